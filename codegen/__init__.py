@@ -1,0 +1,1 @@
+"""From proofs to kernels: Derivation -> Program -> source text."""

@@ -1,0 +1,168 @@
+"""One equation in index notation -> ops: every subexpression becomes an op over the indices that it mentions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from fractions import Fraction
+
+from codegen.program import Op, Read
+from derive.expr import Add, Delta, Diff, Equation, Expr, Fn, Idx, Index, Max, Mul, Num, Pow, Ref, Size, Sum, free_indices, show
+
+
+class Lowering:
+    """Collects the ops of one block; temporaries are called %1, %2, ..."""
+
+    def __init__(self) -> None:
+        self.ops: list[Op] = []
+        self._count = 0
+        self._scope: tuple[Idx, ...] = ()
+
+    def equation(self, equation: Equation) -> None:
+        """Append the ops of `target = value`; the last of them makes the target, its axes in the target's order."""
+        target = equation.target
+        axes = tuple(i for i in target.indices if isinstance(i, Idx))
+        if len(axes) < len(target.indices) or len(set(axes)) < len(axes):
+            raise NotImplementedError(f"no kernel for the target {show(target)}: its indices must be distinct")
+        self._scope = axes
+        before = len(self.ops)
+        read = self.expr(equation.value)
+        last = self.ops[-1] if len(self.ops) > before else None
+        if last is not None and last.out == read.value and set(read.axes) == set(axes) and last.kind not in ("number", "size"):
+            self.ops[-1] = replace(_oriented(last, axes), out=target.tensor, source=equation)
+        else:
+            self.ops.append(Op(target.tensor, "expand", axes, (read,), source=equation))
+
+    def expr(self, expr: Expr) -> Read:
+        """The value of an expression, read along its own indices."""
+        if isinstance(expr, Num):
+            return self._emit("number", number=expr.value)
+        if isinstance(expr, Size):
+            return self._emit("size", dim=expr.dim)
+        if isinstance(expr, Ref):
+            return self._ref(expr)
+        if isinstance(expr, Delta):
+            return self._map("equal", (self._position(expr.a), self._position(expr.b)))
+        if isinstance(expr, Add):
+            return self._map("add", tuple(self.expr(term) for term in expr.terms))
+        if isinstance(expr, Mul):
+            return self._map("mul", tuple(self.expr(factor) for factor in expr.factors))
+        if isinstance(expr, Pow):
+            return self._map("pow", (self.expr(expr.base),), expr.exponent)
+        if isinstance(expr, Fn):
+            return self._map(expr.name, tuple(self.expr(arg) for arg in expr.args)) if expr.args else self._emit("number", fn=expr.name)
+        if isinstance(expr, Max):
+            return self._max(expr)
+        if isinstance(expr, Sum):
+            return self._sum(expr.indices, expr.body)
+        assert isinstance(expr, Diff)
+        raise NotImplementedError(f"no kernel for a derivative that is not worked out: {show(expr)}")
+
+    # ------------------------------------------------------------------------------------------------ pieces
+
+    def _emit(
+        self,
+        kind: str,
+        axes: tuple[Idx, ...] = (),
+        args: tuple[Read, ...] = (),
+        over: tuple[Idx, ...] = (),
+        fn: str = "",
+        number: Fraction | None = None,
+        dim: str = "",
+    ) -> Read:
+        self._count += 1
+        op = Op(f"%{self._count}", kind, axes, args, over, fn, number, dim)
+        self.ops.append(op)
+        return Read(op.out, axes)
+
+    def _map(self, fn: str, args: tuple[Read, ...], number: Fraction | None = None) -> Read:
+        return self._emit("map", self._union(args), args, fn=fn, number=number)
+
+    def _union(self, args: Iterable[Read]) -> tuple[Idx, ...]:
+        """The indices of all arguments: in the order of an argument that has them all, else in the order of the equation."""
+        reads = tuple(args)
+        every = dict.fromkeys(i for read in reads for i in read.axes)
+        for read in reads:
+            if set(read.axes) == set(every):
+                return read.axes
+        return tuple(sorted(every, key=self._rank))
+
+    def _rank(self, index: Idx) -> int:
+        return self._scope.index(index) if index in self._scope else len(self._scope)
+
+    def _position(self, index: Index) -> Read:
+        return self._emit("position", (index,), dim=index.dim) if isinstance(index, Idx) else self._ref(index)
+
+    def _ref(self, ref: Ref) -> Read:
+        """An entry of an array: a plain read, a diagonal, or a gather by integer arrays."""
+        axes: list[Idx] = []
+        placeholders: list[Idx] = []
+        labels: list[Read] = []
+        for n, index in enumerate(ref.indices):
+            if isinstance(index, Idx):
+                axes.append(index)
+            else:
+                labels.append(self._ref(index))
+                placeholders.append(Idx(f"@{n}", f"@{n}"))
+                axes.append(placeholders[-1])
+        read = Read(ref.tensor, tuple(axes))
+        if len(set(axes)) < len(axes):
+            read = self._emit("diagonal", tuple(dict.fromkeys(axes)), (read,))
+        if not labels:
+            return read
+        free: dict[Idx, None] = {}
+        for axis in read.axes:
+            if axis in placeholders:
+                free.update(dict.fromkeys(labels[placeholders.index(axis)].axes))
+            else:
+                free[axis] = None
+        return self._emit("gather", tuple(free), (read, *labels), tuple(placeholders))
+
+    # ------------------------------------------------------------------------------------------------ reductions
+
+    def _max(self, expr: Max) -> Read:
+        self._enter(expr.indices)
+        arg = self.expr(expr.body)
+        over = tuple(i for i in expr.indices if i in arg.axes)
+        return self._emit("reduce", tuple(i for i in arg.axes if i not in over), (arg,), over, "max") if over else arg
+
+    def _enter(self, bound: tuple[Idx, ...]) -> None:
+        self._scope += tuple(i for i in bound if i not in self._scope)
+
+    def _sum(self, bound: tuple[Idx, ...], body: Expr) -> Read:
+        """A sum of a product is a contraction; what the bound indices do not reach stands outside."""
+        self._enter(bound)
+        while isinstance(body, Sum):
+            self._enter(body.indices)
+            bound, body = bound + body.indices, body.body
+        if isinstance(body, Add) and _splits(body):
+            return self._map("add", tuple(self._sum(bound, term) for term in body.terms))
+        factors = body.factors if isinstance(body, Mul) else (body,)
+        outside = [f for f in factors if not set(free_indices(f)) & set(bound)]
+        inside = [f for f in factors if f not in outside]
+        reached = {i for f in inside for i in free_indices(f)}
+        outside += [Size(i.dim) for i in bound if i not in reached]
+        over = tuple(i for i in bound if i in reached)
+        reads = [self.expr(factor) for factor in outside]
+        if inside:
+            args = tuple(self.expr(factor) for factor in inside)
+            axes = tuple(i for i in self._union(args) if i not in over)
+            if len(args) == 1:
+                reads.append(self._emit("reduce", axes, args, over, "sum"))
+            else:
+                reads.append(self._emit("contract", tuple(sorted(axes, key=self._rank)), args, over))
+        return reads[0] if len(reads) == 1 else self._map("mul", tuple(reads))
+
+
+def _splits(body: Add) -> bool:
+    """Whether a summed sum is better summed term by term: some term is a product over more indices than any one of its factors."""
+    for term in body.terms:
+        factors = term.factors if isinstance(term, Mul) else (term,)
+        if not any(set(free_indices(f)) == set(free_indices(term)) for f in factors):
+            return True
+    return False
+
+
+def _oriented(op: Op, axes: tuple[Idx, ...]) -> Op:
+    """The same op with its result's axes in another order."""
+    return replace(op, axes=axes)

@@ -1,0 +1,80 @@
+"""Contraction order: products of more than two arrays, two at a time, in the cheapest order."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from functools import lru_cache
+
+import opt_einsum  # type: ignore[import-untyped]
+
+from codegen.passes.blocks import each_block
+from codegen.program import Block, Idx, Op, Program, Read
+
+NOMINAL = 64
+"""The length every axis is taken to have when orders are compared: the generated code does not know the true ones."""
+
+
+def order_contractions(program: Program) -> Program:
+    """Split every contraction into steps of two arrays each, in the order opt_einsum finds cheapest.
+
+    An index summed in one argument alone is summed there first. A step that sums nothing is an elementwise product.
+    """
+    return each_block(program, _ordered)
+
+
+def _ordered(block: Block) -> Block:
+    ops: list[Op] = []
+    fresh = itertools.count(1)
+    for op in block.ops:
+        ops.extend(_steps(op, fresh) if op.kind == "contract" else (op,))
+    return replace(block, ops=tuple(ops))
+
+
+def _steps(op: Op, fresh: "itertools.count[int]") -> list[Op]:
+    ops: list[Op] = []
+    args: list[Read] = []
+    over = list(op.over)
+    for n, arg in enumerate(op.args):
+        others = {i for m, other in enumerate(op.args) if m != n for i in other.axes}
+        alone = tuple(i for i in arg.axes if i in over and i not in others)
+        if alone:
+            over = [i for i in over if i not in alone]
+            axes = tuple(i for i in arg.axes if i not in alone)
+            ops.append(Op(f"%{op.out}.{next(fresh)}", "reduce", axes, (arg,), alone, "sum"))
+            arg = Read(ops[-1].out, axes)
+        args.append(arg)
+    for positions in _path(tuple(arg.axes for arg in args), op.axes)[:-1]:
+        pair = [args[p] for p in sorted(positions)]
+        args = [arg for n, arg in enumerate(args) if n not in positions]
+        later = {i for arg in args for i in arg.axes} | set(op.axes)
+        union = tuple(dict.fromkeys(i for arg in pair for i in arg.axes))
+        ops.append(_product(f"%{op.out}.{next(fresh)}", tuple(i for i in union if i in later), pair))
+        args.append(Read(ops[-1].out, ops[-1].axes))
+    last = _product(op.out, op.axes, args)
+    ops.append(replace(last, source=op.source))
+    return ops
+
+
+def _product(out: str, axes: tuple[Idx, ...], args: list[Read]) -> Op:
+    over = tuple(dict.fromkeys(i for arg in args for i in arg.axes if i not in axes))
+    if over:
+        return Op(out, "contract", axes, tuple(args), over)
+    for arg in args:
+        # An elementwise product lies the way its widest argument does.
+        if set(arg.axes) == set(axes) and out.startswith("%"):
+            axes = arg.axes
+            break
+    return Op(out, "map", axes, tuple(args), fn="mul")
+
+
+@lru_cache(maxsize=None)
+def _path(inputs: tuple[tuple[Idx, ...], ...], output: tuple[Idx, ...]) -> tuple[tuple[int, ...], ...]:
+    """Which two arguments to multiply at each step; a product always goes to the end of the list."""
+    if len(inputs) <= 2:
+        return (tuple(range(len(inputs))),)
+    letters = {i: opt_einsum.get_symbol(n) for n, i in enumerate(dict.fromkeys(i for axes in inputs for i in axes))}
+    equation = ",".join("".join(letters[i] for i in axes) for axes in inputs) + "->" + "".join(letters[i] for i in output)
+    shapes = [(NOMINAL,) * len(axes) for axes in inputs]
+    path, _ = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize="optimal")
+    return tuple(tuple(step) for step in path)

@@ -1,0 +1,151 @@
+"""The array program: straight-line blocks of ops over named axes, each value assigned once.
+
+A value is an array whose axes are named by the op that makes it, or, for an input, by its declaration. An op binds its own
+indices: `axes` are those of its result, in order, and `over` are those it uses up. A `Read` says along which of them an
+argument lies, so a transpose, a broadcast and an outer product need no op of their own.
+
+    kind        value at `axes`                                              fields used
+    number      a constant                                                   number, or fn "pi"
+    size        the length of an axis                                        dim
+    position    the index itself: 0, 1, 2, ... along its only axis
+    map         fn of the arguments, elementwise                             fn, args; number for fn "pow" (the exponent)
+    reduce      fn ("sum" or "max") of the argument over `over`              fn, args, over
+    contract    the sum over `over` of the product of the arguments          args, over
+    gather      args[0] with its axes `over` read at the labels args[1:]     args, over
+    diagonal    args[0] read with an axis named twice                        args
+    expand      args[0], copied along the axes that it lacks                 args
+
+The functions of `map` are "add", "mul", "pow", "equal" (1 where both are equal, else 0) and the scalar functions of a spec.
+Everything a target prints comes from here: passes rewrite a Program into a Program, targets print it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from derive.expr import Equation, Idx, Tensor
+
+KINDS = ("number", "size", "position", "map", "reduce", "contract", "gather", "diagonal", "expand")
+COMMUTATIVE = ("add", "mul", "equal", "max", "min")
+
+
+@dataclass(frozen=True)
+class Read:
+    """The array `value`, read along `axes` (one index for each axis it has, in its own order)."""
+
+    value: str
+    axes: tuple[Idx, ...] = ()
+
+
+@dataclass(frozen=True)
+class Op:
+    """One assignment; see the module docstring for what each kind means. `source` is the equation that it completes."""
+
+    out: str
+    kind: str
+    axes: tuple[Idx, ...] = ()
+    args: tuple[Read, ...] = ()
+    over: tuple[Idx, ...] = ()
+    fn: str = ""
+    number: Fraction | None = None
+    dim: str = ""
+    source: Equation | None = None
+
+
+@dataclass(frozen=True)
+class Block:
+    """A straight line of ops: one function of the generated module. `outputs` are read from the ops or the inputs."""
+
+    inputs: tuple[str, ...]
+    ops: tuple[Op, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """All that the kernels of one layer compute.
+
+    `saved` are the inputs and forward values that the backward block reads. `second` is the backward pass of the backward pass,
+    `second_tangent` its forward mode; both start from `kept`, the arrays that a backward pass holds (`saved` and every input that
+    the second order reads or differentiates), and recompute what else they mention.
+    """
+
+    name: str
+    arrays: tuple[Tensor, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    wrt: tuple[str, ...]
+    upstream: tuple[str, ...]
+    gradients: tuple[str, ...]
+    forward: Block
+    saved: tuple[str, ...]
+    backward: Block
+    tangent: Block
+    kept: tuple[str, ...]
+    second: Block | None = None
+    second_tangent: Block | None = None
+    second_gradients: tuple[tuple[str, str], ...] = ()
+    """(input or upstream gradient, its second-order gradient), for those that have one."""
+
+    def array(self, name: str) -> Tensor:
+        return next(a for a in self.arrays if a.name == name)
+
+
+BLOCKS = ("forward", "backward", "tangent", "second", "second_tangent")
+
+
+def is_temporary(value: str) -> bool:
+    """Whether a value has no name of its own in the spec or the proof."""
+    return value.startswith("%")
+
+
+def makers(ops: Iterable[Op]) -> dict[str, Op]:
+    """Value -> the op that makes it."""
+    return {op.out: op for op in ops}
+
+
+def needed(ops: Iterable[Op], outputs: Iterable[str]) -> set[str]:
+    """Every value that the outputs depend on, themselves included."""
+    made = makers(ops)
+    found: set[str] = set()
+    pending = list(outputs)
+    while pending:
+        value = pending.pop()
+        if value in found:
+            continue
+        found.add(value)
+        if value in made:
+            pending.extend(arg.value for arg in made[value].args)
+    return found
+
+
+def host_values(ops: Iterable[Op]) -> set[str]:
+    """The values that are plain Python numbers: constants, lengths of axes, and what is computed of them."""
+    host: set[str] = set()
+    for op in ops:
+        if op.kind in ("number", "size") or (op.kind == "map" and all(arg.value in host for arg in op.args) and not op.axes):
+            host.add(op.out)
+    return host
+
+
+def dims_used(ops: Iterable[Op]) -> tuple[str, ...]:
+    """The axes whose lengths the ops mention, in order of first use."""
+    found: dict[str, None] = {}
+    for op in ops:
+        if op.kind == "size":
+            found[op.dim] = None
+        elif op.kind == "position":
+            found[op.axes[0].dim] = None
+        elif op.kind == "expand":
+            found.update(dict.fromkeys(i.dim for i in op.axes if i not in op.args[0].axes))
+    return tuple(found)
+
+
+def rename_read(read: Read, mapping: Mapping[Idx, Idx]) -> Read:
+    return Read(read.value, tuple(mapping.get(i, i) for i in read.axes))
+
+
+def with_block(program: Program, name: str, block: Block) -> Program:
+    return replace(program, **{name: block})  # type: ignore[arg-type]

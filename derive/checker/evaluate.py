@@ -1,0 +1,367 @@
+"""Evaluation of index notation, entry by entry, and of its derivatives by the tangent part of dual numbers.
+
+An expression is compiled once for a world into nested functions of an environment, a list with the value of every index in
+scope. Tensors with a definition are evaluated lazily and remembered. A derivative is the tangent part of a dual number: the
+perturbed entry carries 1, every other held entry 0, and the tensors that vary are recomputed by their definitions; the
+tangent of a subexpression that cannot depend on the entry is known to be 0 without evaluating it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from operator import itemgetter
+from typing import Any
+
+from derive.checker.arithmetic import Arithmetic, CannotTell, Number, OutsideDomain, function
+
+Node = Any
+Key = tuple[int, ...]
+Env = list[int]
+Value = Callable[[Env], Number]
+Scope = dict[str, int]
+DEPTH = 40  # indices in scope at once, more than any formula a person could read
+
+
+class Seed:
+    """What carries a tangent: one entry of a tensor (`key`), or (`key` None) every entry along a given direction."""
+
+    def __init__(self, key: Key | None) -> None:
+        self.key = key
+        self.memo: dict[str, dict[Key, Number]] = {}
+
+
+Tangent = Callable[[Env, Seed], Number]
+
+
+class Channel:
+    """Which tensors carry the tangent (name -> the tensor that holds its direction, or None for one entry), and which vary."""
+
+    def __init__(self, sources: Mapping[str, str | None], through: frozenset[str]) -> None:
+        self.sources = dict(sources)
+        self.through = through
+        self.depends: dict[str, bool] = {}
+        self.compiled: dict[str, Tangent] = {}
+        self.seeds: dict[Key | None, Seed] = {}
+
+
+class World:
+    """Axis sizes, values of the free tensors, and the definitions of the others."""
+
+    def __init__(
+        self, sizes: Mapping[str, int], arithmetic: Arithmetic, definitions: Mapping[str, Node], values: Mapping[str, Mapping[Key, Number]]
+    ) -> None:
+        self.sizes = sizes
+        self.arithmetic = arithmetic
+        self.definitions = definitions
+        self.values = values
+        self._readers: dict[str, Callable[[Key], Number]] = {}
+        self._channels: dict[tuple[Any, ...], Channel] = {}
+
+    # ------------------------------------------------------------------------------------------------ tensors
+
+    def reader(self, name: str) -> Callable[[Key], Number]:
+        """The entries of a tensor, as a function of their position."""
+        if name not in self._readers:
+            self._readers[name] = self._defined(name) if name in self.definitions else self.values[name].__getitem__
+        return self._readers[name]
+
+    def _defined(self, name: str) -> Callable[[Key], Number]:
+        equation = self.definitions[name]
+        memo: dict[Key, Number] = {}
+        body: list[Value] = []
+
+        def read(key: Key) -> Number:
+            found = memo.get(key)
+            if found is None:
+                if not body:
+                    body.append(self.compile(equation["value"], scope_of(equation["target"])))
+                found = memo[key] = body[0]([*key, *_PADDING])
+            return found
+
+        return read
+
+    def evaluate(self, value: Value, key: Key) -> Number:
+        return value([*key, *_PADDING])
+
+    # ------------------------------------------------------------------------------------------------ values
+
+    def compile(self, node: Node, scope: Scope) -> Value:
+        """`node` as a function of the environment; `scope` says where each index stands in it."""
+        kind = node[0]
+        if kind in ("num", "size"):
+            constant = self.arithmetic.number(Fraction(node[1])) if kind == "num" else self.sizes[node[1]]
+            return lambda env: constant
+        if kind == "ref":
+            return self._ref(node, scope)
+        if kind == "delta":
+            return self._delta(node, scope)
+        if kind == "add":
+            return _sum_of([self.compile(part, scope) for part in node[1]])
+        if kind == "mul":
+            return _product_of([self.compile(part, scope) for part in _cheap_first(node[1])])
+        if kind == "pow":
+            return self._power(self.compile(node[1], scope), Fraction(node[2]))
+        if kind == "fn":
+            call, arithmetic = function(node[1]).value, self.arithmetic
+            parts = [self.compile(part, scope) for part in node[2]]
+            return lambda env: call(arithmetic, *[part(env) for part in parts])
+        if kind in ("sum", "max"):
+            return self._reduction(node, scope)
+        if kind in ("diff", "along"):
+            return self._derivative(node, scope)
+        raise CannotTell(f"the checker knows no node {kind!r}")
+
+    def _position(self, indices: list[Node], scope: Scope) -> Callable[[Env], Key]:
+        if all(index[0] == "idx" for index in indices):
+            slots = [scope[index[1]] for index in indices]
+            if not slots:
+                return lambda env: ()
+            if len(slots) == 1:
+                slot = slots[0]
+                return lambda env: (env[slot],)
+            return itemgetter(*slots)
+        parts = [self._index(index, scope) for index in indices]
+        return lambda env: tuple(part(env) for part in parts)
+
+    def _index(self, index: Node, scope: Scope) -> Callable[[Env], int]:
+        return itemgetter(scope[index[1]]) if index[0] == "idx" else self._ref(index, scope)
+
+    def _ref(self, node: Node, scope: Scope) -> Value:
+        read, position = self.reader(node[1]), self._position(node[2], scope)
+        return lambda env: read(position(env))
+
+    def _delta(self, node: Node, scope: Scope) -> Value:
+        first, second = self._index(node[1], scope), self._index(node[2], scope)
+        return lambda env: 1 if first(env) == second(env) else 0
+
+    def _power(self, base: Value, exponent: Fraction) -> Value:
+        arithmetic = self.arithmetic
+        if exponent == -1:
+            return lambda env: arithmetic.inverse(base(env))
+        if exponent == 2:
+            return lambda env: base(env) ** 2
+        return lambda env: arithmetic.power(base(env), exponent)
+
+    def _loop(self, indices: list[Node], scope: Scope) -> tuple[Scope, int, int, list[range]]:
+        start = len(scope)
+        inner = {**scope, **{index[1]: start + n for n, index in enumerate(indices)}}
+        if len(inner) != start + len(indices) or len(inner) > DEPTH:
+            raise CannotTell("a bound index hides another one")
+        return inner, start, start + len(indices), [range(self.sizes[index[2]]) for index in indices]
+
+    def _reduction(self, node: Node, scope: Scope) -> Value:
+        inner, start, stop, ranges = self._loop(node[1], scope)
+        body = self.compile(node[2], inner)
+
+        def total(env: Env) -> Number:
+            result: Number = 0
+            for combination in itertools.product(*ranges):
+                env[start:stop] = combination
+                result += body(env)
+            return result
+
+        def largest(env: Env) -> Number:
+            best: Number = None
+            for combination in itertools.product(*ranges):
+                env[start:stop] = combination
+                value = body(env)
+                if best is None or value > best:
+                    best = value
+            return best
+
+        return total if node[0] == "sum" else largest
+
+    # ------------------------------------------------------------------------------------------------ derivatives
+
+    def _derivative(self, node: Node, scope: Scope) -> Value:
+        """`["diff", body, ref, through]`, and the checker's own `["along", body, {tensor: direction}, through]`."""
+        one_entry = node[0] == "diff"
+        sources = {node[2][1]: None} if one_entry else node[2]
+        label = (tuple(sorted(sources)), one_entry, tuple(sorted(node[3])))
+        channel = self._channels.setdefault(label, Channel(sources, frozenset(node[3]) - set(sources)))
+        position: Callable[[Env], Key | None] = self._position(node[2][2], scope) if one_entry else (lambda env: None)
+        tangent = self._tangent(node[1], scope, channel)
+        if tangent is None:
+            return lambda env: 0
+        seeds = channel.seeds
+
+        def derivative(env: Env) -> Number:
+            key = position(env)
+            seed = seeds.get(key)
+            if seed is None:
+                seed = seeds[key] = Seed(key)
+            return tangent(env, seed)
+
+        return derivative
+
+    def _depends(self, name: str, channel: Channel) -> bool:
+        if name in channel.sources:
+            return True
+        if name not in channel.depends:
+            if name in channel.through and name not in self.definitions:
+                raise CannotTell(f"{name} should vary, but has no definition")
+            mentioned = tensors_in(self.definitions[name]["value"]) if name in channel.through else ()
+            channel.depends[name] = any(self._depends(other, channel) for other in mentioned)
+        return channel.depends[name]
+
+    def _tangent(self, node: Node, scope: Scope, channel: Channel) -> Tangent | None:
+        """The tangent part of `node`; None where it is 0 whatever the entry."""
+        kind = node[0]
+        if kind == "ref":
+            return self._tangent_of_ref(node, scope, channel)
+        if kind in ("num", "size", "delta"):
+            return None
+        if kind in ("diff", "along"):
+            raise CannotTell("a derivative inside a derivative is more than the checker evaluates")
+        parts = node[1] if kind in ("add", "mul") else node[2] if kind == "fn" else [node[1]] if kind == "pow" else None
+        if parts is None:
+            return self._tangent_of_reduction(node, scope, channel)
+        tangents = [self._tangent(part, scope, channel) for part in (_cheap_first(parts) if kind == "mul" else parts)]
+        live = [(n, tangent) for n, tangent in enumerate(tangents) if tangent is not None]
+        if not live:
+            return None
+        if kind == "add":
+            return lambda env, seed: sum(tangent(env, seed) for _, tangent in live)
+        if kind == "mul":
+            values = [self.compile(part, scope) for part in _cheap_first(parts)]
+            return _product_rule(values, [(tangent, values[:n] + values[n + 1 :]) for n, tangent in live], len(live))
+        inner = [self.compile(part, scope) for part in parts]
+        return self._chain_rule(node, inner, live)
+
+    def _tangent_of_ref(self, node: Node, scope: Scope, channel: Channel) -> Tangent | None:
+        name = node[1]
+        if not self._depends(name, channel):
+            return None
+        position = self._position(node[2], scope)
+        if name in channel.sources:
+            direction = channel.sources[name]
+            if direction is None:
+                return lambda env, seed: 1 if position(env) == seed.key else 0
+            along = self.reader(direction)
+            return lambda env, seed: along(position(env))
+        compiled = channel.compiled
+        if name not in compiled:
+            equation = self.definitions[name]
+            body = self._tangent(equation["value"], scope_of(equation["target"]), channel)
+            compiled[name] = body if body is not None else (lambda env, seed: 0)
+        body_of = compiled[name]
+
+        def tangent(env: Env, seed: Seed) -> Number:
+            key = position(env)
+            memo = seed.memo.get(name)
+            if memo is None:
+                memo = seed.memo[name] = {}
+            found = memo.get(key)
+            if found is None:
+                found = memo[key] = body_of([*key, *_PADDING], seed)
+            return found
+
+        return tangent
+
+    def _chain_rule(self, node: Node, inner: list[Value], live: list[tuple[int, Tangent]]) -> Tangent:
+        arithmetic = self.arithmetic
+        if node[0] == "pow":
+            exponent = Fraction(node[2])
+            slopes: list[Callable[..., Number]] = [lambda a, x: a.number(exponent) * a.power(x, exponent - 1)]
+        else:
+            slopes = list(function(node[1]).partials)
+
+        def tangent(env: Env, seed: Seed) -> Number:
+            total: Number = 0
+            for n, part in live:
+                change = part(env, seed)
+                if change:
+                    total += change * slopes[n](arithmetic, *[value(env) for value in inner])
+            return total
+
+        return tangent
+
+    def _tangent_of_reduction(self, node: Node, scope: Scope, channel: Channel) -> Tangent | None:
+        inner, start, stop, ranges = self._loop(node[1], scope)
+        tangent = self._tangent(node[2], inner, channel)
+        if tangent is None:
+            return None
+        value = self.compile(node[2], inner)
+
+        def total(env: Env, seed: Seed) -> Number:
+            result: Number = 0
+            for combination in itertools.product(*ranges):
+                env[start:stop] = combination
+                result += tangent(env, seed)
+            return result
+
+        def at_the_largest(env: Env, seed: Seed) -> Number:
+            ranked = []
+            for combination in itertools.product(*ranges):
+                env[start:stop] = combination
+                ranked.append((value(env), combination))
+            best = max(number for number, _ in ranked)
+            where = [combination for number, combination in ranked if number == best]
+            if len(where) > 1:
+                raise OutsideDomain("a tie inside max")
+            env[start:stop] = where[0]
+            return tangent(env, seed)
+
+        return total if node[0] == "sum" else at_the_largest
+
+
+_PADDING = (0,) * DEPTH
+
+
+def scope_of(target: Node) -> Scope:
+    """Where the indices of an equation's target stand in the environment."""
+    return {index[1]: n for n, index in enumerate(target[2])}
+
+
+def tensors_in(node: Node) -> tuple[str, ...]:
+    """Every tensor that `node` mentions, also inside indices."""
+    found: dict[str, None] = {}
+    stack = [node]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, list) and item:
+            if item[0] == "ref":
+                found[item[1]] = None
+            stack.extend(reversed(item))
+    return tuple(found)
+
+
+def _cheap_first(factors: list[Node]) -> list[Node]:
+    """Deltas before everything else: where one is 0 nothing else is looked at."""
+    return sorted(factors, key=lambda factor: factor[0] != "delta")
+
+
+def _sum_of(parts: list[Value]) -> Value:
+    if len(parts) == 2:
+        first, second = parts
+        return lambda env: first(env) + second(env)
+    return lambda env: sum(part(env) for part in parts)
+
+
+def _product_of(parts: list[Value]) -> Value:
+    def product(env: Env) -> Number:
+        result: Number = 1
+        for part in parts:
+            result *= part(env)
+            if not result:
+                return 0
+        return result
+
+    return product
+
+
+def _product_rule(values: list[Value], live: list[tuple[Tangent, list[Value]]], count: int) -> Tangent:
+    def tangent(env: Env, seed: Seed) -> Number:
+        total: Number = 0
+        for change, others in live:
+            product = change(env, seed)
+            for other in others:
+                if not product:
+                    break
+                product *= other(env)
+            total += product
+        return total
+
+    return tangent

@@ -1,0 +1,180 @@
+"""Evaluation of matrix notation: each node is a table of two axes, read entry by entry for fixed batch indices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from derive.checker.arithmetic import Number, function
+from derive.checker.evaluate import Key, World
+from derive.checker.structure import Declarations, Malformed
+
+Node = Any
+Shape = tuple[Any, Any]
+Cell = Callable[[int, int], Number]
+_LISTS = ("product", "hadamard", "total")
+_UNARY = ("transpose", "rowsum", "colsum", "entrysum")
+
+
+def shape_of(node: Node, declared: Declarations, batch: list[Node]) -> Shape:
+    """The two axes of a matrix expression; raises Malformed where the shapes inside it do not fit."""
+    try:
+        return _shape(node, declared, batch)
+    except (IndexError, KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+        raise Malformed(f"this is no matrix expression ({type(error).__name__}: {error})") from None
+
+
+def _shape(node: Node, declared: Declarations, batch: list[Node]) -> Shape:
+    kind = node[0]
+    if kind == "whole":
+        tensor = _tensor(node[1], declared)
+        if _own_axes(tensor, batch) != [axis for axis in node[2] if axis is not None] or tensor["kind"] == "int":
+            raise Malformed(f"{node[1]}[{', '.join(tensor['dims'])}] is not {_text((node[2][0], node[2][1]))}")
+        return node[2][0], node[2][1]
+    if kind == "ones":
+        return node[1][0], node[1][1]
+    if kind == "onehot":
+        tensor = _tensor(node[1], declared)
+        if tensor["kind"] != "int" or tensor["values"] != node[2][1] or _own_axes(tensor, batch) != [node[2][0]]:
+            raise Malformed(f"{node[1]} is no column of labels over {node[2][1]}")
+        return node[2][0], node[2][1]
+    if kind in _LISTS or kind == "map":
+        shapes = [_shape(part, declared, batch) for part in (node[2] if kind == "map" else node[1])]
+        if kind == "product":
+            for left, right in zip(shapes, shapes[1:]):
+                if left[1] != right[0]:
+                    raise Malformed(f"a product of {_text(left)} and {_text(right)}")
+            return shapes[0][0], shapes[-1][1]
+        if any(shape != shapes[0] for shape in shapes):
+            raise Malformed(f"a {kind} of {' and '.join(_text(shape) for shape in shapes)}")
+        if kind == "map" and len(shapes) != len(function(node[1]).partials):
+            raise Malformed(f"{node[1]} of {len(shapes)} matrices")
+        return shapes[0]
+    if kind == "scale":
+        declared.check_expr(node[1], {index[1]: index[2] for index in batch})
+        return _shape(node[2], declared, batch)
+    if kind == "power":
+        Fraction(node[2])
+        return _shape(node[1], declared, batch)
+    if kind not in _UNARY:
+        raise Malformed(f"no such matrix node: {kind!r}")
+    rows, columns = _shape(node[1], declared, batch)
+    return {"transpose": (columns, rows), "rowsum": (rows, None), "colsum": (None, columns), "entrysum": (None, None)}[str(kind)]
+
+
+def _tensor(name: str, declared: Declarations) -> Node:
+    if name not in declared.tensors:
+        raise Malformed(f"no tensor {name} is declared")
+    return declared.tensors[name]
+
+
+def _own_axes(tensor: Node, batch: list[Node]) -> list[str]:
+    """A tensor's axes after the batch axes."""
+    leading = [index[2] for index in batch]
+    if tensor["dims"][: len(leading)] != leading:
+        raise Malformed(f"{tensor['name']}[{', '.join(tensor['dims'])}] does not begin with the batch axes {', '.join(leading)}")
+    return list(tensor["dims"][len(leading) :])
+
+
+def _text(shape: Shape) -> str:
+    return f"{shape[0] or 1} x {shape[1] or 1}"
+
+
+def check_goal(shape: Shape, target: Node, batch: list[Node]) -> list[str]:
+    """The target's indices after the batch; raises Malformed unless they are the rows and columns of `shape`."""
+    rest = [index for index in target[2] if index not in batch]
+    axes = [index[2] for index in rest]
+    if len(rest) > 2 or [axis for axis in shape if axis is not None] != axes:
+        raise Malformed(f"a matrix of {_text(shape)} cannot be {target[1]}[{', '.join(axes)}]")
+    return [index[1] for index in rest]
+
+
+class Matrices:
+    """Matrix expressions in a world, for one value of the batch indices."""
+
+    def __init__(self, world: World, declared: Declarations, batch: list[Node], at: Key) -> None:
+        self.world = world
+        self.declared = declared
+        self.batch = batch
+        self.at = at
+
+    def _length(self, axis: str | None) -> int:
+        return 1 if axis is None else self.world.sizes[axis]
+
+    def cell(self, node: Node) -> Cell:
+        """`node` as a function of its row and column, each entry evaluated once."""
+        read, memo = self._cell(node), {}
+
+        def remembered(row: int, column: int) -> Number:
+            found = memo.get((row, column))
+            if found is None:
+                found = memo[row, column] = read(row, column)
+            return found
+
+        return remembered
+
+    def _cell(self, node: Node) -> Cell:
+        kind, world = node[0], self.world
+        if kind == "whole":
+            return self._whole(node)
+        if kind == "ones":
+            return lambda row, column: 1
+        if kind == "onehot":
+            labels, at = world.reader(node[1]), self.at
+            return lambda row, column: 1 if labels((*at, row)) == column else 0
+        if kind == "scale":
+            names = {index[1]: n for n, index in enumerate(self.batch)}
+            factor, cell = world.evaluate(world.compile(node[1], names), self.at), self.cell(node[2])
+            return lambda row, column: factor * cell(row, column)
+        if kind == "power":
+            cell, exponent, arithmetic = self.cell(node[1]), Fraction(node[2]), world.arithmetic
+            return lambda row, column: arithmetic.power(cell(row, column), exponent)
+        if kind == "map":
+            call, cells, arithmetic = function(node[1]).value, [self.cell(part) for part in node[2]], world.arithmetic
+            return lambda row, column: call(arithmetic, *[cell(row, column) for cell in cells])
+        if kind == "product":
+            return self._product(node[1])
+        if kind in _LISTS:
+            cells = [self.cell(part) for part in node[1]]
+            if kind == "total":
+                return lambda row, column: sum(cell(row, column) for cell in cells)
+            return lambda row, column: _times([cell(row, column) for cell in cells])
+        return self._unary(node)
+
+    def _whole(self, node: Node) -> Cell:
+        read, at = self.world.reader(node[1]), self.at
+        rows, columns = node[2]
+        if rows is None and columns is None:
+            return lambda row, column: read(at)
+        if columns is None:
+            return lambda row, column: read((*at, row))
+        if rows is None:
+            return lambda row, column: read((*at, column))
+        return lambda row, column: read((*at, row, column))
+
+    def _product(self, factors: list[Node]) -> Cell:
+        if len(factors) == 1:
+            return self.cell(factors[0])
+        last = self.cell(factors[-1])
+        first = self.cell(factors[0] if len(factors) == 2 else ["product", factors[:-1]])
+        inner = self._length(shape_of(factors[-1], self.declared, self.batch)[0])
+        return lambda row, column: sum(first(row, k) * last(k, column) for k in range(inner))
+
+    def _unary(self, node: Node) -> Cell:
+        cell = self.cell(node[1])
+        rows, columns = (range(self._length(axis)) for axis in shape_of(node[1], self.declared, self.batch))
+        if node[0] == "transpose":
+            return lambda row, column: cell(column, row)
+        if node[0] == "rowsum":
+            return lambda row, column: sum(cell(row, k) for k in columns)
+        if node[0] == "colsum":
+            return lambda row, column: sum(cell(k, column) for k in rows)
+        return lambda row, column: sum(cell(i, j) for i in rows for j in columns)
+
+
+def _times(values: list[Number]) -> Number:
+    result: Number = 1
+    for value in values:
+        result *= value
+    return result

@@ -1,0 +1,245 @@
+"""What a proof's target means, written down without its proof: the expression that the first line has to equal.
+
+The gradient `dA` of a tensor A is the sum over T and o of `dT[o] * d T[o] / d A[a]`, where T runs over the tensors whose
+gradients the proof takes as free variables (the upstream gradients, in the end), and the derivative goes through all of
+the layer's equations in between. The tangent `tT` is the derivative of T along the free tangents `tA`. Neither reads the
+proof's own lines, so a true chain from a wrong first line is found out. The names follow `derive.proof`: a gradient is called
+`d` (in a second order `d2`) and the tensor's name, with `_total` where an output is also used further on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from derive.checker.arithmetic import CannotTell
+from derive.checker.evaluate import tensors_in
+from derive.checker.structure import Malformed, normal_form
+
+Node = Any
+PREFIXES = ("d", "d2", "d3")
+TOTAL = "_total"
+OWN = "own "  # no name in a document begins so
+
+
+@dataclass
+class Context:
+    """What a document has said up to a proof: its tensors, its equations, and every definition that has been shown."""
+
+    tensors: dict[str, Node] = field(default_factory=dict)
+    equations: dict[str, Node] = field(default_factory=dict)
+    """The forward equations by target: the layer's, as rewritten by the proofs so far, and the named sums."""
+    known: dict[str, list[Any]] = field(default_factory=dict)
+    """Normal forms of every shown definition, by target."""
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    wrt: tuple[str, ...] = ()
+    facts: tuple[Node, ...] = ()
+    stated: bool = False
+    """Whether there is a layer: a proof on its own is read against its own definitions."""
+
+    def learn(self, equation: Node) -> None:
+        self.known.setdefault(equation["target"][1], []).append(normal_form(equation))
+
+    def knows(self, equation: Node) -> bool:
+        return normal_form(equation) in self.known.get(equation["target"][1], [])
+
+    def names_a_derivative(self, name: str) -> bool:
+        return any(variable_of(name, prefix, self.tensors) is not None for prefix in (*PREFIXES, "t"))
+
+
+def context_of(layer: Node) -> Context:
+    """What a document knows before its first proof."""
+    context = Context(stated=True, facts=tuple(layer["facts"]))
+    context.inputs, context.outputs, context.wrt = tuple(layer["inputs"]), tuple(layer["outputs"]), tuple(layer["wrt"])
+    context.tensors = {tensor["name"]: tensor for tensor in layer["tensors"]}
+    for equation in layer["equations"]:
+        context.equations[equation["target"][1]] = equation
+        context.learn(equation)
+    return context
+
+
+def variable_of(name: str, prefix: str, tensors: Iterable[str]) -> str | None:
+    """The tensor whose gradient (or tangent) has this name."""
+    if not name.startswith(prefix):
+        return None
+    rest = name[len(prefix) :]
+    if rest in tensors:
+        return rest
+    return rest[: -len(TOTAL)] if rest.endswith(TOTAL) and rest[: -len(TOTAL)] in tensors else None
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """The expression, and the definitions (under names of the checker's own) that it needs besides the proof's."""
+
+    value: Node
+    definitions: Mapping[str, Node]
+    tensors: tuple[Node, ...]
+
+
+def meaning(proof: Node, context: Context) -> Meaning | None:
+    """What the target of a lemma, theorem or tangent means; None for a target that its first line defines.
+
+    Raises Malformed where a derivative reaches past what the proof has declared.
+    """
+    target, names = proof["goal"]["target"], {**context.tensors, **{name: None for name in context.equations}}
+    if proof["kind"] in ("lemma", "theorem"):
+        for prefix in PREFIXES:
+            variable = variable_of(target[1], prefix, names)
+            if variable is not None:
+                return _Frontier(proof, context).gradient(variable, prefix)
+    if proof["kind"] == "tangent":
+        variable = variable_of(target[1], "t", names)
+        if variable is not None:
+            return _Frontier(proof, context).tangent(variable)
+    if proof["kind"] in ("lemma", "theorem", "tangent"):
+        raise Malformed(f"{target[1]} is not the name of a derivative of any tensor of the layer")
+    if target[1] in context.equations and context.stated and proof["kind"] != "name":
+        return _Frontier(proof, context).equation(target)
+    return None
+
+
+class _Frontier:
+    """The layer's equations as seen from one proof: which tensors are free in it, and how the others follow."""
+
+    def __init__(self, proof: Node, context: Context) -> None:
+        self.proof = proof
+        self.context = context
+        self.given = {equation["target"][1]: equation for equation in proof["given"]}
+        self.target = proof["goal"]["target"]
+        self.declared = {tensor["name"] for tensor in proof["tensors"]}
+        self.equations = context.equations if context.stated else self.given
+        self.mentions = {name: tensors_in(equation["value"]) for name, equation in self.equations.items()}
+        self.own: dict[str, str] = {}
+
+    def _free(self, name: str) -> bool:
+        return name in self.declared and name not in self.given and name != self.target[1]
+
+    # ------------------------------------------------------------------------------------------------ reading
+
+    def alias(self, name: str) -> str:
+        """The name under which a tensor of the layer is evaluated: a free one and one with the layer's own definition, its own."""
+        if name not in self.own:
+            free = name not in self.equations or (self._free(name) and self.context.stated)
+            same = name in self.given and all(self.alias(other) == other for other in self.mentions.get(name, ()))
+            same = same and (free or normal_form(self.given[name]) == normal_form(self.equations[name]))
+            self.own[name] = name if free or same else OWN + name
+        return self.own[name]
+
+    def _finish(self, value: Node) -> Meaning:
+        definitions: dict[str, Node] = {}
+        tensors: dict[str, Node] = {}
+        waiting = list(tensors_in(value))
+        while waiting:
+            name = waiting.pop()
+            plain = name[len(OWN) :] if name.startswith(OWN) else name
+            if name in definitions or name in tensors:
+                continue
+            if name != plain:
+                equation = self.equations[plain]
+                definitions[name] = {"target": self._renamed(equation["target"]), "value": self._renamed(equation["value"])}
+                waiting.extend(tensors_in(definitions[name]["value"]))
+            elif plain not in self.declared:
+                if plain not in self.context.tensors:
+                    raise Malformed(f"no tensor {plain} is declared")
+                tensors[plain] = self.context.tensors[plain]
+        return Meaning(value, definitions, tuple(tensors.values()))
+
+    def _renamed(self, node: Node) -> Node:
+        if not isinstance(node, list):
+            return node
+        if node and node[0] == "ref":
+            return ["ref", self.alias(node[1]), [self._renamed(index) for index in node[2]]]
+        return [self._renamed(part) for part in node]
+
+    def _entry(self, name: str, mark: str) -> tuple[Node, list[Node]]:
+        """A tensor at indices of its own, and these indices."""
+        dims = (self.context.tensors.get(name) or next(t for t in self.proof["tensors"] if t["name"] == name))["dims"]
+        indices = [["idx", f"{mark}{n}", axis] for n, axis in enumerate(dims)]
+        return ["ref", name, indices], indices
+
+    # ------------------------------------------------------------------------------------------------ meanings
+
+    def equation(self, target: Node) -> Meaning:
+        """The layer's own right-hand side, at the target's indices."""
+        equation = self.equations[target[1]]
+        names = {old[1]: new for old, new in zip(equation["target"][2], target[2])}
+        return self._finish(_reindexed(self._renamed(equation["value"]), names))
+
+    def gradient(self, variable: str, prefix: str) -> Meaning:
+        consumers: dict[str, list[str]] = {}
+        for name, others in self.mentions.items():
+            for other in others:
+                consumers.setdefault(other, []).append(name)
+        weights: dict[str, str] = {}
+        seen = {variable}
+        waiting = [variable]
+        while waiting:
+            name = waiting.pop(0)
+            output = name in self.context.outputs
+            total, plain = f"{prefix}{name}{TOTAL}", f"{prefix}{name}"
+            if name != variable and self._free(total):
+                weights[name] = total
+                continue
+            if self._free(plain) and (output or name != variable):
+                weights[name] = plain
+                if not output or not consumers.get(name):
+                    continue
+            elif output:
+                raise Malformed(f"{variable} reaches the output {name}, but {plain} is not among the proof's free tensors")
+            for other in consumers.get(name, ()):
+                if other not in seen:
+                    seen.add(other)
+                    waiting.append(other)
+        between = [self.alias(name) for name in self.equations if name not in weights or self._passes(name, prefix)]
+        wrt = ["ref", self.alias(variable), self.target[2]]
+        terms = []
+        for name, weight in weights.items():
+            _, indices = self._entry(name, "o ")
+            body = ["ref", self.alias(name), indices]
+            through = sorted({*between, self.alias(name)} - {self.alias(variable)})
+            term = ["mul", [["ref", weight, indices], ["diff", body, wrt, [t for t in through if self._defined(t)]]]]
+            terms.append(["sum", indices, term] if indices else term)
+        return self._finish(["add", terms] if terms else ["num", "0"])
+
+    def _passes(self, name: str, prefix: str) -> bool:
+        """Whether a tensor with a weight also hands derivatives on: an output used further, with its upstream gradient alone."""
+        return name in self.context.outputs and not self._free(f"{prefix}{name}{TOTAL}")
+
+    def _defined(self, alias: str) -> bool:
+        return alias.startswith(OWN) or alias in self.given
+
+    def tangent(self, variable: str) -> Meaning:
+        directions: dict[str, str] = {}
+        seen = {variable}
+        waiting = [variable]
+        while waiting:
+            name = waiting.pop(0)
+            if name != variable and self._free(f"t{name}"):
+                directions[self.alias(name)] = f"t{name}"
+                continue
+            if name in self.context.wrt:
+                raise Malformed(f"{variable} depends on {name}, but t{name} is not among the proof's free tensors")
+            for other in self.mentions.get(name, ()):
+                if other not in seen:
+                    seen.add(other)
+                    waiting.append(other)
+        through = [alias for alias in (self.alias(name) for name in self.equations) if self._defined(alias)]
+        return self._finish(["along", ["ref", self.alias(variable), self.target[2]], directions, through])
+
+
+def _reindexed(node: Node, names: Mapping[str, Node]) -> Node:
+    """An expression at other free indices; its bound ones get names of the checker's own, so that none is captured."""
+    if not isinstance(node, list) or not node:
+        return node
+    if node[0] == "idx":
+        return names.get(node[1], node)
+    if node[0] in ("sum", "max"):
+        inner = {**names, **{index[1]: ["idx", f"bound {index[1]}", index[2]] for index in node[1]}}
+        return [node[0], [inner[index[1]] for index in node[1]], _reindexed(node[2], inner)]
+    return [_reindexed(part, names) for part in node]
+
+
+__all__ = ["CannotTell", "Context", "Meaning", "context_of", "meaning"]

@@ -1,0 +1,164 @@
+"""Whether a proof's JSON is well formed: tensors declared, ranks, axes, free and bound indices, definitions in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from derive.checker.arithmetic import function
+
+Node = Any
+Scope = Mapping[str, str]  # index name -> axis
+
+
+class Malformed(Exception):
+    """A line that means nothing; the message says where and why."""
+
+
+class Declarations:
+    """The tensors of a proof, by name, and every axis they have."""
+
+    def __init__(self, tensors: Iterable[Node]) -> None:
+        self.tensors: dict[str, Node] = {}
+        for tensor in tensors:
+            if tensor["name"] in self.tensors and self.tensors[tensor["name"]] != tensor:
+                raise Malformed(f"{tensor['name']} is declared twice, differently")
+            self.tensors[tensor["name"]] = tensor
+
+    def check_equation(self, equation: Node) -> None:
+        target = equation["target"]
+        if any(index[0] != "idx" for index in target[2]):
+            raise Malformed(f"the target of {target[1]} must have plain indices")
+        scope = scope_of(target)
+        if len(scope) != len(target[2]):
+            raise Malformed(f"the target {target[1]} repeats an index")
+        self.check_expr(target, scope)
+        self.check_expr(equation["value"], scope)
+
+    def check_expr(self, node: Node, scope: Scope) -> None:
+        """Raise `Malformed` unless `node` is a real-valued expression whose free indices are those of `scope`."""
+        try:
+            self._expr(node, scope, inside_diff=False)
+        except (IndexError, KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+            raise Malformed(f"this is no expression ({type(error).__name__}: {error})") from None
+
+    def _expr(self, node: Node, scope: Scope, inside_diff: bool) -> None:
+        kind = node[0]
+        if kind == "num":
+            Fraction(node[1])
+        elif kind == "size":
+            if not isinstance(node[1], str):
+                raise Malformed(f"size of {node[1]!r}, which is no axis")
+        elif kind == "ref":
+            self._ref(node, scope)
+        elif kind == "delta":
+            first, second = self._axis(node[1], scope), self._axis(node[2], scope)
+            if first != second:
+                raise Malformed(f"a delta of an index over {first} and one over {second}")
+        elif kind in ("add", "mul"):
+            for part in node[1]:
+                self._expr(part, scope, inside_diff)
+        elif kind == "pow":
+            Fraction(node[2])
+            self._expr(node[1], scope, inside_diff)
+        elif kind == "fn":
+            if len(node[2]) != len(function(node[1]).partials):
+                raise Malformed(f"{node[1]} takes {len(function(node[1]).partials)} arguments, not {len(node[2])}")
+            for part in node[2]:
+                self._expr(part, scope, inside_diff)
+        elif kind in ("sum", "max"):
+            self._expr(node[2], self._bind(node[1], scope, kind), inside_diff)
+        elif kind == "diff":
+            self._ref(node[2], scope)
+            for name in node[3]:
+                self._tensor(name)
+            self._expr(node[1], scope, inside_diff=True)
+        else:
+            raise Malformed(f"no such node: {kind!r}")
+
+    def _bind(self, indices: Node, scope: Scope, kind: str) -> Scope:
+        if not indices:
+            raise Malformed(f"a {kind} over no index")
+        inner = dict(scope)
+        for tag, name, axis in indices:
+            if tag != "idx":
+                raise Malformed(f"a {kind} over something that is no index")
+            if name in inner:
+                raise Malformed(f"the {kind} over {name} hides another index {name}: it would be captured")
+            inner[name] = axis
+        return inner
+
+    def _tensor(self, name: str) -> Node:
+        if name not in self.tensors:
+            raise Malformed(f"no tensor {name} is declared")
+        return self.tensors[name]
+
+    def _ref(self, node: Node, scope: Scope) -> None:
+        tensor = self._tensor(node[1])
+        if len(node[2]) != len(tensor["dims"]):
+            raise Malformed(f"{node[1]} has {len(tensor['dims'])} axes ({', '.join(tensor['dims'])}), not {len(node[2])}")
+        for place, (index, axis) in enumerate(zip(node[2], tensor["dims"]), start=1):
+            found = self._axis(index, scope)
+            if found != axis:
+                raise Malformed(f"index {place} of {node[1]} runs over {axis}; {_name(index)} runs over {found}")
+
+    def _axis(self, index: Node, scope: Scope) -> str:
+        if index[0] == "ref":
+            tensor = self._tensor(index[1])
+            if tensor["kind"] != "int":
+                raise Malformed(f"{index[1]} stands as an index, but is no integer tensor")
+            self._ref(index, scope)
+            return str(tensor["values"])
+        if index[0] != "idx":
+            raise Malformed(f"{index!r} is no index")
+        if index[1] not in scope:
+            raise Malformed(f"index {index[1]} is free here, but not in the goal")
+        if scope[index[1]] != index[2]:
+            raise Malformed(f"index {index[1]} runs over {scope[index[1]]} and over {index[2]}")
+        return str(index[2])
+
+
+def _name(index: Node) -> str:
+    return str(index[1])
+
+
+def scope_of(target: Node) -> dict[str, str]:
+    return {index[1]: index[2] for index in target[2]}
+
+
+def free_scope(node: Node) -> dict[str, str]:
+    """The indices that stand in `node` without being bound there (a fact holds for every value of them)."""
+    found: dict[str, str] = {}
+
+    def visit(part: Node, bound: frozenset[str]) -> None:
+        if not isinstance(part, list) or not part:
+            return
+        if part[0] == "idx":
+            if part[1] not in bound:
+                found.setdefault(part[1], part[2])
+        elif part[0] in ("sum", "max"):
+            visit(part[2], bound | {index[1] for index in part[1]})
+        else:
+            for inner in part:
+                visit(inner, bound)
+
+    visit(node, frozenset())
+    return found
+
+
+def normal_form(equation: Node) -> Any:
+    """An equation with its indices numbered in the order they appear: equal for equations that differ in names alone."""
+
+    def rename(node: Node, names: dict[str, str]) -> Any:
+        if not isinstance(node, list) or not node:
+            return node
+        if node[0] == "idx":
+            return ("idx", names.get(node[1], node[1]), node[2])
+        if node[0] in ("sum", "max"):
+            inner = {**names, **{index[1]: f"#{len(names) + n}" for n, index in enumerate(node[1])}}
+            return (node[0], tuple(rename(index, inner) for index in node[1]), rename(node[2], inner))
+        return tuple(rename(part, names) for part in node)
+
+    names = {index[1]: f"#{n}" for n, index in enumerate(equation["target"][2])}
+    return rename(equation["target"], names), rename(equation["value"], names)

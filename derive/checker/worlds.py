@@ -1,0 +1,173 @@
+"""Random worlds: pairwise distinct axis sizes, and tensors drawn so that the declared facts hold."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from derive.checker.arithmetic import Arithmetic, CannotTell, Exact, Number
+from derive.checker.evaluate import Key, World, tensors_in
+from derive.checker.structure import free_scope
+
+Node = Any
+Table = dict[Key, Number]
+
+
+def axes_in(nodes: Iterable[Node]) -> list[str]:
+    """Every axis that the JSON in `nodes` mentions, in order."""
+    found: dict[str, None] = {}
+    stack = list(nodes)[::-1]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            if "dims" in node:
+                found.update(dict.fromkeys(node["dims"]))
+                if node["values"] is not None:
+                    found[node["values"]] = None
+            else:
+                stack.extend(list(node.values())[::-1])
+        elif isinstance(node, list) and node:
+            if node[0] == "idx" or node[0] == "size":
+                found[node[-1]] = None
+            else:
+                stack.extend(node[::-1])
+    return list(found)
+
+
+def rooted_axes(nodes: Iterable[Node]) -> set[str]:
+    """The axes whose size stands under a root with nothing but numbers and sizes: a square there keeps the root rational."""
+    found: set[str] = set()
+    stack = list(nodes)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            stack.extend(node.values())
+        elif isinstance(node, list) and node:
+            root = node[0] == "pow" and Fraction(node[2]).denominator == 2 or node[0] == "fn" and node[1] == "sqrt"
+            if root:
+                under = node[1] if node[0] == "pow" else node[2][0]
+                if not tensors_in(under):
+                    found.update(axes_in([under]))
+            stack.extend(node)
+    return found
+
+
+def draw_sizes(axes: list[str], batch: set[str], rooted: set[str], rng: random.Random) -> dict[str, int]:
+    """Pairwise distinct sizes, all at least 2; batch axes, which every line carries along, get the smallest."""
+    sizes: dict[str, int] = {}
+    squares = [n * n for n in range(2, 2 + len(rooted))]
+    rng.shuffle(squares)
+    for axis, size in zip((axis for axis in axes if axis in rooted), squares):
+        sizes[axis] = size
+    free = (n for n in itertools.count(2) if n not in squares)
+    for group in ([a for a in axes if a in batch], [a for a in axes if a not in batch]):
+        group = [axis for axis in group if axis not in rooted]
+        numbers = list(itertools.islice(free, len(group)))
+        rng.shuffle(numbers)
+        sizes.update(zip(group, numbers))
+    return sizes
+
+
+def keys_of(dims: Iterable[str], sizes: Mapping[str, int]) -> list[Key]:
+    return list(itertools.product(*(range(sizes[axis]) for axis in dims)))
+
+
+def draw_tensors(
+    tensors: Iterable[Node], facts: list[Node], sizes: Mapping[str, int], arithmetic: Arithmetic, rng: random.Random, attempt: int
+) -> dict[str, Table]:
+    """Values for `tensors` under which the `facts` hold.
+
+    The first attempt draws signed numbers; later ones alternate with positive ones, for logarithms and roots, and widen the
+    range, against ties. Raises CannotTell for facts that no draw satisfies.
+    """
+    drawn = [t for t in tensors]
+    values: dict[str, Table] = {}
+    for tensor in drawn:
+        keys = keys_of(tensor["dims"], sizes)
+        if tensor["kind"] == "int":
+            values[tensor["name"]] = {key: rng.randrange(sizes[tensor["values"]]) for key in keys}
+        else:
+            values[tensor["name"]] = {key: _number(rng, arithmetic, attempt) for key in keys}
+    real = {t["name"] for t in drawn if t["kind"] != "int"}
+    own = [fact for fact in facts if set(tensors_in([fact["left"], fact["right"]])) & real]
+    if own:
+        _satisfy(own, values, real, sizes, rng)
+    return {name: {key: arithmetic.number(Fraction(value)) for key, value in table.items()} for name, table in values.items()}
+
+
+def _number(rng: random.Random, arithmetic: Arithmetic, attempt: int) -> Fraction | int:
+    sign = 1 if attempt % 2 else rng.choice((-1, 1))
+    if isinstance(arithmetic, Exact):
+        return sign * rng.randint(1, 4 * 3**attempt)
+    return Fraction(sign * rng.randint(1, 60), 40)
+
+
+# ---------------------------------------------------------------------------------------------------- facts
+
+
+def _instances(facts: list[Node], sizes: Mapping[str, int]) -> Iterable[tuple[Node, list[str], Key]]:
+    for fact in facts:
+        difference = ["add", [fact["left"], ["mul", [["num", "-1"], fact["right"]]]]]
+        scope = free_scope(difference)
+        for key in itertools.product(*(range(sizes[axis]) for axis in scope.values())):
+            yield difference, list(scope), key
+
+
+def _residuals(facts: list[Node], values: Mapping[str, Table], sizes: Mapping[str, int]) -> list[Fraction]:
+    world = World(sizes, Exact(), {}, values)
+    found = []
+    for difference, names, key in _instances(facts, sizes):
+        value = world.compile(difference, {name: n for n, name in enumerate(names)})
+        found.append(Fraction(world.evaluate(value, key)))
+    return found
+
+
+def _satisfy(facts: list[Node], values: dict[str, Table], real: set[str], sizes: Mapping[str, int], rng: random.Random) -> None:
+    """Move `values` onto the facts: by elimination if they are linear in the entries, else by trying small sets of values."""
+    mentioned = sorted({name for fact in facts for name in tensors_in([fact["left"], fact["right"]])} & real)
+    entries = [(name, key) for name in mentioned for key in values[name]]
+    rng.shuffle(entries)
+    if _linear(facts, values, sizes, entries) and not any(_residuals(facts, values, sizes)):
+        return
+    for choices in ((0, 1), (-1, 1), (1,), (0,)):
+        for _ in range(4):
+            for name, key in entries:
+                values[name][key] = rng.choice(choices)
+            if not any(_residuals(facts, values, sizes)):
+                return
+    raise CannotTell(f"no random values of {', '.join(mentioned)} satisfy the facts")
+
+
+def _linear(facts: list[Node], values: dict[str, Table], sizes: Mapping[str, int], entries: list[tuple[str, Key]]) -> bool:
+    """Gauss-Jordan elimination on the residuals, which are affine in the entries if the facts are linear."""
+    base = _residuals(facts, values, sizes)
+    rows = [[Fraction(0)] * len(entries) + [-r] for r in base]
+    for column, (name, key) in enumerate(entries):
+        values[name][key] += 1
+        for row, (moved, start) in enumerate(zip(_residuals(facts, values, sizes), base)):
+            rows[row][column] = moved - start
+        values[name][key] -= 1
+    pivots: list[int] = []
+    for column in range(len(entries)):
+        at = next((n for n in range(len(pivots), len(rows)) if rows[n][column]), None)
+        if at is None:
+            continue
+        done = len(pivots)
+        rows[done], rows[at] = rows[at], rows[done]
+        lead = rows[done][column]
+        rows[done] = [entry / lead for entry in rows[done]]
+        for n, row in enumerate(rows):
+            if n != done and row[column]:
+                factor = row[column]
+                rows[n] = [entry - factor * other for entry, other in zip(row, rows[done])]
+        pivots.append(column)
+        if len(pivots) == len(rows):
+            break
+    # The free entries keep their drawn values (their change is 0), so a pivot's change is its row's right-hand side.
+    for n, column in enumerate(pivots):
+        name, key = entries[column]
+        values[name][key] += rows[n][-1]
+    return True

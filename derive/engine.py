@@ -1,0 +1,308 @@
+"""Reverse accumulation over a layer's equations; forward mode; a second order from the first.
+
+From the last equation to the first, every tensor that matters gets one lemma: the chain rule over the equations that mention
+it, brought to a closed form by `derive.lemma`. The theorem of an input is its chain of lemmas. A backward pass is again a list
+of equations, so the second order is this engine applied to its own output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from derive import rules
+from derive.expr import Diff, Equation, Expr, Idx, Ref, Tensor, add, free_indices, fresh, mul, total
+from derive.lemma import adjoint_sum, expand, first_line, prove
+from derive.matrix import Matrix
+from derive.prepare import prepare
+from derive.proof import FORMAT, Proof, equation_json, expr_json, fact_json, proof_json, tensor_json
+from derive.spec import Layer
+from derive.workings import Chain, Workings
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """One gradient: its name (`dX`), its equation in index notation, its matrix form where there is one, and its proof."""
+
+    name: str
+    equation: Equation
+    matrix: Matrix | None
+    proof: Proof
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """Everything derived about a layer; every equation in it is the last line of a proof in it."""
+
+    layer: Layer
+    prefix: str
+    tensors: tuple[Tensor, ...]
+    definitions: tuple[Equation, ...]
+    """The forward equations, prepared: the author's and the named inner sums, in order."""
+    inner: tuple[str, ...]
+    prepare: tuple[Proof, ...]
+    lemmas: tuple[Proof, ...]
+    theorems: tuple[Proof, ...]
+    upstream: tuple[str, ...]
+    gradients: tuple[str, ...]
+
+    @cached_property
+    def results(self) -> tuple[Equation, ...]:
+        """The backward pass as proved: each gradient and named sum, in the order in which they can be computed."""
+        return tuple(proof.result for proof in self.lemmas)
+
+    @cached_property
+    def _stable(self) -> Any:
+        from derive.stable import stabilise
+
+        return stabilise(self)
+
+    @property
+    def stable(self) -> tuple[Proof, ...]:
+        """Proofs that let the kernels stay finite: the shifts inside sums of exponentials."""
+        proofs: tuple[Proof, ...] = self._stable.proofs
+        return proofs
+
+    @property
+    def forward(self) -> tuple[Equation, ...]:
+        """What a kernel computes forward, in order, in finite form."""
+        equations: tuple[Equation, ...] = self._stable.forward
+        return equations
+
+    @property
+    def backward(self) -> tuple[Equation, ...]:
+        """What a kernel computes backward, in order, in finite form."""
+        equations: tuple[Equation, ...] = self._stable.backward
+        return equations
+
+    @property
+    def tangents(self) -> tuple[Equation, ...]:
+        """Forward mode: `tX` is the tangent of X."""
+        equations: tuple[Equation, ...] = self._stable.tangents
+        return equations
+
+    @cached_property
+    def tangent_proofs(self) -> tuple[Proof, ...]:
+        return tangent_lemmas(self)
+
+    @cached_property
+    def invariants(self) -> tuple[Proof, ...]:
+        """Sums over an axis of a gradient that are always zero."""
+        from derive.invariant import invariants
+
+        return invariants(self)
+
+    @cached_property
+    def second(self) -> Derivation:
+        """The derivation of the backward pass as a layer of its own; its gradient of A is `d2A`."""
+        return derive(backward_layer(self), prefix="d2")
+
+    @property
+    def proofs(self) -> tuple[Proof, ...]:
+        """Every proof, in reading order."""
+        return (*self.prepare, *self.lemmas, *self.theorems, *self.stable, *self.invariants)
+
+    def proof(self, name: str) -> Proof:
+        """The lemma that ends in the gradient of `name` (or in the tensor called `name` itself); KeyError if there is none."""
+        for proof in self.lemmas:
+            if proof.name in (f"{self.prefix}{name}", name):
+                return proof
+        raise KeyError(f"{self.layer.name}: no gradient of {name}; there are {', '.join(p.name for p in self.lemmas)}")
+
+    def gradient(self, name: str) -> Gradient:
+        """The gradient of the input `name`: `.equation`, `.matrix`, `.proof`; KeyError if it was not derived."""
+        proof = self.proof(name)
+        return Gradient(proof.name, proof.result, proof.matrix, proof)
+
+    def document(self) -> dict[str, Any]:
+        """The JSON document that `derive.check` reads (schema: `derive.proof`)."""
+        layer = self.layer
+        return {
+            "format": FORMAT,
+            "layer": {
+                "name": layer.name,
+                "tensors": [tensor_json(t) for t in layer.tensors],
+                "equations": [equation_json(e) for e in layer.equations],
+                "facts": [fact_json(f) for f in layer.facts],
+                "inputs": list(layer.inputs),
+                "outputs": list(layer.outputs),
+                "wrt": list(layer.wrt),
+                "batch": [expr_json(i) for i in layer.batch],
+            },
+            "proofs": [proof_json(p) for p in (*self.proofs, *self.tangent_proofs)],
+        }
+
+    def check(self) -> Any:
+        """The independent checker's report on every line of every proof."""
+        from derive.check import check_document
+
+        return check_document(self.document())
+
+
+def derive(layer: Layer, prefix: str = "d") -> Derivation:
+    """Derive every gradient of a layer, with proofs.
+
+    Raises `derive.lemma.CannotDerive` for a form that no rule covers; a layer that was read is otherwise always derived.
+    """
+    workings = Workings(layer, prefix)
+    prepared = prepare(workings)
+    for output in layer.outputs:
+        workings.tensors[f"{prefix}{output}"] = Tensor(f"{prefix}{output}", workings.tensors[output].dims)
+    lemmas: list[Proof] = []
+    for name in _order(workings):
+        lemmas.extend(_lemma(name, workings))
+    theorems = tuple(proof for name in layer.wrt for proof in _theorem(name, workings))
+    return Derivation(
+        layer=layer,
+        prefix=prefix,
+        tensors=tuple(workings.tensors.values()),
+        definitions=tuple(workings.definitions.values()),
+        inner=tuple(workings.inner),
+        prepare=prepared,
+        lemmas=tuple(lemmas),
+        theorems=theorems,
+        upstream=tuple(f"{prefix}{name}" for name in layer.outputs),
+        gradients=tuple(f"{prefix}{name}" for name in layer.wrt),
+    )
+
+
+def active(workings: Workings) -> set[str]:
+    """The tensors on a way from a differentiable input to an output."""
+    layer = workings.layer
+    reached = set(layer.wrt)
+    for target in workings.definitions:
+        if target not in workings.inner and reached & set(workings.operands(target)):
+            reached.add(target)
+    needed = set(layer.outputs)
+    for target in reversed(workings.definitions):
+        if target in needed:
+            needed.update(workings.operands(target))
+    return reached & needed
+
+
+def _order(workings: Workings) -> list[str]:
+    """The tensors in the order in which their gradients can be computed, from the last equation to the first."""
+    alive = active(workings)
+    ordered: list[str] = []
+    for target in reversed(workings.definitions):
+        if target in workings.inner:
+            continue
+        # Where a chain ends comes before where it goes on.
+        for name in sorted(workings.operands(target), key=lambda operand: operand not in workings.layer.inputs):
+            first = next(iter(workings.consumers(name)), None)
+            if first == target and name in alive and name not in ordered:
+                ordered.append(name)
+    # An output nobody consumes has its upstream gradient; an input that nobody consumes has gradient zero and no lemma.
+    return ordered
+
+
+def _lemma(name: str, workings: Workings) -> tuple[Proof, ...]:
+    adjoint = workings.adjoint(name)
+    indices = workings.indices_of(name)
+    start = first_line(workings, name, indices)
+    workings.tensors[adjoint] = Tensor(adjoint, workings.tensors[name].dims)
+    chain = Chain(adjoint, "lemma", Ref(adjoint, indices), start)
+    proofs = prove(chain, workings)
+    workings.results[adjoint] = proofs[-1].result
+    return tuple(_with_matrix(proof, workings) for proof in proofs)
+
+
+def _with_matrix(proof: Proof, workings: Workings) -> Proof:
+    from derive.recognize import finish
+
+    return finish(proof, workings.tensors)
+
+
+def _theorem(name: str, workings: Workings) -> tuple[Proof, ...]:
+    """The whole gradient of an input: the derivative through every equation equals the end of its chain of lemmas."""
+    layer = workings.layer
+    adjoint = workings.adjoint(name)
+    if adjoint not in workings.results:
+        return ()
+    if set(workings.consumers(name)) <= set(layer.outputs) and not any(
+        output in workings.operands(other) for output in layer.outputs for other in workings.consumers(name)
+    ):
+        return ()
+    indices = workings.indices_of(name)
+    entry = Ref(name, indices)
+    through = tuple(workings.definitions)
+    parts = [adjoint_sum(workings, output, entry, f"{workings.prefix}{output}", through) for output in layer.outputs]
+    chain = Chain(f"{adjoint} in full", "theorem", Ref(adjoint, indices), add(*parts))
+    chain.record("chain_rule", first_line(workings, name, indices), "gradients of the later equations are known", "full")
+    chain.record("lemma", workings.results[adjoint].value, f"the lemma of {adjoint}", "brief")
+    given = (*workings.definitions.values(), *(e for n, e in workings.results.items() if n != adjoint))
+    return (chain.proof(workings, given=given),)
+
+
+# ---------------------------------------------------------------------------------------------------- forward mode
+
+
+def tangent_lemmas(derivation: Derivation) -> tuple[Proof, ...]:
+    """tT[o] = sum over A and a of dT[o]/dA[a] tA[a], for every equation on a way from the inputs to the outputs."""
+    workings = Workings(derivation.layer, "t")
+    prepare(workings)
+    alive = active(workings)
+    for name in workings.layer.wrt:
+        workings.tensors[f"t{name}"] = Tensor(f"t{name}", workings.tensors[name].dims)
+    proofs: list[Proof] = []
+    for target in tuple(workings.definitions):
+        if target in workings.inner or target not in alive:
+            continue
+        entry = workings.definitions[target].target
+        taken = {i.name for i in free_indices(entry)}
+        batch = len(workings.layer.batch)
+        parts: list[Expr] = []
+        for operand in workings.operands(target):
+            if operand not in alive:
+                continue
+            indices: list[Idx] = []
+            names = set(taken)
+            for position, index in enumerate(workings.indices_of(operand)):
+                new = index if position < batch else fresh(index, names)
+                names.add(new.name)
+                indices.append(new)
+            source = Ref(operand, tuple(indices))
+            slope = Diff(entry, source, (target, *workings.inner_of(target)))
+            parts.append(total(indices[batch:], mul(slope, Ref(f"t{operand}", tuple(indices)))))
+        name = f"t{target}"
+        workings.tensors[name] = Tensor(name, workings.tensors[target].dims)
+        chain = Chain(name, "tangent", Ref(name, entry.indices), add(*parts))
+        found = prove(chain, workings, tuple(f"t{pool}" for pool in ("D", "F", "R", "C")))
+        workings.results[name] = found[-1].result
+        proofs.extend(found)
+    return tuple(proofs)
+
+
+# ---------------------------------------------------------------------------------------------------- second order
+
+
+def backward_layer(derivation: Derivation) -> Layer:
+    """The backward pass as a layer: inputs and upstream gradients in, gradients out, the forward equations among its own.
+
+    Inner sums are written out again, since their names belong to the first derivation.
+    """
+    layer = derivation.layer
+    helpers = [e for e in derivation.definitions if e.target.tensor in derivation.inner]
+
+    def written_out(equation: Equation) -> Equation:
+        value = equation.value
+        for helper in reversed(helpers):
+            value = expand(value, [helper])
+        return Equation(equation.target, rules.rename_bound(value))
+
+    forward = tuple(written_out(e) for e in derivation.definitions if e not in helpers)
+    backward = tuple(written_out(e) for e in derivation.results)
+    tensors = {t.name: t for t in derivation.tensors}
+    inputs = (*layer.inputs, *derivation.upstream)
+    return Layer.of(
+        name=f"{layer.name}_backward",
+        tensors=tuple(tensors[name] for name in (*inputs, *(e.target.tensor for e in (*forward, *backward)))),
+        equations=(*forward, *backward),
+        facts=layer.facts,
+        inputs=inputs,
+        outputs=derivation.gradients,
+        wrt=(*layer.wrt, *derivation.upstream),
+        batch=layer.batch,
+        doc=f"The backward pass of {layer.name}.",
+    )

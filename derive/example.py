@@ -1,0 +1,258 @@
+"""A small worked example of a derivation, in exact numbers: the proved equations, evaluated on axes of two to four entries."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from derive.expr import Add, Delta, Equation, Expr, Fact, Fn, Idx, Index, Max, Mul, Num, Pow, Ref, Size, Sum, Tensor, tensors_in, walk
+
+REAL = (1, 2, -1, 1, 0, 3, 2, -2, 1, -1, 2, 1)
+POSITIVE = (1, 2, 1, 3, 2, 1, 2, 3, 1, 1, 2, 3)
+LOGARITHMS = (2, 1, 3, 1, 1, 3, 2, 1, 2, 3, 1, 2)
+UPSTREAM = (1, 0, -1, 2, 1, 0, 3, -1, 1, 2, 0, 1)
+LABELS = (1, 0, 2, 1, 0, 2)
+
+
+class NoExample(Exception):
+    """No small example could be worked out; the message says why."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """One tensor's entries, row by row: `entries` in the order of its indices, each a SymPy number."""
+
+    name: str
+    role: str
+    shape: tuple[int, ...]
+    entries: tuple[Any, ...]
+
+    def rows(self) -> list[list[Any]]:
+        """The entries as a table; a vector is one row."""
+        width = self.shape[-1] if self.shape else 1
+        return [list(self.entries[n : n + width]) for n in range(0, len(self.entries), width)]
+
+
+@dataclass(frozen=True)
+class Example:
+    """Sizes by axis, and the values of inputs, forward tensors, upstream gradients and results, in reading order."""
+
+    sizes: tuple[tuple[str, int], ...]
+    values: tuple[Value, ...]
+
+
+Table = dict[tuple[int, ...], Any]
+
+
+def work(derivation: Any) -> Example:
+    """The example of a `derive.engine.Derivation`; raises NoExample where exact numbers cannot be had.
+
+    Where a tensor feeds an exponential, its entries are logarithms of small integers, so that softmax comes out in rationals;
+    an axis whose length stands under a square root has length 4.
+    """
+    reason = "no choice of small numbers keeps every value finite"
+    for positive, scale in ((False, 1), (False, 2), (True, 1), (True, 2)):
+        try:
+            return _attempt(derivation, positive, scale)
+        except NoExample as found:
+            reason = str(found)
+    raise NoExample(reason)
+
+
+def _attempt(derivation: Any, positive: bool, scale: int) -> Example:
+    layer = derivation.layer
+    forward: tuple[Equation, ...] = derivation.definitions
+    backward: tuple[Equation, ...] = derivation.results
+    sizes = choose_sizes(derivation.tensors, layer.batch, forward)
+    tensors: dict[str, Tensor] = {t.name: t for t in derivation.tensors}
+    exponents = feeds_exp(forward)
+    tables: dict[str, Table] = {}
+    values: list[Value] = []
+
+    def enter(name: str, role: str, table: Table) -> None:
+        tables[name] = table
+        shown = tensors[name].dims[len(layer.batch) :]
+        values.append(Value(name, role, tuple(sizes[d] for d in shown), tuple(table.values())))
+
+    for offset, name in enumerate(layer.inputs):
+        enter(name, "input", _input(tensors[name], sizes, layer.facts, positive, scale if name in exponents else 0, offset))
+    evaluate = _Evaluator(tables, sizes)
+    for equation in forward:
+        role = "output" if equation.target.tensor in layer.outputs else "forward"
+        enter(equation.target.tensor, role, evaluate.equation(equation))
+    for offset, name in enumerate(derivation.upstream):
+        entries = list(_places(tensors[name], sizes))
+        enter(name, "upstream", {place: _integer(UPSTREAM[(n + offset) % len(UPSTREAM)]) for n, place in enumerate(entries)})
+    for equation in backward:
+        role = "gradient" if equation.target.tensor in derivation.gradients else "backward"
+        enter(equation.target.tensor, role, evaluate.equation(equation))
+    return Example(tuple((d, n) for d, n in sizes.items() if d not in {i.dim for i in layer.batch}), tuple(values))
+
+
+# ---------------------------------------------------------------------------------------------------- choosing numbers
+
+
+def choose_sizes(tensors: Iterable[Tensor], batch: Iterable[Idx], equations: Iterable[Equation]) -> dict[str, int]:
+    """2 and 3 in turn; 4 under a square root; 1 for batch axes."""
+    rooted = {
+        size.dim
+        for equation in equations
+        for node in walk(equation.value)
+        if isinstance(node, Pow) and node.exponent.denominator == 2
+        for size in walk(node.base)
+        if isinstance(size, Size)
+    }
+    batched = {index.dim for index in batch}
+    turn = itertools.cycle((2, 3))
+    sizes: dict[str, int] = {}
+    for tensor in tensors:
+        for dim in (*tensor.dims, *((tensor.values,) if tensor.values else ())):
+            if dim not in sizes:
+                sizes[dim] = 1 if dim in batched else 4 if dim in rooted else next(turn)
+    return sizes
+
+
+def feeds_exp(equations: Iterable[Equation]) -> frozenset[str]:
+    """The inputs that reach an exponential first: in each argument the first factor, traced back through the equations."""
+    defined = {e.target.tensor: e.value for e in equations}
+    found = set()
+    for value in defined.values():
+        for node in walk(value):
+            if isinstance(node, Fn) and node.name == "exp":
+                names = tensors_in(node.args[0])
+                seen: set[str] = set()
+                while names and names[0] in defined and names[0] not in seen:
+                    seen.add(names[0])
+                    names = tensors_in(defined[names[0]])
+                found.update(names[:1])
+    return frozenset(found)
+
+
+def _integer(value: int | Fraction) -> Any:
+    import sympy
+
+    fraction = Fraction(value)
+    return sympy.Rational(fraction.numerator, fraction.denominator)
+
+
+def _places(tensor: Tensor, sizes: Mapping[str, int]) -> Iterator[tuple[int, ...]]:
+    return itertools.product(*(range(sizes[d]) for d in tensor.dims))
+
+
+def _input(tensor: Tensor, sizes: Mapping[str, int], facts: Iterable[Fact], positive: bool, logarithm: int, offset: int) -> Table:
+    import sympy
+
+    places = list(_places(tensor, sizes))
+    if tensor.kind == "int":
+        assert tensor.values is not None
+        return {place: sympy.Integer(LABELS[n % len(LABELS)] % sizes[tensor.values]) for n, place in enumerate(places)}
+    about = [fact for fact in facts if tensor.name in tensors_in(fact.left)]
+    if about:
+        return _obeying(tensor, about, sizes, places)
+    if logarithm:
+        return {place: logarithm * sympy.log(LOGARITHMS[(n + offset) % len(LOGARITHMS)]) for n, place in enumerate(places)}
+    if tensor.kind == "const" and not tensor.dims:
+        return {(): sympy.Rational(1, 2)}
+    pool = POSITIVE if positive or tensor.kind == "const" else REAL
+    return {place: sympy.Integer(pool[(n + 2 * offset) % len(pool)]) for n, place in enumerate(places)}
+
+
+def _obeying(tensor: Tensor, facts: list[Fact], sizes: Mapping[str, int], places: list[tuple[int, ...]]) -> Table:
+    """Entries that obey `sum(j, T[i,j]) = c`: halves, quarters, ..., and the rest in the last entry."""
+    left, right = facts[0].left, facts[0].right
+    if len(facts) > 1 or not isinstance(left, Sum) or len(left.indices) != 1 or not isinstance(left.body, Ref) or not isinstance(right, Num):
+        raise NoExample(f"the hypothesis about {tensor.name} is not a plain sum")
+    axis = left.body.indices.index(left.indices[0])
+    last = sizes[tensor.dims[axis]] - 1
+    table: Table = {}
+    for n, place in enumerate(places):
+        power = place[axis] if place[axis] == last else place[axis] + 1
+        share = Fraction(1, 2**power)
+        if sum(place) % 2 and last == 1:
+            share = Fraction(1, 4)
+        table[place] = _integer(right.value * share)
+    for place in places:
+        if place[axis] == last:
+            others = sum(table[place[:axis] + (n,) + place[axis + 1 :]] for n in range(last))
+            table[place] = _integer(right.value) - others
+    return table
+
+
+# ---------------------------------------------------------------------------------------------------- evaluating
+
+
+class _Evaluator:
+    """Evaluates equations entry by entry on the tables there are."""
+
+    def __init__(self, tables: Mapping[str, Table], sizes: Mapping[str, int]) -> None:
+        self.tables, self.sizes = tables, sizes
+
+    def equation(self, equation: Equation) -> Table:
+        import sympy
+
+        indices = [i for i in equation.target.indices if isinstance(i, Idx)]
+        table: Table = {}
+        for place in itertools.product(*(range(self.sizes[i.dim]) for i in indices)):
+            value = self.value(equation.value, dict(zip(indices, place)))
+            value = sympy.expand(value)
+            if value.has(sympy.zoo, sympy.nan, sympy.oo) or value.is_real is False:
+                raise NoExample(f"{equation.target.tensor} is not finite")
+            table[place] = value
+        return table
+
+    def index(self, index: Index, at: Mapping[Idx, int]) -> int:
+        if isinstance(index, Idx):
+            return at[index]
+        return int(self.tables[index.tensor][tuple(self.index(i, at) for i in index.indices)])
+
+    def value(self, expr: Expr, at: Mapping[Idx, int]) -> Any:
+        import sympy
+
+        if isinstance(expr, Num):
+            return _integer(expr.value)
+        if isinstance(expr, Size):
+            return sympy.Integer(self.sizes[expr.dim])
+        if isinstance(expr, Ref):
+            return self.tables[expr.tensor][tuple(self.index(i, at) for i in expr.indices)]
+        if isinstance(expr, Delta):
+            return sympy.Integer(self.index(expr.a, at) == self.index(expr.b, at))
+        if isinstance(expr, Add):
+            return sympy.Add(*(self.value(t, at) for t in expr.terms))
+        if isinstance(expr, Mul):
+            return sympy.Mul(*(self.value(f, at) for f in expr.factors))
+        if isinstance(expr, Pow):
+            return self.value(expr.base, at) ** _integer(expr.exponent)
+        if isinstance(expr, Fn):
+            return _function(expr.name)(*(self.value(a, at) for a in expr.args))
+        if isinstance(expr, (Sum, Max)):
+            ranges = (range(self.sizes[i.dim]) for i in expr.indices)
+            parts = [self.value(expr.body, {**at, **dict(zip(expr.indices, place))}) for place in itertools.product(*ranges)]
+            return sympy.Add(*parts) if isinstance(expr, Sum) else sympy.Max(*parts)
+        raise NoExample("a derivative was left over")
+
+
+def _function(name: str) -> Callable[..., Any]:
+    import sympy
+
+    known: dict[str, Callable[..., Any]] = {
+        "exp": lambda x: sympy.exp(sympy.expand(x)),
+        "log": sympy.log,
+        "tanh": sympy.tanh,
+        "sin": sympy.sin,
+        "cos": sympy.cos,
+        "erf": sympy.erf,
+        "abs": sympy.Abs,
+        "sign": sympy.sign,
+        "max": sympy.Max,
+        "min": sympy.Min,
+        "pow": lambda x, y: x**y,
+        "relu": lambda x: sympy.Max(x, 0),
+        "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
+        "softplus": lambda x: sympy.log(1 + sympy.exp(x)),
+    }
+    if name not in known:
+        raise NoExample(f"{name} has no exact values")
+    return known[name]

@@ -1,0 +1,77 @@
+"""Invariants: sums over an axis of a gradient that vanish for every input, found and proved by the same rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from derive import rules
+from derive.expr import ZERO, Idx, Ref, Sum, rename_apart
+from derive.lemma import expand, foldable
+from derive.proof import Proof
+from derive.terms import terms
+from derive.workings import Chain, Workings
+
+if TYPE_CHECKING:
+    from derive.engine import Derivation
+
+
+def invariants(derivation: Derivation) -> tuple[Proof, ...]:
+    """For each gradient and each of its axes, the proof that the sum over that axis is 0, where there is one."""
+    found = []
+    for proof in derivation.lemmas:
+        if proof.kind != "lemma":
+            continue
+        for index in proof.goal.target.indices:
+            if isinstance(index, Idx) and index not in derivation.layer.batch:
+                invariant = _vanishes(proof, index, derivation)
+                if invariant is not None:
+                    found.append(invariant)
+    return tuple(found)
+
+
+def _vanishes(lemma: Proof, index: Idx, derivation: Derivation) -> Proof | None:
+    workings = Workings(derivation.layer, derivation.prefix)
+    for tensor in derivation.tensors:
+        workings.tensors[tensor.name] = tensor
+    workings.definitions.update({e.target.tensor: e for e in derivation.definitions})
+    workings.results.update({p.result.target.tensor: p.result for p in derivation.lemmas})
+    meanings = [p.goal for p in derivation.lemmas if p.kind == "name"]
+    gradient = lemma.result
+    left = tuple(i for i in gradient.target.indices if i != index)
+    name = f"sum of {gradient.target.tensor} over {index.name}"
+    target = Ref(workings.new_name((f"sum_{gradient.target.tensor}",)), left)
+    workings.declare(target.tensor, [i for i in left if isinstance(i, Idx)])
+    chain = Chain(name, "invariant", target, Sum((index,), gradient.target))
+    chain.record("lemma", Sum((index,), rename_apart(gradient.value, [index.name])), f"the lemma of {gradient.target.tensor}", "full")
+    chain.use([gradient.target.tensor])
+    split = rules.split_terms(chain.current)
+    chain.record("distribute", split, "every term gets its own sum", "full")
+    if len(terms(split)) < 2:
+        return None
+    for meaning in meanings:
+        opened = expand(chain.current, [meaning])
+        if opened != chain.current:
+            workings.meanings[meaning.target.tensor] = meaning
+            workings.results.pop(meaning.target.tensor, None)
+            chain.use([meaning.target.tensor])
+            chain.record("definition", opened, f"what {meaning.target.tensor} is", "full")
+    chain.record("pull_out", rules.pull_out(chain.current), "what a sum does not run over leaves it", "full")
+    # A known quotient such as P = exp(S)/Z is opened where the sum over it stands alone, so that its denominator can be summed.
+    for equation in derivation.definitions:
+        opened = expand(chain.current, [equation])
+        if opened == chain.current:
+            continue
+        trial = rules.pull_out(opened)
+        trial, used = rules.fold(trial, foldable(workings, without=equation.target.tensor))
+        trial = rules.cancel(trial)
+        if trial == ZERO:
+            chain.use([equation.target.tensor, *(e.target.tensor for e in used)])
+            chain.record("definition", opened, f"what {equation.target.tensor} is", "full")
+            chain.record("pull_out", rules.pull_out(chain.current), "", "full")
+            chain.record("fold", rules.fold(chain.current, foldable(workings, without=equation.target.tensor))[0], "", "full")
+    after, facts = rules.fact(chain.current, derivation.layer.facts)
+    if facts:
+        chain.facts.update(dict.fromkeys(facts))
+        chain.record("fact", after, "by the declared hypothesis", "full")
+    chain.record("cancel", rules.cancel(chain.current), "the terms cancel", "brief")
+    return chain.proof(workings) if chain.current == ZERO else None

@@ -1,0 +1,67 @@
+"""A layer written in the text form, so that parsing it gives the layer back."""
+
+from __future__ import annotations
+
+from derive.expr import Equation, Expr, Fact, Idx, Index, Max, Ref, Sum, free_indices, tensors_in, transform, walk
+from derive.spec import Layer
+from derive.write import write
+
+
+def layer_text(layer: Layer) -> str:
+    """The directives, then an equation a line. The batch indices are left out of the equations."""
+    rows = []
+    batch = len(layer.batch)
+    axes = axes_of(layer)
+    if axes:
+        rows.append("axes " + " ".join(f"{name}:{axis}" for name, axis in axes.items()))
+    if layer.batch:
+        rows.append("batch " + " ".join(f"{index.name}:{index.dim}" for index in layer.batch))
+    integers = [tensor for tensor in layer.tensors if tensor.kind == "int"]
+    if integers:
+        rows.append("int " + " ".join(f"{tensor.name}:{tensor.values}" for tensor in integers))
+    constants = [tensor.name for tensor in layer.tensors if tensor.kind == "const"]
+    if constants:
+        rows.append("const " + " ".join(constants))
+    defined = {equation.target.tensor for equation in layer.equations}
+    appearing = tuple(dict.fromkeys(name for e in layer.equations for name in tensors_in(e.value) if name not in defined))
+    if appearing != layer.inputs:
+        rows.append("inputs " + " ".join(layer.inputs))
+    if layer.wrt != tuple(name for name in layer.inputs if layer.tensor(name).kind == "real"):
+        rows.append("wrt " + " ".join(layer.wrt))
+    if layer.outputs != (layer.equations[-1].target.tensor,):
+        rows.append("outputs " + " ".join(layer.outputs))
+    for fact in layer.facts:
+        rows.append("fact " + write(Fact(without_batch(fact.left, batch), without_batch(fact.right, batch))))
+    for equation in layer.equations:
+        target = _ref(equation.target, batch)
+        rows.append(write(Equation(target, without_batch(equation.value, batch))))
+    return "\n".join(rows) + "\n"
+
+
+def axes_of(layer: Layer) -> dict[str, str]:
+    """The axis of each index that the equations name, in order of first appearance."""
+    skip = {index.name for index in layer.batch}
+    found: dict[str, str] = {}
+    sides = [side for e in layer.equations for side in (e.target, e.value)] + [side for f in layer.facts for side in (f.left, f.right)]
+    for side in sides:
+        for node in walk(side):
+            for index in node.indices if isinstance(node, (Sum, Max)) else free_indices(node) if isinstance(node, Ref) else ():
+                if index.name not in skip:
+                    found.setdefault(index.name, index.dim)
+    return found
+
+
+def without_batch(expr: Expr, batch: int) -> Expr:
+    def rule(node: Expr) -> Expr | None:
+        return _ref(node, batch) if isinstance(node, Ref) else None
+
+    return transform(expr, rule)
+
+
+def _ref(ref: Ref, batch: int) -> Ref:
+    def plain(index: Index) -> Index:
+        return index if isinstance(index, Idx) else _ref(index, batch)
+
+    return Ref(ref.tensor, tuple(plain(index) for index in ref.indices[batch:]))
+
+

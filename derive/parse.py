@@ -1,0 +1,353 @@
+"""The text form of a spec: a grammar read by recursive descent, never evaluated.
+
+    spec       line (newline | ";") line ...          `#` starts a comment
+    line       equation | axes | batch | const | int | inputs | outputs | wrt | fact
+    equation   tensor = expr
+    axes       "axes" index:axis ...                   names axes; without it an axis is its first index in capitals
+    batch      "batch" index:axis ...                  leading axes of every tensor, left out of the equations
+    const      "const" name ...                        real inputs that are not differentiated
+    int        "int" name[:axis] ...                   integer inputs, whose entries are indices of an axis
+    inputs     "inputs" name ...                       the order of the arguments; likewise `outputs` and `wrt`
+    fact       "fact" expr = expr                      a hypothesis
+    expr       term (("+" | "-") term)*
+    term       unary (("*" | "/") unary)*
+    unary      "-"* power
+    power      atom (("^" | "**") unary)?
+    atom       number | tensor | "(" expr ")" | name "(" expr, ... ")" | "size" "(" index ")"
+               | ("sum" | "max" | "min") "(" index, ... , expr ")"
+    tensor     name | name "[" (index | tensor), ... "]"
+
+What comes out is the IR with the axes still open: an index is `Idx(name, "")`. `derive.shapes` finds the axes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from derive.errors import SpecError, listing, near
+from derive.expr import Equation, Expr, Fact, Fn, Idx, Index, Max, Num, Ref, Size, Sum, add, free_indices, mul, neg, num, power
+from derive.functions import ARITY, power_of
+from derive.tokens import Line, Token, check_power, number, tokenize
+
+OPEN = ""  # the axis of an index before `derive.shapes` has found it
+_DEEPEST = 40
+_DIRECTIVES = ("axes", "batch", "const", "int", "inputs", "outputs", "wrt", "fact")
+_HINTS = {
+    "where": "where(...) is not there yet",
+    "ln": "write log(x)",
+    "mean": "write sum(k, ...) / size(k)",
+    "softmax": "write it out: exp(S[i,j]) / sum(k, exp(S[i,k]))",
+    "logsumexp": "write log(sum(k, exp(S[i,k])))",
+    "prod": "products over an index are not there",
+}
+
+
+@dataclass
+class Raw:
+    """A spec as it was read: equations whose axes are open, and what was declared about names."""
+
+    layer: str
+    equations: list[Equation] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
+    axes: dict[str, str] = field(default_factory=dict)
+    batch: list[Idx] = field(default_factory=list)
+    kinds: dict[str, str] = field(default_factory=dict)
+    dims: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+    inputs: list[str] | None = None
+    outputs: list[str] | None = None
+    wrt: list[str] | None = None
+
+
+def parse(layer: str, text: str) -> Raw:
+    """Read a spec. Raises SpecError with the line and a caret where the text is no formula."""
+    raw = Raw(layer)
+    for line in lines(layer, text):
+        _Reader(line, raw).statement()
+    if not raw.equations:
+        raise SpecError(f"{layer}: the spec is empty; write an equation, such as Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]")
+    return raw
+
+
+def parse_fact(layer: str, text: str, raw: Raw) -> None:
+    """Read one fact, such as `sum(j, T[i,j]) = 1`, into `raw`."""
+    line = Line(layer, 1, text.strip())
+    reader = _Reader(line, raw)
+    raw.facts.append(reader.fact())
+
+
+def lines(layer: str, text: str) -> list[Line]:
+    """The statements of a text, without comments and blank lines."""
+    found = []
+    for count, row in enumerate(text.splitlines(), 1):
+        for part in row.split("#", 1)[0].split(";"):
+            if part.strip():
+                found.append(Line(layer, count, part.strip()))
+    return found
+
+
+class _Reader:
+    """One line, its tokens and how far they were read."""
+
+    def __init__(self, line: Line, raw: Raw) -> None:
+        self.line = line
+        self.raw = raw
+        self.tokens = tokenize(line)
+        self.position = 0
+        self.depth = 0
+
+    # -------------------------------------------------------------------------------------------- tokens
+
+    @property
+    def token(self) -> Token:
+        return self.tokens[self.position]
+
+    @property
+    def following(self) -> Token:
+        return self.tokens[min(self.position + 1, len(self.tokens) - 1)]
+
+    def take(self) -> Token:
+        token = self.token
+        self.position = min(self.position + 1, len(self.tokens) - 1)
+        return token
+
+    def accept(self, *texts: str) -> Token | None:
+        return self.take() if self.token.kind == "op" and self.token.text in texts else None
+
+    def expect(self, text: str, opened: Token | None = None) -> Token:
+        if self.token.text == text:
+            return self.take()
+        if opened is not None and self.token.kind == "end":
+            raise self.line.error(opened.column, f"this {opened.text!r} is never closed; add {text!r}")
+        raise self.unexpected(f"{text!r}")
+
+    def unexpected(self, wanted: str) -> SpecError:
+        token = self.token
+        if token.kind == "end":
+            return self.line.error(token.column, f"the line ends where {wanted} is expected")
+        if token.text in (")", "]"):
+            return self.line.error(token.column, f"this {token.text!r} has no opening bracket before it, or {wanted} is missing")
+        if (token.kind in ("name", "number") or token.text in ("(", "[")) and self.position:
+            before = self.tokens[self.position - 1]
+            if before.kind in ("name", "number") or before.text in (")", "]"):
+                joined = f"{before.text} * {token.text}"
+                return self.line.error(token.column, f"a multiplication is written with *, as in {joined}")
+        return self.line.error(token.column, f"{token.text!r} stands where {wanted} is expected")
+
+    def name(self, what: str) -> Token:
+        if self.token.kind != "name":
+            raise self.unexpected(what)
+        return self.take()
+
+    # -------------------------------------------------------------------------------------------- lines
+
+    def statement(self) -> None:
+        if self.token.text in _DIRECTIVES and self.following.kind == "name":
+            self.directive(self.take())
+        else:
+            self.raw.equations.append(self.equation())
+            self.raw.texts.append(self.line.text)
+
+    def directive(self, word: Token) -> None:
+        if word.text == "fact":
+            self.raw.facts.append(self.fact())
+            return
+        while self.token.kind != "end":
+            token = self.name("a name")
+            axis = self.name("an axis").text if self.accept(":") else None
+            if axis is None and word.text in ("axes", "batch"):
+                raise self.line.error(token.column, f"{word.text} pairs an index with its axis, as in {token.text}:{token.text.upper()}")
+            if axis is not None and word.text not in ("axes", "batch", "int"):
+                raise self.line.error(token.column, f"{word.text} takes names alone; leave out :{axis}")
+            self.declare(word.text, token, axis)
+            self.accept(",")
+
+    def declare(self, word: str, token: Token, axis: str | None) -> None:
+        name, raw = token.text, self.raw
+        if word in ("axes", "batch"):
+            assert axis is not None
+            if raw.axes.setdefault(name, axis) != axis:
+                raise self.line.error(token.column, f"index {name} runs over {raw.axes[name]} and over {axis}; give each axis its own index")
+            if word == "batch":
+                raw.batch.append(Idx(name, axis))
+        elif word in ("const", "int"):
+            if raw.kinds.setdefault(name, word) != word:
+                raise self.line.error(token.column, f"{name} is declared both {raw.kinds[name]} and {word}")
+            if axis is not None:
+                raw.values[name] = axis
+        else:
+            known: list[str] = getattr(raw, word) or []
+            setattr(raw, word, [*known, name])
+
+    def equation(self) -> Equation:
+        target_token = self.token
+        if target_token.kind != "name" or "=" not in {token.text for token in self.tokens}:
+            raise self.line.error(0, "an equation is a tensor, = and a formula, as in Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]")
+        target = self.atom()
+        if not isinstance(target, Ref):
+            raise self.line.error(target_token.column, "the left of = is one tensor with its indices, as in Y[i,j]")
+        self.expect("=")
+        return Equation(target, self.whole())
+
+    def fact(self) -> Fact:
+        left = self.expression()
+        self.expect("=")
+        return Fact(left, self.whole())
+
+    def whole(self) -> Expr:
+        value = self.expression()
+        if self.token.text == "=":
+            raise self.line.error(self.token.column, "a second = on one line; write one equation a line")
+        if self.token.kind != "end":
+            raise self.unexpected("an operator, + - * / or ^,")
+        return value
+
+    # -------------------------------------------------------------------------------------------- expressions
+
+    def expression(self) -> Expr:
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise self.line.error(self.token.column, f"nested more than {_DEEPEST} deep; name the inner parts on lines of their own")
+        terms = [self.term()]
+        while sign := self.accept("+", "-"):
+            term = self.term()
+            terms.append(term if sign.text == "+" else neg(term))
+        self.depth -= 1
+        return add(*terms)
+
+    def term(self) -> Expr:
+        factors = [self.unary()]
+        while sign := self.accept("*", "/"):
+            factor = self.unary()
+            if sign.text == "/":
+                check_power(self.line, sign.column, factor.value if isinstance(factor, Num) else None, Fraction(-1))
+            factors.append(factor if sign.text == "*" else power(factor, -1))
+        return mul(*factors)
+
+    def unary(self) -> Expr:
+        negative = False
+        while sign := self.accept("-", "+"):
+            negative ^= sign.text == "-"
+        value = self.raised()
+        return neg(value) if negative else value
+
+    def raised(self) -> Expr:
+        base = self.atom()
+        sign = self.accept("^", "**")
+        if sign is None:
+            return base
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise self.line.error(sign.column, f"nested more than {_DEEPEST} deep; name the inner parts on lines of their own")
+        exponent = self.unary()
+        self.depth -= 1
+        if isinstance(exponent, Num):
+            check_power(self.line, sign.column, base.value if isinstance(base, Num) else None, exponent.value)
+        return power_of(base, exponent)
+
+    def atom(self) -> Expr:
+        token = self.token
+        if token.kind == "number":
+            self.take()
+            return num(number(self.line, token))
+        if token.text == "(":
+            opened = self.take()
+            value = self.expression()
+            self.expect(")", opened)
+            return value
+        if token.kind == "name":
+            self.take()
+            if self.token.text == "(":
+                return self.call(token, self.take())
+            return self.tensor(token)
+        raise self.unexpected("a tensor, a number or a function")
+
+    def tensor(self, token: Token) -> Ref:
+        opened = self.accept("[")
+        if opened is None:
+            return Ref(token.text)
+        indices: list[Index] = []
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise self.line.error(token.column, f"nested more than {_DEEPEST} deep")
+        while self.token.text != "]":
+            indices.append(self.index())
+            if not self.accept(","):
+                break
+        self.depth -= 1
+        if self.token.text in ("+", "-", "*", "/", "^", "**"):
+            raise self.line.error(self.token.column, "arithmetic on an index is not there yet; an index stands alone, as in X[i,j]")
+        self.expect("]", opened)
+        return Ref(token.text, tuple(indices))
+
+    def index(self) -> Index:
+        if self.token.kind == "number":
+            raise self.line.error(self.token.column, "a fixed position is not there yet; an index is a name, as in X[i,j]")
+        token = self.name("an index")
+        return self.tensor(token) if self.token.text == "[" else Idx(token.text, OPEN)
+
+    # -------------------------------------------------------------------------------------------- calls
+
+    def call(self, function: Token, opened: Token) -> Expr:
+        name = function.text
+        if name not in ARITY and name not in ("sum", "size", "sqrt"):
+            hint = _HINTS.get(name)
+            known = sorted({*ARITY, "sum", "size", "sqrt"})
+            instead = f"; {hint}" if hint else near(name, known) or f"; the functions are {listing(known)}"
+            raise self.line.error(function.column, f"there is no function {name}{instead}")
+        arguments = [self.argument()]
+        while self.accept(","):
+            arguments.append(self.argument())
+        self.expect(")", opened)
+        if name == "size":
+            return self.size(function, arguments)
+        bound = self.bound(name, arguments)
+        if name == "sum" and bound is None:
+            raise self.line.error(function.column, "a sum names its indices first, then what it adds, as in sum(k, X[i,k]*W[k,j])")
+        if bound is not None:
+            body = arguments[-1]
+            if name == "sum":
+                return Sum(bound, body)
+            return Max(bound, body) if name == "max" else neg(Max(bound, neg(body)))
+        return self.apply(function, arguments)
+
+    def argument(self) -> Expr:
+        if self.token.text == ")":
+            raise self.unexpected("an argument")
+        return self.expression()
+
+    def bound(self, name: str, arguments: list[Expr]) -> tuple[Idx, ...] | None:
+        """The bound indices of a reduction, or None where the call is a function of numbers, as in max(0, x)."""
+        *heads, body = arguments
+        if name not in ("sum", "max", "min") or not heads or not all(isinstance(head, Ref) and not head.indices for head in heads):
+            return None
+        indices = tuple(Idx(head.tensor, OPEN) for head in heads if isinstance(head, Ref))
+        if name != "sum" and not any(index in free_indices(body) for index in indices):
+            return None
+        return indices
+
+    def size(self, function: Token, arguments: list[Expr]) -> Expr:
+        if len(arguments) != 1 or not isinstance(arguments[0], Ref) or arguments[0].indices:
+            raise self.line.error(function.column, "size takes one index, as in size(k)")
+        return Size(arguments[0].tensor)
+
+    def apply(self, function: Token, arguments: list[Expr]) -> Expr:
+        name = function.text
+        arity = ARITY.get(name, 1)
+        if name in ("max", "min") and len(arguments) > 2:
+            value = arguments[0]
+            for other in arguments[1:]:
+                value = Fn(name, (value, other))
+            return value
+        if len(arguments) != arity:
+            raise self.line.error(function.column, f"{name} takes {arity} argument{'s'[: arity - 1]}, got {len(arguments)}")
+        if name == "sqrt" or name == "pow":
+            exponent: Expr = num(Fraction(1, 2)) if name == "sqrt" else arguments[1]
+            if isinstance(exponent, Num):
+                base = arguments[0]
+                check_power(self.line, function.column, base.value if isinstance(base, Num) else None, exponent.value)
+            return power_of(arguments[0], exponent)
+        return Fn(name, tuple(arguments))

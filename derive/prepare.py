@@ -1,0 +1,78 @@
+"""Entry: the author's equations brought into the form the engine works on, each change a proof.
+
+Afterwards every right-hand side is a sum of products of scalar functions of entries: the logarithm of a known quotient is
+written out, and a sum that stands inside a function or a quotient has a name.
+"""
+
+from __future__ import annotations
+
+from derive import rules
+from derive.expr import Equation, Expr, Fn, Idx, Max, Pow, Ref, Sum, children, free_indices, rebuild, walk
+from derive.matching import replace_product
+from derive.proof import Proof
+from derive.workings import HELPER_NAMES, Chain, Workings
+
+
+def prepare(workings: Workings) -> tuple[Proof, ...]:
+    """Fill `workings.definitions` from the layer's equations; the proofs say what changed and which sums were named."""
+    proofs: list[Proof] = []
+    for equation in workings.layer.equations:
+        proofs.extend(_prepare(equation, workings))
+    return tuple(proofs)
+
+
+def _prepare(equation: Equation, workings: Workings) -> list[Proof]:
+    target = equation.target.tensor
+    chain = Chain(target, "prepare", equation.target, equation.value)
+    opened, used = rules.log_of_product(chain.current, workings.definitions, [i.name for i in free_indices(equation.target)])
+    chain.use(e.target.tensor for e in used)
+    for e in used:
+        chain.use(workings.inner_of(e.target.tensor))
+    chain.record("log_of_product", opened, "a logarithm turns the quotient into a difference", "full")
+    named: list[Proof] = []
+    scope = frozenset(i for i in equation.target.indices if isinstance(i, Idx))
+    after = _name_inner(chain.current, False, scope, workings, chain, named)
+    chain.record("name_sum", after, "an inner sum gets a name", "full")
+    workings.definitions[target] = Equation(equation.target, chain.current)
+    if chain.steps:
+        named.append(chain.proof(workings))
+    return named
+
+
+def _name_inner(expr: Expr, nonlinear: bool, scope: frozenset[Idx], workings: Workings, chain: Chain, named: list[Proof]) -> Expr:
+    if isinstance(expr, (Sum, Max)):
+        inside = _name_inner(expr.body, isinstance(expr, Max), scope | set(expr.indices), workings, chain, named)
+        node = rebuild(expr, (inside,))
+        return _name(node, scope, workings, chain, named) if nonlinear else node
+    parts = children(expr)
+    if not parts:
+        return expr
+    hard = nonlinear or isinstance(expr, (Fn, Pow))
+    return rebuild(expr, tuple(_name_inner(part, hard, scope, workings, chain, named) for part in parts))
+
+
+def _name(node: Expr, scope: frozenset[Idx], workings: Workings, chain: Chain, named: list[Proof]) -> Expr:
+    for name, equation in workings.definitions.items():
+        known = replace_product(equation, node)
+        if isinstance(known, Ref):
+            chain.use([name])
+            return known
+    free = free_indices(node)
+    batch = workings.layer.batch
+    ordered = tuple(i for i in batch if i in free) + tuple(i for i in free if i not in batch)
+    name = workings.new_name(HELPER_NAMES)
+    workings.declare(name, ordered)
+    definition = Equation(Ref(name, ordered), node)
+    workings.definitions[name] = definition
+    if not _is_contraction(node):
+        workings.inner[name] = None
+    chain.use([name])
+    named.append(Chain(name, "name", definition.target, definition.value).proof(workings, given=()))
+    return definition.target
+
+
+def _is_contraction(node: Expr) -> bool:
+    """Whether a sum mixes tensors with different indices: a matrix product, which is a stage of its own with a gradient of
+    its own, while a plain reduction is differentiated inside the equation that uses it."""
+    patterns = {frozenset(free_indices(ref)) for ref in walk(node) if isinstance(ref, Ref) and ref.indices}
+    return len(patterns) > 1

@@ -1,0 +1,257 @@
+"""Step, Proof, Derivation: plain data, JSON there and back.
+
+A proof is self-contained. It says what it assumes (`tensors` with their axes, `given` definitions, `facts`), what it claims
+(`goal`: the target equals the first expression) and a chain of expressions, each equal to the one before it for every value of
+the goal's free indices, and for every value of the tensors that `given` does not define.
+
+The JSON form, which `derive.check` reads and nothing else (`format` is "gradproof/1"):
+
+    document    {"format", "layer": layer, "proofs": [proof, ...]}
+    layer       {"name", "tensors": [tensor, ...], "equations": [equation, ...], "facts": [fact, ...],
+                 "inputs": [name, ...], "outputs": [name, ...], "wrt": [name, ...], "batch": [idx, ...]}
+    proof       {"name", "kind", "goal": equation, "steps": [step, ...], "tensors": [tensor, ...],
+                 "given": [equation, ...], "facts": [fact, ...], "batch": [idx, ...], "matrix": matrix | null}
+    step        {"rule", "after": expr, "note", "detail": "brief" | "full" | "baby"}
+    tensor      {"name", "dims": [axis, ...], "kind": "real" | "const" | "int", "values": axis | null}
+    equation    {"target": ref, "value": expr}          fact   {"left": expr, "right": expr}
+    idx         ["idx", name, axis]
+    ref         ["ref", tensor, [index, ...]]           index  idx | ref (an entry of an integer tensor)
+    expr        ref | ["num", "3/2"] | ["size", axis] | ["delta", index, index] | ["add", [expr, ...]] | ["mul", [expr, ...]]
+                | ["pow", expr, "1/2"] | ["fn", name, [expr, ...]] | ["sum", [idx, ...], expr] | ["max", [idx, ...], expr]
+                | ["diff", expr, ref, [tensor, ...]]
+    matrix      ["whole", tensor, shape] | ["transpose", matrix] | ["product", [matrix, ...]] | ["hadamard", [matrix, ...]]
+                | ["total", [matrix, ...]] | ["scale", expr, matrix] | ["ones", shape] | ["map", name, [matrix, ...]]
+                | ["power", matrix, "2"] | ["onehot", labels, shape] | ["rowsum", matrix] | ["colsum", matrix] | ["entrysum", matrix]
+    shape       [axis | null, axis | null]
+
+`["diff", body, ref, through]` is the derivative of `body` by the entry `ref`, where the tensors named in `through` vary by
+their `given` definitions and every other tensor is held fixed. `given` is in an order in which each definition mentions only
+earlier ones. `batch` indices lead every tensor, are free in every line, and are left out of matrix notation: `matrix` equals
+the last line for each value of them, its rows and columns being the goal's remaining indices in order (one remaining index
+may lie along either axis).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from derive import matrix as mx
+from derive.expr import Add, Delta, Diff, Equation, Expr, Fact, Fn, Idx, Index, Max, Mul, Num, Pow, Ref, Size, Sum, Tensor
+
+FORMAT = "gradproof/1"
+DETAILS = ("brief", "full", "baby")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line: `after` equals the line before it by `rule`; `detail` is the coarsest level of detail that shows it."""
+
+    rule: str
+    after: Expr
+    note: str = ""
+    detail: str = "full"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A chain of equal expressions from `goal.value` to the last step; see the module docstring for what each field means.
+
+    `kind` is `lemma` (the gradient of one tensor), `name` (a sum worth a name), `theorem` (an input's whole gradient),
+    `tangent` (forward mode), `prepare` (an equation rewritten on entry), `stable` (an equation rewritten for finite
+    arithmetic) or `invariant`.
+    """
+
+    name: str
+    kind: str
+    goal: Equation
+    steps: tuple[Step, ...]
+    tensors: tuple[Tensor, ...]
+    given: tuple[Equation, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    batch: tuple[Idx, ...] = ()
+    matrix: mx.Matrix | None = None
+
+    @property
+    def start(self) -> Expr:
+        return self.goal.value
+
+    @property
+    def result(self) -> Equation:
+        """What the proof has shown: the target equals its last line."""
+        return Equation(self.goal.target, self.steps[-1].after if self.steps else self.goal.value)
+
+    def at(self, detail: str) -> "Proof":
+        """The same proof with the steps of a level of detail; a step left out leaves a longer but equally true one.
+
+        Where several applications of one rule become one line, its note says all of theirs.
+        """
+        shown = DETAILS[: DETAILS.index(detail) + 1]
+        steps: list[Step] = []
+        notes: list[str] = []
+        for n, step in enumerate(self.steps):
+            if n and self.steps[n - 1].rule != step.rule:
+                notes = []
+            if step.note and step.note not in notes:
+                notes.append(step.note)
+            if step.detail in shown or n == len(self.steps) - 1:
+                steps.append(replace(step, note="; ".join(notes)))
+                notes = []
+        return replace(self, steps=tuple(steps))
+
+
+# ---------------------------------------------------------------------------------------------------- JSON
+
+
+def expr_json(expr: Expr | Idx) -> list[Any]:
+    if isinstance(expr, Idx):
+        return ["idx", expr.name, expr.dim]
+    if isinstance(expr, Num):
+        return ["num", str(expr.value)]
+    if isinstance(expr, Size):
+        return ["size", expr.dim]
+    if isinstance(expr, Ref):
+        return ["ref", expr.tensor, [expr_json(i) for i in expr.indices]]
+    if isinstance(expr, Delta):
+        return ["delta", expr_json(expr.a), expr_json(expr.b)]
+    if isinstance(expr, Add):
+        return ["add", [expr_json(t) for t in expr.terms]]
+    if isinstance(expr, Mul):
+        return ["mul", [expr_json(f) for f in expr.factors]]
+    if isinstance(expr, Pow):
+        return ["pow", expr_json(expr.base), str(expr.exponent)]
+    if isinstance(expr, Fn):
+        return ["fn", expr.name, [expr_json(a) for a in expr.args]]
+    if isinstance(expr, (Sum, Max)):
+        return ["sum" if isinstance(expr, Sum) else "max", [expr_json(i) for i in expr.indices], expr_json(expr.body)]
+    return ["diff", expr_json(expr.body), expr_json(expr.wrt), list(expr.through)]
+
+
+def expr_from(data: list[Any]) -> Expr:
+    kind = data[0]
+    if kind == "num":
+        return Num(Fraction(data[1]))
+    if kind == "size":
+        return Size(data[1])
+    if kind == "ref":
+        return Ref(data[1], tuple(_index_from(i) for i in data[2]))
+    if kind == "delta":
+        return Delta(_index_from(data[1]), _index_from(data[2]))
+    if kind == "add":
+        return Add(tuple(expr_from(t) for t in data[1]))
+    if kind == "mul":
+        return Mul(tuple(expr_from(f) for f in data[1]))
+    if kind == "pow":
+        return Pow(expr_from(data[1]), Fraction(data[2]))
+    if kind == "fn":
+        return Fn(data[1], tuple(expr_from(a) for a in data[2]))
+    if kind in ("sum", "max"):
+        indices = tuple(_idx_from(i) for i in data[1])
+        return Sum(indices, expr_from(data[2])) if kind == "sum" else Max(indices, expr_from(data[2]))
+    if kind == "diff":
+        return Diff(expr_from(data[1]), _ref_from(data[2]), tuple(data[3]))
+    raise ValueError(f"no such node: {kind!r}")
+
+
+def _idx_from(data: list[Any]) -> Idx:
+    return Idx(data[1], data[2])
+
+
+def _ref_from(data: list[Any]) -> Ref:
+    return Ref(data[1], tuple(_index_from(i) for i in data[2]))
+
+
+def _index_from(data: list[Any]) -> Index:
+    return _idx_from(data) if data[0] == "idx" else _ref_from(data)
+
+
+_MATRIX_LISTS: dict[str, Any] = {"product": mx.Product, "hadamard": mx.Hadamard, "total": mx.Total}
+_MATRIX_UNARY: dict[str, Any] = {"transpose": mx.Transpose, "rowsum": mx.RowSum, "colsum": mx.ColSum, "entrysum": mx.EntrySum}
+
+
+def matrix_json(matrix: mx.Matrix) -> list[Any]:
+    if isinstance(matrix, mx.Whole):
+        return ["whole", matrix.tensor, list(matrix.shape)]
+    if isinstance(matrix, mx.Ones):
+        return ["ones", list(matrix.shape)]
+    if isinstance(matrix, mx.OneHot):
+        return ["onehot", matrix.labels, list(matrix.shape)]
+    if isinstance(matrix, mx.Scale):
+        return ["scale", expr_json(matrix.scalar), matrix_json(matrix.arg)]
+    if isinstance(matrix, mx.Map):
+        return ["map", matrix.name, [matrix_json(a) for a in matrix.args]]
+    if isinstance(matrix, mx.Power):
+        return ["power", matrix_json(matrix.arg), str(matrix.exponent)]
+    for name, node in _MATRIX_LISTS.items():
+        if isinstance(matrix, node):
+            return [name, [matrix_json(part) for part in mx.parts(matrix)]]
+    name = next(name for name, node in _MATRIX_UNARY.items() if isinstance(matrix, node))
+    return [name, matrix_json(mx.parts(matrix)[0])]
+
+
+def matrix_from(data: list[Any]) -> mx.Matrix:
+    kind = data[0]
+    if kind == "whole":
+        return mx.Whole(data[1], (data[2][0], data[2][1]))
+    if kind == "ones":
+        return mx.Ones((data[1][0], data[1][1]))
+    if kind == "onehot":
+        return mx.OneHot(data[1], (data[2][0], data[2][1]))
+    if kind == "scale":
+        return mx.Scale(expr_from(data[1]), matrix_from(data[2]))
+    if kind == "map":
+        return mx.Map(data[1], tuple(matrix_from(a) for a in data[2]))
+    if kind == "power":
+        return mx.Power(matrix_from(data[1]), Fraction(data[2]))
+    if kind in _MATRIX_LISTS:
+        made: mx.Matrix = _MATRIX_LISTS[kind](tuple(matrix_from(part) for part in data[1]))
+        return made
+    if kind in _MATRIX_UNARY:
+        made = _MATRIX_UNARY[kind](matrix_from(data[1]))
+        return made
+    raise ValueError(f"no such matrix node: {kind!r}")
+
+
+def tensor_json(tensor: Tensor) -> dict[str, Any]:
+    return {"name": tensor.name, "dims": list(tensor.dims), "kind": tensor.kind, "values": tensor.values}
+
+
+def equation_json(equation: Equation) -> dict[str, Any]:
+    return {"target": expr_json(equation.target), "value": expr_json(equation.value)}
+
+
+def fact_json(fact: Fact) -> dict[str, Any]:
+    return {"left": expr_json(fact.left), "right": expr_json(fact.right)}
+
+
+def proof_json(proof: Proof) -> dict[str, Any]:
+    return {
+        "name": proof.name,
+        "kind": proof.kind,
+        "goal": equation_json(proof.goal),
+        "steps": [{"rule": s.rule, "after": expr_json(s.after), "note": s.note, "detail": s.detail} for s in proof.steps],
+        "tensors": [tensor_json(t) for t in proof.tensors],
+        "given": [equation_json(e) for e in proof.given],
+        "facts": [fact_json(f) for f in proof.facts],
+        "batch": [expr_json(i) for i in proof.batch],
+        "matrix": None if proof.matrix is None else matrix_json(proof.matrix),
+    }
+
+
+def proof_from(data: dict[str, Any]) -> Proof:
+    return Proof(
+        name=data["name"],
+        kind=data["kind"],
+        goal=_equation_from(data["goal"]),
+        steps=tuple(Step(s["rule"], expr_from(s["after"]), s["note"], s["detail"]) for s in data["steps"]),
+        tensors=tuple(Tensor(t["name"], tuple(t["dims"]), t["kind"], t["values"]) for t in data["tensors"]),
+        given=tuple(_equation_from(e) for e in data["given"]),
+        facts=tuple(Fact(expr_from(f["left"]), expr_from(f["right"])) for f in data["facts"]),
+        batch=tuple(_idx_from(i) for i in data["batch"]),
+        matrix=None if data["matrix"] is None else matrix_from(data["matrix"]),
+    )
+
+
+def _equation_from(data: dict[str, Any]) -> Equation:
+    return Equation(_ref_from(data["target"]), expr_from(data["value"]))

@@ -1,0 +1,231 @@
+"""Reading index notation as matrix notation: which sums are products, which indices need a transpose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from derive import matrix as mx
+from derive.expr import Add, Delta, Expr, Fn, Idx, Mul, Num, Pow, Ref, Size, Sum, Tensor, free_indices, mul, num, walk
+from derive.proof import Proof
+from derive.terms import factors
+
+
+class NoMatrix(Exception):
+    """The expression has no matrix form: a tensor of more than two axes, a diagonal, a gather, a cycle of indices."""
+
+
+def finish(proof: Proof, tensors: Mapping[str, Tensor]) -> Proof:
+    """The proof with its last line read as a matrix expression, where there is one."""
+    return replace(proof, matrix=recognize(proof.result.target, proof.result.value, proof.batch))
+
+
+def recognize(target: Ref, value: Expr, batch: tuple[Idx, ...]) -> mx.Matrix | None:
+    """`value` as a matrix whose rows and columns are the target's indices after the batch; None where there is no such form."""
+    indices = tuple(i for i in target.indices if isinstance(i, Idx) and i not in batch)
+    if len(indices) > 2:
+        return None
+    reader = _Reader(batch)
+    row: Idx | None = None
+    col: Idx | None = None
+    if len(indices) == 2:
+        row, col = indices
+    elif len(indices) == 1:
+        row, col = (None, indices[0]) if _stands_second(indices[0], value, batch) else (indices[0], None)
+    try:
+        return reader.read(value, row, col)
+    except NoMatrix:
+        return None
+
+
+def _stands_second(index: Idx, value: Expr, batch: tuple[Idx, ...]) -> bool:
+    """Whether a lone index is first met as the column of a matrix, so that the vector lies as a row."""
+    for node in walk(value):
+        if isinstance(node, Ref):
+            own = [i for i in node.indices if i not in batch]
+            if len(own) == 2 and index in own:
+                return own[1] == index
+    return False
+
+
+def explain(matrix: mx.Matrix | None) -> tuple[str, ...]:
+    """Why each transpose stands where it does, a sentence each."""
+    found: dict[str, None] = {}
+
+    def visit(node: mx.Matrix) -> None:
+        if isinstance(node, mx.Transpose) and isinstance(node.arg, mx.Whole):
+            rows, cols = node.arg.shape
+            found[
+                f"{node.arg.tensor} is {rows} x {cols}, but here its axis {cols} counts the rows and {rows} the columns: its transpose"
+            ] = None
+        for part in mx.parts(node):
+            visit(part)
+
+    if matrix is not None:
+        visit(matrix)
+    return tuple(found)
+
+
+class _Reader:
+    def __init__(self, batch: tuple[Idx, ...]) -> None:
+        self.batch = set(batch)
+
+    def free(self, expr: Expr) -> frozenset[Idx]:
+        return frozenset(free_indices(expr)) - self.batch
+
+    def read(self, expr: Expr, row: Idx | None, col: Idx | None) -> mx.Matrix:
+        """`expr` as a table over `row` and `col`, spread along the ones it does not mention."""
+        if not self.free(expr) and not any(isinstance(n, (Sum, Fn, Add)) for n in walk(expr)):
+            if isinstance(expr, Ref) and row is None and col is None:
+                return mx.Whole(expr.tensor, (None, None))
+            if all(isinstance(n, (Num, Size, Ref, Mul, Pow)) for n in walk(expr)):
+                ones = mx.Ones((_dim(row), _dim(col)))
+                return ones if expr == num(1) else mx.Scale(expr, ones)
+        free = self.free(expr)
+        if isinstance(expr, Mul):
+            scalars, parts = self.split(expr)
+            if scalars != num(1):
+                return _scaled(scalars, self.read(mul(*parts), row, col))
+        if row is not None and row not in free and col is not None and not isinstance(expr, Add):
+            return mx.Product((mx.Ones((row.dim, None)), self.read(expr, None, col)))
+        if col is not None and col not in free and row is not None and not isinstance(expr, Add):
+            return mx.Product((self.read(expr, row, None), mx.Ones((None, col.dim))))
+        if isinstance(expr, Add):
+            return mx.Total(tuple(self.read(term, row, col) for term in expr.terms))
+        if isinstance(expr, Ref):
+            return self.whole(expr, row, col)
+        if isinstance(expr, Delta):
+            return self.one_hot(expr, row, col)
+        if isinstance(expr, Fn):
+            return mx.Map(expr.name, tuple(self.read(arg, row, col) for arg in expr.args))
+        if isinstance(expr, Pow):
+            return mx.Power(self.read(expr.base, row, col), expr.exponent)
+        if isinstance(expr, Mul):
+            return self.elementwise(expr.factors, row, col)
+        if isinstance(expr, Sum):
+            scalars, body = self.split(expr.body)
+            return _scaled(scalars, self.contraction(set(expr.indices), body, row, col))
+        raise NoMatrix
+
+    def split(self, expr: Expr) -> tuple[Expr, tuple[Expr, ...]]:
+        """A product as (scalar part, factors with indices)."""
+        plain = [f for f in factors(expr) if not self.free(f) and not any(isinstance(n, (Sum, Fn, Add)) for n in walk(f))]
+        return mul(*plain), tuple(f for f in factors(expr) if f not in plain)
+
+    def elementwise(self, parts: tuple[Expr, ...], row: Idx | None, col: Idx | None) -> mx.Matrix:
+        """A product without a sum: Hadamard, with an outer product where the factors share no index."""
+        if len(parts) == 1:
+            return self.read(parts[0], row, col)
+        rows = tuple(f for f in parts if row is not None and col is not None and self.free(f) == {row})
+        cols = tuple(f for f in parts if row is not None and col is not None and self.free(f) == {col})
+        if rows and cols and len(rows) + len(cols) == len(parts):
+            return mx.Product((self.elementwise(rows, row, None), self.elementwise(cols, None, col)))
+        return mx.Hadamard(tuple(self.read(f, row, col) for f in parts))
+
+    def whole(self, ref: Ref, row: Idx | None, col: Idx | None) -> mx.Matrix:
+        own = tuple(i for i in ref.indices if i not in self.batch)
+        if any(not isinstance(i, Idx) for i in own):
+            raise NoMatrix
+        wanted = tuple(i for i in (row, col) if i is not None)
+        if own == wanted:
+            return mx.Whole(ref.tensor, (_dim(row), _dim(col)))
+        if len(own) == 2 and own == wanted[::-1]:
+            return mx.Transpose(mx.Whole(ref.tensor, (_dim(col), _dim(row))))
+        raise NoMatrix
+
+    def one_hot(self, delta: Delta, row: Idx | None, col: Idx | None) -> mx.Matrix:
+        for label, value in ((delta.a, delta.b), (delta.b, delta.a)):
+            if isinstance(label, Ref) and isinstance(value, Idx) and len(label.indices) == 1:
+                position = label.indices[0]
+                if (position, value) == (row, col):
+                    return mx.OneHot(label.tensor, (_dim(row), _dim(col)))
+                if (position, value) == (col, row):
+                    return mx.Transpose(mx.OneHot(label.tensor, (_dim(col), _dim(row))))
+        raise NoMatrix
+
+    def contraction(self, bound: set[Idx], parts: tuple[Expr, ...], row: Idx | None, col: Idx | None) -> mx.Matrix:
+        """A sum of products: a path of indices from the row to the column is a matrix product, a dead end a row or column sum."""
+        groups: dict[frozenset[Idx], list[Expr]] = {}
+        for part in parts:
+            own = self.free(part)
+            if not own or len(own) > 2:
+                raise NoMatrix
+            groups.setdefault(own, []).append(part)
+        ends = {i for i in (row, col) if i is not None}
+        aside = [key for key in groups if key <= ends]
+        outside = [f for key in aside for f in groups.pop(key)]
+        inner = self.path(bound, groups, row, col)
+        if not outside:
+            return inner
+        return mx.Hadamard((*(self.read(f, row, col) for f in outside), inner))
+
+    def path(self, bound: set[Idx], groups: dict[frozenset[Idx], list[Expr]], row: Idx | None, col: Idx | None) -> mx.Matrix:
+        edges = {key: tuple(found) for key, found in groups.items() if len(key) == 2}
+        loops = {next(iter(key)): tuple(found) for key, found in groups.items() if len(key) == 1}
+        start = row if row is not None else self._dead_end(bound, edges, loops, col)
+        chain: list[mx.Matrix] = []
+        here: Idx = start
+        left = dict(edges)
+        if row is None and here in loops:
+            chain.append(self.elementwise(loops.pop(here), None, here))
+            opened = True
+        else:
+            opened = row is not None
+        seen = {here}
+        while left and here != col:
+            nearby = [key for key in left if here in key]
+            if len(nearby) != 1:
+                raise NoMatrix
+            there = next(i for i in nearby[0] if i != here)
+            if there in seen:
+                raise NoMatrix
+            seen.add(there)
+            chain.append(self.elementwise(left.pop(nearby[0]), here, there))
+            here = there
+            if here in loops and (left or here == col):
+                # A vector in the middle of a chain scales the columns of what came so far.
+                vector = self.elementwise(loops.pop(here), None, here)
+                spread = mx.Product((mx.Ones((mx.shape(chain[-1])[0], None)), vector)) if mx.shape(chain[-1])[0] else vector
+                chain[-1] = mx.Hadamard((chain[-1], spread))
+        if left or not bound <= seen | ({start} if row is None else set()):
+            raise NoMatrix
+        closed = here == col
+        if not closed and here in loops:
+            chain.append(self.elementwise(loops.pop(here), here, None))
+            closed = True
+        if loops or not chain or (col is not None and here != col):
+            raise NoMatrix
+        inner = chain[0] if len(chain) == 1 else mx.Product(tuple(chain))
+        if opened and closed:
+            return inner
+        if opened:
+            return mx.RowSum(inner)
+        return mx.ColSum(inner) if closed else mx.EntrySum(inner)
+
+    def _dead_end(
+        self, bound: set[Idx], edges: dict[frozenset[Idx], tuple[Expr, ...]], loops: dict[Idx, tuple[Expr, ...]], col: Idx | None
+    ) -> Idx:
+        """Where a chain without a row index starts: the summed index at its far end, one that carries a vector first."""
+        degree = {i: sum(1 for key in edges if i in key) for i in bound}
+        ends = sorted((i for i in bound if degree[i] <= 1), key=lambda i: (i not in loops, i.name))
+        if not ends:
+            raise NoMatrix
+        if col is None and not loops:
+            first = next(iter(edges.values()), None)
+            if first is not None:
+                order = [i for i in free_indices(first[0]) if i in ends]
+                if order:
+                    return order[0]
+        return ends[0]
+
+
+def _dim(index: Idx | None) -> str | None:
+    return None if index is None else index.dim
+
+
+def _scaled(scalar: Expr, matrix: mx.Matrix) -> mx.Matrix:
+    if scalar == num(1):
+        return matrix
+    if isinstance(matrix, mx.Scale):
+        return mx.Scale(mul(scalar, matrix.scalar), matrix.arg)
+    return mx.Scale(scalar, matrix)

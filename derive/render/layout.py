@@ -1,0 +1,312 @@
+"""From the IR to a page's boxes: quotients, roots, signs and parentheses are settled here, once for every format.
+
+A layout says what stands where and nothing of how it is drawn. What a reader must know to read it back: a product binds
+tighter than a sum, and a big operator (sum, max) reaches over the product that follows it, up to the next + or -.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Union
+
+from derive import matrix as mx
+from derive.expr import Add, Delta, Diff, Expr, Fn, Idx, Index, Max, Mul, Num, Pow, Ref, Size, Sum
+from derive.render.notation import Context
+
+
+@dataclass(frozen=True)
+class Word:
+    """A name or a number. `role` is tensor, index, axis, number or function."""
+
+    text: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tensor read at indices; the Kronecker delta is the entry of `delta`."""
+
+    head: Word
+    indices: tuple["Layout", ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Factors side by side; `joint` is what stands between: nothing (a product) or `hadamard`."""
+
+    items: tuple["Layout", ...]
+    joint: str = ""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Terms with their signs (True is minus)."""
+
+    items: tuple[tuple[bool, "Layout"], ...]
+
+
+@dataclass(frozen=True)
+class Frac:
+    top: "Layout"
+    bottom: "Layout"
+
+
+@dataclass(frozen=True)
+class Raised:
+    """A power; `elementwise` marks the power of a matrix entry by entry."""
+
+    base: "Layout"
+    exponent: Fraction
+    elementwise: bool = False
+
+
+@dataclass(frozen=True)
+class RaisedTo:
+    """A power whose exponent is itself an expression."""
+
+    base: "Layout"
+    exponent: "Layout"
+
+
+@dataclass(frozen=True)
+class Transposed:
+    base: "Layout"
+
+
+@dataclass(frozen=True)
+class Root:
+    body: "Layout"
+
+
+@dataclass(frozen=True)
+class Call:
+    name: str
+    args: tuple["Layout", ...]
+
+
+@dataclass(frozen=True)
+class Big:
+    """A sum or a maximum over indices; `kind` is sum or max."""
+
+    kind: str
+    indices: tuple["Layout", ...]
+    body: "Layout"
+
+
+@dataclass(frozen=True)
+class Partial:
+    """The derivative of `top` by `bottom`."""
+
+    top: "Layout"
+    bottom: "Layout"
+
+
+@dataclass(frozen=True)
+class Paren:
+    body: "Layout"
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """A box with the shape it has, rows and columns, to be written under it."""
+
+    body: "Layout"
+    rows: str | None
+    cols: str | None
+
+
+Layout = Union[Word, Entry, Row, Terms, Frac, Raised, RaisedTo, Transposed, Root, Call, Big, Partial, Paren, Shaped]
+
+ONE_WORD = Word("1", "number")
+
+
+# ---------------------------------------------------------------------------------------------------- index notation
+
+
+def of_index(index: Index, where: Context) -> Layout:
+    if isinstance(index, Idx):
+        return Word(index.name, "index")
+    return of_expr(index, where)
+
+
+def of_expr(expr: Expr, where: Context) -> Layout:
+    """The layout of an index-notation expression."""
+    if isinstance(expr, Num):
+        return _number(expr.value)
+    if isinstance(expr, Size):
+        return Word(expr.dim, "axis")
+    if isinstance(expr, Ref):
+        shown = where.shown(expr)
+        head = Word(expr.tensor, "tensor")
+        return Entry(head, tuple(of_index(i, where) for i in shown.indices)) if shown.indices else head
+    if isinstance(expr, Delta):
+        return Entry(Word("delta", "function"), (of_index(expr.a, where), of_index(expr.b, where)))
+    if isinstance(expr, Add):
+        items: list[tuple[bool, Layout]] = []
+        for term in expr.terms:
+            laid = of_expr(term, where)
+            # A sum among terms is left in parentheses: flattening is a rule, and a proof shows it.
+            items.append(laid.items[0] if isinstance(laid, Terms) and len(laid.items) == 1 else (False, factor(laid)))
+        return Terms(tuple(items))
+    if isinstance(expr, Mul):
+        return _product(expr.factors, where)
+    if isinstance(expr, Pow):
+        return _product((expr,), where) if expr.exponent < 0 else _power(expr.base, expr.exponent, where)
+    if isinstance(expr, Fn):
+        if expr.name == "pow":
+            return RaisedTo(_power_base(of_expr(expr.args[0], where)), of_expr(expr.args[1], where))
+        return Call(expr.name, tuple(of_expr(a, where) for a in expr.args))
+    if isinstance(expr, (Sum, Max)):
+        body = of_expr(expr.body, where)
+        return Big("sum" if isinstance(expr, Sum) else "max", tuple(of_index(i, where) for i in expr.indices), factor(body))
+    assert isinstance(expr, Diff)
+    return Partial(of_expr(expr.body, where), of_expr(expr.wrt, where))
+
+
+def factor(laid: Layout) -> Layout:
+    """A layout made fit to stand in a product or under a big operator: sums and signs in parentheses."""
+    return Paren(laid) if isinstance(laid, Terms) else laid
+
+
+def signed(negative: bool, laid: Layout) -> Layout:
+    return Terms(((True, factor(laid)),)) if negative else laid
+
+
+def row(items: list[Layout]) -> Layout:
+    """Factors side by side; a big operator that is not the last one is closed with parentheses."""
+    if not items:
+        return ONE_WORD
+    if len(items) == 1:
+        return items[0]
+    last = len(items) - 1
+    return Row(tuple(Paren(i) if isinstance(i, Terms) or (n < last and is_open(i)) else i for n, i in enumerate(items)))
+
+
+def is_open(laid: Layout) -> bool:
+    """Whether a big operator in `laid` would reach over a factor written after it."""
+    return isinstance(laid, Big) or (isinstance(laid, Row) and is_open(laid.items[-1]))
+
+
+def _number(value: Fraction) -> Layout:
+    size = abs(value)
+    laid: Layout = Word(str(size.numerator), "number")
+    if size.denominator != 1:
+        laid = Frac(laid, Word(str(size.denominator), "number"))
+    return signed(value < 0, laid)
+
+
+def _power_base(laid: Layout) -> Layout:
+    return laid if isinstance(laid, (Word, Entry, Paren)) else Paren(laid)
+
+
+def _power(base: Expr, exponent: Fraction, where: Context) -> Layout:
+    """A power with a positive exponent."""
+    laid = of_expr(base, where)
+    if exponent == 1:
+        return laid
+    if exponent == Fraction(1, 2):
+        return Root(laid)
+    return Raised(_power_base(laid), exponent)
+
+
+def _product(factors: tuple[Expr, ...], where: Context) -> Layout:
+    """A product in the author's order, as one fraction up to its last divisor and the factors after it.
+
+    `(1/sqrt(d)) * sum` and `sum / sqrt(d)` so stay apart, as they stand apart in the IR.
+    """
+    negative = False
+    tops: list[Layout] = []
+    bottoms: list[Layout] = []
+    after: list[Layout] = []
+    for part in factors:
+        if isinstance(part, Num) and (part.value < 0 or part.value.denominator != 1):
+            negative ^= part.value < 0
+            numerator, denominator = abs(part.value.numerator), part.value.denominator
+            if denominator != 1:
+                tops, after = tops + after, []
+                bottoms.append(Word(str(denominator), "number"))
+            if numerator != 1:
+                (tops if denominator != 1 else after).append(Word(str(numerator), "number"))
+        elif isinstance(part, Pow) and part.exponent < 0:
+            tops, after = tops + after, []
+            bottoms.append(_power(part.base, -part.exponent, where))
+        else:
+            after.append(of_expr(part, where))
+    if not bottoms:
+        return signed(negative, row(after))
+    fraction = Frac(row(tops), row(bottoms))
+    return signed(negative, row([fraction, *after]))
+
+
+# ---------------------------------------------------------------------------------------------------- matrix notation
+
+
+def of_matrix(matrix: mx.Matrix, where: Context, shapes: bool = True) -> Layout:
+    """The layout of a matrix expression; with `shapes`, every factor has its shape to be written under it."""
+
+    def leaf(laid: Layout, node: mx.Matrix) -> Layout:
+        if not shapes or mx.shape(node) == (None, None):
+            return laid
+        return Shaped(laid, *mx.shape(node))
+
+    def visit(node: mx.Matrix) -> Layout:
+        return of_matrix(node, where, shapes)
+
+    if isinstance(matrix, mx.Whole):
+        # A vector that lies along a row is the transpose of the column it is stored as.
+        return leaf(Word(matrix.tensor, "tensor"), matrix)
+    if isinstance(matrix, mx.Ones):
+        ones = Word("1", "ones")
+        return leaf(Transposed(ones) if matrix.shape[0] is None else ones, matrix)
+    if isinstance(matrix, mx.OneHot):
+        return leaf(Call("onehot", (Word(matrix.labels, "tensor"),)), matrix)
+    if isinstance(matrix, mx.Transpose):
+        inner = matrix.arg
+        if isinstance(inner, (mx.Whole, mx.Ones, mx.OneHot)):
+            return leaf(Transposed(of_matrix(inner, where, False)), matrix)
+        return Transposed(_closed(visit(inner)))
+    if isinstance(matrix, (mx.Product, mx.Hadamard)):
+        joint = "" if isinstance(matrix, mx.Product) else "hadamard"
+        items = [visit(part) for part in matrix.factors]
+        return Row(tuple(_closed(i) if isinstance(i, (Terms, Row, Frac)) else i for i in items), joint)
+    if isinstance(matrix, mx.Total):
+        terms: list[tuple[bool, Layout]] = []
+        for part in matrix.terms:
+            laid = visit(part)
+            terms.append(laid.items[0] if isinstance(laid, Terms) and len(laid.items) == 1 else (False, factor(laid)))
+        return Terms(tuple(terms))
+    if isinstance(matrix, mx.Scale):
+        return _scaled(matrix.scalar, visit(matrix.arg), where)
+    if isinstance(matrix, mx.Map):
+        return Call(matrix.name, tuple(visit(a) for a in matrix.args))
+    if isinstance(matrix, mx.Power):
+        return Raised(_closed(visit(matrix.arg)), matrix.exponent, elementwise=True)
+    name = "rowsum" if isinstance(matrix, mx.RowSum) else "colsum" if isinstance(matrix, mx.ColSum) else "sum"
+    return Call(name, (visit(matrix.arg),))
+
+
+def _closed(laid: Layout) -> Layout:
+    bare = laid.body if isinstance(laid, Shaped) else laid
+    return laid if isinstance(bare, (Word, Call, Paren)) else Paren(laid)
+
+
+def _scaled(scalar: Expr, arg: Layout, where: Context) -> Layout:
+    """`scalar * arg`, the scalar's fraction in front of the matrix."""
+    laid = of_expr(scalar, where)
+    negative = False
+    if isinstance(laid, Terms) and len(laid.items) == 1:
+        negative, laid = laid.items[0]
+    if isinstance(arg, Terms) and len(arg.items) == 1:
+        negative, arg = negative ^ arg.items[0][0], arg.items[0][1]
+    if laid == ONE_WORD:
+        return signed(negative, arg)
+    front = list(laid.items) if isinstance(laid, Row) and not laid.joint else [laid]
+    if isinstance(arg, Row) and not arg.joint:
+        return signed(negative, Row((*(_open(f) for f in front), *arg.items)))
+    arg = Paren(arg) if isinstance(arg, (Terms, Row)) else arg
+    return signed(negative, Row((*(_open(f) for f in front), arg)))
+
+
+def _open(laid: Layout) -> Layout:
+    return Paren(laid) if isinstance(laid, (Terms, Big)) else laid

@@ -1,0 +1,310 @@
+"""What a derivation's page says, section by section, as plain blocks that every format prints in its own way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Union
+
+from derive import matrix as mx
+from derive.example import Example, NoExample, work
+from derive.expr import ONE, Diff, Equation, Expr, Fact, Ref, Tensor, transform, walk
+from derive.proof import Proof
+from derive.recognize import explain
+from derive.render.notation import Context, context, listing, reason
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A section (level 1 is the page's title, 2 a section, 3 one proof)."""
+
+    text: str
+    level: int
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    text: str
+
+
+@dataclass(frozen=True)
+class Bullets:
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Givens:
+    """The tensors: name, axes, role."""
+
+    rows: tuple[tuple[str, tuple[str, ...], str], ...]
+
+
+@dataclass(frozen=True)
+class Formulas:
+    """Equations on lines of their own."""
+
+    items: tuple[Union[Equation, Fact], ...]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """`target` equals each line in turn; a line is an expression and its reason."""
+
+    target: Expr
+    lines: tuple[tuple[Expr, str], ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A tensor in matrix form, several equal ones in turn; without one, in index notation."""
+
+    name: str
+    shape: mx.Shape
+    forms: tuple[mx.Matrix, ...]
+    entry: Equation
+
+
+@dataclass(frozen=True)
+class Results:
+    items: tuple[Result, ...]
+
+
+@dataclass(frozen=True)
+class Worked:
+    """The worked example; `roles` says which values are shown."""
+
+    example: Example
+    roles: tuple[str, ...]
+
+
+Block = Union[Heading, Paragraph, Bullets, Givens, Formulas, Chain, Results, Worked]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole page, and what its names are read against."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    where: Context
+
+
+def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool = False) -> Page:
+    """The page of a `derive.engine.Derivation` at a level of detail; `report` is the checker's, if it has run."""
+    layer = derivation.layer
+    where = context((t.name for t in derivation.tensors), layer.batch, ascii)
+    blocks: list[Block] = [Heading(_title(derivation), 1)]
+    if layer.doc:
+        blocks.append(Paragraph(" ".join(layer.doc.split())))
+    blocks += _conventions(derivation)
+    blocks += _given(derivation)
+    blocks += _section("Rewritten on entry", derivation.prepare, detail, where)
+    blocks += _section("Gradients, from the last equation to the first", derivation.lemmas, detail, where)
+    blocks += _section("Theorems: the whole gradient of each input", derivation.theorems, detail, where)
+    blocks += _section("Finite arithmetic", derivation.stable, detail, where)
+    blocks += _section("Invariants", derivation.invariants, detail, where)
+    blocks += _worked(derivation, detail)
+    if detail != "brief":
+        blocks += _rules(derivation, detail)
+    blocks += _results(derivation)
+    if report is not None:
+        blocks += [Heading("Checked", 2), Paragraph(ledger_line(report))]
+    return Page(layer.name, tuple(blocks), where)
+
+
+def _title(derivation: Any) -> str:
+    return f"{derivation.layer.name}: gradients of {listing(derivation.layer.wrt)}, step by step"
+
+
+# ---------------------------------------------------------------------------------------------------- what is given
+
+
+def _conventions(derivation: Any) -> list[Block]:
+    items = [
+        "Rows are examples. The gradient of `A` is written `dA`, has the shape of `A`, and holds the derivatives of the loss by the entries of `A`.",
+        "Every sum is written. It reaches over the product that follows it, up to the next `+` or `−` outside brackets.",
+        "`δ[i,j]` is 1 where `i = j` and 0 elsewhere. A prime marks another index over the same axis.",
+        "In a lemma, `∂T/∂A` is taken through the equation of `T` alone; in a theorem, through every equation from `A` to `T`.",
+        "In matrix form, `∘` is the product entry by entry, `1` a column of ones, and every factor has its shape under it.",
+    ]
+    batch = derivation.layer.batch
+    if batch:
+        axes = listing(i.dim for i in batch)
+        plural = "axes lead every tensor and are" if len(batch) > 1 else "axis leads every tensor and is"
+        items.append(f"The batch {plural} left out: {axes}. Every line holds for each example on its own.")
+    return [Heading("Conventions", 2), Bullets(tuple(items))]
+
+
+def _given(derivation: Any) -> list[Block]:
+    layer = derivation.layer
+    skip = len(layer.batch)
+    rows = []
+    for tensor in layer.tensors:
+        rows.append((tensor.name, tensor.dims[skip:], _role(tensor, layer)))
+    for name in derivation.upstream:
+        tensor = next(t for t in derivation.tensors if t.name == name)
+        rows.append((name, tensor.dims[skip:], f"upstream gradient, that of {name[len(derivation.prefix) :]}"))
+    blocks: list[Block] = [Heading("Given", 2), Givens(tuple(rows)), Formulas(tuple(layer.equations))]
+    if layer.facts:
+        plural = "Hypotheses" if len(layer.facts) > 1 else "Hypothesis"
+        blocks += [Paragraph(f"{plural}, declared and used where named:"), Formulas(tuple(layer.facts))]
+    return blocks
+
+
+def _role(tensor: Tensor, layer: Any) -> str:
+    if tensor.name in layer.outputs:
+        return "output"
+    if tensor.kind == "int":
+        return f"integer labels in [0, {tensor.values})"
+    if tensor.name in layer.inputs:
+        if tensor.kind == "const":
+            return "constant, not differentiated"
+        return "input" if tensor.name in layer.wrt else "input, not differentiated here"
+    return "in between"
+
+
+# ---------------------------------------------------------------------------------------------------- proofs
+
+
+def _section(title: str, proofs: tuple[Proof, ...], detail: str, where: Context) -> list[Block]:
+    if not proofs:
+        return []
+    blocks: list[Block] = [Heading(title, 2)]
+    for proof in proofs:
+        blocks += proof_blocks(proof, detail, where)
+    return blocks
+
+
+def proof_blocks(proof: Proof, detail: str, where: Context) -> list[Block]:
+    """One proof: its heading, its lines with their reasons, its last line in matrix form."""
+    blocks: list[Block] = [Heading(_heading(proof), 3)]
+    if proof.facts:
+        blocks += [Paragraph("Under the hypothesis"), Formulas(proof.facts)]
+    shown = proof.at(detail)
+    lines = [(shown.goal.value, _opening(proof))]
+    lines += [(step.after, reason(step.rule, step.note)) for step in shown.steps]
+    if proof.kind == "invariant" and len(lines) > 1:
+        blocks.append(Chain(lines[0][0], tuple(lines[1:])))
+    else:
+        blocks.append(Chain(proof.goal.target, tuple(lines)))
+    if proof.matrix is not None and proof.kind in ("lemma", "name"):
+        blocks.append(Results((result(proof),)))
+        if detail != "brief":
+            blocks += [Paragraph(sentence[0].upper() + sentence[1:] + ".") for sentence in explain(proof.matrix)]
+    return blocks
+
+
+KINDS = {
+    "lemma": "Lemma",
+    "name": "Named sum",
+    "theorem": "Theorem",
+    "tangent": "Tangent",
+    "prepare": "Equation",
+    "stable": "Finite form",
+    "invariant": "Invariant",
+}
+
+
+def _heading(proof: Proof) -> str:
+    kind = KINDS.get(proof.kind, proof.kind.capitalize())
+    return f"{kind}: {proof.name}"
+
+
+def _opening(proof: Proof) -> str:
+    """The reason of a proof's first line, which is what its left-hand side means."""
+    by = [node for node in walk(proof.goal.value) if isinstance(node, Diff)]
+    if proof.kind in ("lemma", "theorem") and by:
+        tensors = dict.fromkeys(node.body.tensor for node in by if isinstance(node.body, Ref))
+        whole = ", by every path" if proof.kind == "theorem" else ""
+        return f"chain rule: {by[0].wrt.tensor} reaches the loss through {listing(tensors)}{whole}"
+    if proof.kind == "tangent":
+        return "chain rule, forward: every operand moves the value"
+    return {"name": "its definition", "prepare": "as given", "stable": "as derived", "invariant": "the claim's left-hand side"}.get(proof.kind, "")
+
+
+def result(proof: Proof, forms: tuple[mx.Matrix, ...] = ()) -> Result:
+    matrix = proof.matrix
+    found = forms or ((matrix,) if matrix is not None else ())
+    shape = mx.shape(found[0]) if found else (None, None)
+    return Result(proof.name, shape, found, proof.result)
+
+
+# ---------------------------------------------------------------------------------------------------- the end
+
+
+def _worked(derivation: Any, detail: str) -> list[Block]:
+    try:
+        example = work(derivation)
+    except NoExample:
+        return []
+    roles = ("input", "output", "upstream", "gradient")
+    if detail != "brief":
+        roles = (*roles, "forward", "backward")
+    sizes = ", ".join(f"{axis} = {size}" for axis, size in example.sizes)
+    text = f"The equations above on axes {sizes}, in exact numbers." if sizes else "The equations above, in exact numbers."
+    return [Heading("A small example", 2), Paragraph(text), Worked(example, roles)]
+
+
+def _rules(derivation: Any, detail: str) -> list[Block]:
+    """The identities behind the reasons, each rule once, in order of first use."""
+    from derive import rules
+
+    used = dict.fromkeys(step.rule for proof in derivation.proofs for step in proof.at(detail).steps)
+    items = []
+    for rule in used:
+        text = (getattr(getattr(rules, rule, None), "__doc__", None) or "").strip().split("\n\n")[0]
+        if text:
+            items.append(f"{reason(rule, '')}: {' '.join(text.split())}")
+    return [Heading("The rules used", 2), Bullets(tuple(items))] if items else []
+
+
+def _results(derivation: Any) -> list[Block]:
+    """Every result in matrix form, first what plain products give on the way, then what was asked for."""
+    named = {p.name: p.matrix for p in derivation.lemmas if p.kind == "name" and p.matrix is not None and not p.steps}
+    on_the_way: list[Result] = []
+    asked: list[Result] = []
+    for proof in derivation.lemmas:
+        forms: tuple[mx.Matrix, ...] = ()
+        if proof.matrix is not None:
+            opened = mx.replace_whole(proof.matrix, named) if named and proof.kind == "lemma" else proof.matrix
+            forms = (proof.matrix,) if opened == proof.matrix else (proof.matrix, opened)
+        item = result(proof, forms)
+        plain = proof.kind == "lemma" and proof.name not in derivation.gradients and _is_product(proof.matrix)
+        (on_the_way if plain else asked).append(item)
+    blocks: list[Block] = []
+    if on_the_way:
+        blocks += [Heading("On the way, by matrix products alone", 2), Results(tuple(on_the_way))]
+    blocks += [Heading("Results", 2), Results(tuple(asked))]
+    scalars = [t.name for t in derivation.tensors if t.name in derivation.upstream and len(t.dims) == len(derivation.layer.batch)]
+    if scalars:
+        alone = tuple(_with_unit_upstream(item, tuple(scalars)) for item in asked)
+        if alone != tuple(asked):
+            ones = listing(f"{name} = 1" for name in scalars)
+            blocks += [Paragraph(f"Where the loss is the end of the computation, {ones}:"), Results(alone)]
+    return blocks
+
+
+def _is_product(matrix: mx.Matrix | None) -> bool:
+    if isinstance(matrix, mx.Scale):
+        return _is_product(matrix.arg)
+    leaf = (mx.Whole, mx.Transpose)
+    return isinstance(matrix, mx.Product) and all(isinstance(part, leaf) for part in matrix.factors)
+
+
+def _with_unit_upstream(item: Result, scalars: tuple[str, ...]) -> Result:
+    def rule(node: Expr) -> Expr | None:
+        return ONE if isinstance(node, Ref) and node.tensor in scalars else None
+
+    def visit(matrix: mx.Matrix) -> mx.Matrix:
+        if isinstance(matrix, mx.Scale):
+            scalar = transform(matrix.scalar, rule)
+            inner = visit(matrix.arg)
+            return inner if scalar == ONE else mx.Scale(scalar, inner)
+        return mx.rebuild(matrix, tuple(visit(part) for part in mx.parts(matrix)))
+
+    entry = Equation(item.entry.target, transform(item.entry.value, rule))
+    return Result(item.name, item.shape, tuple(visit(form) for form in item.forms), entry)
+
+
+def ledger_line(report: Any) -> str:
+    """The checker's report in a sentence."""
+    return str(report)

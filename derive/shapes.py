@@ -1,0 +1,266 @@
+"""From a spec as it was read to typed equations: every index gets its axis, every tensor its shape.
+
+Axes are classes of places: each position of each tensor is one place, each index another, and an index that stands at a
+position joins the two. A class is named by a declaration, else after its first index in capitals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from derive.errors import SpecError, listing, near
+from derive.expr import (
+    Equation,
+    Expr,
+    Fact,
+    Idx,
+    Index,
+    Max,
+    Ref,
+    Size,
+    Sum,
+    Tensor,
+    children,
+    free_indices,
+    names,
+    rebuild,
+    tensors_in,
+    transform,
+    walk,
+)
+from derive.parse import Raw
+from derive.validate import Spec, check, check_names, check_used, integer_tensors, refs
+from derive.write import write
+
+Place = tuple[str, ...]
+
+
+def resolve(raw: Raw) -> tuple[Spec, dict[str, Tensor], tuple[str, ...]]:
+    """The typed equations and facts, every tensor by name, and the outputs. Raises SpecError for whatever is wrong with them."""
+    spec = _settle(raw)
+    check(spec, raw.dims)
+    _check_batch(spec, raw)
+    targets = spec.targets
+    outputs = tuple(raw.outputs) if raw.outputs is not None else targets[-1:]
+    for name in outputs:
+        if name not in targets:
+            raise SpecError(f"{raw.layer}: the output {name} is defined by no equation{near(name, targets)}; defined are {listing(targets)}")
+    check_names(spec, {*raw.kinds, *raw.dims, *(raw.inputs or ()), *(raw.wrt or ())})
+    check_used(spec, outputs)
+    _check_facts(spec)
+    axes = _Axes(spec, raw)
+    tensors = {name: axes.tensor(name, rank) for name, rank in _ranks(spec).items()}
+    typed = Spec(
+        raw.layer,
+        tuple(Equation(axes.ref(e.target, raw.batch), axes.expr(e.value, raw.batch)) for e in spec.equations),
+        spec.texts,
+        tuple(Fact(axes.expr(f.left, raw.batch), axes.expr(f.right, raw.batch)) for f in spec.facts),
+    )
+    return typed, tensors, outputs
+
+
+# ---------------------------------------------------------------------------------------------------- names
+
+
+def _settle(raw: Raw) -> Spec:
+    """Decide what each bare name is: a scalar tensor, the length of a declared axis, or an index out of place."""
+    spec = Spec(raw.layer, tuple(raw.equations), tuple(raw.texts), tuple(raw.facts))
+    scalars = {e.target.tensor for e in spec.equations if not e.target.indices} | set(raw.dims) | set(raw.kinds)
+    sizes = {*raw.axes.values(), *(axis for dims in raw.dims.values() for axis in dims), *raw.values.values()}
+    indices = {name for e in spec.equations for name in names(e.value) | names(e.target)}
+    indices |= {name for f in spec.facts for name in names(f.left) | names(f.right)}
+
+    def settled(expr: Expr, error: str) -> Expr:
+        def rule(node: Expr) -> Expr | None:
+            if isinstance(node, Ref) and not node.indices and node.tensor not in scalars:
+                if node.tensor in sizes:
+                    return Size(node.tensor)
+                if node.tensor in indices:
+                    what = f"write size({node.tensor}) for the length of its axis, or name the scalar otherwise"
+                    raise SpecError(f"{error}the index {node.tensor} stands as a number; {what}")
+            if isinstance(node, Size) and node.dim not in indices and node.dim not in sizes and node.dim not in raw.axes:
+                raise SpecError(f"{error}size({node.dim}) asks for the axis of an index that is nowhere{near(node.dim, indices)}")
+            return None
+
+        return transform(expr, rule)
+
+    equations = []
+    for number, equation in enumerate(spec.equations):
+        prefix = str(spec.error(number, ""))
+        equations.append(Equation(equation.target, settled(equation.value, prefix)))
+    facts = []
+    for fact in spec.facts:
+        prefix = f"{raw.layer}: fact `{write(fact)}`: "
+        facts.append(Fact(settled(fact.left, prefix), settled(fact.right, prefix)))
+    return replace(spec, equations=tuple(equations), facts=tuple(facts))
+
+
+def _check_batch(spec: Spec, raw: Raw) -> None:
+    batch = [index.name for index in raw.batch]
+    if len(set(batch)) < len(batch):
+        raise SpecError(f"{raw.layer}: the batch names an index twice: {listing(batch)}")
+    for number, equation in enumerate(spec.equations):
+        for name in sorted(names(equation.target) | names(equation.value)):
+            if name in batch:
+                raise spec.error(number, f"{name} is a batch index, which leads every tensor already; leave it out, the equations are for one example")
+
+
+def _check_facts(spec: Spec) -> None:
+    for fact in spec.facts:
+        where = f"{spec.layer}: fact `{write(fact)}`: "
+        for name in dict.fromkeys(tensors_in(fact.left) + tensors_in(fact.right)):
+            if name in spec.targets:
+                raise SpecError(f"{where}{name} is computed by an equation; a fact is a hypothesis about inputs, {listing(spec.inputs)}")
+            if name not in spec.inputs:
+                raise SpecError(f"{where}{name} is in no equation{near(name, spec.inputs)}")
+        left, right = set(free_indices(fact.left)), set(free_indices(fact.right))
+        # A fact may be constant along an index, as in sum(j, T[i,j]) = 1.
+        bound = {i for side in (fact.left, fact.right) for node in walk(side) if isinstance(node, (Sum, Max)) for i in node.indices}
+        for index in sorted((left | right) & bound, key=lambda i: i.name):
+            raise SpecError(f"{where}index {index.name} is bound by a sum and stands outside it too; use another index")
+
+
+def _ranks(spec: Spec) -> dict[str, int]:
+    return {ref.tensor: len(ref.indices) for e in spec.equations for ref in refs(e.target) + refs(e.value)}
+
+
+# ---------------------------------------------------------------------------------------------------- axes
+
+
+class _Axes:
+    """The classes of places, and the name of each."""
+
+    def __init__(self, spec: Spec, raw: Raw) -> None:
+        self.spec = spec
+        self.raw = raw
+        self.parent: dict[Place, Place] = {}
+        self.declared: dict[Place, str] = {}
+        self.integers = integer_tensors(spec.equations) | {name for name, kind in raw.kinds.items() if kind == "int"}
+        self.order: list[str] = []  # indices, by first appearance
+        for index, axis in raw.axes.items():
+            self._declare(("index", index), axis)
+        for tensor, dims in raw.dims.items():
+            for place, axis in enumerate(dims):
+                self._declare(("axis", tensor, str(place)), axis)
+        for tensor, axis in raw.values.items():
+            self._declare(("values", tensor), axis)
+        for number, equation in enumerate(spec.equations):
+            self._read(equation.target, str(spec.error(number, "")))
+            self._read(equation.value, str(spec.error(number, "")))
+        for fact in spec.facts:
+            for side in (fact.left, fact.right):
+                self._read(side, f"{spec.layer}: fact `{write(fact)}`: ")
+        self._check_integers()
+        self.names = self._name()
+
+    def _find(self, place: Place) -> Place:
+        self.parent.setdefault(place, place)
+        while self.parent[place] != place:
+            place = self.parent[place]
+        return place
+
+    def _declare(self, place: Place, axis: str) -> None:
+        if "'" in axis:
+            raise SpecError(f"{self.raw.layer}: {axis} cannot be the name of an axis: generated code uses it; leave out the prime")
+        self.declared[self._find(place)] = axis
+
+    def _join(self, place: Place, other: Place, error: str) -> None:
+        a, b = self._find(place), self._find(other)
+        if a == b:
+            return
+        first, second = self.declared.get(a), self.declared.get(b)
+        if first is not None and second is not None and first != second:
+            raise SpecError(f"{error}{_called(place)} {first}, but {_called(other)} {second}; use an index over {first} there")
+        self.parent[b] = a
+        if second is not None:
+            self.declared[a] = second
+
+    def _read(self, expr: Expr, error: str) -> None:
+        for node in walk(expr):
+            if isinstance(node, (Sum, Max)):
+                for bound in node.indices:
+                    self._seen(bound)
+        for ref in refs(expr):
+            for place, index in enumerate(ref.indices):
+                here = ("axis", ref.tensor, str(place))
+                if isinstance(index, Idx):
+                    self._seen(index)
+                    self._join(here, ("index", index.name), f"{error}in {write(ref)}, ")
+                else:
+                    self._join(here, ("values", index.tensor), f"{error}in {write(ref)}, ")
+
+    def _seen(self, index: Idx) -> None:
+        if index.name not in self.order:
+            self.order.append(index.name)
+
+    def _check_integers(self) -> None:
+        for number, equation in enumerate(self.spec.equations):
+            for node in walk(equation.value):
+                if isinstance(node, Ref) and node.tensor in self.integers:
+                    raise self.spec.error(number, f"{node.tensor} is an integer tensor, so {write(node)} cannot stand as a real number")
+
+    def _name(self) -> dict[Place, str]:
+        """A name for each class: the declared one, else the first index in capitals, else something longer that is free."""
+        found = dict(self.declared)
+        used = {*self.declared.values(), *_ranks(self.spec), *self.order}
+        for index in self.order:
+            root = self._find(("index", index))
+            if root not in found:
+                short = index.replace("'", "").upper()
+                found[root] = _free(short, used - {index}, f"N_{index}".replace("'", ""))
+                used.add(found[root])
+        for tensor in sorted(self.integers):
+            root = self._find(("values", tensor))
+            if root not in found:
+                found[root] = _free(f"N_{tensor}", used, f"N_{tensor}")
+                used.add(found[root])
+        return found
+
+    def _axis(self, place: Place) -> str:
+        return self.names[self._find(place)]
+
+    # ------------------------------------------------------------------------------------ typed
+
+    def tensor(self, name: str, rank: int) -> Tensor:
+        dims = tuple(self._axis(("axis", name, str(place))) for place in range(rank))
+        batch = tuple(index.dim for index in self.raw.batch)
+        if name in self.integers:
+            return Tensor(name, batch + dims, "int", self._axis(("values", name)))
+        return Tensor(name, batch + dims, self.raw.kinds.get(name, "real"))
+
+    def index(self, index: Index, batch: list[Idx]) -> Index:
+        return Idx(index.name, self._axis(("index", index.name))) if isinstance(index, Idx) else self.ref(index, batch)
+
+    def ref(self, ref: Ref, batch: list[Idx]) -> Ref:
+        return Ref(ref.tensor, (*batch, *(self.index(index, batch) for index in ref.indices)))
+
+    def expr(self, expr: Expr, batch: list[Idx]) -> Expr:
+        if isinstance(expr, Ref):
+            return self.ref(expr, batch)
+        if isinstance(expr, Size):
+            known = expr.dim in self.order or expr.dim in self.raw.axes
+            return Size(self._axis(("index", expr.dim))) if known else expr
+        parts = tuple(self.expr(child, batch) for child in children(expr))
+        if isinstance(expr, (Sum, Max)):
+            bound = tuple(Idx(i.name, self._axis(("index", i.name))) for i in expr.indices)
+            return type(expr)(bound, parts[0])
+        return rebuild(expr, parts)
+
+
+def _called(place: Place) -> str:
+    if place[0] == "index":
+        return f"the index {place[1]} runs over"
+    if place[0] == "values":
+        return f"the entries of {place[1]} are positions along"
+    return f"axis {int(place[2]) + 1} of {place[1]} is"
+
+
+def _free(short: str, used: set[str], longer: str) -> str:
+    if short not in used:
+        return short
+    name, count = longer, 2
+    while name in used:
+        name, count = f"{longer}{count}", count + 1
+    return name
+
+

@@ -1,0 +1,282 @@
+"""SymPy in, SymPy out: equations over `axes` and `tensors` read into the IR, and written back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import sympy as sp
+
+from derive.errors import SpecError, near
+from derive.expr import Add, Equation, Expr, Fact, Fn, Idx, Index, Max, Mul, Num, Pow, Ref, Size, Sum, add, mul, num, total
+from derive.functions import power_of
+from derive.parse import OPEN, Raw
+from derive.scalar import SYMPY, max_over
+from derive.scalar import scalar_derivative as scalar_derivative
+from derive.symbols import Scalar, TensorBase, axes, dimension, tensors
+from derive.write import write
+
+if TYPE_CHECKING:
+    from derive.spec import Layer
+
+_DEEPEST = 120
+_LAST = 1 << 60
+
+
+def read(raw: Raw, equations: Iterable[Any]) -> None:
+    """Read SymPy equations (or finished IR equations) into `raw`. Raises SpecError naming what cannot be read."""
+    layer = raw.layer
+    given = [equations] if isinstance(equations, (sp.Basic, Equation)) else list(equations)
+    places: dict[str, int] = {}
+    sizes = {axis for equation in given if isinstance(equation, sp.Basic) for axis in _sizes(equation)} | set(raw.axes.values())
+    for number, equation in enumerate(given, 1):
+        if isinstance(equation, Equation):
+            made = Equation(_opened_ref(equation.target, raw), _opened(equation.value, raw))
+        else:
+            made = _equation(equation, _Reader(raw, places, sizes, f"{layer}: equation {number}, `{equation}`: "))
+        raw.equations.append(made)
+        raw.texts.append(write(made))
+    if not raw.equations:
+        raise SpecError(f"{layer}: the list of equations is empty; write Eq(Y[i, j], ...) over axes(...) and tensors(...)")
+    raw.order = sorted(places, key=lambda name: places[name])
+
+
+def _sizes(equation: sp.Basic) -> set[str]:
+    """The axes over which the indices and tensors of an equation are declared."""
+    found: set[str] = set()
+    for node in sp.preorder_traversal(equation):
+        if isinstance(node, TensorBase):
+            found.update(str(axis) for axis in node.shape)
+        elif isinstance(node, sp.Idx) and node.upper is not None:
+            found.add(str(node.upper + 1))
+    return found
+
+
+def read_fact(fact: Any, raw: Raw) -> None:
+    """Read one fact, such as `Eq(Sum(T[i, j], j), 1)`, into `raw`."""
+    reader = _Reader(raw, {}, _sizes(fact) if isinstance(fact, sp.Basic) else set(), f"{raw.layer}: fact `{fact}`: ")
+    if not isinstance(fact, sp.Eq):
+        raise SpecError(f"{reader.where}a fact is an equation; write Eq(Sum(T[i, j], j), 1) or 'sum(j, T[i,j]) = 1'")
+    raw.facts.append(Fact(reader.expr(fact.lhs), reader.expr(fact.rhs)))
+
+
+def _equation(equation: Any, reader: _Reader) -> Equation:
+    if equation in (True, False, sp.true, sp.false):
+        raise SpecError(f"{reader.where}SymPy has decided this equation by itself; the left of Eq is the tensor that the right defines")
+    if not isinstance(equation, sp.Eq):
+        raise SpecError(f"{reader.where}this is no equation; write Eq(Y[i, j], ...)")
+    target = reader.expr(equation.lhs)
+    if not isinstance(target, Ref):
+        raise SpecError(f"{reader.where}the left of Eq is one tensor with its indices, as in Y[i, j]")
+    return Equation(target, reader.expr(equation.rhs))
+
+
+class _Reader:
+    """Reads the expressions of one equation, noting what they declare."""
+
+    def __init__(self, raw: Raw, places: dict[str, int], sizes: set[str], where: str) -> None:
+        self.raw = raw
+        self.sizes = sizes
+        self.places = places
+        self.where = where
+        self.depth = 0
+
+    def expr(self, expr: Any) -> Expr:
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise SpecError(f"{self.where[:200]}: nested more than {_DEEPEST} deep; name the inner parts by equations of their own")
+        made = self._expr(expr)
+        self.depth -= 1
+        return made
+
+    def _expr(self, expr: Any) -> Expr:
+        if isinstance(expr, sp.Rational):
+            return num(Fraction(int(expr.p), int(expr.q)))
+        if isinstance(expr, sp.Float):
+            # The shortest decimal that rounds to the float is what the author typed: 0.1 is 1/10.
+            return num(Fraction(repr(float(expr))))
+        if isinstance(expr, sp.Indexed):
+            return self.entry(expr)
+        if isinstance(expr, sp.Idx):
+            raise SpecError(f"{self.where}the index {expr} stands as a number; an index stands in brackets, as in X[{expr}]")
+        if isinstance(expr, sp.Symbol):
+            return self.symbol(expr)
+        if isinstance(expr, sp.Add):
+            return add(*(self.expr(arg) for arg in sorted(expr.args, key=_written)))
+        if isinstance(expr, sp.Mul):
+            return mul(*(self.expr(arg) for arg in sorted(expr.args, key=_written)))
+        if isinstance(expr, sp.Pow):
+            return power_of(self.expr(expr.base), self.expr(expr.exp))
+        if isinstance(expr, sp.Sum):
+            return total((self.bound(limit) for limit in expr.limits), self.expr(expr.function))
+        if isinstance(expr, max_over):
+            return Max(tuple(self.idx(index) for index in expr.args[1:]), self.expr(expr.args[0]))
+        if isinstance(expr, (sp.Max, sp.Min)):
+            name = "max" if isinstance(expr, sp.Max) else "min"
+            first, *others = (self.expr(arg) for arg in sorted(expr.args, key=_written))
+            for other in others:
+                first = Fn(name, (first, other))
+            return first
+        for name, function in SYMPY.items():
+            if type(expr) is function:
+                arguments: tuple[Any, ...] = expr.args
+                return Fn(name, tuple(self.expr(arg) for arg in arguments))
+        raise SpecError(f"{self.where}{expr} cannot be read{self._instead(expr)}")
+
+    def _instead(self, expr: Any) -> str:
+        if isinstance(expr, sp.Piecewise):
+            return "; conditions are not there yet"
+        if isinstance(expr, sp.MatrixExpr):
+            return "; write matrices in indices, over tensors('X[N,M]')"
+        if isinstance(expr, sp.IndexedBase):
+            return f"; give it its indices, as in {expr}[i, j]"
+        if isinstance(expr, sp.Function):
+            name = type(expr).__name__
+            return f": there is no function {name}{near(name, SYMPY) or '; the functions are ' + ', '.join(sorted(SYMPY))}"
+        return "; write sums, products, powers and functions of tensors' entries"
+
+    def symbol(self, symbol: Any) -> Expr:
+        if isinstance(symbol, Scalar):
+            self.declare(symbol.name, (), symbol.kind, symbol.position)
+            return Ref(symbol.name)
+        if symbol.name in self.sizes or symbol == dimension(symbol.name):
+            return Size(symbol.name)
+        raise SpecError(
+            f"{self.where}the symbol {symbol} is neither a tensor nor an axis{near(symbol.name, self.sizes | set(self.raw.dims))}; "
+            f"declare a scalar by tensors('{symbol}[]'), or tensors('{symbol}:const') when it is not differentiated"
+        )
+
+    def entry(self, entry: Any) -> Ref:
+        base = entry.base
+        name = str(base.label)
+        if isinstance(base, TensorBase):
+            self.declare(name, tuple(str(axis) for axis in base.shape), base.kind, base.position)
+        return Ref(name, tuple(self.index(index, entry) for index in entry.indices))
+
+    def declare(self, name: str, dims: tuple[str, ...], kind: str, position: int) -> None:
+        if self.raw.dims.setdefault(name, dims) != dims:
+            first, second = ",".join(self.raw.dims[name]), ",".join(dims)
+            raise SpecError(f"{self.where}{name} is declared as {name}[{first}] and as {name}[{second}]; give one of them another name")
+        if kind != "real":
+            self.raw.kinds[name] = kind
+        self.places.setdefault(name, position)
+
+    def index(self, index: Any, entry: Any) -> Index:
+        if isinstance(index, sp.Indexed):
+            return self.entry(index)
+        if isinstance(index, sp.Idx):
+            return self.idx(index)
+        if isinstance(index, sp.Symbol) and not isinstance(index, Scalar):
+            return Idx(index.name, OPEN)
+        raise SpecError(f"{self.where}in {entry}, the position {index} is not an index; arithmetic on indices and fixed positions are not there yet")
+
+    def idx(self, index: Any) -> Idx:
+        name = str(index.label)
+        if index.lower is not None:
+            if index.lower != 0 or not isinstance(index.upper + 1, sp.Symbol):
+                raise SpecError(f"{self.where}the index {name} runs from {index.lower} to {index.upper}; an index runs over a whole axis, axes('{name}:N')")
+            axis = str(index.upper + 1)
+            if self.raw.axes.setdefault(name, axis) != axis:
+                raise SpecError(f"{self.where}the index {name} runs over {self.raw.axes[name]} and over {axis}; give each axis its own index")
+        return Idx(name, OPEN)
+
+    def bound(self, limit: Any) -> Idx:
+        index, *ends = limit
+        if not isinstance(index, (sp.Idx, sp.Symbol)):
+            raise SpecError(f"{self.where}a sum runs over indices, not over {index}")
+        made = self.idx(index) if isinstance(index, sp.Idx) else Idx(index.name, OPEN)
+        if ends:
+            low, high = ends
+            axis = high + 1
+            if low != 0 or not isinstance(axis, sp.Symbol) or self.raw.axes.setdefault(made.name, str(axis)) != str(axis):
+                raise SpecError(f"{self.where}the sum over {index} runs from {low} to {high}; a sum runs over a whole axis, as in Sum(x, {index})")
+        return made
+
+
+def _written(expr: Any) -> tuple[int, str]:
+    """A sort key that brings the author's order back: when the first entry in `expr` was first written."""
+    first = _LAST
+    for node in sp.preorder_traversal(expr):
+        if isinstance(node, sp.Indexed) and isinstance(node.base, TensorBase):
+            first = min(first, node.base.written.get(node.indices, _LAST - 1))
+        elif isinstance(node, Scalar):
+            first = min(first, node.position)
+    return first, sp.srepr(expr) if first >= _LAST - 1 else ""
+
+
+# ---------------------------------------------------------------------------------------------------- finished IR
+
+
+def _opened(expr: Expr, raw: Raw) -> Expr:
+    """Finished IR with its axes noted in `raw` and opened again, so that it is read like everything else."""
+    from derive.expr import children, rebuild
+
+    if isinstance(expr, Ref):
+        return _opened_ref(expr, raw)
+    parts = tuple(_opened(child, raw) for child in children(expr))
+    if isinstance(expr, (Sum, Max)):
+        return type(expr)(tuple(_opened_index(i, raw) for i in expr.indices), parts[0])  # type: ignore[misc]
+    return rebuild(expr, parts)
+
+
+def _opened_ref(ref: Ref, raw: Raw) -> Ref:
+    return Ref(ref.tensor, tuple(_opened_index(i, raw) for i in ref.indices))
+
+
+def _opened_index(index: Index, raw: Raw) -> Index:
+    if isinstance(index, Ref):
+        return _opened_ref(index, raw)
+    if raw.axes.setdefault(index.name, index.dim) != index.dim:
+        raise SpecError(f"{raw.layer}: the index {index.name} runs over {raw.axes[index.name]} and over {index.dim}; give each axis its own index")
+    return Idx(index.name, OPEN)
+
+
+# ---------------------------------------------------------------------------------------------------- SymPy out
+
+
+def layer_sympy(layer: Layer) -> list[Any]:
+    """The equations as `Eq`; the batch indices are left out, as in the text form."""
+    from derive.layer_text import axes_of, without_batch
+
+    kinds = {"real": "", "const": ":const", "int": ":int"}
+    batch = len(layer.batch)
+    words = " ".join(f"{t.name}[{','.join(t.dims[batch:])}]{kinds[t.kind]}" for t in layer.tensors)
+    names = {tensor.name: made for tensor, made in zip(layer.tensors, tensors(words))}
+    named = axes_of(layer)
+    indices = dict(zip(named, axes(" ".join(f"{name}:{axis}" for name, axis in named.items())))) if named else {}
+    writer = _Writer(names, indices)
+    return [sp.Eq(writer.expr(without_batch(e.target, batch)), writer.expr(without_batch(e.value, batch)), evaluate=False) for e in layer.equations]
+
+
+class _Writer:
+    """Writes expressions over the given SymPy tensors and indices."""
+
+    def __init__(self, names: dict[str, Any], indices: dict[str, Any]) -> None:
+        self.names = names
+        self.indices = indices
+
+    def index(self, index: Index) -> Any:
+        return self.indices[index.name] if isinstance(index, Idx) else self.expr(index)
+
+    def expr(self, expr: Expr) -> Any:
+        if isinstance(expr, Num):
+            return sp.Rational(expr.value.numerator, expr.value.denominator)
+        if isinstance(expr, Size):
+            return dimension(expr.dim)
+        if isinstance(expr, Ref):
+            base = self.names[expr.tensor]
+            return base[tuple(self.index(i) for i in expr.indices)] if expr.indices else base
+        if isinstance(expr, Add):
+            return sp.Add(*(self.expr(term) for term in expr.terms))
+        if isinstance(expr, Mul):
+            return sp.Mul(*(self.expr(factor) for factor in expr.factors))
+        if isinstance(expr, Pow):
+            return sp.Pow(self.expr(expr.base), sp.Rational(expr.exponent.numerator, expr.exponent.denominator))
+        if isinstance(expr, Fn):
+            return SYMPY[expr.name](*(self.expr(arg) for arg in expr.args))
+        if isinstance(expr, Sum):
+            return sp.Sum(self.expr(expr.body), *(self.indices[i.name] for i in expr.indices))
+        if isinstance(expr, Max):
+            return max_over(self.expr(expr.body), *(self.indices[i.name] for i in expr.indices))
+        raise SpecError(f"{write(expr)} has no form in SymPy")

@@ -1,0 +1,100 @@
+"""A line of a text spec cut into tokens, and messages that point at one."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from derive.errors import SpecError
+
+_TOKEN = re.compile(
+    r"""(?P<space>\s+)
+      | (?P<number>(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?)
+      | (?P<name>[^\W\d]\w*'*)
+      | (?P<op>\*\*|[-+*/^()\[\],=:])""",
+    re.VERBOSE,
+)
+_LONGEST_NUMBER = 40
+_LARGEST_POWER = 1000
+_LIKELY = {"×": "*", "·": "*", "−": "-", "⋅": "*", "{": "(", "}": ")", "Σ": "sum(k, ...)"}
+
+
+@dataclass(frozen=True)
+class Token:
+    """`kind` is `number`, `name`, `op` or `end`; `column` counts from 0."""
+
+    kind: str
+    text: str
+    column: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """One statement of a spec: where it was read and its text."""
+
+    layer: str
+    number: int
+    text: str
+
+    def error(self, column: int, message: str) -> SpecError:
+        """The message with the line and a caret under `column`."""
+        return SpecError(f"{self.layer}: line {self.number}, column {column + 1}: {message}\n    {self.text}\n    {' ' * column}^")
+
+
+def tokenize(line: Line) -> list[Token]:
+    """The tokens of a line, closed by an `end`. Raises SpecError at a character no formula has."""
+    tokens: list[Token] = []
+    position = 0
+    while position < len(line.text):
+        match = _TOKEN.match(line.text, position)
+        if match is None:
+            character = line.text[position]
+            raise line.error(position, f"{character!r} has no meaning in a formula{_instead(character)}")
+        kind = match.lastgroup or ""
+        if kind == "name":
+            _check_name(line, match.group(), position)
+        if kind != "space":
+            tokens.append(Token(kind, match.group(), position))
+        position = match.end()
+    tokens.append(Token("end", "", len(line.text)))
+    return tokens
+
+
+def _instead(character: str) -> str:
+    if character in _LIKELY:
+        return f"; write {_LIKELY[character]}"
+    if character in "<>!&|?":
+        return "; comparisons and where(...) are not there yet"
+    if character in "'\".;\\@%$`":
+        return "; a formula is read, never run: it has tensors, indices, numbers, + - * / ^ and functions"
+    return ""
+
+
+def _check_name(line: Line, name: str, column: int) -> None:
+    # Generated kernels use the spec's names, so a word of Python cannot be one.
+    if keyword.iskeyword(name):
+        raise line.error(column, f"{name} is a word of Python and cannot be a name here; a formula is read, never run")
+
+
+def number(line: Line, token: Token) -> Fraction:
+    """The exact value of a number token: 0.1 is 1/10. Raises SpecError for one too long to mean anything."""
+    digits, _, exponent = token.text.lower().partition("e")
+    if len(digits) > _LONGEST_NUMBER or len(exponent) > 4 or (exponent and abs(int(exponent)) > 99):
+        raise line.error(token.column, f"the number {token.text[:20]}... is too large or too long; use at most {_LONGEST_NUMBER} digits and e-99 to e99")
+    return Fraction(token.text)
+
+
+def check_power(line: Line, column: int, base: Fraction | None, exponent: Fraction) -> None:
+    """Refuse a power that is undefined or too large to write out."""
+    if base == 0 and exponent < 0:
+        raise line.error(column, "this divides by zero")
+    if max(abs(exponent.numerator), exponent.denominator) > _LARGEST_POWER:
+        raise line.error(column, f"the exponent {str(exponent)[:20]} is too large; use at most {_LARGEST_POWER}")
+    if base is not None:
+        digits = max(len(str(abs(base.numerator))), len(str(base.denominator)))
+        if digits * abs(exponent.numerator) > 300:
+            raise line.error(column, "this power of a number is too large; use at most 300 digits")
+        if base < 0 and exponent.denominator != 1:
+            raise line.error(column, f"a negative number, {base}, has no real power {exponent}")

@@ -1,0 +1,261 @@
+"""Every check of a layer's equations: what a user can get wrong, each with what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from derive.errors import SpecError, listing, near
+from derive.expr import Equation, Expr, Fact, Idx, Index, Max, Ref, Sum, Tensor, children, free_indices, tensors_in, walk
+from derive.functions import ARITY
+from derive.write import write
+
+_RESERVED = frozenset({*ARITY, "sum", "size", "sqrt", "where"})
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Equations to be checked and the text each was read from; `dims` are the axes of the tensors that were declared."""
+
+    layer: str
+    equations: tuple[Equation, ...]
+    texts: tuple[str, ...]
+    facts: tuple[Fact, ...] = ()
+
+    def error(self, number: int, message: str) -> SpecError:
+        """The message with the layer and the quoted equation; equations count from 0 here and from 1 for people."""
+        where = f"equation {number + 1}, " if len(self.equations) > 1 else ""
+        return SpecError(f"{self.layer}: {where}`{self.texts[number]}`: {message}")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return tuple(equation.target.tensor for equation in self.equations)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The tensors that no equation defines, in order of first appearance."""
+        defined = set(self.targets)
+        return tuple(dict.fromkeys(name for equation in self.equations for name in tensors_in(equation.value) if name not in defined))
+
+
+def check(spec: Spec, declared: dict[str, tuple[str, ...]] | None = None) -> None:
+    """Raise SpecError for the first mistake that does not need the axes' names."""
+    check_targets(spec)
+    check_order(spec)
+    check_ranks(spec, declared or {})
+    for number, equation in enumerate(spec.equations):
+        check_bound(spec, number, equation)
+        check_free(spec, number, equation)
+    check_integers(spec)
+
+
+def check_targets(spec: Spec) -> None:
+    """A target is a tensor with plain indices, each once, and is defined once."""
+    seen: dict[str, int] = {}
+    for number, equation in enumerate(spec.equations):
+        target = equation.target
+        for index in target.indices:
+            if not isinstance(index, Idx):
+                raise spec.error(number, f"the left of = has plain indices; {write(index)} cannot stand in {write(target)}")
+            if target.indices.count(index) > 1:
+                raise spec.error(number, f"index {index.name} stands twice on the left, in {write(target)}; give each axis its own index")
+        if target.tensor in seen:
+            raise spec.error(number, f"{target.tensor} is defined twice, first in equation {seen[target.tensor] + 1}; give one of them another name")
+        seen[target.tensor] = number
+
+
+def check_order(spec: Spec) -> None:
+    """Every tensor is defined before it is used, and none by itself."""
+    lines = {name: number for number, name in enumerate(spec.targets)}
+    for number, equation in enumerate(spec.equations):
+        for name in tensors_in(equation.value):
+            if lines.get(name, -1) < number:
+                continue
+            path = _path(spec, lines, name, equation.target.tensor)
+            if path is not None:
+                cycle = " -> ".join([equation.target.tensor, *path])
+                raise spec.error(number, f"{equation.target.tensor} is defined in terms of itself ({cycle}); a definition may not be cyclic")
+            raise spec.error(number, f"{name} is used before it is defined, in equation {lines[name] + 1}; move that line up")
+
+
+def _path(spec: Spec, lines: dict[str, int], start: str, goal: str) -> list[str] | None:
+    """The chain of definitions from `start` to `goal`, both included, or None."""
+    stack = [[start]]
+    seen = {start}
+    while stack:
+        path = stack.pop()
+        if path[-1] == goal:
+            return path
+        for name in tensors_in(spec.equations[lines[path[-1]]].value):
+            if name in lines and name not in seen:
+                seen.add(name)
+                stack.append([*path, name])
+    return None
+
+
+def check_ranks(spec: Spec, declared: dict[str, tuple[str, ...]]) -> None:
+    """A tensor has as many indices wherever it stands."""
+    first: dict[str, tuple[Ref, int]] = {}
+    for number, equation in enumerate(spec.equations):
+        for ref in refs(equation.target) + refs(equation.value):
+            axes = declared.get(ref.tensor)
+            if axes is not None and len(axes) != len(ref.indices):
+                shape = f"{ref.tensor}[{','.join(axes)}]"
+                raise spec.error(number, f"{ref.tensor} has {_count(len(axes))}, {shape}, but stands as {write(ref)}, with {len(ref.indices)}")
+            other, line = first.setdefault(ref.tensor, (ref, number))
+            if len(other.indices) != len(ref.indices):
+                here = f"{write(ref)} has {_count(len(ref.indices))}"
+                raise spec.error(number, f"{here}, but {write(other)} in equation {line + 1} has {len(other.indices)}; a tensor always has the same axes")
+
+
+def _count(rank: int) -> str:
+    return f"{rank} ind{'ex' if rank == 1 else 'ices'}"
+
+
+def check_bound(spec: Spec, number: int, equation: Equation) -> None:
+    """A bound index is new where it is bound."""
+
+    def visit(expr: Expr, outer: tuple[Idx, ...]) -> None:
+        if isinstance(expr, (Sum, Max)):
+            word = "sum" if isinstance(expr, Sum) else "max"
+            for position, index in enumerate(expr.indices):
+                if index in expr.indices[:position]:
+                    raise spec.error(number, f"{write(expr)} names the index {index.name} twice")
+                if index in outer:
+                    where = f"free in {write(equation.target)}" if index in equation.target.indices else "bound by an outer reduction"
+                    raise spec.error(number, f"{write(expr)} binds {index.name}, which is already {where}; give the {word} an index of its own")
+                if index not in free_indices(expr.body):
+                    instead = f"; size({index.name})*(...) is a sum of equal terms" if word == "sum" else ""
+                    raise spec.error(number, f"{write(expr)} runs over {index.name}, which does not stand in what follows{instead}")
+            outer += expr.indices
+        for child in children(expr):
+            visit(child, outer)
+
+    visit(equation.value, tuple(i for i in equation.target.indices if isinstance(i, Idx)))
+
+
+def check_free(spec: Spec, number: int, equation: Equation) -> None:
+    """Both sides have the same free indices."""
+    left, right = free_indices(equation.target), free_indices(equation.value)
+    bound = {i for node in walk(equation.value) if isinstance(node, (Sum, Max)) for i in node.indices}
+    target = equation.target
+    for index in right:
+        if index in left:
+            continue
+        if index in bound:
+            raise spec.error(number, f"index {index.name} is bound by a sum or max and stands outside it too; widen its brackets, or use another index")
+        added = write(Ref(target.tensor, (*target.indices, index)))
+        raise spec.error(number, f"index {index.name} is free on the right but not on the left; sum over it, as in sum({index.name}, ...), or write {added}")
+    for index in left:
+        if index not in right:
+            rest = write(Ref(target.tensor, tuple(i for i in target.indices if i != index)))
+            raise spec.error(number, f"index {index.name} is free on the left but not on the right; write {rest}, or use {index.name} on the right")
+
+
+def check_integers(spec: Spec) -> None:
+    """A tensor used as an index is an integer input, and is nothing else."""
+    readers = integer_tensors(spec.equations)
+    for number, equation in enumerate(spec.equations):
+        if equation.target.tensor in readers:
+            raise spec.error(number, f"{equation.target.tensor} is used as an index, so it is an integer input and cannot be computed by an equation")
+        for node in walk(equation.value):
+            if isinstance(node, Ref) and node.tensor in readers:
+                raise spec.error(number, f"{node.tensor} holds integers, it is used as an index, so {write(node)} cannot stand as a real number")
+
+
+def check_names(spec: Spec, named: set[str]) -> None:
+    """Names of tensors: no function, no gradient of another, and no likely slip of the pen (unless it was `named` on purpose)."""
+    ranks = {ref.tensor: len(ref.indices) for equation in spec.equations for ref in refs(equation.target) + refs(equation.value)}
+    uses: dict[str, list[int]] = {}
+    for number, equation in enumerate(spec.equations):
+        for ref in refs(equation.value):
+            uses.setdefault(ref.tensor, []).append(number)
+    for number, equation in enumerate(spec.equations):
+        for name in (equation.target.tensor, *tensors_in(equation.value)):
+            if name in _RESERVED:
+                raise spec.error(number, f"{name} is a function and cannot be the name of a tensor")
+            if "'" in name:
+                raise spec.error(number, f"{name} cannot be the name of a tensor: generated code uses it; leave out the prime")
+            if name[0] in "dt" and name[1:] in ranks:
+                what = "gradient" if name[0] == "d" else "tangent"
+                raise spec.error(number, f"{name} is the name that the {what} of {name[1:]} gets; give this tensor another name")
+    targets = set(spec.targets)
+    for name in spec.inputs:
+        if name in named or len(uses[name]) > 1:
+            continue
+        for other in sorted(ranks):
+            if other != name and ranks[other] == ranks[name] and _slip(name, other, other in targets):
+                also = f"if {name} is an input of its own, say so on a line of its own: inputs {name} ..."
+                raise spec.error(uses[name][0], f"{name} is used once and defined nowhere; did you mean {other}? ({also})")
+
+
+def check_used(spec: Spec, outputs: Sequence[str]) -> None:
+    """Every equation is there for something."""
+    for number, name in enumerate(spec.targets):
+        if name in outputs or any(name in tensors_in(equation.value) for equation in spec.equations):
+            continue
+        raise spec.error(number, f"{name} is never used and is not the output, {listing(outputs)}{near(name, spec.inputs)}")
+
+
+def _slip(name: str, other: str, defined: bool) -> bool:
+    """Likely to be one name typed in two ways: W_q and W_k, b1 and b2 are not."""
+    if name.lower() == other.lower():
+        return True
+    if any(c == "_" or c.isdigit() for c in name + other):
+        return False
+    short = min(len(name), len(other))
+    return _distance(name, other) <= (0 if short < 4 or not defined and short < 6 else 1 if short < 6 else 2)
+
+
+def _distance(a: str, b: str) -> int:
+    """The edits that turn one name into the other."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        before, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (x != y))
+    return row[-1]
+
+
+def check_axes(spec: Spec, tensors: dict[str, Tensor]) -> None:
+    """Every index of finished equations runs over the axis of the tensor at its place."""
+    for number, equation in enumerate(spec.equations):
+        for ref in refs(equation.target) + refs(equation.value):
+            tensor = tensors.get(ref.tensor)
+            if tensor is None:
+                raise spec.error(number, f"{ref.tensor} is not among the layer's tensors{near(ref.tensor, tensors)}")
+            for place, (index, axis) in enumerate(zip(ref.indices, tensor.dims), 1):
+                over = index.dim if isinstance(index, Idx) else tensors[index.tensor].values
+                if over != axis:
+                    raise spec.error(number, f"in {write(ref)}, axis {place} of {ref.tensor} is {axis}, but the index runs over {over}")
+
+
+# ---------------------------------------------------------------------------------------------------- helpers
+
+
+def refs(expr: Expr) -> list[Ref]:
+    """Every entry that `expr` mentions, with the integer entries inside their indices, in reading order."""
+    found: list[Ref] = []
+
+    def visit(index: Index) -> None:
+        if isinstance(index, Ref):
+            found.append(index)
+            for inner in index.indices:
+                visit(inner)
+
+    for node in walk(expr):
+        if isinstance(node, Ref):
+            visit(node)
+    return found
+
+
+def integer_tensors(equations: Sequence[Equation]) -> set[str]:
+    """The tensors that stand as an index somewhere."""
+    return {
+        index.tensor
+        for equation in equations
+        for side in (equation.target, equation.value)
+        for ref in refs(side)
+        for index in ref.indices
+        if isinstance(index, Ref)
+    }

@@ -1,0 +1,117 @@
+"""The IR written in the text form that `derive.parse` reads back to the same IR."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from derive.expr import Add, Delta, Diff, Equation, Expr, Fact, Fn, Idx, Index, Max, Mul, Num, Pow, Ref, Size, Sum, power
+
+# How tightly an operator holds its parts; a part that holds less tightly is bracketed.
+_SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(5)
+
+
+def write(node: Expr | Equation | Fact) -> str:
+    """One line of the text form. A Delta or a Diff, which no spec has, is written for messages only."""
+    if isinstance(node, Equation):
+        return f"{write(node.target)} = {write(node.value)}"
+    if isinstance(node, Fact):
+        return f"{write(node.left)} = {write(node.right)}"
+    return _write(node, _SUM)
+
+
+def write_index(index: Index) -> str:
+    return index.name if isinstance(index, Idx) else write(index)
+
+
+def _write(expr: Expr, holds: int) -> str:
+    text, level = _text(expr)
+    return text if level >= holds else f"({text})"
+
+
+def _text(expr: Expr) -> tuple[str, int]:
+    """The text and how tightly its outermost operator holds."""
+    if isinstance(expr, Num):
+        return str(expr.value), _number_level(expr.value)
+    if isinstance(expr, Size):
+        return f"size({expr.dim})", _ATOM
+    if isinstance(expr, Ref):
+        return expr.tensor + (f"[{','.join(write_index(i) for i in expr.indices)}]" if expr.indices else ""), _ATOM
+    if isinstance(expr, Add):
+        return _sum(expr.terms), _SUM
+    if isinstance(expr, Mul):
+        return _product(expr.factors)
+    if isinstance(expr, Pow):
+        return _power(expr)
+    if isinstance(expr, Fn):
+        return f"{expr.name}({', '.join(write(arg) for arg in expr.args)})", _ATOM
+    if isinstance(expr, (Sum, Max)):
+        name = "sum" if isinstance(expr, Sum) else "max"
+        return f"{name}({','.join(i.name for i in expr.indices)}, {write(expr.body)})", _ATOM
+    if isinstance(expr, Delta):
+        return f"delta({write_index(expr.a)},{write_index(expr.b)})", _ATOM
+    assert isinstance(expr, Diff)
+    return f"d({write(expr.body)})/d({write(expr.wrt)})", _PRODUCT
+
+
+def _number_level(value: Fraction) -> int:
+    if value < 0:
+        return _SUM
+    return _ATOM if value.denominator == 1 else _PRODUCT
+
+
+def _sum(terms: tuple[Expr, ...]) -> str:
+    text = ""
+    for term in terms:
+        part = _write(term, _PRODUCT) if not _negative(term) else _text(term)[0]
+        if not text:
+            text = part
+        else:
+            text += f" - {part[1:]}" if part.startswith("-") else f" + {part}"
+    return text
+
+
+def _negative(term: Expr) -> bool:
+    number = term.factors[0] if isinstance(term, Mul) else term
+    return isinstance(number, Num) and number.value < 0
+
+
+def _product(factors: tuple[Expr, ...]) -> tuple[str, int]:
+    text = ""
+    level = _PRODUCT
+    rest = list(factors)
+    if isinstance(rest[0], Num) and rest[0].value < 0 and len(rest) > 1:
+        level = _SUM
+        text = "-"
+        number = -rest.pop(0).value  # type: ignore[union-attr]
+        if number != 1:
+            rest.insert(0, Num(number))
+    above = False
+    while rest:
+        below = []
+        while rest and _inverse(rest[0]):
+            below.append(_inverted(rest.pop(0)))
+        if below:
+            text += ("" if above else "1") + "/" + (_write(below[0], _POWER) if len(below) == 1 else f"({'*'.join(_write(b, _SIGN) for b in below)})")
+            above = True
+            continue
+        text += ("*" if above else "") + _write(rest.pop(0), _PRODUCT if not above and not text else _SIGN)
+        above = True
+    return text, level
+
+
+def _inverse(expr: Expr) -> bool:
+    return isinstance(expr, Pow) and expr.exponent < 0
+
+
+def _inverted(expr: Expr) -> Expr:
+    assert isinstance(expr, Pow)
+    return power(expr.base, -expr.exponent)
+
+
+def _power(expr: Pow) -> tuple[str, int]:
+    if expr.exponent == Fraction(1, 2):
+        return f"sqrt({write(expr.base)})", _ATOM
+    if expr.exponent < 0:
+        return _product((expr,))
+    exponent = str(expr.exponent) if expr.exponent.denominator == 1 else f"({expr.exponent})"
+    return f"{_write(expr.base, _ATOM)}^{exponent}", _POWER
