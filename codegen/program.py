@@ -138,8 +138,8 @@ def dims_used(ops: Iterable[Op]) -> tuple[str, ...]:
             found[op.dim] = None
         elif op.kind == "position":
             found[op.axes[0].dim] = None
-        elif op.kind == "expand":
-            found.update(dict.fromkeys(i.dim for i in op.axes if i not in op.args[0].axes))
+        elif op.kind == "expand" and set(op.args[0].axes) != set(op.axes):
+            found.update(dict.fromkeys(i.dim for i in op.axes))
     return tuple(found)
 
 

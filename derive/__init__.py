@@ -1,0 +1,47 @@
+"""Layers in index notation, their gradients, and the proofs: `Layer`, `axes`, `tensors`, `derive`.
+
+Names are loaded when they are first used, so that a command which needs no SymPy does not wait for it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from derive.engine import Derivation as Derivation
+    from derive.engine import derive as derive
+    from derive.errors import SpecError as SpecError
+    from derive.scalar import max_over as max_over
+    from derive.scalar import relu as relu
+    from derive.scalar import sigmoid as sigmoid
+    from derive.scalar import softplus as softplus
+    from derive.spec import Layer as Layer
+    from derive.symbols import axes as axes
+    from derive.symbols import tensors as tensors
+
+_HOMES = {
+    "Derivation": "derive.engine",
+    "Layer": "derive.spec",
+    "SpecError": "derive.errors",
+    "axes": "derive.symbols",
+    "derive": "derive.engine",
+    "max_over": "derive.scalar",
+    "relu": "derive.scalar",
+    "sigmoid": "derive.scalar",
+    "softplus": "derive.scalar",
+    "tensors": "derive.symbols",
+}
+
+__all__ = ["Derivation", "Layer", "SpecError", "axes", "derive", "max_over", "relu", "sigmoid", "softplus", "tensors"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

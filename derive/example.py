@@ -54,15 +54,16 @@ def work(derivation: Any) -> Example:
     an axis whose length stands under a square root has length 4.
     """
     reason = "no choice of small numbers keeps every value finite"
-    for positive, scale in ((False, 1), (False, 2), (True, 1), (True, 2)):
+    for rational, positive, scale in itertools.product((True, False), (False, True), (1, 2)):
         try:
-            return _attempt(derivation, positive, scale)
+            return _attempt(derivation, rational, positive, scale)
         except NoExample as found:
             reason = str(found)
     raise NoExample(reason)
 
 
-def _attempt(derivation: Any, positive: bool, scale: int) -> Example:
+def _attempt(derivation: Any, rational: bool, positive: bool, scale: int) -> Example:
+    """One choice of inputs; with `rational`, given up at the first exponential or root that is not a rational number."""
     layer = derivation.layer
     forward: tuple[Equation, ...] = derivation.definitions
     backward: tuple[Equation, ...] = derivation.results
@@ -79,7 +80,7 @@ def _attempt(derivation: Any, positive: bool, scale: int) -> Example:
 
     for offset, name in enumerate(layer.inputs):
         enter(name, "input", _input(tensors[name], sizes, layer.facts, positive, scale if name in exponents else 0, offset))
-    evaluate = _Evaluator(tables, sizes)
+    evaluate = _Evaluator(tables, sizes, rational)
     for equation in forward:
         role = "output" if equation.target.tensor in layer.outputs else "forward"
         enter(equation.target.tensor, role, evaluate.equation(equation))
@@ -187,8 +188,8 @@ def _obeying(tensor: Tensor, facts: list[Fact], sizes: Mapping[str, int], places
 class _Evaluator:
     """Evaluates equations entry by entry on the tables there are."""
 
-    def __init__(self, tables: Mapping[str, Table], sizes: Mapping[str, int]) -> None:
-        self.tables, self.sizes = tables, sizes
+    def __init__(self, tables: Mapping[str, Table], sizes: Mapping[str, int], rational: bool) -> None:
+        self.tables, self.sizes, self.rational = tables, sizes, rational
 
     def equation(self, equation: Equation) -> Table:
         import sympy
@@ -208,6 +209,11 @@ class _Evaluator:
             return at[index]
         return int(self.tables[index.tensor][tuple(self.index(i, at) for i in index.indices)])
 
+    def exact(self, value: Any, whatever: bool) -> Any:
+        if self.rational and not whatever and not value.is_Rational:
+            raise NoExample("a function's value is not rational")
+        return value
+
     def value(self, expr: Expr, at: Mapping[Idx, int]) -> Any:
         import sympy
 
@@ -224,9 +230,9 @@ class _Evaluator:
         if isinstance(expr, Mul):
             return sympy.Mul(*(self.value(f, at) for f in expr.factors))
         if isinstance(expr, Pow):
-            return self.value(expr.base, at) ** _integer(expr.exponent)
+            return self.exact(self.value(expr.base, at) ** _integer(expr.exponent), expr.exponent.denominator == 1)
         if isinstance(expr, Fn):
-            return _function(expr.name)(*(self.value(a, at) for a in expr.args))
+            return self.exact(_function(expr.name)(*(self.value(a, at) for a in expr.args)), expr.name == "log")
         if isinstance(expr, (Sum, Max)):
             ranges = (range(self.sizes[i.dim]) for i in expr.indices)
             parts = [self.value(expr.body, {**at, **dict(zip(expr.indices, place))}) for place in itertools.product(*ranges)]

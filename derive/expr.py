@@ -161,15 +161,16 @@ def num(value: int | Fraction) -> Num:
 def add(*terms: Expr) -> Expr:
     """The sum of `terms`, in order: flattened, its numbers folded into one."""
     flat: list[Expr] = []
-    constant = Fraction(0)
+    constant, position = Fraction(0), 0
     for term in terms:
         for part in term.terms if isinstance(term, Add) else (term,):
             if isinstance(part, Num):
+                position = position if constant else len(flat)
                 constant += part.value
             else:
                 flat.append(part)
     if constant:
-        flat.append(Num(constant))
+        flat.insert(position, Num(constant))
     if not flat:
         return ZERO
     return flat[0] if len(flat) == 1 else Add(tuple(flat))

@@ -15,6 +15,7 @@ from derive.errors import near
 from derive.expr import ZERO, Expr, Fn, Ref, add, mul, neg, num
 from derive.functions import ARITY, power_of
 
+
 class sigmoid(sp.Function):
     """1 / (1 + exp(-x)), kept whole so that its derivative is sigmoid(x) * (1 - sigmoid(x))."""
 

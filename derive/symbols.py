@@ -14,6 +14,11 @@ from derive.errors import SpecError
 _ITEM = re.compile(r"([^\W\d]\w*)(?:\[([^\]]*)\])?(?::(int|const|real))?$")
 _POSITIONS = itertools.count()
 
+Entry = tuple[int, Any]
+# Every entry of a tensor in the order in which Python evaluated it: SymPy sorts the factors of a product by their hash
+# content, and this record lets the reader put them back as the author wrote them.
+WRITTEN: list[Entry] = []
+
 
 class Named(tuple[Any, ...]):
     """A tuple whose items are also attributes by name, as in `axes("n:N").N`."""
@@ -38,22 +43,16 @@ class Named(tuple[Any, ...]):
 
 
 class TensorBase(sp.IndexedBase):
-    """An IndexedBase with a kind, a place among the declarations, and a record of when each entry was first written.
-
-    SymPy sorts products by hash content. The record lets the reader put factors back in the author's order, which depends on
-    the author's file alone: not on what else was imported, nor on the hash seed.
-    """
+    """An IndexedBase with a role (`real`, `const` or `int`) and a place among all declarations."""
 
     def __new__(cls, label: Any, shape: Any, kind: str = "real", position: int | None = None) -> TensorBase:
         made: TensorBase = super().__new__(cls, label, shape=shape)
-        made.kind = kind
+        made.role = kind
         made.position = next(_POSITIONS) if position is None else position
-        made.written = {}
         return made
 
-    kind: str
+    role: str
     position: int
-    written: dict[Any, int]
 
     def _hashable_content(self) -> tuple[Any, ...]:
         return (self.position, *super()._hashable_content())
@@ -61,7 +60,7 @@ class TensorBase(sp.IndexedBase):
     def __getitem__(self, indices: Any, **_: Any) -> Any:
         # Indexed itself, so that a wrong rank is reported with the layer and the equation.
         where = tuple(sp.sympify(i) for i in (indices if isinstance(indices, (tuple, list, sp.Tuple)) else (indices,)))
-        self.written.setdefault(where, next(_POSITIONS))
+        WRITTEN.append((self.position, where))
         return sp.Indexed(self, *where)
 
 
@@ -70,11 +69,11 @@ class Scalar(sp.Symbol):
 
     def __new__(cls, name: str, kind: str = "real", position: int | None = None) -> Scalar:
         made: Scalar = sp.Symbol.__xnew__(cls, name)
-        made.kind = kind
+        made.role = kind
         made.position = next(_POSITIONS) if position is None else position
         return made
 
-    kind: str
+    role: str
     position: int
 
     def _hashable_content(self) -> tuple[Any, ...]:
@@ -83,7 +82,8 @@ class Scalar(sp.Symbol):
 
 def dimension(name: str) -> sp.Symbol:
     """The length of the axis `name`."""
-    return sp.Symbol(name, integer=True, positive=True)
+    # No sign is assumed: SymPy would split sqrt(x / C) into two roots, which is not what the author wrote.
+    return sp.Symbol(name, integer=True)
 
 
 def axes(text: str) -> Named:

@@ -8,8 +8,30 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
+from derive.author_order import AuthorOrder
 from derive.errors import SpecError, near
-from derive.expr import Add, Equation, Expr, Fact, Fn, Idx, Index, Max, Mul, Num, Pow, Ref, Size, Sum, add, mul, num, total
+from derive.expr import (
+    Add,
+    Equation,
+    Expr,
+    Fact,
+    Fn,
+    Idx,
+    Index,
+    Max,
+    Mul,
+    Num,
+    Pow,
+    Ref,
+    Size,
+    Sum,
+    add,
+    children,
+    mul,
+    num,
+    rebuild,
+    total,
+)
 from derive.functions import power_of
 from derive.parse import OPEN, Raw
 from derive.scalar import SYMPY, max_over
@@ -21,7 +43,6 @@ if TYPE_CHECKING:
     from derive.spec import Layer
 
 _DEEPEST = 120
-_LAST = 1 << 60
 
 
 def read(raw: Raw, equations: Iterable[Any]) -> None:
@@ -29,12 +50,13 @@ def read(raw: Raw, equations: Iterable[Any]) -> None:
     layer = raw.layer
     given = [equations] if isinstance(equations, (sp.Basic, Equation)) else list(equations)
     places: dict[str, int] = {}
+    order = AuthorOrder()
     sizes = {axis for equation in given if isinstance(equation, sp.Basic) for axis in _sizes(equation)} | set(raw.axes.values())
     for number, equation in enumerate(given, 1):
         if isinstance(equation, Equation):
             made = Equation(_opened_ref(equation.target, raw), _opened(equation.value, raw))
         else:
-            made = _equation(equation, _Reader(raw, places, sizes, f"{layer}: equation {number}, `{equation}`: "))
+            made = _equation(equation, _Reader(raw, places, sizes, order, f"{layer}: equation {number}, `{equation}`: "))
         raw.equations.append(made)
         raw.texts.append(write(made))
     if not raw.equations:
@@ -55,9 +77,10 @@ def _sizes(equation: sp.Basic) -> set[str]:
 
 def read_fact(fact: Any, raw: Raw) -> None:
     """Read one fact, such as `Eq(Sum(T[i, j], j), 1)`, into `raw`."""
-    reader = _Reader(raw, {}, _sizes(fact) if isinstance(fact, sp.Basic) else set(), f"{raw.layer}: fact `{fact}`: ")
+    reader = _Reader(raw, {}, _sizes(fact) if isinstance(fact, sp.Basic) else set(), AuthorOrder(), f"{raw.layer}: fact `{fact}`: ")
     if not isinstance(fact, sp.Eq):
         raise SpecError(f"{reader.where}a fact is an equation; write Eq(Sum(T[i, j], j), 1) or 'sum(j, T[i,j]) = 1'")
+    reader.order.enter(fact)
     raw.facts.append(Fact(reader.expr(fact.lhs), reader.expr(fact.rhs)))
 
 
@@ -66,6 +89,7 @@ def _equation(equation: Any, reader: _Reader) -> Equation:
         raise SpecError(f"{reader.where}SymPy has decided this equation by itself; the left of Eq is the tensor that the right defines")
     if not isinstance(equation, sp.Eq):
         raise SpecError(f"{reader.where}this is no equation; write Eq(Y[i, j], ...)")
+    reader.order.enter(equation)
     target = reader.expr(equation.lhs)
     if not isinstance(target, Ref):
         raise SpecError(f"{reader.where}the left of Eq is one tensor with its indices, as in Y[i, j]")
@@ -75,9 +99,10 @@ def _equation(equation: Any, reader: _Reader) -> Equation:
 class _Reader:
     """Reads the expressions of one equation, noting what they declare."""
 
-    def __init__(self, raw: Raw, places: dict[str, int], sizes: set[str], where: str) -> None:
+    def __init__(self, raw: Raw, places: dict[str, int], sizes: set[str], order: AuthorOrder, where: str) -> None:
         self.raw = raw
         self.sizes = sizes
+        self.order = order
         self.places = places
         self.where = where
         self.depth = 0
@@ -103,9 +128,9 @@ class _Reader:
         if isinstance(expr, sp.Symbol):
             return self.symbol(expr)
         if isinstance(expr, sp.Add):
-            return add(*(self.expr(arg) for arg in sorted(expr.args, key=_written)))
+            return add(*(self.expr(arg) for arg in sorted(expr.args, key=self.order.term)))
         if isinstance(expr, sp.Mul):
-            return mul(*(self.expr(arg) for arg in sorted(expr.args, key=_written)))
+            return mul(*(self.expr(arg) for arg in sorted(expr.args, key=self.order.factor)))
         if isinstance(expr, sp.Pow):
             return power_of(self.expr(expr.base), self.expr(expr.exp))
         if isinstance(expr, sp.Sum):
@@ -114,7 +139,7 @@ class _Reader:
             return Max(tuple(self.idx(index) for index in expr.args[1:]), self.expr(expr.args[0]))
         if isinstance(expr, (sp.Max, sp.Min)):
             name = "max" if isinstance(expr, sp.Max) else "min"
-            first, *others = (self.expr(arg) for arg in sorted(expr.args, key=_written))
+            first, *others = (self.expr(arg) for arg in sorted(expr.args, key=self.order.term))
             for other in others:
                 first = Fn(name, (first, other))
             return first
@@ -138,7 +163,7 @@ class _Reader:
 
     def symbol(self, symbol: Any) -> Expr:
         if isinstance(symbol, Scalar):
-            self.declare(symbol.name, (), symbol.kind, symbol.position)
+            self.declare(symbol.name, (), symbol.role, symbol.position)
             return Ref(symbol.name)
         if symbol.name in self.sizes or symbol == dimension(symbol.name):
             return Size(symbol.name)
@@ -151,7 +176,7 @@ class _Reader:
         base = entry.base
         name = str(base.label)
         if isinstance(base, TensorBase):
-            self.declare(name, tuple(str(axis) for axis in base.shape), base.kind, base.position)
+            self.declare(name, tuple(str(axis) for axis in base.shape), base.role, base.position)
         return Ref(name, tuple(self.index(index, entry) for index in entry.indices))
 
     def declare(self, name: str, dims: tuple[str, ...], kind: str, position: int) -> None:
@@ -194,24 +219,11 @@ class _Reader:
         return made
 
 
-def _written(expr: Any) -> tuple[int, str]:
-    """A sort key that brings the author's order back: when the first entry in `expr` was first written."""
-    first = _LAST
-    for node in sp.preorder_traversal(expr):
-        if isinstance(node, sp.Indexed) and isinstance(node.base, TensorBase):
-            first = min(first, node.base.written.get(node.indices, _LAST - 1))
-        elif isinstance(node, Scalar):
-            first = min(first, node.position)
-    return first, sp.srepr(expr) if first >= _LAST - 1 else ""
-
-
 # ---------------------------------------------------------------------------------------------------- finished IR
 
 
 def _opened(expr: Expr, raw: Raw) -> Expr:
     """Finished IR with its axes noted in `raw` and opened again, so that it is read like everything else."""
-    from derive.expr import children, rebuild
-
     if isinstance(expr, Ref):
         return _opened_ref(expr, raw)
     parts = tuple(_opened(child, raw) for child in children(expr))

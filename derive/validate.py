@@ -204,7 +204,7 @@ def _slip(name: str, other: str, defined: bool) -> bool:
     if any(c == "_" or c.isdigit() for c in name + other):
         return False
     short = min(len(name), len(other))
-    return _distance(name, other) <= (0 if short < 4 or not defined and short < 6 else 1 if short < 6 else 2)
+    return _distance(name, other) <= (0 if short < 4 or (not defined and short < 6) else 1 if short < 6 else 2)
 
 
 def _distance(a: str, b: str) -> int:

@@ -51,7 +51,7 @@ class Exact:
 
     mode = "exact"
 
-    def __init__(self, unit: Fraction = Fraction(2), root: int = 1) -> None:
+    def __init__(self, unit: int = 2, root: int = 1) -> None:
         self.unit = unit
         self.root = root
 
@@ -61,7 +61,7 @@ class Exact:
     def inverse(self, x: Number) -> Number:
         if not x:
             raise OutsideDomain("division by zero")
-        return plain(1 / Fraction(x))
+        return Fraction(1, x) if type(x) is int else plain(1 / x)
 
     def power(self, x: Number, exponent: Fraction) -> Number:
         if exponent < 0:
@@ -75,15 +75,16 @@ class Exact:
         return plain(Fraction(parts[0], parts[1]) ** exponent.numerator)
 
     def exp(self, x: Number) -> Number:
-        steps = Fraction(x) * self.root
+        steps = x * self.root
         if steps.denominator != 1:
             order = math.lcm(self.root, Fraction(x).denominator)
             if order > LARGEST_ROOT:
                 raise Irrational("exp of a fraction")
             raise FinerRoot(order)
-        if abs(steps.numerator) > LARGEST_EXPONENT:
+        steps = steps.numerator
+        if abs(steps) > LARGEST_EXPONENT:
             raise Irrational("exp of a large number")
-        return plain(self.unit**steps.numerator)
+        return self.unit**steps if steps >= 0 else Fraction(1, self.unit**-steps)
 
     def log(self, x: Number) -> Number:
         if x <= 0:
@@ -185,7 +186,8 @@ def _erf(x: Decimal) -> Decimal:
     if abs(x) > 12:
         raise OutsideDomain("erf of a number so large that it is 1 to 50 digits")
     square = x * x
-    return 2 / Digits().pi().sqrt() * (-square).exp() * _series(x, lambda n: 2 * square / (2 * n + 1))
+    front: Decimal = 2 / Digits().pi().sqrt() * (-square).exp()
+    return front * _series(x, lambda n: 2 * square / (2 * n + 1))
 
 
 def _sin(x: Decimal) -> Decimal:
@@ -220,7 +222,7 @@ def _sigmoid(a: Arithmetic, x: Number) -> Number:
 
 
 def _sign(x: Number) -> int:
-    return (x > 0) - (x < 0)
+    return int(x > 0) - int(x < 0)
 
 
 def _slope_erf(a: Arithmetic, x: Number) -> Number:

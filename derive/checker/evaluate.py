@@ -102,7 +102,7 @@ class World:
         if kind == "mul":
             return _product_of([self.compile(part, scope) for part in _cheap_first(node[1])])
         if kind == "pow":
-            return self._power(self.compile(node[1], scope), Fraction(node[2]))
+            return self._power(self.compile(node[1], scope), Fraction(node[2]), node[1][0] in ("num", "size"))
         if kind == "fn":
             call, arithmetic = function(node[1]).value, self.arithmetic
             parts = [self.compile(part, scope) for part in node[2]]
@@ -136,8 +136,11 @@ class World:
         first, second = self._index(node[1], scope), self._index(node[2], scope)
         return lambda env: 1 if first(env) == second(env) else 0
 
-    def _power(self, base: Value, exponent: Fraction) -> Value:
+    def _power(self, base: Value, exponent: Fraction, constant: bool) -> Value:
         arithmetic = self.arithmetic
+        if constant:
+            value = arithmetic.power(base([]), exponent)
+            return lambda env: value
         if exponent == -1:
             return lambda env: arithmetic.inverse(base(env))
         if exponent == 2:

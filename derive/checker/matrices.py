@@ -104,7 +104,8 @@ class Matrices:
 
     def cell(self, node: Node) -> Cell:
         """`node` as a function of its row and column, each entry evaluated once."""
-        read, memo = self._cell(node), {}
+        read = self._cell(node)
+        memo: dict[tuple[int, int], Number] = {}
 
         def remembered(row: int, column: int) -> Number:
             found = memo.get((row, column))

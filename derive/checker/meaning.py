@@ -45,8 +45,13 @@ class Context:
     def knows(self, equation: Node) -> bool:
         return normal_form(equation) in self.known.get(equation["target"][1], [])
 
+    @property
+    def forward(self) -> tuple[str, ...]:
+        """The tensors that have gradients and tangents: the inputs, and what is computed from them alone."""
+        return (*self.inputs, *self.equations)
+
     def names_a_derivative(self, name: str) -> bool:
-        return any(variable_of(name, prefix, self.tensors) is not None for prefix in (*PREFIXES, "t"))
+        return any(variable_of(name, prefix, self.forward) is not None for prefix in (*PREFIXES, "t"))
 
 
 def context_of(layer: Node) -> Context:
@@ -84,7 +89,8 @@ def meaning(proof: Node, context: Context) -> Meaning | None:
 
     Raises Malformed where a derivative reaches past what the proof has declared.
     """
-    target, names = proof["goal"]["target"], {**context.tensors, **{name: None for name in context.equations}}
+    target = proof["goal"]["target"]
+    names = context.forward if context.stated else tuple(tensor["name"] for tensor in proof["tensors"])
     if proof["kind"] in ("lemma", "theorem"):
         for prefix in PREFIXES:
             variable = variable_of(target[1], prefix, names)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from derive.checker.arithmetic import Arithmetic, CannotTell, Exact, Number
@@ -75,6 +76,18 @@ def keys_of(dims: Iterable[str], sizes: Mapping[str, int]) -> list[Key]:
     return list(itertools.product(*(range(sizes[axis]) for axis in dims)))
 
 
+class Drawn(dict[Key, Number]):
+    """A tensor whose entries are drawn when they are first read."""
+
+    def __init__(self, draw: Callable[[], Number]) -> None:
+        super().__init__()
+        self.draw = draw
+
+    def __missing__(self, key: Key) -> Number:
+        value = self[key] = self.draw()
+        return value
+
+
 def draw_tensors(
     tensors: Iterable[Node], facts: list[Node], sizes: Mapping[str, int], arithmetic: Arithmetic, rng: random.Random, attempt: int
 ) -> dict[str, Table]:
@@ -83,25 +96,33 @@ def draw_tensors(
     The first attempt draws signed numbers; later ones alternate with positive ones, for logarithms and roots, and widen the
     range, against ties. Raises CannotTell for facts that no draw satisfies.
     """
-    drawn = [t for t in tensors]
     values: dict[str, Table] = {}
-    for tensor in drawn:
-        keys = keys_of(tensor["dims"], sizes)
+    bound = set(tensors_in([[fact["left"], fact["right"]] for fact in facts]))
+    exact: dict[str, Table] = {}
+    for tensor in tensors:
+        name = tensor["name"]
         if tensor["kind"] == "int":
-            values[tensor["name"]] = {key: rng.randrange(sizes[tensor["values"]]) for key in keys}
+            size = sizes[tensor["values"]]
+            values[name] = Drawn(partial(rng.randrange, size))
         else:
-            values[tensor["name"]] = {key: _number(rng, arithmetic, attempt) for key in keys}
-    real = {t["name"] for t in drawn if t["kind"] != "int"}
-    own = [fact for fact in facts if set(tensors_in([fact["left"], fact["right"]])) & real]
-    if own:
-        _satisfy(own, values, real, sizes, rng)
-    return {name: {key: arithmetic.number(Fraction(value)) for key, value in table.items()} for name, table in values.items()}
+            values[name] = Drawn(lambda: arithmetic.number(_number(rng, arithmetic, attempt)))
+        if name in bound:
+            every = keys_of(tensor["dims"], sizes)
+            own = {key: values[name][key] if tensor["kind"] == "int" else _number(rng, arithmetic, attempt) for key in every}
+            exact[name] = own
+    real = {t["name"] for t in tensors if t["kind"] != "int"}
+    own_facts = [fact for fact in facts if set(tensors_in([fact["left"], fact["right"]])) & real]
+    if own_facts:
+        _satisfy(own_facts, exact, real, sizes, rng)
+    for name in exact:
+        values[name] = {key: arithmetic.number(Fraction(value)) for key, value in exact[name].items()}
+    return values
 
 
-def _number(rng: random.Random, arithmetic: Arithmetic, attempt: int) -> Fraction | int:
+def _number(rng: random.Random, arithmetic: Arithmetic, attempt: int) -> Fraction:
     sign = 1 if attempt % 2 else rng.choice((-1, 1))
     if isinstance(arithmetic, Exact):
-        return sign * rng.randint(1, 4 * 3**attempt)
+        return Fraction(sign * rng.randint(1, 4 * 3**attempt))
     return Fraction(sign * rng.randint(1, 60), 40)
 
 
@@ -147,8 +168,8 @@ def _linear(facts: list[Node], values: dict[str, Table], sizes: Mapping[str, int
     rows = [[Fraction(0)] * len(entries) + [-r] for r in base]
     for column, (name, key) in enumerate(entries):
         values[name][key] += 1
-        for row, (moved, start) in enumerate(zip(_residuals(facts, values, sizes), base)):
-            rows[row][column] = moved - start
+        for line, moved, start in zip(rows, _residuals(facts, values, sizes), base):
+            line[column] = moved - start
         values[name][key] -= 1
     pivots: list[int] = []
     for column in range(len(entries)):

@@ -220,6 +220,9 @@ def _partial(laid: Partial, where: Context) -> list[Piece]:
 
 SPECIAL = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
 SYMBOLS = {
+    "<": "<",
+    ">": ">",
+    "|": "|",
     "Σ": "\\Sigma",
     "∂": "\\partial",
     "δ": "\\delta",
@@ -284,7 +287,7 @@ def _formula(word: str, where: Context) -> str | None:
         return f"{notation.latex_tensor(head, where)}_{{{('' if plain else ',').join(found)}}}"
     if where.depth(word)[0] or word in where.tensors:
         return notation.latex_tensor(word, where)
-    if len(word.rstrip("'")) == 1 and not word.isdigit() or "_" in word and len(word.split("_")[0]) == 1:
+    if (len(word.rstrip("'")) == 1 and word not in ("a", "A", "I") and not word.isdigit()) or ("_" in word and len(word.split("_")[0]) == 1):
         return notation.latex_word(word)
     return None
 
@@ -299,6 +302,8 @@ def _marked(text: str, where: Context) -> str:
             out.append("\\mathrm{d}" + word[1:])
         elif word in SYMBOLS:
             out.append(SYMBOLS[word] + " ")
+        elif word.isalpha():
+            out.append(notation.latex_tensor(word, where))
         else:
             out.append(_formula(word, where) or escaped(word))
     return "".join(out)

@@ -178,7 +178,8 @@ def _tight(laid: Layout, over: bool = False) -> Layout:
 
 
 def _fraction(top: list[Piece], bottom: Layout, where: Context) -> list[Piece]:
-    under = pieces(_tight(bottom), where)
+    # A sum may stand last without brackets: nothing follows that it could reach over.
+    under = pieces(bottom if isinstance(bottom, Big) else _tight(bottom), where)
     if flat(top).isdigit() and len(under) < 3 and isinstance(bottom, (Word, Root)):
         return [*top, _piece("/"), *solid(under)]
     return [*top, _piece(" / ", 1), *deeper(under)]
@@ -208,7 +209,8 @@ def _partial(laid: Partial, where: Context) -> list[Piece]:
     bottom = [_piece(f"/{d}"), *pieces(laid.bottom, where)]
     if isinstance(laid.top, (Word, Entry)):
         return [_piece(d), *pieces(laid.top, where), *bottom]
-    return [_piece(d), *bottom, _piece(" "), *deeper(pieces(Paren(laid.top), where))]
+    top = laid.top if isinstance(laid.top, (Call, Paren)) else Paren(laid.top)
+    return [_piece(d), *bottom, _piece(" "), *deeper(pieces(top, where))]
 
 
 def _shaped(laid: Shaped, where: Context) -> list[Piece]:

@@ -128,7 +128,7 @@ def _conventions(derivation: Any) -> list[Block]:
     ]
     batch = derivation.layer.batch
     if batch:
-        axes = listing(i.dim for i in batch)
+        axes = listing(f"`{i.dim}`" for i in batch)
         plural = "axes lead every tensor and are" if len(batch) > 1 else "axis leads every tensor and is"
         items.append(f"The batch {plural} left out: {axes}. Every line holds for each example on its own.")
     return [Heading("Conventions", 2), Bullets(tuple(items))]
@@ -179,17 +179,17 @@ def proof_blocks(proof: Proof, detail: str, where: Context) -> list[Block]:
     blocks: list[Block] = [Heading(_heading(proof), 3)]
     if proof.facts:
         blocks += [Paragraph("Under the hypothesis"), Formulas(proof.facts)]
-    shown = proof.at(detail)
-    lines = [(shown.goal.value, _opening(proof))]
-    lines += [(step.after, reason(step.rule, step.note)) for step in shown.steps]
-    if proof.kind == "invariant" and len(lines) > 1:
+    lines = [(proof.goal.value, _opening(proof)), *((s.after, reason(s.rule, s.note)) for s in proof.at(detail).steps)]
+    if len(lines) == 1:
+        blocks.append(Formulas((Equation(proof.goal.target, proof.goal.value),)))
+    elif proof.kind == "invariant":
         blocks.append(Chain(lines[0][0], tuple(lines[1:])))
     else:
         blocks.append(Chain(proof.goal.target, tuple(lines)))
     if proof.matrix is not None and proof.kind in ("lemma", "name"):
         blocks.append(Results((result(proof),)))
         if detail != "brief":
-            blocks += [Paragraph(sentence[0].upper() + sentence[1:] + ".") for sentence in explain(proof.matrix)]
+            blocks += [Paragraph(sentence.replace(" x ", " × ") + ".") for sentence in explain(proof.matrix)]
     return blocks
 
 
@@ -218,7 +218,7 @@ def _opening(proof: Proof) -> str:
         return f"chain rule: {by[0].wrt.tensor} reaches the loss through {listing(tensors)}{whole}"
     if proof.kind == "tangent":
         return "chain rule, forward: every operand moves the value"
-    return {"name": "its definition", "prepare": "as given", "stable": "as derived", "invariant": "the claim's left-hand side"}.get(proof.kind, "")
+    return {"name": "definition", "prepare": "the layer's equation", "stable": "what was derived"}.get(proof.kind, "")
 
 
 def result(proof: Proof, forms: tuple[mx.Matrix, ...] = ()) -> Result:
@@ -239,7 +239,7 @@ def _worked(derivation: Any, detail: str) -> list[Block]:
     roles = ("input", "output", "upstream", "gradient")
     if detail != "brief":
         roles = (*roles, "forward", "backward")
-    sizes = ", ".join(f"{axis} = {size}" for axis, size in example.sizes)
+    sizes = ", ".join(f"`{axis}` = {size}" for axis, size in example.sizes)
     text = f"The equations above on axes {sizes}, in exact numbers." if sizes else "The equations above, in exact numbers."
     return [Heading("A small example", 2), Paragraph(text), Worked(example, roles)]
 

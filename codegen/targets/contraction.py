@@ -1,0 +1,86 @@
+"""A sum of a product of two arrays, spelt as the matrix product, dot product or tensordot that it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from codegen.targets.text import ATOM, MUL, NEG, Spelling, Text, aligned, permuted
+from derive.expr import Idx
+
+
+def contraction(a: Text, b: Text, over: Sequence[Idx], axes: Sequence[Idx], spelling: Spelling) -> Text:
+    """The sum of `a * b` over `over`, whose indices both have; the axes of the result may come in another order than `axes`.
+
+    The indices in both and in the result are batch axes; those in one of them alone are its rows or columns.
+    """
+    batch = [i for i in axes if i in a.axes and i in b.axes]
+    left = [i for i in a.axes if i not in b.axes]
+    right = [i for i in b.axes if i not in a.axes]
+    if not left and not right:
+        return _dot(a, b, over, spelling)
+    if len(over) == 1 and (len(left) <= 1 or len(right) <= 1):
+        # The operand with several free indices stands left; of two equals, the one whose index comes first in the result.
+        swap = len(right) > 1 or (len(left) <= 1 and _comes_first(right, left, axes))
+        if not left or not right:
+            swap = len(left) < len(right)
+            if not batch and len(left) + len(right) == 1:
+                # A vector may stand on either side: the side on which the matrix needs no transpose.
+                matrix = a if left else b
+                swap = (matrix.axes[0] == over[0]) != (matrix is b)
+        first, second, rows, columns = (b, a, right, left) if swap else (a, b, left, right)
+        return _matmul(first, second, batch, rows, columns, over[0], spelling)
+    if not batch:
+        positions = [[text.axes.index(i) for i in over] for text in (a, b)]
+        code = spelling.tensordot.format(a.code, b.code, f"({positions[0]}, {positions[1]})")
+        return Text(code, ATOM, (*left, *right))
+    return _einsum(a, b, axes, spelling)
+
+
+def _comes_first(these: Sequence[Idx], those: Sequence[Idx], axes: Sequence[Idx]) -> bool:
+    return bool(these) and bool(those) and axes.index(these[0]) < axes.index(those[0])
+
+
+def _dot(a: Text, b: Text, over: Sequence[Idx], spelling: Spelling) -> Text:
+    """Both have the same indices: a dot product along one axis, or the sum of an elementwise product."""
+    b = permuted(b, a.axes, spelling)
+    rest = tuple(i for i in a.axes if i not in over)
+    if len(over) == 1 and a.axes[-1] == over[0]:
+        if len(a.axes) == 1:
+            return Text(f"{a.at(MUL)} @ {b.at(NEG)}", MUL, rest)
+        return Text(spelling.vecdot.format(a.code, b.code), ATOM, rest)
+    return summed(Text(f"{a.at(MUL)} * {b.at(NEG)}", MUL, a.axes), over, "sum", spelling)
+
+
+def summed(text: Text, over: Sequence[Idx], fn: str, spelling: Spelling) -> Text:
+    """A sum or a maximum along axes."""
+    rest = tuple(i for i in text.axes if i not in over)
+    positions = [text.axes.index(i) for i in text.axes if i in over]
+    method = "sum" if fn == "sum" else spelling.maximum
+    if not rest:
+        where = ""
+    elif len(positions) == 1:
+        where = f"{spelling.axis}={-1 if positions[0] == len(text.axes) - 1 else positions[0]}"
+    else:
+        where = f"{spelling.axis}=({', '.join(map(str, positions))})"
+    return Text(f"{text.at(ATOM)}.{method}({where})", ATOM, rest)
+
+
+def _matmul(a: Text, b: Text, batch: list[Idx], rows: list[Idx], columns: list[Idx], over: Idx, spelling: Spelling) -> Text:
+    """`a` as (batch, rows, over) times `b` as (batch, over, columns); columns has at most one index."""
+    if not batch:
+        left = permuted(a, (*rows, over), spelling)
+        right = permuted(b, (over, *columns), spelling)
+        return Text(f"{left.at(MUL)} @ {right.at(NEG)}", MUL, (*rows, *columns))
+    padding: list[Idx | None] = [None] * (len(rows) - 1)
+    left = aligned(a, (*batch, *(rows or [None]), over), spelling)
+    right = aligned(b, (*batch, *padding, over, *(columns or [None])), spelling)
+    code = f"{left.at(MUL)} @ {right.at(NEG)}"
+    drop = {(True, False): "[..., 0]", (False, True): "[..., 0, :]", (False, False): "[..., 0, 0]"}.get((bool(rows), bool(columns)))
+    return Text(f"({code}){drop}", ATOM, (*batch, *rows, *columns)) if drop else Text(code, MUL, (*batch, *rows, *columns))
+
+
+def _einsum(a: Text, b: Text, axes: Sequence[Idx], spelling: Spelling) -> Text:
+    """What no single matrix product does: several batch axes among several free or summed ones."""
+    letters = {i: chr(ord("a") + n) for n, i in enumerate(dict.fromkeys((*a.axes, *b.axes)))}
+    words = ["".join(letters[i] for i in some) for some in (a.axes, b.axes, axes)]
+    return Text(f'{spelling.module}.einsum("{words[0]},{words[1]}->{words[2]}", {a.code}, {b.code})', ATOM, tuple(axes))

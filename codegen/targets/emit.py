@@ -1,0 +1,251 @@
+"""Ops of a block -> statements of source text, a comment with its equation above each; the same for every target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from codegen.program import Block, Idx, Op, Read, host_values, is_temporary, makers, needed
+from codegen.targets.contraction import contraction, summed
+from codegen.targets.text import ATOM, HOST_FUNCTIONS, MUL, POW, Factor, Spelling, Text, aligned, number, permuted, product, total
+from derive.expr import Equation
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Assignments that complete one equation, and which outputs of the block depend on them."""
+
+    equation: Equation | None
+    lines: tuple[tuple[str, str], ...]
+    """(name assigned, expression)."""
+    demanded_by: tuple[str, ...]
+
+
+def statements(block: Block, names: Mapping[str, str], sizes: Mapping[str, str], like: str, spelling: Spelling) -> tuple[Statement, ...]:
+    """The block's ops as statements, in order.
+
+    `names` and `sizes` give arrays and axes their Python names, `like` is an array whose element type made ones take.
+    Raises NotImplementedError for a function that the target cannot spell.
+    """
+    return _Emitter(block, names, sizes, like, spelling).statements()
+
+
+class _Emitter:
+    def __init__(self, block: Block, names: Mapping[str, str], sizes: Mapping[str, str], like: str, spelling: Spelling) -> None:
+        self.block = block
+        self.spelling = spelling
+        self.sizes = sizes
+        self.like = like
+        self.made = makers(block.ops)
+        self.host = host_values(block.ops)
+        self.uses: dict[str, int] = {}
+        for op in block.ops:
+            for arg in op.args:
+                self.uses[arg.value] = self.uses.get(arg.value, 0) + 1
+        self.names = dict(names)
+        self.taken = {*names.values(), *sizes.values()}
+
+    def statements(self) -> tuple[Statement, ...]:
+        live = {output: needed(self.block.ops, (output,)) for output in self.block.outputs}
+        found: list[Statement] = []
+        lines: list[tuple[str, str]] = []
+        demand: dict[str, None] = {}
+        for op in self.block.ops:
+            if self._inlined(op.out):
+                continue
+            if is_temporary(op.out):
+                self.names[op.out] = self._temporary_name(op)
+            lines.append((self.names[op.out], self._assigned(op)))
+            demand.update(dict.fromkeys(output for output in self.block.outputs if op.out in live[output]))
+            if op.source is not None:
+                found.append(Statement(op.source, tuple(lines), tuple(o for o in self.block.outputs if o in demand)))
+                lines, demand = [], {}
+        return tuple(found)
+
+    def _inlined(self, value: str) -> bool:
+        return is_temporary(value) and (value in self.host or self.uses.get(value, 0) < 2 or self.made[value].kind == "position")
+
+    def _temporary_name(self, op: Op) -> str:
+        """A name that says what the value is: `exp_S`, `sum_X`, `X_W`."""
+        roots = []
+        for arg in op.args:
+            value = arg.value
+            while self._inlined(value) and self.made[value].args:
+                value = self.made[value].args[0].value
+            if value in self.names:
+                roots.append(self.names[value])
+        head = op.fn if op.kind in ("map", "reduce") and op.fn not in ("add", "mul") else ""
+        name = "_".join(dict.fromkeys(part for part in (head, *(roots[:1] if head else roots[:2])) if part)) or "t"
+        base, n = name, 2
+        while name in self.taken:
+            name, n = f"{base}_{n}", n + 1
+        self.taken.add(name)
+        return name
+
+    def _assigned(self, op: Op) -> str:
+        return permuted(self._text(op), op.axes, self.spelling).code
+
+    # ------------------------------------------------------------------------------------------------ values
+
+    def _value(self, read: Read) -> Text:
+        if not self._inlined(read.value):
+            return Text(self.names[read.value], ATOM, read.axes)
+        op = self.made[read.value]
+        text = self._text(op)
+        mapping = dict(zip(op.axes, read.axes))
+        return replace(text, axes=tuple(mapping[i] for i in text.axes))
+
+    def _text(self, op: Op) -> Text:
+        if op.kind == "number":
+            return number(op.number) if op.number is not None else Text(f"math.{op.fn}", host=True)
+        if op.kind == "size":
+            return Text(self.sizes[op.dim], host=True)
+        if op.kind == "position":
+            return Text(self.spelling.arange.format(self.sizes[op.axes[0].dim], self.like), ATOM, op.axes)
+        if op.kind == "map":
+            return self._map(op)
+        if op.kind == "reduce":
+            return summed(self._value(op.args[0]), op.over, op.fn, self.spelling)
+        if op.kind == "contract":
+            if len(op.args) != 2:
+                raise AssertionError(f"a contraction of {len(op.args)} arrays was not put in order: {op}")
+            return contraction(self._value(op.args[0]), self._value(op.args[1]), op.over, op.axes, self.spelling)
+        if op.kind == "gather":
+            return self._gather(op)
+        if op.kind == "diagonal":
+            return self._diagonal(op)
+        return self._expand(op)
+
+    # ------------------------------------------------------------------------------------------------ elementwise
+
+    def _map(self, op: Op) -> Text:
+        if op.fn == "add":
+            return total([self._term(arg, op.axes) for arg in op.args], op.axes)
+        if op.fn in ("mul", "pow"):
+            negative, text = self._product(op)
+            return Text(f"-{text.at(MUL)}", MUL, text.axes, text.host) if negative else text
+        if op.fn == "equal":
+            return self._equal(op)
+        args = [aligned(self._value(arg), op.axes, self.spelling) for arg in op.args]
+        if op.out in self.host:
+            table, texts = HOST_FUNCTIONS, [a.at(POW) for a in args]
+        else:
+            table, texts = self.spelling.functions, [a.code for a in args]
+        name = op.fn
+        if name in ("max", "min") and not all(a.host for a in args) and any(a.host for a in args):
+            # The plain number goes second: torch has another spelling for it.
+            name = f"{name} number"
+            texts = [a.at(ATOM) if not a.host else a.code for a in sorted(args, key=lambda a: a.host)]
+        if name not in table:
+            raise NotImplementedError(f"no {self.spelling.module} spelling of the function {op.fn}")
+        return Text(table[name].format(*texts), ATOM, op.axes, op.out in self.host)
+
+    def _term(self, read: Read, axes: tuple[Idx, ...]) -> tuple[bool, Text]:
+        """One term of a sum, its sign apart."""
+        op = self.made.get(read.value)
+        if op is not None and self._inlined(read.value):
+            mapping = dict(zip(op.axes, read.axes))
+            if op.kind == "number" and op.number is not None and op.number < 0:
+                return True, number(-op.number)
+            if op.kind == "map" and op.fn == "mul":
+                negative, text = self._product(op)
+                text = replace(text, axes=tuple(mapping[i] for i in text.axes))
+                return negative, aligned(text, axes, self.spelling)
+        return False, aligned(self._value(read), axes, self.spelling)
+
+    def _product(self, op: Op) -> tuple[bool, Text]:
+        coefficient, factors = self._factors(Read(op.out, op.axes), op.axes, True, Fraction(1))
+        return product(coefficient, factors, op.axes)
+
+    def _factors(self, read: Read, axes: tuple[Idx, ...], top: bool, exponent: Fraction) -> tuple[Fraction, list[Factor]]:
+        """A product taken apart into a number and factors above and below the line, each aligned to `axes`."""
+        op = self.made.get(read.value)
+        if op is not None and (top or self._inlined(read.value)):
+            if op.kind == "number" and op.number is not None and exponent.denominator == 1:
+                return op.number ** int(exponent), []
+            inner = [Read(arg.value, tuple(dict(zip(op.axes, read.axes))[i] for i in arg.axes)) for arg in op.args]
+            if op.kind == "map" and op.fn == "mul" and (set(read.axes) == set(axes) or not read.axes) and exponent in (1, -1):
+                coefficient = Fraction(1)
+                factors: list[Factor] = []
+                for arg in inner:
+                    number_part, found = self._factors(arg, axes, False, exponent)
+                    coefficient *= number_part
+                    factors += found
+                return coefficient, factors
+            if op.kind == "map" and op.fn == "pow" and op.number is not None and exponent in (1, -1):
+                power = op.number * exponent
+                if power.denominator == 1 and abs(power) == 1:
+                    return self._factors(inner[0], axes, False, power)
+                text = self._power(self._value(inner[0]), abs(power))
+                return Fraction(1), [Factor(aligned(text, axes, self.spelling), power < 0)]
+        text = self._value(read)
+        return Fraction(1), [Factor(aligned(text, axes, self.spelling), exponent < 0)]
+
+    def _power(self, base: Text, exponent: Fraction) -> Text:
+        """A positive power other than 1."""
+        if exponent == Fraction(1, 2):
+            root = "math.sqrt({0})" if base.host else self.spelling.functions["sqrt"]
+            return Text(root.format(base.code), ATOM, base.axes, base.host)
+        if exponent == 3 and base.level == ATOM and base.code.isidentifier() and not base.host:
+            # NumPy's x**3 goes through pow(), hundreds of times slower than two products.
+            return Text(f"{base.code} * {base.code} * {base.code}", MUL, base.axes)
+        return Text(f"{base.at(ATOM)} ** {number(exponent).at(ATOM)}", POW, base.axes, base.host)
+
+    def _equal(self, op: Op) -> Text:
+        """1 where two integer arrays or positions are equal, else 0."""
+        kinds = [self.made[a.value].kind if a.value in self.made else "" for a in op.args]
+        kind_of = self.spelling.kind_of.format(self.like)
+        if kinds == ["position", "position"]:
+            first, second = (arg.axes[0] for arg in op.args)
+            if first.dim == second.dim:
+                return Text(self.spelling.eye.format(self.sizes[first.dim], kind_of, self.like), ATOM, (first, second))
+        for n in (0, 1):
+            if kinds[n] == "position" and kinds[1 - n] != "position" and op.args[n].axes[0] not in op.args[1 - n].axes:
+                labels = self._value(op.args[1 - n])
+                index = op.args[n].axes[0]
+                code = self.spelling.one_hot.format(labels.code, self.sizes[index.dim], kind_of, self.like)
+                return Text(code, ATOM, (*labels.axes, index))
+        a, b = (aligned(self._value(arg), op.axes, self.spelling) for arg in op.args)
+        return Text(self.spelling.functions["equal"].format(a.code, b.code, kind_of), ATOM, op.axes)
+
+    # ------------------------------------------------------------------------------------------------ layout
+
+    def _gather(self, op: Op) -> Text:
+        table = self._value(op.args[0])
+        if len(op.over) == 1:
+            labels = self._value(op.args[1])
+            at = table.axes.index(op.over[0])
+            rest = tuple(i for i in table.axes if i != op.over[0])
+            if not set(labels.axes) & set(rest):
+                code = f"{table.at(ATOM)}[{':, ' * at}{labels.code}]"
+                return Text(code, ATOM, (*table.axes[:at], *labels.axes, *table.axes[at + 1 :]))
+            if set(labels.axes) <= set(rest):
+                index = aligned(labels, [i if i in labels.axes else None for i in table.axes], self.spelling)
+                last = at == len(rest)
+                code = self.spelling.take.format(table.code, index.code, -1 if last else at)
+                return Text(f"{code}[{'..., ' if len(rest) > 1 and last else ':, ' * at}0]", ATOM, rest)
+        raise NotImplementedError(f"no kernel yet for reading {op.args[0].value} at {len(op.over)} integer arrays of mixed indices")
+
+    def _diagonal(self, op: Op) -> Text:
+        text = self._value(op.args[0])
+        letters = {i: chr(ord("a") + n) for n, i in enumerate(dict.fromkeys(text.axes))}
+        word = "".join(letters[i] for i in text.axes)
+        out = "".join(letters[i] for i in op.axes)
+        return Text(self.spelling.diagonal.format(f'"{word}->{out}"', text.code), ATOM, op.axes)
+
+    def _expand(self, op: Op) -> Text:
+        """The argument along more axes, or as it stands; always a new array, so that no result shares memory with an input."""
+        text = self._value(op.args[0])
+        if set(text.axes) == set(op.axes) and not text.host:
+            return Text(self.spelling.copy.format(permuted(text, op.axes, self.spelling).at(ATOM)), ATOM, op.axes)
+        shape = _tuple([self.sizes[i.dim] for i in op.axes])
+        if text.host:
+            kind_of = self.spelling.kind_of.format(self.like)
+            return Text(self.spelling.full.format(shape, text.code, kind_of, self.like), ATOM, op.axes)
+        source = aligned(text, op.axes, self.spelling)
+        return Text(self.spelling.broadcast.format(source.at(ATOM), shape), ATOM, op.axes)
+
+
+def _tuple(parts: list[str]) -> str:
+    return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"

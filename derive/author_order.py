@@ -1,0 +1,76 @@
+"""The author's order of factors and terms, which SymPy does not keep.
+
+`derive.symbols.WRITTEN` lists the entries of tensors in the order in which Python evaluated them. An equation's own part of
+that list is found by its entries, so the order depends on the author's file alone: not on what else was imported, nor on the
+hash seed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy as sp
+
+from derive.symbols import WRITTEN, Entry, Scalar, TensorBase
+
+_NEVER = 1 << 60
+
+
+class AuthorOrder:
+    """Finds, equation after equation of one layer, when each entry was written."""
+
+    def __init__(self) -> None:
+        self.cursor = 0
+        self.times: dict[Entry, int] = {}
+
+    def enter(self, equation: Any) -> None:
+        """Turn to the next equation: its entries are dated by the first later run of WRITTEN that holds them all and nothing else."""
+        wanted = {entry for node in sp.preorder_traversal(equation) if (entry := _entry(node)) is not None}
+        start = self._run(wanted, self.cursor)
+        if start is None:
+            start = self._run(wanted, 0)
+        if start is None:
+            start = 0
+        self.times = {}
+        for time in range(start, len(WRITTEN)):
+            if WRITTEN[time] in wanted:
+                self.times.setdefault(WRITTEN[time], time)
+            if len(self.times) == len(wanted):
+                self.cursor = time + 1
+                break
+
+    def _run(self, wanted: set[Entry], start: int) -> int | None:
+        seen: set[Entry] = set()
+        first = start
+        for time in range(start, len(WRITTEN)):
+            if WRITTEN[time] not in wanted:
+                seen, first = set(), time + 1
+                continue
+            seen.add(WRITTEN[time])
+            if len(seen) == len(wanted):
+                return first
+        return None
+
+    def factor(self, expr: Any) -> tuple[int, int, str]:
+        """The sort key of a factor: scalar coefficients, then entries as written, then sizes of axes."""
+        return self._key(expr, -1)
+
+    def term(self, expr: Any) -> tuple[int, int, str]:
+        """The sort key of a term: entries as written, then scalars, then sizes of axes."""
+        return self._key(expr, 1)
+
+    def _key(self, expr: Any, scalars: int) -> tuple[int, int, str]:
+        first, scalar = _NEVER, _NEVER
+        for node in sp.preorder_traversal(expr):
+            entry = _entry(node)
+            if entry is not None:
+                first = min(first, self.times.get(entry, _NEVER - 1))
+            elif isinstance(node, Scalar):
+                scalar = min(scalar, node.position)
+        if first < _NEVER:
+            return 0, first, str(expr) if first == _NEVER - 1 else ""
+        return (scalars, scalar, str(expr)) if scalar < _NEVER else (2, 0, str(expr))
+
+
+def _entry(node: Any) -> Entry | None:
+    return (node.base.position, node.indices) if isinstance(node, sp.Indexed) and isinstance(node.base, TensorBase) else None

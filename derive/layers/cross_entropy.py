@@ -1,0 +1,62 @@
+"""The cross-entropy of softmax(Z) against soft targets T or integer labels y.
+
+Source: Goodfellow, Bengio and Courville, Deep Learning (2016), section 6.2.2.3; label smoothing is from Szegedy et al.,
+Rethinking the Inception Architecture (2016), section 7; reductions and class weights are those of torch.nn.CrossEntropyLoss.
+"""
+
+from sympy import Eq, Sum, exp, log
+
+from derive.spec import Layer
+from derive.symbols import axes, tensors
+
+i, j, k, m, B, C = axes("i:B j:C k:C m:B B C")
+Z, T, y, w, eps, P, L = tensors("Z[B,C] T[B,C]:const y[B]:int w[C]:const eps:const P[B,C] L[]")
+
+PROBABILITIES = Eq(P[i, j], exp(Z[i, j]) / Sum(exp(Z[i, k]), k))
+TARGETS_SUM_TO_ONE = "sum(j, T[i,j]) = 1"
+
+CROSS_ENTROPY = Layer(
+    "cross_entropy",
+    [PROBABILITIES, Eq(L, -Sum(T[i, j] * log(P[i, j]), i, j) / B)],
+    facts=TARGETS_SUM_TO_ONE,
+    doc="L is the mean over examples of -sum T log softmax(Z). Goodfellow, Bengio and Courville (2016), section 6.2.2.3.",
+)
+
+CROSS_ENTROPY_SUM = Layer(
+    "cross_entropy_sum",
+    [PROBABILITIES, Eq(L, -Sum(T[i, j] * log(P[i, j]), i, j))],
+    facts=TARGETS_SUM_TO_ONE,
+    doc="L is the sum over examples of -sum T log softmax(Z).",
+)
+
+CROSS_ENTROPY_LABELS = Layer(
+    "cross_entropy_labels",
+    [PROBABILITIES, Eq(L, -Sum(log(P[i, y[i]]), i) / B)],
+    doc="L is the mean over examples of -log softmax(Z) at the label y, as in torch.nn.CrossEntropyLoss.",
+)
+
+CROSS_ENTROPY_WEIGHTED = Layer(
+    "cross_entropy_weighted",
+    [PROBABILITIES, Eq(L, -Sum(w[y[i]] * log(P[i, y[i]]), i) / Sum(w[y[m]], m))],
+    doc="L is the mean of -log softmax(Z) at the label, weighted by the label's class weight, as in torch.nn.CrossEntropyLoss.",
+)
+
+Q, L_each = tensors("Q[B,C] L[B]")
+
+CROSS_ENTROPY_NONE = Layer(
+    "cross_entropy_none",
+    [PROBABILITIES, Eq(L_each[i], -Sum(T[i, j] * log(P[i, j]), j))],
+    facts=TARGETS_SUM_TO_ONE,
+    doc="L holds -sum T log softmax(Z) of each example.",
+)
+
+CROSS_ENTROPY_SMOOTH = Layer(
+    "cross_entropy_smooth",
+    [
+        PROBABILITIES,
+        Eq(Q[i, j], (1 - eps) * T[i, j] + eps / C),
+        Eq(L, -Sum(Q[i, j] * log(P[i, j]), i, j) / B),
+    ],
+    facts=TARGETS_SUM_TO_ONE,
+    doc="Cross-entropy against the targets mixed with a share eps of the uniform ones. Szegedy et al. (2016), section 7.",
+)

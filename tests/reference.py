@@ -1,0 +1,123 @@
+"""A test-side interpreter of the IR in torch: the author's equations, evaluated as they stand and differentiable by autograd.
+
+It shares nothing with the kernels: every index is an axis of a broadcast tensor, every sum a reduction of the last axis.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from derive.expr import Add, Delta, Equation, Expr, Fn, Idx, Index, Max, Mul, Num, Pow, Ref, Size, Sum
+from derive.spec import Layer
+
+FUNCTIONS = {
+    "exp": torch.exp,
+    "log": torch.log,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "relu": torch.relu,
+    "abs": torch.abs,
+    "sign": torch.sign,
+    "erf": torch.erf,
+    "softplus": torch.nn.functional.softplus,
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "max": torch.maximum,
+    "min": torch.minimum,
+    "pow": torch.pow,
+    "heaviside": torch.heaviside,
+}
+SIZES = (3, 4, 5, 6, 2, 7, 8, 9)
+
+Env = dict[str, torch.Tensor]
+
+
+def evaluate(expr: Expr, env: Env, sizes: dict[str, int], order: list[Idx]) -> torch.Tensor:
+    """The value of `expr` with one axis for each index in `order` (of length 1 where the value does not depend on it)."""
+    flat = [1] * len(order)
+    if isinstance(expr, Num):
+        return torch.tensor(float(expr.value), dtype=torch.float64).reshape(flat)
+    if isinstance(expr, Size):
+        return torch.tensor(float(sizes[expr.dim]), dtype=torch.float64).reshape(flat)
+    if isinstance(expr, Ref):
+        value = env[expr.tensor]
+        return value[tuple(_positions(i, env, sizes, order) for i in expr.indices)] if expr.indices else value.reshape(flat)
+    if isinstance(expr, Delta):
+        return (_positions(expr.a, env, sizes, order) == _positions(expr.b, env, sizes, order)).to(torch.float64)
+    if isinstance(expr, Add):
+        result = evaluate(expr.terms[0], env, sizes, order)
+        for term in expr.terms[1:]:
+            result = result + evaluate(term, env, sizes, order)
+        return result
+    if isinstance(expr, Mul):
+        result = evaluate(expr.factors[0], env, sizes, order)
+        for factor in expr.factors[1:]:
+            result = result * evaluate(factor, env, sizes, order)
+        return result
+    if isinstance(expr, Pow):
+        base = evaluate(expr.base, env, sizes, order)
+        return base ** int(expr.exponent) if expr.exponent.denominator == 1 else base ** float(expr.exponent)
+    if isinstance(expr, Fn):
+        if expr.name == "pi":
+            return torch.tensor(torch.pi, dtype=torch.float64).reshape(flat)
+        return FUNCTIONS[expr.name](*(evaluate(arg, env, sizes, order) for arg in expr.args))
+    assert isinstance(expr, (Sum, Max))
+    inner = [*order, *expr.indices]
+    body = evaluate(expr.body, env, sizes, inner)
+    body = body.expand([sizes[i.dim] if n >= len(order) else body.shape[n] for n, i in enumerate(inner)])
+    for _ in expr.indices:
+        body = body.sum(-1) if isinstance(expr, Sum) else body.amax(-1)
+    return body
+
+
+def _positions(index: Index, env: Env, sizes: dict[str, int], order: list[Idx]) -> torch.Tensor:
+    if isinstance(index, Idx):
+        shape = [1] * len(order)
+        shape[order.index(index)] = sizes[index.dim]
+        return torch.arange(sizes[index.dim]).reshape(shape)
+    return env[index.tensor][tuple(_positions(i, env, sizes, order) for i in index.indices)]
+
+
+def compute(equation: Equation, env: Env, sizes: dict[str, int]) -> torch.Tensor:
+    """The whole tensor an equation defines."""
+    order = [i for i in equation.target.indices if isinstance(i, Idx)]
+    return evaluate(equation.value, env, sizes, order).expand([sizes[i.dim] for i in order])
+
+
+def run(equations: tuple[Equation, ...], env: Env, sizes: dict[str, int]) -> Env:
+    """`env` with every equation's target computed, in order."""
+    found = dict(env)
+    for equation in equations:
+        found[equation.target.tensor] = compute(equation, found, sizes)
+    return found
+
+
+def sizes_of(layer: Layer) -> dict[str, int]:
+    """Pairwise distinct axis sizes, all at least 2."""
+    assert len(layer.dims) <= len(SIZES)
+    return dict(zip(layer.dims, SIZES))
+
+
+def inputs_of(layer: Layer, sizes: dict[str, int], seed: int, positive: bool = False) -> Env:
+    """Random inputs that respect the declared facts, float64; those differentiated require grad."""
+    draw = torch.Generator().manual_seed(seed)
+    env: Env = {}
+    for name in layer.inputs:
+        tensor = layer.tensor(name)
+        shape = [sizes[dim] for dim in tensor.dims]
+        if tensor.kind == "int":
+            assert tensor.values is not None
+            env[name] = torch.randint(0, sizes[tensor.values], shape, generator=draw)
+        else:
+            env[name] = torch.randn(shape, generator=draw, dtype=torch.float64)
+            if positive:
+                env[name] = env[name].abs() + 0.5
+    for item in layer.facts:
+        # The facts of the catalogue say that a tensor's entries sum to a number along one axis.
+        if isinstance(item.left, Sum) and isinstance(item.left.body, Ref):
+            ref = item.left.body
+            axis = ref.indices.index(item.left.indices[0])
+            env[ref.tensor] = torch.softmax(env[ref.tensor], axis)
+    for name in layer.wrt:
+        env[name].requires_grad_()
+    return env
