@@ -13,7 +13,7 @@ from typing import Any
 
 from derive import rules
 from derive.expr import Diff, Equation, Expr, Idx, Ref, Tensor, add, free_indices, fresh, mul, total
-from derive.lemma import adjoint_sum, expand, first_line, prove
+from derive.lemma import first_line, prove
 from derive.matrix import Matrix
 from derive.prepare import prepare
 from derive.proof import FORMAT, Proof, equation_json, expr_json, fact_json, proof_json, tensor_json
@@ -227,7 +227,8 @@ def _theorem(name: str, workings: Workings) -> tuple[Proof, ...]:
     indices = workings.indices_of(name)
     entry = Ref(name, indices)
     through = tuple(workings.definitions)
-    parts = [adjoint_sum(workings, output, entry, f"{workings.prefix}{output}", through) for output in layer.outputs]
+    outputs = {output: workings.definitions[output].target for output in layer.outputs}
+    parts = [rules.chain_rule(f"{workings.prefix}{n}", ref, entry, through, len(layer.batch)) for n, ref in outputs.items()]
     chain = Chain(f"{adjoint} in full", "theorem", Ref(adjoint, indices), add(*parts))
     chain.record("chain_rule", first_line(workings, name, indices), "gradients of the later equations are known", "full")
     chain.record("lemma", workings.results[adjoint].value, f"the lemma of {adjoint}", "brief")
@@ -288,7 +289,7 @@ def backward_layer(derivation: Derivation) -> Layer:
     def written_out(equation: Equation) -> Equation:
         value = equation.value
         for helper in reversed(helpers):
-            value = expand(value, [helper])
+            value = rules.unfold(value, [helper])
         return Equation(equation.target, rules.rename_bound(value))
 
     forward = tuple(written_out(e) for e in derivation.definitions if e not in helpers)

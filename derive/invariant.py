@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from derive import rules
 from derive.expr import ZERO, Idx, Ref, Sum, rename_apart
-from derive.lemma import expand, foldable
+from derive.lemma import foldable
 from derive.proof import Proof
 from derive.terms import terms
 from derive.workings import Chain, Workings
@@ -49,16 +49,16 @@ def _vanishes(lemma: Proof, index: Idx, derivation: Derivation) -> Proof | None:
     if len(terms(split)) < 2:
         return None
     for meaning in meanings:
-        opened = expand(chain.current, [meaning])
+        opened = rules.unfold(chain.current, [meaning])
         if opened != chain.current:
             workings.meanings[meaning.target.tensor] = meaning
             workings.results.pop(meaning.target.tensor, None)
             chain.use([meaning.target.tensor])
-            chain.record("definition", opened, f"what {meaning.target.tensor} is", "full")
+            chain.record("unfold", opened, f"what {meaning.target.tensor} is", "full")
     chain.record("pull_out", rules.pull_out(chain.current), "what a sum does not run over leaves it", "full")
     # A known quotient such as P = exp(S)/Z is opened where the sum over it stands alone, so that its denominator can be summed.
     for equation in derivation.definitions:
-        opened = expand(chain.current, [equation])
+        opened = rules.unfold(chain.current, [equation])
         if opened == chain.current:
             continue
         trial = rules.pull_out(opened)
@@ -66,7 +66,7 @@ def _vanishes(lemma: Proof, index: Idx, derivation: Derivation) -> Proof | None:
         trial = rules.cancel(trial)
         if trial == ZERO:
             chain.use([equation.target.tensor, *(e.target.tensor for e in used)])
-            chain.record("definition", opened, f"what {equation.target.tensor} is", "full")
+            chain.record("unfold", opened, f"what {equation.target.tensor} is", "full")
             chain.record("pull_out", rules.pull_out(chain.current), "", "full")
             chain.record("fold", rules.fold(chain.current, foldable(workings, without=equation.target.tensor))[0], "", "full")
     after, facts = rules.fact(chain.current, derivation.layer.facts)

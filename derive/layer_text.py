@@ -63,5 +63,3 @@ def _ref(ref: Ref, batch: int) -> Ref:
         return index if isinstance(index, Idx) else _ref(index, batch)
 
     return Ref(ref.tensor, tuple(plain(index) for index in ref.indices[batch:]))
-
-

@@ -6,8 +6,6 @@ factors out of sums; use the facts; name the sums that are smaller than the resu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from derive import rules
 from derive.expr import (
     Diff,
@@ -23,15 +21,9 @@ from derive.expr import (
     add,
     children,
     free_indices,
-    fresh,
-    instantiate,
-    mul,
-    names,
     rebuild,
     show_index,
     tensors_in,
-    total,
-    transform,
     walk,
 )
 from derive.matching import is_monomial
@@ -67,23 +59,10 @@ def first_line(workings: Workings, name: str, indices: tuple[Idx, ...]) -> Expr:
         found.append(Ref(f"{workings.prefix}{name}", indices))
     for target in workings.consumers(name):
         if f"{workings.prefix}{target}" in workings.tensors or workings.adjoint(target) in workings.tensors:
-            found.append(adjoint_sum(workings, target, entry, workings.adjoint(target), (target, *workings.inner_of(target))))
+            output = workings.definitions[target].target
+            through = (target, *workings.inner_of(target))
+            found.append(rules.chain_rule(workings.adjoint(target), output, entry, through, len(workings.layer.batch)))
     return add(*found)
-
-
-def adjoint_sum(workings: Workings, target: str, entry: Ref, upstream: str, through: tuple[str, ...]) -> Expr:
-    """sum(o', dT[o'] d T[o'] / d A[a]): batch indices are shared, since examples of a batch do not meet."""
-    batch = len(workings.layer.batch)
-    taken = {i.name for i in free_indices(entry)}
-    outer = []
-    for position, index in enumerate(workings.definitions[target].target.indices):
-        assert isinstance(index, Idx)
-        if position >= batch:
-            index = fresh(Idx(index.name, index.dim), taken)
-            taken.add(index.name)
-        outer.append(index)
-    output = Ref(target, tuple(outer))
-    return total(outer[batch:], mul(Ref(upstream, tuple(outer)), Diff(output, entry, through)))
 
 
 def differentiate(chain: Chain, workings: Workings) -> None:
@@ -193,8 +172,9 @@ def name_sums(chain: Chain, workings: Workings, pool: tuple[str, ...]) -> tuple[
                 ordered = tuple(i for i in workings.layer.batch if i in free) + tuple(i for i in free if i not in workings.layer.batch)
                 name = workings.new_name(pool)
                 workings.declare(name, ordered)
-                new.append(Equation(Ref(name, ordered), rules.rename_bound(node)))
-                return Ref(name, ordered)
+                target, meaning = rules.name_sum(node, name, ordered)
+                new.append(meaning)
+                return target
             around = around | set(node.indices)
         if isinstance(node, Max):
             return node
@@ -223,7 +203,7 @@ def prove_name(meaning: Equation, workings: Workings) -> Proof:
             continue
         chain = Chain(meaning.target.tensor, "name", meaning.target, meaning.value)
         chain.use([source])
-        chain.record("definition", expand(chain.current, [workings.results[source]]), f"what {source} is", "full")
+        chain.record("lemma", rules.lemma(chain.current, workings.results[source]), f"what {source} is", "full")
         chain.record("exchange", rules.exchange(chain.current), "finite sums change places", "full")
         put_back(chain, workings)
         chain.record("pull_out", rules.pull_out(chain.current), "", "baby")
@@ -233,19 +213,6 @@ def prove_name(meaning: Equation, workings: Workings) -> Proof:
         if found < best_cost:
             best, best_cost = chain, found
     return best.proof(workings)
-
-
-def expand(expr: Expr, equations: Iterable[Equation]) -> Expr:
-    """Every entry of the equations' targets replaced by its right-hand side."""
-    known = {e.target.tensor: e for e in equations}
-    taken = names(expr)
-
-    def rule(node: Expr) -> Expr | None:
-        if isinstance(node, Ref) and node.tensor in known:
-            return instantiate(known[node.tensor], node, taken)
-        return None
-
-    return transform(expr, rule)
 
 
 def cost(expr: Expr, workings: Workings) -> tuple[int, int, int]:

@@ -65,6 +65,8 @@ class Raw:
 def parse(layer: str, text: str) -> Raw:
     """Read a spec. Raises SpecError with the line and a caret where the text is no formula."""
     raw = Raw(layer)
+    if not isinstance(text, str):
+        raise SpecError(f"{layer}: Layer.parse reads text, not {type(text).__name__}; SymPy equations are read by Layer(name, equations)")
     for line in lines(layer, text):
         _Reader(line, raw).statement()
     if not raw.equations:
@@ -133,8 +135,7 @@ class _Reader:
         if (token.kind in ("name", "number") or token.text in ("(", "[")) and self.position:
             before = self.tokens[self.position - 1]
             if before.kind in ("name", "number") or before.text in (")", "]"):
-                joined = f"{before.text} * {token.text}"
-                return self.line.error(token.column, f"a multiplication is written with *, as in {joined}")
+                return self.line.error(token.column, f"a multiplication is written with *; write * before {token.text}")
         return self.line.error(token.column, f"{token.text!r} stands where {wanted} is expected")
 
     def name(self, what: str) -> Token:
@@ -170,7 +171,9 @@ class _Reader:
         if word in ("axes", "batch"):
             assert axis is not None
             if raw.axes.setdefault(name, axis) != axis:
-                raise self.line.error(token.column, f"index {name} runs over {raw.axes[name]} and over {axis}; give each axis its own index")
+                raise self.line.error(
+                    token.column, f"index {name} runs over {raw.axes[name]} and over {axis}; give each axis its own index"
+                )
             if word == "batch":
                 raw.batch.append(Idx(name, axis))
         elif word in ("const", "int"):

@@ -44,7 +44,9 @@ def resolve(raw: Raw) -> tuple[Spec, dict[str, Tensor], tuple[str, ...]]:
     outputs = tuple(raw.outputs) if raw.outputs is not None else targets[-1:]
     for name in outputs:
         if name not in targets:
-            raise SpecError(f"{raw.layer}: the output {name} is defined by no equation{near(name, targets)}; defined are {listing(targets)}")
+            raise SpecError(
+                f"{raw.layer}: the output {name} is defined by no equation{near(name, targets)}; defined are {listing(targets)}"
+            )
     check_names(spec, {*raw.kinds, *raw.dims, *(raw.inputs or ()), *(raw.wrt or ())})
     check_used(spec, outputs)
     _check_facts(spec)
@@ -102,7 +104,9 @@ def _check_batch(spec: Spec, raw: Raw) -> None:
     for number, equation in enumerate(spec.equations):
         for name in sorted(names(equation.target) | names(equation.value)):
             if name in batch:
-                raise spec.error(number, f"{name} is a batch index, which leads every tensor already; leave it out, the equations are for one example")
+                raise spec.error(
+                    number, f"{name} is a batch index, which leads every tensor already; leave it out, the equations are for one example"
+                )
 
 
 def _check_facts(spec: Spec) -> None:
@@ -262,5 +266,3 @@ def _free(short: str, used: set[str], longer: str) -> str:
     while name in used:
         name, count = f"{longer}{count}", count + 1
     return name
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -108,6 +109,8 @@ class Layer:
             object.__setattr__(self, field, value)
 
     def _finish(self, raw: Raw, doc: str) -> None:
+        if not raw.layer.isidentifier() or keyword.iskeyword(raw.layer):
+            raise SpecError(f"{raw.layer!r} cannot be a layer's name: its kernels are functions of that name; use letters, digits and _")
         spec, tensors, outputs = resolve(raw)
         inputs = _inputs(raw, spec)
         wrt, inputs = _wrt(raw, inputs, tensors)
@@ -167,12 +170,13 @@ def _arguments(raw: Raw, wrt: Any, facts: Any, inputs: Any, outputs: Any) -> Non
 
 def _batch(raw: Raw, batch: str | Iterable[Any]) -> None:
     """Note the leading axes, `"b:B h:H"` or a list of indices."""
-    for index in batch.replace(",", " ").split() if isinstance(batch, str) else batch:
+    for index in batch.replace(",", " ").split() if isinstance(batch, str) else _several(batch):
         if isinstance(index, Idx):
             name, axis = index.name, index.dim
+        elif isinstance(index, str):
+            name, _, axis = index.partition(":")
         else:
-            name, _, axis = str(index).partition(":")
-            axis = axis or str(getattr(index, "upper", -1) + 1)
+            name, axis = str(getattr(index, "label", index)), str(getattr(index, "upper", "") or "").removesuffix(" - 1")
         if not name.isidentifier() or not axis.isidentifier():
             raise SpecError(f"{raw.layer}: batch pairs indices with axes, as in 'b:B h:H', not {index}")
         if raw.axes.setdefault(name, axis) != axis:
@@ -243,5 +247,3 @@ def check_wrt(layer: str, wrt: Sequence[str], inputs: tuple[str, ...], tensors: 
     if not wrt or len(set(wrt)) < len(wrt):
         raise SpecError(f"{layer}: wrt is {listing(wrt)}; name each tensor to differentiate by once; {choice}")
     return tuple(wrt)
-
-

@@ -170,7 +170,7 @@ def _substitute_shift(expr: Expr, shift: Shift, build: bool) -> Expr:
             found = unify(argument, node.args[0], {}, every)
             if found is not None and all(i in found for i in formal):
                 m = Ref(shift.shift.tensor, tuple(found[i] for i in formal))
-                return Mul((Fn("exp", (m,)), Fn("exp", (add(node.args[0], neg(m)),))))
+                return rules.shift_exponent(node, m)
         parts = children(node)
         if not parts:
             return node

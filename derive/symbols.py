@@ -96,7 +96,9 @@ def axes(text: str) -> Named:
     for word in _words(text):
         index, colon, axis = word.partition(":")
         if not index.isidentifier() or (colon and not axis.isidentifier()):
-            raise SpecError(f"axes({text!r}): {word!r} is not an index with its axis; write them as in 'i:N j:M', or an axis alone, as in 'N'")
+            raise SpecError(
+                f"axes({text!r}): {word!r} is not an index with its axis; write them as in 'i:N j:M', or an axis alone, as in 'N'"
+            )
         size = dimension(axis or index)
         item = sp.Idx(sp.Symbol(index, integer=True), size) if colon else size
         if names.setdefault(index, item) != item:
@@ -134,7 +136,7 @@ def tensors(text: str) -> Named:
 
 def _words(text: str) -> list[str]:
     """The items, which blanks or commas outside brackets part."""
-    words = re.findall(r"[^\s,\[]+(?:\[[^\]]*\][^\s,]*)?", text)
+    words = re.findall(r"(?:[^\s,\[\]]|\[[^\]]*\]|[\[\]])+", text)
     if not words:
         raise SpecError("there is nothing to declare; write names, as in axes('i:N j:M') and tensors('X[N,M]')")
     return words
@@ -143,7 +145,9 @@ def _words(text: str) -> list[str]:
 def _dims(text: str, word: str) -> tuple[str, tuple[str, ...] | None, str | None]:
     match = _ITEM.match(word)
     if match is None:
-        raise SpecError(f"tensors({text!r}): {word!r} is not a tensor; write it as in 'X[N,C]', 'y[N]:int', 'T[N,C]:const' or 'alpha:const'")
+        raise SpecError(
+            f"tensors({text!r}): {word!r} is not a tensor; write it as in 'X[N,C]', 'y[N]:int', 'T[N,C]:const' or 'alpha:const'"
+        )
     name, inside, kind = match.groups()
     dims = None if inside is None else tuple(axis.strip() for axis in inside.split(",") if axis.strip())
     for axis in dims or ():

@@ -48,6 +48,8 @@ _DEEPEST = 120
 def read(raw: Raw, equations: Iterable[Any]) -> None:
     """Read SymPy equations (or finished IR equations) into `raw`. Raises SpecError naming what cannot be read."""
     layer = raw.layer
+    if isinstance(equations, str) or not isinstance(equations, (Iterable, sp.Basic, Equation)):
+        raise SpecError(f"{layer}: the equations are a list of Eq(Y[i, j], ...); a text is read by Layer.parse(name, text)")
     given = [equations] if isinstance(equations, (sp.Basic, Equation)) else list(equations)
     places: dict[str, int] = {}
     order = AuthorOrder()
@@ -87,6 +89,8 @@ def read_fact(fact: Any, raw: Raw) -> None:
 def _equation(equation: Any, reader: _Reader) -> Equation:
     if equation in (True, False, sp.true, sp.false):
         raise SpecError(f"{reader.where}SymPy has decided this equation by itself; the left of Eq is the tensor that the right defines")
+    if isinstance(equation, str):
+        raise SpecError(f"{reader.where}this is text; read it by Layer.parse(name, text)")
     if not isinstance(equation, sp.Eq):
         raise SpecError(f"{reader.where}this is no equation; write Eq(Y[i, j], ...)")
     reader.order.enter(equation)
@@ -194,16 +198,23 @@ class _Reader:
             return self.idx(index)
         if isinstance(index, sp.Symbol) and not isinstance(index, Scalar):
             return Idx(index.name, OPEN)
-        raise SpecError(f"{self.where}in {entry}, the position {index} is not an index; arithmetic on indices and fixed positions are not there yet")
+        raise SpecError(
+            f"{self.where}in {entry}, the position {index} is not an index; arithmetic on indices and fixed positions are not there yet"
+        )
 
     def idx(self, index: Any) -> Idx:
         name = str(index.label)
         if index.lower is not None:
             if index.lower != 0 or not isinstance(index.upper + 1, sp.Symbol):
-                raise SpecError(f"{self.where}the index {name} runs from {index.lower} to {index.upper}; an index runs over a whole axis, axes('{name}:N')")
+                raise SpecError(
+                    f"{self.where}the index {name} runs from {index.lower} to {index.upper}; "
+                    f"an index runs over a whole axis, axes('{name}:N')"
+                )
             axis = str(index.upper + 1)
             if self.raw.axes.setdefault(name, axis) != axis:
-                raise SpecError(f"{self.where}the index {name} runs over {self.raw.axes[name]} and over {axis}; give each axis its own index")
+                raise SpecError(
+                    f"{self.where}the index {name} runs over {self.raw.axes[name]} and over {axis}; give each axis its own index"
+                )
         return Idx(name, OPEN)
 
     def bound(self, limit: Any) -> Idx:
@@ -215,7 +226,9 @@ class _Reader:
             low, high = ends
             axis = high + 1
             if low != 0 or not isinstance(axis, sp.Symbol) or self.raw.axes.setdefault(made.name, str(axis)) != str(axis):
-                raise SpecError(f"{self.where}the sum over {index} runs from {low} to {high}; a sum runs over a whole axis, as in Sum(x, {index})")
+                raise SpecError(
+                    f"{self.where}the sum over {index} runs from {low} to {high}; a sum runs over a whole axis, as in Sum(x, {index})"
+                )
         return made
 
 
@@ -240,7 +253,9 @@ def _opened_index(index: Index, raw: Raw) -> Index:
     if isinstance(index, Ref):
         return _opened_ref(index, raw)
     if raw.axes.setdefault(index.name, index.dim) != index.dim:
-        raise SpecError(f"{raw.layer}: the index {index.name} runs over {raw.axes[index.name]} and over {index.dim}; give each axis its own index")
+        raise SpecError(
+            f"{raw.layer}: the index {index.name} runs over {raw.axes[index.name]} and over {index.dim}; give each axis its own index"
+        )
     return Idx(index.name, OPEN)
 
 
@@ -258,7 +273,10 @@ def layer_sympy(layer: Layer) -> list[Any]:
     named = axes_of(layer)
     indices = dict(zip(named, axes(" ".join(f"{name}:{axis}" for name, axis in named.items())))) if named else {}
     writer = _Writer(names, indices)
-    return [sp.Eq(writer.expr(without_batch(e.target, batch)), writer.expr(without_batch(e.value, batch)), evaluate=False) for e in layer.equations]
+    return [
+        sp.Eq(writer.expr(without_batch(e.target, batch)), writer.expr(without_batch(e.value, batch)), evaluate=False)
+        for e in layer.equations
+    ]
 
 
 class _Writer:

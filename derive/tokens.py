@@ -18,6 +18,7 @@ _TOKEN = re.compile(
 )
 _LONGEST_NUMBER = 40
 _LARGEST_POWER = 1000
+_WIDEST = 100  # columns of a line shown in a message
 _LIKELY = {"×": "*", "·": "*", "−": "-", "⋅": "*", "{": "(", "}": ")", "Σ": "sum(k, ...)"}
 
 
@@ -40,7 +41,10 @@ class Line:
 
     def error(self, column: int, message: str) -> SpecError:
         """The message with the line and a caret under `column`."""
-        return SpecError(f"{self.layer}: line {self.number}, column {column + 1}: {message}\n    {self.text}\n    {' ' * column}^")
+        start = max(0, column - _WIDEST // 2)
+        shown = self.text[start : start + _WIDEST]
+        where = f"{self.layer}: line {self.number}, column {column + 1}"
+        return SpecError(f"{where}: {message}\n    {shown}\n    {' ' * (column - start)}^")
 
 
 def tokenize(line: Line) -> list[Token]:
@@ -74,6 +78,8 @@ def _instead(character: str) -> str:
 
 def _check_name(line: Line, name: str, column: int) -> None:
     # Generated kernels use the spec's names, so a word of Python cannot be one.
+    if name.startswith("__"):
+        raise line.error(column, f"{name} cannot be a name here; a formula is read, never run")
     if keyword.iskeyword(name):
         raise line.error(column, f"{name} is a word of Python and cannot be a name here; a formula is read, never run")
 
@@ -82,7 +88,9 @@ def number(line: Line, token: Token) -> Fraction:
     """The exact value of a number token: 0.1 is 1/10. Raises SpecError for one too long to mean anything."""
     digits, _, exponent = token.text.lower().partition("e")
     if len(digits) > _LONGEST_NUMBER or len(exponent) > 4 or (exponent and abs(int(exponent)) > 99):
-        raise line.error(token.column, f"the number {token.text[:20]}... is too large or too long; use at most {_LONGEST_NUMBER} digits and e-99 to e99")
+        raise line.error(
+            token.column, f"the number {token.text[:20]}... is too large or too long; use at most {_LONGEST_NUMBER} digits and e-99 to e99"
+        )
     return Fraction(token.text)
 
 

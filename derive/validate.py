@@ -11,6 +11,7 @@ from derive.functions import ARITY
 from derive.write import write
 
 _RESERVED = frozenset({*ARITY, "sum", "size", "sqrt", "where"})
+_WIDEST = 160  # characters of an equation quoted in a message
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,9 @@ class Spec:
     def error(self, number: int, message: str) -> SpecError:
         """The message with the layer and the quoted equation; equations count from 0 here and from 1 for people."""
         where = f"equation {number + 1}, " if len(self.equations) > 1 else ""
-        return SpecError(f"{self.layer}: {where}`{self.texts[number]}`: {message}")
+        text = self.texts[number]
+        quoted = text if len(text) <= _WIDEST else text[:_WIDEST] + " ..."
+        return SpecError(f"{self.layer}: {where}`{quoted}`: {message}")
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -60,7 +63,9 @@ def check_targets(spec: Spec) -> None:
             if target.indices.count(index) > 1:
                 raise spec.error(number, f"index {index.name} stands twice on the left, in {write(target)}; give each axis its own index")
         if target.tensor in seen:
-            raise spec.error(number, f"{target.tensor} is defined twice, first in equation {seen[target.tensor] + 1}; give one of them another name")
+            raise spec.error(
+                number, f"{target.tensor} is defined twice, first in equation {seen[target.tensor] + 1}; give one of them another name"
+            )
         seen[target.tensor] = number
 
 
@@ -74,7 +79,9 @@ def check_order(spec: Spec) -> None:
             path = _path(spec, lines, name, equation.target.tensor)
             if path is not None:
                 cycle = " -> ".join([equation.target.tensor, *path])
-                raise spec.error(number, f"{equation.target.tensor} is defined in terms of itself ({cycle}); a definition may not be cyclic")
+                raise spec.error(
+                    number, f"{equation.target.tensor} is defined in terms of itself ({cycle}); a definition may not be cyclic"
+                )
             raise spec.error(number, f"{name} is used before it is defined, in equation {lines[name] + 1}; move that line up")
 
 
@@ -101,11 +108,15 @@ def check_ranks(spec: Spec, declared: dict[str, tuple[str, ...]]) -> None:
             axes = declared.get(ref.tensor)
             if axes is not None and len(axes) != len(ref.indices):
                 shape = f"{ref.tensor}[{','.join(axes)}]"
-                raise spec.error(number, f"{ref.tensor} has {_count(len(axes))}, {shape}, but stands as {write(ref)}, with {len(ref.indices)}")
+                raise spec.error(
+                    number, f"{ref.tensor} has {_count(len(axes))}, {shape}, but stands as {write(ref)}, with {len(ref.indices)}"
+                )
             other, line = first.setdefault(ref.tensor, (ref, number))
             if len(other.indices) != len(ref.indices):
                 here = f"{write(ref)} has {_count(len(ref.indices))}"
-                raise spec.error(number, f"{here}, but {write(other)} in equation {line + 1} has {len(other.indices)}; a tensor always has the same axes")
+                raise spec.error(
+                    number, f"{here}, but {write(other)} in equation {line + 1} has {len(other.indices)}; a tensor always has the same axes"
+                )
 
 
 def _count(rank: int) -> str:
@@ -123,7 +134,9 @@ def check_bound(spec: Spec, number: int, equation: Equation) -> None:
                     raise spec.error(number, f"{write(expr)} names the index {index.name} twice")
                 if index in outer:
                     where = f"free in {write(equation.target)}" if index in equation.target.indices else "bound by an outer reduction"
-                    raise spec.error(number, f"{write(expr)} binds {index.name}, which is already {where}; give the {word} an index of its own")
+                    raise spec.error(
+                        number, f"{write(expr)} binds {index.name}, which is already {where}; give the {word} an index of its own"
+                    )
                 if index not in free_indices(expr.body):
                     instead = f"; size({index.name})*(...) is a sum of equal terms" if word == "sum" else ""
                     raise spec.error(number, f"{write(expr)} runs over {index.name}, which does not stand in what follows{instead}")
@@ -143,13 +156,20 @@ def check_free(spec: Spec, number: int, equation: Equation) -> None:
         if index in left:
             continue
         if index in bound:
-            raise spec.error(number, f"index {index.name} is bound by a sum or max and stands outside it too; widen its brackets, or use another index")
+            raise spec.error(
+                number, f"index {index.name} is bound by a sum or max and stands outside it too; widen its brackets, or use another index"
+            )
         added = write(Ref(target.tensor, (*target.indices, index)))
-        raise spec.error(number, f"index {index.name} is free on the right but not on the left; sum over it, as in sum({index.name}, ...), or write {added}")
+        raise spec.error(
+            number,
+            f"index {index.name} is free on the right but not on the left; sum over it, as in sum({index.name}, ...), or write {added}",
+        )
     for index in left:
         if index not in right:
             rest = write(Ref(target.tensor, tuple(i for i in target.indices if i != index)))
-            raise spec.error(number, f"index {index.name} is free on the left but not on the right; write {rest}, or use {index.name} on the right")
+            raise spec.error(
+                number, f"index {index.name} is free on the left but not on the right; write {rest}, or use {index.name} on the right"
+            )
 
 
 def check_integers(spec: Spec) -> None:
@@ -157,10 +177,14 @@ def check_integers(spec: Spec) -> None:
     readers = integer_tensors(spec.equations)
     for number, equation in enumerate(spec.equations):
         if equation.target.tensor in readers:
-            raise spec.error(number, f"{equation.target.tensor} is used as an index, so it is an integer input and cannot be computed by an equation")
+            raise spec.error(
+                number, f"{equation.target.tensor} is used as an index, so it is an integer input and cannot be computed by an equation"
+            )
         for node in walk(equation.value):
             if isinstance(node, Ref) and node.tensor in readers:
-                raise spec.error(number, f"{node.tensor} holds integers, it is used as an index, so {write(node)} cannot stand as a real number")
+                raise spec.error(
+                    number, f"{node.tensor} holds integers, it is used as an index, so {write(node)} cannot stand as a real number"
+                )
 
 
 def check_names(spec: Spec, named: set[str]) -> None:

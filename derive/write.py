@@ -91,7 +91,11 @@ def _product(factors: tuple[Expr, ...]) -> tuple[str, int]:
         while rest and _inverse(rest[0]):
             below.append(_inverted(rest.pop(0)))
         if below:
-            text += ("" if above else "1") + "/" + (_write(below[0], _POWER) if len(below) == 1 else f"({'*'.join(_write(b, _SIGN) for b in below)})")
+            text += (
+                ("" if above else "1")
+                + "/"
+                + (_write(below[0], _POWER) if len(below) == 1 else f"({'*'.join(_write(b, _SIGN) for b in below)})")
+            )
             above = True
             continue
         text += ("*" if above else "") + _write(rest.pop(0), _PRODUCT if not above and not text else _SIGN)

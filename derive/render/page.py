@@ -307,4 +307,14 @@ def _with_unit_upstream(item: Result, scalars: tuple[str, ...]) -> Result:
 
 def ledger_line(report: Any) -> str:
     """The checker's report in a sentence."""
-    return str(report)
+    lines = [line for proof in report.proofs for line in proof.lines]
+    proofs = f"{len(report.proofs)} proof{'' if len(report.proofs) == 1 else 's'}"
+    if not report.ok:
+        first = next(proof for proof in report.proofs if not proof.ok)
+        where = f"the first is line {first.first_problem.line} of {first.kind} {first.name}"
+        return f"{report.fails} of {len(lines)} lines in {proofs} do not hold, {report.unknown} cannot be told; {where}."
+    modes: dict[str, int] = {}
+    for line in lines:
+        modes[line.mode] = modes.get(line.mode, 0) + 1
+    how = listing(f"{count} in exact arithmetic" if mode == "exact" else f"{count} to {mode}" for mode, count in modes.items())
+    return f"All {len(lines)} lines in {proofs} hold, checked independently of how they were derived: {how}."

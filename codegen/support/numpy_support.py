@@ -1,0 +1,87 @@
+"""What generated NumPy modules share; each module gets a copy of the functions it calls, and imports none of ours."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+_NAME = ""
+_AXES: dict[str, tuple[str, ...]] = {}
+
+
+def _real(**given: Any) -> tuple[Array, ...]:
+    """The arguments as arrays of one floating-point type; a Python float takes the type of the others."""
+    arrays = {name: value if type(value) is float else np.asarray(value) for name, value in given.items()}
+    for name, array in arrays.items():
+        if not isinstance(array, float) and array.dtype.kind != "f":
+            hint = "only real numbers have gradients here" if array.dtype.kind == "c" else "pass floating-point numbers"
+            raise TypeError(f"{_NAME}: {name} holds {array.dtype}; {hint}")
+    dtype = np.result_type(*arrays.values())
+    return tuple(np.asarray(array, dtype) for array in arrays.values())
+
+
+def _labels(name: str, value: Any, axis: str, length: int) -> Array:
+    """Integer labels, each the number of a place along an axis."""
+    labels = np.asarray(value)
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
+    outside = np.argwhere((labels < 0) | (labels >= length))
+    if len(outside):
+        where = tuple(int(n) for n in outside[0])
+        at = ", ".join(str(n) for n in where)
+        raise ValueError(f"{_NAME}: {name}[{at}] is {labels[where]}, but axis {axis} has length {length}")
+    return labels
+
+
+def _check(**arrays: Array) -> None:
+    """ValueError unless every array has its axes and any two agree on the length of an axis that both have."""
+    lengths: dict[str, tuple[str, int]] = {}
+    for name, array in arrays.items():
+        axes = _AXES[name]
+        if array.ndim != len(axes):
+            count = f"{len(axes)} {'axis' if len(axes) == 1 else 'axes'} ({', '.join(axes)})" if axes else "a scalar"
+            raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected {count}")
+        for axis, length in zip(axes, array.shape):
+            other, known = lengths.setdefault(axis, (name, length))
+            if known != length:
+                shapes = f"{other} is {arrays[other].shape}" + (f" but {name} is {array.shape}" if other != name else "")
+                raise ValueError(f"{_NAME}: {shapes}: axis {axis} is {known} in {other} and {length} in {name}")
+
+
+def _nonempty(**lengths: int) -> None:
+    """ValueError for an axis of length 0 over which a maximum is taken."""
+    for axis, length in lengths.items():
+        if length == 0:
+            raise ValueError(f"{_NAME}: axis {axis} has length 0, and there is no maximum over it")
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+    """An upstream gradient, which has the shape of its output."""
+    array = np.asarray(value)
+    if array.dtype.kind != "f":
+        raise TypeError(f"{_NAME}: {name} holds {array.dtype}; pass floating-point numbers")
+    if array.shape != shape:
+        axes = ", ".join(_AXES[name])
+        raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
+    return array.astype(array.dtype if dtype is None else dtype, copy=False)
+
+
+def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
+    """1 at each label along a new last axis, else 0."""
+    return (labels[..., None] == np.arange(length)).astype(dtype)
+
+
+def _sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), which neither overflows nor divides by zero."""
+    return 0.5 * np.tanh(0.5 * x) + 0.5
+
+
+def _erf(x: Array) -> Array:
+    """The error function, entry by entry: NumPy has none."""
+    flat = [math.erf(value) for value in np.ravel(x)]
+    return np.array(flat, dtype=np.asarray(x).dtype).reshape(np.shape(x))

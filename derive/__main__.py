@@ -1,0 +1,183 @@
+"""The `derive` command: the catalogue, a proof in any format, the checker's ledger."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from derive import __version__
+from derive.errors import SpecError
+
+if TYPE_CHECKING:
+    from derive.spec import Layer
+
+FORMATS = ("text", "latex", "json")
+EPILOG = """examples:
+  derive                                              the catalogue
+  derive attention                                    the whole proof
+  derive attention --wrt Q --detail baby              one gradient, at a lecture's pace
+  derive linear --format latex -o linear.tex          a document that pdflatex compiles
+  derive "Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]" --wrt W
+  derive my_layers.py[:NAME]                          your own layers (.py, or .layer as text)
+  derive check attention | all | my_layers.py         the checker's verdict on every line
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code is 0, 1 where a line does not hold, 2 for a mistake in what was asked."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _check(words[1:]) if words[:1] == ["check"] else _derive(words)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader has gone (`derive attention | head`): nothing is wrong, and nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except SpecError as error:
+        print(f"derive: error: {error}", file=sys.stderr)
+        return 2
+
+
+# ---------------------------------------------------------------------------------------------------- derive
+
+
+def _derive(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="derive",
+        description="Gradients of a layer written in index notation, in matrix form, with a step-by-step checked proof.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("layer", nargs="?", help="a layer's name, a formula, or a file; without one, the catalogue is listed")
+    parser.add_argument("--wrt", metavar="NAMES", help="the inputs to differentiate by, separated by commas (default: every real input)")
+    parser.add_argument("--detail", choices=("brief", "full", "baby"), default=None, help="how many lines are shown (default: full; json: all)")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="what is written (default: text)")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE, whole or not at all")
+    parser.add_argument("--ascii", action="store_true", help="ASCII notation in the terminal")
+    parser.add_argument("--width", type=int, metavar="N", help="columns of text (default: the screen's, or 100)")
+    parser.add_argument("--fragment", action="store_true", help="LaTeX without a preamble, to include in a document")
+    parser.add_argument("--no-check", action="store_true", help="leave out the checker's verdict at the end")
+    parser.add_argument("--version", action="version", version=f"gradproof {__version__}")
+    options = parser.parse_args(words)
+    if options.layer is None:
+        return _catalogue(parser, options)
+    if options.width is not None and options.width < 40:
+        raise SpecError(f"--width {options.width} is too narrow for formulas; write 40 or more")
+    from derive.cli.find import find, with_respect_to
+
+    layers = find(options.layer)
+    if len(layers) > 1 and options.format != "text":
+        names = ", ".join(layer.name for layer in layers)
+        raise SpecError(f"{options.layer} has several layers ({names}); choose one for {options.format}: {options.layer}:{layers[0].name}")
+    if options.wrt is not None:
+        layers = tuple(with_respect_to(layer, options.wrt) for layer in layers)
+    return _proofs(layers, options)
+
+
+def _catalogue(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    asked = [f"--{name}" for name in ("wrt", "detail", "output") if getattr(options, name) is not None]
+    if asked:
+        parser.error(f"{asked[0]} needs a layer: derive NAME {asked[0]} ...")
+    from derive.cli.output import show
+    from derive.layers import LAYERS
+
+    wide = max((len(layer.name) for layer in LAYERS), default=0)
+    lines = []
+    for layer in LAYERS:
+        about = layer.doc.strip().partition("\n")[0].rstrip(".") if layer.doc.strip() else ""
+        lines.append(((f"{layer.name.ljust(wide)}", "proof"), (f"   {about}", "plain")))
+    show(lines)
+    return 0
+
+
+def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
+    """Print or write the proofs of the layers; 1 where the checker finds a line that does not hold."""
+    from derive.cli.output import on_screen, show, speaks_unicode, width, write
+    from derive.render import json, latex, text
+    from derive.render.page import page
+
+    detail = options.detail or ("baby" if options.format == "json" else "full")
+    ascii = options.ascii or (options.output is None and options.format == "text" and not speaks_unicode())
+    lines: list[text.Line] = []
+    written = ""
+    good = True
+    for layer in layers:
+        derivation = derived(layer)
+        report = None if options.no_check or options.format == "json" else derivation.check()
+        good = good and (report is None or report.ok)
+        if options.format == "json":
+            written += json.document(derivation, detail)
+        elif options.format == "latex":
+            written += (latex.fragment if options.fragment else latex.document)(derivation, detail, report)
+        else:
+            columns = options.width or (width() if options.output is None else text.WIDTH)
+            lines += ([()] if lines else []) + text.page_lines(page(derivation, detail, report, ascii), columns)
+    if options.output is not None:
+        write(Path(options.output), written or text.plain(lines))
+        size = os.path.getsize(options.output)
+        print(f"wrote {options.output} ({size:,} bytes)", file=sys.stderr if not on_screen() else sys.stdout)
+    elif written:
+        sys.stdout.write(written)
+    else:
+        show(lines)
+    return 0 if good else 1
+
+
+def derived(layer: Layer) -> Any:
+    """The derivation of a layer. Raises SpecError where no rule covers it."""
+    from derive.engine import derive
+    from derive.lemma import CannotDerive
+
+    try:
+        return derive(layer)
+    except CannotDerive as error:
+        raise SpecError(f"{layer.name}: {error}") from None
+
+
+# ---------------------------------------------------------------------------------------------------- derive check
+
+
+def _check(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="derive check", description="Verify every line of every proof, independently of how it was derived.")
+    parser.add_argument("layer", help="a layer's name, `all` for the catalogue, a formula, or a file")
+    parser.add_argument("--wrt", metavar="NAMES", help="the inputs to differentiate by, separated by commas")
+    parser.add_argument("--json", action="store_true", help="the ledger as JSON")
+    options = parser.parse_args(words)
+    from derive.check import check_document
+    from derive.cli.find import find, with_respect_to
+    from derive.cli.ledger import ledger, strength
+    from derive.cli.output import show
+
+    if options.layer == "all":
+        from derive.layers import LAYERS
+
+        layers: tuple[Layer, ...] = LAYERS
+    else:
+        layers = find(options.layer)
+    if options.wrt is not None:
+        layers = tuple(with_respect_to(layer, options.wrt) for layer in layers)
+    documents = []
+    reports = []
+    for layer in layers:
+        documents.append(derived(layer).document())
+        reports.append(check_document(documents[-1]))
+        if not options.json:
+            show(ledger(reports[-1]))
+    if options.json:
+        import json
+
+        print(json.dumps([report.to_json() for report in reports], indent=1))
+    elif options.layer == "all":
+        show(strength(documents))
+    return 0 if all(report.ok for report in reports) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""What the command's argument means: a layer of the catalogue, a formula typed on the spot, or a user's file."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from derive.errors import SpecError, listing, near
+
+if TYPE_CHECKING:
+    from derive.spec import Layer
+
+SUFFIXES = (".py", ".layer")
+
+
+def find(target: str) -> tuple[Layer, ...]:
+    """The layers that `target` names: one, or for a file without :NAME every layer in it. Raises SpecError."""
+    path, name = _split(target)
+    if path is not None:
+        found = from_python(path) if path.suffix == ".py" else (from_text(path),)
+        return (_named(found, name, path),) if name else found
+    if "=" in target:
+        from derive.spec import Layer
+
+        return (Layer.parse("formula", target),)
+    from derive.layers import LAYERS
+
+    for layer in LAYERS:
+        if layer.name == target:
+            return (layer,)
+    known = [layer.name for layer in LAYERS]
+    hint = near(target, known)
+    say = hint or f"; the catalogue has {listing(known)}"
+    raise SpecError(f"there is no layer {target!r}{say}. A formula has an equals sign, a file ends in .py or .layer")
+
+
+def _split(target: str) -> tuple[Path | None, str]:
+    """A file and the name after its colon, if `target` is a file."""
+    for suffix in SUFFIXES:
+        head, dot, tail = target.partition(suffix + ":")
+        if dot:
+            return Path(head + suffix), tail
+        if target.endswith(suffix):
+            return Path(target), ""
+    path = Path(target)
+    if "\n" not in target and len(target) < 200 and path.is_file():
+        raise SpecError(f"{target}: a file of layers ends in .py (Python) or .layer (text)")
+    return None, ""
+
+
+def _named(layers: tuple[Layer, ...], name: str, path: Path) -> Layer:
+    for layer in layers:
+        if layer.name == name:
+            return layer
+    known = [layer.name for layer in layers]
+    raise SpecError(f"{path} has no layer {name!r}{near(name, known)}; it has {listing(known)}")
+
+
+def read(path: Path) -> str:
+    """The text of a user's file. Raises SpecError where it cannot be read or is empty."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SpecError(f"there is no file {path}") from None
+    except IsADirectoryError:
+        raise SpecError(f"{path} is a folder; name a file in it") from None
+    except UnicodeDecodeError:
+        raise SpecError(f"{path} is not text (UTF-8)") from None
+    except OSError as error:
+        raise SpecError(f"{path} cannot be read: {error.strerror or error}") from None
+    if not text.strip():
+        raise SpecError(f"{path} is empty; write an equation a line, such as Y[i,j] = sum(k, X[i,k]*W[k,j])" if path.suffix == ".layer" else f"{path} is empty; write NAME = Layer(...) in it")
+    return text
+
+
+def from_text(path: Path) -> Layer:
+    """The layer of a `.layer` file, named after the file."""
+    from derive.spec import Layer
+
+    return Layer.parse(path.stem, read(path))
+
+
+def from_python(path: Path) -> tuple[Layer, ...]:
+    """The layers that a user's Python file defines, in order. The file is run: it is the user's own code."""
+    from derive.spec import Layer
+
+    text = read(path)
+    module = _run(path, text)
+    found: dict[str, Layer] = {}
+    for value in vars(module).values():
+        for item in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(item, Layer):
+                if item.name in found and found[item.name] != item:
+                    raise SpecError(f"{path} has two layers named {item.name!r}; give each its own name")
+                found[item.name] = item
+    if not found:
+        raise SpecError(f"{path} defines no layer; write NAME = Layer('name', [Eq(...)]) at its top level")
+    return tuple(found.values())
+
+
+def _run(path: Path, text: str) -> ModuleType:
+    try:
+        code = compile(text, str(path), "exec")
+    except SyntaxError as error:
+        raise SpecError(f"{path}, line {error.lineno}: this is no Python: {error.msg}") from None
+    except ValueError as error:
+        raise SpecError(f"{path} is no Python: {error}") from None
+    spec = importlib.util.spec_from_loader(f"layers_of_{path.stem}", loader=None, origin=str(path))
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        exec(code, module.__dict__)
+    except SpecError as error:
+        raise SpecError(f"{path}{_line(error, path)}: {error}") from None
+    except SystemExit:
+        raise SpecError(f"{path} ends the program; a file of layers only defines them") from None
+    except Exception as error:
+        raise SpecError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from None
+    finally:
+        sys.path.pop(0)
+    return module
+
+
+def _line(error: BaseException, path: Path) -> str:
+    """Where in the user's own file an error arose."""
+    own = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f", line {own[-1]}" if own else ""
+
+
+def with_respect_to(layer: Layer, names: str) -> Layer:
+    """The layer differentiated by the named inputs alone. Raises SpecError for anything that is not a real input."""
+    from derive.spec import Layer
+
+    chosen = list(dict.fromkeys(part for part in names.replace(",", " ").split()))
+    if not chosen:
+        raise SpecError(f"{layer.name}: --wrt names no input; write --wrt {layer.wrt[0] if layer.wrt else 'X'}")
+    able = [t.name for t in layer.tensors if t.name in layer.inputs and t.kind == "real"]
+    for name in chosen:
+        if name in able:
+            continue
+        kind = next((t.kind for t in layer.tensors if t.name == name), None)
+        if kind is None:
+            raise SpecError(f"{layer.name}: --wrt {name}: there is no tensor {name}{near(name, able)}; choose from {listing(able)}")
+        if name not in layer.inputs:
+            raise SpecError(f"{layer.name}: --wrt {name}: {name} is computed, not an input; choose from {listing(able)}")
+        what = "is an integer tensor, and an integer has no derivative" if kind == "int" else "is declared constant"
+        raise SpecError(f"{layer.name}: --wrt {name}: {name} {what}; choose from {listing(able)}")
+    ordered = [name for name in layer.inputs if name in chosen]
+    return Layer.of(layer.name, layer.tensors, layer.equations, layer.facts, layer.inputs, layer.outputs, ordered, layer.batch, layer.doc)

@@ -1,0 +1,86 @@
+"""Where output goes: a file written whole or not at all, a screen in colour, or a pipe in plain text."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from derive.errors import SpecError
+from derive.render.text import WIDTH, Line, plain
+
+STYLES = {
+    "title": "bold",
+    "section": "bold cyan",
+    "proof": "bold",
+    "reason": "italic dim",
+    "shape": "dim",
+    "name": "",
+    "plain": "",
+    "good": "green",
+    "bad": "bold red",
+}
+
+
+def on_screen() -> bool:
+    return sys.stdout.isatty()
+
+
+def width() -> int:
+    """The columns of the screen; a fixed number where output is no screen, so that it is the same everywhere."""
+    return max(40, min(shutil.get_terminal_size((WIDTH, 24)).columns, 140)) if on_screen() else WIDTH
+
+
+def speaks_unicode() -> bool:
+    """Whether what is printed can hold the signs of the Unicode notation."""
+    try:
+        "Σ∂δᵀ∘−√×′⎡".encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def show(lines: Iterable[Line]) -> None:
+    """Print marked lines: in colour on a screen, else plain."""
+    found = list(lines)
+    if not on_screen() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        sys.stdout.write(plain(found))
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    for line in found:
+        console.print(Text.assemble(*((text, STYLES.get(role, "")) for text, role in line)))
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all. Raises SpecError where it cannot be written."""
+    try:
+        if path.is_dir():
+            raise SpecError(f"{path} is a folder; name a file: -o {path / 'proof.txt'}")
+        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+                stream.write(text)
+            os.chmod(draft, _mode(path))
+            os.replace(draft, path)
+        except BaseException:
+            os.unlink(draft)
+            raise
+    except FileNotFoundError:
+        raise SpecError(f"{path} cannot be written: there is no folder {path.parent}") from None
+    except OSError as error:
+        raise SpecError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _mode(path: Path) -> int:
+    """The permissions of the file that is replaced, or those of a new one."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

@@ -1,0 +1,86 @@
+"""Every rewriting rule, one function each: its docstring is the identity, and the proof's reason.
+
+A rule takes an expression and returns an equal one, or the expression itself where it does not apply. Rules know nothing of
+layers; the engine decides their order. A step of a proof is named after the function that made it.
+"""
+
+from __future__ import annotations
+
+from derive.rules.collecting import cancel, collect, order_factors, split_terms
+from derive.rules.derivatives import (
+    chain_rule,
+    chain_rule_scalar,
+    definition,
+    linearity,
+    local_derivative,
+    power_rule,
+    product_rule,
+)
+from derive.rules.known import fact, fold, lemma, name_sum, unfold
+from derive.rules.shifts import log_of_product, shift_exponent
+from derive.rules.sums import contract_delta, count_ones, distribute, exchange, pull_out, rename_bound
+
+RULES = (
+    chain_rule,
+    definition,
+    linearity,
+    product_rule,
+    power_rule,
+    chain_rule_scalar,
+    local_derivative,
+    distribute,
+    contract_delta,
+    pull_out,
+    count_ones,
+    exchange,
+    rename_bound,
+    fold,
+    fact,
+    unfold,
+    lemma,
+    name_sum,
+    cancel,
+    collect,
+    order_factors,
+    split_terms,
+    log_of_product,
+    shift_exponent,
+)
+
+
+def identity(rule: str) -> str:
+    """The identity a rule applies: the first line of its docstring. Raises KeyError for a rule that does not exist."""
+    for function in RULES:
+        if function.__name__ == rule:
+            return (function.__doc__ or "").strip().splitlines()[0]
+    raise KeyError(rule)
+
+
+__all__ = [  # noqa: RUF022 - in the order in which a proof meets them
+    "RULES",
+    "identity",
+    "chain_rule",
+    "definition",
+    "linearity",
+    "product_rule",
+    "power_rule",
+    "chain_rule_scalar",
+    "local_derivative",
+    "distribute",
+    "contract_delta",
+    "pull_out",
+    "count_ones",
+    "exchange",
+    "rename_bound",
+    "fold",
+    "fact",
+    "unfold",
+    "lemma",
+    "name_sum",
+    "cancel",
+    "collect",
+    "order_factors",
+    "split_terms",
+    "log_of_product",
+    "shift_exponent",
+]

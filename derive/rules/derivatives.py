@@ -1,0 +1,150 @@
+"""Rules that take a derivative apart, down to Kronecker deltas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from derive.expr import (
+    ZERO,
+    Add,
+    Diff,
+    Equation,
+    Expr,
+    Fn,
+    Idx,
+    Mul,
+    Num,
+    Pow,
+    Ref,
+    Sum,
+    add,
+    delta,
+    free_indices,
+    fresh,
+    instantiate,
+    mul,
+    names,
+    power,
+    tensors_in,
+    total,
+    transform,
+)
+
+
+def varies(expr: Expr, diff: Diff) -> bool:
+    """Whether `expr` depends on the variable of `diff`, itself or through a tensor that varies with it."""
+    moving = {diff.wrt.tensor, *diff.through}
+    return any(name in moving for name in tensors_in(expr))
+
+
+def definition(expr: Expr, definitions: Mapping[str, Equation]) -> Expr:
+    """d T[o] / d A[a] = d f(o) / d A[a], where T[o] = f(o)"""
+    taken = names(expr)
+
+    def rule(node: Expr) -> Expr | None:
+        if isinstance(node, Diff) and isinstance(node.body, Ref):
+            ref = node.body
+            if ref.tensor in node.through and ref.tensor != node.wrt.tensor:
+                return Diff(instantiate(definitions[ref.tensor], ref, taken), node.wrt, node.through)
+        return None
+
+    return transform(expr, rule)
+
+
+def linearity(expr: Expr) -> Expr:
+    """d (c u + v) / d A = c du/dA + dv/dA, sums likewise; d v / d A = 0 where v does not depend on A"""
+
+    def push(node: Diff) -> Expr:
+        body = node.body
+        if not varies(body, node):
+            return ZERO
+        if isinstance(body, Add):
+            return add(*(push(Diff(term, node.wrt, node.through)) for term in body.terms))
+        if isinstance(body, Sum):
+            return total(body.indices, push(Diff(body.body, node.wrt, node.through)))
+        if isinstance(body, Mul):
+            moving = [factor for factor in body.factors if varies(factor, node)]
+            if len(moving) == 1:
+                return mul(*(push(Diff(f, node.wrt, node.through)) if f is moving[0] else f for f in body.factors))
+        return node
+
+    return transform(expr, lambda node: push(node) if isinstance(node, Diff) else None)
+
+
+def product_rule(expr: Expr) -> Expr:
+    """d (u v) / d A = du/dA v + u dv/dA"""
+
+    def rule(node: Expr) -> Expr | None:
+        if not isinstance(node, Diff) or not isinstance(node.body, Mul):
+            return None
+        parts = node.body.factors
+        moving = [n for n, factor in enumerate(parts) if varies(factor, node)]
+        if len(moving) < 2:
+            return None
+        return add(*(mul(*(Diff(f, node.wrt, node.through) if m == n else f for m, f in enumerate(parts))) for n in moving))
+
+    return transform(expr, rule)
+
+
+def power_rule(expr: Expr) -> Expr:
+    """d u^n / d A = n u^(n-1) du/dA"""
+
+    def rule(node: Expr) -> Expr | None:
+        if not isinstance(node, Diff) or not isinstance(node.body, Pow):
+            return None
+        base, exponent = node.body.base, node.body.exponent
+        return mul(Num(exponent), power(base, exponent - 1), Diff(base, node.wrt, node.through))
+
+    return transform(expr, rule)
+
+
+def chain_rule_scalar(expr: Expr) -> Expr:
+    """d f(u) / d A = f'(u) du/dA, with f' from SymPy"""
+    from derive.sympy_io import scalar_derivative
+
+    def rule(node: Expr) -> Expr | None:
+        if not isinstance(node, Diff) or not isinstance(node.body, Fn):
+            return None
+        args = node.body.args
+        partials = scalar_derivative(node.body.name, len(args))
+        found = []
+        for arg, partial in zip(args, partials):
+            if varies(arg, node):
+                found.append(mul(fill_placeholders(partial, args), Diff(arg, node.wrt, node.through)))
+        return add(*found)
+
+    return transform(expr, rule)
+
+
+def fill_placeholders(expr: Expr, args: Sequence[Expr]) -> Expr:
+    """`expr` with its placeholder scalars x0, x1, ... replaced by `args`."""
+    values = {f"x{n}": arg for n, arg in enumerate(args)}
+    return transform(expr, lambda node: values.get(node.tensor) if isinstance(node, Ref) and not node.indices else None)
+
+
+def local_derivative(expr: Expr) -> Expr:
+    """d A[x,y] / d A[a,b] = delta(x,a) delta(y,b)"""
+
+    def rule(node: Expr) -> Expr | None:
+        if isinstance(node, Diff) and isinstance(node.body, Ref) and node.body.tensor == node.wrt.tensor:
+            return mul(*(delta(x, a) for x, a in zip(node.body.indices, node.wrt.indices)))
+        return None
+
+    return transform(expr, rule)
+
+
+def chain_rule(upstream: str, output: Ref, entry: Ref, through: tuple[str, ...], batch: int) -> Expr:
+    """dA[a] = sum(o, dT[o] d T[o] / d A[a]), over every tensor T computed from A
+
+    The first `batch` indices are shared, not summed: the examples of a batch do not meet.
+    """
+    taken = {i.name for i in free_indices(entry)}
+    outer: list[Idx] = []
+    for position, index in enumerate(output.indices):
+        assert isinstance(index, Idx)
+        if position >= batch:
+            index = fresh(Idx(index.name, index.dim), taken)
+            taken.add(index.name)
+        outer.append(index)
+    moved = Ref(output.tensor, tuple(outer))
+    return total(outer[batch:], mul(Ref(upstream, tuple(outer)), Diff(moved, entry, through)))

@@ -1,0 +1,101 @@
+"""Rules that put known values in and back: definitions, lemmas, facts, names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from derive.expr import (
+    Diff,
+    Equation,
+    Expr,
+    Fact,
+    Fn,
+    Idx,
+    Mul,
+    Pow,
+    Ref,
+    Sum,
+    children,
+    free_indices,
+    instantiate,
+    names,
+    rebuild,
+    substitute,
+    transform,
+)
+from derive.matching import replace_product
+from derive.rules.sums import rename_bound
+
+
+def fold(expr: Expr, known: Iterable[Equation]) -> tuple[Expr, tuple[Equation, ...]]:
+    """f(o) = T[o], read from right to left: a value the forward pass already has is put back
+
+    Returns the expression and the equations that were used, in order.
+    """
+    used: dict[Equation, None] = {}
+    equations = tuple(known)
+
+    def visit(node: Expr) -> Expr:
+        changed = True
+        while changed:
+            changed = False
+            if isinstance(node, (Mul, Sum, Fn, Pow)):
+                for equation in equations:
+                    found = replace_product(equation, node)
+                    if found is not None:
+                        used[equation] = None
+                        node = found
+                        changed = True
+                        break
+        parts = tuple(visit(part) for part in children(node)) if not isinstance(node, Diff) else ()
+        if parts and any(a is not b for a, b in zip(parts, children(node))):
+            rebuilt = rebuild(node, parts)
+            return visit(rebuilt) if type(rebuilt) is not type(node) else rebuilt
+        return node
+
+    return visit(expr), tuple(used)
+
+
+def fact(expr: Expr, facts: Iterable[Fact]) -> tuple[Expr, tuple[Fact, ...]]:
+    """a declared fact, read from left to right"""
+    used: dict[Fact, None] = {}
+    marker = "#fact"
+    for item in facts:
+        target = Ref(marker, free_indices(item.left))
+        folded, hit = fold(expr, (Equation(target, item.left),))
+        if hit:
+            mapping_source = item
+
+            def value(node: Expr, source: Fact = mapping_source) -> Expr | None:
+                if isinstance(node, Ref) and node.tensor == marker:
+                    mapping = dict(zip(free_indices(source.left), node.indices))
+                    return substitute(source.right, mapping)
+                return None
+
+            expr = transform(folded, value)
+            used[item] = None
+    return expr, tuple(used)
+
+
+def unfold(expr: Expr, equations: Iterable[Equation]) -> Expr:
+    """T[o] = f(o), read from left to right: an entry is replaced by what defines it"""
+    known = {e.target.tensor: e for e in equations}
+    taken = names(expr)
+
+    def rule(node: Expr) -> Expr | None:
+        if isinstance(node, Ref) and node.tensor in known:
+            return instantiate(known[node.tensor], node, taken)
+        return None
+
+    return transform(expr, rule)
+
+
+def lemma(expr: Expr, proved: Equation) -> Expr:
+    """dT[o] = its closed form, by the lemma of dT"""
+    return unfold(expr, [proved])
+
+
+def name_sum(node: Expr, name: str, indices: tuple[Idx, ...]) -> tuple[Ref, Equation]:
+    """sum(k, f(o,k)) = D[o], where D is the name of that sum: computed once, not once an entry"""
+    target = Ref(name, indices)
+    return target, Equation(target, rename_bound(node))

@@ -1,0 +1,157 @@
+"""Rules that move, contract and exchange sums."""
+
+from __future__ import annotations
+
+from derive.expr import (
+    ONE,
+    Add,
+    Delta,
+    Expr,
+    Idx,
+    Index,
+    Max,
+    Mul,
+    Ref,
+    Size,
+    Sum,
+    add,
+    children,
+    free_indices,
+    fresh,
+    mul,
+    rebuild,
+    rename_apart,
+    substitute,
+    total,
+    transform,
+)
+from derive.terms import (
+    factors,
+    flat_sum,
+    has_delta,
+    pull,
+)
+
+
+def distribute(expr: Expr) -> Expr:
+    """f (u + v) = f u + f v, sum(u + v) = sum(u) + sum(v), f sum(k, u) = sum(k, f u): as far as a delta needs it"""
+    return add(*_expand(rename_apart(expr, [i.name for i in free_indices(expr)])))
+
+
+def _expand(expr: Expr) -> list[Expr]:
+    if not has_delta(expr) or isinstance(expr, Delta):
+        return [expr]
+    if isinstance(expr, Add):
+        return [part for term in expr.terms for part in _expand(term)]
+    if isinstance(expr, Sum):
+        return [flat_sum(expr.indices, part) for part in _expand(expr.body)]
+    if isinstance(expr, Mul):
+        products: list[Expr] = [ONE]
+        for factor in expr.factors:
+            products = [_times(left, right) for left in products for right in _expand(factor)]
+        return products
+    return [expr]
+
+
+def _times(left: Expr, right: Expr) -> Expr:
+    """The product of two terms, a sum that holds a delta made to enclose both."""
+    if isinstance(left, Sum) and has_delta(left):
+        inner = _times(left.body, right)
+        return flat_sum(left.indices, inner)
+    if isinstance(right, Sum) and has_delta(right):
+        return flat_sum(right.indices, _times(left, right.body))
+    return mul(left, right)
+
+
+def contract_delta(term: Expr) -> tuple[Expr, Idx, Index] | None:
+    """sum(x, delta(x,a) f(x)) = f(a): of the sum over x only x = a survives
+
+    Returns the shorter term, the index that was summed, and what it became; None where no delta has a summed index.
+    """
+    if not isinstance(term, Sum):
+        return None
+    bound = term.indices
+    for factor in factors(term.body):
+        if not isinstance(factor, Delta):
+            continue
+        for index, other in ((factor.a, factor.b), (factor.b, factor.a)):
+            if not isinstance(index, Idx) or index not in bound:
+                continue
+            if isinstance(other, Idx) and other in bound and bound.index(other) > bound.index(index):
+                continue
+            if isinstance(other, Ref) and index in free_indices(other):
+                continue
+            rest = mul(*(f for f in factors(term.body) if f is not factor))
+            left = tuple(i for i in bound if i != index)
+            return total(left, substitute(rest, {index: other})), index, other
+    return None
+
+
+def pull_out(expr: Expr) -> Expr:
+    """sum(k, c f(k)) = c sum(k, f(k)), where c does not mention k"""
+
+    def rule(node: Expr) -> Expr | None:
+        if not isinstance(node, Sum):
+            return None
+        body = pull_out(node.body)
+        if isinstance(body, Sum):
+            return pull_out(flat_sum(node.indices, body))
+        outside, inside = pull(node.indices, body)
+        if not outside and body is node.body:
+            return node
+        return mul(*outside, total(node.indices, mul(*inside))) if inside else mul(*outside, Sum(node.indices, ONE))
+
+    return transform(expr, rule)
+
+
+def count_ones(expr: Expr) -> Expr:
+    """sum(k, 1) = size(k)"""
+
+    def rule(node: Expr) -> Expr | None:
+        if isinstance(node, Sum):
+            idle = [i for i in node.indices if i not in free_indices(node.body)]
+            if idle:
+                left = tuple(i for i in node.indices if i not in idle)
+                return mul(*(Size(i.dim) for i in idle), total(left, count_ones(node.body)))
+        return None
+
+    return transform(expr, rule)
+
+
+def exchange(expr: Expr) -> Expr:
+    """sum(j, f(j) sum(e, g(j,e))) = sum(e, sum(j, f(j) g(j,e))): finite sums may be taken in either order"""
+
+    def rule(node: Expr) -> Expr | None:
+        if not isinstance(node, Sum):
+            return None
+        inner = rename_apart(node.body, [i.name for i in node.indices] + [i.name for i in free_indices(node)])
+        plain = [f for f in factors(inner) if not isinstance(f, Sum)]
+        sums = [f for f in factors(inner) if isinstance(f, Sum)]
+        if not sums:
+            return None
+        bound = tuple(i for s in sums for i in s.indices)
+        body = mul(*plain, *(s.body for s in sums))
+        return flat_sum(bound + node.indices, body)
+
+    return transform(expr, rule)
+
+
+def rename_bound(expr: Expr) -> Expr:
+    """sum(i', f(i')) = sum(i, f(i)), where i stands nowhere else"""
+    free = {i.name for i in free_indices(expr)}
+
+    def visit(node: Expr, scope: set[str]) -> Expr:
+        if isinstance(node, (Sum, Max)):
+            mapping: dict[Idx, Index] = {}
+            bound: list[Idx] = []
+            inner = {i.name for i in free_indices(node)} | scope
+            for index in node.indices:
+                plain = fresh(Idx(index.name.rstrip("'"), index.dim), inner | {b.name for b in bound})
+                mapping[index] = plain
+                bound.append(plain)
+            body = visit(substitute(node.body, mapping), scope | {b.name for b in bound})
+            return total(bound, body) if isinstance(node, Sum) else Max(tuple(bound), body)
+        parts = tuple(visit(part, scope) for part in children(node))
+        return rebuild(node, parts) if parts else node
+
+    return visit(expr, free)
