@@ -88,8 +88,8 @@ def from_python(path: Path) -> tuple[Layer, ...]:
     """The layers that a user's Python file defines, in order. The file is run: it is the user's own code."""
     from derive.spec import Layer
 
-    text = read(path)
-    module = _run(path, text)
+    read(path)  # for its plain messages about a file that is empty, or is no text
+    module = _run(path)
     found: dict[str, Layer] = {}
     for value in vars(module).values():
         for item in value if isinstance(value, (list, tuple)) else (value,):
@@ -102,21 +102,20 @@ def from_python(path: Path) -> tuple[Layer, ...]:
     return tuple(found.values())
 
 
-def _run(path: Path, text: str) -> ModuleType:
-    try:
-        code = compile(text, str(path), "exec")
-    except SyntaxError as error:
-        raise SpecError(f"{path}, line {error.lineno}: this is no Python: {error.msg}") from None
-    except ValueError as error:
-        raise SpecError(f"{path} is no Python: {error}") from None
-    spec = importlib.util.spec_from_loader(f"layers_of_{path.stem}", loader=None, origin=str(path))
-    assert spec is not None
+def _run(path: Path) -> ModuleType:
+    """The module that a user's file makes when it is imported, without leaving compiled files beside it."""
+    spec = importlib.util.spec_from_file_location(f"layers_of_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    module.__file__ = str(path)
     sys.modules[module.__name__] = module
     sys.path.insert(0, str(path.resolve().parent))
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
-        exec(code, module.__dict__)
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        if error.filename != str(path):
+            raise SpecError(f"{path}{_line(error, path)}: {type(error).__name__} in {error.filename}: {error.msg}") from None
+        raise SpecError(f"{path}, line {error.lineno}: this is no Python: {error.msg}") from None
     except SpecError as error:
         raise SpecError(f"{path}{_line(error, path)}: {error}") from None
     except SystemExit:
@@ -124,7 +123,8 @@ def _run(path: Path, text: str) -> ModuleType:
     except Exception as error:
         raise SpecError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from None
     finally:
-        sys.path.pop(0)
+        sys.dont_write_bytecode = before
+        sys.path.remove(str(path.resolve().parent))
     return module
 
 
