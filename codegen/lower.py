@@ -19,11 +19,11 @@ def lower(derivation: Any) -> Program:
     layer = derivation.layer
     second = derivation.second
     arrays = _arrays(derivation)
-    forward = _block(derivation.forward, layer.inputs, layer.outputs, arrays)
+    forward_ops = _ops(_complete(derivation.forward, layer.outputs, arrays))
     backward_ops = _ops(_complete(derivation.backward, derivation.gradients, arrays))
-    made = {op.out for op in forward.ops}
     read = _external(backward_ops, derivation.gradients)
-    saved = tuple(n for n in layer.inputs if n in read) + tuple(op.out for op in forward.ops if op.out in read and op.out in made)
+    saved = tuple(n for n in layer.inputs if n in read) + tuple(op.out for op in forward_ops if op.out in read)
+    forward = pruned(Block(layer.inputs, forward_ops, (*layer.outputs, *(n for n in saved if n not in (*layer.inputs, *layer.outputs)))))
     backward = pruned(Block((*saved, *derivation.upstream), backward_ops, derivation.gradients))
     tangents = tuple(f"t{name}" for name in layer.outputs)
     tangent = _block(

@@ -57,7 +57,9 @@ def _derive(words: list[str]) -> int:
     )
     parser.add_argument("layer", nargs="?", help="a layer's name, a formula, or a file; without one, the catalogue is listed")
     parser.add_argument("--wrt", metavar="NAMES", help="the inputs to differentiate by, separated by commas (default: every real input)")
-    parser.add_argument("--detail", choices=("brief", "full", "baby"), default=None, help="how many lines are shown (default: full; json: all)")
+    parser.add_argument(
+        "--detail", choices=("brief", "full", "baby"), default=None, help="how many lines are shown (default: full; json: all)"
+    )
     parser.add_argument("--format", choices=FORMATS, default="text", help="what is written (default: text)")
     parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE, whole or not at all")
     parser.add_argument("--ascii", action="store_true", help="ASCII notation in the terminal")
@@ -145,7 +147,9 @@ def derived(layer: Layer) -> Any:
 
 
 def _check(words: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="derive check", description="Verify every line of every proof, independently of how it was derived.")
+    parser = argparse.ArgumentParser(
+        prog="derive check", description="Verify every line of every proof, independently of how it was derived."
+    )
     parser.add_argument("layer", help="a layer's name, `all` for the catalogue, a formula, or a file")
     parser.add_argument("--wrt", metavar="NAMES", help="the inputs to differentiate by, separated by commas")
     parser.add_argument("--json", action="store_true", help="the ledger as JSON")

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from decimal import Decimal, DecimalException, localcontext
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from derive.checker.arithmetic import Arithmetic, CannotTell, Digits, Exact, FinerRoot, Irrational, Number, OutsideDomain
@@ -317,11 +318,11 @@ class _Check:
             if node is None:
                 columns.append([])
             elif number == len(self.lines):
-                columns.append([_attempt(lambda key=key: self._matrix_entry(world, key)) for key in keys])
+                columns.append([_attempt(partial(self._matrix_entry, world, key)) for key in keys])
             else:
                 try:
                     value = world.compile(node, scope)
-                    columns.append([_attempt(lambda key=key: world.evaluate(value, key)) for key in keys])
+                    columns.append([_attempt(partial(world.evaluate, value, key)) for key in keys])
                 except CannotTell as error:
                     self.broken.setdefault(max(number, 0), (UNKNOWN, str(error)))
                     columns.append([])

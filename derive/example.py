@@ -119,7 +119,7 @@ def choose_sizes(tensors: Iterable[Tensor], batch: Iterable[Idx], equations: Ite
 def feeds_exp(equations: Iterable[Equation]) -> frozenset[str]:
     """The inputs that reach an exponential first: in each argument the first factor, traced back through the equations."""
     defined = {e.target.tensor: e.value for e in equations}
-    found = set()
+    found: set[str] = set()
     for value in defined.values():
         for node in walk(value):
             if isinstance(node, Fn) and node.name == "exp":
@@ -162,24 +162,22 @@ def _input(tensor: Tensor, sizes: Mapping[str, int], facts: Iterable[Fact], posi
 
 
 def _obeying(tensor: Tensor, facts: list[Fact], sizes: Mapping[str, int], places: list[tuple[int, ...]]) -> Table:
-    """Entries that obey `sum(j, T[i,j]) = c`: halves, quarters, ..., and the rest in the last entry."""
+    """Entries that obey `sum(j, T[i,j]) = c`: shares of a half, a quarter, ..., in another order for each i."""
     left, right = facts[0].left, facts[0].right
-    if len(facts) > 1 or not isinstance(left, Sum) or len(left.indices) != 1 or not isinstance(left.body, Ref) or not isinstance(right, Num):
+    if (
+        len(facts) > 1
+        or not isinstance(left, Sum)
+        or len(left.indices) != 1
+        or not isinstance(left.body, Ref)
+        or not isinstance(right, Num)
+    ):
         raise NoExample(f"the hypothesis about {tensor.name} is not a plain sum")
     axis = left.body.indices.index(left.indices[0])
-    last = sizes[tensor.dims[axis]] - 1
-    table: Table = {}
-    for n, place in enumerate(places):
-        power = place[axis] if place[axis] == last else place[axis] + 1
-        share = Fraction(1, 2**power)
-        if sum(place) % 2 and last == 1:
-            share = Fraction(1, 4)
-        table[place] = _integer(right.value * share)
-    for place in places:
-        if place[axis] == last:
-            others = sum(table[place[:axis] + (n,) + place[axis + 1 :]] for n in range(last))
-            table[place] = _integer(right.value) - others
-    return table
+    count = sizes[tensor.dims[axis]]
+    shares = [Fraction(1, 2**n) for n in range(1, count)] + [Fraction(1, 2 ** (count - 1))]
+    if count == 2:
+        shares = [Fraction(1, 4), Fraction(3, 4)]
+    return {place: _integer(right.value * shares[sum(place) % count]) for place in places}
 
 
 # ---------------------------------------------------------------------------------------------------- evaluating

@@ -77,7 +77,7 @@ def differentiate(chain: Chain, workings: Workings) -> None:
         chain.record("linearity", rules.linearity(chain.current), "constants leave, sums and derivatives change places", "baby")
         chain.record("product_rule", rules.product_rule(chain.current), "", "full")
         chain.record("power_rule", rules.power_rule(chain.current), "", "full")
-        chain.record("chain_rule_scalar", rules.chain_rule_scalar(chain.current), "", "full")
+        chain.record("scalar_chain_rule", rules.scalar_chain_rule(chain.current), "", "full")
         chain.record("local_derivative", rules.local_derivative(chain.current), "an entry depends on itself alone", "full")
         if chain.current == before:
             stuck = next(node for node in walk(before) if isinstance(node, Diff))
@@ -129,8 +129,8 @@ def tidy(chain: Chain, workings: Workings) -> None:
     gradients = [
         name for name in (*workings.results, *(f"{workings.prefix}{n}" for n in workings.layer.outputs)) if name not in workings.meanings
     ]
-    after = rules.order_factors(rules.rename_bound(chain.current), gradients)
-    chain.record("rename_bound", after, "summed indices get their plain names back, factors their order", "baby")
+    chain.record("rename_bound", rules.rename_bound(chain.current), "summed indices get their plain names back", "baby")
+    chain.rewrite_last(rules.order_factors(chain.current, gradients))
 
 
 def foldable(workings: Workings, without: str = "") -> tuple[Equation, ...]:

@@ -171,7 +171,7 @@ def replace_product(equation: Equation, expr: Expr) -> Expr | None:
         position = next((n for n, (base, _) in enumerate(have) if (base, _) not in rest), 0)
         ordered = [power(base, exponent) for base, exponent in rest]
         ordered.insert(min(position, len(ordered)), target)
-        return total(left, mul(scale, power(pattern_scale, -1), *ordered))
+        return mul(scale, power(pattern_scale, -1), total(left, mul(*ordered)))
     return None
 
 

@@ -97,10 +97,13 @@ def divide(part: Expr, powers: dict[Expr, Fraction]) -> Expr:
 
 
 def flat_sum(bound: tuple[Idx, ...], body: Expr) -> Expr:
-    """One sum where a sum stood directly inside a sum."""
+    """One sum where a sum stood directly inside a sum, with the number in front of it."""
+    number, body = coefficient(body)
     while isinstance(body, Sum):
-        bound, body = bound + body.indices, body.body
-    return total(bound, body)
+        bound = bound + body.indices
+        inner, body = coefficient(body.body)
+        number *= inner
+    return mul(Num(number), total(bound, body))
 
 
 def has_delta(expr: Expr) -> bool:

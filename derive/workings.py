@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from derive.expr import Equation, Expr, Fact, Idx, Ref, Tensor, free_indices, tensors_in, walk
 from derive.proof import Proof, Step
@@ -134,6 +134,12 @@ class Chain:
         self.steps.append(Step(rule, after, note, detail))
         self.current = after
         return True
+
+    def rewrite_last(self, after: Expr) -> None:
+        """Another order of factors in the last line: no step of its own."""
+        if self.steps:
+            self.steps[-1] = replace(self.steps[-1], after=after)
+            self.current = after
 
     def use(self, names: Iterable[str]) -> None:
         self.used.update(dict.fromkeys(names))

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from codegen.program import Block, Idx, Op, Read, host_values, is_temporary, makers, needed
+from codegen.program import Block, Idx, Op, Read, host_values, is_temporary, makers, needed, rename_read
 from codegen.targets.contraction import contraction, summed
-from codegen.targets.text import ATOM, HOST_FUNCTIONS, MUL, POW, Factor, Spelling, Text, aligned, number, permuted, product, total
+from codegen.targets.text import ATOM, HOST_FUNCTIONS, MUL, POW, Factor, Spelling, Text, aligned, number, permuted, product, total, tuple_of
 from derive.expr import Equation
 
 
@@ -68,13 +68,7 @@ class _Emitter:
 
     def _temporary_name(self, op: Op) -> str:
         """A name that says what the value is: `exp_S`, `sum_X`, `X_W`."""
-        roots = []
-        for arg in op.args:
-            value = arg.value
-            while self._inlined(value) and self.made[value].args:
-                value = self.made[value].args[0].value
-            if value in self.names:
-                roots.append(self.names[value])
+        roots = [self.names[root] for root in (self._root(arg.value) for arg in op.args) if root is not None]
         head = op.fn if op.kind in ("map", "reduce") and op.fn not in ("add", "mul") else ""
         name = "_".join(dict.fromkeys(part for part in (head, *(roots[:1] if head else roots[:2])) if part)) or "t"
         base, n = name, 2
@@ -82,6 +76,13 @@ class _Emitter:
             name, n = f"{base}_{n}", n + 1
         self.taken.add(name)
         return name
+
+    def _root(self, value: str) -> str | None:
+        """The first value with a name that goes into this one."""
+        if value in self.names:
+            return value
+        roots = (self._root(arg.value) for arg in self.made[value].args)
+        return next((root for root in roots if root is not None), None)
 
     def _assigned(self, op: Op) -> str:
         return permuted(self._text(op), op.axes, self.spelling).code
@@ -164,7 +165,8 @@ class _Emitter:
         if op is not None and (top or self._inlined(read.value)):
             if op.kind == "number" and op.number is not None and exponent.denominator == 1:
                 return op.number ** int(exponent), []
-            inner = [Read(arg.value, tuple(dict(zip(op.axes, read.axes))[i] for i in arg.axes)) for arg in op.args]
+            mapping = dict(zip(op.axes, read.axes))
+            inner = [rename_read(arg, mapping) for arg in op.args]
             if op.kind == "map" and op.fn == "mul" and (set(read.axes) == set(axes) or not read.axes) and exponent in (1, -1):
                 coefficient = Fraction(1)
                 factors: list[Factor] = []
@@ -239,13 +241,10 @@ class _Emitter:
         text = self._value(op.args[0])
         if set(text.axes) == set(op.axes) and not text.host:
             return Text(self.spelling.copy.format(permuted(text, op.axes, self.spelling).at(ATOM)), ATOM, op.axes)
-        shape = _tuple([self.sizes[i.dim] for i in op.axes])
+        shape = tuple_of([self.sizes[i.dim] for i in op.axes])
         if text.host:
             kind_of = self.spelling.kind_of.format(self.like)
             return Text(self.spelling.full.format(shape, text.code, kind_of, self.like), ATOM, op.axes)
         source = aligned(text, op.axes, self.spelling)
         return Text(self.spelling.broadcast.format(source.at(ATOM), shape), ATOM, op.axes)
 
-
-def _tuple(parts: list[str]) -> str:
-    return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"

@@ -60,7 +60,7 @@ TORCH = Spelling(
         "sign": "torch.sign({0})",
         "erf": "torch.erf({0})",
         "sigmoid": "torch.sigmoid({0})",
-        "softplus": "torch.nn.functional.softplus({0})",
+        "softplus": "torch.nn.functional.softplus({0}, threshold=40)",
         "relu": "torch.relu({0})",
         "max": "torch.maximum({0}, {1})",
         "min": "torch.minimum({0}, {1})",

@@ -166,3 +166,8 @@ def total(terms: Sequence[tuple[bool, Text]], axes: tuple[Idx, ...]) -> Text:
     for negative, text in ordered[1:]:
         code += f" - {text.at(MUL)}" if negative else f" + {text.at(ADD if text.level != ADD else MUL)}"
     return Text(code, ADD, axes, all(text.host for _, text in terms))
+
+
+def tuple_of(parts: Sequence[str]) -> str:
+    """A tuple's source."""
+    return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"

@@ -73,7 +73,11 @@ def read(path: Path) -> str:
     except OSError as error:
         raise SpecError(f"{path} cannot be read: {error.strerror or error}") from None
     if not text.strip():
-        raise SpecError(f"{path} is empty; write an equation a line, such as Y[i,j] = sum(k, X[i,k]*W[k,j])" if path.suffix == ".layer" else f"{path} is empty; write NAME = Layer(...) in it")
+        raise SpecError(
+            f"{path} is empty; write an equation a line, such as Y[i,j] = sum(k, X[i,k]*W[k,j])"
+            if path.suffix == ".layer"
+            else f"{path} is empty; write NAME = Layer(...) in it"
+        )
     return text
 
 

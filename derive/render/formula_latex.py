@@ -80,7 +80,9 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
         return _fraction(laid, where)
     if isinstance(laid, Raised):
         text = str(laid.exponent)
-        return _suffixed(pieces(laid.base, where), "^{" + ("\\circ " if laid.elementwise else "") + text + "}", 0.5 * len(text) + laid.elementwise)
+        return _suffixed(
+            pieces(laid.base, where), "^{" + ("\\circ " if laid.elementwise else "") + text + "}", 0.5 * len(text) + laid.elementwise
+        )
     if isinstance(laid, RaisedTo):
         inner = pieces(laid.exponent, where)
         return _suffixed(pieces(laid.base, where), "^{" + joined(inner) + "}", 0.7 * width(inner))
@@ -156,7 +158,7 @@ def _tall(laid: Layout) -> bool:
 
 def _bracketed(body: Layout, where: Context, head: str = "", left: str = "(", right: str = ")") -> list[Piece]:
     """Brackets of a fixed size, and not \\left and \\right, since a line may have to end inside them."""
-    size = "\\Bigl \\Bigr".split() if _tall(body) else ["", ""]
+    size = ["\\Bigl", "\\Bigr"] if _tall(body) else ["", ""]
     return [Piece(head + size[0] + left, 0.5), *deeper(pieces(body, where)), Piece(size[1] + right, 0.5)]
 
 
@@ -208,11 +210,12 @@ def _call(laid: Call, where: Context) -> list[Piece]:
 
 def _partial(laid: Partial, where: Context) -> list[Piece]:
     top, bottom = pieces(laid.top, where), solid(pieces(laid.bottom, where))
+    d = "\\partial^{+}" if laid.total else "\\partial "
     if isinstance(laid.top, (Word, Entry)):
-        wide = max(width(top), width(bottom)) + 0.85
-        return [Piece("\\frac{\\partial " + joined(top) + "}{\\partial " + joined(bottom) + "}", wide)]
-    head = "\\frac{\\partial}{\\partial " + joined(bottom) + "}"
-    return [Piece(head, width(bottom) + 0.85), *_bracketed(laid.top, where)]
+        wide = max(width(top), width(bottom)) + 1.2
+        return [Piece("\\frac{" + d + joined(top) + "}{" + d + joined(bottom) + "}", wide)]
+    head = "\\frac{" + d.strip() + "}{" + d + joined(bottom) + "}"
+    return [Piece(head, width(bottom) + 1.2), *_bracketed(laid.top, where)]
 
 
 # ---------------------------------------------------------------------------------------------------- prose
@@ -234,12 +237,13 @@ SYMBOLS = {
     "≈": "\\approx",
     "√": "\\surd",
     "∞": "\\infty",
+    "⁺": "^{+}",
     "·": "\\cdot",
 }
 FORMULA = re.compile(
     r"`[^`]+`"  # marked as a formula by whoever wrote the sentence
     r"|[A-Za-z]\w*'*\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\]"  # an entry: dY[i,j], Z[i, y[i]]
-    r"|\b[A-Za-z]\w*'+"  # a primed index
+    r"|\b[A-Za-z]'+(?!\w)"  # a primed index
     r"|(?<![\w'])[b-zB-HJ-Z](?![\w'’])"  # a name of one letter that is no word
     r"|\b[a-zA-Z]_\w+\b"  # a name with a subscript
     r"|\b\w+\b"  # a tensor's name, where it is one
@@ -287,7 +291,9 @@ def _formula(word: str, where: Context) -> str | None:
         return f"{notation.latex_tensor(head, where)}_{{{('' if plain else ',').join(found)}}}"
     if where.depth(word)[0] or word in where.tensors:
         return notation.latex_tensor(word, where)
-    if (len(word.rstrip("'")) == 1 and word not in ("a", "A", "I") and not word.isdigit()) or ("_" in word and len(word.split("_")[0]) == 1):
+    if (len(word.rstrip("'")) == 1 and word not in ("a", "A", "I") and not word.isdigit()) or (
+        "_" in word and len(word.split("_")[0]) == 1
+    ):
         return notation.latex_word(word)
     return None
 

@@ -34,6 +34,7 @@ SYMBOLS = {
     "sum": ("Σ", "sum"),
     "max": ("max", "max"),
     "partial": ("∂", "d"),
+    "total": ("∂⁺", "D"),
     "delta": ("δ", "delta"),
     "minus": ("−", "-"),
     "hadamard": ("∘", "o"),
@@ -205,7 +206,7 @@ def _call(laid: Call, where: Context) -> list[Piece]:
 
 
 def _partial(laid: Partial, where: Context) -> list[Piece]:
-    d = symbol("partial", where)
+    d = symbol("total" if laid.total else "partial", where)
     bottom = [_piece(f"/{d}"), *pieces(laid.bottom, where)]
     if isinstance(laid.top, (Word, Entry)):
         return [_piece(d), *pieces(laid.top, where), *bottom]

@@ -20,6 +20,7 @@ PREAMBLE = r"""\documentclass[10pt,a4paper,fleqn]{article}
 \setlength{\parindent}{0pt}
 \setlength{\mathindent}{1.5em}
 \setlength{\parskip}{4pt plus 1pt}
+\emergencystretch=3em
 \allowdisplaybreaks
 """
 

@@ -96,10 +96,11 @@ class Big:
 
 @dataclass(frozen=True)
 class Partial:
-    """The derivative of `top` by `bottom`."""
+    """The derivative of `top` by `bottom`; `total` where it goes through more than one equation."""
 
     top: "Layout"
     bottom: "Layout"
+    total: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def of_expr(expr: Expr, where: Context) -> Layout:
         body = of_expr(expr.body, where)
         return Big("sum" if isinstance(expr, Sum) else "max", tuple(of_index(i, where) for i in expr.indices), factor(body))
     assert isinstance(expr, Diff)
-    return Partial(of_expr(expr.body, where), of_expr(expr.wrt, where))
+    return Partial(of_expr(expr.body, where), of_expr(expr.wrt, where), where.through_everything(expr))
 
 
 def factor(laid: Layout) -> Layout:

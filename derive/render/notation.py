@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from derive.expr import Idx, Ref
+from derive.expr import Diff, Idx, Ref
 
 GREEK = {
     "alpha": "α",
@@ -52,11 +52,20 @@ PRIMES = ("", "′", "″", "‴", "⁗")
 
 @dataclass(frozen=True)
 class Context:
-    """What a name is read against: the tensors there are (so that `dY` is the gradient of `Y`) and the batch axes left out."""
+    """What a name is read against.
+
+    The tensors there are (so that `dY` is the gradient of `Y`), the batch axes left out, and the named inner sums, which count
+    as part of the equation that mentions them.
+    """
 
     tensors: frozenset[str] = frozenset()
     batch: tuple[Idx, ...] = ()
     ascii: bool = False
+    inner: frozenset[str] = frozenset()
+
+    def through_everything(self, diff: Diff) -> bool:
+        """Whether a derivative goes through more than one of the layer's equations, inner sums aside."""
+        return len(set(diff.through) - self.inner) > 1
 
     def shown(self, ref: Ref) -> Ref:
         """The entry without its leading batch indices."""
@@ -68,8 +77,9 @@ class Context:
     def split(self, name: str) -> tuple[str, str]:
         """A tensor's name as (prefix, name): `dY` is ("d", "Y") where `Y` is a tensor; `d2Y` a second gradient, `tY` a tangent."""
         for prefix in ("d2", "d", "t"):
-            if name.startswith(prefix) and name[len(prefix) :] in self.tensors:
-                return prefix, name[len(prefix) :]
+            rest = name[len(prefix) :]
+            if name.startswith(prefix) and (rest in self.tensors or (rest and rest.partition("_")[0] in self.tensors)):
+                return prefix, rest
         return "", name
 
     def depth(self, name: str) -> tuple[tuple[str, ...], str]:
@@ -83,8 +93,8 @@ class Context:
             name = rest
 
 
-def context(tensors: Iterable[str], batch: tuple[Idx, ...] = (), ascii: bool = False) -> Context:
-    return Context(frozenset(tensors), batch, ascii)
+def context(tensors: Iterable[str], batch: tuple[Idx, ...] = (), ascii: bool = False, inner: Iterable[str] = ()) -> Context:
+    return Context(frozenset(tensors), batch, ascii, frozenset(inner))
 
 
 def base_and_subscript(name: str) -> tuple[str, str]:

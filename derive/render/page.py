@@ -91,7 +91,7 @@ class Page:
 def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool = False) -> Page:
     """The page of a `derive.engine.Derivation` at a level of detail; `report` is the checker's, if it has run."""
     layer = derivation.layer
-    where = context((t.name for t in derivation.tensors), layer.batch, ascii)
+    where = context((t.name for t in derivation.tensors), layer.batch, ascii, derivation.inner)
     blocks: list[Block] = [Heading(_title(derivation), 1)]
     if layer.doc:
         blocks.append(Paragraph(" ".join(layer.doc.split())))
@@ -120,10 +120,10 @@ def _title(derivation: Any) -> str:
 
 def _conventions(derivation: Any) -> list[Block]:
     items = [
-        "Rows are examples. The gradient of `A` is written `dA`, has the shape of `A`, and holds the derivatives of the loss by the entries of `A`.",
+        "Rows are examples. The gradient of `A` is written `dA`, has the shape of `A`, and holds the derivatives of the loss by its entries.",
         "Every sum is written. It reaches over the product that follows it, up to the next `+` or `−` outside brackets.",
         "`δ[i,j]` is 1 where `i = j` and 0 elsewhere. A prime marks another index over the same axis.",
-        "In a lemma, `∂T/∂A` is taken through the equation of `T` alone; in a theorem, through every equation from `A` to `T`.",
+        "`∂T/∂A` is taken through the equation of `T` alone, `∂⁺T/∂⁺A` through every equation from `A` to `T`.",
         "In matrix form, `∘` is the product entry by entry, `1` a column of ones, and every factor has its shape under it.",
     ]
     batch = derivation.layer.batch
@@ -236,7 +236,7 @@ def _worked(derivation: Any, detail: str) -> list[Block]:
         example = work(derivation)
     except NoExample:
         return []
-    roles = ("input", "output", "upstream", "gradient")
+    roles: tuple[str, ...] = ("input", "output", "upstream", "gradient")
     if detail != "brief":
         roles = (*roles, "forward", "backward")
     sizes = ", ".join(f"`{axis}` = {size}" for axis, size in example.sizes)

@@ -69,7 +69,9 @@ def _heading(block: Heading, where: Context) -> list[Line]:
     return [((block.text, "proof"),), ()]
 
 
-ASCII = str.maketrans({"−": "-", "δ": "delta", "∂": "d", "∘": "o", "×": "x", "√": "sqrt", "Σ": "sum", "≥": ">=", "≤": "<=", "·": "*", "′": "'"})
+ASCII = str.maketrans(
+    {"−": "-", "⁺": "", "δ": "delta", "∂": "d", "∘": "o", "×": "x", "√": "sqrt", "Σ": "sum", "≥": ">=", "≤": "<=", "·": "*", "′": "'"}
+)
 
 
 def prose(text: str, where: Context) -> str:
@@ -82,7 +84,9 @@ def prose(text: str, where: Context) -> str:
 
 def _wrapped(text: str, width: int, first: str, rest: str, role: str, where: Context) -> list[Line]:
     shown = prose(text, where)
-    lines = textwrap.wrap(shown, max(width, 20), initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.wrap(
+        shown, max(width, 20), initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
     return [((line, role),) for line in lines]
 
 
@@ -115,7 +119,10 @@ def _chain(block: Chain, where: Context, width: int) -> list[Line]:
     """One line a step: beside it its reason where all of them fit there, else each reason under its line."""
     head = "  " + formula.expr_text(block.target, where)
     indent = "    = "
-    runs = [formula.wrapped(formula.pieces(of_expr(expr, where), where), width - len(indent), width - len(indent) - 2) for expr, _ in block.lines]
+    runs = [
+        formula.wrapped(formula.pieces(of_expr(expr, where), where), width - len(indent), width - len(indent) - 2)
+        for expr, _ in block.lines
+    ]
     reasons = [prose(reason, where) for _, reason in block.lines]
     widest = max(len(line) for lines in runs for line in lines) + len(indent) + 3
     beside = all(len(lines) == 1 for lines in runs) and widest + max(map(len, reasons)) <= width

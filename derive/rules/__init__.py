@@ -9,12 +9,12 @@ from __future__ import annotations
 from derive.rules.collecting import cancel, collect, order_factors, split_terms
 from derive.rules.derivatives import (
     chain_rule,
-    chain_rule_scalar,
     definition,
     linearity,
     local_derivative,
     power_rule,
     product_rule,
+    scalar_chain_rule,
 )
 from derive.rules.known import fact, fold, lemma, name_sum, unfold
 from derive.rules.shifts import log_of_product, shift_exponent
@@ -26,7 +26,7 @@ RULES = (
     linearity,
     product_rule,
     power_rule,
-    chain_rule_scalar,
+    scalar_chain_rule,
     local_derivative,
     distribute,
     contract_delta,
@@ -64,7 +64,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a proof meets them
     "linearity",
     "product_rule",
     "power_rule",
-    "chain_rule_scalar",
+    "scalar_chain_rule",
     "local_derivative",
     "distribute",
     "contract_delta",

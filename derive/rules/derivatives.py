@@ -98,7 +98,7 @@ def power_rule(expr: Expr) -> Expr:
     return transform(expr, rule)
 
 
-def chain_rule_scalar(expr: Expr) -> Expr:
+def scalar_chain_rule(expr: Expr) -> Expr:
     """d f(u) / d A = f'(u) du/dA, with f' from SymPy"""
     from derive.sympy_io import scalar_derivative
 

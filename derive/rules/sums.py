@@ -11,6 +11,7 @@ from derive.expr import (
     Index,
     Max,
     Mul,
+    Num,
     Ref,
     Size,
     Sum,
@@ -26,6 +27,7 @@ from derive.expr import (
     transform,
 )
 from derive.terms import (
+    coefficient,
     factors,
     flat_sum,
     has_delta,
@@ -55,11 +57,11 @@ def _expand(expr: Expr) -> list[Expr]:
 
 def _times(left: Expr, right: Expr) -> Expr:
     """The product of two terms, a sum that holds a delta made to enclose both."""
-    if isinstance(left, Sum) and has_delta(left):
-        inner = _times(left.body, right)
-        return flat_sum(left.indices, inner)
-    if isinstance(right, Sum) and has_delta(right):
-        return flat_sum(right.indices, _times(left, right.body))
+    for first, second in ((left, right), (right, left)):
+        number, inside = coefficient(first)
+        if isinstance(inside, Sum) and has_delta(inside):
+            body = _times(inside.body, second) if first is left else _times(second, inside.body)
+            return mul(Num(number), flat_sum(inside.indices, body))
     return mul(left, right)
 
 
@@ -68,6 +70,7 @@ def contract_delta(term: Expr) -> tuple[Expr, Idx, Index] | None:
 
     Returns the shorter term, the index that was summed, and what it became; None where no delta has a summed index.
     """
+    number, term = coefficient(term)
     if not isinstance(term, Sum):
         return None
     bound = term.indices
@@ -83,7 +86,7 @@ def contract_delta(term: Expr) -> tuple[Expr, Idx, Index] | None:
                 continue
             rest = mul(*(f for f in factors(term.body) if f is not factor))
             left = tuple(i for i in bound if i != index)
-            return total(left, substitute(rest, {index: other})), index, other
+            return mul(Num(number), flat_sum(left, substitute(rest, {index: other}))), index, other
     return None
 
 

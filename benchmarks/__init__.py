@@ -1,0 +1,1 @@
+"""Benchmarks: our derivations and kernels next to what a user would pick instead."""

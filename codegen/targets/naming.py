@@ -1,0 +1,42 @@
+"""Python names for arrays and axes: those of the spec wherever Python allows them."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterable
+
+RESERVED = frozenset(
+    "np math torch Any NamedTuple NDArray Array Tensor Saved saved forward backward jvp ctx needs inputs output outputs grads given "
+    "float int len range tuple next iter zip list dict str type".split()
+)
+
+
+def names_for(arrays: Iterable[str], axes: Iterable[str], reserved: Iterable[str] = ()) -> tuple[dict[str, str], dict[str, str]]:
+    """(array -> Python name, axis -> Python name of its length), all of them different.
+
+    An axis that shares its name with an array is `size_K`.
+    """
+    taken = {*RESERVED, *reserved}
+    arrays = tuple(arrays)
+    named = {array: _free(identifier(array), taken) for array in arrays}
+    sizes = {}
+    for axis in axes:
+        name = identifier(axis)
+        sizes[axis] = _free(f"size_{name}" if name in taken else name, taken)
+    return named, sizes
+
+
+def identifier(name: str) -> str:
+    """`name` as a Python identifier: primes become `_p`, anything else foreign an underscore."""
+    text = re.sub(r"\W", "_", name.replace("'", "_p"))
+    if not text or text[0].isdigit():
+        text = f"_{text}"
+    return f"{text}_" if keyword.iskeyword(text) else text
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name

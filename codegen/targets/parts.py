@@ -1,0 +1,195 @@
+"""What the modules of every target are made of: sizes read off shapes, statements as lines, and the docstring."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from codegen.program import Block, Op, Program, dims_used, is_temporary
+from codegen.targets.emit import Statement, statements
+from codegen.targets.naming import names_for
+from codegen.targets.text import Spelling, tuple_of
+from derive.expr import Tensor
+from derive.proof import equation_json, expr_json, fact_json, tensor_json
+from derive.write import write
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A program with the Python names that one target gives its arrays and axes."""
+
+    derivation: Any
+    program: Program
+    spelling: Spelling
+    reserved: tuple[str, ...] = ()
+
+    @cached_property
+    def _named(self) -> tuple[dict[str, str], dict[str, str]]:
+        arrays = [a.name for a in self.program.arrays]
+        for block in self.blocks:
+            arrays += [op.out for op in block.ops if not is_temporary(op.out)]
+        axes = [dim for a in self.program.arrays for dim in (*a.dims, *([a.values] if a.values else []))]
+        return names_for(dict.fromkeys(arrays), dict.fromkeys(axes), self.reserved)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        program = self.program
+        every = (program.forward, program.backward, program.tangent, program.second, program.second_tangent)
+        return tuple(block for block in every if block is not None)
+
+    @property
+    def names(self) -> dict[str, str]:
+        return self._named[0]
+
+    @property
+    def sizes(self) -> dict[str, str]:
+        return self._named[1]
+
+    def array(self, name: str) -> Tensor:
+        return self.program.array(name)
+
+    def statements(self, block: Block) -> tuple[Statement, ...]:
+        return statements(block, self.names, self.sizes, self.like(block.inputs), self.spelling)
+
+    def like(self, inputs: Iterable[str]) -> str:
+        """The Python name of an array of real numbers, the first that is not a scalar if there is one."""
+        real = [self.array(name) for name in inputs if self.array(name).kind != "int"]
+        chosen = next((a for a in real if a.dims), real[0] if real else None)
+        return self.names[chosen.name] if chosen is not None else "None"
+
+    def lengths(self, dims: Iterable[str], arrays: Sequence[str], known: Iterable[str] = ()) -> list[str]:
+        """`N = X.shape[0]` for each axis that is not already known."""
+        lines = []
+        for dim in dict.fromkeys(dims):
+            source = self.holder(dim, arrays)
+            if dim not in known and source is not None:
+                tensor = self.array(source)
+                at = tensor.dims.index(dim)
+                place = -1 if at == len(tensor.dims) - 1 and at > 0 else at
+                lines.append(f"{self.sizes[dim]} = {self.names[source]}.shape[{place}]")
+        return lines
+
+    def holder(self, dim: str, arrays: Iterable[str]) -> str | None:
+        """The first of the arrays that has the axis."""
+        return next((name for name in arrays if dim in self.array(name).dims), None)
+
+    def missing(self, dims: Iterable[str], arrays: Sequence[str]) -> tuple[str, ...]:
+        """The axes whose lengths cannot be read off any of the arrays."""
+        return tuple(dim for dim in dict.fromkeys(dims) if self.holder(dim, arrays) is None)
+
+    def axes_table(self) -> list[str]:
+        """Lines of the dictionary from an array's name to its axes, for the checks of shapes."""
+        program = self.program
+        wanted = (*program.inputs, *program.upstream, *(f"t{name}" for name in program.wrt))
+        lines = []
+        for name in wanted:
+            dims = self.array(name).dims
+            lines.append(f'"{self.names[name]}": {tuple_of([json.dumps(d) for d in dims])},')
+        return lines
+
+    def code(self, block: Block, wrap: Callable[[Statement], str | None] = lambda _: None) -> list[str]:
+        """The block's lines; `wrap` may give the condition under which a statement is needed."""
+        lines: list[str] = []
+        current: str | None = None
+        for statement in self.statements(block):
+            condition = wrap(statement)
+            if condition != current and condition is not None:
+                lines.append(f"if {condition}:")
+            current = condition
+            inset = "    " if condition is not None else ""
+            if statement.equation is not None:
+                lines.append(f"{inset}# {write(statement.equation)}")
+            lines += [f"{inset}{name} = {code}" for name, code in statement.lines]
+        return lines
+
+    def label_axes(self, names: Iterable[str]) -> dict[str, str]:
+        """Integer array -> the axis whose places its entries number."""
+        return {n: self.array(n).values or "" for n in names if self.array(n).kind == "int"}
+
+    def maximum_axes(self, block: Block) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(i.dim for op in block.ops if op.kind == "reduce" and op.fn == "max" for i in op.over))
+
+
+def digest(layer: Any) -> str:
+    """The hash of what a layer says, but for its documentation."""
+    data = {
+        "name": layer.name,
+        "tensors": [tensor_json(t) for t in layer.tensors],
+        "equations": [equation_json(e) for e in layer.equations],
+        "facts": [fact_json(f) for f in layer.facts],
+        "arguments": [list(layer.inputs), list(layer.outputs), list(layer.wrt)],
+        "batch": [expr_json(i) for i in layer.batch],
+    }
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def docstring(parts: Parts, first: str, saved: Mapping[str, str]) -> list[str]:
+    """The module's documentation: equations, facts, shapes, what is saved and why, gradients."""
+    layer = parts.derivation.layer
+    lines = [first, ""]
+    lines += [f"    {write(equation)}" for equation in layer.equations]
+    if layer.facts:
+        lines += ["", "It is assumed, and the gradients rely on it, that", ""]
+        lines += [f"    {write(fact)}" for fact in layer.facts]
+    lines += ["", "Shapes:", ""]
+    for name in (*layer.inputs, *layer.outputs):
+        tensor = parts.array(name)
+        extra = f"integers from 0 up to {tensor.values}" if tensor.kind == "int" else "not differentiated" if name in layer.inputs and name not in layer.wrt else ""
+        lines.append(f"    {parts.names[name]} {_shape(tensor.dims)}{': ' + extra if extra else ''}")
+    lines += ["", "Saved for the backward pass:" if saved else "Nothing is saved for the backward pass.", *([""] if saved else [])]
+    lines += [f"    {name}: {why}" for name, why in saved.items()]
+    gradients = _gradients(parts)
+    lines += ["", "Gradients:", "", *(f"    {line}" for line in gradients)]
+    if layer.doc:
+        lines += ["", *(line.rstrip() for line in layer.doc.strip().splitlines())]
+    return [line.replace("\\", "\\\\").replace('"""', "'''") for line in lines]
+
+
+def _shape(dims: tuple[str, ...]) -> str:
+    return f"({', '.join(dims)})" if dims else "(a scalar)"
+
+
+def _gradients(parts: Parts) -> list[str]:
+    """A line for each step of the backward pass: in matrix form where it has one, else in index notation."""
+    from derive.render.formula_text import matrix_text
+    from derive.render.notation import context
+
+    derivation = parts.derivation
+    lines = []
+    stable = {e.target.tensor: e for e in derivation.backward}
+    for proof in derivation.lemmas:
+        target = proof.result.target.tensor
+        if target not in stable:
+            continue
+        if proof.matrix is not None:
+            where = context([t.name for t in proof.tensors], proof.batch, ascii=True)
+            lines.append(f"{target} = {matrix_text(proof.matrix, where)}")
+        else:
+            lines.append(write(stable[target]))
+    return lines
+
+
+def saved_for(parts: Parts, statements: Sequence[Statement], ops: Sequence[Op]) -> dict[str, str]:
+    """Saved array -> the names of what is computed of it, in words."""
+    readers: dict[str, dict[str, None]] = {name: {} for name in parts.program.saved}
+    temporary: dict[str, set[str]] = {}
+    for op in ops:
+        read = {v for arg in op.args for v in ({arg.value} | temporary.get(arg.value, set()))}
+        temporary[op.out] = {v for v in read if v in readers} if is_temporary(op.out) else set()
+        if op.source is not None:
+            for name in parts.program.saved:
+                if name in read:
+                    readers[name][parts.names[op.out]] = None
+    return {parts.names[name]: "for " + _listing(list(found)) for name, found in readers.items()}
+
+
+def _listing(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else "nothing"
+
+
+def dims_of(block: Block) -> tuple[str, ...]:
+    return dims_used(block.ops)
