@@ -21,10 +21,10 @@ def ours() -> object:
 
 
 def sympy_entries() -> object:
-    """SymPy has no gradient of a matrix softmax, so it gets what it can do: entries written out at 2 x 2, differentiated one by one."""
+    """SymPy has no gradient of a matrix softmax, so it gets what it can do: entries written out at 4 x 4, differentiated one by one."""
     import sympy as sp
 
-    size = 2
+    size = 4
     q, k, v, g = (sp.Matrix(size, size, lambda i, j, name=name: sp.Symbol(f"{name}{i}{j}")) for name in "qkvg")
     scores = (q * k.T / sp.sqrt(size)).applyfunc(sp.exp)
     weights = sp.Matrix(size, size, lambda i, j: scores[i, j] / sum(scores[i, m] for m in range(size)))
@@ -52,7 +52,7 @@ def pytensor_graph() -> Callable[[], object] | None:
 def table(console: Console, rounds: int = 20) -> None:
     """Print the median of `rounds` derivations of attention, each contestant's ratio to ours, and the shell's time."""
     contestants: dict[str, Callable[[], object]] = {"gradproof: closed forms with proofs": ours}
-    contestants["SymPy: 2 x 2 entries, one by one"] = sympy_entries
+    contestants["SymPy: 4 x 4 entries, one by one"] = sympy_entries
     tensor = pytensor_graph()
     if tensor is not None:
         contestants["PyTensor: a graph, no closed form"] = tensor

@@ -37,10 +37,9 @@ def lower(derivation: Any) -> Program:
     second_forward = {e.target.tensor: e for e in second.forward}
     known = tuple(n for n in saved if n in layer.inputs or (n in second_forward and _same(second_forward[n], first_order.get(n))))
     rest = tuple(e for e in second.forward if e.target.tensor not in known)
-    second_outputs = tuple(e.target.tensor for e in second.backward if e.target.tensor in second.gradients)
-    second_gradients = tuple(
-        (name, gradient) for name, gradient in zip(second.layer.wrt, second.gradients) if gradient in second_outputs
-    )
+    derived = {e.target.tensor for e in second.backward}
+    second_gradients = tuple((name, gradient) for name, gradient in zip(second.layer.wrt, second.gradients) if gradient in derived)
+    second_outputs = tuple(gradient for _, gradient in second_gradients)
     second_ops = _ops((*rest, *second.backward))
     second_tangents = tuple(f"t{name}" for name in derivation.gradients)
     tangent_ops = _ops((*rest, *_complete(second.tangents, second_tangents, arrays)))

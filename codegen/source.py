@@ -14,6 +14,7 @@ from codegen.lower import lower
 from codegen.passes import optimize
 from codegen.program import Program
 from codegen.targets import numpy as numpy_target
+from codegen.targets import torch as torch_target
 
 LINE_LENGTH = 120
 
@@ -37,6 +38,10 @@ def program_of(derivation: Any) -> Program:
 
 def numpy_source(derivation: Any, program: Program) -> str:
     return _filled("numpy.py.jinja", numpy_target.context(derivation, program))
+
+
+def torch_source(derivation: Any, program: Program) -> str:
+    return _filled("torch.py.jinja", torch_target.context(derivation, program))
 
 
 def _filled(template: str, fields: dict[str, Any]) -> str:

@@ -14,6 +14,8 @@ import sympy as sp
 from derive.symbols import WRITTEN, Entry, Scalar, TensorBase
 
 _NEVER = 1 << 60
+# How long WRITTEN was when a tensor's equations were last read: what a layer says was mostly written after the one before it.
+_READ: dict[int, int] = {}
 
 
 class AuthorOrder:
@@ -22,15 +24,19 @@ class AuthorOrder:
     def __init__(self) -> None:
         self.cursor = 0
         self.times: dict[Entry, int] = {}
+        self.tensors: set[int] = set()
+
+    def leave(self) -> None:
+        """The layer has been read."""
+        _READ.update(dict.fromkeys(self.tensors, len(WRITTEN)))
 
     def enter(self, equation: Any) -> None:
         """Turn to the next equation: its entries are dated by the first later run of WRITTEN that holds them all and nothing else."""
         wanted = {entry for node in sp.preorder_traversal(equation) if (entry := _entry(node)) is not None}
-        start = self._run(wanted, self.cursor)
-        if start is None:
-            start = self._run(wanted, 0)
-        if start is None:
-            start = 0
+        recent = max((_READ.get(position, 0) for position, _ in wanted), default=0)
+        runs = (self._run(wanted, at) for at in (max(recent, self.cursor), self.cursor, 0))
+        start = next((run for run in runs if run is not None), 0)
+        self.tensors.update(position for position, _ in wanted)
         self.times = {}
         for time in range(start, len(WRITTEN)):
             if WRITTEN[time] in wanted:

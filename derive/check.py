@@ -30,7 +30,7 @@ from derive.checker.worlds import axes_in, draw_sizes, draw_tensors, rooted_axes
 Node = Any
 FORMAT = "gradproof/1"
 WORLDS = 2  # twice as many where the goal is a single number
-ENTRIES = 4
+ENTRIES = 3
 ATTEMPTS = 8
 UNITS = (2, 3, 5, 7)
 PRECISION = (75, 175)  # digits to calculate with; the second, where 50 digits do not agree with the first

@@ -232,6 +232,7 @@ def _theorem(name: str, workings: Workings) -> tuple[Proof, ...]:
     chain = Chain(f"{adjoint} in full", "theorem", Ref(adjoint, indices), add(*parts))
     chain.record("chain_rule", first_line(workings, name, indices), "gradients of the later equations are known", "full")
     chain.record("lemma", workings.results[adjoint].value, f"the lemma of {adjoint}", "brief")
+    chain.facts.update(workings.facts)
     given = (*workings.definitions.values(), *(e for n, e in workings.results.items() if n != adjoint))
     return (chain.proof(workings, given=given),)
 

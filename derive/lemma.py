@@ -150,6 +150,7 @@ def use_facts(chain: Chain, workings: Workings) -> None:
     after, used = rules.fact(chain.current, workings.layer.facts)
     if used:
         chain.facts.update(dict.fromkeys(used))
+        workings.facts.update(dict.fromkeys(used))
         chain.record("fact", after, "by the declared hypothesis", "full")
 
 

@@ -63,6 +63,7 @@ def read(raw: Raw, equations: Iterable[Any]) -> None:
         raw.texts.append(write(made))
     if not raw.equations:
         raise SpecError(f"{layer}: the list of equations is empty; write Eq(Y[i, j], ...) over axes(...) and tensors(...)")
+    order.leave()
     raw.order = sorted(places, key=lambda name: places[name])
 
 

@@ -203,12 +203,12 @@ def check_names(spec: Spec, named: set[str]) -> None:
             if name[0] in "dt" and name[1:] in ranks:
                 what = "gradient" if name[0] == "d" else "tangent"
                 raise spec.error(number, f"{name} is the name that the {what} of {name[1:]} gets; give this tensor another name")
-    targets = set(spec.targets)
+    targets, integers = set(spec.targets), integer_tensors(spec.equations)
     for name in spec.inputs:
-        if name in named or len(uses[name]) > 1:
+        if name in named or name in integers or len(uses[name]) > 1:
             continue
         for other in sorted(ranks):
-            if other != name and ranks[other] == ranks[name] and _slip(name, other, other in targets):
+            if other != name and other not in integers and ranks[other] == ranks[name] and _slip(name, other, other in targets):
                 also = f"if {name} is an input of its own, say so on a line of its own: inputs {name} ..."
                 raise spec.error(uses[name][0], f"{name} is used once and defined nowhere; did you mean {other}? ({also})")
 

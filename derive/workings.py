@@ -28,6 +28,8 @@ class Workings:
     """What has been proved of the backward pass, by target, in order."""
     meanings: dict[str, Equation] = field(default_factory=dict)
     """The defining sums of named sums, by target."""
+    facts: dict[Fact, None] = field(default_factory=dict)
+    """The facts that some result rests on."""
 
     def __post_init__(self) -> None:
         for tensor in self.layer.tensors:

@@ -35,7 +35,7 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
         where = tuple(int(n) for n in outside[0])
         at = ", ".join(str(n) for n in where)
         raise ValueError(f"{_NAME}: {name}[{at}] is {labels[where]}, but axis {axis} has length {length}")
-    return labels
+    return labels.astype(np.intp, copy=False)
 
 
 def _check(**arrays: Array) -> None:

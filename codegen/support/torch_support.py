@@ -80,6 +80,11 @@ def _spread(needs: tuple[bool, ...], values: tuple[Any, ...]) -> tuple[Any, ...]
     return tuple(next(rest) if need else None for need in needs)
 
 
+def _needed(needs: tuple[bool, ...], values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The values in the places that are needed."""
+    return tuple(value for value, need in zip(values, needs) if need)
+
+
 def _one_hot(labels: Tensor, length: int, like: Tensor) -> Tensor:
     """1 at each label along a new last axis, else 0."""
     return (labels[..., None] == torch.arange(length, device=like.device)).to(like.dtype)

@@ -64,7 +64,12 @@ class _Emitter:
         return tuple(found)
 
     def _inlined(self, value: str) -> bool:
-        return is_temporary(value) and (value in self.host or self.uses.get(value, 0) < 2 or self.made[value].kind == "position")
+        """Whether a value has no statement of its own: it is used once, or costs nothing to write again."""
+        if not is_temporary(value):
+            return False
+        op = self.made[value]
+        free = value in self.host or op.kind == "position" or (op.fn == "pow" and op.number == -1 and not self._inlined(op.args[0].value))
+        return free or self.uses.get(value, 0) < 2
 
     def _temporary_name(self, op: Op) -> str:
         """A name that says what the value is: `exp_S`, `sum_X`, `X_W`."""

@@ -16,7 +16,7 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
     """Every field of the template, as lists of lines."""
     parts = Parts(derivation, program, NUMPY)
     fields = _saved_lengths(parts)
-    why = saved_for(parts, parts.statements(program.backward), program.backward.ops)
+    why = saved_for(parts, program.backward.ops)
     forward, backward, jvp = _forward(parts, fields), _backward(parts, fields), _jvp(parts)
     body = [*forward, *backward, *jvp]
     support = functions_called(numpy_support, body)
@@ -27,7 +27,7 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         "doc": docstring(parts, f"{program.name}: forward pass, backward pass and forward mode in NumPy.", why),
         "imports": ["import math"] if "math." in code else [],
         "name": program.name,
-        "axes": parts.axes_table(),
+        "axes": parts.axes_table((*program.inputs, *program.upstream, *_tangents(program))),
         "fields": [f"{names[name]}: Array" for name in program.saved] + [f"{parts.sizes[dim]}: int" for dim in fields],
         "forward_parameters": _annotated([names[n] for n in program.inputs]),
         "forward_returns": f"tuple[{_returned(len(program.outputs))}, Saved]",

@@ -81,12 +81,10 @@ class Parts:
         """The axes whose lengths cannot be read off any of the arrays."""
         return tuple(dim for dim in dict.fromkeys(dims) if self.holder(dim, arrays) is None)
 
-    def axes_table(self) -> list[str]:
+    def axes_table(self, names: Iterable[str]) -> list[str]:
         """Lines of the dictionary from an array's name to its axes, for the checks of shapes."""
-        program = self.program
-        wanted = (*program.inputs, *program.upstream, *(f"t{name}" for name in program.wrt))
         lines = []
-        for name in wanted:
+        for name in names:
             dims = self.array(name).dims
             lines.append(f'"{self.names[name]}": {tuple_of([json.dumps(d) for d in dims])},')
         return lines
@@ -173,7 +171,7 @@ def _gradients(parts: Parts) -> list[str]:
     return lines
 
 
-def saved_for(parts: Parts, statements: Sequence[Statement], ops: Sequence[Op]) -> dict[str, str]:
+def saved_for(parts: Parts, ops: Sequence[Op]) -> dict[str, str]:
     """Saved array -> the names of what is computed of it, in words."""
     readers: dict[str, dict[str, None]] = {name: {} for name in parts.program.saved}
     temporary: dict[str, set[str]] = {}

@@ -120,10 +120,11 @@ def draw_tensors(
 
 
 def _number(rng: random.Random, arithmetic: Arithmetic, attempt: int) -> Fraction:
+    """Never 0, 1 or -1: a missing factor of these would go unseen."""
     sign = 1 if attempt % 2 else rng.choice((-1, 1))
     if isinstance(arithmetic, Exact):
-        return Fraction(sign * rng.randint(1, 4 * 3**attempt))
-    return Fraction(sign * rng.randint(1, 60), 40)
+        return Fraction(sign * rng.randint(2, 2 + 3 * 3**attempt))
+    return Fraction(sign * (2 * rng.randint(1, 30) + 1), 40)
 
 
 # ---------------------------------------------------------------------------------------------------- facts

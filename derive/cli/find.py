@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import keyword
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -82,10 +84,11 @@ def read(path: Path) -> str:
 
 
 def from_text(path: Path) -> Layer:
-    """The layer of a `.layer` file, named after the file."""
+    """The layer of a `.layer` file, named after the file (its name made an identifier: a kernel is a function of that name)."""
     from derive.spec import Layer
 
-    return Layer.parse(path.stem, read(path))
+    name = re.sub(r"\W", "_", path.stem)
+    return Layer.parse(name if name.isidentifier() and not keyword.iskeyword(name) else f"layer_{name}", read(path))
 
 
 def from_python(path: Path) -> tuple[Layer, ...]:

@@ -262,7 +262,7 @@ def escaped(text: str) -> str:
             out.append(f"\\({SYMBOLS[character]}\\)")
         else:
             out.append(character)
-    return "".join(out)
+    return re.sub(r"(?<=\w)\.(?=\w)", r".\\allowbreak{}", "".join(out))
 
 
 def prose(text: str, where: Context) -> str:

@@ -194,15 +194,12 @@ def _exponent(exponent: Fraction, elementwise: bool, where: Context) -> str:
 
 
 def _call(laid: Call, where: Context) -> list[Piece]:
-    name, close = f"{laid.name}(", ")"
-    if laid.name == "abs":
-        name, close = "|", "|"
-    found = [_piece(name)]
+    found = [_piece(f"{laid.name}(")]
     for n, arg in enumerate(laid.args):
         if n:
             found.append(_piece(", ", 2))
         found.extend(deeper(pieces(arg, where)))
-    return [*found, _piece(close)]
+    return [*found, _piece(")")]
 
 
 def _partial(laid: Partial, where: Context) -> list[Piece]:

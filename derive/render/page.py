@@ -120,7 +120,7 @@ def _title(derivation: Any) -> str:
 
 def _conventions(derivation: Any) -> list[Block]:
     items = [
-        "Rows are examples. The gradient of `A` is written `dA`, has the shape of `A`, and holds the derivatives of the loss by its entries.",
+        "Rows are examples. The gradient of `A` is written `dA`, has `A`'s shape, and holds the derivatives of the loss by its entries.",
         "Every sum is written. It reaches over the product that follows it, up to the next `+` or `−` outside brackets.",
         "`δ[i,j]` is 1 where `i = j` and 0 elsewhere. A prime marks another index over the same axis.",
         "`∂T/∂A` is taken through the equation of `T` alone, `∂⁺T/∂⁺A` through every equation from `A` to `T`.",
@@ -240,7 +240,8 @@ def _worked(derivation: Any, detail: str) -> list[Block]:
     if detail != "brief":
         roles = (*roles, "forward", "backward")
     sizes = ", ".join(f"`{axis}` = {size}" for axis, size in example.sizes)
-    text = f"The equations above on axes {sizes}, in exact numbers." if sizes else "The equations above, in exact numbers."
+    text = f"The equations above on axes {sizes}, in exact numbers (long ones to six digits)."
+    text = text if sizes else "The equations above, in exact numbers (long ones to six digits)."
     return [Heading("A small example", 2), Paragraph(text), Worked(example, roles)]
 
 

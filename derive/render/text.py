@@ -70,7 +70,7 @@ def _heading(block: Heading, where: Context) -> list[Line]:
 
 
 ASCII = str.maketrans(
-    {"−": "-", "⁺": "", "δ": "delta", "∂": "d", "∘": "o", "×": "x", "√": "sqrt", "Σ": "sum", "≥": ">=", "≤": "<=", "·": "*", "′": "'"}
+    {"−": "-", "δ": "delta", "∂": "d", "∘": "o", "×": "x", "√": "sqrt", "Σ": "sum", "≥": ">=", "≤": "<=", "·": "*", "′": "'"}
 )
 
 
@@ -78,7 +78,7 @@ def prose(text: str, where: Context) -> str:
     """A sentence as the terminal shows it: marks of formulas dropped, primes as primes, ASCII where asked for."""
     text = text.replace("`", "")
     if where.ascii:
-        return text.translate(ASCII)
+        return text.replace("∂⁺", "D").translate(ASCII)
     return re.sub(r"\b([A-Za-z])('+)(?!\w)", lambda found: notation.text_word(found.group(0), False), text)
 
 

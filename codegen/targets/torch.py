@@ -1,0 +1,267 @@
+"""The torch target: a Program -> the finished lines of `templates/torch.py.jinja`.
+
+Two autograd Functions carry the first and the second order: the backward pass of `_Forward` calls `_Backward`, and the backward
+pass of `_Backward` calls `_Second`, which says clearly that it cannot be differentiated again. Whatever a backward pass holds
+goes through as an argument, so that every Function is a pure function of tensors (as torch.func asks).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from codegen.program import Block, Program
+from codegen.support import torch_support
+from codegen.targets.emit import Statement
+from codegen.targets.parts import Parts, digest, dims_of, docstring, saved_for
+from codegen.targets.spellings import TORCH
+from codegen.targets.support import functions_called
+from codegen.targets.text import tuple_of
+
+
+def context(derivation: Any, program: Program) -> dict[str, Any]:
+    """Every field of the template, as lists of lines."""
+    parts = Parts(derivation, program, TORCH, (program.name,))
+    held = _Held(parts)
+    why = saved_for(parts, program.backward.ops)
+    fields: dict[str, list[str]] = {
+        "public": _public(parts),
+        "forward": _forward(parts, held),
+        "forward_setup": held.forward_setup(),
+        "forward_backward": _forward_backward(parts, held),
+        "forward_jvp": _forward_jvp(parts),
+        "backward": _backward(parts, held),
+        "backward_setup": held.backward_setup(),
+        "backward_backward": _backward_backward(parts, held),
+        "backward_jvp": _backward_jvp(parts, held),
+        "second": _straight(parts, program.second, held),
+        "second_tangent": _straight(parts, program.second_tangent, held),
+    }
+    support = functions_called(torch_support, [*(line for lines in fields.values() for line in lines), "_no_third"])
+    code = "\n".join([*(line for lines in fields.values() for line in lines), *support])
+    names = parts.names
+    parameters = ", ".join(f"{names[n]}: Tensor" for n in program.inputs)
+    second = program.second
+    second_tangent = program.second_tangent
+    assert second is not None and second_tangent is not None
+    lengths = [f"{parts.sizes[d]}: int" for d in held.lengths]
+    several = len(program.outputs) > 1
+    return {
+        **fields,
+        "digest": digest(derivation.layer),
+        "doc": docstring(parts, f"{program.name}: a differentiable function for torch.", why),
+        "imports": ["import math"] if "math." in code else [],
+        "name": program.name,
+        "axes": parts.axes_table(program.inputs),
+        "parameters": ", ".join(f"{names[n]}: Any" for n in program.inputs),
+        "returns": f"tuple[{', '.join(['Tensor'] * len(program.outputs))}]" if several else "Tensor",
+        "public_doc": f"Return {_packed([names[n] for n in program.outputs])}; it can be differentiated twice, in reverse and in forward mode.",
+        "forward_parameters": parameters,
+        "upstream": ", ".join(f"{names[n]}: Any" for n in program.upstream),
+        "tangents": ", ".join(f"{names[f't{n}'] if n in program.wrt else '_' * k}: Any" for k, n in enumerate(program.inputs, 1)),
+        "backward_parameters": ", ".join(["needs: tuple[bool, ...]", *lengths, *(f"{names[n]}: Tensor" for n in held.backward_arguments)]),
+        "second_parameters": ", ".join([*lengths, *(f"{names[n]}: Tensor" for n in second.inputs)]),
+        "second_tangent_parameters": ", ".join([*lengths, *(f"{names[n]}: Tensor" for n in second_tangent.inputs)]),
+        "support": support,
+    }
+
+
+def _packed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"({', '.join(names)})"
+
+
+class _Held:
+    """What is saved for backward passes, in the order in which `_Backward` takes it."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        program = parts.program
+        self.kept = program.kept
+        self.backward_arguments = (*program.kept, *program.upstream)
+        blocks = [b for b in (program.backward, program.second, program.second_tangent) if b is not None]
+        wanted = [dim for block in blocks for dim in dims_of(block)]
+        wanted += [dim for name in self._filled() for dim in parts.array(name).dims]
+        self.lengths = parts.missing(wanted, self.kept)
+
+    def _filled(self) -> tuple[str, ...]:
+        """Second-order upstream gradients, which are zero where torch gives none."""
+        second = self.parts.program.second
+        return tuple(n for n in self.second_upstream if second is not None and n in second.inputs)
+
+    @property
+    def second_upstream(self) -> tuple[str, ...]:
+        return tuple(f"d2{gradient}" for gradient in self.parts.program.gradients)
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """Forward values that are saved and are not outputs: `_Forward` returns them beside the outputs."""
+        program = self.parts.program
+        return tuple(n for n in program.kept if n not in (*program.inputs, *program.outputs))
+
+    def sizes(self) -> list[str]:
+        return [self.parts.sizes[d] for d in self.lengths]
+
+    def forward_setup(self) -> list[str]:
+        program, names = self.parts.program, self.parts.names
+        lines = [f"{_targets([names[n] for n in program.inputs])} = inputs"]
+        outputs = [names[n] for n in (*program.outputs, *self.extra)]
+        lines.append(f"{', '.join(outputs)} = output")
+        if self.extra:
+            lines.append(f"ctx.mark_non_differentiable({', '.join(names[n] for n in self.extra)})")
+        if len(program.outputs) == 1:
+            lines.append("ctx.set_materialize_grads(False)")
+        lines.append(f"ctx.save_for_backward({', '.join(names[n] for n in self.kept)})")
+        lines.append(f"ctx.save_for_forward({', '.join(names[n] for n in program.inputs)})")
+        if self.lengths:
+            lines += self.parts.lengths(self.lengths, program.inputs)
+            lines.append(f"ctx.lengths = {tuple_of(self.sizes())}")
+        return lines
+
+    def backward_setup(self) -> list[str]:
+        lengths = "".join(f"{size}, " for size in self.sizes())
+        lines = [f"ctx.needs, {lengths}*tensors = inputs"]
+        lines.append("ctx.save_for_backward(*tensors)")
+        lines.append("ctx.save_for_forward(*tensors)")
+        if self.lengths:
+            lines.append(f"ctx.lengths = {tuple_of(self.sizes())}")
+        return lines
+
+    def unpacked(self, names: tuple[str, ...]) -> list[str]:
+        lines = [f"{_targets([self.parts.names[n] for n in names])} = ctx.saved_tensors"] if names else []
+        if self.lengths:
+            lines.append(f"{_targets(self.sizes())} = ctx.lengths")
+        return lines
+
+
+def _targets(names: list[str]) -> str:
+    return f"({names[0]},)" if len(names) == 1 else ", ".join(names)
+
+
+def _public(parts: Parts) -> list[str]:
+    program, names = parts.program, parts.names
+    real = [names[n] for n in program.inputs if parts.array(n).kind != "int"]
+    lines = [f"{_targets(real)} = _real({', '.join(f'{n}={n}' for n in real)})"]
+    labels = parts.label_axes(program.inputs)
+    lines += [f'{names[n]} = _labels("{names[n]}", {names[n]}, "{axis}")' for n, axis in labels.items()]
+    lines.append(f"_check({', '.join(f'{names[n]}={names[n]}' for n in program.inputs)})")
+    constant = [names[n] for n in program.inputs if n not in program.wrt and n not in labels]
+    if constant:
+        lines.append(f"_constant({', '.join(f'{n}={n}' for n in constant)})")
+    over = parts.maximum_axes(program.forward)
+    lines += parts.lengths(over, program.inputs)
+    if over:
+        lines.append(f"_nonempty({', '.join(f'{parts.sizes[d]}={parts.sizes[d]}' for d in over)})")
+    call = f"_Forward.apply({', '.join(names[n] for n in program.inputs)})"
+    if len(program.forward.outputs) == len(program.outputs):
+        return [*lines, f"return {call}"]
+    if len(program.outputs) == 1:
+        return [*lines, f"return {call}[0]"]
+    return [*lines, f"return {call}[:{len(program.outputs)}]"]
+
+
+def _forward(parts: Parts, held: _Held) -> list[str]:
+    program = parts.program
+    lines = parts.lengths(dims_of(program.forward), program.inputs)
+    outputs = [parts.names[n] for n in (*program.outputs, *held.extra)]
+    return [*lines, *parts.code(program.forward), f"return {', '.join(outputs)}"]
+
+
+def _forward_backward(parts: Parts, held: _Held) -> list[str]:
+    program = parts.program
+    needs = [str(k) for k, n in enumerate(program.inputs) if n in program.wrt]
+    wanted = f"tuple(ctx.needs_input_grad[k] for k in ({', '.join(needs)},))"
+    if len(needs) == len(program.inputs):
+        wanted = "tuple(ctx.needs_input_grad)"
+    arguments = ["needs", *held.sizes(), *(parts.names[n] for n in held.backward_arguments)]
+    call = f"_Backward.apply({', '.join(arguments)})"
+    lines = [*held.unpacked(held.kept), f"needs = {wanted}"]
+    if len(program.outputs) == 1:
+        nothing = ", ".join(["None"] * len(program.inputs))
+        lines = [f"if {parts.names[program.upstream[0]]} is None:", f"    return {nothing}", *lines]
+    gradients = [parts.names[n] for n in program.gradients]
+    lines.append(f"{_targets(gradients)} = _spread(needs, {call})")
+    where = dict(zip(program.wrt, gradients))
+    return [*lines, f"return {', '.join(where.get(n, 'None') for n in program.inputs)}"]
+
+
+def _forward_jvp(parts: Parts) -> list[str]:
+    program, names = parts.program, parts.names
+    lines = [f"{_targets([names[n] for n in program.inputs])} = ctx.saved_tensors"]
+    block = program.tangent
+    tangents = tuple(n for n in block.outputs if n not in program.outputs)
+    from codegen.passes.dead import pruned
+
+    block = pruned(Block(block.inputs, block.ops, tangents))
+    lines += [f"{names[f't{n}']} = _zero({names[f't{n}']}, {names[n]})" for n in program.wrt]
+    lines += parts.lengths(dims_of(block), program.inputs)
+    lines += parts.code(block)
+    extra = len(program.forward.outputs) - len(program.outputs)
+    return [*lines, f"return {', '.join([*(names[n] for n in tangents), *(['None'] * extra)])}"]
+
+
+def _backward(parts: Parts, held: _Held) -> list[str]:
+    """The statements, each under the condition that a gradient which needs it is asked for."""
+    program, names = parts.program, parts.names
+    gradients = [names[n] for n in program.gradients]
+    lines = parts.lengths(dims_of(program.backward), held.kept, held.lengths)
+    if len(gradients) == 1:
+        lines += parts.code(program.backward)
+        return [*lines, f"return ({gradients[0]},)"]
+    flags = {g: f"need_{names[w]}" for g, w in zip(program.gradients, program.wrt)}
+    lines.append(f"{', '.join(flags.values())} = needs")
+    lines.append(f"{' = '.join(gradients)} = None")
+
+    def condition(statement: Statement) -> str | None:
+        if len(statement.demanded_by) == len(program.gradients):
+            return None
+        return " or ".join(flags[g] for g in statement.demanded_by)
+
+    lines += parts.code(program.backward, condition)
+    return [*lines, f"return _needed(needs, {tuple_of(gradients)})"]
+
+
+def _backward_backward(parts: Parts, held: _Held) -> list[str]:
+    program, names = parts.program, parts.names
+    second = program.second
+    assert second is not None
+    lines = held.unpacked(held.backward_arguments)
+    given = [names[n] for n in held.second_upstream]
+    like = parts.like(held.backward_arguments)
+    lines.append(f"{_targets(given)} = _spread(ctx.needs, grads)")
+    filled = [n for n in held.second_upstream if n in second.inputs]
+    lines += parts.lengths([dim for n in filled for dim in parts.array(n).dims], held.kept, held.lengths)
+    for name in filled:
+        shape = tuple_of([parts.sizes[dim] for dim in parts.array(name).dims]) if parts.array(name).dims else "()"
+        lines.append(f"if {names[name]} is None:")
+        lines.append(f"    {names[name]} = {like}.new_zeros({shape})")
+    where = dict(program.second_gradients)
+    results = [names[g] for _, g in program.second_gradients]
+    if results:
+        arguments = [*held.sizes(), *(names[n] for n in second.inputs)]
+        lines.append(f"{_targets(results)} = _Second.apply({', '.join(arguments)})")
+    returned = ["None"] * (1 + len(held.lengths)) + [names[where[n]] if n in where else "None" for n in held.backward_arguments]
+    return [*lines, f"return {', '.join(returned)}"]
+
+
+def _backward_jvp(parts: Parts, held: _Held) -> list[str]:
+    program, names = parts.program, parts.names
+    block = program.second_tangent
+    assert block is not None
+    moving = {n: names[f"t{n}"] for n in held.backward_arguments if n in (*program.wrt, *program.upstream) and f"t{n}" in block.inputs}
+    lines = held.unpacked(held.backward_arguments)
+    skipped = 1 + len(held.lengths)
+    lines += [f"{t} = _zero(tangents[{skipped + k}], {names[n]})" for k, n in enumerate(held.backward_arguments) if (t := moving.get(n))]
+    # A tangent of an input that the backward pass does not hold moves nothing.
+    gone = [n for n in block.inputs if n not in held.backward_arguments and n not in {f"t{m}" for m in moving}]
+    assert not gone, gone
+    results = [names[n] for n in block.outputs]
+    arguments = [*held.sizes(), *(names[n] for n in block.inputs)]
+    lines.append(f"{_targets(results)} = _SecondTangent.apply({', '.join(arguments)})")
+    return [*lines, f"return _needed(ctx.needs, {tuple_of(results)})"]
+
+
+def _straight(parts: Parts, block: Block | None, held: _Held) -> list[str]:
+    """A block as the body of a Function: all of its outputs, in a tuple."""
+    assert block is not None
+    lines = parts.lengths(dims_of(block), block.inputs, held.lengths)
+    lines += parts.code(block)
+    return [*lines, f"return {tuple_of([parts.names[n] for n in block.outputs])}" if block.outputs else "return ()"]
