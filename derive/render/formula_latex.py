@@ -246,7 +246,7 @@ FORMULA = re.compile(
     r"|\b[A-Za-z]'+(?!\w)"  # a primed index
     r"|(?<![\w'])[b-zB-HJ-Z](?![\w'’])"  # a name of one letter that is no word
     r"|\b[a-zA-Z]_\w+\b"  # a name with a subscript
-    r"|\b\w+\b"  # a tensor's name, where it is one
+    r"|(?<!')\b\w+\b"  # a tensor's name, where it is one
 )
 
 
