@@ -64,9 +64,7 @@ def lower(derivation: Any) -> Program:
         tangent=tangent,
         kept=kept,
         second=pruned(Block(_read_in_order((*kept, *upstream), second_read), second_ops, second_outputs)),
-        second_tangent=pruned(
-            Block(_read_in_order((*kept, *derivation.upstream, *moving), tangent_read), tangent_ops, second_tangents)
-        ),
+        second_tangent=pruned(Block(_read_in_order((*kept, *derivation.upstream, *moving), tangent_read), tangent_ops, second_tangents)),
         second_gradients=second_gradients,
     )
 
@@ -81,6 +79,11 @@ def _arrays(derivation: Any) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for tensor in (*derivation.layer.tensors, *derivation.tensors, *derivation.second.tensors):
         found.setdefault(tensor.name, tensor)
+    second = derivation.second
+    for equation in (*derivation.forward, *derivation.backward, *second.forward, *second.backward):
+        # The sums that a stable form adds are declared by their equations alone.
+        dims = tuple(i.dim for i in equation.target.indices if isinstance(i, Idx))
+        found.setdefault(equation.target.tensor, Tensor(equation.target.tensor, dims))
     for tensor in tuple(found.values()):
         if tensor.kind != "int":
             found.setdefault(f"t{tensor.name}", Tensor(f"t{tensor.name}", tensor.dims))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,16 @@ import jinja2
 from codegen.lower import lower
 from codegen.passes import optimize
 from codegen.program import Program
-from codegen.targets import numpy as numpy_target
-from codegen.targets import torch as torch_target
+from codegen.targets import autograd_test, numpy, torch
 
-LINE_LENGTH = 120
+LINE_LENGTH = 140
+
+TEMPLATES: dict[str, tuple[str, Callable[[Any, Program], dict[str, Any]]]] = {
+    "numpy": ("numpy.py.jinja", numpy.context),
+    "torch": ("torch.py.jinja", torch.context),
+    "test": ("test.py.jinja", autograd_test.context),
+}
+"""Target -> its template, and what fills it."""
 
 
 @lru_cache(maxsize=1)
@@ -36,22 +44,24 @@ def program_of(derivation: Any) -> Program:
     return optimize(lower(derivation))
 
 
-def numpy_source(derivation: Any, program: Program) -> str:
-    return _filled("numpy.py.jinja", numpy_target.context(derivation, program))
+def sources(derivation: Any, targets: tuple[str, ...] = ("numpy", "torch")) -> dict[str, str]:
+    """Target -> the formatted text of its module. Raises NotImplementedError for what a target cannot express yet."""
+    program = program_of(derivation)
+    texts = {}
+    for target in targets:
+        template, context = TEMPLATES[target]
+        texts[target] = _templates().get_template(template).render(context(derivation, program))
+    return formatted(texts)
 
 
-def torch_source(derivation: Any, program: Program) -> str:
-    return _filled("torch.py.jinja", torch_target.context(derivation, program))
-
-
-def _filled(template: str, fields: dict[str, Any]) -> str:
-    return formatted(_templates().get_template(template).render(fields))
-
-
-def formatted(source: str) -> str:
-    """`source` as `ruff format` prints it, whatever configuration lies around."""
-    command = [sys.executable, "-m", "ruff", "format", "--isolated", "--quiet", f"--line-length={LINE_LENGTH}", "--target-version=py310", "-"]
-    done = subprocess.run(command, input=source, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"ruff could not format a generated module:\n{done.stderr}\n{source}")
-    return done.stdout
+def formatted(texts: Mapping[str, str]) -> dict[str, str]:
+    """The texts as `ruff format` prints them, whatever configuration lies around."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {name: Path(folder) / f"{name}.py" for name in texts}
+        for name, text in texts.items():
+            paths[name].write_text(text, encoding="utf-8")
+        options = ["--isolated", "--quiet", "--no-cache", f"--line-length={LINE_LENGTH}", "--target-version=py310"]
+        done = subprocess.run([sys.executable, "-m", "ruff", "format", *options, folder], capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"ruff could not format a generated module: {done.stderr or done.stdout}")
+        return {name: path.read_text(encoding="utf-8") for name, path in paths.items()}

@@ -17,6 +17,9 @@ UPSTREAM = (1, 0, -1, 2, 1, 0, 3, -1, 1, 2, 0, 1)
 LABELS = (1, 0, 2, 1, 0, 2)
 
 
+DIGITS = 20
+
+
 class NoExample(Exception):
     """No small example could be worked out; the message says why."""
 
@@ -44,6 +47,16 @@ class Example:
     values: tuple[Value, ...]
 
 
+def decimal(value: Any) -> str | None:
+    """Six digits of a number that is not exact, or too long to read exactly; None for any other."""
+    import sympy
+
+    if len(str(value)) <= 24 and not value.has(sympy.Float):
+        return None
+    rounded = str(value.evalf(6))
+    return "0" if not value else rounded.rstrip("0").rstrip(".") if "." in rounded and "e" not in rounded else rounded
+
+
 Table = dict[tuple[int, ...], Any]
 
 
@@ -63,7 +76,7 @@ def work(derivation: Any) -> Example:
 
 
 def _attempt(derivation: Any, rational: bool, positive: bool, scale: int) -> Example:
-    """One choice of inputs; with `rational`, given up at the first exponential or root that is not a rational number."""
+    """One choice of inputs: with `rational` given up at the first exponential or root that is not rational, else decimal from there on."""
     layer = derivation.layer
     forward: tuple[Equation, ...] = derivation.definitions
     backward: tuple[Equation, ...] = derivation.results
@@ -208,9 +221,12 @@ class _Evaluator:
         return int(self.tables[index.tensor][tuple(self.index(i, at) for i in index.indices)])
 
     def exact(self, value: Any, whatever: bool) -> Any:
-        if self.rational and not whatever and not value.is_Rational:
+        if whatever or value.is_Rational:
+            return value
+        if self.rational:
             raise NoExample("a function's value is not rational")
-        return value
+        # Left exact, such values would grow from equation to equation beyond what anybody reads.
+        return value.evalf(DIGITS)
 
     def value(self, expr: Expr, at: Mapping[Idx, int]) -> Any:
         import sympy

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from derive.check import FAILS, HOLDS, check_proof, extend
-from derive.checker.meaning import Context, context_of
+from derive.check import FAILS, HOLDS, Context, check_proof, context_of, extend
 from derive.sameness import same_line, same_matrix
 
 Node = Any

@@ -200,7 +200,10 @@ class _Reader:
             return inner
         if opened:
             return mx.RowSum(inner)
-        return mx.ColSum(inner) if closed else mx.EntrySum(inner)
+        if closed:
+            inside = inner.factors if isinstance(inner, mx.Product) else (inner,)
+            return mx.Product((mx.Ones((None, mx.shape(inner)[0])), *inside))
+        return mx.EntrySum(inner)
 
     def _dead_end(
         self, bound: set[Idx], edges: dict[frozenset[Idx], tuple[Expr, ...]], loops: dict[Idx, tuple[Expr, ...]], col: Idx | None

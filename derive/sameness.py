@@ -92,7 +92,7 @@ def _same(proof: Node, seed: int, nodes: list[Node], both: Callable[[_Tensors, E
                 break
             except (ValueError, OverflowError, ZeroDivisionError, TypeError):
                 continue  # a value outside a function's domain
-            except (_Different, CannotTell):
+            except (_Different, CannotTell, IndexError, KeyError):
                 return False
         else:
             return False

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(console|python)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def test_every_snippet_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
 def test_every_make_target_the_readme_names_exists() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    for target in set(re.findall(r"make (\w+)", text)):
+    for target in set(re.findall(r"^\$ make (\w+)", text, re.MULTILINE)):
         if shutil.which("make"):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 

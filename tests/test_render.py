@@ -175,7 +175,19 @@ def evaluate(expr: Expr, env: dict[str, int]) -> Any:
 
 
 LEAVES = st.sampled_from(
-    [Ref("a"), Ref("b"), Ref("X", (I,)), Ref("X", (K,)), Ref("Y", (J,)), Size("N"), Size("M"), num(2), num(-3), num(Fraction(1, 2)), num(Fraction(-2, 3))]
+    [
+        Ref("a"),
+        Ref("b"),
+        Ref("X", (I,)),
+        Ref("X", (K,)),
+        Ref("Y", (J,)),
+        Size("N"),
+        Size("M"),
+        num(2),
+        num(-3),
+        num(Fraction(1, 2)),
+        num(Fraction(-2, 3)),
+    ]
 )
 
 
@@ -263,6 +275,19 @@ def test_batch_indices_are_left_out_only_where_they_lead() -> None:
     assert expr_text(Ref("X", (I, b)), where) == "X[i,b]"
 
 
+def test_a_vector_that_lies_both_ways_is_transposed_where_it_is_a_row() -> None:
+    page = text.document(derive(Layer.parse("form", "L = sum(i,j, X[i]*A[i,j]*X[j])")))
+    assert re.search(r"dA = dL +X +Xᵀ", page)
+
+
+def test_one_proof_by_itself() -> None:
+    proof = DERIVED["softmax"].proof("S")
+    assert text.proof(proof).startswith("Lemma: dS\n\n  dS[i,j]\n    = Σ_{i′,j′} dP[i′,j′] ∂P[i′,j′]/∂S[i,j]")
+    assert latex.proof(proof, "brief").startswith("\\paragraph{Lemma: \\(\\mathrm{d}S\\)}")
+    theorem = next(p for p in DERIVED["attention"].theorems if p.name.startswith("dQ"))
+    assert "∂⁺O[i′,e]/∂⁺Q[i,d]" in text.proof(theorem)
+
+
 # ------------------------------------------------------------------------------------------- whole pages
 
 
@@ -328,7 +353,7 @@ def test_json_at_a_coarser_detail_has_fewer_lines_of_the_same_proofs() -> None:
 
 WIDE = """
 A[i,j] = sum(k, X[i,k]*W[k,j]) * exp(X[i,j]) / (1 + exp(X[i,j]*W[i,j]) + exp(2*X[i,j]) + exp(3*X[i,j]*W[i,j]) + exp(4*X[i,j]) + X[i,j]^4)
-Y[i,j] = tanh(A[i,j]*alpha_long_name + X[i,j]*W[i,j] - A[i,j]^3*X[i,j] + sqrt(A[i,j]^2 + 1) + max(X[i,j], W[i,j]) + abs(A[i,j]*X[i,j])) / sqrt(size(i))
+Y[i,j] = tanh(A[i,j]*alpha_long_name + X[i,j]*W[i,j] - A[i,j]^3*X[i,j] + sqrt(A[i,j]^2 + 1) + max(X[i,j], W[i,j])) / sqrt(size(i))
 """
 
 
@@ -342,7 +367,9 @@ needs_latex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdfla
 def compiled(tex: str, folder: Path) -> str:
     """Compile a document and return pdflatex's log."""
     (folder / "page.tex").write_text(tex, encoding="utf-8")
-    ran = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"], cwd=folder, capture_output=True, timeout=120)
+    ran = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"], cwd=folder, capture_output=True, timeout=120
+    )
     log = (folder / "page.log").read_text(encoding="utf-8", errors="replace")
     assert ran.returncode == 0, log[-3000:]
     return log

@@ -96,7 +96,9 @@ def test_text_reads_as_the_grammar_says() -> None:
 
 
 def test_axes_are_unified_through_the_tensors() -> None:
-    layer = Layer.parse("attention", "S[i,j] = sum(d, Q[i,d]*K[j,d])\nP[i,j] = exp(S[i,j])/sum(k, exp(S[i,k]))\nO[i,e] = sum(j, P[i,j]*V[j,e])")
+    layer = Layer.parse(
+        "attention", "S[i,j] = sum(d, Q[i,d]*K[j,d])\nP[i,j] = exp(S[i,j])/sum(k, exp(S[i,k]))\nO[i,e] = sum(j, P[i,j]*V[j,e])"
+    )
     assert [(t.name, t.dims) for t in layer.tensors] == [
         ("Q", ("I", "D")),
         ("K", ("J", "D")),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
-from codegen.program import BLOCKS, Block, Program
+from codegen.program import BLOCKS, Block, Program, with_block
 
 
 def each_block(program: Program, rewrite: Callable[[Block], Block]) -> Program:
-    blocks = {name: getattr(program, name) for name in BLOCKS}
-    return replace(program, **{name: rewrite(block) for name, block in blocks.items() if block is not None})
+    for name in BLOCKS:
+        block = getattr(program, name)
+        if block is not None:
+            program = with_block(program, name, rewrite(block))
+    return program

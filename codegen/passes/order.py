@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 
-import opt_einsum  # type: ignore[import-untyped]
+import opt_einsum
 
 from codegen.passes.blocks import each_block
-from codegen.program import Block, Idx, Op, Program, Read
+from codegen.program import Block, Op, Program, Read
+from derive.expr import Idx
 
 NOMINAL = 64
 """The length every axis is taken to have when orders are compared: the generated code does not know the true ones."""
@@ -20,10 +21,11 @@ def order_contractions(program: Program) -> Program:
 
     An index summed in one argument alone is summed there first. A step that sums nothing is an elementwise product.
     """
-    return each_block(program, _ordered)
+    return each_block(program, ordered)
 
 
-def _ordered(block: Block) -> Block:
+def ordered(block: Block) -> Block:
+    """One block with its contractions in steps of two arrays."""
     ops: list[Op] = []
     fresh = itertools.count(1)
     for op in block.ops:
@@ -68,7 +70,7 @@ def _product(out: str, axes: tuple[Idx, ...], args: list[Read]) -> Op:
     return Op(out, "map", axes, tuple(args), fn="mul")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _path(inputs: tuple[tuple[Idx, ...], ...], output: tuple[Idx, ...]) -> tuple[tuple[int, ...], ...]:
     """Which two arguments to multiply at each step; a product always goes to the end of the list."""
     if len(inputs) <= 2:

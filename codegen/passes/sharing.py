@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from codegen.passes.blocks import each_block
-from codegen.program import COMMUTATIVE, Block, Idx, Op, Program, Read, is_temporary
+from codegen.program import COMMUTATIVE, Block, Op, Program, Read, is_temporary
+from derive.expr import Idx
 
 Key = tuple[object, ...]
 

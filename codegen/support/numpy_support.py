@@ -73,7 +73,8 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
 
 def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
     """1 at each label along a new last axis, else 0."""
-    return (labels[..., None] == np.arange(length)).astype(dtype)
+    hot: Array = (labels[..., None] == np.arange(length)).astype(dtype)
+    return hot
 
 
 def _sigmoid(x: Array) -> Array:

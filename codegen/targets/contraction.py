@@ -18,26 +18,37 @@ def contraction(a: Text, b: Text, over: Sequence[Idx], axes: Sequence[Idx], spel
     right = [i for i in b.axes if i not in a.axes]
     if not left and not right:
         return _dot(a, b, over, spelling)
-    if len(over) == 1 and (len(left) <= 1 or len(right) <= 1):
-        # The operand with several free indices stands left; of two equals, the one whose index comes first in the result.
-        swap = len(right) > 1 or (len(left) <= 1 and _comes_first(right, left, axes))
-        if not left or not right:
-            swap = len(left) < len(right)
-            if not batch and len(left) + len(right) == 1:
-                # A vector may stand on either side: the side on which the matrix needs no transpose.
-                matrix = a if left else b
-                swap = (matrix.axes[0] == over[0]) != (matrix is b)
-        first, second, rows, columns = (b, a, right, left) if swap else (a, b, left, right)
-        return _matmul(first, second, batch, rows, columns, over[0], spelling)
-    if not batch:
+    if len(over) > 1 and spelling.flatten:
+        a, b = _flattened(a, over, spelling), _flattened(b, over, spelling)
+        return contraction(a, b, [i for i in a.axes if i in b.axes and i not in batch], axes, spelling)
+    if len(over) > 1 and batch:
+        return _einsum(a, b, axes, spelling)
+    if len(over) > 1:
         positions = [[text.axes.index(i) for i in over] for text in (a, b)]
         code = spelling.tensordot.format(a.code, b.code, f"({positions[0]}, {positions[1]})")
         return Text(code, ATOM, (*left, *right))
-    return _einsum(a, b, axes, spelling)
+    if not left or not right:
+        swap = len(left) < len(right)
+        if not batch and len(left) + len(right) == 1:
+            # A vector may stand on either side: the side on which the matrix needs no transpose.
+            matrix = a if left else b
+            swap = (matrix.axes[0] == over[0]) != (matrix is b)
+    else:
+        # The operand with several free indices stands left; of two equals, the one whose index comes first in the result.
+        swap = len(right) > len(left) or (len(right) == len(left) and axes.index(right[0]) < axes.index(left[0]))
+    first, second, rows, columns = (b, a, right, left) if swap else (a, b, left, right)
+    return _matmul(first, second, batch, rows, columns, over[0], spelling)
 
 
-def _comes_first(these: Sequence[Idx], those: Sequence[Idx], axes: Sequence[Idx]) -> bool:
-    return bool(these) and bool(those) and axes.index(these[0]) < axes.index(those[0])
+def _flattened(text: Text, over: Sequence[Idx], spelling: Spelling) -> Text:
+    """The array with its summed axes made one, in the order of `over`."""
+    at = text.axes.index(over[0])
+    if text.axes[at : at + len(over)] != tuple(over):
+        rest = [i for i in text.axes if i not in over]
+        text, at = permuted(text, (*rest, *over), spelling), len(rest)
+    one = Idx("*".join(i.name for i in over), "*".join(i.dim for i in over))
+    code = spelling.flatten.format(text.at(ATOM), at, at + len(over) - 1)
+    return Text(code, ATOM, (*text.axes[:at], one, *text.axes[at + len(over) :]), view=True)
 
 
 def _dot(a: Text, b: Text, over: Sequence[Idx], spelling: Spelling) -> Text:
@@ -66,21 +77,23 @@ def summed(text: Text, over: Sequence[Idx], fn: str, spelling: Spelling) -> Text
 
 
 def _matmul(a: Text, b: Text, batch: list[Idx], rows: list[Idx], columns: list[Idx], over: Idx, spelling: Spelling) -> Text:
-    """`a` as (batch, rows, over) times `b` as (batch, over, columns); columns has at most one index."""
-    if not batch:
+    """`a` as (batch, rows, over) times `b` as (batch, over, columns); all rows but the last, and all columns but the last,
+    are broadcast."""
+    if not batch and len(columns) <= 1:
         left = permuted(a, (*rows, over), spelling)
         right = permuted(b, (over, *columns), spelling)
         return Text(f"{left.at(MUL)} @ {right.at(NEG)}", MUL, (*rows, *columns))
-    padding: list[Idx | None] = [None] * (len(rows) - 1)
-    left = aligned(a, (*batch, *(rows or [None]), over), spelling)
-    right = aligned(b, (*batch, *padding, over, *(columns or [None])), spelling)
+    one: list[Idx | None] = [None]
+    left = aligned(a, (*batch, *rows[:-1], *(one * (len(columns) - 1)), *(rows[-1:] or one), over), spelling)
+    right = aligned(b, (*batch, *(one * (len(rows) - 1)), *columns[:-1], over, *(columns[-1:] or one)), spelling)
     code = f"{left.at(MUL)} @ {right.at(NEG)}"
-    drop = {(True, False): "[..., 0]", (False, True): "[..., 0, :]", (False, False): "[..., 0, 0]"}.get((bool(rows), bool(columns)))
-    return Text(f"({code}){drop}", ATOM, (*batch, *rows, *columns)) if drop else Text(code, MUL, (*batch, *rows, *columns))
+    found = (*batch, *rows[:-1], *columns[:-1], *rows[-1:], *columns[-1:])
+    drop = {(True, False): "[..., 0]", (False, True): "[..., 0, :]"}.get((bool(rows), bool(columns)))
+    return Text(f"({code}){drop}", ATOM, found, view=True) if drop else Text(code, MUL, found)
 
 
 def _einsum(a: Text, b: Text, axes: Sequence[Idx], spelling: Spelling) -> Text:
-    """What no single matrix product does: several batch axes among several free or summed ones."""
+    """What NumPy has no single product for: several summed axes beside batch axes."""
     letters = {i: chr(ord("a") + n) for n, i in enumerate(dict.fromkeys((*a.axes, *b.axes)))}
     words = ["".join(letters[i] for i in some) for some in (a.axes, b.axes, axes)]
-    return Text(f'{spelling.module}.einsum("{words[0]},{words[1]}->{words[2]}", {a.code}, {b.code})', ATOM, tuple(axes))
+    return Text(f'{spelling.module}.einsum("{words[0]},{words[1]}->{words[2]}", {a.code}, {b.code}, optimize=True)', ATOM, tuple(axes))

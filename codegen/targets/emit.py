@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from codegen.program import Block, Idx, Op, Read, host_values, is_temporary, makers, needed, rename_read
+from codegen.program import Block, Op, Read, host_values, is_temporary, makers, needed, rename_read
 from codegen.targets.contraction import contraction, summed
 from codegen.targets.text import ATOM, HOST_FUNCTIONS, MUL, POW, Factor, Spelling, Text, aligned, number, permuted, product, total, tuple_of
-from derive.expr import Equation
+from derive.expr import Equation, Idx
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,9 @@ class _Emitter:
         return next((root for root in roots if root is not None), None)
 
     def _assigned(self, op: Op) -> str:
-        return permuted(self._text(op), op.axes, self.spelling).code
+        """The op's expression; an output is an array of its own, never a view of another."""
+        text = permuted(self._text(op), op.axes, self.spelling)
+        return self.spelling.copy.format(text.at(ATOM)) if text.view and op.out in self.block.outputs else text.code
 
     # ------------------------------------------------------------------------------------------------ values
 
@@ -231,15 +233,18 @@ class _Emitter:
                 index = aligned(labels, [i if i in labels.axes else None for i in table.axes], self.spelling)
                 last = at == len(rest)
                 code = self.spelling.take.format(table.code, index.code, -1 if last else at)
-                return Text(f"{code}[{'..., ' if len(rest) > 1 and last else ':, ' * at}0]", ATOM, rest)
+                return Text(f"{code}[{'..., ' if len(rest) > 1 and last else ':, ' * at}0]", ATOM, rest, view=True)
         raise NotImplementedError(f"no kernel yet for reading {op.args[0].value} at {len(op.over)} integer arrays of mixed indices")
 
     def _diagonal(self, op: Op) -> Text:
         text = self._value(op.args[0])
-        letters = {i: chr(ord("a") + n) for n, i in enumerate(dict.fromkeys(text.axes))}
-        word = "".join(letters[i] for i in text.axes)
-        out = "".join(letters[i] for i in op.axes)
-        return Text(self.spelling.diagonal.format(f'"{word}->{out}"', text.code), ATOM, op.axes)
+        while len(set(text.axes)) < len(text.axes):
+            index = next(i for i in text.axes if text.axes.count(i) > 1)
+            first = text.axes.index(index)
+            second = text.axes.index(index, first + 1)
+            rest = tuple(i for n, i in enumerate(text.axes) if n not in (first, second))
+            text = Text(self.spelling.diagonal.format(text.code, first, second), ATOM, (*rest, index), view=True)
+        return text
 
     def _expand(self, op: Op) -> Text:
         """The argument along more axes, or as it stands; always a new array, so that no result shares memory with an input."""
@@ -252,4 +257,3 @@ class _Emitter:
             return Text(self.spelling.full.format(shape, text.code, kind_of, self.like), ATOM, op.axes)
         source = aligned(text, op.axes, self.spelling)
         return Text(self.spelling.broadcast.format(source.at(ATOM), shape), ATOM, op.axes)
-

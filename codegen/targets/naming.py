@@ -7,8 +7,11 @@ import re
 from collections.abc import Iterable
 
 RESERVED = frozenset(
-    "np math torch Any NamedTuple NDArray Array Tensor Saved saved forward backward jvp ctx needs inputs output outputs grads given "
-    "float int len range tuple next iter zip list dict str type".split()
+    (
+        *("np", "math", "torch", "Any", "NamedTuple", "NDArray", "Array", "Tensor", "Saved", "saved", "forward", "backward", "jvp"),
+        *("ctx", "needs", "inputs", "output", "outputs", "grads", "given", "tangents", "tensors", "annotations"),
+        *("float", "int", "len", "range", "tuple", "next", "iter", "zip", "list", "dict", "str", "type", "isinstance"),
+    )
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from codegen.program import Program
 from codegen.support import numpy_support
-from codegen.targets.parts import Parts, digest, dims_of, docstring, saved_for
+from codegen.targets.parts import Parts, digest, dims_of, docstring, packed, saved_for, unpacked
 from codegen.targets.spellings import NUMPY
 from codegen.targets.support import functions_called
 from codegen.targets.text import tuple_of
@@ -22,6 +22,11 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
     support = functions_called(numpy_support, body)
     code = "\n".join([*body, *support])
     names = parts.names
+    values, gradients, upstream, tangents, value_tangents = (
+        packed([names[n] for n in some])
+        for some in (program.outputs, program.gradients, program.upstream, _tangents(program), [f"t{n}" for n in program.outputs])
+    )
+    several = "s" if len(program.gradients) > 1 else ""
     return {
         "digest": digest(derivation.layer),
         "doc": docstring(parts, f"{program.name}: forward pass, backward pass and forward mode in NumPy.", why),
@@ -31,17 +36,15 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         "fields": [f"{names[name]}: Array" for name in program.saved] + [f"{parts.sizes[dim]}: int" for dim in fields],
         "forward_parameters": _annotated([names[n] for n in program.inputs]),
         "forward_returns": f"tuple[{_returned(len(program.outputs))}, Saved]",
-        "forward_doc": f"Return ({_packed([names[n] for n in program.outputs])}, saved).",
+        "forward_doc": f"Return ({values}, saved).",
         "forward": forward,
         "backward_parameters": _annotated([names[n] for n in program.upstream]),
         "backward_returns": _returned(len(program.gradients)),
-        "backward_doc": f"Return {_packed([names[n] for n in program.gradients])}, the gradient{'s' * (len(program.gradients) > 1)} with upstream "
-        + f"{_packed([names[n] for n in program.upstream])}.",
+        "backward_doc": f"Return {gradients}, the gradient{several} with upstream {upstream}.",
         "backward": backward,
         "jvp_parameters": _annotated([names[n] for n in (*program.inputs, *_tangents(program))]),
         "jvp_returns": f"tuple[{_returned(len(program.outputs))}, {_returned(len(program.outputs))}]",
-        "jvp_doc": f"Return ({_packed([names[n] for n in program.outputs])}, {_packed([names[f't{n}'] for n in program.outputs])}): "
-        + f"the value and its derivative along {_packed([names[n] for n in _tangents(program)])}.",
+        "jvp_doc": f"Return ({values}, {value_tangents}): the value and its derivative along {tangents}.",
         "jvp": jvp,
         "support": support,
     }
@@ -59,10 +62,6 @@ def _returned(count: int) -> str:
     return "Array" if count == 1 else f"tuple[{', '.join(['Array'] * count)}]"
 
 
-def _packed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"({', '.join(names)})"
-
-
 def _saved_lengths(parts: Parts) -> tuple[str, ...]:
     """Axes whose lengths the backward pass needs and cannot read off a saved array."""
     program = parts.program
@@ -73,15 +72,15 @@ def _saved_lengths(parts: Parts) -> tuple[str, ...]:
 def _arguments(parts: Parts, names: tuple[str, ...]) -> list[str]:
     """Lines that turn the arguments into arrays and check them."""
     real = [parts.names[n] for n in names if parts.array(n).kind != "int"]
-    lines = [f"{', '.join(real)}{',' if len(real) == 1 else ''} = _real({', '.join(f'{n}={n}' for n in real)})"]
+    lines = [f"{unpacked(real)} = _real({', '.join(f'{n}={n}' for n in real)})"]
     labels = parts.label_axes(names)
     lines += [f"{parts.names[n]} = np.asarray({parts.names[n]})" for n in labels]
     lines.append(f"_check({', '.join(f'{parts.names[n]}={parts.names[n]}' for n in names)})")
     for name, axis in labels.items():
         holder = parts.holder(axis, names)
         if holder is not None:
-            at = parts.array(holder).dims.index(axis)
-            lines.append(f'{parts.names[name]} = _labels("{parts.names[name]}", {parts.names[name]}, "{axis}", {parts.names[holder]}.shape[{at}])')
+            label, at = parts.names[name], parts.array(holder).dims.index(axis)
+            lines.append(f'{label} = _labels("{label}", {label}, "{axis}", {parts.names[holder]}.shape[{at}])')
     return lines
 
 
@@ -97,13 +96,13 @@ def _forward(parts: Parts, fields: tuple[str, ...]) -> list[str]:
     lines += _nonempty(parts, over)
     lines += parts.code(program.forward)
     kept = [parts.names[n] for n in program.saved] + [parts.sizes[dim] for dim in fields]
-    return [*lines, f"return {_packed([parts.names[n] for n in program.outputs])}, Saved({', '.join(kept)})"]
+    return [*lines, f"return {packed([parts.names[n] for n in program.outputs])}, Saved({', '.join(kept)})"]
 
 
 def _backward(parts: Parts, fields: tuple[str, ...]) -> list[str]:
     program = parts.program
     held = [parts.names[n] for n in program.saved] + [parts.sizes[dim] for dim in fields]
-    lines = [f"{', '.join(held)}{',' if len(held) == 1 else ''} = saved"] if held else []
+    lines = [f"{unpacked(held)} = saved"] if held else []
     dims = [*(dim for name in program.upstream for dim in parts.array(name).dims), *dims_of(program.backward)]
     lines += parts.lengths(dims, program.saved, fields)
     real = [n for n in program.saved if parts.array(n).kind != "int"]
@@ -112,7 +111,7 @@ def _backward(parts: Parts, fields: tuple[str, ...]) -> list[str]:
         shape = tuple_of([parts.sizes[dim] for dim in parts.array(name).dims])
         lines.append(f'{parts.names[name]} = _upstream("{parts.names[name]}", {parts.names[name]}, {shape}, {dtype})')
     lines += parts.code(program.backward)
-    return [*lines, f"return {_packed([parts.names[n] for n in program.gradients])[1:-1] if len(program.gradients) > 1 else parts.names[program.gradients[0]]}"]
+    return [*lines, f"return {', '.join(parts.names[n] for n in program.gradients)}"]
 
 
 def _jvp(parts: Parts) -> list[str]:
@@ -125,4 +124,4 @@ def _jvp(parts: Parts) -> list[str]:
     lines += parts.code(program.tangent)
     count = len(program.outputs)
     outputs = [parts.names[n] for n in program.tangent.outputs]
-    return [*lines, f"return {_packed(outputs[:count])}, {_packed(outputs[count:])}"]
+    return [*lines, f"return {packed(outputs[:count])}, {packed(outputs[count:])}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -100,7 +101,7 @@ class Parts:
             current = condition
             inset = "    " if condition is not None else ""
             if statement.equation is not None:
-                lines.append(f"{inset}# {write(statement.equation)}")
+                lines += [inset + line for line in comment(write(statement.equation))]
             lines += [f"{inset}{name} = {code}" for name, code in statement.lines]
         return lines
 
@@ -110,6 +111,22 @@ class Parts:
 
     def maximum_axes(self, block: Block) -> tuple[str, ...]:
         return tuple(dict.fromkeys(i.dim for op in block.ops if op.kind == "reduce" and op.fn == "max" for i in op.over))
+
+
+def comment(text: str) -> list[str]:
+    """A comment, in lines that fit under a method's indentation."""
+    lines = textwrap.wrap(text, 100, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    return [f"# {line}" for line in lines]
+
+
+def packed(names: Sequence[str]) -> str:
+    """One name as it stands, several as a tuple."""
+    return names[0] if len(names) == 1 else f"({', '.join(names)})"
+
+
+def unpacked(names: Sequence[str]) -> str:
+    """The left-hand side that takes a tuple apart."""
+    return f"({names[0]},)" if len(names) == 1 else ", ".join(names)
 
 
 def digest(layer: Any) -> str:
@@ -135,9 +152,7 @@ def docstring(parts: Parts, first: str, saved: Mapping[str, str]) -> list[str]:
         lines += [f"    {write(fact)}" for fact in layer.facts]
     lines += ["", "Shapes:", ""]
     for name in (*layer.inputs, *layer.outputs):
-        tensor = parts.array(name)
-        extra = f"integers from 0 up to {tensor.values}" if tensor.kind == "int" else "not differentiated" if name in layer.inputs and name not in layer.wrt else ""
-        lines.append(f"    {parts.names[name]} {_shape(tensor.dims)}{': ' + extra if extra else ''}")
+        lines.append(f"    {parts.names[name]} {_shape(parts.array(name).dims)}{_role(parts.array(name), layer)}")
     lines += ["", "Saved for the backward pass:" if saved else "Nothing is saved for the backward pass.", *([""] if saved else [])]
     lines += [f"    {name}: {why}" for name, why in saved.items()]
     gradients = _gradients(parts)
@@ -145,6 +160,12 @@ def docstring(parts: Parts, first: str, saved: Mapping[str, str]) -> list[str]:
     if layer.doc:
         lines += ["", *(line.rstrip() for line in layer.doc.strip().splitlines())]
     return [line.replace("\\", "\\\\").replace('"""', "'''") for line in lines]
+
+
+def _role(tensor: Tensor, layer: Any) -> str:
+    if tensor.kind == "int":
+        return f": integers from 0 up to {tensor.values}"
+    return ": not differentiated" if tensor.name in layer.inputs and tensor.name not in layer.wrt else ""
 
 
 def _shape(dims: tuple[str, ...]) -> str:

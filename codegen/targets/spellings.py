@@ -11,6 +11,7 @@ NUMPY = Spelling(
     maximum="max",
     vecdot="np.vecdot({0}, {1})",
     tensordot="np.tensordot({0}, {1}, axes={2})",
+    flatten="",
     functions={
         "exp": "np.exp({0})",
         "log": "np.log({0})",
@@ -38,7 +39,7 @@ NUMPY = Spelling(
     eye="np.eye({0}, dtype={1})",
     one_hot="_one_hot({0}, {1}, {2})",
     take="np.take_along_axis({0}, {1}, axis={2})",
-    diagonal="np.einsum({0}, {1})",
+    diagonal="np.diagonal({0}, axis1={1}, axis2={2})",
     kind_of="{0}.dtype",
 )
 
@@ -48,7 +49,8 @@ TORCH = Spelling(
     permute="{0}.permute({1})",
     maximum="amax",
     vecdot="torch.linalg.vecdot({0}, {1})",
-    tensordot="torch.tensordot({0}, {1}, dims={2})",
+    tensordot="",
+    flatten="{0}.flatten({1}, {2})",
     functions={
         "exp": "torch.exp({0})",
         "log": "torch.log({0})",
@@ -76,6 +78,6 @@ TORCH = Spelling(
     eye="torch.eye({0}, dtype={1}, device={2}.device)",
     one_hot="_one_hot({0}, {1}, {3})",
     take="torch.take_along_dim({0}, {1}, dim={2})",
-    diagonal="torch.einsum({0}, {1})",
+    diagonal="torch.diagonal({0}, dim1={1}, dim2={2})",
     kind_of="{0}.dtype",
 )

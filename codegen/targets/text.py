@@ -14,12 +14,16 @@ ADD, MUL, NEG, POW, ATOM = 1, 2, 3, 4, 5
 
 @dataclass(frozen=True)
 class Text:
-    """Source text, how tightly it binds, and the axes of its value; `host` marks a plain Python number."""
+    """Source text, how tightly it binds, and the axes of its value.
+
+    `host` marks a plain Python number, `view` an array that may share its memory with another.
+    """
 
     code: str
     level: int = ATOM
     axes: tuple[Idx, ...] = ()
     host: bool = False
+    view: bool = False
 
     def at(self, level: int) -> str:
         """The code, in parentheses where it binds less tightly than `level`."""
@@ -36,6 +40,8 @@ class Spelling:
     maximum: str
     vecdot: str
     tensordot: str
+    """A pattern, or empty where arrays are flattened for a matrix product instead."""
+    flatten: str
     functions: dict[str, str]
     copy: str
     broadcast: str
@@ -69,7 +75,7 @@ def permuted(text: Text, axes: Sequence[Idx], spelling: Spelling) -> Text:
         code = f"{text.at(ATOM)}.mT"
     else:
         code = spelling.permute.format(text.at(ATOM), ", ".join(map(str, order)))
-    return Text(code, ATOM, tuple(axes))
+    return Text(code, ATOM, tuple(axes), view=True)
 
 
 def aligned(text: Text, axes: Sequence[Idx | None], spelling: Spelling) -> Text:
@@ -89,7 +95,7 @@ def aligned(text: Text, axes: Sequence[Idx | None], spelling: Spelling) -> Text:
     lead = marks.index("None")
     if lead > 1:
         marks = ["...", *marks[lead:]]
-    return Text(f"{text.at(ATOM)}[{', '.join(marks)}]", ATOM, text.axes)
+    return Text(f"{text.at(ATOM)}[{', '.join(marks)}]", ATOM, text.axes, view=True)
 
 
 def number(value: Fraction) -> Text:
@@ -140,7 +146,7 @@ def product(coefficient: Fraction, factors: Sequence[Factor], axes: tuple[Idx, .
         chain.insert(0, ("*", Text("1", host=True)))
     first = chain[0][1]
     if len(chain) == 1:
-        return coefficient < 0, Text(first.code, first.level, axes, host)
+        return coefficient < 0, Text(first.code, first.level, axes, host, first.view)
     code = first.at(MUL) + "".join(f" {sign} {text.at(NEG)}" for sign, text in chain[1:])
     return coefficient < 0, Text(code, MUL, axes, host)
 

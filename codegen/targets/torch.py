@@ -7,12 +7,14 @@ goes through as an argument, so that every Function is a pure function of tensor
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from codegen.passes.dead import pruned
 from codegen.program import Block, Program
 from codegen.support import torch_support
 from codegen.targets.emit import Statement
-from codegen.targets.parts import Parts, digest, dims_of, docstring, saved_for
+from codegen.targets.parts import Parts, digest, dims_of, docstring, packed, saved_for, unpacked
 from codegen.targets.spellings import TORCH
 from codegen.targets.support import functions_called
 from codegen.targets.text import tuple_of
@@ -54,7 +56,7 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         "axes": parts.axes_table(program.inputs),
         "parameters": ", ".join(f"{names[n]}: Any" for n in program.inputs),
         "returns": f"tuple[{', '.join(['Tensor'] * len(program.outputs))}]" if several else "Tensor",
-        "public_doc": f"Return {_packed([names[n] for n in program.outputs])}; it can be differentiated twice, in reverse and in forward mode.",
+        "public_doc": f"Return {packed([names[n] for n in program.outputs])}, differentiable twice, in reverse and in forward mode.",
         "forward_parameters": parameters,
         "upstream": ", ".join(f"{names[n]}: Any" for n in program.upstream),
         "tangents": ", ".join(f"{names[f't{n}'] if n in program.wrt else '_' * k}: Any" for k, n in enumerate(program.inputs, 1)),
@@ -65,8 +67,9 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
     }
 
 
-def _packed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"({', '.join(names)})"
+def plain_support(lines: list[str]) -> list[str]:
+    """The support functions that plain statements call."""
+    return functions_called(torch_support, lines)
 
 
 class _Held:
@@ -102,9 +105,10 @@ class _Held:
 
     def forward_setup(self) -> list[str]:
         program, names = self.parts.program, self.parts.names
-        lines = [f"{_targets([names[n] for n in program.inputs])} = inputs"]
-        outputs = [names[n] for n in (*program.outputs, *self.extra)]
-        lines.append(f"{', '.join(outputs)} = output")
+        lines = [f"{unpacked([names[n] for n in program.inputs])} = inputs"]
+        outputs = [names[n] if n in self.kept else f"_{names[n]}" for n in (*program.outputs, *self.extra)]
+        if any(n in self.kept for n in (*program.outputs, *self.extra)):
+            lines.append(f"{', '.join(outputs)} = output")
         if self.extra:
             lines.append(f"ctx.mark_non_differentiable({', '.join(names[n] for n in self.extra)})")
         if len(program.outputs) == 1:
@@ -125,21 +129,23 @@ class _Held:
             lines.append(f"ctx.lengths = {tuple_of(self.sizes())}")
         return lines
 
-    def unpacked(self, names: tuple[str, ...]) -> list[str]:
-        lines = [f"{_targets([self.parts.names[n] for n in names])} = ctx.saved_tensors"] if names else []
+    def opened(self, names: tuple[str, ...], lines: list[str]) -> list[str]:
+        """`lines`, after those that fetch what was saved; a name that the lines do not use gets an underscore."""
+        text = "\n".join(lines)
+
+        def mark(name: str) -> str:
+            return name if re.search(rf"\b{name}\b", text) else f"_{name}"
+
+        head = [f"{unpacked([mark(self.parts.names[n]) for n in names])} = ctx.saved_tensors"] if names else []
         if self.lengths:
-            lines.append(f"{_targets(self.sizes())} = ctx.lengths")
-        return lines
-
-
-def _targets(names: list[str]) -> str:
-    return f"({names[0]},)" if len(names) == 1 else ", ".join(names)
+            head.append(f"{unpacked([mark(size) for size in self.sizes()])} = ctx.lengths")
+        return [*head, *lines]
 
 
 def _public(parts: Parts) -> list[str]:
     program, names = parts.program, parts.names
     real = [names[n] for n in program.inputs if parts.array(n).kind != "int"]
-    lines = [f"{_targets(real)} = _real({', '.join(f'{n}={n}' for n in real)})"]
+    lines = [f"{unpacked(real)} = _real({', '.join(f'{n}={n}' for n in real)})"]
     labels = parts.label_axes(program.inputs)
     lines += [f'{names[n]} = _labels("{names[n]}", {names[n]}, "{axis}")' for n, axis in labels.items()]
     lines.append(f"_check({', '.join(f'{names[n]}={names[n]}' for n in program.inputs)})")
@@ -173,23 +179,22 @@ def _forward_backward(parts: Parts, held: _Held) -> list[str]:
         wanted = "tuple(ctx.needs_input_grad)"
     arguments = ["needs", *held.sizes(), *(parts.names[n] for n in held.backward_arguments)]
     call = f"_Backward.apply({', '.join(arguments)})"
-    lines = [*held.unpacked(held.kept), f"needs = {wanted}"]
-    if len(program.outputs) == 1:
-        nothing = ", ".join(["None"] * len(program.inputs))
-        lines = [f"if {parts.names[program.upstream[0]]} is None:", f"    return {nothing}", *lines]
+    lines = [f"needs = {wanted}"]
     gradients = [parts.names[n] for n in program.gradients]
-    lines.append(f"{_targets(gradients)} = _spread(needs, {call})")
+    lines.append(f"{unpacked(gradients)} = _spread(needs, {call})")
     where = dict(zip(program.wrt, gradients))
-    return [*lines, f"return {', '.join(where.get(n, 'None') for n in program.inputs)}"]
+    lines = held.opened(held.kept, [*lines, f"return {', '.join(where.get(n, 'None') for n in program.inputs)}"])
+    if len(program.outputs) > 1:
+        return lines
+    nothing = ", ".join(["None"] * len(program.inputs))
+    return [f"if {parts.names[program.upstream[0]]} is None:", f"    return {nothing}", *lines]
 
 
 def _forward_jvp(parts: Parts) -> list[str]:
     program, names = parts.program, parts.names
-    lines = [f"{_targets([names[n] for n in program.inputs])} = ctx.saved_tensors"]
+    lines = [f"{unpacked([names[n] for n in program.inputs])} = ctx.saved_tensors"]
     block = program.tangent
     tangents = tuple(n for n in block.outputs if n not in program.outputs)
-    from codegen.passes.dead import pruned
-
     block = pruned(Block(block.inputs, block.ops, tangents))
     lines += [f"{names[f't{n}']} = _zero({names[f't{n}']}, {names[n]})" for n in program.wrt]
     lines += parts.lengths(dims_of(block), program.inputs)
@@ -223,10 +228,10 @@ def _backward_backward(parts: Parts, held: _Held) -> list[str]:
     program, names = parts.program, parts.names
     second = program.second
     assert second is not None
-    lines = held.unpacked(held.backward_arguments)
+    lines = []
     given = [names[n] for n in held.second_upstream]
     like = parts.like(held.backward_arguments)
-    lines.append(f"{_targets(given)} = _spread(ctx.needs, grads)")
+    lines.append(f"{unpacked(given)} = _spread(ctx.needs, grads)")
     filled = [n for n in held.second_upstream if n in second.inputs]
     lines += parts.lengths([dim for n in filled for dim in parts.array(n).dims], held.kept, held.lengths)
     for name in filled:
@@ -237,9 +242,9 @@ def _backward_backward(parts: Parts, held: _Held) -> list[str]:
     results = [names[g] for _, g in program.second_gradients]
     if results:
         arguments = [*held.sizes(), *(names[n] for n in second.inputs)]
-        lines.append(f"{_targets(results)} = _Second.apply({', '.join(arguments)})")
+        lines.append(f"{unpacked(results)} = _Second.apply({', '.join(arguments)})")
     returned = ["None"] * (1 + len(held.lengths)) + [names[where[n]] if n in where else "None" for n in held.backward_arguments]
-    return [*lines, f"return {', '.join(returned)}"]
+    return held.opened(held.backward_arguments, [*lines, f"return {', '.join(returned)}"])
 
 
 def _backward_jvp(parts: Parts, held: _Held) -> list[str]:
@@ -247,7 +252,7 @@ def _backward_jvp(parts: Parts, held: _Held) -> list[str]:
     block = program.second_tangent
     assert block is not None
     moving = {n: names[f"t{n}"] for n in held.backward_arguments if n in (*program.wrt, *program.upstream) and f"t{n}" in block.inputs}
-    lines = held.unpacked(held.backward_arguments)
+    lines = []
     skipped = 1 + len(held.lengths)
     lines += [f"{t} = _zero(tangents[{skipped + k}], {names[n]})" for k, n in enumerate(held.backward_arguments) if (t := moving.get(n))]
     # A tangent of an input that the backward pass does not hold moves nothing.
@@ -255,8 +260,8 @@ def _backward_jvp(parts: Parts, held: _Held) -> list[str]:
     assert not gone, gone
     results = [names[n] for n in block.outputs]
     arguments = [*held.sizes(), *(names[n] for n in block.inputs)]
-    lines.append(f"{_targets(results)} = _SecondTangent.apply({', '.join(arguments)})")
-    return [*lines, f"return _needed(ctx.needs, {tuple_of(results)})"]
+    lines.append(f"{unpacked(results)} = _SecondTangent.apply({', '.join(arguments)})")
+    return held.opened(held.backward_arguments, [*lines, f"return _needed(ctx.needs, {tuple_of(results)})"])
 
 
 def _straight(parts: Parts, block: Block | None, held: _Held) -> list[str]:

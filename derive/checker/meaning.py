@@ -13,12 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from derive.checker.arithmetic import CannotTell
 from derive.checker.evaluate import tensors_in
-from derive.checker.structure import Malformed, normal_form
+from derive.checker.structure import Declarations, Malformed, normal_form
 
 Node = Any
 PREFIXES = ("d", "d2", "d3")
+DERIVATIVES = ("lemma", "theorem", "tangent")  # the kinds of proof whose target is a derivative
 TOTAL = "_total"
 OWN = "own "  # no name in a document begins so
 
@@ -36,6 +36,7 @@ class Context:
     outputs: tuple[str, ...] = ()
     wrt: tuple[str, ...] = ()
     facts: tuple[Node, ...] = ()
+    batch: list[Node] = field(default_factory=list)
     stated: bool = False
     """Whether there is a layer: a proof on its own is read against its own definitions."""
 
@@ -55,14 +56,32 @@ class Context:
 
 
 def context_of(layer: Node) -> Context:
-    """What a document knows before its first proof."""
-    context = Context(stated=True, facts=tuple(layer["facts"]))
+    """What a document knows before its first proof. Raises Malformed if the layer is not well formed."""
+    context = Context(stated=True, facts=tuple(layer["facts"]), batch=layer["batch"])
     context.inputs, context.outputs, context.wrt = tuple(layer["inputs"]), tuple(layer["outputs"]), tuple(layer["wrt"])
     context.tensors = {tensor["name"]: tensor for tensor in layer["tensors"]}
+    declared = Declarations(layer["tensors"])
     for equation in layer["equations"]:
+        declared.check_equation(equation)
         context.equations[equation["target"][1]] = equation
         context.learn(equation)
     return context
+
+
+def extend(context: Context, proof: Node) -> None:
+    """Add to `context` what a proof has shown, for the proofs after it."""
+    goal, kind = proof["goal"], proof["kind"]
+    name = goal["target"][1]
+    last = {"target": goal["target"], "value": proof["steps"][-1]["after"] if proof["steps"] else goal["value"]}
+    for tensor in proof["tensors"]:
+        context.tensors.setdefault(tensor["name"], tensor)
+    for equation in (*proof["given"], goal, last):
+        if not context.knows(equation):
+            context.learn(equation)
+    if kind == "prepare":
+        context.equations[name] = last
+    elif kind == "name" and name not in context.equations and set(tensors_in(goal["value"])) <= set(context.forward):
+        context.equations[name] = goal
 
 
 def variable_of(name: str, prefix: str, tensors: Iterable[str]) -> str | None:
@@ -90,21 +109,18 @@ def meaning(proof: Node, context: Context) -> Meaning | None:
     Raises Malformed where a derivative reaches past what the proof has declared.
     """
     target = proof["goal"]["target"]
+    frontier = _Frontier(proof, context)
+    if proof["kind"] not in DERIVATIVES:
+        return frontier.equation(target) if context.stated and target[1] in context.equations else None
     names = context.forward if context.stated else tuple(tensor["name"] for tensor in proof["tensors"])
-    if proof["kind"] in ("lemma", "theorem"):
-        for prefix in PREFIXES:
-            variable = variable_of(target[1], prefix, names)
-            if variable is not None:
-                return _Frontier(proof, context).gradient(variable, prefix)
-    if proof["kind"] == "tangent":
-        variable = variable_of(target[1], "t", names)
+    for prefix in ("t",) if proof["kind"] == "tangent" else PREFIXES:
+        variable = variable_of(target[1], prefix, names)
         if variable is not None:
-            return _Frontier(proof, context).tangent(variable)
-    if proof["kind"] in ("lemma", "theorem", "tangent"):
-        raise Malformed(f"{target[1]} is not the name of a derivative of any tensor of the layer")
-    if target[1] in context.equations and context.stated and proof["kind"] != "name":
-        return _Frontier(proof, context).equation(target)
-    return None
+            dims = frontier.dims(variable)
+            if dims != [index[2] for index in target[2]]:
+                raise Malformed(f"{variable} has the axes ({', '.join(dims)}), its derivative others")
+            return frontier.tangent(variable) if prefix == "t" else frontier.gradient(variable, prefix)
+    raise Malformed(f"{target[1]} is not the name of a derivative of any tensor of the layer")
 
 
 class _Frontier:
@@ -160,11 +176,13 @@ class _Frontier:
             return ["ref", self.alias(node[1]), [self._renamed(index) for index in node[2]]]
         return [self._renamed(part) for part in node]
 
-    def _entry(self, name: str, mark: str) -> tuple[Node, list[Node]]:
-        """A tensor at indices of its own, and these indices."""
-        dims = (self.context.tensors.get(name) or next(t for t in self.proof["tensors"] if t["name"] == name))["dims"]
-        indices = [["idx", f"{mark}{n}", axis] for n, axis in enumerate(dims)]
-        return ["ref", name, indices], indices
+    def dims(self, name: str) -> list[str]:
+        for tensor in self.proof["tensors"]:
+            if tensor["name"] == name:
+                return list(tensor["dims"])
+        if name not in self.context.tensors:
+            raise Malformed(f"no tensor {name} is declared")
+        return list(self.context.tensors[name]["dims"])
 
     # ------------------------------------------------------------------------------------------------ meanings
 
@@ -203,7 +221,7 @@ class _Frontier:
         wrt = ["ref", self.alias(variable), self.target[2]]
         terms = []
         for name, weight in weights.items():
-            _, indices = self._entry(name, "o ")
+            indices = [["idx", f"o {n}", axis] for n, axis in enumerate(self.dims(name))]
             body = ["ref", self.alias(name), indices]
             through = sorted({*between, self.alias(name)} - {self.alias(variable)})
             term = ["mul", [["ref", weight, indices], ["diff", body, wrt, [t for t in through if self._defined(t)]]]]
@@ -246,6 +264,3 @@ def _reindexed(node: Node, names: Mapping[str, Node]) -> Node:
         inner = {**names, **{index[1]: ["idx", f"bound {index[1]}", index[2]] for index in node[1]}}
         return [node[0], [inner[index[1]] for index in node[1]], _reindexed(node[2], inner)]
     return [_reindexed(part, names) for part in node]
-
-
-__all__ = ["CannotTell", "Context", "Meaning", "context_of", "meaning"]

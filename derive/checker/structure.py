@@ -24,6 +24,9 @@ class Declarations:
         for tensor in tensors:
             if tensor["name"] in self.tensors and self.tensors[tensor["name"]] != tensor:
                 raise Malformed(f"{tensor['name']} is declared twice, differently")
+            # The checker's own names have spaces in them, so that none of a document's can be one of these.
+            if " " in tensor["name"]:
+                raise Malformed(f"{tensor['name']!r} is no name of a tensor")
             self.tensors[tensor["name"]] = tensor
 
     def check_equation(self, equation: Node) -> None:
@@ -31,6 +34,8 @@ class Declarations:
         if any(index[0] != "idx" for index in target[2]):
             raise Malformed(f"the target of {target[1]} must have plain indices")
         scope = scope_of(target)
+        if any(" " in name for name in scope):
+            raise Malformed(f"an index of {target[1]} has a space in its name")
         if len(scope) != len(target[2]):
             raise Malformed(f"the target {target[1]} repeats an index")
         self.check_expr(target, scope)
@@ -39,11 +44,11 @@ class Declarations:
     def check_expr(self, node: Node, scope: Scope) -> None:
         """Raise `Malformed` unless `node` is a real-valued expression whose free indices are those of `scope`."""
         try:
-            self._expr(node, scope, inside_diff=False)
+            self._expr(node, scope)
         except (IndexError, KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
             raise Malformed(f"this is no expression ({type(error).__name__}: {error})") from None
 
-    def _expr(self, node: Node, scope: Scope, inside_diff: bool) -> None:
+    def _expr(self, node: Node, scope: Scope) -> None:
         kind = node[0]
         if kind == "num":
             Fraction(node[1])
@@ -58,22 +63,23 @@ class Declarations:
                 raise Malformed(f"a delta of an index over {first} and one over {second}")
         elif kind in ("add", "mul"):
             for part in node[1]:
-                self._expr(part, scope, inside_diff)
+                self._expr(part, scope)
         elif kind == "pow":
             Fraction(node[2])
-            self._expr(node[1], scope, inside_diff)
+            self._expr(node[1], scope)
         elif kind == "fn":
             if len(node[2]) != len(function(node[1]).partials):
                 raise Malformed(f"{node[1]} takes {len(function(node[1]).partials)} arguments, not {len(node[2])}")
             for part in node[2]:
-                self._expr(part, scope, inside_diff)
+                self._expr(part, scope)
         elif kind in ("sum", "max"):
-            self._expr(node[2], self._bind(node[1], scope, kind), inside_diff)
+            self._expr(node[2], self._bind(node[1], scope, kind))
         elif kind == "diff":
             self._ref(node[2], scope)
-            for name in node[3]:
-                self._tensor(name)
-            self._expr(node[1], scope, inside_diff=True)
+            for name in (node[2][1], *node[3]):
+                if self._tensor(name)["kind"] == "int":
+                    raise Malformed(f"a derivative by {name}, whose entries are integers")
+            self._expr(node[1], scope)
         else:
             raise Malformed(f"no such node: {kind!r}")
 
@@ -84,6 +90,8 @@ class Declarations:
         for tag, name, axis in indices:
             if tag != "idx":
                 raise Malformed(f"a {kind} over something that is no index")
+            if " " in name:
+                raise Malformed(f"{name!r} is no name of an index")
             if name in inner:
                 raise Malformed(f"the {kind} over {name} hides another index {name}: it would be captured")
             inner[name] = axis

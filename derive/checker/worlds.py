@@ -124,7 +124,7 @@ def _number(rng: random.Random, arithmetic: Arithmetic, attempt: int) -> Fractio
     sign = 1 if attempt % 2 else rng.choice((-1, 1))
     if isinstance(arithmetic, Exact):
         return Fraction(sign * rng.randint(2, 2 + 3 * 3**attempt))
-    return Fraction(sign * (2 * rng.randint(1, 30) + 1), 40)
+    return Fraction(sign * (2 * rng.randint(1, 30 * 10**attempt) + 1), 40 * 10**attempt)
 
 
 # ---------------------------------------------------------------------------------------------------- facts

@@ -74,6 +74,8 @@ def read(path: Path) -> str:
         raise SpecError(f"{path} is not text (UTF-8)") from None
     except OSError as error:
         raise SpecError(f"{path} cannot be read: {error.strerror or error}") from None
+    if "\x00" in text:
+        raise SpecError(f"{path} is not text")
     if not text.strip():
         raise SpecError(
             f"{path} is empty; write an equation a line, such as Y[i,j] = sum(k, X[i,k]*W[k,j])"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from derive.example import decimal
 from derive.expr import Equation, Fact
+from derive.proof import Proof
 from derive.render import formula_latex as formula
 from derive.render import notation
 from derive.render.breaking import width
 from derive.render.formula_latex import LINE, pieces, prose
 from derive.render.layout import of_expr, of_matrix
 from derive.render.notation import Context
-from derive.render.page import Bullets, Chain, Formulas, Givens, Heading, Page, Paragraph, Results, Worked, page
+from derive.render.page import Bullets, Chain, Formulas, Givens, Heading, Page, Paragraph, Results, Worked, page, proof_page
 
 PREAMBLE = r"""\documentclass[10pt,a4paper,fleqn]{article}
 \usepackage[utf8]{inputenc}
@@ -34,6 +37,11 @@ def document(derivation: Any, detail: str = "full", report: Any = None) -> str:
 def fragment(derivation: Any, detail: str = "full", report: Any = None) -> str:
     """The body alone, for a document that loads amsmath and amssymb; its sections are \\section* and \\subsection*."""
     return "\n".join(_blocks(page(derivation, detail, report))) + "\n"
+
+
+def proof(shown: Proof, detail: str = "full") -> str:
+    """One proof, to include in a document that loads amsmath and amssymb."""
+    return "\n".join(_blocks(proof_page(shown, detail))).strip() + "\n"
 
 
 def _blocks(made: Page) -> list[str]:
@@ -157,9 +165,8 @@ def number_latex(value: Any) -> tuple[str, float]:
     """A SymPy number, exact or to six digits where exact would be too long to read, and about its width in em."""
     import sympy
 
-    plain = str(value)
-    if len(plain) > 24:
-        short = str(value.evalf(6))
-        return f"{short}", 0.55 * len(short)
+    rounded = decimal(value)
+    if rounded is not None:
+        return rounded, 0.55 * len(rounded)
     tex: str = sympy.latex(value, fold_short_frac=True)
-    return tex, 0.55 * len(plain)
+    return re.sub(r"\\log\{\\left\((\d+) \\right\)\}", r"\\log \1", tex), 0.55 * len(str(value))

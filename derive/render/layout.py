@@ -180,6 +180,7 @@ def row(items: list[Layout]) -> Layout:
         return ONE_WORD
     if len(items) == 1:
         return items[0]
+    items = [part for item in items for part in (item.items if isinstance(item, Row) and not item.joint else (item,))]
     last = len(items) - 1
     return Row(tuple(Paren(i) if isinstance(i, Terms) or (n < last and is_open(i)) else i for n, i in enumerate(items)))
 
@@ -244,47 +245,68 @@ def _product(factors: tuple[Expr, ...], where: Context) -> Layout:
 
 
 def of_matrix(matrix: mx.Matrix, where: Context, shapes: bool = True) -> Layout:
-    """The layout of a matrix expression; with `shapes`, every factor has its shape to be written under it."""
+    """The layout of a matrix expression; with `shapes`, every factor has its shape to be written under it.
 
-    def leaf(laid: Layout, node: mx.Matrix) -> Layout:
-        if not shapes or mx.shape(node) == (None, None):
+    A vector that stands in it as a column and as a row is transposed where it is the row.
+    """
+    return _Setter(where, shapes, _columns(matrix)).set(matrix)
+
+
+def _columns(matrix: mx.Matrix) -> frozenset[str]:
+    """The vectors that stand as columns."""
+    if isinstance(matrix, mx.Whole):
+        return frozenset([matrix.tensor] if matrix.shape[0] is not None and matrix.shape[1] is None else [])
+    return frozenset(name for part in mx.parts(matrix) for name in _columns(part))
+
+
+@dataclass(frozen=True)
+class _Setter:
+    where: Context
+    shapes: bool
+    columns: frozenset[str]
+
+    def leaf(self, laid: Layout, node: mx.Matrix) -> Layout:
+        if not self.shapes or mx.shape(node) == (None, None):
             return laid
         return Shaped(laid, *mx.shape(node))
 
-    def visit(node: mx.Matrix) -> Layout:
-        return of_matrix(node, where, shapes)
+    def set(self, matrix: mx.Matrix) -> Layout:
+        if isinstance(matrix, (mx.Whole, mx.Ones, mx.OneHot)):
+            return self.leaf(self.bare(matrix), matrix)
+        if isinstance(matrix, mx.Transpose):
+            if isinstance(matrix.arg, (mx.Whole, mx.Ones, mx.OneHot)):
+                return self.leaf(Transposed(self.bare(matrix.arg)), matrix)
+            return Transposed(_closed(self.set(matrix.arg)))
+        if isinstance(matrix, (mx.Product, mx.Hadamard)):
+            joint = "" if isinstance(matrix, mx.Product) else "hadamard"
+            items = [self.set(part) for part in matrix.factors]
+            return Row(tuple(_closed(i) if isinstance(i, (Terms, Row, Frac)) else i for i in items), joint)
+        if isinstance(matrix, mx.Total):
+            terms: list[tuple[bool, Layout]] = []
+            for part in matrix.terms:
+                laid = self.set(part)
+                terms.append(laid.items[0] if isinstance(laid, Terms) and len(laid.items) == 1 else (False, factor(laid)))
+            return Terms(tuple(terms))
+        if isinstance(matrix, mx.Scale):
+            if matrix.arg == mx.Ones((None, None)):
+                return of_expr(matrix.scalar, self.where)
+            return _scaled(matrix.scalar, self.set(matrix.arg), self.where)
+        if isinstance(matrix, mx.Map):
+            return Call(matrix.name, tuple(self.set(a) for a in matrix.args))
+        if isinstance(matrix, mx.Power):
+            return Raised(_closed(self.set(matrix.arg)), matrix.exponent, elementwise=True)
+        name = "rowsum" if isinstance(matrix, mx.RowSum) else "colsum" if isinstance(matrix, mx.ColSum) else "sum"
+        return Call(name, (self.set(matrix.arg),))
 
-    if isinstance(matrix, mx.Whole):
-        # A vector that lies along a row is the transpose of the column it is stored as.
-        return leaf(Word(matrix.tensor, "tensor"), matrix)
-    if isinstance(matrix, mx.Ones):
-        ones = Word("1", "ones")
-        return leaf(Transposed(ones) if matrix.shape[0] is None else ones, matrix)
-    if isinstance(matrix, mx.OneHot):
-        return leaf(Call("onehot", (Word(matrix.labels, "tensor"),)), matrix)
-    if isinstance(matrix, mx.Transpose):
-        inner = matrix.arg
-        if isinstance(inner, (mx.Whole, mx.Ones, mx.OneHot)):
-            return leaf(Transposed(of_matrix(inner, where, False)), matrix)
-        return Transposed(_closed(visit(inner)))
-    if isinstance(matrix, (mx.Product, mx.Hadamard)):
-        joint = "" if isinstance(matrix, mx.Product) else "hadamard"
-        items = [visit(part) for part in matrix.factors]
-        return Row(tuple(_closed(i) if isinstance(i, (Terms, Row, Frac)) else i for i in items), joint)
-    if isinstance(matrix, mx.Total):
-        terms: list[tuple[bool, Layout]] = []
-        for part in matrix.terms:
-            laid = visit(part)
-            terms.append(laid.items[0] if isinstance(laid, Terms) and len(laid.items) == 1 else (False, factor(laid)))
-        return Terms(tuple(terms))
-    if isinstance(matrix, mx.Scale):
-        return _scaled(matrix.scalar, visit(matrix.arg), where)
-    if isinstance(matrix, mx.Map):
-        return Call(matrix.name, tuple(visit(a) for a in matrix.args))
-    if isinstance(matrix, mx.Power):
-        return Raised(_closed(visit(matrix.arg)), matrix.exponent, elementwise=True)
-    name = "rowsum" if isinstance(matrix, mx.RowSum) else "colsum" if isinstance(matrix, mx.ColSum) else "sum"
-    return Call(name, (visit(matrix.arg),))
+    def bare(self, leaf: mx.Whole | mx.Ones | mx.OneHot) -> Layout:
+        if isinstance(leaf, mx.Ones):
+            ones = ONE_WORD if leaf.shape == (None, None) else Word("1", "ones")
+            return Transposed(ones) if leaf.shape[0] is None and leaf.shape[1] is not None else ones
+        if isinstance(leaf, mx.OneHot):
+            return Call("onehot", (Word(leaf.labels, "tensor"),))
+        word = Word(leaf.tensor, "tensor")
+        lies = leaf.shape[0] is None and leaf.shape[1] is not None
+        return Transposed(word) if lies and leaf.tensor in self.columns else word
 
 
 def _closed(laid: Layout) -> Layout:

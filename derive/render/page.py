@@ -97,11 +97,11 @@ def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool 
         blocks.append(Paragraph(" ".join(layer.doc.split())))
     blocks += _conventions(derivation)
     blocks += _given(derivation)
-    blocks += _section("Rewritten on entry", derivation.prepare, detail, where)
-    blocks += _section("Gradients, from the last equation to the first", derivation.lemmas, detail, where)
-    blocks += _section("Theorems: the whole gradient of each input", derivation.theorems, detail, where)
-    blocks += _section("Finite arithmetic", derivation.stable, detail, where)
-    blocks += _section("Invariants", derivation.invariants, detail, where)
+    blocks += _section("Rewritten on entry", derivation.prepare, detail)
+    blocks += _section("Gradients, from the last equation to the first", derivation.lemmas, detail)
+    blocks += _section("Theorems: the whole gradient of each input", derivation.theorems, detail)
+    blocks += _section("Finite arithmetic", derivation.stable, detail)
+    blocks += _section("Invariants", derivation.invariants, detail)
     blocks += _worked(derivation, detail)
     if detail != "brief":
         blocks += _rules(derivation, detail)
@@ -109,6 +109,13 @@ def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool 
     if report is not None:
         blocks += [Heading("Checked", 2), Paragraph(ledger_line(report))]
     return Page(layer.name, tuple(blocks), where)
+
+
+def proof_page(proof: Proof, detail: str = "full", ascii: bool = False) -> Page:
+    """The page of one proof by itself. In a lemma every derivative goes through one equation and the sums named in it."""
+    inner = () if proof.kind == "theorem" else tuple(t.name for t in proof.tensors)
+    where = context((t.name for t in proof.tensors), proof.batch, ascii, inner)
+    return Page(proof.name, tuple(proof_blocks(proof, detail)), where)
 
 
 def _title(derivation: Any) -> str:
@@ -124,7 +131,7 @@ def _conventions(derivation: Any) -> list[Block]:
         "Every sum is written. It reaches over the product that follows it, up to the next `+` or `−` outside brackets.",
         "`δ[i,j]` is 1 where `i = j` and 0 elsewhere. A prime marks another index over the same axis.",
         "`∂T/∂A` is taken through the equation of `T` alone, `∂⁺T/∂⁺A` through every equation from `A` to `T`.",
-        "In matrix form, `∘` is the product entry by entry, `1` a column of ones, and every factor has its shape under it.",
+        "In matrix form, `∘` is the product entry by entry, `1` a vector or a matrix of ones, and every factor has its shape under it.",
     ]
     batch = derivation.layer.batch
     if batch:
@@ -165,16 +172,16 @@ def _role(tensor: Tensor, layer: Any) -> str:
 # ---------------------------------------------------------------------------------------------------- proofs
 
 
-def _section(title: str, proofs: tuple[Proof, ...], detail: str, where: Context) -> list[Block]:
+def _section(title: str, proofs: tuple[Proof, ...], detail: str) -> list[Block]:
     if not proofs:
         return []
     blocks: list[Block] = [Heading(title, 2)]
     for proof in proofs:
-        blocks += proof_blocks(proof, detail, where)
+        blocks += proof_blocks(proof, detail)
     return blocks
 
 
-def proof_blocks(proof: Proof, detail: str, where: Context) -> list[Block]:
+def proof_blocks(proof: Proof, detail: str) -> list[Block]:
     """One proof: its heading, its lines with their reasons, its last line in matrix form."""
     blocks: list[Block] = [Heading(_heading(proof), 3)]
     if proof.facts:

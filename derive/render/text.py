@@ -7,13 +7,15 @@ import textwrap
 from collections.abc import Iterable
 from typing import Any
 
+from derive.example import decimal
 from derive.expr import Equation, Fact
+from derive.proof import Proof
 from derive.render import formula_text as formula
 from derive.render import notation
 from derive.render.breaking import Piece
 from derive.render.layout import Layout, of_expr, of_matrix
 from derive.render.notation import Context
-from derive.render.page import Bullets, Chain, Formulas, Givens, Heading, Page, Paragraph, Result, Results, Worked, page
+from derive.render.page import Bullets, Chain, Formulas, Givens, Heading, Page, Paragraph, Result, Results, Worked, page, proof_page
 
 Run = tuple[str, str]
 """Text and what it is: plain, title, section, proof, reason, shape, name."""
@@ -25,6 +27,11 @@ WIDTH = 100
 def document(derivation: Any, detail: str = "full", width: int = WIDTH, ascii: bool = False, report: Any = None) -> str:
     """The whole page of a derivation as plain text, ending in a newline."""
     return plain(page_lines(page(derivation, detail, report, ascii), width))
+
+
+def proof(shown: Proof, detail: str = "full", width: int = WIDTH, ascii: bool = False) -> str:
+    """One proof as plain text."""
+    return plain(page_lines(proof_page(shown, detail, ascii), width))
 
 
 def plain(lines: Iterable[Line]) -> str:
@@ -155,7 +162,7 @@ def _results(block: Results, where: Context, width: int) -> list[Line]:
 def _matrix_lines(item: Result, laid: Layout, number: int, where: Context, width: int) -> list[Line]:
     """A matrix equation over the line of its shapes; a second form continues under the first's equals sign."""
     name = notation.text_tensor(item.name, where)
-    under = formula.shape_text(item.shape, where)
+    under = formula.shape_text(item.shape, where) if item.shape != (None, None) else ""
     wide = max(len(name), len(under))
     head = "  " + (name.center(wide) if number == 0 else " " * wide) + " = "
     below = "  " + (under.center(wide) if number == 0 else " " * wide) + "   "
@@ -224,7 +231,6 @@ def _side_by_side(tables: list[list[str]]) -> list[Line]:
 
 def number_text(value: Any, where: Context) -> str:
     """A SymPy number on a line: exact, or six digits where exact would be too long to read."""
-    text = str(value).replace("*", " ")
-    if len(text) > 24:
-        text = ("~" if where.ascii else "≈") + str(value.evalf(6))
+    rounded = decimal(value)
+    text = str(value).replace("*", " ") if rounded is None else ("~" if where.ascii else "≈") + rounded
     return text if where.ascii else text.replace("sqrt(2)", "√2").replace("sqrt(3)", "√3").replace("-", "−")

@@ -1,0 +1,106 @@
+"""What codegen writes where, and how: all files or none, and only those that changed."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from codegen.source import sources
+
+GENERATED = Path(__file__).resolve().parent.parent / "generated"
+OWNED = ("numpy", "torch", "proofs")
+"""The folders of generated/ that hold nothing but what codegen wrote."""
+
+_PACKAGES = {
+    "__init__.py": '"""What `codegen` wrote from the proofs; never edited."""\n',
+    "numpy/__init__.py": '"""Kernels in NumPy: `forward`, `backward` and `jvp` of each layer, in a module of its own."""\n',
+    "torch/__init__.py": '"""Differentiable functions for torch, one of each layer, in a module of its own."""\n',
+}
+
+
+def catalogue_files(derivations: Iterator[Any]) -> dict[str, str]:
+    """Path below generated/ -> text, for the layers of the catalogue."""
+    files = dict(_PACKAGES)
+    for derivation in derivations:
+        name = derivation.layer.name
+        for target, text in sources(derivation).items():
+            files[f"{target}/{name}.py"] = text
+        for suffix, text in proofs(derivation).items():
+            files[f"proofs/{name}.{suffix}"] = text
+    return files
+
+
+def user_files(derivations: Iterator[Any]) -> dict[str, str]:
+    """Path below the user's folder -> text: both kernels of each layer, and their test."""
+    files = {}
+    for derivation in derivations:
+        name = derivation.layer.name
+        texts = sources(derivation, ("numpy", "torch", "test"))
+        files[f"numpy/{name}.py"] = texts["numpy"]
+        files[f"torch/{name}.py"] = texts["torch"]
+        files[f"test_{name}.py"] = texts["test"]
+    return files
+
+
+def proofs(derivation: Any) -> dict[str, str]:
+    """Suffix -> the proof in that format."""
+    from derive.render import json, latex
+
+    return {"tex": latex.document(derivation), "json": json.document(derivation)}
+
+
+def stale(root: Path, files: Mapping[str, str]) -> list[str]:
+    """Files in codegen's own folders of generated/ that it would not write now."""
+    found = []
+    for folder in OWNED:
+        for path in sorted((root / folder).glob("*.*")) if (root / folder).is_dir() else ():
+            name = f"{folder}/{path.name}"
+            if path.is_file() and name not in files:
+                found.append(name)
+    return found
+
+
+def differences(root: Path, files: Mapping[str, str]) -> list[str]:
+    """A unified diff, as lines, from what lies in `root` to what codegen would write."""
+    lines: list[str] = []
+    for name in sorted(files):
+        path = root / name
+        before = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
+        after = files[name].splitlines(keepends=True)
+        if before != after:
+            label = str(path) if path.is_file() else "/dev/null"
+            lines += [line.rstrip("\n") for line in difflib.unified_diff(before, after, label, f"{path} (codegen)", n=2)]
+    return lines
+
+
+def write(root: Path, files: Mapping[str, str], remove: list[str]) -> int:
+    """Write the files that changed and remove those named; return how many. All are prepared before the first is replaced.
+
+    Raises OSError where something cannot be written; then no file has changed, unless a disk failed between two renames.
+    """
+    changed = {n: text for n, text in files.items() if not (root / n).is_file() or (root / n).read_text(encoding="utf-8") != text}
+    prepared: list[tuple[str, Path]] = []
+    try:
+        for name, text in changed.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise IsADirectoryError(21, "is a folder", str(path))
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            prepared.append((temporary, path))
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            os.chmod(temporary, 0o644)
+        while prepared:
+            temporary, path = prepared.pop(0)
+            os.replace(temporary, path)
+    finally:
+        for temporary, _ in prepared:
+            Path(temporary).unlink(missing_ok=True)
+    for name in remove:
+        (root / name).unlink()
+    return len(changed) + len(remove)

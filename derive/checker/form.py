@@ -1,0 +1,131 @@
+"""Reading a proof before anything is evaluated: what it may take for granted, which lines mean something, what it claims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from derive.checker.arithmetic import CannotTell
+from derive.checker.evaluate import tensors_in
+from derive.checker.matrices import check_goal, shape_of
+from derive.checker.meaning import DERIVATIVES, Context, Meaning, meaning
+from derive.checker.structure import Declarations, Malformed, free_scope, scope_of
+from derive.checker.verdicts import FAILS, UNKNOWN
+
+Node = Any
+
+
+@dataclass
+class Form:
+    """A proof as read. `lines` are its expressions; `broken` says of a line that cannot be evaluated why, with its verdict."""
+
+    proof: Node
+    declared: Declarations
+    lines: list[Node]
+    broken: dict[int, tuple[str, str]] = field(default_factory=dict)
+    meaning: Meaning | None = None
+    shape: tuple[Any, Any] = (None, None)
+    rest: list[str] = field(default_factory=list)
+
+    def try_line(self, number: int, look: Callable[[], None]) -> None:
+        """Note what is wrong with a line, if anything is."""
+        try:
+            look()
+        except Malformed as error:
+            self.broken.setdefault(number, (FAILS, str(error)))
+        except CannotTell as error:
+            self.broken.setdefault(number, (UNKNOWN, str(error)))
+
+
+def read(proof: Node, context: Context) -> Form:
+    """Raises Malformed, or CannotTell, where the fault lies in what the proof takes as given, so that no line can be judged."""
+    declared = Declarations(proof["tensors"])
+    _declarations_agree(proof, context)
+    _definitions_are_shown(proof, context, declared)
+    _facts_are_declared(proof, context, declared)
+    form = Form(proof, declared, [proof["goal"]["value"], *(step["after"] for step in proof["steps"])])
+    scope = scope_of(proof["goal"]["target"])
+    hidden = _behind_the_target(proof)
+    form.try_line(0, lambda: declared.check_equation(proof["goal"]))
+    for number, node in enumerate(form.lines):
+        form.try_line(number, lambda node=node: _line(node, scope, hidden, declared))  # type: ignore[misc]
+    if proof["matrix"] is not None:
+        form.try_line(len(form.lines), lambda: _matrix(form))
+    if 0 not in form.broken:
+        form.try_line(0, lambda: _claim(form, context))
+    return form
+
+
+def _declarations_agree(proof: Node, context: Context) -> None:
+    for tensor in proof["tensors"]:
+        if context.stated and context.tensors.get(tensor["name"], tensor) != tensor:
+            raise Malformed(f"{tensor['name']} is declared otherwise than before")
+    if context.stated and proof["batch"] != context.batch:
+        raise Malformed("the proof's batch indices are not the layer's")
+
+
+def _definitions_are_shown(proof: Node, context: Context, declared: Declarations) -> None:
+    """A definition must be the layer's, or shown by an earlier proof, or that of a name nobody has used yet."""
+    names = [equation["target"][1] for equation in proof["given"]]
+    if len(set(names)) != len(names):
+        raise Malformed("a tensor is given two definitions")
+    if proof["goal"]["target"][1] in names:
+        raise Malformed(f"{proof['goal']['target'][1]} is both what is to be shown and given")
+    for number, equation in enumerate(proof["given"]):
+        name = equation["target"][1]
+        declared.check_equation(equation)
+        early = [other for other in tensors_in(equation["value"]) if other in names[number:]]
+        if early:
+            raise Malformed(f"the definition of {name} mentions {early[0]}, which is not defined before it")
+        if not context.stated:
+            continue
+        if name in context.inputs:
+            raise Malformed(f"{name} is an input of the layer, and cannot be given a definition")
+        new = name not in context.known and name not in context.tensors and not context.names_a_derivative(name)
+        if not new and not context.knows(equation):
+            raise Malformed(f"nobody has shown this definition of {name}")
+
+
+def _facts_are_declared(proof: Node, context: Context, declared: Declarations) -> None:
+    for fact in proof["facts"]:
+        if context.stated and fact not in context.facts:
+            raise Malformed("a fact is used that the layer does not declare")
+        scope = {**free_scope(fact["left"]), **free_scope(fact["right"])}
+        for side in (fact["left"], fact["right"]):
+            declared.check_expr(side, scope)
+
+
+def _behind_the_target(proof: Node) -> set[str]:
+    """The target, and every tensor whose definition rests on it: a line that mentions one would assume what it shows."""
+    hidden = {proof["goal"]["target"][1]}
+    for equation in proof["given"]:
+        if hidden & set(tensors_in(equation["value"])):
+            hidden.add(equation["target"][1])
+    return hidden
+
+
+def _line(node: Node, scope: dict[str, str], hidden: set[str], declared: Declarations) -> None:
+    declared.check_expr(node, scope)
+    circular = hidden & set(tensors_in(node))
+    if circular:
+        raise Malformed(f"{min(circular)} is what is to be shown")
+
+
+def _matrix(form: Form) -> None:
+    form.shape = shape_of(form.proof["matrix"], form.declared, form.proof["batch"])
+    form.rest = check_goal(form.shape, form.proof["goal"]["target"], form.proof["batch"])
+
+
+def _claim(form: Form, context: Context) -> None:
+    """Settle what the first line has to equal, if it is not a definition itself."""
+    goal, kind = form.proof["goal"], form.proof["kind"]
+    name = goal["target"][1]
+    if context.stated and kind not in DERIVATIVES:
+        if context.knows(goal):
+            return
+        if name in context.inputs or name in context.known and name not in context.equations:
+            raise Malformed(f"{name} has been defined before, and not as this first line")
+    form.meaning = meaning(form.proof, context)
+    if form.meaning is None and context.names_a_derivative(name):
+        raise Malformed(f"{name} names a derivative, which this first line does not define")

@@ -1,0 +1,220 @@
+"""What a user can get wrong: each mistake has one message that names the place and says what to write instead."""
+
+from __future__ import annotations
+
+import pytest
+import sympy as sp
+from sympy import Eq, Sum
+
+from derive.spec import Layer, SpecError
+from derive.symbols import axes, tensors
+
+LINEAR = "Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]"
+
+# The text, and what the message says.
+TEXTS = {
+    "free_on_the_right": (
+        LINEAR.replace("b[j]", "b[m]"),
+        "index m is free on the right but not on the left; sum over it, as in sum(m, ...)",
+    ),
+    "free_on_the_left": ("Y[i,j] = b[j]", "index i is free on the left but not on the right; write Y[j]"),
+    "one_index_two_sizes": ("axes i:B k:N j:M\nY[i,j] = sum(k, X[i,k]*X[k,j])", "in X[k,j], axis 1 of X is B, but the index k runs over N"),
+    "one_index_two_axes": ("axes i:B i:C\nY[i] = X[i]", "index i runs over B and over C"),
+    "rank": (LINEAR.replace("b[j]", "W[j]"), "W[j] has 1 index, but W[k,j] in equation 1 has 2"),
+    "repeated": ("Y[i] = X[i]\nY[i] = X[i]^2", "equation 2, `Y[i] = X[i]^2`: Y is defined twice, first in equation 1"),
+    "cyclic": ("S[i] = P[i]\nP[i] = S[i]*X[i]\nY[i] = P[i]", "S is defined in terms of itself (S -> P -> S)"),
+    "own_definition": ("Y[i] = Y[i] + X[i]", "Y is defined in terms of itself"),
+    "too_early": ("S[i] = P[i]\nP[i] = X[i]\nY[i] = P[i]+S[i]", "P is used before it is defined, in equation 2; move that line up"),
+    "bound_is_free": ("Y[i] = sum(i, X[i])", "sum(i, X[i]) binds i, which is already free in Y[i]; give the sum an index of its own"),
+    "bound_twice": ("Y = sum(i, X[i]*sum(i, Z[i]))", "sum(i, Z[i]) binds i, which is already bound by an outer reduction"),
+    "bound_outside": ("Y[i] = sum(k, X[i,k])*W[k]", "index k is bound by a sum or max and stands outside it too; widen its brackets"),
+    "bound_same": ("Y = sum(i,i, X[i])", "names the index i twice"),
+    "bound_unused": ("Y[i] = sum(k, X[i])", "sum(k, X[i]) runs over k, which does not stand in what follows"),
+    "left_twice": ("Y[i,i] = X[i]", "index i stands twice on the left"),
+    "left_reads": ("Y[y[i]] = X[i]", "the left of = has plain indices"),
+    "unknown_function": ("Y[i] = sigmod(X[i])", "there is no function sigmod; did you mean sigmoid?"),
+    "softmax": ("Y[i] = softmax(X[i])", "write it out: exp(S[i,j]) / sum(k, exp(S[i,k]))"),
+    "arity": ("Y[i] = exp(X[i], 2)", "exp takes 1 argument, got 2"),
+    "sum_order": ("Y[i] = sum(X[i,k], k)", "a sum names its indices first"),
+    "case": ("S[i,j] = sum(k, Q[i,k]*K[j,k])\nP[i,j] = exp(s[i,j])*S[i,j]", "s is used once and defined nowhere; did you mean S?"),
+    "typo": (
+        "Scores[i,j] = sum(k, Q[i,k]*K[j,k])\nP[i,j] = exp(Scroes[i,j])*Scores[i,j]",
+        "Scroes is used once and defined nowhere; did you mean Scores?",
+    ),
+    "unused": ("S[i] = X[i]^2\nY[i] = exp(X[i])", "equation 1, `S[i] = X[i]^2`: S is never used and is not the output, Y"),
+    "wrt_unknown": (
+        "wrt Weight\nY[i] = Weights[i]^2",
+        "there is no tensor Weight to differentiate by; did you mean Weights?; choose among Weights",
+    ),
+    "wrt_computed": ("wrt Y\nY[i] = X[i]", "Y is computed by an equation, not an input, so it cannot be differentiated by; choose among X"),
+    "wrt_integer": ("wrt y\nY[i] = X[y[i]]", "y is an integer tensor and has no gradient; choose among X"),
+    "wrt_const": ("wrt T\nconst T\nY[i] = X[i]*T[i]", "T is declared constant and has no gradient"),
+    "only_const": ("const X\nY[i] = X[i]", "there is no real input to differentiate by"),
+    "output": ("outputs Q\nY[i] = X[i]", "the output Q is defined by no equation; defined are Y"),
+    "input": ("inputs X q\nY[i] = X[i]", "the input q is used in no equation; the inputs are X"),
+    "const": ("const q\nY[i] = X[i]", "q is declared const but is in no equation"),
+    "integer_as_real": ("Y[i] = X[i,y[i]]*y[i]", "y holds integers, it is used as an index, so y[i] cannot stand as a real number"),
+    "integer_computed": (
+        "y[i] = X[i]\nZ[i] = W[y[i]]",
+        "y is used as an index, so it is an integer input and cannot be computed by an equation",
+    ),
+    "index_as_number": ("Y[i] = X[i]*i", "the index i stands as a number; write size(i) for the length of its axis"),
+    "size": ("Y[i] = X[i]*size(q)", "size(q) asks for the axis of an index that is nowhere"),
+    "fact_unknown": ("fact sum(j, T[i,j]) = 1\nY[i] = X[i]", "fact `sum(j, T[i,j]) = 1`: T is in no equation"),
+    "fact_computed": ("fact Y[i] = 1\nY[i] = X[i]", "Y is computed by an equation; a fact is a hypothesis about inputs, X"),
+    "batch": ("batch i:B\nY[i] = X[i]", "i is a batch index, which leads every tensor already"),
+    "gradient_name": ("Y[i] = X[i]*dX[i]", "dX is the name that the gradient of X gets"),
+    "function_name": ("exp[i] = X[i]", "exp is a function and cannot be the name of a tensor"),
+    "empty": ("", "the spec is empty; write an equation"),
+    "comment": ("# nothing\n\n", "the spec is empty; write an equation"),
+    "code": ("__import__('os').system('true')", "a formula is read, never run"),
+    "attribute": ("Y = os.system(X)", "a formula is read, never run"),
+    "lambda": ("Y = (lambda x: x)(X)", "lambda is a word of Python"),
+    "dunder": ("Y[i] = __class__[i]", "__class__ cannot be a name here"),
+    "unclosed": ("Y[i] = (X[i] + 1", "this '(' is never closed"),
+    "unopened": ("Y[i] = X[i] + 1)", "this ')' has no opening bracket before it"),
+    "unclosed_index": ("Y[i] = X[i", "this '[' is never closed"),
+    "implicit_product": ("Y[i] = 2X[i]", "a multiplication is written with *"),
+    "implicit_product_of_tensors": ("Y[i] = X[i] Z[i]", "a multiplication is written with *; write * before Z"),
+    "cut_off": ("Y[i] = X[i] +", "the line ends where a tensor, a number or a function is expected"),
+    "no_equation": ("X[i]^2", "an equation is a tensor, = and a formula"),
+    "two_equals": ("Y[i] = X[i] = Z[i]", "a second = on one line"),
+    "number_left": ("2 = X", "an equation is a tensor, = and a formula"),
+    "where": ("Y[i] = where(X[i], 1, 0)", "where(...) is not there yet"),
+    "comparison": ("Y[i] = X[i] > 2", "comparisons and where(...) are not there yet"),
+    "affine": ("Y[i] = X[i+1]", "arithmetic on an index is not there yet"),
+    "fixed": ("Y[i] = X[0]*Z[i]", "a fixed position is not there yet"),
+    "division_by_zero": ("Y[i] = X[i]/0", "this divides by zero"),
+    "negative_root": ("Y[i] = X[i]*(-1)^(1/2)", "a negative number, -1, has no real power 1/2"),
+    "huge_number": ("Y[i] = 1e999999999*X[i]", "is too large or too long"),
+    "huge_power": ("Y[i] = 10^1000*X[i]", "this power of a number is too large"),
+    "huge_exponent": ("Y[i] = X[i]^99999999", "the exponent 99999999 is too large"),
+    "deep": ("Y = " + "(" * 3000 + "X" + ")" * 3000, "nested more than 40 deep"),
+    "deep_power": ("Y = X" + "^X" * 3000, "nested more than 40 deep"),
+    "unicode": ("Y[i] = X[i] × 2", "'×' has no meaning in a formula; write *"),
+    "axes_form": ("axes i\nY[i] = X[i]", "axes pairs an index with its axis, as in i:I"),
+}
+
+
+@pytest.mark.parametrize("mistake", list(TEXTS))
+def test_each_mistake_has_its_message(mistake: str) -> None:
+    text, message = TEXTS[mistake]
+    with pytest.raises(SpecError) as caught:
+        Layer.parse("layer", text)
+    said = str(caught.value)
+    assert message in said
+    assert said.startswith("layer: ")
+    assert len(said) < 600
+
+
+def test_the_caret_stands_under_the_mistake() -> None:
+    with pytest.raises(SpecError) as caught:
+        Layer.parse("layer", "# a comment\nS[i] = X[i]; Y[i] = S[i] + 2X[i]")
+    assert str(caught.value).splitlines() == [
+        "layer: line 2, column 16: a multiplication is written with *; write * before X",
+        "    Y[i] = S[i] + 2X[i]",
+        "                   ^",
+    ]
+    with pytest.raises(SpecError) as caught:
+        Layer.parse("layer", "Y[i] = " + "X[i] + " * 100 + "!")
+    _, shown, caret = str(caught.value).splitlines()
+    assert shown[caret.index("^")] == "!"
+
+
+def test_a_long_sum_is_not_deep() -> None:
+    layer = Layer.parse("layer", "Y[i] = " + " + ".join(["X[i]*a", "-" * 500 + "b"] * 500))
+    assert layer.inputs == ("X", "a", "b")
+
+
+def test_names_that_look_alike_on_purpose_are_fine() -> None:
+    assert Layer.parse("layer", "Y[i,j] = sum(k, X[i,k]*W_q[k,j]) + sum(k, X[i,k]*W_k[k,j])").inputs == ("X", "W_q", "W_k")
+    assert Layer.parse("layer", "Y[i] = b1[i] + b2[i]").inputs == ("b1", "b2")
+    assert Layer.parse("layer", "inputs X x\nY[i] = X[i] + x[i]").inputs == ("X", "x")
+    assert Layer.parse("layer", "L = sum(i, Y[i,y[i]])").inputs == ("Y", "y")
+
+
+@pytest.mark.parametrize("name", ["my layer", "class", "", "a-b"])
+def test_a_layer_has_a_name_that_code_can_use(name: str) -> None:
+    with pytest.raises(SpecError, match="cannot be a layer's name"):
+        Layer.parse(name, LINEAR)
+
+
+def test_a_missing_tensor_is_named_with_its_neighbour() -> None:
+    with pytest.raises(SpecError, match="linear: there is no tensor w; did you mean W"):
+        Layer.parse("linear", LINEAR).tensor("w")
+
+
+# ---------------------------------------------------------------------------------------------------- SymPy
+
+i, j, k, N, C = axes("i:N j:C k:C N C")
+X, W, Y, y, T, Q = tensors("X[N,C] W[C] Y[N] y[N]:int T[N]:const Q[N,C]")
+
+EQUATIONS = {
+    "rank": (Eq(Y[i], X[i]), "X has 2 indices, X[N,C], but stands as X[i], with 1"),
+    "diagonal_of_two_sizes": (Eq(Y[i], X[i, i]), "in X[i,i], axis 2 of X is C, but the index i runs over N"),
+    "free_index": (Eq(Y[i], Sum(X[j, k] * W[k], k)), "index j is free on the right but not on the left"),
+    "part_of_an_axis": (Eq(Y[i], Sum(X[i, k], (k, 0, 3))), "a sum runs over a whole axis, as in Sum(x, k)"),
+    "symbol": (Eq(Y[i], T[i] * sp.Symbol("eps")), "the symbol eps is neither a tensor nor an axis; declare a scalar by tensors('eps[]')"),
+    "function": (Eq(Y[i], sp.tan(T[i])), "there is no function tan; did you mean tanh?"),
+    "decided": (Eq(Y[i], Y[i]), "SymPy has decided this equation by itself"),
+    "no_equation": (Y[i], "this is no equation; write Eq(Y[i, j], ...)"),
+    "index_as_number": (Eq(Y[i], i * T[i]), "the index i stands as a number"),
+    "affine": (Eq(Y[i], X[i + 1, j]), "the position i + 1 is not an index"),
+    "condition": (Eq(Y[i], sp.Piecewise((T[i], T[i] > 0), (0, True))), "conditions are not there yet"),
+    "left": (Eq(Y[i] ** 2, T[i]), "the left of Eq is one tensor with its indices"),
+    "two_shapes": (Eq(Y[i], Sum(Q[i, j] + tensors("Q[C,C]").Q[j, j], j)), "Q is declared as Q[N,C] and as Q[C,C]"),
+    "text": ("Y[i] = X[i]", "this is text; read it by Layer.parse(name, text)"),
+}
+
+
+@pytest.mark.parametrize("mistake", list(EQUATIONS))
+def test_each_mistake_in_sympy_has_its_message(mistake: str) -> None:
+    equation, message = EQUATIONS[mistake]
+    with pytest.raises(SpecError) as caught:
+        Layer("layer", [equation])
+    # SymPy orders the two shapes of one tensor as it likes.
+    assert message in str(caught.value) or mistake == "two_shapes" and "Q is declared as Q[C,C] and as Q[N,C]" in str(caught.value)
+
+
+def test_arguments_of_a_layer_are_checked() -> None:
+    good = [Eq(Y[i], X[i, y[i]])]
+    for arguments, message in (
+        ({"wrt": y}, "y is an integer tensor and has no gradient; choose among X"),
+        ({"wrt": "Q"}, "there is no tensor Q"),
+        ({"wrt": {"X"}}, "a set has no order; write a tuple"),
+        ({"wrt": (X, X)}, "name each tensor to differentiate by once"),
+        ({"wrt": ()}, "name each tensor to differentiate by once"),
+        ({"batch": "b"}, "batch pairs indices with axes, as in 'b:B h:H', not b"),
+        ({"facts": "sum(i, T[i]) = 1"}, "T is in no equation"),
+        ({"facts": "sum(i, T[i])"}, "is expected"),
+        ({"outputs": "Z"}, "the output Z is defined by no equation"),
+    ):
+        with pytest.raises(SpecError) as caught:
+            Layer("layer", good, **arguments)  # type: ignore[arg-type]
+        assert message in str(caught.value)
+    for equations in ("Y[i] = X[i]", 5):
+        with pytest.raises(SpecError, match=r"a text is read by Layer\.parse"):
+            Layer("layer", equations)  # type: ignore[arg-type]
+    with pytest.raises(SpecError, match="the list of equations is empty"):
+        Layer("layer", [])
+    with pytest.raises(SpecError, match="reads text, not int"):
+        Layer.parse("layer", 5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("declare", "message"),
+    [
+        (lambda: axes("i j:"), "'j:' is not an index with its axis"),
+        (lambda: axes(""), "there is nothing to declare"),
+        (lambda: axes("i:N i:M"), "the name i stands for two things"),
+        (lambda: tensors("X[N,M"), "is not a tensor; write it as in"),
+        (lambda: tensors("X[N]:float"), "is not a tensor; write it as in"),
+        (lambda: tensors("X[N,2]"), "'2' in 'X[N,2]' is not the name of an axis"),
+        (lambda: tensors("X[N] X[M]"), "X is declared twice"),
+        (lambda: tensors("X[N]")[i], "with one name in it, write: X, = tensors('X[N]')"),
+    ],
+)
+def test_each_mistake_in_a_declaration_has_its_message(declare: object, message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        declare()  # type: ignore[operator]
+    assert message in str(caught.value)
