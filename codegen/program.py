@@ -138,6 +138,9 @@ def dims_used(ops: Iterable[Op]) -> tuple[str, ...]:
             found[op.dim] = None
         elif op.kind == "position":
             found[op.axes[0].dim] = None
+        elif op.kind == "contract" and len(op.over) > 1 and len({frozenset(arg.axes) for arg in op.args}) > 1:
+            # The summed axes are made one, for which a target needs every length.
+            found.update(dict.fromkeys(i.dim for arg in op.args for i in arg.axes))
         elif op.kind == "expand" and set(op.args[0].axes) != set(op.axes):
             found.update(dict.fromkeys(i.dim for i in op.axes))
     return tuple(found)

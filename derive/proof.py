@@ -100,6 +100,18 @@ class Proof:
                 notes = []
         return replace(self, steps=tuple(steps))
 
+    def latex(self, detail: str = "full") -> str:
+        """This proof in LaTeX, to include in a document that loads amsmath and amssymb."""
+        from derive.render.latex import proof
+
+        return proof(self, detail)
+
+    def text(self, detail: str = "full", width: int = 100) -> str:
+        """This proof as plain text, at most `width` columns wide where its formulas can be broken."""
+        from derive.render.text import proof
+
+        return proof(self, detail, width)
+
 
 # ---------------------------------------------------------------------------------------------------- JSON
 

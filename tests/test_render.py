@@ -283,6 +283,8 @@ def test_a_vector_that_lies_both_ways_is_transposed_where_it_is_a_row() -> None:
 def test_one_proof_by_itself() -> None:
     proof = DERIVED["softmax"].proof("S")
     assert text.proof(proof).startswith("Lemma: dS\n\n  dS[i,j]\n    = Σ_{i′,j′} dP[i′,j′] ∂P[i′,j′]/∂S[i,j]")
+    assert proof.text("brief") == text.proof(proof, "brief")
+    assert proof.latex("brief") == latex.proof(proof, "brief")
     assert latex.proof(proof, "brief").startswith("\\paragraph{Lemma: \\(\\mathrm{d}S\\)}")
     theorem = next(p for p in DERIVED["attention"].theorems if p.name.startswith("dQ"))
     assert "∂⁺O[i′,e]/∂⁺Q[i,d]" in text.proof(theorem)

@@ -1,32 +1,27 @@
-"""A sum of a product of two arrays, spelt as the matrix product, dot product or tensordot that it is."""
+"""A sum of a product of two arrays, spelt as the matrix product or dot product that it is."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from codegen.targets.text import ATOM, MUL, NEG, Spelling, Text, aligned, permuted
 from derive.expr import Idx
 
 
-def contraction(a: Text, b: Text, over: Sequence[Idx], axes: Sequence[Idx], spelling: Spelling) -> Text:
+def contraction(a: Text, b: Text, over: Sequence[Idx], axes: Sequence[Idx], sizes: Mapping[str, str], spelling: Spelling) -> Text:
     """The sum of `a * b` over `over`, whose indices both have; the axes of the result may come in another order than `axes`.
 
-    The indices in both and in the result are batch axes; those in one of them alone are its rows or columns.
+    `sizes` names the length of each axis. The indices in both and in the result are batch axes; those in one of them alone are its
+    rows or columns.
     """
     batch = [i for i in axes if i in a.axes and i in b.axes]
     left = [i for i in a.axes if i not in b.axes]
     right = [i for i in b.axes if i not in a.axes]
     if not left and not right:
         return _dot(a, b, over, spelling)
-    if len(over) > 1 and spelling.flatten:
-        a, b = _flattened(a, over, spelling), _flattened(b, over, spelling)
-        return contraction(a, b, [i for i in a.axes if i in b.axes and i not in batch], axes, spelling)
-    if len(over) > 1 and batch:
-        return _einsum(a, b, axes, spelling)
     if len(over) > 1:
-        positions = [[text.axes.index(i) for i in over] for text in (a, b)]
-        code = spelling.tensordot.format(a.code, b.code, f"({positions[0]}, {positions[1]})")
-        return Text(code, ATOM, (*left, *right))
+        a, b = (_flattened(text, over, sizes, spelling) for text in (a, b))
+        over = [i for i in a.axes if i in b.axes and i not in batch]
     if not left or not right:
         swap = len(left) < len(right)
         if not batch and len(left) + len(right) == 1:
@@ -40,15 +35,16 @@ def contraction(a: Text, b: Text, over: Sequence[Idx], axes: Sequence[Idx], spel
     return _matmul(first, second, batch, rows, columns, over[0], spelling)
 
 
-def _flattened(text: Text, over: Sequence[Idx], spelling: Spelling) -> Text:
-    """The array with its summed axes made one, in the order of `over`."""
+def _flattened(text: Text, over: Sequence[Idx], sizes: Mapping[str, str], spelling: Spelling) -> Text:
+    """The array with its summed axes made one, in the order of `over`; lengths are spelt out, since -1 fails for empty arrays."""
     at = text.axes.index(over[0])
     if text.axes[at : at + len(over)] != tuple(over):
         rest = [i for i in text.axes if i not in over]
         text, at = permuted(text, (*rest, *over), spelling), len(rest)
     one = Idx("*".join(i.name for i in over), "*".join(i.dim for i in over))
-    code = spelling.flatten.format(text.at(ATOM), at, at + len(over) - 1)
-    return Text(code, ATOM, (*text.axes[:at], one, *text.axes[at + len(over) :]), view=True)
+    axes = (*text.axes[:at], one, *text.axes[at + len(over) :])
+    lengths = [" * ".join(sizes[i.dim] for i in over) if i == one else sizes[i.dim] for i in axes]
+    return Text(f"{text.at(ATOM)}.reshape({', '.join(lengths)})", ATOM, axes, view=True)
 
 
 def _dot(a: Text, b: Text, over: Sequence[Idx], spelling: Spelling) -> Text:
@@ -90,10 +86,3 @@ def _matmul(a: Text, b: Text, batch: list[Idx], rows: list[Idx], columns: list[I
     found = (*batch, *rows[:-1], *columns[:-1], *rows[-1:], *columns[-1:])
     drop = {(True, False): "[..., 0]", (False, True): "[..., 0, :]"}.get((bool(rows), bool(columns)))
     return Text(f"({code}){drop}", ATOM, found, view=True) if drop else Text(code, MUL, found)
-
-
-def _einsum(a: Text, b: Text, axes: Sequence[Idx], spelling: Spelling) -> Text:
-    """What NumPy has no single product for: several summed axes beside batch axes."""
-    letters = {i: chr(ord("a") + n) for n, i in enumerate(dict.fromkeys((*a.axes, *b.axes)))}
-    words = ["".join(letters[i] for i in some) for some in (a.axes, b.axes, axes)]
-    return Text(f'{spelling.module}.einsum("{words[0]},{words[1]}->{words[2]}", {a.code}, {b.code}, optimize=True)', ATOM, tuple(axes))

@@ -31,6 +31,9 @@ def statements(block: Block, names: Mapping[str, str], sizes: Mapping[str, str],
     return _Emitter(block, names, sizes, like, spelling).statements()
 
 
+_POWERS = {Fraction(-1): "inverse", Fraction(1, 2): "sqrt", Fraction(-1, 2): "rsqrt", Fraction(2): "square"}
+
+
 class _Emitter:
     def __init__(self, block: Block, names: Mapping[str, str], sizes: Mapping[str, str], like: str, spelling: Spelling) -> None:
         self.block = block
@@ -68,14 +71,29 @@ class _Emitter:
         if not is_temporary(value):
             return False
         op = self.made[value]
-        free = value in self.host or op.kind == "position" or (op.fn == "pow" and op.number == -1 and not self._inlined(op.args[0].value))
+        free = value in self.host or op.kind == "position"
+        if op.fn == "pow" and op.number == -1:
+            # Written again, it is a division.
+            free = free or not self._inlined(op.args[0].value)
+        if op.fn == "mul" and len(op.args) == 2 and not free:
+            # Written again, it is a minus sign.
+            sign, other = (self.made.get(arg.value) for arg in op.args)
+            free = sign is not None and sign.number == -1 and (other is None or not self._inlined(other.out))
         return free or self.uses.get(value, 0) < 2
 
     def _temporary_name(self, op: Op) -> str:
         """A name that says what the value is: `exp_S`, `sum_X`, `X_W`."""
         roots = [self.names[root] for root in (self._root(arg.value) for arg in op.args) if root is not None]
-        head = op.fn if op.kind in ("map", "reduce") and op.fn not in ("add", "mul") else ""
-        name = "_".join(dict.fromkeys(part for part in (head, *(roots[:1] if head else roots[:2])) if part)) or "t"
+        if op.fn == "pow" and op.number is not None:
+            head = _POWERS.get(op.number, "power")
+        elif op.kind in ("map", "reduce") and op.fn not in ("add", "mul"):
+            head = "onehot" if op.fn == "equal" else op.fn
+        else:
+            head = ""
+        parts = [head, *roots[:1]] if head else list(dict.fromkeys(roots))[:2]
+        if not head and len(parts) == 1:
+            parts.append("shifted" if op.fn == "add" else "scaled")
+        name = "_".join(part for part in parts if part) or "t"
         base, n = name, 2
         while name in self.taken:
             name, n = f"{base}_{n}", n + 1
@@ -118,7 +136,7 @@ class _Emitter:
         if op.kind == "contract":
             if len(op.args) != 2:
                 raise AssertionError(f"a contraction of {len(op.args)} arrays was not put in order: {op}")
-            return contraction(self._value(op.args[0]), self._value(op.args[1]), op.over, op.axes, self.spelling)
+            return contraction(self._value(op.args[0]), self._value(op.args[1]), op.over, op.axes, self.sizes, self.spelling)
         if op.kind == "gather":
             return self._gather(op)
         if op.kind == "diagonal":

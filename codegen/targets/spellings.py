@@ -10,8 +10,6 @@ NUMPY = Spelling(
     permute="{0}.transpose({1})",
     maximum="max",
     vecdot="np.vecdot({0}, {1})",
-    tensordot="np.tensordot({0}, {1}, axes={2})",
-    flatten="",
     functions={
         "exp": "np.exp({0})",
         "log": "np.log({0})",
@@ -49,8 +47,6 @@ TORCH = Spelling(
     permute="{0}.permute({1})",
     maximum="amax",
     vecdot="torch.linalg.vecdot({0}, {1})",
-    tensordot="",
-    flatten="{0}.flatten({1}, {2})",
     functions={
         "exp": "torch.exp({0})",
         "log": "torch.log({0})",

@@ -39,9 +39,6 @@ class Spelling:
     permute: str
     maximum: str
     vecdot: str
-    tensordot: str
-    """A pattern, or empty where arrays are flattened for a matrix product instead."""
-    flatten: str
     functions: dict[str, str]
     copy: str
     broadcast: str

@@ -156,7 +156,8 @@ def _public(parts: Parts) -> list[str]:
     lines += parts.lengths(over, program.inputs)
     if over:
         lines.append(f"_nonempty({', '.join(f'{parts.sizes[d]}={parts.sizes[d]}' for d in over)})")
-    call = f"_Forward.apply({', '.join(names[n] for n in program.inputs)})"
+    lines.append("function = _Forward if torch.compiler.is_compiling() else _DualForward")
+    call = f"function.apply({', '.join(names[n] for n in program.inputs)})"
     if len(program.forward.outputs) == len(program.outputs):
         return [*lines, f"return {call}"]
     if len(program.outputs) == 1:
@@ -178,8 +179,8 @@ def _forward_backward(parts: Parts, held: _Held) -> list[str]:
     if len(needs) == len(program.inputs):
         wanted = "tuple(ctx.needs_input_grad)"
     arguments = ["needs", *held.sizes(), *(parts.names[n] for n in held.backward_arguments)]
-    call = f"_Backward.apply({', '.join(arguments)})"
-    lines = [f"needs = {wanted}"]
+    call = f"function.apply({', '.join(arguments)})"
+    lines = [f"needs = {wanted}", "function = _Backward if torch.compiler.is_compiling() else _DualBackward"]
     gradients = [parts.names[n] for n in program.gradients]
     lines.append(f"{unpacked(gradients)} = _spread(needs, {call})")
     where = dict(zip(program.wrt, gradients))

@@ -29,7 +29,9 @@ class Context:
 
     tensors: dict[str, Node] = field(default_factory=dict)
     equations: dict[str, Node] = field(default_factory=dict)
-    """The forward equations by target: the layer's, as rewritten by the proofs so far, and the named sums."""
+    """The forward equations by target: the layer's, as rewritten by the proofs so far, and the named sums in them."""
+    named: dict[str, Node] = field(default_factory=dict)
+    """The sums that proofs have named; those that a rewritten equation mentions are forward tensors as well."""
     known: dict[str, list[Any]] = field(default_factory=dict)
     """Normal forms of every shown definition, by target."""
     inputs: tuple[str, ...] = ()
@@ -78,10 +80,16 @@ def extend(context: Context, proof: Node) -> None:
     for equation in (*proof["given"], goal, last):
         if not context.knows(equation):
             context.learn(equation)
+    if kind == "name":
+        context.named.setdefault(name, goal)
     if kind == "prepare":
         context.equations[name] = last
-    elif kind == "name" and name not in context.equations and set(tensors_in(goal["value"])) <= set(context.forward):
-        context.equations[name] = goal
+        waiting = list(tensors_in(last["value"]))
+        while waiting:
+            other = waiting.pop()
+            if other in context.named and other not in context.equations:
+                context.equations[other] = context.named[other]
+                waiting.extend(tensors_in(context.named[other]["value"]))
 
 
 def variable_of(name: str, prefix: str, tensors: Iterable[str]) -> str | None:

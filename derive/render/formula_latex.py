@@ -179,8 +179,14 @@ def _row(laid: Row, where: Context) -> list[Piece]:
     for n, item in enumerate(laid.items):
         if n:
             found.append(gap)
-        found.extend(deeper(pieces(item, where)))
+        # A quotient too wide for a bar has a slash, and would swallow the factors after it.
+        slashed = isinstance(item, Frac) and _too_wide(item, where)
+        found.extend(deeper(_bracketed(item, where) if slashed else pieces(item, where)))
     return found
+
+
+def _too_wide(laid: Frac, where: Context) -> bool:
+    return width(pieces(laid.bottom, where)) > FRACTION
 
 
 def _fraction(laid: Frac, where: Context) -> list[Piece]:

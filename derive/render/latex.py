@@ -11,10 +11,10 @@ from derive.proof import Proof
 from derive.render import formula_latex as formula
 from derive.render import notation
 from derive.render.breaking import width
-from derive.render.formula_latex import LINE, pieces, prose
+from derive.render.formula_latex import LINE, escaped, pieces, prose
 from derive.render.layout import of_expr, of_matrix
 from derive.render.notation import Context
-from derive.render.page import Bullets, Chain, Formulas, Givens, Heading, Page, Paragraph, Results, Worked, page, proof_page
+from derive.render.page import Bullets, Chain, Formulas, Givens, Heading, Identities, Page, Paragraph, Results, Worked, page, proof_page
 
 PREAMBLE = r"""\documentclass[10pt,a4paper,fleqn]{article}
 \usepackage[utf8]{inputenc}
@@ -56,6 +56,9 @@ def _blocks(made: Page) -> list[str]:
         elif isinstance(block, Bullets):
             items = "\n".join(f"  \\item {prose(item, where)}" for item in block.items)
             found.append(f"\\begin{{itemize}}\\setlength{{\\itemsep}}{{1pt}}\n{items}\n\\end{{itemize}}")
+        elif isinstance(block, Identities):
+            rows = "\n".join(f"  \\item[{escaped(name)}] \\texttt{{{escaped(identity)}}}" for name, identity in block.rows)
+            found.append(f"\\begin{{description}}\\setlength{{\\itemsep}}{{1pt}}\\raggedright\\footnotesize\n{rows}\n\\end{{description}}")
         elif isinstance(block, Givens):
             found.append(_givens(block, where))
         elif isinstance(block, Formulas):

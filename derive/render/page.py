@@ -10,7 +10,7 @@ from derive.example import Example, NoExample, work
 from derive.expr import ONE, Diff, Equation, Expr, Fact, Ref, Tensor, transform, walk
 from derive.proof import Proof
 from derive.recognize import explain
-from derive.render.notation import Context, context, listing, reason
+from derive.render.notation import Context, context, listing, reason, words
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,13 @@ class Paragraph:
 @dataclass(frozen=True)
 class Bullets:
     items: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Identities:
+    """Rules by name, each with its identity in plain text."""
+
+    rows: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ class Worked:
     roles: tuple[str, ...]
 
 
-Block = Union[Heading, Paragraph, Bullets, Givens, Formulas, Chain, Results, Worked]
+Block = Union[Heading, Paragraph, Bullets, Identities, Givens, Formulas, Chain, Results, Worked]
 
 
 @dataclass(frozen=True)
@@ -257,12 +264,12 @@ def _rules(derivation: Any, detail: str) -> list[Block]:
     from derive import rules
 
     used = dict.fromkeys(step.rule for proof in derivation.proofs for step in proof.at(detail).steps)
-    items = []
+    rows = []
     for rule in used:
         text = (getattr(getattr(rules, rule, None), "__doc__", None) or "").strip().split("\n\n")[0]
         if text:
-            items.append(f"{reason(rule, '')}: {' '.join(text.split())}")
-    return [Heading("The rules used", 2), Bullets(tuple(items))] if items else []
+            rows.append((words(rule), " ".join(text.split())))
+    return [Heading("The rules used", 2), Identities(tuple(rows))] if rows else []
 
 
 def _results(derivation: Any) -> list[Block]:

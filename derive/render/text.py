@@ -15,7 +15,21 @@ from derive.render import notation
 from derive.render.breaking import Piece
 from derive.render.layout import Layout, of_expr, of_matrix
 from derive.render.notation import Context
-from derive.render.page import Bullets, Chain, Formulas, Givens, Heading, Page, Paragraph, Result, Results, Worked, page, proof_page
+from derive.render.page import (
+    Bullets,
+    Chain,
+    Formulas,
+    Givens,
+    Heading,
+    Identities,
+    Page,
+    Paragraph,
+    Result,
+    Results,
+    Worked,
+    page,
+    proof_page,
+)
 
 Run = tuple[str, str]
 """Text and what it is: plain, title, section, proof, reason, shape, name."""
@@ -49,6 +63,11 @@ def page_lines(made: Page, width: int = WIDTH) -> list[Line]:
         elif isinstance(block, Bullets):
             for item in block.items:
                 found += _wrapped(item, width, "  - ", "    ", "plain", made.where)
+            found.append(())
+        elif isinstance(block, Identities):
+            wide = max(len(name) for name, _ in block.rows) + 4
+            for name, identity in block.rows:
+                found += _wrapped(identity, width, f"  {name}".ljust(wide), " " * wide, "plain", made.where)
             found.append(())
         elif isinstance(block, Givens):
             found += _givens(block, made.where)
