@@ -83,8 +83,17 @@ class Derivation:
         return equations
 
     @cached_property
-    def tangent_proofs(self) -> tuple[Proof, ...]:
+    def _tangents(self) -> tuple[tuple[Proof, ...], tuple[Tensor, ...]]:
         return tangent_lemmas(self)
+
+    @property
+    def tangent_proofs(self) -> tuple[Proof, ...]:
+        return self._tangents[0]
+
+    @property
+    def tangent_tensors(self) -> tuple[Tensor, ...]:
+        """The tangents and the sums that were named among them."""
+        return self._tangents[1]
 
     @cached_property
     def invariants(self) -> tuple[Proof, ...]:
@@ -100,8 +109,16 @@ class Derivation:
 
     @property
     def proofs(self) -> tuple[Proof, ...]:
-        """Every proof, in reading order."""
-        return (*self.prepare, *self.lemmas, *self.theorems, *self.stable, *self.invariants)
+        """Every proof of the forward and the backward pass, in reading order."""
+        tangents = {proof.goal.target.tensor for proof in self.tangent_proofs}
+        stable = tuple(proof for proof in self.stable if proof.goal.target.tensor not in tangents)
+        return (*self.prepare, *self.lemmas, *self.theorems, *stable, *self.invariants)
+
+    @property
+    def forward_mode(self) -> tuple[Proof, ...]:
+        """The proofs of forward mode, in reading order."""
+        tangents = {proof.goal.target.tensor for proof in self.tangent_proofs}
+        return (*self.tangent_proofs, *(proof for proof in self.stable if proof.goal.target.tensor in tangents))
 
     def proof(self, name: str) -> Proof:
         """The lemma that ends in the gradient of `name` (or in the tensor called `name` itself); KeyError if there is none."""
@@ -130,7 +147,7 @@ class Derivation:
                 "wrt": list(layer.wrt),
                 "batch": [expr_json(i) for i in layer.batch],
             },
-            "proofs": [proof_json(p) for p in (*self.proofs, *self.tangent_proofs)],
+            "proofs": [proof_json(p) for p in (*self.proofs, *self.forward_mode)],
         }
 
     def check(self) -> Any:
@@ -240,7 +257,7 @@ def _theorem(name: str, workings: Workings) -> tuple[Proof, ...]:
 # ---------------------------------------------------------------------------------------------------- forward mode
 
 
-def tangent_lemmas(derivation: Derivation) -> tuple[Proof, ...]:
+def tangent_lemmas(derivation: Derivation) -> tuple[tuple[Proof, ...], tuple[Tensor, ...]]:
     """tT[o] = sum over A and a of dT[o]/dA[a] tA[a], for every equation on a way from the inputs to the outputs."""
     workings = Workings(derivation.layer, "t")
     prepare(workings)
@@ -273,7 +290,8 @@ def tangent_lemmas(derivation: Derivation) -> tuple[Proof, ...]:
         found = prove(chain, workings, tuple(f"t{pool}" for pool in ("D", "F", "R", "C")))
         workings.results[name] = found[-1].result
         proofs.extend(found)
-    return tuple(proofs)
+    known = {tensor.name for tensor in derivation.tensors}
+    return tuple(proofs), tuple(tensor for name, tensor in workings.tensors.items() if name not in known)
 
 
 # ---------------------------------------------------------------------------------------------------- second order

@@ -160,6 +160,8 @@ def replace_product(equation: Equation, expr: Expr) -> Expr | None:
     scale = mul(*(f for f in factors(body) if isinstance(f, Num)))
     pattern_scale = mul(*(f for f in factors(pattern_body) if isinstance(f, Num)))
     for mapping, rest in _matches(wanted, have, {}, formal):
+        if any(i not in mapping for i in equation.target.indices):
+            continue  # a definition that is the same along some axis of its target names no one entry
         images = [mapping.get(i) for i in pattern_bound]
         if any(image not in bound for image in images) or len(set(images)) < len(images):
             continue

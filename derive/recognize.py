@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from derive import matrix as mx
-from derive.expr import Add, Delta, Expr, Fn, Idx, Mul, Num, Pow, Ref, Size, Sum, Tensor, free_indices, mul, num, walk
+from derive.expr import Add, Delta, Expr, Fn, Idx, Max, Mul, Pow, Ref, Sum, Tensor, free_indices, mul, num, walk
 from derive.proof import Proof
 from derive.terms import factors
 
@@ -73,15 +73,18 @@ class _Reader:
     def free(self, expr: Expr) -> frozenset[Idx]:
         return frozenset(free_indices(expr)) - self.batch
 
+    def is_scalar(self, expr: Expr) -> bool:
+        """Whether `expr` is one number for the whole table, with no sum over another table in it."""
+        return not self.free(expr) and not any(isinstance(n, (Sum, Max, Delta)) for n in walk(expr))
+
     def read(self, expr: Expr, row: Idx | None, col: Idx | None) -> mx.Matrix:
         """`expr` as a table over `row` and `col`, spread along the ones it does not mention."""
-        if not self.free(expr) and not any(isinstance(n, (Sum, Fn, Add)) for n in walk(expr)):
+        free = self.free(expr)
+        if self.is_scalar(expr):
             if isinstance(expr, Ref) and row is None and col is None:
                 return mx.Whole(expr.tensor, (None, None))
-            if all(isinstance(n, (Num, Size, Ref, Mul, Pow)) for n in walk(expr)):
-                ones = mx.Ones((_dim(row), _dim(col)))
-                return ones if expr == num(1) else mx.Scale(expr, ones)
-        free = self.free(expr)
+            ones = mx.Ones((_dim(row), _dim(col)))
+            return ones if expr == num(1) else mx.Scale(expr, ones)
         if isinstance(expr, Mul):
             scalars, parts = self.split(expr)
             if scalars != num(1):
@@ -109,7 +112,7 @@ class _Reader:
 
     def split(self, expr: Expr) -> tuple[Expr, tuple[Expr, ...]]:
         """A product as (scalar part, factors with indices)."""
-        plain = [f for f in factors(expr) if not self.free(f) and not any(isinstance(n, (Sum, Fn, Add)) for n in walk(f))]
+        plain = [f for f in factors(expr) if self.is_scalar(f)]
         return mul(*plain), tuple(f for f in factors(expr) if f not in plain)
 
     def elementwise(self, parts: tuple[Expr, ...], row: Idx | None, col: Idx | None) -> mx.Matrix:

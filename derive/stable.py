@@ -61,7 +61,7 @@ class Shift:
 def stabilise(derivation: Derivation) -> Stable:
     """Every equation of a derivation in finite form, with only the helper sums that are still needed."""
     workings = Workings(derivation.layer, derivation.prefix)
-    for tensor in derivation.tensors:
+    for tensor in (*derivation.tensors, *derivation.tangent_tensors):
         workings.tensors[tensor.name] = tensor
     workings.definitions.update({e.target.tensor: e for e in derivation.definitions})
     proofs: list[Proof] = []

@@ -32,13 +32,6 @@ def coefficient(expr: Expr) -> tuple[Fraction, Expr]:
     return Fraction(1), expr
 
 
-def is_scalar(expr: Expr, batch: Iterable[Idx] = ()) -> bool:
-    """Whether a factor is the same for every index other than the batch indices, and costs nothing to compute."""
-    if not all(isinstance(node, (Num, Size, Pow, Mul, Ref)) for node in walk(expr)):
-        return False
-    return set(free_indices(expr)) <= set(batch)
-
-
 def contains(expr: Expr, kind: type | tuple[type, ...]) -> bool:
     return any(isinstance(node, kind) for node in walk(expr))
 

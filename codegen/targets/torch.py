@@ -14,6 +14,7 @@ from codegen.passes.dead import pruned
 from codegen.program import Block, Program
 from codegen.support import torch_support
 from codegen.targets.emit import Statement
+from codegen.targets.naming import identifier
 from codegen.targets.parts import Parts, digest, dims_of, docstring, packed, saved_for, unpacked
 from codegen.targets.spellings import TORCH
 from codegen.targets.support import functions_called
@@ -22,7 +23,8 @@ from codegen.targets.text import tuple_of
 
 def context(derivation: Any, program: Program) -> dict[str, Any]:
     """Every field of the template, as lists of lines."""
-    parts = Parts(derivation, program, TORCH, (program.name,))
+    reserved = (program.name, "function", *(f"need_{identifier(n)}" for n in program.wrt))
+    parts = Parts(derivation, program, TORCH, reserved)
     held = _Held(parts)
     why = saved_for(parts, program.backward.ops)
     fields: dict[str, list[str]] = {
@@ -60,7 +62,9 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         "forward_parameters": parameters,
         "upstream": ", ".join(f"{names[n]}: Any" for n in program.upstream),
         "tangents": ", ".join(f"{names[f't{n}'] if n in program.wrt else '_' * k}: Any" for k, n in enumerate(program.inputs, 1)),
-        "backward_parameters": ", ".join(["needs: tuple[bool, ...]", *lengths, *(f"{names[n]}: Tensor" for n in held.backward_arguments)]),
+        "backward_parameters": ", ".join(
+            [*(f"{flag}: bool" for flag in held.flags), *lengths, *(f"{names[n]}: Tensor" for n in held.backward_arguments)]
+        ),
         "second_parameters": ", ".join([*lengths, *(f"{names[n]}: Tensor" for n in second.inputs)]),
         "second_tangent_parameters": ", ".join([*lengths, *(f"{names[n]}: Tensor" for n in second_tangent.inputs)]),
         "support": support,
@@ -100,6 +104,11 @@ class _Held:
         program = self.parts.program
         return tuple(n for n in program.kept if n not in (*program.inputs, *program.outputs))
 
+    @property
+    def flags(self) -> list[str]:
+        """Whether the gradient of each differentiable argument is asked for: plain arguments, as torch.func asks."""
+        return [f"need_{self.parts.names[n]}" for n in self.parts.program.wrt]
+
     def sizes(self) -> list[str]:
         return [self.parts.sizes[d] for d in self.lengths]
 
@@ -121,8 +130,8 @@ class _Held:
         return lines
 
     def backward_setup(self) -> list[str]:
-        lengths = "".join(f"{size}, " for size in self.sizes())
-        lines = [f"ctx.needs, {lengths}*tensors = inputs"]
+        lines = [f"{', '.join([*self.flags, *self.sizes()])}, *tensors = inputs"]
+        lines.append(f"ctx.needs = {tuple_of(self.flags)}")
         lines.append("ctx.save_for_backward(*tensors)")
         lines.append("ctx.save_for_forward(*tensors)")
         if self.lengths:
@@ -174,15 +183,13 @@ def _forward(parts: Parts, held: _Held) -> list[str]:
 
 def _forward_backward(parts: Parts, held: _Held) -> list[str]:
     program = parts.program
-    needs = [str(k) for k, n in enumerate(program.inputs) if n in program.wrt]
-    wanted = f"tuple(ctx.needs_input_grad[k] for k in ({', '.join(needs)},))"
-    if len(needs) == len(program.inputs):
-        wanted = "tuple(ctx.needs_input_grad)"
-    arguments = ["needs", *held.sizes(), *(parts.names[n] for n in held.backward_arguments)]
+    flags = dict(zip(program.wrt, held.flags))
+    arguments = [*held.flags, *held.sizes(), *(parts.names[n] for n in held.backward_arguments)]
     call = f"function.apply({', '.join(arguments)})"
-    lines = [f"needs = {wanted}", "function = _Backward if torch.compiler.is_compiling() else _DualBackward"]
+    lines = [f"{unpacked([flags.get(n, '_') for n in program.inputs])} = ctx.needs_input_grad"]
+    lines.append("function = _Backward if torch.compiler.is_compiling() else _DualBackward")
     gradients = [parts.names[n] for n in program.gradients]
-    lines.append(f"{unpacked(gradients)} = _spread(needs, {call})")
+    lines.append(f"{unpacked(gradients)} = _spread({tuple_of(held.flags)}, {call})")
     where = dict(zip(program.wrt, gradients))
     lines = held.opened(held.kept, [*lines, f"return {', '.join(where.get(n, 'None') for n in program.inputs)}"])
     if len(program.outputs) > 1:
@@ -212,8 +219,7 @@ def _backward(parts: Parts, held: _Held) -> list[str]:
     if len(gradients) == 1:
         lines += parts.code(program.backward)
         return [*lines, f"return ({gradients[0]},)"]
-    flags = {g: f"need_{names[w]}" for g, w in zip(program.gradients, program.wrt)}
-    lines.append(f"{', '.join(flags.values())} = needs")
+    flags = dict(zip(program.gradients, held.flags))
     lines.append(f"{' = '.join(gradients)} = None")
 
     def condition(statement: Statement) -> str | None:
@@ -222,7 +228,7 @@ def _backward(parts: Parts, held: _Held) -> list[str]:
         return " or ".join(flags[g] for g in statement.demanded_by)
 
     lines += parts.code(program.backward, condition)
-    return [*lines, f"return _needed(needs, {tuple_of(gradients)})"]
+    return [*lines, f"return _needed({tuple_of(held.flags)}, {tuple_of(gradients)})"]
 
 
 def _backward_backward(parts: Parts, held: _Held) -> list[str]:
@@ -244,7 +250,9 @@ def _backward_backward(parts: Parts, held: _Held) -> list[str]:
     if results:
         arguments = [*held.sizes(), *(names[n] for n in second.inputs)]
         lines.append(f"{unpacked(results)} = _Second.apply({', '.join(arguments)})")
-    returned = ["None"] * (1 + len(held.lengths)) + [names[where[n]] if n in where else "None" for n in held.backward_arguments]
+    returned = ["None"] * (len(held.flags) + len(held.lengths)) + [
+        names[where[n]] if n in where else "None" for n in held.backward_arguments
+    ]
     return held.opened(held.backward_arguments, [*lines, f"return {', '.join(returned)}"])
 
 
@@ -254,7 +262,7 @@ def _backward_jvp(parts: Parts, held: _Held) -> list[str]:
     assert block is not None
     moving = {n: names[f"t{n}"] for n in held.backward_arguments if n in (*program.wrt, *program.upstream) and f"t{n}" in block.inputs}
     lines = []
-    skipped = 1 + len(held.lengths)
+    skipped = len(held.flags) + len(held.lengths)
     lines += [f"{t} = _zero(tangents[{skipped + k}], {names[n]})" for k, n in enumerate(held.backward_arguments) if (t := moving.get(n))]
     # A tangent of an input that the backward pass does not hold moves nothing.
     gone = [n for n in block.inputs if n not in held.backward_arguments and n not in {f"t{m}" for m in moving}]
