@@ -170,10 +170,11 @@ def _check(words: list[str]) -> int:
     documents = []
     reports = []
     for layer in layers:
-        documents.append(derived(layer).document())
-        reports.append(check_document(documents[-1]))
-        if not options.json:
-            show(ledger(reports[-1]))
+        for document in derived(layer).documents():
+            documents.append(document)
+            reports.append(check_document(document))
+            if not options.json:
+                show(ledger(reports[-1]))
     if options.json:
         import json
 

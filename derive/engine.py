@@ -132,6 +132,24 @@ class Derivation:
         proof = self.proof(name)
         return Gradient(proof.name, proof.result, proof.matrix, proof)
 
+    @cached_property
+    def general(self) -> "Derivation | None":
+        """The derivation without the declared facts, where some result rests on one; None where none does."""
+        if not any(proof.facts for proof in self.lemmas):
+            return None
+        layer = self.layer
+        plain = Layer.of(
+            layer.name, layer.tensors, layer.equations, (), layer.inputs, layer.outputs, layer.wrt, layer.batch, layer.doc
+        )
+        return derive(plain, self.prefix)
+
+    @cached_property
+    def twins(self) -> tuple[Proof, ...]:
+        """The proofs that this layer's gradients are those of a layer of the catalogue that stores one input transposed."""
+        from derive.twins import in_catalogue
+
+        return in_catalogue(self)
+
     def document(self) -> dict[str, Any]:
         """The JSON document that `derive.check` reads (schema: `derive.proof`)."""
         layer = self.layer
@@ -147,8 +165,13 @@ class Derivation:
                 "wrt": list(layer.wrt),
                 "batch": [expr_json(i) for i in layer.batch],
             },
-            "proofs": [proof_json(p) for p in (*self.proofs, *self.forward_mode)],
+            "proofs": [proof_json(p) for p in (*self.proofs, *self.forward_mode, *self.twins)],
         }
+
+    def documents(self) -> tuple[dict[str, Any], ...]:
+        """The layer's document, that of its general form without facts, and that of its backward pass as a layer."""
+        general = () if self.general is None else (self.general.document(),)
+        return (self.document(), *general, self.second.document())
 
     def check(self) -> Any:
         """The independent checker's report on every line of every proof."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from derive import rules
-from derive.engine import Derivation
+from derive.engine import Derivation, derive
 from derive.expr import Equation, Expr, Index, Ref, equal, transform
 from derive.proof import Proof
 from derive.recognize import finish
@@ -63,12 +63,23 @@ def twin(first: Derivation, second: Derivation) -> Twin | None:
     for lemma in second.lemmas:
         own = results.get(lemma.result.target.tensor)
         if own is None or lemma.kind != "lemma":
-            return None
+            continue
         proof = _agree(own.result, lemma.result, tensor, first)
         if proof is None:
             return None
         proofs.append(proof)
     return Twin(first.layer, second.layer, tensor, tuple(proofs))
+
+
+def in_catalogue(derivation: Derivation) -> tuple[Proof, ...]:
+    """The proofs relating a layer to its twin in the catalogue; a layer without one has none."""
+    from derive.layers import LAYERS
+
+    for other in LAYERS:
+        if transposed_input(derivation.layer, other) is not None:
+            found = twin(derivation, derive(other))
+            return () if found is None else found.proofs
+    return ()
 
 
 def _agree(own: Equation, other: Equation, tensor: str, first: Derivation) -> Proof | None:

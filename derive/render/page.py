@@ -109,6 +109,7 @@ def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool 
     blocks += _section("Theorems: the whole gradient of each input", derivation.theorems, detail)
     blocks += _section("Finite arithmetic", derivation.stable, detail)
     blocks += _section("Invariants", derivation.invariants, detail)
+    blocks += _section("The other convention", derivation.twins, detail)
     blocks += _worked(derivation, detail)
     if detail != "brief":
         blocks += _rules(derivation, detail)
@@ -200,7 +201,7 @@ def proof_blocks(proof: Proof, detail: str) -> list[Block]:
         blocks.append(Chain(lines[0][0], tuple(lines[1:])))
     else:
         blocks.append(Chain(proof.goal.target, tuple(lines)))
-    if proof.matrix is not None and proof.kind in ("lemma", "name"):
+    if proof.matrix is not None and proof.kind in ("lemma", "name", "twin"):
         blocks.append(Results((result(proof),)))
         if detail != "brief":
             blocks += [Paragraph(sentence.replace(" x ", " × ") + ".") for sentence in explain(proof.matrix)]
@@ -215,6 +216,7 @@ KINDS = {
     "prepare": "Equation",
     "stable": "Finite form",
     "invariant": "Invariant",
+    "twin": "Transposed storage",
 }
 
 
@@ -232,7 +234,7 @@ def _opening(proof: Proof) -> str:
         return f"chain rule: {by[0].wrt.tensor} reaches the loss through {listing(tensors)}{whole}"
     if proof.kind == "tangent":
         return "chain rule, forward: every operand moves the value"
-    return {"name": "definition", "prepare": "the layer's equation", "stable": "what was derived"}.get(proof.kind, "")
+    return {"name": "definition", "prepare": "the layer's equation", "twin": "the lemma of the other layer, at the same numbers", "stable": "what was derived"}.get(proof.kind, "")
 
 
 def result(proof: Proof, forms: tuple[mx.Matrix, ...] = ()) -> Result:
@@ -274,6 +276,24 @@ def _rules(derivation: Any, detail: str) -> list[Block]:
 
 def _results(derivation: Any) -> list[Block]:
     """Every result in matrix form, first what plain products give on the way, then what was asked for."""
+    on_the_way, asked = _found(derivation)
+    blocks: list[Block] = []
+    if on_the_way:
+        blocks += [Heading("On the way, by matrix products alone", 2), Results(on_the_way)]
+    blocks += [Heading("Results", 2), Results(asked)]
+    scalars = [t.name for t in derivation.tensors if t.name in derivation.upstream and len(t.dims) == len(derivation.layer.batch)]
+    if scalars:
+        alone = tuple(_with_unit_upstream(item, tuple(scalars)) for item in asked)
+        if alone != asked:
+            ones = listing(f"{name} = 1" for name in scalars)
+            blocks += [Paragraph(f"Where the loss is the end of the computation, {ones}:"), Results(alone)]
+    if derivation.general is not None:
+        blocks += [Paragraph("In general, without the hypothesis:"), Results(_found(derivation.general)[1])]
+    return blocks
+
+
+def _found(derivation: Any) -> tuple[tuple[Result, ...], tuple[Result, ...]]:
+    """The intermediate gradients that are plain products, and all other results."""
     named = {p.name: p.matrix for p in derivation.lemmas if p.kind == "name" and p.matrix is not None and not p.steps}
     on_the_way: list[Result] = []
     asked: list[Result] = []
@@ -282,20 +302,9 @@ def _results(derivation: Any) -> list[Block]:
         if proof.matrix is not None:
             opened = mx.replace_whole(proof.matrix, named) if named and proof.kind == "lemma" else proof.matrix
             forms = (proof.matrix,) if opened == proof.matrix else (proof.matrix, opened)
-        item = result(proof, forms)
         plain = proof.kind == "lemma" and proof.name not in derivation.gradients and _is_product(proof.matrix)
-        (on_the_way if plain else asked).append(item)
-    blocks: list[Block] = []
-    if on_the_way:
-        blocks += [Heading("On the way, by matrix products alone", 2), Results(tuple(on_the_way))]
-    blocks += [Heading("Results", 2), Results(tuple(asked))]
-    scalars = [t.name for t in derivation.tensors if t.name in derivation.upstream and len(t.dims) == len(derivation.layer.batch)]
-    if scalars:
-        alone = tuple(_with_unit_upstream(item, tuple(scalars)) for item in asked)
-        if alone != tuple(asked):
-            ones = listing(f"{name} = 1" for name in scalars)
-            blocks += [Paragraph(f"Where the loss is the end of the computation, {ones}:"), Results(alone)]
-    return blocks
+        (on_the_way if plain else asked).append(result(proof, forms))
+    return tuple(on_the_way), tuple(asked)
 
 
 def _is_product(matrix: mx.Matrix | None) -> bool:
