@@ -69,6 +69,22 @@ def _nonempty(**lengths: int) -> None:
             raise ValueError(f"{_NAME}: axis {axis} has length 0, and there is no maximum over it")
 
 
+def _transforms() -> tuple[str, ...]:
+    """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
+    if torch.compiler.is_compiling():
+        return ()
+    stack: Any = torch._C._functorch.get_interpreter_stack()
+    return tuple(level.key().name for level in stack or ())
+
+
+def _chosen(traced: Any, dual: Any) -> Any:
+    """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    if torch.compiler.is_compiling():
+        return traced.apply
+    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+
+
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:
     """A tangent; one that is missing is zero."""
     return torch.zeros_like(like) if tangent is None else tangent

@@ -9,10 +9,18 @@ from types import ModuleType
 
 
 def functions_called(module: ModuleType, lines: Iterable[str]) -> list[str]:
-    """The source lines of every function of `module` that the lines call, in the module's order, two empty lines before each."""
-    text = "\n".join(lines)
-    found: list[str] = []
-    for name, function in vars(module).items():
-        if inspect.isfunction(function) and function.__module__ == module.__name__ and re.search(rf"\b{name}\b", text):
-            found += ["", "", *inspect.getsource(function).rstrip().splitlines()]
-    return found
+    """The source lines of every function of `module` that the lines need, in the module's order, two empty lines before each."""
+    sources = {
+        name: inspect.getsource(function).rstrip()
+        for name, function in vars(module).items()
+        if inspect.isfunction(function) and function.__module__ == module.__name__
+    }
+    needed: set[str] = set()
+    pending = ["\n".join(lines)]
+    while pending:
+        text = pending.pop()
+        for name, source in sources.items():
+            if name not in needed and re.search(rf"\b{name}\b", text):
+                needed.add(name)
+                pending.append(source)
+    return [line for name, source in sources.items() if name in needed for line in ["", "", *source.splitlines()]]

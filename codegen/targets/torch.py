@@ -23,7 +23,7 @@ from codegen.targets.text import tuple_of
 
 def context(derivation: Any, program: Program) -> dict[str, Any]:
     """Every field of the template, as lists of lines."""
-    reserved = (program.name, "function", *(f"need_{identifier(n)}" for n in program.wrt))
+    reserved = (program.name, "fill", *(f"need_{identifier(n)}" for n in program.wrt))
     parts = Parts(derivation, program, TORCH, reserved)
     held = _Held(parts)
     why = saved_for(parts, program.backward.ops)
@@ -43,7 +43,7 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
     support = functions_called(torch_support, [*(line for lines in fields.values() for line in lines), "_no_third"])
     code = "\n".join([*(line for lines in fields.values() for line in lines), *support])
     names = parts.names
-    parameters = ", ".join(f"{names[n]}: Tensor" for n in program.inputs)
+    parameters = ", ".join(["fill: bool"] * bool(held.extra) + [f"{names[n]}: Tensor" for n in program.inputs])
     second = program.second
     second_tangent = program.second_tangent
     assert second is not None and second_tangent is not None
@@ -61,7 +61,7 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         "public_doc": f"Return {packed([names[n] for n in program.outputs])}, differentiable twice, in reverse and in forward mode.",
         "forward_parameters": parameters,
         "upstream": ", ".join(f"{names[n]}: Any" for n in program.upstream),
-        "tangents": ", ".join(f"{names[f't{n}'] if n in program.wrt else '_' * k}: Any" for k, n in enumerate(program.inputs, 1)),
+        "tangents": ", ".join(f"{t}: Any" for t in _tangent_names(parts, held)),
         "backward_parameters": ", ".join(
             [*(f"{flag}: bool" for flag in held.flags), *lengths, *(f"{names[n]}: Tensor" for n in held.backward_arguments)]
         ),
@@ -114,14 +114,15 @@ class _Held:
 
     def forward_setup(self) -> list[str]:
         program, names = self.parts.program, self.parts.names
-        lines = [f"{unpacked([names[n] for n in program.inputs])} = inputs"]
+        given = ["fill"] * bool(self.extra) + [names[n] for n in program.inputs]
+        lines = [f"{unpacked(given)} = inputs"]
         outputs = [names[n] if n in self.kept else f"_{names[n]}" for n in (*program.outputs, *self.extra)]
         if any(n in self.kept for n in (*program.outputs, *self.extra)):
             lines.append(f"{', '.join(outputs)} = output")
         if self.extra:
             lines.append(f"ctx.mark_non_differentiable({', '.join(names[n] for n in self.extra)})")
-        if len(program.outputs) == 1:
-            lines.append("ctx.set_materialize_grads(False)")
+            # Zeros for values that have no gradient would cost as much memory again; torch.func cannot do without them.
+            lines.append("ctx.set_materialize_grads(fill)")
         lines.append(f"ctx.save_for_backward({', '.join(names[n] for n in self.kept)})")
         lines.append(f"ctx.save_for_forward({', '.join(names[n] for n in program.inputs)})")
         if self.lengths:
@@ -165,10 +166,10 @@ def _public(parts: Parts) -> list[str]:
     lines += parts.lengths(over, program.inputs)
     if over:
         lines.append(f"_nonempty({', '.join(f'{parts.sizes[d]}={parts.sizes[d]}' for d in over)})")
-    lines.append("function = _Forward if torch.compiler.is_compiling() else _DualForward")
-    call = f"function.apply({', '.join(names[n] for n in program.inputs)})"
+    given = [names[n] for n in program.inputs]
     if len(program.forward.outputs) == len(program.outputs):
-        return [*lines, f"return {call}"]
+        return [*lines, f"return _chosen(_Forward, _DualForward)({', '.join(given)})"]
+    call = f"_chosen(_Forward, _DualForward)(bool(_transforms()), {', '.join(given)})"
     if len(program.outputs) == 1:
         return [*lines, f"return {call}[0]"]
     return [*lines, f"return {call}[:{len(program.outputs)}]"]
@@ -185,17 +186,31 @@ def _forward_backward(parts: Parts, held: _Held) -> list[str]:
     program = parts.program
     flags = dict(zip(program.wrt, held.flags))
     arguments = [*held.flags, *held.sizes(), *(parts.names[n] for n in held.backward_arguments)]
-    call = f"function.apply({', '.join(arguments)})"
-    lines = [f"{unpacked([flags.get(n, '_') for n in program.inputs])} = ctx.needs_input_grad"]
-    lines.append("function = _Backward if torch.compiler.is_compiling() else _DualBackward")
+    call = f"_chosen(_Backward, _DualBackward)({', '.join(arguments)})"
+    lines = [f"{unpacked(['_'] * bool(held.extra) + [flags.get(n, '_') for n in program.inputs])} = ctx.needs_input_grad"]
     gradients = [parts.names[n] for n in program.gradients]
     lines.append(f"{unpacked(gradients)} = _spread({tuple_of(held.flags)}, {call})")
     where = dict(zip(program.wrt, gradients))
-    lines = held.opened(held.kept, [*lines, f"return {', '.join(where.get(n, 'None') for n in program.inputs)}"])
-    if len(program.outputs) > 1:
-        return lines
-    nothing = ", ".join(["None"] * len(program.inputs))
-    return [f"if {parts.names[program.upstream[0]]} is None:", f"    return {nothing}", *lines]
+    returned = ["None"] * bool(held.extra) + [where.get(n, "None") for n in program.inputs]
+    missing = _filled(parts, program.upstream, held.kept, held.lengths) if held.extra else []
+    return held.opened(held.kept, [*missing, *lines, f"return {', '.join(returned)}"])
+
+
+def _filled(parts: Parts, upstream: tuple[str, ...], holders: tuple[str, ...], known: tuple[str, ...]) -> list[str]:
+    """Zeros in place of upstream gradients that torch left out."""
+    lines = parts.lengths([dim for n in upstream for dim in parts.array(n).dims], holders, known)
+    for name in upstream:
+        shape = tuple_of([parts.sizes[dim] for dim in parts.array(name).dims])
+        lines.append(f"if {parts.names[name]} is None:")
+        lines.append(f"    {parts.names[name]} = {parts.like(holders)}.new_zeros({shape})")
+    return lines
+
+
+def _tangent_names(parts: Parts, held: _Held) -> list[str]:
+    """The parameters of `jvp`: a tangent for each argument of `forward`, those that are never there under a name of their own."""
+    program = parts.program
+    found = ["_fill"] * bool(held.extra)
+    return found + [parts.names[f"t{n}"] if n in program.wrt else f"_{parts.names[n]}" for n in program.inputs]
 
 
 def _forward_jvp(parts: Parts) -> list[str]:
@@ -237,14 +252,9 @@ def _backward_backward(parts: Parts, held: _Held) -> list[str]:
     assert second is not None
     lines = []
     given = [names[n] for n in held.second_upstream]
-    like = parts.like(held.backward_arguments)
     lines.append(f"{unpacked(given)} = _spread(ctx.needs, grads)")
     filled = [n for n in held.second_upstream if n in second.inputs]
-    lines += parts.lengths([dim for n in filled for dim in parts.array(n).dims], held.kept, held.lengths)
-    for name in filled:
-        shape = tuple_of([parts.sizes[dim] for dim in parts.array(name).dims]) if parts.array(name).dims else "()"
-        lines.append(f"if {names[name]} is None:")
-        lines.append(f"    {names[name]} = {like}.new_zeros({shape})")
+    lines += _filled(parts, tuple(filled), held.backward_arguments, held.lengths)
     where = dict(program.second_gradients)
     results = [names[g] for _, g in program.second_gradients]
     if results:

@@ -105,7 +105,7 @@ def draw_tensors(
             size = sizes[tensor["values"]]
             values[name] = Drawn(partial(rng.randrange, size))
         else:
-            values[name] = Drawn(lambda: arithmetic.number(_number(rng, arithmetic, attempt)))
+            values[name] = Drawn(partial(_entry, rng, arithmetic, attempt, not tensor["dims"]))
         if name in bound:
             every = keys_of(tensor["dims"], sizes)
             own = {key: values[name][key] if tensor["kind"] == "int" else _number(rng, arithmetic, attempt) for key in every}
@@ -119,9 +119,22 @@ def draw_tensors(
     return values
 
 
-def _number(rng: random.Random, arithmetic: Arithmetic, attempt: int) -> Fraction:
-    """Never 0, 1 or -1: a missing factor of these would go unseen."""
+def _entry(rng: random.Random, arithmetic: Arithmetic, attempt: int, scalar: bool) -> Number:
+    return arithmetic.number(_number(rng, arithmetic, attempt, scalar))
+
+
+SCALARS = (7, 11, 13, 17, 19, 23)
+
+
+def _number(rng: random.Random, arithmetic: Arithmetic, attempt: int, scalar: bool = False) -> Fraction:
+    """Never 0, 1 or -1: a missing factor of these would go unseen.
+
+    A scalar has a single draw in a world, so it is a prime above the axis sizes and the small numbers of a formula: it
+    cannot make up for a factor of theirs, as 2 c / (2 * 3) = 1 would for c = 3.
+    """
     sign = 1 if attempt % 2 else rng.choice((-1, 1))
+    if scalar and isinstance(arithmetic, Exact):
+        return Fraction(sign * rng.choice(SCALARS))
     if isinstance(arithmetic, Exact):
         return Fraction(sign * rng.randint(2, 2 + 3 * 3**attempt))
     return Fraction(sign * (2 * rng.randint(1, 30 * 10**attempt) + 1), 40 * 10**attempt)
