@@ -7,7 +7,29 @@ from dataclasses import replace
 from fractions import Fraction
 
 from codegen.program import Op, Read
-from derive.expr import Add, Delta, Diff, Equation, Expr, Fn, Idx, Index, Max, Mul, Num, Pow, Ref, Size, Sum, free_indices, show
+from derive.expr import (
+    Add,
+    Delta,
+    Diff,
+    Equation,
+    Expr,
+    Fn,
+    Idx,
+    Index,
+    Iverson,
+    Max,
+    Mul,
+    Num,
+    Position,
+    Pow,
+    Ref,
+    Size,
+    Sum,
+    free_indices,
+    show,
+)
+
+COMPARISONS = {"<": "less", "<=": "less_equal", "==": "equal", "!=": "not_equal"}
 
 
 class Lowering:
@@ -17,6 +39,7 @@ class Lowering:
         self.ops: list[Op] = []
         self._count = 0
         self._scope: tuple[Idx, ...] = ()
+        self._comparing = False
 
     def equation(self, equation: Equation) -> None:
         """Append the ops of `target = value`; the last of them makes the target, its axes in the target's order."""
@@ -43,6 +66,11 @@ class Lowering:
             return self._ref(expr)
         if isinstance(expr, Delta):
             return self._map("equal", (self._position(expr.a), self._position(expr.b)))
+        if isinstance(expr, Position):
+            position = self._position(expr.index)
+            return position if self._comparing else self._map("real", (position,))
+        if isinstance(expr, Iverson):
+            return self._bracket(expr)
         if isinstance(expr, Add):
             return self._map("add", tuple(self.expr(term) for term in expr.terms))
         if isinstance(expr, Mul):
@@ -92,6 +120,13 @@ class Lowering:
 
     def _position(self, index: Index) -> Read:
         return self._emit("position", (index,), dim=index.dim) if isinstance(index, Idx) else self._ref(index)
+
+    def _bracket(self, expr: Iverson) -> Read:
+        """1 where a comparison holds, else 0; positions in it stay integers."""
+        outer, self._comparing = self._comparing, True
+        args = (self.expr(expr.left), self.expr(expr.right))
+        self._comparing = outer
+        return self._map(COMPARISONS[expr.relation], args)
 
     def _ref(self, ref: Ref) -> Read:
         """An entry of an array: a plain read, a diagonal, or a gather by integer arrays."""

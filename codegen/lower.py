@@ -6,6 +6,7 @@ What the backward block saves is inferred from what it mentions, never declared.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from codegen.equations import Lowering
@@ -46,7 +47,8 @@ def lower(derivation: Any) -> Program:
     second_read = _external(second_ops, second_outputs)
     tangent_read = _external(tangent_ops, second_tangents)
     differentiated = {name for name, _ in second_gradients}
-    kept = tuple(n for n in layer.inputs if n in read | second_read | tangent_read | differentiated)
+    moved = _external(pruned(replace(tangent, outputs=tangents)).ops, tangents)
+    kept = tuple(n for n in layer.inputs if n in read | moved | second_read | tangent_read | differentiated)
     kept += tuple(n for n in saved if n not in kept)
     upstream = (*derivation.upstream, *second.upstream)
     moving = tuple(f"t{name}" for name in (*layer.wrt, *derivation.upstream))

@@ -15,7 +15,8 @@ argument lies, so a transpose, a broadcast and an outer product need no op of th
     diagonal    args[0] read with an axis named twice                        args
     expand      args[0], copied along the axes that it lacks                 args
 
-The functions of `map` are "add", "mul", "pow", "equal" (1 where both are equal, else 0) and the scalar functions of a spec.
+The functions of `map` are "add", "mul", "pow", the comparisons "equal", "not_equal", "less" and "less_equal" (1 where they hold,
+else 0), "real" (integers as real numbers) and the scalar functions of a spec.
 Everything a target prints comes from here: passes rewrite a Program into a Program, targets print it.
 """
 
@@ -28,7 +29,8 @@ from fractions import Fraction
 from derive.expr import Equation, Idx, Tensor
 
 KINDS = ("number", "size", "position", "map", "reduce", "contract", "gather", "diagonal", "expand")
-COMMUTATIVE = ("add", "mul", "equal", "max", "min")
+COMPARING = ("equal", "not_equal", "less", "less_equal")
+COMMUTATIVE = ("add", "mul", "equal", "not_equal", "max", "min")
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Program:
 
     `saved` are the inputs and forward values that the backward block reads. `second` is the backward pass of the backward pass,
     `second_tangent` its forward mode; both start from `kept`, the arrays that a backward pass holds (`saved` and every input that
-    the second order reads or differentiates), and recompute what else they mention.
+    a tangent or the second order reads or differentiates), and recompute what else they mention.
     """
 
     name: str

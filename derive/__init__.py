@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from derive.engine import derive as derive
     from derive.errors import SpecError as SpecError
     from derive.scalar import max_over as max_over
+    from derive.scalar import position as position
     from derive.scalar import relu as relu
     from derive.scalar import sigmoid as sigmoid
     from derive.scalar import softplus as softplus
@@ -27,13 +28,14 @@ _HOMES = {
     "axes": "derive.symbols",
     "derive": "derive.engine",
     "max_over": "derive.scalar",
+    "position": "derive.scalar",
     "relu": "derive.scalar",
     "sigmoid": "derive.scalar",
     "softplus": "derive.scalar",
     "tensors": "derive.symbols",
 }
 
-__all__ = ["Derivation", "Layer", "SpecError", "axes", "derive", "max_over", "relu", "sigmoid", "softplus", "tensors"]
+__all__ = ["Derivation", "Layer", "SpecError", "axes", "derive", "max_over", "position", "relu", "sigmoid", "softplus", "tensors"]
 __version__ = "0.1.0"
 
 

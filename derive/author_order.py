@@ -74,8 +74,14 @@ class AuthorOrder:
             elif isinstance(node, Scalar):
                 scalar = min(scalar, node.position)
         if first < _NEVER:
-            return 0, first, str(expr) if first == _NEVER - 1 else ""
+            # What is plain before what is not, where both begin with the same entry: x - f(x), x * f(x).
+            return 0, first, str(expr) if first == _NEVER - 1 else "" if _entry(_plain(expr)) is not None else "~"
         return (scalars, scalar, str(expr)) if scalar < _NEVER else (2, 0, str(expr))
+
+
+def _plain(expr: Any) -> Any:
+    """An expression without its number in front."""
+    return expr.as_coeff_Mul()[1]
 
 
 def _entry(node: Any) -> Entry | None:

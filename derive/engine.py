@@ -138,9 +138,7 @@ class Derivation:
         if not any(proof.facts for proof in self.lemmas):
             return None
         layer = self.layer
-        plain = Layer.of(
-            layer.name, layer.tensors, layer.equations, (), layer.inputs, layer.outputs, layer.wrt, layer.batch, layer.doc
-        )
+        plain = Layer.of(layer.name, layer.tensors, layer.equations, (), layer.inputs, layer.outputs, layer.wrt, layer.batch, layer.doc)
         return derive(plain, self.prefix)
 
     @cached_property

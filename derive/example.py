@@ -8,7 +8,28 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from derive.expr import Add, Delta, Equation, Expr, Fact, Fn, Idx, Index, Max, Mul, Num, Pow, Ref, Size, Sum, Tensor, tensors_in, walk
+from derive.expr import (
+    Add,
+    Delta,
+    Equation,
+    Expr,
+    Fact,
+    Fn,
+    Idx,
+    Index,
+    Iverson,
+    Max,
+    Mul,
+    Num,
+    Position,
+    Pow,
+    Ref,
+    Size,
+    Sum,
+    Tensor,
+    tensors_in,
+    walk,
+)
 
 REAL = (1, 2, -1, 1, 0, 3, 2, -2, 1, -1, 2, 1)
 POSITIVE = (1, 2, 1, 3, 2, 1, 2, 3, 1, 1, 2, 3)
@@ -239,6 +260,12 @@ class _Evaluator:
             return self.tables[expr.tensor][tuple(self.index(i, at) for i in expr.indices)]
         if isinstance(expr, Delta):
             return sympy.Integer(self.index(expr.a, at) == self.index(expr.b, at))
+        if isinstance(expr, Position):
+            return sympy.Integer(self.index(expr.index, at))
+        if isinstance(expr, Iverson):
+            left, right = self.value(expr.left, at), self.value(expr.right, at)
+            held = {"<": left < right, "<=": left <= right, "==": sympy.Eq(left, right), "!=": sympy.Ne(left, right)}[expr.relation]
+            return sympy.Integer(1 if held == True else 0)  # noqa: E712 - SymPy's own truth
         if isinstance(expr, Add):
             return sympy.Add(*(self.value(t, at) for t in expr.terms))
         if isinstance(expr, Mul):

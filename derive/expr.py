@@ -6,6 +6,7 @@ The grammar, whole:
     Expr  = Num(value) | Size(dim) | Ref(tensor, indices) | Delta(a, b)
           | Add(terms) | Mul(factors) | Pow(base, exponent) | Fn(name, args)
           | Sum(indices, body) | Max(indices, body) | Diff(body, wrt, through)
+          | Position(index) | Iverson(relation, left, right)
 
 Nodes are data. Build them with `add`, `mul`, `power`, `total`, which keep the author's order of factors, fold numbers and
 flatten, and do nothing else: distributing, contracting and cancelling sums are rules, because a proof has to show them.
@@ -113,8 +114,25 @@ class Diff:
     through: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Position:
+    """The value of an index as a real number: the position i itself, as in `i - j`."""
+
+    index: "Index"
+
+
+@dataclass(frozen=True)
+class Iverson:
+    """The Iverson bracket: 1 where `left relation right` holds, else 0; `relation` is one of RELATIONS."""
+
+    relation: str
+    left: "Expr"
+    right: "Expr"
+
+
 Index = Union[Idx, Ref]
-Expr = Union[Num, Size, Ref, Delta, Add, Mul, Pow, Fn, Sum, Max, Diff]
+Expr = Union[Num, Size, Ref, Delta, Add, Mul, Pow, Fn, Sum, Max, Diff, Position, Iverson]
+RELATIONS = ("<", "<=", "==", "!=")
 Reduction = (Sum, Max)
 
 
@@ -208,6 +226,8 @@ def power(base: Expr, exponent: int | Fraction) -> Expr:
         return ONE
     if isinstance(base, Num) and exponent.denominator == 1 and (base.value or exponent > 0):
         return Num(base.value ** int(exponent))
+    if isinstance(base, (Delta, Iverson)) and exponent > 0:
+        return base  # 0 and 1 are their own powers
     if isinstance(base, Num) and base.value > 0:
         root = _exact_root(base.value, exponent)
         if root is not None:
@@ -234,6 +254,23 @@ def neg(expr: Expr) -> Expr:
     return mul(num(-1), expr)
 
 
+def iverson(relation: str, left: Expr, right: Expr) -> Expr:
+    """The bracket, decided at once where both sides are numbers or the same expression."""
+    if isinstance(left, Num) and isinstance(right, Num):
+        a, b = left.value, right.value
+        return ONE if {"<": a < b, "<=": a <= b, "==": a == b, "!=": a != b}[relation] else ZERO
+    if left == right:
+        return ONE if relation in ("<=", "==") else ZERO
+    return Iverson(relation, left, right)
+
+
+def opposite(bracket: Iverson) -> Expr:
+    """The bracket that is 1 exactly where this one is 0."""
+    if bracket.relation in ("==", "!="):
+        return iverson("!=" if bracket.relation == "==" else "==", bracket.left, bracket.right)
+    return iverson("<=" if bracket.relation == "<" else "<", bracket.right, bracket.left)
+
+
 def total(indices: Iterable[Idx], body: Expr) -> Expr:
     """The sum of `body` over `indices`; with no index it is `body`."""
     bound = tuple(indices)
@@ -255,6 +292,8 @@ def children(expr: Expr) -> tuple[Expr, ...]:
         return expr.args
     if isinstance(expr, (Sum, Max, Diff)):
         return (expr.body,)
+    if isinstance(expr, Iverson):
+        return (expr.left, expr.right)
     return ()
 
 
@@ -274,6 +313,8 @@ def rebuild(expr: Expr, parts: tuple[Expr, ...]) -> Expr:
         return Max(expr.indices, parts[0])
     if isinstance(expr, Diff):
         return Diff(parts[0], expr.wrt, expr.through)
+    if isinstance(expr, Iverson):
+        return iverson(expr.relation, parts[0], parts[1])
     return expr
 
 
@@ -315,6 +356,8 @@ def free_indices(expr: Expr) -> tuple[Idx, ...]:
         found.update(dict.fromkeys(i for index in expr.indices for i in _index_indices(index)))
     elif isinstance(expr, Delta):
         found.update(dict.fromkeys(_index_indices(expr.a) + _index_indices(expr.b)))
+    elif isinstance(expr, Position):
+        found.update(dict.fromkeys(_index_indices(expr.index)))
     else:
         for child in children(expr):
             found.update(dict.fromkeys(free_indices(child)))
@@ -332,7 +375,7 @@ def names(expr: Expr) -> set[str]:
     for node in walk(expr):
         if isinstance(node, (Sum, Max)):
             found.update(i.name for i in node.indices)
-        elif isinstance(node, (Ref, Delta)):
+        elif isinstance(node, (Ref, Delta, Position)):
             found.update(i.name for i in free_indices(node))
         elif isinstance(node, Diff):
             found.update(i.name for i in free_indices(node.wrt))
@@ -356,6 +399,8 @@ def tensors_in(expr: Expr) -> tuple[str, ...]:
             for side in (node.a, node.b):
                 if isinstance(side, Ref):
                     visit(side)
+        elif isinstance(node, Position) and isinstance(node.index, Ref):
+            visit(node.index)
         elif isinstance(node, Diff):
             visit(node.wrt)
     return tuple(found)
@@ -389,6 +434,8 @@ def _substitute(expr: Expr, mapping: Mapping[Idx, Index]) -> Expr:
         return Ref(expr.tensor, tuple(substitute_index(i, mapping) for i in expr.indices))
     if isinstance(expr, Delta):
         return delta(substitute_index(expr.a, mapping), substitute_index(expr.b, mapping))
+    if isinstance(expr, Position):
+        return Position(substitute_index(expr.index, mapping))
     if isinstance(expr, (Sum, Max)):
         inner = {old: new for old, new in mapping.items() if old not in expr.indices}
         free = set(free_indices(expr.body))
@@ -487,6 +534,10 @@ def _canonical(expr: Expr, depth: int) -> Expr:
         return Mul(tuple(sorted(new, key=repr)))
     if isinstance(expr, Pow):
         return Pow(new[0], expr.exponent)
+    if isinstance(expr, Iverson):
+        if expr.relation in ("==", "!="):
+            new = tuple(sorted(new, key=repr))
+        return Iverson(expr.relation, new[0], new[1])
     return rebuild(expr, new)
 
 
@@ -533,6 +584,10 @@ def _show(expr: Expr, level: int) -> str:
         return f"{_show(expr.base, 3)}^{expr.exponent if expr.exponent.denominator == 1 else f'({expr.exponent})'}"
     if isinstance(expr, Fn):
         return f"{expr.name}({', '.join(_show(a, 0) for a in expr.args)})"
+    if isinstance(expr, Position):
+        return show_index(expr.index)
+    if isinstance(expr, Iverson):
+        return f"[{_show(expr.left, 0)} {expr.relation} {_show(expr.right, 0)}]"
     if isinstance(expr, (Sum, Max)):
         name = "sum" if isinstance(expr, Sum) else "max"
         return f"{name}({','.join(i.name for i in expr.indices)}, {_show(expr.body, 0)})"

@@ -12,9 +12,11 @@ from derive.expr import (
     Fn,
     Idx,
     Index,
+    Iverson,
     Max,
     Mul,
     Num,
+    Position,
     Pow,
     Ref,
     Size,
@@ -42,6 +44,10 @@ def unify(pattern: Expr, target: Expr, mapping: Mapping, formal: frozenset[Idx])
         return _unify_indices(pattern.indices, target.indices, mapping, formal)
     if isinstance(pattern, Delta):
         return _unify_indices((pattern.a, pattern.b), (target.a, target.b), mapping, formal) if isinstance(target, Delta) else None
+    if isinstance(pattern, Position):
+        return _unify_indices((pattern.index,), (target.index,), mapping, formal) if isinstance(target, Position) else None
+    if isinstance(pattern, Iverson) and isinstance(target, Iverson) and pattern.relation != target.relation:
+        return None
     if isinstance(pattern, (Num, Size)):
         return mapping if pattern == target else None
     if type(pattern) is not type(target):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Union
 
-from derive.expr import Expr
+from derive.expr import Expr, Idx
 
 Shape = tuple[str | None, str | None]
 
@@ -90,6 +90,15 @@ class OneHot:
 
 
 @dataclass(frozen=True)
+class Entries:
+    """A table given entry by entry, such as the mask [j <= i]; it may mention `row`, `col` and the batch indices."""
+
+    entry: Expr
+    row: Idx | None
+    col: Idx | None
+
+
+@dataclass(frozen=True)
 class RowSum:
     """The sum along each row: a column."""
 
@@ -110,13 +119,15 @@ class EntrySum:
     arg: Matrix
 
 
-Matrix = Union[Whole, Transpose, Product, Hadamard, Total, Scale, Ones, Map, Power, OneHot, RowSum, ColSum, EntrySum]
+Matrix = Union[Whole, Transpose, Product, Hadamard, Total, Scale, Ones, Map, Power, OneHot, Entries, RowSum, ColSum, EntrySum]
 
 
 def shape(matrix: Matrix) -> Shape:
     """The two axes of a matrix expression; a mismatch inside it is a defect of ours and raises AssertionError."""
     if isinstance(matrix, (Whole, Ones, OneHot)):
         return matrix.shape
+    if isinstance(matrix, Entries):
+        return (None if matrix.row is None else matrix.row.dim), (None if matrix.col is None else matrix.col.dim)
     if isinstance(matrix, Transpose):
         rows, cols = shape(matrix.arg)
         return cols, rows

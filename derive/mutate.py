@@ -132,6 +132,12 @@ def _delta(node: Node, scope: Scope) -> Iterator[Variant]:
             yield "wrong index", ["delta", *[other if n == m else index for m, index in enumerate(node[1:])]]
 
 
+def _iverson(node: Node, scope: Scope) -> Iterator[Variant]:
+    yield "wrong condition", ["iverson", node[1], node[3], node[2]]
+    other = {"<": "<=", "<=": "<", "==": "!=", "!=": "=="}[node[1]]
+    yield "wrong condition", ["iverson", other, node[2], node[3]]
+
+
 def _other_indices(indices: list[Node], scope: Scope) -> Iterator[tuple[int, Node]]:
     for n, index in enumerate(indices):
         if index[0] == "idx":
@@ -163,7 +169,17 @@ def _renamed(node: Node, old: Node, new: Node) -> Node:
     return [_renamed(part, old, new) for part in node] if isinstance(node, list) else node
 
 
-_HERE = {"mul": _mul, "add": _add, "num": _num, "ref": _ref, "delta": _delta, "pow": _pow, "sum": _reduction, "max": _reduction}
+_HERE = {
+    "mul": _mul,
+    "add": _add,
+    "num": _num,
+    "ref": _ref,
+    "delta": _delta,
+    "iverson": _iverson,
+    "pow": _pow,
+    "sum": _reduction,
+    "max": _reduction,
+}
 
 
 def matrix_mistakes(node: Node) -> Iterator[Variant]:

@@ -13,7 +13,7 @@
     term       unary (("*" | "/") unary)*
     unary      "-"* power
     power      atom (("^" | "**") unary)?
-    atom       number | tensor | "(" expr ")" | name "(" expr, ... ")" | "size" "(" index ")"
+    atom       number | "pi()" | tensor | "(" expr ")" | name "(" expr, ... ")" | "size" "(" index ")"
                | ("sum" | "max" | "min") "(" index, ... , expr ")"
     tensor     name | name "[" (index | tensor), ... "]"
 
@@ -25,16 +25,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from derive.conditions import choose, compare, complement
 from derive.errors import SpecError, listing, near
-from derive.expr import Equation, Expr, Fact, Fn, Idx, Index, Max, Num, Ref, Size, Sum, add, free_indices, mul, neg, num, power
+from derive.expr import Equation, Expr, Fact, Fn, Idx, Index, Max, Num, Position, Ref, Size, Sum, add, free_indices, mul, neg, num, power
 from derive.functions import ARITY, power_of
 from derive.tokens import Line, Token, check_power, number, tokenize
 
 OPEN = ""  # the axis of an index before `derive.shapes` has found it
 _DEEPEST = 40
 _DIRECTIVES = ("axes", "batch", "const", "int", "inputs", "outputs", "wrt", "fact")
+_WORDS = ("sum", "size", "sqrt", "position")
+_COMPARE = ("<", "<=", ">", ">=", "==", "!=")
 _HINTS = {
-    "where": "where(...) is not there yet",
     "ln": "write log(x)",
     "mean": "write sum(k, ...) / size(k)",
     "softmax": "write it out: exp(S[i,j]) / sum(k, exp(S[i,k]))",
@@ -296,9 +298,14 @@ class _Reader:
 
     def call(self, function: Token, opened: Token) -> Expr:
         name = function.text
-        if name not in ARITY and name not in ("sum", "size", "sqrt"):
+        if name == "where":
+            return self.where(opened)
+        if name == "pi":
+            self.expect(")", opened)
+            return Fn("pi", ())
+        if name not in ARITY and name not in _WORDS:
             hint = _HINTS.get(name)
-            known = sorted({*ARITY, "sum", "size", "sqrt"})
+            known = sorted({*ARITY, *_WORDS, "where"})
             instead = f"; {hint}" if hint else near(name, known) or f"; the functions are {listing(known)}"
             raise self.line.error(function.column, f"there is no function {name}{instead}")
         arguments = [self.argument()]
@@ -307,6 +314,8 @@ class _Reader:
         self.expect(")", opened)
         if name == "size":
             return self.size(function, arguments)
+        if name == "position":
+            return self.place(function, arguments)
         bound = self.bound(name, arguments)
         if name == "sum" and bound is None:
             raise self.line.error(function.column, "a sum names its indices first, then what it adds, as in sum(k, X[i,k]*W[k,j])")
@@ -331,6 +340,66 @@ class _Reader:
         if name != "sum" and not any(index in free_indices(body) for index in indices):
             return None
         return indices
+
+    def place(self, function: Token, arguments: list[Expr]) -> Expr:
+        """`position(i)`: the value of an index as a number."""
+        if len(arguments) != 1 or not isinstance(arguments[0], Ref):
+            raise self.line.error(function.column, "position takes one index, as in position(i), or one integer, as in position(y[i])")
+        ref = arguments[0]
+        return Position(ref if ref.indices else Idx(ref.tensor, OPEN))
+
+    # -------------------------------------------------------------------------------------------- conditions
+
+    def where(self, opened: Token) -> Expr:
+        """`where(condition, a, b)` is [condition] a + [not condition] b."""
+        condition = self.condition()
+        self.expect(",")
+        yes = self.argument()
+        self.expect(",")
+        no = self.argument()
+        self.expect(")", opened)
+        return choose(condition, yes, no)
+
+    def condition(self) -> Expr:
+        value = self.conjunction()
+        while self.accept("or"):
+            value = complement(mul(complement(value), complement(self.conjunction())))
+        return value
+
+    def conjunction(self) -> Expr:
+        value = self.negation()
+        while self.accept("and"):
+            value = mul(value, self.negation())
+        return value
+
+    def negation(self) -> Expr:
+        if self.accept("not"):
+            return complement(self.negation())
+        start = self.position
+        if self.token.text == "(":
+            # A bracket may hold a condition or begin a formula that is compared.
+            opened = self.take()
+            try:
+                value = self.condition()
+                self.expect(")", opened)
+                if self.token.text in ("and", "or", ",", ")"):
+                    return value
+            except SpecError:
+                pass
+            self.position = start
+        return self.comparison()
+
+    def comparison(self) -> Expr:
+        left = self.expression()
+        if self.token.text not in _COMPARE:
+            raise self.unexpected("a comparison, < <= > >= == or !=,")
+        value: Expr = num(1)
+        while self.token.text in _COMPARE:
+            relation = self.take().text
+            right = self.expression()
+            value = mul(value, compare(relation, left, right))
+            left = right
+        return value
 
     def size(self, function: Token, arguments: list[Expr]) -> Expr:
         if len(arguments) != 1 or not isinstance(arguments[0], Ref) or arguments[0].indices:

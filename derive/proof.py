@@ -18,10 +18,11 @@ The JSON form, which `derive.check` reads and nothing else (`format` is "gradpro
     ref         ["ref", tensor, [index, ...]]           index  idx | ref (an entry of an integer tensor)
     expr        ref | ["num", "3/2"] | ["size", axis] | ["delta", index, index] | ["add", [expr, ...]] | ["mul", [expr, ...]]
                 | ["pow", expr, "1/2"] | ["fn", name, [expr, ...]] | ["sum", [idx, ...], expr] | ["max", [idx, ...], expr]
-                | ["diff", expr, ref, [tensor, ...]]
+                | ["diff", expr, ref, [tensor, ...]] | ["position", index] | ["iverson", "<" | "<=" | "==" | "!=", expr, expr]
     matrix      ["whole", tensor, shape] | ["transpose", matrix] | ["product", [matrix, ...]] | ["hadamard", [matrix, ...]]
                 | ["total", [matrix, ...]] | ["scale", expr, matrix] | ["ones", shape] | ["map", name, [matrix, ...]]
                 | ["power", matrix, "2"] | ["onehot", labels, shape] | ["rowsum", matrix] | ["colsum", matrix] | ["entrysum", matrix]
+                | ["entries", expr, idx | null, idx | null]
     shape       [axis | null, axis | null]
 
 `["diff", body, ref, through]` is the derivative of `body` by the entry `ref`, where the tensors named in `through` vary by
@@ -38,7 +39,27 @@ from fractions import Fraction
 from typing import Any
 
 from derive import matrix as mx
-from derive.expr import Add, Delta, Diff, Equation, Expr, Fact, Fn, Idx, Index, Max, Mul, Num, Pow, Ref, Size, Sum, Tensor
+from derive.expr import (
+    Add,
+    Delta,
+    Diff,
+    Equation,
+    Expr,
+    Fact,
+    Fn,
+    Idx,
+    Index,
+    Iverson,
+    Max,
+    Mul,
+    Num,
+    Position,
+    Pow,
+    Ref,
+    Size,
+    Sum,
+    Tensor,
+)
 
 FORMAT = "gradproof/1"
 DETAILS = ("brief", "full", "baby")
@@ -137,6 +158,10 @@ def expr_json(expr: Expr | Idx) -> list[Any]:
         return ["fn", expr.name, [expr_json(a) for a in expr.args]]
     if isinstance(expr, (Sum, Max)):
         return ["sum" if isinstance(expr, Sum) else "max", [expr_json(i) for i in expr.indices], expr_json(expr.body)]
+    if isinstance(expr, Position):
+        return ["position", expr_json(expr.index)]
+    if isinstance(expr, Iverson):
+        return ["iverson", expr.relation, expr_json(expr.left), expr_json(expr.right)]
     return ["diff", expr_json(expr.body), expr_json(expr.wrt), list(expr.through)]
 
 
@@ -163,6 +188,10 @@ def expr_from(data: list[Any]) -> Expr:
         return Sum(indices, expr_from(data[2])) if kind == "sum" else Max(indices, expr_from(data[2]))
     if kind == "diff":
         return Diff(expr_from(data[1]), _ref_from(data[2]), tuple(data[3]))
+    if kind == "position":
+        return Position(_index_from(data[1]))
+    if kind == "iverson":
+        return Iverson(data[1], expr_from(data[2]), expr_from(data[3]))
     raise ValueError(f"no such node: {kind!r}")
 
 
@@ -189,6 +218,9 @@ def matrix_json(matrix: mx.Matrix) -> list[Any]:
         return ["ones", list(matrix.shape)]
     if isinstance(matrix, mx.OneHot):
         return ["onehot", matrix.labels, list(matrix.shape)]
+    if isinstance(matrix, mx.Entries):
+        ends = [None if i is None else expr_json(i) for i in (matrix.row, matrix.col)]
+        return ["entries", expr_json(matrix.entry), *ends]
     if isinstance(matrix, mx.Scale):
         return ["scale", expr_json(matrix.scalar), matrix_json(matrix.arg)]
     if isinstance(matrix, mx.Map):
@@ -210,6 +242,9 @@ def matrix_from(data: list[Any]) -> mx.Matrix:
         return mx.Ones((data[1][0], data[1][1]))
     if kind == "onehot":
         return mx.OneHot(data[1], (data[2][0], data[2][1]))
+    if kind == "entries":
+        ends = [None if i is None else _idx_from(i) for i in data[2:4]]
+        return mx.Entries(expr_from(data[1]), ends[0], ends[1])
     if kind == "scale":
         return mx.Scale(expr_from(data[1]), matrix_from(data[2]))
     if kind == "map":

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from derive import matrix as mx
-from derive.expr import Add, Delta, Expr, Fn, Idx, Max, Mul, Pow, Ref, Sum, Tensor, free_indices, mul, num, walk
+from derive.expr import Add, Delta, Expr, Fn, Idx, Iverson, Max, Mul, Position, Pow, Ref, Sum, Tensor, free_indices, mul, num, walk
 from derive.proof import Proof
 from derive.terms import factors
 
@@ -99,6 +99,8 @@ class _Reader:
             return self.whole(expr, row, col)
         if isinstance(expr, Delta):
             return self.one_hot(expr, row, col)
+        if isinstance(expr, (Iverson, Position)) and self.free(expr) <= {row, col}:
+            return mx.Entries(expr, row, col)
         if isinstance(expr, Fn):
             return mx.Map(expr.name, tuple(self.read(arg, row, col) for arg in expr.args))
         if isinstance(expr, Pow):

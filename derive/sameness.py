@@ -161,6 +161,11 @@ class _Tensors:
             return self.entry(node[1], tuple(self.index(index, env) for index in node[2]))
         if kind == "delta":
             return 1.0 if self.index(node[1], env) == self.index(node[2], env) else 0.0
+        if kind == "position":
+            return float(self.index(node[1], env))
+        if kind == "iverson":
+            left, right = self.value(node[2], env), self.value(node[3], env)
+            return float({"<": left < right, "<=": left <= right, "==": left == right, "!=": left != right}[node[1]])
         if kind == "add":
             return sum(self.value(part, env) for part in node[1])
         if kind == "mul":

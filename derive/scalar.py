@@ -44,6 +44,10 @@ class max_over(sp.Function):
     """The largest value of a body over indices: `max_over(S[i, k], k)`; in text, `max(k, S[i,k])`."""
 
 
+class position(sp.Function):
+    """The value of an index as a number: `position(i)`, 0 for the first place."""
+
+
 SYMPY: dict[str, Callable[..., sp.Expr]] = {
     "exp": sp.exp,
     "log": sp.log,

@@ -15,20 +15,23 @@ from derive.expr import (
     Fact,
     Idx,
     Index,
+    Iverson,
     Max,
+    Position,
     Ref,
     Size,
     Sum,
     Tensor,
     children,
     free_indices,
+    iverson,
     names,
     rebuild,
     tensors_in,
     transform,
     walk,
 )
-from derive.parse import Raw
+from derive.parse import OPEN, Raw
 from derive.validate import Spec, check, check_names, check_used, integer_tensors, refs
 from derive.write import write
 
@@ -70,16 +73,24 @@ def _settle(raw: Raw) -> Spec:
     scalars = {e.target.tensor for e in spec.equations if not e.target.indices} | set(raw.dims) | set(raw.kinds)
     sizes = {*raw.axes.values(), *(axis for dims in raw.dims.values() for axis in dims), *raw.values.values()}
     indices = {name for e in spec.equations for name in names(e.value) | names(e.target)}
+    integers = integer_tensors(spec.equations) | {name for name, kind in raw.kinds.items() if kind == "int"}
     indices |= {name for f in spec.facts for name in names(f.left) | names(f.right)}
 
-    def settled(expr: Expr, error: str) -> Expr:
+    def settled(expr: Expr, error: str, compared: bool = False) -> Expr:
         def rule(node: Expr) -> Expr | None:
+            if isinstance(node, Iverson):
+                return iverson(node.relation, settled(node.left, error, True), settled(node.right, error, True))
+            if compared and isinstance(node, Ref) and node.tensor in integers:
+                return Position(node)
             if isinstance(node, Ref) and not node.indices and node.tensor not in scalars:
                 if node.tensor in sizes:
                     return Size(node.tensor)
+                if node.tensor in indices and compared:
+                    return Position(Idx(node.tensor, OPEN))
                 if node.tensor in indices:
-                    what = f"write size({node.tensor}) for the length of its axis, or name the scalar otherwise"
-                    raise SpecError(f"{error}the index {node.tensor} stands as a number; {what}")
+                    i = node.tensor
+                    what = f"write position({i}) for its value, size({i}) for the length of its axis, or name the scalar otherwise"
+                    raise SpecError(f"{error}the index {i} stands as a number; {what}")
             if isinstance(node, Size) and node.dim not in indices and node.dim not in sizes and node.dim not in raw.axes:
                 raise SpecError(f"{error}size({node.dim}) asks for the axis of an index that is nowhere{near(node.dim, indices)}")
             return None
@@ -184,6 +195,8 @@ class _Axes:
             if isinstance(node, (Sum, Max)):
                 for bound in node.indices:
                     self._seen(bound)
+            if isinstance(node, Position) and isinstance(node.index, Idx):
+                self._seen(node.index)
         for ref in refs(expr):
             for place, index in enumerate(ref.indices):
                 here = ("axis", ref.tensor, str(place))
@@ -241,6 +254,8 @@ class _Axes:
     def expr(self, expr: Expr, batch: list[Idx]) -> Expr:
         if isinstance(expr, Ref):
             return self.ref(expr, batch)
+        if isinstance(expr, Position):
+            return Position(self.index(expr.index, batch))
         if isinstance(expr, Size):
             known = expr.dim in self.order or expr.dim in self.raw.axes
             return Size(self._axis(("index", expr.dim))) if known else expr

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from derive import rules
+from derive.conditions import choose
 from derive.expr import (
     Add,
     Equation,
     Expr,
     Fn,
     Idx,
+    Iverson,
     Max,
     Mul,
     Pow,
@@ -25,6 +27,7 @@ from derive.expr import (
     children,
     mul,
     neg,
+    num,
     rebuild,
     tensors_in,
     transform,
@@ -36,6 +39,10 @@ from derive.workings import Chain, Workings
 
 if TYPE_CHECKING:
     from derive.engine import Derivation
+
+
+LOWEST = num(-(10**30))
+"""What the maximum over no entry at all is taken to be: a row of a mask with nothing in it stays finite."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +142,9 @@ def _shift(definition: Equation, workings: Workings) -> tuple[Shift | None, Proo
     chain.record("pull_out", Mul((front, shifted.value)), f"{m.tensor} does not depend on the summed index", "full")
     chain.use([shifted.target.tensor])
     chain.record("name_sum", Mul((front, shifted.target)), "the shifted sum gets a name", "full")
-    return Shift(definition, m, shifted, Equation(m, Max(value.indices, argument))), chain.proof(workings)
+    allowed = mul(*(f for f in rest if isinstance(f, Iverson)))
+    largest = Max(value.indices, choose(allowed, argument, LOWEST))
+    return Shift(definition, m, shifted, Equation(m, largest)), chain.proof(workings)
 
 
 def _apply(equation: Equation, shifts: list[Shift], workings: Workings) -> Proof | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from derive.author_order import AuthorOrder
+from derive.conditions import choose, compare, complement
 from derive.errors import SpecError, near
 from derive.expr import (
     Add,
@@ -18,9 +19,11 @@ from derive.expr import (
     Fn,
     Idx,
     Index,
+    Iverson,
     Max,
     Mul,
     Num,
+    Position,
     Pow,
     Ref,
     Size,
@@ -34,7 +37,7 @@ from derive.expr import (
 )
 from derive.functions import power_of
 from derive.parse import OPEN, Raw
-from derive.scalar import SYMPY, max_over
+from derive.scalar import SYMPY, max_over, position
 from derive.scalar import scalar_derivative as scalar_derivative
 from derive.symbols import Scalar, TensorBase, axes, dimension, tensors
 from derive.write import write
@@ -111,6 +114,7 @@ class _Reader:
         self.places = places
         self.where = where
         self.depth = 0
+        self.compared = False  # inside a comparison, where an index stands for its value
 
     def expr(self, expr: Any) -> Expr:
         self.depth += 1
@@ -126,8 +130,16 @@ class _Reader:
         if isinstance(expr, sp.Float):
             # The shortest decimal that rounds to the float is what the author typed: 0.1 is 1/10.
             return num(Fraction(repr(float(expr))))
+        if expr is sp.pi:
+            return Fn("pi", ())
         if isinstance(expr, sp.Indexed):
             return self.entry(expr)
+        if isinstance(expr, sp.Piecewise):
+            return self.piecewise(expr)
+        if isinstance(expr, sp.Idx) and self.compared:
+            return Position(self.idx(expr))
+        if isinstance(expr, position):
+            return Position(self.index(expr.args[0], expr))
         if isinstance(expr, sp.Idx):
             raise SpecError(f"{self.where}the index {expr} stands as a number; an index stands in brackets, as in X[{expr}]")
         if isinstance(expr, sp.Symbol):
@@ -155,8 +167,6 @@ class _Reader:
         raise SpecError(f"{self.where}{expr} cannot be read{self._instead(expr)}")
 
     def _instead(self, expr: Any) -> str:
-        if isinstance(expr, sp.Piecewise):
-            return "; conditions are not there yet"
         if isinstance(expr, sp.MatrixExpr):
             return "; write matrices in indices, over tensors('X[N,M]')"
         if isinstance(expr, sp.IndexedBase):
@@ -165,6 +175,31 @@ class _Reader:
             name = type(expr).__name__
             return f": there is no function {name}{near(name, SYMPY) or '; the functions are ' + ', '.join(sorted(SYMPY))}"
         return "; write sums, products, powers and functions of tensors' entries"
+
+    def piecewise(self, expr: Any) -> Expr:
+        """[c1] a1 + [not c1] ([c2] a2 + ...): the pieces in order, each where no earlier one holds."""
+        value: Expr = num(0)
+        for piece, condition in reversed(expr.args):
+            value = choose(self.condition(condition), self.expr(piece), value)
+        return value
+
+    def condition(self, condition: Any) -> Expr:
+        if condition in (True, sp.true):
+            return num(1)
+        if condition in (False, sp.false):
+            return num(0)
+        if isinstance(condition, sp.Not):
+            return complement(self.condition(condition.args[0]))
+        if isinstance(condition, sp.And):
+            return mul(*(self.condition(arg) for arg in sorted(condition.args, key=self.order.term)))
+        if isinstance(condition, sp.Or):
+            return complement(mul(*(complement(self.condition(arg)) for arg in sorted(condition.args, key=self.order.term))))
+        if isinstance(condition, sp.core.relational.Relational):
+            outer, self.compared = self.compared, True
+            left, right = self.expr(condition.lhs), self.expr(condition.rhs)
+            self.compared = outer
+            return compare(condition.rel_op, left, right)
+        raise SpecError(f"{self.where}{condition} is no condition; write comparisons such as j <= i, joined by And, Or, Not")
 
     def symbol(self, symbol: Any) -> Expr:
         if isinstance(symbol, Scalar):
@@ -240,6 +275,8 @@ def _opened(expr: Expr, raw: Raw) -> Expr:
     """Finished IR with its axes noted in `raw` and opened again, so that it is read like everything else."""
     if isinstance(expr, Ref):
         return _opened_ref(expr, raw)
+    if isinstance(expr, Position):
+        return Position(_opened_index(expr.index, raw))
     parts = tuple(_opened(child, raw) for child in children(expr))
     if isinstance(expr, (Sum, Max)):
         return type(expr)(tuple(_opened_index(i, raw) for i in expr.indices), parts[0])  # type: ignore[misc]
@@ -304,10 +341,20 @@ class _Writer:
             return sp.Mul(*(self.expr(factor) for factor in expr.factors))
         if isinstance(expr, Pow):
             return sp.Pow(self.expr(expr.base), sp.Rational(expr.exponent.numerator, expr.exponent.denominator))
+        if isinstance(expr, Fn) and expr.name == "pi":
+            return sp.pi
         if isinstance(expr, Fn):
             return SYMPY[expr.name](*(self.expr(arg) for arg in expr.args))
         if isinstance(expr, Sum):
             return sp.Sum(self.expr(expr.body), *(self.indices[i.name] for i in expr.indices))
         if isinstance(expr, Max):
             return max_over(self.expr(expr.body), *(self.indices[i.name] for i in expr.indices))
+        if isinstance(expr, Position):
+            return position(self.index(expr.index))
+        if isinstance(expr, Iverson):
+            relation = sp.Rel(self.compared(expr.left), self.compared(expr.right), expr.relation)
+            return sp.Piecewise((1, relation), (0, True))
         raise SpecError(f"{write(expr)} has no form in SymPy")
+
+    def compared(self, side: Expr) -> Any:
+        return self.index(side.index) if isinstance(side, Position) else self.expr(side)

@@ -13,9 +13,10 @@ _TOKEN = re.compile(
     r"""(?P<space>\s+)
       | (?P<number>(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?)
       | (?P<name>[^\W\d]\w*'*)
-      | (?P<op>\*\*|[-+*/^()\[\],=:])""",
+      | (?P<op>\*\*|<=|>=|==|!=|[-+*/^()\[\],=:<>])""",
     re.VERBOSE,
 )
+CONNECTIVES = ("and", "or", "not")
 _LONGEST_NUMBER = 40
 _LARGEST_POWER = 1000
 _WIDEST = 100  # columns of a line shown in a message
@@ -57,6 +58,8 @@ def tokenize(line: Line) -> list[Token]:
             character = line.text[position]
             raise line.error(position, f"{character!r} has no meaning in a formula{_instead(character)}")
         kind = match.lastgroup or ""
+        if kind == "name" and match.group() in CONNECTIVES:
+            kind = "op"
         if kind == "name":
             _check_name(line, match.group(), position)
         if kind != "space":
@@ -69,8 +72,8 @@ def tokenize(line: Line) -> list[Token]:
 def _instead(character: str) -> str:
     if character in _LIKELY:
         return f"; write {_LIKELY[character]}"
-    if character in "<>!&|?":
-        return "; comparisons and where(...) are not there yet"
+    if character in "!&|?":
+        return "; conditions are written with < <= > >= == != and, or, not, as in where(j <= i, X[i,j], 0)"
     if character in "'\".;\\@%$`":
         return "; a formula is read, never run: it has tensors, indices, numbers, + - * / ^ and functions"
     return ""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from derive.errors import SpecError, listing, near
-from derive.expr import Equation, Expr, Fact, Idx, Index, Max, Ref, Sum, Tensor, children, free_indices, tensors_in, walk
+from derive.expr import Equation, Expr, Fact, Idx, Index, Max, Position, Ref, Sum, Tensor, children, free_indices, tensors_in, walk
 from derive.functions import ARITY
 from derive.write import write
 
@@ -270,6 +270,8 @@ def refs(expr: Expr) -> list[Ref]:
     for node in walk(expr):
         if isinstance(node, Ref):
             visit(node)
+        elif isinstance(node, Position):
+            visit(node.index)
     return found
 
 

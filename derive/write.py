@@ -4,7 +4,28 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from derive.expr import Add, Delta, Diff, Equation, Expr, Fact, Fn, Idx, Index, Max, Mul, Num, Pow, Ref, Size, Sum, power
+from derive.expr import (
+    Add,
+    Delta,
+    Diff,
+    Equation,
+    Expr,
+    Fact,
+    Fn,
+    Idx,
+    Index,
+    Iverson,
+    Max,
+    Mul,
+    Num,
+    Position,
+    Pow,
+    Ref,
+    Size,
+    Sum,
+    power,
+    transform,
+)
 
 # How tightly an operator holds its parts; a part that holds less tightly is bracketed.
 _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(5)
@@ -49,8 +70,17 @@ def _text(expr: Expr) -> tuple[str, int]:
         return f"{name}({','.join(i.name for i in expr.indices)}, {write(expr.body)})", _ATOM
     if isinstance(expr, Delta):
         return f"delta({write_index(expr.a)},{write_index(expr.b)})", _ATOM
+    if isinstance(expr, Position):
+        return f"position({write_index(expr.index)})", _ATOM
+    if isinstance(expr, Iverson):
+        return f"where({_compared(expr.left)} {expr.relation} {_compared(expr.right)}, 1, 0)", _ATOM
     assert isinstance(expr, Diff)
     return f"d({write(expr.body)})/d({write(expr.wrt)})", _PRODUCT
+
+
+def _compared(side: Expr) -> str:
+    """One side of a comparison, where an index stands as its value."""
+    return write(transform(side, lambda node: Ref(write_index(node.index)) if isinstance(node, Position) else None))
 
 
 def _number_level(value: Fraction) -> int:

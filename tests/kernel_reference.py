@@ -1,7 +1,6 @@
-"""The author's equations evaluated with torch, one node at a time: the plain formula, which autograd differentiates.
+"""Inputs for the kernels and what they are compared with: the author's equations, which autograd differentiates.
 
-Nothing here is shared with codegen: an expression over some indices is a tensor with one axis for each of them, every product and
-sum is spelt out, and no equation is rewritten.
+`reference` evaluates the equations node by node; nothing there or here is shared with codegen.
 """
 
 from __future__ import annotations
@@ -14,73 +13,10 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from reference import run
 from torch import Tensor
 
-from derive.expr import Add, Delta, Expr, Fn, Idx, Index, Max, Mul, Num, Pow, Ref, Size, Sum
-
-FUNCTIONS = {
-    "exp": torch.exp,
-    "log": torch.log,
-    "tanh": torch.tanh,
-    "erf": torch.erf,
-    "sigmoid": torch.sigmoid,
-    "relu": torch.relu,
-    "abs": torch.abs,
-    "sign": torch.sign,
-    "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),
-    "sin": torch.sin,
-    "cos": torch.cos,
-    "max": torch.maximum,
-    "min": torch.minimum,
-    "pow": torch.pow,
-}
-
-
-class Plain:
-    """Evaluates expressions; the value of each is broadcast over all indices in scope, in the order of `scope`."""
-
-    def __init__(self, arrays: dict[str, Tensor], sizes: dict[str, int], dtype: torch.dtype) -> None:
-        self.arrays = arrays
-        self.sizes = sizes
-        self.dtype = dtype
-
-    def value(self, expr: Expr, scope: tuple[Idx, ...]) -> Tensor:
-        if isinstance(expr, Num):
-            return torch.tensor(float(expr.value), dtype=self.dtype)
-        if isinstance(expr, Size):
-            return torch.tensor(float(self.sizes[expr.dim]), dtype=self.dtype)
-        if isinstance(expr, Ref):
-            return self.arrays[expr.tensor][tuple(self.place(i, scope) for i in expr.indices)]
-        if isinstance(expr, Delta):
-            return (self.place(expr.a, scope) == self.place(expr.b, scope)).to(self.dtype)
-        if isinstance(expr, Add):
-            parts = [self.value(term, scope) for term in expr.terms]
-            total = parts[0]
-            for part in parts[1:]:
-                total = total + part
-            return total
-        if isinstance(expr, Mul):
-            product = self.value(expr.factors[0], scope)
-            for factor in expr.factors[1:]:
-                product = product * self.value(factor, scope)
-            return product
-        if isinstance(expr, Pow):
-            base = self.value(expr.base, scope)
-            return base ** int(expr.exponent) if expr.exponent.denominator == 1 else base ** float(expr.exponent)
-        if isinstance(expr, Fn):
-            return FUNCTIONS[expr.name](*(self.value(arg, scope) for arg in expr.args))
-        assert isinstance(expr, (Sum, Max))
-        inner = (*scope, *expr.indices)
-        body = self.value(expr.body, inner).expand([self.sizes[i.dim] for i in inner])
-        over = tuple(range(len(scope), len(inner)))
-        return body.sum(over) if isinstance(expr, Sum) else body.amax(over)
-
-    def place(self, index: Index, scope: tuple[Idx, ...]) -> Tensor:
-        """The position an index stands for, as integers over the scope. The innermost index of a name counts."""
-        if isinstance(index, Ref):
-            return self.arrays[index.tensor][tuple(self.place(i, scope) for i in index.indices)]
-        at = len(scope) - 1 - scope[::-1].index(index)
-        return torch.arange(self.sizes[index.dim]).reshape([-1 if n == at else 1 for n in range(len(scope))])
+from derive.expr import Num, Ref, Sum
 
 
 def plain(layer: Any, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -88,12 +24,8 @@ def plain(layer: Any, *inputs: Tensor) -> tuple[Tensor, ...]:
     sizes: dict[str, int] = {}
     for name, tensor in zip(layer.inputs, inputs):
         sizes.update(zip(layer.tensor(name).dims, tensor.shape))
-    real = next(t for t in inputs if t.is_floating_point())
-    run = Plain(dict(zip(layer.inputs, inputs)), sizes, real.dtype)
-    for equation in layer.equations:
-        scope = tuple(equation.target.indices)
-        run.arrays[equation.target.tensor] = run.value(equation.value, scope).expand([sizes[i.dim] for i in scope])
-    return tuple(run.arrays[name] for name in layer.outputs)
+    found = run(layer.equations, dict(zip(layer.inputs, inputs)), sizes)
+    return tuple(found[name] for name in layer.outputs)
 
 
 # ---------------------------------------------------------------------------------------------------- inputs
@@ -145,3 +77,8 @@ def load(source: str, name: str, folder: Path) -> ModuleType:
 
 
 _COUNT = itertools.count()
+
+
+def listed(values: Any) -> list[Any]:
+    """One value or a tuple of them, as a list."""
+    return list(values) if isinstance(values, tuple) and not hasattr(values, "_fields") else [values]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from derive.expr import Add, Delta, Equation, Expr, Fn, Idx, Index, Max, Mul, Num, Pow, Ref, Size, Sum
+from derive.expr import Add, Delta, Equation, Expr, Fn, Idx, Index, Iverson, Max, Mul, Num, Position, Pow, Ref, Size, Sum
 from derive.spec import Layer
 
 FUNCTIONS = {
@@ -61,6 +61,13 @@ def evaluate(expr: Expr, env: Env, sizes: dict[str, int], order: list[Idx]) -> t
         if expr.name == "pi":
             return torch.tensor(torch.pi, dtype=torch.float64).reshape(flat)
         return FUNCTIONS[expr.name](*(evaluate(arg, env, sizes, order) for arg in expr.args))
+    if isinstance(expr, Position):
+        if isinstance(expr.index, Ref):
+            return evaluate(expr.index, env, sizes, order).to(torch.float64)
+        return _positions(expr.index, env, sizes, order).to(torch.float64)
+    if isinstance(expr, Iverson):
+        compare = {"<": torch.lt, "<=": torch.le, "==": torch.eq, "!=": torch.ne}[expr.relation]
+        return compare(evaluate(expr.left, env, sizes, order), evaluate(expr.right, env, sizes, order)).to(torch.float64)
     assert isinstance(expr, (Sum, Max))
     inner = [*order, *expr.indices]
     body = evaluate(expr.body, env, sizes, inner)
@@ -110,7 +117,7 @@ def inputs_of(layer: Layer, sizes: dict[str, int], seed: int, positive: bool = F
             env[name] = torch.randint(0, sizes[tensor.values], shape, generator=draw)
         else:
             env[name] = torch.randn(shape, generator=draw, dtype=torch.float64)
-            if positive:
+            if positive or tensor.kind == "const":
                 env[name] = env[name].abs() + 0.5
     for item in layer.facts:
         # The facts of the catalogue say that a tensor's entries sum to a number along one axis.

@@ -36,6 +36,14 @@ FORMULAS = {
     "normalised_twice": "Y[i,j] = X[i,j]/sum(k, X[i,k]^2) - X[i,j]*sum(k,l, X[k,l])",
     "cycle_of_indices": "L = sum(a,b,c, exp(A[a,b]*B[b,c]*C[c,a]))",
     "kernel_attention": "A[i,j] = exp(-sum(d, (Q[i,d]-K[j,d])^2))\nP[i,j] = A[i,j]/sum(k, A[i,k])\nO[i,e] = sum(j, P[i,j]*V[j,e])",
+    "causal": (
+        "S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d))\nP[i,j] = where(j <= i, exp(S[i,j]), 0)/sum(k, where(k <= i, exp(S[i,k]), 0))\n"
+        "O[i,e] = sum(j, P[i,j]*V[j,e])"
+    ),
+    "window": "P[i,j] = where(i-2 <= j and j <= i+1, exp(S[i,j]), 0)/sum(k, where(i-2 <= k and k <= i+1, exp(S[i,k]), 0))",
+    "relative_bias": "S[i,j] = X[i,j] - a*abs(position(i) - position(j))\nP[i,j] = exp(S[i,j])/sum(k, exp(S[i,k]))",
+    "two_branches": "Y[i,j] = where(X[i,j] > 0, X[i,j], exp(X[i,j]) - 1)",
+    "label_left_out": "L = -sum(i, where(y[i] != 1, log(exp(Z[i,y[i]])/sum(k, exp(Z[i,k]))), 0))/sum(i, where(y[i] != 1, 1, 0))",
 }
 TYPED = tuple(Layer.parse(name, text) for name, text in FORMULAS.items())
 EVERY = pytest.mark.parametrize("layer", [*LAYERS, *TYPED], ids=lambda layer: layer.name)

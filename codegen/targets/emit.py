@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from codegen.program import Block, Op, Read, host_values, is_temporary, makers, needed, rename_read
+from codegen.program import COMPARING, Block, Op, Read, host_values, is_temporary, makers, needed, rename_read
 from codegen.targets.contraction import contraction, summed
 from codegen.targets.text import ATOM, HOST_FUNCTIONS, MUL, POW, Factor, Spelling, Text, aligned, number, permuted, product, total, tuple_of
 from derive.expr import Equation, Idx
@@ -151,8 +151,8 @@ class _Emitter:
         if op.fn in ("mul", "pow"):
             negative, text = self._product(op)
             return Text(f"-{text.at(MUL)}", MUL, text.axes, text.host) if negative else text
-        if op.fn == "equal":
-            return self._equal(op)
+        if op.fn == "equal" and (hot := self._hot(op)) is not None:
+            return hot
         args = [aligned(self._value(arg), op.axes, self.spelling) for arg in op.args]
         if op.out in self.host:
             table, texts = HOST_FUNCTIONS, [a.at(POW) for a in args]
@@ -163,6 +163,8 @@ class _Emitter:
             # The plain number goes second: torch has another spelling for it.
             name = f"{name} number"
             texts = [a.at(ATOM) if not a.host else a.code for a in sorted(args, key=lambda a: a.host)]
+        if name in (*COMPARING, "real"):
+            table, texts = self.spelling.functions, [*(a.code for a in args), self.spelling.kind_of.format(self.like)]
         if name not in table:
             raise NotImplementedError(f"no {self.spelling.module} spelling of the function {op.fn}")
         return Text(table[name].format(*texts), ATOM, op.axes, op.out in self.host)
@@ -219,8 +221,8 @@ class _Emitter:
             return Text(f"{base.code} * {base.code} * {base.code}", MUL, base.axes)
         return Text(f"{base.at(ATOM)} ** {number(exponent).at(ATOM)}", POW, base.axes, base.host)
 
-    def _equal(self, op: Op) -> Text:
-        """1 where two integer arrays or positions are equal, else 0."""
+    def _hot(self, op: Op) -> Text | None:
+        """The identity matrix, or one row with a single 1 for each label; None where positions are compared in another way."""
         kinds = [self.made[a.value].kind if a.value in self.made else "" for a in op.args]
         kind_of = self.spelling.kind_of.format(self.like)
         if kinds == ["position", "position"]:
@@ -233,8 +235,7 @@ class _Emitter:
                 index = op.args[n].axes[0]
                 code = self.spelling.one_hot.format(labels.code, self.sizes[index.dim], kind_of, self.like)
                 return Text(code, ATOM, (*labels.axes, index))
-        a, b = (aligned(self._value(arg), op.axes, self.spelling) for arg in op.args)
-        return Text(self.spelling.functions["equal"].format(a.code, b.code, kind_of), ATOM, op.axes)
+        return None
 
     # ------------------------------------------------------------------------------------------------ layout
 

@@ -8,6 +8,7 @@ goes through as an argument, so that every Function is a pure function of tensor
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from codegen.passes.dead import pruned
@@ -32,7 +33,7 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         "forward": _forward(parts, held),
         "forward_setup": held.forward_setup(),
         "forward_backward": _forward_backward(parts, held),
-        "forward_jvp": _forward_jvp(parts),
+        "forward_jvp": _forward_jvp(parts, held),
         "backward": _backward(parts, held),
         "backward_setup": held.backward_setup(),
         "backward_backward": _backward_backward(parts, held),
@@ -87,6 +88,8 @@ class _Held:
         blocks = [b for b in (program.backward, program.second, program.second_tangent) if b is not None]
         wanted = [dim for block in blocks for dim in dims_of(block)]
         wanted += [dim for name in self._filled() for dim in parts.array(name).dims]
+        wanted += [dim for name in program.wrt if name not in self.kept for dim in parts.array(name).dims]
+        wanted += dims_of(tangent_block(program))
         self.lengths = parts.missing(wanted, self.kept)
 
     def _filled(self) -> tuple[str, ...]:
@@ -114,21 +117,19 @@ class _Held:
 
     def forward_setup(self) -> list[str]:
         program, names = self.parts.program, self.parts.names
-        given = ["fill"] * bool(self.extra) + [names[n] for n in program.inputs]
-        lines = [f"{unpacked(given)} = inputs"]
-        outputs = [names[n] if n in self.kept else f"_{names[n]}" for n in (*program.outputs, *self.extra)]
-        if any(n in self.kept for n in (*program.outputs, *self.extra)):
-            lines.append(f"{', '.join(outputs)} = output")
+        lines = []
         if self.extra:
             lines.append(f"ctx.mark_non_differentiable({', '.join(names[n] for n in self.extra)})")
             # Zeros for values that have no gradient would cost as much memory again; torch.func cannot do without them.
             lines.append("ctx.set_materialize_grads(fill)")
-        lines.append(f"ctx.save_for_backward({', '.join(names[n] for n in self.kept)})")
-        lines.append(f"ctx.save_for_forward({', '.join(names[n] for n in program.inputs)})")
+        # Both save the same: torch.func takes the batch axes of one list for those of the other.
+        lines += [f"ctx.save_for_{way}({', '.join(names[n] for n in self.kept)})" for way in ("backward", "forward")]
         if self.lengths:
             lines += self.parts.lengths(self.lengths, program.inputs)
             lines.append(f"ctx.lengths = {tuple_of(self.sizes())}")
-        return lines
+        given = ["fill"] * bool(self.extra) + [names[n] for n in program.inputs]
+        made = [names[n] for n in (*program.outputs, *self.extra)]
+        return [*_taken(given, "inputs", lines), *_taken(made, "output", lines, len(made) > 1), *lines]
 
     def backward_setup(self) -> list[str]:
         lines = [f"{', '.join([*self.flags, *self.sizes()])}, *tensors = inputs"]
@@ -139,17 +140,20 @@ class _Held:
             lines.append(f"ctx.lengths = {tuple_of(self.sizes())}")
         return lines
 
-    def opened(self, names: tuple[str, ...], lines: list[str]) -> list[str]:
-        """`lines`, after those that fetch what was saved; a name that the lines do not use gets an underscore."""
-        text = "\n".join(lines)
+    def opened(self, names: tuple[str, ...], lines: list[str], anew: Iterable[str] = ()) -> list[str]:
+        """`lines`, after those that fetch what was saved; a name that they do not use, or make anew, gets an underscore."""
+        saved = _taken([self.parts.names[n] for n in names], "ctx.saved_tensors", lines, anew=anew)
+        return [*saved, *_taken(self.sizes(), "ctx.lengths", lines), *lines]
 
-        def mark(name: str) -> str:
-            return name if re.search(rf"\b{name}\b", text) else f"_{name}"
 
-        head = [f"{unpacked([mark(self.parts.names[n]) for n in names])} = ctx.saved_tensors"] if names else []
-        if self.lengths:
-            head.append(f"{unpacked([mark(size) for size in self.sizes()])} = ctx.lengths")
-        return [*head, *lines]
+def _taken(names: list[str], source: str, lines: Iterable[str], several: bool = True, anew: Iterable[str] = ()) -> list[str]:
+    """The line that takes a tuple apart, if `lines` use any of it; a name that they do not use, or make anew, gets an underscore."""
+    text = "\n".join(lines)
+    used = [name for name in names if name not in anew and re.search(rf"\b{name}\b", text)]
+    if not used:
+        return []
+    marked = [name if name in used else f"_{name}" for name in names]
+    return [f"{unpacked(marked) if several else marked[0]} = {source}"]
 
 
 def _public(parts: Parts) -> list[str]:
@@ -213,17 +217,24 @@ def _tangent_names(parts: Parts, held: _Held) -> list[str]:
     return found + [parts.names[f"t{n}"] if n in program.wrt else f"_{parts.names[n]}" for n in program.inputs]
 
 
-def _forward_jvp(parts: Parts) -> list[str]:
-    program, names = parts.program, parts.names
-    lines = [f"{unpacked([names[n] for n in program.inputs])} = ctx.saved_tensors"]
+def tangent_block(program: Program) -> Block:
+    """The block of forward mode without the outputs themselves. It recomputes every forward value from the inputs, because a
+    saved one does not carry the derivative by which torch differentiates forward mode."""
     block = program.tangent
-    tangents = tuple(n for n in block.outputs if n not in program.outputs)
-    block = pruned(Block(block.inputs, block.ops, tangents))
-    lines += [f"{names[f't{n}']} = _zero({names[f't{n}']}, {names[n]})" for n in program.wrt]
-    lines += parts.lengths(dims_of(block), program.inputs)
+    return pruned(Block(block.inputs, block.ops, tuple(n for n in block.outputs if n not in program.outputs)))
+
+
+def _forward_jvp(parts: Parts, held: _Held) -> list[str]:
+    program, names = parts.program, parts.names
+    block = tangent_block(program)
+    lines = []
+    if len(program.wrt) > 1:
+        lines += [f"{names[f't{n}']} = _zero({names[f't{n}']}, {names[n]})" for n in program.wrt if n in held.kept]
+        lines += _filled(parts, tuple(f"t{n}" for n in program.wrt if n not in held.kept), held.kept, held.lengths)
+    lines += parts.lengths(dims_of(block), held.kept, held.lengths)
     lines += parts.code(block)
-    extra = len(program.forward.outputs) - len(program.outputs)
-    return [*lines, f"return {', '.join([*(names[n] for n in tangents), *(['None'] * extra)])}"]
+    lines.append(f"return {', '.join([*(names[n] for n in block.outputs), *(['None'] * len(held.extra))])}")
+    return held.opened(held.kept, lines, [names[op.out] for op in block.ops if op.out in names])
 
 
 def _backward(parts: Parts, held: _Held) -> list[str]:

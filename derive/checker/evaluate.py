@@ -9,6 +9,7 @@ tangent of a subexpression that cannot depend on the entry is known to be 0 with
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from operator import itemgetter
@@ -21,6 +22,7 @@ Key = tuple[int, ...]
 Env = list[int]
 Value = Callable[[Env], Number]
 Scope = dict[str, int]
+RELATIONS: dict[str, Callable[[Any, Any], bool]] = {"<": operator.lt, "<=": operator.le, "==": operator.eq, "!=": operator.ne}
 DEPTH = 40  # indices in scope at once, more than any formula a person could read
 
 
@@ -97,6 +99,11 @@ class World:
             return self._ref(node, scope)
         if kind == "delta":
             return self._delta(node, scope)
+        if kind == "position":
+            return self._index(node[1], scope)
+        if kind == "iverson":
+            holds, left, right = RELATIONS[node[1]], self.compile(node[2], scope), self.compile(node[3], scope)
+            return lambda env: 1 if holds(left(env), right(env)) else 0
         if kind == "add":
             return _sum_of([self.compile(part, scope) for part in node[1]])
         if kind == "mul":
@@ -214,8 +221,8 @@ class World:
         kind = node[0]
         if kind == "ref":
             return self._tangent_of_ref(node, scope, channel)
-        if kind in ("num", "size", "delta"):
-            return None
+        if kind in ("num", "size", "delta", "position", "iverson"):
+            return None  # a step is flat wherever it is not at its edge
         if kind in ("diff", "along"):
             raise CannotTell("a derivative inside a derivative is more than the checker evaluates")
         parts = node[1] if kind in ("add", "mul") else node[2] if kind == "fn" else [node[1]] if kind == "pow" else None
@@ -332,8 +339,8 @@ def tensors_in(node: Node) -> tuple[str, ...]:
 
 
 def _cheap_first(factors: list[Node]) -> list[Node]:
-    """Deltas before everything else: where one is 0 nothing else is looked at."""
-    return sorted(factors, key=lambda factor: factor[0] != "delta")
+    """Deltas and conditions before everything else: where one is 0 nothing else is looked at."""
+    return sorted(factors, key=lambda factor: factor[0] not in ("delta", "iverson"))
 
 
 def _sum_of(parts: list[Value]) -> Value:

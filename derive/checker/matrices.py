@@ -39,6 +39,10 @@ def _shape(node: Node, declared: Declarations, batch: list[Node]) -> Shape:
         if tensor["kind"] != "int" or tensor["values"] != node[2][1] or _own_axes(tensor, batch) != [node[2][0]]:
             raise Malformed(f"{node[1]} is no column of labels over {node[2][1]}")
         return node[2][0], node[2][1]
+    if kind == "entries":
+        ends = [index for index in (node[2], node[3]) if index is not None]
+        declared.check_expr(node[1], {index[1]: index[2] for index in (*batch, *ends)})
+        return tuple(None if index is None else index[2] for index in (node[2], node[3]))  # type: ignore[return-value]
     if kind in _LISTS or kind == "map":
         shapes = [_shape(part, declared, batch) for part in (node[2] if kind == "map" else node[1])]
         if kind == "product":
@@ -124,6 +128,14 @@ class Matrices:
         if kind == "onehot":
             labels, at = world.reader(node[1]), self.at
             return lambda row, column: 1 if labels((*at, row)) == column else 0
+        if kind == "entries":
+            ends = [index for index in (node[2], node[3]) if index is not None]
+            names = {index[1]: n for n, index in enumerate((*self.batch, *ends))}
+            entry = world.compile(node[1], names)
+            both = node[2] is not None and node[3] is not None
+            return lambda row, column: world.evaluate(
+                entry, (*self.at, row, column) if both else (*self.at, column if node[2] is None else row)[: len(names)]
+            )
         if kind == "scale":
             names = {index[1]: n for n, index in enumerate(self.batch)}
             factor, cell = world.evaluate(world.compile(node[1], names), self.at), self.cell(node[2])

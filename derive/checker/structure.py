@@ -12,6 +12,9 @@ Node = Any
 Scope = Mapping[str, str]  # index name -> axis
 
 
+RELATIONS = ("<", "<=", "==", "!=")
+
+
 class Malformed(Exception):
     """A line that means nothing; the message says where and why."""
 
@@ -61,6 +64,13 @@ class Declarations:
             first, second = self._axis(node[1], scope), self._axis(node[2], scope)
             if first != second:
                 raise Malformed(f"a delta of an index over {first} and one over {second}")
+        elif kind == "position":
+            self._axis(node[1], scope)
+        elif kind == "iverson":
+            if node[1] not in RELATIONS:
+                raise Malformed(f"no such relation: {node[1]!r}")
+            self._expr(node[2], scope)
+            self._expr(node[3], scope)
         elif kind in ("add", "mul"):
             for part in node[1]:
                 self._expr(part, scope)

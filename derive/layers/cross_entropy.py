@@ -60,3 +60,12 @@ CROSS_ENTROPY_SMOOTH = Layer(
     facts=TARGETS_SUM_TO_ONE,
     doc="Cross-entropy against the targets mixed with a share eps of the uniform ones. Szegedy et al. (2016), section 7.",
 )
+
+CROSS_ENTROPY_LABELS_SMOOTH = Layer(
+    "cross_entropy_labels_smooth",
+    [
+        PROBABILITIES,
+        Eq(L, -((1 - eps) * Sum(log(P[i, y[i]]), i) + eps * Sum(log(P[i, j]), i, j) / C) / B),
+    ],
+    doc="Cross-entropy at the label y, a share eps of it spread evenly over the classes, as in torch.nn.CrossEntropyLoss.",
+)

@@ -18,6 +18,7 @@ from derive.render.layout import (
     Partial,
     Raised,
     RaisedTo,
+    Relation,
     Root,
     Row,
     Shaped,
@@ -72,6 +73,10 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
         return [_entry(laid, where)]
     if isinstance(laid, Paren):
         return _bracketed(laid.body, where)
+    if isinstance(laid, Relation):
+        sign = {"<": "<", "<=": "\\le", "==": "=", "!=": "\\ne"}[laid.relation]
+        run = [*pieces(laid.left, where), Piece(f" {sign} ", 1.3), *pieces(laid.right, where)]
+        return [Piece("[" + joined(run) + "]", width(run) + 0.6)]
     if isinstance(laid, Terms):
         return _terms(laid, where)
     if isinstance(laid, Row):
@@ -151,6 +156,8 @@ def _tall(laid: Layout) -> bool:
         return any(_tall(item) for item in laid.items)
     if isinstance(laid, Call):
         return any(_tall(arg) for arg in laid.args)
+    if isinstance(laid, Relation):
+        return _tall(laid.left) or _tall(laid.right)
     if isinstance(laid, (Paren, Root)):
         return _tall(laid.body)
     return _tall(laid.base)

@@ -18,6 +18,7 @@ from derive.render.layout import (
     Partial,
     Raised,
     RaisedTo,
+    Relation,
     Root,
     Row,
     Shaped,
@@ -36,6 +37,10 @@ SYMBOLS = {
     "partial": ("∂", "d"),
     "total": ("∂⁺", "D"),
     "delta": ("δ", "delta"),
+    "<": ("<", "<"),
+    "<=": ("≤", "<="),
+    "==": ("=", "="),
+    "!=": ("≠", "!="),
     "minus": ("−", "-"),
     "hadamard": ("∘", "o"),
     "times": ("×", "x"),
@@ -96,6 +101,9 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
         return [_piece(f"{_word(laid.head, where)}[{inner}]")]
     if isinstance(laid, Paren):
         return [_piece("("), *deeper(pieces(laid.body, where)), _piece(")")]
+    if isinstance(laid, Relation):
+        sign = symbol(laid.relation, where)
+        return [_piece("["), *pieces(laid.left, where), _piece(f" {sign} "), *pieces(laid.right, where), _piece("]")]
     if isinstance(laid, Terms):
         return _terms(laid, where)
     if isinstance(laid, Row):
@@ -171,7 +179,7 @@ def _row(laid: Row, where: Context) -> list[Piece]:
 
 def _tight(laid: Layout, over: bool = False) -> Layout:
     """The layout in parentheses unless it can stand as a divisor (or, with `over`, as what is divided)."""
-    if isinstance(laid, (Word, Entry, Call, Paren, Root, Raised, Shaped, Transposed)):
+    if isinstance(laid, (Word, Entry, Call, Paren, Relation, Root, Raised, Shaped, Transposed)):
         return laid
     if over and isinstance(laid, Row) and not laid.joint and not is_open(laid) and not any(isinstance(i, Frac) for i in laid.items):
         return laid

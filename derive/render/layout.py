@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Union
 
 from derive import matrix as mx
-from derive.expr import Add, Delta, Diff, Expr, Fn, Idx, Index, Max, Mul, Num, Pow, Ref, Size, Sum
+from derive.expr import Add, Delta, Diff, Expr, Fn, Idx, Index, Iverson, Max, Mul, Num, Position, Pow, Ref, Size, Sum
 from derive.render.notation import Context
 
 
@@ -117,7 +117,16 @@ class Shaped:
     cols: str | None
 
 
-Layout = Union[Word, Entry, Row, Terms, Frac, Raised, RaisedTo, Transposed, Root, Call, Big, Partial, Paren, Shaped]
+@dataclass(frozen=True)
+class Relation:
+    """A condition in square brackets: 1 where it holds, else 0."""
+
+    left: "Layout"
+    relation: str
+    right: "Layout"
+
+
+Layout = Union[Word, Entry, Row, Terms, Frac, Raised, RaisedTo, Transposed, Root, Call, Big, Partial, Paren, Relation, Shaped]
 
 ONE_WORD = Word("1", "number")
 
@@ -143,6 +152,10 @@ def of_expr(expr: Expr, where: Context) -> Layout:
         return Entry(head, tuple(of_index(i, where) for i in shown.indices)) if shown.indices else head
     if isinstance(expr, Delta):
         return Entry(Word("delta", "function"), (of_index(expr.a, where), of_index(expr.b, where)))
+    if isinstance(expr, Position):
+        return of_index(expr.index, where)
+    if isinstance(expr, Iverson):
+        return Relation(of_expr(expr.left, where), expr.relation, of_expr(expr.right, where))
     if isinstance(expr, Add):
         items: list[tuple[bool, Layout]] = []
         for term in expr.terms:
@@ -271,6 +284,8 @@ class _Setter:
         return Shaped(laid, *mx.shape(node))
 
     def set(self, matrix: mx.Matrix) -> Layout:
+        if isinstance(matrix, mx.Entries):
+            return self.leaf(_closed(of_expr(matrix.entry, self.where)), matrix)
         if isinstance(matrix, (mx.Whole, mx.Ones, mx.OneHot)):
             return self.leaf(self.bare(matrix), matrix)
         if isinstance(matrix, mx.Transpose):
@@ -311,7 +326,7 @@ class _Setter:
 
 def _closed(laid: Layout) -> Layout:
     bare = laid.body if isinstance(laid, Shaped) else laid
-    return laid if isinstance(bare, (Word, Call, Paren)) else Paren(laid)
+    return laid if isinstance(bare, (Word, Call, Paren, Relation)) else Paren(laid)
 
 
 def _scaled(scalar: Expr, arg: Layout, where: Context) -> Layout:

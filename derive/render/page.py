@@ -234,7 +234,12 @@ def _opening(proof: Proof) -> str:
         return f"chain rule: {by[0].wrt.tensor} reaches the loss through {listing(tensors)}{whole}"
     if proof.kind == "tangent":
         return "chain rule, forward: every operand moves the value"
-    return {"name": "definition", "prepare": "the layer's equation", "twin": "the lemma of the other layer, at the same numbers", "stable": "what was derived"}.get(proof.kind, "")
+    return {
+        "name": "definition",
+        "prepare": "the layer's equation",
+        "twin": "the lemma of the other layer, at the same numbers",
+        "stable": "what was derived",
+    }.get(proof.kind, "")
 
 
 def result(proof: Proof, forms: tuple[mx.Matrix, ...] = ()) -> Result:

@@ -12,6 +12,7 @@ from derive.expr import (
     Expr,
     Fn,
     Idx,
+    Iverson,
     Mul,
     Num,
     Pow,
@@ -52,11 +53,11 @@ def definition(expr: Expr, definitions: Mapping[str, Equation]) -> Expr:
 
 
 def linearity(expr: Expr) -> Expr:
-    """d (c u + v) / d A = c du/dA + dv/dA, sums likewise; d v / d A = 0 where v does not depend on A"""
+    """d (c u + v) / d A = c du/dA + dv/dA, sums likewise; d v / d A = 0 where v does not depend on A, or steps"""
 
     def push(node: Diff) -> Expr:
         body = node.body
-        if not varies(body, node):
+        if not varies(body, node) or isinstance(body, Iverson):
             return ZERO
         if isinstance(body, Add):
             return add(*(push(Diff(term, node.wrt, node.through)) for term in body.terms))

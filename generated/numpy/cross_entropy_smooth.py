@@ -49,7 +49,7 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 
 class Saved(NamedTuple):
-    """What the backward pass needs of the forward pass; it holds the inputs themselves, not copies."""
+    """What the backward pass needs of the forward pass; it holds inputs and outputs themselves, not copies."""
 
     P: Array
     Q: Array
@@ -133,9 +133,7 @@ def _check(**arrays: Array) -> None:
         for axis, length in zip(axes, array.shape):
             other, known = lengths.setdefault(axis, (name, length))
             if known != length:
-                shapes = f"{other} is {arrays[other].shape}" + (
-                    f" but {name} is {array.shape}" if other != name else ""
-                )
+                shapes = f"{other} is {arrays[other].shape}" + (f" but {name} is {array.shape}" if other != name else "")
                 raise ValueError(f"{_NAME}: {shapes}: axis {axis} is {known} in {other} and {length} in {name}")
 
 

@@ -45,7 +45,7 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 
 class Saved(NamedTuple):
-    """What the backward pass needs of the forward pass; it holds the inputs themselves, not copies."""
+    """What the backward pass needs of the forward pass; it holds inputs and outputs themselves, not copies."""
 
     y: Array
     w: Array
@@ -126,9 +126,7 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
     """Integer labels, each the number of a place along an axis."""
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
-        raise TypeError(
-            f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}"
-        )
+        raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
     outside = np.argwhere((labels < 0) | (labels >= length))
     if len(outside):
         where = tuple(int(n) for n in outside[0])
@@ -148,9 +146,7 @@ def _check(**arrays: Array) -> None:
         for axis, length in zip(axes, array.shape):
             other, known = lengths.setdefault(axis, (name, length))
             if known != length:
-                shapes = f"{other} is {arrays[other].shape}" + (
-                    f" but {name} is {array.shape}" if other != name else ""
-                )
+                shapes = f"{other} is {arrays[other].shape}" + (f" but {name} is {array.shape}" if other != name else "")
                 raise ValueError(f"{_NAME}: {shapes}: axis {axis} is {known} in {other} and {length} in {name}")
 
 

@@ -19,7 +19,7 @@ Gradients:
 
     dX = dY W
     dW = dY^T X
-    db = colsum(dY)
+    db = 1^T dY
 
 Y = X W^T + b, with a row of W for each output, as torch.nn.Linear stores it.
 """
@@ -46,7 +46,7 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 
 class Saved(NamedTuple):
-    """What the backward pass needs of the forward pass; it holds the inputs themselves, not copies."""
+    """What the backward pass needs of the forward pass; it holds inputs and outputs themselves, not copies."""
 
     X: Array
     W: Array
@@ -109,9 +109,7 @@ def _check(**arrays: Array) -> None:
         for axis, length in zip(axes, array.shape):
             other, known = lengths.setdefault(axis, (name, length))
             if known != length:
-                shapes = f"{other} is {arrays[other].shape}" + (
-                    f" but {name} is {array.shape}" if other != name else ""
-                )
+                shapes = f"{other} is {arrays[other].shape}" + (f" but {name} is {array.shape}" if other != name else "")
                 raise ValueError(f"{_NAME}: {shapes}: axis {axis} is {known} in {other} and {length} in {name}")
 
 

@@ -14,7 +14,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    D = colsum(dP o P)
+    D = 1^T (dP o P)
     dS = P o (dP - 1 D)
 
 P = softmax(S) along the first axis, each column sums to 1.
@@ -38,7 +38,7 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 
 class Saved(NamedTuple):
-    """What the backward pass needs of the forward pass; it holds the inputs themselves, not copies."""
+    """What the backward pass needs of the forward pass; it holds inputs and outputs themselves, not copies."""
 
     P: Array
 
@@ -114,9 +114,7 @@ def _check(**arrays: Array) -> None:
         for axis, length in zip(axes, array.shape):
             other, known = lengths.setdefault(axis, (name, length))
             if known != length:
-                shapes = f"{other} is {arrays[other].shape}" + (
-                    f" but {name} is {array.shape}" if other != name else ""
-                )
+                shapes = f"{other} is {arrays[other].shape}" + (f" but {name} is {array.shape}" if other != name else "")
                 raise ValueError(f"{_NAME}: {shapes}: axis {axis} is {known} in {other} and {length} in {name}")
 
 

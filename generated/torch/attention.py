@@ -54,7 +54,7 @@ def attention(Q: Any, K: Any, V: Any) -> Tensor:
     _check(Q=Q, K=K, V=V)
     M = K.shape[2]
     _nonempty(M=M)
-    return _Forward.apply(Q, K, V)[0]
+    return _chosen(_Forward, _DualForward)(bool(_transforms()), Q, K, V)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -63,7 +63,7 @@ class _Forward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(Q: Tensor, K: Tensor, V: Tensor) -> Any:
+    def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor) -> Any:
         d_k = Q.shape[-1]
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
         S = Q @ K.mT / math.sqrt(d_k)
@@ -80,25 +80,33 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        Q, K, V = inputs
+        fill, Q, K, V = inputs
         O, P = output
         ctx.mark_non_differentiable(P)
-        ctx.set_materialize_grads(False)
+        ctx.set_materialize_grads(fill)
         ctx.save_for_backward(Q, K, V, P, O)
-        ctx.save_for_forward(Q, K, V)
+        ctx.save_for_forward(Q, K, V, P, O)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        if dO is None:
-            return None, None, None
         Q, K, V, P, O = ctx.saved_tensors
-        needs = tuple(ctx.needs_input_grad)
-        dQ, dK, dV = _spread(needs, _Backward.apply(needs, Q, K, V, P, O, dO))
-        return dQ, dK, dV
+        B = Q.shape[0]
+        H = Q.shape[1]
+        N = Q.shape[2]
+        d_v = V.shape[-1]
+        if dO is None:
+            dO = Q.new_zeros((B, H, N, d_v))
+        _, need_Q, need_K, need_V = ctx.needs_input_grad
+        dQ, dK, dV = _spread((need_Q, need_K, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, P, O, dO))
+        return None, dQ, dK, dV
+
+
+class _DualForward(_Forward):
+    """The same with forward mode, which torch.compile cannot trace."""
 
     @staticmethod
-    def jvp(ctx: Any, tQ: Any, tK: Any, tV: Any) -> Any:
-        Q, K, V = ctx.saved_tensors
+    def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any) -> Any:
+        Q, K, V, _P, _O = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -129,9 +137,8 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(needs: tuple[bool, ...], Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor) -> Any:
+    def forward(need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor) -> Any:
         d_k = Q.shape[-1]
-        need_Q, need_K, need_V = needs
         dQ = dK = dV = None
         if need_V:
             # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
@@ -149,11 +156,12 @@ class _Backward(torch.autograd.Function):
         if need_K:
             # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
             dK = dS.mT @ Q / math.sqrt(d_k)
-        return _needed(needs, (dQ, dK, dV))
+        return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.needs, *tensors = inputs
+        need_Q, need_K, need_V, *tensors = inputs
+        ctx.needs = (need_Q, need_K, need_V)
         ctx.save_for_backward(*tensors)
         ctx.save_for_forward(*tensors)
 
@@ -174,15 +182,19 @@ class _Backward(torch.autograd.Function):
         if d2dV is None:
             d2dV = Q.new_zeros((B, H, M, d_v))
         d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, P, O, dO, d2dQ, d2dK, d2dV)
-        return None, d2Q, d2K, d2V, None, None, d2dO
+        return None, None, None, d2Q, d2K, d2V, None, None, d2dO
+
+
+class _DualBackward(_Backward):
+    """The same with forward mode, which torch.compile cannot trace."""
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
         Q, K, V, P, O, dO = ctx.saved_tensors
-        tQ = _zero(tangents[1], Q)
-        tK = _zero(tangents[2], K)
-        tV = _zero(tangents[3], V)
-        tdO = _zero(tangents[6], dO)
+        tQ = _zero(tangents[3], Q)
+        tK = _zero(tangents[4], K)
+        tV = _zero(tangents[5], V)
+        tdO = _zero(tangents[8], dO)
         tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, P, O, dO, tQ, tK, tV, tdO)
         return _needed(ctx.needs, (tdQ, tdK, tdV))
 
@@ -193,9 +205,7 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(
-        Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dK: Tensor, d2dV: Tensor
-    ) -> Any:
+    def forward(Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dK: Tensor, d2dV: Tensor) -> Any:
         d_k = Q.shape[-1]
         # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
         dP = dO @ V.mT
@@ -241,10 +251,6 @@ class _Second(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        return _no_third(*tangents)
-
 
 class _SecondTangent(torch.autograd.Function):
     """The backward pass in forward mode."""
@@ -252,18 +258,7 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(
-        Q: Tensor,
-        K: Tensor,
-        V: Tensor,
-        P: Tensor,
-        O: Tensor,
-        dO: Tensor,
-        tQ: Tensor,
-        tK: Tensor,
-        tV: Tensor,
-        tdO: Tensor,
-    ) -> Any:
+    def forward(Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, tQ: Tensor, tK: Tensor, tV: Tensor, tdO: Tensor) -> Any:
         d_k = Q.shape[-1]
         # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
         dP = dO @ V.mT
@@ -302,18 +297,12 @@ class _SecondTangent(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        return _no_third(*tangents)
-
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
     if like is None:
-        raise TypeError(
-            f"{_NAME}: expected torch tensors, got {', '.join(type(value).__name__ for value in given.values())}"
-        )
+        raise TypeError(f"{_NAME}: expected torch tensors, got {', '.join(type(value).__name__ for value in given.values())}")
     tensors: list[Tensor] = []
     for name, value in given.items():
         if isinstance(value, float):
@@ -324,9 +313,7 @@ def _real(**given: Any) -> tuple[Tensor, ...]:
             hint = "only real numbers have gradients here" if value.is_complex() else "pass floating-point numbers"
             raise TypeError(f"{_NAME}: {name} holds {value.dtype}; {hint}")
         if value.dtype != like.dtype:
-            raise TypeError(
-                f"{_NAME}: {name} holds {value.dtype} and {next(iter(given))} holds {like.dtype}; convert one of them"
-            )
+            raise TypeError(f"{_NAME}: {name} holds {value.dtype} and {next(iter(given))} holds {like.dtype}; convert one of them")
         tensors.append(value)
     return tuple(tensors)
 
@@ -352,6 +339,22 @@ def _nonempty(**lengths: int) -> None:
     for axis, length in lengths.items():
         if length == 0:
             raise ValueError(f"{_NAME}: axis {axis} has length 0, and there is no maximum over it")
+
+
+def _transforms() -> tuple[str, ...]:
+    """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
+    if torch.compiler.is_compiling():
+        return ()
+    stack: Any = torch._C._functorch.get_interpreter_stack()
+    return tuple(level.key().name for level in stack or ())
+
+
+def _chosen(traced: Any, dual: Any) -> Any:
+    """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    if torch.compiler.is_compiling():
+        return traced.apply
+    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

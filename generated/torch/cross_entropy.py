@@ -47,7 +47,7 @@ def cross_entropy(Z: Any, T: Any) -> Tensor:
     _constant(T=T)
     C = Z.shape[-1]
     _nonempty(C=C)
-    return _Forward.apply(Z, T)[0]
+    return _chosen(_Forward, _DualForward)(bool(_transforms()), Z, T)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -56,7 +56,7 @@ class _Forward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(Z: Tensor, T: Tensor) -> Any:
+    def forward(fill: bool, Z: Tensor, T: Tensor) -> Any:
         B = Z.shape[0]
         # m[i] = max(k, Z[i,k])
         m = Z.amax(dim=-1)
@@ -71,26 +71,29 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        Z, T = inputs
+        fill, Z, T = inputs
         _L, P = output
         ctx.mark_non_differentiable(P)
-        ctx.set_materialize_grads(False)
+        ctx.set_materialize_grads(fill)
         ctx.save_for_backward(Z, T, P)
-        ctx.save_for_forward(Z, T)
+        ctx.save_for_forward(Z, T, P)
 
     @staticmethod
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
-        if dL is None:
-            return None, None
         Z, T, P = ctx.saved_tensors
-        needs = tuple(ctx.needs_input_grad[k] for k in (0,))
-        (dZ,) = _spread(needs, _Backward.apply(needs, Z, T, P, dL))
-        return dZ, None
+        if dL is None:
+            dL = Z.new_zeros(())
+        _, need_Z, _ = ctx.needs_input_grad
+        (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward)(need_Z, Z, T, P, dL))
+        return None, dZ, None
+
+
+class _DualForward(_Forward):
+    """The same with forward mode, which torch.compile cannot trace."""
 
     @staticmethod
-    def jvp(ctx: Any, tZ: Any, __: Any) -> Any:
-        Z, T = ctx.saved_tensors
-        tZ = _zero(tZ, Z)
+    def jvp(ctx: Any, _fill: Any, tZ: Any, _T: Any) -> Any:
+        Z, T, _P = ctx.saved_tensors
         B = Z.shape[0]
         # m[i] = max(k, Z[i,k])
         m = Z.amax(dim=-1)
@@ -110,7 +113,7 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(needs: tuple[bool, ...], Z: Tensor, T: Tensor, P: Tensor, dL: Tensor) -> Any:
+    def forward(need_Z: bool, Z: Tensor, T: Tensor, P: Tensor, dL: Tensor) -> Any:
         B = Z.shape[0]
         # dZ[i,j] = dL/size(B)*(P[i,j] - T[i,j])
         dZ = dL / B * (P - T)
@@ -118,7 +121,8 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.needs, *tensors = inputs
+        need_Z, *tensors = inputs
+        ctx.needs = (need_Z,)
         ctx.save_for_backward(*tensors)
         ctx.save_for_forward(*tensors)
 
@@ -132,6 +136,10 @@ class _Backward(torch.autograd.Function):
             d2dZ = Z.new_zeros((B, C))
         d2Z, d2dL = _Second.apply(T, P, dL, d2dZ)
         return None, d2Z, None, None, d2dL
+
+
+class _DualBackward(_Backward):
+    """The same with forward mode, which torch.compile cannot trace."""
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
@@ -168,10 +176,6 @@ class _Second(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        return _no_third(*tangents)
-
 
 class _SecondTangent(torch.autograd.Function):
     """The backward pass in forward mode."""
@@ -197,18 +201,12 @@ class _SecondTangent(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        return _no_third(*tangents)
-
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
     if like is None:
-        raise TypeError(
-            f"{_NAME}: expected torch tensors, got {', '.join(type(value).__name__ for value in given.values())}"
-        )
+        raise TypeError(f"{_NAME}: expected torch tensors, got {', '.join(type(value).__name__ for value in given.values())}")
     tensors: list[Tensor] = []
     for name, value in given.items():
         if isinstance(value, float):
@@ -219,9 +217,7 @@ def _real(**given: Any) -> tuple[Tensor, ...]:
             hint = "only real numbers have gradients here" if value.is_complex() else "pass floating-point numbers"
             raise TypeError(f"{_NAME}: {name} holds {value.dtype}; {hint}")
         if value.dtype != like.dtype:
-            raise TypeError(
-                f"{_NAME}: {name} holds {value.dtype} and {next(iter(given))} holds {like.dtype}; convert one of them"
-            )
+            raise TypeError(f"{_NAME}: {name} holds {value.dtype} and {next(iter(given))} holds {like.dtype}; convert one of them")
         tensors.append(value)
     return tuple(tensors)
 
@@ -254,6 +250,22 @@ def _nonempty(**lengths: int) -> None:
     for axis, length in lengths.items():
         if length == 0:
             raise ValueError(f"{_NAME}: axis {axis} has length 0, and there is no maximum over it")
+
+
+def _transforms() -> tuple[str, ...]:
+    """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
+    if torch.compiler.is_compiling():
+        return ()
+    stack: Any = torch._C._functorch.get_interpreter_stack()
+    return tuple(level.key().name for level in stack or ())
+
+
+def _chosen(traced: Any, dual: Any) -> Any:
+    """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    if torch.compiler.is_compiling():
+        return traced.apply
+    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

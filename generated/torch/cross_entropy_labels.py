@@ -43,7 +43,7 @@ def cross_entropy_labels(Z: Any, y: Any) -> Tensor:
     _check(Z=Z, y=y)
     C = Z.shape[-1]
     _nonempty(C=C)
-    return _Forward.apply(Z, y)[0]
+    return _chosen(_Forward, _DualForward)(bool(_transforms()), Z, y)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -52,7 +52,7 @@ class _Forward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(Z: Tensor, y: Tensor) -> Any:
+    def forward(fill: bool, Z: Tensor, y: Tensor) -> Any:
         B = Z.shape[0]
         # m[i] = max(k, Z[i,k])
         m = Z.amax(dim=-1)
@@ -67,26 +67,29 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        Z, y = inputs
+        fill, Z, y = inputs
         _L, P = output
         ctx.mark_non_differentiable(P)
-        ctx.set_materialize_grads(False)
+        ctx.set_materialize_grads(fill)
         ctx.save_for_backward(Z, y, P)
-        ctx.save_for_forward(Z, y)
+        ctx.save_for_forward(Z, y, P)
 
     @staticmethod
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
-        if dL is None:
-            return None, None
         Z, y, P = ctx.saved_tensors
-        needs = tuple(ctx.needs_input_grad[k] for k in (0,))
-        (dZ,) = _spread(needs, _Backward.apply(needs, Z, y, P, dL))
-        return dZ, None
+        if dL is None:
+            dL = Z.new_zeros(())
+        _, need_Z, _ = ctx.needs_input_grad
+        (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward)(need_Z, Z, y, P, dL))
+        return None, dZ, None
+
+
+class _DualForward(_Forward):
+    """The same with forward mode, which torch.compile cannot trace."""
 
     @staticmethod
-    def jvp(ctx: Any, tZ: Any, __: Any) -> Any:
-        Z, y = ctx.saved_tensors
-        tZ = _zero(tZ, Z)
+    def jvp(ctx: Any, _fill: Any, tZ: Any, _y: Any) -> Any:
+        Z, y, _P = ctx.saved_tensors
         B = Z.shape[0]
         # m[i] = max(k, Z[i,k])
         m = Z.amax(dim=-1)
@@ -106,7 +109,7 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(needs: tuple[bool, ...], Z: Tensor, y: Tensor, P: Tensor, dL: Tensor) -> Any:
+    def forward(need_Z: bool, Z: Tensor, y: Tensor, P: Tensor, dL: Tensor) -> Any:
         B = Z.shape[0]
         C = Z.shape[-1]
         # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
@@ -115,7 +118,8 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.needs, *tensors = inputs
+        need_Z, *tensors = inputs
+        ctx.needs = (need_Z,)
         ctx.save_for_backward(*tensors)
         ctx.save_for_forward(*tensors)
 
@@ -129,6 +133,10 @@ class _Backward(torch.autograd.Function):
             d2dZ = Z.new_zeros((B, C))
         d2Z, d2dL = _Second.apply(y, P, dL, d2dZ)
         return None, d2Z, None, None, d2dL
+
+
+class _DualBackward(_Backward):
+    """The same with forward mode, which torch.compile cannot trace."""
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
@@ -165,10 +173,6 @@ class _Second(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        return _no_third(*tangents)
-
 
 class _SecondTangent(torch.autograd.Function):
     """The backward pass in forward mode."""
@@ -195,18 +199,12 @@ class _SecondTangent(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        return _no_third(*tangents)
-
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
     if like is None:
-        raise TypeError(
-            f"{_NAME}: expected torch tensors, got {', '.join(type(value).__name__ for value in given.values())}"
-        )
+        raise TypeError(f"{_NAME}: expected torch tensors, got {', '.join(type(value).__name__ for value in given.values())}")
     tensors: list[Tensor] = []
     for name, value in given.items():
         if isinstance(value, float):
@@ -217,9 +215,7 @@ def _real(**given: Any) -> tuple[Tensor, ...]:
             hint = "only real numbers have gradients here" if value.is_complex() else "pass floating-point numbers"
             raise TypeError(f"{_NAME}: {name} holds {value.dtype}; {hint}")
         if value.dtype != like.dtype:
-            raise TypeError(
-                f"{_NAME}: {name} holds {value.dtype} and {next(iter(given))} holds {like.dtype}; convert one of them"
-            )
+            raise TypeError(f"{_NAME}: {name} holds {value.dtype} and {next(iter(given))} holds {like.dtype}; convert one of them")
         tensors.append(value)
     return tuple(tensors)
 
@@ -228,9 +224,7 @@ def _labels(name: str, value: Any, axis: str) -> Tensor:
     """Integer labels, each the number of a place along an axis. Their range is checked where they are used, not here."""
     if not isinstance(value, Tensor) or value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:
         kind = value.dtype if isinstance(value, Tensor) else type(value).__name__
-        raise TypeError(
-            f"{_NAME}: {name} holds {kind}, expected a tensor of integers from 0 up to the length of axis {axis}"
-        )
+        raise TypeError(f"{_NAME}: {name} holds {kind}, expected a tensor of integers from 0 up to the length of axis {axis}")
     return value.long()
 
 
@@ -255,6 +249,22 @@ def _nonempty(**lengths: int) -> None:
     for axis, length in lengths.items():
         if length == 0:
             raise ValueError(f"{_NAME}: axis {axis} has length 0, and there is no maximum over it")
+
+
+def _transforms() -> tuple[str, ...]:
+    """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
+    if torch.compiler.is_compiling():
+        return ()
+    stack: Any = torch._C._functorch.get_interpreter_stack()
+    return tuple(level.key().name for level in stack or ())
+
+
+def _chosen(traced: Any, dual: Any) -> Any:
+    """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    if torch.compiler.is_compiling():
+        return traced.apply
+    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ def cross_entropy_smooth(Z: Any, T: Any, eps: Any) -> Tensor:
     _constant(T=T, eps=eps)
     C = Z.shape[-1]
     _nonempty(C=C)
-    return _Forward.apply(Z, T, eps)[0]
+    return _chosen(_Forward, _DualForward)(bool(_transforms()), Z, T, eps)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -60,7 +60,7 @@ class _Forward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(Z: Tensor, T: Tensor, eps: Tensor) -> Any:
+    def forward(fill: bool, Z: Tensor, T: Tensor, eps: Tensor) -> Any:
         C = Z.shape[-1]
         B = Z.shape[0]
         # m[i] = max(k, Z[i,k])
@@ -78,26 +78,29 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        Z, T, eps = inputs
+        fill, Z, T, eps = inputs
         _L, P, Q = output
         ctx.mark_non_differentiable(P, Q)
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(Z, P, Q)
-        ctx.save_for_forward(Z, T, eps)
+        ctx.set_materialize_grads(fill)
+        ctx.save_for_backward(Z, T, eps, P, Q)
+        ctx.save_for_forward(Z, T, eps, P, Q)
 
     @staticmethod
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
+        Z, T, eps, P, Q = ctx.saved_tensors
         if dL is None:
-            return None, None, None
-        Z, P, Q = ctx.saved_tensors
-        needs = tuple(ctx.needs_input_grad[k] for k in (0,))
-        (dZ,) = _spread(needs, _Backward.apply(needs, Z, P, Q, dL))
-        return dZ, None, None
+            dL = Z.new_zeros(())
+        _, need_Z, _, _ = ctx.needs_input_grad
+        (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward)(need_Z, Z, T, eps, P, Q, dL))
+        return None, dZ, None, None
+
+
+class _DualForward(_Forward):
+    """The same with forward mode, which torch.compile cannot trace."""
 
     @staticmethod
-    def jvp(ctx: Any, tZ: Any, __: Any, ___: Any) -> Any:
-        Z, T, eps = ctx.saved_tensors
-        tZ = _zero(tZ, Z)
+    def jvp(ctx: Any, _fill: Any, tZ: Any, _T: Any, _eps: Any) -> Any:
+        Z, T, eps, _P, _Q = ctx.saved_tensors
         C = Z.shape[-1]
         B = Z.shape[0]
         # m[i] = max(k, Z[i,k])
@@ -120,7 +123,7 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(needs: tuple[bool, ...], Z: Tensor, P: Tensor, Q: Tensor, dL: Tensor) -> Any:
+    def forward(need_Z: bool, Z: Tensor, T: Tensor, eps: Tensor, P: Tensor, Q: Tensor, dL: Tensor) -> Any:
         B = Z.shape[0]
         # D[i] = sum(j, Q[i,j])
         D = Q.sum(dim=-1)
@@ -130,26 +133,31 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.needs, *tensors = inputs
+        need_Z, *tensors = inputs
+        ctx.needs = (need_Z,)
         ctx.save_for_backward(*tensors)
         ctx.save_for_forward(*tensors)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Z, P, Q, dL = ctx.saved_tensors
+        Z, _T, _eps, P, Q, dL = ctx.saved_tensors
         (d2dZ,) = _spread(ctx.needs, grads)
         B = Z.shape[0]
         C = Z.shape[-1]
         if d2dZ is None:
             d2dZ = Z.new_zeros((B, C))
         d2Z, d2dL = _Second.apply(P, Q, dL, d2dZ)
-        return None, d2Z, None, None, d2dL
+        return None, d2Z, None, None, None, None, d2dL
+
+
+class _DualBackward(_Backward):
+    """The same with forward mode, which torch.compile cannot trace."""
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Z, P, Q, dL = ctx.saved_tensors
+        Z, _T, _eps, P, Q, dL = ctx.saved_tensors
         tZ = _zero(tangents[1], Z)
-        tdL = _zero(tangents[4], dL)
+        tdL = _zero(tangents[6], dL)
         (tdZ,) = _SecondTangent.apply(P, Q, dL, tZ, tdL)
         return _needed(ctx.needs, (tdZ,))
 
@@ -182,10 +190,6 @@ class _Second(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        return _no_third(*tangents)
-
 
 class _SecondTangent(torch.autograd.Function):
     """The backward pass in forward mode."""
@@ -213,18 +217,12 @@ class _SecondTangent(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        return _no_third(*tangents)
-
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
     if like is None:
-        raise TypeError(
-            f"{_NAME}: expected torch tensors, got {', '.join(type(value).__name__ for value in given.values())}"
-        )
+        raise TypeError(f"{_NAME}: expected torch tensors, got {', '.join(type(value).__name__ for value in given.values())}")
     tensors: list[Tensor] = []
     for name, value in given.items():
         if isinstance(value, float):
@@ -235,9 +233,7 @@ def _real(**given: Any) -> tuple[Tensor, ...]:
             hint = "only real numbers have gradients here" if value.is_complex() else "pass floating-point numbers"
             raise TypeError(f"{_NAME}: {name} holds {value.dtype}; {hint}")
         if value.dtype != like.dtype:
-            raise TypeError(
-                f"{_NAME}: {name} holds {value.dtype} and {next(iter(given))} holds {like.dtype}; convert one of them"
-            )
+            raise TypeError(f"{_NAME}: {name} holds {value.dtype} and {next(iter(given))} holds {like.dtype}; convert one of them")
         tensors.append(value)
     return tuple(tensors)
 
@@ -270,6 +266,22 @@ def _nonempty(**lengths: int) -> None:
     for axis, length in lengths.items():
         if length == 0:
             raise ValueError(f"{_NAME}: axis {axis} has length 0, and there is no maximum over it")
+
+
+def _transforms() -> tuple[str, ...]:
+    """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
+    if torch.compiler.is_compiling():
+        return ()
+    stack: Any = torch._C._functorch.get_interpreter_stack()
+    return tuple(level.key().name for level in stack or ())
+
+
+def _chosen(traced: Any, dual: Any) -> Any:
+    """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    if torch.compiler.is_compiling():
+        return traced.apply
+    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ Gradients:
 
     dX = dY W^T
     dW = X^T dY
-    db = colsum(dY)
+    db = 1^T dY
 
 Y = X W + b, rows are examples. Goodfellow, Bengio and Courville, Deep Learning (2016), section 6.5.6.
 """
@@ -43,7 +43,7 @@ def linear(X: Any, W: Any, b: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
     X, W, b = _real(X=X, W=W, b=b)
     _check(X=X, W=W, b=b)
-    return _Forward.apply(X, W, b)
+    return _chosen(_Forward, _DualForward)(X, W, b)
 
 
 class _Forward(torch.autograd.Function):
@@ -59,26 +59,29 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        X, W, b = inputs
-        ctx.set_materialize_grads(False)
+        X, W, _b = inputs
         ctx.save_for_backward(X, W)
-        ctx.save_for_forward(X, W, b)
+        ctx.save_for_forward(X, W)
 
     @staticmethod
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
-        if dY is None:
-            return None, None, None
         X, W = ctx.saved_tensors
-        needs = tuple(ctx.needs_input_grad)
-        dX, dW, db = _spread(needs, _Backward.apply(needs, X, W, dY))
+        need_X, need_W, need_b = ctx.needs_input_grad
+        dX, dW, db = _spread((need_X, need_W, need_b), _chosen(_Backward, _DualBackward)(need_X, need_W, need_b, X, W, dY))
         return dX, dW, db
+
+
+class _DualForward(_Forward):
+    """The same with forward mode, which torch.compile cannot trace."""
 
     @staticmethod
     def jvp(ctx: Any, tX: Any, tW: Any, tb: Any) -> Any:
-        X, W, b = ctx.saved_tensors
+        X, W = ctx.saved_tensors
         tX = _zero(tX, X)
         tW = _zero(tW, W)
-        tb = _zero(tb, b)
+        M = W.shape[-1]
+        if tb is None:
+            tb = X.new_zeros((M,))
         # tY[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j]) + tb[j]
         tY = tX @ W + X @ tW + tb
         return tY
@@ -90,8 +93,7 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(needs: tuple[bool, ...], X: Tensor, W: Tensor, dY: Tensor) -> Any:
-        need_X, need_W, need_b = needs
+    def forward(need_X: bool, need_W: bool, need_b: bool, X: Tensor, W: Tensor, dY: Tensor) -> Any:
         dX = dW = db = None
         if need_X:
             # dX[i,k] = sum(j, dY[i,j]*W[k,j])
@@ -102,11 +104,12 @@ class _Backward(torch.autograd.Function):
         if need_b:
             # db[j] = sum(i, dY[i,j])
             db = dY.sum(dim=0)
-        return _needed(needs, (dX, dW, db))
+        return _needed((need_X, need_W, need_b), (dX, dW, db))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.needs, *tensors = inputs
+        need_X, need_W, need_b, *tensors = inputs
+        ctx.needs = (need_X, need_W, need_b)
         ctx.save_for_backward(*tensors)
         ctx.save_for_forward(*tensors)
 
@@ -124,14 +127,18 @@ class _Backward(torch.autograd.Function):
         if d2db is None:
             d2db = X.new_zeros((M,))
         d2X, d2W, d2dY = _Second.apply(X, W, dY, d2dX, d2dW, d2db)
-        return None, d2X, d2W, d2dY
+        return None, None, None, d2X, d2W, d2dY
+
+
+class _DualBackward(_Backward):
+    """The same with forward mode, which torch.compile cannot trace."""
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
         X, W, dY = ctx.saved_tensors
-        tX = _zero(tangents[1], X)
-        tW = _zero(tangents[2], W)
-        tdY = _zero(tangents[3], dY)
+        tX = _zero(tangents[3], X)
+        tW = _zero(tangents[4], W)
+        tdY = _zero(tangents[5], dY)
         tdX, tdW, tdb = _SecondTangent.apply(X, W, dY, tX, tW, tdY)
         return _needed(ctx.needs, (tdX, tdW, tdb))
 
@@ -159,10 +166,6 @@ class _Second(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        return _no_third(*tangents)
-
 
 class _SecondTangent(torch.autograd.Function):
     """The backward pass in forward mode."""
@@ -187,18 +190,12 @@ class _SecondTangent(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        return _no_third(*tangents)
-
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
     if like is None:
-        raise TypeError(
-            f"{_NAME}: expected torch tensors, got {', '.join(type(value).__name__ for value in given.values())}"
-        )
+        raise TypeError(f"{_NAME}: expected torch tensors, got {', '.join(type(value).__name__ for value in given.values())}")
     tensors: list[Tensor] = []
     for name, value in given.items():
         if isinstance(value, float):
@@ -209,9 +206,7 @@ def _real(**given: Any) -> tuple[Tensor, ...]:
             hint = "only real numbers have gradients here" if value.is_complex() else "pass floating-point numbers"
             raise TypeError(f"{_NAME}: {name} holds {value.dtype}; {hint}")
         if value.dtype != like.dtype:
-            raise TypeError(
-                f"{_NAME}: {name} holds {value.dtype} and {next(iter(given))} holds {like.dtype}; convert one of them"
-            )
+            raise TypeError(f"{_NAME}: {name} holds {value.dtype} and {next(iter(given))} holds {like.dtype}; convert one of them")
         tensors.append(value)
     return tuple(tensors)
 
@@ -230,6 +225,22 @@ def _check(**tensors: Tensor) -> None:
                 shapes = f"{other} is {tuple(tensors[other].shape)}"
                 shapes += f" but {name} is {tuple(tensor.shape)}" if other != name else ""
                 raise ValueError(f"{_NAME}: {shapes}: axis {axis} is {known} in {other} and {length} in {name}")
+
+
+def _transforms() -> tuple[str, ...]:
+    """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
+    if torch.compiler.is_compiling():
+        return ()
+    stack: Any = torch._C._functorch.get_interpreter_stack()
+    return tuple(level.key().name for level in stack or ())
+
+
+def _chosen(traced: Any, dual: Any) -> Any:
+    """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    if torch.compiler.is_compiling():
+        return traced.apply
+    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

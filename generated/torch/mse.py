@@ -40,7 +40,7 @@ def mse(Y: Any, T: Any) -> Tensor:
     Y, T = _real(Y=Y, T=T)
     _check(Y=Y, T=T)
     _constant(T=T)
-    return _Forward.apply(Y, T)
+    return _chosen(_Forward, _DualForward)(Y, T)
 
 
 class _Forward(torch.autograd.Function):
@@ -59,23 +59,23 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         Y, T = inputs
-        ctx.set_materialize_grads(False)
         ctx.save_for_backward(Y, T)
         ctx.save_for_forward(Y, T)
 
     @staticmethod
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
-        if dL is None:
-            return None, None
         Y, T = ctx.saved_tensors
-        needs = tuple(ctx.needs_input_grad[k] for k in (0,))
-        (dY,) = _spread(needs, _Backward.apply(needs, Y, T, dL))
+        need_Y, _ = ctx.needs_input_grad
+        (dY,) = _spread((need_Y,), _chosen(_Backward, _DualBackward)(need_Y, Y, T, dL))
         return dY, None
 
+
+class _DualForward(_Forward):
+    """The same with forward mode, which torch.compile cannot trace."""
+
     @staticmethod
-    def jvp(ctx: Any, tY: Any, __: Any) -> Any:
+    def jvp(ctx: Any, tY: Any, _T: Any) -> Any:
         Y, T = ctx.saved_tensors
-        tY = _zero(tY, Y)
         B = Y.shape[0]
         N = Y.shape[-1]
         # tL = 2/(size(B)*size(N))*sum(i,j, (Y[i,j] - T[i,j])*tY[i,j])
@@ -89,7 +89,7 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(needs: tuple[bool, ...], Y: Tensor, T: Tensor, dL: Tensor) -> Any:
+    def forward(need_Y: bool, Y: Tensor, T: Tensor, dL: Tensor) -> Any:
         B = Y.shape[0]
         N = Y.shape[-1]
         # dY[i,j] = 2*dL*(Y[i,j] - T[i,j])/(size(B)*size(N))
@@ -98,7 +98,8 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.needs, *tensors = inputs
+        need_Y, *tensors = inputs
+        ctx.needs = (need_Y,)
         ctx.save_for_backward(*tensors)
         ctx.save_for_forward(*tensors)
 
@@ -112,6 +113,10 @@ class _Backward(torch.autograd.Function):
             d2dY = Y.new_zeros((B, N))
         d2Y, d2dL = _Second.apply(Y, T, dL, d2dY)
         return None, d2Y, None, d2dL
+
+
+class _DualBackward(_Backward):
+    """The same with forward mode, which torch.compile cannot trace."""
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
@@ -145,10 +150,6 @@ class _Second(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        return _no_third(*tangents)
-
 
 class _SecondTangent(torch.autograd.Function):
     """The backward pass in forward mode."""
@@ -171,18 +172,12 @@ class _SecondTangent(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        return _no_third(*tangents)
-
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
     if like is None:
-        raise TypeError(
-            f"{_NAME}: expected torch tensors, got {', '.join(type(value).__name__ for value in given.values())}"
-        )
+        raise TypeError(f"{_NAME}: expected torch tensors, got {', '.join(type(value).__name__ for value in given.values())}")
     tensors: list[Tensor] = []
     for name, value in given.items():
         if isinstance(value, float):
@@ -193,9 +188,7 @@ def _real(**given: Any) -> tuple[Tensor, ...]:
             hint = "only real numbers have gradients here" if value.is_complex() else "pass floating-point numbers"
             raise TypeError(f"{_NAME}: {name} holds {value.dtype}; {hint}")
         if value.dtype != like.dtype:
-            raise TypeError(
-                f"{_NAME}: {name} holds {value.dtype} and {next(iter(given))} holds {like.dtype}; convert one of them"
-            )
+            raise TypeError(f"{_NAME}: {name} holds {value.dtype} and {next(iter(given))} holds {like.dtype}; convert one of them")
         tensors.append(value)
     return tuple(tensors)
 
@@ -221,6 +214,22 @@ def _check(**tensors: Tensor) -> None:
                 shapes = f"{other} is {tuple(tensors[other].shape)}"
                 shapes += f" but {name} is {tuple(tensor.shape)}" if other != name else ""
                 raise ValueError(f"{_NAME}: {shapes}: axis {axis} is {known} in {other} and {length} in {name}")
+
+
+def _transforms() -> tuple[str, ...]:
+    """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
+    if torch.compiler.is_compiling():
+        return ()
+    stack: Any = torch._C._functorch.get_interpreter_stack()
+    return tuple(level.key().name for level in stack or ())
+
+
+def _chosen(traced: Any, dual: Any) -> Any:
+    """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    if torch.compiler.is_compiling():
+        return traced.apply
+    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

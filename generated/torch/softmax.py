@@ -39,7 +39,7 @@ def softmax(S: Any) -> Tensor:
     _check(S=S)
     C = S.shape[-1]
     _nonempty(C=C)
-    return _Forward.apply(S)
+    return _chosen(_Forward, _DualForward)(S)
 
 
 class _Forward(torch.autograd.Function):
@@ -62,23 +62,23 @@ class _Forward(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         (S,) = inputs
         P = output
-        ctx.set_materialize_grads(False)
         ctx.save_for_backward(S, P)
-        ctx.save_for_forward(S)
+        ctx.save_for_forward(S, P)
 
     @staticmethod
     def backward(ctx: Any, dP: Any, *_: Any) -> Any:
-        if dP is None:
-            return None
         S, P = ctx.saved_tensors
-        needs = tuple(ctx.needs_input_grad)
-        (dS,) = _spread(needs, _Backward.apply(needs, S, P, dP))
+        (need_S,) = ctx.needs_input_grad
+        (dS,) = _spread((need_S,), _chosen(_Backward, _DualBackward)(need_S, S, P, dP))
         return dS
+
+
+class _DualForward(_Forward):
+    """The same with forward mode, which torch.compile cannot trace."""
 
     @staticmethod
     def jvp(ctx: Any, tS: Any) -> Any:
-        (S,) = ctx.saved_tensors
-        tS = _zero(tS, S)
+        S, _P = ctx.saved_tensors
         # m[i] = max(k, S[i,k])
         m = S.amax(dim=-1)
         # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
@@ -99,7 +99,7 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(needs: tuple[bool, ...], S: Tensor, P: Tensor, dP: Tensor) -> Any:
+    def forward(need_S: bool, S: Tensor, P: Tensor, dP: Tensor) -> Any:
         # D[i] = sum(j, dP[i,j]*P[i,j])
         D = torch.linalg.vecdot(dP, P)
         # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
@@ -108,7 +108,8 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.needs, *tensors = inputs
+        need_S, *tensors = inputs
+        ctx.needs = (need_S,)
         ctx.save_for_backward(*tensors)
         ctx.save_for_forward(*tensors)
 
@@ -122,6 +123,10 @@ class _Backward(torch.autograd.Function):
             d2dS = S.new_zeros((B, C))
         d2S, d2dP = _Second.apply(P, dP, d2dS)
         return None, d2S, None, d2dP
+
+
+class _DualBackward(_Backward):
+    """The same with forward mode, which torch.compile cannot trace."""
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
@@ -161,10 +166,6 @@ class _Second(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        return _no_third(*tangents)
-
 
 class _SecondTangent(torch.autograd.Function):
     """The backward pass in forward mode."""
@@ -193,18 +194,12 @@ class _SecondTangent(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
 
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Any:
-        return _no_third(*tangents)
-
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
     if like is None:
-        raise TypeError(
-            f"{_NAME}: expected torch tensors, got {', '.join(type(value).__name__ for value in given.values())}"
-        )
+        raise TypeError(f"{_NAME}: expected torch tensors, got {', '.join(type(value).__name__ for value in given.values())}")
     tensors: list[Tensor] = []
     for name, value in given.items():
         if isinstance(value, float):
@@ -215,9 +210,7 @@ def _real(**given: Any) -> tuple[Tensor, ...]:
             hint = "only real numbers have gradients here" if value.is_complex() else "pass floating-point numbers"
             raise TypeError(f"{_NAME}: {name} holds {value.dtype}; {hint}")
         if value.dtype != like.dtype:
-            raise TypeError(
-                f"{_NAME}: {name} holds {value.dtype} and {next(iter(given))} holds {like.dtype}; convert one of them"
-            )
+            raise TypeError(f"{_NAME}: {name} holds {value.dtype} and {next(iter(given))} holds {like.dtype}; convert one of them")
         tensors.append(value)
     return tuple(tensors)
 
@@ -243,6 +236,22 @@ def _nonempty(**lengths: int) -> None:
     for axis, length in lengths.items():
         if length == 0:
             raise ValueError(f"{_NAME}: axis {axis} has length 0, and there is no maximum over it")
+
+
+def _transforms() -> tuple[str, ...]:
+    """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
+    if torch.compiler.is_compiling():
+        return ()
+    stack: Any = torch._C._functorch.get_interpreter_stack()
+    return tuple(level.key().name for level in stack or ())
+
+
+def _chosen(traced: Any, dual: Any) -> Any:
+    """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    if torch.compiler.is_compiling():
+        return traced.apply
+    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

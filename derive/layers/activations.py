@@ -1,0 +1,65 @@
+"""Activations, entry by entry. At a kink the derivative is the one torch takes; the proofs print what else it could be.
+
+Sources: Nair and Hinton (2010) for relu; Maas, Hannun and Ng (2013) for leaky_relu; He et al. (2015), equation (1), for prelu; Clevert,
+Unterthiner and Hochreiter (2016), equation (15), for elu; Hendrycks and Gimpel (2016), section 2, for gelu and silu.
+"""
+
+from sympy import Eq, Rational, erf, exp, pi, sqrt, tanh
+
+from derive.scalar import relu, sigmoid, softplus
+from derive.spec import Layer
+from derive.symbols import axes, tensors
+
+i, j = axes("i:B j:N")
+X, Y, slope, scale, alpha = tensors("X[B,N] Y[B,N] slope:const scale:const alpha[N]")
+x, y = X[i, j], Y[i, j]
+
+RELU = Layer("relu", [Eq(y, relu(x))], doc="Y = max(X, 0). Nair and Hinton (2010).")
+
+# Here and below x - relu(x) is min(x, 0) with derivative 1 at 0, so that the slope at 0 is that of the left branch, as in torch.
+LEAKY_RELU = Layer(
+    "leaky_relu",
+    [Eq(y, relu(x) + slope * (x - relu(x)))],
+    doc="Y = X where X > 0, else slope X. Maas, Hannun and Ng (2013).",
+)
+
+PRELU = Layer(
+    "prelu",
+    [Eq(y, relu(x) + alpha[j] * (x - relu(x)))],
+    doc="Y = X where X > 0, else alpha X, with a learned slope alpha for each channel. He et al. (2015), equation (1).",
+)
+
+ELU = Layer(
+    "elu",
+    [Eq(y, relu(x) + scale * (exp(x - relu(x)) - 1))],
+    doc="Y = X where X > 0, else scale (exp(X) - 1). Clevert, Unterthiner and Hochreiter (2016), equation (15).",
+)
+
+SIGMOID = Layer("sigmoid", [Eq(y, sigmoid(x))], doc="Y = 1 / (1 + exp(-X)). Goodfellow, Bengio and Courville (2016), section 3.10.")
+
+TANH = Layer("tanh", [Eq(y, tanh(x))], doc="Y = tanh(X). Goodfellow, Bengio and Courville (2016), section 6.3.2.")
+
+SOFTPLUS = Layer("softplus", [Eq(y, softplus(x))], doc="Y = log(1 + exp(X)). Dugas et al. (2001), equation (5).")
+
+GELU = Layer(
+    "gelu",
+    [Eq(y, x * (1 + erf(x / sqrt(2))) / 2)],
+    doc="Y = X Phi(X), with Phi the standard normal distribution function. Hendrycks and Gimpel (2016), section 2.",
+)
+
+GELU_TANH = Layer(
+    "gelu_tanh",
+    [Eq(y, x * (1 + tanh(sqrt(2 / pi) * (x + Rational(44715, 10**6) * x**3))) / 2)],
+    doc="Y = X Phi(X), with Phi approximated by tanh. Hendrycks and Gimpel (2016), section 2.",
+)
+
+SILU = Layer("silu", [Eq(y, x * sigmoid(x))], doc="Y = X sigmoid(X). Hendrycks and Gimpel (2016), section 2.")
+
+# min(max(x + 3, 0), 6) / 6, written so that the derivative is 0 at both kinks, as in torch.
+HARD_SIGMOID = Layer(
+    "hard_sigmoid",
+    [Eq(y, 1 - relu(6 - relu(x + 3)) / 6)],
+    doc="Y = min(max(X + 3, 0), 6) / 6. Howard et al., Searching for MobileNetV3 (2019), section 5.2.",
+)
+
+HALF_SQUARE = Layer("half_square", [Eq(y, x**2 / 2)], doc="Y = X^2 / 2, whose derivative is X.")
