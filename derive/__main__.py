@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FORMATS = ("text", "latex", "json")
 EPILOG = """examples:
   derive                                              the catalogue
+  derive search softmax                               what it has about softmax
   derive attention                                    the whole proof
   derive attention --wrt Q --detail baby              one gradient, at a lecture's pace
   derive linear --format latex -o linear.tex          a document that pdflatex compiles
@@ -31,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0, 1 where a line does not hold, 2 for a mistake in what was asked."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _check(words[1:]) if words[:1] == ["check"] else _derive(words)
+        commands = {"check": _check, "search": _search}
+        code = commands[words[0]](words[1:]) if words and words[0] in commands else _derive(words)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -87,16 +89,25 @@ def _catalogue(parser: argparse.ArgumentParser, options: argparse.Namespace) -> 
     asked = [f"--{name}" for name in ("wrt", "detail", "output") if getattr(options, name) is not None]
     if asked:
         parser.error(f"{asked[0]} needs a layer: derive NAME {asked[0]} ...")
-    from derive.cli.output import show
-    from derive.layers import LAYERS
+    from derive.layers import TOPICS
 
-    wide = max((len(layer.name) for layer in LAYERS), default=0)
-    lines = []
-    for layer in LAYERS:
-        about = layer.doc.strip().partition("\n")[0].rstrip(".") if layer.doc.strip() else ""
-        lines.append(((f"{layer.name.ljust(wide)}", "proof"), (f"   {about}", "plain")))
-    show(lines)
+    _list(TOPICS)
     return 0
+
+
+def _list(topics: tuple[tuple[str, tuple[Layer, ...]], ...]) -> None:
+    """Print layers by topic, a line each: the name, and the first line of what it is."""
+    from derive.cli.output import show
+
+    wide = max(len(layer.name) for _, layers in topics for layer in layers)
+    lines: list[Any] = []
+    for topic, layers in topics:
+        lines += [()] if lines else []
+        lines.append(((topic, "section"),))
+        for layer in layers:
+            about = layer.doc.strip().partition("\n")[0].rstrip(".") if layer.doc.strip() else ""
+            lines.append(((f"  {layer.name.ljust(wide)}", "proof"), (f"   {about}", "plain")))
+    show(lines)
 
 
 def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
@@ -141,6 +152,18 @@ def derived(layer: Layer) -> Any:
         return derive(layer)
     except CannotDerive as error:
         raise SpecError(f"{layer.name}: {error}") from None
+
+
+# ---------------------------------------------------------------------------------------------------- derive search
+
+
+def _search(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="derive search", description="Find layers of the catalogue by name, description or topic.")
+    parser.add_argument("word", nargs="+", help="what to look for; a layer has to mention every word")
+    from derive.cli.find import search
+
+    _list(search(parser.parse_args(words).word))
+    return 0
 
 
 # ---------------------------------------------------------------------------------------------------- derive check

@@ -122,7 +122,7 @@ def is_monomial(value: Expr) -> bool:
             f for f in value.factors if not isinstance(f, (Num, Size)) and not (isinstance(f, Pow) and isinstance(f.base, (Num, Size)))
         ]
         return len(weight) > 1 or any(not isinstance(f, Ref) for f in weight)
-    return isinstance(value, (Fn, Pow))
+    return isinstance(value, (Fn, Pow, Max))
 
 
 def replace_product(equation: Equation, expr: Expr) -> Expr | None:

@@ -1,11 +1,12 @@
 """The scalar functions in SymPy, and their derivatives, which SymPy computes.
 
-The derivative at a kink is the value torch chooses: 0 for `relu` and `abs` at 0, one half each for a tie in `max` or `min`.
+The derivative at a kink is the value torch chooses, which `KINKS` lists with the interval it is chosen from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 
@@ -63,6 +64,23 @@ SYMPY: dict[str, Callable[..., sp.Expr]] = {
     "max": sp.Max,
     "min": sp.Min,
     "pow": sp.Pow,
+}
+
+
+@dataclass(frozen=True)
+class Kink:
+    """Where a function has no derivative: the interval of its subgradients there, and the one that is taken, which is torch's."""
+
+    where: str
+    interval: str
+    taken: str
+
+
+KINKS: dict[str, Kink] = {
+    "relu": Kink("at 0", "[0, 1]", "0"),
+    "abs": Kink("at 0", "[-1, 1]", "0"),
+    "max": Kink("where both are equal", "[0, 1]", "1/2"),
+    "min": Kink("where both are equal", "[0, 1]", "1/2"),
 }
 
 

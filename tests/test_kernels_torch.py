@@ -134,7 +134,9 @@ def test_huge_logits_stay_finite(layer: Layer, dtype: torch.dtype) -> None:
     inputs = [t.detach().to(dtype) if t.is_floating_point() else t for t in moving_inputs(layer)]
     moving = []
     for n in places(layer):
-        inputs[n] = torch.where(inputs[n] > 0, 1e4, -1e4).to(dtype).requires_grad_()
+        if layer.tensor(layer.inputs[n]).dims:
+            inputs[n] = inputs[n].sign() * 1e4 + inputs[n]
+        inputs[n].requires_grad_()
         moving.append(inputs[n])
     found = listed(kernel(layer)(*inputs))
     gradients = torch.autograd.grad(found, moving, [torch.ones_like(f) for f in found])

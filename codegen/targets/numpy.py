@@ -14,7 +14,7 @@ from codegen.targets.text import tuple_of
 
 def context(derivation: Any, program: Program) -> dict[str, Any]:
     """Every field of the template, as lists of lines."""
-    parts = Parts(derivation, program, NUMPY)
+    parts = Parts(derivation, program, NUMPY, ("dtype",))
     fields = _saved_lengths(parts)
     why = saved_for(parts, program.backward.ops)
     forward, backward, jvp = _forward(parts, fields), _backward(parts, fields), _jvp(parts)
@@ -33,7 +33,7 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         "imports": ["import math"] if "math." in code else [],
         "name": program.name,
         "axes": parts.axes_table((*program.inputs, *program.upstream, *_tangents(program))),
-        "fields": [f"{names[name]}: Array" for name in program.saved] + [f"{parts.sizes[dim]}: int" for dim in fields],
+        "fields": [f"{name}: {kind}" for name, kind in _fields(parts, fields).items()],
         "forward_parameters": _annotated([names[n] for n in program.inputs]),
         "forward_returns": f"tuple[{_returned(len(program.outputs))}, Saved]",
         "forward_doc": f"Return ({values}, saved).",
@@ -69,6 +69,16 @@ def _saved_lengths(parts: Parts) -> tuple[str, ...]:
     return parts.missing(wanted, program.saved)
 
 
+def _fields(parts: Parts, lengths: tuple[str, ...]) -> dict[str, str]:
+    """Field of `Saved` -> its type: arrays, the lengths that none of them has, and the element type where none has that."""
+    program = parts.program
+    found = {parts.names[name]: "Array" for name in program.saved}
+    found.update({parts.sizes[dim]: "int" for dim in lengths})
+    if all(parts.array(name).kind == "int" for name in program.saved):
+        found["dtype"] = "Any"
+    return found
+
+
 def _arguments(parts: Parts, names: tuple[str, ...]) -> list[str]:
     """Lines that turn the arguments into arrays and check them."""
     real = [parts.names[n] for n in names if parts.array(n).kind != "int"]
@@ -95,18 +105,17 @@ def _forward(parts: Parts, fields: tuple[str, ...]) -> list[str]:
     lines += parts.lengths((*dims_of(program.forward), *over, *fields), program.inputs)
     lines += _nonempty(parts, over)
     lines += parts.code(program.forward)
-    kept = [parts.names[n] for n in program.saved] + [parts.sizes[dim] for dim in fields]
+    kept = [parts.like(program.inputs) + ".dtype" if name == "dtype" else name for name in _fields(parts, fields)]
     return [*lines, f"return {packed([parts.names[n] for n in program.outputs])}, Saved({', '.join(kept)})"]
 
 
 def _backward(parts: Parts, fields: tuple[str, ...]) -> list[str]:
     program = parts.program
-    held = [parts.names[n] for n in program.saved] + [parts.sizes[dim] for dim in fields]
-    lines = [f"{unpacked(held)} = saved"] if held else []
+    lines = [f"{unpacked(list(_fields(parts, fields)))} = saved"]
     dims = [*(dim for name in program.upstream for dim in parts.array(name).dims), *dims_of(program.backward)]
     lines += parts.lengths(dims, program.saved, fields)
     real = [n for n in program.saved if parts.array(n).kind != "int"]
-    dtype = f"{parts.names[real[0]]}.dtype" if real else "None"
+    dtype = f"{parts.names[real[0]]}.dtype" if real else "dtype"
     for name in program.upstream:
         shape = tuple_of([parts.sizes[dim] for dim in parts.array(name).dims])
         lines.append(f'{parts.names[name]} = _upstream("{parts.names[name]}", {parts.names[name]}, {shape}, {dtype})')

@@ -146,7 +146,7 @@ def docstring(parts: Parts, first: str, saved: Mapping[str, str]) -> list[str]:
     """The module's documentation: equations, facts, shapes, what is saved and why, gradients."""
     layer = parts.derivation.layer
     lines = [first, ""]
-    lines += [f"    {write(equation)}" for equation in layer.equations]
+    lines += [line for equation in layer.equations for line in _wrapped(write(equation))]
     if layer.facts:
         lines += ["", "It is assumed, and the gradients rely on it, that", ""]
         lines += [f"    {write(fact)}" for fact in layer.facts]
@@ -156,10 +156,15 @@ def docstring(parts: Parts, first: str, saved: Mapping[str, str]) -> list[str]:
     lines += ["", "Saved for the backward pass:" if saved else "Nothing is saved for the backward pass.", *([""] if saved else [])]
     lines += [f"    {name}: {why}" for name, why in saved.items()]
     gradients = _gradients(parts)
-    lines += ["", "Gradients:", "", *(f"    {line}" for line in gradients)]
+    lines += ["", "Gradients:", "", *(line for gradient in gradients for line in _wrapped(gradient))]
     if layer.doc:
         lines += ["", *(line.rstrip() for line in layer.doc.strip().splitlines())]
     return [line.replace("\\", "\\\\").replace('"""', "'''") for line in lines]
+
+
+def _wrapped(text: str) -> list[str]:
+    """A formula, indented, in lines of readable length."""
+    return textwrap.wrap(text, 100, initial_indent="    ", subsequent_indent="        ", break_long_words=False, break_on_hyphens=False)
 
 
 def _role(tensor: Tensor, layer: Any) -> str:

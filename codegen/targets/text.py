@@ -122,11 +122,10 @@ def product(coefficient: Fraction, factors: Sequence[Factor], axes: tuple[Idx, .
     above = [f.text for f in factors if not f.below]
     below = [f.text for f in factors if f.below]
     rest = abs(coefficient)
-    if rest.denominator in (1, 2, 4, 8):
-        numbers, divisors = ([number(rest)] if rest != 1 else []), []
-    else:
-        numbers = [number(Fraction(rest.numerator))] if rest.numerator != 1 else []
-        divisors = [number(Fraction(rest.denominator))]
+    # One third is a division; 0.5 and 0.044715 are factors, because a long denominator would overflow short floats.
+    divides = rest.numerator == 1 and 1 < rest.denominator < 1000 and rest.denominator not in (2, 4, 8)
+    numbers = [] if divides or rest == 1 else [number(rest)]
+    divisors = [number(Fraction(rest.denominator))] if divides else []
     scalars = numbers + [t for t in above if t.host] + [t for t in above if not t.host and not t.axes]
     divisors += [t for t in below if t.host] + [t for t in below if not t.host and not t.axes]
     arrays = [t for t in above if t.axes]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import keyword
 import re
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -34,10 +36,44 @@ def find(target: str) -> tuple[Layer, ...]:
     for layer in LAYERS:
         if layer.name == target:
             return (layer,)
-    known = [layer.name for layer in LAYERS]
-    hint = near(target, known)
-    say = hint or f"; the catalogue has {listing(known)}"
+    say = near(target, [layer.name for layer in LAYERS]) or "; derive lists the catalogue, derive search WORD looks in it"
     raise SpecError(f"there is no layer {target!r}{say}. A formula has an equals sign, a file ends in .py or .layer")
+
+
+def search(words: Sequence[str]) -> tuple[tuple[str, tuple[Layer, ...]], ...]:
+    """The layers of the catalogue that mention every word in their name, doc or topic, by topic.
+
+    The ones that have the words in their names come first within a topic. Raises SpecError where there is none.
+    """
+    from derive.layers import LAYERS, TOPICS
+
+    wanted = [part for word in words for part in _plain(word).split()]
+    if not wanted:
+        raise SpecError("say what to search for: derive search softmax")
+    found = []
+    for topic, layers in TOPICS:
+        hits = [layer for layer in layers if all(part in _plain(f"{layer.name} {layer.doc} {topic}") for part in wanted)]
+        if hits:
+            found.append((topic, tuple(sorted(hits, key=lambda layer: not all(part in _plain(layer.name) for part in wanted)))))
+    if not found:
+        known = {layer.name: _plain(layer.name) for layer in LAYERS}
+        near_by = dict.fromkeys(name for part in (" ".join(wanted), *wanted) for name in _nearest(part, known))
+        hint = f"; did you mean {' or '.join(near_by)}?" if near_by else "; derive lists the catalogue"
+        raise SpecError(f"no layer mentions {' '.join(words)!r}{hint}")
+    return tuple(found)
+
+
+def _plain(text: str) -> str:
+    """Lower case, with blanks for what joins the words of a name."""
+    return text.lower().replace("_", " ").replace("-", " ")
+
+
+def _nearest(word: str, known: dict[str, str]) -> list[str]:
+    """At most three names that are like `word` or hold a word like it."""
+    scores = {
+        name: max(difflib.SequenceMatcher(None, word, part).ratio() for part in (plain, *plain.split())) for name, plain in known.items()
+    }
+    return [name for name in sorted(scores, key=lambda name: -scores[name]) if scores[name] >= 0.7][:3]
 
 
 def _split(target: str) -> tuple[Path | None, str]:

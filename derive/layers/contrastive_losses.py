@@ -23,20 +23,20 @@ INFO_NCE = Layer(
     doc="The mean cross-entropy of picking key i for query i among all keys, at temperature tau. van den Oord et al. (2018), equation (4).",
 )
 
-X, Y, t, U, V, R, C = tensors("X[B,K] Y[B,K] t[] U[B,K] V[B,K] R[B,B] C[B,B]")
-(e,) = axes("e:K")
+i, j, k, d, e, B = axes("i:B j:B k:B d:K e:K B")
+X, Y, scale, U, V, R, C = tensors("X[B,K] Y[B,K] scale[] U[B,K] V[B,K] R[B,B] C[B,B]")
 
 CLIP = Layer(
     "clip",
     [
         Eq(U[i, d], X[i, d] / sqrt(Sum(X[i, e] ** 2, e))),
         Eq(V[i, d], Y[i, d] / sqrt(Sum(Y[i, e] ** 2, e))),
-        Eq(S[i, j], exp(t) * Sum(U[i, d] * V[j, d], d)),
+        Eq(S[i, j], scale * Sum(U[i, d] * V[j, d], d)),
         Eq(R[i, j], exp(S[i, j]) / Sum(exp(S[i, k]), k)),
         Eq(C[i, j], exp(S[i, j]) / Sum(exp(S[k, j]), k)),
         Eq(L, -(Sum(log(R[i, i]), i) + Sum(log(C[i, i]), i)) / (2 * B)),
     ],
-    doc="InfoNCE from images X to texts Y and back, on unit rows, at the learned scale exp(t). Radford et al. (2021), figure 3.",
+    doc="InfoNCE from images X to texts Y and back, on unit rows, at a learned scale. Radford et al. (2021), figure 3.",
 )
 
 i, B = axes("i:B B")

@@ -26,14 +26,13 @@ HINGE = Layer(
 )
 
 # torch clamps at 0 in the three losses below, which has the slope 1 at the kink itself: u + relu(-u) is max(u, 0) with that slope.
-u, v = tensors("u[B] v[B]")
+z, v, s, margin, u, L = tensors("z[B] v[B] s[B]:const margin:const u[B] L[]")
 MARGIN_RANKING = Layer(
     "margin_ranking",
     [
         Eq(u[i], margin - s[i] * (z[i] - v[i])),
         Eq(L, Sum(u[i] + relu(-u[i]), i) / B),
     ],
-    inputs=(z, "v", s, margin),
     doc="L is the mean of max(margin - s (z - v), 0), with s = -1 or 1, as in torch.nn.MarginRankingLoss.",
 )
 
@@ -52,7 +51,7 @@ TRIPLET = Layer(
     doc="The mean of max(margin + |A - P| - |A - N|, 0), as in torch.nn.TripletMarginLoss. Schroff et al. (2015), equation (3).",
 )
 
-X, Y, s, c, U, V, L = tensors("X[B,K] Y[B,K] s[B]:const c[B] U[B] V[B] L[]")
+X, Y, s, margin, c, u, U, V, L = tensors("X[B,K] Y[B,K] s[B]:const margin:const c[B] u[B] U[B] V[B] L[]")
 TINY = Rational(1, 10**12)
 
 COSINE_EMBEDDING = Layer(

@@ -46,9 +46,9 @@ STANDARDIZE = Layer(
     [
         Eq(m[c], Sum(X[n, c], n) / N),
         Eq(v[c], Sum((X[n, c] - m[c]) ** 2, n) / N),
-        Eq(Y[n, c], (X[n, c] - m[c]) / sqrt(v[c])),
+        Eq(Y[n, c], (X[n, c] - m[c]) / sqrt(v[c] + eps)),
     ],
-    doc="Each column of the data with mean 0 and variance 1. Hastie, Tibshirani and Friedman (2009), section 11.5.3.",
+    doc="Each column of the data with mean 0 and variance 1, eps aside. Hastie, Tibshirani and Friedman (2009), section 11.5.3.",
 )
 
 X, g, b, m, v, eps, Y = tensors("X[N,C] g[C] b[C] m[C]:const v[C]:const eps:const Y[N,C]")

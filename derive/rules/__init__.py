@@ -12,9 +12,11 @@ from derive.rules.derivatives import (
     definition,
     linearity,
     local_derivative,
+    max_rule,
     power_rule,
     product_rule,
     scalar_chain_rule,
+    subgradient_note,
 )
 from derive.rules.known import fact, fold, lemma, name_sum, unfold
 from derive.rules.shifts import log_of_product, shift_exponent
@@ -27,6 +29,7 @@ RULES = (
     product_rule,
     power_rule,
     scalar_chain_rule,
+    max_rule,
     local_derivative,
     distribute,
     contract_delta,
@@ -65,6 +68,8 @@ __all__ = [  # noqa: RUF022 - in the order in which a proof meets them
     "product_rule",
     "power_rule",
     "scalar_chain_rule",
+    "subgradient_note",
+    "max_rule",
     "local_derivative",
     "distribute",
     "contract_delta",

@@ -13,6 +13,7 @@ from derive.expr import (
     Fn,
     Idx,
     Iverson,
+    Max,
     Mul,
     Num,
     Pow,
@@ -26,9 +27,11 @@ from derive.expr import (
     mul,
     names,
     power,
+    rename_apart,
     tensors_in,
     total,
     transform,
+    walk,
 )
 
 
@@ -117,10 +120,37 @@ def scalar_chain_rule(expr: Expr) -> Expr:
     return transform(expr, rule)
 
 
+def subgradient_note(expr: Expr) -> str:
+    """What `scalar_chain_rule` takes at the kinks of the functions that it is about to differentiate in `expr`."""
+    from derive.scalar import KINKS
+
+    found = dict.fromkeys(node.body.name for node in walk(expr) if isinstance(node, Diff) and isinstance(node.body, Fn))
+    kinks = [(name, KINKS[name]) for name in found if name in KINKS]
+    return "; ".join(f"{kink.where}, the subgradient of {name} is {kink.interval}: {kink.taken} is taken, as torch does" for name, kink in kinks)
+
+
 def fill_placeholders(expr: Expr, args: Sequence[Expr]) -> Expr:
     """`expr` with its placeholder scalars x0, x1, ... replaced by `args`."""
     values = {f"x{n}": arg for n, arg in enumerate(args)}
     return transform(expr, lambda node: values.get(node.tensor) if isinstance(node, Ref) and not node.indices else None)
+
+
+def max_rule(expr: Expr) -> Expr:
+    """d max(k, f(k)) / d A = sum(k, [f(k) = M] df(k)/dA) / sum(k, [f(k) = M]), where M is the maximum
+
+    Away from ties this is the derivative at the largest entry; at a tie it shares the gradient evenly, as torch.amax does.
+    """
+
+    def rule(node: Expr) -> Expr | None:
+        if not isinstance(node, Diff) or not isinstance(node.body, Max):
+            return None
+        body, bound = node.body.body, node.body.indices
+        largest = rename_apart(node.body, names(node.body) | names(node.wrt))
+        at = Iverson("==", body, largest)
+        count = rename_apart(total(bound, at), names(node.body) | names(largest) | names(node.wrt))
+        return mul(total(bound, mul(at, Diff(body, node.wrt, node.through))), power(count, -1))
+
+    return transform(expr, rule)
 
 
 def local_derivative(expr: Expr) -> Expr:

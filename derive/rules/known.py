@@ -11,6 +11,7 @@ from derive.expr import (
     Fact,
     Fn,
     Idx,
+    Max,
     Mul,
     Pow,
     Ref,
@@ -39,7 +40,7 @@ def fold(expr: Expr, known: Iterable[Equation]) -> tuple[Expr, tuple[Equation, .
         changed = True
         while changed:
             changed = False
-            if isinstance(node, (Mul, Sum, Fn, Pow)):
+            if isinstance(node, (Mul, Sum, Fn, Pow, Max)):
                 for equation in equations:
                     found = replace_product(equation, node)
                     if found is not None:
