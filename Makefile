@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test bench format clean
+.PHONY: demo test soak bench format clean
 
 demo: .venv/installed
 	$(BIN)/python examples/demo.py
@@ -13,6 +13,9 @@ test: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2
 	$(BIN)/codegen --check
+
+soak: .venv/installed
+	$(BIN)/python tests/test_random_layers.py 1000
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks

@@ -43,6 +43,7 @@ def prove(chain: Chain, workings: Workings, pool: tuple[str, ...] = SUM_NAMES) -
     named = name_sums(chain, workings, pool)
     chain.record("cancel", rules.cancel(chain.current), detail="baby")
     chain.record("collect", rules.collect(chain.current), "the common factors are taken out", "full")
+    chain.record("cancel", rules.cancel(chain.current), detail="baby")
     put_back(chain, workings)
     tidy(chain, workings)
     return (*named, chain.proof(workings))
@@ -104,6 +105,10 @@ def simplify(chain: Chain, workings: Workings) -> None:
     put_back(chain, workings)
     chain.record("pull_out", rules.pull_out(chain.current), "what a sum does not run over leaves it", "baby")
     use_facts(chain, workings)
+    summed, used = rules.normalised_sum(chain.current, foldable(workings))
+    if used:
+        chain.use(e.target.tensor for e in used)
+        chain.record("normalised_sum", summed, f"{used[0].target.tensor} is divided by its own sum", "full")
     chain.record("count_ones", rules.count_ones(chain.current), "", "full")
 
 
@@ -136,7 +141,7 @@ def tidy(chain: Chain, workings: Workings) -> None:
 
 def foldable(workings: Workings, without: str = "") -> tuple[Equation, ...]:
     """Forward values that may be put back: those whose definition is one product."""
-    return tuple(e for name, e in workings.definitions.items() if name != without and is_monomial(e.value))
+    return tuple(e for name, e in workings.definitions.items() if name != without and name not in workings.opened and is_monomial(e.value))
 
 
 def put_back(chain: Chain, workings: Workings) -> None:

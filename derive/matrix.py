@@ -99,6 +99,13 @@ class Entries:
 
 
 @dataclass(frozen=True)
+class Diag:
+    """The square matrix with the column `arg` on its diagonal and 0 elsewhere; of a column of ones it is the identity."""
+
+    arg: "Matrix"
+
+
+@dataclass(frozen=True)
 class RowSum:
     """The sum along each row: a column."""
 
@@ -119,7 +126,7 @@ class EntrySum:
     arg: Matrix
 
 
-Matrix = Union[Whole, Transpose, Product, Hadamard, Total, Scale, Ones, Map, Power, OneHot, Entries, RowSum, ColSum, EntrySum]
+Matrix = Union[Whole, Transpose, Product, Hadamard, Total, Scale, Ones, Map, Power, OneHot, Entries, Diag, RowSum, ColSum, EntrySum]
 
 
 def shape(matrix: Matrix) -> Shape:
@@ -142,6 +149,8 @@ def shape(matrix: Matrix) -> Shape:
         return shapes[0]
     if isinstance(matrix, (Scale, Power)):
         return shape(matrix.arg)
+    if isinstance(matrix, Diag):
+        return shape(matrix.arg)[0], shape(matrix.arg)[0]
     if isinstance(matrix, RowSum):
         return shape(matrix.arg)[0], None
     if isinstance(matrix, ColSum):
@@ -157,7 +166,7 @@ def parts(matrix: Matrix) -> tuple[Matrix, ...]:
         return matrix.terms
     if isinstance(matrix, Map):
         return matrix.args
-    if isinstance(matrix, (Transpose, Scale, Power, RowSum, ColSum, EntrySum)):
+    if isinstance(matrix, (Transpose, Scale, Power, Diag, RowSum, ColSum, EntrySum)):
         return (matrix.arg,)
     return ()
 
@@ -178,6 +187,8 @@ def rebuild(matrix: Matrix, new: tuple[Matrix, ...]) -> Matrix:
         return Power(new[0], matrix.exponent)
     if isinstance(matrix, Transpose):
         return Transpose(new[0])
+    if isinstance(matrix, Diag):
+        return Diag(new[0])
     if isinstance(matrix, RowSum):
         return RowSum(new[0])
     if isinstance(matrix, ColSum):

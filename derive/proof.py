@@ -21,8 +21,8 @@ The JSON form, which `derive.check` reads and nothing else (`format` is "gradpro
                 | ["diff", expr, ref, [tensor, ...]] | ["position", index] | ["iverson", "<" | "<=" | "==" | "!=", expr, expr]
     matrix      ["whole", tensor, shape] | ["transpose", matrix] | ["product", [matrix, ...]] | ["hadamard", [matrix, ...]]
                 | ["total", [matrix, ...]] | ["scale", expr, matrix] | ["ones", shape] | ["map", name, [matrix, ...]]
-                | ["power", matrix, "2"] | ["onehot", labels, shape] | ["rowsum", matrix] | ["colsum", matrix] | ["entrysum", matrix]
-                | ["entries", expr, idx | null, idx | null]
+                | ["power", matrix, "2"] | ["onehot", labels, shape] | ["entries", expr, idx | null, idx | null]
+                | ["diag", matrix] | ["rowsum", matrix] | ["colsum", matrix] | ["entrysum", matrix]
     shape       [axis | null, axis | null]
 
 `["diff", body, ref, through]` is the derivative of `body` by the entry `ref`, where the tensors named in `through` vary by
@@ -208,7 +208,13 @@ def _index_from(data: list[Any]) -> Index:
 
 
 _MATRIX_LISTS: dict[str, Any] = {"product": mx.Product, "hadamard": mx.Hadamard, "total": mx.Total}
-_MATRIX_UNARY: dict[str, Any] = {"transpose": mx.Transpose, "rowsum": mx.RowSum, "colsum": mx.ColSum, "entrysum": mx.EntrySum}
+_MATRIX_UNARY: dict[str, Any] = {
+    "transpose": mx.Transpose,
+    "diag": mx.Diag,
+    "rowsum": mx.RowSum,
+    "colsum": mx.ColSum,
+    "entrysum": mx.EntrySum,
+}
 
 
 def matrix_json(matrix: mx.Matrix) -> list[Any]:

@@ -6,7 +6,26 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from derive import matrix as mx
-from derive.expr import Add, Delta, Expr, Fn, Idx, Iverson, Max, Mul, Position, Pow, Ref, Sum, Tensor, free_indices, mul, num, walk
+from derive.expr import (
+    Add,
+    Delta,
+    Expr,
+    Fn,
+    Idx,
+    Iverson,
+    Max,
+    Mul,
+    Position,
+    Pow,
+    Ref,
+    Sum,
+    Tensor,
+    free_indices,
+    mul,
+    num,
+    substitute,
+    walk,
+)
 from derive.proof import Proof
 from derive.terms import factors
 
@@ -97,6 +116,8 @@ class _Reader:
             return mx.Total(tuple(self.read(term, row, col) for term in expr.terms))
         if isinstance(expr, Ref):
             return self.whole(expr, row, col)
+        if isinstance(expr, Delta) and {expr.a, expr.b} == {row, col}:
+            return self.elementwise((expr,), row, col)
         if isinstance(expr, Delta):
             return self.one_hot(expr, row, col)
         if isinstance(expr, (Iverson, Position)) and self.free(expr) <= {row, col}:
@@ -119,6 +140,11 @@ class _Reader:
 
     def elementwise(self, parts: tuple[Expr, ...], row: Idx | None, col: Idx | None) -> mx.Matrix:
         """A product without a sum: Hadamard, with an outer product where the factors share no index."""
+        same = tuple(f for f in parts if isinstance(f, Delta) and {f.a, f.b} == {row, col})
+        if same and row is not None and col is not None:
+            # [row = col] times the rest is the rest on a diagonal: every other index of the pair reads as the row.
+            rest = substitute(mul(*(f for f in parts if f not in same)), {col: row})
+            return mx.Diag(self.read(rest, row, None))
         if len(parts) == 1:
             return self.read(parts[0], row, col)
         rows = tuple(f for f in parts if row is not None and col is not None and self.free(f) == {row})
@@ -189,9 +215,7 @@ class _Reader:
             here = there
             if here in loops and (left or here == col):
                 # A vector in the middle of a chain scales the columns of what came so far.
-                vector = self.elementwise(loops.pop(here), None, here)
-                spread = mx.Product((mx.Ones((mx.shape(chain[-1])[0], None)), vector)) if mx.shape(chain[-1])[0] else vector
-                chain[-1] = mx.Hadamard((chain[-1], spread))
+                chain.append(mx.Diag(self.elementwise(loops.pop(here), here, None)))
         if left or not bound <= seen | ({start} if row is None else set()):
             raise NoMatrix
         closed = here == col

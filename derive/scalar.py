@@ -13,7 +13,7 @@ from functools import cache
 import sympy as sp
 
 from derive.errors import near
-from derive.expr import ZERO, Expr, Fn, Ref, add, mul, neg, num
+from derive.expr import ZERO, Expr, Fn, Ref, add, iverson, mul, neg, num
 from derive.functions import ARITY, power_of
 
 
@@ -103,7 +103,7 @@ def scalar_derivative(name: str, n_args: int) -> tuple[Expr, ...]:
 
 def _step(x: Expr) -> Expr:
     """1 where x > 0, else 0."""
-    return Fn("max", (Fn("sign", (x,)), ZERO))
+    return iverson("<", ZERO, x)
 
 
 def _half_step(x: Expr) -> Expr:

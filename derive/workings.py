@@ -28,6 +28,8 @@ class Workings:
     """What has been proved of the backward pass, by target, in order."""
     meanings: dict[str, Equation] = field(default_factory=dict)
     """The defining sums of named sums, by target."""
+    opened: dict[str, None] = field(default_factory=dict)
+    """Definitions that are written out, never put back."""
     facts: dict[Fact, None] = field(default_factory=dict)
     """The facts that some result rests on."""
 

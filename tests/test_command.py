@@ -13,7 +13,7 @@ import pytest
 
 from derive import __version__
 from derive.__main__ import main
-from derive.layers import LAYERS
+from derive.layers import LAYERS, TOPICS
 
 LINEAR = "Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]"
 OWN = """
@@ -44,10 +44,33 @@ def shell(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
 # ------------------------------------------------------------------------------------------- what is asked for
 
 
-def test_alone_it_lists_the_catalogue_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+def listed(out: str) -> list[str]:
+    """The layers of a list, without its topics."""
+    return [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
+
+
+def test_alone_it_lists_the_catalogue_by_topic_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys)
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == [layer.name for layer in LAYERS]
+    assert listed(out) == [layer.name for layer in LAYERS]
+    assert [line for line in out.splitlines() if line and not line.startswith(" ")] == [topic for topic, _ in TOPICS]
+
+
+def test_search_matches_names_descriptions_and_topics(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "search", "hinge")
+    assert (code, err) == (0, "") and listed(out) == ["hinge", "multi_class_hinge"]
+    assert out.splitlines()[0] == "Losses with a margin"
+    assert listed(run(capsys, "search", "Batch", "norm")[1])[:2] == ["batch_norm", "batch_norm_eval"]
+    assert listed(run(capsys, "search", "szegedy")[1]) == ["cross_entropy_smooth"]
+    activations = next(layers for topic, layers in TOPICS if topic == "Activations")
+    assert set(listed(run(capsys, "search", "activations")[1])) == {layer.name for layer in activations}
+
+
+def test_a_search_that_finds_nothing_suggests_what_is_near(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "search", "hinje") == (2, "", "derive: error: no layer mentions 'hinje'; did you mean hinge or multi_class_hinge?\n")
+    assert run(capsys, "search", "zzz") == (2, "", "derive: error: no layer mentions 'zzz'; derive lists the catalogue\n")
+    assert run(capsys, "search", " ")[0] == 2
+    assert run(capsys, "search")[0] == 2
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:

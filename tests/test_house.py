@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from derive.functions import ARITY
 from derive.layers import LAYERS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,8 +71,8 @@ def test_reading_a_text_spec_needs_no_sympy() -> None:
 
 
 NAMES = [layer.name for layer in LAYERS] + ["mean_squared_error", "crossentropy"]
-# A softmax is also what any row-wise normalised exponential is called, in words but not in code.
-ANYWHERE = {"linear"}
+# Words of the language: a layer may be named after the scalar function that it applies.
+ANYWHERE = {"linear", *ARITY}
 
 
 def words(path: Path) -> set[str]:

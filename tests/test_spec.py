@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sympy import Eq, Sum, exp, log, sqrt
 
-from derive.expr import Equation, Expr, Fn, Idx, Max, Ref, Size, Tensor, add, mul, neg, num, power, total
+from derive.expr import Equation, Expr, Fn, Idx, Iverson, Max, Ref, Size, Tensor, add, mul, neg, num, power, total
 from derive.functions import ARITY
 from derive.layers import LAYERS
 from derive.parse import parse
@@ -242,6 +242,8 @@ def _value(expr: Expr, at: dict[str, sp.Expr]) -> sp.Expr:
         return plain.get(expr.name, SYMPY[expr.name])(*(_value(arg, at) for arg in expr.args))
     if isinstance(expr, Ref):
         return at[expr.tensor]
+    if isinstance(expr, Iverson):
+        return sp.Integer(bool(sp.Rel(_value(expr.left, at), _value(expr.right, at), expr.relation)))
     parts = [_value(part, at) for part in getattr(expr, "terms", getattr(expr, "factors", ()))]
     if type(expr).__name__ == "Add":
         return sum(parts)

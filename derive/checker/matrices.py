@@ -14,7 +14,7 @@ Node = Any
 Shape = tuple[Any, Any]
 Cell = Callable[[int, int], Number]
 _LISTS = ("product", "hadamard", "total")
-_UNARY = ("transpose", "rowsum", "colsum", "entrysum")
+_UNARY = ("transpose", "diag", "rowsum", "colsum", "entrysum")
 
 
 def shape_of(node: Node, declared: Declarations, batch: list[Node]) -> Shape:
@@ -64,7 +64,15 @@ def _shape(node: Node, declared: Declarations, batch: list[Node]) -> Shape:
     if kind not in _UNARY:
         raise Malformed(f"no such matrix node: {kind!r}")
     rows, columns = _shape(node[1], declared, batch)
-    return {"transpose": (columns, rows), "rowsum": (rows, None), "colsum": (None, columns), "entrysum": (None, None)}[str(kind)]
+    if kind == "diag" and columns is not None:
+        raise Malformed(f"a diagonal is a column, not {_text((rows, columns))}")
+    return {
+        "transpose": (columns, rows),
+        "diag": (rows, rows),
+        "rowsum": (rows, None),
+        "colsum": (None, columns),
+        "entrysum": (None, None),
+    }[str(kind)]
 
 
 def _tensor(name: str, declared: Declarations) -> Node:
@@ -179,6 +187,8 @@ class Matrices:
         rows, columns = (range(self._length(axis)) for axis in shape_of(node[1], self.declared, self.batch))
         if node[0] == "transpose":
             return lambda row, column: cell(column, row)
+        if node[0] == "diag":
+            return lambda row, column: cell(row, 0) if row == column else 0
         if node[0] == "rowsum":
             return lambda row, column: sum(cell(row, k) for k in columns)
         if node[0] == "colsum":

@@ -36,8 +36,8 @@ def find(target: str) -> tuple[Layer, ...]:
     for layer in LAYERS:
         if layer.name == target:
             return (layer,)
-    say = near(target, [layer.name for layer in LAYERS]) or "; derive lists the catalogue, derive search WORD looks in it"
-    raise SpecError(f"there is no layer {target!r}{say}. A formula has an equals sign, a file ends in .py or .layer")
+    say = near(target, [layer.name for layer in LAYERS]) or "; derive lists the catalogue, derive search WORD looks in it."
+    raise SpecError(f"there is no layer {target!r}{say} A formula has an equals sign, a file ends in .py or .layer")
 
 
 def search(words: Sequence[str]) -> tuple[tuple[str, tuple[Layer, ...]], ...]:

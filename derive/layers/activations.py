@@ -39,7 +39,7 @@ SIGMOID = Layer("sigmoid", [Eq(y, sigmoid(x))], doc="Y = 1 / (1 + exp(-X)). Good
 
 TANH = Layer("tanh", [Eq(y, tanh(x))], doc="Y = tanh(X). Goodfellow, Bengio and Courville (2016), section 6.3.2.")
 
-SOFTPLUS = Layer("softplus", [Eq(y, softplus(x))], doc="Y = log(1 + exp(X)). Dugas et al. (2001), equation (5).")
+SOFTPLUS = Layer("softplus", [Eq(y, softplus(x))], doc="Y = log(1 + exp(X)). Dugas et al. (2001); Goodfellow, Bengio and Courville (2016), section 3.10.")
 
 GELU = Layer(
     "gelu",

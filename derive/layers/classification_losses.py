@@ -1,6 +1,6 @@
 """Losses of classification on logits and on log-probabilities, besides the cross-entropy.
 
-Sources: Bishop, Pattern Recognition and Machine Learning (2006), sections 4.3.2 and 1.6.1; Lin et al., Focal Loss (2017), equation (5); Zoph
+Sources: Bishop, Pattern Recognition and Machine Learning (2006), sections 1.6.1, 4.3 and 7.1.2; Lin et al., Focal Loss (2017), equation (5); Zoph
 et al., ST-MoE (2022), equation (5), for the z-loss. The reductions are the defaults of torch.
 """
 
@@ -34,7 +34,7 @@ z, s, L = tensors("z[B] s[B]:const L[]")
 LOGISTIC = Layer(
     "logistic",
     [Eq(L, Sum(softplus(-s[i] * z[i]), i) / B)],
-    doc="L is the mean of log(1 + exp(-s z)), with s = -1 or 1. Bishop (2006), section 7.1.2, equation (7.47).",
+    doc="L is the mean of log(1 + exp(-s z)), with s = -1 or 1. Bishop (2006), section 7.1.2.",
 )
 
 i, j, k, B, C = axes("i:B j:C k:C B C")

@@ -1,7 +1,7 @@
 """Losses that ask for a margin. Labels are -1 and 1, or classes; reductions and kinks are those of torch.
 
 Sources: Rosenblatt (1958), as told in Bishop, Pattern Recognition and Machine Learning (2006), section 4.1.7; Cortes and Vapnik (1995); Weston
-and Watkins (1999); Schroff, Kalenichenko and Philbin, FaceNet (2015), equation (3).
+and Watkins (1999); Balntas et al., Learning local feature descriptors with triplets (2016).
 """
 
 from sympy import Eq, Rational, Sum, sqrt
@@ -22,7 +22,7 @@ PERCEPTRON = Layer(
 HINGE = Layer(
     "hinge",
     [Eq(L, Sum(relu(1 - s[i] * z[i]), i) / B)],
-    doc="L is the mean of max(1 - s z, 0), with s = -1 or 1. Cortes and Vapnik (1995); Bishop (2006), equation (7.44).",
+    doc="L is the mean of max(1 - s z, 0), with s = -1 or 1. Cortes and Vapnik (1995); Bishop (2006), section 7.1.2.",
 )
 
 # torch clamps at 0 in the three losses below, which has the slope 1 at the kink itself: u + relu(-u) is max(u, 0) with that slope.
@@ -48,7 +48,7 @@ TRIPLET = Layer(
         Eq(u[i], margin + p[i] - n[i]),
         Eq(L, Sum(u[i] + relu(-u[i]), i) / B),
     ],
-    doc="The mean of max(margin + |A - P| - |A - N|, 0), as in torch.nn.TripletMarginLoss. Schroff et al. (2015), equation (3).",
+    doc="The mean of max(margin + |A - P| - |A - N|, 0), as in torch.nn.TripletMarginLoss. Balntas et al. (2016).",
 )
 
 X, Y, s, margin, c, u, U, V, L = tensors("X[B,K] Y[B,K] s[B]:const margin:const c[B] u[B] U[B] V[B] L[]")

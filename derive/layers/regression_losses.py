@@ -1,7 +1,7 @@
 """Losses of regression, besides the mean squared error.
 
-Sources: Bishop, Pattern Recognition and Machine Learning (2006), section 3.1.1; Huber (1964), equation (2.6); for smooth L1, Girshick,
-Fast R-CNN (2015), equation (3). The reductions are the defaults of torch.
+Sources: Bishop, Pattern Recognition and Machine Learning (2006), section 3.1.1; Huber (1964), as in Hastie, Tibshirani and
+Friedman (2009), equation (10.23); for smooth L1, Girshick, Fast R-CNN (2015), equation (3). The reductions are the defaults of torch.
 """
 
 from sympy import Abs, Eq, Min, Sum
@@ -19,7 +19,7 @@ LINEAR_REGRESSION = Layer(
 )
 
 i, j, B, N = axes("i:B j:N B N")
-Y, T, delta, beta, E, A, M, L = tensors("Y[B,N] T[B,N]:const delta:const beta:const E[B,N] A[B,N] M[B,N] L[]")
+Y, T, kappa, beta, E, A, M, L = tensors("Y[B,N] T[B,N]:const kappa:const beta:const E[B,N] A[B,N] M[B,N] L[]")
 
 L1_LOSS = Layer(
     "l1_loss",
@@ -27,16 +27,16 @@ L1_LOSS = Layer(
     doc="L is the mean of |Y - T|, as in torch.nn.L1Loss.",
 )
 
-# With m = min(a, delta), m (a - m/2) is a^2/2 up to delta and delta (a - delta/2) beyond it, without cancellation.
+# With m = min(a, kappa), m (a - m/2) is a^2/2 up to kappa and kappa (a - kappa/2) beyond it, without cancellation.
 HUBER = Layer(
     "huber",
     [
         Eq(E[i, j], Y[i, j] - T[i, j]),
         Eq(A[i, j], Abs(E[i, j])),
-        Eq(M[i, j], Min(A[i, j], delta)),
+        Eq(M[i, j], Min(A[i, j], kappa)),
         Eq(L, Sum(M[i, j] * (A[i, j] - M[i, j] / 2), i, j) / (B * N)),
     ],
-    doc="The mean of (Y - T)^2 / 2 where |Y - T| <= delta, else delta (|Y - T| - delta/2). Huber (1964), equation (2.6).",
+    doc="The mean of (Y - T)^2 / 2 where |Y - T| <= kappa, else kappa (|Y - T| - kappa/2). Huber (1964).",
 )
 
 SMOOTH_L1 = Layer(

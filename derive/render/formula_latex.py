@@ -74,7 +74,7 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
     if isinstance(laid, Paren):
         return _bracketed(laid.body, where)
     if isinstance(laid, Relation):
-        sign = {"<": "<", "<=": "\\le", "==": "=", "!=": "\\ne"}[laid.relation]
+        sign = {"<": "<", "<=": "\\le", ">": ">", ">=": "\\ge", "==": "=", "!=": "\\ne"}[laid.relation]
         run = [*pieces(laid.left, where), Piece(f" {sign} ", 1.3), *pieces(laid.right, where)]
         return [Piece("[" + joined(run) + "]", width(run) + 0.6)]
     if isinstance(laid, Terms):

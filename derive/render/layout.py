@@ -126,6 +126,8 @@ class Relation:
     right: "Layout"
 
 
+FLIPPED = {"<": ">", "<=": ">="}  # a number reads best on the right: x > 0
+
 Layout = Union[Word, Entry, Row, Terms, Frac, Raised, RaisedTo, Transposed, Root, Call, Big, Partial, Paren, Relation, Shaped]
 
 ONE_WORD = Word("1", "number")
@@ -155,6 +157,8 @@ def of_expr(expr: Expr, where: Context) -> Layout:
     if isinstance(expr, Position):
         return of_index(expr.index, where)
     if isinstance(expr, Iverson):
+        if isinstance(expr.left, Num) and expr.relation in FLIPPED:
+            return Relation(of_expr(expr.right, where), FLIPPED[expr.relation], of_expr(expr.left, where))
         return Relation(of_expr(expr.left, where), expr.relation, of_expr(expr.right, where))
     if isinstance(expr, Add):
         items: list[tuple[bool, Layout]] = []
@@ -310,6 +314,8 @@ class _Setter:
             return Call(matrix.name, tuple(self.set(a) for a in matrix.args))
         if isinstance(matrix, mx.Power):
             return Raised(_closed(self.set(matrix.arg)), matrix.exponent, elementwise=True)
+        if isinstance(matrix, mx.Diag):
+            return Call("diag", (self.set(matrix.arg),))
         name = "rowsum" if isinstance(matrix, mx.RowSum) else "colsum" if isinstance(matrix, mx.ColSum) else "sum"
         return Call(name, (self.set(matrix.arg),))
 

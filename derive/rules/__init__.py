@@ -18,7 +18,7 @@ from derive.rules.derivatives import (
     scalar_chain_rule,
     subgradient_note,
 )
-from derive.rules.known import fact, fold, lemma, name_sum, unfold
+from derive.rules.known import fact, fold, lemma, name_sum, normalised_sum, unfold
 from derive.rules.shifts import log_of_product, shift_exponent
 from derive.rules.sums import contract_delta, count_ones, distribute, exchange, pull_out, rename_bound
 
@@ -39,6 +39,7 @@ RULES = (
     rename_bound,
     fold,
     fact,
+    normalised_sum,
     unfold,
     lemma,
     name_sum,
@@ -79,6 +80,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a proof meets them
     "rename_bound",
     "fold",
     "fact",
+    "normalised_sum",
     "unfold",
     "lemma",
     "name_sum",

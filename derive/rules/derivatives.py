@@ -126,7 +126,9 @@ def subgradient_note(expr: Expr) -> str:
 
     found = dict.fromkeys(node.body.name for node in walk(expr) if isinstance(node, Diff) and isinstance(node.body, Fn))
     kinks = [(name, KINKS[name]) for name in found if name in KINKS]
-    return "; ".join(f"{kink.where}, the subgradient of {name} is {kink.interval}: {kink.taken} is taken, as torch does" for name, kink in kinks)
+    return "; ".join(
+        f"{kink.where}, the subgradient of {name} is {kink.interval}: {kink.taken} is taken, as torch does" for name, kink in kinks
+    )
 
 
 def fill_placeholders(expr: Expr, args: Sequence[Expr]) -> Expr:

@@ -23,9 +23,10 @@ from derive.expr import (
     rebuild,
     substitute,
     transform,
+    walk,
 )
 from derive.matching import replace_product
-from derive.rules.sums import rename_bound
+from derive.rules.sums import pull_out, rename_bound
 
 
 def fold(expr: Expr, known: Iterable[Equation]) -> tuple[Expr, tuple[Equation, ...]]:
@@ -76,6 +77,29 @@ def fact(expr: Expr, facts: Iterable[Fact]) -> tuple[Expr, tuple[Fact, ...]]:
             expr = transform(folded, value)
             used[item] = None
     return expr, tuple(used)
+
+
+def normalised_sum(expr: Expr, known: Iterable[Equation]) -> tuple[Expr, tuple[Equation, ...]]:
+    """sum(j, f(j)/Z) = 1, where Z = sum(j, f(j)): what was divided by its own sum adds up to 1
+
+    Returns the expression and the definitions that were used.
+    """
+    equations = tuple(known)
+    definitions = {e.target.tensor: e for e in equations}
+    used: dict[Equation, None] = {}
+
+    def rule(node: Expr) -> Expr | None:
+        if not isinstance(node, Sum) or not isinstance(node.body, Ref) or node.body.tensor not in definitions:
+            return None
+        source = definitions[node.body.tensor]
+        opened = pull_out(Sum(node.indices, instantiate(source, node.body, names(node))))
+        folded, through = fold(opened, [e for e in equations if e is not source])
+        if any(isinstance(part, (Sum, Ref)) for part in walk(folded)):
+            return None
+        used.update(dict.fromkeys((source, *through)))
+        return folded
+
+    return transform(expr, rule), tuple(used)
 
 
 def unfold(expr: Expr, equations: Iterable[Equation]) -> Expr:

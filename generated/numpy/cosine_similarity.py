@@ -25,8 +25,10 @@ Gradients:
 
     dU = -(dS o S o max(U, eps^2 1)^o(-1) o (1 + sign(U - eps^2 1))) / 4
     dV = -(dS o S o max(V, eps^2 1)^o(-1) o (1 + sign(V - eps^2 1))) / 4
-    dY = 2 ((dV 1^T) o Y) + (dS 1^T) o X o (max(U, eps^2 1)^o(-1/2) 1^T) o (max(V, eps^2 1)^o(-1/2) 1^T)
-    dX = 2 ((dU 1^T) o X) + (dS 1^T) o Y o (max(U, eps^2 1)^o(-1/2) 1^T) o (max(V, eps^2 1)^o(-1/2) 1^T)
+    dY = 2 ((dV 1^T) o Y) + (dS 1^T) o X o (max(U, eps^2 1)^o(-1/2) 1^T) o (max(V, eps^2 1)^o(-1/2)
+        1^T)
+    dX = 2 ((dU 1^T) o X) + (dS 1^T) o Y o (max(U, eps^2 1)^o(-1/2) 1^T) o (max(V, eps^2 1)^o(-1/2)
+        1^T)
 
 S = X.Y / (|X| |Y|), each length at least eps, as in torch.nn.CosineSimilarity.
 """
@@ -162,4 +164,4 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
     if array.shape != shape:
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
-    return array.astype(array.dtype if dtype is None else dtype, copy=False)
+    return array.astype(dtype, copy=False)

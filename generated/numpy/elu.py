@@ -16,7 +16,8 @@ Saved for the backward pass:
 
 Gradients:
 
-    dX = dY o (scale exp(X - relu(X)) - scale (exp(X - relu(X)) o max(sign(X), 0 1)) + max(sign(X), 0 1))
+    dX = dY o (scale exp(X - relu(X)) - scale (exp(X - relu(X)) o max(sign(X), 0 1)) + max(sign(X),
+        0 1))
 
 Y = X where X > 0, else scale (exp(X) - 1). Clevert, Unterthiner and Hochreiter (2016), equation (15).
 """
@@ -119,4 +120,4 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
     if array.shape != shape:
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
-    return array.astype(array.dtype if dtype is None else dtype, copy=False)
+    return array.astype(dtype, copy=False)

@@ -14,7 +14,10 @@ Saved for the backward pass:
 
 Gradients:
 
-    dX = dY o ((tanh(sqrt(2) (X o (1 + 8943 X^o2 / 200000)) / sqrt(pi())) + 1) / 2 + sqrt(2) (X o (1 - tanh(sqrt(2) (X o (1 + 8943 X^o2 / 200000)) / sqrt(pi()))^o2)) / (2 sqrt(pi())) + 26829 sqrt(2) (X^o3 o (1 - tanh(sqrt(2) (X o (1 + 8943 X^o2 / 200000)) / sqrt(pi()))^o2)) / (400000 sqrt(pi())))
+    dX = dY o ((tanh(sqrt(2) (X o (1 + 8943 X^o2 / 200000)) / sqrt(pi())) + 1) / 2 + sqrt(2) (X o (1
+        - tanh(sqrt(2) (X o (1 + 8943 X^o2 / 200000)) / sqrt(pi()))^o2)) / (2 sqrt(pi())) + 26829
+        sqrt(2) (X^o3 o (1 - tanh(sqrt(2) (X o (1 + 8943 X^o2 / 200000)) / sqrt(pi()))^o2)) /
+        (400000 sqrt(pi())))
 
 Y = X Phi(X), with Phi approximated by tanh. Hendrycks and Gimpel (2016), section 2.
 """
@@ -48,7 +51,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     (X,) = _real(X=X)
     _check(X=X)
     # Y[i,j] = 1/2*X[i,j]*(tanh((X[i,j] + 8943/200000*X[i,j]^3)/sqrt(pi())*sqrt(2)) + 1)
-    Y = 0.5 * X * (np.tanh(math.sqrt(2) * (X + 8943 * (X * X * X) / 200000) / math.sqrt(math.pi)) + 1)
+    Y = 0.5 * X * (np.tanh(math.sqrt(2) * (X + 0.044715 * (X * X * X)) / math.sqrt(math.pi)) + 1)
     return Y, Saved(X)
 
 
@@ -62,12 +65,12 @@ def backward(dY: Any, saved: Saved) -> Array:
     #     1/2*X[i,j]*(1 - tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2)
     #     + 26829/400000*X[i,j]^3*(1 - tanh(X[i,j]*(1 +
     #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2))
-    tanh_X = np.tanh(math.sqrt(2) * X * (1 + 8943 * X**2 / 200000) / math.sqrt(math.pi))
+    tanh_X = np.tanh(math.sqrt(2) * X * (1 + 0.044715 * X**2) / math.sqrt(math.pi))
     tanh_X_shifted = 1 - tanh_X**2
     dX = dY * (
         0.5 * (tanh_X + 1)
         + 0.5 * math.sqrt(2) * X * tanh_X_shifted / math.sqrt(math.pi)
-        + 26829 * math.sqrt(2) * (X * X * X) * tanh_X_shifted / (400000 * math.sqrt(math.pi))
+        + 0.0670725 * math.sqrt(2) * (X * X * X) * tanh_X_shifted / math.sqrt(math.pi)
     )
     return dX
 
@@ -78,17 +81,17 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     _check(X=X, tX=tX)
     # Y[i,j] = 1/2*X[i,j]*(tanh((X[i,j] + 8943/200000*X[i,j]^3)/sqrt(pi())*sqrt(2)) + 1)
     power_X = X * X * X
-    Y = 0.5 * X * (np.tanh(math.sqrt(2) * (X + 8943 * power_X / 200000) / math.sqrt(math.pi)) + 1)
+    Y = 0.5 * X * (np.tanh(math.sqrt(2) * (X + 0.044715 * power_X) / math.sqrt(math.pi)) + 1)
     # tY[i,j] = tX[i,j]*(1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
     #     1/2*X[i,j]*(1 - tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2)
     #     + 26829/400000*X[i,j]^3*(1 - tanh(X[i,j]*(1 +
     #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2))
-    tanh_X = np.tanh(math.sqrt(2) * X * (1 + 8943 * X**2 / 200000) / math.sqrt(math.pi))
+    tanh_X = np.tanh(math.sqrt(2) * X * (1 + 0.044715 * X**2) / math.sqrt(math.pi))
     tanh_X_shifted = 1 - tanh_X**2
     tY = tX * (
         0.5 * (tanh_X + 1)
         + 0.5 * math.sqrt(2) * X * tanh_X_shifted / math.sqrt(math.pi)
-        + 26829 * math.sqrt(2) * power_X * tanh_X_shifted / (400000 * math.sqrt(math.pi))
+        + 0.0670725 * math.sqrt(2) * power_X * tanh_X_shifted / math.sqrt(math.pi)
     )
     return Y, tY
 
@@ -127,4 +130,4 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
     if array.shape != shape:
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
-    return array.astype(array.dtype if dtype is None else dtype, copy=False)
+    return array.astype(dtype, copy=False)

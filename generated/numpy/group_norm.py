@@ -26,8 +26,10 @@ Gradients:
     dg[k,c] = sum(n,s, dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps))
     db[k,c] = sum(n,s, dY[n,k,c,s])
     dv[n,k] = -(1/2)/(v[n,k] + eps)^(3/2)*sum(c,s, dY[n,k,c,s]*g[k,c]*(X[n,k,c,s] - m[n,k]))
-    dm[n,k] = -(2*dv[n,k]/(size(C)*size(S))*sum(c,s, X[n,k,c,s] - m[n,k]) + 1/sqrt(v[n,k] + eps)*sum(c,s, dY[n,k,c,s]*g[k,c]))
-    dX[n,k,c,s] = dm[n,k]/(size(C)*size(S)) + 2*dv[n,k]*(X[n,k,c,s] - m[n,k])/(size(C)*size(S)) + dY[n,k,c,s]*g[k,c]/sqrt(v[n,k] + eps)
+    dm[n,k] = -(2*dv[n,k]/(size(C)*size(S))*sum(c,s, X[n,k,c,s] - m[n,k]) + 1/sqrt(v[n,k] +
+        eps)*sum(c,s, dY[n,k,c,s]*g[k,c]))
+    dX[n,k,c,s] = dm[n,k]/(size(C)*size(S)) + 2*dv[n,k]*(X[n,k,c,s] - m[n,k])/(size(C)*size(S)) +
+        dY[n,k,c,s]*g[k,c]/sqrt(v[n,k] + eps)
 
 Each of G groups of C channels with mean 0 and variance 1 over channels and positions. Wu and He (2018), section 3.1.
 """
@@ -174,4 +176,4 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
     if array.shape != shape:
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
-    return array.astype(array.dtype if dtype is None else dtype, copy=False)
+    return array.astype(dtype, copy=False)

@@ -27,7 +27,7 @@ Gradients:
     dE = dA o sign(E)
     dY = dE
 
-The mean of (Y - T)^2 / 2 where |Y - T| <= delta, else delta (|Y - T| - delta/2). Huber (1964), equation (2.6).
+The mean of (Y - T)^2 / 2 where |Y - T| <= delta, else delta (|Y - T| - delta/2). Huber (1964).
 """
 
 from __future__ import annotations
@@ -154,4 +154,4 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
     if array.shape != shape:
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
-    return array.astype(array.dtype if dtype is None else dtype, copy=False)
+    return array.astype(dtype, copy=False)

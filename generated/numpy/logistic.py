@@ -18,7 +18,7 @@ Gradients:
 
     dz = -dL (sigmoid(-s o z) o s) / B
 
-L is the mean of log(1 + exp(-s z)), with s = -1 or 1. Bishop (2006), section 7.1.2, equation (7.47).
+L is the mean of log(1 + exp(-s z)), with s = -1 or 1. Bishop (2006), section 7.1.2.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
     if array.shape != shape:
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
-    return array.astype(array.dtype if dtype is None else dtype, copy=False)
+    return array.astype(dtype, copy=False)
 
 
 def _sigmoid(x: Array) -> Array:

@@ -43,6 +43,7 @@ class Saved(NamedTuple):
 
     y: Array
     C: int
+    dtype: Any
 
 
 def forward(G: Any, y: Any) -> tuple[Array, Saved]:
@@ -55,14 +56,14 @@ def forward(G: Any, y: Any) -> tuple[Array, Saved]:
     C = G.shape[-1]
     # L = -sum(i, G[i,y[i]])/size(B)
     L = -np.take_along_axis(G, y[:, None], axis=-1)[:, 0].sum() / B
-    return L, Saved(y, C)
+    return L, Saved(y, C, G.dtype)
 
 
 def backward(dL: Any, saved: Saved) -> Array:
     """Return dG, the gradient with upstream dL."""
-    y, C = saved
+    y, C, dtype = saved
     B = y.shape[0]
-    dL = _upstream("dL", dL, (), None)
+    dL = _upstream("dL", dL, (), dtype)
     # dG[i,c] = -dL*delta(y[i],c)/size(B)
     dG = -dL / B * _one_hot(y, C, dL.dtype)
     return dG
@@ -129,7 +130,7 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
     if array.shape != shape:
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
-    return array.astype(array.dtype if dtype is None else dtype, copy=False)
+    return array.astype(dtype, copy=False)
 
 
 def _one_hot(labels: Array, length: int, dtype: Any) -> Array:

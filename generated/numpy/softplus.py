@@ -16,7 +16,7 @@ Gradients:
 
     dX = dY o sigmoid(X)
 
-Y = log(1 + exp(X)). Dugas et al. (2001), equation (5).
+Y = log(1 + exp(X)). Dugas et al. (2001); Goodfellow, Bengio and Courville (2016), section 3.10.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
     if array.shape != shape:
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
-    return array.astype(array.dtype if dtype is None else dtype, copy=False)
+    return array.astype(dtype, copy=False)
 
 
 def _sigmoid(x: Array) -> Array:

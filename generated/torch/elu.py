@@ -16,7 +16,8 @@ Saved for the backward pass:
 
 Gradients:
 
-    dX = dY o (scale exp(X - relu(X)) - scale (exp(X - relu(X)) o max(sign(X), 0 1)) + max(sign(X), 0 1))
+    dX = dY o (scale exp(X - relu(X)) - scale (exp(X - relu(X)) o max(sign(X), 0 1)) + max(sign(X),
+        0 1))
 
 Y = X where X > 0, else scale (exp(X) - 1). Clevert, Unterthiner and Hochreiter (2016), equation (15).
 """

@@ -14,7 +14,10 @@ Saved for the backward pass:
 
 Gradients:
 
-    dX = dY o ((tanh(sqrt(2) (X o (1 + 8943 X^o2 / 200000)) / sqrt(pi())) + 1) / 2 + sqrt(2) (X o (1 - tanh(sqrt(2) (X o (1 + 8943 X^o2 / 200000)) / sqrt(pi()))^o2)) / (2 sqrt(pi())) + 26829 sqrt(2) (X^o3 o (1 - tanh(sqrt(2) (X o (1 + 8943 X^o2 / 200000)) / sqrt(pi()))^o2)) / (400000 sqrt(pi())))
+    dX = dY o ((tanh(sqrt(2) (X o (1 + 8943 X^o2 / 200000)) / sqrt(pi())) + 1) / 2 + sqrt(2) (X o (1
+        - tanh(sqrt(2) (X o (1 + 8943 X^o2 / 200000)) / sqrt(pi()))^o2)) / (2 sqrt(pi())) + 26829
+        sqrt(2) (X^o3 o (1 - tanh(sqrt(2) (X o (1 + 8943 X^o2 / 200000)) / sqrt(pi()))^o2)) /
+        (400000 sqrt(pi())))
 
 Y = X Phi(X), with Phi approximated by tanh. Hendrycks and Gimpel (2016), section 2.
 """
@@ -48,7 +51,7 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor) -> Any:
         # Y[i,j] = 1/2*X[i,j]*(tanh((X[i,j] + 8943/200000*X[i,j]^3)/sqrt(pi())*sqrt(2)) + 1)
-        Y = 0.5 * X * (torch.tanh(math.sqrt(2) * (X + 8943 * (X * X * X) / 200000) / math.sqrt(math.pi)) + 1)
+        Y = 0.5 * X * (torch.tanh(math.sqrt(2) * (X + 0.044715 * (X * X * X)) / math.sqrt(math.pi)) + 1)
         return Y
 
     @staticmethod
@@ -75,12 +78,12 @@ class _DualForward(_Forward):
         #     1/2*X[i,j]*(1 - tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2)
         #     + 26829/400000*X[i,j]^3*(1 - tanh(X[i,j]*(1 +
         #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2))
-        tanh_X = torch.tanh(math.sqrt(2) * X * (1 + 8943 * X**2 / 200000) / math.sqrt(math.pi))
+        tanh_X = torch.tanh(math.sqrt(2) * X * (1 + 0.044715 * X**2) / math.sqrt(math.pi))
         tanh_X_shifted = 1 - tanh_X**2
         tY = tX * (
             0.5 * (tanh_X + 1)
             + 0.5 * math.sqrt(2) * X * tanh_X_shifted / math.sqrt(math.pi)
-            + 26829 * math.sqrt(2) * (X * X * X) * tanh_X_shifted / (400000 * math.sqrt(math.pi))
+            + 0.0670725 * math.sqrt(2) * (X * X * X) * tanh_X_shifted / math.sqrt(math.pi)
         )
         return tY
 
@@ -96,12 +99,12 @@ class _Backward(torch.autograd.Function):
         #     1/2*X[i,j]*(1 - tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2)
         #     + 26829/400000*X[i,j]^3*(1 - tanh(X[i,j]*(1 +
         #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2))
-        tanh_X = torch.tanh(math.sqrt(2) * X * (1 + 8943 * X**2 / 200000) / math.sqrt(math.pi))
+        tanh_X = torch.tanh(math.sqrt(2) * X * (1 + 0.044715 * X**2) / math.sqrt(math.pi))
         tanh_X_shifted = 1 - tanh_X**2
         dX = dY * (
             0.5 * (tanh_X + 1)
             + 0.5 * math.sqrt(2) * X * tanh_X_shifted / math.sqrt(math.pi)
-            + 26829 * math.sqrt(2) * (X * X * X) * tanh_X_shifted / (400000 * math.sqrt(math.pi))
+            + 0.0670725 * math.sqrt(2) * (X * X * X) * tanh_X_shifted / math.sqrt(math.pi)
         )
         return (dX,)
 
@@ -148,14 +151,14 @@ class _Second(torch.autograd.Function):
         #     + 26829/400000*X[i,j]^3*(1 - tanh(X[i,j]*(1 +
         #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2))
         square_X = X**2
-        square_X_shifted = 1 + 8943 * square_X / 200000
+        square_X_shifted = 1 + 0.044715 * square_X
         tanh_X = torch.tanh(math.sqrt(2) * X * square_X_shifted / math.sqrt(math.pi))
         tanh_X_shifted = 1 - tanh_X**2
         power_X = X * X * X
         d2dY = d2dX * (
             0.5 * (tanh_X + 1)
             + 0.5 * math.sqrt(2) * X * tanh_X_shifted / math.sqrt(math.pi)
-            + 26829 * math.sqrt(2) * power_X * tanh_X_shifted / (400000 * math.sqrt(math.pi))
+            + 0.0670725 * math.sqrt(2) * power_X * tanh_X_shifted / math.sqrt(math.pi)
         )
         # d2X[i,j] = d2dX[i,j]*dY[i,j]*(1 - tanh(X[i,j]*(1 +
         #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*(1/2*(1 + 8943/200000*X[i,j]^2)*sqrt(2)
@@ -171,12 +174,12 @@ class _Second(torch.autograd.Function):
             * tanh_X_shifted
             * (
                 0.5 * math.sqrt(2) * square_X_shifted
-                + 98373 * math.sqrt(2) * square_X / 400000
+                + 0.2459325 * math.sqrt(2) * square_X
                 + 0.5 * math.sqrt(2)
                 - 2 * X * tanh_X * square_X_shifted / math.sqrt(math.pi)
-                - 8943 * power_X * tanh_X / (50000 * math.sqrt(math.pi))
-                - 26829 * power_X * tanh_X * square_X_shifted / (100000 * math.sqrt(math.pi))
-                - 239931747 * X**5 * tanh_X / (10000000000 * math.sqrt(math.pi))
+                - 0.17886 * power_X * tanh_X / math.sqrt(math.pi)
+                - 0.26829 * power_X * tanh_X * square_X_shifted / math.sqrt(math.pi)
+                - 0.0239931747 * X**5 * tanh_X / math.sqrt(math.pi)
             )
             / math.sqrt(math.pi)
         )
@@ -217,7 +220,7 @@ class _SecondTangent(torch.autograd.Function):
         #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))*(1 - tanh(X[i,j]*(1 +
         #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/pi()*tX[i,j]
         square_X = X**2
-        square_X_shifted = 1 + 8943 * square_X / 200000
+        square_X_shifted = 1 + 0.044715 * square_X
         tanh_X = torch.tanh(math.sqrt(2) * X * square_X_shifted / math.sqrt(math.pi))
         tanh_X_shifted = 1 - tanh_X**2
         power_X = X * X * X
@@ -225,16 +228,16 @@ class _SecondTangent(torch.autograd.Function):
             (
                 0.5 * (tanh_X + 1)
                 + 0.5 * math.sqrt(2) * X * tanh_X_shifted / math.sqrt(math.pi)
-                + 26829 * math.sqrt(2) * power_X * tanh_X_shifted / (400000 * math.sqrt(math.pi))
+                + 0.0670725 * math.sqrt(2) * power_X * tanh_X_shifted / math.sqrt(math.pi)
             )
             * tdY
             + 0.5 * math.sqrt(2) * dY * tanh_X_shifted * square_X_shifted * tX / math.sqrt(math.pi)
-            + 98373 * math.sqrt(2) * dY * tanh_X_shifted * square_X * tX / (400000 * math.sqrt(math.pi))
+            + 0.2459325 * math.sqrt(2) * dY * tanh_X_shifted * square_X * tX / math.sqrt(math.pi)
             + 0.5 * math.sqrt(2) * dY * tanh_X_shifted * tX / math.sqrt(math.pi)
             - 2 * dY * X * tanh_X * tanh_X_shifted * square_X_shifted * tX / math.pi
-            - 8943 * dY * power_X * tanh_X * tanh_X_shifted * tX / (50000 * math.pi)
-            - 26829 * dY * power_X * tanh_X * tanh_X_shifted * square_X_shifted * tX / (100000 * math.pi)
-            - 239931747 * dY * X**5 * tanh_X * tanh_X_shifted * tX / (10000000000 * math.pi)
+            - 0.17886 * dY * power_X * tanh_X * tanh_X_shifted * tX / math.pi
+            - 0.26829 * dY * power_X * tanh_X * tanh_X_shifted * square_X_shifted * tX / math.pi
+            - 0.0239931747 * dY * X**5 * tanh_X * tanh_X_shifted * tX / math.pi
         )
         return (tdX,)
 

@@ -18,7 +18,7 @@ Gradients:
 
     dz = -dL (max(sign(1 - s o z), 0 1) o s) / B
 
-L is the mean of max(1 - s z, 0), with s = -1 or 1. Cortes and Vapnik (1995); Bishop (2006), equation (7.44).
+L is the mean of max(1 - s z, 0), with s = -1 or 1. Cortes and Vapnik (1995); Bishop (2006), section 7.1.2.
 """
 
 from __future__ import annotations

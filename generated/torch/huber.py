@@ -27,7 +27,7 @@ Gradients:
     dE = dA o sign(E)
     dY = dE
 
-The mean of (Y - T)^2 / 2 where |Y - T| <= delta, else delta (|Y - T| - delta/2). Huber (1964), equation (2.6).
+The mean of (Y - T)^2 / 2 where |Y - T| <= delta, else delta (|Y - T| - delta/2). Huber (1964).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ Gradients:
 
     dz = -dL (sigmoid(-s o z) o s) / B
 
-L is the mean of log(1 + exp(-s z)), with s = -1 or 1. Bishop (2006), section 7.1.2, equation (7.47).
+L is the mean of log(1 + exp(-s z)), with s = -1 or 1. Bishop (2006), section 7.1.2.
 """
 
 from __future__ import annotations

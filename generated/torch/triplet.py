@@ -29,10 +29,11 @@ Gradients:
     dp = du
     dn = -du
     dN = -(dn 1^T) o (E^o(-1/2) 1^T) o (A - N + 1/1000000)
-    dA = (dp 1^T) o (Z^o(-1/2) 1^T) o (A - P + 1/1000000) + (dn 1^T) o (E^o(-1/2) 1^T) o (A - N + 1/1000000)
+    dA = (dp 1^T) o (Z^o(-1/2) 1^T) o (A - P + 1/1000000) + (dn 1^T) o (E^o(-1/2) 1^T) o (A - N +
+        1/1000000)
     dP = -(dp 1^T) o (Z^o(-1/2) 1^T) o (A - P + 1/1000000)
 
-The mean of max(margin + |A - P| - |A - N|, 0), as in torch.nn.TripletMarginLoss. Schroff et al. (2015), equation (3).
+The mean of max(margin + |A - P| - |A - N|, 0), as in torch.nn.TripletMarginLoss. Balntas et al. (2016).
 """
 
 from __future__ import annotations

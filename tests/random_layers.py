@@ -1,0 +1,139 @@
+"""Random layers over the spec language: a Hypothesis strategy for texts of one to four equations, and the check of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from reference import run, sizes_of
+
+from derive.engine import derive
+from derive.spec import Layer
+
+INPUTS = {"X": "NM", "W": "MC", "V": "NC", "u": "N", "v": "M", "w": "C", "s": ""}
+INDICES = {"N": ("i", "a"), "M": ("j", "b"), "C": ("c", "d")}
+COVER = {"N": "u", "M": "v", "C": "w"}
+AXES = "axes i:N a:N j:M b:M c:C d:C"
+Scope = tuple[tuple[str, str], ...]  # (index, axis) in reach
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+
+def _entry(name: str, dims: str, scope: Scope, draw: Draw) -> str | None:
+    chosen = []
+    for dim in dims:
+        here = [index for index, axis in scope if axis == dim]
+        if not here:
+            return None
+        chosen.append(draw(st.sampled_from(here)))
+    return name + (f"[{','.join(chosen)}]" if dims else "")
+
+
+def _some_entry(scope: Scope, pool: dict[str, str], draw: Draw) -> str:
+    found = [entry for name, dims in sorted(pool.items()) if (entry := _entry(name, dims, scope, draw))]
+    return str(draw(st.sampled_from(found)))
+
+
+def _formula(depth: int, scope: Scope, pool: dict[str, str], draw: Draw) -> str:
+    kinds = ["entry", "entry", "entry", "number"]
+    if depth > 0:
+        kinds = ["entry", "add", "mul", "mul", "sum", "sum", "function", "quotient", "square", "softmax", "where", "lookup", "max"]
+    kind = draw(st.sampled_from(kinds))
+
+    def inner(wider: Scope = ()) -> str:
+        return _formula(depth - 1, (*scope, *wider), pool, draw)
+
+    fresh = [(index, axis) for axis, names in INDICES.items() for index in names if index not in {name for name, _ in scope}]
+    if kind == "number":
+        return str(draw(st.sampled_from(("2", "3", "1/2"))))
+    if kind == "add":
+        return f"({inner()} {draw(st.sampled_from('+-'))} {inner()})"
+    if kind == "mul":
+        return f"{inner()}*{inner()}"
+    if kind in ("sum", "max") and fresh:
+        index, axis = draw(st.sampled_from(fresh))
+        return f"{kind}({index}, {COVER[axis]}[{index}]*{inner(((index, axis),))})"
+    if kind == "function":
+        return f"{draw(st.sampled_from(('exp', 'tanh', 'sigmoid', 'sin', 'relu', 'softplus')))}({inner()}/4)"
+    if kind == "quotient":
+        return f"({inner()})/(1 + ({inner()})^2)"
+    if kind == "square":
+        return f"({inner()})^2"
+    if kind == "softmax" and ("i", "N") in scope and ("b", "M") in fresh:
+        here = next((index for index, axis in scope if axis == "M"), None)
+        if here is not None:
+            return f"exp(X[i,{here}])/sum(b, exp(X[i,b]))"
+    if kind == "where" and len(scope) > 1:
+        first, second = draw(st.permutations(scope))[:2]
+        return f"where({first[0]} {draw(st.sampled_from(('<=', '<', '!=')))} {second[0]}, {inner()}, {inner()})"
+    if kind == "lookup" and ("i", "N") in scope:
+        return "w[y[i]]"
+    return _some_entry(scope, pool, draw)
+
+
+@st.composite
+def layers(draw: Draw) -> str:
+    """The text of a layer of one to four equations; every equation uses the one before it."""
+    pool = dict(INPUTS)
+    count = draw(st.integers(1, 4))
+    lines = [AXES]
+    before = ""
+    for number in range(count):
+        last = number == count - 1
+        shapes: tuple[Scope, ...] = ((("i", "N"), ("j", "M")), (("i", "N"), ("c", "C")))
+        shapes = (*shapes, ()) if last else (*shapes, (("i", "N"),), (("j", "M"), ("c", "C")))
+        target: Scope = draw(st.sampled_from(shapes))
+        scope: Scope = target or (("i", "N"),)
+        cover = {"ij": "X[i,j]", "i": "u[i]", "ic": "V[i,c]", "jc": "W[j,c]"}["".join(index for index, _ in scope)]
+        body = f"{cover} {draw(st.sampled_from('*+'))} ({_formula(3, scope, pool, draw)})"
+        if before:
+            body = f"({body}) {draw(st.sampled_from('*+'))} {_whole(before, pool[before], scope)}"
+        name = "Y" if last else "ABGH"[number]
+        indices = ",".join(index for index, _ in target)
+        lines.append(f"{name}[{indices}] = {body}" if target else f"{name} = sum(i, {body})")
+        pool[name] = "".join(axis for _, axis in target)
+        before = name
+    return "\n".join(lines)
+
+
+def _whole(name: str, dims: str, scope: Scope) -> str:
+    """An entry of an earlier tensor, summed over the axes that are not in reach."""
+    here = {axis: index for index, axis in reversed(scope)}
+    indices = [here.get(dim, INDICES[dim][1]) for dim in dims]
+    missing = [INDICES[dim][1] for dim in dims if dim not in here]
+    entry = f"{name}[{','.join(indices)}]" if dims else name
+    return f"sum({','.join(missing)}, {entry})" if missing else entry
+
+
+def disagreements(text: str, seed: int = 0) -> list[str]:
+    """What is wrong with the derivation of a layer: gradients other than autograd's, lines that do not hold. Raises SpecError."""
+    layer = Layer.parse("random", text)
+    derivation = derive(layer)
+    sizes = sizes_of(layer)
+    draw = torch.Generator().manual_seed(seed)
+    env = {}
+    for name in layer.inputs:
+        tensor = layer.tensor(name)
+        shape = [sizes[dim] for dim in tensor.dims]
+        if tensor.kind == "int":
+            env[name] = torch.randint(0, sizes[str(tensor.values)], shape, generator=draw)
+        else:
+            env[name] = torch.randn(shape, generator=draw, dtype=torch.float64).requires_grad_()
+    reference = run(layer.equations, env, sizes)
+    (output,) = layer.outputs
+    upstream = torch.randn(reference[output].shape, generator=draw, dtype=torch.float64)
+    wanted = torch.autograd.grad((reference[output] * upstream).sum(), [env[name] for name in layer.wrt], allow_unused=True)
+    given = {**{name: tensor.detach() for name, tensor in env.items()}, f"d{output}": upstream}
+    ours = run((*derivation.forward, *derivation.backward), given, sizes)
+    found = []
+    for name, gradient in zip(layer.wrt, wanted):
+        mine = ours.get(f"d{name}")
+        expected = torch.zeros_like(env[name]) if gradient is None else gradient
+        got = torch.zeros_like(env[name]) if mine is None else mine
+        if not bool((got - expected).abs().max() <= 1e-9 * max(1.0, float(expected.abs().max()))):
+            found.append(f"d{name} differs from autograd by {float((got - expected).abs().max()):.1e}")
+    report = derivation.check()
+    if report.fails:
+        found.append(f"{report.fails} lines do not hold")
+    return found

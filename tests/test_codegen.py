@@ -1,0 +1,273 @@
+"""From a derivation to source text: passes, names, layouts, the command, and what generated modules may import."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from kernel_reference import inputs_of, listed, load, plain, sizes_of
+from torch.autograd import gradcheck, gradgradcheck
+
+from codegen.__main__ import main
+from codegen.files import GENERATED
+from codegen.passes.order import ordered
+from codegen.passes.sharing import share
+from codegen.program import Block, Op, Read
+from codegen.source import program_of, sources
+from codegen.targets.naming import names_for
+from codegen.targets.spellings import NUMPY
+from codegen.targets.text import Factor, Text, aligned, product
+from derive.engine import derive
+from derive.expr import Idx
+from derive.layers import LAYERS
+from derive.spec import Layer
+
+ROOT = Path(__file__).resolve().parent.parent
+I, J, K, L = (Idx(name, name.upper()) for name in "ijkl")
+
+# What the catalogue may lack: layouts, layers with several outputs, names that Python or an axis already has.
+ODD = {
+    "batched": "Y[b,t,j] = sum(k, X[b,t,k]*W[k,j]) + c[j]",
+    "three_factors": "Y[b,o] = sum(i,j, X[b,i]*A[o,i,j]*Z[b,j])",
+    "everything": "L = sum(i,j, X[i,j])",
+    "rows": "Y[i] = sum(j, X[i,j])",
+    "addition": "Y[i,j] = X[i,j] + Z[i,j]",
+    "outer": "Y[i,j] = x[i]*y[j]",
+    "trace": "L = sum(i, X[i,i])",
+    "diagonal": "y[i] = X[i,i]",
+    "distances": "D[i,j] = sum(c, (X[i,c]-Y[j,c])^2)",
+    "lookup": "int ids:V\nY[b,t,c] = E[ids[b,t],c]",
+    "log_of_sum": "Y[i] = log(sum(j, exp(X[i,j])))",
+    "vector": "y[i] = sum(j, A[i,j]*x[j])",
+    "batch_of_vectors": "y[b,j] = sum(i, x[b,i]*A[b,i,j])",
+    "scaled": "Y[i,j] = alpha*X[i,j]",
+    "tensors": "Y[b,i,l,j,k] = sum(d, Q[b,i,l,d]*K[b,d,j,k])",
+    "transposed": "Y[j,i] = X[i,j]*2",
+    "modules": "np[i] = sum(j, torch[i,j]*math[j]*saved[j])",
+    "cube": "Y[i] = X[i]^3",
+}
+TWO_OUTPUTS = Layer.parse("two", "Y[i,j] = sum(k, X[i,k]*W[k,j])\nR[i,j] = exp(Y[i,j])", outputs=["Y", "R"])
+ODD_LAYERS = [*(Layer.parse(name, text) for name, text in ODD.items()), TWO_OUTPUTS]
+
+RMS_NORM = """\
+from sympy import Eq, Sum, sqrt
+
+from derive import Layer, axes, tensors
+
+n, c, k, C = axes("n:N c:C k:C C")
+X, g, Y = tensors("X[N,C] g[C] Y[N,C]")
+RMS_NORM = Layer("my_rms_norm", [Eq(Y[n, c], g[c] * X[n, c] / sqrt(Sum(X[n, k] ** 2, k) / C))], wrt=(X, g))
+"""
+
+
+@pytest.mark.parametrize("layer", ODD_LAYERS, ids=[layer.name for layer in ODD_LAYERS])
+def test_any_layout_gives_both_kernels(layer: Layer, tmp_path: Path) -> None:
+    texts = sources(derive(layer))
+    inputs = inputs_of(layer, sizes_of(layer))
+    moving = [tensor.requires_grad_() for name, tensor in zip(layer.inputs, inputs) if name in layer.wrt]
+    want = plain(layer, *inputs)
+    upstream = [torch.rand_like(output) for output in want]
+    gradients = torch.autograd.grad(want, moving, upstream)
+    kernel = load(texts["numpy"], layer.name, tmp_path)
+    values, saved = kernel.forward(*(tensor.detach().numpy() for tensor in inputs))
+    found = kernel.backward(*(tensor.numpy() for tensor in upstream), saved)
+    for got, expected in zip([*listed(values), *listed(found)], [*want, *gradients]):
+        np.testing.assert_allclose(got, expected.detach().numpy(), rtol=1e-10, atol=1e-13)
+    for array in [*listed(values), *listed(found)]:
+        assert not any(np.shares_memory(array, tensor.detach().numpy()) for tensor in [*inputs, *upstream])
+    function = getattr(load(texts["torch"], layer.name, tmp_path), layer.name)
+    modes = {"check_forward_ad": True, "check_batched_grad": True, "check_batched_forward_grad": True}
+    assert gradcheck(function, inputs, fast_mode=True, **modes)
+    assert gradgradcheck(function, inputs, fast_mode=True, check_fwd_over_rev=True)
+
+
+# ---------------------------------------------------------------------------------------------------- passes
+
+
+def test_equal_values_are_computed_once() -> None:
+    for layer in LAYERS:
+        program = share(program_of(derive(layer)))
+        for block in (program.forward, program.backward):
+            kinds = [(op.kind, op.fn, op.args, op.axes) for op in block.ops if op.kind == "map" and op.fn == "exp"]
+            assert len(set(kinds)) == len(kinds), layer.name
+
+
+def test_a_product_of_three_goes_through_the_smaller_intermediate() -> None:
+    chain = Op("Y", "contract", (I,), (Read("A", (I, J)), Read("B", (J, K)), Read("x", (K,))), (J, K))
+    first, second = ordered(Block(("A", "B", "x"), (chain,), ("Y",))).ops
+    assert [arg.value for arg in first.args] == ["B", "x"]
+    assert second.out == "Y" and {arg.value for arg in second.args} == {"A", first.out}
+
+
+def test_an_index_of_one_argument_alone_is_summed_there_first() -> None:
+    op = Op("Y", "contract", (I,), (Read("A", (I, J)), Read("B", (I, K))), (J, K))
+    steps = ordered(Block(("A", "B"), (op,), ("Y",))).ops
+    assert [step.kind for step in steps] == ["reduce", "reduce", "map"]
+
+
+def test_what_is_saved_is_what_the_backward_pass_mentions() -> None:
+    for layer in LAYERS:
+        program = program_of(derive(layer))
+        read = {arg.value for op in program.backward.ops for arg in op.args}
+        assert set(program.saved) <= read | set(program.gradients), layer.name
+
+
+# ---------------------------------------------------------------------------------------------------- text
+
+
+def test_scalars_meet_before_arrays_and_lengths_never_divide_numbers() -> None:
+    X, s, n = Text("X", axes=(I, J)), Text("s"), Text("N", host=True)
+    assert product(Fraction(2), [Factor(s), Factor(n, below=True), Factor(X)], (I, J))[1].code == "2 * s / N * X"
+    assert product(Fraction(2), [Factor(X), Factor(n, below=True)], (I, J))[1].code == "2 * X / N"
+    assert product(Fraction(-1, 3), [Factor(X)], (I, J)) == (True, Text("X / 3", 2, (I, J)))
+    assert product(Fraction(8943, 200000), [Factor(X)], (I, J))[1].code == "0.044715 * X"
+
+
+def test_missing_axes_are_inserted_where_broadcasting_does_not_supply_them() -> None:
+    assert aligned(Text("m", axes=(I,)), (I, J), NUMPY).code == "m[:, None]"
+    assert aligned(Text("b", axes=(J,)), (I, J), NUMPY).code == "b"
+    assert aligned(Text("D", axes=(I, J, K)), (I, J, K, L), NUMPY).code == "D[..., None]"
+    assert aligned(Text("W", axes=(J, I)), (I, J), NUMPY).code == "W.T"
+    assert aligned(Text("T", axes=(I, K)), (I, J, K), NUMPY).code == "T[:, None, :]"
+
+
+def test_names_stay_those_of_the_spec_unless_python_has_them() -> None:
+    arrays, sizes = names_for(["X", "K", "lambda", "np", "i'"], ["N", "K"])
+    assert arrays == {"X": "X", "K": "K", "lambda": "lambda_", "np": "np_", "i'": "i_p"}
+    assert sizes == {"N": "N", "K": "size_K"}
+
+
+# ---------------------------------------------------------------------------------------------------- the command
+
+
+def run(*arguments: str) -> int:
+    return main(list(arguments))
+
+
+def test_generated_is_what_codegen_writes() -> None:
+    assert run("--check") == 0
+
+
+def test_a_layer_defined_by_a_user_gets_kernels_that_pass_their_own_test(tmp_path: Path) -> None:
+    (tmp_path / "my_layers.py").write_text(RMS_NORM)
+    out = tmp_path / "out"
+    assert run(str(tmp_path / "my_layers.py"), "-o", str(out)) == 0
+    written = sorted(str(path.relative_to(out)) for path in out.rglob("*.py"))
+    assert written == ["numpy/my_rms_norm.py", "test_my_rms_norm.py", "torch/my_rms_norm.py"]
+    assert run(str(tmp_path / "my_layers.py"), "-o", str(out), "--check") == 0
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_my_rms_norm.py"]
+    done = subprocess.run(command, cwd=out, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_test_of_a_layer_with_facts_and_labels_makes_inputs_that_respect_them(tmp_path: Path) -> None:
+    wanted = [layer for layer in LAYERS if layer.facts or any(t.kind == "int" for t in layer.tensors)][:2]
+    for layer in wanted:
+        assert run(layer.name, "-o", str(tmp_path)) == 0
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *(f"test_{layer.name}.py" for layer in wanted)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_check_shows_the_difference_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layer = LAYERS[0].name
+    assert run(layer, "-o", str(tmp_path)) == 0
+    edited = tmp_path / "numpy" / f"{layer}.py"
+    edited.write_text(edited.read_text().replace("def forward", "def onward"))
+    before = edited.read_text()
+    capsys.readouterr()
+    assert run(layer, "-o", str(tmp_path), "--check") == 1
+    shown = capsys.readouterr().out
+    assert "-def onward" in shown and "+def forward" in shown
+    assert edited.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "empty"),
+        ("def (", "this is no Python"),
+        ("x = 1\n", "defines no layer"),
+        ('from derive import Layer\nA = Layer.parse("my layer", "Y[i] = X[i]")\n', "'my layer' cannot be a layer's name"),
+        ('from derive import Layer\nA = Layer.parse("torch", "Y[i] = X[i]")\n', "cannot be named 'torch'"),
+        ('from derive import Layer\nA = Layer.parse("list", "Y[i] = X[i]")\n', "cannot be named 'list'"),
+    ],
+)
+def test_a_mistake_is_one_message_and_no_file(text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    assert run(str(path), "-o", str(tmp_path / "out")) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("codegen: error: ") and said in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_where_to_write_must_be_said_and_must_be_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(LAYERS[0].name) == 2
+    assert "-o DIR" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    for where in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert run(LAYERS[0].name, "-o", str(where)) == 2
+        assert "codegen: error" in capsys.readouterr().err
+    assert run("no_such_layer", "-o", str(tmp_path)) == 2
+
+
+def test_a_folder_in_the_way_leaves_every_file_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = LAYERS[0].name
+    (tmp_path / f"test_{name}.py").mkdir()
+    assert run(name, "-o", str(tmp_path)) == 2
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+# ---------------------------------------------------------------------------------------------------- imports and order
+
+
+BLOCKED = """
+import importlib, sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked}:
+            raise ImportError(f"{{name}} is blocked")
+sys.meta_path.insert(0, Blocked())
+for name in {names}:
+    importlib.import_module(f"generated.{target}.{{name}}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "blocked"),
+    [("numpy", ["sympy", "jinja2", "torch", "derive", "codegen"]), ("torch", ["sympy", "jinja2", "derive", "codegen"])],
+)
+def test_kernels_import_without_the_library(target: str, blocked: list[str]) -> None:
+    names = sorted(path.stem for path in (GENERATED / target).glob("*.py"))
+    # torch imports SymPy for itself; only what the kernels ask for on top of it is blocked.
+    code = ("import torch\n" if target == "torch" else "") + BLOCKED.format(blocked=blocked, names=names, target=target)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+HASHED = """
+import hashlib
+from codegen.files import catalogue_files
+from derive.engine import derive
+from derive.layers import LAYERS
+files = catalogue_files(derive(layer) for layer in LAYERS[::{step}])
+print(hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest())
+"""
+
+
+def test_output_is_the_same_under_every_hash_seed() -> None:
+    step = max(len(LAYERS) // 4, 1)
+    found = set()
+    for seed in ("0", "1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        done = subprocess.run([sys.executable, "-c", HASHED.format(step=step)], cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        found.add(done.stdout)
+    assert len(found) == 1

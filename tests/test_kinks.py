@@ -1,0 +1,105 @@
+"""Where a function has no derivative: what is taken is what torch takes, and the proof says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from reference import run
+
+from derive.engine import derive
+from derive.layers import LAYERS
+from derive.scalar import KINKS
+from derive.spec import Layer
+
+CATALOGUE = {layer.name: layer for layer in LAYERS}
+X = torch.tensor([[0.0, 1.5, -3.0], [3.0, -0.5, 0.0]], dtype=torch.float64)
+ALPHA = torch.tensor([0.25, 0.5, 0.1], dtype=torch.float64)
+SIGNS = torch.tensor([1.0, -1.0, 1.0, -1.0], dtype=torch.float64)
+SCORES = torch.tensor([0.0, 0.0, 1.0, -1.0], dtype=torch.float64)
+ROWS = torch.tensor([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0], [0.0, 0.0]], dtype=torch.float64)
+
+ZERO = torch.zeros(2, 1, dtype=torch.float64)
+
+
+def number(value: float) -> torch.Tensor:
+    return torch.tensor(value, dtype=torch.float64)
+
+
+Case = tuple[dict[str, torch.Tensor], Callable[..., torch.Tensor]]
+LABELS = torch.tensor([0, 2])
+AT_KINKS: dict[str, Case] = {
+    "relu": ({"X": X}, F.relu),
+    "leaky_relu": ({"X": X, "slope": number(0.25)}, lambda x: F.leaky_relu(x, 0.25)),
+    "prelu": ({"X": X, "alpha": ALPHA}, F.prelu),
+    "elu": ({"X": X, "scale": number(1.5)}, lambda x: F.elu(x, 1.5)),
+    "hard_sigmoid": ({"X": X}, F.hardsigmoid),
+    "l1_penalty": ({"W": X, "decay": number(1.0)}, lambda w: w.abs().sum()),
+    "l1_loss": ({"Y": X, "T": X * 0.0}, lambda y: F.l1_loss(y, X * 0.0)),
+    "huber": ({"Y": X, "T": X * 0.0, "kappa": number(1.5)}, lambda y: F.huber_loss(y, X * 0.0, delta=1.5)),
+    "smooth_l1": ({"Y": X, "T": X * 0.0, "beta": number(0.5)}, lambda y: F.smooth_l1_loss(y, X * 0.0, beta=0.5)),
+    "multi_class_hinge": (
+        {"Z": X, "y": LABELS, "margin": number(1.5)},
+        lambda z: F.multi_margin_loss(z, LABELS, margin=1.5),
+    ),
+    "margin_ranking": (
+        {"z": SCORES, "v": SCORES * 0.0, "s": SIGNS, "margin": number(1.0)},
+        lambda z, v: F.margin_ranking_loss(z, v, SIGNS, margin=1.0),
+    ),
+    "triplet": (
+        {"A": ZERO, "P": ZERO - 1.0 + 1e-6, "N": ZERO - 3.0 + 1e-6, "margin": number(2.0)},
+        lambda a, p, n: F.triplet_margin_loss(a, p, n, margin=2.0),
+    ),
+    "cosine_embedding": (
+        {"X": ROWS, "Y": ROWS.flip(1), "s": SIGNS, "margin": number(0.0)},
+        lambda x, y: F.cosine_embedding_loss(x, y, SIGNS, margin=0.0),
+    ),
+    "cosine_similarity": (
+        {"X": ROWS, "Y": ROWS.flip(0), "eps": number(1e-8)},
+        lambda x, y: F.cosine_similarity(x, y),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", AT_KINKS)
+def test_values_and_gradients_at_a_kink_are_those_of_torch(name: str) -> None:
+    layer = CATALOGUE[name]
+    env, function = AT_KINKS[name]
+    wanted = [env[n].clone().requires_grad_() for n in layer.wrt]
+    value = function(*wanted)
+    upstream = torch.full_like(value, 2.0)
+    gradients = torch.autograd.grad(value, wanted, upstream)
+    derivation = derive(layer)
+    sizes = {dim: length for n in layer.inputs for dim, length in zip(layer.tensor(n).dims, env[n].shape)}
+    ours = run((*derivation.forward, *derivation.backward), {**env, f"d{layer.outputs[0]}": upstream}, sizes)
+    assert torch.allclose(ours[layer.outputs[0]], value.detach(), rtol=1e-12, atol=1e-12)
+    for wrt, gradient in zip(layer.wrt, gradients):
+        assert torch.allclose(ours[f"d{wrt}"], gradient, rtol=1e-7, atol=1e-12), wrt  # torch has 1/6 in single precision
+
+
+FUNCTIONS = {"relu": torch.relu, "abs": torch.abs, "max": torch.maximum, "min": torch.minimum}
+
+
+@pytest.mark.parametrize("name", KINKS)
+def test_what_a_kink_is_said_to_take_is_what_torch_takes(name: str) -> None:
+    places = [number(0.0).requires_grad_() for _ in range(2 if name in ("max", "min") else 1)]
+    taken = [float(g) for g in torch.autograd.grad(FUNCTIONS[name](*places), places)]
+    assert taken == [{"0": 0.0, "1/2": 0.5}[KINKS[name].taken]] * len(places)
+
+
+@pytest.mark.parametrize(
+    ("formula", "interval"), [("relu(X[i])", "[0, 1]"), ("abs(X[i])", "[-1, 1]"), ("max(X[i], b)", "[0, 1]"), ("min(X[i], b)", "[0, 1]")]
+)
+def test_the_step_that_passes_a_kink_prints_the_interval_and_the_choice(formula: str, interval: str) -> None:
+    function = formula.partition("(")[0]
+    derivation = derive(Layer.parse("kinked", f"Y[i] = {formula}"))
+    notes = [step.note for step in derivation.proof("X").steps if step.rule == "scalar_chain_rule"]
+    assert len(notes) == 1
+    assert f"subgradient of {function} is {interval}: {KINKS[function].taken} is taken, as torch does" in notes[0]
+
+
+def test_a_smooth_function_says_nothing_of_kinks() -> None:
+    proof = derive(Layer.parse("smooth", "Y[i] = tanh(X[i])")).proof("X")
+    assert not any("subgradient" in step.note for step in proof.steps)

@@ -1,0 +1,49 @@
+"""Random layers: the derived gradient equals autograd's and every line of every proof holds, or the spec is refused with a reason.
+
+`make test` runs 100, always the same; `make soak` (python tests/test_random_layers.py 1000) draws new ones and prints what fails.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from hypothesis import HealthCheck, given, seed, settings
+from random_layers import disagreements, layers
+
+from derive.errors import SpecError
+
+REFUSED: list[str] = []
+
+
+def check(text: str) -> None:
+    try:
+        found = disagreements(text)
+    except SpecError as error:
+        assert str(error)
+        REFUSED.append(text)
+        return
+    assert not found, "\n".join([*found, text])
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(text=layers())
+def test_a_random_layer_is_derived_right_or_refused(text: str) -> None:
+    check(text)
+
+
+def soak(count: int, start: int) -> None:
+    """Draw `count` new layers; a failure prints the seed and the smallest layer that fails."""
+
+    @seed(start)
+    @settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(text=layers())
+    def run(text: str) -> None:
+        check(text)
+
+    run()
+    print(f"{count} random layers with seed {start}: none wrong, {len(REFUSED)} refused")
+
+
+if __name__ == "__main__":
+    soak(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else int(time.time()))
