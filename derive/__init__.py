@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from derive.composition import compose as compose
+    from derive.composition import wire as wire
     from derive.engine import Derivation as Derivation
     from derive.engine import derive as derive
     from derive.errors import SpecError as SpecError
@@ -26,6 +28,7 @@ _HOMES = {
     "Layer": "derive.spec",
     "SpecError": "derive.errors",
     "axes": "derive.symbols",
+    "compose": "derive.composition",
     "derive": "derive.engine",
     "max_over": "derive.scalar",
     "position": "derive.scalar",
@@ -33,9 +36,24 @@ _HOMES = {
     "sigmoid": "derive.scalar",
     "softplus": "derive.scalar",
     "tensors": "derive.symbols",
+    "wire": "derive.composition",
 }
 
-__all__ = ["Derivation", "Layer", "SpecError", "axes", "derive", "max_over", "position", "relu", "sigmoid", "softplus", "tensors"]
+__all__ = [
+    "Derivation",
+    "Layer",
+    "SpecError",
+    "axes",
+    "compose",
+    "derive",
+    "max_over",
+    "position",
+    "relu",
+    "sigmoid",
+    "softplus",
+    "tensors",
+    "wire",
+]
 __version__ = "0.1.0"
 
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from derive import rules
-from derive.expr import Diff, Equation, Expr, Idx, Ref, Tensor, add, free_indices, fresh, mul, total
+from derive.expr import Diff, Equation, Expr, Idx, Ref, Tensor, add, free_indices, fresh, mul, tensors_in, total
 from derive.lemma import first_line, prove
 from derive.matrix import Matrix
 from derive.prepare import prepare
@@ -104,8 +104,13 @@ class Derivation:
 
     @cached_property
     def second(self) -> Derivation:
-        """The derivation of the backward pass as a layer of its own; its gradient of A is `d2A`."""
-        return derive(backward_layer(self), prefix="d2")
+        """The derivation of the backward pass as a layer of its own; its gradient of A is `d2A`.
+
+        What a fact has simplified is right at a point only, so it is not differentiated again by a tensor of that fact.
+        """
+        about = {name for item in self.layer.facts for name in (*tensors_in(item.left), *tensors_in(item.right))}
+        plain = self.general if about & set(self.layer.wrt) else None
+        return derive(backward_layer(plain or self), prefix="d2")
 
     @property
     def proofs(self) -> tuple[Proof, ...]:
@@ -190,7 +195,9 @@ def derive(layer: Layer, prefix: str = "d") -> Derivation:
     lemmas: list[Proof] = []
     for name in _order(workings):
         lemmas.extend(_lemma(name, workings))
-    theorems = tuple(proof for name in layer.wrt for proof in _theorem(name, workings))
+    every = (*workings.definitions.values(), *workings.results.values())
+    mentioned = tuple(dict.fromkeys(name for e in every for name in (e.target.tensor, *tensors_in(e.value))))
+    theorems = tuple(proof for name in layer.wrt for proof in _theorem(name, workings, mentioned))
     return Derivation(
         layer=layer,
         prefix=prefix,
@@ -222,17 +229,18 @@ def active(workings: Workings) -> set[str]:
 def _order(workings: Workings) -> list[str]:
     """The tensors in the order in which their gradients can be computed, from the last equation to the first."""
     alive = active(workings)
-    ordered: list[str] = []
+    inputs = set(workings.layer.inputs)
+    ordered: dict[str, None] = {}
     for target in reversed(workings.definitions):
         if target in workings.inner:
             continue
         # Where a chain ends comes before where it goes on.
-        for name in sorted(workings.operands(target), key=lambda operand: operand not in workings.layer.inputs):
+        for name in sorted(workings.operands(target), key=lambda operand: operand not in inputs):
             first = next(iter(workings.consumers(name)), None)
             if first == target and name in alive and name not in ordered:
-                ordered.append(name)
+                ordered[name] = None
     # An output nobody consumes has its upstream gradient; an input that nobody consumes has gradient zero and no lemma.
-    return ordered
+    return list(ordered)
 
 
 def _lemma(name: str, workings: Workings) -> tuple[Proof, ...]:
@@ -252,8 +260,11 @@ def _with_matrix(proof: Proof, workings: Workings) -> Proof:
     return finish(proof, workings.tensors)
 
 
-def _theorem(name: str, workings: Workings) -> tuple[Proof, ...]:
-    """The whole gradient of an input: the derivative through every equation equals the end of its chain of lemmas."""
+def _theorem(name: str, workings: Workings, mentioned: tuple[str, ...]) -> tuple[Proof, ...]:
+    """The whole gradient of an input: the derivative through every equation equals the end of its chain of lemmas.
+
+    `mentioned` are the tensors in all definitions and results, on which every theorem rests.
+    """
     layer = workings.layer
     adjoint = workings.adjoint(name)
     if adjoint not in workings.results:
@@ -272,7 +283,7 @@ def _theorem(name: str, workings: Workings) -> tuple[Proof, ...]:
     chain.record("lemma", workings.results[adjoint].value, f"the lemma of {adjoint}", "brief")
     chain.facts.update(workings.facts)
     given = (*workings.definitions.values(), *(e for n, e in workings.results.items() if n != adjoint))
-    return (chain.proof(workings, given=given),)
+    return (chain.proof(workings, given=given, also=mentioned),)
 
 
 # ---------------------------------------------------------------------------------------------------- forward mode

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from derive import rules
-from derive.expr import ZERO, Idx, Ref, Sum, rename_apart
-from derive.lemma import foldable
+from derive.expr import ZERO, Equation, Expr, Idx, Ref, Sum, rename_apart
 from derive.proof import Proof
 from derive.terms import terms
 from derive.workings import Chain, Workings
@@ -39,7 +38,7 @@ def _vanishes(lemma: Proof, index: Idx, derivation: Derivation) -> Proof | None:
     gradient = lemma.result
     left = tuple(i for i in gradient.target.indices if i != index)
     name = f"sum of {gradient.target.tensor} over {index.name}"
-    target = Ref(workings.new_name((f"sum_{gradient.target.tensor}",)), left)
+    target = Ref(workings.new_name((f"sum_{gradient.target.tensor}_{index.name}",)), left)
     workings.declare(target.tensor, [i for i in left if isinstance(i, Idx)])
     chain = Chain(name, "invariant", target, Sum((index,), gradient.target))
     chain.record("lemma", Sum((index,), rename_apart(gradient.value, [index.name])), f"the lemma of {gradient.target.tensor}", "full")
@@ -62,16 +61,21 @@ def _vanishes(lemma: Proof, index: Idx, derivation: Derivation) -> Proof | None:
         if opened == chain.current:
             continue
         trial = rules.pull_out(opened)
-        trial, used = rules.fold(trial, foldable(workings, without=equation.target.tensor))
+        trial, used = rules.fold(trial, _others(trial, equation, workings))
         trial = rules.cancel(trial)
         if trial == ZERO:
             chain.use([equation.target.tensor, *(e.target.tensor for e in used)])
             chain.record("unfold", opened, f"what {equation.target.tensor} is", "full")
             chain.record("pull_out", rules.pull_out(chain.current), "", "full")
-            chain.record("fold", rules.fold(chain.current, foldable(workings, without=equation.target.tensor))[0], "", "full")
+            chain.record("fold", rules.fold(chain.current, _others(chain.current, equation, workings))[0], "", "full")
     after, facts = rules.fact(chain.current, derivation.layer.facts)
     if facts:
         chain.facts.update(dict.fromkeys(facts))
         chain.record("fact", after, "by the declared hypothesis", "full")
     chain.record("cancel", rules.cancel(chain.current), "the terms cancel", "brief")
     return chain.proof(workings) if chain.current == ZERO else None
+
+
+def _others(expr: Expr, equation: Equation, workings: Workings) -> tuple[Equation, ...]:
+    """What may be put back in `expr`, the opened equation aside."""
+    return tuple(each for each in workings.foldable(expr) if each != equation)

@@ -26,7 +26,6 @@ from derive.expr import (
     tensors_in,
     walk,
 )
-from derive.matching import is_monomial
 from derive.proof import Proof
 from derive.terms import has_derivative, terms
 from derive.workings import SUM_NAMES, Chain, Workings
@@ -105,7 +104,7 @@ def simplify(chain: Chain, workings: Workings) -> None:
     put_back(chain, workings)
     chain.record("pull_out", rules.pull_out(chain.current), "what a sum does not run over leaves it", "baby")
     use_facts(chain, workings)
-    summed, used = rules.normalised_sum(chain.current, foldable(workings))
+    summed, used = rules.normalised_sum(chain.current, workings.definitions, workings.foldable)
     if used:
         chain.use(e.target.tensor for e in used)
         chain.record("normalised_sum", summed, f"{used[0].target.tensor} is divided by its own sum", "full")
@@ -132,20 +131,14 @@ def contract(chain: Chain) -> None:
 
 def tidy(chain: Chain, workings: Workings) -> None:
     """Plain names for summed indices, gradients in front: what a person would write."""
-    gradients = [
-        name for name in (*workings.results, *(f"{workings.prefix}{n}" for n in workings.layer.outputs)) if name not in workings.meanings
-    ]
     chain.record("rename_bound", rules.rename_bound(chain.current), "summed indices get their plain names back", "baby")
+    known = (name for name in tensors_in(chain.current) if name not in workings.meanings)
+    gradients = [name for name in known if name in workings.results or name in workings.upstream]
     chain.rewrite_last(rules.order_factors(chain.current, gradients))
 
 
-def foldable(workings: Workings, without: str = "") -> tuple[Equation, ...]:
-    """Forward values that may be put back: those whose definition is one product."""
-    return tuple(e for name, e in workings.definitions.items() if name != without and name not in workings.opened and is_monomial(e.value))
-
-
 def put_back(chain: Chain, workings: Workings) -> None:
-    folded, used = rules.fold(chain.current, foldable(workings))
+    folded, used = rules.fold(chain.current, workings.foldable(chain.current))
     if used:
         chain.use(e.target.tensor for e in used)
         note = ", ".join(f"{e.target.tensor} is known" for e in used)
@@ -172,7 +165,7 @@ def name_sums(chain: Chain, workings: Workings, pool: tuple[str, ...]) -> tuple[
         if isinstance(node, Sum):
             free = free_indices(node)
             if set(free) < around:
-                known, used = rules.fold(node, (*workings.meanings.values(), *new))
+                known, used = rules.fold(node, (*workings.meanings_among(node), *new))
                 if isinstance(known, Ref):
                     chain.use(e.target.tensor for e in used)
                     return known
@@ -228,8 +221,10 @@ def cost(expr: Expr, workings: Workings) -> tuple[int, int, int]:
     Arguments, results and upstream gradients are in hand, whole, before the backward pass starts; an intermediate has to be
     finished or kept first, which also forbids computing it block by block. So a read of one weighs more than any arithmetic.
     """
-    layer = workings.layer
-    in_hand = {*layer.inputs, *layer.outputs, *(f"{workings.prefix}{name}" for name in layer.outputs)}
     reads = [node for node in walk(expr) if isinstance(node, Ref)]
     bound = sum(len(node.indices) for node in walk(expr) if isinstance(node, (Sum, Max)))
-    return sum(1 for ref in reads if ref.tensor not in in_hand), bound, len(reads) + sum(isinstance(n, (Fn, Pow, Mul)) for n in walk(expr))
+    return (
+        sum(1 for ref in reads if ref.tensor not in workings.in_hand),
+        bound,
+        len(reads) + sum(isinstance(n, (Fn, Pow, Mul)) for n in walk(expr)),
+    )

@@ -52,10 +52,10 @@ def _name_inner(expr: Expr, nonlinear: bool, scope: frozenset[Idx], workings: Wo
 
 
 def _name(node: Expr, scope: frozenset[Idx], workings: Workings, chain: Chain, named: list[Proof]) -> Expr:
-    for name, equation in workings.definitions.items():
+    for equation in workings.definitions_among(node):
         known = replace_product(equation, node)
         if isinstance(known, Ref):
-            chain.use([name])
+            chain.use([equation.target.tensor])
             return known
     free = free_indices(node)
     batch = workings.layer.batch

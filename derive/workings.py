@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import islice
 
 from derive.expr import Equation, Expr, Fact, Idx, Ref, Tensor, free_indices, tensors_in, walk
+from derive.library import Library
+from derive.matching import is_monomial
 from derive.proof import Proof, Step
 from derive.spec import Layer
 
@@ -36,20 +40,39 @@ class Workings:
     def __post_init__(self) -> None:
         for tensor in self.layer.tensors:
             self.tensors[tensor.name] = tensor
+        self._lines = _Lines(self)
+        self._numbers: dict[str, int] = {}
+        self._places: dict[str, dict[str, int]] = {}
 
-    def taken(self) -> set[str]:
-        """Names that a new tensor may not have."""
-        return {*self.tensors, *self.layer.dims, *(f"{self.prefix}{name}" for name in self.tensors)}
+    @cached_property
+    def _dims(self) -> frozenset[str]:
+        return frozenset(self.layer.dims)
+
+    @cached_property
+    def upstream(self) -> frozenset[str]:
+        """The gradients that are given: those of the outputs."""
+        return frozenset(f"{self.prefix}{name}" for name in self.layer.outputs)
+
+    @cached_property
+    def in_hand(self) -> frozenset[str]:
+        """What is whole before the backward pass starts: arguments, results, upstream gradients."""
+        return self.upstream | {*self.layer.inputs, *self.layer.outputs}
+
+    def is_taken(self, name: str) -> bool:
+        """Whether a new tensor may not have this name."""
+        known = self.tensors
+        return name in known or name in self._dims or (name.startswith(self.prefix) and name[len(self.prefix) :] in known)
 
     def new_name(self, pool: Iterable[str]) -> str:
-        taken = self.taken()
         pool = tuple(pool)
         for name in pool:
-            if name not in taken:
+            if not self.is_taken(name):
                 return name
-        number = 1
-        while f"{pool[0]}_{number}" in taken:
+        # A name once taken stays taken: the count goes on from where it was.
+        number = self._numbers.get(pool[0], 1)
+        while self.is_taken(f"{pool[0]}_{number}"):
             number += 1
+        self._numbers[pool[0]] = number
         return f"{pool[0]}_{number}"
 
     def declare(self, name: str, indices: Iterable[Idx]) -> Tensor:
@@ -60,19 +83,13 @@ class Workings:
     def adjoint(self, name: str) -> str:
         """The gradient's name; a tensor that is an output and is used again has a total gradient besides its upstream one."""
         plain = f"{self.prefix}{name}"
-        if name in self.layer.outputs and any(name in self.operands(other) for other in self.definitions if other != name):
+        if name in self.layer.outputs and self.consumers(name):
             return f"{plain}_total"
         return plain
 
     def operands(self, target: str) -> tuple[str, ...]:
         """The tensors an equation mentions, its named inner sums looked into."""
-        found: dict[str, None] = {}
-        for name in tensors_in(self.definitions[target].value):
-            if name in self.inner:
-                found.update(dict.fromkeys(self.operands(name)))
-            else:
-                found[name] = None
-        return tuple(found)
+        return self._lines.current().operands[target]
 
     def inner_of(self, target: str) -> tuple[str, ...]:
         """The named inner sums an equation depends on."""
@@ -85,17 +102,26 @@ class Workings:
 
     def consumers(self, name: str) -> tuple[str, ...]:
         """The equations that mention a tensor, in the layer's order."""
-        return tuple(target for target in self.definitions if target not in self.inner and name in self.operands(target))
+        return tuple(self._lines.current().consumers.get(name, ()))
+
+    def definitions_among(self, expr: Expr) -> tuple[Equation, ...]:
+        """The forward equations whose right-hand side may occur in `expr`."""
+        return self._lines.current().all.among(expr)
+
+    def foldable(self, expr: Expr) -> tuple[Equation, ...]:
+        """Forward values that may be put back in `expr`: those whose definition is one product."""
+        return tuple(e for e in self._lines.current().foldable.among(expr) if e.target.tensor not in self.opened)
+
+    def meanings_among(self, expr: Expr) -> tuple[Equation, ...]:
+        """The named sums that may occur in `expr`."""
+        return self._lines.current().meanings.among(expr)
 
     def indices_of(self, name: str) -> tuple[Idx, ...]:
         """Indices for an entry of a tensor: the ones it is first written with, where these are distinct."""
-        ordered = sorted(self.definitions, key=lambda target: target in self.inner)
-        for target in (self.definitions[each] for each in ordered):
-            for node in (target.target, *walk(target.value)):
-                if isinstance(node, Ref) and node.tensor == name:
-                    plain = tuple(i for i in node.indices if isinstance(i, Idx))
-                    if len(set(plain)) == len(node.indices):
-                        return plain
+        lines = self._lines.current()
+        found = lines.written.get(name, lines.written_inside.get(name))
+        if found is not None:
+            return found
         indices: list[Idx] = []
         for dim in self.tensors[name].dims:
             indices.append(self._index_over(dim, indices))
@@ -115,10 +141,65 @@ class Workings:
     def given(self, used: Iterable[str]) -> tuple[Equation, ...]:
         """The definitions of the named tensors, in an order in which each mentions only earlier ones."""
         wanted = set(used)
-        found = [self.definitions[name] for name in self.definitions if name in wanted]
-        found += [self.meanings[name] for name in self.meanings if name in wanted]
-        found += [self.results[name] for name in self.results if name in wanted and name not in self.meanings]
+        found = [self.definitions[name] for name in self._in_order("definitions", wanted)]
+        found += [self.meanings[name] for name in self._in_order("meanings", wanted)]
+        found += [self.results[name] for name in self._in_order("results", wanted) if name not in self.meanings]
         return tuple(found)
+
+    def declared(self, mentioned: Iterable[str]) -> tuple[Tensor, ...]:
+        """The declarations of the named tensors, in the order in which they were made."""
+        return tuple(self.tensors[name] for name in self._in_order("tensors", mentioned))
+
+    def _in_order(self, kind: str, wanted: Iterable[str]) -> list[str]:
+        """The wanted names that one of the tables has, in its order. The tables only grow."""
+        table: dict[str, object] = getattr(self, kind)
+        places = self._places.setdefault(kind, {})
+        if len(places) < len(table):
+            places.update(zip(islice(table, len(places), None), range(len(places), len(table))))
+        return sorted((name for name in wanted if name in places), key=places.__getitem__)
+
+
+class _Lines:
+    """Tables over the forward equations and named sums, brought up to date as these grow; nothing is ever taken out of them."""
+
+    def __init__(self, workings: Workings) -> None:
+        self._workings = workings
+        self._read = self._meant = 0
+        self.operands: dict[str, tuple[str, ...]] = {}
+        self.consumers: dict[str, list[str]] = {}
+        self.all, self.foldable, self.meanings = Library(), Library(), Library()
+        self.written: dict[str, tuple[Idx, ...]] = {}
+        self.written_inside: dict[str, tuple[Idx, ...]] = {}
+
+    def current(self) -> _Lines:
+        workings = self._workings
+        if self._read < len(workings.definitions):
+            for target, equation in islice(workings.definitions.items(), self._read, None):
+                self._add(target, equation, target in workings.inner)
+            self._read = len(workings.definitions)
+        if self._meant < len(workings.meanings):
+            for equation in islice(workings.meanings.values(), self._meant, None):
+                self.meanings.add(equation)
+            self._meant = len(workings.meanings)
+        return self
+
+    def _add(self, target: str, equation: Equation, inside: bool) -> None:
+        self.all.add(equation)
+        if is_monomial(equation.value):
+            self.foldable.add(equation)
+        found: dict[str, None] = {}
+        for name in tensors_in(equation.value):
+            found.update(dict.fromkeys(self.operands[name] if name in self._workings.inner else (name,)))
+        self.operands[target] = tuple(found)
+        if not inside:
+            for name in found:
+                self.consumers.setdefault(name, []).append(target)
+        written = self.written_inside if inside else self.written
+        for node in (equation.target, *walk(equation.value)):
+            if isinstance(node, Ref) and node.tensor not in written:
+                plain = tuple(i for i in node.indices if isinstance(i, Idx))
+                if len(set(plain)) == len(node.indices):
+                    written[node.tensor] = plain
 
 
 class Chain:
@@ -148,14 +229,15 @@ class Chain:
     def use(self, names: Iterable[str]) -> None:
         self.used.update(dict.fromkeys(names))
 
-    def proof(self, workings: Workings, given: tuple[Equation, ...] | None = None) -> Proof:
-        """The finished proof with exactly the declarations it mentions."""
+    def proof(self, workings: Workings, given: tuple[Equation, ...] | None = None, also: Iterable[str] | None = None) -> Proof:
+        """The finished proof with exactly the declarations it mentions; `also` are those of `given`, where they are known."""
         given = workings.given(self.used) if given is None else given
-        mentioned: dict[str, None] = {self.goal.target.tensor: None}
-        for expr in (self.goal.value, *(s.after for s in self.steps), *(part for e in given for part in (e.target, e.value))):
+        mentioned: dict[str, None] = {self.goal.target.tensor: None, **dict.fromkeys(also or ())}
+        inside = given if also is None else ()
+        for expr in (self.goal.value, *(s.after for s in self.steps), *(part for e in inside for part in (e.target, e.value))):
             mentioned.update(dict.fromkeys(tensors_in(expr)))
         for item in self.facts:
             mentioned.update(dict.fromkeys((*tensors_in(item.left), *tensors_in(item.right))))
-        tensors = tuple(tensor for name, tensor in workings.tensors.items() if name in mentioned)
+        tensors = workings.declared(mentioned)
         batch = workings.layer.batch
         return Proof(self.name, self.kind, self.goal, tuple(self.steps), tensors, given, tuple(self.facts), batch)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import HealthCheck, example, given, seed, settings
 from random_layers import disagreements, layers
 
 from derive.errors import SpecError
@@ -27,6 +27,9 @@ def check(text: str) -> None:
 
 
 @settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@example(  # both sums over its axes vanish
+    text="axes i:N a:N j:M b:M c:C d:C\nA[i,j] = X[i,j]*(X[i,j] - X[i,j])\nB[i,j] = (X[i,j]*A[i,j])*A[i,j]\nY[i,j] = (X[i,j]*A[i,j])*B[i,j]"
+)
 @given(text=layers())
 def test_a_random_layer_is_derived_right_or_refused(text: str) -> None:
     check(text)

@@ -13,13 +13,20 @@ from derive.expr import Equation, Idx
 
 
 @dataclass(frozen=True)
-class Statement:
-    """Assignments that complete one equation, and which outputs of the block depend on them."""
+class Line:
+    """One assignment, and which outputs of the block depend on it."""
 
-    equation: Equation | None
-    lines: tuple[tuple[str, str], ...]
-    """(name assigned, expression)."""
+    name: str
+    code: str
     demanded_by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The assignments that complete one equation; the last of them is its target."""
+
+    equation: Equation
+    lines: tuple[Line, ...]
 
 
 def statements(block: Block, names: Mapping[str, str], sizes: Mapping[str, str], like: str, spelling: Spelling) -> tuple[Statement, ...]:
@@ -52,18 +59,17 @@ class _Emitter:
     def statements(self) -> tuple[Statement, ...]:
         live = {output: needed(self.block.ops, (output,)) for output in self.block.outputs}
         found: list[Statement] = []
-        lines: list[tuple[str, str]] = []
-        demand: dict[str, None] = {}
+        lines: list[Line] = []
         for op in self.block.ops:
             if self._inlined(op.out):
                 continue
             if is_temporary(op.out):
                 self.names[op.out] = self._temporary_name(op)
-            lines.append((self.names[op.out], self._assigned(op)))
-            demand.update(dict.fromkeys(output for output in self.block.outputs if op.out in live[output]))
+            demand = tuple(output for output in self.block.outputs if op.out in live[output])
+            lines.append(Line(self.names[op.out], self._assigned(op), demand))
             if op.source is not None:
-                found.append(Statement(op.source, tuple(lines), tuple(o for o in self.block.outputs if o in demand)))
-                lines, demand = [], {}
+                found.append(Statement(op.source, tuple(lines)))
+                lines = []
         return tuple(found)
 
     def _inlined(self, value: str) -> bool:

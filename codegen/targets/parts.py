@@ -90,19 +90,24 @@ class Parts:
             lines.append(f'"{self.names[name]}": {tuple_of([json.dumps(d) for d in dims])},')
         return lines
 
-    def code(self, block: Block, wrap: Callable[[Statement], str | None] = lambda _: None) -> list[str]:
-        """The block's lines; `wrap` may give the condition under which a statement is needed."""
+    def code(self, block: Block, wrap: Callable[[tuple[str, ...]], str | None] = lambda _: None) -> list[str]:
+        """The block's lines; `wrap` may give the condition under which what some outputs depend on is computed."""
+        pairs: list[tuple[str | None, str]] = []
+        for statement in self.statements(block):
+            conditions = [wrap(line.demanded_by) for line in statement.lines]
+            # The comment stands above the statement; where parts of it have conditions of their own, above the last.
+            at = 0 if len(set(conditions)) == 1 else len(conditions) - 1
+            for n, (condition, line) in enumerate(zip(conditions, statement.lines)):
+                if n == at:
+                    pairs += [(condition, text) for text in comment(write(statement.equation))]
+                pairs.append((condition, f"{line.name} = {line.code}"))
         lines: list[str] = []
         current: str | None = None
-        for statement in self.statements(block):
-            condition = wrap(statement)
+        for condition, text in pairs:
             if condition != current and condition is not None:
                 lines.append(f"if {condition}:")
             current = condition
-            inset = "    " if condition is not None else ""
-            if statement.equation is not None:
-                lines += [inset + line for line in comment(write(statement.equation))]
-            lines += [f"{inset}{name} = {code}" for name, code in statement.lines]
+            lines.append(text if condition is None else f"    {text}")
         return lines
 
     def label_axes(self, names: Iterable[str]) -> dict[str, str]:

@@ -14,7 +14,6 @@ from typing import Any
 from codegen.passes.dead import pruned
 from codegen.program import Block, Program
 from codegen.support import torch_support
-from codegen.targets.emit import Statement
 from codegen.targets.naming import identifier
 from codegen.targets.parts import Parts, digest, dims_of, docstring, packed, saved_for, unpacked
 from codegen.targets.spellings import TORCH
@@ -248,10 +247,8 @@ def _backward(parts: Parts, held: _Held) -> list[str]:
     flags = dict(zip(program.gradients, held.flags))
     lines.append(f"{' = '.join(gradients)} = None")
 
-    def condition(statement: Statement) -> str | None:
-        if len(statement.demanded_by) == len(program.gradients):
-            return None
-        return " or ".join(flags[g] for g in statement.demanded_by)
+    def condition(demanded_by: tuple[str, ...]) -> str | None:
+        return None if len(demanded_by) == len(flags) else " or ".join(flags[g] for g in demanded_by)
 
     lines += parts.code(program.backward, condition)
     return [*lines, f"return _needed({tuple_of(held.flags)}, {tuple_of(gradients)})"]

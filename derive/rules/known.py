@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from derive.expr import (
     Diff,
@@ -79,21 +79,23 @@ def fact(expr: Expr, facts: Iterable[Fact]) -> tuple[Expr, tuple[Fact, ...]]:
     return expr, tuple(used)
 
 
-def normalised_sum(expr: Expr, known: Iterable[Equation]) -> tuple[Expr, tuple[Equation, ...]]:
+def normalised_sum(
+    expr: Expr, definitions: Mapping[str, Equation], known: Callable[[Expr], Iterable[Equation]]
+) -> tuple[Expr, tuple[Equation, ...]]:
     """sum(j, f(j)/Z) = 1, where Z = sum(j, f(j)): what was divided by its own sum adds up to 1
 
-    Returns the expression and the definitions that were used.
+    `known` answers the definitions that may be put back in an expression. Returns the expression and those that were used.
     """
-    equations = tuple(known)
-    definitions = {e.target.tensor: e for e in equations}
     used: dict[Equation, None] = {}
 
     def rule(node: Expr) -> Expr | None:
         if not isinstance(node, Sum) or not isinstance(node.body, Ref) or node.body.tensor not in definitions:
             return None
         source = definitions[node.body.tensor]
+        if source not in known(source.value):
+            return None
         opened = pull_out(Sum(node.indices, instantiate(source, node.body, names(node))))
-        folded, through = fold(opened, [e for e in equations if e is not source])
+        folded, through = fold(opened, [e for e in known(opened) if e is not source])
         if any(isinstance(part, (Sum, Ref)) for part in walk(folded)):
             return None
         used.update(dict.fromkeys((source, *through)))

@@ -18,6 +18,7 @@ from derive.expr import (
     names,
     neg,
     transform,
+    walk,
 )
 from derive.terms import (
     factors,
@@ -29,6 +30,8 @@ from derive.terms import (
 def log_of_product(expr: Expr, definitions: Mapping[str, Equation], taken: Iterable[str] = ()) -> tuple[Expr, tuple[Equation, ...]]:
     """log(a b^n) = log a + n log b for a, b > 0, and log(exp u) = u"""
     used: dict[Equation, None] = {}
+    if not any(isinstance(node, Fn) and node.name == "log" for node in walk(expr)):
+        return expr, ()
     avoid = set(taken) | names(expr)
     above_zero: set[str] = set()
     for name, equation in definitions.items():

@@ -32,12 +32,14 @@ from derive.terms import (
     flat_sum,
     has_delta,
     pull,
+    terms,
 )
 
 
 def distribute(expr: Expr) -> Expr:
     """f (u + v) = f u + f v, sum(u + v) = sum(u) + sum(v), f sum(k, u) = sum(k, f u): as far as a delta needs it"""
-    return add(*_expand(rename_apart(expr, [i.name for i in free_indices(expr)])))
+    free = [i.name for i in free_indices(expr)]
+    return add(*(part for term in terms(expr) for part in _expand(rename_apart(term, free))))
 
 
 def _expand(expr: Expr) -> list[Expr]:

@@ -27,7 +27,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    dS[i,j] = dL/size(B)*(1/2*R[i,j] - delta(i,j) + 1/2*C[i,j])
+    dS = dL (R / 2 - diag(1) + C / 2) / B
     dscale = sum(dS o (U V^T))
     dU = scale dS V
     dV = scale dS^T U

@@ -27,7 +27,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    du = dL ((1 - s) o (1 - max(sign(-u), 0 1))) / (2 B)
+    du = dL ((1 - s) o (1 - [-u[i] > 0])) / (2 B)
     dc = du - dL (s + 1) / (2 B)
     dU = -(dc o c o U^o(-1)) / 2
     dV = -(dc o c o V^o(-1)) / 2
@@ -93,8 +93,8 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     X, Y, s, U, V, c, u = saved
     B = X.shape[0]
     dL = _upstream("dL", dL, (), X.dtype)
-    # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - max(sign(-u[i]), 0))
-    du = 0.5 * dL / B * (1 - s) * (1 - np.maximum(np.sign(-u), 0))
+    # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
+    du = 0.5 * dL / B * (1 - s) * (1 - (0 < -u).astype(X.dtype))
     # dc[i] = du[i] - (1/2)*dL*(s[i] + 1)/size(B)
     dc = du - 0.5 * dL / B * (s + 1)
     # dU[i] = -(1/2)*dc[i]*c[i]/U[i]
@@ -136,9 +136,9 @@ def jvp(X: Any, Y: Any, s: Any, margin: Any, tX: Any, tY: Any) -> tuple[Array, A
     tc = rsqrt_U * np.vecdot(Y, tX) + rsqrt_U * np.vecdot(X, tY) - 0.5 * tU * c / U - 0.5 * tV * c / V
     # tu[i] = tc[i]
     tu = tc.copy()
-    # tL = 1/2/size(B)*(sum(i, tu[i]*(1 - s[i])) - sum(i, tu[i]*(1 - s[i])*max(sign(-u[i]), 0)) - sum(i,
-    #     tc[i]*(s[i] + 1)))
-    tL = 0.5 * (tu @ s_shifted - np.maximum(np.sign(-u), 0) @ (tu * s_shifted) - tc @ s_shifted_2) / B
+    # tL = 1/2/size(B)*(sum(i, tu[i]*(1 - s[i])) - sum(i, tu[i]*(1 - s[i])*where(0 < -u[i], 1, 0)) -
+    #     sum(i, tc[i]*(s[i] + 1)))
+    tL = 0.5 * (tu @ s_shifted - (0 < -u).astype(X.dtype) @ (tu * s_shifted) - tc @ s_shifted_2) / B
     return L, tL
 
 

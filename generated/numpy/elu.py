@@ -16,8 +16,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    dX = dY o (scale exp(X - relu(X)) - scale (exp(X - relu(X)) o max(sign(X), 0 1)) + max(sign(X),
-        0 1))
+    dX = dY o (scale exp(X - relu(X)) - scale (exp(X - relu(X)) o [X[i,j] > 0]) + [X[i,j] > 0])
 
 Y = X where X > 0, else scale (exp(X) - 1). Clevert, Unterthiner and Hochreiter (2016), equation (15).
 """
@@ -63,11 +62,11 @@ def backward(dY: Any, saved: Saved) -> Array:
     B = X.shape[0]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
-    # dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] -
-    #     relu(X[i,j]))*max(sign(X[i,j]), 0) + max(sign(X[i,j]), 0))
+    # dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
+    #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
     exp_X = np.exp(X - np.maximum(X, 0))
-    max_X = np.maximum(np.sign(X), 0)
-    dX = dY * (scale * exp_X - scale * exp_X * max_X + max_X)
+    less_X = (0 < X).astype(X.dtype)
+    dX = dY * (scale * exp_X - scale * exp_X * less_X + less_X)
     return dX
 
 
@@ -79,10 +78,10 @@ def jvp(X: Any, scale: Any, tX: Any) -> tuple[Array, Array]:
     relu_X = np.maximum(X, 0)
     exp_X = np.exp(X - relu_X)
     Y = scale * (exp_X - 1) + relu_X
-    # tY[i,j] = tX[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] -
-    #     relu(X[i,j]))*max(sign(X[i,j]), 0) + max(sign(X[i,j]), 0))
-    max_X = np.maximum(np.sign(X), 0)
-    tY = tX * (scale * exp_X - scale * exp_X * max_X + max_X)
+    # tY[i,j] = tX[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
+    #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+    less_X = (0 < X).astype(X.dtype)
+    tY = tX * (scale * exp_X - scale * exp_X * less_X + less_X)
     return Y, tY
 
 

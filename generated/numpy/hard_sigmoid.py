@@ -14,7 +14,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    dX = (dY o max(sign(6 1 - relu(X + 3 1)), 0 1) o max(sign(X + 3 1), 0 1)) / 6
+    dX = (dY o [6 - relu(X[i,j] + 3) > 0] o [X[i,j] + 3 > 0]) / 6
 
 Y = min(max(X + 3, 0), 6) / 6. Howard et al., Searching for MobileNetV3 (2019), section 5.2.
 """
@@ -57,9 +57,9 @@ def backward(dY: Any, saved: Saved) -> Array:
     B = X.shape[0]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
-    # dX[i,j] = 1/6*dY[i,j]*max(sign(6 - relu(X[i,j] + 3)), 0)*max(sign(X[i,j] + 3), 0)
+    # dX[i,j] = 1/6*dY[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)
     X_shifted = X + 3
-    dX = dY * np.maximum(np.sign(6 - np.maximum(X_shifted, 0)), 0) * np.maximum(np.sign(X_shifted), 0) / 6
+    dX = dY * (0 < 6 - np.maximum(X_shifted, 0)).astype(X.dtype) * (0 < X_shifted).astype(X.dtype) / 6
     return dX
 
 
@@ -71,8 +71,8 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     X_shifted = X + 3
     X_shifted_shifted = 6 - np.maximum(X_shifted, 0)
     Y = 1 - np.maximum(X_shifted_shifted, 0) / 6
-    # tY[i,j] = 1/6*max(sign(6 - relu(X[i,j] + 3)), 0)*max(sign(X[i,j] + 3), 0)*tX[i,j]
-    tY = np.maximum(np.sign(X_shifted_shifted), 0) * np.maximum(np.sign(X_shifted), 0) * tX / 6
+    # tY[i,j] = 1/6*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)*tX[i,j]
+    tY = (0 < X_shifted_shifted).astype(X.dtype) * (0 < X_shifted).astype(X.dtype) * tX / 6
     return Y, tY
 
 

@@ -16,7 +16,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    dz = -dL (max(sign(1 - s o z), 0 1) o s) / B
+    dz = -dL ([1 - s[i] z[i] > 0] o s) / B
 
 L is the mean of max(1 - s z, 0), with s = -1 or 1. Cortes and Vapnik (1995); Bishop (2006), section 7.1.2.
 """
@@ -61,8 +61,8 @@ def backward(dL: Any, saved: Saved) -> Array:
     z, s = saved
     B = z.shape[0]
     dL = _upstream("dL", dL, (), z.dtype)
-    # dz[i] = -dL*max(sign(1 - s[i]*z[i]), 0)*s[i]/size(B)
-    dz = -dL / B * np.maximum(np.sign(1 - s * z), 0) * s
+    # dz[i] = -dL*where(0 < 1 - s[i]*z[i], 1, 0)*s[i]/size(B)
+    dz = -dL / B * (0 < 1 - s * z).astype(z.dtype) * s
     return dz
 
 
@@ -74,8 +74,8 @@ def jvp(z: Any, s: Any, tz: Any) -> tuple[Array, Array]:
     # L = sum(i, relu(-s[i]*z[i] + 1))/size(B)
     s_shifted = 1 - s * z
     L = np.maximum(s_shifted, 0).sum() / B
-    # tL = -1/size(B)*sum(i, max(sign(1 - s[i]*z[i]), 0)*s[i]*tz[i])
-    tL = -tz @ (np.maximum(np.sign(s_shifted), 0) * s) / B
+    # tL = -1/size(B)*sum(i, where(0 < 1 - s[i]*z[i], 1, 0)*s[i]*tz[i])
+    tL = -tz @ ((0 < s_shifted).astype(z.dtype) * s) / B
     return L, tL
 
 

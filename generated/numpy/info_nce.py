@@ -21,7 +21,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    dS[i,j] = dL/size(B)*(P[i,j] - delta(i,j))
+    dS = dL (P - diag(1)) / B
     dQ = dS K / tau
     dK = dS^T Q / tau
 

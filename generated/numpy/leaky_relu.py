@@ -16,7 +16,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    dX = dY o (slope 1 - slope max(sign(X), 0 1) + max(sign(X), 0 1))
+    dX = dY o (slope 1 - slope [X[i,j] > 0] + [X[i,j] > 0])
 
 Y = X where X > 0, else slope X. Maas, Hannun and Ng (2013).
 """
@@ -62,9 +62,9 @@ def backward(dY: Any, saved: Saved) -> Array:
     B = X.shape[0]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
-    # dX[i,j] = dY[i,j]*(slope - slope*max(sign(X[i,j]), 0) + max(sign(X[i,j]), 0))
-    max_X = np.maximum(np.sign(X), 0)
-    dX = dY * (slope - slope * max_X + max_X)
+    # dX[i,j] = dY[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+    less_X = (0 < X).astype(X.dtype)
+    dX = dY * (slope - slope * less_X + less_X)
     return dX
 
 
@@ -75,9 +75,9 @@ def jvp(X: Any, slope: Any, tX: Any) -> tuple[Array, Array]:
     # Y[i,j] = slope*(X[i,j] - relu(X[i,j])) + relu(X[i,j])
     relu_X = np.maximum(X, 0)
     Y = slope * (X - relu_X) + relu_X
-    # tY[i,j] = tX[i,j]*(slope - slope*max(sign(X[i,j]), 0) + max(sign(X[i,j]), 0))
-    max_X = np.maximum(np.sign(X), 0)
-    tY = tX * (slope - slope * max_X + max_X)
+    # tY[i,j] = tX[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+    less_X = (0 < X).astype(X.dtype)
+    tY = tX * (slope - slope * less_X + less_X)
     return Y, tY
 
 

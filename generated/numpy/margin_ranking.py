@@ -19,7 +19,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    du = dL (1 - max(sign(-u), 0 1)) / B
+    du = dL (1 - [-u[i] > 0]) / B
     dz = -du o s
     dv = du o s
 
@@ -71,8 +71,8 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     s, u = saved
     B = s.shape[0]
     dL = _upstream("dL", dL, (), s.dtype)
-    # du[i] = dL/size(B)*(1 - max(sign(-u[i]), 0))
-    du = dL / B * (1 - np.maximum(np.sign(-u), 0))
+    # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
+    du = dL / B * (1 - (0 < -u).astype(s.dtype))
     # dz[i] = -du[i]*s[i]
     dz = -du * s
     # dv[i] = du[i]*s[i]
@@ -91,8 +91,8 @@ def jvp(z: Any, v: Any, s: Any, margin: Any, tz: Any, tv: Any) -> tuple[Array, A
     L = (u + np.maximum(-u, 0)).sum() / B
     # tu[i] = s[i]*(tv[i] - tz[i])
     tu = s * (tv - tz)
-    # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*max(sign(-u[i]), 0)))
-    tL = (tu.sum() - tu @ np.maximum(np.sign(-u), 0)) / B
+    # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
+    tL = (tu.sum() - tu @ (0 < -u).astype(z.dtype)) / B
     return L, tL
 
 

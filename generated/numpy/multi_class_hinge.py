@@ -18,8 +18,8 @@ Saved for the backward pass:
 
 Gradients:
 
-    D[i] = sum(j, max(sign(Z[i,j] - Z[i,y[i]] + margin), 0))
-    dZ[i,j] = dL/(size(B)*size(C))*(max(sign(Z[i,j] - Z[i,y[i]] + margin), 0) - delta(y[i],j)*D[i])
+    D = rowsum([Z[i,j] - Z[i,y[i]] + margin > 0])
+    dZ = dL ([Z[i,j] - Z[i,y[i]] + margin > 0] - onehot(y) o (D 1^T)) / (B C)
 
 L is the mean of max(margin + Z_j - Z_y, 0) over the classes j other than y, divided by C. Weston and Watkins (1999).
 """
@@ -70,11 +70,11 @@ def backward(dL: Any, saved: Saved) -> Array:
     B = Z.shape[0]
     C = Z.shape[-1]
     dL = _upstream("dL", dL, (), Z.dtype)
-    # D[i] = sum(j, max(sign(Z[i,j] - Z[i,y[i]] + margin), 0))
-    max_Z = np.maximum(np.sign(Z - np.take_along_axis(Z, y[:, None], axis=-1)[:, 0][:, None] + margin), 0)
-    D = max_Z.sum(axis=-1)
-    # dZ[i,j] = dL/(size(B)*size(C))*(max(sign(Z[i,j] - Z[i,y[i]] + margin), 0) - delta(y[i],j)*D[i])
-    dZ = dL / (B * C) * (max_Z - _one_hot(y, C, Z.dtype) * D[:, None])
+    # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
+    less_Z = (0 < Z - np.take_along_axis(Z, y[:, None], axis=-1)[:, 0][:, None] + margin).astype(Z.dtype)
+    D = less_Z.sum(axis=-1)
+    # dZ[i,j] = dL/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i])
+    dZ = dL / (B * C) * (less_Z - _one_hot(y, C, Z.dtype) * D[:, None])
     return dZ
 
 
@@ -89,10 +89,10 @@ def jvp(Z: Any, y: Any, margin: Any, tZ: Any) -> tuple[Array, Array]:
     # L = sum(i,j, relu(Z[i,j] - Z[i,y[i]] + margin))/(size(B)*size(C)) - relu(margin)/size(C)
     Z_margin = Z - np.take_along_axis(Z, y[:, None], axis=-1)[:, 0][:, None] + margin
     L = np.maximum(Z_margin, 0).sum() / (B * C) - np.maximum(margin, 0) / C
-    # tL = 1/(size(B)*size(C))*(sum(i,j, max(sign(Z[i,j] - Z[i,y[i]] + margin), 0)*tZ[i,j]) - sum(i,j,
-    #     max(sign(Z[i,j] - Z[i,y[i]] + margin), 0)*tZ[i,y[i]]))
-    max_Z_margin = np.maximum(np.sign(Z_margin), 0)
-    tL = ((max_Z_margin * tZ).sum() - max_Z_margin.sum(axis=-1) @ np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0]) / (B * C)
+    # tL = 1/(size(B)*size(C))*(sum(i,j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,j]) - sum(i,j,
+    #     where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,y[i]]))
+    less_Z_margin = (0 < Z_margin).astype(Z.dtype)
+    tL = ((less_Z_margin * tZ).sum() - less_Z_margin.sum(axis=-1) @ np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0]) / (B * C)
     return L, tL
 
 

@@ -16,7 +16,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    dz = -dL (max(sign(-s o z), 0 1) o s) / B
+    dz = -dL ([-s[i] z[i] > 0] o s) / B
 
 L is the mean of max(-s z, 0), with s = -1 or 1. Bishop (2006), section 4.1.7, equation (4.54).
 """
@@ -61,8 +61,8 @@ def backward(dL: Any, saved: Saved) -> Array:
     z, s = saved
     B = z.shape[0]
     dL = _upstream("dL", dL, (), z.dtype)
-    # dz[i] = -dL*max(sign(-s[i]*z[i]), 0)*s[i]/size(B)
-    dz = -dL / B * np.maximum(np.sign(-s * z), 0) * s
+    # dz[i] = -dL*where(0 < -s[i]*z[i], 1, 0)*s[i]/size(B)
+    dz = -dL / B * (0 < -s * z).astype(z.dtype) * s
     return dz
 
 
@@ -74,8 +74,8 @@ def jvp(z: Any, s: Any, tz: Any) -> tuple[Array, Array]:
     # L = sum(i, relu(-s[i]*z[i]))/size(B)
     s_z = -s * z
     L = np.maximum(s_z, 0).sum() / B
-    # tL = -1/size(B)*sum(i, max(sign(-s[i]*z[i]), 0)*s[i]*tz[i])
-    tL = -tz @ (np.maximum(np.sign(s_z), 0) * s) / B
+    # tL = -1/size(B)*sum(i, where(0 < -s[i]*z[i], 1, 0)*s[i]*tz[i])
+    tL = -tz @ ((0 < s_z).astype(z.dtype) * s) / B
     return L, tL
 
 

@@ -16,7 +16,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    dX = dY o (1 alpha - max(sign(X), 0 1) o (1 alpha) + max(sign(X), 0 1))
+    dX = dY o (1 alpha - [X[i,j] > 0] o (1 alpha) + [X[i,j] > 0])
     dalpha = 1^T (dY o (X - relu(X)))
 
 Y = X where X > 0, else alpha X, with a learned slope alpha for each channel. He et al. (2015), equation (1).
@@ -64,9 +64,9 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     B = X.shape[0]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
-    # dX[i,j] = dY[i,j]*(alpha[j] - max(sign(X[i,j]), 0)*alpha[j] + max(sign(X[i,j]), 0))
-    max_X = np.maximum(np.sign(X), 0)
-    dX = dY * (alpha - max_X * alpha + max_X)
+    # dX[i,j] = dY[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))
+    less_X = (0 < X).astype(X.dtype)
+    dX = dY * (alpha - less_X * alpha + less_X)
     # dalpha[j] = sum(i, dY[i,j]*(X[i,j] - relu(X[i,j])))
     dalpha = (dY * (X - np.maximum(X, 0))).sum(axis=0)
     return dX, dalpha
@@ -80,10 +80,10 @@ def jvp(X: Any, alpha: Any, tX: Any, talpha: Any) -> tuple[Array, Array]:
     relu_X = np.maximum(X, 0)
     X_relu_X = X - relu_X
     Y = X_relu_X * alpha + relu_X
-    # tY[i,j] = alpha[j]*tX[i,j] - max(sign(X[i,j]), 0)*alpha[j]*tX[i,j] + max(sign(X[i,j]), 0)*tX[i,j] +
-    #     (X[i,j] - relu(X[i,j]))*talpha[j]
-    max_X = np.maximum(np.sign(X), 0)
-    tY = alpha * tX - max_X * alpha * tX + max_X * tX + X_relu_X * talpha
+    # tY[i,j] = alpha[j]*tX[i,j] - where(0 < X[i,j], 1, 0)*alpha[j]*tX[i,j] + where(0 < X[i,j], 1,
+    #     0)*tX[i,j] + (X[i,j] - relu(X[i,j]))*talpha[j]
+    less_X = (0 < X).astype(X.dtype)
+    tY = alpha * tX - less_X * alpha * tX + less_X * tX + X_relu_X * talpha
     return Y, tY
 
 

@@ -14,7 +14,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    dX = dY o max(sign(X), 0 1)
+    dX = dY o [X[i,j] > 0]
 
 Y = max(X, 0). Nair and Hinton (2010).
 """
@@ -57,8 +57,8 @@ def backward(dY: Any, saved: Saved) -> Array:
     B = X.shape[0]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
-    # dX[i,j] = dY[i,j]*max(sign(X[i,j]), 0)
-    dX = dY * np.maximum(np.sign(X), 0)
+    # dX[i,j] = dY[i,j]*where(0 < X[i,j], 1, 0)
+    dX = dY * (0 < X).astype(X.dtype)
     return dX
 
 
@@ -68,8 +68,8 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     _check(X=X, tX=tX)
     # Y[i,j] = relu(X[i,j])
     Y = np.maximum(X, 0)
-    # tY[i,j] = max(sign(X[i,j]), 0)*tX[i,j]
-    tY = np.maximum(np.sign(X), 0) * tX
+    # tY[i,j] = where(0 < X[i,j], 1, 0)*tX[i,j]
+    tY = (0 < X).astype(X.dtype) * tX
     return Y, tY
 
 

@@ -19,7 +19,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    dH = dY o max(sign(H), 0 1)
+    dH = dY o [H[i,j] > 0]
     dX = dH W^T + dY
     dW = X^T dH
     db = 1^T dH
@@ -73,8 +73,8 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     B = X.shape[0]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
-    # dH[i,j] = dY[i,j]*max(sign(H[i,j]), 0)
-    dH = dY * np.maximum(np.sign(H), 0)
+    # dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
+    dH = dY * (0 < H).astype(X.dtype)
     # dX[i,k] = sum(j, dH[i,j]*W[k,j]) + dY[i,k]
     dX = dH @ W.T + dY
     # dW[k,j] = sum(i, dH[i,j]*X[i,k])
@@ -94,8 +94,8 @@ def jvp(X: Any, W: Any, b: Any, tX: Any, tW: Any, tb: Any) -> tuple[Array, Array
     Y = X + np.maximum(H, 0)
     # tH[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j]) + tb[j]
     tH = tX @ W + X @ tW + tb
-    # tY[i,j] = tX[i,j] + tH[i,j]*max(sign(H[i,j]), 0)
-    tY = tX + tH * np.maximum(np.sign(H), 0)
+    # tY[i,j] = tX[i,j] + tH[i,j]*where(0 < H[i,j], 1, 0)
+    tY = tX + tH * (0 < H).astype(X.dtype)
     return Y, tY
 
 

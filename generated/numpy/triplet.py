@@ -25,7 +25,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    du = dL (1 - max(sign(-u), 0 1)) / B
+    du = dL (1 - [-u[i] > 0]) / B
     dp = du
     dn = -du
     dN = -(dn 1^T) o (E^o(-1/2) 1^T) o (A - N + 1/1000000)
@@ -94,8 +94,8 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array, Array]:
     A, P, N, Z, E, u = saved
     B = A.shape[0]
     dL = _upstream("dL", dL, (), A.dtype)
-    # du[i] = dL/size(B)*(1 - max(sign(-u[i]), 0))
-    du = dL / B * (1 - np.maximum(np.sign(-u), 0))
+    # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
+    du = dL / B * (1 - (0 < -u).astype(A.dtype))
     # dp[i] = du[i]
     dp = du.copy()
     # dn[i] = -du[i]
@@ -141,8 +141,8 @@ def jvp(A: Any, P: Any, N: Any, margin: Any, tA: Any, tP: Any, tN: Any) -> tuple
     tn = (np.vecdot(A_N, tA) - np.vecdot(A_N, tN)) / np.sqrt(E)
     # tu[i] = tp[i] - tn[i]
     tu = tp - tn
-    # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*max(sign(-u[i]), 0)))
-    tL = (tu.sum() - tu @ np.maximum(np.sign(-u), 0)) / B
+    # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
+    tL = (tu.sum() - tu @ (0 < -u).astype(A.dtype)) / B
     return L, tL
 
 

@@ -133,11 +133,12 @@ class _Backward(torch.autograd.Function):
         N = X.shape[0]
         dX = dg = db = None
         if need_X or need_g:
-            # dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
             v_eps = v + eps
             rsqrt_v_eps = 1 / torch.sqrt(v_eps)
             X_m = X - m
             dY_X_m = (dY * X_m).sum(dim=0)
+        if need_g:
+            # dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
             dg = rsqrt_v_eps * dY_X_m
         if need_X or need_b:
             # db[c] = sum(n, dY[n,c])

@@ -107,8 +107,9 @@ class _Backward(torch.autograd.Function):
     def forward(need_X: bool, need_g: bool, need_b: bool, X: Tensor, g: Tensor, m: Tensor, v: Tensor, eps: Tensor, dY: Tensor) -> Any:
         dX = dg = db = None
         if need_X or need_g:
-            # dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
             rsqrt_v = 1 / torch.sqrt(v + eps)
+        if need_g:
+            # dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
             dg = rsqrt_v * (dY * (X - m)).sum(dim=0)
         if need_X:
             # dX[n,c] = dY[n,c]*g[c]/sqrt(v[c] + eps)

@@ -27,7 +27,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    du = dL ((1 - s) o (1 - max(sign(-u), 0 1))) / (2 B)
+    du = dL ((1 - s) o (1 - [-u[i] > 0])) / (2 B)
     dc = du - dL (s + 1) / (2 B)
     dU = -(dc o c o U^o(-1)) / 2
     dV = -(dc o c o V^o(-1)) / 2
@@ -128,9 +128,9 @@ class _DualForward(_Forward):
         tc = rsqrt_U * torch.linalg.vecdot(Y, tX) + rsqrt_U * torch.linalg.vecdot(X, tY) - 0.5 * tU * c / U - 0.5 * tV * c / V
         # tu[i] = tc[i]
         tu = tc.clone()
-        # tL = 1/2/size(B)*(sum(i, tu[i]*(1 - s[i])) - sum(i, tu[i]*(1 - s[i])*max(sign(-u[i]), 0)) - sum(i,
-        #     tc[i]*(s[i] + 1)))
-        tL = 0.5 * (tu @ s_shifted - torch.sign(-u).clamp(min=0) @ (tu * s_shifted) - tc @ (s + 1)) / B
+        # tL = 1/2/size(B)*(sum(i, tu[i]*(1 - s[i])) - sum(i, tu[i]*(1 - s[i])*where(0 < -u[i], 1, 0)) -
+        #     sum(i, tc[i]*(s[i] + 1)))
+        tL = 0.5 * (tu @ s_shifted - (0 < -u).to(X.dtype) @ (tu * s_shifted) - tc @ (s + 1)) / B
         return tL, None, None, None, None
 
 
@@ -145,8 +145,8 @@ class _Backward(torch.autograd.Function):
     ) -> Any:
         B = X.shape[0]
         dX = dY = None
-        # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - max(sign(-u[i]), 0))
-        du = 0.5 * dL / B * (1 - s) * (1 - torch.sign(-u).clamp(min=0))
+        # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
+        du = 0.5 * dL / B * (1 - s) * (1 - (0 < -u).to(X.dtype))
         # dc[i] = du[i] - (1/2)*dL*(s[i] + 1)/size(B)
         dc = du - 0.5 * dL / B * (s + 1)
         if need_X:
@@ -155,9 +155,10 @@ class _Backward(torch.autograd.Function):
         if need_Y:
             # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
             dV = -0.5 * dc * c / V
-        # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
         rsqrt_U = 1 / torch.sqrt(U * V)
-        dY = 2 * dV[:, None] * Y + dc[:, None] * X * rsqrt_U[:, None]
+        if need_Y:
+            # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
+            dY = 2 * dV[:, None] * Y + dc[:, None] * X * rsqrt_U[:, None]
         if need_X:
             # dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
             dX = 2 * dU[:, None] * X + dc[:, None] * Y * rsqrt_U[:, None]
@@ -205,9 +206,9 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor, Y: Tensor, s: Tensor, U: Tensor, V: Tensor, c: Tensor, u: Tensor, dL: Tensor, d2dX: Tensor, d2dY: Tensor) -> Any:
         B = X.shape[0]
-        # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - max(sign(-u[i]), 0))
+        # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
         s_shifted = 1 - s
-        u_shifted = 1 - torch.sign(-u).clamp(min=0)
+        u_shifted = 1 - (0 < -u).to(X.dtype)
         du = 0.5 * dL / B * s_shifted * u_shifted
         # dc[i] = du[i] - (1/2)*dL*(s[i] + 1)/size(B)
         s_shifted_2 = s + 1
@@ -229,7 +230,7 @@ class _Second(torch.autograd.Function):
         d2dc = rsqrt_U_V * d2dY_X - 0.5 * d2dU * c / U - 0.5 * d2dV * c / V + rsqrt_U_V * d2dX_Y
         # d2du[i] = d2dc[i]
         d2du = d2dc.clone()
-        # d2dL = 1/2/size(B)*(sum(i, d2du[i]*(1 - s[i])*(1 - max(sign(-u[i]), 0))) - sum(i, d2dc[i]*(s[i] +
+        # d2dL = 1/2/size(B)*(sum(i, d2du[i]*(1 - s[i])*(1 - where(0 < -u[i], 1, 0))) - sum(i, d2dc[i]*(s[i] +
         #     1)))
         d2dL = 0.5 * (u_shifted @ (d2du * s_shifted) - d2dc @ s_shifted_2) / B
         # d2u[i] = 0
@@ -274,9 +275,9 @@ class _SecondTangent(torch.autograd.Function):
         X: Tensor, Y: Tensor, s: Tensor, U: Tensor, V: Tensor, c: Tensor, u: Tensor, dL: Tensor, tX: Tensor, tY: Tensor, tdL: Tensor
     ) -> Any:
         B = X.shape[0]
-        # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - max(sign(-u[i]), 0))
+        # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
         s_shifted = 1 - s
-        u_shifted = 1 - torch.sign(-u).clamp(min=0)
+        u_shifted = 1 - (0 < -u).to(X.dtype)
         du = 0.5 * dL / B * s_shifted * u_shifted
         # dc[i] = du[i] - (1/2)*dL*(s[i] + 1)/size(B)
         s_shifted_2 = s + 1
@@ -294,7 +295,7 @@ class _SecondTangent(torch.autograd.Function):
         U_V = U * V
         rsqrt_U_V = 1 / torch.sqrt(U_V)
         tc = rsqrt_U_V * torch.linalg.vecdot(Y, tX) + rsqrt_U_V * torch.linalg.vecdot(X, tY) - 0.5 * tU * c / U - 0.5 * tV * c / V
-        # tdu[i] = 1/2*(1 - s[i])/size(B)*(1 - max(sign(-u[i]), 0))*tdL
+        # tdu[i] = 1/2*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))*tdL
         tdu = 0.5 * tdL / B * s_shifted * u_shifted
         # tdc[i] = tdu[i] - (1/2)*(s[i] + 1)/size(B)*tdL
         tdc = tdu - 0.5 * tdL / B * s_shifted_2

@@ -135,17 +135,20 @@ class _Backward(torch.autograd.Function):
     @staticmethod
     def forward(need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, eps: Tensor, U: Tensor, V: Tensor, S: Tensor, dS: Tensor) -> Any:
         dX = dY = None
-        # dU[n] = -(1/4)*dS[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))
         square_eps = eps**2
         max_U = torch.maximum(U, square_eps)
-        dU = -0.25 * dS * S * (1 + torch.sign(U - square_eps)) / max_U
-        # dV[n] = -(1/4)*dS[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
+        if need_X:
+            # dU[n] = -(1/4)*dS[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))
+            dU = -0.25 * dS * S * (1 + torch.sign(U - square_eps)) / max_U
         max_V = torch.maximum(V, square_eps)
-        dV = -0.25 * dS * S * (1 + torch.sign(V - square_eps)) / max_V
-        # dY[n,k] = 2*dV[n]*Y[n,k] + dS[n]*X[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+        if need_Y:
+            # dV[n] = -(1/4)*dS[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
+            dV = -0.25 * dS * S * (1 + torch.sign(V - square_eps)) / max_V
         rsqrt_max_U = 1 / torch.sqrt(max_U)
         rsqrt_max_V = 1 / torch.sqrt(max_V)
-        dY = 2 * dV[:, None] * Y + dS[:, None] * X * rsqrt_max_U[:, None] * rsqrt_max_V[:, None]
+        if need_Y:
+            # dY[n,k] = 2*dV[n]*Y[n,k] + dS[n]*X[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+            dY = 2 * dV[:, None] * Y + dS[:, None] * X * rsqrt_max_U[:, None] * rsqrt_max_V[:, None]
         if need_X:
             # dX[n,k] = 2*dU[n]*X[n,k] + dS[n]*Y[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
             dX = 2 * dU[:, None] * X + dS[:, None] * Y * rsqrt_max_U[:, None] * rsqrt_max_V[:, None]

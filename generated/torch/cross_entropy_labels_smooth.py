@@ -182,11 +182,10 @@ class _Second(torch.autograd.Function):
             - eps * d2dZ.sum() / C
             + eps * d2dZ_P
         ) / B
-        # d2P[i,j] = d2dZ[i,j]*dL/size(B)*(1 - eps + eps)
-        eps_shifted_2 = 1 - eps + eps
-        d2P = dL * eps_shifted_2 / B * d2dZ
-        # D[i] = dL/size(B)*(1 - eps + eps)*sum(j, d2dZ[i,j]*P[i,j])
-        D = dL * eps_shifted_2 / B * torch.linalg.vecdot(d2dZ, P)
+        # d2P[i,j] = d2dZ[i,j]*dL/size(B)
+        d2P = dL / B * d2dZ
+        # D[i] = dL/size(B)*sum(j, d2dZ[i,j]*P[i,j])
+        D = dL / B * torch.linalg.vecdot(d2dZ, P)
         # d2Z[i,j] = P[i,j]*(d2P[i,j] - D[i])
         d2Z = P * (d2P - D[:, None])
         return (d2Z, d2dL)

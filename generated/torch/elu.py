@@ -16,8 +16,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    dX = dY o (scale exp(X - relu(X)) - scale (exp(X - relu(X)) o max(sign(X), 0 1)) + max(sign(X),
-        0 1))
+    dX = dY o (scale exp(X - relu(X)) - scale (exp(X - relu(X)) o [X[i,j] > 0]) + [X[i,j] > 0])
 
 Y = X where X > 0, else scale (exp(X) - 1). Clevert, Unterthiner and Hochreiter (2016), equation (15).
 """
@@ -76,11 +75,11 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any, _scale: Any) -> Any:
         X, scale = ctx.saved_tensors
-        # tY[i,j] = tX[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] -
-        #     relu(X[i,j]))*max(sign(X[i,j]), 0) + max(sign(X[i,j]), 0))
+        # tY[i,j] = tX[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
+        #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
         exp_X = torch.exp(X - torch.relu(X))
-        max_X = torch.sign(X).clamp(min=0)
-        tY = tX * (scale * exp_X - scale * exp_X * max_X + max_X)
+        less_X = (0 < X).to(X.dtype)
+        tY = tX * (scale * exp_X - scale * exp_X * less_X + less_X)
         return tY
 
 
@@ -91,11 +90,11 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, X: Tensor, scale: Tensor, dY: Tensor) -> Any:
-        # dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] -
-        #     relu(X[i,j]))*max(sign(X[i,j]), 0) + max(sign(X[i,j]), 0))
+        # dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
+        #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
         exp_X = torch.exp(X - torch.relu(X))
-        max_X = torch.sign(X).clamp(min=0)
-        dX = dY * (scale * exp_X - scale * exp_X * max_X + max_X)
+        less_X = (0 < X).to(X.dtype)
+        dX = dY * (scale * exp_X - scale * exp_X * less_X + less_X)
         return (dX,)
 
     @staticmethod
@@ -136,14 +135,13 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, scale: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
-        # d2dY[i,j] = d2dX[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] -
-        #     relu(X[i,j]))*max(sign(X[i,j]), 0) + max(sign(X[i,j]), 0))
+        # d2dY[i,j] = d2dX[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
+        #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
         exp_X = torch.exp(X - torch.relu(X))
-        max_X = torch.sign(X).clamp(min=0)
-        d2dY = d2dX * (scale * exp_X - scale * exp_X * max_X + max_X)
-        # d2X[i,j] = d2dX[i,j]*dY[i,j]*scale*exp(X[i,j] - relu(X[i,j]))*(1 - 2*max(sign(X[i,j]), 0) +
-        #     max(sign(X[i,j]), 0)^2)
-        d2X = scale * d2dX * dY * exp_X * (1 - 2 * max_X + max_X**2)
+        less_X = (0 < X).to(X.dtype)
+        d2dY = d2dX * (scale * exp_X - scale * exp_X * less_X + less_X)
+        # d2X[i,j] = d2dX[i,j]*dY[i,j]*scale*exp(X[i,j] - relu(X[i,j]))*(1 - where(0 < X[i,j], 1, 0))
+        d2X = scale * d2dX * dY * exp_X * (1 - less_X)
         return (d2X, d2dY)
 
     @staticmethod
@@ -162,18 +160,12 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, scale: Tensor, dY: Tensor, tX: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = (scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*max(sign(X[i,j]), 0)
-        #     + max(sign(X[i,j]), 0))*tdY[i,j] + dY[i,j]*scale*exp(X[i,j] - relu(X[i,j]))*tX[i,j] -
-        #     2*dY[i,j]*scale*exp(X[i,j] - relu(X[i,j]))*max(sign(X[i,j]), 0)*tX[i,j] +
-        #     dY[i,j]*scale*exp(X[i,j] - relu(X[i,j]))*max(sign(X[i,j]), 0)^2*tX[i,j]
+        # tdX[i,j] = (scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 < X[i,j], 1,
+        #     0) + where(0 < X[i,j], 1, 0))*tdY[i,j] + dY[i,j]*scale*exp(X[i,j] - relu(X[i,j]))*tX[i,j] -
+        #     dY[i,j]*scale*exp(X[i,j] - relu(X[i,j]))*where(0 < X[i,j], 1, 0)*tX[i,j]
         exp_X = torch.exp(X - torch.relu(X))
-        max_X = torch.sign(X).clamp(min=0)
-        tdX = (
-            (scale * exp_X - scale * exp_X * max_X + max_X) * tdY
-            + scale * dY * exp_X * tX
-            - 2 * scale * dY * exp_X * max_X * tX
-            + scale * dY * exp_X * max_X**2 * tX
-        )
+        less_X = (0 < X).to(X.dtype)
+        tdX = (scale * exp_X - scale * exp_X * less_X + less_X) * tdY + scale * dY * exp_X * tX - scale * dY * exp_X * less_X * tX
         return (tdX,)
 
     @staticmethod

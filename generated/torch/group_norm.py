@@ -149,11 +149,12 @@ class _Backward(torch.autograd.Function):
         S = X.shape[-1]
         dX = dg = db = None
         if need_X or need_g:
-            # dg[k,c] = sum(n,s, dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps))
             X_m = X - m[..., None, None]
             v_eps = v + eps
             rsqrt_v_eps = 1 / torch.sqrt(v_eps)
             dY_X_m = torch.linalg.vecdot(dY, X_m)
+        if need_g:
+            # dg[k,c] = sum(n,s, dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps))
             dg = (dY_X_m.permute(1, 2, 0) @ rsqrt_v_eps.T[..., None])[..., 0].clone()
         if need_b:
             # db[k,c] = sum(n,s, dY[n,k,c,s])

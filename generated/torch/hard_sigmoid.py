@@ -14,7 +14,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    dX = (dY o max(sign(6 1 - relu(X + 3 1)), 0 1) o max(sign(X + 3 1), 0 1)) / 6
+    dX = (dY o [6 - relu(X[i,j] + 3) > 0] o [X[i,j] + 3 > 0]) / 6
 
 Y = min(max(X + 3, 0), 6) / 6. Howard et al., Searching for MobileNetV3 (2019), section 5.2.
 """
@@ -70,9 +70,9 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any) -> Any:
         (X,) = ctx.saved_tensors
-        # tY[i,j] = 1/6*max(sign(6 - relu(X[i,j] + 3)), 0)*max(sign(X[i,j] + 3), 0)*tX[i,j]
+        # tY[i,j] = 1/6*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)*tX[i,j]
         X_shifted = X + 3
-        tY = torch.sign(6 - torch.relu(X_shifted)).clamp(min=0) * torch.sign(X_shifted).clamp(min=0) * tX / 6
+        tY = (0 < 6 - torch.relu(X_shifted)).to(X.dtype) * (0 < X_shifted).to(X.dtype) * tX / 6
         return tY
 
 
@@ -83,9 +83,9 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, X: Tensor, dY: Tensor) -> Any:
-        # dX[i,j] = 1/6*dY[i,j]*max(sign(6 - relu(X[i,j] + 3)), 0)*max(sign(X[i,j] + 3), 0)
+        # dX[i,j] = 1/6*dY[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)
         X_shifted = X + 3
-        dX = dY * torch.sign(6 - torch.relu(X_shifted)).clamp(min=0) * torch.sign(X_shifted).clamp(min=0) / 6
+        dX = dY * (0 < 6 - torch.relu(X_shifted)).to(X.dtype) * (0 < X_shifted).to(X.dtype) / 6
         return (dX,)
 
     @staticmethod
@@ -127,9 +127,9 @@ class _Second(torch.autograd.Function):
     def forward(X: Tensor, d2dX: Tensor) -> Any:
         B = X.shape[0]
         N = X.shape[-1]
-        # d2dY[i,j] = 1/6*d2dX[i,j]*max(sign(6 - relu(X[i,j] + 3)), 0)*max(sign(X[i,j] + 3), 0)
+        # d2dY[i,j] = 1/6*d2dX[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)
         X_shifted = X + 3
-        d2dY = d2dX * torch.sign(6 - torch.relu(X_shifted)).clamp(min=0) * torch.sign(X_shifted).clamp(min=0) / 6
+        d2dY = d2dX * (0 < 6 - torch.relu(X_shifted)).to(X.dtype) * (0 < X_shifted).to(X.dtype) / 6
         # d2X[i,j] = 0
         d2X = X.new_full((B, N), 0)
         return (d2X, d2dY)
@@ -150,9 +150,9 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = 1/6*max(sign(6 - relu(X[i,j] + 3)), 0)*max(sign(X[i,j] + 3), 0)*tdY[i,j]
+        # tdX[i,j] = 1/6*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)*tdY[i,j]
         X_shifted = X + 3
-        tdX = torch.sign(6 - torch.relu(X_shifted)).clamp(min=0) * torch.sign(X_shifted).clamp(min=0) * tdY / 6
+        tdX = (0 < 6 - torch.relu(X_shifted)).to(X.dtype) * (0 < X_shifted).to(X.dtype) * tdY / 6
         return (tdX,)
 
     @staticmethod

@@ -139,10 +139,11 @@ class _Backward(torch.autograd.Function):
         C = X.shape[-1]
         dX = dg = db = None
         if need_X or need_g:
-            # dg[c] = sum(n, dY[n,c]*(X[n,c] - m[n])/sqrt(v[n] + eps))
             X_m = X - m[:, None]
             v_eps = v + eps
             rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+        if need_g:
+            # dg[c] = sum(n, dY[n,c]*(X[n,c] - m[n])/sqrt(v[n] + eps))
             dg = (X_m * (dY * rsqrt_v_eps[:, None])).sum(dim=0)
         if need_b:
             # db[c] = sum(n, dY[n,c])

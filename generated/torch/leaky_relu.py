@@ -16,7 +16,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    dX = dY o (slope 1 - slope max(sign(X), 0 1) + max(sign(X), 0 1))
+    dX = dY o (slope 1 - slope [X[i,j] > 0] + [X[i,j] > 0])
 
 Y = X where X > 0, else slope X. Maas, Hannun and Ng (2013).
 """
@@ -75,9 +75,9 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any, _slope: Any) -> Any:
         X, slope = ctx.saved_tensors
-        # tY[i,j] = tX[i,j]*(slope - slope*max(sign(X[i,j]), 0) + max(sign(X[i,j]), 0))
-        max_X = torch.sign(X).clamp(min=0)
-        tY = tX * (slope - slope * max_X + max_X)
+        # tY[i,j] = tX[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+        less_X = (0 < X).to(X.dtype)
+        tY = tX * (slope - slope * less_X + less_X)
         return tY
 
 
@@ -88,9 +88,9 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, X: Tensor, slope: Tensor, dY: Tensor) -> Any:
-        # dX[i,j] = dY[i,j]*(slope - slope*max(sign(X[i,j]), 0) + max(sign(X[i,j]), 0))
-        max_X = torch.sign(X).clamp(min=0)
-        dX = dY * (slope - slope * max_X + max_X)
+        # dX[i,j] = dY[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+        less_X = (0 < X).to(X.dtype)
+        dX = dY * (slope - slope * less_X + less_X)
         return (dX,)
 
     @staticmethod
@@ -132,9 +132,9 @@ class _Second(torch.autograd.Function):
     def forward(X: Tensor, slope: Tensor, d2dX: Tensor) -> Any:
         B = X.shape[0]
         N = X.shape[-1]
-        # d2dY[i,j] = d2dX[i,j]*(slope - slope*max(sign(X[i,j]), 0) + max(sign(X[i,j]), 0))
-        max_X = torch.sign(X).clamp(min=0)
-        d2dY = d2dX * (slope - slope * max_X + max_X)
+        # d2dY[i,j] = d2dX[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+        less_X = (0 < X).to(X.dtype)
+        d2dY = d2dX * (slope - slope * less_X + less_X)
         # d2X[i,j] = 0
         d2X = X.new_full((B, N), 0)
         return (d2X, d2dY)
@@ -155,9 +155,9 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, slope: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = (slope - slope*max(sign(X[i,j]), 0) + max(sign(X[i,j]), 0))*tdY[i,j]
-        max_X = torch.sign(X).clamp(min=0)
-        tdX = (slope - slope * max_X + max_X) * tdY
+        # tdX[i,j] = (slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))*tdY[i,j]
+        less_X = (0 < X).to(X.dtype)
+        tdX = (slope - slope * less_X + less_X) * tdY
         return (tdX,)
 
     @staticmethod

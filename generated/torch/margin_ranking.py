@@ -19,7 +19,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    du = dL (1 - max(sign(-u), 0 1)) / B
+    du = dL (1 - [-u[i] > 0]) / B
     dz = -du o s
     dv = du o s
 
@@ -96,8 +96,8 @@ class _DualForward(_Forward):
         u = margin - s * (z - v)
         # tu[i] = s[i]*(tv[i] - tz[i])
         tu = s * (tv - tz)
-        # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*max(sign(-u[i]), 0)))
-        tL = (tu.sum() - tu @ torch.sign(-u).clamp(min=0)) / B
+        # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
+        tL = (tu.sum() - tu @ (0 < -u).to(z.dtype)) / B
         return tL, None
 
 
@@ -110,8 +110,8 @@ class _Backward(torch.autograd.Function):
     def forward(need_z: bool, need_v: bool, z: Tensor, v: Tensor, s: Tensor, margin: Tensor, u: Tensor, dL: Tensor) -> Any:
         B = z.shape[0]
         dz = dv = None
-        # du[i] = dL/size(B)*(1 - max(sign(-u[i]), 0))
-        du = dL / B * (1 - torch.sign(-u).clamp(min=0))
+        # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
+        du = dL / B * (1 - (0 < -u).to(s.dtype))
         if need_z:
             # dz[i] = -du[i]*s[i]
             dz = -du * s
@@ -161,8 +161,8 @@ class _Second(torch.autograd.Function):
         B = s.shape[0]
         # d2du[i] = s[i]*(d2dv[i] - d2dz[i])
         d2du = s * (d2dv - d2dz)
-        # d2dL = 1/size(B)*sum(i, d2du[i]*(1 - max(sign(-u[i]), 0)))
-        d2dL = d2du @ (1 - torch.sign(-u).clamp(min=0)) / B
+        # d2dL = 1/size(B)*sum(i, d2du[i]*(1 - where(0 < -u[i], 1, 0)))
+        d2dL = d2du @ (1 - (0 < -u).to(s.dtype)) / B
         # d2u[i] = 0
         d2u = s.new_full((B,), 0)
         # d2z[i] = -d2u[i]*s[i]
@@ -188,8 +188,8 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(s: Tensor, u: Tensor, tdL: Tensor) -> Any:
         B = s.shape[0]
-        # tdu[i] = 1/size(B)*(1 - max(sign(-u[i]), 0))*tdL
-        tdu = tdL / B * (1 - torch.sign(-u).clamp(min=0))
+        # tdu[i] = 1/size(B)*(1 - where(0 < -u[i], 1, 0))*tdL
+        tdu = tdL / B * (1 - (0 < -u).to(s.dtype))
         # tdz[i] = -tdu[i]*s[i]
         tdz = -tdu * s
         # tdv[i] = tdu[i]*s[i]

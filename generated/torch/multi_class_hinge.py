@@ -18,8 +18,8 @@ Saved for the backward pass:
 
 Gradients:
 
-    D[i] = sum(j, max(sign(Z[i,j] - Z[i,y[i]] + margin), 0))
-    dZ[i,j] = dL/(size(B)*size(C))*(max(sign(Z[i,j] - Z[i,y[i]] + margin), 0) - delta(y[i],j)*D[i])
+    D = rowsum([Z[i,j] - Z[i,y[i]] + margin > 0])
+    dZ = dL ([Z[i,j] - Z[i,y[i]] + margin > 0] - onehot(y) o (D 1^T)) / (B C)
 
 L is the mean of max(margin + Z_j - Z_y, 0) over the classes j other than y, divided by C. Weston and Watkins (1999).
 """
@@ -83,10 +83,10 @@ class _DualForward(_Forward):
         Z, y, margin = ctx.saved_tensors
         B = Z.shape[0]
         C = Z.shape[-1]
-        # tL = 1/(size(B)*size(C))*(sum(i,j, max(sign(Z[i,j] - Z[i,y[i]] + margin), 0)*tZ[i,j]) - sum(i,j,
-        #     max(sign(Z[i,j] - Z[i,y[i]] + margin), 0)*tZ[i,y[i]]))
-        max_Z = torch.sign(Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin).clamp(min=0)
-        tL = ((max_Z * tZ).sum() - max_Z.sum(dim=-1) @ torch.take_along_dim(tZ, y[:, None], dim=-1)[:, 0]) / (B * C)
+        # tL = 1/(size(B)*size(C))*(sum(i,j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,j]) - sum(i,j,
+        #     where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,y[i]]))
+        less_Z = (0 < Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin).to(Z.dtype)
+        tL = ((less_Z * tZ).sum() - less_Z.sum(dim=-1) @ torch.take_along_dim(tZ, y[:, None], dim=-1)[:, 0]) / (B * C)
         return tL
 
 
@@ -99,11 +99,11 @@ class _Backward(torch.autograd.Function):
     def forward(need_Z: bool, Z: Tensor, y: Tensor, margin: Tensor, dL: Tensor) -> Any:
         B = Z.shape[0]
         C = Z.shape[-1]
-        # D[i] = sum(j, max(sign(Z[i,j] - Z[i,y[i]] + margin), 0))
-        max_Z = torch.sign(Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin).clamp(min=0)
-        D = max_Z.sum(dim=-1)
-        # dZ[i,j] = dL/(size(B)*size(C))*(max(sign(Z[i,j] - Z[i,y[i]] + margin), 0) - delta(y[i],j)*D[i])
-        dZ = dL / (B * C) * (max_Z - _one_hot(y, C, Z) * D[:, None])
+        # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
+        less_Z = (0 < Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin).to(Z.dtype)
+        D = less_Z.sum(dim=-1)
+        # dZ[i,j] = dL/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i])
+        dZ = dL / (B * C) * (less_Z - _one_hot(y, C, Z) * D[:, None])
         return (dZ,)
 
     @staticmethod
@@ -145,12 +145,12 @@ class _Second(torch.autograd.Function):
     def forward(Z: Tensor, y: Tensor, margin: Tensor, d2dZ: Tensor) -> Any:
         B = Z.shape[0]
         C = Z.shape[-1]
-        # D[i] = sum(j, max(sign(Z[i,j] - Z[i,y[i]] + margin), 0))
-        max_Z = torch.sign(Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin).clamp(min=0)
-        D = max_Z.sum(dim=-1)
-        # d2dL = 1/(size(B)*size(C))*(sum(i,j, d2dZ[i,j]*max(sign(Z[i,j] - Z[i,y[i]] + margin), 0)) - sum(i,
-        #     d2dZ[i,y[i]]*D[i]))
-        d2dL = ((d2dZ * max_Z).sum() - torch.take_along_dim(d2dZ, y[:, None], dim=-1)[:, 0] @ D) / (B * C)
+        # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
+        less_Z = (0 < Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin).to(Z.dtype)
+        D = less_Z.sum(dim=-1)
+        # d2dL = 1/(size(B)*size(C))*(sum(i,j, d2dZ[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)) -
+        #     sum(i, d2dZ[i,y[i]]*D[i]))
+        d2dL = ((d2dZ * less_Z).sum() - torch.take_along_dim(d2dZ, y[:, None], dim=-1)[:, 0] @ D) / (B * C)
         # d2Z[i,j] = 0
         d2Z = Z.new_full((B, C), 0)
         return (d2Z, d2dL)
@@ -173,15 +173,15 @@ class _SecondTangent(torch.autograd.Function):
     def forward(Z: Tensor, y: Tensor, margin: Tensor, dL: Tensor, tdL: Tensor) -> Any:
         B = Z.shape[0]
         C = Z.shape[-1]
-        # D[i] = sum(j, max(sign(Z[i,j] - Z[i,y[i]] + margin), 0))
-        max_Z = torch.sign(Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin).clamp(min=0)
-        D = max_Z.sum(dim=-1)
+        # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
+        less_Z = (0 < Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin).to(Z.dtype)
+        D = less_Z.sum(dim=-1)
         # tD[i] = 0
         tD = Z.new_full((B,), 0)
-        # tdZ[i,j] = 1/(size(B)*size(C))*(max(sign(Z[i,j] - Z[i,y[i]] + margin), 0)*tdL -
+        # tdZ[i,j] = 1/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tdL -
         #     delta(y[i],j)*D[i]*tdL - tD[i]*dL*delta(y[i],j))
         onehot_y = _one_hot(y, C, Z)
-        tdZ = (tdL * max_Z - tdL * onehot_y * D[:, None] - dL * tD[:, None] * onehot_y) / (B * C)
+        tdZ = (tdL * less_Z - tdL * onehot_y * D[:, None] - dL * tD[:, None] * onehot_y) / (B * C)
         return (tdZ,)
 
     @staticmethod

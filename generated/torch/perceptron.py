@@ -16,7 +16,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    dz = -dL (max(sign(-s o z), 0 1) o s) / B
+    dz = -dL ([-s[i] z[i] > 0] o s) / B
 
 L is the mean of max(-s z, 0), with s = -1 or 1. Bishop (2006), section 4.1.7, equation (4.54).
 """
@@ -76,8 +76,8 @@ class _DualForward(_Forward):
     def jvp(ctx: Any, tz: Any, _s: Any) -> Any:
         z, s = ctx.saved_tensors
         B = z.shape[0]
-        # tL = -1/size(B)*sum(i, max(sign(-s[i]*z[i]), 0)*s[i]*tz[i])
-        tL = -tz @ (torch.sign(-s * z).clamp(min=0) * s) / B
+        # tL = -1/size(B)*sum(i, where(0 < -s[i]*z[i], 1, 0)*s[i]*tz[i])
+        tL = -tz @ ((0 < -s * z).to(z.dtype) * s) / B
         return tL
 
 
@@ -89,8 +89,8 @@ class _Backward(torch.autograd.Function):
     @staticmethod
     def forward(need_z: bool, z: Tensor, s: Tensor, dL: Tensor) -> Any:
         B = z.shape[0]
-        # dz[i] = -dL*max(sign(-s[i]*z[i]), 0)*s[i]/size(B)
-        dz = -dL / B * torch.sign(-s * z).clamp(min=0) * s
+        # dz[i] = -dL*where(0 < -s[i]*z[i], 1, 0)*s[i]/size(B)
+        dz = -dL / B * (0 < -s * z).to(z.dtype) * s
         return (dz,)
 
     @staticmethod
@@ -130,8 +130,8 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(z: Tensor, s: Tensor, d2dz: Tensor) -> Any:
         B = z.shape[0]
-        # d2dL = -1/size(B)*sum(i, d2dz[i]*max(sign(-s[i]*z[i]), 0)*s[i])
-        d2dL = -s @ (d2dz * torch.sign(-s * z).clamp(min=0)) / B
+        # d2dL = -1/size(B)*sum(i, d2dz[i]*where(0 < -s[i]*z[i], 1, 0)*s[i])
+        d2dL = -s @ (d2dz * (0 < -s * z).to(z.dtype)) / B
         # d2z[i] = 0
         d2z = z.new_full((B,), 0)
         return (d2z, d2dL)
@@ -153,8 +153,8 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(z: Tensor, s: Tensor, tdL: Tensor) -> Any:
         B = z.shape[0]
-        # tdz[i] = -max(sign(-s[i]*z[i]), 0)*s[i]/size(B)*tdL
-        tdz = -tdL / B * torch.sign(-s * z).clamp(min=0) * s
+        # tdz[i] = -where(0 < -s[i]*z[i], 1, 0)*s[i]/size(B)*tdL
+        tdz = -tdL / B * (0 < -s * z).to(z.dtype) * s
         return (tdz,)
 
     @staticmethod

@@ -16,7 +16,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    dX = dY o (1 alpha - max(sign(X), 0 1) o (1 alpha) + max(sign(X), 0 1))
+    dX = dY o (1 alpha - [X[i,j] > 0] o (1 alpha) + [X[i,j] > 0])
     dalpha = 1^T (dY o (X - relu(X)))
 
 Y = X where X > 0, else alpha X, with a learned slope alpha for each channel. He et al. (2015), equation (1).
@@ -77,10 +77,10 @@ class _DualForward(_Forward):
         X, alpha = ctx.saved_tensors
         tX = _zero(tX, X)
         talpha = _zero(talpha, alpha)
-        # tY[i,j] = alpha[j]*tX[i,j] - max(sign(X[i,j]), 0)*alpha[j]*tX[i,j] + max(sign(X[i,j]), 0)*tX[i,j] +
-        #     (X[i,j] - relu(X[i,j]))*talpha[j]
-        max_X = torch.sign(X).clamp(min=0)
-        tY = alpha * tX - max_X * alpha * tX + max_X * tX + (X - torch.relu(X)) * talpha
+        # tY[i,j] = alpha[j]*tX[i,j] - where(0 < X[i,j], 1, 0)*alpha[j]*tX[i,j] + where(0 < X[i,j], 1,
+        #     0)*tX[i,j] + (X[i,j] - relu(X[i,j]))*talpha[j]
+        less_X = (0 < X).to(X.dtype)
+        tY = alpha * tX - less_X * alpha * tX + less_X * tX + (X - torch.relu(X)) * talpha
         return tY
 
 
@@ -93,9 +93,9 @@ class _Backward(torch.autograd.Function):
     def forward(need_X: bool, need_alpha: bool, X: Tensor, alpha: Tensor, dY: Tensor) -> Any:
         dX = dalpha = None
         if need_X:
-            # dX[i,j] = dY[i,j]*(alpha[j] - max(sign(X[i,j]), 0)*alpha[j] + max(sign(X[i,j]), 0))
-            max_X = torch.sign(X).clamp(min=0)
-            dX = dY * (alpha - max_X * alpha + max_X)
+            # dX[i,j] = dY[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))
+            less_X = (0 < X).to(X.dtype)
+            dX = dY * (alpha - less_X * alpha + less_X)
         if need_alpha:
             # dalpha[j] = sum(i, dY[i,j]*(X[i,j] - relu(X[i,j])))
             dalpha = (dY * (X - torch.relu(X))).sum(dim=0)
@@ -142,14 +142,14 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, alpha: Tensor, dY: Tensor, d2dX: Tensor, d2dalpha: Tensor) -> Any:
-        # d2dY[i,j] = d2dX[i,j]*(alpha[j] - max(sign(X[i,j]), 0)*alpha[j] + max(sign(X[i,j]), 0)) +
+        # d2dY[i,j] = d2dX[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0)) +
         #     d2dalpha[j]*(X[i,j] - relu(X[i,j]))
-        max_X = torch.sign(X).clamp(min=0)
-        d2dY = d2dX * (alpha - max_X * alpha + max_X) + d2dalpha * (X - torch.relu(X))
-        # d2X[i,j] = d2dalpha[j]*dY[i,j]*(1 - max(sign(X[i,j]), 0))
-        d2X = d2dalpha * dY * (1 - max_X)
-        # d2alpha[j] = sum(i, d2dX[i,j]*dY[i,j]) - sum(i, d2dX[i,j]*dY[i,j]*max(sign(X[i,j]), 0))
-        d2alpha = (d2dX * dY).sum(dim=0) - (max_X * (d2dX * dY)).sum(dim=0)
+        less_X = (0 < X).to(X.dtype)
+        d2dY = d2dX * (alpha - less_X * alpha + less_X) + d2dalpha * (X - torch.relu(X))
+        # d2X[i,j] = d2dalpha[j]*dY[i,j]*(1 - where(0 < X[i,j], 1, 0))
+        d2X = d2dalpha * dY * (1 - less_X)
+        # d2alpha[j] = sum(i, d2dX[i,j]*dY[i,j]) - sum(i, d2dX[i,j]*dY[i,j]*where(0 < X[i,j], 1, 0))
+        d2alpha = (d2dX * dY).sum(dim=0) - (less_X * (d2dX * dY)).sum(dim=0)
         return (d2X, d2alpha, d2dY)
 
     @staticmethod
@@ -168,13 +168,13 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, alpha: Tensor, dY: Tensor, tX: Tensor, talpha: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = (alpha[j] - max(sign(X[i,j]), 0)*alpha[j] + max(sign(X[i,j]), 0))*tdY[i,j] +
-        #     dY[i,j]*talpha[j] - dY[i,j]*max(sign(X[i,j]), 0)*talpha[j]
-        max_X = torch.sign(X).clamp(min=0)
-        tdX = (alpha - max_X * alpha + max_X) * tdY + dY * talpha - dY * max_X * talpha
+        # tdX[i,j] = (alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))*tdY[i,j] +
+        #     dY[i,j]*talpha[j] - dY[i,j]*where(0 < X[i,j], 1, 0)*talpha[j]
+        less_X = (0 < X).to(X.dtype)
+        tdX = (alpha - less_X * alpha + less_X) * tdY + dY * talpha - dY * less_X * talpha
         # tdalpha[j] = sum(i, (X[i,j] - relu(X[i,j]))*tdY[i,j]) + sum(i, dY[i,j]*tX[i,j]) - sum(i,
-        #     dY[i,j]*max(sign(X[i,j]), 0)*tX[i,j])
-        tdalpha = ((X - torch.relu(X)) * tdY).sum(dim=0) + (dY * tX).sum(dim=0) - (tX * (dY * max_X)).sum(dim=0)
+        #     dY[i,j]*where(0 < X[i,j], 1, 0)*tX[i,j])
+        tdalpha = ((X - torch.relu(X)) * tdY).sum(dim=0) + (dY * tX).sum(dim=0) - (tX * (dY * less_X)).sum(dim=0)
         return (tdX, tdalpha)
 
     @staticmethod

@@ -14,7 +14,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    dX = dY o max(sign(X), 0 1)
+    dX = dY o [X[i,j] > 0]
 
 Y = max(X, 0). Nair and Hinton (2010).
 """
@@ -70,8 +70,8 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any) -> Any:
         (X,) = ctx.saved_tensors
-        # tY[i,j] = max(sign(X[i,j]), 0)*tX[i,j]
-        tY = torch.sign(X).clamp(min=0) * tX
+        # tY[i,j] = where(0 < X[i,j], 1, 0)*tX[i,j]
+        tY = (0 < X).to(X.dtype) * tX
         return tY
 
 
@@ -82,8 +82,8 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, X: Tensor, dY: Tensor) -> Any:
-        # dX[i,j] = dY[i,j]*max(sign(X[i,j]), 0)
-        dX = dY * torch.sign(X).clamp(min=0)
+        # dX[i,j] = dY[i,j]*where(0 < X[i,j], 1, 0)
+        dX = dY * (0 < X).to(X.dtype)
         return (dX,)
 
     @staticmethod
@@ -125,8 +125,8 @@ class _Second(torch.autograd.Function):
     def forward(X: Tensor, d2dX: Tensor) -> Any:
         B = X.shape[0]
         N = X.shape[-1]
-        # d2dY[i,j] = d2dX[i,j]*max(sign(X[i,j]), 0)
-        d2dY = d2dX * torch.sign(X).clamp(min=0)
+        # d2dY[i,j] = d2dX[i,j]*where(0 < X[i,j], 1, 0)
+        d2dY = d2dX * (0 < X).to(X.dtype)
         # d2X[i,j] = 0
         d2X = X.new_full((B, N), 0)
         return (d2X, d2dY)
@@ -147,8 +147,8 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = max(sign(X[i,j]), 0)*tdY[i,j]
-        tdX = torch.sign(X).clamp(min=0) * tdY
+        # tdX[i,j] = where(0 < X[i,j], 1, 0)*tdY[i,j]
+        tdX = (0 < X).to(X.dtype) * tdY
         return (tdX,)
 
     @staticmethod

@@ -19,7 +19,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    dH = dY o max(sign(H), 0 1)
+    dH = dY o [H[i,j] > 0]
     dX = dH W^T + dY
     dW = X^T dH
     db = 1^T dH
@@ -96,8 +96,8 @@ class _DualForward(_Forward):
         H = X @ W + b
         # tH[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j]) + tb[j]
         tH = tX @ W + X @ tW + tb
-        # tY[i,j] = tX[i,j] + tH[i,j]*max(sign(H[i,j]), 0)
-        tY = tX + tH * torch.sign(H).clamp(min=0)
+        # tY[i,j] = tX[i,j] + tH[i,j]*where(0 < H[i,j], 1, 0)
+        tY = tX + tH * (0 < H).to(X.dtype)
         return tY, None
 
 
@@ -109,8 +109,8 @@ class _Backward(torch.autograd.Function):
     @staticmethod
     def forward(need_X: bool, need_W: bool, need_b: bool, X: Tensor, W: Tensor, b: Tensor, H: Tensor, dY: Tensor) -> Any:
         dX = dW = db = None
-        # dH[i,j] = dY[i,j]*max(sign(H[i,j]), 0)
-        dH = dY * torch.sign(H).clamp(min=0)
+        # dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
+        dH = dY * (0 < H).to(X.dtype)
         if need_X:
             # dX[i,k] = sum(j, dH[i,j]*W[k,j]) + dY[i,k]
             dX = dH @ W.T + dY
@@ -167,13 +167,13 @@ class _Second(torch.autograd.Function):
     def forward(X: Tensor, W: Tensor, H: Tensor, dY: Tensor, d2dX: Tensor, d2dW: Tensor, d2db: Tensor) -> Any:
         B = X.shape[0]
         N = X.shape[-1]
-        # dH[i,j] = dY[i,j]*max(sign(H[i,j]), 0)
-        max_H = torch.sign(H).clamp(min=0)
-        dH = dY * max_H
+        # dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
+        less_H = (0 < H).to(X.dtype)
+        dH = dY * less_H
         # d2dH[i,j] = sum(k, d2dX[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X[i,k]) + d2db[j]
         d2dH = d2dX @ W + X @ d2dW + d2db
-        # d2dY[i,j] = d2dH[i,j]*max(sign(H[i,j]), 0) + d2dX[i,j]
-        d2dY = d2dH * max_H + d2dX
+        # d2dY[i,j] = d2dH[i,j]*where(0 < H[i,j], 1, 0) + d2dX[i,j]
+        d2dY = d2dH * less_H + d2dX
         # d2H[i,j] = 0
         d2H = X.new_full((B, N), 0)
         # d2X[i,k] = sum(j, d2H[i,j]*W[k,j]) + sum(j, d2dW[k,j]*dH[i,j])
@@ -200,11 +200,11 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, W: Tensor, H: Tensor, dY: Tensor, tX: Tensor, tW: Tensor, tdY: Tensor) -> Any:
-        # dH[i,j] = dY[i,j]*max(sign(H[i,j]), 0)
-        max_H = torch.sign(H).clamp(min=0)
-        dH = dY * max_H
-        # tdH[i,j] = max(sign(H[i,j]), 0)*tdY[i,j]
-        tdH = max_H * tdY
+        # dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
+        less_H = (0 < H).to(X.dtype)
+        dH = dY * less_H
+        # tdH[i,j] = where(0 < H[i,j], 1, 0)*tdY[i,j]
+        tdH = less_H * tdY
         # tdX[i,k] = sum(j, tdH[i,j]*W[k,j]) + sum(j, dH[i,j]*tW[k,j]) + tdY[i,k]
         tdX = tdH @ W.T + dH @ tW.T + tdY
         # tdW[k,j] = sum(i, tdH[i,j]*X[i,k]) + sum(i, dH[i,j]*tX[i,k])

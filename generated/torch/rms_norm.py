@@ -116,10 +116,11 @@ class _Backward(torch.autograd.Function):
     def forward(need_X: bool, need_g: bool, X: Tensor, g: Tensor, eps: Tensor, v: Tensor, Y: Tensor, dY: Tensor) -> Any:
         C = X.shape[-1]
         dX = dg = None
-        # dg[c] = sum(n, dY[n,c]*X[n,c]/sqrt(v[n] + eps))
         v_eps = v + eps
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
-        dg = (X * (dY * rsqrt_v_eps[:, None])).sum(dim=0)
+        if need_g:
+            # dg[c] = sum(n, dY[n,c]*X[n,c]/sqrt(v[n] + eps))
+            dg = (X * (dY * rsqrt_v_eps[:, None])).sum(dim=0)
         if need_X:
             # dv[n] = -(1/2)/(v[n] + eps)*sum(c, dY[n,c]*Y[n,c])
             dv = -0.5 * torch.linalg.vecdot(dY, Y) / v_eps

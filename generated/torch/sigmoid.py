@@ -130,8 +130,8 @@ class _Second(torch.autograd.Function):
         # d2dY[i,j] = d2dX[i,j]*Y[i,j]*(1 - Y[i,j])
         Y_shifted = 1 - Y
         d2dY = d2dX * Y * Y_shifted
-        # d2Y[i,j] = d2dX[i,j]*dY[i,j]*(1 - Y[i,j] - Y[i,j])
-        d2Y = d2dX * dY * (1 - Y - Y)
+        # d2Y[i,j] = d2dX[i,j]*dY[i,j]*(1 - 2*Y[i,j])
+        d2Y = d2dX * dY * (1 - 2 * Y)
         # d2X[i,j] = d2Y[i,j]*Y[i,j]*(1 - Y[i,j])
         d2X = d2Y * Y * Y_shifted
         return (d2X, d2dY)

@@ -22,7 +22,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    dM = dL (A - M / 2 - M / 2) / (beta B N)
+    dM = dL (A - M) / (beta B N)
     dA = (dM o (1 + sign(beta 1 - A))) / 2 + dL M / (beta B N)
     dE = dA o sign(E)
     dY = dE
@@ -126,9 +126,8 @@ class _Backward(torch.autograd.Function):
     def forward(need_Y: bool, Y: Tensor, T: Tensor, beta: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor) -> Any:
         B = Y.shape[0]
         N = Y.shape[-1]
-        # dM[i,j] = dL/(beta*size(B)*size(N))*(A[i,j] - (1/2)*M[i,j] - (1/2)*M[i,j])
-        M_scaled = -0.5 * M
-        dM = dL / (B * N * beta) * (A + M_scaled + M_scaled)
+        # dM[i,j] = dL/(beta*size(B)*size(N))*(A[i,j] - M[i,j])
+        dM = dL / (B * N * beta) * (A - M)
         # dA[i,j] = 1/2*dM[i,j]*(1 + sign(beta - A[i,j])) + dL/beta*M[i,j]/(size(B)*size(N))
         dA = 0.5 * dM * (1 + torch.sign(beta - A)) + dL / (B * N * beta) * M
         # dE[i,j] = dA[i,j]*sign(E[i,j])

@@ -25,7 +25,7 @@ Saved for the backward pass:
 
 Gradients:
 
-    du = dL (1 - max(sign(-u), 0 1)) / B
+    du = dL (1 - [-u[i] > 0]) / B
     dp = du
     dn = -du
     dN = -(dn 1^T) o (E^o(-1/2) 1^T) o (A - N + 1/1000000)
@@ -133,8 +133,8 @@ class _DualForward(_Forward):
         tn = (torch.linalg.vecdot(A_N, tA) - torch.linalg.vecdot(A_N, tN)) / torch.sqrt(E)
         # tu[i] = tp[i] - tn[i]
         tu = tp - tn
-        # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*max(sign(-u[i]), 0)))
-        tL = (tu.sum() - tu @ torch.sign(-u).clamp(min=0)) / B
+        # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
+        tL = (tu.sum() - tu @ (0 < -u).to(A.dtype)) / B
         return tL, None, None, None
 
 
@@ -159,23 +159,25 @@ class _Backward(torch.autograd.Function):
     ) -> Any:
         B = A.shape[0]
         dA = dP = dN = None
-        # du[i] = dL/size(B)*(1 - max(sign(-u[i]), 0))
-        du = dL / B * (1 - torch.sign(-u).clamp(min=0))
+        # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
+        du = dL / B * (1 - (0 < -u).to(A.dtype))
         if need_A or need_P:
             # dp[i] = du[i]
             dp = du.clone()
         if need_A or need_N:
             # dn[i] = -du[i]
             dn = -du
-            # dN[i,k] = -dn[i]/sqrt(E[i])*(A[i,k] - N[i,k] + 1/1000000)
             rsqrt_E = 1 / torch.sqrt(E)
             A_N = A - N + 1e-06
+        if need_N:
+            # dN[i,k] = -dn[i]/sqrt(E[i])*(A[i,k] - N[i,k] + 1/1000000)
             dN = -dn[:, None] * rsqrt_E[:, None] * A_N
         if need_A or need_P:
-            # dA[i,k] = dp[i]/sqrt(Z[i])*(A[i,k] - P[i,k] + 1/1000000) + dn[i]/sqrt(E[i])*(A[i,k] - N[i,k] +
-            #     1/1000000)
             rsqrt_Z = 1 / torch.sqrt(Z)
             A_P = A - P + 1e-06
+        if need_A:
+            # dA[i,k] = dp[i]/sqrt(Z[i])*(A[i,k] - P[i,k] + 1/1000000) + dn[i]/sqrt(E[i])*(A[i,k] - N[i,k] +
+            #     1/1000000)
             dA = dp[:, None] * rsqrt_Z[:, None] * A_P + dn[:, None] * rsqrt_E[:, None] * A_N
         if need_P:
             # dP[i,k] = -dp[i]/sqrt(Z[i])*(A[i,k] - P[i,k] + 1/1000000)
@@ -229,8 +231,8 @@ class _Second(torch.autograd.Function):
         A: Tensor, P: Tensor, N: Tensor, Z: Tensor, E: Tensor, u: Tensor, dL: Tensor, d2dA: Tensor, d2dP: Tensor, d2dN: Tensor
     ) -> Any:
         B = A.shape[0]
-        # du[i] = dL/size(B)*(1 - max(sign(-u[i]), 0))
-        u_shifted = 1 - torch.sign(-u).clamp(min=0)
+        # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
+        u_shifted = 1 - (0 < -u).to(A.dtype)
         du = dL / B * u_shifted
         # dp[i] = du[i]
         dp = du.clone()
@@ -252,7 +254,7 @@ class _Second(torch.autograd.Function):
         d2dn = rsqrt_E * (torch.linalg.vecdot(d2dA, A_N) - torch.linalg.vecdot(d2dN, A_N))
         # d2du[i] = d2dp[i] - d2dn[i]
         d2du = d2dp - d2dn
-        # d2dL = 1/size(B)*sum(i, d2du[i]*(1 - max(sign(-u[i]), 0)))
+        # d2dL = 1/size(B)*sum(i, d2du[i]*(1 - where(0 < -u[i], 1, 0)))
         d2dL = d2du @ u_shifted / B
         # d2u[i] = 0
         d2u = A.new_full((B,), 0)
@@ -323,8 +325,8 @@ class _SecondTangent(torch.autograd.Function):
         A: Tensor, P: Tensor, N: Tensor, Z: Tensor, E: Tensor, u: Tensor, dL: Tensor, tA: Tensor, tP: Tensor, tN: Tensor, tdL: Tensor
     ) -> Any:
         B = A.shape[0]
-        # du[i] = dL/size(B)*(1 - max(sign(-u[i]), 0))
-        u_shifted = 1 - torch.sign(-u).clamp(min=0)
+        # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
+        u_shifted = 1 - (0 < -u).to(A.dtype)
         du = dL / B * u_shifted
         # dp[i] = du[i]
         dp = du.clone()
@@ -338,7 +340,7 @@ class _SecondTangent(torch.autograd.Function):
         rsqrt_Z = 1 / torch.sqrt(Z)
         A_P = A - P + 1e-06
         dP = -dp[:, None] * rsqrt_Z[:, None] * A_P
-        # tdu[i] = 1/size(B)*(1 - max(sign(-u[i]), 0))*tdL
+        # tdu[i] = 1/size(B)*(1 - where(0 < -u[i], 1, 0))*tdL
         tdu = tdL / B * u_shifted
         # tdp[i] = tdu[i]
         tdp = tdu.clone()
