@@ -67,6 +67,8 @@ def _derive(words: list[str]) -> int:
     parser.add_argument("--ascii", action="store_true", help="ASCII notation in the terminal")
     parser.add_argument("--width", type=int, metavar="N", help="columns of text (default: the screen's, or 100)")
     parser.add_argument("--fragment", action="store_true", help="LaTeX without a preamble, to include in a document")
+    parser.add_argument("--jacobian", metavar="NAME", help="the Jacobian of the output by one input instead of the gradients")
+    parser.add_argument("--hessian", metavar="NAME[,NAME]", help="the Hessian of a scalar output by one input, or by two")
     parser.add_argument("--no-check", action="store_true", help="leave out the checker's verdict at the end")
     parser.add_argument("--version", action="version", version=f"gradproof {__version__}")
     options = parser.parse_args(words)
@@ -113,6 +115,7 @@ def _list(topics: tuple[tuple[str, tuple[Layer, ...]], ...]) -> None:
 def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
     """Print or write the proofs of the layers; 1 where the checker finds a line that does not hold."""
     from derive.cli.output import on_screen, show, speaks_unicode, width, write
+    from derive.proof import proof_json
     from derive.render import json, latex, text
     from derive.render.page import page
 
@@ -123,6 +126,17 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
     good = True
     for layer in layers:
         derivation = derived(layer)
+        if options.jacobian is not None or options.hessian is not None:
+            from derive.cli.jacobian import page_of, proof_of
+
+            proof, about = proof_of(derivation, options.jacobian, options.hessian)
+            made, held = page_of(proof, about, detail, ascii, not options.no_check)
+            good = good and held
+            written += {"json": lambda: json.dumps(proof_json(proof)), "latex": lambda: latex.proof(proof, detail)}.get(
+                options.format, str
+            )()
+            lines += text.page_lines(made, options.width or (width() if options.output is None else text.WIDTH))
+            continue
         report = None if options.no_check or options.format == "json" else derivation.check()
         good = good and (report is None or report.ok)
         if options.format == "json":

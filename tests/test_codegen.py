@@ -51,6 +51,12 @@ ODD = {
     "transposed": "Y[j,i] = X[i,j]*2",
     "modules": "np[i] = sum(j, torch[i,j]*math[j]*saved[j])",
     "cube": "Y[i] = X[i]^3",
+    "sign": "Y[i,j] = sign(X[i,j])",
+    "numbers": "L = a*b",
+    "largest": "Y[i] = max(j, X[i,j])",
+    "triangle": "Y[i,j] = where(i <= j, X[i,j], 0)",
+    "power": "Y[i] = (X[i]^2 + 1)^a",
+    "both_ways": "Y[i,j] = exp(X[j,i]) + X[i,j]",
 }
 TWO_OUTPUTS = Layer.parse("two", "Y[i,j] = sum(k, X[i,k]*W[k,j])\nR[i,j] = exp(Y[i,j])", outputs=["Y", "R"])
 ODD_LAYERS = [*(Layer.parse(name, text) for name, text in ODD.items()), TWO_OUTPUTS]

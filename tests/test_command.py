@@ -61,7 +61,7 @@ def test_search_matches_names_descriptions_and_topics(capsys: pytest.CaptureFixt
     assert (code, err) == (0, "") and listed(out) == ["hinge", "multi_class_hinge"]
     assert out.splitlines()[0] == "Losses with a margin"
     assert listed(run(capsys, "search", "Batch", "norm")[1])[:2] == ["batch_norm", "batch_norm_eval"]
-    assert listed(run(capsys, "search", "szegedy")[1]) == ["cross_entropy_smooth"]
+    assert "cross_entropy_smooth" in listed(run(capsys, "search", "szegedy")[1])
     activations = next(layers for topic, layers in TOPICS if topic == "Activations")
     assert set(listed(run(capsys, "search", "activations")[1])) == {layer.name for layer in activations}
 
@@ -200,7 +200,7 @@ def mistakes(tmp: Path) -> dict[str, tuple[list[str], str]]:
     at = {name: str(tmp / name) for name in (*files, "binary.py", "folder.py", "absent.py")}
     return {
         "an unknown layer": (["atention"], "did you mean attention?"),
-        "an unknown layer, nothing near": (["zzzz"], "attention"),
+        "an unknown layer, nothing near": (["zzzz"], "derive search WORD"),
         "wrt an unknown tensor": (["attention", "--wrt", "q"], "did you mean Q?"),
         "wrt a tensor that is computed": (["attention", "--wrt", "P"], "P is computed, not an input"),
         "wrt an integer tensor": (["cross_entropy_labels", "--wrt", "y"], "integer"),

@@ -74,6 +74,14 @@ def test_gradcheck_in_both_modes_and_batched(layer: Layer) -> None:
 
 
 @every_layer
+def test_each_input_may_move_alone_in_forward_mode(layer: Layer) -> None:
+    inputs = inputs_of(layer, sizes_of(layer))
+    for n in places(layer):
+        moving = [t.clone().requires_grad_() if k == n else t for k, t in enumerate(inputs)]
+        assert gradcheck(kernel(layer), moving, check_forward_ad=True, fast_mode=True)
+
+
+@every_layer
 def test_gradgradcheck(layer: Layer) -> None:
     assert gradgradcheck(kernel(layer), moving_inputs(layer))
 

@@ -38,6 +38,7 @@ def statements(block: Block, names: Mapping[str, str], sizes: Mapping[str, str],
     return _Emitter(block, names, sizes, like, spelling).statements()
 
 
+_MIRRORED = {"equal": "equal", "not_equal": "not_equal", "less": "greater", "less_equal": "greater_equal"}
 _POWERS = {Fraction(-1): "inverse", Fraction(1, 2): "sqrt", Fraction(-1, 2): "rsqrt", Fraction(2): "square"}
 
 
@@ -169,8 +170,11 @@ class _Emitter:
             # The plain number goes second: torch has another spelling for it.
             name = f"{name} number"
             texts = [a.at(ATOM) if not a.host else a.code for a in sorted(args, key=lambda a: a.host)]
-        if name in (*COMPARING, "real"):
-            table, texts = self.spelling.functions, [*(a.code for a in args), self.spelling.kind_of.format(self.like)]
+        if name in COMPARING and args[0].host and not args[1].host:
+            # The plain number goes second here as well: x > 0, not 0 < x.
+            name, texts = _MIRRORED[name], texts[::-1]
+        if op.fn in (*COMPARING, "real"):
+            table, texts = self.spelling.functions, [*texts, self.spelling.kind_of.format(self.like)]
         if name not in table:
             raise NotImplementedError(f"no {self.spelling.module} spelling of the function {op.fn}")
         return Text(table[name].format(*texts), ATOM, op.axes, op.out in self.host)

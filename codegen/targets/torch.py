@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from codegen.passes.dead import pruned
@@ -23,7 +24,7 @@ from codegen.targets.text import tuple_of
 
 def context(derivation: Any, program: Program) -> dict[str, Any]:
     """Every field of the template, as lists of lines."""
-    reserved = (program.name, "fill", *(f"need_{identifier(n)}" for n in program.wrt))
+    reserved = (program.name, "fill", "like", *(f"need_{identifier(n)}" for n in program.wrt))
     parts = Parts(derivation, program, TORCH, reserved)
     held = _Held(parts)
     why = saved_for(parts, program.backward.ops)
@@ -199,13 +200,14 @@ def _forward_backward(parts: Parts, held: _Held) -> list[str]:
     return held.opened(held.kept, [*missing, *lines, f"return {', '.join(returned)}"])
 
 
-def _filled(parts: Parts, upstream: tuple[str, ...], holders: tuple[str, ...], known: tuple[str, ...]) -> list[str]:
-    """Zeros in place of upstream gradients that torch left out."""
+def _filled(parts: Parts, upstream: tuple[str, ...], holders: tuple[str, ...], known: tuple[str, ...], like: str = "") -> list[str]:
+    """Zeros in place of upstream gradients or tangents that torch left out."""
+    like = like or parts.like(holders)
     lines = parts.lengths([dim for n in upstream for dim in parts.array(n).dims], holders, known)
     for name in upstream:
         shape = tuple_of([parts.sizes[dim] for dim in parts.array(name).dims])
         lines.append(f"if {parts.names[name]} is None:")
-        lines.append(f"    {parts.names[name]} = {parts.like(holders)}.new_zeros({shape})")
+        lines.append(f"    {parts.names[name]} = {like}.new_zeros({shape})")
     return lines
 
 
@@ -226,10 +228,18 @@ def tangent_block(program: Program) -> Block:
 def _forward_jvp(parts: Parts, held: _Held) -> list[str]:
     program, names = parts.program, parts.names
     block = tangent_block(program)
+    moving = tuple(f"t{n}" for n in program.wrt)
+    block = replace(block, inputs=(*(n for n in held.kept if n in program.inputs), *moving))
     lines = []
     if len(program.wrt) > 1:
         lines += [f"{names[f't{n}']} = _zero({names[f't{n}']}, {names[n]})" for n in program.wrt if n in held.kept]
-        lines += _filled(parts, tuple(f"t{n}" for n in program.wrt if n not in held.kept), held.kept, held.lengths)
+        gone = tuple(f"t{n}" for n in program.wrt if n not in held.kept)
+        like = parts.like(held.kept)
+        if gone and like == "None":
+            # Nothing is held, but some tangent is always there.
+            lines.append(f"like = next(tangent for tangent in {tuple_of([names[t] for t in moving])} if tangent is not None)")
+            like = "like"
+        lines += _filled(parts, gone, held.kept, held.lengths, like)
     lines += parts.lengths(dims_of(block), held.kept, held.lengths)
     lines += parts.code(block)
     lines.append(f"return {', '.join([*(names[n] for n in block.outputs), *(['None'] * len(held.extra))])}")

@@ -19,10 +19,11 @@ from derive.checker.verdicts import UNKNOWN
 from derive.checker.worlds import axes_in, draw_sizes, draw_tensors, rooted_axes
 
 Node = Any
-WORLDS = 2  # twice as many where the goal is a single number
+WORLDS = 2  # twice as many where the goal is a single number, three times as many where a value takes one of several branches
 ENTRIES = 4  # of the goal, in each world
 ATTEMPTS = 8
 UNITS = (2, 3, 5, 7)  # exp(x) is modelled as a power of this, another one in each world
+BRANCHING = ("relu", "abs", "sign", "max", "min")
 PRECISION = (75, 175)  # digits to calculate with; the second, where 50 digits do not agree with the first
 
 Cell = Any  # a number, or the OutsideDomain that says why there is none
@@ -52,10 +53,10 @@ class Table:
 
 def tables(form: Form, seed: int) -> list[Table]:
     """The proof's values; empty where the checker cannot evaluate it at all, which `form.broken` then says of every line."""
-    worlds = WORLDS if form.proof["goal"]["target"][2] else 2 * WORLDS
+    worlds = (1 if form.proof["goal"]["target"][2] else 2) * (3 if _branches(form) else 1) * WORLDS
     try:
         try:
-            return [_world(form, seed, n, Exact(UNITS[n])) for n in range(worlds)]
+            return [_world(form, seed, n, Exact(UNITS[n % len(UNITS)])) for n in range(worlds)]
         except Irrational:
             found: list[Table] = []
             for precision in PRECISION:
@@ -70,6 +71,20 @@ def tables(form: Form, seed: int) -> list[Table]:
         for number in range(len(form.lines) + 1):
             form.broken.setdefault(number, (UNKNOWN, str(error)))
         return []
+
+
+def _branches(form: Form) -> bool:
+    """Whether anything in the proof has branches, so that an error in one of them goes unseen where another is taken."""
+    stack: list[Node] = [form.proof["given"], *_expressions(form)]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            stack.extend(node.values())
+        elif isinstance(node, list) and node:
+            if node[0] in ("max", "iverson") or node[0] == "fn" and node[1] in BRANCHING:
+                return True
+            stack.extend(node)
+    return False
 
 
 def _world(form: Form, seed: int, number: int, arithmetic: Arithmetic) -> Table:

@@ -123,18 +123,20 @@ def _entry(rng: random.Random, arithmetic: Arithmetic, attempt: int, scalar: boo
     return arithmetic.number(_number(rng, arithmetic, attempt, scalar))
 
 
-SCALARS = (7, 11, 13, 17, 19, 23)
+SCALARS = (11, 13, 17, 19, 23, 29)
 
 
 def _number(rng: random.Random, arithmetic: Arithmetic, attempt: int, scalar: bool = False) -> Fraction:
     """Never 0, 1 or -1: a missing factor of these would go unseen.
 
     A scalar has a single draw in a world, so it is a prime above the axis sizes and the small numbers of a formula: it
-    cannot make up for a factor of theirs, as 2 c / (2 * 3) = 1 would for c = 3.
+    cannot make up for a factor of theirs, as 2 c / (2 * 3) = 1 would for c = 3; or one over it, so that it is not always
+    the largest number of a comparison.
     """
     sign = 1 if attempt % 2 else rng.choice((-1, 1))
     if scalar and isinstance(arithmetic, Exact):
-        return Fraction(sign * rng.choice(SCALARS))
+        prime = Fraction(sign * rng.choice(SCALARS))
+        return rng.choice((prime, 1 / prime))
     if isinstance(arithmetic, Exact):
         return Fraction(sign * rng.randint(2, 2 + 3 * 3**attempt))
     return Fraction(sign * (2 * rng.randint(1, 30 * 10**attempt) + 1), 40 * 10**attempt)

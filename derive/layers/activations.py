@@ -1,7 +1,7 @@
 """Activations, entry by entry. At a kink the derivative is the one torch takes; the proofs print what else it could be.
 
-Sources: Nair and Hinton (2010) for relu; Maas, Hannun and Ng (2013) for leaky_relu; He et al. (2015), equation (1), for prelu; Clevert,
-Unterthiner and Hochreiter (2016), equation (15), for elu; Hendrycks and Gimpel (2016), section 2, for gelu and silu.
+Sources: Nair and Hinton (2010) for relu; Maas, Hannun and Ng (2013) for leaky_relu; He et al. (2015), equation (1), for prelu;
+Clevert, Unterthiner and Hochreiter (2016), equation (15), for elu; Hendrycks and Gimpel (2016), section 2, for gelu and silu.
 """
 
 from sympy import Eq, Rational, erf, exp, pi, sqrt, tanh
@@ -39,7 +39,7 @@ SIGMOID = Layer("sigmoid", [Eq(y, sigmoid(x))], doc="Y = 1 / (1 + exp(-X)). Good
 
 TANH = Layer("tanh", [Eq(y, tanh(x))], doc="Y = tanh(X). Goodfellow, Bengio and Courville (2016), section 6.3.2.")
 
-SOFTPLUS = Layer("softplus", [Eq(y, softplus(x))], doc="Y = log(1 + exp(X)). Dugas et al. (2001); Goodfellow, Bengio and Courville (2016), section 3.10.")
+SOFTPLUS = Layer("softplus", [Eq(y, softplus(x))], doc="Y = log(1 + exp(X)). Goodfellow, Bengio and Courville (2016), section 3.10.")
 
 GELU = Layer(
     "gelu",

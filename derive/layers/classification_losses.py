@@ -1,7 +1,7 @@
 """Losses of classification on logits and on log-probabilities, besides the cross-entropy.
 
-Sources: Bishop, Pattern Recognition and Machine Learning (2006), sections 1.6.1, 4.3 and 7.1.2; Lin et al., Focal Loss (2017), equation (5); Zoph
-et al., ST-MoE (2022), equation (5), for the z-loss. The reductions are the defaults of torch.
+Sources: Bishop, Pattern Recognition and Machine Learning (2006), sections 1.6.1, 4.3 and 7.1.2; Lin et al., Focal Loss (2017),
+equation (5); Zoph et al., ST-MoE (2022), equation (5), for the z-loss. The reductions are the defaults of torch.
 """
 
 from sympy import Eq, Sum, exp, log

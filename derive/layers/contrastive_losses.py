@@ -1,7 +1,7 @@
 """Losses on pairs: matching ones against all others of the batch, preferred ones against rejected ones.
 
-Sources: van den Oord, Li and Vinyals, Contrastive Predictive Coding (2018), equation (4); Radford et al., CLIP (2021), figure 3; Rafailov et
-al., Direct Preference Optimization (2023), equation (7).
+Sources: van den Oord, Li and Vinyals, Contrastive Predictive Coding (2018), equation (4); Radford et al., CLIP (2021), figure 3;
+Rafailov et al., Direct Preference Optimization (2023), equation (7).
 """
 
 from sympy import Eq, Sum, exp, log, sqrt

@@ -1,7 +1,7 @@
 """Losses that ask for a margin. Labels are -1 and 1, or classes; reductions and kinks are those of torch.
 
-Sources: Rosenblatt (1958), as told in Bishop, Pattern Recognition and Machine Learning (2006), section 4.1.7; Cortes and Vapnik (1995); Weston
-and Watkins (1999); Balntas et al., Learning local feature descriptors with triplets (2016).
+Sources: Rosenblatt (1958), as in Bishop, Pattern Recognition and Machine Learning (2006), section 4.1.7; Cortes and Vapnik (1995);
+Weston and Watkins (1999); Balntas et al., Learning local feature descriptors with triplets (2016).
 """
 
 from sympy import Eq, Rational, Sum, sqrt

@@ -201,7 +201,7 @@ def proof_blocks(proof: Proof, detail: str) -> list[Block]:
         blocks.append(Chain(lines[0][0], tuple(lines[1:])))
     else:
         blocks.append(Chain(proof.goal.target, tuple(lines)))
-    if proof.matrix is not None and proof.kind in ("lemma", "name", "twin"):
+    if proof.matrix is not None and proof.kind in ("lemma", "name", "twin", "jacobian"):
         blocks.append(Results((result(proof),)))
         if detail != "brief":
             blocks += [Paragraph(sentence.replace(" x ", " × ") + ".") for sentence in explain(proof.matrix)]
@@ -217,6 +217,7 @@ KINDS = {
     "stable": "Finite form",
     "invariant": "Invariant",
     "twin": "Transposed storage",
+    "jacobian": "Derivative",
 }
 
 
@@ -238,6 +239,7 @@ def _opening(proof: Proof) -> str:
         "name": "definition",
         "prepare": "the layer's equation",
         "twin": "the lemma of the other layer, at the same numbers",
+        "jacobian": "the derivative along every path",
         "stable": "what was derived",
     }.get(proof.kind, "")
 

@@ -94,7 +94,7 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     B = X.shape[0]
     dL = _upstream("dL", dL, (), X.dtype)
     # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
-    du = 0.5 * dL / B * (1 - s) * (1 - (0 < -u).astype(X.dtype))
+    du = 0.5 * dL / B * (1 - s) * (1 - (-u > 0).astype(X.dtype))
     # dc[i] = du[i] - (1/2)*dL*(s[i] + 1)/size(B)
     dc = du - 0.5 * dL / B * (s + 1)
     # dU[i] = -(1/2)*dc[i]*c[i]/U[i]
@@ -138,7 +138,7 @@ def jvp(X: Any, Y: Any, s: Any, margin: Any, tX: Any, tY: Any) -> tuple[Array, A
     tu = tc.copy()
     # tL = 1/2/size(B)*(sum(i, tu[i]*(1 - s[i])) - sum(i, tu[i]*(1 - s[i])*where(0 < -u[i], 1, 0)) -
     #     sum(i, tc[i]*(s[i] + 1)))
-    tL = 0.5 * (tu @ s_shifted - (0 < -u).astype(X.dtype) @ (tu * s_shifted) - tc @ s_shifted_2) / B
+    tL = 0.5 * (tu @ s_shifted - (-u > 0).astype(X.dtype) @ (tu * s_shifted) - tc @ s_shifted_2) / B
     return L, tL
 
 

@@ -65,7 +65,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     # dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
     #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
     exp_X = np.exp(X - np.maximum(X, 0))
-    less_X = (0 < X).astype(X.dtype)
+    less_X = (X > 0).astype(X.dtype)
     dX = dY * (scale * exp_X - scale * exp_X * less_X + less_X)
     return dX
 
@@ -80,7 +80,7 @@ def jvp(X: Any, scale: Any, tX: Any) -> tuple[Array, Array]:
     Y = scale * (exp_X - 1) + relu_X
     # tY[i,j] = tX[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
     #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-    less_X = (0 < X).astype(X.dtype)
+    less_X = (X > 0).astype(X.dtype)
     tY = tX * (scale * exp_X - scale * exp_X * less_X + less_X)
     return Y, tY
 

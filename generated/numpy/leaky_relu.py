@@ -63,7 +63,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
     # dX[i,j] = dY[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-    less_X = (0 < X).astype(X.dtype)
+    less_X = (X > 0).astype(X.dtype)
     dX = dY * (slope - slope * less_X + less_X)
     return dX
 
@@ -76,7 +76,7 @@ def jvp(X: Any, slope: Any, tX: Any) -> tuple[Array, Array]:
     relu_X = np.maximum(X, 0)
     Y = slope * (X - relu_X) + relu_X
     # tY[i,j] = tX[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-    less_X = (0 < X).astype(X.dtype)
+    less_X = (X > 0).astype(X.dtype)
     tY = tX * (slope - slope * less_X + less_X)
     return Y, tY
 

@@ -72,7 +72,7 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     B = s.shape[0]
     dL = _upstream("dL", dL, (), s.dtype)
     # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
-    du = dL / B * (1 - (0 < -u).astype(s.dtype))
+    du = dL / B * (1 - (-u > 0).astype(s.dtype))
     # dz[i] = -du[i]*s[i]
     dz = -du * s
     # dv[i] = du[i]*s[i]
@@ -92,7 +92,7 @@ def jvp(z: Any, v: Any, s: Any, margin: Any, tz: Any, tv: Any) -> tuple[Array, A
     # tu[i] = s[i]*(tv[i] - tz[i])
     tu = s * (tv - tz)
     # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
-    tL = (tu.sum() - tu @ (0 < -u).astype(z.dtype)) / B
+    tL = (tu.sum() - tu @ (-u > 0).astype(z.dtype)) / B
     return L, tL
 
 

@@ -65,7 +65,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
     # dX[i,j] = dY[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))
-    less_X = (0 < X).astype(X.dtype)
+    less_X = (X > 0).astype(X.dtype)
     dX = dY * (alpha - less_X * alpha + less_X)
     # dalpha[j] = sum(i, dY[i,j]*(X[i,j] - relu(X[i,j])))
     dalpha = (dY * (X - np.maximum(X, 0))).sum(axis=0)
@@ -82,7 +82,7 @@ def jvp(X: Any, alpha: Any, tX: Any, talpha: Any) -> tuple[Array, Array]:
     Y = X_relu_X * alpha + relu_X
     # tY[i,j] = alpha[j]*tX[i,j] - where(0 < X[i,j], 1, 0)*alpha[j]*tX[i,j] + where(0 < X[i,j], 1,
     #     0)*tX[i,j] + (X[i,j] - relu(X[i,j]))*talpha[j]
-    less_X = (0 < X).astype(X.dtype)
+    less_X = (X > 0).astype(X.dtype)
     tY = alpha * tX - less_X * alpha * tX + less_X * tX + X_relu_X * talpha
     return Y, tY
 

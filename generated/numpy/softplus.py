@@ -16,7 +16,7 @@ Gradients:
 
     dX = dY o sigmoid(X)
 
-Y = log(1 + exp(X)). Dugas et al. (2001); Goodfellow, Bengio and Courville (2016), section 3.10.
+Y = log(1 + exp(X)). Goodfellow, Bengio and Courville (2016), section 3.10.
 """
 
 from __future__ import annotations

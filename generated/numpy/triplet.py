@@ -95,7 +95,7 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array, Array]:
     B = A.shape[0]
     dL = _upstream("dL", dL, (), A.dtype)
     # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
-    du = dL / B * (1 - (0 < -u).astype(A.dtype))
+    du = dL / B * (1 - (-u > 0).astype(A.dtype))
     # dp[i] = du[i]
     dp = du.copy()
     # dn[i] = -du[i]
@@ -142,7 +142,7 @@ def jvp(A: Any, P: Any, N: Any, margin: Any, tA: Any, tP: Any, tN: Any) -> tuple
     # tu[i] = tp[i] - tn[i]
     tu = tp - tn
     # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
-    tL = (tu.sum() - tu @ (0 < -u).astype(A.dtype)) / B
+    tL = (tu.sum() - tu @ (-u > 0).astype(A.dtype)) / B
     return L, tL
 
 

@@ -130,7 +130,7 @@ class _DualForward(_Forward):
         tu = tc.clone()
         # tL = 1/2/size(B)*(sum(i, tu[i]*(1 - s[i])) - sum(i, tu[i]*(1 - s[i])*where(0 < -u[i], 1, 0)) -
         #     sum(i, tc[i]*(s[i] + 1)))
-        tL = 0.5 * (tu @ s_shifted - (0 < -u).to(X.dtype) @ (tu * s_shifted) - tc @ (s + 1)) / B
+        tL = 0.5 * (tu @ s_shifted - (-u > 0).to(X.dtype) @ (tu * s_shifted) - tc @ (s + 1)) / B
         return tL, None, None, None, None
 
 
@@ -146,7 +146,7 @@ class _Backward(torch.autograd.Function):
         B = X.shape[0]
         dX = dY = None
         # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
-        du = 0.5 * dL / B * (1 - s) * (1 - (0 < -u).to(X.dtype))
+        du = 0.5 * dL / B * (1 - s) * (1 - (-u > 0).to(X.dtype))
         # dc[i] = du[i] - (1/2)*dL*(s[i] + 1)/size(B)
         dc = du - 0.5 * dL / B * (s + 1)
         if need_X:
@@ -208,7 +208,7 @@ class _Second(torch.autograd.Function):
         B = X.shape[0]
         # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
         s_shifted = 1 - s
-        u_shifted = 1 - (0 < -u).to(X.dtype)
+        u_shifted = 1 - (-u > 0).to(X.dtype)
         du = 0.5 * dL / B * s_shifted * u_shifted
         # dc[i] = du[i] - (1/2)*dL*(s[i] + 1)/size(B)
         s_shifted_2 = s + 1
@@ -277,7 +277,7 @@ class _SecondTangent(torch.autograd.Function):
         B = X.shape[0]
         # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
         s_shifted = 1 - s
-        u_shifted = 1 - (0 < -u).to(X.dtype)
+        u_shifted = 1 - (-u > 0).to(X.dtype)
         du = 0.5 * dL / B * s_shifted * u_shifted
         # dc[i] = du[i] - (1/2)*dL*(s[i] + 1)/size(B)
         s_shifted_2 = s + 1

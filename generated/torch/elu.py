@@ -78,7 +78,7 @@ class _DualForward(_Forward):
         # tY[i,j] = tX[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
         #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
         exp_X = torch.exp(X - torch.relu(X))
-        less_X = (0 < X).to(X.dtype)
+        less_X = (X > 0).to(X.dtype)
         tY = tX * (scale * exp_X - scale * exp_X * less_X + less_X)
         return tY
 
@@ -93,7 +93,7 @@ class _Backward(torch.autograd.Function):
         # dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
         #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
         exp_X = torch.exp(X - torch.relu(X))
-        less_X = (0 < X).to(X.dtype)
+        less_X = (X > 0).to(X.dtype)
         dX = dY * (scale * exp_X - scale * exp_X * less_X + less_X)
         return (dX,)
 
@@ -138,7 +138,7 @@ class _Second(torch.autograd.Function):
         # d2dY[i,j] = d2dX[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
         #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
         exp_X = torch.exp(X - torch.relu(X))
-        less_X = (0 < X).to(X.dtype)
+        less_X = (X > 0).to(X.dtype)
         d2dY = d2dX * (scale * exp_X - scale * exp_X * less_X + less_X)
         # d2X[i,j] = d2dX[i,j]*dY[i,j]*scale*exp(X[i,j] - relu(X[i,j]))*(1 - where(0 < X[i,j], 1, 0))
         d2X = scale * d2dX * dY * exp_X * (1 - less_X)
@@ -164,7 +164,7 @@ class _SecondTangent(torch.autograd.Function):
         #     0) + where(0 < X[i,j], 1, 0))*tdY[i,j] + dY[i,j]*scale*exp(X[i,j] - relu(X[i,j]))*tX[i,j] -
         #     dY[i,j]*scale*exp(X[i,j] - relu(X[i,j]))*where(0 < X[i,j], 1, 0)*tX[i,j]
         exp_X = torch.exp(X - torch.relu(X))
-        less_X = (0 < X).to(X.dtype)
+        less_X = (X > 0).to(X.dtype)
         tdX = (scale * exp_X - scale * exp_X * less_X + less_X) * tdY + scale * dY * exp_X * tX - scale * dY * exp_X * less_X * tX
         return (tdX,)
 

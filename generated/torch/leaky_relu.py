@@ -76,7 +76,7 @@ class _DualForward(_Forward):
     def jvp(ctx: Any, tX: Any, _slope: Any) -> Any:
         X, slope = ctx.saved_tensors
         # tY[i,j] = tX[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-        less_X = (0 < X).to(X.dtype)
+        less_X = (X > 0).to(X.dtype)
         tY = tX * (slope - slope * less_X + less_X)
         return tY
 
@@ -89,7 +89,7 @@ class _Backward(torch.autograd.Function):
     @staticmethod
     def forward(need_X: bool, X: Tensor, slope: Tensor, dY: Tensor) -> Any:
         # dX[i,j] = dY[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-        less_X = (0 < X).to(X.dtype)
+        less_X = (X > 0).to(X.dtype)
         dX = dY * (slope - slope * less_X + less_X)
         return (dX,)
 
@@ -133,7 +133,7 @@ class _Second(torch.autograd.Function):
         B = X.shape[0]
         N = X.shape[-1]
         # d2dY[i,j] = d2dX[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-        less_X = (0 < X).to(X.dtype)
+        less_X = (X > 0).to(X.dtype)
         d2dY = d2dX * (slope - slope * less_X + less_X)
         # d2X[i,j] = 0
         d2X = X.new_full((B, N), 0)
@@ -156,7 +156,7 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor, slope: Tensor, tdY: Tensor) -> Any:
         # tdX[i,j] = (slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))*tdY[i,j]
-        less_X = (0 < X).to(X.dtype)
+        less_X = (X > 0).to(X.dtype)
         tdX = (slope - slope * less_X + less_X) * tdY
         return (tdX,)
 

@@ -97,7 +97,7 @@ class _DualForward(_Forward):
         # tu[i] = s[i]*(tv[i] - tz[i])
         tu = s * (tv - tz)
         # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
-        tL = (tu.sum() - tu @ (0 < -u).to(z.dtype)) / B
+        tL = (tu.sum() - tu @ (-u > 0).to(z.dtype)) / B
         return tL, None
 
 
@@ -111,7 +111,7 @@ class _Backward(torch.autograd.Function):
         B = z.shape[0]
         dz = dv = None
         # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
-        du = dL / B * (1 - (0 < -u).to(s.dtype))
+        du = dL / B * (1 - (-u > 0).to(s.dtype))
         if need_z:
             # dz[i] = -du[i]*s[i]
             dz = -du * s
@@ -162,7 +162,7 @@ class _Second(torch.autograd.Function):
         # d2du[i] = s[i]*(d2dv[i] - d2dz[i])
         d2du = s * (d2dv - d2dz)
         # d2dL = 1/size(B)*sum(i, d2du[i]*(1 - where(0 < -u[i], 1, 0)))
-        d2dL = d2du @ (1 - (0 < -u).to(s.dtype)) / B
+        d2dL = d2du @ (1 - (-u > 0).to(s.dtype)) / B
         # d2u[i] = 0
         d2u = s.new_full((B,), 0)
         # d2z[i] = -d2u[i]*s[i]
@@ -189,7 +189,7 @@ class _SecondTangent(torch.autograd.Function):
     def forward(s: Tensor, u: Tensor, tdL: Tensor) -> Any:
         B = s.shape[0]
         # tdu[i] = 1/size(B)*(1 - where(0 < -u[i], 1, 0))*tdL
-        tdu = tdL / B * (1 - (0 < -u).to(s.dtype))
+        tdu = tdL / B * (1 - (-u > 0).to(s.dtype))
         # tdz[i] = -tdu[i]*s[i]
         tdz = -tdu * s
         # tdv[i] = tdu[i]*s[i]

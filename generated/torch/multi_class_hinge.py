@@ -85,7 +85,7 @@ class _DualForward(_Forward):
         C = Z.shape[-1]
         # tL = 1/(size(B)*size(C))*(sum(i,j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,j]) - sum(i,j,
         #     where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,y[i]]))
-        less_Z = (0 < Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin).to(Z.dtype)
+        less_Z = (Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0).to(Z.dtype)
         tL = ((less_Z * tZ).sum() - less_Z.sum(dim=-1) @ torch.take_along_dim(tZ, y[:, None], dim=-1)[:, 0]) / (B * C)
         return tL
 
@@ -100,7 +100,7 @@ class _Backward(torch.autograd.Function):
         B = Z.shape[0]
         C = Z.shape[-1]
         # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
-        less_Z = (0 < Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin).to(Z.dtype)
+        less_Z = (Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0).to(Z.dtype)
         D = less_Z.sum(dim=-1)
         # dZ[i,j] = dL/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i])
         dZ = dL / (B * C) * (less_Z - _one_hot(y, C, Z) * D[:, None])
@@ -146,7 +146,7 @@ class _Second(torch.autograd.Function):
         B = Z.shape[0]
         C = Z.shape[-1]
         # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
-        less_Z = (0 < Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin).to(Z.dtype)
+        less_Z = (Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0).to(Z.dtype)
         D = less_Z.sum(dim=-1)
         # d2dL = 1/(size(B)*size(C))*(sum(i,j, d2dZ[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)) -
         #     sum(i, d2dZ[i,y[i]]*D[i]))
@@ -174,7 +174,7 @@ class _SecondTangent(torch.autograd.Function):
         B = Z.shape[0]
         C = Z.shape[-1]
         # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
-        less_Z = (0 < Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin).to(Z.dtype)
+        less_Z = (Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0).to(Z.dtype)
         D = less_Z.sum(dim=-1)
         # tD[i] = 0
         tD = Z.new_full((B,), 0)

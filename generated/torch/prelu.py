@@ -79,7 +79,7 @@ class _DualForward(_Forward):
         talpha = _zero(talpha, alpha)
         # tY[i,j] = alpha[j]*tX[i,j] - where(0 < X[i,j], 1, 0)*alpha[j]*tX[i,j] + where(0 < X[i,j], 1,
         #     0)*tX[i,j] + (X[i,j] - relu(X[i,j]))*talpha[j]
-        less_X = (0 < X).to(X.dtype)
+        less_X = (X > 0).to(X.dtype)
         tY = alpha * tX - less_X * alpha * tX + less_X * tX + (X - torch.relu(X)) * talpha
         return tY
 
@@ -94,7 +94,7 @@ class _Backward(torch.autograd.Function):
         dX = dalpha = None
         if need_X:
             # dX[i,j] = dY[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))
-            less_X = (0 < X).to(X.dtype)
+            less_X = (X > 0).to(X.dtype)
             dX = dY * (alpha - less_X * alpha + less_X)
         if need_alpha:
             # dalpha[j] = sum(i, dY[i,j]*(X[i,j] - relu(X[i,j])))
@@ -144,7 +144,7 @@ class _Second(torch.autograd.Function):
     def forward(X: Tensor, alpha: Tensor, dY: Tensor, d2dX: Tensor, d2dalpha: Tensor) -> Any:
         # d2dY[i,j] = d2dX[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0)) +
         #     d2dalpha[j]*(X[i,j] - relu(X[i,j]))
-        less_X = (0 < X).to(X.dtype)
+        less_X = (X > 0).to(X.dtype)
         d2dY = d2dX * (alpha - less_X * alpha + less_X) + d2dalpha * (X - torch.relu(X))
         # d2X[i,j] = d2dalpha[j]*dY[i,j]*(1 - where(0 < X[i,j], 1, 0))
         d2X = d2dalpha * dY * (1 - less_X)
@@ -170,7 +170,7 @@ class _SecondTangent(torch.autograd.Function):
     def forward(X: Tensor, alpha: Tensor, dY: Tensor, tX: Tensor, talpha: Tensor, tdY: Tensor) -> Any:
         # tdX[i,j] = (alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))*tdY[i,j] +
         #     dY[i,j]*talpha[j] - dY[i,j]*where(0 < X[i,j], 1, 0)*talpha[j]
-        less_X = (0 < X).to(X.dtype)
+        less_X = (X > 0).to(X.dtype)
         tdX = (alpha - less_X * alpha + less_X) * tdY + dY * talpha - dY * less_X * talpha
         # tdalpha[j] = sum(i, (X[i,j] - relu(X[i,j]))*tdY[i,j]) + sum(i, dY[i,j]*tX[i,j]) - sum(i,
         #     dY[i,j]*where(0 < X[i,j], 1, 0)*tX[i,j])

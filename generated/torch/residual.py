@@ -97,7 +97,7 @@ class _DualForward(_Forward):
         # tH[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j]) + tb[j]
         tH = tX @ W + X @ tW + tb
         # tY[i,j] = tX[i,j] + tH[i,j]*where(0 < H[i,j], 1, 0)
-        tY = tX + tH * (0 < H).to(X.dtype)
+        tY = tX + tH * (H > 0).to(X.dtype)
         return tY, None
 
 
@@ -110,7 +110,7 @@ class _Backward(torch.autograd.Function):
     def forward(need_X: bool, need_W: bool, need_b: bool, X: Tensor, W: Tensor, b: Tensor, H: Tensor, dY: Tensor) -> Any:
         dX = dW = db = None
         # dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
-        dH = dY * (0 < H).to(X.dtype)
+        dH = dY * (H > 0).to(X.dtype)
         if need_X:
             # dX[i,k] = sum(j, dH[i,j]*W[k,j]) + dY[i,k]
             dX = dH @ W.T + dY
@@ -168,7 +168,7 @@ class _Second(torch.autograd.Function):
         B = X.shape[0]
         N = X.shape[-1]
         # dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
-        less_H = (0 < H).to(X.dtype)
+        less_H = (H > 0).to(X.dtype)
         dH = dY * less_H
         # d2dH[i,j] = sum(k, d2dX[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X[i,k]) + d2db[j]
         d2dH = d2dX @ W + X @ d2dW + d2db
@@ -201,7 +201,7 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor, W: Tensor, H: Tensor, dY: Tensor, tX: Tensor, tW: Tensor, tdY: Tensor) -> Any:
         # dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
-        less_H = (0 < H).to(X.dtype)
+        less_H = (H > 0).to(X.dtype)
         dH = dY * less_H
         # tdH[i,j] = where(0 < H[i,j], 1, 0)*tdY[i,j]
         tdH = less_H * tdY

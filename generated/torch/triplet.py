@@ -134,7 +134,7 @@ class _DualForward(_Forward):
         # tu[i] = tp[i] - tn[i]
         tu = tp - tn
         # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
-        tL = (tu.sum() - tu @ (0 < -u).to(A.dtype)) / B
+        tL = (tu.sum() - tu @ (-u > 0).to(A.dtype)) / B
         return tL, None, None, None
 
 
@@ -160,7 +160,7 @@ class _Backward(torch.autograd.Function):
         B = A.shape[0]
         dA = dP = dN = None
         # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
-        du = dL / B * (1 - (0 < -u).to(A.dtype))
+        du = dL / B * (1 - (-u > 0).to(A.dtype))
         if need_A or need_P:
             # dp[i] = du[i]
             dp = du.clone()
@@ -232,7 +232,7 @@ class _Second(torch.autograd.Function):
     ) -> Any:
         B = A.shape[0]
         # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
-        u_shifted = 1 - (0 < -u).to(A.dtype)
+        u_shifted = 1 - (-u > 0).to(A.dtype)
         du = dL / B * u_shifted
         # dp[i] = du[i]
         dp = du.clone()
@@ -326,7 +326,7 @@ class _SecondTangent(torch.autograd.Function):
     ) -> Any:
         B = A.shape[0]
         # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
-        u_shifted = 1 - (0 < -u).to(A.dtype)
+        u_shifted = 1 - (-u > 0).to(A.dtype)
         du = dL / B * u_shifted
         # dp[i] = du[i]
         dp = du.clone()

@@ -1,0 +1,57 @@
+"""`derive LAYER --jacobian X` and `--hessian X`: one proof each, with what is assumed about layout, and the checker's verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from derive.errors import SpecError, near
+from derive.proof import Proof, proof_json
+from derive.render.page import Page, Paragraph, ledger_line, proof_page
+
+LAYOUT = (
+    "Numerator layout: the axes of what is differentiated come first, so M outputs of N inputs give M × N; in denominator "
+    "layout it is the transpose."
+)
+SYMMETRIC = "The rows are the entries of the first tensor, the columns those of the second; dL is the upstream gradient of the scalar."
+
+
+def proof_of(derivation: Any, jacobian: str | None, hessian: str | None) -> tuple[Proof, Any]:
+    """The proof asked for and the derivation whose layer it speaks of. Raises SpecError for a name that is no input."""
+    from derive.jacobian import hessian as second
+    from derive.jacobian import jacobian as first
+
+    layer = derivation.layer
+    names = [name.strip() for name in (jacobian or hessian or "").split(",")]
+    for name in names:
+        if name not in layer.wrt:
+            known = ", ".join(layer.wrt)
+            raise SpecError(f"{layer.name}: {name or 'nothing'} is no differentiable input{near(name, layer.wrt)}; choose from {known}")
+    try:
+        if jacobian is not None:
+            if len(names) > 1:
+                raise SpecError(f"{layer.name}: --jacobian takes one input, got {jacobian}")
+            return first(derivation, names[0]), derivation
+        if len(names) > 2:
+            raise SpecError(f"{layer.name}: --hessian takes one input or two, got {hessian}")
+        return second(derivation, names[0], names[-1]), derivation.second
+    except ValueError as error:
+        raise SpecError(str(error)) from None
+    except KeyError:
+        raise SpecError(f"{layer.name}: the output does not depend on {' and '.join(names)}: every derivative is 0") from None
+
+
+def page_of(proof: Proof, derivation: Any, detail: str, ascii: bool, check: bool) -> tuple[Page, bool]:
+    """The proof's page with its layout and, unless `check` is off, the verdict; and whether every line holds."""
+    from derive.check import check_document
+
+    made = proof_page(proof, detail, ascii)
+    blocks = [*made.blocks, Paragraph(LAYOUT if proof.name.startswith("J") else SYMMETRIC)]
+    good = True
+    if check:
+        document = derivation.document()
+        document["proofs"].append(proof_json(proof))
+        report = check_document(document)
+        good = report.ok
+        blocks.append(Paragraph(ledger_line(report)))
+    return replace(made, blocks=tuple(blocks)), good

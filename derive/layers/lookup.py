@@ -1,0 +1,24 @@
+"""Rows of a table, by integers.
+
+Source: Bengio et al., A Neural Probabilistic Language Model (2003), section 2; the mean is that of torch.nn.EmbeddingBag.
+"""
+
+from sympy import Eq, Sum
+
+from derive.spec import Layer
+from derive.symbols import axes, tensors
+
+b, n, c, N = axes("b:B n:N c:C N")
+E, t, Y = tensors("E[V,C] t[B,N]:int Y[B,N,C]")
+EMBEDDING = Layer(
+    "embedding",
+    [Eq(Y[b, n, c], E[t[b, n], c])],
+    doc="Y holds the row of E for each token; the gradients of repeated tokens add. Bengio et al. (2003), section 2.",
+)
+
+(Y,) = tensors("Y[B,C]")
+EMBEDDING_BAG = Layer(
+    "embedding_bag",
+    [Eq(Y[b, c], Sum(E[t[b, n], c], n) / N)],
+    doc="The mean of the rows of a bag of tokens, as torch.nn.EmbeddingBag.",
+)
