@@ -76,7 +76,7 @@ class Lowering:
         if isinstance(expr, Mul):
             return self._map("mul", tuple(self.expr(factor) for factor in expr.factors))
         if isinstance(expr, Pow):
-            return self._map("pow", (self.expr(expr.base),), expr.exponent)
+            return self._map("power", (self.expr(expr.base),), expr.exponent)
         if isinstance(expr, Fn):
             return self._map(expr.name, tuple(self.expr(arg) for arg in expr.args)) if expr.args else self._emit("number", fn=expr.name)
         if isinstance(expr, Max):

@@ -65,8 +65,10 @@ def lower(derivation: Any) -> Program:
         backward=backward,
         tangent=tangent,
         kept=kept,
-        second=pruned(Block(_read_in_order((*kept, *upstream), second_read), second_ops, second_outputs)),
-        second_tangent=pruned(Block(_read_in_order((*kept, *derivation.upstream, *moving), tangent_read), tangent_ops, second_tangents)),
+        second=pruned(Block(_read_in_order((*kept, *upstream), second_read, arrays), second_ops, second_outputs)),
+        second_tangent=pruned(
+            Block(_read_in_order((*kept, *derivation.upstream, *moving), tangent_read, arrays), tangent_ops, second_tangents)
+        ),
         second_gradients=second_gradients,
     )
 
@@ -120,8 +122,12 @@ def _external(ops: tuple[Op, ...], outputs: Iterable[str]) -> set[str]:
     return needed(ops, outputs) - {op.out for op in ops}
 
 
-def _read_in_order(names: tuple[str, ...], read: set[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(n for n in names if n in read))
+def _read_in_order(names: tuple[str, ...], read: set[str], arrays: dict[str, Tensor]) -> tuple[str, ...]:
+    """The inputs of a block; where it reads no real number, one that gives the results their element type."""
+    found = tuple(dict.fromkeys(n for n in names if n in read))
+    if any(arrays[n].kind != "int" for n in found):
+        return found
+    return (*found, next(n for n in names if arrays[n].kind != "int"))
 
 
 def _same(a: Equation, b: Equation | None) -> bool:

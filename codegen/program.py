@@ -8,14 +8,14 @@ argument lies, so a transpose, a broadcast and an outer product need no op of th
     number      a constant                                                   number, or fn "pi"
     size        the length of an axis                                        dim
     position    the index itself: 0, 1, 2, ... along its only axis
-    map         fn of the arguments, elementwise                             fn, args; number for fn "pow" (the exponent)
+    map         fn of the arguments, elementwise                             fn, args; number for fn "power" (the exponent)
     reduce      fn ("sum" or "max") of the argument over `over`              fn, args, over
     contract    the sum over `over` of the product of the arguments          args, over
     gather      args[0] with its axes `over` read at the labels args[1:]     args, over
     diagonal    args[0] read with an axis named twice                        args
     expand      args[0], copied along the axes that it lacks                 args
 
-The functions of `map` are "add", "mul", "pow", the comparisons "equal", "not_equal", "less" and "less_equal" (1 where they hold,
+The functions of `map` are "add", "mul", "power", the comparisons "equal", "not_equal", "less" and "less_equal" (1 where they hold,
 else 0), "real" (integers as real numbers) and the scalar functions of a spec.
 Everything a target prints comes from here: passes rewrite a Program into a Program, targets print it.
 """

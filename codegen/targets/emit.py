@@ -79,7 +79,7 @@ class _Emitter:
             return False
         op = self.made[value]
         free = value in self.host or op.kind == "position"
-        if op.fn == "pow" and op.number == -1:
+        if op.fn == "power" and op.number == -1:
             # Written again, it is a division.
             free = free or not self._inlined(op.args[0].value)
         if op.fn == "mul" and len(op.args) == 2 and not free:
@@ -91,7 +91,7 @@ class _Emitter:
     def _temporary_name(self, op: Op) -> str:
         """A name that says what the value is: `exp_S`, `sum_X`, `X_W`."""
         roots = [self.names[root] for root in (self._root(arg.value) for arg in op.args) if root is not None]
-        if op.fn == "pow" and op.number is not None:
+        if op.fn == "power" and op.number is not None:
             head = _POWERS.get(op.number, "power")
         elif op.kind in ("map", "reduce") and op.fn not in ("add", "mul"):
             head = "onehot" if op.fn == "equal" else op.fn
@@ -155,7 +155,7 @@ class _Emitter:
     def _map(self, op: Op) -> Text:
         if op.fn == "add":
             return total([self._term(arg, op.axes) for arg in op.args], op.axes)
-        if op.fn in ("mul", "pow"):
+        if op.fn in ("mul", "power"):
             negative, text = self._product(op)
             return Text(f"-{text.at(MUL)}", MUL, text.axes, text.host) if negative else text
         if op.fn == "equal" and (hot := self._hot(op)) is not None:
@@ -212,7 +212,7 @@ class _Emitter:
                     coefficient *= number_part
                     factors += found
                 return coefficient, factors
-            if op.kind == "map" and op.fn == "pow" and op.number is not None and exponent in (1, -1):
+            if op.kind == "map" and op.fn == "power" and op.number is not None and exponent in (1, -1):
                 power = op.number * exponent
                 if power.denominator == 1 and abs(power) == 1:
                     return self._factors(inner[0], axes, False, power)

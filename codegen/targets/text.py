@@ -56,7 +56,7 @@ HOST_FUNCTIONS = {name: f"math.{name}({{0}})" for name in ("exp", "log", "sqrt",
     "abs": "abs({0})",
     "max": "max({0}, {1})",
     "min": "min({0}, {1})",
-    "pow": "{0} ** {1}",
+    "pow": "({0} ** {1})",
 }
 
 
