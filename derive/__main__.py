@@ -132,9 +132,10 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
             proof, about = proof_of(derivation, options.jacobian, options.hessian)
             made, held = page_of(proof, about, detail, ascii, not options.no_check)
             good = good and held
-            written += {"json": lambda: json.dumps(proof_json(proof)), "latex": lambda: latex.proof(proof, detail)}.get(
-                options.format, str
-            )()
+            if options.format == "json":
+                written += json.dumps(proof_json(proof))
+            elif options.format == "latex":
+                written += latex.proof(proof, detail)
             lines += text.page_lines(made, options.width or (width() if options.output is None else text.WIDTH))
             continue
         report = None if options.no_check or options.format == "json" else derivation.check()

@@ -206,6 +206,8 @@ class _Reader:
         value = self.expression()
         if self.token.text == "=":
             raise self.line.error(self.token.column, "a second = on one line; write one equation a line")
+        if self.token.text in _COMPARE:
+            raise self.line.error(self.token.column, "a comparison stands in a where(...), as in where(j <= i, X[i,j], 0)")
         if self.token.kind != "end":
             raise self.unexpected("an operator, + - * / or ^,")
         return value

@@ -186,7 +186,7 @@ MISTAKES = {
     ),
     "own_name": (
         {"linear": wire(LINEAR, Y="Z"), "loss": CROSS_ENTROPY},
-        "net: linear names a tensor Z, and loss (cross_entropy) has one of its own; to join them write wire(..., Z='Z'), else name it otherwise",
+        "net: linear names a tensor Z, and loss (cross_entropy) has one of its own; to join them write wire(..., Z='Z')",
     ),
     "nothing": ({}, "net: there is no part to compose"),
     "label": ({"a b": RELU}, "net: 'a b' cannot be the label of a part; write letters, digits and _"),

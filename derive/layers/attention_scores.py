@@ -54,20 +54,17 @@ ATTENTION_TIED = Layer(
 )
 
 A, V_1, V_2, Y = tensors("A[N,N] V_1[d_v,C] V_2[d_v,C] Y[N,d_v]")
-A_ROWS_SUM_TO_ONE = "sum(j, A[i,j]) = 1"
 PAIRWISE_CONVOLUTION = Layer(
     "pairwise_convolution",
     [Eq(Y[i, e], Sum(A[i, j] * (Sum(V_1[e, c] * X[j, c], c) + Sum(V_2[e, c] * X[i, c], c)), j))],
     wrt=(A, X, V_1, V_2),
-    facts=A_ROWS_SUM_TO_ONE,
-    doc="y_i is the mean of V_1 x_j + V_2 x_i under the weights of row i, which sum to 1. Velickovic et al. (2018), section 2.1.",
+    doc="y_i is the sum of V_1 x_j + V_2 x_i under the weights of row i. Velickovic et al. (2018), section 2.1.",
 )
 
 PAIRWISE_CONVOLUTION_SPLIT = Layer(
     "pairwise_convolution_split",
     [Eq(Y[i, e], Sum(A[i, j] * X[j, c] * V_1[e, c], j, c) + Sum(X[i, c] * V_2[e, c], c))],
     wrt=(A, X, V_1, V_2),
-    facts=A_ROWS_SUM_TO_ONE,
     doc="Y = A X V_1^T + X V_2^T, which pairwise_convolution is when the rows of A sum to 1. Velickovic et al. (2018), section 2.1.",
 )
 
