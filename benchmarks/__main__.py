@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: what deriving costs, and what the generated kernels cost next to torch's own operators."""
+"""`python -m benchmarks`: what deriving costs, how it grows with depth, and what the generated kernels cost next to torch's operators."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from rich.console import Console
 
-from benchmarks import deriving, kernels
+from benchmarks import depth, deriving, kernels
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console()
     deriving.table(console, rounds=20)
+    depth.table(console, rounds=1 if options.quick else 3, largest=8 if options.quick else 24)
     kernels.table(console, quick=options.quick)
     return 0
 

@@ -158,7 +158,7 @@ def _placed(name: str, parts: Mapping[str, Layer | Part]) -> tuple[_Placed, ...]
             if own in given:
                 raise SpecError(
                     f"{name}: {given[own]} names a tensor {own}, and {label} ({part.layer.name}) has one of its own; "
-                    f"to join them write wire(..., {own}={own!r}), else name it otherwise"
+                    f"to join them write wire(..., {own}={own!r})"
                 )
             names[own] = own if owners[own] == 1 else f"{own}_{label}"
             if names[own] in taken:

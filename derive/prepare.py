@@ -7,7 +7,7 @@ written out, and a sum that stands inside a function or a quotient has a name.
 from __future__ import annotations
 
 from derive import rules
-from derive.expr import Equation, Expr, Fn, Idx, Max, Pow, Ref, Sum, children, free_indices, rebuild, walk
+from derive.expr import Equation, Expr, Fn, Idx, Max, Mul, Pow, Ref, Sum, children, free_indices, neg, rebuild, walk
 from derive.matching import replace_product
 from derive.proof import Proof
 from derive.workings import HELPER_NAMES, Chain, Workings
@@ -42,6 +42,9 @@ def _prepare(equation: Equation, workings: Workings) -> list[Proof]:
 def _name_inner(expr: Expr, nonlinear: bool, scope: frozenset[Idx], workings: Workings, chain: Chain, named: list[Proof]) -> Expr:
     if isinstance(expr, (Sum, Max)):
         inside = _name_inner(expr.body, isinstance(expr, Max), scope | set(expr.indices), workings, chain, named)
+        if isinstance(expr, Max) and not _is_entry(inside):
+            # The derivative asks which entry is the largest: the same numbers have to be compared as were maximised.
+            inside = _name(inside, scope, workings, chain, named, stage=True)
         node = rebuild(expr, (inside,))
         return _name(node, scope, workings, chain, named) if nonlinear else node
     parts = children(expr)
@@ -51,7 +54,11 @@ def _name_inner(expr: Expr, nonlinear: bool, scope: frozenset[Idx], workings: Wo
     return rebuild(expr, tuple(_name_inner(part, hard, scope, workings, chain, named) for part in parts))
 
 
-def _name(node: Expr, scope: frozenset[Idx], workings: Workings, chain: Chain, named: list[Proof]) -> Expr:
+def _is_entry(expr: Expr) -> bool:
+    return isinstance(expr, Ref) or (isinstance(expr, Mul) and len(expr.factors) == 2 and expr == neg(expr.factors[1]))
+
+
+def _name(node: Expr, scope: frozenset[Idx], workings: Workings, chain: Chain, named: list[Proof], stage: bool = False) -> Expr:
     for equation in workings.definitions_among(node):
         known = replace_product(equation, node)
         if isinstance(known, Ref):
@@ -64,7 +71,7 @@ def _name(node: Expr, scope: frozenset[Idx], workings: Workings, chain: Chain, n
     workings.declare(name, ordered)
     definition = Equation(Ref(name, ordered), node)
     workings.definitions[name] = definition
-    if not _is_contraction(node):
+    if not stage and not _is_contraction(node):
         workings.inner[name] = None
     chain.use([name])
     named.append(Chain(name, "name", definition.target, definition.value).proof(workings, given=()))

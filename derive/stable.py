@@ -155,13 +155,19 @@ def _apply(equation: Equation, shifts: list[Shift], workings: Workings) -> Proof
             continue
         raw = _substitute_shift(chain.current, shift, build=False)
         finite = rules.rename_bound(_substitute_shift(chain.current, shift, build=True))
+        together = finite
+        if _bare(finite, shift):
+            # exp(m) may stand inside a sum that does not run over m's indices, while its inverse stands outside.
+            finite = rules.pull_out(together)
         if _bare(finite, shift) or finite == chain.current:
             continue
         chain.use([shift.source.target.tensor, shift.shifted.target.tensor])
         chain.record(
             "shift_exponent", raw, f"exp(u) = exp({shift.shift.tensor}) exp(u - {shift.shift.tensor}), for any {shift.shift.tensor}", "full"
         )
-        chain.record("cancel", finite, f"exp({shift.shift.tensor}) cancels, or leaves the logarithm", "full")
+        if finite != together:
+            chain.record("collect", together, "", "baby")
+        chain.record("pull_out" if finite != together else "cancel", finite, f"exp({shift.shift.tensor}) cancels, or leaves the logarithm", "full")
     return chain.proof(workings) if chain.steps else None
 
 

@@ -338,7 +338,7 @@ class _Writer:
         if isinstance(expr, Add):
             return sp.Add(*(self.expr(term) for term in expr.terms))
         if isinstance(expr, Mul):
-            return sp.Mul(*(self.expr(factor) for factor in expr.factors))
+            return self.product(expr.factors)
         if isinstance(expr, Pow):
             return sp.Pow(self.expr(expr.base), sp.Rational(expr.exponent.numerator, expr.exponent.denominator))
         if isinstance(expr, Fn) and expr.name == "pi":
@@ -352,9 +352,21 @@ class _Writer:
         if isinstance(expr, Position):
             return position(self.index(expr.index))
         if isinstance(expr, Iverson):
-            relation = sp.Rel(self.compared(expr.left), self.compared(expr.right), expr.relation)
-            return sp.Piecewise((1, relation), (0, True))
+            return sp.Piecewise((1, self.relation(expr)), (0, True))
         raise SpecError(f"{write(expr)} has no form in SymPy")
+
+    def product(self, factors: tuple[Expr, ...]) -> Any:
+        """Conditions in front of a product are the cases of its value; SymPy would move them to its end."""
+        first = next((n for n, factor in enumerate(factors) if not isinstance(factor, Num)), 0)
+        last = next((n for n, factor in enumerate(factors[first:], first) if not isinstance(factor, Iverson)), first)
+        if first == last:
+            return sp.Mul(*(self.expr(factor) for factor in factors))
+        relations = [self.relation(factor) for factor in factors[first:last] if isinstance(factor, Iverson)]
+        case = sp.Piecewise((self.product(factors[last:]), sp.And(*relations)), (0, True))
+        return sp.Mul(*(self.expr(factor) for factor in factors[:first]), case)
+
+    def relation(self, bracket: Iverson) -> Any:
+        return sp.Rel(self.compared(bracket.left), self.compared(bracket.right), bracket.relation)
 
     def compared(self, side: Expr) -> Any:
         return self.index(side.index) if isinstance(side, Position) else self.expr(side)

@@ -7,7 +7,11 @@ import torch
 from reference import Env, inputs_of, run, sizes_of
 
 from derive import SpecError, compose, derive, wire
-from derive.layers import ATTENTION, CROSS_ENTROPY, CROSS_ENTROPY_LABELS, LINEAR, MSE, SOFTMAX
+from derive.layers.attention import ATTENTION
+from derive.layers.cross_entropy import CROSS_ENTROPY, CROSS_ENTROPY_LABELS
+from derive.layers.linear import LINEAR
+from derive.layers.softmax import SOFTMAX
+from derive.layers.squared_error import MSE
 from derive.spec import Layer
 
 RELU = Layer.parse("relu", "Y[i,j] = relu(X[i,j])")
@@ -211,3 +215,19 @@ def test_mistakes_in_names_and_in_outputs_have_their_messages() -> None:
         compose("net", {"a": wire(RELU, Y="Z"), "b": wire(MSE, Y="Z")}, outputs="Q")
     with pytest.raises(SpecError, match="Z is computed by an equation"):
         compose("net", {"a": wire(RELU, Y="Z"), "b": wire(MSE, Y="Z")}, wrt="Z")
+
+
+def test_deriving_takes_time_in_proportion_to_depth() -> None:
+    """Counted in calls, not in seconds: the work per block stays the same."""
+    import cProfile
+    import pstats
+
+    def calls(depth: int) -> int:
+        parts = {str(n): wire(CELL, X="X", H=f"H_{n}", W=f"W_{n}", U=f"U_{n}", b=f"b_{n}", Y=f"H_{n + 1}") for n in range(depth)}
+        layer = compose("deep", parts)
+        profile = cProfile.Profile()
+        profile.runcall(derive, layer)
+        return int(pstats.Stats(profile).total_calls)  # type: ignore[attr-defined]
+
+    calls(4)
+    assert calls(40) <= 2.4 * calls(20)

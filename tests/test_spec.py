@@ -33,7 +33,7 @@ def test_text_form_gives_the_layer_back(layer: Layer) -> None:
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_sympy_form_gives_the_layer_back(layer: Layer) -> None:
     facts = [row.removeprefix("fact ") for row in layer.text().splitlines() if row.startswith("fact ")]
-    assert Layer(layer.name, layer.sympy(), facts=facts, batch=layer.batch, doc=layer.doc) == layer
+    assert Layer(layer.name, layer.sympy(), facts=facts, outputs=layer.outputs, batch=layer.batch, doc=layer.doc) == layer
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
