@@ -341,7 +341,7 @@ def backward_layer(derivation: Derivation) -> Layer:
         value = equation.value
         for helper in reversed(helpers):
             value = rules.unfold(value, [helper])
-        return Equation(equation.target, rules.rename_bound(value))
+        return Equation(equation.target, rules.rename_bound(value, equation.target))
 
     forward = tuple(written_out(e) for e in derivation.definitions if e not in helpers)
     backward = tuple(written_out(e) for e in derivation.results)

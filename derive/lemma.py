@@ -131,7 +131,7 @@ def contract(chain: Chain) -> None:
 
 def tidy(chain: Chain, workings: Workings) -> None:
     """Plain names for summed indices, gradients in front: what a person would write."""
-    chain.record("rename_bound", rules.rename_bound(chain.current), "summed indices get their plain names back", "baby")
+    chain.record("rename_bound", rules.rename_bound(chain.current, chain.goal.target), "summed indices get their plain names back", "baby")
     known = (name for name in tensors_in(chain.current) if name not in workings.meanings)
     gradients = [name for name in known if name in workings.results or name in workings.upstream]
     chain.rewrite_last(rules.order_factors(chain.current, gradients))

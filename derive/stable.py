@@ -154,7 +154,7 @@ def _apply(equation: Equation, shifts: list[Shift], workings: Workings) -> Proof
         if shift.source.target.tensor not in tensors_in(chain.current):
             continue
         raw = _substitute_shift(chain.current, shift, build=False)
-        finite = rules.rename_bound(_substitute_shift(chain.current, shift, build=True))
+        finite = rules.rename_bound(_substitute_shift(chain.current, shift, build=True), equation.target)
         together = finite
         if _bare(finite, shift):
             # exp(m) may stand inside a sum that does not run over m's indices, while its inverse stands outside.
@@ -167,7 +167,8 @@ def _apply(equation: Equation, shifts: list[Shift], workings: Workings) -> Proof
         )
         if finite != together:
             chain.record("collect", together, "", "baby")
-        chain.record("pull_out" if finite != together else "cancel", finite, f"exp({shift.shift.tensor}) cancels, or leaves the logarithm", "full")
+        rule = "pull_out" if finite != together else "cancel"
+        chain.record(rule, finite, f"exp({shift.shift.tensor}) cancels, or leaves the logarithm", "full")
     return chain.proof(workings) if chain.steps else None
 
 

@@ -58,7 +58,10 @@ TEXTS = {
         "y[i] = X[i]\nZ[i] = W[y[i]]",
         "y is used as an index, so it is an integer input and cannot be computed by an equation",
     ),
-    "index_as_number": ("Y[i] = X[i]*i", "the index i stands as a number; write position(i) for its value, size(i) for the length of its axis"),
+    "index_as_number": (
+        "Y[i] = X[i]*i",
+        "the index i stands as a number; write position(i) for its value, size(i) for the length of its axis",
+    ),
     "size": ("Y[i] = X[i]*size(q)", "size(q) asks for the axis of an index that is nowhere"),
     "fact_unknown": ("fact sum(j, T[i,j]) = 1\nY[i] = X[i]", "fact `sum(j, T[i,j]) = 1`: T is in no equation"),
     "fact_computed": ("fact Y[i] = 1\nY[i] = X[i]", "Y is computed by an equation; a fact is a hypothesis about inputs, X"),

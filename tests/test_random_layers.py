@@ -30,6 +30,9 @@ def check(text: str) -> None:
 @example(  # both sums over its axes vanish
     text="axes i:N a:N j:M b:M c:C d:C\nA[i,j] = X[i,j]*(X[i,j] - X[i,j])\nB[i,j] = (X[i,j]*A[i,j])*A[i,j]\nY[i,j] = (X[i,j]*A[i,j])*B[i,j]"
 )
+@example(  # a maximum whose own index is free in the gradient
+    text="A[i,j] = X[i,j]*exp(X[i,j])/sum(b, exp(X[i,b]))\nB[j] = max(i, u[i]*exp(X[i,j])/sum(b, exp(X[i,b])))*sum(a, A[a,j])"
+)
 @given(text=layers())
 def test_a_random_layer_is_derived_right_or_refused(text: str) -> None:
     check(text)

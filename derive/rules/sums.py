@@ -141,9 +141,9 @@ def exchange(expr: Expr) -> Expr:
     return transform(expr, rule)
 
 
-def rename_bound(expr: Expr) -> Expr:
-    """sum(i', f(i')) = sum(i, f(i)), where i stands nowhere else"""
-    free = {i.name for i in free_indices(expr)}
+def rename_bound(expr: Expr, target: Ref | None = None) -> Expr:
+    """sum(i', f(i')) = sum(i, f(i)), where i stands nowhere else, not in the target either"""
+    free = {i.name for i in free_indices(expr)} | {i.name for i in (free_indices(target) if target is not None else ())}
 
     def visit(node: Expr, scope: set[str]) -> Expr:
         if isinstance(node, (Sum, Max)):
