@@ -7,27 +7,9 @@ from dataclasses import replace
 from fractions import Fraction
 
 from codegen.program import Op, Read
-from derive.expr import (
-    Add,
-    Delta,
-    Diff,
-    Equation,
-    Expr,
-    Fn,
-    Idx,
-    Index,
-    Iverson,
-    Max,
-    Mul,
-    Num,
-    Position,
-    Pow,
-    Ref,
-    Size,
-    Sum,
-    free_indices,
-    show,
-)
+from derive.expr import Add, Delta, Diff, Equation, Expr, Fn, Idx, Index, Iverson, Max, Mul, Num, Position, Pow, Ref, Size, Sum
+from derive.indices import free_indices
+from derive.plain import show
 
 COMPARISONS = {"<": "less", "<=": "less_equal", "==": "equal", "!=": "not_equal"}
 

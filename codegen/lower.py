@@ -12,7 +12,8 @@ from typing import Any
 from codegen.equations import Lowering
 from codegen.passes.dead import pruned
 from codegen.program import Block, Op, Program, needed
-from derive.expr import ZERO, Equation, Idx, Ref, Tensor, equal
+from derive.equality import equal
+from derive.expr import ZERO, Equation, Idx, Ref, Tensor
 
 
 def lower(derivation: Any) -> Program:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from derive.errors import SpecError, listing, near
-from derive.expr import Idx, Ref, Size, Tensor, tensors_in
+from derive.expr import Idx, Ref, Size, Tensor
+from derive.indices import tensors_in
 from derive.spec import Layer, check_wrt
 from derive.validate import Spec, check_names, check_used
 from derive.write import write

@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import Any
 
 from derive import rules
-from derive.expr import Diff, Equation, Expr, Idx, Ref, Tensor, add, free_indices, fresh, mul, tensors_in, total
+from derive.expr import Diff, Equation, Expr, Idx, Ref, Tensor, add, mul, total
+from derive.indices import free_indices, fresh, tensors_in
 from derive.lemma import first_line, prove
 from derive.matrix import Matrix
 from derive.prepare import prepare

@@ -27,9 +27,9 @@ from derive.expr import (
     Size,
     Sum,
     Tensor,
-    tensors_in,
     walk,
 )
+from derive.indices import tensors_in
 
 REAL = (1, 2, -1, 1, 0, 3, 2, -2, 1, -1, 2, 1)
 POSITIVE = (1, 2, 1, 3, 2, 1, 2, 3, 1, 1, 2, 3)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from derive import rules
-from derive.expr import ZERO, Equation, Expr, Idx, Ref, Sum, rename_apart
+from derive.expr import ZERO, Equation, Expr, Idx, Ref, Sum
+from derive.indices import rename_apart
 from derive.proof import Proof
 from derive.terms import terms
 from derive.workings import Chain, Workings

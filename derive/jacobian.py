@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from derive import rules
-from derive.expr import ONE, ZERO, Diff, Equation, Expr, Idx, Ref, delta, fresh, mul, rename_apart, transform
+from derive.expr import ONE, ZERO, Diff, Equation, Expr, Idx, Ref, delta, mul, transform
+from derive.indices import fresh, rename_apart
 from derive.lemma import put_back, simplify, tidy
 from derive.proof import Proof
 from derive.recognize import finish

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from derive.expr import Equation, Expr, Fact, Idx, Index, Max, Ref, Sum, free_indices, tensors_in, transform, walk
+from derive.expr import Equation, Expr, Fact, Idx, Index, Max, Ref, Sum, transform, walk
+from derive.indices import free_indices, tensors_in
 from derive.spec import Layer
 from derive.write import write
 

@@ -7,25 +7,9 @@ factors out of sums; use the facts; name the sums that are smaller than the resu
 from __future__ import annotations
 
 from derive import rules
-from derive.expr import (
-    Diff,
-    Equation,
-    Expr,
-    Fn,
-    Idx,
-    Max,
-    Mul,
-    Pow,
-    Ref,
-    Sum,
-    add,
-    children,
-    free_indices,
-    rebuild,
-    show_index,
-    tensors_in,
-    walk,
-)
+from derive.expr import Diff, Equation, Expr, Fn, Idx, Max, Mul, Pow, Ref, Sum, add, children, rebuild, walk
+from derive.indices import free_indices, tensors_in
+from derive.plain import show_index
 from derive.proof import Proof
 from derive.terms import has_derivative, terms
 from derive.workings import SUM_NAMES, Chain, Workings

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from derive.expr import Equation, Expr, tensors_in
+from derive.expr import Equation, Expr
+from derive.indices import tensors_in
 
 
 class Library:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from derive.equality import equal
 from derive.expr import (
     Add,
     Delta,
@@ -22,14 +23,11 @@ from derive.expr import (
     Size,
     Sum,
     children,
-    equal,
-    free_indices,
     mul,
     power,
-    substitute,
-    substitute_index,
     total,
 )
+from derive.indices import free_indices, substitute, substitute_index
 from derive.terms import factors, split_power
 
 Mapping = dict[Idx, Index]

@@ -27,8 +27,9 @@ from fractions import Fraction
 
 from derive.conditions import choose, compare, complement
 from derive.errors import SpecError, listing, near
-from derive.expr import Equation, Expr, Fact, Fn, Idx, Index, Max, Num, Position, Ref, Size, Sum, add, free_indices, mul, neg, num, power
+from derive.expr import Equation, Expr, Fact, Fn, Idx, Index, Max, Num, Position, Ref, Size, Sum, add, mul, neg, num, power
 from derive.functions import ARITY, power_of
+from derive.indices import free_indices
 from derive.tokens import Line, Token, check_power, number, tokenize
 
 OPEN = ""  # the axis of an index before `derive.shapes` has found it

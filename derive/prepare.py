@@ -7,7 +7,8 @@ written out, and a sum that stands inside a function or a quotient has a name.
 from __future__ import annotations
 
 from derive import rules
-from derive.expr import Equation, Expr, Fn, Idx, Max, Mul, Pow, Ref, Sum, children, free_indices, neg, rebuild, walk
+from derive.expr import Equation, Expr, Fn, Idx, Max, Mul, Pow, Ref, Sum, children, neg, rebuild, walk
+from derive.indices import free_indices
 from derive.matching import replace_product
 from derive.proof import Proof
 from derive.workings import HELPER_NAMES, Chain, Workings

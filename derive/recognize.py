@@ -6,26 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from derive import matrix as mx
-from derive.expr import (
-    Add,
-    Delta,
-    Expr,
-    Fn,
-    Idx,
-    Iverson,
-    Max,
-    Mul,
-    Position,
-    Pow,
-    Ref,
-    Sum,
-    Tensor,
-    free_indices,
-    mul,
-    num,
-    substitute,
-    walk,
-)
+from derive.expr import Add, Delta, Expr, Fn, Idx, Iverson, Max, Mul, Position, Pow, Ref, Sum, Tensor, mul, num, walk
+from derive.indices import free_indices, substitute
 from derive.proof import Proof
 from derive.terms import factors
 

@@ -23,14 +23,12 @@ from derive.expr import (
     Sum,
     Tensor,
     children,
-    free_indices,
     iverson,
-    names,
     rebuild,
-    tensors_in,
     transform,
     walk,
 )
+from derive.indices import free_indices, names, tensors_in
 from derive.parse import OPEN, Raw
 from derive.validate import Spec, check, check_names, check_used, integer_tensors, refs
 from derive.write import write

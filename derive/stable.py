@@ -11,27 +11,8 @@ from typing import TYPE_CHECKING
 
 from derive import rules
 from derive.conditions import choose
-from derive.expr import (
-    Add,
-    Equation,
-    Expr,
-    Fn,
-    Idx,
-    Iverson,
-    Max,
-    Mul,
-    Pow,
-    Ref,
-    Sum,
-    add,
-    children,
-    mul,
-    neg,
-    num,
-    rebuild,
-    tensors_in,
-    transform,
-)
+from derive.expr import Add, Equation, Expr, Fn, Idx, Iverson, Max, Mul, Pow, Ref, Sum, add, children, mul, neg, num, rebuild, transform
+from derive.indices import tensors_in
 from derive.matching import unify
 from derive.proof import Proof
 from derive.terms import factors

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-from derive.expr import Add, Delta, Diff, Expr, Fn, Idx, Max, Mul, Num, Pow, Ref, Size, Sum, children, free_indices, mul, power, total, walk
+from derive.expr import Add, Delta, Diff, Expr, Fn, Idx, Max, Mul, Num, Pow, Ref, Size, Sum, children, mul, power, total, walk
+from derive.indices import free_indices
 
 
 def terms(expr: Expr) -> tuple[Expr, ...]:
@@ -38,7 +39,7 @@ def contains(expr: Expr, kind: type | tuple[type, ...]) -> bool:
 
 def mentions(expr: Expr, tensors: Iterable[str]) -> bool:
     """Whether `expr` mentions any of the tensors, indices included."""
-    from derive.expr import tensors_in
+    from derive.indices import tensors_in
 
     wanted = set(tensors)
     return any(name in wanted for name in tensors_in(expr))

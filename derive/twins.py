@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from derive import rules
 from derive.engine import Derivation, derive
-from derive.expr import Equation, Expr, Index, Ref, equal, transform
+from derive.equality import equal
+from derive.expr import Equation, Expr, Index, Ref, transform
 from derive.proof import Proof
 from derive.recognize import finish
 from derive.spec import Layer

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from derive.errors import SpecError, listing, near
-from derive.expr import Equation, Expr, Fact, Idx, Index, Max, Position, Ref, Sum, Tensor, children, free_indices, tensors_in, walk
+from derive.expr import Equation, Expr, Fact, Idx, Index, Max, Position, Ref, Sum, Tensor, children, walk
 from derive.functions import ARITY
+from derive.indices import free_indices, tensors_in
 from derive.write import write
 
 _RESERVED = frozenset({*ARITY, "sum", "size", "sqrt", "where"})

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 
-from derive.expr import Equation, Expr, Fact, Idx, Ref, Tensor, free_indices, tensors_in, walk
+from derive.expr import Equation, Expr, Fact, Idx, Ref, Tensor, walk
+from derive.indices import free_indices, tensors_in
 from derive.library import Library
 from derive.matching import is_monomial
 from derive.proof import Proof, Step

@@ -7,8 +7,9 @@ import torch
 from reference import inputs_of, run, sizes_of
 
 from derive.engine import Derivation, derive
-from derive.expr import Sum, show, walk
+from derive.expr import Sum, walk
 from derive.layers import LAYERS
+from derive.plain import show
 from derive.spec import Layer
 
 FORMULAS = {

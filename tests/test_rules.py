@@ -12,29 +12,10 @@ from hypothesis import strategies as st
 from reference import evaluate
 
 from derive import rules
-from derive.expr import (
-    Add,
-    Delta,
-    Equation,
-    Expr,
-    Fn,
-    Idx,
-    Mul,
-    Pow,
-    Ref,
-    Sum,
-    add,
-    canonical,
-    free_indices,
-    instantiate,
-    mul,
-    num,
-    power,
-    rename_apart,
-    show,
-    substitute,
-    total,
-)
+from derive.equality import canonical
+from derive.expr import Add, Delta, Equation, Expr, Fn, Idx, Mul, Pow, Ref, Sum, add, mul, num, power, total
+from derive.indices import free_indices, instantiate, rename_apart, substitute
+from derive.plain import show
 from derive.proof import expr_from, expr_json
 
 SIZES = {"N": 2, "M": 3}

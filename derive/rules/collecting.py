@@ -5,22 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-from derive.expr import (
-    ONE,
-    Add,
-    Expr,
-    Mul,
-    Num,
-    Ref,
-    Sum,
-    add,
-    canonical,
-    mul,
-    neg,
-    power,
-    total,
-    transform,
-)
+from derive.equality import canonical
+from derive.expr import ONE, Add, Expr, Mul, Num, Ref, Sum, add, mul, neg, power, total, transform
 from derive.terms import (
     coefficient,
     common_factors,

@@ -21,18 +21,13 @@ from derive.expr import (
     Sum,
     add,
     delta,
-    free_indices,
-    fresh,
-    instantiate,
     mul,
-    names,
     power,
-    rename_apart,
-    tensors_in,
     total,
     transform,
     walk,
 )
+from derive.indices import free_indices, fresh, instantiate, names, rename_apart, tensors_in
 
 
 def varies(expr: Expr, diff: Diff) -> bool:

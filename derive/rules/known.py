@@ -4,27 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from derive.expr import (
-    Diff,
-    Equation,
-    Expr,
-    Fact,
-    Fn,
-    Idx,
-    Max,
-    Mul,
-    Pow,
-    Ref,
-    Sum,
-    children,
-    free_indices,
-    instantiate,
-    names,
-    rebuild,
-    substitute,
-    transform,
-    walk,
-)
+from derive.expr import Diff, Equation, Expr, Fact, Fn, Idx, Max, Mul, Pow, Ref, Sum, children, rebuild, transform, walk
+from derive.indices import free_indices, instantiate, names, substitute
 from derive.matching import replace_product
 from derive.rules.sums import pull_out, rename_bound
 

@@ -4,22 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from derive.expr import (
-    Equation,
-    Expr,
-    Fn,
-    Mul,
-    Num,
-    Pow,
-    Ref,
-    add,
-    instantiate,
-    mul,
-    names,
-    neg,
-    transform,
-    walk,
-)
+from derive.expr import Equation, Expr, Fn, Mul, Num, Pow, Ref, add, mul, neg, transform, walk
+from derive.indices import instantiate, names
 from derive.terms import (
     factors,
     positive,

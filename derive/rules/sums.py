@@ -2,30 +2,8 @@
 
 from __future__ import annotations
 
-from derive.expr import (
-    ONE,
-    Add,
-    Delta,
-    Expr,
-    Idx,
-    Index,
-    Max,
-    Mul,
-    Num,
-    Ref,
-    Size,
-    Sum,
-    add,
-    children,
-    free_indices,
-    fresh,
-    mul,
-    rebuild,
-    rename_apart,
-    substitute,
-    total,
-    transform,
-)
+from derive.expr import ONE, Add, Delta, Expr, Idx, Index, Max, Mul, Num, Ref, Size, Sum, add, children, mul, rebuild, total, transform
+from derive.indices import free_indices, fresh, rename_apart, substitute
 from derive.terms import (
     coefficient,
     factors,

@@ -90,16 +90,14 @@ def jvp(Z: Any, tZ: Any) -> tuple[Array, Array]:
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    E_m = np.exp(Z - m[:, None]).sum(axis=-1)
-    # E[i] = sum(k, exp(Z[i,k]))
-    exp_Z = np.exp(Z)
-    E = exp_Z.sum(axis=-1)
+    exp_Z = np.exp(Z - m[:, None])
+    E_m = exp_Z.sum(axis=-1)
     # Q[i] = m[i] + log(E_m[i])
     Q = m + np.log(E_m)
     # L = sum(i, Q[i]^2)/size(B)
     L = (Q**2).sum() / B
-    # tQ[i] = 1/E[i]*sum(k, exp(Z[i,k])*tZ[i,k])
-    tQ = np.vecdot(exp_Z, tZ) / E
+    # tQ[i] = 1/E_m[i]*sum(k, exp(Z[i,k] - m[i])*tZ[i,k])
+    tQ = np.vecdot(exp_Z, tZ) / E_m
     # tL = 2/size(B)*sum(i, tQ[i]*Q[i])
     tL = 2 * (tQ @ Q) / B
     return L, tL

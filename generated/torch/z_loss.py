@@ -93,14 +93,12 @@ class _DualForward(_Forward):
         # m[i] = max(k, Z[i,k])
         m = Z.amax(dim=-1)
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-        E_m = torch.exp(Z - m[:, None]).sum(dim=-1)
-        # E[i] = sum(k, exp(Z[i,k]))
-        exp_Z = torch.exp(Z)
-        E = exp_Z.sum(dim=-1)
+        exp_Z = torch.exp(Z - m[:, None])
+        E_m = exp_Z.sum(dim=-1)
         # Q[i] = m[i] + log(E_m[i])
         Q = m + torch.log(E_m)
-        # tQ[i] = 1/E[i]*sum(k, exp(Z[i,k])*tZ[i,k])
-        tQ = torch.linalg.vecdot(exp_Z, tZ) / E
+        # tQ[i] = 1/E_m[i]*sum(k, exp(Z[i,k] - m[i])*tZ[i,k])
+        tQ = torch.linalg.vecdot(exp_Z, tZ) / E_m
         # tL = 2/size(B)*sum(i, tQ[i]*Q[i])
         tL = 2 * (tQ @ Q) / B
         return tL, None, None, None
@@ -165,9 +163,10 @@ class _Second(torch.autograd.Function):
         # dQ[i] = 2*dL*Q[i]/size(B)
         dQ = 2 * dL / B * Q
         # dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
-        dZ = dQ[:, None] * torch.exp(Z - m[:, None]) / E_m[:, None]
-        # d2dQ[i] = 1/E[i]*sum(k, d2dZ[i,k]*exp(Z[i,k]))
-        d2dQ = torch.linalg.vecdot(d2dZ, exp_Z) / E
+        exp_Z_2 = torch.exp(Z - m[:, None])
+        dZ = dQ[:, None] * exp_Z_2 / E_m[:, None]
+        # d2dQ[i] = 1/E_m[i]*sum(k, d2dZ[i,k]*exp(Z[i,k] - m[i]))
+        d2dQ = torch.linalg.vecdot(d2dZ, exp_Z_2) / E_m
         # d2dL = 2/size(B)*sum(i, d2dQ[i]*Q[i])
         d2dL = 2 * (d2dQ @ Q) / B
         # d2Q[i] = 2*d2dQ[i]*dL/size(B)
@@ -195,22 +194,19 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(Z: Tensor, m: Tensor, E_m: Tensor, Q: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
         B = Z.shape[0]
-        # E[i] = sum(k, exp(Z[i,k]))
-        exp_Z = torch.exp(Z)
-        E = exp_Z.sum(dim=-1)
         # dQ[i] = 2*dL*Q[i]/size(B)
         dQ = 2 * dL / B * Q
         # dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
-        exp_Z_2 = torch.exp(Z - m[:, None])
-        dZ = dQ[:, None] * exp_Z_2 / E_m[:, None]
-        # tQ[i] = 1/E[i]*sum(k, exp(Z[i,k])*tZ[i,k])
-        tQ = torch.linalg.vecdot(exp_Z, tZ) / E
+        exp_Z = torch.exp(Z - m[:, None])
+        dZ = dQ[:, None] * exp_Z / E_m[:, None]
+        # tQ[i] = 1/E_m[i]*sum(k, exp(Z[i,k] - m[i])*tZ[i,k])
+        tQ = torch.linalg.vecdot(exp_Z, tZ) / E_m
         # tdQ[i] = 2/size(B)*(Q[i]*tdL + tQ[i]*dL)
         tdQ = 2 * (tdL * Q + dL * tQ) / B
         # tD[i] = sum(k, dZ[i,k]*tZ[i,k])
         tD = torch.linalg.vecdot(dZ, tZ)
         # tdZ[i,k] = tdQ[i]/E_m[i]*exp(Z[i,k] - m[i]) - 1/E_m[i]*exp(Z[i,k] - m[i])*tD[i] + dZ[i,k]*tZ[i,k]
-        tdZ = tdQ[:, None] * exp_Z_2 / E_m[:, None] - exp_Z_2 * tD[:, None] / E_m[:, None] + dZ * tZ
+        tdZ = tdQ[:, None] * exp_Z / E_m[:, None] - exp_Z * tD[:, None] / E_m[:, None] + dZ * tZ
         return (tdZ,)
 
     @staticmethod

@@ -1,0 +1,178 @@
+"""Free and bound indices: who is free, fresh names, capture-free substitution, definitions read at an entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from derive.expr import (
+    Delta,
+    Diff,
+    Equation,
+    Expr,
+    Idx,
+    Index,
+    Max,
+    Position,
+    Ref,
+    Sum,
+    children,
+    delta,
+    rebuild,
+    total,
+    transform,
+    walk,
+)
+
+
+def _index_indices(index: Index) -> tuple[Idx, ...]:
+    if isinstance(index, Idx):
+        return (index,)
+    return tuple(i for inner in index.indices for i in _index_indices(inner))
+
+
+@lru_cache(maxsize=65536)
+def free_indices(expr: Expr) -> tuple[Idx, ...]:
+    """The free indices of `expr`, each once, in order of first appearance."""
+    found: dict[Idx, None] = {}
+    if isinstance(expr, Ref):
+        found.update(dict.fromkeys(i for index in expr.indices for i in _index_indices(index)))
+    elif isinstance(expr, Delta):
+        found.update(dict.fromkeys(_index_indices(expr.a) + _index_indices(expr.b)))
+    elif isinstance(expr, Position):
+        found.update(dict.fromkeys(_index_indices(expr.index)))
+    else:
+        for child in children(expr):
+            found.update(dict.fromkeys(free_indices(child)))
+        if isinstance(expr, Diff):
+            found.update(dict.fromkeys(free_indices(expr.wrt)))
+        if isinstance(expr, (Sum, Max)):
+            for index in expr.indices:
+                found.pop(index, None)
+    return tuple(found)
+
+
+def names(expr: Expr) -> set[str]:
+    """Every index name in `expr`, free or bound."""
+    found: set[str] = set()
+    for node in walk(expr):
+        if isinstance(node, (Sum, Max)):
+            found.update(i.name for i in node.indices)
+        elif isinstance(node, (Ref, Delta, Position)):
+            found.update(i.name for i in free_indices(node))
+        elif isinstance(node, Diff):
+            found.update(i.name for i in free_indices(node.wrt))
+    return found
+
+
+def tensors_in(expr: Expr) -> tuple[str, ...]:
+    """Every tensor `expr` mentions, each once, in order of first appearance (integer tensors inside indices as well)."""
+    found: dict[str, None] = {}
+
+    def visit(ref: Ref) -> None:
+        found[ref.tensor] = None
+        for index in ref.indices:
+            if isinstance(index, Ref):
+                visit(index)
+
+    for node in walk(expr):
+        if isinstance(node, Ref):
+            visit(node)
+        elif isinstance(node, Delta):
+            for side in (node.a, node.b):
+                if isinstance(side, Ref):
+                    visit(side)
+        elif isinstance(node, Position) and isinstance(node.index, Ref):
+            visit(node.index)
+        elif isinstance(node, Diff):
+            visit(node.wrt)
+    return tuple(found)
+
+
+def fresh(index: Idx, taken: Iterable[str]) -> Idx:
+    """`index` under a name not among `taken`: primes are added until it is new."""
+    avoid = set(taken)
+    name = index.name
+    while name in avoid:
+        name += "'"
+    return Idx(name, index.dim)
+
+
+def substitute(expr: Expr, mapping: Mapping[Idx, Index]) -> Expr:
+    """Replace free indices, capture-free: a bound index that would catch a replacement is renamed first."""
+    live = {old: new for old, new in mapping.items() if old != new}
+    if not live:
+        return expr
+    return _substitute(expr, live)
+
+
+def substitute_index(index: Index, mapping: Mapping[Idx, Index]) -> Index:
+    if isinstance(index, Idx):
+        return mapping.get(index, index)
+    return Ref(index.tensor, tuple(substitute_index(i, mapping) for i in index.indices))
+
+
+def _substitute(expr: Expr, mapping: Mapping[Idx, Index]) -> Expr:
+    if isinstance(expr, Ref):
+        return Ref(expr.tensor, tuple(substitute_index(i, mapping) for i in expr.indices))
+    if isinstance(expr, Delta):
+        return delta(substitute_index(expr.a, mapping), substitute_index(expr.b, mapping))
+    if isinstance(expr, Position):
+        return Position(substitute_index(expr.index, mapping))
+    if isinstance(expr, (Sum, Max)):
+        inner = {old: new for old, new in mapping.items() if old not in expr.indices}
+        free = set(free_indices(expr.body))
+        inner = {old: new for old, new in inner.items() if old in free}
+        if not inner:
+            return expr
+        arriving = {i.name for new in inner.values() for i in _index_indices(new)}
+        renamed: dict[Idx, Index] = {}
+        bound = []
+        for index in expr.indices:
+            if index.name in arriving:
+                other = fresh(index, arriving | names(expr.body) | {i.name for i in expr.indices})
+                renamed[index] = other
+                bound.append(other)
+            else:
+                bound.append(index)
+        body = _substitute(expr.body, {**inner, **renamed})
+        return total(bound, body) if isinstance(expr, Sum) else Max(tuple(bound), body)
+    if isinstance(expr, Diff):
+        wrt = _substitute(expr.wrt, mapping)
+        assert isinstance(wrt, Ref)
+        return Diff(_substitute(expr.body, mapping), wrt, expr.through)
+    parts = children(expr)
+    if not parts:
+        return expr
+    return rebuild(expr, tuple(_substitute(part, mapping) for part in parts))
+
+
+def rename_apart(expr: Expr, taken: Iterable[str]) -> Expr:
+    """The same value with every bound index renamed away from `taken` (and from every other index of the expression)."""
+    avoid = set(taken)
+
+    def rule(node: Expr) -> Expr | None:
+        if not isinstance(node, (Sum, Max)):
+            return None
+        mapping: dict[Idx, Index] = {}
+        bound = []
+        for index in node.indices:
+            other = fresh(index, avoid)
+            avoid.add(other.name)
+            mapping[index] = other
+            bound.append(other)
+        body = transform(substitute(node.body, mapping), rule)
+        return Sum(tuple(bound), body) if isinstance(node, Sum) else Max(tuple(bound), body)
+
+    return transform(expr, rule)
+
+
+def instantiate(equation: Equation, ref: Ref, taken: Iterable[str] = ()) -> Expr:
+    """The right-hand side of `equation` read at the entry `ref`, its bound indices renamed away from `taken`."""
+    mapping: dict[Idx, Index] = {}
+    for formal, actual in zip(equation.target.indices, ref.indices):
+        assert isinstance(formal, Idx)
+        mapping[formal] = actual
+    arriving = {i.name for i in free_indices(ref)}
+    # Two steps through names that cannot clash, so that a swap such as T[j,i] is simultaneous.
+    return substitute(rename_apart(equation.value, set(taken) | arriving), mapping)
