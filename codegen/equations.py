@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from codegen.masks import Masked, branches, guarded, masked
 from codegen.program import Op, Read
 from derive.expr import Add, Delta, Diff, Equation, Expr, Fn, Idx, Index, Iverson, Max, Mul, Num, Position, Pow, Ref, Size, Sum
 from derive.indices import free_indices
@@ -47,16 +48,16 @@ class Lowering:
         if isinstance(expr, Ref):
             return self._ref(expr)
         if isinstance(expr, Delta):
-            return self._map("equal", (self._position(expr.a), self._position(expr.b)))
+            return self._map("delta", (self._position(expr.a), self._position(expr.b)))
         if isinstance(expr, Position):
             position = self._position(expr.index)
             return position if self._comparing else self._map("real", (position,))
         if isinstance(expr, Iverson):
-            return self._bracket(expr)
+            return self._map("real", (self._bracket(expr),))
         if isinstance(expr, Add):
-            return self._map("add", tuple(self.expr(term) for term in expr.terms))
+            return self._add(expr)
         if isinstance(expr, Mul):
-            return self._map("mul", tuple(self.expr(factor) for factor in expr.factors))
+            return self._mul(expr.factors)
         if isinstance(expr, Pow):
             return self._map("power", (self.expr(expr.base),), expr.exponent)
         if isinstance(expr, Fn):
@@ -103,8 +104,39 @@ class Lowering:
     def _position(self, index: Index) -> Read:
         return self._emit("position", (index,), dim=index.dim) if isinstance(index, Idx) else self._ref(index)
 
+    def _add(self, expr: Add) -> Read:
+        """A sum; two terms of which one is chosen by a condition and one by its complement are a single choice between them."""
+        terms = list(expr.terms)
+        chosen = []
+        while (found := branches(terms)) is not None:
+            first, second, condition, yes, no = found
+            chosen.append(self._map("where", (self._condition(condition), self._mul(yes), self._mul(no))))
+            terms = [term for n, term in enumerate(terms) if n not in (first, second)]
+        reads = (*chosen, *(self.expr(term) for term in terms))
+        return reads[0] if len(reads) == 1 else self._map("add", reads)
+
+    def _mul(self, factors: Sequence[Expr]) -> Read:
+        """A product; what stands beside Iverson brackets is selected by them, never multiplied, lest 0 meet an infinity."""
+        found = masked(factors)
+        if found is None:
+            return self._product([self.expr(factor) for factor in factors])
+        outside = [self.expr(factor) for factor in found.numbers]
+        return self._product([*outside, self._masked(found, found.rest)])
+
+    def _masked(self, found: Masked, rest: Sequence[Expr]) -> Read:
+        condition = self._condition(found.brackets)
+        return self._map("where", (condition, self._product([self.expr(f) for f in rest]))) if rest else self._map("real", (condition,))
+
+    def _product(self, reads: Sequence[Read]) -> Read:
+        return reads[0] if len(reads) == 1 else self._map("mul", tuple(reads)) if reads else self._emit("number", number=Fraction(1))
+
+    def _condition(self, brackets: Sequence[Iverson]) -> Read:
+        """Where all of the brackets are 1."""
+        reads = tuple(self._bracket(bracket) for bracket in brackets)
+        return reads[0] if len(reads) == 1 else self._map("and", reads)
+
     def _bracket(self, expr: Iverson) -> Read:
-        """1 where a comparison holds, else 0; positions in it stay integers."""
+        """Where a comparison holds; positions in it stay integers."""
         outer, self._comparing = self._comparing, True
         args = (self.expr(expr.left), self.expr(expr.right))
         self._comparing = outer
@@ -160,15 +192,27 @@ class Lowering:
         reached = {i for f in inside for i in free_indices(f)}
         outside += [Size(i.dim) for i in bound if i not in reached]
         over = tuple(i for i in bound if i in reached)
-        reads = [self.expr(factor) for factor in outside]
+        condition = masked(outside)
+        rest = [self.expr(factor) for factor in ((*condition.numbers, *condition.rest) if condition is not None else outside)]
         if inside:
-            args = tuple(self.expr(factor) for factor in inside)
+            args = self._summands(inside)
             axes = tuple(i for i in self._union(args) if i not in over)
             if len(args) == 1:
-                reads.append(self._emit("reduce", axes, args, over, "sum"))
+                rest.append(self._emit("reduce", axes, args, over, "sum"))
             else:
-                reads.append(self._emit("contract", tuple(sorted(axes, key=self._rank)), args, over))
-        return reads[0] if len(reads) == 1 else self._map("mul", tuple(reads))
+                rest.append(self._emit("contract", tuple(sorted(axes, key=self._rank)), args, over))
+        product = self._product(rest)
+        return product if condition is None else self._map("where", (self._condition(condition.brackets), product))
+
+    def _summands(self, factors: Sequence[Expr]) -> tuple[Read, ...]:
+        """The factors of a summed product. Brackets select those that may be infinite, or that have all of their indices, and
+        the rest stays apart, so that a sum over more indices than any factor has remains a matrix product."""
+        found = masked(factors)
+        if found is None:
+            return tuple(self.expr(factor) for factor in factors)
+        rest = (*found.numbers, *found.rest)
+        inside = guarded(found.brackets, rest)
+        return (self._masked(found, inside), *(self.expr(factor) for factor in rest if factor not in inside))
 
 
 def _splits(body: Add) -> bool:

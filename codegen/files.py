@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from codegen.source import sources
+from codegen.source import formatted, rendered
 
 GENERATED = Path(__file__).resolve().parent.parent / "generated"
 OWNED = ("numpy", "torch", "proofs")
@@ -25,25 +25,26 @@ _PACKAGES = {
 def catalogue_files(derivations: Iterator[Any]) -> dict[str, str]:
     """Path below generated/ -> text, for the layers of the catalogue."""
     files = dict(_PACKAGES)
+    modules = {}
     for derivation in derivations:
         name = derivation.layer.name
-        for target, text in sources(derivation).items():
-            files[f"{target}/{name}.py"] = text
+        for target, text in rendered(derivation).items():
+            modules[f"{target}/{name}.py"] = text
         for suffix, text in proofs(derivation).items():
             files[f"proofs/{name}.{suffix}"] = text
-    return files
+    return {**files, **formatted(modules)}
 
 
 def user_files(derivations: Iterator[Any]) -> dict[str, str]:
     """Path below the user's folder -> text: both kernels of each layer, and their test."""
-    files = {}
+    modules = {}
     for derivation in derivations:
         name = derivation.layer.name
-        texts = sources(derivation, ("numpy", "torch", "test"))
-        files[f"numpy/{name}.py"] = texts["numpy"]
-        files[f"torch/{name}.py"] = texts["torch"]
-        files[f"test_{name}.py"] = texts["test"]
-    return files
+        texts = rendered(derivation, ("numpy", "torch", "test"))
+        modules[f"numpy/{name}.py"] = texts["numpy"]
+        modules[f"torch/{name}.py"] = texts["torch"]
+        modules[f"test_{name}.py"] = texts["test"]
+    return formatted(modules)
 
 
 def proofs(derivation: Any) -> dict[str, str]:

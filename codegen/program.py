@@ -15,8 +15,9 @@ argument lies, so a transpose, a broadcast and an outer product need no op of th
     diagonal    args[0] read with an axis named twice                        args
     expand      args[0], copied along the axes that it lacks                 args
 
-The functions of `map` are "add", "mul", "power", the comparisons "equal", "not_equal", "less" and "less_equal" (1 where they hold,
-else 0), "real" (integers as real numbers) and the scalar functions of a spec.
+The functions of `map` are "add", "mul", "power" and the scalar functions of a spec; the comparisons "equal", "not_equal", "less" and
+"less_equal", and "and", which give conditions; "where" (condition, a) or (condition, a, b), which is a where the condition holds and
+else b or 0, whatever becomes of the other; "real" (integers and conditions as real numbers); "delta" (a Kronecker delta).
 Everything a target prints comes from here: passes rewrite a Program into a Program, targets print it.
 """
 
@@ -30,7 +31,8 @@ from derive.expr import Equation, Idx, Tensor
 
 KINDS = ("number", "size", "position", "map", "reduce", "contract", "gather", "diagonal", "expand")
 COMPARING = ("equal", "not_equal", "less", "less_equal")
-COMMUTATIVE = ("add", "mul", "equal", "not_equal", "max", "min")
+CONDITIONS = (*COMPARING, "and")
+COMMUTATIVE = ("add", "mul", "and", "equal", "not_equal", "delta", "max", "min")
 
 
 @dataclass(frozen=True)

@@ -46,18 +46,23 @@ def program_of(derivation: Any) -> Program:
 
 def sources(derivation: Any, targets: tuple[str, ...] = ("numpy", "torch")) -> dict[str, str]:
     """Target -> the formatted text of its module. Raises NotImplementedError for what a target cannot express yet."""
+    return formatted(rendered(derivation, targets))
+
+
+def rendered(derivation: Any, targets: tuple[str, ...] = ("numpy", "torch")) -> dict[str, str]:
+    """Target -> the text of its module before it is formatted, for many of them to be formatted together."""
     program = program_of(derivation)
     texts = {}
     for target in targets:
         template, context = TEMPLATES[target]
         texts[target] = _templates().get_template(template).render(context(derivation, program))
-    return formatted(texts)
+    return texts
 
 
 def formatted(texts: Mapping[str, str]) -> dict[str, str]:
-    """The texts as `ruff format` prints them, whatever configuration lies around."""
+    """The texts as one run of `ruff format` prints them, whatever configuration lies around."""
     with tempfile.TemporaryDirectory() as folder:
-        paths = {name: Path(folder) / f"{name}.py" for name in texts}
+        paths = {name: Path(folder) / f"{n}.py" for n, name in enumerate(texts)}
         for name, text in texts.items():
             paths[name].write_text(text, encoding="utf-8")
         options = ["--isolated", "--quiet", "--no-cache", f"--line-length={LINE_LENGTH}", "--target-version=py310"]

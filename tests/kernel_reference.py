@@ -36,6 +36,16 @@ def sizes_of(layer: Any, start: int = 2) -> dict[str, int]:
     return {dim: start + n for n, dim in enumerate(layer.dims)}
 
 
+def huge(layer: Any, inputs: list[Tensor]) -> list[list[Tensor]]:
+    """Inputs of about +-1e4: all that are differentiated at once in float64, each in its turn in float32, where the products of
+    several overflow by themselves. A scalar is a rate or a temperature, and stays small and positive."""
+    places = [n for n, name in enumerate(layer.inputs) if name in layer.wrt and layer.tensor(name).dims]
+    positive = [t.abs() if t.is_floating_point() and not t.ndim else t for t in inputs]
+    short = any(t.dtype == torch.float32 for t in inputs)
+    cases = [[n] for n in places] if short else [places]
+    return [[t.sign() * 1e4 + t if n in case else t.clone() for n, t in enumerate(positive)] for case in cases]
+
+
 def strided(shape: tuple[int, ...], generator: torch.Generator, dtype: torch.dtype) -> Tensor:
     """Random numbers that do not lie one after the other: every second entry of a buffer, its axes in reverse order."""
     buffer = torch.randn([2 * n for n in reversed(shape)], generator=generator, dtype=dtype)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +17,15 @@ from kernel_reference import inputs_of, listed, load, plain, sizes_of
 from torch.autograd import gradcheck, gradgradcheck
 
 from codegen.__main__ import main
-from codegen.files import GENERATED
+from codegen.files import GENERATED, catalogue_files, differences, stale
 from codegen.passes.order import ordered
 from codegen.passes.sharing import share
 from codegen.program import Block, Op, Read
 from codegen.source import program_of, sources
 from codegen.targets.naming import names_for
 from codegen.targets.spellings import NUMPY
-from codegen.targets.text import Factor, Text, aligned, product
-from derive.engine import derive
+from codegen.targets.text import Factor, Text, aligned, number, product
+from derive.engine import Derivation, derive
 from derive.expr import Idx
 from derive.layers import LAYERS
 from derive.spec import Layer
@@ -57,9 +59,24 @@ ODD = {
     "triangle": "Y[i,j] = where(i <= j, X[i,j], 0)",
     "power": "Y[i] = (X[i]^2 + 1)^a",
     "both_ways": "Y[i,j] = exp(X[j,i]) + X[i,j]",
+    "angles": "const w\nA[n,f] = position(n)*w[f]\nY[b,n,f] = X[b,n,f]*cos(A[n,f])",
+    "band": "const r\nY[b,i] = sum(k, where(i - r <= k, where(k <= i, exp(X[b,i,k])*Z[b,k], 0), 0))",
+    "prefix": "Y[b,i] = sum(k, where(k <= i, X[b,k]*Z[k,i], 0))",
+    "prefix_of_vector": "Y[b,i] = Z[i] + sum(k, where(k <= i, X[b,k], 0))",
+    "either": "Y[i,j] = where(X[i,j] > Z[j], exp(-X[i,j]), X[i,j]*Z[j])",
+    "counts": "Y[i] = Z[i]*sum(k, where(k != i, 2, 0)) + sum(k, X[k])",
+    "long_row": "Y[i,j] = where(size(j) > 3, X[i,j], 0) + X[i,j]",
+    "of_matrix_sums": "Y[i,e] = sum(j, A[i,j]*(sum(c, V[e,c]*X[j,c]) + sum(c, W[e,c]*X[i,c])))",
 }
 TWO_OUTPUTS = Layer.parse("two", "Y[i,j] = sum(k, X[i,k]*W[k,j])\nR[i,j] = exp(Y[i,j])", outputs=["Y", "R"])
 ODD_LAYERS = [*(Layer.parse(name, text) for name, text in ODD.items()), TWO_OUTPUTS]
+
+
+@cache
+def derived(layer: Layer) -> Derivation:
+    """Each layer of the catalogue, derived once for all tests of a process."""
+    return derive(layer)
+
 
 RMS_NORM = """\
 from sympy import Eq, Sum, sqrt
@@ -98,7 +115,7 @@ def test_any_layout_gives_both_kernels(layer: Layer, tmp_path: Path) -> None:
 
 def test_equal_values_are_computed_once() -> None:
     for layer in LAYERS:
-        program = share(program_of(derive(layer)))
+        program = share(program_of(derived(layer)))
         for block in (program.forward, program.backward):
             kinds = [(op.kind, op.fn, op.args, op.axes) for op in block.ops if op.kind == "map" and op.fn == "exp"]
             assert len(set(kinds)) == len(kinds), layer.name
@@ -119,12 +136,83 @@ def test_an_index_of_one_argument_alone_is_summed_there_first() -> None:
 
 def test_what_is_saved_is_what_the_backward_pass_mentions() -> None:
     for layer in LAYERS:
-        program = program_of(derive(layer))
+        program = program_of(derived(layer))
         read = {arg.value for op in program.backward.ops for arg in op.args}
         assert set(program.saved) <= read | set(program.gradients), layer.name
 
 
+# ---------------------------------------------------------------------------------------------------- masks
+
+
+MASKED = """\
+const A
+P[i,j] = where(A[i,j] > 0, exp(S[i,j]), 0)/sum(k, where(A[i,k] > 0, exp(S[i,k]), 0))
+"""
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_a_row_with_every_entry_masked_is_zero_and_so_is_its_gradient(dtype: torch.dtype, tmp_path: Path) -> None:
+    texts = sources(derive(Layer.parse("masked", MASKED)))
+    A = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]], dtype=dtype)
+    S = torch.tensor([[1.0, 100.0, 2.0], [100.0, -100.0, 0.0]], dtype=dtype, requires_grad=True)
+    dP = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], dtype=dtype)
+    kernel = load(texts["numpy"], "masked", tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        P, saved = kernel.forward(A.numpy(), S.detach().numpy())
+        dS = kernel.backward(dP.numpy(), saved)
+        _, tP = kernel.jvp(A.numpy(), S.detach().numpy(), dP.numpy())
+    function = load(texts["torch"], "masked", tmp_path).masked
+    values = function(A, S)
+    (gradient,) = torch.autograd.grad(values, S, dP, create_graph=True)
+    (second,) = torch.autograd.grad(gradient.sum(), S)
+    for array in (P, dS, tP, values.detach().numpy(), gradient.detach().numpy(), second.numpy()):
+        assert array.dtype == P.dtype == A.numpy().dtype
+        assert np.isfinite(array).all() and (array[1] == 0).all()
+    np.testing.assert_allclose(P[0], [1 / (1 + np.e), 0, np.e / (1 + np.e)], rtol=1e-2 if dtype == torch.float16 else 1e-6)
+
+
+def test_an_entry_that_is_masked_may_be_as_large_as_it_likes() -> None:
+    from generated.numpy import attention_causal as kernel
+    from generated.torch.attention_causal import attention_causal
+
+    Q, K, V = np.full((1, 1, 2, 1), 100.0), np.array([0.0, 100.0]).reshape(1, 1, 2, 1), np.array([1.0, 2.0]).reshape(1, 1, 2, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        O, saved = kernel.forward(Q, K, V)
+        gradients = kernel.backward(np.ones_like(O), saved)
+    inputs = [torch.tensor(array, requires_grad=True) for array in (Q, K, V)]
+    found = attention_causal(*inputs)
+    np.testing.assert_array_equal(O.ravel(), [1, 2])
+    np.testing.assert_array_equal(found.detach().numpy(), O)
+    for got, want in zip(torch.autograd.grad(found.sum(), inputs), gradients):
+        assert np.isfinite(want).all()
+        np.testing.assert_allclose(got.numpy(), want)
+
+
+def test_a_quotient_by_zero_under_a_mask_is_dropped(tmp_path: Path) -> None:
+    kernel = load(sources(derive(Layer.parse("ratio", "Y[i,j] = where(X[i,j] > 0, Z[j]/X[i,j], 0)")))["numpy"], "ratio", tmp_path)
+    X, Z = np.array([[2.0, 0.0]]), np.array([1.0, 0.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Y, _ = kernel.forward(X, Z)
+    np.testing.assert_array_equal(Y, [[0.5, 0]])
+
+
+def test_a_mask_over_more_indices_than_its_factors_stays_a_matrix_product() -> None:
+    text = sources(derive(Layer.parse("prefix", ODD["prefix_of_vector"])))["numpy"]
+    assert " @ " in text and "np.where(" not in text
+
+
 # ---------------------------------------------------------------------------------------------------- text
+
+
+def test_numbers_are_written_as_python_and_torch_take_them() -> None:
+    assert [number(Fraction(value)).code for value in (7, -(2**53), 2**53 + 1, 10**30, -(10**30))] == [
+        *("7", "-9007199254740992", "9007199254740992.0", "1e30", "-1e30"),
+    ]
+    with pytest.raises(NotImplementedError, match="beyond every floating-point number"):
+        number(Fraction(10) ** 400)
 
 
 def test_scalars_meet_before_arrays_and_lengths_never_divide_numbers() -> None:
@@ -157,7 +245,9 @@ def run(*arguments: str) -> int:
 
 
 def test_generated_is_what_codegen_writes() -> None:
-    assert run("--check") == 0
+    files = catalogue_files(derived(layer) for layer in LAYERS)
+    assert differences(GENERATED, files) == []
+    assert stale(GENERATED, files) == []
 
 
 def test_a_layer_defined_by_a_user_gets_kernels_that_pass_their_own_test(tmp_path: Path) -> None:

@@ -51,20 +51,21 @@ def _steps(op: Op, fresh: "itertools.count[int]") -> list[Op]:
         args = [arg for n, arg in enumerate(args) if n not in positions]
         later = {i for arg in args for i in arg.axes} | set(op.axes)
         union = tuple(dict.fromkeys(i for arg in pair for i in arg.axes))
-        ops.append(_product(f"%{op.out}.{next(fresh)}", tuple(i for i in union if i in later), pair))
+        ops.append(_product(f"%{op.out}.{next(fresh)}", tuple(i for i in union if i in later), pair, free=True))
         args.append(Read(ops[-1].out, ops[-1].axes))
     last = _product(op.out, op.axes, args)
     ops.append(replace(last, source=op.source))
     return ops
 
 
-def _product(out: str, axes: tuple[Idx, ...], args: list[Read]) -> Op:
+def _product(out: str, axes: tuple[Idx, ...], args: list[Read], free: bool = False) -> Op:
+    """The product of the arguments; the order of its axes is `free` where no reader of it exists yet."""
     over = tuple(dict.fromkeys(i for arg in args for i in arg.axes if i not in axes))
     if over:
         return Op(out, "contract", axes, tuple(args), over)
     for arg in args:
         # An elementwise product lies the way its widest argument does.
-        if set(arg.axes) == set(axes) and out.startswith("%"):
+        if free and set(arg.axes) == set(axes):
             axes = arg.axes
             break
     return Op(out, "map", axes, tuple(args), fn="mul")

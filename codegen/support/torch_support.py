@@ -39,6 +39,12 @@ def _labels(name: str, value: Any, axis: str) -> Tensor:
     return value.long()
 
 
+def _places(name: str, labels: Tensor, axis: str, length: int) -> None:
+    """ValueError for labels along an axis that has no place to number."""
+    if length == 0 and labels.numel():
+        raise ValueError(f"{_NAME}: {name} has {labels.numel()} entries, but axis {axis} has length 0")
+
+
 def _constant(**tensors: Tensor) -> None:
     """ValueError for a tensor that asks for a gradient which this layer does not have."""
     for name, tensor in tensors.items():

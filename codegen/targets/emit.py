@@ -6,19 +6,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from codegen.program import COMPARING, Block, Op, Read, host_values, is_temporary, makers, needed, rename_read
+from codegen.program import CONDITIONS, Block, Op, Read, host_values, is_temporary, makers, needed, rename_read
 from codegen.targets.contraction import contraction, summed
-from codegen.targets.text import ATOM, HOST_FUNCTIONS, MUL, POW, Factor, Spelling, Text, aligned, number, permuted, product, total, tuple_of
+from codegen.targets.discarding import discarding
+from codegen.targets.text import (
+    ADD,
+    ATOM,
+    HOST_FUNCTIONS,
+    MUL,
+    POW,
+    TEST,
+    Factor,
+    Spelling,
+    Text,
+    aligned,
+    number,
+    permuted,
+    product,
+    total,
+    tuple_of,
+)
 from derive.expr import Equation, Idx
 
 
 @dataclass(frozen=True)
 class Line:
-    """One assignment, and which outputs of the block depend on it."""
+    """One assignment, which outputs of the block depend on it, and whether a mask discards what overflows in it."""
 
     name: str
     code: str
     demanded_by: tuple[str, ...]
+    discards: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,7 +56,9 @@ def statements(block: Block, names: Mapping[str, str], sizes: Mapping[str, str],
     return _Emitter(block, names, sizes, like, spelling).statements()
 
 
+_SIGNS = {"equal": "==", "not_equal": "!=", "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}
 _MIRRORED = {"equal": "equal", "not_equal": "not_equal", "less": "greater", "less_equal": "greater_equal"}
+_HEADS = {"delta": "onehot", "and": "mask", "where": "masked"}
 _POWERS = {Fraction(-1): "inverse", Fraction(1, 2): "sqrt", Fraction(-1, 2): "rsqrt", Fraction(2): "square"}
 
 
@@ -55,6 +75,7 @@ class _Emitter:
             for arg in op.args:
                 self.uses[arg.value] = self.uses.get(arg.value, 0) + 1
         self.names = dict(names)
+        self.discarding = discarding(block.ops, self._inlined)
         self.taken = {*names.values(), *sizes.values()}
 
     def statements(self) -> tuple[Statement, ...]:
@@ -67,7 +88,7 @@ class _Emitter:
             if is_temporary(op.out):
                 self.names[op.out] = self._temporary_name(op)
             demand = tuple(output for output in self.block.outputs if op.out in live[output])
-            lines.append(Line(self.names[op.out], self._assigned(op), demand))
+            lines.append(Line(self.names[op.out], self._assigned(op), demand, op.out in self.discarding))
             if op.source is not None:
                 found.append(Statement(op.source, tuple(lines)))
                 lines = []
@@ -94,7 +115,7 @@ class _Emitter:
         if op.fn == "power" and op.number is not None:
             head = _POWERS.get(op.number, "power")
         elif op.kind in ("map", "reduce") and op.fn not in ("add", "mul"):
-            head = "onehot" if op.fn == "equal" else op.fn
+            head = _HEADS.get(op.fn, op.fn)
         else:
             head = ""
         parts = [head, *roots[:1]] if head else list(dict.fromkeys(roots))[:2]
@@ -158,8 +179,14 @@ class _Emitter:
         if op.fn in ("mul", "power"):
             negative, text = self._product(op)
             return Text(f"-{text.at(MUL)}", MUL, text.axes, text.host) if negative else text
-        if op.fn == "equal" and (hot := self._hot(op)) is not None:
-            return hot
+        if op.fn == "delta":
+            return self._hot(op) or self._real(self._condition(op, "equal"), op.axes)
+        if op.fn in CONDITIONS:
+            return self._condition(op, op.fn)
+        if op.fn == "real":
+            return self._real(self._value(op.args[0]), op.axes)
+        if op.fn == "where":
+            return self._where(op)
         args = [aligned(self._value(arg), op.axes, self.spelling) for arg in op.args]
         if op.out in self.host:
             table, texts = HOST_FUNCTIONS, [a.at(POW) for a in args]
@@ -170,14 +197,36 @@ class _Emitter:
             # The plain number goes second: torch has another spelling for it.
             name = f"{name} number"
             texts = [a.at(ATOM) if not a.host else a.code for a in sorted(args, key=lambda a: a.host)]
-        if name in COMPARING and args[0].host and not args[1].host:
-            # The plain number goes second here as well: x > 0, not 0 < x.
-            name, texts = _MIRRORED[name], texts[::-1]
-        if op.fn in (*COMPARING, "real"):
-            table, texts = self.spelling.functions, [*texts, self.spelling.kind_of.format(self.like)]
         if name not in table:
             raise NotImplementedError(f"no {self.spelling.module} spelling of the function {op.fn}")
         return Text(table[name].format(*texts), ATOM, op.axes, op.out in self.host)
+
+    def _condition(self, op: Op, fn: str) -> Text:
+        """A comparison, or several that hold together: an array of truth values."""
+        args = [aligned(self._value(arg), op.axes, self.spelling) for arg in op.args]
+        host = all(arg.host for arg in args)
+        if fn == "and":
+            return Text(" & ".join(arg.at(ADD) for arg in args), TEST, op.axes, host)
+        if args[0].host and not args[1].host:
+            # The plain number goes second: x > 0, not 0 < x.
+            fn, args = _MIRRORED[fn], args[::-1]
+        return Text(f"{args[0].at(ADD)} {_SIGNS[fn]} {args[1].at(ADD)}", TEST, op.axes, host)
+
+    def _real(self, text: Text, axes: tuple[Idx, ...]) -> Text:
+        """Integers or truth values as real numbers."""
+        if text.host:
+            return Text(f"float({text.code})", ATOM, axes, True)
+        return Text(self.spelling.real.format(text.at(ATOM), self.spelling.kind_of.format(self.like)), ATOM, text.axes)
+
+    def _where(self, op: Op) -> Text:
+        """A choice by a condition, between two values or between one and 0."""
+        condition, *chosen = (aligned(self._value(arg), op.axes, self.spelling) for arg in op.args)
+        yes, no = chosen if len(chosen) == 2 else (chosen[0], Text("0", host=True))
+        if condition.host:
+            # All or nothing: an array in any case.
+            parts = [Text(f"{yes.at(MUL)} * ({condition.code})", MUL), Text(f"{no.at(MUL)} * (not ({condition.code}))", MUL)]
+            return Text(" + ".join(part.code for part in parts[: len(chosen)]), ADD, op.axes)
+        return Text(f"{self.spelling.module}.where({condition.code}, {yes.code}, {no.code})", ATOM, op.axes)
 
     def _term(self, read: Read, axes: tuple[Idx, ...]) -> tuple[bool, Text]:
         """One term of a sum, its sign apart."""

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from codegen.program import Block, Op, Program, dims_used, is_temporary
-from codegen.targets.emit import Statement, statements
+from codegen.targets.emit import Line, Statement, statements
 from codegen.targets.naming import names_for
 from codegen.targets.text import Spelling, tuple_of
 from derive.expr import Tensor
@@ -94,21 +94,28 @@ class Parts:
         """The block's lines; `wrap` may give the condition under which what some outputs depend on is computed."""
         pairs: list[tuple[str | None, str]] = []
         for statement in self.statements(block):
-            conditions = [wrap(line.demanded_by) for line in statement.lines]
+            conditions = [self._header(line, wrap(line.demanded_by)) for line in statement.lines]
             # The comment stands above the statement; where parts of it have conditions of their own, above the last.
             at = 0 if len(set(conditions)) == 1 else len(conditions) - 1
             for n, (condition, line) in enumerate(zip(conditions, statement.lines)):
                 if n == at:
-                    pairs += [(condition, text) for text in comment(write(statement.equation))]
+                    above = None if condition == self.spelling.discarding else condition
+                    pairs += [(above, text) for text in comment(write(statement.equation))]
                 pairs.append((condition, f"{line.name} = {line.code}"))
         lines: list[str] = []
         current: str | None = None
         for condition, text in pairs:
             if condition != current and condition is not None:
-                lines.append(f"if {condition}:")
+                lines.append(condition)
             current = condition
             lines.append(text if condition is None else f"    {text}")
         return lines
+
+    def _header(self, line: Line, condition: str | None) -> str | None:
+        """What a line stands under, if anything."""
+        if condition is not None:
+            return f"if {condition}:"
+        return self.spelling.discarding if line.discards and self.spelling.discarding else None
 
     def label_axes(self, names: Iterable[str]) -> dict[str, str]:
         """Integer array -> the axis whose places its entries number."""

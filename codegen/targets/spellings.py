@@ -28,13 +28,6 @@ NUMPY = Spelling(
         "max number": "np.maximum({0}, {1})",
         "min number": "np.minimum({0}, {1})",
         "pow": "np.power({0}, {1})",
-        "equal": "({0} == {1}).astype({2})",
-        "not_equal": "({0} != {1}).astype({2})",
-        "less": "({0} < {1}).astype({2})",
-        "less_equal": "({0} <= {1}).astype({2})",
-        "greater": "({0} > {1}).astype({2})",
-        "greater_equal": "({0} >= {1}).astype({2})",
-        "real": "{0}.astype({1})",
     },
     copy="{0}.copy()",
     broadcast="np.broadcast_to({0}, {1}).copy()",
@@ -45,6 +38,8 @@ NUMPY = Spelling(
     take="np.take_along_axis({0}, {1}, axis={2})",
     diagonal="np.diagonal({0}, axis1={1}, axis2={2})",
     kind_of="{0}.dtype",
+    real="{0}.astype({1})",
+    discarding='with np.errstate(over="ignore", divide="ignore", invalid="ignore"):',
 )
 
 TORCH = Spelling(
@@ -71,13 +66,6 @@ TORCH = Spelling(
         "max number": "{0}.clamp(min={1})",
         "min number": "{0}.clamp(max={1})",
         "pow": "torch.pow({0}, {1})",
-        "equal": "({0} == {1}).to({2})",
-        "not_equal": "({0} != {1}).to({2})",
-        "less": "({0} < {1}).to({2})",
-        "less_equal": "({0} <= {1}).to({2})",
-        "greater": "({0} > {1}).to({2})",
-        "greater_equal": "({0} >= {1}).to({2})",
-        "real": "{0}.to({1})",
     },
     copy="{0}.clone()",
     broadcast="{0}.expand({1}).clone()",
@@ -88,4 +76,6 @@ TORCH = Spelling(
     take="torch.take_along_dim({0}, {1}, dim={2})",
     diagonal="torch.diagonal({0}, dim1={1}, dim2={2})",
     kind_of="{0}.dtype",
+    real="{0}.to({1})",
+    discarding="",
 )

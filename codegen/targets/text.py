@@ -8,8 +8,8 @@ from fractions import Fraction
 
 from derive.expr import Idx
 
-ADD, MUL, NEG, POW, ATOM = 1, 2, 3, 4, 5
-"""How tightly an expression binds; `@`, `*` and `/` are all MUL."""
+TEST, ADD, MUL, NEG, POW, ATOM = 0, 1, 2, 3, 4, 5
+"""How tightly an expression binds; `@`, `*` and `/` are all MUL, comparisons and `&` all TEST."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,10 @@ class Spelling:
     take: str
     diagonal: str
     kind_of: str
-    """The element type of a named array, as an argument to one_hot and full."""
+    """The element type of a named array, as an argument to one_hot, full and real."""
+    real: str
+    discarding: str
+    """The header of a block in which numbers may overflow, because a mask drops them; empty where that needs no saying."""
 
 
 HOST_FUNCTIONS = {name: f"math.{name}({{0}})" for name in ("exp", "log", "sqrt", "tanh", "erf", "sin", "cos")} | {
@@ -95,11 +98,20 @@ def aligned(text: Text, axes: Sequence[Idx | None], spelling: Spelling) -> Text:
     return Text(f"{text.at(ATOM)}[{', '.join(marks)}]", ATOM, text.axes, view=True)
 
 
+LARGEST_EXACT = 2**53
+"""Beyond this a float does not hold every integer, and torch takes no integer beyond 2**63."""
+
+
 def number(value: Fraction) -> Text:
     """A rational constant as Python writes it."""
+    try:
+        exact = repr(float(value)).replace("e+", "e")
+    except OverflowError:
+        raise NotImplementedError(f"no kernel for the number {value}: it is beyond every floating-point number") from None
+    if value.denominator == 1 and abs(value) > LARGEST_EXACT:
+        return Text(exact, NEG if value < 0 else ATOM, host=True)
     if value.denominator == 1:
         return Text(str(value.numerator), NEG if value < 0 else ATOM, host=True)
-    exact = repr(float(value))
     if Fraction(exact) == value and len(exact) <= 12:
         return Text(exact, NEG if value < 0 else ATOM, host=True)
     return Text(f"{value.numerator} / {value.denominator}", MUL, host=True)

@@ -148,12 +148,19 @@ class _Held:
 
 def _taken(names: list[str], source: str, lines: Iterable[str], several: bool = True, anew: Iterable[str] = ()) -> list[str]:
     """The line that takes a tuple apart, if `lines` use any of it; a name that they do not use, or make anew, gets an underscore."""
-    text = "\n".join(lines)
-    used = [name for name in names if name not in anew and re.search(rf"\b{name}\b", text)]
+    code = [line for line in lines if not line.lstrip().startswith("#")]
+    text = "\n".join(code)
+    used = [name for name in names if re.search(rf"\b{name}\b", text) and not (name in anew and _made_first(name, code))]
     if not used:
         return []
     marked = [name if name in used else f"_{name}" for name in names]
     return [f"{unpacked(marked) if several else marked[0]} = {source}"]
+
+
+def _made_first(name: str, lines: list[str]) -> bool:
+    """Whether the first of the lines that mentions a name is the one that assigns it."""
+    first = next(line for line in lines if re.search(rf"\b{name}\b", line))
+    return re.match(rf"\s*{name} = (?!.*\b{name}\b)", first) is not None
 
 
 def _public(parts: Parts) -> list[str]:
@@ -163,6 +170,11 @@ def _public(parts: Parts) -> list[str]:
     labels = parts.label_axes(program.inputs)
     lines += [f'{names[n]} = _labels("{names[n]}", {names[n]}, "{axis}")' for n, axis in labels.items()]
     lines.append(f"_check({', '.join(f'{names[n]}={names[n]}' for n in program.inputs)})")
+    for name, axis in labels.items():
+        holder = parts.holder(axis, program.inputs)
+        if holder is not None:
+            at = parts.array(holder).dims.index(axis)
+            lines.append(f'_places("{names[name]}", {names[name]}, "{axis}", {names[holder]}.shape[{at}])')
     constant = [names[n] for n in program.inputs if n not in program.wrt and n not in labels]
     if constant:
         lines.append(f"_constant({', '.join(f'{n}={n}' for n in constant)})")

@@ -18,6 +18,7 @@ from typing import Any
 Number = Any  # int | Fraction in exact mode, int | Decimal in digits mode
 HALF = Fraction(1, 2)
 LARGEST_ROOT = 24
+LONGEST = 2000  # bits of a denominator, beyond which 50 digits are quicker by far
 LARGEST_EXPONENT = 6000
 
 
@@ -57,6 +58,12 @@ class Exact:
 
     def number(self, value: Fraction) -> Number:
         return plain(value)
+
+    def keep(self, x: Number) -> Number:
+        """An entry that will be used again. Raises Irrational where exact numbers have grown too long to go on with."""
+        if type(x) is Fraction and x.denominator.bit_length() > LONGEST:
+            raise Irrational("numbers of thousands of digits")
+        return x
 
     def inverse(self, x: Number) -> Number:
         if not x:
@@ -113,6 +120,9 @@ class Digits:
 
     def number(self, value: Fraction) -> Number:
         return value.numerator if value.denominator == 1 else Decimal(value.numerator) / Decimal(value.denominator)
+
+    def keep(self, x: Number) -> Number:
+        return x
 
     def inverse(self, x: Number) -> Number:
         if not x:

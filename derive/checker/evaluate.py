@@ -79,7 +79,7 @@ class World:
             if found is None:
                 if not body:
                     body.append(self.compile(equation["value"], scope_of(equation["target"])))
-                found = memo[key] = body[0]([*key, *_PADDING])
+                found = memo[key] = self.arithmetic.keep(body[0]([*key, *_PADDING]))
             return found
 
         return read
@@ -265,7 +265,7 @@ class World:
                 memo = seed.memo[name] = {}
             found = memo.get(key)
             if found is None:
-                found = memo[key] = body_of([*key, *_PADDING], seed)
+                found = memo[key] = self.arithmetic.keep(body_of([*key, *_PADDING], seed))
             return found
 
         return tangent

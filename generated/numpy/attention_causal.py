@@ -74,15 +74,17 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
     _nonempty(M=M)
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
     S = Q @ K.mT / math.sqrt(d_k)
+    less_equal = np.arange(M) <= np.arange(N)[:, None]
     # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
     #     0))
-    less_equal = (np.arange(M) <= np.arange(N)[:, None]).astype(Q.dtype)
-    m = (less_equal * S - 1000000000000000000000000000000 * (np.arange(N)[:, None] < np.arange(M)).astype(Q.dtype)).max(axis=-1)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        m = np.where(less_equal, S, -1e30).max(axis=-1)
+        exp_S = np.exp(S - m[..., None])
     # Z_m[b,h,i] = sum(k, where(k <= i, 1, 0)*exp(S[b,h,i,k] - m[b,h,i]))
-    exp_S = np.exp(S - m[..., None])
-    Z_m = (exp_S.transpose(2, 0, 1, 3) @ less_equal[:, None, :, None])[..., 0].transpose(1, 2, 0)
+    Z_m = np.where(less_equal, exp_S, 0).sum(axis=-1)
     # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-    P = less_equal * exp_S / Z_m[..., None]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        P = np.where(less_equal, exp_S / Z_m[..., None], 0)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
     O = P @ V
     return O, Saved(Q, K, V, P, O)
@@ -122,15 +124,17 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
     _nonempty(M=M)
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
     S = Q @ K.mT / math.sqrt(d_k)
+    less_equal = np.arange(M) <= np.arange(N)[:, None]
     # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
     #     0))
-    less_equal = (np.arange(M) <= np.arange(N)[:, None]).astype(Q.dtype)
-    m = (less_equal * S - 1000000000000000000000000000000 * (np.arange(N)[:, None] < np.arange(M)).astype(Q.dtype)).max(axis=-1)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        m = np.where(less_equal, S, -1e30).max(axis=-1)
+        exp_S = np.exp(S - m[..., None])
     # Z_m[b,h,i] = sum(k, where(k <= i, 1, 0)*exp(S[b,h,i,k] - m[b,h,i]))
-    exp_S = np.exp(S - m[..., None])
-    Z_m = (exp_S.transpose(2, 0, 1, 3) @ less_equal[:, None, :, None])[..., 0].transpose(1, 2, 0)
+    Z_m = np.where(less_equal, exp_S, 0).sum(axis=-1)
     # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-    P = less_equal * exp_S / Z_m[..., None]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        P = np.where(less_equal, exp_S / Z_m[..., None], 0)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
     O = P @ V
     # tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,h,j,d]*tQ[b,h,i,d]) + sum(d, Q[b,h,i,d]*tK[b,h,j,d]))

@@ -75,15 +75,17 @@ def forward(Q: Any, K: Any, V: Any, A: Any) -> tuple[Array, Saved]:
     _nonempty(M=M)
     # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
     S = Q @ K.T / math.sqrt(d_k)
+    less_A = A > 0
     # m[i] = max(k, where(0 < A[i,k], 1, 0)*S[i,k] - 1000000000000000000000000000000*where(A[i,k] <= 0, 1,
     #     0))
-    less_A = (A > 0).astype(Q.dtype)
-    m = (less_A * S - 1000000000000000000000000000000 * (A <= 0).astype(Q.dtype)).max(axis=-1)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        m = np.where(less_A, S, -1e30).max(axis=-1)
+        exp_S = np.exp(S - m[:, None])
     # Z_m[i] = sum(k, where(0 < A[i,k], 1, 0)*exp(S[i,k] - m[i]))
-    exp_S = np.exp(S - m[:, None])
-    Z_m = np.vecdot(less_A, exp_S)
+    Z_m = np.where(less_A, exp_S, 0).sum(axis=-1)
     # P[i,j] = where(0 < A[i,j], 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-    P = less_A * exp_S / Z_m[:, None]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        P = np.where(less_A, exp_S / Z_m[:, None], 0)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
     return O, Saved(Q, K, V, P, O)
@@ -120,15 +122,17 @@ def jvp(Q: Any, K: Any, V: Any, A: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Arra
     _nonempty(M=M)
     # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
     S = Q @ K.T / math.sqrt(d_k)
+    less_A = A > 0
     # m[i] = max(k, where(0 < A[i,k], 1, 0)*S[i,k] - 1000000000000000000000000000000*where(A[i,k] <= 0, 1,
     #     0))
-    less_A = (A > 0).astype(Q.dtype)
-    m = (less_A * S - 1000000000000000000000000000000 * (A <= 0).astype(Q.dtype)).max(axis=-1)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        m = np.where(less_A, S, -1e30).max(axis=-1)
+        exp_S = np.exp(S - m[:, None])
     # Z_m[i] = sum(k, where(0 < A[i,k], 1, 0)*exp(S[i,k] - m[i]))
-    exp_S = np.exp(S - m[:, None])
-    Z_m = np.vecdot(less_A, exp_S)
+    Z_m = np.where(less_A, exp_S, 0).sum(axis=-1)
     # P[i,j] = where(0 < A[i,j], 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-    P = less_A * exp_S / Z_m[:, None]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        P = np.where(less_A, exp_S / Z_m[:, None], 0)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
     # tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))

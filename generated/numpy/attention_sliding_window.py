@@ -76,16 +76,17 @@ def forward(Q: Any, K: Any, V: Any, width: Any) -> tuple[Array, Saved]:
     _nonempty(N=N)
     # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
     S = Q @ K.T / math.sqrt(d_k)
+    mask_width = ((np.arange(N) - width)[:, None] < np.arange(N)) & (np.arange(N) <= np.arange(N)[:, None])
     # m[i] = max(k, where(-width + i < k, 1, 0)*where(k <= i, 1, 0)*S[i,k] -
     #     1000000000000000000000000000000*(1 - where(-width + i < k, 1, 0)*where(k <= i, 1, 0)))
-    less_width = ((np.arange(N) - width)[:, None] < np.arange(N)).astype(Q.dtype)
-    less_equal = (np.arange(N) <= np.arange(N)[:, None]).astype(Q.dtype)
-    m = (less_width * less_equal * S - 1000000000000000000000000000000 * (1 - less_width * less_equal)).max(axis=-1)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        m = np.where(mask_width, S, -1e30).max(axis=-1)
+        exp_S = np.exp(S - m[:, None])
     # Z_m[i] = sum(k, where(-width + i < k, 1, 0)*where(k <= i, 1, 0)*exp(S[i,k] - m[i]))
-    exp_S = np.exp(S - m[:, None])
-    Z_m = np.vecdot(exp_S, less_width * less_equal)
+    Z_m = np.where(mask_width, exp_S, 0).sum(axis=-1)
     # P[i,j] = where(-width + i < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-    P = less_width * less_equal * exp_S / Z_m[:, None]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        P = np.where(mask_width, exp_S / Z_m[:, None], 0)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
     return O, Saved(Q, K, V, P, O)
@@ -122,16 +123,17 @@ def jvp(Q: Any, K: Any, V: Any, width: Any, tQ: Any, tK: Any, tV: Any) -> tuple[
     _nonempty(N=N)
     # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
     S = Q @ K.T / math.sqrt(d_k)
+    mask_width = ((np.arange(N) - width)[:, None] < np.arange(N)) & (np.arange(N) <= np.arange(N)[:, None])
     # m[i] = max(k, where(-width + i < k, 1, 0)*where(k <= i, 1, 0)*S[i,k] -
     #     1000000000000000000000000000000*(1 - where(-width + i < k, 1, 0)*where(k <= i, 1, 0)))
-    less_width = ((np.arange(N) - width)[:, None] < np.arange(N)).astype(Q.dtype)
-    less_equal = (np.arange(N) <= np.arange(N)[:, None]).astype(Q.dtype)
-    m = (less_width * less_equal * S - 1000000000000000000000000000000 * (1 - less_width * less_equal)).max(axis=-1)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        m = np.where(mask_width, S, -1e30).max(axis=-1)
+        exp_S = np.exp(S - m[:, None])
     # Z_m[i] = sum(k, where(-width + i < k, 1, 0)*where(k <= i, 1, 0)*exp(S[i,k] - m[i]))
-    exp_S = np.exp(S - m[:, None])
-    Z_m = np.vecdot(exp_S, less_width * less_equal)
+    Z_m = np.where(mask_width, exp_S, 0).sum(axis=-1)
     # P[i,j] = where(-width + i < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-    P = less_width * less_equal * exp_S / Z_m[:, None]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        P = np.where(mask_width, exp_S / Z_m[:, None], 0)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
     # tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))

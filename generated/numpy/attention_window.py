@@ -78,16 +78,17 @@ def forward(Q: Any, K: Any, V: Any, left: Any, right: Any) -> tuple[Array, Saved
     _nonempty(N=N)
     # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
     S = Q @ K.T / math.sqrt(d_k)
+    mask_left = ((np.arange(N) - left)[:, None] <= np.arange(N)) & (np.arange(N) <= (right + np.arange(N))[:, None])
     # m[i] = max(k, where(-left + i <= k, 1, 0)*where(k <= right + i, 1, 0)*S[i,k] -
     #     1000000000000000000000000000000*(1 - where(-left + i <= k, 1, 0)*where(k <= right + i, 1, 0)))
-    less_equal_left = ((np.arange(N) - left)[:, None] <= np.arange(N)).astype(Q.dtype)
-    less_equal_right = (np.arange(N) <= (right + np.arange(N))[:, None]).astype(Q.dtype)
-    m = (less_equal_left * less_equal_right * S - 1000000000000000000000000000000 * (1 - less_equal_left * less_equal_right)).max(axis=-1)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        m = np.where(mask_left, S, -1e30).max(axis=-1)
+        exp_S = np.exp(S - m[:, None])
     # Z_m[i] = sum(k, where(-left + i <= k, 1, 0)*where(k <= right + i, 1, 0)*exp(S[i,k] - m[i]))
-    exp_S = np.exp(S - m[:, None])
-    Z_m = np.vecdot(exp_S, less_equal_left * less_equal_right)
+    Z_m = np.where(mask_left, exp_S, 0).sum(axis=-1)
     # P[i,j] = where(-left + i <= j, 1, 0)*where(j <= right + i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-    P = less_equal_left * less_equal_right * exp_S / Z_m[:, None]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        P = np.where(mask_left, exp_S / Z_m[:, None], 0)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
     return O, Saved(Q, K, V, P, O)
@@ -124,16 +125,17 @@ def jvp(Q: Any, K: Any, V: Any, left: Any, right: Any, tQ: Any, tK: Any, tV: Any
     _nonempty(N=N)
     # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
     S = Q @ K.T / math.sqrt(d_k)
+    mask_left = ((np.arange(N) - left)[:, None] <= np.arange(N)) & (np.arange(N) <= (right + np.arange(N))[:, None])
     # m[i] = max(k, where(-left + i <= k, 1, 0)*where(k <= right + i, 1, 0)*S[i,k] -
     #     1000000000000000000000000000000*(1 - where(-left + i <= k, 1, 0)*where(k <= right + i, 1, 0)))
-    less_equal_left = ((np.arange(N) - left)[:, None] <= np.arange(N)).astype(Q.dtype)
-    less_equal_right = (np.arange(N) <= (right + np.arange(N))[:, None]).astype(Q.dtype)
-    m = (less_equal_left * less_equal_right * S - 1000000000000000000000000000000 * (1 - less_equal_left * less_equal_right)).max(axis=-1)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        m = np.where(mask_left, S, -1e30).max(axis=-1)
+        exp_S = np.exp(S - m[:, None])
     # Z_m[i] = sum(k, where(-left + i <= k, 1, 0)*where(k <= right + i, 1, 0)*exp(S[i,k] - m[i]))
-    exp_S = np.exp(S - m[:, None])
-    Z_m = np.vecdot(exp_S, less_equal_left * less_equal_right)
+    Z_m = np.where(mask_left, exp_S, 0).sum(axis=-1)
     # P[i,j] = where(-left + i <= j, 1, 0)*where(j <= right + i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-    P = less_equal_left * less_equal_right * exp_S / Z_m[:, None]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        P = np.where(mask_left, exp_S / Z_m[:, None], 0)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
     # tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))

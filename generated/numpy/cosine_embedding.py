@@ -138,7 +138,7 @@ def jvp(X: Any, Y: Any, s: Any, margin: Any, tX: Any, tY: Any) -> tuple[Array, A
     tu = tc.copy()
     # tL = 1/2/size(B)*(sum(i, tu[i]*(1 - s[i])) - sum(i, tu[i]*(1 - s[i])*where(0 < -u[i], 1, 0)) -
     #     sum(i, tc[i]*(s[i] + 1)))
-    tL = 0.5 * (tu @ s_shifted - (-u > 0).astype(X.dtype) @ (tu * s_shifted) - tc @ s_shifted_2) / B
+    tL = 0.5 * (tu @ s_shifted - np.where(-u > 0, tu * s_shifted, 0).sum() - tc @ s_shifted_2) / B
     return L, tL
 
 

@@ -62,11 +62,12 @@ def backward(dY: Any, saved: Saved) -> Array:
     B = X.shape[0]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        scale_X = scale * np.exp(X - np.maximum(X, 0))
+    less_X = X > 0
     # dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
     #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-    exp_X = np.exp(X - np.maximum(X, 0))
-    less_X = (X > 0).astype(X.dtype)
-    dX = dY * (scale * exp_X - scale * exp_X * less_X + less_X)
+    dX = dY * (scale_X - np.where(less_X, scale_X, 0) + less_X.astype(X.dtype))
     return dX
 
 
@@ -74,14 +75,16 @@ def jvp(X: Any, scale: Any, tX: Any) -> tuple[Array, Array]:
     """Return (Y, tY): the value and its derivative along tX."""
     X, scale, tX = _real(X=X, scale=scale, tX=tX)
     _check(X=X, scale=scale, tX=tX)
-    # Y[i,j] = scale*(exp(X[i,j] - relu(X[i,j])) - 1) + relu(X[i,j])
     relu_X = np.maximum(X, 0)
-    exp_X = np.exp(X - relu_X)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        exp_X = np.exp(X - relu_X)
+    # Y[i,j] = scale*(exp(X[i,j] - relu(X[i,j])) - 1) + relu(X[i,j])
     Y = scale * (exp_X - 1) + relu_X
     # tY[i,j] = tX[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
     #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-    less_X = (X > 0).astype(X.dtype)
-    tY = tX * (scale * exp_X - scale * exp_X * less_X + less_X)
+    scale_exp_X = scale * exp_X
+    less_X = X > 0
+    tY = tX * (scale_exp_X - np.where(less_X, scale_exp_X, 0) + less_X.astype(X.dtype))
     return Y, tY
 
 

@@ -69,7 +69,7 @@ def forward(X: Any, w: Any, V: Any, b: Any) -> tuple[Array, Saved]:
     _check(X=X, w=w, V=V, b=b)
     N = X.shape[-1]
     # C[i,k,l] = where(k < l, 1, 0)*sum(f, V[k,f]*V[l,f])*X[i,k]*X[i,l]
-    C = (np.arange(N)[:, None] < np.arange(N)).astype(X.dtype) * (V @ V.T) * X[..., None] * X[:, None, :]
+    C = np.where(np.arange(N)[:, None] < np.arange(N), V @ V.T * X[..., None] * X[:, None, :], 0)
     # Y[i] = sum(k, X[i,k]*w[k]) + sum(k,l, C[i,k,l]) + b
     Y = X @ w + C.sum(axis=(1, 2)) + b
     return Y, Saved(X, w, V)
@@ -89,19 +89,15 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     dC = np.broadcast_to(dY[:, None, None], (B, N, N)).copy()
     # dV[k,f] = sum(i,l, dC[i,k,l]*where(k < l, 1, 0)*V[l,f]*X[i,k]*X[i,l]) + sum(i,k',
     #     dC[i,k',k]*where(k' < k, 1, 0)*V[k',f]*X[i,k']*X[i,k])
-    less = (np.arange(N)[:, None] < np.arange(N)).astype(X.dtype)
-    dC_X = (dC * (X[..., None] * X[:, None, :])).sum(axis=0)
-    less_2 = (np.arange(N) < np.arange(N)[:, None]).astype(X.dtype)
-    dV = less * dC_X @ V + less_2 * dC_X.T @ V
+    less = np.arange(N)[:, None] < np.arange(N)
+    dC_X = dC * X[..., None] * X[:, None, :]
+    less_2 = np.arange(N) < np.arange(N)[:, None]
+    dV = np.where(less, dC_X, 0).sum(axis=0) @ V + np.where(less_2.T, dC_X, 0).sum(axis=0).T @ V
     # D[k,l] = sum(f, V[k,f]*V[l,f])
     D = V @ V.T
     # dX[i,k] = sum(l, dC[i,k,l]*where(k < l, 1, 0)*D[k,l]*X[i,l]) + sum(k', dC[i,k',k]*where(k' < k, 1,
     #     0)*D[k',k]*X[i,k']) + dY[i]*w[k]
-    dX = (
-        ((dC * X[:, None, :]).transpose(1, 0, 2) @ (less * D)[..., None])[..., 0].T
-        + ((dC * X[..., None]).transpose(2, 0, 1) @ (less_2 * D.T)[..., None])[..., 0].T
-        + dY[:, None] * w
-    )
+    dX = np.where(less, dC * D * X[:, None, :], 0).sum(axis=-1) + np.where(less_2.T, dC * D * X[..., None], 0).sum(axis=1) + dY[:, None] * w
     return dX, dw, dV, db
 
 
@@ -111,8 +107,8 @@ def jvp(X: Any, w: Any, V: Any, b: Any, tX: Any, tw: Any, tV: Any, tb: Any) -> t
     _check(X=X, w=w, V=V, b=b, tX=tX, tw=tw, tV=tV, tb=tb)
     N = X.shape[-1]
     # C[i,k,l] = where(k < l, 1, 0)*sum(f, V[k,f]*V[l,f])*X[i,k]*X[i,l]
-    less = (np.arange(N)[:, None] < np.arange(N)).astype(X.dtype)
-    C = less * (V @ V.T) * X[..., None] * X[:, None, :]
+    less = np.arange(N)[:, None] < np.arange(N)
+    C = np.where(less, V @ V.T * X[..., None] * X[:, None, :], 0)
     # Y[i] = sum(k, X[i,k]*w[k]) + sum(k,l, C[i,k,l]) + b
     Y = X @ w + C.sum(axis=(1, 2)) + b
     # tD[l,k] = sum(f, V[l,f]*tV[k,f])
@@ -121,11 +117,13 @@ def jvp(X: Any, w: Any, V: Any, b: Any, tX: Any, tw: Any, tV: Any, tb: Any) -> t
     tF = V @ V.T
     # tC[i,k,l] = where(k < l, 1, 0)*(X[i,k]*X[i,l]*tD[l,k] + X[i,k]*X[i,l]*tD[k,l] +
     #     tF[k,l]*X[i,l]*tX[i,k] + tF[k,l]*X[i,k]*tX[i,l])
-    tC = less * (
+    tC = np.where(
+        less,
         X[..., None] * X[:, None, :] * tD.T
         + X[..., None] * X[:, None, :] * tD
         + tF * X[:, None, :] * tX[..., None]
-        + tF * X[..., None] * tX[:, None, :]
+        + tF * X[..., None] * tX[:, None, :],
+        0,
     )
     # tY[i] = sum(k, w[k]*tX[i,k]) + sum(k, X[i,k]*tw[k]) + sum(k,l, tC[i,k,l]) + tb
     tY = tX @ w + X @ tw + tC.sum(axis=(1, 2)) + tb

@@ -59,7 +59,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     dY = _upstream("dY", dY, (B, N), X.dtype)
     # dX[i,j] = 1/6*dY[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)
     X_shifted = X + 3
-    dX = dY * (6 - np.maximum(X_shifted, 0) > 0).astype(X.dtype) * (X_shifted > 0).astype(X.dtype) / 6
+    dX = np.where((6 - np.maximum(X_shifted, 0) > 0) & (X_shifted > 0), dY, 0) / 6
     return dX
 
 
@@ -72,7 +72,7 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     X_shifted_shifted = 6 - np.maximum(X_shifted, 0)
     Y = 1 - np.maximum(X_shifted_shifted, 0) / 6
     # tY[i,j] = 1/6*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)*tX[i,j]
-    tY = (X_shifted_shifted > 0).astype(X.dtype) * (X_shifted > 0).astype(X.dtype) * tX / 6
+    tY = np.where((X_shifted_shifted > 0) & (X_shifted > 0), tX, 0) / 6
     return Y, tY
 
 

@@ -111,10 +111,10 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array]:
     # dW_t[k,j] = sum(i, dE[i,j]*X[i,k])
     dW_t = X.T @ dE
     # db[j] = sum(i, dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0))
-    less_Z = (Z + b > 0).astype(X.dtype)
-    db = (dH * less_Z).sum(axis=0)
+    less_Z = Z + b > 0
+    db = np.where(less_Z, dH, 0).sum(axis=0)
     # dZ[i,j] = dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
-    dZ = dH * less_Z
+    dZ = np.where(less_Z, dH, 0)
     # dX[i,k] = sum(j, dZ[i,j]*W[k,j]) + sum(j, dE[i,j]*W_t[k,j]) + dY[i,k]*(1 - T[i,k])
     dX = dZ @ W.T + dE @ W_t.T + dY * T_shifted
     # dW[k,j] = sum(i, dZ[i,j]*X[i,k])
@@ -141,7 +141,7 @@ def jvp(X: Any, W: Any, b: Any, W_t: Any, b_t: Any, tX: Any, tW: Any, tb: Any, t
     # tZ[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
     tZ = tX @ W + X @ tW
     # tH[i,j] = where(0 < Z[i,j] + b[j], 1, 0)*(tZ[i,j] + tb[j])
-    tH = (Z_b > 0).astype(X.dtype) * (tZ + tb)
+    tH = np.where(Z_b > 0, tZ + tb, 0)
     # tE[i,j] = sum(k, W_t[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_t[k,j])
     tE = tX @ W_t + X @ tW_t
     # tT[i,j] = T[i,j]*(1 - T[i,j])*(tE[i,j] + tb_t[j])

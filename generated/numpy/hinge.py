@@ -62,7 +62,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     B = z.shape[0]
     dL = _upstream("dL", dL, (), z.dtype)
     # dz[i] = -dL*where(0 < 1 - s[i]*z[i], 1, 0)*s[i]/size(B)
-    dz = -dL / B * (1 - s * z > 0).astype(z.dtype) * s
+    dz = -np.where(1 - s * z > 0, dL * s, 0) / B
     return dz
 
 
@@ -75,7 +75,7 @@ def jvp(z: Any, s: Any, tz: Any) -> tuple[Array, Array]:
     s_shifted = 1 - s * z
     L = np.maximum(s_shifted, 0).sum() / B
     # tL = -1/size(B)*sum(i, where(0 < 1 - s[i]*z[i], 1, 0)*s[i]*tz[i])
-    tL = -tz @ ((s_shifted > 0).astype(z.dtype) * s) / B
+    tL = -np.where(s_shifted > 0, s * tz, 0).sum() / B
     return L, tL
 
 

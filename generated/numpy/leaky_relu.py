@@ -63,8 +63,8 @@ def backward(dY: Any, saved: Saved) -> Array:
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
     # dX[i,j] = dY[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-    less_X = (X > 0).astype(X.dtype)
-    dX = dY * (slope - slope * less_X + less_X)
+    less_X = X > 0
+    dX = dY * (slope - np.where(less_X, slope, 0) + less_X.astype(X.dtype))
     return dX
 
 
@@ -76,8 +76,8 @@ def jvp(X: Any, slope: Any, tX: Any) -> tuple[Array, Array]:
     relu_X = np.maximum(X, 0)
     Y = slope * (X - relu_X) + relu_X
     # tY[i,j] = tX[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-    less_X = (X > 0).astype(X.dtype)
-    tY = tX * (slope - slope * less_X + less_X)
+    less_X = X > 0
+    tY = tX * (slope - np.where(less_X, slope, 0) + less_X.astype(X.dtype))
     return Y, tY
 
 

@@ -92,7 +92,7 @@ def jvp(z: Any, v: Any, s: Any, margin: Any, tz: Any, tv: Any) -> tuple[Array, A
     # tu[i] = s[i]*(tv[i] - tz[i])
     tu = s * (tv - tz)
     # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
-    tL = (tu.sum() - tu @ (-u > 0).astype(z.dtype)) / B
+    tL = (tu.sum() - np.where(-u > 0, tu, 0).sum()) / B
     return L, tL
 
 

@@ -113,10 +113,10 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     # dH[i,e,o] = dY[i,o]*P[i,e]
     dH = dY[:, None, :] * P[..., None]
     # db[e,o] = sum(i, dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
-    less_A = (A + b > 0).astype(X.dtype)
-    db = (dH * less_A).sum(axis=0)
+    less_A = A + b > 0
+    db = np.where(less_A, dH, 0).sum(axis=0)
     # dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
-    dA = dH * less_A
+    dA = np.where(less_A, dH, 0)
     # dW[e,c,o] = sum(i, dA[i,e,o]*X[i,c])
     dW = (dA.transpose(1, 2, 0) @ X).mT.copy()
     # D[i] = sum(o, dY[i,o]*Y[i,o])
@@ -161,7 +161,7 @@ def jvp(X: Any, W_g: Any, W: Any, b: Any, tX: Any, tW_g: Any, tW: Any, tb: Any) 
     # tA[i,e,o] = sum(c, W[e,c,o]*tX[i,c]) + sum(c, X[i,c]*tW[e,c,o])
     tA = (W.mT @ tX.T).transpose(2, 0, 1) + (tW.mT @ X.T).transpose(2, 0, 1)
     # tH[i,e,o] = where(0 < A[i,e,o] + b[e,o], 1, 0)*(tA[i,e,o] + tb[e,o])
-    tH = (A_b > 0).astype(X.dtype) * (tA + tb)
+    tH = np.where(A_b > 0, tA + tb, 0)
     # tY[i,o] = sum(e, tP[i,e]*H[i,e,o]) + sum(e, tH[i,e,o]*P[i,e])
     tY = (H.mT @ tP[..., None])[..., 0] + (tH.mT @ P[..., None])[..., 0]
     return Y, tY

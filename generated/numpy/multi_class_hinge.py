@@ -71,10 +71,10 @@ def backward(dL: Any, saved: Saved) -> Array:
     C = Z.shape[-1]
     dL = _upstream("dL", dL, (), Z.dtype)
     # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
-    less_Z = (Z - np.take_along_axis(Z, y[:, None], axis=-1)[:, 0][:, None] + margin > 0).astype(Z.dtype)
-    D = less_Z.sum(axis=-1)
+    real_Z = (Z - np.take_along_axis(Z, y[:, None], axis=-1)[:, 0][:, None] + margin > 0).astype(Z.dtype)
+    D = real_Z.sum(axis=-1)
     # dZ[i,j] = dL/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i])
-    dZ = dL / (B * C) * (less_Z - _one_hot(y, C, Z.dtype) * D[:, None])
+    dZ = dL / (B * C) * (real_Z - _one_hot(y, C, Z.dtype) * D[:, None])
     return dZ
 
 
@@ -91,8 +91,10 @@ def jvp(Z: Any, y: Any, margin: Any, tZ: Any) -> tuple[Array, Array]:
     L = np.maximum(Z_margin, 0).sum() / (B * C) - np.maximum(margin, 0) / C
     # tL = 1/(size(B)*size(C))*(sum(i,j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,j]) - sum(i,j,
     #     where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,y[i]]))
-    less_Z_margin = (Z_margin > 0).astype(Z.dtype)
-    tL = ((less_Z_margin * tZ).sum() - less_Z_margin.sum(axis=-1) @ np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0]) / (B * C)
+    less_Z_margin = Z_margin > 0
+    tL = (
+        np.where(less_Z_margin, tZ, 0).sum() - np.where(less_Z_margin, np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0][:, None], 0).sum()
+    ) / (B * C)
     return L, tL
 
 

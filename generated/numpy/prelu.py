@@ -65,8 +65,8 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
     # dX[i,j] = dY[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))
-    less_X = (X > 0).astype(X.dtype)
-    dX = dY * (alpha - less_X * alpha + less_X)
+    less_X = X > 0
+    dX = dY * (alpha - np.where(less_X, alpha, 0) + less_X.astype(X.dtype))
     # dalpha[j] = sum(i, dY[i,j]*(X[i,j] - relu(X[i,j])))
     dalpha = (dY * (X - np.maximum(X, 0))).sum(axis=0)
     return dX, dalpha
@@ -82,8 +82,9 @@ def jvp(X: Any, alpha: Any, tX: Any, talpha: Any) -> tuple[Array, Array]:
     Y = X_relu_X * alpha + relu_X
     # tY[i,j] = alpha[j]*tX[i,j] - where(0 < X[i,j], 1, 0)*alpha[j]*tX[i,j] + where(0 < X[i,j], 1,
     #     0)*tX[i,j] + (X[i,j] - relu(X[i,j]))*talpha[j]
-    less_X = (X > 0).astype(X.dtype)
-    tY = alpha * tX - less_X * alpha * tX + less_X * tX + X_relu_X * talpha
+    alpha_tX = alpha * tX
+    less_X = X > 0
+    tY = alpha_tX - np.where(less_X, alpha_tX, 0) + np.where(less_X, tX, 0) + X_relu_X * talpha
     return Y, tY
 
 

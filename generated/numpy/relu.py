@@ -58,7 +58,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
     # dX[i,j] = dY[i,j]*where(0 < X[i,j], 1, 0)
-    dX = dY * (X > 0).astype(X.dtype)
+    dX = np.where(X > 0, dY, 0)
     return dX
 
 
@@ -69,7 +69,7 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     # Y[i,j] = relu(X[i,j])
     Y = np.maximum(X, 0)
     # tY[i,j] = where(0 < X[i,j], 1, 0)*tX[i,j]
-    tY = (X > 0).astype(X.dtype) * tX
+    tY = np.where(X > 0, tX, 0)
     return Y, tY
 
 

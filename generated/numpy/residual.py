@@ -74,7 +74,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
     # dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
-    dH = dY * (H > 0).astype(X.dtype)
+    dH = np.where(H > 0, dY, 0)
     # dX[i,k] = sum(j, dH[i,j]*W[k,j]) + dY[i,k]
     dX = dH @ W.T + dY
     # dW[k,j] = sum(i, dH[i,j]*X[i,k])
@@ -95,7 +95,7 @@ def jvp(X: Any, W: Any, b: Any, tX: Any, tW: Any, tb: Any) -> tuple[Array, Array
     # tH[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j]) + tb[j]
     tH = tX @ W + X @ tW + tb
     # tY[i,j] = tX[i,j] + tH[i,j]*where(0 < H[i,j], 1, 0)
-    tY = tX + tH * (H > 0).astype(X.dtype)
+    tY = tX + np.where(H > 0, tH, 0)
     return Y, tY
 
 

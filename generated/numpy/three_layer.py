@@ -118,7 +118,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
     # dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
     dH_2 = dY @ W_3.T
     # dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
-    dZ_2 = dH_2 * (Z_2 > 0).astype(X.dtype)
+    dZ_2 = np.where(Z_2 > 0, dH_2, 0)
     # dW_2[h,l] = sum(i, dZ_2[i,l]*H_1[i,h])
     dW_2 = H_1.T @ dZ_2
     # db_2[l] = sum(i, dZ_2[i,l])
@@ -126,7 +126,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
     # dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
     dH_1 = dZ_2 @ W_2.T
     # dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
-    dZ_1 = dH_1 * (Z_1 > 0).astype(X.dtype)
+    dZ_1 = np.where(Z_1 > 0, dH_1, 0)
     # dX[i,k] = sum(h, dZ_1[i,h]*W_1[k,h])
     dX = dZ_1 @ W_1.T
     # dW_1[k,h] = sum(i, dZ_1[i,h]*X[i,k])
@@ -172,11 +172,11 @@ def jvp(
     # tZ_1[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
     tZ_1 = tX @ W_1 + X @ tW_1 + tb_1
     # tH_1[i,h] = tZ_1[i,h]*where(0 < Z_1[i,h], 1, 0)
-    tH_1 = tZ_1 * (Z_1 > 0).astype(X.dtype)
+    tH_1 = np.where(Z_1 > 0, tZ_1, 0)
     # tZ_2[i,l] = sum(h, tH_1[i,h]*W_2[h,l]) + sum(h, H_1[i,h]*tW_2[h,l]) + tb_2[l]
     tZ_2 = tH_1 @ W_2 + H_1 @ tW_2 + tb_2
     # tH_2[i,l] = tZ_2[i,l]*where(0 < Z_2[i,l], 1, 0)
-    tH_2 = tZ_2 * (Z_2 > 0).astype(X.dtype)
+    tH_2 = np.where(Z_2 > 0, tZ_2, 0)
     # tY[i,j] = sum(l, tH_2[i,l]*W_3[l,j]) + sum(l, H_2[i,l]*tW_3[l,j]) + tb_3[j]
     tY = tH_2 @ W_3 + H_2 @ tW_3 + tb_3
     return Y, tY

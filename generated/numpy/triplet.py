@@ -142,7 +142,7 @@ def jvp(A: Any, P: Any, N: Any, margin: Any, tA: Any, tP: Any, tN: Any) -> tuple
     # tu[i] = tp[i] - tn[i]
     tu = tp - tn
     # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
-    tL = (tu.sum() - tu @ (-u > 0).astype(A.dtype)) / B
+    tL = (tu.sum() - np.where(-u > 0, tu, 0).sum()) / B
     return L, tL
 
 

@@ -96,7 +96,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array]:
     # dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
     dH = dY @ W_2.T
     # dZ[i,h] = dH[i,h]*where(0 < Z[i,h], 1, 0)
-    dZ = dH * (Z > 0).astype(X.dtype)
+    dZ = np.where(Z > 0, dH, 0)
     # dX[i,k] = sum(h, dZ[i,h]*W_1[k,h])
     dX = dZ @ W_1.T
     # dW_1[k,h] = sum(i, dZ[i,h]*X[i,k])
@@ -121,7 +121,7 @@ def jvp(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any, tX: Any, tW_1: Any, tb_1
     # tZ[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
     tZ = tX @ W_1 + X @ tW_1 + tb_1
     # tH[i,h] = tZ[i,h]*where(0 < Z[i,h], 1, 0)
-    tH = tZ * (Z > 0).astype(X.dtype)
+    tH = np.where(Z > 0, tZ, 0)
     # tY[i,j] = sum(h, tH[i,h]*W_2[h,j]) + sum(h, H[i,h]*tW_2[h,j]) + tb_2[j]
     tY = tH @ W_2 + H @ tW_2 + tb_2
     return Y, tY

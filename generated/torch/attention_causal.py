@@ -71,16 +71,13 @@ class _Forward(torch.autograd.Function):
         S = Q @ K.mT / math.sqrt(d_k)
         # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
         #     0))
-        less_equal = (torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]).to(Q.dtype)
-        m = (
-            less_equal * S
-            - 1000000000000000000000000000000 * (torch.arange(N, device=Q.device)[:, None] < torch.arange(M, device=Q.device)).to(Q.dtype)
-        ).amax(dim=-1)
+        less_equal = torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]
+        m = torch.where(less_equal, S, -1e30).amax(dim=-1)
         # Z_m[b,h,i] = sum(k, where(k <= i, 1, 0)*exp(S[b,h,i,k] - m[b,h,i]))
         exp_S = torch.exp(S - m[..., None])
-        Z_m = (exp_S.permute(2, 0, 1, 3) @ less_equal[:, None, :, None])[..., 0].permute(1, 2, 0)
+        Z_m = torch.where(less_equal, exp_S, 0).sum(dim=-1)
         # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-        P = less_equal * exp_S / Z_m[..., None]
+        P = torch.where(less_equal, exp_S / Z_m[..., None], 0)
         # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
         O = P @ V
         return O, P
@@ -124,16 +121,13 @@ class _DualForward(_Forward):
         S = Q @ K.mT / math.sqrt(d_k)
         # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
         #     0))
-        less_equal = (torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]).to(Q.dtype)
-        m = (
-            less_equal * S
-            - 1000000000000000000000000000000 * (torch.arange(N, device=Q.device)[:, None] < torch.arange(M, device=Q.device)).to(Q.dtype)
-        ).amax(dim=-1)
+        less_equal = torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]
+        m = torch.where(less_equal, S, -1e30).amax(dim=-1)
         # Z_m[b,h,i] = sum(k, where(k <= i, 1, 0)*exp(S[b,h,i,k] - m[b,h,i]))
         exp_S = torch.exp(S - m[..., None])
-        Z_m = (exp_S.permute(2, 0, 1, 3) @ less_equal[:, None, :, None])[..., 0].permute(1, 2, 0)
+        Z_m = torch.where(less_equal, exp_S, 0).sum(dim=-1)
         # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-        P = less_equal * exp_S / Z_m[..., None]
+        P = torch.where(less_equal, exp_S / Z_m[..., None], 0)
         # tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,h,j,d]*tQ[b,h,i,d]) + sum(d, Q[b,h,i,d]*tK[b,h,j,d]))
         tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
         # tD[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])

@@ -72,13 +72,13 @@ class _Forward(torch.autograd.Function):
         S = Q @ K.T / math.sqrt(d_k)
         # m[i] = max(k, where(0 < A[i,k], 1, 0)*S[i,k] - 1000000000000000000000000000000*where(A[i,k] <= 0, 1,
         #     0))
-        less_A = (A > 0).to(Q.dtype)
-        m = (less_A * S - 1000000000000000000000000000000 * (A <= 0).to(Q.dtype)).amax(dim=-1)
+        less_A = A > 0
+        m = torch.where(less_A, S, -1e30).amax(dim=-1)
         # Z_m[i] = sum(k, where(0 < A[i,k], 1, 0)*exp(S[i,k] - m[i]))
         exp_S = torch.exp(S - m[:, None])
-        Z_m = torch.linalg.vecdot(less_A, exp_S)
+        Z_m = torch.where(less_A, exp_S, 0).sum(dim=-1)
         # P[i,j] = where(0 < A[i,j], 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-        P = less_A * exp_S / Z_m[:, None]
+        P = torch.where(less_A, exp_S / Z_m[:, None], 0)
         # O[i,e] = sum(j, P[i,j]*V[j,e])
         O = P @ V
         return O, P
@@ -118,13 +118,13 @@ class _DualForward(_Forward):
         S = Q @ K.T / math.sqrt(d_k)
         # m[i] = max(k, where(0 < A[i,k], 1, 0)*S[i,k] - 1000000000000000000000000000000*where(A[i,k] <= 0, 1,
         #     0))
-        less_A = (A > 0).to(Q.dtype)
-        m = (less_A * S - 1000000000000000000000000000000 * (A <= 0).to(Q.dtype)).amax(dim=-1)
+        less_A = A > 0
+        m = torch.where(less_A, S, -1e30).amax(dim=-1)
         # Z_m[i] = sum(k, where(0 < A[i,k], 1, 0)*exp(S[i,k] - m[i]))
         exp_S = torch.exp(S - m[:, None])
-        Z_m = torch.linalg.vecdot(less_A, exp_S)
+        Z_m = torch.where(less_A, exp_S, 0).sum(dim=-1)
         # P[i,j] = where(0 < A[i,j], 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-        P = less_A * exp_S / Z_m[:, None]
+        P = torch.where(less_A, exp_S / Z_m[:, None], 0)
         # tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
         tS = (tQ @ K.T + Q @ tK.T) / math.sqrt(d_k)
         # tD[i] = sum(j, P[i,j]*tS[i,j])

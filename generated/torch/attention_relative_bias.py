@@ -59,6 +59,7 @@ def attention_relative_bias(Q: Any, K: Any, V: Any, bucket: Any, R: Any) -> Tens
     Q, K, V, R = _real(Q=Q, K=K, V=V, R=R)
     bucket = _labels("bucket", bucket, "L")
     _check(Q=Q, K=K, V=V, bucket=bucket, R=R)
+    _places("bucket", bucket, "L", R.shape[0])
     M = K.shape[1]
     _nonempty(M=M)
     return _chosen(_Forward, _DualForward)(bool(_transforms()), Q, K, V, bucket, R)[0]
@@ -393,6 +394,12 @@ def _labels(name: str, value: Any, axis: str) -> Tensor:
         kind = value.dtype if isinstance(value, Tensor) else type(value).__name__
         raise TypeError(f"{_NAME}: {name} holds {kind}, expected a tensor of integers from 0 up to the length of axis {axis}")
     return value.long()
+
+
+def _places(name: str, labels: Tensor, axis: str, length: int) -> None:
+    """ValueError for labels along an axis that has no place to number."""
+    if length == 0 and labels.numel():
+        raise ValueError(f"{_NAME}: {name} has {labels.numel()} entries, but axis {axis} has length 0")
 
 
 def _check(**tensors: Tensor) -> None:

@@ -74,14 +74,15 @@ class _Forward(torch.autograd.Function):
         S = Q @ K.T / math.sqrt(d_k)
         # m[i] = max(k, where(-width + i < k, 1, 0)*where(k <= i, 1, 0)*S[i,k] -
         #     1000000000000000000000000000000*(1 - where(-width + i < k, 1, 0)*where(k <= i, 1, 0)))
-        less_width = ((torch.arange(N, device=Q.device) - width)[:, None] < torch.arange(N, device=Q.device)).to(Q.dtype)
-        less_equal = (torch.arange(N, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]).to(Q.dtype)
-        m = (less_width * less_equal * S - 1000000000000000000000000000000 * (1 - less_width * less_equal)).amax(dim=-1)
+        mask_width = ((torch.arange(N, device=Q.device) - width)[:, None] < torch.arange(N, device=Q.device)) & (
+            torch.arange(N, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]
+        )
+        m = torch.where(mask_width, S, -1e30).amax(dim=-1)
         # Z_m[i] = sum(k, where(-width + i < k, 1, 0)*where(k <= i, 1, 0)*exp(S[i,k] - m[i]))
         exp_S = torch.exp(S - m[:, None])
-        Z_m = torch.linalg.vecdot(exp_S, less_width * less_equal)
+        Z_m = torch.where(mask_width, exp_S, 0).sum(dim=-1)
         # P[i,j] = where(-width + i < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-        P = less_width * less_equal * exp_S / Z_m[:, None]
+        P = torch.where(mask_width, exp_S / Z_m[:, None], 0)
         # O[i,e] = sum(j, P[i,j]*V[j,e])
         O = P @ V
         return O, P
@@ -122,14 +123,15 @@ class _DualForward(_Forward):
         S = Q @ K.T / math.sqrt(d_k)
         # m[i] = max(k, where(-width + i < k, 1, 0)*where(k <= i, 1, 0)*S[i,k] -
         #     1000000000000000000000000000000*(1 - where(-width + i < k, 1, 0)*where(k <= i, 1, 0)))
-        less_width = ((torch.arange(N, device=Q.device) - width)[:, None] < torch.arange(N, device=Q.device)).to(Q.dtype)
-        less_equal = (torch.arange(N, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]).to(Q.dtype)
-        m = (less_width * less_equal * S - 1000000000000000000000000000000 * (1 - less_width * less_equal)).amax(dim=-1)
+        mask_width = ((torch.arange(N, device=Q.device) - width)[:, None] < torch.arange(N, device=Q.device)) & (
+            torch.arange(N, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]
+        )
+        m = torch.where(mask_width, S, -1e30).amax(dim=-1)
         # Z_m[i] = sum(k, where(-width + i < k, 1, 0)*where(k <= i, 1, 0)*exp(S[i,k] - m[i]))
         exp_S = torch.exp(S - m[:, None])
-        Z_m = torch.linalg.vecdot(exp_S, less_width * less_equal)
+        Z_m = torch.where(mask_width, exp_S, 0).sum(dim=-1)
         # P[i,j] = where(-width + i < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-        P = less_width * less_equal * exp_S / Z_m[:, None]
+        P = torch.where(mask_width, exp_S / Z_m[:, None], 0)
         # tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
         tS = (tQ @ K.T + Q @ tK.T) / math.sqrt(d_k)
         # tD[i] = sum(j, P[i,j]*tS[i,j])

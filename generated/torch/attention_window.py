@@ -76,16 +76,15 @@ class _Forward(torch.autograd.Function):
         S = Q @ K.T / math.sqrt(d_k)
         # m[i] = max(k, where(-left + i <= k, 1, 0)*where(k <= right + i, 1, 0)*S[i,k] -
         #     1000000000000000000000000000000*(1 - where(-left + i <= k, 1, 0)*where(k <= right + i, 1, 0)))
-        less_equal_left = ((torch.arange(N, device=Q.device) - left)[:, None] <= torch.arange(N, device=Q.device)).to(Q.dtype)
-        less_equal_right = (torch.arange(N, device=Q.device) <= (right + torch.arange(N, device=Q.device))[:, None]).to(Q.dtype)
-        m = (less_equal_left * less_equal_right * S - 1000000000000000000000000000000 * (1 - less_equal_left * less_equal_right)).amax(
-            dim=-1
+        mask_left = ((torch.arange(N, device=Q.device) - left)[:, None] <= torch.arange(N, device=Q.device)) & (
+            torch.arange(N, device=Q.device) <= (right + torch.arange(N, device=Q.device))[:, None]
         )
+        m = torch.where(mask_left, S, -1e30).amax(dim=-1)
         # Z_m[i] = sum(k, where(-left + i <= k, 1, 0)*where(k <= right + i, 1, 0)*exp(S[i,k] - m[i]))
         exp_S = torch.exp(S - m[:, None])
-        Z_m = torch.linalg.vecdot(exp_S, less_equal_left * less_equal_right)
+        Z_m = torch.where(mask_left, exp_S, 0).sum(dim=-1)
         # P[i,j] = where(-left + i <= j, 1, 0)*where(j <= right + i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-        P = less_equal_left * less_equal_right * exp_S / Z_m[:, None]
+        P = torch.where(mask_left, exp_S / Z_m[:, None], 0)
         # O[i,e] = sum(j, P[i,j]*V[j,e])
         O = P @ V
         return O, P
@@ -128,16 +127,15 @@ class _DualForward(_Forward):
         S = Q @ K.T / math.sqrt(d_k)
         # m[i] = max(k, where(-left + i <= k, 1, 0)*where(k <= right + i, 1, 0)*S[i,k] -
         #     1000000000000000000000000000000*(1 - where(-left + i <= k, 1, 0)*where(k <= right + i, 1, 0)))
-        less_equal_left = ((torch.arange(N, device=Q.device) - left)[:, None] <= torch.arange(N, device=Q.device)).to(Q.dtype)
-        less_equal_right = (torch.arange(N, device=Q.device) <= (right + torch.arange(N, device=Q.device))[:, None]).to(Q.dtype)
-        m = (less_equal_left * less_equal_right * S - 1000000000000000000000000000000 * (1 - less_equal_left * less_equal_right)).amax(
-            dim=-1
+        mask_left = ((torch.arange(N, device=Q.device) - left)[:, None] <= torch.arange(N, device=Q.device)) & (
+            torch.arange(N, device=Q.device) <= (right + torch.arange(N, device=Q.device))[:, None]
         )
+        m = torch.where(mask_left, S, -1e30).amax(dim=-1)
         # Z_m[i] = sum(k, where(-left + i <= k, 1, 0)*where(k <= right + i, 1, 0)*exp(S[i,k] - m[i]))
         exp_S = torch.exp(S - m[:, None])
-        Z_m = torch.linalg.vecdot(exp_S, less_equal_left * less_equal_right)
+        Z_m = torch.where(mask_left, exp_S, 0).sum(dim=-1)
         # P[i,j] = where(-left + i <= j, 1, 0)*where(j <= right + i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-        P = less_equal_left * less_equal_right * exp_S / Z_m[:, None]
+        P = torch.where(mask_left, exp_S / Z_m[:, None], 0)
         # tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
         tS = (tQ @ K.T + Q @ tK.T) / math.sqrt(d_k)
         # tD[i] = sum(j, P[i,j]*tS[i,j])

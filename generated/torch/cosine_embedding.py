@@ -130,7 +130,7 @@ class _DualForward(_Forward):
         tu = tc.clone()
         # tL = 1/2/size(B)*(sum(i, tu[i]*(1 - s[i])) - sum(i, tu[i]*(1 - s[i])*where(0 < -u[i], 1, 0)) -
         #     sum(i, tc[i]*(s[i] + 1)))
-        tL = 0.5 * (tu @ s_shifted - (-u > 0).to(X.dtype) @ (tu * s_shifted) - tc @ (s + 1)) / B
+        tL = 0.5 * (tu @ s_shifted - torch.where(-u > 0, tu * s_shifted, 0).sum() - tc @ (s + 1)) / B
         return tL, None, None, None, None
 
 

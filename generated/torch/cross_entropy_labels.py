@@ -41,6 +41,7 @@ def cross_entropy_labels(Z: Any, y: Any) -> Tensor:
     (Z,) = _real(Z=Z)
     y = _labels("y", y, "C")
     _check(Z=Z, y=y)
+    _places("y", y, "C", Z.shape[1])
     C = Z.shape[-1]
     _nonempty(C=C)
     return _chosen(_Forward, _DualForward)(bool(_transforms()), Z, y)[0]
@@ -226,6 +227,12 @@ def _labels(name: str, value: Any, axis: str) -> Tensor:
         kind = value.dtype if isinstance(value, Tensor) else type(value).__name__
         raise TypeError(f"{_NAME}: {name} holds {kind}, expected a tensor of integers from 0 up to the length of axis {axis}")
     return value.long()
+
+
+def _places(name: str, labels: Tensor, axis: str, length: int) -> None:
+    """ValueError for labels along an axis that has no place to number."""
+    if length == 0 and labels.numel():
+        raise ValueError(f"{_NAME}: {name} has {labels.numel()} entries, but axis {axis} has length 0")
 
 
 def _check(**tensors: Tensor) -> None:

@@ -44,6 +44,7 @@ def cross_entropy_labels_smooth(Z: Any, y: Any, eps: Any) -> Tensor:
     Z, eps = _real(Z=Z, eps=eps)
     y = _labels("y", y, "C")
     _check(Z=Z, y=y, eps=eps)
+    _places("y", y, "C", Z.shape[1])
     _constant(eps=eps)
     C = Z.shape[-1]
     _nonempty(C=C)
@@ -260,6 +261,12 @@ def _labels(name: str, value: Any, axis: str) -> Tensor:
         kind = value.dtype if isinstance(value, Tensor) else type(value).__name__
         raise TypeError(f"{_NAME}: {name} holds {kind}, expected a tensor of integers from 0 up to the length of axis {axis}")
     return value.long()
+
+
+def _places(name: str, labels: Tensor, axis: str, length: int) -> None:
+    """ValueError for labels along an axis that has no place to number."""
+    if length == 0 and labels.numel():
+        raise ValueError(f"{_NAME}: {name} has {labels.numel()} entries, but axis {axis} has length 0")
 
 
 def _constant(**tensors: Tensor) -> None:

@@ -45,6 +45,7 @@ def cross_entropy_weighted(Z: Any, y: Any, w: Any) -> Tensor:
     Z, w = _real(Z=Z, w=w)
     y = _labels("y", y, "C")
     _check(Z=Z, y=y, w=w)
+    _places("y", y, "C", Z.shape[1])
     _constant(w=w)
     C = Z.shape[-1]
     _nonempty(C=C)
@@ -233,6 +234,12 @@ def _labels(name: str, value: Any, axis: str) -> Tensor:
         kind = value.dtype if isinstance(value, Tensor) else type(value).__name__
         raise TypeError(f"{_NAME}: {name} holds {kind}, expected a tensor of integers from 0 up to the length of axis {axis}")
     return value.long()
+
+
+def _places(name: str, labels: Tensor, axis: str, length: int) -> None:
+    """ValueError for labels along an axis that has no place to number."""
+    if length == 0 and labels.numel():
+        raise ValueError(f"{_NAME}: {name} has {labels.numel()} entries, but axis {axis} has length 0")
 
 
 def _constant(**tensors: Tensor) -> None:

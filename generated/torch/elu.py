@@ -77,9 +77,9 @@ class _DualForward(_Forward):
         X, scale = ctx.saved_tensors
         # tY[i,j] = tX[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
         #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-        exp_X = torch.exp(X - torch.relu(X))
-        less_X = (X > 0).to(X.dtype)
-        tY = tX * (scale * exp_X - scale * exp_X * less_X + less_X)
+        scale_X = scale * torch.exp(X - torch.relu(X))
+        less_X = X > 0
+        tY = tX * (scale_X - torch.where(less_X, scale_X, 0) + less_X.to(X.dtype))
         return tY
 
 
@@ -92,9 +92,9 @@ class _Backward(torch.autograd.Function):
     def forward(need_X: bool, X: Tensor, scale: Tensor, dY: Tensor) -> Any:
         # dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
         #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-        exp_X = torch.exp(X - torch.relu(X))
-        less_X = (X > 0).to(X.dtype)
-        dX = dY * (scale * exp_X - scale * exp_X * less_X + less_X)
+        scale_X = scale * torch.exp(X - torch.relu(X))
+        less_X = X > 0
+        dX = dY * (scale_X - torch.where(less_X, scale_X, 0) + less_X.to(X.dtype))
         return (dX,)
 
     @staticmethod
@@ -138,10 +138,12 @@ class _Second(torch.autograd.Function):
         # d2dY[i,j] = d2dX[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
         #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
         exp_X = torch.exp(X - torch.relu(X))
-        less_X = (X > 0).to(X.dtype)
-        d2dY = d2dX * (scale * exp_X - scale * exp_X * less_X + less_X)
+        scale_exp_X = scale * exp_X
+        less_X = X > 0
+        real_less_X = less_X.to(X.dtype)
+        d2dY = d2dX * (scale_exp_X - torch.where(less_X, scale_exp_X, 0) + real_less_X)
         # d2X[i,j] = d2dX[i,j]*dY[i,j]*scale*exp(X[i,j] - relu(X[i,j]))*(1 - where(0 < X[i,j], 1, 0))
-        d2X = scale * d2dX * dY * exp_X * (1 - less_X)
+        d2X = scale * d2dX * dY * exp_X * (1 - real_less_X)
         return (d2X, d2dY)
 
     @staticmethod
@@ -164,8 +166,10 @@ class _SecondTangent(torch.autograd.Function):
         #     0) + where(0 < X[i,j], 1, 0))*tdY[i,j] + dY[i,j]*scale*exp(X[i,j] - relu(X[i,j]))*tX[i,j] -
         #     dY[i,j]*scale*exp(X[i,j] - relu(X[i,j]))*where(0 < X[i,j], 1, 0)*tX[i,j]
         exp_X = torch.exp(X - torch.relu(X))
-        less_X = (X > 0).to(X.dtype)
-        tdX = (scale * exp_X - scale * exp_X * less_X + less_X) * tdY + scale * dY * exp_X * tX - scale * dY * exp_X * less_X * tX
+        scale_exp_X = scale * exp_X
+        less_X = X > 0
+        dY_scale = scale * dY * exp_X * tX
+        tdX = (scale_exp_X - torch.where(less_X, scale_exp_X, 0) + less_X.to(X.dtype)) * tdY + dY_scale - torch.where(less_X, dY_scale, 0)
         return (tdX,)
 
     @staticmethod

@@ -39,6 +39,7 @@ def embedding(E: Any, t: Any) -> Tensor:
     (E,) = _real(E=E)
     t = _labels("t", t, "V")
     _check(E=E, t=t)
+    _places("t", t, "V", E.shape[0])
     return _chosen(_Forward, _DualForward)(E, t)
 
 
@@ -194,6 +195,12 @@ def _labels(name: str, value: Any, axis: str) -> Tensor:
         kind = value.dtype if isinstance(value, Tensor) else type(value).__name__
         raise TypeError(f"{_NAME}: {name} holds {kind}, expected a tensor of integers from 0 up to the length of axis {axis}")
     return value.long()
+
+
+def _places(name: str, labels: Tensor, axis: str, length: int) -> None:
+    """ValueError for labels along an axis that has no place to number."""
+    if length == 0 and labels.numel():
+        raise ValueError(f"{_NAME}: {name} has {labels.numel()} entries, but axis {axis} has length 0")
 
 
 def _check(**tensors: Tensor) -> None:

@@ -64,11 +64,8 @@ class _Forward(torch.autograd.Function):
     def forward(X: Tensor, w: Tensor, V: Tensor, b: Tensor) -> Any:
         N = X.shape[-1]
         # C[i,k,l] = where(k < l, 1, 0)*sum(f, V[k,f]*V[l,f])*X[i,k]*X[i,l]
-        C = (
-            (torch.arange(N, device=X.device)[:, None] < torch.arange(N, device=X.device)).to(X.dtype)
-            * (V @ V.T)
-            * X[..., None]
-            * X[:, None, :]
+        C = torch.where(
+            torch.arange(N, device=X.device)[:, None] < torch.arange(N, device=X.device), V @ V.T * X[..., None] * X[:, None, :], 0
         )
         # Y[i] = sum(k, X[i,k]*w[k]) + sum(k,l, C[i,k,l]) + b
         Y = X @ w + C.sum(dim=(1, 2)) + b
@@ -108,11 +105,13 @@ class _DualForward(_Forward):
         tF = V @ V.T
         # tC[i,k,l] = where(k < l, 1, 0)*(X[i,k]*X[i,l]*tD[l,k] + X[i,k]*X[i,l]*tD[k,l] +
         #     tF[k,l]*X[i,l]*tX[i,k] + tF[k,l]*X[i,k]*tX[i,l])
-        tC = (torch.arange(N, device=X.device)[:, None] < torch.arange(N, device=X.device)).to(X.dtype) * (
+        tC = torch.where(
+            torch.arange(N, device=X.device)[:, None] < torch.arange(N, device=X.device),
             X[..., None] * X[:, None, :] * tD.T
             + X[..., None] * X[:, None, :] * tD
             + tF * X[:, None, :] * tX[..., None]
-            + tF * X[..., None] * tX[:, None, :]
+            + tF * X[..., None] * tX[:, None, :],
+            0,
         )
         # tY[i] = sum(k, w[k]*tX[i,k]) + sum(k, X[i,k]*tw[k]) + sum(k,l, tC[i,k,l]) + tb
         tY = tX @ w + X @ tw + tC.sum(dim=(1, 2)) + tb
@@ -138,23 +137,23 @@ class _Backward(torch.autograd.Function):
         if need_X or need_V:
             # dC[i,k,l] = dY[i]
             dC = dY[:, None, None].expand((B, N, N)).clone()
-            less = (torch.arange(N, device=X.device)[:, None] < torch.arange(N, device=X.device)).to(X.dtype)
+            less = torch.arange(N, device=X.device)[:, None] < torch.arange(N, device=X.device)
         if need_V:
-            dC_X = (dC * (X[..., None] * X[:, None, :])).sum(dim=0)
+            dC_X = dC * X[..., None] * X[:, None, :]
         if need_X or need_V:
-            less_2 = (torch.arange(N, device=X.device) < torch.arange(N, device=X.device)[:, None]).to(X.dtype)
+            less_2 = torch.arange(N, device=X.device) < torch.arange(N, device=X.device)[:, None]
         if need_V:
             # dV[k,f] = sum(i,l, dC[i,k,l]*where(k < l, 1, 0)*V[l,f]*X[i,k]*X[i,l]) + sum(i,k',
             #     dC[i,k',k]*where(k' < k, 1, 0)*V[k',f]*X[i,k']*X[i,k])
-            dV = less * dC_X @ V + less_2 * dC_X.T @ V
+            dV = torch.where(less, dC_X, 0).sum(dim=0) @ V + torch.where(less_2.T, dC_X, 0).sum(dim=0).T @ V
         if need_X:
             # D[k,l] = sum(f, V[k,f]*V[l,f])
             D = V @ V.T
             # dX[i,k] = sum(l, dC[i,k,l]*where(k < l, 1, 0)*D[k,l]*X[i,l]) + sum(k', dC[i,k',k]*where(k' < k, 1,
             #     0)*D[k',k]*X[i,k']) + dY[i]*w[k]
             dX = (
-                ((dC * X[:, None, :]).permute(1, 0, 2) @ (less * D)[..., None])[..., 0].T
-                + ((dC * X[..., None]).permute(2, 0, 1) @ (less_2 * D.T)[..., None])[..., 0].T
+                torch.where(less, dC * D * X[:, None, :], 0).sum(dim=-1)
+                + torch.where(less_2.T, dC * D * X[..., None], 0).sum(dim=1)
                 + dY[:, None] * w
             )
         return _needed((need_X, need_w, need_V, need_b), (dX, dw, dV, db))
@@ -214,19 +213,23 @@ class _Second(torch.autograd.Function):
         D = V @ V.T
         # d2D[k,l] = where(k < l, 1, 0)*(sum(i, d2dX[i,k]*dC[i,k,l]*X[i,l]) + sum(i,
         #     d2dX[i,l]*dC[i,k,l]*X[i,k]))
-        less = (torch.arange(N, device=X.device)[:, None] < torch.arange(N, device=X.device)).to(X.dtype)
+        less = torch.arange(N, device=X.device)[:, None] < torch.arange(N, device=X.device)
         dC_X = dC * X[:, None, :]
         dC_X_2 = dC * X[..., None]
-        d2D = less * ((dC_X.permute(1, 2, 0) @ d2dX.T[..., None])[..., 0] + (dC_X_2.permute(2, 1, 0) @ d2dX.T[..., None])[..., 0].T)
+        d2D = torch.where(
+            less, (dC_X.permute(1, 2, 0) @ d2dX.T[..., None])[..., 0] + (dC_X_2.permute(2, 1, 0) @ d2dX.T[..., None])[..., 0].T, 0
+        )
         # R[k,l] = sum(f, d2dV[k,f]*V[l,f])
         R = d2dV @ V.T
         # d2dC[i,k,l] = where(k < l, 1, 0)*(X[i,k]*X[i,l]*R[k,l] + X[i,k]*X[i,l]*R[l,k] +
         #     d2dX[i,k]*D[k,l]*X[i,l] + d2dX[i,l]*D[k,l]*X[i,k])
-        d2dC = less * (
+        d2dC = torch.where(
+            less,
             X[..., None] * X[:, None, :] * R
             + X[..., None] * X[:, None, :] * R.T
             + d2dX[..., None] * D * X[:, None, :]
-            + d2dX[:, None, :] * D * X[..., None]
+            + d2dX[:, None, :] * D * X[..., None],
+            0,
         )
         # d2dY[i] = sum(k, d2dw[k]*X[i,k]) + d2db + sum(k,l, d2dC[i,k,l]) + sum(k, d2dX[i,k]*w[k])
         d2dY = X @ d2dw + d2db + d2dC.sum(dim=(1, 2)) + d2dX @ w
@@ -235,23 +238,25 @@ class _Second(torch.autograd.Function):
         # d2V[k,f] = sum(k',i, d2dV[k',f]*dC[i,k',k]*where(k' < k, 1, 0)*X[i,k']*X[i,k]) + sum(k',i,
         #     d2dV[k',f]*dC[i,k,k']*where(k < k', 1, 0)*X[i,k]*X[i,k']) + sum(l, d2D[k,l]*V[l,f]) + sum(k',
         #     d2D[k',k]*V[k',f])
-        less_2 = (torch.arange(N, device=X.device) < torch.arange(N, device=X.device)[:, None]).to(X.dtype)
-        dC_X_3 = (dC * (X[..., None] * X[:, None, :])).sum(dim=0)
-        d2V = less_2 * dC_X_3.T @ d2dV + less * dC_X_3 @ d2dV + d2D @ V + d2D.T @ V
+        less_2 = torch.arange(N, device=X.device) < torch.arange(N, device=X.device)[:, None]
+        dC_X_3 = dC * X[..., None] * X[:, None, :]
+        d2V = torch.where(less_2.T, dC_X_3, 0).sum(dim=0).T @ d2dV + torch.where(less, dC_X_3, 0).sum(dim=0) @ d2dV + d2D @ V + d2D.T @ V
         # d2X[i,k] = d2dw[k]*dY[i] + sum(f,l, d2dV[k,f]*dC[i,k,l]*where(k < l, 1, 0)*V[l,f]*X[i,l]) +
         #     sum(k',f, d2dV[k',f]*dC[i,k',k]*where(k' < k, 1, 0)*V[k,f]*X[i,k']) + sum(k',f,
         #     d2dV[k',f]*dC[i,k,k']*where(k < k', 1, 0)*V[k,f]*X[i,k']) + sum(f,k',
         #     d2dV[k,f]*dC[i,k',k]*where(k' < k, 1, 0)*V[k',f]*X[i,k']) + sum(k',
         #     d2dX[i,k']*dC[i,k',k]*where(k' < k, 1, 0)*D[k',k]) + sum(k', d2dX[i,k']*dC[i,k,k']*where(k < k',
         #     1, 0)*D[k,k'])
+        masked_less = torch.where(less, dC_X, 0)
+        masked_less_2 = torch.where(less_2.T, dC_X_2, 0)
         d2X = (
             d2dw * dY[:, None]
-            + (dC_X.permute(1, 0, 2) @ (less * R)[..., None])[..., 0].T
-            + (dC_X_2.permute(2, 0, 1) @ (less_2 * R.T)[..., None])[..., 0].T
-            + (dC_X.permute(1, 0, 2) @ (less * R.T)[..., None])[..., 0].T
-            + (dC_X_2.permute(2, 0, 1) @ (less_2 * R)[..., None])[..., 0].T
-            + ((d2dX[..., None] * dC).permute(2, 0, 1) @ (less_2 * D.T)[..., None])[..., 0].T
-            + ((d2dX[:, None, :] * dC).permute(1, 0, 2) @ (less * D)[..., None])[..., 0].T
+            + (masked_less.permute(1, 0, 2) @ R[..., None])[..., 0].T
+            + (masked_less_2.permute(2, 0, 1) @ R.T[..., None])[..., 0].T
+            + (masked_less.permute(1, 0, 2) @ R.T[..., None])[..., 0].T
+            + (masked_less_2.permute(2, 0, 1) @ R[..., None])[..., 0].T
+            + torch.where(less_2.T, d2dX[..., None] * dC * D, 0).sum(dim=1)
+            + torch.where(less, d2dX[:, None, :] * dC * D, 0).sum(dim=-1)
         )
         return (d2X, d2w, d2V, d2dY)
 
@@ -289,23 +294,21 @@ class _SecondTangent(torch.autograd.Function):
         #     + sum(i,l, dC[i,k,l]*where(k < l, 1, 0)*V[l,f]*X[i,l]*tX[i,k]) + sum(i,k', dC[i,k,k']*where(k <
         #     k', 1, 0)*V[k',f]*X[i,k]*tX[i,k']) + sum(i,k', dC[i,k',k]*where(k' < k, 1,
         #     0)*V[k',f]*X[i,k]*tX[i,k']) + sum(i,k', dC[i,k',k]*where(k' < k, 1, 0)*V[k',f]*X[i,k']*tX[i,k])
-        less = (torch.arange(N, device=X.device)[:, None] < torch.arange(N, device=X.device)).to(X.dtype)
-        X_scaled = X[..., None] * X[:, None, :]
-        tdC_X_scaled = (tdC * X_scaled).sum(dim=0)
-        less_2 = (torch.arange(N, device=X.device) < torch.arange(N, device=X.device)[:, None]).to(X.dtype)
-        dC_X = dC * X[..., None]
-        X_tX = X[..., None] * tX[:, None, :]
-        dC_X_tX = (dC * X_tX.mT).sum(dim=0)
-        dC_X_tX_2 = (dC * X_tX).sum(dim=0)
+        less = torch.arange(N, device=X.device)[:, None] < torch.arange(N, device=X.device)
+        tdC_X = tdC * X[..., None] * X[:, None, :]
+        less_2 = torch.arange(N, device=X.device) < torch.arange(N, device=X.device)[:, None]
+        dC_X = dC * X[..., None] * X[:, None, :]
+        dC_X_2 = dC * X[:, None, :] * tX[..., None]
+        dC_X_3 = dC * X[..., None] * tX[:, None, :]
         tdV = (
-            less * tdC_X_scaled @ V
-            + less_2 * tdC_X_scaled.T @ V
-            + less * (dC_X.permute(2, 1, 0) @ X.T[..., None])[..., 0].T @ tV
-            + less_2 * (dC * X_scaled).sum(dim=0).T @ tV
-            + less * dC_X_tX @ V
-            + less * dC_X_tX_2 @ V
-            + less_2 * dC_X_tX.T @ V
-            + less_2 * dC_X_tX_2.T @ V
+            torch.where(less, tdC_X, 0).sum(dim=0) @ V
+            + torch.where(less_2.T, tdC_X, 0).sum(dim=0).T @ V
+            + torch.where(less, dC_X, 0).sum(dim=0) @ tV
+            + torch.where(less_2.T, dC_X, 0).sum(dim=0).T @ tV
+            + torch.where(less, dC_X_2, 0).sum(dim=0) @ V
+            + torch.where(less, dC_X_3, 0).sum(dim=0) @ V
+            + torch.where(less_2.T, dC_X_2, 0).sum(dim=0).T @ V
+            + torch.where(less_2.T, dC_X_3, 0).sum(dim=0).T @ V
         )
         # tD[k,l] = sum(f, V[l,f]*tV[k,f]) + sum(f, V[k,f]*tV[l,f])
         tD = tV @ V.T + V @ tV.T
@@ -314,15 +317,13 @@ class _SecondTangent(torch.autograd.Function):
         #     tD[k',k]*dC[i,k',k]*where(k' < k, 1, 0)*X[i,k']) + sum(k', dC[i,k,k']*where(k < k', 1,
         #     0)*D[k,k']*tX[i,k']) + sum(k', dC[i,k',k]*where(k' < k, 1, 0)*D[k',k]*tX[i,k']) + w[k]*tdY[i] +
         #     dY[i]*tw[k]
-        less_D = less * D
-        less_2_D = less_2 * D.T
         tdX = (
-            ((tdC * X[:, None, :]).permute(1, 0, 2) @ less_D[..., None])[..., 0].T
-            + ((tdC * X[..., None]).permute(2, 0, 1) @ less_2_D[..., None])[..., 0].T
-            + ((dC * X[:, None, :]).permute(1, 0, 2) @ (tD * less)[..., None])[..., 0].T
-            + (dC_X.permute(2, 0, 1) @ (tD * less_2.T).T[..., None])[..., 0].T
-            + ((dC * tX[:, None, :]).permute(1, 0, 2) @ less_D[..., None])[..., 0].T
-            + ((dC * tX[..., None]).permute(2, 0, 1) @ less_2_D[..., None])[..., 0].T
+            torch.where(less, tdC * D * X[:, None, :], 0).sum(dim=-1)
+            + torch.where(less_2.T, tdC * D * X[..., None], 0).sum(dim=1)
+            + torch.where(less, tD * dC * X[:, None, :], 0).sum(dim=-1)
+            + torch.where(less_2.T, tD * dC * X[..., None], 0).sum(dim=1)
+            + torch.where(less, dC * D * tX[:, None, :], 0).sum(dim=-1)
+            + torch.where(less_2.T, dC * D * tX[..., None], 0).sum(dim=1)
             + w * tdY[:, None]
             + dY[:, None] * tw
         )

@@ -72,7 +72,7 @@ class _DualForward(_Forward):
         (X,) = ctx.saved_tensors
         # tY[i,j] = 1/6*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)*tX[i,j]
         X_shifted = X + 3
-        tY = (6 - torch.relu(X_shifted) > 0).to(X.dtype) * (X_shifted > 0).to(X.dtype) * tX / 6
+        tY = torch.where((6 - torch.relu(X_shifted) > 0) & (X_shifted > 0), tX, 0) / 6
         return tY
 
 
@@ -85,7 +85,7 @@ class _Backward(torch.autograd.Function):
     def forward(need_X: bool, X: Tensor, dY: Tensor) -> Any:
         # dX[i,j] = 1/6*dY[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)
         X_shifted = X + 3
-        dX = dY * (6 - torch.relu(X_shifted) > 0).to(X.dtype) * (X_shifted > 0).to(X.dtype) / 6
+        dX = torch.where((6 - torch.relu(X_shifted) > 0) & (X_shifted > 0), dY, 0) / 6
         return (dX,)
 
     @staticmethod
@@ -129,7 +129,7 @@ class _Second(torch.autograd.Function):
         N = X.shape[-1]
         # d2dY[i,j] = 1/6*d2dX[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)
         X_shifted = X + 3
-        d2dY = d2dX * (6 - torch.relu(X_shifted) > 0).to(X.dtype) * (X_shifted > 0).to(X.dtype) / 6
+        d2dY = torch.where((6 - torch.relu(X_shifted) > 0) & (X_shifted > 0), d2dX, 0) / 6
         # d2X[i,j] = 0
         d2X = X.new_full((B, N), 0)
         return (d2X, d2dY)
@@ -152,7 +152,7 @@ class _SecondTangent(torch.autograd.Function):
     def forward(X: Tensor, tdY: Tensor) -> Any:
         # tdX[i,j] = 1/6*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)*tdY[i,j]
         X_shifted = X + 3
-        tdX = (6 - torch.relu(X_shifted) > 0).to(X.dtype) * (X_shifted > 0).to(X.dtype) * tdY / 6
+        tdX = torch.where((6 - torch.relu(X_shifted) > 0) & (X_shifted > 0), tdY, 0) / 6
         return (tdX,)
 
     @staticmethod

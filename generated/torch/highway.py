@@ -130,7 +130,7 @@ class _DualForward(_Forward):
         T_shifted = 1 - T
         tZ = tX @ W + X @ tW
         # tH[i,j] = where(0 < Z[i,j] + b[j], 1, 0)*(tZ[i,j] + tb[j])
-        tH = (Z_b > 0).to(X.dtype) * (tZ + tb)
+        tH = torch.where(Z_b > 0, tZ + tb, 0)
         # tE[i,j] = sum(k, W_t[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_t[k,j])
         tE = tX @ W_t + X @ tW_t
         # tT[i,j] = T[i,j]*(1 - T[i,j])*(tE[i,j] + tb_t[j])
@@ -181,13 +181,13 @@ class _Backward(torch.autograd.Function):
             # dW_t[k,j] = sum(i, dE[i,j]*X[i,k])
             dW_t = X.T @ dE
         if need_X or need_W or need_b:
-            less_Z = (Z + b > 0).to(X.dtype)
+            less_Z = Z + b > 0
         if need_b:
             # db[j] = sum(i, dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0))
-            db = (dH * less_Z).sum(dim=0)
+            db = torch.where(less_Z, dH, 0).sum(dim=0)
         if need_X or need_W:
             # dZ[i,j] = dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
-            dZ = dH * less_Z
+            dZ = torch.where(less_Z, dH, 0)
         if need_X:
             # dX[i,k] = sum(j, dZ[i,j]*W[k,j]) + sum(j, dE[i,j]*W_t[k,j]) + dY[i,k]*(1 - T[i,k])
             dX = dZ @ W.T + dE @ W_t.T + dY * T_shifted
@@ -269,12 +269,12 @@ class _Second(torch.autograd.Function):
         T_shifted = 1 - T
         dE = dT * T * T_shifted
         # dZ[i,j] = dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
-        less_Z = (Z + b > 0).to(X.dtype)
-        dZ = dH * less_Z
+        less_Z = Z + b > 0
+        dZ = torch.where(less_Z, dH, 0)
         # d2dZ[i,j] = sum(k, d2dX[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X[i,k])
         d2dZ = d2dX @ W + X @ d2dW
         # d2dH[i,j] = where(0 < Z[i,j] + b[j], 1, 0)*(d2db[j] + d2dZ[i,j])
-        d2dH = less_Z * (d2db + d2dZ)
+        d2dH = torch.where(less_Z, d2db + d2dZ, 0)
         # d2dE[i,j] = sum(k, d2dW_t[k,j]*X[i,k]) + sum(k, d2dX[i,k]*W_t[k,j])
         d2dE = X @ d2dW_t + d2dX @ W_t
         # d2dT[i,j] = T[i,j]*(1 - T[i,j])*(d2db_t[j] + d2dE[i,j])
@@ -293,9 +293,9 @@ class _Second(torch.autograd.Function):
         # d2W_t[k,j] = sum(i, d2E[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dE[i,j])
         d2W_t = X.T @ d2E + d2dX.T @ dE
         # d2b[j] = sum(i, d2H[i,j]*where(0 < Z[i,j] + b[j], 1, 0))
-        d2b = (d2H * less_Z).sum(dim=0)
+        d2b = torch.where(less_Z, d2H, 0).sum(dim=0)
         # d2Z[i,j] = d2H[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
-        d2Z = d2H * less_Z
+        d2Z = torch.where(less_Z, d2H, 0)
         # d2X[i,k] = sum(j, d2Z[i,j]*W[k,j]) + sum(j, d2E[i,j]*W_t[k,j]) - d2dT[i,k]*dY[i,k] + sum(j,
         #     d2dW_t[k,j]*dE[i,j]) + sum(j, d2dW[k,j]*dZ[i,j])
         d2X = d2Z @ W.T + d2E @ W_t.T - d2dT * dY + dE @ d2dW_t.T + dZ @ d2dW.T
@@ -343,12 +343,12 @@ class _SecondTangent(torch.autograd.Function):
         T_shifted = 1 - T
         dE = dT * T * T_shifted
         # dZ[i,j] = dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
-        less_Z = (Z + b > 0).to(X.dtype)
-        dZ = dH * less_Z
+        less_Z = Z + b > 0
+        dZ = torch.where(less_Z, dH, 0)
         # tZ[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
         tZ = tX @ W + X @ tW
         # tH[i,j] = where(0 < Z[i,j] + b[j], 1, 0)*(tZ[i,j] + tb[j])
-        tH = less_Z * (tZ + tb)
+        tH = torch.where(less_Z, tZ + tb, 0)
         # tE[i,j] = sum(k, W_t[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_t[k,j])
         tE = tX @ W_t + X @ tW_t
         # tT[i,j] = T[i,j]*(1 - T[i,j])*(tE[i,j] + tb_t[j])
@@ -366,9 +366,9 @@ class _SecondTangent(torch.autograd.Function):
         # tdW_t[k,j] = sum(i, tdE[i,j]*X[i,k]) + sum(i, dE[i,j]*tX[i,k])
         tdW_t = X.T @ tdE + tX.T @ dE
         # tdb[j] = sum(i, tdH[i,j]*where(0 < Z[i,j] + b[j], 1, 0))
-        tdb = (tdH * less_Z).sum(dim=0)
+        tdb = torch.where(less_Z, tdH, 0).sum(dim=0)
         # tdZ[i,j] = tdH[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
-        tdZ = tdH * less_Z
+        tdZ = torch.where(less_Z, tdH, 0)
         # tdX[i,k] = sum(j, tdZ[i,j]*W[k,j]) + sum(j, dZ[i,j]*tW[k,j]) + sum(j, tdE[i,j]*W_t[k,j]) + sum(j,
         #     dE[i,j]*tW_t[k,j]) + (1 - T[i,k])*tdY[i,k] - tT[i,k]*dY[i,k]
         tdX = tdZ @ W.T + dZ @ tW.T + tdE @ W_t.T + dE @ tW_t.T + T_shifted * tdY - tT * dY

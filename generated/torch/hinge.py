@@ -77,7 +77,7 @@ class _DualForward(_Forward):
         z, s = ctx.saved_tensors
         B = z.shape[0]
         # tL = -1/size(B)*sum(i, where(0 < 1 - s[i]*z[i], 1, 0)*s[i]*tz[i])
-        tL = -tz @ ((1 - s * z > 0).to(z.dtype) * s) / B
+        tL = -torch.where(1 - s * z > 0, s * tz, 0).sum() / B
         return tL
 
 
@@ -90,7 +90,7 @@ class _Backward(torch.autograd.Function):
     def forward(need_z: bool, z: Tensor, s: Tensor, dL: Tensor) -> Any:
         B = z.shape[0]
         # dz[i] = -dL*where(0 < 1 - s[i]*z[i], 1, 0)*s[i]/size(B)
-        dz = -dL / B * (1 - s * z > 0).to(z.dtype) * s
+        dz = -torch.where(1 - s * z > 0, dL * s, 0) / B
         return (dz,)
 
     @staticmethod
@@ -131,7 +131,7 @@ class _Second(torch.autograd.Function):
     def forward(z: Tensor, s: Tensor, d2dz: Tensor) -> Any:
         B = z.shape[0]
         # d2dL = -1/size(B)*sum(i, d2dz[i]*where(0 < 1 - s[i]*z[i], 1, 0)*s[i])
-        d2dL = -s @ (d2dz * (1 - s * z > 0).to(z.dtype)) / B
+        d2dL = -torch.where(1 - s * z > 0, d2dz * s, 0).sum() / B
         # d2z[i] = 0
         d2z = z.new_full((B,), 0)
         return (d2z, d2dL)
@@ -154,7 +154,7 @@ class _SecondTangent(torch.autograd.Function):
     def forward(z: Tensor, s: Tensor, tdL: Tensor) -> Any:
         B = z.shape[0]
         # tdz[i] = -where(0 < 1 - s[i]*z[i], 1, 0)*s[i]/size(B)*tdL
-        tdz = -tdL / B * (1 - s * z > 0).to(z.dtype) * s
+        tdz = -torch.where(1 - s * z > 0, tdL * s, 0) / B
         return (tdz,)
 
     @staticmethod

@@ -76,8 +76,8 @@ class _DualForward(_Forward):
     def jvp(ctx: Any, tX: Any, _slope: Any) -> Any:
         X, slope = ctx.saved_tensors
         # tY[i,j] = tX[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-        less_X = (X > 0).to(X.dtype)
-        tY = tX * (slope - slope * less_X + less_X)
+        less_X = X > 0
+        tY = tX * (slope - torch.where(less_X, slope, 0) + less_X.to(X.dtype))
         return tY
 
 
@@ -89,8 +89,8 @@ class _Backward(torch.autograd.Function):
     @staticmethod
     def forward(need_X: bool, X: Tensor, slope: Tensor, dY: Tensor) -> Any:
         # dX[i,j] = dY[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-        less_X = (X > 0).to(X.dtype)
-        dX = dY * (slope - slope * less_X + less_X)
+        less_X = X > 0
+        dX = dY * (slope - torch.where(less_X, slope, 0) + less_X.to(X.dtype))
         return (dX,)
 
     @staticmethod
@@ -133,8 +133,8 @@ class _Second(torch.autograd.Function):
         B = X.shape[0]
         N = X.shape[-1]
         # d2dY[i,j] = d2dX[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-        less_X = (X > 0).to(X.dtype)
-        d2dY = d2dX * (slope - slope * less_X + less_X)
+        less_X = X > 0
+        d2dY = d2dX * (slope - torch.where(less_X, slope, 0) + less_X.to(X.dtype))
         # d2X[i,j] = 0
         d2X = X.new_full((B, N), 0)
         return (d2X, d2dY)
@@ -156,8 +156,8 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor, slope: Tensor, tdY: Tensor) -> Any:
         # tdX[i,j] = (slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))*tdY[i,j]
-        less_X = (X > 0).to(X.dtype)
-        tdX = (slope - slope * less_X + less_X) * tdY
+        less_X = X > 0
+        tdX = (slope - torch.where(less_X, slope, 0) + less_X.to(X.dtype)) * tdY
         return (tdX,)
 
     @staticmethod

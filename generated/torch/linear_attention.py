@@ -270,14 +270,14 @@ class _Second(torch.autograd.Function):
         #     0))
         exp_Q = torch.exp(Q.clamp(max=0))
         Q_shifted = 1 + torch.sign(-Q)
-        less_Q = (Q > 0).to(Q.dtype)
-        d2dF = d2dQ * (0.5 * exp_Q * Q_shifted + less_Q)
+        less_Q = Q > 0
+        d2dF = d2dQ * (0.5 * exp_Q * Q_shifted + less_Q.to(Q.dtype))
         # d2dG[h,j,d] = d2dK[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1,
         #     0))
         exp_K = torch.exp(K.clamp(max=0))
         K_shifted = 1 + torch.sign(-K)
-        less_K = (K > 0).to(Q.dtype)
-        d2dG = d2dK * (0.5 * exp_K * K_shifted + less_K)
+        less_K = K > 0
+        d2dG = d2dK * (0.5 * exp_K * K_shifted + less_K.to(Q.dtype))
         # d2dW[h,d] = sum(j, d2dG[h,j,d])
         d2dW = d2dG.sum(dim=1)
         # d2dU[h,d,e] = sum(j, d2dV[h,j,e]*G[h,j,d]) + sum(j, d2dG[h,j,d]*V[h,j,e])
@@ -308,10 +308,10 @@ class _Second(torch.autograd.Function):
         d2G = V @ d2U.mT + d2W[:, None, :] + d2dV @ dU.mT
         # d2K[h,j,d] = 1/2*d2G[h,j,d]*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + d2G[h,j,d]*where(0 <
         #     K[h,j,d], 1, 0) + 1/4*d2dK[h,j,d]*dG[h,j,d]*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d]))^2
-        d2K = 0.5 * d2G * exp_K * K_shifted + d2G * less_K + 0.25 * d2dK * dG * exp_K * K_shifted**2
+        d2K = 0.5 * d2G * exp_K * K_shifted + torch.where(less_K, d2G, 0) + 0.25 * d2dK * dG * exp_K * K_shifted**2
         # d2Q[h,i,d] = 1/2*d2F[h,i,d]*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + d2F[h,i,d]*where(0 <
         #     Q[h,i,d], 1, 0) + 1/4*d2dQ[h,i,d]*dF[h,i,d]*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d]))^2
-        d2Q = 0.5 * d2F * exp_Q * Q_shifted + d2F * less_Q + 0.25 * d2dQ * dF * exp_Q * Q_shifted**2
+        d2Q = 0.5 * d2F * exp_Q * Q_shifted + torch.where(less_Q, d2F, 0) + 0.25 * d2dQ * dF * exp_Q * Q_shifted**2
         return (d2Q, d2K, d2V, d2dO)
 
     @staticmethod

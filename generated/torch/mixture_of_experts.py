@@ -146,7 +146,7 @@ class _DualForward(_Forward):
         # tA[i,e,o] = sum(c, W[e,c,o]*tX[i,c]) + sum(c, X[i,c]*tW[e,c,o])
         tA = (W.mT @ tX.T).permute(2, 0, 1) + (tW.mT @ X.T).permute(2, 0, 1)
         # tH[i,e,o] = where(0 < A[i,e,o] + b[e,o], 1, 0)*(tA[i,e,o] + tb[e,o])
-        tH = (A_b > 0).to(X.dtype) * (tA + tb)
+        tH = torch.where(A_b > 0, tA + tb, 0)
         # tY[i,o] = sum(e, tP[i,e]*H[i,e,o]) + sum(e, tH[i,e,o]*P[i,e])
         tY = (H.mT @ tP[..., None])[..., 0] + (tH.mT @ P[..., None])[..., 0]
         return tY, None, None, None
@@ -184,13 +184,13 @@ class _Backward(torch.autograd.Function):
         if need_X or need_W or need_b:
             # dH[i,e,o] = dY[i,o]*P[i,e]
             dH = dY[:, None, :] * P[..., None]
-            less_A = (A + b > 0).to(X.dtype)
+            less_A = A + b > 0
         if need_b:
             # db[e,o] = sum(i, dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
-            db = (dH * less_A).sum(dim=0)
+            db = torch.where(less_A, dH, 0).sum(dim=0)
         if need_X or need_W:
             # dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
-            dA = dH * less_A
+            dA = torch.where(less_A, dH, 0)
         if need_W:
             # dW[e,c,o] = sum(i, dA[i,e,o]*X[i,c])
             dW = (dA.permute(1, 2, 0) @ X).mT.clone()
@@ -279,8 +279,8 @@ class _Second(torch.autograd.Function):
         # dH[i,e,o] = dY[i,o]*P[i,e]
         dH = dY[:, None, :] * P[..., None]
         # dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
-        less_A = (A + b > 0).to(X.dtype)
-        dA = dH * less_A
+        less_A = A + b > 0
+        dA = torch.where(less_A, dH, 0)
         # D[i] = sum(o, dY[i,o]*Y[i,o])
         D = torch.linalg.vecdot(dY, Y)
         # dS[i,e] = P[i,e]*(dP[i,e] - D[i])
@@ -297,7 +297,7 @@ class _Second(torch.autograd.Function):
         # d2dA[i,e,o] = sum(c, d2dW[e,c,o]*X[i,c]) + sum(c, d2dX[i,c]*W[e,c,o])
         d2dA = (d2dW.mT @ X.T).permute(2, 0, 1) + (W.mT @ d2dX.T).permute(2, 0, 1)
         # d2dH[i,e,o] = where(0 < A[i,e,o] + b[e,o], 1, 0)*(d2db[e,o] + d2dA[i,e,o])
-        d2dH = less_A * (d2db + d2dA)
+        d2dH = torch.where(less_A, d2db + d2dA, 0)
         # d2dY[i,o] = sum(e, d2dP[i,e]*H[i,e,o]) + sum(e, d2dH[i,e,o]*P[i,e]) + d2D[i]*Y[i,o]
         d2dY = (H.mT @ d2dP[..., None])[..., 0] + (d2dH.mT @ P[..., None])[..., 0] + d2D[:, None] * Y
         # d2P[i,e] = sum(o, d2Y[i,o]*H[i,e,o]) + sum(o, d2dH[i,e,o]*dY[i,o]) + d2dS[i,e]*(dP[i,e] - D[i])
@@ -305,9 +305,9 @@ class _Second(torch.autograd.Function):
         # d2H[i,e,o] = d2Y[i,o]*P[i,e] + d2dP[i,e]*dY[i,o]
         d2H = d2Y[:, None, :] * P[..., None] + d2dP[..., None] * dY[:, None, :]
         # d2b[e,o] = sum(i, d2H[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
-        d2b = (d2H * less_A).sum(dim=0)
+        d2b = torch.where(less_A, d2H, 0).sum(dim=0)
         # d2A[i,e,o] = d2H[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
-        d2A = d2H * less_A
+        d2A = torch.where(less_A, d2H, 0)
         # d2W[e,c,o] = sum(i, d2A[i,e,o]*X[i,c]) + sum(i, d2dX[i,c]*dA[i,e,o])
         d2W = (d2A.permute(1, 2, 0) @ X).mT + (dA.permute(1, 2, 0) @ d2dX).mT
         # F[i] = sum(e, d2P[i,e]*P[i,e])
@@ -366,8 +366,8 @@ class _SecondTangent(torch.autograd.Function):
         # dH[i,e,o] = dY[i,o]*P[i,e]
         dH = dY[:, None, :] * P[..., None]
         # dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
-        less_A = (A + b > 0).to(X.dtype)
-        dA = dH * less_A
+        less_A = A + b > 0
+        dA = torch.where(less_A, dH, 0)
         # D[i] = sum(o, dY[i,o]*Y[i,o])
         D = torch.linalg.vecdot(dY, Y)
         # dS[i,e] = P[i,e]*(dP[i,e] - D[i])
@@ -382,7 +382,7 @@ class _SecondTangent(torch.autograd.Function):
         # tA[i,e,o] = sum(c, W[e,c,o]*tX[i,c]) + sum(c, X[i,c]*tW[e,c,o])
         tA = (W.mT @ tX.T).permute(2, 0, 1) + (tW.mT @ X.T).permute(2, 0, 1)
         # tH[i,e,o] = where(0 < A[i,e,o] + b[e,o], 1, 0)*(tA[i,e,o] + tb[e,o])
-        tH = less_A * (tA + tb)
+        tH = torch.where(less_A, tA + tb, 0)
         # tY[i,o] = sum(e, tP[i,e]*H[i,e,o]) + sum(e, tH[i,e,o]*P[i,e])
         tY = (H.mT @ tP[..., None])[..., 0] + (tH.mT @ P[..., None])[..., 0]
         # tdP[i,e] = sum(o, H[i,e,o]*tdY[i,o]) + sum(o, tH[i,e,o]*dY[i,o])
@@ -390,9 +390,9 @@ class _SecondTangent(torch.autograd.Function):
         # tdH[i,e,o] = P[i,e]*tdY[i,o] + tP[i,e]*dY[i,o]
         tdH = P[..., None] * tdY[:, None, :] + tP[..., None] * dY[:, None, :]
         # tdb[e,o] = sum(i, tdH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
-        tdb = (tdH * less_A).sum(dim=0)
+        tdb = torch.where(less_A, tdH, 0).sum(dim=0)
         # tdA[i,e,o] = tdH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
-        tdA = tdH * less_A
+        tdA = torch.where(less_A, tdH, 0)
         # tdW[e,c,o] = sum(i, tdA[i,e,o]*X[i,c]) + sum(i, dA[i,e,o]*tX[i,c])
         tdW = (tdA.permute(1, 2, 0) @ X).mT + (dA.permute(1, 2, 0) @ tX).mT
         # tD[i] = sum(o, Y[i,o]*tdY[i,o]) + sum(o, tY[i,o]*dY[i,o])

@@ -44,6 +44,7 @@ def multi_class_hinge(Z: Any, y: Any, margin: Any) -> Tensor:
     Z, margin = _real(Z=Z, margin=margin)
     y = _labels("y", y, "C")
     _check(Z=Z, y=y, margin=margin)
+    _places("y", y, "C", Z.shape[1])
     _constant(margin=margin)
     return _chosen(_Forward, _DualForward)(Z, y, margin)
 
@@ -85,8 +86,10 @@ class _DualForward(_Forward):
         C = Z.shape[-1]
         # tL = 1/(size(B)*size(C))*(sum(i,j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,j]) - sum(i,j,
         #     where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,y[i]]))
-        less_Z = (Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0).to(Z.dtype)
-        tL = ((less_Z * tZ).sum() - less_Z.sum(dim=-1) @ torch.take_along_dim(tZ, y[:, None], dim=-1)[:, 0]) / (B * C)
+        less_Z = Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0
+        tL = (
+            torch.where(less_Z, tZ, 0).sum() - torch.where(less_Z, torch.take_along_dim(tZ, y[:, None], dim=-1)[:, 0][:, None], 0).sum()
+        ) / (B * C)
         return tL
 
 
@@ -100,10 +103,10 @@ class _Backward(torch.autograd.Function):
         B = Z.shape[0]
         C = Z.shape[-1]
         # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
-        less_Z = (Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0).to(Z.dtype)
-        D = less_Z.sum(dim=-1)
+        real_Z = (Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0).to(Z.dtype)
+        D = real_Z.sum(dim=-1)
         # dZ[i,j] = dL/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i])
-        dZ = dL / (B * C) * (less_Z - _one_hot(y, C, Z) * D[:, None])
+        dZ = dL / (B * C) * (real_Z - _one_hot(y, C, Z) * D[:, None])
         return (dZ,)
 
     @staticmethod
@@ -146,11 +149,11 @@ class _Second(torch.autograd.Function):
         B = Z.shape[0]
         C = Z.shape[-1]
         # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
-        less_Z = (Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0).to(Z.dtype)
-        D = less_Z.sum(dim=-1)
+        less_Z = Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0
+        D = less_Z.to(Z.dtype).sum(dim=-1)
         # d2dL = 1/(size(B)*size(C))*(sum(i,j, d2dZ[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)) -
         #     sum(i, d2dZ[i,y[i]]*D[i]))
-        d2dL = ((d2dZ * less_Z).sum() - torch.take_along_dim(d2dZ, y[:, None], dim=-1)[:, 0] @ D) / (B * C)
+        d2dL = (torch.where(less_Z, d2dZ, 0).sum() - torch.take_along_dim(d2dZ, y[:, None], dim=-1)[:, 0] @ D) / (B * C)
         # d2Z[i,j] = 0
         d2Z = Z.new_full((B, C), 0)
         return (d2Z, d2dL)
@@ -174,14 +177,14 @@ class _SecondTangent(torch.autograd.Function):
         B = Z.shape[0]
         C = Z.shape[-1]
         # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
-        less_Z = (Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0).to(Z.dtype)
-        D = less_Z.sum(dim=-1)
+        less_Z = Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0
+        D = less_Z.to(Z.dtype).sum(dim=-1)
         # tD[i] = 0
         tD = Z.new_full((B,), 0)
         # tdZ[i,j] = 1/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tdL -
         #     delta(y[i],j)*D[i]*tdL - tD[i]*dL*delta(y[i],j))
         onehot_y = _one_hot(y, C, Z)
-        tdZ = (tdL * less_Z - tdL * onehot_y * D[:, None] - dL * tD[:, None] * onehot_y) / (B * C)
+        tdZ = (torch.where(less_Z, tdL, 0) - tdL * onehot_y * D[:, None] - dL * tD[:, None] * onehot_y) / (B * C)
         return (tdZ,)
 
     @staticmethod
@@ -219,6 +222,12 @@ def _labels(name: str, value: Any, axis: str) -> Tensor:
         kind = value.dtype if isinstance(value, Tensor) else type(value).__name__
         raise TypeError(f"{_NAME}: {name} holds {kind}, expected a tensor of integers from 0 up to the length of axis {axis}")
     return value.long()
+
+
+def _places(name: str, labels: Tensor, axis: str, length: int) -> None:
+    """ValueError for labels along an axis that has no place to number."""
+    if length == 0 and labels.numel():
+        raise ValueError(f"{_NAME}: {name} has {labels.numel()} entries, but axis {axis} has length 0")
 
 
 def _constant(**tensors: Tensor) -> None:

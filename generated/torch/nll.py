@@ -39,6 +39,7 @@ def nll(G: Any, y: Any) -> Tensor:
     (G,) = _real(G=G)
     y = _labels("y", y, "C")
     _check(G=G, y=y)
+    _places("y", y, "C", G.shape[1])
     return _chosen(_Forward, _DualForward)(G, y)
 
 
@@ -195,6 +196,12 @@ def _labels(name: str, value: Any, axis: str) -> Tensor:
         kind = value.dtype if isinstance(value, Tensor) else type(value).__name__
         raise TypeError(f"{_NAME}: {name} holds {kind}, expected a tensor of integers from 0 up to the length of axis {axis}")
     return value.long()
+
+
+def _places(name: str, labels: Tensor, axis: str, length: int) -> None:
+    """ValueError for labels along an axis that has no place to number."""
+    if length == 0 and labels.numel():
+        raise ValueError(f"{_NAME}: {name} has {labels.numel()} entries, but axis {axis} has length 0")
 
 
 def _check(**tensors: Tensor) -> None:

@@ -203,7 +203,7 @@ class _Second(torch.autograd.Function):
             + A @ (d2dV_1 @ X.T).T
             + d2dX_A.T @ V_1.T
             + d2dX * sum_A[:, None] @ V_2.T
-            + sum_A * (d2dV_2 @ X.T)
+            + sum_A[:, None] * (d2dV_2 @ X.T).T
         )
         # d2D[e,j] = sum(i, d2dA[i,j]*dY[i,e])
         d2D = dY.T @ d2dA
@@ -223,7 +223,7 @@ class _Second(torch.autograd.Function):
         d2V_1 = d2D @ X + dY.T @ d2dX_A.T
         # d2X[j,c] = sum(e, d2D[e,j]*V_1[e,c]) + sum(e, d2F[e,j]*V_2[e,c]) + sum(e,i,
         #     d2dV_1[e,c]*dY[i,e]*A[i,j]) + sum(e,j', d2dV_2[e,c]*dY[j,e]*A[j,j'])
-        d2X = d2D.T @ V_1 + d2F.T @ V_2 + A.T @ d2dV_1_dY.T + sum_A * d2dV_2_dY
+        d2X = d2D.T @ V_1 + d2F.T @ V_2 + A.T @ d2dV_1_dY.T + sum_A[:, None] * d2dV_2_dY.T
         # d2V_2[e,c] = sum(i, d2F[e,i]*X[i,c]) + sum(j,j', d2dX[j,c]*dY[j,e]*A[j,j'])
         d2V_2 = d2F @ X + (dY * sum_A[:, None]).T @ d2dX
         return (d2A, d2X, d2V_1, d2V_2, d2dY)

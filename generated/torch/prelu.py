@@ -79,8 +79,9 @@ class _DualForward(_Forward):
         talpha = _zero(talpha, alpha)
         # tY[i,j] = alpha[j]*tX[i,j] - where(0 < X[i,j], 1, 0)*alpha[j]*tX[i,j] + where(0 < X[i,j], 1,
         #     0)*tX[i,j] + (X[i,j] - relu(X[i,j]))*talpha[j]
-        less_X = (X > 0).to(X.dtype)
-        tY = alpha * tX - less_X * alpha * tX + less_X * tX + (X - torch.relu(X)) * talpha
+        alpha_tX = alpha * tX
+        less_X = X > 0
+        tY = alpha_tX - torch.where(less_X, alpha_tX, 0) + torch.where(less_X, tX, 0) + (X - torch.relu(X)) * talpha
         return tY
 
 
@@ -94,8 +95,8 @@ class _Backward(torch.autograd.Function):
         dX = dalpha = None
         if need_X:
             # dX[i,j] = dY[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))
-            less_X = (X > 0).to(X.dtype)
-            dX = dY * (alpha - less_X * alpha + less_X)
+            less_X = X > 0
+            dX = dY * (alpha - torch.where(less_X, alpha, 0) + less_X.to(X.dtype))
         if need_alpha:
             # dalpha[j] = sum(i, dY[i,j]*(X[i,j] - relu(X[i,j])))
             dalpha = (dY * (X - torch.relu(X))).sum(dim=0)
@@ -144,12 +145,13 @@ class _Second(torch.autograd.Function):
     def forward(X: Tensor, alpha: Tensor, dY: Tensor, d2dX: Tensor, d2dalpha: Tensor) -> Any:
         # d2dY[i,j] = d2dX[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0)) +
         #     d2dalpha[j]*(X[i,j] - relu(X[i,j]))
-        less_X = (X > 0).to(X.dtype)
-        d2dY = d2dX * (alpha - less_X * alpha + less_X) + d2dalpha * (X - torch.relu(X))
+        less_X = X > 0
+        real_less_X = less_X.to(X.dtype)
+        d2dY = d2dX * (alpha - torch.where(less_X, alpha, 0) + real_less_X) + d2dalpha * (X - torch.relu(X))
         # d2X[i,j] = d2dalpha[j]*dY[i,j]*(1 - where(0 < X[i,j], 1, 0))
-        d2X = d2dalpha * dY * (1 - less_X)
+        d2X = d2dalpha * dY * (1 - real_less_X)
         # d2alpha[j] = sum(i, d2dX[i,j]*dY[i,j]) - sum(i, d2dX[i,j]*dY[i,j]*where(0 < X[i,j], 1, 0))
-        d2alpha = (d2dX * dY).sum(dim=0) - (less_X * (d2dX * dY)).sum(dim=0)
+        d2alpha = (d2dX * dY).sum(dim=0) - torch.where(less_X, d2dX * dY, 0).sum(dim=0)
         return (d2X, d2alpha, d2dY)
 
     @staticmethod
@@ -170,11 +172,12 @@ class _SecondTangent(torch.autograd.Function):
     def forward(X: Tensor, alpha: Tensor, dY: Tensor, tX: Tensor, talpha: Tensor, tdY: Tensor) -> Any:
         # tdX[i,j] = (alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))*tdY[i,j] +
         #     dY[i,j]*talpha[j] - dY[i,j]*where(0 < X[i,j], 1, 0)*talpha[j]
-        less_X = (X > 0).to(X.dtype)
-        tdX = (alpha - less_X * alpha + less_X) * tdY + dY * talpha - dY * less_X * talpha
+        less_X = X > 0
+        dY_talpha = dY * talpha
+        tdX = (alpha - torch.where(less_X, alpha, 0) + less_X.to(X.dtype)) * tdY + dY_talpha - torch.where(less_X, dY_talpha, 0)
         # tdalpha[j] = sum(i, (X[i,j] - relu(X[i,j]))*tdY[i,j]) + sum(i, dY[i,j]*tX[i,j]) - sum(i,
         #     dY[i,j]*where(0 < X[i,j], 1, 0)*tX[i,j])
-        tdalpha = ((X - torch.relu(X)) * tdY).sum(dim=0) + (dY * tX).sum(dim=0) - (tX * (dY * less_X)).sum(dim=0)
+        tdalpha = ((X - torch.relu(X)) * tdY).sum(dim=0) + (dY * tX).sum(dim=0) - torch.where(less_X, dY * tX, 0).sum(dim=0)
         return (tdX, tdalpha)
 
     @staticmethod

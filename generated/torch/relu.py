@@ -71,7 +71,7 @@ class _DualForward(_Forward):
     def jvp(ctx: Any, tX: Any) -> Any:
         (X,) = ctx.saved_tensors
         # tY[i,j] = where(0 < X[i,j], 1, 0)*tX[i,j]
-        tY = (X > 0).to(X.dtype) * tX
+        tY = torch.where(X > 0, tX, 0)
         return tY
 
 
@@ -83,7 +83,7 @@ class _Backward(torch.autograd.Function):
     @staticmethod
     def forward(need_X: bool, X: Tensor, dY: Tensor) -> Any:
         # dX[i,j] = dY[i,j]*where(0 < X[i,j], 1, 0)
-        dX = dY * (X > 0).to(X.dtype)
+        dX = torch.where(X > 0, dY, 0)
         return (dX,)
 
     @staticmethod
@@ -126,7 +126,7 @@ class _Second(torch.autograd.Function):
         B = X.shape[0]
         N = X.shape[-1]
         # d2dY[i,j] = d2dX[i,j]*where(0 < X[i,j], 1, 0)
-        d2dY = d2dX * (X > 0).to(X.dtype)
+        d2dY = torch.where(X > 0, d2dX, 0)
         # d2X[i,j] = 0
         d2X = X.new_full((B, N), 0)
         return (d2X, d2dY)
@@ -148,7 +148,7 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor, tdY: Tensor) -> Any:
         # tdX[i,j] = where(0 < X[i,j], 1, 0)*tdY[i,j]
-        tdX = (X > 0).to(X.dtype) * tdY
+        tdX = torch.where(X > 0, tdY, 0)
         return (tdX,)
 
     @staticmethod

@@ -97,7 +97,7 @@ class _DualForward(_Forward):
         # tH[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j]) + tb[j]
         tH = tX @ W + X @ tW + tb
         # tY[i,j] = tX[i,j] + tH[i,j]*where(0 < H[i,j], 1, 0)
-        tY = tX + tH * (H > 0).to(X.dtype)
+        tY = tX + torch.where(H > 0, tH, 0)
         return tY, None
 
 
@@ -110,7 +110,7 @@ class _Backward(torch.autograd.Function):
     def forward(need_X: bool, need_W: bool, need_b: bool, X: Tensor, W: Tensor, b: Tensor, H: Tensor, dY: Tensor) -> Any:
         dX = dW = db = None
         # dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
-        dH = dY * (H > 0).to(X.dtype)
+        dH = torch.where(H > 0, dY, 0)
         if need_X:
             # dX[i,k] = sum(j, dH[i,j]*W[k,j]) + dY[i,k]
             dX = dH @ W.T + dY
@@ -168,12 +168,12 @@ class _Second(torch.autograd.Function):
         B = X.shape[0]
         N = X.shape[-1]
         # dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
-        less_H = (H > 0).to(X.dtype)
-        dH = dY * less_H
+        less_H = H > 0
+        dH = torch.where(less_H, dY, 0)
         # d2dH[i,j] = sum(k, d2dX[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X[i,k]) + d2db[j]
         d2dH = d2dX @ W + X @ d2dW + d2db
         # d2dY[i,j] = d2dH[i,j]*where(0 < H[i,j], 1, 0) + d2dX[i,j]
-        d2dY = d2dH * less_H + d2dX
+        d2dY = torch.where(less_H, d2dH, 0) + d2dX
         # d2H[i,j] = 0
         d2H = X.new_full((B, N), 0)
         # d2X[i,k] = sum(j, d2H[i,j]*W[k,j]) + sum(j, d2dW[k,j]*dH[i,j])
@@ -201,10 +201,10 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor, W: Tensor, H: Tensor, dY: Tensor, tX: Tensor, tW: Tensor, tdY: Tensor) -> Any:
         # dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
-        less_H = (H > 0).to(X.dtype)
-        dH = dY * less_H
+        less_H = H > 0
+        dH = torch.where(less_H, dY, 0)
         # tdH[i,j] = where(0 < H[i,j], 1, 0)*tdY[i,j]
-        tdH = less_H * tdY
+        tdH = torch.where(less_H, tdY, 0)
         # tdX[i,k] = sum(j, tdH[i,j]*W[k,j]) + sum(j, dH[i,j]*tW[k,j]) + tdY[i,k]
         tdX = tdH @ W.T + dH @ tW.T + tdY
         # tdW[k,j] = sum(i, tdH[i,j]*X[i,k]) + sum(i, dH[i,j]*tX[i,k])

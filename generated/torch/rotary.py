@@ -99,7 +99,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tX_even: Any, tX_odd: Any, _w: Any) -> Any:
-        w, _A = ctx.saved_tensors
+        w, A = ctx.saved_tensors
         (B,) = ctx.lengths
         N = A.shape[0]
         F = w.shape[0]

@@ -143,11 +143,11 @@ class _DualForward(_Forward):
         # tZ_1[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
         tZ_1 = tX @ W_1 + X @ tW_1 + tb_1
         # tH_1[i,h] = tZ_1[i,h]*where(0 < Z_1[i,h], 1, 0)
-        tH_1 = tZ_1 * (Z_1 > 0).to(X.dtype)
+        tH_1 = torch.where(Z_1 > 0, tZ_1, 0)
         # tZ_2[i,l] = sum(h, tH_1[i,h]*W_2[h,l]) + sum(h, H_1[i,h]*tW_2[h,l]) + tb_2[l]
         tZ_2 = tH_1 @ W_2 + H_1 @ tW_2 + tb_2
         # tH_2[i,l] = tZ_2[i,l]*where(0 < Z_2[i,l], 1, 0)
-        tH_2 = tZ_2 * (Z_2 > 0).to(X.dtype)
+        tH_2 = torch.where(Z_2 > 0, tZ_2, 0)
         # tY[i,j] = sum(l, tH_2[i,l]*W_3[l,j]) + sum(l, H_2[i,l]*tW_3[l,j]) + tb_3[j]
         tY = tH_2 @ W_3 + H_2 @ tW_3 + tb_3
         return tY, None, None, None, None
@@ -190,7 +190,7 @@ class _Backward(torch.autograd.Function):
             # dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
             dH_2 = dY @ W_3.T
             # dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
-            dZ_2 = dH_2 * (Z_2 > 0).to(X.dtype)
+            dZ_2 = torch.where(Z_2 > 0, dH_2, 0)
         if need_W_2:
             # dW_2[h,l] = sum(i, dZ_2[i,l]*H_1[i,h])
             dW_2 = H_1.T @ dZ_2
@@ -201,7 +201,7 @@ class _Backward(torch.autograd.Function):
             # dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
             dH_1 = dZ_2 @ W_2.T
             # dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
-            dZ_1 = dH_1 * (Z_1 > 0).to(X.dtype)
+            dZ_1 = torch.where(Z_1 > 0, dH_1, 0)
         if need_X:
             # dX[i,k] = sum(h, dZ_1[i,h]*W_1[k,h])
             dX = dZ_1 @ W_1.T
@@ -295,21 +295,21 @@ class _Second(torch.autograd.Function):
         # dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
         dH_2 = dY @ W_3.T
         # dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
-        less_Z_2 = (Z_2 > 0).to(X.dtype)
-        dZ_2 = dH_2 * less_Z_2
+        less_Z_2 = Z_2 > 0
+        dZ_2 = torch.where(less_Z_2, dH_2, 0)
         # dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
         dH_1 = dZ_2 @ W_2.T
         # dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
-        less_Z_1 = (Z_1 > 0).to(X.dtype)
-        dZ_1 = dH_1 * less_Z_1
+        less_Z_1 = Z_1 > 0
+        dZ_1 = torch.where(less_Z_1, dH_1, 0)
         # d2dZ_1[i,h] = sum(k, d2dX[i,k]*W_1[k,h]) + sum(k, d2dW_1[k,h]*X[i,k]) + d2db_1[h]
         d2dZ_1 = d2dX @ W_1 + X @ d2dW_1 + d2db_1
         # d2dH_1[i,h] = d2dZ_1[i,h]*where(0 < Z_1[i,h], 1, 0)
-        d2dH_1 = d2dZ_1 * less_Z_1
+        d2dH_1 = torch.where(less_Z_1, d2dZ_1, 0)
         # d2dZ_2[i,l] = sum(h, d2dW_2[h,l]*H_1[i,h]) + d2db_2[l] + sum(h, d2dH_1[i,h]*W_2[h,l])
         d2dZ_2 = H_1 @ d2dW_2 + d2db_2 + d2dH_1 @ W_2
         # d2dH_2[i,l] = d2dZ_2[i,l]*where(0 < Z_2[i,l], 1, 0)
-        d2dH_2 = d2dZ_2 * less_Z_2
+        d2dH_2 = torch.where(less_Z_2, d2dZ_2, 0)
         # d2dY[i,j] = sum(l, d2dW_3[l,j]*H_2[i,l]) + d2db_3[j] + sum(l, d2dH_2[i,l]*W_3[l,j])
         d2dY = H_2 @ d2dW_3 + d2db_3 + d2dH_2 @ W_3
         # d2W_3[l,j] = sum(i, d2dH_2[i,l]*dY[i,j])
@@ -317,7 +317,7 @@ class _Second(torch.autograd.Function):
         # d2H_2[i,l] = sum(j, d2dW_3[l,j]*dY[i,j])
         d2H_2 = dY @ d2dW_3.T
         # d2Z_2[i,l] = d2H_2[i,l]*where(0 < Z_2[i,l], 1, 0)
-        d2Z_2 = d2H_2 * less_Z_2
+        d2Z_2 = torch.where(less_Z_2, d2H_2, 0)
         # d2W_2[h,l] = sum(i, d2Z_2[i,l]*H_1[i,h]) + sum(i, d2dH_1[i,h]*dZ_2[i,l])
         d2W_2 = H_1.T @ d2Z_2 + d2dH_1.T @ dZ_2
         # d2b_2[l] = sum(i, d2Z_2[i,l])
@@ -325,7 +325,7 @@ class _Second(torch.autograd.Function):
         # d2H_1[i,h] = sum(l, d2Z_2[i,l]*W_2[h,l]) + sum(l, d2dW_2[h,l]*dZ_2[i,l])
         d2H_1 = d2Z_2 @ W_2.T + dZ_2 @ d2dW_2.T
         # d2Z_1[i,h] = d2H_1[i,h]*where(0 < Z_1[i,h], 1, 0)
-        d2Z_1 = d2H_1 * less_Z_1
+        d2Z_1 = torch.where(less_Z_1, d2H_1, 0)
         # d2X[i,k] = sum(h, d2Z_1[i,h]*W_1[k,h]) + sum(h, d2dW_1[k,h]*dZ_1[i,h])
         d2X = d2Z_1 @ W_1.T + dZ_1 @ d2dW_1.T
         # d2W_1[k,h] = sum(i, d2Z_1[i,h]*X[i,k]) + sum(i, d2dX[i,k]*dZ_1[i,h])
@@ -370,21 +370,21 @@ class _SecondTangent(torch.autograd.Function):
         # dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
         dH_2 = dY @ W_3.T
         # dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
-        less_Z_2 = (Z_2 > 0).to(X.dtype)
-        dZ_2 = dH_2 * less_Z_2
+        less_Z_2 = Z_2 > 0
+        dZ_2 = torch.where(less_Z_2, dH_2, 0)
         # dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
         dH_1 = dZ_2 @ W_2.T
         # dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
-        less_Z_1 = (Z_1 > 0).to(X.dtype)
-        dZ_1 = dH_1 * less_Z_1
+        less_Z_1 = Z_1 > 0
+        dZ_1 = torch.where(less_Z_1, dH_1, 0)
         # tZ_1[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
         tZ_1 = tX @ W_1 + X @ tW_1 + tb_1
         # tH_1[i,h] = tZ_1[i,h]*where(0 < Z_1[i,h], 1, 0)
-        tH_1 = tZ_1 * less_Z_1
+        tH_1 = torch.where(less_Z_1, tZ_1, 0)
         # tZ_2[i,l] = sum(h, tH_1[i,h]*W_2[h,l]) + sum(h, H_1[i,h]*tW_2[h,l]) + tb_2[l]
         tZ_2 = tH_1 @ W_2 + H_1 @ tW_2 + tb_2
         # tH_2[i,l] = tZ_2[i,l]*where(0 < Z_2[i,l], 1, 0)
-        tH_2 = tZ_2 * less_Z_2
+        tH_2 = torch.where(less_Z_2, tZ_2, 0)
         # tdW_3[l,j] = sum(i, H_2[i,l]*tdY[i,j]) + sum(i, tH_2[i,l]*dY[i,j])
         tdW_3 = H_2.T @ tdY + tH_2.T @ dY
         # tdb_3[j] = sum(i, tdY[i,j])
@@ -392,7 +392,7 @@ class _SecondTangent(torch.autograd.Function):
         # tdH_2[i,l] = sum(j, W_3[l,j]*tdY[i,j]) + sum(j, dY[i,j]*tW_3[l,j])
         tdH_2 = tdY @ W_3.T + dY @ tW_3.T
         # tdZ_2[i,l] = tdH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
-        tdZ_2 = tdH_2 * less_Z_2
+        tdZ_2 = torch.where(less_Z_2, tdH_2, 0)
         # tdW_2[h,l] = sum(i, tdZ_2[i,l]*H_1[i,h]) + sum(i, tH_1[i,h]*dZ_2[i,l])
         tdW_2 = H_1.T @ tdZ_2 + tH_1.T @ dZ_2
         # tdb_2[l] = sum(i, tdZ_2[i,l])
@@ -400,7 +400,7 @@ class _SecondTangent(torch.autograd.Function):
         # tdH_1[i,h] = sum(l, tdZ_2[i,l]*W_2[h,l]) + sum(l, dZ_2[i,l]*tW_2[h,l])
         tdH_1 = tdZ_2 @ W_2.T + dZ_2 @ tW_2.T
         # tdZ_1[i,h] = tdH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
-        tdZ_1 = tdH_1 * less_Z_1
+        tdZ_1 = torch.where(less_Z_1, tdH_1, 0)
         # tdX[i,k] = sum(h, tdZ_1[i,h]*W_1[k,h]) + sum(h, dZ_1[i,h]*tW_1[k,h])
         tdX = tdZ_1 @ W_1.T + dZ_1 @ tW_1.T
         # tdW_1[k,h] = sum(i, tdZ_1[i,h]*X[i,k]) + sum(i, dZ_1[i,h]*tX[i,k])

@@ -46,6 +46,8 @@ def token_and_position(E: Any, A: Any, t: Any, p: Any) -> Tensor:
     t = _labels("t", t, "V")
     p = _labels("p", p, "M")
     _check(E=E, A=A, t=t, p=p)
+    _places("t", t, "V", E.shape[0])
+    _places("p", p, "M", A.shape[0])
     return _chosen(_Forward, _DualForward)(E, A, t, p)
 
 
@@ -213,6 +215,12 @@ def _labels(name: str, value: Any, axis: str) -> Tensor:
         kind = value.dtype if isinstance(value, Tensor) else type(value).__name__
         raise TypeError(f"{_NAME}: {name} holds {kind}, expected a tensor of integers from 0 up to the length of axis {axis}")
     return value.long()
+
+
+def _places(name: str, labels: Tensor, axis: str, length: int) -> None:
+    """ValueError for labels along an axis that has no place to number."""
+    if length == 0 and labels.numel():
+        raise ValueError(f"{_NAME}: {name} has {labels.numel()} entries, but axis {axis} has length 0")
 
 
 def _check(**tensors: Tensor) -> None:

@@ -134,7 +134,7 @@ class _DualForward(_Forward):
         # tu[i] = tp[i] - tn[i]
         tu = tp - tn
         # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
-        tL = (tu.sum() - tu @ (-u > 0).to(A.dtype)) / B
+        tL = (tu.sum() - torch.where(-u > 0, tu, 0).sum()) / B
         return tL, None, None, None
 
 

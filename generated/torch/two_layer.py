@@ -118,7 +118,7 @@ class _DualForward(_Forward):
         # tZ[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
         tZ = tX @ W_1 + X @ tW_1 + tb_1
         # tH[i,h] = tZ[i,h]*where(0 < Z[i,h], 1, 0)
-        tH = tZ * (Z > 0).to(X.dtype)
+        tH = torch.where(Z > 0, tZ, 0)
         # tY[i,j] = sum(h, tH[i,h]*W_2[h,j]) + sum(h, H[i,h]*tW_2[h,j]) + tb_2[j]
         tY = tH @ W_2 + H @ tW_2 + tb_2
         return tY, None, None
@@ -155,7 +155,7 @@ class _Backward(torch.autograd.Function):
             # dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
             dH = dY @ W_2.T
             # dZ[i,h] = dH[i,h]*where(0 < Z[i,h], 1, 0)
-            dZ = dH * (Z > 0).to(X.dtype)
+            dZ = torch.where(Z > 0, dH, 0)
         if need_X:
             # dX[i,k] = sum(h, dZ[i,h]*W_1[k,h])
             dX = dZ @ W_1.T
@@ -233,12 +233,12 @@ class _Second(torch.autograd.Function):
         # dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
         dH = dY @ W_2.T
         # dZ[i,h] = dH[i,h]*where(0 < Z[i,h], 1, 0)
-        less_Z = (Z > 0).to(X.dtype)
-        dZ = dH * less_Z
+        less_Z = Z > 0
+        dZ = torch.where(less_Z, dH, 0)
         # d2dZ[i,h] = sum(k, d2dX[i,k]*W_1[k,h]) + sum(k, d2dW_1[k,h]*X[i,k]) + d2db_1[h]
         d2dZ = d2dX @ W_1 + X @ d2dW_1 + d2db_1
         # d2dH[i,h] = d2dZ[i,h]*where(0 < Z[i,h], 1, 0)
-        d2dH = d2dZ * less_Z
+        d2dH = torch.where(less_Z, d2dZ, 0)
         # d2dY[i,j] = sum(h, d2dW_2[h,j]*H[i,h]) + d2db_2[j] + sum(h, d2dH[i,h]*W_2[h,j])
         d2dY = H @ d2dW_2 + d2db_2 + d2dH @ W_2
         # d2W_2[h,j] = sum(i, d2dH[i,h]*dY[i,j])
@@ -246,7 +246,7 @@ class _Second(torch.autograd.Function):
         # d2H[i,h] = sum(j, d2dW_2[h,j]*dY[i,j])
         d2H = dY @ d2dW_2.T
         # d2Z[i,h] = d2H[i,h]*where(0 < Z[i,h], 1, 0)
-        d2Z = d2H * less_Z
+        d2Z = torch.where(less_Z, d2H, 0)
         # d2X[i,k] = sum(h, d2Z[i,h]*W_1[k,h]) + sum(h, d2dW_1[k,h]*dZ[i,h])
         d2X = d2Z @ W_1.T + dZ @ d2dW_1.T
         # d2W_1[k,h] = sum(i, d2Z[i,h]*X[i,k]) + sum(i, d2dX[i,k]*dZ[i,h])
@@ -286,12 +286,12 @@ class _SecondTangent(torch.autograd.Function):
         # dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
         dH = dY @ W_2.T
         # dZ[i,h] = dH[i,h]*where(0 < Z[i,h], 1, 0)
-        less_Z = (Z > 0).to(X.dtype)
-        dZ = dH * less_Z
+        less_Z = Z > 0
+        dZ = torch.where(less_Z, dH, 0)
         # tZ[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
         tZ = tX @ W_1 + X @ tW_1 + tb_1
         # tH[i,h] = tZ[i,h]*where(0 < Z[i,h], 1, 0)
-        tH = tZ * less_Z
+        tH = torch.where(less_Z, tZ, 0)
         # tdW_2[h,j] = sum(i, H[i,h]*tdY[i,j]) + sum(i, tH[i,h]*dY[i,j])
         tdW_2 = H.T @ tdY + tH.T @ dY
         # tdb_2[j] = sum(i, tdY[i,j])
@@ -299,7 +299,7 @@ class _SecondTangent(torch.autograd.Function):
         # tdH[i,h] = sum(j, W_2[h,j]*tdY[i,j]) + sum(j, dY[i,j]*tW_2[h,j])
         tdH = tdY @ W_2.T + dY @ tW_2.T
         # tdZ[i,h] = tdH[i,h]*where(0 < Z[i,h], 1, 0)
-        tdZ = tdH * less_Z
+        tdZ = torch.where(less_Z, tdH, 0)
         # tdX[i,k] = sum(h, tdZ[i,h]*W_1[k,h]) + sum(h, dZ[i,h]*tW_1[k,h])
         tdX = tdZ @ W_1.T + dZ @ tW_1.T
         # tdW_1[k,h] = sum(i, tdZ[i,h]*X[i,k]) + sum(i, dZ[i,h]*tX[i,k])

@@ -1,0 +1,42 @@
+"""Which values may be infinite or nan in entries that a mask then drops: a target need not warn of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from codegen.program import Op, host_values, is_temporary, makers
+
+
+LARGEST_HALF = 65504
+"""Any number beyond this is infinite in the shortest floating-point type."""
+
+
+def discarding(ops: Iterable[Op], inlined: Callable[[str], bool]) -> set[str]:
+    """The values, of those with a statement of their own, in whose statement an exponential, a logarithm or a quotient stands only
+    for a mask to select from. A value with a name in the proof is there for its own sake."""
+    listed = tuple(ops)
+    made = makers(listed)
+    host = host_values(listed)
+    reader = {arg.value: op.out for op in listed for arg in op.args}
+    found: set[str] = set()
+
+    def visit(value: str, statement: str) -> None:
+        op = made.get(value)
+        if op is not None and op.number is not None and op.kind == "number" and abs(op.number) > LARGEST_HALF:
+            found.add(statement)
+        if op is None or not is_temporary(value) or value in host:
+            return
+        statement = statement if inlined(value) else value
+        if op.fn in ("exp", "log", "pow") or (op.fn == "power" and op.number is not None and op.number < 0):
+            found.add(statement)
+        for arg in op.args:
+            visit(arg.value, statement)
+
+    for op in listed:
+        if op.fn == "where":
+            statement = op.out
+            while inlined(statement):
+                statement = reader[statement]
+            for arg in op.args[1:]:
+                visit(arg.value, statement)
+    return found
