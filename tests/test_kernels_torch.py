@@ -243,3 +243,11 @@ def test_types_that_have_no_gradient_are_refused() -> None:
     assert "X is a list" in message(TypeError, lambda: linear([[1.0]], W, b))
     assert "y holds torch.float32" in message(TypeError, lambda: cross_entropy_labels(X, torch.zeros(5)))
     assert "T is a constant" in message(ValueError, lambda: mse(X, X.clone().requires_grad_()))
+
+
+def test_labels_along_an_empty_axis_are_refused() -> None:
+    from generated.torch.nll import nll
+
+    labels = torch.zeros(3, dtype=torch.long)
+    assert message(ValueError, lambda: nll(torch.zeros(3, 0), labels)) == "nll: y has 3 entries, but axis C has length 0"
+    assert nll(torch.zeros(0, 0), labels[:0]).isnan()

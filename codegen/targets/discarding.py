@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 
 from codegen.program import Op, host_values, is_temporary, makers
 
-
 LARGEST_HALF = 65504
 """Any number beyond this is infinite in the shortest floating-point type."""
 
