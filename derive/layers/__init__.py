@@ -82,7 +82,6 @@ TOPICS: tuple[tuple[str, tuple[Layer, ...]], ...] = (
             attention_variants.ATTENTION_RELATIVE,
             attention_variants.ATTENTION_RELATIVE_BIAS,
             attention_variants.ATTENTION_SOFT_CAP,
-            attention_variants.ATTENTION_SINK,
             attention_variants.LINEAR_ATTENTION,
         ),
     ),

@@ -127,7 +127,9 @@ def proof_page(proof: Proof, detail: str = "full", ascii: bool = False) -> Page:
 
 
 def _title(derivation: Any) -> str:
-    return f"{derivation.layer.name}: gradients of {listing(derivation.layer.wrt)}, step by step"
+    wrt = derivation.layer.wrt
+    inputs = listing(wrt) if len(wrt) <= 4 else f"all {len(wrt)} inputs"
+    return f"{derivation.layer.name}: gradients of {inputs}, step by step"
 
 
 # ---------------------------------------------------------------------------------------------------- what is given
