@@ -203,7 +203,7 @@ def _worked(block: Worked, where: Context, width: int) -> list[Line]:
     """Tables of exact numbers, side by side as far as they fit."""
     found: list[Line] = []
     for role in ("input", "forward", "output", "upstream", "backward", "gradient"):
-        tables = [_table(v.name, v.rows(), v.shape, where) for v in block.example.values if v.role == role and role in block.roles]
+        tables = [_table(v.name, v.rows(), v.shape, where, width) for v in block.example.values if v.role == role and role in block.roles]
         row: list[list[str]] = []
         for table in [t for t in tables if t]:
             if row and 2 + sum(len(t[0]) + 4 for t in row) + len(table[0]) > width:
@@ -215,10 +215,24 @@ def _worked(block: Worked, where: Context, width: int) -> list[Line]:
     return found
 
 
-def _table(name: str, rows: list[list[Any]], shape: tuple[int, ...], where: Context) -> list[str]:
+def _table(name: str, rows: list[list[Any]], shape: tuple[int, ...], where: Context, width: int) -> list[str]:
+    """One table; where exact numbers would make it wider than the page, its longer ones are rounded."""
+    exact = _drawn(name, [[number_text(value, where) for value in row] for row in rows], shape, where)
+    if not exact or 2 + max(map(len, exact)) <= width:
+        return exact
+    return _drawn(name, [[_rounded(value, where) for value in row] for row in rows], shape, where)
+
+
+def _rounded(value: Any, where: Context) -> str:
+    text = number_text(value, where)
+    if len(text) <= 10:
+        return text
+    return (("~" if where.ascii else "≈") + f"{float(value):.6g}").replace("-", "-" if where.ascii else "−")
+
+
+def _drawn(name: str, cells: list[list[str]], shape: tuple[int, ...], where: Context) -> list[str]:
     if len(shape) > 2:
         return []
-    cells = [[number_text(value, where) for value in row] for row in rows]
     head = f"{notation.text_tensor(name, where)} = "
     if not shape:
         return [head + cells[0][0]]
