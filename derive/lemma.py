@@ -63,6 +63,9 @@ def differentiate(chain: Chain, workings: Workings) -> None:
         chain.record("power_rule", rules.power_rule(chain.current), "", "full")
         chain.record("scalar_chain_rule", rules.scalar_chain_rule(chain.current), rules.subgradient_note(chain.current), "full")
         chain.record("max_rule", rules.max_rule(chain.current), "at the largest entry", "full")
+        chain.record("inverse_rule", rules.inverse_rule(chain.current), "", "full")
+        chain.record("determinant_rule", rules.determinant_rule(chain.current), "where the matrix is not singular", "full")
+        chain.record("log_determinant_rule", rules.log_determinant_rule(chain.current), "", "full")
         chain.record("local_derivative", rules.local_derivative(chain.current), "an entry depends on itself alone", "full")
         if chain.current == before:
             stuck = next(node for node in walk(before) if isinstance(node, Diff))

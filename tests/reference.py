@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from derive.expr import Add, Delta, Equation, Expr, Fn, Idx, Index, Iverson, Max, Mul, Num, Position, Pow, Ref, Size, Sum
+from derive.expr import Add, Delta, Equation, Expr, Fn, Idx, Index, Iverson, MatrixFn, Max, Mul, Num, Position, Pow, Ref, Size, Sum
 from derive.spec import Layer
 
 FUNCTIONS = {
@@ -68,6 +68,17 @@ def evaluate(expr: Expr, env: Env, sizes: dict[str, int], order: list[Idx]) -> t
     if isinstance(expr, Iverson):
         compare = {"<": torch.lt, "<=": torch.le, "==": torch.eq, "!=": torch.ne}[expr.relation]
         return compare(evaluate(expr.left, env, sizes, order), evaluate(expr.right, env, sizes, order)).to(torch.float64)
+    if isinstance(expr, MatrixFn):
+        rows = [*order, *expr.indices]
+        size = [sizes[i.dim] for i in expr.indices]
+        # The matrix at every value of the other indices; torch's functions work on the last two axes.
+        matrix = evaluate(expr.body, env, sizes, rows)
+        matrix = matrix.expand([*matrix.shape[: len(order)], *size])
+        if expr.name != "inv":
+            return torch.linalg.det(matrix) if expr.name == "det" else torch.linalg.slogdet(matrix).logabsdet
+        inverse = torch.linalg.inv(matrix)
+        lead = [torch.arange(n).reshape([-1 if m == place else 1 for m in range(len(order))]) for place, n in enumerate(inverse.shape[:-2])]
+        return inverse[(*lead, *(_positions(i, env, sizes, order) for i in expr.at))]
     assert isinstance(expr, (Sum, Max))
     inner = [*order, *expr.indices]
     body = evaluate(expr.body, env, sizes, inner)
