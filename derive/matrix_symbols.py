@@ -10,7 +10,7 @@ from derive.errors import SpecError
 from derive.symbols import WRITTEN, TensorBase
 
 
-class MatrixFunction(sp.Function):
+class MatrixFunction(sp.Function):  # type: ignore[misc]
     """`MatrixFunction(name, of, bound, at)`: `of` is a tensor, or an entry over the two indices `bound`; `at` is where it is read."""
 
     def _sympystr(self, printer: Any) -> str:

@@ -395,6 +395,7 @@ class _Reader:
             arguments.append(self.argument())
         self.expect(")", opened)
         first, *others = arguments
+        whole: tuple[tuple[Idx, Idx], Expr]
         if not others and isinstance(first, Ref):
             whole = whole_matrix(first)
         elif len(others) == 2 and all(isinstance(index, Ref) and not index.indices for index in arguments[:2]):

@@ -88,6 +88,7 @@ def _name_matrix(node: MatrixFn, scope: frozenset[Idx], workings: Workings, chai
     body = _name_inner(node.body, True, scope | set(node.indices), workings, chain, named)
     if not isinstance(body, Ref):
         body = _name(body, scope, workings, chain, named, stage=True)
+    assert isinstance(body, Ref)
     node = MatrixFn(node.name, node.indices, body, node.at)
     alone = node.name == "det" or node.at == chain.goal.target.indices[-2:]
     if node.name == "logdet" or (chain.current == node and alone):

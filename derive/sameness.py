@@ -194,7 +194,7 @@ class _Tensors:
         if name == "inv":
             first, second = (self.index(index, env) for index in at)
             return inverse(table)[first][second]
-        found = determinant(table)
+        found: float = determinant(table)
         return found if name == "det" else math.log(abs(found))
 
     def _moved(self, name: str, key: tuple[int, ...], step: float, through: tuple[str, ...]) -> _Moved:
@@ -208,13 +208,13 @@ def determinant(table: Table) -> float:
     """By cofactors along the first row."""
     if not table:
         return 1.0
-    return sum((-1) ** j * entry * determinant(_minor(table, 0, j)) for j, entry in enumerate(table[0]))
+    return sum((-1.0) ** j * entry * determinant(_minor(table, 0, j)) for j, entry in enumerate(table[0]))
 
 
 def inverse(table: Table) -> Table:
     """The transposed cofactors over the determinant."""
     whole, size = determinant(table), range(len(table))
-    return [[(-1) ** (i + j) * determinant(_minor(table, j, i)) / whole for j in size] for i in size]
+    return [[(-1.0) ** (i + j) * determinant(_minor(table, j, i)) / whole for j in size] for i in size]
 
 
 def _minor(table: Table, row: int, column: int) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 from derive.checker.arithmetic import Arithmetic, Number, Singular
 
 

@@ -19,7 +19,7 @@ from derive.rules.derivatives import (
     subgradient_note,
 )
 from derive.rules.known import fact, fold, lemma, name_sum, normalised_sum, unfold
-from derive.rules.matrices import determinant_rule, inverse_rule, log_determinant_rule
+from derive.rules.matrices import determinant_rule, inverse_rule, log_determinant_rule, symmetric, symmetry
 from derive.rules.shifts import log_of_product, shift_exponent
 from derive.rules.sums import contract_delta, count_ones, distribute, exchange, pull_out, rename_bound
 
@@ -43,6 +43,7 @@ RULES = (
     rename_bound,
     fold,
     fact,
+    symmetry,
     normalised_sum,
     unfold,
     lemma,
@@ -87,6 +88,8 @@ __all__ = [  # noqa: RUF022 - in the order in which a proof meets them
     "rename_bound",
     "fold",
     "fact",
+    "symmetric",
+    "symmetry",
     "normalised_sum",
     "unfold",
     "lemma",
