@@ -16,6 +16,7 @@ from derive.layers import (
     gates,
     lookup,
     margin_losses,
+    matrix_functions,
     mlp,
     multi_head,
     norms,
@@ -121,6 +122,19 @@ TOPICS: tuple[tuple[str, tuple[Layer, ...]], ...] = (
             features.POLYNOMIAL_KERNEL,
             features.QUADRATIC_FEATURES,
             features.FOURIER_FEATURES,
+        ),
+    ),
+    (
+        "Functions of a matrix",
+        (
+            matrix_functions.TRACE_OF_PRODUCT,
+            matrix_functions.QUADRATIC_FORM,
+            matrix_functions.MATRIX_INVERSE,
+            matrix_functions.MATRIX_DETERMINANT,
+            matrix_functions.LOG_DETERMINANT,
+            matrix_functions.SYMMETRIC_LOG_DETERMINANT,
+            matrix_functions.MAHALANOBIS,
+            matrix_functions.GAUSSIAN_NLL,
         ),
     ),
     (
