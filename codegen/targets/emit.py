@@ -191,7 +191,7 @@ class _Emitter:
             return self._where(op)
         args = [aligned(self._value(arg), op.axes, self.spelling) for arg in op.args]
         if op.out in self.host:
-            table, texts = HOST_FUNCTIONS, [a.at(POW) for a in args]
+            table, texts = HOST_FUNCTIONS, [a.at(POW) if op.fn == "pow" else a.code for a in args]
         else:
             table, texts = self.spelling.functions, [a.code for a in args]
         name = op.fn
