@@ -166,6 +166,10 @@ class _Axes:
         for fact in spec.facts:
             for side in (fact.left, fact.right):
                 self._read(side, f"{spec.layer}: fact `{write(fact)}`: ")
+        for number, equation in enumerate(spec.equations):
+            for node in walk(equation.value):
+                if isinstance(node, MatrixFn):
+                    self._square(node, str(spec.error(number, "")))
         self._check_integers()
         self.names = self._name()
 
@@ -196,8 +200,6 @@ class _Axes:
             if isinstance(node, (Sum, Max, MatrixFn)):
                 for bound in node.indices:
                     self._seen(bound)
-            if isinstance(node, MatrixFn):
-                self._square(node, error)
             if isinstance(node, Position) and isinstance(node.index, Idx):
                 self._seen(node.index)
         for ref in refs(expr):
@@ -211,6 +213,10 @@ class _Axes:
 
     def _square(self, node: MatrixFn, error: str) -> None:
         """Rows, columns and the indices at which an inverse is read run over one axis."""
+        if isinstance(node.body, Ref):
+            # Said of the tensor, where it is one: the rows and columns may have no names of their own.
+            first, second = (("axis", node.body.tensor, str(place)) for place in range(len(node.body.indices))[-2:])
+            self._join(first, second, f"{error}the matrix of {write(node)} has to be square: ")
         row, *others = (*node.indices, *(index for index in node.at if isinstance(index, Idx)))
         for index in others:
             self._seen(index)
@@ -236,13 +242,12 @@ class _Axes:
                 short = index.replace("'", "").upper()
                 found[root] = _free(short, used - {index}, f"N_{index}".replace("'", ""))
                 used.add(found[root])
-        for tensor, rank in _ranks(self.spec).items():
-            for place in range(rank):
-                # An axis whose only indices are the unnamed rows and columns of a matrix.
-                root = self._find(("axis", tensor, str(place)))
-                if root not in found:
-                    found[root] = _free("N", used, f"N_{tensor}")
-                    used.add(found[root])
+        for place in [place for place in self.parent if place[0] == "index" and "." in place[1]]:
+            # An axis whose only indices are the unnamed rows and columns of a matrix.
+            root = self._find(place)
+            if root not in found:
+                found[root] = _free("N", used, f"N_{place[1].partition('.')[0]}")
+                used.add(found[root])
         for tensor in sorted(self.integers):
             root = self._find(("values", tensor))
             if root not in found:
