@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from derive.conditions import complement
-from derive.expr import Add, Expr, Fn, Iverson, Mul, Num, Pow, Size, children, mul
+from derive.expr import Add, Expr, Fn, Iverson, MatrixFn, Mul, Num, Pow, Size, children, mul
 from derive.indices import free_indices
 
 UNBOUNDED = ("exp", "log", "pow")
@@ -72,7 +72,7 @@ def plain(expr: Expr) -> bool:
 
 def _unbounded(expr: Expr) -> bool:
     """Whether finite arguments may give an infinity."""
-    if (isinstance(expr, Fn) and expr.name in UNBOUNDED) or (isinstance(expr, Pow) and expr.exponent < 0):
+    if isinstance(expr, MatrixFn) or (isinstance(expr, Fn) and expr.name in UNBOUNDED) or (isinstance(expr, Pow) and expr.exponent < 0):
         return True
     return any(_unbounded(part) for part in children(expr))
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from derive.engine import Derivation as Derivation
     from derive.engine import derive as derive
     from derive.errors import SpecError as SpecError
+    from derive.matrix_symbols import det as det
+    from derive.matrix_symbols import inv as inv
+    from derive.matrix_symbols import logdet as logdet
     from derive.scalar import max_over as max_over
     from derive.scalar import position as position
     from derive.scalar import relu as relu
@@ -30,6 +33,9 @@ _HOMES = {
     "axes": "derive.symbols",
     "compose": "derive.composition",
     "derive": "derive.engine",
+    "det": "derive.matrix_symbols",
+    "inv": "derive.matrix_symbols",
+    "logdet": "derive.matrix_symbols",
     "max_over": "derive.scalar",
     "position": "derive.scalar",
     "relu": "derive.scalar",
@@ -46,6 +52,9 @@ __all__ = [
     "axes",
     "compose",
     "derive",
+    "det",
+    "inv",
+    "logdet",
     "max_over",
     "position",
     "relu",

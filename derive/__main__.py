@@ -23,6 +23,7 @@ EPILOG = """examples:
   derive attention --wrt Q --detail baby              one gradient, at a lecture's pace
   derive linear --format latex -o linear.tex          a document that pdflatex compiles
   derive "Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]" --wrt W
+  derive logistic_regression --hessian w              second derivatives; --hvp w times a direction, --jacobian
   derive my_layers.py[:NAME]                          your own layers (.py, or .layer as text)
   derive check attention | all | my_layers.py         the checker's verdict on every line
 """
@@ -69,6 +70,7 @@ def _derive(words: list[str]) -> int:
     parser.add_argument("--fragment", action="store_true", help="LaTeX without a preamble, to include in a document")
     parser.add_argument("--jacobian", metavar="NAME", help="the Jacobian of the output by one input instead of the gradients")
     parser.add_argument("--hessian", metavar="NAME[,NAME]", help="the Hessian of a scalar output by one input, or by two")
+    parser.add_argument("--hvp", metavar="NAME", help="the Hessian by one input times a direction, without the Hessian")
     parser.add_argument("--no-check", action="store_true", help="leave out the checker's verdict at the end")
     parser.add_argument("--version", action="version", version=f"gradproof {__version__}")
     options = parser.parse_args(words)
@@ -126,10 +128,10 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
     good = True
     for layer in layers:
         derivation = derived(layer)
-        if options.jacobian is not None or options.hessian is not None:
+        if options.jacobian is not None or options.hessian is not None or options.hvp is not None:
             from derive.cli.jacobian import page_of, proof_of
 
-            proof, about = proof_of(derivation, options.jacobian, options.hessian)
+            proof, about = proof_of(derivation, options.jacobian, options.hessian, options.hvp)
             made, held = page_of(proof, about, detail, ascii, not options.no_check)
             good = good and held
             if options.format == "json":

@@ -11,6 +11,7 @@ from typing import Any
 
 import sympy as sp
 
+from derive.matrix_symbols import entry_of
 from derive.symbols import WRITTEN, Entry, Scalar, TensorBase
 
 _NEVER = 1 << 60
@@ -85,4 +86,6 @@ def _plain(expr: Any) -> Any:
 
 
 def _entry(node: Any) -> Entry | None:
+    if (found := entry_of(node)) is not None:
+        return found
     return (node.base.position, node.indices) if isinstance(node, sp.Indexed) and isinstance(node.base, TensorBase) else None

@@ -12,6 +12,7 @@ from derive.expr import (
     Expr,
     Idx,
     Index,
+    MatrixFn,
     Max,
     Position,
     Ref,
@@ -46,9 +47,11 @@ def free_indices(expr: Expr) -> tuple[Idx, ...]:
             found.update(dict.fromkeys(free_indices(child)))
         if isinstance(expr, Diff):
             found.update(dict.fromkeys(free_indices(expr.wrt)))
-        if isinstance(expr, (Sum, Max)):
+        if isinstance(expr, (Sum, Max, MatrixFn)):
             for index in expr.indices:
                 found.pop(index, None)
+        if isinstance(expr, MatrixFn):
+            found.update(dict.fromkeys(i for index in expr.at for i in _index_indices(index)))
     return tuple(found)
 
 
@@ -56,7 +59,9 @@ def names(expr: Expr) -> set[str]:
     """Every index name in `expr`, free or bound."""
     found: set[str] = set()
     for node in walk(expr):
-        if isinstance(node, (Sum, Max)):
+        if isinstance(node, MatrixFn):
+            found.update(i.name for i in (*node.indices, *free_indices(node)))
+        elif isinstance(node, (Sum, Max)):
             found.update(i.name for i in node.indices)
         elif isinstance(node, (Ref, Delta, Position)):
             found.update(i.name for i in free_indices(node))
@@ -86,6 +91,10 @@ def tensors_in(expr: Expr) -> tuple[str, ...]:
             visit(node.index)
         elif isinstance(node, Diff):
             visit(node.wrt)
+        elif isinstance(node, MatrixFn):
+            for side in node.at:
+                if isinstance(side, Ref):
+                    visit(side)
     return tuple(found)
 
 
@@ -119,13 +128,14 @@ def _substitute(expr: Expr, mapping: Mapping[Idx, Index]) -> Expr:
         return delta(substitute_index(expr.a, mapping), substitute_index(expr.b, mapping))
     if isinstance(expr, Position):
         return Position(substitute_index(expr.index, mapping))
-    if isinstance(expr, (Sum, Max)):
+    if isinstance(expr, (Sum, Max, MatrixFn)):
         inner = {old: new for old, new in mapping.items() if old not in expr.indices}
         free = set(free_indices(expr.body))
         inner = {old: new for old, new in inner.items() if old in free}
-        if not inner:
+        at = tuple(substitute_index(index, mapping) for index in expr.at) if isinstance(expr, MatrixFn) else ()
+        arriving = {i.name for new in (*inner.values(), *at) for i in _index_indices(new)}
+        if not inner and not (isinstance(expr, MatrixFn) and at != expr.at):
             return expr
-        arriving = {i.name for new in inner.values() for i in _index_indices(new)}
         renamed: dict[Idx, Index] = {}
         bound = []
         for index in expr.indices:
@@ -136,6 +146,8 @@ def _substitute(expr: Expr, mapping: Mapping[Idx, Index]) -> Expr:
             else:
                 bound.append(index)
         body = _substitute(expr.body, {**inner, **renamed})
+        if isinstance(expr, MatrixFn):
+            return MatrixFn(expr.name, (bound[0], bound[1]), body, at)
         return total(bound, body) if isinstance(expr, Sum) else Max(tuple(bound), body)
     if isinstance(expr, Diff):
         wrt = _substitute(expr.wrt, mapping)
@@ -152,7 +164,7 @@ def rename_apart(expr: Expr, taken: Iterable[str]) -> Expr:
     avoid = set(taken)
 
     def rule(node: Expr) -> Expr | None:
-        if not isinstance(node, (Sum, Max)):
+        if not isinstance(node, (Sum, Max, MatrixFn)):
             return None
         mapping: dict[Idx, Index] = {}
         bound = []
@@ -162,6 +174,8 @@ def rename_apart(expr: Expr, taken: Iterable[str]) -> Expr:
             mapping[index] = other
             bound.append(other)
         body = transform(substitute(node.body, mapping), rule)
+        if isinstance(node, MatrixFn):
+            return MatrixFn(node.name, (bound[0], bound[1]), body, node.at)
         return Sum(tuple(bound), body) if isinstance(node, Sum) else Max(tuple(bound), body)
 
     return transform(expr, rule)

@@ -7,7 +7,7 @@ factors out of sums; use the facts; name the sums that are smaller than the resu
 from __future__ import annotations
 
 from derive import rules
-from derive.expr import Diff, Equation, Expr, Fn, Idx, Max, Mul, Pow, Ref, Sum, add, children, rebuild, walk
+from derive.expr import Diff, Equation, Expr, Fn, Idx, MatrixFn, Max, Mul, Pow, Ref, Sum, add, children, rebuild, walk
 from derive.indices import free_indices, tensors_in
 from derive.plain import show_index
 from derive.proof import Proof
@@ -63,6 +63,9 @@ def differentiate(chain: Chain, workings: Workings) -> None:
         chain.record("power_rule", rules.power_rule(chain.current), "", "full")
         chain.record("scalar_chain_rule", rules.scalar_chain_rule(chain.current), rules.subgradient_note(chain.current), "full")
         chain.record("max_rule", rules.max_rule(chain.current), "at the largest entry", "full")
+        chain.record("inverse_rule", rules.inverse_rule(chain.current), "", "full")
+        chain.record("determinant_rule", rules.determinant_rule(chain.current), "where the matrix is not singular", "full")
+        chain.record("log_determinant_rule", rules.log_determinant_rule(chain.current), "", "full")
         chain.record("local_derivative", rules.local_derivative(chain.current), "an entry depends on itself alone", "full")
         if chain.current == before:
             stuck = next(node for node in walk(before) if isinstance(node, Diff))
@@ -135,6 +138,28 @@ def use_facts(chain: Chain, workings: Workings) -> None:
         chain.facts.update(dict.fromkeys(used))
         workings.facts.update(dict.fromkeys(used))
         chain.record("fact", after, "by the declared hypothesis", "full")
+    use_symmetry(chain, workings)
+
+
+def use_symmetry(chain: Chain, workings: Workings) -> None:
+    """Entries of symmetric matrices, and of their inverses, written the way round that lets equal terms meet."""
+    reasons = {name: item for item in workings.layer.facts if (name := rules.symmetric(item)) is not None}
+    if not reasons:
+        return
+    for name, equation in workings.definitions.items():
+        value = equation.value
+        if isinstance(value, MatrixFn) and value.name == "inv" and value.at == equation.target.indices[-2:]:
+            source = value.body.tensor if isinstance(value.body, Ref) else ""
+            if source in reasons:
+                reasons[name] = reasons[source]
+    after = rules.symmetry(chain.current, chain.goal.target, reasons)
+    if after != chain.current:
+        found = [name for name in tensors_in(chain.current) if name in reasons]
+        chain.use(name for name in found if name in workings.definitions)
+        used = dict.fromkeys(reasons[name] for name in found)
+        chain.facts.update(used)
+        workings.facts.update(used)
+        chain.record("symmetry", after, f"{', '.join(found)} is symmetric", "full")
 
 
 # ---------------------------------------------------------------------------------------------------- naming

@@ -14,6 +14,7 @@ from derive.expr import (
     Idx,
     Index,
     Iverson,
+    MatrixFn,
     Max,
     Mul,
     Num,
@@ -65,6 +66,16 @@ def unify(pattern: Expr, target: Expr, mapping: Mapping, formal: frozenset[Idx])
             return None
         inner = unify(pattern.body, target.body, {**mapping, **dict(zip(pattern.indices, target.indices))}, formal | set(pattern.indices))
         return None if inner is None else {k: v for k, v in inner.items() if k not in pattern.indices}
+    if isinstance(pattern, MatrixFn):
+        assert isinstance(target, MatrixFn)
+        if pattern.name != target.name:
+            return None
+        outer = _unify_indices(pattern.at, target.at, mapping, formal)
+        if outer is None:
+            return None
+        renamed = {**outer, **dict(zip(pattern.indices, target.indices))}
+        inner = unify(pattern.body, target.body, renamed, formal | set(pattern.indices))
+        return None if inner is None else {**outer, **{k: v for k, v in inner.items() if k not in pattern.indices}}
     left, right = children(pattern), children(target)
     if len(left) != len(right):
         return None
@@ -120,7 +131,7 @@ def is_monomial(value: Expr) -> bool:
             f for f in value.factors if not isinstance(f, (Num, Size)) and not (isinstance(f, Pow) and isinstance(f.base, (Num, Size)))
         ]
         return len(weight) > 1 or any(not isinstance(f, Ref) for f in weight)
-    return isinstance(value, (Fn, Pow, Max))
+    return isinstance(value, (Fn, Pow, Max, MatrixFn))
 
 
 def replace_product(equation: Equation, expr: Expr) -> Expr | None:

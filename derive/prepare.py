@@ -7,8 +7,8 @@ written out, and a sum that stands inside a function or a quotient has a name.
 from __future__ import annotations
 
 from derive import rules
-from derive.expr import Equation, Expr, Fn, Idx, Max, Mul, Pow, Ref, Sum, children, neg, rebuild, walk
-from derive.indices import free_indices
+from derive.expr import Equation, Expr, Fn, Idx, MatrixFn, Max, Mul, Pow, Ref, Sum, children, neg, rebuild, walk
+from derive.indices import free_indices, fresh, substitute
 from derive.matching import replace_product
 from derive.proof import Proof
 from derive.workings import HELPER_NAMES, Chain, Workings
@@ -48,6 +48,8 @@ def _name_inner(expr: Expr, nonlinear: bool, scope: frozenset[Idx], workings: Wo
             inside = _name(inside, scope, workings, chain, named, stage=True)
         node = rebuild(expr, (inside,))
         return _name(node, scope, workings, chain, named) if nonlinear else node
+    if isinstance(expr, MatrixFn):
+        return _name_matrix(expr, scope, workings, chain, named)
     parts = children(expr)
     if not parts:
         return expr
@@ -59,7 +61,9 @@ def _is_entry(expr: Expr) -> bool:
     return isinstance(expr, Ref) or (isinstance(expr, Mul) and len(expr.factors) == 2 and expr == neg(expr.factors[1]))
 
 
-def _name(node: Expr, scope: frozenset[Idx], workings: Workings, chain: Chain, named: list[Proof], stage: bool = False) -> Expr:
+def _name(
+    node: Expr, scope: frozenset[Idx], workings: Workings, chain: Chain, named: list[Proof], stage: bool = False, call: str = ""
+) -> Expr:
     for equation in workings.definitions_among(node):
         known = replace_product(equation, node)
         if isinstance(known, Ref):
@@ -68,7 +72,7 @@ def _name(node: Expr, scope: frozenset[Idx], workings: Workings, chain: Chain, n
     free = free_indices(node)
     batch = workings.layer.batch
     ordered = tuple(i for i in batch if i in free) + tuple(i for i in free if i not in batch)
-    name = workings.new_name(HELPER_NAMES)
+    name = workings.new_name((call, *HELPER_NAMES) if call else HELPER_NAMES)
     workings.declare(name, ordered)
     definition = Equation(Ref(name, ordered), node)
     workings.definitions[name] = definition
@@ -77,6 +81,25 @@ def _name(node: Expr, scope: frozenset[Idx], workings: Workings, chain: Chain, n
     chain.use([name])
     named.append(Chain(name, "name", definition.target, definition.value).proof(workings, given=()))
     return definition.target
+
+
+def _name_matrix(node: MatrixFn, scope: frozenset[Idx], workings: Workings, chain: Chain, named: list[Proof]) -> Expr:
+    """A matrix that is an expression gets a name; so does an inverse or a determinant, which gradients ask for again."""
+    body = _name_inner(node.body, True, scope | set(node.indices), workings, chain, named)
+    if not isinstance(body, Ref):
+        body = _name(body, scope, workings, chain, named, stage=True)
+    assert isinstance(body, Ref)
+    node = MatrixFn(node.name, node.indices, body, node.at)
+    alone = node.name == "det" or node.at == chain.goal.target.indices[-2:]
+    if node.name == "logdet" or (chain.current == node and alone):
+        return node
+    at = tuple(i for i in dict.fromkeys(node.at) if isinstance(i, Idx) and i not in free_indices(body))
+    if node.at and len(at) < 2:
+        taken = {i.name for i in (*node.indices, *free_indices(body))}
+        at = tuple(fresh(i, taken) for i in node.indices)
+    general = MatrixFn(node.name, node.indices, body, at)
+    entry = _name(general, scope, workings, chain, named, stage=True, call=f"{body.tensor}_{node.name}")
+    return substitute(entry, dict(zip(at, node.at)))
 
 
 def _is_contraction(node: Expr) -> bool:

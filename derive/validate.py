@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from derive.errors import SpecError, listing, near
-from derive.expr import Equation, Expr, Fact, Idx, Index, Max, Position, Ref, Sum, Tensor, children, walk
+from derive.expr import MATRIX_FUNCTIONS, Equation, Expr, Fact, Idx, Index, MatrixFn, Max, Position, Ref, Sum, Tensor, children, walk
 from derive.functions import ARITY
 from derive.indices import free_indices, tensors_in
 from derive.write import write
 
-_RESERVED = frozenset({*ARITY, "sum", "size", "sqrt", "where"})
+_RESERVED = frozenset({*ARITY, *MATRIX_FUNCTIONS, "sum", "size", "sqrt", "where"})
 _WIDEST = 160  # characters of an equation quoted in a message
 
 
@@ -128,8 +128,8 @@ def check_bound(spec: Spec, number: int, equation: Equation) -> None:
     """A bound index is new where it is bound."""
 
     def visit(expr: Expr, outer: tuple[Idx, ...]) -> None:
-        if isinstance(expr, (Sum, Max)):
-            word = "sum" if isinstance(expr, Sum) else "max"
+        if isinstance(expr, (Sum, Max, MatrixFn)):
+            word = "sum" if isinstance(expr, Sum) else "max" if isinstance(expr, Max) else expr.name
             for position, index in enumerate(expr.indices):
                 if index in expr.indices[:position]:
                     raise spec.error(number, f"{write(expr)} names the index {index.name} twice")
@@ -151,7 +151,7 @@ def check_bound(spec: Spec, number: int, equation: Equation) -> None:
 def check_free(spec: Spec, number: int, equation: Equation) -> None:
     """Both sides have the same free indices."""
     left, right = free_indices(equation.target), free_indices(equation.value)
-    bound = {i for node in walk(equation.value) if isinstance(node, (Sum, Max)) for i in node.indices}
+    bound = {i for node in walk(equation.value) if isinstance(node, (Sum, Max, MatrixFn)) for i in node.indices}
     target = equation.target
     for index in right:
         if index in left:
@@ -273,6 +273,9 @@ def refs(expr: Expr) -> list[Ref]:
             visit(node)
         elif isinstance(node, Position):
             visit(node.index)
+        elif isinstance(node, MatrixFn):
+            for index in node.at:
+                visit(index)
     return found
 
 

@@ -14,8 +14,12 @@ from codegen.targets.parts import Parts, digest, dims_of
 from codegen.targets.spellings import TORCH
 from codegen.targets.text import tuple_of
 from codegen.targets.torch import plain_support
-from derive.expr import Fact, Num, Ref, Sum
+from derive.expr import Fact, MatrixFn, Num, Ref, Sum, walk
+from derive.rules import symmetric
 from derive.write import write
+
+LARGEST = 4
+"""What is added to the diagonal of a square matrix of entries between 0.5 and 1.5, so that it is far from singular."""
 
 
 def context(derivation: Any, program: Program) -> dict[str, Any]:
@@ -45,6 +49,9 @@ def _inputs(parts: Parts) -> tuple[list[str], str]:
     """Lines that make random inputs respecting the facts; and, where that is not known how, the reason to skip."""
     program, layer = parts.program, parts.derivation.layer
     sizes = {dim: str(n) for n, dim in enumerate(layer.dims, 2)}
+    inverted = any(isinstance(node, MatrixFn) for equation in layer.equations for node in walk(equation.value))
+    # Where a matrix is inverted, the square inputs are kept far from singular.
+    square = {t.name for t in layer.tensors if inverted and len(t.dims) > 1 and t.dims[-1] == t.dims[-2]}
     lines = []
     for name in program.inputs:
         tensor = parts.array(name)
@@ -52,7 +59,8 @@ def _inputs(parts: Parts) -> tuple[list[str], str]:
         if tensor.kind == "int":
             lines.append(f"{parts.names[name]} = torch.randint(0, {sizes[tensor.values or '']}, {shape}, generator=random)")
         else:
-            lines.append(f"{parts.names[name]} = torch.rand({shape}, generator=random, dtype=torch.float64) + 0.5")
+            shift = f" + {LARGEST} * torch.eye({sizes[tensor.dims[-1]]}, dtype=torch.float64)" if name in square else ""
+            lines.append(f"{parts.names[name]} = torch.rand({shape}, generator=random, dtype=torch.float64) + 0.5{shift}")
     for fact in layer.facts:
         line = _normalised(fact, parts)
         if line is None:
@@ -62,7 +70,10 @@ def _inputs(parts: Parts) -> tuple[list[str], str]:
 
 
 def _normalised(fact: Fact, parts: Parts) -> str | None:
-    """A sum over axes of one input that is a number: its entries are divided by their sum."""
+    """A sum over axes of one input that is a number: its entries are divided by their sum. A symmetric matrix: it is made so."""
+    name = symmetric(fact)
+    if name in parts.program.inputs:
+        return f"{parts.names[name]} = ({parts.names[name]} + {parts.names[name]}.mT) / 2"
     if not isinstance(fact.left, Sum) or not isinstance(fact.right, Num):
         return None
     body = fact.left.body

@@ -30,6 +30,10 @@ class OutsideDomain(Exception):
     """An input outside a function's domain, or on a kink: another draw may avoid it."""
 
 
+class Singular(OutsideDomain):
+    """A matrix without an inverse: other sizes may avoid it, since a product of a tall and a wide one is singular whatever the draw."""
+
+
 class Irrational(Exception):
     """A value that exact mode cannot hold."""
 

@@ -271,4 +271,7 @@ def _reindexed(node: Node, names: Mapping[str, Node]) -> Node:
     if node[0] in ("sum", "max"):
         inner = {**names, **{index[1]: ["idx", f"bound {index[1]}", index[2]] for index in node[1]}}
         return [node[0], [inner[index[1]] for index in node[1]], _reindexed(node[2], inner)]
+    if node[0] == "matrixfn":
+        inner = {**names, **{index[1]: ["idx", f"bound {index[1]}", index[2]] for index in node[2]}}
+        return [*node[:2], [inner[index[1]] for index in node[2]], _reindexed(node[3], inner), _reindexed(node[4], names)]
     return [_reindexed(part, names) for part in node]

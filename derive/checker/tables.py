@@ -11,7 +11,7 @@ from functools import partial
 from math import prod
 from typing import Any
 
-from derive.checker.arithmetic import Arithmetic, CannotTell, Digits, Exact, FinerRoot, Irrational, Number, OutsideDomain
+from derive.checker.arithmetic import Arithmetic, CannotTell, Digits, Exact, FinerRoot, Irrational, Number, OutsideDomain, Singular
 from derive.checker.evaluate import Key, World, scope_of
 from derive.checker.form import Form
 from derive.checker.matrices import Matrices
@@ -94,7 +94,8 @@ def _world(form: Form, seed: int, number: int, arithmetic: Arithmetic) -> Table:
     nodes = [proof["tensors"], *extra, proof["given"], *_expressions(form), target]
     label = f"{seed}|{proof['name']}|{proof['kind']}|{number}"
     rng = random.Random(label)
-    sizes = draw_sizes(axes_in([*nodes, proof["batch"]]), {index[2] for index in proof["batch"]}, rooted_axes(nodes), rng)
+    axes, batch, rooted = axes_in([*nodes, proof["batch"]]), {index[2] for index in proof["batch"]}, rooted_axes(nodes)
+    sizes = draw_sizes(axes, batch, rooted, rng)
     keys = _entries([sizes[index[2]] for index in target[2]], rng)
     attempt = 0
     while True:
@@ -108,6 +109,9 @@ def _world(form: Form, seed: int, number: int, arithmetic: Arithmetic) -> Table:
         lost = any(isinstance(value, OutsideDomain) for row in rows for value in row)
         if not lost or attempt == ATTEMPTS:
             return Table(sizes, arithmetic, keys, rows)
+        if any(isinstance(value, Singular) for row in rows for value in row):
+            sizes = draw_sizes(axes, batch, rooted, rng)
+            keys = _entries([sizes[index[2]] for index in target[2]], rng)
 
 
 def _expressions(form: Form) -> list[Node]:

@@ -31,6 +31,8 @@ CONTENTS = (
     ("Embeddings and positions", "position", "token_and_position sinusoidal_position rotary"),
     ("Products and features", "factored", "lora kronecker bilinear factorisation_machine factorisation_machine_pairs"),
     ("Products and features", "features", "rbf polynomial_kernel quadratic_features fourier_features"),
+    ("Functions of a matrix", "matrix_functions", "trace_of_product quadratic_form matrix_inverse matrix_determinant"),
+    ("Functions of a matrix", "matrix_functions", "log_determinant symmetric_log_determinant mahalanobis gaussian_nll"),
     ("Networks", "mlp", "two_layer three_layer mlp_gelu mlp_swiglu"),
     ("Networks", "gates", "mixture_of_experts highway"),
     ("Networks", "recurrent", "rnn_cell rnn_sequence gru_cell lstm_cell"),

@@ -164,6 +164,15 @@ def _given(derivation: Any) -> list[Block]:
     if layer.facts:
         plural = "Hypotheses" if len(layer.facts) > 1 else "Hypothesis"
         blocks += [Paragraph(f"{plural}, declared and used where named:"), Formulas(tuple(layer.facts))]
+        from derive.rules import symmetric
+
+        for name in dict.fromkeys(name for item in layer.facts if (name := symmetric(item)) in layer.wrt):
+            blocks.append(
+                Paragraph(
+                    f"The gradient of the symmetric `{name}` holds the derivatives by its entries, each moved alone. Where `{name}` moves "
+                    f"within the symmetric matrices, its symmetric part, half the sum of it and its transpose, is the gradient."
+                )
+            )
     return blocks
 
 

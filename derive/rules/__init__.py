@@ -19,6 +19,7 @@ from derive.rules.derivatives import (
     subgradient_note,
 )
 from derive.rules.known import fact, fold, lemma, name_sum, normalised_sum, unfold
+from derive.rules.matrices import determinant_rule, inverse_rule, log_determinant_rule, symmetric, symmetry
 from derive.rules.shifts import log_of_product, shift_exponent
 from derive.rules.sums import contract_delta, count_ones, distribute, exchange, pull_out, rename_bound
 
@@ -30,6 +31,9 @@ RULES = (
     power_rule,
     scalar_chain_rule,
     max_rule,
+    inverse_rule,
+    determinant_rule,
+    log_determinant_rule,
     local_derivative,
     distribute,
     contract_delta,
@@ -39,6 +43,7 @@ RULES = (
     rename_bound,
     fold,
     fact,
+    symmetry,
     normalised_sum,
     unfold,
     lemma,
@@ -71,6 +76,9 @@ __all__ = [  # noqa: RUF022 - in the order in which a proof meets them
     "scalar_chain_rule",
     "subgradient_note",
     "max_rule",
+    "inverse_rule",
+    "determinant_rule",
+    "log_determinant_rule",
     "local_derivative",
     "distribute",
     "contract_delta",
@@ -80,6 +88,8 @@ __all__ = [  # noqa: RUF022 - in the order in which a proof meets them
     "rename_bound",
     "fold",
     "fact",
+    "symmetric",
+    "symmetry",
     "normalised_sum",
     "unfold",
     "lemma",

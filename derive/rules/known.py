@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from derive.expr import Diff, Equation, Expr, Fact, Fn, Idx, Max, Mul, Pow, Ref, Sum, children, rebuild, transform, walk
+from derive.expr import Diff, Equation, Expr, Fact, Fn, Idx, MatrixFn, Max, Mul, Pow, Ref, Sum, children, rebuild, transform, walk
 from derive.indices import free_indices, instantiate, names, substitute
 from derive.matching import replace_product
+from derive.rules.matrices import symmetric
 from derive.rules.sums import pull_out, rename_bound
 
 
@@ -22,7 +23,7 @@ def fold(expr: Expr, known: Iterable[Equation]) -> tuple[Expr, tuple[Equation, .
         changed = True
         while changed:
             changed = False
-            if isinstance(node, (Mul, Sum, Fn, Pow, Max)):
+            if isinstance(node, (Mul, Sum, Fn, Pow, Max, MatrixFn)):
                 for equation in equations:
                     found = replace_product(equation, node)
                     if found is not None:
@@ -44,6 +45,8 @@ def fact(expr: Expr, facts: Iterable[Fact]) -> tuple[Expr, tuple[Fact, ...]]:
     used: dict[Fact, None] = {}
     marker = "#fact"
     for item in facts:
+        if symmetric(item) is not None:
+            continue  # a rule of its own: read from left to right, it would only turn entries over
         target = Ref(marker, free_indices(item.left))
         folded, hit = fold(expr, (Equation(target, item.left),))
         if hit:
