@@ -111,6 +111,15 @@ def _unify_indices(pattern: tuple[Index, ...], target: tuple[Index, ...], mappin
     return found
 
 
+def same_value(equation: Equation, expr: Expr) -> Expr | None:
+    """The equation's target where `expr`, whole, is its right-hand side for some of its indices."""
+    formal = frozenset(i for i in equation.target.indices if isinstance(i, Idx))
+    found = unify(equation.value, expr, {}, formal)
+    if found is None or any(i not in found for i in formal):
+        return None
+    return Ref(equation.target.tensor, tuple(substitute_index(i, found) for i in equation.target.indices))
+
+
 def is_monomial(value: Expr) -> bool:
     """Whether a definition is one sum of one product, and more than a copy of another tensor."""
     if isinstance(value, Sum):

@@ -49,7 +49,7 @@ TOPICS: tuple[tuple[str, tuple[Layer, ...]], ...] = (
             activations.HALF_SQUARE,
         ),
     ),
-    ("Softmax and attention", (softmax.SOFTMAX, softmax.SOFTMAX_COLUMNS, ATTENTION)),
+    ("Softmax and attention", (softmax.SOFTMAX, softmax.SOFTMAX_COLUMNS, softmax.SOFTMAX_PLUS_ONE, ATTENTION)),
     (
         "Attention with other scores",
         (
@@ -82,6 +82,7 @@ TOPICS: tuple[tuple[str, tuple[Layer, ...]], ...] = (
             attention_variants.ATTENTION_RELATIVE,
             attention_variants.ATTENTION_RELATIVE_BIAS,
             attention_variants.ATTENTION_SOFT_CAP,
+            attention_variants.ATTENTION_SINK,
             attention_variants.LINEAR_ATTENTION,
         ),
     ),
