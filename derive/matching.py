@@ -28,7 +28,7 @@ from derive.expr import (
     total,
 )
 from derive.indices import free_indices, substitute, substitute_index
-from derive.terms import factors, split_power
+from derive.terms import brackets, factors, split_power, unbounded
 
 Mapping = dict[Idx, Index]
 Powers = list[tuple[Expr, Fraction]]
@@ -185,9 +185,17 @@ def replace_product(equation: Equation, expr: Expr) -> Expr | None:
         left = tuple(i for i in bound if i not in images)
         position = next((n for n, (base, _) in enumerate(have) if (base, _) not in rest), 0)
         ordered = [power(base, exponent) for base, exponent in rest]
-        ordered.insert(min(position, len(ordered)), target)
+        ordered[min(position, len(ordered)) : 0] = [*_conditions(pattern_body, pattern_bound, mapping, remaining), target]
         return mul(scale, power(pattern_scale, -1), total(left, mul(*ordered)))
     return None
+
+
+def _conditions(pattern: Expr, bound: tuple[Idx, ...], mapping: Mapping, remaining: Expr) -> list[Expr]:
+    """The conditions of a definition that are said again beside its name: [c] [c] = [c], and what else stands there may have no
+    value where c does not hold."""
+    if not unbounded(remaining):
+        return []
+    return [substitute(c, mapping) for c in brackets(pattern) if set(free_indices(c)).isdisjoint(bound)]
 
 
 def _matches(wanted: Powers, have: Powers, mapping: Mapping, formal: frozenset[Idx]) -> list[tuple[Mapping, Powers]]:
