@@ -273,7 +273,7 @@ class _Evaluator:
         if isinstance(expr, Pow):
             return self.exact(self.value(expr.base, at) ** _integer(expr.exponent), expr.exponent.denominator == 1)
         if isinstance(expr, Fn):
-            return self.exact(_function(expr.name)(*(self.value(a, at) for a in expr.args)), expr.name == "log")
+            return self.exact(_function(expr.name)(*(self.value(a, at) for a in expr.args)), expr.name in ("log", "xlogy"))
         if isinstance(expr, (Sum, Max)):
             ranges = (range(self.sizes[i.dim]) for i in expr.indices)
             parts = [self.value(expr.body, {**at, **dict(zip(expr.indices, place))}) for place in itertools.product(*ranges)]
@@ -296,6 +296,7 @@ def _function(name: str) -> Callable[..., Any]:
         "max": sympy.Max,
         "min": sympy.Min,
         "pow": lambda x, y: x**y,
+        "xlogy": lambda x, y: x * sympy.log(y) if x else sympy.Integer(0),
         "relu": lambda x: sympy.Max(x, 0),
         "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
         "softplus": lambda x: sympy.log(1 + sympy.exp(x)),

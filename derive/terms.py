@@ -60,7 +60,7 @@ def positive(expr: Expr, known: Iterable[str] = ()) -> bool:
     return False
 
 
-UNBOUNDED = ("exp", "log", "pow")
+UNBOUNDED = ("exp", "log", "pow", "xlogy")
 
 
 def plain(expr: Expr) -> bool:

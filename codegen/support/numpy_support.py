@@ -86,3 +86,9 @@ def _erf(x: Array) -> Array:
     """The error function, entry by entry: NumPy has none."""
     flat = [math.erf(value) for value in np.ravel(x)]
     return np.array(flat, dtype=np.asarray(x).dtype).reshape(np.shape(x))
+
+
+def _xlogy(x: Array, y: Array) -> Array:
+    """x log(y), and 0 where x is 0, whatever y is."""
+    result: Array = x * np.log(np.where(x == 0, 1, y))
+    return result

@@ -30,7 +30,7 @@ def discarding(ops: Iterable[Op], inlined: Callable[[str], bool]) -> set[str]:
         statement = statement if inlined(value) else value
         if (value, statement) not in seen:
             power = op.number if op.fn == "power" and op.number is not None else 1
-            loose = op.fn in ("log", "pow") or power < 0 or power.denominator != 1
+            loose = op.fn in ("log", "pow", "xlogy") or power < 0 or power.denominator != 1
             seen[value, statement] = any([loose, *(visit(arg.value, statement) for arg in op.args)])
             if seen[value, statement] or op.fn == "exp":
                 found.add(statement)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
+from derive.conditions import impossible
 from derive.equality import canonical
-from derive.expr import ONE, Add, Expr, Mul, Num, Ref, Sum, add, mul, neg, power, total, transform
+from derive.expr import ONE, ZERO, Add, Expr, Mul, Num, Ref, Sum, add, mul, neg, power, total, transform
 from derive.terms import (
     brackets,
     coefficient,
@@ -31,6 +32,11 @@ def cancel(expr: Expr) -> Expr:
         return add(*(mul(Num(scale), rest) for scale, rest in groups.values() if scale))
 
     return transform(expr, rule)
+
+
+def exclude(expr: Expr) -> Expr:
+    """[a] [b] f = 0, where a and b cannot both hold"""
+    return transform(expr, lambda node: ZERO if isinstance(node, Mul) and impossible(brackets(node)) else None)
 
 
 def collect(expr: Expr) -> Expr:
