@@ -274,7 +274,7 @@ class _Evaluator:
         if isinstance(expr, Pow):
             return self.exact(self.value(expr.base, at) ** _integer(expr.exponent), expr.exponent.denominator == 1)
         if isinstance(expr, Fn):
-            return self.exact(_function(expr.name)(*(self.value(a, at) for a in expr.args)), expr.name == "log")
+            return self.exact(_function(expr.name)(*(self.value(a, at) for a in expr.args)), expr.name in ("log", "xlogy"))
         if isinstance(expr, MatrixFn):
             size = range(self.sizes[expr.indices[0].dim])
             rows = [
@@ -308,6 +308,7 @@ def _function(name: str) -> Callable[..., Any]:
         "max": sympy.Max,
         "min": sympy.Min,
         "pow": lambda x, y: x**y,
+        "xlogy": lambda x, y: x * sympy.log(y) if x else sympy.Integer(0),
         "relu": lambda x: sympy.Max(x, 0),
         "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
         "softplus": lambda x: sympy.log(1 + sympy.exp(x)),

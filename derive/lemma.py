@@ -60,13 +60,19 @@ def differentiate(chain: Chain, workings: Workings) -> None:
         chain.record("definition", rules.definition(before, workings.definitions), f"what {target} is", "full")
         chain.record("linearity", rules.linearity(chain.current), "constants leave, sums and derivatives change places", "baby")
         chain.record("product_rule", rules.product_rule(chain.current), "", "full")
-        chain.record("power_rule", rules.power_rule(chain.current), "", "full")
+        chain.record(
+            "power_rule",
+            rules.power_rule(chain.current, workings.definitions),
+            rules.length_note(chain.current, workings.definitions),
+            "full",
+        )
         chain.record("scalar_chain_rule", rules.scalar_chain_rule(chain.current), rules.subgradient_note(chain.current), "full")
         chain.record("max_rule", rules.max_rule(chain.current), "at the largest entry", "full")
         chain.record("inverse_rule", rules.inverse_rule(chain.current), "", "full")
         chain.record("determinant_rule", rules.determinant_rule(chain.current), "where the matrix is not singular", "full")
         chain.record("log_determinant_rule", rules.log_determinant_rule(chain.current), "", "full")
         chain.record("local_derivative", rules.local_derivative(chain.current), "an entry depends on itself alone", "full")
+        chain.record("exclude", rules.exclude(chain.current), "both conditions never hold", "baby")
         if chain.current == before:
             stuck = next(node for node in walk(before) if isinstance(node, Diff))
             kind = type(stuck.body).__name__.lower()

@@ -455,6 +455,7 @@ class _Reader:
         return self.comparison()
 
     def comparison(self) -> Expr:
+        column = self.token.column
         left = self.expression()
         if self.token.text not in _COMPARE:
             raise self.unexpected("a comparison, < <= > >= == or !=,")
@@ -464,6 +465,8 @@ class _Reader:
             right = self.expression()
             value = mul(value, compare(relation, left, right))
             left = right
+        if isinstance(value, Num) and not value.value:
+            raise self.line.error(column, "this condition never holds; leave out what it selects")
         return value
 
     def size(self, function: Token, arguments: list[Expr]) -> Expr:

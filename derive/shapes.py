@@ -32,7 +32,7 @@ from derive.expr import (
 )
 from derive.indices import free_indices, names, substitute, tensors_in
 from derive.parse import OPEN, Raw
-from derive.validate import Spec, check, check_names, check_used, integer_tensors, refs
+from derive.validate import Spec, check, check_conditions, check_names, check_sizes, check_used, integer_tensors, refs
 from derive.write import write
 
 Place = tuple[str, ...]
@@ -61,6 +61,8 @@ def resolve(raw: Raw) -> tuple[Spec, dict[str, Tensor], tuple[str, ...]]:
         spec.texts,
         tuple(Fact(axes.expr(f.left, raw.batch), axes.expr(f.right, raw.batch)) for f in spec.facts),
     )
+    check_conditions(typed)
+    check_sizes(typed, {dim for name in typed.inputs for dim in tensors[name].dims})
     return typed, tensors, outputs
 
 

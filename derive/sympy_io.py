@@ -147,7 +147,7 @@ class _Reader:
         if isinstance(expr, sp.Symbol):
             return self.symbol(expr)
         if isinstance(expr, sp.Add):
-            return add(*(self.expr(arg) for arg in sorted(expr.args, key=self.order.term)))
+            return add(*(self.expr(arg) for arg in self.order.terms(expr.args)))
         if isinstance(expr, sp.Mul):
             return mul(*(self.expr(arg) for arg in sorted(expr.args, key=self.order.factor)))
         if isinstance(expr, sp.Pow):
@@ -205,7 +205,7 @@ class _Reader:
         if condition in (True, sp.true):
             return num(1)
         if condition in (False, sp.false):
-            return num(0)
+            raise SpecError(f"{self.where}a condition never holds; leave out what it selects")
         if isinstance(condition, sp.Not):
             return complement(self.condition(condition.args[0]))
         if isinstance(condition, sp.And):

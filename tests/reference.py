@@ -26,6 +26,7 @@ FUNCTIONS = {
     "max": torch.maximum,
     "min": torch.minimum,
     "pow": torch.pow,
+    "xlogy": torch.xlogy,
     "heaviside": torch.heaviside,
 }
 SIZES = (3, 4, 5, 6, 2, 7, 8, 9)
@@ -51,9 +52,14 @@ def evaluate(expr: Expr, env: Env, sizes: dict[str, int], order: list[Idx]) -> t
             result = result + evaluate(term, env, sizes, order)
         return result
     if isinstance(expr, Mul):
-        result = evaluate(expr.factors[0], env, sizes, order)
-        for factor in expr.factors[1:]:
-            result = result * evaluate(factor, env, sizes, order)
+        # What a condition excludes is 0, be it infinite or no number: 1/x where x > 0 is 0 at x = 0.
+        conditions = [evaluate(factor, env, sizes, order) for factor in expr.factors if isinstance(factor, Iverson)]
+        values = [evaluate(factor, env, sizes, order) for factor in expr.factors if not isinstance(factor, Iverson)]
+        result = torch.ones(flat, dtype=torch.float64)
+        for value in values:
+            result = result * value
+        for condition in conditions:
+            result = torch.where(condition != 0, result, torch.zeros_like(result))
         return result
     if isinstance(expr, Pow):
         base = evaluate(expr.base, env, sizes, order)

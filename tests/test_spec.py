@@ -235,7 +235,12 @@ def _value(expr: Expr, at: dict[str, sp.Expr]) -> sp.Expr:
     """A scalar expression of the IR as a number, by SymPy's own functions."""
     from derive.sympy_io import _Writer
 
-    plain = {"sigmoid": lambda x: 1 / (1 + exp(-x)), "softplus": lambda x: log(1 + exp(x)), "relu": lambda x: sp.Max(x, 0)}
+    plain = {
+        "sigmoid": lambda x: 1 / (1 + exp(-x)),
+        "softplus": lambda x: log(1 + exp(x)),
+        "relu": lambda x: sp.Max(x, 0),
+        "xlogy": lambda x, y: x * log(y),
+    }
     if isinstance(expr, Fn):
         if expr.name == "pi":
             return sp.pi

@@ -109,3 +109,9 @@ def _determinant(matrix: Array) -> Array:
 def _log_determinant(matrix: Array) -> Array:
     """log |det| over the last two axes; minus infinity where a matrix is singular."""
     return np.asarray(np.linalg.slogdet(_lapack(matrix))[1], matrix.dtype)
+
+
+def _xlogy(x: Array, y: Array) -> Array:
+    """x log(y), and 0 where x is 0, whatever y is."""
+    result: Array = x * np.log(np.where(x == 0, 1, y))
+    return result

@@ -1,12 +1,12 @@
 """Losses of classification on logits and on log-probabilities, besides the cross-entropy.
 
-Sources: Bishop, Pattern Recognition and Machine Learning (2006), sections 1.6.1, 4.3 and 7.1.2; Lin et al., Focal Loss (2017),
+Sources: Bishop, Pattern Recognition and Machine Learning (2006), sections 1.6, 4.3 and 7.1.2; Lin et al., Focal Loss (2017),
 equation (5); Zoph et al., ST-MoE (2022), equation (5), for the z-loss. The reductions are the defaults of torch.
 """
 
 from sympy import Eq, Sum, exp, log
 
-from derive.scalar import softplus
+from derive.scalar import softplus, xlogy
 from derive.spec import Layer
 from derive.symbols import axes, tensors
 
@@ -48,8 +48,16 @@ NLL = Layer(
 
 KL_DIVERGENCE = Layer(
     "kl_divergence",
-    [Eq(L, Sum(T[i, j] * (log(T[i, j]) - G[i, j]), i, j) / B)],
-    doc="L is the mean over rows of KL(T || exp(G)), with G log-probabilities and T > 0. Bishop (2006), section 1.6.1, equation (1.113).",
+    [Eq(L, Sum(xlogy(T[i, j], T[i, j]) - T[i, j] * G[i, j], i, j) / B)],
+    doc="L is the mean over rows of KL(T || exp(G)), with G log-probabilities; a target may be 0. Bishop (2006), equation (1.113).",
+)
+
+P, H = tensors("P[B,C] H[B]")
+
+ENTROPY = Layer(
+    "entropy",
+    [Eq(H[i], -Sum(xlogy(P[i, j], P[i, j]), j))],
+    doc="The entropy of each row of P, where 0 log 0 is 0. Bishop (2006), section 1.6, equation (1.98).",
 )
 
 Z, Q, L = tensors("Z[B,C] Q[B] L[]")

@@ -6,10 +6,11 @@ layers; the engine decides their order. A step of a proof is named after the fun
 
 from __future__ import annotations
 
-from derive.rules.collecting import cancel, collect, order_factors, split_terms
+from derive.rules.collecting import cancel, collect, exclude, order_factors, split_terms
 from derive.rules.derivatives import (
     chain_rule,
     definition,
+    length_note,
     linearity,
     local_derivative,
     max_rule,
@@ -49,6 +50,7 @@ RULES = (
     lemma,
     name_sum,
     cancel,
+    exclude,
     collect,
     order_factors,
     split_terms,
@@ -73,6 +75,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a proof meets them
     "linearity",
     "product_rule",
     "power_rule",
+    "length_note",
     "scalar_chain_rule",
     "subgradient_note",
     "max_rule",
@@ -95,6 +98,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a proof meets them
     "lemma",
     "name_sum",
     "cancel",
+    "exclude",
     "collect",
     "order_factors",
     "split_terms",
