@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import builtins
-import keyword
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from codegen.targets.naming import RESERVED
 from derive.errors import SpecError, listing
 
 USAGE = """\
@@ -69,23 +66,16 @@ def _layers(target: str | None) -> tuple[Any, ...]:
 
         return LAYERS
     from derive.cli.find import find
+    from derive.names import check_kernel_name
 
     layers = find(target)
     for layer in layers:
-        _check_name(layer.name)
+        check_kernel_name(layer.name)
     names = [layer.name for layer in layers]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SpecError(f"{target} has two layers named {listing(twice)}: each needs a name of its own, because it names a file")
     return layers
-
-
-def _check_name(name: str) -> None:
-    """A layer's name is that of a module and of a function."""
-    if not name.isidentifier() or keyword.iskeyword(name):
-        raise SpecError(f"a kernel cannot be named {name!r}: it becomes a Python function; use letters, digits and _")
-    if name in RESERVED or hasattr(builtins, name) or name.startswith("_"):
-        raise SpecError(f"a kernel cannot be named {name!r}: the generated module uses that name itself; call it {name.strip('_')}_layer")
 
 
 def _derivations(layers: Sequence[Any]) -> Iterator[Any]:

@@ -25,6 +25,7 @@ EPILOG = """examples:
   derive "Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]" --wrt W
   derive my_layers.py[:NAME]                          your own layers (.py, or .layer as text)
   derive check attention | all | my_layers.py         the checker's verdict on every line
+  derive new my_layer [--text]                        a file to start a layer of your own from
 """
 
 
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0, 1 where a line does not hold, 2 for a mistake in what was asked."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        commands = {"check": _check, "search": _search}
+        commands = {"check": _check, "new": _new, "search": _search}
         code = commands[words[0]](words[1:]) if words and words[0] in commands else _derive(words)
         sys.stdout.flush()
         return code
@@ -179,6 +180,15 @@ def _search(words: list[str]) -> int:
 
     _list(search(parser.parse_args(words).word))
     return 0
+
+
+# ---------------------------------------------------------------------------------------------------- derive new
+
+
+def _new(words: list[str]) -> int:
+    from derive.cli.new import new
+
+    return new(words)
 
 
 # ---------------------------------------------------------------------------------------------------- derive check
