@@ -15,7 +15,7 @@ from derive.errors import SpecError
 if TYPE_CHECKING:
     from derive.spec import Layer
 
-FORMATS = ("text", "latex", "json")
+FORMATS = ("text", "latex", "markdown", "json")
 EPILOG = """examples:
   derive                                              the catalogue
   derive search softmax                               what it has about softmax
@@ -68,6 +68,7 @@ def _derive(words: list[str]) -> int:
     parser.add_argument("--ascii", action="store_true", help="ASCII notation in the terminal")
     parser.add_argument("--width", type=int, metavar="N", help="columns of text (default: the screen's, or 100)")
     parser.add_argument("--fragment", action="store_true", help="LaTeX without a preamble, to include in a document")
+    parser.add_argument("--proof", metavar="NAME", help="one proof by itself, that of dW for instance")
     parser.add_argument("--jacobian", metavar="NAME", help="the Jacobian of the output by one input instead of the gradients")
     parser.add_argument("--hessian", metavar="NAME[,NAME]", help="the Hessian of a scalar output by one input, or by two")
     parser.add_argument("--no-check", action="store_true", help="leave out the checker's verdict at the end")
@@ -117,7 +118,7 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
     """Print or write the proofs of the layers; 1 where the checker finds a line that does not hold."""
     from derive.cli.output import on_screen, show, speaks_unicode, width, write
     from derive.proof import proof_json
-    from derive.render import json, latex, text
+    from derive.render import json, latex, markdown, text
     from derive.render.page import page
 
     detail = options.detail or ("baby" if options.format == "json" else "full")
@@ -127,16 +128,21 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
     good = True
     for layer in layers:
         derivation = derived(layer)
-        if options.jacobian is not None or options.hessian is not None:
-            from derive.cli.jacobian import page_of, proof_of
+        if any(asked is not None for asked in (options.proof, options.jacobian, options.hessian)):
+            from derive.cli.jacobian import named, page_of, proof_of
 
-            proof, about = proof_of(derivation, options.jacobian, options.hessian)
+            if options.proof is not None:
+                proof, about = named(derivation, options.proof), derivation
+            else:
+                proof, about = proof_of(derivation, options.jacobian, options.hessian)
             made, held = page_of(proof, about, detail, ascii, not options.no_check)
             good = good and held
             if options.format == "json":
                 written += json.dumps(proof_json(proof))
             elif options.format == "latex":
                 written += latex.proof(proof, detail)
+            elif options.format == "markdown":
+                written += markdown.blocks(made)
             lines += text.page_lines(made, options.width or (width() if options.output is None else text.WIDTH))
             continue
         report = None if options.no_check or options.format == "json" else derivation.check()
@@ -145,6 +151,8 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
             written += json.document(derivation, detail)
         elif options.format == "latex":
             written += (latex.fragment if options.fragment else latex.document)(derivation, detail, report)
+        elif options.format == "markdown":
+            written += markdown.document(derivation, detail, report)
         else:
             columns = options.width or (width() if options.output is None else text.WIDTH)
             lines += ([()] if lines else []) + text.page_lines(page(derivation, detail, report, ascii), columns)
