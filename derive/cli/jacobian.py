@@ -1,4 +1,4 @@
-"""`derive LAYER --jacobian X`, `--hessian X` and `--proof dX`: one proof each, with what is assumed about layout, and the checker's verdict."""
+"""`derive LAYER --jacobian X`, `--hessian X`, `--proof dX`: one proof each, what is assumed about layout, and the checker's verdict."""
 
 from __future__ import annotations
 

@@ -78,12 +78,16 @@ def prose(text: str, where: Context) -> str:
 
 
 def _inline(tex: str) -> str:
-    return f"$`{tex}`$"
+    return f"$`{tex.strip()}`$"
 
 
 def _plain(text: str) -> str:
     """Words in which nothing is a sign of Markdown's."""
     return "".join(f"\\{sign}" if sign in "\\`*_[]<>|#" else sign for sign in text)
+
+
+def _given(name: str, dims: tuple[str, ...], role: str, where: Context) -> str:
+    return f"| {_inline(notation.latex_tensor(name, where))} | {_shape(dims)} | {prose(role, where)} |"
 
 
 def _shape(dims: tuple[str, ...]) -> str:
