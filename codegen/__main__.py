@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from derive.cli.arguments import Parser
 from derive.errors import SpecError, listing
 
 USAGE = """\
@@ -19,9 +20,8 @@ codegen my_layers.py -o DIR     the kernels of your own layers: DIR/numpy/NAME.p
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0, 1 for a difference, 2 for a mistake in what was asked."""
-    options = _parser().parse_args(arguments)
     try:
-        return _run(options)
+        return _run(_parser().parse_args(arguments))
     except (SpecError, NotImplementedError) as error:
         return _refuse(str(error))
     except OSError as error:
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="codegen", description=USAGE, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("codegen", USAGE)
     parser.add_argument("layers", nargs="?", help="a file of layers (.py or .layer, :NAME for one of them), a layer's name or a formula")
     parser.add_argument("-o", "--output", metavar="DIR", help="the folder to write kernels and their tests to")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 and show a diff where a file is out of date")

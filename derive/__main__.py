@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from derive import __version__
+from derive.cli.arguments import Parser
 from derive.errors import SpecError
 
 if TYPE_CHECKING:
@@ -52,12 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _derive(words: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="derive",
-        description="Gradients of a layer written in index notation, in matrix form, with a step-by-step checked proof.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser("derive", "Gradients of a layer written in index notation, in matrix form, with a step-by-step checked proof.", EPILOG)
     parser.add_argument("layer", nargs="?", help="a layer's name, a formula, or a file; without one, the catalogue is listed")
     parser.add_argument("--wrt", metavar="NAMES", help="the inputs to differentiate by, separated by commas (default: every real input)")
     parser.add_argument(
@@ -75,9 +71,14 @@ def _derive(words: list[str]) -> int:
     parser.add_argument("--version", action="version", version=f"gradproof {__version__}")
     options = parser.parse_args(words)
     if options.layer is None:
-        return _catalogue(parser, options)
+        return _catalogue(options)
     if options.width is not None and options.width < 40:
         raise SpecError(f"--width {options.width} is too narrow for formulas; write 40 or more")
+    alone = [f"--{name}" for name in ("proof", "jacobian", "hessian") if getattr(options, name) is not None]
+    if len(alone) > 1:
+        raise SpecError(f"{' and '.join(alone)} ask for one proof each; choose one of them")
+    if options.fragment and options.format != "latex":
+        raise SpecError(f"--fragment is a part of a LaTeX document, and --format is {options.format}; write --format latex --fragment")
     from derive.cli.find import find, with_respect_to
 
     layers = find(options.layer)
@@ -89,10 +90,11 @@ def _derive(words: list[str]) -> int:
     return _proofs(layers, options)
 
 
-def _catalogue(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
-    asked = [f"--{name}" for name in ("wrt", "detail", "output") if getattr(options, name) is not None]
-    if asked:
-        parser.error(f"{asked[0]} needs a layer: derive NAME {asked[0]} ...")
+def _catalogue(options: argparse.Namespace) -> int:
+    for name, value in vars(options).items():
+        if value not in (None, False) and (name, value) != ("format", "text"):
+            option = f"--{name.replace('_', '-')}"
+            raise SpecError(f"{option} needs a layer: derive NAME {option}{'' if value is True else ' ...'}")
     from derive.layers import TOPICS
 
     _list(TOPICS)
@@ -182,7 +184,7 @@ def derived(layer: Layer) -> Any:
 
 
 def _search(words: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="derive search", description="Find layers of the catalogue by name, description or topic.")
+    parser = Parser("derive search", "Find layers of the catalogue by name, description or topic.")
     parser.add_argument("word", nargs="+", help="what to look for; a layer has to mention every word")
     from derive.cli.find import search
 
@@ -203,9 +205,7 @@ def _new(words: list[str]) -> int:
 
 
 def _check(words: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="derive check", description="Verify every line of every proof, independently of how it was derived."
-    )
+    parser = Parser("derive check", "Verify every line of every proof, independently of how it was derived.")
     parser.add_argument("layer", help="a layer's name, `all` for the catalogue, a formula, or a file")
     parser.add_argument("--wrt", metavar="NAMES", help="the inputs to differentiate by, separated by commas")
     parser.add_argument("--json", action="store_true", help="the ledger as JSON")

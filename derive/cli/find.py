@@ -84,7 +84,11 @@ def _split(target: str) -> tuple[Path | None, str]:
         if target.endswith(suffix):
             return Path(target), ""
     path = Path(target)
-    if "\n" not in target and len(target) < 200 and path.is_file():
+    if "\n" in target or len(target) >= 200:
+        return None, ""
+    if path.is_dir() and ("/" in target or target in (".", "..")):
+        raise SpecError(f"{target} is a folder; name a file in it, ending in .py (Python) or .layer (text)")
+    if path.is_file():
         raise SpecError(f"{target}: a file of layers ends in .py (Python) or .layer (text)")
     return None, ""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import sys
 from pathlib import Path
 
+from derive.cli.arguments import Parser
 from derive.errors import SpecError
 from derive.names import check_kernel_name
 
@@ -38,7 +38,7 @@ Y[n,c] = g[c] * X[n,c] / sqrt(s[n] + 1e-6)
 
 def new(words: list[str]) -> int:
     """Write the file and say what to do with it; raises SpecError for a name that will not do."""
-    parser = argparse.ArgumentParser(prog="derive new", description="Write a file of one layer that works as it stands, to start from.")
+    parser = Parser("derive new", "Write a file of one layer that works as it stands, to start from.")
     parser.add_argument("name", metavar="NAME", help="what the layer, its file and its kernels are called: letters, digits and _")
     parser.add_argument("--text", action="store_true", help="write NAME.layer in the text form instead of NAME.py in SymPy")
     options = parser.parse_args(words)
