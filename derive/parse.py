@@ -344,6 +344,8 @@ class _Reader:
         if name not in ARITY and name not in _WORDS:
             hint = _HINTS.get(name)
             known = sorted({*ARITY, *_WORDS, *MATRIX_FUNCTIONS, "where"})
+            if len(name) == 1 or not name.islower():
+                hint = hint or f"the entries of a tensor stand in square brackets: {name}[i]"
             instead = f"; {hint}" if hint else near(name, known) or f"; the functions are {listing(known)}"
             raise self.line.error(function.column, f"there is no function {name}{instead}")
         arguments = [self.argument()]
@@ -420,6 +422,8 @@ class _Reader:
         condition = self.condition()
         self.expect(",")
         yes = self.argument()
+        if self.token.text == ")":
+            raise self.line.error(self.token.column, "a where has three parts, as in where(j <= i, X[i,j], 0)")
         self.expect(",")
         no = self.argument()
         self.expect(")", opened)

@@ -124,6 +124,8 @@ ROWS: tuple[Row, ...] = (
         ("linear_regression", "logistic_regression", "cross_entropy"),
     ),
     Row(6, "the parameter updates of SGD, momentum, Adam proved equal to torch.optim's step", ("sgd", "momentum", "adam")),
-    Row(6, "symmetric-matrix variables", ("log_determinant", "inverse")),
-    Row(6, "trace, log-det, inverse and determinant rules", ("trace", "log_determinant", "determinant", "inverse")),
+    Row(6, "symmetric-matrix variables", ("symmetric_log_determinant",)),
+    Row(
+        6, "trace, log-det, inverse and determinant rules", ("trace_of_product", "log_determinant", "matrix_determinant", "matrix_inverse")
+    ),
 )

@@ -57,8 +57,8 @@ def show(lines: Iterable[Line]) -> None:
         console.print(Text.assemble(*((text, STYLES.get(role, "")) for text, role in line)))
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all. Raises SpecError where it cannot be written."""
+def write(path: Path, text: str, fresh: bool = False) -> None:
+    """Write a file whole or not at all; a `fresh` one replaces none. Raises SpecError where it cannot be written."""
     try:
         if path.is_dir():
             raise SpecError(f"{path} is a folder; name a file: -o {path / 'proof.txt'}")
@@ -67,10 +67,16 @@ def write(path: Path, text: str) -> None:
             with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
                 stream.write(text)
             os.chmod(draft, _mode(path))
-            os.replace(draft, path)
+            if fresh:
+                os.link(draft, path)
+                os.unlink(draft)
+            else:
+                os.replace(draft, path)
         except BaseException:
             os.unlink(draft)
             raise
+    except FileExistsError:
+        raise SpecError(f"{path} is there already, and is left as it is; choose another name") from None
     except FileNotFoundError:
         raise SpecError(f"{path} cannot be written: there is no folder {path.parent}") from None
     except OSError as error:

@@ -290,17 +290,20 @@ def escaped(text: str) -> str:
 
 def prose(text: str, where: Context) -> str:
     """A sentence with its entries, indices and tensors set as mathematics."""
+    return "".join(f"\\({text}\\)" if formula else escaped(text) for text, formula in segments(text, where))
+
+
+def segments(text: str, where: Context) -> list[tuple[str, bool]]:
+    """The parts of a sentence in order: words as they stand (False), and formulas in LaTeX (True)."""
     out = []
     at = 0
     for match in FORMULA.finditer(text):
-        word = match.group(0)
-        tex = _formula(word, where)
+        tex = _formula(match.group(0), where)
         if tex is None:
             continue
-        out.append(escaped(text[at : match.start()]))
-        out.append(f"\\({tex}\\)")
+        out += [(text[at : match.start()], False), (tex, True)]
         at = match.end()
-    return "".join(out) + escaped(text[at:])
+    return [*out, (text[at:], False)]
 
 
 def _formula(word: str, where: Context) -> str | None:
