@@ -13,6 +13,7 @@ from typing import Any
 
 from derive.checker.arithmetic import Arithmetic, CannotTell, Digits, Exact, FinerRoot, Irrational, Number, OutsideDomain
 from derive.checker.evaluate import Key, World, scope_of
+from derive.checker.facts import NoDraw
 from derive.checker.form import Form
 from derive.checker.matrices import Matrices
 from derive.checker.verdicts import UNKNOWN
@@ -94,15 +95,24 @@ def _world(form: Form, seed: int, number: int, arithmetic: Arithmetic) -> Table:
     nodes = [proof["tensors"], *extra, proof["given"], *_expressions(form), target]
     label = f"{seed}|{proof['name']}|{proof['kind']}|{number}"
     rng = random.Random(label)
-    sizes = draw_sizes(axes_in([*nodes, proof["batch"]]), {index[2] for index in proof["batch"]}, rooted_axes(nodes), rng)
+    batch, rooted = {index[2] for index in proof["batch"]}, rooted_axes(nodes)
+    sizes = draw_sizes(axes_in([*nodes, proof["batch"]]), batch, rooted, rng)
     keys = _entries([sizes[index[2]] for index in target[2]], rng)
-    attempt = 0
+    attempt = redrawn = 0
     while True:
         try:
             rows = _rows(form, sizes, arithmetic, keys, random.Random(f"{label}|{attempt}"), attempt)
         except FinerRoot as finer:
             assert isinstance(arithmetic, Exact)
             arithmetic = Exact(arithmetic.unit, finer.order)
+            continue
+        except NoDraw:
+            # A matrix with orthonormal columns has no fewer rows than columns: other lengths may do.
+            redrawn += 1
+            if redrawn == ATTEMPTS:
+                raise
+            sizes = draw_sizes(axes_in([*nodes, proof["batch"]]), batch, rooted, rng)
+            keys = _entries([sizes[index[2]] for index in target[2]], rng)
             continue
         attempt += 1
         lost = any(isinstance(value, OutsideDomain) for row in rows for value in row)
