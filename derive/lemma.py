@@ -6,11 +6,15 @@ factors out of sums; use the facts; name the sums that are smaller than the resu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from derive import rules
-from derive.expr import Diff, Equation, Expr, Fn, Idx, Max, Mul, Pow, Ref, Sum, add, children, rebuild, walk
+from derive.expr import Diff, Equation, Expr, Fact, Fn, Idx, Max, Mul, Pow, Ref, Sum, add, children, rebuild, walk
 from derive.indices import free_indices, tensors_in
+from derive.normal import symmetric
 from derive.plain import show_index
 from derive.proof import Proof
+from derive.signs import Signs, is_comparison
 from derive.terms import has_derivative, terms
 from derive.workings import SUM_NAMES, Chain, Workings
 
@@ -130,11 +134,36 @@ def put_back(chain: Chain, workings: Workings) -> None:
 
 
 def use_facts(chain: Chain, workings: Workings) -> None:
-    after, used = rules.fact(chain.current, workings.layer.facts)
+    """Read the declared facts from left to right, signs and symmetries included."""
+    facts = workings.layer.facts
+    if not facts:
+        return
+    signs = Signs(facts)
+    after = rules.known_sign(chain.current, signs)
+    if after != chain.current:
+        _note_facts(chain, workings, signs.facts)
+        chain.record("known_sign", after, "by the declared sign", "full")
+    tensors = symmetric(facts)
+    after = rules.symmetry(chain.current, tensors)
+    if len(terms(rules.cancel(after))) < len(terms(rules.cancel(chain.current))):
+        _note_facts(chain, workings, (f for f in facts if isinstance(f.left, Ref) and f.left.tensor in tensors))
+        chain.record("symmetry", after, "by the declared symmetry: like terms", "full")
+    after, used = rules.fact(chain.current, (f for f in facts if not is_comparison(f) and not isinstance(f.left, Ref)))
     if used:
         chain.facts.update(dict.fromkeys(used))
         workings.facts.update(dict.fromkeys(used))
         chain.record("fact", after, "by the declared hypothesis", "full")
+        values = {t.name: t.values for t in workings.layer.tensors if t.values is not None}
+        chain.record("bracket_delta", rules.bracket_delta(chain.current, values), detail="baby")
+        contract(chain)
+
+
+def _note_facts(chain: Chain, workings: Workings, facts: Iterable[Fact]) -> None:
+    """The facts about what the current line mentions are those that it rests on."""
+    present = set(tensors_in(chain.current))
+    used = [fact for fact in facts if present & {*tensors_in(fact.left), *tensors_in(fact.right)}]
+    chain.facts.update(dict.fromkeys(used))
+    workings.facts.update(dict.fromkeys(used))
 
 
 # ---------------------------------------------------------------------------------------------------- naming

@@ -8,7 +8,7 @@
     const      "const" name ...                        real inputs that are not differentiated
     int        "int" name[:axis] ...                   integer inputs, whose entries are indices of an axis
     inputs     "inputs" name ...                       the order of the arguments; likewise `outputs` and `wrt`
-    fact       "fact" expr = expr                      a hypothesis
+    fact       "fact" expr ("=" | comparison) expr     a hypothesis: an equation, or a comparison such as v[i] > 0
     expr       term (("+" | "-") term)*
     term       unary (("*" | "/") unary)*
     unary      "-"* power
@@ -27,7 +27,7 @@ from fractions import Fraction
 
 from derive.conditions import choose, compare, complement
 from derive.errors import SpecError, listing, near
-from derive.expr import Equation, Expr, Fact, Fn, Idx, Index, Max, Num, Position, Ref, Size, Sum, add, mul, neg, num, power
+from derive.expr import ONE, Equation, Expr, Fact, Fn, Idx, Index, Max, Num, Position, Ref, Size, Sum, add, mul, neg, num, power
 from derive.functions import ARITY, power_of
 from derive.indices import free_indices
 from derive.tokens import Line, Token, check_power, number, tokenize
@@ -149,7 +149,8 @@ class _Reader:
     # -------------------------------------------------------------------------------------------- lines
 
     def statement(self) -> None:
-        if self.token.text in _DIRECTIVES and self.following.kind == "name":
+        states = self.token.text == "fact" and (self.following.kind == "number" or self.following.text in ("(", "-"))
+        if states or self.token.text in _DIRECTIVES and self.following.kind == "name":
             self.directive(self.take())
         else:
             self.raw.equations.append(self.equation())
@@ -200,8 +201,12 @@ class _Reader:
 
     def fact(self) -> Fact:
         left = self.expression()
-        self.expect("=")
-        return Fact(left, self.whole())
+        relation = self.accept(*_COMPARE)
+        if relation is None:
+            self.expect("=")
+            return Fact(left, self.whole())
+        right = self.whole()
+        return Fact(compare(relation.text, left, right), ONE)
 
     def whole(self) -> Expr:
         value = self.expression()

@@ -26,7 +26,11 @@ UNITS = (11, 13, 17, 19, 23)
 
 
 class NoDraw(CannotTell):
-    """No values were found that satisfy the facts: with axes of other lengths there may be some."""
+    """No values were found that satisfy the facts."""
+
+
+class OtherLengths(NoDraw):
+    """No values satisfy the facts on axes of these lengths; on others there are some."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,7 @@ class _Search:
             dims = {place: sorted({key[place] for key in self.values[name]}) for place in (*rows, column, *rest)}
             lines = list(itertools.product(*(dims[place] for place in rows)))
             if len(lines) < len(dims[column]):
-                raise NoDraw(f"no random values of {name} satisfy the facts")
+                raise OtherLengths(f"no {name} with {len(lines)} rows has {len(dims[column])} orthonormal columns")
             for others in itertools.product(*(dims[place] for place in rest)):
                 table = self._reflected(len(lines))
                 for n, line in enumerate(lines):

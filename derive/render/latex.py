@@ -13,6 +13,7 @@ from derive.render import notation
 from derive.render.breaking import width
 from derive.render.formula_latex import LINE, escaped, pieces, prose
 from derive.render.layout import of_expr, of_matrix
+from derive.signs import is_comparison
 from derive.render.notation import Context
 from derive.render.page import Bullets, Chain, Formulas, Givens, Heading, Identities, Page, Paragraph, Results, Worked, page, proof_page
 
@@ -88,6 +89,8 @@ def _givens(block: Givens, where: Context) -> str:
 
 def _equation(item: Equation | Fact, where: Context) -> list[str]:
     left, right = (item.target, item.value) if isinstance(item, Equation) else (item.left, item.right)
+    if isinstance(item, Fact) and is_comparison(item):
+        return [f"  & {formula.joined(formula.comparison(of_expr(left, where), where))}"]
     head = pieces(of_expr(left, where), where)
     room = LINE - width(head) - 1.5
     lines = formula.wrapped(pieces(of_expr(right, where), where), room, room - 2)
