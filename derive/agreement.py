@@ -22,8 +22,8 @@ from derive.normal import Known, Line, normalised
 from derive.proof import FORMAT, Proof, Step, equation_json, expr_json, fact_json, proof_json, tensor_json
 from derive.recognize import finish
 from derive.rules.expanding import TooLong
-from derive.signs import is_comparison
 from derive.spec import Layer
+from derive.workings import domain
 
 MOST_UNFOLDED = 12
 
@@ -72,6 +72,20 @@ def agreement(first: Layer, second: Layer, where: Iterable[str] = (), facts: Ite
         return Agreement(first, second, both, _Prover(both, known).prove(claims))
     except _Stuck as stuck:
         return Agreement(first, second, both, stuck=str(stuck))
+
+
+def in_catalogue(layer: Layer) -> tuple[Agreement, ...]:
+    """The layers of the catalogue of which it is declared, with this one, that they compute the same."""
+    from derive.layers import layer as read
+    from derive.layers.equals import equals_of
+
+    found = []
+    for same in equals_of(layer.name):
+        if same.first == layer.name:
+            own = read(same.first)
+            if (own.tensors, own.equations, own.facts) == (layer.tensors, layer.equations, layer.facts):
+                found.append(agreement(own, read(same.second), same.where, same.facts))
+    return tuple(each for each in found if each.proved)
 
 
 def _values(layer: Layer) -> dict[str, str]:
@@ -152,12 +166,12 @@ class _Prover:
     def _chain(self, equation: Equation, value: Expr, final: bool) -> Proof | None:
         """The proof that the equation's target is `value`; what is not final is tried with little effort."""
         start = [Line("given", equation.value)]
-        start += self._opened(start[-1].after, equation.target, self.bridges, "where", lambda e: e.target.tensor + " is given")
+        start += self._opened(start[-1].after, equation.target, self.bridges, "where", lambda e: f"what {e.target.tensor} is here")
         lemmas = {name: proof.result for name, proof in self.lemmas.items()}
-        start += self._opened(start[-1].after, equation.target, lemmas, "lemma", lambda e: "by the lemma of " + e.target.tensor)
+        start += self._opened(start[-1].after, equation.target, lemmas, "lemma", lambda e: f"what was shown of {e.target.tensor}")
         end = [Line("given", value)]
         if isinstance(value, Ref) or final:
-            end += self._opened(value, equation.target, self.own, "unfold", lambda e: "what " + e.target.tensor + " is")
+            end += self._opened(value, equation.target, self.own, "unfold", lambda e: f"what {e.target.tensor} is")
         met = _meeting(start, end)
         if met is not None:
             return self._proof(equation, start, end, met)
@@ -165,9 +179,9 @@ class _Prover:
             return None
         open_first = {name: e for name, e in self.other.items() if name not in self.lemmas and name != equation.target.tensor}
         while any(name in open_first for name in tensors_in(start[-1].after)):
-            start += self._opened(start[-1].after, equation.target, open_first, "unfold", lambda e: "what " + e.target.tensor + " is")
-            start += self._opened(start[-1].after, equation.target, self.bridges, "where", lambda e: e.target.tensor + " is given")
-            start += self._opened(start[-1].after, equation.target, lemmas, "lemma", lambda e: "by the lemma of " + e.target.tensor)
+            start += self._opened(start[-1].after, equation.target, open_first, "unfold", lambda e: f"what {e.target.tensor} is")
+            start += self._opened(start[-1].after, equation.target, self.bridges, "where", lambda e: f"what {e.target.tensor} is here")
+            start += self._opened(start[-1].after, equation.target, lemmas, "lemma", lambda e: f"what was shown of {e.target.tensor}")
         for by_definition in (False, True) if final else (False,):
             left, right = list(start), list(end)
             for _ in range(MOST_UNFOLDED if final else 1):
@@ -184,7 +198,9 @@ class _Prover:
                 if latest is None:
                     break
                 for side in (left, right):
-                    side += self._opened(side[-1].after, equation.target, {latest: self.own[latest]}, "unfold", lambda e: "what " + e.target.tensor + " is")
+                    side += self._opened(
+                        side[-1].after, equation.target, {latest: self.own[latest]}, "unfold", lambda e: f"what {e.target.tensor} is"
+                    )
         return None
 
     def _latest(self, *exprs: Expr) -> str | None:
@@ -211,8 +227,10 @@ class _Prover:
             lines.append(Line(rule, end[n - 1].after, note, line.detail, line.facts))
         lines = [line for line, before in zip(lines, [start[0], *lines]) if line.after != before.after]
         facts = dict.fromkeys(fact for line in lines for fact in line.facts)
-        facts.update(dict.fromkeys(f for f in self.layer.facts if is_comparison(f)))
-        steps = tuple(Step(line.rule, line.after, line.note, "brief" if n == len(lines) - 1 else line.detail) for n, line in enumerate(lines))
+        facts.update(dict.fromkeys(domain(self.layer, (equation.value, *(line.after for line in lines)))))
+        steps = tuple(
+            Step(line.rule, line.after, line.note, "brief" if n == len(lines) - 1 else line.detail) for n, line in enumerate(lines)
+        )
         return self._finished(equation, steps, tuple(facts))
 
     def _finished(self, equation: Equation, steps: tuple[Step, ...], facts: tuple[Fact, ...]) -> Proof:
@@ -248,4 +266,3 @@ def _meeting(start: list[Line], end: list[Line]) -> tuple[int, int] | None:
             if (best is None or n + m < sum(best)) and equal(line.after, other.after):
                 best = (n, m)
     return best
-

@@ -146,7 +146,9 @@ def _bridged(first: Layer, second: Layer, said: list[Equation], what: str) -> li
     for name, other in shared:
         mine, theirs = second.tensor(name), first.tensor(other)
         if len(mine.dims) != len(theirs.dims) or (mine.kind == "int") != (theirs.kind == "int"):
-            raise SpecError(f"{what}: {_entry(mine)} of {second.name} cannot be {_entry(theirs)} of {first.name}; say what it is by --where")
+            raise SpecError(
+                f"{what}: {_entry(mine)} of {second.name} cannot be {_entry(theirs)} of {first.name}; say what it is by --where"
+            )
         if mine.dims == theirs.dims or name in explicit:
             axes.update(zip(mine.dims, theirs.dims))
         else:
@@ -237,9 +239,7 @@ def _one_example(layer: Layer) -> Layer:
     if not count:
         return layer
     tensors = [Tensor(t.name, t.dims[count:], t.kind, t.values) for t in layer.tensors]
-    equations = [
-        Equation(Ref(e.target.tensor, e.target.indices[count:]), without_batch(e.value, count)) for e in layer.equations
-    ]
+    equations = [Equation(Ref(e.target.tensor, e.target.indices[count:]), without_batch(e.value, count)) for e in layer.equations]
     return Layer.of(layer.name, tensors, equations, layer.facts, layer.inputs, layer.outputs, layer.wrt, (), layer.doc)
 
 

@@ -160,6 +160,13 @@ class Derivation:
 
         return in_catalogue(self)
 
+    @cached_property
+    def equals(self) -> tuple[Any, ...]:
+        """The proofs (`derive.agreement.Agreement`) that layers of the catalogue compute the same as this one does."""
+        from derive.agreement import in_catalogue
+
+        return in_catalogue(self.layer)
+
     def document(self) -> dict[str, Any]:
         """The JSON document that `derive.check` reads (schema: `derive.proof`)."""
         layer = self.layer
@@ -179,9 +186,9 @@ class Derivation:
         }
 
     def documents(self) -> tuple[dict[str, Any], ...]:
-        """The layer's document, that of its general form without facts, and that of its backward pass as a layer."""
+        """The layer's document, that of its general form without facts, those of its equals, and that of its backward pass as a layer."""
         general = () if self.general is None else (self.general.document(),)
-        return (self.document(), *general, self.second.document())
+        return (self.document(), *general, *(equal.document for equal in self.equals), self.second.document())
 
     def check(self) -> Any:
         """The independent checker's report on every line of every proof."""

@@ -81,7 +81,7 @@ class Proof:
 
     `kind` is `lemma` (the gradient of one tensor), `name` (a sum worth a name), `theorem` (an input's whole gradient),
     `tangent` (forward mode), `prepare` (an equation rewritten on entry), `stable` (an equation rewritten for finite
-    arithmetic) or `invariant`.
+    arithmetic), `equality` (an output of one layer is that of another) or `invariant`.
     """
 
     name: str

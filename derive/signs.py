@@ -74,7 +74,7 @@ class Signs:
         if isinstance(expr, Ref):
             return expr.tensor in self._below_one or self._by_definition("below_one", expr)
         if isinstance(expr, Fn):
-            power = expr.name == "pow" and all(self.positive(arg) for arg in expr.args) and self.below_one(expr.args[0])
+            power = expr.name == "pow" and self.not_negative(expr.args[0]) and self.below_one(expr.args[0]) and self.positive(expr.args[1])
             return power or expr.name in BETWEEN_ZERO_AND_ONE
         if isinstance(expr, Mul):
             return all(self.positive(factor) and self.below_one(factor) for factor in expr.factors)

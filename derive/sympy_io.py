@@ -87,7 +87,8 @@ def read_fact(fact: Any, raw: Raw) -> None:
     reader = _Reader(raw, {}, _sizes(fact) if isinstance(fact, sp.Basic) else set(), AuthorOrder(), f"{raw.layer}: fact `{fact}`: ")
     if not isinstance(fact, sp.core.relational.Relational):
         raise SpecError(
-            f"{reader.where}a fact is an equation or a comparison; write Eq(Sum(T[i, j], j), 1) or 'sum(j, T[i,j]) = 1', v[i] > 0 or 'v[i] > 0'"
+            f"{reader.where}a fact is an equation or a comparison; write Eq(Sum(T[i, j], j), 1) or 'sum(j, T[i,j]) = 1', "
+            "v[i] > 0 or 'v[i] > 0'"
         )
     reader.order.enter(fact)
     left, right = reader.expr(fact.lhs), reader.expr(fact.rhs)

@@ -239,7 +239,10 @@ class Chain:
         for expr in (self.goal.value, *(s.after for s in self.steps), *(part for e in inside for part in (e.target, e.value))):
             mentioned.update(dict.fromkeys(tensors_in(expr)))
         exprs = (self.goal.value, *(s.after for s in self.steps), *(e.value for e in given))
-        facts = {**self.facts, **dict.fromkeys(_domain(workings.layer, mentioned, exprs))}
+        facts = {
+            **self.facts,
+            **dict.fromkeys(f for f in domain(workings.layer, exprs) if {*tensors_in(f.left), *tensors_in(f.right)} <= mentioned.keys()),
+        }
         for item in facts:
             mentioned.update(dict.fromkeys((*tensors_in(item.left), *tensors_in(item.right))))
         tensors = workings.declared(mentioned)
@@ -250,14 +253,12 @@ class Chain:
 PARTIAL = ("log", "pow")
 
 
-def _domain(layer: Layer, mentioned: Iterable[str], exprs: Iterable[Expr]) -> tuple[Fact, ...]:
-    """The declared comparisons that say where the expressions are defined: those about what they mention, if they have a root or a
-    logarithm at all."""
+def domain(layer: Layer, exprs: Iterable[Expr]) -> tuple[Fact, ...]:
+    """The declared comparisons, which say where roots and logarithms are defined, if the expressions have any."""
     comparisons = [fact for fact in layer.facts if is_comparison(fact)]
     if not comparisons:
         return ()
     nodes = (node for expr in exprs for node in walk(expr))
     if not any(isinstance(n, Pow) and n.exponent.denominator != 1 or isinstance(n, Fn) and n.name in PARTIAL for n in nodes):
         return ()
-    present = set(mentioned)
-    return tuple(fact for fact in comparisons if {*tensors_in(fact.left), *tensors_in(fact.right)} <= present)
+    return tuple(comparisons)

@@ -43,6 +43,8 @@ CONTENTS = (
     ("Losses of classification", "classification_losses", "logistic_regression bce_with_logits focal z_loss"),
     ("Losses with a margin", "margin_losses", "perceptron hinge multi_class_hinge margin_ranking triplet cosine_embedding"),
     ("Losses on pairs", "contrastive_losses", "info_nce clip dpo"),
+    ("Parameter updates", "optimisers", "sgd sgd_torch momentum momentum_torch nesterov nesterov_torch"),
+    ("Parameter updates", "optimisers", "adam adam_torch adamw adamw_torch"),
 )
 """A topic, a file that holds layers of it, and their names; a topic may take several lines."""
 

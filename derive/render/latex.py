@@ -13,9 +13,9 @@ from derive.render import notation
 from derive.render.breaking import width
 from derive.render.formula_latex import LINE, escaped, pieces, prose
 from derive.render.layout import of_expr, of_matrix
-from derive.signs import is_comparison
 from derive.render.notation import Context
 from derive.render.page import Bullets, Chain, Formulas, Givens, Heading, Identities, Page, Paragraph, Results, Worked, page, proof_page
+from derive.signs import is_comparison
 
 PREAMBLE = r"""\documentclass[10pt,a4paper,fleqn]{article}
 \usepackage[utf8]{inputenc}
@@ -31,7 +31,11 @@ PREAMBLE = r"""\documentclass[10pt,a4paper,fleqn]{article}
 
 def document(derivation: Any, detail: str = "full", report: Any = None) -> str:
     """A standalone document; pdflatex compiles it."""
-    made = page(derivation, detail, report)
+    return page_document(page(derivation, detail, report))
+
+
+def page_document(made: Page) -> str:
+    """Any page as a standalone document."""
     return PREAMBLE + "\\begin{document}\n" + "\n".join(_blocks(made)) + "\n\\end{document}\n"
 
 

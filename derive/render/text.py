@@ -14,7 +14,6 @@ from derive.render import formula_text as formula
 from derive.render import notation
 from derive.render.breaking import Piece
 from derive.render.layout import Layout, of_expr, of_matrix
-from derive.signs import is_comparison
 from derive.render.notation import Context
 from derive.render.page import (
     Bullets,
@@ -31,6 +30,7 @@ from derive.render.page import (
     page,
     proof_page,
 )
+from derive.signs import is_comparison
 
 Run = tuple[str, str]
 """Text and what it is: plain, title, section, proof, reason, shape, name."""

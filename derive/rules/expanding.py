@@ -221,7 +221,7 @@ def common_denominator(expr: Expr, signs: Signs) -> Expr:
     def visit(node: Expr) -> Expr:
         parts = children(node)
         node = rebuild(node, tuple(visit(part) for part in parts)) if parts else node
-        if not isinstance(node, Pow) or not isinstance(node.base, Add) or 0 < node.exponent and node.exponent.denominator == 1:
+        if not isinstance(node, Pow) or not isinstance(node.base, Add) or node.exponent > 0 and node.exponent.denominator == 1:
             return node
         below: dict[Expr, Fraction] = {}
         for term in node.base.terms:
@@ -345,4 +345,3 @@ def symmetry(expr: Expr, tensors: Mapping[str, tuple[int, int]]) -> Expr:
         return Ref(node.tensor, tuple(indices))
 
     return transform(expr, rule)
-
