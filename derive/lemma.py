@@ -155,7 +155,8 @@ def use_facts(chain: Chain, workings: Workings) -> None:
         chain.record("fact", after, "by the declared hypothesis", "full")
         values = {t.name: t.values for t in workings.layer.tensors if t.values is not None}
         chain.record("bracket_delta", rules.bracket_delta(chain.current, values), detail="baby")
-        contract(chain)
+        if chain.record("contract_delta", rules.contract(chain.current), "only equal indices survive", "full"):
+            chain.record("pull_out", rules.pull_out(chain.current), detail="baby")
 
 
 def _note_facts(chain: Chain, workings: Workings, facts: Iterable[Fact]) -> None:
