@@ -16,7 +16,7 @@ from derive.errors import SpecError, listing, near
 from derive.expr import Equation, Expr, Idx, Ref, Tensor
 from derive.indices import free_indices, names, substitute, tensors_in
 from derive.layer_text import without_batch
-from derive.parse import parse
+from derive.parse import Raw, parse, parse_fact
 from derive.shapes import resolve
 from derive.spec import Layer
 from derive.write import write
@@ -48,14 +48,14 @@ def pair(first: Layer, second: Layer, where: Iterable[str] = (), facts: Iterable
     A line of `where` gives a tensor of `second` in terms of `first`: an input (`W[j,k] = W[k,j]`, `T[i,j] = where(j == y[i], 1, 0)`)
     or an output (`V_new[i] = -lr*B_new[i]`). An input of the same name needs none, unless its axes are the other way round
     in a way that the other inputs do not settle. `facts` are hypotheses about the inputs of `first`.
-    Raises SpecError where an input of `second` has no counterpart, or the axes do not fit.
+    An input of `second` that `first` does not have is any number, as the shift of a softmax is, where every input of `first` has its
+    counterpart. Raises SpecError where one has none, or the axes do not fit.
     """
     what = f"{first.name} and {second.name}"
     said = _said(first, second, where, what)
     if tuple(i.dim for i in first.batch) != tuple(i.dim for i in second.batch):
-        first, second = (_one_example(layer) for layer in (first, second))
-    if facts:
-        first = Layer.parse(first.name, first.text() + "".join(f"fact {fact}\n" for fact in facts))
+        first, second = (one_example(layer) for layer in (first, second))
+    first, second = _with_facts(first, second, facts)
     bridged = _bridged(first, second, said, what)
     called = _names(first, second, bridged)
     inputs = [Equation(Ref(called[e.target.tensor], e.target.indices), e.value) for e in bridged if e.target.tensor in second.inputs]
@@ -135,9 +135,13 @@ def _bridged(first: Layer, second: Layer, said: list[Equation], what: str) -> li
         if plain:
             shared.append((equation.target.tensor, plain))
     explicit = {e.target.tensor for e in found}
+    matched = {*second.inputs} - explicit | {name for e in found for name in tensors_in(e.value)}
+    unmatched = [name for name in first.inputs if name not in matched]
     for name in second.inputs:
         if name in explicit:
             continue
+        if name not in first.inputs and not unmatched:
+            continue  # what the first layer does not have either: the claim is for any value of it
         if name not in first.inputs:
             hint = f"--where '{_entry(second.tensor(name))} = ...'"
             raise SpecError(f"{what}: {second.name} has an input {name} and {first.name} has none of that name; say what it is: {hint}")
@@ -153,11 +157,7 @@ def _bridged(first: Layer, second: Layer, said: list[Equation], what: str) -> li
             axes.update(zip(mine.dims, theirs.dims))
         else:
             waiting.append((mine, theirs))
-    for mine, theirs in waiting:
-        order = _order(mine, theirs, axes)
-        if order is None:
-            raise SpecError(f"{what}: {mine.name} lies differently in the two; say how by --where '{_entry(mine)} = ...'")
-        axes.update({dim: theirs.dims[place] for dim, place in zip(mine.dims, order)})
+    for (mine, theirs), order in zip(waiting, _orders(waiting, axes, len(second.batch), what)):
         if order != tuple(range(len(order))):
             found.append(_transposed(mine, theirs, order, len(second.batch)))
     return found
@@ -175,17 +175,38 @@ def _transposed(mine: Tensor, theirs: Tensor, order: tuple[int, ...], batch: int
     return Equation(Ref(mine.name, tuple(letters.values())), Ref(theirs.name, there))
 
 
-def _order(mine: Tensor, theirs: Tensor, axes: Mapping[str, str]) -> tuple[int, ...] | None:
-    """For each axis of `mine` its place in `theirs`: what fits the axes known so far and keeps most names, else None."""
-    able = []
-    for order in itertools.permutations(range(len(mine.dims))):
-        pairs = [(dim, theirs.dims[place]) for dim, place in zip(mine.dims, order)]
-        if all(axes.get(a, b) == b for a, b in pairs) and len(set(pairs)) == len({a for a, _ in pairs}):
-            able.append((sum(a == b for a, b in pairs), order))
-    best = max((score for score, _ in able), default=0)
-    chosen = [order for score, order in able if score == best]
-    plain = tuple(range(len(mine.dims)))
-    return plain if plain in chosen else chosen[0] if len(chosen) == 1 else None
+Order = tuple[int, ...]
+
+
+def _orders(waiting: list[tuple[Tensor, Tensor]], axes: Mapping[str, str], batch: int, what: str) -> tuple[Order, ...]:
+    """For each pair of tensors, and each axis of the one, its place in the other: the way in which all of them fit.
+
+    Among several the one in which no two axes become one, most axes keep their names, and most tensors lie as they did. Raises
+    SpecError where none fits, or two do equally well.
+    """
+    found: list[tuple[tuple[bool, int, int], tuple[Order, ...]]] = []
+
+    def visit(done: tuple[Order, ...], known: Mapping[str, str]) -> None:
+        if len(done) == len(waiting):
+            same = sum(a == b for a, b in known.items())
+            plain = sum(order == tuple(range(len(order))) for order in done)
+            found.append(((len(set(known.values())) == len(known), same, plain), done))
+            return
+        mine, theirs = waiting[len(done)]
+        for order in itertools.permutations(range(len(mine.dims))):
+            more = dict(known)
+            if order[:batch] == tuple(range(batch)) and all(
+                more.setdefault(dim, theirs.dims[place]) == theirs.dims[place] for dim, place in zip(mine.dims, order)
+            ):
+                visit((*done, order), more)
+
+    visit((), axes)
+    best = max((score for score, _ in found), default=None)
+    chosen = [orders for score, orders in found if score == best]
+    if len(chosen) == 1:
+        return chosen[0]
+    mine = waiting[0][0]
+    raise SpecError(f"{what}: how {mine.name} lies in the two cannot be told from its axes; say it: --where '{_entry(mine)} = ...'")
 
 
 def _renames(equation: Equation) -> str:
@@ -204,7 +225,9 @@ def _names(first: Layer, second: Layer, bridged: list[Equation]) -> dict[str, st
     found: dict[str, str] = {}
     renamed = {e.target.tensor: _renames(e) for e in bridged}
     for tensor in second.tensors:
-        if tensor.name in second.inputs and renamed.get(tensor.name, tensor.name):
+        free = tensor.name not in first.inputs and tensor.name not in renamed
+        if tensor.name in second.inputs and renamed.get(tensor.name, tensor.name) and (not free or tensor.name not in taken):
+            taken.add(tensor.name)
             found[tensor.name] = renamed.get(tensor.name, tensor.name)
             continue
         options = itertools.chain((f"{tensor.name}_2",), (f"{tensor.name}_2_{n}" for n in itertools.count(2)))
@@ -233,7 +256,19 @@ def _read(label: str, equations: list[Equation], first: Layer) -> Layer:
     return Layer.of(label, declared, spec.equations, (), spec.inputs, outputs, (), raw.batch)
 
 
-def _one_example(layer: Layer) -> Layer:
+def _with_facts(first: Layer, second: Layer, facts: Iterable[str]) -> tuple[Layer, Layer]:
+    """The layers with further hypotheses, each about the inputs of the first, or of the second where it has others."""
+    made = [first, second]
+    for fact in facts:
+        raw = Raw(first.name)
+        parse_fact(first.name, fact, raw)
+        mentioned = {*tensors_in(raw.facts[0].left), *tensors_in(raw.facts[0].right)} & {*first.inputs, *second.inputs}
+        place = 1 if mentioned and not mentioned <= set(first.inputs) and mentioned <= set(second.inputs) else 0
+        made[place] = Layer.parse(made[place].name, made[place].text() + f"fact {fact}\n")
+    return made[0], made[1]
+
+
+def one_example(layer: Layer) -> Layer:
     """The layer for one example of its batch: the batch indices left out."""
     count = len(layer.batch)
     if not count:
