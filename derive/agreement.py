@@ -18,6 +18,7 @@ from derive.correspondence import Claim, Pair, pair
 from derive.equality import equal
 from derive.expr import Equation, Expr, Fact, Ref
 from derive.indices import tensors_in
+from derive.layers.equals import Same, equals_of
 from derive.normal import Known, Line, normalised
 from derive.proof import FORMAT, Proof, Step, equation_json, expr_json, fact_json, proof_json, tensor_json
 from derive.recognize import finish
@@ -77,15 +78,21 @@ def agreement(first: Layer, second: Layer, where: Iterable[str] = (), facts: Ite
 def in_catalogue(layer: Layer) -> tuple[Agreement, ...]:
     """The layers of the catalogue of which it is declared, with this one, that they compute the same."""
     from derive.layers import layer as read
-    from derive.layers.equals import equals_of
 
-    found = []
-    for same in equals_of(layer.name):
-        if same.first == layer.name:
-            own = read(same.first)
-            if (own.tensors, own.equations, own.facts) == (layer.tensors, layer.equations, layer.facts):
-                found.append(agreement(own, read(same.second), same.where, same.facts))
+    found = [agreement(read(s.first), read(s.second), s.where, s.facts) for s in declared(layer) if s.first == layer.name]
     return tuple(each for each in found if each.proved)
+
+
+def declared(layer: Layer) -> tuple[Same, ...]:
+    """The claims of `derive.layers.equals` about a layer; none for a layer that only has the name of one in the catalogue."""
+    claims = equals_of(layer.name)
+    if not claims:
+        return ()
+    from derive.layers import layer as read
+
+    own = read(layer.name)
+    same = (own.tensors, own.equations, own.facts) == (layer.tensors, layer.equations, layer.facts)
+    return claims if same else ()
 
 
 def _values(layer: Layer) -> dict[str, str]:

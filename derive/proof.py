@@ -25,6 +25,8 @@ The JSON form, which `derive.check` reads and nothing else (`format` is "gradpro
                 | ["diag", matrix] | ["rowsum", matrix] | ["colsum", matrix] | ["entrysum", matrix]
     shape       [axis | null, axis | null]
 
+A fact that a comparison holds is `["iverson", ...] = ["num", "1"]`.
+
 `["diff", body, ref, through]` is the derivative of `body` by the entry `ref`, where the tensors named in `through` vary by
 their `given` definitions and every other tensor is held fixed. `given` is in an order in which each definition mentions only
 earlier ones. `batch` indices lead every tensor, are free in every line, and are left out of matrix notation: `matrix` equals

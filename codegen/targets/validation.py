@@ -66,7 +66,7 @@ def validation(parts: Parts, array: str) -> Validation:
         at = tuple_of([json.dumps(i.name) for i in equation.target.indices if isinstance(i, Idx)])
         relation = fact.left.relation if is_comparison(fact) and isinstance(fact.left, Iverson) else "="
         body.append(f'_respected("{about}", {json.dumps(write(fact))}, {at}, "{relation}", {names[gap.name]})')
-    return Validation((*lines, *(f"    {line}" for line in body)), tuple(names[n] for n in inputs))
+    return Validation((*lines, *(f"    {line}" for line in body)), tuple(parts.names[n] for n in inputs))
 
 
 def _gap(fact: Fact) -> Expr:

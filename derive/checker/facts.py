@@ -98,11 +98,11 @@ class _Search:
             for key in itertools.product(*(range(self.sizes[axis]) for axis in scope.values())):
                 yield difference, {name: n for n, name in enumerate(scope)}, key, _is_comparison(fact)
 
-    def residual(self, instance: _Instance) -> Fraction:
+    def apart(self, instance: _Instance) -> Fraction:
         return Fraction(self.world.evaluate(instance.value, instance.key))
 
     def holds(self) -> bool:
-        return not any(self.residual(instance) for instance in self.instances)
+        return not any(self.apart(instance) for instance in self.instances)
 
     # ------------------------------------------------------------------------------------------------ drawing
 
@@ -127,7 +127,7 @@ class _Search:
             for instance in wanted:
                 while True:
                     self.seen.clear()
-                    if not self.residual(instance):
+                    if not self.apart(instance):
                         break
                     read = [entry for entry in self.seen if entry[0] in self.mentioned]
                     drawn += 1
@@ -152,14 +152,14 @@ class _Search:
     def eliminate(self) -> None:
         """Gauss-Jordan elimination on the residuals of the equations, which are affine in the entries if the facts are linear."""
         equations = [i for i in self.instances if not i.comparison]
-        base = [self.residual(i) for i in equations]
+        base = [self.apart(i) for i in equations]
         if not any(base):
             return
         rows = [[Fraction(0)] * len(self.entries) + [-r] for r in base]
         for column, (name, key) in enumerate(self.entries):
             self.values[name][key] += 1
             for line, instance, start in zip(rows, equations, base):
-                line[column] = self.residual(instance) - start
+                line[column] = self.apart(instance) - start
             self.values[name][key] -= 1
         pivots: list[int] = []
         for column in range(len(self.entries)):

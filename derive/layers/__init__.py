@@ -65,12 +65,6 @@ def layer(name: str) -> Layer:
     raise KeyError(name)
 
 
-def topic_of(name: str) -> tuple[str, ...]:
-    """The names of the layers under the same topic, `name` among them; none for a layer that the catalogue does not have."""
-    topics = [topic for topic, _, entry in _entries() if entry == name]
-    return tuple(entry for topic, _, entry in _entries() if topic in topics)
-
-
 def _entries() -> Iterator[tuple[str, str, str]]:
     return ((topic, file, name) for topic, file, entries in CONTENTS for name in entries.split())
 

@@ -24,6 +24,7 @@ EQUALS = (
     Same("softmax", "softmax_columns", ("S[j,i] = S[i,j]",)),
     Same("attention", "attention_columns", ("Q[d,i] = Q[i,d]", "K[d,j] = K[j,d]", "V[e,j] = V[j,e]")),
     Same("attention_tied", "attention", ("K[j,d] = Q[j,d]",)),
+    Same("multi_head", "cross_attention", ("Z[t,c] = X[t,c]",)),
     Same("pairwise_convolution_split", "pairwise_convolution", (), ("sum(j, A[i,j]) = 1",)),
     Same("factorisation_machine", "factorisation_machine_pairs"),
     Same("cross_entropy_labels", "cross_entropy", ("T[i,j] = where(j == y[i], 1, 0)",)),

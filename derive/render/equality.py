@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from derive.agreement import declared
 from derive.expr import Equation
 from derive.render.notation import context, listing
-from derive.render.page import Block, Formulas, Givens, Heading, Page, Paragraph, given_rows, ledger_line, proof_blocks
+from derive.render.page import Block, Formulas, Givens, Heading, Identities, Page, Paragraph, given_rows, ledger_line, proof_blocks
 
 
 def equality_page(agreement: Any, detail: str = "full", report: Any = None, ascii: bool = False) -> Page:
@@ -47,10 +48,16 @@ def _result(claim: Any, agreement: Any) -> Equation:
     return Equation(target, claim.values[0] if proof is None else proof.result.value)
 
 
-def mentions(equals: Any, detail: str) -> list[Block]:
-    """What a layer's own page says of the layers that compute the same."""
+def mentions(derivation: Any, detail: str) -> list[Block]:
+    """What a layer's own page says of the layers that compute the same: the proof, or where it is the second of the two, the claim."""
     blocks: list[Block] = []
-    for agreement in equals:
+    rows = [
+        (same.first, "; ".join((*same.where, *same.facts))) for same in declared(derivation.layer) if same.second == derivation.layer.name
+    ]
+    if rows:
+        blocks += [Heading("Equal", 2), Paragraph("The same is computed by, with the proof on that layer's page,")]
+        blocks.append(Identities(tuple((name, said or "for the same inputs") for name, said in rows)))
+    for agreement in derivation.equals:
         blocks += [Heading(f"Equal: {agreement.second.name}", 2)]
         blocks += [Paragraph(f"The layer {agreement.second.name}, its tensors told apart by a 2, is"), Formulas(agreement.pair.second)]
         blocks += claim_blocks(agreement)

@@ -110,10 +110,9 @@ def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool 
     blocks += _section("Finite arithmetic", derivation.stable, detail)
     blocks += _section("Invariants", derivation.invariants, detail)
     blocks += _section("The other convention", derivation.twins, detail)
-    if derivation.equals:
-        from derive.render.equality import mentions
+    from derive.render.equality import mentions
 
-        blocks += mentions(derivation.equals, detail)
+    blocks += mentions(derivation, detail)
     blocks += _worked(derivation, detail)
     if detail != "brief":
         blocks += _rules(derivation, detail)
@@ -210,7 +209,8 @@ def proof_blocks(proof: Proof, detail: str) -> list[Block]:
         blocks.append(Chain(lines[0][0], tuple(lines[1:])))
     else:
         blocks.append(Chain(proof.goal.target, tuple(lines)))
-    if proof.matrix is not None and proof.kind in ("lemma", "name", "twin", "jacobian"):
+    turned = proof.kind == "equality" and isinstance(proof.matrix, mx.Transpose)
+    if proof.matrix is not None and (turned or proof.kind in ("lemma", "name", "twin", "jacobian")):
         blocks.append(Results((result(proof),)))
         if detail != "brief":
             blocks += [Paragraph(sentence.replace(" x ", " × ") + ".") for sentence in explain(proof.matrix)]
