@@ -233,7 +233,11 @@ OPTIMISERS: dict[str, tuple[Any, dict[str, str], int]] = {
     # torch starts its buffer with the gradient itself, undamped: from the second step on the formula holds.
     "momentum_torch": (lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, dampening=0.3, weight_decay=0.1), {"B": "momentum_buffer"}, 2),
     "nesterov_torch": (lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.1), {"B": "momentum_buffer"}, 1),
-    "adam_torch": (lambda p: torch.optim.Adam(p, lr=0.05, betas=(0.8, 0.95), eps=1e-3), {"M": "exp_avg", "V": "exp_avg_sq"}, 1),
+    "adam_torch": (
+        lambda p: torch.optim.Adam(p, lr=0.05, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.1),
+        {"M": "exp_avg", "V": "exp_avg_sq"},
+        1,
+    ),
     "adamw_torch": (
         lambda p: torch.optim.AdamW(p, lr=0.05, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.1),
         {"M": "exp_avg", "V": "exp_avg_sq"},

@@ -48,7 +48,7 @@ EQUALS = (
             "V_new[p] = -lr*B_new[p]",
         ),
     ),
-    Same("adam_torch", "adam", ("alpha = lr",)),
+    Same("adam_torch", "adam", ("G[p] = G[p] + weight_decay*theta[p]", "alpha = lr")),
     Same("adamw_torch", "adamw", ("alpha = lr", "eta = 1", "lam = lr*weight_decay")),
 )
 

@@ -6,6 +6,8 @@ Loshchilov and Hutter, Decoupled Weight Decay Regularization (2019), equation (1
 One step, for the parameters in a row; G is the loss's gradient there. The step can be differentiated like any layer.
 """
 
+from typing import Any
+
 from sympy import Eq, sqrt
 
 from derive.spec import Layer
@@ -50,7 +52,7 @@ MOMENTUM_TORCH = Layer(
     "momentum_torch",
     [DECAYED, Eq(B_new[p], mu * B[p] + (1 - tau) * D[p]), Eq(theta_new[p], theta[p] - lr * B_new[p])],
     outputs=(theta_new, B_new),
-    doc="One step of torch.optim.SGD with momentum mu and dampening tau; B is its momentum buffer.",
+    doc="A step of torch.optim.SGD with momentum mu and dampening tau; B is its buffer, which the first step sets to D alone.",
 )
 
 NESTEROV_TORCH = Layer(
@@ -82,22 +84,35 @@ ADAMW = Layer(
     doc="Adam with the weight decay outside the adaptive step. Loshchilov and Hutter (2019), algorithm 2.",
 )
 
-theta, G, M, V, t, lr, beta_1, beta_2, eps = tensors("theta[P] G[P] M[P] V[P] t:const lr[] beta_1:const beta_2:const eps:const")
-weight_decay, M_new, V_new, S, kept, theta_new = tensors("weight_decay:const M_new[P] V_new[P] S[P] kept[P] theta_new[P]")
-LERPED = [Eq(M_new[p], M[p] + (1 - beta_1) * (G[p] - M[p])), Eq(V_new[p], beta_2 * V[p] + (1 - beta_2) * G[p] * G[p])]
+theta, G, M, V, t, lr, weight_decay = tensors("theta[P] G[P] M[P] V[P] t:const lr[] weight_decay:const")
+beta_1, beta_2, eps = tensors("beta_1:const beta_2:const eps:const")
+D, M_new, V_new, S, kept, theta_new = tensors("D[P] M_new[P] V_new[P] S[P] kept[P] theta_new[P]")
 SCALED = Eq(S[p], sqrt(V_new[p]) / sqrt(1 - beta_2**t) + eps)
+
+
+def lerped(gradient: Any) -> list[Any]:
+    """The moments as torch moves them: the mean by a share of its distance, the mean square by a product of its own."""
+    mean = Eq(M_new[p], M[p] + (1 - beta_1) * (gradient[p] - M[p]))
+    return [mean, Eq(V_new[p], beta_2 * V[p] + (1 - beta_2) * gradient[p] * gradient[p])]
+
+
 ADAM_TORCH = Layer(
     "adam_torch",
-    [*LERPED, SCALED, Eq(theta_new[p], theta[p] - lr / (1 - beta_1**t) * (M_new[p] / S[p]))],
+    [
+        Eq(D[p], G[p] + weight_decay * theta[p]),
+        *lerped(D),
+        SCALED,
+        Eq(theta_new[p], theta[p] - lr / (1 - beta_1**t) * (M_new[p] / S[p])),
+    ],
     facts=RATES,
     outputs=(theta_new, M_new, V_new),
-    doc="One step of torch.optim.Adam: the corrections of the bias are in the step size and in the denominator.",
+    doc="One step of torch.optim.Adam: the decay is in the gradient, the corrections of the bias in step size and denominator.",
 )
 
 ADAMW_TORCH = Layer(
     "adamw_torch",
     [
-        *LERPED,
+        *lerped(G),
         SCALED,
         Eq(kept[p], theta[p] * (1 - lr * weight_decay)),
         Eq(theta_new[p], kept[p] - lr / (1 - beta_1**t) * (M_new[p] / S[p])),
