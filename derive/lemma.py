@@ -139,7 +139,7 @@ def use_facts(chain: Chain, workings: Workings) -> None:
     if not facts:
         return
     signs = Signs(facts)
-    after = rules.known_sign(chain.current, signs)
+    after = rules.known_sign(chain.current, signs) if signs.facts else chain.current
     if after != chain.current:
         _note_facts(chain, workings, signs.facts)
         chain.record("known_sign", after, "by the declared sign", "full")

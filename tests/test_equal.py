@@ -113,6 +113,9 @@ PROVED = {
     ),
     "a square": ("Y[i] = (x[i] + z[i])^2", "Y[i] = x[i]^2 + 2*x[i]*z[i] + z[i]^2", (), ()),
     "tanh is a sigmoid": ("Y[i] = tanh(x[i])", "Y[i] = 2*sigmoid(2*x[i]) - 1", (), ()),
+    "softplus and its mirror": ("Y[i] = softplus(-x[i])", "Y[i] = softplus(x[i]) - x[i]", (), ()),
+    "a sigmoid and its mirror": ("Y[i] = sigmoid(-x[i])", "Y[i] = 1 - sigmoid(x[i])", (), ()),
+    "relu is a scaled step": ("Y[i] = relu(3*x[i])", "Y[i] = 3*relu(x[i])", (), ()),
     "an orthogonal map keeps lengths": (
         "L = sum(k, x[k]^2)",
         "axes k:K i:N j:N\nL = sum(k, sum(i, Q[k,i]*x[i])*sum(j, Q[k,j]*x[j]))",

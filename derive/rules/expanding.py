@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from derive.equality import canonical, equal
@@ -209,43 +209,58 @@ def log_of_factors(expr: Expr, signs: Signs) -> Expr:
         split = [split_power(f) for f in factors(node.args[0])]
         if not all(signs.positive(base) for base, _ in split):
             return node
-        logs = [base.args[0] if isinstance(base, Fn) and base.name == "exp" else Fn("log", (base,)) for base, _ in split]
-        return add(*(mul(Num(exponent), log) for log, (_, exponent) in zip(logs, split)))
+        return add(*(mul(Num(exponent), _logarithm(base)) for base, exponent in split))
 
     return visit(expr)
 
 
 def common_denominator(expr: Expr, signs: Signs) -> Expr:
-    """(c u + c v)^r = c^r (u + v)^r: what every term of a sum under a power shares is taken out, what divides one multiplies all"""
+    """(c u + c v)^r = c^r (u + v)^r, log(c u + c v) = log c + log(u + v): what all terms share goes, what divides one multiplies all"""
 
     def visit(node: Expr) -> Expr:
         parts = children(node)
         node = rebuild(node, tuple(visit(part) for part in parts)) if parts else node
+        if isinstance(node, Fn) and node.name == "log" and isinstance(node.args[0], Add):
+            _, shared, rest = _content(node.args[0], lambda base: signs.positive(base), lambda scale: Fraction(1))
+            logs = (mul(Num(exponent), _logarithm(base)) for base, exponent in shared.items())
+            return add(*logs, Fn("log", (rest,))) if shared else node
         if not isinstance(node, Pow) or not isinstance(node.base, Add) or node.exponent > 0 and node.exponent.denominator == 1:
             return node
-        below: dict[Expr, Fraction] = {}
-        for term in node.base.terms:
-            for factor in factors(term):
-                base, exponent = split_power(factor)
-                if exponent < 0 and not isinstance(base, Num):
-                    below[base] = min(below.get(base, Fraction(0)), exponent)
-        terms = tuple(divide(term, below) for term in node.base.terms)
-        shared = common_factors(terms)
-        for base, exponent in below.items():
-            shared[base] = shared.get(base, Fraction(0)) + exponent
-        shared = {base: exponent for base, exponent in shared.items() if exponent}
-        first = min(terms, key=lambda term: repr(canonical(coefficient(term)[1])))
-        scale = coefficient(first)[0]
-        if node.exponent.denominator != 1:
-            scale = abs(scale)
-            shared = {base: exponent for base, exponent in shared.items() if signs.positive(base)}
+        if node.exponent.denominator == 1:
+            scale, shared, rest = _content(node.base, lambda base: True, lambda scale: scale)
+        else:
+            # A root is taken of what is positive alone.
+            scale, shared, rest = _content(node.base, lambda base: signs.positive(base), abs)
         if not shared and scale == 1:
             return node
-        rest = add(*(mul(Num(1 / scale), divide(term, shared)) for term in node.base.terms))
         outside = [power(base, exponent * node.exponent) for base, exponent in shared.items()]
         return mul(power(Num(scale), node.exponent), *outside, power(rest, node.exponent))
 
     return visit(expr)
+
+
+def _content(
+    base: Add, able: Callable[[Expr], bool], scaled: Callable[[Fraction], Fraction]
+) -> tuple[Fraction, dict[Expr, Fraction], Expr]:
+    """A number and powers whose product with the rest is `base`: what all its terms share, and the inverse of what divides any."""
+    below: dict[Expr, Fraction] = {}
+    for term in base.terms:
+        for factor in factors(term):
+            under, exponent = split_power(factor)
+            if exponent < 0 and not isinstance(under, Num) and able(under):
+                below[under] = min(below.get(under, Fraction(0)), exponent)
+    terms = tuple(divide(term, below) for term in base.terms)
+    shared = {under: exponent for under, exponent in common_factors(terms).items() if able(under)}
+    for under, exponent in below.items():
+        shared[under] = shared.get(under, Fraction(0)) + exponent
+    shared = {under: exponent for under, exponent in shared.items() if exponent}
+    first = min(terms, key=lambda term: repr(canonical(coefficient(term)[1])))
+    scale = scaled(coefficient(first)[0])
+    return scale, shared, add(*(mul(Num(1 / scale), divide(term, shared)) for term in base.terms))
+
+
+def _logarithm(expr: Expr) -> Expr:
+    return expr.args[0] if isinstance(expr, Fn) and expr.name == "exp" else Fn("log", (expr,))
 
 
 def halve(expr: Expr) -> Expr:

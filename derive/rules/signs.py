@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from derive.expr import ONE, ZERO, Expr, Fn, Iverson, children, rebuild
+from derive.expr import ONE, ZERO, Expr, Fn, Iverson, Num, children, iverson, mul, num, rebuild
 from derive.signs import Signs
+from derive.terms import factors
 
 
 def known_sign(expr: Expr, signs: Signs) -> Expr:
-    """|u| = u, relu(u) = u, sign(u) = 1, [u > 0] = 1 and [u < 0] = 0, where u > 0"""
+    """|u| = u, relu(u) = u, sign(u) = 1, [u > 0] = 1, [u < 0] = 0 and [u v > 0] = [v > 0], where u > 0"""
+
+    def without_positive(side: Expr) -> Expr:
+        return mul(*(num(-1 if f.value < 0 else 1) if isinstance(f, Num) else f for f in factors(side) if not signs.positive(f)))
 
     def visit(node: Expr) -> Expr:
         parts = children(node)
@@ -20,6 +24,9 @@ def known_sign(expr: Expr, signs: Signs) -> Expr:
             return ZERO if node.relation == "==" else ONE
         if isinstance(node, Iverson) and node.right == ZERO and signs.positive(node.left):
             return ONE if node.relation == "!=" else ZERO
+        if isinstance(node, Iverson) and ZERO in (node.left, node.right):
+            left, right = (side if side == ZERO else without_positive(side) for side in (node.left, node.right))
+            return iverson(node.relation, left, right)
         return node
 
     return visit(expr)
