@@ -28,6 +28,7 @@ EPILOG = """examples:
   derive my_layers.py[:NAME]                          your own layers (.py, or .layer as text)
   derive check attention | all | my_layers.py         the checker's verdict on every line
   derive new my_layer [--text]                        a file to start a layer of your own from
+  derive equal linear linear_out_in                   the proof that two layers compute the same
 """
 
 
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0, 1 where a line does not hold, 2 for a mistake in what was asked."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        commands = {"check": _check, "new": _new, "search": _search}
+        commands = {"check": _check, "equal": _equal, "new": _new, "search": _search}
         code = commands[words[0]](words[1:]) if words and words[0] in commands else _derive(words)
         sys.stdout.flush()
         return code
@@ -201,6 +202,15 @@ def _new(words: list[str]) -> int:
     from derive.cli.new import new
 
     return new(words)
+
+
+# ---------------------------------------------------------------------------------------------------- derive equal
+
+
+def _equal(words: list[str]) -> int:
+    from derive.cli.equal import equal
+
+    return equal(words)
 
 
 # ---------------------------------------------------------------------------------------------------- derive check

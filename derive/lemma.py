@@ -6,11 +6,14 @@ factors out of sums; use the facts; name the sums that are smaller than the resu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from derive import rules
-from derive.expr import Diff, Equation, Expr, Fn, Idx, MatrixFn, Max, Mul, Pow, Ref, Sum, add, children, rebuild, walk
+from derive.expr import Diff, Equation, Expr, Fact, Fn, Idx, MatrixFn, Max, Mul, Pow, Ref, Sum, add, children, rebuild, walk
 from derive.indices import free_indices, tensors_in
 from derive.plain import show_index
 from derive.proof import Proof
+from derive.signs import Signs, is_comparison
 from derive.terms import has_derivative, terms
 from derive.workings import SUM_NAMES, Chain, Workings
 
@@ -139,11 +142,24 @@ def put_back(chain: Chain, workings: Workings) -> None:
 
 
 def use_facts(chain: Chain, workings: Workings) -> None:
-    after, used = rules.fact(chain.current, workings.layer.facts)
+    """Read the declared facts from left to right, signs and symmetries included."""
+    facts = workings.layer.facts
+    if not facts:
+        return
+    signs = Signs(facts)
+    after = rules.known_sign(chain.current, signs) if signs.facts else chain.current
+    if after != chain.current:
+        _note_facts(chain, workings, signs.facts)
+        chain.record("known_sign", after, "by the declared sign", "full")
+    after, used = rules.fact(chain.current, (f for f in facts if not is_comparison(f) and not isinstance(f.left, Ref)))
     if used:
         chain.facts.update(dict.fromkeys(used))
         workings.facts.update(dict.fromkeys(used))
         chain.record("fact", after, "by the declared hypothesis", "full")
+        values = {t.name: t.values for t in workings.layer.tensors if t.values is not None}
+        chain.record("bracket_delta", rules.bracket_delta(chain.current, values), detail="baby")
+        if chain.record("contract_delta", rules.contract(chain.current), "only equal indices survive", "full"):
+            chain.record("pull_out", rules.pull_out(chain.current), detail="baby")
     use_symmetry(chain, workings)
 
 
@@ -166,6 +182,14 @@ def use_symmetry(chain: Chain, workings: Workings) -> None:
         chain.facts.update(used)
         workings.facts.update(used)
         chain.record("symmetry", after, f"{', '.join(found)} is symmetric", "full")
+
+
+def _note_facts(chain: Chain, workings: Workings, facts: Iterable[Fact]) -> None:
+    """The facts about what the current line mentions are those that it rests on."""
+    present = set(tensors_in(chain.current))
+    used = [fact for fact in facts if present & {*tensors_in(fact.left), *tensors_in(fact.right)}]
+    chain.facts.update(dict.fromkeys(used))
+    workings.facts.update(dict.fromkeys(used))
 
 
 # ---------------------------------------------------------------------------------------------------- naming

@@ -8,7 +8,7 @@
     const      "const" name ...                        real inputs that are not differentiated
     int        "int" name[:axis] ...                   integer inputs, whose entries are indices of an axis
     inputs     "inputs" name ...                       the order of the arguments; likewise `outputs` and `wrt`
-    fact       "fact" expr = expr                      a hypothesis
+    fact       "fact" expr ("=" | comparison) expr     a hypothesis: an equation, or a comparison such as v[i] > 0
     expr       term (("+" | "-") term)*
     term       unary (("*" | "/") unary)*
     unary      "-"* power
@@ -32,6 +32,7 @@ from derive.conditions import choose, compare, complement
 from derive.errors import SpecError, listing, near
 from derive.expr import (
     MATRIX_FUNCTIONS,
+    ONE,
     Equation,
     Expr,
     Fact,
@@ -182,7 +183,8 @@ class _Reader:
     # -------------------------------------------------------------------------------------------- lines
 
     def statement(self) -> None:
-        if self.token.text in _DIRECTIVES and self.following.kind == "name":
+        states = self.token.text == "fact" and (self.following.kind == "number" or self.following.text in ("(", "-"))
+        if states or self.token.text in _DIRECTIVES and self.following.kind == "name":
             self.directive(self.take())
         else:
             self.raw.equations.append(self.equation())
@@ -233,8 +235,12 @@ class _Reader:
 
     def fact(self) -> Fact:
         left = self.expression()
-        self.expect("=")
-        return Fact(left, self.whole())
+        relation = self.accept(*_COMPARE)
+        if relation is None:
+            self.expect("=")
+            return Fact(left, self.whole())
+        right = self.whole()
+        return Fact(compare(relation.text, left, right), ONE)
 
     def whole(self) -> Expr:
         value = self.expression()

@@ -12,6 +12,7 @@ from derive.author_order import AuthorOrder
 from derive.conditions import choose, compare, complement
 from derive.errors import SpecError, near
 from derive.expr import (
+    ONE,
     Add,
     Equation,
     Expr,
@@ -86,10 +87,14 @@ def _sizes(equation: sp.Basic) -> set[str]:
 def read_fact(fact: Any, raw: Raw) -> None:
     """Read one fact, such as `Eq(Sum(T[i, j], j), 1)`, into `raw`."""
     reader = _Reader(raw, {}, _sizes(fact) if isinstance(fact, sp.Basic) else set(), AuthorOrder(), f"{raw.layer}: fact `{fact}`: ")
-    if not isinstance(fact, sp.Eq):
-        raise SpecError(f"{reader.where}a fact is an equation; write Eq(Sum(T[i, j], j), 1) or 'sum(j, T[i,j]) = 1'")
+    if not isinstance(fact, sp.core.relational.Relational):
+        raise SpecError(
+            f"{reader.where}a fact is an equation or a comparison; write Eq(Sum(T[i, j], j), 1) or 'sum(j, T[i,j]) = 1', "
+            "v[i] > 0 or 'v[i] > 0'"
+        )
     reader.order.enter(fact)
-    raw.facts.append(Fact(reader.expr(fact.lhs), reader.expr(fact.rhs)))
+    left, right = reader.expr(fact.lhs), reader.expr(fact.rhs)
+    raw.facts.append(Fact(left, right) if isinstance(fact, sp.Eq) else Fact(compare(fact.rel_op, left, right), ONE))
 
 
 def _equation(equation: Any, reader: _Reader) -> Equation:

@@ -8,7 +8,27 @@ from __future__ import annotations
 import torch
 
 from derive import rules
-from derive.expr import Add, Delta, Equation, Expr, Fn, Idx, Index, Iverson, MatrixFn, Max, Mul, Num, Position, Pow, Ref, Size, Sum, walk
+from derive.expr import (
+    Add,
+    Delta,
+    Equation,
+    Expr,
+    Fact,
+    Fn,
+    Idx,
+    Index,
+    Iverson,
+    MatrixFn,
+    Max,
+    Mul,
+    Num,
+    Position,
+    Pow,
+    Ref,
+    Size,
+    Sum,
+    walk,
+)
 from derive.spec import Layer
 
 FUNCTIONS = {
@@ -136,6 +156,18 @@ def far_from_singular(matrix: torch.Tensor, symmetric: bool) -> torch.Tensor:
     return (moved + moved.mT) / 2 if symmetric else moved
 
 
+def bounded(env: Env, item: Fact) -> None:
+    """The entries that a comparison is about, moved to where it holds."""
+    assert isinstance(item.left, Iverson)
+    low, high = item.left.left, item.left.right
+    if isinstance(high, Ref):
+        assert isinstance(low, Num) and low.value == 0, item
+        env[high.tensor] = env[high.tensor].abs()
+    else:
+        assert isinstance(low, Ref) and isinstance(high, Num) and high.value == 1, item
+        env[low.tensor] = env[low.tensor].abs() / (1 + env[low.tensor].abs())
+
+
 def inputs_of(layer: Layer, sizes: dict[str, int], seed: int, positive: bool = False) -> Env:
     """Random inputs that respect the declared facts, float64; those differentiated require grad."""
     draw = torch.Generator().manual_seed(seed)
@@ -154,7 +186,9 @@ def inputs_of(layer: Layer, sizes: dict[str, int], seed: int, positive: bool = F
     for name in (*square(layer), *(n for n in symmetric_ones if n is not None and n not in square(layer))):
         env[name] = far_from_singular(env[name], name in symmetric_ones)
     for item in layer.facts:
-        # The facts of the catalogue say that a tensor's entries sum to a number along one axis.
+        # The facts of the catalogue say that a tensor's entries sum to a number along one axis, or are above 0 or below 1.
+        if isinstance(item.left, Iverson):
+            bounded(env, item)
         if isinstance(item.left, Sum) and isinstance(item.left.body, Ref):
             ref = item.left.body
             axis = ref.indices.index(item.left.indices[0])

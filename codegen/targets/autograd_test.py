@@ -14,9 +14,10 @@ from codegen.targets.parts import Parts, digest, dims_of
 from codegen.targets.spellings import TORCH
 from codegen.targets.text import tuple_of
 from codegen.targets.torch import plain_support
-from derive.expr import Fact, MatrixFn, Num, Ref, Sum, walk
+from derive.expr import Fact, Iverson, MatrixFn, Num, Ref, Sum, walk
 from derive.indices import tensors_in
 from derive.rules import symmetric
+from derive.signs import is_comparison
 from derive.write import write
 
 LARGEST = 6
@@ -74,7 +75,7 @@ def _inputs(parts: Parts) -> tuple[list[str], str]:
         line = _normalised(fact, parts)
         if line is None:
             return [*lines, _returned(parts)], f"inputs with {write(fact)} are left to you: make them in inputs_of and remove this mark"
-        lines.append(line)
+        lines += [line] if line else []
     return [*lines, _returned(parts)], ""
 
 
@@ -83,10 +84,13 @@ def _returned(parts: Parts) -> str:
 
 
 def _normalised(fact: Fact, parts: Parts) -> str | None:
-    """A sum over axes of one input that is a number: its entries are divided by their sum. A symmetric matrix: it is made so."""
+    """A sum over axes of one input that is a number: its entries are divided by their sum. A symmetric matrix: it is made so. A bound
+    of 0 or 1 on its entries: they are drawn between 1/2 and 3/2, and halved where they have to stay below 1."""
     name = symmetric(fact)
     if name in parts.program.inputs:
         return f"{parts.names[name]} = ({parts.names[name]} + {parts.names[name]}.mT) / 2"
+    if is_comparison(fact):
+        return _bounded(fact, parts)
     if not isinstance(fact.left, Sum) or not isinstance(fact.right, Num):
         return None
     body = fact.left.body
@@ -96,3 +100,13 @@ def _normalised(fact: Fact, parts: Parts) -> str | None:
     name = parts.names[body.tensor]
     scale = "" if fact.right.value == 1 else f" * {float(fact.right.value)}"
     return f"{name} = {name} / {name}.sum(dim={over}, keepdim=True){scale}"
+
+
+def _bounded(fact: Fact, parts: Parts) -> str | None:
+    assert isinstance(fact.left, Iverson)
+    low, high = fact.left.left, fact.left.right
+    if isinstance(high, Ref) and isinstance(low, Num) and low.value <= 0:
+        return ""
+    if isinstance(low, Ref) and isinstance(high, Num) and high.value >= 1:
+        return f"{parts.names[low.tensor]} = {parts.names[low.tensor]} / 2"
+    return None

@@ -49,6 +49,8 @@ CONTENTS = (
     ("Losses of classification", "classification_losses", "logistic_regression bce_with_logits focal z_loss entropy"),
     ("Losses with a margin", "margin_losses", "perceptron hinge multi_class_hinge margin_ranking triplet cosine_embedding"),
     ("Losses on pairs", "contrastive_losses", "info_nce clip dpo"),
+    ("Parameter updates", "optimisers", "sgd sgd_torch momentum momentum_torch nesterov nesterov_torch"),
+    ("Parameter updates", "optimisers", "adam adam_torch adamw adamw_torch"),
 )
 """A topic, a file that holds layers of it, and their names; a topic may take several lines."""
 
@@ -67,12 +69,6 @@ def layer(name: str) -> Layer:
         if entry == name:
             return _read(file, entry)
     raise KeyError(name)
-
-
-def topic_of(name: str) -> tuple[str, ...]:
-    """The names of the layers under the same topic, `name` among them; none for a layer that the catalogue does not have."""
-    topics = [topic for topic, _, entry in _entries() if entry == name]
-    return tuple(entry for topic, _, entry in _entries() if topic in topics)
 
 
 def _entries() -> Iterator[tuple[str, str, str]]:

@@ -66,6 +66,13 @@ def wrapped(run: list[Piece], first: float, rest: float) -> list[str]:
 # ---------------------------------------------------------------------------------------------------- boxes to pieces
 
 
+def comparison(laid: Layout, where: Context) -> list[Piece]:
+    """The pieces of a condition without its brackets, as a hypothesis states it."""
+    assert isinstance(laid, Relation)
+    sign = {"<": "<", "<=": "\\le", ">": ">", ">=": "\\ge", "==": "=", "!=": "\\ne"}[laid.relation]
+    return [*pieces(laid.left, where), Piece(f" {sign} ", 1.3), *pieces(laid.right, where)]
+
+
 def pieces(laid: Layout, where: Context) -> list[Piece]:
     """The pieces of a layout, with the places where a line may end."""
     if isinstance(laid, Word):
@@ -75,8 +82,7 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
     if isinstance(laid, Paren):
         return _bracketed(laid.body, where)
     if isinstance(laid, Relation):
-        sign = {"<": "<", "<=": "\\le", ">": ">", ">=": "\\ge", "==": "=", "!=": "\\ne"}[laid.relation]
-        run = [*pieces(laid.left, where), Piece(f" {sign} ", 1.3), *pieces(laid.right, where)]
+        run = comparison(laid, where)
         return [Piece("[" + joined(run) + "]", width(run) + 0.6)]
     if isinstance(laid, Terms):
         return _terms(laid, where)

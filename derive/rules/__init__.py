@@ -19,9 +19,24 @@ from derive.rules.derivatives import (
     scalar_chain_rule,
     subgradient_note,
 )
+from derive.rules.expanding import (
+    bracket_delta,
+    common_denominator,
+    contract,
+    divide_out,
+    elementary,
+    exp_of_sum,
+    expand,
+    halve,
+    log_of_factors,
+    power_of_product,
+    quotient,
+    symmetric_order,
+)
 from derive.rules.known import fact, fold, lemma, name_sum, normalised_sum, unfold
 from derive.rules.matrices import determinant_rule, inverse_rule, log_determinant_rule, symmetric, symmetry
 from derive.rules.shifts import log_of_product, shift_exponent
+from derive.rules.signs import known_sign
 from derive.rules.sums import contract_delta, count_ones, distribute, exchange, pull_out, rename_bound
 
 RULES = (
@@ -56,6 +71,18 @@ RULES = (
     split_terms,
     log_of_product,
     shift_exponent,
+    bracket_delta,
+    elementary,
+    exp_of_sum,
+    expand,
+    power_of_product,
+    log_of_factors,
+    common_denominator,
+    symmetric_order,
+    known_sign,
+    quotient,
+    halve,
+    divide_out,
 )
 
 
@@ -104,4 +131,17 @@ __all__ = [  # noqa: RUF022 - in the order in which a proof meets them
     "split_terms",
     "log_of_product",
     "shift_exponent",
+    "bracket_delta",
+    "elementary",
+    "exp_of_sum",
+    "expand",
+    "power_of_product",
+    "log_of_factors",
+    "common_denominator",
+    "symmetric_order",
+    "known_sign",
+    "quotient",
+    "halve",
+    "divide_out",
+    "contract",
 ]
