@@ -111,7 +111,7 @@ def _world(form: Form, seed: int, number: int, arithmetic: Arithmetic) -> Table:
             redrawn += 1
             if redrawn == REDRAWN:
                 raise
-            sizes = draw_sizes(axes_in([*nodes, proof["batch"]]), batch, rooted, rng)
+            sizes = draw_sizes(axes, batch, rooted, rng)
             keys = _entries([sizes[index[2]] for index in target[2]], rng)
             continue
         attempt += 1
