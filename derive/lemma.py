@@ -181,7 +181,8 @@ def use_symmetry(chain: Chain, workings: Workings) -> None:
         used = dict.fromkeys(reasons[name] for name in found)
         chain.facts.update(used)
         workings.facts.update(used)
-        chain.record("symmetry", after, f"{', '.join(found)} is symmetric", "full")
+        why = [f"{name} inverts a symmetric matrix" if name in workings.definitions else f"{name} is symmetric" for name in found]
+        chain.record("symmetry", after, ", ".join(why), "full")
 
 
 def _note_facts(chain: Chain, workings: Workings, facts: Iterable[Fact]) -> None:

@@ -34,6 +34,8 @@ def _prepare(equation: Equation, workings: Workings) -> list[Proof]:
     named: list[Proof] = []
     scope = frozenset(i for i in equation.target.indices if isinstance(i, Idx))
     after = _name_inner(chain.current, False, scope, workings, chain, named)
+    if named and all(isinstance(proof.goal.value, MatrixFn) for proof in named):
+        chain.record("name_matrix", after, "what is asked for again gets a name", "full")
     chain.record("name_sum", after, "an inner sum gets a name", "full")
     workings.definitions[target] = Equation(equation.target, chain.current)
     if chain.steps:
@@ -85,7 +87,7 @@ def _name(
     ordered = tuple(i for i in batch if i in free) + tuple(i for i in free if i not in batch)
     name = workings.new_name((call, *HELPER_NAMES) if call else HELPER_NAMES)
     workings.declare(name, ordered)
-    definition = Equation(Ref(name, ordered), node)
+    definition = rules.name_matrix(node, name, ordered)[1] if isinstance(node, MatrixFn) else Equation(Ref(name, ordered), node)
     workings.definitions[name] = definition
     if not stage and (exponents(node) is not None or not _is_contraction(node)):
         workings.inner[name] = None

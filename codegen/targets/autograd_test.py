@@ -47,9 +47,23 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         "plain": plain,
         "inputs": inputs,
         "wrt": tuple_of([str(k) for k, n in enumerate(program.inputs) if n in program.wrt]),
+        "twice": _twice(parts),
         "skip": [f'pytestmark = pytest.mark.skip("{reason}")'] if reason else [],
         "support": support,
     }
+
+
+def _twice(parts: Parts) -> list[str]:
+    """The check of the second order: what a fact is about stays as it is there, since moving one entry alone would break the fact."""
+    program, layer = parts.program, parts.derivation.layer
+    about = {name for fact in layer.facts for name in (*tensors_in(fact.left), *tensors_in(fact.right)) if name in program.wrt}
+    held = [k for k, name in enumerate(program.inputs) if name in about]
+    check = "assert torch.autograd.gradgradcheck(kernel, inputs, fast_mode=fast)"
+    if not held:
+        return [check]
+    lines = ["# Moving one entry of these alone would break the hypothesis that the gradients rest on."]
+    lines += [f"inputs[{k}] = inputs[{k}].detach()" for k in held]
+    return [*lines, check] if len(held) < len(program.wrt) else []
 
 
 def _inputs(parts: Parts) -> tuple[list[str], str]:

@@ -7,7 +7,7 @@ from typing import Any, Union
 
 from derive import matrix as mx
 from derive.example import Example, NoExample, work
-from derive.expr import ONE, Diff, Equation, Expr, Fact, Ref, Tensor, transform, walk
+from derive.expr import ONE, Diff, Equation, Expr, Fact, MatrixFn, Ref, Tensor, transform, walk
 from derive.proof import Proof
 from derive.recognize import explain
 from derive.render.notation import Context, context, listing, reason, words
@@ -242,6 +242,8 @@ KINDS = {
 
 def _heading(proof: Proof) -> str:
     kind = KINDS.get(proof.kind, proof.kind.capitalize())
+    if proof.kind == "name" and isinstance(proof.goal.value, MatrixFn):
+        kind = "Named"
     return f"{kind}: {proof.name}"
 
 

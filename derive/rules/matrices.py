@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from derive.equality import canonical
-from derive.expr import Add, Diff, Expr, Fact, Idx, Index, MatrixFn, Ref, add, mul, num, total, transform, walk
+from derive.expr import Add, Diff, Equation, Expr, Fact, Idx, Index, MatrixFn, Ref, add, mul, num, total, transform, walk
 from derive.indices import fresh, names, substitute
 
 
@@ -56,6 +56,12 @@ def _differentiated(expr: Expr, name: str, formula: Callable[[MatrixFn, Idx, Idx
         return formula(node.body, p, q, Diff(entry, node.wrt, node.through))
 
     return transform(expr, rule)
+
+
+def name_matrix(node: MatrixFn, name: str, indices: tuple[Idx, ...]) -> tuple[Ref, Equation]:
+    """inv(A)[i,j] = B[i,j] and det(A) = D, under a name: computed once, and there again for the gradients"""
+    target = Ref(name, indices)
+    return target, Equation(target, node)
 
 
 # ---------------------------------------------------------------------------------------------------- symmetry
