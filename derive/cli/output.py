@@ -68,8 +68,7 @@ def write(path: Path, text: str, fresh: bool = False) -> None:
                 stream.write(text)
             os.chmod(draft, _mode(path))
             if fresh:
-                os.link(draft, path)
-                os.unlink(draft)
+                _place(draft, path)
             else:
                 os.replace(draft, path)
         except BaseException:
@@ -81,6 +80,21 @@ def write(path: Path, text: str, fresh: bool = False) -> None:
         raise SpecError(f"{path} cannot be written: there is no folder {path.parent}") from None
     except OSError as error:
         raise SpecError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _place(draft: str, path: Path) -> None:
+    """Give a file its name where none has it yet. Raises FileExistsError where one has."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system that has no links.
+        if path.exists():
+            raise FileExistsError(str(path)) from None
+        os.replace(draft, path)
+        return
+    os.unlink(draft)
 
 
 def _mode(path: Path) -> int:
