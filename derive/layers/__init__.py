@@ -168,7 +168,6 @@ TOPICS: tuple[tuple[str, tuple[Layer, ...]], ...] = (
             classification_losses.LINEAR_CROSS_ENTROPY,
             classification_losses.NLL,
             classification_losses.KL_DIVERGENCE,
-            classification_losses.ENTROPY,
             classification_losses.LOGISTIC,
             classification_losses.LOGISTIC_REGRESSION,
             classification_losses.BCE_WITH_LOGITS,
