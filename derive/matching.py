@@ -182,6 +182,10 @@ def replace_product(equation: Equation, expr: Expr) -> Expr | None:
     wanted.sort(key=lambda f: isinstance(f[0], Ref))
     have = [split_power(f) for f in factors(body) if not isinstance(f, Num)]
     scale = mul(*(f for f in factors(body) if isinstance(f, Num)))
+    if not pattern_bound and len(wanted) == 1 and wanted[0][1].denominator != 1:
+        found = _inverse_root(equation, wanted[0], have, formal)
+        if found is not None:
+            return total(bound, mul(scale, *found))
     pattern_scale = mul(*(f for f in factors(pattern_body) if isinstance(f, Num)))
     for mapping, rest in _matches(wanted, have, {}, formal):
         if any(i not in mapping for i in equation.target.indices):
@@ -198,6 +202,20 @@ def replace_product(equation: Equation, expr: Expr) -> Expr | None:
         ordered = [power(base, exponent) for base, exponent in rest]
         ordered[min(position, len(ordered)) : 0] = [*_conditions(pattern_body, pattern_bound, mapping, remaining), target]
         return mul(scale, power(pattern_scale, -1), total(left, mul(*ordered)))
+    return None
+
+
+def _inverse_root(equation: Equation, root: tuple[Expr, Fraction], have: Powers, formal: frozenset[Idx]) -> list[Expr] | None:
+    """The factors with T^-n for u^(-n/2), where T[o] = c u^(1/2)."""
+    for n, (base, exponent) in enumerate(have):
+        ratio = exponent / root[1]
+        mapping = unify(root[0], base, {}, formal) if ratio < 0 and ratio.denominator == 1 else None
+        if mapping is None or any(i not in mapping for i in equation.target.indices):
+            continue
+        target = Ref(equation.target.tensor, tuple(substitute_index(i, mapping) for i in equation.target.indices))
+        number = mul(*(f for f in factors(equation.value) if isinstance(f, Num)))
+        entry = mul(power(number, -ratio), power(target, ratio))
+        return [entry if m == n else power(*each) for m, each in enumerate(have)]
     return None
 
 

@@ -1,6 +1,6 @@
 """Losses of classification on logits and on log-probabilities, besides the cross-entropy.
 
-Sources: Bishop, Pattern Recognition and Machine Learning (2006), sections 1.6, 4.3 and 7.1.2; Lin et al., Focal Loss (2017),
+Sources: Bishop, Pattern Recognition and Machine Learning (2006), sections 1.6.1, 4.3 and 7.1.2; Lin et al., Focal Loss (2017),
 equation (5); Zoph et al., ST-MoE (2022), equation (5), for the z-loss. The reductions are the defaults of torch.
 """
 
@@ -50,14 +50,6 @@ KL_DIVERGENCE = Layer(
     "kl_divergence",
     [Eq(L, Sum(xlogy(T[i, j], T[i, j]) - T[i, j] * G[i, j], i, j) / B)],
     doc="L is the mean over rows of KL(T || exp(G)), with G log-probabilities; a target may be 0. Bishop (2006), equation (1.113).",
-)
-
-P, H = tensors("P[B,C] H[B]")
-
-ENTROPY = Layer(
-    "entropy",
-    [Eq(H[i], -Sum(xlogy(P[i, j], P[i, j]), j))],
-    doc="The entropy of each row of P, where 0 log 0 is 0. Bishop (2006), section 1.6, equation (1.98).",
 )
 
 Z, Q, L = tensors("Z[B,C] Q[B] L[]")

@@ -89,7 +89,10 @@ def product_rule(expr: Expr) -> Expr:
 
 
 def power_rule(expr: Expr, definitions: Mapping[str, Equation] | None = None) -> Expr:
-    """d u^n / d A = n u^(n-1) du/dA; for the length u^(1/2) of a vector, 0 where it is 0"""
+    """d u^n / d A = n u^(n-1) du/dA
+
+    The length u^(1/2) of a vector has a kink where it is 0: its derivative is taken to be 0 there, whatever u^(-1/2) is.
+    """
 
     def rule(node: Expr) -> Expr | None:
         if not isinstance(node, Diff) or not isinstance(node.body, Pow):
