@@ -38,8 +38,11 @@ from derive.write import write
 Place = tuple[str, ...]
 
 
-def resolve(raw: Raw) -> tuple[Spec, dict[str, Tensor], tuple[str, ...]]:
-    """The typed equations and facts, every tensor by name, and the outputs. Raises SpecError for whatever is wrong with them."""
+def resolve(raw: Raw, fragment: bool = False) -> tuple[Spec, dict[str, Tensor], tuple[str, ...]]:
+    """The typed equations and facts, every tensor by name, and the outputs. Raises SpecError for whatever is wrong with them.
+
+    A `fragment` is to be joined to equations that know the lengths of its axes.
+    """
     spec = _settle(raw)
     check(spec, raw.dims)
     _check_batch(spec, raw)
@@ -62,7 +65,8 @@ def resolve(raw: Raw) -> tuple[Spec, dict[str, Tensor], tuple[str, ...]]:
         tuple(Fact(axes.expr(f.left, raw.batch), axes.expr(f.right, raw.batch)) for f in spec.facts),
     )
     check_conditions(typed)
-    check_sizes(typed, {dim for name in typed.inputs for dim in tensors[name].dims})
+    if not fragment:
+        check_sizes(typed, {dim for name in typed.inputs for dim in tensors[name].dims})
     return typed, tensors, outputs
 
 

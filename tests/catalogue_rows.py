@@ -27,6 +27,17 @@ _CROSS_ENTROPY = (
     "cross_entropy_labels_smooth",
 )
 
+_UPDATES = tuple(f"{name}{writing}" for name in ("sgd", "momentum", "nesterov", "adam", "adamw") for writing in ("", "_torch"))
+_MATRICES = (
+    "trace_of_product",
+    "quadratic_form",
+    "log_determinant",
+    "matrix_determinant",
+    "matrix_inverse",
+    "mahalanobis",
+    "gaussian_nll",
+)
+
 ROWS: tuple[Row, ...] = (
     # 1. The five of the mission
     Row(1, "linear", ("linear", "linear_out_in")),
@@ -123,9 +134,7 @@ ROWS: tuple[Row, ...] = (
         "closed-form Hessian of linear regression, logistic regression and softmax cross-entropy",
         ("linear_regression", "logistic_regression", "cross_entropy"),
     ),
-    Row(6, "the parameter updates of SGD, momentum, Adam proved equal to torch.optim's step", ("sgd", "momentum", "adam")),
+    Row(6, "the parameter updates of SGD, momentum, Adam proved equal to torch.optim's step", _UPDATES),
     Row(6, "symmetric-matrix variables", ("symmetric_log_determinant",)),
-    Row(
-        6, "trace, log-det, inverse and determinant rules", ("trace_of_product", "log_determinant", "matrix_determinant", "matrix_inverse")
-    ),
+    Row(6, "trace, log-det, inverse and determinant rules", _MATRICES),
 )
