@@ -16,7 +16,7 @@ from derive.checker.evaluate import Key, World, scope_of
 from derive.checker.form import Form
 from derive.checker.matrices import Matrices
 from derive.checker.verdicts import UNKNOWN
-from derive.checker.worlds import axes_in, draw_sizes, draw_tensors, rooted_axes
+from derive.checker.worlds import draw_lengths, draw_tensors, rooted_axes
 
 Node = Any
 WORLDS = 2  # twice as many where the goal is a single number, three times as many where a value takes one of several branches
@@ -94,7 +94,7 @@ def _world(form: Form, seed: int, number: int, arithmetic: Arithmetic) -> Table:
     nodes = [proof["tensors"], *extra, proof["given"], *_expressions(form), target]
     label = f"{seed}|{proof['name']}|{proof['kind']}|{number}"
     rng = random.Random(label)
-    sizes = draw_sizes(axes_in([*nodes, proof["batch"]]), {index[2] for index in proof["batch"]}, rooted_axes(nodes), rng)
+    sizes = draw_lengths(proof, [*proof["tensors"], *extra], nodes, rooted_axes(nodes), rng)
     keys = _entries([sizes[index[2]] for index in target[2]], rng)
     attempt = 0
     while True:

@@ -11,6 +11,7 @@ from typing import Any
 
 from derive.checker.arithmetic import Arithmetic, CannotTell, Exact, Number
 from derive.checker.evaluate import Key, World, tensors_in
+from derive.checker.lengths import fitting, plain_integers
 from derive.checker.structure import free_scope
 
 Node = Any
@@ -24,7 +25,10 @@ def axes_in(nodes: Iterable[Node]) -> list[str]:
     while stack:
         node = stack.pop()
         if isinstance(node, dict):
-            if "dims" in node:
+            if "axis" in node:
+                found[node["axis"]] = None
+                stack.append(node["value"])
+            elif "dims" in node:
                 found.update(dict.fromkeys(node["dims"]))
                 if node["values"] is not None:
                     found[node["values"]] = None
@@ -34,6 +38,8 @@ def axes_in(nodes: Iterable[Node]) -> list[str]:
             if node[0] == "idx" or node[0] == "size":
                 found[node[-1]] = None
             else:
+                if node[0] == "affine":
+                    found[node[-1]] = None
                 stack.extend(node[::-1])
     return list(found)
 
@@ -56,8 +62,11 @@ def rooted_axes(nodes: Iterable[Node]) -> set[str]:
     return found
 
 
-def draw_sizes(axes: list[str], batch: set[str], rooted: set[str], rng: random.Random) -> dict[str, int]:
-    """Pairwise distinct sizes, all at least 2; batch axes, which every line carries along, get the smallest."""
+def draw_sizes(axes: list[str], batch: set[str], rooted: set[str], rng: random.Random, spread: int = 0) -> dict[str, int]:
+    """Pairwise distinct sizes, all at least 2; batch axes, which every line carries along, get the smallest.
+
+    With a `spread` the others are drawn from that many numbers more than there are axes.
+    """
     sizes: dict[str, int] = {}
     squares = [n * n for n in range(2, 2 + len(rooted))]
     rng.shuffle(squares)
@@ -67,9 +76,20 @@ def draw_sizes(axes: list[str], batch: set[str], rooted: set[str], rng: random.R
     for group in ([a for a in axes if a in batch], [a for a in axes if a not in batch]):
         group = [axis for axis in group if axis not in rooted]
         numbers = list(itertools.islice(free, len(group)))
+        if spread and group:
+            numbers = rng.sample([*numbers, *itertools.islice(free, spread)], len(group))
         rng.shuffle(numbers)
         sizes.update(zip(group, numbers))
     return sizes
+
+
+def draw_lengths(proof: Node, tensors: Iterable[Node], nodes: list[Node], rooted: set[str], rng: random.Random) -> dict[str, int]:
+    """Sizes for every axis in `nodes`, and the plain integers among the tensors, such that the lengths which the proof states fit."""
+    rules = proof.get("sizes", [])
+    given = {rule["axis"] for rule in rules}
+    axes = [axis for axis in axes_in([*nodes, proof["batch"], rules]) if axis not in given]
+    batch = {index[2] for index in proof["batch"]}
+    return fitting(lambda spread: draw_sizes(axes, batch, rooted, rng, spread), plain_integers(tensors), rules, rng)
 
 
 def keys_of(dims: Iterable[str], sizes: Mapping[str, int]) -> list[Key]:
@@ -101,7 +121,9 @@ def draw_tensors(
     exact: dict[str, Table] = {}
     for tensor in tensors:
         name = tensor["name"]
-        if tensor["kind"] == "int":
+        if tensor["kind"] == "int" and tensor["values"] is None:
+            values[name] = {(): sizes[name]}
+        elif tensor["kind"] == "int":
             size = sizes[tensor["values"]]
             values[name] = Drawn(partial(rng.randrange, size))
         else:
