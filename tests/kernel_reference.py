@@ -17,13 +17,18 @@ from reference import run
 from torch import Tensor
 
 from derive.expr import Num, Ref, Sum
+from derive.lengths import completed, small_sizes
 
 
 def plain(layer: Any, *inputs: Tensor) -> tuple[Tensor, ...]:
     """The layer's outputs from its own equations."""
     sizes: dict[str, int] = {}
     for name, tensor in zip(layer.inputs, inputs):
-        sizes.update(zip(layer.tensor(name).dims, tensor.shape))
+        if layer.tensor(name).is_plain_integer:
+            sizes[name] = int(tensor)
+        else:
+            sizes.update(zip(layer.tensor(name).dims, tensor.shape))
+    sizes = completed(layer, sizes)
     found = run(layer.equations, dict(zip(layer.inputs, inputs)), sizes)
     return tuple(found[name] for name in layer.outputs)
 
@@ -32,8 +37,8 @@ def plain(layer: Any, *inputs: Tensor) -> tuple[Tensor, ...]:
 
 
 def sizes_of(layer: Any, start: int = 2) -> dict[str, int]:
-    """Lengths of all axes, pairwise distinct and at least 2."""
-    return {dim: start + n for n, dim in enumerate(layer.dims)}
+    """Lengths of all axes, pairwise distinct (where the layer's own lengths allow it) and at least 2; and the plain integers."""
+    return small_sizes(layer, start)
 
 
 def huge(layer: Any, inputs: list[Tensor]) -> list[list[Tensor]]:
@@ -52,14 +57,16 @@ def strided(shape: tuple[int, ...], generator: torch.Generator, dtype: torch.dty
     return buffer[tuple(slice(None, None, 2) for _ in shape)].permute(tuple(reversed(range(len(shape)))))
 
 
-def inputs_of(layer: Any, sizes: dict[str, int], seed: int = 0, dtype: torch.dtype = torch.float64, positive: bool = False) -> list[Tensor]:
+def inputs_of(layer: Any, sizes: dict[str, int], seed: int = 0, dtype: torch.dtype = torch.float64, positive: bool = False) -> list[Any]:
     """Inputs that respect the layer's facts, in argument order."""
     generator = torch.Generator().manual_seed(seed)
-    arrays: dict[str, Tensor] = {}
+    arrays: dict[str, Any] = {}
     for name in layer.inputs:
         tensor = layer.tensor(name)
         shape = tuple(sizes[dim] for dim in tensor.dims)
-        if tensor.kind == "int":
+        if tensor.is_plain_integer:
+            arrays[name] = sizes[name]
+        elif tensor.kind == "int":
             arrays[name] = torch.randint(0, max(sizes[tensor.values], 1), shape, generator=generator)
         else:
             arrays[name] = strided(shape, generator, dtype)
