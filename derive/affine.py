@@ -139,42 +139,50 @@ def inside(at: Affine) -> Expr:
     return mul(iverson("<=", ZERO, at.value), iverson("<", at.value, Size(at.dim)))
 
 
-def within(expr: Expr, at: Index) -> Expr:
-    """`expr`, which an index was replaced in by the place `at`, made 0 where that is none of its axis, if it is not so by itself."""
-    return expr if not isinstance(at, Affine) or vanishes(expr, at) else mul(inside(at), expr)
+def within(before: Expr, after: Expr, index: Idx, at: Index) -> Expr:
+    """`after`, which is `before` with an index replaced by the place `at`, made 0 where that is none of the index's axis.
+
+    Nothing has to be said where it is 0 there by itself, because an entry is read at the index.
+    """
+    return after if not isinstance(at, Affine) or vanishes(before, index) else mul(inside(at), after)
 
 
 VANISHING = ("relu", "tanh", "sin", "abs", "sign", "erf")
 
 
-def vanishes(expr: Expr, at: Affine) -> bool:
-    """Whether `expr` is 0, and not merely without a value, wherever the place `at` lies outside its axis: something is read there."""
+def vanishes(expr: Expr, index: Idx) -> bool:
+    """Whether `expr` becomes 0, and does not merely lose its value, where entries read at `index` are 0."""
     if expr == ZERO:
         return True
     if isinstance(expr, Ref):
-        return at in expr.indices
+        return index in expr.indices
     if isinstance(expr, Delta):
-        return any(one == at and isinstance(other, Idx) for one, other in ((expr.a, expr.b), (expr.b, expr.a)))
-    if isinstance(expr, Iverson):
-        return expr in (iverson("<=", ZERO, at.value), iverson("<", at.value, Size(at.dim)))
+        return any(one == index and isinstance(other, Idx) for one, other in ((expr.a, expr.b), (expr.b, expr.a)))
     if isinstance(expr, Mul):
-        whole = inside(at)
-        if all(part in expr.factors for part in (whole.factors if isinstance(whole, Mul) else (whole,))):
-            return True
-        return any(vanishes(f, at) for f in expr.factors if not isinstance(f, Iverson)) and not any(_breaks(f, at) for f in expr.factors)
+        return any(vanishes(f, index) for f in expr.factors) and not any(_breaks(f, index) for f in expr.factors)
     if isinstance(expr, Add):
-        return all(vanishes(term, at) for term in expr.terms)
+        return all(vanishes(term, index) for term in expr.terms)
     if isinstance(expr, Sum):
-        return vanishes(expr.body, at)
+        return vanishes(expr.body, index)
     if isinstance(expr, Pow):
-        return expr.exponent > 0 and vanishes(expr.base, at)
-    return isinstance(expr, Fn) and expr.name in VANISHING and vanishes(expr.args[0], at)
+        return expr.exponent > 0 and vanishes(expr.base, index)
+    return isinstance(expr, Fn) and expr.name in VANISHING and vanishes(expr.args[0], index)
 
 
-def _breaks(expr: Expr, at: Affine) -> bool:
-    """Whether `expr` may have no value where what is read at the place `at` is 0."""
+def _breaks(expr: Expr, index: Idx) -> bool:
+    """Whether `expr` may have no value where what is read at `index` is 0."""
     if isinstance(expr, Pow) and (expr.exponent < 0 or expr.exponent.denominator != 1) or isinstance(expr, Fn) and expr.name in ("log", "pow"):
-        for node in walk(expr):
-            if isinstance(node, Position) or isinstance(node, Ref) and at in node.indices:
-                return True
-    return any(_breaks(child, at) for child in children(expr))
+        return any(_mentions(node, index) for node in walk(expr))
+    return any(_breaks(child, index) for child in children(expr))
+
+
+def _mentions(node: Expr, index: Idx) -> bool:
+    """Whether an entry, a delta or a position is read at `index`."""
+    found = node.indices if isinstance(node, Ref) else (node.a, node.b) if isinstance(node, Delta) else ()
+    found = (node.index,) if isinstance(node, Position) else found
+    for each in found:
+        if each == index or isinstance(each, Ref) and _mentions(each, index):
+            return True
+        if isinstance(each, Affine) and any(_mentions(part, index) for part in walk(each.value)):
+            return True
+    return False

@@ -189,6 +189,7 @@ def instantiate(equation: Equation, ref: Ref, taken: Iterable[str] = ()) -> Expr
     arriving = {i.name for i in free_indices(ref)}
     # Two steps through names that cannot clash, so that a swap such as T[j,i] is simultaneous.
     value = substitute(rename_apart(equation.value, set(taken) | arriving), mapping)
-    for actual in ref.indices:
-        value = within(value, actual)
+    for formal, actual in zip(equation.target.indices, ref.indices):
+        assert isinstance(formal, Idx)
+        value = within(equation.value, value, formal, actual)
     return value

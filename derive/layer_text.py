@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from derive.expr import Delta, Equation, Expr, Fact, Idx, Index, Max, Ref, Sum, transform, walk
+from derive.expr import Affine, Delta, Equation, Expr, Fact, Idx, Index, Max, Ref, Sum, transform, walk
 from derive.indices import free_indices, tensors_in
 from derive.spec import Layer
+from derive.validate import refs
 from derive.write import write
 
 
@@ -17,8 +18,8 @@ def layer_text(layer: Layer) -> str:
         rows.append("axes " + " ".join(f"{name}:{axis}" for name, axis in axes.items()))
     if layer.batch:
         rows.append("batch " + " ".join(f"{index.name}:{index.dim}" for index in layer.batch))
-    pinned = {*axes.values(), *(index.dim for index in layer.batch)}
-    shaped = [tensor for tensor in layer.tensors if not set(tensor.dims) <= pinned]
+    pinned = _pinned(layer)
+    shaped = [tensor for tensor in layer.tensors if not {(tensor.name, n) for n in range(len(tensor.dims))} <= pinned]
     if shaped:
         rows.append("shape " + " ".join(f"{tensor.name}[{','.join(tensor.dims[batch:])}]" for tensor in shaped))
     integers = [tensor for tensor in layer.tensors if tensor.kind == "int"]
@@ -56,6 +57,12 @@ def axes_of(layer: Layer) -> dict[str, str]:
                 if index.name not in skip:
                     found.setdefault(index.name, index.dim)
     return found
+
+
+def _pinned(layer: Layer) -> set[tuple[str, int]]:
+    """The axes of tensors, by number, that an index says: those at which one stands alone somewhere."""
+    sides = [side for e in layer.equations for side in (e.target, e.value)] + [side for f in layer.facts for side in (f.left, f.right)]
+    return {(ref.tensor, n) for side in sides for ref in refs(side) for n, index in enumerate(ref.indices) if not isinstance(index, Affine)}
 
 
 def without_batch(expr: Expr, batch: int) -> Expr:

@@ -8,7 +8,8 @@ from math import prod
 from derive.expr import Add, Expr, Fn, Mul, Num, Position, Ref, Size
 from derive.spec import Layer
 
-ENOUGH = 20
+DRAWS = 2000
+LARGEST = 50_000  # product of all sizes
 
 
 def length(value: Expr, sizes: dict[str, int]) -> int:
@@ -42,23 +43,20 @@ def completed(layer: Layer, sizes: dict[str, int]) -> dict[str, int]:
 
 
 def small_sizes(layer: Layer, start: int = 2) -> dict[str, int]:
-    """Sizes of all axes and values of the plain integers, by name: small, at least `start`, pairwise distinct where they can be."""
+    """Sizes of all axes and values of the plain integers, by name: small, at least `start`, and few of one size."""
     given = {each.dim for each in layer.sizes}
     axes = [dim for dim in layer.dims if dim not in given]
     integers = plain_integers(layer)
     if not given and not integers:
         return {dim: start + n for n, dim in enumerate(axes)}
     rng = random.Random(start)
-    found: list[tuple[bool, int, int, dict[str, int]]] = []
-    for attempt in range(2000):
-        sizes = dict(zip(axes, rng.sample(range(start, start + len(axes) + attempt // 40), len(axes))))
-        sizes.update({name: rng.choice((2, 3) if attempt < 1000 else (1, 2, 3)) for name in integers})
+    found: list[tuple[int, int, int, dict[str, int]]] = []
+    for attempt in range(DRAWS):
+        sizes = {axis: rng.randint(start, start + 1 + 6 * attempt // DRAWS) for axis in axes}
+        sizes.update({name: rng.choice((2, 3) if attempt < DRAWS // 2 else (1, 2, 3)) for name in integers})
         sizes = completed(layer, sizes)
         lengths = [size for name, size in sizes.items() if name not in integers]
         if min(lengths) >= start:
-            repeated = len(set(lengths)) < len(lengths)
-            found.append((repeated, prod(lengths), attempt, sizes))
-            if sum(not each[0] for each in found) == ENOUGH:
-                break
+            found.append((max(0, prod(lengths) - LARGEST), len(lengths) - len(set(lengths)), attempt, sizes))
     assert found, f"no small sizes fit {layer.name}"
     return min(found, key=lambda each: each[:3])[3]

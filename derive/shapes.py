@@ -75,6 +75,9 @@ def resolve(raw: Raw) -> tuple[Spec, dict[str, Tensor], tuple[str, ...]]:
 def _settle(raw: Raw) -> Spec:
     """Decide what each bare name is: a scalar tensor, the length of a declared axis, or an index out of place."""
     spec = Spec(raw.layer, tuple(raw.equations), tuple(raw.texts), tuple(raw.facts), tuple(Length(*each) for each in raw.lengths))
+    for name in dict.fromkeys(ref.tensor for length in spec.lengths for ref in refs(length.value) if not ref.indices):
+        if name not in {*raw.axes.values(), *raw.axes, *(axis for dims in raw.dims.values() for axis in dims)}:
+            raw.kinds.setdefault(name, "int")  # what a length is made of beside lengths are plain integers
     scalars = {e.target.tensor for e in spec.equations if not e.target.indices} | set(raw.dims) | set(raw.kinds)
     sizes = {*raw.axes.values(), *(axis for dims in raw.dims.values() for axis in dims), *raw.values.values()}
     indices = {name for e in spec.equations for name in names(e.value) | names(e.target)}
@@ -235,11 +238,12 @@ class _Axes:
                     self._join(here, ("values", index.tensor), f"{error}in {write(ref)}, ")
 
     def _read_places(self, expr: Expr, error: str) -> None:
-        """A delta of two indices that nothing else sets apart joins their axes; a place has no product of indices."""
+        """A delta joins the axes of an index and of a label, and of two indices that nothing sets apart."""
         for node in walk(expr):
             if isinstance(node, Delta):
                 first, second = (_place_of(index) for index in (node.a, node.b))
-                if first is not None and second is not None and not {self._named(first), self._named(second)} - {None}:
+                label = isinstance(node.a, Ref) or isinstance(node.b, Ref)
+                if first is not None and second is not None and (label or not {self._named(first), self._named(second)} - {None}):
                     self._join(first, second, f"{error}in {write(node)}, ")
             for index in (node.a, node.b) if isinstance(node, Delta) else node.indices if isinstance(node, Ref) else ():
                 if isinstance(index, Affine):

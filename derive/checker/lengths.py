@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from fractions import Fraction
 from math import prod
 from typing import Any
@@ -13,8 +13,8 @@ from derive.checker.structure import Malformed
 
 Node = Any
 Sizes = dict[str, int]
-DRAWS = 400
-ENOUGH = 12  # draws that fit, of which the smallest is taken
+DRAWS = 600
+LARGEST = 4_000  # product of all sizes: a sum over all axes takes time
 
 
 def plain_integers(tensors: Iterable[Node]) -> list[str]:
@@ -40,27 +40,23 @@ def length(node: Node, sizes: Sizes) -> int:
     raise Malformed(f"{node!r} is no length of an axis")
 
 
-def fitting(draw: Callable[[int], Sizes], integers: list[str], rules: list[Node], rng: random.Random) -> Sizes:
-    """Sizes and integers under which every axis has at least two places, all sizes differing as far as can be.
+def fitting(axes: list[str], integers: list[str], rules: list[Node], rng: random.Random) -> Sizes:
+    """Sizes of axes and values of plain integers under which every axis has at least two places, those of the rules included.
 
-    `draw` draws the sizes of the axes that no rule gives, from a range that widens with its argument.
+    Of the draws that are not too large to go through, the one with the fewest axes of one size is taken.
     """
-    if not rules and not integers:
-        return draw(0)
-    found: list[tuple[bool, int, int, Sizes]] = []
+    found: list[tuple[int, int, int, Sizes]] = []
     for attempt in range(DRAWS):
-        sizes = draw(attempt // 10)
+        widest = 3 + 6 * attempt // DRAWS
+        sizes = {axis: rng.randint(2, widest) for axis in axes}
         # A stride of 1 or a padding of 0 would hide a mistake about it, so they are tried last.
         sizes.update({name: rng.choice((2, 3) if attempt < DRAWS // 2 else (1, 2, 3)) for name in integers})
         for rule in rules:
             sizes[rule["axis"]] = length(rule["value"], sizes)
         lengths = [size for name, size in sizes.items() if name not in integers]
-        if min(lengths, default=2) < 2:
-            continue
-        distinct = len(set(lengths)) == len(lengths)
-        found.append((not distinct, prod(lengths), attempt, sizes))
-        if sum(not each[0] for each in found) == ENOUGH or (attempt > DRAWS // 2 and len(found) > ENOUGH):
-            break
+        if min(lengths, default=2) >= 2:
+            repeated = len(lengths) - len(set(lengths))
+            found.append((max(0, prod(lengths) - LARGEST), repeated, attempt, sizes))
     if not found:
         raise CannotTell("no small sizes of axes fit the lengths that the layer gives")
     return min(found, key=lambda each: each[:3])[3]

@@ -62,11 +62,8 @@ def rooted_axes(nodes: Iterable[Node]) -> set[str]:
     return found
 
 
-def draw_sizes(axes: list[str], batch: set[str], rooted: set[str], rng: random.Random, spread: int = 0) -> dict[str, int]:
-    """Pairwise distinct sizes, all at least 2; batch axes, which every line carries along, get the smallest.
-
-    With a `spread` the others are drawn from that many numbers more than there are axes.
-    """
+def draw_sizes(axes: list[str], batch: set[str], rooted: set[str], rng: random.Random) -> dict[str, int]:
+    """Pairwise distinct sizes, all at least 2; batch axes, which every line carries along, get the smallest."""
     sizes: dict[str, int] = {}
     squares = [n * n for n in range(2, 2 + len(rooted))]
     rng.shuffle(squares)
@@ -76,8 +73,6 @@ def draw_sizes(axes: list[str], batch: set[str], rooted: set[str], rng: random.R
     for group in ([a for a in axes if a in batch], [a for a in axes if a not in batch]):
         group = [axis for axis in group if axis not in rooted]
         numbers = list(itertools.islice(free, len(group)))
-        if spread and group:
-            numbers = rng.sample([*numbers, *itertools.islice(free, spread)], len(group))
         rng.shuffle(numbers)
         sizes.update(zip(group, numbers))
     return sizes
@@ -87,9 +82,11 @@ def draw_lengths(proof: Node, tensors: Iterable[Node], nodes: list[Node], rooted
     """Sizes for every axis in `nodes`, and the plain integers among the tensors, such that the lengths which the proof states fit."""
     rules = proof.get("sizes", [])
     given = {rule["axis"] for rule in rules}
-    axes = [axis for axis in axes_in([*nodes, proof["batch"], rules]) if axis not in given]
-    batch = {index[2] for index in proof["batch"]}
-    return fitting(lambda spread: draw_sizes(axes, batch, rooted, rng, spread), plain_integers(tensors), rules, rng)
+    axes = axes_in([*nodes, proof["batch"], rules])
+    integers = plain_integers(tensors)
+    if rules or integers:
+        return fitting([axis for axis in axes if axis not in given], integers, rules, rng)
+    return draw_sizes(axes, {index[2] for index in proof["batch"]}, rooted, rng)
 
 
 def keys_of(dims: Iterable[str], sizes: Mapping[str, int]) -> list[Key]:

@@ -66,7 +66,7 @@ def contract_delta(term: Expr) -> tuple[Expr, Idx, Index] | None:
         for index, other in _candidates(factor, bound):
             rest = mul(*(f for f in factors(term.body) if f is not factor))
             left = tuple(i for i in bound if i != index)
-            return mul(Num(number), flat_sum(left, within(substitute(rest, {index: other}), other))), index, other
+            return mul(Num(number), flat_sum(left, within(rest, substitute(rest, {index: other}), index, other))), index, other
     return None
 
 
