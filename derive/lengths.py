@@ -53,7 +53,7 @@ def small_sizes(layer: Layer, start: int = 2) -> dict[str, int]:
     found: list[tuple[int, int, int, dict[str, int]]] = []
     for attempt in range(DRAWS):
         sizes = {axis: rng.randint(start, start + 1 + 6 * attempt // DRAWS) for axis in axes}
-        sizes.update({name: rng.choice((2, 3) if attempt < DRAWS // 2 else (1, 2, 3)) for name in integers})
+        sizes.update({name: rng.randint(2 if attempt < DRAWS // 2 else 1, start + 1) for name in integers})
         sizes = completed(layer, sizes)
         lengths = [size for name, size in sizes.items() if name not in integers]
         if min(lengths) >= start:

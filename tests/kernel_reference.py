@@ -41,14 +41,18 @@ def sizes_of(layer: Any, start: int = 2) -> dict[str, int]:
     return small_sizes(layer, start)
 
 
-def huge(layer: Any, inputs: list[Tensor]) -> list[list[Tensor]]:
+def huge(layer: Any, inputs: list[Any]) -> list[list[Any]]:
     """Inputs of about +-1e4: all that are differentiated at once in float64, each in its turn in float32, where the products of
     several overflow by themselves. A scalar is a rate or a temperature, and stays small and positive."""
     places = [n for n, name in enumerate(layer.inputs) if name in layer.wrt and layer.tensor(name).dims]
-    positive = [t.abs() if t.is_floating_point() and not t.ndim else t for t in inputs]
-    short = any(t.dtype == torch.float32 for t in inputs)
+    positive = [t.abs() if is_real(t) and not t.ndim else t for t in inputs]
+    short = any(is_real(t) and t.dtype == torch.float32 for t in inputs)
     cases = [[n] for n in places] if short else [places]
-    return [[t.sign() * 1e4 + t if n in case else t.clone() for n, t in enumerate(positive)] for case in cases]
+    return [[t.sign() * 1e4 + t if n in case else t.clone() if isinstance(t, Tensor) else t for n, t in enumerate(positive)] for case in cases]
+
+
+def is_real(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
 
 
 def strided(shape: tuple[int, ...], generator: torch.Generator, dtype: torch.dtype) -> Tensor:
@@ -79,6 +83,17 @@ def inputs_of(layer: Any, sizes: dict[str, int], seed: int = 0, dtype: torch.dty
         weights = arrays[ref.tensor].abs() + 0.1
         arrays[ref.tensor] = weights / weights.sum(over, keepdim=True) * float(fact.right.value)
     return [arrays[name] for name in layer.inputs]
+
+
+def detached(value: Any) -> Any:
+    """A tensor without its history; a plain integer as it is."""
+    return value.detach() if isinstance(value, Tensor) else value
+
+
+def empty_along(layer: Any, axis: str) -> dict[str, int]:
+    """Sizes with one axis empty, and the lengths that follow from it."""
+    sizes = {**sizes_of(layer), axis: 0}
+    return completed(layer, sizes)
 
 
 def load(source: str, name: str, folder: Path) -> ModuleType:
