@@ -9,7 +9,6 @@ from __future__ import annotations
 from fractions import Fraction
 
 from derive.expr import (
-    ONE,
     ZERO,
     Add,
     Affine,
@@ -18,7 +17,6 @@ from derive.expr import (
     Fn,
     Idx,
     Index,
-    Iverson,
     Mul,
     Num,
     Position,
@@ -171,7 +169,12 @@ def vanishes(expr: Expr, index: Idx) -> bool:
 
 def _breaks(expr: Expr, index: Idx) -> bool:
     """Whether `expr` may have no value where what is read at `index` is 0."""
-    if isinstance(expr, Pow) and (expr.exponent < 0 or expr.exponent.denominator != 1) or isinstance(expr, Fn) and expr.name in ("log", "pow"):
+    if (
+        isinstance(expr, Pow)
+        and (expr.exponent < 0 or expr.exponent.denominator != 1)
+        or isinstance(expr, Fn)
+        and expr.name in ("log", "pow")
+    ):
         return any(_mentions(node, index) for node in walk(expr))
     return any(_breaks(child, index) for child in children(expr))
 

@@ -144,7 +144,9 @@ class Derivation:
         if not any(proof.facts for proof in self.lemmas):
             return None
         layer = self.layer
-        plain = Layer.of(layer.name, layer.tensors, layer.equations, (), layer.inputs, layer.outputs, layer.wrt, layer.batch, layer.doc, layer.sizes)
+        plain = Layer.of(
+            layer.name, layer.tensors, layer.equations, (), layer.inputs, layer.outputs, layer.wrt, layer.batch, layer.doc, layer.sizes
+        )
         return derive(plain, self.prefix)
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from derive.expr import Affine, Delta, Equation, Expr, Fact, Idx, Index, Max, Ref, Sum, transform, walk
+from derive.expr import Affine, Delta, Equation, Expr, Fact, Index, Max, Ref, Sum, transform, walk
 from derive.indices import free_indices, tensors_in
 from derive.spec import Layer
 from derive.validate import refs

@@ -30,7 +30,28 @@ from fractions import Fraction
 
 from derive.conditions import choose, compare, complement
 from derive.errors import SpecError, listing, near
-from derive.expr import Affine, Delta, Equation, Expr, Fact, Fn, Idx, Index, Max, Num, Position, Ref, Size, Sum, add, mul, neg, num, power, transform
+from derive.expr import (
+    Affine,
+    Delta,
+    Equation,
+    Expr,
+    Fact,
+    Fn,
+    Idx,
+    Index,
+    Max,
+    Num,
+    Position,
+    Ref,
+    Size,
+    Sum,
+    add,
+    mul,
+    neg,
+    num,
+    power,
+    transform,
+)
 from derive.functions import ARITY, power_of
 from derive.indices import free_indices
 from derive.tokens import Line, Token, check_power, number, tokenize

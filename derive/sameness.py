@@ -146,7 +146,8 @@ class _Tensors:
 
     def index(self, index: Node, env: Env) -> int:
         if index[0] == "affine":
-            return round(self.value(index[1], env))
+            place: int = round(self.value(index[1], env))
+            return place
         return env[index[1]] if index[0] == "idx" else int(self.value(index, env))
 
     def _envs(self, indices: list[Node], env: Env) -> Iterator[Env]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from derive.affine import NotLinear, coefficients, place
+from derive.affine import NotLinear, coefficients
+from derive.affine import place as place_along
 from derive.errors import SpecError, listing, near
 from derive.expr import (
     Affine,
@@ -225,9 +226,8 @@ class _Axes:
             if isinstance(node, (Sum, Max)):
                 for bound in node.indices:
                     self._seen(bound)
-            if isinstance(node, (Position, Delta)):
-                for index in free_indices(node):
-                    self._seen(index)
+            for found in free_indices(node) if isinstance(node, (Position, Delta)) else ():
+                self._seen(found)
         for ref in refs(expr):
             for place, index in enumerate(ref.indices):
                 here = ("axis", ref.tensor, str(place))
@@ -318,7 +318,7 @@ class _Axes:
 
     def index(self, index: Index, axis: str) -> Index:
         if isinstance(index, Affine):
-            return place(self.expr(index.value), axis)
+            return place_along(self.expr(index.value), axis)
         return Idx(index.name, self._axis(("index", index.name))) if isinstance(index, Idx) else self.ref(index)
 
     def ref(self, ref: Ref) -> Ref:
@@ -336,7 +336,7 @@ class _Axes:
             first = self.index(expr.a, "")
             axis = first.dim if isinstance(first, Idx) else self._axis(("values", first.tensor)) if isinstance(first, Ref) else ""
             second = self.index(expr.b, axis)
-            return delta(first, place(Position(second), axis) if isinstance(second, Idx) else second)
+            return delta(first, place_along(Position(second), axis) if isinstance(second, Idx) else second)
         if isinstance(expr, Size):
             return Size(self.named(expr.dim))
         parts = tuple(self.expr(child) for child in children(expr))

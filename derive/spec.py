@@ -102,7 +102,9 @@ class Layer:
     ) -> Layer:
         """A layer of finished IR, as the engine makes one. Raises SpecError where an index and a tensor's axis disagree."""
         layer = object.__new__(cls)
-        layer._set(name, tuple(tensors), tuple(equations), tuple(facts), tuple(inputs), tuple(outputs), tuple(wrt), tuple(batch), doc, tuple(sizes))
+        layer._set(
+            name, tuple(tensors), tuple(equations), tuple(facts), tuple(inputs), tuple(outputs), tuple(wrt), tuple(batch), doc, tuple(sizes)
+        )
         spec = Spec(name, layer.equations, tuple(write(equation) for equation in layer.equations))
         check_targets(spec)
         check_order(spec)

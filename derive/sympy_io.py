@@ -97,7 +97,9 @@ def read_length(size: Any, raw: Raw) -> None:
     where = f"{raw.layer}: the length `{size}`: "
     if not isinstance(size, sp.Eq) or not isinstance(size.lhs, sp.Symbol):
         raise SpecError(f"{where}write the axis and its length, as in Eq(I, (L - K) // 2 + 1), or 'size(i) = size(l) - 1'")
-    reader = _Reader(raw, {}, {*raw.axes.values(), *(axis for dims in raw.dims.values() for axis in dims), size.lhs.name}, AuthorOrder(), where)
+    reader = _Reader(
+        raw, {}, {*raw.axes.values(), *(axis for dims in raw.dims.values() for axis in dims), size.lhs.name}, AuthorOrder(), where
+    )
     raw.lengths.append((size.lhs.name, reader.whole(size.rhs)))
 
 

@@ -30,7 +30,7 @@ from derive.expr import (
 )
 from derive.functions import ARITY
 from derive.indices import free_indices, tensors_in
-from derive.write import write
+from derive.write import write, write_index
 
 _RESERVED = frozenset({*ARITY, "sum", "size", "sqrt", "where"})
 _WIDEST = 160  # characters of an equation quoted in a message
@@ -83,7 +83,7 @@ def check_targets(spec: Spec) -> None:
         target = equation.target
         for index in target.indices:
             if not isinstance(index, Idx):
-                raise spec.error(number, f"the left of = has plain indices; {write(index)} cannot stand in {write(target)}")
+                raise spec.error(number, f"the left of = has plain indices; {write_index(index)} cannot stand in {write(target)}")
             if target.indices.count(index) > 1:
                 raise spec.error(number, f"index {index.name} stands twice on the left, in {write(target)}; give each axis its own index")
         if target.tensor in seen:
@@ -224,7 +224,9 @@ def check_lengths(spec: Spec, tensors: dict[str, Tensor]) -> None:
                 raise SpecError(f"{where}{write(node)} is no number that is the same for all entries")
         known.add(length.dim)
     for number, equation in enumerate(spec.equations):
-        arithmetic = [node for node in walk(equation.value) if isinstance(node, Delta) or any(isinstance(i, Affine) for i in _indices(node))]
+        arithmetic = [
+            node for node in walk(equation.value) if isinstance(node, Delta) or any(isinstance(i, Affine) for i in _indices(node))
+        ]
         bound = [i for node in walk(equation.value) if isinstance(node, (Sum, Max)) for i in node.indices]
         for index in (*equation.target.indices, *bound) if arithmetic else ():
             if isinstance(index, Idx) and index.dim not in known:

@@ -243,6 +243,4 @@ class Chain:
             mentioned.update(dict.fromkeys(tensors_in(length.value)))
         tensors = workings.declared(mentioned)
         layer = workings.layer
-        return Proof(
-            self.name, self.kind, self.goal, tuple(self.steps), tensors, given, tuple(self.facts), layer.batch, sizes=layer.sizes
-        )
+        return Proof(self.name, self.kind, self.goal, tuple(self.steps), tensors, given, tuple(self.facts), layer.batch, sizes=layer.sizes)

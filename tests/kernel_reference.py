@@ -48,7 +48,9 @@ def huge(layer: Any, inputs: list[Any]) -> list[list[Any]]:
     positive = [t.abs() if is_real(t) and not t.ndim else t for t in inputs]
     short = any(is_real(t) and t.dtype == torch.float32 for t in inputs)
     cases = [[n] for n in places] if short else [places]
-    return [[t.sign() * 1e4 + t if n in case else t.clone() if isinstance(t, Tensor) else t for n, t in enumerate(positive)] for case in cases]
+    return [
+        [t.sign() * 1e4 + t if n in case else t.clone() if isinstance(t, Tensor) else t for n, t in enumerate(positive)] for case in cases
+    ]
 
 
 def is_real(value: Any) -> bool:

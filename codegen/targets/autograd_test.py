@@ -32,7 +32,9 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         "digest": digest(layer),
         "name": program.name,
         "imports": [
-            f"import {name}" for name in ("itertools", "math", "operator") if any(f"{name}." in line for line in [*plain, *inputs, *support])
+            f"import {name}"
+            for name in ("itertools", "math", "operator")
+            if any(f"{name}." in line for line in [*plain, *inputs, *support])
         ],
         "parameters": ", ".join(names[n] for n in program.inputs),
         "plain": plain,

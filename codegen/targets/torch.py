@@ -44,7 +44,10 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
     support = functions_called(torch_support, [*(line for lines in fields.values() for line in lines), "_no_third"])
     code = "\n".join([*(line for lines in fields.values() for line in lines), *support])
     names = parts.names
-    parameters = ", ".join(["fill: bool"] * bool(held.extra) + [f"{names[n]}: {'int' if parts.array(n).is_plain_integer else 'Tensor'}" for n in program.inputs])
+    parameters = ", ".join(
+        ["fill: bool"] * bool(held.extra)
+        + [f"{names[n]}: {'int' if parts.array(n).is_plain_integer else 'Tensor'}" for n in program.inputs]
+    )
     second = program.second
     second_tangent = program.second_tangent
     assert second is not None and second_tangent is not None

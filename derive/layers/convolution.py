@@ -5,6 +5,8 @@ Convolution Arithmetic for Deep Learning (2016), section 2.4; Chollet, Xception 
 Relationship between Self-Attention and Convolutional Layers (2020), section 3.1.
 """
 
+from typing import Any
+
 from sympy import Eq, Sum
 
 from derive.scalar import delta
@@ -16,7 +18,7 @@ I, J, K, L, M, P, Q = axes("I J K L M P Q")
 stride, pad = tensors("stride:int pad:int")
 
 
-def swept(output, size, window):
+def swept(output: Any, size: Any, window: Any) -> Any:
     """How many windows there are along an axis."""
     return Eq(output, (size + 2 * pad - window) // stride + 1)
 
