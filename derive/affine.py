@@ -109,7 +109,7 @@ def coefficients(value: Expr) -> tuple[dict[Idx, Expr], Expr]:
         if number.denominator != 1:
             raise NotLinear(f"the number {number} is not whole")
         if len(moving) > 1:
-            raise NotLinear(f"{' and '.join(dict.fromkeys(i.name for i in moving))} are multiplied")
+            raise NotLinear(f"{' and '.join(i.name for i in moving)} are multiplied")
         if moving:
             by_index.setdefault(moving[0], {})[key[:-1]] = number
         else:

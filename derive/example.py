@@ -41,6 +41,8 @@ LABELS = (1, 0, 2, 1, 0, 2)
 
 
 DIGITS = 20
+LARGEST = 200
+"""What the sizes of a layer that states lengths come to together: an example is read, and worked in exact numbers."""
 
 
 class NoExample(Exception):
@@ -105,7 +107,7 @@ def _attempt(derivation: Any, rational: bool, positive: bool, scale: int) -> Exa
     backward: tuple[Equation, ...] = derivation.results
     sizes = choose_sizes(derivation.tensors, layer.batch, forward)
     if layer.sizes or plain_integers(layer):
-        sizes = small_sizes(layer)
+        sizes = small_sizes(layer, largest=LARGEST)
     tensors: dict[str, Tensor] = {t.name: t for t in derivation.tensors}
     exponents = feeds_exp(forward)
     tables: dict[str, Table] = {}

@@ -9,7 +9,6 @@ from derive.expr import Add, Expr, Fn, Mul, Num, Position, Ref, Size
 from derive.spec import Layer
 
 DRAWS = 2000
-LARGEST = 50_000  # product of all sizes
 
 
 def length(value: Expr, sizes: dict[str, int]) -> int:
@@ -42,8 +41,9 @@ def completed(layer: Layer, sizes: dict[str, int]) -> dict[str, int]:
     return found
 
 
-def small_sizes(layer: Layer, start: int = 2) -> dict[str, int]:
-    """Sizes of all axes and values of the plain integers, by name: small, at least `start`, and few of one size."""
+def small_sizes(layer: Layer, start: int = 2, largest: int = 50_000) -> dict[str, int]:
+    """Sizes of all axes and values of the plain integers, by name: at least `start`, few of one size, and all together
+    not much above `largest` when multiplied."""
     given = {each.dim for each in layer.sizes}
     axes = [dim for dim in layer.dims if dim not in given]
     integers = plain_integers(layer)
@@ -57,6 +57,6 @@ def small_sizes(layer: Layer, start: int = 2) -> dict[str, int]:
         sizes = completed(layer, sizes)
         lengths = [size for name, size in sizes.items() if name not in integers]
         if min(lengths) >= start:
-            found.append((max(0, prod(lengths) - LARGEST), len(lengths) - len(set(lengths)), attempt, sizes))
+            found.append((max(0, prod(lengths) - largest), len(lengths) - len(set(lengths)), attempt, sizes))
     assert found, f"no small sizes fit {layer.name}"
     return min(found, key=lambda each: each[:3])[3]

@@ -300,6 +300,8 @@ class _Emitter:
         for n in (0, 1):
             if kinds[n] == "position" and kinds[1 - n] != "position" and op.args[n].axes[0] not in op.args[1 - n].axes:
                 labels = self._value(op.args[1 - n])
+                if labels.host:
+                    return None
                 index = op.args[n].axes[0]
                 code = self.spelling.one_hot.format(labels.code, self.sizes[index.dim], kind_of, self.like)
                 return Text(code, ATOM, (*labels.axes, index))

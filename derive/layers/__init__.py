@@ -23,6 +23,7 @@ CONTENTS = (
     ("Attention with several heads", "multi_head", "multi_head cross_attention grouped_query multi_query"),
     ("Attention, masked and varied", "attention_masks", "attention_causal attention_window attention_sliding_window attention_graph"),
     ("Attention, masked and varied", "attention_variants", "attention_bias alibi attention_relative attention_relative_bias"),
+    ("Attention, masked and varied", "attention_variants", "attention_relative_shift"),
     ("Attention, masked and varied", "attention_variants", "attention_soft_cap linear_attention"),
     ("Norms", "norms", "layer_norm rms_norm batch_norm batch_norm_eval group_norm"),
     ("Norms", "norms", "standardize row_norm cosine_similarity"),
