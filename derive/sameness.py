@@ -17,7 +17,7 @@ from typing import Any
 
 from derive.checker.arithmetic import CannotTell, Digits
 from derive.checker.structure import Declarations, Malformed
-from derive.checker.worlds import axes_in, draw_sizes, draw_tensors
+from derive.checker.worlds import draw_lengths, draw_tensors
 
 Node = Any
 Env = dict[str, int]
@@ -85,7 +85,7 @@ class _Different(Exception):
 def _same(proof: Node, seed: int, nodes: list[Node], both: Callable[[_Tensors, Env], tuple[float, float]]) -> bool:
     for number in range(WORLDS):
         rng = random.Random(f"{seed}|same|{number}")
-        sizes = draw_sizes(axes_in([proof["tensors"], proof["given"], proof["goal"], proof["batch"], *nodes]), set(), set(), rng)
+        sizes = draw_lengths(proof, proof["tensors"], [proof["tensors"], proof["given"], proof["goal"], *nodes], set(), rng)
         for attempt in range(ATTEMPTS):
             try:
                 if not _same_in(proof, sizes, random.Random(f"{seed}|{number}|{attempt}"), attempt, both):
@@ -146,6 +146,9 @@ class _Tensors:
         return self.memo[name, key]
 
     def index(self, index: Node, env: Env) -> int:
+        if index[0] == "affine":
+            place: int = round(self.value(index[1], env))
+            return place
         return env[index[1]] if index[0] == "idx" else int(self.value(index, env))
 
     def _envs(self, indices: list[Node], env: Env) -> Iterator[Env]:
@@ -159,7 +162,10 @@ class _Tensors:
         if kind == "size":
             return float(self.sizes[node[1]])
         if kind == "ref":
-            return self.entry(node[1], tuple(self.index(index, env) for index in node[2]))
+            places = tuple(self.index(index, env) for index in node[2])
+            if any(i[0] == "affine" and not 0 <= place < self.sizes[i[2]] for i, place in zip(node[2], places)):
+                return 0.0
+            return self.entry(node[1], places)
         if kind == "delta":
             return 1.0 if self.index(node[1], env) == self.index(node[2], env) else 0.0
         if kind == "position":

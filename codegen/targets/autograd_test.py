@@ -42,7 +42,11 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
     return {
         "digest": digest(layer),
         "name": program.name,
-        "imports": ["import math"] if any("math." in line for line in [*plain, *inputs]) else [],
+        "imports": [
+            f"import {name}"
+            for name in ("itertools", "math", "operator")
+            if any(f"{name}." in line for line in [*plain, *inputs, *support])
+        ],
         "parameters": ", ".join(names[n] for n in program.inputs),
         "plain": plain,
         "inputs": inputs,

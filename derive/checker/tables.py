@@ -17,7 +17,7 @@ from derive.checker.facts import OtherLengths
 from derive.checker.form import Form
 from derive.checker.matrices import Matrices
 from derive.checker.verdicts import UNKNOWN
-from derive.checker.worlds import axes_in, draw_sizes, draw_tensors, rooted_axes
+from derive.checker.worlds import draw_lengths, draw_tensors, rooted_axes
 
 Node = Any
 WORLDS = 2  # twice as many where the goal is a single number, three times as many where a value takes one of several branches
@@ -96,8 +96,9 @@ def _world(form: Form, seed: int, number: int, arithmetic: Arithmetic) -> Table:
     nodes = [proof["tensors"], *extra, proof["given"], *_expressions(form), target]
     label = f"{seed}|{proof['name']}|{proof['kind']}|{number}"
     rng = random.Random(label)
-    axes, batch, rooted = axes_in([*nodes, proof["batch"]]), {index[2] for index in proof["batch"]}, rooted_axes(nodes)
-    sizes = draw_sizes(axes, batch, rooted, rng)
+    # The axes, and the lengths that the proof states for some of them.
+    draw = partial(draw_lengths, proof, [*proof["tensors"], *extra], nodes, rooted_axes(nodes), rng)
+    sizes = draw()
     keys = _entries([sizes[index[2]] for index in target[2]], rng)
     attempt = redrawn = 0
     while True:
@@ -111,7 +112,7 @@ def _world(form: Form, seed: int, number: int, arithmetic: Arithmetic) -> Table:
             redrawn += 1
             if redrawn == REDRAWN:
                 raise
-            sizes = draw_sizes(axes, batch, rooted, rng)
+            sizes = draw()
             keys = _entries([sizes[index[2]] for index in target[2]], rng)
             continue
         attempt += 1
@@ -119,7 +120,7 @@ def _world(form: Form, seed: int, number: int, arithmetic: Arithmetic) -> Table:
         if not lost or attempt == ATTEMPTS:
             return Table(sizes, arithmetic, keys, rows)
         if any(isinstance(value, Singular) for row in rows for value in row):
-            sizes = draw_sizes(axes, batch, rooted, rng)
+            sizes = draw()
             keys = _entries([sizes[index[2]] for index in target[2]], rng)
 
 

@@ -11,6 +11,7 @@ from derive.expr import ONE, Diff, Equation, Expr, Fact, MatrixFn, Ref, Tensor, 
 from derive.proof import Proof
 from derive.recognize import explain
 from derive.render.notation import Context, context, listing, reason, words
+from derive.write import write
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,9 @@ def _given(derivation: Any) -> list[Block]:
         tensor = next(t for t in derivation.tensors if t.name == name)
         rows.append((name, tensor.dims[skip:], f"upstream gradient, that of {name[len(derivation.prefix) :]}"))
     blocks: list[Block] = [Heading("Given", 2), Givens(tuple(rows)), Formulas(tuple(layer.equations))]
+    if layer.sizes:
+        several = "s" if len(layer.sizes) > 1 else ""
+        blocks.append(Paragraph(f"with the length{several} {listing(write(length) for length in layer.sizes)}."))
     if layer.facts:
         plural = "Hypotheses" if len(layer.facts) > 1 else "Hypothesis"
         blocks += [Paragraph(f"{plural}, declared and used where named:"), Formulas(tuple(layer.facts))]
@@ -185,6 +189,8 @@ def given_rows(layer: Any) -> tuple[tuple[str, tuple[str, ...], str], ...]:
 def _role(tensor: Tensor, layer: Any) -> str:
     if tensor.name in layer.outputs:
         return "output"
+    if tensor.is_plain_integer:
+        return "an integer"
     if tensor.kind == "int":
         return f"integer labels in [0, {tensor.values})"
     if tensor.name in layer.inputs:
