@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from derive import rules
 from derive.expr import Diff, Equation, Expr, Fact, Fn, Idx, Max, Mul, Pow, Ref, Sum, add, children, rebuild, walk
 from derive.indices import free_indices, tensors_in
-from derive.normal import symmetric
+from derive.normal import read_from_left, symmetric
 from derive.plain import show_index
 from derive.proof import Proof
-from derive.signs import Signs, is_comparison
+from derive.signs import Signs
 from derive.terms import has_derivative, terms
 from derive.workings import SUM_NAMES, Chain, Workings
 
@@ -146,9 +146,9 @@ def use_facts(chain: Chain, workings: Workings) -> None:
     tensors = symmetric(facts)
     after = rules.symmetry(chain.current, tensors)
     if len(terms(rules.cancel(after))) < len(terms(rules.cancel(chain.current))):
-        _note_facts(chain, workings, (f for f in facts if isinstance(f.left, Ref) and f.left.tensor in tensors))
+        _note_facts(chain, workings, (f for f in facts if symmetric((f,))))
         chain.record("symmetry", after, "by the declared symmetry: like terms", "full")
-    after, used = rules.fact(chain.current, (f for f in facts if not is_comparison(f) and not isinstance(f.left, Ref)))
+    after, used = rules.fact(chain.current, read_from_left(facts))
     if used:
         chain.facts.update(dict.fromkeys(used))
         workings.facts.update(dict.fromkeys(used))
