@@ -201,7 +201,7 @@ def proof_blocks(proof: Proof, detail: str) -> list[Block]:
     """One proof: its heading, its lines with their reasons, its last line in matrix form."""
     blocks: list[Block] = [Heading(_heading(proof), 3)]
     if proof.facts:
-        blocks += [Paragraph("Under the hypothesis"), Formulas(proof.facts)]
+        blocks += [Paragraph("Under the hypotheses" if len(proof.facts) > 1 else "Under the hypothesis"), Formulas(proof.facts)]
     lines = [(proof.goal.value, _opening(proof)), *((s.after, reason(s.rule, s.note)) for s in proof.at(detail).steps)]
     if len(lines) == 1:
         blocks.append(Formulas((Equation(proof.goal.target, proof.goal.value),)))
