@@ -251,7 +251,7 @@ def _read(label: str, equations: list[Equation], first: Layer) -> Layer:
     raw.batch.extend(first.batch)
     for index in first.batch:
         raw.axes.setdefault(index.name, index.dim)
-    spec, tensors, outputs = resolve(raw)
+    spec, tensors, outputs = resolve(raw, fragment=True)
     declared = [tensors[name] for name in (*spec.inputs, *spec.targets)]
     return Layer.of(label, declared, spec.equations, (), spec.inputs, outputs, (), raw.batch)
 

@@ -18,6 +18,7 @@ from derive.expr import (
     Idx,
     Index,
     Iverson,
+    MatrixFn,
     Max,
     Mul,
     Num,
@@ -289,7 +290,18 @@ class _Evaluator:
         if isinstance(expr, Pow):
             return self.exact(self.value(expr.base, at) ** _integer(expr.exponent), expr.exponent.denominator == 1)
         if isinstance(expr, Fn):
-            return self.exact(_function(expr.name)(*(self.value(a, at) for a in expr.args)), expr.name == "log")
+            return self.exact(_function(expr.name)(*(self.value(a, at) for a in expr.args)), expr.name in ("log", "xlogy"))
+        if isinstance(expr, MatrixFn):
+            size = range(self.sizes[expr.indices[0].dim])
+            rows = [
+                [self.value(expr.body, {**at, **dict(zip(expr.indices, place))}) for place in itertools.product([n], size)] for n in size
+            ]
+            matrix = sympy.Matrix(rows)
+            if matrix.det() == 0:
+                raise NoExample("a matrix is singular")
+            if expr.name == "inv":
+                return matrix.inv()[tuple(self.index(i, at) for i in expr.at)]
+            return matrix.det() if expr.name == "det" else self.exact(sympy.log(sympy.Abs(matrix.det())), True)
         if isinstance(expr, (Sum, Max)):
             ranges = (range(self.sizes[i.dim]) for i in expr.indices)
             parts = [self.value(expr.body, {**at, **dict(zip(expr.indices, place))}) for place in itertools.product(*ranges)]
@@ -312,6 +324,7 @@ def _function(name: str) -> Callable[..., Any]:
         "max": sympy.Max,
         "min": sympy.Min,
         "pow": lambda x, y: x**y,
+        "xlogy": lambda x, y: x * sympy.log(y) if x else sympy.Integer(0),
         "relu": lambda x: sympy.Max(x, 0),
         "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
         "softplus": lambda x: sympy.log(1 + sympy.exp(x)),

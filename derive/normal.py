@@ -105,7 +105,7 @@ def _round(expr: Expr, known: Known, target: Ref, by_definition: bool) -> Iterat
     yield step("contract_delta", rules.contract(current), "only equal indices survive")
     after, used = rules.fact(current, known.equations)
     yield step("fact", after, "by the declared hypothesis", facts=used)
-    yield step("symmetry", rules.symmetry(current, known.symmetric), "by the declared symmetry", facts=_about(known, current))
+    yield step("symmetric_order", rules.symmetric_order(current, known.symmetric), "by the declared symmetry", facts=_about(known, current))
     yield step("quotient", rules.rename_bound(rules.quotient(current), target), "a sum over itself is 1")
     yield step("pull_out", rules.rename_bound(rules.pull_out(current), target), "what a sum does not run over leaves it", "baby")
     yield step("count_ones", rules.count_ones(current))

@@ -190,8 +190,11 @@ class _Lines:
         if is_monomial(equation.value):
             self.foldable.add(equation)
         found: dict[str, None] = {}
+        moving = tensors_in(equation.value, conditions=False)
         for name in tensors_in(equation.value):
-            found.update(dict.fromkeys(self.operands[name] if name in self._workings.inner else (name,)))
+            # A condition is flat, so what only conditions read needs no gradient; an input is told that its own is 0.
+            if name in moving or name in self._workings.layer.inputs or name in self._workings.inner:
+                found.update(dict.fromkeys(self.operands[name] if name in self._workings.inner else (name,)))
         self.operands[target] = tuple(found)
         if not inside:
             for name in found:

@@ -134,7 +134,7 @@ def test_no_layer_is_named_outside_the_catalogue(path: Path) -> None:
 
 
 def test_every_file_says_its_purpose_first() -> None:
-    for folder in ("derive", "codegen", "benchmarks", "examples", "tests"):
+    for folder in ("derive", "codegen", "benchmarks", "docs", "examples", "tests"):
         for path in sources(folder):
             text = path.read_text(encoding="utf-8")
             assert not text.strip() or ast.get_docstring(ast.parse(text)), f"{path} has no first line saying what it is for"

@@ -103,3 +103,32 @@ def _erf(x: Array) -> Array:
     """The error function, entry by entry: NumPy has none."""
     flat = [math.erf(value) for value in np.ravel(x)]
     return np.array(flat, dtype=np.asarray(x).dtype).reshape(np.shape(x))
+
+
+def _lapack(matrix: Array) -> Array:
+    """The matrix in a type that LAPACK knows: it has no half precision."""
+    return matrix.astype(np.promote_types(matrix.dtype, np.float32), copy=False)
+
+
+def _inverse(matrix: Array) -> Array:
+    """The inverse over the last two axes. Raises numpy.linalg.LinAlgError where a matrix is singular."""
+    try:
+        return np.linalg.inv(_lapack(matrix)).astype(matrix.dtype, copy=False)
+    except np.linalg.LinAlgError:
+        raise np.linalg.LinAlgError(f"{_NAME}: a matrix to be inverted is singular") from None
+
+
+def _determinant(matrix: Array) -> Array:
+    """The determinant over the last two axes."""
+    return np.asarray(np.linalg.det(_lapack(matrix)), matrix.dtype)
+
+
+def _log_determinant(matrix: Array) -> Array:
+    """log |det| over the last two axes; minus infinity where a matrix is singular."""
+    return np.asarray(np.linalg.slogdet(_lapack(matrix))[1], matrix.dtype)
+
+
+def _xlogy(x: Array, y: Array) -> Array:
+    """x log(y), and 0 where x is 0, whatever y is."""
+    result: Array = x * np.log(np.where(x == 0, 1, y))
+    return result

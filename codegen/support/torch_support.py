@@ -131,3 +131,18 @@ def _one_hot(labels: Tensor, length: int, like: Tensor) -> Tensor:
 
 def _no_third(*_: Any) -> Any:
     raise NotImplementedError(f"{_NAME}: third derivatives are not derived; it can be differentiated twice")
+
+
+def _determinant(matrix: Tensor) -> Tensor:
+    """The determinant over the last two axes, by an LU factorisation: torch.linalg.det loses a tangent where forward mode is nested."""
+    factors: Tensor
+    factors, pivots, _ = torch.linalg.lu_factor_ex(matrix)
+    swaps = (pivots != torch.arange(1, matrix.shape[-1] + 1, device=matrix.device)).sum(-1)
+    signs: Tensor = (1 - 2 * (swaps % 2)).to(matrix.dtype)
+    return factors.diagonal(dim1=-2, dim2=-1).prod(-1) * signs
+
+
+def _log_determinant(matrix: Tensor) -> Tensor:
+    """log |det| over the last two axes, by an LU factorisation; minus infinity where a matrix is singular."""
+    factors: Tensor = torch.linalg.lu_factor_ex(matrix).LU
+    return factors.diagonal(dim1=-2, dim2=-1).abs().log().sum(-1)

@@ -11,7 +11,7 @@ from functools import partial
 from math import prod
 from typing import Any
 
-from derive.checker.arithmetic import Arithmetic, CannotTell, Digits, Exact, FinerRoot, Irrational, Number, OutsideDomain
+from derive.checker.arithmetic import Arithmetic, CannotTell, Digits, Exact, FinerRoot, Irrational, Number, OutsideDomain, Singular
 from derive.checker.evaluate import Key, World, scope_of
 from derive.checker.facts import OtherLengths
 from derive.checker.form import Form
@@ -96,8 +96,8 @@ def _world(form: Form, seed: int, number: int, arithmetic: Arithmetic) -> Table:
     nodes = [proof["tensors"], *extra, proof["given"], *_expressions(form), target]
     label = f"{seed}|{proof['name']}|{proof['kind']}|{number}"
     rng = random.Random(label)
-    batch, rooted = {index[2] for index in proof["batch"]}, rooted_axes(nodes)
-    sizes = draw_sizes(axes_in([*nodes, proof["batch"]]), batch, rooted, rng)
+    axes, batch, rooted = axes_in([*nodes, proof["batch"]]), {index[2] for index in proof["batch"]}, rooted_axes(nodes)
+    sizes = draw_sizes(axes, batch, rooted, rng)
     keys = _entries([sizes[index[2]] for index in target[2]], rng)
     attempt = redrawn = 0
     while True:
@@ -111,13 +111,16 @@ def _world(form: Form, seed: int, number: int, arithmetic: Arithmetic) -> Table:
             redrawn += 1
             if redrawn == REDRAWN:
                 raise
-            sizes = draw_sizes(axes_in([*nodes, proof["batch"]]), batch, rooted, rng)
+            sizes = draw_sizes(axes, batch, rooted, rng)
             keys = _entries([sizes[index[2]] for index in target[2]], rng)
             continue
         attempt += 1
         lost = any(isinstance(value, OutsideDomain) for row in rows for value in row)
         if not lost or attempt == ATTEMPTS:
             return Table(sizes, arithmetic, keys, rows)
+        if any(isinstance(value, Singular) for row in rows for value in row):
+            sizes = draw_sizes(axes, batch, rooted, rng)
+            keys = _entries([sizes[index[2]] for index in target[2]], rng)
 
 
 def _expressions(form: Form) -> list[Node]:

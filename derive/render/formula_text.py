@@ -13,6 +13,7 @@ from derive.render.layout import (
     Call,
     Entry,
     Frac,
+    Inverted,
     Layout,
     Paren,
     Partial,
@@ -47,6 +48,8 @@ SYMBOLS = {
     "hadamard": ("∘", "o"),
     "times": ("×", "x"),
     "transpose": ("ᵀ", "^T"),
+    "inverse": ("⁻¹", "^-1"),
+    "inverse transpose": ("⁻ᵀ", "^-T"),
     "root": ("√", "sqrt"),
 }
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -106,7 +109,7 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
         return [_piece(_word(laid, where))]
     if isinstance(laid, Entry):
         inner = ",".join(flat(pieces(i, where)) for i in laid.indices)
-        return [_piece(f"{_word(laid.head, where)}[{inner}]")]
+        return [_piece(f"{flat(pieces(laid.head, where))}[{inner}]")]
     if isinstance(laid, Paren):
         return [_piece("("), *deeper(pieces(laid.body, where)), _piece(")")]
     if isinstance(laid, Relation):
@@ -121,6 +124,8 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
         return [*pieces(laid.base, where), _piece(_exponent(laid.exponent, laid.elementwise, where))]
     if isinstance(laid, RaisedTo):
         return [*pieces(laid.base, where), _piece("^"), *solid(pieces(_tight(laid.exponent), where))]
+    if isinstance(laid, Inverted):
+        return [*pieces(laid.base, where), _piece(symbol("inverse transpose" if laid.transposed else "inverse", where))]
     if isinstance(laid, Transposed):
         return [*pieces(laid.base, where), _piece(symbol("transpose", where))]
     if isinstance(laid, Root):
@@ -186,7 +191,7 @@ def _row(laid: Row, where: Context) -> list[Piece]:
 
 def _tight(laid: Layout, over: bool = False) -> Layout:
     """The layout in parentheses unless it can stand as a divisor (or, with `over`, as what is divided)."""
-    if isinstance(laid, (Word, Entry, Call, Paren, Relation, Root, Raised, Shaped, Transposed)):
+    if isinstance(laid, (Word, Entry, Call, Paren, Relation, Root, Raised, Shaped, Transposed, Inverted)):
         return laid
     if over and isinstance(laid, Row) and not laid.joint and not is_open(laid) and not any(isinstance(i, Frac) for i in laid.items):
         return laid

@@ -7,7 +7,7 @@ from typing import Any, Union
 
 from derive import matrix as mx
 from derive.example import Example, NoExample, work
-from derive.expr import ONE, Diff, Equation, Expr, Fact, Ref, Tensor, transform, walk
+from derive.expr import ONE, Diff, Equation, Expr, Fact, MatrixFn, Ref, Tensor, transform, walk
 from derive.proof import Proof
 from derive.recognize import explain
 from derive.render.notation import Context, context, listing, reason, words
@@ -165,6 +165,15 @@ def _given(derivation: Any) -> list[Block]:
     if layer.facts:
         plural = "Hypotheses" if len(layer.facts) > 1 else "Hypothesis"
         blocks += [Paragraph(f"{plural}, declared and used where named:"), Formulas(tuple(layer.facts))]
+        from derive.rules import symmetric
+
+        for name in dict.fromkeys(name for item in layer.facts if (name := symmetric(item)) in layer.wrt):
+            blocks.append(
+                Paragraph(
+                    f"The gradient of the symmetric `{name}` holds the derivatives by its entries, each moved alone. Where `{name}` moves "
+                    f"within the symmetric matrices, its symmetric part, half the sum of it and its transpose, is the gradient."
+                )
+            )
     return blocks
 
 
@@ -233,6 +242,8 @@ KINDS = {
 
 def _heading(proof: Proof) -> str:
     kind = KINDS.get(proof.kind, proof.kind.capitalize())
+    if proof.kind == "name" and isinstance(proof.goal.value, MatrixFn):
+        kind = "Named"
     return f"{kind}: {proof.name}"
 
 

@@ -6,10 +6,11 @@ layers; the engine decides their order. A step of a proof is named after the fun
 
 from __future__ import annotations
 
-from derive.rules.collecting import cancel, collect, order_factors, split_terms
+from derive.rules.collecting import cancel, collect, exclude, order_factors, split_terms
 from derive.rules.derivatives import (
     chain_rule,
     definition,
+    length_note,
     linearity,
     local_derivative,
     max_rule,
@@ -30,9 +31,10 @@ from derive.rules.expanding import (
     log_of_factors,
     power_of_product,
     quotient,
-    symmetry,
+    symmetric_order,
 )
 from derive.rules.known import fact, fold, lemma, name_sum, normalised_sum, unfold
+from derive.rules.matrices import determinant_rule, inverse_rule, log_determinant_rule, name_matrix, symmetric, symmetry
 from derive.rules.shifts import log_of_product, shift_exponent
 from derive.rules.signs import known_sign
 from derive.rules.sums import contract_delta, count_ones, distribute, exchange, pull_out, rename_bound
@@ -45,6 +47,9 @@ RULES = (
     power_rule,
     scalar_chain_rule,
     max_rule,
+    inverse_rule,
+    determinant_rule,
+    log_determinant_rule,
     local_derivative,
     distribute,
     contract_delta,
@@ -54,11 +59,14 @@ RULES = (
     rename_bound,
     fold,
     fact,
+    symmetry,
     normalised_sum,
     unfold,
     lemma,
     name_sum,
+    name_matrix,
     cancel,
+    exclude,
     collect,
     order_factors,
     split_terms,
@@ -71,7 +79,7 @@ RULES = (
     power_of_product,
     log_of_factors,
     common_denominator,
-    symmetry,
+    symmetric_order,
     known_sign,
     quotient,
     halve,
@@ -95,9 +103,13 @@ __all__ = [  # noqa: RUF022 - in the order in which a proof meets them
     "linearity",
     "product_rule",
     "power_rule",
+    "length_note",
     "scalar_chain_rule",
     "subgradient_note",
     "max_rule",
+    "inverse_rule",
+    "determinant_rule",
+    "log_determinant_rule",
     "local_derivative",
     "distribute",
     "contract_delta",
@@ -107,11 +119,15 @@ __all__ = [  # noqa: RUF022 - in the order in which a proof meets them
     "rename_bound",
     "fold",
     "fact",
+    "symmetric",
+    "symmetry",
     "normalised_sum",
     "unfold",
     "lemma",
     "name_sum",
+    "name_matrix",
     "cancel",
+    "exclude",
     "collect",
     "order_factors",
     "split_terms",
@@ -124,7 +140,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a proof meets them
     "power_of_product",
     "log_of_factors",
     "common_denominator",
-    "symmetry",
+    "symmetric_order",
     "known_sign",
     "quotient",
     "halve",

@@ -343,7 +343,7 @@ def divide_out(expr: Expr) -> Expr:
     return visit(expr)
 
 
-def symmetry(expr: Expr, tensors: Mapping[str, tuple[int, int]]) -> Expr:
+def symmetric_order(expr: Expr, tensors: Mapping[str, tuple[int, int]]) -> Expr:
     """A[i,j] = A[j,i], for a tensor that is declared symmetric: every entry is written in one of the two ways"""
     bound = {i for node in walk(expr) if isinstance(node, (Sum, Max)) for i in node.indices}
 
