@@ -116,7 +116,7 @@ def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool 
     blocks += mentions(derivation, detail)
     blocks += _worked(derivation, detail)
     if detail != "brief":
-        blocks += _rules(derivation, detail)
+        blocks += rules_used(derivation.proofs, detail)
     blocks += _results(derivation)
     if report is not None:
         blocks += [Heading("Checked", 2), Paragraph(ledger_line(report))]
@@ -216,7 +216,7 @@ def proof_blocks(proof: Proof, detail: str) -> list[Block]:
     """One proof: its heading, its lines with their reasons, its last line in matrix form."""
     blocks: list[Block] = [Heading(_heading(proof), 3)]
     if proof.facts:
-        blocks += [Paragraph("Under the hypothesis"), Formulas(proof.facts)]
+        blocks += [Paragraph("Under the hypotheses" if len(proof.facts) > 1 else "Under the hypothesis"), Formulas(proof.facts)]
     lines = [(proof.goal.value, _opening(proof)), *((s.after, reason(s.rule, s.note)) for s in proof.at(detail).steps)]
     if len(lines) == 1:
         blocks.append(Formulas((Equation(proof.goal.target, proof.goal.value),)))
@@ -296,11 +296,11 @@ def _worked(derivation: Any, detail: str) -> list[Block]:
     return [Heading("A small example", 2), Paragraph(text), Worked(example, roles)]
 
 
-def _rules(derivation: Any, detail: str) -> list[Block]:
+def rules_used(proofs: tuple[Proof, ...], detail: str) -> list[Block]:
     """The identities behind the reasons, each rule once, in order of first use."""
     from derive import rules
 
-    used = dict.fromkeys(step.rule for proof in derivation.proofs for step in proof.at(detail).steps)
+    used = dict.fromkeys(step.rule for proof in proofs for step in proof.at(detail).steps)
     rows = []
     for rule in used:
         text = (getattr(getattr(rules, rule, None), "__doc__", None) or "").strip().split("\n\n")[0]
