@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from derive.scalar import relu as relu
     from derive.scalar import sigmoid as sigmoid
     from derive.scalar import softplus as softplus
+    from derive.scalar import xlogy as xlogy
     from derive.spec import Layer as Layer
     from derive.symbols import axes as axes
     from derive.symbols import tensors as tensors
@@ -43,6 +44,7 @@ _HOMES = {
     "softplus": "derive.scalar",
     "tensors": "derive.symbols",
     "wire": "derive.composition",
+    "xlogy": "derive.scalar",
 }
 
 __all__ = [
@@ -62,6 +64,7 @@ __all__ = [
     "softplus",
     "tensors",
     "wire",
+    "xlogy",
 ]
 __version__ = "0.1.0"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from derive.expr import (
@@ -12,6 +12,7 @@ from derive.expr import (
     Expr,
     Idx,
     Index,
+    Iverson,
     MatrixFn,
     Max,
     Position,
@@ -70,8 +71,11 @@ def names(expr: Expr) -> set[str]:
     return found
 
 
-def tensors_in(expr: Expr) -> tuple[str, ...]:
-    """Every tensor `expr` mentions, each once, in order of first appearance (integer tensors inside indices as well)."""
+def tensors_in(expr: Expr, conditions: bool = True) -> tuple[str, ...]:
+    """Every tensor `expr` mentions, each once, in order of first appearance (integer tensors inside indices as well).
+
+    Without `conditions`, those that only an Iverson bracket mentions are left out.
+    """
     found: dict[str, None] = {}
 
     def visit(ref: Ref) -> None:
@@ -80,7 +84,7 @@ def tensors_in(expr: Expr) -> tuple[str, ...]:
             if isinstance(index, Ref):
                 visit(index)
 
-    for node in walk(expr):
+    for node in walk(expr) if conditions else _outside_conditions(expr):
         if isinstance(node, Ref):
             visit(node)
         elif isinstance(node, Delta):
@@ -96,6 +100,13 @@ def tensors_in(expr: Expr) -> tuple[str, ...]:
                 if isinstance(side, Ref):
                     visit(side)
     return tuple(found)
+
+
+def _outside_conditions(expr: Expr) -> Iterator[Expr]:
+    if not isinstance(expr, Iverson):
+        yield expr
+        for child in children(expr):
+            yield from _outside_conditions(child)
 
 
 def fresh(index: Idx, taken: Iterable[str]) -> Idx:

@@ -8,7 +8,7 @@
     const      "const" name ...                        real inputs that are not differentiated
     int        "int" name[:axis] ...                   integer inputs, whose entries are indices of an axis
     inputs     "inputs" name ...                       the order of the arguments; likewise `outputs` and `wrt`
-    fact       "fact" expr = expr                      a hypothesis
+    fact       "fact" expr ("=" | comparison) expr     a hypothesis: an equation, or a comparison such as v[i] > 0
     expr       term (("+" | "-") term)*
     term       unary (("*" | "/") unary)*
     unary      "-"* power
@@ -32,6 +32,7 @@ from derive.conditions import choose, compare, complement
 from derive.errors import SpecError, listing, near
 from derive.expr import (
     MATRIX_FUNCTIONS,
+    ONE,
     Equation,
     Expr,
     Fact,
@@ -182,7 +183,8 @@ class _Reader:
     # -------------------------------------------------------------------------------------------- lines
 
     def statement(self) -> None:
-        if self.token.text in _DIRECTIVES and self.following.kind == "name":
+        states = self.token.text == "fact" and (self.following.kind == "number" or self.following.text in ("(", "-"))
+        if states or self.token.text in _DIRECTIVES and self.following.kind == "name":
             self.directive(self.take())
         else:
             self.raw.equations.append(self.equation())
@@ -233,8 +235,12 @@ class _Reader:
 
     def fact(self) -> Fact:
         left = self.expression()
-        self.expect("=")
-        return Fact(left, self.whole())
+        relation = self.accept(*_COMPARE)
+        if relation is None:
+            self.expect("=")
+            return Fact(left, self.whole())
+        right = self.whole()
+        return Fact(compare(relation.text, left, right), ONE)
 
     def whole(self) -> Expr:
         value = self.expression()
@@ -344,6 +350,8 @@ class _Reader:
         if name not in ARITY and name not in _WORDS:
             hint = _HINTS.get(name)
             known = sorted({*ARITY, *_WORDS, *MATRIX_FUNCTIONS, "where"})
+            if len(name) == 1 or not name.islower():
+                hint = hint or f"the entries of a tensor stand in square brackets: {name}[i]"
             instead = f"; {hint}" if hint else near(name, known) or f"; the functions are {listing(known)}"
             raise self.line.error(function.column, f"there is no function {name}{instead}")
         arguments = [self.argument()]
@@ -420,6 +428,8 @@ class _Reader:
         condition = self.condition()
         self.expect(",")
         yes = self.argument()
+        if self.token.text == ")":
+            raise self.line.error(self.token.column, "a where has three parts, as in where(j <= i, X[i,j], 0)")
         self.expect(",")
         no = self.argument()
         self.expect(")", opened)
@@ -455,6 +465,7 @@ class _Reader:
         return self.comparison()
 
     def comparison(self) -> Expr:
+        column = self.token.column
         left = self.expression()
         if self.token.text not in _COMPARE:
             raise self.unexpected("a comparison, < <= > >= == or !=,")
@@ -464,6 +475,8 @@ class _Reader:
             right = self.expression()
             value = mul(value, compare(relation, left, right))
             left = right
+        if isinstance(value, Num) and not value.value:
+            raise self.line.error(column, "this condition never holds; leave out what it selects")
         return value
 
     def size(self, function: Token, arguments: list[Expr]) -> Expr:

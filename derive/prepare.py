@@ -7,9 +7,10 @@ written out, and a sum that stands inside a function or a quotient has a name.
 from __future__ import annotations
 
 from derive import rules
-from derive.expr import Equation, Expr, Fn, Idx, MatrixFn, Max, Mul, Pow, Ref, Sum, children, neg, rebuild, walk
+from derive.exponentials import exponents
+from derive.expr import Add, Equation, Expr, Fn, Idx, MatrixFn, Max, Mul, Pow, Ref, Sum, children, neg, rebuild, walk
 from derive.indices import free_indices, fresh, substitute
-from derive.matching import replace_product
+from derive.matching import replace_product, same_value
 from derive.proof import Proof
 from derive.workings import HELPER_NAMES, Chain, Workings
 
@@ -56,7 +57,17 @@ def _name_inner(expr: Expr, nonlinear: bool, scope: frozenset[Idx], workings: Wo
     if not parts:
         return expr
     hard = nonlinear or isinstance(expr, (Fn, Pow))
+    if _divides_or_log(expr) and isinstance(parts[0], Add) and exponents(parts[0]) is not None:
+        # exp(s) + sum(k, exp(u)) gets one name: what keeps it finite is one shift for all of its exponentials.
+        terms = (_name_inner(term, False, scope, workings, chain, named) for term in parts[0].terms)
+        return rebuild(expr, (_name(rebuild(parts[0], tuple(terms)), scope, workings, chain, named),))
     return rebuild(expr, tuple(_name_inner(part, hard, scope, workings, chain, named) for part in parts))
+
+
+def _divides_or_log(expr: Expr) -> bool:
+    if isinstance(expr, Pow):
+        return expr.exponent < 0 and expr.exponent.denominator == 1
+    return isinstance(expr, Fn) and expr.name == "log"
 
 
 def _is_entry(expr: Expr) -> bool:
@@ -67,7 +78,7 @@ def _name(
     node: Expr, scope: frozenset[Idx], workings: Workings, chain: Chain, named: list[Proof], stage: bool = False, call: str = ""
 ) -> Expr:
     for equation in workings.definitions_among(node):
-        known = replace_product(equation, node)
+        known = same_value(equation, node) if isinstance(node, Add) else replace_product(equation, node)
         if isinstance(known, Ref):
             chain.use([equation.target.tensor])
             return known
@@ -78,7 +89,7 @@ def _name(
     workings.declare(name, ordered)
     definition = rules.name_matrix(node, name, ordered)[1] if isinstance(node, MatrixFn) else Equation(Ref(name, ordered), node)
     workings.definitions[name] = definition
-    if not stage and not _is_contraction(node):
+    if not stage and (exponents(node) is not None or not _is_contraction(node)):
         workings.inner[name] = None
     chain.use([name])
     named.append(Chain(name, "name", definition.target, definition.value).proof(workings, given=()))

@@ -30,6 +30,8 @@ The JSON form, which `derive.check` reads and nothing else (`format` is "gradpro
 `["matrixfn", name, [row, column], body, at]` is a function of the square matrix whose entry in row `row` and column `column` is
 `body`: the entry `at` of its inverse, its determinant, or log |det|, where `at` is empty for the last two.
 
+A fact that a comparison holds is `["iverson", ...] = ["num", "1"]`.
+
 `["diff", body, ref, through]` is the derivative of `body` by the entry `ref`, where the tensors named in `through` vary by
 their `given` definitions and every other tensor is held fixed. `given` is in an order in which each definition mentions only
 earlier ones. `batch` indices lead every tensor, are free in every line, and are left out of matrix notation: `matrix` equals
@@ -87,7 +89,7 @@ class Proof:
 
     `kind` is `lemma` (the gradient of one tensor), `name` (a sum worth a name), `theorem` (an input's whole gradient),
     `tangent` (forward mode), `prepare` (an equation rewritten on entry), `stable` (an equation rewritten for finite
-    arithmetic) or `invariant`.
+    arithmetic), `equality` (an output of one layer is that of another) or `invariant`.
     """
 
     name: str

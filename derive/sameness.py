@@ -40,6 +40,7 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "max": max,
     "min": min,
     "pow": pow,
+    "xlogy": lambda x, y: x * math.log(y) if x else 0.0,
     "pi": lambda: math.pi,
     "relu": lambda x: max(x, 0.0),
     "sign": lambda x: float(x > 0) - float(x < 0),

@@ -32,14 +32,17 @@ from derive.expr import (
 )
 from derive.indices import free_indices, names, substitute, tensors_in
 from derive.parse import OPEN, Raw
-from derive.validate import Spec, check, check_names, check_used, integer_tensors, refs
+from derive.validate import Spec, check, check_conditions, check_names, check_sizes, check_used, integer_tensors, refs
 from derive.write import write
 
 Place = tuple[str, ...]
 
 
-def resolve(raw: Raw) -> tuple[Spec, dict[str, Tensor], tuple[str, ...]]:
-    """The typed equations and facts, every tensor by name, and the outputs. Raises SpecError for whatever is wrong with them."""
+def resolve(raw: Raw, fragment: bool = False) -> tuple[Spec, dict[str, Tensor], tuple[str, ...]]:
+    """The typed equations and facts, every tensor by name, and the outputs. Raises SpecError for whatever is wrong with them.
+
+    A `fragment` is to be joined to equations that know the lengths of its axes.
+    """
     spec = _settle(raw)
     check(spec, raw.dims)
     _check_batch(spec, raw)
@@ -61,6 +64,9 @@ def resolve(raw: Raw) -> tuple[Spec, dict[str, Tensor], tuple[str, ...]]:
         spec.texts,
         tuple(Fact(axes.expr(f.left, raw.batch), axes.expr(f.right, raw.batch)) for f in spec.facts),
     )
+    check_conditions(typed)
+    if not fragment:
+        check_sizes(typed, {dim for name in typed.inputs for dim in tensors[name].dims})
     return typed, tensors, outputs
 
 

@@ -12,6 +12,7 @@ from derive.author_order import AuthorOrder
 from derive.conditions import choose, compare, complement
 from derive.errors import SpecError, near
 from derive.expr import (
+    ONE,
     Add,
     Equation,
     Expr,
@@ -86,10 +87,14 @@ def _sizes(equation: sp.Basic) -> set[str]:
 def read_fact(fact: Any, raw: Raw) -> None:
     """Read one fact, such as `Eq(Sum(T[i, j], j), 1)`, into `raw`."""
     reader = _Reader(raw, {}, _sizes(fact) if isinstance(fact, sp.Basic) else set(), AuthorOrder(), f"{raw.layer}: fact `{fact}`: ")
-    if not isinstance(fact, sp.Eq):
-        raise SpecError(f"{reader.where}a fact is an equation; write Eq(Sum(T[i, j], j), 1) or 'sum(j, T[i,j]) = 1'")
+    if not isinstance(fact, sp.core.relational.Relational):
+        raise SpecError(
+            f"{reader.where}a fact is an equation or a comparison; write Eq(Sum(T[i, j], j), 1) or 'sum(j, T[i,j]) = 1', "
+            "v[i] > 0 or 'v[i] > 0'"
+        )
     reader.order.enter(fact)
-    raw.facts.append(Fact(reader.expr(fact.lhs), reader.expr(fact.rhs)))
+    left, right = reader.expr(fact.lhs), reader.expr(fact.rhs)
+    raw.facts.append(Fact(left, right) if isinstance(fact, sp.Eq) else Fact(compare(fact.rel_op, left, right), ONE))
 
 
 def _equation(equation: Any, reader: _Reader) -> Equation:
@@ -147,7 +152,7 @@ class _Reader:
         if isinstance(expr, sp.Symbol):
             return self.symbol(expr)
         if isinstance(expr, sp.Add):
-            return add(*(self.expr(arg) for arg in sorted(expr.args, key=self.order.term)))
+            return add(*(self.expr(arg) for arg in self.order.terms(expr.args)))
         if isinstance(expr, sp.Mul):
             return mul(*(self.expr(arg) for arg in sorted(expr.args, key=self.order.factor)))
         if isinstance(expr, sp.Pow):
@@ -205,7 +210,7 @@ class _Reader:
         if condition in (True, sp.true):
             return num(1)
         if condition in (False, sp.false):
-            return num(0)
+            raise SpecError(f"{self.where}a condition never holds; leave out what it selects")
         if isinstance(condition, sp.Not):
             return complement(self.condition(condition.args[0]))
         if isinstance(condition, sp.And):

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from derive.conditions import impossible
 from derive.errors import SpecError, listing, near
-from derive.expr import MATRIX_FUNCTIONS, Equation, Expr, Fact, Idx, Index, MatrixFn, Max, Position, Ref, Sum, Tensor, children, walk
+from derive.expr import (
+    MATRIX_FUNCTIONS,
+    Equation,
+    Expr,
+    Fact,
+    Idx,
+    Index,
+    Iverson,
+    MatrixFn,
+    Max,
+    Mul,
+    Position,
+    Ref,
+    Size,
+    Sum,
+    Tensor,
+    children,
+    walk,
+)
 from derive.functions import ARITY
 from derive.indices import free_indices, tensors_in
+from derive.terms import brackets
 from derive.write import write
 
 _RESERVED = frozenset({*ARITY, *MATRIX_FUNCTIONS, "sum", "size", "sqrt", "where"})
@@ -186,6 +206,39 @@ def check_integers(spec: Spec) -> None:
                 raise spec.error(
                     number, f"{node.tensor} holds integers, it is used as an index, so {write(node)} cannot stand as a real number"
                 )
+
+
+def check_sizes(spec: Spec, known: Collection[str]) -> None:
+    """Every axis that an equation runs over, or asks the size of, is among those `known`: the axes of the inputs."""
+    for number, equation in enumerate(spec.equations):
+        for node in (equation.target, *walk(equation.value)):
+            running = node.indices if isinstance(node, (Sum, Max)) or node is equation.target else ()
+            for index in running:
+                if isinstance(index, Idx) and index.dim not in known:
+                    raise spec.error(
+                        number,
+                        f"{index.name} runs over the axis {index.dim}, which no input has, so its size is not known; declare its size, "
+                        f"or give an input that axis",
+                    )
+            if isinstance(node, Size) and node.dim not in known:
+                raise spec.error(number, f"no input has the axis {node.dim}, so its size is not known; declare its size")
+
+
+def check_conditions(spec: Spec) -> None:
+    """No condition is one that can never hold, for any index and any value; the equations are typed."""
+    for number, equation in enumerate(spec.equations):
+        for node in walk(equation.value):
+            found = impossible(brackets(node)) if isinstance(node, (Mul, Iverson)) else ()
+            if len(found) == 1:
+                raise spec.error(number, f"the condition {_condition(found[0])} never holds; leave out what it selects")
+            if found:
+                first, second = (_condition(each) for each in found)
+                raise spec.error(number, f"the conditions {first} and {second} never hold together; leave out what they select")
+
+
+def _condition(bracket: Iverson) -> str:
+    """A condition as it is written in the text form."""
+    return write(bracket).removeprefix("where(").removesuffix(", 1, 0)")
 
 
 def check_names(spec: Spec, named: set[str]) -> None:

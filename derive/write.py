@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from derive.expr import (
+    ONE,
     Add,
     Delta,
     Diff,
@@ -37,6 +38,8 @@ def write(node: Expr | Equation | Fact) -> str:
     if isinstance(node, Equation):
         return f"{write(node.target)} = {write(node.value)}"
     if isinstance(node, Fact):
+        if isinstance(node.left, Iverson) and node.right == ONE:
+            return f"{_compared(node.left.left)} {node.left.relation} {_compared(node.left.right)}"
         return f"{write(node.left)} = {write(node.right)}"
     return _write(node, _SUM)
 

@@ -13,11 +13,11 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from reference import far_from_singular, run, square
+from reference import bounded, far_from_singular, run, square
 from torch import Tensor
 
 from derive import rules
-from derive.expr import Num, Ref, Sum
+from derive.expr import Iverson, Num, Ref, Sum
 
 
 def plain(layer: Any, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -45,10 +45,17 @@ def huge(layer: Any, inputs: list[Tensor]) -> list[list[Tensor]]:
     positive = [t.abs() if t.is_floating_point() and not t.ndim else t for t in inputs]
     short = any(t.dtype == torch.float32 for t in inputs)
     cases = [[n] for n in places] if short else [places]
-    return [
+    found = [
         [t * 1e4 if n in case and n in matrices else t.sign() * 1e4 + t if n in case else t.clone() for n, t in enumerate(positive)]
         for case in cases
     ]
+    for case in found:
+        arrays = dict(zip(layer.inputs, case))
+        for fact in layer.facts:
+            if isinstance(fact.left, Iverson):
+                bounded(arrays, fact)
+        case[:] = arrays.values()
+    return found
 
 
 def strided(shape: tuple[int, ...], generator: torch.Generator, dtype: torch.dtype) -> Tensor:
@@ -75,6 +82,9 @@ def inputs_of(layer: Any, sizes: dict[str, int], seed: int = 0, dtype: torch.dty
         arrays[name] = far_from_singular(arrays[name], name in symmetric)
     for fact in layer.facts:
         if rules.symmetric(fact) in square(layer):
+            continue
+        if isinstance(fact.left, Iverson):
+            bounded(arrays, fact)
             continue
         assert isinstance(fact.left, Sum) and isinstance(fact.left.body, Ref) and isinstance(fact.right, Num), fact
         ref = fact.left.body

@@ -8,7 +8,27 @@ from __future__ import annotations
 import torch
 
 from derive import rules
-from derive.expr import Add, Delta, Equation, Expr, Fn, Idx, Index, Iverson, MatrixFn, Max, Mul, Num, Position, Pow, Ref, Size, Sum, walk
+from derive.expr import (
+    Add,
+    Delta,
+    Equation,
+    Expr,
+    Fact,
+    Fn,
+    Idx,
+    Index,
+    Iverson,
+    MatrixFn,
+    Max,
+    Mul,
+    Num,
+    Position,
+    Pow,
+    Ref,
+    Size,
+    Sum,
+    walk,
+)
 from derive.spec import Layer
 
 FUNCTIONS = {
@@ -26,6 +46,7 @@ FUNCTIONS = {
     "max": torch.maximum,
     "min": torch.minimum,
     "pow": torch.pow,
+    "xlogy": torch.xlogy,
     "heaviside": torch.heaviside,
 }
 SIZES = (3, 4, 5, 6, 2, 7, 8, 9)
@@ -51,9 +72,14 @@ def evaluate(expr: Expr, env: Env, sizes: dict[str, int], order: list[Idx]) -> t
             result = result + evaluate(term, env, sizes, order)
         return result
     if isinstance(expr, Mul):
-        result = evaluate(expr.factors[0], env, sizes, order)
-        for factor in expr.factors[1:]:
-            result = result * evaluate(factor, env, sizes, order)
+        # What a condition excludes is 0, be it infinite or no number: 1/x where x > 0 is 0 at x = 0.
+        conditions = [evaluate(factor, env, sizes, order) for factor in expr.factors if isinstance(factor, Iverson)]
+        values = [evaluate(factor, env, sizes, order) for factor in expr.factors if not isinstance(factor, Iverson)]
+        result = torch.ones(flat, dtype=torch.float64)
+        for value in values:
+            result = result * value
+        for condition in conditions:
+            result = torch.where(condition != 0, result, torch.zeros_like(result))
         return result
     if isinstance(expr, Pow):
         base = evaluate(expr.base, env, sizes, order)
@@ -130,6 +156,18 @@ def far_from_singular(matrix: torch.Tensor, symmetric: bool) -> torch.Tensor:
     return (moved + moved.mT) / 2 if symmetric else moved
 
 
+def bounded(env: Env, item: Fact) -> None:
+    """The entries that a comparison is about, moved to where it holds."""
+    assert isinstance(item.left, Iverson)
+    low, high = item.left.left, item.left.right
+    if isinstance(high, Ref):
+        assert isinstance(low, Num) and low.value == 0, item
+        env[high.tensor] = env[high.tensor].abs()
+    else:
+        assert isinstance(low, Ref) and isinstance(high, Num) and high.value == 1, item
+        env[low.tensor] = env[low.tensor].abs() / (1 + env[low.tensor].abs())
+
+
 def inputs_of(layer: Layer, sizes: dict[str, int], seed: int, positive: bool = False) -> Env:
     """Random inputs that respect the declared facts, float64; those differentiated require grad."""
     draw = torch.Generator().manual_seed(seed)
@@ -148,7 +186,9 @@ def inputs_of(layer: Layer, sizes: dict[str, int], seed: int, positive: bool = F
     for name in (*square(layer), *(n for n in symmetric_ones if n is not None and n not in square(layer))):
         env[name] = far_from_singular(env[name], name in symmetric_ones)
     for item in layer.facts:
-        # The facts of the catalogue say that a tensor's entries sum to a number along one axis.
+        # The facts of the catalogue say that a tensor's entries sum to a number along one axis, or are above 0 or below 1.
+        if isinstance(item.left, Iverson):
+            bounded(env, item)
         if isinstance(item.left, Sum) and isinstance(item.left.body, Ref):
             ref = item.left.body
             axis = ref.indices.index(item.left.indices[0])

@@ -385,6 +385,16 @@ def tensors_in(node: Node) -> tuple[str, ...]:
     return tuple(found)
 
 
+def moving_in(node: Node) -> tuple[str, ...]:
+    """The tensors that `node` mentions outside conditions, which are flat wherever they are not at their edge."""
+    if isinstance(node, list) and node and node[0] == "iverson":
+        return ()
+    found = {node[1]: None} if isinstance(node, list) and node and node[0] == "ref" else {}
+    for part in node if isinstance(node, list) else ():
+        found.update(dict.fromkeys(moving_in(part)))
+    return tuple(found)
+
+
 def _cheap_first(factors: list[Node]) -> list[Node]:
     """Deltas and conditions before everything else: where one is 0 nothing else is looked at."""
     return sorted(factors, key=lambda factor: factor[0] not in ("delta", "iverson"))

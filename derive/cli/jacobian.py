@@ -1,4 +1,4 @@
-"""`derive LAYER --jacobian X`, `--hessian X`, `--hvp X`: one proof each, with what is assumed about layout, and the verdict."""
+"""`derive LAYER --jacobian X`, `--hessian X`, `--hvp X`, `--proof dX`: one proof each, what is assumed about layout, and the verdict."""
 
 from __future__ import annotations
 
@@ -52,16 +52,32 @@ def proof_of(derivation: Any, jacobian: str | None, hessian: str | None, hvp: st
         raise SpecError(f"{layer.name}: the output does not depend on {' and '.join(names)}: every derivative is 0") from None
 
 
+def named(derivation: Any, name: str) -> Proof:
+    """The proof of that name. Raises SpecError where there is none."""
+    known: dict[str, Proof] = {}
+    for proof in derivation.proofs:
+        known.setdefault(proof.name, proof)
+    if name not in known:
+        raise SpecError(
+            f"{derivation.layer.name}: there is no proof of {name or 'nothing'}{near(name, known)}; choose from {', '.join(known)}"
+        )
+    return known[name]
+
+
 def page_of(proof: Proof, derivation: Any, detail: str, ascii: bool, check: bool) -> tuple[Page, bool]:
-    """The proof's page with its layout and, unless `check` is off, the verdict; and whether every line holds."""
+    """The proof's page, a derivative's with its layout, and, unless `check` is off, the verdict; and whether every line holds."""
     from derive.check import check_document
 
     made = proof_page(proof, detail, ascii)
-    blocks = [*made.blocks, Paragraph(LAYOUT if proof.name.startswith("J") else VECTOR if proof.name.startswith("HV") else SYMMETRIC)]
+    blocks = list(made.blocks)
+    own = any(each is proof for each in derivation.proofs)
+    if not own:
+        blocks.append(Paragraph(LAYOUT if proof.name.startswith("J") else VECTOR if proof.name.startswith("HV") else SYMMETRIC))
     good = True
     if check:
         document = derivation.document()
-        document["proofs"].append(proof_json(proof))
+        if not own:
+            document["proofs"].append(proof_json(proof))
         report = check_document(document)
         good = report.ok
         blocks.append(Paragraph(ledger_line(report)))

@@ -66,6 +66,13 @@ def wrapped(run: list[Piece], first: float, rest: float) -> list[str]:
 # ---------------------------------------------------------------------------------------------------- boxes to pieces
 
 
+def comparison(laid: Layout, where: Context) -> list[Piece]:
+    """The pieces of a condition without its brackets, as a hypothesis states it."""
+    assert isinstance(laid, Relation)
+    sign = {"<": "<", "<=": "\\le", ">": ">", ">=": "\\ge", "==": "=", "!=": "\\ne"}[laid.relation]
+    return [*pieces(laid.left, where), Piece(f" {sign} ", 1.3), *pieces(laid.right, where)]
+
+
 def pieces(laid: Layout, where: Context) -> list[Piece]:
     """The pieces of a layout, with the places where a line may end."""
     if isinstance(laid, Word):
@@ -75,8 +82,7 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
     if isinstance(laid, Paren):
         return _bracketed(laid.body, where)
     if isinstance(laid, Relation):
-        sign = {"<": "<", "<=": "\\le", ">": ">", ">=": "\\ge", "==": "=", "!=": "\\ne"}[laid.relation]
-        run = [*pieces(laid.left, where), Piece(f" {sign} ", 1.3), *pieces(laid.right, where)]
+        run = comparison(laid, where)
         return [Piece("[" + joined(run) + "]", width(run) + 0.6)]
     if isinstance(laid, Terms):
         return _terms(laid, where)
@@ -290,17 +296,20 @@ def escaped(text: str) -> str:
 
 def prose(text: str, where: Context) -> str:
     """A sentence with its entries, indices and tensors set as mathematics."""
+    return "".join(f"\\({text}\\)" if formula else escaped(text) for text, formula in segments(text, where))
+
+
+def segments(text: str, where: Context) -> list[tuple[str, bool]]:
+    """The parts of a sentence in order: words as they stand (False), and formulas in LaTeX (True)."""
     out = []
     at = 0
     for match in FORMULA.finditer(text):
-        word = match.group(0)
-        tex = _formula(word, where)
+        tex = _formula(match.group(0), where)
         if tex is None:
             continue
-        out.append(escaped(text[at : match.start()]))
-        out.append(f"\\({tex}\\)")
+        out += [(text[at : match.start()], False), (tex, True)]
         at = match.end()
-    return "".join(out) + escaped(text[at:])
+    return [*out, (text[at:], False)]
 
 
 def _formula(word: str, where: Context) -> str | None:

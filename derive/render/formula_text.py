@@ -97,6 +97,12 @@ def with_shapes(run: list[Piece], first: int, rest: int) -> list[tuple[str, str]
 # ---------------------------------------------------------------------------------------------------- boxes to pieces
 
 
+def comparison(laid: Layout, where: Context) -> list[Piece]:
+    """The pieces of a condition without its brackets, as a hypothesis states it."""
+    assert isinstance(laid, Relation)
+    return [*pieces(laid.left, where), _piece(f" {symbol(laid.relation, where)} "), *pieces(laid.right, where)]
+
+
 def pieces(laid: Layout, where: Context) -> list[Piece]:
     """The pieces of a layout, with the places where a line may end."""
     if isinstance(laid, Word):
@@ -107,8 +113,7 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
     if isinstance(laid, Paren):
         return [_piece("("), *deeper(pieces(laid.body, where)), _piece(")")]
     if isinstance(laid, Relation):
-        sign = symbol(laid.relation, where)
-        return [_piece("["), *pieces(laid.left, where), _piece(f" {sign} "), *pieces(laid.right, where), _piece("]")]
+        return [_piece("["), *comparison(laid, where), _piece("]")]
     if isinstance(laid, Terms):
         return _terms(laid, where)
     if isinstance(laid, Row):

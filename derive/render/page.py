@@ -110,6 +110,9 @@ def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool 
     blocks += _section("Finite arithmetic", derivation.stable, detail)
     blocks += _section("Invariants", derivation.invariants, detail)
     blocks += _section("The other convention", derivation.twins, detail)
+    from derive.render.equality import mentions
+
+    blocks += mentions(derivation, detail)
     blocks += _worked(derivation, detail)
     if detail != "brief":
         blocks += _rules(derivation, detail)
@@ -154,9 +157,7 @@ def _conventions(derivation: Any) -> list[Block]:
 def _given(derivation: Any) -> list[Block]:
     layer = derivation.layer
     skip = len(layer.batch)
-    rows = []
-    for tensor in layer.tensors:
-        rows.append((tensor.name, tensor.dims[skip:], _role(tensor, layer)))
+    rows = list(given_rows(layer))
     for name in derivation.upstream:
         tensor = next(t for t in derivation.tensors if t.name == name)
         rows.append((name, tensor.dims[skip:], f"upstream gradient, that of {name[len(derivation.prefix) :]}"))
@@ -174,6 +175,11 @@ def _given(derivation: Any) -> list[Block]:
                 )
             )
     return blocks
+
+
+def given_rows(layer: Any) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+    """A layer's tensors: name, axes, role."""
+    return tuple((tensor.name, tensor.dims[len(layer.batch) :], _role(tensor, layer)) for tensor in layer.tensors)
 
 
 def _role(tensor: Tensor, layer: Any) -> str:
@@ -212,7 +218,8 @@ def proof_blocks(proof: Proof, detail: str) -> list[Block]:
         blocks.append(Chain(lines[0][0], tuple(lines[1:])))
     else:
         blocks.append(Chain(proof.goal.target, tuple(lines)))
-    if proof.matrix is not None and proof.kind in ("lemma", "name", "twin", "jacobian"):
+    turned = proof.kind == "equality" and isinstance(proof.matrix, mx.Transpose)
+    if proof.matrix is not None and (turned or proof.kind in ("lemma", "name", "twin", "jacobian")):
         blocks.append(Results((result(proof),)))
         if detail != "brief":
             blocks += [Paragraph(sentence.replace(" x ", " × ") + ".") for sentence in explain(proof.matrix)]
@@ -228,6 +235,7 @@ KINDS = {
     "stable": "Finite form",
     "invariant": "Invariant",
     "twin": "Transposed storage",
+    "equality": "Equal",
     "jacobian": "Derivative",
 }
 
@@ -252,6 +260,7 @@ def _opening(proof: Proof) -> str:
         "name": "definition",
         "prepare": "the layer's equation",
         "twin": "the lemma of the other layer, at the same numbers",
+        "equality": "the other layer's equation",
         "jacobian": "the derivative along every path",
         "stable": "what was derived",
     }.get(proof.kind, "")
