@@ -189,7 +189,8 @@ class _Axes:
         self.order: list[str] = []  # indices, by first appearance
         self.letters: dict[str, str] = {}  # letters in use for unnamed rows and columns, with their axes
         labels = {*integer_tensors(spec.equations), *raw.values}
-        self.plain = {name for name in self.integers if name not in labels and not raw.dims.get(name)}
+        ranks = _ranks(spec)
+        self.plain = {name for name in self.integers if name not in labels and not raw.dims.get(name) and not ranks.get(name)}
         for index, axis in raw.axes.items():
             self._declare(("index", index), axis)
         for tensor, dims in raw.dims.items():
@@ -314,17 +315,17 @@ class _Axes:
             if root not in found:
                 found[root] = _free("N", used, f"N_{place[1].partition('.')[0]}")
                 used.add(found[root])
+        for tensor in sorted(self.integers - self.plain):
+            root = self._find(("values", tensor))
+            if root not in found:
+                found[root] = _free(f"N_{tensor}", used, f"N_{tensor}")
+                used.add(found[root])
         for tensor, rank in _ranks(self.spec).items():
             for number in range(rank):
                 root = self._find(("axis", tensor, str(number)))
                 if root not in found:
                     found[root] = _free(f"N_{tensor}", used, f"N_{tensor}_{number + 1}")
                     used.add(found[root])
-        for tensor in sorted(self.integers - self.plain):
-            root = self._find(("values", tensor))
-            if root not in found:
-                found[root] = _free(f"N_{tensor}", used, f"N_{tensor}")
-                used.add(found[root])
         return found
 
     def _axis(self, place: Place) -> str:
