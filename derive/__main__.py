@@ -24,9 +24,11 @@ EPILOG = """examples:
   derive attention --wrt Q --detail baby              one gradient, at a lecture's pace
   derive linear --format latex -o linear.tex          a document that pdflatex compiles
   derive "Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]" --wrt W
+  derive logistic_regression --hessian w              second derivatives; --hvp w times a direction, --jacobian
   derive my_layers.py[:NAME]                          your own layers (.py, or .layer as text)
   derive check attention | all | my_layers.py         the checker's verdict on every line
   derive new my_layer [--text]                        a file to start a layer of your own from
+  derive equal linear linear_out_in                   the proof that two layers compute the same
 """
 
 
@@ -34,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0, 1 where a line does not hold, 2 for a mistake in what was asked."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        commands = {"check": _check, "new": _new, "search": _search}
+        commands = {"check": _check, "equal": _equal, "new": _new, "search": _search}
         code = commands[words[0]](words[1:]) if words and words[0] in commands else _derive(words)
         sys.stdout.flush()
         return code
@@ -67,6 +69,7 @@ def _derive(words: list[str]) -> int:
     parser.add_argument("--proof", metavar="NAME", help="one proof by itself, that of dW for instance")
     parser.add_argument("--jacobian", metavar="NAME", help="the Jacobian of the output by one input instead of the gradients")
     parser.add_argument("--hessian", metavar="NAME[,NAME]", help="the Hessian of a scalar output by one input, or by two")
+    parser.add_argument("--hvp", metavar="NAME", help="the Hessian by one input times a direction, without the Hessian")
     parser.add_argument("--no-check", action="store_true", help="leave out the checker's verdict at the end")
     parser.add_argument("--version", action="version", version=f"gradproof {__version__}")
     options = parser.parse_args(words)
@@ -130,13 +133,13 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
     good = True
     for layer in layers:
         derivation = derived(layer)
-        if any(asked is not None for asked in (options.proof, options.jacobian, options.hessian)):
+        if any(asked is not None for asked in (options.proof, options.jacobian, options.hessian, options.hvp)):
             from derive.cli.jacobian import named, page_of, proof_of
 
             if options.proof is not None:
                 proof, about = named(derivation, options.proof), derivation
             else:
-                proof, about = proof_of(derivation, options.jacobian, options.hessian)
+                proof, about = proof_of(derivation, options.jacobian, options.hessian, options.hvp)
             made, held = page_of(proof, about, detail, ascii, not options.no_check)
             good = good and held
             if options.format == "json":
@@ -199,6 +202,15 @@ def _new(words: list[str]) -> int:
     from derive.cli.new import new
 
     return new(words)
+
+
+# ---------------------------------------------------------------------------------------------------- derive equal
+
+
+def _equal(words: list[str]) -> int:
+    from derive.cli.equal import equal
+
+    return equal(words)
 
 
 # ---------------------------------------------------------------------------------------------------- derive check

@@ -41,6 +41,18 @@ TEXTS = {
         "Scores[i,j] = sum(k, Q[i,k]*K[j,k])\nP[i,j] = exp(Scroes[i,j])*Scores[i,j]",
         "Scroes is used once and defined nowhere; did you mean Scores?",
     ),
+    "never": ("axes i:N j:N\nY[i,j] = where(i < j and j < i, X[i,j], 0)", "the conditions i < j and j < i never hold together"),
+    "never_whole": ("axes i:N j:N\nY[i,j] = where(i < j and j < i + 1, X[i,j], 0)", "never hold together"),
+    "never_nested": ("Y[i] = where(X[i] > 1, where(X[i] <= 1, X[i], 0), 0)", "1 < X[i] and X[i] <= 1 never hold together"),
+    "never_position": ("Y[i] = where(i < 0, X[i], 1)", "the condition i < 0 never holds; leave out what it selects"),
+    "never_end": ("Y[i] = where(i >= size(i), X[i], 1)", "never holds; leave out what it selects"),
+    "never_number": ("Y[i] = where(1 > 2, X[i], 1)", "column 14: this condition never holds; leave out what it selects"),
+    "never_same": ("Y[i] = where(i != i, X[i], 1)", "column 14: this condition never holds"),
+    "no_size": (
+        "Y[i,j] = X[i] + position(j)",
+        "j runs over the axis J, which no input has, so its size is not known; declare its size, or give an input that axis",
+    ),
+    "no_size_summed": ("Y[i] = sum(j, X[i]*position(j))", "j runs over the axis J, which no input has"),
     "unused": ("S[i] = X[i]^2\nY[i] = exp(X[i])", "equation 1, `S[i] = X[i]^2`: S is never used and is not the output, Y"),
     "wrt_unknown": (
         "wrt Weight\nY[i] = Weights[i]^2",

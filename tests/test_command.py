@@ -104,6 +104,13 @@ def test_at_a_lecture_s_pace_every_sum_that_collapses_is_named(capsys: pytest.Ca
     assert re.findall(r"the sum over (\S+) collapses: only (\S+) = (\S+) survives", lemma) == [("j′", "j′", "j"), ("d′", "d′", "d")]
 
 
+def test_a_hessian_times_a_direction(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "linear_regression", "--hvp", "W")
+    assert code == 0 and re.search(r"HV = 2 dL\s+Xᵀ \( X\s+V \)", out) and re.search(r"All \d+ lines in \d+ proofs hold", out)
+    code, _, err = run(capsys, "linear_regression", "--hvp", "W,X")
+    assert code == 2 and "--hvp takes one input, got W,X" in err
+
+
 def test_a_typed_formula(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, LINEAR, "--wrt", "W", "--no-check")
     assert code == 0

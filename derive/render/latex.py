@@ -15,6 +15,7 @@ from derive.render.formula_latex import LINE, escaped, pieces, prose
 from derive.render.layout import of_expr, of_matrix
 from derive.render.notation import Context
 from derive.render.page import Bullets, Chain, Formulas, Givens, Heading, Identities, Page, Paragraph, Results, Worked, page, proof_page
+from derive.signs import is_comparison
 
 PREAMBLE = r"""\documentclass[10pt,a4paper,fleqn]{article}
 \usepackage[utf8]{inputenc}
@@ -30,7 +31,11 @@ PREAMBLE = r"""\documentclass[10pt,a4paper,fleqn]{article}
 
 def document(derivation: Any, detail: str = "full", report: Any = None) -> str:
     """A standalone document; pdflatex compiles it."""
-    made = page(derivation, detail, report)
+    return page_document(page(derivation, detail, report))
+
+
+def page_document(made: Page) -> str:
+    """Any page as a standalone document."""
     return PREAMBLE + "\\begin{document}\n" + "\n".join(_blocks(made)) + "\n\\end{document}\n"
 
 
@@ -88,6 +93,8 @@ def _givens(block: Givens, where: Context) -> str:
 
 def equation_lines(item: Equation | Fact, where: Context) -> list[str]:
     left, right = (item.target, item.value) if isinstance(item, Equation) else (item.left, item.right)
+    if isinstance(item, Fact) and is_comparison(item):
+        return [f"  & {formula.joined(formula.comparison(of_expr(left, where), where))}"]
     head = pieces(of_expr(left, where), where)
     room = LINE - width(head) - 1.5
     lines = formula.wrapped(pieces(of_expr(right, where), where), room, room - 2)
