@@ -73,10 +73,10 @@ def twin(first: Derivation, second: Derivation) -> Twin | None:
 
 
 def in_catalogue(derivation: Derivation) -> tuple[Proof, ...]:
-    """The proofs relating a layer to its twin in the catalogue; a layer without one has none."""
-    from derive.layers import LAYERS
+    """The proofs relating a layer to its twin under the same topic of the catalogue; a layer without one has none."""
+    from derive.layers import layer, topic_of
 
-    for other in LAYERS:
+    for other in map(layer, topic_of(derivation.layer.name)):
         if transposed_input(derivation.layer, other) is not None:
             found = twin(derivation, derive(other))
             return () if found is None else found.proofs

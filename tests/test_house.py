@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from derive.functions import ARITY
-from derive.layers import LAYERS
+from derive.layers import LAYERS, names
+from derive.spec import Layer
 
 ROOT = Path(__file__).resolve().parent.parent
 STDLIB = set(sys.stdlib_module_names)
@@ -68,6 +71,22 @@ def test_reading_a_text_spec_needs_no_sympy() -> None:
         seen.add(module)
         assert "sympy" not in packages(path), module
         queue += [name for name in imported(path) if name.startswith("derive.")]
+
+
+def test_one_layer_is_shown_without_reading_the_catalogue() -> None:
+    code = "import sys; from derive.__main__ import main; main(['attention']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    read = sorted(name for name in done.stderr.split() if name.startswith("derive.layers."))
+    assert read == ["derive.layers.attention", "derive.layers.softmax"], "only the files of its own topic"
+
+
+def test_every_layer_of_the_folder_is_in_the_table_of_contents() -> None:
+    for path in sources("derive/layers"):
+        if path.name != "__init__.py":
+            module = importlib.import_module(f"derive.layers.{path.stem}")
+            own = {value.name for value in vars(module).values() if isinstance(value, Layer)}
+            assert own & set(names()), f"{path.name} holds no layer of the catalogue"
+    assert len(set(names())) == len(names())
 
 
 NAMES = [layer.name for layer in LAYERS] + ["mean_squared_error", "crossentropy"]

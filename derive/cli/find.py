@@ -31,12 +31,11 @@ def find(target: str) -> tuple[Layer, ...]:
         from derive.spec import Layer
 
         return (Layer.parse("formula", target),)
-    from derive.layers import LAYERS
+    from derive.layers import layer, names
 
-    for layer in LAYERS:
-        if layer.name == target:
-            return (layer,)
-    say = near(target, [layer.name for layer in LAYERS]) or "; derive lists the catalogue, derive search WORD looks in it."
+    if target in names():
+        return (layer(target),)
+    say = near(target, names()) or "; derive lists the catalogue, derive search WORD looks in it."
     raise SpecError(f"there is no layer {target!r}{say} A formula has an equals sign, a file ends in .py or .layer")
 
 

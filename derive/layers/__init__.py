@@ -1,192 +1,95 @@
-"""The catalogue: every layer, by topic, in the order in which the command lists them."""
+"""The catalogue: every layer, by topic, in the order in which the command lists them.
+
+Reading a spec through SymPy takes a while, so the table of contents is names alone, and a layer is read when it is asked for.
+A layer is found in its file under its own name in capitals.
+"""
 
 from __future__ import annotations
 
-from derive.layers import (
-    activations,
-    attention_masks,
-    attention_scores,
-    attention_variants,
-    block,
-    classification_losses,
-    contrastive_losses,
-    cross_entropy,
-    factored,
-    features,
-    gates,
-    lookup,
-    margin_losses,
-    mlp,
-    multi_head,
-    norms,
-    position,
-    recurrent,
-    regression_losses,
-    regularisers,
-    softmax,
-    squared_error,
-)
-from derive.layers import linear as affine
-from derive.layers.attention import ATTENTION
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
 from derive.spec import Layer
 
-TOPICS: tuple[tuple[str, tuple[Layer, ...]], ...] = (
-    ("Linear maps", (affine.LINEAR, affine.LINEAR_OUT_IN)),
-    (
-        "Activations",
-        (
-            activations.RELU,
-            activations.LEAKY_RELU,
-            activations.PRELU,
-            activations.ELU,
-            activations.SIGMOID,
-            activations.TANH,
-            activations.SOFTPLUS,
-            activations.GELU,
-            activations.GELU_TANH,
-            activations.SILU,
-            activations.HARD_SIGMOID,
-            activations.HALF_SQUARE,
-        ),
-    ),
-    ("Softmax and attention", (softmax.SOFTMAX, softmax.SOFTMAX_COLUMNS, softmax.SOFTMAX_PLUS_ONE, ATTENTION)),
-    (
-        "Attention with other scores",
-        (
-            attention_scores.ATTENTION_BILINEAR,
-            attention_scores.ATTENTION_ADDITIVE,
-            attention_scores.ATTENTION_TIED,
-            attention_scores.ATTENTION_COLUMNS,
-            attention_scores.PAIRWISE_CONVOLUTION,
-            attention_scores.PAIRWISE_CONVOLUTION_SPLIT,
-        ),
-    ),
-    (
-        "Attention with several heads",
-        (
-            multi_head.MULTI_HEAD,
-            multi_head.CROSS_ATTENTION,
-            multi_head.GROUPED_QUERY,
-            multi_head.MULTI_QUERY,
-        ),
-    ),
-    (
-        "Attention, masked and varied",
-        (
-            attention_masks.ATTENTION_CAUSAL,
-            attention_masks.ATTENTION_WINDOW,
-            attention_masks.ATTENTION_SLIDING_WINDOW,
-            attention_masks.ATTENTION_GRAPH,
-            attention_variants.ATTENTION_BIAS,
-            attention_variants.ALIBI,
-            attention_variants.ATTENTION_RELATIVE,
-            attention_variants.ATTENTION_RELATIVE_BIAS,
-            attention_variants.ATTENTION_SOFT_CAP,
-            attention_variants.ATTENTION_SINK,
-            attention_variants.LINEAR_ATTENTION,
-        ),
-    ),
-    (
-        "Norms",
-        (
-            norms.LAYER_NORM,
-            norms.RMS_NORM,
-            norms.BATCH_NORM,
-            norms.BATCH_NORM_EVAL,
-            norms.GROUP_NORM,
-            norms.STANDARDIZE,
-            norms.ROW_NORM,
-            norms.COSINE_SIMILARITY,
-        ),
-    ),
-    ("Regularisation", (regularisers.DROPOUT, regularisers.RESIDUAL, regularisers.L1_PENALTY, regularisers.L2_PENALTY)),
-    (
-        "Embeddings and positions",
-        (
-            lookup.EMBEDDING,
-            lookup.EMBEDDING_BAG,
-            position.TOKEN_AND_POSITION,
-            position.SINUSOIDAL_POSITION,
-            position.ROTARY,
-        ),
-    ),
-    (
-        "Products and features",
-        (
-            factored.LORA,
-            factored.KRONECKER,
-            factored.BILINEAR,
-            factored.FACTORISATION_MACHINE,
-            factored.FACTORISATION_MACHINE_PAIRS,
-            features.RBF,
-            features.POLYNOMIAL_KERNEL,
-            features.QUADRATIC_FEATURES,
-            features.FOURIER_FEATURES,
-        ),
-    ),
-    (
-        "Networks",
-        (
-            mlp.TWO_LAYER,
-            mlp.THREE_LAYER,
-            mlp.MLP_GELU,
-            mlp.MLP_SWIGLU,
-            gates.MIXTURE_OF_EXPERTS,
-            gates.TOP_K_GATE,
-            gates.HIGHWAY,
-            recurrent.RNN_CELL,
-            recurrent.RNN_SEQUENCE,
-            recurrent.GRU_CELL,
-            recurrent.LSTM_CELL,
-            block.TRANSFORMER_BLOCK,
-            block.TRANSFORMER_BLOCK_HEADS,
-        ),
-    ),
-    (
-        "Losses of regression",
-        (
-            squared_error.MSE,
-            squared_error.MSE_SUM,
-            squared_error.MSE_NONE,
-            regression_losses.LINEAR_REGRESSION,
-            regression_losses.L1_LOSS,
-            regression_losses.HUBER,
-            regression_losses.SMOOTH_L1,
-        ),
-    ),
-    (
-        "Losses of classification",
-        (
-            cross_entropy.CROSS_ENTROPY,
-            cross_entropy.CROSS_ENTROPY_SUM,
-            cross_entropy.CROSS_ENTROPY_NONE,
-            cross_entropy.CROSS_ENTROPY_LABELS,
-            cross_entropy.CROSS_ENTROPY_WEIGHTED,
-            cross_entropy.CROSS_ENTROPY_IGNORE,
-            cross_entropy.CROSS_ENTROPY_SMOOTH,
-            cross_entropy.CROSS_ENTROPY_LABELS_SMOOTH,
-            classification_losses.LINEAR_CROSS_ENTROPY,
-            classification_losses.NLL,
-            classification_losses.KL_DIVERGENCE,
-            classification_losses.LOGISTIC,
-            classification_losses.LOGISTIC_REGRESSION,
-            classification_losses.BCE_WITH_LOGITS,
-            classification_losses.FOCAL,
-            classification_losses.Z_LOSS,
-        ),
-    ),
-    (
-        "Losses with a margin",
-        (
-            margin_losses.PERCEPTRON,
-            margin_losses.HINGE,
-            margin_losses.MULTI_CLASS_HINGE,
-            margin_losses.MARGIN_RANKING,
-            margin_losses.TRIPLET,
-            margin_losses.COSINE_EMBEDDING,
-        ),
-    ),
-    ("Losses on pairs", (contrastive_losses.INFO_NCE, contrastive_losses.CLIP, contrastive_losses.DPO)),
+CONTENTS = (
+    ("Linear maps", "linear", "linear linear_out_in"),
+    ("Activations", "activations", "relu leaky_relu prelu elu sigmoid tanh softplus"),
+    ("Activations", "activations", "gelu gelu_tanh silu hard_sigmoid half_square"),
+    ("Softmax and attention", "softmax", "softmax softmax_columns softmax_plus_one"),
+    ("Softmax and attention", "attention", "attention"),
+    ("Attention with other scores", "attention_scores", "attention_bilinear attention_additive attention_tied attention_columns"),
+    ("Attention with other scores", "attention_scores", "pairwise_convolution pairwise_convolution_split"),
+    ("Attention with several heads", "multi_head", "multi_head cross_attention grouped_query multi_query"),
+    ("Attention, masked and varied", "attention_masks", "attention_causal attention_window attention_sliding_window attention_graph"),
+    ("Attention, masked and varied", "attention_variants", "attention_bias alibi attention_relative attention_relative_bias"),
+    ("Attention, masked and varied", "attention_variants", "attention_soft_cap attention_sink linear_attention"),
+    ("Norms", "norms", "layer_norm rms_norm batch_norm batch_norm_eval group_norm"),
+    ("Norms", "norms", "standardize row_norm cosine_similarity"),
+    ("Regularisation", "regularisers", "dropout residual l1_penalty l2_penalty"),
+    ("Embeddings and positions", "lookup", "embedding embedding_bag"),
+    ("Embeddings and positions", "position", "token_and_position sinusoidal_position rotary"),
+    ("Products and features", "factored", "lora kronecker bilinear factorisation_machine factorisation_machine_pairs"),
+    ("Products and features", "features", "rbf polynomial_kernel quadratic_features fourier_features"),
+    ("Networks", "mlp", "two_layer three_layer mlp_gelu mlp_swiglu"),
+    ("Networks", "gates", "mixture_of_experts top_k_gate highway"),
+    ("Networks", "recurrent", "rnn_cell rnn_sequence gru_cell lstm_cell"),
+    ("Networks", "block", "transformer_block transformer_block_heads"),
+    ("Losses of regression", "squared_error", "mse mse_sum mse_none"),
+    ("Losses of regression", "regression_losses", "linear_regression l1_loss huber smooth_l1"),
+    ("Losses of classification", "cross_entropy", "cross_entropy cross_entropy_sum cross_entropy_none cross_entropy_labels"),
+    ("Losses of classification", "cross_entropy", "cross_entropy_weighted cross_entropy_ignore"),
+    ("Losses of classification", "cross_entropy", "cross_entropy_smooth cross_entropy_labels_smooth"),
+    ("Losses of classification", "classification_losses", "linear_cross_entropy nll kl_divergence logistic"),
+    ("Losses of classification", "classification_losses", "logistic_regression bce_with_logits focal z_loss"),
+    ("Losses with a margin", "margin_losses", "perceptron hinge multi_class_hinge margin_ranking triplet cosine_embedding"),
+    ("Losses on pairs", "contrastive_losses", "info_nce clip dpo"),
 )
+"""A topic, a file that holds layers of it, and their names; a topic may take several lines."""
 
-LAYERS: tuple[Layer, ...] = tuple(layer for _, layers in TOPICS for layer in layers)
+LAYERS: tuple[Layer, ...]
+TOPICS: tuple[tuple[str, tuple[Layer, ...]], ...]
+
+
+def names() -> tuple[str, ...]:
+    """The names of all layers, in the order of the catalogue; no spec is read."""
+    return tuple(name for _, _, name in _entries())
+
+
+def layer(name: str) -> Layer:
+    """The layer of that name. Raises KeyError where the catalogue has none."""
+    for _, file, entry in _entries():
+        if entry == name:
+            return _read(file, entry)
+    raise KeyError(name)
+
+
+def topic_of(name: str) -> tuple[str, ...]:
+    """The names of the layers under the same topic, `name` among them; none for a layer that the catalogue does not have."""
+    topics = [topic for topic, _, entry in _entries() if entry == name]
+    return tuple(entry for topic, _, entry in _entries() if topic in topics)
+
+
+def _entries() -> Iterator[tuple[str, str, str]]:
+    return ((topic, file, name) for topic, file, entries in CONTENTS for name in entries.split())
+
+
+def _read(file: str, name: str) -> Layer:
+    found = getattr(importlib.import_module(f"{__name__}.{file}"), name.upper())
+    assert isinstance(found, Layer) and found.name == name, f"{file}.py: {name.upper()} is not the layer {name}"
+    return found
+
+
+def __getattr__(name: str) -> Any:
+    """`LAYERS` and `TOPICS`, read whole on first use."""
+    if name == "LAYERS":
+        value: Any = tuple(_read(file, entry) for _, file, entry in _entries())
+    elif name == "TOPICS":
+        topics: dict[str, tuple[Layer, ...]] = {}
+        for topic, file, entry in _entries():
+            topics[topic] = (*topics.get(topic, ()), _read(file, entry))
+        value = tuple(topics.items())
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
