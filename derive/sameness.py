@@ -262,6 +262,18 @@ class _Matrices:
             return self._fill(node[1], lambda row, column: 1.0)
         if kind == "onehot":
             return self._fill(node[2], lambda row, column: float(self.tensors.entry(node[1], (*self.at, row)) == column))
+        if kind == "entries":
+            ends = [index for index in node[2:4] if index is not None]
+
+            def entry(*at: int) -> float:
+                place = [n for n, index in zip(at, node[2:4]) if index is not None]
+                env = {**self.batch, **{index[1]: n for index, n in zip(ends, place)}}
+                return float(self.tensors.value(node[1], env))
+
+            return self._fill([None if index is None else index[2] for index in node[2:4]], entry)
+        if kind == "diag":
+            column = [row[0] for row in self.table(node[1])]
+            return [[value if i == j else 0.0 for j in range(len(column))] for i, value in enumerate(column)]
         if kind == "scale":
             factor = self.tensors.value(node[1], self.batch)
             return [[factor * entry for entry in row] for row in self.table(node[2])]
@@ -276,6 +288,8 @@ class _Matrices:
             if kind == "rowsum":
                 return [[sum(row)] for row in table]
             return [[sum(column) for column in zip(*table)]] if kind == "colsum" else [[sum(map(sum, table))]]
+        if kind not in ("product", "hadamard", "total", "map"):
+            raise NotImplementedError(f"no dense form of the matrix node {kind!r}: whether a change to it is an error cannot be judged")
         tables = [self.table(part) for part in (node[2] if kind == "map" else node[1])]
         result = tables[0]
         if kind == "product":
