@@ -16,6 +16,7 @@ from codegen.lower import lower
 from codegen.passes import optimize
 from codegen.program import Program
 from codegen.targets import autograd_test, numpy, torch
+from codegen.targets import functional as functions
 
 LINE_LENGTH = 140
 
@@ -57,6 +58,13 @@ def rendered(derivation: Any, targets: tuple[str, ...] = ("numpy", "torch")) -> 
         template, context = TEMPLATES[target]
         texts[target] = _templates().get_template(template).render(context(derivation, program))
     return texts
+
+
+def functional() -> str:
+    """The text of the module of functions that torch.nn.functional has, before it is formatted."""
+    from derive.layers.signatures import SIGNATURES
+
+    return _templates().get_template("functional.py.jinja").render(functions.context(SIGNATURES))
 
 
 def formatted(texts: Mapping[str, str]) -> dict[str, str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from derive.layers import (
     activations,
     attention_masks,
+    attention_options,
     attention_scores,
     attention_variants,
     block,
     classification_losses,
     contrastive_losses,
     cross_entropy,
+    entrywise_losses,
     factored,
     features,
     gates,
@@ -21,6 +23,7 @@ from derive.layers import (
     norms,
     position,
     recurrent,
+    reductions,
     regression_losses,
     regularisers,
     softmax,
@@ -31,7 +34,7 @@ from derive.layers.attention import ATTENTION
 from derive.spec import Layer
 
 TOPICS: tuple[tuple[str, tuple[Layer, ...]], ...] = (
-    ("Linear maps", (affine.LINEAR, affine.LINEAR_OUT_IN)),
+    ("Linear maps", (affine.LINEAR, affine.LINEAR_OUT_IN, affine.LINEAR_WEIGHT)),
     (
         "Activations",
         (
@@ -42,6 +45,7 @@ TOPICS: tuple[tuple[str, tuple[Layer, ...]], ...] = (
             activations.SIGMOID,
             activations.TANH,
             activations.SOFTPLUS,
+            activations.SOFTPLUS_SCALED,
             activations.GELU,
             activations.GELU_TANH,
             activations.SILU,
@@ -49,7 +53,7 @@ TOPICS: tuple[tuple[str, tuple[Layer, ...]], ...] = (
             activations.HALF_SQUARE,
         ),
     ),
-    ("Softmax and attention", (softmax.SOFTMAX, softmax.SOFTMAX_COLUMNS, ATTENTION)),
+    ("Softmax and attention", (softmax.SOFTMAX, softmax.SOFTMAX_COLUMNS, softmax.LOG_SOFTMAX, ATTENTION)),
     (
         "Attention with other scores",
         (
@@ -86,6 +90,16 @@ TOPICS: tuple[tuple[str, tuple[Layer, ...]], ...] = (
         ),
     ),
     (
+        "Attention with the options of a library",
+        (
+            attention_options.ATTENTION_SCALED,
+            attention_options.ATTENTION_CAUSAL_SCALED,
+            attention_options.ATTENTION_MASKED,
+            attention_options.ATTENTION_MASKED_BIAS,
+            attention_options.ATTENTION_DROPPED,
+        ),
+    ),
+    (
         "Norms",
         (
             norms.LAYER_NORM,
@@ -104,6 +118,7 @@ TOPICS: tuple[tuple[str, tuple[Layer, ...]], ...] = (
         (
             lookup.EMBEDDING,
             lookup.EMBEDDING_BAG,
+            lookup.EMBEDDING_PADDED,
             position.TOKEN_AND_POSITION,
             position.SINUSOIDAL_POSITION,
             position.ROTARY,
@@ -181,6 +196,38 @@ TOPICS: tuple[tuple[str, tuple[Layer, ...]], ...] = (
             margin_losses.MARGIN_RANKING,
             margin_losses.TRIPLET,
             margin_losses.COSINE_EMBEDDING,
+        ),
+    ),
+    (
+        "Losses before their reduction",
+        (
+            entrywise_losses.SQUARED_DIFFERENCE,
+            entrywise_losses.ABSOLUTE_DIFFERENCE,
+            entrywise_losses.HUBER_ENTRIES,
+            entrywise_losses.SMOOTH_L1_ENTRIES,
+            entrywise_losses.BCE_WITH_LOGITS_ENTRIES,
+            entrywise_losses.SOFT_MARGIN_ENTRIES,
+            entrywise_losses.KL_ENTRIES,
+            entrywise_losses.KL_LOG_ENTRIES,
+            entrywise_losses.MARGIN_RANKING_ENTRIES,
+            entrywise_losses.MARGIN_OF_DISTANCES,
+            entrywise_losses.SMALLER_ENTRIES,
+            entrywise_losses.ROW_DISTANCE,
+            entrywise_losses.ROW_DISTANCE_P,
+            entrywise_losses.COSINE_EMBEDDING_ENTRIES,
+            cross_entropy.CROSS_ENTROPY_LABELS_KEPT,
+            cross_entropy.CROSS_ENTROPY_LABELS_ENTRIES,
+            cross_entropy.CROSS_ENTROPY_ENTRIES,
+            cross_entropy.NLL_ENTRIES,
+        ),
+    ),
+    (
+        "Reductions",
+        (
+            reductions.SUM_OF_ENTRIES,
+            reductions.MEAN_OF_ENTRIES,
+            reductions.MEAN_PER_WEIGHT,
+            reductions.WEIGHTED_ENTRIES,
         ),
     ),
     ("Losses on pairs", (contrastive_losses.INFO_NCE, contrastive_losses.CLIP, contrastive_losses.DPO)),

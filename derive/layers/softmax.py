@@ -3,7 +3,7 @@
 Source: Bridle, Probabilistic interpretation of feedforward classification network outputs (1990).
 """
 
-from sympy import Eq, Sum, exp
+from sympy import Eq, Sum, exp, log
 
 from derive.spec import Layer
 from derive.symbols import axes, tensors
@@ -22,4 +22,12 @@ SOFTMAX_COLUMNS = Layer(
     "softmax_columns",
     [Eq(P[i, j], exp(S[i, j]) / Sum(exp(S[k, j]), k))],
     doc="P = softmax(S) along the first axis, each column sums to 1.",
+)
+
+i, j, k = axes("i:B j:C k:C")
+(Y,) = tensors("Y[B,C]")
+LOG_SOFTMAX = Layer(
+    "log_softmax",
+    [Eq(Y[i, j], S[i, j] - log(Sum(exp(S[i, k]), k)))],
+    doc="Y = log softmax(S), row by row. Goodfellow, Bengio and Courville (2016), section 6.2.2.3.",
 )
