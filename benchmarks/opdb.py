@@ -1,4 +1,4 @@
-"""PyTorch's own operator database against the generated functions: every sample input, forward, backward and double backward.
+"""PyTorch's own databases of operators and modules against the generated ones: every sample input, forward, backward and double backward.
 
 Run `python -m benchmarks.opdb [NAME ...]`; it needs torch and expecttest. Each value is compared with what torch computes in
 float64 from the same inputs, and may be no further from it than torch's own value in the same type is, up to a tolerance
@@ -7,12 +7,15 @@ float64 from the same inputs, and may be no further from it than torch's own val
 
 from __future__ import annotations
 
+import copy
+import inspect
 import sys
 import unittest.mock
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +23,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import generated.torch.functional as ours
+import generated.torch.modules as modules
 
 DTYPES = (torch.float64, torch.float32, torch.bfloat16)
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-4, torch.bfloat16: 2e-2}
@@ -53,28 +57,68 @@ def compare(op: Any, dtype: torch.dtype, device: str = "cpu") -> Row:
     name = op.name.removeprefix("nn.functional.")
     row = Row(f"{name} {op.variant_test_name}".strip(), dtype)
     function = getattr(ours, name)
+    wrapped = op.op if _wrapped(op) else function
     for number, sample in enumerate(op.sample_inputs(device, dtype, requires_grad=True)):
-        row.samples += 1
-        given = (sample.input, *sample.args)
-        try:
-            with sdpa_kernel(SDPBackend.MATH):  # the only one that torch differentiates twice
-                wanted = _run(op.op, _copied(given, dtype), _copied(sample.kwargs, dtype), op.supports_gradgrad)
-                exact = _run(op.op, _copied(given, torch.float64), _copied(sample.kwargs, torch.float64), op.supports_gradgrad)
-            with _in_place_of_torch(op, name):
-                found = _run(
-                    op.op if _wrapped(op) else function, _copied(given, dtype), _copied(sample.kwargs, dtype), op.supports_gradgrad
-                )
-        except Exception as error:
-            row.failures.append(f"sample {number}: {type(error).__name__}: {error}")
-            continue
-        row.backward += bool(found[1])
-        row.second += bool(found[2])
-        scale = max([1.0, *(float(t.detach().abs().nan_to_num(0, 0, 0).max()) for t in _tensors(exact) if t.numel())])
-        for stage, got, want, true in zip(("forward", "backward", "double backward"), found, wanted, exact):
-            row.failures += [f"sample {number}: {stage}: {what}" for what in _differences(got, want, true, dtype, scale)]
+        _case(row, number, op.op, wrapped, (sample.input, *sample.args), sample.kwargs, op.supports_gradgrad, _in_place_of_torch(op, name))
     if dtype == torch.float32:
         _errors(op, function, row, device)
     return row
+
+
+def compare_module(info: Any, dtype: torch.dtype, device: str = "cpu") -> Row:
+    """All samples of one module of the database of modules, training and not: inputs and parameters, from one state dict."""
+    name = info.module_cls.__name__
+    row = Row(f"nn.{name}", dtype)
+    for training in (True, False):
+        for sample in info.module_inputs_func(info, device=device, dtype=dtype, requires_grad=True, training=training):
+            if sample.forward_input is None:
+                continue
+            torch.manual_seed(0)
+            pair = []
+            for module in (torch.nn, modules):
+                kwargs = {**sample.constructor_input.kwargs, **({"device": device, "dtype": dtype} if _placed(info.module_cls) else {})}
+                pair.append(getattr(module, name)(*sample.constructor_input.args, **kwargs).to(dtype).train(training))
+            pair[1].load_state_dict(pair[0].state_dict())
+            parameters = dict(pair[0].named_parameters())
+            given = (parameters, sample.forward_input.args, sample.forward_input.kwargs)
+            calls = [partial(_called, module) for module in pair]
+            _case(row, row.samples, calls[0], calls[1], given, {}, info.supports_gradgrad)
+    return row
+
+
+def _placed(kind: type) -> bool:
+    return "device" in inspect.signature(kind.__init__).parameters
+
+
+def _called(module: Any, parameters: Any, given: Any, options: Any) -> Any:
+    module = copy.deepcopy(module).to(next((t.dtype for t in _tensors(parameters, given) if t.is_floating_point()), None))
+    return torch.func.functional_call(module, parameters, given, options)
+
+
+def module_operators() -> list[Any]:
+    """The modules of the database of modules that have a generated one."""
+    from torch.testing._internal.common_modules import module_db
+
+    return [info for info in module_db if info.module_cls.__name__ in modules.__all__]
+
+
+def _case(row: Row, number: int, theirs: Any, mine: Any, given: Any, options: Any, twice: bool, context: Any = None) -> None:
+    """One sample: torch's results in its type and in float64, ours, and what differs."""
+    row.samples += 1
+    try:
+        with sdpa_kernel(SDPBackend.MATH):  # the only one that torch differentiates twice
+            wanted = _run(theirs, _copied(given, row.dtype), _copied(options, row.dtype), twice)
+            exact = _run(theirs, _copied(given, torch.float64), _copied(options, torch.float64), twice)
+        with context or nullcontext():
+            found = _run(mine, _copied(given, row.dtype), _copied(options, row.dtype), twice)
+    except Exception as error:
+        row.failures.append(f"sample {number}: {type(error).__name__}: {error}")
+        return
+    row.backward += bool(found[1])
+    row.second += bool(found[2])
+    scale = max([1.0, *(float(t.detach().abs().nan_to_num(0, 0, 0).max()) for t in _tensors(exact) if t.numel())])
+    for stage, got, want, true in zip(("forward", "backward", "double backward"), found, wanted, exact):
+        row.failures += [f"sample {number}: {stage}: {what}" for what in _differences(got, want, true, row.dtype, scale)]
 
 
 def _wrapped(op: Any) -> bool:
@@ -131,22 +175,22 @@ def _tensors(*values: Any) -> Iterator[Tensor]:
 def _run(function: Any, given: Any, options: Any, twice: bool) -> tuple[list[Any], list[Any], list[Any]]:
     """The value, its gradients, and those of the gradients, along fixed directions."""
     torch.manual_seed(0)
-    value = function(*given, **options)
+    values = list(_tensors(function(*given, **options)))
     moving = [tensor for tensor in _tensors(given, options) if tensor.requires_grad]
-    if not value.requires_grad:
-        return [value], [], []
-    generator = torch.Generator(value.device).manual_seed(1)
+    if not values[0].requires_grad:
+        return values, [], []
+    generator = torch.Generator(values[0].device).manual_seed(1)
 
     def direction(like: Tensor) -> Tensor:
         return torch.randn(like.shape, generator=generator, dtype=torch.float32, device=like.device).to(like.dtype)
 
-    upstream = direction(value).requires_grad_()
-    gradients = torch.autograd.grad(value, moving, upstream, create_graph=twice, allow_unused=True)
+    upstream = [direction(value).requires_grad_() for value in values]
+    gradients = torch.autograd.grad(values, moving, upstream, create_graph=twice, allow_unused=True)
     parts = [(gradient * direction(gradient)).sum() for gradient in gradients if gradient is not None and gradient.requires_grad]
     second: list[Any] = []
     if twice and parts:
-        second = list(torch.autograd.grad(sum(parts), [*moving, upstream], allow_unused=True))
-    return [value], list(gradients), second
+        second = list(torch.autograd.grad(sum(parts), [*moving, *upstream], allow_unused=True))
+    return values, list(gradients), second
 
 
 def _differences(found: Iterable[Any], wanted: Iterable[Any], exact: Iterable[Any], dtype: torch.dtype, scale: float) -> Iterator[str]:
@@ -181,6 +225,7 @@ def main(names: list[str], dtypes: Iterable[torch.dtype] = DTYPES) -> int:
         for dtype in dtypes
         if dtype in op.supported_dtypes(device)
     ]
+    rows += [compare_module(info, dtype, device) for info in module_operators() if not names or info.name in names for dtype in dtypes]
     print(f"{'operator':40} {'type':9} {'samples':>7} {'backward':>8} {'double':>6} {'errors':>6}  failing")
     for row in rows:
         numbers = f"{row.samples:7} {row.backward:8} {row.second:6} {row.errors:6}"

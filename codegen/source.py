@@ -60,11 +60,14 @@ def rendered(derivation: Any, targets: tuple[str, ...] = ("numpy", "torch")) -> 
     return texts
 
 
-def functional() -> str:
-    """The text of the module of functions that torch.nn.functional has, before it is formatted."""
-    from derive.layers.signatures import SIGNATURES
+def over_kernels() -> dict[str, str]:
+    """Path below generated/ -> the text of a module over all kernels, before it is formatted."""
+    from derive.layers.signatures import MODULES, SIGNATURES
 
-    return _templates().get_template("functional.py.jinja").render(functions.context(SIGNATURES))
+    return {
+        "torch/functional.py": _templates().get_template("functional.py.jinja").render(functions.context(SIGNATURES)),
+        "torch/modules.py": _templates().get_template("modules.py.jinja").render(functions.modules_context(MODULES)),
+    }
 
 
 def formatted(texts: Mapping[str, str]) -> dict[str, str]:

@@ -289,10 +289,10 @@ def _refused(name: str, **options: Any) -> None:
             raise NotImplementedError(f"{name}: {option}={value!r} is not derived here; use torch.nn.functional.{name} for it")
 
 
-def _positive(name: str, option: str, value: float) -> bool:
+def _positive(name: str, option: str, value: float) -> float:
     if value <= 0:
         raise RuntimeError(f"{name} does not support non-positive values for {option}, got {value}")
-    return True
+    return float(value)
 
 
 def _seen(mask: Any) -> tuple[Any, Any]:
@@ -308,3 +308,20 @@ def _power(name: str, p: float) -> None:
         raise NotImplementedError(
             f"{name}: p={p} is not derived here, only finite powers other than 0; use torch.nn.functional.{name} for it"
         )
+
+
+def _added(name: str, argument: str, mask: Any, query: Tensor) -> Any:
+    """A mask as it is added to scores; one that is boolean hides where it is true."""
+    if mask is None:
+        return None
+    if not isinstance(mask, Tensor) or not (mask.dtype == torch.bool or mask.is_floating_point()):
+        kind = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+        raise RuntimeError(f"{name}: only bool and floating types of {argument} are supported, not {kind}")
+    if mask.dtype == torch.bool:
+        return torch.zeros_like(mask, dtype=query.dtype).masked_fill_(mask, float("-inf"))
+    return mask
+
+
+def _wider(mask: Any, length: int) -> Any:
+    """A mask with places for keys that were put behind the others, which all see."""
+    return mask if mask is None or mask.shape[-1] == length else torch.nn.functional.pad(mask, (0, length - mask.shape[-1]))

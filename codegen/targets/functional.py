@@ -36,7 +36,20 @@ def layers_of(signature: Any) -> tuple[str, ...]:
 
 def _function(signature: Any) -> dict[str, Any]:
     reals = signature.reals.split()
+    body = _KERNEL.sub(r"_\1_kernel(", signature.body)
     names = [part.partition("=")[0].strip() for part in signature.parameters.split(",")]
+    lines = [*_prologue(signature, reals, names), *_results(body).splitlines()] if reals else body.splitlines()
+    return {
+        "name": signature.name,
+        "parameters": _parameters(signature.parameters),
+        "returns": signature.returns,
+        "doc": f"torch.nn.functional.{signature.name}, by the kernels of {_listing(layers_of(signature))}.",
+        "lines": lines,
+    }
+
+
+def _prologue(signature: Any, reals: list[str], names: list[str]) -> list[str]:
+    """What every function begins with: autocast, and the types of its arguments."""
     autocast = f'return _cast("{signature.autocast}", {signature.name}, {", ".join(names)})'
     lines = [f"if _autocasting({reals[0]}):", f"    {autocast}"]
     if "dtype" in names:
@@ -44,13 +57,17 @@ def _function(signature: Any) -> dict[str, Any]:
     if "given" in re.findall(r"\w+", signature.body):
         lines.append(f"given = {reals[0]}")
     passed = ", ".join(f"{name}={name}" for name in reals)
-    lines.append(f'kind, {", ".join(reals)} = _given("{signature.name}", "{signature.mixed}", {passed})')
-    lines += _results(_KERNEL.sub(r"_\1_kernel(", signature.body)).splitlines()
+    return [*lines, f'kind, {", ".join(reals)} = _given("{signature.name}", "{signature.mixed}", {passed})']
+
+
+def modules_context(modules: Iterable[Any]) -> dict[str, Any]:
+    """Every field of `templates/modules.py.jinja`, from `derive.layers.signatures.modules.Module`."""
+    listed = tuple(modules)
     return {
-        "name": signature.name,
-        "parameters": ", ".join(_typed(part.strip()) for part in signature.parameters.split(",")),
-        "doc": f"torch.nn.functional.{signature.name}, by the kernels of {_listing(layers_of(signature))}.",
-        "lines": lines,
+        "names": sorted((module.name for module in listed), key=lambda name: (not name.isupper(), name)),
+        "modules": [
+            {"name": module.name, "parameters": _parameters(module.parameters), "lines": module.forward.splitlines()} for module in listed
+        ],
     }
 
 
@@ -68,9 +85,9 @@ def _results(body: str) -> str:
     return "\n".join(rows)
 
 
-def _typed(parameter: str) -> str:
-    name, equals, default = parameter.partition("=")
-    return f"{name}: Any{' = ' * bool(equals)}{default}"
+def _parameters(text: str) -> str:
+    found = [part.strip().partition("=") for part in text.split(",")]
+    return ", ".join(f"{name}: Any{' = ' * bool(equals)}{default}" for name, equals, default in found)
 
 
 def _listing(names: tuple[str, ...]) -> str:

@@ -97,6 +97,7 @@ TOPICS: tuple[tuple[str, tuple[Layer, ...]], ...] = (
             attention_options.ATTENTION_MASKED,
             attention_options.ATTENTION_MASKED_BIAS,
             attention_options.ATTENTION_DROPPED,
+            attention_options.ATTENTION_WITH_WEIGHTS,
         ),
     ),
     (

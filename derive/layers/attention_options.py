@@ -21,11 +21,15 @@ WEIGHTED = Sum(P[b, i, j] * V[b, j, e], j)
 KEPT = Sum(P[b, i, j] * D[b, i, j] * V[b, j, e], j)
 
 
+def weights(scores: Any, sees: Callable[[Any, Any], Any] | None) -> list[Any]:
+    """The scores, and the softmax over the keys that a query sees."""
+    seen, counted = (exp(S[b, i, n]) if sees is None else Piecewise((exp(S[b, i, n]), sees(i, n)), (0, True)) for n in (j, k))
+    return [Eq(S[b, i, j], scores), Eq(P[b, i, j], seen / Sum(counted, k))]
+
+
 def attention(name: str, scores: Any, output: Any, inputs: str, doc: str, sees: Callable[[Any, Any], Any] | None = None) -> Layer:
     """Attention with these scores and output, over the keys that a query sees."""
-    seen, counted = (exp(S[b, i, n]) if sees is None else Piecewise((exp(S[b, i, n]), sees(i, n)), (0, True)) for n in (j, k))
-    equations = [Eq(S[b, i, j], scores), Eq(P[b, i, j], seen / Sum(counted, k)), Eq(O[b, i, e], output)]
-    return Layer(name, equations, inputs=inputs, doc=doc)
+    return Layer(name, [*weights(scores, sees), Eq(O[b, i, e], output)], inputs=inputs, doc=doc)
 
 
 ATTENTION_SCALED = attention("attention_scaled", SCORES, WEIGHTED, "Q K V scale", "O = softmax(scale Q K^T) V.")
@@ -64,4 +68,17 @@ ATTENTION_DROPPED = attention(
     "Q K V bias A D scale",
     "O = (D o softmax(scale Q K^T + bias)) V over the keys with A > 0; D is 0 or 1 / (1 - p).",
     lambda i, j: A[b, i, j] > 0,
+)
+
+R, O = tensors("R[B,N,M] O[B,N,d_v]")
+ATTENTION_WITH_WEIGHTS = Layer(
+    "attention_with_weights",
+    [
+        *weights(SCORES + bias[b, i, j], lambda i, j: A[b, i, j] > 0),
+        Eq(R[b, i, j], D[b, i, j] * P[b, i, j]),
+        Eq(O[b, i, e], Sum(R[b, i, j] * V[b, j, e], j)),
+    ],
+    inputs="Q K V bias A D scale",
+    outputs=(O, R),
+    doc="O = R V and the weights R = D o softmax(scale Q K^T + bias) over the keys with A > 0; D is 0 or 1 / (1 - p).",
 )

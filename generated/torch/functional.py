@@ -20,6 +20,7 @@ from generated.torch.attention_dropped import attention_dropped as _attention_dr
 from generated.torch.attention_masked import attention_masked as _attention_masked_kernel
 from generated.torch.attention_masked_bias import attention_masked_bias as _attention_masked_bias_kernel
 from generated.torch.attention_scaled import attention_scaled as _attention_scaled_kernel
+from generated.torch.attention_with_weights import attention_with_weights as _attention_with_weights_kernel
 from generated.torch.batch_norm import batch_norm as _batch_norm_kernel
 from generated.torch.batch_norm_eval import batch_norm_eval as _batch_norm_eval_kernel
 from generated.torch.bce_with_logits_entries import bce_with_logits_entries as _bce_with_logits_entries_kernel
@@ -89,6 +90,7 @@ __all__ = [
     "log_softmax",
     "margin_ranking_loss",
     "mse_loss",
+    "multi_head_attention_forward",
     "nll_loss",
     "pairwise_distance",
     "prelu",
@@ -307,6 +309,90 @@ def pairwise_distance(x1: Any, x2: Any, p: Any = 2.0, eps: Any = 1e-6, keepdim: 
     return result.reshape([*x1.shape[:-1], *([1] if keepdim else [])]).to(kind)
 
 
+def multi_head_attention_forward(
+    query: Any,
+    key: Any,
+    value: Any,
+    embed_dim_to_check: Any,
+    num_heads: Any,
+    in_proj_weight: Any,
+    in_proj_bias: Any,
+    bias_k: Any,
+    bias_v: Any,
+    add_zero_attn: Any,
+    dropout_p: Any,
+    out_proj_weight: Any,
+    out_proj_bias: Any,
+    training: Any = True,
+    key_padding_mask: Any = None,
+    need_weights: Any = True,
+    attn_mask: Any = None,
+    use_separate_proj_weight: Any = False,
+    q_proj_weight: Any = None,
+    k_proj_weight: Any = None,
+    v_proj_weight: Any = None,
+    static_k: Any = None,
+    static_v: Any = None,
+    average_attn_weights: Any = True,
+    is_causal: Any = False,
+) -> tuple[Tensor, Any]:
+    """torch.nn.functional.multi_head_attention_forward, by the kernels of attention_with_weights."""
+    batched = query.ndim == 3
+    if not batched:
+        query, key, value = query.unsqueeze(1), key.unsqueeze(1), value.unsqueeze(1)
+        key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
+    count, batch, features = query.shape
+    if features != embed_dim_to_check or features % num_heads:
+        raise AssertionError(
+            f"multi_head_attention_forward: query has {features} features, expected {embed_dim_to_check}, a multiple of {num_heads} heads"
+        )
+    if is_causal and attn_mask is None:
+        raise RuntimeError("multi_head_attention_forward: Need attn_mask if specifying the is_causal hint.")
+    causal = is_causal and key_padding_mask is None and not need_weights
+    mask = None if causal else _added("multi_head_attention_forward", "attn_mask", attn_mask, query)
+    padding = _added("multi_head_attention_forward", "key_padding_mask", key_padding_mask, query)
+    if not use_separate_proj_weight:
+        q_proj_weight, k_proj_weight, v_proj_weight = in_proj_weight.chunk(3)
+    biases = (None, None, None) if in_proj_bias is None else in_proj_bias.chunk(3)
+    q = linear(query, q_proj_weight, biases[0])
+    k = linear(key, k_proj_weight, biases[1])
+    v = linear(value, v_proj_weight, biases[2])
+    if bias_k is not None and bias_v is not None:
+        k, v = (torch.cat([rows, bias.expand(1, batch, -1)]) for rows, bias in ((k, bias_k), (v, bias_v)))
+    heads = batch * num_heads
+    q, k, v = (rows.reshape(rows.shape[0], heads, features // num_heads).transpose(0, 1) for rows in (q, k, v))
+    k, v = k if static_k is None else static_k, v if static_v is None else static_v
+    if add_zero_attn:
+        k, v = (torch.cat([rows, rows.new_zeros(heads, 1, rows.shape[-1])], 1) for rows in (k, v))
+    mask = _wider(mask, k.shape[1])
+    padding = _wider(padding, k.shape[1])
+    if mask is not None:
+        if tuple(mask.shape) not in ((count, k.shape[1]), (heads, count, k.shape[1])):
+            raise RuntimeError(
+                f"multi_head_attention_forward: The shape of the attn_mask is {tuple(mask.shape)}, "
+                f"but should be {(count, k.shape[1])} or {(heads, count, k.shape[1])}."
+            )
+        mask = mask.expand(heads, count, k.shape[1])
+    if padding is not None:
+        padding = padding.reshape(batch, 1, 1, k.shape[1]).expand(batch, num_heads, count, k.shape[1]).reshape(heads, count, k.shape[1])
+        mask = padding if mask is None else mask + padding
+    dropout_p = dropout_p if training else 0.0
+    weights = None
+    if need_weights:
+        kind, Q, K, V = _given("multi_head_attention_forward", "refuse", query=q, key=k, value=v)
+        seen, bias = _seen(Q.new_zeros(heads, count, k.shape[1]) if mask is None else mask.to(Q.dtype))
+        dropped = _kept(bias.shape, dropout_p, Q) / (1 - dropout_p) if 0 < dropout_p < 1 else torch.full_like(Q[:, :, :1], 1.0 - dropout_p)
+        dropped = dropped.expand(bias.shape)
+        result, weights = _attention_with_weights_kernel(Q, K, V, bias, seen.to(Q.dtype), dropped, 1 / math.sqrt(features // num_heads))
+        result, weights = result.to(kind), weights.to(kind).reshape(batch, num_heads, count, k.shape[1])
+        weights = weights.mean(1) if average_attn_weights else weights
+        weights = weights if batched else weights.squeeze(0)
+    else:
+        result = scaled_dot_product_attention(q, k, v, mask, dropout_p, causal)
+    result = linear(result.transpose(0, 1).reshape(count, batch, features), out_proj_weight, out_proj_bias)
+    return result if batched else result.squeeze(1), weights
+
+
 def softmax(input: Any, dim: Any = None, _stacklevel: Any = 3, dtype: Any = None) -> Tensor:
     """torch.nn.functional.softmax, by the kernels of softmax."""
     if _autocasting(input):
@@ -516,7 +602,7 @@ def l1_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = Non
 
 
 def huber_loss(input: Any, target: Any, reduction: Any = "mean", delta: Any = 1.0, weight: Any = None) -> Tensor:
-    """torch.nn.functional.huber_loss, by the kernels of huber_entries, weighted_entries, mean_of_entries, mean_per_weight and sum_of_entries."""
+    """torch.nn.functional.huber_loss, by the kernels of huber_entries, weighted_entries, mean_of_entries and sum_of_entries."""
     if _autocasting(input):
         return _cast("wide", huber_loss, input, target, reduction, delta, weight)
     kind, input, target, weight = _given("huber_loss", "promote", input=input, target=target, weight=weight)
@@ -524,13 +610,13 @@ def huber_loss(input: Any, target: Any, reduction: Any = "mean", delta: Any = 1.
     if weight is not None and weight.shape != input.shape:
         raise ValueError("huber_loss: Weights and input must have the same size.")
     input, target = _together("huber_loss", input, target)
-    each = _positive("huber_loss", "delta", delta) and _huber_entries_kernel(_flat(input), _flat(target), float(delta))
+    each = _huber_entries_kernel(_flat(input), _flat(target), _positive("huber_loss", "delta", delta))
     if weight is not None:
         each = _weighted_entries_kernel(each, _flat(weight.detach()))
     if reduction == "none":
         return each.reshape(input.shape).to(kind)
     if reduction == "mean":
-        return (_mean_of_entries_kernel(each) if weight is None else _mean_per_weight_kernel(each, _flat(weight.detach()))).to(kind)
+        return _mean_of_entries_kernel(each).to(kind)
     return _sum_of_entries_kernel(each).to(kind)
 
 
@@ -1039,10 +1125,10 @@ def _refused(name: str, **options: Any) -> None:
             raise NotImplementedError(f"{name}: {option}={value!r} is not derived here; use torch.nn.functional.{name} for it")
 
 
-def _positive(name: str, option: str, value: float) -> bool:
+def _positive(name: str, option: str, value: float) -> float:
     if value <= 0:
         raise RuntimeError(f"{name} does not support non-positive values for {option}, got {value}")
-    return True
+    return float(value)
 
 
 def _seen(mask: Any) -> tuple[Any, Any]:
@@ -1058,3 +1144,20 @@ def _power(name: str, p: float) -> None:
         raise NotImplementedError(
             f"{name}: p={p} is not derived here, only finite powers other than 0; use torch.nn.functional.{name} for it"
         )
+
+
+def _added(name: str, argument: str, mask: Any, query: Tensor) -> Any:
+    """A mask as it is added to scores; one that is boolean hides where it is true."""
+    if mask is None:
+        return None
+    if not isinstance(mask, Tensor) or not (mask.dtype == torch.bool or mask.is_floating_point()):
+        kind = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+        raise RuntimeError(f"{name}: only bool and floating types of {argument} are supported, not {kind}")
+    if mask.dtype == torch.bool:
+        return torch.zeros_like(mask, dtype=query.dtype).masked_fill_(mask, float("-inf"))
+    return mask
+
+
+def _wider(mask: Any, length: int) -> Any:
+    """A mask with places for keys that were put behind the others, which all see."""
+    return mask if mask is None or mask.shape[-1] == length else torch.nn.functional.pad(mask, (0, length - mask.shape[-1]))

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from derive.layers.signatures.activations import ACTIVATIONS
 from derive.layers.signatures.form import Signature
+from derive.layers.signatures.heads import HEADS
 from derive.layers.signatures.losses import LOSSES
 from derive.layers.signatures.maps import MAPS
+from derive.layers.signatures.modules import MODULES, Module
 
-SIGNATURES: tuple[Signature, ...] = (*MAPS, *ACTIVATIONS, *LOSSES)
+__all__ = ["MODULES", "SIGNATURES", "Module", "Signature"]
+
+SIGNATURES: tuple[Signature, ...] = (*MAPS, *HEADS, *ACTIVATIONS, *LOSSES)

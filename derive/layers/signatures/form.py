@@ -23,7 +23,8 @@ class Signature:
     precision where the arguments have it). `autocast` is the list of torch.amp on which the function stands: "low" for the lower
     precision, "wide" for float32, "accelerator" for float32 except on a CPU, "same" for neither. `body` is what moves the axes and
     chooses the layer, a statement a line; `@name(...)` calls the kernel of a layer, and the names with an underscore are those of
-    `codegen/support/functional_support.py`. `kind` is the type of the result.
+    `codegen/support/functional_support.py`. `kind` is the type of the result. Without `reals`, the
+    body is a composition of other functions, which see to types themselves.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Signature:
     body: str
     mixed: str = "refuse"
     autocast: str = "same"
+    returns: str = "Tensor"
 
 
 def loss(
@@ -54,8 +56,10 @@ def loss(
     return Signature(name, parameters, reals, body, mixed, "wide")
 
 
-def weighted(name: str, parameters: str, each: str) -> Signature:
-    """A loss of an input and a target of one shape, with a weight for each entry: its mean divides by the sum of the weights."""
+def weighted(name: str, parameters: str, each: str, mean: str = "") -> Signature:
+    """A loss of an input and a target of one shape, with a weight for each entry. Its mean divides by the sum of the
+    weights, unless `mean` says otherwise."""
+    mean = mean or "@mean_of_entries(each) if weight is None else @mean_per_weight(each, _flat(weight.detach()))"
     old = "size_average, reduce" if "size_average" in parameters else "None, None"
     body = f"""
         reduction = _reduction(reduction, {old})
@@ -68,7 +72,7 @@ def weighted(name: str, parameters: str, each: str) -> Signature:
         if reduction == "none":
             return each.reshape(input.shape)
         if reduction == "mean":
-            return @mean_of_entries(each) if weight is None else @mean_per_weight(each, _flat(weight.detach()))
+            return {mean}
         return @sum_of_entries(each)
     """
     return Signature(name, parameters, "input target weight", lines(body), "promote", "wide")

@@ -63,7 +63,8 @@ LOSSES = (
     weighted(
         "huber_loss",
         "input, target, reduction='mean', delta=1.0, weight=None",
-        "_positive('huber_loss', 'delta', delta) and @huber_entries(_flat(input), _flat(target), float(delta))",
+        "@huber_entries(_flat(input), _flat(target), _positive('huber_loss', 'delta', delta))",
+        "@mean_of_entries(each)",
     ),
     loss(
         "smooth_l1_loss",
