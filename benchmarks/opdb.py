@@ -65,12 +65,14 @@ def compare(op: Any, dtype: torch.dtype, device: str = "cpu") -> Row:
     return row
 
 
-def compare_module(info: Any, dtype: torch.dtype, device: str = "cpu") -> Row:
-    """All samples of one module of the database of modules, training and not: inputs and parameters, from one state dict."""
+def compare_module(info: Any, dtype: torch.dtype, device: str = "cpu", limit: int | None = None) -> Row:
+    """The samples of one module of the database of modules, training and not: inputs and parameters, from one state dict. With a
+    limit, that many of each, from first to last."""
     name = info.module_cls.__name__
     row = Row(f"nn.{name}", dtype)
     for training in (True, False):
-        for sample in info.module_inputs_func(info, device=device, dtype=dtype, requires_grad=True, training=training):
+        samples = info.module_inputs_func(info, device=device, dtype=dtype, requires_grad=True, training=training)
+        for sample in samples[:: max(1, len(samples) // limit) if limit else 1]:
             if sample.forward_input is None:
                 continue
             torch.manual_seed(0)

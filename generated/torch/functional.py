@@ -862,11 +862,9 @@ def _given(name: str, mixed: str, **given: Any) -> tuple[Any, ...]:
         if not isinstance(value, Tensor):
             raise TypeError(f"{name}(): argument '{argument}' must be Tensor, not {type(value).__name__}")
     first, like = next(iter(tensors.items()))
-    kind = like.dtype
+    kind = _wider_kind(list(tensors.values())) if mixed == "promote" else like.dtype
     for argument, value in tensors.items():
-        if mixed == "promote":
-            kind = torch.result_type(torch.empty((), dtype=kind) if not value.ndim else value.new_empty(1, dtype=kind), value)
-        elif not value.is_floating_point():
+        if mixed != "promote" and not value.is_floating_point():
             raise NotImplementedError(f"{name}: {argument} holds {value.dtype}; only real floating-point numbers have gradients here")
         if value.dtype != like.dtype and mixed in ("refuse", "low"):
             raise RuntimeError(f"{name}: {argument} holds {value.dtype} and {first} holds {like.dtype}; convert one of them")
@@ -876,6 +874,15 @@ def _given(name: str, mixed: str, **given: Any) -> tuple[Any, ...]:
         raise NotImplementedError(f"{name}: {first} holds {kind}; only real floating-point numbers have gradients here")
     work = torch.float32 if kind in _HALF and mixed != "low" else kind
     return kind, *(None if value is None else value.to(work) for value in given.values())
+
+
+def _wider_kind(tensors: Sequence[Tensor]) -> Any:
+    """The type in which tensors meet: a scalar has no say beside tensors with axes that hold real numbers."""
+    listed = [tensor for tensor in tensors if tensor.ndim and tensor.is_floating_point()] or list(tensors)
+    kind = listed[0].dtype
+    for tensor in listed[1:]:
+        kind = torch.promote_types(kind, tensor.dtype)
+    return kind
 
 
 def _integers(name: str, argument: str, value: Any, length: int, ignored: int | None = None) -> Tensor:
