@@ -15,6 +15,7 @@ from torch import Tensor
 
 import generated.torch.functional as ours
 import generated.torch.modules as nn
+from benchmarks import training
 from benchmarks.opdb import compare_module, module_operators
 
 
@@ -145,3 +146,10 @@ def test_autocast_may_still_hold_in_the_backward_pass() -> None:
     for got, want in zip(*gradients):
         assert got.dtype == want.dtype == torch.float32
         torch.testing.assert_close(got, want, rtol=5e-2, atol=5e-2)
+
+
+@pytest.mark.parametrize("backend", ["", "aot_eager"], ids=["eager", "compiled"])
+def test_a_transformer_trains_as_with_torch(backend: str) -> None:
+    mine, wanted = (training.train(F, 12, backend) for F in (ours, theirs))
+    assert training.difference(mine, wanted) < training.ALLOWED
+    assert mine[-1] < mine[0]
