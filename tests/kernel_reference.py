@@ -43,7 +43,13 @@ def huge(layer: Any, inputs: list[Tensor]) -> list[list[Tensor]]:
     positive = [t.abs() if t.is_floating_point() and not t.ndim else t for t in inputs]
     short = any(t.dtype == torch.float32 for t in inputs)
     cases = [[n] for n in places] if short else [places]
-    return [[t.sign() * 1e4 + t if n in case else t.clone() for n, t in enumerate(positive)] for case in cases]
+    logarithms = [n for n, name in enumerate(layer.inputs) if (layer.name, name) in LOGARITHMS]
+    signs = [-torch.ones_like(t) if n in logarithms else t.sign() for n, t in enumerate(positive)]
+    return [[signs[n] * 1e4 + t if n in case else t.clone() for n, t in enumerate(positive)] for case in cases]
+
+
+LOGARITHMS = {("kl_log_entries", "t")}
+"""The inputs of layers that are logarithms of probabilities: huge ones are below 0, and above it their exponential overflows."""
 
 
 def strided(shape: tuple[int, ...], generator: torch.Generator, dtype: torch.dtype) -> Tensor:

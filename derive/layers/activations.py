@@ -11,7 +11,8 @@ from derive.spec import Layer
 from derive.symbols import axes, tensors
 
 i, j = axes("i:B j:N")
-X, Y, slope, scale, alpha, beta, threshold = tensors("X[B,N] Y[B,N] slope:const scale:const alpha[N] beta:const threshold:const")
+X, Y, slope, scale, alpha = tensors("X[B,N] Y[B,N] slope:const scale:const alpha[N]")
+u, beta, threshold = tensors("u[B,N] beta:const threshold:const")
 x, y = X[i, j], Y[i, j]
 
 RELU = Layer("relu", [Eq(y, relu(x))], doc="Y = max(X, 0). Nair and Hinton (2010).")
@@ -43,7 +44,7 @@ SOFTPLUS = Layer("softplus", [Eq(y, softplus(x))], doc="Y = log(1 + exp(X)). Goo
 
 SOFTPLUS_SCALED = Layer(
     "softplus_scaled",
-    [Eq(y, Piecewise((x, beta * x > threshold), (softplus(beta * x) / beta, True)))],
+    [Eq(u[i, j], beta * x), Eq(y, Piecewise((softplus(u[i, j]) / beta, u[i, j] <= threshold), (x, True)))],
     inputs="X beta threshold",
     doc="Y = log(1 + exp(beta X)) / beta, and X itself where beta X > threshold, as in torch.nn.Softplus.",
 )

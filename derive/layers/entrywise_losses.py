@@ -4,7 +4,7 @@ Sources: those of the losses with their reductions, in `derive/layers/regression
 `margin_losses.py` and `cross_entropy.py`; the kinks are those of torch.
 """
 
-from sympy import Abs, Eq, Min, Ne, Piecewise, Sum, exp, log, sqrt
+from sympy import Abs, Eq, Min, Piecewise, Sum, exp, log, sqrt
 
 from derive.scalar import relu, softplus
 from derive.spec import Layer
@@ -46,11 +46,12 @@ SOFT_MARGIN_ENTRIES = Layer(
     doc="L = log(1 + exp(-t x)), with t = -1 or 1.",
 )
 
+# The logarithm is that of t for every t > 0, and 0 where t is 0; a nan stays one.
 KL_ENTRIES = Layer(
     "kl_entries",
-    [Eq(L[i], Piecewise((t[i] * log(t[i]), Ne(t[i], 0)), (0, True)) - t[i] * x[i])],
+    [Eq(L[i], t[i] * log(Abs(t[i]) + Piecewise((1, Eq(t[i], 0)), (0, True))) - t[i] * x[i])],
     inputs="x t",
-    doc="L = t (log t - x), with x a log-probability; where t is 0, L is 0.",
+    doc="L = t (log t - x), with x a log-probability; where t is 0, so is L.",
 )
 
 KL_LOG_ENTRIES = Layer(

@@ -25,9 +25,9 @@ SOFTMAX_COLUMNS = Layer(
 )
 
 i, j, k = axes("i:B j:C k:C")
-(Y,) = tensors("Y[B,C]")
+Z, Y = tensors("Z[B] Y[B,C]")
 LOG_SOFTMAX = Layer(
     "log_softmax",
-    [Eq(Y[i, j], S[i, j] - log(Sum(exp(S[i, k]), k)))],
+    [Eq(Z[i], log(Sum(exp(S[i, k]), k))), Eq(Y[i, j], S[i, j] - Z[i])],
     doc="Y = log softmax(S), row by row. Goodfellow, Bengio and Courville (2016), section 6.2.2.3.",
 )

@@ -1032,7 +1032,7 @@ def _kept(shape: Sequence[int], p: float, like: Tensor) -> Tensor:
 
 def _probability(p: float) -> float:
     if not 0 <= p <= 1:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+        raise ValueError(f"the probability of dropping an entry has to be between 0 and 1, but got {p}")
     return p
 
 
