@@ -12,7 +12,7 @@ from rich.table import Table
 
 from benchmarks.timing import interleave, median_ratio
 from derive.engine import derive
-from derive.layers import ATTENTION
+from derive.layers.attention import ATTENTION
 
 
 def ours() -> object:

@@ -55,7 +55,7 @@ def compare(F: Any, call: Callable[[Any], Tensor], inputs: list[Tensor]) -> None
         torch.manual_seed(0)
         value = call(module)
         # Not one number after the other: the axes of memory run the other way.
-        upstream = random(*reversed(value.shape), seed=9).permute(*reversed(range(value.ndim)))
+        upstream = random(*reversed(value.shape), seed=9).permute(tuple(reversed(range(value.ndim))))
         gradients = torch.autograd.grad(value, inputs, upstream, create_graph=True)
         second = sum((gradient * random(*gradient.shape, seed=8)).sum() for gradient in gradients)
         found = torch.autograd.grad(second, inputs, allow_unused=True, materialize_grads=True) if second.requires_grad else ()

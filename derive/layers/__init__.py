@@ -1,237 +1,102 @@
-"""The catalogue: every layer, by topic, in the order in which the command lists them."""
+"""The catalogue: every layer, by topic, in the order in which the command lists them.
+
+Reading a spec through SymPy takes a while, so the table of contents is names alone, and a layer is read when it is asked for.
+A layer is found in its file under its own name in capitals.
+"""
 
 from __future__ import annotations
 
-from derive.layers import (
-    activations,
-    attention_masks,
-    attention_options,
-    attention_scores,
-    attention_variants,
-    block,
-    classification_losses,
-    contrastive_losses,
-    cross_entropy,
-    entrywise_losses,
-    factored,
-    features,
-    gates,
-    lookup,
-    margin_losses,
-    mlp,
-    multi_head,
-    norms,
-    position,
-    recurrent,
-    reductions,
-    regression_losses,
-    regularisers,
-    softmax,
-    squared_error,
-)
-from derive.layers import linear as affine
-from derive.layers.attention import ATTENTION
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
 from derive.spec import Layer
 
-TOPICS: tuple[tuple[str, tuple[Layer, ...]], ...] = (
-    ("Linear maps", (affine.LINEAR, affine.LINEAR_OUT_IN, affine.LINEAR_WEIGHT)),
-    (
-        "Activations",
-        (
-            activations.RELU,
-            activations.LEAKY_RELU,
-            activations.PRELU,
-            activations.ELU,
-            activations.SIGMOID,
-            activations.TANH,
-            activations.SOFTPLUS,
-            activations.SOFTPLUS_SCALED,
-            activations.GELU,
-            activations.GELU_TANH,
-            activations.SILU,
-            activations.HARD_SIGMOID,
-            activations.HALF_SQUARE,
-        ),
-    ),
-    ("Softmax and attention", (softmax.SOFTMAX, softmax.SOFTMAX_COLUMNS, softmax.LOG_SOFTMAX, ATTENTION)),
-    (
-        "Attention with other scores",
-        (
-            attention_scores.ATTENTION_BILINEAR,
-            attention_scores.ATTENTION_ADDITIVE,
-            attention_scores.ATTENTION_TIED,
-            attention_scores.ATTENTION_COLUMNS,
-            attention_scores.PAIRWISE_CONVOLUTION,
-            attention_scores.PAIRWISE_CONVOLUTION_SPLIT,
-        ),
-    ),
-    (
-        "Attention with several heads",
-        (
-            multi_head.MULTI_HEAD,
-            multi_head.CROSS_ATTENTION,
-            multi_head.GROUPED_QUERY,
-            multi_head.MULTI_QUERY,
-        ),
-    ),
-    (
-        "Attention, masked and varied",
-        (
-            attention_masks.ATTENTION_CAUSAL,
-            attention_masks.ATTENTION_WINDOW,
-            attention_masks.ATTENTION_SLIDING_WINDOW,
-            attention_masks.ATTENTION_GRAPH,
-            attention_variants.ATTENTION_BIAS,
-            attention_variants.ALIBI,
-            attention_variants.ATTENTION_RELATIVE,
-            attention_variants.ATTENTION_RELATIVE_BIAS,
-            attention_variants.ATTENTION_SOFT_CAP,
-            attention_variants.LINEAR_ATTENTION,
-        ),
-    ),
-    (
-        "Attention with the options of a library",
-        (
-            attention_options.ATTENTION_SCALED,
-            attention_options.ATTENTION_CAUSAL_SCALED,
-            attention_options.ATTENTION_MASKED,
-            attention_options.ATTENTION_MASKED_BIAS,
-            attention_options.ATTENTION_DROPPED,
-            attention_options.ATTENTION_WITH_WEIGHTS,
-        ),
-    ),
-    (
-        "Norms",
-        (
-            norms.LAYER_NORM,
-            norms.RMS_NORM,
-            norms.BATCH_NORM,
-            norms.BATCH_NORM_EVAL,
-            norms.GROUP_NORM,
-            norms.STANDARDIZE,
-            norms.ROW_NORM,
-            norms.COSINE_SIMILARITY,
-        ),
-    ),
-    ("Regularisation", (regularisers.DROPOUT, regularisers.RESIDUAL, regularisers.L1_PENALTY, regularisers.L2_PENALTY)),
-    (
-        "Embeddings and positions",
-        (
-            lookup.EMBEDDING,
-            lookup.EMBEDDING_BAG,
-            lookup.EMBEDDING_PADDED,
-            position.TOKEN_AND_POSITION,
-            position.SINUSOIDAL_POSITION,
-            position.ROTARY,
-        ),
-    ),
-    (
-        "Products and features",
-        (
-            factored.LORA,
-            factored.KRONECKER,
-            factored.BILINEAR,
-            factored.FACTORISATION_MACHINE,
-            factored.FACTORISATION_MACHINE_PAIRS,
-            features.RBF,
-            features.POLYNOMIAL_KERNEL,
-            features.QUADRATIC_FEATURES,
-            features.FOURIER_FEATURES,
-        ),
-    ),
-    (
-        "Networks",
-        (
-            mlp.TWO_LAYER,
-            mlp.THREE_LAYER,
-            mlp.MLP_GELU,
-            mlp.MLP_SWIGLU,
-            gates.MIXTURE_OF_EXPERTS,
-            gates.HIGHWAY,
-            recurrent.RNN_CELL,
-            recurrent.RNN_SEQUENCE,
-            recurrent.GRU_CELL,
-            recurrent.LSTM_CELL,
-            block.TRANSFORMER_BLOCK,
-            block.TRANSFORMER_BLOCK_HEADS,
-        ),
-    ),
-    (
-        "Losses of regression",
-        (
-            squared_error.MSE,
-            squared_error.MSE_SUM,
-            squared_error.MSE_NONE,
-            regression_losses.LINEAR_REGRESSION,
-            regression_losses.L1_LOSS,
-            regression_losses.HUBER,
-            regression_losses.SMOOTH_L1,
-        ),
-    ),
-    (
-        "Losses of classification",
-        (
-            cross_entropy.CROSS_ENTROPY,
-            cross_entropy.CROSS_ENTROPY_SUM,
-            cross_entropy.CROSS_ENTROPY_NONE,
-            cross_entropy.CROSS_ENTROPY_LABELS,
-            cross_entropy.CROSS_ENTROPY_WEIGHTED,
-            cross_entropy.CROSS_ENTROPY_SMOOTH,
-            cross_entropy.CROSS_ENTROPY_LABELS_SMOOTH,
-            classification_losses.LINEAR_CROSS_ENTROPY,
-            classification_losses.NLL,
-            classification_losses.KL_DIVERGENCE,
-            classification_losses.LOGISTIC,
-            classification_losses.LOGISTIC_REGRESSION,
-            classification_losses.BCE_WITH_LOGITS,
-            classification_losses.FOCAL,
-            classification_losses.Z_LOSS,
-        ),
-    ),
-    (
-        "Losses with a margin",
-        (
-            margin_losses.PERCEPTRON,
-            margin_losses.HINGE,
-            margin_losses.MULTI_CLASS_HINGE,
-            margin_losses.MARGIN_RANKING,
-            margin_losses.TRIPLET,
-            margin_losses.COSINE_EMBEDDING,
-        ),
-    ),
-    (
-        "Losses before their reduction",
-        (
-            entrywise_losses.SQUARED_DIFFERENCE,
-            entrywise_losses.ABSOLUTE_DIFFERENCE,
-            entrywise_losses.HUBER_ENTRIES,
-            entrywise_losses.SMOOTH_L1_ENTRIES,
-            entrywise_losses.BCE_WITH_LOGITS_ENTRIES,
-            entrywise_losses.SOFT_MARGIN_ENTRIES,
-            entrywise_losses.KL_ENTRIES,
-            entrywise_losses.KL_LOG_ENTRIES,
-            entrywise_losses.MARGIN_RANKING_ENTRIES,
-            entrywise_losses.MARGIN_OF_DISTANCES,
-            entrywise_losses.SMALLER_ENTRIES,
-            entrywise_losses.ROW_DISTANCE,
-            entrywise_losses.ROW_DISTANCE_P,
-            entrywise_losses.COSINE_EMBEDDING_ENTRIES,
-            cross_entropy.CROSS_ENTROPY_LABELS_KEPT,
-            cross_entropy.CROSS_ENTROPY_LABELS_ENTRIES,
-            cross_entropy.CROSS_ENTROPY_ENTRIES,
-            cross_entropy.NLL_ENTRIES,
-        ),
-    ),
-    (
-        "Reductions",
-        (
-            reductions.SUM_OF_ENTRIES,
-            reductions.MEAN_OF_ENTRIES,
-            reductions.MEAN_PER_WEIGHT,
-            reductions.WEIGHTED_ENTRIES,
-        ),
-    ),
-    ("Losses on pairs", (contrastive_losses.INFO_NCE, contrastive_losses.CLIP, contrastive_losses.DPO)),
+CONTENTS = (
+    ("Linear maps", "linear", "linear linear_out_in linear_weight"),
+    ("Activations", "activations", "relu leaky_relu prelu elu sigmoid tanh softplus softplus_scaled"),
+    ("Activations", "activations", "gelu gelu_tanh silu hard_sigmoid half_square"),
+    ("Softmax and attention", "softmax", "softmax softmax_columns softmax_plus_one log_softmax"),
+    ("Softmax and attention", "attention", "attention"),
+    ("Attention with other scores", "attention_scores", "attention_bilinear attention_additive attention_tied attention_columns"),
+    ("Attention with other scores", "attention_scores", "pairwise_convolution pairwise_convolution_split"),
+    ("Attention with several heads", "multi_head", "multi_head cross_attention grouped_query multi_query"),
+    ("Attention, masked and varied", "attention_masks", "attention_causal attention_window attention_sliding_window attention_graph"),
+    ("Attention, masked and varied", "attention_variants", "attention_bias alibi attention_relative attention_relative_bias"),
+    ("Attention, masked and varied", "attention_variants", "attention_soft_cap attention_sink linear_attention"),
+    ("Attention with the options of a library", "attention_options", "attention_scaled attention_causal_scaled attention_masked"),
+    ("Attention with the options of a library", "attention_options", "attention_masked_bias attention_dropped attention_with_weights"),
+    ("Norms", "norms", "layer_norm rms_norm batch_norm batch_norm_eval group_norm"),
+    ("Norms", "norms", "standardize row_norm cosine_similarity"),
+    ("Regularisation", "regularisers", "dropout residual l1_penalty l2_penalty"),
+    ("Embeddings and positions", "lookup", "embedding embedding_bag embedding_padded"),
+    ("Embeddings and positions", "position", "token_and_position sinusoidal_position rotary"),
+    ("Products and features", "factored", "lora kronecker bilinear factorisation_machine factorisation_machine_pairs"),
+    ("Products and features", "features", "rbf polynomial_kernel quadratic_features fourier_features"),
+    ("Functions of a matrix", "matrix_functions", "trace_of_product quadratic_form matrix_inverse matrix_determinant"),
+    ("Functions of a matrix", "matrix_functions", "log_determinant symmetric_log_determinant mahalanobis gaussian_nll"),
+    ("Networks", "mlp", "two_layer three_layer mlp_gelu mlp_swiglu"),
+    ("Networks", "gates", "mixture_of_experts top_k_gate highway"),
+    ("Networks", "recurrent", "rnn_cell rnn_sequence gru_cell lstm_cell"),
+    ("Networks", "block", "transformer_block transformer_block_heads"),
+    ("Losses of regression", "squared_error", "mse mse_sum mse_none"),
+    ("Losses of regression", "regression_losses", "linear_regression l1_loss huber smooth_l1"),
+    ("Losses of classification", "cross_entropy", "cross_entropy cross_entropy_sum cross_entropy_none cross_entropy_labels"),
+    ("Losses of classification", "cross_entropy", "cross_entropy_weighted cross_entropy_ignore"),
+    ("Losses of classification", "cross_entropy", "cross_entropy_smooth cross_entropy_labels_smooth"),
+    ("Losses of classification", "classification_losses", "linear_cross_entropy nll kl_divergence logistic"),
+    ("Losses of classification", "classification_losses", "logistic_regression bce_with_logits focal z_loss"),
+    ("Losses with a margin", "margin_losses", "perceptron hinge multi_class_hinge margin_ranking triplet cosine_embedding"),
+    ("Losses before their reduction", "entrywise_losses", "squared_difference absolute_difference huber_entries smooth_l1_entries"),
+    ("Losses before their reduction", "entrywise_losses", "bce_with_logits_entries soft_margin_entries kl_entries kl_log_entries"),
+    ("Losses before their reduction", "entrywise_losses", "margin_ranking_entries margin_of_distances smaller_entries row_distance"),
+    ("Losses before their reduction", "entrywise_losses", "row_distance_p cosine_embedding_entries"),
+    ("Losses before their reduction", "cross_entropy", "cross_entropy_labels_kept cross_entropy_labels_entries cross_entropy_entries"),
+    ("Losses before their reduction", "cross_entropy", "nll_entries"),
+    ("Reductions", "reductions", "sum_of_entries mean_of_entries mean_per_weight weighted_entries"),
+    ("Losses on pairs", "contrastive_losses", "info_nce clip dpo"),
+    ("Parameter updates", "optimisers", "sgd sgd_torch momentum momentum_torch nesterov nesterov_torch"),
+    ("Parameter updates", "optimisers", "adam adam_torch adamw adamw_torch"),
 )
+"""A topic, a file that holds layers of it, and their names; a topic may take several lines."""
 
-LAYERS: tuple[Layer, ...] = tuple(layer for _, layers in TOPICS for layer in layers)
+LAYERS: tuple[Layer, ...]
+TOPICS: tuple[tuple[str, tuple[Layer, ...]], ...]
+
+
+def names() -> tuple[str, ...]:
+    """The names of all layers, in the order of the catalogue; no spec is read."""
+    return tuple(name for _, _, name in _entries())
+
+
+def layer(name: str) -> Layer:
+    """The layer of that name. Raises KeyError where the catalogue has none."""
+    for _, file, entry in _entries():
+        if entry == name:
+            return _read(file, entry)
+    raise KeyError(name)
+
+
+def _entries() -> Iterator[tuple[str, str, str]]:
+    return ((topic, file, name) for topic, file, entries in CONTENTS for name in entries.split())
+
+
+def _read(file: str, name: str) -> Layer:
+    found = getattr(importlib.import_module(f"{__name__}.{file}"), name.upper())
+    assert isinstance(found, Layer) and found.name == name, f"{file}.py: {name.upper()} is not the layer {name}"
+    return found
+
+
+def __getattr__(name: str) -> Any:
+    """`LAYERS` and `TOPICS`, read whole on first use."""
+    if name == "LAYERS":
+        value: Any = tuple(_read(file, entry) for _, file, entry in _entries())
+    elif name == "TOPICS":
+        topics: dict[str, tuple[Layer, ...]] = {}
+        for topic, file, entry in _entries():
+            topics[topic] = (*topics.get(topic, ()), _read(file, entry))
+        value = tuple(topics.items())
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value

@@ -15,6 +15,7 @@ from derive.render.formula_latex import LINE, escaped, pieces, prose
 from derive.render.layout import of_expr, of_matrix
 from derive.render.notation import Context
 from derive.render.page import Bullets, Chain, Formulas, Givens, Heading, Identities, Page, Paragraph, Results, Worked, page, proof_page
+from derive.signs import is_comparison
 
 PREAMBLE = r"""\documentclass[10pt,a4paper,fleqn]{article}
 \usepackage[utf8]{inputenc}
@@ -30,7 +31,11 @@ PREAMBLE = r"""\documentclass[10pt,a4paper,fleqn]{article}
 
 def document(derivation: Any, detail: str = "full", report: Any = None) -> str:
     """A standalone document; pdflatex compiles it."""
-    made = page(derivation, detail, report)
+    return page_document(page(derivation, detail, report))
+
+
+def page_document(made: Page) -> str:
+    """Any page as a standalone document."""
     return PREAMBLE + "\\begin{document}\n" + "\n".join(_blocks(made)) + "\n\\end{document}\n"
 
 
@@ -62,11 +67,11 @@ def _blocks(made: Page) -> list[str]:
         elif isinstance(block, Givens):
             found.append(_givens(block, where))
         elif isinstance(block, Formulas):
-            found.append(_display([line for item in block.items for line in _equation(item, where)]))
+            found.append(_display([line for item in block.items for line in equation_lines(item, where)]))
         elif isinstance(block, Chain):
             found.append(_chain(block, where))
         elif isinstance(block, Results):
-            found.append(_display([line for item in block.items for line in _result(item, where)], gap="6pt"))
+            found.append(_display([line for item in block.items for line in result_lines(item, where)], gap="6pt"))
         else:
             assert isinstance(block, Worked)
             found.append(_worked(block, where))
@@ -86,15 +91,17 @@ def _givens(block: Givens, where: Context) -> str:
     return "\\begin{center}\n\\begin{tabular}{lll}\n" + "\n".join(rows) + "\n\\end{tabular}\n\\end{center}"
 
 
-def _equation(item: Equation | Fact, where: Context) -> list[str]:
+def equation_lines(item: Equation | Fact, where: Context) -> list[str]:
     left, right = (item.target, item.value) if isinstance(item, Equation) else (item.left, item.right)
+    if isinstance(item, Fact) and is_comparison(item):
+        return [f"  & {formula.joined(formula.comparison(of_expr(left, where), where))}"]
     head = pieces(of_expr(left, where), where)
     room = LINE - width(head) - 1.5
     lines = formula.wrapped(pieces(of_expr(right, where), where), room, room - 2)
-    return [_aligned(formula.joined(head) if n == 0 else "", line, n == 0) for n, line in enumerate(lines)]
+    return [aligned(formula.joined(head) if n == 0 else "", line, n == 0) for n, line in enumerate(lines)]
 
 
-def _aligned(left: str, line: str, equals: bool) -> str:
+def aligned(left: str, line: str, equals: bool) -> str:
     return f"  {left} &" + ("= " if equals else "\\qquad ") + line
 
 
@@ -108,7 +115,7 @@ def _chain(block: Chain, where: Context) -> str:
         broken = formula.wrapped(run, room, room - 2)
         left = formula.joined(head) if n == 0 else ""
         for m, line in enumerate(broken):
-            lines.append(_aligned(left if m == 0 else "", line, m == 0))
+            lines.append(aligned(left if m == 0 else "", line, m == 0))
         if not reason:
             continue
         text = "\\text{\\footnotesize\\itshape " + prose(reason, where) + "}"
@@ -120,16 +127,16 @@ def _chain(block: Chain, where: Context) -> str:
     return _display(lines)
 
 
-def _result(item: Any, where: Context) -> list[str]:
+def result_lines(item: Any, where: Context) -> list[str]:
     if not item.forms:
-        return _equation(item.entry, where)
+        return equation_lines(item.entry, where)
     under = formula.shape_latex(item.shape)
     name = notation.latex_tensor(item.name, where)
     head = f"\\underset{{{under}}}{{{name}}}" if item.shape != (None, None) else name
     lines = []
     for n, form in enumerate(item.forms):
         for m, line in enumerate(formula.wrapped(pieces(of_matrix(form, where), where), LINE - 6, LINE - 8)):
-            lines.append(_aligned(head if n + m == 0 else "", line, m == 0))
+            lines.append(aligned(head if n + m == 0 else "", line, m == 0))
     return lines
 
 
@@ -137,24 +144,29 @@ def _result(item: Any, where: Context) -> list[str]:
 
 
 def _worked(block: Worked, where: Context) -> str:
-    groups = []
+    return "\n".join("\\[\n" + " \\qquad\n".join(line) + "\n\\]" for line in worked_lines(block, where))
+
+
+def worked_lines(block: Worked, where: Context) -> list[list[str]]:
+    """The values of the worked example, as many on a line as have room."""
+    groups: list[list[str]] = []
     for role in ("input", "forward", "output", "upstream", "backward", "gradient"):
         shown = [v for v in block.example.values if v.role == role and role in block.roles and len(v.shape) < 3]
         line: list[str] = []
         filled = 0.0
         for value in shown:
-            tex, wide = _table(value.name, value.rows(), value.shape, where)
+            tex, wide = table(value.name, value.rows(), value.shape, where)
             if line and filled + wide > LINE:
-                groups.append("\\[\n" + " \\qquad\n".join(line) + "\n\\]")
+                groups.append(line)
                 line, filled = [], 0.0
             line.append(tex)
             filled += wide + 2
         if line:
-            groups.append("\\[\n" + " \\qquad\n".join(line) + "\n\\]")
-    return "\n".join(groups)
+            groups.append(line)
+    return groups
 
 
-def _table(name: str, rows: list[list[Any]], shape: tuple[int, ...], where: Context) -> tuple[str, float]:
+def table(name: str, rows: list[list[Any]], shape: tuple[int, ...], where: Context) -> tuple[str, float]:
     cells = [[number_latex(value) for value in row] for row in rows]
     head = f"{notation.latex_tensor(name, where)} = "
     if not shape:

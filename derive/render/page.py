@@ -7,7 +7,7 @@ from typing import Any, Union
 
 from derive import matrix as mx
 from derive.example import Example, NoExample, work
-from derive.expr import ONE, Diff, Equation, Expr, Fact, Ref, Tensor, transform, walk
+from derive.expr import ONE, Diff, Equation, Expr, Fact, MatrixFn, Ref, Tensor, transform, walk
 from derive.proof import Proof
 from derive.recognize import explain
 from derive.render.notation import Context, context, listing, reason, words
@@ -110,6 +110,9 @@ def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool 
     blocks += _section("Finite arithmetic", derivation.stable, detail)
     blocks += _section("Invariants", derivation.invariants, detail)
     blocks += _section("The other convention", derivation.twins, detail)
+    from derive.render.equality import mentions
+
+    blocks += mentions(derivation, detail)
     blocks += _worked(derivation, detail)
     if detail != "brief":
         blocks += _rules(derivation, detail)
@@ -154,9 +157,7 @@ def _conventions(derivation: Any) -> list[Block]:
 def _given(derivation: Any) -> list[Block]:
     layer = derivation.layer
     skip = len(layer.batch)
-    rows = []
-    for tensor in layer.tensors:
-        rows.append((tensor.name, tensor.dims[skip:], _role(tensor, layer)))
+    rows = list(given_rows(layer))
     for name in derivation.upstream:
         tensor = next(t for t in derivation.tensors if t.name == name)
         rows.append((name, tensor.dims[skip:], f"upstream gradient, that of {name[len(derivation.prefix) :]}"))
@@ -164,7 +165,21 @@ def _given(derivation: Any) -> list[Block]:
     if layer.facts:
         plural = "Hypotheses" if len(layer.facts) > 1 else "Hypothesis"
         blocks += [Paragraph(f"{plural}, declared and used where named:"), Formulas(tuple(layer.facts))]
+        from derive.rules import symmetric
+
+        for name in dict.fromkeys(name for item in layer.facts if (name := symmetric(item)) in layer.wrt):
+            blocks.append(
+                Paragraph(
+                    f"The gradient of the symmetric `{name}` holds the derivatives by its entries, each moved alone. Where `{name}` moves "
+                    f"within the symmetric matrices, its symmetric part, half the sum of it and its transpose, is the gradient."
+                )
+            )
     return blocks
+
+
+def given_rows(layer: Any) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+    """A layer's tensors: name, axes, role."""
+    return tuple((tensor.name, tensor.dims[len(layer.batch) :], _role(tensor, layer)) for tensor in layer.tensors)
 
 
 def _role(tensor: Tensor, layer: Any) -> str:
@@ -203,7 +218,8 @@ def proof_blocks(proof: Proof, detail: str) -> list[Block]:
         blocks.append(Chain(lines[0][0], tuple(lines[1:])))
     else:
         blocks.append(Chain(proof.goal.target, tuple(lines)))
-    if proof.matrix is not None and proof.kind in ("lemma", "name", "twin", "jacobian"):
+    turned = proof.kind == "equality" and isinstance(proof.matrix, mx.Transpose)
+    if proof.matrix is not None and (turned or proof.kind in ("lemma", "name", "twin", "jacobian")):
         blocks.append(Results((result(proof),)))
         if detail != "brief":
             blocks += [Paragraph(sentence.replace(" x ", " × ") + ".") for sentence in explain(proof.matrix)]
@@ -219,12 +235,15 @@ KINDS = {
     "stable": "Finite form",
     "invariant": "Invariant",
     "twin": "Transposed storage",
+    "equality": "Equal",
     "jacobian": "Derivative",
 }
 
 
 def _heading(proof: Proof) -> str:
     kind = KINDS.get(proof.kind, proof.kind.capitalize())
+    if proof.kind == "name" and isinstance(proof.goal.value, MatrixFn):
+        kind = "Named"
     return f"{kind}: {proof.name}"
 
 
@@ -241,6 +260,7 @@ def _opening(proof: Proof) -> str:
         "name": "definition",
         "prepare": "the layer's equation",
         "twin": "the lemma of the other layer, at the same numbers",
+        "equality": "the other layer's equation",
         "jacobian": "the derivative along every path",
         "stable": "what was derived",
     }.get(proof.kind, "")
