@@ -50,9 +50,11 @@ def huge(layer: Any, inputs: list[Any]) -> list[list[Any]]:
     positive = [t.abs() if is_real(t) and not t.ndim else t for t in inputs]
     short = any(is_real(t) and t.dtype == torch.float32 for t in inputs)
     cases = [[n] for n in places] if short else [places]
+    logarithms = [n for n, name in enumerate(layer.inputs) if (layer.name, name) in LOGARITHMS]
+    signs = [-1.0 if n in logarithms else t.sign() if isinstance(t, Tensor) else t for n, t in enumerate(positive)]
     found = [
         [
-            t * 1e4 if n in case and n in matrices else t.sign() * 1e4 + t if n in case else t.clone() if isinstance(t, Tensor) else t
+            t * 1e4 if n in case and n in matrices else signs[n] * 1e4 + t if n in case else t.clone() if isinstance(t, Tensor) else t
             for n, t in enumerate(positive)
         ]
         for case in cases
@@ -68,6 +70,10 @@ def huge(layer: Any, inputs: list[Any]) -> list[list[Any]]:
 
 def is_real(value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point()
+
+
+LOGARITHMS = {("kl_log_entries", "t")}
+"""The inputs of layers that are logarithms of probabilities: huge ones are below 0, and above it their exponential overflows."""
 
 
 def strided(shape: tuple[int, ...], generator: torch.Generator, dtype: torch.dtype) -> Tensor:

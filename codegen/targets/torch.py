@@ -98,7 +98,10 @@ class _Held:
         wanted += [dim for name in self._filled() for dim in parts.array(name).dims]
         wanted += [dim for name in program.wrt if name not in self.kept for dim in parts.array(name).dims]
         wanted += dims_of(tangent_block(program))
-        self.lengths = parts.missing(wanted, self.kept)
+        gone = parts.missing(wanted, self.kept)
+        # The two blocks of the second order read no more than they need: a length may be found in none of it.
+        gone += tuple(dim for block in blocks[1:] for dim in parts.missing(dims_of(block), block.inputs))
+        self.lengths = tuple(dict.fromkeys(gone))
 
     def _filled(self) -> tuple[str, ...]:
         """Second-order upstream gradients, which are zero where torch gives none."""
