@@ -15,6 +15,7 @@ from codegen.targets.spellings import TORCH
 from codegen.targets.text import tuple_of
 from codegen.targets.torch import plain_support
 from derive.expr import Fact, Num, Ref, Sum
+from derive.lengths import small_sizes
 from derive.write import write
 
 
@@ -48,12 +49,14 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
 def _inputs(parts: Parts) -> tuple[list[str], str]:
     """Lines that make random inputs respecting the facts; and, where that is not known how, the reason to skip."""
     program, layer = parts.program, parts.derivation.layer
-    sizes = {dim: str(n) for n, dim in enumerate(layer.dims, 2)}
+    sizes = {name: str(n) for name, n in small_sizes(layer, largest=2000).items()}
     lines = []
     for name in program.inputs:
         tensor = parts.array(name)
         shape = tuple_of([sizes[dim] for dim in tensor.dims]) if tensor.dims else "()"
-        if tensor.kind == "int":
+        if tensor.is_plain_integer:
+            lines.append(f"{parts.names[name]} = {sizes[name]}")
+        elif tensor.kind == "int":
             lines.append(f"{parts.names[name]} = torch.randint(0, {sizes[tensor.values or '']}, {shape}, generator=random)")
         else:
             lines.append(f"{parts.names[name]} = torch.rand({shape}, generator=random, dtype=torch.float64) + 0.5")
