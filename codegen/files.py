@@ -49,9 +49,9 @@ def user_files(derivations: Iterator[Any]) -> dict[str, str]:
 
 def proofs(derivation: Any) -> dict[str, str]:
     """Suffix -> the proof in that format."""
-    from derive.render import json, latex
+    from derive.render import json, latex, markdown
 
-    return {"tex": latex.document(derivation), "json": json.document(derivation)}
+    return {"tex": latex.document(derivation), "md": markdown.document(derivation), "json": json.document(derivation)}
 
 
 def stale(root: Path, files: Mapping[str, str]) -> list[str]:

@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from derive import __version__
+from derive.cli.choice import one_of
 from derive.errors import SpecError
+from derive.render import FORMATS
 
 if TYPE_CHECKING:
     from derive.spec import Layer
 
-FORMATS = ("text", "latex", "json")
 EPILOG = """examples:
   derive                                              the catalogue
   derive search softmax                               what it has about softmax
   derive attention                                    the whole proof
   derive attention --wrt Q --detail baby              one gradient, at a lecture's pace
-  derive linear --format latex -o linear.tex          a document that pdflatex compiles
+  derive linear --format pdf -o linear.pdf            or latex, markdown, json
   derive "Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]" --wrt W
   derive my_layers.py[:NAME]                          your own layers (.py, or .layer as text)
   derive check attention | all | my_layers.py         the checker's verdict on every line
@@ -62,7 +63,7 @@ def _derive(words: list[str]) -> int:
     parser.add_argument(
         "--detail", choices=("brief", "full", "baby"), default=None, help="how many lines are shown (default: full; json: all)"
     )
-    parser.add_argument("--format", choices=FORMATS, default="text", help="what is written (default: text)")
+    parser.add_argument("--format", type=one_of("format", FORMATS), default="text", help=f"{', '.join(FORMATS)} (default: text)")
     parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE, whole or not at all")
     parser.add_argument("--ascii", action="store_true", help="ASCII notation in the terminal")
     parser.add_argument("--width", type=int, metavar="N", help="columns of text (default: the screen's, or 100)")
@@ -76,6 +77,8 @@ def _derive(words: list[str]) -> int:
         return _catalogue(parser, options)
     if options.width is not None and options.width < 40:
         raise SpecError(f"--width {options.width} is too narrow for formulas; write 40 or more")
+    if options.format == "pdf" and options.output is None:
+        raise SpecError("a PDF is written to a file; name it: -o proof.pdf")
     from derive.cli.find import find, with_respect_to
 
     layers = find(options.layer)
@@ -116,11 +119,12 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
     """Print or write the proofs of the layers; 1 where the checker finds a line that does not hold."""
     from derive.cli.output import on_screen, show, speaks_unicode, width, write
     from derive.proof import proof_json
-    from derive.render import json, latex, text
+    from derive.render import formats, json, text
     from derive.render.page import page
 
     detail = options.detail or ("baby" if options.format == "json" else "full")
     ascii = options.ascii or (options.output is None and options.format == "text" and not speaks_unicode())
+    columns = options.width or (width() if options.output is None else text.WIDTH)
     lines: list[text.Line] = []
     written = ""
     good = True
@@ -132,23 +136,26 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
             proof, about = proof_of(derivation, options.jacobian, options.hessian)
             made, held = page_of(proof, about, detail, ascii, not options.no_check)
             good = good and held
-            if options.format == "json":
-                written += json.dumps(proof_json(proof))
-            elif options.format == "latex":
-                written += latex.proof(proof, detail)
-            lines += text.page_lines(made, options.width or (width() if options.output is None else text.WIDTH))
-            continue
-        report = None if options.no_check or options.format == "json" else derivation.check()
-        good = good and (report is None or report.ok)
-        if options.format == "json":
-            written += json.document(derivation, detail)
-        elif options.format == "latex":
-            written += (latex.fragment if options.fragment else latex.document)(derivation, detail, report)
+            data = proof_json(proof)
+        elif options.format == "json":
+            data = json.at_detail(derivation.document(), detail)
         else:
-            columns = options.width or (width() if options.output is None else text.WIDTH)
-            lines += ([()] if lines else []) + text.page_lines(page(derivation, detail, report, ascii), columns)
+            report = None if options.no_check else derivation.check()
+            good = good and (report is None or report.ok)
+            made = page(derivation, detail, report, ascii)
+        if options.format == "json":
+            written += json.dumps(data)
+        elif options.format == "text":
+            lines += ([()] if lines else []) + text.page_lines(made, columns)
+        else:
+            written += formats.drawn(made, options.format, options.fragment)
     if options.output is not None:
-        write(Path(options.output), written or text.plain(lines))
+        if options.format == "pdf":
+            from derive.cli.pdf import write_pdf
+
+            write_pdf(Path(options.output), written)
+        else:
+            write(Path(options.output), written or text.plain(lines))
         size = os.path.getsize(options.output)
         print(f"wrote {options.output} ({size:,} bytes)", file=sys.stderr if not on_screen() else sys.stdout)
     elif written:

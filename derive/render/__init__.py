@@ -1,4 +1,7 @@
-"""Proofs for people: `text.document`, `latex.document`, `latex.fragment` and `json.document` each print a whole derivation.
+"""Proofs for people: `text`, `latex`, `markdown` and `json` have a `document` each, which prints a whole derivation.
 
 `layout` settles fractions, signs and brackets once, `page` what a page says; a format only draws. Nothing here derives.
 """
+
+FORMATS = ("text", "latex", "markdown", "pdf", "json")
+"""Every format; json is the proofs themselves, and every other one draws a page of them."""

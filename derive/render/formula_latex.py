@@ -293,6 +293,11 @@ def prose(text: str, where: Context) -> str:
     return "".join(out) + escaped(text[at:])
 
 
+def is_formula(word: str, where: Context) -> bool:
+    """Whether a match of FORMULA in a sentence is a formula and not a word of the language."""
+    return _formula(word, where) is not None
+
+
 def _formula(word: str, where: Context) -> str | None:
     if word.startswith("`"):
         return _marked(word[1:-1], where)
