@@ -22,7 +22,7 @@ EPILOG = """examples:
   derive search softmax                               what it has about softmax
   derive attention                                    the whole proof
   derive attention --wrt Q --detail baby              one gradient, at a lecture's pace
-  derive linear --format pdf -o linear.pdf            or latex, markdown, json
+  derive linear --format pdf -o linear.pdf            or html, markdown, latex, json
   derive "Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]" --wrt W
   derive my_layers.py[:NAME]                          your own layers (.py, or .layer as text)
   derive check attention | all | my_layers.py         the checker's verdict on every line
@@ -142,13 +142,14 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
         else:
             report = None if options.no_check else derivation.check()
             good = good and (report is None or report.ok)
-            made = page(derivation, detail, report, ascii)
+            # An HTML page holds the lines of every level, and opens at the one asked for.
+            made = page(derivation, "baby" if options.format == "html" else detail, report, ascii)
         if options.format == "json":
             written += json.dumps(data)
         elif options.format == "text":
             lines += ([()] if lines else []) + text.page_lines(made, columns)
         else:
-            written += formats.drawn(made, options.format, options.fragment)
+            written += formats.drawn(made, options.format, detail, options.fragment)
     if options.output is not None:
         if options.format == "pdf":
             from derive.cli.pdf import write_pdf

@@ -17,10 +17,10 @@ from derive.spec import Layer
 DERIVED: dict[str, Derivation] = {layer.name: derive(layer) for layer in LAYERS}
 INLINE = re.compile(r"\$`([^`]*)`\$")
 
-KNOWN = set(
-    "frac sqrt sum max min exp log tanh sin cos delta partial circ times top cdot le ge ne lvert rvert dot mathrm mathbf underset "
-    "displaystyle qquad begin end Bigl Bigr Big".split()
-) | {GREEK_COMMAND.get(name, name) for name in GREEK}
+KNOWN = {GREEK_COMMAND.get(name, name) for name in GREEK}
+WORDS = """frac sqrt sum max min exp log tanh sin cos delta partial circ times top cdot le ge ne lvert rvert dot mathrm mathbf
+underset displaystyle qquad begin end Bigl Bigr Big"""
+KNOWN |= set(WORDS.split())
 """Commands that a code host draws. It refuses \\operatorname, \\mbox, \\phantom and whatever defines or hides things."""
 
 

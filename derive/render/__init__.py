@@ -1,7 +1,7 @@
-"""Proofs for people: `text`, `latex`, `markdown` and `json` have a `document` each, which prints a whole derivation.
+"""Proofs for people: `text`, `latex`, `markdown`, `html` and `json` have a `document` each, which prints a whole derivation.
 
 `layout` settles fractions, signs and brackets once, `page` what a page says; a format only draws. Nothing here derives.
 """
 
-FORMATS = ("text", "latex", "markdown", "pdf", "json")
+FORMATS = ("text", "latex", "markdown", "html", "pdf", "json")
 """Every format; json is the proofs themselves, and every other one draws a page of them."""

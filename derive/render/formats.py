@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from derive.render import latex, markdown, text
+from derive.render import latex, markdown, site, text
 from derive.render.page import Page
 
 
-def drawn(made: Page, format: str, fragment: bool = False) -> str:
-    """The page in a format that is text: for pdf, the LaTeX that becomes one."""
+def drawn(made: Page, format: str, detail: str = "full", fragment: bool = False) -> str:
+    """The page in a format that is text: for pdf, the LaTeX that becomes one. An HTML page opens at a level of detail."""
+    if format == "html":
+        return site.standalone(made, detail)
     if format == "markdown":
         return markdown.markdown(made)
     if format in ("latex", "pdf"):

@@ -16,7 +16,7 @@ from derive.render import formula_latex as formula
 from derive.render import notation
 from derive.render.breaking import Piece, lines
 from derive.render.display import equation_lines, result_lines, tables
-from derive.render.formula_latex import FORMULA, LINE, is_formula, pieces
+from derive.render.formula_latex import FORMULA, LINE, formula_in, pieces
 from derive.render.layout import of_expr
 from derive.render.notation import Context
 from derive.render.page import Bullets, Chain, Formulas, Givens, Heading, Identities, Page, Paragraph, Results, Worked, page, proof_page
@@ -146,7 +146,7 @@ def prose(text: str, where: Context) -> str:
     at = 0
     for match in FORMULA.finditer(text):
         word = match.group(0)
-        if not is_formula(word, where):
+        if formula_in(word, where) is None:
             continue
         out += [escaped(text[at : match.start()]), _code(_plain(word, where))]
         at = match.end()

@@ -8,7 +8,7 @@ from typing import Any, Union
 from derive import matrix as mx
 from derive.example import Example, NoExample, work
 from derive.expr import ONE, Diff, Equation, Expr, Fact, Ref, Tensor, transform, walk
-from derive.proof import Proof
+from derive.proof import DETAILS, Proof
 from derive.recognize import explain
 from derive.render.notation import Context, context, listing, reason, words
 
@@ -53,11 +53,23 @@ class Formulas:
 
 
 @dataclass(frozen=True)
+class Line:
+    """An expression, and by level of detail the reason it is given there; a level that leaves the line out has none."""
+
+    expr: Expr
+    reasons: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Chain:
-    """`target` equals each line in turn; a line is an expression and its reason."""
+    """`target` equals each line in turn; a line is an expression and its reason.
+
+    `every` has the lines of all levels of detail, for a format that can fold and unfold them.
+    """
 
     target: Expr
     lines: tuple[tuple[Expr, str], ...]
+    every: tuple[Line, ...]
 
 
 @dataclass(frozen=True)
@@ -196,18 +208,29 @@ def proof_blocks(proof: Proof, detail: str) -> list[Block]:
     blocks: list[Block] = [Heading(_heading(proof), 3)]
     if proof.facts:
         blocks += [Paragraph("Under the hypothesis"), Formulas(proof.facts)]
-    lines = [(proof.goal.value, _opening(proof)), *((s.after, reason(s.rule, s.note)) for s in proof.at(detail).steps)]
+    every = _lines(proof)
+    lines = tuple((line.expr, dict(line.reasons)[detail]) for line in every if detail in dict(line.reasons))
     if len(lines) == 1:
         blocks.append(Formulas((Equation(proof.goal.target, proof.goal.value),)))
     elif proof.kind == "invariant":
-        blocks.append(Chain(lines[0][0], tuple(lines[1:])))
+        blocks.append(Chain(proof.goal.value, lines[1:], every[1:]))
     else:
-        blocks.append(Chain(proof.goal.target, tuple(lines)))
+        blocks.append(Chain(proof.goal.target, lines, every))
     if proof.matrix is not None and proof.kind in ("lemma", "name", "twin", "jacobian"):
         blocks.append(Results((result(proof),)))
         if detail != "brief":
             blocks += [Paragraph(sentence.replace(" x ", " × ") + ".") for sentence in explain(proof.matrix)]
     return blocks
+
+
+def _lines(proof: Proof) -> tuple[Line, ...]:
+    """What the proof starts from and every step of it."""
+    reasons: list[list[tuple[str, str]]] = [[] for _ in proof.steps]
+    for detail in DETAILS:
+        for n, note in proof.shown(detail):
+            reasons[n].append((detail, reason(proof.steps[n].rule, note)))
+    first = Line(proof.goal.value, tuple((detail, _opening(proof)) for detail in DETAILS))
+    return (first, *(Line(step.after, tuple(given)) for step, given in zip(proof.steps, reasons)))
 
 
 KINDS = {
