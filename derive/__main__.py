@@ -127,6 +127,7 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
     columns = options.width or (width() if options.output is None else text.WIDTH)
     lines: list[text.Line] = []
     written = ""
+    beside: dict[str, str] = {}
     good = True
     for layer in layers:
         derivation = derived(layer)
@@ -149,13 +150,16 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
         elif options.format == "text":
             lines += ([()] if lines else []) + text.page_lines(made, columns)
         else:
-            written += formats.drawn(made, options.format, detail, options.fragment)
+            written += formats.drawn(made, options.format, detail, options.fragment, options.output)
+            beside = formats.beside(made, options.format, options.output)
     if options.output is not None:
         if options.format == "pdf":
             from derive.cli.pdf import write_pdf
 
             write_pdf(Path(options.output), written)
         else:
+            for name, picture in beside.items():
+                write(Path(options.output).parent / name, picture)
             write(Path(options.output), written or text.plain(lines))
         size = os.path.getsize(options.output)
         print(f"wrote {options.output} ({size:,} bytes)", file=sys.stderr if not on_screen() else sys.stdout)

@@ -20,6 +20,7 @@ from derive.render.page import (
     Block,
     Bullets,
     Chain,
+    Figures,
     Formulas,
     Givens,
     Heading,
@@ -32,6 +33,7 @@ from derive.render.page import (
     Worked,
     page,
 )
+from derive.render.picture import svg
 
 Math = Callable[[str], str]
 """What encloses the LaTeX of a formula."""
@@ -131,6 +133,9 @@ class _Drawing:
             return self.grid([row for item in block.items for row in self.result(item)])
         if isinstance(block, Chain):
             return self.chain(block)
+        if isinstance(block, Figures):
+            drawn = "\n".join(f"<div>{svg(picture)}</div>" for picture in block.pictures)
+            return f'<p>{self.prose(block.lead)}</p>\n<figure class="{block.name}">\n{drawn}\n</figure>'
         assert isinstance(block, Worked)
         shown = (self.math(tex) for row in tables(block, replace(self.where, marked=False)) for tex in row)
         return '<div class="tables">\n' + "\n".join(f"<div>{table}</div>" for table in shown) + "\n</div>"

@@ -12,11 +12,26 @@ from derive.render.display import aligned, equation_lines, result_lines, tables
 from derive.render.formula_latex import LINE, escaped, pieces, prose
 from derive.render.layout import of_expr
 from derive.render.notation import Context
-from derive.render.page import Bullets, Chain, Formulas, Givens, Heading, Identities, Page, Paragraph, Results, Worked, page, proof_page
+from derive.render.page import (
+    Bullets,
+    Chain,
+    Figures,
+    Formulas,
+    Givens,
+    Heading,
+    Identities,
+    Page,
+    Paragraph,
+    Results,
+    Worked,
+    page,
+    proof_page,
+)
+from derive.render.picture import COLORS, tikz
 
 PREAMBLE = r"""\documentclass[10pt,a4paper,fleqn]{article}
 \usepackage[utf8]{inputenc}
-\usepackage{amsmath,amssymb}
+\usepackage{amsmath,amssymb,tikz}
 \usepackage[margin=2.2cm]{geometry}
 \setlength{\parindent}{0pt}
 \setlength{\mathindent}{1.5em}
@@ -32,7 +47,7 @@ def document(derivation: Any, detail: str = "full", report: Any = None) -> str:
 
 
 def fragment(derivation: Any, detail: str = "full", report: Any = None) -> str:
-    """The body alone, for a document that loads amsmath and amssymb; its sections are \\section* and \\subsection*."""
+    """The body alone, for a document that loads amsmath and amssymb, and tikz for its pictures; sections are \\section* and below."""
     return body(page(derivation, detail, report))
 
 
@@ -74,6 +89,8 @@ def _blocks(made: Page) -> list[str]:
             found.append(_chain(block, where))
         elif isinstance(block, Results):
             found.append(_display([line for item in block.items for line in result_lines(item, where)], gap="6pt"))
+        elif isinstance(block, Figures):
+            found.append(_figures(block, where))
         else:
             assert isinstance(block, Worked)
             found += ["\\[\n" + " \\qquad\n".join(row) + "\n\\]" for row in tables(block, where)]
@@ -91,6 +108,12 @@ def _givens(block: Givens, where: Context) -> str:
         shape = "\\(" + " \\times ".join(notation.latex_word(d) for d in dims) + "\\)" if dims else "scalar"
         rows.append(f"  \\({notation.latex_tensor(name, where)}\\) & {shape} & {prose(role, where)} \\\\")
     return "\\begin{center}\n\\begin{tabular}{lll}\n" + "\n".join(rows) + "\n\\end{tabular}\n\\end{center}"
+
+
+def _figures(block: Figures, where: Context) -> str:
+    """Pictures, left out by a document that does not load tikz."""
+    drawn = "\n\n\\smallskip\n".join(tikz(picture) for picture in block.pictures)
+    return f"\\ifdefined\\tikzpicture\n{prose(block.lead, where)}\n\n\\nobreak\\smallskip\\nobreak\n{COLORS}{drawn}\n\n\\fi"
 
 
 def _chain(block: Chain, where: Context) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from derive.proof import Proof
 from derive.render import formula_latex as formula
@@ -19,7 +20,22 @@ from derive.render.display import equation_lines, result_lines, tables
 from derive.render.formula_latex import FORMULA, LINE, formula_in, pieces
 from derive.render.layout import of_expr
 from derive.render.notation import Context
-from derive.render.page import Bullets, Chain, Formulas, Givens, Heading, Identities, Page, Paragraph, Results, Worked, page, proof_page
+from derive.render.page import (
+    Bullets,
+    Chain,
+    Figures,
+    Formulas,
+    Givens,
+    Heading,
+    Identities,
+    Page,
+    Paragraph,
+    Results,
+    Worked,
+    page,
+    proof_page,
+)
+from derive.render.picture import stacked, svg
 
 LONGEST = 950
 """Characters in one formula; code hosts draw up to a thousand."""
@@ -38,7 +54,7 @@ NOTEBOOK = Marks(("$", "$"), ("$$\n", "\n$$"))
 
 
 def document(derivation: Any, detail: str = "full", report: Any = None, marks: Marks = HOST) -> str:
-    """The whole page of a derivation, ending in a newline."""
+    """The whole page of a derivation without its pictures, ending in a newline."""
     return markdown(page(derivation, detail, report), marks)
 
 
@@ -47,7 +63,14 @@ def proof(shown: Proof, detail: str = "full", marks: Marks = HOST) -> str:
     return markdown(proof_page(shown, detail), marks)
 
 
-def markdown(made: Page, marks: Marks = HOST) -> str:
+def pictures(made: Page, stem: str) -> dict[str, str]:
+    """The pictures of a page as files beside it: name -> SVG."""
+    figures = (block for block in made.blocks if isinstance(block, Figures))
+    return {f"{stem}.{block.name}.svg": svg(stacked(block.pictures), alone=True) + "\n" for block in figures}
+
+
+def markdown(made: Page, marks: Marks = HOST, stem: str = "") -> str:
+    """The page; with a `stem`, it shows the pictures that `pictures` gives for it."""
     where = made.where
     found: list[str] = []
     for block in made.blocks:
@@ -67,6 +90,9 @@ def markdown(made: Page, marks: Marks = HOST) -> str:
             found.append(_chain(block, where, marks))
         elif isinstance(block, Results):
             found += _aligned((result_lines(item, where) for item in block.items), marks)
+        elif isinstance(block, Figures):
+            if stem:
+                found += [prose(block.lead, where), f"![{block.name}]({quote(stem)}.{block.name}.svg)"]
         else:
             assert isinstance(block, Worked)
             found += [_display(" \\qquad\n".join(row), marks) for row in tables(block, where)]

@@ -10,7 +10,10 @@ from derive.example import Example, NoExample, work
 from derive.expr import ONE, Diff, Equation, Expr, Fact, Ref, Tensor, transform, walk
 from derive.proof import DETAILS, Proof
 from derive.recognize import explain
+from derive.render.boxes import boxes
+from derive.render.graph import graph
 from derive.render.notation import Context, context, listing, reason, words
+from derive.render.picture import Picture
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,16 @@ class Worked:
     roles: tuple[str, ...]
 
 
-Block = Union[Heading, Paragraph, Bullets, Identities, Givens, Formulas, Chain, Results, Worked]
+@dataclass(frozen=True)
+class Figures:
+    """Pictures, for the formats that can draw; `name` tells them apart where they are files of their own."""
+
+    name: str
+    lead: str
+    pictures: tuple[Picture, ...]
+
+
+Block = Union[Heading, Paragraph, Bullets, Identities, Givens, Formulas, Chain, Results, Worked, Figures]
 
 
 @dataclass(frozen=True)
@@ -115,7 +127,7 @@ def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool 
     if layer.doc:
         blocks.append(Paragraph(" ".join(layer.doc.split())))
     blocks += _conventions(derivation)
-    blocks += _given(derivation)
+    blocks += _given(derivation, where)
     blocks += _section("Rewritten on entry", derivation.prepare, detail)
     blocks += _section("Gradients, from the last equation to the first", derivation.lemmas, detail)
     blocks += _section("Theorems: the whole gradient of each input", derivation.theorems, detail)
@@ -125,7 +137,7 @@ def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool 
     blocks += _worked(derivation, detail)
     if detail != "brief":
         blocks += _rules(derivation, detail)
-    blocks += _results(derivation)
+    blocks += _results(derivation, where)
     if report is not None:
         blocks += [Heading("Checked", 2), Paragraph(ledger_line(report))]
     return Page(layer.name, tuple(blocks), where)
@@ -151,7 +163,7 @@ def _conventions(derivation: Any) -> list[Block]:
     items = [
         "Rows are examples. The gradient of `A` is written `dA`, has `A`'s shape, and holds the derivatives of the loss by its entries.",
         "Every sum is written. It reaches over the product that follows it, up to the next `+` or `−` outside brackets.",
-        "`δ[i,j]` is 1 where `i = j` and 0 elsewhere. A prime marks another index over the same axis.",
+        "`δ[i,j]` is 1 where `i = j` and 0 elsewhere. Another index over the same axis gets a prime.",
         "`∂T/∂A` is taken through the equation of `T` alone, `∂⁺T/∂⁺A` through every equation from `A` to `T`.",
         "In matrix form, `∘` is the product entry by entry, `1` a vector or a matrix of ones, and every factor has its shape under it.",
     ]
@@ -163,7 +175,7 @@ def _conventions(derivation: Any) -> list[Block]:
     return [Heading("Conventions", 2), Bullets(tuple(items))]
 
 
-def _given(derivation: Any) -> list[Block]:
+def _given(derivation: Any, where: Context) -> list[Block]:
     layer = derivation.layer
     skip = len(layer.batch)
     rows = []
@@ -176,6 +188,9 @@ def _given(derivation: Any) -> list[Block]:
     if layer.facts:
         plural = "Hypotheses" if len(layer.facts) > 1 else "Hypothesis"
         blocks += [Paragraph(f"{plural}, declared and used where named:"), Formulas(tuple(layer.facts))]
+    drawn = graph(derivation, where)
+    if drawn is not None:
+        blocks.append(Figures("graph", "How values flow down, and gradients up:", (drawn,)))
     return blocks
 
 
@@ -306,13 +321,17 @@ def _rules(derivation: Any, detail: str) -> list[Block]:
     return [Heading("The rules used", 2), Identities(tuple(rows))] if rows else []
 
 
-def _results(derivation: Any) -> list[Block]:
+def _results(derivation: Any, where: Context) -> list[Block]:
     """Every result in matrix form, first what plain products give on the way, then what was asked for."""
     on_the_way, asked = _found(derivation)
     blocks: list[Block] = []
     if on_the_way:
         blocks += [Heading("On the way, by matrix products alone", 2), Results(on_the_way)]
     blocks += [Heading("Results", 2), Results(asked)]
+    drawn = (boxes(item.name, item.forms[0], where) for item in (*on_the_way, *asked) if item.forms)
+    shapes = tuple(picture for picture in drawn if picture is not None)
+    if shapes:
+        blocks.append(Figures("shapes", "The matrix products as boxes; equal axes are equally long:", shapes))
     scalars = [t.name for t in derivation.tensors if t.name in derivation.upstream and len(t.dims) == len(derivation.layer.batch)]
     if scalars:
         alone = tuple(_with_unit_upstream(item, tuple(scalars)) for item in asked)

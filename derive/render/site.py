@@ -11,6 +11,7 @@ from pathlib import Path
 from derive.proof import DETAILS
 from derive.render.html import Section, article
 from derive.render.page import Page
+from derive.render.picture import SHADES
 
 HERE = Path(__file__).resolve().parent
 FAMILIES = ("AMS", "Main", "Math", "Size1", "Size2", "Size3", "Size4")
@@ -23,9 +24,8 @@ POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inli
 def standalone(made: Page, detail: str = "full") -> str:
     """A page as one file: KaTeX, its fonts, the styles and the script are inside, and nothing is fetched."""
     content, sections = article(made)
-    head = (
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n<style>{fonts_inside()}</style>\n<style>{own("page.css")}</style>'
-    )
+    styles = f"<style>{fonts_inside()}</style>\n<style>{own('page.css')}{SHADES}</style>"
+    head = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n{styles}'
     foot = f"<script>{_script(KATEX / 'katex.min.js')}</script>\n<script>{own('page.js')}</script>"
     return shell(made.title, head, frame(content, sections), foot, detail)
 

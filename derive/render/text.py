@@ -79,8 +79,7 @@ def page_lines(made: Page, width: int = WIDTH) -> list[Line]:
             found += _chain(block, made.where, width)
         elif isinstance(block, Results):
             found += _results(block, made.where, width)
-        else:
-            assert isinstance(block, Worked)
+        elif isinstance(block, Worked):
             found += _worked(block, made.where, width)
     while found and not found[-1]:
         found.pop()
