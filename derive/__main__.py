@@ -26,6 +26,7 @@ EPILOG = """examples:
   derive "Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]" --wrt W
   derive my_layers.py[:NAME]                          your own layers (.py, or .layer as text)
   derive check attention | all | my_layers.py         the checker's verdict on every line
+  derive book -o DIR                                  every proof and kernel as a site, and one PDF
 """
 
 
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0, 1 where a line does not hold, 2 for a mistake in what was asked."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        commands = {"check": _check, "search": _search}
+        commands = {"check": _check, "search": _search, "book": _book}
         code = commands[words[0]](words[1:]) if words and words[0] in commands else _derive(words)
         sys.stdout.flush()
         return code
@@ -191,6 +192,15 @@ def _search(words: list[str]) -> int:
 
     _list(search(parser.parse_args(words).word))
     return 0
+
+
+# ---------------------------------------------------------------------------------------------------- derive book
+
+
+def _book(words: list[str]) -> int:
+    from derive.cli.book import command
+
+    return command(words)
 
 
 # ---------------------------------------------------------------------------------------------------- derive check

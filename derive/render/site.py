@@ -14,6 +14,7 @@ from derive.render.page import Page
 from derive.render.picture import SHADES
 
 HERE = Path(__file__).resolve().parent
+KATEX = HERE / "katex"
 FAMILIES = ("AMS", "Main", "Math", "Size1", "Size2", "Size3", "Size4")
 """The fonts of KaTeX that our formulas use."""
 
@@ -39,16 +40,12 @@ def shell(title: str, head: str, body: str, foot: str, detail: str = "full", lan
     )
 
 
-def frame(content: str, sections: tuple[Section, ...]) -> str:
-    """The content with its table of contents and the switch between levels of detail."""
+def frame(content: str, sections: tuple[Section, ...], above: str = "", detail: bool = True) -> str:
+    """The content with its table of contents, what stands `above` that, and the switch between levels of detail."""
     links = "\n".join(f'<li class="level-{s.level}"><a href="#{s.anchor}">{s.title}</a></li>' for s in sections)
     choices = "".join(f'<label><input type="radio" name="detail" value="{d}"><span>{d}</span></label>' for d in DETAILS)
-    return (
-        f'<nav><fieldset class="detail"><legend>detail</legend>{choices}</fieldset>\n<ol>\n{links}\n</ol></nav>\n<main>\n{content}</main>'
-    )
-
-
-KATEX = HERE / "katex"
+    switch = f'<fieldset class="detail"><legend>detail</legend>{choices}</fieldset>\n' if detail else ""
+    return f'<nav>{above}{switch}<ol class="contents">\n{links}\n</ol></nav>\n<main>\n{content}</main>'
 
 
 @cache
