@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from derive import __version__
 from derive.cli.choice import one_of
 from derive.errors import SpecError
-from derive.render import FORMATS
+from derive.render import FORMATS, LANGUAGES
 
 if TYPE_CHECKING:
     from derive.spec import Layer
@@ -65,6 +65,7 @@ def _derive(words: list[str]) -> int:
         "--detail", choices=("brief", "full", "baby"), default=None, help="how many lines are shown (default: full; json: all)"
     )
     parser.add_argument("--format", type=one_of("format", FORMATS), default="text", help=f"{', '.join(FORMATS)} (default: text)")
+    parser.add_argument("--lang", type=one_of("language", LANGUAGES), default="en", help=f"{', '.join(LANGUAGES)} (default: en)")
     parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE, whole or not at all")
     parser.add_argument("--ascii", action="store_true", help="ASCII notation in the terminal")
     parser.add_argument("--width", type=int, metavar="N", help="columns of text (default: the screen's, or 100)")
@@ -80,6 +81,10 @@ def _derive(words: list[str]) -> int:
         raise SpecError(f"--width {options.width} is too narrow for formulas; write 40 or more")
     if options.format == "pdf" and options.output is None:
         raise SpecError("a PDF is written to a file; name it: -o proof.pdf")
+    if options.lang != "en" and options.format in ("latex", "pdf"):
+        raise SpecError(f"{options.format} speaks English alone; --lang {options.lang} is for text, markdown and html")
+    if options.lang != "en" and options.ascii:
+        raise SpecError(f"--ascii leaves no letters for --lang {options.lang}; leave one of them out")
     from derive.cli.find import find, with_respect_to
 
     layers = find(options.layer)
@@ -121,6 +126,7 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
     from derive.cli.output import on_screen, show, speaks_unicode, width, write
     from derive.proof import proof_json
     from derive.render import formats, json, text
+    from derive.render.languages import translated
     from derive.render.page import page
 
     detail = options.detail or ("baby" if options.format == "json" else "full")
@@ -148,7 +154,9 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
             made = page(derivation, "baby" if options.format == "html" else detail, report, ascii)
         if options.format == "json":
             written += json.dumps(data)
-        elif options.format == "text":
+            continue
+        made = translated(made, options.lang)
+        if options.format == "text":
             lines += ([()] if lines else []) + text.page_lines(made, columns)
         else:
             written += formats.drawn(made, options.format, detail, options.fragment, options.output)

@@ -5,3 +5,6 @@
 
 FORMATS = ("text", "latex", "markdown", "html", "pdf", "json")
 """Every format; json is the proofs themselves, and every other one draws a page of them."""
+
+LANGUAGES = ("en", "ru", "zh")
+"""What pages speak; LaTeX and what is made of it speak English alone, since other scripts need fonts it may not have."""

@@ -324,6 +324,8 @@ def formula_in(word: str, where: Context) -> str | None:
         return f"{notation.latex_tensor(head, where)}_{{{('' if plain else ',').join(found)}}}"
     if where.depth(word)[0] or word in where.tensors:
         return notation.latex_tensor(word, where)
+    if not word.isascii():
+        return None
     if (len(word.rstrip("'")) == 1 and word not in ("a", "A", "I") and not word.isdigit()) or (
         "_" in word and len(word.split("_")[0]) == 1
     ):

@@ -14,6 +14,7 @@ from derive.render import formula_latex as formula
 from derive.render import notation
 from derive.render.display import tables
 from derive.render.formula_latex import FORMULA, formula_in, marked_index, pieces
+from derive.render.languages import speaker
 from derive.render.layout import of_expr, of_matrix
 from derive.render.notation import Context
 from derive.render.page import (
@@ -117,6 +118,9 @@ class _Drawing:
         close(1)
         return "\n".join(out) + "\n", tuple(sections)
 
+    def say(self, text: str) -> str:
+        return speaker(self.where.language)(text)
+
     def block(self, block: Block) -> str:
         if isinstance(block, Paragraph):
             return f"<p>{self.prose(block.text)}</p>"
@@ -171,7 +175,7 @@ class _Drawing:
     def givens(self, block: Givens) -> str:
         rows = []
         for name, dims, role in block.rows:
-            shape = self.math(" \\times ".join(notation.latex_word(d) for d in dims)) if dims else self.prose("scalar")
+            shape = self.math(" \\times ".join(notation.latex_word(d) for d in dims)) if dims else self.say("scalar")
             rows.append(
                 f"<tr><td>{self.math(notation.latex_tensor(name, self.where))}</td><td>{shape}</td><td>{self.prose(role)}</td></tr>"
             )
@@ -204,7 +208,7 @@ class _Drawing:
             return []
         finer = next(n for n in range(level + 1, len(DETAILS)) if any(DETAILS[n] in dict(line.reasons) for _, line in lines))
         inner = "\n".join(self.folded(lines, finer))
-        between = "1 line between" if len(lines) == 1 else f"{len(lines)} lines between"
+        between = self.say("1 line between" if len(lines) == 1 else f"{len(lines)} lines between")
         return [f'<details class="more {DETAILS[finer]}" data-under="{DETAILS[level]}"><summary>{between}</summary>\n{inner}\n</details>']
 
     def row(self, number: int, line: Line) -> str:

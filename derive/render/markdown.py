@@ -18,6 +18,7 @@ from derive.render import notation
 from derive.render.breaking import Piece, lines
 from derive.render.display import equation_lines, result_lines, tables
 from derive.render.formula_latex import FORMULA, LINE, formula_in, pieces
+from derive.render.languages import speaker
 from derive.render.layout import of_expr
 from derive.render.notation import Context
 from derive.render.page import (
@@ -133,9 +134,10 @@ def _length(run: list[str]) -> int:
 
 
 def _givens(block: Givens, where: Context, marks: Marks) -> str:
-    rows = ["| tensor | shape | role |", "|---|---|---|"]
+    say = speaker(where.language)
+    rows = [f"| {say('tensor')} | {say('shape')} | {say('role')} |", "|---|---|---|"]
     for name, dims, role in block.rows:
-        shape = _inline(" \\times ".join(notation.latex_word(d) for d in dims), marks) if dims else "scalar"
+        shape = _inline(" \\times ".join(notation.latex_word(d) for d in dims), marks) if dims else say("scalar")
         rows.append(f"| {_inline(notation.latex_tensor(name, where), marks)} | {shape} | {prose(role, where)} |")
     return "\n".join(rows)
 

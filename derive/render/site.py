@@ -10,6 +10,7 @@ from pathlib import Path
 
 from derive.proof import DETAILS
 from derive.render.html import Section, article
+from derive.render.languages import speaker
 from derive.render.page import Page
 from derive.render.picture import SHADES
 
@@ -28,7 +29,7 @@ def standalone(made: Page, detail: str = "full") -> str:
     styles = f"<style>{fonts_inside()}</style>\n<style>{own('page.css')}{SHADES}</style>"
     head = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n{styles}'
     foot = f"<script>{_script(KATEX / 'katex.min.js')}</script>\n<script>{own('page.js')}</script>"
-    return shell(made.title, head, frame(content, sections), foot, detail)
+    return shell(made.title, head, frame(content, sections, language=made.where.language), foot, detail, made.where.language)
 
 
 def shell(title: str, head: str, body: str, foot: str, detail: str = "full", language: str = "en") -> str:
@@ -40,11 +41,12 @@ def shell(title: str, head: str, body: str, foot: str, detail: str = "full", lan
     )
 
 
-def frame(content: str, sections: tuple[Section, ...], above: str = "", detail: bool = True) -> str:
+def frame(content: str, sections: tuple[Section, ...], above: str = "", detail: bool = True, language: str = "en") -> str:
     """The content with its table of contents, what stands `above` that, and the switch between levels of detail."""
     links = "\n".join(f'<li class="level-{s.level}"><a href="#{s.anchor}">{s.title}</a></li>' for s in sections)
-    choices = "".join(f'<label><input type="radio" name="detail" value="{d}"><span>{d}</span></label>' for d in DETAILS)
-    switch = f'<fieldset class="detail"><legend>detail</legend>{choices}</fieldset>\n' if detail else ""
+    say = speaker(language)
+    choices = "".join(f'<label><input type="radio" name="detail" value="{d}"><span>{say(d)}</span></label>' for d in DETAILS)
+    switch = f'<fieldset class="detail"><legend>{say("detail")}</legend>{choices}</fieldset>\n' if detail else ""
     return f'<nav>{above}{switch}<ol class="contents">\n{links}\n</ol></nav>\n<main>\n{content}</main>'
 
 
