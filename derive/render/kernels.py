@@ -9,7 +9,16 @@ from html import escape
 
 from derive.expr import Equation
 
-PASSES = ("forward", "backward", "jvp")
+METHODS = {
+    ("", "forward"): "forward",
+    ("", "backward"): "backward",
+    ("", "jvp"): "jvp",
+    ("_Forward", "forward"): "forward",
+    ("_Backward", "forward"): "backward",
+    ("_DualForward", "jvp"): "jvp",
+}
+"""The passes by class and function; torch's second order is derived anew, from the backward pass as a layer, and is left out."""
+
 STATES = re.compile(r"\s+# (\w+)(?:\[[^=]*\])? = .*")
 
 
@@ -27,7 +36,7 @@ def statements(source: str) -> tuple[tuple[str, tuple[Statement, ...]], ...]:
     Kernels say each equation in a comment and then compute it; what has no such comment (checks, shapes) is left out.
     """
     found: list[tuple[str, list[Statement]]] = []
-    title = ""
+    owner = ""
     computes, code = "", list[str]()
 
     def finish() -> None:
@@ -37,17 +46,15 @@ def statements(source: str) -> tuple[tuple[str, tuple[Statement, ...]], ...]:
         computes, code = "", []
 
     for line in source.splitlines():
-        opened = re.match(r"(?:class (\w+)|\s*def (\w+))\b", line)
+        opened = re.match(r"class (\w+)|(\s*)def (\w+)", line)
         stated = STATES.fullmatch(line)
         if opened or not line.strip() or re.match(r"\s*(return|if need_|else)\b", line):
             finish()
             if opened and opened.group(1):
-                title = opened.group(1).strip("_").lower()  # a class of torch's: its passes are methods
+                owner = opened.group(1)
             elif opened:
-                name = opened.group(2)
-                # The derivative of the backward pass is derived anew, from the backward pass as a layer.
-                second = title.endswith("backward") and name != "forward"
-                found.append(("" if second else title if name == "forward" and title in PASSES else name, []))
+                owner = owner if opened.group(2) else ""
+                found.append((METHODS.get((owner, opened.group(3)), ""), []))
         elif stated:
             finish()
             computes = stated.group(1)
@@ -55,7 +62,7 @@ def statements(source: str) -> tuple[tuple[str, tuple[Statement, ...]], ...]:
         elif computes:
             code.append(line)
     finish()
-    return tuple((name, tuple(made)) for name, made in found if made and name in PASSES)
+    return tuple((name, tuple(made)) for name, made in found if made and name)
 
 
 def _outdented(lines: list[str]) -> str:
