@@ -221,7 +221,7 @@ class _Drawing:
 
     def reason(self, text: str) -> str:
         name, colon, note = text.partition(": ")
-        known = name in self.rules
+        known = name in self.rules and self.where.marked  # a notebook's anchors are not its page's
         said = f'<a class="rule" href="#rule-{slug(name)}">{escape(name)}</a>' if known else self.prose(name)
         return said + colon + self.prose(note)
 

@@ -8,8 +8,12 @@ from derive.proof import Proof
 from derive.render import html, markdown
 from derive.render.display import equation_lines, result_lines
 from derive.render.page import Page, Results, page, proof_page
+from derive.render.picture import SHADES
 
-STYLE = """
+STYLE = (
+    SHADES
+    + """
+.gradproof figure svg { background: var(--c-paper); max-width: 100%; height: auto; }
 .gradproof .line { display: grid; grid-template-columns: 2em minmax(0, 1fr) 18em; gap: 0 .6em; align-items: center; padding: .3em 0; }
 .gradproof .no, .gradproof .by { opacity: .7; font-size: .9em; }
 .gradproof .is, .gradproof .equations { overflow-x: auto; }
@@ -18,6 +22,7 @@ STYLE = """
 .gradproof .tables { display: flex; flex-wrap: wrap; gap: 1em 2em; }
 .gradproof h3 { display: inline; }
 """
+)
 
 
 def page_of(shown: Any, detail: str = "full") -> Page:
