@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from derive import __version__
+from derive.cli.arguments import Parser
 from derive.cli.choice import one_of
 from derive.errors import SpecError
 from derive.render import FORMATS, LANGUAGES
@@ -24,8 +25,11 @@ EPILOG = """examples:
   derive attention --wrt Q --detail baby              one gradient, at a lecture's pace
   derive linear --format pdf -o linear.pdf            or html, markdown, latex, json
   derive "Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]" --wrt W
+  derive logistic_regression --hessian w              second derivatives; --hvp w times a direction, --jacobian
   derive my_layers.py[:NAME]                          your own layers (.py, or .layer as text)
   derive check attention | all | my_layers.py         the checker's verdict on every line
+  derive new my_layer [--text]                        a file to start a layer of your own from
+  derive equal linear linear_out_in                   the proof that two layers compute the same
   derive book -o DIR                                  every proof and kernel as a site, and one PDF
 """
 
@@ -34,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0, 1 where a line does not hold, 2 for a mistake in what was asked."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        commands = {"check": _check, "search": _search, "book": _book}
+        commands = {"book": _book, "check": _check, "equal": _equal, "new": _new, "search": _search}
         code = commands[words[0]](words[1:]) if words and words[0] in commands else _derive(words)
         sys.stdout.flush()
         return code
@@ -53,12 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _derive(words: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="derive",
-        description="Gradients of a layer written in index notation, in matrix form, with a step-by-step checked proof.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser("derive", "Gradients of a layer written in index notation, in matrix form, with a step-by-step checked proof.", EPILOG)
     parser.add_argument("layer", nargs="?", help="a layer's name, a formula, or a file; without one, the catalogue is listed")
     parser.add_argument("--wrt", metavar="NAMES", help="the inputs to differentiate by, separated by commas (default: every real input)")
     parser.add_argument(
@@ -70,13 +69,15 @@ def _derive(words: list[str]) -> int:
     parser.add_argument("--ascii", action="store_true", help="ASCII notation in the terminal")
     parser.add_argument("--width", type=int, metavar="N", help="columns of text (default: the screen's, or 100)")
     parser.add_argument("--fragment", action="store_true", help="LaTeX without a preamble, to include in a document")
+    parser.add_argument("--proof", metavar="NAME", help="one proof by itself, that of dW for instance")
     parser.add_argument("--jacobian", metavar="NAME", help="the Jacobian of the output by one input instead of the gradients")
     parser.add_argument("--hessian", metavar="NAME[,NAME]", help="the Hessian of a scalar output by one input, or by two")
+    parser.add_argument("--hvp", metavar="NAME", help="the Hessian by one input times a direction, without the Hessian")
     parser.add_argument("--no-check", action="store_true", help="leave out the checker's verdict at the end")
     parser.add_argument("--version", action="version", version=f"gradproof {__version__}")
     options = parser.parse_args(words)
     if options.layer is None:
-        return _catalogue(parser, options)
+        return _catalogue(options)
     if options.width is not None and options.width < 40:
         raise SpecError(f"--width {options.width} is too narrow for formulas; write 40 or more")
     if options.format == "pdf" and options.output is None:
@@ -85,6 +86,11 @@ def _derive(words: list[str]) -> int:
         raise SpecError(f"{options.format} speaks English alone; --lang {options.lang} is for text, markdown and html")
     if options.lang != "en" and options.ascii:
         raise SpecError(f"--ascii leaves no letters for --lang {options.lang}; leave one of them out")
+    alone = [f"--{name}" for name in ("proof", "jacobian", "hessian") if getattr(options, name) is not None]
+    if len(alone) > 1:
+        raise SpecError(f"{' and '.join(alone)} ask for one proof each; choose one of them")
+    if options.fragment and options.format != "latex":
+        raise SpecError(f"--fragment is a part of a LaTeX document, and --format is {options.format}; write --format latex --fragment")
     from derive.cli.find import find, with_respect_to
 
     layers = find(options.layer)
@@ -96,10 +102,11 @@ def _derive(words: list[str]) -> int:
     return _proofs(layers, options)
 
 
-def _catalogue(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
-    asked = [f"--{name}" for name in ("wrt", "detail", "output") if getattr(options, name) is not None]
-    if asked:
-        parser.error(f"{asked[0]} needs a layer: derive NAME {asked[0]} ...")
+def _catalogue(options: argparse.Namespace) -> int:
+    for name, value in vars(options).items():
+        if value not in (None, False) and (name, value) not in (("format", "text"), ("lang", "en")):
+            option = f"--{name.replace('_', '-')}"
+            raise SpecError(f"{option} needs a layer: derive NAME {option}{'' if value is True else ' ...'}")
     from derive.layers import TOPICS
 
     _list(TOPICS)
@@ -138,10 +145,13 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
     good = True
     for layer in layers:
         derivation = derived(layer)
-        if options.jacobian is not None or options.hessian is not None:
-            from derive.cli.jacobian import page_of, proof_of
+        if any(asked is not None for asked in (options.proof, options.jacobian, options.hessian, options.hvp)):
+            from derive.cli.jacobian import named, page_of, proof_of
 
-            proof, about = proof_of(derivation, options.jacobian, options.hessian)
+            if options.proof is not None:
+                proof, about = named(derivation, options.proof), derivation
+            else:
+                proof, about = proof_of(derivation, options.jacobian, options.hessian, options.hvp)
             made, held = page_of(proof, about, detail, ascii, not options.no_check)
             good = good and held
             data = proof_json(proof)
@@ -194,7 +204,7 @@ def derived(layer: Layer) -> Any:
 
 
 def _search(words: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="derive search", description="Find layers of the catalogue by name, description or topic.")
+    parser = Parser("derive search", "Find layers of the catalogue by name, description or topic.")
     parser.add_argument("word", nargs="+", help="what to look for; a layer has to mention every word")
     from derive.cli.find import search
 
@@ -211,13 +221,29 @@ def _book(words: list[str]) -> int:
     return command(words)
 
 
+# ---------------------------------------------------------------------------------------------------- derive new
+
+
+def _new(words: list[str]) -> int:
+    from derive.cli.new import new
+
+    return new(words)
+
+
+# ---------------------------------------------------------------------------------------------------- derive equal
+
+
+def _equal(words: list[str]) -> int:
+    from derive.cli.equal import equal
+
+    return equal(words)
+
+
 # ---------------------------------------------------------------------------------------------------- derive check
 
 
 def _check(words: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="derive check", description="Verify every line of every proof, independently of how it was derived."
-    )
+    parser = Parser("derive check", "Verify every line of every proof, independently of how it was derived.")
     parser.add_argument("layer", help="a layer's name, `all` for the catalogue, a formula, or a file")
     parser.add_argument("--wrt", metavar="NAMES", help="the inputs to differentiate by, separated by commas")
     parser.add_argument("--json", action="store_true", help="the ledger as JSON")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from derive.expr import Equation, Expr, Fact, Idx, Index, Max, Ref, Sum, transform, walk
+from derive.expr import Equation, Expr, Fact, Idx, Index, MatrixFn, Max, Ref, Sum, transform, walk
 from derive.indices import free_indices, tensors_in
 from derive.spec import Layer
-from derive.write import write
+from derive.write import spelt_out, write
 
 
 def layer_text(layer: Layer) -> str:
@@ -32,10 +32,10 @@ def layer_text(layer: Layer) -> str:
     if layer.outputs != (layer.equations[-1].target.tensor,):
         rows.append("outputs " + " ".join(layer.outputs))
     for fact in layer.facts:
-        rows.append("fact " + write(Fact(without_batch(fact.left, batch), without_batch(fact.right, batch))))
+        rows.append("fact " + write(Fact(*(spelt_out(without_batch(side, batch)) for side in (fact.left, fact.right)))))
     for equation in layer.equations:
         target = _ref(equation.target, batch)
-        rows.append(write(Equation(target, without_batch(equation.value, batch))))
+        rows.append(write(Equation(target, spelt_out(without_batch(equation.value, batch)))))
     return "\n".join(rows) + "\n"
 
 
@@ -46,7 +46,7 @@ def axes_of(layer: Layer) -> dict[str, str]:
     sides = [side for e in layer.equations for side in (e.target, e.value)] + [side for f in layer.facts for side in (f.left, f.right)]
     for side in sides:
         for node in walk(side):
-            for index in node.indices if isinstance(node, (Sum, Max)) else free_indices(node) if isinstance(node, Ref) else ():
+            for index in node.indices if isinstance(node, (Sum, Max, MatrixFn)) else free_indices(node) if isinstance(node, Ref) else ():
                 if index.name not in skip:
                     found.setdefault(index.name, index.dim)
     return found
@@ -54,13 +54,17 @@ def axes_of(layer: Layer) -> dict[str, str]:
 
 def without_batch(expr: Expr, batch: int) -> Expr:
     def rule(node: Expr) -> Expr | None:
+        if isinstance(node, MatrixFn):
+            at = tuple(_index(index, batch) for index in node.at)
+            return MatrixFn(node.name, node.indices, without_batch(node.body, batch), at)
         return _ref(node, batch) if isinstance(node, Ref) else None
 
     return transform(expr, rule)
 
 
 def _ref(ref: Ref, batch: int) -> Ref:
-    def plain(index: Index) -> Index:
-        return index if isinstance(index, Idx) else _ref(index, batch)
+    return Ref(ref.tensor, tuple(_index(index, batch) for index in ref.indices[batch:]))
 
-    return Ref(ref.tensor, tuple(plain(index) for index in ref.indices[batch:]))
+
+def _index(index: Index, batch: int) -> Index:
+    return index if isinstance(index, Idx) else _ref(index, batch)

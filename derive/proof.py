@@ -19,11 +19,18 @@ The JSON form, which `derive.check` reads and nothing else (`format` is "gradpro
     expr        ref | ["num", "3/2"] | ["size", axis] | ["delta", index, index] | ["add", [expr, ...]] | ["mul", [expr, ...]]
                 | ["pow", expr, "1/2"] | ["fn", name, [expr, ...]] | ["sum", [idx, ...], expr] | ["max", [idx, ...], expr]
                 | ["diff", expr, ref, [tensor, ...]] | ["position", index] | ["iverson", "<" | "<=" | "==" | "!=", expr, expr]
+                | ["matrixfn", "inv" | "det" | "logdet", [idx, idx], expr, [index, ...]]
     matrix      ["whole", tensor, shape] | ["transpose", matrix] | ["product", [matrix, ...]] | ["hadamard", [matrix, ...]]
                 | ["total", [matrix, ...]] | ["scale", expr, matrix] | ["ones", shape] | ["map", name, [matrix, ...]]
                 | ["power", matrix, "2"] | ["onehot", labels, shape] | ["entries", expr, idx | null, idx | null]
                 | ["diag", matrix] | ["rowsum", matrix] | ["colsum", matrix] | ["entrysum", matrix]
+                | ["inverse", matrix]
     shape       [axis | null, axis | null]
+
+`["matrixfn", name, [row, column], body, at]` is a function of the square matrix whose entry in row `row` and column `column` is
+`body`: the entry `at` of its inverse, its determinant, or log |det|, where `at` is empty for the last two.
+
+A fact that a comparison holds is `["iverson", ...] = ["num", "1"]`.
 
 `["diff", body, ref, through]` is the derivative of `body` by the entry `ref`, where the tensors named in `through` vary by
 their `given` definitions and every other tensor is held fixed. `given` is in an order in which each definition mentions only
@@ -50,6 +57,7 @@ from derive.expr import (
     Idx,
     Index,
     Iverson,
+    MatrixFn,
     Max,
     Mul,
     Num,
@@ -81,7 +89,7 @@ class Proof:
 
     `kind` is `lemma` (the gradient of one tensor), `name` (a sum worth a name), `theorem` (an input's whole gradient),
     `tangent` (forward mode), `prepare` (an equation rewritten on entry), `stable` (an equation rewritten for finite
-    arithmetic) or `invariant`.
+    arithmetic), `equality` (an output of one layer is that of another) or `invariant`.
     """
 
     name: str
@@ -181,6 +189,8 @@ def expr_json(expr: Expr | Idx) -> list[Any]:
         return ["position", expr_json(expr.index)]
     if isinstance(expr, Iverson):
         return ["iverson", expr.relation, expr_json(expr.left), expr_json(expr.right)]
+    if isinstance(expr, MatrixFn):
+        return ["matrixfn", expr.name, [expr_json(i) for i in expr.indices], expr_json(expr.body), [expr_json(i) for i in expr.at]]
     return ["diff", expr_json(expr.body), expr_json(expr.wrt), list(expr.through)]
 
 
@@ -211,6 +221,8 @@ def expr_from(data: list[Any]) -> Expr:
         return Position(_index_from(data[1]))
     if kind == "iverson":
         return Iverson(data[1], expr_from(data[2]), expr_from(data[3]))
+    if kind == "matrixfn":
+        return MatrixFn(data[1], (_idx_from(data[2][0]), _idx_from(data[2][1])), expr_from(data[3]), tuple(_index_from(i) for i in data[4]))
     raise ValueError(f"no such node: {kind!r}")
 
 
@@ -233,6 +245,7 @@ _MATRIX_UNARY: dict[str, Any] = {
     "rowsum": mx.RowSum,
     "colsum": mx.ColSum,
     "entrysum": mx.EntrySum,
+    "inverse": mx.Inverse,
 }
 
 

@@ -40,6 +40,7 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "max": max,
     "min": min,
     "pow": pow,
+    "xlogy": lambda x, y: x * math.log(y) if x else 0.0,
     "pi": lambda: math.pi,
     "relu": lambda x: max(x, 0.0),
     "sign": lambda x: float(x > 0) - float(x < 0),
@@ -181,15 +182,44 @@ class _Tensors:
             return sum(self.value(node[2], inner) for inner in self._envs(node[1], env))
         if kind == "max":
             return max(self.value(node[2], inner) for inner in self._envs(node[1], env))
+        if kind == "matrixfn":
+            return self.matrix_function(node, env)
         key = tuple(self.index(index, env) for index in node[2][2])
         ahead, behind = (self._moved(node[2][1], key, step, tuple(node[3])) for step in (STEP, -STEP))
         return (ahead.value(node[1], env) - behind.value(node[1], env)) / (2 * STEP)
+
+    def matrix_function(self, node: Node, env: Env) -> float:
+        _, name, (row, column), body, at = node
+        size = range(self.sizes[row[2]])
+        table = [[self.value(body, {**env, row[1]: i, column[1]: j}) for j in size] for i in size]
+        if name == "inv":
+            first, second = (self.index(index, env) for index in at)
+            return inverse(table)[first][second]
+        found: float = determinant(table)
+        return found if name == "det" else math.log(abs(found))
 
     def _moved(self, name: str, key: tuple[int, ...], step: float, through: tuple[str, ...]) -> _Moved:
         label = (name, key, step, through)
         if label not in self.moved:
             self.moved[label] = _Moved(self, name, key, step, through)
         return self.moved[label]
+
+
+def determinant(table: Table) -> float:
+    """By cofactors along the first row."""
+    if not table:
+        return 1.0
+    return sum((-1.0) ** j * entry * determinant(_minor(table, 0, j)) for j, entry in enumerate(table[0]))
+
+
+def inverse(table: Table) -> Table:
+    """The transposed cofactors over the determinant."""
+    whole, size = determinant(table), range(len(table))
+    return [[(-1.0) ** (i + j) * determinant(_minor(table, j, i)) / whole for j in size] for i in size]
+
+
+def _minor(table: Table, row: int, column: int) -> Table:
+    return [[*line[:column], *line[column + 1 :]] for n, line in enumerate(table) if n != row]
 
 
 class _Moved(_Tensors):
@@ -231,6 +261,8 @@ class _Matrices:
             return [[factor * entry for entry in row] for row in self.table(node[2])]
         if kind == "power":
             return [[entry ** float(Fraction(node[2])) for entry in row] for row in self.table(node[1])]
+        if kind == "inverse":
+            return inverse(self.table(node[1]))
         if kind == "transpose":
             return [list(column) for column in zip(*self.table(node[1]))]
         if kind in ("rowsum", "colsum", "entrysum"):

@@ -12,8 +12,9 @@ from derive.__main__ import main
 from derive.engine import Derivation, derive
 from derive.layers import LAYERS, layer
 from derive.render import LANGUAGES, html, markdown, text
+from derive.render.blocks import Bullets, Chain, Figures, Givens, Heading, Identities, Paragraph
 from derive.render.languages import reason_in, said, speaker, table, translated
-from derive.render.page import Bullets, Chain, Figures, Givens, Heading, Identities, Paragraph, page
+from derive.render.page import page
 
 OTHERS = tuple(language for language in LANGUAGES if language != "en")
 DERIVED: dict[str, Derivation] = {entry.name: derive(entry) for entry in LAYERS[::3]}

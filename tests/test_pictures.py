@@ -9,10 +9,11 @@ from derive.engine import Derivation, derive
 from derive.indices import tensors_in
 from derive.layers import LAYERS
 from derive.matrix import Product, Transpose, Whole
+from derive.render.blocks import Figures
 from derive.render.boxes import boxes
 from derive.render.graph import graph
 from derive.render.notation import context
-from derive.render.page import Figures, page
+from derive.render.page import page
 from derive.render.picture import Box, Curve, Picture, Text, svg, tikz
 
 DERIVED: dict[str, Derivation] = {layer.name: derive(layer) for layer in LAYERS}

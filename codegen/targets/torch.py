@@ -20,11 +20,12 @@ from codegen.targets.parts import Parts, digest, dims_of, docstring, packed, sav
 from codegen.targets.spellings import TORCH
 from codegen.targets.support import functions_called
 from codegen.targets.text import tuple_of
+from codegen.targets.validation import validation
 
 
 def context(derivation: Any, program: Program) -> dict[str, Any]:
     """Every field of the template, as lists of lines."""
-    reserved = (program.name, "fill", "like", *(f"need_{identifier(n)}" for n in program.wrt))
+    reserved = (program.name, "fill", "like", "validate", *(f"need_{identifier(n)}" for n in program.wrt))
     parts = Parts(derivation, program, TORCH, reserved)
     held = _Held(parts)
     why = saved_for(parts, program.backward.ops)
@@ -41,7 +42,9 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         "second": _straight(parts, program.second, held),
         "second_tangent": _straight(parts, program.second_tangent, held),
     }
-    support = functions_called(torch_support, [*(line for lines in fields.values() for line in lines), "_no_third"])
+    facts = validation(parts, "Tensor")
+    lines = [*(line for lines in fields.values() for line in lines), *facts.lines]
+    support = [*facts.lines, *functions_called(torch_support, [*lines, "_no_third"])]
     code = "\n".join([*(line for lines in fields.values() for line in lines), *support])
     names = parts.names
     parameters = ", ".join(["fill: bool"] * bool(held.extra) + [f"{names[n]}: Tensor" for n in program.inputs])
@@ -57,9 +60,10 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         "imports": ["import math"] if "math." in code else [],
         "name": program.name,
         "axes": parts.axes_table(program.inputs),
-        "parameters": ", ".join(f"{names[n]}: Any" for n in program.inputs),
+        "parameters": ", ".join(f"{names[n]}: Any" for n in program.inputs) + facts.parameter(),
         "returns": f"tuple[{', '.join(['Tensor'] * len(program.outputs))}]" if several else "Tensor",
-        "public_doc": f"Return {packed([names[n] for n in program.outputs])}, differentiable twice, in reverse and in forward mode.",
+        "public_doc": f"Return {packed([names[n] for n in program.outputs])}, differentiable twice, in reverse and in forward mode."
+        + facts.sentence(),
         "forward_parameters": parameters,
         "upstream": ", ".join(f"{names[n]}: Any" for n in program.upstream),
         "tangents": ", ".join(f"{t}: Any" for t in _tangent_names(parts, held)),
@@ -175,6 +179,7 @@ def _public(parts: Parts) -> list[str]:
         if holder is not None:
             at = parts.array(holder).dims.index(axis)
             lines.append(f'_places("{names[name]}", {names[name]}, "{axis}", {names[holder]}.shape[{at}])')
+    lines += validation(parts, "Tensor").call("{}.detach()")
     constant = [names[n] for n in program.inputs if n not in program.wrt and n not in labels]
     if constant:
         lines.append(f"_constant({', '.join(f'{n}={n}' for n in constant)})")

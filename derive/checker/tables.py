@@ -11,8 +11,9 @@ from functools import partial
 from math import prod
 from typing import Any
 
-from derive.checker.arithmetic import Arithmetic, CannotTell, Digits, Exact, FinerRoot, Irrational, Number, OutsideDomain
+from derive.checker.arithmetic import Arithmetic, CannotTell, Digits, Exact, FinerRoot, Irrational, Number, OutsideDomain, Singular
 from derive.checker.evaluate import Key, World, scope_of
+from derive.checker.facts import OtherLengths
 from derive.checker.form import Form
 from derive.checker.matrices import Matrices
 from derive.checker.verdicts import UNKNOWN
@@ -22,6 +23,7 @@ Node = Any
 WORLDS = 2  # twice as many where the goal is a single number, three times as many where a value takes one of several branches
 ENTRIES = 4  # of the goal, in each world
 ATTEMPTS = 8
+REDRAWN = 64  # lengths of axes, where facts hold on some lengths alone: a matrix with orthonormal columns is no wider than high
 UNITS = (2, 3, 5, 7)  # exp(x) is modelled as a power of this, another one in each world
 BRANCHING = ("relu", "abs", "sign", "max", "min")
 PRECISION = (75, 175)  # digits to calculate with; the second, where 50 digits do not agree with the first
@@ -94,9 +96,10 @@ def _world(form: Form, seed: int, number: int, arithmetic: Arithmetic) -> Table:
     nodes = [proof["tensors"], *extra, proof["given"], *_expressions(form), target]
     label = f"{seed}|{proof['name']}|{proof['kind']}|{number}"
     rng = random.Random(label)
-    sizes = draw_sizes(axes_in([*nodes, proof["batch"]]), {index[2] for index in proof["batch"]}, rooted_axes(nodes), rng)
+    axes, batch, rooted = axes_in([*nodes, proof["batch"]]), {index[2] for index in proof["batch"]}, rooted_axes(nodes)
+    sizes = draw_sizes(axes, batch, rooted, rng)
     keys = _entries([sizes[index[2]] for index in target[2]], rng)
-    attempt = 0
+    attempt = redrawn = 0
     while True:
         try:
             rows = _rows(form, sizes, arithmetic, keys, random.Random(f"{label}|{attempt}"), attempt)
@@ -104,10 +107,20 @@ def _world(form: Form, seed: int, number: int, arithmetic: Arithmetic) -> Table:
             assert isinstance(arithmetic, Exact)
             arithmetic = Exact(arithmetic.unit, finer.order)
             continue
+        except OtherLengths:
+            redrawn += 1
+            if redrawn == REDRAWN:
+                raise
+            sizes = draw_sizes(axes, batch, rooted, rng)
+            keys = _entries([sizes[index[2]] for index in target[2]], rng)
+            continue
         attempt += 1
         lost = any(isinstance(value, OutsideDomain) for row in rows for value in row)
         if not lost or attempt == ATTEMPTS:
             return Table(sizes, arithmetic, keys, rows)
+        if any(isinstance(value, Singular) for row in rows for value in row):
+            sizes = draw_sizes(axes, batch, rooted, rng)
+            keys = _entries([sizes[index[2]] for index in target[2]], rng)
 
 
 def _expressions(form: Form) -> list[Node]:

@@ -1,7 +1,7 @@
 """Activations, entry by entry. At a kink the derivative is the one torch takes; the proofs print what else it could be.
 
 Sources: Nair and Hinton (2010) for relu; Maas, Hannun and Ng (2013) for leaky_relu; He et al. (2015), equation (1), for prelu;
-Clevert, Unterthiner and Hochreiter (2016), equation (15), for elu; Hendrycks and Gimpel (2016), section 2, for gelu and silu.
+Clevert, Unterthiner and Hochreiter (2016), section 3, for elu; Hendrycks and Gimpel (2016), section 2, for gelu and silu.
 """
 
 from sympy import Eq, Rational, erf, exp, pi, sqrt, tanh
@@ -32,7 +32,7 @@ PRELU = Layer(
 ELU = Layer(
     "elu",
     [Eq(y, relu(x) + scale * (exp(x - relu(x)) - 1))],
-    doc="Y = X where X > 0, else scale (exp(X) - 1). Clevert, Unterthiner and Hochreiter (2016), equation (15).",
+    doc="Y = X where X > 0, else scale (exp(X) - 1). Clevert, Unterthiner and Hochreiter (2016), section 3.",
 )
 
 SIGMOID = Layer("sigmoid", [Eq(y, sigmoid(x))], doc="Y = 1 / (1 + exp(-X)). Goodfellow, Bengio and Courville (2016), section 3.10.")

@@ -1,10 +1,11 @@
 """The cross-entropy of softmax(Z) against soft targets T or integer labels y.
 
 Source: Goodfellow, Bengio and Courville, Deep Learning (2016), section 6.2.2.3; label smoothing is from Szegedy et al.,
-Rethinking the Inception Architecture (2016), section 7; reductions and class weights are those of torch.nn.CrossEntropyLoss.
+Rethinking the Inception Architecture (2016), section 7; reductions, class weights and ignored labels are those of
+torch.nn.CrossEntropyLoss.
 """
 
-from sympy import Eq, Sum, exp, log
+from sympy import Eq, Ne, Piecewise, Sum, exp, log
 
 from derive.spec import Layer
 from derive.symbols import axes, tensors
@@ -39,6 +40,15 @@ CROSS_ENTROPY_WEIGHTED = Layer(
     "cross_entropy_weighted",
     [PROBABILITIES, Eq(L, -Sum(w[y[i]] * log(P[i, y[i]]), i) / Sum(w[y[m]], m))],
     doc="L is the mean of -log softmax(Z) at the label, weighted by the label's class weight, as in torch.nn.CrossEntropyLoss.",
+)
+
+(ignored,) = tensors("ignored:const")
+COUNTED, ALL = (Piecewise((1, Ne(y[row], ignored)), (0, True)) for row in (i, m))
+CROSS_ENTROPY_IGNORE = Layer(
+    "cross_entropy_ignore",
+    [PROBABILITIES, Eq(L, -Sum(COUNTED * log(P[i, y[i]]), i) / Sum(ALL, m))],
+    inputs=(Z, y, ignored),
+    doc="The mean over the labels that are not `ignored`, one of the classes, as ignore_index of torch.nn.CrossEntropyLoss.",
 )
 
 Q, L_each = tensors("Q[B,C] L[B]")

@@ -12,11 +12,12 @@ from typing import Any
 from derive.expr import Equation, Fn, walk
 from derive.render import formula_latex as formula
 from derive.render import latex, site
+from derive.render.blocks import Block, Chain, Heading, Page
 from derive.render.html import Section, article, katex, slug
 from derive.render.kernels import Origin, section
 from derive.render.layout import of_expr
 from derive.render.notation import latex_tensor
-from derive.render.page import Block, Chain, Heading, Page, page, proof_blocks
+from derive.render.page import page, proof_blocks
 from derive.render.picture import SHADES
 
 

@@ -10,6 +10,7 @@ from derive.render.layout import (
     Call,
     Entry,
     Frac,
+    Inverted,
     Layout,
     Paren,
     Partial,
@@ -112,7 +113,7 @@ def _boxed(laid: Layout) -> bool:
         return any(map(_boxed, laid.items if isinstance(laid, Row) else laid.args))
     if isinstance(laid, Frac):
         return _boxed(laid.top) or _boxed(laid.bottom)
-    if isinstance(laid, (Raised, RaisedTo, Transposed)):
+    if isinstance(laid, (Raised, RaisedTo, Transposed, Inverted)):
         return _boxed(laid.base)
     return isinstance(laid, (Paren, Root)) and _boxed(laid.body)
 
@@ -139,9 +140,12 @@ def _run(laid: Layout, where: Context) -> list[Shaped | _Sign]:
         return [*_run(laid.top, where), _sign("/", 2), *_run(laid.bottom, where)]
     if isinstance(laid, Transposed):
         return [*_run(laid.base, where), _sign("⊤", 1)]
+    if isinstance(laid, Inverted):
+        power = ("−⊤", "{}^{-\\top}") if laid.transposed else ("−1", "{}^{-1}")
+        return [*_run(laid.base, where), _Sign(Label(((power[0], "sup"),), power[1]), 1)]
     if isinstance(laid, Raised):
-        power = Label(((f"{'∘' if laid.elementwise else ''}{laid.exponent}", "sup"),), f"^{{\\circ {laid.exponent}}}")
-        return [*_run(laid.base, where), _Sign(power, 1)]
+        raised = Label(((f"{'∘' if laid.elementwise else ''}{laid.exponent}", "sup"),), f"^{{\\circ {laid.exponent}}}")
+        return [*_run(laid.base, where), _Sign(raised, 1)]
     if isinstance(laid, Root):
         return [_Sign(Label((("√", "upright"),), "\\surd"), 1), *_run(laid.body, where)]
     assert isinstance(laid, Call)

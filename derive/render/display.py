@@ -9,11 +9,12 @@ from derive.example import decimal
 from derive.expr import Equation, Fact
 from derive.render import formula_latex as formula
 from derive.render import notation
+from derive.render.blocks import Result, Worked
 from derive.render.breaking import width
 from derive.render.formula_latex import LINE, pieces
 from derive.render.layout import of_expr, of_matrix
 from derive.render.notation import Context
-from derive.render.page import Result, Worked
+from derive.signs import is_comparison
 
 ROLES = ("input", "forward", "output", "upstream", "backward", "gradient")
 """The parts of a worked example in reading order."""
@@ -26,6 +27,8 @@ def aligned(left: str, line: str, equals: bool) -> str:
 
 def equation_lines(item: Equation | Fact, where: Context) -> list[str]:
     left, right = (item.target, item.value) if isinstance(item, Equation) else (item.left, item.right)
+    if isinstance(item, Fact) and is_comparison(item):
+        return [f"  & {formula.joined(formula.comparison(of_expr(left, where), where))}"]
     head = pieces(of_expr(left, where), where)
     room = LINE - width(head) - 1.5
     lines = formula.wrapped(pieces(of_expr(right, where), where), room, room - 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from derive.render import latex, markdown, site, text
-from derive.render.page import Page
+from derive.render.blocks import Page
 
 
 def drawn(made: Page, format: str, detail: str = "full", fragment: bool = False, output: str | None = None) -> str:

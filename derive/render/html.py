@@ -12,12 +12,7 @@ from derive.expr import Equation, Expr, Fact
 from derive.proof import DETAILS
 from derive.render import formula_latex as formula
 from derive.render import notation
-from derive.render.display import tables
-from derive.render.formula_latex import FORMULA, formula_in, marked_index, pieces
-from derive.render.languages import speaker
-from derive.render.layout import of_expr, of_matrix
-from derive.render.notation import Context
-from derive.render.page import (
+from derive.render.blocks import (
     Block,
     Bullets,
     Chain,
@@ -32,9 +27,15 @@ from derive.render.page import (
     Result,
     Results,
     Worked,
-    page,
 )
+from derive.render.display import tables
+from derive.render.formula_latex import FORMULA, formula_in, marked_index, pieces
+from derive.render.languages import speaker
+from derive.render.layout import of_expr, of_matrix
+from derive.render.notation import Context
+from derive.render.page import page
 from derive.render.picture import svg
+from derive.signs import is_comparison
 
 Math = Callable[[str], str]
 """What encloses the LaTeX of a formula."""
@@ -152,12 +153,14 @@ class _Drawing:
 
     def grid(self, rows: list[tuple[str, str]]) -> str:
         """Equations under one another at their equals signs."""
-        cells = (f"<div>{self.math(left) if left else ''}</div><div>{self.math('{}=' + right)}</div>" for left, right in rows)
+        cells = (f"<div>{self.math(left) if left else ''}</div><div>{self.math(right)}</div>" for left, right in rows)
         return '<div class="equations">\n' + "\n".join(cells) + "\n</div>"
 
     def equation(self, item: Equation | Fact) -> tuple[str, str]:
         left, right = (item.target, item.value) if isinstance(item, Equation) else (item.left, item.right)
-        return "\\displaystyle " + self.tex(left), "\\displaystyle " + self.tex(right)
+        if isinstance(item, Fact) and is_comparison(item):
+            return "", "\\displaystyle " + formula.joined(formula.comparison(of_expr(left, self.where), self.where))
+        return "\\displaystyle " + self.tex(left), "\\displaystyle {}=" + self.tex(right)
 
     def result(self, item: Result) -> list[tuple[str, str]]:
         if not item.forms:
@@ -169,7 +172,7 @@ class _Drawing:
         for n, form in enumerate(item.forms):
             run = pieces(of_matrix(form, self.where), self.where)
             body = formula.flowing(run) if self.math is katex else formula.joined(run)
-            found.append((name if n == 0 else "", "\\displaystyle " + body))
+            found.append((name if n == 0 else "", "\\displaystyle {}=" + body))
         return found
 
     def givens(self, block: Givens) -> str:

@@ -7,26 +7,13 @@ from typing import Any
 from derive.proof import Proof
 from derive.render import formula_latex as formula
 from derive.render import notation
+from derive.render.blocks import Bullets, Chain, Figures, Formulas, Givens, Heading, Identities, Page, Paragraph, Results, Worked
 from derive.render.breaking import width
 from derive.render.display import aligned, equation_lines, result_lines, tables
 from derive.render.formula_latex import LINE, escaped, pieces, prose
 from derive.render.layout import of_expr
 from derive.render.notation import Context
-from derive.render.page import (
-    Bullets,
-    Chain,
-    Figures,
-    Formulas,
-    Givens,
-    Heading,
-    Identities,
-    Page,
-    Paragraph,
-    Results,
-    Worked,
-    page,
-    proof_page,
-)
+from derive.render.page import page, proof_page
 from derive.render.picture import COLORS, tikz
 
 PREAMBLE = r"""\documentclass[10pt,a4paper,fleqn]{article}

@@ -15,27 +15,14 @@ from urllib.parse import quote
 from derive.proof import Proof
 from derive.render import formula_latex as formula
 from derive.render import notation
+from derive.render.blocks import Bullets, Chain, Figures, Formulas, Givens, Heading, Identities, Page, Paragraph, Results, Worked
 from derive.render.breaking import Piece, lines
 from derive.render.display import equation_lines, result_lines, tables
 from derive.render.formula_latex import FORMULA, LINE, formula_in, pieces
 from derive.render.languages import speaker
 from derive.render.layout import of_expr
 from derive.render.notation import Context
-from derive.render.page import (
-    Bullets,
-    Chain,
-    Figures,
-    Formulas,
-    Givens,
-    Heading,
-    Identities,
-    Page,
-    Paragraph,
-    Results,
-    Worked,
-    page,
-    proof_page,
-)
+from derive.render.page import page, proof_page
 from derive.render.picture import stacked, svg
 
 LONGEST = 950

@@ -6,8 +6,9 @@ from typing import Any
 
 from derive.proof import Proof
 from derive.render import html, markdown
+from derive.render.blocks import Page, Results
 from derive.render.display import equation_lines, result_lines
-from derive.render.page import Page, Results, page, proof_page
+from derive.render.page import page, proof_page
 from derive.render.picture import SHADES
 
 STYLE = (

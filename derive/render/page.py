@@ -2,121 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 from derive import matrix as mx
-from derive.example import Example, NoExample, work
-from derive.expr import ONE, Diff, Equation, Expr, Fact, Ref, Tensor, transform, walk
+from derive.example import NoExample, work
+from derive.expr import ONE, Diff, Equation, Expr, MatrixFn, Ref, Tensor, transform, walk
 from derive.proof import DETAILS, Proof
 from derive.recognize import explain
+from derive.render.blocks import (
+    Block,
+    Bullets,
+    Chain,
+    Figures,
+    Formulas,
+    Givens,
+    Heading,
+    Identities,
+    Line,
+    Page,
+    Paragraph,
+    Result,
+    Results,
+    Worked,
+)
 from derive.render.boxes import boxes
 from derive.render.graph import graph
 from derive.render.notation import Context, context, listing, reason, words
-from derive.render.picture import Picture
-
-
-@dataclass(frozen=True)
-class Heading:
-    """A section (level 1 is the page's title, 2 a section, 3 one proof)."""
-
-    text: str
-    level: int
-
-
-@dataclass(frozen=True)
-class Paragraph:
-    text: str
-
-
-@dataclass(frozen=True)
-class Bullets:
-    items: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Identities:
-    """Rules by name, each with its identity in plain text."""
-
-    rows: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Givens:
-    """The tensors: name, axes, role."""
-
-    rows: tuple[tuple[str, tuple[str, ...], str], ...]
-
-
-@dataclass(frozen=True)
-class Formulas:
-    """Equations on lines of their own."""
-
-    items: tuple[Union[Equation, Fact], ...]
-
-
-@dataclass(frozen=True)
-class Line:
-    """An expression, and by level of detail the reason it is given there; a level that leaves the line out has none."""
-
-    expr: Expr
-    reasons: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Chain:
-    """`target` equals each line in turn; a line is an expression and its reason.
-
-    `every` has the lines of all levels of detail, for a format that can fold and unfold them.
-    """
-
-    target: Expr
-    lines: tuple[tuple[Expr, str], ...]
-    every: tuple[Line, ...]
-
-
-@dataclass(frozen=True)
-class Result:
-    """A tensor in matrix form, several equal ones in turn; without one, in index notation."""
-
-    name: str
-    shape: mx.Shape
-    forms: tuple[mx.Matrix, ...]
-    entry: Equation
-
-
-@dataclass(frozen=True)
-class Results:
-    items: tuple[Result, ...]
-
-
-@dataclass(frozen=True)
-class Worked:
-    """The worked example; `roles` says which values are shown."""
-
-    example: Example
-    roles: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Figures:
-    """Pictures, for the formats that can draw; `name` tells them apart where they are files of their own."""
-
-    name: str
-    lead: str
-    pictures: tuple[Picture, ...]
-
-
-Block = Union[Heading, Paragraph, Bullets, Identities, Givens, Formulas, Chain, Results, Worked, Figures]
-
-
-@dataclass(frozen=True)
-class Page:
-    """A whole page, and what its names are read against."""
-
-    title: str
-    blocks: tuple[Block, ...]
-    where: Context
 
 
 def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool = False) -> Page:
@@ -134,6 +45,9 @@ def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool 
     blocks += _section("Finite arithmetic", derivation.stable, detail)
     blocks += _section("Invariants", derivation.invariants, detail)
     blocks += _section("The other convention", derivation.twins, detail)
+    from derive.render.equality import mentions
+
+    blocks += mentions(derivation, detail)
     blocks += _worked(derivation, detail)
     if detail != "brief":
         blocks += _rules(derivation, detail)
@@ -178,9 +92,7 @@ def _conventions(derivation: Any) -> list[Block]:
 def _given(derivation: Any, where: Context) -> list[Block]:
     layer = derivation.layer
     skip = len(layer.batch)
-    rows = []
-    for tensor in layer.tensors:
-        rows.append((tensor.name, tensor.dims[skip:], _role(tensor, layer)))
+    rows = list(given_rows(layer))
     for name in derivation.upstream:
         tensor = next(t for t in derivation.tensors if t.name == name)
         rows.append((name, tensor.dims[skip:], f"upstream gradient, that of {name[len(derivation.prefix) :]}"))
@@ -188,10 +100,24 @@ def _given(derivation: Any, where: Context) -> list[Block]:
     if layer.facts:
         plural = "Hypotheses" if len(layer.facts) > 1 else "Hypothesis"
         blocks += [Paragraph(f"{plural}, declared and used where named:"), Formulas(tuple(layer.facts))]
+        from derive.rules import symmetric
+
+        for name in dict.fromkeys(name for item in layer.facts if (name := symmetric(item)) in layer.wrt):
+            blocks.append(
+                Paragraph(
+                    f"The gradient of the symmetric `{name}` holds the derivatives by its entries, each moved alone. Where `{name}` moves "
+                    f"within the symmetric matrices, its symmetric part, half the sum of it and its transpose, is the gradient."
+                )
+            )
     drawn = graph(derivation, where)
     if drawn is not None:
         blocks.append(Figures("graph", "How values flow down, and gradients up:", (drawn,)))
     return blocks
+
+
+def given_rows(layer: Any) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+    """A layer's tensors: name, axes, role."""
+    return tuple((tensor.name, tensor.dims[len(layer.batch) :], _role(tensor, layer)) for tensor in layer.tensors)
 
 
 def _role(tensor: Tensor, layer: Any) -> str:
@@ -231,7 +157,8 @@ def proof_blocks(proof: Proof, detail: str) -> list[Block]:
         blocks.append(Chain(proof.goal.value, lines[1:], every[1:]))
     else:
         blocks.append(Chain(proof.goal.target, lines, every))
-    if proof.matrix is not None and proof.kind in ("lemma", "name", "twin", "jacobian"):
+    turned = proof.kind == "equality" and isinstance(proof.matrix, mx.Transpose)
+    if proof.matrix is not None and (turned or proof.kind in ("lemma", "name", "twin", "jacobian")):
         blocks.append(Results((result(proof),)))
         if detail != "brief":
             blocks += [Paragraph(sentence.replace(" x ", " × ") + ".") for sentence in explain(proof.matrix)]
@@ -257,12 +184,15 @@ KINDS = {
     "stable": "Finite form",
     "invariant": "Invariant",
     "twin": "Transposed storage",
+    "equality": "Equal",
     "jacobian": "Derivative",
 }
 
 
 def _heading(proof: Proof) -> str:
     kind = KINDS.get(proof.kind, proof.kind.capitalize())
+    if proof.kind == "name" and isinstance(proof.goal.value, MatrixFn):
+        kind = "Named"
     return f"{kind}: {proof.name}"
 
 
@@ -279,6 +209,7 @@ def _opening(proof: Proof) -> str:
         "name": "definition",
         "prepare": "the layer's equation",
         "twin": "the lemma of the other layer, at the same numbers",
+        "equality": "the other layer's equation",
         "jacobian": "the derivative along every path",
         "stable": "what was derived",
     }.get(proof.kind, "")

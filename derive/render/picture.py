@@ -8,7 +8,7 @@ from typing import Union
 
 from derive.render import formula_text, notation
 from derive.render.formula_latex import joined, pieces
-from derive.render.layout import Frac, Layout, Root, Row, Transposed, Word
+from derive.render.layout import Frac, Inverted, Layout, Root, Row, Transposed, Word
 from derive.render.notation import Context
 
 Point = tuple[float, float]
@@ -93,6 +93,8 @@ def label_of(laid: Layout, where: Context) -> Label:
     tex = joined(pieces(laid, where))
     if isinstance(laid, Transposed):
         return Label((*label_of(laid.base, where).spans, ("⊤", "sup")), tex)
+    if isinstance(laid, Inverted):
+        return Label((*label_of(laid.base, where).spans, ("−⊤" if laid.transposed else "−1", "sup")), tex)
     if isinstance(laid, Word) and laid.role in ("tensor", "axis"):
         return Label(_name(laid.text, where, laid.role == "tensor"), tex)
     if isinstance(laid, Frac):

@@ -9,9 +9,9 @@ from html import escape
 from pathlib import Path
 
 from derive.proof import DETAILS
+from derive.render.blocks import Page
 from derive.render.html import Section, article
 from derive.render.languages import speaker
-from derive.render.page import Page
 from derive.render.picture import SHADES
 
 HERE = Path(__file__).resolve().parent

@@ -13,25 +13,13 @@ from derive.expr import Equation, Fact
 from derive.proof import Proof
 from derive.render import formula_text as formula
 from derive.render import notation
+from derive.render.blocks import Bullets, Chain, Formulas, Givens, Heading, Identities, Page, Paragraph, Result, Results, Worked
 from derive.render.breaking import Piece
 from derive.render.languages import speaker
 from derive.render.layout import Layout, of_expr, of_matrix
 from derive.render.notation import Context
-from derive.render.page import (
-    Bullets,
-    Chain,
-    Formulas,
-    Givens,
-    Heading,
-    Identities,
-    Page,
-    Paragraph,
-    Result,
-    Results,
-    Worked,
-    page,
-    proof_page,
-)
+from derive.render.page import page, proof_page
+from derive.signs import is_comparison
 
 Run = tuple[str, str]
 """Text and what it is: plain, title, section, proof, reason, shape, name."""
@@ -153,6 +141,8 @@ def _shape(dims: tuple[str, ...], where: Context) -> str:
 
 def _formula(item: Equation | Fact, where: Context, width: int) -> list[Line]:
     left, right = (item.target, item.value) if isinstance(item, Equation) else (item.left, item.right)
+    if isinstance(item, Fact) and is_comparison(item):
+        return [(("  " + formula.flat(formula.comparison(of_expr(left, where), where)), "plain"),)]
     head = f"  {formula.expr_text(left, where)} = "
     lines = formula.wrapped(formula.pieces(of_expr(right, where), where), width - len(head), width - len(head) - 2)
     return [((head if n == 0 else " " * (len(head) + 2), "plain"), (line, "plain")) for n, line in enumerate(lines)]

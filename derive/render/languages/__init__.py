@@ -12,18 +12,7 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from importlib import import_module
 
-from derive.render.page import (
-    Block,
-    Bullets,
-    Chain,
-    Figures,
-    Givens,
-    Heading,
-    Identities,
-    Line,
-    Page,
-    Paragraph,
-)
+from derive.render.blocks import Block, Bullets, Chain, Figures, Givens, Heading, Identities, Line, Page, Paragraph
 
 Say = Callable[[str], str]
 
