@@ -199,6 +199,21 @@ class Derivation:
 
         return check_document(self.document())
 
+    def _repr_html_(self) -> str:
+        from derive.render.notebook import as_html
+
+        return as_html(self)
+
+    def _repr_markdown_(self) -> str:
+        from derive.render.notebook import as_markdown
+
+        return as_markdown(self)
+
+    def _repr_latex_(self) -> str:
+        from derive.render.notebook import as_latex
+
+        return as_latex(self)
+
 
 def derive(layer: Layer, prefix: str = "d") -> Derivation:
     """Derive every gradient of a layer, with proofs.

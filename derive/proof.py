@@ -121,23 +121,27 @@ class Proof:
         """What the proof has shown: the target equals its last line."""
         return Equation(self.goal.target, self.steps[-1].after if self.steps else self.goal.value)
 
-    def at(self, detail: str) -> "Proof":
-        """The same proof with the steps of a level of detail; a step left out leaves a longer but equally true one.
+    def shown(self, detail: str) -> tuple[tuple[int, str], ...]:
+        """The steps that a level of detail shows: the number of each, and its note.
 
         Where several applications of one rule become one line, its note says all of theirs.
         """
-        shown = DETAILS[: DETAILS.index(detail) + 1]
-        steps: list[Step] = []
+        finer = DETAILS[: DETAILS.index(detail) + 1]
+        found: list[tuple[int, str]] = []
         notes: list[str] = []
         for n, step in enumerate(self.steps):
             if n and self.steps[n - 1].rule != step.rule:
                 notes = []
             if step.note and step.note not in notes:
                 notes.append(step.note)
-            if step.detail in shown or n == len(self.steps) - 1:
-                steps.append(replace(step, note="; ".join(notes)))
+            if step.detail in finer or n == len(self.steps) - 1:
+                found.append((n, "; ".join(notes)))
                 notes = []
-        return replace(self, steps=tuple(steps))
+        return tuple(found)
+
+    def at(self, detail: str) -> "Proof":
+        """The same proof with the steps of a level of detail; a step left out leaves a longer but equally true one."""
+        return replace(self, steps=tuple(replace(self.steps[n], note=note) for n, note in self.shown(detail)))
 
     def latex(self, detail: str = "full") -> str:
         """This proof in LaTeX, to include in a document that loads amsmath and amssymb."""
@@ -150,6 +154,21 @@ class Proof:
         from derive.render.text import proof
 
         return proof(self, detail, width)
+
+    def _repr_html_(self) -> str:
+        from derive.render.notebook import as_html
+
+        return as_html(self)
+
+    def _repr_markdown_(self) -> str:
+        from derive.render.notebook import as_markdown
+
+        return as_markdown(self)
+
+    def _repr_latex_(self) -> str:
+        from derive.render.notebook import as_latex
+
+        return as_latex(self)
 
 
 # ---------------------------------------------------------------------------------------------------- JSON

@@ -6,20 +6,9 @@ from typing import Any
 
 from derive.agreement import declared
 from derive.expr import Equation
+from derive.render.blocks import Block, Formulas, Givens, Heading, Identities, Page, Paragraph
 from derive.render.notation import context, listing
-from derive.render.page import (
-    Block,
-    Formulas,
-    Givens,
-    Heading,
-    Identities,
-    Page,
-    Paragraph,
-    given_rows,
-    ledger_line,
-    proof_blocks,
-    rules_used,
-)
+from derive.render.page import given_rows, ledger_line, proof_blocks, rules_used
 
 
 def equality_page(agreement: Any, detail: str = "full", report: Any = None, ascii: bool = False) -> Page:
