@@ -21,6 +21,7 @@ from derive.expr import (
     Mul,
     Num,
     Position,
+    Pow,
     Ref,
     Size,
     Sum,
@@ -216,7 +217,12 @@ def check_lengths(spec: Spec, tensors: dict[str, Tensor]) -> None:
         for node in walk(length.value):
             if isinstance(node, Size) and node.dim not in held:
                 raise SpecError(f"{where}no input has the axis {node.dim}; write the length by the axes of inputs")
-            if not isinstance(node, (Num, Size, Position, Add, Mul)) and not (isinstance(node, Fn) and node.name == "floor_div"):
+            power = isinstance(node, Pow) and node.exponent.denominator == 1 and node.exponent > 0
+            if (
+                not isinstance(node, (Num, Size, Position, Add, Mul))
+                and not power
+                and not (isinstance(node, Fn) and node.name == "floor_div")
+            ):
                 raise SpecError(f"{where}a length is made of lengths and plain integers by + - * and //")
             if isinstance(node, Num) and node.value.denominator != 1:
                 raise SpecError(f"{where}a length is a whole number; write // for a quotient rounded down")

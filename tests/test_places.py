@@ -80,6 +80,8 @@ def test_a_condition_is_added_where_nothing_is_read_at_the_place() -> None:
         "axes i:L\nshape X[L,L]\nY[i] = X[i,i + 1]*w[i]",
         "axes i:L j:L\nY[i,j] = X[i,j]*delta(j, i - 1) + Z[i]*delta(i, 2*j)",
         "shape X[L] A[L]\nA[l] = sigmoid(X[l])\nsize(i) = size(L)\nY[i] = log(A[position(i)] + 1)/(2 + A[i - 1]) + A[0]",
+        "axes i:N j:M\nshape X[N,M]\nint p\nY[i] = sum(j, v[j]*delta(i, p*j - j + 1))*X[i + 1,p*i - i + 1]*u[i]",
+        "axes i:N\nshape X[N,N]\nsize(f) = size(N)*size(N)\nY[f] = sum(i,j, X[i,j]*delta(f, size(N)*i + j))^2",
         "shape X[N,L]\nint y:L\nsize(i) = size(L)\nY[n,i] = sum(k, X[n,i - 2*k + 1]*W[k,y[n]])*X[n,y[n]]",
     ],
 )
