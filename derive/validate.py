@@ -215,8 +215,8 @@ def check_lengths(spec: Spec, tensors: dict[str, Tensor]) -> None:
         if length.dim in {other.dim for other in spec.lengths if other is not length}:
             raise SpecError(f"{where}the length of the axis {length.dim} is given twice")
         for node in walk(length.value):
-            if isinstance(node, Size) and node.dim not in held:
-                raise SpecError(f"{where}no input has the axis {node.dim}; write the length by the axes of inputs")
+            if isinstance(node, Size) and node.dim not in known:
+                raise SpecError(f"{where}no input has the axis {node.dim}; write the length by the axes of inputs, or of lines before")
             power = isinstance(node, Pow) and node.exponent.denominator == 1 and node.exponent > 0
             if (
                 not isinstance(node, (Num, Size, Position, Add, Mul))
