@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test soak bench format clean
+.PHONY: demo test soak bench catalogue format clean
 
 demo: .venv/installed
 	$(BIN)/python examples/demo.py
@@ -19,6 +19,9 @@ soak: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks
+
+catalogue: .venv/installed
+	$(BIN)/python -m benchmarks.catalogue
 
 format: .venv/installed
 	$(BIN)/ruff check --fix .

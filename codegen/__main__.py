@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import builtins
-import keyword
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from codegen.targets.naming import RESERVED
+from derive.cli.arguments import Parser
 from derive.errors import SpecError, listing
 
 USAGE = """\
@@ -22,9 +20,8 @@ codegen my_layers.py -o DIR     the kernels of your own layers: DIR/numpy/NAME.p
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0, 1 for a difference, 2 for a mistake in what was asked."""
-    options = _parser().parse_args(arguments)
     try:
-        return _run(options)
+        return _run(_parser().parse_args(arguments))
     except (SpecError, NotImplementedError) as error:
         return _refuse(str(error))
     except OSError as error:
@@ -36,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="codegen", description=USAGE, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("codegen", USAGE)
     parser.add_argument("layers", nargs="?", help="a file of layers (.py or .layer, :NAME for one of them), a layer's name or a formula")
     parser.add_argument("-o", "--output", metavar="DIR", help="the folder to write kernels and their tests to")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 and show a diff where a file is out of date")
@@ -69,23 +66,16 @@ def _layers(target: str | None) -> tuple[Any, ...]:
 
         return LAYERS
     from derive.cli.find import find
+    from derive.names import check_kernel_name
 
     layers = find(target)
     for layer in layers:
-        _check_name(layer.name)
+        check_kernel_name(layer.name)
     names = [layer.name for layer in layers]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SpecError(f"{target} has two layers named {listing(twice)}: each needs a name of its own, because it names a file")
     return layers
-
-
-def _check_name(name: str) -> None:
-    """A layer's name is that of a module and of a function."""
-    if not name.isidentifier() or keyword.iskeyword(name):
-        raise SpecError(f"a kernel cannot be named {name!r}: it becomes a Python function; use letters, digits and _")
-    if name in RESERVED or hasattr(builtins, name) or name.startswith("_"):
-        raise SpecError(f"a kernel cannot be named {name!r}: the generated module uses that name itself; call it {name.strip('_')}_layer")
 
 
 def _derivations(layers: Sequence[Any]) -> Iterator[Any]:

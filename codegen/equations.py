@@ -20,6 +20,7 @@ from derive.expr import (
     Idx,
     Index,
     Iverson,
+    MatrixFn,
     Max,
     Mul,
     Num,
@@ -30,7 +31,7 @@ from derive.expr import (
     Sum,
     mul,
 )
-from derive.indices import free_indices, substitute_index
+from derive.indices import free_indices, substitute, substitute_index
 from derive.plain import show
 
 COMPARISONS = {"<": "less", "<=": "less_equal", "==": "equal", "!=": "not_equal"}
@@ -83,6 +84,8 @@ class Lowering:
             return self._map("power", (self.expr(expr.base),), expr.exponent)
         if isinstance(expr, Fn):
             return self._map(expr.name, tuple(self.expr(arg) for arg in expr.args)) if expr.args else self._emit("number", fn=expr.name)
+        if isinstance(expr, MatrixFn):
+            return self._matrix_function(expr)
         if isinstance(expr, Max):
             return self._max(expr)
         if isinstance(expr, Sum):
@@ -197,6 +200,20 @@ class Lowering:
             else:
                 free[axis] = None
         return self._emit("gather", tuple(free), (read, *labels), tuple(placeholders))
+
+    def _matrix_function(self, expr: MatrixFn) -> Read:
+        """A determinant, or an inverse read like any other array."""
+        row, column, body = *expr.indices, expr.body
+        at = tuple(i for i in dict.fromkeys(expr.at) if isinstance(i, Idx) and i not in free_indices(body))
+        if len(at) == 2:
+            # An inverse as it stands: its rows and columns are those it is read at.
+            body, row, column = substitute(body, dict(zip(expr.indices, at))), *at
+        self._enter((row, column))
+        arg = self.expr(body)
+        rest = tuple(i for i in arg.axes if i not in (row, column))
+        axes = (*rest, row, column) if expr.at else rest
+        found = self._emit("matrix", axes, (arg,), (row, column), expr.name)
+        return found if len(at) == 2 else self._ref(Ref(found.value, (*rest, *expr.at))) if expr.at else found
 
     def _read(self, ref: Ref) -> str:
         """The array of an entry with every place along an axis made indices of its own, in order."""

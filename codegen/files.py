@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from codegen.source import formatted, rendered
+from codegen.source import formatted, over_kernels, rendered
 
 GENERATED = Path(__file__).resolve().parent.parent / "generated"
 OWNED = ("numpy", "torch", "proofs")
@@ -32,7 +32,7 @@ def catalogue_files(derivations: Iterator[Any]) -> dict[str, str]:
             modules[f"{target}/{name}.py"] = text
         for suffix, text in proofs(derivation).items():
             files[f"proofs/{name}.{suffix}"] = text
-    return {**files, **formatted(modules)}
+    return {**files, **formatted({**modules, **over_kernels()})}
 
 
 def user_files(derivations: Iterator[Any]) -> dict[str, str]:
@@ -49,9 +49,12 @@ def user_files(derivations: Iterator[Any]) -> dict[str, str]:
 
 def proofs(derivation: Any) -> dict[str, str]:
     """Suffix -> the proof in that format."""
-    from derive.render import json, latex
+    from derive.render import json, latex, markdown
+    from derive.render.page import page
 
-    return {"tex": latex.document(derivation), "json": json.document(derivation)}
+    name, made = derivation.layer.name, page(derivation)
+    texts = {"tex": latex.whole(made), "md": markdown.markdown(made, stem=name), "json": json.document(derivation)}
+    return {**texts, **{file.removeprefix(f"{name}."): text for file, text in markdown.pictures(made, name).items()}}
 
 
 def stale(root: Path, files: Mapping[str, str]) -> list[str]:

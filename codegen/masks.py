@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from derive.conditions import complement
-from derive.expr import Add, Expr, Fn, Iverson, Mul, Num, Pow, Size, children, mul
+from derive.expr import Expr, Iverson, Mul, mul
 from derive.indices import free_indices
-
-UNBOUNDED = ("exp", "log", "pow")
+from derive.terms import plain, unbounded
 
 
 @dataclass(frozen=True)
@@ -59,22 +58,10 @@ def guarded(brackets: Sequence[Iverson], factors: Sequence[Expr]) -> tuple[Expr,
     that has all indices of the brackets.
     """
     reach = {i for bracket in brackets for i in free_indices(bracket)}
-    risky = [f for f in factors if _unbounded(f)]
+    risky = [f for f in factors if unbounded(f)]
     widest = max((set(free_indices(f)) for f in factors if reach <= set(free_indices(f))), key=len, default=set())
     span = reach.union(*(free_indices(f) for f in risky)) if risky else reach | widest
     return tuple(f for f in factors if set(free_indices(f)) <= span)
-
-
-def plain(expr: Expr) -> bool:
-    """Whether an expression is a number or made of lengths, the same for all entries of all arrays."""
-    return isinstance(expr, (Num, Size)) or (isinstance(expr, (Add, Mul, Pow, Fn)) and all(plain(part) for part in children(expr)))
-
-
-def _unbounded(expr: Expr) -> bool:
-    """Whether finite arguments may give an infinity."""
-    if (isinstance(expr, Fn) and expr.name in UNBOUNDED) or (isinstance(expr, Pow) and expr.exponent < 0):
-        return True
-    return any(_unbounded(part) for part in children(expr))
 
 
 def _factors(term: Expr) -> tuple[Expr, ...]:

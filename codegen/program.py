@@ -12,6 +12,8 @@ argument lies, so a transpose, a broadcast and an outer product need no op of th
     reduce      fn ("sum" or "max") of the argument over `over`              fn, args, over
     contract    the sum over `over` of the product of the arguments          args, over
     gather      args[0] with its axes `over` read at the labels args[1:]     args, over
+    matrix      fn ("inv", "det" or "logdet") of the square matrix args[0]   fn, args, over
+                with rows and columns `over`, which an inverse keeps
     diagonal    args[0] read with an axis named twice                        args
     read        args[0] with its axes `over` read at the places `at`, 0      args, over, at
                 where a place lies outside of its axis
@@ -34,7 +36,7 @@ from fractions import Fraction
 from derive.expr import Affine, Equation, Expr, Idx, Position, Ref, Size, Tensor, walk
 from derive.indices import free_indices
 
-KINDS = ("number", "size", "position", "map", "reduce", "contract", "gather", "diagonal", "read", "place", "expand")
+KINDS = ("number", "size", "position", "map", "reduce", "contract", "gather", "matrix", "diagonal", "read", "place", "expand")
 COMPARING = ("equal", "not_equal", "less", "less_equal")
 CONDITIONS = (*COMPARING, "and")
 COMMUTATIVE = ("add", "mul", "and", "equal", "not_equal", "delta", "max", "min")

@@ -14,11 +14,15 @@ if TYPE_CHECKING:
     from derive.engine import Derivation as Derivation
     from derive.engine import derive as derive
     from derive.errors import SpecError as SpecError
+    from derive.matrix_symbols import det as det
+    from derive.matrix_symbols import inv as inv
+    from derive.matrix_symbols import logdet as logdet
     from derive.scalar import max_over as max_over
     from derive.scalar import position as position
     from derive.scalar import relu as relu
     from derive.scalar import sigmoid as sigmoid
     from derive.scalar import softplus as softplus
+    from derive.scalar import xlogy as xlogy
     from derive.spec import Layer as Layer
     from derive.symbols import axes as axes
     from derive.symbols import tensors as tensors
@@ -30,6 +34,9 @@ _HOMES = {
     "axes": "derive.symbols",
     "compose": "derive.composition",
     "derive": "derive.engine",
+    "det": "derive.matrix_symbols",
+    "inv": "derive.matrix_symbols",
+    "logdet": "derive.matrix_symbols",
     "max_over": "derive.scalar",
     "position": "derive.scalar",
     "relu": "derive.scalar",
@@ -37,6 +44,7 @@ _HOMES = {
     "softplus": "derive.scalar",
     "tensors": "derive.symbols",
     "wire": "derive.composition",
+    "xlogy": "derive.scalar",
 }
 
 __all__ = [
@@ -46,6 +54,9 @@ __all__ = [
     "axes",
     "compose",
     "derive",
+    "det",
+    "inv",
+    "logdet",
     "max_over",
     "position",
     "relu",
@@ -53,6 +64,7 @@ __all__ = [
     "softplus",
     "tensors",
     "wire",
+    "xlogy",
 ]
 __version__ = "0.1.0"
 

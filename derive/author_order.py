@@ -7,10 +7,12 @@ hash seed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import sympy as sp
 
+from derive.matrix_symbols import entry_of
 from derive.symbols import WRITTEN, Entry, Scalar, TensorBase
 
 _NEVER = 1 << 60
@@ -65,6 +67,16 @@ class AuthorOrder:
         """The sort key of a term: entries as written, then scalars, then sizes of axes."""
         return self._key(expr, 1)
 
+    def terms(self, args: Iterable[Any]) -> list[Any]:
+        """The terms of a sum in order. Nobody begins with a minus where a plain number can stand in front: 1 - x, not -x + 1."""
+        ordered = sorted(args, key=self.term)
+        if ordered[0].could_extract_minus_sign():
+            front = next((arg for arg in ordered if self.term(arg)[0] and not arg.could_extract_minus_sign()), None)
+            if front is not None:
+                ordered.remove(front)
+                ordered.insert(0, front)
+        return ordered
+
     def _key(self, expr: Any, scalars: int) -> tuple[int, int, str]:
         first, scalar = _NEVER, _NEVER
         for node in sp.preorder_traversal(expr):
@@ -85,4 +97,6 @@ def _plain(expr: Any) -> Any:
 
 
 def _entry(node: Any) -> Entry | None:
+    if (found := entry_of(node)) is not None:
+        return found
     return (node.base.position, node.indices) if isinstance(node, sp.Indexed) and isinstance(node.base, TensorBase) else None

@@ -18,6 +18,7 @@ from derive.lemma import first_line, prove
 from derive.matrix import Matrix
 from derive.prepare import prepare
 from derive.proof import FORMAT, Proof, equation_json, expr_json, fact_json, proof_json, sizes_json, tensor_json
+from derive.signs import is_comparison
 from derive.spec import Layer
 from derive.workings import Chain, Workings
 
@@ -109,7 +110,8 @@ class Derivation:
 
         What a fact has simplified is right at a point only, so it is not differentiated again by a tensor of that fact.
         """
-        about = {name for item in self.layer.facts for name in (*tensors_in(item.left), *tensors_in(item.right))}
+        equations = (fact for fact in self.layer.facts if not is_comparison(fact))
+        about = {name for item in equations for name in (*tensors_in(item.left), *tensors_in(item.right))}
         plain = self.general if about & set(self.layer.wrt) else None
         return derive(backward_layer(plain or self), prefix="d2")
 
@@ -140,12 +142,16 @@ class Derivation:
 
     @cached_property
     def general(self) -> "Derivation | None":
-        """The derivation without the declared facts, where some result rests on one; None where none does."""
-        if not any(proof.facts for proof in self.lemmas):
+        """The derivation without the declared equations about inputs, where some result rests on one; None where none does.
+
+        Comparisons stay: they say where the layer is defined.
+        """
+        if all(is_comparison(fact) for proof in self.lemmas for fact in proof.facts):
             return None
         layer = self.layer
+        kept = tuple(fact for fact in layer.facts if is_comparison(fact))
         plain = Layer.of(
-            layer.name, layer.tensors, layer.equations, (), layer.inputs, layer.outputs, layer.wrt, layer.batch, layer.doc, layer.sizes
+            layer.name, layer.tensors, layer.equations, kept, layer.inputs, layer.outputs, layer.wrt, layer.batch, layer.doc, layer.sizes
         )
         return derive(plain, self.prefix)
 
@@ -155,6 +161,13 @@ class Derivation:
         from derive.twins import in_catalogue
 
         return in_catalogue(self)
+
+    @cached_property
+    def equals(self) -> tuple[Any, ...]:
+        """The proofs (`derive.agreement.Agreement`) that layers of the catalogue compute the same as this one does."""
+        from derive.agreement import in_catalogue
+
+        return in_catalogue(self.layer)
 
     def document(self) -> dict[str, Any]:
         """The JSON document that `derive.check` reads (schema: `derive.proof`)."""
@@ -176,15 +189,30 @@ class Derivation:
         }
 
     def documents(self) -> tuple[dict[str, Any], ...]:
-        """The layer's document, that of its general form without facts, and that of its backward pass as a layer."""
+        """The layer's document, that of its general form without facts, those of its equals, and that of its backward pass as a layer."""
         general = () if self.general is None else (self.general.document(),)
-        return (self.document(), *general, self.second.document())
+        return (self.document(), *general, *(equal.document for equal in self.equals), self.second.document())
 
     def check(self) -> Any:
         """The independent checker's report on every line of every proof."""
         from derive.check import check_document
 
         return check_document(self.document())
+
+    def _repr_html_(self) -> str:
+        from derive.render.notebook import as_html
+
+        return as_html(self)
+
+    def _repr_markdown_(self) -> str:
+        from derive.render.notebook import as_markdown
+
+        return as_markdown(self)
+
+    def _repr_latex_(self) -> str:
+        from derive.render.notebook import as_latex
+
+        return as_latex(self)
 
 
 def derive(layer: Layer, prefix: str = "d") -> Derivation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from derive.expr import Add, Delta, Expr, Idx, Index, Iverson, Max, Mul, Pow, Sum, children, rebuild
+from derive.expr import Add, Delta, Expr, Idx, Index, Iverson, MatrixFn, Max, Mul, Pow, Sum, children, rebuild
 from derive.indices import _substitute
 
 
@@ -16,9 +16,14 @@ def canonical(expr: Expr) -> Expr:
 
 
 def _canonical(expr: Expr, depth: int) -> Expr:
-    if isinstance(expr, (Sum, Max)):
+    if isinstance(expr, (Sum, Max, MatrixFn)):
         # Bound indices are numbered by where they first stand once the body is sorted with them anonymous.
         anonymous: dict[Idx, Index] = {i: Idx(f"#{depth}", i.dim) for i in expr.indices}
+        if isinstance(expr, MatrixFn):
+            # A matrix has rows and columns: its two indices are numbered in their own order.
+            row, column = (Idx(f"#{depth}.{n}", i.dim) for n, i in enumerate(expr.indices))
+            body = _canonical(_substitute(expr.body, dict(zip(expr.indices, (row, column)))), depth + 1)
+            return MatrixFn(expr.name, (row, column), body, expr.at)
         if len(expr.indices) == 1:
             mapping = {expr.indices[0]: Idx(f"#{depth}.0", expr.indices[0].dim)}
         else:

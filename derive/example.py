@@ -19,6 +19,7 @@ from derive.expr import (
     Idx,
     Index,
     Iverson,
+    MatrixFn,
     Max,
     Mul,
     Num,
@@ -32,6 +33,7 @@ from derive.expr import (
 )
 from derive.indices import tensors_in
 from derive.lengths import plain_integers, small_sizes
+from derive.signs import is_comparison
 
 REAL = (1, 2, -1, 1, 0, 3, 2, -2, 1, -1, 2, 1)
 POSITIVE = (1, 2, 1, 3, 2, 1, 2, 3, 1, 1, 2, 3)
@@ -194,6 +196,11 @@ def _input(tensor: Tensor, sizes: Mapping[str, int], facts: Iterable[Fact], posi
         assert tensor.values is not None
         return {place: sympy.Integer(LABELS[n % len(LABELS)] % sizes[tensor.values]) for n, place in enumerate(places)}
     about = [fact for fact in facts if tensor.name in tensors_in(fact.left)]
+    if about and all(is_comparison(fact) for fact in about):
+        pool = tuple(number for number in (*POSITIVE, Fraction(1, 2), Fraction(1, 4)) if all(_within(fact, number) for fact in about))
+        if not pool:
+            raise NoExample(f"no small number obeys the hypotheses about {tensor.name}")
+        return {place: _integer(pool[(n + 2 * offset) % len(pool)]) for n, place in enumerate(places)}
     if about:
         return _obeying(tensor, about, sizes, places)
     if logarithm:
@@ -202,6 +209,16 @@ def _input(tensor: Tensor, sizes: Mapping[str, int], facts: Iterable[Fact], posi
         return {(): sympy.Rational(1, 2)}
     pool = POSITIVE if positive or tensor.kind == "const" else REAL
     return {place: sympy.Integer(pool[(n + 2 * offset) % len(pool)]) for n, place in enumerate(places)}
+
+
+def _within(fact: Fact, number: int | Fraction) -> bool:
+    """Whether an entry may be this number, for a hypothesis such as `v[i] > 0`."""
+    bracket = fact.left
+    assert isinstance(bracket, Iverson)
+    low, high = (Fraction(number) if isinstance(s, Ref) else s.value if isinstance(s, Num) else None for s in (bracket.left, bracket.right))
+    if low is None or high is None:
+        raise NoExample("a hypothesis compares more than one entry with a number")
+    return low < high or bracket.relation == "<=" and low == high
 
 
 def _obeying(tensor: Tensor, facts: list[Fact], sizes: Mapping[str, int], places: list[tuple[int, ...]]) -> Table:
@@ -289,7 +306,18 @@ class _Evaluator:
         if isinstance(expr, Pow):
             return self.exact(self.value(expr.base, at) ** _integer(expr.exponent), expr.exponent.denominator == 1)
         if isinstance(expr, Fn):
-            return self.exact(_function(expr.name)(*(self.value(a, at) for a in expr.args)), expr.name == "log")
+            return self.exact(_function(expr.name)(*(self.value(a, at) for a in expr.args)), expr.name in ("log", "xlogy"))
+        if isinstance(expr, MatrixFn):
+            size = range(self.sizes[expr.indices[0].dim])
+            rows = [
+                [self.value(expr.body, {**at, **dict(zip(expr.indices, place))}) for place in itertools.product([n], size)] for n in size
+            ]
+            matrix = sympy.Matrix(rows)
+            if matrix.det() == 0:
+                raise NoExample("a matrix is singular")
+            if expr.name == "inv":
+                return matrix.inv()[tuple(self.index(i, at) for i in expr.at)]
+            return matrix.det() if expr.name == "det" else self.exact(sympy.log(sympy.Abs(matrix.det())), True)
         if isinstance(expr, (Sum, Max)):
             ranges = (range(self.sizes[i.dim]) for i in expr.indices)
             parts = [self.value(expr.body, {**at, **dict(zip(expr.indices, place))}) for place in itertools.product(*ranges)]
@@ -312,6 +340,7 @@ def _function(name: str) -> Callable[..., Any]:
         "max": sympy.Max,
         "min": sympy.Min,
         "pow": lambda x, y: x**y,
+        "xlogy": lambda x, y: x * sympy.log(y) if x else sympy.Integer(0),
         "relu": lambda x: sympy.Max(x, 0),
         "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
         "softplus": lambda x: sympy.log(1 + sympy.exp(x)),

@@ -6,7 +6,7 @@ The grammar, whole:
     Expr  = Num(value) | Size(dim) | Ref(tensor, indices) | Delta(a, b)
           | Add(terms) | Mul(factors) | Pow(base, exponent) | Fn(name, args)
           | Sum(indices, body) | Max(indices, body) | Diff(body, wrt, through)
-          | Position(index) | Iverson(relation, left, right)
+          | Position(index) | Iverson(relation, left, right) | MatrixFn(name, (row, column), body, at)
 
 Nodes are data. Build them with `add`, `mul`, `power`, `total`, which keep the author's order of factors, fold numbers and
 flatten, and do nothing else: distributing, contracting and cancelling sums are rules, because a proof has to show them.
@@ -140,9 +140,23 @@ class Iverson:
     right: "Expr"
 
 
+@dataclass(frozen=True)
+class MatrixFn:
+    """A function of the square matrix whose entry in row a and column b, the bound `indices`, is `body`.
+
+    `name` is one of MATRIX_FUNCTIONS: the entry `at` of the inverse; the determinant; log |det|. The last two have no `at`.
+    """
+
+    name: str
+    indices: tuple[Idx, Idx]
+    body: "Expr"
+    at: tuple["Index", ...] = ()
+
+
 Index = Union[Idx, Ref, Affine]
-Expr = Union[Num, Size, Ref, Delta, Add, Mul, Pow, Fn, Sum, Max, Diff, Position, Iverson]
+Expr = Union[Num, Size, Ref, Delta, Add, Mul, Pow, Fn, Sum, Max, Diff, Position, Iverson, MatrixFn]
 RELATIONS = ("<", "<=", "==", "!=")
+MATRIX_FUNCTIONS = ("inv", "det", "logdet")
 Reduction = (Sum, Max)
 
 
@@ -318,7 +332,7 @@ def children(expr: Expr) -> tuple[Expr, ...]:
         return (expr.base,)
     if isinstance(expr, Fn):
         return expr.args
-    if isinstance(expr, (Sum, Max, Diff)):
+    if isinstance(expr, (Sum, Max, Diff, MatrixFn)):
         return (expr.body,)
     if isinstance(expr, Iverson):
         return (expr.left, expr.right)
@@ -341,6 +355,8 @@ def rebuild(expr: Expr, parts: tuple[Expr, ...]) -> Expr:
         return Max(expr.indices, parts[0])
     if isinstance(expr, Diff):
         return Diff(parts[0], expr.wrt, expr.through)
+    if isinstance(expr, MatrixFn):
+        return MatrixFn(expr.name, expr.indices, parts[0], expr.at)
     if isinstance(expr, Iverson):
         return iverson(expr.relation, parts[0], parts[1])
     return expr

@@ -19,6 +19,7 @@ ARITY: dict[str, int] = {
     "max": 2,
     "min": 2,
     "pow": 2,
+    "xlogy": 2,
 }
 
 

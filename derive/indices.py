@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from derive.affine import place, position, within
@@ -14,6 +14,8 @@ from derive.expr import (
     Expr,
     Idx,
     Index,
+    Iverson,
+    MatrixFn,
     Max,
     Position,
     Ref,
@@ -50,9 +52,11 @@ def free_indices(expr: Expr) -> tuple[Idx, ...]:
             found.update(dict.fromkeys(free_indices(child)))
         if isinstance(expr, Diff):
             found.update(dict.fromkeys(free_indices(expr.wrt)))
-        if isinstance(expr, (Sum, Max)):
+        if isinstance(expr, (Sum, Max, MatrixFn)):
             for index in expr.indices:
                 found.pop(index, None)
+        if isinstance(expr, MatrixFn):
+            found.update(dict.fromkeys(i for index in expr.at for i in _index_indices(index)))
     return tuple(found)
 
 
@@ -60,7 +64,9 @@ def names(expr: Expr) -> set[str]:
     """Every index name in `expr`, free or bound."""
     found: set[str] = set()
     for node in walk(expr):
-        if isinstance(node, (Sum, Max)):
+        if isinstance(node, MatrixFn):
+            found.update(i.name for i in (*node.indices, *free_indices(node)))
+        elif isinstance(node, (Sum, Max)):
             found.update(i.name for i in node.indices)
         elif isinstance(node, (Ref, Delta, Position)):
             found.update(i.name for i in free_indices(node))
@@ -69,8 +75,11 @@ def names(expr: Expr) -> set[str]:
     return found
 
 
-def tensors_in(expr: Expr) -> tuple[str, ...]:
-    """Every tensor `expr` mentions, each once, in order of first appearance (integer tensors inside indices as well)."""
+def tensors_in(expr: Expr, conditions: bool = True) -> tuple[str, ...]:
+    """Every tensor `expr` mentions, each once, in order of first appearance (integer tensors inside indices as well).
+
+    Without `conditions`, those that only an Iverson bracket mentions are left out.
+    """
     found: dict[str, None] = {}
 
     def visit(ref: Ref) -> None:
@@ -84,7 +93,7 @@ def tensors_in(expr: Expr) -> tuple[str, ...]:
         elif isinstance(index, Affine):
             found.update(dict.fromkeys(tensors_in(index.value)))
 
-    for node in walk(expr):
+    for node in walk(expr) if conditions else _outside_conditions(expr):
         if isinstance(node, Ref):
             visit(node)
         elif isinstance(node, Delta):
@@ -94,7 +103,18 @@ def tensors_in(expr: Expr) -> tuple[str, ...]:
             visit_index(node.index)
         elif isinstance(node, Diff):
             visit(node.wrt)
+        elif isinstance(node, MatrixFn):
+            for side in node.at:
+                if isinstance(side, Ref):
+                    visit(side)
     return tuple(found)
+
+
+def _outside_conditions(expr: Expr) -> Iterator[Expr]:
+    if not isinstance(expr, Iverson):
+        yield expr
+        for child in children(expr):
+            yield from _outside_conditions(child)
 
 
 def fresh(index: Idx, taken: Iterable[str]) -> Idx:
@@ -129,13 +149,14 @@ def _substitute(expr: Expr, mapping: Mapping[Idx, Index]) -> Expr:
         return delta(substitute_index(expr.a, mapping), substitute_index(expr.b, mapping))
     if isinstance(expr, Position):
         return position(substitute_index(expr.index, mapping))
-    if isinstance(expr, (Sum, Max)):
+    if isinstance(expr, (Sum, Max, MatrixFn)):
         inner = {old: new for old, new in mapping.items() if old not in expr.indices}
         free = set(free_indices(expr.body))
         inner = {old: new for old, new in inner.items() if old in free}
-        if not inner:
+        at = tuple(substitute_index(index, mapping) for index in expr.at) if isinstance(expr, MatrixFn) else ()
+        arriving = {i.name for new in (*inner.values(), *at) for i in _index_indices(new)}
+        if not inner and not (isinstance(expr, MatrixFn) and at != expr.at):
             return expr
-        arriving = {i.name for new in inner.values() for i in _index_indices(new)}
         renamed: dict[Idx, Index] = {}
         bound = []
         for index in expr.indices:
@@ -146,6 +167,8 @@ def _substitute(expr: Expr, mapping: Mapping[Idx, Index]) -> Expr:
             else:
                 bound.append(index)
         body = _substitute(expr.body, {**inner, **renamed})
+        if isinstance(expr, MatrixFn):
+            return MatrixFn(expr.name, (bound[0], bound[1]), body, at)
         return total(bound, body) if isinstance(expr, Sum) else Max(tuple(bound), body)
     if isinstance(expr, Diff):
         wrt = _substitute(expr.wrt, mapping)
@@ -162,7 +185,7 @@ def rename_apart(expr: Expr, taken: Iterable[str]) -> Expr:
     avoid = set(taken)
 
     def rule(node: Expr) -> Expr | None:
-        if not isinstance(node, (Sum, Max)):
+        if not isinstance(node, (Sum, Max, MatrixFn)):
             return None
         mapping: dict[Idx, Index] = {}
         bound = []
@@ -172,6 +195,8 @@ def rename_apart(expr: Expr, taken: Iterable[str]) -> Expr:
             mapping[index] = other
             bound.append(other)
         body = transform(substitute(node.body, mapping), rule)
+        if isinstance(node, MatrixFn):
+            return MatrixFn(node.name, (bound[0], bound[1]), body, node.at)
         return Sum(tuple(bound), body) if isinstance(node, Sum) else Max(tuple(bound), body)
 
     return transform(expr, rule)

@@ -2,15 +2,17 @@
 
 The gradient is linear in the upstream gradient, so its entry for dY[o'] = delta(o', o) is the derivative of the one entry Y[o].
 The backward pass, written out and contracted with that delta, is the Jacobian; the backward pass of the backward pass is the
-Hessian, times the upstream gradient dL of the scalar. No rule is needed that a gradient did not need.
+Hessian, times the upstream gradient dL of the scalar; with a direction in place of the delta it is the Hessian times that direction.
+No rule is needed that a gradient did not need.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from derive import rules
-from derive.expr import ONE, ZERO, Diff, Equation, Expr, Idx, Ref, delta, mul, transform
+from derive.expr import ONE, ZERO, Diff, Equation, Expr, Idx, Ref, delta, mul, total, transform
 from derive.indices import fresh, rename_apart
 from derive.lemma import put_back, simplify, tidy
 from derive.proof import Proof
@@ -69,6 +71,31 @@ def hessian(derivation: "Derivation", name: str, other: str | None = None) -> Pr
     return _read_at((*derivation.results, *second.results), workings, "H", start, gradient, one_hot, indices)
 
 
+def hessian_vector(derivation: "Derivation", name: str) -> Proof:
+    """The proof of sum(b, d^2 L / d A[a] d A[b] V[b]) in closed form: the Hessian times a direction V of the shape of A.
+
+    No Hessian is built on the way: the direction takes the place of the upstream gradient of the backward pass. For a layer whose
+    output is no scalar, L is the sum of its entries times their upstream gradients. Raises KeyError where there is no such gradient.
+    """
+    second = derivation.second
+    gradient = second.gradient(name).equation
+    workings = _workings(second)
+    batch = derivation.layer.batch
+    indices = tuple(i for i in gradient.target.indices if isinstance(i, Idx))
+    direction = workings.new_name(("V", "U", "D"))
+    workings.declare(direction, indices)
+    taken = {i.name for i in indices}
+    at: list[Idx] = []
+    for index in indices:
+        at.append(index if index in batch else fresh(index, taken))
+        taken.add(at[-1].name)
+    first = f"{derivation.prefix}{name}"
+    slope = Diff(Ref(first, tuple(at)), Ref(name, indices), tuple(workings.definitions))
+    start = total((i for i in at if i not in batch), mul(slope, Ref(direction, tuple(at))))
+    upstream = {f"{second.prefix}{each}": (direction if each == first else None) for each in second.layer.outputs}
+    return _read_at((*derivation.results, *second.results), workings, "HV", start, gradient, upstream, indices)
+
+
 def _workings(derivation: "Derivation") -> Workings:
     workings = Workings(derivation.layer, derivation.prefix)
     workings.tensors.update({t.name: t for t in derivation.tensors})
@@ -83,10 +110,10 @@ def _read_at(
     name: str,
     start: Expr,
     gradient: Equation,
-    one_hot: dict[str, tuple[Idx, ...] | None],
+    seeds: Mapping[str, tuple[Idx, ...] | str | None],
     indices: tuple[Idx, ...],
 ) -> Proof:
-    """The chain of backward results of `gradient`, with every upstream gradient a delta at its place, or 0 where it has none."""
+    """The chain of backward results of `gradient`, with every upstream gradient a delta at its place, or a given tensor, or 0."""
     name = workings.new_name((name,))
     workings.declare(name, indices)
     chain = Chain(name, "jacobian", Ref(name, indices), start)
@@ -97,17 +124,21 @@ def _read_at(
             value = rules.unfold(value, [result])
 
     def upstream(node: Expr) -> Expr | None:
-        if not isinstance(node, Ref) or node.tensor not in one_hot:
+        if not isinstance(node, Ref) or node.tensor not in seeds:
             return None
-        place = one_hot[node.tensor]
+        place = seeds[node.tensor]
         if place is None:
             return ZERO
+        if isinstance(place, str):
+            return Ref(place, node.indices)
         return mul(*(delta(i, o) for i, o in zip(node.indices, place))) if node.indices else ONE
 
+    along = next((place for place in seeds.values() if isinstance(place, str)), None)
+    note = f"the gradient for the upstream gradient {along}" if along else "the gradient for a one-hot upstream gradient"
     # The deltas bring their indices into the sums: no sum may bind one of them.
     value = rename_apart(value, [i.name for i in indices])
     chain.use(workings.definitions)
-    chain.record("chain_rule", transform(value, upstream), "the gradient for a one-hot upstream gradient", "full")
+    chain.record("chain_rule", transform(value, upstream), note, "full")
     put_back(chain, workings)
     simplify(chain, workings)
     chain.record("cancel", rules.cancel(chain.current), detail="baby")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from derive.expr import Affine, Delta, Equation, Expr, Fact, Index, Max, Ref, Sum, transform, walk
+from derive.expr import Affine, Delta, Equation, Expr, Fact, Index, MatrixFn, Max, Ref, Sum, transform, walk
 from derive.indices import free_indices, tensors_in
 from derive.spec import Layer
 from derive.validate import refs
-from derive.write import write
+from derive.write import spelt_out, write
 
 
 def layer_text(layer: Layer) -> str:
@@ -38,11 +38,11 @@ def layer_text(layer: Layer) -> str:
     if layer.outputs != (layer.equations[-1].target.tensor,):
         rows.append("outputs " + " ".join(layer.outputs))
     for fact in layer.facts:
-        rows.append("fact " + write(Fact(without_batch(fact.left, batch), without_batch(fact.right, batch))))
+        rows.append("fact " + write(Fact(*(spelt_out(without_batch(side, batch)) for side in (fact.left, fact.right)))))
     rows += [write(length) for length in layer.sizes]
     for equation in layer.equations:
         target = _ref(equation.target, batch)
-        rows.append(write(Equation(target, without_batch(equation.value, batch))))
+        rows.append(write(Equation(target, spelt_out(without_batch(equation.value, batch)))))
     return "\n".join(rows) + "\n"
 
 
@@ -53,7 +53,9 @@ def axes_of(layer: Layer) -> dict[str, str]:
     sides = [side for e in layer.equations for side in (e.target, e.value)] + [side for f in layer.facts for side in (f.left, f.right)]
     for side in sides:
         for node in walk(side):
-            for index in node.indices if isinstance(node, (Sum, Max)) else free_indices(node) if isinstance(node, (Ref, Delta)) else ():
+            for index in (
+                node.indices if isinstance(node, (Sum, Max, MatrixFn)) else free_indices(node) if isinstance(node, (Ref, Delta)) else ()
+            ):
                 if index.name not in skip:
                     found.setdefault(index.name, index.dim)
     return found
@@ -67,6 +69,9 @@ def _pinned(layer: Layer) -> set[tuple[str, int]]:
 
 def without_batch(expr: Expr, batch: int) -> Expr:
     def rule(node: Expr) -> Expr | None:
+        if isinstance(node, MatrixFn):
+            at = tuple(_plain(index, batch) for index in node.at)
+            return MatrixFn(node.name, node.indices, without_batch(node.body, batch), at)
         if isinstance(node, Delta):
             return Delta(_plain(node.a, batch), _plain(node.b, batch))
         return _ref(node, batch) if isinstance(node, Ref) else None

@@ -6,11 +6,15 @@ factors out of sums; use the facts; name the sums that are smaller than the resu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from derive import rules
-from derive.expr import Diff, Equation, Expr, Fn, Idx, Max, Mul, Pow, Ref, Sum, add, children, rebuild, walk
+from derive.expr import Diff, Equation, Expr, Fact, Fn, Idx, MatrixFn, Max, Mul, Pow, Ref, Sum, add, children, rebuild, walk
 from derive.indices import free_indices, tensors_in
+from derive.normal import read_from_left
 from derive.plain import show_index
 from derive.proof import Proof
+from derive.signs import Signs
 from derive.terms import has_derivative, terms
 from derive.workings import SUM_NAMES, Chain, Workings
 
@@ -60,10 +64,19 @@ def differentiate(chain: Chain, workings: Workings) -> None:
         chain.record("definition", rules.definition(before, workings.definitions), f"what {target} is", "full")
         chain.record("linearity", rules.linearity(chain.current), "constants leave, sums and derivatives change places", "baby")
         chain.record("product_rule", rules.product_rule(chain.current), "", "full")
-        chain.record("power_rule", rules.power_rule(chain.current), "", "full")
+        chain.record(
+            "power_rule",
+            rules.power_rule(chain.current, workings.definitions),
+            rules.length_note(chain.current, workings.definitions),
+            "full",
+        )
         chain.record("scalar_chain_rule", rules.scalar_chain_rule(chain.current), rules.subgradient_note(chain.current), "full")
         chain.record("max_rule", rules.max_rule(chain.current), "at the largest entry", "full")
+        chain.record("inverse_rule", rules.inverse_rule(chain.current), "", "full")
+        chain.record("determinant_rule", rules.determinant_rule(chain.current), "where the matrix is not singular", "full")
+        chain.record("log_determinant_rule", rules.log_determinant_rule(chain.current), "", "full")
         chain.record("local_derivative", rules.local_derivative(chain.current), "an entry depends on itself alone", "full")
+        chain.record("exclude", rules.exclude(chain.current), "both conditions never hold", "baby")
         if chain.current == before:
             stuck = next(node for node in walk(before) if isinstance(node, Diff))
             kind = type(stuck.body).__name__.lower()
@@ -130,11 +143,55 @@ def put_back(chain: Chain, workings: Workings) -> None:
 
 
 def use_facts(chain: Chain, workings: Workings) -> None:
-    after, used = rules.fact(chain.current, workings.layer.facts)
+    """Read the declared facts from left to right, signs and symmetries included."""
+    facts = workings.layer.facts
+    if not facts:
+        return
+    signs = Signs(facts)
+    after = rules.known_sign(chain.current, signs) if signs.facts else chain.current
+    if after != chain.current:
+        _note_facts(chain, workings, signs.facts)
+        chain.record("known_sign", after, "by the declared sign", "full")
+    after, used = rules.fact(chain.current, read_from_left(facts))
     if used:
         chain.facts.update(dict.fromkeys(used))
         workings.facts.update(dict.fromkeys(used))
         chain.record("fact", after, "by the declared hypothesis", "full")
+        values = {t.name: t.values for t in workings.layer.tensors if t.values is not None}
+        chain.record("bracket_delta", rules.bracket_delta(chain.current, values), detail="baby")
+        if chain.record("contract_delta", rules.contract(chain.current), "only equal indices survive", "full"):
+            chain.record("pull_out", rules.pull_out(chain.current), detail="baby")
+    use_symmetry(chain, workings)
+
+
+def use_symmetry(chain: Chain, workings: Workings) -> None:
+    """Entries of symmetric matrices, and of their inverses, written the way round that lets equal terms meet."""
+    reasons = {name: item for item in workings.layer.facts if (name := rules.symmetric(item)) is not None}
+    if not reasons:
+        return
+    for name, equation in workings.definitions.items():
+        value = equation.value
+        if isinstance(value, MatrixFn) and value.name == "inv" and value.at == equation.target.indices[-2:]:
+            source = value.body.tensor if isinstance(value.body, Ref) else ""
+            if source in reasons:
+                reasons[name] = reasons[source]
+    after = rules.symmetry(chain.current, chain.goal.target, reasons)
+    if after != chain.current:
+        found = [name for name in tensors_in(chain.current) if name in reasons]
+        chain.use(name for name in found if name in workings.definitions)
+        used = dict.fromkeys(reasons[name] for name in found)
+        chain.facts.update(used)
+        workings.facts.update(used)
+        why = [f"{name} inverts a symmetric matrix" if name in workings.definitions else f"{name} is symmetric" for name in found]
+        chain.record("symmetry", after, ", ".join(why), "full")
+
+
+def _note_facts(chain: Chain, workings: Workings, facts: Iterable[Fact]) -> None:
+    """The facts about what the current line mentions are those that it rests on."""
+    present = set(tensors_in(chain.current))
+    used = [fact for fact in facts if present & {*tensors_in(fact.left), *tensors_in(fact.right)}]
+    chain.facts.update(dict.fromkeys(used))
+    workings.facts.update(dict.fromkeys(used))
 
 
 # ---------------------------------------------------------------------------------------------------- naming

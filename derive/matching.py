@@ -15,6 +15,7 @@ from derive.expr import (
     Idx,
     Index,
     Iverson,
+    MatrixFn,
     Max,
     Mul,
     Num,
@@ -29,7 +30,7 @@ from derive.expr import (
     total,
 )
 from derive.indices import free_indices, substitute, substitute_index
-from derive.terms import factors, split_power
+from derive.terms import brackets, factors, split_power, unbounded
 
 Mapping = dict[Idx, Index]
 Powers = list[tuple[Expr, Fraction]]
@@ -66,6 +67,16 @@ def unify(pattern: Expr, target: Expr, mapping: Mapping, formal: frozenset[Idx])
             return None
         inner = unify(pattern.body, target.body, {**mapping, **dict(zip(pattern.indices, target.indices))}, formal | set(pattern.indices))
         return None if inner is None else {k: v for k, v in inner.items() if k not in pattern.indices}
+    if isinstance(pattern, MatrixFn):
+        assert isinstance(target, MatrixFn)
+        if pattern.name != target.name:
+            return None
+        outer = _unify_indices(pattern.at, target.at, mapping, formal)
+        if outer is None:
+            return None
+        renamed = {**outer, **dict(zip(pattern.indices, target.indices))}
+        inner = unify(pattern.body, target.body, renamed, formal | set(pattern.indices))
+        return None if inner is None else {**outer, **{k: v for k, v in inner.items() if k not in pattern.indices}}
     left, right = children(pattern), children(target)
     if len(left) != len(right):
         return None
@@ -119,6 +130,15 @@ def _unify_indices(pattern: tuple[Index, ...], target: tuple[Index, ...], mappin
     return found
 
 
+def same_value(equation: Equation, expr: Expr) -> Expr | None:
+    """The equation's target where `expr`, whole, is its right-hand side for some of its indices."""
+    formal = frozenset(i for i in equation.target.indices if isinstance(i, Idx))
+    found = unify(equation.value, expr, {}, formal)
+    if found is None or any(i not in found for i in formal):
+        return None
+    return Ref(equation.target.tensor, tuple(substitute_index(i, found) for i in equation.target.indices))
+
+
 def is_monomial(value: Expr) -> bool:
     """Whether a definition is one sum of one product, and more than a copy of another tensor."""
     if isinstance(value, Sum):
@@ -128,7 +148,7 @@ def is_monomial(value: Expr) -> bool:
             f for f in value.factors if not isinstance(f, (Num, Size)) and not (isinstance(f, Pow) and isinstance(f.base, (Num, Size)))
         ]
         return len(weight) > 1 or any(not isinstance(f, Ref) for f in weight)
-    return isinstance(value, (Fn, Pow, Max))
+    return isinstance(value, (Fn, Pow, Max, MatrixFn))
 
 
 def replace_product(equation: Equation, expr: Expr) -> Expr | None:
@@ -170,6 +190,10 @@ def replace_product(equation: Equation, expr: Expr) -> Expr | None:
     wanted.sort(key=lambda f: isinstance(f[0], Ref))
     have = [split_power(f) for f in factors(body) if not isinstance(f, Num)]
     scale = mul(*(f for f in factors(body) if isinstance(f, Num)))
+    if not pattern_bound and len(wanted) == 1 and wanted[0][1].denominator != 1:
+        found = _inverse_root(equation, wanted[0], have, formal)
+        if found is not None:
+            return total(bound, mul(scale, *found))
     pattern_scale = mul(*(f for f in factors(pattern_body) if isinstance(f, Num)))
     for mapping, rest in _matches(wanted, have, {}, formal):
         if any(i not in mapping for i in equation.target.indices):
@@ -184,9 +208,31 @@ def replace_product(equation: Equation, expr: Expr) -> Expr | None:
         left = tuple(i for i in bound if i not in images)
         position = next((n for n, (base, _) in enumerate(have) if (base, _) not in rest), 0)
         ordered = [power(base, exponent) for base, exponent in rest]
-        ordered.insert(min(position, len(ordered)), target)
+        ordered[min(position, len(ordered)) : 0] = [*_conditions(pattern_body, pattern_bound, mapping, remaining), target]
         return mul(scale, power(pattern_scale, -1), total(left, mul(*ordered)))
     return None
+
+
+def _inverse_root(equation: Equation, root: tuple[Expr, Fraction], have: Powers, formal: frozenset[Idx]) -> list[Expr] | None:
+    """The factors with T^-n for u^(-n/2), where T[o] = c u^(1/2)."""
+    for n, (base, exponent) in enumerate(have):
+        ratio = exponent / root[1]
+        mapping = unify(root[0], base, {}, formal) if ratio < 0 and ratio.denominator == 1 else None
+        if mapping is None or any(i not in mapping for i in equation.target.indices):
+            continue
+        target = Ref(equation.target.tensor, tuple(substitute_index(i, mapping) for i in equation.target.indices))
+        number = mul(*(f for f in factors(equation.value) if isinstance(f, Num)))
+        entry = mul(power(number, -ratio), power(target, ratio))
+        return [entry if m == n else power(*each) for m, each in enumerate(have)]
+    return None
+
+
+def _conditions(pattern: Expr, bound: tuple[Idx, ...], mapping: Mapping, remaining: Expr) -> list[Expr]:
+    """The conditions of a definition that are said again beside its name: [c] [c] = [c], and what else stands there may have no
+    value where c does not hold."""
+    if not unbounded(remaining):
+        return []
+    return [substitute(c, mapping) for c in brackets(pattern) if set(free_indices(c)).isdisjoint(bound)]
 
 
 def _matches(wanted: Powers, have: Powers, mapping: Mapping, formal: frozenset[Idx]) -> list[tuple[Mapping, Powers]]:

@@ -126,7 +126,16 @@ class EntrySum:
     arg: Matrix
 
 
-Matrix = Union[Whole, Transpose, Product, Hadamard, Total, Scale, Ones, Map, Power, OneHot, Entries, Diag, RowSum, ColSum, EntrySum]
+@dataclass(frozen=True)
+class Inverse:
+    """The inverse of a square matrix."""
+
+    arg: Matrix
+
+
+Matrix = Union[
+    Whole, Transpose, Product, Hadamard, Total, Scale, Ones, Map, Power, OneHot, Entries, Diag, RowSum, ColSum, EntrySum, Inverse
+]
 
 
 def shape(matrix: Matrix) -> Shape:
@@ -147,7 +156,7 @@ def shape(matrix: Matrix) -> Shape:
         shapes = [shape(part) for part in parts]
         assert len(set(shapes)) == 1, matrix
         return shapes[0]
-    if isinstance(matrix, (Scale, Power)):
+    if isinstance(matrix, (Scale, Power, Inverse)):
         return shape(matrix.arg)
     if isinstance(matrix, Diag):
         return shape(matrix.arg)[0], shape(matrix.arg)[0]
@@ -166,7 +175,7 @@ def parts(matrix: Matrix) -> tuple[Matrix, ...]:
         return matrix.terms
     if isinstance(matrix, Map):
         return matrix.args
-    if isinstance(matrix, (Transpose, Scale, Power, Diag, RowSum, ColSum, EntrySum)):
+    if isinstance(matrix, (Transpose, Scale, Power, Diag, RowSum, ColSum, EntrySum, Inverse)):
         return (matrix.arg,)
     return ()
 
@@ -195,6 +204,8 @@ def rebuild(matrix: Matrix, new: tuple[Matrix, ...]) -> Matrix:
         return ColSum(new[0])
     if isinstance(matrix, EntrySum):
         return EntrySum(new[0])
+    if isinstance(matrix, Inverse):
+        return Inverse(new[0])
     return matrix
 
 

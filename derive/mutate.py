@@ -76,6 +76,10 @@ def mistakes(node: Node, scope: Scope) -> Iterator[Variant]:
         inner = scope + tuple((index[1], index[2]) for index in node[1])
         for name, other in mistakes(node[2], inner):
             yield name, [kind, node[1], other]
+    elif kind == "matrixfn":
+        inner = scope + tuple((index[1], index[2]) for index in node[2])
+        for name, other in mistakes(node[3], inner):
+            yield name, [*node[:3], other, node[4]]
     elif kind == "diff":
         for name, other in mistakes(node[1], scope):
             yield name, [kind, other, node[2], node[3]]
@@ -172,6 +176,12 @@ def _reduction(node: Node, scope: Scope) -> Iterator[Variant]:
             yield "captured index", [node[0], bound, _renamed(node[2], index, other)]
 
 
+def _matrix_function(node: Node, scope: Scope) -> Iterator[Variant]:
+    if len(node[4]) == 2:
+        yield "swapped indices", [*node[:4], node[4][::-1]]
+        yield "lost inverse", _renamed(_renamed(node[3], node[2][0], node[4][0]), node[2][1], node[4][1])
+
+
 def _renamed(node: Node, old: Node, new: Node) -> Node:
     """Every mention of an index replaced, bound or not: deliberately not capture-free."""
     if node == old:
@@ -189,6 +199,7 @@ _HERE = {
     "pow": _pow,
     "sum": _reduction,
     "max": _reduction,
+    "matrixfn": _matrix_function,
 }
 
 
@@ -221,7 +232,9 @@ def matrix_mistakes(node: Node) -> Iterator[Variant]:
         yield "wrong transpose", [{"rowsum": "colsum", "colsum": "rowsum"}[kind], node[1]]
         for name, other in matrix_mistakes(node[1]):
             yield name, [kind, other]
-    elif kind in ("transpose", "entrysum"):
+    elif kind in ("transpose", "entrysum", "inverse"):
+        if kind == "inverse":
+            yield "lost inverse", node[1]
         for name, other in matrix_mistakes(node[1]):
             yield name, [kind, other]
     elif kind == "power":

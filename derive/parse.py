@@ -10,13 +10,16 @@
     const      "const" name ...                        real inputs that are not differentiated
     int        "int" name[:axis] ...                   integer inputs: labels, whose entries are indices of an axis, or plain integers
     inputs     "inputs" name ...                       the order of the arguments; likewise `outputs` and `wrt`
-    fact       "fact" expr = expr                      a hypothesis
+    fact       "fact" expr ("=" | comparison) expr     a hypothesis: an equation, or a comparison such as v[i] > 0
     expr       term (("+" | "-") term)*
     term       unary (("*" | "/") unary)*
     unary      "-"* power
     power      atom (("^" | "**") unary)?
     atom       number | "pi()" | tensor | "(" expr ")" | name "(" expr, ... ")" | "size" "(" index ")"
                | ("sum" | "max" | "min") "(" index, ... , expr ")" | "delta" "(" index "," place ")"
+               | "inv" matrix "[" index "," index "]" | ("det" | "logdet") matrix
+    matrix     "(" tensor ")"                          a tensor without its last two indices, such as A, or A[n] for each n
+               | "(" index "," index "," expr ")"      the matrix with these entries
     tensor     name | name "[" place, ... "]"
     place      index | tensor | expr                   expr a sum of multiples of indices; what is read outside of the axis is 0
 
@@ -31,6 +34,8 @@ from fractions import Fraction
 from derive.conditions import choose, compare, complement
 from derive.errors import SpecError, listing, near
 from derive.expr import (
+    MATRIX_FUNCTIONS,
+    ONE,
     Affine,
     Delta,
     Equation,
@@ -39,6 +44,7 @@ from derive.expr import (
     Fn,
     Idx,
     Index,
+    MatrixFn,
     Max,
     Num,
     Position,
@@ -66,6 +72,10 @@ _HINTS = {
     "mean": "write sum(k, ...) / size(k)",
     "softmax": "write it out: exp(S[i,j]) / sum(k, exp(S[i,k]))",
     "logsumexp": "write log(sum(k, exp(S[i,k])))",
+    "inverse": "write inv(A)[i,j]",
+    "trace": "write sum(i, A[i,i])",
+    "tr": "write sum(i, A[i,i])",
+    "slogdet": "write logdet(A), which is log |det A|",
     "prod": "products over an index are not there",
 }
 
@@ -127,6 +137,12 @@ def lines(layer: str, text: str) -> list[Line]:
     return found
 
 
+def whole_matrix(of: Ref) -> tuple[tuple[Idx, Idx], Ref]:
+    """The bound row and column of a matrix given by its tensor, and its entry; `derive.shapes` finds them better names."""
+    row, column = Idx(f"{of.tensor}.row", OPEN), Idx(f"{of.tensor}.column", OPEN)
+    return (row, column), Ref(of.tensor, (*of.indices, row, column))
+
+
 class _Reader:
     """One line, its tokens and how far they were read."""
 
@@ -183,7 +199,8 @@ class _Reader:
     # -------------------------------------------------------------------------------------------- lines
 
     def statement(self) -> None:
-        if self.token.text in _DIRECTIVES and self.following.kind == "name":
+        states = self.token.text == "fact" and (self.following.kind == "number" or self.following.text in ("(", "-"))
+        if states or self.token.text in _DIRECTIVES and self.following.kind == "name":
             self.directive(self.take())
         elif self.token.text == "size" and self.following.text == "(":
             self.raw.lengths.append(self.length())
@@ -259,8 +276,12 @@ class _Reader:
 
     def fact(self) -> Fact:
         left = self.expression()
-        self.expect("=")
-        return Fact(left, self.whole())
+        relation = self.accept(*_COMPARE)
+        if relation is None:
+            self.expect("=")
+            return Fact(left, self.whole())
+        right = self.whole()
+        return Fact(compare(relation.text, left, right), ONE)
 
     def whole(self) -> Expr:
         value = self.expression()
@@ -387,9 +408,13 @@ class _Reader:
         if name == "pi":
             self.expect(")", opened)
             return Fn("pi", ())
+        if name in MATRIX_FUNCTIONS:
+            return self.matrix_function(function, opened)
         if name not in ARITY and name not in _WORDS:
             hint = _HINTS.get(name)
-            known = sorted({*ARITY, *_WORDS, "where"})
+            known = sorted({*ARITY, *_WORDS, *MATRIX_FUNCTIONS, "where"})
+            if len(name) == 1 or not name.islower():
+                hint = hint or f"the entries of a tensor stand in square brackets: {name}[i]"
             instead = f"; {hint}" if hint else near(name, known) or f"; the functions are {listing(known)}"
             raise self.line.error(function.column, f"there is no function {name}{instead}")
         arguments = [self.argument()]
@@ -434,6 +459,33 @@ class _Reader:
         ref = arguments[0]
         return Position(ref if ref.indices else Idx(ref.tensor, OPEN))
 
+    def matrix_function(self, function: Token, opened: Token) -> Expr:
+        """`inv(A)[i,j]`, `det(A)`, `logdet(A)`, of a tensor or, as in `det(i,j, ...)`, of a matrix given by its entries."""
+        name = function.text
+        example = f"{name}(A){'[i,j]' if name == 'inv' else ''}"
+        arguments = [self.argument()]
+        while self.accept(","):
+            arguments.append(self.argument())
+        self.expect(")", opened)
+        first, *others = arguments
+        whole: tuple[tuple[Idx, Idx], Expr]
+        if not others and isinstance(first, Ref):
+            whole = whole_matrix(first)
+        elif len(others) == 2 and all(isinstance(index, Ref) and not index.indices for index in arguments[:2]):
+            row, column = (Idx(index.tensor, OPEN) for index in arguments[:2] if isinstance(index, Ref))
+            whole = (row, column), others[1]
+        else:
+            what = f"{name} takes a tensor of two axes by its name, as in {example}, or two indices and an entry, as in"
+            raise self.line.error(function.column, f"{what} {example.replace('A', 'i,j, X[i]*X[j]').replace('[i,j]', '[k,l]')}")
+        at: tuple[Index, ...] = ()
+        if name == "inv":
+            if self.token.text != "[":
+                raise self.line.error(function.column, "inv is a matrix: read it at two indices, as in inv(A)[i,j]")
+            at = self.tensor(function).indices
+            if len(at) != 2:
+                raise self.line.error(function.column, f"an inverse has two indices, as in inv(A)[i,j], not {len(at)}")
+        return MatrixFn(name, *whole, at)
+
     # -------------------------------------------------------------------------------------------- conditions
 
     def where(self, opened: Token) -> Expr:
@@ -441,6 +493,8 @@ class _Reader:
         condition = self.condition()
         self.expect(",")
         yes = self.argument()
+        if self.token.text == ")":
+            raise self.line.error(self.token.column, "a where has three parts, as in where(j <= i, X[i,j], 0)")
         self.expect(",")
         no = self.argument()
         self.expect(")", opened)
@@ -476,6 +530,7 @@ class _Reader:
         return self.comparison()
 
     def comparison(self) -> Expr:
+        column = self.token.column
         left = self.expression()
         if self.token.text not in _COMPARE:
             raise self.unexpected("a comparison, < <= > >= == or !=,")
@@ -485,6 +540,8 @@ class _Reader:
             right = self.expression()
             value = mul(value, compare(relation, left, right))
             left = right
+        if isinstance(value, Num) and not value.value:
+            raise self.line.error(column, "this condition never holds; leave out what it selects")
         return value
 
     def size(self, function: Token, arguments: list[Expr]) -> Expr:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from derive.expr import Add, Affine, Delta, Expr, Fn, Idx, Index, Iverson, Max, Mul, Num, Position, Pow, Ref, Size, Sum
+from derive.expr import Add, Affine, Delta, Expr, Fn, Idx, Index, Iverson, MatrixFn, Max, Mul, Num, Position, Pow, Ref, Size, Sum
 
 
 def show(expr: Expr) -> str:
@@ -45,4 +45,8 @@ def _show(expr: Expr, level: int) -> str:
     if isinstance(expr, (Sum, Max)):
         name = "sum" if isinstance(expr, Sum) else "max"
         return f"{name}({','.join(i.name for i in expr.indices)}, {_show(expr.body, 0)})"
+    if isinstance(expr, MatrixFn):
+        i, j = expr.indices
+        at = f"[{','.join(show_index(k) for k in expr.at)}]" if expr.at else ""
+        return f"{expr.name}({i.name},{j.name}, {_show(expr.body, 0)}){at}"
     return f"d({_show(expr.body, 0)})/d({_show(expr.wrt, 0)})"

@@ -21,11 +21,18 @@ The JSON form, which `derive.check` reads and nothing else (`format` is "gradpro
     expr        ref | ["num", "3/2"] | ["size", axis] | ["delta", index, index] | ["add", [expr, ...]] | ["mul", [expr, ...]]
                 | ["pow", expr, "1/2"] | ["fn", name, [expr, ...]] | ["sum", [idx, ...], expr] | ["max", [idx, ...], expr]
                 | ["diff", expr, ref, [tensor, ...]] | ["position", index] | ["iverson", "<" | "<=" | "==" | "!=", expr, expr]
+                | ["matrixfn", "inv" | "det" | "logdet", [idx, idx], expr, [index, ...]]
     matrix      ["whole", tensor, shape] | ["transpose", matrix] | ["product", [matrix, ...]] | ["hadamard", [matrix, ...]]
                 | ["total", [matrix, ...]] | ["scale", expr, matrix] | ["ones", shape] | ["map", name, [matrix, ...]]
                 | ["power", matrix, "2"] | ["onehot", labels, shape] | ["entries", expr, idx | null, idx | null]
                 | ["diag", matrix] | ["rowsum", matrix] | ["colsum", matrix] | ["entrysum", matrix]
+                | ["inverse", matrix]
     shape       [axis | null, axis | null]
+
+`["matrixfn", name, [row, column], body, at]` is a function of the square matrix whose entry in row `row` and column `column` is
+`body`: the entry `at` of its inverse, its determinant, or log |det|, where `at` is empty for the last two.
+
+A fact that a comparison holds is `["iverson", ...] = ["num", "1"]`.
 
 `["affine", value, axis]` is the place `value` along the axis, `value` being a sum of products of integers, sizes and positions
 (and of their whole powers). An entry of a tensor at a place outside of the axis is 0, and its derivative too. An integer tensor
@@ -59,6 +66,7 @@ from derive.expr import (
     Index,
     Iverson,
     Length,
+    MatrixFn,
     Max,
     Mul,
     Num,
@@ -90,7 +98,7 @@ class Proof:
 
     `kind` is `lemma` (the gradient of one tensor), `name` (a sum worth a name), `theorem` (an input's whole gradient),
     `tangent` (forward mode), `prepare` (an equation rewritten on entry), `stable` (an equation rewritten for finite
-    arithmetic) or `invariant`.
+    arithmetic), `equality` (an output of one layer is that of another) or `invariant`.
     """
 
     name: str
@@ -113,23 +121,27 @@ class Proof:
         """What the proof has shown: the target equals its last line."""
         return Equation(self.goal.target, self.steps[-1].after if self.steps else self.goal.value)
 
-    def at(self, detail: str) -> "Proof":
-        """The same proof with the steps of a level of detail; a step left out leaves a longer but equally true one.
+    def shown(self, detail: str) -> tuple[tuple[int, str], ...]:
+        """The steps that a level of detail shows: the number of each, and its note.
 
         Where several applications of one rule become one line, its note says all of theirs.
         """
-        shown = DETAILS[: DETAILS.index(detail) + 1]
-        steps: list[Step] = []
+        finer = DETAILS[: DETAILS.index(detail) + 1]
+        found: list[tuple[int, str]] = []
         notes: list[str] = []
         for n, step in enumerate(self.steps):
             if n and self.steps[n - 1].rule != step.rule:
                 notes = []
             if step.note and step.note not in notes:
                 notes.append(step.note)
-            if step.detail in shown or n == len(self.steps) - 1:
-                steps.append(replace(step, note="; ".join(notes)))
+            if step.detail in finer or n == len(self.steps) - 1:
+                found.append((n, "; ".join(notes)))
                 notes = []
-        return replace(self, steps=tuple(steps))
+        return tuple(found)
+
+    def at(self, detail: str) -> "Proof":
+        """The same proof with the steps of a level of detail; a step left out leaves a longer but equally true one."""
+        return replace(self, steps=tuple(replace(self.steps[n], note=note) for n, note in self.shown(detail)))
 
     def latex(self, detail: str = "full") -> str:
         """This proof in LaTeX, to include in a document that loads amsmath and amssymb."""
@@ -142,6 +154,21 @@ class Proof:
         from derive.render.text import proof
 
         return proof(self, detail, width)
+
+    def _repr_html_(self) -> str:
+        from derive.render.notebook import as_html
+
+        return as_html(self)
+
+    def _repr_markdown_(self) -> str:
+        from derive.render.notebook import as_markdown
+
+        return as_markdown(self)
+
+    def _repr_latex_(self) -> str:
+        from derive.render.notebook import as_latex
+
+        return as_latex(self)
 
 
 # ---------------------------------------------------------------------------------------------------- JSON
@@ -174,6 +201,8 @@ def expr_json(expr: Expr | Index) -> list[Any]:
         return ["position", expr_json(expr.index)]
     if isinstance(expr, Iverson):
         return ["iverson", expr.relation, expr_json(expr.left), expr_json(expr.right)]
+    if isinstance(expr, MatrixFn):
+        return ["matrixfn", expr.name, [expr_json(i) for i in expr.indices], expr_json(expr.body), [expr_json(i) for i in expr.at]]
     return ["diff", expr_json(expr.body), expr_json(expr.wrt), list(expr.through)]
 
 
@@ -204,6 +233,8 @@ def expr_from(data: list[Any]) -> Expr:
         return Position(_index_from(data[1]))
     if kind == "iverson":
         return Iverson(data[1], expr_from(data[2]), expr_from(data[3]))
+    if kind == "matrixfn":
+        return MatrixFn(data[1], (_idx_from(data[2][0]), _idx_from(data[2][1])), expr_from(data[3]), tuple(_index_from(i) for i in data[4]))
     raise ValueError(f"no such node: {kind!r}")
 
 
@@ -228,6 +259,7 @@ _MATRIX_UNARY: dict[str, Any] = {
     "rowsum": mx.RowSum,
     "colsum": mx.ColSum,
     "entrysum": mx.EntrySum,
+    "inverse": mx.Inverse,
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from derive import matrix as mx
-from derive.expr import Add, Delta, Expr, Fn, Idx, Iverson, Max, Mul, Position, Pow, Ref, Sum, Tensor, mul, num, walk
+from derive.expr import Add, Delta, Expr, Fn, Idx, Iverson, MatrixFn, Max, Mul, Position, Pow, Ref, Sum, Tensor, mul, num, walk
 from derive.indices import free_indices, substitute
 from derive.proof import Proof
 from derive.terms import factors
@@ -104,6 +104,8 @@ class _Reader:
             return self.one_hot(expr, row, col)
         if isinstance(expr, (Iverson, Position)) and self.free(expr) <= {row, col}:
             return mx.Entries(expr, row, col)
+        if isinstance(expr, MatrixFn):
+            return self.inverse(expr, row, col)
         if isinstance(expr, Fn):
             return mx.Map(expr.name, tuple(self.read(arg, row, col) for arg in expr.args))
         if isinstance(expr, Pow):
@@ -144,6 +146,16 @@ class _Reader:
             return mx.Whole(ref.tensor, (_dim(row), _dim(col)))
         if len(own) == 2 and own == wanted[::-1]:
             return mx.Transpose(mx.Whole(ref.tensor, (_dim(col), _dim(row))))
+        raise NoMatrix
+
+    def inverse(self, expr: MatrixFn, row: Idx | None, col: Idx | None) -> mx.Matrix:
+        if expr.name != "inv" or not self.free(expr.body) <= set(expr.indices):
+            raise NoMatrix
+        inverse = mx.Inverse(self.read(expr.body, *expr.indices))
+        if expr.at == (row, col):
+            return inverse
+        if expr.at == (col, row):
+            return mx.Transpose(inverse)
         raise NoMatrix
 
     def one_hot(self, delta: Delta, row: Idx | None, col: Idx | None) -> mx.Matrix:

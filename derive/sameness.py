@@ -40,6 +40,7 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "max": max,
     "min": min,
     "pow": pow,
+    "xlogy": lambda x, y: x * math.log(y) if x else 0.0,
     "pi": lambda: math.pi,
     "relu": lambda x: max(x, 0.0),
     "sign": lambda x: float(x > 0) - float(x < 0),
@@ -187,15 +188,44 @@ class _Tensors:
             return sum(self.value(node[2], inner) for inner in self._envs(node[1], env))
         if kind == "max":
             return max(self.value(node[2], inner) for inner in self._envs(node[1], env))
+        if kind == "matrixfn":
+            return self.matrix_function(node, env)
         key = tuple(self.index(index, env) for index in node[2][2])
         ahead, behind = (self._moved(node[2][1], key, step, tuple(node[3])) for step in (STEP, -STEP))
         return (ahead.value(node[1], env) - behind.value(node[1], env)) / (2 * STEP)
+
+    def matrix_function(self, node: Node, env: Env) -> float:
+        _, name, (row, column), body, at = node
+        size = range(self.sizes[row[2]])
+        table = [[self.value(body, {**env, row[1]: i, column[1]: j}) for j in size] for i in size]
+        if name == "inv":
+            first, second = (self.index(index, env) for index in at)
+            return inverse(table)[first][second]
+        found: float = determinant(table)
+        return found if name == "det" else math.log(abs(found))
 
     def _moved(self, name: str, key: tuple[int, ...], step: float, through: tuple[str, ...]) -> _Moved:
         label = (name, key, step, through)
         if label not in self.moved:
             self.moved[label] = _Moved(self, name, key, step, through)
         return self.moved[label]
+
+
+def determinant(table: Table) -> float:
+    """By cofactors along the first row."""
+    if not table:
+        return 1.0
+    return sum((-1.0) ** j * entry * determinant(_minor(table, 0, j)) for j, entry in enumerate(table[0]))
+
+
+def inverse(table: Table) -> Table:
+    """The transposed cofactors over the determinant."""
+    whole, size = determinant(table), range(len(table))
+    return [[(-1.0) ** (i + j) * determinant(_minor(table, j, i)) / whole for j in size] for i in size]
+
+
+def _minor(table: Table, row: int, column: int) -> Table:
+    return [[*line[:column], *line[column + 1 :]] for n, line in enumerate(table) if n != row]
 
 
 class _Moved(_Tensors):
@@ -232,11 +262,25 @@ class _Matrices:
             return self._fill(node[1], lambda row, column: 1.0)
         if kind == "onehot":
             return self._fill(node[2], lambda row, column: float(self.tensors.entry(node[1], (*self.at, row)) == column))
+        if kind == "entries":
+            ends = [index for index in node[2:4] if index is not None]
+
+            def entry(*at: int) -> float:
+                place = [n for n, index in zip(at, node[2:4]) if index is not None]
+                env = {**self.batch, **{index[1]: n for index, n in zip(ends, place)}}
+                return float(self.tensors.value(node[1], env))
+
+            return self._fill([None if index is None else index[2] for index in node[2:4]], entry)
+        if kind == "diag":
+            column = [row[0] for row in self.table(node[1])]
+            return [[value if i == j else 0.0 for j in range(len(column))] for i, value in enumerate(column)]
         if kind == "scale":
             factor = self.tensors.value(node[1], self.batch)
             return [[factor * entry for entry in row] for row in self.table(node[2])]
         if kind == "power":
             return [[entry ** float(Fraction(node[2])) for entry in row] for row in self.table(node[1])]
+        if kind == "inverse":
+            return inverse(self.table(node[1]))
         if kind == "transpose":
             return [list(column) for column in zip(*self.table(node[1]))]
         if kind in ("rowsum", "colsum", "entrysum"):
@@ -244,6 +288,8 @@ class _Matrices:
             if kind == "rowsum":
                 return [[sum(row)] for row in table]
             return [[sum(column) for column in zip(*table)]] if kind == "colsum" else [[sum(map(sum, table))]]
+        if kind not in ("product", "hadamard", "total", "map"):
+            raise NotImplementedError(f"no dense form of the matrix node {kind!r}: whether a change to it is an error cannot be judged")
         tables = [self.table(part) for part in (node[2] if kind == "map" else node[1])]
         result = tables[0]
         if kind == "product":

@@ -13,7 +13,7 @@ from functools import cache
 import sympy as sp
 
 from derive.errors import near
-from derive.expr import ZERO, Expr, Fn, Ref, add, iverson, mul, neg, num
+from derive.expr import ZERO, Expr, Fn, Ref, add, iverson, mul, neg, num, power
 from derive.functions import ARITY, power_of
 
 
@@ -39,6 +39,12 @@ class relu(sp.Function):
     """max(x, 0)."""
 
     nargs = 1
+
+
+class xlogy(sp.Function):
+    """x log(y), and 0 where x = 0, whatever y is."""
+
+    nargs = 2
 
 
 class max_over(sp.Function):
@@ -70,6 +76,7 @@ SYMPY: dict[str, Callable[..., sp.Expr]] = {
     "max": sp.Max,
     "min": sp.Min,
     "pow": sp.Pow,
+    "xlogy": xlogy,
 }
 
 
@@ -118,6 +125,12 @@ def _half_step(x: Expr) -> Expr:
     return add(half, mul(half, Fn("sign", (x,))))
 
 
+def _log_beside(x: Expr, y: Expr) -> Expr:
+    """The slope of x log(y) in x: log(y), and 0 where x = 0 and y <= 0, as in torch."""
+    absent, present = iverson("==", x, ZERO), iverson("!=", x, ZERO)
+    return add(mul(present, Fn("log", (y,))), mul(absent, _step(y), Fn("log", (y,))))
+
+
 # SymPy answers these with DiracDelta, Heaviside or a power that divides by its base; a kernel needs a value everywhere.
 _KINKED: dict[str, Callable[[Expr, Expr], tuple[Expr, ...]]] = {
     "relu": lambda x, _: (_step(x),),
@@ -126,6 +139,7 @@ _KINKED: dict[str, Callable[[Expr, Expr], tuple[Expr, ...]]] = {
     "max": lambda x, y: (_half_step(add(x, neg(y))), _half_step(add(y, neg(x)))),
     "min": lambda x, y: (_half_step(add(y, neg(x))), _half_step(add(x, neg(y)))),
     "pow": lambda x, y: (mul(y, Fn("pow", (x, add(y, num(-1))))), mul(Fn("pow", (x, y)), Fn("log", (x,)))),
+    "xlogy": lambda x, y: (_log_beside(x, y), mul(iverson("!=", x, ZERO), x, power(y, -1))),
 }
 
 

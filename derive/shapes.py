@@ -6,6 +6,7 @@ position joins the two. A class is named by a declaration, else after its first 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 from derive.affine import NotLinear, coefficients
@@ -21,6 +22,7 @@ from derive.expr import (
     Index,
     Iverson,
     Length,
+    MatrixFn,
     Max,
     Position,
     Ref,
@@ -34,16 +36,19 @@ from derive.expr import (
     transform,
     walk,
 )
-from derive.indices import free_indices, names, tensors_in
+from derive.indices import free_indices, names, substitute, tensors_in
 from derive.parse import OPEN, Raw
-from derive.validate import Spec, check, check_lengths, check_names, check_used, integer_tensors, refs
+from derive.validate import Spec, check, check_conditions, check_lengths, check_names, check_sizes, check_used, integer_tensors, refs
 from derive.write import write, write_index
 
 Place = tuple[str, ...]
 
 
-def resolve(raw: Raw) -> tuple[Spec, dict[str, Tensor], tuple[str, ...]]:
-    """The typed equations and facts, every tensor by name, and the outputs. Raises SpecError for whatever is wrong with them."""
+def resolve(raw: Raw, fragment: bool = False) -> tuple[Spec, dict[str, Tensor], tuple[str, ...]]:
+    """The typed equations and facts, every tensor by name, and the outputs. Raises SpecError for whatever is wrong with them.
+
+    A `fragment` is to be joined to equations that know the lengths of its axes.
+    """
     spec = _settle(raw)
     check(spec, raw.dims)
     _check_batch(spec, raw)
@@ -61,12 +66,15 @@ def resolve(raw: Raw) -> tuple[Spec, dict[str, Tensor], tuple[str, ...]]:
     tensors = {name: axes.tensor(name, rank) for name, rank in _ranks(spec).items()}
     typed = Spec(
         raw.layer,
-        tuple(Equation(axes.ref(e.target), axes.expr(e.value)) for e in spec.equations),
+        tuple(axes.plainly(Equation(axes.ref(e.target), axes.expr(e.value))) for e in spec.equations),
         spec.texts,
         tuple(Fact(axes.expr(f.left), axes.expr(f.right)) for f in spec.facts),
         tuple(Length(axes.named(length.dim), axes.expr(length.value)) for length in spec.lengths),
     )
-    check_lengths(typed, tensors)
+    check_conditions(typed)
+    if not fragment:
+        check_lengths(typed, tensors)
+        check_sizes(typed, {dim for name in typed.inputs for dim in tensors[name].dims} | {length.dim for length in typed.lengths})
     return typed, tensors, outputs
 
 
@@ -179,8 +187,10 @@ class _Axes:
         self.declared: dict[Place, str] = {}
         self.integers = integer_tensors(spec.equations) | {name for name, kind in raw.kinds.items() if kind == "int"}
         self.order: list[str] = []  # indices, by first appearance
+        self.letters: dict[str, str] = {}  # letters in use for unnamed rows and columns, with their axes
         labels = {*integer_tensors(spec.equations), *raw.values}
-        self.plain = {name for name in self.integers if name not in labels and not raw.dims.get(name)}
+        ranks = _ranks(spec)
+        self.plain = {name for name in self.integers if name not in labels and not raw.dims.get(name) and not ranks.get(name)}
         for index, axis in raw.axes.items():
             self._declare(("index", index), axis)
         for tensor, dims in raw.dims.items():
@@ -196,6 +206,10 @@ class _Axes:
         for fact in spec.facts:
             for side in (fact.left, fact.right):
                 self._read(side, f"{spec.layer}: fact `{write(fact)}`: ")
+        for number, equation in enumerate(spec.equations):
+            for node in walk(equation.value):
+                if isinstance(node, MatrixFn):
+                    self._square(node, str(spec.error(number, "")))
         self._check_integers()
         self.names = self._name()
 
@@ -223,7 +237,7 @@ class _Axes:
 
     def _read(self, expr: Expr, error: str) -> None:
         for node in walk(expr):
-            if isinstance(node, (Sum, Max)):
+            if isinstance(node, (Sum, Max, MatrixFn)):
                 for bound in node.indices:
                     self._seen(bound)
             for found in free_indices(node) if isinstance(node, (Position, Delta)) else ():
@@ -236,6 +250,17 @@ class _Axes:
                     self._join(here, ("index", index.name), f"{error}in {write(ref)}, ")
                 elif isinstance(index, Ref):
                     self._join(here, ("values", index.tensor), f"{error}in {write(ref)}, ")
+
+    def _square(self, node: MatrixFn, error: str) -> None:
+        """Rows, columns and the indices at which an inverse is read run over one axis."""
+        if isinstance(node.body, Ref):
+            # Said of the tensor, where it is one: the rows and columns may have no names of their own.
+            first, second = (("axis", node.body.tensor, str(place)) for place in range(len(node.body.indices))[-2:])
+            self._join(first, second, f"{error}the matrix of {write(node)} has to be square: ")
+        row, *others = (*node.indices, *(index for index in node.at if isinstance(index, Idx)))
+        for index in others:
+            self._seen(index)
+            self._join(("index", row.name), ("index", index.name), f"{error}the matrix of {write(node)} has to be square: ")
 
     def _read_places(self, expr: Expr, error: str) -> None:
         """A delta joins the axes of an index and of a label, and of two indices that nothing sets apart."""
@@ -265,7 +290,7 @@ class _Axes:
                 raise SpecError(f"{error}{write(node.index)} is a label, with which there is no arithmetic; let it stand alone as an index")
 
     def _seen(self, index: Idx) -> None:
-        if index.name not in self.order:
+        if index.name not in self.order and "." not in index.name:
             self.order.append(index.name)
 
     def _check_integers(self) -> None:
@@ -284,17 +309,23 @@ class _Axes:
                 short = index.replace("'", "").upper()
                 found[root] = _free(short, used - {index}, f"N_{index}".replace("'", ""))
                 used.add(found[root])
+        for place in [place for place in self.parent if place[0] == "index" and "." in place[1]]:
+            # An axis whose only indices are the unnamed rows and columns of a matrix.
+            root = self._find(place)
+            if root not in found:
+                found[root] = _free("N", used, f"N_{place[1].partition('.')[0]}")
+                used.add(found[root])
+        for tensor in sorted(self.integers - self.plain):
+            root = self._find(("values", tensor))
+            if root not in found:
+                found[root] = _free(f"N_{tensor}", used, f"N_{tensor}")
+                used.add(found[root])
         for tensor, rank in _ranks(self.spec).items():
             for number in range(rank):
                 root = self._find(("axis", tensor, str(number)))
                 if root not in found:
                     found[root] = _free(f"N_{tensor}", used, f"N_{tensor}_{number + 1}")
                     used.add(found[root])
-        for tensor in sorted(self.integers - self.plain):
-            root = self._find(("values", tensor))
-            if root not in found:
-                found[root] = _free(f"N_{tensor}", used, f"N_{tensor}")
-                used.add(found[root])
         return found
 
     def _axis(self, place: Place) -> str:
@@ -340,10 +371,37 @@ class _Axes:
         if isinstance(expr, Size):
             return Size(self.named(expr.dim))
         parts = tuple(self.expr(child) for child in children(expr))
+        if isinstance(expr, MatrixFn):
+            row, column = (Idx(i.name, self._axis(("index", i.name))) for i in expr.indices)
+            return MatrixFn(expr.name, (row, column), parts[0], tuple(self.index(index, row.dim) for index in expr.at))
         if isinstance(expr, (Sum, Max)):
             bound = tuple(Idx(i.name, self._axis(("index", i.name))) for i in expr.indices)
             return type(expr)(bound, parts[0])
         return rebuild(expr, parts)
+
+    def plainly(self, equation: Equation) -> Equation:
+        """The equation with letters for the unnamed rows and columns of its matrices: the first that stand for nothing else."""
+        taken = {*names(equation.target), *names(equation.value)}
+
+        def rule(node: Expr) -> Expr | None:
+            if not isinstance(node, MatrixFn) or "." not in node.indices[0].name:
+                return None
+            axis = node.indices[0].dim
+            row, column = itertools.islice(
+                (Idx(letter, axis) for letter in LETTERS if letter not in taken and self._belongs(letter, axis)), 2
+            )
+            return MatrixFn(node.name, (row, column), substitute(node.body, dict(zip(node.indices, (row, column)))), node.at)
+
+        return Equation(equation.target, transform(equation.value, rule))
+
+    def _belongs(self, letter: str, axis: str) -> bool:
+        return (
+            self.letters.setdefault(letter, self._axis(("index", letter)) if letter in self.order or letter in self.raw.axes else axis)
+            == axis
+        )
+
+
+LETTERS = ("i", "j", "k", "l", "m", "n", "p", "q", "r", "s", "u", "v", *(f"i{n}" for n in range(100)))
 
 
 def _place_of(index: Index) -> Place | None:
@@ -354,6 +412,8 @@ def _place_of(index: Index) -> Place | None:
 
 
 def _called(place: Place) -> str:
+    if place[0] == "index" and "." in place[1]:
+        return f"its {place[1].partition('.')[2]}s run over"
     if place[0] == "index":
         return f"the index {place[1]} runs over"
     if place[0] == "values":

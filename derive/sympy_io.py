@@ -12,6 +12,7 @@ from derive.author_order import AuthorOrder
 from derive.conditions import choose, compare, complement
 from derive.errors import SpecError, near
 from derive.expr import (
+    ONE,
     Add,
     Affine,
     Delta,
@@ -22,6 +23,7 @@ from derive.expr import (
     Idx,
     Index,
     Iverson,
+    MatrixFn,
     Max,
     Mul,
     Num,
@@ -38,7 +40,8 @@ from derive.expr import (
     total,
 )
 from derive.functions import power_of
-from derive.parse import OPEN, Raw
+from derive.matrix_symbols import MatrixFunction
+from derive.parse import OPEN, Raw, whole_matrix
 from derive.scalar import SYMPY, delta, max_over, position
 from derive.scalar import scalar_derivative as scalar_derivative
 from derive.symbols import Scalar, TensorBase, axes, dimension, tensors
@@ -86,10 +89,14 @@ def _sizes(equation: sp.Basic) -> set[str]:
 def read_fact(fact: Any, raw: Raw) -> None:
     """Read one fact, such as `Eq(Sum(T[i, j], j), 1)`, into `raw`."""
     reader = _Reader(raw, {}, _sizes(fact) if isinstance(fact, sp.Basic) else set(), AuthorOrder(), f"{raw.layer}: fact `{fact}`: ")
-    if not isinstance(fact, sp.Eq):
-        raise SpecError(f"{reader.where}a fact is an equation; write Eq(Sum(T[i, j], j), 1) or 'sum(j, T[i,j]) = 1'")
+    if not isinstance(fact, sp.core.relational.Relational):
+        raise SpecError(
+            f"{reader.where}a fact is an equation or a comparison; write Eq(Sum(T[i, j], j), 1) or 'sum(j, T[i,j]) = 1', "
+            "v[i] > 0 or 'v[i] > 0'"
+        )
     reader.order.enter(fact)
-    raw.facts.append(Fact(reader.expr(fact.lhs), reader.expr(fact.rhs)))
+    left, right = reader.expr(fact.lhs), reader.expr(fact.rhs)
+    raw.facts.append(Fact(left, right) if isinstance(fact, sp.Eq) else Fact(compare(fact.rel_op, left, right), ONE))
 
 
 def read_length(size: Any, raw: Raw) -> None:
@@ -165,7 +172,7 @@ class _Reader:
         if isinstance(expr, sp.Symbol):
             return self.symbol(expr)
         if isinstance(expr, sp.Add):
-            return add(*(self.expr(arg) for arg in sorted(expr.args, key=self.order.term)))
+            return add(*(self.expr(arg) for arg in self.order.terms(expr.args)))
         if isinstance(expr, sp.Mul):
             return mul(*(self.expr(arg) for arg in sorted(expr.args, key=self.order.factor)))
         if isinstance(expr, sp.Pow):
@@ -174,6 +181,8 @@ class _Reader:
             return total((self.bound(limit) for limit in expr.limits), self.expr(expr.function))
         if isinstance(expr, max_over):
             return Max(tuple(self.idx(index) for index in expr.args[1:]), self.expr(expr.args[0]))
+        if isinstance(expr, MatrixFunction):
+            return self.matrix_function(expr)
         if isinstance(expr, (sp.Max, sp.Min)):
             name = "max" if isinstance(expr, sp.Max) else "min"
             first, *others = (self.expr(arg) for arg in sorted(expr.args, key=self.order.term))
@@ -196,6 +205,20 @@ class _Reader:
             return f": there is no function {name}{near(name, SYMPY) or '; the functions are ' + ', '.join(sorted(SYMPY))}"
         return "; write sums, products, powers and functions of tensors' entries"
 
+    def matrix_function(self, expr: Any) -> Expr:
+        name, of, bound, at = expr.args
+        read = tuple(self.index(index, expr) for index in at)
+        if isinstance(of, TensorBase) and not bound:
+            self.declare(str(of.label), tuple(str(axis) for axis in of.shape), of.role, of.position)
+            whole = whole_matrix(Ref(str(of.label)))
+            if len(of.shape) != 2:
+                raise SpecError(f"{self.where}{of} has {len(of.shape)} axes; give its rows and columns: {name}({of}[n, i, j], i, j)")
+            return MatrixFn(str(name), *whole, read)
+        if len(bound) != 2 or not all(isinstance(index, sp.Idx) for index in bound):
+            raise SpecError(f"{self.where}{name} takes a tensor of two axes, {name}(A), or an entry and two indices, {name}(A[i, j], i, j)")
+        row, column = (self.idx(index) for index in bound)
+        return MatrixFn(str(name), (row, column), self.expr(of), read)
+
     def piecewise(self, expr: Any) -> Expr:
         """[c1] a1 + [not c1] ([c2] a2 + ...): the pieces in order, each where no earlier one holds."""
         value: Expr = num(0)
@@ -207,7 +230,7 @@ class _Reader:
         if condition in (True, sp.true):
             return num(1)
         if condition in (False, sp.false):
-            return num(0)
+            raise SpecError(f"{self.where}a condition never holds; leave out what it selects")
         if isinstance(condition, sp.Not):
             return complement(self.condition(condition.args[0]))
         if isinstance(condition, sp.And):
@@ -332,6 +355,9 @@ def _opened(expr: Expr, raw: Raw) -> Expr:
     if isinstance(expr, Delta):
         return Delta(_opened_index(expr.a, raw), _opened_index(expr.b, raw))
     parts = tuple(_opened(child, raw) for child in children(expr))
+    if isinstance(expr, MatrixFn):
+        row, column, *at = (_opened_index(i, raw) for i in (*expr.indices, *expr.at))
+        return MatrixFn(expr.name, (row, column), parts[0], tuple(at))  # type: ignore[arg-type]
     if isinstance(expr, (Sum, Max)):
         return type(expr)(tuple(_opened_index(i, raw) for i in expr.indices), parts[0])  # type: ignore[misc]
     return rebuild(expr, parts)
@@ -416,6 +442,9 @@ class _Writer:
             return sp.Sum(self.expr(expr.body), *(self.indices[i.name] for i in expr.indices))
         if isinstance(expr, Max):
             return max_over(self.expr(expr.body), *(self.indices[i.name] for i in expr.indices))
+        if isinstance(expr, MatrixFn):
+            bound = sp.Tuple(*(self.index(i) for i in expr.indices))
+            return MatrixFunction(sp.Symbol(expr.name), self.expr(expr.body), bound, sp.Tuple(*(self.index(i) for i in expr.at)))
         if isinstance(expr, Position):
             return position(self.index(expr.index))
         if isinstance(expr, Delta):

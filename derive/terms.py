@@ -5,7 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-from derive.expr import Add, Delta, Diff, Expr, Fn, Idx, Max, Mul, Num, Pow, Ref, Size, Sum, children, mul, power, total, walk
+from derive.expr import (
+    Add,
+    Delta,
+    Diff,
+    Expr,
+    Fn,
+    Idx,
+    Iverson,
+    MatrixFn,
+    Max,
+    Mul,
+    Num,
+    Pow,
+    Ref,
+    Size,
+    Sum,
+    children,
+    mul,
+    power,
+    total,
+    walk,
+)
 from derive.indices import free_indices
 
 
@@ -58,6 +79,30 @@ def positive(expr: Expr, known: Iterable[str] = ()) -> bool:
     if isinstance(expr, (Mul, Add, Pow, Sum, Max)):
         return all(positive(child, known) for child in children(expr))
     return False
+
+
+UNBOUNDED = ("exp", "log", "pow", "xlogy")
+
+
+def plain(expr: Expr) -> bool:
+    """Whether an expression is a number or made of lengths, the same for all entries of all arrays."""
+    return isinstance(expr, (Num, Size)) or (isinstance(expr, (Add, Mul, Pow, Fn)) and all(plain(part) for part in children(expr)))
+
+
+def unbounded(expr: Expr) -> bool:
+    """Whether finite arguments may give an infinity, or no number: times the 0 of a condition, that is not 0 in floating point."""
+    if plain(expr):
+        return False
+    if isinstance(expr, MatrixFn) or (isinstance(expr, Fn) and expr.name in UNBOUNDED):
+        return True
+    if isinstance(expr, Pow) and (expr.exponent < 0 or expr.exponent.denominator != 1):
+        return True
+    return any(unbounded(part) for part in children(expr))
+
+
+def brackets(expr: Expr) -> tuple[Iverson, ...]:
+    """The conditions among the factors of a product."""
+    return tuple(f for f in factors(expr) if isinstance(f, Iverson))
 
 
 def pull(bound: tuple[Idx, ...], body: Expr) -> tuple[tuple[Expr, ...], tuple[Expr, ...]]:

@@ -69,9 +69,19 @@ def tokenize(line: Line) -> list[Token]:
     return tokens
 
 
+_WRITTEN = {
+    "@": "a matrix product is a sum: sum(k, X[i,k]*W[k,j])",
+    "'": "a transpose is another order of indices, X[j,i]",
+    "|": "an absolute value is abs(x); conditions are joined by and, or, not",
+}
+"""What signs of other notations are here."""
+
+
 def _instead(character: str) -> str:
     if character in _LIKELY:
         return f"; write {_LIKELY[character]}"
+    if character in _WRITTEN:
+        return f"; {_WRITTEN[character]}"
     if character in "!&|?":
         return "; conditions are written with < <= > >= == != and, or, not, as in where(j <= i, X[i,j], 0)"
     if character in "'\".;\\@%$`":
@@ -84,7 +94,8 @@ def _check_name(line: Line, name: str, column: int) -> None:
     if name.startswith("__"):
         raise line.error(column, f"{name} cannot be a name here; a formula is read, never run")
     if keyword.iskeyword(name):
-        raise line.error(column, f"{name} is a word of Python and cannot be a name here; a formula is read, never run")
+        hint = "a choice is where(condition, a, b)" if name in ("if", "else") else "a formula is read, never run"
+        raise line.error(column, f"{name} is a word of Python and cannot be a name here; {hint}")
 
 
 def number(line: Line, token: Token) -> Fraction:

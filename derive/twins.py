@@ -73,10 +73,12 @@ def twin(first: Derivation, second: Derivation) -> Twin | None:
 
 
 def in_catalogue(derivation: Derivation) -> tuple[Proof, ...]:
-    """The proofs relating a layer to its twin under the same topic of the catalogue; a layer without one has none."""
-    from derive.layers import layer, topic_of
+    """The proofs relating a layer to its twin among those that the catalogue declares equal; a layer without one has none."""
+    from derive.layers import layer
+    from derive.layers.equals import equals_of
 
-    for other in map(layer, topic_of(derivation.layer.name)):
+    name = derivation.layer.name
+    for other in (layer(same.second if same.first == name else same.first) for same in equals_of(name)):
         if transposed_input(derivation.layer, other) is not None:
             found = twin(derivation, derive(other))
             return () if found is None else found.proofs

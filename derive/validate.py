@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from derive.conditions import impossible
 from derive.errors import SpecError, listing, near
 from derive.expr import (
+    MATRIX_FUNCTIONS,
     Add,
     Affine,
     Delta,
@@ -16,7 +18,9 @@ from derive.expr import (
     Fn,
     Idx,
     Index,
+    Iverson,
     Length,
+    MatrixFn,
     Max,
     Mul,
     Num,
@@ -31,9 +35,10 @@ from derive.expr import (
 )
 from derive.functions import ARITY
 from derive.indices import free_indices, tensors_in
+from derive.terms import brackets
 from derive.write import write, write_index
 
-_RESERVED = frozenset({*ARITY, "sum", "size", "sqrt", "where"})
+_RESERVED = frozenset({*ARITY, *MATRIX_FUNCTIONS, "sum", "size", "sqrt", "where"})
 _WIDEST = 160  # characters of an equation quoted in a message
 
 
@@ -152,8 +157,8 @@ def check_bound(spec: Spec, number: int, equation: Equation) -> None:
     """A bound index is new where it is bound."""
 
     def visit(expr: Expr, outer: tuple[Idx, ...]) -> None:
-        if isinstance(expr, (Sum, Max)):
-            word = "sum" if isinstance(expr, Sum) else "max"
+        if isinstance(expr, (Sum, Max, MatrixFn)):
+            word = "sum" if isinstance(expr, Sum) else "max" if isinstance(expr, Max) else expr.name
             for position, index in enumerate(expr.indices):
                 if index in expr.indices[:position]:
                     raise spec.error(number, f"{write(expr)} names the index {index.name} twice")
@@ -175,7 +180,7 @@ def check_bound(spec: Spec, number: int, equation: Equation) -> None:
 def check_free(spec: Spec, number: int, equation: Equation) -> None:
     """Both sides have the same free indices."""
     left, right = free_indices(equation.target), free_indices(equation.value)
-    bound = {i for node in walk(equation.value) if isinstance(node, (Sum, Max)) for i in node.indices}
+    bound = {i for node in walk(equation.value) if isinstance(node, (Sum, Max, MatrixFn)) for i in node.indices}
     target = equation.target
     for index in right:
         if index in left:
@@ -262,6 +267,39 @@ def check_integers(spec: Spec) -> None:
                 raise spec.error(
                     number, f"{node.tensor} holds integers, it is used as an index, so {write(node)} cannot stand as a real number"
                 )
+
+
+def check_sizes(spec: Spec, known: Collection[str]) -> None:
+    """Every axis that an equation runs over, or asks the size of, is among those `known`: the axes of the inputs."""
+    for number, equation in enumerate(spec.equations):
+        for node in (equation.target, *walk(equation.value)):
+            running = node.indices if isinstance(node, (Sum, Max)) or node is equation.target else ()
+            for index in running:
+                if isinstance(index, Idx) and index.dim not in known:
+                    raise spec.error(
+                        number,
+                        f"{index.name} runs over the axis {index.dim}, which no input has, so its size is not known; declare its size, "
+                        f"or give an input that axis",
+                    )
+            if isinstance(node, Size) and node.dim not in known:
+                raise spec.error(number, f"no input has the axis {node.dim}, so its size is not known; declare its size")
+
+
+def check_conditions(spec: Spec) -> None:
+    """No condition is one that can never hold, for any index and any value; the equations are typed."""
+    for number, equation in enumerate(spec.equations):
+        for node in walk(equation.value):
+            found = impossible(brackets(node)) if isinstance(node, (Mul, Iverson)) else ()
+            if len(found) == 1:
+                raise spec.error(number, f"the condition {_condition(found[0])} never holds; leave out what it selects")
+            if found:
+                first, second = (_condition(each) for each in found)
+                raise spec.error(number, f"the conditions {first} and {second} never hold together; leave out what they select")
+
+
+def _condition(bracket: Iverson) -> str:
+    """A condition as it is written in the text form."""
+    return write(bracket).removeprefix("where(").removesuffix(", 1, 0)")
 
 
 def check_names(spec: Spec, named: set[str]) -> None:
@@ -354,6 +392,9 @@ def refs(expr: Expr) -> list[Ref]:
             visit(node.b)
         elif isinstance(node, Position):
             visit(node.index)
+        elif isinstance(node, MatrixFn):
+            for index in node.at:
+                visit(index)
     return found
 
 

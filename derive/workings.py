@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 
-from derive.expr import Equation, Expr, Fact, Idx, Ref, Tensor, walk
+from derive.expr import Equation, Expr, Fact, Fn, Idx, Pow, Ref, Tensor, walk
 from derive.indices import free_indices, tensors_in
 from derive.library import Library
 from derive.matching import is_monomial
 from derive.proof import Proof, Step
+from derive.signs import is_comparison
 from derive.spec import Layer
 
 HELPER_NAMES = ("Z", "E", "A", "G", "U", "H")
@@ -189,8 +190,11 @@ class _Lines:
         if is_monomial(equation.value):
             self.foldable.add(equation)
         found: dict[str, None] = {}
+        moving = tensors_in(equation.value, conditions=False)
         for name in tensors_in(equation.value):
-            found.update(dict.fromkeys(self.operands[name] if name in self._workings.inner else (name,)))
+            # A condition is flat, so what only conditions read needs no gradient; an input is told that its own is 0.
+            if name in moving or name in self._workings.layer.inputs or name in self._workings.inner:
+                found.update(dict.fromkeys(self.operands[name] if name in self._workings.inner else (name,)))
         self.operands[target] = tuple(found)
         if not inside:
             for name in found:
@@ -237,10 +241,29 @@ class Chain:
         inside = given if also is None else ()
         for expr in (self.goal.value, *(s.after for s in self.steps), *(part for e in inside for part in (e.target, e.value))):
             mentioned.update(dict.fromkeys(tensors_in(expr)))
-        for item in self.facts:
+        exprs = (self.goal.value, *(s.after for s in self.steps), *(e.value for e in given))
+        facts = {
+            **self.facts,
+            **dict.fromkeys(f for f in domain(workings.layer, exprs) if {*tensors_in(f.left), *tensors_in(f.right)} <= mentioned.keys()),
+        }
+        for item in facts:
             mentioned.update(dict.fromkeys((*tensors_in(item.left), *tensors_in(item.right))))
         for length in workings.layer.sizes:
             mentioned.update(dict.fromkeys(tensors_in(length.value)))
         tensors = workings.declared(mentioned)
         layer = workings.layer
-        return Proof(self.name, self.kind, self.goal, tuple(self.steps), tensors, given, tuple(self.facts), layer.batch, sizes=layer.sizes)
+        return Proof(self.name, self.kind, self.goal, tuple(self.steps), tensors, given, tuple(facts), layer.batch, sizes=layer.sizes)
+
+
+PARTIAL = ("log", "pow")
+
+
+def domain(layer: Layer, exprs: Iterable[Expr]) -> tuple[Fact, ...]:
+    """The declared comparisons, which say where roots and logarithms are defined, if the expressions have any."""
+    comparisons = [fact for fact in layer.facts if is_comparison(fact)]
+    if not comparisons:
+        return ()
+    nodes = (node for expr in exprs for node in walk(expr))
+    if not any(isinstance(n, Pow) and n.exponent.denominator != 1 or isinstance(n, Fn) and n.name in PARTIAL for n in nodes):
+        return ()
+    return tuple(comparisons)

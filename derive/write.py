@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from derive.expr import (
+    ONE,
     Add,
     Affine,
     Delta,
@@ -17,6 +18,7 @@ from derive.expr import (
     Index,
     Iverson,
     Length,
+    MatrixFn,
     Max,
     Mul,
     Num,
@@ -40,6 +42,8 @@ def write(node: Expr | Equation | Fact | Length) -> str:
     if isinstance(node, Equation):
         return f"{write(node.target)} = {write(node.value)}"
     if isinstance(node, Fact):
+        if isinstance(node.left, Iverson) and node.right == ONE:
+            return f"{_compared(node.left.left)} {node.left.relation} {_compared(node.left.right)}"
         return f"{write(node.left)} = {write(node.right)}"
     return _write(node, _SUM)
 
@@ -83,8 +87,30 @@ def _text(expr: Expr) -> tuple[str, int]:
         return f"position({write_index(expr.index)})", _ATOM
     if isinstance(expr, Iverson):
         return f"where({_compared(expr.left)} {expr.relation} {_compared(expr.right)}, 1, 0)", _ATOM
+    if isinstance(expr, MatrixFn):
+        return _matrix_function(expr, True), _ATOM
     assert isinstance(expr, Diff)
     return f"d({write(expr.body)})/d({write(expr.wrt)})", _PRODUCT
+
+
+def _matrix_function(expr: MatrixFn, short: bool) -> str:
+    """`inv(A)[i,j]`, or `inv(k,l, A[k,l])[i,j]`, which names the rows and columns of the matrix."""
+    body = expr.body
+    at = f"[{','.join(write_index(i) for i in expr.at)}]" if expr.at else ""
+    if short and isinstance(body, Ref) and body.indices[-2:] == expr.indices:
+        return f"{expr.name}({write(Ref(body.tensor, body.indices[:-2]))}){at}"
+    return f"{expr.name}({','.join(i.name for i in expr.indices)}, {write(body)}){at}"
+
+
+def spelt_out(expr: Expr) -> Expr:
+    """An expression to be written with the row and column of every matrix named, so that it reads back with the same names."""
+
+    def rule(node: Expr) -> Expr | None:
+        if not isinstance(node, MatrixFn):
+            return None
+        return Ref(_matrix_function(MatrixFn(node.name, node.indices, spelt_out(node.body)), False), node.at)
+
+    return transform(expr, rule)
 
 
 def _compared(side: Expr) -> str:

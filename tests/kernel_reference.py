@@ -13,10 +13,11 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from reference import run
+from reference import bounded, far_from_singular, run, square
 from torch import Tensor
 
-from derive.expr import Num, Ref, Sum
+from derive import rules
+from derive.expr import Iverson, Num, Ref, Sum
 from derive.lengths import completed, small_sizes
 
 
@@ -44,17 +45,35 @@ def sizes_of(layer: Any, start: int = 2) -> dict[str, int]:
 def huge(layer: Any, inputs: list[Any]) -> list[list[Any]]:
     """Inputs of about +-1e4: all that are differentiated at once in float64, each in its turn in float32, where the products of
     several overflow by themselves. A scalar is a rate or a temperature, and stays small and positive."""
+    matrices = [n for n, name in enumerate(layer.inputs) if name in square(layer)]
     places = [n for n, name in enumerate(layer.inputs) if name in layer.wrt and layer.tensor(name).dims]
     positive = [t.abs() if is_real(t) and not t.ndim else t for t in inputs]
     short = any(is_real(t) and t.dtype == torch.float32 for t in inputs)
     cases = [[n] for n in places] if short else [places]
-    return [
-        [t.sign() * 1e4 + t if n in case else t.clone() if isinstance(t, Tensor) else t for n, t in enumerate(positive)] for case in cases
+    logarithms = [n for n, name in enumerate(layer.inputs) if (layer.name, name) in LOGARITHMS]
+    signs = [-1.0 if n in logarithms else t.sign() if isinstance(t, Tensor) else t for n, t in enumerate(positive)]
+    found = [
+        [
+            t * 1e4 if n in case and n in matrices else signs[n] * 1e4 + t if n in case else t.clone() if isinstance(t, Tensor) else t
+            for n, t in enumerate(positive)
+        ]
+        for case in cases
     ]
+    for case in found:
+        arrays = dict(zip(layer.inputs, case))
+        for fact in layer.facts:
+            if isinstance(fact.left, Iverson):
+                bounded(arrays, fact)
+        case[:] = arrays.values()
+    return found
 
 
 def is_real(value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point()
+
+
+LOGARITHMS = {("kl_log_entries", "t")}
+"""The inputs of layers that are logarithms of probabilities: huge ones are below 0, and above it their exponential overflows."""
 
 
 def strided(shape: tuple[int, ...], generator: torch.Generator, dtype: torch.dtype) -> Tensor:
@@ -78,7 +97,15 @@ def inputs_of(layer: Any, sizes: dict[str, int], seed: int = 0, dtype: torch.dty
             arrays[name] = strided(shape, generator, dtype)
             if positive or tensor.kind == "const":
                 arrays[name] = arrays[name].abs() + 0.5
+    symmetric = [rules.symmetric(fact) for fact in layer.facts]
+    for name in square(layer):
+        arrays[name] = far_from_singular(arrays[name], name in symmetric)
     for fact in layer.facts:
+        if rules.symmetric(fact) in square(layer):
+            continue
+        if isinstance(fact.left, Iverson):
+            bounded(arrays, fact)
+            continue
         assert isinstance(fact.left, Sum) and isinstance(fact.left.body, Ref) and isinstance(fact.right, Num), fact
         ref = fact.left.body
         over = tuple(ref.indices.index(i) for i in fact.left.indices)

@@ -7,7 +7,29 @@ from __future__ import annotations
 
 import torch
 
-from derive.expr import Add, Affine, Delta, Equation, Expr, Fn, Idx, Index, Iverson, Max, Mul, Num, Position, Pow, Ref, Size, Sum
+from derive import rules
+from derive.expr import (
+    Add,
+    Affine,
+    Delta,
+    Equation,
+    Expr,
+    Fact,
+    Fn,
+    Idx,
+    Index,
+    Iverson,
+    MatrixFn,
+    Max,
+    Mul,
+    Num,
+    Position,
+    Pow,
+    Ref,
+    Size,
+    Sum,
+    walk,
+)
 from derive.lengths import plain_integers, small_sizes
 from derive.spec import Layer
 
@@ -26,6 +48,7 @@ FUNCTIONS = {
     "max": torch.maximum,
     "min": torch.minimum,
     "pow": torch.pow,
+    "xlogy": torch.xlogy,
     "heaviside": torch.heaviside,
 }
 SIZES = (3, 4, 5, 6, 2, 7, 8, 9)
@@ -51,9 +74,14 @@ def evaluate(expr: Expr, env: Env, sizes: dict[str, int], order: list[Idx]) -> t
             result = result + evaluate(term, env, sizes, order)
         return result
     if isinstance(expr, Mul):
-        result = evaluate(expr.factors[0], env, sizes, order)
-        for factor in expr.factors[1:]:
-            result = result * evaluate(factor, env, sizes, order)
+        # What a condition excludes is 0, be it infinite or no number: 1/x where x > 0 is 0 at x = 0.
+        conditions = [evaluate(factor, env, sizes, order) for factor in expr.factors if isinstance(factor, Iverson)]
+        values = [evaluate(factor, env, sizes, order) for factor in expr.factors if not isinstance(factor, Iverson)]
+        result = torch.ones(flat, dtype=torch.float64)
+        for value in values:
+            result = result * value
+        for condition in conditions:
+            result = torch.where(condition != 0, result, torch.zeros_like(result))
         return result
     if isinstance(expr, Pow):
         base = evaluate(expr.base, env, sizes, order)
@@ -67,6 +95,17 @@ def evaluate(expr: Expr, env: Env, sizes: dict[str, int], order: list[Idx]) -> t
     if isinstance(expr, Iverson):
         compare = {"<": torch.lt, "<=": torch.le, "==": torch.eq, "!=": torch.ne}[expr.relation]
         return compare(evaluate(expr.left, env, sizes, order), evaluate(expr.right, env, sizes, order)).to(torch.float64)
+    if isinstance(expr, MatrixFn):
+        rows = [*order, *expr.indices]
+        size = [sizes[i.dim] for i in expr.indices]
+        # The matrix at every value of the other indices; torch's functions work on the last two axes.
+        matrix = evaluate(expr.body, env, sizes, rows)
+        matrix = matrix.expand([*matrix.shape[: len(order)], *size])
+        if expr.name != "inv":
+            return torch.linalg.det(matrix) if expr.name == "det" else torch.linalg.slogdet(matrix).logabsdet
+        inverse = torch.linalg.inv(matrix)
+        lead = [torch.arange(n).reshape([-1 if m == place else 1 for m in range(len(order))]) for place, n in enumerate(inverse.shape[:-2])]
+        return inverse[(*lead, *(_positions(i, env, sizes, order) for i in expr.at))]
     assert isinstance(expr, (Sum, Max))
     inner = [*order, *expr.indices]
     body = evaluate(expr.body, env, sizes, inner)
@@ -124,6 +163,31 @@ def sizes_of(layer: Layer) -> dict[str, int]:
     return dict(zip(layer.dims, SIZES))
 
 
+def square(layer: Layer) -> tuple[str, ...]:
+    """The square inputs of a layer that inverts a matrix or takes its determinant: they have to be far from singular."""
+    if not any(isinstance(node, MatrixFn) for equation in layer.equations for node in walk(equation.value)):
+        return ()
+    return tuple(name for name in layer.inputs if len(dims := layer.tensor(name).dims) > 1 and dims[-1] == dims[-2])
+
+
+def far_from_singular(matrix: torch.Tensor, symmetric: bool) -> torch.Tensor:
+    """A matrix near twice the identity, made of a random one."""
+    moved = 0.3 * matrix + 2 * torch.eye(matrix.shape[-1], dtype=matrix.dtype)
+    return (moved + moved.mT) / 2 if symmetric else moved
+
+
+def bounded(env: Env, item: Fact) -> None:
+    """The entries that a comparison is about, moved to where it holds."""
+    assert isinstance(item.left, Iverson)
+    low, high = item.left.left, item.left.right
+    if isinstance(high, Ref):
+        assert isinstance(low, Num) and low.value == 0, item
+        env[high.tensor] = env[high.tensor].abs()
+    else:
+        assert isinstance(low, Ref) and isinstance(high, Num) and high.value == 1, item
+        env[low.tensor] = env[low.tensor].abs() / (1 + env[low.tensor].abs())
+
+
 def inputs_of(layer: Layer, sizes: dict[str, int], seed: int, positive: bool = False) -> Env:
     """Random inputs that respect the declared facts, float64; those differentiated require grad."""
     draw = torch.Generator().manual_seed(seed)
@@ -140,8 +204,13 @@ def inputs_of(layer: Layer, sizes: dict[str, int], seed: int, positive: bool = F
             env[name] = torch.randn(shape, generator=draw, dtype=torch.float64)
             if positive or tensor.kind == "const":
                 env[name] = env[name].abs() + 0.5
+    symmetric_ones = {rules.symmetric(item) for item in layer.facts} - {None}
+    for name in (*square(layer), *(n for n in symmetric_ones if n is not None and n not in square(layer))):
+        env[name] = far_from_singular(env[name], name in symmetric_ones)
     for item in layer.facts:
-        # The facts of the catalogue say that a tensor's entries sum to a number along one axis.
+        # The facts of the catalogue say that a tensor's entries sum to a number along one axis, or are above 0 or below 1.
+        if isinstance(item.left, Iverson):
+            bounded(env, item)
         if isinstance(item.left, Sum) and isinstance(item.left.body, Ref):
             ref = item.left.body
             axis = ref.indices.index(item.left.indices[0])

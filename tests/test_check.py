@@ -351,7 +351,7 @@ def test_only_a_root_of_sizes_alone_asks_for_a_square() -> None:
     assert rooted_axes([add(plain, mixed, ["size", "F"])]) == {"D"}
 
 
-POINTS = {"log": 0.7, "sqrt": 0.7, "max": (0.3, -0.4), "min": (0.3, -0.4), "pow": (0.7, 1.3), "pi": ()}
+POINTS = {"log": 0.7, "sqrt": 0.7, "max": (0.3, -0.4), "min": (0.3, -0.4), "pow": (0.7, 1.3), "xlogy": (-0.4, 1.3), "pi": ()}
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
@@ -365,6 +365,7 @@ def test_scalar_functions_and_their_slopes_are_the_true_ones(name: str) -> None:
         "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
         "sign": lambda x: math.copysign(1, x),
         "softplus": lambda x: math.log1p(math.exp(x)),
+        "xlogy": lambda x, y: x * math.log(y),
     }
     true = known.get(name) or getattr(math, name)
     points = POINTS.get(name, -0.6)

@@ -104,6 +104,13 @@ def test_at_a_lecture_s_pace_every_sum_that_collapses_is_named(capsys: pytest.Ca
     assert re.findall(r"the sum over (\S+) collapses: only (\S+) = (\S+) survives", lemma) == [("j′", "j′", "j"), ("d′", "d′", "d")]
 
 
+def test_a_hessian_times_a_direction(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "linear_regression", "--hvp", "W")
+    assert code == 0 and re.search(r"HV = 2 dL\s+Xᵀ \( X\s+V \)", out) and re.search(r"All \d+ lines in \d+ proofs hold", out)
+    code, _, err = run(capsys, "linear_regression", "--hvp", "W,X")
+    assert code == 2 and "--hvp takes one input, got W,X" in err
+
+
 def test_a_typed_formula(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, LINEAR, "--wrt", "W", "--no-check")
     assert code == 0
@@ -193,6 +200,7 @@ def mistakes(tmp: Path) -> dict[str, tuple[list[str], str]]:
         "noise.py": "x = 1\x00",
         "raises.py": "a = 1\nb = undefined_name\n",
         "leaves.py": "raise SystemExit(3)\n",
+        "compares.py": OWN + "B = Layer('b', [Eq(Y[n, c], max(X[n, c], 0))])\n",
         "nothing.py": "x = 1\n",
         "code.layer": "Y[i] = __import__('os').system('true')\n",
         "notes.md": "hello",
@@ -227,8 +235,17 @@ def mistakes(tmp: Path) -> dict[str, tuple[list[str], str]]:
         "an output in an absent folder": (["linear", "-o", str(tmp / "no" / "where.txt")], "cannot be written: there is no folder"),
         "an output that is a folder": (["linear", "-o", str(tmp)], "is a folder"),
         "a width too small": (["linear", "--width", "5"], "--width 5 is too narrow"),
-        "an unknown format": (["linear", "--format", "word"], "invalid choice"),
+        "an unknown format": (["linear", "--format", "markdwn"], "did you mean markdown?"),
+        "a PDF without a file": (["linear", "--format", "pdf"], "name it: -o proof.pdf"),
         "an option without a layer": (["--wrt", "X"], "--wrt needs a layer"),
+        "a format without a layer": (["--format", "latex"], "--format needs a layer"),
+        "an unknown option": (["linear", "--colour"], "unrecognized arguments: --colour"),
+        "a word too many": (["linear", "softmax"], "unrecognized arguments: softmax"),
+        "a fragment of plain text": (["linear", "--fragment"], "write --format latex --fragment"),
+        "an unknown proof": (["linear", "--proof", "dQ"], "there is no proof of dQ; choose from dX, dW, db"),
+        "two single proofs": (["linear", "--proof", "dX", "--jacobian", "X"], "--proof and --jacobian ask for one proof each"),
+        "Python's max of entries": ([at["compares.py"]], "for max(a, b) write Max(a, b)"),
+        "a folder by its path": (["."], "is a folder; name a file in it"),
         "checking an unknown layer": (["check", "liner"], "did you mean linear?"),
         "checking nothing": (["check"], "required"),
     }
@@ -239,8 +256,18 @@ def test_every_mistake_is_one_message_and_exit_2(tmp_path: Path, capsys: pytest.
         code, out, err = run(capsys, *words)
         assert (code, out) == (2, ""), name
         assert expected in err, (name, err)
-        assert err.startswith(("derive: error: ", "usage: ")), (name, err)
-        assert "Traceback" not in err, name
+        assert err.startswith("derive: error: ") and err.count("derive: error: ") == 1, (name, err)
+        assert "Traceback" not in err and "usage: " not in err, name
+
+
+def test_a_file_named_by_a_relative_path_has_its_line_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("a = 1\nb = undefined_name\n")
+    assert run(capsys, "mine.py")[2].startswith("derive: error: mine.py, line 2: NameError")
+    (tmp_path / "broken.py").write_text("def f(:\n")
+    assert run(capsys, "./broken.py")[2].startswith("derive: error: broken.py, line 1: this is no Python")
 
 
 def test_an_output_that_cannot_be_written_is_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,12 +77,13 @@ def test_one_layer_is_shown_without_reading_the_catalogue() -> None:
     code = "import sys; from derive.__main__ import main; main(['attention']); print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     read = sorted(name for name in done.stderr.split() if name.startswith("derive.layers."))
-    assert read == ["derive.layers.attention", "derive.layers.softmax"], "only the files of its own topic"
+    wanted = ["derive.layers.attention", "derive.layers.attention_scores", "derive.layers.equals"]
+    assert read == wanted, "only its own file, what is declared equal to what, and the file of its equal"
 
 
 def test_every_layer_of_the_folder_is_in_the_table_of_contents() -> None:
     for path in sources("derive/layers"):
-        if path.name != "__init__.py":
+        if path.name not in ("__init__.py", "equals.py"):
             module = importlib.import_module(f"derive.layers.{path.stem}")
             own = {value.name for value in vars(module).values() if isinstance(value, Layer)}
             assert own & set(names()), f"{path.name} holds no layer of the catalogue"
@@ -133,7 +134,7 @@ def test_no_layer_is_named_outside_the_catalogue(path: Path) -> None:
 
 
 def test_every_file_says_its_purpose_first() -> None:
-    for folder in ("derive", "codegen", "benchmarks", "examples", "tests"):
+    for folder in ("derive", "codegen", "benchmarks", "docs", "examples", "tests"):
         for path in sources(folder):
             text = path.read_text(encoding="utf-8")
             assert not text.strip() or ast.get_docstring(ast.parse(text)), f"{path} has no first line saying what it is for"

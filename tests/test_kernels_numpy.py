@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from kernel_reference import empty_along, huge, inputs_of, is_real, listed, plain, sizes_of, strided
+from kernel_checks import arrays, numpy_equals_autograd, numpy_is_finite_at_extremes
+from kernel_reference import empty_along, inputs_of, listed, plain, sizes_of, strided
 
 from derive.expr import Size, walk
 from derive.layers import LAYERS
@@ -23,10 +24,6 @@ def kernel(layer: Layer) -> ModuleType:
     return importlib.import_module(f"generated.numpy.{layer.name}")
 
 
-def arrays(tensors: list[torch.Tensor]) -> list[Any]:
-    return [tensor.detach().numpy() if isinstance(tensor, torch.Tensor) else tensor for tensor in tensors]
-
-
 def differentiated(layer: Layer, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
     return [tensor.requires_grad_() for name, tensor in zip(layer.inputs, inputs) if name in layer.wrt]
 
@@ -34,16 +31,7 @@ def differentiated(layer: Layer, inputs: list[torch.Tensor]) -> list[torch.Tenso
 @every_layer
 @pytest.mark.parametrize("seed", range(3))
 def test_float64_values_and_gradients_equal_autograd(layer: Layer, seed: int) -> None:
-    inputs = inputs_of(layer, sizes_of(layer, 2 + seed), seed)
-    moving = differentiated(layer, inputs)
-    want = plain(layer, *inputs)
-    generator = torch.Generator().manual_seed(100 + seed)
-    upstream = [strided(tuple(output.shape), generator, output.dtype) for output in want]
-    gradients = torch.autograd.grad(want, moving, upstream)
-    values, saved = kernel(layer).forward(*arrays(inputs))
-    found = kernel(layer).backward(*arrays(upstream), saved)
-    for got, expected in zip([*listed(values), *listed(found)], [*want, *gradients]):
-        np.testing.assert_allclose(got, expected.detach().numpy(), rtol=1e-10, atol=1e-13)
+    numpy_equals_autograd(layer, kernel(layer), seed)
 
 
 @every_layer
@@ -125,14 +113,7 @@ def test_any_axis_may_be_empty_or_is_refused_by_name(layer: Layer) -> None:
 @every_layer
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_huge_logits_stay_finite(layer: Layer, dtype: torch.dtype) -> None:
-    inputs = [t.to(dtype) if is_real(t) else t for t in inputs_of(layer, sizes_of(layer))]
-    for given in map(arrays, huge(layer, inputs)):
-        values, saved = kernel(layer).forward(*given)
-        found = kernel(layer).backward(*[np.ones_like(value) for value in listed(values)], saved)
-        tangents = [np.ones_like(array) for array, name in zip(given, layer.inputs) if name in layer.wrt]
-        _, slopes = kernel(layer).jvp(*given, *tangents)
-        for array in [*listed(values), *listed(found), *listed(slopes)]:
-            assert np.isfinite(array).all()
+    numpy_is_finite_at_extremes(layer, kernel(layer), dtype)
 
 
 # ---------------------------------------------------------------------------------------------------- bad input

@@ -8,8 +8,17 @@ from typing import Any
 
 import pytest
 import torch
-from kernel_reference import detached, empty_along, huge, inputs_of, is_real, listed, plain, sizes_of, strided
-from torch.autograd import gradcheck, gradgradcheck
+from kernel_checks import (
+    entries,
+    moving_inputs,
+    passes_gradcheck,
+    passes_gradgradcheck,
+    places,
+    torch_equals_autograd,
+    torch_is_finite_at_extremes,
+)
+from kernel_reference import detached, empty_along, inputs_of, listed, plain, sizes_of
+from torch.autograd import gradcheck
 
 from derive.layers import LAYERS
 from derive.spec import Layer
@@ -20,17 +29,6 @@ every_layer = pytest.mark.parametrize("layer", LAYERS, ids=[layer.name for layer
 def kernel(layer: Layer) -> Callable[..., Any]:
     function: Callable[..., Any] = getattr(importlib.import_module(f"generated.torch.{layer.name}"), layer.name)
     return function
-
-
-def places(layer: Layer) -> tuple[int, ...]:
-    return tuple(n for n, name in enumerate(layer.inputs) if name in layer.wrt)
-
-
-def moving_inputs(layer: Layer, seed: int = 0, start: int = 2) -> list[torch.Tensor]:
-    inputs = inputs_of(layer, sizes_of(layer, start), seed)
-    for n in places(layer):
-        inputs[n].requires_grad_()
-    return inputs
 
 
 def loss_of(function: Callable[..., Any]) -> Callable[..., torch.Tensor]:
@@ -45,15 +43,7 @@ def loss_of(function: Callable[..., Any]) -> Callable[..., torch.Tensor]:
 @every_layer
 @pytest.mark.parametrize("seed", range(3))
 def test_values_and_gradients_equal_autograd(layer: Layer, seed: int) -> None:
-    inputs = moving_inputs(layer, seed, 2 + seed)
-    moving = [inputs[n] for n in places(layer)]
-    want = plain(layer, *inputs)
-    generator = torch.Generator().manual_seed(100 + seed)
-    upstream = [strided(tuple(output.shape), generator, output.dtype) for output in want]
-    found = listed(kernel(layer)(*inputs))
-    gradients = torch.autograd.grad(found, moving, upstream)
-    for got, expected in zip([*found, *gradients], [*want, *torch.autograd.grad(want, moving, upstream)]):
-        torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-13)
+    torch_equals_autograd(layer, kernel(layer), seed)
 
 
 @every_layer
@@ -69,8 +59,7 @@ def test_each_gradient_alone_is_the_same(layer: Layer) -> None:
 
 @every_layer
 def test_gradcheck_in_both_modes_and_batched(layer: Layer) -> None:
-    inputs = moving_inputs(layer)
-    assert gradcheck(kernel(layer), inputs, check_forward_ad=True, check_batched_grad=True, check_batched_forward_grad=True)
+    passes_gradcheck(layer, kernel(layer))
 
 
 @every_layer
@@ -81,14 +70,9 @@ def test_each_input_may_move_alone_in_forward_mode(layer: Layer) -> None:
         assert gradcheck(kernel(layer), moving, check_forward_ad=True, fast_mode=True)
 
 
-LARGE = 400
-"""The number of entries beyond which a whole numerical Jacobian of the second order takes more than a few seconds."""
-
-
 @every_layer
 def test_gradgradcheck(layer: Layer) -> None:
-    # Along random directions where the whole Jacobian takes seconds: the other tests look at second derivatives entry by entry.
-    assert gradgradcheck(kernel(layer), moving_inputs(layer), fast_mode=entries(layer) > LARGE)
+    passes_gradgradcheck(layer, kernel(layer))
 
 
 @every_layer
@@ -129,10 +113,6 @@ def test_every_mix_of_modes_gives_the_same_second_derivatives_along_a_direction(
 
 SMALL = 24
 """The number of entries up to which all second derivatives are compared: their cost grows with its square."""
-
-
-def entries(layer: Layer) -> int:
-    return sum(tensor.numel() for tensor in moving_inputs(layer) if is_real(tensor) and tensor.requires_grad)
 
 
 @pytest.mark.parametrize("layer", [layer for layer in LAYERS if entries(layer) <= SMALL], ids=lambda layer: layer.name)
@@ -188,14 +168,7 @@ def test_a_third_derivative_is_refused(layer: Layer) -> None:
 @every_layer
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_huge_logits_stay_finite(layer: Layer, dtype: torch.dtype) -> None:
-    inputs = [t.detach().to(dtype) if is_real(t) else t for t in moving_inputs(layer)]
-    for given in huge(layer, inputs):
-        moving = [given[n].requires_grad_() for n in places(layer)]
-        found = listed(kernel(layer)(*given))
-        gradients = torch.autograd.grad(found, moving, [torch.ones_like(f) for f in found])
-        for tensor in [*found, *gradients]:
-            assert tensor.dtype == dtype
-            assert tensor.isfinite().all()
+    torch_is_finite_at_extremes(layer, kernel(layer), dtype)
 
 
 @every_layer

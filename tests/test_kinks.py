@@ -103,3 +103,36 @@ def test_the_step_that_passes_a_kink_prints_the_interval_and_the_choice(formula:
 def test_a_smooth_function_says_nothing_of_kinks() -> None:
     proof = derive(Layer.parse("smooth", "Y[i] = tanh(X[i])")).proof("X")
     assert not any("subgradient" in step.note for step in proof.steps)
+
+
+LENGTHS = {
+    "R[i] = sqrt(sum(j, X[i,j]^2))": lambda x: torch.linalg.vector_norm(x, dim=1),
+    "U[i] = sum(j, X[i,j]^2)\nR[i] = sqrt(U[i])": lambda x: torch.linalg.vector_norm(x, dim=1),
+    "n = sqrt(sum(i,j, X[i,j]^2))\nR[i] = n*sum(j, X[i,j])": lambda x: torch.linalg.vector_norm(x) * x.sum(1),
+    "n[i] = sqrt(sum(j, X[i,j]^2))\nY[i,j] = 2*X[i,j]/max(n[i], 2)": lambda x: (
+        2 * x / torch.linalg.vector_norm(x, dim=1, keepdim=True).clamp(min=2)
+    ),
+}
+
+
+@pytest.mark.parametrize("text", LENGTHS)
+@pytest.mark.parametrize("rows", [slice(0, 1), slice(None)])
+def test_the_length_of_a_zero_vector_has_the_gradient_zero_as_in_torch(text: str, rows: slice) -> None:
+    layer = Layer.parse("length", text)
+    derivation = derive(layer)
+    assert derivation.check().ok
+    x = torch.tensor([[0.3, -0.4, 1.2], [3.0, 4.0, -1.0]], dtype=torch.float64)
+    x[rows] = 0.0
+    x.requires_grad_()
+    sizes = dict(zip(layer.tensor("X").dims, x.shape))
+    value = LENGTHS[text](x)
+    (wanted,) = torch.autograd.grad(value, x, torch.ones_like(value))
+    given = {"X": x.detach(), f"d{layer.outputs[0]}": torch.ones_like(value)}
+    assert torch.allclose(run((*derivation.forward, *derivation.backward), given, sizes)["dX"], wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_the_step_that_differentiates_a_length_says_what_is_taken_at_zero() -> None:
+    notes = [step.note for step in derive(Layer.parse("length", "R[i] = sqrt(sum(j, X[i,j]^2))")).proof("X").steps]
+    assert any("where a length is 0" in note and "0 is taken" in note for note in notes)
+    smooth = derive(Layer.parse("length", "R[i] = sqrt(sum(j, X[i,j]^2) + 1/100)")).proof("X")
+    assert not any("length" in step.note for step in smooth.steps)

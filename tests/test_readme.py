@@ -50,14 +50,18 @@ def matches(printed: list[str], expected: list[str]) -> bool:
 
 
 def run(command: str, folder: Path) -> str:
+    done = finished(command, folder)
+    return done.stdout + done.stderr
+
+
+def finished(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     words = shlex.split(command.split("  #")[0])
     if words[0] in ("derive", "codegen"):
         words = [sys.executable, "-m", words[0], *words[1:]]
     elif words[0] in ("python", "pytest"):
         words = [sys.executable, *(["-m", "pytest"] if words[0] == "pytest" else []), *words[1:]]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]), "COLUMNS": "100", "NO_COLOR": "1"}
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, encoding="utf-8", env=environment, timeout=300, check=False)
-    return done.stdout + done.stderr
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, encoding="utf-8", env=environment, timeout=300, check=False)
 
 
 def test_every_snippet_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
@@ -82,6 +86,16 @@ def test_every_snippet_of_the_readme_does_what_it_says(tmp_path: Path) -> None:
                     assert not expected or matches(printed, expected), f"$ {command}\n" + "\n".join(printed)
     finally:
         sys.path.remove(str(tmp_path))
+
+
+def test_four_commands_lead_from_nothing_to_kernels_that_pass(tmp_path: Path) -> None:
+    (block,) = [block for block in BLOCKS if block.text.startswith("$ derive new")]
+    four = [command for command, _ in commands(block.text)]
+    assert [command.split()[0] for command in four] == ["derive", "derive", "codegen", "pytest"]
+    for command in four:
+        done = finished(command, tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout and "failed" not in done.stdout and "skipped" not in done.stdout
 
 
 def test_every_make_target_the_readme_names_exists() -> None:

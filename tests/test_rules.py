@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from reference import evaluate
 
 from derive import rules
+from derive.conditions import compare, impossible
 from derive.equality import canonical
-from derive.expr import Add, Delta, Equation, Expr, Fn, Idx, Mul, Pow, Ref, Sum, add, mul, num, power, total
+from derive.expr import ZERO, Add, Delta, Equation, Expr, Fn, Idx, Iverson, Mul, Position, Pow, Ref, Size, Sum, add, mul, num, power, total
 from derive.indices import free_indices, instantiate, rename_apart, substitute
 from derive.plain import show
 from derive.proof import expr_from, expr_json
@@ -152,6 +153,33 @@ def test_a_logarithm_is_opened_only_where_everything_is_positive() -> None:
     opened, used = rules.log_of_product(log, {"Z": total_exp, "P": softmax})
     assert show(opened) == "u[i] - log(Z)" and used == (softmax,)
     assert rules.log_of_product(log, {"P": signed}) == (log, ())
+
+
+def test_conditions_that_exclude_each_other_are_seen_and_no_others() -> None:
+    i, j, size = Position(Idx("i", "N")), Position(Idx("j", "N")), Size("N")
+    a, one, two = Ref("s"), num(1), num(2)
+    never = (
+        [("<", i, j), ("<", j, i)],
+        [("<", i, j), ("<", j, add(i, one))],  # positions are whole numbers
+        [("<", i, ZERO)],
+        [(">=", i, size)],
+        [("==", a, one), ("!=", a, one)],
+        [(">", mul(two, a), num(3)), ("<", a, one)],
+        [("<", a, ZERO), ("<", ZERO, a)],
+    )
+    some = (
+        [("<=", i, j), ("<=", j, i)],
+        [("<", i, j), ("<", j, add(i, two))],
+        [("<", a, one), (">", a, ZERO)],
+        [(">=", add(i, one), size)],
+        [("==", i, one), ("==", j, two)],
+        [("<", a, one), ("<", i, a)],
+    )
+    for group, expected in ((never, True), (some, False)):
+        for conditions in group:
+            brackets = [compare(*condition) for condition in conditions]
+            assert bool(impossible([b for b in brackets if isinstance(b, Iverson)])) is expected, conditions
+    assert rules.exclude(add(mul(compare("<", a, ZERO), compare("<", ZERO, a), a), a)) == a
 
 
 def test_every_rule_states_its_identity() -> None:

@@ -185,6 +185,13 @@ def test_the_authors_order_comes_back() -> None:
     assert write(first.equations[0]) == write(second.equations[0]) == "P[i,j] = exp(Z[i,j])/sum(k, exp(Z[i,k]))"
 
 
+def test_a_number_stands_before_what_is_taken_from_it() -> None:
+    i, j = axes("i:N j:M")
+    X, eps, Y = tensors("X[N,M] eps:const Y[N,M]")
+    for value, text in ((1 - X[i, j], "1 - X[i,j]"), (X[i, j] + 1, "X[i,j] + 1"), (eps - X[i, j] ** 2, "eps - X[i,j]^2")):
+        assert write(Layer("ordered", [Eq(Y[i, j], value)]).equations[0]) == f"Y[i,j] = {text}"
+
+
 def test_the_order_does_not_depend_on_the_process() -> None:
     code = "import sys\nif {early}: import derive.layers\nfrom test_spec import rms_norm\nprint(rms_norm().text())\n"
     code += "from derive.layers import LAYERS\nfor layer in LAYERS: print(layer.text())"
@@ -236,7 +243,12 @@ def _value(expr: Expr, at: dict[str, sp.Expr]) -> sp.Expr:
     """A scalar expression of the IR as a number, by SymPy's own functions."""
     from derive.sympy_io import _Writer
 
-    plain = {"sigmoid": lambda x: 1 / (1 + exp(-x)), "softplus": lambda x: log(1 + exp(x)), "relu": lambda x: sp.Max(x, 0)}
+    plain = {
+        "sigmoid": lambda x: 1 / (1 + exp(-x)),
+        "softplus": lambda x: log(1 + exp(x)),
+        "relu": lambda x: sp.Max(x, 0),
+        "xlogy": lambda x, y: x * log(y),
+    }
     if isinstance(expr, Fn):
         if expr.name == "pi":
             return sp.pi

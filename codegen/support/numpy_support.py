@@ -92,6 +92,23 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
     return array.astype(dtype, copy=False)
 
 
+def _respected(about: str, fact: str, indices: tuple[str, ...], relation: str, gap: Any) -> None:
+    """ValueError where a declared fact does not hold: where its sides are apart, or the greater one is less, by `gap`."""
+    found = np.asarray(gap)
+    slack = float(np.sqrt(np.finfo(found.dtype).eps)) if relation == "=" else 0.0
+    bad = ~(abs(found) <= slack) if relation == "=" else ~(found > 0) if relation == "<" else ~(found >= 0)
+    if not bool(bad.any()):
+        return
+    far = np.where(bad, np.where(np.isnan(found), np.inf, abs(found)), -1.0)
+    worst = tuple(int(n) for n in np.unravel_index(int(np.argmax(far)), far.shape))
+    at = ", ".join(f"{name} = {int(place)}" for name, place in zip(indices, worst))
+    amount = f"{float(found[worst]):.6g}" if relation != "=" else f"{float(abs(found[worst])):.6g}"
+    what = "its sides differ by" if relation == "=" else "the greater side minus the other is"
+    count = int(bad.sum())
+    where = (f" at {at}" if at else "") + (f", the worst of {count} places" if count > 1 else "")
+    raise ValueError(f"{_NAME}: {about} does not respect the declared fact {fact}: {what} {amount}{where}")
+
+
 def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
     """1 at each label along a new last axis, else 0."""
     hot: Array = (labels[..., None] == np.arange(length)).astype(dtype)
@@ -160,3 +177,32 @@ def _erf(x: Array) -> Array:
     """The error function, entry by entry: NumPy has none."""
     flat = [math.erf(value) for value in np.ravel(x)]
     return np.array(flat, dtype=np.asarray(x).dtype).reshape(np.shape(x))
+
+
+def _lapack(matrix: Array) -> Array:
+    """The matrix in a type that LAPACK knows: it has no half precision."""
+    return matrix.astype(np.promote_types(matrix.dtype, np.float32), copy=False)
+
+
+def _inverse(matrix: Array) -> Array:
+    """The inverse over the last two axes. Raises numpy.linalg.LinAlgError where a matrix is singular."""
+    try:
+        return np.linalg.inv(_lapack(matrix)).astype(matrix.dtype, copy=False)
+    except np.linalg.LinAlgError:
+        raise np.linalg.LinAlgError(f"{_NAME}: a matrix to be inverted is singular") from None
+
+
+def _determinant(matrix: Array) -> Array:
+    """The determinant over the last two axes."""
+    return np.asarray(np.linalg.det(_lapack(matrix)), matrix.dtype)
+
+
+def _log_determinant(matrix: Array) -> Array:
+    """log |det| over the last two axes; minus infinity where a matrix is singular."""
+    return np.asarray(np.linalg.slogdet(_lapack(matrix))[1], matrix.dtype)
+
+
+def _xlogy(x: Array, y: Array) -> Array:
+    """x log(y), and 0 where x is 0, whatever y is."""
+    result: Array = x * np.log(np.where(x == 0, 1, y))
+    return result

@@ -128,6 +128,23 @@ def _needed(needs: tuple[bool, ...], values: tuple[Any, ...]) -> tuple[Any, ...]
     return tuple(value for value, need in zip(values, needs) if need)
 
 
+def _respected(about: str, fact: str, indices: tuple[str, ...], relation: str, gap: Any) -> None:
+    """ValueError where a declared fact does not hold: where its sides are apart, or the greater one is less, by `gap`."""
+    found = torch.as_tensor(gap)
+    slack = float(torch.finfo(found.dtype).eps) ** 0.5 if relation == "=" else 0.0
+    bad = ~(abs(found) <= slack) if relation == "=" else ~(found > 0) if relation == "<" else ~(found >= 0)
+    if not bool(bad.any()):
+        return
+    far = torch.where(bad, torch.nan_to_num(found.abs(), nan=torch.inf), -torch.ones_like(found))
+    worst = tuple(int(n) for n in torch.unravel_index(far.argmax(), far.shape))
+    at = ", ".join(f"{name} = {int(place)}" for name, place in zip(indices, worst))
+    amount = f"{float(found[worst]):.6g}" if relation != "=" else f"{float(abs(found[worst])):.6g}"
+    what = "its sides differ by" if relation == "=" else "the greater side minus the other is"
+    count = int(bad.sum())
+    where = (f" at {at}" if at else "") + (f", the worst of {count} places" if count > 1 else "")
+    raise ValueError(f"{_NAME}: {about} does not respect the declared fact {fact}: {what} {amount}{where}")
+
+
 def _one_hot(labels: Tensor, length: int, like: Tensor) -> Tensor:
     """1 at each label along a new last axis, else 0."""
     return (labels[..., None] == torch.arange(length, device=like.device)).to(like.dtype)
@@ -202,3 +219,18 @@ def _place(tensor: Tensor, axis: int, length: int, offset: int, *steps: int) -> 
 
 def _no_third(*_: Any) -> Any:
     raise NotImplementedError(f"{_NAME}: third derivatives are not derived; it can be differentiated twice")
+
+
+def _determinant(matrix: Tensor) -> Tensor:
+    """The determinant over the last two axes, by an LU factorisation: torch.linalg.det loses a tangent where forward mode is nested."""
+    factors: Tensor
+    factors, pivots, _ = torch.linalg.lu_factor_ex(matrix)
+    swaps = (pivots != torch.arange(1, matrix.shape[-1] + 1, device=matrix.device)).sum(-1)
+    signs: Tensor = (1 - 2 * (swaps % 2)).to(matrix.dtype)
+    return factors.diagonal(dim1=-2, dim2=-1).prod(-1) * signs
+
+
+def _log_determinant(matrix: Tensor) -> Tensor:
+    """log |det| over the last two axes, by an LU factorisation; minus infinity where a matrix is singular."""
+    factors: Tensor = torch.linalg.lu_factor_ex(matrix).LU
+    return factors.diagonal(dim1=-2, dim2=-1).abs().log().sum(-1)

@@ -18,18 +18,23 @@ def discarding(ops: Iterable[Op], inlined: Callable[[str], bool]) -> set[str]:
     host = host_values(listed)
     reader = {arg.value: op.out for op in listed for arg in op.args}
     found: set[str] = set()
+    seen: dict[tuple[str, str], bool] = {}
 
-    def visit(value: str, statement: str) -> None:
+    def visit(value: str, statement: str) -> bool:
+        """Whether a quotient, a root or a logarithm comes in, so that arithmetic with it may warn as well."""
         op = made.get(value)
         if op is not None and op.number is not None and op.kind == "number" and abs(op.number) > LARGEST_HALF:
             found.add(statement)
-        if op is None or not is_temporary(value) or value in host:
-            return
+        if op is None or not is_temporary(value) or value in host or op.fn == "where":
+            return False
         statement = statement if inlined(value) else value
-        if op.fn in ("exp", "log", "pow") or (op.fn == "power" and op.number is not None and op.number < 0):
-            found.add(statement)
-        for arg in op.args:
-            visit(arg.value, statement)
+        if (value, statement) not in seen:
+            power = op.number if op.fn == "power" and op.number is not None else 1
+            loose = op.fn in ("log", "pow", "xlogy") or power < 0 or power.denominator != 1
+            seen[value, statement] = any([loose, *(visit(arg.value, statement) for arg in op.args)])
+            if seen[value, statement] or op.fn == "exp":
+                found.add(statement)
+        return seen[value, statement]
 
     for op in listed:
         if op.fn == "where":

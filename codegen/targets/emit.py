@@ -119,7 +119,7 @@ class _Emitter:
             head = _POWERS.get(op.number, "power")
         elif op.kind in _KINDS:
             head = _KINDS[op.kind]
-        elif op.kind in ("map", "reduce") and op.fn not in ("add", "mul"):
+        elif op.kind in ("map", "reduce", "matrix") and op.fn not in ("add", "mul"):
             head = _HEADS.get(op.fn, op.fn)
         else:
             head = ""
@@ -174,6 +174,8 @@ class _Emitter:
             return self._gather(op)
         if op.kind == "diagonal":
             return self._diagonal(op)
+        if op.kind == "matrix":
+            return self._matrix(op)
         if op.kind == "read":
             return self._read(op)
         if op.kind == "place":
@@ -198,7 +200,7 @@ class _Emitter:
             return self._where(op)
         args = [aligned(self._value(arg), op.axes, self.spelling) for arg in op.args]
         if op.out in self.host:
-            table, texts = HOST_FUNCTIONS, [a.at(POW) for a in args]
+            table, texts = HOST_FUNCTIONS, [a.at(POW) if op.fn == "pow" else a.code for a in args]
         else:
             table, texts = self.spelling.functions, [a.code for a in args]
         name = op.fn
@@ -324,6 +326,13 @@ class _Emitter:
                 code = self.spelling.take.format(table.code, index.code, -1 if last else at)
                 return Text(f"{code}[{'..., ' if len(rest) > 1 and last else ':, ' * at}0]", ATOM, rest, view=True)
         raise NotImplementedError(f"no kernel yet for reading {op.args[0].value} at {len(op.over)} integer arrays of mixed indices")
+
+    def _matrix(self, op: Op) -> Text:
+        """A function of the last two axes."""
+        text = self._value(op.args[0])
+        rest = tuple(i for i in text.axes if i not in op.over)
+        text = permuted(text, (*rest, *op.over), self.spelling)
+        return Text(self.spelling.functions[op.fn].format(text.code), ATOM, text.axes if op.fn == "inv" else rest)
 
     def _read(self, op: Op) -> Text:
         """Axes of the argument read at places along them."""

@@ -6,13 +6,7 @@ import keyword
 import re
 from collections.abc import Iterable
 
-RESERVED = frozenset(
-    (
-        *("np", "math", "torch", "Any", "NamedTuple", "NDArray", "Array", "Tensor", "Saved", "saved", "forward", "backward", "jvp"),
-        *("ctx", "needs", "inputs", "output", "outputs", "grads", "given", "tangents", "tensors", "annotations"),
-        *("float", "int", "len", "range", "tuple", "next", "iter", "zip", "list", "dict", "str", "type", "isinstance"),
-    )
-)
+from derive.names import RESERVED
 
 
 def names_for(arrays: Iterable[str], axes: Iterable[str], reserved: Iterable[str] = ()) -> tuple[dict[str, str], dict[str, str]]:

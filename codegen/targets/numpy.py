@@ -10,15 +10,17 @@ from codegen.targets.parts import Parts, digest, dims_of, docstring, packed, sav
 from codegen.targets.spellings import NUMPY
 from codegen.targets.support import functions_called
 from codegen.targets.text import tuple_of
+from codegen.targets.validation import validation
 
 
 def context(derivation: Any, program: Program) -> dict[str, Any]:
     """Every field of the template, as lists of lines."""
-    parts = Parts(derivation, program, NUMPY, ("dtype",))
+    parts = Parts(derivation, program, NUMPY, ("dtype", "validate"))
     fields = _saved_lengths(parts)
     why = saved_for(parts, program.backward.ops)
     forward, backward, jvp = _forward(parts, fields), _backward(parts, fields), _jvp(parts)
-    body = [*forward, *backward, *jvp]
+    facts = validation(parts, "Array")
+    body = [*forward, *backward, *jvp, *facts.lines]
     support = functions_called(numpy_support, body)
     code = "\n".join([*body, *support])
     names = parts.names
@@ -34,9 +36,9 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         "name": program.name,
         "axes": parts.axes_table((*_arrays(parts, program.inputs), *program.upstream, *_tangents(program))),
         "fields": [f"{name}: {kind}" for name, kind in _fields(parts, fields).items()],
-        "forward_parameters": _annotated(parts, program.inputs),
+        "forward_parameters": _annotated(parts, program.inputs) + facts.parameter(),
         "forward_returns": f"tuple[{_returned(len(program.outputs))}, Saved]",
-        "forward_doc": f"Return ({values}, saved).",
+        "forward_doc": f"Return ({values}, saved)." + facts.sentence(),
         "forward": forward,
         "backward_parameters": _annotated(parts, program.upstream),
         "backward_returns": _returned(len(program.gradients)),
@@ -46,7 +48,7 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         "jvp_returns": f"tuple[{_returned(len(program.outputs))}, {_returned(len(program.outputs))}]",
         "jvp_doc": f"Return ({values}, {value_tangents}): the value and its derivative along {tangents}.",
         "jvp": jvp,
-        "support": support,
+        "support": [*facts.lines, *support],
     }
 
 
@@ -109,7 +111,7 @@ def _nonempty(parts: Parts, dims: tuple[str, ...]) -> list[str]:
 def _forward(parts: Parts, fields: tuple[str, ...]) -> list[str]:
     program = parts.program
     over = parts.maximum_axes(program.forward)
-    lines = _arguments(parts, program.inputs)
+    lines = _arguments(parts, program.inputs) + validation(parts, "Array").call()
     lines += parts.lengths((*dims_of(program.forward), *over, *fields), program.inputs)
     lines += _nonempty(parts, over)
     lines += parts.code(program.forward)

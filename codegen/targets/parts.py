@@ -229,6 +229,8 @@ def docstring(parts: Parts, first: str, saved: Mapping[str, str]) -> list[str]:
     lines += [f"    {name}: {why}" for name, why in saved.items()]
     gradients = _gradients(parts)
     lines += ["", "Gradients:", "", *(line for gradient in gradients for line in _wrapped(gradient))]
+    if any(op.kind == "matrix" and op.fn == "inv" for block in parts.blocks for op in block.ops):
+        lines += ["", "Raises LinAlgError where a matrix to be inverted is singular."]
     if layer.doc:
         lines += ["", *(line.rstrip() for line in layer.doc.strip().splitlines())]
     return [line.replace("\\", "\\\\").replace('"""', "'''") for line in lines]

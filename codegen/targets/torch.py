@@ -20,11 +20,12 @@ from codegen.targets.parts import Parts, digest, dims_of, docstring, packed, sav
 from codegen.targets.spellings import TORCH
 from codegen.targets.support import functions_called
 from codegen.targets.text import tuple_of
+from codegen.targets.validation import validation
 
 
 def context(derivation: Any, program: Program) -> dict[str, Any]:
     """Every field of the template, as lists of lines."""
-    reserved = (program.name, "fill", "like", *(f"need_{identifier(n)}" for n in program.wrt))
+    reserved = (program.name, "fill", "like", "validate", *(f"need_{identifier(n)}" for n in program.wrt))
     parts = Parts(derivation, program, TORCH, reserved)
     held = _Held(parts)
     why = saved_for(parts, program.backward.ops)
@@ -41,7 +42,9 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         "second": _straight(parts, program.second, held),
         "second_tangent": _straight(parts, program.second_tangent, held),
     }
-    support = functions_called(torch_support, [*(line for lines in fields.values() for line in lines), "_no_third"])
+    facts = validation(parts, "Tensor")
+    lines = [*(line for lines in fields.values() for line in lines), *facts.lines]
+    support = [*facts.lines, *functions_called(torch_support, [*lines, "_no_third"])]
     code = "\n".join([*(line for lines in fields.values() for line in lines), *support])
     names = parts.names
     parameters = ", ".join(
@@ -60,9 +63,11 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         "imports": [f"import {name}" for name in ("itertools", "math", "operator") if f"{name}." in code],
         "name": program.name,
         "axes": parts.axes_table([n for n in program.inputs if not parts.array(n).is_plain_integer]),
-        "parameters": ", ".join(f"{names[n]}: {'int' if parts.array(n).is_plain_integer else 'Any'}" for n in program.inputs),
+        "parameters": ", ".join(f"{names[n]}: {'int' if parts.array(n).is_plain_integer else 'Any'}" for n in program.inputs)
+        + facts.parameter(),
         "returns": f"tuple[{', '.join(['Tensor'] * len(program.outputs))}]" if several else "Tensor",
-        "public_doc": f"Return {packed([names[n] for n in program.outputs])}, differentiable twice, in reverse and in forward mode.",
+        "public_doc": f"Return {packed([names[n] for n in program.outputs])}, differentiable twice, in reverse and in forward mode."
+        + facts.sentence(),
         "forward_parameters": parameters,
         "upstream": ", ".join(f"{names[n]}: Any" for n in program.upstream),
         "tangents": ", ".join(f"{t}: Any" for t in _tangent_names(parts, held)),
@@ -93,7 +98,10 @@ class _Held:
         wanted += [dim for name in self._filled() for dim in parts.array(name).dims]
         wanted += [dim for name in program.wrt if name not in self.kept for dim in parts.array(name).dims]
         wanted += dims_of(tangent_block(program))
-        self.lengths = parts.missing(wanted, self.kept)
+        gone = parts.missing(wanted, self.kept)
+        # The two blocks of the second order read no more than they need: a length may be found in none of it.
+        gone += tuple(dim for block in blocks[1:] for dim in parts.missing(dims_of(block), block.inputs))
+        self.lengths = tuple(dict.fromkeys(gone))
 
     def _filled(self) -> tuple[str, ...]:
         """Second-order upstream gradients, which are zero where torch gives none."""
@@ -180,6 +188,7 @@ def _public(parts: Parts) -> list[str]:
         if holder is not None:
             at = parts.array(holder).dims.index(axis)
             lines.append(f'_places("{names[name]}", {names[name]}, "{axis}", {names[holder]}.shape[{at}])')
+    lines += validation(parts, "Tensor").call("{}.detach()")
     constant = [names[n] for n in program.inputs if n not in program.wrt and n not in labels and n not in plain]
     if constant:
         lines.append(f"_constant({', '.join(f'{n}={n}' for n in constant)})")

@@ -30,6 +30,10 @@ class OutsideDomain(Exception):
     """An input outside a function's domain, or on a kink: another draw may avoid it."""
 
 
+class Singular(OutsideDomain):
+    """A matrix without an inverse: other sizes may avoid it, since a product of a tall and a wide one is singular whatever the draw."""
+
+
 class Irrational(Exception):
     """A value that exact mode cannot hold."""
 
@@ -245,6 +249,10 @@ def _pow(a: Arithmetic, x: Number, y: Number) -> Number:
     return a.exp(y * a.log(x))
 
 
+def _xlogy(a: Arithmetic, x: Number, y: Number) -> Number:
+    return x * a.log(y) if x else 0
+
+
 def _wins(x: Number, y: Number) -> int:
     if x == y:
         raise OutsideDomain("a tie inside max or min")
@@ -267,6 +275,9 @@ FUNCTIONS: dict[str, Function] = {
     "sign": Function(lambda a, x: _sign(x), (lambda a, x: 0,)),
     "pi": Function(lambda a: a.pi(), ()),
     "pow": Function(_pow, (lambda a, x, y: y * _pow(a, x, y - 1), lambda a, x, y: _pow(a, x, y) * a.log(x))),
+    "xlogy": Function(
+        _xlogy, (lambda a, x, y: a.log(y) if x or y > 0 else 0, lambda a, x, y: a.number(Fraction(x)) * a.inverse(y) if x else 0)
+    ),
     "max": Function(lambda a, x, y: max(x, y), (lambda a, x, y: _wins(x, y), lambda a, x, y: _wins(y, x))),
     "min": Function(lambda a, x, y: min(x, y), (lambda a, x, y: _wins(y, x), lambda a, x, y: _wins(x, y))),
 }

@@ -16,6 +16,8 @@ from operator import itemgetter
 from typing import Any
 
 from derive.checker.arithmetic import Arithmetic, CannotTell, Number, OutsideDomain, function
+from derive.checker.elimination import Dual, Rows, determinant, inverse
+from derive.checker.structure import free_scope
 
 Node = Any
 Key = tuple[int, ...]
@@ -116,6 +118,9 @@ class World:
             return lambda env: call(arithmetic, *[part(env) for part in parts])
         if kind in ("sum", "max"):
             return self._reduction(node, scope)
+        if kind == "matrixfn":
+            matrix = self._matrix_function(node, scope, None)
+            return lambda env: matrix(env, None).value
         if kind in ("diff", "along"):
             return self._derivative(node, scope)
         raise CannotTell(f"the checker knows no node {kind!r}")
@@ -198,6 +203,42 @@ class World:
 
         return total if node[0] == "sum" else largest
 
+    # ------------------------------------------------------------------------------------------------ matrices
+
+    def _matrix_function(self, node: Node, scope: Scope, channel: Channel | None) -> Callable[[Env, Seed | None], Dual]:
+        """The value of a function of a matrix, with its tangent where there is one; each matrix is eliminated once."""
+        _, name, indices, body, at = node
+        inner, start, stop, (rows, columns) = self._loop(indices, scope)
+        entry, arithmetic = self.compile(body, inner), self.arithmetic
+        slots = [inner[other] for other in free_scope(body) if inner[other] < start]
+        slope = self._tangent(body, inner, channel) if channel is not None else None
+        position = self._position(at, scope)
+        memo: dict[tuple[Key, Seed | None], Any] = {}
+
+        def cell(env: Env, seed: Seed | None, row: int, column: int) -> Dual:
+            env[start:stop] = row, column
+            value = entry(env)
+            if slope is None or seed is None:
+                return Dual(value)
+            env[start:stop] = row, column
+            return Dual(value, slope(env, seed))
+
+        def function_of(env: Env, seed: Seed | None) -> Dual:
+            label = (tuple(env[slot] for slot in slots), seed)
+            if label not in memo:
+                matrix: Rows = [[cell(env, seed, row, column) for column in columns] for row in rows]
+                memo[label] = inverse(matrix, arithmetic) if name == "inv" else determinant(matrix, arithmetic)
+            found = memo[label]
+            if name == "inv":
+                row, column = position(env)
+                entry_found: Dual = found[row][column]
+                return entry_found
+            if name == "logdet" and seed is None:
+                return Dual(arithmetic.log(abs(found.value)))
+            return Dual(0, found.slope * arithmetic.inverse(found.value)) if name == "logdet" else Dual(found.value, found.slope)
+
+        return function_of
+
     # ------------------------------------------------------------------------------------------------ derivatives
 
     def _derivative(self, node: Node, scope: Scope) -> Value:
@@ -240,6 +281,12 @@ class World:
             return None  # a step is flat wherever it is not at its edge
         if kind in ("diff", "along"):
             raise CannotTell("a derivative inside a derivative is more than the checker evaluates")
+        if kind == "matrixfn":
+            inner = self._loop(node[2], scope)[0]
+            if self._tangent(node[3], inner, channel) is None:
+                return None
+            function_of = self._matrix_function(node, scope, channel)
+            return lambda env, seed: function_of(env, seed).slope
         parts = node[1] if kind in ("add", "mul") else node[2] if kind == "fn" else [node[1]] if kind == "pow" else None
         if parts is None:
             return self._tangent_of_reduction(node, scope, channel)
@@ -252,8 +299,8 @@ class World:
         if kind == "mul":
             values = [self.compile(part, scope) for part in _cheap_first(parts)]
             return _product_rule(values, [(tangent, values[:n] + values[n + 1 :]) for n, tangent in live], len(live))
-        inner = [self.compile(part, scope) for part in parts]
-        return self._chain_rule(node, inner, live)
+        values = [self.compile(part, scope) for part in parts]
+        return self._chain_rule(node, values, live)
 
     def _tangent_of_ref(self, node: Node, scope: Scope, channel: Channel) -> Tangent | None:
         name = node[1]
@@ -352,6 +399,16 @@ def tensors_in(node: Node) -> tuple[str, ...]:
             if item[0] == "ref":
                 found[item[1]] = None
             stack.extend(reversed(item))
+    return tuple(found)
+
+
+def moving_in(node: Node) -> tuple[str, ...]:
+    """The tensors that `node` mentions outside conditions, which are flat wherever they are not at their edge."""
+    if isinstance(node, list) and node and node[0] == "iverson":
+        return ()
+    found = {node[1]: None} if isinstance(node, list) and node and node[0] == "ref" else {}
+    for part in node if isinstance(node, list) else ():
+        found.update(dict.fromkeys(moving_in(part)))
     return tuple(found)
 
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from derive.checker.arithmetic import Number, function
+from derive.checker.elimination import Dual, inverse
 from derive.checker.evaluate import Key, World
 from derive.checker.structure import Declarations, Malformed
 
@@ -14,7 +15,7 @@ Node = Any
 Shape = tuple[Any, Any]
 Cell = Callable[[int, int], Number]
 _LISTS = ("product", "hadamard", "total")
-_UNARY = ("transpose", "diag", "rowsum", "colsum", "entrysum")
+_UNARY = ("transpose", "diag", "rowsum", "colsum", "entrysum", "inverse")
 
 
 def shape_of(node: Node, declared: Declarations, batch: list[Node]) -> Shape:
@@ -66,7 +67,10 @@ def _shape(node: Node, declared: Declarations, batch: list[Node]) -> Shape:
     rows, columns = _shape(node[1], declared, batch)
     if kind == "diag" and columns is not None:
         raise Malformed(f"a diagonal is a column, not {_text((rows, columns))}")
+    if kind == "inverse" and rows != columns:
+        raise Malformed(f"the inverse of {_text((rows, columns))}, which is not square")
     return {
+        "inverse": (rows, columns),
         "transpose": (columns, rows),
         "diag": (rows, rows),
         "rowsum": (rows, None),
@@ -187,6 +191,9 @@ class Matrices:
         rows, columns = (range(self._length(axis)) for axis in shape_of(node[1], self.declared, self.batch))
         if node[0] == "transpose":
             return lambda row, column: cell(column, row)
+        if node[0] == "inverse":
+            table = inverse([[Dual(cell(row, column)) for column in columns] for row in rows], self.world.arithmetic)
+            return lambda row, column: table[row][column].value
         if node[0] == "diag":
             return lambda row, column: cell(row, 0) if row == column else 0
         if node[0] == "rowsum":

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from derive.checker.evaluate import tensors_in
+from derive.checker.evaluate import moving_in, tensors_in
 from derive.checker.structure import Declarations, Malformed, normal_form
 
 Node = Any
@@ -143,6 +143,7 @@ class _Frontier:
         self.declared = {tensor["name"] for tensor in proof["tensors"]}
         self.equations = context.equations if context.stated else self.given
         self.mentions = {name: tensors_in(equation["value"]) for name, equation in self.equations.items()}
+        self.moved_by = {name: moving_in(equation["value"]) for name, equation in self.equations.items()}
         self.own: dict[str, str] = {}
 
     def _free(self, name: str) -> bool:
@@ -203,7 +204,7 @@ class _Frontier:
 
     def gradient(self, variable: str, prefix: str) -> Meaning:
         consumers: dict[str, list[str]] = {}
-        for name, others in self.mentions.items():
+        for name, others in self.moved_by.items():
             for other in others:
                 consumers.setdefault(other, []).append(name)
         weights: dict[str, str] = {}
@@ -255,7 +256,7 @@ class _Frontier:
                 continue
             if name in self.context.wrt:
                 raise Malformed(f"{variable} depends on {name}, but t{name} is not among the proof's free tensors")
-            for other in self.mentions.get(name, ()):
+            for other in self.moved_by.get(name, ()):
                 if other not in seen:
                     seen.add(other)
                     waiting.append(other)
@@ -272,4 +273,7 @@ def _reindexed(node: Node, names: Mapping[str, Node]) -> Node:
     if node[0] in ("sum", "max"):
         inner = {**names, **{index[1]: ["idx", f"bound {index[1]}", index[2]] for index in node[1]}}
         return [node[0], [inner[index[1]] for index in node[1]], _reindexed(node[2], inner)]
+    if node[0] == "matrixfn":
+        inner = {**names, **{index[1]: ["idx", f"bound {index[1]}", index[2]] for index in node[2]}}
+        return [*node[:2], [inner[index[1]] for index in node[2]], _reindexed(node[3], inner), _reindexed(node[4], names)]
     return [_reindexed(part, names) for part in node]

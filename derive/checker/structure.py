@@ -13,6 +13,7 @@ Scope = Mapping[str, str]  # index name -> axis
 
 
 RELATIONS = ("<", "<=", "==", "!=")
+MATRIX_FUNCTIONS = {"inv": 2, "det": 0, "logdet": 0}  # and at how many indices each is read
 
 
 class Malformed(Exception):
@@ -84,6 +85,8 @@ class Declarations:
                 self._expr(part, scope)
         elif kind in ("sum", "max"):
             self._expr(node[2], self._bind(node[1], scope, kind))
+        elif kind == "matrixfn":
+            self._matrix_function(node, scope)
         elif kind == "diff":
             self._ref(node[2], scope)
             for name in (node[2][1], *node[3]):
@@ -92,6 +95,18 @@ class Declarations:
             self._expr(node[1], scope)
         else:
             raise Malformed(f"no such node: {kind!r}")
+
+    def _matrix_function(self, node: Node, scope: Scope) -> None:
+        if node[1] not in MATRIX_FUNCTIONS:
+            raise Malformed(f"no such function of a matrix: {node[1]!r}")
+        if len(node[2]) != 2 or node[2][0][2] != node[2][1][2]:
+            raise Malformed(f"{node[1]} of a matrix that is not square")
+        self._expr(node[3], self._bind(node[2], scope, node[1]))
+        if len(node[4]) != MATRIX_FUNCTIONS[node[1]]:
+            raise Malformed(f"{node[1]} is read at {len(node[4])} indices")
+        for index in node[4]:
+            if self._axis(index, scope) != node[2][0][2]:
+                raise Malformed(f"{node[1]} of a matrix over {node[2][0][2]}, read at an index over another axis")
 
     def _bind(self, indices: Node, scope: Scope, kind: str) -> Scope:
         if not indices:
@@ -173,6 +188,9 @@ def free_scope(node: Node) -> dict[str, str]:
                 found.setdefault(part[1], part[2])
         elif part[0] in ("sum", "max"):
             visit(part[2], bound | {index[1] for index in part[1]})
+        elif part[0] == "matrixfn":
+            visit(part[3], bound | {index[1] for index in part[2]})
+            visit(part[4], bound)
         else:
             for inner in part:
                 visit(inner, bound)
@@ -192,6 +210,9 @@ def normal_form(equation: Node) -> Any:
         if node[0] in ("sum", "max"):
             inner = {**names, **{index[1]: f"#{len(names) + n}" for n, index in enumerate(node[1])}}
             return (node[0], tuple(rename(index, inner) for index in node[1]), rename(node[2], inner))
+        if node[0] == "matrixfn":
+            inner = {**names, **{index[1]: f"#{len(names) + n}" for n, index in enumerate(node[2])}}
+            return (*node[:2], tuple(rename(index, inner) for index in node[2]), rename(node[3], inner), rename(node[4], names))
         return tuple(rename(part, names) for part in node)
 
     names = {index[1]: f"#{n}" for n, index in enumerate(equation["target"][2])}

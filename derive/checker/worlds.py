@@ -9,10 +9,10 @@ from fractions import Fraction
 from functools import partial
 from typing import Any
 
-from derive.checker.arithmetic import Arithmetic, CannotTell, Exact, Number
-from derive.checker.evaluate import Key, World, tensors_in
+from derive.checker.arithmetic import Arithmetic, Exact, Number
+from derive.checker.evaluate import Key, tensors_in
+from derive.checker.facts import satisfy
 from derive.checker.lengths import fitting, plain_integers
-from derive.checker.structure import free_scope
 
 Node = Any
 Table = dict[Key, Number]
@@ -111,7 +111,7 @@ def draw_tensors(
     """Values for `tensors` under which the `facts` hold.
 
     The first attempt draws signed numbers; later ones alternate with positive ones, for logarithms and roots, and widen the
-    range, against ties. Raises CannotTell for facts that no draw satisfies.
+    range, against ties. Raises `derive.checker.facts.NoDraw` for facts that no draw satisfies.
     """
     values: dict[str, Table] = {}
     bound = set(tensors_in([[fact["left"], fact["right"]] for fact in facts]))
@@ -132,7 +132,7 @@ def draw_tensors(
     real = {t["name"] for t in tensors if t["kind"] != "int"}
     own_facts = [fact for fact in facts if set(tensors_in([fact["left"], fact["right"]])) & real]
     if own_facts:
-        _satisfy(own_facts, exact, real, sizes, rng)
+        satisfy(own_facts, exact, real, sizes, rng)
     for name in exact:
         values[name] = {key: arithmetic.number(Fraction(value)) for key, value in exact[name].items()}
     return values
@@ -159,71 +159,3 @@ def _number(rng: random.Random, arithmetic: Arithmetic, attempt: int, scalar: bo
     if isinstance(arithmetic, Exact):
         return Fraction(sign * rng.randint(2, 2 + 3 * 3**attempt))
     return Fraction(sign * (2 * rng.randint(1, 30 * 10**attempt) + 1), 40 * 10**attempt)
-
-
-# ---------------------------------------------------------------------------------------------------- facts
-
-
-def _instances(facts: list[Node], sizes: Mapping[str, int]) -> Iterable[tuple[Node, list[str], Key]]:
-    for fact in facts:
-        difference = ["add", [fact["left"], ["mul", [["num", "-1"], fact["right"]]]]]
-        scope = free_scope(difference)
-        for key in itertools.product(*(range(sizes[axis]) for axis in scope.values())):
-            yield difference, list(scope), key
-
-
-def _residuals(facts: list[Node], values: Mapping[str, Table], sizes: Mapping[str, int]) -> list[Fraction]:
-    world = World(sizes, Exact(), {}, values)
-    found = []
-    for difference, names, key in _instances(facts, sizes):
-        value = world.compile(difference, {name: n for n, name in enumerate(names)})
-        found.append(Fraction(world.evaluate(value, key)))
-    return found
-
-
-def _satisfy(facts: list[Node], values: dict[str, Table], real: set[str], sizes: Mapping[str, int], rng: random.Random) -> None:
-    """Move `values` onto the facts: by elimination if they are linear in the entries, else by trying small sets of values."""
-    mentioned = sorted({name for fact in facts for name in tensors_in([fact["left"], fact["right"]])} & real)
-    entries = [(name, key) for name in mentioned for key in values[name]]
-    rng.shuffle(entries)
-    if _linear(facts, values, sizes, entries) and not any(_residuals(facts, values, sizes)):
-        return
-    for choices in ((0, 1), (-1, 1), (1,), (0,)):
-        for _ in range(4):
-            for name, key in entries:
-                values[name][key] = rng.choice(choices)
-            if not any(_residuals(facts, values, sizes)):
-                return
-    raise CannotTell(f"no random values of {', '.join(mentioned)} satisfy the facts")
-
-
-def _linear(facts: list[Node], values: dict[str, Table], sizes: Mapping[str, int], entries: list[tuple[str, Key]]) -> bool:
-    """Gauss-Jordan elimination on the residuals, which are affine in the entries if the facts are linear."""
-    base = _residuals(facts, values, sizes)
-    rows = [[Fraction(0)] * len(entries) + [-r] for r in base]
-    for column, (name, key) in enumerate(entries):
-        values[name][key] += 1
-        for line, moved, start in zip(rows, _residuals(facts, values, sizes), base):
-            line[column] = moved - start
-        values[name][key] -= 1
-    pivots: list[int] = []
-    for column in range(len(entries)):
-        at = next((n for n in range(len(pivots), len(rows)) if rows[n][column]), None)
-        if at is None:
-            continue
-        done = len(pivots)
-        rows[done], rows[at] = rows[at], rows[done]
-        lead = rows[done][column]
-        rows[done] = [entry / lead for entry in rows[done]]
-        for n, row in enumerate(rows):
-            if n != done and row[column]:
-                factor = row[column]
-                rows[n] = [entry - factor * other for entry, other in zip(row, rows[done])]
-        pivots.append(column)
-        if len(pivots) == len(rows):
-            break
-    # The free entries keep their drawn values (their change is 0), so a pivot's change is its row's right-hand side.
-    for n, column in enumerate(pivots):
-        name, key = entries[column]
-        values[name][key] += rows[n][-1]
-    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import keyword
+import os
 import re
 import sys
 import traceback
@@ -84,7 +85,11 @@ def _split(target: str) -> tuple[Path | None, str]:
         if target.endswith(suffix):
             return Path(target), ""
     path = Path(target)
-    if "\n" not in target and len(target) < 200 and path.is_file():
+    if "\n" in target or len(target) >= 200:
+        return None, ""
+    if path.is_dir() and ("/" in target or target in (".", "..")):
+        raise SpecError(f"{target} is a folder; name a file in it, ending in .py (Python) or .layer (text)")
+    if path.is_file():
         raise SpecError(f"{target}: a file of layers ends in .py (Python) or .layer (text)")
     return None, ""
 
@@ -146,6 +151,17 @@ def from_python(path: Path) -> tuple[Layer, ...]:
     return tuple(found.values())
 
 
+HINTS = (
+    (
+        "truth value of Relational",
+        "no entry has a value yet: for max(a, b) write Max(a, b), for an if Piecewise((a, condition), (b, True))",
+    ),
+    ("Idx value too", "a sum runs over the whole axis of its index: write Sum(x, k)"),
+    ("Layer.__init__()", "write Layer('name', [Eq(Y[i, j], ...)], wrt=(X,))"),
+)
+"""What Python or SymPy says of a slip in a file of layers, and what to write instead."""
+
+
 def _run(path: Path) -> ModuleType:
     """The module that a user's file makes when it is imported, without leaving compiled files beside it."""
     spec = importlib.util.spec_from_file_location(f"layers_of_{path.stem}", path)
@@ -157,7 +173,7 @@ def _run(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
-        if error.filename != str(path):
+        if error.filename != os.path.abspath(path):
             raise SpecError(f"{path}{_line(error, path)}: {type(error).__name__} in {error.filename}: {error.msg}") from None
         raise SpecError(f"{path}, line {error.lineno}: this is no Python: {error.msg}") from None
     except SpecError as error:
@@ -165,7 +181,8 @@ def _run(path: Path) -> ModuleType:
     except SystemExit:
         raise SpecError(f"{path} ends the program; a file of layers only defines them") from None
     except Exception as error:
-        raise SpecError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}") from None
+        hint = next((f"; {hint}" for said, hint in HINTS if said in str(error)), "")
+        raise SpecError(f"{path}{_line(error, path)}: {type(error).__name__}: {error}{hint}") from None
     finally:
         sys.dont_write_bytecode = before
         sys.path.remove(str(path.resolve().parent))
@@ -174,7 +191,7 @@ def _run(path: Path) -> ModuleType:
 
 def _line(error: BaseException, path: Path) -> str:
     """Where in the user's own file an error arose."""
-    own = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    own = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == os.path.abspath(path)]
     return f", line {own[-1]}" if own else ""
 
 

@@ -57,24 +57,44 @@ def show(lines: Iterable[Line]) -> None:
         console.print(Text.assemble(*((text, STYLES.get(role, "")) for text, role in line)))
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all. Raises SpecError where it cannot be written."""
+def write(path: Path, content: str | bytes, fresh: bool = False) -> None:
+    """Write a file whole or not at all; a `fresh` one replaces none. Raises SpecError where it cannot be written."""
     try:
         if path.is_dir():
             raise SpecError(f"{path} is a folder; name a file: -o {path / 'proof.txt'}")
         handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-                stream.write(text)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content.encode("utf-8") if isinstance(content, str) else content)
             os.chmod(draft, _mode(path))
-            os.replace(draft, path)
+            if fresh:
+                _place(draft, path)
+            else:
+                os.replace(draft, path)
         except BaseException:
             os.unlink(draft)
             raise
+    except FileExistsError:
+        raise SpecError(f"{path} is there already, and is left as it is; choose another name") from None
     except FileNotFoundError:
         raise SpecError(f"{path} cannot be written: there is no folder {path.parent}") from None
     except OSError as error:
         raise SpecError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _place(draft: str, path: Path) -> None:
+    """Give a file its name where none has it yet. Raises FileExistsError where one has."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system that has no links.
+        if path.exists():
+            raise FileExistsError(str(path)) from None
+        os.replace(draft, path)
+        return
+    os.unlink(draft)
 
 
 def _mode(path: Path) -> int:

@@ -1,10 +1,10 @@
 """Activations, entry by entry. At a kink the derivative is the one torch takes; the proofs print what else it could be.
 
 Sources: Nair and Hinton (2010) for relu; Maas, Hannun and Ng (2013) for leaky_relu; He et al. (2015), equation (1), for prelu;
-Clevert, Unterthiner and Hochreiter (2016), equation (15), for elu; Hendrycks and Gimpel (2016), section 2, for gelu and silu.
+Clevert, Unterthiner and Hochreiter (2016), section 3, for elu; Hendrycks and Gimpel (2016), section 2, for gelu and silu.
 """
 
-from sympy import Eq, Rational, erf, exp, pi, sqrt, tanh
+from sympy import Eq, Piecewise, Rational, erf, exp, pi, sqrt, tanh
 
 from derive.scalar import relu, sigmoid, softplus
 from derive.spec import Layer
@@ -12,6 +12,7 @@ from derive.symbols import axes, tensors
 
 i, j = axes("i:B j:N")
 X, Y, slope, scale, alpha = tensors("X[B,N] Y[B,N] slope:const scale:const alpha[N]")
+u, beta, threshold = tensors("u[B,N] beta:const threshold:const")
 x, y = X[i, j], Y[i, j]
 
 RELU = Layer("relu", [Eq(y, relu(x))], doc="Y = max(X, 0). Nair and Hinton (2010).")
@@ -32,7 +33,7 @@ PRELU = Layer(
 ELU = Layer(
     "elu",
     [Eq(y, relu(x) + scale * (exp(x - relu(x)) - 1))],
-    doc="Y = X where X > 0, else scale (exp(X) - 1). Clevert, Unterthiner and Hochreiter (2016), equation (15).",
+    doc="Y = X where X > 0, else scale (exp(X) - 1). Clevert, Unterthiner and Hochreiter (2016), section 3.",
 )
 
 SIGMOID = Layer("sigmoid", [Eq(y, sigmoid(x))], doc="Y = 1 / (1 + exp(-X)). Goodfellow, Bengio and Courville (2016), section 3.10.")
@@ -40,6 +41,13 @@ SIGMOID = Layer("sigmoid", [Eq(y, sigmoid(x))], doc="Y = 1 / (1 + exp(-X)). Good
 TANH = Layer("tanh", [Eq(y, tanh(x))], doc="Y = tanh(X). Goodfellow, Bengio and Courville (2016), section 6.3.2.")
 
 SOFTPLUS = Layer("softplus", [Eq(y, softplus(x))], doc="Y = log(1 + exp(X)). Goodfellow, Bengio and Courville (2016), section 3.10.")
+
+SOFTPLUS_SCALED = Layer(
+    "softplus_scaled",
+    [Eq(u[i, j], beta * x), Eq(y, Piecewise((softplus(u[i, j]) / beta, u[i, j] <= threshold), (x, True)))],
+    inputs="X beta threshold",
+    doc="Y = log(1 + exp(beta X)) / beta, and X itself where beta X > threshold, as in torch.nn.Softplus.",
+)
 
 GELU = Layer(
     "gelu",

@@ -1,7 +1,7 @@
 """Attention with other scores and conventions: bilinear, additive, pairwise, columns, tied.
 
 Sources: Luong, Pham and Manning, Effective Approaches to Attention-based Neural Machine Translation (2015), section 3.1,
-equation (8), "general"; Bahdanau, Cho and Bengio, Neural Machine Translation by Jointly Learning to Align and Translate (2015),
+"general"; Bahdanau, Cho and Bengio, Neural Machine Translation by Jointly Learning to Align and Translate (2015),
 appendix A.1.2; Velickovic et al., Graph Attention Networks (2018), section 2.1; Kitaev, Kaiser and Levskaya, Reformer (2020),
 section 2, "shared-QK".
 """
@@ -39,7 +39,7 @@ ATTENTION_BILINEAR = Layer(
         Eq(V[j, e], Sum(X[j, c] * W_v[c, e], c)),
         Eq(O[i, e], Sum(P[i, j] * V[j, e], j)),
     ],
-    doc="O = softmax(X A X^T) X W_v: the score x_i^T A x_j. Luong, Pham and Manning (2015), equation (8), general.",
+    doc="O = softmax(X A X^T) X W_v: the score x_i^T A x_j. Luong, Pham and Manning (2015), section 3.1.",
 )
 
 Q, V, S, P, O = tensors("Q[N,d_k] V[N,d_v] S[N,N] P[N,N] O[N,d_v]")

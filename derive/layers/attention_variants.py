@@ -1,9 +1,9 @@
-"""Attention with something added: a bias, distances, relative positions, a soft cap, and attention without softmax.
+"""Attention with something added: a bias, distances, relative positions, a soft cap, a sink, and attention without softmax.
 
 Sources: Raffel et al., Exploring the Limits of Transfer Learning with T5 (2020), section 2.1; Press, Smith and Lewis, ALiBi (2022),
 section 3; Shaw, Uszkoreit and Vaswani, Self-Attention with Relative Position Representations (2018), section 3.1; Gemma Team,
-Gemma 2 (2024), section 2; Katharopoulos
-et al., Transformers are RNNs (2020), section 3.2.
+Gemma 2 (2024), section 2; Xiao et al., Efficient Streaming Language Models with Attention Sinks (2024), section 3.3; OpenAI, gpt-oss
+model card (2025), for the learned sink; Katharopoulos et al., Transformers are RNNs (2020), section 3.2.
 """
 
 from sympy import Abs, Eq, Min, Sum, exp, sqrt, tanh
@@ -67,6 +67,13 @@ ATTENTION_SOFT_CAP = Layer(
     "attention_soft_cap",
     [Eq(Z[h, i, j], SCORES), Eq(S[h, i, j], cap * tanh(Z[h, i, j] / cap)), WEIGHTS, OUTPUT],
     doc="The scores stay between -cap and cap: S = cap tanh(Q K^T / (sqrt(d_k) cap)). Gemma Team (2024), section 2.",
+)
+
+(sink,) = tensors("sink[H]")
+ATTENTION_SINK = Layer(
+    "attention_sink",
+    [Eq(S[h, i, j], SCORES), Eq(P[h, i, j], exp(S[h, i, j]) / (exp(sink[h]) + Sum(exp(S[h, i, k]), k))), OUTPUT],
+    doc="A learned sink in the softmax takes what no token gets: P = exp(S) / (exp(sink) + sum exp(S)). Xiao et al. (2024), section 3.3.",
 )
 
 F, G, D = tensors("F[H,N,d_k] G[H,M,d_k] D[H,N]")

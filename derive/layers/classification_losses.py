@@ -6,7 +6,7 @@ equation (5); Zoph et al., ST-MoE (2022), equation (5), for the z-loss. The redu
 
 from sympy import Eq, Sum, exp, log
 
-from derive.scalar import softplus
+from derive.scalar import softplus, xlogy
 from derive.spec import Layer
 from derive.symbols import axes, tensors
 
@@ -48,8 +48,8 @@ NLL = Layer(
 
 KL_DIVERGENCE = Layer(
     "kl_divergence",
-    [Eq(L, Sum(T[i, j] * (log(T[i, j]) - G[i, j]), i, j) / B)],
-    doc="L is the mean over rows of KL(T || exp(G)), with G log-probabilities and T > 0. Bishop (2006), section 1.6.1, equation (1.113).",
+    [Eq(L, Sum(xlogy(T[i, j], T[i, j]) - T[i, j] * G[i, j], i, j) / B)],
+    doc="L is the mean over rows of KL(T || exp(G)), with G log-probabilities; a target may be 0. Bishop (2006), equation (1.113).",
 )
 
 Z, Q, L = tensors("Z[B,C] Q[B] L[]")

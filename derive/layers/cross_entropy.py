@@ -1,10 +1,11 @@
 """The cross-entropy of softmax(Z) against soft targets T or integer labels y.
 
 Source: Goodfellow, Bengio and Courville, Deep Learning (2016), section 6.2.2.3; label smoothing is from Szegedy et al.,
-Rethinking the Inception Architecture (2016), section 7; reductions and class weights are those of torch.nn.CrossEntropyLoss.
+Rethinking the Inception Architecture (2016), section 7; reductions, class weights and ignored labels are those of
+torch.nn.CrossEntropyLoss.
 """
 
-from sympy import Eq, Sum, exp, log
+from sympy import Eq, Ne, Piecewise, Sum, exp, log
 
 from derive.spec import Layer
 from derive.symbols import axes, tensors
@@ -41,6 +42,15 @@ CROSS_ENTROPY_WEIGHTED = Layer(
     doc="L is the mean of -log softmax(Z) at the label, weighted by the label's class weight, as in torch.nn.CrossEntropyLoss.",
 )
 
+(ignored,) = tensors("ignored:const")
+COUNTED, ALL = (Piecewise((1, Ne(y[row], ignored)), (0, True)) for row in (i, m))
+CROSS_ENTROPY_IGNORE = Layer(
+    "cross_entropy_ignore",
+    [PROBABILITIES, Eq(L, -Sum(COUNTED * log(P[i, y[i]]), i) / Sum(ALL, m))],
+    inputs=(Z, y, ignored),
+    doc="The mean over the labels that are not `ignored`, one of the classes, as ignore_index of torch.nn.CrossEntropyLoss.",
+)
+
 Q, L_each = tensors("Q[B,C] L[B]")
 
 CROSS_ENTROPY_NONE = Layer(
@@ -68,4 +78,36 @@ CROSS_ENTROPY_LABELS_SMOOTH = Layer(
         Eq(L, -((1 - eps) * Sum(log(P[i, y[i]]), i) + eps * Sum(log(P[i, j]), i, j) / C) / B),
     ],
     doc="Cross-entropy at the label y, a share eps of it spread evenly over the classes, as in torch.nn.CrossEntropyLoss.",
+)
+
+T, r, L_each = tensors("T[B,C] r[B]:const L[B]")
+LOG_LIKELIHOOD = (1 - eps) * w[y[i]] * log(P[i, y[i]]) + eps * Sum(w[j] * log(P[i, j]), j) / C
+
+CROSS_ENTROPY_LABELS_KEPT = Layer(
+    "cross_entropy_labels_kept",
+    [PROBABILITIES, Eq(L, -Sum(Piecewise((log(P[i, y[i]]), r[i] > 0), (0, True)), i) / Sum(r[m], m))],
+    inputs="Z y r",
+    doc="The mean of -log softmax(Z) at the label y over the rows with r = 1; the others, r = 0, are ignored.",
+)
+
+CROSS_ENTROPY_LABELS_ENTRIES = Layer(
+    "cross_entropy_labels_entries",
+    [PROBABILITIES, Eq(L_each[i], -Piecewise((LOG_LIKELIHOOD, r[i] > 0), (0, True)))],
+    inputs="Z y w eps r",
+    doc="-log softmax(Z) at the label under class weights w, a share eps of it spread over the classes; 0 where r = 0.",
+)
+
+CROSS_ENTROPY_ENTRIES = Layer(
+    "cross_entropy_entries",
+    [PROBABILITIES, Eq(L_each[i], -Sum(w[j] * ((1 - eps) * T[i, j] + eps / C) * log(P[i, j]), j))],
+    inputs="Z T w eps",
+    doc="-sum w T log softmax(Z) of each row, the targets mixed with a share eps of the uniform ones; they have a gradient too.",
+)
+
+G, L_each = tensors("G[B,C] L[B]")
+NLL_ENTRIES = Layer(
+    "nll_entries",
+    [Eq(L_each[i], -Piecewise((w[y[i]] * G[i, y[i]], r[i] > 0), (0, True)))],
+    inputs="G y w r",
+    doc="-w G at the label y of each row, with G log-probabilities and w class weights; 0 where r = 0.",
 )

@@ -1,6 +1,6 @@
 """Products of inputs and of weights: low rank, Kronecker, bilinear, factorisation machine.
 
-Sources: Hu et al., LoRA (2021), section 4.1, equation (3); Van Loan, The ubiquitous Kronecker product (2000), section 2; Tenenbaum
+Sources: Hu et al., LoRA (2021), section 4.1, equation (3); Van Loan, The ubiquitous Kronecker product (2000); Tenenbaum
 and Freeman, Separating style and content with bilinear models (2000), section 2; Rendle, Factorization Machines (2010), section
 III, equation (1) and lemma 3.1.
 """
@@ -24,7 +24,7 @@ X, A, B, Y = tensors("X[S,N,M] A[P,N] B[Q,M] Y[S,P,Q]")
 KRONECKER = Layer(
     "kronecker",
     [Eq(Y[i, p, q], Sum(A[p, k] * X[i, k, l] * B[q, l], k, l))],
-    doc="Y = A X B^T for every example: the Kronecker product of A and B times vec(X). Van Loan (2000), section 2.",
+    doc="Y = A X B^T for every example: the Kronecker product of A and B times vec(X). Van Loan (2000).",
 )
 
 i, o, k, l = axes("i:B o:O k:N l:M")

@@ -13,6 +13,7 @@ from derive.render.layout import (
     Call,
     Entry,
     Frac,
+    Inverted,
     Layout,
     Paren,
     Partial,
@@ -33,7 +34,7 @@ from derive.render.notation import Context
 # Widths are in em of the 10pt Computer Modern fonts, rounded up: a line estimated to fit has to fit.
 LINE = 43.0
 FRACTION = 32.0
-FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "max", "min")
+FUNCTIONS = ("exp", "log", "tanh", "sin", "cos", "max", "min", "det")
 
 
 def expr_latex(expr: Expr, where: Context) -> str:
@@ -65,6 +66,13 @@ def wrapped(run: list[Piece], first: float, rest: float) -> list[str]:
 # ---------------------------------------------------------------------------------------------------- boxes to pieces
 
 
+def comparison(laid: Layout, where: Context) -> list[Piece]:
+    """The pieces of a condition without its brackets, as a hypothesis states it."""
+    assert isinstance(laid, Relation)
+    sign = {"<": "<", "<=": "\\le", ">": ">", ">=": "\\ge", "==": "=", "!=": "\\ne"}[laid.relation]
+    return [*pieces(laid.left, where), Piece(f" {sign} ", 1.3), *pieces(laid.right, where)]
+
+
 def pieces(laid: Layout, where: Context) -> list[Piece]:
     """The pieces of a layout, with the places where a line may end."""
     if isinstance(laid, Word):
@@ -74,8 +82,7 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
     if isinstance(laid, Paren):
         return _bracketed(laid.body, where)
     if isinstance(laid, Relation):
-        sign = {"<": "<", "<=": "\\le", ">": ">", ">=": "\\ge", "==": "=", "!=": "\\ne"}[laid.relation]
-        run = [*pieces(laid.left, where), Piece(f" {sign} ", 1.3), *pieces(laid.right, where)]
+        run = comparison(laid, where)
         return [Piece("[" + joined(run) + "]", width(run) + 0.6)]
     if isinstance(laid, Terms):
         return _terms(laid, where)
@@ -91,6 +98,8 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
     if isinstance(laid, RaisedTo):
         inner = pieces(laid.exponent, where)
         return _suffixed(pieces(laid.base, where), "^{" + joined(inner) + "}", 0.7 * width(inner))
+    if isinstance(laid, Inverted):
+        return _suffixed(pieces(laid.base, where), "^{-\\top}" if laid.transposed else "^{-1}", 0.9)
     if isinstance(laid, Transposed):
         return _suffixed(pieces(laid.base, where), "^{\\top}", 0.6)
     if isinstance(laid, Root):
@@ -112,7 +121,7 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
 
 def _letters(tex: str) -> float:
     """About how wide LaTeX source sets, in em: its commands count as one letter, its braces as none."""
-    bare = re.sub(r"\\(mathrm|mathbf|operatorname|dot)", "", tex)
+    bare = re.sub(r"\\htmlData\{[^}]*\}|\\(mathrm|mathbf|operatorname|dot)", "", tex)
     bare = re.sub(r"\\[a-zA-Z]+", "m", bare)
     bare = re.sub(r"[{}_^\\ ]", "", bare)
     return sum(0.8 if c.isupper() or c == "m" else 0.56 for c in bare)
@@ -127,16 +136,39 @@ def _word(word: Word, where: Context) -> Piece:
         tex = "\\" + word.text
     else:
         tex = notation.latex_word(word.text)
+        if word.role == "index" and where.marked:
+            tex = marked_index(word.text)
     return Piece(tex, _letters(tex))
 
 
+def marked_index(name: str) -> str:
+    """An index that says its name to the page it stands on (KaTeX's \\htmlData)."""
+    return f"\\htmlData{{i={name}}}{{{notation.latex_word(name)}}}"
+
+
+def flowing(run: list[Piece]) -> str:
+    """A formula in one run whose lines KaTeX may end at the places to break, before an operator and not after it."""
+    out = []
+    for n, piece in enumerate(run):
+        text = piece.text
+        if n and piece.cut is not None:
+            text = "\\allowbreak " + text + ("\\nobreak " if text.strip() in ("+", "-", "\\circ") else "")
+        out.append(text)
+    return "".join(out).strip()
+
+
 def _entry(laid: Entry, where: Context) -> Piece:
-    head = _word(laid.head, where)
+    head = _word(laid.head, where) if isinstance(laid.head, Word) else _solid(laid.head, where)
     tex = f"[{head.text}]" if "_" in head.text else head.text
     inner = [joined(pieces(i, where)) for i in laid.indices]
     plain = all(isinstance(i, Word) and len(i.text.rstrip("'")) == 1 for i in laid.indices)
     subscript = ("" if plain else ",").join(inner)
     return Piece(f"{tex}_{{{subscript}}}", head.width + 0.75 * _letters(subscript) + 0.1)
+
+
+def _solid(laid: Layout, where: Context) -> Piece:
+    run = pieces(laid, where)
+    return Piece(joined(run), width(run))
 
 
 def _suffixed(run: list[Piece], suffix: str, wide: float) -> list[Piece]:
@@ -182,10 +214,11 @@ def _terms(laid: Terms, where: Context) -> list[Piece]:
 
 def _row(laid: Row, where: Context) -> list[Piece]:
     gap = Piece(" \\circ ", 0.95, 1) if laid.joint else Piece("\\, ", 0.17, 1)
+    apart = gap if laid.joint else Piece("\\;\\; ", 0.56, 1)  # the shapes under two factors must not touch
     found: list[Piece] = []
     for n, item in enumerate(laid.items):
         if n:
-            found.append(gap)
+            found.append(apart if isinstance(item, Shaped) and isinstance(laid.items[n - 1], Shaped) else gap)
         # A quotient too wide for a bar has a slash, and would swallow the factors after it.
         slashed = isinstance(item, Frac) and _too_wide(item, where)
         found.extend(deeper(_bracketed(item, where) if slashed else pieces(item, where)))
@@ -209,6 +242,8 @@ def _fraction(laid: Frac, where: Context) -> list[Piece]:
 def _call(laid: Call, where: Context) -> list[Piece]:
     if laid.name == "abs":
         return _bracketed(laid.args[0], where, "", "\\lvert ", "\\rvert ")
+    if laid.name == "logdet" and len(laid.args) == 1:
+        return [Piece("\\log ", 1.5), *_bracketed(Call("det", laid.args), where, "", "\\lvert ", "\\rvert ")]
     name = f"\\{laid.name}" if laid.name in FUNCTIONS else "\\operatorname{" + laid.name.replace("_", "\\_") + "}"
     head = Piece(name, 0.5 * len(laid.name) + 0.1)
     if len(laid.args) == 1:
@@ -280,30 +315,36 @@ def escaped(text: str) -> str:
 
 def prose(text: str, where: Context) -> str:
     """A sentence with its entries, indices and tensors set as mathematics."""
+    return "".join(f"\\({text}\\)" if formula else escaped(text) for text, formula in segments(text, where))
+
+
+def segments(text: str, where: Context) -> list[tuple[str, bool]]:
+    """The parts of a sentence in order: words as they stand (False), and formulas in LaTeX (True)."""
     out = []
     at = 0
     for match in FORMULA.finditer(text):
-        word = match.group(0)
-        tex = _formula(word, where)
+        tex = formula_in(match.group(0), where)
         if tex is None:
             continue
-        out.append(escaped(text[at : match.start()]))
-        out.append(f"\\({tex}\\)")
+        out += [(text[at : match.start()], False), (tex, True)]
         at = match.end()
-    return "".join(out) + escaped(text[at:])
+    return [*out, (text[at:], False)]
 
 
-def _formula(word: str, where: Context) -> str | None:
+def formula_in(word: str, where: Context) -> str | None:
+    """The LaTeX of a match of FORMULA in a sentence, or None where it is a word of the language."""
     if word.startswith("`"):
         return _marked(word[1:-1], where)
     if "[" in word:
         head, _, inner = word[:-1].partition("[")
         parts = [p.strip() for p in re.split(r",(?![^\[]*\])", inner)]
-        found = [_formula(p, where) or notation.latex_word(p) if p else "" for p in parts]
+        found = [formula_in(p, where) or notation.latex_word(p) if p else "" for p in parts]
         plain = all(len(p.rstrip("'")) == 1 for p in parts)
         return f"{notation.latex_tensor(head, where)}_{{{('' if plain else ',').join(found)}}}"
     if where.depth(word)[0] or word in where.tensors:
         return notation.latex_tensor(word, where)
+    if not word.isascii():
+        return None
     if (len(word.rstrip("'")) == 1 and word not in ("a", "A", "I") and not word.isdigit()) or (
         "_" in word and len(word.split("_")[0]) == 1
     ):
@@ -324,5 +365,5 @@ def _marked(text: str, where: Context) -> str:
         elif word.isalpha():
             out.append(notation.latex_tensor(word, where))
         else:
-            out.append(_formula(word, where) or escaped(word))
+            out.append(formula_in(word, where) or escaped(word))
     return "".join(out)

@@ -13,6 +13,7 @@ from derive.render.layout import (
     Call,
     Entry,
     Frac,
+    Inverted,
     Layout,
     Paren,
     Partial,
@@ -47,6 +48,8 @@ SYMBOLS = {
     "hadamard": ("∘", "o"),
     "times": ("×", "x"),
     "transpose": ("ᵀ", "^T"),
+    "inverse": ("⁻¹", "^-1"),
+    "inverse transpose": ("⁻ᵀ", "^-T"),
     "root": ("√", "sqrt"),
 }
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -94,6 +97,12 @@ def with_shapes(run: list[Piece], first: int, rest: int) -> list[tuple[str, str]
 # ---------------------------------------------------------------------------------------------------- boxes to pieces
 
 
+def comparison(laid: Layout, where: Context) -> list[Piece]:
+    """The pieces of a condition without its brackets, as a hypothesis states it."""
+    assert isinstance(laid, Relation)
+    return [*pieces(laid.left, where), _piece(f" {symbol(laid.relation, where)} "), *pieces(laid.right, where)]
+
+
 def pieces(laid: Layout, where: Context) -> list[Piece]:
     """The pieces of a layout, with the places where a line may end."""
     if isinstance(laid, Word):
@@ -103,8 +112,7 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
     if isinstance(laid, Paren):
         return [_piece("("), *deeper(pieces(laid.body, where)), _piece(")")]
     if isinstance(laid, Relation):
-        sign = symbol(laid.relation, where)
-        return [_piece("["), *pieces(laid.left, where), _piece(f" {sign} "), *pieces(laid.right, where), _piece("]")]
+        return [_piece("["), *comparison(laid, where), _piece("]")]
     if isinstance(laid, Terms):
         return _terms(laid, where)
     if isinstance(laid, Row):
@@ -115,6 +123,8 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
         return [*pieces(laid.base, where), _piece(_exponent(laid.exponent, laid.elementwise, where))]
     if isinstance(laid, RaisedTo):
         return [*pieces(laid.base, where), _piece("^"), *solid(pieces(_tight(laid.exponent), where))]
+    if isinstance(laid, Inverted):
+        return [*pieces(laid.base, where), _piece(symbol("inverse transpose" if laid.transposed else "inverse", where))]
     if isinstance(laid, Transposed):
         return [*pieces(laid.base, where), _piece(symbol("transpose", where))]
     if isinstance(laid, Root):
@@ -148,7 +158,7 @@ def _word(word: Word, where: Context) -> str:
 def _entry(laid: Entry, where: Context) -> list[Piece]:
     """An entry; a line may end before a place that is a formula of its own."""
     inner = [flat(pieces(i, where)) for i in laid.indices]
-    found = [_piece(f"{_word(laid.head, where)}[")]
+    found = [_piece(f"{flat(pieces(laid.head, where))}[")]
     for n, (index, text) in enumerate(zip(laid.indices, inner)):
         after = "," if n < len(inner) - 1 else "]"
         if isinstance(index, (Terms, Row)) and n:
@@ -193,7 +203,7 @@ def _row(laid: Row, where: Context) -> list[Piece]:
 
 def _tight(laid: Layout, over: bool = False) -> Layout:
     """The layout in parentheses unless it can stand as a divisor (or, with `over`, as what is divided)."""
-    if isinstance(laid, (Word, Entry, Call, Paren, Relation, Root, Raised, Shaped, Transposed)):
+    if isinstance(laid, (Word, Entry, Call, Paren, Relation, Root, Raised, Shaped, Transposed, Inverted)):
         return laid
     if over and isinstance(laid, Row) and not laid.joint and not is_open(laid) and not any(isinstance(i, Frac) for i in laid.items):
         return laid

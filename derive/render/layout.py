@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Union
 
 from derive import matrix as mx
-from derive.expr import Add, Affine, Delta, Diff, Expr, Fn, Idx, Index, Iverson, Max, Mul, Num, Position, Pow, Ref, Size, Sum
+from derive.expr import Add, Affine, Delta, Diff, Expr, Fn, Idx, Index, Iverson, MatrixFn, Max, Mul, Num, Position, Pow, Ref, Size, Sum
 from derive.render.notation import Context
 
 
@@ -25,9 +25,9 @@ class Word:
 
 @dataclass(frozen=True)
 class Entry:
-    """A tensor read at indices; the Kronecker delta is the entry of `delta`."""
+    """A tensor read at indices; the Kronecker delta is the entry of `delta`. Its head may be an inverse."""
 
-    head: Word
+    head: "Layout"
     indices: tuple["Layout", ...]
 
 
@@ -72,6 +72,14 @@ class RaisedTo:
 @dataclass(frozen=True)
 class Transposed:
     base: "Layout"
+
+
+@dataclass(frozen=True)
+class Inverted:
+    """The inverse of a matrix, or its transpose."""
+
+    base: "Layout"
+    transposed: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,7 +136,7 @@ class Relation:
 
 FLIPPED = {"<": ">", "<=": ">="}  # a number reads best on the right: x > 0
 
-Layout = Union[Word, Entry, Row, Terms, Frac, Raised, RaisedTo, Transposed, Root, Call, Big, Partial, Paren, Relation, Shaped]
+Layout = Union[Word, Entry, Row, Terms, Frac, Raised, RaisedTo, Transposed, Inverted, Root, Call, Big, Partial, Paren, Relation, Shaped]
 
 ONE_WORD = Word("1", "number")
 
@@ -178,8 +186,22 @@ def of_expr(expr: Expr, where: Context) -> Layout:
     if isinstance(expr, (Sum, Max)):
         body = of_expr(expr.body, where)
         return Big("sum" if isinstance(expr, Sum) else "max", tuple(of_index(i, where) for i in expr.indices), factor(body))
+    if isinstance(expr, MatrixFn):
+        return _matrix_function(expr, where)
     assert isinstance(expr, Diff)
     return Partial(of_expr(expr.body, where), of_expr(expr.wrt, where), where.through_everything(expr))
+
+
+def _matrix_function(expr: MatrixFn, where: Context) -> Layout:
+    """A function of a tensor's last two axes, or of a matrix given by its entries, which names their row and column."""
+    body = expr.body
+    whole = isinstance(body, Ref) and body.indices[-2:] == expr.indices
+    inside = Ref(body.tensor, body.indices[:-2]) if isinstance(body, Ref) and whole else body
+    args = (*(() if whole else (of_index(i, where) for i in expr.indices)), of_expr(inside, where))
+    if expr.name != "inv":
+        return Call(expr.name, args)
+    head: Layout = Inverted(_power_base(args[0])) if whole else Call("inv", args)
+    return Entry(head, tuple(of_index(i, where) for i in expr.at))
 
 
 def factor(laid: Layout) -> Layout:
@@ -295,7 +317,11 @@ class _Setter:
         if isinstance(matrix, mx.Transpose):
             if isinstance(matrix.arg, (mx.Whole, mx.Ones, mx.OneHot)):
                 return self.leaf(Transposed(self.bare(matrix.arg)), matrix)
+            if isinstance(matrix.arg, mx.Inverse):
+                return self.inverse(matrix.arg, True)
             return Transposed(_closed(self.set(matrix.arg)))
+        if isinstance(matrix, mx.Inverse):
+            return self.inverse(matrix, False)
         if isinstance(matrix, (mx.Product, mx.Hadamard)):
             joint = "" if isinstance(matrix, mx.Product) else "hadamard"
             items = [self.set(part) for part in matrix.factors]
@@ -318,6 +344,11 @@ class _Setter:
             return Call("diag", (self.set(matrix.arg),))
         name = "rowsum" if isinstance(matrix, mx.RowSum) else "colsum" if isinstance(matrix, mx.ColSum) else "sum"
         return Call(name, (self.set(matrix.arg),))
+
+    def inverse(self, matrix: mx.Inverse, transposed: bool) -> Layout:
+        if isinstance(matrix.arg, mx.Whole):
+            return self.leaf(Inverted(self.bare(matrix.arg), transposed), matrix)
+        return Inverted(_closed(self.set(matrix.arg)), transposed)
 
     def bare(self, leaf: mx.Whole | mx.Ones | mx.OneHot) -> Layout:
         if isinstance(leaf, mx.Ones):

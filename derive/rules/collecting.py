@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
+from derive.conditions import impossible
 from derive.equality import canonical
-from derive.expr import ONE, Add, Expr, Mul, Num, Ref, Sum, add, mul, neg, power, total, transform
+from derive.expr import ONE, ZERO, Add, Expr, Mul, Num, Ref, Sum, add, mul, neg, power, total, transform
 from derive.terms import (
+    brackets,
     coefficient,
     common_factors,
     divide,
+    unbounded,
 )
 
 
@@ -31,6 +34,11 @@ def cancel(expr: Expr) -> Expr:
     return transform(expr, rule)
 
 
+def exclude(expr: Expr) -> Expr:
+    """[a] [b] f = 0, where a and b cannot both hold"""
+    return transform(expr, lambda node: ZERO if isinstance(node, Mul) and impossible(brackets(node)) else None)
+
+
 def collect(expr: Expr) -> Expr:
     """f u + f v = f (u + v)"""
 
@@ -38,7 +46,7 @@ def collect(expr: Expr) -> Expr:
         if not isinstance(node, Add) or len(node.terms) < 2:
             return None
         parts = tuple(collect(term) for term in node.terms)
-        shared = common_factors(parts)
+        shared = _beside_conditions(common_factors(parts), parts)
         scales = [abs(coefficient(part)[0]) for part in parts]
         scale = scales[0] if all(s == scales[0] for s in scales) else Fraction(1)
         rest = [mul(Num(1 / scale), divide(part, shared)) for part in parts]
@@ -55,6 +63,13 @@ def collect(expr: Expr) -> Expr:
         return mul(Num(scale), *(power(base, exponent) for base, exponent in shared.items()), inside)
 
     return transform(expr, rule)
+
+
+def _beside_conditions(shared: dict[Expr, Fraction], parts: tuple[Expr, ...]) -> dict[Expr, Fraction]:
+    """Without the factors that may have no value where a condition does not hold, if every term has a condition and not the same."""
+    if any(not brackets(part) for part in parts) or all(bracket in shared for part in parts for bracket in brackets(part)):
+        return shared
+    return {base: exponent for base, exponent in shared.items() if not unbounded(power(base, exponent))}
 
 
 def order_factors(expr: Expr, first: Iterable[str]) -> Expr:

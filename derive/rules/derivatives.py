@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 
 from derive.expr import (
     ZERO,
@@ -21,6 +22,7 @@ from derive.expr import (
     Sum,
     add,
     delta,
+    iverson,
     mul,
     power,
     total,
@@ -28,6 +30,7 @@ from derive.expr import (
     walk,
 )
 from derive.indices import free_indices, fresh, instantiate, names, rename_apart, tensors_in
+from derive.terms import positive
 
 
 def varies(expr: Expr, diff: Diff) -> bool:
@@ -85,16 +88,47 @@ def product_rule(expr: Expr) -> Expr:
     return transform(expr, rule)
 
 
-def power_rule(expr: Expr) -> Expr:
-    """d u^n / d A = n u^(n-1) du/dA"""
+def power_rule(expr: Expr, definitions: Mapping[str, Equation] | None = None) -> Expr:
+    """d u^n / d A = n u^(n-1) du/dA
+
+    The length u^(1/2) of a vector has a kink where it is 0: its derivative is taken to be 0 there, whatever u^(-1/2) is.
+    """
 
     def rule(node: Expr) -> Expr | None:
         if not isinstance(node, Diff) or not isinstance(node.body, Pow):
             return None
         base, exponent = node.body.base, node.body.exponent
-        return mul(Num(exponent), power(base, exponent - 1), Diff(base, node.wrt, node.through))
+        kept = (iverson("!=", node.body, ZERO),) if is_length(node.body, definitions or {}) else ()
+        return mul(Num(exponent), *kept, power(base, exponent - 1), Diff(base, node.wrt, node.through))
 
     return transform(expr, rule)
+
+
+def length_note(expr: Expr, definitions: Mapping[str, Equation]) -> str:
+    """What `power_rule` takes for a length that is 0, where it is about to differentiate one in `expr`."""
+    if any(isinstance(node, Diff) and isinstance(node.body, Pow) and is_length(node.body, definitions) for node in walk(expr)):
+        return "where a length is 0, its subgradients are the vectors of length at most 1: 0 is taken, as torch.linalg.vector_norm does"
+    return ""
+
+
+def is_length(expr: Pow, definitions: Mapping[str, Equation]) -> bool:
+    """Whether `expr` is the root of a sum of squares: 0 only where every square is, with a kink there."""
+    return expr.exponent == Fraction(1, 2) and _squares(expr.base, definitions)
+
+
+def _squares(expr: Expr, definitions: Mapping[str, Equation]) -> bool:
+    if isinstance(expr, Ref):
+        return expr.tensor in definitions and _squares(definitions[expr.tensor].value, definitions)
+    if isinstance(expr, Pow):
+        return expr.exponent == 2
+    if isinstance(expr, Sum):
+        return _squares(expr.body, definitions)
+    if isinstance(expr, Add):
+        return all(_squares(term, definitions) for term in expr.terms)
+    if isinstance(expr, Mul):
+        rest = [f for f in expr.factors if not (positive(f) or isinstance(f, Iverson))]
+        return bool(rest) and all(_squares(f, definitions) for f in rest)
+    return False
 
 
 def scalar_chain_rule(expr: Expr) -> Expr:

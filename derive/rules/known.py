@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from derive.expr import Diff, Equation, Expr, Fact, Fn, Idx, Max, Mul, Pow, Ref, Sum, children, rebuild, transform, walk
+from derive.expr import Diff, Equation, Expr, Fact, Fn, Idx, MatrixFn, Max, Mul, Pow, Ref, Sum, children, mul, rebuild, transform, walk
 from derive.indices import free_indices, instantiate, names, substitute
 from derive.matching import replace_product
+from derive.rules.matrices import symmetric
 from derive.rules.sums import pull_out, rename_bound
+from derive.terms import brackets, unbounded
 
 
 def fold(expr: Expr, known: Iterable[Equation]) -> tuple[Expr, tuple[Equation, ...]]:
@@ -22,7 +24,7 @@ def fold(expr: Expr, known: Iterable[Equation]) -> tuple[Expr, tuple[Equation, .
         changed = True
         while changed:
             changed = False
-            if isinstance(node, (Mul, Sum, Fn, Pow, Max)):
+            if isinstance(node, (Mul, Sum, Fn, Pow, Max, MatrixFn)):
                 for equation in equations:
                     found = replace_product(equation, node)
                     if found is not None:
@@ -36,7 +38,23 @@ def fold(expr: Expr, known: Iterable[Equation]) -> tuple[Expr, tuple[Equation, .
             return visit(rebuilt) if type(rebuilt) is not type(node) else rebuilt
         return node
 
-    return visit(expr), tuple(used)
+    after = visit(expr)
+    return _without_repeated(after, used) if used else after, tuple(used)
+
+
+def _without_repeated(expr: Expr, known: Iterable[Equation]) -> Expr:
+    """Without the conditions that a tensor beside them has in its definition already, unless something else needs them."""
+    masks = {e.target.tensor: e for e in known if brackets(e.value)}
+
+    def rule(node: Expr) -> Expr | None:
+        if not isinstance(node, Mul) or not brackets(node) or any(unbounded(f) for f in node.factors):
+            return None
+        entries = [f for f in node.factors if isinstance(f, Ref) and f.tensor in masks]
+        repeated = {c for f in entries for c in brackets(instantiate(masks[f.tensor], f, names(node)))}
+        left = tuple(f for f in node.factors if f not in repeated)
+        return mul(*(transform(f, rule) for f in left)) if len(left) < len(node.factors) else None
+
+    return transform(expr, rule) if masks else expr
 
 
 def fact(expr: Expr, facts: Iterable[Fact]) -> tuple[Expr, tuple[Fact, ...]]:
@@ -44,6 +62,8 @@ def fact(expr: Expr, facts: Iterable[Fact]) -> tuple[Expr, tuple[Fact, ...]]:
     used: dict[Fact, None] = {}
     marker = "#fact"
     for item in facts:
+        if symmetric(item) is not None:
+            continue  # a rule of its own: read from left to right, it would only turn entries over
         target = Ref(marker, free_indices(item.left))
         folded, hit = fold(expr, (Equation(target, item.left),))
         if hit:

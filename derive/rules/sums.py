@@ -5,7 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from derive.affine import position, solved, within
-from derive.expr import ONE, Add, Delta, Expr, Idx, Index, Max, Mul, Num, Ref, Size, Sum, add, children, mul, rebuild, total, transform
+from derive.expr import (
+    ONE,
+    Add,
+    Delta,
+    Expr,
+    Idx,
+    Index,
+    MatrixFn,
+    Max,
+    Mul,
+    Num,
+    Ref,
+    Size,
+    Sum,
+    add,
+    children,
+    mul,
+    rebuild,
+    total,
+    transform,
+)
 from derive.indices import free_indices, fresh, rename_apart, substitute
 from derive.terms import (
     coefficient,
@@ -139,7 +159,7 @@ def rename_bound(expr: Expr, target: Ref | None = None) -> Expr:
     free = {i.name for i in free_indices(expr)} | {i.name for i in (free_indices(target) if target is not None else ())}
 
     def visit(node: Expr, scope: set[str]) -> Expr:
-        if isinstance(node, (Sum, Max)):
+        if isinstance(node, (Sum, Max, MatrixFn)):
             mapping: dict[Idx, Index] = {}
             bound: list[Idx] = []
             inner = {i.name for i in free_indices(node)} | scope
@@ -148,6 +168,8 @@ def rename_bound(expr: Expr, target: Ref | None = None) -> Expr:
                 mapping[index] = plain
                 bound.append(plain)
             body = visit(substitute(node.body, mapping), scope | {b.name for b in bound})
+            if isinstance(node, MatrixFn):
+                return MatrixFn(node.name, (bound[0], bound[1]), body, node.at)
             return total(bound, body) if isinstance(node, Sum) else Max(tuple(bound), body)
         parts = tuple(visit(part, scope) for part in children(node))
         return rebuild(node, parts) if parts else node
