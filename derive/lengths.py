@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from math import prod
 
-from derive.expr import Add, Expr, Fn, Mul, Num, Position, Ref, Size
+from derive.expr import Add, Expr, Fn, Mul, Num, Position, Pow, Ref, Size
 from derive.spec import Layer
 
 DRAWS = 2000
@@ -24,6 +24,8 @@ def length(value: Expr, sizes: dict[str, int]) -> int:
         return sum(length(term, sizes) for term in value.terms)
     if isinstance(value, Mul):
         return prod(length(factor, sizes) for factor in value.factors)
+    if isinstance(value, Pow):
+        return int(length(value.base, sizes) ** int(value.exponent))
     assert isinstance(value, Fn) and value.name == "floor_div"
     return length(value.args[0], sizes) // length(value.args[1], sizes)
 

@@ -34,10 +34,10 @@ The JSON form, which `derive.check` reads and nothing else (`format` is "gradpro
 
 A fact that a comparison holds is `["iverson", ...] = ["num", "1"]`.
 
-`["affine", value, axis]` is the place `value` along the axis, `value` being a sum of products of integers, sizes and positions. An
-entry of a tensor at a place outside of the axis is 0, and its derivative too. An integer tensor without `values` is a plain integer,
-such as a stride. `sizes`, of a layer and of each of its proofs (left out where there are none), are the lengths of axes that no input
-has: `value` may hold `["fn", "floor_div", [a, b]]`, a quotient rounded down.
+`["affine", value, axis]` is the place `value` along the axis, `value` being a sum of products of integers, sizes and positions
+(and of their whole powers). An entry of a tensor at a place outside of the axis is 0, and its derivative too. An integer tensor
+without `values` is a plain integer, such as a stride. `sizes`, of a layer and of each of its proofs (left out where there are none),
+are the lengths of axes that no input has: `value` may hold `["fn", "floor_div", [a, b]]`, a quotient rounded down.
 
 `["diff", body, ref, through]` is the derivative of `body` by the entry `ref`, where the tensors named in `through` vary by
 their `given` definitions and every other tensor is held fixed. `given` is in an order in which each definition mentions only

@@ -25,6 +25,7 @@ from derive.expr import (
     Mul,
     Num,
     Position,
+    Pow,
     Ref,
     Size,
     Sum,
@@ -219,9 +220,14 @@ def check_lengths(spec: Spec, tensors: dict[str, Tensor]) -> None:
         if length.dim in {other.dim for other in spec.lengths if other is not length}:
             raise SpecError(f"{where}the length of the axis {length.dim} is given twice")
         for node in walk(length.value):
-            if isinstance(node, Size) and node.dim not in held:
-                raise SpecError(f"{where}no input has the axis {node.dim}; write the length by the axes of inputs")
-            if not isinstance(node, (Num, Size, Position, Add, Mul)) and not (isinstance(node, Fn) and node.name == "floor_div"):
+            if isinstance(node, Size) and node.dim not in known:
+                raise SpecError(f"{where}no input has the axis {node.dim}; write the length by the axes of inputs, or of lines before")
+            power = isinstance(node, Pow) and node.exponent.denominator == 1 and node.exponent > 0
+            if (
+                not isinstance(node, (Num, Size, Position, Add, Mul))
+                and not power
+                and not (isinstance(node, Fn) and node.name == "floor_div")
+            ):
                 raise SpecError(f"{where}a length is made of lengths and plain integers by + - * and //")
             if isinstance(node, Num) and node.value.denominator != 1:
                 raise SpecError(f"{where}a length is a whole number; write // for a quotient rounded down")

@@ -18,6 +18,7 @@ from codegen.support.numpy_support import _place, _read
 from derive import rules
 from derive.affine import place, solved
 from derive.check import check_document
+from derive.composition import compose, wire
 from derive.engine import derive
 from derive.equality import equal
 from derive.expr import Affine, Idx, Position, Size, add, mul, neg, num
@@ -80,6 +81,8 @@ def test_a_condition_is_added_where_nothing_is_read_at_the_place() -> None:
         "axes i:L\nshape X[L,L]\nY[i] = X[i,i + 1]*w[i]",
         "axes i:L j:L\nY[i,j] = X[i,j]*delta(j, i - 1) + Z[i]*delta(i, 2*j)",
         "shape X[L] A[L]\nA[l] = sigmoid(X[l])\nsize(i) = size(L)\nY[i] = log(A[position(i)] + 1)/(2 + A[i - 1]) + A[0]",
+        "axes i:N j:M\nshape X[N,M]\nint p\nY[i] = sum(j, v[j]*delta(i, p*j - j + 1))*X[i + 1,p*i - i + 1]*u[i]",
+        "axes i:N\nshape X[N,N]\nsize(f) = size(N)*size(N)\nY[f] = sum(i,j, X[i,j]*delta(f, size(N)*i + j))^2",
         "shape X[N,L]\nint y:L\nsize(i) = size(L)\nY[n,i] = sum(k, X[n,i - 2*k + 1]*W[k,y[n]])*X[n,y[n]]",
     ],
 )
@@ -175,6 +178,24 @@ def test_attention_with_one_hot_weights_at_a_fixed_shift_is_a_convolution() -> N
     contracted = rules.contract_delta(opened)
     assert contracted is not None and isinstance(contracted[2], Affine)
     assert equal(contracted[0], convolution.equations[0].value)
+
+
+def test_lengths_follow_one_another_in_a_composed_net(tmp_path: Path) -> None:
+    parts = {
+        "convolution": wire(layer("convolution_1d"), Y="A"),
+        "pool": wire(layer("average_pool_1d"), X="A", Y="P"),
+        "rows": wire(layer("flatten"), X="P"),
+    }
+    net = compose("net", parts)
+    assert Layer.parse("net", net.text(), doc=net.doc) == net
+    derivation = derive(net)
+    assert derivation.check().ok
+    ours = load(sources(derivation)["torch"], "net", tmp_path).net
+    X, W, h = random(2, 3, 12), random(4, 3, 2), random(4)
+    got = ours(X, W, h, 1, 1, 3, 2, 0)
+    want = F.avg_pool1d(F.conv1d(X, W, h, 1, 1), 3, 2).flatten(1)
+    for a, b in zip((got, *torch.autograd.grad(got.sum(), (X, W, h))), (want, *torch.autograd.grad(want.sum(), (X, W, h)))):
+        torch.testing.assert_close(a, b)
 
 
 @pytest.mark.parametrize(

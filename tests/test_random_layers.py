@@ -33,6 +33,10 @@ def check(text: str) -> None:
 @example(  # a maximum whose own index is free in the gradient
     text="A[i,j] = X[i,j]*exp(X[i,j])/sum(b, exp(X[i,b]))\nB[j] = max(i, u[i]*exp(X[i,j])/sum(b, exp(X[i,b])))*sum(a, A[a,j])"
 )
+@example(  # a place with the square of an integer
+    text="axes i:N a:N j:M b:M c:C d:C\nint p\nshape X[N,M] v[M] u[N]\n"
+    "Y[i,j] = X[i,j]*(u[i]*sum(b, v[b]*delta(i, p*b - b + 1))*X[i + 1,p*i - i + 1])"
+)
 @given(text=layers())
 def test_a_random_layer_is_derived_right_or_refused(text: str) -> None:
     check(text)

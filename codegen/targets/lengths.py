@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from derive.expr import Add, Expr, Fn, Mul, Num, Position, Ref, Size
+from derive.expr import Add, Expr, Fn, Mul, Num, Position, Pow, Ref, Size
 
 
 def whole(expr: Expr, names: Mapping[str, str]) -> str:
@@ -23,6 +23,8 @@ def _text(expr: Expr, names: Mapping[str, str]) -> tuple[str, int]:
     if isinstance(expr, Fn) and expr.name == "floor_div":
         top, bottom = (_text(arg, names) for arg in expr.args)
         return f"{_closed(top, 1)} // {_closed(bottom, 2)}", 1
+    if isinstance(expr, Pow):
+        return f"{_closed(_text(expr.base, names), 2)}**{expr.exponent}", 1
     if isinstance(expr, Mul):
         first, *rest = expr.factors
         if first == Num(-1):  # type: ignore[arg-type]

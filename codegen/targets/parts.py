@@ -69,29 +69,42 @@ class Parts:
 
     def lengths(self, dims: Iterable[str], arrays: Sequence[str], known: Iterable[str] = ()) -> list[str]:
         """`N = X.shape[0]` for each axis that is not already known, those first by which the lengths of others are given."""
-        lines = []
-        rules = {length.dim: length for length in self.derivation.layer.sizes}
-        wanted: dict[str, None] = {}
-        for dim in dims:
-            ruled = dim in rules and dim not in known and self.holder(dim, arrays) is None and self._plain_among(rules[dim].value, arrays)
-            if ruled:
-                wanted.update(dict.fromkeys(node.dim for node in walk(rules[dim].value) if isinstance(node, Size)))
-            wanted[dim] = None
-        for dim in wanted:
+        lines: list[str] = []
+        done = set(known)
+
+        def add(dim: str) -> None:
+            if dim in done:
+                return
+            done.add(dim)
             source = self.holder(dim, arrays)
-            if dim in rules and dim not in known and source is None and self._plain_among(rules[dim].value, arrays):
-                lines.append(self._ruled(rules[dim]))
-            if dim not in known and source is not None:
+            if source is not None:
                 tensor = self.array(source)
                 at = tensor.dims.index(dim)
                 place = -1 if at == len(tensor.dims) - 1 and at > 0 else at
                 lines.append(f"{self.sizes[dim]} = {self.names[source]}.shape[{place}]")
+            elif dim in self._rules and self._follows(self._rules[dim].value, arrays, known):
+                for node in walk(self._rules[dim].value):
+                    if isinstance(node, Size):
+                        add(node.dim)
+                lines.append(self._ruled(self._rules[dim]))
+
+        for dim in dims:
+            add(dim)
         return lines
 
-    def _plain_among(self, value: Expr, arrays: Sequence[str]) -> bool:
-        """Whether the axes and plain integers of a length are those of the arrays."""
+    @cached_property
+    def _rules(self) -> dict[str, Length]:
+        """The lengths that the layer states by others, by axis."""
+        return {length.dim: length for length in self.derivation.layer.sizes}
+
+    def _follows(self, value: Expr, arrays: Sequence[str], known: Iterable[str]) -> bool:
+        """Whether a length is made of plain integers among the arrays, and of axes that they have or that follow from theirs."""
         return all(
-            self.holder(node.dim, arrays) is not None if isinstance(node, Size) else set(tensors_in(node)) <= set(arrays)
+            node.dim in known
+            or self.holder(node.dim, arrays) is not None
+            or (node.dim in self._rules and self._follows(self._rules[node.dim].value, arrays, known))
+            if isinstance(node, Size)
+            else set(tensors_in(node)) <= set(arrays)
             for node in walk(value)
             if isinstance(node, (Size, Position))
         )

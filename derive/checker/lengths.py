@@ -35,6 +35,8 @@ def length(node: Node, sizes: Sizes) -> int:
         return sum(length(part, sizes) for part in node[1])
     if kind == "mul":
         return prod(length(part, sizes) for part in node[1])
+    if kind == "pow" and Fraction(node[2]).denominator == 1 and Fraction(node[2]) > 0:
+        return int(length(node[1], sizes) ** int(node[2]))
     if kind == "fn" and node[1] == "floor_div":
         return length(node[2][0], sizes) // length(node[2][1], sizes)
     raise Malformed(f"{node!r} is no length of an axis")

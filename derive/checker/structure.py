@@ -139,7 +139,9 @@ class Declarations:
     def _place(self, node: Node, scope: Scope) -> None:
         """A whole number: integers, sizes and positions, added and multiplied."""
         kind = node[0]
-        if kind not in ("num", "size", "position", "add", "mul"):
+        if kind == "pow" and Fraction(node[2]).denominator == 1 and Fraction(node[2]) > 0:
+            self._place(node[1], scope)
+        elif kind not in ("num", "size", "position", "add", "mul"):
             raise Malformed(f"{kind!r} stands in a place along an axis")
         if kind == "num" and Fraction(node[1]).denominator != 1:
             raise Malformed(f"{node[1]} stands in a place along an axis, which is a whole number")
