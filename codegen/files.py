@@ -49,9 +49,12 @@ def user_files(derivations: Iterator[Any]) -> dict[str, str]:
 
 def proofs(derivation: Any) -> dict[str, str]:
     """Suffix -> the proof in that format."""
-    from derive.render import json, latex
+    from derive.render import json, latex, markdown
+    from derive.render.page import page
 
-    return {"tex": latex.document(derivation), "json": json.document(derivation)}
+    name, made = derivation.layer.name, page(derivation)
+    texts = {"tex": latex.whole(made), "md": markdown.markdown(made, stem=name), "json": json.document(derivation)}
+    return {**texts, **{file.removeprefix(f"{name}."): text for file, text in markdown.pictures(made, name).items()}}
 
 
 def stale(root: Path, files: Mapping[str, str]) -> list[str]:

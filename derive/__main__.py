@@ -11,24 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 from derive import __version__
 from derive.cli.arguments import Parser
+from derive.cli.choice import one_of
 from derive.errors import SpecError
+from derive.render import FORMATS, LANGUAGES
 
 if TYPE_CHECKING:
     from derive.spec import Layer
 
-FORMATS = ("text", "latex", "markdown", "json")
 EPILOG = """examples:
   derive                                              the catalogue
   derive search softmax                               what it has about softmax
   derive attention                                    the whole proof
   derive attention --wrt Q --detail baby              one gradient, at a lecture's pace
-  derive linear --format latex -o linear.tex          a document that pdflatex compiles
+  derive linear --format pdf -o linear.pdf            or html, markdown, latex, json
   derive "Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]" --wrt W
   derive logistic_regression --hessian w              second derivatives; --hvp w times a direction, --jacobian
   derive my_layers.py[:NAME]                          your own layers (.py, or .layer as text)
   derive check attention | all | my_layers.py         the checker's verdict on every line
   derive new my_layer [--text]                        a file to start a layer of your own from
   derive equal linear linear_out_in                   the proof that two layers compute the same
+  derive book -o DIR                                  every proof and kernel as a site, and one PDF
 """
 
 
@@ -36,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0, 1 where a line does not hold, 2 for a mistake in what was asked."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        commands = {"check": _check, "equal": _equal, "new": _new, "search": _search}
+        commands = {"book": _book, "check": _check, "equal": _equal, "new": _new, "search": _search}
         code = commands[words[0]](words[1:]) if words and words[0] in commands else _derive(words)
         sys.stdout.flush()
         return code
@@ -61,7 +63,8 @@ def _derive(words: list[str]) -> int:
     parser.add_argument(
         "--detail", choices=("brief", "full", "baby"), default=None, help="how many lines are shown (default: full; json: all)"
     )
-    parser.add_argument("--format", choices=FORMATS, default="text", help="what is written (default: text)")
+    parser.add_argument("--format", type=one_of("format", FORMATS), default="text", help=f"{', '.join(FORMATS)} (default: text)")
+    parser.add_argument("--lang", type=one_of("language", LANGUAGES), default="en", help=f"{', '.join(LANGUAGES)} (default: en)")
     parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE, whole or not at all")
     parser.add_argument("--ascii", action="store_true", help="ASCII notation in the terminal")
     parser.add_argument("--width", type=int, metavar="N", help="columns of text (default: the screen's, or 100)")
@@ -77,6 +80,12 @@ def _derive(words: list[str]) -> int:
         return _catalogue(options)
     if options.width is not None and options.width < 40:
         raise SpecError(f"--width {options.width} is too narrow for formulas; write 40 or more")
+    if options.format == "pdf" and options.output is None:
+        raise SpecError("a PDF is written to a file; name it: -o proof.pdf")
+    if options.lang != "en" and options.format in ("latex", "pdf"):
+        raise SpecError(f"{options.format} speaks English alone; --lang {options.lang} is for text, markdown and html")
+    if options.lang != "en" and options.ascii:
+        raise SpecError(f"--ascii leaves no letters for --lang {options.lang}; leave one of them out")
     alone = [f"--{name}" for name in ("proof", "jacobian", "hessian") if getattr(options, name) is not None]
     if len(alone) > 1:
         raise SpecError(f"{' and '.join(alone)} ask for one proof each; choose one of them")
@@ -95,7 +104,7 @@ def _derive(words: list[str]) -> int:
 
 def _catalogue(options: argparse.Namespace) -> int:
     for name, value in vars(options).items():
-        if value not in (None, False) and (name, value) != ("format", "text"):
+        if value not in (None, False) and (name, value) not in (("format", "text"), ("lang", "en")):
             option = f"--{name.replace('_', '-')}"
             raise SpecError(f"{option} needs a layer: derive NAME {option}{'' if value is True else ' ...'}")
     from derive.layers import TOPICS
@@ -123,13 +132,16 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
     """Print or write the proofs of the layers; 1 where the checker finds a line that does not hold."""
     from derive.cli.output import on_screen, show, speaks_unicode, width, write
     from derive.proof import proof_json
-    from derive.render import json, latex, markdown, text
+    from derive.render import formats, json, text
+    from derive.render.languages import translated
     from derive.render.page import page
 
     detail = options.detail or ("baby" if options.format == "json" else "full")
     ascii = options.ascii or (options.output is None and options.format == "text" and not speaks_unicode())
+    columns = options.width or (width() if options.output is None else text.WIDTH)
     lines: list[text.Line] = []
     written = ""
+    beside: dict[str, str] = {}
     good = True
     for layer in layers:
         derivation = derived(layer)
@@ -142,27 +154,32 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
                 proof, about = proof_of(derivation, options.jacobian, options.hessian, options.hvp)
             made, held = page_of(proof, about, detail, ascii, not options.no_check)
             good = good and held
-            if options.format == "json":
-                written += json.dumps(proof_json(proof))
-            elif options.format == "latex":
-                written += latex.proof(proof, detail)
-            elif options.format == "markdown":
-                written += markdown.blocks(made)
-            lines += text.page_lines(made, options.width or (width() if options.output is None else text.WIDTH))
-            continue
-        report = None if options.no_check or options.format == "json" else derivation.check()
-        good = good and (report is None or report.ok)
-        if options.format == "json":
-            written += json.document(derivation, detail)
-        elif options.format == "latex":
-            written += (latex.fragment if options.fragment else latex.document)(derivation, detail, report)
-        elif options.format == "markdown":
-            written += markdown.document(derivation, detail, report)
+            data = proof_json(proof)
+        elif options.format == "json":
+            data = json.at_detail(derivation.document(), detail)
         else:
-            columns = options.width or (width() if options.output is None else text.WIDTH)
-            lines += ([()] if lines else []) + text.page_lines(page(derivation, detail, report, ascii), columns)
+            report = None if options.no_check else derivation.check()
+            good = good and (report is None or report.ok)
+            # An HTML page holds the lines of every level, and opens at the one asked for.
+            made = page(derivation, "baby" if options.format == "html" else detail, report, ascii)
+        if options.format == "json":
+            written += json.dumps(data)
+            continue
+        made = translated(made, options.lang)
+        if options.format == "text":
+            lines += ([()] if lines else []) + text.page_lines(made, columns)
+        else:
+            written += formats.drawn(made, options.format, detail, options.fragment, options.output)
+            beside = formats.beside(made, options.format, options.output)
     if options.output is not None:
-        write(Path(options.output), written or text.plain(lines))
+        if options.format == "pdf":
+            from derive.cli.pdf import write_pdf
+
+            write_pdf(Path(options.output), written)
+        else:
+            for name, picture in beside.items():
+                write(Path(options.output).parent / name, picture)
+            write(Path(options.output), written or text.plain(lines))
         size = os.path.getsize(options.output)
         print(f"wrote {options.output} ({size:,} bytes)", file=sys.stderr if not on_screen() else sys.stdout)
     elif written:
@@ -193,6 +210,15 @@ def _search(words: list[str]) -> int:
 
     _list(search(parser.parse_args(words).word))
     return 0
+
+
+# ---------------------------------------------------------------------------------------------------- derive book
+
+
+def _book(words: list[str]) -> int:
+    from derive.cli.book import command
+
+    return command(words)
 
 
 # ---------------------------------------------------------------------------------------------------- derive new

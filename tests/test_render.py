@@ -381,7 +381,9 @@ def compiled(tex: str, folder: Path) -> str:
 @pytest.mark.parametrize("detail", DETAILS)
 def test_every_layer_compiles_and_nothing_runs_off_the_page(detail: str, tmp_path: Path) -> None:
     body = "\n\\clearpage\n".join(latex.fragment(derivation, detail) for derivation in layers_to_print())
-    log = compiled(latex.PREAMBLE + "\\begin{document}\n" + body + "\n\\end{document}\n", tmp_path)
+    # The pictures are the same at every level; a document that does not load tikz leaves them out.
+    preamble = latex.PREAMBLE if detail == "full" else latex.PREAMBLE.replace(",tikz", "")
+    log = compiled(preamble + "\\begin{document}\n" + body + "\n\\end{document}\n", tmp_path)
     assert "Overfull" not in log
     assert "Missing character" not in log
 

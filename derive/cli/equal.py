@@ -7,11 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from derive.cli.choice import one_of
 from derive.errors import SpecError
+from derive.render import FORMATS
 
 if TYPE_CHECKING:
     from derive.spec import Layer
 
+WRITTEN = tuple(name for name in FORMATS if name != "pdf")
 EPILOG = """examples:
   derive equal linear linear_out_in
   derive equal attention_tied attention --where "K[j,d] = Q[j,d]"
@@ -36,7 +39,7 @@ def equal(words: list[str]) -> int:
     )
     parser.add_argument("--fact", action="append", metavar="FACT", default=[], help="a hypothesis about the inputs of the first layer")
     parser.add_argument("--detail", choices=("brief", "full", "baby"), default=None, help="how many lines are shown (default: full)")
-    parser.add_argument("--format", choices=("text", "latex", "json"), default="text", help="what is written (default: text)")
+    parser.add_argument("--format", type=one_of("format", WRITTEN), default="text", help=f"{', '.join(WRITTEN)} (default: text)")
     parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE, whole or not at all")
     parser.add_argument("--ascii", action="store_true", help="ASCII notation in the terminal")
     parser.add_argument("--width", type=int, metavar="N", help="columns of text (default: the screen's, or 100)")
@@ -84,7 +87,7 @@ def _one(target: str, place: str) -> Layer:
 
 def _print(found: Any, options: argparse.Namespace) -> int:
     from derive.cli.output import on_screen, show, speaks_unicode, width, write
-    from derive.render import json, latex, text
+    from derive.render import formats, json, text
     from derive.render.equality import equality_page
 
     report = found.check()
@@ -96,8 +99,8 @@ def _print(found: Any, options: argparse.Namespace) -> int:
     written = ""
     if options.format == "json":
         written = json.dumps(json.at_detail(found.document, detail))
-    elif options.format == "latex":
-        written = latex.page_document(page)
+    elif options.format != "text":
+        written = formats.drawn(page, options.format, detail)
     else:
         lines = text.page_lines(page, columns)
     if options.output is not None:

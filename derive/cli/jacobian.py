@@ -7,7 +7,8 @@ from typing import Any
 
 from derive.errors import SpecError, near
 from derive.proof import Proof, proof_json
-from derive.render.page import Page, Paragraph, ledger_line, proof_page
+from derive.render.blocks import Page, Paragraph
+from derive.render.page import ledger_line, proof_page
 
 LAYOUT = (
     "Numerator layout: the axes of what is differentiated come first, so M outputs of N inputs give M × N; in denominator "

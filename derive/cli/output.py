@@ -57,15 +57,15 @@ def show(lines: Iterable[Line]) -> None:
         console.print(Text.assemble(*((text, STYLES.get(role, "")) for text, role in line)))
 
 
-def write(path: Path, text: str, fresh: bool = False) -> None:
+def write(path: Path, content: str | bytes, fresh: bool = False) -> None:
     """Write a file whole or not at all; a `fresh` one replaces none. Raises SpecError where it cannot be written."""
     try:
         if path.is_dir():
             raise SpecError(f"{path} is a folder; name a file: -o {path / 'proof.txt'}")
         handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-                stream.write(text)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content.encode("utf-8") if isinstance(content, str) else content)
             os.chmod(draft, _mode(path))
             if fresh:
                 _place(draft, path)

@@ -121,7 +121,7 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
 
 def _letters(tex: str) -> float:
     """About how wide LaTeX source sets, in em: its commands count as one letter, its braces as none."""
-    bare = re.sub(r"\\(mathrm|mathbf|operatorname|dot)", "", tex)
+    bare = re.sub(r"\\htmlData\{[^}]*\}|\\(mathrm|mathbf|operatorname|dot)", "", tex)
     bare = re.sub(r"\\[a-zA-Z]+", "m", bare)
     bare = re.sub(r"[{}_^\\ ]", "", bare)
     return sum(0.8 if c.isupper() or c == "m" else 0.56 for c in bare)
@@ -136,7 +136,25 @@ def _word(word: Word, where: Context) -> Piece:
         tex = "\\" + word.text
     else:
         tex = notation.latex_word(word.text)
+        if word.role == "index" and where.marked:
+            tex = marked_index(word.text)
     return Piece(tex, _letters(tex))
+
+
+def marked_index(name: str) -> str:
+    """An index that says its name to the page it stands on (KaTeX's \\htmlData)."""
+    return f"\\htmlData{{i={name}}}{{{notation.latex_word(name)}}}"
+
+
+def flowing(run: list[Piece]) -> str:
+    """A formula in one run whose lines KaTeX may end at the places to break, before an operator and not after it."""
+    out = []
+    for n, piece in enumerate(run):
+        text = piece.text
+        if n and piece.cut is not None:
+            text = "\\allowbreak " + text + ("\\nobreak " if text.strip() in ("+", "-", "\\circ") else "")
+        out.append(text)
+    return "".join(out).strip()
 
 
 def _entry(laid: Entry, where: Context) -> Piece:
@@ -196,10 +214,11 @@ def _terms(laid: Terms, where: Context) -> list[Piece]:
 
 def _row(laid: Row, where: Context) -> list[Piece]:
     gap = Piece(" \\circ ", 0.95, 1) if laid.joint else Piece("\\, ", 0.17, 1)
+    apart = gap if laid.joint else Piece("\\;\\; ", 0.56, 1)  # the shapes under two factors must not touch
     found: list[Piece] = []
     for n, item in enumerate(laid.items):
         if n:
-            found.append(gap)
+            found.append(apart if isinstance(item, Shaped) and isinstance(laid.items[n - 1], Shaped) else gap)
         # A quotient too wide for a bar has a slash, and would swallow the factors after it.
         slashed = isinstance(item, Frac) and _too_wide(item, where)
         found.extend(deeper(_bracketed(item, where) if slashed else pieces(item, where)))
@@ -304,7 +323,7 @@ def segments(text: str, where: Context) -> list[tuple[str, bool]]:
     out = []
     at = 0
     for match in FORMULA.finditer(text):
-        tex = _formula(match.group(0), where)
+        tex = formula_in(match.group(0), where)
         if tex is None:
             continue
         out += [(text[at : match.start()], False), (tex, True)]
@@ -312,17 +331,20 @@ def segments(text: str, where: Context) -> list[tuple[str, bool]]:
     return [*out, (text[at:], False)]
 
 
-def _formula(word: str, where: Context) -> str | None:
+def formula_in(word: str, where: Context) -> str | None:
+    """The LaTeX of a match of FORMULA in a sentence, or None where it is a word of the language."""
     if word.startswith("`"):
         return _marked(word[1:-1], where)
     if "[" in word:
         head, _, inner = word[:-1].partition("[")
         parts = [p.strip() for p in re.split(r",(?![^\[]*\])", inner)]
-        found = [_formula(p, where) or notation.latex_word(p) if p else "" for p in parts]
+        found = [formula_in(p, where) or notation.latex_word(p) if p else "" for p in parts]
         plain = all(len(p.rstrip("'")) == 1 for p in parts)
         return f"{notation.latex_tensor(head, where)}_{{{('' if plain else ',').join(found)}}}"
     if where.depth(word)[0] or word in where.tensors:
         return notation.latex_tensor(word, where)
+    if not word.isascii():
+        return None
     if (len(word.rstrip("'")) == 1 and word not in ("a", "A", "I") and not word.isdigit()) or (
         "_" in word and len(word.split("_")[0]) == 1
     ):
@@ -343,5 +365,5 @@ def _marked(text: str, where: Context) -> str:
         elif word.isalpha():
             out.append(notation.latex_tensor(word, where))
         else:
-            out.append(_formula(word, where) or escaped(word))
+            out.append(formula_in(word, where) or escaped(word))
     return "".join(out)

@@ -1,117 +1,184 @@
-"""A page in Markdown, with its formulas in the ```math blocks that code hosts draw."""
+"""A page in Markdown, for a code host (fenced math blocks) or a notebook (dollar signs).
+
+Code hosts refuse some of LaTeX (`\\operatorname`, `\\mbox`, `\\def`) and draw no formula longer than a thousand characters, so
+lines are short, each in a formula of its own, and names inside sentences are code rather than mathematics.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from derive.proof import Proof
 from derive.render import formula_latex as formula
 from derive.render import notation
-from derive.render.breaking import width
-from derive.render.formula_latex import pieces, segments
-from derive.render.latex import aligned, equation_lines, result_lines, worked_lines
+from derive.render.blocks import Bullets, Chain, Figures, Formulas, Givens, Heading, Identities, Page, Paragraph, Results, Worked
+from derive.render.breaking import Piece, lines
+from derive.render.display import equation_lines, result_lines, tables
+from derive.render.formula_latex import FORMULA, LINE, formula_in, pieces
+from derive.render.languages import speaker
 from derive.render.layout import of_expr
 from derive.render.notation import Context
-from derive.render.page import (
-    Block,
-    Bullets,
-    Chain,
-    Formulas,
-    Givens,
-    Heading,
-    Identities,
-    Page,
-    Paragraph,
-    Results,
-    Worked,
-    page,
-    proof_page,
-)
+from derive.render.page import page, proof_page
+from derive.render.picture import stacked, svg
 
-LINE = 60.0
-"""The width in em of a formula with its reason beside it; wider, the reason has a line of its own."""
+LONGEST = 950
+"""Characters in one formula; code hosts draw up to a thousand."""
 
 
-def document(derivation: Any, detail: str = "full", report: Any = None) -> str:
-    """The whole page, which opens with its title."""
-    return blocks(page(derivation, detail, report))
+@dataclass(frozen=True)
+class Marks:
+    """How a kind of Markdown marks mathematics, inside a line and on lines of its own."""
+
+    inline: tuple[str, str]
+    display: tuple[str, str]
 
 
-def proof(shown: Proof, detail: str = "full") -> str:
-    """One proof, to stand in a page of one's own: it has no heading."""
-    made = proof_page(shown, detail)
-    return blocks(Page(made.title, tuple(block for block in made.blocks if not isinstance(block, Heading)), made.where))
+HOST = Marks(("$`", "`$"), ("```math\n", "\n```"))
+NOTEBOOK = Marks(("$", "$"), ("$$\n", "\n$$"))
 
 
-def blocks(made: Page) -> str:
-    """The blocks of a page, a blank line between them."""
-    return "\n\n".join(_block(block, made.where) for block in made.blocks) + "\n"
+def document(derivation: Any, detail: str = "full", report: Any = None, marks: Marks = HOST) -> str:
+    """The whole page of a derivation without its pictures, ending in a newline."""
+    return markdown(page(derivation, detail, report), marks)
 
 
-def _block(block: Block, where: Context) -> str:
-    if isinstance(block, Heading):
-        return f"{'#' * block.level} {prose(block.text, where)}"
-    if isinstance(block, Paragraph):
-        return prose(block.text, where)
-    if isinstance(block, Bullets):
-        return "\n".join(f"- {prose(item, where)}" for item in block.items)
-    if isinstance(block, Identities):
-        return "\n".join(f"- *{name}*: `{identity}`" for name, identity in block.rows)
-    if isinstance(block, Givens):
-        rows = [
-            f"| {_inline(notation.latex_tensor(name, where))} | {_shape(dims)} | {prose(role, where)} |" for name, dims, role in block.rows
-        ]
-        return "\n".join(["| tensor | shape | what it is |", "|---|---|---|", *rows])
-    if isinstance(block, Formulas):
-        return _display([line for item in block.items for line in equation_lines(item, where)])
-    if isinstance(block, Chain):
-        return _chain(block, where)
-    if isinstance(block, Results):
-        return _display([line for item in block.items for line in result_lines(item, where)], gap="[6pt]")
-    assert isinstance(block, Worked)
-    return "\n\n".join("```math\n" + " \\qquad\n".join(line) + "\n```" for line in worked_lines(block, where))
+def proof(shown: Proof, detail: str = "full", marks: Marks = HOST) -> str:
+    """One proof."""
+    return markdown(proof_page(shown, detail), marks)
+
+
+def pictures(made: Page, stem: str) -> dict[str, str]:
+    """The pictures of a page as files beside it: name -> SVG."""
+    figures = (block for block in made.blocks if isinstance(block, Figures))
+    return {f"{stem}.{block.name}.svg": svg(stacked(block.pictures), alone=True) + "\n" for block in figures}
+
+
+def markdown(made: Page, marks: Marks = HOST, stem: str = "") -> str:
+    """The page; with a `stem`, it shows the pictures that `pictures` gives for it."""
+    where = made.where
+    found: list[str] = []
+    for block in made.blocks:
+        if isinstance(block, Heading):
+            found.append(f"{'#' * block.level} {prose(block.text, where)}")
+        elif isinstance(block, Paragraph):
+            found.append(prose(block.text, where))
+        elif isinstance(block, Bullets):
+            found.append("\n".join(f"- {prose(item, where)}" for item in block.items))
+        elif isinstance(block, Identities):
+            found.append("\n".join(f"- **{escaped(name)}**: {_code(identity)}" for name, identity in block.rows))
+        elif isinstance(block, Givens):
+            found.append(_givens(block, where, marks))
+        elif isinstance(block, Formulas):
+            found += _aligned((equation_lines(item, where) for item in block.items), marks)
+        elif isinstance(block, Chain):
+            found.append(_chain(block, where, marks))
+        elif isinstance(block, Results):
+            found += _aligned((result_lines(item, where) for item in block.items), marks)
+        elif isinstance(block, Figures):
+            if stem:
+                found += [prose(block.lead, where), f"![{block.name}]({quote(stem)}.{block.name}.svg)"]
+        else:
+            assert isinstance(block, Worked)
+            found += [_display(" \\qquad\n".join(row), marks) for row in tables(block, where)]
+    return "\n\n".join(found) + "\n"
+
+
+# ---------------------------------------------------------------------------------------------------- mathematics
+
+
+def plain_commands(tex: str) -> str:
+    """The same formula in commands that every code host draws."""
+    return re.sub(r"\\operatorname\{", r"\\mathrm{", tex)
+
+
+def _inline(tex: str, marks: Marks) -> str:
+    return marks.inline[0] + plain_commands(tex) + marks.inline[1]
+
+
+def _display(tex: str, marks: Marks) -> str:
+    return marks.display[0] + plain_commands(tex) + marks.display[1]
+
+
+def _aligned(items: Iterable[list[str]], marks: Marks) -> list[str]:
+    """Equations in as few alignments as their length allows; one that is too long by itself goes on in the next."""
+    groups: list[list[str]] = []
+    for item in items:
+        for run in [item] if _length(item) <= LONGEST else [[line] for line in item]:
+            if groups and _length(groups[-1]) + _length(run) <= LONGEST:
+                groups[-1] += run
+            else:
+                groups.append(list(run))
+    return [_display("\\begin{aligned}\n" + " \\\\\n".join(group) + "\n\\end{aligned}", marks) for group in groups]
+
+
+def _length(run: list[str]) -> int:
+    """The characters of some lines in an alignment."""
+    return 40 + sum(len(plain_commands(line)) + 4 for line in run)
+
+
+def _givens(block: Givens, where: Context, marks: Marks) -> str:
+    say = speaker(where.language)
+    rows = [f"| {say('tensor')} | {say('shape')} | {say('role')} |", "|---|---|---|"]
+    for name, dims, role in block.rows:
+        shape = _inline(" \\times ".join(notation.latex_word(d) for d in dims), marks) if dims else say("scalar")
+        rows.append(f"| {_inline(notation.latex_tensor(name, where), marks)} | {shape} | {prose(role, where)} |")
+    return "\n".join(rows)
+
+
+def _chain(block: Chain, where: Context, marks: Marks) -> str:
+    """The left-hand side, then a numbered item a line: what it is equal to, and why."""
+    found = [_inline("\\displaystyle " + formula.joined(pieces(of_expr(block.target, where), where)), marks), ""]
+    for n, (expr, reason) in enumerate(block.lines, 1):
+        run = pieces(of_expr(expr, where), where)
+        item = [_inline("\\displaystyle " + ("= " if m == 0 else "\\qquad ") + tex, marks) for m, tex in enumerate(_broken(run))]
+        if reason:
+            item.append(f"*{prose(reason, where)}*")
+        indent = " " * (len(str(n)) + 2)
+        found.append(f"{n}. " + f"  \n{indent}".join(item))
+    return "\n".join(found)
+
+
+def _broken(run: list[Piece]) -> list[str]:
+    """A formula in lines that fit the page, none of them longer than a code host draws if it can be broken."""
+    room = LINE
+    while True:
+        found = [formula.joined(line) for line in lines(run, room, room - 2)]
+        if max(map(len, found)) <= LONGEST - 20 or room < LINE / 3:
+            return found
+        room *= 0.8
+
+
+# ---------------------------------------------------------------------------------------------------- sentences
 
 
 def prose(text: str, where: Context) -> str:
-    """A sentence with its entries, indices and tensors set as mathematics."""
-    return "".join(_inline(part) if mathematics else _plain(part) for part, mathematics in segments(text, where))
-
-
-def _inline(tex: str) -> str:
-    return f"$`{tex.strip()}`$"
-
-
-def _plain(text: str) -> str:
-    """Words in which nothing is a sign of Markdown's."""
-    return "".join(f"\\{sign}" if sign in "\\`*_[]<>|#" else sign for sign in text)
-
-
-def _given(name: str, dims: tuple[str, ...], role: str, where: Context) -> str:
-    return f"| {_inline(notation.latex_tensor(name, where))} | {_shape(dims)} | {prose(role, where)} |"
-
-
-def _shape(dims: tuple[str, ...]) -> str:
-    return _inline(" \\times ".join(notation.latex_word(dim) for dim in dims)) if dims else "scalar"
-
-
-def _display(lines: list[str], gap: str = "") -> str:
-    return "```math\n\\begin{aligned}\n" + f" \\\\{gap}\n".join(lines) + "\n\\end{aligned}\n```"
-
-
-def _chain(block: Chain, where: Context) -> str:
-    """One line a step, its reason beside it where there is room, else under it."""
-    head = pieces(of_expr(block.target, where), where)
-    lines: list[str] = []
-    for n, (expr, reason) in enumerate(block.lines):
-        run = pieces(of_expr(expr, where), where)
-        broken = formula.wrapped(run, formula.LINE, formula.LINE - 2)
-        for m, line in enumerate(broken):
-            lines.append(aligned(formula.joined(head) if n == m == 0 else "", line, m == 0))
-        if not reason:
+    """A sentence with its entries, indices and tensors as code, and the rest escaped."""
+    out = []
+    at = 0
+    for match in FORMULA.finditer(text):
+        word = match.group(0)
+        if formula_in(word, where) is None:
             continue
-        text = "".join(f"\\({part}\\)" if mathematics else part for part, mathematics in segments(f"by {reason}", where))
-        if len(broken) == 1 and width(run) + 0.5 * len(reason) <= LINE:
-            lines[-1] += f" \\qquad \\text{{{text}}}"
-        else:
-            lines.append(f"  &\\qquad \\text{{{text}}}")
-    return _display(lines)
+        out += [escaped(text[at : match.start()]), _code(_plain(word, where))]
+        at = match.end()
+    return "".join(out) + escaped(text[at:])
+
+
+def _plain(word: str, where: Context) -> str:
+    if word.startswith("`"):
+        return re.sub(r"\b([A-Za-z]\w*'*)", lambda name: notation.text_tensor(name.group(0), where), word[1:-1])
+    return notation.text_tensor(word, where) if "[" not in word else re.sub(r"'", "′", word)
+
+
+def _code(text: str) -> str:
+    mark = "``" if "`" in text else "`"
+    return f"{mark}{text}{mark}"
+
+
+def escaped(text: str) -> str:
+    """Plain text made safe for Markdown."""
+    return re.sub(r"([\\`*_\[\]<>|$~])", r"\\\1", text)

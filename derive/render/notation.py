@@ -55,13 +55,16 @@ class Context:
     """What a name is read against.
 
     The tensors there are (so that `dY` is the gradient of `Y`), the batch axes left out, and the named inner sums, which count
-    as part of the equation that mentions them.
+    as part of the equation that mentions them. In `marked` LaTeX every index says its name, for a page that lights it up; `language`
+    is that of the sentences around the formulas.
     """
 
     tensors: frozenset[str] = frozenset()
     batch: tuple[Idx, ...] = ()
     ascii: bool = False
     inner: frozenset[str] = frozenset()
+    marked: bool = False
+    language: str = "en"
 
     def through_everything(self, diff: Diff) -> bool:
         """Whether a derivative goes through more than one of the layer's equations, inner sums aside."""

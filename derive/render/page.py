@@ -2,97 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 from derive import matrix as mx
-from derive.example import Example, NoExample, work
-from derive.expr import ONE, Diff, Equation, Expr, Fact, MatrixFn, Ref, Tensor, transform, walk
-from derive.proof import Proof
+from derive.example import NoExample, work
+from derive.expr import ONE, Diff, Equation, Expr, MatrixFn, Ref, Tensor, transform, walk
+from derive.proof import DETAILS, Proof
 from derive.recognize import explain
+from derive.render.blocks import (
+    Block,
+    Bullets,
+    Chain,
+    Figures,
+    Formulas,
+    Givens,
+    Heading,
+    Identities,
+    Line,
+    Page,
+    Paragraph,
+    Result,
+    Results,
+    Worked,
+)
+from derive.render.boxes import boxes
+from derive.render.graph import graph
 from derive.render.notation import Context, context, listing, reason, words
-
-
-@dataclass(frozen=True)
-class Heading:
-    """A section (level 1 is the page's title, 2 a section, 3 one proof)."""
-
-    text: str
-    level: int
-
-
-@dataclass(frozen=True)
-class Paragraph:
-    text: str
-
-
-@dataclass(frozen=True)
-class Bullets:
-    items: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Identities:
-    """Rules by name, each with its identity in plain text."""
-
-    rows: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Givens:
-    """The tensors: name, axes, role."""
-
-    rows: tuple[tuple[str, tuple[str, ...], str], ...]
-
-
-@dataclass(frozen=True)
-class Formulas:
-    """Equations on lines of their own."""
-
-    items: tuple[Union[Equation, Fact], ...]
-
-
-@dataclass(frozen=True)
-class Chain:
-    """`target` equals each line in turn; a line is an expression and its reason."""
-
-    target: Expr
-    lines: tuple[tuple[Expr, str], ...]
-
-
-@dataclass(frozen=True)
-class Result:
-    """A tensor in matrix form, several equal ones in turn; without one, in index notation."""
-
-    name: str
-    shape: mx.Shape
-    forms: tuple[mx.Matrix, ...]
-    entry: Equation
-
-
-@dataclass(frozen=True)
-class Results:
-    items: tuple[Result, ...]
-
-
-@dataclass(frozen=True)
-class Worked:
-    """The worked example; `roles` says which values are shown."""
-
-    example: Example
-    roles: tuple[str, ...]
-
-
-Block = Union[Heading, Paragraph, Bullets, Identities, Givens, Formulas, Chain, Results, Worked]
-
-
-@dataclass(frozen=True)
-class Page:
-    """A whole page, and what its names are read against."""
-
-    title: str
-    blocks: tuple[Block, ...]
-    where: Context
+from derive.write import write
 
 
 def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool = False) -> Page:
@@ -103,7 +39,7 @@ def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool 
     if layer.doc:
         blocks.append(Paragraph(" ".join(layer.doc.split())))
     blocks += _conventions(derivation)
-    blocks += _given(derivation)
+    blocks += _given(derivation, where)
     blocks += _section("Rewritten on entry", derivation.prepare, detail)
     blocks += _section("Gradients, from the last equation to the first", derivation.lemmas, detail)
     blocks += _section("Theorems: the whole gradient of each input", derivation.theorems, detail)
@@ -115,8 +51,8 @@ def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool 
     blocks += mentions(derivation, detail)
     blocks += _worked(derivation, detail)
     if detail != "brief":
-        blocks += _rules(derivation, detail)
-    blocks += _results(derivation)
+        blocks += rules_used(derivation.proofs, detail)
+    blocks += _results(derivation, where)
     if report is not None:
         blocks += [Heading("Checked", 2), Paragraph(ledger_line(report))]
     return Page(layer.name, tuple(blocks), where)
@@ -142,7 +78,7 @@ def _conventions(derivation: Any) -> list[Block]:
     items = [
         "Rows are examples. The gradient of `A` is written `dA`, has `A`'s shape, and holds the derivatives of the loss by its entries.",
         "Every sum is written. It reaches over the product that follows it, up to the next `+` or `−` outside brackets.",
-        "`δ[i,j]` is 1 where `i = j` and 0 elsewhere. A prime marks another index over the same axis.",
+        "`δ[i,j]` is 1 where `i = j` and 0 elsewhere. Another index over the same axis gets a prime.",
         "`∂T/∂A` is taken through the equation of `T` alone, `∂⁺T/∂⁺A` through every equation from `A` to `T`.",
         "In matrix form, `∘` is the product entry by entry, `1` a vector or a matrix of ones, and every factor has its shape under it.",
     ]
@@ -154,7 +90,7 @@ def _conventions(derivation: Any) -> list[Block]:
     return [Heading("Conventions", 2), Bullets(tuple(items))]
 
 
-def _given(derivation: Any) -> list[Block]:
+def _given(derivation: Any, where: Context) -> list[Block]:
     layer = derivation.layer
     skip = len(layer.batch)
     rows = list(given_rows(layer))
@@ -162,6 +98,9 @@ def _given(derivation: Any) -> list[Block]:
         tensor = next(t for t in derivation.tensors if t.name == name)
         rows.append((name, tensor.dims[skip:], f"upstream gradient, that of {name[len(derivation.prefix) :]}"))
     blocks: list[Block] = [Heading("Given", 2), Givens(tuple(rows)), Formulas(tuple(layer.equations))]
+    if layer.sizes:
+        several = "s" if len(layer.sizes) > 1 else ""
+        blocks.append(Paragraph(f"with the length{several} {listing(write(length) for length in layer.sizes)}."))
     if layer.facts:
         plural = "Hypotheses" if len(layer.facts) > 1 else "Hypothesis"
         blocks += [Paragraph(f"{plural}, declared and used where named:"), Formulas(tuple(layer.facts))]
@@ -174,6 +113,9 @@ def _given(derivation: Any) -> list[Block]:
                     f"within the symmetric matrices, its symmetric part, half the sum of it and its transpose, is the gradient."
                 )
             )
+    drawn = graph(derivation, where)
+    if drawn is not None:
+        blocks.append(Figures("graph", "How values flow down, and gradients up:", (drawn,)))
     return blocks
 
 
@@ -185,6 +127,8 @@ def given_rows(layer: Any) -> tuple[tuple[str, tuple[str, ...], str], ...]:
 def _role(tensor: Tensor, layer: Any) -> str:
     if tensor.name in layer.outputs:
         return "output"
+    if tensor.is_plain_integer:
+        return "an integer"
     if tensor.kind == "int":
         return f"integer labels in [0, {tensor.values})"
     if tensor.name in layer.inputs:
@@ -210,20 +154,31 @@ def proof_blocks(proof: Proof, detail: str) -> list[Block]:
     """One proof: its heading, its lines with their reasons, its last line in matrix form."""
     blocks: list[Block] = [Heading(_heading(proof), 3)]
     if proof.facts:
-        blocks += [Paragraph("Under the hypothesis"), Formulas(proof.facts)]
-    lines = [(proof.goal.value, _opening(proof)), *((s.after, reason(s.rule, s.note)) for s in proof.at(detail).steps)]
+        blocks += [Paragraph("Under the hypotheses" if len(proof.facts) > 1 else "Under the hypothesis"), Formulas(proof.facts)]
+    every = _lines(proof)
+    lines = tuple((line.expr, dict(line.reasons)[detail]) for line in every if detail in dict(line.reasons))
     if len(lines) == 1:
         blocks.append(Formulas((Equation(proof.goal.target, proof.goal.value),)))
     elif proof.kind == "invariant":
-        blocks.append(Chain(lines[0][0], tuple(lines[1:])))
+        blocks.append(Chain(proof.goal.value, lines[1:], every[1:]))
     else:
-        blocks.append(Chain(proof.goal.target, tuple(lines)))
+        blocks.append(Chain(proof.goal.target, lines, every))
     turned = proof.kind == "equality" and isinstance(proof.matrix, mx.Transpose)
     if proof.matrix is not None and (turned or proof.kind in ("lemma", "name", "twin", "jacobian")):
         blocks.append(Results((result(proof),)))
         if detail != "brief":
             blocks += [Paragraph(sentence.replace(" x ", " × ") + ".") for sentence in explain(proof.matrix)]
     return blocks
+
+
+def _lines(proof: Proof) -> tuple[Line, ...]:
+    """What the proof starts from and every step of it."""
+    reasons: list[list[tuple[str, str]]] = [[] for _ in proof.steps]
+    for detail in DETAILS:
+        for n, note in proof.shown(detail):
+            reasons[n].append((detail, reason(proof.steps[n].rule, note)))
+    first = Line(proof.goal.value, tuple((detail, _opening(proof)) for detail in DETAILS))
+    return (first, *(Line(step.after, tuple(given)) for step, given in zip(proof.steps, reasons)))
 
 
 KINDS = {
@@ -290,11 +245,11 @@ def _worked(derivation: Any, detail: str) -> list[Block]:
     return [Heading("A small example", 2), Paragraph(text), Worked(example, roles)]
 
 
-def _rules(derivation: Any, detail: str) -> list[Block]:
+def rules_used(proofs: tuple[Proof, ...], detail: str) -> list[Block]:
     """The identities behind the reasons, each rule once, in order of first use."""
     from derive import rules
 
-    used = dict.fromkeys(step.rule for proof in derivation.proofs for step in proof.at(detail).steps)
+    used = dict.fromkeys(step.rule for proof in proofs for step in proof.at(detail).steps)
     rows = []
     for rule in used:
         text = (getattr(getattr(rules, rule, None), "__doc__", None) or "").strip().split("\n\n")[0]
@@ -303,13 +258,17 @@ def _rules(derivation: Any, detail: str) -> list[Block]:
     return [Heading("The rules used", 2), Identities(tuple(rows))] if rows else []
 
 
-def _results(derivation: Any) -> list[Block]:
+def _results(derivation: Any, where: Context) -> list[Block]:
     """Every result in matrix form, first what plain products give on the way, then what was asked for."""
     on_the_way, asked = _found(derivation)
     blocks: list[Block] = []
     if on_the_way:
         blocks += [Heading("On the way, by matrix products alone", 2), Results(on_the_way)]
     blocks += [Heading("Results", 2), Results(asked)]
+    drawn = (boxes(item.name, item.forms[0], where) for item in (*on_the_way, *asked) if item.forms)
+    shapes = tuple(picture for picture in drawn if picture is not None)
+    if shapes:
+        blocks.append(Figures("shapes", "The matrix products as boxes; equal axes are equally long:", shapes))
     scalars = [t.name for t in derivation.tensors if t.name in derivation.upstream and len(t.dims) == len(derivation.layer.batch)]
     if scalars:
         alone = tuple(_with_unit_upstream(item, tuple(scalars)) for item in asked)

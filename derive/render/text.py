@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,24 +13,12 @@ from derive.expr import Equation, Fact
 from derive.proof import Proof
 from derive.render import formula_text as formula
 from derive.render import notation
+from derive.render.blocks import Bullets, Chain, Formulas, Givens, Heading, Identities, Page, Paragraph, Result, Results, Worked
 from derive.render.breaking import Piece
+from derive.render.languages import speaker
 from derive.render.layout import Layout, of_expr, of_matrix
 from derive.render.notation import Context
-from derive.render.page import (
-    Bullets,
-    Chain,
-    Formulas,
-    Givens,
-    Heading,
-    Identities,
-    Page,
-    Paragraph,
-    Result,
-    Results,
-    Worked,
-    page,
-    proof_page,
-)
+from derive.render.page import page, proof_page
 from derive.signs import is_comparison
 
 Run = tuple[str, str]
@@ -66,9 +55,9 @@ def page_lines(made: Page, width: int = WIDTH) -> list[Line]:
                 found += _wrapped(item, width, "  - ", "    ", "plain", made.where)
             found.append(())
         elif isinstance(block, Identities):
-            wide = max(len(name) for name, _ in block.rows) + 4
+            wide = max(cells(name) for name, _ in block.rows) + 4
             for name, identity in block.rows:
-                found += _wrapped(identity, width, f"  {name}".ljust(wide), " " * wide, "plain", made.where)
+                found += _wrapped(identity, width, f"  {name}" + " " * (wide - 2 - cells(name)), " " * wide, "plain", made.where)
             found.append(())
         elif isinstance(block, Givens):
             found += _givens(block, made.where)
@@ -80,8 +69,7 @@ def page_lines(made: Page, width: int = WIDTH) -> list[Line]:
             found += _chain(block, made.where, width)
         elif isinstance(block, Results):
             found += _results(block, made.where, width)
-        else:
-            assert isinstance(block, Worked)
+        elif isinstance(block, Worked):
             found += _worked(block, made.where, width)
     while found and not found[-1]:
         found.pop()
@@ -90,9 +78,9 @@ def page_lines(made: Page, width: int = WIDTH) -> list[Line]:
 
 def _heading(block: Heading, where: Context) -> list[Line]:
     if block.level == 1:
-        return [((block.text, "title"),), (("=" * len(block.text), "title"),), ()]
+        return [((block.text, "title"),), (("=" * cells(block.text), "title"),), ()]
     if block.level == 2:
-        return [((block.text, "section"),), (("-" * len(block.text), "section"),), ()]
+        return [((block.text, "section"),), (("-" * cells(block.text), "section"),), ()]
     return [((block.text, "proof"),), ()]
 
 
@@ -111,25 +99,44 @@ def prose(text: str, where: Context) -> str:
 
 def _wrapped(text: str, width: int, first: str, rest: str, role: str, where: Context) -> list[Line]:
     shown = prose(text, where)
+    if cells(first + shown) > len(first + shown):
+        return [((line, role),) for line in _wide_lines(shown, width, first, rest)]
     lines = textwrap.wrap(
         shown, max(width, 20), initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
     )
     return [((line, role),) for line in lines]
 
 
+def cells(text: str) -> int:
+    """The columns that a text takes on a screen, where a Chinese character takes two."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _wide_lines(text: str, width: int, first: str, rest: str) -> list[str]:
+    """A text in a script without spaces: a line may end after any of its characters."""
+    lines: list[str] = []
+    line = first
+    for word in re.findall(r"[^\W\u2e80-\uffff]+[^\s\w]*\s*|.", text):
+        if cells(line + word.rstrip()) > width and line.strip():
+            lines.append(line.rstrip())
+            line = rest
+        line += word
+    return [*lines, line.rstrip()]
+
+
 def _givens(block: Givens, where: Context) -> list[Line]:
     names = [notation.text_tensor(name, where) for name, _, _ in block.rows]
     shapes = [_shape(dims, where) for _, dims, _ in block.rows]
-    wide, tall = max(map(len, names)), max(map(len, shapes))
+    wide, tall = max(map(len, names)), max(map(cells, shapes))
     found: list[Line] = []
     for name, shape, (_, _, role) in zip(names, shapes, block.rows):
-        found.append((("  " + name.ljust(wide), "name"), ("   " + shape.ljust(tall), "shape"), ("   " + role, "plain")))
+        found.append((("  " + name.ljust(wide), "name"), ("   " + shape + " " * (tall - cells(shape)), "shape"), ("   " + role, "plain")))
     return [*found, ()]
 
 
 def _shape(dims: tuple[str, ...], where: Context) -> str:
     shown = [notation.text_word(d, where.ascii) for d in dims]
-    return f" {formula.symbol('times', where)} ".join(shown) if shown else "scalar"
+    return f" {formula.symbol('times', where)} ".join(shown) if shown else speaker(where.language)("scalar")
 
 
 def _formula(item: Equation | Fact, where: Context, width: int) -> list[Line]:
@@ -153,8 +160,9 @@ def _chain(block: Chain, where: Context, width: int) -> list[Line]:
         for expr, _ in block.lines
     ]
     reasons = [prose(reason, where) for _, reason in block.lines]
+    by = speaker(where.language)("by {}").partition("{")[0]
     widest = max(len(line) for lines in runs for line in lines) + len(indent) + 3
-    beside = all(len(lines) == 1 for lines in runs) and widest + max(map(len, reasons)) <= width
+    beside = all(len(lines) == 1 for lines in runs) and widest + max(map(cells, reasons)) <= width
     found: list[Line] = [((head, "name"),)]
     for lines, reason in zip(runs, reasons):
         for n, line in enumerate(lines):
@@ -164,7 +172,7 @@ def _chain(block: Chain, where: Context, width: int) -> list[Line]:
             else:
                 found.append(((start + line, "plain"),))
         if reason and not beside:
-            found += _wrapped(reason, width, " " * 8 + "by ", " " * 11, "reason", where)
+            found += _wrapped(reason, width, " " * 8 + by, " " * (8 + cells(by)), "reason", where)
     return [*found, ()]
 
 
