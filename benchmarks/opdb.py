@@ -61,7 +61,7 @@ def compare(op: Any, dtype: torch.dtype, device: str = "cpu") -> Row:
     for number, sample in enumerate(op.sample_inputs(device, dtype, requires_grad=True)):
         _case(row, number, op.op, wrapped, (sample.input, *sample.args), sample.kwargs, op.supports_gradgrad, _in_place_of_torch(op, name))
     if dtype == torch.float32:
-        _errors(op, function, row, device)
+        errors(op, row, device)
     return row
 
 
@@ -134,8 +134,9 @@ def _in_place_of_torch(op: Any, name: str) -> Any:
     return unittest.mock.patch.object(torch.nn.functional, name, getattr(ours, name)) if _wrapped(op) else nullcontext()
 
 
-def _errors(op: Any, function: Any, row: Row, device: str) -> None:
+def errors(op: Any, row: Row, device: str = "cpu") -> Row:
     """The inputs that torch refuses are refused with the same type of exception."""
+    function = getattr(ours, op.name.removeprefix("nn.functional."))
     for case in op.error_inputs(device) if op.error_inputs_func else ():
         row.errors += 1
         sample = case.sample_input
@@ -147,6 +148,7 @@ def _errors(op: Any, function: Any, row: Row, device: str) -> None:
                 row.failures.append(f"error input {row.errors}: {type(error).__name__}, torch raises {case.error_type.__name__}: {error}")
         else:
             row.failures.append(f"error input {row.errors}: taken, torch raises {case.error_type.__name__}")
+    return row
 
 
 def _copied(value: Any, dtype: torch.dtype) -> Any:

@@ -180,13 +180,13 @@ def _channels(name: str, count: int, **parameters: Tensor | None) -> None:
             raise RuntimeError(f"{name}: {argument} has shape {tuple(value.shape)}, but axis 1 of input has {count} channels")
 
 
-def _running(rows: Tensor, mean: Tensor | None, variance: Tensor | None, momentum: float) -> None:
+def _running(rows: Tensor, mean: Tensor | None, variance: Tensor | None, rate: float) -> None:
     """Move the running statistics towards those of the columns of `rows`."""
     with torch.no_grad():
         if mean is not None:
-            mean.mul_(1 - momentum).add_(rows.mean(0).to(mean.dtype), alpha=momentum)
+            mean.mul_(1 - rate).add_(rows.mean(0).to(mean.dtype), alpha=rate)
         if variance is not None:
-            variance.mul_(1 - momentum).add_(rows.var(0).to(variance.dtype), alpha=momentum)
+            variance.mul_(1 - rate).add_(rows.var(0).to(variance.dtype), alpha=rate)
 
 
 def _kept(shape: Sequence[int], p: float, like: Tensor) -> Tensor:

@@ -18,16 +18,17 @@ SQUARED_DIFFERENCE = Layer("squared_difference", [Eq(L[i], (x[i] - t[i]) ** 2)],
 
 ABSOLUTE_DIFFERENCE = Layer("absolute_difference", [Eq(L[i], Abs(x[i] - t[i]))], doc="L = |x - t|.")
 
+# M is min(A, kappa) with the slope 0 where both are equal, which is where torch has its second derivative 0.
 HUBER_ENTRIES = Layer(
     "huber_entries",
-    [ERROR, Eq(A[i], Abs(E[i])), Eq(M[i], Min(A[i], kappa)), Eq(L[i], M[i] * (A[i] - M[i] / 2))],
+    [ERROR, Eq(A[i], Abs(E[i])), Eq(M[i], Piecewise((A[i], A[i] < kappa), (kappa, True))), Eq(L[i], M[i] * (A[i] - M[i] / 2))],
     inputs="x t kappa",
     doc="L = (x - t)^2 / 2 where |x - t| <= kappa, else kappa (|x - t| - kappa/2). Huber (1964).",
 )
 
 SMOOTH_L1_ENTRIES = Layer(
     "smooth_l1_entries",
-    [ERROR, Eq(A[i], Abs(E[i])), Eq(M[i], Min(A[i], beta)), Eq(L[i], M[i] * (A[i] - M[i] / 2) / beta)],
+    [ERROR, Eq(A[i], Abs(E[i])), Eq(M[i], Piecewise((A[i], A[i] < beta), (beta, True))), Eq(L[i], M[i] * (A[i] - M[i] / 2) / beta)],
     inputs="x t beta",
     doc="L = (x - t)^2 / (2 beta) where |x - t| <= beta, else |x - t| - beta/2. Girshick (2015), equation (3).",
 )
