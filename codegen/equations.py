@@ -8,8 +8,30 @@ from fractions import Fraction
 
 from codegen.masks import Masked, branches, guarded, masked
 from codegen.program import Op, Read
-from derive.expr import Add, Delta, Diff, Equation, Expr, Fn, Idx, Index, Iverson, MatrixFn, Max, Mul, Num, Position, Pow, Ref, Size, Sum
-from derive.indices import free_indices, substitute
+from derive.affine import position
+from derive.expr import (
+    Add,
+    Affine,
+    Delta,
+    Diff,
+    Equation,
+    Expr,
+    Fn,
+    Idx,
+    Index,
+    Iverson,
+    MatrixFn,
+    Max,
+    Mul,
+    Num,
+    Position,
+    Pow,
+    Ref,
+    Size,
+    Sum,
+    mul,
+)
+from derive.indices import free_indices, substitute, substitute_index
 from derive.plain import show
 
 COMPARISONS = {"<": "less", "<=": "less_equal", "==": "equal", "!=": "not_equal"}
@@ -34,7 +56,7 @@ class Lowering:
         before = len(self.ops)
         read = self.expr(equation.value)
         last = self.ops[-1] if len(self.ops) > before else None
-        if last is not None and last.out == read.value and set(read.axes) == set(axes) and last.kind not in ("number", "size"):
+        if last is not None and last.out == read.value and set(last.axes) == set(axes) and last.kind not in ("number", "size"):
             self.ops[-1] = replace(_oriented(last, axes), out=target.tensor, source=equation)
         else:
             self.ops.append(Op(target.tensor, "expand", axes, (read,), source=equation))
@@ -82,9 +104,10 @@ class Lowering:
         fn: str = "",
         number: Fraction | None = None,
         dim: str = "",
+        at: tuple[Affine, ...] = (),
     ) -> Read:
         self._count += 1
-        op = Op(f"%{self._count}", kind, axes, args, over, fn, number, dim)
+        op = Op(f"%{self._count}", kind, axes, args, over, fn, number, dim, at=at)
         self.ops.append(op)
         return Read(op.out, axes)
 
@@ -104,6 +127,13 @@ class Lowering:
         return self._scope.index(index) if index in self._scope else len(self._scope)
 
     def _position(self, index: Index) -> Read:
+        if isinstance(index, Affine):
+            outer, self._comparing = self._comparing, True
+            value = self.expr(index.value)
+            self._comparing = outer
+            return value
+        if isinstance(index, Ref) and not index.indices:
+            return self._emit("size", dim=index.tensor)  # a plain integer, known like the length of an axis
         return self._emit("position", (index,), dim=index.dim) if isinstance(index, Idx) else self._ref(index)
 
     def _add(self, expr: Add) -> Read:
@@ -150,13 +180,15 @@ class Lowering:
         placeholders: list[Idx] = []
         labels: list[Read] = []
         for n, index in enumerate(ref.indices):
-            if isinstance(index, Idx):
-                axes.append(index)
-            else:
+            if isinstance(index, Ref):
                 labels.append(self._ref(index))
                 placeholders.append(Idx(f"@{n}", f"@{n}"))
                 axes.append(placeholders[-1])
-        read = Read(ref.tensor, tuple(axes))
+            elif isinstance(index, Idx):
+                axes.append(index)
+            else:
+                axes += free_indices(index.value)
+        read = Read(self._read(ref), tuple(axes))
         if len(set(axes)) < len(axes):
             read = self._emit("diagonal", tuple(dict.fromkeys(axes)), (read,))
         if not labels:
@@ -183,6 +215,30 @@ class Lowering:
         found = self._emit("matrix", axes, (arg,), (row, column), expr.name)
         return found if len(at) == 2 else self._ref(Ref(found.value, (*rest, *expr.at))) if expr.at else found
 
+    def _read(self, ref: Ref) -> str:
+        """The array of an entry with every place along an axis made indices of its own, in order."""
+        if not any(isinstance(index, Affine) for index in ref.indices):
+            return ref.tensor
+        own = [Idx(f"@{n}", "" if isinstance(index, Ref) else index.dim) for n, index in enumerate(ref.indices)]
+        every = [i for index in ref.indices for i in ((index,) if isinstance(index, Idx) else free_indices(position(index)))]
+        if len(set(every)) == len(every):
+            own = [index if isinstance(index, Idx) else mine for index, mine in zip(ref.indices, own)]
+        axes: list[Idx] = []
+        at: list[Affine] = []
+        for index, mine in zip(ref.indices, own):
+            if isinstance(index, Affine):
+                # Where the same index stands twice, each place gets indices of its own.
+                apart = len(set(every)) < len(every)
+                inner = {i: Idx(f"{mine.name}.{i.name}", i.dim) if apart else i for i in free_indices(index.value)}
+                moved = substitute_index(index, inner)
+                assert isinstance(moved, Affine)
+                at.append(moved)
+                axes += inner.values()
+            else:
+                axes.append(mine)
+        over = tuple(mine for index, mine in zip(ref.indices, own) if isinstance(index, Affine))
+        return self._emit("read", tuple(axes), (Read(ref.tensor, tuple(own)),), over, at=tuple(at)).value
+
     # ------------------------------------------------------------------------------------------------ reductions
 
     def _max(self, expr: Max) -> Read:
@@ -203,6 +259,10 @@ class Lowering:
         if isinstance(body, Add) and _splits(body):
             return self._map("add", tuple(self._sum(bound, term) for term in body.terms))
         factors = body.factors if isinstance(body, Mul) else (body,)
+        for factor in factors:
+            placed = self._placed(bound, factor, [f for f in factors if f is not factor]) if isinstance(factor, Delta) else None
+            if placed is not None:
+                return placed
         outside = [f for f in factors if not set(free_indices(f)) & set(bound)]
         inside = [f for f in factors if f not in outside]
         reached = {i for f in inside for i in free_indices(f)}
@@ -219,6 +279,25 @@ class Lowering:
                 rest.append(self._emit("contract", tuple(sorted(axes, key=self._rank)), args, over))
         product = self._product(rest)
         return product if condition is None else self._map("where", (self._condition(condition.brackets), product))
+
+    def _placed(self, bound: tuple[Idx, ...], delta: Delta, others: Sequence[Expr]) -> Read | None:
+        """sum(x, delta(l, a x + b) f(x)): every entry of f goes to its place along l; None where the delta has another form."""
+        at, index = (delta.a, delta.b) if isinstance(delta.a, Affine) else (delta.b, delta.a)
+        if not isinstance(at, Affine) or not isinstance(index, Idx) or index in bound:
+            return None
+        moving = free_indices(at.value)
+        along = [f for f in others if index in free_indices(f)]
+        if not set(moving) <= set(bound) or any(set(free_indices(f)) & set(bound) for f in along):
+            return None
+        rest = mul(*(f for f in others if f not in along))
+        left = tuple(i for i in bound if i not in moving)
+        value = self._sum(left, rest) if left else self.expr(rest)
+        if not set(moving) <= set(value.axes):
+            axes = (*value.axes, *(i for i in moving if i not in value.axes))
+            value = self._emit("expand", tuple(sorted(axes, key=self._rank)), (value,))
+        axes = tuple(i for i in value.axes if i not in moving)
+        found = self._emit("place", tuple(sorted((*axes, index), key=self._rank)), (value,), moving, at=(at,))
+        return self._product([self._mul(along), found]) if along else found
 
     def _summands(self, factors: Sequence[Expr]) -> tuple[Read, ...]:
         """The factors of a summed product. Brackets select those that may be infinite, or that have all of their indices, and

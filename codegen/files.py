@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from codegen.source import formatted, rendered
+from codegen.source import formatted, over_kernels, rendered
 
 GENERATED = Path(__file__).resolve().parent.parent / "generated"
 OWNED = ("numpy", "torch", "proofs")
@@ -32,7 +32,7 @@ def catalogue_files(derivations: Iterator[Any]) -> dict[str, str]:
             modules[f"{target}/{name}.py"] = text
         for suffix, text in proofs(derivation).items():
             files[f"proofs/{name}.{suffix}"] = text
-    return {**files, **formatted(modules)}
+    return {**files, **formatted({**modules, **over_kernels()})}
 
 
 def user_files(derivations: Iterator[Any]) -> dict[str, str]:

@@ -26,7 +26,11 @@ def kernel(layer: Any, target: str = "torch") -> Any:
         raise SpecError(f"there is no target {target!r}; choose {listing(TARGETS)}")
     from derive.lemma import CannotDerive
     from derive.names import check_kernel_name
+    from derive.spec import Layer
 
+    if not isinstance(layer, (Layer, Derivation)):
+        hint = "derive.layers.layer(NAME) is one of the catalogue, Layer.parse(NAME, TEXT) reads one"
+        raise SpecError(f"a kernel is made of a Layer or a Derivation, not of a {type(layer).__name__}; {hint}")
     name = layer.layer.name if isinstance(layer, Derivation) else layer.name
     check_kernel_name(name)
     try:

@@ -15,6 +15,10 @@ argument lies, so a transpose, a broadcast and an outer product need no op of th
     matrix      fn ("inv", "det" or "logdet") of the square matrix args[0]   fn, args, over
                 with rows and columns `over`, which an inverse keeps
     diagonal    args[0] read with an axis named twice                        args
+    read        args[0] with its axes `over` read at the places `at`, 0      args, over, at
+                where a place lies outside of its axis
+    place       the sum over `over` of args[0], each entry of which goes     args, over, at
+                to the place at[0] along the axis that args[0] lacks
     expand      args[0], copied along the axes that it lacks                 args
 
 The functions of `map` are "add", "mul", "power" and the scalar functions of a spec; the comparisons "equal", "not_equal", "less" and
@@ -29,9 +33,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from derive.expr import Equation, Idx, Tensor
+from derive.expr import Affine, Equation, Expr, Idx, Position, Ref, Size, Tensor, walk
+from derive.indices import free_indices
 
-KINDS = ("number", "size", "position", "map", "reduce", "contract", "gather", "matrix", "diagonal", "expand")
+KINDS = ("number", "size", "position", "map", "reduce", "contract", "gather", "matrix", "diagonal", "read", "place", "expand")
 COMPARING = ("equal", "not_equal", "less", "less_equal")
 CONDITIONS = (*COMPARING, "and")
 COMMUTATIVE = ("add", "mul", "and", "equal", "not_equal", "delta", "max", "min")
@@ -58,6 +63,7 @@ class Op:
     number: Fraction | None = None
     dim: str = ""
     source: Equation | None = None
+    at: tuple[Affine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,19 +143,31 @@ def host_values(ops: Iterable[Op]) -> set[str]:
 
 
 def dims_used(ops: Iterable[Op]) -> tuple[str, ...]:
-    """The axes whose lengths the ops mention, in order of first use."""
+    """The axes whose lengths the ops mention, and the plain integers, in order of first use."""
     found: dict[str, None] = {}
     for op in ops:
         if op.kind == "size":
             found[op.dim] = None
         elif op.kind == "position":
             found[op.axes[0].dim] = None
+        elif op.kind in ("read", "place"):
+            found.update(dict.fromkeys(i.dim for place in op.at for i in free_indices(place.value)))
+            found.update(dict.fromkeys(name for place in op.at for node in walk(place.value) for name in _lengths(node)))
+            if op.kind == "place":
+                found[op.at[0].dim] = None
         elif op.kind == "contract" and len(op.over) > 1 and len({frozenset(arg.axes) for arg in op.args}) > 1:
             # The summed axes are made one, for which a target needs every length.
             found.update(dict.fromkeys(i.dim for arg in op.args for i in arg.axes))
         elif op.kind == "expand" and set(op.args[0].axes) != set(op.axes):
             found.update(dict.fromkeys(i.dim for i in op.axes))
     return tuple(found)
+
+
+def _lengths(node: Expr) -> tuple[str, ...]:
+    """The axis or the plain integer that a part of a place names."""
+    if isinstance(node, Size):
+        return (node.dim,)
+    return (node.index.tensor,) if isinstance(node, Position) and isinstance(node.index, Ref) else ()
 
 
 def rename_read(read: Read, mapping: Mapping[Idx, Idx]) -> Read:

@@ -16,6 +16,7 @@ from codegen.lower import lower
 from codegen.passes import optimize
 from codegen.program import Program
 from codegen.targets import autograd_test, numpy, torch
+from codegen.targets import functional as functions
 
 LINE_LENGTH = 140
 
@@ -57,6 +58,16 @@ def rendered(derivation: Any, targets: tuple[str, ...] = ("numpy", "torch")) -> 
         template, context = TEMPLATES[target]
         texts[target] = _templates().get_template(template).render(context(derivation, program))
     return texts
+
+
+def over_kernels() -> dict[str, str]:
+    """Path below generated/ -> the text of a module over all kernels, before it is formatted."""
+    from derive.layers.signatures import MODULES, SIGNATURES
+
+    return {
+        "torch/functional.py": _templates().get_template("functional.py.jinja").render(functions.context(SIGNATURES)),
+        "torch/modules.py": _templates().get_template("modules.py.jinja").render(functions.modules_context(MODULES)),
+    }
 
 
 def formatted(texts: Mapping[str, str]) -> dict[str, str]:

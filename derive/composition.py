@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
+from derive.affine import place
 from derive.errors import SpecError, listing, near
-from derive.expr import Idx, Ref, Size, Tensor
+from derive.expr import Affine, Idx, Length, Ref, Size, Tensor
 from derive.indices import tensors_in
 from derive.spec import Layer, check_wrt
 from derive.validate import Spec, check_names, check_used
@@ -79,7 +80,8 @@ def compose(
     batch = batches.pop() if len(batches) == 1 else ()
     about = doc or f"{listing(part.layer.name for part in ordered)}, composed."
     declared = (tensors[each] for each in (*inputs, *spec.targets))
-    return Layer.of(name, declared, equations, kept, inputs, chosen, wanted, batch, about)
+    sizes = dict.fromkeys(part.moved(length, axes) for part in ordered for length in part.layer.sizes)
+    return Layer.of(name, declared, equations, kept, inputs, chosen, wanted, batch, about, sizes)
 
 
 def _listed(names: str | Iterable[str]) -> tuple[str, ...]:
@@ -119,6 +121,10 @@ class _Placed:
             return self.indices[node]
         if isinstance(node, Ref):
             return Ref(self.names[node.tensor], tuple(self.moved(index, axes) for index in node.indices))
+        if isinstance(node, Affine):
+            return place(self.moved(node.value, axes), axes.name(self.label, node.dim))
+        if isinstance(node, Length):
+            return Length(axes.name(self.label, node.dim), self.moved(node.value, axes))
         if isinstance(node, Size):
             return Size(axes.name(self.label, node.dim))
         if isinstance(node, tuple):

@@ -17,7 +17,7 @@ from derive.indices import free_indices, fresh, tensors_in
 from derive.lemma import first_line, prove
 from derive.matrix import Matrix
 from derive.prepare import prepare
-from derive.proof import FORMAT, Proof, equation_json, expr_json, fact_json, proof_json, tensor_json
+from derive.proof import FORMAT, Proof, equation_json, expr_json, fact_json, proof_json, sizes_json, tensor_json
 from derive.signs import is_comparison
 from derive.spec import Layer
 from derive.workings import Chain, Workings
@@ -150,7 +150,9 @@ class Derivation:
             return None
         layer = self.layer
         kept = tuple(fact for fact in layer.facts if is_comparison(fact))
-        plain = Layer.of(layer.name, layer.tensors, layer.equations, kept, layer.inputs, layer.outputs, layer.wrt, layer.batch, layer.doc)
+        plain = Layer.of(
+            layer.name, layer.tensors, layer.equations, kept, layer.inputs, layer.outputs, layer.wrt, layer.batch, layer.doc, layer.sizes
+        )
         return derive(plain, self.prefix)
 
     @cached_property
@@ -181,6 +183,7 @@ class Derivation:
                 "outputs": list(layer.outputs),
                 "wrt": list(layer.wrt),
                 "batch": [expr_json(i) for i in layer.batch],
+                **sizes_json(layer.sizes),
             },
             "proofs": [proof_json(p) for p in (*self.proofs, *self.forward_mode, *self.twins)],
         }
@@ -386,4 +389,5 @@ def backward_layer(derivation: Derivation) -> Layer:
         wrt=(*layer.wrt, *derivation.upstream),
         batch=layer.batch,
         doc=f"The backward pass of {layer.name}.",
+        sizes=layer.sizes,
     )

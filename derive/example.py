@@ -10,6 +10,7 @@ from typing import Any
 
 from derive.expr import (
     Add,
+    Affine,
     Delta,
     Equation,
     Expr,
@@ -31,6 +32,7 @@ from derive.expr import (
     walk,
 )
 from derive.indices import tensors_in
+from derive.lengths import plain_integers, small_sizes
 from derive.signs import is_comparison
 
 REAL = (1, 2, -1, 1, 0, 3, 2, -2, 1, -1, 2, 1)
@@ -41,6 +43,8 @@ LABELS = (1, 0, 2, 1, 0, 2)
 
 
 DIGITS = 20
+LARGEST = 200
+"""What the sizes of a layer that states lengths come to together: an example is read, and worked in exact numbers."""
 
 
 class NoExample(Exception):
@@ -104,6 +108,8 @@ def _attempt(derivation: Any, rational: bool, positive: bool, scale: int) -> Exa
     forward: tuple[Equation, ...] = derivation.definitions
     backward: tuple[Equation, ...] = derivation.results
     sizes = choose_sizes(derivation.tensors, layer.batch, forward)
+    if layer.sizes or plain_integers(layer):
+        sizes = small_sizes(layer, largest=LARGEST)
     tensors: dict[str, Tensor] = {t.name: t for t in derivation.tensors}
     exponents = feeds_exp(forward)
     tables: dict[str, Table] = {}
@@ -126,7 +132,8 @@ def _attempt(derivation: Any, rational: bool, positive: bool, scale: int) -> Exa
     for equation in backward:
         role = "gradient" if equation.target.tensor in derivation.gradients else "backward"
         enter(equation.target.tensor, role, evaluate.equation(equation))
-    return Example(tuple((d, n) for d, n in sizes.items() if d not in {i.dim for i in layer.batch}), tuple(values))
+    hidden = {*(i.dim for i in layer.batch), *plain_integers(layer)}
+    return Example(tuple((d, n) for d, n in sizes.items() if d not in hidden), tuple(values))
 
 
 # ---------------------------------------------------------------------------------------------------- choosing numbers
@@ -183,6 +190,8 @@ def _input(tensor: Tensor, sizes: Mapping[str, int], facts: Iterable[Fact], posi
     import sympy
 
     places = list(_places(tensor, sizes))
+    if tensor.is_plain_integer:
+        return {(): sympy.Integer(sizes[tensor.name])}
     if tensor.kind == "int":
         assert tensor.values is not None
         return {place: sympy.Integer(LABELS[n % len(LABELS)] % sizes[tensor.values]) for n, place in enumerate(places)}
@@ -256,6 +265,10 @@ class _Evaluator:
     def index(self, index: Index, at: Mapping[Idx, int]) -> int:
         if isinstance(index, Idx):
             return at[index]
+        if isinstance(index, Affine):
+            return int(self.value(index.value, at))
+        if not index.indices:
+            return int(self.tables[index.tensor][()])
         return int(self.tables[index.tensor][tuple(self.index(i, at) for i in index.indices)])
 
     def exact(self, value: Any, whatever: bool) -> Any:
@@ -274,7 +287,10 @@ class _Evaluator:
         if isinstance(expr, Size):
             return sympy.Integer(self.sizes[expr.dim])
         if isinstance(expr, Ref):
-            return self.tables[expr.tensor][tuple(self.index(i, at) for i in expr.indices)]
+            place = tuple(self.index(i, at) for i in expr.indices)
+            if any(isinstance(i, Affine) and not 0 <= n < self.sizes[i.dim] for i, n in zip(expr.indices, place)):
+                return sympy.Integer(0)
+            return self.tables[expr.tensor][place]
         if isinstance(expr, Delta):
             return sympy.Integer(self.index(expr.a, at) == self.index(expr.b, at))
         if isinstance(expr, Position):

@@ -2,7 +2,7 @@
 
 The grammar, whole:
 
-    Index = Idx(name, dim) | Ref                       a Ref here is an entry of an integer tensor, as in Z[i, y[i]]
+    Index = Idx(name, dim) | Ref | Affine(value, dim)  a Ref here is an entry of an integer tensor, as in Z[i, y[i]]
     Expr  = Num(value) | Size(dim) | Ref(tensor, indices) | Delta(a, b)
           | Add(terms) | Mul(factors) | Pow(base, exponent) | Fn(name, args)
           | Sum(indices, body) | Max(indices, body) | Diff(body, wrt, through)
@@ -121,6 +121,17 @@ class Position:
 
 
 @dataclass(frozen=True)
+class Affine:
+    """The place `value` along the axis `dim`, as in `X[2*i + k - 1]`: a sum of whole multiples of indices, lengths and integers.
+
+    An entry read at a place outside of the axis is 0. Build one with `derive.affine.place`.
+    """
+
+    value: "Expr"
+    dim: str
+
+
+@dataclass(frozen=True)
 class Iverson:
     """The Iverson bracket: 1 where `left relation right` holds, else 0; `relation` is one of RELATIONS."""
 
@@ -142,7 +153,7 @@ class MatrixFn:
     at: tuple["Index", ...] = ()
 
 
-Index = Union[Idx, Ref]
+Index = Union[Idx, Ref, Affine]
 Expr = Union[Num, Size, Ref, Delta, Add, Mul, Pow, Fn, Sum, Max, Diff, Position, Iverson, MatrixFn]
 RELATIONS = ("<", "<=", "==", "!=")
 MATRIX_FUNCTIONS = ("inv", "det", "logdet")
@@ -166,16 +177,29 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class Length:
+    """The length of an axis that no input has, by those of others: `size(dim) = value`."""
+
+    dim: str
+    value: Expr
+
+
+@dataclass(frozen=True)
 class Tensor:
     """A tensor's declaration: its axes in order, and its kind: `real`, `const` (real, not differentiated) or `int`.
 
-    The entries of an integer tensor are values of an index over the axis `values`.
+    The entries of an integer tensor are values of an index over the axis `values`; without one it is a plain integer, such as a
+    stride.
     """
 
     name: str
     dims: tuple[str, ...]
     kind: str = "real"
     values: str | None = None
+
+    @property
+    def is_plain_integer(self) -> bool:
+        return self.kind == "int" and self.values is None
 
 
 ZERO = Num(Fraction(0))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
+from derive.affine import place, position, within
 from derive.expr import (
+    Affine,
     Delta,
     Diff,
     Equation,
@@ -30,6 +32,8 @@ from derive.expr import (
 def _index_indices(index: Index) -> tuple[Idx, ...]:
     if isinstance(index, Idx):
         return (index,)
+    if isinstance(index, Affine):
+        return free_indices(index.value)
     return tuple(i for inner in index.indices for i in _index_indices(inner))
 
 
@@ -81,18 +85,22 @@ def tensors_in(expr: Expr, conditions: bool = True) -> tuple[str, ...]:
     def visit(ref: Ref) -> None:
         found[ref.tensor] = None
         for index in ref.indices:
-            if isinstance(index, Ref):
-                visit(index)
+            visit_index(index)
+
+    def visit_index(index: Index) -> None:
+        if isinstance(index, Ref):
+            visit(index)
+        elif isinstance(index, Affine):
+            found.update(dict.fromkeys(tensors_in(index.value)))
 
     for node in walk(expr) if conditions else _outside_conditions(expr):
         if isinstance(node, Ref):
             visit(node)
         elif isinstance(node, Delta):
-            for side in (node.a, node.b):
-                if isinstance(side, Ref):
-                    visit(side)
-        elif isinstance(node, Position) and isinstance(node.index, Ref):
-            visit(node.index)
+            visit_index(node.a)
+            visit_index(node.b)
+        elif isinstance(node, Position):
+            visit_index(node.index)
         elif isinstance(node, Diff):
             visit(node.wrt)
         elif isinstance(node, MatrixFn):
@@ -129,6 +137,8 @@ def substitute(expr: Expr, mapping: Mapping[Idx, Index]) -> Expr:
 def substitute_index(index: Index, mapping: Mapping[Idx, Index]) -> Index:
     if isinstance(index, Idx):
         return mapping.get(index, index)
+    if isinstance(index, Affine):
+        return place(_substitute(index.value, mapping), index.dim)
     return Ref(index.tensor, tuple(substitute_index(i, mapping) for i in index.indices))
 
 
@@ -138,7 +148,7 @@ def _substitute(expr: Expr, mapping: Mapping[Idx, Index]) -> Expr:
     if isinstance(expr, Delta):
         return delta(substitute_index(expr.a, mapping), substitute_index(expr.b, mapping))
     if isinstance(expr, Position):
-        return Position(substitute_index(expr.index, mapping))
+        return position(substitute_index(expr.index, mapping))
     if isinstance(expr, (Sum, Max, MatrixFn)):
         inner = {old: new for old, new in mapping.items() if old not in expr.indices}
         free = set(free_indices(expr.body))
@@ -193,11 +203,18 @@ def rename_apart(expr: Expr, taken: Iterable[str]) -> Expr:
 
 
 def instantiate(equation: Equation, ref: Ref, taken: Iterable[str] = ()) -> Expr:
-    """The right-hand side of `equation` read at the entry `ref`, its bound indices renamed away from `taken`."""
+    """The right-hand side of `equation` read at the entry `ref`, its bound indices renamed away from `taken`.
+
+    Where a place in `ref` may lie outside of its axis, where entries are 0, the value is 0 there as well.
+    """
     mapping: dict[Idx, Index] = {}
     for formal, actual in zip(equation.target.indices, ref.indices):
         assert isinstance(formal, Idx)
         mapping[formal] = actual
     arriving = {i.name for i in free_indices(ref)}
     # Two steps through names that cannot clash, so that a swap such as T[j,i] is simultaneous.
-    return substitute(rename_apart(equation.value, set(taken) | arriving), mapping)
+    value = substitute(rename_apart(equation.value, set(taken) | arriving), mapping)
+    for formal, actual in zip(equation.target.indices, ref.indices):
+        assert isinstance(formal, Idx)
+        value = within(equation.value, value, formal, actual)
+    return value

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from derive import rules
 from derive.expr import Diff, Equation, Expr, Fact, Fn, Idx, MatrixFn, Max, Mul, Pow, Ref, Sum, add, children, rebuild, walk
 from derive.indices import free_indices, tensors_in
+from derive.normal import read_from_left
 from derive.plain import show_index
 from derive.proof import Proof
-from derive.signs import Signs, is_comparison
+from derive.signs import Signs
 from derive.terms import has_derivative, terms
 from derive.workings import SUM_NAMES, Chain, Workings
 
@@ -151,7 +152,7 @@ def use_facts(chain: Chain, workings: Workings) -> None:
     if after != chain.current:
         _note_facts(chain, workings, signs.facts)
         chain.record("known_sign", after, "by the declared sign", "full")
-    after, used = rules.fact(chain.current, (f for f in facts if not is_comparison(f) and not isinstance(f.left, Ref)))
+    after, used = rules.fact(chain.current, read_from_left(facts))
     if used:
         chain.facts.update(dict.fromkeys(used))
         workings.facts.update(dict.fromkeys(used))

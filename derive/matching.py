@@ -7,6 +7,7 @@ from fractions import Fraction
 from derive.equality import equal
 from derive.expr import (
     Add,
+    Affine,
     Delta,
     Equation,
     Expr,
@@ -108,6 +109,8 @@ def _unify_indices(pattern: tuple[Index, ...], target: tuple[Index, ...], mappin
     found = dict(mapping)
     for left, right in zip(pattern, target):
         if isinstance(left, Idx) and left in formal:
+            if isinstance(right, Affine):
+                return None  # outside of the axis the two need not agree
             if found.setdefault(left, right) != right:
                 return None
         elif isinstance(left, Ref) and isinstance(right, Ref):
@@ -117,6 +120,11 @@ def _unify_indices(pattern: tuple[Index, ...], target: tuple[Index, ...], mappin
             if inner is None:
                 return None
             found = inner
+        elif isinstance(left, Affine) and isinstance(right, Affine) and left.dim == right.dim:
+            extended = unify(left.value, right.value, found, formal)
+            if extended is None:
+                return None
+            found = extended
         elif substitute_index(left, found) != right:
             return None
     return found

@@ -126,11 +126,21 @@ def _ref(node: Node, scope: Scope) -> Iterator[Variant]:
                 swapped = [*indices]
                 swapped[a], swapped[b] = indices[b], indices[a]
                 yield "swapped indices", ["ref", node[1], swapped]
+    for n, other in _other_places(indices):
+        yield "wrong place", ["ref", node[1], [*indices[:n], other, *indices[n + 1 :]]]
     for n, other in _other_indices(indices, scope):
         yield "wrong index", ["ref", node[1], [*indices[:n], other, *indices[n + 1 :]]]
 
 
+def _other_places(indices: list[Node]) -> Iterator[tuple[int, Node]]:
+    for n, index in enumerate(indices):
+        if index[0] == "affine":
+            yield n, ["affine", ["add", [index[1], ["num", "1"]]], index[2]]
+
+
 def _delta(node: Node, scope: Scope) -> Iterator[Variant]:
+    for n, other in _other_places(node[1:]):
+        yield "wrong place", ["delta", *[other if n == m else index for m, index in enumerate(node[1:])]]
     for n, other in _other_indices(node[1:], scope):
         if other != node[2 - n]:
             yield "wrong index", ["delta", *[other if n == m else index for m, index in enumerate(node[1:])]]

@@ -41,7 +41,12 @@ class Known:
     def __post_init__(self) -> None:
         self.signs = Signs(self.facts, self.definitions)
         self.symmetric = symmetric(self.facts)
-        self.equations = tuple(f for f in self.facts if not is_comparison(f) and not isinstance(f.left, Ref))
+        self.equations = read_from_left(self.facts)
+
+
+def read_from_left(facts: Iterable[Fact]) -> tuple[Fact, ...]:
+    """The facts that are equations and can be used from left to right without end: a symmetry could not."""
+    return tuple(fact for fact in facts if not is_comparison(fact) and not symmetric((fact,)))
 
 
 def symmetric(facts: Iterable[Fact]) -> dict[str, tuple[int, int]]:
@@ -49,7 +54,7 @@ def symmetric(facts: Iterable[Fact]) -> dict[str, tuple[int, int]]:
     found = {}
     for fact in facts:
         a, b = fact.left, fact.right
-        if isinstance(a, Ref) and isinstance(b, Ref) and a.tensor == b.tensor and a != b:
+        if isinstance(a, Ref) and isinstance(b, Ref) and a.tensor == b.tensor and len(set(a.indices)) == len(a.indices):
             places = [n for n, (i, j) in enumerate(zip(a.indices, b.indices)) if i != j]
             if len(places) == 2 and a.indices[places[0]] == b.indices[places[1]] and a.indices[places[1]] == b.indices[places[0]]:
                 found[a.tensor] = (places[0], places[1])
@@ -111,4 +116,4 @@ def _round(expr: Expr, known: Known, target: Ref, by_definition: bool) -> Iterat
 
 def _about(known: Known, expr: Expr) -> tuple[Fact, ...]:
     mentioned = {node.tensor for node in walk(expr) if isinstance(node, Ref)} & set(known.symmetric)
-    return tuple(f for f in known.facts if isinstance(f.left, Ref) and f.left.tensor in mentioned and isinstance(f.right, Ref))
+    return tuple(f for f in known.facts if set(symmetric((f,))) & mentioned)

@@ -1,12 +1,14 @@
 """The text form of a spec: a grammar read by recursive descent, never evaluated.
 
     spec       line (newline | ";") line ...          `#` starts a comment
-    line       equation | axes | batch | const | int | inputs | outputs | wrt | fact
+    line       equation | length | axes | batch | shape | const | int | inputs | outputs | wrt | fact
     equation   tensor = expr
+    length     "size" "(" index ")" = expr             the length of an axis that no input has; "//" rounds a quotient down
     axes       "axes" index:axis ...                   names axes; without it an axis is its first index in capitals
     batch      "batch" index:axis ...                  leading axes of every tensor, left out of the equations
+    shape      "shape" name[axis, ...] ...             the axes of a tensor, where its indices do not say them
     const      "const" name ...                        real inputs that are not differentiated
-    int        "int" name[:axis] ...                   integer inputs, whose entries are indices of an axis
+    int        "int" name[:axis] ...                   integer inputs: labels, whose entries are indices of an axis, or plain integers
     inputs     "inputs" name ...                       the order of the arguments; likewise `outputs` and `wrt`
     fact       "fact" expr ("=" | comparison) expr     a hypothesis: an equation, or a comparison such as v[i] > 0
     expr       term (("+" | "-") term)*
@@ -14,11 +16,12 @@
     unary      "-"* power
     power      atom (("^" | "**") unary)?
     atom       number | "pi()" | tensor | "(" expr ")" | name "(" expr, ... ")" | "size" "(" index ")"
-               | ("sum" | "max" | "min") "(" index, ... , expr ")"
+               | ("sum" | "max" | "min") "(" index, ... , expr ")" | "delta" "(" index "," place ")"
                | "inv" matrix "[" index "," index "]" | ("det" | "logdet") matrix
     matrix     "(" tensor ")"                          a tensor without its last two indices, such as A, or A[n] for each n
                | "(" index "," index "," expr ")"      the matrix with these entries
-    tensor     name | name "[" (index | tensor), ... "]"
+    tensor     name | name "[" place, ... "]"
+    place      index | tensor | expr                   expr a sum of multiples of indices; what is read outside of the axis is 0
 
 What comes out is the IR with the axes still open: an index is `Idx(name, "")`. `derive.shapes` finds the axes.
 """
@@ -33,6 +36,8 @@ from derive.errors import SpecError, listing, near
 from derive.expr import (
     MATRIX_FUNCTIONS,
     ONE,
+    Affine,
+    Delta,
     Equation,
     Expr,
     Fact,
@@ -51,6 +56,7 @@ from derive.expr import (
     neg,
     num,
     power,
+    transform,
 )
 from derive.functions import ARITY, power_of
 from derive.indices import free_indices
@@ -58,8 +64,8 @@ from derive.tokens import Line, Token, check_power, number, tokenize
 
 OPEN = ""  # the axis of an index before `derive.shapes` has found it
 _DEEPEST = 40
-_DIRECTIVES = ("axes", "batch", "const", "int", "inputs", "outputs", "wrt", "fact")
-_WORDS = ("sum", "size", "sqrt", "position")
+_DIRECTIVES = ("axes", "batch", "shape", "const", "int", "inputs", "outputs", "wrt", "fact")
+_WORDS = ("sum", "size", "sqrt", "position", "delta")
 _COMPARE = ("<", "<=", ">", ">=", "==", "!=")
 _HINTS = {
     "ln": "write log(x)",
@@ -81,6 +87,7 @@ class Raw:
     layer: str
     equations: list[Equation] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    lengths: list[tuple[str, Expr]] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     axes: dict[str, str] = field(default_factory=dict)
     batch: list[Idx] = field(default_factory=list)
@@ -112,6 +119,14 @@ def parse_fact(layer: str, text: str, raw: Raw) -> None:
     raw.facts.append(reader.fact())
 
 
+def parse_length(layer: str, text: str, raw: Raw) -> None:
+    """Read the length of an axis, such as `size(i) = size(l) - size(k) + 1`, into `raw`."""
+    reader = _Reader(Line(layer, 1, text.strip()), raw)
+    if reader.token.text != "size" or reader.following.text != "(":
+        raise reader.line.error(0, "the length of an axis is written as in size(i) = size(l) - size(k) + 1")
+    raw.lengths.append(reader.length())
+
+
 def lines(layer: str, text: str) -> list[Line]:
     """The statements of a text, without comments and blank lines."""
     found = []
@@ -137,6 +152,7 @@ class _Reader:
         self.tokens = tokenize(line)
         self.position = 0
         self.depth = 0
+        self.measuring = False  # in the length of an axis, where quotients are rounded down
 
     # -------------------------------------------------------------------------------------------- tokens
 
@@ -186,6 +202,8 @@ class _Reader:
         states = self.token.text == "fact" and (self.following.kind == "number" or self.following.text in ("(", "-"))
         if states or self.token.text in _DIRECTIVES and self.following.kind == "name":
             self.directive(self.take())
+        elif self.token.text == "size" and self.following.text == "(":
+            self.raw.lengths.append(self.length())
         else:
             self.raw.equations.append(self.equation())
             self.raw.texts.append(self.line.text)
@@ -196,6 +214,9 @@ class _Reader:
             return
         while self.token.kind != "end":
             token = self.name("a name")
+            if word.text == "shape":
+                self.shape(token)
+                continue
             axis = self.name("an axis").text if self.accept(":") else None
             if axis is None and word.text in ("axes", "batch"):
                 raise self.line.error(token.column, f"{word.text} pairs an index with its axis, as in {token.text}:{token.text.upper()}")
@@ -222,6 +243,26 @@ class _Reader:
         else:
             known: list[str] = getattr(raw, word) or []
             setattr(raw, word, [*known, name])
+
+    def shape(self, token: Token) -> None:
+        opened = self.expect("[")
+        dims: list[str] = []
+        while self.token.text != "]":
+            dims.append(self.name("an axis").text)
+            if not self.accept(","):
+                break
+        self.expect("]", opened)
+        self.accept(",")
+        if self.raw.dims.setdefault(token.text, tuple(dims)) != tuple(dims):
+            raise self.line.error(token.column, f"{token.text} has the shape [{','.join(self.raw.dims[token.text])}] already")
+
+    def length(self) -> tuple[str, Expr]:
+        """`size(i) = value`: how long the axis of i is."""
+        axis = self.atom()
+        assert isinstance(axis, Size)
+        self.expect("=")
+        self.measuring = True
+        return axis.dim, self.whole()
 
     def equation(self) -> Equation:
         target_token = self.token
@@ -267,8 +308,14 @@ class _Reader:
 
     def term(self) -> Expr:
         factors = [self.unary()]
-        while sign := self.accept("*", "/"):
+        while sign := self.accept("*", "/", "//"):
             factor = self.unary()
+            if sign.text == "//":
+                if not self.measuring:
+                    raise self.line.error(sign.column, "// stands in the length of an axis, as in size(i) = size(l)//2; elsewhere write /")
+                check_power(self.line, sign.column, factor.value if isinstance(factor, Num) else None, Fraction(-1))
+                factors = [Fn("floor_div", (mul(*factors), factor))]
+                continue
             if sign.text == "/":
                 check_power(self.line, sign.column, factor.value if isinstance(factor, Num) else None, Fraction(-1))
             factors.append(factor if sign.text == "*" else power(factor, -1))
@@ -325,16 +372,32 @@ class _Reader:
             if not self.accept(","):
                 break
         self.depth -= 1
-        if self.token.text in ("+", "-", "*", "/", "^", "**"):
-            raise self.line.error(self.token.column, "arithmetic on an index is not there yet; an index stands alone, as in X[i,j]")
         self.expect("]", opened)
         return Ref(token.text, tuple(indices))
 
     def index(self) -> Index:
-        if self.token.kind == "number":
-            raise self.line.error(self.token.column, "a fixed position is not there yet; an index is a name, as in X[i,j]")
-        token = self.name("an index")
-        return self.tensor(token) if self.token.text == "[" else Idx(token.text, OPEN)
+        """An index, an entry of an integer tensor, or a place: arithmetic on indices."""
+        return self.place(self.expression())
+
+    def place(self, value: Expr) -> Index:
+        if isinstance(value, Ref):
+            return value if value.indices else Idx(value.tensor, OPEN)
+
+        def index(node: Expr) -> Expr | None:
+            return Position(node if node.indices else Idx(node.tensor, OPEN)) if isinstance(node, Ref) else None
+
+        return Affine(transform(value, index), OPEN)
+
+    def delta(self, function: Token, arguments: list[Expr]) -> Expr:
+        """`delta(f, 2*c + d)`: 1 where the index f is at that place, else 0."""
+        if len(arguments) != 2:
+            raise self.line.error(function.column, "delta compares an index with a place, as in delta(f, size(d)*c + d)")
+        first, second = (self.place(argument) for argument in arguments)
+        if isinstance(first, Affine):
+            first, second = second, first
+        if isinstance(first, Affine):
+            raise self.line.error(function.column, "one side of a delta is an index alone, as in delta(f, size(d)*c + d)")
+        return Delta(first, second)
 
     # -------------------------------------------------------------------------------------------- calls
 
@@ -361,7 +424,9 @@ class _Reader:
         if name == "size":
             return self.size(function, arguments)
         if name == "position":
-            return self.place(function, arguments)
+            return self.value_of(function, arguments)
+        if name == "delta":
+            return self.delta(function, arguments)
         bound = self.bound(name, arguments)
         if name == "sum" and bound is None:
             raise self.line.error(function.column, "a sum names its indices first, then what it adds, as in sum(k, X[i,k]*W[k,j])")
@@ -387,7 +452,7 @@ class _Reader:
             return None
         return indices
 
-    def place(self, function: Token, arguments: list[Expr]) -> Expr:
+    def value_of(self, function: Token, arguments: list[Expr]) -> Expr:
         """`position(i)`: the value of an index as a number."""
         if len(arguments) != 1 or not isinstance(arguments[0], Ref):
             raise self.line.error(function.column, "position takes one index, as in position(i), or one integer, as in position(y[i])")

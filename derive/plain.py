@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from derive.expr import Add, Delta, Expr, Fn, Idx, Index, Iverson, MatrixFn, Max, Mul, Num, Position, Pow, Ref, Size, Sum
+from derive.expr import Add, Affine, Delta, Expr, Fn, Idx, Index, Iverson, MatrixFn, Max, Mul, Num, Position, Pow, Ref, Size, Sum
 
 
 def show(expr: Expr) -> str:
@@ -13,7 +13,7 @@ def show(expr: Expr) -> str:
 
 
 def show_index(index: Index) -> str:
-    return index.name if isinstance(index, Idx) else show(index)
+    return index.name if isinstance(index, Idx) else show(index.value if isinstance(index, Affine) else index)
 
 
 def _show(expr: Expr, level: int) -> str:

@@ -8,14 +8,16 @@ The JSON form, which `derive.check` reads and nothing else (`format` is "gradpro
 
     document    {"format", "layer": layer, "proofs": [proof, ...]}
     layer       {"name", "tensors": [tensor, ...], "equations": [equation, ...], "facts": [fact, ...],
-                 "inputs": [name, ...], "outputs": [name, ...], "wrt": [name, ...], "batch": [idx, ...]}
+                 "inputs": [name, ...], "outputs": [name, ...], "wrt": [name, ...], "batch": [idx, ...],
+                 "sizes": [{"axis", "value": expr}, ...]}
     proof       {"name", "kind", "goal": equation, "steps": [step, ...], "tensors": [tensor, ...],
-                 "given": [equation, ...], "facts": [fact, ...], "batch": [idx, ...], "matrix": matrix | null}
+                 "given": [equation, ...], "facts": [fact, ...], "batch": [idx, ...], "matrix": matrix | null,
+                 "sizes": as above}
     step        {"rule", "after": expr, "note", "detail": "brief" | "full" | "baby"}
     tensor      {"name", "dims": [axis, ...], "kind": "real" | "const" | "int", "values": axis | null}
     equation    {"target": ref, "value": expr}          fact   {"left": expr, "right": expr}
     idx         ["idx", name, axis]
-    ref         ["ref", tensor, [index, ...]]           index  idx | ref (an entry of an integer tensor)
+    ref         ["ref", tensor, [index, ...]]           index  idx | ref (an entry of an integer tensor) | ["affine", expr, axis]
     expr        ref | ["num", "3/2"] | ["size", axis] | ["delta", index, index] | ["add", [expr, ...]] | ["mul", [expr, ...]]
                 | ["pow", expr, "1/2"] | ["fn", name, [expr, ...]] | ["sum", [idx, ...], expr] | ["max", [idx, ...], expr]
                 | ["diff", expr, ref, [tensor, ...]] | ["position", index] | ["iverson", "<" | "<=" | "==" | "!=", expr, expr]
@@ -31,6 +33,11 @@ The JSON form, which `derive.check` reads and nothing else (`format` is "gradpro
 `body`: the entry `at` of its inverse, its determinant, or log |det|, where `at` is empty for the last two.
 
 A fact that a comparison holds is `["iverson", ...] = ["num", "1"]`.
+
+`["affine", value, axis]` is the place `value` along the axis, `value` being a sum of products of integers, sizes and positions. An
+entry of a tensor at a place outside of the axis is 0, and its derivative too. An integer tensor without `values` is a plain integer,
+such as a stride. `sizes`, of a layer and of each of its proofs (left out where there are none), are the lengths of axes that no input
+has: `value` may hold `["fn", "floor_div", [a, b]]`, a quotient rounded down.
 
 `["diff", body, ref, through]` is the derivative of `body` by the entry `ref`, where the tensors named in `through` vary by
 their `given` definitions and every other tensor is held fixed. `given` is in an order in which each definition mentions only
@@ -48,6 +55,7 @@ from typing import Any
 from derive import matrix as mx
 from derive.expr import (
     Add,
+    Affine,
     Delta,
     Diff,
     Equation,
@@ -57,6 +65,7 @@ from derive.expr import (
     Idx,
     Index,
     Iverson,
+    Length,
     MatrixFn,
     Max,
     Mul,
@@ -101,6 +110,7 @@ class Proof:
     facts: tuple[Fact, ...] = ()
     batch: tuple[Idx, ...] = ()
     matrix: mx.Matrix | None = None
+    sizes: tuple[Length, ...] = ()
 
     @property
     def start(self) -> Expr:
@@ -164,7 +174,9 @@ class Proof:
 # ---------------------------------------------------------------------------------------------------- JSON
 
 
-def expr_json(expr: Expr | Idx) -> list[Any]:
+def expr_json(expr: Expr | Index) -> list[Any]:
+    if isinstance(expr, Affine):
+        return ["affine", expr_json(expr.value), expr.dim]
     if isinstance(expr, Idx):
         return ["idx", expr.name, expr.dim]
     if isinstance(expr, Num):
@@ -235,6 +247,8 @@ def _ref_from(data: list[Any]) -> Ref:
 
 
 def _index_from(data: list[Any]) -> Index:
+    if data[0] == "affine":
+        return Affine(expr_from(data[1]), data[2])
     return _idx_from(data) if data[0] == "idx" else _ref_from(data)
 
 
@@ -310,6 +324,11 @@ def fact_json(fact: Fact) -> dict[str, Any]:
     return {"left": expr_json(fact.left), "right": expr_json(fact.right)}
 
 
+def sizes_json(sizes: tuple[Length, ...]) -> dict[str, Any]:
+    """The field `sizes`, where there are any."""
+    return {"sizes": [{"axis": length.dim, "value": expr_json(length.value)} for length in sizes]} if sizes else {}
+
+
 def proof_json(proof: Proof) -> dict[str, Any]:
     return {
         "name": proof.name,
@@ -321,6 +340,7 @@ def proof_json(proof: Proof) -> dict[str, Any]:
         "facts": [fact_json(f) for f in proof.facts],
         "batch": [expr_json(i) for i in proof.batch],
         "matrix": None if proof.matrix is None else matrix_json(proof.matrix),
+        **sizes_json(proof.sizes),
     }
 
 
@@ -335,6 +355,7 @@ def proof_from(data: dict[str, Any]) -> Proof:
         facts=tuple(Fact(expr_from(f["left"]), expr_from(f["right"])) for f in data["facts"]),
         batch=tuple(_idx_from(i) for i in data["batch"]),
         matrix=None if data["matrix"] is None else matrix_from(data["matrix"]),
+        sizes=tuple(Length(each["axis"], expr_from(each["value"])) for each in data.get("sizes", ())),
     )
 
 

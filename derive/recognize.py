@@ -82,7 +82,7 @@ class _Reader:
         """`expr` as a table over `row` and `col`, spread along the ones it does not mention."""
         free = self.free(expr)
         if self.is_scalar(expr):
-            if isinstance(expr, Ref) and row is None and col is None:
+            if isinstance(expr, Ref) and row is None and col is None and all(i in self.batch for i in expr.indices):
                 return mx.Whole(expr.tensor, (None, None))
             ones = mx.Ones((_dim(row), _dim(col)))
             return ones if expr == num(1) else mx.Scale(expr, ones)

@@ -17,7 +17,7 @@ from typing import Any
 
 from derive.checker.arithmetic import CannotTell, Digits
 from derive.checker.structure import Declarations, Malformed
-from derive.checker.worlds import axes_in, draw_sizes, draw_tensors
+from derive.checker.worlds import draw_lengths, draw_tensors
 
 Node = Any
 Env = dict[str, int]
@@ -85,7 +85,7 @@ class _Different(Exception):
 def _same(proof: Node, seed: int, nodes: list[Node], both: Callable[[_Tensors, Env], tuple[float, float]]) -> bool:
     for number in range(WORLDS):
         rng = random.Random(f"{seed}|same|{number}")
-        sizes = draw_sizes(axes_in([proof["tensors"], proof["given"], proof["goal"], proof["batch"], *nodes]), set(), set(), rng)
+        sizes = draw_lengths(proof, proof["tensors"], [proof["tensors"], proof["given"], proof["goal"], *nodes], set(), rng)
         for attempt in range(ATTEMPTS):
             try:
                 if not _same_in(proof, sizes, random.Random(f"{seed}|{number}|{attempt}"), attempt, both):
@@ -146,6 +146,9 @@ class _Tensors:
         return self.memo[name, key]
 
     def index(self, index: Node, env: Env) -> int:
+        if index[0] == "affine":
+            place: int = round(self.value(index[1], env))
+            return place
         return env[index[1]] if index[0] == "idx" else int(self.value(index, env))
 
     def _envs(self, indices: list[Node], env: Env) -> Iterator[Env]:
@@ -159,7 +162,10 @@ class _Tensors:
         if kind == "size":
             return float(self.sizes[node[1]])
         if kind == "ref":
-            return self.entry(node[1], tuple(self.index(index, env) for index in node[2]))
+            places = tuple(self.index(index, env) for index in node[2])
+            if any(i[0] == "affine" and not 0 <= place < self.sizes[i[2]] for i, place in zip(node[2], places)):
+                return 0.0
+            return self.entry(node[1], places)
         if kind == "delta":
             return 1.0 if self.index(node[1], env) == self.index(node[2], env) else 0.0
         if kind == "position":
@@ -256,6 +262,18 @@ class _Matrices:
             return self._fill(node[1], lambda row, column: 1.0)
         if kind == "onehot":
             return self._fill(node[2], lambda row, column: float(self.tensors.entry(node[1], (*self.at, row)) == column))
+        if kind == "entries":
+            ends = [index for index in node[2:4] if index is not None]
+
+            def entry(*at: int) -> float:
+                place = [n for n, index in zip(at, node[2:4]) if index is not None]
+                env = {**self.batch, **{index[1]: n for index, n in zip(ends, place)}}
+                return float(self.tensors.value(node[1], env))
+
+            return self._fill([None if index is None else index[2] for index in node[2:4]], entry)
+        if kind == "diag":
+            column = [row[0] for row in self.table(node[1])]
+            return [[value if i == j else 0.0 for j in range(len(column))] for i, value in enumerate(column)]
         if kind == "scale":
             factor = self.tensors.value(node[1], self.batch)
             return [[factor * entry for entry in row] for row in self.table(node[2])]
@@ -270,6 +288,8 @@ class _Matrices:
             if kind == "rowsum":
                 return [[sum(row)] for row in table]
             return [[sum(column) for column in zip(*table)]] if kind == "colsum" else [[sum(map(sum, table))]]
+        if kind not in ("product", "hadamard", "total", "map"):
+            raise NotImplementedError(f"no dense form of the matrix node {kind!r}: whether a change to it is an error cannot be judged")
         tables = [self.table(part) for part in (node[2] if kind == "map" else node[1])]
         result = tables[0]
         if kind == "product":

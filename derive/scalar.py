@@ -55,6 +55,12 @@ class position(sp.Function):
     """The value of an index as a number: `position(i)`, 0 for the first place."""
 
 
+class delta(sp.Function):
+    """1 where an index is at a place, else 0: `delta(f, D*c + d)`."""
+
+    nargs = 2
+
+
 SYMPY: dict[str, Callable[..., sp.Expr]] = {
     "exp": sp.exp,
     "log": sp.log,

@@ -9,14 +9,19 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
+from derive.affine import NotLinear, coefficients
+from derive.affine import place as place_along
 from derive.errors import SpecError, listing, near
 from derive.expr import (
+    Affine,
+    Delta,
     Equation,
     Expr,
     Fact,
     Idx,
     Index,
     Iverson,
+    Length,
     MatrixFn,
     Max,
     Position,
@@ -25,6 +30,7 @@ from derive.expr import (
     Sum,
     Tensor,
     children,
+    delta,
     iverson,
     rebuild,
     transform,
@@ -32,8 +38,8 @@ from derive.expr import (
 )
 from derive.indices import free_indices, names, substitute, tensors_in
 from derive.parse import OPEN, Raw
-from derive.validate import Spec, check, check_conditions, check_names, check_sizes, check_used, integer_tensors, refs
-from derive.write import write
+from derive.validate import Spec, check, check_conditions, check_lengths, check_names, check_sizes, check_used, integer_tensors, refs
+from derive.write import write, write_index
 
 Place = tuple[str, ...]
 
@@ -60,13 +66,15 @@ def resolve(raw: Raw, fragment: bool = False) -> tuple[Spec, dict[str, Tensor], 
     tensors = {name: axes.tensor(name, rank) for name, rank in _ranks(spec).items()}
     typed = Spec(
         raw.layer,
-        tuple(axes.plainly(Equation(axes.ref(e.target, raw.batch), axes.expr(e.value, raw.batch))) for e in spec.equations),
+        tuple(axes.plainly(Equation(axes.ref(e.target), axes.expr(e.value))) for e in spec.equations),
         spec.texts,
-        tuple(Fact(axes.expr(f.left, raw.batch), axes.expr(f.right, raw.batch)) for f in spec.facts),
+        tuple(Fact(axes.expr(f.left), axes.expr(f.right)) for f in spec.facts),
+        tuple(Length(axes.named(length.dim), axes.expr(length.value)) for length in spec.lengths),
     )
     check_conditions(typed)
     if not fragment:
-        check_sizes(typed, {dim for name in typed.inputs for dim in tensors[name].dims})
+        check_lengths(typed, tensors)
+        check_sizes(typed, {dim for name in typed.inputs for dim in tensors[name].dims} | {length.dim for length in typed.lengths})
     return typed, tensors, outputs
 
 
@@ -75,15 +83,32 @@ def resolve(raw: Raw, fragment: bool = False) -> tuple[Spec, dict[str, Tensor], 
 
 def _settle(raw: Raw) -> Spec:
     """Decide what each bare name is: a scalar tensor, the length of a declared axis, or an index out of place."""
-    spec = Spec(raw.layer, tuple(raw.equations), tuple(raw.texts), tuple(raw.facts))
+    spec = Spec(raw.layer, tuple(raw.equations), tuple(raw.texts), tuple(raw.facts), tuple(Length(*each) for each in raw.lengths))
+    for name in dict.fromkeys(ref.tensor for length in spec.lengths for ref in refs(length.value) if not ref.indices):
+        if name not in {*raw.axes.values(), *raw.axes, *(axis for dims in raw.dims.values() for axis in dims)}:
+            raw.kinds.setdefault(name, "int")  # what a length is made of beside lengths are plain integers
     scalars = {e.target.tensor for e in spec.equations if not e.target.indices} | set(raw.dims) | set(raw.kinds)
     sizes = {*raw.axes.values(), *(axis for dims in raw.dims.values() for axis in dims), *raw.values.values()}
     indices = {name for e in spec.equations for name in names(e.value) | names(e.target)}
     integers = integer_tensors(spec.equations) | {name for name, kind in raw.kinds.items() if kind == "int"}
     indices |= {name for f in spec.facts for name in names(f.left) | names(f.right)}
 
+    def settled_index(index: Index, error: str) -> Index:
+        if isinstance(index, Affine):
+            return Affine(settled(index.value, error, True), index.dim)
+        return Ref(index.tensor, tuple(settled_index(i, error) for i in index.indices)) if isinstance(index, Ref) else index
+
     def settled(expr: Expr, error: str, compared: bool = False) -> Expr:
         def rule(node: Expr) -> Expr | None:
+            if isinstance(node, Delta):
+                return Delta(settled_index(node.a, error), settled_index(node.b, error))
+            if isinstance(node, Position) and isinstance(node.index, Idx) and node.index.name in integers:
+                return Position(Ref(node.index.name))
+            if isinstance(node, Position) and isinstance(node.index, Idx) and node.index.name in sizes:
+                return Size(node.index.name)
+            if isinstance(node, Ref) and node.indices:
+                ref = Ref(node.tensor, tuple(settled_index(i, error) for i in node.indices))
+                return Position(ref) if compared and node.tensor in integers else ref
             if isinstance(node, Iverson):
                 return iverson(node.relation, settled(node.left, error, True), settled(node.right, error, True))
             if compared and isinstance(node, Ref) and node.tensor in integers:
@@ -111,7 +136,10 @@ def _settle(raw: Raw) -> Spec:
     for fact in spec.facts:
         prefix = f"{raw.layer}: fact `{write(fact)}`: "
         facts.append(Fact(settled(fact.left, prefix), settled(fact.right, prefix)))
-    return replace(spec, equations=tuple(equations), facts=tuple(facts))
+    lengths = []
+    for length in spec.lengths:
+        lengths.append(Length(length.dim, settled(length.value, f"{raw.layer}: the length of {length.dim}: ", True)))
+    return replace(spec, equations=tuple(equations), facts=tuple(facts), lengths=tuple(lengths))
 
 
 def _check_batch(spec: Spec, raw: Raw) -> None:
@@ -142,7 +170,8 @@ def _check_facts(spec: Spec) -> None:
 
 
 def _ranks(spec: Spec) -> dict[str, int]:
-    return {ref.tensor: len(ref.indices) for e in spec.equations for ref in refs(e.target) + refs(e.value)}
+    values = [*(side for e in spec.equations for side in (e.target, e.value)), *(length.value for length in spec.lengths)]
+    return {ref.tensor: len(ref.indices) for value in values for ref in refs(value)}
 
 
 # ---------------------------------------------------------------------------------------------------- axes
@@ -159,6 +188,9 @@ class _Axes:
         self.integers = integer_tensors(spec.equations) | {name for name, kind in raw.kinds.items() if kind == "int"}
         self.order: list[str] = []  # indices, by first appearance
         self.letters: dict[str, str] = {}  # letters in use for unnamed rows and columns, with their axes
+        labels = {*integer_tensors(spec.equations), *raw.values}
+        ranks = _ranks(spec)
+        self.plain = {name for name in self.integers if name not in labels and not raw.dims.get(name) and not ranks.get(name)}
         for index, axis in raw.axes.items():
             self._declare(("index", index), axis)
         for tensor, dims in raw.dims.items():
@@ -169,6 +201,8 @@ class _Axes:
         for number, equation in enumerate(spec.equations):
             self._read(equation.target, str(spec.error(number, "")))
             self._read(equation.value, str(spec.error(number, "")))
+        for number, equation in enumerate(spec.equations):
+            self._read_places(equation.value, str(spec.error(number, "")))
         for fact in spec.facts:
             for side in (fact.left, fact.right):
                 self._read(side, f"{spec.layer}: fact `{write(fact)}`: ")
@@ -206,15 +240,15 @@ class _Axes:
             if isinstance(node, (Sum, Max, MatrixFn)):
                 for bound in node.indices:
                     self._seen(bound)
-            if isinstance(node, Position) and isinstance(node.index, Idx):
-                self._seen(node.index)
+            for found in free_indices(node) if isinstance(node, (Position, Delta)) else ():
+                self._seen(found)
         for ref in refs(expr):
             for place, index in enumerate(ref.indices):
                 here = ("axis", ref.tensor, str(place))
                 if isinstance(index, Idx):
                     self._seen(index)
                     self._join(here, ("index", index.name), f"{error}in {write(ref)}, ")
-                else:
+                elif isinstance(index, Ref):
                     self._join(here, ("values", index.tensor), f"{error}in {write(ref)}, ")
 
     def _square(self, node: MatrixFn, error: str) -> None:
@@ -227,6 +261,33 @@ class _Axes:
         for index in others:
             self._seen(index)
             self._join(("index", row.name), ("index", index.name), f"{error}the matrix of {write(node)} has to be square: ")
+
+    def _read_places(self, expr: Expr, error: str) -> None:
+        """A delta joins the axes of an index and of a label, and of two indices that nothing sets apart."""
+        for node in walk(expr):
+            if isinstance(node, Delta):
+                first, second = (_place_of(index) for index in (node.a, node.b))
+                label = isinstance(node.a, Ref) or isinstance(node.b, Ref)
+                if first is not None and second is not None and (label or not {self._named(first), self._named(second)} - {None}):
+                    self._join(first, second, f"{error}in {write(node)}, ")
+            for index in (node.a, node.b) if isinstance(node, Delta) else node.indices if isinstance(node, Ref) else ():
+                if isinstance(index, Affine):
+                    self._check_place(index, f"{error}in {write(node)}, ")
+
+    def _named(self, place: Place) -> str | None:
+        return self.declared.get(self._find(place))
+
+    def _check_place(self, index: Affine, error: str) -> None:
+        try:
+            coefficients(index.value)
+        except NotLinear as why:
+            raise SpecError(
+                f"{error}{write_index(index)} is no place along an axis ({why}); a place is a sum of whole multiples of indices, "
+                "as in 2*i + k - 1"
+            ) from None
+        for node in walk(index.value):
+            if isinstance(node, Position) and isinstance(node.index, Ref) and node.index.tensor not in self.plain:
+                raise SpecError(f"{error}{write(node.index)} is a label, with which there is no arithmetic; let it stand alone as an index")
 
     def _seen(self, index: Idx) -> None:
         if index.name not in self.order and "." not in index.name:
@@ -254,11 +315,17 @@ class _Axes:
             if root not in found:
                 found[root] = _free("N", used, f"N_{place[1].partition('.')[0]}")
                 used.add(found[root])
-        for tensor in sorted(self.integers):
+        for tensor in sorted(self.integers - self.plain):
             root = self._find(("values", tensor))
             if root not in found:
                 found[root] = _free(f"N_{tensor}", used, f"N_{tensor}")
                 used.add(found[root])
+        for tensor, rank in _ranks(self.spec).items():
+            for number in range(rank):
+                root = self._find(("axis", tensor, str(number)))
+                if root not in found:
+                    found[root] = _free(f"N_{tensor}", used, f"N_{tensor}_{number + 1}")
+                    used.add(found[root])
         return found
 
     def _axis(self, place: Place) -> str:
@@ -269,28 +336,44 @@ class _Axes:
     def tensor(self, name: str, rank: int) -> Tensor:
         dims = tuple(self._axis(("axis", name, str(place))) for place in range(rank))
         batch = tuple(index.dim for index in self.raw.batch)
+        if name in self.plain:
+            return Tensor(name, (), "int")
         if name in self.integers:
             return Tensor(name, batch + dims, "int", self._axis(("values", name)))
         return Tensor(name, batch + dims, self.raw.kinds.get(name, "real"))
 
-    def index(self, index: Index, batch: list[Idx]) -> Index:
-        return Idx(index.name, self._axis(("index", index.name))) if isinstance(index, Idx) else self.ref(index, batch)
+    def named(self, index: str) -> str:
+        """The axis of an index, or the axis of that name."""
+        known = index in self.order or index in self.raw.axes
+        return self._axis(("index", index)) if known else index
 
-    def ref(self, ref: Ref, batch: list[Idx]) -> Ref:
-        return Ref(ref.tensor, (*batch, *(self.index(index, batch) for index in ref.indices)))
+    def index(self, index: Index, axis: str) -> Index:
+        if isinstance(index, Affine):
+            return place_along(self.expr(index.value), axis)
+        return Idx(index.name, self._axis(("index", index.name))) if isinstance(index, Idx) else self.ref(index)
 
-    def expr(self, expr: Expr, batch: list[Idx]) -> Expr:
+    def ref(self, ref: Ref) -> Ref:
+        if ref.tensor in self.plain:
+            return ref
+        own = (self.index(index, self._axis(("axis", ref.tensor, str(n)))) for n, index in enumerate(ref.indices))
+        return Ref(ref.tensor, (*self.raw.batch, *own))
+
+    def expr(self, expr: Expr) -> Expr:
         if isinstance(expr, Ref):
-            return self.ref(expr, batch)
+            return self.ref(expr)
         if isinstance(expr, Position):
-            return Position(self.index(expr.index, batch))
+            return Position(self.index(expr.index, ""))
+        if isinstance(expr, Delta):
+            first = self.index(expr.a, "")
+            axis = first.dim if isinstance(first, Idx) else self._axis(("values", first.tensor)) if isinstance(first, Ref) else ""
+            second = self.index(expr.b, axis)
+            return delta(first, place_along(Position(second), axis) if isinstance(second, Idx) else second)
         if isinstance(expr, Size):
-            known = expr.dim in self.order or expr.dim in self.raw.axes
-            return Size(self._axis(("index", expr.dim))) if known else expr
-        parts = tuple(self.expr(child, batch) for child in children(expr))
+            return Size(self.named(expr.dim))
+        parts = tuple(self.expr(child) for child in children(expr))
         if isinstance(expr, MatrixFn):
             row, column = (Idx(i.name, self._axis(("index", i.name))) for i in expr.indices)
-            return MatrixFn(expr.name, (row, column), parts[0], tuple(self.index(index, batch) for index in expr.at))
+            return MatrixFn(expr.name, (row, column), parts[0], tuple(self.index(index, row.dim) for index in expr.at))
         if isinstance(expr, (Sum, Max)):
             bound = tuple(Idx(i.name, self._axis(("index", i.name))) for i in expr.indices)
             return type(expr)(bound, parts[0])
@@ -319,6 +402,13 @@ class _Axes:
 
 
 LETTERS = ("i", "j", "k", "l", "m", "n", "p", "q", "r", "s", "u", "v", *(f"i{n}" for n in range(100)))
+
+
+def _place_of(index: Index) -> Place | None:
+    """The class to which an index that stands alone belongs."""
+    if isinstance(index, Affine):
+        return None
+    return ("index", index.name) if isinstance(index, Idx) else ("values", index.tensor)
 
 
 def _called(place: Place) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TypeGuard
 
-from derive.expr import ONE, ZERO, Add, Delta, Equation, Expr, Fact, Fn, Iverson, Max, Mul, Num, Pow, Ref, Size, Sum, children, neg
+from derive.expr import ONE, ZERO, Add, Delta, Equation, Expr, Fact, Fn, Idx, Iverson, Max, Mul, Num, Pow, Ref, Size, Sum, children, neg
 
 BETWEEN_ZERO_AND_ONE = ("sigmoid",)
 ABOVE_ZERO = ("exp", "sigmoid", "softplus", "pi")
@@ -14,6 +15,11 @@ NOT_BELOW_ZERO = (*ABOVE_ZERO, "abs", "relu")
 def is_comparison(fact: Fact) -> bool:
     """Whether a fact says that a comparison holds, as in `v[i] > 0`, and not that two things are equal."""
     return isinstance(fact.left, Iverson) and fact.right == ONE
+
+
+def _every_entry(expr: Expr) -> TypeGuard[Ref]:
+    """Whether a fact about this is one about every entry of a tensor, and not about its diagonal or the entries at labels."""
+    return isinstance(expr, Ref) and all(isinstance(i, Idx) for i in expr.indices) and len(set(expr.indices)) == len(expr.indices)
 
 
 class Signs:
@@ -30,9 +36,9 @@ class Signs:
             bracket = fact.left
             assert isinstance(bracket, Iverson)
             low, high = bracket.left, bracket.right
-            if isinstance(high, Ref) and isinstance(low, Num) and low.value >= 0 and bracket.relation in ("<", "<="):
+            if _every_entry(high) and isinstance(low, Num) and low.value >= 0 and bracket.relation in ("<", "<="):
                 (self._positive if low.value or bracket.relation == "<" else self._not_negative)[high.tensor] = fact
-            if isinstance(low, Ref) and isinstance(high, Num) and high.value <= 1 and bracket.relation == "<":
+            if _every_entry(low) and isinstance(high, Num) and high.value <= 1 and bracket.relation == "<":
                 self._below_one[low.tensor] = fact
 
     def positive(self, expr: Expr) -> bool:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from derive.errors import SpecError, listing, near
-from derive.expr import Equation, Fact, Idx, Tensor
-from derive.parse import Raw, lines, parse, parse_fact
+from derive.expr import Equation, Fact, Idx, Length, Tensor
+from derive.parse import Raw, lines, parse, parse_fact, parse_length
 from derive.shapes import resolve
 from derive.validate import Spec, check_axes, check_order, check_targets
 from derive.write import write
@@ -34,6 +34,7 @@ class Layer:
     wrt: tuple[str, ...]
     batch: tuple[Idx, ...]
     doc: str
+    sizes: tuple[Length, ...]
 
     def __init__(
         self,
@@ -45,13 +46,15 @@ class Layer:
         outputs: Any = None,
         batch: str | Iterable[Any] = (),
         doc: str = "",
+        sizes: Any = (),
     ) -> None:
         """Read a layer from SymPy equations `Eq(Y[i, j], ...)` over `axes` and `tensors`; IR equations are taken too.
 
         `wrt`, `inputs` and `outputs` are tensors or their names; by default the inputs stand in the order of their
         declaration (`wrt` orders those it names), every real input is differentiated, and the last equation is the output.
         `facts` are hypotheses about inputs, `Eq(Sum(T[i, j], j), 1)` or `"sum(j, T[i,j]) = 1"`. `batch`, such as
-        `"b:B h:H"`, names axes that lead every tensor: the equations are written for one example.
+        `"b:B h:H"`, names axes that lead every tensor: the equations are written for one example. `sizes` are the lengths of axes
+        that no input has, `"size(i) = size(l)//2"` or `Eq(I, L // 2)`.
         Raises SpecError for a mistake, saying what to write instead.
         """
         from derive.sympy_io import read
@@ -60,6 +63,7 @@ class Layer:
         _batch(raw, batch)
         read(raw, equations)
         _arguments(raw, wrt, facts, inputs, outputs)
+        _sizes(raw, sizes)
         self._finish(raw, doc)
 
     @classmethod
@@ -94,10 +98,13 @@ class Layer:
         wrt: Iterable[str],
         batch: Iterable[Idx] = (),
         doc: str = "",
+        sizes: Iterable[Length] = (),
     ) -> Layer:
         """A layer of finished IR, as the engine makes one. Raises SpecError where an index and a tensor's axis disagree."""
         layer = object.__new__(cls)
-        layer._set(name, tuple(tensors), tuple(equations), tuple(facts), tuple(inputs), tuple(outputs), tuple(wrt), tuple(batch), doc)
+        layer._set(
+            name, tuple(tensors), tuple(equations), tuple(facts), tuple(inputs), tuple(outputs), tuple(wrt), tuple(batch), doc, tuple(sizes)
+        )
         spec = Spec(name, layer.equations, tuple(write(equation) for equation in layer.equations))
         check_targets(spec)
         check_order(spec)
@@ -105,7 +112,8 @@ class Layer:
         return layer
 
     def _set(self, *values: Any) -> None:
-        for field, value in zip(("name", "tensors", "equations", "facts", "inputs", "outputs", "wrt", "batch", "doc"), values):
+        fields = ("name", "tensors", "equations", "facts", "inputs", "outputs", "wrt", "batch", "doc", "sizes")
+        for field, value in zip(fields, values):
             object.__setattr__(self, field, value)
 
     def _finish(self, raw: Raw, doc: str) -> None:
@@ -115,7 +123,7 @@ class Layer:
         inputs = _inputs(raw, spec)
         wrt, inputs = _wrt(raw, inputs, tensors)
         ordered = tuple(tensors[name] for name in (*inputs, *spec.targets))
-        self._set(raw.layer, ordered, spec.equations, spec.facts, inputs, outputs, wrt, tuple(raw.batch), doc)
+        self._set(raw.layer, ordered, spec.equations, spec.facts, inputs, outputs, wrt, tuple(raw.batch), doc, spec.lengths)
 
     def tensor(self, name: str) -> Tensor:
         """The tensor of that name. Raises SpecError when the layer has none."""
@@ -130,6 +138,7 @@ class Layer:
         """Every axis once, in order of first appearance in the tensors."""
         found: dict[str, None] = dict.fromkeys(axis for tensor in self.tensors for axis in tensor.dims)
         found.update(dict.fromkeys(tensor.values for tensor in self.tensors if tensor.values is not None))
+        found.update(dict.fromkeys(length.dim for length in self.sizes))
         return tuple(found)
 
     def text(self) -> str:
@@ -166,6 +175,18 @@ def _arguments(raw: Raw, wrt: Any, facts: Any, inputs: Any, outputs: Any) -> Non
             from derive.sympy_io import read_fact
 
             read_fact(fact, raw)
+
+
+def _sizes(raw: Raw, sizes: Any) -> None:
+    """Note the lengths of axes, as text or as `Eq(I, L // 2)`."""
+    for size in _several(sizes):
+        if isinstance(size, str):
+            for line in lines(raw.layer, size):
+                parse_length(raw.layer, line.text, raw)
+        else:
+            from derive.sympy_io import read_length
+
+            read_length(size, raw)
 
 
 def _batch(raw: Raw, batch: str | Iterable[Any]) -> None:

@@ -14,6 +14,8 @@ from derive.errors import SpecError, near
 from derive.expr import (
     ONE,
     Add,
+    Affine,
+    Delta,
     Equation,
     Expr,
     Fact,
@@ -40,7 +42,7 @@ from derive.expr import (
 from derive.functions import power_of
 from derive.matrix_symbols import MatrixFunction
 from derive.parse import OPEN, Raw, whole_matrix
-from derive.scalar import SYMPY, max_over, position
+from derive.scalar import SYMPY, delta, max_over, position
 from derive.scalar import scalar_derivative as scalar_derivative
 from derive.symbols import Scalar, TensorBase, axes, dimension, tensors
 from derive.write import write
@@ -97,6 +99,17 @@ def read_fact(fact: Any, raw: Raw) -> None:
     raw.facts.append(Fact(left, right) if isinstance(fact, sp.Eq) else Fact(compare(fact.rel_op, left, right), ONE))
 
 
+def read_length(size: Any, raw: Raw) -> None:
+    """Read the length of an axis, `Eq(I, L // 2)`, into `raw`."""
+    where = f"{raw.layer}: the length `{size}`: "
+    if not isinstance(size, sp.Eq) or not isinstance(size.lhs, sp.Symbol):
+        raise SpecError(f"{where}write the axis and its length, as in Eq(I, (L - K) // 2 + 1), or 'size(i) = size(l) - 1'")
+    reader = _Reader(
+        raw, {}, {*raw.axes.values(), *(axis for dims in raw.dims.values() for axis in dims), size.lhs.name}, AuthorOrder(), where
+    )
+    raw.lengths.append((size.lhs.name, reader.whole(size.rhs)))
+
+
 def _equation(equation: Any, reader: _Reader) -> Equation:
     if equation in (True, False, sp.true, sp.false):
         raise SpecError(f"{reader.where}SymPy has decided this equation by itself; the left of Eq is the tensor that the right defines")
@@ -109,6 +122,11 @@ def _equation(equation: Any, reader: _Reader) -> Equation:
     if not isinstance(target, Ref):
         raise SpecError(f"{reader.where}the left of Eq is one tensor with its indices, as in Y[i, j]")
     return Equation(target, reader.expr(equation.rhs))
+
+
+def _last_the_numbers(expr: Any) -> tuple[bool, bool, str]:
+    """The order of a length's terms: those with a minus after the others, numbers last."""
+    return expr.is_number, expr.could_extract_minus_sign(), str(expr)
 
 
 class _Reader:
@@ -145,6 +163,8 @@ class _Reader:
             return self.piecewise(expr)
         if isinstance(expr, sp.Idx) and self.compared:
             return Position(self.idx(expr))
+        if isinstance(expr, (delta, sp.KroneckerDelta)):
+            return self.delta(expr)
         if isinstance(expr, position):
             return Position(self.index(expr.args[0], expr))
         if isinstance(expr, sp.Idx):
@@ -257,9 +277,41 @@ class _Reader:
             return self.idx(index)
         if isinstance(index, sp.Symbol) and not isinstance(index, Scalar):
             return Idx(index.name, OPEN)
-        raise SpecError(
-            f"{self.where}in {entry}, the position {index} is not an index; arithmetic on indices and fixed positions are not there yet"
-        )
+        if isinstance(index, sp.Expr):
+            return Affine(self.whole(index), OPEN)
+        raise SpecError(f"{self.where}in {entry}, {index} is no place along an axis; write indices, as in X[2*i + k - 1]")
+
+    def delta(self, expr: Any) -> Expr:
+        first, second = (self.index(arg, expr) for arg in expr.args)
+        if isinstance(first, Affine):
+            first, second = second, first
+        if isinstance(first, Affine):
+            raise SpecError(f"{self.where}one side of {expr} is an index alone, as in delta(f, D*c + d)")
+        return Delta(first, second)
+
+    def whole(self, expr: Any) -> Expr:
+        """A whole number: a place along an axis, or the length of one."""
+        if isinstance(expr, sp.Integer):
+            return num(int(expr))
+        if isinstance(expr, position):
+            return Position(self.index(expr.args[0], expr))
+        if isinstance(expr, (sp.Idx, sp.Indexed)):
+            return Position(self.index(expr, expr))
+        if isinstance(expr, Scalar):
+            if expr.role != "int":
+                raise SpecError(f"{self.where}{expr} is no whole number; declare it by tensors('{expr}:int')")
+            self.symbol(expr)
+            return Position(Ref(expr.name))
+        if isinstance(expr, sp.Symbol):
+            return self.symbol(expr)
+        if isinstance(expr, sp.Add):
+            return add(*(self.whole(arg) for arg in sorted(expr.args, key=_last_the_numbers)))
+        if isinstance(expr, sp.Mul):
+            return mul(*(self.whole(arg) for arg in sorted(expr.args, key=_last_the_numbers)))
+        if isinstance(expr, sp.floor):
+            top, bottom = sp.together(expr.args[0]).as_numer_denom()
+            return Fn("floor_div", (self.whole(sp.expand(top)), self.whole(bottom)))
+        raise SpecError(f"{self.where}{expr} is no whole number of places; write sums of whole multiples, as in 2*i + k - 1")
 
     def idx(self, index: Any) -> Idx:
         name = str(index.label)
@@ -300,6 +352,8 @@ def _opened(expr: Expr, raw: Raw) -> Expr:
         return _opened_ref(expr, raw)
     if isinstance(expr, Position):
         return Position(_opened_index(expr.index, raw))
+    if isinstance(expr, Delta):
+        return Delta(_opened_index(expr.a, raw), _opened_index(expr.b, raw))
     parts = tuple(_opened(child, raw) for child in children(expr))
     if isinstance(expr, MatrixFn):
         row, column, *at = (_opened_index(i, raw) for i in (*expr.indices, *expr.at))
@@ -316,6 +370,8 @@ def _opened_ref(ref: Ref, raw: Raw) -> Ref:
 def _opened_index(index: Index, raw: Raw) -> Index:
     if isinstance(index, Ref):
         return _opened_ref(index, raw)
+    if isinstance(index, Affine):
+        return Affine(_opened(index.value, raw), OPEN)
     if raw.axes.setdefault(index.name, index.dim) != index.dim:
         raise SpecError(
             f"{raw.layer}: the index {index.name} runs over {raw.axes[index.name]} and over {index.dim}; give each axis its own index"
@@ -351,7 +407,18 @@ class _Writer:
         self.indices = indices
 
     def index(self, index: Index) -> Any:
+        if isinstance(index, Affine):
+            # A place that is one index of another axis would read as that index.
+            return self.expr(index.value) if isinstance(index.value, Position) else self.whole(index.value)
         return self.indices[index.name] if isinstance(index, Idx) else self.expr(index)
+
+    def whole(self, expr: Expr) -> Any:
+        """A place, in which an index stands for its value."""
+        if isinstance(expr, Add):
+            return sp.Add(*(self.whole(term) for term in expr.terms))
+        if isinstance(expr, Mul):
+            return sp.Mul(*(self.whole(factor) for factor in expr.factors))
+        return self.index(expr.index) if isinstance(expr, Position) else self.expr(expr)
 
     def expr(self, expr: Expr) -> Any:
         if isinstance(expr, Num):
@@ -380,6 +447,8 @@ class _Writer:
             return MatrixFunction(sp.Symbol(expr.name), self.expr(expr.body), bound, sp.Tuple(*(self.index(i) for i in expr.at)))
         if isinstance(expr, Position):
             return position(self.index(expr.index))
+        if isinstance(expr, Delta):
+            return delta(self.index(expr.a), self.index(expr.b))
         if isinstance(expr, Iverson):
             return sp.Piecewise((1, self.relation(expr)), (0, True))
         raise SpecError(f"{write(expr)} has no form in SymPy")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from derive import rules
 from derive.engine import Derivation, derive
 from derive.equality import equal
-from derive.expr import Equation, Expr, Index, Ref, transform
+from derive.expr import Equation, Expr, Idx, Index, Ref, transform
 from derive.proof import Proof
 from derive.recognize import finish
 from derive.spec import Layer
@@ -90,7 +90,7 @@ def _agree(own: Equation, other: Equation, tensor: str, first: Derivation) -> Pr
     workings.tensors.update({t.name: t for t in first.tensors})
     workings.results[own.target.tensor] = own
     name = workings.new_name((f"{own.target.tensor}_t",))
-    indices = tuple(i for i in other.target.indices if not isinstance(i, Ref))
+    indices = tuple(i for i in other.target.indices if isinstance(i, Idx))
     workings.declare(name, indices)
     chain = Chain(name, "twin", Ref(name, indices), flipped(other.value, tensor))
     folded, used = rules.fold(chain.current, [own])

@@ -9,15 +9,21 @@ from derive.conditions import impossible
 from derive.errors import SpecError, listing, near
 from derive.expr import (
     MATRIX_FUNCTIONS,
+    Add,
+    Affine,
+    Delta,
     Equation,
     Expr,
     Fact,
+    Fn,
     Idx,
     Index,
     Iverson,
+    Length,
     MatrixFn,
     Max,
     Mul,
+    Num,
     Position,
     Ref,
     Size,
@@ -29,7 +35,7 @@ from derive.expr import (
 from derive.functions import ARITY
 from derive.indices import free_indices, tensors_in
 from derive.terms import brackets
-from derive.write import write
+from derive.write import write, write_index
 
 _RESERVED = frozenset({*ARITY, *MATRIX_FUNCTIONS, "sum", "size", "sqrt", "where"})
 _WIDEST = 160  # characters of an equation quoted in a message
@@ -43,6 +49,7 @@ class Spec:
     equations: tuple[Equation, ...]
     texts: tuple[str, ...]
     facts: tuple[Fact, ...] = ()
+    lengths: tuple[Length, ...] = ()
 
     def error(self, number: int, message: str) -> SpecError:
         """The message with the layer and the quoted equation; equations count from 0 here and from 1 for people."""
@@ -59,7 +66,8 @@ class Spec:
     def inputs(self) -> tuple[str, ...]:
         """The tensors that no equation defines, in order of first appearance."""
         defined = set(self.targets)
-        return tuple(dict.fromkeys(name for equation in self.equations for name in tensors_in(equation.value) if name not in defined))
+        values = [*(equation.value for equation in self.equations), *(length.value for length in self.lengths)]
+        return tuple(dict.fromkeys(name for value in values for name in tensors_in(value) if name not in defined))
 
 
 def check(spec: Spec, declared: dict[str, tuple[str, ...]] | None = None) -> None:
@@ -80,7 +88,7 @@ def check_targets(spec: Spec) -> None:
         target = equation.target
         for index in target.indices:
             if not isinstance(index, Idx):
-                raise spec.error(number, f"the left of = has plain indices; {write(index)} cannot stand in {write(target)}")
+                raise spec.error(number, f"the left of = has plain indices; {write_index(index)} cannot stand in {write(target)}")
             if target.indices.count(index) > 1:
                 raise spec.error(number, f"index {index.name} stands twice on the left, in {write(target)}; give each axis its own index")
         if target.tensor in seen:
@@ -183,7 +191,8 @@ def check_free(spec: Spec, number: int, equation: Equation) -> None:
         added = write(Ref(target.tensor, (*target.indices, index)))
         raise spec.error(
             number,
-            f"index {index.name} is free on the right but not on the left; sum over it, as in sum({index.name}, ...), or write {added}",
+            f"index {index.name} is free on the right but not on the left; sum over it, as in sum({index.name}, ...), or write {added}"
+            + (f", or declare a plain integer: int {index.name}" if _only_in_places(index, equation.value) else ""),
         )
     for index in left:
         if index not in right:
@@ -191,6 +200,52 @@ def check_free(spec: Spec, number: int, equation: Equation) -> None:
             raise spec.error(
                 number, f"index {index.name} is free on the left but not on the right; write {rest}, or use {index.name} on the right"
             )
+
+
+def _only_in_places(index: Idx, expr: Expr) -> bool:
+    """Whether an index stands in arithmetic alone, where it may be a number that was not declared."""
+    return not any(index in ref.indices for ref in refs(expr))
+
+
+def check_lengths(spec: Spec, tensors: dict[str, Tensor]) -> None:
+    """Every axis has a length: an input's, that of a label's range, or a line of its own."""
+    held = {dim for name in spec.inputs for dim in tensors[name].dims}
+    known = held | {tensors[name].values for name in spec.inputs}
+    for length in spec.lengths:
+        where = f"{spec.layer}: `{write(length)}`: "
+        if length.dim in held:
+            holder = next(name for name in spec.inputs if length.dim in tensors[name].dims)
+            raise SpecError(f"{where}the axis {length.dim} has the length that it has in the input {holder}; leave this line out")
+        if length.dim in {other.dim for other in spec.lengths if other is not length}:
+            raise SpecError(f"{where}the length of the axis {length.dim} is given twice")
+        for node in walk(length.value):
+            if isinstance(node, Size) and node.dim not in held:
+                raise SpecError(f"{where}no input has the axis {node.dim}; write the length by the axes of inputs")
+            if not isinstance(node, (Num, Size, Position, Add, Mul)) and not (isinstance(node, Fn) and node.name == "floor_div"):
+                raise SpecError(f"{where}a length is made of lengths and plain integers by + - * and //")
+            if isinstance(node, Num) and node.value.denominator != 1:
+                raise SpecError(f"{where}a length is a whole number; write // for a quotient rounded down")
+            if isinstance(node, Position) and not (isinstance(node.index, Ref) and tensors[node.index.tensor].is_plain_integer):
+                raise SpecError(f"{where}{write(node)} is no number that is the same for all entries")
+        known.add(length.dim)
+    for number, equation in enumerate(spec.equations):
+        arithmetic = [
+            node for node in walk(equation.value) if isinstance(node, Delta) or any(isinstance(i, Affine) for i in _indices(node))
+        ]
+        bound = [i for node in walk(equation.value) if isinstance(node, (Sum, Max)) for i in node.indices]
+        for index in (*equation.target.indices, *bound) if arithmetic else ():
+            if isinstance(index, Idx) and index.dim not in known:
+                name = index.name
+                raise spec.error(
+                    number,
+                    f"no input has the axis {index.dim} of the index {name}; say how long it is on a line of its own, "
+                    f"as in size({name}) = size(l) - size(k) + 1",
+                )
+        known.update(index.dim for index in equation.target.indices if isinstance(index, Idx))
+
+
+def _indices(node: Expr) -> tuple[Index, ...]:
+    return node.indices if isinstance(node, Ref) else ()
 
 
 def check_integers(spec: Spec) -> None:
@@ -259,7 +314,7 @@ def check_names(spec: Spec, named: set[str]) -> None:
                 raise spec.error(number, f"{name} is the name that the {what} of {name[1:]} gets; give this tensor another name")
     targets, integers = set(spec.targets), integer_tensors(spec.equations)
     for name in spec.inputs:
-        if name in named or name in integers or len(uses[name]) > 1:
+        if name in named or name in integers or len(uses.get(name, ())) != 1:
             continue
         for other in sorted(ranks):
             if other != name and other not in integers and ranks[other] == ranks[name] and _slip(name, other, other in targets):
@@ -303,7 +358,7 @@ def check_axes(spec: Spec, tensors: dict[str, Tensor]) -> None:
             if tensor is None:
                 raise spec.error(number, f"{ref.tensor} is not among the layer's tensors{near(ref.tensor, tensors)}")
             for place, (index, axis) in enumerate(zip(ref.indices, tensor.dims), 1):
-                over = index.dim if isinstance(index, Idx) else tensors[index.tensor].values
+                over = tensors[index.tensor].values if isinstance(index, Ref) else index.dim
                 if over != axis:
                     raise spec.error(number, f"in {write(ref)}, axis {place} of {ref.tensor} is {axis}, but the index runs over {over}")
 
@@ -320,10 +375,15 @@ def refs(expr: Expr) -> list[Ref]:
             found.append(index)
             for inner in index.indices:
                 visit(inner)
+        elif isinstance(index, Affine):
+            found.extend(refs(index.value))
 
     for node in walk(expr):
         if isinstance(node, Ref):
             visit(node)
+        elif isinstance(node, Delta):
+            visit(node.a)
+            visit(node.b)
         elif isinstance(node, Position):
             visit(node.index)
         elif isinstance(node, MatrixFn):
@@ -334,11 +394,7 @@ def refs(expr: Expr) -> list[Ref]:
 
 def integer_tensors(equations: Sequence[Equation]) -> set[str]:
     """The tensors that stand as an index somewhere."""
-    return {
-        index.tensor
-        for equation in equations
-        for side in (equation.target, equation.value)
-        for ref in refs(side)
-        for index in ref.indices
-        if isinstance(index, Ref)
-    }
+    sides = [side for equation in equations for side in (equation.target, equation.value)]
+    found = {index.tensor for side in sides for ref in refs(side) for index in ref.indices if isinstance(index, Ref)}
+    deltas = [node for side in sides for node in walk(side) if isinstance(node, Delta)]
+    return found | {index.tensor for delta in deltas for index in (delta.a, delta.b) if isinstance(index, Ref)}

@@ -248,9 +248,11 @@ class Chain:
         }
         for item in facts:
             mentioned.update(dict.fromkeys((*tensors_in(item.left), *tensors_in(item.right))))
+        for length in workings.layer.sizes:
+            mentioned.update(dict.fromkeys(tensors_in(length.value)))
         tensors = workings.declared(mentioned)
-        batch = workings.layer.batch
-        return Proof(self.name, self.kind, self.goal, tuple(self.steps), tensors, given, tuple(facts), batch)
+        layer = workings.layer
+        return Proof(self.name, self.kind, self.goal, tuple(self.steps), tensors, given, tuple(facts), layer.batch, sizes=layer.sizes)
 
 
 PARTIAL = ("log", "pow")

@@ -7,6 +7,7 @@ from fractions import Fraction
 from derive.expr import (
     ONE,
     Add,
+    Affine,
     Delta,
     Diff,
     Equation,
@@ -16,6 +17,7 @@ from derive.expr import (
     Idx,
     Index,
     Iverson,
+    Length,
     MatrixFn,
     Max,
     Mul,
@@ -33,8 +35,10 @@ from derive.expr import (
 _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(5)
 
 
-def write(node: Expr | Equation | Fact) -> str:
-    """One line of the text form. A Delta or a Diff, which no spec has, is written for messages only."""
+def write(node: Expr | Equation | Fact | Length) -> str:
+    """One line of the text form. A Diff, which no spec has, is written for messages only."""
+    if isinstance(node, Length):
+        return f"size({node.dim}) = {_compared(node.value)}"
     if isinstance(node, Equation):
         return f"{write(node.target)} = {write(node.value)}"
     if isinstance(node, Fact):
@@ -45,6 +49,9 @@ def write(node: Expr | Equation | Fact) -> str:
 
 
 def write_index(index: Index) -> str:
+    if isinstance(index, Affine):
+        # A place that is one index of another axis would read as that index.
+        return write(index.value) if isinstance(index.value, Position) else _compared(index.value)
     return index.name if isinstance(index, Idx) else write(index)
 
 
@@ -67,6 +74,8 @@ def _text(expr: Expr) -> tuple[str, int]:
         return _product(expr.factors)
     if isinstance(expr, Pow):
         return _power(expr)
+    if isinstance(expr, Fn) and expr.name == "floor_div":
+        return f"{_write(expr.args[0], _PRODUCT)}//{_write(expr.args[1], _SIGN)}", _PRODUCT
     if isinstance(expr, Fn):
         return f"{expr.name}({', '.join(write(arg) for arg in expr.args)})", _ATOM
     if isinstance(expr, (Sum, Max)):

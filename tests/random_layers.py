@@ -15,7 +15,8 @@ from derive.spec import Layer
 INPUTS = {"X": "NM", "W": "MC", "V": "NC", "u": "N", "v": "M", "w": "C", "s": ""}
 INDICES = {"N": ("i", "a"), "M": ("j", "b"), "C": ("c", "d")}
 COVER = {"N": "u", "M": "v", "C": "w"}
-AXES = "axes i:N a:N j:M b:M c:C d:C"
+AXES = "axes i:N a:N j:M b:M c:C d:C\nshape " + " ".join(f"{name}[{','.join(dims)}]" for name, dims in INPUTS.items() if dims)
+PLACES = ("{0} + 1", "{0} - 1", "2*{0} - 1", "p*{0}", "position({0})", "{0} + {1} - 2", "p*{0} - {1} + 1", "size(N) - 1 - {0}", "1")
 Scope = tuple[tuple[str, str], ...]  # (index, axis) in reach
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -30,13 +31,27 @@ def _entry(name: str, dims: str, scope: Scope, draw: Draw) -> str | None:
     return name + (f"[{','.join(chosen)}]" if dims else "")
 
 
+def _place(scope: Scope, draw: Draw) -> str:
+    """Arithmetic on indices in reach, whatever axes they run over."""
+    first, second = (draw(st.sampled_from(scope))[0] for _ in range(2))
+    return str(draw(st.sampled_from(PLACES))).format(first, second)
+
+
+def _displaced(scope: Scope, draw: Draw) -> str:
+    """An entry of an input, one or all of its indices places."""
+    name = str(draw(st.sampled_from([name for name, dims in sorted(INPUTS.items()) if dims])))
+    here = {axis: index for index, axis in scope}
+    indices = [here[dim] if dim in here and draw(st.booleans()) else _place(scope, draw) for dim in INPUTS[name]]
+    return f"{name}[{','.join(indices)}]"
+
+
 def _some_entry(scope: Scope, pool: dict[str, str], draw: Draw) -> str:
     found = [entry for name, dims in sorted(pool.items()) if (entry := _entry(name, dims, scope, draw))]
     return str(draw(st.sampled_from(found)))
 
 
 def _formula(depth: int, scope: Scope, pool: dict[str, str], draw: Draw) -> str:
-    kinds = ["entry", "entry", "entry", "number"]
+    kinds = ["entry", "entry", "entry", "number", "place"]
     if depth > 0:
         kinds = [
             "entry",
@@ -56,6 +71,7 @@ def _formula(depth: int, scope: Scope, pool: dict[str, str], draw: Draw) -> str:
             "lookup",
             "max",
         ]
+        kinds += ["place", "place", "delta"]
     kind = draw(st.sampled_from(kinds))
 
     def inner(wider: Scope = ()) -> str:
@@ -92,6 +108,12 @@ def _formula(depth: int, scope: Scope, pool: dict[str, str], draw: Draw) -> str:
     if kind == "where" and len(scope) > 1:
         first, second = draw(st.permutations(scope))[:2]
         return f"where({first[0]} {draw(st.sampled_from(('<=', '<', '!=')))} {second[0]}, {inner()}, {inner()})"
+    if kind == "place":
+        return _displaced(scope, draw)
+    if kind == "delta" and fresh:
+        index, axis = draw(st.sampled_from(fresh))
+        target = draw(st.sampled_from(scope))[0]
+        return f"sum({index}, {COVER[axis]}[{index}]*delta({target}, {_place(((index, axis),), draw)}))"
     if kind == "lookup" and ("i", "N") in scope:
         return "w[y[i]]"
     return _some_entry(scope, pool, draw)
@@ -119,6 +141,8 @@ def layers(draw: Draw) -> str:
         lines.append(f"{name}[{indices}] = {body}" if target else f"{name} = sum(i, {body})")
         pool[name] = "".join(axis for _, axis in target)
         before = name
+    if any("p*" in line for line in lines):
+        lines.insert(1, "int p")
     return "\n".join(lines)
 
 
@@ -141,7 +165,9 @@ def disagreements(text: str, seed: int = 0) -> list[str]:
     for name in layer.inputs:
         tensor = layer.tensor(name)
         shape = [sizes[dim] for dim in tensor.dims]
-        if tensor.kind == "int":
+        if tensor.is_plain_integer:
+            env[name] = torch.tensor(sizes[name])
+        elif tensor.kind == "int":
             env[name] = torch.randint(0, sizes[str(tensor.values)], shape, generator=draw)
         else:
             env[name] = torch.randn(shape, generator=draw, dtype=torch.float64).requires_grad_()

@@ -10,6 +10,7 @@ import torch
 from derive import rules
 from derive.expr import (
     Add,
+    Affine,
     Delta,
     Equation,
     Expr,
@@ -29,6 +30,7 @@ from derive.expr import (
     Sum,
     walk,
 )
+from derive.lengths import plain_integers, small_sizes
 from derive.spec import Layer
 
 FUNCTIONS = {
@@ -63,7 +65,7 @@ def evaluate(expr: Expr, env: Env, sizes: dict[str, int], order: list[Idx]) -> t
         return torch.tensor(float(sizes[expr.dim]), dtype=torch.float64).reshape(flat)
     if isinstance(expr, Ref):
         value = env[expr.tensor]
-        return value[tuple(_positions(i, env, sizes, order) for i in expr.indices)] if expr.indices else value.reshape(flat)
+        return _entry(expr, env, sizes, order) if expr.indices else value.reshape(flat)
     if isinstance(expr, Delta):
         return (_positions(expr.a, env, sizes, order) == _positions(expr.b, env, sizes, order)).to(torch.float64)
     if isinstance(expr, Add):
@@ -89,8 +91,6 @@ def evaluate(expr: Expr, env: Env, sizes: dict[str, int], order: list[Idx]) -> t
             return torch.tensor(torch.pi, dtype=torch.float64).reshape(flat)
         return FUNCTIONS[expr.name](*(evaluate(arg, env, sizes, order) for arg in expr.args))
     if isinstance(expr, Position):
-        if isinstance(expr.index, Ref):
-            return evaluate(expr.index, env, sizes, order).to(torch.float64)
         return _positions(expr.index, env, sizes, order).to(torch.float64)
     if isinstance(expr, Iverson):
         compare = {"<": torch.lt, "<=": torch.le, "==": torch.eq, "!=": torch.ne}[expr.relation]
@@ -120,7 +120,25 @@ def _positions(index: Index, env: Env, sizes: dict[str, int], order: list[Idx]) 
         shape = [1] * len(order)
         shape[order.index(index)] = sizes[index.dim]
         return torch.arange(sizes[index.dim]).reshape(shape)
-    return env[index.tensor][tuple(_positions(i, env, sizes, order) for i in index.indices)]
+    if isinstance(index, Affine):
+        return evaluate(index.value, env, sizes, order).round().long()
+    if not index.indices:
+        return torch.as_tensor(env[index.tensor]).reshape([1] * len(order))
+    return _entry(index, env, sizes, order)
+
+
+def _entry(ref: Ref, env: Env, sizes: dict[str, int], order: list[Idx]) -> torch.Tensor:
+    """An entry of a tensor; 0 at a place outside of an axis."""
+    value = env[ref.tensor]
+    places = [_positions(i, env, sizes, order) for i in ref.indices]
+    outside = [(p < 0) | (p >= n) for p, n, i in zip(places, value.shape, ref.indices) if isinstance(i, Affine)]
+    if not outside:
+        return value[tuple(places)]
+    if 0 in value.shape:
+        # There is no entry to read, but as many zeros as there are places.
+        return (value.sum() * 0).expand(torch.broadcast_shapes(*(place.shape for place in places)))
+    read = value[tuple(place.clamp(0, n - 1) for place, n in zip(places, value.shape))]
+    return torch.where(torch.stack(torch.broadcast_tensors(*outside)).any(0), torch.zeros((), dtype=read.dtype), read)
 
 
 def compute(equation: Equation, env: Env, sizes: dict[str, int]) -> torch.Tensor:
@@ -139,6 +157,8 @@ def run(equations: tuple[Equation, ...], env: Env, sizes: dict[str, int]) -> Env
 
 def sizes_of(layer: Layer) -> dict[str, int]:
     """Pairwise distinct axis sizes, all at least 2."""
+    if layer.sizes or plain_integers(layer):
+        return small_sizes(layer)
     assert len(layer.dims) <= len(SIZES)
     return dict(zip(layer.dims, SIZES))
 
@@ -175,7 +195,9 @@ def inputs_of(layer: Layer, sizes: dict[str, int], seed: int, positive: bool = F
     for name in layer.inputs:
         tensor = layer.tensor(name)
         shape = [sizes[dim] for dim in tensor.dims]
-        if tensor.kind == "int":
+        if tensor.is_plain_integer:
+            env[name] = torch.tensor(sizes[name])
+        elif tensor.kind == "int":
             assert tensor.values is not None
             env[name] = torch.randint(0, sizes[tensor.values], shape, generator=draw)
         else:

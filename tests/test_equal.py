@@ -174,6 +174,18 @@ def test_the_command_prints_the_proof_and_its_check(capsys: pytest.CaptureFixtur
     assert "\\begin{document}" in capsys.readouterr().out
 
 
+def test_files_are_compared_like_layers_of_the_catalogue(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "mine.layer").write_text("Y[i,j] = b[j] + sum(k, W[j,k]*X[i,k])\n")
+    (tmp_path / "two.py").write_text(
+        "from derive import Layer\nONE = Layer.parse('one', 'Y[i] = 2*x[i]')\nTWO = Layer.parse('two', 'Y[i] = x[i] + x[i]')\n"
+    )
+    assert main(["equal", str(tmp_path / "mine.layer"), "linear_out_in"]) == 0
+    assert main(["equal", f"{tmp_path}/two.py:one", f"{tmp_path}/two.py:two"]) == 0
+    assert "two computes what one does" in capsys.readouterr().out
+    assert main(["equal", f"{tmp_path}/two.py", "linear"]) == 2
+    assert "has several layers (one, two); choose one" in capsys.readouterr().err
+
+
 def test_the_command_exits_1_where_nothing_is_proved(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["equal", "attention", "attention_causal"]) == 1
     assert capsys.readouterr().err.startswith("attention and attention_causal are different: O_2: the second is")

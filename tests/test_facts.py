@@ -118,6 +118,16 @@ def test_a_gradient_uses_each_kind_of_fact(text: str, facts: tuple[str, ...], ex
     assert gradient(text, ()) != expected
 
 
+def test_a_fact_about_the_diagonal_is_none_about_the_whole() -> None:
+    made = layer("axes i:N j:N\nconst A\nY[i] = sum(j, abs(A[i,j])*x[j])", ("A[i,i] > 0",))
+    assert not Signs(made.facts).positive(Ref("A", made.equations[0].target.indices * 2))
+    found = derive(made)
+    assert found.check().ok
+    assert "abs" in write(found.gradient("x").equation)
+    text = "axes i:N j:N\nconst A\nY[i] = A[i,i]*x[i] + sum(j, A[i,j])"
+    assert gradient(text, ("A[i,i] = 1",)) == "dx[i] = dY[i]"
+
+
 def test_a_sign_is_known_only_where_it_follows() -> None:
     def fact(text: str) -> Fact:
         return layer("const v b t\nY[i] = v[i]*b*t*x[i]", (text,)).facts[0]

@@ -17,7 +17,7 @@ from kernel_checks import (
     torch_equals_autograd,
     torch_is_finite_at_extremes,
 )
-from kernel_reference import inputs_of, listed, plain, sizes_of
+from kernel_reference import detached, empty_along, inputs_of, listed, plain, sizes_of
 from torch.autograd import gradcheck
 
 from derive.layers import LAYERS
@@ -51,7 +51,7 @@ def test_each_gradient_alone_is_the_same(layer: Layer) -> None:
     inputs = moving_inputs(layer)
     together = torch.autograd.grad(loss_of(kernel(layer))(*inputs), [inputs[n] for n in places(layer)])
     for n, expected in zip(places(layer), together):
-        alone = [tensor.detach() for tensor in inputs]
+        alone = [detached(tensor) for tensor in inputs]
         alone[n].requires_grad_()
         (got,) = torch.autograd.grad(loss_of(kernel(layer))(*alone), [alone[n]])
         torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-14)
@@ -77,7 +77,7 @@ def test_gradgradcheck(layer: Layer) -> None:
 
 @every_layer
 def test_every_mix_of_modes_gives_the_same_second_derivatives_along_a_direction(layer: Layer) -> None:
-    inputs = [tensor.detach() for tensor in moving_inputs(layer)]
+    inputs = [detached(tensor) for tensor in moving_inputs(layer)]
     at = places(layer)
     moving = tuple(inputs[n] for n in at)
     generator = torch.Generator().manual_seed(3)
@@ -117,7 +117,7 @@ SMALL = 24
 
 @pytest.mark.parametrize("layer", [layer for layer in LAYERS if entries(layer) <= SMALL], ids=lambda layer: layer.name)
 def test_every_mix_of_modes_gives_the_same_hessian(layer: Layer) -> None:
-    inputs = [tensor.detach() for tensor in moving_inputs(layer)]
+    inputs = [detached(tensor) for tensor in moving_inputs(layer)]
     at = places(layer)
     loss = loss_of(kernel(layer))
     reference = torch.func.hessian(loss_of(lambda *given: plain(layer, *given)), argnums=at)(*inputs)
@@ -133,7 +133,7 @@ def test_every_mix_of_modes_gives_the_same_hessian(layer: Layer) -> None:
 @every_layer
 def test_a_batch_of_gradients_is_the_gradients_of_a_batch(layer: Layer) -> None:
     at = places(layer)
-    batch = [[t.detach() for t in moving_inputs(layer, seed)] for seed in range(3)]
+    batch = [[detached(t) for t in moving_inputs(layer, seed)] for seed in range(3)]
     gradient = torch.func.grad(loss_of(kernel(layer)), argnums=at)
     stacked = [torch.stack(column) if n in at else column[0] for n, column in enumerate(zip(*batch))]
     dims = tuple(0 if n in at else None for n in range(len(stacked)))
@@ -174,7 +174,7 @@ def test_huge_logits_stay_finite(layer: Layer, dtype: torch.dtype) -> None:
 @every_layer
 def test_an_empty_first_axis_works(layer: Layer) -> None:
     axis = layer.tensor(layer.inputs[0]).dims[0]
-    sizes = {**sizes_of(layer), axis: 0}
+    sizes = empty_along(layer, axis)
     inputs = inputs_of(layer, sizes)
     moving = [inputs[n].requires_grad_() for n in places(layer)]
     try:

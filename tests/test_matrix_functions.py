@@ -196,6 +196,10 @@ def test_a_singular_matrix_is_named_by_the_kernel() -> None:
         arguments = (singular,) if name == "matrix_inverse" else (np.ones((2, 3)), np.ones(3), singular)
         with pytest.raises(np.linalg.LinAlgError, match=f"{name}: a matrix to be inverted is singular"):
             kernel.forward(*arguments)
+        assert "Raises LinAlgError where a matrix to be inverted is singular." in (kernel.__doc__ or "")
+    torch_kernel = importlib.import_module("generated.torch.matrix_inverse")
+    with pytest.raises(torch.linalg.LinAlgError, match="singular"):
+        torch_kernel.matrix_inverse(torch.ones(3, 3, dtype=torch.float64))
     determinant = importlib.import_module("generated.numpy.matrix_determinant")
     value, saved = determinant.forward(singular)
     assert value == 0

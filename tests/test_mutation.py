@@ -11,6 +11,7 @@ from derive.check import check_document
 from derive.engine import derive
 from derive.layers import LAYERS
 from derive.mutate import Mutant, Score, every_mutant, is_an_error, mutants, score
+from derive.sameness import same_matrix
 
 KINDS = {
     "captured index",
@@ -76,3 +77,23 @@ def test_changes_that_leave_a_line_true_are_not_counted_and_do_not_fail(document
 
 def test_the_score_is_reproducible(documents: list[dict[str, Any]]) -> None:
     assert score(documents[:2], count=30, seed=5).by_kind == score(documents[:2], count=30, seed=5).by_kind
+
+
+def test_the_judge_reads_every_matrix_node_so_that_a_true_line_is_never_called_an_error(documents: list[dict[str, Any]]) -> None:
+    """A diagonal matrix is its own transpose: no error, and not one that the checker has missed."""
+    seen: set[str] = set()
+    for document in documents:
+        for proof in document["proofs"]:
+            found = _kinds(proof["matrix"]) - seen if proof["matrix"] is not None else set()
+            if found:
+                seen |= found
+                assert same_matrix(proof, proof["matrix"]), (document["layer"]["name"], proof["name"], sorted(found))
+    assert {"diag", "entries", "onehot"} <= seen
+
+
+def _kinds(node: Any) -> set[str]:
+    """The nodes of a matrix expression, and the scalar ones that stand in it."""
+    if not isinstance(node, list) or not node:
+        return set()
+    own = {node[0]} if isinstance(node[0], str) and len(node) > 1 else set()
+    return own.union(*(_kinds(part) for part in node))

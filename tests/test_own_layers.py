@@ -39,16 +39,22 @@ def shell(folder: Path, *words: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("form", ["py", "layer"])
-def test_a_new_file_works_as_it_stands(form: str, tmp_path: Path) -> None:
-    shell(tmp_path, "derive", "new", "my_layer", *(["--text"] if form == "layer" else []))
-    file = f"my_layer.{form}"
-    code = [line for line in (tmp_path / file).read_text("utf-8").splitlines() if line.strip() and not line.startswith(("#", '"""'))]
-    assert len(code) < 15
-    assert "hold, checked independently" in shell(tmp_path, "derive", file)
-    shell(tmp_path, "derive", "check", file)
-    shell(tmp_path, "codegen", file, "-o", "kernels")
+def test_a_new_file_in_text_works_as_it_stands(tmp_path: Path) -> None:
+    # The one in Python is in the README: `tests/test_readme.py` runs its four commands.
+    shell(tmp_path, "derive", "new", "my_layer", "--text")
+    assert "hold, checked independently" in shell(tmp_path, "derive", "my_layer.layer")
+    shell(tmp_path, "derive", "check", "my_layer.layer")
+    shell(tmp_path, "codegen", "my_layer.layer", "-o", "kernels")
     assert " passed" in shell(tmp_path, "pytest", "-p", "no:cacheprovider", "kernels")
+
+
+@pytest.mark.parametrize("form", [[], ["--text"]])
+def test_a_new_file_is_short_and_every_line_of_its_proofs_holds(form: list[str], here: Path) -> None:
+    assert derive_main(["new", "my_layer", *form]) == 0
+    (path,) = here.iterdir()
+    code = [line for line in path.read_text("utf-8").splitlines() if line.strip() and not line.startswith(("#", '"""'))]
+    assert len(code) < 15
+    assert derive_main(["check", path.name]) == 0
 
 
 def test_both_forms_of_a_new_file_are_the_same_layer(here: Path) -> None:
@@ -114,6 +120,8 @@ def test_a_kernel_in_one_call_is_the_one_that_is_written() -> None:
 def test_a_mistake_in_asking_for_a_kernel_is_one_message() -> None:
     with pytest.raises(SpecError, match="there is no target 'jax'; choose numpy and torch"):
         codegen.kernel(Layer.parse("m", MEAN), "jax")
+    with pytest.raises(SpecError, match="a Layer or a Derivation, not of a str"):
+        codegen.kernel("linear")
     with pytest.raises(SpecError, match="cannot be named 'list'"):
         codegen.kernel(Layer.parse("list", MEAN))
 

@@ -33,13 +33,14 @@ def test_text_form_gives_the_layer_back(layer: Layer) -> None:
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_sympy_form_gives_the_layer_back(layer: Layer) -> None:
     facts = [row.removeprefix("fact ") for row in layer.text().splitlines() if row.startswith("fact ")]
-    assert Layer(layer.name, layer.sympy(), facts=facts, outputs=layer.outputs, batch=layer.batch, doc=layer.doc) == layer
+    about = {"inputs": layer.inputs, "outputs": layer.outputs, "batch": layer.batch, "doc": layer.doc}
+    assert Layer(layer.name, layer.sympy(), facts=facts, sizes=[write(size) for size in layer.sizes], **about) == layer
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_finished_ir_gives_the_layer_back(layer: Layer) -> None:
     fields = (layer.name, layer.tensors, layer.equations, layer.facts, layer.inputs, layer.outputs, layer.wrt, layer.batch, layer.doc)
-    assert Layer.of(*fields) == layer
+    assert Layer.of(*fields, layer.sizes) == layer
 
 
 def test_layer_names_differ() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from codegen.passes.blocks import each_block
 from codegen.program import COMMUTATIVE, Block, Op, Program, Read, is_temporary
 from derive.expr import Idx
+from derive.indices import substitute_index
 
 Key = tuple[object, ...]
 
@@ -43,5 +44,6 @@ def _key(op: Op) -> Key:
     args = [(arg.value, tuple(number[i] for i in arg.axes)) for arg in op.args]
     if op.kind == "contract" or op.fn in COMMUTATIVE:
         args.sort()
-    dims = tuple(i.dim for i in op.axes) if op.kind in ("expand", "position") else ()
-    return (op.kind, op.fn, op.number, op.dim, tuple(args), len(op.axes), len(op.over), dims)
+    dims = tuple(i.dim for i in op.axes) if op.kind in ("expand", "position", "read", "place") else ()
+    at = tuple(substitute_index(place, {i: Idx(f"#{n}", i.dim) for i, n in number.items()}) for place in op.at)
+    return (op.kind, op.fn, op.number, op.dim, tuple(args), len(op.axes), len(op.over), dims, at)

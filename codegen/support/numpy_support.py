@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -53,6 +55,25 @@ def _check(**arrays: Array) -> None:
                 raise ValueError(f"{_NAME}: {shapes}: axis {axis} is {known} in {other} and {length} in {name}")
 
 
+def _integer(name: str, value: Any, least: int) -> int:
+    """A plain integer, such as a stride."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{_NAME}: {name} is {value!r}, expected an integer") from None
+    if number < least:
+        raise ValueError(f"{_NAME}: {name} is {number}, expected at least {least}")
+    return number
+
+
+def _length(axis: str, value: int, empty: bool, **given: int) -> int:
+    """The length of an axis that the arguments do not have; ValueError if nothing is left of it, unless an argument is `empty`."""
+    if value < 0 or (value == 0 and not empty):
+        numbers = ", ".join(f"{name} = {number}" for name, number in given.items())
+        raise ValueError(f"{_NAME}: axis {axis} would have length {value}, with {numbers}: no output is left")
+    return value
+
+
 def _nonempty(**lengths: int) -> None:
     """ValueError for an axis of length 0 over which a maximum is taken."""
     for axis, length in lengths.items():
@@ -92,6 +113,59 @@ def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
     """1 at each label along a new last axis, else 0."""
     hot: Array = (labels[..., None] == np.arange(length)).astype(dtype)
     return hot
+
+
+def _read(array: Array, places: dict[int, tuple[Any, ...]]) -> Array:
+    """A view in which axes give way to others: along each of `places`, (offset, (step, length), ...), the entry at the offset and
+    the steps times their indices is read, and 0 outside of the array."""
+    shape: list[int] = []
+    strides: list[int] = []
+    padding = [(0, 0)] * array.ndim
+    first = [0] * array.ndim
+    for axis, (offset, *steps) in places.items():
+        lowest = offset + sum(min(0, step * (length - 1)) for step, length in steps)
+        highest = offset + sum(max(0, step * (length - 1)) for step, length in steps)
+        padding[axis] = (max(0, -lowest), max(0, highest + 1 - array.shape[axis]))
+        first[axis] = offset + padding[axis][0]
+        if any(length == 0 for _, length in steps):
+            padding[axis], first[axis] = (0, 0), 0
+    padded = np.pad(array, padding) if any(map(sum, padding)) else array
+    for axis in range(array.ndim):
+        shape += [length for _, length in places[axis][1:]] if axis in places else [array.shape[axis]]
+        strides += [step * padded.strides[axis] for step, _ in places[axis][1:]] if axis in places else [padded.strides[axis]]
+    if 0 in shape:
+        return np.zeros(shape, array.dtype)
+    origin = padded[tuple(slice(start, None) for start in first)]
+    return np.lib.stride_tricks.as_strided(origin, shape, strides, writeable=False)
+
+
+def _place(array: Array, axis: int, length: int, offset: int, *steps: int) -> Array:
+    """The transpose of reading: the axes from `axis` on, one for each step, become one of this length, on which each entry is
+    added at the offset and the steps times its indices, and left out outside."""
+    counts = array.shape[axis : axis + len(steps)]
+    lead, rest = array.shape[:axis], array.shape[axis + len(steps) :]
+    if 0 in counts:
+        return np.zeros((*lead, length, *rest), array.dtype)
+    lowest = min(0, offset + sum(min(0, step * (count - 1)) for step, count in zip(steps, counts)))
+    highest = max(length - 1, offset + sum(max(0, step * (count - 1)) for step, count in zip(steps, counts)))
+    result = np.zeros((*lead, highest - lowest + 1, *rest), array.dtype)
+    # One slice for each combination of all indices but the longest.
+    longest = max(range(len(steps)), key=counts.__getitem__, default=None)
+    for where in itertools.product(*(range(1 if n == longest else count) for n, count in enumerate(counts))):
+        start = offset - lowest + sum(step * n for step, n in zip(steps, where))
+        if longest is None:
+            result[(slice(None),) * axis + (start,)] += array
+            continue
+        part = array[(slice(None),) * axis + tuple(slice(None) if n == longest else at for n, at in enumerate(where))]
+        step, count = steps[longest], counts[longest]
+        if step == 0:
+            result[(slice(None),) * axis + (start,)] += part.sum(axis=axis)
+        elif step > 0:
+            result[(slice(None),) * axis + (slice(start, start + step * (count - 1) + 1, step),)] += part
+        else:
+            last = start + step * (count - 1)
+            result[(slice(None),) * axis + (slice(last, start + 1, -step),)] += np.flip(part, axis)
+    return result[(slice(None),) * axis + (slice(-lowest, length - lowest),)]
 
 
 def _sigmoid(x: Array) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from typing import Any
 
 import torch
@@ -68,6 +70,25 @@ def _check(**tensors: Tensor) -> None:
                 raise ValueError(f"{_NAME}: {shapes}: axis {axis} is {known} in {other} and {length} in {name}")
 
 
+def _integer(name: str, value: Any, least: int) -> int:
+    """A plain integer, such as a stride."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{_NAME}: {name} is {value!r}, expected an integer") from None
+    if number < least:
+        raise ValueError(f"{_NAME}: {name} is {number}, expected at least {least}")
+    return number
+
+
+def _length(axis: str, value: int, empty: bool, **given: int) -> int:
+    """The length of an axis that the arguments do not have; ValueError if nothing is left of it, unless an argument is `empty`."""
+    if value < 0 or (value == 0 and not empty):
+        numbers = ", ".join(f"{name} = {number}" for name, number in given.items())
+        raise ValueError(f"{_NAME}: axis {axis} would have length {value}, with {numbers}: no output is left")
+    return value
+
+
 def _nonempty(**lengths: int) -> None:
     """ValueError for an axis of length 0 over which a maximum is taken."""
     for axis, length in lengths.items():
@@ -127,6 +148,73 @@ def _respected(about: str, fact: str, indices: tuple[str, ...], relation: str, g
 def _one_hot(labels: Tensor, length: int, like: Tensor) -> Tensor:
     """1 at each label along a new last axis, else 0."""
     return (labels[..., None] == torch.arange(length, device=like.device)).to(like.dtype)
+
+
+def _read(tensor: Tensor, places: dict[int, tuple[Any, ...]]) -> Tensor:
+    """The tensor with other axes in the place of some: along each of `places`, (offset, (step, length), ...), the entry at the offset
+    and the steps times their indices is read, and 0 outside of the tensor."""
+    shape: list[int] = []
+    padding = [0] * (2 * tensor.ndim)
+    first = [0] * tensor.ndim
+    for axis in range(tensor.ndim):
+        if axis not in places:
+            shape.append(tensor.shape[axis])
+            continue
+        offset, *steps = places[axis]
+        shape += [length for _, length in steps]
+        if any(length == 0 for _, length in steps):
+            continue
+        lowest = offset + sum(min(0, step * (length - 1)) for step, length in steps)
+        highest = offset + sum(max(0, step * (length - 1)) for step, length in steps)
+        padding[-2 * axis - 2] = max(0, -lowest)
+        padding[-2 * axis - 1] = max(0, highest + 1 - tensor.shape[axis])
+        first[axis] = lowest + padding[-2 * axis - 2]
+    if 0 in shape:
+        return tensor.new_zeros(shape)
+    result = torch.nn.functional.pad(tensor, padding) if any(padding) else tensor
+    for axis in sorted(places, reverse=True):
+        _, *steps = places[axis]
+        span = 1 + sum(abs(step) * (length - 1) for step, length in steps)
+        result = result.narrow(axis, first[axis], span)
+        for n, (step, length) in enumerate(steps):
+            span -= abs(step) * (length - 1)
+            if step:
+                result = result.unfold(axis + n, span, abs(step)).movedim(-1, axis + n + 1)
+            else:
+                result = result.unsqueeze(axis + n).expand(*result.shape[: axis + n], length, *result.shape[axis + n :])
+        result = result.select(axis + len(steps), 0)
+        backwards = [axis + n for n, (step, _) in enumerate(steps) if step < 0]
+        result = result.flip(backwards) if backwards else result
+    return result
+
+
+def _place(tensor: Tensor, axis: int, length: int, offset: int, *steps: int) -> Tensor:
+    """The transpose of reading: the axes from `axis` on, one for each step, become one of this length, on which each entry is
+    added at the offset and the steps times its indices, and left out outside."""
+    counts = tensor.shape[axis : axis + len(steps)]
+    lead, rest = tensor.shape[:axis], tensor.shape[axis + len(steps) :]
+    if 0 in counts:
+        return tensor.new_zeros((*lead, length, *rest))
+    lowest = min(0, offset + sum(min(0, step * (count - 1)) for step, count in zip(steps, counts)))
+    highest = max(length - 1, offset + sum(max(0, step * (count - 1)) for step, count in zip(steps, counts)))
+    result = tensor.new_zeros((*lead, highest - lowest + 1, *rest))
+    # One slice for each combination of all indices but the longest.
+    longest = max(range(len(steps)), key=counts.__getitem__, default=None)
+    for where in itertools.product(*(range(1 if n == longest else count) for n, count in enumerate(counts))):
+        start = offset - lowest + sum(step * n for step, n in zip(steps, where))
+        if longest is None:
+            result.select(axis, start).add_(tensor)
+            continue
+        part = tensor[(slice(None),) * axis + tuple(slice(None) if n == longest else at for n, at in enumerate(where))]
+        step, count = steps[longest], counts[longest]
+        if step == 0:
+            result.select(axis, start).add_(part.sum(dim=axis))
+        elif step > 0:
+            result[(slice(None),) * axis + (slice(start, start + step * (count - 1) + 1, step),)].add_(part)
+        else:
+            last = start + step * (count - 1)
+            result[(slice(None),) * axis + (slice(last, start + 1, -step),)].add_(part.flip(axis))
+    return result.narrow(axis, -lowest, length)
 
 
 def _no_third(*_: Any) -> Any:

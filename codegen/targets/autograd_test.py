@@ -16,6 +16,7 @@ from codegen.targets.text import tuple_of
 from codegen.targets.torch import plain_support
 from derive.expr import Fact, Iverson, MatrixFn, Num, Ref, Sum, walk
 from derive.indices import tensors_in
+from derive.lengths import small_sizes
 from derive.rules import symmetric
 from derive.signs import is_comparison
 from derive.write import write
@@ -42,7 +43,11 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
     return {
         "digest": digest(layer),
         "name": program.name,
-        "imports": ["import math"] if any("math." in line for line in [*plain, *inputs]) else [],
+        "imports": [
+            f"import {name}"
+            for name in ("itertools", "math", "operator")
+            if any(f"{name}." in line for line in [*plain, *inputs, *support])
+        ],
         "parameters": ", ".join(names[n] for n in program.inputs),
         "plain": plain,
         "inputs": inputs,
@@ -69,8 +74,7 @@ def _twice(parts: Parts) -> list[str]:
 def _inputs(parts: Parts) -> tuple[list[str], str]:
     """Lines that make random inputs respecting the facts; and, where that is not known how, the reason to skip."""
     program, layer = parts.program, parts.derivation.layer
-    lines = [f"{', '.join(parts.sizes[dim] for dim in layer.dims)} = {', '.join(f'{n} + seed' for n, _ in enumerate(layer.dims, 2))}"]
-    lines = lines if layer.dims else []
+    lines = _lengths(parts)
     bound = {name for fact in layer.facts for side in (fact.left, fact.right) for name in tensors_in(side)}
     inverted = any(isinstance(node, MatrixFn) for equation in layer.equations for node in walk(equation.value))
     # Where a matrix is inverted, the square inputs are kept far from singular.
@@ -78,6 +82,8 @@ def _inputs(parts: Parts) -> tuple[list[str], str]:
     for name in program.inputs:
         tensor = parts.array(name)
         shape = tuple_of([parts.sizes[dim] for dim in tensor.dims]) if tensor.dims else "()"
+        if tensor.is_plain_integer:
+            continue  # a length among the others
         if tensor.kind == "int":
             lines.append(f"{parts.names[name]} = torch.randint(0, {parts.sizes[tensor.values or '']}, {shape}, generator=random)")
         else:
@@ -91,6 +97,18 @@ def _inputs(parts: Parts) -> tuple[list[str], str]:
             return [*lines, _returned(parts)], f"inputs with {write(fact)} are left to you: make them in inputs_of and remove this mark"
         lines += [line] if line else []
     return [*lines, _returned(parts)], ""
+
+
+def _lengths(parts: Parts) -> list[str]:
+    """The lengths of the axes, pairwise different and others for each seed; or, where lengths follow from plain integers, some that fit."""
+    layer = parts.derivation.layer
+    integers = {t.name: parts.names[t.name] for t in layer.tensors if t.is_plain_integer}
+    if layer.sizes or integers:
+        fitting = small_sizes(layer, largest=2000)
+        return [f"{integers.get(name) or parts.sizes[name]} = {length}" for name, length in fitting.items()]
+    if not layer.dims:
+        return []
+    return [f"{', '.join(parts.sizes[dim] for dim in layer.dims)} = {', '.join(f'{n} + seed' for n, _ in enumerate(layer.dims, 2))}"]
 
 
 def _returned(parts: Parts) -> str:

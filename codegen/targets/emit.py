@@ -9,6 +9,7 @@ from fractions import Fraction
 from codegen.program import CONDITIONS, Block, Op, Read, host_values, is_temporary, makers, needed, rename_read
 from codegen.targets.contraction import contraction, summed
 from codegen.targets.discarding import discarding
+from codegen.targets.lengths import whole
 from codegen.targets.text import (
     ADD,
     ATOM,
@@ -26,7 +27,8 @@ from codegen.targets.text import (
     total,
     tuple_of,
 )
-from derive.expr import Equation, Idx
+from derive.affine import coefficients
+from derive.expr import Equation, Expr, Idx
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def statements(block: Block, names: Mapping[str, str], sizes: Mapping[str, str],
 
 _SIGNS = {"equal": "==", "not_equal": "!=", "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}
 _MIRRORED = {"equal": "equal", "not_equal": "not_equal", "less": "greater", "less_equal": "greater_equal"}
+_KINDS = {"read": "windows", "place": "placed"}
 _HEADS = {"delta": "onehot", "and": "mask", "where": "masked"}
 _POWERS = {Fraction(-1): "inverse", Fraction(1, 2): "sqrt", Fraction(-1, 2): "rsqrt", Fraction(2): "square"}
 
@@ -114,6 +117,8 @@ class _Emitter:
         roots = [self.names[root] for root in (self._root(arg.value) for arg in op.args) if root is not None]
         if op.fn == "power" and op.number is not None:
             head = _POWERS.get(op.number, "power")
+        elif op.kind in _KINDS:
+            head = _KINDS[op.kind]
         elif op.kind in ("map", "reduce", "matrix") and op.fn not in ("add", "mul"):
             head = _HEADS.get(op.fn, op.fn)
         else:
@@ -171,6 +176,10 @@ class _Emitter:
             return self._diagonal(op)
         if op.kind == "matrix":
             return self._matrix(op)
+        if op.kind == "read":
+            return self._read(op)
+        if op.kind == "place":
+            return self._placed(op)
         return self._expand(op)
 
     # ------------------------------------------------------------------------------------------------ elementwise
@@ -293,6 +302,8 @@ class _Emitter:
         for n in (0, 1):
             if kinds[n] == "position" and kinds[1 - n] != "position" and op.args[n].axes[0] not in op.args[1 - n].axes:
                 labels = self._value(op.args[1 - n])
+                if labels.host:
+                    return None
                 index = op.args[n].axes[0]
                 code = self.spelling.one_hot.format(labels.code, self.sizes[index.dim], kind_of, self.like)
                 return Text(code, ATOM, (*labels.axes, index))
@@ -322,6 +333,37 @@ class _Emitter:
         rest = tuple(i for i in text.axes if i not in op.over)
         text = permuted(text, (*rest, *op.over), self.spelling)
         return Text(self.spelling.functions[op.fn].format(text.code), ATOM, text.axes if op.fn == "inv" else rest)
+
+    def _read(self, op: Op) -> Text:
+        """Axes of the argument read at places along them."""
+        text = self._value(op.args[0])
+        axes: list[Idx] = []
+        places = []
+        for n, index in enumerate(text.axes):
+            if index not in op.over:
+                axes.append(index)
+                continue
+            multiples, rest = coefficients(op.at[op.over.index(index)].value)
+            steps = [f"({self._whole(multiple)}, {self.sizes[i.dim]})" for i, multiple in multiples.items()]
+            places.append(f"{n}: {tuple_of([self._whole(rest), *steps])}")
+            axes += multiples
+        return Text(f"_read({text.code}, {{{', '.join(places)}}})", ATOM, tuple(axes), view=True)
+
+    def _placed(self, op: Op) -> Text:
+        """Axes of the argument added up, each entry at its place along a new axis."""
+        text = self._value(op.args[0])
+        (along,) = (i for i in op.axes if i not in op.args[0].axes)
+        multiples, rest = coefficients(op.at[0].value)
+        axis = next((n for n, i in enumerate(text.axes) if i in multiples), len(text.axes))
+        others = [i for i in text.axes if i not in multiples]
+        text = permuted(text, [*others[:axis], *multiples, *others[axis:]], self.spelling)
+        steps = [self._whole(part) for part in (rest, *multiples.values())]
+        code = f"_place({text.code}, {axis}, {self.sizes[along.dim]}, {', '.join(steps)})"
+        return Text(code, ATOM, (*others[:axis], along, *others[axis:]))
+
+    def _whole(self, expr: Expr) -> str:
+        """A whole number made of lengths and plain integers."""
+        return whole(expr, self.sizes)
 
     def _diagonal(self, op: Op) -> Text:
         text = self._value(op.args[0])

@@ -32,19 +32,19 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
     return {
         "digest": digest(derivation.layer),
         "doc": docstring(parts, f"{program.name}: forward pass, backward pass and forward mode in NumPy.", why),
-        "imports": ["import math"] if "math." in code else [],
+        "imports": [f"import {name}" for name in ("itertools", "math", "operator") if f"{name}." in code],
         "name": program.name,
-        "axes": parts.axes_table((*program.inputs, *program.upstream, *_tangents(program))),
+        "axes": parts.axes_table((*_arrays(parts, program.inputs), *program.upstream, *_tangents(program))),
         "fields": [f"{name}: {kind}" for name, kind in _fields(parts, fields).items()],
-        "forward_parameters": _annotated([names[n] for n in program.inputs]) + facts.parameter(),
+        "forward_parameters": _annotated(parts, program.inputs) + facts.parameter(),
         "forward_returns": f"tuple[{_returned(len(program.outputs))}, Saved]",
         "forward_doc": f"Return ({values}, saved)." + facts.sentence(),
         "forward": forward,
-        "backward_parameters": _annotated([names[n] for n in program.upstream]),
+        "backward_parameters": _annotated(parts, program.upstream),
         "backward_returns": _returned(len(program.gradients)),
         "backward_doc": f"Return {gradients}, the gradient{several} with upstream {upstream}.",
         "backward": backward,
-        "jvp_parameters": _annotated([names[n] for n in (*program.inputs, *_tangents(program))]),
+        "jvp_parameters": _annotated(parts, (*program.inputs, *_tangents(program))),
         "jvp_returns": f"tuple[{_returned(len(program.outputs))}, {_returned(len(program.outputs))}]",
         "jvp_doc": f"Return ({values}, {value_tangents}): the value and its derivative along {tangents}.",
         "jvp": jvp,
@@ -56,8 +56,14 @@ def _tangents(program: Program) -> tuple[str, ...]:
     return tuple(f"t{name}" for name in program.wrt)
 
 
-def _annotated(parameters: list[str]) -> str:
-    return ", ".join(f"{name}: Any" for name in parameters)
+def _annotated(parts: Parts, names: tuple[str, ...]) -> str:
+    plain = parts.integers(n for n in names if n in parts.program.inputs)
+    return ", ".join(f"{parts.names[n]}: {'int' if n in plain else 'Any'}" for n in names)
+
+
+def _arrays(parts: Parts, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The arguments that are arrays."""
+    return tuple(n for n in names if n not in parts.integers(m for m in names if m in parts.program.inputs))
 
 
 def _returned(count: int) -> str:
@@ -87,7 +93,9 @@ def _arguments(parts: Parts, names: tuple[str, ...]) -> list[str]:
     lines = [f"{unpacked(real)} = _real({', '.join(f'{n}={n}' for n in real)})"]
     labels = parts.label_axes(names)
     lines += [f"{parts.names[n]} = np.asarray({parts.names[n]})" for n in labels]
-    lines.append(f"_check({', '.join(f'{parts.names[n]}={parts.names[n]}' for n in names)})")
+    plain = parts.integers(n for n in names if n in parts.program.inputs)
+    lines += [f'{parts.names[n]} = _integer("{parts.names[n]}", {parts.names[n]}, {least})' for n, least in plain.items()]
+    lines.append(f"_check({', '.join(f'{parts.names[n]}={parts.names[n]}' for n in names if n not in plain)})")
     for name, axis in labels.items():
         holder = parts.holder(axis, names)
         if holder is not None:

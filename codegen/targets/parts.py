@@ -12,10 +12,12 @@ from typing import Any
 
 from codegen.program import Block, Op, Program, dims_used, is_temporary
 from codegen.targets.emit import Line, Statement, statements
+from codegen.targets.lengths import whole
 from codegen.targets.naming import names_for
 from codegen.targets.text import Spelling, tuple_of
-from derive.expr import Tensor
-from derive.proof import equation_json, expr_json, fact_json, tensor_json
+from derive.expr import Expr, Fn, Length, Position, Size, Tensor, walk
+from derive.indices import tensors_in
+from derive.proof import equation_json, expr_json, fact_json, sizes_json, tensor_json
 from derive.write import write
 
 
@@ -34,7 +36,10 @@ class Parts:
         for block in self.blocks:
             arrays += [op.out for op in block.ops if not is_temporary(op.out)]
         axes = [dim for a in self.program.arrays for dim in (*a.dims, *([a.values] if a.values else []))]
-        return names_for(dict.fromkeys(arrays), dict.fromkeys(axes), self.reserved)
+        axes += [length.dim for length in self.derivation.layer.sizes]
+        names, sizes = names_for(dict.fromkeys(arrays), dict.fromkeys(axes), self.reserved)
+        # A plain integer is known like the length of an axis.
+        return names, {**sizes, **{a.name: names[a.name] for a in self.program.arrays if a.is_plain_integer}}
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -63,10 +68,19 @@ class Parts:
         return self.names[chosen.name] if chosen is not None else "None"
 
     def lengths(self, dims: Iterable[str], arrays: Sequence[str], known: Iterable[str] = ()) -> list[str]:
-        """`N = X.shape[0]` for each axis that is not already known."""
+        """`N = X.shape[0]` for each axis that is not already known, those first by which the lengths of others are given."""
         lines = []
-        for dim in dict.fromkeys(dims):
+        rules = {length.dim: length for length in self.derivation.layer.sizes}
+        wanted: dict[str, None] = {}
+        for dim in dims:
+            ruled = dim in rules and dim not in known and self.holder(dim, arrays) is None and self._plain_among(rules[dim].value, arrays)
+            if ruled:
+                wanted.update(dict.fromkeys(node.dim for node in walk(rules[dim].value) if isinstance(node, Size)))
+            wanted[dim] = None
+        for dim in wanted:
             source = self.holder(dim, arrays)
+            if dim in rules and dim not in known and source is None and self._plain_among(rules[dim].value, arrays):
+                lines.append(self._ruled(rules[dim]))
             if dim not in known and source is not None:
                 tensor = self.array(source)
                 at = tensor.dims.index(dim)
@@ -74,13 +88,42 @@ class Parts:
                 lines.append(f"{self.sizes[dim]} = {self.names[source]}.shape[{place}]")
         return lines
 
+    def _plain_among(self, value: Expr, arrays: Sequence[str]) -> bool:
+        """Whether the axes and plain integers of a length are those of the arrays."""
+        return all(
+            self.holder(node.dim, arrays) is not None if isinstance(node, Size) else set(tensors_in(node)) <= set(arrays)
+            for node in walk(value)
+            if isinstance(node, (Size, Position))
+        )
+
+    def _ruled(self, length: Length) -> str:
+        """The line that computes the length of an axis, and refuses one that is none."""
+        used = dict.fromkeys(
+            self.sizes[name] for node in walk(length.value) for name in ((node.dim,) if isinstance(node, Size) else tensors_in(node))
+        )
+        given = ", ".join(f"{name}={name}" for name in used)
+        axes = dict.fromkeys(self.sizes[node.dim] for node in walk(length.value) if isinstance(node, Size))
+        empty = f"0 in {tuple_of(list(axes))}" if axes else "False"
+        return f'{self.sizes[length.dim]} = _length("{length.dim}", {whole(length.value, self.sizes)}, {empty}, {given})'
+
+    def integers(self, names: Iterable[str]) -> dict[str, int]:
+        """Plain integer among the arrays -> the least it may be: a divisor is at least 1."""
+        divisors = {
+            name
+            for length in self.derivation.layer.sizes
+            for node in walk(length.value)
+            if isinstance(node, Fn) and node.name == "floor_div"
+            for name in tensors_in(node.args[1])
+        }
+        return {n: int(n in divisors) for n in names if self.array(n).is_plain_integer}
+
     def holder(self, dim: str, arrays: Iterable[str]) -> str | None:
         """The first of the arrays that has the axis."""
         return next((name for name in arrays if dim in self.array(name).dims), None)
 
     def missing(self, dims: Iterable[str], arrays: Sequence[str]) -> tuple[str, ...]:
         """The axes whose lengths cannot be read off any of the arrays."""
-        return tuple(dim for dim in dict.fromkeys(dims) if self.holder(dim, arrays) is None)
+        return tuple(dim for dim in dict.fromkeys(dims) if self.holder(dim, arrays) is None and dim not in arrays)
 
     def axes_table(self, names: Iterable[str]) -> list[str]:
         """Lines of the dictionary from an array's name to its axes, for the checks of shapes."""
@@ -119,7 +162,7 @@ class Parts:
 
     def label_axes(self, names: Iterable[str]) -> dict[str, str]:
         """Integer array -> the axis whose places its entries number."""
-        return {n: self.array(n).values or "" for n in names if self.array(n).kind == "int"}
+        return {n: values for n in names if (values := self.array(n).values) is not None}
 
     def maximum_axes(self, block: Block) -> tuple[str, ...]:
         return tuple(dict.fromkeys(i.dim for op in block.ops if op.kind == "reduce" and op.fn == "max" for i in op.over))
@@ -150,6 +193,7 @@ def digest(layer: Any) -> str:
         "facts": [fact_json(f) for f in layer.facts],
         "arguments": [list(layer.inputs), list(layer.outputs), list(layer.wrt)],
         "batch": [expr_json(i) for i in layer.batch],
+        **sizes_json(layer.sizes),
     }
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -162,13 +206,18 @@ def docstring(parts: Parts, first: str, saved: Mapping[str, str]) -> list[str]:
     if layer.facts:
         lines += ["", "It is assumed, and the gradients rely on it, that", ""]
         lines += [f"    {write(fact)}" for fact in layer.facts]
+    lines += [f"    {write(length)}" for length in layer.sizes]
     lines += ["", "Shapes:", ""]
     for name in (*layer.inputs, *layer.outputs):
-        lines.append(f"    {parts.names[name]} {_shape(parts.array(name).dims)}{_role(parts.array(name), layer)}")
+        tensor = parts.array(name)
+        shape = "" if tensor.is_plain_integer else f" {_shape(tensor.dims)}"
+        lines.append(f"    {parts.names[name]}{shape}{_role(tensor, layer)}")
     lines += ["", "Saved for the backward pass:" if saved else "Nothing is saved for the backward pass.", *([""] if saved else [])]
     lines += [f"    {name}: {why}" for name, why in saved.items()]
     gradients = _gradients(parts)
     lines += ["", "Gradients:", "", *(line for gradient in gradients for line in _wrapped(gradient))]
+    if any(op.kind == "matrix" and op.fn == "inv" for block in parts.blocks for op in block.ops):
+        lines += ["", "Raises LinAlgError where a matrix to be inverted is singular."]
     if layer.doc:
         lines += ["", *(line.rstrip() for line in layer.doc.strip().splitlines())]
     return [line.replace("\\", "\\\\").replace('"""', "'''") for line in lines]
@@ -180,6 +229,8 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _role(tensor: Tensor, layer: Any) -> str:
+    if tensor.is_plain_integer:
+        return ": an integer"
     if tensor.kind == "int":
         return f": integers from 0 up to {tensor.values}"
     return ": not differentiated" if tensor.name in layer.inputs and tensor.name not in layer.wrt else ""

@@ -47,7 +47,10 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
     support = [*facts.lines, *functions_called(torch_support, [*lines, "_no_third"])]
     code = "\n".join([*(line for lines in fields.values() for line in lines), *support])
     names = parts.names
-    parameters = ", ".join(["fill: bool"] * bool(held.extra) + [f"{names[n]}: Tensor" for n in program.inputs])
+    parameters = ", ".join(
+        ["fill: bool"] * bool(held.extra)
+        + [f"{names[n]}: {'int' if parts.array(n).is_plain_integer else 'Tensor'}" for n in program.inputs]
+    )
     second = program.second
     second_tangent = program.second_tangent
     assert second is not None and second_tangent is not None
@@ -57,10 +60,11 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         **fields,
         "digest": digest(derivation.layer),
         "doc": docstring(parts, f"{program.name}: a differentiable function for torch.", why),
-        "imports": ["import math"] if "math." in code else [],
+        "imports": [f"import {name}" for name in ("itertools", "math", "operator") if f"{name}." in code],
         "name": program.name,
-        "axes": parts.axes_table(program.inputs),
-        "parameters": ", ".join(f"{names[n]}: Any" for n in program.inputs) + facts.parameter(),
+        "axes": parts.axes_table([n for n in program.inputs if not parts.array(n).is_plain_integer]),
+        "parameters": ", ".join(f"{names[n]}: {'int' if parts.array(n).is_plain_integer else 'Any'}" for n in program.inputs)
+        + facts.parameter(),
         "returns": f"tuple[{', '.join(['Tensor'] * len(program.outputs))}]" if several else "Tensor",
         "public_doc": f"Return {packed([names[n] for n in program.outputs])}, differentiable twice, in reverse and in forward mode."
         + facts.sentence(),
@@ -94,7 +98,10 @@ class _Held:
         wanted += [dim for name in self._filled() for dim in parts.array(name).dims]
         wanted += [dim for name in program.wrt if name not in self.kept for dim in parts.array(name).dims]
         wanted += dims_of(tangent_block(program))
-        self.lengths = parts.missing(wanted, self.kept)
+        gone = parts.missing(wanted, self.kept)
+        # The two blocks of the second order read no more than they need: a length may be found in none of it.
+        gone += tuple(dim for block in blocks[1:] for dim in parts.missing(dims_of(block), block.inputs))
+        self.lengths = tuple(dict.fromkeys(gone))
 
     def _filled(self) -> tuple[str, ...]:
         """Second-order upstream gradients, which are zero where torch gives none."""
@@ -173,14 +180,16 @@ def _public(parts: Parts) -> list[str]:
     lines = [f"{unpacked(real)} = _real({', '.join(f'{n}={n}' for n in real)})"]
     labels = parts.label_axes(program.inputs)
     lines += [f'{names[n]} = _labels("{names[n]}", {names[n]}, "{axis}")' for n, axis in labels.items()]
-    lines.append(f"_check({', '.join(f'{names[n]}={names[n]}' for n in program.inputs)})")
+    plain = parts.integers(program.inputs)
+    lines += [f'{names[n]} = _integer("{names[n]}", {names[n]}, {least})' for n, least in plain.items()]
+    lines.append(f"_check({', '.join(f'{names[n]}={names[n]}' for n in program.inputs if n not in plain)})")
     for name, axis in labels.items():
         holder = parts.holder(axis, program.inputs)
         if holder is not None:
             at = parts.array(holder).dims.index(axis)
             lines.append(f'_places("{names[name]}", {names[name]}, "{axis}", {names[holder]}.shape[{at}])')
     lines += validation(parts, "Tensor").call("{}.detach()")
-    constant = [names[n] for n in program.inputs if n not in program.wrt and n not in labels]
+    constant = [names[n] for n in program.inputs if n not in program.wrt and n not in labels and n not in plain]
     if constant:
         lines.append(f"_constant({', '.join(f'{n}={n}' for n in constant)})")
     over = parts.maximum_axes(program.forward)

@@ -137,12 +137,27 @@ class World:
         parts = [self._index(index, scope) for index in indices]
         return lambda env: tuple(part(env) for part in parts)
 
+    def _outside(self, indices: list[Node]) -> Callable[[Key], bool] | None:
+        """Whether a key lies outside of its axes, where entries are 0; None where it never does."""
+        places = [(n, self.sizes[index[2]]) for n, index in enumerate(indices) if index[0] == "affine"]
+        return (lambda key: not all(0 <= key[n] < size for n, size in places)) if places else None
+
     def _index(self, index: Node, scope: Scope) -> Callable[[Env], int]:
+        if index[0] == "affine":
+            return self.compile(index[1], scope)
         return itemgetter(scope[index[1]]) if index[0] == "idx" else self._ref(index, scope)
 
     def _ref(self, node: Node, scope: Scope) -> Value:
-        read, position = self.reader(node[1]), self._position(node[2], scope)
-        return lambda env: read(position(env))
+        read, position, outside = self.reader(node[1]), self._position(node[2], scope), self._outside(node[2])
+        if outside is None:
+            return lambda env: read(position(env))
+        beyond = outside
+
+        def entry(env: Env) -> Number:
+            key = position(env)
+            return 0 if beyond(key) else read(key)
+
+        return entry
 
     def _delta(self, node: Node, scope: Scope) -> Value:
         first, second = self._index(node[1], scope), self._index(node[2], scope)
@@ -291,13 +306,13 @@ class World:
         name = node[1]
         if not self._depends(name, channel):
             return None
-        position = self._position(node[2], scope)
+        position, outside = self._position(node[2], scope), self._outside(node[2])
         if name in channel.sources:
             direction = channel.sources[name]
             if direction is None:
                 return lambda env, seed: 1 if position(env) == seed.key else 0
             along = self.reader(direction)
-            return lambda env, seed: along(position(env))
+            return lambda env, seed: 0 if outside and outside(position(env)) else along(position(env))
         compiled = channel.compiled
         if name not in compiled:
             equation = self.definitions[name]
@@ -307,6 +322,8 @@ class World:
 
         def tangent(env: Env, seed: Seed) -> Number:
             key = position(env)
+            if outside and outside(key):
+                return 0
             memo = seed.memo.get(name)
             if memo is None:
                 memo = seed.memo[name] = {}

@@ -63,6 +63,8 @@ def _declarations_agree(proof: Node, context: Context) -> None:
             raise Malformed(f"{tensor['name']} is declared otherwise than before")
     if context.stated and proof["batch"] != context.batch:
         raise Malformed("the proof's batch indices are not the layer's")
+    if context.stated and proof.get("sizes", []) != context.sizes:
+        raise Malformed("the lengths of axes are not those that the layer gives")
 
 
 def _definitions_are_shown(proof: Node, context: Context, declared: Declarations) -> None:

@@ -39,6 +39,7 @@ class Context:
     wrt: tuple[str, ...] = ()
     facts: tuple[Node, ...] = ()
     batch: list[Node] = field(default_factory=list)
+    sizes: list[Node] = field(default_factory=list)
     stated: bool = False
     """Whether there is a layer: a proof on its own is read against its own definitions."""
 
@@ -59,7 +60,7 @@ class Context:
 
 def context_of(layer: Node) -> Context:
     """What a document knows before its first proof. Raises Malformed if the layer is not well formed."""
-    context = Context(stated=True, facts=tuple(layer["facts"]), batch=layer["batch"])
+    context = Context(stated=True, facts=tuple(layer["facts"]), batch=layer["batch"], sizes=layer.get("sizes", []))
     context.inputs, context.outputs, context.wrt = tuple(layer["inputs"]), tuple(layer["outputs"]), tuple(layer["wrt"])
     context.tensors = {tensor["name"]: tensor for tensor in layer["tensors"]}
     declared = Declarations(layer["tensors"])

@@ -136,7 +136,21 @@ class Declarations:
             if found != axis:
                 raise Malformed(f"index {place} of {node[1]} runs over {axis}; {_name(index)} runs over {found}")
 
+    def _place(self, node: Node, scope: Scope) -> None:
+        """A whole number: integers, sizes and positions, added and multiplied."""
+        kind = node[0]
+        if kind not in ("num", "size", "position", "add", "mul"):
+            raise Malformed(f"{kind!r} stands in a place along an axis")
+        if kind == "num" and Fraction(node[1]).denominator != 1:
+            raise Malformed(f"{node[1]} stands in a place along an axis, which is a whole number")
+        for part in node[1] if kind in ("add", "mul") else ():
+            self._place(part, scope)
+        self._expr(node, scope)
+
     def _axis(self, index: Node, scope: Scope) -> str:
+        if index[0] == "affine":
+            self._place(index[1], scope)
+            return str(index[2])
         if index[0] == "ref":
             tensor = self._tensor(index[1])
             if tensor["kind"] != "int":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import DecimalException, localcontext
 from functools import partial
@@ -17,7 +17,7 @@ from derive.checker.facts import OtherLengths
 from derive.checker.form import Form
 from derive.checker.matrices import Matrices
 from derive.checker.verdicts import UNKNOWN
-from derive.checker.worlds import axes_in, draw_sizes, draw_tensors, rooted_axes
+from derive.checker.worlds import draw_lengths, draw_tensors, rooted_axes
 
 Node = Any
 WORLDS = 2  # twice as many where the goal is a single number, three times as many where a value takes one of several branches
@@ -96,9 +96,10 @@ def _world(form: Form, seed: int, number: int, arithmetic: Arithmetic) -> Table:
     nodes = [proof["tensors"], *extra, proof["given"], *_expressions(form), target]
     label = f"{seed}|{proof['name']}|{proof['kind']}|{number}"
     rng = random.Random(label)
-    axes, batch, rooted = axes_in([*nodes, proof["batch"]]), {index[2] for index in proof["batch"]}, rooted_axes(nodes)
-    sizes = draw_sizes(axes, batch, rooted, rng)
-    keys = _entries([sizes[index[2]] for index in target[2]], rng)
+    # The axes, and the lengths that the proof states for some of them.
+    draw = partial(draw_lengths, proof, [*proof["tensors"], *extra], nodes, rooted_axes(nodes), rng)
+    sizes = draw()
+    keys = _entries([index[2] for index in target[2]], sizes, rng)
     attempt = redrawn = 0
     while True:
         try:
@@ -111,16 +112,16 @@ def _world(form: Form, seed: int, number: int, arithmetic: Arithmetic) -> Table:
             redrawn += 1
             if redrawn == REDRAWN:
                 raise
-            sizes = draw_sizes(axes, batch, rooted, rng)
-            keys = _entries([sizes[index[2]] for index in target[2]], rng)
+            sizes = draw()
+            keys = _entries([index[2] for index in target[2]], sizes, rng)
             continue
         attempt += 1
         lost = any(isinstance(value, OutsideDomain) for row in rows for value in row)
         if not lost or attempt == ATTEMPTS:
             return Table(sizes, arithmetic, keys, rows)
         if any(isinstance(value, Singular) for row in rows for value in row):
-            sizes = draw_sizes(axes, batch, rooted, rng)
-            keys = _entries([sizes[index[2]] for index in target[2]], rng)
+            sizes = draw()
+            keys = _entries([index[2] for index in target[2]], sizes, rng)
 
 
 def _expressions(form: Form) -> list[Node]:
@@ -128,13 +129,29 @@ def _expressions(form: Form) -> list[Node]:
     return [*meant, *(node for n, node in enumerate(form.lines) if n not in form.broken)]
 
 
-def _entries(lengths: list[int], rng: random.Random) -> list[Key]:
+def _entries(axes: list[str], sizes: dict[str, int], rng: random.Random) -> list[Key]:
+    """Entries of the goal; where two of its indices run over one axis, one entry is on the diagonal, where deltas are not 0."""
+    lengths = [sizes[axis] for axis in axes]
     if prod(lengths) <= ENTRIES:
         return list(itertools.product(*map(range, lengths)))
     keys: dict[Key, None] = {}
     while len(keys) < ENTRIES:
         keys[tuple(rng.randrange(length) for length in lengths)] = None
-    return list(keys)
+    found = list(keys)
+    found[-1] = tuple(found[-1][axes.index(axis)] for axis in axes)
+    return list(dict.fromkeys(found))
+
+
+def _hit(key: Key, axes: list[str], tensors: list[Node], values: Mapping[str, Mapping[Key, Number]]) -> Key:
+    """The entry with a label in the place of each index that labels number: there delta(y[i], j) is not 0."""
+    hit = list(key)
+    for tensor in tensors:
+        for place, axis in enumerate(axes):
+            if tensor["kind"] == "int" and tensor["values"] == axis:
+                known = dict(zip(axes, hit))
+                at = tuple(known.get(dim, 0) for dim in tensor["dims"])
+                hit[place] = int(values[tensor["name"]][at])
+    return tuple(hit)
 
 
 def _rows(form: Form, sizes: dict[str, int], arithmetic: Arithmetic, keys: list[Key], rng: random.Random, attempt: int) -> list[list[Cell]]:
@@ -144,7 +161,10 @@ def _rows(form: Form, sizes: dict[str, int], arithmetic: Arithmetic, keys: list[
     if meant:
         free += meant.tensors
         definitions.update(meant.definitions)
-    world = World(sizes, arithmetic, definitions, draw_tensors(free, proof["facts"], sizes, arithmetic, rng, attempt))
+    values = draw_tensors(free, proof["facts"], sizes, arithmetic, rng, attempt)
+    world = World(sizes, arithmetic, definitions, values)
+    if keys:
+        keys[0] = _hit(keys[0], [index[2] for index in proof["goal"]["target"][2]], free, values)
     scope = scope_of(proof["goal"]["target"])
 
     def row(number: int, node: Node) -> list[Cell]:

@@ -12,6 +12,7 @@ from typing import Any
 from derive.checker.arithmetic import Arithmetic, Exact, Number
 from derive.checker.evaluate import Key, tensors_in
 from derive.checker.facts import satisfy
+from derive.checker.lengths import fitting, plain_integers
 
 Node = Any
 Table = dict[Key, Number]
@@ -24,7 +25,10 @@ def axes_in(nodes: Iterable[Node]) -> list[str]:
     while stack:
         node = stack.pop()
         if isinstance(node, dict):
-            if "dims" in node:
+            if "axis" in node:
+                found[node["axis"]] = None
+                stack.append(node["value"])
+            elif "dims" in node:
                 found.update(dict.fromkeys(node["dims"]))
                 if node["values"] is not None:
                     found[node["values"]] = None
@@ -34,6 +38,8 @@ def axes_in(nodes: Iterable[Node]) -> list[str]:
             if node[0] == "idx" or node[0] == "size":
                 found[node[-1]] = None
             else:
+                if node[0] == "affine":
+                    found[node[-1]] = None
                 stack.extend(node[::-1])
     return list(found)
 
@@ -72,6 +78,17 @@ def draw_sizes(axes: list[str], batch: set[str], rooted: set[str], rng: random.R
     return sizes
 
 
+def draw_lengths(proof: Node, tensors: Iterable[Node], nodes: list[Node], rooted: set[str], rng: random.Random) -> dict[str, int]:
+    """Sizes for every axis in `nodes`, and the plain integers among the tensors, such that the lengths which the proof states fit."""
+    rules = proof.get("sizes", [])
+    given = {rule["axis"] for rule in rules}
+    axes = axes_in([*nodes, proof["batch"], rules])
+    integers = plain_integers(tensors)
+    if rules or integers:
+        return fitting([axis for axis in axes if axis not in given], integers, rules, rng)
+    return draw_sizes(axes, {index[2] for index in proof["batch"]}, rooted, rng)
+
+
 def keys_of(dims: Iterable[str], sizes: Mapping[str, int]) -> list[Key]:
     return list(itertools.product(*(range(sizes[axis]) for axis in dims)))
 
@@ -101,7 +118,9 @@ def draw_tensors(
     exact: dict[str, Table] = {}
     for tensor in tensors:
         name = tensor["name"]
-        if tensor["kind"] == "int":
+        if tensor["kind"] == "int" and tensor["values"] is None:
+            values[name] = {(): sizes[name]}
+        elif tensor["kind"] == "int":
             size = sizes[tensor["values"]]
             values[name] = Drawn(partial(rng.randrange, size))
         else:

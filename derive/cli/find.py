@@ -214,4 +214,6 @@ def with_respect_to(layer: Layer, names: str) -> Layer:
         what = "is an integer tensor, and an integer has no derivative" if kind == "int" else "is declared constant"
         raise SpecError(f"{layer.name}: --wrt {name}: {name} {what}; choose from {listing(able)}")
     ordered = [name for name in layer.inputs if name in chosen]
-    return Layer.of(layer.name, layer.tensors, layer.equations, layer.facts, layer.inputs, layer.outputs, ordered, layer.batch, layer.doc)
+    return Layer.of(
+        layer.name, layer.tensors, layer.equations, layer.facts, layer.inputs, layer.outputs, ordered, layer.batch, layer.doc, layer.sizes
+    )

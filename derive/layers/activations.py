@@ -4,7 +4,7 @@ Sources: Nair and Hinton (2010) for relu; Maas, Hannun and Ng (2013) for leaky_r
 Clevert, Unterthiner and Hochreiter (2016), section 3, for elu; Hendrycks and Gimpel (2016), section 2, for gelu and silu.
 """
 
-from sympy import Eq, Rational, erf, exp, pi, sqrt, tanh
+from sympy import Eq, Piecewise, Rational, erf, exp, pi, sqrt, tanh
 
 from derive.scalar import relu, sigmoid, softplus
 from derive.spec import Layer
@@ -12,6 +12,7 @@ from derive.symbols import axes, tensors
 
 i, j = axes("i:B j:N")
 X, Y, slope, scale, alpha = tensors("X[B,N] Y[B,N] slope:const scale:const alpha[N]")
+u, beta, threshold = tensors("u[B,N] beta:const threshold:const")
 x, y = X[i, j], Y[i, j]
 
 RELU = Layer("relu", [Eq(y, relu(x))], doc="Y = max(X, 0). Nair and Hinton (2010).")
@@ -40,6 +41,13 @@ SIGMOID = Layer("sigmoid", [Eq(y, sigmoid(x))], doc="Y = 1 / (1 + exp(-X)). Good
 TANH = Layer("tanh", [Eq(y, tanh(x))], doc="Y = tanh(X). Goodfellow, Bengio and Courville (2016), section 6.3.2.")
 
 SOFTPLUS = Layer("softplus", [Eq(y, softplus(x))], doc="Y = log(1 + exp(X)). Goodfellow, Bengio and Courville (2016), section 3.10.")
+
+SOFTPLUS_SCALED = Layer(
+    "softplus_scaled",
+    [Eq(u[i, j], beta * x), Eq(y, Piecewise((softplus(u[i, j]) / beta, u[i, j] <= threshold), (x, True)))],
+    inputs="X beta threshold",
+    doc="Y = log(1 + exp(beta X)) / beta, and X itself where beta X > threshold, as in torch.nn.Softplus.",
+)
 
 GELU = Layer(
     "gelu",

@@ -45,6 +45,23 @@ ATTENTION_RELATIVE_BIAS = Layer(
     doc="The scores get a learned number for the relative position's bucket. Raffel et al. (2020), section 2.1.",
 )
 
+N, i, j, t = axes("N i:N j:N t:T")
+Q, K, V, S, P, O = tensors("Q[H,N,d_k] K[H,N,d_k] V[H,N,d_v] S[H,N,N] P[H,N,N] O[H,N,d_v]")
+k = axes("k:N")[0]
+(R,) = tensors("R[H,T]")
+ATTENTION_RELATIVE_SHIFT = Layer(
+    "attention_relative_shift",
+    [
+        Eq(S[h, i, j], Sum(Q[h, i, d] * K[h, j, d], d) / sqrt(d_k) + R[h, i - j + N - 1]),
+        Eq(P[h, i, j], exp(S[h, i, j]) / Sum(exp(S[h, i, k]), k)),
+        Eq(O[h, i, e], Sum(P[h, i, j] * V[h, j, e], j)),
+    ],
+    doc="The scores get a learned number for each shift i - j, from 1 - N to N - 1; R has 2 N - 1 of them, and a shift beyond its\n"
+    "ends counts 0. Raffel et al. (2020), section 2.1.",
+)
+
+i, j, k = axes("i:N j:M k:M")
+Q, K, V, S, P, O = tensors("Q[H,N,d_k] K[H,M,d_k] V[H,M,d_v] S[H,N,M] P[H,N,M] O[H,N,d_v]")
 Z, cap = tensors("Z[H,N,M] cap:const")
 ATTENTION_SOFT_CAP = Layer(
     "attention_soft_cap",

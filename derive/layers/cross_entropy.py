@@ -79,3 +79,35 @@ CROSS_ENTROPY_LABELS_SMOOTH = Layer(
     ],
     doc="Cross-entropy at the label y, a share eps of it spread evenly over the classes, as in torch.nn.CrossEntropyLoss.",
 )
+
+T, r, L_each = tensors("T[B,C] r[B]:const L[B]")
+LOG_LIKELIHOOD = (1 - eps) * w[y[i]] * log(P[i, y[i]]) + eps * Sum(w[j] * log(P[i, j]), j) / C
+
+CROSS_ENTROPY_LABELS_KEPT = Layer(
+    "cross_entropy_labels_kept",
+    [PROBABILITIES, Eq(L, -Sum(Piecewise((log(P[i, y[i]]), r[i] > 0), (0, True)), i) / Sum(r[m], m))],
+    inputs="Z y r",
+    doc="The mean of -log softmax(Z) at the label y over the rows with r = 1; the others, r = 0, are ignored.",
+)
+
+CROSS_ENTROPY_LABELS_ENTRIES = Layer(
+    "cross_entropy_labels_entries",
+    [PROBABILITIES, Eq(L_each[i], -Piecewise((LOG_LIKELIHOOD, r[i] > 0), (0, True)))],
+    inputs="Z y w eps r",
+    doc="-log softmax(Z) at the label under class weights w, a share eps of it spread over the classes; 0 where r = 0.",
+)
+
+CROSS_ENTROPY_ENTRIES = Layer(
+    "cross_entropy_entries",
+    [PROBABILITIES, Eq(L_each[i], -Sum(w[j] * ((1 - eps) * T[i, j] + eps / C) * log(P[i, j]), j))],
+    inputs="Z T w eps",
+    doc="-sum w T log softmax(Z) of each row, the targets mixed with a share eps of the uniform ones; they have a gradient too.",
+)
+
+G, L_each = tensors("G[B,C] L[B]")
+NLL_ENTRIES = Layer(
+    "nll_entries",
+    [Eq(L_each[i], -Piecewise((w[y[i]] * G[i, y[i]], r[i] > 0), (0, True)))],
+    inputs="G y w r",
+    doc="-w G at the label y of each row, with G log-probabilities and w class weights; 0 where r = 0.",
+)

@@ -23,3 +23,9 @@ LINEAR_OUT_IN = Layer(
     [Eq(Y[i, j], Sum(X[i, k] * W[j, k], k) + b[j])],
     doc="Y = X W^T + b, with a row of W for each output, as torch.nn.Linear stores it.",
 )
+
+LINEAR_WEIGHT = Layer(
+    "linear_weight",
+    [Eq(Y[i, j], Sum(X[i, k] * W[j, k], k))],
+    doc="Y = X W^T, with a row of W for each output and no bias.",
+)

@@ -3,7 +3,7 @@
 Source: Bengio et al., A Neural Probabilistic Language Model (2003), section 2; the mean is that of torch.nn.EmbeddingBag.
 """
 
-from sympy import Eq, Sum
+from sympy import Eq, Piecewise, Sum
 
 from derive.spec import Layer
 from derive.symbols import axes, tensors
@@ -21,4 +21,13 @@ EMBEDDING_BAG = Layer(
     "embedding_bag",
     [Eq(Y[b, c], Sum(E[t[b, n], c], n) / N)],
     doc="The mean of the rows of a bag of tokens, as torch.nn.EmbeddingBag.",
+)
+
+n, c = axes("n:N c:C")
+E, F, t, r, Y = tensors("E[V,C] F[V,C]:const t[N]:int r[N]:const Y[N,C]")
+EMBEDDING_PADDED = Layer(
+    "embedding_padded",
+    [Eq(Y[n, c], Piecewise((E[t[n], c], r[n] > 0), (F[t[n], c], True)))],
+    inputs="E F t r",
+    doc="Rows of E where r = 1; where r = 0, the same rows from a constant copy F, so that padding has no gradient.",
 )

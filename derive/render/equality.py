@@ -8,7 +8,7 @@ from derive.agreement import declared
 from derive.expr import Equation
 from derive.render.blocks import Block, Formulas, Givens, Heading, Identities, Page, Paragraph
 from derive.render.notation import context, listing
-from derive.render.page import given_rows, ledger_line, proof_blocks
+from derive.render.page import given_rows, ledger_line, proof_blocks, rules_used
 
 
 def equality_page(agreement: Any, detail: str = "full", report: Any = None, ascii: bool = False) -> Page:
@@ -23,6 +23,8 @@ def equality_page(agreement: Any, detail: str = "full", report: Any = None, asci
     blocks.append(Heading("Proof", 2))
     for proof in agreement.proofs:
         blocks += proof_blocks(proof, detail)
+    if detail != "brief":
+        blocks += rules_used(agreement.proofs, detail)
     if report is not None:
         blocks += [Heading("Checked", 2), Paragraph(ledger_line(report))]
     return Page(both.layer.name, tuple(blocks), where)

@@ -108,8 +108,7 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
     if isinstance(laid, Word):
         return [_piece(_word(laid, where))]
     if isinstance(laid, Entry):
-        inner = ",".join(flat(pieces(i, where)) for i in laid.indices)
-        return [_piece(f"{flat(pieces(laid.head, where))}[{inner}]")]
+        return _entry(laid, where)
     if isinstance(laid, Paren):
         return [_piece("("), *deeper(pieces(laid.body, where)), _piece(")")]
     if isinstance(laid, Relation):
@@ -154,6 +153,19 @@ def _word(word: Word, where: Context) -> str:
     if word.role == "function":
         return symbol(word.text, where)
     return notation.text_word(word.text, where.ascii)
+
+
+def _entry(laid: Entry, where: Context) -> list[Piece]:
+    """An entry; a line may end before a place that is a formula of its own."""
+    inner = [flat(pieces(i, where)) for i in laid.indices]
+    found = [_piece(f"{flat(pieces(laid.head, where))}[")]
+    for n, (index, text) in enumerate(zip(laid.indices, inner)):
+        after = "," if n < len(inner) - 1 else "]"
+        if isinstance(index, (Terms, Row)) and n:
+            found.append(_piece(text + after, 4))
+        else:
+            found[-1] = _piece(found[-1].text + text + after, found[-1].cut)
+    return found
 
 
 def _terms(laid: Terms, where: Context) -> list[Piece]:

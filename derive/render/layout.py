@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Union
 
 from derive import matrix as mx
-from derive.expr import Add, Delta, Diff, Expr, Fn, Idx, Index, Iverson, MatrixFn, Max, Mul, Num, Position, Pow, Ref, Size, Sum
+from derive.expr import Add, Affine, Delta, Diff, Expr, Fn, Idx, Index, Iverson, MatrixFn, Max, Mul, Num, Position, Pow, Ref, Size, Sum
 from derive.render.notation import Context
 
 
@@ -147,7 +147,7 @@ ONE_WORD = Word("1", "number")
 def of_index(index: Index, where: Context) -> Layout:
     if isinstance(index, Idx):
         return Word(index.name, "index")
-    return of_expr(index, where)
+    return of_expr(index.value if isinstance(index, Affine) else index, where)
 
 
 def of_expr(expr: Expr, where: Context) -> Layout:

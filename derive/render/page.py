@@ -28,6 +28,7 @@ from derive.render.blocks import (
 from derive.render.boxes import boxes
 from derive.render.graph import graph
 from derive.render.notation import Context, context, listing, reason, words
+from derive.write import write
 
 
 def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool = False) -> Page:
@@ -50,7 +51,7 @@ def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool 
     blocks += mentions(derivation, detail)
     blocks += _worked(derivation, detail)
     if detail != "brief":
-        blocks += _rules(derivation, detail)
+        blocks += rules_used(derivation.proofs, detail)
     blocks += _results(derivation, where)
     if report is not None:
         blocks += [Heading("Checked", 2), Paragraph(ledger_line(report))]
@@ -97,6 +98,9 @@ def _given(derivation: Any, where: Context) -> list[Block]:
         tensor = next(t for t in derivation.tensors if t.name == name)
         rows.append((name, tensor.dims[skip:], f"upstream gradient, that of {name[len(derivation.prefix) :]}"))
     blocks: list[Block] = [Heading("Given", 2), Givens(tuple(rows)), Formulas(tuple(layer.equations))]
+    if layer.sizes:
+        several = "s" if len(layer.sizes) > 1 else ""
+        blocks.append(Paragraph(f"with the length{several} {listing(write(length) for length in layer.sizes)}."))
     if layer.facts:
         plural = "Hypotheses" if len(layer.facts) > 1 else "Hypothesis"
         blocks += [Paragraph(f"{plural}, declared and used where named:"), Formulas(tuple(layer.facts))]
@@ -123,6 +127,8 @@ def given_rows(layer: Any) -> tuple[tuple[str, tuple[str, ...], str], ...]:
 def _role(tensor: Tensor, layer: Any) -> str:
     if tensor.name in layer.outputs:
         return "output"
+    if tensor.is_plain_integer:
+        return "an integer"
     if tensor.kind == "int":
         return f"integer labels in [0, {tensor.values})"
     if tensor.name in layer.inputs:
@@ -148,7 +154,7 @@ def proof_blocks(proof: Proof, detail: str) -> list[Block]:
     """One proof: its heading, its lines with their reasons, its last line in matrix form."""
     blocks: list[Block] = [Heading(_heading(proof), 3)]
     if proof.facts:
-        blocks += [Paragraph("Under the hypothesis"), Formulas(proof.facts)]
+        blocks += [Paragraph("Under the hypotheses" if len(proof.facts) > 1 else "Under the hypothesis"), Formulas(proof.facts)]
     every = _lines(proof)
     lines = tuple((line.expr, dict(line.reasons)[detail]) for line in every if detail in dict(line.reasons))
     if len(lines) == 1:
@@ -239,11 +245,11 @@ def _worked(derivation: Any, detail: str) -> list[Block]:
     return [Heading("A small example", 2), Paragraph(text), Worked(example, roles)]
 
 
-def _rules(derivation: Any, detail: str) -> list[Block]:
+def rules_used(proofs: tuple[Proof, ...], detail: str) -> list[Block]:
     """The identities behind the reasons, each rule once, in order of first use."""
     from derive import rules
 
-    used = dict.fromkeys(step.rule for proof in derivation.proofs for step in proof.at(detail).steps)
+    used = dict.fromkeys(step.rule for proof in proofs for step in proof.at(detail).steps)
     rows = []
     for rule in used:
         text = (getattr(getattr(rules, rule, None), "__doc__", None) or "").strip().split("\n\n")[0]

@@ -120,7 +120,7 @@ def bracket_delta(expr: Expr, values: Mapping[str, str]) -> Expr:
     def axis(node: Expr) -> str | None:
         if not isinstance(node, Position):
             return None
-        return node.index.dim if isinstance(node.index, Idx) else values.get(node.index.tensor)
+        return values.get(node.index.tensor) if isinstance(node.index, Ref) else node.index.dim
 
     def rule(node: Expr) -> Expr | None:
         if isinstance(node, Iverson) and node.relation == "==" and axis(node.left) is not None and axis(node.left) == axis(node.right):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from derive.affine import position, solved, within
 from derive.expr import (
     ONE,
     Add,
@@ -68,7 +71,10 @@ def _times(left: Expr, right: Expr) -> Expr:
 def contract_delta(term: Expr) -> tuple[Expr, Idx, Index] | None:
     """sum(x, delta(x,a) f(x)) = f(a): of the sum over x only x = a survives
 
-    Returns the shorter term, the index that was summed, and what it became; None where no delta has a summed index.
+    A delta of places is solved for a summed index: delta(l, i + k) leaves i = l - k. What is read outside of an axis is 0; where
+    nothing in f is so read, a condition says that a lies on the axis of x. Where some summed index has a multiple other than 1 or
+    -1, as in delta(l, 2 i + k), the delta stays. Returns the shorter term, the index that was summed, and what it became; None where
+    no delta has a summed index.
     """
     number, term = coefficient(term)
     if not isinstance(term, Sum):
@@ -77,17 +83,26 @@ def contract_delta(term: Expr) -> tuple[Expr, Idx, Index] | None:
     for factor in factors(term.body):
         if not isinstance(factor, Delta):
             continue
-        for index, other in ((factor.a, factor.b), (factor.b, factor.a)):
-            if not isinstance(index, Idx) or index not in bound:
-                continue
-            if isinstance(other, Idx) and other in bound and bound.index(other) > bound.index(index):
-                continue
-            if isinstance(other, Ref) and index in free_indices(other):
-                continue
+        for index, other in _candidates(factor, bound):
             rest = mul(*(f for f in factors(term.body) if f is not factor))
             left = tuple(i for i in bound if i != index)
-            return mul(Num(number), flat_sum(left, substitute(rest, {index: other}))), index, other
+            return mul(Num(number), flat_sum(left, within(rest, substitute(rest, {index: other}), index, other))), index, other
     return None
+
+
+def _candidates(factor: Delta, bound: tuple[Idx, ...]) -> Iterator[tuple[Idx, Index]]:
+    """Summed indices for which a delta can be solved, and what they become."""
+    for index, other in ((factor.a, factor.b), (factor.b, factor.a)):
+        if not isinstance(index, Idx) or index not in bound:
+            continue
+        if isinstance(other, Idx) and other in bound and bound.index(other) > bound.index(index):
+            continue
+        if not isinstance(other, Idx) and index in free_indices(position(other)):
+            continue
+        yield index, other
+    found = [(i, solved(factor.a, factor.b, i)) for i in bound if i in free_indices(factor)]
+    if all(other is not None for _, other in found):
+        yield from ((index, other) for index, other in found if other is not None)
 
 
 def pull_out(expr: Expr) -> Expr:

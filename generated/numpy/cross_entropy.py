@@ -51,10 +51,12 @@ class Saved(NamedTuple):
     P: Array
 
 
-def forward(Z: Any, T: Any) -> tuple[Array, Saved]:
-    """Return (L, saved)."""
+def forward(Z: Any, T: Any, *, validate: bool = False) -> tuple[Array, Saved]:
+    """Return (L, saved). With `validate`, the arguments are first checked against the declared facts."""
     Z, T = _real(Z=Z, T=T)
     _check(Z=Z, T=T)
+    if validate:
+        _facts(T)
     B = Z.shape[0]
     C = Z.shape[-1]
     _nonempty(C=C)
@@ -101,6 +103,13 @@ def jvp(Z: Any, T: Any, tZ: Any) -> tuple[Array, Array]:
     return L, tL
 
 
+def _facts(T: Array) -> None:
+    """ValueError unless the arguments respect the declared facts."""
+    # gap_1[i] = sum(j, T[i,j]) - 1
+    gap_1 = T.sum(axis=-1) - 1
+    _respected("T", "sum(j, T[i,j]) = 1", ("i",), "=", gap_1)
+
+
 def _real(**given: Any) -> tuple[Array, ...]:
     """The arguments as arrays of one floating-point type; a Python float takes the type of the others."""
     arrays = {name: value if type(value) is float else np.asarray(value) for name, value in given.items()}
@@ -143,3 +152,20 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _respected(about: str, fact: str, indices: tuple[str, ...], relation: str, gap: Any) -> None:
+    """ValueError where a declared fact does not hold: where its sides are apart, or the greater one is less, by `gap`."""
+    found = np.asarray(gap)
+    slack = float(np.sqrt(np.finfo(found.dtype).eps)) if relation == "=" else 0.0
+    bad = ~(abs(found) <= slack) if relation == "=" else ~(found > 0) if relation == "<" else ~(found >= 0)
+    if not bool(bad.any()):
+        return
+    far = np.where(bad, np.where(np.isnan(found), np.inf, abs(found)), -1.0)
+    worst = tuple(int(n) for n in np.unravel_index(int(np.argmax(far)), far.shape))
+    at = ", ".join(f"{name} = {int(place)}" for name, place in zip(indices, worst))
+    amount = f"{float(found[worst]):.6g}" if relation != "=" else f"{float(abs(found[worst])):.6g}"
+    what = "its sides differ by" if relation == "=" else "the greater side minus the other is"
+    count = int(bad.sum())
+    where = (f" at {at}" if at else "") + (f", the worst of {count} places" if count > 1 else "")
+    raise ValueError(f"{_NAME}: {about} does not respect the declared fact {fact}: {what} {amount}{where}")

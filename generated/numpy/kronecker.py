@@ -22,7 +22,7 @@ Gradients:
     dX[i,k,l] = sum(p,q, dY[i,p,q]*A[p,k]*B[q,l])
     dB[q,l] = sum(i,p,k, dY[i,p,q]*A[p,k]*X[i,k,l])
 
-Y = A X B^T for every example: the Kronecker product of A and B times vec(X). Van Loan (2000), section 2.
+Y = A X B^T for every example: the Kronecker product of A and B times vec(X). Van Loan (2000).
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ Gradients:
     dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
     dW_g = X^T dS
 
-Experts relu(x W_e + b_e), mixed by the weights softmax(x W_g). Jacobs et al. (1991), equation (1.2).
+Experts relu(x W_e + b_e), mixed by the weights softmax(x W_g). Jacobs et al. (1991), equation (1.1).
 """
 
 from __future__ import annotations

@@ -11,11 +11,11 @@ Shapes:
 Saved for the backward pass:
 
     X: for dX
-    Z: for dX
+    R: for dX
 
 Gradients:
 
-    dX = (dR 1^T) o (Z^o(-1/2) 1^T) o X
+    dX = (dR 1^T) o ([R[n] != 0] 1^T) o (R^o(-1) 1^T) o X
 
 R = |X|, the Euclidean length of each row.
 """
@@ -41,7 +41,7 @@ class Saved(NamedTuple):
     """What the backward pass needs of the forward pass; it holds inputs and outputs themselves, not copies."""
 
     X: Array
-    Z: Array
+    R: Array
 
 
 def forward(X: Any) -> tuple[Array, Saved]:
@@ -52,16 +52,17 @@ def forward(X: Any) -> tuple[Array, Saved]:
     Z = (X**2).sum(axis=-1)
     # R[n] = sqrt(Z[n])
     R = np.sqrt(Z)
-    return R, Saved(X, Z)
+    return R, Saved(X, R)
 
 
 def backward(dR: Any, saved: Saved) -> Array:
     """Return dX, the gradient with upstream dR."""
-    X, Z = saved
+    X, R = saved
     N = X.shape[0]
     dR = _upstream("dR", dR, (N,), X.dtype)
-    # dX[n,k] = dR[n]/sqrt(Z[n])*X[n,k]
-    dX = dR[:, None] * X / np.sqrt(Z)[:, None]
+    # dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        dX = np.where((R != 0)[:, None], dR[:, None] * X / R[:, None], 0)
     return dX
 
 
@@ -73,8 +74,9 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     Z = (X**2).sum(axis=-1)
     # R[n] = sqrt(Z[n])
     R = np.sqrt(Z)
-    # tR[n] = 1/sqrt(Z[n])*sum(k, X[n,k]*tX[n,k])
-    tR = np.vecdot(X, tX) / np.sqrt(Z)
+    # tR[n] = where(R[n] != 0, 1, 0)/R[n]*sum(k, X[n,k]*tX[n,k])
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        tR = np.where(R != 0, np.vecdot(X, tX) / R, 0)
     return R, tR
 
 

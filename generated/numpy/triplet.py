@@ -19,8 +19,8 @@ Saved for the backward pass:
     A: for dN, dA and dP
     P: for dA and dP
     N: for dN and dA
-    Z: for dA and dP
-    E: for dN and dA
+    p: for dA and dP
+    n: for dN and dA
     u: for du
 
 Gradients:
@@ -28,10 +28,10 @@ Gradients:
     du = dL (1 - [-u[i] > 0]) / B
     dp = du
     dn = -du
-    dN = -(dn 1^T) o (E^o(-1/2) 1^T) o (A - N + 1/1000000)
-    dA = (dp 1^T) o (Z^o(-1/2) 1^T) o (A - P + 1/1000000) + (dn 1^T) o (E^o(-1/2) 1^T) o (A - N +
-        1/1000000)
-    dP = -(dp 1^T) o (Z^o(-1/2) 1^T) o (A - P + 1/1000000)
+    dN = -(dn 1^T) o ([n[i] != 0] 1^T) o (n^o(-1) 1^T) o (A - N + 1/1000000)
+    dA = (dp 1^T) o ([p[i] != 0] 1^T) o (p^o(-1) 1^T) o (A - P + 1/1000000) + (dn 1^T) o ([n[i] !=
+        0] 1^T) o (n^o(-1) 1^T) o (A - N + 1/1000000)
+    dP = -(dp 1^T) o ([p[i] != 0] 1^T) o (p^o(-1) 1^T) o (A - P + 1/1000000)
 
 The mean of max(margin + |A - P| - |A - N|, 0), as in torch.nn.TripletMarginLoss. Balntas et al. (2016).
 """
@@ -64,8 +64,8 @@ class Saved(NamedTuple):
     A: Array
     P: Array
     N: Array
-    Z: Array
-    E: Array
+    p: Array
+    n: Array
     u: Array
 
 
@@ -86,12 +86,12 @@ def forward(A: Any, P: Any, N: Any, margin: Any) -> tuple[Array, Saved]:
     u = p - n + margin
     # L = sum(i, u[i] + relu(-u[i]))/size(B)
     L = (u + np.maximum(-u, 0)).sum() / B
-    return L, Saved(A, P, N, Z, E, u)
+    return L, Saved(A, P, N, p, n, u)
 
 
 def backward(dL: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dA, dP, dN), the gradients with upstream dL."""
-    A, P, N, Z, E, u = saved
+    A, P, N, p, n, u = saved
     B = A.shape[0]
     dL = _upstream("dL", dL, (), A.dtype)
     # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
@@ -100,17 +100,17 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array, Array]:
     dp = du.copy()
     # dn[i] = -du[i]
     dn = -du
-    # dN[i,k] = -dn[i]/sqrt(E[i])*(A[i,k] - N[i,k] + 1/1000000)
-    rsqrt_E = 1 / np.sqrt(E)
-    A_N = A - N + 1e-06
-    dN = -dn[:, None] * rsqrt_E[:, None] * A_N
-    # dA[i,k] = dp[i]/sqrt(Z[i])*(A[i,k] - P[i,k] + 1/1000000) + dn[i]/sqrt(E[i])*(A[i,k] - N[i,k] +
-    #     1/1000000)
-    rsqrt_Z = 1 / np.sqrt(Z)
-    A_P = A - P + 1e-06
-    dA = dp[:, None] * rsqrt_Z[:, None] * A_P + dn[:, None] * rsqrt_E[:, None] * A_N
-    # dP[i,k] = -dp[i]/sqrt(Z[i])*(A[i,k] - P[i,k] + 1/1000000)
-    dP = -dp[:, None] * rsqrt_Z[:, None] * A_P
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        masked_n = np.where((n != 0)[:, None], dn[:, None] * (A - N + 1e-06) / n[:, None], 0)
+    # dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+    dN = -masked_n
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        masked_p = np.where((p != 0)[:, None], dp[:, None] * (A - P + 1e-06) / p[:, None], 0)
+    # dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i] != 0,
+    #     1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+    dA = masked_p + masked_n
+    # dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
+    dP = -masked_p
     return dA, dP, dN
 
 
@@ -133,12 +133,14 @@ def jvp(A: Any, P: Any, N: Any, margin: Any, tA: Any, tP: Any, tN: Any) -> tuple
     u = p - n + margin
     # L = sum(i, u[i] + relu(-u[i]))/size(B)
     L = (u + np.maximum(-u, 0)).sum() / B
-    # tp[i] = 1/sqrt(Z[i])*(sum(k, (A[i,k] - P[i,k] + 1/1000000)*tA[i,k]) - sum(k, (A[i,k] - P[i,k] +
-    #     1/1000000)*tP[i,k]))
-    tp = (np.vecdot(A_P, tA) - np.vecdot(A_P, tP)) / np.sqrt(Z)
-    # tn[i] = 1/sqrt(E[i])*(sum(k, (A[i,k] - N[i,k] + 1/1000000)*tA[i,k]) - sum(k, (A[i,k] - N[i,k] +
-    #     1/1000000)*tN[i,k]))
-    tn = (np.vecdot(A_N, tA) - np.vecdot(A_N, tN)) / np.sqrt(E)
+    # tp[i] = where(p[i] != 0, 1, 0)/p[i]*(sum(k, (A[i,k] - P[i,k] + 1/1000000)*tA[i,k]) - sum(k, (A[i,k]
+    #     - P[i,k] + 1/1000000)*tP[i,k]))
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        tp = np.where(p != 0, (np.vecdot(A_P, tA) - np.vecdot(A_P, tP)) / p, 0)
+    # tn[i] = where(n[i] != 0, 1, 0)/n[i]*(sum(k, (A[i,k] - N[i,k] + 1/1000000)*tA[i,k]) - sum(k, (A[i,k]
+    #     - N[i,k] + 1/1000000)*tN[i,k]))
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        tn = np.where(n != 0, (np.vecdot(A_N, tA) - np.vecdot(A_N, tN)) / n, 0)
     # tu[i] = tp[i] - tn[i]
     tu = tp - tn
     # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))

@@ -32,7 +32,7 @@ Gradients:
     dX = dS X A^T + dS^T X A + dV W_v^T
     dA = X^T dS X
 
-O = softmax(X A X^T) X W_v: the score x_i^T A x_j. Luong, Pham and Manning (2015), equation (8), general.
+O = softmax(X A X^T) X W_v: the score x_i^T A x_j. Luong, Pham and Manning (2015), section 3.1.
 """
 
 from __future__ import annotations

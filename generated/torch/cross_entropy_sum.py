@@ -40,10 +40,12 @@ _AXES: dict[str, tuple[str, ...]] = {
 }
 
 
-def cross_entropy_sum(Z: Any, T: Any) -> Tensor:
-    """Return L, differentiable twice, in reverse and in forward mode."""
+def cross_entropy_sum(Z: Any, T: Any, *, validate: bool = False) -> Tensor:
+    """Return L, differentiable twice, in reverse and in forward mode. With `validate`, the arguments are first checked against the declared facts."""
     Z, T = _real(Z=Z, T=T)
     _check(Z=Z, T=T)
+    if validate:
+        _facts(T.detach())
     _constant(T=T)
     C = Z.shape[-1]
     _nonempty(C=C)
@@ -197,6 +199,13 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _facts(T: Tensor) -> None:
+    """ValueError unless the arguments respect the declared facts."""
+    # gap_1[i] = sum(j, T[i,j]) - 1
+    gap_1 = T.sum(dim=-1) - 1
+    _respected("T", "sum(j, T[i,j]) = 1", ("i",), "=", gap_1)
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -277,6 +286,23 @@ def _spread(needs: tuple[bool, ...], values: tuple[Any, ...]) -> tuple[Any, ...]
 def _needed(needs: tuple[bool, ...], values: tuple[Any, ...]) -> tuple[Any, ...]:
     """The values in the places that are needed."""
     return tuple(value for value, need in zip(values, needs) if need)
+
+
+def _respected(about: str, fact: str, indices: tuple[str, ...], relation: str, gap: Any) -> None:
+    """ValueError where a declared fact does not hold: where its sides are apart, or the greater one is less, by `gap`."""
+    found = torch.as_tensor(gap)
+    slack = float(torch.finfo(found.dtype).eps) ** 0.5 if relation == "=" else 0.0
+    bad = ~(abs(found) <= slack) if relation == "=" else ~(found > 0) if relation == "<" else ~(found >= 0)
+    if not bool(bad.any()):
+        return
+    far = torch.where(bad, torch.nan_to_num(found.abs(), nan=torch.inf), -torch.ones_like(found))
+    worst = tuple(int(n) for n in torch.unravel_index(far.argmax(), far.shape))
+    at = ", ".join(f"{name} = {int(place)}" for name, place in zip(indices, worst))
+    amount = f"{float(found[worst]):.6g}" if relation != "=" else f"{float(abs(found[worst])):.6g}"
+    what = "its sides differ by" if relation == "=" else "the greater side minus the other is"
+    count = int(bad.sum())
+    where = (f" at {at}" if at else "") + (f", the worst of {count} places" if count > 1 else "")
+    raise ValueError(f"{_NAME}: {about} does not respect the declared fact {fact}: {what} {amount}{where}")
 
 
 def _no_third(*_: Any) -> Any:

@@ -18,7 +18,7 @@ Gradients:
 
     dX = dY o (scale exp(X - relu(X)) - scale (exp(X - relu(X)) o [X[i,j] > 0]) + [X[i,j] > 0])
 
-Y = X where X > 0, else scale (exp(X) - 1). Clevert, Unterthiner and Hochreiter (2016), equation (15).
+Y = X where X > 0, else scale (exp(X) - 1). Clevert, Unterthiner and Hochreiter (2016), section 3.
 """
 
 from __future__ import annotations

@@ -141,8 +141,8 @@ class _Backward(torch.autograd.Function):
             d2dW = X.new_zeros((N, N))
         if d2db is None:
             d2db = X.new_zeros((N,))
-        d2X, d2W, d2b, d2dY = _Second.apply(X, W, H, dY, d2dX, d2dW, d2db)
-        return None, None, None, d2X, d2W, d2b, None, d2dY
+        d2X, d2W, d2dY = _Second.apply(X, W, H, dY, d2dX, d2dW, d2db)
+        return None, None, None, d2X, d2W, None, None, d2dY
 
 
 class _DualBackward(_Backward):
@@ -165,8 +165,6 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, W: Tensor, H: Tensor, dY: Tensor, d2dX: Tensor, d2dW: Tensor, d2db: Tensor) -> Any:
-        B = X.shape[0]
-        N = X.shape[-1]
         # dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
         less_H = H > 0
         dH = torch.where(less_H, dY, 0)
@@ -174,15 +172,11 @@ class _Second(torch.autograd.Function):
         d2dH = d2dX @ W + X @ d2dW + d2db
         # d2dY[i,j] = d2dH[i,j]*where(0 < H[i,j], 1, 0) + d2dX[i,j]
         d2dY = torch.where(less_H, d2dH, 0) + d2dX
-        # d2H[i,j] = 0
-        d2H = X.new_full((B, N), 0)
-        # d2X[i,k] = sum(j, d2H[i,j]*W[k,j]) + sum(j, d2dW[k,j]*dH[i,j])
-        d2X = d2H @ W.T + dH @ d2dW.T
-        # d2W[k,j] = sum(i, d2H[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dH[i,j])
-        d2W = X.T @ d2H + d2dX.T @ dH
-        # d2b[j] = sum(i, d2H[i,j])
-        d2b = d2H.sum(dim=0)
-        return (d2X, d2W, d2b, d2dY)
+        # d2X[i,k] = sum(j, d2dW[k,j]*dH[i,j])
+        d2X = dH @ d2dW.T
+        # d2W[k,j] = sum(i, d2dX[i,k]*dH[i,j])
+        d2W = d2dX.T @ dH
+        return (d2X, d2W, d2dY)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:

@@ -11,11 +11,11 @@ Shapes:
 Saved for the backward pass:
 
     X: for dX
-    Z: for dX
+    R: for dX
 
 Gradients:
 
-    dX = (dR 1^T) o (Z^o(-1/2) 1^T) o X
+    dX = (dR 1^T) o ([R[n] != 0] 1^T) o (R^o(-1) 1^T) o X
 
 R = |X|, the Euclidean length of each row.
 """
@@ -37,7 +37,7 @@ def row_norm(X: Any) -> Tensor:
     """Return R, differentiable twice, in reverse and in forward mode."""
     (X,) = _real(X=X)
     _check(X=X)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), X)[0]
+    return _chosen(_Forward, _DualForward)(X)
 
 
 class _Forward(torch.autograd.Function):
@@ -46,44 +46,41 @@ class _Forward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(fill: bool, X: Tensor) -> Any:
+    def forward(X: Tensor) -> Any:
         # Z[n] = sum(k, X[n,k]^2)
         Z = (X**2).sum(dim=-1)
         # R[n] = sqrt(Z[n])
         R = torch.sqrt(Z)
-        return R, Z
+        return R
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        fill, X = inputs
-        _R, Z = output
-        ctx.mark_non_differentiable(Z)
-        ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(X, Z)
-        ctx.save_for_forward(X, Z)
+        (X,) = inputs
+        R = output
+        ctx.save_for_backward(X, R)
+        ctx.save_for_forward(X, R)
 
     @staticmethod
     def backward(ctx: Any, dR: Any, *_: Any) -> Any:
-        X, Z = ctx.saved_tensors
-        N = X.shape[0]
-        if dR is None:
-            dR = X.new_zeros((N,))
-        _, need_X = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward)(need_X, X, Z, dR))
-        return None, dX
+        X, R = ctx.saved_tensors
+        (need_X,) = ctx.needs_input_grad
+        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward)(need_X, X, R, dR))
+        return dX
 
 
 class _DualForward(_Forward):
     """The same with forward mode, which torch.compile cannot trace."""
 
     @staticmethod
-    def jvp(ctx: Any, _fill: Any, tX: Any) -> Any:
-        X, _Z = ctx.saved_tensors
+    def jvp(ctx: Any, tX: Any) -> Any:
+        X, _R = ctx.saved_tensors
         # Z[n] = sum(k, X[n,k]^2)
         Z = (X**2).sum(dim=-1)
-        # tR[n] = 1/sqrt(Z[n])*sum(k, X[n,k]*tX[n,k])
-        tR = torch.linalg.vecdot(X, tX) / torch.sqrt(Z)
-        return tR, None
+        # R[n] = sqrt(Z[n])
+        R = torch.sqrt(Z)
+        # tR[n] = where(R[n] != 0, 1, 0)/R[n]*sum(k, X[n,k]*tX[n,k])
+        tR = torch.where(R != 0, torch.linalg.vecdot(X, tX) / R, 0)
+        return tR
 
 
 class _Backward(torch.autograd.Function):
@@ -92,9 +89,9 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(need_X: bool, X: Tensor, Z: Tensor, dR: Tensor) -> Any:
-        # dX[n,k] = dR[n]/sqrt(Z[n])*X[n,k]
-        dX = dR[:, None] * X / torch.sqrt(Z)[:, None]
+    def forward(need_X: bool, X: Tensor, R: Tensor, dR: Tensor) -> Any:
+        # dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
+        dX = torch.where((R != 0)[:, None], dR[:, None] * X / R[:, None], 0)
         return (dX,)
 
     @staticmethod
@@ -106,13 +103,13 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        X, Z, dR = ctx.saved_tensors
+        X, R, dR = ctx.saved_tensors
         (d2dX,) = _spread(ctx.needs, grads)
         N = X.shape[0]
         K = X.shape[-1]
         if d2dX is None:
             d2dX = X.new_zeros((N, K))
-        d2X, d2dR = _Second.apply(X, Z, dR, d2dX)
+        d2X, d2dR = _Second.apply(X, R, dR, d2dX)
         return None, d2X, None, d2dR
 
 
@@ -121,10 +118,10 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        X, Z, dR = ctx.saved_tensors
+        X, R, dR = ctx.saved_tensors
         tX = _zero(tangents[1], X)
         tdR = _zero(tangents[3], dR)
-        (tdX,) = _SecondTangent.apply(X, Z, dR, tX, tdR)
+        (tdX,) = _SecondTangent.apply(X, R, dR, tX, tdR)
         return _needed(ctx.needs, (tdX,))
 
 
@@ -134,16 +131,16 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(X: Tensor, Z: Tensor, dR: Tensor, d2dX: Tensor) -> Any:
-        # dX[n,k] = dR[n]/sqrt(Z[n])*X[n,k]
-        rsqrt_Z = 1 / torch.sqrt(Z)
-        dX = dR[:, None] * rsqrt_Z[:, None] * X
-        # d2dR[n] = 1/sqrt(Z[n])*sum(k, d2dX[n,k]*X[n,k])
-        d2dR = rsqrt_Z * torch.linalg.vecdot(d2dX, X)
-        # D[n] = sum(k, d2dX[n,k]*X[n,k])
-        D = torch.linalg.vecdot(d2dX, X)
-        # d2X[n,k] = 1/sqrt(Z[n])*(d2dX[n,k]*dR[n] - dX[n,k]/sqrt(Z[n])*D[n])
-        d2X = rsqrt_Z[:, None] * (d2dX * dR[:, None] - dX * rsqrt_Z[:, None] * D[:, None])
+    def forward(X: Tensor, R: Tensor, dR: Tensor, d2dX: Tensor) -> Any:
+        # dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
+        not_equal_R = R != 0
+        dX = torch.where(not_equal_R[:, None], dR[:, None] * X / R[:, None], 0)
+        # d2dR[n] = where(R[n] != 0, 1, 0)/R[n]*sum(k, d2dX[n,k]*X[n,k])
+        d2dR = torch.where(not_equal_R, torch.linalg.vecdot(d2dX, X) / R, 0)
+        # d2R[n] = -where(R[n] != 0, 1, 0)/R[n]*sum(k, d2dX[n,k]*dX[n,k])
+        d2R = -torch.where(not_equal_R, torch.linalg.vecdot(d2dX, dX) / R, 0)
+        # d2X[n,k] = where(R[n] != 0, 1, 0)/R[n]*(d2R[n]*X[n,k] + d2dX[n,k]*dR[n])
+        d2X = torch.where(not_equal_R[:, None], (d2R[:, None] * X + d2dX * dR[:, None]) / R[:, None], 0)
         return (d2X, d2dR)
 
     @staticmethod
@@ -161,14 +158,14 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(X: Tensor, Z: Tensor, dR: Tensor, tX: Tensor, tdR: Tensor) -> Any:
-        # dX[n,k] = dR[n]/sqrt(Z[n])*X[n,k]
-        rsqrt_Z = 1 / torch.sqrt(Z)
-        dX = dR[:, None] * rsqrt_Z[:, None] * X
-        # tD[n] = sum(k, dX[n,k]*tX[n,k])
-        tD = torch.linalg.vecdot(dX, tX)
-        # tdX[n,k] = 1/sqrt(Z[n])*(X[n,k]*tdR[n] - 1/sqrt(Z[n])*X[n,k]*tD[n] + dR[n]*tX[n,k])
-        tdX = rsqrt_Z[:, None] * (X * tdR[:, None] - rsqrt_Z[:, None] * X * tD[:, None] + dR[:, None] * tX)
+    def forward(X: Tensor, R: Tensor, dR: Tensor, tX: Tensor, tdR: Tensor) -> Any:
+        # dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
+        not_equal_R = R != 0
+        dX = torch.where(not_equal_R[:, None], dR[:, None] * X / R[:, None], 0)
+        # tR[n] = where(R[n] != 0, 1, 0)/R[n]*sum(k, X[n,k]*tX[n,k])
+        tR = torch.where(not_equal_R, torch.linalg.vecdot(X, tX) / R, 0)
+        # tdX[n,k] = where(R[n] != 0, 1, 0)/R[n]*(X[n,k]*tdR[n] - tR[n]*dX[n,k] + dR[n]*tX[n,k])
+        tdX = torch.where(not_equal_R[:, None], (X * tdR[:, None] - tR[:, None] * dX + dR[:, None] * tX) / R[:, None], 0)
         return (tdX,)
 
     @staticmethod

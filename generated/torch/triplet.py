@@ -19,8 +19,8 @@ Saved for the backward pass:
     A: for dN, dA and dP
     P: for dA and dP
     N: for dN and dA
-    Z: for dA and dP
-    E: for dN and dA
+    p: for dA and dP
+    n: for dN and dA
     u: for du
 
 Gradients:
@@ -28,10 +28,10 @@ Gradients:
     du = dL (1 - [-u[i] > 0]) / B
     dp = du
     dn = -du
-    dN = -(dn 1^T) o (E^o(-1/2) 1^T) o (A - N + 1/1000000)
-    dA = (dp 1^T) o (Z^o(-1/2) 1^T) o (A - P + 1/1000000) + (dn 1^T) o (E^o(-1/2) 1^T) o (A - N +
-        1/1000000)
-    dP = -(dp 1^T) o (Z^o(-1/2) 1^T) o (A - P + 1/1000000)
+    dN = -(dn 1^T) o ([n[i] != 0] 1^T) o (n^o(-1) 1^T) o (A - N + 1/1000000)
+    dA = (dp 1^T) o ([p[i] != 0] 1^T) o (p^o(-1) 1^T) o (A - P + 1/1000000) + (dn 1^T) o ([n[i] !=
+        0] 1^T) o (n^o(-1) 1^T) o (A - N + 1/1000000)
+    dP = -(dp 1^T) o ([p[i] != 0] 1^T) o (p^o(-1) 1^T) o (A - P + 1/1000000)
 
 The mean of max(margin + |A - P| - |A - N|, 0), as in torch.nn.TripletMarginLoss. Balntas et al. (2016).
 """
@@ -80,25 +80,25 @@ class _Forward(torch.autograd.Function):
         u = p - n + margin
         # L = sum(i, u[i] + relu(-u[i]))/size(B)
         L = (u + torch.relu(-u)).sum() / B
-        return L, Z, E, u
+        return L, p, n, u
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, A, P, N, margin = inputs
-        _L, Z, E, u = output
-        ctx.mark_non_differentiable(Z, E, u)
+        _L, p, n, u = output
+        ctx.mark_non_differentiable(p, n, u)
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(A, P, N, margin, Z, E, u)
-        ctx.save_for_forward(A, P, N, margin, Z, E, u)
+        ctx.save_for_backward(A, P, N, margin, p, n, u)
+        ctx.save_for_forward(A, P, N, margin, p, n, u)
 
     @staticmethod
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
-        A, P, N, margin, Z, E, u = ctx.saved_tensors
+        A, P, N, margin, p, n, u = ctx.saved_tensors
         if dL is None:
             dL = A.new_zeros(())
         _, need_A, need_P, need_N, _ = ctx.needs_input_grad
         dA, dP, dN = _spread(
-            (need_A, need_P, need_N), _chosen(_Backward, _DualBackward)(need_A, need_P, need_N, A, P, N, margin, Z, E, u, dL)
+            (need_A, need_P, need_N), _chosen(_Backward, _DualBackward)(need_A, need_P, need_N, A, P, N, margin, p, n, u, dL)
         )
         return None, dA, dP, dN, None
 
@@ -108,7 +108,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tA: Any, tP: Any, tN: Any, _margin: Any) -> Any:
-        A, P, N, margin, _Z, _E, _u = ctx.saved_tensors
+        A, P, N, margin, _p, _n, _u = ctx.saved_tensors
         tA = _zero(tA, A)
         tP = _zero(tP, P)
         tN = _zero(tN, N)
@@ -125,12 +125,12 @@ class _DualForward(_Forward):
         n = torch.sqrt(E)
         # u[i] = p[i] - n[i] + margin
         u = p - n + margin
-        # tp[i] = 1/sqrt(Z[i])*(sum(k, (A[i,k] - P[i,k] + 1/1000000)*tA[i,k]) - sum(k, (A[i,k] - P[i,k] +
-        #     1/1000000)*tP[i,k]))
-        tp = (torch.linalg.vecdot(A_P, tA) - torch.linalg.vecdot(A_P, tP)) / torch.sqrt(Z)
-        # tn[i] = 1/sqrt(E[i])*(sum(k, (A[i,k] - N[i,k] + 1/1000000)*tA[i,k]) - sum(k, (A[i,k] - N[i,k] +
-        #     1/1000000)*tN[i,k]))
-        tn = (torch.linalg.vecdot(A_N, tA) - torch.linalg.vecdot(A_N, tN)) / torch.sqrt(E)
+        # tp[i] = where(p[i] != 0, 1, 0)/p[i]*(sum(k, (A[i,k] - P[i,k] + 1/1000000)*tA[i,k]) - sum(k, (A[i,k]
+        #     - P[i,k] + 1/1000000)*tP[i,k]))
+        tp = torch.where(p != 0, (torch.linalg.vecdot(A_P, tA) - torch.linalg.vecdot(A_P, tP)) / p, 0)
+        # tn[i] = where(n[i] != 0, 1, 0)/n[i]*(sum(k, (A[i,k] - N[i,k] + 1/1000000)*tA[i,k]) - sum(k, (A[i,k]
+        #     - N[i,k] + 1/1000000)*tN[i,k]))
+        tn = torch.where(n != 0, (torch.linalg.vecdot(A_N, tA) - torch.linalg.vecdot(A_N, tN)) / n, 0)
         # tu[i] = tp[i] - tn[i]
         tu = tp - tn
         # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
@@ -152,8 +152,8 @@ class _Backward(torch.autograd.Function):
         P: Tensor,
         N: Tensor,
         margin: Tensor,
-        Z: Tensor,
-        E: Tensor,
+        p: Tensor,
+        n: Tensor,
         u: Tensor,
         dL: Tensor,
     ) -> Any:
@@ -167,21 +167,19 @@ class _Backward(torch.autograd.Function):
         if need_A or need_N:
             # dn[i] = -du[i]
             dn = -du
-            rsqrt_E = 1 / torch.sqrt(E)
-            A_N = A - N + 1e-06
+            masked_n = torch.where((n != 0)[:, None], dn[:, None] * (A - N + 1e-06) / n[:, None], 0)
         if need_N:
-            # dN[i,k] = -dn[i]/sqrt(E[i])*(A[i,k] - N[i,k] + 1/1000000)
-            dN = -dn[:, None] * rsqrt_E[:, None] * A_N
+            # dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+            dN = -masked_n
         if need_A or need_P:
-            rsqrt_Z = 1 / torch.sqrt(Z)
-            A_P = A - P + 1e-06
+            masked_p = torch.where((p != 0)[:, None], dp[:, None] * (A - P + 1e-06) / p[:, None], 0)
         if need_A:
-            # dA[i,k] = dp[i]/sqrt(Z[i])*(A[i,k] - P[i,k] + 1/1000000) + dn[i]/sqrt(E[i])*(A[i,k] - N[i,k] +
-            #     1/1000000)
-            dA = dp[:, None] * rsqrt_Z[:, None] * A_P + dn[:, None] * rsqrt_E[:, None] * A_N
+            # dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i] != 0,
+            #     1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+            dA = masked_p + masked_n
         if need_P:
-            # dP[i,k] = -dp[i]/sqrt(Z[i])*(A[i,k] - P[i,k] + 1/1000000)
-            dP = -dp[:, None] * rsqrt_Z[:, None] * A_P
+            # dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
+            dP = -masked_p
         return _needed((need_A, need_P, need_N), (dA, dP, dN))
 
     @staticmethod
@@ -193,7 +191,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        A, P, N, _margin, Z, E, u, dL = ctx.saved_tensors
+        A, P, N, _margin, p, n, u, dL = ctx.saved_tensors
         d2dA, d2dP, d2dN = _spread(ctx.needs, grads)
         B = A.shape[0]
         K = A.shape[-1]
@@ -203,7 +201,7 @@ class _Backward(torch.autograd.Function):
             d2dP = A.new_zeros((B, K))
         if d2dN is None:
             d2dN = A.new_zeros((B, K))
-        d2A, d2P, d2N, d2dL = _Second.apply(A, P, N, Z, E, u, dL, d2dA, d2dP, d2dN)
+        d2A, d2P, d2N, d2dL = _Second.apply(A, P, N, p, n, u, dL, d2dA, d2dP, d2dN)
         return None, None, None, d2A, d2P, d2N, None, None, None, None, d2dL
 
 
@@ -212,12 +210,12 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        A, P, N, _margin, Z, E, u, dL = ctx.saved_tensors
+        A, P, N, _margin, p, n, u, dL = ctx.saved_tensors
         tA = _zero(tangents[3], A)
         tP = _zero(tangents[4], P)
         tN = _zero(tangents[5], N)
         tdL = _zero(tangents[10], dL)
-        tdA, tdP, tdN = _SecondTangent.apply(A, P, N, Z, E, u, dL, tA, tP, tN, tdL)
+        tdA, tdP, tdN = _SecondTangent.apply(A, P, N, p, n, u, dL, tA, tP, tN, tdL)
         return _needed(ctx.needs, (tdA, tdP, tdN))
 
 
@@ -228,7 +226,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        A: Tensor, P: Tensor, N: Tensor, Z: Tensor, E: Tensor, u: Tensor, dL: Tensor, d2dA: Tensor, d2dP: Tensor, d2dN: Tensor
+        A: Tensor, P: Tensor, N: Tensor, p: Tensor, n: Tensor, u: Tensor, dL: Tensor, d2dA: Tensor, d2dP: Tensor, d2dN: Tensor
     ) -> Any:
         B = A.shape[0]
         # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
@@ -238,72 +236,46 @@ class _Second(torch.autograd.Function):
         dp = du.clone()
         # dn[i] = -du[i]
         dn = -du
-        # dN[i,k] = -dn[i]/sqrt(E[i])*(A[i,k] - N[i,k] + 1/1000000)
-        rsqrt_E = 1 / torch.sqrt(E)
+        # dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+        not_equal_n = n != 0
         A_N = A - N + 1e-06
-        dN = -dn[:, None] * rsqrt_E[:, None] * A_N
-        # dP[i,k] = -dp[i]/sqrt(Z[i])*(A[i,k] - P[i,k] + 1/1000000)
-        rsqrt_Z = 1 / torch.sqrt(Z)
+        dN = -torch.where(not_equal_n[:, None], dn[:, None] * A_N / n[:, None], 0)
+        # dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
+        not_equal_p = p != 0
         A_P = A - P + 1e-06
-        dP = -dp[:, None] * rsqrt_Z[:, None] * A_P
-        # d2dp[i] = 1/sqrt(Z[i])*(sum(k, d2dA[i,k]*(A[i,k] - P[i,k] + 1/1000000)) - sum(k, d2dP[i,k]*(A[i,k] -
-        #     P[i,k] + 1/1000000)))
-        d2dp = rsqrt_Z * (torch.linalg.vecdot(d2dA, A_P) - torch.linalg.vecdot(d2dP, A_P))
-        # d2dn[i] = 1/sqrt(E[i])*(sum(k, d2dA[i,k]*(A[i,k] - N[i,k] + 1/1000000)) - sum(k, d2dN[i,k]*(A[i,k] -
-        #     N[i,k] + 1/1000000)))
-        d2dn = rsqrt_E * (torch.linalg.vecdot(d2dA, A_N) - torch.linalg.vecdot(d2dN, A_N))
+        dP = -torch.where(not_equal_p[:, None], dp[:, None] * A_P / p[:, None], 0)
+        # d2dp[i] = where(p[i] != 0, 1, 0)/p[i]*(sum(k, d2dA[i,k]*(A[i,k] - P[i,k] + 1/1000000)) - sum(k,
+        #     d2dP[i,k]*(A[i,k] - P[i,k] + 1/1000000)))
+        d2dp = torch.where(not_equal_p, (torch.linalg.vecdot(d2dA, A_P) - torch.linalg.vecdot(d2dP, A_P)) / p, 0)
+        # d2dn[i] = where(n[i] != 0, 1, 0)/n[i]*(sum(k, d2dA[i,k]*(A[i,k] - N[i,k] + 1/1000000)) - sum(k,
+        #     d2dN[i,k]*(A[i,k] - N[i,k] + 1/1000000)))
+        d2dn = torch.where(not_equal_n, (torch.linalg.vecdot(d2dA, A_N) - torch.linalg.vecdot(d2dN, A_N)) / n, 0)
         # d2du[i] = d2dp[i] - d2dn[i]
         d2du = d2dp - d2dn
         # d2dL = 1/size(B)*sum(i, d2du[i]*(1 - where(0 < -u[i], 1, 0)))
         d2dL = d2du @ u_shifted / B
-        # d2u[i] = 0
-        d2u = A.new_full((B,), 0)
-        # d2p[i] = d2u[i]
-        d2p = d2u.clone()
-        # d2n[i] = -d2u[i]
-        d2n = -d2u
-        # D[i] = sum(k, d2dN[i,k]*(A[i,k] - N[i,k] + 1/1000000))
-        D = torch.linalg.vecdot(d2dN, A_N)
-        # F[i] = sum(k, d2dA[i,k]*(A[i,k] - N[i,k] + 1/1000000))
-        F = torch.linalg.vecdot(d2dA, A_N)
-        # d2N[i,k] = 1/sqrt(E[i])*(dN[i,k]/sqrt(E[i])*D[i] - d2n[i]*(A[i,k] - N[i,k] + 1/1000000) +
-        #     d2dN[i,k]*dn[i] - dN[i,k]/sqrt(E[i])*F[i] - d2dA[i,k]*dn[i])
-        d2N = rsqrt_E[:, None] * (
-            dN * rsqrt_E[:, None] * D[:, None]
-            - d2n[:, None] * A_N
-            + d2dN * dn[:, None]
-            - dN * rsqrt_E[:, None] * F[:, None]
-            - d2dA * dn[:, None]
-        )
-        # R[i] = sum(k, d2dA[i,k]*(A[i,k] - P[i,k] + 1/1000000))
-        R = torch.linalg.vecdot(d2dA, A_P)
-        # C[i] = sum(k, d2dP[i,k]*(A[i,k] - P[i,k] + 1/1000000))
-        C = torch.linalg.vecdot(d2dP, A_P)
-        # d2A[i,k] = d2p[i]/sqrt(Z[i])*(A[i,k] - P[i,k] + 1/1000000) + d2n[i]/sqrt(E[i])*(A[i,k] - N[i,k] +
-        #     1/1000000) - dN[i,k]/E[i]*D[i] - d2dN[i,k]*dn[i]/sqrt(E[i]) + dP[i,k]/Z[i]*R[i] +
-        #     d2dA[i,k]*dp[i]/sqrt(Z[i]) + dN[i,k]/E[i]*F[i] + d2dA[i,k]*dn[i]/sqrt(E[i]) - dP[i,k]/Z[i]*C[i]
-        #     - d2dP[i,k]*dp[i]/sqrt(Z[i])
+        # d2p[i] = where(p[i] != 0, 1, 0)/p[i]*(sum(k, d2dA[i,k]*dP[i,k]) - sum(k, d2dP[i,k]*dP[i,k]))
+        d2p = torch.where(not_equal_p, (torch.linalg.vecdot(d2dA, dP) - torch.linalg.vecdot(d2dP, dP)) / p, 0)
+        # d2n[i] = where(n[i] != 0, 1, 0)/n[i]*(sum(k, d2dA[i,k]*dN[i,k]) - sum(k, d2dN[i,k]*dN[i,k]))
+        d2n = torch.where(not_equal_n, (torch.linalg.vecdot(d2dA, dN) - torch.linalg.vecdot(d2dN, dN)) / n, 0)
+        # d2N[i,k] = where(n[i] != 0, 1, 0)/n[i]*(d2dN[i,k]*dn[i] - d2n[i]*(A[i,k] - N[i,k] + 1/1000000) -
+        #     d2dA[i,k]*dn[i])
+        d2N = torch.where(not_equal_n[:, None], (d2dN * dn[:, None] - d2n[:, None] * A_N - d2dA * dn[:, None]) / n[:, None], 0)
+        # d2A[i,k] = d2p[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + d2n[i]*where(n[i] !=
+        #     0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000) - d2dN[i,k]*dn[i]*where(n[i] != 0, 1, 0)/n[i] +
+        #     d2dA[i,k]*dp[i]*where(p[i] != 0, 1, 0)/p[i] + d2dA[i,k]*dn[i]*where(n[i] != 0, 1, 0)/n[i] -
+        #     d2dP[i,k]*dp[i]*where(p[i] != 0, 1, 0)/p[i]
         d2A = (
-            d2p[:, None] * rsqrt_Z[:, None] * A_P
-            + d2n[:, None] * rsqrt_E[:, None] * A_N
-            - dN * D[:, None] / E[:, None]
-            - d2dN * dn[:, None] * rsqrt_E[:, None]
-            + dP * R[:, None] / Z[:, None]
-            + d2dA * dp[:, None] * rsqrt_Z[:, None]
-            + dN * F[:, None] / E[:, None]
-            + d2dA * dn[:, None] * rsqrt_E[:, None]
-            - dP * C[:, None] / Z[:, None]
-            - d2dP * dp[:, None] * rsqrt_Z[:, None]
+            torch.where(not_equal_p[:, None], d2p[:, None] * A_P / p[:, None], 0)
+            + torch.where(not_equal_n[:, None], d2n[:, None] * A_N / n[:, None], 0)
+            - torch.where(not_equal_n[:, None], d2dN * dn[:, None] / n[:, None], 0)
+            + torch.where(not_equal_p[:, None], d2dA * dp[:, None] / p[:, None], 0)
+            + torch.where(not_equal_n[:, None], d2dA * dn[:, None] / n[:, None], 0)
+            - torch.where(not_equal_p[:, None], d2dP * dp[:, None] / p[:, None], 0)
         )
-        # d2P[i,k] = 1/sqrt(Z[i])*(dP[i,k]/sqrt(Z[i])*C[i] - d2p[i]*(A[i,k] - P[i,k] + 1/1000000) -
-        #     dP[i,k]/sqrt(Z[i])*R[i] - d2dA[i,k]*dp[i] + d2dP[i,k]*dp[i])
-        d2P = rsqrt_Z[:, None] * (
-            dP * rsqrt_Z[:, None] * C[:, None]
-            - d2p[:, None] * A_P
-            - dP * rsqrt_Z[:, None] * R[:, None]
-            - d2dA * dp[:, None]
-            + d2dP * dp[:, None]
-        )
+        # d2P[i,k] = where(p[i] != 0, 1, 0)/p[i]*(d2dP[i,k]*dp[i] - d2p[i]*(A[i,k] - P[i,k] + 1/1000000) -
+        #     d2dA[i,k]*dp[i])
+        d2P = torch.where(not_equal_p[:, None], (d2dP * dp[:, None] - d2p[:, None] * A_P - d2dA * dp[:, None]) / p[:, None], 0)
         return (d2A, d2P, d2N, d2dL)
 
     @staticmethod
@@ -322,7 +294,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        A: Tensor, P: Tensor, N: Tensor, Z: Tensor, E: Tensor, u: Tensor, dL: Tensor, tA: Tensor, tP: Tensor, tN: Tensor, tdL: Tensor
+        A: Tensor, P: Tensor, N: Tensor, p: Tensor, n: Tensor, u: Tensor, dL: Tensor, tA: Tensor, tP: Tensor, tN: Tensor, tdL: Tensor
     ) -> Any:
         B = A.shape[0]
         # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
@@ -332,62 +304,50 @@ class _SecondTangent(torch.autograd.Function):
         dp = du.clone()
         # dn[i] = -du[i]
         dn = -du
-        # dN[i,k] = -dn[i]/sqrt(E[i])*(A[i,k] - N[i,k] + 1/1000000)
-        rsqrt_E = 1 / torch.sqrt(E)
+        # dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+        not_equal_n = n != 0
         A_N = A - N + 1e-06
-        dN = -dn[:, None] * rsqrt_E[:, None] * A_N
-        # dP[i,k] = -dp[i]/sqrt(Z[i])*(A[i,k] - P[i,k] + 1/1000000)
-        rsqrt_Z = 1 / torch.sqrt(Z)
+        dN = -torch.where(not_equal_n[:, None], dn[:, None] * A_N / n[:, None], 0)
+        # dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
+        not_equal_p = p != 0
         A_P = A - P + 1e-06
-        dP = -dp[:, None] * rsqrt_Z[:, None] * A_P
+        dP = -torch.where(not_equal_p[:, None], dp[:, None] * A_P / p[:, None], 0)
+        # tp[i] = where(p[i] != 0, 1, 0)/p[i]*(sum(k, (A[i,k] - P[i,k] + 1/1000000)*tA[i,k]) - sum(k, (A[i,k]
+        #     - P[i,k] + 1/1000000)*tP[i,k]))
+        tp = torch.where(not_equal_p, (torch.linalg.vecdot(A_P, tA) - torch.linalg.vecdot(A_P, tP)) / p, 0)
+        # tn[i] = where(n[i] != 0, 1, 0)/n[i]*(sum(k, (A[i,k] - N[i,k] + 1/1000000)*tA[i,k]) - sum(k, (A[i,k]
+        #     - N[i,k] + 1/1000000)*tN[i,k]))
+        tn = torch.where(not_equal_n, (torch.linalg.vecdot(A_N, tA) - torch.linalg.vecdot(A_N, tN)) / n, 0)
         # tdu[i] = 1/size(B)*(1 - where(0 < -u[i], 1, 0))*tdL
         tdu = tdL / B * u_shifted
         # tdp[i] = tdu[i]
         tdp = tdu.clone()
         # tdn[i] = -tdu[i]
         tdn = -tdu
-        # tD[i] = sum(k, dN[i,k]*tA[i,k])
-        tD = torch.linalg.vecdot(dN, tA)
-        # tF[i] = sum(k, dN[i,k]*tN[i,k])
-        tF = torch.linalg.vecdot(dN, tN)
-        # tdN[i,k] = 1/sqrt(E[i])*(1/sqrt(E[i])*(A[i,k] - N[i,k] + 1/1000000)*tF[i] - tdn[i]*(A[i,k] - N[i,k]
-        #     + 1/1000000) - 1/sqrt(E[i])*(A[i,k] - N[i,k] + 1/1000000)*tD[i] - dn[i]*tA[i,k] + dn[i]*tN[i,k])
-        tdN = rsqrt_E[:, None] * (
-            rsqrt_E[:, None] * A_N * tF[:, None]
-            - tdn[:, None] * A_N
-            - rsqrt_E[:, None] * A_N * tD[:, None]
-            - dn[:, None] * tA
-            + dn[:, None] * tN
+        # tdN[i,k] = where(n[i] != 0, 1, 0)/n[i]*(dn[i]*tN[i,k] - tdn[i]*(A[i,k] - N[i,k] + 1/1000000) -
+        #     tn[i]*dN[i,k] - dn[i]*tA[i,k])
+        tdN = torch.where(
+            not_equal_n[:, None], (dn[:, None] * tN - tdn[:, None] * A_N - tn[:, None] * dN - dn[:, None] * tA) / n[:, None], 0
         )
-        # tR[i] = sum(k, dP[i,k]*tA[i,k])
-        tR = torch.linalg.vecdot(dP, tA)
-        # tC[i] = sum(k, dP[i,k]*tP[i,k])
-        tC = torch.linalg.vecdot(dP, tP)
-        # tdA[i,k] = tdp[i]/sqrt(Z[i])*(A[i,k] - P[i,k] + 1/1000000) + 1/Z[i]*(A[i,k] - P[i,k] +
-        #     1/1000000)*tR[i] + dp[i]/sqrt(Z[i])*tA[i,k] + 1/E[i]*(A[i,k] - N[i,k] + 1/1000000)*tD[i] +
-        #     dn[i]/sqrt(E[i])*tA[i,k] - 1/Z[i]*(A[i,k] - P[i,k] + 1/1000000)*tC[i] - dp[i]/sqrt(Z[i])*tP[i,k]
-        #     + tdn[i]/sqrt(E[i])*(A[i,k] - N[i,k] + 1/1000000) - 1/E[i]*(A[i,k] - N[i,k] + 1/1000000)*tF[i] -
-        #     dn[i]/sqrt(E[i])*tN[i,k]
+        # tdA[i,k] = tdp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + tp[i]*where(p[i] != 0,
+        #     1, 0)*dP[i,k]/p[i] + dp[i]*where(p[i] != 0, 1, 0)/p[i]*tA[i,k] + dn[i]*where(n[i] != 0, 1,
+        #     0)/n[i]*tA[i,k] - dp[i]*where(p[i] != 0, 1, 0)/p[i]*tP[i,k] + tdn[i]*where(n[i] != 0, 1,
+        #     0)/n[i]*(A[i,k] - N[i,k] + 1/1000000) + tn[i]*where(n[i] != 0, 1, 0)*dN[i,k]/n[i] -
+        #     dn[i]*where(n[i] != 0, 1, 0)/n[i]*tN[i,k]
         tdA = (
-            tdp[:, None] * rsqrt_Z[:, None] * A_P
-            + A_P * tR[:, None] / Z[:, None]
-            + dp[:, None] * rsqrt_Z[:, None] * tA
-            + A_N * tD[:, None] / E[:, None]
-            + dn[:, None] * rsqrt_E[:, None] * tA
-            - A_P * tC[:, None] / Z[:, None]
-            - dp[:, None] * rsqrt_Z[:, None] * tP
-            + tdn[:, None] * rsqrt_E[:, None] * A_N
-            - A_N * tF[:, None] / E[:, None]
-            - dn[:, None] * rsqrt_E[:, None] * tN
+            torch.where(not_equal_p[:, None], tdp[:, None] * A_P / p[:, None], 0)
+            + torch.where(not_equal_p[:, None], tp[:, None] * dP / p[:, None], 0)
+            + torch.where(not_equal_p[:, None], dp[:, None] * tA / p[:, None], 0)
+            + torch.where(not_equal_n[:, None], dn[:, None] * tA / n[:, None], 0)
+            - torch.where(not_equal_p[:, None], dp[:, None] * tP / p[:, None], 0)
+            + torch.where(not_equal_n[:, None], tdn[:, None] * A_N / n[:, None], 0)
+            + torch.where(not_equal_n[:, None], tn[:, None] * dN / n[:, None], 0)
+            - torch.where(not_equal_n[:, None], dn[:, None] * tN / n[:, None], 0)
         )
-        # tdP[i,k] = 1/sqrt(Z[i])*(1/sqrt(Z[i])*(A[i,k] - P[i,k] + 1/1000000)*tC[i] - tdp[i]*(A[i,k] - P[i,k]
-        #     + 1/1000000) - 1/sqrt(Z[i])*(A[i,k] - P[i,k] + 1/1000000)*tR[i] - dp[i]*tA[i,k] + dp[i]*tP[i,k])
-        tdP = rsqrt_Z[:, None] * (
-            rsqrt_Z[:, None] * A_P * tC[:, None]
-            - tdp[:, None] * A_P
-            - rsqrt_Z[:, None] * A_P * tR[:, None]
-            - dp[:, None] * tA
-            + dp[:, None] * tP
+        # tdP[i,k] = where(p[i] != 0, 1, 0)/p[i]*(dp[i]*tP[i,k] - tdp[i]*(A[i,k] - P[i,k] + 1/1000000) -
+        #     tp[i]*dP[i,k] - dp[i]*tA[i,k])
+        tdP = torch.where(
+            not_equal_p[:, None], (dp[:, None] * tP - tdp[:, None] * A_P - tp[:, None] * dP - dp[:, None] * tA) / p[:, None], 0
         )
         return (tdA, tdP, tdN)
 

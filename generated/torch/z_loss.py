@@ -157,24 +157,21 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(Z: Tensor, m: Tensor, E_m: Tensor, Q: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
         B = Z.shape[0]
-        # E[i] = sum(k, exp(Z[i,k]))
-        exp_Z = torch.exp(Z)
-        E = exp_Z.sum(dim=-1)
         # dQ[i] = 2*dL*Q[i]/size(B)
         dQ = 2 * dL / B * Q
         # dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
-        exp_Z_2 = torch.exp(Z - m[:, None])
-        dZ = dQ[:, None] * exp_Z_2 / E_m[:, None]
+        exp_Z = torch.exp(Z - m[:, None])
+        dZ = dQ[:, None] * exp_Z / E_m[:, None]
         # d2dQ[i] = 1/E_m[i]*sum(k, d2dZ[i,k]*exp(Z[i,k] - m[i]))
-        d2dQ = torch.linalg.vecdot(d2dZ, exp_Z_2) / E_m
+        d2dQ = torch.linalg.vecdot(d2dZ, exp_Z) / E_m
         # d2dL = 2/size(B)*sum(i, d2dQ[i]*Q[i])
         d2dL = 2 * (d2dQ @ Q) / B
         # d2Q[i] = 2*d2dQ[i]*dL/size(B)
         d2Q = 2 * dL / B * d2dQ
-        # D[i] = sum(k, d2dZ[i,k]*exp(Z[i,k]))
-        D = torch.linalg.vecdot(d2dZ, exp_Z)
-        # d2Z[i,k] = d2Q[i]/E[i]*exp(Z[i,k]) - dZ[i,k]/E[i]*D[i] + d2dZ[i,k]*dZ[i,k]
-        d2Z = d2Q[:, None] * exp_Z / E[:, None] - dZ * D[:, None] / E[:, None] + d2dZ * dZ
+        # D_m[i] = sum(k, d2dZ[i,k]*exp(Z[i,k] - m[i]))
+        D_m = torch.linalg.vecdot(d2dZ, exp_Z)
+        # d2Z[i,k] = d2Q[i]/E_m[i]*exp(Z[i,k] - m[i]) - dZ[i,k]/E_m[i]*D_m[i] + d2dZ[i,k]*dZ[i,k]
+        d2Z = d2Q[:, None] * exp_Z / E_m[:, None] - dZ * D_m[:, None] / E_m[:, None] + d2dZ * dZ
         return (d2Z, d2dL)
 
     @staticmethod

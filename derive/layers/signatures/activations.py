@@ -1,0 +1,73 @@
+"""Activations, softmax and dropout, as torch.nn.functional has them."""
+
+from derive.layers.signatures.form import Signature, entrywise, lines
+
+_ALONG = """
+    dim = _axis("{name}", input.ndim, _implicit(dim, input.ndim))
+    if not input.numel():
+        return input.clone()
+    return _unrows(@{layer}(_rows({sign}input, dim)), input.shape, dim)
+"""
+_DIM = "input, dim=None, _stacklevel=3, dtype=None"
+
+
+def along(name: str, layer: str, sign: str = "") -> Signature:
+    """A function of the rows along `dim`, which first casts its input to `dtype`."""
+    body = lines(_ALONG.format(name=name, layer=layer, sign=sign))
+    return Signature(name, _DIM, "input", body, autocast="accelerator")
+
+
+ACTIVATIONS = (
+    along("softmax", "softmax"),
+    along("log_softmax", "log_softmax"),
+    along("softmin", "softmax", "-"),
+    entrywise("relu", "input, inplace=False", "@relu(X)"),
+    entrywise("leaky_relu", "input, negative_slope=0.01, inplace=False", "@leaky_relu(X, float(negative_slope))"),
+    entrywise("elu", "input, alpha=1.0, inplace=False", "@elu(X, float(alpha))"),
+    entrywise("silu", "input, inplace=False", "@silu(X)"),
+    entrywise("hardsigmoid", "input, inplace=False", "@hard_sigmoid(X)"),
+    entrywise("sigmoid", "input", "@sigmoid(X)"),
+    entrywise("tanh", "input", "@tanh(X)"),
+    entrywise("softplus", "input, beta=1, threshold=20", "@softplus_scaled(X, float(beta), float(threshold))", autocast="accelerator"),
+    entrywise(
+        "gelu",
+        "input, approximate='none'",
+        '(@gelu(X) if approximate == "none" else @gelu_tanh(X))',
+        """
+        if approximate not in ("none", "tanh"):
+            raise RuntimeError(f"gelu: approximate argument must be either none or tanh, not {approximate}")""",
+    ),
+    Signature(
+        "prelu",
+        "input, weight",
+        "input weight",
+        lines("""
+        if weight.ndim > 1:
+            raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
+        if weight.numel() == 1:
+            return @prelu(input.reshape(-1, 1), weight.reshape(1)).reshape(input.shape)
+        if not input.ndim:
+            raise RuntimeError("prelu: Not allow zero-dim input tensor.")
+        channels = input.shape[1] if input.ndim > 1 else 1
+        if weight.numel() != channels:
+            raise RuntimeError(
+                "prelu: Mismatch of parameter numbers and input channel size. "
+                f"Found parameter numbers = {weight.numel()} and channel size = {channels}."
+            )
+        return _unrows(@prelu(_rows(input, 1), weight), input.shape, 1)
+        """),
+    ),
+    Signature(
+        "dropout",
+        "input, p=0.5, training=True, inplace=False",
+        "input",
+        lines("""
+        p = _probability(p)
+        if not training or p == 0 or not input.numel():
+            return input
+        mask = _kept(input.shape, p, input).reshape(1, -1)
+        result = @dropout(input.reshape(1, -1), mask, 1 / (1 - p) if p < 1 else 0.0).reshape(input.shape)
+        return given.copy_(result) if inplace else result
+        """),
+    ),
+)
