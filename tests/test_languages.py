@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,11 @@ from derive.render.languages import reason_in, said, speaker, table, translated
 from derive.render.page import page
 
 OTHERS = tuple(language for language in LANGUAGES if language != "en")
-DERIVED: dict[str, Derivation] = {entry.name: derive(entry) for entry in LAYERS[::3]}
+DERIVED: dict[str, Derivation] = {entry.name: derive(entry) for entry in LAYERS}
 LETTERS = {"ru": "[а-яё]", "zh": "[\u4e00-\u9fff]"}
 
 
+@cache
 def sentences(name: str) -> set[str]:
     """Everything on a layer's page that is said, and not the layer's own words."""
     derivation = DERIVED[name]
@@ -31,7 +33,7 @@ def sentences(name: str) -> set[str]:
         elif isinstance(block, Bullets):
             found.update(block.items)
         elif isinstance(block, Identities):
-            found.update(rule for rule, _ in block.rows)
+            found.update(rule for rule, _ in block.rows if rule not in DERIVED)
         elif isinstance(block, Givens):
             found.update(role for _, _, role in block.rows)
         elif isinstance(block, Figures):
@@ -55,7 +57,7 @@ def test_everything_on_a_page_is_said(language: str) -> None:
 def test_every_place_of_a_sentence_is_filled(language: str) -> None:
     for english, other in table(language).items():
         places = {int(field) for _, field, _, _ in string.Formatter().parse(other) if field}
-        assert places == set(range(english.count("{}"))) or "is known" in english or "subgradient" in english, english
+        assert places == set(range(english.count("{}"))), english
         assert max(places, default=-1) < english.count("{}"), english
 
 

@@ -62,7 +62,7 @@ def test_boxes_do_not_overlap_and_nothing_falls_off() -> None:
 def test_a_product_of_boxes_has_equal_sides_where_axes_meet() -> None:
     where = context(["X", "dY", "dW"])
     product = Product((Transpose(Whole("X", ("B", "N"))), Whole("dY", ("B", "M"))))
-    picture = boxes("dW", product, where)
+    picture = boxes("dW", product, where, ("B", "N", "M"))
     assert picture is not None
     result, left, right = (item for item in picture.items if isinstance(item, Box))
     assert left.width == right.height, "the axis that is summed away"

@@ -29,7 +29,7 @@ from derive.render.notation import Context
 from derive.render.picture import Box, Item, Label, Picture, Text, label_of
 
 LENGTHS = (58.0, 38.0, 76.0, 48.0, 28.0, 66.0, 88.0, 33.0)
-"""Sides of the axes, in the order in which they are met; an axis of length 1 is a thin strip."""
+"""Sides of the axes, in the order in which the layer names them; an axis of length 1 is a thin strip."""
 THIN = 15.0
 MARGIN = 12.0
 WIDEST = 800.0
@@ -44,20 +44,18 @@ class _Sign:
     gap: float = 3.0
 
 
-def boxes(name: str, matrix: mx.Matrix, where: Context) -> Picture | None:
-    """The diagram of `name = matrix`; None where no product is in it, or it would be too wide to read."""
+def boxes(name: str, matrix: mx.Matrix, where: Context, axes: tuple[str, ...]) -> Picture | None:
+    """The diagram of `name = matrix`; None where no product is in it, or it would be too wide to read.
+
+    `axes` are all axes of the page, so that an axis is as long in every diagram.
+    """
     if not _has_product(matrix):
         return None
     head = Shaped(Word(name, "tensor"), *mx.shape(matrix))
     run: list[Shaped | _Sign] = [head, _sign("="), *_run(of_matrix(matrix, where), where)]
     if sum(isinstance(part, Shaped) for part in run) < 3:
         return None
-    sides: dict[str, float] = {}
-    for part in run:
-        if isinstance(part, Shaped):
-            for axis in (part.rows, part.cols):
-                if axis is not None:
-                    sides.setdefault(axis, LENGTHS[len(sides) % len(LENGTHS)])
+    sides = {axis: LENGTHS[n % len(LENGTHS)] for n, axis in enumerate(axes)}
     tallest = max(THIN if part.rows is None else sides[part.rows] for part in run if isinstance(part, Shaped))
     middle = MARGIN + 16 + tallest / 2
     items: list[Item] = []

@@ -265,7 +265,8 @@ def _results(derivation: Any, where: Context) -> list[Block]:
     if on_the_way:
         blocks += [Heading("On the way, by matrix products alone", 2), Results(on_the_way)]
     blocks += [Heading("Results", 2), Results(asked)]
-    drawn = (boxes(item.name, item.forms[0], where) for item in (*on_the_way, *asked) if item.forms)
+    axes = tuple(dict.fromkeys(dim for tensor in derivation.tensors for dim in tensor.dims))
+    drawn = (boxes(item.name, item.forms[0], where, axes) for item in (*on_the_way, *asked) if item.forms)
     shapes = tuple(picture for picture in drawn if picture is not None)
     if shapes:
         blocks.append(Figures("shapes", "The matrix products as boxes; equal axes are equally long:", shapes))

@@ -82,6 +82,9 @@ def said(text: str, language: str) -> str:
     words = table(language)
     if text in words:
         return words[text]
+    parts = [(part, said(part, language)) for part in text.split(", ")] if ", " in text else []
+    if parts and all(part != other for part, other in parts):
+        return ", ".join(other for _, other in parts)
     for pattern, other in _patterns(language):
         match = pattern.fullmatch(text)
         if match:
