@@ -12,7 +12,6 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2
-	$(BIN)/codegen --check
 
 soak: .venv/installed
 	$(BIN)/python tests/test_random_layers.py 1000

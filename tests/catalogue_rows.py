@@ -27,6 +27,16 @@ _CROSS_ENTROPY = (
     "cross_entropy_labels_smooth",
 )
 
+_ENTRIES = (
+    *("squared_difference", "absolute_difference", "huber_entries", "smooth_l1_entries", "bce_with_logits_entries"),
+    *("soft_margin_entries", "kl_entries", "kl_log_entries", "margin_ranking_entries", "margin_of_distances", "smaller_entries"),
+    *("row_distance", "row_distance_p", "cosine_embedding_entries", "cross_entropy_labels_kept", "cross_entropy_labels_entries"),
+    *("cross_entropy_entries", "nll_entries"),
+)
+_OPTIONS = (
+    *("attention_scaled", "attention_causal_scaled", "attention_masked", "attention_masked_bias", "attention_dropped"),
+    "attention_with_weights",
+)
 _UPDATES = tuple(f"{name}{writing}" for name in ("sgd", "momentum", "nesterov", "adam", "adamw") for writing in ("", "_torch"))
 _MATRICES = (
     "trace_of_product",
@@ -40,8 +50,8 @@ _MATRICES = (
 
 ROWS: tuple[Row, ...] = (
     # 1. The five of the mission
-    Row(1, "linear", ("linear", "linear_out_in")),
-    Row(1, "softmax, any axis", ("softmax", "softmax_columns")),
+    Row(1, "linear", ("linear", "linear_out_in", "linear_weight")),
+    Row(1, "softmax, any axis", ("softmax", "softmax_columns", "log_softmax")),
     Row(1, "attention", ("attention",)),
     Row(1, "MSE; reductions mean, sum, none", ("mse", "mse_sum", "mse_none")),
     Row(1, "cross-entropy; integer labels, class weights, ignore_index, label smoothing, reductions", _CROSS_ENTROPY),
@@ -52,7 +62,7 @@ ROWS: tuple[Row, ...] = (
     Row(2, "ELU", ("elu",)),
     Row(2, "sigmoid", ("sigmoid",)),
     Row(2, "tanh", ("tanh",)),
-    Row(2, "softplus", ("softplus",)),
+    Row(2, "softplus", ("softplus", "softplus_scaled")),
     Row(2, "GELU (erf and tanh)", ("gelu", "gelu_tanh")),
     Row(2, "SiLU", ("silu",)),
     Row(2, "hard sigmoid", ("hard_sigmoid",)),
@@ -84,6 +94,8 @@ ROWS: tuple[Row, ...] = (
     Row(3, "label-smoothed cross-entropy", ("cross_entropy_smooth", "cross_entropy_labels_smooth")),
     Row(3, "fused linear + cross-entropy (tokens blocked)", ("linear_cross_entropy",)),
     Row(3, "DPO", ("dpo",)),
+    Row(3, "the losses of a library before their reduction", _ENTRIES),
+    Row(3, "reductions of entries: sum, mean, weighted", ("sum_of_entries", "mean_of_entries", "mean_per_weight", "weighted_entries")),
     # 4. Attention, as the lectures tell it
     Row(4, "bilinear score x_i^T A x_j", ("attention_bilinear",)),
     Row(4, "additive (MLP) score", ("attention_additive",)),
@@ -106,8 +118,9 @@ ROWS: tuple[Row, ...] = (
     Row(4, "logit soft-capping", ("attention_soft_cap",)),
     Row(4, "sliding window", ("attention_sliding_window",)),
     Row(4, "sink token", ("attention_sink", "softmax_plus_one")),
+    Row(4, "the options of a library: scale, masks, dropout with a saved mask", _OPTIONS),
     # 5. Structure
-    Row(5, "embedding lookup (repeated ids add)", ("embedding", "embedding_bag")),
+    Row(5, "embedding lookup (repeated ids add)", ("embedding", "embedding_bag", "embedding_padded")),
     Row(5, "flatten and reshape", ("flatten", "reshape")),
     Row(5, "concatenation", ("concatenation",)),
     Row(

@@ -15,12 +15,12 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from derivations import derived
 
 from derive.check import FAILS, HOLDS, UNKNOWN, LineVerdict, check_document, check_proof
 from derive.checker.arithmetic import FUNCTIONS, Digits, Exact
 from derive.checker.evaluate import World
 from derive.checker.worlds import draw_sizes, draw_tensors, keys_of, rooted_axes
-from derive.engine import derive
 from derive.layers import LAYERS
 from derive.spec import Layer
 
@@ -115,10 +115,13 @@ def document(*proofs: Node, facts: tuple[Node, ...] = ()) -> Node:
 # ---------------------------------------------------------------------------------------------------- true proofs
 
 
-@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
-@pytest.mark.parametrize("order", ["first", "second"])
+# The second orders of composed blocks, minutes of checking, are left to `derive check all`.
+ORDERS = [(layer, order) for layer in LAYERS for order in ("first", "second") if order == "first" or len(layer.equations) < 20]
+
+
+@pytest.mark.parametrize(("layer", "order"), ORDERS, ids=[f"{layer.name}-{order}" for layer, order in ORDERS])
 def test_every_line_of_every_proof_of_the_catalogue_holds(layer: Layer, order: str) -> None:
-    derivation = derive(layer) if order == "first" else derive(layer).second
+    derivation = derived(layer) if order == "first" else derived(layer).second
     report = check_document(json.loads(json.dumps(derivation.document())))
     assert report.ok, [(p.name, line) for p in report.proofs for line in p.lines if line.verdict != HOLDS]
     assert report.holds == sum(len(p.lines) for p in report.proofs) > 5

@@ -8,17 +8,17 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from derivations import DERIVED
 
 from derive.__main__ import main
-from derive.engine import Derivation, derive
-from derive.layers import LAYERS, layer
+from derive.engine import derive
+from derive.layers import layer
 from derive.render import LANGUAGES, html, markdown, text
 from derive.render.blocks import Bullets, Chain, Figures, Givens, Heading, Identities, Paragraph
 from derive.render.languages import reason_in, said, speaker, table, translated
 from derive.render.page import page
 
 OTHERS = tuple(language for language in LANGUAGES if language != "en")
-DERIVED: dict[str, Derivation] = {entry.name: derive(entry) for entry in LAYERS}
 LETTERS = {"ru": "[а-яё]", "zh": "[\u4e00-\u9fff]"}
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 
 import pytest
+from derivations import DERIVED
 from markdown_it import MarkdownIt
 
-from derive.engine import Derivation, derive
-from derive.layers import LAYERS
+from derive.engine import derive
 from derive.proof import DETAILS
 from derive.render import markdown
 from derive.render.notation import GREEK, GREEK_COMMAND, context
 from derive.spec import Layer
 
-DERIVED: dict[str, Derivation] = {layer.name: derive(layer) for layer in LAYERS}
 INLINE = re.compile(r"\$`([^`]*)`\$")
 
 KNOWN = {GREEK_COMMAND.get(name, name) for name in GREEK}
-WORDS = """frac sqrt sum max min exp log tanh sin cos delta partial circ times top cdot le ge ne lvert rvert dot mathrm mathbf
+WORDS = """frac sqrt sum max min exp log det tanh sin cos delta partial circ times top cdot le ge ne lvert rvert dot mathrm mathbf
 underset displaystyle qquad begin end Bigl Bigr Big"""
 KNOWN |= set(WORDS.split())
 """Commands that a code host draws. It refuses \\operatorname, \\mbox, \\phantom and whatever defines or hides things."""

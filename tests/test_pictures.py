@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from xml.etree import ElementTree
 
-from derive.engine import Derivation, derive
+from derivations import DERIVED
+
+from derive.engine import Derivation
 from derive.indices import tensors_in
-from derive.layers import LAYERS
 from derive.matrix import Product, Transpose, Whole
 from derive.render.blocks import Figures
 from derive.render.boxes import boxes
@@ -15,8 +16,6 @@ from derive.render.graph import graph
 from derive.render.notation import context
 from derive.render.page import page
 from derive.render.picture import Box, Curve, Picture, Text, svg, tikz
-
-DERIVED: dict[str, Derivation] = {layer.name: derive(layer) for layer in LAYERS}
 
 
 def drawn(derivation: Derivation) -> Picture:

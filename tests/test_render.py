@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from derivations import DERIVED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derive.engine import derive
 from derive.expr import Add, Delta, Diff, Expr, Fn, Idx, Mul, Num, Pow, Ref, Size, Sum, mul, neg, num, power
-from derive.layers import LAYERS
 from derive.proof import DETAILS
 from derive.render import json, latex, text
 from derive.render.formula_latex import expr_latex, prose
@@ -27,7 +27,6 @@ from derive.spec import Layer
 I, J, K = Idx("i", "N"), Idx("j", "M"), Idx("k", "N")
 WHERE = context(["X", "W", "Y", "T"])
 SIZES = {"N": 2, "M": 3}
-DERIVED = {layer.name: derive(layer) for layer in LAYERS}
 
 
 # ------------------------------------------------------------------------------------------- reading text back

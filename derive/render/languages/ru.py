@@ -64,6 +64,7 @@ WORDS = {
     "in between": "промежуточный",
     "constant, not differentiated": "константа, не дифференцируется",
     "input, not differentiated here": "вход, здесь не дифференцируется",
+    "an integer": "целое число",
     "integer labels in [{})": "целые метки из [{0})",
     "upstream gradient, that of {}": "градиент, приходящий сверху: по {0}",
     "Hypothesis, declared and used where named:": "Гипотеза, объявлена и используется там, где названа:",
