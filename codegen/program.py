@@ -56,6 +56,8 @@ class Op:
     number: Fraction | None = None
     dim: str = ""
     source: Equation | None = None
+    into: str = ""
+    """The value, read here for the last time, whose memory the result may take."""
 
 
 @dataclass(frozen=True)

@@ -77,9 +77,20 @@ def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
     return hot
 
 
+def _add_at(array: Array, labels: Array, value: int) -> None:
+    """Add `value` at each label along the last axis, in place."""
+    rows: Any = np.unravel_index(np.arange(labels.size), labels.shape) if labels.ndim > 1 else (np.arange(len(labels)),) * labels.ndim
+    at: Any = (*rows, labels.ravel())
+    array[at if labels.ndim else labels] += value
+
+
 def _sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), which neither overflows nor divides by zero."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    y = np.asarray(0.5 * x)
+    np.tanh(y, out=y)
+    y += 1
+    y *= 0.5
+    return y
 
 
 def _erf(x: Array) -> Array:

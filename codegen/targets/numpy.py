@@ -6,7 +6,7 @@ from typing import Any
 
 from codegen.program import Program
 from codegen.support import numpy_support
-from codegen.targets.parts import Parts, digest, dims_of, docstring, packed, saved_for, unpacked
+from codegen.targets.parts import Parts, digest, dims_of, docstring, packed, saved_for, unpacked, used
 from codegen.targets.spellings import NUMPY
 from codegen.targets.support import functions_called
 from codegen.targets.text import tuple_of
@@ -120,7 +120,7 @@ def _backward(parts: Parts, fields: tuple[str, ...]) -> list[str]:
         shape = tuple_of([parts.sizes[dim] for dim in parts.array(name).dims])
         lines.append(f'{parts.names[name]} = _upstream("{parts.names[name]}", {parts.names[name]}, {shape}, {dtype})')
     lines += parts.code(program.backward)
-    return [*lines, f"return {', '.join(parts.names[n] for n in program.gradients)}"]
+    return used([*lines, f"return {', '.join(parts.names[n] for n in program.gradients)}"])
 
 
 def _jvp(parts: Parts) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ class Parts:
                 if n == at:
                     above = None if condition == self.spelling.discarding else condition
                     pairs += [(above, text) for text in comment(write(statement.equation))]
-                pairs.append((condition, f"{line.name} = {line.code}"))
+                pairs += [(condition, code) for code in (line.code, *line.more)]
         lines: list[str] = []
         current: str | None = None
         for condition, text in pairs:
@@ -123,6 +124,16 @@ class Parts:
 
     def maximum_axes(self, block: Block) -> tuple[str, ...]:
         return tuple(dict.fromkeys(i.dim for op in block.ops if op.kind == "reduce" and op.fn == "max" for i in op.over))
+
+
+def used(lines: Sequence[str]) -> list[str]:
+    """The lines without the lengths of axes that no later line mentions."""
+    found: list[str] = []
+    for line in reversed(lines):
+        length = re.fullmatch(r"(\w+) = \w+\.shape\[-?\d+\]", line)
+        if length is None or any(re.search(rf"\b{length[1]}\b", later) for later in found if not later.lstrip().startswith("#")):
+            found.append(line)
+    return found[::-1]
 
 
 def comment(text: str) -> list[str]:

@@ -40,6 +40,8 @@ NUMPY = Spelling(
     kind_of="{0}.dtype",
     real="{0}.astype({1})",
     discarding='with np.errstate(over="ignore", divide="ignore", invalid="ignore"):',
+    in_place=True,
+    unary=frozenset(("exp", "log", "sqrt", "tanh", "sin", "cos", "abs", "sign")),
 )
 
 TORCH = Spelling(

@@ -1,0 +1,44 @@
+"""Every pass: the values before and after are the same, on the catalogue's programs and on random ones."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from codegen.passes.reuse import marked
+from codegen.program import Block, Op, Read
+from codegen.targets.inplace import Unfolding
+from codegen.targets.text import ATOM, Factor, Text, product, total
+from derive.expr import Idx
+
+I, J = Idx("i", "I"), Idx("j", "J")
+
+
+def test_memory_is_taken_over_only_at_the_last_read_and_never_from_an_output() -> None:
+    exp = Op("E", "map", (I, J), (Read("X", (I, J)),), fn="exp")
+    norm = Op("Z", "reduce", (I,), (Read("E", (I, J)),), (J,), "sum")
+    inverse = Op("%1", "map", (I,), (Read("Z", (I,)),), fn="power", number=Fraction(-1))
+    ratio = Op("P", "map", (I, J), (Read("E", (I, J)), Read("%1", (I,))), fn="mul")
+    assert [op.into for op in marked(Block(("X",), (exp, norm, inverse, ratio), ("P",))).ops] == ["", "", "", "E"]
+    assert not any(op.into for op in marked(Block(("X",), (exp, norm, inverse, ratio), ("P", "E"))).ops), "an output is kept"
+    square = Op("Q", "map", (I, J), (Read("E", (I, J)), Read("E", (I, J))), fn="mul")
+    assert not marked(Block(("X",), (exp, square), ("Q",))).ops[1].into, "an array that is read twice is not written between the reads"
+
+
+def test_an_expression_is_computed_in_one_array_and_the_smaller_factors_meet_first() -> None:
+    X, r, s, g = Text("X", ATOM, (I, J)), Text("r[:, None]", ATOM, (I,)), Text("s[:, None]", ATOM, (I,)), Text("g", ATOM, (J,))
+    _, scaled = product(Fraction(2), [Factor(X), Factor(r), Factor(s, below=True), Factor(g)], (I, J))
+    sums = total([(False, scaled), (True, X)], (I, J))
+    assert Unfolding("Y", (I, J), "", "np").statements(sums) == ["Y = X * (r[:, None] * 2 / s[:, None])", "Y *= g", "Y -= X"]
+    assert Unfolding("Y", (I, J), "X", "np").statements(scaled)[0] == "Y = np.multiply(X, r[:, None] * 2 / s[:, None], out=X)"
+    values = {
+        "X": np.arange(6.0).reshape(2, 3),
+        "r": np.array([2.0, 3.0]),
+        "s": np.array([5.0, 7.0]),
+        "g": np.array([1.0, 2.0, 4.0]),
+        "np": np,
+    }
+    before = eval(sums.code, values)
+    exec("\n".join(Unfolding("Y", (I, J), "", "np").statements(sums)), values)
+    np.testing.assert_allclose(values["Y"], before, rtol=1e-14)
