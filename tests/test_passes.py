@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 from fractions import Fraction
+from types import ModuleType
+from typing import Any
 
 import numpy as np
+import pytest
+from kernel_reference import inputs_of, listed, sizes_of
 
 from codegen.passes.reuse import marked
 from codegen.program import Block, Op, Read
 from codegen.targets.inplace import Unfolding
 from codegen.targets.text import ATOM, Factor, Text, product, total
 from derive.expr import Idx
+from derive.layers import LAYERS
+from derive.spec import Layer
 
 I, J = Idx("i", "I"), Idx("j", "J")
 
@@ -42,3 +49,34 @@ def test_an_expression_is_computed_in_one_array_and_the_smaller_factors_meet_fir
     before = eval(sums.code, values)
     exec("\n".join(Unfolding("Y", (I, J), "", "np").statements(sums)), values)
     np.testing.assert_allclose(values["Y"], before, rtol=1e-14)
+
+
+# ---------------------------------------------------------------------------------------------------- blocking
+
+
+every_layer = pytest.mark.parametrize("layer", LAYERS, ids=[layer.name for layer in LAYERS])
+
+
+def run(layer: Layer, kernel: ModuleType, sizes: dict[str, int]) -> list[Any]:
+    """Every output and gradient of a NumPy kernel."""
+    inputs = [tensor.numpy() for tensor in inputs_of(layer, sizes)]
+    values, saved = kernel.forward(*inputs)
+    upstream = [np.cos(np.arange(float(np.size(value)))).reshape(np.shape(value)) for value in listed(values)]
+    return [*listed(values), *listed(kernel.backward(*upstream, saved))]
+
+
+@every_layer
+def test_parts_give_what_the_whole_gives(layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = importlib.import_module(f"generated.numpy.{layer.name}")
+    if not hasattr(kernel, "_CACHE"):
+        pytest.skip("it has no loop")
+    sizes = sizes_of(layer, 3)
+    want = run(layer, kernel, sizes)
+    monkeypatch.setattr(kernel, "_CACHE", 16)
+    if hasattr(kernel, "_saved_whole"):
+        monkeypatch.setattr(kernel, "_saved_whole", lambda *_: False)
+    if hasattr(kernel, "_parts"):
+        whole = kernel._parts
+        monkeypatch.setattr(kernel, "_parts", lambda lengths, width, like, least: whole(lengths, width, like, 2))
+    for got, expected in zip(run(layer, kernel, sizes), want):
+        np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-13)

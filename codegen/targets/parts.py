@@ -34,6 +34,9 @@ class Parts:
         arrays = [a.name for a in self.program.arrays]
         for block in self.blocks:
             arrays += [op.out for op in block.ops if not is_temporary(op.out)]
+        for _, loop in self.program.loops:
+            arrays += [part.name for part in loop.results]
+            arrays += [op.out for op in (*loop.before.ops, *loop.after.ops) if not is_temporary(op.out)]
         axes = [dim for a in self.program.arrays for dim in (*a.dims, *([a.values] if a.values else []))]
         return names_for(dict.fromkeys(arrays), dict.fromkeys(axes), self.reserved)
 
