@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from kernel_reference import inputs_of, listed, sizes_of
 
 from codegen.passes.reuse import marked
@@ -80,3 +81,36 @@ def test_parts_give_what_the_whole_gives(layer: Layer, monkeypatch: pytest.Monke
         monkeypatch.setattr(kernel, "_parts", lambda lengths, width, like, least: whole(lengths, width, like, 2))
     for got, expected in zip(run(layer, kernel, sizes), want):
         np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-13)
+
+
+def gradients(layer: Layer, function: Any, sizes: dict[str, int]) -> list[torch.Tensor]:
+    inputs = inputs_of(layer, sizes)
+    moving = [tensor.requires_grad_() for name, tensor in zip(layer.inputs, inputs) if name in layer.wrt]
+    values = listed(function(*inputs))
+    first = torch.autograd.grad([(value**3).sum() for value in values], moving, create_graph=True)
+    return [*values, *first, *torch.autograd.grad(sum((g**2).sum() for g in first), moving, allow_unused=True, materialize_grads=True)]
+
+
+@every_layer
+def test_torch_parts_give_what_the_whole_gives_twice_and_under_vmap(layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = importlib.import_module(f"generated.torch.{layer.name}")
+    if not hasattr(kernel, "_CACHE"):
+        pytest.skip("it has no loop")
+    function, sizes = getattr(kernel, layer.name), sizes_of(layer, 3)
+    want = gradients(layer, function, sizes)
+    monkeypatch.setattr(kernel, "_CACHE", 16)
+    for name in ("_whole", "_saved_whole"):
+        if hasattr(kernel, name):
+            monkeypatch.setattr(kernel, name, lambda _, *given: kernel._traced(*given))
+    whole = kernel._parts
+    monkeypatch.setattr(kernel, "_parts", lambda lengths, width, like, least: whole(lengths, width, like, 2))
+    for got, expected in zip(gradients(layer, function, sizes), want):
+        torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-12)
+    inputs = inputs_of(layer, sizes)
+    moving = [tensor.requires_grad_() for name, tensor in zip(layer.inputs, inputs) if name in layer.wrt]
+    (value, *_) = listed(function(*inputs))
+    upstream = torch.stack([torch.ones_like(value), torch.cos(value.detach())])
+    together = torch.autograd.grad(value, moving, upstream, is_grads_batched=True, retain_graph=True)
+    for n, each in enumerate(upstream):
+        for got, expected in zip(together, torch.autograd.grad(value, moving, each, retain_graph=True)):
+            torch.testing.assert_close(got[n], expected, rtol=1e-10, atol=1e-12)

@@ -45,9 +45,8 @@ def _in_parts(program: Program, small: Small) -> Program:
         return replace(program, loops=tuple((name, loop) for name, loop in loops if loop is not None))
     if len(program.upstream) == 1 and not arrays[program.upstream[0]].dims:
         loops.append(("both", loop_of(_on_the_spot(program), arrays, small)))
-    else:
-        loops.append(("forward", loop_of(program.forward, arrays, small)))
-        loops.append(("backward", loop_of(_anew(program), arrays, small, program.dropped)))
+    loops.append(("forward", loop_of(program.forward, arrays, small)))
+    loops.append(("backward", loop_of(_anew(program), arrays, small, program.dropped)))
     found = tuple((name, loop) for name, loop in loops if loop is not None and loop.large)
     return replace(program, loops=found) if len(found) == len(loops) else replace(program, recompute=None, loops=())
 
@@ -85,7 +84,16 @@ def _saving_less(program: Program, small: Small) -> Program | None:
         saved=(*program.saved, *more),
         kept=(*program.kept, *(name for name in more if name not in program.kept)),
         forward=replace(program.forward, outputs=(*program.forward.outputs, *outputs)),
+        second=_given(program.second, recompute),
+        second_tangent=_given(program.second_tangent, recompute),
     )
+
+
+def _given(block: Block | None, recompute: Block) -> Block | None:
+    """A block that reads a dropped array, with what it can be made of."""
+    if block is None or not set(block.inputs) & set(recompute.outputs):
+        return block
+    return replace(block, inputs=tuple(dict.fromkeys((*block.inputs, *recompute.inputs))))
 
 
 def _anew(program: Program) -> Block:

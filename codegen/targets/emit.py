@@ -129,7 +129,7 @@ class _Emitter:
             return [f"{name} = {self.spelling.copy.format(text.at(ATOM))}"]
         if self.spelling.in_place and len(op.axes) > 1:
             dying = self.names[op.into] if op.into else ""
-            return Unfolding(name, op.axes, dying, self.spelling.module).statements(text)
+            return Unfolding(name, op.axes, dying, self.spelling.module, self.spelling.copy).statements(text)
         return [f"{name} = {text.code}"]
 
     # ------------------------------------------------------------------------------------------------ values

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codegen.targets.text import ADD, MUL, NEG, Text
+from codegen.targets.text import ADD, ATOM, MUL, NEG, Text
 from derive.expr import Idx
 
 UFUNCS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
@@ -24,6 +24,7 @@ class Unfolding:
     axes: tuple[Idx, ...]
     dying: str
     module: str
+    copy: str = "{0}.copy()"
 
     def statements(self, text: Text) -> list[str]:
         """The lines, the first of which makes the array."""
@@ -54,6 +55,9 @@ class Unfolding:
             if front is None:
                 return self._plain(steps)
             first = folded.pop(front)[1]
+            if first.host and self.module == "torch":
+                # torch subtracts from a tensor only.
+                return self._plain(steps)
             if self._taken(base):
                 lines = [f"{self.name} = {self.module}.subtract({first.code}, {base.code}, out={base.code})"]
             else:
@@ -73,7 +77,7 @@ class Unfolding:
             lines = self._chain(rest)
         elif not several and sign == "+" and self._full(only):
             alone = self._compound(only) or self._taken(only)
-            lines = self.statements(only) if alone else [f"{self.name} = {only.code}.copy()"]
+            lines = self.statements(only) if alone else [f"{self.name} = {self.copy.format(only.at(ATOM))}"]
         else:
             return self._plain([*rest, *hot])
         return [*lines, *(f"_add_at({self.name}, {text.hot}, {mark.strip('+')}1)" for mark, text in hot)]

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from codegen.program import Block, Loop, Part, Program, needed
 from codegen.targets.parts import Parts, dims_of, used
-from codegen.targets.text import tuple_of
+from codegen.targets.text import Spelling, tuple_of
 
 LEAST_ROWS = 128
 """Products of matrices with fewer rows than this run below their speed."""
@@ -21,6 +21,8 @@ class Looped:
     parts: Parts
     loop: Loop
     name: str
+    spelling: Spelling
+    """How the function for one part is spelt: in place."""
     dropped: tuple[str, ...] = ()
     """Arrays made anew in each part unless they were saved."""
 
@@ -35,11 +37,7 @@ class Looped:
         body: Program = replace(
             program, arrays=arrays, forward=loop.body, backward=loop.body, tangent=loop.body, second=None, second_tangent=None, loops=()
         )
-        return Parts(self.parts.derivation, body, self.parts.spelling, (*self.parts.reserved, *self._missing_names))
-
-    @property
-    def _missing_names(self) -> tuple[str, ...]:
-        return ()
+        return Parts(self.parts.derivation, replace(body, recompute=None), self.spelling, self.parts.reserved)
 
     @property
     def lengths(self) -> tuple[str, ...]:
@@ -82,7 +80,7 @@ class Looped:
         taken = {*self.parts.names.values(), *self.parts.sizes.values()}
         return [name if name not in taken else f"{name}_part" for name in self.loop.indices]
 
-    def whole(self, saved: Sequence[str] = ()) -> list[str]:
+    def whole(self) -> list[str]:
         """The call for everything at once."""
         arguments = [*(self._argument(part, False) for part in self.loop.parts), *(self.parts.names[n] for n in self.dropped)]
         arguments += [self.parts.sizes[dim] for dim in self.lengths]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from codegen.program import Program
 from codegen.support import numpy_support
 from codegen.targets.looped import Looped
-from codegen.targets.parts import Parts, digest, dims_of, docstring, packed, saved_for, unpacked, used
+from codegen.targets.parts import Parts, constants, digest, dims_of, docstring, imports, indented, packed, saved_for, unpacked, used
 from codegen.targets.spellings import NUMPY
 from codegen.targets.support import functions_called
 from codegen.targets.text import tuple_of
@@ -35,8 +34,8 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
     return {
         "digest": digest(derivation.layer),
         "doc": docstring(parts, f"{program.name}: forward pass, backward pass and forward mode in NumPy.", why),
-        "imports": [line for line in IMPORTS if line.split()[1] + "." in code or line.split()[-1] + "[" in code],
-        "constants": ["_CACHE = 1 << 20  # bytes that are fast to read again"] if "_CACHE" in code else [],
+        "imports": imports(code),
+        "constants": constants(code),
         "name": program.name,
         "axes": parts.axes_table((*program.inputs, *program.upstream, *_tangents(program))),
         "fields": [f"{name}: {kind}" for name, kind in _fields(parts, fields).items()],
@@ -55,10 +54,6 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         "functions": functions,
         "support": support,
     }
-
-
-IMPORTS = ("import itertools", "import math", "from collections.abc import Iterator")
-"""What a module imports if it uses it."""
 
 
 def _tangents(program: Program) -> tuple[str, ...]:
@@ -116,8 +111,9 @@ def _loops(parts: Parts) -> dict[str, Looped]:
     """The program's loops, by the pass that they run."""
     dropped = {"backward": parts.program.dropped}
     return {
-        name: Looped(parts, loop, f"_{name}_part" if name != "both" else "_both_parts", dropped.get(name, ()))
+        name: Looped(parts, loop, f"_{name}_part" if name != "both" else "_both_parts", NUMPY, dropped.get(name, ()))
         for name, loop in parts.program.loops
+        if name == "both" or parts.program.loop("both") is None
     }
 
 
@@ -150,19 +146,15 @@ def _forward(parts: Parts, fields: tuple[str, ...], loops: dict[str, Looped]) ->
                 *each,
                 *parts.code(loop.loop.after),
             ]
-            lines += [condition, *_indented([*parts.code(program.forward), *gone]), "else:", *_indented(apart)]
+            lines += [condition, *indented([*parts.code(program.forward), *gone]), "else:", *indented(apart)]
         else:
             lines += parts.code(loop.loop.before)
-            lines += [condition, *_indented(loop.whole()), "else:", *_indented(each), *parts.code(loop.loop.after)]
+            lines += [condition, *indented(loop.whole()), "else:", *indented(each), *parts.code(loop.loop.after)]
     kept = [parts.like(program.inputs) + ".dtype" if name == "dtype" else name for name in _fields(parts, fields)]
     return used([*lines, f"return {packed([names[n] for n in program.outputs])}, Saved({', '.join(kept)})"])
 
 
 _MADE = ("np.empty({0}, {1}.dtype)", "np.zeros({0}, {1}.dtype)")
-
-
-def _indented(lines: Iterable[str]) -> list[str]:
-    return [f"    {line}" for line in lines]
 
 
 def _backward(parts: Parts, fields: tuple[str, ...], loops: dict[str, Looped]) -> list[str]:
@@ -188,7 +180,7 @@ def _backward(parts: Parts, fields: tuple[str, ...], loops: dict[str, Looped]) -
         condition = f"{names[program.dropped[0]]} is not None" if program.dropped else f"_whole({loop.entries()}, {like})"
         each = loop.each(like, (), *_MADE)
         lines += parts.code(loop.loop.before)
-        lines += [f"if {condition}:", *_indented(loop.whole()), "else:", *_indented(each), *parts.code(loop.loop.after)]
+        lines += [f"if {condition}:", *indented(loop.whole()), "else:", *indented(each), *parts.code(loop.loop.after)]
     lines = used([*lines, f"return {', '.join(names[n] for n in program.gradients)}"])
     code = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
     mentioned = [name if re.search(rf"\b{name}\b", code) else f"_{name}" for name in _fields(parts, fields)]

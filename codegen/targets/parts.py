@@ -61,8 +61,8 @@ class Parts:
         return statements(block, self.names, self.sizes, self.like(block.inputs), self.spelling)
 
     def like(self, inputs: Iterable[str]) -> str:
-        """The Python name of an array of real numbers, the first that is not a scalar if there is one."""
-        real = [self.array(name) for name in inputs if self.array(name).kind != "int"]
+        """The Python name of an array of real numbers, the first that is not a scalar if there is one. It is there in any case."""
+        real = [self.array(name) for name in inputs if self.array(name).kind != "int" and name not in self.program.dropped]
         chosen = next((a for a in real if a.dims), real[0] if real else None)
         return self.names[chosen.name] if chosen is not None else "None"
 
@@ -80,7 +80,7 @@ class Parts:
 
     def holder(self, dim: str, arrays: Iterable[str]) -> str | None:
         """The first of the arrays that has the axis."""
-        return next((name for name in arrays if dim in self.array(name).dims), None)
+        return next((name for name in arrays if dim in self.array(name).dims and name not in self.program.dropped), None)
 
     def missing(self, dims: Iterable[str], arrays: Sequence[str]) -> tuple[str, ...]:
         """The axes whose lengths cannot be read off any of the arrays."""
@@ -127,6 +127,22 @@ class Parts:
 
     def maximum_axes(self, block: Block) -> tuple[str, ...]:
         return tuple(dict.fromkeys(i.dim for op in block.ops if op.kind == "reduce" and op.fn == "max" for i in op.over))
+
+
+IMPORTS = ("import itertools", "import math", "from collections.abc import Iterator")
+
+
+def imports(code: str) -> list[str]:
+    """What a module imports because its code uses it."""
+    return [line for line in IMPORTS if f"{line.split()[-1]}." in code or f"{line.split()[-1]}[" in code]
+
+
+def constants(code: str) -> list[str]:
+    return ["_CACHE = 1 << 20  # bytes that are fast to read again"] if "_CACHE" in code else []
+
+
+def indented(lines: Iterable[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
 
 
 def used(lines: Sequence[str]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from codegen.targets.text import Spelling
 
 NUMPY = Spelling(
@@ -81,3 +83,6 @@ TORCH = Spelling(
     real="{0}.to({1})",
     discarding="",
 )
+
+TORCH_IN_PLACE = replace(TORCH, in_place=True, unary=frozenset((*NUMPY.unary, "erf", "sigmoid")))
+"""For code that no derivative is taken through."""
