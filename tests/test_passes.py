@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import tracemalloc
 from fractions import Fraction
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from kernel_reference import inputs_of, listed, sizes_of
+from kernel_reference import inputs_of, listed, load, sizes_of
 
+from codegen.passes import OPTIONAL
 from codegen.passes.reuse import marked
 from codegen.program import Block, Op, Read
+from codegen.source import sources
 from codegen.targets.inplace import Unfolding
 from codegen.targets.text import ATOM, Factor, Text, product, total
+from derive.engine import derive
 from derive.expr import Idx
 from derive.layers import LAYERS
 from derive.spec import Layer
@@ -114,3 +119,34 @@ def test_torch_parts_give_what_the_whole_gives_twice_and_under_vmap(layer: Layer
     for n, each in enumerate(upstream):
         for got, expected in zip(together, torch.autograd.grad(value, moving, each, retain_graph=True)):
             torch.testing.assert_close(got[n], expected, rtol=1e-10, atol=1e-12)
+
+
+KERNEL_ATTENTION = """\
+D[i,j] = sum(c, (Q[i,c] - K[j,c])^2)
+P[i,j] = exp(-D[i,j])/sum(k, exp(-D[i,k]))
+O[i,e] = sum(j, P[i,j]*V[j,e])
+"""
+
+
+def test_attention_with_other_scores_takes_memory_in_proportion_to_its_length(tmp_path: Path) -> None:
+    kernel = load(sources(derive(Layer.parse("hidden", KERNEL_ATTENTION)))["numpy"], "hidden", tmp_path)
+    peaks = []
+    for length in (2048, 4096):
+        Q, K, V = (np.random.default_rng(n).standard_normal((length, 16), dtype=np.float32) for n in range(3))
+        tracemalloc.start()
+        O, saved = kernel.forward(Q, K, V)
+        kernel.backward(np.ones_like(O), saved)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 2.5 * peaks[0], "twice the length takes four times the memory"
+    assert peaks[1] < 4096 * 4096 * 4, "no array over queries and keys is whole"
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_leaving_out_a_pass_changes_no_value(name: str, tmp_path: Path) -> None:
+    for layer in LAYERS[::9]:
+        derivation = derive(layer)
+        want = run(layer, importlib.import_module(f"generated.numpy.{layer.name}"), sizes_of(layer))
+        kernel = load(sources(derivation, ("numpy",), (name,))["numpy"], layer.name, tmp_path)
+        for got, expected in zip(run(layer, kernel, sizes_of(layer)), want):
+            np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
