@@ -250,7 +250,12 @@ def saved_for(parts: Parts, ops: Sequence[Op]) -> dict[str, str]:
             for name in parts.program.saved:
                 if name in read:
                     readers[name][parts.names[op.out]] = None
-    return {parts.names[name]: "for " + _listing(list(found)) for name, found in readers.items()}
+    names, again = parts.names, parts.program.recompute
+    for name in parts.program.saved:
+        if again is not None and name in again.inputs:
+            readers[name].update(dict.fromkeys(names[n] for n in parts.program.dropped))
+    large = {name: "; where it is large it is not saved but made anew" for name in parts.program.dropped}
+    return {names[name]: f"for {_listing(list(found))}{large.get(name, '')}" for name, found in readers.items()}
 
 
 def _listing(items: list[str]) -> str:
