@@ -254,7 +254,7 @@ def saved_for(parts: Parts, ops: Sequence[Op]) -> dict[str, str]:
     for name in parts.program.saved:
         if again is not None and name in again.inputs:
             readers[name].update(dict.fromkeys(names[n] for n in parts.program.dropped))
-    large = {name: "; where it is large it is not saved but made anew" for name in parts.program.dropped}
+    large = dict.fromkeys(parts.program.dropped, "; where it is large it is not saved but made anew")
     return {names[name]: f"for {_listing(list(found))}{large.get(name, '')}" for name, found in readers.items()}
 
 
