@@ -263,7 +263,8 @@ class _Region:
             if op.out in free or op in after
         )
         ends = tuple(name for name in self.block.outputs if name in {op.out for op in ops})
-        return first, marked(Block(self.block.inputs, ops, ends))
+        given = {part.name: self.made[part.value] for part in outputs if part.value not in self.block.outputs}
+        return first, marked(Block(self.block.inputs, ops, ends), given)
 
     def _before(self, before: tuple[Op, ...], first: Mapping[str, str], last: Block, parts: Iterable[Part]) -> Block:
         read = {part.value for part in parts} | {arg.value for op in last.ops for arg in op.args}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from codegen.inlining import Inlining
 from codegen.passes.blocks import each_block
@@ -20,8 +22,8 @@ def reuse(program: Program) -> Program:
     return each_block(program, marked)
 
 
-def marked(block: Block) -> Block:
-    """The block with `into` set wherever memory may be taken over."""
+def marked(block: Block, given: Mapping[str, Op] = MappingProxyType({})) -> Block:
+    """The block with `into` set wherever memory may be taken over; `given` are arrays made for it elsewhere, with what made them."""
     inlining = Inlining(block.ops)
     reads = inlining.statements
     last: dict[str, str] = {}
@@ -34,7 +36,7 @@ def marked(block: Block) -> Block:
         if op.kind == "map" and op.fn not in CONDITIONS and len(op.axes) > 1 and op.out in reads:
             names = [read.value for read in reads[op.out]]
             for value in names:
-                maker = inlining.made.get(value)
+                maker = inlining.made.get(value) or given.get(value)
                 ours = maker is not None and value not in block.outputs and _fresh(maker) and _shape(maker) == _shape(op)
                 if ours and names.count(value) == 1 and last[value] == op.out and value not in taken:
                     taken.add(value)
