@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: what deriving costs, how it grows with depth, and what the generated kernels cost next to torch's operators."""
+"""`python -m benchmarks`: what deriving costs, how it grows with depth, and the generated kernels next to torch's operators and goals."""
 
 from __future__ import annotations
 
@@ -7,18 +7,39 @@ import sys
 
 from rich.console import Console
 
-from benchmarks import depth, deriving, kernels
+from benchmarks import depth, deriving, kernels, limits, passes
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the tables; exit code 0."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and small sizes only: under half a minute")
+    parser.add_argument("layer", nargs="?", help="one layer alone: its kernels, and no deriving")
+    parser.add_argument("--size", choices=kernels.SIZES, help="one size alone")
+    parser.add_argument("--target", choices=("numpy", "torch"), help="one target alone")
+    parser.add_argument("--json", action="store_true", help="the kernels' times as JSON")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and small sizes only")
+    parser.add_argument("--passes", action="store_true", help="what each pass of codegen brings, and nothing else")
     options = parser.parse_args(arguments)
     console = Console()
-    deriving.table(console, rounds=20)
-    depth.table(console, rounds=1 if options.quick else 3, largest=8 if options.quick else 24)
-    kernels.table(console, quick=options.quick)
+    if options.passes:
+        passes.table(console)
+        return 0
+    if options.layer is None and not options.json:
+        deriving.table(console, rounds=5 if options.quick else 20)
+        depth.table(console, rounds=1 if options.quick else 3, largest=8 if options.quick else 24)
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        console.print("torch is not installed: the kernels are not compared", style="dim")
+        return 0
+    if not options.json:
+        limits.table(console)
+    sizes = (options.size,) if options.size else ("small",) if options.quick else kernels.SIZES
+    targets = (options.target,) if options.target else ("numpy", "torch")
+    compare = ("eager",) if options.quick else ("eager", "compile")
+    kernels.table(console, options.layer, sizes, targets, compare, options.json)
+    if not options.quick and not options.json and options.size in (None, "large"):
+        kernels.memory(console, options.layer, targets)
     return 0
 
 

@@ -37,20 +37,31 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("layers", nargs="?", help="a file of layers (.py or .layer, :NAME for one of them), a layer's name or a formula")
     parser.add_argument("-o", "--output", metavar="DIR", help="the folder to write kernels and their tests to")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 and show a diff where a file is out of date")
+    parser.add_argument(
+        "--without",
+        metavar="PASS",
+        action="append",
+        default=[],
+        help="leave a pass out, to see its worth",
+    )
     return parser
 
 
 def _run(options: argparse.Namespace) -> int:
     from codegen.files import GENERATED, catalogue_files, differences, stale, user_files, write
+    from codegen.passes import OPTIONAL
 
     if options.layers is not None and options.output is None:
         raise SpecError(f"say where to write: codegen {options.layers} -o DIR")
+    for name in options.without:
+        if name not in OPTIONAL:
+            raise SpecError(f"there is no pass {name!r} to leave out; choose {listing(OPTIONAL)}")
     layers = _layers(options.layers)
     if options.output is None:
-        root, files = GENERATED, catalogue_files(_derivations(layers))
+        root, files = GENERATED, catalogue_files(_derivations(layers), options.without)
         gone = stale(root, files)
     else:
-        root, files, gone = Path(options.output), user_files(_derivations(layers)), []
+        root, files, gone = Path(options.output), user_files(_derivations(layers), options.without), []
     if options.check:
         return _compare(root, differences(root, files), gone, len(files))
     if root.exists() and not root.is_dir():

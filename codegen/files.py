@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +22,25 @@ _PACKAGES = {
 }
 
 
-def catalogue_files(derivations: Iterator[Any]) -> dict[str, str]:
+def catalogue_files(derivations: Iterator[Any], without: Collection[str] = ()) -> dict[str, str]:
     """Path below generated/ -> text, for the layers of the catalogue."""
     files = dict(_PACKAGES)
     modules = {}
     for derivation in derivations:
         name = derivation.layer.name
-        for target, text in rendered(derivation).items():
+        for target, text in rendered(derivation, without=without).items():
             modules[f"{target}/{name}.py"] = text
         for suffix, text in proofs(derivation).items():
             files[f"proofs/{name}.{suffix}"] = text
     return {**files, **formatted({**modules, **over_kernels()})}
 
 
-def user_files(derivations: Iterator[Any]) -> dict[str, str]:
+def user_files(derivations: Iterator[Any], without: Collection[str] = ()) -> dict[str, str]:
     """Path below the user's folder -> text: both kernels of each layer, and their test."""
     modules = {}
     for derivation in derivations:
         name = derivation.layer.name
-        texts = rendered(derivation, ("numpy", "torch", "test"))
+        texts = rendered(derivation, ("numpy", "torch", "test"), without)
         modules[f"numpy/{name}.py"] = texts["numpy"]
         modules[f"torch/{name}.py"] = texts["torch"]
         modules[f"test_{name}.py"] = texts["test"]

@@ -64,6 +64,8 @@ class Op:
     dim: str = ""
     source: Equation | None = None
     at: tuple[Affine, ...] = ()
+    into: str = ""
+    """The value, read here for the last time, whose memory the result may take."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,37 @@ class Block:
     inputs: tuple[str, ...]
     ops: tuple[Op, ...]
     outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The array `value`, of which a loop takes or makes `name`: axis k in parts of the loop's axis `at[k]`, or whole where None."""
+
+    name: str
+    value: str
+    at: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A stretch of a block done for parts of some axes at a time: `before`, then `body` for each part, then `after`.
+
+    `dims` are the axes taken in parts and `indices` their names; `width` are the other axes of the largest array inside. A result
+    that has not all of the loop's axes is summed over the parts. `positions` are the parts that number places: (name, axis).
+    """
+
+    dims: tuple[str, ...]
+    indices: tuple[str, ...]
+    width: tuple[str, ...]
+    matrices: bool
+    large: bool
+    body: Block
+    parts: tuple[Part, ...]
+    positions: tuple[tuple[str, str], ...]
+    results: tuple[Part, ...]
+    arrays: tuple[Tensor, ...]
+    before: Block
+    after: Block
 
 
 @dataclass(frozen=True)
@@ -100,6 +133,18 @@ class Program:
     second_tangent: Block | None = None
     second_gradients: tuple[tuple[str, str], ...] = ()
     """(input or upstream gradient, its second-order gradient), for those that have one."""
+    recompute: Block | None = None
+    """Makes the large saved arrays anew from the others: they are dropped where the forward pass ran in parts."""
+    loops: tuple[tuple[str, Loop], ...] = ()
+    """"forward", "backward" or "both" (the gradients of a scalar in the forward pass) -> how it runs in parts."""
+
+    def loop(self, name: str) -> Loop | None:
+        return dict(self.loops).get(name)
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The saved arrays that may be missing."""
+        return self.recompute.outputs if self.recompute is not None else ()
 
     def array(self, name: str) -> Tensor:
         return next(a for a in self.arrays if a.name == name)

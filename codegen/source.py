@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -40,19 +40,19 @@ def _templates() -> jinja2.Environment:
     )
 
 
-def program_of(derivation: Any) -> Program:
-    """The optimized program of a derivation."""
-    return optimize(lower(derivation))
+def program_of(derivation: Any, without: Collection[str] = ()) -> Program:
+    """The optimized program of a derivation; some passes may be left out."""
+    return optimize(lower(derivation), without)
 
 
-def sources(derivation: Any, targets: tuple[str, ...] = ("numpy", "torch")) -> dict[str, str]:
+def sources(derivation: Any, targets: tuple[str, ...] = ("numpy", "torch"), without: Collection[str] = ()) -> dict[str, str]:
     """Target -> the formatted text of its module. Raises NotImplementedError for what a target cannot express yet."""
-    return formatted(rendered(derivation, targets))
+    return formatted(rendered(derivation, targets, without))
 
 
-def rendered(derivation: Any, targets: tuple[str, ...] = ("numpy", "torch")) -> dict[str, str]:
+def rendered(derivation: Any, targets: tuple[str, ...] = ("numpy", "torch"), without: Collection[str] = ()) -> dict[str, str]:
     """Target -> the text of its module before it is formatted, for many of them to be formatted together."""
-    program = program_of(derivation)
+    program = program_of(derivation, without)
     texts = {}
     for target in targets:
         template, context = TEMPLATES[target]

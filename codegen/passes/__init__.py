@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from codegen.passes.dead import remove_dead_code
 from codegen.passes.order import order_contractions
+from codegen.passes.recompute import block
+from codegen.passes.reuse import reuse
 from codegen.passes.sharing import share
 from codegen.program import Program
 
-PASSES: tuple[Callable[[Program], Program], ...] = (order_contractions, share, remove_dead_code)
+PASSES: dict[str, Callable[[Program], Program]] = {
+    "order": order_contractions,
+    "sharing": share,
+    "dead": remove_dead_code,
+    "reuse": reuse,
+    "blocking": block,
+}
+OPTIONAL = ("sharing", "dead", "reuse", "blocking")
+"""What may be left out, to see what it is worth: the targets spell products of two arrays only, so that `order` may not."""
 
 
-def optimize(program: Program) -> Program:
-    """Every pass, once, in order."""
-    for run in PASSES:
-        program = run(program)
+def optimize(program: Program, without: Collection[str] = ()) -> Program:
+    """Every pass but those left out, once, in order."""
+    for name, run in PASSES.items():
+        if name not in without:
+            program = run(program)
     return program

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ Array = NDArray[Any]
 
 _NAME = ""
 _AXES: dict[str, tuple[str, ...]] = {}
+_CACHE = 1 << 20
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -109,6 +111,27 @@ def _respected(about: str, fact: str, indices: tuple[str, ...], relation: str, g
     raise ValueError(f"{_NAME}: {about} does not respect the declared fact {fact}: {what} {amount}{where}")
 
 
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
     """1 at each label along a new last axis, else 0."""
     hot: Array = (labels[..., None] == np.arange(length)).astype(dtype)
@@ -168,9 +191,20 @@ def _place(array: Array, axis: int, length: int, offset: int, *steps: int) -> Ar
     return result[(slice(None),) * axis + (slice(-lowest, length - lowest),)]
 
 
+def _add_at(array: Array, labels: Array, value: int) -> None:
+    """Add `value` at each label along the last axis, in place."""
+    rows: Any = np.unravel_index(np.arange(labels.size), labels.shape) if labels.ndim > 1 else (np.arange(len(labels)),) * labels.ndim
+    at: Any = (*rows, labels.ravel())
+    array[at if labels.ndim else labels] += value
+
+
 def _sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), which neither overflows nor divides by zero."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    y = np.asarray(0.5 * x)
+    np.tanh(y, out=y)
+    y += 1
+    y *= 0.5
+    return y
 
 
 def _erf(x: Array) -> Array:

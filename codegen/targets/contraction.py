@@ -53,8 +53,8 @@ def _dot(a: Text, b: Text, over: Sequence[Idx], spelling: Spelling) -> Text:
     rest = tuple(i for i in a.axes if i not in over)
     if len(over) == 1 and a.axes[-1] == over[0]:
         if len(a.axes) == 1:
-            return Text(f"{a.at(MUL)} @ {b.at(NEG)}", MUL, rest)
-        return Text(spelling.vecdot.format(a.code, b.code), ATOM, rest)
+            return Text(f"{a.at(MUL)} @ {b.at(NEG)}", MUL, rest, fresh=True)
+        return Text(spelling.vecdot.format(a.code, b.code), ATOM, rest, fresh=True)
     return summed(Text(f"{a.at(MUL)} * {b.at(NEG)}", MUL, a.axes), over, "sum", spelling)
 
 
@@ -69,7 +69,7 @@ def summed(text: Text, over: Sequence[Idx], fn: str, spelling: Spelling) -> Text
         where = f"{spelling.axis}={-1 if positions[0] == len(text.axes) - 1 else positions[0]}"
     else:
         where = f"{spelling.axis}=({', '.join(map(str, positions))})"
-    return Text(f"{text.at(ATOM)}.{method}({where})", ATOM, rest)
+    return Text(f"{text.at(ATOM)}.{method}({where})", ATOM, rest, fresh=True)
 
 
 def _matmul(a: Text, b: Text, batch: list[Idx], rows: list[Idx], columns: list[Idx], over: Idx, spelling: Spelling) -> Text:
@@ -78,11 +78,11 @@ def _matmul(a: Text, b: Text, batch: list[Idx], rows: list[Idx], columns: list[I
     if not batch and len(columns) <= 1:
         left = permuted(a, (*rows, over), spelling)
         right = permuted(b, (over, *columns), spelling)
-        return Text(f"{left.at(MUL)} @ {right.at(NEG)}", MUL, (*rows, *columns))
+        return Text(f"{left.at(MUL)} @ {right.at(NEG)}", MUL, (*rows, *columns), fresh=True)
     one: list[Idx | None] = [None]
     left = aligned(a, (*batch, *rows[:-1], *(one * (len(columns) - 1)), *(rows[-1:] or one), over), spelling)
     right = aligned(b, (*batch, *(one * (len(rows) - 1)), *columns[:-1], over, *(columns[-1:] or one)), spelling)
     code = f"{left.at(MUL)} @ {right.at(NEG)}"
     found = (*batch, *rows[:-1], *columns[:-1], *rows[-1:], *columns[-1:])
     drop = {(True, False): "[..., 0]", (False, True): "[..., 0, :]"}.get((bool(rows), bool(columns)))
-    return Text(f"({code}){drop}", ATOM, found, view=True) if drop else Text(code, MUL, found)
+    return Text(f"({code}){drop}", ATOM, found, view=True) if drop else Text(code, MUL, found, fresh=True)

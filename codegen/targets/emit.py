@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from codegen.program import CONDITIONS, Block, Op, Read, host_values, is_temporary, makers, needed, rename_read
+from codegen.inlining import Inlining
+from codegen.program import CONDITIONS, Block, Op, Read, is_temporary, needed, rename_read
 from codegen.targets.contraction import contraction, summed
 from codegen.targets.discarding import discarding
+from codegen.targets.inplace import Unfolding
 from codegen.targets.lengths import whole
 from codegen.targets.text import (
     ADD,
@@ -39,6 +41,8 @@ class Line:
     code: str
     demanded_by: tuple[str, ...]
     discards: bool = False
+    more: tuple[str, ...] = ()
+    """Statements that finish the value in place."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,8 @@ class _Emitter:
         self.spelling = spelling
         self.sizes = sizes
         self.like = like
-        self.made = makers(block.ops)
-        self.host = host_values(block.ops)
-        self.uses: dict[str, int] = {}
-        for op in block.ops:
-            for arg in op.args:
-                self.uses[arg.value] = self.uses.get(arg.value, 0) + 1
+        inlining = Inlining(block.ops)
+        self.made, self.host, self._inlined = inlining.made, inlining.host, inlining.inlined
         self.names = dict(names)
         self.discarding = discarding(block.ops, self._inlined)
         self.taken = {*names.values(), *sizes.values()}
@@ -91,26 +91,13 @@ class _Emitter:
             if is_temporary(op.out):
                 self.names[op.out] = self._temporary_name(op)
             demand = tuple(output for output in self.block.outputs if op.out in live[output])
-            lines.append(Line(self.names[op.out], self._assigned(op), demand, op.out in self.discarding))
+            name = self.names[op.out]
+            code, *more = self._assigned(op, name)
+            lines.append(Line(name, code, demand, op.out in self.discarding, tuple(more)))
             if op.source is not None:
                 found.append(Statement(op.source, tuple(lines)))
                 lines = []
         return tuple(found)
-
-    def _inlined(self, value: str) -> bool:
-        """Whether a value has no statement of its own: it is used once, or costs nothing to write again."""
-        if not is_temporary(value):
-            return False
-        op = self.made[value]
-        free = value in self.host or op.kind == "position"
-        if op.fn == "power" and op.number == -1:
-            # Written again, it is a division.
-            free = free or not self._inlined(op.args[0].value)
-        if op.fn == "mul" and len(op.args) == 2 and not free:
-            # Written again, it is a minus sign.
-            sign, other = (self.made.get(arg.value) for arg in op.args)
-            free = sign is not None and sign.number == -1 and (other is None or not self._inlined(other.out))
-        return free or self.uses.get(value, 0) < 2
 
     def _temporary_name(self, op: Op) -> str:
         """A name that says what the value is: `exp_S`, `sum_X`, `X_W`."""
@@ -140,10 +127,15 @@ class _Emitter:
         roots = (self._root(arg.value) for arg in self.made[value].args)
         return next((root for root in roots if root is not None), None)
 
-    def _assigned(self, op: Op) -> str:
-        """The op's expression; an output is an array of its own, never a view of another."""
+    def _assigned(self, op: Op, name: str) -> list[str]:
+        """The op's statements; an output is an array of its own, never a view of another."""
         text = permuted(self._text(op), op.axes, self.spelling)
-        return self.spelling.copy.format(text.at(ATOM)) if text.view and op.out in self.block.outputs else text.code
+        if text.view and op.out in self.block.outputs:
+            return [f"{name} = {self.spelling.copy.format(text.at(ATOM))}"]
+        if self.spelling.in_place and len(op.axes) > 1:
+            dying = self.names[op.into] if op.into else ""
+            return Unfolding(name, op.axes, dying, self.spelling.module, self.spelling.copy).statements(text)
+        return [f"{name} = {text.code}"]
 
     # ------------------------------------------------------------------------------------------------ values
 
@@ -210,7 +202,10 @@ class _Emitter:
             texts = [a.at(ATOM) if not a.host else a.code for a in sorted(args, key=lambda a: a.host)]
         if name not in table:
             raise NotImplementedError(f"no {self.spelling.module} spelling of the function {op.fn}")
-        return Text(table[name].format(*texts), ATOM, op.axes, op.out in self.host)
+        code = table[name].format(*texts)
+        if len(args) == 1 and op.fn in self.spelling.unary:
+            return Text(code, ATOM, op.axes, op.out in self.host, fresh=True, call=(table[name], args[0]))
+        return Text(code, ATOM, op.axes, op.out in self.host, fresh=op.out not in self.host)
 
     def _condition(self, op: Op, fn: str) -> Text:
         """A comparison, or several that hold together: an array of truth values."""
@@ -306,7 +301,7 @@ class _Emitter:
                     return None
                 index = op.args[n].axes[0]
                 code = self.spelling.one_hot.format(labels.code, self.sizes[index.dim], kind_of, self.like)
-                return Text(code, ATOM, (*labels.axes, index))
+                return Text(code, ATOM, (*labels.axes, index), hot=labels.code)
         return None
 
     # ------------------------------------------------------------------------------------------------ layout

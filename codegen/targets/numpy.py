@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from codegen.program import Program
 from codegen.support import numpy_support
-from codegen.targets.parts import Parts, digest, dims_of, docstring, packed, saved_for, unpacked
+from codegen.targets.looped import Looped
+from codegen.targets.parts import Parts, constants, digest, dims_of, docstring, imports, indented, packed, saved_for, unpacked, used
 from codegen.targets.spellings import NUMPY
 from codegen.targets.support import functions_called
 from codegen.targets.text import tuple_of
@@ -18,9 +20,11 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
     parts = Parts(derivation, program, NUMPY, ("dtype", "validate"))
     fields = _saved_lengths(parts)
     why = saved_for(parts, program.backward.ops)
-    forward, backward, jvp = _forward(parts, fields), _backward(parts, fields), _jvp(parts)
+    loops = _loops(parts)
+    forward, backward, jvp = _forward(parts, fields, loops), _backward(parts, fields, loops), _jvp(parts)
+    functions = [line for loop in loops.values() for line in loop.function("Any", "Any")]
     facts = validation(parts, "Array")
-    body = [*forward, *backward, *jvp, *facts.lines]
+    body = [*forward, *backward, *jvp, *functions, *facts.lines]
     support = functions_called(numpy_support, body)
     code = "\n".join([*body, *support])
     names = parts.names
@@ -32,7 +36,8 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
     return {
         "digest": digest(derivation.layer),
         "doc": docstring(parts, f"{program.name}: forward pass, backward pass and forward mode in NumPy.", why),
-        "imports": [f"import {name}" for name in ("itertools", "math", "operator") if f"{name}." in code],
+        "imports": imports(code),
+        "constants": constants(code),
         "name": program.name,
         "axes": parts.axes_table((*_arrays(parts, program.inputs), *program.upstream, *_tangents(program))),
         "fields": [f"{name}: {kind}" for name, kind in _fields(parts, fields).items()],
@@ -48,6 +53,7 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         "jvp_returns": f"tuple[{_returned(len(program.outputs))}, {_returned(len(program.outputs))}]",
         "jvp_doc": f"Return ({values}, {value_tangents}): the value and its derivative along {tangents}.",
         "jvp": jvp,
+        "functions": functions,
         "support": [*facts.lines, *support],
     }
 
@@ -80,7 +86,10 @@ def _saved_lengths(parts: Parts) -> tuple[str, ...]:
 def _fields(parts: Parts, lengths: tuple[str, ...]) -> dict[str, str]:
     """Field of `Saved` -> its type: arrays, the lengths that none of them has, and the element type where none has that."""
     program = parts.program
-    found = {parts.names[name]: "Array" for name in program.saved}
+    found = {parts.names[name]: "Array | None" if name in program.dropped else "Array" for name in program.saved}
+    if program.loop("both") is not None:
+        found = {name: kind if name in {parts.names[n] for n in program.inputs} else "Array | None" for name, kind in found.items()}
+        found.update({parts.names[name]: "Array | None" for name in program.gradients})
     found.update({parts.sizes[dim]: "int" for dim in lengths})
     if all(parts.array(name).kind == "int" for name in program.saved):
         found["dtype"] = "Any"
@@ -108,29 +117,84 @@ def _nonempty(parts: Parts, dims: tuple[str, ...]) -> list[str]:
     return [f"_nonempty({', '.join(f'{parts.sizes[d]}={parts.sizes[d]}' for d in dims)})"] if dims else []
 
 
-def _forward(parts: Parts, fields: tuple[str, ...]) -> list[str]:
-    program = parts.program
+def _loops(parts: Parts) -> dict[str, Looped]:
+    """The program's loops, by the pass that they run."""
+    dropped = {"backward": parts.program.dropped}
+    return {
+        name: Looped(parts, loop, f"_{name}_part" if name != "both" else "_both_parts", NUMPY, dropped.get(name, ()))
+        for name, loop in parts.program.loops
+        if name == "both" or parts.program.loop("both") is None
+    }
+
+
+def _forward(parts: Parts, fields: tuple[str, ...], loops: dict[str, Looped]) -> list[str]:
+    program, names = parts.program, parts.names
+    loop = loops.get("forward") or loops.get("both")
     over = parts.maximum_axes(program.forward)
     lines = _arguments(parts, program.inputs) + validation(parts, "Array").call()
-    lines += parts.lengths((*dims_of(program.forward), *over, *fields), program.inputs)
+    mentioned = [*loop.dims(), *dims_of(loop.loop.before), *dims_of(loop.loop.after)] if loop is not None else []
+    lines += parts.lengths((*dims_of(program.forward), *mentioned, *over, *fields), program.inputs)
     lines += _nonempty(parts, over)
-    lines += parts.code(program.forward)
+    if loop is None:
+        lines += parts.code(program.forward)
+    else:
+        real = [names[n] for n in program.inputs if parts.array(n).kind != "int" and parts.array(n).dims]
+        check = "_saved_whole" if program.dropped else "_whole"
+        given = real if program.dropped else [parts.like(program.inputs)]
+        condition = f"if {check}({loop.entries()}, {', '.join(given)}):"
+        each = loop.each(parts.like(program.inputs), program.dropped, *_MADE)
+        if "both" in loops:
+            gone = [f"{' = '.join(names[n] for n in program.gradients)} = None"]
+            missing = [n for n in _fields(parts, fields) if n not in {names[m] for m in program.inputs}]
+            made = {names[op.out] for op in (*loop.loop.before.ops, *loop.loop.after.ops) if op.out in names} | {
+                names[p.name] for p in loop.loop.results
+            }
+            nothing = [n for n in missing if n not in made and n not in {names[d] for d in program.dropped}]
+            apart = [
+                *([f"{' = '.join(nothing)} = None"] if nothing else []),
+                *parts.code(loop.loop.before),
+                *each,
+                *parts.code(loop.loop.after),
+            ]
+            lines += [condition, *indented([*parts.code(program.forward), *gone]), "else:", *indented(apart)]
+        else:
+            lines += parts.code(loop.loop.before)
+            lines += [condition, *indented(loop.whole()), "else:", *indented(each), *parts.code(loop.loop.after)]
     kept = [parts.like(program.inputs) + ".dtype" if name == "dtype" else name for name in _fields(parts, fields)]
-    return [*lines, f"return {packed([parts.names[n] for n in program.outputs])}, Saved({', '.join(kept)})"]
+    return used([*lines, f"return {packed([names[n] for n in program.outputs])}, Saved({', '.join(kept)})"])
 
 
-def _backward(parts: Parts, fields: tuple[str, ...]) -> list[str]:
-    program = parts.program
-    lines = [f"{unpacked(list(_fields(parts, fields)))} = saved"]
-    dims = [*(dim for name in program.upstream for dim in parts.array(name).dims), *dims_of(program.backward)]
-    lines += parts.lengths(dims, program.saved, fields)
-    real = [n for n in program.saved if parts.array(n).kind != "int"]
-    dtype = f"{parts.names[real[0]]}.dtype" if real else "dtype"
+_MADE = ("np.empty({0}, {1}.dtype)", "np.zeros({0}, {1}.dtype)")
+
+
+def _backward(parts: Parts, fields: tuple[str, ...], loops: dict[str, Looped]) -> list[str]:
+    program, names = parts.program, parts.names
+    loop = loops.get("backward")
+    lines: list[str] = []
+    mentioned = [*loop.dims(), *dims_of(loop.loop.before), *dims_of(loop.loop.after)] if loop is not None else []
+    dims = [*(dim for name in program.upstream for dim in parts.array(name).dims), *dims_of(program.backward), *mentioned]
+    held = [n for n in program.saved if n not in program.dropped]
+    lines += parts.lengths(dims, held, fields)
+    real = [n for n in held if parts.array(n).kind != "int"]
+    dtype = f"{names[real[0]]}.dtype" if real else "dtype"
     for name in program.upstream:
         shape = tuple_of([parts.sizes[dim] for dim in parts.array(name).dims])
-        lines.append(f'{parts.names[name]} = _upstream("{parts.names[name]}", {parts.names[name]}, {shape}, {dtype})')
-    lines += parts.code(program.backward)
-    return [*lines, f"return {', '.join(parts.names[n] for n in program.gradients)}"]
+        lines.append(f'{names[name]} = _upstream("{names[name]}", {names[name]}, {shape}, {dtype})')
+    if "both" in loops:
+        scaled = ", ".join(f"{names[program.upstream[0]]} * {names[n]}" for n in program.gradients)
+        lines += [f"if {names[program.dropped[0]]} is None:", f"    return {scaled}"]
+    if loop is None:
+        lines += parts.code(program.backward)
+    else:
+        like = parts.like((*held, *program.upstream))
+        condition = f"{names[program.dropped[0]]} is not None" if program.dropped else f"_whole({loop.entries()}, {like})"
+        each = loop.each(like, (), *_MADE)
+        lines += parts.code(loop.loop.before)
+        lines += [f"if {condition}:", *indented(loop.whole()), "else:", *indented(each), *parts.code(loop.loop.after)]
+    lines = used([*lines, f"return {', '.join(names[n] for n in program.gradients)}"])
+    code = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+    mentioned = [name if re.search(rf"\b{name}\b", code) else f"_{name}" for name in _fields(parts, fields)]
+    return [f"{unpacked(mentioned)} = saved", *lines]
 
 
 def _jvp(parts: Parts) -> list[str]:

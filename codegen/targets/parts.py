@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ class Parts:
         arrays = [a.name for a in self.program.arrays]
         for block in self.blocks:
             arrays += [op.out for op in block.ops if not is_temporary(op.out)]
+        for _, loop in self.program.loops:
+            arrays += [part.name for part in loop.results]
+            arrays += [op.out for op in (*loop.before.ops, *loop.after.ops) if not is_temporary(op.out)]
         axes = [dim for a in self.program.arrays for dim in (*a.dims, *([a.values] if a.values else []))]
         axes += [length.dim for length in self.derivation.layer.sizes]
         names, sizes = names_for(dict.fromkeys(arrays), dict.fromkeys(axes), self.reserved)
@@ -62,8 +66,8 @@ class Parts:
         return statements(block, self.names, self.sizes, self.like(block.inputs), self.spelling)
 
     def like(self, inputs: Iterable[str]) -> str:
-        """The Python name of an array of real numbers, the first that is not a scalar if there is one."""
-        real = [self.array(name) for name in inputs if self.array(name).kind != "int"]
+        """The Python name of an array of real numbers, the first that is not a scalar if there is one. It is there in any case."""
+        real = [self.array(name) for name in inputs if self.array(name).kind != "int" and name not in self.program.dropped]
         chosen = next((a for a in real if a.dims), real[0] if real else None)
         return self.names[chosen.name] if chosen is not None else "None"
 
@@ -132,7 +136,7 @@ class Parts:
 
     def holder(self, dim: str, arrays: Iterable[str]) -> str | None:
         """The first of the arrays that has the axis."""
-        return next((name for name in arrays if dim in self.array(name).dims), None)
+        return next((name for name in arrays if dim in self.array(name).dims and name not in self.program.dropped), None)
 
     def missing(self, dims: Iterable[str], arrays: Sequence[str]) -> tuple[str, ...]:
         """The axes whose lengths cannot be read off any of the arrays."""
@@ -157,7 +161,7 @@ class Parts:
                 if n == at:
                     above = None if condition == self.spelling.discarding else condition
                     pairs += [(above, text) for text in comment(write(statement.equation))]
-                pairs.append((condition, f"{line.name} = {line.code}"))
+                pairs += [(condition, code) for code in (line.code, *line.more)]
         lines: list[str] = []
         current: str | None = None
         for condition, text in pairs:
@@ -179,6 +183,32 @@ class Parts:
 
     def maximum_axes(self, block: Block) -> tuple[str, ...]:
         return tuple(dict.fromkeys(i.dim for op in block.ops if op.kind == "reduce" and op.fn == "max" for i in op.over))
+
+
+IMPORTS = ("import itertools", "import math", "import operator", "from collections.abc import Iterator")
+
+
+def imports(code: str) -> list[str]:
+    """What a module imports because its code uses it."""
+    return [line for line in IMPORTS if f"{line.split()[-1]}." in code or f"{line.split()[-1]}[" in code]
+
+
+def constants(code: str) -> list[str]:
+    return ["_CACHE = 1 << 20  # bytes that are fast to read again"] if "_CACHE" in code else []
+
+
+def indented(lines: Iterable[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
+
+
+def used(lines: Sequence[str]) -> list[str]:
+    """The lines without the lengths of axes that no later line mentions."""
+    found: list[str] = []
+    for line in reversed(lines):
+        length = re.fullmatch(r"(\w+) = \w+\.shape\[-?\d+\]", line)
+        if length is None or any(re.search(rf"\b{length[1]}\b", later) for later in found if not later.lstrip().startswith("#")):
+            found.append(line)
+    return found[::-1]
 
 
 def comment(text: str) -> list[str]:
@@ -284,7 +314,12 @@ def saved_for(parts: Parts, ops: Sequence[Op]) -> dict[str, str]:
             for name in parts.program.saved:
                 if name in read:
                     readers[name][parts.names[op.out]] = None
-    return {parts.names[name]: "for " + _listing(list(found)) for name, found in readers.items()}
+    names, again = parts.names, parts.program.recompute
+    for name in parts.program.saved:
+        if again is not None and name in again.inputs:
+            readers[name].update(dict.fromkeys(names[n] for n in parts.program.dropped))
+    large = dict.fromkeys(parts.program.dropped, "; where it is large it is not saved but made anew")
+    return {names[name]: f"for {_listing(list(found))}{large.get(name, '')}" for name, found in readers.items()}
 
 
 def _listing(items: list[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from codegen.targets.text import Spelling
 
 NUMPY = Spelling(
@@ -44,6 +46,8 @@ NUMPY = Spelling(
     kind_of="{0}.dtype",
     real="{0}.astype({1})",
     discarding='with np.errstate(over="ignore", divide="ignore", invalid="ignore"):',
+    in_place=True,
+    unary=frozenset(("exp", "log", "sqrt", "tanh", "sin", "cos", "abs", "sign")),
 )
 
 TORCH = Spelling(
@@ -87,3 +91,6 @@ TORCH = Spelling(
     real="{0}.to({1})",
     discarding="",
 )
+
+TORCH_IN_PLACE = replace(TORCH, in_place=True, unary=frozenset((*NUMPY.unary, "erf", "sigmoid")))
+"""For code that no derivative is taken through."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from derive.expr import Idx
@@ -16,7 +16,9 @@ TEST, ADD, MUL, NEG, POW, ATOM = 0, 1, 2, 3, 4, 5
 class Text:
     """Source text, how tightly it binds, and the axes of its value.
 
-    `host` marks a plain Python number, `view` an array that may share its memory with another.
+    `host` marks a plain Python number, `view` an array that may share its memory with another, `fresh` one that is new. A sum or a
+    product also has its `steps`, (sign, operand) each, the value of a function its `call`, a pattern and the argument,
+    and rows with a single 1 each their labels, in `hot`.
     """
 
     code: str
@@ -24,6 +26,10 @@ class Text:
     axes: tuple[Idx, ...] = ()
     host: bool = False
     view: bool = False
+    fresh: bool = field(default=False, compare=False)
+    steps: tuple[tuple[str, Text], ...] = field(default=(), compare=False)
+    call: tuple[str, Text] | None = field(default=None, compare=False)
+    hot: str = field(default="", compare=False)
 
     def at(self, level: int) -> str:
         """The code, in parentheses where it binds less tightly than `level`."""
@@ -53,6 +59,10 @@ class Spelling:
     real: str
     discarding: str
     """The header of a block in which numbers may overflow, because a mask drops them; empty where that needs no saying."""
+    in_place: bool = False
+    """Whether results are computed in place: not where arrays are recorded for derivatives."""
+    unary: frozenset[str] = frozenset()
+    """The functions that take `out`."""
 
 
 HOST_FUNCTIONS = {name: f"math.{name}({{0}})" for name in ("exp", "log", "sqrt", "tanh", "erf", "sin", "cos")} | {
@@ -154,9 +164,10 @@ def product(coefficient: Fraction, factors: Sequence[Factor], axes: tuple[Idx, .
         chain.insert(0, ("*", Text("1", host=True)))
     first = chain[0][1]
     if len(chain) == 1:
-        return coefficient < 0, Text(first.code, first.level, axes, host, first.view)
+        hot = first.hot if first.axes == axes else ""
+        return coefficient < 0, Text(first.code, first.level, axes, host, first.view, hot=hot)
     code = first.at(MUL) + "".join(f" {sign} {text.at(NEG)}" for sign, text in chain[1:])
-    return coefficient < 0, Text(code, MUL, axes, host)
+    return coefficient < 0, Text(code, MUL, axes, host, steps=tuple(chain))
 
 
 def _each(sign: str, texts: Sequence[Text]) -> list[tuple[str, Text]]:
@@ -179,7 +190,8 @@ def total(terms: Sequence[tuple[bool, Text]], axes: tuple[Idx, ...]) -> Text:
     code = signed(*ordered[0]).at(ADD)
     for negative, text in ordered[1:]:
         code += f" - {text.at(MUL)}" if negative else f" + {text.at(ADD if text.level != ADD else MUL)}"
-    return Text(code, ADD, axes, all(text.host for _, text in terms))
+    steps = tuple(("-" if negative else "+", text) for negative, text in ordered)
+    return Text(code, ADD, axes, all(text.host for _, text in terms), steps=steps)
 
 
 def tuple_of(parts: Sequence[str]) -> str:

@@ -15,9 +15,10 @@ from typing import Any
 from codegen.passes.dead import pruned
 from codegen.program import Block, Program
 from codegen.support import torch_support
+from codegen.targets.looped import Looped
 from codegen.targets.naming import identifier
-from codegen.targets.parts import Parts, digest, dims_of, docstring, packed, saved_for, unpacked
-from codegen.targets.spellings import TORCH
+from codegen.targets.parts import Parts, constants, digest, dims_of, docstring, imports, indented, packed, saved_for, unpacked, used
+from codegen.targets.spellings import TORCH, TORCH_IN_PLACE
 from codegen.targets.support import functions_called
 from codegen.targets.text import tuple_of
 from codegen.targets.validation import validation
@@ -28,20 +29,23 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
     reserved = (program.name, "fill", "like", "validate", *(f"need_{identifier(n)}" for n in program.wrt))
     parts = Parts(derivation, program, TORCH, reserved)
     held = _Held(parts)
+    loops = _loops(parts)
+    functions = [line for loop in loops.values() for line in loop.function("Tensor", "Any")]
     why = saved_for(parts, program.backward.ops)
     fields: dict[str, list[str]] = {
         "public": _public(parts),
-        "forward": _forward(parts, held),
+        "forward": _forward(parts, held, loops),
         "forward_setup": held.forward_setup(),
         "forward_backward": _forward_backward(parts, held),
         "forward_jvp": _forward_jvp(parts, held),
-        "backward": _backward(parts, held),
+        "backward": _backward(parts, held, loops),
         "backward_setup": held.backward_setup(),
         "backward_backward": _backward_backward(parts, held),
         "backward_jvp": _backward_jvp(parts, held),
         "second": _straight(parts, program.second, held),
         "second_tangent": _straight(parts, program.second_tangent, held),
     }
+    fields["functions"] = functions
     facts = validation(parts, "Tensor")
     lines = [*(line for lines in fields.values() for line in lines), *facts.lines]
     support = [*facts.lines, *functions_called(torch_support, [*lines, "_no_third"])]
@@ -60,7 +64,8 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         **fields,
         "digest": digest(derivation.layer),
         "doc": docstring(parts, f"{program.name}: a differentiable function for torch.", why),
-        "imports": [f"import {name}" for name in ("itertools", "math", "operator") if f"{name}." in code],
+        "imports": imports(code),
+        "constants": constants(code),
         "name": program.name,
         "axes": parts.axes_table([n for n in program.inputs if not parts.array(n).is_plain_integer]),
         "parameters": ", ".join(f"{names[n]}: {'int' if parts.array(n).is_plain_integer else 'Any'}" for n in program.inputs)
@@ -95,6 +100,8 @@ class _Held:
         self.backward_arguments = (*program.kept, *program.upstream)
         blocks = [b for b in (program.backward, program.second, program.second_tangent) if b is not None]
         wanted = [dim for block in blocks for dim in dims_of(block)]
+        wanted += dims_of(program.recompute) if program.recompute is not None else ()
+        wanted += _mentioned(_loops(parts).get("backward"))
         wanted += [dim for name in self._filled() for dim in parts.array(name).dims]
         wanted += [dim for name in program.wrt if name not in self.kept for dim in parts.array(name).dims]
         wanted += dims_of(tangent_block(program))
@@ -130,7 +137,10 @@ class _Held:
         program, names = self.parts.program, self.parts.names
         lines = []
         if self.extra:
-            lines.append(f"ctx.mark_non_differentiable({', '.join(names[n] for n in self.extra)})")
+            sure = [names[n] for n in self.extra if n not in program.dropped]
+            gone = [names[n] for n in program.dropped]
+            marked = [*sure, *([f"*(t for t in {tuple_of(gone)} if t is not None)"] if gone else [])]
+            lines.append(f"ctx.mark_non_differentiable({', '.join(marked)})")
             # Zeros for values that have no gradient would cost as much memory again; torch.func cannot do without them.
             lines.append("ctx.set_materialize_grads(fill)")
         # Both save the same: torch.func takes the batch axes of one list for those of the other.
@@ -205,11 +215,49 @@ def _public(parts: Parts) -> list[str]:
     return [*lines, f"return {call}[:{len(program.outputs)}]"]
 
 
-def _forward(parts: Parts, held: _Held) -> list[str]:
-    program = parts.program
-    lines = parts.lengths(dims_of(program.forward), program.inputs)
-    outputs = [parts.names[n] for n in (*program.outputs, *held.extra)]
-    return [*lines, *parts.code(program.forward), f"return {', '.join(outputs)}"]
+_MADE = ("{1}.new_empty({0})", "{1}.new_zeros({0})")
+
+
+def _loops(parts: Parts) -> dict[str, Looped]:
+    """The program's loops, by the pass that they run. Gradients are never made in the forward pass: it may be called for itself."""
+    loops = [(name, loop) for name, loop in parts.program.loops if name != "both"]
+    return {name: Looped(parts, loop, f"_{name}_part", TORCH_IN_PLACE) for name, loop in loops}
+
+
+def _in_parts(parts: Parts, loop: Looped, like: str, missing: tuple[str, ...]) -> list[str]:
+    """What runs where the whole would be too large: before the loop, the loop, and after it."""
+    return [*parts.code(loop.loop.before), *loop.each(like, missing, *_MADE), *parts.code(loop.loop.after)]
+
+
+def _mentioned(loop: Looped | None) -> list[str]:
+    return [*loop.dims(), *dims_of(loop.loop.before), *dims_of(loop.loop.after)] if loop is not None else []
+
+
+def _anew(parts: Parts, block: Block | None = None) -> list[str]:
+    """Lines that make dropped arrays anew, if the block reads any of them."""
+    recompute = parts.program.recompute
+    if recompute is None or (block is not None and not set(block.inputs) & set(recompute.outputs)):
+        return []
+    return [f"if {parts.names[recompute.outputs[0]]} is None:", *indented(parts.code(recompute))]
+
+
+def _anew_dims(parts: Parts, block: Block | None = None) -> tuple[str, ...]:
+    return dims_of(parts.program.recompute) if parts.program.recompute is not None and _anew(parts, block) else ()
+
+
+def _forward(parts: Parts, held: _Held, loops: dict[str, Looped]) -> list[str]:
+    program, names = parts.program, parts.names
+    loop = loops.get("forward")
+    lines = parts.lengths((*dims_of(program.forward), *_mentioned(loop)), program.inputs)
+    code = parts.code(program.forward)
+    if loop is not None:
+        like = parts.like(program.inputs)
+        given = [names[n] for n in program.inputs if parts.array(n).kind != "int" and parts.array(n).dims] if program.dropped else [like]
+        check = "_saved_whole" if program.dropped else "_whole"
+        each = _in_parts(parts, loop, like, program.dropped)
+        code = [f"if {check}({loop.entries()}, {', '.join(given)}):", *indented(code), "else:", *indented(each)]
+    outputs = [names[n] for n in (*program.outputs, *held.extra)]
+    return used([*lines, *code, f"return {', '.join(outputs)}"])
 
 
 def _forward_backward(parts: Parts, held: _Held) -> list[str]:
@@ -272,14 +320,25 @@ def _forward_jvp(parts: Parts, held: _Held) -> list[str]:
     return held.opened(held.kept, lines, [names[op.out] for op in block.ops if op.out in names])
 
 
-def _backward(parts: Parts, held: _Held) -> list[str]:
+def _backward(parts: Parts, held: _Held, loops: dict[str, Looped]) -> list[str]:
     """The statements, each under the condition that a gradient which needs it is asked for."""
     program, names = parts.program, parts.names
+    loop = loops.get("backward")
     gradients = [names[n] for n in program.gradients]
-    lines = parts.lengths(dims_of(program.backward), held.kept, held.lengths)
+    dims = (*dims_of(program.backward), *_anew_dims(parts), *_mentioned(loop))
+    lines = parts.lengths(dims, held.kept, held.lengths)
+    if loop is not None:
+        like = parts.like((*held.kept, *program.upstream))
+        upstream = ", ".join(names[n] for n in program.upstream)
+        gone = f"not _whole({loop.entries()}, {upstream})"
+        if program.dropped:
+            gone = f"{names[program.dropped[0]]} is None and not _traced({upstream})"
+        needs = f"return _needed({tuple_of(held.flags)}, {tuple_of(gradients)})" if len(gradients) > 1 else f"return ({gradients[0]},)"
+        lines += [f"if {gone}:", *indented([*_in_parts(parts, loop, like, ()), needs])]
+    lines += _anew(parts)
     if len(gradients) == 1:
         lines += parts.code(program.backward)
-        return [*lines, f"return ({gradients[0]},)"]
+        return used([*lines, f"return ({gradients[0]},)"])
     flags = dict(zip(program.gradients, held.flags))
     lines.append(f"{' = '.join(gradients)} = None")
 
@@ -287,7 +346,7 @@ def _backward(parts: Parts, held: _Held) -> list[str]:
         return None if len(demanded_by) == len(flags) else " or ".join(flags[g] for g in demanded_by)
 
     lines += parts.code(program.backward, condition)
-    return [*lines, f"return _needed({tuple_of(held.flags)}, {tuple_of(gradients)})"]
+    return used([*lines, f"return _needed({tuple_of(held.flags)}, {tuple_of(gradients)})"])
 
 
 def _backward_backward(parts: Parts, held: _Held) -> list[str]:
@@ -330,6 +389,6 @@ def _backward_jvp(parts: Parts, held: _Held) -> list[str]:
 def _straight(parts: Parts, block: Block | None, held: _Held) -> list[str]:
     """A block as the body of a Function: all of its outputs, in a tuple."""
     assert block is not None
-    lines = parts.lengths(dims_of(block), block.inputs, held.lengths)
-    lines += parts.code(block)
+    lines = parts.lengths((*dims_of(block), *_anew_dims(parts, block)), block.inputs, held.lengths)
+    lines += [*_anew(parts, block), *parts.code(block)]
     return [*lines, f"return {tuple_of([parts.names[n] for n in block.outputs])}" if block.outputs else "return ()"]

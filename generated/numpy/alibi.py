@@ -15,11 +15,14 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
-    P: for dV and dS
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for D
+    slope: for P
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -35,7 +38,9 @@ The scores fall by a slope of each head's own times the distance of the tokens. 
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,6 +59,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tK": ("H", "M", "d_k"),
     "tV": ("H", "M", "d_v"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -62,52 +68,59 @@ class Saved(NamedTuple):
     Q: Array
     K: Array
     V: Array
-    P: Array
+    P: Array | None
     O: Array
+    slope: Array
+    m: Array
+    Z_m: Array
 
 
 def forward(Q: Any, K: Any, V: Any, slope: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
     Q, K, V, slope = _real(Q=Q, K=K, V=V, slope=slope)
     _check(Q=Q, K=K, V=V, slope=slope)
-    d_k = Q.shape[-1]
     N = Q.shape[1]
     M = K.shape[1]
+    H = Q.shape[0]
+    d_v = V.shape[-1]
     _nonempty(M=M)
-    # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) - slope[h]*abs(position(i) - position(j))
-    S = Q @ K.mT / math.sqrt(d_k) - slope[:, None, None] * np.abs(np.arange(N).astype(Q.dtype)[:, None] - np.arange(M).astype(Q.dtype))
-    # m[h,i] = max(k, S[h,i,k])
-    m = S.max(axis=-1)
-    # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
-    exp_S = np.exp(S - m[..., None])
-    Z_m = exp_S.sum(axis=-1)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = exp_S / Z_m[..., None]
-    # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-    O = P @ V
-    return O, Saved(Q, K, V, P, O)
+    if _saved_whole(H * N * M, Q, K, V, slope):
+        m, Z_m, P, O = _forward_part(Q, K, np.arange(N), slope, V)
+    else:
+        P = None
+        m = np.empty((H, N), Q.dtype)
+        Z_m = np.empty((H, N), Q.dtype)
+        O = np.empty((H, N, d_v), Q.dtype)
+        for h, i in _parts((H, N), M, Q, 128):
+            m[h, i], Z_m[h, i], _, O[h, i] = _forward_part(Q[h, i], K[h], np.arange(N)[i], slope[h], V[h])
+    return O, Saved(Q, K, V, P, O, slope, m, Z_m)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dQ, dK, dV), the gradients with upstream dO."""
-    Q, K, V, P, O = saved
+    Q, K, V, P, O, slope, m, Z_m = saved
     H = Q.shape[0]
     N = Q.shape[1]
     d_v = V.shape[-1]
     d_k = Q.shape[-1]
+    M = K.shape[1]
     dO = _upstream("dO", dO, (H, N, d_v), Q.dtype)
-    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-    dV = P.mT @ dO
-    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-    dP = dO @ V.mT
     # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
     D = np.vecdot(dO, O)
-    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
-    dS = P * (dP - D[..., None])
-    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
-    dQ = dS @ K / math.sqrt(d_k)
+    if P is not None:
+        dV, dQ, dK_sum = _backward_part(Q, K, np.arange(N), slope, m, Z_m, dO, V, D, P)
+    else:
+        dV = np.zeros((H, M, d_v), Q.dtype)
+        dQ = np.empty((H, N, d_k), Q.dtype)
+        dK_sum = np.zeros((H, M, d_k), Q.dtype)
+        for h, i in _parts((H, N), M, Q, 128):
+            dV_part, dQ[h, i], dK_sum_part = _backward_part(
+                Q[h, i], K[h], np.arange(N)[i], slope[h], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i], None
+            )
+            dV[h] += dV_part
+            dK_sum[h] += dK_sum_part
     # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-    dK = dS.mT @ Q / math.sqrt(d_k)
+    dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     return dQ, dK, dV
 
 
@@ -120,25 +133,80 @@ def jvp(Q: Any, K: Any, V: Any, slope: Any, tQ: Any, tK: Any, tV: Any) -> tuple[
     M = K.shape[1]
     _nonempty(M=M)
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) - slope[h]*abs(position(i) - position(j))
-    S = Q @ K.mT / math.sqrt(d_k) - slope[:, None, None] * np.abs(np.arange(N).astype(Q.dtype)[:, None] - np.arange(M).astype(Q.dtype))
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    S -= slope[:, None, None] * np.abs(np.arange(N).astype(Q.dtype)[:, None] - np.arange(M).astype(Q.dtype))
     # m[h,i] = max(k, S[h,i,k])
     m = S.max(axis=-1)
     # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
-    exp_S = np.exp(S - m[..., None])
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = exp_S / Z_m[..., None]
+    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = P @ V
     # tS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[h,j,d]*tQ[h,i,d]) + sum(d, Q[h,i,d]*tK[h,j,d]))
-    tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
+    tS = tQ @ K.mT
+    tS += Q @ tK.mT
+    tS /= math.sqrt(d_k)
     # tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
     tD = np.vecdot(P, tS)
     # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
-    tP = P * (tS - tD[..., None])
+    tP = np.subtract(tS, tD[..., None], out=tS)
+    tP *= P
     # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
-    tO = tP @ V + P @ tV
+    tO = tP @ V
+    tO += P @ tV
     return O, tO
+
+
+def _forward_part(Q: Any, K: Any, i: Any, slope: Any, V: Any) -> Any:
+    """One part along H and N, or the whole: m, Z_m, P, O."""
+    d_k = Q.shape[-1]
+    M = K.shape[1]
+    # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) - slope[h]*abs(position(i) - position(j))
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    S -= slope[:, None, None] * np.abs(i.astype(Q.dtype)[:, None] - np.arange(M).astype(Q.dtype))
+    # m[h,i] = max(k, S[h,i,k])
+    m = S.max(axis=-1)
+    # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(axis=-1)
+    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
+    # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(Q: Any, K: Any, i: Any, slope: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None) -> Any:
+    """One part along H and N, or the whole: dV, dQ, dK_sum."""
+    d_k = Q.shape[-1]
+    M = K.shape[1]
+    if P is None:
+        # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) - slope[h]*abs(position(i) - position(j))
+        S = Q @ K.mT
+        S /= math.sqrt(d_k)
+        S -= slope[:, None, None] * np.abs(i.astype(Q.dtype)[:, None] - np.arange(M).astype(Q.dtype))
+        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        P = np.exp(S - m[..., None])
+        P /= Z_m[..., None]
+    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+    dV = P.mT @ dO
+    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+    dP = dO @ V.mT
+    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+    dS = np.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
+    dQ = dS @ K
+    dQ /= math.sqrt(d_k)
+    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+    dK_sum = dS.mT @ Q
+    return dV, dQ, dK_sum
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -183,3 +251,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -28,6 +28,9 @@ Saved for the backward pass:
     U: for dv, db, dZ and dE
     P: for dV and dS
     O: for D
+    b: for nothing
+    m: for nothing
+    A_m: for nothing
 
 Gradients:
 
@@ -89,6 +92,9 @@ class Saved(NamedTuple):
     U: Array
     P: Array
     O: Array
+    b: Array
+    m: Array
+    A_m: Array
 
 
 def forward(Q: Any, K: Any, V: Any, W_q: Any, W_k: Any, b: Any, v: Any) -> tuple[Array, Saved]:
@@ -102,24 +108,27 @@ def forward(Q: Any, K: Any, V: Any, W_q: Any, W_k: Any, b: Any, v: Any) -> tuple
     # E[j,h] = sum(d, K[j,d]*W_k[d,h])
     E = K @ W_k
     # U[i,j,h] = tanh(Z[i,h] + E[j,h] + b[h])
-    U = np.tanh(Z[:, None, :] + E + b)
+    U = Z[:, None, :] + E
+    U += b
+    np.tanh(U, out=U)
     # S[i,j] = sum(h, v[h]*U[i,j,h])
     S = U @ v
     # m[i] = max(k, S[i,k])
     m = S.max(axis=-1)
     # A_m[i] = sum(k, exp(S[i,k] - m[i]))
-    exp_S = np.exp(S - m[:, None])
+    exp_S = np.subtract(S, m[:, None], out=S)
+    np.exp(exp_S, out=exp_S)
     A_m = exp_S.sum(axis=-1)
     # P[i,j] = exp(S[i,j] - m[i])/A_m[i]
-    P = exp_S / A_m[:, None]
+    P = np.divide(exp_S, A_m[:, None], out=exp_S)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
-    return O, Saved(Q, K, V, W_q, W_k, v, U, P, O)
+    return O, Saved(Q, K, V, W_q, W_k, v, U, P, O, b, m, A_m)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, Array, Array]:
     """Return (dQ, dK, dV, dW_q, dW_k, db, dv), the gradients with upstream dO."""
-    Q, K, V, W_q, W_k, v, U, P, O = saved
+    Q, K, V, W_q, W_k, v, U, P, O, _b, _m, _A_m = saved
     N = Q.shape[0]
     d_v = V.shape[-1]
     M = K.shape[0]
@@ -132,7 +141,8 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
     # D[i] = sum(e, dO[i,e]*O[i,e])
     D = np.vecdot(dO, O)
     # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-    dS = P * (dP - D[:, None])
+    dS = np.subtract(dP, D[:, None], out=dP)
+    dS *= P
     # dv[h] = sum(i,j, dS[i,j]*U[i,j,h])
     dv = dS.reshape(N * M) @ U.reshape(N * M, H)
     # dU[i,j,h] = dS[i,j]*v[h]
@@ -170,32 +180,41 @@ def jvp(
     # E[j,h] = sum(d, K[j,d]*W_k[d,h])
     E = K @ W_k
     # U[i,j,h] = tanh(Z[i,h] + E[j,h] + b[h])
-    U = np.tanh(Z[:, None, :] + E + b)
+    U = Z[:, None, :] + E
+    U += b
+    np.tanh(U, out=U)
     # S[i,j] = sum(h, v[h]*U[i,j,h])
     S = U @ v
     # m[i] = max(k, S[i,k])
     m = S.max(axis=-1)
     # A_m[i] = sum(k, exp(S[i,k] - m[i]))
-    exp_S = np.exp(S - m[:, None])
+    exp_S = np.subtract(S, m[:, None], out=S)
+    np.exp(exp_S, out=exp_S)
     A_m = exp_S.sum(axis=-1)
     # P[i,j] = exp(S[i,j] - m[i])/A_m[i]
-    P = exp_S / A_m[:, None]
+    P = np.divide(exp_S, A_m[:, None], out=exp_S)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
     # tZ[i,h] = sum(d, W_q[d,h]*tQ[i,d]) + sum(d, Q[i,d]*tW_q[d,h])
-    tZ = tQ @ W_q + Q @ tW_q
+    tZ = tQ @ W_q
+    tZ += Q @ tW_q
     # tE[j,h] = sum(d, W_k[d,h]*tK[j,d]) + sum(d, K[j,d]*tW_k[d,h])
-    tE = tK @ W_k + K @ tW_k
+    tE = tK @ W_k
+    tE += K @ tW_k
     # tU[i,j,h] = (1 - U[i,j,h]^2)*(tZ[i,h] + tE[j,h] + tb[h])
-    tU = (1 - U**2) * (tZ[:, None, :] + tE + tb)
+    tU = 1 - U**2
+    tU *= tZ[:, None, :] + tE + tb
     # tS[i,j] = sum(h, U[i,j,h]*tv[h]) + sum(h, tU[i,j,h]*v[h])
-    tS = U @ tv + tU @ v
+    tS = U @ tv
+    tS += tU @ v
     # tD[i] = sum(j, P[i,j]*tS[i,j])
     tD = np.vecdot(P, tS)
     # tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
-    tP = P * (tS - tD[:, None])
+    tP = np.subtract(tS, tD[:, None], out=tS)
+    tP *= P
     # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
-    tO = tP @ V + P @ tV
+    tO = tP @ V
+    tO += P @ tV
     return O, tO
 
 

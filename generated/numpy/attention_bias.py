@@ -76,14 +76,17 @@ def forward(Q: Any, K: Any, V: Any, bias: Any) -> tuple[Array, Saved]:
     M = K.shape[1]
     _nonempty(M=M)
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + bias[h,i,j]
-    S = Q @ K.mT / math.sqrt(d_k) + bias
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    S += bias
     # m[h,i] = max(k, S[h,i,k])
     m = S.max(axis=-1)
     # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
-    exp_S = np.exp(S - m[..., None])
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = exp_S / Z_m[..., None]
+    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = P @ V
     return O, Saved(Q, K, V, P, O)
@@ -104,11 +107,14 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
     D = np.vecdot(dO, O)
     # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
-    dS = P * (dP - D[..., None])
+    dS = np.subtract(dP, D[..., None], out=dP)
+    dS *= P
     # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
-    dQ = dS @ K / math.sqrt(d_k)
+    dQ = dS @ K
+    dQ /= math.sqrt(d_k)
     # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-    dK = dS.mT @ Q / math.sqrt(d_k)
+    dK = dS.mT @ Q
+    dK /= math.sqrt(d_k)
     # dbias[h,i,j] = dS[h,i,j]
     dbias = dS.copy()
     return dQ, dK, dV, dbias
@@ -122,25 +128,33 @@ def jvp(Q: Any, K: Any, V: Any, bias: Any, tQ: Any, tK: Any, tV: Any, tbias: Any
     M = K.shape[1]
     _nonempty(M=M)
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + bias[h,i,j]
-    S = Q @ K.mT / math.sqrt(d_k) + bias
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    S += bias
     # m[h,i] = max(k, S[h,i,k])
     m = S.max(axis=-1)
     # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
-    exp_S = np.exp(S - m[..., None])
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = exp_S / Z_m[..., None]
+    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = P @ V
     # tS[h,i,j] = 1/sqrt(size(d_k))*sum(d, K[h,j,d]*tQ[h,i,d]) + 1/sqrt(size(d_k))*sum(d,
     #     Q[h,i,d]*tK[h,j,d]) + tbias[h,i,j]
-    tS = tQ @ K.mT / math.sqrt(d_k) + Q @ tK.mT / math.sqrt(d_k) + tbias
+    tS = tQ @ K.mT
+    tS /= math.sqrt(d_k)
+    tS += Q @ tK.mT / math.sqrt(d_k)
+    tS += tbias
     # tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
     tD = np.vecdot(P, tS)
     # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
-    tP = P * (tS - tD[..., None])
+    tP = np.subtract(tS, tD[..., None], out=tS)
+    tP *= P
     # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
-    tO = tP @ V + P @ tV
+    tO = tP @ V
+    tO += P @ tV
     return O, tO
 
 

@@ -15,12 +15,14 @@ Shapes:
 
 Saved for the backward pass:
 
-    X: for dW_v, dX and dA
-    A: for dX
+    X: for dW_v, dX, dA and P
+    A: for dX and P
     W_v: for dX
-    P: for dV and dS
+    P: for dV and dS; where it is large it is not saved but made anew
     V: for dP
     O: for D
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -37,6 +39,8 @@ O = softmax(X A X^T) X W_v: the score x_i^T A x_j. Luong, Pham and Manning (2015
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,6 +58,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tA": ("C", "C"),
     "tW_v": ("C", "d_v"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -62,9 +67,11 @@ class Saved(NamedTuple):
     X: Array
     A: Array
     W_v: Array
-    P: Array
+    P: Array | None
     V: Array
     O: Array
+    m: Array
+    Z_m: Array
 
 
 def forward(X: Any, A: Any, W_v: Any) -> tuple[Array, Saved]:
@@ -72,45 +79,54 @@ def forward(X: Any, A: Any, W_v: Any) -> tuple[Array, Saved]:
     X, A, W_v = _real(X=X, A=A, W_v=W_v)
     _check(X=X, A=A, W_v=W_v)
     N = X.shape[0]
+    d_v = W_v.shape[-1]
     _nonempty(N=N)
     # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
-    S = X @ A @ X.T
-    # m[i] = max(k, S[i,k])
-    m = S.max(axis=-1)
-    # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
-    exp_S = np.exp(S - m[:, None])
-    Z_m = exp_S.sum(axis=-1)
-    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-    P = exp_S / Z_m[:, None]
+    t_2 = X @ A
     # V[j,e] = sum(c, X[j,c]*W_v[c,e])
     V = X @ W_v
-    # O[i,e] = sum(j, P[i,j]*V[j,e])
-    O = P @ V
-    return O, Saved(X, A, W_v, P, V, O)
+    if _saved_whole(N * N, X, A, W_v):
+        m, Z_m, P, O = _forward_part(X, t_2, V)
+    else:
+        P = None
+        m = np.empty((N,), X.dtype)
+        Z_m = np.empty((N,), X.dtype)
+        O = np.empty((N, d_v), X.dtype)
+        for (i,) in _parts((N,), N, X, 128):
+            m[i], Z_m[i], _, O[i] = _forward_part(X, t_2[i], V)
+    return O, Saved(X, A, W_v, P, V, O, m, Z_m)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dX, dA, dW_v), the gradients with upstream dO."""
-    X, A, W_v, P, V, O = saved
+    X, A, W_v, P, V, O, m, Z_m = saved
     N = X.shape[0]
     d_v = W_v.shape[-1]
+    C = X.shape[-1]
     dO = _upstream("dO", dO, (N, d_v), X.dtype)
-    # dP[i,j] = sum(e, dO[i,e]*V[j,e])
-    dP = dO @ V.T
-    # dV[j,e] = sum(i, dO[i,e]*P[i,j])
-    dV = P.T @ dO
-    # dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
-    dW_v = X.T @ dV
+    # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
+    t_2 = X @ A
     # D[i] = sum(e, dO[i,e]*O[i,e])
     D = np.vecdot(dO, O)
-    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-    dS = P * (dP - D[:, None])
+    if P is not None:
+        dV, dX_sum, dX_sum_2 = _backward_part(X, t_2, m, Z_m, dO, V, D, X, P)
+    else:
+        dV = np.zeros((N, d_v), X.dtype)
+        dX_sum = np.empty((N, C), X.dtype)
+        dX_sum_2 = np.zeros((N, C), X.dtype)
+        for (i,) in _parts((N,), N, X, 512):
+            dV_part, dX_sum[i], dX_sum_2_part = _backward_part(X, t_2[i], m[i], Z_m[i], dO[i], V, D[i], X[i], None)
+            dV += dV_part
+            dX_sum_2 += dX_sum_2_part
+    # dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
+    dW_v = X.T @ dV
     # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
     #     dV[i,e]*W_v[a,e])
-    dS_X = dS.T @ X
-    dX = dS @ X @ A.T + dS_X @ A + dV @ W_v.T
+    dX = dX_sum @ A.T
+    dX += dX_sum_2 @ A
+    dX += dV @ W_v.T
     # dA[a,c] = sum(i,j, dS[i,j]*X[i,a]*X[j,c])
-    dA = dS_X.T @ X
+    dA = dX_sum_2.T @ X
     return dX, dA, dW_v
 
 
@@ -126,26 +142,73 @@ def jvp(X: Any, A: Any, W_v: Any, tX: Any, tA: Any, tW_v: Any) -> tuple[Array, A
     # m[i] = max(k, S[i,k])
     m = S.max(axis=-1)
     # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
-    exp_S = np.exp(S - m[:, None])
+    exp_S = np.subtract(S, m[:, None], out=S)
+    np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
     # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-    P = exp_S / Z_m[:, None]
+    P = np.divide(exp_S, Z_m[:, None], out=exp_S)
     # V[j,e] = sum(c, X[j,c]*W_v[c,e])
     V = X @ W_v
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
     # tS[i,j] = sum(a,c, A[a,c]*X[j,c]*tX[i,a]) + sum(a,a', X[i,a']*A[a',a]*tX[j,a]) + sum(a,c,
     #     X[i,a]*X[j,c]*tA[a,c])
-    tS = tX @ (A @ X.T) + X_A @ tX.T + X @ tA @ X.T
+    tS = tX @ (A @ X.T)
+    tS += X_A @ tX.T
+    tS += X @ tA @ X.T
     # tD[i] = sum(j, P[i,j]*tS[i,j])
     tD = np.vecdot(P, tS)
     # tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
-    tP = P * (tS - tD[:, None])
+    tP = np.subtract(tS, tD[:, None], out=tS)
+    tP *= P
     # tV[j,e] = sum(a, W_v[a,e]*tX[j,a]) + sum(c, X[j,c]*tW_v[c,e])
-    tV = tX @ W_v + X @ tW_v
+    tV = tX @ W_v
+    tV += X @ tW_v
     # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, tV[j,e]*P[i,j])
-    tO = tP @ V + P @ tV
+    tO = tP @ V
+    tO += P @ tV
     return O, tO
+
+
+def _forward_part(X: Any, t: Any, V: Any) -> Any:
+    """One part along N, or the whole: m, Z_m, P, O."""
+    # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
+    S = t @ X.T
+    # m[i] = max(k, S[i,k])
+    m = S.max(axis=-1)
+    # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
+    exp_S = np.subtract(S, m[:, None], out=S)
+    np.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(axis=-1)
+    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+    P = np.divide(exp_S, Z_m[:, None], out=exp_S)
+    # O[i,e] = sum(j, P[i,j]*V[j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(X: Any, t: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, X_rows: Any, P: Any | None) -> Any:
+    """One part along N, or the whole: dV, dX_sum, dX_sum_2."""
+    if P is None:
+        # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
+        S = t @ X.T
+        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        P = np.exp(S - m[:, None])
+        P /= Z_m[:, None]
+    # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+    dP = dO @ V.T
+    # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+    dV = P.T @ dO
+    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+    dS = np.subtract(dP, D[:, None], out=dP)
+    dS *= P
+    # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
+    #     dV[i,e]*W_v[a,e])
+    dX_sum = dS @ X
+    # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
+    #     dV[i,e]*W_v[a,e])
+    dX_sum_2 = dS.T @ X_rows
+    return dV, dX_sum, dX_sum_2
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -190,3 +253,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

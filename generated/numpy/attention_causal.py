@@ -14,11 +14,13 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
-    P: for dV and dS
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for D
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -34,7 +36,9 @@ A token sees itself and those before it. Vaswani et al. (2017), section 3.2.3.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,6 +56,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tK": ("B", "H", "M", "d_k"),
     "tV": ("B", "H", "M", "d_v"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -60,57 +65,60 @@ class Saved(NamedTuple):
     Q: Array
     K: Array
     V: Array
-    P: Array
+    P: Array | None
     O: Array
+    m: Array
+    Z_m: Array
 
 
 def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
     Q, K, V = _real(Q=Q, K=K, V=V)
     _check(Q=Q, K=K, V=V)
-    d_k = Q.shape[-1]
     M = K.shape[2]
     N = Q.shape[2]
+    B = Q.shape[0]
+    H = Q.shape[1]
+    d_v = V.shape[-1]
     _nonempty(M=M)
-    # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    S = Q @ K.mT / math.sqrt(d_k)
-    less_equal = np.arange(M) <= np.arange(N)[:, None]
-    # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
-    #     0))
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        m = np.where(less_equal, S, -1e30).max(axis=-1)
-        exp_S = np.exp(S - m[..., None])
-    # Z_m[b,h,i] = sum(k, where(k <= i, 1, 0)*exp(S[b,h,i,k] - m[b,h,i]))
-    Z_m = np.where(less_equal, exp_S, 0).sum(axis=-1)
-    # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        P = np.where(less_equal, exp_S / Z_m[..., None], 0)
-    # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-    O = P @ V
-    return O, Saved(Q, K, V, P, O)
+    if _saved_whole(B * H * N * M, Q, K, V):
+        m, Z_m, P, O = _forward_part(Q, K, np.arange(N), V)
+    else:
+        P = None
+        m = np.empty((B, H, N), Q.dtype)
+        Z_m = np.empty((B, H, N), Q.dtype)
+        O = np.empty((B, H, N, d_v), Q.dtype)
+        for b, h, i in _parts((B, H, N), M, Q, 128):
+            m[b, h, i], Z_m[b, h, i], _, O[b, h, i] = _forward_part(Q[b, h, i], K[b, h], np.arange(N)[i], V[b, h])
+    return O, Saved(Q, K, V, P, O, m, Z_m)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dQ, dK, dV), the gradients with upstream dO."""
-    Q, K, V, P, O = saved
+    Q, K, V, P, O, m, Z_m = saved
     B = Q.shape[0]
     H = Q.shape[1]
     N = Q.shape[2]
     d_v = V.shape[-1]
     d_k = Q.shape[-1]
+    M = K.shape[2]
     dO = _upstream("dO", dO, (B, H, N, d_v), Q.dtype)
-    # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = P.mT @ dO
-    # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-    dP = dO @ V.mT
     # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
     D = np.vecdot(dO, O)
-    # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
-    dS = P * (dP - D[..., None])
-    # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
-    dQ = dS @ K / math.sqrt(d_k)
+    if P is not None:
+        dV, dQ, dK_sum = _backward_part(Q, K, np.arange(N), m, Z_m, dO, V, D, P)
+    else:
+        dV = np.zeros((B, H, M, d_v), Q.dtype)
+        dQ = np.empty((B, H, N, d_k), Q.dtype)
+        dK_sum = np.zeros((B, H, M, d_k), Q.dtype)
+        for b, h, i in _parts((B, H, N), M, Q, 128):
+            dV_part, dQ[b, h, i], dK_sum_part = _backward_part(
+                Q[b, h, i], K[b, h], np.arange(N)[i], m[b, h, i], Z_m[b, h, i], dO[b, h, i], V[b, h], D[b, h, i], None
+            )
+            dV[b, h] += dV_part
+            dK_sum[b, h] += dK_sum_part
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK = dS.mT @ Q / math.sqrt(d_k)
+    dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     return dQ, dK, dV
 
 
@@ -123,13 +131,15 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
     N = Q.shape[2]
     _nonempty(M=M)
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    S = Q @ K.mT / math.sqrt(d_k)
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
     less_equal = np.arange(M) <= np.arange(N)[:, None]
     # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
     #     0))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         m = np.where(less_equal, S, -1e30).max(axis=-1)
-        exp_S = np.exp(S - m[..., None])
+        exp_S = np.subtract(S, m[..., None], out=S)
+        np.exp(exp_S, out=exp_S)
     # Z_m[b,h,i] = sum(k, where(k <= i, 1, 0)*exp(S[b,h,i,k] - m[b,h,i]))
     Z_m = np.where(less_equal, exp_S, 0).sum(axis=-1)
     # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
@@ -138,14 +148,68 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
     O = P @ V
     # tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,h,j,d]*tQ[b,h,i,d]) + sum(d, Q[b,h,i,d]*tK[b,h,j,d]))
-    tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
+    tS = tQ @ K.mT
+    tS += Q @ tK.mT
+    tS /= math.sqrt(d_k)
     # tD[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
     tD = np.vecdot(P, tS)
     # tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tD[b,h,i])
-    tP = P * (tS - tD[..., None])
+    tP = np.subtract(tS, tD[..., None], out=tS)
+    tP *= P
     # tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, P[b,h,i,j]*tV[b,h,j,e])
-    tO = tP @ V + P @ tV
+    tO = tP @ V
+    tO += P @ tV
     return O, tO
+
+
+def _forward_part(Q: Any, K: Any, i: Any, V: Any) -> Any:
+    """One part along B and H and N, or the whole: m, Z_m, P, O."""
+    d_k = Q.shape[-1]
+    M = K.shape[2]
+    # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    less_equal_i = np.arange(M) <= i[:, None]
+    # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
+    #     0))
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        m = np.where(less_equal_i, S, -1e30).max(axis=-1)
+        exp_S = np.subtract(S, m[..., None], out=S)
+        np.exp(exp_S, out=exp_S)
+    # Z_m[b,h,i] = sum(k, where(k <= i, 1, 0)*exp(S[b,h,i,k] - m[b,h,i]))
+    Z_m = np.where(less_equal_i, exp_S, 0).sum(axis=-1)
+    # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        P = np.where(less_equal_i, exp_S / Z_m[..., None], 0)
+    # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(Q: Any, K: Any, i: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None) -> Any:
+    """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
+    d_k = Q.shape[-1]
+    M = K.shape[2]
+    if P is None:
+        # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+        S = Q @ K.mT
+        S /= math.sqrt(d_k)
+        # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            P = np.where(np.arange(M) <= i[:, None], np.exp(S - m[..., None]) / Z_m[..., None], 0)
+    # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
+    dV = P.mT @ dO
+    # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+    dP = dO @ V.mT
+    # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+    dS = np.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
+    dQ = dS @ K
+    dQ /= math.sqrt(d_k)
+    # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+    dK_sum = dS.mT @ Q
+    return dV, dQ, dK_sum
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -190,3 +254,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

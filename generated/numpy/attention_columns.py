@@ -14,11 +14,13 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
-    P: for dV and dS
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for D
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -34,7 +36,9 @@ O = V softmax(K^T Q / sqrt(d_k)): tokens are columns, and each column of the sof
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,6 +56,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tK": ("B", "H", "d_k", "M"),
     "tV": ("B", "H", "d_v", "M"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -60,52 +65,59 @@ class Saved(NamedTuple):
     Q: Array
     K: Array
     V: Array
-    P: Array
+    P: Array | None
     O: Array
+    m: Array
+    Z_m: Array
 
 
 def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
     Q, K, V = _real(Q=Q, K=K, V=V)
     _check(Q=Q, K=K, V=V)
-    d_k = Q.shape[2]
+    B = Q.shape[0]
+    H = Q.shape[1]
     M = K.shape[-1]
+    N = Q.shape[-1]
+    d_v = V.shape[2]
     _nonempty(M=M)
-    # S[b,h,j,i] = sum(d, K[b,h,d,j]*Q[b,h,d,i])/sqrt(size(d_k))
-    S = K.mT @ Q / math.sqrt(d_k)
-    # m[b,h,i] = max(k, S[b,h,k,i])
-    m = S.max(axis=2)
-    # Z_m[b,h,i] = sum(k, exp(S[b,h,k,i] - m[b,h,i]))
-    exp_S = np.exp(S - m[..., None, :])
-    Z_m = exp_S.sum(axis=2)
-    # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
-    P = exp_S / Z_m[..., None, :]
-    # O[b,h,e,i] = sum(j, V[b,h,e,j]*P[b,h,j,i])
-    O = V @ P
-    return O, Saved(Q, K, V, P, O)
+    if _saved_whole(B * H * M * N, Q, K, V):
+        m, Z_m, P, O = _forward_part(K, Q, V)
+    else:
+        P = None
+        m = np.empty((B, H, N), Q.dtype)
+        Z_m = np.empty((B, H, N), Q.dtype)
+        O = np.empty((B, H, d_v, N), Q.dtype)
+        for b, h in _parts((B, H), M * N, Q, 128):
+            m[b, h], Z_m[b, h], _, O[b, h] = _forward_part(K[b, h], Q[b, h], V[b, h])
+    return O, Saved(Q, K, V, P, O, m, Z_m)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dQ, dK, dV), the gradients with upstream dO."""
-    Q, K, V, P, O = saved
+    Q, K, V, P, O, m, Z_m = saved
     B = Q.shape[0]
     H = Q.shape[1]
     d_v = V.shape[2]
     N = Q.shape[-1]
     d_k = Q.shape[2]
+    M = K.shape[-1]
     dO = _upstream("dO", dO, (B, H, d_v, N), Q.dtype)
-    # dV[b,h,e,j] = sum(i, dO[b,h,e,i]*P[b,h,j,i])
-    dV = dO @ P.mT
-    # dP[b,h,j,i] = sum(e, dO[b,h,e,i]*V[b,h,e,j])
-    dP = V.mT @ dO
     # D[b,h,i] = sum(e, dO[b,h,e,i]*O[b,h,e,i])
     D = (dO * O).sum(axis=2)
-    # dS[b,h,j,i] = P[b,h,j,i]*(dP[b,h,j,i] - D[b,h,i])
-    dS = P * (dP - D[..., None, :])
-    # dK[b,h,d,j] = 1/sqrt(size(d_k))*sum(i, dS[b,h,j,i]*Q[b,h,d,i])
-    dK = Q @ dS.mT / math.sqrt(d_k)
+    if P is not None:
+        dV, dK, dQ_sum = _backward_part(K, Q, m, Z_m, dO, V, D, P)
+    else:
+        dV = np.empty((B, H, d_v, M), Q.dtype)
+        dK = np.empty((B, H, d_k, M), Q.dtype)
+        dQ_sum = np.zeros((B, H, d_k, N), Q.dtype)
+        for b, h, j in _parts((B, H, M), N, Q, 128):
+            dV[b, h, :, j], dK[b, h, :, j], dQ_sum_part = _backward_part(
+                K[b, h, :, j], Q[b, h], m[b, h], Z_m[b, h], dO[b, h], V[b, h, :, j], D[b, h], None
+            )
+            dQ_sum[b, h] += dQ_sum_part
     # dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
-    dQ = K @ dS / math.sqrt(d_k)
+    dQ = np.divide(dQ_sum, math.sqrt(d_k), out=dQ_sum)
     return dQ, dK, dV
 
 
@@ -117,25 +129,75 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
     M = K.shape[-1]
     _nonempty(M=M)
     # S[b,h,j,i] = sum(d, K[b,h,d,j]*Q[b,h,d,i])/sqrt(size(d_k))
-    S = K.mT @ Q / math.sqrt(d_k)
+    S = K.mT @ Q
+    S /= math.sqrt(d_k)
     # m[b,h,i] = max(k, S[b,h,k,i])
     m = S.max(axis=2)
     # Z_m[b,h,i] = sum(k, exp(S[b,h,k,i] - m[b,h,i]))
-    exp_S = np.exp(S - m[..., None, :])
+    exp_S = np.subtract(S, m[..., None, :], out=S)
+    np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=2)
     # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
-    P = exp_S / Z_m[..., None, :]
+    P = np.divide(exp_S, Z_m[..., None, :], out=exp_S)
     # O[b,h,e,i] = sum(j, V[b,h,e,j]*P[b,h,j,i])
     O = V @ P
     # tS[b,h,j,i] = 1/sqrt(size(d_k))*(sum(d, Q[b,h,d,i]*tK[b,h,d,j]) + sum(d, K[b,h,d,j]*tQ[b,h,d,i]))
-    tS = (tK.mT @ Q + K.mT @ tQ) / math.sqrt(d_k)
+    tS = tK.mT @ Q
+    tS += K.mT @ tQ
+    tS /= math.sqrt(d_k)
     # tD[b,h,i] = sum(j, P[b,h,j,i]*tS[b,h,j,i])
     tD = (P * tS).sum(axis=2)
     # tP[b,h,j,i] = P[b,h,j,i]*(tS[b,h,j,i] - tD[b,h,i])
-    tP = P * (tS - tD[..., None, :])
+    tP = np.subtract(tS, tD[..., None, :], out=tS)
+    tP *= P
     # tO[b,h,e,i] = sum(j, P[b,h,j,i]*tV[b,h,e,j]) + sum(j, tP[b,h,j,i]*V[b,h,e,j])
-    tO = tV @ P + V @ tP
+    tO = tV @ P
+    tO += V @ tP
     return O, tO
+
+
+def _forward_part(K: Any, Q: Any, V: Any) -> Any:
+    """One part along B and H, or the whole: m, Z_m, P, O."""
+    d_k = K.shape[2]
+    # S[b,h,j,i] = sum(d, K[b,h,d,j]*Q[b,h,d,i])/sqrt(size(d_k))
+    S = K.mT @ Q
+    S /= math.sqrt(d_k)
+    # m[b,h,i] = max(k, S[b,h,k,i])
+    m = S.max(axis=2)
+    # Z_m[b,h,i] = sum(k, exp(S[b,h,k,i] - m[b,h,i]))
+    exp_S = np.subtract(S, m[..., None, :], out=S)
+    np.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(axis=2)
+    # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
+    P = np.divide(exp_S, Z_m[..., None, :], out=exp_S)
+    # O[b,h,e,i] = sum(j, V[b,h,e,j]*P[b,h,j,i])
+    O = V @ P
+    return m, Z_m, P, O
+
+
+def _backward_part(K: Any, Q: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None) -> Any:
+    """One part along B and H and M, or the whole: dV, dK, dQ_sum."""
+    d_k = K.shape[2]
+    if P is None:
+        # S[b,h,j,i] = sum(d, K[b,h,d,j]*Q[b,h,d,i])/sqrt(size(d_k))
+        S = K.mT @ Q
+        S /= math.sqrt(d_k)
+        # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
+        P = np.exp(S - m[..., None, :])
+        P /= Z_m[..., None, :]
+    # dV[b,h,e,j] = sum(i, dO[b,h,e,i]*P[b,h,j,i])
+    dV = dO @ P.mT
+    # dP[b,h,j,i] = sum(e, dO[b,h,e,i]*V[b,h,e,j])
+    dP = V.mT @ dO
+    # dS[b,h,j,i] = P[b,h,j,i]*(dP[b,h,j,i] - D[b,h,i])
+    dS = np.subtract(dP, D[..., None, :], out=dP)
+    dS *= P
+    # dK[b,h,d,j] = 1/sqrt(size(d_k))*sum(i, dS[b,h,j,i]*Q[b,h,d,i])
+    dK = Q @ dS.mT
+    dK /= math.sqrt(d_k)
+    # dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
+    dQ_sum = K @ dS
+    return dV, dK, dQ_sum
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -180,3 +242,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

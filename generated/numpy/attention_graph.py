@@ -74,13 +74,15 @@ def forward(Q: Any, K: Any, V: Any, A: Any) -> tuple[Array, Saved]:
     M = K.shape[0]
     _nonempty(M=M)
     # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-    S = Q @ K.T / math.sqrt(d_k)
+    S = Q @ K.T
+    S /= math.sqrt(d_k)
     less_A = A > 0
     # m[i] = max(k, where(0 < A[i,k], 1, 0)*S[i,k] - 1000000000000000000000000000000*where(A[i,k] <= 0, 1,
     #     0))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         m = np.where(less_A, S, -1e30).max(axis=-1)
-        exp_S = np.exp(S - m[:, None])
+        exp_S = np.subtract(S, m[:, None], out=S)
+        np.exp(exp_S, out=exp_S)
     # Z_m[i] = sum(k, where(0 < A[i,k], 1, 0)*exp(S[i,k] - m[i]))
     Z_m = np.where(less_A, exp_S, 0).sum(axis=-1)
     # P[i,j] = where(0 < A[i,j], 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
@@ -105,11 +107,14 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     # D[i] = sum(e, dO[i,e]*O[i,e])
     D = np.vecdot(dO, O)
     # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-    dS = P * (dP - D[:, None])
+    dS = np.subtract(dP, D[:, None], out=dP)
+    dS *= P
     # dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
-    dQ = dS @ K / math.sqrt(d_k)
+    dQ = dS @ K
+    dQ /= math.sqrt(d_k)
     # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
-    dK = dS.T @ Q / math.sqrt(d_k)
+    dK = dS.T @ Q
+    dK /= math.sqrt(d_k)
     return dQ, dK, dV
 
 
@@ -121,13 +126,15 @@ def jvp(Q: Any, K: Any, V: Any, A: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Arra
     M = K.shape[0]
     _nonempty(M=M)
     # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-    S = Q @ K.T / math.sqrt(d_k)
+    S = Q @ K.T
+    S /= math.sqrt(d_k)
     less_A = A > 0
     # m[i] = max(k, where(0 < A[i,k], 1, 0)*S[i,k] - 1000000000000000000000000000000*where(A[i,k] <= 0, 1,
     #     0))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         m = np.where(less_A, S, -1e30).max(axis=-1)
-        exp_S = np.exp(S - m[:, None])
+        exp_S = np.subtract(S, m[:, None], out=S)
+        np.exp(exp_S, out=exp_S)
     # Z_m[i] = sum(k, where(0 < A[i,k], 1, 0)*exp(S[i,k] - m[i]))
     Z_m = np.where(less_A, exp_S, 0).sum(axis=-1)
     # P[i,j] = where(0 < A[i,j], 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
@@ -136,13 +143,17 @@ def jvp(Q: Any, K: Any, V: Any, A: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Arra
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
     # tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
-    tS = (tQ @ K.T + Q @ tK.T) / math.sqrt(d_k)
+    tS = tQ @ K.T
+    tS += Q @ tK.T
+    tS /= math.sqrt(d_k)
     # tD[i] = sum(j, P[i,j]*tS[i,j])
     tD = np.vecdot(P, tS)
     # tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
-    tP = P * (tS - tD[:, None])
+    tP = np.subtract(tS, tD[:, None], out=tS)
+    tP *= P
     # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
-    tO = tP @ V + P @ tV
+    tO = tP @ V
+    tO += P @ tV
     return O, tO
 
 

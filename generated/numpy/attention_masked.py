@@ -77,13 +77,15 @@ def forward(Q: Any, K: Any, V: Any, A: Any, scale: Any) -> tuple[Array, Saved]:
     M = K.shape[1]
     _nonempty(M=M)
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-    S = scale * (Q @ K.mT)
+    S = Q @ K.mT
+    S *= scale
     less_A = A > 0
     # m[b,i] = max(k, where(0 < A[b,i,k], 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(A[b,i,k]
     #     <= 0, 1, 0))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         m = np.where(less_A, S, -1e30).max(axis=-1)
-        exp_S = np.exp(S - m[..., None])
+        exp_S = np.subtract(S, m[..., None], out=S)
+        np.exp(exp_S, out=exp_S)
     # Z_m[b,i] = sum(k, where(0 < A[b,i,k], 1, 0)*exp(S[b,i,k] - m[b,i]))
     Z_m = np.where(less_A, exp_S, 0).sum(axis=-1)
     # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
@@ -108,11 +110,14 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
     D = np.vecdot(dO, O)
     # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
-    dS = P * (dP - D[..., None])
+    dS = np.subtract(dP, D[..., None], out=dP)
+    dS *= P
     # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
-    dQ = scale * (dS @ K)
+    dQ = dS @ K
+    dQ *= scale
     # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-    dK = scale * (dS.mT @ Q)
+    dK = dS.mT @ Q
+    dK *= scale
     return dQ, dK, dV
 
 
@@ -123,13 +128,15 @@ def jvp(Q: Any, K: Any, V: Any, A: Any, scale: Any, tQ: Any, tK: Any, tV: Any) -
     M = K.shape[1]
     _nonempty(M=M)
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-    S = scale * (Q @ K.mT)
+    S = Q @ K.mT
+    S *= scale
     less_A = A > 0
     # m[b,i] = max(k, where(0 < A[b,i,k], 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(A[b,i,k]
     #     <= 0, 1, 0))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         m = np.where(less_A, S, -1e30).max(axis=-1)
-        exp_S = np.exp(S - m[..., None])
+        exp_S = np.subtract(S, m[..., None], out=S)
+        np.exp(exp_S, out=exp_S)
     # Z_m[b,i] = sum(k, where(0 < A[b,i,k], 1, 0)*exp(S[b,i,k] - m[b,i]))
     Z_m = np.where(less_A, exp_S, 0).sum(axis=-1)
     # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
@@ -138,13 +145,17 @@ def jvp(Q: Any, K: Any, V: Any, A: Any, scale: Any, tQ: Any, tK: Any, tV: Any) -
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
     O = P @ V
     # tS[b,i,j] = scale*(sum(d, K[b,j,d]*tQ[b,i,d]) + sum(d, Q[b,i,d]*tK[b,j,d]))
-    tS = scale * (tQ @ K.mT + Q @ tK.mT)
+    tS = tQ @ K.mT
+    tS += Q @ tK.mT
+    tS *= scale
     # tD[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
     tD = np.vecdot(P, tS)
     # tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tD[b,i])
-    tP = P * (tS - tD[..., None])
+    tP = np.subtract(tS, tD[..., None], out=tS)
+    tP *= P
     # tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, P[b,i,j]*tV[b,j,e])
-    tO = tP @ V + P @ tV
+    tO = tP @ V
+    tO += P @ tV
     return O, tO
 
 

@@ -81,13 +81,16 @@ def forward(Q: Any, K: Any, V: Any, bias: Any, A: Any, scale: Any) -> tuple[Arra
     M = K.shape[1]
     _nonempty(M=M)
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d]) + bias[b,i,j]
-    S = scale * (Q @ K.mT) + bias
+    S = Q @ K.mT
+    S *= scale
+    S += bias
     less_A = A > 0
     # m[b,i] = max(k, where(0 < A[b,i,k], 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(A[b,i,k]
     #     <= 0, 1, 0))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         m = np.where(less_A, S, -1e30).max(axis=-1)
-        exp_S = np.exp(S - m[..., None])
+        exp_S = np.subtract(S, m[..., None], out=S)
+        np.exp(exp_S, out=exp_S)
     # Z_m[b,i] = sum(k, where(0 < A[b,i,k], 1, 0)*exp(S[b,i,k] - m[b,i]))
     Z_m = np.where(less_A, exp_S, 0).sum(axis=-1)
     # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
@@ -112,11 +115,14 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
     D = np.vecdot(dO, O)
     # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
-    dS = P * (dP - D[..., None])
+    dS = np.subtract(dP, D[..., None], out=dP)
+    dS *= P
     # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
-    dQ = scale * (dS @ K)
+    dQ = dS @ K
+    dQ *= scale
     # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-    dK = scale * (dS.mT @ Q)
+    dK = dS.mT @ Q
+    dK *= scale
     # dbias[b,i,j] = dS[b,i,j]
     dbias = dS.copy()
     return dQ, dK, dV, dbias
@@ -129,13 +135,16 @@ def jvp(Q: Any, K: Any, V: Any, bias: Any, A: Any, scale: Any, tQ: Any, tK: Any,
     M = K.shape[1]
     _nonempty(M=M)
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d]) + bias[b,i,j]
-    S = scale * (Q @ K.mT) + bias
+    S = Q @ K.mT
+    S *= scale
+    S += bias
     less_A = A > 0
     # m[b,i] = max(k, where(0 < A[b,i,k], 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(A[b,i,k]
     #     <= 0, 1, 0))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         m = np.where(less_A, S, -1e30).max(axis=-1)
-        exp_S = np.exp(S - m[..., None])
+        exp_S = np.subtract(S, m[..., None], out=S)
+        np.exp(exp_S, out=exp_S)
     # Z_m[b,i] = sum(k, where(0 < A[b,i,k], 1, 0)*exp(S[b,i,k] - m[b,i]))
     Z_m = np.where(less_A, exp_S, 0).sum(axis=-1)
     # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
@@ -144,13 +153,18 @@ def jvp(Q: Any, K: Any, V: Any, bias: Any, A: Any, scale: Any, tQ: Any, tK: Any,
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
     O = P @ V
     # tS[b,i,j] = scale*sum(d, K[b,j,d]*tQ[b,i,d]) + scale*sum(d, Q[b,i,d]*tK[b,j,d]) + tbias[b,i,j]
-    tS = scale * (tQ @ K.mT) + scale * (Q @ tK.mT) + tbias
+    tS = tQ @ K.mT
+    tS *= scale
+    tS += scale * (Q @ tK.mT)
+    tS += tbias
     # tD[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
     tD = np.vecdot(P, tS)
     # tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tD[b,i])
-    tP = P * (tS - tD[..., None])
+    tP = np.subtract(tS, tD[..., None], out=tS)
+    tP *= P
     # tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, P[b,i,j]*tV[b,j,e])
-    tO = tP @ V + P @ tV
+    tO = tP @ V
+    tO += P @ tV
     return O, tO
 
 

@@ -16,13 +16,15 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dK and dR
-    K: for dQ
+    Q: for dK, dR and P
+    K: for dQ and P
     V: for dP
-    R: for dQ
-    bucket: for dQ and dR
-    P: for dV and dS
+    R: for dQ and P
+    bucket: for dQ, dR and P
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for D
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -39,7 +41,9 @@ Keys get a vector for the relative position j - i, given as a bucket number. Sha
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,6 +64,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tV": ("H", "M", "d_v"),
     "tR": ("L", "d_k"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -70,8 +75,10 @@ class Saved(NamedTuple):
     V: Array
     R: Array
     bucket: Array
-    P: Array
+    P: Array | None
     O: Array
+    m: Array
+    Z_m: Array
 
 
 def forward(Q: Any, K: Any, V: Any, R: Any, bucket: Any) -> tuple[Array, Saved]:
@@ -81,25 +88,26 @@ def forward(Q: Any, K: Any, V: Any, R: Any, bucket: Any) -> tuple[Array, Saved]:
     _check(Q=Q, K=K, V=V, R=R, bucket=bucket)
     bucket = _labels("bucket", bucket, "L", R.shape[0])
     d_k = Q.shape[-1]
+    N = Q.shape[1]
+    H = Q.shape[0]
     M = K.shape[1]
+    d_v = V.shape[-1]
     _nonempty(M=M)
-    # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
-    S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
-    # m[h,i] = max(k, S[h,i,k])
-    m = S.max(axis=-1)
-    # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
-    exp_S = np.exp(S - m[..., None])
-    Z_m = exp_S.sum(axis=-1)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = exp_S / Z_m[..., None]
-    # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-    O = P @ V
-    return O, Saved(Q, K, V, R, bucket, P, O)
+    if _saved_whole(N * H * M * d_k, Q, K, V, R):
+        m, Z_m, P, O = _forward_part(R, bucket, K, Q, V)
+    else:
+        P = None
+        m = np.empty((H, N), Q.dtype)
+        Z_m = np.empty((H, N), Q.dtype)
+        O = np.empty((H, N, d_v), Q.dtype)
+        for (i,) in _parts((N,), H * M * d_k, Q, 128):
+            m[:, i], Z_m[:, i], _, O[:, i] = _forward_part(R, bucket[i], K, Q[:, i], V)
+    return O, Saved(Q, K, V, R, bucket, P, O, m, Z_m)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     """Return (dQ, dK, dV, dR), the gradients with upstream dO."""
-    Q, K, V, R, bucket, P, O = saved
+    Q, K, V, R, bucket, P, O, m, Z_m = saved
     H = Q.shape[0]
     N = Q.shape[1]
     d_v = V.shape[-1]
@@ -107,24 +115,29 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     L = R.shape[0]
     M = K.shape[1]
     dO = _upstream("dO", dO, (H, N, d_v), Q.dtype)
-    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-    dV = P.mT @ dO
-    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-    dP = dO @ V.mT
     # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
     D = np.vecdot(dO, O)
-    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
-    dS = P * (dP - D[..., None])
+    if P is not None:
+        dV, dQ_sum, dK_sum, dR_sum = _backward_part(R, bucket, K, Q, m, Z_m, dO, V, D, P)
+    else:
+        dV = np.zeros((H, M, d_v), Q.dtype)
+        dQ_sum = np.zeros((H, N, d_k), Q.dtype)
+        dK_sum = np.zeros((H, M, d_k), Q.dtype)
+        dR_sum = np.zeros((L, d_k), Q.dtype)
+        for i, j in _parts((N, M), H * d_k, Q, 512):
+            dV_part, dQ_sum_part, dK_sum_part, dR_sum_part = _backward_part(
+                R, bucket[i, j], K[:, j], Q[:, i], m[:, i], Z_m[:, i], dO[:, i], V[:, j], D[:, i], None
+            )
+            dV[:, j] += dV_part
+            dQ_sum[:, i] += dQ_sum_part
+            dK_sum[:, j] += dK_sum_part
+            dR_sum += dR_sum_part
     # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
-    dQ = ((K.mT[:, None, :, :] + R[bucket].mT) @ dS[..., None])[..., 0] / math.sqrt(d_k)
+    dQ = np.divide(dQ_sum, math.sqrt(d_k), out=dQ_sum)
     # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-    dK = dS.mT @ Q / math.sqrt(d_k)
+    dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     # dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
-    dR = (
-        _one_hot(bucket, L, Q.dtype).reshape(N * M, L).T
-        @ (dS.transpose(1, 2, 0) @ Q.transpose(1, 0, 2)).reshape(N * M, d_k)
-        / math.sqrt(d_k)
-    )
+    dR = np.divide(dR_sum, math.sqrt(d_k), out=dR_sum)
     return dQ, dK, dV, dR
 
 
@@ -143,22 +156,76 @@ def jvp(Q: Any, K: Any, V: Any, R: Any, bucket: Any, tQ: Any, tK: Any, tV: Any, 
     # m[h,i] = max(k, S[h,i,k])
     m = S.max(axis=-1)
     # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
-    exp_S = np.exp(S - m[..., None])
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = exp_S / Z_m[..., None]
+    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = P @ V
     # tS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, (K[h,j,d] + R[bucket[i,j],d])*tQ[h,i,d]) + sum(d,
     #     Q[h,i,d]*tK[h,j,d]) + sum(d, Q[h,i,d]*tR[bucket[i,j],d]))
-    tS = ((K_R @ tQ[..., None])[..., 0] + Q @ tK.mT + (Q.transpose(1, 0, 2) @ tR[bucket].mT).transpose(1, 0, 2)) / math.sqrt(d_k)
+    tS = Q @ tK.mT
+    tS += (K_R @ tQ[..., None])[..., 0]
+    tS += (Q.transpose(1, 0, 2) @ tR[bucket].mT).transpose(1, 0, 2)
+    tS /= math.sqrt(d_k)
     # tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
     tD = np.vecdot(P, tS)
     # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
-    tP = P * (tS - tD[..., None])
+    tP = np.subtract(tS, tD[..., None], out=tS)
+    tP *= P
     # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
-    tO = tP @ V + P @ tV
+    tO = tP @ V
+    tO += P @ tV
     return O, tO
+
+
+def _forward_part(R: Any, bucket: Any, K: Any, Q: Any, V: Any) -> Any:
+    """One part along N, or the whole: m, Z_m, P, O."""
+    d_k = R.shape[-1]
+    # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
+    S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
+    # m[h,i] = max(k, S[h,i,k])
+    m = S.max(axis=-1)
+    # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(axis=-1)
+    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
+    # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(R: Any, bucket: Any, K: Any, Q: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None) -> Any:
+    """One part along N and M, or the whole: dV, dQ_sum, dK_sum, dR_sum."""
+    d_k = R.shape[-1]
+    L = R.shape[0]
+    N_block = bucket.shape[0]
+    M_block = bucket.shape[-1]
+    if P is None:
+        # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
+        S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
+        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        P = np.exp(S - m[..., None])
+        P /= Z_m[..., None]
+    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+    dV = P.mT @ dO
+    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+    dP = dO @ V.mT
+    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+    dS = np.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
+    dQ_sum = ((K.mT[:, None, :, :] + R[bucket].mT) @ dS[..., None])[..., 0].copy()
+    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+    dK_sum = dS.mT @ Q
+    # dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
+    dR_sum = _one_hot(bucket, L, R.dtype).reshape(N_block * M_block, L).T @ (dS.transpose(1, 2, 0) @ Q.transpose(1, 0, 2)).reshape(
+        N_block * M_block, d_k
+    )
+    return dV, dQ_sum, dK_sum, dR_sum
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -216,6 +283,22 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
 
 
 def _one_hot(labels: Array, length: int, dtype: Any) -> Array:

@@ -16,12 +16,15 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
-    bucket: for dR
-    P: for dV and dS
+    bucket: for dR and P
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for D
+    R: for P
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -38,7 +41,9 @@ The scores get a learned number for the relative position's bucket. Raffel et al
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,6 +64,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tV": ("H", "M", "d_v"),
     "tR": ("L", "H"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -68,9 +74,11 @@ class Saved(NamedTuple):
     K: Array
     V: Array
     bucket: Array
-    P: Array
+    P: Array | None
     O: Array
-    L: int
+    R: Array
+    m: Array
+    Z_m: Array
 
 
 def forward(Q: Any, K: Any, V: Any, bucket: Any, R: Any) -> tuple[Array, Saved]:
@@ -79,47 +87,51 @@ def forward(Q: Any, K: Any, V: Any, bucket: Any, R: Any) -> tuple[Array, Saved]:
     bucket = np.asarray(bucket)
     _check(Q=Q, K=K, V=V, bucket=bucket, R=R)
     bucket = _labels("bucket", bucket, "L", R.shape[0])
-    d_k = Q.shape[-1]
+    H = Q.shape[0]
+    N = Q.shape[1]
     M = K.shape[1]
-    L = R.shape[0]
+    d_v = V.shape[-1]
     _nonempty(M=M)
-    # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
-    S = Q @ K.mT / math.sqrt(d_k) + R[bucket].transpose(2, 0, 1)
-    # m[h,i] = max(k, S[h,i,k])
-    m = S.max(axis=-1)
-    # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
-    exp_S = np.exp(S - m[..., None])
-    Z_m = exp_S.sum(axis=-1)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = exp_S / Z_m[..., None]
-    # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-    O = P @ V
-    return O, Saved(Q, K, V, bucket, P, O, L)
+    if _saved_whole(H * N * M, Q, K, V, R):
+        m, Z_m, P, O = _forward_part(Q, K, R, bucket, V)
+    else:
+        P = None
+        m = np.empty((H, N), Q.dtype)
+        Z_m = np.empty((H, N), Q.dtype)
+        O = np.empty((H, N, d_v), Q.dtype)
+        for h, i in _parts((H, N), M, Q, 128):
+            m[h, i], Z_m[h, i], _, O[h, i] = _forward_part(Q[h, i], K[h], R[:, h], bucket[i], V[h])
+    return O, Saved(Q, K, V, bucket, P, O, R, m, Z_m)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     """Return (dQ, dK, dV, dR), the gradients with upstream dO."""
-    Q, K, V, bucket, P, O, L = saved
+    Q, K, V, bucket, P, O, R, m, Z_m = saved
     H = Q.shape[0]
     N = Q.shape[1]
     d_v = V.shape[-1]
     d_k = Q.shape[-1]
+    L = R.shape[0]
     M = K.shape[1]
     dO = _upstream("dO", dO, (H, N, d_v), Q.dtype)
-    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-    dV = P.mT @ dO
-    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-    dP = dO @ V.mT
     # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
     D = np.vecdot(dO, O)
-    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
-    dS = P * (dP - D[..., None])
-    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
-    dQ = dS @ K / math.sqrt(d_k)
+    if P is not None:
+        dV, dQ, dK_sum, dR = _backward_part(Q, K, R, bucket, m, Z_m, dO, V, D, P)
+    else:
+        dV = np.zeros((H, M, d_v), Q.dtype)
+        dQ = np.empty((H, N, d_k), Q.dtype)
+        dK_sum = np.zeros((H, M, d_k), Q.dtype)
+        dR = np.zeros((L, H), Q.dtype)
+        for h, i in _parts((H, N), M, Q, 128):
+            dV_part, dQ[h, i], dK_sum_part, dR_part = _backward_part(
+                Q[h, i], K[h], R[:, h], bucket[i], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i], None
+            )
+            dV[h] += dV_part
+            dK_sum[h] += dK_sum_part
+            dR[:, h] += dR_part
     # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-    dK = dS.mT @ Q / math.sqrt(d_k)
-    # dR[l,h] = sum(i,j, dS[h,i,j]*delta(bucket[i,j],l))
-    dR = _one_hot(bucket, L, Q.dtype).reshape(N * M, L).T @ dS.reshape(H, N * M).T
+    dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     return dQ, dK, dV, dR
 
 
@@ -133,26 +145,86 @@ def jvp(Q: Any, K: Any, V: Any, bucket: Any, R: Any, tQ: Any, tK: Any, tV: Any, 
     M = K.shape[1]
     _nonempty(M=M)
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
-    S = Q @ K.mT / math.sqrt(d_k) + R[bucket].transpose(2, 0, 1)
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    S += R[bucket].transpose(2, 0, 1)
     # m[h,i] = max(k, S[h,i,k])
     m = S.max(axis=-1)
     # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
-    exp_S = np.exp(S - m[..., None])
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = exp_S / Z_m[..., None]
+    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = P @ V
     # tS[h,i,j] = 1/sqrt(size(d_k))*sum(d, K[h,j,d]*tQ[h,i,d]) + 1/sqrt(size(d_k))*sum(d,
     #     Q[h,i,d]*tK[h,j,d]) + tR[bucket[i,j],h]
-    tS = tQ @ K.mT / math.sqrt(d_k) + Q @ tK.mT / math.sqrt(d_k) + tR[bucket].transpose(2, 0, 1)
+    tS = tQ @ K.mT
+    tS /= math.sqrt(d_k)
+    tS += Q @ tK.mT / math.sqrt(d_k)
+    tS += tR[bucket].transpose(2, 0, 1)
     # tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
     tD = np.vecdot(P, tS)
     # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
-    tP = P * (tS - tD[..., None])
+    tP = np.subtract(tS, tD[..., None], out=tS)
+    tP *= P
     # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
-    tO = tP @ V + P @ tV
+    tO = tP @ V
+    tO += P @ tV
     return O, tO
+
+
+def _forward_part(Q: Any, K: Any, R: Any, bucket: Any, V: Any) -> Any:
+    """One part along H and N, or the whole: m, Z_m, P, O."""
+    d_k = Q.shape[-1]
+    # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    S += R[bucket].transpose(2, 0, 1)
+    # m[h,i] = max(k, S[h,i,k])
+    m = S.max(axis=-1)
+    # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(axis=-1)
+    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
+    # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(Q: Any, K: Any, R: Any, bucket: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None) -> Any:
+    """One part along H and N, or the whole: dV, dQ, dK_sum, dR."""
+    d_k = Q.shape[-1]
+    L = R.shape[0]
+    H_block = Q.shape[0]
+    N_block = Q.shape[1]
+    M = K.shape[1]
+    if P is None:
+        # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
+        S = Q @ K.mT
+        S /= math.sqrt(d_k)
+        S += R[bucket].transpose(2, 0, 1)
+        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        P = np.exp(S - m[..., None])
+        P /= Z_m[..., None]
+    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+    dV = P.mT @ dO
+    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+    dP = dO @ V.mT
+    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+    dS = np.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
+    dQ = dS @ K
+    dQ /= math.sqrt(d_k)
+    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+    dK_sum = dS.mT @ Q
+    # dR[l,h] = sum(i,j, dS[h,i,j]*delta(bucket[i,j],l))
+    dR = _one_hot(bucket, L, Q.dtype).reshape(N_block * M, L).T @ dS.reshape(H_block, N_block * M).T
+    return dV, dQ, dK_sum, dR
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -210,6 +282,22 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
 
 
 def _one_hot(labels: Array, length: int, dtype: Any) -> Array:

@@ -20,6 +20,9 @@ Saved for the backward pass:
     V: for dP
     P: for dV and dS
     O: for D
+    R: for nothing
+    m: for nothing
+    Z_m: for nothing
 
 Gradients:
 
@@ -67,7 +70,9 @@ class Saved(NamedTuple):
     V: Array
     P: Array
     O: Array
-    T: int
+    R: Array
+    m: Array
+    Z_m: Array
 
 
 def forward(Q: Any, K: Any, V: Any, R: Any) -> tuple[Array, Saved]:
@@ -76,29 +81,32 @@ def forward(Q: Any, K: Any, V: Any, R: Any) -> tuple[Array, Saved]:
     _check(Q=Q, K=K, V=V, R=R)
     d_k = Q.shape[-1]
     N = Q.shape[1]
-    T = R.shape[-1]
     _nonempty(N=N)
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[h,i - j + size(N) - 1]
-    S = Q @ K.mT / math.sqrt(d_k) + _read(R, {1: (N - 1, (1, N), (-1, N))})
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    S += _read(R, {1: (N - 1, (1, N), (-1, N))})
     # m[h,i] = max(k, S[h,i,k])
     m = S.max(axis=-1)
     # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
-    exp_S = np.exp(S - m[..., None])
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = exp_S / Z_m[..., None]
+    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = P @ V
-    return O, Saved(Q, K, V, P, O, T)
+    return O, Saved(Q, K, V, P, O, R, m, Z_m)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     """Return (dQ, dK, dV, dR), the gradients with upstream dO."""
-    Q, K, V, P, O, T = saved
+    Q, K, V, P, O, R, _m, _Z_m = saved
     H = Q.shape[0]
     N = Q.shape[1]
     d_v = V.shape[-1]
     d_k = Q.shape[-1]
+    T = R.shape[-1]
     dO = _upstream("dO", dO, (H, N, d_v), Q.dtype)
     # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dV = P.mT @ dO
@@ -107,11 +115,14 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
     D = np.vecdot(dO, O)
     # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
-    dS = P * (dP - D[..., None])
+    dS = np.subtract(dP, D[..., None], out=dP)
+    dS *= P
     # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
-    dQ = dS @ K / math.sqrt(d_k)
+    dQ = dS @ K
+    dQ /= math.sqrt(d_k)
     # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-    dK = dS.mT @ Q / math.sqrt(d_k)
+    dK = dS.mT @ Q
+    dK /= math.sqrt(d_k)
     # dR[h,t] = sum(j, dS[h,j + t + 1 - size(N),j])
     dR = np.diagonal(_read(dS, {1: (1 - N, (1, N), (1, T))}), axis1=1, axis2=3).sum(axis=-1)
     return dQ, dK, dV, dR
@@ -125,25 +136,33 @@ def jvp(Q: Any, K: Any, V: Any, R: Any, tQ: Any, tK: Any, tV: Any, tR: Any) -> t
     N = Q.shape[1]
     _nonempty(N=N)
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[h,i - j + size(N) - 1]
-    S = Q @ K.mT / math.sqrt(d_k) + _read(R, {1: (N - 1, (1, N), (-1, N))})
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    S += _read(R, {1: (N - 1, (1, N), (-1, N))})
     # m[h,i] = max(k, S[h,i,k])
     m = S.max(axis=-1)
     # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
-    exp_S = np.exp(S - m[..., None])
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = exp_S / Z_m[..., None]
+    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = P @ V
     # tS[h,i,j] = 1/sqrt(size(d_k))*sum(d, K[h,j,d]*tQ[h,i,d]) + 1/sqrt(size(d_k))*sum(d,
     #     Q[h,i,d]*tK[h,j,d]) + tR[h,i - j + size(N) - 1]
-    tS = tQ @ K.mT / math.sqrt(d_k) + Q @ tK.mT / math.sqrt(d_k) + _read(tR, {1: (N - 1, (1, N), (-1, N))})
+    tS = tQ @ K.mT
+    tS /= math.sqrt(d_k)
+    tS += Q @ tK.mT / math.sqrt(d_k)
+    tS += _read(tR, {1: (N - 1, (1, N), (-1, N))})
     # tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
     tD = np.vecdot(P, tS)
     # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
-    tP = P * (tS - tD[..., None])
+    tP = np.subtract(tS, tD[..., None], out=tS)
+    tP *= P
     # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
-    tO = tP @ V + P @ tV
+    tO = tP @ V
+    tO += P @ tV
     return O, tO
 
 

@@ -15,12 +15,14 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
-    scale: for dQ and dK
-    P: for dV and dS
+    scale: for dQ, dK and P
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for D
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -36,6 +38,8 @@ O = softmax(scale Q K^T) V.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,6 +58,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tK": ("B", "M", "d_k"),
     "tV": ("B", "M", "d_v"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -63,49 +68,56 @@ class Saved(NamedTuple):
     K: Array
     V: Array
     scale: Array
-    P: Array
+    P: Array | None
     O: Array
+    m: Array
+    Z_m: Array
 
 
 def forward(Q: Any, K: Any, V: Any, scale: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
     Q, K, V, scale = _real(Q=Q, K=K, V=V, scale=scale)
     _check(Q=Q, K=K, V=V, scale=scale)
+    B = Q.shape[0]
+    N = Q.shape[1]
     M = K.shape[1]
+    d_v = V.shape[-1]
     _nonempty(M=M)
-    # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-    S = scale * (Q @ K.mT)
-    # m[b,i] = max(k, S[b,i,k])
-    m = S.max(axis=-1)
-    # Z_m[b,i] = sum(k, exp(S[b,i,k] - m[b,i]))
-    exp_S = np.exp(S - m[..., None])
-    Z_m = exp_S.sum(axis=-1)
-    # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
-    P = exp_S / Z_m[..., None]
-    # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
-    O = P @ V
-    return O, Saved(Q, K, V, scale, P, O)
+    if _saved_whole(B * N * M, Q, K, V):
+        m, Z_m, P, O = _forward_part(Q, K, scale, V)
+    else:
+        P = None
+        m = np.empty((B, N), Q.dtype)
+        Z_m = np.empty((B, N), Q.dtype)
+        O = np.empty((B, N, d_v), Q.dtype)
+        for b, i in _parts((B, N), M, Q, 128):
+            m[b, i], Z_m[b, i], _, O[b, i] = _forward_part(Q[b, i], K[b], scale, V[b])
+    return O, Saved(Q, K, V, scale, P, O, m, Z_m)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dQ, dK, dV), the gradients with upstream dO."""
-    Q, K, V, scale, P, O = saved
+    Q, K, V, scale, P, O, m, Z_m = saved
     B = Q.shape[0]
     N = Q.shape[1]
     d_v = V.shape[-1]
+    M = K.shape[1]
+    d_k = Q.shape[-1]
     dO = _upstream("dO", dO, (B, N, d_v), Q.dtype)
-    # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
-    dV = P.mT @ dO
-    # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
-    dP = dO @ V.mT
     # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
     D = np.vecdot(dO, O)
-    # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
-    dS = P * (dP - D[..., None])
-    # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
-    dQ = scale * (dS @ K)
+    if P is not None:
+        dV, dQ, dK_sum = _backward_part(Q, K, scale, m, Z_m, dO, V, D, P)
+    else:
+        dV = np.zeros((B, M, d_v), Q.dtype)
+        dQ = np.empty((B, N, d_k), Q.dtype)
+        dK_sum = np.zeros((B, M, d_k), Q.dtype)
+        for b, i in _parts((B, N), M, Q, 128):
+            dV_part, dQ[b, i], dK_sum_part = _backward_part(Q[b, i], K[b], scale, m[b, i], Z_m[b, i], dO[b, i], V[b], D[b, i], None)
+            dV[b] += dV_part
+            dK_sum[b] += dK_sum_part
     # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-    dK = scale * (dS.mT @ Q)
+    dK = np.multiply(dK_sum, scale, out=dK_sum)
     return dQ, dK, dV
 
 
@@ -116,25 +128,73 @@ def jvp(Q: Any, K: Any, V: Any, scale: Any, tQ: Any, tK: Any, tV: Any) -> tuple[
     M = K.shape[1]
     _nonempty(M=M)
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-    S = scale * (Q @ K.mT)
+    S = Q @ K.mT
+    S *= scale
     # m[b,i] = max(k, S[b,i,k])
     m = S.max(axis=-1)
     # Z_m[b,i] = sum(k, exp(S[b,i,k] - m[b,i]))
-    exp_S = np.exp(S - m[..., None])
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
     # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
-    P = exp_S / Z_m[..., None]
+    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
     O = P @ V
     # tS[b,i,j] = scale*(sum(d, K[b,j,d]*tQ[b,i,d]) + sum(d, Q[b,i,d]*tK[b,j,d]))
-    tS = scale * (tQ @ K.mT + Q @ tK.mT)
+    tS = tQ @ K.mT
+    tS += Q @ tK.mT
+    tS *= scale
     # tD[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
     tD = np.vecdot(P, tS)
     # tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tD[b,i])
-    tP = P * (tS - tD[..., None])
+    tP = np.subtract(tS, tD[..., None], out=tS)
+    tP *= P
     # tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, P[b,i,j]*tV[b,j,e])
-    tO = tP @ V + P @ tV
+    tO = tP @ V
+    tO += P @ tV
     return O, tO
+
+
+def _forward_part(Q: Any, K: Any, scale: Any, V: Any) -> Any:
+    """One part along B and N, or the whole: m, Z_m, P, O."""
+    # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
+    S = Q @ K.mT
+    S *= scale
+    # m[b,i] = max(k, S[b,i,k])
+    m = S.max(axis=-1)
+    # Z_m[b,i] = sum(k, exp(S[b,i,k] - m[b,i]))
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(axis=-1)
+    # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
+    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
+    # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(Q: Any, K: Any, scale: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None) -> Any:
+    """One part along B and N, or the whole: dV, dQ, dK_sum."""
+    if P is None:
+        # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
+        S = Q @ K.mT
+        S *= scale
+        # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
+        P = np.exp(S - m[..., None])
+        P /= Z_m[..., None]
+    # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
+    dV = P.mT @ dO
+    # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
+    dP = dO @ V.mT
+    # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
+    dS = np.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
+    dQ = dS @ K
+    dQ *= scale
+    # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
+    dK_sum = dS.mT @ Q
+    return dV, dQ, dK_sum
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -179,3 +239,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -15,13 +15,13 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
     sink: for dsink
-    m: for dsink
-    Z_m: for dsink
-    P: for dV, dsink and dS
+    m: for dsink and P
+    Z_m: for dsink and P
+    P: for dV, dsink and dS; where it is large it is not saved but made anew
     O: for D
 
 Gradients:
@@ -39,7 +39,9 @@ A learned sink in the softmax takes what no token gets: P = exp(S) / (exp(sink) 
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,6 +61,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tV": ("H", "M", "d_v"),
     "tsink": ("H",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -70,7 +73,7 @@ class Saved(NamedTuple):
     sink: Array
     m: Array
     Z_m: Array
-    P: Array
+    P: Array | None
     O: Array
 
 
@@ -78,20 +81,20 @@ def forward(Q: Any, K: Any, V: Any, sink: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
     Q, K, V, sink = _real(Q=Q, K=K, V=V, sink=sink)
     _check(Q=Q, K=K, V=V, sink=sink)
-    d_k = Q.shape[-1]
+    H = Q.shape[0]
+    N = Q.shape[1]
     M = K.shape[1]
+    d_v = V.shape[-1]
     _nonempty(M=M)
-    # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-    S = Q @ K.mT / math.sqrt(d_k)
-    # m[h,i] = max(sink[h], max(k, S[h,i,k]))
-    m = np.maximum(sink[:, None], S.max(axis=-1))
-    # Z_m[h,i] = exp(sink[h] - m[h,i]) + sum(k, exp(S[h,i,k] - m[h,i]))
-    exp_S = np.exp(S - m[..., None])
-    Z_m = np.exp(sink[:, None] - m) + exp_S.sum(axis=-1)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = exp_S / Z_m[..., None]
-    # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-    O = P @ V
+    if _saved_whole(H * N * M, Q, K, V, sink):
+        m, Z_m, P, O = _forward_part(Q, K, sink, V)
+    else:
+        P = None
+        m = np.empty((H, N), Q.dtype)
+        Z_m = np.empty((H, N), Q.dtype)
+        O = np.empty((H, N, d_v), Q.dtype)
+        for h, i in _parts((H, N), M, Q, 128):
+            m[h, i], Z_m[h, i], _, O[h, i] = _forward_part(Q[h, i], K[h], sink[h], V[h])
     return O, Saved(Q, K, V, sink, m, Z_m, P, O)
 
 
@@ -102,21 +105,31 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     N = Q.shape[1]
     d_v = V.shape[-1]
     d_k = Q.shape[-1]
+    M = K.shape[1]
     dO = _upstream("dO", dO, (H, N, d_v), Q.dtype)
-    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-    dV = P.mT @ dO
-    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-    dP = dO @ V.mT
     # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
-    dsink = -np.vecdot(np.exp(sink[:, None] - m) / Z_m, np.vecdot(dP, P))
+    t = sink[:, None] - m
+    np.exp(t, out=t)
+    t /= Z_m
     # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
     D = np.vecdot(dO, O)
-    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
-    dS = P * (dP - D[..., None])
-    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
-    dQ = dS @ K / math.sqrt(d_k)
+    if P is not None:
+        dV, dsink_sum, dQ, dK_sum = _backward_part(Q, K, m, Z_m, dO, V, D, P)
+    else:
+        dV = np.zeros((H, M, d_v), Q.dtype)
+        dsink_sum = np.empty((H, N), Q.dtype)
+        dQ = np.empty((H, N, d_k), Q.dtype)
+        dK_sum = np.zeros((H, M, d_k), Q.dtype)
+        for h, i in _parts((H, N), M, Q, 128):
+            dV_part, dsink_sum[h, i], dQ[h, i], dK_sum_part = _backward_part(
+                Q[h, i], K[h], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i], None
+            )
+            dV[h] += dV_part
+            dK_sum[h] += dK_sum_part
+    # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
+    dsink = -np.vecdot(t, dsink_sum)
     # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-    dK = dS.mT @ Q / math.sqrt(d_k)
+    dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     return dQ, dK, dV, dsink
 
 
@@ -128,26 +141,83 @@ def jvp(Q: Any, K: Any, V: Any, sink: Any, tQ: Any, tK: Any, tV: Any, tsink: Any
     M = K.shape[1]
     _nonempty(M=M)
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-    S = Q @ K.mT / math.sqrt(d_k)
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
     # m[h,i] = max(sink[h], max(k, S[h,i,k]))
     m = np.maximum(sink[:, None], S.max(axis=-1))
     # Z_m[h,i] = exp(sink[h] - m[h,i]) + sum(k, exp(S[h,i,k] - m[h,i]))
-    exp_sink = np.exp(sink[:, None] - m)
-    exp_S = np.exp(S - m[..., None])
-    Z_m = exp_sink + exp_S.sum(axis=-1)
+    exp_sink = sink[:, None] - m
+    np.exp(exp_sink, out=exp_sink)
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(axis=-1)
+    Z_m += exp_sink
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = exp_S / Z_m[..., None]
+    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = P @ V
     # tS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[h,j,d]*tQ[h,i,d]) + sum(d, Q[h,i,d]*tK[h,j,d]))
-    tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
+    tS = tQ @ K.mT
+    tS += Q @ tK.mT
+    tS /= math.sqrt(d_k)
     # tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
     tD = np.vecdot(P, tS)
     # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i] - 1/Z_m[h,i]*exp(sink[h] - m[h,i])*tsink[h])
-    tP = P * (tS - tD[..., None] - (exp_sink * tsink[:, None] / Z_m)[..., None])
+    tP = np.subtract(tS, tD[..., None], out=tS)
+    tP -= (exp_sink * tsink[:, None] / Z_m)[..., None]
+    tP *= P
     # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
-    tO = tP @ V + P @ tV
+    tO = tP @ V
+    tO += P @ tV
     return O, tO
+
+
+def _forward_part(Q: Any, K: Any, sink: Any, V: Any) -> Any:
+    """One part along H and N, or the whole: m, Z_m, P, O."""
+    d_k = Q.shape[-1]
+    # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    # m[h,i] = max(sink[h], max(k, S[h,i,k]))
+    m = np.maximum(sink[:, None], S.max(axis=-1))
+    # Z_m[h,i] = exp(sink[h] - m[h,i]) + sum(k, exp(S[h,i,k] - m[h,i]))
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
+    Z_m = sink[:, None] - m
+    np.exp(Z_m, out=Z_m)
+    Z_m += exp_S.sum(axis=-1)
+    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
+    # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None) -> Any:
+    """One part along H and N, or the whole: dV, dsink_sum, dQ, dK_sum."""
+    d_k = Q.shape[-1]
+    if P is None:
+        # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+        S = Q @ K.mT
+        S /= math.sqrt(d_k)
+        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        P = np.exp(S - m[..., None])
+        P /= Z_m[..., None]
+    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+    dV = P.mT @ dO
+    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+    dP = dO @ V.mT
+    # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
+    dsink_sum = np.vecdot(dP, P)
+    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+    dS = np.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
+    dQ = dS @ K
+    dQ /= math.sqrt(d_k)
+    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+    dK_sum = dS.mT @ Q
+    return dV, dsink_sum, dQ, dK_sum
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -192,3 +262,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -16,11 +16,14 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
-    P: for dV and dS
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for D
+    width: for P
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -36,7 +39,9 @@ A token sees itself and the `width` - 1 tokens before it. Jiang et al. (2023), s
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,6 +60,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tK": ("N", "d_k"),
     "tV": ("N", "d_v"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -63,54 +69,53 @@ class Saved(NamedTuple):
     Q: Array
     K: Array
     V: Array
-    P: Array
+    P: Array | None
     O: Array
+    width: Array
+    m: Array
+    Z_m: Array
 
 
 def forward(Q: Any, K: Any, V: Any, width: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
     Q, K, V, width = _real(Q=Q, K=K, V=V, width=width)
     _check(Q=Q, K=K, V=V, width=width)
-    d_k = Q.shape[-1]
     N = Q.shape[0]
+    d_v = V.shape[-1]
     _nonempty(N=N)
-    # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-    S = Q @ K.T / math.sqrt(d_k)
-    mask_width = ((np.arange(N) - width)[:, None] < np.arange(N)) & (np.arange(N) <= np.arange(N)[:, None])
-    # m[i] = max(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*S[i,k] -
-    #     1000000000000000000000000000000*(1 - where(i - width < k, 1, 0)*where(k <= i, 1, 0)))
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        m = np.where(mask_width, S, -1e30).max(axis=-1)
-        exp_S = np.exp(S - m[:, None])
-    # Z_m[i] = sum(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*exp(S[i,k] - m[i]))
-    Z_m = np.where(mask_width, exp_S, 0).sum(axis=-1)
-    # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        P = np.where(mask_width, exp_S / Z_m[:, None], 0)
-    # O[i,e] = sum(j, P[i,j]*V[j,e])
-    O = P @ V
-    return O, Saved(Q, K, V, P, O)
+    if _saved_whole(N * N, Q, K, V):
+        m, Z_m, P, O = _forward_part(Q, K, width, np.arange(N), V)
+    else:
+        P = None
+        m = np.empty((N,), Q.dtype)
+        Z_m = np.empty((N,), Q.dtype)
+        O = np.empty((N, d_v), Q.dtype)
+        for (i,) in _parts((N,), N, Q, 128):
+            m[i], Z_m[i], _, O[i] = _forward_part(Q[i], K, width, np.arange(N)[i], V)
+    return O, Saved(Q, K, V, P, O, width, m, Z_m)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dQ, dK, dV), the gradients with upstream dO."""
-    Q, K, V, P, O = saved
+    Q, K, V, P, O, width, m, Z_m = saved
     N = Q.shape[0]
     d_v = V.shape[-1]
     d_k = Q.shape[-1]
     dO = _upstream("dO", dO, (N, d_v), Q.dtype)
-    # dV[j,e] = sum(i, dO[i,e]*P[i,j])
-    dV = P.T @ dO
-    # dP[i,j] = sum(e, dO[i,e]*V[j,e])
-    dP = dO @ V.T
     # D[i] = sum(e, dO[i,e]*O[i,e])
     D = np.vecdot(dO, O)
-    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-    dS = P * (dP - D[:, None])
-    # dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
-    dQ = dS @ K / math.sqrt(d_k)
+    if P is not None:
+        dV, dQ, dK_sum = _backward_part(Q, K, width, np.arange(N), m, Z_m, dO, V, D, P)
+    else:
+        dV = np.zeros((N, d_v), Q.dtype)
+        dQ = np.empty((N, d_k), Q.dtype)
+        dK_sum = np.zeros((N, d_k), Q.dtype)
+        for (i,) in _parts((N,), N, Q, 512):
+            dV_part, dQ[i], dK_sum_part = _backward_part(Q[i], K, width, np.arange(N)[i], m[i], Z_m[i], dO[i], V, D[i], None)
+            dV += dV_part
+            dK_sum += dK_sum_part
     # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
-    dK = dS.T @ Q / math.sqrt(d_k)
+    dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     return dQ, dK, dV
 
 
@@ -122,13 +127,15 @@ def jvp(Q: Any, K: Any, V: Any, width: Any, tQ: Any, tK: Any, tV: Any) -> tuple[
     N = Q.shape[0]
     _nonempty(N=N)
     # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-    S = Q @ K.T / math.sqrt(d_k)
+    S = Q @ K.T
+    S /= math.sqrt(d_k)
     mask_width = ((np.arange(N) - width)[:, None] < np.arange(N)) & (np.arange(N) <= np.arange(N)[:, None])
     # m[i] = max(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*S[i,k] -
     #     1000000000000000000000000000000*(1 - where(i - width < k, 1, 0)*where(k <= i, 1, 0)))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         m = np.where(mask_width, S, -1e30).max(axis=-1)
-        exp_S = np.exp(S - m[:, None])
+        exp_S = np.subtract(S, m[:, None], out=S)
+        np.exp(exp_S, out=exp_S)
     # Z_m[i] = sum(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*exp(S[i,k] - m[i]))
     Z_m = np.where(mask_width, exp_S, 0).sum(axis=-1)
     # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
@@ -137,14 +144,68 @@ def jvp(Q: Any, K: Any, V: Any, width: Any, tQ: Any, tK: Any, tV: Any) -> tuple[
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
     # tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
-    tS = (tQ @ K.T + Q @ tK.T) / math.sqrt(d_k)
+    tS = tQ @ K.T
+    tS += Q @ tK.T
+    tS /= math.sqrt(d_k)
     # tD[i] = sum(j, P[i,j]*tS[i,j])
     tD = np.vecdot(P, tS)
     # tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
-    tP = P * (tS - tD[:, None])
+    tP = np.subtract(tS, tD[:, None], out=tS)
+    tP *= P
     # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
-    tO = tP @ V + P @ tV
+    tO = tP @ V
+    tO += P @ tV
     return O, tO
+
+
+def _forward_part(Q: Any, K: Any, width: Any, i: Any, V: Any) -> Any:
+    """One part along N, or the whole: m, Z_m, P, O."""
+    d_k = Q.shape[-1]
+    N = K.shape[0]
+    # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
+    S = Q @ K.T
+    S /= math.sqrt(d_k)
+    mask_i = ((i - width)[:, None] < np.arange(N)) & (np.arange(N) <= i[:, None])
+    # m[i] = max(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*S[i,k] -
+    #     1000000000000000000000000000000*(1 - where(i - width < k, 1, 0)*where(k <= i, 1, 0)))
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        m = np.where(mask_i, S, -1e30).max(axis=-1)
+        exp_S = np.subtract(S, m[:, None], out=S)
+        np.exp(exp_S, out=exp_S)
+    # Z_m[i] = sum(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*exp(S[i,k] - m[i]))
+    Z_m = np.where(mask_i, exp_S, 0).sum(axis=-1)
+    # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        P = np.where(mask_i, exp_S / Z_m[:, None], 0)
+    # O[i,e] = sum(j, P[i,j]*V[j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(Q: Any, K: Any, width: Any, i: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None) -> Any:
+    """One part along N, or the whole: dV, dQ, dK_sum."""
+    d_k = Q.shape[-1]
+    N = K.shape[0]
+    if P is None:
+        # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
+        S = Q @ K.T
+        S /= math.sqrt(d_k)
+        # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            P = np.where(((i - width)[:, None] < np.arange(N)) & (np.arange(N) <= i[:, None]), np.exp(S - m[:, None]) / Z_m[:, None], 0)
+    # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+    dV = P.T @ dO
+    # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+    dP = dO @ V.T
+    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+    dS = np.subtract(dP, D[:, None], out=dP)
+    dS *= P
+    # dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
+    dQ = dS @ K
+    dQ /= math.sqrt(d_k)
+    # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
+    dK_sum = dS.T @ Q
+    return dV, dQ, dK_sum
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -189,3 +250,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -16,13 +16,15 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dK
-    K: for dQ
+    Q: for dK, Z and P
+    K: for dQ, Z and P
     V: for dP
-    cap: for dZ
-    Z: for dZ
-    P: for dV and dS
+    cap: for dZ, Z and P
+    Z: for dZ; where it is large it is not saved but made anew
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for D
+    m: for Z and P
+    E_m: for Z and P
 
 Gradients:
 
@@ -39,7 +41,9 @@ The scores stay between -cap and cap: S = cap tanh(Q K^T / (sqrt(d_k) cap)). Gem
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,6 +62,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tK": ("H", "M", "d_k"),
     "tV": ("H", "M", "d_v"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -67,56 +72,58 @@ class Saved(NamedTuple):
     K: Array
     V: Array
     cap: Array
-    Z: Array
-    P: Array
+    Z: Array | None
+    P: Array | None
     O: Array
+    m: Array
+    E_m: Array
 
 
 def forward(Q: Any, K: Any, V: Any, cap: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
     Q, K, V, cap = _real(Q=Q, K=K, V=V, cap=cap)
     _check(Q=Q, K=K, V=V, cap=cap)
-    d_k = Q.shape[-1]
+    H = Q.shape[0]
+    N = Q.shape[1]
     M = K.shape[1]
+    d_v = V.shape[-1]
     _nonempty(M=M)
-    # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-    Z = Q @ K.mT / math.sqrt(d_k)
-    # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
-    S = cap * np.tanh(Z / cap)
-    # m[h,i] = max(k, S[h,i,k])
-    m = S.max(axis=-1)
-    # E_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
-    exp_S = np.exp(S - m[..., None])
-    E_m = exp_S.sum(axis=-1)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
-    P = exp_S / E_m[..., None]
-    # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-    O = P @ V
-    return O, Saved(Q, K, V, cap, Z, P, O)
+    if _saved_whole(H * N * M, Q, K, V):
+        Z, m, E_m, P, O = _forward_part(Q, K, cap, V)
+    else:
+        Z = None
+        P = None
+        m = np.empty((H, N), Q.dtype)
+        E_m = np.empty((H, N), Q.dtype)
+        O = np.empty((H, N, d_v), Q.dtype)
+        for h, i in _parts((H, N), M, Q, 128):
+            _, m[h, i], E_m[h, i], _, O[h, i] = _forward_part(Q[h, i], K[h], cap, V[h])
+    return O, Saved(Q, K, V, cap, Z, P, O, m, E_m)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dQ, dK, dV), the gradients with upstream dO."""
-    Q, K, V, cap, Z, P, O = saved
+    Q, K, V, cap, Z, P, O, m, E_m = saved
     H = Q.shape[0]
     N = Q.shape[1]
     d_v = V.shape[-1]
     d_k = Q.shape[-1]
+    M = K.shape[1]
     dO = _upstream("dO", dO, (H, N, d_v), Q.dtype)
-    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-    dV = P.mT @ dO
-    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-    dP = dO @ V.mT
     # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
     D = np.vecdot(dO, O)
-    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
-    dS = P * (dP - D[..., None])
-    # dZ[h,i,j] = dS[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
-    dZ = dS * (1 - np.tanh(Z / cap) ** 2)
-    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dZ[h,i,j]*K[h,j,d])
-    dQ = dZ @ K / math.sqrt(d_k)
+    if Z is not None:
+        dV, dQ, dK_sum = _backward_part(Q, K, cap, m, E_m, dO, V, D, Z, P)
+    else:
+        dV = np.zeros((H, M, d_v), Q.dtype)
+        dQ = np.empty((H, N, d_k), Q.dtype)
+        dK_sum = np.zeros((H, M, d_k), Q.dtype)
+        for h, i in _parts((H, N), M, Q, 128):
+            dV_part, dQ[h, i], dK_sum_part = _backward_part(Q[h, i], K[h], cap, m[h, i], E_m[h, i], dO[h, i], V[h], D[h, i], None, None)
+            dV[h] += dV_part
+            dK_sum[h] += dK_sum_part
     # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
-    dK = dZ.mT @ Q / math.sqrt(d_k)
+    dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     return dQ, dK, dV
 
 
@@ -128,30 +135,91 @@ def jvp(Q: Any, K: Any, V: Any, cap: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Ar
     M = K.shape[1]
     _nonempty(M=M)
     # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-    Z = Q @ K.mT / math.sqrt(d_k)
+    Z = Q @ K.mT
+    Z /= math.sqrt(d_k)
     # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
-    tanh_cap = np.tanh(Z / cap)
-    S = cap * tanh_cap
+    tanh_cap = np.divide(Z, cap, out=Z)
+    np.tanh(tanh_cap, out=tanh_cap)
+    S = tanh_cap * cap
     # m[h,i] = max(k, S[h,i,k])
     m = S.max(axis=-1)
     # E_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
-    exp_S = np.exp(S - m[..., None])
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
     E_m = exp_S.sum(axis=-1)
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
-    P = exp_S / E_m[..., None]
+    P = np.divide(exp_S, E_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = P @ V
     # tZ[h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[h,j,d]*tQ[h,i,d]) + sum(d, Q[h,i,d]*tK[h,j,d]))
-    tZ = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
+    tZ = tQ @ K.mT
+    tZ += Q @ tK.mT
+    tZ /= math.sqrt(d_k)
     # tS[h,i,j] = tZ[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
-    tS = tZ * (1 - tanh_cap**2)
+    tS = np.multiply(tZ, 1 - tanh_cap**2, out=tZ)
     # tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
     tD = np.vecdot(P, tS)
     # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
-    tP = P * (tS - tD[..., None])
+    tP = np.subtract(tS, tD[..., None], out=tS)
+    tP *= P
     # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
-    tO = tP @ V + P @ tV
+    tO = tP @ V
+    tO += P @ tV
     return O, tO
+
+
+def _forward_part(Q: Any, K: Any, cap: Any, V: Any) -> Any:
+    """One part along H and N, or the whole: Z, m, E_m, P, O."""
+    d_k = Q.shape[-1]
+    # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+    Z = Q @ K.mT
+    Z /= math.sqrt(d_k)
+    # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
+    S = Z / cap
+    np.tanh(S, out=S)
+    S *= cap
+    # m[h,i] = max(k, S[h,i,k])
+    m = S.max(axis=-1)
+    # E_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
+    E_m = exp_S.sum(axis=-1)
+    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
+    P = np.divide(exp_S, E_m[..., None], out=exp_S)
+    # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
+    O = P @ V
+    return Z, m, E_m, P, O
+
+
+def _backward_part(Q: Any, K: Any, cap: Any, m: Any, E_m: Any, dO: Any, V: Any, D: Any, Z: Any | None, P: Any | None) -> Any:
+    """One part along H and N, or the whole: dV, dQ, dK_sum."""
+    d_k = Q.shape[-1]
+    if Z is None:
+        # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+        Z = Q @ K.mT
+        Z /= math.sqrt(d_k)
+        # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
+        S = Z / cap
+        np.tanh(S, out=S)
+        S *= cap
+        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
+        P = np.exp(S - m[..., None])
+        P /= E_m[..., None]
+    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+    dV = P.mT @ dO
+    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+    dP = dO @ V.mT
+    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+    dS = np.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dZ[h,i,j] = dS[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
+    dZ = np.multiply(dS, 1 - np.tanh(Z / cap) ** 2, out=dS)
+    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dZ[h,i,j]*K[h,j,d])
+    dQ = dZ @ K
+    dQ /= math.sqrt(d_k)
+    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
+    dK_sum = dZ.mT @ Q
+    return dV, dQ, dK_sum
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -196,3 +264,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -13,10 +13,12 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dQ
+    Q: for dQ and P
     V: for dP
-    P: for dV and dS
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for D
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -31,7 +33,9 @@ O = softmax(Q Q^T / sqrt(d_k)) V: queries are keys, and their two gradients add.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +51,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tQ": ("N", "d_k"),
     "tV": ("N", "d_v"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -54,48 +59,53 @@ class Saved(NamedTuple):
 
     Q: Array
     V: Array
-    P: Array
+    P: Array | None
     O: Array
+    m: Array
+    Z_m: Array
 
 
 def forward(Q: Any, V: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
     Q, V = _real(Q=Q, V=V)
     _check(Q=Q, V=V)
-    d_k = Q.shape[-1]
     N = Q.shape[0]
+    d_v = V.shape[-1]
     _nonempty(N=N)
-    # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
-    S = Q @ Q.T / math.sqrt(d_k)
-    # m[i] = max(k, S[i,k])
-    m = S.max(axis=-1)
-    # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
-    exp_S = np.exp(S - m[:, None])
-    Z_m = exp_S.sum(axis=-1)
-    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-    P = exp_S / Z_m[:, None]
-    # O[i,e] = sum(j, P[i,j]*V[j,e])
-    O = P @ V
-    return O, Saved(Q, V, P, O)
+    if _saved_whole(N * N, Q, V):
+        m, Z_m, P, O = _forward_part(Q, Q, V)
+    else:
+        P = None
+        m = np.empty((N,), Q.dtype)
+        Z_m = np.empty((N,), Q.dtype)
+        O = np.empty((N, d_v), Q.dtype)
+        for (i,) in _parts((N,), N, Q, 128):
+            m[i], Z_m[i], _, O[i] = _forward_part(Q[i], Q, V)
+    return O, Saved(Q, V, P, O, m, Z_m)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array]:
     """Return (dQ, dV), the gradients with upstream dO."""
-    Q, V, P, O = saved
+    Q, V, P, O, m, Z_m = saved
     N = Q.shape[0]
     d_v = V.shape[-1]
     d_k = Q.shape[-1]
     dO = _upstream("dO", dO, (N, d_v), Q.dtype)
-    # dV[j,e] = sum(i, dO[i,e]*P[i,j])
-    dV = P.T @ dO
-    # dP[i,j] = sum(e, dO[i,e]*V[j,e])
-    dP = dO @ V.T
     # D[i] = sum(e, dO[i,e]*O[i,e])
     D = np.vecdot(dO, O)
-    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-    dS = P * (dP - D[:, None])
+    if P is not None:
+        dV, dQ_sum, dQ_sum_2 = _backward_part(Q, Q, m, Z_m, dO, V, D, P)
+    else:
+        dV = np.zeros((N, d_v), Q.dtype)
+        dQ_sum = np.empty((N, d_k), Q.dtype)
+        dQ_sum_2 = np.zeros((N, d_k), Q.dtype)
+        for (i,) in _parts((N,), N, Q, 512):
+            dV_part, dQ_sum[i], dQ_sum_2_part = _backward_part(Q[i], Q, m[i], Z_m[i], dO[i], V, D[i], None)
+            dV += dV_part
+            dQ_sum_2 += dQ_sum_2_part
     # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
-    dQ = (dS @ Q + dS.T @ Q) / math.sqrt(d_k)
+    dQ = np.add(dQ_sum, dQ_sum_2, out=dQ_sum)
+    dQ /= math.sqrt(d_k)
     return dQ, dV
 
 
@@ -107,25 +117,74 @@ def jvp(Q: Any, V: Any, tQ: Any, tV: Any) -> tuple[Array, Array]:
     N = Q.shape[0]
     _nonempty(N=N)
     # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
-    S = Q @ Q.T / math.sqrt(d_k)
+    S = Q @ Q.T
+    S /= math.sqrt(d_k)
     # m[i] = max(k, S[i,k])
     m = S.max(axis=-1)
     # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
-    exp_S = np.exp(S - m[:, None])
+    exp_S = np.subtract(S, m[:, None], out=S)
+    np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
     # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-    P = exp_S / Z_m[:, None]
+    P = np.divide(exp_S, Z_m[:, None], out=exp_S)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
     # tS[i,j] = 1/sqrt(size(d_k))*(sum(d, Q[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tQ[j,d]))
-    tS = (tQ @ Q.T + Q @ tQ.T) / math.sqrt(d_k)
+    tS = tQ @ Q.T
+    tS += Q @ tQ.T
+    tS /= math.sqrt(d_k)
     # tD[i] = sum(j, P[i,j]*tS[i,j])
     tD = np.vecdot(P, tS)
     # tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
-    tP = P * (tS - tD[:, None])
+    tP = np.subtract(tS, tD[:, None], out=tS)
+    tP *= P
     # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
-    tO = tP @ V + P @ tV
+    tO = tP @ V
+    tO += P @ tV
     return O, tO
+
+
+def _forward_part(Q: Any, Q_rows: Any, V: Any) -> Any:
+    """One part along N, or the whole: m, Z_m, P, O."""
+    d_k = Q.shape[-1]
+    # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
+    S = Q @ Q_rows.T
+    S /= math.sqrt(d_k)
+    # m[i] = max(k, S[i,k])
+    m = S.max(axis=-1)
+    # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
+    exp_S = np.subtract(S, m[:, None], out=S)
+    np.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(axis=-1)
+    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+    P = np.divide(exp_S, Z_m[:, None], out=exp_S)
+    # O[i,e] = sum(j, P[i,j]*V[j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(Q: Any, Q_rows: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None) -> Any:
+    """One part along N, or the whole: dV, dQ_sum, dQ_sum_2."""
+    d_k = Q.shape[-1]
+    if P is None:
+        # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
+        S = Q @ Q_rows.T
+        S /= math.sqrt(d_k)
+        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        P = np.exp(S - m[:, None])
+        P /= Z_m[:, None]
+    # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+    dV = P.T @ dO
+    # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+    dP = dO @ V.T
+    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+    dS = np.subtract(dP, D[:, None], out=dP)
+    dS *= P
+    # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
+    dQ_sum = dS @ Q_rows
+    # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
+    dQ_sum_2 = dS.T @ Q
+    return dV, dQ_sum, dQ_sum_2
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -170,3 +229,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -89,13 +89,16 @@ def forward(Q: Any, K: Any, V: Any, bias: Any, A: Any, D: Any, scale: Any) -> tu
     M = K.shape[1]
     _nonempty(M=M)
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d]) + bias[b,i,j]
-    S = scale * (Q @ K.mT) + bias
+    S = Q @ K.mT
+    S *= scale
+    S += bias
     less_A = A > 0
     # m[b,i] = max(k, where(0 < A[b,i,k], 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(A[b,i,k]
     #     <= 0, 1, 0))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         m = np.where(less_A, S, -1e30).max(axis=-1)
-        exp_S = np.exp(S - m[..., None])
+        exp_S = np.subtract(S, m[..., None], out=S)
+        np.exp(exp_S, out=exp_S)
     # Z_m[b,i] = sum(k, where(0 < A[b,i,k], 1, 0)*exp(S[b,i,k] - m[b,i]))
     Z_m = np.where(less_A, exp_S, 0).sum(axis=-1)
     # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
@@ -120,17 +123,21 @@ def backward(dO: Any, dR: Any, saved: Saved) -> tuple[Array, Array, Array, Array
     # dV[b,j,e] = sum(i, dO[b,i,e]*R[b,i,j])
     dV = R.mT @ dO
     # dR_total[b,i,j] = dR[b,i,j] + sum(e, dO[b,i,e]*V[b,j,e])
-    dR_total = dR + dO @ V.mT
+    dR_total = dO @ V.mT
+    dR_total += dR
     # dP[b,i,j] = dR_total[b,i,j]*D[b,i,j]
     dP = dR_total * D
     # F[b,i] = sum(j, dR_total[b,i,j]*R[b,i,j])
     F = np.vecdot(dR_total, R)
     # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - F[b,i])
-    dS = P * (dP - F[..., None])
+    dS = np.subtract(dP, F[..., None], out=dP)
+    dS *= P
     # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
-    dQ = scale * (dS @ K)
+    dQ = dS @ K
+    dQ *= scale
     # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-    dK = scale * (dS.mT @ Q)
+    dK = dS.mT @ Q
+    dK *= scale
     # dbias[b,i,j] = dS[b,i,j]
     dbias = dS.copy()
     return dQ, dK, dV, dbias
@@ -145,13 +152,16 @@ def jvp(
     M = K.shape[1]
     _nonempty(M=M)
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d]) + bias[b,i,j]
-    S = scale * (Q @ K.mT) + bias
+    S = Q @ K.mT
+    S *= scale
+    S += bias
     less_A = A > 0
     # m[b,i] = max(k, where(0 < A[b,i,k], 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(A[b,i,k]
     #     <= 0, 1, 0))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         m = np.where(less_A, S, -1e30).max(axis=-1)
-        exp_S = np.exp(S - m[..., None])
+        exp_S = np.subtract(S, m[..., None], out=S)
+        np.exp(exp_S, out=exp_S)
     # Z_m[b,i] = sum(k, where(0 < A[b,i,k], 1, 0)*exp(S[b,i,k] - m[b,i]))
     Z_m = np.where(less_A, exp_S, 0).sum(axis=-1)
     # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
@@ -162,15 +172,19 @@ def jvp(
     # O[b,i,e] = sum(j, R[b,i,j]*V[b,j,e])
     O = R @ V
     # tS[b,i,j] = scale*sum(d, K[b,j,d]*tQ[b,i,d]) + scale*sum(d, Q[b,i,d]*tK[b,j,d]) + tbias[b,i,j]
-    tS = scale * (tQ @ K.mT) + scale * (Q @ tK.mT) + tbias
+    tS = tQ @ K.mT
+    tS *= scale
+    tS += scale * (Q @ tK.mT)
+    tS += tbias
     # tF[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
     tF = np.vecdot(P, tS)
     # tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tF[b,i])
-    tP = P * (tS - tF[..., None])
+    tP = np.multiply(P, tS - tF[..., None], out=P)
     # tR[b,i,j] = tP[b,i,j]*D[b,i,j]
-    tR = tP * D
+    tR = np.multiply(tP, D, out=tP)
     # tO[b,i,e] = sum(j, tR[b,i,j]*V[b,j,e]) + sum(j, R[b,i,j]*tV[b,j,e])
-    tO = tR @ V + R @ tV
+    tO = tR @ V
+    tO += R @ tV
     return (O, R), (tO, tR)
 
 

@@ -67,7 +67,8 @@ def forward(X: Any, window: int, stride: int, pad: int) -> tuple[Array, Saved]:
     B = X.shape[0]
     C = X.shape[1]
     # Y[b,c,i] = sum(k, X[b,c,stride*i + k - pad])/size(K)
-    Y = _read(X, {2: (-pad, (stride, I), (1, K))}).sum(axis=-1) / K
+    Y = _read(X, {2: (-pad, (stride, I), (1, K))}).sum(axis=-1)
+    Y /= K
     return Y, Saved(K, B, C, I, stride, pad, L, X.dtype)
 
 
@@ -91,9 +92,11 @@ def jvp(X: Any, window: int, stride: int, pad: int, tX: Any) -> tuple[Array, Arr
     I = _length("I", (2 * pad + L - window) // stride + 1, 0 in (L,), pad=pad, window=window, stride=stride, L=L)
     K = _length("K", window, False, window=window)
     # Y[b,c,i] = sum(k, X[b,c,stride*i + k - pad])/size(K)
-    Y = _read(X, {2: (-pad, (stride, I), (1, K))}).sum(axis=-1) / K
+    Y = _read(X, {2: (-pad, (stride, I), (1, K))}).sum(axis=-1)
+    Y /= K
     # tY[b,c,i] = 1/size(K)*sum(k, tX[b,c,stride*i + k - pad])
-    tY = _read(tX, {2: (-pad, (stride, I), (1, K))}).sum(axis=-1) / K
+    tY = _read(tX, {2: (-pad, (stride, I), (1, K))}).sum(axis=-1)
+    tY /= K
     return Y, tY
 
 

@@ -76,7 +76,8 @@ def forward(X: Any, window: int, stride: int, pad: int) -> tuple[Array, Saved]:
     B = X.shape[0]
     C = X.shape[1]
     # Y[b,c,i,j] = sum(k,m, X[b,c,stride*i + k - pad,stride*j + m - pad])/(size(K)*size(M))
-    Y = _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).sum(axis=(3, 5)) / (K * M)
+    Y = _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).sum(axis=(3, 5))
+    Y /= K * M
     return Y, Saved(K, M, B, C, I, J, stride, pad, Q, P, X.dtype)
 
 
@@ -113,9 +114,11 @@ def jvp(X: Any, window: int, stride: int, pad: int, tX: Any) -> tuple[Array, Arr
     J = _length("J", (2 * pad + Q - window) // stride + 1, 0 in (Q,), pad=pad, window=window, stride=stride, Q=Q)
     M = _length("M", window, False, window=window)
     # Y[b,c,i,j] = sum(k,m, X[b,c,stride*i + k - pad,stride*j + m - pad])/(size(K)*size(M))
-    Y = _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).sum(axis=(3, 5)) / (K * M)
+    Y = _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).sum(axis=(3, 5))
+    Y /= K * M
     # tY[b,c,i,j] = 1/(size(K)*size(M))*sum(k,m, tX[b,c,stride*i + k - pad,stride*j + m - pad])
-    tY = _read(tX, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).sum(axis=(3, 5)) / (K * M)
+    tY = _read(tX, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).sum(axis=(3, 5))
+    tY /= K * M
     return Y, tY
 
 

@@ -75,7 +75,8 @@ def forward(X: Any, g: Any, b: Any, eps: Any) -> tuple[Array, Saved]:
     X_m = X - m
     v = (X_m**2).sum(axis=0) / N
     # Y[n,c] = g[c]*(X[n,c] - m[c])/sqrt(v[c] + eps) + b[c]
-    Y = g * X_m / np.sqrt(v + eps) + b
+    Y = np.multiply(X_m, g / np.sqrt(v + eps), out=X_m)
+    Y += b
     return Y, Saved(X, g, eps, m, v)
 
 
@@ -98,7 +99,9 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     # dm[c] = -(2*dv[c]/size(N)*sum(n, X[n,c] - m[c]) + g[c]/sqrt(v[c] + eps)*sum(n, dY[n,c]))
     dm = -(2 * dv * X_m.sum(axis=0) / N + g * rsqrt_v_eps * db)
     # dX[n,c] = dm[c]/size(N) + 2*dv[c]*(X[n,c] - m[c])/size(N) + dY[n,c]*g[c]/sqrt(v[c] + eps)
-    dX = dm / N + 2 * dv * X_m / N + dY * g * rsqrt_v_eps
+    dX = np.multiply(X_m, dv * 2 / N, out=X_m)
+    dX += dm / N
+    dX += dY * g * rsqrt_v_eps
     return dX, dg, db
 
 
@@ -115,14 +118,19 @@ def jvp(X: Any, g: Any, b: Any, eps: Any, tX: Any, tg: Any, tb: Any) -> tuple[Ar
     # Y[n,c] = g[c]*(X[n,c] - m[c])/sqrt(v[c] + eps) + b[c]
     v_eps = v + eps
     rsqrt_v_eps = 1 / np.sqrt(v_eps)
-    Y = g * X_m * rsqrt_v_eps + b
+    Y = X_m * (g * rsqrt_v_eps)
+    Y += b
     # tm[c] = 1/size(N)*sum(n, tX[n,c])
     tm = tX.sum(axis=0) / N
     # tv[c] = 2/size(N)*(sum(n, (X[n,c] - m[c])*tX[n,c]) - tm[c]*sum(n, X[n,c] - m[c]))
     tv = 2 * ((X_m * tX).sum(axis=0) - tm * X_m.sum(axis=0)) / N
     # tY[n,c] = (X[n,c] - m[c])/sqrt(v[c] + eps)*tg[c] + g[c]/sqrt(v[c] + eps)*tX[n,c] -
     #     tm[c]*g[c]/sqrt(v[c] + eps) - (1/2)*tv[c]*g[c]*(X[n,c] - m[c])/(v[c] + eps)^(3/2) + tb[c]
-    tY = X_m * rsqrt_v_eps * tg + g * rsqrt_v_eps * tX - tm * g * rsqrt_v_eps - 0.5 * tv * g * X_m / v_eps**1.5 + tb
+    tY = X_m * (rsqrt_v_eps * tg)
+    tY += g * rsqrt_v_eps * tX
+    tY -= tm * g * rsqrt_v_eps
+    tY -= 0.5 * tv * g * X_m / v_eps**1.5
+    tY += tb
     return Y, tY
 
 

@@ -32,6 +32,8 @@ Evaluation: the mean m and the variance v were kept from training. Ioffe and Sze
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,6 +54,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tg": ("C",),
     "tb": ("C",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -68,8 +71,14 @@ def forward(X: Any, g: Any, b: Any, m: Any, v: Any, eps: Any) -> tuple[Array, Sa
     """Return (Y, saved)."""
     X, g, b, m, v, eps = _real(X=X, g=g, b=b, m=m, v=v, eps=eps)
     _check(X=X, g=g, b=b, m=m, v=v, eps=eps)
-    # Y[n,c] = g[c]*(X[n,c] - m[c])/sqrt(v[c] + eps) + b[c]
-    Y = g * (X - m) / np.sqrt(v + eps) + b
+    N = X.shape[0]
+    C = X.shape[-1]
+    if _whole(N * C, X):
+        Y = _forward_part(m, X, v, eps, g, b)
+    else:
+        Y = np.empty((N, C), X.dtype)
+        for (n,) in _parts((N,), C, X, 1):
+            Y[n] = _forward_part(m, X[n], v, eps, g, b)
     return Y, Saved(X, g, m, v, eps)
 
 
@@ -83,7 +92,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     rsqrt_v = 1 / np.sqrt(v + eps)
     dg = rsqrt_v * (dY * (X - m)).sum(axis=0)
     # dX[n,c] = dY[n,c]*g[c]/sqrt(v[c] + eps)
-    dX = dY * g * rsqrt_v
+    dX = dY * (g * rsqrt_v)
     # db[c] = sum(n, dY[n,c])
     db = dY.sum(axis=0)
     return dX, dg, db
@@ -96,10 +105,22 @@ def jvp(X: Any, g: Any, b: Any, m: Any, v: Any, eps: Any, tX: Any, tg: Any, tb: 
     # Y[n,c] = g[c]*(X[n,c] - m[c])/sqrt(v[c] + eps) + b[c]
     X_m = X - m
     rsqrt_v = 1 / np.sqrt(v + eps)
-    Y = g * X_m * rsqrt_v + b
+    Y = X_m * (g * rsqrt_v)
+    Y += b
     # tY[n,c] = (X[n,c] - m[c])/sqrt(v[c] + eps)*tg[c] + g[c]/sqrt(v[c] + eps)*tX[n,c] + tb[c]
-    tY = X_m * rsqrt_v * tg + g * rsqrt_v * tX + tb
+    tY = np.multiply(X_m, rsqrt_v * tg, out=X_m)
+    tY += g * rsqrt_v * tX
+    tY += tb
     return Y, tY
+
+
+def _forward_part(m: Any, X: Any, v: Any, eps: Any, g: Any, b: Any) -> Any:
+    """One part along N, or the whole: Y."""
+    # Y[n,c] = g[c]*(X[n,c] - m[c])/sqrt(v[c] + eps) + b[c]
+    Y = X - m
+    Y *= g / np.sqrt(v + eps)
+    Y += b
+    return Y
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -137,3 +158,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -23,6 +23,8 @@ The mean binary cross-entropy of sigmoid(Z) against T in [0, 1], as in torch.nn.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +39,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": (),
     "tZ": ("B", "N"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -52,8 +55,15 @@ def forward(Z: Any, T: Any) -> tuple[Array, Saved]:
     _check(Z=Z, T=T)
     B = Z.shape[0]
     N = Z.shape[-1]
+    if _whole(B * N, Z):
+        L_sum = _forward_part(Z, T)
+    else:
+        L_sum = np.zeros((), Z.dtype)
+        for (i,) in _parts((B,), N, Z, 1):
+            L_sum_part = _forward_part(Z[i], T[i])
+            L_sum += L_sum_part
     # L = sum(i,j, -Z[i,j]*T[i,j] + softplus(Z[i,j]))/(size(B)*size(N))
-    L = (np.logaddexp(Z, 0) - Z * T).sum() / (B * N)
+    L = L_sum / (B * N)
     return L, Saved(Z, T)
 
 
@@ -63,8 +73,12 @@ def backward(dL: Any, saved: Saved) -> Array:
     B = Z.shape[0]
     N = Z.shape[-1]
     dL = _upstream("dL", dL, (), Z.dtype)
-    # dZ[i,j] = dL/(size(B)*size(N))*(sigmoid(Z[i,j]) - T[i,j])
-    dZ = dL / (B * N) * (_sigmoid(Z) - T)
+    if _whole(B * N, Z):
+        dZ = _backward_part(Z, T, dL, B)
+    else:
+        dZ = np.empty((B, N), Z.dtype)
+        for (i,) in _parts((B,), N, Z, 1):
+            dZ[i] = _backward_part(Z[i], T[i], dL, B)
     return dZ
 
 
@@ -79,6 +93,23 @@ def jvp(Z: Any, T: Any, tZ: Any) -> tuple[Array, Array]:
     # tL = 1/(size(B)*size(N))*(sum(i,j, sigmoid(Z[i,j])*tZ[i,j]) - sum(i,j, T[i,j]*tZ[i,j]))
     tL = ((_sigmoid(Z) * tZ).sum() - (T * tZ).sum()) / (B * N)
     return L, tL
+
+
+def _forward_part(Z: Any, T: Any) -> Any:
+    """One part along B, or the whole: L_sum."""
+    # L = sum(i,j, -Z[i,j]*T[i,j] + softplus(Z[i,j]))/(size(B)*size(N))
+    L_sum = (np.logaddexp(Z, 0) - Z * T).sum()
+    return L_sum
+
+
+def _backward_part(Z: Any, T: Any, dL: Any, B: int) -> Any:
+    """One part along B, or the whole: dZ."""
+    N = Z.shape[-1]
+    # dZ[i,j] = dL/(size(B)*size(N))*(sigmoid(Z[i,j]) - T[i,j])
+    dZ = _sigmoid(Z)
+    dZ -= T
+    dZ *= dL / (B * N)
+    return dZ
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -118,6 +149,26 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
     return array.astype(dtype, copy=False)
 
 
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), which neither overflows nor divides by zero."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    y = np.asarray(0.5 * x)
+    np.tanh(y, out=y)
+    y += 1
+    y *= 0.5
+    return y

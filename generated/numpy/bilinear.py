@@ -67,7 +67,8 @@ def forward(X: Any, Z: Any, W: Any, b: Any) -> tuple[Array, Saved]:
     M = Z.shape[-1]
     B = X.shape[0]
     # Y[i,o] = sum(k,l, X[i,k]*W[o,k,l]*Z[i,l]) + b[o]
-    Y = (X[..., None] * Z[:, None, :]).reshape(B, N * M) @ W.reshape(O, N * M).T + b
+    Y = (X[..., None] * Z[:, None, :]).reshape(B, N * M) @ W.reshape(O, N * M).T
+    Y += b
     return Y, Saved(X, Z, W)
 
 
@@ -101,15 +102,14 @@ def jvp(X: Any, Z: Any, W: Any, b: Any, tX: Any, tZ: Any, tW: Any, tb: Any) -> t
     B = X.shape[0]
     # Y[i,o] = sum(k,l, X[i,k]*W[o,k,l]*Z[i,l]) + b[o]
     X_Z = X[..., None] * Z[:, None, :]
-    Y = X_Z.reshape(B, N * M) @ W.reshape(O, N * M).T + b
+    Y = X_Z.reshape(B, N * M) @ W.reshape(O, N * M).T
+    Y += b
     # tY[i,o] = sum(k,l, W[o,k,l]*Z[i,l]*tX[i,k]) + sum(k,l, X[i,k]*Z[i,l]*tW[o,k,l]) + sum(l,k,
     #     X[i,k]*W[o,k,l]*tZ[i,l]) + tb[o]
-    tY = (
-        (Z[..., None] * tX[:, None, :]).mT.reshape(B, N * M) @ W.reshape(O, N * M).T
-        + X_Z.reshape(B, N * M) @ tW.reshape(O, N * M).T
-        + (X[..., None] * tZ[:, None, :]).reshape(B, N * M) @ W.reshape(O, N * M).T
-        + tb
-    )
+    tY = (Z[..., None] * tX[:, None, :]).mT.reshape(B, N * M) @ W.reshape(O, N * M).T
+    tY += X_Z.reshape(B, N * M) @ tW.reshape(O, N * M).T
+    tY += (X[..., None] * tZ[:, None, :]).reshape(B, N * M) @ W.reshape(O, N * M).T
+    tY += tb
     return Y, tY
 
 

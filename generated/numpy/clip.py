@@ -24,6 +24,10 @@ Saved for the backward pass:
     V: for dscale, dU, D and dY
     R: for dS
     C: for dS
+    m: for nothing
+    A_m: for nothing
+    c: for nothing
+    G_m: for nothing
 
 Gradients:
 
@@ -70,6 +74,10 @@ class Saved(NamedTuple):
     V: Array
     R: Array
     C: Array
+    m: Array
+    A_m: Array
+    c: Array
+    G_m: Array
 
 
 def forward(X: Any, Y: Any, scale: Any) -> tuple[Array, Saved]:
@@ -87,48 +95,58 @@ def forward(X: Any, Y: Any, scale: Any) -> tuple[Array, Saved]:
     # V[i,d] = Y[i,d]/sqrt(E[i])
     V = Y / np.sqrt(E)[:, None]
     # S[i,j] = scale*sum(d, U[i,d]*V[j,d])
-    S = scale * (U @ V.T)
+    S = U @ V.T
+    S *= scale
     # m[i] = max(k, S[i,k])
     m = S.max(axis=-1)
     # A_m[i] = sum(k, exp(S[i,k] - m[i]))
-    exp_S = np.exp(S - m[:, None])
+    exp_S = S - m[:, None]
+    np.exp(exp_S, out=exp_S)
     A_m = exp_S.sum(axis=-1)
     # R[i,j] = exp(S[i,j] - m[i])/A_m[i]
-    R = exp_S / A_m[:, None]
+    R = np.divide(exp_S, A_m[:, None], out=exp_S)
     # c[j] = max(k, S[k,j])
     c = S.max(axis=0)
     # G_m[j] = sum(k, exp(S[k,j] - c[j]))
-    exp_S_2 = np.exp(S - c)
+    exp_S_2 = S - c
+    np.exp(exp_S_2, out=exp_S_2)
     G_m = exp_S_2.sum(axis=0)
     # C[i,j] = exp(S[i,j] - c[j])/G_m[j]
-    C = exp_S_2 / G_m
+    C = np.divide(exp_S_2, G_m, out=exp_S_2)
     # L = 1/2*(-sum(i, S[i,i] - (m[i] + log(A_m[i]))) - sum(i, S[i,i] - (c[i] + log(G_m[i]))))/size(B)
     S_scaled = np.diagonal(S, axis1=0, axis2=1)
     L = 0.5 * (-(S_scaled - (m + np.log(A_m))).sum() - (S_scaled - (c + np.log(G_m))).sum()) / B
-    return L, Saved(scale, Z, U, E, V, R, C)
+    return L, Saved(scale, Z, U, E, V, R, C, m, A_m, c, G_m)
 
 
 def backward(dL: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dX, dY, dscale), the gradients with upstream dL."""
-    scale, Z, U, E, V, R, C = saved
+    scale, Z, U, E, V, R, C, _m, _A_m, _c, _G_m = saved
     B = Z.shape[0]
     dL = _upstream("dL", dL, (), scale.dtype)
     # dS[i,j] = dL/size(B)*(1/2*R[i,j] - delta(i,j) + 1/2*C[i,j])
-    dS = dL / B * (0.5 * R - np.eye(B, dtype=Z.dtype) + 0.5 * C)
+    dS = R * 0.5
+    dS -= np.eye(B, dtype=Z.dtype)
+    dS += 0.5 * C
+    dS *= dL / B
     # dscale = sum(i,j, dS[i,j]*sum(d, U[i,d]*V[j,d]))
     dscale = (dS * (U @ V.T)).sum()
     # dU[i,d] = scale*sum(j, dS[i,j]*V[j,d])
-    dU = scale * (dS @ V)
+    dU = dS @ V
+    dU *= scale
     # dV[i,d] = scale*sum(i', dS[i',i]*U[i',d])
-    dV = scale * (dS.T @ U)
+    dV = dS.T @ U
+    dV *= scale
     # D[i] = sum(d, dV[i,d]*V[i,d])
     D = np.vecdot(dV, V)
     # dY[i,d] = 1/sqrt(E[i])*(dV[i,d] - V[i,d]*D[i])
-    dY = (dV - V * D[:, None]) / np.sqrt(E)[:, None]
+    dY = np.subtract(dV, V * D[:, None], out=dV)
+    dY /= np.sqrt(E)[:, None]
     # F[i] = sum(d, dU[i,d]*U[i,d])
     F = np.vecdot(dU, U)
     # dX[i,d] = 1/sqrt(Z[i])*(dU[i,d] - U[i,d]*F[i])
-    dX = (dU - U * F[:, None]) / np.sqrt(Z)[:, None]
+    dX = np.subtract(dU, U * F[:, None], out=dU)
+    dX /= np.sqrt(Z)[:, None]
     return dX, dY, dscale
 
 
@@ -150,34 +168,42 @@ def jvp(X: Any, Y: Any, scale: Any, tX: Any, tY: Any, tscale: Any) -> tuple[Arra
     V = Y * rsqrt_E[:, None]
     # S[i,j] = scale*sum(d, U[i,d]*V[j,d])
     U_V = U @ V.T
-    S = scale * U_V
+    S = U_V * scale
     # m[i] = max(k, S[i,k])
     m = S.max(axis=-1)
     # A_m[i] = sum(k, exp(S[i,k] - m[i]))
-    exp_S = np.exp(S - m[:, None])
+    exp_S = S - m[:, None]
+    np.exp(exp_S, out=exp_S)
     A_m = exp_S.sum(axis=-1)
     # R[i,j] = exp(S[i,j] - m[i])/A_m[i]
-    R = exp_S / A_m[:, None]
+    R = np.divide(exp_S, A_m[:, None], out=exp_S)
     # c[j] = max(k, S[k,j])
     c = S.max(axis=0)
     # G_m[j] = sum(k, exp(S[k,j] - c[j]))
-    exp_S_2 = np.exp(S - c)
+    exp_S_2 = S - c
+    np.exp(exp_S_2, out=exp_S_2)
     G_m = exp_S_2.sum(axis=0)
     # C[i,j] = exp(S[i,j] - c[j])/G_m[j]
-    C = exp_S_2 / G_m
+    C = np.divide(exp_S_2, G_m, out=exp_S_2)
     # L = 1/2*(-sum(i, S[i,i] - (m[i] + log(A_m[i]))) - sum(i, S[i,i] - (c[i] + log(G_m[i]))))/size(B)
     S_scaled = np.diagonal(S, axis1=0, axis2=1)
     L = 0.5 * (-(S_scaled - (m + np.log(A_m))).sum() - (S_scaled - (c + np.log(G_m))).sum()) / B
     # tD[i] = sum(d, X[i,d]*tX[i,d])
     tD = np.vecdot(X, tX)
     # tU[i,d] = 1/sqrt(Z[i])*(tX[i,d] - U[i,d]/sqrt(Z[i])*tD[i])
-    tU = rsqrt_Z[:, None] * (tX - U * rsqrt_Z[:, None] * tD[:, None])
+    tU = U * (rsqrt_Z[:, None] * tD[:, None])
+    np.subtract(tX, tU, out=tU)
+    tU *= rsqrt_Z[:, None]
     # tF[i] = sum(d, Y[i,d]*tY[i,d])
     tF = np.vecdot(Y, tY)
     # tV[i,d] = 1/sqrt(E[i])*(tY[i,d] - V[i,d]/sqrt(E[i])*tF[i])
-    tV = rsqrt_E[:, None] * (tY - V * rsqrt_E[:, None] * tF[:, None])
+    tV = V * (rsqrt_E[:, None] * tF[:, None])
+    np.subtract(tY, tV, out=tV)
+    tV *= rsqrt_E[:, None]
     # tS[i,j] = sum(d, U[i,d]*V[j,d])*tscale + scale*sum(d, tU[i,d]*V[j,d]) + scale*sum(d, tV[j,d]*U[i,d])
-    tS = tscale * U_V + scale * (tU @ V.T) + scale * (U @ tV.T)
+    tS = np.multiply(U_V, tscale, out=U_V)
+    tS += scale * (tU @ V.T)
+    tS += scale * (U @ tV.T)
     # tL = 1/size(B)*(1/2*sum(i,j, tS[i,j]*R[i,j]) - sum(i, tS[i,i]) + 1/2*sum(i,j, tS[i,j]*C[i,j]))
     tL = (0.5 * (tS * R).sum() - np.diagonal(tS, axis1=0, axis2=1).sum() + 0.5 * (tS * C).sum()) / B
     return L, tL

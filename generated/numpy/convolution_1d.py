@@ -116,11 +116,10 @@ def jvp(X: Any, W: Any, h: Any, stride: int, pad: int, tX: Any, tW: Any, th: Any
     Y = (windows_X.transpose(0, 2, 1, 3).reshape(B, I, C * K) @ W.reshape(O, C * K).T).mT + h[:, None]
     # tY[b,o,i] = sum(c,k, W[o,c,k]*tX[b,c,stride*i + k - pad]) + sum(c,k, X[b,c,stride*i + k -
     #     pad]*tW[o,c,k]) + th[o]
-    tY = (
-        (_read(tX, {2: (-pad, (stride, I), (1, K))}).transpose(0, 2, 1, 3).reshape(B, I, C * K) @ W.reshape(O, C * K).T).mT
-        + (windows_X.transpose(0, 2, 1, 3).reshape(B, I, C * K) @ tW.reshape(O, C * K).T).mT
-        + th[:, None]
-    )
+    tY = (_read(tX, {2: (-pad, (stride, I), (1, K))}).transpose(0, 2, 1, 3).reshape(B, I, C * K) @ W.reshape(O, C * K).T).mT + (
+        windows_X.transpose(0, 2, 1, 3).reshape(B, I, C * K) @ tW.reshape(O, C * K).T
+    ).mT
+    tY += th[:, None]
     return Y, tY
 
 

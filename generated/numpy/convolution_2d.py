@@ -152,15 +152,12 @@ def jvp(X: Any, W: Any, h: Any, stride: int, pad: int, tX: Any, tW: Any, th: Any
     # tY[b,o,i,j] = sum(c,k,m, W[o,c,k,m]*tX[b,c,stride*i + k - pad,stride*j + m - pad]) + sum(c,k,m,
     #     X[b,c,stride*i + k - pad,stride*j + m - pad]*tW[o,c,k,m]) + th[o]
     tY = (
-        (
-            _read(tX, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))})
-            .transpose(0, 2, 4, 1, 3, 5)
-            .reshape(B, I, J, C * K * M)
-            @ W.reshape(O, C * K * M).T
-        ).transpose(0, 3, 1, 2)
-        + (windows_X.transpose(0, 2, 4, 1, 3, 5).reshape(B, I, J, C * K * M) @ tW.reshape(O, C * K * M).T).transpose(0, 3, 1, 2)
-        + th[:, None, None]
+        _read(tX, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).transpose(0, 2, 4, 1, 3, 5).reshape(B, I, J, C * K * M)
+        @ W.reshape(O, C * K * M).T
+    ).transpose(0, 3, 1, 2) + (windows_X.transpose(0, 2, 4, 1, 3, 5).reshape(B, I, J, C * K * M) @ tW.reshape(O, C * K * M).T).transpose(
+        0, 3, 1, 2
     )
+    tY += th[:, None, None]
     return Y, tY
 
 

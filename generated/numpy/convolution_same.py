@@ -96,9 +96,8 @@ def jvp(X: Any, W: Any, pad: int, tX: Any, tW: Any) -> tuple[Array, Array]:
     windows_X = _read(X, {1: (-pad, (1, K), (1, L))})
     Y = windows_X.transpose(0, 2, 1, 3).reshape(B, L, K * C) @ W.reshape(K * C, O)
     # tY[b,l,o] = sum(c,k, W[k,c,o]*tX[b,k + l - pad,c]) + sum(k,c, X[b,k + l - pad,c]*tW[k,c,o])
-    tY = _read(tX, {1: (-pad, (1, K), (1, L))}).transpose(0, 2, 1, 3).reshape(B, L, K * C) @ W.reshape(K * C, O) + windows_X.transpose(
-        0, 2, 1, 3
-    ).reshape(B, L, K * C) @ tW.reshape(K * C, O)
+    tY = _read(tX, {1: (-pad, (1, K), (1, L))}).transpose(0, 2, 1, 3).reshape(B, L, K * C) @ W.reshape(K * C, O)
+    tY += windows_X.transpose(0, 2, 1, 3).reshape(B, L, K * C) @ tW.reshape(K * C, O)
     return Y, tY
 
 

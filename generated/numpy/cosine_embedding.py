@@ -39,6 +39,8 @@ The mean of 1 - cos(X, Y) where s = 1, of max(cos(X, Y) - margin, 0) where s = -
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,6 +58,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tX": ("B", "K"),
     "tY": ("B", "K"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -75,16 +78,20 @@ def forward(X: Any, Y: Any, s: Any, margin: Any) -> tuple[Array, Saved]:
     X, Y, s, margin = _real(X=X, Y=Y, s=s, margin=margin)
     _check(X=X, Y=Y, s=s, margin=margin)
     B = X.shape[0]
-    # U[i] = sum(k, X[i,k]^2) + 1/1000000000000
-    U = (X**2).sum(axis=-1) + 1e-12
-    # V[i] = sum(k, Y[i,k]^2) + 1/1000000000000
-    V = (Y**2).sum(axis=-1) + 1e-12
-    # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
-    c = np.vecdot(X, Y) / np.sqrt(U * V)
-    # u[i] = c[i] - margin
-    u = c - margin
+    K = X.shape[-1]
+    if _whole(B * K, X):
+        U, V, c, u, L_sum = _forward_part(X, Y, margin, s)
+    else:
+        U = np.empty((B,), X.dtype)
+        V = np.empty((B,), X.dtype)
+        c = np.empty((B,), X.dtype)
+        u = np.empty((B,), X.dtype)
+        L_sum = np.zeros((), X.dtype)
+        for (i,) in _parts((B,), K, X, 1):
+            U[i], V[i], c[i], u[i], L_sum_part = _forward_part(X[i], Y[i], margin, s[i])
+            L_sum += L_sum_part
     # L = 1/2*sum(i, (1 - s[i])*(u[i] + relu(-u[i])) + (s[i] + 1)*(1 - c[i]))/size(B)
-    L = 0.5 * ((1 - s) * (u + np.maximum(-u, 0)) + (s + 1) * (1 - c)).sum() / B
+    L = 0.5 * L_sum / B
     return L, Saved(X, Y, s, U, V, c, u)
 
 
@@ -92,20 +99,15 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     """Return (dX, dY), the gradients with upstream dL."""
     X, Y, s, U, V, c, u = saved
     B = X.shape[0]
+    K = X.shape[-1]
     dL = _upstream("dL", dL, (), X.dtype)
-    # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
-    du = 0.5 * dL / B * (1 - s) * (1 - (-u > 0).astype(X.dtype))
-    # dc[i] = du[i] - (1/2)*dL*(s[i] + 1)/size(B)
-    dc = du - 0.5 * dL / B * (s + 1)
-    # dU[i] = -(1/2)*dc[i]*c[i]/U[i]
-    dU = -0.5 * dc * c / U
-    # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
-    dV = -0.5 * dc * c / V
-    # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
-    rsqrt_U = 1 / np.sqrt(U * V)
-    dY = 2 * dV[:, None] * Y + dc[:, None] * X * rsqrt_U[:, None]
-    # dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
-    dX = 2 * dU[:, None] * X + dc[:, None] * Y * rsqrt_U[:, None]
+    if _whole(B * K, X):
+        dY, dX = _backward_part(s, u, dL, U, c, V, Y, X, B)
+    else:
+        dY = np.empty((B, K), X.dtype)
+        dX = np.empty((B, K), X.dtype)
+        for (i,) in _parts((B,), K, X, 1):
+            dY[i], dX[i] = _backward_part(s[i], u[i], dL, U[i], c[i], V[i], Y[i], X[i], B)
     return dX, dY
 
 
@@ -140,6 +142,41 @@ def jvp(X: Any, Y: Any, s: Any, margin: Any, tX: Any, tY: Any) -> tuple[Array, A
     #     sum(i, tc[i]*(s[i] + 1)))
     tL = 0.5 * (tu @ s_shifted - np.where(-u > 0, tu * s_shifted, 0).sum() - tc @ s_shifted_2) / B
     return L, tL
+
+
+def _forward_part(X: Any, Y: Any, margin: Any, s: Any) -> Any:
+    """One part along B, or the whole: U, V, c, u, L_sum."""
+    # U[i] = sum(k, X[i,k]^2) + 1/1000000000000
+    U = (X**2).sum(axis=-1) + 1e-12
+    # V[i] = sum(k, Y[i,k]^2) + 1/1000000000000
+    V = (Y**2).sum(axis=-1) + 1e-12
+    # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
+    c = np.vecdot(X, Y) / np.sqrt(U * V)
+    # u[i] = c[i] - margin
+    u = c - margin
+    # L = 1/2*sum(i, (1 - s[i])*(u[i] + relu(-u[i])) + (s[i] + 1)*(1 - c[i]))/size(B)
+    L_sum = ((1 - s) * (u + np.maximum(-u, 0)) + (s + 1) * (1 - c)).sum()
+    return U, V, c, u, L_sum
+
+
+def _backward_part(s: Any, u: Any, dL: Any, U: Any, c: Any, V: Any, Y: Any, X: Any, B: int) -> Any:
+    """One part along B, or the whole: dY, dX."""
+    # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
+    du = 0.5 * dL / B * (1 - s) * (1 - (-u > 0).astype(s.dtype))
+    # dc[i] = du[i] - (1/2)*dL*(s[i] + 1)/size(B)
+    dc = du - 0.5 * dL / B * (s + 1)
+    # dU[i] = -(1/2)*dc[i]*c[i]/U[i]
+    dU = -0.5 * dc * c / U
+    # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
+    dV = -0.5 * dc * c / V
+    # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
+    rsqrt_U = 1 / np.sqrt(U * V)
+    dY = Y * (dV[:, None] * 2)
+    dY += dc[:, None] * X * rsqrt_U[:, None]
+    # dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
+    dX = X * (dU[:, None] * 2)
+    dX += dc[:, None] * Y * rsqrt_U[:, None]
+    return dY, dX
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -177,3 +214,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -40,6 +40,8 @@ L = 1 - cos(X, Y) where s > 0, else max(cos(X, Y) - margin, 0).
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,6 +60,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tX": ("N", "K"),
     "tY": ("N", "K"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -76,16 +79,18 @@ def forward(X: Any, Y: Any, s: Any, margin: Any, eps: Any) -> tuple[Array, Saved
     """Return (L, saved)."""
     X, Y, s, margin, eps = _real(X=X, Y=Y, s=s, margin=margin, eps=eps)
     _check(X=X, Y=Y, s=s, margin=margin, eps=eps)
-    # U[i] = sum(k, X[i,k]^2) + eps
-    U = (X**2).sum(axis=-1) + eps
-    # V[i] = sum(k, Y[i,k]^2) + eps
-    V = (Y**2).sum(axis=-1) + eps
-    # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
-    c = np.vecdot(X, Y) / np.sqrt(U * V)
-    # u[i] = c[i] - margin
-    u = c - margin
-    # L[i] = where(0 < s[i], 1, 0)*(1 - c[i]) + where(s[i] <= 0, 1, 0)*(u[i] + relu(-u[i]))
-    L = np.where(s > 0, 1 - c, u + np.maximum(-u, 0))
+    N = X.shape[0]
+    K = X.shape[-1]
+    if _whole(N * K, X):
+        U, V, c, u, L = _forward_part(X, eps, Y, margin, s)
+    else:
+        U = np.empty((N,), X.dtype)
+        V = np.empty((N,), X.dtype)
+        c = np.empty((N,), X.dtype)
+        u = np.empty((N,), X.dtype)
+        L = np.empty((N,), X.dtype)
+        for (i,) in _parts((N,), K, X, 1):
+            U[i], V[i], c[i], u[i], L[i] = _forward_part(X[i], eps, Y[i], margin, s[i])
     return L, Saved(X, Y, s, U, V, c, u)
 
 
@@ -93,20 +98,15 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     """Return (dX, dY), the gradients with upstream dL."""
     X, Y, s, U, V, c, u = saved
     N = X.shape[0]
+    K = X.shape[-1]
     dL = _upstream("dL", dL, (N,), X.dtype)
-    # du[i] = dL[i]*where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0))
-    du = np.where(s <= 0, dL * (1 - (-u > 0).astype(X.dtype)), 0)
-    # dc[i] = du[i] - dL[i]*where(0 < s[i], 1, 0)
-    dc = du - np.where(s > 0, dL, 0)
-    # dU[i] = -(1/2)*dc[i]*c[i]/U[i]
-    dU = -0.5 * dc * c / U
-    # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
-    dV = -0.5 * dc * c / V
-    # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
-    rsqrt_U = 1 / np.sqrt(U * V)
-    dY = 2 * dV[:, None] * Y + dc[:, None] * X * rsqrt_U[:, None]
-    # dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
-    dX = 2 * dU[:, None] * X + dc[:, None] * Y * rsqrt_U[:, None]
+    if _whole(N * K, X):
+        dY, dX = _backward_part(s, u, dL, U, c, V, Y, X)
+    else:
+        dY = np.empty((N, K), X.dtype)
+        dX = np.empty((N, K), X.dtype)
+        for (i,) in _parts((N,), K, X, 1):
+            dY[i], dX[i] = _backward_part(s[i], u[i], dL[i], U[i], c[i], V[i], Y[i], X[i])
     return dX, dY
 
 
@@ -139,6 +139,41 @@ def jvp(X: Any, Y: Any, s: Any, margin: Any, eps: Any, tX: Any, tY: Any) -> tupl
     less_equal_s = s <= 0
     tL = np.where(less_equal_s, tu, -tc) - np.where(less_equal_s & (-u > 0), tu, 0)
     return L, tL
+
+
+def _forward_part(X: Any, eps: Any, Y: Any, margin: Any, s: Any) -> Any:
+    """One part along N, or the whole: U, V, c, u, L."""
+    # U[i] = sum(k, X[i,k]^2) + eps
+    U = (X**2).sum(axis=-1) + eps
+    # V[i] = sum(k, Y[i,k]^2) + eps
+    V = (Y**2).sum(axis=-1) + eps
+    # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
+    c = np.vecdot(X, Y) / np.sqrt(U * V)
+    # u[i] = c[i] - margin
+    u = c - margin
+    # L[i] = where(0 < s[i], 1, 0)*(1 - c[i]) + where(s[i] <= 0, 1, 0)*(u[i] + relu(-u[i]))
+    L = np.where(s > 0, 1 - c, u + np.maximum(-u, 0))
+    return U, V, c, u, L
+
+
+def _backward_part(s: Any, u: Any, dL: Any, U: Any, c: Any, V: Any, Y: Any, X: Any) -> Any:
+    """One part along N, or the whole: dY, dX."""
+    # du[i] = dL[i]*where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0))
+    du = np.where(s <= 0, dL * (1 - (-u > 0).astype(s.dtype)), 0)
+    # dc[i] = du[i] - dL[i]*where(0 < s[i], 1, 0)
+    dc = du - np.where(s > 0, dL, 0)
+    # dU[i] = -(1/2)*dc[i]*c[i]/U[i]
+    dU = -0.5 * dc * c / U
+    # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
+    dV = -0.5 * dc * c / V
+    # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
+    rsqrt_U = 1 / np.sqrt(U * V)
+    dY = Y * (dV[:, None] * 2)
+    dY += dc[:, None] * X * rsqrt_U[:, None]
+    # dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
+    dX = X * (dU[:, None] * 2)
+    dX += dc[:, None] * Y * rsqrt_U[:, None]
+    return dY, dX
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -176,3 +211,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -35,6 +35,8 @@ S = X.Y / (|X| |Y|), each length at least eps, as in torch.nn.CosineSimilarity.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,6 +53,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tX": ("N", "K"),
     "tY": ("N", "K"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -68,13 +71,16 @@ def forward(X: Any, Y: Any, eps: Any) -> tuple[Array, Saved]:
     """Return (S, saved)."""
     X, Y, eps = _real(X=X, Y=Y, eps=eps)
     _check(X=X, Y=Y, eps=eps)
-    # U[n] = sum(k, X[n,k]^2)
-    U = (X**2).sum(axis=-1)
-    # V[n] = sum(k, Y[n,k]^2)
-    V = (Y**2).sum(axis=-1)
-    # S[n] = sum(k, X[n,k]*Y[n,k])/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
-    square_eps = eps**2
-    S = np.vecdot(X, Y) / np.sqrt(np.maximum(U, square_eps)) / np.sqrt(np.maximum(V, square_eps))
+    N = X.shape[0]
+    K = X.shape[-1]
+    if _whole(N * K, X):
+        U, V, S = _forward_part(X, Y, eps)
+    else:
+        U = np.empty((N,), X.dtype)
+        V = np.empty((N,), X.dtype)
+        S = np.empty((N,), X.dtype)
+        for (n,) in _parts((N,), K, X, 1):
+            U[n], V[n], S[n] = _forward_part(X[n], Y[n], eps)
     return S, Saved(X, Y, eps, U, V, S)
 
 
@@ -82,20 +88,15 @@ def backward(dS: Any, saved: Saved) -> tuple[Array, Array]:
     """Return (dX, dY), the gradients with upstream dS."""
     X, Y, eps, U, V, S = saved
     N = X.shape[0]
+    K = X.shape[-1]
     dS = _upstream("dS", dS, (N,), X.dtype)
-    # dU[n] = -(1/4)*dS[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))
-    square_eps = eps**2
-    max_U = np.maximum(U, square_eps)
-    dU = -0.25 * dS * S * (1 + np.sign(U - square_eps)) / max_U
-    # dV[n] = -(1/4)*dS[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
-    max_V = np.maximum(V, square_eps)
-    dV = -0.25 * dS * S * (1 + np.sign(V - square_eps)) / max_V
-    # dY[n,k] = 2*dV[n]*Y[n,k] + dS[n]*X[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
-    rsqrt_max_U = 1 / np.sqrt(max_U)
-    rsqrt_max_V = 1 / np.sqrt(max_V)
-    dY = 2 * dV[:, None] * Y + dS[:, None] * X * rsqrt_max_U[:, None] * rsqrt_max_V[:, None]
-    # dX[n,k] = 2*dU[n]*X[n,k] + dS[n]*Y[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
-    dX = 2 * dU[:, None] * X + dS[:, None] * Y * rsqrt_max_U[:, None] * rsqrt_max_V[:, None]
+    if _whole(N * K, X):
+        dY, dX = _backward_part(eps, U, dS, S, V, Y, X)
+    else:
+        dY = np.empty((N, K), X.dtype)
+        dX = np.empty((N, K), X.dtype)
+        for (n,) in _parts((N,), K, X, 1):
+            dY[n], dX[n] = _backward_part(eps, U[n], dS[n], S[n], V[n], Y[n], X[n])
     return dX, dY
 
 
@@ -128,6 +129,38 @@ def jvp(X: Any, Y: Any, eps: Any, tX: Any, tY: Any) -> tuple[Array, Array]:
         - 0.25 * tV * S * (1 + np.sign(V - square_eps)) / max_V
     )
     return S, tS
+
+
+def _forward_part(X: Any, Y: Any, eps: Any) -> Any:
+    """One part along N, or the whole: U, V, S."""
+    # U[n] = sum(k, X[n,k]^2)
+    U = (X**2).sum(axis=-1)
+    # V[n] = sum(k, Y[n,k]^2)
+    V = (Y**2).sum(axis=-1)
+    # S[n] = sum(k, X[n,k]*Y[n,k])/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+    square_eps = eps**2
+    S = np.vecdot(X, Y) / np.sqrt(np.maximum(U, square_eps)) / np.sqrt(np.maximum(V, square_eps))
+    return U, V, S
+
+
+def _backward_part(eps: Any, U: Any, dS: Any, S: Any, V: Any, Y: Any, X: Any) -> Any:
+    """One part along N, or the whole: dY, dX."""
+    # dU[n] = -(1/4)*dS[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))
+    square_eps = eps**2
+    max_U = np.maximum(U, square_eps)
+    dU = -0.25 * dS * S * (1 + np.sign(U - square_eps)) / max_U
+    # dV[n] = -(1/4)*dS[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
+    max_V = np.maximum(V, square_eps)
+    dV = -0.25 * dS * S * (1 + np.sign(V - square_eps)) / max_V
+    # dY[n,k] = 2*dV[n]*Y[n,k] + dS[n]*X[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+    rsqrt_max_U = 1 / np.sqrt(max_U)
+    rsqrt_max_V = 1 / np.sqrt(max_V)
+    dY = Y * (dV[:, None] * 2)
+    dY += dS[:, None] * X * rsqrt_max_U[:, None] * rsqrt_max_V[:, None]
+    # dX[n,k] = 2*dU[n]*X[n,k] + dS[n]*Y[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+    dX = X * (dU[:, None] * 2)
+    dX += dS[:, None] * Y * rsqrt_max_U[:, None] * rsqrt_max_V[:, None]
+    return dY, dX
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -165,3 +198,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

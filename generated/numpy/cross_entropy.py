@@ -28,6 +28,8 @@ L is the mean over examples of -sum T log softmax(Z). Goodfellow, Bengio and Cou
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +44,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": (),
     "tZ": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -60,15 +63,16 @@ def forward(Z: Any, T: Any, *, validate: bool = False) -> tuple[Array, Saved]:
     B = Z.shape[0]
     C = Z.shape[-1]
     _nonempty(C=C)
-    # m[i] = max(k, Z[i,k])
-    m = Z.max(axis=-1)
-    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
-    E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
+    if _whole(B * C, Z):
+        P, L_sum = _forward_part(Z, T)
+    else:
+        P = np.empty((B, C), Z.dtype)
+        L_sum = np.zeros((), Z.dtype)
+        for (i,) in _parts((B,), C, Z, 1):
+            P[i], L_sum_part = _forward_part(Z[i], T[i])
+            L_sum += L_sum_part
     # L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
-    L = -(T * (Z - (m + np.log(E_m))[:, None])).sum() / B
+    L = -L_sum / B
     return L, Saved(T, P)
 
 
@@ -76,9 +80,14 @@ def backward(dL: Any, saved: Saved) -> Array:
     """Return dZ, the gradient with upstream dL."""
     T, P = saved
     B = T.shape[0]
+    C = T.shape[-1]
     dL = _upstream("dL", dL, (), T.dtype)
-    # dZ[i,j] = dL/size(B)*(P[i,j] - T[i,j])
-    dZ = dL / B * (P - T)
+    if _whole(B * C, T):
+        dZ = _backward_part(T, P, dL, B)
+    else:
+        dZ = np.empty((B, C), T.dtype)
+        for (i,) in _parts((B,), C, T, 1):
+            dZ[i] = _backward_part(T[i], P[i], dL, B)
     return dZ
 
 
@@ -92,15 +101,39 @@ def jvp(Z: Any, T: Any, tZ: Any) -> tuple[Array, Array]:
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
     # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
     L = -(T * (Z - (m + np.log(E_m))[:, None])).sum() / B
     # tL = sum(i,j, 1/size(B)*P[i,j]*tZ[i,j]) - 1/size(B)*sum(i,j, T[i,j]*tZ[i,j])
     tL = (P * tZ).sum() / B - (T * tZ).sum() / B
     return L, tL
+
+
+def _forward_part(Z: Any, T: Any) -> Any:
+    """One part along B, or the whole: P, L_sum."""
+    # m[i] = max(k, Z[i,k])
+    m = Z.max(axis=-1)
+    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
+    E_m = exp_Z.sum(axis=-1)
+    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
+    # L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+    L_sum = (T * (Z - (m + np.log(E_m))[:, None])).sum()
+    return P, L_sum
+
+
+def _backward_part(T: Any, P: Any, dL: Any, B: int) -> Any:
+    """One part along B, or the whole: dZ."""
+    # dZ[i,j] = dL/size(B)*(P[i,j] - T[i,j])
+    dZ = P - T
+    dZ *= dL / B
+    return dZ
 
 
 def _facts(T: Array) -> None:
@@ -169,3 +202,19 @@ def _respected(about: str, fact: str, indices: tuple[str, ...], relation: str, g
     count = int(bad.sum())
     where = (f" at {at}" if at else "") + (f", the worst of {count} places" if count > 1 else "")
     raise ValueError(f"{_NAME}: {about} does not respect the declared fact {fact}: {what} {amount}{where}")
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

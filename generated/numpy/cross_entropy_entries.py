@@ -33,6 +33,8 @@ Gradients:
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,6 +52,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tZ": ("B", "C"),
     "tT": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -69,16 +72,17 @@ def forward(Z: Any, T: Any, w: Any, eps: Any) -> tuple[Array, Saved]:
     Z, T, w, eps = _real(Z=Z, T=T, w=w, eps=eps)
     _check(Z=Z, T=T, w=w, eps=eps)
     C = Z.shape[-1]
+    B = Z.shape[0]
     _nonempty(C=C)
-    # m[i] = max(k, Z[i,k])
-    m = Z.max(axis=-1)
-    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
-    E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
-    # L[i] = -sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C))*(Z[i,j] - (m[i] + log(E_m[i]))))
-    L = -np.vecdot(Z - (m + np.log(E_m))[:, None], w * ((1 - eps) * T + eps / C))
+    if _whole(B * C, Z):
+        m, E_m, P, L = _forward_part(Z, eps, T, w)
+    else:
+        m = np.empty((B,), Z.dtype)
+        E_m = np.empty((B,), Z.dtype)
+        P = np.empty((B, C), Z.dtype)
+        L = np.empty((B,), Z.dtype)
+        for (i,) in _parts((B,), C, Z, 1):
+            m[i], E_m[i], P[i], L[i] = _forward_part(Z[i], eps, T[i], w)
     return L, Saved(Z, T, w, eps, m, E_m, P)
 
 
@@ -88,14 +92,13 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     B = Z.shape[0]
     C = Z.shape[-1]
     dL = _upstream("dL", dL, (B,), Z.dtype)
-    # dT[i,j] = -dL[i]*w[j]*(1 - eps)*(Z[i,j] - (m[i] + log(E_m[i])))
-    eps_shifted = 1 - eps
-    dT = -eps_shifted * dL[:, None] * w * (Z - (m + np.log(E_m))[:, None])
-    # D[i] = sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C)))
-    eps_shifted_eps = eps_shifted * T + eps / C
-    D = eps_shifted_eps @ w
-    # dZ[i,j] = dL[i]*(P[i,j]*D[i] - w[j]*((1 - eps)*T[i,j] + eps/size(C)))
-    dZ = dL[:, None] * (P * D[:, None] - w * eps_shifted_eps)
+    if _whole(B * C, Z):
+        dT, dZ = _backward_part(eps, E_m, m, Z, dL, w, T, P)
+    else:
+        dT = np.empty((B, C), Z.dtype)
+        dZ = np.empty((B, C), Z.dtype)
+        for (i,) in _parts((B,), C, Z, 1):
+            dT[i], dZ[i] = _backward_part(eps, E_m[i], m[i], Z[i], dL[i], w, T[i], P[i])
     return dZ, dT
 
 
@@ -108,21 +111,56 @@ def jvp(Z: Any, T: Any, w: Any, eps: Any, tZ: Any, tT: Any) -> tuple[Array, Arra
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
     # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # L[i] = -sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C))*(Z[i,j] - (m[i] + log(E_m[i]))))
     eps_shifted = 1 - eps
-    eps_shifted_eps = eps_shifted * T + eps / C
+    eps_shifted_eps = T * eps_shifted
+    eps_shifted_eps += eps / C
     Z_m = Z - (m + np.log(E_m))[:, None]
-    w_eps_shifted_eps = w * eps_shifted_eps
+    w_eps_shifted_eps = eps_shifted_eps * w
     L = -np.vecdot(Z_m, w_eps_shifted_eps)
     # tL[i] = sum(j,j', w[j']*((1 - eps)*T[i,j'] + eps/size(C))*P[i,j]*tZ[i,j]) - (1 - eps)*sum(j,
     #     w[j]*(Z[i,j] - (m[i] + log(E_m[i])))*tT[i,j]) - sum(j, w[j]*((1 - eps)*T[i,j] +
     #     eps/size(C))*tZ[i,j])
     tL = eps_shifted_eps @ w * np.vecdot(P, tZ) - eps_shifted * np.vecdot(tT, w * Z_m) - np.vecdot(tZ, w_eps_shifted_eps)
     return L, tL
+
+
+def _forward_part(Z: Any, eps: Any, T: Any, w: Any) -> Any:
+    """One part along B, or the whole: m, E_m, P, L."""
+    C = Z.shape[-1]
+    # m[i] = max(k, Z[i,k])
+    m = Z.max(axis=-1)
+    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
+    E_m = exp_Z.sum(axis=-1)
+    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
+    # L[i] = -sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C))*(Z[i,j] - (m[i] + log(E_m[i]))))
+    L = -np.vecdot(Z - (m + np.log(E_m))[:, None], w * ((1 - eps) * T + eps / C))
+    return m, E_m, P, L
+
+
+def _backward_part(eps: Any, E_m: Any, m: Any, Z: Any, dL: Any, w: Any, T: Any, P: Any) -> Any:
+    """One part along B, or the whole: dT, dZ."""
+    C = Z.shape[-1]
+    # dT[i,j] = -dL[i]*w[j]*(1 - eps)*(Z[i,j] - (m[i] + log(E_m[i])))
+    eps_shifted = 1 - eps
+    dT = -eps_shifted * dL[:, None] * w * (Z - (m + np.log(E_m))[:, None])
+    # D[i] = sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C)))
+    eps_shifted_eps = T * eps_shifted
+    eps_shifted_eps += eps / C
+    D = eps_shifted_eps @ w
+    # dZ[i,j] = dL[i]*(P[i,j]*D[i] - w[j]*((1 - eps)*T[i,j] + eps/size(C)))
+    dZ = np.multiply(eps_shifted_eps, w, out=eps_shifted_eps)
+    np.subtract(P * D[:, None], dZ, out=dZ)
+    dZ *= dL[:, None]
+    return dT, dZ
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -167,3 +205,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

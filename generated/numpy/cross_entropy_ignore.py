@@ -27,6 +27,8 @@ The mean over the labels that are not `ignored`, one of the classes, as ignore_i
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +44,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": (),
     "tZ": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -59,21 +62,21 @@ def forward(Z: Any, y: Any, ignored: Any) -> tuple[Array, Saved]:
     y = np.asarray(y)
     _check(Z=Z, y=y, ignored=ignored)
     y = _labels("y", y, "C", Z.shape[1])
+    B = Z.shape[0]
     C = Z.shape[-1]
     _nonempty(C=C)
-    # m[i] = max(k, Z[i,k])
-    m = Z.max(axis=-1)
-    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
-    E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
-    # A = sum(m, where(ignored != y[m], 1, 0))
-    not_equal_ignored = ignored != y
-    A = not_equal_ignored.astype(Z.dtype).sum()
+    if _whole(B * C, Z):
+        P, A, L_sum = _forward_part(Z, ignored, y)
+    else:
+        P = np.empty((B, C), Z.dtype)
+        A = np.zeros((), Z.dtype)
+        L_sum = np.zeros((), Z.dtype)
+        for (i,) in _parts((B,), C, Z, 1):
+            P[i], A_part, L_sum_part = _forward_part(Z[i], ignored, y[i])
+            A += A_part
+            L_sum += L_sum_part
     # L = -sum(i, where(ignored != y[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        L = -np.where(not_equal_ignored, np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m)), 0).sum() / A
+    L = -L_sum / A
     return L, Saved(y, ignored, P, A)
 
 
@@ -81,10 +84,14 @@ def backward(dL: Any, saved: Saved) -> Array:
     """Return dZ, the gradient with upstream dL."""
     y, ignored, P, A = saved
     C = P.shape[-1]
+    B = y.shape[0]
     dL = _upstream("dL", dL, (), ignored.dtype)
-    # dZ[i,j] = dL*where(ignored != y[i], 1, 0)/A*(P[i,j] - delta(y[i],j))
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        dZ = np.where((ignored != y)[:, None], dL / A * (P - _one_hot(y, C, P.dtype)), 0)
+    if _whole(B * C, P):
+        dZ = _backward_part(ignored, y, A, P, dL)
+    else:
+        dZ = np.empty((B, C), P.dtype)
+        for (i,) in _parts((B,), C, P, 1):
+            dZ[i] = _backward_part(ignored, y[i], A, P[i], dL)
     return dZ
 
 
@@ -99,10 +106,11 @@ def jvp(Z: Any, y: Any, ignored: Any, tZ: Any) -> tuple[Array, Array]:
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
     # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # A = sum(m, where(ignored != y[m], 1, 0))
     not_equal_ignored = ignored != y
     A = not_equal_ignored.astype(Z.dtype).sum()
@@ -116,6 +124,34 @@ def jvp(Z: Any, y: Any, ignored: Any, tZ: Any) -> tuple[Array, Array]:
         - np.where(not_equal_ignored, np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0], 0).sum()
     ) / A
     return L, tL
+
+
+def _forward_part(Z: Any, ignored: Any, y: Any) -> Any:
+    """One part along B, or the whole: P, A, L_sum."""
+    # m[i] = max(k, Z[i,k])
+    m = Z.max(axis=-1)
+    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
+    E_m = exp_Z.sum(axis=-1)
+    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
+    # A = sum(m, where(ignored != y[m], 1, 0))
+    not_equal_ignored = ignored != y
+    A = not_equal_ignored.astype(Z.dtype).sum()
+    # L = -sum(i, where(ignored != y[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        L_sum = np.where(not_equal_ignored, np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m)), 0).sum()
+    return P, A, L_sum
+
+
+def _backward_part(ignored: Any, y: Any, A: Any, P: Any, dL: Any) -> Any:
+    """One part along B, or the whole: dZ."""
+    C = P.shape[-1]
+    # dZ[i,j] = dL*where(ignored != y[i], 1, 0)/A*(P[i,j] - delta(y[i],j))
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        dZ = np.where((ignored != y)[:, None], dL / A * (P - _one_hot(y, C, P.dtype)), 0)
+    return dZ
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -173,6 +209,22 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
 
 
 def _one_hot(labels: Array, length: int, dtype: Any) -> Array:

@@ -24,6 +24,8 @@ L is the mean over examples of -log softmax(Z) at the label y, as in torch.nn.Cr
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +40,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": (),
     "tZ": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -56,15 +59,16 @@ def forward(Z: Any, y: Any) -> tuple[Array, Saved]:
     B = Z.shape[0]
     C = Z.shape[-1]
     _nonempty(C=C)
-    # m[i] = max(k, Z[i,k])
-    m = Z.max(axis=-1)
-    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
-    E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
+    if _whole(B * C, Z):
+        P, L_sum = _forward_part(Z, y)
+    else:
+        P = np.empty((B, C), Z.dtype)
+        L_sum = np.zeros((), Z.dtype)
+        for (i,) in _parts((B,), C, Z, 1):
+            P[i], L_sum_part = _forward_part(Z[i], y[i])
+            L_sum += L_sum_part
     # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
-    L = -(np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))).sum() / B
+    L = -L_sum / B
     return L, Saved(y, P)
 
 
@@ -74,8 +78,12 @@ def backward(dL: Any, saved: Saved) -> Array:
     B = y.shape[0]
     C = P.shape[-1]
     dL = _upstream("dL", dL, (), P.dtype)
-    # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
-    dZ = dL / B * (P - _one_hot(y, C, P.dtype))
+    if _whole(B * C, P):
+        dZ = _backward_part(y, P, dL, B)
+    else:
+        dZ = np.empty((B, C), P.dtype)
+        for (i,) in _parts((B,), C, P, 1):
+            dZ[i] = _backward_part(y[i], P[i], dL, B)
     return dZ
 
 
@@ -91,15 +99,40 @@ def jvp(Z: Any, y: Any, tZ: Any) -> tuple[Array, Array]:
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
     # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L = -(np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))).sum() / B
     # tL = 1/size(B)*(sum(i,j, P[i,j]*tZ[i,j]) - sum(i, tZ[i,y[i]]))
     tL = ((P * tZ).sum() - np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0].sum()) / B
     return L, tL
+
+
+def _forward_part(Z: Any, y: Any) -> Any:
+    """One part along B, or the whole: P, L_sum."""
+    # m[i] = max(k, Z[i,k])
+    m = Z.max(axis=-1)
+    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
+    E_m = exp_Z.sum(axis=-1)
+    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
+    # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+    L_sum = (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))).sum()
+    return P, L_sum
+
+
+def _backward_part(y: Any, P: Any, dL: Any, B: int) -> Any:
+    """One part along B, or the whole: dZ."""
+    # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
+    dZ = P.copy()
+    _add_at(dZ, y, -1)
+    dZ *= dL / B
+    return dZ
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -159,7 +192,24 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
     return array.astype(dtype, copy=False)
 
 
-def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
-    """1 at each label along a new last axis, else 0."""
-    hot: Array = (labels[..., None] == np.arange(length)).astype(dtype)
-    return hot
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
+def _add_at(array: Array, labels: Array, value: int) -> None:
+    """Add `value` at each label along the last axis, in place."""
+    rows: Any = np.unravel_index(np.arange(labels.size), labels.shape) if labels.ndim > 1 else (np.arange(len(labels)),) * labels.ndim
+    at: Any = (*rows, labels.ravel())
+    array[at if labels.ndim else labels] += value

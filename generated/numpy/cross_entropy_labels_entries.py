@@ -33,6 +33,8 @@ Gradients:
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,6 +52,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": ("B",),
     "tZ": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -69,23 +72,15 @@ def forward(Z: Any, y: Any, w: Any, eps: Any, r: Any) -> tuple[Array, Saved]:
     _check(Z=Z, y=y, w=w, eps=eps, r=r)
     y = _labels("y", y, "C", Z.shape[1])
     C = Z.shape[-1]
+    B = Z.shape[0]
     _nonempty(C=C)
-    # m[i] = max(k, Z[i,k])
-    m = Z.max(axis=-1)
-    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
-    E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
-    # L[i] = -where(0 < r[i], 1, 0)*(eps*sum(j, (Z[i,j] - (m[i] + log(E_m[i])))*w[j])/size(C) + (1 -
-    #     eps)*w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        m_scaled = -(m + np.log(E_m))
-        L = -np.where(
-            r > 0,
-            eps / C * ((Z + m_scaled[:, None]) @ w) + (1 - eps) * w[y] * (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] + m_scaled),
-            0,
-        )
+    if _whole(B * C, Z):
+        P, L = _forward_part(Z, r, w, eps, y)
+    else:
+        P = np.empty((B, C), Z.dtype)
+        L = np.empty((B,), Z.dtype)
+        for (i,) in _parts((B,), C, Z, 1):
+            P[i], L[i] = _forward_part(Z[i], r[i], w, eps, y[i])
     return L, Saved(y, w, eps, r, P)
 
 
@@ -121,10 +116,11 @@ def jvp(Z: Any, y: Any, w: Any, eps: Any, r: Any, tZ: Any) -> tuple[Array, Array
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
     # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     less_r = r > 0
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         m_scaled = -(m + np.log(E_m))
@@ -150,6 +146,29 @@ def jvp(Z: Any, y: Any, w: Any, eps: Any, r: Any, tZ: Any) -> tuple[Array, Array
         0,
     )
     return L, tL
+
+
+def _forward_part(Z: Any, r: Any, w: Any, eps: Any, y: Any) -> Any:
+    """One part along B, or the whole: P, L."""
+    C = Z.shape[-1]
+    # m[i] = max(k, Z[i,k])
+    m = Z.max(axis=-1)
+    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
+    E_m = exp_Z.sum(axis=-1)
+    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
+    # L[i] = -where(0 < r[i], 1, 0)*(eps*sum(j, (Z[i,j] - (m[i] + log(E_m[i])))*w[j])/size(C) + (1 -
+    #     eps)*w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        m_scaled = -(m + np.log(E_m))
+        L = -np.where(
+            r > 0,
+            eps / C * ((Z + m_scaled[:, None]) @ w) + (1 - eps) * w[y] * (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] + m_scaled),
+            0,
+        )
+    return P, L
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -207,6 +226,22 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
 
 
 def _one_hot(labels: Array, length: int, dtype: Any) -> Array:

@@ -26,6 +26,8 @@ Cross-entropy at the label y, a share eps of it spread evenly over the classes, 
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +43,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": (),
     "tZ": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -63,10 +66,11 @@ def forward(Z: Any, y: Any, eps: Any) -> tuple[Array, Saved]:
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
     # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # L = (-(1 - eps)*sum(i, Z[i,y[i]] - (m[i] + log(E_m[i]))) - eps*sum(i,j, Z[i,j] - (m[i] +
     #     log(E_m[i])))/size(C))/size(B)
     m_scaled = -(m + np.log(E_m))
@@ -80,9 +84,12 @@ def backward(dL: Any, saved: Saved) -> Array:
     B = y.shape[0]
     C = P.shape[-1]
     dL = _upstream("dL", dL, (), eps.dtype)
-    # dZ[i,j] = dL/size(B)*((1 - eps)*P[i,j] - (1 - eps)*delta(y[i],j) - eps/size(C) + eps*P[i,j])
-    eps_shifted = 1 - eps
-    dZ = dL / B * (eps_shifted * P - eps_shifted * _one_hot(y, C, P.dtype) - eps / C + eps * P)
+    if _whole(B * C, P):
+        dZ = _backward_part(eps, P, y, dL, B)
+    else:
+        dZ = np.empty((B, C), P.dtype)
+        for (i,) in _parts((B,), C, P, 1):
+            dZ[i] = _backward_part(eps, P[i], y[i], dL, B)
     return dZ
 
 
@@ -98,10 +105,11 @@ def jvp(Z: Any, y: Any, eps: Any, tZ: Any) -> tuple[Array, Array]:
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
     # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # L = (-(1 - eps)*sum(i, Z[i,y[i]] - (m[i] + log(E_m[i]))) - eps*sum(i,j, Z[i,j] - (m[i] +
     #     log(E_m[i])))/size(C))/size(B)
     eps_shifted = 1 - eps
@@ -112,6 +120,19 @@ def jvp(Z: Any, y: Any, eps: Any, tZ: Any) -> tuple[Array, Array]:
     P_tZ = (P * tZ).sum()
     tL = (eps_shifted * P_tZ - eps_shifted * np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0].sum() - eps * tZ.sum() / C + eps * P_tZ) / B
     return L, tL
+
+
+def _backward_part(eps: Any, P: Any, y: Any, dL: Any, B: int) -> Any:
+    """One part along B, or the whole: dZ."""
+    C = P.shape[-1]
+    # dZ[i,j] = dL/size(B)*((1 - eps)*P[i,j] - (1 - eps)*delta(y[i],j) - eps/size(C) + eps*P[i,j])
+    eps_shifted = 1 - eps
+    dZ = P * eps_shifted
+    dZ -= eps_shifted * _one_hot(y, C, P.dtype)
+    dZ -= eps / C
+    dZ += eps * P
+    dZ *= dL / B
+    return dZ
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -169,6 +190,22 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
 
 
 def _one_hot(labels: Array, length: int, dtype: Any) -> Array:

@@ -28,6 +28,8 @@ L holds -sum T log softmax(Z) of each example.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +44,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": ("B",),
     "tZ": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -57,17 +60,16 @@ def forward(Z: Any, T: Any, *, validate: bool = False) -> tuple[Array, Saved]:
     _check(Z=Z, T=T)
     if validate:
         _facts(T)
+    B = Z.shape[0]
     C = Z.shape[-1]
     _nonempty(C=C)
-    # m[i] = max(k, Z[i,k])
-    m = Z.max(axis=-1)
-    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
-    E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
-    # L[i] = -sum(j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
-    L = -np.vecdot(T, Z - (m + np.log(E_m))[:, None])
+    if _whole(B * C, Z):
+        P, L = _forward_part(Z, T)
+    else:
+        P = np.empty((B, C), Z.dtype)
+        L = np.empty((B,), Z.dtype)
+        for (i,) in _parts((B,), C, Z, 1):
+            P[i], L[i] = _forward_part(Z[i], T[i])
     return L, Saved(T, P)
 
 
@@ -75,9 +77,14 @@ def backward(dL: Any, saved: Saved) -> Array:
     """Return dZ, the gradient with upstream dL."""
     T, P = saved
     B = T.shape[0]
+    C = T.shape[-1]
     dL = _upstream("dL", dL, (B,), T.dtype)
-    # dZ[i,j] = dL[i]*(P[i,j] - T[i,j])
-    dZ = dL[:, None] * (P - T)
+    if _whole(B * C, T):
+        dZ = _backward_part(T, P, dL)
+    else:
+        dZ = np.empty((B, C), T.dtype)
+        for (i,) in _parts((B,), C, T, 1):
+            dZ[i] = _backward_part(T[i], P[i], dL[i])
     return dZ
 
 
@@ -90,15 +97,39 @@ def jvp(Z: Any, T: Any, tZ: Any) -> tuple[Array, Array]:
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
     # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # L[i] = -sum(j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
     L = -np.vecdot(T, Z - (m + np.log(E_m))[:, None])
     # tL[i] = sum(j, P[i,j]*tZ[i,j]) - sum(j, T[i,j]*tZ[i,j])
     tL = np.vecdot(P, tZ) - np.vecdot(T, tZ)
     return L, tL
+
+
+def _forward_part(Z: Any, T: Any) -> Any:
+    """One part along B, or the whole: P, L."""
+    # m[i] = max(k, Z[i,k])
+    m = Z.max(axis=-1)
+    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
+    E_m = exp_Z.sum(axis=-1)
+    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
+    # L[i] = -sum(j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
+    L = -np.vecdot(T, Z - (m + np.log(E_m))[:, None])
+    return P, L
+
+
+def _backward_part(T: Any, P: Any, dL: Any) -> Any:
+    """One part along B, or the whole: dZ."""
+    # dZ[i,j] = dL[i]*(P[i,j] - T[i,j])
+    dZ = P - T
+    dZ *= dL[:, None]
+    return dZ
 
 
 def _facts(T: Array) -> None:
@@ -167,3 +198,19 @@ def _respected(about: str, fact: str, indices: tuple[str, ...], relation: str, g
     count = int(bad.sum())
     where = (f" at {at}" if at else "") + (f", the worst of {count} places" if count > 1 else "")
     raise ValueError(f"{_NAME}: {about} does not respect the declared fact {fact}: {what} {amount}{where}")
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -31,6 +31,8 @@ Cross-entropy against the targets mixed with a share eps of the uniform ones. Sz
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,6 +48,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": (),
     "tZ": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -64,17 +67,17 @@ def forward(Z: Any, T: Any, eps: Any, *, validate: bool = False) -> tuple[Array,
     C = Z.shape[-1]
     B = Z.shape[0]
     _nonempty(C=C)
-    # m[i] = max(k, Z[i,k])
-    m = Z.max(axis=-1)
-    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
-    E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
-    # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
-    Q = (1 - eps) * T + eps / C
+    if _whole(B * C, Z):
+        P, Q, L_sum = _forward_part(Z, eps, T)
+    else:
+        P = np.empty((B, C), Z.dtype)
+        Q = np.empty((B, C), Z.dtype)
+        L_sum = np.zeros((), Z.dtype)
+        for (i,) in _parts((B,), C, Z, 1):
+            P[i], Q[i], L_sum_part = _forward_part(Z[i], eps, T[i])
+            L_sum += L_sum_part
     # L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
-    L = -(Q * (Z - (m + np.log(E_m))[:, None])).sum() / B
+    L = -L_sum / B
     return L, Saved(P, Q)
 
 
@@ -82,11 +85,14 @@ def backward(dL: Any, saved: Saved) -> Array:
     """Return dZ, the gradient with upstream dL."""
     P, Q = saved
     B = P.shape[0]
+    C = P.shape[-1]
     dL = _upstream("dL", dL, (), P.dtype)
-    # D[i] = sum(j, Q[i,j])
-    D = Q.sum(axis=-1)
-    # dZ[i,j] = dL/size(B)*(P[i,j]*D[i] - Q[i,j])
-    dZ = dL / B * (P * D[:, None] - Q)
+    if _whole(B * C, P):
+        dZ = _backward_part(Q, P, dL, B)
+    else:
+        dZ = np.empty((B, C), P.dtype)
+        for (i,) in _parts((B,), C, P, 1):
+            dZ[i] = _backward_part(Q[i], P[i], dL, B)
     return dZ
 
 
@@ -100,17 +106,49 @@ def jvp(Z: Any, T: Any, eps: Any, tZ: Any) -> tuple[Array, Array]:
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
     # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
-    Q = (1 - eps) * T + eps / C
+    Q = T * (1 - eps)
+    Q += eps / C
     # L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
     L = -(Q * (Z - (m + np.log(E_m))[:, None])).sum() / B
     # tL = 1/size(B)*(sum(i,j,j', Q[i,j']*P[i,j]*tZ[i,j]) - sum(i,j, Q[i,j]*tZ[i,j]))
     tL = (Q.sum(axis=-1) @ np.vecdot(P, tZ) - (Q * tZ).sum()) / B
     return L, tL
+
+
+def _forward_part(Z: Any, eps: Any, T: Any) -> Any:
+    """One part along B, or the whole: P, Q, L_sum."""
+    C = Z.shape[-1]
+    # m[i] = max(k, Z[i,k])
+    m = Z.max(axis=-1)
+    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
+    E_m = exp_Z.sum(axis=-1)
+    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
+    # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
+    Q = T * (1 - eps)
+    Q += eps / C
+    # L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+    L_sum = (Q * (Z - (m + np.log(E_m))[:, None])).sum()
+    return P, Q, L_sum
+
+
+def _backward_part(Q: Any, P: Any, dL: Any, B: int) -> Any:
+    """One part along B, or the whole: dZ."""
+    # D[i] = sum(j, Q[i,j])
+    D = Q.sum(axis=-1)
+    # dZ[i,j] = dL/size(B)*(P[i,j]*D[i] - Q[i,j])
+    dZ = P * D[:, None]
+    dZ -= Q
+    dZ *= dL / B
+    return dZ
 
 
 def _facts(T: Array) -> None:
@@ -179,3 +217,19 @@ def _respected(about: str, fact: str, indices: tuple[str, ...], relation: str, g
     count = int(bad.sum())
     where = (f" at {at}" if at else "") + (f", the worst of {count} places" if count > 1 else "")
     raise ValueError(f"{_NAME}: {about} does not respect the declared fact {fact}: {what} {amount}{where}")
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

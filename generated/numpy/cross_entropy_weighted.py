@@ -27,6 +27,8 @@ L is the mean of -log softmax(Z) at the label, weighted by the label's class wei
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +44,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": (),
     "tZ": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -59,20 +62,21 @@ def forward(Z: Any, y: Any, w: Any) -> tuple[Array, Saved]:
     y = np.asarray(y)
     _check(Z=Z, y=y, w=w)
     y = _labels("y", y, "C", Z.shape[1])
+    B = Z.shape[0]
     C = Z.shape[-1]
     _nonempty(C=C)
-    # m[i] = max(k, Z[i,k])
-    m = Z.max(axis=-1)
-    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
-    E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
-    # A = sum(m, w[y[m]])
-    w_y = w[y]
-    A = w_y.sum()
+    if _whole(B * C, Z):
+        P, A, L_sum = _forward_part(Z, w, y)
+    else:
+        P = np.empty((B, C), Z.dtype)
+        A = np.zeros((), Z.dtype)
+        L_sum = np.zeros((), Z.dtype)
+        for (i,) in _parts((B,), C, Z, 1):
+            P[i], A_part, L_sum_part = _forward_part(Z[i], w, y[i])
+            A += A_part
+            L_sum += L_sum_part
     # L = -sum(i, w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
-    L = -w_y @ (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))) / A
+    L = -L_sum / A
     return L, Saved(y, w, P, A)
 
 
@@ -80,9 +84,14 @@ def backward(dL: Any, saved: Saved) -> Array:
     """Return dZ, the gradient with upstream dL."""
     y, w, P, A = saved
     C = w.shape[0]
+    B = y.shape[0]
     dL = _upstream("dL", dL, (), w.dtype)
-    # dZ[i,j] = dL*w[y[i]]/A*(P[i,j] - delta(y[i],j))
-    dZ = dL / A * w[y][:, None] * (P - _one_hot(y, C, w.dtype))
+    if _whole(B * C, w):
+        dZ = _backward_part(w, y, A, P, dL)
+    else:
+        dZ = np.empty((B, C), w.dtype)
+        for (i,) in _parts((B,), C, w, 1):
+            dZ[i] = _backward_part(w, y[i], A, P[i], dL)
     return dZ
 
 
@@ -97,10 +106,11 @@ def jvp(Z: Any, y: Any, w: Any, tZ: Any) -> tuple[Array, Array]:
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
     # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # A = sum(m, w[y[m]])
     w_y = w[y]
     A = w_y.sum()
@@ -109,6 +119,33 @@ def jvp(Z: Any, y: Any, w: Any, tZ: Any) -> tuple[Array, Array]:
     # tL = 1/A*(sum(i,j, w[y[i]]*P[i,j]*tZ[i,j]) - sum(i, w[y[i]]*tZ[i,y[i]]))
     tL = (w_y @ np.vecdot(P, tZ) - w_y @ np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0]) / A
     return L, tL
+
+
+def _forward_part(Z: Any, w: Any, y: Any) -> Any:
+    """One part along B, or the whole: P, A, L_sum."""
+    # m[i] = max(k, Z[i,k])
+    m = Z.max(axis=-1)
+    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
+    E_m = exp_Z.sum(axis=-1)
+    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
+    # A = sum(m, w[y[m]])
+    w_y = w[y]
+    A = w_y.sum()
+    # L = -sum(i, w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+    L_sum = w_y @ (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m)))
+    return P, A, L_sum
+
+
+def _backward_part(w: Any, y: Any, A: Any, P: Any, dL: Any) -> Any:
+    """One part along B, or the whole: dZ."""
+    # dZ[i,j] = dL*w[y[i]]/A*(P[i,j] - delta(y[i],j))
+    dZ = P.copy()
+    _add_at(dZ, y, -1)
+    dZ *= w[y][:, None] * dL / A
+    return dZ
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -168,7 +205,24 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
     return array.astype(dtype, copy=False)
 
 
-def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
-    """1 at each label along a new last axis, else 0."""
-    hot: Array = (labels[..., None] == np.arange(length)).astype(dtype)
-    return hot
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
+def _add_at(array: Array, labels: Array, value: int) -> None:
+    """Add `value` at each label along the last axis, in place."""
+    rows: Any = np.unravel_index(np.arange(labels.size), labels.shape) if labels.ndim > 1 else (np.arange(len(labels)),) * labels.ndim
+    at: Any = (*rows, labels.ravel())
+    array[at if labels.ndim else labels] += value

@@ -98,9 +98,8 @@ def jvp(X: Any, a: Any, tX: Any, ta: Any) -> tuple[Array, Array]:
     H = (windows_X.transpose(3, 0, 1, 2) @ pow_a[:, None, :, None])[..., 0].transpose(1, 2, 0).copy()
     # tH[b,n,c] = ta[c]*sum(k, position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c]) + sum(k, pow(a[c],
     #     position(k))*tX[b,n - k,c])
-    tH = ta * (windows_X.transpose(3, 0, 1, 2) @ (real * np.power(a[:, None], real - 1))[:, None, :, None])[..., 0].transpose(1, 2, 0) + (
-        _read(tX, {1: (0, (1, N), (-1, N))}).transpose(3, 0, 1, 2) @ pow_a[:, None, :, None]
-    )[..., 0].transpose(1, 2, 0)
+    tH = (windows_X.transpose(3, 0, 1, 2) @ (real * np.power(a[:, None], real - 1))[:, None, :, None])[..., 0].transpose(1, 2, 0) * ta
+    tH += (_read(tX, {1: (0, (1, N), (-1, N))}).transpose(3, 0, 1, 2) @ pow_a[:, None, :, None])[..., 0].transpose(1, 2, 0)
     return H, tH
 
 

@@ -24,6 +24,8 @@ Y = scale M X, with M the mask of the kept entries and scale = 1 / (1 - p). Sriv
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +41,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dY": ("B", "N"),
     "tX": ("B", "N"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -52,8 +55,14 @@ def forward(X: Any, M: Any, scale: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     X, M, scale = _real(X=X, M=M, scale=scale)
     _check(X=X, M=M, scale=scale)
-    # Y[i,j] = scale*M[i,j]*X[i,j]
-    Y = scale * M * X
+    B = X.shape[0]
+    N = X.shape[-1]
+    if _whole(B * N, X):
+        Y = _forward_part(scale, M, X)
+    else:
+        Y = np.empty((B, N), X.dtype)
+        for (i,) in _parts((B,), N, X, 1):
+            Y[i] = _forward_part(scale, M[i], X[i])
     return Y, Saved(M, scale)
 
 
@@ -63,8 +72,12 @@ def backward(dY: Any, saved: Saved) -> Array:
     B = M.shape[0]
     N = M.shape[-1]
     dY = _upstream("dY", dY, (B, N), M.dtype)
-    # dX[i,j] = dY[i,j]*scale*M[i,j]
-    dX = scale * dY * M
+    if _whole(B * N, M):
+        dX = _backward_part(dY, scale, M)
+    else:
+        dX = np.empty((B, N), M.dtype)
+        for (i,) in _parts((B,), N, M, 1):
+            dX[i] = _backward_part(dY[i], scale, M[i])
     return dX
 
 
@@ -73,10 +86,28 @@ def jvp(X: Any, M: Any, scale: Any, tX: Any) -> tuple[Array, Array]:
     X, M, scale, tX = _real(X=X, M=M, scale=scale, tX=tX)
     _check(X=X, M=M, scale=scale, tX=tX)
     # Y[i,j] = scale*M[i,j]*X[i,j]
-    Y = scale * M * X
+    Y = M * scale
+    Y *= X
     # tY[i,j] = scale*M[i,j]*tX[i,j]
-    tY = scale * M * tX
+    tY = M * scale
+    tY *= tX
     return Y, tY
+
+
+def _forward_part(scale: Any, M: Any, X: Any) -> Any:
+    """One part along B, or the whole: Y."""
+    # Y[i,j] = scale*M[i,j]*X[i,j]
+    Y = M * scale
+    Y *= X
+    return Y
+
+
+def _backward_part(dY: Any, scale: Any, M: Any) -> Any:
+    """One part along B, or the whole: dX."""
+    # dX[i,j] = dY[i,j]*scale*M[i,j]
+    dX = dY * scale
+    dX *= M
+    return dX
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -114,3 +145,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

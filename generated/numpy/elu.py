@@ -23,6 +23,8 @@ Y = X where X > 0, else scale (exp(X) - 1). Clevert, Unterthiner and Hochreiter 
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +39,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dY": ("B", "N"),
     "tX": ("B", "N"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -50,9 +53,14 @@ def forward(X: Any, scale: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     X, scale = _real(X=X, scale=scale)
     _check(X=X, scale=scale)
-    # Y[i,j] = scale*(exp(X[i,j] - relu(X[i,j])) - 1) + relu(X[i,j])
-    relu_X = np.maximum(X, 0)
-    Y = scale * (np.exp(X - relu_X) - 1) + relu_X
+    B = X.shape[0]
+    N = X.shape[-1]
+    if _whole(B * N, X):
+        Y = _forward_part(X, scale)
+    else:
+        Y = np.empty((B, N), X.dtype)
+        for (i,) in _parts((B,), N, X, 1):
+            Y[i] = _forward_part(X[i], scale)
     return Y, Saved(X, scale)
 
 
@@ -62,12 +70,12 @@ def backward(dY: Any, saved: Saved) -> Array:
     B = X.shape[0]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        scale_X = scale * np.exp(X - np.maximum(X, 0))
-    less_X = X > 0
-    # dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
-    #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-    dX = dY * (scale_X - np.where(less_X, scale_X, 0) + less_X.astype(X.dtype))
+    if _whole(B * N, X):
+        dX = _backward_part(X, scale, dY)
+    else:
+        dX = np.empty((B, N), X.dtype)
+        for (i,) in _parts((B,), N, X, 1):
+            dX[i] = _backward_part(X[i], scale, dY[i])
     return dX
 
 
@@ -77,15 +85,45 @@ def jvp(X: Any, scale: Any, tX: Any) -> tuple[Array, Array]:
     _check(X=X, scale=scale, tX=tX)
     relu_X = np.maximum(X, 0)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        exp_X = np.exp(X - relu_X)
+        exp_X = X - relu_X
+        np.exp(exp_X, out=exp_X)
     # Y[i,j] = scale*(exp(X[i,j] - relu(X[i,j])) - 1) + relu(X[i,j])
-    Y = scale * (exp_X - 1) + relu_X
+    Y = np.add(relu_X, scale * (exp_X - 1), out=relu_X)
     # tY[i,j] = tX[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
     #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-    scale_exp_X = scale * exp_X
+    scale_exp_X = np.multiply(exp_X, scale, out=exp_X)
     less_X = X > 0
-    tY = tX * (scale_exp_X - np.where(less_X, scale_exp_X, 0) + less_X.astype(X.dtype))
+    tY = scale_exp_X - np.where(less_X, scale_exp_X, 0)
+    tY += less_X.astype(X.dtype)
+    tY *= tX
     return Y, tY
+
+
+def _forward_part(X: Any, scale: Any) -> Any:
+    """One part along B, or the whole: Y."""
+    # Y[i,j] = scale*(exp(X[i,j] - relu(X[i,j])) - 1) + relu(X[i,j])
+    relu_X = np.maximum(X, 0)
+    Y = X - relu_X
+    np.exp(Y, out=Y)
+    Y -= 1
+    Y *= scale
+    Y += relu_X
+    return Y
+
+
+def _backward_part(X: Any, scale: Any, dY: Any) -> Any:
+    """One part along B, or the whole: dX."""
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        scale_X = X - np.maximum(X, 0)
+        np.exp(scale_X, out=scale_X)
+        scale_X *= scale
+    less_X = X > 0
+    # dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
+    #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+    dX = scale_X - np.where(less_X, scale_X, 0)
+    dX += less_X.astype(X.dtype)
+    dX *= dY
+    return dX
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -123,3 +161,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -22,6 +22,8 @@ Y holds the row of E for each token; the gradients of repeated tokens add. Bengi
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +38,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dY": ("B", "N", "C"),
     "tE": ("V", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -53,10 +56,16 @@ def forward(E: Any, t: Any) -> tuple[Array, Saved]:
     t = np.asarray(t)
     _check(E=E, t=t)
     t = _labels("t", t, "V", E.shape[0])
-    V = E.shape[0]
+    B = t.shape[0]
+    N = t.shape[-1]
     C = E.shape[-1]
-    # Y[b,n,c] = E[t[b,n],c]
-    Y = E[t]
+    V = E.shape[0]
+    if _whole(B * N * C, E):
+        Y = _forward_part(E, t)
+    else:
+        Y = np.empty((B, N, C), E.dtype)
+        for b, n in _parts((B, N), C, E, 1):
+            Y[b, n] = _forward_part(E, t[b, n])
     return Y, Saved(t, V, C, E.dtype)
 
 
@@ -82,6 +91,13 @@ def jvp(E: Any, t: Any, tE: Any) -> tuple[Array, Array]:
     # tY[b,n,c] = tE[t[b,n],c]
     tY = tE[t]
     return Y, tY
+
+
+def _forward_part(E: Any, t: Any) -> Any:
+    """One part along B and N, or the whole: Y."""
+    # Y[b,n,c] = E[t[b,n],c]
+    Y = E[t]
+    return Y
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -132,6 +148,22 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
 
 
 def _one_hot(labels: Array, length: int, dtype: Any) -> Array:

@@ -57,7 +57,8 @@ def forward(E: Any, t: Any) -> tuple[Array, Saved]:
     V = E.shape[0]
     C = E.shape[-1]
     # Y[b,c] = sum(n, E[t[b,n],c])/size(N)
-    Y = E[t].sum(axis=1) / N
+    Y = E[t].sum(axis=1)
+    Y /= N
     return Y, Saved(t, V, C, E.dtype)
 
 
@@ -68,7 +69,8 @@ def backward(dY: Any, saved: Saved) -> Array:
     N = t.shape[-1]
     dY = _upstream("dY", dY, (B, C), dtype)
     # dE[v,c] = 1/size(N)*sum(b,n, dY[b,c]*delta(t[b,n],v))
-    dE = _one_hot(t, V, dY.dtype).sum(axis=1).T @ dY / N
+    dE = _one_hot(t, V, dY.dtype).sum(axis=1).T @ dY
+    dE /= N
     return dE
 
 
@@ -80,9 +82,11 @@ def jvp(E: Any, t: Any, tE: Any) -> tuple[Array, Array]:
     t = _labels("t", t, "V", E.shape[0])
     N = t.shape[-1]
     # Y[b,c] = sum(n, E[t[b,n],c])/size(N)
-    Y = E[t].sum(axis=1) / N
+    Y = E[t].sum(axis=1)
+    Y /= N
     # tY[b,c] = 1/size(N)*sum(n, tE[t[b,n],c])
-    tY = tE[t].sum(axis=1) / N
+    tY = tE[t].sum(axis=1)
+    tY /= N
     return Y, tY
 
 

@@ -25,6 +25,8 @@ Rows of E where r = 1; where r = 0, the same rows from a constant copy F, so tha
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +43,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dY": ("N", "C"),
     "tE": ("V", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -58,10 +61,15 @@ def forward(E: Any, F: Any, t: Any, r: Any) -> tuple[Array, Saved]:
     t = np.asarray(t)
     _check(E=E, F=F, t=t, r=r)
     t = _labels("t", t, "V", E.shape[0])
-    V = E.shape[0]
+    N = t.shape[0]
     C = E.shape[-1]
-    # Y[n,c] = where(0 < r[n], 1, 0)*E[t[n],c] + where(r[n] <= 0, 1, 0)*F[t[n],c]
-    Y = np.where((r > 0)[:, None], E[t], F[t])
+    V = E.shape[0]
+    if _whole(N * C, E):
+        Y = _forward_part(r, E, t, F)
+    else:
+        Y = np.empty((N, C), E.dtype)
+        for (n,) in _parts((N,), C, E, 1):
+            Y[n] = _forward_part(r[n], E, t[n], F)
     return Y, Saved(t, r, V, C)
 
 
@@ -87,6 +95,13 @@ def jvp(E: Any, F: Any, t: Any, r: Any, tE: Any) -> tuple[Array, Array]:
     # tY[n,c] = where(0 < r[n], 1, 0)*tE[t[n],c]
     tY = np.where(less_r[:, None], tE[t], 0)
     return Y, tY
+
+
+def _forward_part(r: Any, E: Any, t: Any, F: Any) -> Any:
+    """One part along N, or the whole: Y."""
+    # Y[n,c] = where(0 < r[n], 1, 0)*E[t[n],c] + where(r[n] <= 0, 1, 0)*F[t[n],c]
+    Y = np.where((r > 0)[:, None], E[t], F[t])
+    return Y
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -137,6 +152,22 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
 
 
 def _one_hot(labels: Array, length: int, dtype: Any) -> Array:

@@ -14,10 +14,10 @@ Shapes:
 
 Saved for the backward pass:
 
-    X: for dw, dX, R and dV
+    X: for dw, dX, R, dV and H
     w: for dX
-    V: for D, dX and dV
-    H: for dH
+    V: for D, dX, dV and H
+    H: for dH; where it is large it is not saved but made anew
 
 Gradients:
 
@@ -34,6 +34,8 @@ b + w . x + the sum over pairs of v_k . v_l x_k x_l, in linear time. Rendle (201
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,6 +55,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tV": ("N", "F"),
     "tb": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -61,17 +64,28 @@ class Saved(NamedTuple):
     X: Array
     w: Array
     V: Array
-    H: Array
+    H: Array | None
 
 
 def forward(X: Any, w: Any, V: Any, b: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     X, w, V, b = _real(X=X, w=w, V=V, b=b)
     _check(X=X, w=w, V=V, b=b)
-    # H[i,f] = sum(k, X[i,k]*V[k,f])
-    H = X @ V
+    B = X.shape[0]
+    F = V.shape[-1]
     # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
-    Y = b - 0.5 * (X**2 @ (V**2).sum(axis=-1)) + X @ w + 0.5 * (H**2).sum(axis=-1)
+    t = -0.5 * (X**2 @ (V**2).sum(axis=-1))
+    # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
+    t_2 = X @ w
+    if _saved_whole(B * F, X, w, V):
+        H, Y_sum = _forward_part(X, V)
+    else:
+        H = None
+        Y_sum = np.empty((B,), X.dtype)
+        for (i,) in _parts((B,), F, X, 128):
+            _, Y_sum[i] = _forward_part(X[i], V)
+    # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
+    Y = b + t + t_2 + Y_sum
     return Y, Saved(X, w, V, H)
 
 
@@ -79,21 +93,36 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     """Return (dX, dw, dV, db), the gradients with upstream dY."""
     X, w, V, H = saved
     B = X.shape[0]
+    F = V.shape[-1]
+    N = X.shape[-1]
     dY = _upstream("dY", dY, (B,), X.dtype)
     # db = sum(i, dY[i])
     db = dY.sum()
     # dw[k] = sum(i, dY[i]*X[i,k])
     dw = dY @ X
-    # dH[i,f] = dY[i]*H[i,f]
-    dH = dY[:, None] * H
     # D[k] = sum(f, V[k,f]^2)
     D = (V**2).sum(axis=-1)
     # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
-    dX = dH @ V.T - dY[:, None] * X * D + dY[:, None] * w
+    t = -dY[:, None] * X * D
+    # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+    t_2 = dY[:, None] * w
     # R[k] = sum(i, dY[i]*X[i,k]^2)
     R = dY @ X**2
     # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
-    dV = X.T @ dH - V * R[:, None]
+    t_3 = -V * R[:, None]
+    if H is not None:
+        dX_sum, dV_sum = _backward_part(X, V, dY, H)
+    else:
+        dX_sum = np.empty((B, N), X.dtype)
+        dV_sum = np.zeros((N, F), X.dtype)
+        for (i,) in _parts((B,), F, X, 512):
+            dX_sum[i], dV_sum_part = _backward_part(X[i], V, dY[i], None)
+            dV_sum += dV_sum_part
+    # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+    dX = np.add(dX_sum, t, out=dX_sum)
+    dX += t_2
+    # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
+    dV = np.add(dV_sum, t_3, out=dV_sum)
     return dX, dw, dV, db
 
 
@@ -108,11 +137,35 @@ def jvp(X: Any, w: Any, V: Any, b: Any, tX: Any, tw: Any, tV: Any, tb: Any) -> t
     sum_V = (V**2).sum(axis=-1)
     Y = b - 0.5 * (square_X @ sum_V) + X @ w + 0.5 * (H**2).sum(axis=-1)
     # tH[i,f] = sum(k, V[k,f]*tX[i,k]) + sum(k, X[i,k]*tV[k,f])
-    tH = tX @ V + X @ tV
+    tH = tX @ V
+    tH += X @ tV
     # tY[i] = tb - sum(k,f, X[i,k]*V[k,f]^2*tX[i,k]) + sum(k, w[k]*tX[i,k]) - sum(k,f,
     #     X[i,k]^2*V[k,f]*tV[k,f]) + sum(k, X[i,k]*tw[k]) + sum(f, tH[i,f]*H[i,f])
     tY = tb - np.vecdot(tX, X * sum_V) + tX @ w - square_X @ np.vecdot(V, tV) + X @ tw + np.vecdot(tH, H)
     return Y, tY
+
+
+def _forward_part(X: Any, V: Any) -> Any:
+    """One part along B, or the whole: H, Y_sum."""
+    # H[i,f] = sum(k, X[i,k]*V[k,f])
+    H = X @ V
+    # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
+    Y_sum = 0.5 * (H**2).sum(axis=-1)
+    return H, Y_sum
+
+
+def _backward_part(X: Any, V: Any, dY: Any, H: Any | None) -> Any:
+    """One part along B, or the whole: dX_sum, dV_sum."""
+    if H is None:
+        # H[i,f] = sum(k, X[i,k]*V[k,f])
+        H = X @ V
+    # dH[i,f] = dY[i]*H[i,f]
+    dH = H * dY[:, None]
+    # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+    dX_sum = dH @ V.T
+    # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
+    dV_sum = X.T @ dH
+    return dX_sum, dV_sum
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -150,3 +203,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

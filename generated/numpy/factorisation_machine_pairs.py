@@ -90,14 +90,18 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     # dV[k,f] = sum(i,l, dC[i,k,l]*where(k < l, 1, 0)*V[l,f]*X[i,k]*X[i,l]) + sum(i,k',
     #     dC[i,k',k]*where(k' < k, 1, 0)*V[k',f]*X[i,k']*X[i,k])
     less = np.arange(N)[:, None] < np.arange(N)
-    dC_X = dC * X[..., None] * X[:, None, :]
+    dC_X = dC * X[..., None]
+    dC_X *= X[:, None, :]
     less_2 = np.arange(N) < np.arange(N)[:, None]
-    dV = np.where(less, dC_X, 0).sum(axis=0) @ V + np.where(less_2.T, dC_X, 0).sum(axis=0).T @ V
+    dV = np.where(less, dC_X, 0).sum(axis=0) @ V
+    dV += np.where(less_2.T, dC_X, 0).sum(axis=0).T @ V
     # D[k,l] = sum(f, V[k,f]*V[l,f])
     D = V @ V.T
     # dX[i,k] = sum(l, dC[i,k,l]*where(k < l, 1, 0)*D[k,l]*X[i,l]) + sum(k', dC[i,k',k]*where(k' < k, 1,
     #     0)*D[k',k]*X[i,k']) + dY[i]*w[k]
-    dX = np.where(less, dC * D * X[:, None, :], 0).sum(axis=-1) + np.where(less_2.T, dC * D * X[..., None], 0).sum(axis=1) + dY[:, None] * w
+    dX = np.where(less, dC * D * X[:, None, :], 0).sum(axis=-1)
+    dX += np.where(less_2.T, dC * D * X[..., None], 0).sum(axis=1)
+    dX += dY[:, None] * w
     return dX, dw, dV, db
 
 

@@ -60,7 +60,10 @@ def forward(X: Any, W: Any, b: Any) -> tuple[Array, Saved]:
     # Z[i,m] = sum(k, X[i,k]*W[k,m])
     Z = X @ W
     # Y[i,m] = cos(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
-    Y = math.sqrt(2) * np.cos(Z + b) / math.sqrt(M)
+    Y = Z + b
+    np.cos(Y, out=Y)
+    Y *= math.sqrt(2)
+    Y /= math.sqrt(M)
     return Y, Saved(W, b, Z)
 
 
@@ -85,8 +88,10 @@ def jvp(X: Any, W: Any, b: Any, tX: Any) -> tuple[Array, Array]:
     # Z[i,m] = sum(k, X[i,k]*W[k,m])
     Z = X @ W
     # Y[i,m] = cos(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
-    Z_b = Z + b
-    Y = math.sqrt(2) * np.cos(Z_b) / math.sqrt(M)
+    Z_b = np.add(Z, b, out=Z)
+    Y = np.cos(Z_b)
+    Y *= math.sqrt(2)
+    Y /= math.sqrt(M)
     # tZ[i,m] = sum(k, W[k,m]*tX[i,k])
     tZ = tX @ W
     # tY[i,m] = -tZ[i,m]*sin(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)

@@ -85,9 +85,12 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array, Array]:
     # dQ = 1/2*dL/size(B)
     dQ = 0.5 * dL / B
     # dD[n,i] = dQ*(sum(j, S_inv[i,j]*D[n,j]) + sum(i', D[n,i']*S_inv[i',i]))
-    dD = dQ * (D @ S_inv.T + D @ S_inv)
+    dD = D @ S_inv.T
+    dD += D @ S_inv
+    dD *= dQ
     # dS_inv[i,j] = dQ*sum(n, D[n,i]*D[n,j])
-    dS_inv = dQ * (D.T @ D)
+    dS_inv = D.T @ D
+    dS_inv *= dQ
     # dS[k,l] = 1/2*dL*S_inv[l,k] - sum(i,j, dS_inv[i,j]*S_inv[i,k]*S_inv[l,j])
     dS = (0.5 * dL * S_inv).T - (dS_inv.T @ S_inv).T @ S_inv.T
     # dX[n,i] = dD[n,i]

@@ -21,7 +21,9 @@ Y = X Phi(X), with Phi the standard normal distribution function. Hendrycks and 
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +37,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dY": ("B", "N"),
     "tX": ("B", "N"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -47,8 +50,14 @@ def forward(X: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     (X,) = _real(X=X)
     _check(X=X)
-    # Y[i,j] = 1/2*X[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1)
-    Y = 0.5 * X * (_erf(0.5 * math.sqrt(2) * X) + 1)
+    B = X.shape[0]
+    N = X.shape[-1]
+    if _whole(B * N, X):
+        Y = _forward_part(X)
+    else:
+        Y = np.empty((B, N), X.dtype)
+        for (i,) in _parts((B,), N, X, 1):
+            Y[i] = _forward_part(X[i])
     return Y, Saved(X)
 
 
@@ -58,8 +67,12 @@ def backward(dY: Any, saved: Saved) -> Array:
     B = X.shape[0]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
-    # dX[i,j] = 1/2*dY[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1 + X[i,j]/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2))
-    dX = 0.5 * dY * (_erf(0.5 * math.sqrt(2) * X) + 1 + math.sqrt(2) * X * np.exp(-0.5 * X**2) / math.sqrt(math.pi))
+    if _whole(B * N, X):
+        dX = _backward_part(X, dY)
+    else:
+        dX = np.empty((B, N), X.dtype)
+        for (i,) in _parts((B,), N, X, 1):
+            dX[i] = _backward_part(X[i], dY[i])
     return dX
 
 
@@ -69,10 +82,36 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     _check(X=X, tX=tX)
     # Y[i,j] = 1/2*X[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1)
     erf_X = _erf(0.5 * math.sqrt(2) * X)
-    Y = 0.5 * X * (erf_X + 1)
+    Y = erf_X + 1
+    Y *= 0.5
+    Y *= X
     # tY[i,j] = 1/2*tX[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1 + X[i,j]/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2))
-    tY = 0.5 * tX * (erf_X + 1 + math.sqrt(2) * X * np.exp(-0.5 * X**2) / math.sqrt(math.pi))
+    tY = np.add(erf_X, 1, out=erf_X)
+    tY += math.sqrt(2) * X * np.exp(-0.5 * X**2) / math.sqrt(math.pi)
+    tY *= 0.5
+    tY *= tX
     return Y, tY
+
+
+def _forward_part(X: Any) -> Any:
+    """One part along B, or the whole: Y."""
+    # Y[i,j] = 1/2*X[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1)
+    Y = _erf(0.5 * math.sqrt(2) * X)
+    Y += 1
+    Y *= 0.5
+    Y *= X
+    return Y
+
+
+def _backward_part(X: Any, dY: Any) -> Any:
+    """One part along B, or the whole: dX."""
+    # dX[i,j] = 1/2*dY[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1 + X[i,j]/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2))
+    dX = _erf(0.5 * math.sqrt(2) * X)
+    dX += 1
+    dX += math.sqrt(2) * X * np.exp(-0.5 * X**2) / math.sqrt(math.pi)
+    dX *= 0.5
+    dX *= dY
+    return dX
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -110,6 +149,22 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
 
 
 def _erf(x: Array) -> Array:

@@ -24,7 +24,9 @@ Y = X Phi(X), with Phi approximated by tanh. Hendrycks and Gimpel (2016), sectio
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +40,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dY": ("B", "N"),
     "tX": ("B", "N"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -50,8 +53,14 @@ def forward(X: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     (X,) = _real(X=X)
     _check(X=X)
-    # Y[i,j] = 1/2*X[i,j]*(tanh((X[i,j] + 8943/200000*X[i,j]^3)/sqrt(pi())*sqrt(2)) + 1)
-    Y = 0.5 * X * (np.tanh(math.sqrt(2) * (X + 0.044715 * (X * X * X)) / math.sqrt(math.pi)) + 1)
+    B = X.shape[0]
+    N = X.shape[-1]
+    if _whole(B * N, X):
+        Y = _forward_part(X)
+    else:
+        Y = np.empty((B, N), X.dtype)
+        for (i,) in _parts((B,), N, X, 1):
+            Y[i] = _forward_part(X[i])
     return Y, Saved(X)
 
 
@@ -61,17 +70,12 @@ def backward(dY: Any, saved: Saved) -> Array:
     B = X.shape[0]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
-    # dX[i,j] = dY[i,j]*(1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
-    #     1/2*X[i,j]*(1 - tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2)
-    #     + 26829/400000*X[i,j]^3*(1 - tanh(X[i,j]*(1 +
-    #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2))
-    tanh_X = np.tanh(math.sqrt(2) * X * (1 + 0.044715 * X**2) / math.sqrt(math.pi))
-    tanh_X_shifted = 1 - tanh_X**2
-    dX = dY * (
-        0.5 * (tanh_X + 1)
-        + 0.5 * math.sqrt(2) * X * tanh_X_shifted / math.sqrt(math.pi)
-        + 0.0670725 * math.sqrt(2) * (X * X * X) * tanh_X_shifted / math.sqrt(math.pi)
-    )
+    if _whole(B * N, X):
+        dX = _backward_part(X, dY)
+    else:
+        dX = np.empty((B, N), X.dtype)
+        for (i,) in _parts((B,), N, X, 1):
+            dX[i] = _backward_part(X[i], dY[i])
     return dX
 
 
@@ -81,19 +85,62 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     _check(X=X, tX=tX)
     # Y[i,j] = 1/2*X[i,j]*(tanh((X[i,j] + 8943/200000*X[i,j]^3)/sqrt(pi())*sqrt(2)) + 1)
     power_X = X * X * X
-    Y = 0.5 * X * (np.tanh(math.sqrt(2) * (X + 0.044715 * power_X) / math.sqrt(math.pi)) + 1)
+    Y = power_X * 0.044715
+    Y += X
+    Y *= math.sqrt(2) / math.sqrt(math.pi)
+    np.tanh(Y, out=Y)
+    Y += 1
+    Y *= 0.5
+    Y *= X
     # tY[i,j] = tX[i,j]*(1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
     #     1/2*X[i,j]*(1 - tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2)
     #     + 26829/400000*X[i,j]^3*(1 - tanh(X[i,j]*(1 +
     #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2))
-    tanh_X = np.tanh(math.sqrt(2) * X * (1 + 0.044715 * X**2) / math.sqrt(math.pi))
+    tanh_X = X**2 * 0.044715
+    tanh_X += 1
+    tanh_X *= math.sqrt(2) / math.sqrt(math.pi)
+    tanh_X *= X
+    np.tanh(tanh_X, out=tanh_X)
     tanh_X_shifted = 1 - tanh_X**2
-    tY = tX * (
-        0.5 * (tanh_X + 1)
-        + 0.5 * math.sqrt(2) * X * tanh_X_shifted / math.sqrt(math.pi)
-        + 0.0670725 * math.sqrt(2) * power_X * tanh_X_shifted / math.sqrt(math.pi)
-    )
+    tY = np.add(tanh_X, 1, out=tanh_X)
+    tY *= 0.5
+    tY += 0.5 * math.sqrt(2) * X * tanh_X_shifted / math.sqrt(math.pi)
+    tY += 0.0670725 * math.sqrt(2) * power_X * tanh_X_shifted / math.sqrt(math.pi)
+    tY *= tX
     return Y, tY
+
+
+def _forward_part(X: Any) -> Any:
+    """One part along B, or the whole: Y."""
+    # Y[i,j] = 1/2*X[i,j]*(tanh((X[i,j] + 8943/200000*X[i,j]^3)/sqrt(pi())*sqrt(2)) + 1)
+    Y = X * X * X * 0.044715
+    Y += X
+    Y *= math.sqrt(2) / math.sqrt(math.pi)
+    np.tanh(Y, out=Y)
+    Y += 1
+    Y *= 0.5
+    Y *= X
+    return Y
+
+
+def _backward_part(X: Any, dY: Any) -> Any:
+    """One part along B, or the whole: dX."""
+    # dX[i,j] = dY[i,j]*(1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
+    #     1/2*X[i,j]*(1 - tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2)
+    #     + 26829/400000*X[i,j]^3*(1 - tanh(X[i,j]*(1 +
+    #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2))
+    tanh_X = X**2 * 0.044715
+    tanh_X += 1
+    tanh_X *= math.sqrt(2) / math.sqrt(math.pi)
+    tanh_X *= X
+    np.tanh(tanh_X, out=tanh_X)
+    tanh_X_shifted = 1 - tanh_X**2
+    dX = np.add(tanh_X, 1, out=tanh_X)
+    dX *= 0.5
+    dX += 0.5 * math.sqrt(2) * X * tanh_X_shifted / math.sqrt(math.pi)
+    dX += 0.0670725 * math.sqrt(2) * (X * X * X) * tanh_X_shifted / math.sqrt(math.pi)
+    dX *= dY
+    return dX
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -131,3 +178,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -36,6 +36,8 @@ Each of G groups of C channels with mean 0 and variance 1 over channels and posi
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,6 +56,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tg": ("G", "C"),
     "tb": ("G", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -73,12 +76,16 @@ def forward(X: Any, g: Any, b: Any, eps: Any) -> tuple[Array, Saved]:
     C = X.shape[2]
     S = X.shape[-1]
     # m[n,k] = sum(c,s, X[n,k,c,s])/(size(C)*size(S))
-    m = X.sum(axis=(2, 3)) / (C * S)
+    m = X.sum(axis=(2, 3))
+    m /= C * S
     # v[n,k] = sum(c,s, (X[n,k,c,s] - m[n,k])^2)/(size(C)*size(S))
     X_m = X - m[..., None, None]
-    v = (X_m**2).sum(axis=(2, 3)) / (C * S)
+    v = (X_m**2).sum(axis=(2, 3))
+    v /= C * S
     # Y[n,k,c,s] = g[k,c]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps) + b[k,c]
-    Y = g[..., None] * X_m / np.sqrt(v + eps)[..., None, None] + b[..., None]
+    Y = np.multiply(X_m, g[..., None], out=X_m)
+    Y /= np.sqrt(v + eps)[..., None, None]
+    Y += b[..., None]
     return Y, Saved(X, g, eps, m, v)
 
 
@@ -90,6 +97,63 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     C = X.shape[2]
     S = X.shape[-1]
     dY = _upstream("dY", dY, (N, G, C, S), X.dtype)
+    if _whole(N * G * C * S, X):
+        dg, db, dX = _backward_part(m, X, v, eps, dY, g)
+    else:
+        dg = np.zeros((G, C), X.dtype)
+        db = np.zeros((G, C), X.dtype)
+        dX = np.empty((N, G, C, S), X.dtype)
+        for n, k in _parts((N, G), C * S, X, 1):
+            dg_part, db_part, dX[n, k] = _backward_part(m[n, k], X[n, k], v[n, k], eps, dY[n, k], g[k])
+            dg[k] += dg_part
+            db[k] += db_part
+    return dX, dg, db
+
+
+def jvp(X: Any, g: Any, b: Any, eps: Any, tX: Any, tg: Any, tb: Any) -> tuple[Array, Array]:
+    """Return (Y, tY): the value and its derivative along (tX, tg, tb)."""
+    X, g, b, eps, tX, tg, tb = _real(X=X, g=g, b=b, eps=eps, tX=tX, tg=tg, tb=tb)
+    _check(X=X, g=g, b=b, eps=eps, tX=tX, tg=tg, tb=tb)
+    C = X.shape[2]
+    S = X.shape[-1]
+    # m[n,k] = sum(c,s, X[n,k,c,s])/(size(C)*size(S))
+    m = X.sum(axis=(2, 3))
+    m /= C * S
+    # v[n,k] = sum(c,s, (X[n,k,c,s] - m[n,k])^2)/(size(C)*size(S))
+    X_m = X - m[..., None, None]
+    v = (X_m**2).sum(axis=(2, 3))
+    v /= C * S
+    # Y[n,k,c,s] = g[k,c]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps) + b[k,c]
+    v_eps = np.add(v, eps, out=v)
+    rsqrt_v_eps = 1 / np.sqrt(v_eps)
+    Y = X_m * g[..., None]
+    Y *= rsqrt_v_eps[..., None, None]
+    Y += b[..., None]
+    # tm[n,k] = 1/(size(C)*size(S))*sum(c,s, tX[n,k,c,s])
+    tm = tX.sum(axis=(2, 3))
+    tm /= C * S
+    # tv[n,k] = 2/(size(C)*size(S))*(sum(c,s, (X[n,k,c,s] - m[n,k])*tX[n,k,c,s]) - tm[n,k]*sum(c,s,
+    #     X[n,k,c,s] - m[n,k]))
+    tv = (X_m * tX).sum(axis=(2, 3))
+    tv -= tm * X_m.sum(axis=(2, 3))
+    tv *= 2
+    tv /= C * S
+    # tY[n,k,c,s] = (X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps)*tg[k,c] + g[k,c]/sqrt(v[n,k] +
+    #     eps)*tX[n,k,c,s] - tm[n,k]*g[k,c]/sqrt(v[n,k] + eps) - (1/2)*tv[n,k]*g[k,c]*(X[n,k,c,s] -
+    #     m[n,k])/(v[n,k] + eps)^(3/2) + tb[k,c]
+    tY = X_m * rsqrt_v_eps[..., None, None]
+    tY *= tg[..., None]
+    tY += g[..., None] * rsqrt_v_eps[..., None, None] * tX
+    tY -= (tm[..., None] * g * rsqrt_v_eps[..., None])[..., None]
+    tY -= 0.5 * tv[..., None, None] * g[..., None] * X_m / (v_eps**1.5)[..., None, None]
+    tY += tb[..., None]
+    return Y, tY
+
+
+def _backward_part(m: Any, X: Any, v: Any, eps: Any, dY: Any, g: Any) -> Any:
+    """One part along N and G, or the whole: dg, db, dX."""
+    C = X.shape[2]
+    S = X.shape[-1]
     # dg[k,c] = sum(n,s, dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps))
     X_m = X - m[..., None, None]
     v_eps = v + eps
@@ -105,41 +169,10 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     dm = -(2 * dv * X_m.sum(axis=(2, 3)) / (C * S) + rsqrt_v_eps * (dY.sum(axis=-1).transpose(1, 0, 2) @ g[..., None])[..., 0].T)
     # dX[n,k,c,s] = dm[n,k]/(size(C)*size(S)) + 2*dv[n,k]*(X[n,k,c,s] - m[n,k])/(size(C)*size(S)) +
     #     dY[n,k,c,s]*g[k,c]/sqrt(v[n,k] + eps)
-    dX = (dm / (C * S))[..., None, None] + 2 * dv[..., None, None] * X_m / (C * S) + dY * g[..., None] * rsqrt_v_eps[..., None, None]
-    return dX, dg, db
-
-
-def jvp(X: Any, g: Any, b: Any, eps: Any, tX: Any, tg: Any, tb: Any) -> tuple[Array, Array]:
-    """Return (Y, tY): the value and its derivative along (tX, tg, tb)."""
-    X, g, b, eps, tX, tg, tb = _real(X=X, g=g, b=b, eps=eps, tX=tX, tg=tg, tb=tb)
-    _check(X=X, g=g, b=b, eps=eps, tX=tX, tg=tg, tb=tb)
-    C = X.shape[2]
-    S = X.shape[-1]
-    # m[n,k] = sum(c,s, X[n,k,c,s])/(size(C)*size(S))
-    m = X.sum(axis=(2, 3)) / (C * S)
-    # v[n,k] = sum(c,s, (X[n,k,c,s] - m[n,k])^2)/(size(C)*size(S))
-    X_m = X - m[..., None, None]
-    v = (X_m**2).sum(axis=(2, 3)) / (C * S)
-    # Y[n,k,c,s] = g[k,c]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps) + b[k,c]
-    v_eps = v + eps
-    rsqrt_v_eps = 1 / np.sqrt(v_eps)
-    Y = g[..., None] * X_m * rsqrt_v_eps[..., None, None] + b[..., None]
-    # tm[n,k] = 1/(size(C)*size(S))*sum(c,s, tX[n,k,c,s])
-    tm = tX.sum(axis=(2, 3)) / (C * S)
-    # tv[n,k] = 2/(size(C)*size(S))*(sum(c,s, (X[n,k,c,s] - m[n,k])*tX[n,k,c,s]) - tm[n,k]*sum(c,s,
-    #     X[n,k,c,s] - m[n,k]))
-    tv = 2 * ((X_m * tX).sum(axis=(2, 3)) - tm * X_m.sum(axis=(2, 3))) / (C * S)
-    # tY[n,k,c,s] = (X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps)*tg[k,c] + g[k,c]/sqrt(v[n,k] +
-    #     eps)*tX[n,k,c,s] - tm[n,k]*g[k,c]/sqrt(v[n,k] + eps) - (1/2)*tv[n,k]*g[k,c]*(X[n,k,c,s] -
-    #     m[n,k])/(v[n,k] + eps)^(3/2) + tb[k,c]
-    tY = (
-        X_m * rsqrt_v_eps[..., None, None] * tg[..., None]
-        + g[..., None] * rsqrt_v_eps[..., None, None] * tX
-        - (tm[..., None] * g * rsqrt_v_eps[..., None])[..., None]
-        - 0.5 * tv[..., None, None] * g[..., None] * X_m / (v_eps**1.5)[..., None, None]
-        + tb[..., None]
-    )
-    return Y, tY
+    dX = np.multiply(X_m, dv[..., None, None] * 2 / (C * S), out=X_m)
+    dX += (dm / (C * S))[..., None, None]
+    dX += dY * g[..., None] * rsqrt_v_eps[..., None, None]
+    return dg, db, dX
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -177,3 +210,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -14,11 +14,13 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
-    P: for dV and dS
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for D
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -34,7 +36,9 @@ r query heads share the keys and values of their group, whose gradients add over
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,6 +56,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tK": ("B", "G", "M", "d_k"),
     "tV": ("B", "G", "M", "d_v"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -60,34 +65,38 @@ class Saved(NamedTuple):
     Q: Array
     K: Array
     V: Array
-    P: Array
+    P: Array | None
     O: Array
+    m: Array
+    Z_m: Array
 
 
 def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
     Q, K, V = _real(Q=Q, K=K, V=V)
     _check(Q=Q, K=K, V=V)
-    d_k = Q.shape[-1]
+    B = Q.shape[0]
+    G = Q.shape[1]
+    R = Q.shape[2]
+    N = Q.shape[3]
     M = K.shape[2]
+    d_v = V.shape[-1]
     _nonempty(M=M)
-    # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
-    S = Q @ K.mT[..., None, :, :] / math.sqrt(d_k)
-    # m[b,g,r,i] = max(k, S[b,g,r,i,k])
-    m = S.max(axis=-1)
-    # Z_m[b,g,r,i] = sum(k, exp(S[b,g,r,i,k] - m[b,g,r,i]))
-    exp_S = np.exp(S - m[..., None])
-    Z_m = exp_S.sum(axis=-1)
-    # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
-    P = exp_S / Z_m[..., None]
-    # O[b,g,r,i,e] = sum(j, P[b,g,r,i,j]*V[b,g,j,e])
-    O = P @ V[..., None, :, :]
-    return O, Saved(Q, K, V, P, O)
+    if _saved_whole(B * G * R * N * M, Q, K, V):
+        m, Z_m, P, O = _forward_part(Q, K, V)
+    else:
+        P = None
+        m = np.empty((B, G, R, N), Q.dtype)
+        Z_m = np.empty((B, G, R, N), Q.dtype)
+        O = np.empty((B, G, R, N, d_v), Q.dtype)
+        for b, g, r, i in _parts((B, G, R, N), M, Q, 128):
+            m[b, g, r, i], Z_m[b, g, r, i], _, O[b, g, r, i] = _forward_part(Q[b, g, r, i], K[b, g], V[b, g])
+    return O, Saved(Q, K, V, P, O, m, Z_m)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dQ, dK, dV), the gradients with upstream dO."""
-    Q, K, V, P, O = saved
+    Q, K, V, P, O, m, Z_m = saved
     B = Q.shape[0]
     G = Q.shape[1]
     R = Q.shape[2]
@@ -96,18 +105,22 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     M = K.shape[2]
     d_k = Q.shape[-1]
     dO = _upstream("dO", dO, (B, G, R, N, d_v), Q.dtype)
-    # dV[b,g,j,e] = sum(r,i, dO[b,g,r,i,e]*P[b,g,r,i,j])
-    dV = P.reshape(B, G, R * N, M).mT @ dO.reshape(B, G, R * N, d_v)
-    # dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
-    dP = dO @ V.mT[..., None, :, :]
     # D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
     D = np.vecdot(dO, O)
-    # dS[b,g,r,i,j] = P[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
-    dS = P * (dP - D[..., None])
-    # dQ[b,g,r,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,g,r,i,j]*K[b,g,j,d])
-    dQ = dS @ K[..., None, :, :] / math.sqrt(d_k)
+    if P is not None:
+        dV, dQ, dK_sum = _backward_part(Q, K, m, Z_m, dO, V, D, P)
+    else:
+        dV = np.zeros((B, G, M, d_v), Q.dtype)
+        dQ = np.empty((B, G, R, N, d_k), Q.dtype)
+        dK_sum = np.zeros((B, G, M, d_k), Q.dtype)
+        for b, g, r, i in _parts((B, G, R, N), M, Q, 128):
+            dV_part, dQ[b, g, r, i], dK_sum_part = _backward_part(
+                Q[b, g, r, i], K[b, g], m[b, g, r, i], Z_m[b, g, r, i], dO[b, g, r, i], V[b, g], D[b, g, r, i], None
+            )
+            dV[b, g] += dV_part
+            dK_sum[b, g] += dK_sum_part
     # dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
-    dK = dS.reshape(B, G, R * N, M).mT @ Q.reshape(B, G, R * N, d_k) / math.sqrt(d_k)
+    dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     return dQ, dK, dV
 
 
@@ -119,26 +132,82 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
     M = K.shape[2]
     _nonempty(M=M)
     # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
-    S = Q @ K.mT[..., None, :, :] / math.sqrt(d_k)
+    S = Q @ K.mT[..., None, :, :]
+    S /= math.sqrt(d_k)
     # m[b,g,r,i] = max(k, S[b,g,r,i,k])
     m = S.max(axis=-1)
     # Z_m[b,g,r,i] = sum(k, exp(S[b,g,r,i,k] - m[b,g,r,i]))
-    exp_S = np.exp(S - m[..., None])
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
     # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
-    P = exp_S / Z_m[..., None]
+    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[b,g,r,i,e] = sum(j, P[b,g,r,i,j]*V[b,g,j,e])
     O = P @ V[..., None, :, :]
     # tS[b,g,r,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,g,j,d]*tQ[b,g,r,i,d]) + sum(d,
     #     Q[b,g,r,i,d]*tK[b,g,j,d]))
-    tS = (tQ @ K.mT[..., None, :, :] + Q @ tK.mT[..., None, :, :]) / math.sqrt(d_k)
+    tS = tQ @ K.mT[..., None, :, :]
+    tS += Q @ tK.mT[..., None, :, :]
+    tS /= math.sqrt(d_k)
     # tD[b,g,r,i] = sum(j, P[b,g,r,i,j]*tS[b,g,r,i,j])
     tD = np.vecdot(P, tS)
     # tP[b,g,r,i,j] = P[b,g,r,i,j]*(tS[b,g,r,i,j] - tD[b,g,r,i])
-    tP = P * (tS - tD[..., None])
+    tP = np.subtract(tS, tD[..., None], out=tS)
+    tP *= P
     # tO[b,g,r,i,e] = sum(j, tP[b,g,r,i,j]*V[b,g,j,e]) + sum(j, P[b,g,r,i,j]*tV[b,g,j,e])
-    tO = tP @ V[..., None, :, :] + P @ tV[..., None, :, :]
+    tO = tP @ V[..., None, :, :]
+    tO += P @ tV[..., None, :, :]
     return O, tO
+
+
+def _forward_part(Q: Any, K: Any, V: Any) -> Any:
+    """One part along B and G and R and N, or the whole: m, Z_m, P, O."""
+    d_k = Q.shape[-1]
+    # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
+    S = Q @ K.mT[..., None, :, :]
+    S /= math.sqrt(d_k)
+    # m[b,g,r,i] = max(k, S[b,g,r,i,k])
+    m = S.max(axis=-1)
+    # Z_m[b,g,r,i] = sum(k, exp(S[b,g,r,i,k] - m[b,g,r,i]))
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(axis=-1)
+    # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
+    # O[b,g,r,i,e] = sum(j, P[b,g,r,i,j]*V[b,g,j,e])
+    O = P @ V[..., None, :, :]
+    return m, Z_m, P, O
+
+
+def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None) -> Any:
+    """One part along B and G and R and N, or the whole: dV, dQ, dK_sum."""
+    d_k = Q.shape[-1]
+    B_block = Q.shape[0]
+    G_block = Q.shape[1]
+    R_block = Q.shape[2]
+    N_block = Q.shape[3]
+    d_v = dO.shape[-1]
+    M = K.shape[2]
+    if P is None:
+        # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
+        S = Q @ K.mT[..., None, :, :]
+        S /= math.sqrt(d_k)
+        # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+        P = np.exp(S - m[..., None])
+        P /= Z_m[..., None]
+    # dV[b,g,j,e] = sum(r,i, dO[b,g,r,i,e]*P[b,g,r,i,j])
+    dV = P.reshape(B_block, G_block, R_block * N_block, M).mT @ dO.reshape(B_block, G_block, R_block * N_block, d_v)
+    # dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
+    dP = dO @ V.mT[..., None, :, :]
+    # dS[b,g,r,i,j] = P[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
+    dS = np.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dQ[b,g,r,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,g,r,i,j]*K[b,g,j,d])
+    dQ = dS @ K[..., None, :, :]
+    dQ /= math.sqrt(d_k)
+    # dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
+    dK_sum = dS.reshape(B_block, G_block, R_block * N_block, M).mT @ Q.reshape(B_block, G_block, R_block * N_block, d_k)
+    return dV, dQ, dK_sum
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -183,3 +252,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

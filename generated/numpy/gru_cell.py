@@ -135,9 +135,13 @@ def forward(X: Any, H: Any, b: Any, W: Any, U: Any, W_z: Any, U_z: Any, b_z: Any
     # Z_4[i,j] = sum(l, R[i,l]*H[i,l]*U[l,j])
     Z_4 = R * H @ U
     # G[i,j] = tanh(Z_3[i,j] + Z_4[i,j] + b[j])
-    G = np.tanh(Z_3 + Z_4 + b)
+    G = np.add(Z_3, Z_4, out=Z_3)
+    G += b
+    np.tanh(G, out=G)
     # Y[i,j] = (1 - Z[i,j])*G[i,j] + Z[i,j]*H[i,j]
-    Y = (1 - Z) * G + Z * H
+    Y = 1 - Z
+    Y *= G
+    Y += Z * H
     return Y, Saved(X, H, W, U, W_z, U_z, W_r, U_r, Z, R, G)
 
 
@@ -148,7 +152,8 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
     D = H.shape[-1]
     dY = _upstream("dY", dY, (B, D), X.dtype)
     # dZ[i,j] = dY[i,j]*(H[i,j] - G[i,j])
-    dZ = dY * (H - G)
+    dZ = H - G
+    dZ *= dY
     # dG[i,j] = dY[i,j]*(1 - Z[i,j])
     Z_shifted = 1 - Z
     dG = dY * Z_shifted
@@ -158,7 +163,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
     # dZ_3[i,j] = dG[i,j]*(1 - G[i,j]^2)
     dZ_3 = dG * G_shifted
     # dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
-    dZ_4 = dG * G_shifted
+    dZ_4 = np.multiply(dG, G_shifted, out=dG)
     # dU[l,j] = sum(i, dZ_4[i,j]*R[i,l]*H[i,l])
     dU = (R * H).T @ dZ_4
     # dR[i,j] = H[i,j]*sum(j', dZ_4[i,j']*U[j,j'])
@@ -170,9 +175,11 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
     R_shifted = 1 - R
     db_r = (R_shifted * (dR * R)).sum(axis=0)
     # dZ_1[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
-    dZ_1 = dR * R * R_shifted
+    dZ_1 = dR * R
+    dZ_1 *= R_shifted
     # dZ_2[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
-    dZ_2 = dR * R * R_shifted
+    dZ_2 = np.multiply(dR, R, out=dR)
+    dZ_2 *= R_shifted
     # dU_r[l,j] = sum(i, dZ_2[i,j]*H[i,l])
     dU_r = H.T @ dZ_2
     # dW_r[k,j] = sum(i, dZ_1[i,j]*X[i,k])
@@ -180,16 +187,23 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
     # db_z[j] = sum(i, dZ[i,j]*Z[i,j]*(1 - Z[i,j]))
     db_z = (Z_shifted * (dZ * Z)).sum(axis=0)
     # dE[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
-    dE = dZ * Z * Z_shifted
+    dE = dZ * Z
+    dE *= Z_shifted
     # dA[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
-    dA = dZ * Z * Z_shifted
+    dA = np.multiply(dZ, Z, out=dZ)
+    dA *= Z_shifted
     # dH[i,l] = sum(j, dA[i,j]*U_z[l,j]) + sum(j, dZ_2[i,j]*U_r[l,j]) + R[i,l]*sum(j, dZ_4[i,j]*U[l,j]) +
     #     dY[i,l]*Z[i,l]
-    dH = dA @ U_z.T + dZ_2 @ U_r.T + R * dZ_4_U + dY * Z
+    dH = dA @ U_z.T
+    dH += dZ_2 @ U_r.T
+    dH += R * dZ_4_U
+    dH += dY * Z
     # dU_z[l,j] = sum(i, dA[i,j]*H[i,l])
     dU_z = H.T @ dA
     # dX[i,k] = sum(j, dE[i,j]*W_z[k,j]) + sum(j, dZ_1[i,j]*W_r[k,j]) + sum(j, dZ_3[i,j]*W[k,j])
-    dX = dE @ W_z.T + dZ_1 @ W_r.T + dZ_3 @ W.T
+    dX = dE @ W_z.T
+    dX += dZ_1 @ W_r.T
+    dX += dZ_3 @ W.T
     # dW_z[k,j] = sum(i, dE[i,j]*X[i,k])
     dW_z = X.T @ dE
     return dX, dH, db, dW, dU, dW_z, dU_z, db_z, dW_r, dU_r, db_r
@@ -286,31 +300,52 @@ def jvp(
     R_H = R * H
     Z_4 = R_H @ U
     # G[i,j] = tanh(Z_3[i,j] + Z_4[i,j] + b[j])
-    G = np.tanh(Z_3 + Z_4 + b)
+    G = np.add(Z_3, Z_4, out=Z_3)
+    G += b
+    np.tanh(G, out=G)
     # Y[i,j] = (1 - Z[i,j])*G[i,j] + Z[i,j]*H[i,j]
     Z_shifted = 1 - Z
-    Y = Z_shifted * G + Z * H
+    Y = Z_shifted * G
+    Y += Z * H
     # tE[i,j] = sum(k, W_z[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_z[k,j])
-    tE = tX @ W_z + X @ tW_z
+    tE = tX @ W_z
+    tE += X @ tW_z
     # tA[i,j] = sum(l, U_z[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_z[l,j])
-    tA = tH @ U_z + H @ tU_z
+    tA = tH @ U_z
+    tA += H @ tU_z
     # tZ[i,j] = Z[i,j]*(1 - Z[i,j])*(tE[i,j] + tA[i,j] + tb_z[j])
-    tZ = Z * Z_shifted * (tE + tA + tb_z)
+    tZ = np.add(tE, tA, out=tE)
+    tZ += tb_z
+    tZ *= Z
+    tZ *= Z_shifted
     # tZ_1[i,j] = sum(k, W_r[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_r[k,j])
-    tZ_1 = tX @ W_r + X @ tW_r
+    tZ_1 = tX @ W_r
+    tZ_1 += X @ tW_r
     # tZ_2[i,j] = sum(l, U_r[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_r[l,j])
-    tZ_2 = tH @ U_r + H @ tU_r
+    tZ_2 = tH @ U_r
+    tZ_2 += H @ tU_r
     # tR[i,j] = R[i,j]*(1 - R[i,j])*(tZ_1[i,j] + tZ_2[i,j] + tb_r[j])
-    tR = R * (1 - R) * (tZ_1 + tZ_2 + tb_r)
+    tR = np.add(tZ_1, tZ_2, out=tZ_1)
+    tR += tb_r
+    tR *= R
+    tR *= 1 - R
     # tZ_3[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
-    tZ_3 = tX @ W + X @ tW
+    tZ_3 = tX @ W
+    tZ_3 += X @ tW
     # tZ_4[i,j] = sum(j', tR[i,j']*H[i,j']*U[j',j]) + sum(l, R[i,l]*U[l,j]*tH[i,l]) + sum(l,
     #     R[i,l]*H[i,l]*tU[l,j])
-    tZ_4 = tR * H @ U + R * tH @ U + R_H @ tU
+    tZ_4 = tR * H @ U
+    tZ_4 += R * tH @ U
+    tZ_4 += R_H @ tU
     # tG[i,j] = (1 - G[i,j]^2)*(tZ_3[i,j] + tZ_4[i,j] + tb[j])
-    tG = (1 - G**2) * (tZ_3 + tZ_4 + tb)
+    tG = np.add(tZ_3, tZ_4, out=tZ_3)
+    tG += tb
+    tG *= 1 - G**2
     # tY[i,j] = tZ[i,j]*H[i,j] - tZ[i,j]*G[i,j] + tG[i,j]*(1 - Z[i,j]) + Z[i,j]*tH[i,j]
-    tY = tZ * H - tZ * G + tG * Z_shifted + Z * tH
+    tY = np.multiply(G, tZ, out=G)
+    np.subtract(tZ * H, tY, out=tY)
+    tY += tG * Z_shifted
+    tY += Z * tH
     return Y, tY
 
 
@@ -353,4 +388,8 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
 
 def _sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), which neither overflows nor divides by zero."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    y = np.asarray(0.5 * x)
+    np.tanh(y, out=y)
+    y += 1
+    y *= 0.5
+    return y

@@ -21,6 +21,8 @@ Y = X^2 / 2, whose derivative is X.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,6 +36,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dY": ("B", "N"),
     "tX": ("B", "N"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -46,8 +49,14 @@ def forward(X: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     (X,) = _real(X=X)
     _check(X=X)
-    # Y[i,j] = 1/2*X[i,j]^2
-    Y = 0.5 * X**2
+    B = X.shape[0]
+    N = X.shape[-1]
+    if _whole(B * N, X):
+        Y = _forward_part(X)
+    else:
+        Y = np.empty((B, N), X.dtype)
+        for (i,) in _parts((B,), N, X, 1):
+            Y[i] = _forward_part(X[i])
     return Y, Saved(X)
 
 
@@ -57,8 +66,12 @@ def backward(dY: Any, saved: Saved) -> Array:
     B = X.shape[0]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
-    # dX[i,j] = dY[i,j]*X[i,j]
-    dX = dY * X
+    if _whole(B * N, X):
+        dX = _backward_part(dY, X)
+    else:
+        dX = np.empty((B, N), X.dtype)
+        for (i,) in _parts((B,), N, X, 1):
+            dX[i] = _backward_part(dY[i], X[i])
     return dX
 
 
@@ -67,10 +80,24 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     X, tX = _real(X=X, tX=tX)
     _check(X=X, tX=tX)
     # Y[i,j] = 1/2*X[i,j]^2
-    Y = 0.5 * X**2
+    Y = X**2 * 0.5
     # tY[i,j] = X[i,j]*tX[i,j]
     tY = X * tX
     return Y, tY
+
+
+def _forward_part(X: Any) -> Any:
+    """One part along B, or the whole: Y."""
+    # Y[i,j] = 1/2*X[i,j]^2
+    Y = X**2 * 0.5
+    return Y
+
+
+def _backward_part(dY: Any, X: Any) -> Any:
+    """One part along B, or the whole: dX."""
+    # dX[i,j] = dY[i,j]*X[i,j]
+    dX = dY * X
+    return dX
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -108,3 +135,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -89,7 +89,9 @@ def forward(X: Any, W: Any, b: Any, W_t: Any, b_t: Any) -> tuple[Array, Saved]:
     # T[i,j] = sigmoid(E[i,j] + b_t[j])
     T = _sigmoid(E + b_t)
     # Y[i,j] = (1 - T[i,j])*X[i,j] + T[i,j]*H[i,j]
-    Y = (1 - T) * X + T * H
+    Y = 1 - T
+    Y *= X
+    Y += T * H
     return Y, Saved(X, W, b, W_t, Z, H, T)
 
 
@@ -100,14 +102,16 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array]:
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
     # dT[i,j] = dY[i,j]*(H[i,j] - X[i,j])
-    dT = dY * (H - X)
+    dT = H - X
+    dT *= dY
     # dH[i,j] = dY[i,j]*T[i,j]
     dH = dY * T
     # db_t[j] = sum(i, dT[i,j]*T[i,j]*(1 - T[i,j]))
     T_shifted = 1 - T
     db_t = (T_shifted * (dT * T)).sum(axis=0)
     # dE[i,j] = dT[i,j]*T[i,j]*(1 - T[i,j])
-    dE = dT * T * T_shifted
+    dE = np.multiply(dT, T, out=dT)
+    dE *= T_shifted
     # dW_t[k,j] = sum(i, dE[i,j]*X[i,k])
     dW_t = X.T @ dE
     # db[j] = sum(i, dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0))
@@ -116,7 +120,9 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array]:
     # dZ[i,j] = dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
     dZ = np.where(less_Z, dH, 0)
     # dX[i,k] = sum(j, dZ[i,j]*W[k,j]) + sum(j, dE[i,j]*W_t[k,j]) + dY[i,k]*(1 - T[i,k])
-    dX = dZ @ W.T + dE @ W_t.T + dY * T_shifted
+    dX = dZ @ W.T
+    dX += dE @ W_t.T
+    dX += dY * T_shifted
     # dW[k,j] = sum(i, dZ[i,j]*X[i,k])
     dW = X.T @ dZ
     return dX, dW, db, dW_t, db_t
@@ -129,7 +135,7 @@ def jvp(X: Any, W: Any, b: Any, W_t: Any, b_t: Any, tX: Any, tW: Any, tb: Any, t
     # Z[i,j] = sum(k, X[i,k]*W[k,j])
     Z = X @ W
     # H[i,j] = relu(Z[i,j] + b[j])
-    Z_b = Z + b
+    Z_b = np.add(Z, b, out=Z)
     H = np.maximum(Z_b, 0)
     # E[i,j] = sum(k, X[i,k]*W_t[k,j])
     E = X @ W_t
@@ -137,17 +143,25 @@ def jvp(X: Any, W: Any, b: Any, W_t: Any, b_t: Any, tX: Any, tW: Any, tb: Any, t
     T = _sigmoid(E + b_t)
     # Y[i,j] = (1 - T[i,j])*X[i,j] + T[i,j]*H[i,j]
     T_shifted = 1 - T
-    Y = T_shifted * X + T * H
+    Y = T_shifted * X
+    Y += T * H
     # tZ[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
-    tZ = tX @ W + X @ tW
+    tZ = tX @ W
+    tZ += X @ tW
     # tH[i,j] = where(0 < Z[i,j] + b[j], 1, 0)*(tZ[i,j] + tb[j])
     tH = np.where(Z_b > 0, tZ + tb, 0)
     # tE[i,j] = sum(k, W_t[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_t[k,j])
-    tE = tX @ W_t + X @ tW_t
+    tE = tX @ W_t
+    tE += X @ tW_t
     # tT[i,j] = T[i,j]*(1 - T[i,j])*(tE[i,j] + tb_t[j])
-    tT = T * T_shifted * (tE + tb_t)
+    tT = np.add(tE, tb_t, out=tE)
+    tT *= T
+    tT *= T_shifted
     # tY[i,j] = tT[i,j]*H[i,j] - tT[i,j]*X[i,j] + (1 - T[i,j])*tX[i,j] + tH[i,j]*T[i,j]
-    tY = tT * H - tT * X + T_shifted * tX + tH * T
+    tY = np.multiply(H, tT, out=H)
+    tY -= tT * X
+    tY += T_shifted * tX
+    tY += tH * T
     return Y, tY
 
 
@@ -190,4 +204,8 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
 
 def _sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), which neither overflows nor divides by zero."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    y = np.asarray(0.5 * x)
+    np.tanh(y, out=y)
+    y += 1
+    y *= 0.5
+    return y

@@ -32,6 +32,8 @@ The mean of (Y - T)^2 / 2 where |Y - T| <= kappa, else kappa (|Y - T| - kappa/2)
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +49,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": (),
     "tY": ("B", "N"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -64,14 +67,18 @@ def forward(Y: Any, T: Any, kappa: Any) -> tuple[Array, Saved]:
     _check(Y=Y, T=T, kappa=kappa)
     B = Y.shape[0]
     N = Y.shape[-1]
-    # E[i,j] = Y[i,j] - T[i,j]
-    E = Y - T
-    # A[i,j] = abs(E[i,j])
-    A = np.abs(E)
-    # M[i,j] = min(A[i,j], kappa)
-    M = np.minimum(A, kappa)
+    if _whole(B * N, Y):
+        E, A, M, L_sum = _forward_part(T, Y, kappa)
+    else:
+        E = np.empty((B, N), Y.dtype)
+        A = np.empty((B, N), Y.dtype)
+        M = np.empty((B, N), Y.dtype)
+        L_sum = np.zeros((), Y.dtype)
+        for (i,) in _parts((B,), N, Y, 1):
+            E[i], A[i], M[i], L_sum_part = _forward_part(T[i], Y[i], kappa)
+            L_sum += L_sum_part
     # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
-    L = (M * (A - 0.5 * M)).sum() / (B * N)
+    L = L_sum / (B * N)
     return L, Saved(kappa, E, A, M)
 
 
@@ -81,14 +88,12 @@ def backward(dL: Any, saved: Saved) -> Array:
     B = E.shape[0]
     N = E.shape[-1]
     dL = _upstream("dL", dL, (), kappa.dtype)
-    # dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
-    dM = dL / (B * N) * (A - M)
-    # dA[i,j] = 1/2*dM[i,j]*(1 + sign(kappa - A[i,j])) + dL*M[i,j]/(size(B)*size(N))
-    dA = 0.5 * dM * (1 + np.sign(kappa - A)) + dL / (B * N) * M
-    # dE[i,j] = dA[i,j]*sign(E[i,j])
-    dE = dA * np.sign(E)
-    # dY[i,j] = dE[i,j]
-    dY = dE.copy()
+    if _whole(B * N, E):
+        dY = _backward_part(M, A, dL, kappa, E, B)
+    else:
+        dY = np.empty((B, N), E.dtype)
+        for (i,) in _parts((B,), N, E, 1):
+            dY[i] = _backward_part(M[i], A[i], dL, kappa, E[i], B)
     return dY
 
 
@@ -105,18 +110,54 @@ def jvp(Y: Any, T: Any, kappa: Any, tY: Any) -> tuple[Array, Array]:
     # M[i,j] = min(A[i,j], kappa)
     M = np.minimum(A, kappa)
     # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
-    M_A = A - 0.5 * M
+    M_A = M * 0.5
+    np.subtract(A, M_A, out=M_A)
     L = (M * M_A).sum() / (B * N)
     # tE[i,j] = tY[i,j]
     tE = tY.copy()
     # tA[i,j] = tE[i,j]*sign(E[i,j])
-    tA = tE * np.sign(E)
+    tA = np.sign(E, out=E)
+    tA *= tE
     # tM[i,j] = 1/2*tA[i,j]*(1 + sign(kappa - A[i,j]))
-    tM = 0.5 * tA * (1 + np.sign(kappa - A))
+    tM = np.subtract(kappa, A, out=A)
+    np.sign(tM, out=tM)
+    tM += 1
+    tM *= 0.5
+    tM *= tA
     # tL = 1/(size(B)*size(N))*(sum(i,j, tM[i,j]*(A[i,j] - (1/2)*M[i,j])) - (1/2)*sum(i,j, tM[i,j]*M[i,j])
     #     + sum(i,j, tA[i,j]*M[i,j]))
     tL = ((tM * M_A).sum() - 0.5 * (tM * M).sum() + (tA * M).sum()) / (B * N)
     return L, tL
+
+
+def _forward_part(T: Any, Y: Any, kappa: Any) -> Any:
+    """One part along B, or the whole: E, A, M, L_sum."""
+    # E[i,j] = Y[i,j] - T[i,j]
+    E = Y - T
+    # A[i,j] = abs(E[i,j])
+    A = np.abs(E)
+    # M[i,j] = min(A[i,j], kappa)
+    M = np.minimum(A, kappa)
+    # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
+    L_sum = (M * (A - 0.5 * M)).sum()
+    return E, A, M, L_sum
+
+
+def _backward_part(M: Any, A: Any, dL: Any, kappa: Any, E: Any, B: int) -> Any:
+    """One part along B, or the whole: dY."""
+    N = M.shape[-1]
+    # dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
+    dM = A - M
+    dM *= dL / (B * N)
+    # dA[i,j] = 1/2*dM[i,j]*(1 + sign(kappa - A[i,j])) + dL*M[i,j]/(size(B)*size(N))
+    dA = np.multiply(dM, 0.5, out=dM)
+    dA *= 1 + np.sign(kappa - A)
+    dA += dL / (B * N) * M
+    # dE[i,j] = dA[i,j]*sign(E[i,j])
+    dE = np.multiply(dA, np.sign(E), out=dA)
+    # dY[i,j] = dE[i,j]
+    dY = dE.copy()
+    return dY
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -154,3 +195,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

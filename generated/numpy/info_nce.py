@@ -18,6 +18,8 @@ Saved for the backward pass:
     K: for dQ
     tau: for dQ and dK
     P: for dS
+    m: for nothing
+    Z_m: for nothing
 
 Gradients:
 
@@ -55,6 +57,8 @@ class Saved(NamedTuple):
     K: Array
     tau: Array
     P: Array
+    m: Array
+    Z_m: Array
 
 
 def forward(Q: Any, K: Any, tau: Any) -> tuple[Array, Saved]:
@@ -64,30 +68,35 @@ def forward(Q: Any, K: Any, tau: Any) -> tuple[Array, Saved]:
     B = Q.shape[0]
     _nonempty(B=B)
     # S[i,j] = 1/tau*sum(d, Q[i,d]*K[j,d])
-    S = Q @ K.T / tau
+    S = Q @ K.T
+    S /= tau
     # m[i] = max(k, S[i,k])
     m = S.max(axis=-1)
     # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
-    exp_S = np.exp(S - m[:, None])
+    exp_S = S - m[:, None]
+    np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
     # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-    P = exp_S / Z_m[:, None]
+    P = np.divide(exp_S, Z_m[:, None], out=exp_S)
     # L = -sum(i, S[i,i] - (m[i] + log(Z_m[i])))/size(B)
     L = -(np.diagonal(S, axis1=0, axis2=1) - (m + np.log(Z_m))).sum() / B
-    return L, Saved(Q, K, tau, P)
+    return L, Saved(Q, K, tau, P, m, Z_m)
 
 
 def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     """Return (dQ, dK), the gradients with upstream dL."""
-    Q, K, tau, P = saved
+    Q, K, tau, P, _m, _Z_m = saved
     B = Q.shape[0]
     dL = _upstream("dL", dL, (), Q.dtype)
     # dS[i,j] = dL/size(B)*(P[i,j] - delta(i,j))
-    dS = dL / B * (P - np.eye(B, dtype=Q.dtype))
+    dS = P - np.eye(B, dtype=Q.dtype)
+    dS *= dL / B
     # dQ[i,d] = 1/tau*sum(j, dS[i,j]*K[j,d])
-    dQ = dS @ K / tau
+    dQ = dS @ K
+    dQ /= tau
     # dK[j,d] = 1/tau*sum(i, dS[i,j]*Q[i,d])
-    dK = dS.T @ Q / tau
+    dK = dS.T @ Q
+    dK /= tau
     return dQ, dK
 
 
@@ -98,18 +107,22 @@ def jvp(Q: Any, K: Any, tau: Any, tQ: Any, tK: Any) -> tuple[Array, Array]:
     B = Q.shape[0]
     _nonempty(B=B)
     # S[i,j] = 1/tau*sum(d, Q[i,d]*K[j,d])
-    S = Q @ K.T / tau
+    S = Q @ K.T
+    S /= tau
     # m[i] = max(k, S[i,k])
     m = S.max(axis=-1)
     # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
-    exp_S = np.exp(S - m[:, None])
+    exp_S = S - m[:, None]
+    np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
     # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-    P = exp_S / Z_m[:, None]
+    P = np.divide(exp_S, Z_m[:, None], out=exp_S)
     # L = -sum(i, S[i,i] - (m[i] + log(Z_m[i])))/size(B)
     L = -(np.diagonal(S, axis1=0, axis2=1) - (m + np.log(Z_m))).sum() / B
     # tS[i,j] = 1/tau*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
-    tS = (tQ @ K.T + Q @ tK.T) / tau
+    tS = tQ @ K.T
+    tS += Q @ tK.T
+    tS /= tau
     # tL = 1/size(B)*(sum(i,j, tS[i,j]*P[i,j]) - sum(i, tS[i,i]))
     tL = ((tS * P).sum() - np.diagonal(tS, axis1=0, axis2=1).sum()) / B
     return L, tL

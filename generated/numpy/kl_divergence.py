@@ -22,6 +22,8 @@ L is the mean over rows of KL(T || exp(G)), with G log-probabilities; a target m
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +38,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": (),
     "tG": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -49,8 +52,16 @@ def forward(G: Any, T: Any) -> tuple[Array, Saved]:
     G, T = _real(G=G, T=T)
     _check(G=G, T=T)
     B = G.shape[0]
+    C = G.shape[-1]
+    if _whole(B * C, G):
+        L_sum = _forward_part(T, G)
+    else:
+        L_sum = np.zeros((), G.dtype)
+        for (i,) in _parts((B,), C, G, 1):
+            L_sum_part = _forward_part(T[i], G[i])
+            L_sum += L_sum_part
     # L = sum(i,j, -T[i,j]*G[i,j] + xlogy(T[i,j], T[i,j]))/size(B)
-    L = (_xlogy(T, T) - T * G).sum() / B
+    L = L_sum / B
     return L, Saved(T)
 
 
@@ -58,9 +69,14 @@ def backward(dL: Any, saved: Saved) -> Array:
     """Return dG, the gradient with upstream dL."""
     (T,) = saved
     B = T.shape[0]
+    C = T.shape[-1]
     dL = _upstream("dL", dL, (), T.dtype)
-    # dG[i,j] = -dL*T[i,j]/size(B)
-    dG = -dL / B * T
+    if _whole(B * C, T):
+        dG = _backward_part(dL, T, B)
+    else:
+        dG = np.empty((B, C), T.dtype)
+        for (i,) in _parts((B,), C, T, 1):
+            dG[i] = _backward_part(dL, T[i], B)
     return dG
 
 
@@ -74,6 +90,20 @@ def jvp(G: Any, T: Any, tG: Any) -> tuple[Array, Array]:
     # tL = -1/size(B)*sum(i,j, T[i,j]*tG[i,j])
     tL = -(T * tG).sum() / B
     return L, tL
+
+
+def _forward_part(T: Any, G: Any) -> Any:
+    """One part along B, or the whole: L_sum."""
+    # L = sum(i,j, -T[i,j]*G[i,j] + xlogy(T[i,j], T[i,j]))/size(B)
+    L_sum = (_xlogy(T, T) - T * G).sum()
+    return L_sum
+
+
+def _backward_part(dL: Any, T: Any, B: int) -> Any:
+    """One part along B, or the whole: dG."""
+    # dG[i,j] = -dL*T[i,j]/size(B)
+    dG = -dL / B * T
+    return dG
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -111,6 +141,22 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
 
 
 def _xlogy(x: Array, y: Array) -> Array:

@@ -91,7 +91,9 @@ def jvp(X: Any, A: Any, B: Any, tX: Any, tA: Any, tB: Any) -> tuple[Array, Array
     Y = (A_X @ B.T).transpose(1, 0, 2).copy()
     # tY[i,p,q] = sum(k,l, X[i,k,l]*B[q,l]*tA[p,k]) + sum(k,l, A[p,k]*B[q,l]*tX[i,k,l]) + sum(l,k,
     #     A[p,k]*X[i,k,l]*tB[q,l])
-    tY = ((X @ B.T).mT @ tA.T).mT + (tX.mT @ A.T).mT @ B.T + (A_X @ tB.T).transpose(1, 0, 2)
+    tY = (tX.mT @ A.T).mT @ B.T
+    tY += ((X @ B.T).mT @ tA.T).mT
+    tY += (A_X @ tB.T).transpose(1, 0, 2)
     return Y, tY
 
 

@@ -24,6 +24,8 @@ L is the mean of |Y - T|, as in torch.nn.L1Loss.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +40,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": (),
     "tY": ("B", "N"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -52,10 +55,16 @@ def forward(Y: Any, T: Any) -> tuple[Array, Saved]:
     _check(Y=Y, T=T)
     B = Y.shape[0]
     N = Y.shape[-1]
-    # E[i,j] = Y[i,j] - T[i,j]
-    E = Y - T
+    if _whole(B * N, Y):
+        E, L_sum = _forward_part(T, Y)
+    else:
+        E = np.empty((B, N), Y.dtype)
+        L_sum = np.zeros((), Y.dtype)
+        for (i,) in _parts((B,), N, Y, 1):
+            E[i], L_sum_part = _forward_part(T[i], Y[i])
+            L_sum += L_sum_part
     # L = sum(i,j, abs(E[i,j]))/(size(B)*size(N))
-    L = np.abs(E).sum() / (B * N)
+    L = L_sum / (B * N)
     return L, Saved(E)
 
 
@@ -65,10 +74,12 @@ def backward(dL: Any, saved: Saved) -> Array:
     B = E.shape[0]
     N = E.shape[-1]
     dL = _upstream("dL", dL, (), E.dtype)
-    # dE[i,j] = dL*sign(E[i,j])/(size(B)*size(N))
-    dE = dL / (B * N) * np.sign(E)
-    # dY[i,j] = dE[i,j]
-    dY = dE.copy()
+    if _whole(B * N, E):
+        dY = _backward_part(E, dL, B)
+    else:
+        dY = np.empty((B, N), E.dtype)
+        for (i,) in _parts((B,), N, E, 1):
+            dY[i] = _backward_part(E[i], dL, B)
     return dY
 
 
@@ -87,6 +98,26 @@ def jvp(Y: Any, T: Any, tY: Any) -> tuple[Array, Array]:
     # tL = 1/(size(B)*size(N))*sum(i,j, tE[i,j]*sign(E[i,j]))
     tL = (tE * np.sign(E)).sum() / (B * N)
     return L, tL
+
+
+def _forward_part(T: Any, Y: Any) -> Any:
+    """One part along B, or the whole: E, L_sum."""
+    # E[i,j] = Y[i,j] - T[i,j]
+    E = Y - T
+    # L = sum(i,j, abs(E[i,j]))/(size(B)*size(N))
+    L_sum = np.abs(E).sum()
+    return E, L_sum
+
+
+def _backward_part(E: Any, dL: Any, B: int) -> Any:
+    """One part along B, or the whole: dY."""
+    N = E.shape[-1]
+    # dE[i,j] = dL*sign(E[i,j])/(size(B)*size(N))
+    dE = np.sign(E)
+    dE *= dL / (B * N)
+    # dY[i,j] = dE[i,j]
+    dY = dE.copy()
+    return dY
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -124,3 +155,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -23,6 +23,8 @@ L = decay sum |W|. Goodfellow, Bengio and Courville (2016), section 7.1.2.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +39,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": (),
     "tW": ("K", "N"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -50,17 +53,32 @@ def forward(W: Any, decay: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
     W, decay = _real(W=W, decay=decay)
     _check(W=W, decay=decay)
+    K = W.shape[0]
+    N = W.shape[-1]
+    if _whole(K * N, W):
+        L_sum = _forward_part(W)
+    else:
+        L_sum = np.zeros((), W.dtype)
+        for (k,) in _parts((K,), N, W, 1):
+            L_sum_part = _forward_part(W[k])
+            L_sum += L_sum_part
     # L = decay*sum(k,j, abs(W[k,j]))
-    L = decay * np.abs(W).sum()
+    L = decay * L_sum
     return L, Saved(W, decay)
 
 
 def backward(dL: Any, saved: Saved) -> Array:
     """Return dW, the gradient with upstream dL."""
     W, decay = saved
+    K = W.shape[0]
+    N = W.shape[-1]
     dL = _upstream("dL", dL, (), W.dtype)
-    # dW[k,j] = dL*decay*sign(W[k,j])
-    dW = dL * decay * np.sign(W)
+    if _whole(K * N, W):
+        dW = _backward_part(W, dL, decay)
+    else:
+        dW = np.empty((K, N), W.dtype)
+        for (k,) in _parts((K,), N, W, 1):
+            dW[k] = _backward_part(W[k], dL, decay)
     return dW
 
 
@@ -73,6 +91,21 @@ def jvp(W: Any, decay: Any, tW: Any) -> tuple[Array, Array]:
     # tL = decay*sum(k,j, sign(W[k,j])*tW[k,j])
     tL = decay * (np.sign(W) * tW).sum()
     return L, tL
+
+
+def _forward_part(W: Any) -> Any:
+    """One part along K, or the whole: L_sum."""
+    # L = decay*sum(k,j, abs(W[k,j]))
+    L_sum = np.abs(W).sum()
+    return L_sum
+
+
+def _backward_part(W: Any, dL: Any, decay: Any) -> Any:
+    """One part along K, or the whole: dW."""
+    # dW[k,j] = dL*decay*sign(W[k,j])
+    dW = np.sign(W)
+    dW *= dL * decay
+    return dW
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -110,3 +143,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -34,6 +34,8 @@ Each row with mean 0 and variance 1, then scaled by g and shifted by b. Ba, Kiro
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,6 +54,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tg": ("C",),
     "tb": ("C",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -69,13 +72,15 @@ def forward(X: Any, g: Any, b: Any, eps: Any) -> tuple[Array, Saved]:
     X, g, b, eps = _real(X=X, g=g, b=b, eps=eps)
     _check(X=X, g=g, b=b, eps=eps)
     C = X.shape[-1]
-    # m[n] = sum(c, X[n,c])/size(C)
-    m = X.sum(axis=-1) / C
-    # v[n] = sum(c, (X[n,c] - m[n])^2)/size(C)
-    X_m = X - m[:, None]
-    v = (X_m**2).sum(axis=-1) / C
-    # Y[n,c] = g[c]*(X[n,c] - m[n])/sqrt(v[n] + eps) + b[c]
-    Y = g * X_m / np.sqrt(v + eps)[:, None] + b
+    N = X.shape[0]
+    if _whole(N * C, X):
+        m, v, Y = _forward_part(X, eps, g, b)
+    else:
+        m = np.empty((N,), X.dtype)
+        v = np.empty((N,), X.dtype)
+        Y = np.empty((N, C), X.dtype)
+        for (n,) in _parts((N,), C, X, 1):
+            m[n], v[n], Y[n] = _forward_part(X[n], eps, g, b)
     return Y, Saved(X, g, eps, m, v)
 
 
@@ -85,19 +90,16 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     N = X.shape[0]
     C = X.shape[-1]
     dY = _upstream("dY", dY, (N, C), X.dtype)
-    # dg[c] = sum(n, dY[n,c]*(X[n,c] - m[n])/sqrt(v[n] + eps))
-    X_m = X - m[:, None]
-    v_eps = v + eps
-    rsqrt_v_eps = 1 / np.sqrt(v_eps)
-    dg = (X_m * (dY * rsqrt_v_eps[:, None])).sum(axis=0)
-    # db[c] = sum(n, dY[n,c])
-    db = dY.sum(axis=0)
-    # dv[n] = -(1/2)/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]*(X[n,c] - m[n]))
-    dv = -0.5 * np.vecdot(X_m, dY * g) / v_eps**1.5
-    # dm[n] = -(2*dv[n]/size(C)*sum(c, X[n,c] - m[n]) + 1/sqrt(v[n] + eps)*sum(c, dY[n,c]*g[c]))
-    dm = -(2 * dv * X_m.sum(axis=-1) / C + rsqrt_v_eps * (dY @ g))
-    # dX[n,c] = dm[n]/size(C) + 2*dv[n]*(X[n,c] - m[n])/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
-    dX = (dm / C)[:, None] + 2 * dv[:, None] * X_m / C + dY * g * rsqrt_v_eps[:, None]
+    if _whole(N * C, X):
+        dg, db, dX = _backward_part(m, X, v, eps, dY, g)
+    else:
+        dg = np.zeros((C,), X.dtype)
+        db = np.zeros((C,), X.dtype)
+        dX = np.empty((N, C), X.dtype)
+        for (n,) in _parts((N,), C, X, 1):
+            dg_part, db_part, dX[n] = _backward_part(m[n], X[n], v[n], eps, dY[n], g)
+            dg += dg_part
+            db += db_part
     return dX, dg, db
 
 
@@ -114,21 +116,58 @@ def jvp(X: Any, g: Any, b: Any, eps: Any, tX: Any, tg: Any, tb: Any) -> tuple[Ar
     # Y[n,c] = g[c]*(X[n,c] - m[n])/sqrt(v[n] + eps) + b[c]
     v_eps = v + eps
     rsqrt_v_eps = 1 / np.sqrt(v_eps)
-    Y = g * X_m * rsqrt_v_eps[:, None] + b
+    Y = X_m * g
+    Y *= rsqrt_v_eps[:, None]
+    Y += b
     # tm[n] = 1/size(C)*sum(c, tX[n,c])
     tm = tX.sum(axis=-1) / C
     # tv[n] = 2/size(C)*(sum(c, (X[n,c] - m[n])*tX[n,c]) - tm[n]*sum(c, X[n,c] - m[n]))
     tv = 2 * (np.vecdot(X_m, tX) - tm * X_m.sum(axis=-1)) / C
     # tY[n,c] = (X[n,c] - m[n])/sqrt(v[n] + eps)*tg[c] + g[c]/sqrt(v[n] + eps)*tX[n,c] -
     #     tm[n]*g[c]/sqrt(v[n] + eps) - (1/2)*tv[n]*g[c]*(X[n,c] - m[n])/(v[n] + eps)^(3/2) + tb[c]
-    tY = (
-        X_m * rsqrt_v_eps[:, None] * tg
-        + g * rsqrt_v_eps[:, None] * tX
-        - tm[:, None] * g * rsqrt_v_eps[:, None]
-        - 0.5 * tv[:, None] * g * X_m / (v_eps**1.5)[:, None]
-        + tb
-    )
+    tY = X_m * rsqrt_v_eps[:, None]
+    tY *= tg
+    tY += g * rsqrt_v_eps[:, None] * tX
+    tY -= tm[:, None] * g * rsqrt_v_eps[:, None]
+    tY -= 0.5 * tv[:, None] * g * X_m / (v_eps**1.5)[:, None]
+    tY += tb
     return Y, tY
+
+
+def _forward_part(X: Any, eps: Any, g: Any, b: Any) -> Any:
+    """One part along N, or the whole: m, v, Y."""
+    C = X.shape[-1]
+    # m[n] = sum(c, X[n,c])/size(C)
+    m = X.sum(axis=-1) / C
+    # v[n] = sum(c, (X[n,c] - m[n])^2)/size(C)
+    X_m = X - m[:, None]
+    v = (X_m**2).sum(axis=-1) / C
+    # Y[n,c] = g[c]*(X[n,c] - m[n])/sqrt(v[n] + eps) + b[c]
+    Y = np.multiply(X_m, g, out=X_m)
+    Y /= np.sqrt(v + eps)[:, None]
+    Y += b
+    return m, v, Y
+
+
+def _backward_part(m: Any, X: Any, v: Any, eps: Any, dY: Any, g: Any) -> Any:
+    """One part along N, or the whole: dg, db, dX."""
+    C = X.shape[-1]
+    # dg[c] = sum(n, dY[n,c]*(X[n,c] - m[n])/sqrt(v[n] + eps))
+    X_m = X - m[:, None]
+    v_eps = v + eps
+    rsqrt_v_eps = 1 / np.sqrt(v_eps)
+    dg = (X_m * (dY * rsqrt_v_eps[:, None])).sum(axis=0)
+    # db[c] = sum(n, dY[n,c])
+    db = dY.sum(axis=0)
+    # dv[n] = -(1/2)/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]*(X[n,c] - m[n]))
+    dv = -0.5 * np.vecdot(X_m, dY * g) / v_eps**1.5
+    # dm[n] = -(2*dv[n]/size(C)*sum(c, X[n,c] - m[n]) + 1/sqrt(v[n] + eps)*sum(c, dY[n,c]*g[c]))
+    dm = -(2 * dv * X_m.sum(axis=-1) / C + rsqrt_v_eps * (dY @ g))
+    # dX[n,c] = dm[n]/size(C) + 2*dv[n]*(X[n,c] - m[n])/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
+    dX = np.multiply(X_m, dv[:, None] * 2 / C, out=X_m)
+    dX += (dm / C)[:, None]
+    dX += dY * g * rsqrt_v_eps[:, None]
+    return dg, db, dX
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -166,3 +205,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

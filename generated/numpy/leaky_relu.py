@@ -23,6 +23,8 @@ Y = X where X > 0, else slope X. Maas, Hannun and Ng (2013).
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +39,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dY": ("B", "N"),
     "tX": ("B", "N"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -50,9 +53,14 @@ def forward(X: Any, slope: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     X, slope = _real(X=X, slope=slope)
     _check(X=X, slope=slope)
-    # Y[i,j] = slope*(X[i,j] - relu(X[i,j])) + relu(X[i,j])
-    relu_X = np.maximum(X, 0)
-    Y = slope * (X - relu_X) + relu_X
+    B = X.shape[0]
+    N = X.shape[-1]
+    if _whole(B * N, X):
+        Y = _forward_part(X, slope)
+    else:
+        Y = np.empty((B, N), X.dtype)
+        for (i,) in _parts((B,), N, X, 1):
+            Y[i] = _forward_part(X[i], slope)
     return Y, Saved(X, slope)
 
 
@@ -62,9 +70,12 @@ def backward(dY: Any, saved: Saved) -> Array:
     B = X.shape[0]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
-    # dX[i,j] = dY[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-    less_X = X > 0
-    dX = dY * (slope - np.where(less_X, slope, 0) + less_X.astype(X.dtype))
+    if _whole(B * N, X):
+        dX = _backward_part(X, slope, dY)
+    else:
+        dX = np.empty((B, N), X.dtype)
+        for (i,) in _parts((B,), N, X, 1):
+            dX[i] = _backward_part(X[i], slope, dY[i])
     return dX
 
 
@@ -74,11 +85,35 @@ def jvp(X: Any, slope: Any, tX: Any) -> tuple[Array, Array]:
     _check(X=X, slope=slope, tX=tX)
     # Y[i,j] = slope*(X[i,j] - relu(X[i,j])) + relu(X[i,j])
     relu_X = np.maximum(X, 0)
-    Y = slope * (X - relu_X) + relu_X
+    Y = X - relu_X
+    Y *= slope
+    Y += relu_X
     # tY[i,j] = tX[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
     less_X = X > 0
-    tY = tX * (slope - np.where(less_X, slope, 0) + less_X.astype(X.dtype))
+    tY = slope - np.where(less_X, slope, 0)
+    tY += less_X.astype(X.dtype)
+    tY *= tX
     return Y, tY
+
+
+def _forward_part(X: Any, slope: Any) -> Any:
+    """One part along B, or the whole: Y."""
+    # Y[i,j] = slope*(X[i,j] - relu(X[i,j])) + relu(X[i,j])
+    relu_X = np.maximum(X, 0)
+    Y = X - relu_X
+    Y *= slope
+    Y += relu_X
+    return Y
+
+
+def _backward_part(X: Any, slope: Any, dY: Any) -> Any:
+    """One part along B, or the whole: dX."""
+    # dX[i,j] = dY[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+    less_X = X > 0
+    dX = slope - np.where(less_X, slope, 0)
+    dX += less_X.astype(X.dtype)
+    dX *= dY
+    return dX
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -116,3 +151,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -57,7 +57,8 @@ def forward(X: Any, W: Any, b: Any) -> tuple[Array, Saved]:
     X, W, b = _real(X=X, W=W, b=b)
     _check(X=X, W=W, b=b)
     # Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]
-    Y = X @ W + b
+    Y = X @ W
+    Y += b
     return Y, Saved(X, W)
 
 
@@ -81,9 +82,12 @@ def jvp(X: Any, W: Any, b: Any, tX: Any, tW: Any, tb: Any) -> tuple[Array, Array
     X, W, b, tX, tW, tb = _real(X=X, W=W, b=b, tX=tX, tW=tW, tb=tb)
     _check(X=X, W=W, b=b, tX=tX, tW=tW, tb=tb)
     # Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]
-    Y = X @ W + b
+    Y = X @ W
+    Y += b
     # tY[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j]) + tb[j]
-    tY = tX @ W + X @ tW + tb
+    tY = tX @ W
+    tY += X @ tW
+    tY += tb
     return Y, tY
 
 

@@ -18,10 +18,10 @@ Saved for the backward pass:
 
     Q: for dQ
     K: for dK
-    V: for dG
+    V: for dG and U
     F: for dU and dW
-    G: for dV
-    U: for dF
+    G: for dV and U
+    U: for dF; where it is large it is not saved but made anew
     W: for dF
     Z: for dZ, dU and dF
     O: for dZ
@@ -44,6 +44,8 @@ O = F (G^T V) / (F G^T 1) with F = elu(Q) + 1 and G = elu(K) + 1: linear in toke
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,6 +63,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tK": ("H", "M", "d_k"),
     "tV": ("H", "M", "d_v"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -71,7 +74,7 @@ class Saved(NamedTuple):
     V: Array
     F: Array
     G: Array
-    U: Array
+    U: Array | None
     W: Array
     Z: Array
     O: Array
@@ -81,18 +84,34 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
     Q, K, V = _real(Q=Q, K=K, V=V)
     _check(Q=Q, K=K, V=V)
+    H = Q.shape[0]
+    d_k = Q.shape[-1]
+    d_v = V.shape[-1]
+    N = Q.shape[1]
     # F[h,i,d] = exp(min(Q[h,i,d], 0)) + relu(Q[h,i,d])
-    F = np.exp(np.minimum(Q, 0)) + np.maximum(Q, 0)
+    F = np.minimum(Q, 0)
+    np.exp(F, out=F)
+    F += np.maximum(Q, 0)
     # G[h,j,d] = exp(min(K[h,j,d], 0)) + relu(K[h,j,d])
-    G = np.exp(np.minimum(K, 0)) + np.maximum(K, 0)
-    # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
-    U = G.mT @ V
+    G = np.minimum(K, 0)
+    np.exp(G, out=G)
+    G += np.maximum(K, 0)
     # W[h,d] = sum(j, G[h,j,d])
     W = G.sum(axis=1)
     # Z[h,i] = sum(d, F[h,i,d]*W[h,d])
     Z = (F @ W[..., None])[..., 0].copy()
     # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
-    O = F @ U / Z[..., None]
+    t = 1 / Z
+    if _saved_whole(H * d_k * d_v, Q, K, V):
+        U, O_sum = _forward_part(G, V, F)
+    else:
+        U = None
+        O_sum = np.zeros((H, N, d_v), Q.dtype)
+        for h, d in _parts((H, d_k), d_v, Q, 128):
+            _, O_sum_part = _forward_part(G[h, :, d], V[h], F[h, :, d])
+            O_sum[h] += O_sum_part
+    # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
+    O = np.multiply(O_sum, t[..., None], out=O_sum)
     return O, Saved(Q, K, V, F, G, U, W, Z, O)
 
 
@@ -102,23 +121,47 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     H = Q.shape[0]
     N = Q.shape[1]
     d_v = V.shape[-1]
+    d_k = Q.shape[-1]
+    M = K.shape[1]
     dO = _upstream("dO", dO, (H, N, d_v), Q.dtype)
     # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
-    dZ = -np.vecdot(dO, O) / Z
-    # dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
-    dU = (F / Z[..., None]).mT @ dO
+    t_2 = 1 / Z
+    # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
+    dZ = -t_2 * np.vecdot(dO, O)
     # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
-    dF = dZ[..., None] * W[:, None, :] + dO @ U.mT / Z[..., None]
+    t_3 = dZ[..., None] * W[:, None, :]
     # dW[h,d] = sum(i, dZ[h,i]*F[h,i,d])
-    dW = (F.mT @ dZ[..., None])[..., 0]
-    # dV[h,j,e] = sum(d, dU[h,d,e]*G[h,j,d])
-    dV = G @ dU
-    # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
-    dG = V @ dU.mT + dW[:, None, :]
+    dW = (F.mT @ dZ[..., None])[..., 0].copy()
     # dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
-    dK = dG * (0.5 * np.exp(np.minimum(K, 0)) * (1 + np.sign(-K)) + (K > 0).astype(Q.dtype))
+    t_4 = np.minimum(K, 0)
+    np.exp(t_4, out=t_4)
+    t_4 *= 0.5
+    t_4 *= 1 + np.sign(-K)
+    t_4 += (K > 0).astype(V.dtype)
     # dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
-    dQ = dF * (0.5 * np.exp(np.minimum(Q, 0)) * (1 + np.sign(-Q)) + (Q > 0).astype(Q.dtype))
+    t_5 = np.minimum(Q, 0)
+    np.exp(t_5, out=t_5)
+    t_5 *= 0.5
+    t_5 *= 1 + np.sign(-Q)
+    t_5 += (Q > 0).astype(V.dtype)
+    if U is not None:
+        dF_sum, dV, dG_sum = _backward_part(G, V, t_2, F, dO, U)
+    else:
+        dF_sum = np.empty((H, N, d_k), Q.dtype)
+        dV = np.zeros((H, M, d_v), Q.dtype)
+        dG_sum = np.empty((H, M, d_k), Q.dtype)
+        for h, d in _parts((H, d_k), d_v, Q, 128):
+            dF_sum[h, :, d], dV_part, dG_sum[h, :, d] = _backward_part(G[h, :, d], V[h], t_2[h], F[h, :, d], dO[h], None)
+            dV[h] += dV_part
+    # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
+    dF = np.multiply(dF_sum, t_2[..., None], out=dF_sum)
+    dF += t_3
+    # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
+    dG = np.add(dG_sum, dW[:, None, :], out=dG_sum)
+    # dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
+    dK = np.multiply(dG, t_4, out=dG)
+    # dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
+    dQ = np.multiply(dF, t_5, out=dF)
     return dQ, dK, dV
 
 
@@ -127,11 +170,15 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
     Q, K, V, tQ, tK, tV = _real(Q=Q, K=K, V=V, tQ=tQ, tK=tK, tV=tV)
     _check(Q=Q, K=K, V=V, tQ=tQ, tK=tK, tV=tV)
     # F[h,i,d] = exp(min(Q[h,i,d], 0)) + relu(Q[h,i,d])
-    exp_Q = np.exp(np.minimum(Q, 0))
-    F = exp_Q + np.maximum(Q, 0)
+    exp_Q = np.minimum(Q, 0)
+    np.exp(exp_Q, out=exp_Q)
+    F = np.maximum(Q, 0)
+    F += exp_Q
     # G[h,j,d] = exp(min(K[h,j,d], 0)) + relu(K[h,j,d])
-    exp_K = np.exp(np.minimum(K, 0))
-    G = exp_K + np.maximum(K, 0)
+    exp_K = np.minimum(K, 0)
+    np.exp(exp_K, out=exp_K)
+    G = np.maximum(K, 0)
+    G += exp_K
     # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
     U = G.mT @ V
     # W[h,d] = sum(j, G[h,j,d])
@@ -139,20 +186,56 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
     # Z[h,i] = sum(d, F[h,i,d]*W[h,d])
     Z = (F @ W[..., None])[..., 0]
     # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
-    O = F @ U / Z[..., None]
+    O = F @ U
+    O /= Z[..., None]
     # tF[h,i,d] = tQ[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
-    tF = tQ * (0.5 * exp_Q * (1 + np.sign(-Q)) + (Q > 0).astype(Q.dtype))
+    tF = np.multiply(exp_Q, 0.5, out=exp_Q)
+    tF *= 1 + np.sign(-Q)
+    tF += (Q > 0).astype(Q.dtype)
+    tF *= tQ
     # tG[h,j,d] = tK[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
-    tG = tK * (0.5 * exp_K * (1 + np.sign(-K)) + (K > 0).astype(Q.dtype))
+    tG = np.multiply(exp_K, 0.5, out=exp_K)
+    tG *= 1 + np.sign(-K)
+    tG += (K > 0).astype(Q.dtype)
+    tG *= tK
     # tU[h,d,e] = sum(j, tG[h,j,d]*V[h,j,e]) + sum(j, G[h,j,d]*tV[h,j,e])
-    tU = tG.mT @ V + G.mT @ tV
+    tU = tG.mT @ V
+    tU += G.mT @ tV
     # tW[h,d] = sum(j, tG[h,j,d])
     tW = tG.sum(axis=1)
     # tZ[h,i] = sum(d, tF[h,i,d]*W[h,d]) + sum(d, tW[h,d]*F[h,i,d])
     tZ = (tF @ W[..., None])[..., 0] + (F @ tW[..., None])[..., 0]
     # tO[h,i,e] = 1/Z[h,i]*(sum(d, tF[h,i,d]*U[h,d,e]) - tZ[h,i]*O[h,i,e] + sum(d, tU[h,d,e]*F[h,i,d]))
-    tO = (tF @ U - tZ[..., None] * O + F @ tU) / Z[..., None]
+    tO = tF @ U
+    tO -= tZ[..., None] * O
+    tO += F @ tU
+    tO /= Z[..., None]
     return O, tO
+
+
+def _forward_part(G: Any, V: Any, F: Any) -> Any:
+    """One part along H and d_k, or the whole: U, O_sum."""
+    # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
+    U = G.mT @ V
+    # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
+    O_sum = F @ U
+    return U, O_sum
+
+
+def _backward_part(G: Any, V: Any, t: Any, F: Any, dO: Any, U: Any | None) -> Any:
+    """One part along H and d_k, or the whole: dF_sum, dV, dG_sum."""
+    if U is None:
+        # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
+        U = G.mT @ V
+    # dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
+    dU = (t[..., None] * F).mT @ dO
+    # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
+    dF_sum = dO @ U.mT
+    # dV[h,j,e] = sum(d, dU[h,d,e]*G[h,j,d])
+    dV = G @ dU
+    # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
+    dG_sum = V @ dU.mT
+    return dF_sum, dV, dG_sum
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -190,3 +273,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -14,10 +14,12 @@ Shapes:
 
 Saved for the backward pass:
 
-    X: for dW
-    W: for dX
+    X: for dW and P
+    W: for dX and P
     y: for dZ
-    P: for dZ
+    P: for dZ; where it is large it is not saved but made anew
+    m: for P
+    E_m: for P
 
 Gradients:
 
@@ -30,6 +32,8 @@ L is the mean of -log softmax(X W) at the label y: a language model's head. Bish
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,6 +50,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tX": ("B", "K"),
     "tW": ("K", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -54,7 +59,11 @@ class Saved(NamedTuple):
     X: Array
     W: Array
     y: Array
-    P: Array
+    P: Array | None
+    m: Array | None
+    E_m: Array | None
+    dX: Array | None
+    dW: Array | None
 
 
 def forward(X: Any, W: Any, y: Any) -> tuple[Array, Saved]:
@@ -65,29 +74,48 @@ def forward(X: Any, W: Any, y: Any) -> tuple[Array, Saved]:
     y = _labels("y", y, "C", W.shape[1])
     B = X.shape[0]
     C = W.shape[-1]
+    K = X.shape[-1]
     _nonempty(C=C)
-    # Z[i,j] = sum(d, X[i,d]*W[d,j])
-    Z = X @ W
-    # m[i] = max(k, Z[i,k])
-    m = Z.max(axis=-1)
-    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
-    E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
-    # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
-    L = -(np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))).sum() / B
-    return L, Saved(X, W, y, P)
+    if _saved_whole(B * C, X, W):
+        # Z[i,j] = sum(d, X[i,d]*W[d,j])
+        Z = X @ W
+        # m[i] = max(k, Z[i,k])
+        m = Z.max(axis=-1)
+        # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+        exp_Z = Z - m[:, None]
+        np.exp(exp_Z, out=exp_Z)
+        E_m = exp_Z.sum(axis=-1)
+        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
+        # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+        L = -(np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))).sum() / B
+        dX = dW = None
+    else:
+        m = E_m = None
+        P = None
+        L_sum = np.zeros((), X.dtype)
+        dX = np.empty((B, K), X.dtype)
+        dW = np.zeros((K, C), X.dtype)
+        for (i,) in _parts((B,), C, X, 512):
+            L_sum_part, dX[i], dW_part = _both_parts(X[i], W, y[i], B)
+            L_sum += L_sum_part
+            dW += dW_part
+        # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+        L = -L_sum / B
+    return L, Saved(X, W, y, P, m, E_m, dX, dW)
 
 
 def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     """Return (dX, dW), the gradients with upstream dL."""
-    X, W, y, P = saved
+    X, W, y, P, _m, _E_m, dX, dW = saved
     B = X.shape[0]
-    C = W.shape[-1]
     dL = _upstream("dL", dL, (), X.dtype)
+    if P is None:
+        return dL * dX, dL * dW
     # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
-    dZ = dL / B * (P - _one_hot(y, C, X.dtype))
+    dZ = P.copy()
+    _add_at(dZ, y, -1)
+    dZ *= dL / B
     # dX[i,d] = sum(j, dZ[i,j]*W[d,j])
     dX = dZ @ W.T
     # dW[d,j] = sum(i, dZ[i,j]*X[i,d])
@@ -109,17 +137,44 @@ def jvp(X: Any, W: Any, y: Any, tX: Any, tW: Any) -> tuple[Array, Array]:
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
     # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L = -(np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))).sum() / B
     # tZ[i,j] = sum(d, W[d,j]*tX[i,d]) + sum(d, X[i,d]*tW[d,j])
-    tZ = tX @ W + X @ tW
+    tZ = tX @ W
+    tZ += X @ tW
     # tL = 1/size(B)*(sum(i,j, tZ[i,j]*P[i,j]) - sum(i, tZ[i,y[i]]))
     tL = ((tZ * P).sum() - np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0].sum()) / B
     return L, tL
+
+
+def _both_parts(X: Any, W: Any, y: Any, B: int) -> Any:
+    """One part along B, or the whole: L_sum, dX, dW."""
+    # Z[i,j] = sum(d, X[i,d]*W[d,j])
+    Z = X @ W
+    # m[i] = max(k, Z[i,k])
+    m = Z.max(axis=-1)
+    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
+    E_m = exp_Z.sum(axis=-1)
+    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
+    # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+    L_sum = (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))).sum()
+    # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
+    dZ = P
+    _add_at(dZ, y, -1)
+    dZ /= B
+    # dX[i,d] = sum(j, dZ[i,j]*W[d,j])
+    dX = dZ @ W.T
+    # dW[d,j] = sum(i, dZ[i,j]*X[i,d])
+    dW = X.T @ dZ
+    return L_sum, dX, dW
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -179,7 +234,24 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
     return array.astype(dtype, copy=False)
 
 
-def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
-    """1 at each label along a new last axis, else 0."""
-    hot: Array = (labels[..., None] == np.arange(length)).astype(dtype)
-    return hot
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
+def _add_at(array: Array, labels: Array, value: int) -> None:
+    """Add `value` at each label along the last axis, in place."""
+    rows: Any = np.unravel_index(np.arange(labels.size), labels.shape) if labels.ndim > 1 else (np.arange(len(labels)),) * labels.ndim
+    at: Any = (*rows, labels.ravel())
+    array[at if labels.ndim else labels] += value

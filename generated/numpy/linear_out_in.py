@@ -57,7 +57,8 @@ def forward(X: Any, W: Any, b: Any) -> tuple[Array, Saved]:
     X, W, b = _real(X=X, W=W, b=b)
     _check(X=X, W=W, b=b)
     # Y[i,j] = sum(k, X[i,k]*W[j,k]) + b[j]
-    Y = X @ W.T + b
+    Y = X @ W.T
+    Y += b
     return Y, Saved(X, W)
 
 
@@ -81,9 +82,12 @@ def jvp(X: Any, W: Any, b: Any, tX: Any, tW: Any, tb: Any) -> tuple[Array, Array
     X, W, b, tX, tW, tb = _real(X=X, W=W, b=b, tX=tX, tW=tW, tb=tb)
     _check(X=X, W=W, b=b, tX=tX, tW=tW, tb=tb)
     # Y[i,j] = sum(k, X[i,k]*W[j,k]) + b[j]
-    Y = X @ W.T + b
+    Y = X @ W.T
+    Y += b
     # tY[i,j] = sum(k, W[j,k]*tX[i,k]) + sum(k, X[i,k]*tW[j,k]) + tb[j]
-    tY = tX @ W.T + X @ tW.T + tb
+    tY = tX @ W.T
+    tY += X @ tW.T
+    tY += tb
     return Y, tY
 
 

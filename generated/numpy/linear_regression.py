@@ -59,7 +59,8 @@ def forward(X: Any, W: Any, Y: Any) -> tuple[Array, Saved]:
     X, W, Y = _real(X=X, W=W, Y=Y)
     _check(X=X, W=W, Y=Y)
     # E[i,j] = sum(k, X[i,k]*W[k,j]) - Y[i,j]
-    E = X @ W - Y
+    E = X @ W
+    E -= Y
     # L = sum(i,j, E[i,j]^2)
     L = (E**2).sum()
     return L, Saved(X, W, E)
@@ -70,7 +71,7 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     X, W, E = saved
     dL = _upstream("dL", dL, (), X.dtype)
     # dE[i,j] = 2*dL*E[i,j]
-    dE = 2 * dL * E
+    dE = E * (2 * dL)
     # dX[i,k] = sum(j, dE[i,j]*W[k,j])
     dX = dE @ W.T
     # dW[k,j] = sum(i, dE[i,j]*X[i,k])
@@ -83,11 +84,13 @@ def jvp(X: Any, W: Any, Y: Any, tX: Any, tW: Any) -> tuple[Array, Array]:
     X, W, Y, tX, tW = _real(X=X, W=W, Y=Y, tX=tX, tW=tW)
     _check(X=X, W=W, Y=Y, tX=tX, tW=tW)
     # E[i,j] = sum(k, X[i,k]*W[k,j]) - Y[i,j]
-    E = X @ W - Y
+    E = X @ W
+    E -= Y
     # L = sum(i,j, E[i,j]^2)
     L = (E**2).sum()
     # tE[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
-    tE = tX @ W + X @ tW
+    tE = tX @ W
+    tE += X @ tW
     # tL = 2*sum(i,j, tE[i,j]*E[i,j])
     tL = 2 * (tE * E).sum()
     return L, tL

@@ -77,7 +77,8 @@ def jvp(X: Any, W: Any, tX: Any, tW: Any) -> tuple[Array, Array]:
     # Y[i,j] = sum(k, X[i,k]*W[j,k])
     Y = X @ W.T
     # tY[i,j] = sum(k, W[j,k]*tX[i,k]) + sum(k, X[i,k]*tW[j,k])
-    tY = tX @ W.T + X @ tW.T
+    tY = tX @ W.T
+    tY += X @ tW.T
     return Y, tY
 
 

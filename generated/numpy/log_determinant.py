@@ -58,7 +58,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     (A,) = saved
     dL = _upstream("dL", dL, (), A.dtype)
     # dA[i,j] = dL*inv(A)[j,i]
-    dA = dL * _inverse(A).T
+    dA = _inverse(A).T * dL
     return dA
 
 

@@ -25,6 +25,8 @@ Y = log softmax(S), row by row. Goodfellow, Bengio and Courville (2016), section
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +40,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dY": ("B", "C"),
     "tS": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -52,16 +55,17 @@ def forward(S: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     (S,) = _real(S=S)
     _check(S=S)
+    B = S.shape[0]
     C = S.shape[-1]
     _nonempty(C=C)
-    # m[i] = max(k, S[i,k])
-    m = S.max(axis=-1)
-    # E_m[i] = sum(k, exp(S[i,k] - m[i]))
-    E_m = np.exp(S - m[:, None]).sum(axis=-1)
-    # Z[i] = m[i] + log(E_m[i])
-    Z = m + np.log(E_m)
-    # Y[i,j] = S[i,j] - Z[i]
-    Y = S - Z[:, None]
+    if _whole(B * C, S):
+        m, E_m, Y = _forward_part(S)
+    else:
+        m = np.empty((B,), S.dtype)
+        E_m = np.empty((B,), S.dtype)
+        Y = np.empty((B, C), S.dtype)
+        for (i,) in _parts((B,), C, S, 1):
+            m[i], E_m[i], Y[i] = _forward_part(S[i])
     return Y, Saved(S, m, E_m)
 
 
@@ -71,10 +75,12 @@ def backward(dY: Any, saved: Saved) -> Array:
     B = S.shape[0]
     C = S.shape[-1]
     dY = _upstream("dY", dY, (B, C), S.dtype)
-    # dZ[i] = -sum(j, dY[i,j])
-    dZ = -dY.sum(axis=-1)
-    # dS[i,j] = dZ[i]/E_m[i]*exp(S[i,j] - m[i]) + dY[i,j]
-    dS = dZ[:, None] * np.exp(S - m[:, None]) / E_m[:, None] + dY
+    if _whole(B * C, S):
+        dS = _backward_part(dY, E_m, m, S)
+    else:
+        dS = np.empty((B, C), S.dtype)
+        for (i,) in _parts((B,), C, S, 1):
+            dS[i] = _backward_part(dY[i], E_m[i], m[i], S[i])
     return dS
 
 
@@ -87,7 +93,8 @@ def jvp(S: Any, tS: Any) -> tuple[Array, Array]:
     # m[i] = max(k, S[i,k])
     m = S.max(axis=-1)
     # E_m[i] = sum(k, exp(S[i,k] - m[i]))
-    exp_S = np.exp(S - m[:, None])
+    exp_S = S - m[:, None]
+    np.exp(exp_S, out=exp_S)
     E_m = exp_S.sum(axis=-1)
     # Z[i] = m[i] + log(E_m[i])
     Z = m + np.log(E_m)
@@ -98,6 +105,31 @@ def jvp(S: Any, tS: Any) -> tuple[Array, Array]:
     # tY[i,j] = tS[i,j] - tZ[i]
     tY = tS - tZ[:, None]
     return Y, tY
+
+
+def _forward_part(S: Any) -> Any:
+    """One part along B, or the whole: m, E_m, Y."""
+    # m[i] = max(k, S[i,k])
+    m = S.max(axis=-1)
+    # E_m[i] = sum(k, exp(S[i,k] - m[i]))
+    E_m = np.exp(S - m[:, None]).sum(axis=-1)
+    # Z[i] = m[i] + log(E_m[i])
+    Z = m + np.log(E_m)
+    # Y[i,j] = S[i,j] - Z[i]
+    Y = S - Z[:, None]
+    return m, E_m, Y
+
+
+def _backward_part(dY: Any, E_m: Any, m: Any, S: Any) -> Any:
+    """One part along B, or the whole: dS."""
+    # dZ[i] = -sum(j, dY[i,j])
+    dZ = -dY.sum(axis=-1)
+    # dS[i,j] = dZ[i]/E_m[i]*exp(S[i,j] - m[i]) + dY[i,j]
+    dS = S - m[:, None]
+    np.exp(dS, out=dS)
+    dS *= dZ[:, None] / E_m[:, None]
+    dS += dY
+    return dS
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -142,3 +174,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

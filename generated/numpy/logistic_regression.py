@@ -31,6 +31,8 @@ The mean binary cross-entropy of sigmoid(X w + b) against t in [0, 1]. Bishop (2
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,6 +51,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tw": ("K",),
     "tb": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -76,15 +79,18 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dX, dw, db), the gradients with upstream dL."""
     X, w, t, z = saved
     B = X.shape[0]
+    K = X.shape[-1]
     dL = _upstream("dL", dL, (), X.dtype)
-    # dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
-    dz = dL / B * (_sigmoid(z) - t)
-    # dX[i,k] = dz[i]*w[k]
-    dX = dz[:, None] * w
-    # dw[k] = sum(i, dz[i]*X[i,k])
-    dw = dz @ X
-    # db = sum(i, dz[i])
-    db = dz.sum()
+    if _whole(B * K, X):
+        dX, dw, db = _backward_part(z, t, dL, w, X, B)
+    else:
+        dX = np.empty((B, K), X.dtype)
+        dw = np.zeros((K,), X.dtype)
+        db = np.zeros((), X.dtype)
+        for (i,) in _parts((B,), K, X, 1):
+            dX[i], dw_part, db_part = _backward_part(z[i], t[i], dL, w, X[i], B)
+            dw += dw_part
+            db += db_part
     return dX, dw, db
 
 
@@ -102,6 +108,19 @@ def jvp(X: Any, w: Any, b: Any, t: Any, tX: Any, tw: Any, tb: Any) -> tuple[Arra
     # tL = 1/size(B)*(sum(i, tz[i]*sigmoid(z[i])) - sum(i, tz[i]*t[i]))
     tL = (tz @ _sigmoid(z) - tz @ t) / B
     return L, tL
+
+
+def _backward_part(z: Any, t: Any, dL: Any, w: Any, X: Any, B: int) -> Any:
+    """One part along B, or the whole: dX, dw, db."""
+    # dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
+    dz = dL / B * (_sigmoid(z) - t)
+    # dX[i,k] = dz[i]*w[k]
+    dX = dz[:, None] * w
+    # dw[k] = sum(i, dz[i]*X[i,k])
+    dw = dz @ X
+    # db = sum(i, dz[i])
+    db = dz.sum()
+    return dX, dw, db
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -141,6 +160,26 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
     return array.astype(dtype, copy=False)
 
 
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), which neither overflows nor divides by zero."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    y = np.asarray(0.5 * x)
+    np.tanh(y, out=y)
+    y += 1
+    y *= 0.5
+    return y

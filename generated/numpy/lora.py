@@ -15,12 +15,12 @@ Shapes:
 
 Saved for the backward pass:
 
-    X: for dA
+    X: for dA and H
     W: for dX
-    A: for dX
+    A: for dX and H
     B: for dH
     scale: for dB and dH
-    H: for dB
+    H: for dB; where it is large it is not saved but made anew
 
 Gradients:
 
@@ -34,6 +34,8 @@ Y = X W + scale X A B: W is frozen, A and B of low rank learn. Hu et al. (2021),
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,6 +55,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tA": ("N", "R"),
     "tB": ("R", "M"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -63,17 +66,27 @@ class Saved(NamedTuple):
     A: Array
     B: Array
     scale: Array
-    H: Array
+    H: Array | None
 
 
 def forward(X: Any, W: Any, A: Any, B: Any, scale: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     X, W, A, B, scale = _real(X=X, W=W, A=A, B=B, scale=scale)
     _check(X=X, W=W, A=A, B=B, scale=scale)
-    # H[i,r] = sum(k, X[i,k]*A[k,r])
-    H = X @ A
+    S = X.shape[0]
+    R = A.shape[-1]
+    M = W.shape[-1]
     # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
-    Y = X @ W + scale * (H @ B)
+    t = X @ W
+    if _saved_whole(S * R, X, W, A, B):
+        H, Y_sum = _forward_part(X, A, B, scale)
+    else:
+        H = None
+        Y_sum = np.empty((S, M), X.dtype)
+        for (i,) in _parts((S,), R, X, 128):
+            _, Y_sum[i] = _forward_part(X[i], A, B, scale)
+    # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
+    Y = np.add(Y_sum, t, out=Y_sum)
     return Y, Saved(X, W, A, B, scale, H)
 
 
@@ -82,15 +95,25 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     X, W, A, B, scale, H = saved
     S = X.shape[0]
     M = W.shape[-1]
+    R = A.shape[-1]
+    N = X.shape[-1]
     dY = _upstream("dY", dY, (S, M), X.dtype)
-    # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
-    dB = scale * (H.T @ dY)
-    # dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
-    dH = scale * (dY @ B.T)
     # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
-    dX = dH @ A.T + dY @ W.T
-    # dA[k,r] = sum(i, dH[i,r]*X[i,k])
-    dA = X.T @ dH
+    t = dY @ W.T
+    if H is not None:
+        dB_sum, dX_sum, dA = _backward_part(X, A, dY, B, scale, H)
+    else:
+        dB_sum = np.zeros((R, M), X.dtype)
+        dX_sum = np.empty((S, N), X.dtype)
+        dA = np.zeros((N, R), X.dtype)
+        for (i,) in _parts((S,), R, X, 512):
+            dB_sum_part, dX_sum[i], dA_part = _backward_part(X[i], A, dY[i], B, scale, None)
+            dB_sum += dB_sum_part
+            dA += dA_part
+    # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
+    dB = np.multiply(dB_sum, scale, out=dB_sum)
+    # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
+    dX = np.add(dX_sum, t, out=dX_sum)
     return dX, dA, dB
 
 
@@ -101,12 +124,43 @@ def jvp(X: Any, W: Any, A: Any, B: Any, scale: Any, tX: Any, tA: Any, tB: Any) -
     # H[i,r] = sum(k, X[i,k]*A[k,r])
     H = X @ A
     # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
-    Y = X @ W + scale * (H @ B)
+    Y = X @ W
+    Y += scale * (H @ B)
     # tH[i,r] = sum(k, A[k,r]*tX[i,k]) + sum(k, X[i,k]*tA[k,r])
-    tH = tX @ A + X @ tA
+    tH = tX @ A
+    tH += X @ tA
     # tY[i,j] = sum(k, W[k,j]*tX[i,k]) + scale*sum(r, tH[i,r]*B[r,j]) + scale*sum(r, H[i,r]*tB[r,j])
-    tY = tX @ W + scale * (tH @ B) + scale * (H @ tB)
+    tY = tX @ W
+    tY += scale * (tH @ B)
+    tY += scale * (H @ tB)
     return Y, tY
+
+
+def _forward_part(X: Any, A: Any, B: Any, scale: Any) -> Any:
+    """One part along S, or the whole: H, Y_sum."""
+    # H[i,r] = sum(k, X[i,k]*A[k,r])
+    H = X @ A
+    # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
+    Y_sum = H @ B
+    Y_sum *= scale
+    return H, Y_sum
+
+
+def _backward_part(X: Any, A: Any, dY: Any, B: Any, scale: Any, H: Any | None) -> Any:
+    """One part along S, or the whole: dB_sum, dX_sum, dA."""
+    if H is None:
+        # H[i,r] = sum(k, X[i,k]*A[k,r])
+        H = X @ A
+    # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
+    dB_sum = H.T @ dY
+    # dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
+    dH = dY @ B.T
+    dH *= scale
+    # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
+    dX_sum = dH @ A.T
+    # dA[k,r] = sum(i, dH[i,r]*X[i,k])
+    dA = X.T @ dH
+    return dB_sum, dX_sum, dA
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -144,3 +198,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

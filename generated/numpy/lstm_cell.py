@@ -179,11 +179,15 @@ def forward(
     # Z_5[i,j] = sum(l, H[i,l]*U[l,j])
     Z_5 = H @ U
     # G[i,j] = tanh(Z_4[i,j] + Z_5[i,j] + b[j])
-    G = np.tanh(Z_4 + Z_5 + b)
+    G = np.add(Z_4, Z_5, out=Z_4)
+    G += b
+    np.tanh(G, out=G)
     # C_new[i,j] = F[i,j]*C[i,j] + I[i,j]*G[i,j]
-    C_new = F * C + I * G
+    C_new = F * C
+    C_new += I * G
     # H_new[i,j] = O[i,j]*tanh(C_new[i,j])
-    H_new = O * np.tanh(C_new)
+    H_new = np.tanh(C_new)
+    H_new *= O
     return (H_new, C_new), Saved(X, H, C, W, U, W_i, U_i, W_f, U_f, W_o, U_o, I, F, O, G, C_new)
 
 
@@ -200,7 +204,10 @@ def backward(
     tanh_C_new = np.tanh(C_new)
     dO = dH_new * tanh_C_new
     # dC_new_total[i,j] = dC_new[i,j] + dH_new[i,j]*O[i,j]*(1 - tanh(C_new[i,j])^2)
-    dC_new_total = dC_new + dH_new * O * (1 - tanh_C_new**2)
+    dC_new_total = 1 - tanh_C_new**2
+    dC_new_total *= dH_new
+    dC_new_total *= O
+    dC_new_total += dC_new
     # dC[i,j] = dC_new_total[i,j]*F[i,j]
     dC = dC_new_total * F
     # dF[i,j] = dC_new_total[i,j]*C[i,j]
@@ -208,14 +215,14 @@ def backward(
     # dI[i,j] = dC_new_total[i,j]*G[i,j]
     dI = dC_new_total * G
     # dG[i,j] = dC_new_total[i,j]*I[i,j]
-    dG = dC_new_total * I
+    dG = np.multiply(dC_new_total, I, out=dC_new_total)
     # db[j] = sum(i, dG[i,j]*(1 - G[i,j]^2))
     G_shifted = 1 - G**2
     db = (dG * G_shifted).sum(axis=0)
     # dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
     dZ_4 = dG * G_shifted
     # dZ_5[i,j] = dG[i,j]*(1 - G[i,j]^2)
-    dZ_5 = dG * G_shifted
+    dZ_5 = np.multiply(dG, G_shifted, out=dG)
     # dU[l,j] = sum(i, dZ_5[i,j]*H[i,l])
     dU = H.T @ dZ_5
     # dW[k,j] = sum(i, dZ_4[i,j]*X[i,k])
@@ -224,9 +231,11 @@ def backward(
     O_shifted = 1 - O
     db_o = (O_shifted * (dO * O)).sum(axis=0)
     # dZ_2[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
-    dZ_2 = dO * O * O_shifted
+    dZ_2 = dO * O
+    dZ_2 *= O_shifted
     # dZ_3[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
-    dZ_3 = dO * O * O_shifted
+    dZ_3 = np.multiply(dO, O, out=dO)
+    dZ_3 *= O_shifted
     # dU_o[l,j] = sum(i, dZ_3[i,j]*H[i,l])
     dU_o = H.T @ dZ_3
     # dW_o[k,j] = sum(i, dZ_2[i,j]*X[i,k])
@@ -235,9 +244,11 @@ def backward(
     F_shifted = 1 - F
     db_f = (F_shifted * (dF * F)).sum(axis=0)
     # dA[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
-    dA = dF * F * F_shifted
+    dA = dF * F
+    dA *= F_shifted
     # dZ_1[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
-    dZ_1 = dF * F * F_shifted
+    dZ_1 = np.multiply(dF, F, out=dF)
+    dZ_1 *= F_shifted
     # dU_f[l,j] = sum(i, dZ_1[i,j]*H[i,l])
     dU_f = H.T @ dZ_1
     # dW_f[k,j] = sum(i, dA[i,j]*X[i,k])
@@ -246,17 +257,25 @@ def backward(
     I_shifted = 1 - I
     db_i = (I_shifted * (dI * I)).sum(axis=0)
     # dZ[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
-    dZ = dI * I * I_shifted
+    dZ = dI * I
+    dZ *= I_shifted
     # dE[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
-    dE = dI * I * I_shifted
+    dE = np.multiply(dI, I, out=dI)
+    dE *= I_shifted
     # dH[i,l] = sum(j, dE[i,j]*U_i[l,j]) + sum(j, dZ_1[i,j]*U_f[l,j]) + sum(j, dZ_3[i,j]*U_o[l,j]) +
     #     sum(j, dZ_5[i,j]*U[l,j])
-    dH = dE @ U_i.T + dZ_1 @ U_f.T + dZ_3 @ U_o.T + dZ_5 @ U.T
+    dH = dE @ U_i.T
+    dH += dZ_1 @ U_f.T
+    dH += dZ_3 @ U_o.T
+    dH += dZ_5 @ U.T
     # dU_i[l,j] = sum(i, dE[i,j]*H[i,l])
     dU_i = H.T @ dE
     # dX[i,k] = sum(j, dZ[i,j]*W_i[k,j]) + sum(j, dA[i,j]*W_f[k,j]) + sum(j, dZ_2[i,j]*W_o[k,j]) + sum(j,
     #     dZ_4[i,j]*W[k,j])
-    dX = dZ @ W_i.T + dA @ W_f.T + dZ_2 @ W_o.T + dZ_4 @ W.T
+    dX = dZ @ W_i.T
+    dX += dA @ W_f.T
+    dX += dZ_2 @ W_o.T
+    dX += dZ_4 @ W.T
     # dW_i[k,j] = sum(i, dZ[i,j]*X[i,k])
     dW_i = X.T @ dZ
     return dX, dH, dC, db, dW, dU, dW_i, dU_i, db_i, dW_f, dU_f, db_f, dW_o, dU_o, db_o
@@ -413,40 +432,66 @@ def jvp(
     # Z_5[i,j] = sum(l, H[i,l]*U[l,j])
     Z_5 = H @ U
     # G[i,j] = tanh(Z_4[i,j] + Z_5[i,j] + b[j])
-    G = np.tanh(Z_4 + Z_5 + b)
+    G = np.add(Z_4, Z_5, out=Z_4)
+    G += b
+    np.tanh(G, out=G)
     # C_new[i,j] = F[i,j]*C[i,j] + I[i,j]*G[i,j]
-    C_new = F * C + I * G
+    C_new = F * C
+    C_new += I * G
     # H_new[i,j] = O[i,j]*tanh(C_new[i,j])
     tanh_C_new = np.tanh(C_new)
     H_new = O * tanh_C_new
     # tZ[i,j] = sum(k, W_i[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_i[k,j])
-    tZ = tX @ W_i + X @ tW_i
+    tZ = tX @ W_i
+    tZ += X @ tW_i
     # tE[i,j] = sum(l, U_i[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_i[l,j])
-    tE = tH @ U_i + H @ tU_i
+    tE = tH @ U_i
+    tE += H @ tU_i
     # tI[i,j] = I[i,j]*(1 - I[i,j])*(tZ[i,j] + tE[i,j] + tb_i[j])
-    tI = I * (1 - I) * (tZ + tE + tb_i)
+    tI = np.add(tZ, tE, out=tZ)
+    tI += tb_i
+    tI *= I
+    tI *= 1 - I
     # tA[i,j] = sum(k, W_f[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_f[k,j])
-    tA = tX @ W_f + X @ tW_f
+    tA = tX @ W_f
+    tA += X @ tW_f
     # tZ_1[i,j] = sum(l, U_f[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_f[l,j])
-    tZ_1 = tH @ U_f + H @ tU_f
+    tZ_1 = tH @ U_f
+    tZ_1 += H @ tU_f
     # tF[i,j] = F[i,j]*(1 - F[i,j])*(tA[i,j] + tZ_1[i,j] + tb_f[j])
-    tF = F * (1 - F) * (tA + tZ_1 + tb_f)
+    tF = np.add(tA, tZ_1, out=tA)
+    tF += tb_f
+    tF *= F
+    tF *= 1 - F
     # tZ_2[i,j] = sum(k, W_o[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_o[k,j])
-    tZ_2 = tX @ W_o + X @ tW_o
+    tZ_2 = tX @ W_o
+    tZ_2 += X @ tW_o
     # tZ_3[i,j] = sum(l, U_o[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_o[l,j])
-    tZ_3 = tH @ U_o + H @ tU_o
+    tZ_3 = tH @ U_o
+    tZ_3 += H @ tU_o
     # tO[i,j] = O[i,j]*(1 - O[i,j])*(tZ_2[i,j] + tZ_3[i,j] + tb_o[j])
-    tO = O * (1 - O) * (tZ_2 + tZ_3 + tb_o)
+    tO = np.add(tZ_2, tZ_3, out=tZ_2)
+    tO += tb_o
+    tO *= O
+    tO *= 1 - O
     # tZ_4[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
-    tZ_4 = tX @ W + X @ tW
+    tZ_4 = tX @ W
+    tZ_4 += X @ tW
     # tZ_5[i,j] = sum(l, U[l,j]*tH[i,l]) + sum(l, H[i,l]*tU[l,j])
-    tZ_5 = tH @ U + H @ tU
+    tZ_5 = tH @ U
+    tZ_5 += H @ tU
     # tG[i,j] = (1 - G[i,j]^2)*(tZ_4[i,j] + tZ_5[i,j] + tb[j])
-    tG = (1 - G**2) * (tZ_4 + tZ_5 + tb)
+    tG = np.add(tZ_4, tZ_5, out=tZ_4)
+    tG += tb
+    tG *= 1 - G**2
     # tC_new[i,j] = tF[i,j]*C[i,j] + F[i,j]*tC[i,j] + tI[i,j]*G[i,j] + tG[i,j]*I[i,j]
-    tC_new = tF * C + F * tC + tI * G + tG * I
+    tC_new = np.multiply(tF, C, out=tF)
+    tC_new += F * tC
+    tC_new += tI * G
+    tC_new += tG * I
     # tH_new[i,j] = tO[i,j]*tanh(C_new[i,j]) + tC_new[i,j]*O[i,j]*(1 - tanh(C_new[i,j])^2)
-    tH_new = tO * tanh_C_new + tC_new * O * (1 - tanh_C_new**2)
+    tH_new = np.multiply(tO, tanh_C_new, out=tO)
+    tH_new += tC_new * O * (1 - tanh_C_new**2)
     return (H_new, C_new), (tH_new, tC_new)
 
 
@@ -489,4 +534,8 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
 
 def _sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), which neither overflows nor divides by zero."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    y = np.asarray(0.5 * x)
+    np.tanh(y, out=y)
+    y += 1
+    y *= 0.5
+    return y

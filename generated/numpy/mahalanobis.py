@@ -79,7 +79,8 @@ def backward(dQ: Any, saved: Saved) -> tuple[Array, Array]:
     B = D.shape[0]
     dQ = _upstream("dQ", dQ, (B,), D.dtype)
     # dD[n,i] = 2*dQ[n]*sum(j, S_inv[j,i]*D[n,j])
-    dD = 2 * dQ[:, None] * (D @ S_inv)
+    dD = D @ S_inv
+    dD *= dQ[:, None] * 2
     # dX[n,i] = dD[n,i]
     dX = dD.copy()
     # dm[i] = -sum(n, dD[n,i])

@@ -60,7 +60,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     A, L = saved
     dL = _upstream("dL", dL, (), A.dtype)
     # dA[i,j] = dL*L*inv(A)[j,i]
-    dA = dL * L * _inverse(A).T
+    dA = _inverse(A).T * (dL * L)
     return dA
 
 

@@ -103,7 +103,8 @@ def jvp(X: Any, window: int, stride: int, tX: Any) -> tuple[Array, Array]:
     # tY[b,c,i] = 1/sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))*sum(k, where(X[b,c,stride*i + k]
     #     == Y[b,c,i], 1, 0)*tX[b,c,stride*i + k])
     equal_windows_X = windows_X == Y[..., None]
-    tY = np.where(equal_windows_X, _read(tX, {2: (0, (stride, I), (1, K))}), 0).sum(axis=-1) / equal_windows_X.astype(X.dtype).sum(axis=-1)
+    tY = np.where(equal_windows_X, _read(tX, {2: (0, (stride, I), (1, K))}), 0).sum(axis=-1)
+    tY /= equal_windows_X.astype(X.dtype).sum(axis=-1)
     return Y, tY
 
 

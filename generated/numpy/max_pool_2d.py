@@ -114,9 +114,8 @@ def jvp(X: Any, window: int, stride: int, tX: Any) -> tuple[Array, Array]:
     # tY[b,c,i,j] = 1/sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))*sum(k,m,
     #     where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0)*tX[b,c,stride*i + k,stride*j + m])
     equal_windows_X = windows_X == Y[..., None, :, None]
-    tY = np.where(equal_windows_X, _read(tX, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}), 0).sum(
-        axis=(3, 5)
-    ) / equal_windows_X.astype(X.dtype).sum(axis=(3, 5))
+    tY = np.where(equal_windows_X, _read(tX, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}), 0).sum(axis=(3, 5))
+    tY /= equal_windows_X.astype(X.dtype).sum(axis=(3, 5))
     return Y, tY
 
 

@@ -16,14 +16,16 @@ Shapes:
 
 Saved for the backward pass:
 
-    X: for dW and dW_g
-    W_g: for dX
-    W: for dX
-    b: for db and dA
-    P: for dH and dS
-    A: for db and dA
-    H: for dP
+    X: for dW, dW_g, P, A and H
+    W_g: for dX, P, A and H
+    W: for dX, P, A and H
+    b: for db, dA, P, A and H
+    P: for dH and dS; where it is large it is not saved but made anew
+    A: for db and dA; where it is large it is not saved but made anew
+    H: for dP; where it is large it is not saved but made anew
     Y: for D
+    m: for P, A and H
+    Z_m: for P, A and H
 
 Gradients:
 
@@ -42,6 +44,8 @@ Experts relu(x W_e + b_e), mixed by the weights softmax(x W_g). Jacobs et al. (1
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,6 +65,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tW": ("E", "N", "M"),
     "tb": ("E", "M"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -70,63 +75,65 @@ class Saved(NamedTuple):
     W_g: Array
     W: Array
     b: Array
-    P: Array
-    A: Array
-    H: Array
+    P: Array | None
+    A: Array | None
+    H: Array | None
     Y: Array
+    m: Array
+    Z_m: Array
 
 
 def forward(X: Any, W_g: Any, W: Any, b: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     X, W_g, W, b = _real(X=X, W_g=W_g, W=W, b=b)
     _check(X=X, W_g=W_g, W=W, b=b)
+    B = X.shape[0]
     E = W_g.shape[-1]
+    M = W.shape[-1]
     _nonempty(E=E)
-    # S[i,e] = sum(c, X[i,c]*W_g[c,e])
-    S = X @ W_g
-    # m[i] = max(g, S[i,g])
-    m = S.max(axis=-1)
-    # Z_m[i] = sum(g, exp(S[i,g] - m[i]))
-    exp_S = np.exp(S - m[:, None])
-    Z_m = exp_S.sum(axis=-1)
-    # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
-    P = exp_S / Z_m[:, None]
-    # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
-    A = (W.mT @ X.T).transpose(2, 0, 1).copy()
-    # H[i,e,o] = relu(A[i,e,o] + b[e,o])
-    H = np.maximum(A + b, 0)
-    # Y[i,o] = sum(e, P[i,e]*H[i,e,o])
-    Y = (H.mT @ P[..., None])[..., 0].copy()
-    return Y, Saved(X, W_g, W, b, P, A, H, Y)
+    if _saved_whole(B * E * M, X, W_g, W, b):
+        m, Z_m, P, A, H, Y = _forward_part(X, W_g, W, b)
+    else:
+        P = None
+        A = None
+        H = None
+        m = np.empty((B,), X.dtype)
+        Z_m = np.empty((B,), X.dtype)
+        Y = np.empty((B, M), X.dtype)
+        for (i,) in _parts((B,), E * M, X, 128):
+            m[i], Z_m[i], _, _, _, Y[i] = _forward_part(X[i], W_g, W, b)
+    return Y, Saved(X, W_g, W, b, P, A, H, Y, m, Z_m)
 
 
 def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     """Return (dX, dW_g, dW, db), the gradients with upstream dY."""
-    X, W_g, W, b, P, A, H, Y = saved
+    X, W_g, W, b, P, A, H, Y, m, Z_m = saved
     B = X.shape[0]
     M = W.shape[-1]
     E = W_g.shape[-1]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, M), X.dtype)
-    # dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
-    dP = (H @ dY[..., None])[..., 0]
-    # dH[i,e,o] = dY[i,o]*P[i,e]
-    dH = dY[:, None, :] * P[..., None]
-    # db[e,o] = sum(i, dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
-    less_A = A + b > 0
-    db = np.where(less_A, dH, 0).sum(axis=0)
-    # dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
-    dA = np.where(less_A, dH, 0)
-    # dW[e,c,o] = sum(i, dA[i,e,o]*X[i,c])
-    dW = (dA.transpose(1, 2, 0) @ X).mT.copy()
     # D[i] = sum(o, dY[i,o]*Y[i,o])
     D = np.vecdot(dY, Y)
-    # dS[i,e] = P[i,e]*(dP[i,e] - D[i])
-    dS = P * (dP - D[:, None])
+    if P is not None:
+        db, dW, dX_sum, dX_sum_2, dW_g = _backward_part(X, W_g, m, Z_m, W, b, dY, D, P, A, H)
+    else:
+        db = np.zeros((E, M), X.dtype)
+        dW = np.zeros((E, N, M), X.dtype)
+        dX_sum = np.zeros((B, N), X.dtype)
+        dX_sum_2 = np.zeros((B, N), X.dtype)
+        dW_g = np.zeros((N, E), X.dtype)
+        for i, e in _parts((B, E), M, X, 128):
+            db_part, dW_part, dX_sum_part, dX_sum_2_part, dW_g_part = _backward_part(
+                X[i], W_g[:, e], m[i], Z_m[i], W[e], b[e], dY[i], D[i], None, None, None
+            )
+            db[e] += db_part
+            dW[e] += dW_part
+            dX_sum[i] += dX_sum_part
+            dX_sum_2[i] += dX_sum_2_part
+            dW_g[:, e] += dW_g_part
     # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
-    dX = dS @ W_g.T + dA.reshape(B, E * M) @ W.transpose(1, 0, 2).reshape(N, E * M).T
-    # dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
-    dW_g = X.T @ dS
+    dX = np.add(dX_sum, dX_sum_2, out=dX_sum)
     return dX, dW_g, dW, db
 
 
@@ -141,23 +148,26 @@ def jvp(X: Any, W_g: Any, W: Any, b: Any, tX: Any, tW_g: Any, tW: Any, tb: Any) 
     # m[i] = max(g, S[i,g])
     m = S.max(axis=-1)
     # Z_m[i] = sum(g, exp(S[i,g] - m[i]))
-    exp_S = np.exp(S - m[:, None])
+    exp_S = np.subtract(S, m[:, None], out=S)
+    np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
     # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
-    P = exp_S / Z_m[:, None]
+    P = np.divide(exp_S, Z_m[:, None], out=exp_S)
     # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
     A = (W.mT @ X.T).transpose(2, 0, 1)
     # H[i,e,o] = relu(A[i,e,o] + b[e,o])
-    A_b = A + b
+    A_b = np.add(A, b, out=A)
     H = np.maximum(A_b, 0)
     # Y[i,o] = sum(e, P[i,e]*H[i,e,o])
     Y = (H.mT @ P[..., None])[..., 0].copy()
     # tS[i,e] = sum(c, W_g[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_g[c,e])
-    tS = tX @ W_g + X @ tW_g
+    tS = tX @ W_g
+    tS += X @ tW_g
     # tD[i] = sum(e, P[i,e]*tS[i,e])
     tD = np.vecdot(P, tS)
     # tP[i,e] = P[i,e]*(tS[i,e] - tD[i])
-    tP = P * (tS - tD[:, None])
+    tP = np.subtract(tS, tD[:, None], out=tS)
+    tP *= P
     # tA[i,e,o] = sum(c, W[e,c,o]*tX[i,c]) + sum(c, X[i,c]*tW[e,c,o])
     tA = (W.mT @ tX.T).transpose(2, 0, 1) + (tW.mT @ X.T).transpose(2, 0, 1)
     # tH[i,e,o] = where(0 < A[i,e,o] + b[e,o], 1, 0)*(tA[i,e,o] + tb[e,o])
@@ -165,6 +175,66 @@ def jvp(X: Any, W_g: Any, W: Any, b: Any, tX: Any, tW_g: Any, tW: Any, tb: Any) 
     # tY[i,o] = sum(e, tP[i,e]*H[i,e,o]) + sum(e, tH[i,e,o]*P[i,e])
     tY = (H.mT @ tP[..., None])[..., 0] + (tH.mT @ P[..., None])[..., 0]
     return Y, tY
+
+
+def _forward_part(X: Any, W_g: Any, W: Any, b: Any) -> Any:
+    """One part along B, or the whole: m, Z_m, P, A, H, Y."""
+    # S[i,e] = sum(c, X[i,c]*W_g[c,e])
+    S = X @ W_g
+    # m[i] = max(g, S[i,g])
+    m = S.max(axis=-1)
+    # Z_m[i] = sum(g, exp(S[i,g] - m[i]))
+    exp_S = np.subtract(S, m[:, None], out=S)
+    np.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(axis=-1)
+    # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+    P = np.divide(exp_S, Z_m[:, None], out=exp_S)
+    # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+    A = (W.mT @ X.T).transpose(2, 0, 1).copy()
+    # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+    H = np.maximum(A + b, 0)
+    # Y[i,o] = sum(e, P[i,e]*H[i,e,o])
+    Y = (H.mT @ P[..., None])[..., 0].copy()
+    return m, Z_m, P, A, H, Y
+
+
+def _backward_part(X: Any, W_g: Any, m: Any, Z_m: Any, W: Any, b: Any, dY: Any, D: Any, P: Any | None, A: Any | None, H: Any | None) -> Any:
+    """One part along B and E, or the whole: db, dW, dX_sum, dX_sum_2, dW_g."""
+    B_block = X.shape[0]
+    E_block = W_g.shape[-1]
+    M = W.shape[-1]
+    N = X.shape[-1]
+    if P is None:
+        # S[i,e] = sum(c, X[i,c]*W_g[c,e])
+        S = X @ W_g
+        # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+        P = np.exp(S - m[:, None])
+        P /= Z_m[:, None]
+        # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+        A = (W.mT @ X.T).transpose(2, 0, 1).copy()
+        # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+        H = np.maximum(A + b, 0)
+    # dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
+    dP = (H @ dY[..., None])[..., 0]
+    # dH[i,e,o] = dY[i,o]*P[i,e]
+    dH = dY[:, None, :] * P[..., None]
+    # db[e,o] = sum(i, dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
+    less_A = A + b > 0
+    db = np.where(less_A, dH, 0).sum(axis=0)
+    # dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
+    dA = np.where(less_A, dH, 0)
+    # dW[e,c,o] = sum(i, dA[i,e,o]*X[i,c])
+    dW = (dA.transpose(1, 2, 0) @ X).mT.copy()
+    # dS[i,e] = P[i,e]*(dP[i,e] - D[i])
+    dS = np.subtract(dP, D[:, None], out=dP)
+    dS *= P
+    # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
+    dX_sum = dS @ W_g.T
+    # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
+    dX_sum_2 = dA.reshape(B_block, E_block * M) @ W.transpose(1, 0, 2).reshape(N, E_block * M).T
+    # dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
+    dW_g = X.T @ dS
+    return db, dW, dX_sum, dX_sum_2, dW_g
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -209,3 +279,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -16,11 +16,12 @@ Shapes:
 
 Saved for the backward pass:
 
-    X: for dW_1
-    W_1: for dX
+    X: for dW_1, Z and H
+    W_1: for dX, Z and H
     W_2: for dH
-    Z: for dZ
-    H: for dW_2
+    Z: for dZ; where it is large it is not saved but made anew
+    H: for dW_2; where it is large it is not saved but made anew
+    b_1: for Z and H
 
 Gradients:
 
@@ -37,7 +38,9 @@ Y = gelu(X W_1 + b_1) W_2 + b_2, the feed-forward part of a transformer. Hendryc
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,6 +62,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tW_2": ("F", "M"),
     "tb_2": ("M",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -67,43 +71,51 @@ class Saved(NamedTuple):
     X: Array
     W_1: Array
     W_2: Array
-    Z: Array
-    H: Array
+    Z: Array | None
+    H: Array | None
+    b_1: Array
 
 
 def forward(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     X, W_1, b_1, W_2, b_2 = _real(X=X, W_1=W_1, b_1=b_1, W_2=W_2, b_2=b_2)
     _check(X=X, W_1=W_1, b_1=b_1, W_2=W_2, b_2=b_2)
-    # Z[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
-    Z = X @ W_1 + b_1
-    # H[i,h] = 1/2*Z[i,h]*(erf(1/2*Z[i,h]*sqrt(2)) + 1)
-    H = 0.5 * Z * (_erf(0.5 * math.sqrt(2) * Z) + 1)
-    # Y[i,j] = sum(h, H[i,h]*W_2[h,j]) + b_2[j]
-    Y = H @ W_2 + b_2
-    return Y, Saved(X, W_1, W_2, Z, H)
+    B = X.shape[0]
+    F = W_1.shape[-1]
+    M = W_2.shape[-1]
+    if _saved_whole(B * F, X, W_1, b_1, W_2, b_2):
+        Z, H, Y = _forward_part(X, W_1, b_1, W_2, b_2)
+    else:
+        Z = None
+        H = None
+        Y = np.empty((B, M), X.dtype)
+        for (i,) in _parts((B,), F, X, 128):
+            _, _, Y[i] = _forward_part(X[i], W_1, b_1, W_2, b_2)
+    return Y, Saved(X, W_1, W_2, Z, H, b_1)
 
 
 def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array]:
     """Return (dX, dW_1, db_1, dW_2, db_2), the gradients with upstream dY."""
-    X, W_1, W_2, Z, H = saved
+    X, W_1, W_2, Z, H, b_1 = saved
     B = X.shape[0]
     M = W_2.shape[-1]
+    F = W_1.shape[-1]
+    N = X.shape[-1]
     dY = _upstream("dY", dY, (B, M), X.dtype)
-    # dW_2[h,j] = sum(i, dY[i,j]*H[i,h])
-    dW_2 = H.T @ dY
     # db_2[j] = sum(i, dY[i,j])
     db_2 = dY.sum(axis=0)
-    # dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
-    dH = dY @ W_2.T
-    # dZ[i,h] = 1/2*dH[i,h]*(erf(1/2*Z[i,h]*sqrt(2)) + 1 + Z[i,h]/sqrt(pi())*exp(-(1/2)*Z[i,h]^2)*sqrt(2))
-    dZ = 0.5 * dH * (_erf(0.5 * math.sqrt(2) * Z) + 1 + math.sqrt(2) * Z * np.exp(-0.5 * Z**2) / math.sqrt(math.pi))
-    # dX[i,k] = sum(h, dZ[i,h]*W_1[k,h])
-    dX = dZ @ W_1.T
-    # dW_1[k,h] = sum(i, dZ[i,h]*X[i,k])
-    dW_1 = X.T @ dZ
-    # db_1[h] = sum(i, dZ[i,h])
-    db_1 = dZ.sum(axis=0)
+    if Z is not None:
+        dW_2, dX, dW_1, db_1 = _backward_part(X, W_1, b_1, dY, W_2, Z, H)
+    else:
+        dW_2 = np.zeros((F, M), X.dtype)
+        dX = np.empty((B, N), X.dtype)
+        dW_1 = np.zeros((N, F), X.dtype)
+        db_1 = np.zeros((F,), X.dtype)
+        for (i,) in _parts((B,), F, X, 512):
+            dW_2_part, dX[i], dW_1_part, db_1_part = _backward_part(X[i], W_1, b_1, dY[i], W_2, None, None)
+            dW_2 += dW_2_part
+            dW_1 += dW_1_part
+            db_1 += db_1_part
     return dX, dW_1, db_1, dW_2, db_2
 
 
@@ -114,19 +126,71 @@ def jvp(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any, tX: Any, tW_1: Any, tb_1
     )
     _check(X=X, W_1=W_1, b_1=b_1, W_2=W_2, b_2=b_2, tX=tX, tW_1=tW_1, tb_1=tb_1, tW_2=tW_2, tb_2=tb_2)
     # Z[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
-    Z = X @ W_1 + b_1
+    Z = X @ W_1
+    Z += b_1
     # H[i,h] = 1/2*Z[i,h]*(erf(1/2*Z[i,h]*sqrt(2)) + 1)
     erf_Z = _erf(0.5 * math.sqrt(2) * Z)
-    H = 0.5 * Z * (erf_Z + 1)
+    H = erf_Z + 1
+    H *= 0.5
+    H *= Z
     # Y[i,j] = sum(h, H[i,h]*W_2[h,j]) + b_2[j]
-    Y = H @ W_2 + b_2
+    Y = H @ W_2
+    Y += b_2
     # tZ[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
-    tZ = tX @ W_1 + X @ tW_1 + tb_1
+    tZ = tX @ W_1
+    tZ += X @ tW_1
+    tZ += tb_1
     # tH[i,h] = 1/2*tZ[i,h]*(erf(1/2*Z[i,h]*sqrt(2)) + 1 + Z[i,h]/sqrt(pi())*exp(-(1/2)*Z[i,h]^2)*sqrt(2))
-    tH = 0.5 * tZ * (erf_Z + 1 + math.sqrt(2) * Z * np.exp(-0.5 * Z**2) / math.sqrt(math.pi))
+    tH = np.multiply(tZ, 0.5, out=tZ)
+    tH *= erf_Z + 1 + math.sqrt(2) * Z * np.exp(-0.5 * Z**2) / math.sqrt(math.pi)
     # tY[i,j] = sum(h, tH[i,h]*W_2[h,j]) + sum(h, H[i,h]*tW_2[h,j]) + tb_2[j]
-    tY = tH @ W_2 + H @ tW_2 + tb_2
+    tY = tH @ W_2
+    tY += H @ tW_2
+    tY += tb_2
     return Y, tY
+
+
+def _forward_part(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any) -> Any:
+    """One part along B, or the whole: Z, H, Y."""
+    # Z[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
+    Z = X @ W_1
+    Z += b_1
+    # H[i,h] = 1/2*Z[i,h]*(erf(1/2*Z[i,h]*sqrt(2)) + 1)
+    H = _erf(0.5 * math.sqrt(2) * Z)
+    H += 1
+    H *= 0.5
+    H *= Z
+    # Y[i,j] = sum(h, H[i,h]*W_2[h,j]) + b_2[j]
+    Y = H @ W_2
+    Y += b_2
+    return Z, H, Y
+
+
+def _backward_part(X: Any, W_1: Any, b_1: Any, dY: Any, W_2: Any, Z: Any | None, H: Any | None) -> Any:
+    """One part along B, or the whole: dW_2, dX, dW_1, db_1."""
+    if Z is None:
+        # Z[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
+        Z = X @ W_1
+        Z += b_1
+        # H[i,h] = 1/2*Z[i,h]*(erf(1/2*Z[i,h]*sqrt(2)) + 1)
+        H = _erf(0.5 * math.sqrt(2) * Z)
+        H += 1
+        H *= 0.5
+        H *= Z
+    # dW_2[h,j] = sum(i, dY[i,j]*H[i,h])
+    dW_2 = H.T @ dY
+    # dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
+    dH = dY @ W_2.T
+    # dZ[i,h] = 1/2*dH[i,h]*(erf(1/2*Z[i,h]*sqrt(2)) + 1 + Z[i,h]/sqrt(pi())*exp(-(1/2)*Z[i,h]^2)*sqrt(2))
+    dZ = np.multiply(dH, 0.5, out=dH)
+    dZ *= _erf(0.5 * math.sqrt(2) * Z) + 1 + math.sqrt(2) * Z * np.exp(-0.5 * Z**2) / math.sqrt(math.pi)
+    # dX[i,k] = sum(h, dZ[i,h]*W_1[k,h])
+    dX = dZ @ W_1.T
+    # dW_1[k,h] = sum(i, dZ[i,h]*X[i,k])
+    dW_1 = X.T @ dZ
+    # db_1[h] = sum(i, dZ[i,h])
+    db_1 = dZ.sum(axis=0)
+    return dW_2, dX, dW_1, db_1
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -164,6 +228,22 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
 
 
 def _erf(x: Array) -> Array:

@@ -16,13 +16,13 @@ Shapes:
 
 Saved for the backward pass:
 
-    X: for dW_u and dW_g
-    W_g: for dX
-    W_u: for dX
+    X: for dW_u, dW_g, G, U and H
+    W_g: for dX, G, U and H
+    W_u: for dX, G, U and H
     W_o: for dH
-    G: for dG and dU
-    U: for dG
-    H: for dW_o and dG
+    G: for dG and dU; where it is large it is not saved but made anew
+    U: for dG; where it is large it is not saved but made anew
+    H: for dW_o and dG; where it is large it is not saved but made anew
 
 Gradients:
 
@@ -39,6 +39,8 @@ Y = (silu(X W_g) o X W_u) W_o. Shazeer (2020), equation (6).
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,6 +60,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tW_u": ("N", "F"),
     "tW_o": ("F", "M"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -67,23 +70,27 @@ class Saved(NamedTuple):
     W_g: Array
     W_u: Array
     W_o: Array
-    G: Array
-    U: Array
-    H: Array
+    G: Array | None
+    U: Array | None
+    H: Array | None
 
 
 def forward(X: Any, W_g: Any, W_u: Any, W_o: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     X, W_g, W_u, W_o = _real(X=X, W_g=W_g, W_u=W_u, W_o=W_o)
     _check(X=X, W_g=W_g, W_u=W_u, W_o=W_o)
-    # G[i,h] = sum(k, X[i,k]*W_g[k,h])
-    G = X @ W_g
-    # U[i,h] = sum(k, X[i,k]*W_u[k,h])
-    U = X @ W_u
-    # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
-    H = G * _sigmoid(G) * U
-    # Y[i,j] = sum(h, H[i,h]*W_o[h,j])
-    Y = H @ W_o
+    B = X.shape[0]
+    F = W_g.shape[-1]
+    M = W_o.shape[-1]
+    if _saved_whole(B * F, X, W_g, W_u, W_o):
+        G, U, H, Y = _forward_part(X, W_g, W_u, W_o)
+    else:
+        G = None
+        U = None
+        H = None
+        Y = np.empty((B, M), X.dtype)
+        for (i,) in _parts((B,), F, X, 128):
+            _, _, _, Y[i] = _forward_part(X[i], W_g, W_u, W_o)
     return Y, Saved(X, W_g, W_u, W_o, G, U, H)
 
 
@@ -92,22 +99,21 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     X, W_g, W_u, W_o, G, U, H = saved
     B = X.shape[0]
     M = W_o.shape[-1]
+    F = W_g.shape[-1]
+    N = X.shape[-1]
     dY = _upstream("dY", dY, (B, M), X.dtype)
-    # dW_o[h,j] = sum(i, dY[i,j]*H[i,h])
-    dW_o = H.T @ dY
-    # dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
-    dH = dY @ W_o.T
-    # dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
-    sigmoid_G = _sigmoid(G)
-    dG = dH * (sigmoid_G * U + H * (1 - sigmoid_G))
-    # dU[i,h] = dH[i,h]*G[i,h]*sigmoid(G[i,h])
-    dU = dH * G * sigmoid_G
-    # dW_u[k,h] = sum(i, dU[i,h]*X[i,k])
-    dW_u = X.T @ dU
-    # dX[i,k] = sum(h, dG[i,h]*W_g[k,h]) + sum(h, dU[i,h]*W_u[k,h])
-    dX = dG @ W_g.T + dU @ W_u.T
-    # dW_g[k,h] = sum(i, dG[i,h]*X[i,k])
-    dW_g = X.T @ dG
+    if G is not None:
+        dW_o, dW_u, dX, dW_g = _backward_part(X, W_g, W_u, dY, W_o, G, U, H)
+    else:
+        dW_o = np.zeros((F, M), X.dtype)
+        dW_u = np.zeros((N, F), X.dtype)
+        dX = np.empty((B, N), X.dtype)
+        dW_g = np.zeros((N, F), X.dtype)
+        for (i,) in _parts((B,), F, X, 512):
+            dW_o_part, dW_u_part, dX[i], dW_g_part = _backward_part(X[i], W_g, W_u, dY[i], W_o, None, None, None)
+            dW_o += dW_o_part
+            dW_u += dW_u_part
+            dW_g += dW_g_part
     return dX, dW_g, dW_u, dW_o
 
 
@@ -121,19 +127,74 @@ def jvp(X: Any, W_g: Any, W_u: Any, W_o: Any, tX: Any, tW_g: Any, tW_u: Any, tW_
     U = X @ W_u
     # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
     sigmoid_G = _sigmoid(G)
-    H = G * sigmoid_G * U
+    H = G * sigmoid_G
+    H *= U
     # Y[i,j] = sum(h, H[i,h]*W_o[h,j])
     Y = H @ W_o
     # tG[i,h] = sum(k, W_g[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_g[k,h])
-    tG = tX @ W_g + X @ tW_g
+    tG = tX @ W_g
+    tG += X @ tW_g
     # tU[i,h] = sum(k, W_u[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_u[k,h])
-    tU = tX @ W_u + X @ tW_u
+    tU = tX @ W_u
+    tU += X @ tW_u
     # tH[i,h] = tG[i,h]*sigmoid(G[i,h])*U[i,h] + tG[i,h]*H[i,h]*(1 - sigmoid(G[i,h])) +
     #     tU[i,h]*G[i,h]*sigmoid(G[i,h])
-    tH = tG * sigmoid_G * U + tG * H * (1 - sigmoid_G) + tU * G * sigmoid_G
+    tH = np.multiply(U, tG, out=U)
+    tH *= sigmoid_G
+    tH += tG * H * (1 - sigmoid_G)
+    tH += tU * G * sigmoid_G
     # tY[i,j] = sum(h, tH[i,h]*W_o[h,j]) + sum(h, H[i,h]*tW_o[h,j])
-    tY = tH @ W_o + H @ tW_o
+    tY = tH @ W_o
+    tY += H @ tW_o
     return Y, tY
+
+
+def _forward_part(X: Any, W_g: Any, W_u: Any, W_o: Any) -> Any:
+    """One part along B, or the whole: G, U, H, Y."""
+    # G[i,h] = sum(k, X[i,k]*W_g[k,h])
+    G = X @ W_g
+    # U[i,h] = sum(k, X[i,k]*W_u[k,h])
+    U = X @ W_u
+    # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
+    H = _sigmoid(G)
+    H *= G
+    H *= U
+    # Y[i,j] = sum(h, H[i,h]*W_o[h,j])
+    Y = H @ W_o
+    return G, U, H, Y
+
+
+def _backward_part(X: Any, W_g: Any, W_u: Any, dY: Any, W_o: Any, G: Any | None, U: Any | None, H: Any | None) -> Any:
+    """One part along B, or the whole: dW_o, dW_u, dX, dW_g."""
+    if G is None:
+        # G[i,h] = sum(k, X[i,k]*W_g[k,h])
+        G = X @ W_g
+        # U[i,h] = sum(k, X[i,k]*W_u[k,h])
+        U = X @ W_u
+        # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
+        H = _sigmoid(G)
+        H *= G
+        H *= U
+    # dW_o[h,j] = sum(i, dY[i,j]*H[i,h])
+    dW_o = H.T @ dY
+    # dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
+    dH = dY @ W_o.T
+    # dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
+    sigmoid_G = _sigmoid(G)
+    dG = sigmoid_G * U
+    dG += H * (1 - sigmoid_G)
+    dG *= dH
+    # dU[i,h] = dH[i,h]*G[i,h]*sigmoid(G[i,h])
+    dU = np.multiply(dH, G, out=dH)
+    dU *= sigmoid_G
+    # dW_u[k,h] = sum(i, dU[i,h]*X[i,k])
+    dW_u = X.T @ dU
+    # dX[i,k] = sum(h, dG[i,h]*W_g[k,h]) + sum(h, dU[i,h]*W_u[k,h])
+    dX = dG @ W_g.T
+    dX += dU @ W_u.T
+    # dW_g[k,h] = sum(i, dG[i,h]*X[i,k])
+    dW_g = X.T @ dG
+    return dW_o, dW_u, dX, dW_g
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -173,6 +234,26 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
     return array.astype(dtype, copy=False)
 
 
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), which neither overflows nor divides by zero."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    y = np.asarray(0.5 * x)
+    np.tanh(y, out=y)
+    y += 1
+    y *= 0.5
+    return y

@@ -23,6 +23,8 @@ L is the mean of (Y - T)^2 over all entries. Bishop (2006), section 1.2.5.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +39,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": (),
     "tY": ("B", "N"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -52,8 +55,15 @@ def forward(Y: Any, T: Any) -> tuple[Array, Saved]:
     _check(Y=Y, T=T)
     B = Y.shape[0]
     N = Y.shape[-1]
+    if _whole(B * N, Y):
+        L_sum = _forward_part(T, Y)
+    else:
+        L_sum = np.zeros((), Y.dtype)
+        for (i,) in _parts((B,), N, Y, 1):
+            L_sum_part = _forward_part(T[i], Y[i])
+            L_sum += L_sum_part
     # L = sum(i,j, (Y[i,j] - T[i,j])^2)/(size(B)*size(N))
-    L = ((Y - T) ** 2).sum() / (B * N)
+    L = L_sum / (B * N)
     return L, Saved(Y, T)
 
 
@@ -63,8 +73,12 @@ def backward(dL: Any, saved: Saved) -> Array:
     B = Y.shape[0]
     N = Y.shape[-1]
     dL = _upstream("dL", dL, (), Y.dtype)
-    # dY[i,j] = 2*dL*(Y[i,j] - T[i,j])/(size(B)*size(N))
-    dY = 2 * dL / (B * N) * (Y - T)
+    if _whole(B * N, Y):
+        dY = _backward_part(T, Y, dL, B)
+    else:
+        dY = np.empty((B, N), Y.dtype)
+        for (i,) in _parts((B,), N, Y, 1):
+            dY[i] = _backward_part(T[i], Y[i], dL, B)
     return dY
 
 
@@ -80,6 +94,22 @@ def jvp(Y: Any, T: Any, tY: Any) -> tuple[Array, Array]:
     # tL = 2/(size(B)*size(N))*sum(i,j, (Y[i,j] - T[i,j])*tY[i,j])
     tL = 2 * (Y_T * tY).sum() / (B * N)
     return L, tL
+
+
+def _forward_part(T: Any, Y: Any) -> Any:
+    """One part along B, or the whole: L_sum."""
+    # L = sum(i,j, (Y[i,j] - T[i,j])^2)/(size(B)*size(N))
+    L_sum = ((Y - T) ** 2).sum()
+    return L_sum
+
+
+def _backward_part(T: Any, Y: Any, dL: Any, B: int) -> Any:
+    """One part along B, or the whole: dY."""
+    N = T.shape[-1]
+    # dY[i,j] = 2*dL*(Y[i,j] - T[i,j])/(size(B)*size(N))
+    dY = Y - T
+    dY *= dL * 2 / (B * N)
+    return dY
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -117,3 +147,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -23,6 +23,8 @@ L = (Y - T)^2, entry by entry.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +39,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": ("B", "N"),
     "tY": ("B", "N"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -50,8 +53,14 @@ def forward(Y: Any, T: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
     Y, T = _real(Y=Y, T=T)
     _check(Y=Y, T=T)
-    # L[i,j] = (Y[i,j] - T[i,j])^2
-    L = (Y - T) ** 2
+    B = Y.shape[0]
+    N = Y.shape[-1]
+    if _whole(B * N, Y):
+        L = _forward_part(T, Y)
+    else:
+        L = np.empty((B, N), Y.dtype)
+        for (i,) in _parts((B,), N, Y, 1):
+            L[i] = _forward_part(T[i], Y[i])
     return L, Saved(Y, T)
 
 
@@ -61,8 +70,12 @@ def backward(dL: Any, saved: Saved) -> Array:
     B = Y.shape[0]
     N = Y.shape[-1]
     dL = _upstream("dL", dL, (B, N), Y.dtype)
-    # dY[i,j] = 2*dL[i,j]*(Y[i,j] - T[i,j])
-    dY = 2 * dL * (Y - T)
+    if _whole(B * N, Y):
+        dY = _backward_part(T, Y, dL)
+    else:
+        dY = np.empty((B, N), Y.dtype)
+        for (i,) in _parts((B,), N, Y, 1):
+            dY[i] = _backward_part(T[i], Y[i], dL[i])
     return dY
 
 
@@ -74,8 +87,25 @@ def jvp(Y: Any, T: Any, tY: Any) -> tuple[Array, Array]:
     Y_T = Y - T
     L = Y_T**2
     # tL[i,j] = 2*(Y[i,j] - T[i,j])*tY[i,j]
-    tL = 2 * Y_T * tY
+    tL = np.multiply(Y_T, 2, out=Y_T)
+    tL *= tY
     return L, tL
+
+
+def _forward_part(T: Any, Y: Any) -> Any:
+    """One part along B, or the whole: L."""
+    # L[i,j] = (Y[i,j] - T[i,j])^2
+    L = (Y - T) ** 2
+    return L
+
+
+def _backward_part(T: Any, Y: Any, dL: Any) -> Any:
+    """One part along B, or the whole: dY."""
+    # dY[i,j] = 2*dL[i,j]*(Y[i,j] - T[i,j])
+    dY = Y - T
+    dY *= 2
+    dY *= dL
+    return dY
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -113,3 +143,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -26,6 +26,8 @@ L is the mean of max(margin + Z_j - Z_y, 0) over the classes j other than y, div
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +43,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": (),
     "tZ": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -70,11 +73,12 @@ def backward(dL: Any, saved: Saved) -> Array:
     B = Z.shape[0]
     C = Z.shape[-1]
     dL = _upstream("dL", dL, (), Z.dtype)
-    # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
-    real_Z = (Z - np.take_along_axis(Z, y[:, None], axis=-1)[:, 0][:, None] + margin > 0).astype(Z.dtype)
-    D = real_Z.sum(axis=-1)
-    # dZ[i,j] = dL/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i])
-    dZ = dL / (B * C) * (real_Z - _one_hot(y, C, Z.dtype) * D[:, None])
+    if _whole(B * C, Z):
+        dZ = _backward_part(Z, y, margin, dL, B)
+    else:
+        dZ = np.empty((B, C), Z.dtype)
+        for (i,) in _parts((B,), C, Z, 1):
+            dZ[i] = _backward_part(Z[i], y[i], margin, dL, B)
     return dZ
 
 
@@ -87,7 +91,8 @@ def jvp(Z: Any, y: Any, margin: Any, tZ: Any) -> tuple[Array, Array]:
     B = Z.shape[0]
     C = Z.shape[-1]
     # L = sum(i,j, relu(Z[i,j] - Z[i,y[i]] + margin))/(size(B)*size(C)) - relu(margin)/size(C)
-    Z_margin = Z - np.take_along_axis(Z, y[:, None], axis=-1)[:, 0][:, None] + margin
+    Z_margin = Z - np.take_along_axis(Z, y[:, None], axis=-1)[:, 0][:, None]
+    Z_margin += margin
     L = np.maximum(Z_margin, 0).sum() / (B * C) - np.maximum(margin, 0) / C
     # tL = 1/(size(B)*size(C))*(sum(i,j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,j]) - sum(i,j,
     #     where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,y[i]]))
@@ -96,6 +101,18 @@ def jvp(Z: Any, y: Any, margin: Any, tZ: Any) -> tuple[Array, Array]:
         np.where(less_Z_margin, tZ, 0).sum() - np.where(less_Z_margin, np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0][:, None], 0).sum()
     ) / (B * C)
     return L, tL
+
+
+def _backward_part(Z: Any, y: Any, margin: Any, dL: Any, B: int) -> Any:
+    """One part along B, or the whole: dZ."""
+    C = Z.shape[-1]
+    # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
+    real_Z = (Z - np.take_along_axis(Z, y[:, None], axis=-1)[:, 0][:, None] + margin > 0).astype(Z.dtype)
+    D = real_Z.sum(axis=-1)
+    # dZ[i,j] = dL/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i])
+    dZ = np.subtract(real_Z, _one_hot(y, C, Z.dtype) * D[:, None], out=real_Z)
+    dZ *= dL / (B * C)
+    return dZ
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -146,6 +163,22 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
 
 
 def _one_hot(labels: Array, length: int, dtype: Any) -> Array:

@@ -25,11 +25,13 @@ Saved for the backward pass:
     W_k: for dX
     W_v: for dX
     W_o: for dO
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
-    P: for dV, D and dS
+    P: for dV, D and dS; where it is large it is not saved but made anew
     O: for dW_o
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -52,7 +54,9 @@ Self-attention with h heads and W_q, W_k, W_v, W_o; dX sums three paths. Vaswani
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,6 +78,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tW_v": ("H", "C", "d_v"),
     "tW_o": ("H", "d_v", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -87,15 +92,16 @@ class Saved(NamedTuple):
     Q: Array
     K: Array
     V: Array
-    P: Array
+    P: Array | None
     O: Array
+    m: Array
+    Z_m: Array
 
 
 def forward(X: Any, W_q: Any, W_k: Any, W_v: Any, W_o: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     X, W_q, W_k, W_v, W_o = _real(X=X, W_q=W_q, W_k=W_k, W_v=W_v, W_o=W_o)
     _check(X=X, W_q=W_q, W_k=W_k, W_v=W_v, W_o=W_o)
-    d_k = W_q.shape[-1]
     B = X.shape[0]
     H = W_q.shape[0]
     N = X.shape[1]
@@ -108,25 +114,23 @@ def forward(X: Any, W_q: Any, W_k: Any, W_v: Any, W_o: Any) -> tuple[Array, Save
     K = X[:, None, :, :] @ W_k[None, :, :, :]
     # V[b,h,j,e] = sum(c, X[b,j,c]*W_v[h,c,e])
     V = X[:, None, :, :] @ W_v[None, :, :, :]
-    # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    S = Q @ K.mT / math.sqrt(d_k)
-    # m[b,h,i] = max(k, S[b,h,i,k])
-    m = S.max(axis=-1)
-    # Z_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
-    exp_S = np.exp(S - m[..., None])
-    Z_m = exp_S.sum(axis=-1)
-    # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-    P = exp_S / Z_m[..., None]
-    # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-    O = P @ V
+    if _saved_whole(B * H * N * N, X, W_q, W_k, W_v, W_o):
+        m, Z_m, P, O = _forward_part(Q, K, V)
+    else:
+        P = None
+        m = np.empty((B, H, N), X.dtype)
+        Z_m = np.empty((B, H, N), X.dtype)
+        O = np.empty((B, H, N, d_v), X.dtype)
+        for b, h, i in _parts((B, H, N), N, X, 128):
+            m[b, h, i], Z_m[b, h, i], _, O[b, h, i] = _forward_part(Q[b, h, i], K[b, h], V[b, h])
     # Y[b,i,m] = sum(h,e, O[b,h,i,e]*W_o[h,e,m])
     Y = O.transpose(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
-    return Y, Saved(X, W_q, W_k, W_v, W_o, Q, K, V, P, O)
+    return Y, Saved(X, W_q, W_k, W_v, W_o, Q, K, V, P, O, m, Z_m)
 
 
 def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array]:
     """Return (dX, dW_q, dW_k, dW_v, dW_o), the gradients with upstream dY."""
-    X, W_q, W_k, W_v, W_o, Q, K, V, P, O = saved
+    X, W_q, W_k, W_v, W_o, Q, K, V, P, O, m, Z_m = saved
     B = X.shape[0]
     N = X.shape[1]
     C = X.shape[-1]
@@ -138,29 +142,27 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array]:
     dW_o = O.transpose(1, 3, 0, 2).reshape(H, d_v, B * N) @ dY.reshape(B * N, C)
     # dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
     dO = dY[:, None, :, :] @ W_o.mT[None, :, :, :]
-    # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-    dP = dO @ V.mT
-    # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = P.mT @ dO
-    # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
-    D = np.vecdot(dP, P)
-    # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
-    dS = P * (dP - D[..., None])
-    # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
-    dQ = dS @ K / math.sqrt(d_k)
+    if P is not None:
+        dV, dQ, dK_sum = _backward_part(Q, K, m, Z_m, dO, V, P)
+    else:
+        dV = np.zeros((B, H, N, d_v), X.dtype)
+        dQ = np.empty((B, H, N, d_k), X.dtype)
+        dK_sum = np.zeros((B, H, N, d_k), X.dtype)
+        for b, h, i in _parts((B, H, N), N, X, 128):
+            dV_part, dQ[b, h, i], dK_sum_part = _backward_part(Q[b, h, i], K[b, h], m[b, h, i], Z_m[b, h, i], dO[b, h, i], V[b, h], None)
+            dV[b, h] += dV_part
+            dK_sum[b, h] += dK_sum_part
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK = dS.mT @ Q / math.sqrt(d_k)
+    dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     # dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*X[b,j,c])
     dW_v = (dV.transpose(1, 3, 0, 2).reshape(H, d_v, B * N) @ X.reshape(B * N, C)).mT.copy()
     # dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*X[b,j,c])
     dW_k = (dK.transpose(1, 3, 0, 2).reshape(H, d_k, B * N) @ X.reshape(B * N, C)).mT.copy()
     # dX[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
     #     dV[b,h,i,e]*W_v[h,c,e])
-    dX = (
-        dQ.transpose(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.transpose(1, 0, 2).reshape(C, H * d_k).T
-        + dK.transpose(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_k.transpose(1, 0, 2).reshape(C, H * d_k).T
-        + dV.transpose(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_v.transpose(1, 0, 2).reshape(C, H * d_v).T
-    )
+    dX = dQ.transpose(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.transpose(1, 0, 2).reshape(C, H * d_k).T
+    dX += dK.transpose(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_k.transpose(1, 0, 2).reshape(C, H * d_k).T
+    dX += dV.transpose(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_v.transpose(1, 0, 2).reshape(C, H * d_v).T
     # dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*X[b,i,c])
     dW_q = (dQ.transpose(1, 3, 0, 2).reshape(H, d_k, B * N) @ X.reshape(B * N, C)).mT.copy()
     return dX, dW_q, dW_k, dW_v, dW_o
@@ -186,37 +188,91 @@ def jvp(X: Any, W_q: Any, W_k: Any, W_v: Any, W_o: Any, tX: Any, tW_q: Any, tW_k
     # V[b,h,j,e] = sum(c, X[b,j,c]*W_v[h,c,e])
     V = X[:, None, :, :] @ W_v[None, :, :, :]
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    S = Q @ K.mT / math.sqrt(d_k)
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
     # m[b,h,i] = max(k, S[b,h,i,k])
     m = S.max(axis=-1)
     # Z_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
-    exp_S = np.exp(S - m[..., None])
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
     # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-    P = exp_S / Z_m[..., None]
+    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
     O = P @ V
     # Y[b,i,m] = sum(h,e, O[b,h,i,e]*W_o[h,e,m])
     Y = O.transpose(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
     # tQ[b,h,i,d] = sum(c, W_q[h,c,d]*tX[b,i,c]) + sum(c, X[b,i,c]*tW_q[h,c,d])
-    tQ = tX[:, None, :, :] @ W_q[None, :, :, :] + X[:, None, :, :] @ tW_q[None, :, :, :]
+    tQ = tX[:, None, :, :] @ W_q[None, :, :, :]
+    tQ += X[:, None, :, :] @ tW_q[None, :, :, :]
     # tK[b,h,j,d] = sum(c, W_k[h,c,d]*tX[b,j,c]) + sum(c, X[b,j,c]*tW_k[h,c,d])
-    tK = tX[:, None, :, :] @ W_k[None, :, :, :] + X[:, None, :, :] @ tW_k[None, :, :, :]
+    tK = tX[:, None, :, :] @ W_k[None, :, :, :]
+    tK += X[:, None, :, :] @ tW_k[None, :, :, :]
     # tV[b,h,j,e] = sum(c, W_v[h,c,e]*tX[b,j,c]) + sum(c, X[b,j,c]*tW_v[h,c,e])
-    tV = tX[:, None, :, :] @ W_v[None, :, :, :] + X[:, None, :, :] @ tW_v[None, :, :, :]
+    tV = tX[:, None, :, :] @ W_v[None, :, :, :]
+    tV += X[:, None, :, :] @ tW_v[None, :, :, :]
     # tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,h,i,d]*K[b,h,j,d]) + sum(d, tK[b,h,j,d]*Q[b,h,i,d]))
-    tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
+    tS = tQ @ K.mT
+    tS += Q @ tK.mT
+    tS /= math.sqrt(d_k)
     # tD[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
     tD = np.vecdot(P, tS)
     # tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tD[b,h,i])
-    tP = P * (tS - tD[..., None])
+    tP = np.subtract(tS, tD[..., None], out=tS)
+    tP *= P
     # tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, tV[b,h,j,e]*P[b,h,i,j])
-    tO = tP @ V + P @ tV
+    tO = tP @ V
+    tO += P @ tV
     # tY[b,i,m] = sum(h,e, tO[b,h,i,e]*W_o[h,e,m]) + sum(h,e, O[b,h,i,e]*tW_o[h,e,m])
-    tY = tO.transpose(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C) + O.transpose(0, 2, 1, 3).reshape(
-        B, N, H * d_v
-    ) @ tW_o.reshape(H * d_v, C)
+    tY = tO.transpose(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
+    tY += O.transpose(0, 2, 1, 3).reshape(B, N, H * d_v) @ tW_o.reshape(H * d_v, C)
     return Y, tY
+
+
+def _forward_part(Q: Any, K: Any, V: Any) -> Any:
+    """One part along B and H and N, or the whole: m, Z_m, P, O."""
+    d_k = Q.shape[-1]
+    # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    # m[b,h,i] = max(k, S[b,h,i,k])
+    m = S.max(axis=-1)
+    # Z_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(axis=-1)
+    # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
+    # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, P: Any | None) -> Any:
+    """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
+    d_k = Q.shape[-1]
+    if P is None:
+        # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+        S = Q @ K.mT
+        S /= math.sqrt(d_k)
+        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+        P = np.exp(S - m[..., None])
+        P /= Z_m[..., None]
+    # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+    dP = dO @ V.mT
+    # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
+    dV = P.mT @ dO
+    # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
+    D = np.vecdot(dP, P)
+    # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+    dS = np.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
+    dQ = dS @ K
+    dQ /= math.sqrt(d_k)
+    # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+    dK_sum = dS.mT @ Q
+    return dV, dQ, dK_sum
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -261,3 +317,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -22,6 +22,8 @@ L is the mean of -G at the label y, with G log-probabilities, as in torch.nn.NLL
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +38,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": (),
     "tG": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -64,8 +67,12 @@ def backward(dL: Any, saved: Saved) -> Array:
     y, C, dtype = saved
     B = y.shape[0]
     dL = _upstream("dL", dL, (), dtype)
-    # dG[i,c] = -dL*delta(y[i],c)/size(B)
-    dG = -dL / B * _one_hot(y, C, dL.dtype)
+    if _whole(B * C, dL):
+        dG = _backward_part(y, dL, C, B)
+    else:
+        dG = np.empty((B, C), dL.dtype)
+        for (i,) in _parts((B,), C, dL, 1):
+            dG[i] = _backward_part(y[i], dL, C, B)
     return dG
 
 
@@ -81,6 +88,13 @@ def jvp(G: Any, y: Any, tG: Any) -> tuple[Array, Array]:
     # tL = -1/size(B)*sum(i, tG[i,y[i]])
     tL = -np.take_along_axis(tG, y[:, None], axis=-1)[:, 0].sum() / B
     return L, tL
+
+
+def _backward_part(y: Any, dL: Any, C: int, B: int) -> Any:
+    """One part along B, or the whole: dG."""
+    # dG[i,c] = -dL*delta(y[i],c)/size(B)
+    dG = -dL / B * _one_hot(y, C, dL.dtype)
+    return dG
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -131,6 +145,22 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
 
 
 def _one_hot(labels: Array, length: int, dtype: Any) -> Array:

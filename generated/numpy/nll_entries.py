@@ -26,6 +26,8 @@ Gradients:
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +44,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": ("B",),
     "tG": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -69,8 +72,12 @@ def backward(dL: Any, saved: Saved) -> Array:
     B = y.shape[0]
     C = w.shape[0]
     dL = _upstream("dL", dL, (B,), w.dtype)
-    # dG[i,c] = -dL[i]*where(0 < r[i], 1, 0)*w[y[i]]*delta(y[i],c)
-    dG = -np.where((r > 0)[:, None], dL[:, None] * w[y][:, None] * _one_hot(y, C, w.dtype), 0)
+    if _whole(B * C, w):
+        dG = _backward_part(r, w, y, dL)
+    else:
+        dG = np.empty((B, C), w.dtype)
+        for (i,) in _parts((B,), C, w, 1):
+            dG[i] = _backward_part(r[i], w, y[i], dL[i])
     return dG
 
 
@@ -87,6 +94,14 @@ def jvp(G: Any, y: Any, w: Any, r: Any, tG: Any) -> tuple[Array, Array]:
     # tL[i] = -where(0 < r[i], 1, 0)*w[y[i]]*tG[i,y[i]]
     tL = -np.where(less_r, w_y * np.take_along_axis(tG, y[:, None], axis=-1)[:, 0], 0)
     return L, tL
+
+
+def _backward_part(r: Any, w: Any, y: Any, dL: Any) -> Any:
+    """One part along B, or the whole: dG."""
+    C = w.shape[0]
+    # dG[i,c] = -dL[i]*where(0 < r[i], 1, 0)*w[y[i]]*delta(y[i],c)
+    dG = -np.where((r > 0)[:, None], dL[:, None] * w[y][:, None] * _one_hot(y, C, r.dtype), 0)
+    return dG
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -137,6 +152,22 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
 
 
 def _one_hot(labels: Array, length: int, dtype: Any) -> Array:

@@ -88,7 +88,8 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     dV_1 = dY_A @ X
     # dX[j,c] = sum(i,e, dY[i,e]*A[i,j]*V_1[e,c]) + sum(e,j', dY[j,e]*A[j,j']*V_2[e,c])
     sum_A = A.sum(axis=-1)
-    dX = dY_A.T @ V_1 + dY * sum_A[:, None] @ V_2
+    dX = dY_A.T @ V_1
+    dX += dY * sum_A[:, None] @ V_2
     # dV_2[e,c] = sum(i,j, dY[i,e]*A[i,j]*X[i,c])
     dV_2 = dY.T @ (sum_A[:, None] * X)
     return dA, dX, dV_1, dV_2
@@ -107,13 +108,11 @@ def jvp(A: Any, X: Any, V_1: Any, V_2: Any, tA: Any, tX: Any, tV_1: Any, tV_2: A
     # tY[i,e] = sum(j, (tD[e,j] + tF[e,i])*tA[i,j]) + sum(c,j, A[i,j]*X[j,c]*tV_1[e,c]) + sum(j,c,
     #     A[i,j]*V_1[e,c]*tX[j,c]) + sum(c,j, A[i,j]*V_2[e,c]*tX[i,c]) + sum(c,j, A[i,j]*X[i,c]*tV_2[e,c])
     sum_A = A.sum(axis=-1)
-    tY = (
-        ((tD + tF.T[..., None]) @ tA[..., None])[..., 0]
-        + A @ X @ tV_1.T
-        + A @ tX @ V_1.T
-        + sum_A[:, None] * tX @ V_2.T
-        + sum_A[:, None] * X @ tV_2.T
-    )
+    tY = A @ X @ tV_1.T
+    tY += ((tD + tF.T[..., None]) @ tA[..., None])[..., 0]
+    tY += A @ tX @ V_1.T
+    tY += sum_A[:, None] * tX @ V_2.T
+    tY += sum_A[:, None] * X @ tV_2.T
     return Y, tY
 
 

@@ -65,7 +65,8 @@ def forward(A: Any, X: Any, V_1: Any, V_2: Any) -> tuple[Array, Saved]:
     A, X, V_1, V_2 = _real(A=A, X=X, V_1=V_1, V_2=V_2)
     _check(A=A, X=X, V_1=V_1, V_2=V_2)
     # Y[i,e] = sum(j,c, A[i,j]*X[j,c]*V_1[e,c]) + sum(c, X[i,c]*V_2[e,c])
-    Y = A @ X @ V_1.T + X @ V_2.T
+    Y = A @ X @ V_1.T
+    Y += X @ V_2.T
     return Y, Saved(A, X, V_1, V_2)
 
 
@@ -79,7 +80,8 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     dA = dY @ V_1 @ X.T
     # dX[j,c] = sum(i,e, dY[i,e]*A[i,j]*V_1[e,c]) + sum(e, dY[j,e]*V_2[e,c])
     dY_A = dY.T @ A
-    dX = dY_A.T @ V_1 + dY @ V_2
+    dX = dY_A.T @ V_1
+    dX += dY @ V_2
     # dV_1[e,c] = sum(i,j, dY[i,e]*A[i,j]*X[j,c])
     dV_1 = dY_A @ X
     # dV_2[e,c] = sum(i, dY[i,e]*X[i,c])
@@ -93,10 +95,15 @@ def jvp(A: Any, X: Any, V_1: Any, V_2: Any, tA: Any, tX: Any, tV_1: Any, tV_2: A
     _check(A=A, X=X, V_1=V_1, V_2=V_2, tA=tA, tX=tX, tV_1=tV_1, tV_2=tV_2)
     # Y[i,e] = sum(j,c, A[i,j]*X[j,c]*V_1[e,c]) + sum(c, X[i,c]*V_2[e,c])
     A_X = A @ X
-    Y = A_X @ V_1.T + X @ V_2.T
+    Y = A_X @ V_1.T
+    Y += X @ V_2.T
     # tY[i,e] = sum(j,c, X[j,c]*V_1[e,c]*tA[i,j]) + sum(j,c, A[i,j]*V_1[e,c]*tX[j,c]) + sum(c,
     #     V_2[e,c]*tX[i,c]) + sum(c,j, A[i,j]*X[j,c]*tV_1[e,c]) + sum(c, X[i,c]*tV_2[e,c])
-    tY = tA @ (X @ V_1.T) + A @ tX @ V_1.T + tX @ V_2.T + A_X @ tV_1.T + X @ tV_2.T
+    tY = tA @ (X @ V_1.T)
+    tY += A @ tX @ V_1.T
+    tY += tX @ V_2.T
+    tY += A_X @ tV_1.T
+    tY += X @ tV_2.T
     return Y, tY
 
 

@@ -78,7 +78,8 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     square_Z = (Z + c) ** 2
     dc = 3 * (dY * square_Z).sum()
     # dZ[i,m] = 3*dY[i,m]*(Z[i,m] + c)^2
-    dZ = 3 * dY * square_Z
+    dZ = np.multiply(square_Z, 3, out=square_Z)
+    dZ *= dY
     # dX[i,k] = sum(m, dZ[i,m]*C[m,k])
     dX = dZ @ C
     # dC[m,k] = sum(i, dZ[i,m]*X[i,k])
@@ -93,12 +94,15 @@ def jvp(X: Any, C: Any, c: Any, tX: Any, tC: Any, tc: Any) -> tuple[Array, Array
     # Z[i,m] = sum(k, X[i,k]*C[m,k])
     Z = X @ C.T
     # Y[i,m] = (Z[i,m] + c)^3
-    Z_c = Z + c
+    Z_c = np.add(Z, c, out=Z)
     Y = Z_c * Z_c * Z_c
     # tZ[i,m] = sum(k, C[m,k]*tX[i,k]) + sum(k, X[i,k]*tC[m,k])
-    tZ = tX @ C.T + X @ tC.T
+    tZ = tX @ C.T
+    tZ += X @ tC.T
     # tY[i,m] = 3*(Z[i,m] + c)^2*(tZ[i,m] + tc)
-    tY = 3 * Z_c**2 * (tZ + tc)
+    tY = tZ + tc
+    tY *= 3
+    tY *= Z_c**2
     return Y, tY
 
 

@@ -24,6 +24,8 @@ Y = X where X > 0, else alpha X, with a learned slope alpha for each channel. He
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +41,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tX": ("B", "N"),
     "talpha": ("N",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -52,9 +55,14 @@ def forward(X: Any, alpha: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     X, alpha = _real(X=X, alpha=alpha)
     _check(X=X, alpha=alpha)
-    # Y[i,j] = (X[i,j] - relu(X[i,j]))*alpha[j] + relu(X[i,j])
-    relu_X = np.maximum(X, 0)
-    Y = (X - relu_X) * alpha + relu_X
+    B = X.shape[0]
+    N = X.shape[-1]
+    if _whole(B * N, X):
+        Y = _forward_part(X, alpha)
+    else:
+        Y = np.empty((B, N), X.dtype)
+        for (i,) in _parts((B,), N, X, 1):
+            Y[i] = _forward_part(X[i], alpha)
     return Y, Saved(X, alpha)
 
 
@@ -64,11 +72,14 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     B = X.shape[0]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
-    # dX[i,j] = dY[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))
-    less_X = X > 0
-    dX = dY * (alpha - np.where(less_X, alpha, 0) + less_X.astype(X.dtype))
-    # dalpha[j] = sum(i, dY[i,j]*(X[i,j] - relu(X[i,j])))
-    dalpha = (dY * (X - np.maximum(X, 0))).sum(axis=0)
+    if _whole(B * N, X):
+        dX, dalpha = _backward_part(X, alpha, dY)
+    else:
+        dX = np.empty((B, N), X.dtype)
+        dalpha = np.zeros((N,), X.dtype)
+        for (i,) in _parts((B,), N, X, 1):
+            dX[i], dalpha_part = _backward_part(X[i], alpha, dY[i])
+            dalpha += dalpha_part
     return dX, dalpha
 
 
@@ -79,13 +90,38 @@ def jvp(X: Any, alpha: Any, tX: Any, talpha: Any) -> tuple[Array, Array]:
     # Y[i,j] = (X[i,j] - relu(X[i,j]))*alpha[j] + relu(X[i,j])
     relu_X = np.maximum(X, 0)
     X_relu_X = X - relu_X
-    Y = X_relu_X * alpha + relu_X
+    Y = np.add(relu_X, X_relu_X * alpha, out=relu_X)
     # tY[i,j] = alpha[j]*tX[i,j] - where(0 < X[i,j], 1, 0)*alpha[j]*tX[i,j] + where(0 < X[i,j], 1,
     #     0)*tX[i,j] + (X[i,j] - relu(X[i,j]))*talpha[j]
-    alpha_tX = alpha * tX
+    alpha_tX = tX * alpha
     less_X = X > 0
-    tY = alpha_tX - np.where(less_X, alpha_tX, 0) + np.where(less_X, tX, 0) + X_relu_X * talpha
+    tY = np.multiply(X_relu_X, talpha, out=X_relu_X)
+    tY += alpha_tX
+    tY -= np.where(less_X, alpha_tX, 0)
+    tY += np.where(less_X, tX, 0)
     return Y, tY
+
+
+def _forward_part(X: Any, alpha: Any) -> Any:
+    """One part along B, or the whole: Y."""
+    # Y[i,j] = (X[i,j] - relu(X[i,j]))*alpha[j] + relu(X[i,j])
+    relu_X = np.maximum(X, 0)
+    Y = X - relu_X
+    Y *= alpha
+    Y += relu_X
+    return Y
+
+
+def _backward_part(X: Any, alpha: Any, dY: Any) -> Any:
+    """One part along B, or the whole: dX, dalpha."""
+    # dX[i,j] = dY[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))
+    less_X = X > 0
+    dX = alpha - np.where(less_X, alpha, 0)
+    dX += less_X.astype(X.dtype)
+    dX *= dY
+    # dalpha[j] = sum(i, dY[i,j]*(X[i,j] - relu(X[i,j])))
+    dalpha = (dY * (X - np.maximum(X, 0))).sum(axis=0)
+    return dX, dalpha
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -123,3 +159,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -21,6 +21,8 @@ Every product x_k x_l of two features. Bishop (2006), section 6.2.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,6 +36,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dY": ("B", "N", "N"),
     "tX": ("B", "N"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -46,8 +49,14 @@ def forward(X: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     (X,) = _real(X=X)
     _check(X=X)
-    # Y[i,k,l] = X[i,k]*X[i,l]
-    Y = X[..., None] * X[:, None, :]
+    B = X.shape[0]
+    N = X.shape[-1]
+    if _whole(B * N * N, X):
+        Y = _forward_part(X, X)
+    else:
+        Y = np.empty((B, N, N), X.dtype)
+        for i, k in _parts((B, N), N, X, 1):
+            Y[i, k] = _forward_part(X[i, k], X[i])
     return Y, Saved(X)
 
 
@@ -57,8 +66,12 @@ def backward(dY: Any, saved: Saved) -> Array:
     B = X.shape[0]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N, N), X.dtype)
-    # dX[i,k] = sum(l, dY[i,k,l]*X[i,l]) + sum(k', dY[i,k',k]*X[i,k'])
-    dX = (dY @ X[..., None])[..., 0] + (dY.mT @ X[..., None])[..., 0]
+    if _whole(B * N, X):
+        dX = _backward_part(dY, X)
+    else:
+        dX = np.empty((B, N), X.dtype)
+        for (i,) in _parts((B,), N, X, 1):
+            dX[i] = _backward_part(dY[i], X[i])
     return dX
 
 
@@ -69,8 +82,23 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     # Y[i,k,l] = X[i,k]*X[i,l]
     Y = X[..., None] * X[:, None, :]
     # tY[i,k,l] = X[i,l]*tX[i,k] + X[i,k]*tX[i,l]
-    tY = X[:, None, :] * tX[..., None] + X[..., None] * tX[:, None, :]
+    tY = X[:, None, :] * tX[..., None]
+    tY += X[..., None] * tX[:, None, :]
     return Y, tY
+
+
+def _forward_part(X: Any, X_rows: Any) -> Any:
+    """One part along B and N, or the whole: Y."""
+    # Y[i,k,l] = X[i,k]*X[i,l]
+    Y = X[..., None] * X_rows[:, None, :]
+    return Y
+
+
+def _backward_part(dY: Any, X: Any) -> Any:
+    """One part along B, or the whole: dX."""
+    # dX[i,k] = sum(l, dY[i,k,l]*X[i,l]) + sum(k', dY[i,k',k]*X[i,k'])
+    dX = (dY @ X[..., None])[..., 0] + (dY.mT @ X[..., None])[..., 0]
+    return dX
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -108,3 +136,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -24,6 +24,8 @@ L = x^T A x, whose gradient by x is (A + A^T) x. The Matrix Cookbook, equation (
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +41,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tA": ("N", "N"),
     "tx": ("N",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -60,11 +63,20 @@ def forward(A: Any, x: Any) -> tuple[Array, Saved]:
 def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     """Return (dA, dx), the gradients with upstream dL."""
     A, x = saved
+    N = A.shape[0]
     dL = _upstream("dL", dL, (), A.dtype)
+    if _whole(N * N, A):
+        dx_sum, dx_sum_2, dA = _backward_part(A, x, A, dL, x)
+    else:
+        dx_sum = np.zeros((N,), A.dtype)
+        dx_sum_2 = np.zeros((N,), A.dtype)
+        dA = np.empty((N, N), A.dtype)
+        for (i,) in _parts((N,), N, A, 1):
+            dx_sum_part, dx_sum_2_part, dA[i] = _backward_part(A[:, i], x[i], A[i], dL, x)
+            dx_sum += dx_sum_part
+            dx_sum_2 += dx_sum_2_part
     # dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
-    dx = dL * (A @ x + x @ A)
-    # dA[i,j] = dL*x[i]*x[j]
-    dA = dL * x[:, None] * x
+    dx = dL * (dx_sum + dx_sum_2)
     return dA, dx
 
 
@@ -78,6 +90,17 @@ def jvp(A: Any, x: Any, tA: Any, tx: Any) -> tuple[Array, Array]:
     # tL = sum(i,j, A[i,j]*x[j]*tx[i]) + sum(i,i', x[i']*A[i',i]*tx[i]) + sum(i,j, x[i]*x[j]*tA[i,j])
     tL = tx @ (A @ x) + tx @ x_A + x @ (x @ tA)
     return L, tL
+
+
+def _backward_part(A: Any, x: Any, A_rows: Any, dL: Any, x_rows: Any) -> Any:
+    """One part along N, or the whole: dx_sum, dx_sum_2, dA."""
+    # dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
+    dx_sum = A @ x
+    # dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
+    dx_sum_2 = x @ A_rows
+    # dA[i,j] = dL*x[i]*x[j]
+    dA = dL * x[:, None] * x_rows
+    return dx_sum, dx_sum_2, dA
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -115,3 +138,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

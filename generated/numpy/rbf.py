@@ -81,7 +81,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     # dZ[i,m] = -dY[i,m]*Y[i,m]*gamma
     dZ = -gamma * dY * Y
     # dX[i,k] = 2*sum(m, dZ[i,m]*(X[i,k] - C[m,k]))
-    dX = 2 * ((X[..., None] - C.T) @ dZ[..., None])[..., 0]
+    dX = ((X[..., None] - C.T) @ dZ[..., None])[..., 0] * 2
     # dC[m,k] = -2*sum(i, dZ[i,m]*(X[i,k] - C[m,k]))
     dC = -2 * ((X.T - C[..., None]) @ dZ.T[..., None])[..., 0]
     return dX, dC, dgamma
@@ -97,7 +97,8 @@ def jvp(X: Any, C: Any, gamma: Any, tX: Any, tC: Any, tgamma: Any) -> tuple[Arra
     # Y[i,m] = exp(-gamma*Z[i,m])
     Y = np.exp(-gamma * Z)
     # tZ[i,m] = 2*(sum(k, (X[i,k] - C[m,k])*tX[i,k]) - sum(k, (X[i,k] - C[m,k])*tC[m,k]))
-    tZ = 2 * ((X_C @ tX[..., None])[..., 0] - (X_C.transpose(1, 0, 2) @ tC[..., None])[..., 0].T)
+    tZ = (X_C @ tX[..., None])[..., 0] - (X_C.transpose(1, 0, 2) @ tC[..., None])[..., 0].T
+    tZ *= 2
     # tY[i,m] = -Y[i,m]*(Z[i,m]*tgamma + tZ[i,m]*gamma)
     tY = -Y * (tgamma * Z + gamma * tZ)
     return Y, tY

@@ -61,9 +61,11 @@ def forward(X: Any, W: Any, b: Any) -> tuple[Array, Saved]:
     X, W, b = _real(X=X, W=W, b=b)
     _check(X=X, W=W, b=b)
     # H[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]
-    H = X @ W + b
+    H = X @ W
+    H += b
     # Y[i,j] = X[i,j] + relu(H[i,j])
-    Y = X + np.maximum(H, 0)
+    Y = np.maximum(H, 0)
+    Y += X
     return Y, Saved(X, W, H)
 
 
@@ -76,7 +78,8 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     # dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
     dH = np.where(H > 0, dY, 0)
     # dX[i,k] = sum(j, dH[i,j]*W[k,j]) + dY[i,k]
-    dX = dH @ W.T + dY
+    dX = dH @ W.T
+    dX += dY
     # dW[k,j] = sum(i, dH[i,j]*X[i,k])
     dW = X.T @ dH
     # db[j] = sum(i, dH[i,j])
@@ -89,11 +92,15 @@ def jvp(X: Any, W: Any, b: Any, tX: Any, tW: Any, tb: Any) -> tuple[Array, Array
     X, W, b, tX, tW, tb = _real(X=X, W=W, b=b, tX=tX, tW=tW, tb=tb)
     _check(X=X, W=W, b=b, tX=tX, tW=tW, tb=tb)
     # H[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]
-    H = X @ W + b
+    H = X @ W
+    H += b
     # Y[i,j] = X[i,j] + relu(H[i,j])
-    Y = X + np.maximum(H, 0)
+    Y = np.maximum(H, 0)
+    Y += X
     # tH[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j]) + tb[j]
-    tH = tX @ W + X @ tW + tb
+    tH = tX @ W
+    tH += X @ tW
+    tH += tb
     # tY[i,j] = tX[i,j] + tH[i,j]*where(0 < H[i,j], 1, 0)
     tY = tX + np.where(H > 0, tH, 0)
     return Y, tY

@@ -30,6 +30,8 @@ Each row divided by its root mean square, then scaled by g. Zhang and Sennrich (
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,6 +48,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tX": ("N", "C"),
     "tg": ("C",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -63,10 +66,14 @@ def forward(X: Any, g: Any, eps: Any) -> tuple[Array, Saved]:
     X, g, eps = _real(X=X, g=g, eps=eps)
     _check(X=X, g=g, eps=eps)
     C = X.shape[-1]
-    # v[n] = sum(c, X[n,c]^2)/size(C)
-    v = (X**2).sum(axis=-1) / C
-    # Y[n,c] = g[c]*X[n,c]/sqrt(v[n] + eps)
-    Y = g * X / np.sqrt(v + eps)[:, None]
+    N = X.shape[0]
+    if _whole(N * C, X):
+        v, Y = _forward_part(X, eps, g)
+    else:
+        v = np.empty((N,), X.dtype)
+        Y = np.empty((N, C), X.dtype)
+        for (n,) in _parts((N,), C, X, 1):
+            v[n], Y[n] = _forward_part(X[n], eps, g)
     return Y, Saved(X, g, eps, v, Y)
 
 
@@ -76,14 +83,14 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     N = X.shape[0]
     C = X.shape[-1]
     dY = _upstream("dY", dY, (N, C), X.dtype)
-    # dg[c] = sum(n, dY[n,c]*X[n,c]/sqrt(v[n] + eps))
-    v_eps = v + eps
-    rsqrt_v_eps = 1 / np.sqrt(v_eps)
-    dg = (X * (dY * rsqrt_v_eps[:, None])).sum(axis=0)
-    # dv[n] = -(1/2)/(v[n] + eps)*sum(c, dY[n,c]*Y[n,c])
-    dv = -0.5 * np.vecdot(dY, Y) / v_eps
-    # dX[n,c] = 2*dv[n]*X[n,c]/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
-    dX = 2 * dv[:, None] * X / C + dY * g * rsqrt_v_eps[:, None]
+    if _whole(N * C, X):
+        dg, dX = _backward_part(v, eps, dY, X, Y, g)
+    else:
+        dg = np.zeros((C,), X.dtype)
+        dX = np.empty((N, C), X.dtype)
+        for (n,) in _parts((N,), C, X, 1):
+            dg_part, dX[n] = _backward_part(v[n], eps, dY[n], X[n], Y[n], g)
+            dg += dg_part
     return dX, dg
 
 
@@ -96,12 +103,42 @@ def jvp(X: Any, g: Any, eps: Any, tX: Any, tg: Any) -> tuple[Array, Array]:
     v = (X**2).sum(axis=-1) / C
     # Y[n,c] = g[c]*X[n,c]/sqrt(v[n] + eps)
     rsqrt_v = 1 / np.sqrt(v + eps)
-    Y = g * X * rsqrt_v[:, None]
+    Y = X * g
+    Y *= rsqrt_v[:, None]
     # tv[n] = 2/size(C)*sum(c, X[n,c]*tX[n,c])
     tv = 2 * np.vecdot(X, tX) / C
     # tY[n,c] = 1/sqrt(v[n] + eps)*(X[n,c]*tg[c] + g[c]*tX[n,c] - (1/2)*tv[n]*Y[n,c]/sqrt(v[n] + eps))
-    tY = rsqrt_v[:, None] * (X * tg + g * tX - 0.5 * tv[:, None] * Y * rsqrt_v[:, None])
+    tY = X * tg
+    tY += g * tX
+    tY -= 0.5 * tv[:, None] * Y * rsqrt_v[:, None]
+    tY *= rsqrt_v[:, None]
     return Y, tY
+
+
+def _forward_part(X: Any, eps: Any, g: Any) -> Any:
+    """One part along N, or the whole: v, Y."""
+    C = X.shape[-1]
+    # v[n] = sum(c, X[n,c]^2)/size(C)
+    v = (X**2).sum(axis=-1) / C
+    # Y[n,c] = g[c]*X[n,c]/sqrt(v[n] + eps)
+    Y = X * g
+    Y /= np.sqrt(v + eps)[:, None]
+    return v, Y
+
+
+def _backward_part(v: Any, eps: Any, dY: Any, X: Any, Y: Any, g: Any) -> Any:
+    """One part along N, or the whole: dg, dX."""
+    C = dY.shape[-1]
+    # dg[c] = sum(n, dY[n,c]*X[n,c]/sqrt(v[n] + eps))
+    v_eps = v + eps
+    rsqrt_v_eps = 1 / np.sqrt(v_eps)
+    dg = (X * (dY * rsqrt_v_eps[:, None])).sum(axis=0)
+    # dv[n] = -(1/2)/(v[n] + eps)*sum(c, dY[n,c]*Y[n,c])
+    dv = -0.5 * np.vecdot(dY, Y) / v_eps
+    # dX[n,c] = 2*dv[n]*X[n,c]/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
+    dX = X * (dv[:, None] * 2 / C)
+    dX += dY * g * rsqrt_v_eps[:, None]
+    return dg, dX
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -139,3 +176,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

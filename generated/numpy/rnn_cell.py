@@ -77,7 +77,9 @@ def forward(X: Any, H: Any, b: Any, W: Any, U: Any) -> tuple[Array, Saved]:
     # E[i,j] = sum(l, H[i,l]*U[l,j])
     E = H @ U
     # Y[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
-    Y = np.tanh(Z + E + b)
+    Y = np.add(Z, E, out=Z)
+    Y += b
+    np.tanh(Y, out=Y)
     return Y, Saved(X, H, W, U, Y)
 
 
@@ -93,7 +95,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array]:
     # dZ[i,j] = dY[i,j]*(1 - Y[i,j]^2)
     dZ = dY * Y_shifted
     # dE[i,j] = dY[i,j]*(1 - Y[i,j]^2)
-    dE = dY * Y_shifted
+    dE = np.multiply(Y_shifted, dY, out=Y_shifted)
     # dH[i,l] = sum(j, dE[i,j]*U[l,j])
     dH = dE @ U.T
     # dU[l,j] = sum(i, dE[i,j]*H[i,l])
@@ -114,13 +116,19 @@ def jvp(X: Any, H: Any, b: Any, W: Any, U: Any, tX: Any, tH: Any, tb: Any, tW: A
     # E[i,j] = sum(l, H[i,l]*U[l,j])
     E = H @ U
     # Y[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
-    Y = np.tanh(Z + E + b)
+    Y = np.add(Z, E, out=Z)
+    Y += b
+    np.tanh(Y, out=Y)
     # tZ[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
-    tZ = tX @ W + X @ tW
+    tZ = tX @ W
+    tZ += X @ tW
     # tE[i,j] = sum(l, U[l,j]*tH[i,l]) + sum(l, H[i,l]*tU[l,j])
-    tE = tH @ U + H @ tU
+    tE = tH @ U
+    tE += H @ tU
     # tY[i,j] = (1 - Y[i,j]^2)*(tZ[i,j] + tE[i,j] + tb[j])
-    tY = (1 - Y**2) * (tZ + tE + tb)
+    tY = np.add(tZ, tE, out=tZ)
+    tY += tb
+    tY *= 1 - Y**2
     return Y, tY
 
 

@@ -106,19 +106,25 @@ def forward(X_1: Any, H_0: Any, b: Any, W: Any, U: Any, X_2: Any, X_3: Any) -> t
     # E[i,j] = sum(l, H_0[i,l]*U[l,j])
     E = H_0 @ U
     # H_1[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
-    H_1 = np.tanh(Z + E + b)
+    H_1 = np.add(Z, E, out=Z)
+    H_1 += b
+    np.tanh(H_1, out=H_1)
     # A[i,j] = sum(k, X_2[i,k]*W[k,j])
     A = X_2 @ W
     # G[i,j] = sum(l, H_1[i,l]*U[l,j])
     G = H_1 @ U
     # H_2[i,j] = tanh(A[i,j] + G[i,j] + b[j])
-    H_2 = np.tanh(A + G + b)
+    H_2 = np.add(A, G, out=A)
+    H_2 += b
+    np.tanh(H_2, out=H_2)
     # H[i,j] = sum(k, X_3[i,k]*W[k,j])
     H = X_3 @ W
     # Z_1[i,j] = sum(l, H_2[i,l]*U[l,j])
     Z_1 = H_2 @ U
     # H_3[i,j] = tanh(H[i,j] + Z_1[i,j] + b[j])
-    H_3 = np.tanh(H + Z_1 + b)
+    H_3 = np.add(H, Z_1, out=H)
+    H_3 += b
+    np.tanh(H_3, out=H_3)
     return (H_1, H_2, H_3), Saved(X_1, H_0, W, U, X_2, X_3, H_1, H_2, H_3)
 
 
@@ -136,7 +142,8 @@ def backward(dH_1: Any, dH_2: Any, dH_3: Any, saved: Saved) -> tuple[Array, Arra
     # dZ_1[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
     dZ_1 = dH_3 * H_3_shifted
     # dH_2_total[i,j] = dH_2[i,j] + sum(j', dZ_1[i,j']*U[j,j'])
-    dH_2_total = dH_2 + dZ_1 @ U.T
+    dH_2_total = dZ_1 @ U.T
+    dH_2_total += dH_2
     # dX_3[i,k] = sum(j, dH[i,j]*W[k,j])
     dX_3 = dH @ W.T
     # dA[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
@@ -145,7 +152,8 @@ def backward(dH_1: Any, dH_2: Any, dH_3: Any, saved: Saved) -> tuple[Array, Arra
     # dG[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
     dG = dH_2_total * H_2_shifted
     # dH_1_total[i,j] = dH_1[i,j] + sum(j', dG[i,j']*U[j,j'])
-    dH_1_total = dH_1 + dG @ U.T
+    dH_1_total = dG @ U.T
+    dH_1_total += dH_1
     # dX_2[i,k] = sum(j, dA[i,j]*W[k,j])
     dX_2 = dA @ W.T
     # db[j] = sum(i, dH_1_total[i,j]*(1 - H_1[i,j]^2)) + sum(i, dH_2_total[i,j]*(1 - H_2[i,j]^2)) + sum(i,
@@ -155,15 +163,19 @@ def backward(dH_1: Any, dH_2: Any, dH_3: Any, saved: Saved) -> tuple[Array, Arra
     # dZ[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
     dZ = dH_1_total * H_1_shifted
     # dE[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
-    dE = dH_1_total * H_1_shifted
+    dE = np.multiply(dH_1_total, H_1_shifted, out=dH_1_total)
     # dH_0[i,l] = sum(j, dE[i,j]*U[l,j])
     dH_0 = dE @ U.T
     # dU[l,j] = sum(i, dE[i,j]*H_0[i,l]) + sum(i, dG[i,j]*H_1[i,l]) + sum(i, dZ_1[i,j]*H_2[i,l])
-    dU = H_0.T @ dE + H_1.T @ dG + H_2.T @ dZ_1
+    dU = H_0.T @ dE
+    dU += H_1.T @ dG
+    dU += H_2.T @ dZ_1
     # dX_1[i,k] = sum(j, dZ[i,j]*W[k,j])
     dX_1 = dZ @ W.T
     # dW[k,j] = sum(i, dZ[i,j]*X_1[i,k]) + sum(i, dA[i,j]*X_2[i,k]) + sum(i, dH[i,j]*X_3[i,k])
-    dW = X_1.T @ dZ + X_2.T @ dA + X_3.T @ dH
+    dW = X_1.T @ dZ
+    dW += X_2.T @ dA
+    dW += X_3.T @ dH
     return dX_1, dH_0, db, dW, dU, dX_2, dX_3
 
 
@@ -180,37 +192,55 @@ def jvp(
     # E[i,j] = sum(l, H_0[i,l]*U[l,j])
     E = H_0 @ U
     # H_1[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
-    H_1 = np.tanh(Z + E + b)
+    H_1 = np.add(Z, E, out=Z)
+    H_1 += b
+    np.tanh(H_1, out=H_1)
     # A[i,j] = sum(k, X_2[i,k]*W[k,j])
     A = X_2 @ W
     # G[i,j] = sum(l, H_1[i,l]*U[l,j])
     G = H_1 @ U
     # H_2[i,j] = tanh(A[i,j] + G[i,j] + b[j])
-    H_2 = np.tanh(A + G + b)
+    H_2 = np.add(A, G, out=A)
+    H_2 += b
+    np.tanh(H_2, out=H_2)
     # H[i,j] = sum(k, X_3[i,k]*W[k,j])
     H = X_3 @ W
     # Z_1[i,j] = sum(l, H_2[i,l]*U[l,j])
     Z_1 = H_2 @ U
     # H_3[i,j] = tanh(H[i,j] + Z_1[i,j] + b[j])
-    H_3 = np.tanh(H + Z_1 + b)
+    H_3 = np.add(H, Z_1, out=H)
+    H_3 += b
+    np.tanh(H_3, out=H_3)
     # tZ[i,j] = sum(k, W[k,j]*tX_1[i,k]) + sum(k, X_1[i,k]*tW[k,j])
-    tZ = tX_1 @ W + X_1 @ tW
+    tZ = tX_1 @ W
+    tZ += X_1 @ tW
     # tE[i,j] = sum(l, U[l,j]*tH_0[i,l]) + sum(l, H_0[i,l]*tU[l,j])
-    tE = tH_0 @ U + H_0 @ tU
+    tE = tH_0 @ U
+    tE += H_0 @ tU
     # tH_1[i,j] = (1 - H_1[i,j]^2)*(tZ[i,j] + tE[i,j] + tb[j])
-    tH_1 = (1 - H_1**2) * (tZ + tE + tb)
+    tH_1 = np.add(tZ, tE, out=tZ)
+    tH_1 += tb
+    tH_1 *= 1 - H_1**2
     # tA[i,j] = sum(k, W[k,j]*tX_2[i,k]) + sum(k, X_2[i,k]*tW[k,j])
-    tA = tX_2 @ W + X_2 @ tW
+    tA = tX_2 @ W
+    tA += X_2 @ tW
     # tG[i,j] = sum(j', tH_1[i,j']*U[j',j]) + sum(l, H_1[i,l]*tU[l,j])
-    tG = tH_1 @ U + H_1 @ tU
+    tG = tH_1 @ U
+    tG += H_1 @ tU
     # tH_2[i,j] = (1 - H_2[i,j]^2)*(tA[i,j] + tG[i,j] + tb[j])
-    tH_2 = (1 - H_2**2) * (tA + tG + tb)
+    tH_2 = np.add(tA, tG, out=tA)
+    tH_2 += tb
+    tH_2 *= 1 - H_2**2
     # tH[i,j] = sum(k, W[k,j]*tX_3[i,k]) + sum(k, X_3[i,k]*tW[k,j])
-    tH = tX_3 @ W + X_3 @ tW
+    tH = tX_3 @ W
+    tH += X_3 @ tW
     # tZ_1[i,j] = sum(j', tH_2[i,j']*U[j',j]) + sum(l, H_2[i,l]*tU[l,j])
-    tZ_1 = tH_2 @ U + H_2 @ tU
+    tZ_1 = tH_2 @ U
+    tZ_1 += H_2 @ tU
     # tH_3[i,j] = (1 - H_3[i,j]^2)*(tH[i,j] + tZ_1[i,j] + tb[j])
-    tH_3 = (1 - H_3**2) * (tH + tZ_1 + tb)
+    tH_3 = np.add(tH, tZ_1, out=tH)
+    tH_3 += tb
+    tH_3 *= 1 - H_3**2
     return (H_1, H_2, H_3), (tH_1, tH_2, tH_3)
 
 

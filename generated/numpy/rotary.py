@@ -27,6 +27,8 @@ Each pair of features turns by position times frequency. Su et al. (2021), equat
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +46,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tX_even": ("B", "N", "F"),
     "tX_odd": ("B", "N", "F"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -59,14 +62,15 @@ def forward(X_even: Any, X_odd: Any, w: Any) -> tuple[tuple[Array, Array], Saved
     _check(X_even=X_even, X_odd=X_odd, w=w)
     N = X_even.shape[1]
     B = X_even.shape[0]
-    # A[n,f] = w[f]*position(n)
-    A = w * np.arange(N).astype(X_even.dtype)[:, None]
-    # Y_even[b,n,f] = X_even[b,n,f]*cos(A[n,f]) - sin(A[n,f])*X_odd[b,n,f]
-    cos_A = np.cos(A)
-    sin_A = np.sin(A)
-    Y_even = X_even * cos_A - sin_A * X_odd
-    # Y_odd[b,n,f] = sin(A[n,f])*X_even[b,n,f] + cos(A[n,f])*X_odd[b,n,f]
-    Y_odd = sin_A * X_even + cos_A * X_odd
+    F = X_even.shape[-1]
+    if _whole(N * B * F, X_even):
+        A, Y_even, Y_odd = _forward_part(np.arange(N), w, X_even, X_odd)
+    else:
+        A = np.empty((N, F), X_even.dtype)
+        Y_even = np.empty((B, N, F), X_even.dtype)
+        Y_odd = np.empty((B, N, F), X_even.dtype)
+        for (n,) in _parts((N,), B * F, X_even, 1):
+            A[n], Y_even[:, n], Y_odd[:, n] = _forward_part(np.arange(N)[n], w, X_even[:, n], X_odd[:, n])
     return (Y_even, Y_odd), Saved(A, B)
 
 
@@ -77,12 +81,13 @@ def backward(dY_even: Any, dY_odd: Any, saved: Saved) -> tuple[Array, Array]:
     F = A.shape[-1]
     dY_even = _upstream("dY_even", dY_even, (B, N, F), A.dtype)
     dY_odd = _upstream("dY_odd", dY_odd, (B, N, F), A.dtype)
-    # dX_even[b,n,f] = dY_even[b,n,f]*cos(A[n,f]) + dY_odd[b,n,f]*sin(A[n,f])
-    cos_A = np.cos(A)
-    sin_A = np.sin(A)
-    dX_even = dY_even * cos_A + dY_odd * sin_A
-    # dX_odd[b,n,f] = dY_odd[b,n,f]*cos(A[n,f]) - dY_even[b,n,f]*sin(A[n,f])
-    dX_odd = dY_odd * cos_A - dY_even * sin_A
+    if _whole(B * N * F, A):
+        dX_even, dX_odd = _backward_part(A, dY_even, dY_odd)
+    else:
+        dX_even = np.empty((B, N, F), A.dtype)
+        dX_odd = np.empty((B, N, F), A.dtype)
+        for b, n in _parts((B, N), F, A, 1):
+            dX_even[b, n], dX_odd[b, n] = _backward_part(A[n], dY_even[b, n], dY_odd[b, n])
     return dX_even, dX_odd
 
 
@@ -95,15 +100,47 @@ def jvp(X_even: Any, X_odd: Any, w: Any, tX_even: Any, tX_odd: Any) -> tuple[tup
     A = w * np.arange(N).astype(X_even.dtype)[:, None]
     # Y_even[b,n,f] = X_even[b,n,f]*cos(A[n,f]) - sin(A[n,f])*X_odd[b,n,f]
     cos_A = np.cos(A)
-    sin_A = np.sin(A)
-    Y_even = X_even * cos_A - sin_A * X_odd
+    sin_A = np.sin(A, out=A)
+    Y_even = X_even * cos_A
+    Y_even -= sin_A * X_odd
     # Y_odd[b,n,f] = sin(A[n,f])*X_even[b,n,f] + cos(A[n,f])*X_odd[b,n,f]
-    Y_odd = sin_A * X_even + cos_A * X_odd
+    Y_odd = X_even * sin_A
+    Y_odd += cos_A * X_odd
     # tY_even[b,n,f] = cos(A[n,f])*tX_even[b,n,f] - sin(A[n,f])*tX_odd[b,n,f]
-    tY_even = cos_A * tX_even - sin_A * tX_odd
+    tY_even = tX_even * cos_A
+    tY_even -= sin_A * tX_odd
     # tY_odd[b,n,f] = sin(A[n,f])*tX_even[b,n,f] + cos(A[n,f])*tX_odd[b,n,f]
-    tY_odd = sin_A * tX_even + cos_A * tX_odd
+    tY_odd = tX_even * sin_A
+    tY_odd += cos_A * tX_odd
     return (Y_even, Y_odd), (tY_even, tY_odd)
+
+
+def _forward_part(n: Any, w: Any, X_even: Any, X_odd: Any) -> Any:
+    """One part along N, or the whole: A, Y_even, Y_odd."""
+    # A[n,f] = w[f]*position(n)
+    A = w * n.astype(w.dtype)[:, None]
+    # Y_even[b,n,f] = X_even[b,n,f]*cos(A[n,f]) - sin(A[n,f])*X_odd[b,n,f]
+    cos_A = np.cos(A)
+    sin_A = np.sin(A)
+    Y_even = X_even * cos_A
+    Y_even -= sin_A * X_odd
+    # Y_odd[b,n,f] = sin(A[n,f])*X_even[b,n,f] + cos(A[n,f])*X_odd[b,n,f]
+    Y_odd = X_even * sin_A
+    Y_odd += cos_A * X_odd
+    return A, Y_even, Y_odd
+
+
+def _backward_part(A: Any, dY_even: Any, dY_odd: Any) -> Any:
+    """One part along B and N, or the whole: dX_even, dX_odd."""
+    # dX_even[b,n,f] = dY_even[b,n,f]*cos(A[n,f]) + dY_odd[b,n,f]*sin(A[n,f])
+    cos_A = np.cos(A)
+    sin_A = np.sin(A)
+    dX_even = dY_even * cos_A
+    dX_even += dY_odd * sin_A
+    # dX_odd[b,n,f] = dY_odd[b,n,f]*cos(A[n,f]) - dY_even[b,n,f]*sin(A[n,f])
+    dX_odd = dY_odd * cos_A
+    dX_odd -= dY_even * sin_A
+    return dX_even, dX_odd
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -141,3 +178,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -29,6 +29,8 @@ R = |X - Y + eps|, the Euclidean distance of each pair of rows.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,6 +47,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tX": ("N", "K"),
     "tY": ("N", "K"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -60,11 +63,15 @@ def forward(X: Any, Y: Any, eps: Any) -> tuple[Array, Saved]:
     """Return (R, saved)."""
     X, Y, eps = _real(X=X, Y=Y, eps=eps)
     _check(X=X, Y=Y, eps=eps)
-    # Z[i] = sum(k, (X[i,k] - Y[i,k] + eps)^2)
-    Z = ((X - Y + eps) ** 2).sum(axis=-1)
-    # R[i] = where(0 < Z[i], 1, 0)*sqrt(Z[i])
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        R = np.where(Z > 0, np.sqrt(Z), 0)
+    N = X.shape[0]
+    K = X.shape[-1]
+    if _whole(N * K, X):
+        Z, R = _forward_part(Y, X, eps)
+    else:
+        Z = np.empty((N,), X.dtype)
+        R = np.empty((N,), X.dtype)
+        for (i,) in _parts((N,), K, X, 1):
+            Z[i], R[i] = _forward_part(Y[i], X[i], eps)
     return R, Saved(X, Y, eps, Z)
 
 
@@ -72,15 +79,15 @@ def backward(dR: Any, saved: Saved) -> tuple[Array, Array]:
     """Return (dX, dY), the gradients with upstream dR."""
     X, Y, eps, Z = saved
     N = X.shape[0]
+    K = X.shape[-1]
     dR = _upstream("dR", dR, (N,), X.dtype)
-    # dZ[i] = 1/2*dR[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        dZ = 0.5 * np.where((Z > 0) & (np.sqrt(Z) != 0), dR / np.sqrt(Z), 0)
-    # dX[i,k] = 2*dZ[i]*(X[i,k] - Y[i,k] + eps)
-    X_Y = X - Y + eps
-    dX = 2 * dZ[:, None] * X_Y
-    # dY[i,k] = -2*dZ[i]*(X[i,k] - Y[i,k] + eps)
-    dY = -2 * dZ[:, None] * X_Y
+    if _whole(N * K, X):
+        dX, dY = _backward_part(Z, dR, Y, X, eps)
+    else:
+        dX = np.empty((N, K), X.dtype)
+        dY = np.empty((N, K), X.dtype)
+        for (i,) in _parts((N,), K, X, 1):
+            dX[i], dY[i] = _backward_part(Z[i], dR[i], Y[i], X[i], eps)
     return dX, dY
 
 
@@ -89,7 +96,8 @@ def jvp(X: Any, Y: Any, eps: Any, tX: Any, tY: Any) -> tuple[Array, Array]:
     X, Y, eps, tX, tY = _real(X=X, Y=Y, eps=eps, tX=tX, tY=tY)
     _check(X=X, Y=Y, eps=eps, tX=tX, tY=tY)
     # Z[i] = sum(k, (X[i,k] - Y[i,k] + eps)^2)
-    X_Y = X - Y + eps
+    X_Y = X - Y
+    X_Y += eps
     Z = (X_Y**2).sum(axis=-1)
     less_Z = Z > 0
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -102,6 +110,30 @@ def jvp(X: Any, Y: Any, eps: Any, tX: Any, tY: Any) -> tuple[Array, Array]:
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         tR = 0.5 * np.where(less_Z & (sqrt_Z != 0), tZ / np.sqrt(Z), 0)
     return R, tR
+
+
+def _forward_part(Y: Any, X: Any, eps: Any) -> Any:
+    """One part along N, or the whole: Z, R."""
+    # Z[i] = sum(k, (X[i,k] - Y[i,k] + eps)^2)
+    Z = ((X - Y + eps) ** 2).sum(axis=-1)
+    # R[i] = where(0 < Z[i], 1, 0)*sqrt(Z[i])
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        R = np.where(Z > 0, np.sqrt(Z), 0)
+    return Z, R
+
+
+def _backward_part(Z: Any, dR: Any, Y: Any, X: Any, eps: Any) -> Any:
+    """One part along N, or the whole: dX, dY."""
+    # dZ[i] = 1/2*dR[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        dZ = 0.5 * np.where((Z > 0) & (np.sqrt(Z) != 0), dR / np.sqrt(Z), 0)
+    # dX[i,k] = 2*dZ[i]*(X[i,k] - Y[i,k] + eps)
+    X_Y = X - Y
+    X_Y += eps
+    dX = X_Y * (dZ[:, None] * 2)
+    # dY[i,k] = -2*dZ[i]*(X[i,k] - Y[i,k] + eps)
+    dY = -2 * dZ[:, None] * X_Y
+    return dX, dY
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -139,3 +171,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -31,6 +31,8 @@ R is the p-norm of X - Y + eps for each pair of rows.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,6 +50,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tX": ("N", "K"),
     "tY": ("N", "K"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -64,11 +67,15 @@ def forward(X: Any, Y: Any, eps: Any, p: Any) -> tuple[Array, Saved]:
     """Return (R, saved)."""
     X, Y, eps, p = _real(X=X, Y=Y, eps=eps, p=p)
     _check(X=X, Y=Y, eps=eps, p=p)
-    # Z[i] = sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p))
-    Z = np.power(np.abs(X - Y + eps), p).sum(axis=-1)
-    # R[i] = where(0 < Z[i], 1, 0)*pow(Z[i], 1/p)
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        R = np.where(Z > 0, np.power(Z, 1 / p), 0)
+    N = X.shape[0]
+    K = X.shape[-1]
+    if _whole(N * K, X):
+        Z, R = _forward_part(Y, X, eps, p)
+    else:
+        Z = np.empty((N,), X.dtype)
+        R = np.empty((N,), X.dtype)
+        for (i,) in _parts((N,), K, X, 1):
+            Z[i], R[i] = _forward_part(Y[i], X[i], eps, p)
     return R, Saved(X, Y, eps, p, Z)
 
 
@@ -76,17 +83,15 @@ def backward(dR: Any, saved: Saved) -> tuple[Array, Array]:
     """Return (dX, dY), the gradients with upstream dR."""
     X, Y, eps, p, Z = saved
     N = X.shape[0]
+    K = X.shape[-1]
     dR = _upstream("dR", dR, (N,), X.dtype)
-    # dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        dZ = np.where(Z > 0, dR * np.power(Z, 1 / p - 1) / p, 0)
-    # dX[i,k] = dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
-    X_Y = X - Y + eps
-    pow_X_Y = np.power(np.abs(X_Y), p - 1)
-    sign_X_Y = np.sign(X_Y)
-    dX = p * dZ[:, None] * pow_X_Y * sign_X_Y
-    # dY[i,k] = -dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
-    dY = -p * dZ[:, None] * pow_X_Y * sign_X_Y
+    if _whole(N * K, X):
+        dX, dY = _backward_part(Z, p, dR, Y, X, eps)
+    else:
+        dX = np.empty((N, K), X.dtype)
+        dY = np.empty((N, K), X.dtype)
+        for (i,) in _parts((N,), K, X, 1):
+            dX[i], dY[i] = _backward_part(Z[i], p, dR[i], Y[i], X[i], eps)
     return dX, dY
 
 
@@ -95,7 +100,8 @@ def jvp(X: Any, Y: Any, eps: Any, p: Any, tX: Any, tY: Any) -> tuple[Array, Arra
     X, Y, eps, p, tX, tY = _real(X=X, Y=Y, eps=eps, p=p, tX=tX, tY=tY)
     _check(X=X, Y=Y, eps=eps, p=p, tX=tX, tY=tY)
     # Z[i] = sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p))
-    X_Y = X - Y + eps
+    X_Y = X - Y
+    X_Y += eps
     abs_X_Y = np.abs(X_Y)
     Z = np.power(abs_X_Y, p).sum(axis=-1)
     less_Z = Z > 0
@@ -104,12 +110,40 @@ def jvp(X: Any, Y: Any, eps: Any, p: Any, tX: Any, tY: Any) -> tuple[Array, Arra
         R = np.where(less_Z, np.power(Z, 1 / p), 0)
     # tZ[i] = p*(sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)*tX[i,k]) -
     #     sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)*tY[i,k]))
-    abs_X_Y_X_Y = np.power(abs_X_Y, p - 1) * np.sign(X_Y)
+    abs_X_Y_X_Y = np.power(abs_X_Y, p - 1)
+    abs_X_Y_X_Y *= np.sign(X_Y)
     tZ = p * (np.vecdot(tX, abs_X_Y_X_Y) - np.vecdot(tY, abs_X_Y_X_Y))
     # tR[i] = tZ[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         tR = np.where(less_Z, tZ * np.power(Z, 1 / p - 1) / p, 0)
     return R, tR
+
+
+def _forward_part(Y: Any, X: Any, eps: Any, p: Any) -> Any:
+    """One part along N, or the whole: Z, R."""
+    # Z[i] = sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p))
+    Z = np.power(np.abs(X - Y + eps), p).sum(axis=-1)
+    # R[i] = where(0 < Z[i], 1, 0)*pow(Z[i], 1/p)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        R = np.where(Z > 0, np.power(Z, 1 / p), 0)
+    return Z, R
+
+
+def _backward_part(Z: Any, p: Any, dR: Any, Y: Any, X: Any, eps: Any) -> Any:
+    """One part along N, or the whole: dX, dY."""
+    # dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        dZ = np.where(Z > 0, dR * np.power(Z, 1 / p - 1) / p, 0)
+    # dX[i,k] = dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
+    X_Y = X - Y
+    X_Y += eps
+    pow_X_Y = np.power(np.abs(X_Y), p - 1)
+    sign_X_Y = np.sign(X_Y, out=X_Y)
+    dX = pow_X_Y * (dZ[:, None] * p)
+    dX *= sign_X_Y
+    # dY[i,k] = -dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
+    dY = -p * dZ[:, None] * pow_X_Y * sign_X_Y
+    return dX, dY
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -147,3 +181,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

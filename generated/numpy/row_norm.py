@@ -22,6 +22,8 @@ R = |X|, the Euclidean length of each row.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +37,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dR": ("N",),
     "tX": ("N", "K"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -48,10 +51,14 @@ def forward(X: Any) -> tuple[Array, Saved]:
     """Return (R, saved)."""
     (X,) = _real(X=X)
     _check(X=X)
-    # Z[n] = sum(k, X[n,k]^2)
-    Z = (X**2).sum(axis=-1)
-    # R[n] = sqrt(Z[n])
-    R = np.sqrt(Z)
+    N = X.shape[0]
+    K = X.shape[-1]
+    if _whole(N * K, X):
+        R = _forward_part(X)
+    else:
+        R = np.empty((N,), X.dtype)
+        for (n,) in _parts((N,), K, X, 1):
+            R[n] = _forward_part(X[n])
     return R, Saved(X, R)
 
 
@@ -59,10 +66,14 @@ def backward(dR: Any, saved: Saved) -> Array:
     """Return dX, the gradient with upstream dR."""
     X, R = saved
     N = X.shape[0]
+    K = X.shape[-1]
     dR = _upstream("dR", dR, (N,), X.dtype)
-    # dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        dX = np.where((R != 0)[:, None], dR[:, None] * X / R[:, None], 0)
+    if _whole(N * K, X):
+        dX = _backward_part(R, dR, X)
+    else:
+        dX = np.empty((N, K), X.dtype)
+        for (n,) in _parts((N,), K, X, 1):
+            dX[n] = _backward_part(R[n], dR[n], X[n])
     return dX
 
 
@@ -78,6 +89,23 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         tR = np.where(R != 0, np.vecdot(X, tX) / R, 0)
     return R, tR
+
+
+def _forward_part(X: Any) -> Any:
+    """One part along N, or the whole: R."""
+    # Z[n] = sum(k, X[n,k]^2)
+    Z = (X**2).sum(axis=-1)
+    # R[n] = sqrt(Z[n])
+    R = np.sqrt(Z)
+    return R
+
+
+def _backward_part(R: Any, dR: Any, X: Any) -> Any:
+    """One part along N, or the whole: dX."""
+    # dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        dX = np.where((R != 0)[:, None], dR[:, None] * X / R[:, None], 0)
+    return dX
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -115,3 +143,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -22,6 +22,8 @@ Y = X sigmoid(X). Hendrycks and Gimpel (2016), section 2.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +37,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dY": ("B", "N"),
     "tX": ("B", "N"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -48,8 +51,14 @@ def forward(X: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     (X,) = _real(X=X)
     _check(X=X)
-    # Y[i,j] = X[i,j]*sigmoid(X[i,j])
-    Y = X * _sigmoid(X)
+    B = X.shape[0]
+    N = X.shape[-1]
+    if _whole(B * N, X):
+        Y = _forward_part(X)
+    else:
+        Y = np.empty((B, N), X.dtype)
+        for (i,) in _parts((B,), N, X, 1):
+            Y[i] = _forward_part(X[i])
     return Y, Saved(X, Y)
 
 
@@ -59,9 +68,12 @@ def backward(dY: Any, saved: Saved) -> Array:
     B = X.shape[0]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
-    # dX[i,j] = dY[i,j]*(sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))
-    sigmoid_X = _sigmoid(X)
-    dX = dY * (sigmoid_X + Y * (1 - sigmoid_X))
+    if _whole(B * N, X):
+        dX = _backward_part(X, Y, dY)
+    else:
+        dX = np.empty((B, N), X.dtype)
+        for (i,) in _parts((B,), N, X, 1):
+            dX[i] = _backward_part(X[i], Y[i], dY[i])
     return dX
 
 
@@ -73,8 +85,30 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     sigmoid_X = _sigmoid(X)
     Y = X * sigmoid_X
     # tY[i,j] = tX[i,j]*(sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))
-    tY = tX * (sigmoid_X + Y * (1 - sigmoid_X))
+    tY = 1 - sigmoid_X
+    tY *= Y
+    tY += sigmoid_X
+    tY *= tX
     return Y, tY
+
+
+def _forward_part(X: Any) -> Any:
+    """One part along B, or the whole: Y."""
+    # Y[i,j] = X[i,j]*sigmoid(X[i,j])
+    Y = _sigmoid(X)
+    Y *= X
+    return Y
+
+
+def _backward_part(X: Any, Y: Any, dY: Any) -> Any:
+    """One part along B, or the whole: dX."""
+    # dX[i,j] = dY[i,j]*(sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))
+    sigmoid_X = _sigmoid(X)
+    dX = 1 - sigmoid_X
+    dX *= Y
+    dX += sigmoid_X
+    dX *= dY
+    return dX
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -114,6 +148,26 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
     return array.astype(dtype, copy=False)
 
 
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), which neither overflows nor divides by zero."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    y = np.asarray(0.5 * x)
+    np.tanh(y, out=y)
+    y += 1
+    y *= 0.5
+    return y

@@ -25,6 +25,8 @@ Even features get the sine and odd ones the cosine of position times frequency. 
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +44,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tX_even": ("B", "N", "F"),
     "tX_odd": ("B", "N", "F"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -60,12 +63,13 @@ def forward(X_even: Any, X_odd: Any, w: Any) -> tuple[tuple[Array, Array], Saved
     N = X_even.shape[1]
     B = X_even.shape[0]
     F = X_even.shape[-1]
-    # A[n,f] = w[f]*position(n)
-    A = w * np.arange(N).astype(X_even.dtype)[:, None]
-    # Y_even[b,n,f] = X_even[b,n,f] + sin(A[n,f])
-    Y_even = X_even + np.sin(A)
-    # Y_odd[b,n,f] = X_odd[b,n,f] + cos(A[n,f])
-    Y_odd = X_odd + np.cos(A)
+    if _whole(N * B * F, X_even):
+        Y_even, Y_odd = _forward_part(np.arange(N), w, X_even, X_odd)
+    else:
+        Y_even = np.empty((B, N, F), X_even.dtype)
+        Y_odd = np.empty((B, N, F), X_even.dtype)
+        for (n,) in _parts((N,), B * F, X_even, 1):
+            Y_even[:, n], Y_odd[:, n] = _forward_part(np.arange(N)[n], w, X_even[:, n], X_odd[:, n])
     return (Y_even, Y_odd), Saved(B, N, F, X_even.dtype)
 
 
@@ -97,6 +101,17 @@ def jvp(X_even: Any, X_odd: Any, w: Any, tX_even: Any, tX_odd: Any) -> tuple[tup
     # tY_odd[b,n,f] = tX_odd[b,n,f]
     tY_odd = tX_odd.copy()
     return (Y_even, Y_odd), (tY_even, tY_odd)
+
+
+def _forward_part(n: Any, w: Any, X_even: Any, X_odd: Any) -> Any:
+    """One part along N, or the whole: Y_even, Y_odd."""
+    # A[n,f] = w[f]*position(n)
+    A = w * n.astype(w.dtype)[:, None]
+    # Y_even[b,n,f] = X_even[b,n,f] + sin(A[n,f])
+    Y_even = X_even + np.sin(A)
+    # Y_odd[b,n,f] = X_odd[b,n,f] + cos(A[n,f])
+    Y_odd = X_odd + np.cos(A)
+    return Y_even, Y_odd
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -134,3 +149,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -32,6 +32,8 @@ The mean of (Y - T)^2 / (2 beta) where |Y - T| <= beta, else |Y - T| - beta/2. G
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +49,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": (),
     "tY": ("B", "N"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -81,14 +84,12 @@ def backward(dL: Any, saved: Saved) -> Array:
     B = E.shape[0]
     N = E.shape[-1]
     dL = _upstream("dL", dL, (), beta.dtype)
-    # dM[i,j] = dL/(beta*size(B)*size(N))*(A[i,j] - M[i,j])
-    dM = dL / (B * N * beta) * (A - M)
-    # dA[i,j] = 1/2*dM[i,j]*(1 + sign(beta - A[i,j])) + dL/beta*M[i,j]/(size(B)*size(N))
-    dA = 0.5 * dM * (1 + np.sign(beta - A)) + dL / (B * N * beta) * M
-    # dE[i,j] = dA[i,j]*sign(E[i,j])
-    dE = dA * np.sign(E)
-    # dY[i,j] = dE[i,j]
-    dY = dE.copy()
+    if _whole(B * N, E):
+        dY = _backward_part(beta, M, A, dL, E, B)
+    else:
+        dY = np.empty((B, N), E.dtype)
+        for (i,) in _parts((B,), N, E, 1):
+            dY[i] = _backward_part(beta, M[i], A[i], dL, E[i], B)
     return dY
 
 
@@ -105,18 +106,41 @@ def jvp(Y: Any, T: Any, beta: Any, tY: Any) -> tuple[Array, Array]:
     # M[i,j] = min(A[i,j], beta)
     M = np.minimum(A, beta)
     # L = 1/beta*sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
-    M_A = A - 0.5 * M
+    M_A = M * 0.5
+    np.subtract(A, M_A, out=M_A)
     L = (M * M_A).sum() / (B * N * beta)
     # tE[i,j] = tY[i,j]
     tE = tY.copy()
     # tA[i,j] = tE[i,j]*sign(E[i,j])
-    tA = tE * np.sign(E)
+    tA = np.sign(E, out=E)
+    tA *= tE
     # tM[i,j] = 1/2*tA[i,j]*(1 + sign(beta - A[i,j]))
-    tM = 0.5 * tA * (1 + np.sign(beta - A))
+    tM = np.subtract(beta, A, out=A)
+    np.sign(tM, out=tM)
+    tM += 1
+    tM *= 0.5
+    tM *= tA
     # tL = 1/(beta*size(B)*size(N))*(sum(i,j, tM[i,j]*(A[i,j] - (1/2)*M[i,j])) - (1/2)*sum(i,j,
     #     tM[i,j]*M[i,j]) + sum(i,j, tA[i,j]*M[i,j]))
     tL = ((tM * M_A).sum() - 0.5 * (tM * M).sum() + (tA * M).sum()) / (B * N * beta)
     return L, tL
+
+
+def _backward_part(beta: Any, M: Any, A: Any, dL: Any, E: Any, B: int) -> Any:
+    """One part along B, or the whole: dY."""
+    N = M.shape[-1]
+    # dM[i,j] = dL/(beta*size(B)*size(N))*(A[i,j] - M[i,j])
+    dM = A - M
+    dM *= dL / (B * N * beta)
+    # dA[i,j] = 1/2*dM[i,j]*(1 + sign(beta - A[i,j])) + dL/beta*M[i,j]/(size(B)*size(N))
+    dA = np.multiply(dM, 0.5, out=dM)
+    dA *= 1 + np.sign(beta - A)
+    dA += dL / (B * N * beta) * M
+    # dE[i,j] = dA[i,j]*sign(E[i,j])
+    dE = np.multiply(dA, np.sign(E), out=dA)
+    # dY[i,j] = dE[i,j]
+    dY = dE.copy()
+    return dY
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -154,3 +178,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

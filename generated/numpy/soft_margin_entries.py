@@ -121,4 +121,8 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
 
 def _sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), which neither overflows nor divides by zero."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    y = np.asarray(0.5 * x)
+    np.tanh(y, out=y)
+    y += 1
+    y *= 0.5
+    return y

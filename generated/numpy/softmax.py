@@ -22,6 +22,8 @@ P = softmax(S), each row sums to 1. Bridle (1990).
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +37,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dP": ("B", "C"),
     "tS": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -47,15 +50,15 @@ def forward(S: Any) -> tuple[Array, Saved]:
     """Return (P, saved)."""
     (S,) = _real(S=S)
     _check(S=S)
+    B = S.shape[0]
     C = S.shape[-1]
     _nonempty(C=C)
-    # m[i] = max(k, S[i,k])
-    m = S.max(axis=-1)
-    # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
-    exp_S = np.exp(S - m[:, None])
-    Z_m = exp_S.sum(axis=-1)
-    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-    P = exp_S / Z_m[:, None]
+    if _whole(B * C, S):
+        P = _forward_part(S)
+    else:
+        P = np.empty((B, C), S.dtype)
+        for (i,) in _parts((B,), C, S, 1):
+            P[i] = _forward_part(S[i])
     return P, Saved(P)
 
 
@@ -65,10 +68,12 @@ def backward(dP: Any, saved: Saved) -> Array:
     B = P.shape[0]
     C = P.shape[-1]
     dP = _upstream("dP", dP, (B, C), P.dtype)
-    # D[i] = sum(j, dP[i,j]*P[i,j])
-    D = np.vecdot(dP, P)
-    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-    dS = P * (dP - D[:, None])
+    if _whole(B * C, P):
+        dS = _backward_part(dP, P)
+    else:
+        dS = np.empty((B, C), P.dtype)
+        for (i,) in _parts((B,), C, P, 1):
+            dS[i] = _backward_part(dP[i], P[i])
     return dS
 
 
@@ -81,15 +86,40 @@ def jvp(S: Any, tS: Any) -> tuple[Array, Array]:
     # m[i] = max(k, S[i,k])
     m = S.max(axis=-1)
     # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
-    exp_S = np.exp(S - m[:, None])
+    exp_S = S - m[:, None]
+    np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
     # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-    P = exp_S / Z_m[:, None]
+    P = np.divide(exp_S, Z_m[:, None], out=exp_S)
     # tD[i] = sum(j, P[i,j]*tS[i,j])
     tD = np.vecdot(P, tS)
     # tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
-    tP = P * (tS - tD[:, None])
+    tP = tS - tD[:, None]
+    tP *= P
     return P, tP
+
+
+def _forward_part(S: Any) -> Any:
+    """One part along B, or the whole: P."""
+    # m[i] = max(k, S[i,k])
+    m = S.max(axis=-1)
+    # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
+    exp_S = S - m[:, None]
+    np.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(axis=-1)
+    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+    P = np.divide(exp_S, Z_m[:, None], out=exp_S)
+    return P
+
+
+def _backward_part(dP: Any, P: Any) -> Any:
+    """One part along B, or the whole: dS."""
+    # D[i] = sum(j, dP[i,j]*P[i,j])
+    D = np.vecdot(dP, P)
+    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+    dS = dP - D[:, None]
+    dS *= P
+    return dS
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -134,3 +164,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -52,10 +52,11 @@ def forward(S: Any) -> tuple[Array, Saved]:
     # m[j] = max(k, S[k,j])
     m = S.max(axis=0)
     # Z_m[j] = sum(k, exp(S[k,j] - m[j]))
-    exp_S = np.exp(S - m)
+    exp_S = S - m
+    np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=0)
     # P[i,j] = exp(S[i,j] - m[j])/Z_m[j]
-    P = exp_S / Z_m
+    P = np.divide(exp_S, Z_m, out=exp_S)
     return P, Saved(P)
 
 
@@ -68,7 +69,8 @@ def backward(dP: Any, saved: Saved) -> Array:
     # D[j] = sum(i, dP[i,j]*P[i,j])
     D = (dP * P).sum(axis=0)
     # dS[i,j] = P[i,j]*(dP[i,j] - D[j])
-    dS = P * (dP - D)
+    dS = dP - D
+    dS *= P
     return dS
 
 
@@ -81,14 +83,16 @@ def jvp(S: Any, tS: Any) -> tuple[Array, Array]:
     # m[j] = max(k, S[k,j])
     m = S.max(axis=0)
     # Z_m[j] = sum(k, exp(S[k,j] - m[j]))
-    exp_S = np.exp(S - m)
+    exp_S = S - m
+    np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=0)
     # P[i,j] = exp(S[i,j] - m[j])/Z_m[j]
-    P = exp_S / Z_m
+    P = np.divide(exp_S, Z_m, out=exp_S)
     # tD[j] = sum(i, P[i,j]*tS[i,j])
     tD = (P * tS).sum(axis=0)
     # tP[i,j] = P[i,j]*(tS[i,j] - tD[j])
-    tP = P * (tS - tD)
+    tP = tS - tD
+    tP *= P
     return P, tP
 
 

@@ -21,6 +21,8 @@ Y = log(1 + exp(X)). Goodfellow, Bengio and Courville (2016), section 3.10.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,6 +36,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dY": ("B", "N"),
     "tX": ("B", "N"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -46,8 +49,14 @@ def forward(X: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     (X,) = _real(X=X)
     _check(X=X)
-    # Y[i,j] = softplus(X[i,j])
-    Y = np.logaddexp(X, 0)
+    B = X.shape[0]
+    N = X.shape[-1]
+    if _whole(B * N, X):
+        Y = _forward_part(X)
+    else:
+        Y = np.empty((B, N), X.dtype)
+        for (i,) in _parts((B,), N, X, 1):
+            Y[i] = _forward_part(X[i])
     return Y, Saved(X)
 
 
@@ -57,8 +66,12 @@ def backward(dY: Any, saved: Saved) -> Array:
     B = X.shape[0]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
-    # dX[i,j] = dY[i,j]*sigmoid(X[i,j])
-    dX = dY * _sigmoid(X)
+    if _whole(B * N, X):
+        dX = _backward_part(X, dY)
+    else:
+        dX = np.empty((B, N), X.dtype)
+        for (i,) in _parts((B,), N, X, 1):
+            dX[i] = _backward_part(X[i], dY[i])
     return dX
 
 
@@ -69,8 +82,24 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     # Y[i,j] = softplus(X[i,j])
     Y = np.logaddexp(X, 0)
     # tY[i,j] = sigmoid(X[i,j])*tX[i,j]
-    tY = _sigmoid(X) * tX
+    tY = _sigmoid(X)
+    tY *= tX
     return Y, tY
+
+
+def _forward_part(X: Any) -> Any:
+    """One part along B, or the whole: Y."""
+    # Y[i,j] = softplus(X[i,j])
+    Y = np.logaddexp(X, 0)
+    return Y
+
+
+def _backward_part(X: Any, dY: Any) -> Any:
+    """One part along B, or the whole: dX."""
+    # dX[i,j] = dY[i,j]*sigmoid(X[i,j])
+    dX = _sigmoid(X)
+    dX *= dY
+    return dX
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -110,6 +139,26 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
     return array.astype(dtype, copy=False)
 
 
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), which neither overflows nor divides by zero."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    y = np.asarray(0.5 * x)
+    np.tanh(y, out=y)
+    y += 1
+    y *= 0.5
+    return y

@@ -28,6 +28,8 @@ Y = log(1 + exp(beta X)) / beta, and X itself where beta X > threshold, as in to
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +45,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dY": ("B", "N"),
     "tX": ("B", "N"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -57,12 +60,15 @@ def forward(X: Any, beta: Any, threshold: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     X, beta, threshold = _real(X=X, beta=beta, threshold=threshold)
     _check(X=X, beta=beta, threshold=threshold)
-    # u[i,j] = beta*X[i,j]
-    u = beta * X
-    # Y[i,j] = where(u[i,j] <= threshold, 1, 0)/beta*softplus(u[i,j]) + where(threshold < u[i,j], 1,
-    #     0)*X[i,j]
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        Y = np.where(u <= threshold, np.logaddexp(u, 0) / beta, X)
+    B = X.shape[0]
+    N = X.shape[-1]
+    if _whole(B * N, X):
+        u, Y = _forward_part(beta, X, threshold)
+    else:
+        u = np.empty((B, N), X.dtype)
+        Y = np.empty((B, N), X.dtype)
+        for (i,) in _parts((B,), N, X, 1):
+            u[i], Y[i] = _forward_part(beta, X[i], threshold)
     return Y, Saved(beta, threshold, u)
 
 
@@ -72,11 +78,12 @@ def backward(dY: Any, saved: Saved) -> Array:
     B = u.shape[0]
     N = u.shape[-1]
     dY = _upstream("dY", dY, (B, N), beta.dtype)
-    # du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        du = np.where(u <= threshold, dY * _sigmoid(u) / beta, 0)
-    # dX[i,j] = du[i,j]*beta + dY[i,j]*where(threshold < u[i,j], 1, 0)
-    dX = beta * du + np.where(threshold < u, dY, 0)
+    if _whole(B * N, u):
+        dX = _backward_part(u, threshold, beta, dY)
+    else:
+        dX = np.empty((B, N), u.dtype)
+        for (i,) in _parts((B,), N, u, 1):
+            dX[i] = _backward_part(u[i], threshold, beta, dY[i])
     return dX
 
 
@@ -85,19 +92,41 @@ def jvp(X: Any, beta: Any, threshold: Any, tX: Any) -> tuple[Array, Array]:
     X, beta, threshold, tX = _real(X=X, beta=beta, threshold=threshold, tX=tX)
     _check(X=X, beta=beta, threshold=threshold, tX=tX)
     # u[i,j] = beta*X[i,j]
-    u = beta * X
+    u = X * beta
     less_equal_u = u <= threshold
     # Y[i,j] = where(u[i,j] <= threshold, 1, 0)/beta*softplus(u[i,j]) + where(threshold < u[i,j], 1,
     #     0)*X[i,j]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         Y = np.where(less_equal_u, np.logaddexp(u, 0) / beta, X)
     # tu[i,j] = beta*tX[i,j]
-    tu = beta * tX
+    tu = tX * beta
     # tY[i,j] = tu[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j]) + where(threshold < u[i,j],
     #     1, 0)*tX[i,j]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         tY = np.where(less_equal_u, tu * _sigmoid(u) / beta, tX)
     return Y, tY
+
+
+def _forward_part(beta: Any, X: Any, threshold: Any) -> Any:
+    """One part along B, or the whole: u, Y."""
+    # u[i,j] = beta*X[i,j]
+    u = X * beta
+    # Y[i,j] = where(u[i,j] <= threshold, 1, 0)/beta*softplus(u[i,j]) + where(threshold < u[i,j], 1,
+    #     0)*X[i,j]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        Y = np.where(u <= threshold, np.logaddexp(u, 0) / beta, X)
+    return u, Y
+
+
+def _backward_part(u: Any, threshold: Any, beta: Any, dY: Any) -> Any:
+    """One part along B, or the whole: dX."""
+    # du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        du = np.where(u <= threshold, dY * _sigmoid(u) / beta, 0)
+    # dX[i,j] = du[i,j]*beta + dY[i,j]*where(threshold < u[i,j], 1, 0)
+    dX = np.multiply(du, beta, out=du)
+    dX += np.where(threshold < u, dY, 0)
+    return dX
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -137,6 +166,26 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
     return array.astype(dtype, copy=False)
 
 
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), which neither overflows nor divides by zero."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    y = np.asarray(0.5 * x)
+    np.tanh(y, out=y)
+    y += 1
+    y *= 0.5
+    return y

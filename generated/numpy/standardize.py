@@ -67,7 +67,7 @@ def forward(X: Any, eps: Any) -> tuple[Array, Saved]:
     X_m = X - m
     v = (X_m**2).sum(axis=0) / N
     # Y[n,c] = (X[n,c] - m[c])/sqrt(v[c] + eps)
-    Y = X_m / np.sqrt(v + eps)
+    Y = np.divide(X_m, np.sqrt(v + eps), out=X_m)
     return Y, Saved(X, eps, m, v, Y)
 
 
@@ -85,7 +85,9 @@ def backward(dY: Any, saved: Saved) -> Array:
     rsqrt_v_eps = 1 / np.sqrt(v_eps)
     dm = -(2 * dv * X_m.sum(axis=0) / N + rsqrt_v_eps * dY.sum(axis=0))
     # dX[n,c] = dm[c]/size(N) + 2*dv[c]*(X[n,c] - m[c])/size(N) + dY[n,c]/sqrt(v[c] + eps)
-    dX = dm / N + 2 * dv * X_m / N + dY * rsqrt_v_eps
+    dX = np.multiply(X_m, dv * 2 / N, out=X_m)
+    dX += dm / N
+    dX += dY * rsqrt_v_eps
     return dX
 
 
@@ -107,7 +109,10 @@ def jvp(X: Any, eps: Any, tX: Any) -> tuple[Array, Array]:
     # tv[c] = 2/size(N)*(sum(n, (X[n,c] - m[c])*tX[n,c]) - tm[c]*sum(n, X[n,c] - m[c]))
     tv = 2 * ((X_m * tX).sum(axis=0) - tm * X_m.sum(axis=0)) / N
     # tY[n,c] = 1/sqrt(v[c] + eps)*(tX[n,c] - tm[c] - (1/2)*tv[c]*Y[n,c]/sqrt(v[c] + eps))
-    tY = rsqrt_v * (tX - tm - 0.5 * tv * Y * rsqrt_v)
+    tY = Y * (tv * rsqrt_v * 0.5)
+    np.subtract(tX, tY, out=tY)
+    tY -= tm
+    tY *= rsqrt_v
     return Y, tY
 
 

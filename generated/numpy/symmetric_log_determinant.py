@@ -51,7 +51,7 @@ def forward(S: Any) -> tuple[Array, Saved]:
     (S,) = _real(S=S)
     _check(S=S)
     # A[i,j] = 1/2*S[i,j] + 1/2*S[j,i]
-    S_scaled = 0.5 * S
+    S_scaled = S * 0.5
     A = S_scaled + S_scaled.T
     # L = logdet(A)
     L = _log_determinant(A)
@@ -63,9 +63,10 @@ def backward(dL: Any, saved: Saved) -> Array:
     (A,) = saved
     dL = _upstream("dL", dL, (), A.dtype)
     # dA[i,j] = dL*inv(A)[j,i]
-    dA = dL * _inverse(A).T
+    dA = _inverse(A).T * dL
     # dS[i,j] = 1/2*(dA[i,j] + dA[j,i])
-    dS = 0.5 * (dA + dA.T)
+    dS = dA + dA.T
+    dS *= 0.5
     return dS
 
 
@@ -74,12 +75,13 @@ def jvp(S: Any, tS: Any) -> tuple[Array, Array]:
     S, tS = _real(S=S, tS=tS)
     _check(S=S, tS=tS)
     # A[i,j] = 1/2*S[i,j] + 1/2*S[j,i]
-    S_scaled = 0.5 * S
+    S_scaled = S * 0.5
     A = S_scaled + S_scaled.T
     # L = logdet(A)
     L = _log_determinant(A)
     # tA[i,j] = 1/2*(tS[i,j] + tS[j,i])
-    tA = 0.5 * (tS + tS.T)
+    tA = tS + tS.T
+    tA *= 0.5
     # tL = sum(i,j, tA[i,j]*inv(A)[j,i])
     tL = (tA * _inverse(A).T).sum()
     return L, tL

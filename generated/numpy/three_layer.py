@@ -20,14 +20,16 @@ Shapes:
 
 Saved for the backward pass:
 
-    X: for dW_1
-    W_1: for dX
-    W_2: for dH_1
+    X: for dW_1, Z_1, H_1, Z_2 and H_2
+    W_1: for dX, Z_1, H_1, Z_2 and H_2
+    W_2: for dH_1, Z_1, H_1, Z_2 and H_2
     W_3: for dH_2
-    Z_1: for dZ_1
-    H_1: for dW_2
-    Z_2: for dZ_2
-    H_2: for dW_3
+    Z_1: for dZ_1; where it is large it is not saved but made anew
+    H_1: for dW_2; where it is large it is not saved but made anew
+    Z_2: for dZ_2; where it is large it is not saved but made anew
+    H_2: for dW_3; where it is large it is not saved but made anew
+    b_1: for Z_1, H_1, Z_2 and H_2
+    b_2: for Z_1, H_1, Z_2 and H_2
 
 Gradients:
 
@@ -48,6 +50,8 @@ Y = relu(relu(X W_1 + b_1) W_2 + b_2) W_3 + b_3. Goodfellow, Bengio and Courvill
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,6 +77,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tW_3": ("K", "M"),
     "tb_3": ("M",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -82,57 +87,63 @@ class Saved(NamedTuple):
     W_1: Array
     W_2: Array
     W_3: Array
-    Z_1: Array
-    H_1: Array
-    Z_2: Array
-    H_2: Array
+    Z_1: Array | None
+    H_1: Array | None
+    Z_2: Array | None
+    H_2: Array | None
+    b_1: Array
+    b_2: Array
 
 
 def forward(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any, W_3: Any, b_3: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     X, W_1, b_1, W_2, b_2, W_3, b_3 = _real(X=X, W_1=W_1, b_1=b_1, W_2=W_2, b_2=b_2, W_3=W_3, b_3=b_3)
     _check(X=X, W_1=W_1, b_1=b_1, W_2=W_2, b_2=b_2, W_3=W_3, b_3=b_3)
-    # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
-    Z_1 = X @ W_1 + b_1
-    # H_1[i,h] = relu(Z_1[i,h])
-    H_1 = np.maximum(Z_1, 0)
-    # Z_2[i,l] = sum(h, H_1[i,h]*W_2[h,l]) + b_2[l]
-    Z_2 = H_1 @ W_2 + b_2
-    # H_2[i,l] = relu(Z_2[i,l])
-    H_2 = np.maximum(Z_2, 0)
-    # Y[i,j] = sum(l, H_2[i,l]*W_3[l,j]) + b_3[j]
-    Y = H_2 @ W_3 + b_3
-    return Y, Saved(X, W_1, W_2, W_3, Z_1, H_1, Z_2, H_2)
+    B = X.shape[0]
+    F = W_1.shape[-1]
+    M = W_3.shape[-1]
+    if _saved_whole(B * F, X, W_1, b_1, W_2, b_2, W_3, b_3):
+        Z_1, H_1, Z_2, H_2, Y = _forward_part(X, W_1, b_1, W_2, b_2, W_3, b_3)
+    else:
+        Z_1 = None
+        H_1 = None
+        Z_2 = None
+        H_2 = None
+        Y = np.empty((B, M), X.dtype)
+        for (i,) in _parts((B,), F, X, 128):
+            _, _, _, _, Y[i] = _forward_part(X[i], W_1, b_1, W_2, b_2, W_3, b_3)
+    return Y, Saved(X, W_1, W_2, W_3, Z_1, H_1, Z_2, H_2, b_1, b_2)
 
 
 def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, Array, Array]:
     """Return (dX, dW_1, db_1, dW_2, db_2, dW_3, db_3), the gradients with upstream dY."""
-    X, W_1, W_2, W_3, Z_1, H_1, Z_2, H_2 = saved
+    X, W_1, W_2, W_3, Z_1, H_1, Z_2, H_2, b_1, b_2 = saved
     B = X.shape[0]
     M = W_3.shape[-1]
+    F = W_1.shape[-1]
+    K = W_2.shape[-1]
+    N = X.shape[-1]
     dY = _upstream("dY", dY, (B, M), X.dtype)
-    # dW_3[l,j] = sum(i, dY[i,j]*H_2[i,l])
-    dW_3 = H_2.T @ dY
     # db_3[j] = sum(i, dY[i,j])
     db_3 = dY.sum(axis=0)
-    # dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
-    dH_2 = dY @ W_3.T
-    # dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
-    dZ_2 = np.where(Z_2 > 0, dH_2, 0)
-    # dW_2[h,l] = sum(i, dZ_2[i,l]*H_1[i,h])
-    dW_2 = H_1.T @ dZ_2
-    # db_2[l] = sum(i, dZ_2[i,l])
-    db_2 = dZ_2.sum(axis=0)
-    # dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
-    dH_1 = dZ_2 @ W_2.T
-    # dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
-    dZ_1 = np.where(Z_1 > 0, dH_1, 0)
-    # dX[i,k] = sum(h, dZ_1[i,h]*W_1[k,h])
-    dX = dZ_1 @ W_1.T
-    # dW_1[k,h] = sum(i, dZ_1[i,h]*X[i,k])
-    dW_1 = X.T @ dZ_1
-    # db_1[h] = sum(i, dZ_1[i,h])
-    db_1 = dZ_1.sum(axis=0)
+    if Z_1 is not None:
+        dW_3, dW_2, db_2, dX, dW_1, db_1 = _backward_part(X, W_1, b_1, W_2, b_2, dY, W_3, Z_1, H_1, Z_2, H_2)
+    else:
+        dW_3 = np.zeros((K, M), X.dtype)
+        dW_2 = np.zeros((F, K), X.dtype)
+        db_2 = np.zeros((K,), X.dtype)
+        dX = np.empty((B, N), X.dtype)
+        dW_1 = np.zeros((N, F), X.dtype)
+        db_1 = np.zeros((F,), X.dtype)
+        for (i,) in _parts((B,), F, X, 512):
+            dW_3_part, dW_2_part, db_2_part, dX[i], dW_1_part, db_1_part = _backward_part(
+                X[i], W_1, b_1, W_2, b_2, dY[i], W_3, None, None, None, None
+            )
+            dW_3 += dW_3_part
+            dW_2 += dW_2_part
+            db_2 += db_2_part
+            dW_1 += dW_1_part
+            db_1 += db_1_part
     return dX, dW_1, db_1, dW_2, db_2, dW_3, db_3
 
 
@@ -160,26 +171,91 @@ def jvp(
         X=X, W_1=W_1, b_1=b_1, W_2=W_2, b_2=b_2, W_3=W_3, b_3=b_3, tX=tX, tW_1=tW_1, tb_1=tb_1, tW_2=tW_2, tb_2=tb_2, tW_3=tW_3, tb_3=tb_3
     )
     # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
-    Z_1 = X @ W_1 + b_1
+    Z_1 = X @ W_1
+    Z_1 += b_1
     # H_1[i,h] = relu(Z_1[i,h])
     H_1 = np.maximum(Z_1, 0)
     # Z_2[i,l] = sum(h, H_1[i,h]*W_2[h,l]) + b_2[l]
-    Z_2 = H_1 @ W_2 + b_2
+    Z_2 = H_1 @ W_2
+    Z_2 += b_2
     # H_2[i,l] = relu(Z_2[i,l])
     H_2 = np.maximum(Z_2, 0)
     # Y[i,j] = sum(l, H_2[i,l]*W_3[l,j]) + b_3[j]
-    Y = H_2 @ W_3 + b_3
+    Y = H_2 @ W_3
+    Y += b_3
     # tZ_1[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
-    tZ_1 = tX @ W_1 + X @ tW_1 + tb_1
+    tZ_1 = tX @ W_1
+    tZ_1 += X @ tW_1
+    tZ_1 += tb_1
     # tH_1[i,h] = tZ_1[i,h]*where(0 < Z_1[i,h], 1, 0)
     tH_1 = np.where(Z_1 > 0, tZ_1, 0)
     # tZ_2[i,l] = sum(h, tH_1[i,h]*W_2[h,l]) + sum(h, H_1[i,h]*tW_2[h,l]) + tb_2[l]
-    tZ_2 = tH_1 @ W_2 + H_1 @ tW_2 + tb_2
+    tZ_2 = tH_1 @ W_2
+    tZ_2 += H_1 @ tW_2
+    tZ_2 += tb_2
     # tH_2[i,l] = tZ_2[i,l]*where(0 < Z_2[i,l], 1, 0)
     tH_2 = np.where(Z_2 > 0, tZ_2, 0)
     # tY[i,j] = sum(l, tH_2[i,l]*W_3[l,j]) + sum(l, H_2[i,l]*tW_3[l,j]) + tb_3[j]
-    tY = tH_2 @ W_3 + H_2 @ tW_3 + tb_3
+    tY = tH_2 @ W_3
+    tY += H_2 @ tW_3
+    tY += tb_3
     return Y, tY
+
+
+def _forward_part(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any, W_3: Any, b_3: Any) -> Any:
+    """One part along B, or the whole: Z_1, H_1, Z_2, H_2, Y."""
+    # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
+    Z_1 = X @ W_1
+    Z_1 += b_1
+    # H_1[i,h] = relu(Z_1[i,h])
+    H_1 = np.maximum(Z_1, 0)
+    # Z_2[i,l] = sum(h, H_1[i,h]*W_2[h,l]) + b_2[l]
+    Z_2 = H_1 @ W_2
+    Z_2 += b_2
+    # H_2[i,l] = relu(Z_2[i,l])
+    H_2 = np.maximum(Z_2, 0)
+    # Y[i,j] = sum(l, H_2[i,l]*W_3[l,j]) + b_3[j]
+    Y = H_2 @ W_3
+    Y += b_3
+    return Z_1, H_1, Z_2, H_2, Y
+
+
+def _backward_part(
+    X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any, dY: Any, W_3: Any, Z_1: Any | None, H_1: Any | None, Z_2: Any | None, H_2: Any | None
+) -> Any:
+    """One part along B, or the whole: dW_3, dW_2, db_2, dX, dW_1, db_1."""
+    if Z_1 is None:
+        # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
+        Z_1 = X @ W_1
+        Z_1 += b_1
+        # H_1[i,h] = relu(Z_1[i,h])
+        H_1 = np.maximum(Z_1, 0)
+        # Z_2[i,l] = sum(h, H_1[i,h]*W_2[h,l]) + b_2[l]
+        Z_2 = H_1 @ W_2
+        Z_2 += b_2
+        # H_2[i,l] = relu(Z_2[i,l])
+        H_2 = np.maximum(Z_2, 0)
+    # dW_3[l,j] = sum(i, dY[i,j]*H_2[i,l])
+    dW_3 = H_2.T @ dY
+    # dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
+    dH_2 = dY @ W_3.T
+    # dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
+    dZ_2 = np.where(Z_2 > 0, dH_2, 0)
+    # dW_2[h,l] = sum(i, dZ_2[i,l]*H_1[i,h])
+    dW_2 = H_1.T @ dZ_2
+    # db_2[l] = sum(i, dZ_2[i,l])
+    db_2 = dZ_2.sum(axis=0)
+    # dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
+    dH_1 = dZ_2 @ W_2.T
+    # dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
+    dZ_1 = np.where(Z_1 > 0, dH_1, 0)
+    # dX[i,k] = sum(h, dZ_1[i,h]*W_1[k,h])
+    dX = dZ_1 @ W_1.T
+    # dW_1[k,h] = sum(i, dZ_1[i,h]*X[i,k])
+    dW_1 = X.T @ dZ_1
+    # db_1[h] = sum(i, dZ_1[i,h])
+    db_1 = dZ_1.sum(axis=0)
+    return dW_3, dW_2, db_2, dX, dW_1, db_1
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -217,3 +293,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -26,6 +26,8 @@ e_i + a_i: the row of the token's table plus the row of the position's. Vaswani 
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +45,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tE": ("V", "C"),
     "tA": ("M", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -64,11 +67,16 @@ def forward(E: Any, A: Any, t: Any, p: Any) -> tuple[Array, Saved]:
     _check(E=E, A=A, t=t, p=p)
     t = _labels("t", t, "V", E.shape[0])
     p = _labels("p", p, "M", A.shape[0])
+    N = t.shape[0]
+    C = E.shape[-1]
     V = E.shape[0]
     M = A.shape[0]
-    C = E.shape[-1]
-    # Y[n,c] = E[t[n],c] + A[p[n],c]
-    Y = E[t] + A[p]
+    if _whole(N * C, E):
+        Y = _forward_part(E, t, A, p)
+    else:
+        Y = np.empty((N, C), E.dtype)
+        for (n,) in _parts((N,), C, E, 1):
+            Y[n] = _forward_part(E, t[n], A, p[n])
     return Y, Saved(t, p, V, M, C, E.dtype)
 
 
@@ -97,6 +105,13 @@ def jvp(E: Any, A: Any, t: Any, p: Any, tE: Any, tA: Any) -> tuple[Array, Array]
     # tY[n,c] = tE[t[n],c] + tA[p[n],c]
     tY = tE[t] + tA[p]
     return Y, tY
+
+
+def _forward_part(E: Any, t: Any, A: Any, p: Any) -> Any:
+    """One part along N, or the whole: Y."""
+    # Y[n,c] = E[t[n],c] + A[p[n],c]
+    Y = E[t] + A[p]
+    return Y
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -147,6 +162,22 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
 
 
 def _one_hot(labels: Array, length: int, dtype: Any) -> Array:

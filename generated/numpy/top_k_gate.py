@@ -79,7 +79,8 @@ def forward(X: Any, W_g: Any, W_noise: Any, noise: Any, count: Any) -> tuple[Arr
     # U[i,e] = sum(c, X[i,c]*W_noise[c,e])
     U = X @ W_noise
     # S[i,e] = sum(c, X[i,c]*W_g[c,e]) + noise[i,e]*softplus(U[i,e])
-    S = X @ W_g + noise * np.logaddexp(U, 0)
+    S = X @ W_g
+    S += noise * np.logaddexp(U, 0)
     # R[i,e] = sum(g, where(S[i,e] < S[i,g], 1, 0))
     R = (S[..., None] < S[:, None, :]).astype(X.dtype).sum(axis=-1)
     less_R = R < count
@@ -87,7 +88,8 @@ def forward(X: Any, W_g: Any, W_noise: Any, noise: Any, count: Any) -> tuple[Arr
     #     R[i,g], 1, 0))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         m = np.where(less_R, S, -1e30).max(axis=-1)
-        exp_S = np.exp(S - m[:, None])
+        exp_S = np.subtract(S, m[:, None], out=S)
+        np.exp(exp_S, out=exp_S)
     # Z_m[i] = sum(g, where(R[i,g] < count, 1, 0)*exp(S[i,g] - m[i]))
     Z_m = np.where(less_R, exp_S, 0).sum(axis=-1)
     # G[i,e] = where(R[i,e] < count, 1, 0)*exp(S[i,e] - m[i])/Z_m[i]
@@ -105,13 +107,17 @@ def backward(dG: Any, saved: Saved) -> tuple[Array, Array, Array]:
     # D[i] = sum(e, dG[i,e]*G[i,e])
     D = np.vecdot(dG, G)
     # dS[i,e] = G[i,e]*(dG[i,e] - D[i])
-    dS = G * (dG - D[:, None])
+    dS = dG - D[:, None]
+    dS *= G
     # dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
     dW_g = X.T @ dS
     # dU[i,e] = dS[i,e]*noise[i,e]*sigmoid(U[i,e])
-    dU = dS * noise * _sigmoid(U)
+    dU = _sigmoid(U)
+    dU *= dS
+    dU *= noise
     # dX[i,c] = sum(e, dU[i,e]*W_noise[c,e]) + sum(e, dS[i,e]*W_g[c,e])
-    dX = dU @ W_noise.T + dS @ W_g.T
+    dX = dU @ W_noise.T
+    dX += dS @ W_g.T
     # dW_noise[c,e] = sum(i, dU[i,e]*X[i,c])
     dW_noise = X.T @ dU
     return dX, dW_g, dW_noise
@@ -128,7 +134,8 @@ def jvp(X: Any, W_g: Any, W_noise: Any, noise: Any, count: Any, tX: Any, tW_g: A
     # U[i,e] = sum(c, X[i,c]*W_noise[c,e])
     U = X @ W_noise
     # S[i,e] = sum(c, X[i,c]*W_g[c,e]) + noise[i,e]*softplus(U[i,e])
-    S = X @ W_g + noise * np.logaddexp(U, 0)
+    S = X @ W_g
+    S += noise * np.logaddexp(U, 0)
     # R[i,e] = sum(g, where(S[i,e] < S[i,g], 1, 0))
     R = (S[..., None] < S[:, None, :]).astype(X.dtype).sum(axis=-1)
     less_R = R < count
@@ -136,20 +143,26 @@ def jvp(X: Any, W_g: Any, W_noise: Any, noise: Any, count: Any, tX: Any, tW_g: A
     #     R[i,g], 1, 0))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         m = np.where(less_R, S, -1e30).max(axis=-1)
-        exp_S = np.exp(S - m[:, None])
+        exp_S = np.subtract(S, m[:, None], out=S)
+        np.exp(exp_S, out=exp_S)
     # Z_m[i] = sum(g, where(R[i,g] < count, 1, 0)*exp(S[i,g] - m[i]))
     Z_m = np.where(less_R, exp_S, 0).sum(axis=-1)
     # G[i,e] = where(R[i,e] < count, 1, 0)*exp(S[i,e] - m[i])/Z_m[i]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         G = np.where(less_R, exp_S / Z_m[:, None], 0)
     # tU[i,e] = sum(c, W_noise[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_noise[c,e])
-    tU = tX @ W_noise + X @ tW_noise
+    tU = tX @ W_noise
+    tU += X @ tW_noise
     # tS[i,e] = sum(c, W_g[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_g[c,e]) + tU[i,e]*noise[i,e]*sigmoid(U[i,e])
-    tS = tX @ W_g + X @ tW_g + tU * noise * _sigmoid(U)
+    tS = np.multiply(tU, noise, out=tU)
+    tS *= _sigmoid(U)
+    tS += tX @ W_g
+    tS += X @ tW_g
     # tD[i] = sum(e, G[i,e]*tS[i,e])
     tD = np.vecdot(G, tS)
     # tG[i,e] = G[i,e]*(tS[i,e] - tD[i])
-    tG = G * (tS - tD[:, None])
+    tG = np.subtract(tS, tD[:, None], out=tS)
+    tG *= G
     return G, tG
 
 
@@ -199,4 +212,8 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
 
 def _sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), which neither overflows nor divides by zero."""
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    y = np.asarray(0.5 * x)
+    np.tanh(y, out=y)
+    y += 1
+    y *= 0.5
+    return y

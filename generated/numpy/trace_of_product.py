@@ -62,9 +62,9 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     X, Y = saved
     dL = _upstream("dL", dL, (), X.dtype)
     # dX[i,k] = dL*Y[k,i]
-    dX = dL * Y.T
+    dX = Y.T * dL
     # dY[k,i] = dL*X[i,k]
-    dY = dL * X.T
+    dY = X.T * dL
     return dX, dY
 
 

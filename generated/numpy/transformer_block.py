@@ -49,10 +49,10 @@ Saved for the backward pass:
     mu_1: for dg_1, dvar_1, dmu_1 and dX
     var_1: for dg_1, dvar_1, dmu_1 and dX
     A: for dW_v, dW_k and dW_q
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
-    P: for dV, D and dS
+    P: for dV, D and dS; where it is large it is not saved but made anew
     O: for dW_o
     M: for dg_2, dvar_2, dmu_2 and dM
     mu_2: for dg_2, dvar_2, dmu_2 and dM
@@ -60,6 +60,8 @@ Saved for the backward pass:
     U: for dW_1
     Z: for dZ
     G: for dW_2
+    m: for P
+    E_m: for P
 
 Gradients:
 
@@ -105,7 +107,9 @@ X + attention(norm(X)), then M + mlp(norm(M)), with one head. Xiong et al. (2020
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -143,6 +147,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tW_v": ("C", "d_v"),
     "tW_o": ("d_v", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -163,7 +168,7 @@ class Saved(NamedTuple):
     Q: Array
     K: Array
     V: Array
-    P: Array
+    P: Array | None
     O: Array
     M: Array
     mu_2: Array
@@ -171,6 +176,8 @@ class Saved(NamedTuple):
     U: Array
     Z: Array
     G: Array
+    m: Array
+    E_m: Array
 
 
 def forward(
@@ -182,54 +189,68 @@ def forward(
     )
     _check(X=X, g_1=g_1, b_1=b_1, g_2=g_2, b_2=b_2, W_1=W_1, c_1=c_1, W_2=W_2, c_2=c_2, W_q=W_q, W_k=W_k, W_v=W_v, W_o=W_o)
     C = X.shape[-1]
-    d_k = W_q.shape[-1]
+    B = X.shape[0]
     N = X.shape[1]
+    d_v = W_v.shape[-1]
     _nonempty(N=N)
     # mu_1[b,i] = sum(c, X[b,i,c])/size(C)
-    mu_1 = X.sum(axis=-1) / C
+    mu_1 = X.sum(axis=-1)
+    mu_1 /= C
     # var_1[b,i] = sum(c, (X[b,i,c] - mu_1[b,i])^2)/size(C)
     X_mu_1 = X - mu_1[..., None]
-    var_1 = (X_mu_1**2).sum(axis=-1) / C
+    var_1 = (X_mu_1**2).sum(axis=-1)
+    var_1 /= C
     # A[b,i,c] = g_1[c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000) + b_1[c]
-    A = g_1 * X_mu_1 / np.sqrt(var_1 + 1e-05)[..., None] + b_1
+    A = np.multiply(X_mu_1, g_1, out=X_mu_1)
+    A /= np.sqrt(var_1 + 1e-05)[..., None]
+    A += b_1
     # Q[b,i,d] = sum(c, A[b,i,c]*W_q[c,d])
     Q = A @ W_q
     # K[b,j,d] = sum(c, A[b,j,c]*W_k[c,d])
     K = A @ W_k
     # V[b,j,e] = sum(c, A[b,j,c]*W_v[c,e])
     V = A @ W_v
-    # S[b,i,j] = sum(d, Q[b,i,d]*K[b,j,d])/sqrt(size(d_k))
-    S = Q @ K.mT / math.sqrt(d_k)
-    # m[b,i] = max(k, S[b,i,k])
-    m = S.max(axis=-1)
-    # E_m[b,i] = sum(k, exp(S[b,i,k] - m[b,i]))
-    exp_S = np.exp(S - m[..., None])
-    E_m = exp_S.sum(axis=-1)
-    # P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
-    P = exp_S / E_m[..., None]
-    # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
-    O = P @ V
+    if _saved_whole(B * N * N, X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, c_2, W_q, W_k, W_v, W_o):
+        m, E_m, P, O = _forward_part(Q, K, V)
+    else:
+        P = None
+        m = np.empty((B, N), X.dtype)
+        E_m = np.empty((B, N), X.dtype)
+        O = np.empty((B, N, d_v), X.dtype)
+        for b, i in _parts((B, N), N, X, 128):
+            m[b, i], E_m[b, i], _, O[b, i] = _forward_part(Q[b, i], K[b], V[b])
     # M[b,i,m] = X[b,i,m] + sum(e, O[b,i,e]*W_o[e,m])
-    M = X + O @ W_o
+    M = O @ W_o
+    M += X
     # mu_2[b,i] = sum(c, M[b,i,c])/size(C)
-    mu_2 = M.sum(axis=-1) / C
+    mu_2 = M.sum(axis=-1)
+    mu_2 /= C
     # var_2[b,i] = sum(c, (M[b,i,c] - mu_2[b,i])^2)/size(C)
     M_mu_2 = M - mu_2[..., None]
-    var_2 = (M_mu_2**2).sum(axis=-1) / C
+    var_2 = (M_mu_2**2).sum(axis=-1)
+    var_2 /= C
     # U[b,i,c] = g_2[c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000) + b_2[c]
-    U = g_2 * M_mu_2 / np.sqrt(var_2 + 1e-05)[..., None] + b_2
+    U = np.multiply(M_mu_2, g_2, out=M_mu_2)
+    U /= np.sqrt(var_2 + 1e-05)[..., None]
+    U += b_2
     # Z[b,i,f] = sum(c, U[b,i,c]*W_1[c,f]) + c_1[f]
-    Z = U @ W_1 + c_1
+    Z = U @ W_1
+    Z += c_1
     # G[b,i,f] = 1/2*Z[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1)
-    G = 0.5 * Z * (_erf(0.5 * math.sqrt(2) * Z) + 1)
+    G = _erf(0.5 * math.sqrt(2) * Z)
+    G += 1
+    G *= 0.5
+    G *= Z
     # Y[b,i,m] = M[b,i,m] + sum(f, G[b,i,f]*W_2[f,m]) + c_2[m]
-    Y = M + G @ W_2 + c_2
-    return Y, Saved(X, g_1, g_2, W_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G)
+    Y = G @ W_2
+    Y += M
+    Y += c_2
+    return Y, Saved(X, g_1, g_2, W_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, m, E_m)
 
 
 def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, Array, Array, Array, Array, Array, Array, Array, Array]:
     """Return (dX, dg_1, db_1, dg_2, db_2, dW_1, dc_1, dW_2, dc_2, dW_q, dW_k, dW_v, dW_o), the gradients with upstream dY."""
-    X, g_1, g_2, W_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G = saved
+    X, g_1, g_2, W_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, m, E_m = saved
     B = X.shape[0]
     N = X.shape[1]
     C = X.shape[-1]
@@ -245,7 +266,8 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
     dG = dY @ W_2.T
     # dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
     #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
-    dZ = 0.5 * dG * (_erf(0.5 * math.sqrt(2) * Z) + 1 + math.sqrt(2) * Z * np.exp(-0.5 * Z**2) / math.sqrt(math.pi))
+    dZ = np.multiply(dG, 0.5, out=dG)
+    dZ *= _erf(0.5 * math.sqrt(2) * Z) + 1 + math.sqrt(2) * Z * np.exp(-0.5 * Z**2) / math.sqrt(math.pi)
     # dW_1[c,f] = sum(b,i, dZ[b,i,f]*U[b,i,c])
     dW_1 = U.reshape(B * N, C).T @ dZ.reshape(B * N, F)
     # dc_1[f] = sum(b,i, dZ[b,i,f])
@@ -266,23 +288,36 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
     dmu_2 = -(2 * dvar_2 * M_mu_2.sum(axis=-1) / C + rsqrt_var_2_shifted * (dU @ g_2))
     # dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
     #     dU[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + dY[b,i,m]
-    dM = (dmu_2 / C)[..., None] + 2 * dvar_2[..., None] * M_mu_2 / C + dU * g_2 * rsqrt_var_2_shifted[..., None] + dY
+    dM = np.multiply(M_mu_2, dvar_2[..., None] * 2 / C, out=M_mu_2)
+    dM += (dmu_2 / C)[..., None]
+    dM += dU * g_2 * rsqrt_var_2_shifted[..., None]
+    dM += dY
     # dW_o[e,m] = sum(b,i, dM[b,i,m]*O[b,i,e])
     dW_o = O.reshape(B * N, d_v).T @ dM.reshape(B * N, C)
     # dO[b,i,e] = sum(m, dM[b,i,m]*W_o[e,m])
     dO = dM @ W_o.T
-    # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
-    dP = dO @ V.mT
-    # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
-    dV = P.mT @ dO
-    # D[b,i] = sum(j, dP[b,i,j]*P[b,i,j])
-    D = np.vecdot(dP, P)
-    # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
-    dS = P * (dP - D[..., None])
-    # dQ[b,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,i,j]*K[b,j,d])
-    dQ = dS @ K / math.sqrt(d_k)
+    # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+    t = X - mu_1[..., None]
+    # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+    var_1_shifted = var_1 + 1e-05
+    t_2 = 1 / np.sqrt(var_1_shifted)
+    # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
+    t_3 = 1 / var_1_shifted**1.5
+    # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
+    #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
+    t_4 = t.sum(axis=-1)
+    if P is not None:
+        dV, dQ, dK_sum = _backward_part(Q, K, m, E_m, dO, V, P)
+    else:
+        dV = np.zeros((B, N, d_v), X.dtype)
+        dQ = np.empty((B, N, d_k), X.dtype)
+        dK_sum = np.zeros((B, N, d_k), X.dtype)
+        for b, i in _parts((B, N), N, X, 128):
+            dV_part, dQ[b, i], dK_sum_part = _backward_part(Q[b, i], K[b], m[b, i], E_m[b, i], dO[b, i], V[b], None)
+            dV[b] += dV_part
+            dK_sum[b] += dK_sum_part
     # dK[b,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,i,j]*Q[b,i,d])
-    dK = dS.mT @ Q / math.sqrt(d_k)
+    dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     # dW_v[c,e] = sum(b,j, dV[b,j,e]*A[b,j,c])
     dW_v = A.reshape(B * N, C).T @ dV.reshape(B * N, d_v)
     # dW_k[c,d] = sum(b,j, dK[b,j,d]*A[b,j,c])
@@ -290,22 +325,25 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
     # dW_q[c,d] = sum(b,i, dQ[b,i,d]*A[b,i,c])
     dW_q = A.reshape(B * N, C).T @ dQ.reshape(B * N, d_k)
     # dA[b,i,c] = sum(d, dQ[b,i,d]*W_q[c,d]) + sum(d, dK[b,i,d]*W_k[c,d]) + sum(e, dV[b,i,e]*W_v[c,e])
-    dA = dQ @ W_q.T + dK @ W_k.T + dV @ W_v.T
+    dA = dQ @ W_q.T
+    dA += dK @ W_k.T
+    dA += dV @ W_v.T
     # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
-    X_mu_1 = X - mu_1[..., None]
-    var_1_shifted = var_1 + 1e-05
-    rsqrt_var_1_shifted = 1 / np.sqrt(var_1_shifted)
-    dg_1 = (X_mu_1 * (dA * rsqrt_var_1_shifted[..., None])).sum(axis=(0, 1))
+    dg_1 = (t * (dA * t_2[..., None])).sum(axis=(0, 1))
     # db_1[c] = sum(b,i, dA[b,i,c])
     db_1 = dA.sum(axis=(0, 1))
     # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
-    dvar_1 = -0.5 * np.vecdot(X_mu_1, dA * g_1) / var_1_shifted**1.5
+    dvar_1 = -0.5 * t_3 * np.vecdot(t, dA * g_1)
     # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
     #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
-    dmu_1 = -(2 * dvar_1 * X_mu_1.sum(axis=-1) / C + rsqrt_var_1_shifted * (dA @ g_1))
+    dmu_1 = -(2 * dvar_1 * t_4 / C + t_2 * (dA @ g_1))
     # dX[b,i,c] = dmu_1[b,i]/size(C) + 2*dvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
     #     dA[b,i,c]*g_1[c]/sqrt(var_1[b,i] + 1/100000) + dM[b,i,c]
-    dX = (dmu_1 / C)[..., None] + 2 * dvar_1[..., None] * X_mu_1 / C + dA * g_1 * rsqrt_var_1_shifted[..., None] + dM
+    dX = np.multiply(dA, g_1, out=dA)
+    dX *= t_2[..., None]
+    dX += (dmu_1 / C)[..., None]
+    dX += 2 * dvar_1[..., None] * t / C
+    dX += dM
     return dX, dg_1, db_1, dg_2, db_2, dW_1, dc_1, dW_2, dc_2, dW_q, dW_k, dW_v, dW_o
 
 
@@ -426,14 +464,18 @@ def jvp(
     N = X.shape[1]
     _nonempty(N=N)
     # mu_1[b,i] = sum(c, X[b,i,c])/size(C)
-    mu_1 = X.sum(axis=-1) / C
+    mu_1 = X.sum(axis=-1)
+    mu_1 /= C
     # var_1[b,i] = sum(c, (X[b,i,c] - mu_1[b,i])^2)/size(C)
     X_mu_1 = X - mu_1[..., None]
-    var_1 = (X_mu_1**2).sum(axis=-1) / C
+    var_1 = (X_mu_1**2).sum(axis=-1)
+    var_1 /= C
     # A[b,i,c] = g_1[c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000) + b_1[c]
-    var_1_shifted = var_1 + 1e-05
+    var_1_shifted = np.add(var_1, 1e-05, out=var_1)
     rsqrt_var_1_shifted = 1 / np.sqrt(var_1_shifted)
-    A = g_1 * X_mu_1 * rsqrt_var_1_shifted[..., None] + b_1
+    A = X_mu_1 * g_1
+    A *= rsqrt_var_1_shifted[..., None]
+    A += b_1
     # Q[b,i,d] = sum(c, A[b,i,c]*W_q[c,d])
     Q = A @ W_q
     # K[b,j,d] = sum(c, A[b,j,c]*W_k[c,d])
@@ -441,88 +483,165 @@ def jvp(
     # V[b,j,e] = sum(c, A[b,j,c]*W_v[c,e])
     V = A @ W_v
     # S[b,i,j] = sum(d, Q[b,i,d]*K[b,j,d])/sqrt(size(d_k))
-    S = Q @ K.mT / math.sqrt(d_k)
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
     # m[b,i] = max(k, S[b,i,k])
     m = S.max(axis=-1)
     # E_m[b,i] = sum(k, exp(S[b,i,k] - m[b,i]))
-    exp_S = np.exp(S - m[..., None])
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
     E_m = exp_S.sum(axis=-1)
     # P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
-    P = exp_S / E_m[..., None]
+    P = np.divide(exp_S, E_m[..., None], out=exp_S)
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
     O = P @ V
     # M[b,i,m] = X[b,i,m] + sum(e, O[b,i,e]*W_o[e,m])
-    M = X + O @ W_o
+    M = O @ W_o
+    M += X
     # mu_2[b,i] = sum(c, M[b,i,c])/size(C)
-    mu_2 = M.sum(axis=-1) / C
+    mu_2 = M.sum(axis=-1)
+    mu_2 /= C
     # var_2[b,i] = sum(c, (M[b,i,c] - mu_2[b,i])^2)/size(C)
     M_mu_2 = M - mu_2[..., None]
-    var_2 = (M_mu_2**2).sum(axis=-1) / C
+    var_2 = (M_mu_2**2).sum(axis=-1)
+    var_2 /= C
     # U[b,i,c] = g_2[c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000) + b_2[c]
-    var_2_shifted = var_2 + 1e-05
+    var_2_shifted = np.add(var_2, 1e-05, out=var_2)
     rsqrt_var_2_shifted = 1 / np.sqrt(var_2_shifted)
-    U = g_2 * M_mu_2 * rsqrt_var_2_shifted[..., None] + b_2
+    U = M_mu_2 * g_2
+    U *= rsqrt_var_2_shifted[..., None]
+    U += b_2
     # Z[b,i,f] = sum(c, U[b,i,c]*W_1[c,f]) + c_1[f]
-    Z = U @ W_1 + c_1
+    Z = U @ W_1
+    Z += c_1
     # G[b,i,f] = 1/2*Z[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1)
     erf_Z = _erf(0.5 * math.sqrt(2) * Z)
-    G = 0.5 * Z * (erf_Z + 1)
+    G = erf_Z + 1
+    G *= 0.5
+    G *= Z
     # Y[b,i,m] = M[b,i,m] + sum(f, G[b,i,f]*W_2[f,m]) + c_2[m]
-    Y = M + G @ W_2 + c_2
+    Y = np.add(M, G @ W_2, out=M)
+    Y += c_2
     # tmu_1[b,i] = 1/size(C)*sum(c, tX[b,i,c])
-    tmu_1 = tX.sum(axis=-1) / C
+    tmu_1 = tX.sum(axis=-1)
+    tmu_1 /= C
     # tvar_1[b,i] = 2/size(C)*(sum(c, (X[b,i,c] - mu_1[b,i])*tX[b,i,c]) - tmu_1[b,i]*sum(c, X[b,i,c] -
     #     mu_1[b,i]))
-    tvar_1 = 2 * (np.vecdot(X_mu_1, tX) - tmu_1 * X_mu_1.sum(axis=-1)) / C
+    tvar_1 = np.vecdot(X_mu_1, tX)
+    tvar_1 -= tmu_1 * X_mu_1.sum(axis=-1)
+    tvar_1 *= 2
+    tvar_1 /= C
     # tA[b,i,c] = (X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)*tg_1[c] + g_1[c]/sqrt(var_1[b,i] +
     #     1/100000)*tX[b,i,c] - tmu_1[b,i]*g_1[c]/sqrt(var_1[b,i] + 1/100000) -
     #     (1/2)*tvar_1[b,i]*g_1[c]*(X[b,i,c] - mu_1[b,i])/(var_1[b,i] + 1/100000)^(3/2) + tb_1[c]
-    tA = (
-        X_mu_1 * rsqrt_var_1_shifted[..., None] * tg_1
-        + g_1 * rsqrt_var_1_shifted[..., None] * tX
-        - tmu_1[..., None] * g_1 * rsqrt_var_1_shifted[..., None]
-        - 0.5 * tvar_1[..., None] * g_1 * X_mu_1 / (var_1_shifted**1.5)[..., None]
-        + tb_1
-    )
+    tA = X_mu_1 * rsqrt_var_1_shifted[..., None]
+    tA *= tg_1
+    tA += g_1 * rsqrt_var_1_shifted[..., None] * tX
+    tA -= tmu_1[..., None] * g_1 * rsqrt_var_1_shifted[..., None]
+    tA -= 0.5 * tvar_1[..., None] * g_1 * X_mu_1 / (var_1_shifted**1.5)[..., None]
+    tA += tb_1
     # tQ[b,i,d] = sum(c, tA[b,i,c]*W_q[c,d]) + sum(c, A[b,i,c]*tW_q[c,d])
-    tQ = tA @ W_q + A @ tW_q
+    tQ = tA @ W_q
+    tQ += A @ tW_q
     # tK[b,j,d] = sum(c, tA[b,j,c]*W_k[c,d]) + sum(c, A[b,j,c]*tW_k[c,d])
-    tK = tA @ W_k + A @ tW_k
+    tK = tA @ W_k
+    tK += A @ tW_k
     # tV[b,j,e] = sum(c, tA[b,j,c]*W_v[c,e]) + sum(c, A[b,j,c]*tW_v[c,e])
-    tV = tA @ W_v + A @ tW_v
+    tV = tA @ W_v
+    tV += A @ tW_v
     # tS[b,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,i,d]*K[b,j,d]) + sum(d, tK[b,j,d]*Q[b,i,d]))
-    tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
+    tS = tQ @ K.mT
+    tS += Q @ tK.mT
+    tS /= math.sqrt(d_k)
     # tD[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
     tD = np.vecdot(P, tS)
     # tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tD[b,i])
-    tP = P * (tS - tD[..., None])
+    tP = np.subtract(tS, tD[..., None], out=tS)
+    tP *= P
     # tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, tV[b,j,e]*P[b,i,j])
-    tO = tP @ V + P @ tV
+    tO = tP @ V
+    tO += P @ tV
     # tM[b,i,m] = tX[b,i,m] + sum(e, tO[b,i,e]*W_o[e,m]) + sum(e, O[b,i,e]*tW_o[e,m])
-    tM = tX + tO @ W_o + O @ tW_o
+    tM = tO @ W_o
+    tM += tX
+    tM += O @ tW_o
     # tmu_2[b,i] = 1/size(C)*sum(m, tM[b,i,m])
-    tmu_2 = tM.sum(axis=-1) / C
+    tmu_2 = tM.sum(axis=-1)
+    tmu_2 /= C
     # tvar_2[b,i] = 2/size(C)*(sum(m, tM[b,i,m]*(M[b,i,m] - mu_2[b,i])) - tmu_2[b,i]*sum(c, M[b,i,c] -
     #     mu_2[b,i]))
-    tvar_2 = 2 * (np.vecdot(tM, M_mu_2) - tmu_2 * M_mu_2.sum(axis=-1)) / C
+    tvar_2 = np.vecdot(tM, M_mu_2)
+    tvar_2 -= tmu_2 * M_mu_2.sum(axis=-1)
+    tvar_2 *= 2
+    tvar_2 /= C
     # tU[b,i,c] = (M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000)*tg_2[c] +
     #     tM[b,i,c]*g_2[c]/sqrt(var_2[b,i] + 1/100000) - tmu_2[b,i]*g_2[c]/sqrt(var_2[b,i] + 1/100000) -
     #     (1/2)*tvar_2[b,i]*g_2[c]*(M[b,i,c] - mu_2[b,i])/(var_2[b,i] + 1/100000)^(3/2) + tb_2[c]
-    tU = (
-        M_mu_2 * rsqrt_var_2_shifted[..., None] * tg_2
-        + tM * g_2 * rsqrt_var_2_shifted[..., None]
-        - tmu_2[..., None] * g_2 * rsqrt_var_2_shifted[..., None]
-        - 0.5 * tvar_2[..., None] * g_2 * M_mu_2 / (var_2_shifted**1.5)[..., None]
-        + tb_2
-    )
+    tU = M_mu_2 * rsqrt_var_2_shifted[..., None]
+    tU *= tg_2
+    tU += tM * g_2 * rsqrt_var_2_shifted[..., None]
+    tU -= tmu_2[..., None] * g_2 * rsqrt_var_2_shifted[..., None]
+    tU -= 0.5 * tvar_2[..., None] * g_2 * M_mu_2 / (var_2_shifted**1.5)[..., None]
+    tU += tb_2
     # tZ[b,i,f] = sum(c, tU[b,i,c]*W_1[c,f]) + sum(c, U[b,i,c]*tW_1[c,f]) + tc_1[f]
-    tZ = tU @ W_1 + U @ tW_1 + tc_1
+    tZ = tU @ W_1
+    tZ += U @ tW_1
+    tZ += tc_1
     # tG[b,i,f] = 1/2*tZ[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
     #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
-    tG = 0.5 * tZ * (erf_Z + 1 + math.sqrt(2) * Z * np.exp(-0.5 * Z**2) / math.sqrt(math.pi))
+    tG = np.multiply(tZ, 0.5, out=tZ)
+    tG *= erf_Z + 1 + math.sqrt(2) * Z * np.exp(-0.5 * Z**2) / math.sqrt(math.pi)
     # tY[b,i,m] = tM[b,i,m] + sum(f, tG[b,i,f]*W_2[f,m]) + sum(f, G[b,i,f]*tW_2[f,m]) + tc_2[m]
-    tY = tM + tG @ W_2 + G @ tW_2 + tc_2
+    tY = np.add(tM, tG @ W_2, out=tM)
+    tY += G @ tW_2
+    tY += tc_2
     return Y, tY
+
+
+def _forward_part(Q: Any, K: Any, V: Any) -> Any:
+    """One part along B and N, or the whole: m, E_m, P, O."""
+    d_k = Q.shape[-1]
+    # S[b,i,j] = sum(d, Q[b,i,d]*K[b,j,d])/sqrt(size(d_k))
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    # m[b,i] = max(k, S[b,i,k])
+    m = S.max(axis=-1)
+    # E_m[b,i] = sum(k, exp(S[b,i,k] - m[b,i]))
+    exp_S = np.subtract(S, m[..., None], out=S)
+    np.exp(exp_S, out=exp_S)
+    E_m = exp_S.sum(axis=-1)
+    # P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
+    P = np.divide(exp_S, E_m[..., None], out=exp_S)
+    # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
+    O = P @ V
+    return m, E_m, P, O
+
+
+def _backward_part(Q: Any, K: Any, m: Any, E_m: Any, dO: Any, V: Any, P: Any | None) -> Any:
+    """One part along B and N, or the whole: dV, dQ, dK_sum."""
+    d_k = Q.shape[-1]
+    if P is None:
+        # S[b,i,j] = sum(d, Q[b,i,d]*K[b,j,d])/sqrt(size(d_k))
+        S = Q @ K.mT
+        S /= math.sqrt(d_k)
+        # P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
+        P = np.exp(S - m[..., None])
+        P /= E_m[..., None]
+    # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
+    dP = dO @ V.mT
+    # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
+    dV = P.mT @ dO
+    # D[b,i] = sum(j, dP[b,i,j]*P[b,i,j])
+    D = np.vecdot(dP, P)
+    # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
+    dS = np.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dQ[b,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,i,j]*K[b,j,d])
+    dQ = dS @ K
+    dQ /= math.sqrt(d_k)
+    # dK[b,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,i,j]*Q[b,i,d])
+    dK_sum = dS.mT @ Q
+    return dV, dQ, dK_sum
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -567,6 +686,22 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _saved_whole(entries: int, *given: Array) -> bool:
+    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
 
 
 def _erf(x: Array) -> Array:

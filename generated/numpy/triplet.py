@@ -38,6 +38,8 @@ The mean of max(margin + |A - P| - |A - N|, 0), as in torch.nn.TripletMarginLoss
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,6 +58,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tP": ("B", "K"),
     "tN": ("B", "K"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -74,18 +77,19 @@ def forward(A: Any, P: Any, N: Any, margin: Any) -> tuple[Array, Saved]:
     A, P, N, margin = _real(A=A, P=P, N=N, margin=margin)
     _check(A=A, P=P, N=N, margin=margin)
     B = A.shape[0]
-    # Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
-    Z = ((A - P + 1e-06) ** 2).sum(axis=-1)
-    # p[i] = sqrt(Z[i])
-    p = np.sqrt(Z)
-    # E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
-    E = ((A - N + 1e-06) ** 2).sum(axis=-1)
-    # n[i] = sqrt(E[i])
-    n = np.sqrt(E)
-    # u[i] = p[i] - n[i] + margin
-    u = p - n + margin
+    K = A.shape[-1]
+    if _whole(B * K, A):
+        p, n, u, L_sum = _forward_part(P, A, N, margin)
+    else:
+        p = np.empty((B,), A.dtype)
+        n = np.empty((B,), A.dtype)
+        u = np.empty((B,), A.dtype)
+        L_sum = np.zeros((), A.dtype)
+        for (i,) in _parts((B,), K, A, 1):
+            p[i], n[i], u[i], L_sum_part = _forward_part(P[i], A[i], N[i], margin)
+            L_sum += L_sum_part
     # L = sum(i, u[i] + relu(-u[i]))/size(B)
-    L = (u + np.maximum(-u, 0)).sum() / B
+    L = L_sum / B
     return L, Saved(A, P, N, p, n, u)
 
 
@@ -93,24 +97,16 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dA, dP, dN), the gradients with upstream dL."""
     A, P, N, p, n, u = saved
     B = A.shape[0]
+    K = A.shape[-1]
     dL = _upstream("dL", dL, (), A.dtype)
-    # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
-    du = dL / B * (1 - (-u > 0).astype(A.dtype))
-    # dp[i] = du[i]
-    dp = du.copy()
-    # dn[i] = -du[i]
-    dn = -du
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        masked_n = np.where((n != 0)[:, None], dn[:, None] * (A - N + 1e-06) / n[:, None], 0)
-    # dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
-    dN = -masked_n
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        masked_p = np.where((p != 0)[:, None], dp[:, None] * (A - P + 1e-06) / p[:, None], 0)
-    # dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i] != 0,
-    #     1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
-    dA = masked_p + masked_n
-    # dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
-    dP = -masked_p
+    if _whole(B * K, A):
+        dN, dA, dP = _backward_part(u, dL, n, N, A, p, P, B)
+    else:
+        dN = np.empty((B, K), A.dtype)
+        dA = np.empty((B, K), A.dtype)
+        dP = np.empty((B, K), A.dtype)
+        for (i,) in _parts((B,), K, A, 1):
+            dN[i], dA[i], dP[i] = _backward_part(u[i], dL, n[i], N[i], A[i], p[i], P[i], B)
     return dA, dP, dN
 
 
@@ -120,12 +116,14 @@ def jvp(A: Any, P: Any, N: Any, margin: Any, tA: Any, tP: Any, tN: Any) -> tuple
     _check(A=A, P=P, N=N, margin=margin, tA=tA, tP=tP, tN=tN)
     B = A.shape[0]
     # Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
-    A_P = A - P + 1e-06
+    A_P = A - P
+    A_P += 1e-06
     Z = (A_P**2).sum(axis=-1)
     # p[i] = sqrt(Z[i])
     p = np.sqrt(Z)
     # E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
-    A_N = A - N + 1e-06
+    A_N = A - N
+    A_N += 1e-06
     E = (A_N**2).sum(axis=-1)
     # n[i] = sqrt(E[i])
     n = np.sqrt(E)
@@ -146,6 +144,45 @@ def jvp(A: Any, P: Any, N: Any, margin: Any, tA: Any, tP: Any, tN: Any) -> tuple
     # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
     tL = (tu.sum() - np.where(-u > 0, tu, 0).sum()) / B
     return L, tL
+
+
+def _forward_part(P: Any, A: Any, N: Any, margin: Any) -> Any:
+    """One part along B, or the whole: p, n, u, L_sum."""
+    # Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
+    Z = ((A - P + 1e-06) ** 2).sum(axis=-1)
+    # p[i] = sqrt(Z[i])
+    p = np.sqrt(Z)
+    # E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
+    E = ((A - N + 1e-06) ** 2).sum(axis=-1)
+    # n[i] = sqrt(E[i])
+    n = np.sqrt(E)
+    # u[i] = p[i] - n[i] + margin
+    u = p - n + margin
+    # L = sum(i, u[i] + relu(-u[i]))/size(B)
+    L_sum = (u + np.maximum(-u, 0)).sum()
+    return p, n, u, L_sum
+
+
+def _backward_part(u: Any, dL: Any, n: Any, N: Any, A: Any, p: Any, P: Any, B: int) -> Any:
+    """One part along B, or the whole: dN, dA, dP."""
+    # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
+    du = dL / B * (1 - (-u > 0).astype(u.dtype))
+    # dp[i] = du[i]
+    dp = du.copy()
+    # dn[i] = -du[i]
+    dn = -du
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        masked_n = np.where((n != 0)[:, None], dn[:, None] * (A - N + 1e-06) / n[:, None], 0)
+    # dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+    dN = -masked_n
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        masked_p = np.where((p != 0)[:, None], dp[:, None] * (A - P + 1e-06) / p[:, None], 0)
+    # dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i] != 0,
+    #     1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+    dA = np.add(masked_n, masked_p, out=masked_n)
+    # dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
+    dP = -masked_p
+    return dN, dA, dP
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -183,3 +220,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

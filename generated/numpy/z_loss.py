@@ -26,6 +26,8 @@ L is the mean of (log sum exp(Z))^2. Zoph et al. (2022), equation (5).
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +41,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "dL": (),
     "tZ": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
@@ -57,14 +60,18 @@ def forward(Z: Any) -> tuple[Array, Saved]:
     B = Z.shape[0]
     C = Z.shape[-1]
     _nonempty(C=C)
-    # m[i] = max(k, Z[i,k])
-    m = Z.max(axis=-1)
-    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    E_m = np.exp(Z - m[:, None]).sum(axis=-1)
-    # Q[i] = m[i] + log(E_m[i])
-    Q = m + np.log(E_m)
+    if _whole(B * C, Z):
+        m, E_m, Q, L_sum = _forward_part(Z)
+    else:
+        m = np.empty((B,), Z.dtype)
+        E_m = np.empty((B,), Z.dtype)
+        Q = np.empty((B,), Z.dtype)
+        L_sum = np.zeros((), Z.dtype)
+        for (i,) in _parts((B,), C, Z, 1):
+            m[i], E_m[i], Q[i], L_sum_part = _forward_part(Z[i])
+            L_sum += L_sum_part
     # L = sum(i, Q[i]^2)/size(B)
-    L = (Q**2).sum() / B
+    L = L_sum / B
     return L, Saved(Z, m, E_m, Q)
 
 
@@ -72,11 +79,14 @@ def backward(dL: Any, saved: Saved) -> Array:
     """Return dZ, the gradient with upstream dL."""
     Z, m, E_m, Q = saved
     B = Z.shape[0]
+    C = Z.shape[-1]
     dL = _upstream("dL", dL, (), Z.dtype)
-    # dQ[i] = 2*dL*Q[i]/size(B)
-    dQ = 2 * dL / B * Q
-    # dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
-    dZ = dQ[:, None] * np.exp(Z - m[:, None]) / E_m[:, None]
+    if _whole(B * C, Z):
+        dZ = _backward_part(dL, Q, E_m, m, Z, B)
+    else:
+        dZ = np.empty((B, C), Z.dtype)
+        for (i,) in _parts((B,), C, Z, 1):
+            dZ[i] = _backward_part(dL, Q[i], E_m[i], m[i], Z[i], B)
     return dZ
 
 
@@ -90,7 +100,8 @@ def jvp(Z: Any, tZ: Any) -> tuple[Array, Array]:
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.exp(Z - m[:, None])
+    exp_Z = Z - m[:, None]
+    np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
     # Q[i] = m[i] + log(E_m[i])
     Q = m + np.log(E_m)
@@ -101,6 +112,30 @@ def jvp(Z: Any, tZ: Any) -> tuple[Array, Array]:
     # tL = 2/size(B)*sum(i, tQ[i]*Q[i])
     tL = 2 * (tQ @ Q) / B
     return L, tL
+
+
+def _forward_part(Z: Any) -> Any:
+    """One part along B, or the whole: m, E_m, Q, L_sum."""
+    # m[i] = max(k, Z[i,k])
+    m = Z.max(axis=-1)
+    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+    E_m = np.exp(Z - m[:, None]).sum(axis=-1)
+    # Q[i] = m[i] + log(E_m[i])
+    Q = m + np.log(E_m)
+    # L = sum(i, Q[i]^2)/size(B)
+    L_sum = (Q**2).sum()
+    return m, E_m, Q, L_sum
+
+
+def _backward_part(dL: Any, Q: Any, E_m: Any, m: Any, Z: Any, B: int) -> Any:
+    """One part along B, or the whole: dZ."""
+    # dQ[i] = 2*dL*Q[i]/size(B)
+    dQ = 2 * dL / B * Q
+    # dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
+    dZ = Z - m[:, None]
+    np.exp(dZ, out=dZ)
+    dZ *= dQ[:, None] / E_m[:, None]
+    return dZ
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -145,3 +180,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
+
+
+def _whole(entries: int, like: Array) -> bool:
+    """Whether an array of that many entries stays in the cache, so that nothing is gained by computing it in parts."""
+    return entries * like.itemsize <= _CACHE
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)

@@ -14,11 +14,13 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
-    P: for dV and dS
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for D
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -34,7 +36,9 @@ O = softmax(Q K^T / sqrt(d_k)) V for every head. Vaswani et al. (2017), section 
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -46,6 +50,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "K": ("B", "H", "M", "d_k"),
     "V": ("B", "H", "M", "d_v"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def attention(Q: Any, K: Any, V: Any) -> Tensor:
@@ -65,31 +70,44 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor) -> Any:
         d_k = Q.shape[-1]
-        # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-        S = Q @ K.mT / math.sqrt(d_k)
-        # m[b,h,i] = max(k, S[b,h,i,k])
-        m = S.amax(dim=-1)
-        # Z_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
-        exp_S = torch.exp(S - m[..., None])
-        Z_m = exp_S.sum(dim=-1)
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-        P = exp_S / Z_m[..., None]
-        # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-        O = P @ V
-        return O, P
+        B = Q.shape[0]
+        H = Q.shape[1]
+        N = Q.shape[2]
+        M = K.shape[2]
+        d_v = V.shape[-1]
+        if _saved_whole(B * H * N * M, Q, K, V):
+            # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # m[b,h,i] = max(k, S[b,h,i,k])
+            m = S.amax(dim=-1)
+            # Z_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
+            exp_S = torch.exp(S - m[..., None])
+            Z_m = exp_S.sum(dim=-1)
+            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+            P = exp_S / Z_m[..., None]
+            # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
+            O = P @ V
+        else:
+            P = None
+            m = Q.new_empty((B, H, N))
+            Z_m = Q.new_empty((B, H, N))
+            O = Q.new_empty((B, H, N, d_v))
+            for b, h, i in _parts((B, H, N), M, Q, 128):
+                m[b, h, i], Z_m[b, h, i], _, O[b, h, i] = _forward_part(Q[b, h, i], K[b, h], V[b, h])
+        return O, P, m, Z_m
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V = inputs
-        O, P = output
-        ctx.mark_non_differentiable(P)
+        O, P, m, Z_m = output
+        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, P, O)
-        ctx.save_for_forward(Q, K, V, P, O)
+        ctx.save_for_backward(Q, K, V, P, O, m, Z_m)
+        ctx.save_for_forward(Q, K, V, P, O, m, Z_m)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, K, V, P, O = ctx.saved_tensors
+        Q, K, V, P, O, m, Z_m = ctx.saved_tensors
         B = Q.shape[0]
         H = Q.shape[1]
         N = Q.shape[2]
@@ -97,7 +115,7 @@ class _Forward(torch.autograd.Function):
         if dO is None:
             dO = Q.new_zeros((B, H, N, d_v))
         _, need_Q, need_K, need_V = ctx.needs_input_grad
-        dQ, dK, dV = _spread((need_Q, need_K, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, P, O, dO))
+        dQ, dK, dV = _spread((need_Q, need_K, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, P, O, m, Z_m, dO))
         return None, dQ, dK, dV
 
 
@@ -106,7 +124,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any) -> Any:
-        Q, K, V, _P, _O = ctx.saved_tensors
+        Q, K, V, _P, _O, _m, _Z_m = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -128,7 +146,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[..., None])
         # tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, P[b,h,i,j]*tV[b,h,j,e])
         tO = tP @ V + P @ tV
-        return tO, None
+        return tO, None, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -137,8 +155,35 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor) -> Any:
+    def forward(
+        need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor
+    ) -> Any:
         d_k = Q.shape[-1]
+        B = Q.shape[0]
+        H = Q.shape[1]
+        N = Q.shape[2]
+        M = K.shape[2]
+        d_v = V.shape[-1]
+        if P is None and not _traced(dO):
+            # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
+            D = torch.linalg.vecdot(dO, O)
+            dV = Q.new_zeros((B, H, M, d_v))
+            dQ = Q.new_empty((B, H, N, d_k))
+            dK_sum = Q.new_zeros((B, H, M, d_k))
+            for b, h, i in _parts((B, H, N), M, Q, 128):
+                dV_part, dQ[b, h, i], dK_sum_part = _backward_part(
+                    Q[b, h, i], K[b, h], m[b, h, i], Z_m[b, h, i], dO[b, h, i], V[b, h], D[b, h, i]
+                )
+                dV[b, h] += dV_part
+                dK_sum[b, h] += dK_sum_part
+            # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+            dK = dK_sum / math.sqrt(d_k)
+            return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
+        if P is None:
+            # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         dQ = dK = dV = None
         if need_V:
             # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
@@ -167,7 +212,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, V, P, O, dO = ctx.saved_tensors
+        Q, K, V, P, O, m, Z_m, dO = ctx.saved_tensors
         d2dQ, d2dK, d2dV = _spread(ctx.needs, grads)
         B = Q.shape[0]
         H = Q.shape[1]
@@ -181,8 +226,8 @@ class _Backward(torch.autograd.Function):
             d2dK = Q.new_zeros((B, H, M, d_k))
         if d2dV is None:
             d2dV = Q.new_zeros((B, H, M, d_v))
-        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, P, O, dO, d2dQ, d2dK, d2dV)
-        return None, None, None, d2Q, d2K, d2V, None, None, d2dO
+        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, P, O, dO, d2dQ, d2dK, d2dV, m, Z_m)
+        return None, None, None, d2Q, d2K, d2V, None, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -190,12 +235,12 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, V, P, O, dO = ctx.saved_tensors
+        Q, K, V, P, O, m, Z_m, dO = ctx.saved_tensors
         tQ = _zero(tangents[3], Q)
         tK = _zero(tangents[4], K)
         tV = _zero(tangents[5], V)
-        tdO = _zero(tangents[8], dO)
-        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, P, O, dO, tQ, tK, tV, tdO)
+        tdO = _zero(tangents[10], dO)
+        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, P, O, dO, tQ, tK, tV, tdO, m, Z_m)
         return _needed(ctx.needs, (tdQ, tdK, tdV))
 
 
@@ -205,8 +250,15 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dK: Tensor, d2dV: Tensor) -> Any:
+    def forward(
+        Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dK: Tensor, d2dV: Tensor, m: Tensor, Z_m: Tensor
+    ) -> Any:
         d_k = Q.shape[-1]
+        if P is None:
+            # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
         dP = dO @ V.mT
         # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
@@ -258,8 +310,26 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, tQ: Tensor, tK: Tensor, tV: Tensor, tdO: Tensor) -> Any:
+    def forward(
+        Q: Tensor,
+        K: Tensor,
+        V: Tensor,
+        P: Tensor,
+        O: Tensor,
+        dO: Tensor,
+        tQ: Tensor,
+        tK: Tensor,
+        tV: Tensor,
+        tdO: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
+    ) -> Any:
         d_k = Q.shape[-1]
+        if P is None:
+            # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
         dP = dO @ V.mT
         # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
@@ -296,6 +366,49 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
+
+
+def _forward_part(Q: Tensor, K: Tensor, V: Tensor) -> Any:
+    """One part along B and H and N, or the whole: m, Z_m, P, O."""
+    d_k = Q.shape[-1]
+    # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    # m[b,h,i] = max(k, S[b,h,i,k])
+    m = S.amax(dim=-1)
+    # Z_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
+    exp_S = torch.subtract(S, m[..., None], out=S)
+    torch.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(dim=-1)
+    # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+    P = torch.divide(exp_S, Z_m[..., None], out=exp_S)
+    # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(Q: Tensor, K: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor) -> Any:
+    """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
+    d_k = Q.shape[-1]
+    # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+    P = torch.exp(S - m[..., None])
+    P /= Z_m[..., None]
+    # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
+    dV = P.mT @ dO
+    # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+    dP = dO @ V.mT
+    # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+    dS = torch.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
+    dQ = dS @ K
+    dQ /= math.sqrt(d_k)
+    # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+    dK_sum = dS.mT @ Q
+    return dV, dQ, dK_sum
 
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
@@ -349,12 +462,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -15,12 +15,14 @@ Shapes:
 
 Saved for the backward pass:
 
-    X: for dW_v, dX and dA
-    A: for dX
+    X: for dW_v, dX, dA and P
+    A: for dX and P
     W_v: for dX
-    P: for dV and dS
+    P: for dV and dS; where it is large it is not saved but made anew
     V: for dP
     O: for D
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -37,6 +39,8 @@ O = softmax(X A X^T) X W_v: the score x_i^T A x_j. Luong, Pham and Manning (2015
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -48,6 +52,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "A": ("C", "C"),
     "W_v": ("C", "d_v"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def attention_bilinear(X: Any, A: Any, W_v: Any) -> Tensor:
@@ -66,40 +71,54 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, A: Tensor, W_v: Tensor) -> Any:
-        # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
-        S = X @ A @ X.T
-        # m[i] = max(k, S[i,k])
-        m = S.amax(dim=-1)
-        # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
-        exp_S = torch.exp(S - m[:, None])
-        Z_m = exp_S.sum(dim=-1)
-        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-        P = exp_S / Z_m[:, None]
-        # V[j,e] = sum(c, X[j,c]*W_v[c,e])
-        V = X @ W_v
-        # O[i,e] = sum(j, P[i,j]*V[j,e])
-        O = P @ V
-        return O, P, V
+        N = X.shape[0]
+        d_v = W_v.shape[-1]
+        if _saved_whole(N * N, X, A, W_v):
+            # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
+            S = X @ A @ X.T
+            # m[i] = max(k, S[i,k])
+            m = S.amax(dim=-1)
+            # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
+            exp_S = torch.exp(S - m[:, None])
+            Z_m = exp_S.sum(dim=-1)
+            # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+            P = exp_S / Z_m[:, None]
+            # V[j,e] = sum(c, X[j,c]*W_v[c,e])
+            V = X @ W_v
+            # O[i,e] = sum(j, P[i,j]*V[j,e])
+            O = P @ V
+        else:
+            # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
+            t_2 = X @ A
+            # V[j,e] = sum(c, X[j,c]*W_v[c,e])
+            V = X @ W_v
+            P = None
+            m = X.new_empty((N,))
+            Z_m = X.new_empty((N,))
+            O = X.new_empty((N, d_v))
+            for (i,) in _parts((N,), N, X, 128):
+                m[i], Z_m[i], _, O[i] = _forward_part(X, t_2[i], V)
+        return O, P, V, m, Z_m
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, A, W_v = inputs
-        O, P, V = output
-        ctx.mark_non_differentiable(P, V)
+        O, P, V, m, Z_m = output
+        ctx.mark_non_differentiable(V, m, Z_m, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(X, A, W_v, P, V, O)
-        ctx.save_for_forward(X, A, W_v, P, V, O)
+        ctx.save_for_backward(X, A, W_v, P, V, O, m, Z_m)
+        ctx.save_for_forward(X, A, W_v, P, V, O, m, Z_m)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        X, A, W_v, P, V, O = ctx.saved_tensors
+        X, A, W_v, P, V, O, m, Z_m = ctx.saved_tensors
         N = X.shape[0]
         d_v = W_v.shape[-1]
         if dO is None:
             dO = X.new_zeros((N, d_v))
         _, need_X, need_A, need_W_v = ctx.needs_input_grad
         dX, dA, dW_v = _spread(
-            (need_X, need_A, need_W_v), _chosen(_Backward, _DualBackward)(need_X, need_A, need_W_v, X, A, W_v, P, V, O, dO)
+            (need_X, need_A, need_W_v), _chosen(_Backward, _DualBackward)(need_X, need_A, need_W_v, X, A, W_v, P, V, O, m, Z_m, dO)
         )
         return None, dX, dA, dW_v
 
@@ -109,7 +128,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tX: Any, tA: Any, tW_v: Any) -> Any:
-        X, A, W_v, _P, _V, _O = ctx.saved_tensors
+        X, A, W_v, _P, _V, _O, _m, _Z_m = ctx.saved_tensors
         tX = _zero(tX, X)
         tA = _zero(tA, A)
         tW_v = _zero(tW_v, W_v)
@@ -136,7 +155,7 @@ class _DualForward(_Forward):
         tV = tX @ W_v + X @ tW_v
         # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, tV[j,e]*P[i,j])
         tO = tP @ V + P @ tV
-        return tO, None, None
+        return tO, None, None, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -146,8 +165,47 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        need_X: bool, need_A: bool, need_W_v: bool, X: Tensor, A: Tensor, W_v: Tensor, P: Tensor, V: Tensor, O: Tensor, dO: Tensor
+        need_X: bool,
+        need_A: bool,
+        need_W_v: bool,
+        X: Tensor,
+        A: Tensor,
+        W_v: Tensor,
+        P: Tensor,
+        V: Tensor,
+        O: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
+        dO: Tensor,
     ) -> Any:
+        N = X.shape[0]
+        d_v = W_v.shape[-1]
+        C = X.shape[-1]
+        if P is None and not _traced(dO):
+            # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
+            t_2 = X @ A
+            # D[i] = sum(e, dO[i,e]*O[i,e])
+            D = torch.linalg.vecdot(dO, O)
+            dV = X.new_zeros((N, d_v))
+            dX_sum = X.new_empty((N, C))
+            dX_sum_2 = X.new_zeros((N, C))
+            for (i,) in _parts((N,), N, X, 512):
+                dV_part, dX_sum[i], dX_sum_2_part = _backward_part(X, t_2[i], m[i], Z_m[i], dO[i], V, D[i], X[i])
+                dV += dV_part
+                dX_sum_2 += dX_sum_2_part
+            # dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
+            dW_v = X.T @ dV
+            # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
+            #     dV[i,e]*W_v[a,e])
+            dX = dX_sum @ A.T + dX_sum_2 @ A + dV @ W_v.T
+            # dA[a,c] = sum(i,j, dS[i,j]*X[i,a]*X[j,c])
+            dA = dX_sum_2.T @ X
+            return _needed((need_X, need_A, need_W_v), (dX, dA, dW_v))
+        if P is None:
+            # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
+            S = X @ A @ X.T
+            # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+            P = torch.exp(S - m[:, None]) / Z_m[:, None]
         dX = dA = dW_v = None
         if need_X or need_A:
             # dP[i,j] = sum(e, dO[i,e]*V[j,e])
@@ -182,7 +240,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        X, A, W_v, P, V, O, dO = ctx.saved_tensors
+        X, A, W_v, P, V, O, m, Z_m, dO = ctx.saved_tensors
         d2dX, d2dA, d2dW_v = _spread(ctx.needs, grads)
         N = X.shape[0]
         C = X.shape[-1]
@@ -193,8 +251,8 @@ class _Backward(torch.autograd.Function):
             d2dA = X.new_zeros((C, C))
         if d2dW_v is None:
             d2dW_v = X.new_zeros((C, d_v))
-        d2X, d2A, d2W_v, d2dO = _Second.apply(X, A, W_v, P, V, O, dO, d2dX, d2dA, d2dW_v)
-        return None, None, None, d2X, d2A, d2W_v, None, None, None, d2dO
+        d2X, d2A, d2W_v, d2dO = _Second.apply(X, A, W_v, P, V, O, dO, d2dX, d2dA, d2dW_v, m, Z_m)
+        return None, None, None, d2X, d2A, d2W_v, None, None, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -202,12 +260,12 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        X, A, W_v, P, V, O, dO = ctx.saved_tensors
+        X, A, W_v, P, V, O, m, Z_m, dO = ctx.saved_tensors
         tX = _zero(tangents[3], X)
         tA = _zero(tangents[4], A)
         tW_v = _zero(tangents[5], W_v)
-        tdO = _zero(tangents[9], dO)
-        tdX, tdA, tdW_v = _SecondTangent.apply(X, A, W_v, P, V, O, dO, tX, tA, tW_v, tdO)
+        tdO = _zero(tangents[11], dO)
+        tdX, tdA, tdW_v = _SecondTangent.apply(X, A, W_v, P, V, O, dO, tX, tA, tW_v, tdO, m, Z_m)
         return _needed(ctx.needs, (tdX, tdA, tdW_v))
 
 
@@ -218,8 +276,24 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        X: Tensor, A: Tensor, W_v: Tensor, P: Tensor, V: Tensor, O: Tensor, dO: Tensor, d2dX: Tensor, d2dA: Tensor, d2dW_v: Tensor
+        X: Tensor,
+        A: Tensor,
+        W_v: Tensor,
+        P: Tensor,
+        V: Tensor,
+        O: Tensor,
+        dO: Tensor,
+        d2dX: Tensor,
+        d2dA: Tensor,
+        d2dW_v: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
     ) -> Any:
+        if P is None:
+            # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
+            S = X @ A @ X.T
+            # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+            P = torch.exp(S - m[:, None]) / Z_m[:, None]
         # dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
         # dV[j,e] = sum(i, dO[i,e]*P[i,j])
@@ -291,8 +365,25 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        X: Tensor, A: Tensor, W_v: Tensor, P: Tensor, V: Tensor, O: Tensor, dO: Tensor, tX: Tensor, tA: Tensor, tW_v: Tensor, tdO: Tensor
+        X: Tensor,
+        A: Tensor,
+        W_v: Tensor,
+        P: Tensor,
+        V: Tensor,
+        O: Tensor,
+        dO: Tensor,
+        tX: Tensor,
+        tA: Tensor,
+        tW_v: Tensor,
+        tdO: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
     ) -> Any:
+        if P is None:
+            # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
+            S = X @ A @ X.T
+            # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+            P = torch.exp(S - m[:, None]) / Z_m[:, None]
         # dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
         # dV[j,e] = sum(i, dO[i,e]*P[i,j])
@@ -343,6 +434,46 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
+
+
+def _forward_part(X: Tensor, t: Tensor, V: Tensor) -> Any:
+    """One part along N, or the whole: m, Z_m, P, O."""
+    # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
+    S = t @ X.T
+    # m[i] = max(k, S[i,k])
+    m = S.amax(dim=-1)
+    # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
+    exp_S = torch.subtract(S, m[:, None], out=S)
+    torch.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(dim=-1)
+    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+    P = torch.divide(exp_S, Z_m[:, None], out=exp_S)
+    # O[i,e] = sum(j, P[i,j]*V[j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(X: Tensor, t: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor, X_rows: Tensor) -> Any:
+    """One part along N, or the whole: dV, dX_sum, dX_sum_2."""
+    # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
+    S = t @ X.T
+    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+    P = torch.exp(S - m[:, None])
+    P /= Z_m[:, None]
+    # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+    dP = dO @ V.T
+    # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+    dV = P.T @ dO
+    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+    dS = torch.subtract(dP, D[:, None], out=dP)
+    dS *= P
+    # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
+    #     dV[i,e]*W_v[a,e])
+    dX_sum = dS @ X
+    # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
+    #     dV[i,e]*W_v[a,e])
+    dX_sum_2 = dS.T @ X_rows
+    return dV, dX_sum, dX_sum_2
 
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
@@ -396,12 +527,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -15,12 +15,14 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
-    scale: for dQ and dK
-    P: for dV and dS
+    scale: for dQ, dK and P
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for D
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -36,6 +38,8 @@ O = softmax(scale Q K^T) V over the keys up to the query's own place.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -48,6 +52,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "V": ("B", "M", "d_v"),
     "scale": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def attention_causal_scaled(Q: Any, K: Any, V: Any, scale: Any) -> Tensor:
@@ -69,39 +74,51 @@ class _Forward(torch.autograd.Function):
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor, scale: Tensor) -> Any:
         M = K.shape[1]
         N = Q.shape[1]
-        # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-        S = scale * (Q @ K.mT)
-        # m[i,b] = max(k, where(k <= i, 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(i < k, 1, 0))
-        less_equal = torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]
-        m = torch.where(less_equal, S, -1e30).amax(dim=-1).T
-        # Z_m[i,b] = sum(k, where(k <= i, 1, 0)*exp(S[b,i,k] - m[i,b]))
-        exp_S = torch.exp(S - m.T[..., None])
-        Z_m = torch.where(less_equal, exp_S, 0).sum(dim=-1).T
-        # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
-        P = torch.where(less_equal, exp_S / Z_m.T[..., None], 0)
-        # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
-        O = P @ V
-        return O, P
+        B = Q.shape[0]
+        d_v = V.shape[-1]
+        if _saved_whole(B * N * M, Q, K, V):
+            # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
+            S = scale * (Q @ K.mT)
+            # m[i,b] = max(k, where(k <= i, 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(i < k, 1, 0))
+            less_equal = torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]
+            m = torch.where(less_equal, S, -1e30).amax(dim=-1).T.clone()
+            # Z_m[i,b] = sum(k, where(k <= i, 1, 0)*exp(S[b,i,k] - m[i,b]))
+            exp_S = torch.exp(S - m.T[..., None])
+            Z_m = torch.where(less_equal, exp_S, 0).sum(dim=-1).T.clone()
+            # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
+            P = torch.where(less_equal, exp_S / Z_m.T[..., None], 0)
+            # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
+            O = P @ V
+        else:
+            P = None
+            m = Q.new_empty((N, B))
+            Z_m = Q.new_empty((N, B))
+            O = Q.new_empty((B, N, d_v))
+            for b, i in _parts((B, N), M, Q, 128):
+                m[i, b], Z_m[i, b], _, O[b, i] = _forward_part(Q[b, i], K[b], scale, torch.arange(N, device=Q.device)[i], V[b])
+        return O, P, m, Z_m
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V, scale = inputs
-        O, P = output
-        ctx.mark_non_differentiable(P)
+        O, P, m, Z_m = output
+        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, scale, P, O)
-        ctx.save_for_forward(Q, K, V, scale, P, O)
+        ctx.save_for_backward(Q, K, V, scale, P, O, m, Z_m)
+        ctx.save_for_forward(Q, K, V, scale, P, O, m, Z_m)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, K, V, scale, P, O = ctx.saved_tensors
+        Q, K, V, scale, P, O, m, Z_m = ctx.saved_tensors
         B = Q.shape[0]
         N = Q.shape[1]
         d_v = V.shape[-1]
         if dO is None:
             dO = Q.new_zeros((B, N, d_v))
         _, need_Q, need_K, need_V, _ = ctx.needs_input_grad
-        dQ, dK, dV = _spread((need_Q, need_K, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, scale, P, O, dO))
+        dQ, dK, dV = _spread(
+            (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, scale, P, O, m, Z_m, dO)
+        )
         return None, dQ, dK, dV, None
 
 
@@ -110,7 +127,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any, _scale: Any) -> Any:
-        Q, K, V, scale, _P, _O = ctx.saved_tensors
+        Q, K, V, scale, _P, _O, _m, _Z_m = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -134,7 +151,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[..., None])
         # tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, P[b,i,j]*tV[b,j,e])
         tO = tP @ V + P @ tV
-        return tO, None
+        return tO, None, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -144,8 +161,48 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tensor, V: Tensor, scale: Tensor, P: Tensor, O: Tensor, dO: Tensor
+        need_Q: bool,
+        need_K: bool,
+        need_V: bool,
+        Q: Tensor,
+        K: Tensor,
+        V: Tensor,
+        scale: Tensor,
+        P: Tensor,
+        O: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
+        dO: Tensor,
     ) -> Any:
+        M = K.shape[1]
+        N = Q.shape[1]
+        B = Q.shape[0]
+        d_v = V.shape[-1]
+        d_k = Q.shape[-1]
+        if P is None and not _traced(dO):
+            # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
+            D = torch.linalg.vecdot(dO, O)
+            dV = Q.new_zeros((B, M, d_v))
+            dQ = Q.new_empty((B, N, d_k))
+            dK_sum = Q.new_zeros((B, M, d_k))
+            for b, i in _parts((B, N), M, Q, 128):
+                dV_part, dQ[b, i], dK_sum_part = _backward_part(
+                    Q[b, i], K[b], scale, torch.arange(N, device=Q.device)[i], m[i, b], Z_m[i, b], dO[b, i], V[b], D[b, i]
+                )
+                dV[b] += dV_part
+                dK_sum[b] += dK_sum_part
+            # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
+            dK = scale * dK_sum
+            return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
+        if P is None:
+            # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
+            S = scale * (Q @ K.mT)
+            # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
+            P = torch.where(
+                torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None],
+                torch.exp(S - m.T[..., None]) / Z_m.T[..., None],
+                0,
+            )
         dQ = dK = dV = None
         if need_V:
             # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
@@ -174,7 +231,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, V, scale, P, O, dO = ctx.saved_tensors
+        Q, K, V, scale, P, O, m, Z_m, dO = ctx.saved_tensors
         d2dQ, d2dK, d2dV = _spread(ctx.needs, grads)
         B = Q.shape[0]
         N = Q.shape[1]
@@ -187,8 +244,8 @@ class _Backward(torch.autograd.Function):
             d2dK = Q.new_zeros((B, M, d_k))
         if d2dV is None:
             d2dV = Q.new_zeros((B, M, d_v))
-        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, scale, P, O, dO, d2dQ, d2dK, d2dV)
-        return None, None, None, d2Q, d2K, d2V, None, None, None, d2dO
+        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, scale, P, O, dO, d2dQ, d2dK, d2dV, m, Z_m)
+        return None, None, None, d2Q, d2K, d2V, None, None, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -196,12 +253,12 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, V, scale, P, O, dO = ctx.saved_tensors
+        Q, K, V, scale, P, O, m, Z_m, dO = ctx.saved_tensors
         tQ = _zero(tangents[3], Q)
         tK = _zero(tangents[4], K)
         tV = _zero(tangents[5], V)
-        tdO = _zero(tangents[9], dO)
-        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, scale, P, O, dO, tQ, tK, tV, tdO)
+        tdO = _zero(tangents[11], dO)
+        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, scale, P, O, dO, tQ, tK, tV, tdO, m, Z_m)
         return _needed(ctx.needs, (tdQ, tdK, tdV))
 
 
@@ -212,8 +269,30 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        Q: Tensor, K: Tensor, V: Tensor, scale: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dK: Tensor, d2dV: Tensor
+        Q: Tensor,
+        K: Tensor,
+        V: Tensor,
+        scale: Tensor,
+        P: Tensor,
+        O: Tensor,
+        dO: Tensor,
+        d2dQ: Tensor,
+        d2dK: Tensor,
+        d2dV: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
     ) -> Any:
+        M = K.shape[1]
+        N = Q.shape[1]
+        if P is None:
+            # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
+            S = scale * (Q @ K.mT)
+            # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
+            P = torch.where(
+                torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None],
+                torch.exp(S - m.T[..., None]) / Z_m.T[..., None],
+                0,
+            )
         # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
         dP = dO @ V.mT
         # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
@@ -262,8 +341,31 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        Q: Tensor, K: Tensor, V: Tensor, scale: Tensor, P: Tensor, O: Tensor, dO: Tensor, tQ: Tensor, tK: Tensor, tV: Tensor, tdO: Tensor
+        Q: Tensor,
+        K: Tensor,
+        V: Tensor,
+        scale: Tensor,
+        P: Tensor,
+        O: Tensor,
+        dO: Tensor,
+        tQ: Tensor,
+        tK: Tensor,
+        tV: Tensor,
+        tdO: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
     ) -> Any:
+        M = K.shape[1]
+        N = Q.shape[1]
+        if P is None:
+            # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
+            S = scale * (Q @ K.mT)
+            # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
+            P = torch.where(
+                torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None],
+                torch.exp(S - m.T[..., None]) / Z_m.T[..., None],
+                0,
+            )
         # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
         dP = dO @ V.mT
         # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
@@ -300,6 +402,49 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
+
+
+def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, i: Tensor, V: Tensor) -> Any:
+    """One part along B and N, or the whole: m, Z_m, P, O."""
+    M = K.shape[1]
+    # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
+    S = Q @ K.mT
+    S *= scale
+    # m[i,b] = max(k, where(k <= i, 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(i < k, 1, 0))
+    less_equal_i = torch.arange(M, device=Q.device) <= i[:, None]
+    m = torch.where(less_equal_i, S, -1e30).amax(dim=-1).T.clone()
+    # Z_m[i,b] = sum(k, where(k <= i, 1, 0)*exp(S[b,i,k] - m[i,b]))
+    exp_S = torch.subtract(S, m.T[..., None], out=S)
+    torch.exp(exp_S, out=exp_S)
+    Z_m = torch.where(less_equal_i, exp_S, 0).sum(dim=-1).T.clone()
+    # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
+    P = torch.where(less_equal_i, exp_S / Z_m.T[..., None], 0)
+    # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(Q: Tensor, K: Tensor, scale: Tensor, i: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor) -> Any:
+    """One part along B and N, or the whole: dV, dQ, dK_sum."""
+    M = K.shape[1]
+    # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
+    S = Q @ K.mT
+    S *= scale
+    # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
+    P = torch.where(torch.arange(M, device=Q.device) <= i[:, None], torch.exp(S - m.T[..., None]) / Z_m.T[..., None], 0)
+    # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
+    dV = P.mT @ dO
+    # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
+    dP = dO @ V.mT
+    # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
+    dS = torch.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
+    dQ = dS @ K
+    dQ *= scale
+    # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
+    dK_sum = dS.mT @ Q
+    return dV, dQ, dK_sum
 
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
@@ -360,12 +505,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

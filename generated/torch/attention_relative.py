@@ -16,13 +16,15 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dK and dR
-    K: for dQ
+    Q: for dK, dR and P
+    K: for dQ and P
     V: for dP
-    R: for dQ
-    bucket: for dQ and dR
-    P: for dV and dS
+    R: for dQ and P
+    bucket: for dQ, dR and P
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for D
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -39,7 +41,9 @@ Keys get a vector for the relative position j - i, given as a bucket number. Sha
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -53,6 +57,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "R": ("L", "d_k"),
     "bucket": ("N", "M"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def attention_relative(Q: Any, K: Any, V: Any, R: Any, bucket: Any) -> Tensor:
@@ -74,31 +79,43 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor, R: Tensor, bucket: Tensor) -> Any:
         d_k = Q.shape[-1]
-        # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
-        S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
-        # m[h,i] = max(k, S[h,i,k])
-        m = S.amax(dim=-1)
-        # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
-        exp_S = torch.exp(S - m[..., None])
-        Z_m = exp_S.sum(dim=-1)
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-        P = exp_S / Z_m[..., None]
-        # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-        O = P @ V
-        return O, P
+        N = Q.shape[1]
+        H = Q.shape[0]
+        M = K.shape[1]
+        d_v = V.shape[-1]
+        if _saved_whole(N * H * M * d_k, Q, K, V, R):
+            # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
+            S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
+            # m[h,i] = max(k, S[h,i,k])
+            m = S.amax(dim=-1)
+            # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
+            exp_S = torch.exp(S - m[..., None])
+            Z_m = exp_S.sum(dim=-1)
+            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+            P = exp_S / Z_m[..., None]
+            # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
+            O = P @ V
+        else:
+            P = None
+            m = Q.new_empty((H, N))
+            Z_m = Q.new_empty((H, N))
+            O = Q.new_empty((H, N, d_v))
+            for (i,) in _parts((N,), H * M * d_k, Q, 128):
+                m[:, i], Z_m[:, i], _, O[:, i] = _forward_part(R, bucket[i], K, Q[:, i], V)
+        return O, P, m, Z_m
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V, R, bucket = inputs
-        O, P = output
-        ctx.mark_non_differentiable(P)
+        O, P, m, Z_m = output
+        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, R, bucket, P, O)
-        ctx.save_for_forward(Q, K, V, R, bucket, P, O)
+        ctx.save_for_backward(Q, K, V, R, bucket, P, O, m, Z_m)
+        ctx.save_for_forward(Q, K, V, R, bucket, P, O, m, Z_m)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, K, V, R, bucket, P, O = ctx.saved_tensors
+        Q, K, V, R, bucket, P, O, m, Z_m = ctx.saved_tensors
         H = Q.shape[0]
         N = Q.shape[1]
         d_v = V.shape[-1]
@@ -107,7 +124,7 @@ class _Forward(torch.autograd.Function):
         _, need_Q, need_K, need_V, need_R, _ = ctx.needs_input_grad
         dQ, dK, dV, dR = _spread(
             (need_Q, need_K, need_V, need_R),
-            _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, need_R, Q, K, V, R, bucket, P, O, dO),
+            _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, need_R, Q, K, V, R, bucket, P, O, m, Z_m, dO),
         )
         return None, dQ, dK, dV, dR, None
 
@@ -117,7 +134,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any, tR: Any, _bucket: Any) -> Any:
-        Q, K, V, R, bucket, _P, _O = ctx.saved_tensors
+        Q, K, V, R, bucket, _P, _O, _m, _Z_m = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -142,7 +159,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[..., None])
         # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
-        return tO, None
+        return tO, None, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -163,12 +180,43 @@ class _Backward(torch.autograd.Function):
         bucket: Tensor,
         P: Tensor,
         O: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
         dO: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
         L = R.shape[0]
         N = Q.shape[1]
         M = K.shape[1]
+        H = Q.shape[0]
+        d_v = V.shape[-1]
+        if P is None and not _traced(dO):
+            # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+            D = torch.linalg.vecdot(dO, O)
+            dV = Q.new_zeros((H, M, d_v))
+            dQ_sum = Q.new_zeros((H, N, d_k))
+            dK_sum = Q.new_zeros((H, M, d_k))
+            dR_sum = Q.new_zeros((L, d_k))
+            for i, j in _parts((N, M), H * d_k, Q, 512):
+                dV_part, dQ_sum_part, dK_sum_part, dR_sum_part = _backward_part(
+                    R, bucket[i, j], K[:, j], Q[:, i], m[:, i], Z_m[:, i], dO[:, i], V[:, j], D[:, i]
+                )
+                dV[:, j] += dV_part
+                dQ_sum[:, i] += dQ_sum_part
+                dK_sum[:, j] += dK_sum_part
+                dR_sum += dR_sum_part
+            # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
+            dQ = dQ_sum / math.sqrt(d_k)
+            # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+            dK = dK_sum / math.sqrt(d_k)
+            # dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
+            dR = dR_sum / math.sqrt(d_k)
+            return _needed((need_Q, need_K, need_V, need_R), (dQ, dK, dV, dR))
+        if P is None:
+            # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
+            S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
+            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         dQ = dK = dV = dR = None
         if need_V:
             # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
@@ -202,7 +250,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, V, R, bucket, P, O, dO = ctx.saved_tensors
+        Q, K, V, R, bucket, P, O, m, Z_m, dO = ctx.saved_tensors
         d2dQ, d2dK, d2dV, d2dR = _spread(ctx.needs, grads)
         H = Q.shape[0]
         N = Q.shape[1]
@@ -218,8 +266,8 @@ class _Backward(torch.autograd.Function):
             d2dV = Q.new_zeros((H, M, d_v))
         if d2dR is None:
             d2dR = Q.new_zeros((L, d_k))
-        d2Q, d2K, d2V, d2R, d2dO = _Second.apply(Q, K, V, R, bucket, P, O, dO, d2dQ, d2dK, d2dV, d2dR)
-        return None, None, None, None, d2Q, d2K, d2V, d2R, None, None, None, d2dO
+        d2Q, d2K, d2V, d2R, d2dO = _Second.apply(Q, K, V, R, bucket, P, O, dO, d2dQ, d2dK, d2dV, d2dR, m, Z_m)
+        return None, None, None, None, d2Q, d2K, d2V, d2R, None, None, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -227,13 +275,13 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, V, R, bucket, P, O, dO = ctx.saved_tensors
+        Q, K, V, R, bucket, P, O, m, Z_m, dO = ctx.saved_tensors
         tQ = _zero(tangents[4], Q)
         tK = _zero(tangents[5], K)
         tV = _zero(tangents[6], V)
         tR = _zero(tangents[7], R)
-        tdO = _zero(tangents[11], dO)
-        tdQ, tdK, tdV, tdR = _SecondTangent.apply(Q, K, V, R, bucket, P, O, dO, tQ, tK, tV, tR, tdO)
+        tdO = _zero(tangents[13], dO)
+        tdQ, tdK, tdV, tdR = _SecondTangent.apply(Q, K, V, R, bucket, P, O, dO, tQ, tK, tV, tR, tdO, m, Z_m)
         return _needed(ctx.needs, (tdQ, tdK, tdV, tdR))
 
 
@@ -256,11 +304,18 @@ class _Second(torch.autograd.Function):
         d2dK: Tensor,
         d2dV: Tensor,
         d2dR: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
         L = R.shape[0]
         N = Q.shape[1]
         M = K.shape[1]
+        if P is None:
+            # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
+            S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
+            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
         # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
@@ -339,12 +394,19 @@ class _SecondTangent(torch.autograd.Function):
         tV: Tensor,
         tR: Tensor,
         tdO: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
         L = R.shape[0]
         N = Q.shape[1]
         M = K.shape[1]
         H = Q.shape[0]
+        if P is None:
+            # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
+            S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
+            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
         # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
@@ -396,6 +458,53 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
+
+
+def _forward_part(R: Tensor, bucket: Tensor, K: Tensor, Q: Tensor, V: Tensor) -> Any:
+    """One part along N, or the whole: m, Z_m, P, O."""
+    d_k = R.shape[-1]
+    # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
+    S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
+    # m[h,i] = max(k, S[h,i,k])
+    m = S.amax(dim=-1)
+    # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
+    exp_S = torch.subtract(S, m[..., None], out=S)
+    torch.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(dim=-1)
+    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    P = torch.divide(exp_S, Z_m[..., None], out=exp_S)
+    # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(R: Tensor, bucket: Tensor, K: Tensor, Q: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor) -> Any:
+    """One part along N and M, or the whole: dV, dQ_sum, dK_sum, dR_sum."""
+    d_k = R.shape[-1]
+    L = R.shape[0]
+    N_block = bucket.shape[0]
+    M_block = bucket.shape[-1]
+    # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
+    S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
+    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    P = torch.exp(S - m[..., None])
+    P /= Z_m[..., None]
+    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+    dV = P.mT @ dO
+    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+    dP = dO @ V.mT
+    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+    dS = torch.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
+    dQ_sum = ((K.mT[:, None, :, :] + R[bucket].mT) @ dS[..., None])[..., 0].clone()
+    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+    dK_sum = dS.mT @ Q
+    # dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
+    dR_sum = _one_hot(bucket, L, R).reshape(N_block * M_block, L).T @ (dS.permute(1, 2, 0) @ Q.permute(1, 0, 2)).reshape(
+        N_block * M_block, d_k
+    )
+    return dV, dQ_sum, dK_sum, dR_sum
 
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
@@ -463,12 +572,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -16,12 +16,15 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
-    bucket: for dR
-    P: for dV and dS
+    bucket: for dR and P
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for D
+    R: for P
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -38,7 +41,9 @@ The scores get a learned number for the relative position's bucket. Raffel et al
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -52,6 +57,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "bucket": ("N", "M"),
     "R": ("L", "H"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def attention_relative_bias(Q: Any, K: Any, V: Any, bucket: Any, R: Any) -> Tensor:
@@ -73,31 +79,43 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor, bucket: Tensor, R: Tensor) -> Any:
         d_k = Q.shape[-1]
-        # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
-        S = Q @ K.mT / math.sqrt(d_k) + R[bucket].permute(2, 0, 1)
-        # m[h,i] = max(k, S[h,i,k])
-        m = S.amax(dim=-1)
-        # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
-        exp_S = torch.exp(S - m[..., None])
-        Z_m = exp_S.sum(dim=-1)
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-        P = exp_S / Z_m[..., None]
-        # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-        O = P @ V
-        return O, P
+        H = Q.shape[0]
+        N = Q.shape[1]
+        M = K.shape[1]
+        d_v = V.shape[-1]
+        if _saved_whole(H * N * M, Q, K, V, R):
+            # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
+            S = Q @ K.mT / math.sqrt(d_k) + R[bucket].permute(2, 0, 1)
+            # m[h,i] = max(k, S[h,i,k])
+            m = S.amax(dim=-1)
+            # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
+            exp_S = torch.exp(S - m[..., None])
+            Z_m = exp_S.sum(dim=-1)
+            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+            P = exp_S / Z_m[..., None]
+            # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
+            O = P @ V
+        else:
+            P = None
+            m = Q.new_empty((H, N))
+            Z_m = Q.new_empty((H, N))
+            O = Q.new_empty((H, N, d_v))
+            for h, i in _parts((H, N), M, Q, 128):
+                m[h, i], Z_m[h, i], _, O[h, i] = _forward_part(Q[h, i], K[h], R[:, h], bucket[i], V[h])
+        return O, P, m, Z_m
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V, bucket, R = inputs
-        O, P = output
-        ctx.mark_non_differentiable(P)
+        O, P, m, Z_m = output
+        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, bucket, R, P, O)
-        ctx.save_for_forward(Q, K, V, bucket, R, P, O)
+        ctx.save_for_backward(Q, K, V, bucket, R, P, O, m, Z_m)
+        ctx.save_for_forward(Q, K, V, bucket, R, P, O, m, Z_m)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, K, V, bucket, R, P, O = ctx.saved_tensors
+        Q, K, V, bucket, R, P, O, m, Z_m = ctx.saved_tensors
         H = Q.shape[0]
         N = Q.shape[1]
         d_v = V.shape[-1]
@@ -106,7 +124,7 @@ class _Forward(torch.autograd.Function):
         _, need_Q, need_K, need_V, _, need_R = ctx.needs_input_grad
         dQ, dK, dV, dR = _spread(
             (need_Q, need_K, need_V, need_R),
-            _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, need_R, Q, K, V, bucket, R, P, O, dO),
+            _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, need_R, Q, K, V, bucket, R, P, O, m, Z_m, dO),
         )
         return None, dQ, dK, dV, None, dR
 
@@ -116,7 +134,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any, _bucket: Any, tR: Any) -> Any:
-        Q, K, V, bucket, R, _P, _O = ctx.saved_tensors
+        Q, K, V, bucket, R, _P, _O, _m, _Z_m = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -140,7 +158,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[..., None])
         # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
-        return tO, None
+        return tO, None, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -161,6 +179,8 @@ class _Backward(torch.autograd.Function):
         R: Tensor,
         P: Tensor,
         O: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
         dO: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
@@ -168,6 +188,29 @@ class _Backward(torch.autograd.Function):
         H = Q.shape[0]
         N = Q.shape[1]
         M = K.shape[1]
+        d_v = V.shape[-1]
+        if P is None and not _traced(dO):
+            # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+            D = torch.linalg.vecdot(dO, O)
+            dV = Q.new_zeros((H, M, d_v))
+            dQ = Q.new_empty((H, N, d_k))
+            dK_sum = Q.new_zeros((H, M, d_k))
+            dR = Q.new_zeros((L, H))
+            for h, i in _parts((H, N), M, Q, 128):
+                dV_part, dQ[h, i], dK_sum_part, dR_part = _backward_part(
+                    Q[h, i], K[h], R[:, h], bucket[i], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i]
+                )
+                dV[h] += dV_part
+                dK_sum[h] += dK_sum_part
+                dR[:, h] += dR_part
+            # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+            dK = dK_sum / math.sqrt(d_k)
+            return _needed((need_Q, need_K, need_V, need_R), (dQ, dK, dV, dR))
+        if P is None:
+            # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
+            S = Q @ K.mT / math.sqrt(d_k) + R[bucket].permute(2, 0, 1)
+            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         dQ = dK = dV = dR = None
         if need_V:
             # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
@@ -199,7 +242,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, V, bucket, R, P, O, dO = ctx.saved_tensors
+        Q, K, V, bucket, R, P, O, m, Z_m, dO = ctx.saved_tensors
         d2dQ, d2dK, d2dV, d2dR = _spread(ctx.needs, grads)
         H = Q.shape[0]
         N = Q.shape[1]
@@ -215,8 +258,8 @@ class _Backward(torch.autograd.Function):
             d2dV = Q.new_zeros((H, M, d_v))
         if d2dR is None:
             d2dR = Q.new_zeros((L, H))
-        d2Q, d2K, d2V, d2R, d2dO = _Second.apply(Q, K, V, bucket, P, O, dO, d2dQ, d2dK, d2dV, d2dR)
-        return None, None, None, None, d2Q, d2K, d2V, None, d2R, None, None, d2dO
+        d2Q, d2K, d2V, d2R, d2dO = _Second.apply(Q, K, V, bucket, P, O, dO, d2dQ, d2dK, d2dV, d2dR, R, m, Z_m)
+        return None, None, None, None, d2Q, d2K, d2V, None, d2R, None, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -224,13 +267,13 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, V, bucket, R, P, O, dO = ctx.saved_tensors
+        Q, K, V, bucket, R, P, O, m, Z_m, dO = ctx.saved_tensors
         tQ = _zero(tangents[4], Q)
         tK = _zero(tangents[5], K)
         tV = _zero(tangents[6], V)
         tR = _zero(tangents[8], R)
-        tdO = _zero(tangents[11], dO)
-        tdQ, tdK, tdV, tdR = _SecondTangent.apply(Q, K, V, bucket, P, O, dO, tQ, tK, tV, tR, tdO)
+        tdO = _zero(tangents[13], dO)
+        tdQ, tdK, tdV, tdR = _SecondTangent.apply(Q, K, V, bucket, P, O, dO, tQ, tK, tV, tR, tdO, R, m, Z_m)
         return _needed(ctx.needs, (tdQ, tdK, tdV, tdR))
 
 
@@ -252,12 +295,20 @@ class _Second(torch.autograd.Function):
         d2dK: Tensor,
         d2dV: Tensor,
         d2dR: Tensor,
+        R: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
         L = d2dR.shape[0]
         H = Q.shape[0]
         N = Q.shape[1]
         M = K.shape[1]
+        if P is None:
+            # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
+            S = Q @ K.mT / math.sqrt(d_k) + R[bucket].permute(2, 0, 1)
+            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
         # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
@@ -321,12 +372,20 @@ class _SecondTangent(torch.autograd.Function):
         tV: Tensor,
         tR: Tensor,
         tdO: Tensor,
+        R: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
         L = tR.shape[0]
         H = Q.shape[0]
         N = Q.shape[1]
         M = K.shape[1]
+        if P is None:
+            # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
+            S = Q @ K.mT / math.sqrt(d_k) + R[bucket].permute(2, 0, 1)
+            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
         # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
@@ -366,6 +425,57 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
+
+
+def _forward_part(Q: Tensor, K: Tensor, R: Tensor, bucket: Tensor, V: Tensor) -> Any:
+    """One part along H and N, or the whole: m, Z_m, P, O."""
+    d_k = Q.shape[-1]
+    # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    S += R[bucket].permute(2, 0, 1)
+    # m[h,i] = max(k, S[h,i,k])
+    m = S.amax(dim=-1)
+    # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
+    exp_S = torch.subtract(S, m[..., None], out=S)
+    torch.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(dim=-1)
+    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    P = torch.divide(exp_S, Z_m[..., None], out=exp_S)
+    # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(Q: Tensor, K: Tensor, R: Tensor, bucket: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor) -> Any:
+    """One part along H and N, or the whole: dV, dQ, dK_sum, dR."""
+    d_k = Q.shape[-1]
+    L = R.shape[0]
+    H_block = Q.shape[0]
+    N_block = Q.shape[1]
+    M = K.shape[1]
+    # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    S += R[bucket].permute(2, 0, 1)
+    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    P = torch.exp(S - m[..., None])
+    P /= Z_m[..., None]
+    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+    dV = P.mT @ dO
+    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+    dP = dO @ V.mT
+    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+    dS = torch.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
+    dQ = dS @ K
+    dQ /= math.sqrt(d_k)
+    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+    dK_sum = dS.mT @ Q
+    # dR[l,h] = sum(i,j, dS[h,i,j]*delta(bucket[i,j],l))
+    dR = _one_hot(bucket, L, Q).reshape(N_block * M, L).T @ dS.reshape(H_block, N_block * M).T
+    return dV, dQ, dK_sum, dR
 
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
@@ -433,12 +543,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -15,12 +15,14 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
-    scale: for dQ and dK
-    P: for dV and dS
+    scale: for dQ, dK and P
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for D
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -36,6 +38,8 @@ O = softmax(scale Q K^T) V.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -48,6 +52,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "V": ("B", "M", "d_v"),
     "scale": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def attention_scaled(Q: Any, K: Any, V: Any, scale: Any) -> Tensor:
@@ -67,38 +72,52 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor, scale: Tensor) -> Any:
-        # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-        S = scale * (Q @ K.mT)
-        # m[b,i] = max(k, S[b,i,k])
-        m = S.amax(dim=-1)
-        # Z_m[b,i] = sum(k, exp(S[b,i,k] - m[b,i]))
-        exp_S = torch.exp(S - m[..., None])
-        Z_m = exp_S.sum(dim=-1)
-        # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
-        P = exp_S / Z_m[..., None]
-        # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
-        O = P @ V
-        return O, P
+        B = Q.shape[0]
+        N = Q.shape[1]
+        M = K.shape[1]
+        d_v = V.shape[-1]
+        if _saved_whole(B * N * M, Q, K, V):
+            # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
+            S = scale * (Q @ K.mT)
+            # m[b,i] = max(k, S[b,i,k])
+            m = S.amax(dim=-1)
+            # Z_m[b,i] = sum(k, exp(S[b,i,k] - m[b,i]))
+            exp_S = torch.exp(S - m[..., None])
+            Z_m = exp_S.sum(dim=-1)
+            # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
+            P = exp_S / Z_m[..., None]
+            # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
+            O = P @ V
+        else:
+            P = None
+            m = Q.new_empty((B, N))
+            Z_m = Q.new_empty((B, N))
+            O = Q.new_empty((B, N, d_v))
+            for b, i in _parts((B, N), M, Q, 128):
+                m[b, i], Z_m[b, i], _, O[b, i] = _forward_part(Q[b, i], K[b], scale, V[b])
+        return O, P, m, Z_m
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V, scale = inputs
-        O, P = output
-        ctx.mark_non_differentiable(P)
+        O, P, m, Z_m = output
+        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, scale, P, O)
-        ctx.save_for_forward(Q, K, V, scale, P, O)
+        ctx.save_for_backward(Q, K, V, scale, P, O, m, Z_m)
+        ctx.save_for_forward(Q, K, V, scale, P, O, m, Z_m)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, K, V, scale, P, O = ctx.saved_tensors
+        Q, K, V, scale, P, O, m, Z_m = ctx.saved_tensors
         B = Q.shape[0]
         N = Q.shape[1]
         d_v = V.shape[-1]
         if dO is None:
             dO = Q.new_zeros((B, N, d_v))
         _, need_Q, need_K, need_V, _ = ctx.needs_input_grad
-        dQ, dK, dV = _spread((need_Q, need_K, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, scale, P, O, dO))
+        dQ, dK, dV = _spread(
+            (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, scale, P, O, m, Z_m, dO)
+        )
         return None, dQ, dK, dV, None
 
 
@@ -107,7 +126,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any, _scale: Any) -> Any:
-        Q, K, V, scale, _P, _O = ctx.saved_tensors
+        Q, K, V, scale, _P, _O, _m, _Z_m = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -128,7 +147,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[..., None])
         # tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, P[b,i,j]*tV[b,j,e])
         tO = tP @ V + P @ tV
-        return tO, None
+        return tO, None, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -138,8 +157,42 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tensor, V: Tensor, scale: Tensor, P: Tensor, O: Tensor, dO: Tensor
+        need_Q: bool,
+        need_K: bool,
+        need_V: bool,
+        Q: Tensor,
+        K: Tensor,
+        V: Tensor,
+        scale: Tensor,
+        P: Tensor,
+        O: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
+        dO: Tensor,
     ) -> Any:
+        B = Q.shape[0]
+        N = Q.shape[1]
+        M = K.shape[1]
+        d_v = V.shape[-1]
+        d_k = Q.shape[-1]
+        if P is None and not _traced(dO):
+            # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
+            D = torch.linalg.vecdot(dO, O)
+            dV = Q.new_zeros((B, M, d_v))
+            dQ = Q.new_empty((B, N, d_k))
+            dK_sum = Q.new_zeros((B, M, d_k))
+            for b, i in _parts((B, N), M, Q, 128):
+                dV_part, dQ[b, i], dK_sum_part = _backward_part(Q[b, i], K[b], scale, m[b, i], Z_m[b, i], dO[b, i], V[b], D[b, i])
+                dV[b] += dV_part
+                dK_sum[b] += dK_sum_part
+            # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
+            dK = scale * dK_sum
+            return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
+        if P is None:
+            # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
+            S = scale * (Q @ K.mT)
+            # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         dQ = dK = dV = None
         if need_V:
             # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
@@ -168,7 +221,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, V, scale, P, O, dO = ctx.saved_tensors
+        Q, K, V, scale, P, O, m, Z_m, dO = ctx.saved_tensors
         d2dQ, d2dK, d2dV = _spread(ctx.needs, grads)
         B = Q.shape[0]
         N = Q.shape[1]
@@ -181,8 +234,8 @@ class _Backward(torch.autograd.Function):
             d2dK = Q.new_zeros((B, M, d_k))
         if d2dV is None:
             d2dV = Q.new_zeros((B, M, d_v))
-        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, scale, P, O, dO, d2dQ, d2dK, d2dV)
-        return None, None, None, d2Q, d2K, d2V, None, None, None, d2dO
+        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, scale, P, O, dO, d2dQ, d2dK, d2dV, m, Z_m)
+        return None, None, None, d2Q, d2K, d2V, None, None, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -190,12 +243,12 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, V, scale, P, O, dO = ctx.saved_tensors
+        Q, K, V, scale, P, O, m, Z_m, dO = ctx.saved_tensors
         tQ = _zero(tangents[3], Q)
         tK = _zero(tangents[4], K)
         tV = _zero(tangents[5], V)
-        tdO = _zero(tangents[9], dO)
-        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, scale, P, O, dO, tQ, tK, tV, tdO)
+        tdO = _zero(tangents[11], dO)
+        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, scale, P, O, dO, tQ, tK, tV, tdO, m, Z_m)
         return _needed(ctx.needs, (tdQ, tdK, tdV))
 
 
@@ -206,8 +259,24 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        Q: Tensor, K: Tensor, V: Tensor, scale: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dK: Tensor, d2dV: Tensor
+        Q: Tensor,
+        K: Tensor,
+        V: Tensor,
+        scale: Tensor,
+        P: Tensor,
+        O: Tensor,
+        dO: Tensor,
+        d2dQ: Tensor,
+        d2dK: Tensor,
+        d2dV: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
     ) -> Any:
+        if P is None:
+            # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
+            S = scale * (Q @ K.mT)
+            # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
         dP = dO @ V.mT
         # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
@@ -256,8 +325,25 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        Q: Tensor, K: Tensor, V: Tensor, scale: Tensor, P: Tensor, O: Tensor, dO: Tensor, tQ: Tensor, tK: Tensor, tV: Tensor, tdO: Tensor
+        Q: Tensor,
+        K: Tensor,
+        V: Tensor,
+        scale: Tensor,
+        P: Tensor,
+        O: Tensor,
+        dO: Tensor,
+        tQ: Tensor,
+        tK: Tensor,
+        tV: Tensor,
+        tdO: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
     ) -> Any:
+        if P is None:
+            # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
+            S = scale * (Q @ K.mT)
+            # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
         dP = dO @ V.mT
         # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
@@ -294,6 +380,47 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
+
+
+def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, V: Tensor) -> Any:
+    """One part along B and N, or the whole: m, Z_m, P, O."""
+    # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
+    S = Q @ K.mT
+    S *= scale
+    # m[b,i] = max(k, S[b,i,k])
+    m = S.amax(dim=-1)
+    # Z_m[b,i] = sum(k, exp(S[b,i,k] - m[b,i]))
+    exp_S = torch.subtract(S, m[..., None], out=S)
+    torch.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(dim=-1)
+    # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
+    P = torch.divide(exp_S, Z_m[..., None], out=exp_S)
+    # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(Q: Tensor, K: Tensor, scale: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor) -> Any:
+    """One part along B and N, or the whole: dV, dQ, dK_sum."""
+    # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
+    S = Q @ K.mT
+    S *= scale
+    # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
+    P = torch.exp(S - m[..., None])
+    P /= Z_m[..., None]
+    # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
+    dV = P.mT @ dO
+    # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
+    dP = dO @ V.mT
+    # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
+    dS = torch.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
+    dQ = dS @ K
+    dQ *= scale
+    # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
+    dK_sum = dS.mT @ Q
+    return dV, dQ, dK_sum
 
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
@@ -354,12 +481,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -15,13 +15,13 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
     sink: for dsink
-    m: for dsink
-    Z_m: for dsink
-    P: for dV, dsink and dS
+    m: for dsink and P
+    Z_m: for dsink and P
+    P: for dV, dsink and dS; where it is large it is not saved but made anew
     O: for D
 
 Gradients:
@@ -39,7 +39,9 @@ A learned sink in the softmax takes what no token gets: P = exp(S) / (exp(sink) 
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -52,6 +54,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "V": ("H", "M", "d_v"),
     "sink": ("H",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def attention_sink(Q: Any, K: Any, V: Any, sink: Any) -> Tensor:
@@ -71,24 +74,36 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor, sink: Tensor) -> Any:
         d_k = Q.shape[-1]
-        # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-        S = Q @ K.mT / math.sqrt(d_k)
-        # m[h,i] = max(sink[h], max(k, S[h,i,k]))
-        m = torch.maximum(sink[:, None], S.amax(dim=-1))
-        # Z_m[h,i] = exp(sink[h] - m[h,i]) + sum(k, exp(S[h,i,k] - m[h,i]))
-        exp_S = torch.exp(S - m[..., None])
-        Z_m = torch.exp(sink[:, None] - m) + exp_S.sum(dim=-1)
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-        P = exp_S / Z_m[..., None]
-        # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-        O = P @ V
+        H = Q.shape[0]
+        N = Q.shape[1]
+        M = K.shape[1]
+        d_v = V.shape[-1]
+        if _saved_whole(H * N * M, Q, K, V, sink):
+            # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # m[h,i] = max(sink[h], max(k, S[h,i,k]))
+            m = torch.maximum(sink[:, None], S.amax(dim=-1))
+            # Z_m[h,i] = exp(sink[h] - m[h,i]) + sum(k, exp(S[h,i,k] - m[h,i]))
+            exp_S = torch.exp(S - m[..., None])
+            Z_m = torch.exp(sink[:, None] - m) + exp_S.sum(dim=-1)
+            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+            P = exp_S / Z_m[..., None]
+            # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
+            O = P @ V
+        else:
+            P = None
+            m = Q.new_empty((H, N))
+            Z_m = Q.new_empty((H, N))
+            O = Q.new_empty((H, N, d_v))
+            for h, i in _parts((H, N), M, Q, 128):
+                m[h, i], Z_m[h, i], _, O[h, i] = _forward_part(Q[h, i], K[h], sink[h], V[h])
         return O, m, Z_m, P
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V, sink = inputs
         O, m, Z_m, P = output
-        ctx.mark_non_differentiable(m, Z_m, P)
+        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
         ctx.save_for_backward(Q, K, V, sink, m, Z_m, P, O)
         ctx.save_for_forward(Q, K, V, sink, m, Z_m, P, O)
@@ -163,6 +178,33 @@ class _Backward(torch.autograd.Function):
         dO: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
+        H = Q.shape[0]
+        N = Q.shape[1]
+        M = K.shape[1]
+        d_v = V.shape[-1]
+        if P is None and not _traced(dO):
+            # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
+            t = torch.exp(sink[:, None] - m) / Z_m
+            # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+            D = torch.linalg.vecdot(dO, O)
+            dV = Q.new_zeros((H, M, d_v))
+            dsink_sum = Q.new_empty((H, N))
+            dQ = Q.new_empty((H, N, d_k))
+            dK_sum = Q.new_zeros((H, M, d_k))
+            for h, i in _parts((H, N), M, Q, 128):
+                dV_part, dsink_sum[h, i], dQ[h, i], dK_sum_part = _backward_part(Q[h, i], K[h], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i])
+                dV[h] += dV_part
+                dK_sum[h] += dK_sum_part
+            # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
+            dsink = -torch.linalg.vecdot(t, dsink_sum)
+            # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+            dK = dK_sum / math.sqrt(d_k)
+            return _needed((need_Q, need_K, need_V, need_sink), (dQ, dK, dV, dsink))
+        if P is None:
+            # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         dQ = dK = dV = dsink = None
         if need_V:
             # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
@@ -251,6 +293,11 @@ class _Second(torch.autograd.Function):
         d2dsink: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
+        if P is None:
+            # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
         # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
@@ -329,6 +376,11 @@ class _SecondTangent(torch.autograd.Function):
         tdO: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
+        if P is None:
+            # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
         # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
@@ -384,6 +436,53 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(Q: Tensor, K: Tensor, sink: Tensor, V: Tensor) -> Any:
+    """One part along H and N, or the whole: m, Z_m, P, O."""
+    d_k = Q.shape[-1]
+    # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    # m[h,i] = max(sink[h], max(k, S[h,i,k]))
+    m = torch.maximum(sink[:, None], S.amax(dim=-1))
+    # Z_m[h,i] = exp(sink[h] - m[h,i]) + sum(k, exp(S[h,i,k] - m[h,i]))
+    exp_S = torch.subtract(S, m[..., None], out=S)
+    torch.exp(exp_S, out=exp_S)
+    Z_m = sink[:, None] - m
+    torch.exp(Z_m, out=Z_m)
+    Z_m += exp_S.sum(dim=-1)
+    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    P = torch.divide(exp_S, Z_m[..., None], out=exp_S)
+    # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(Q: Tensor, K: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor) -> Any:
+    """One part along H and N, or the whole: dV, dsink_sum, dQ, dK_sum."""
+    d_k = Q.shape[-1]
+    # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    P = torch.exp(S - m[..., None])
+    P /= Z_m[..., None]
+    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+    dV = P.mT @ dO
+    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+    dP = dO @ V.mT
+    # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
+    dsink_sum = torch.linalg.vecdot(dP, P)
+    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+    dS = torch.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
+    dQ = dS @ K
+    dQ /= math.sqrt(d_k)
+    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+    dK_sum = dS.mT @ Q
+    return dV, dsink_sum, dQ, dK_sum
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -435,12 +534,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -16,11 +16,14 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
-    P: for dV and dS
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for D
+    width: for P
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -36,7 +39,9 @@ A token sees itself and the `width` - 1 tokens before it. Jiang et al. (2023), s
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -49,6 +54,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "V": ("N", "d_v"),
     "width": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def attention_sliding_window(Q: Any, K: Any, V: Any, width: Any) -> Tensor:
@@ -70,41 +76,52 @@ class _Forward(torch.autograd.Function):
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor, width: Tensor) -> Any:
         d_k = Q.shape[-1]
         N = Q.shape[0]
-        # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-        S = Q @ K.T / math.sqrt(d_k)
-        # m[i] = max(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*S[i,k] -
-        #     1000000000000000000000000000000*(1 - where(i - width < k, 1, 0)*where(k <= i, 1, 0)))
-        mask_width = ((torch.arange(N, device=Q.device) - width)[:, None] < torch.arange(N, device=Q.device)) & (
-            torch.arange(N, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]
-        )
-        m = torch.where(mask_width, S, -1e30).amax(dim=-1)
-        # Z_m[i] = sum(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*exp(S[i,k] - m[i]))
-        exp_S = torch.exp(S - m[:, None])
-        Z_m = torch.where(mask_width, exp_S, 0).sum(dim=-1)
-        # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-        P = torch.where(mask_width, exp_S / Z_m[:, None], 0)
-        # O[i,e] = sum(j, P[i,j]*V[j,e])
-        O = P @ V
-        return O, P
+        d_v = V.shape[-1]
+        if _saved_whole(N * N, Q, K, V):
+            # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
+            S = Q @ K.T / math.sqrt(d_k)
+            # m[i] = max(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*S[i,k] -
+            #     1000000000000000000000000000000*(1 - where(i - width < k, 1, 0)*where(k <= i, 1, 0)))
+            mask_width = ((torch.arange(N, device=Q.device) - width)[:, None] < torch.arange(N, device=Q.device)) & (
+                torch.arange(N, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]
+            )
+            m = torch.where(mask_width, S, -1e30).amax(dim=-1)
+            # Z_m[i] = sum(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*exp(S[i,k] - m[i]))
+            exp_S = torch.exp(S - m[:, None])
+            Z_m = torch.where(mask_width, exp_S, 0).sum(dim=-1)
+            # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+            P = torch.where(mask_width, exp_S / Z_m[:, None], 0)
+            # O[i,e] = sum(j, P[i,j]*V[j,e])
+            O = P @ V
+        else:
+            P = None
+            m = Q.new_empty((N,))
+            Z_m = Q.new_empty((N,))
+            O = Q.new_empty((N, d_v))
+            for (i,) in _parts((N,), N, Q, 128):
+                m[i], Z_m[i], _, O[i] = _forward_part(Q[i], K, width, torch.arange(N, device=Q.device)[i], V)
+        return O, P, m, Z_m
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V, width = inputs
-        O, P = output
-        ctx.mark_non_differentiable(P)
+        O, P, m, Z_m = output
+        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, width, P, O)
-        ctx.save_for_forward(Q, K, V, width, P, O)
+        ctx.save_for_backward(Q, K, V, width, P, O, m, Z_m)
+        ctx.save_for_forward(Q, K, V, width, P, O, m, Z_m)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, K, V, width, P, O = ctx.saved_tensors
+        Q, K, V, width, P, O, m, Z_m = ctx.saved_tensors
         N = Q.shape[0]
         d_v = V.shape[-1]
         if dO is None:
             dO = Q.new_zeros((N, d_v))
         _, need_Q, need_K, need_V, _ = ctx.needs_input_grad
-        dQ, dK, dV = _spread((need_Q, need_K, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, width, P, O, dO))
+        dQ, dK, dV = _spread(
+            (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, width, P, O, m, Z_m, dO)
+        )
         return None, dQ, dK, dV, None
 
 
@@ -113,7 +130,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any, _width: Any) -> Any:
-        Q, K, V, width, _P, _O = ctx.saved_tensors
+        Q, K, V, width, _P, _O, _m, _Z_m = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -140,7 +157,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[:, None])
         # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
-        return tO, None
+        return tO, None, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -150,9 +167,47 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tensor, V: Tensor, width: Tensor, P: Tensor, O: Tensor, dO: Tensor
+        need_Q: bool,
+        need_K: bool,
+        need_V: bool,
+        Q: Tensor,
+        K: Tensor,
+        V: Tensor,
+        width: Tensor,
+        P: Tensor,
+        O: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
+        dO: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
+        N = Q.shape[0]
+        d_v = V.shape[-1]
+        if P is None and not _traced(dO):
+            # D[i] = sum(e, dO[i,e]*O[i,e])
+            D = torch.linalg.vecdot(dO, O)
+            dV = Q.new_zeros((N, d_v))
+            dQ = Q.new_empty((N, d_k))
+            dK_sum = Q.new_zeros((N, d_k))
+            for (i,) in _parts((N,), N, Q, 512):
+                dV_part, dQ[i], dK_sum_part = _backward_part(
+                    Q[i], K, width, torch.arange(N, device=Q.device)[i], m[i], Z_m[i], dO[i], V, D[i]
+                )
+                dV += dV_part
+                dK_sum += dK_sum_part
+            # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
+            dK = dK_sum / math.sqrt(d_k)
+            return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
+        if P is None:
+            # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
+            S = Q @ K.T / math.sqrt(d_k)
+            # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+            P = torch.where(
+                ((torch.arange(N, device=Q.device) - width)[:, None] < torch.arange(N, device=Q.device))
+                & (torch.arange(N, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]),
+                torch.exp(S - m[:, None]) / Z_m[:, None],
+                0,
+            )
         dQ = dK = dV = None
         if need_V:
             # dV[j,e] = sum(i, dO[i,e]*P[i,j])
@@ -181,7 +236,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, V, _width, P, O, dO = ctx.saved_tensors
+        Q, K, V, width, P, O, m, Z_m, dO = ctx.saved_tensors
         d2dQ, d2dK, d2dV = _spread(ctx.needs, grads)
         N = Q.shape[0]
         d_k = Q.shape[-1]
@@ -192,8 +247,8 @@ class _Backward(torch.autograd.Function):
             d2dK = Q.new_zeros((N, d_k))
         if d2dV is None:
             d2dV = Q.new_zeros((N, d_v))
-        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, P, O, dO, d2dQ, d2dK, d2dV)
-        return None, None, None, d2Q, d2K, d2V, None, None, None, d2dO
+        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, P, O, dO, d2dQ, d2dK, d2dV, width, m, Z_m)
+        return None, None, None, d2Q, d2K, d2V, None, None, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -201,12 +256,12 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, V, _width, P, O, dO = ctx.saved_tensors
+        Q, K, V, width, P, O, m, Z_m, dO = ctx.saved_tensors
         tQ = _zero(tangents[3], Q)
         tK = _zero(tangents[4], K)
         tV = _zero(tangents[5], V)
-        tdO = _zero(tangents[9], dO)
-        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, P, O, dO, tQ, tK, tV, tdO)
+        tdO = _zero(tangents[11], dO)
+        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, P, O, dO, tQ, tK, tV, tdO, width, m, Z_m)
         return _needed(ctx.needs, (tdQ, tdK, tdV))
 
 
@@ -216,8 +271,32 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dK: Tensor, d2dV: Tensor) -> Any:
+    def forward(
+        Q: Tensor,
+        K: Tensor,
+        V: Tensor,
+        P: Tensor,
+        O: Tensor,
+        dO: Tensor,
+        d2dQ: Tensor,
+        d2dK: Tensor,
+        d2dV: Tensor,
+        width: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
+    ) -> Any:
         d_k = Q.shape[-1]
+        N = Q.shape[0]
+        if P is None:
+            # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
+            S = Q @ K.T / math.sqrt(d_k)
+            # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+            P = torch.where(
+                ((torch.arange(N, device=Q.device) - width)[:, None] < torch.arange(N, device=Q.device))
+                & (torch.arange(N, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]),
+                torch.exp(S - m[:, None]) / Z_m[:, None],
+                0,
+            )
         # dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
         # D[i] = sum(e, dO[i,e]*O[i,e])
@@ -264,8 +343,33 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, tQ: Tensor, tK: Tensor, tV: Tensor, tdO: Tensor) -> Any:
+    def forward(
+        Q: Tensor,
+        K: Tensor,
+        V: Tensor,
+        P: Tensor,
+        O: Tensor,
+        dO: Tensor,
+        tQ: Tensor,
+        tK: Tensor,
+        tV: Tensor,
+        tdO: Tensor,
+        width: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
+    ) -> Any:
         d_k = Q.shape[-1]
+        N = Q.shape[0]
+        if P is None:
+            # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
+            S = Q @ K.T / math.sqrt(d_k)
+            # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+            P = torch.where(
+                ((torch.arange(N, device=Q.device) - width)[:, None] < torch.arange(N, device=Q.device))
+                & (torch.arange(N, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]),
+                torch.exp(S - m[:, None]) / Z_m[:, None],
+                0,
+            )
         # dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
         # D[i] = sum(e, dO[i,e]*O[i,e])
@@ -302,6 +406,56 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
+
+
+def _forward_part(Q: Tensor, K: Tensor, width: Tensor, i: Tensor, V: Tensor) -> Any:
+    """One part along N, or the whole: m, Z_m, P, O."""
+    d_k = Q.shape[-1]
+    N = K.shape[0]
+    # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
+    S = Q @ K.T
+    S /= math.sqrt(d_k)
+    # m[i] = max(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*S[i,k] -
+    #     1000000000000000000000000000000*(1 - where(i - width < k, 1, 0)*where(k <= i, 1, 0)))
+    mask_i = ((i - width)[:, None] < torch.arange(N, device=Q.device)) & (torch.arange(N, device=Q.device) <= i[:, None])
+    m = torch.where(mask_i, S, -1e30).amax(dim=-1)
+    # Z_m[i] = sum(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*exp(S[i,k] - m[i]))
+    exp_S = torch.subtract(S, m[:, None], out=S)
+    torch.exp(exp_S, out=exp_S)
+    Z_m = torch.where(mask_i, exp_S, 0).sum(dim=-1)
+    # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+    P = torch.where(mask_i, exp_S / Z_m[:, None], 0)
+    # O[i,e] = sum(j, P[i,j]*V[j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(Q: Tensor, K: Tensor, width: Tensor, i: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor) -> Any:
+    """One part along N, or the whole: dV, dQ, dK_sum."""
+    d_k = Q.shape[-1]
+    N = K.shape[0]
+    # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
+    S = Q @ K.T
+    S /= math.sqrt(d_k)
+    # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+    P = torch.where(
+        ((i - width)[:, None] < torch.arange(N, device=Q.device)) & (torch.arange(N, device=Q.device) <= i[:, None]),
+        torch.exp(S - m[:, None]) / Z_m[:, None],
+        0,
+    )
+    # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+    dV = P.T @ dO
+    # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+    dP = dO @ V.T
+    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+    dS = torch.subtract(dP, D[:, None], out=dP)
+    dS *= P
+    # dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
+    dQ = dS @ K
+    dQ /= math.sqrt(d_k)
+    # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
+    dK_sum = dS.T @ Q
+    return dV, dQ, dK_sum
 
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
@@ -362,12 +516,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

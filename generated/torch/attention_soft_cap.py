@@ -16,13 +16,15 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dK
-    K: for dQ
+    Q: for dK, Z and P
+    K: for dQ, Z and P
     V: for dP
-    cap: for dZ
-    Z: for dZ
-    P: for dV and dS
+    cap: for dZ, Z and P
+    Z: for dZ; where it is large it is not saved but made anew
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for D
+    m: for Z and P
+    E_m: for Z and P
 
 Gradients:
 
@@ -39,7 +41,9 @@ The scores stay between -cap and cap: S = cap tanh(Q K^T / (sqrt(d_k) cap)). Gem
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -52,6 +56,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "V": ("H", "M", "d_v"),
     "cap": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def attention_soft_cap(Q: Any, K: Any, V: Any, cap: Any) -> Tensor:
@@ -72,40 +77,55 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor, cap: Tensor) -> Any:
         d_k = Q.shape[-1]
-        # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-        Z = Q @ K.mT / math.sqrt(d_k)
-        # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
-        S = cap * torch.tanh(Z / cap)
-        # m[h,i] = max(k, S[h,i,k])
-        m = S.amax(dim=-1)
-        # E_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
-        exp_S = torch.exp(S - m[..., None])
-        E_m = exp_S.sum(dim=-1)
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
-        P = exp_S / E_m[..., None]
-        # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-        O = P @ V
-        return O, Z, P
+        H = Q.shape[0]
+        N = Q.shape[1]
+        M = K.shape[1]
+        d_v = V.shape[-1]
+        if _saved_whole(H * N * M, Q, K, V):
+            # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+            Z = Q @ K.mT / math.sqrt(d_k)
+            # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
+            S = cap * torch.tanh(Z / cap)
+            # m[h,i] = max(k, S[h,i,k])
+            m = S.amax(dim=-1)
+            # E_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
+            exp_S = torch.exp(S - m[..., None])
+            E_m = exp_S.sum(dim=-1)
+            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
+            P = exp_S / E_m[..., None]
+            # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
+            O = P @ V
+        else:
+            Z = None
+            P = None
+            m = Q.new_empty((H, N))
+            E_m = Q.new_empty((H, N))
+            O = Q.new_empty((H, N, d_v))
+            for h, i in _parts((H, N), M, Q, 128):
+                _, m[h, i], E_m[h, i], _, O[h, i] = _forward_part(Q[h, i], K[h], cap, V[h])
+        return O, Z, P, m, E_m
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V, cap = inputs
-        O, Z, P = output
-        ctx.mark_non_differentiable(Z, P)
+        O, Z, P, m, E_m = output
+        ctx.mark_non_differentiable(m, E_m, *(t for t in (Z, P) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, cap, Z, P, O)
-        ctx.save_for_forward(Q, K, V, cap, Z, P, O)
+        ctx.save_for_backward(Q, K, V, cap, Z, P, O, m, E_m)
+        ctx.save_for_forward(Q, K, V, cap, Z, P, O, m, E_m)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, K, V, cap, Z, P, O = ctx.saved_tensors
+        Q, K, V, cap, Z, P, O, m, E_m = ctx.saved_tensors
         H = Q.shape[0]
         N = Q.shape[1]
         d_v = V.shape[-1]
         if dO is None:
             dO = Q.new_zeros((H, N, d_v))
         _, need_Q, need_K, need_V, _ = ctx.needs_input_grad
-        dQ, dK, dV = _spread((need_Q, need_K, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, cap, Z, P, O, dO))
+        dQ, dK, dV = _spread(
+            (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, cap, Z, P, O, m, E_m, dO)
+        )
         return None, dQ, dK, dV, None
 
 
@@ -114,7 +134,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any, _cap: Any) -> Any:
-        Q, K, V, cap, _Z, _P, _O = ctx.saved_tensors
+        Q, K, V, cap, _Z, _P, _O, _m, _E_m = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -141,7 +161,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[..., None])
         # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
-        return tO, None, None
+        return tO, None, None, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -151,9 +171,45 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tensor, V: Tensor, cap: Tensor, Z: Tensor, P: Tensor, O: Tensor, dO: Tensor
+        need_Q: bool,
+        need_K: bool,
+        need_V: bool,
+        Q: Tensor,
+        K: Tensor,
+        V: Tensor,
+        cap: Tensor,
+        Z: Tensor,
+        P: Tensor,
+        O: Tensor,
+        m: Tensor,
+        E_m: Tensor,
+        dO: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
+        H = Q.shape[0]
+        N = Q.shape[1]
+        M = K.shape[1]
+        d_v = V.shape[-1]
+        if Z is None and not _traced(dO):
+            # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+            D = torch.linalg.vecdot(dO, O)
+            dV = Q.new_zeros((H, M, d_v))
+            dQ = Q.new_empty((H, N, d_k))
+            dK_sum = Q.new_zeros((H, M, d_k))
+            for h, i in _parts((H, N), M, Q, 128):
+                dV_part, dQ[h, i], dK_sum_part = _backward_part(Q[h, i], K[h], cap, m[h, i], E_m[h, i], dO[h, i], V[h], D[h, i])
+                dV[h] += dV_part
+                dK_sum[h] += dK_sum_part
+            # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
+            dK = dK_sum / math.sqrt(d_k)
+            return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
+        if Z is None:
+            # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+            Z = Q @ K.mT / math.sqrt(d_k)
+            # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
+            S = cap * torch.tanh(Z / cap)
+            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
+            P = torch.exp(S - m[..., None]) / E_m[..., None]
         dQ = dK = dV = None
         if need_V:
             # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
@@ -184,7 +240,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, V, cap, Z, P, O, dO = ctx.saved_tensors
+        Q, K, V, cap, Z, P, O, m, E_m, dO = ctx.saved_tensors
         d2dQ, d2dK, d2dV = _spread(ctx.needs, grads)
         H = Q.shape[0]
         N = Q.shape[1]
@@ -197,8 +253,8 @@ class _Backward(torch.autograd.Function):
             d2dK = Q.new_zeros((H, M, d_k))
         if d2dV is None:
             d2dV = Q.new_zeros((H, M, d_v))
-        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, cap, Z, P, O, dO, d2dQ, d2dK, d2dV)
-        return None, None, None, d2Q, d2K, d2V, None, None, None, None, d2dO
+        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, cap, Z, P, O, dO, d2dQ, d2dK, d2dV, m, E_m)
+        return None, None, None, d2Q, d2K, d2V, None, None, None, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -206,12 +262,12 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, V, cap, Z, P, O, dO = ctx.saved_tensors
+        Q, K, V, cap, Z, P, O, m, E_m, dO = ctx.saved_tensors
         tQ = _zero(tangents[3], Q)
         tK = _zero(tangents[4], K)
         tV = _zero(tangents[5], V)
-        tdO = _zero(tangents[10], dO)
-        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, cap, Z, P, O, dO, tQ, tK, tV, tdO)
+        tdO = _zero(tangents[12], dO)
+        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, cap, Z, P, O, dO, tQ, tK, tV, tdO, m, E_m)
         return _needed(ctx.needs, (tdQ, tdK, tdV))
 
 
@@ -222,9 +278,28 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        Q: Tensor, K: Tensor, V: Tensor, cap: Tensor, Z: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dK: Tensor, d2dV: Tensor
+        Q: Tensor,
+        K: Tensor,
+        V: Tensor,
+        cap: Tensor,
+        Z: Tensor,
+        P: Tensor,
+        O: Tensor,
+        dO: Tensor,
+        d2dQ: Tensor,
+        d2dK: Tensor,
+        d2dV: Tensor,
+        m: Tensor,
+        E_m: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
+        if Z is None:
+            # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+            Z = Q @ K.mT / math.sqrt(d_k)
+            # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
+            S = cap * torch.tanh(Z / cap)
+            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
+            P = torch.exp(S - m[..., None]) / E_m[..., None]
         # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
         # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
@@ -294,8 +369,17 @@ class _SecondTangent(torch.autograd.Function):
         tK: Tensor,
         tV: Tensor,
         tdO: Tensor,
+        m: Tensor,
+        E_m: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
+        if Z is None:
+            # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+            Z = Q @ K.mT / math.sqrt(d_k)
+            # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
+            S = cap * torch.tanh(Z / cap)
+            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
+            P = torch.exp(S - m[..., None]) / E_m[..., None]
         # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
         # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
@@ -341,6 +425,59 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
+
+
+def _forward_part(Q: Tensor, K: Tensor, cap: Tensor, V: Tensor) -> Any:
+    """One part along H and N, or the whole: Z, m, E_m, P, O."""
+    d_k = Q.shape[-1]
+    # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+    Z = Q @ K.mT
+    Z /= math.sqrt(d_k)
+    # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
+    S = Z / cap
+    torch.tanh(S, out=S)
+    S *= cap
+    # m[h,i] = max(k, S[h,i,k])
+    m = S.amax(dim=-1)
+    # E_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
+    exp_S = torch.subtract(S, m[..., None], out=S)
+    torch.exp(exp_S, out=exp_S)
+    E_m = exp_S.sum(dim=-1)
+    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
+    P = torch.divide(exp_S, E_m[..., None], out=exp_S)
+    # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
+    O = P @ V
+    return Z, m, E_m, P, O
+
+
+def _backward_part(Q: Tensor, K: Tensor, cap: Tensor, m: Tensor, E_m: Tensor, dO: Tensor, V: Tensor, D: Tensor) -> Any:
+    """One part along H and N, or the whole: dV, dQ, dK_sum."""
+    d_k = Q.shape[-1]
+    # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+    Z = Q @ K.mT
+    Z /= math.sqrt(d_k)
+    # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
+    S = Z / cap
+    torch.tanh(S, out=S)
+    S *= cap
+    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
+    P = torch.exp(S - m[..., None])
+    P /= E_m[..., None]
+    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+    dV = P.mT @ dO
+    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+    dP = dO @ V.mT
+    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+    dS = torch.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dZ[h,i,j] = dS[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
+    dZ = torch.multiply(dS, 1 - torch.tanh(Z / cap) ** 2, out=dS)
+    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dZ[h,i,j]*K[h,j,d])
+    dQ = dZ @ K
+    dQ /= math.sqrt(d_k)
+    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
+    dK_sum = dZ.mT @ Q
+    return dV, dQ, dK_sum
 
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
@@ -401,12 +538,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

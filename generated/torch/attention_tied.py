@@ -13,10 +13,12 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dQ
+    Q: for dQ and P
     V: for dP
-    P: for dV and dS
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for D
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -31,7 +33,9 @@ O = softmax(Q Q^T / sqrt(d_k)) V: queries are keys, and their two gradients add.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -42,6 +46,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "Q": ("N", "d_k"),
     "V": ("N", "d_v"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def attention_tied(Q: Any, V: Any) -> Tensor:
@@ -61,37 +66,47 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(fill: bool, Q: Tensor, V: Tensor) -> Any:
         d_k = Q.shape[-1]
-        # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
-        S = Q @ Q.T / math.sqrt(d_k)
-        # m[i] = max(k, S[i,k])
-        m = S.amax(dim=-1)
-        # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
-        exp_S = torch.exp(S - m[:, None])
-        Z_m = exp_S.sum(dim=-1)
-        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-        P = exp_S / Z_m[:, None]
-        # O[i,e] = sum(j, P[i,j]*V[j,e])
-        O = P @ V
-        return O, P
+        N = Q.shape[0]
+        d_v = V.shape[-1]
+        if _saved_whole(N * N, Q, V):
+            # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
+            S = Q @ Q.T / math.sqrt(d_k)
+            # m[i] = max(k, S[i,k])
+            m = S.amax(dim=-1)
+            # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
+            exp_S = torch.exp(S - m[:, None])
+            Z_m = exp_S.sum(dim=-1)
+            # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+            P = exp_S / Z_m[:, None]
+            # O[i,e] = sum(j, P[i,j]*V[j,e])
+            O = P @ V
+        else:
+            P = None
+            m = Q.new_empty((N,))
+            Z_m = Q.new_empty((N,))
+            O = Q.new_empty((N, d_v))
+            for (i,) in _parts((N,), N, Q, 128):
+                m[i], Z_m[i], _, O[i] = _forward_part(Q[i], Q, V)
+        return O, P, m, Z_m
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, V = inputs
-        O, P = output
-        ctx.mark_non_differentiable(P)
+        O, P, m, Z_m = output
+        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, V, P, O)
-        ctx.save_for_forward(Q, V, P, O)
+        ctx.save_for_backward(Q, V, P, O, m, Z_m)
+        ctx.save_for_forward(Q, V, P, O, m, Z_m)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, V, P, O = ctx.saved_tensors
+        Q, V, P, O, m, Z_m = ctx.saved_tensors
         N = Q.shape[0]
         d_v = V.shape[-1]
         if dO is None:
             dO = Q.new_zeros((N, d_v))
         _, need_Q, need_V = ctx.needs_input_grad
-        dQ, dV = _spread((need_Q, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_V, Q, V, P, O, dO))
+        dQ, dV = _spread((need_Q, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_V, Q, V, P, O, m, Z_m, dO))
         return None, dQ, dV
 
 
@@ -100,7 +115,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tV: Any) -> Any:
-        Q, V, _P, _O = ctx.saved_tensors
+        Q, V, _P, _O, _m, _Z_m = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tV = _zero(tV, V)
         d_k = Q.shape[-1]
@@ -121,7 +136,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[:, None])
         # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
-        return tO, None
+        return tO, None, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -130,8 +145,28 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(need_Q: bool, need_V: bool, Q: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor) -> Any:
+    def forward(need_Q: bool, need_V: bool, Q: Tensor, V: Tensor, P: Tensor, O: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor) -> Any:
         d_k = Q.shape[-1]
+        N = Q.shape[0]
+        d_v = V.shape[-1]
+        if P is None and not _traced(dO):
+            # D[i] = sum(e, dO[i,e]*O[i,e])
+            D = torch.linalg.vecdot(dO, O)
+            dV = Q.new_zeros((N, d_v))
+            dQ_sum = Q.new_empty((N, d_k))
+            dQ_sum_2 = Q.new_zeros((N, d_k))
+            for (i,) in _parts((N,), N, Q, 512):
+                dV_part, dQ_sum[i], dQ_sum_2_part = _backward_part(Q[i], Q, m[i], Z_m[i], dO[i], V, D[i])
+                dV += dV_part
+                dQ_sum_2 += dQ_sum_2_part
+            # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
+            dQ = (dQ_sum + dQ_sum_2) / math.sqrt(d_k)
+            return _needed((need_Q, need_V), (dQ, dV))
+        if P is None:
+            # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
+            S = Q @ Q.T / math.sqrt(d_k)
+            # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+            P = torch.exp(S - m[:, None]) / Z_m[:, None]
         dQ = dV = None
         if need_V:
             # dV[j,e] = sum(i, dO[i,e]*P[i,j])
@@ -156,7 +191,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, V, P, O, dO = ctx.saved_tensors
+        Q, V, P, O, m, Z_m, dO = ctx.saved_tensors
         d2dQ, d2dV = _spread(ctx.needs, grads)
         N = Q.shape[0]
         d_k = Q.shape[-1]
@@ -165,8 +200,8 @@ class _Backward(torch.autograd.Function):
             d2dQ = Q.new_zeros((N, d_k))
         if d2dV is None:
             d2dV = Q.new_zeros((N, d_v))
-        d2Q, d2V, d2dO = _Second.apply(Q, V, P, O, dO, d2dQ, d2dV)
-        return None, None, d2Q, d2V, None, None, d2dO
+        d2Q, d2V, d2dO = _Second.apply(Q, V, P, O, dO, d2dQ, d2dV, m, Z_m)
+        return None, None, d2Q, d2V, None, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -174,11 +209,11 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, V, P, O, dO = ctx.saved_tensors
+        Q, V, P, O, m, Z_m, dO = ctx.saved_tensors
         tQ = _zero(tangents[2], Q)
         tV = _zero(tangents[3], V)
-        tdO = _zero(tangents[6], dO)
-        tdQ, tdV = _SecondTangent.apply(Q, V, P, O, dO, tQ, tV, tdO)
+        tdO = _zero(tangents[8], dO)
+        tdQ, tdV = _SecondTangent.apply(Q, V, P, O, dO, tQ, tV, tdO, m, Z_m)
         return _needed(ctx.needs, (tdQ, tdV))
 
 
@@ -188,8 +223,13 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(Q: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dV: Tensor) -> Any:
+    def forward(Q: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dV: Tensor, m: Tensor, Z_m: Tensor) -> Any:
         d_k = Q.shape[-1]
+        if P is None:
+            # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
+            S = Q @ Q.T / math.sqrt(d_k)
+            # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+            P = torch.exp(S - m[:, None]) / Z_m[:, None]
         # dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
         # D[i] = sum(e, dO[i,e]*O[i,e])
@@ -235,8 +275,13 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(Q: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, tQ: Tensor, tV: Tensor, tdO: Tensor) -> Any:
+    def forward(Q: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, tQ: Tensor, tV: Tensor, tdO: Tensor, m: Tensor, Z_m: Tensor) -> Any:
         d_k = Q.shape[-1]
+        if P is None:
+            # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
+            S = Q @ Q.T / math.sqrt(d_k)
+            # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+            P = torch.exp(S - m[:, None]) / Z_m[:, None]
         # dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
         # D[i] = sum(e, dO[i,e]*O[i,e])
@@ -272,6 +317,48 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
+
+
+def _forward_part(Q: Tensor, Q_rows: Tensor, V: Tensor) -> Any:
+    """One part along N, or the whole: m, Z_m, P, O."""
+    d_k = Q.shape[-1]
+    # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
+    S = Q @ Q_rows.T
+    S /= math.sqrt(d_k)
+    # m[i] = max(k, S[i,k])
+    m = S.amax(dim=-1)
+    # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
+    exp_S = torch.subtract(S, m[:, None], out=S)
+    torch.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(dim=-1)
+    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+    P = torch.divide(exp_S, Z_m[:, None], out=exp_S)
+    # O[i,e] = sum(j, P[i,j]*V[j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(Q: Tensor, Q_rows: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor) -> Any:
+    """One part along N, or the whole: dV, dQ_sum, dQ_sum_2."""
+    d_k = Q.shape[-1]
+    # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
+    S = Q @ Q_rows.T
+    S /= math.sqrt(d_k)
+    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+    P = torch.exp(S - m[:, None])
+    P /= Z_m[:, None]
+    # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+    dV = P.T @ dO
+    # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+    dP = dO @ V.T
+    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+    dS = torch.subtract(dP, D[:, None], out=dP)
+    dS *= P
+    # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
+    dQ_sum = dS @ Q_rows
+    # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
+    dQ_sum_2 = dS.T @ Q
+    return dV, dQ_sum, dQ_sum_2
 
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
@@ -325,12 +412,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

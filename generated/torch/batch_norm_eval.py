@@ -32,6 +32,8 @@ Evaluation: the mean m and the variance v were kept from training. Ioffe and Sze
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -46,6 +48,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "v": ("C",),
     "eps": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def batch_norm_eval(X: Any, g: Any, b: Any, m: Any, v: Any, eps: Any) -> Tensor:
@@ -63,8 +66,15 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, g: Tensor, b: Tensor, m: Tensor, v: Tensor, eps: Tensor) -> Any:
-        # Y[n,c] = g[c]*(X[n,c] - m[c])/sqrt(v[c] + eps) + b[c]
-        Y = g * (X - m) / torch.sqrt(v + eps) + b
+        N = X.shape[0]
+        C = X.shape[-1]
+        if _whole(N * C, X):
+            # Y[n,c] = g[c]*(X[n,c] - m[c])/sqrt(v[c] + eps) + b[c]
+            Y = g * (X - m) / torch.sqrt(v + eps) + b
+        else:
+            Y = X.new_empty((N, C))
+            for (n,) in _parts((N,), C, X, 1):
+                Y[n] = _forward_part(m, X[n], v, eps, g, b)
         return Y
 
     @staticmethod
@@ -205,6 +215,15 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(m: Tensor, X: Tensor, v: Tensor, eps: Tensor, g: Tensor, b: Tensor) -> Any:
+    """One part along N, or the whole: Y."""
+    # Y[n,c] = g[c]*(X[n,c] - m[c])/sqrt(v[c] + eps) + b[c]
+    Y = X - m
+    Y *= g / torch.sqrt(v + eps)
+    Y += b
+    return Y
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -256,12 +275,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

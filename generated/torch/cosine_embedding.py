@@ -39,6 +39,8 @@ The mean of 1 - cos(X, Y) where s = 1, of max(cos(X, Y) - margin, 0) where s = -
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -51,6 +53,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "s": ("B",),
     "margin": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def cosine_embedding(X: Any, Y: Any, s: Any, margin: Any) -> Tensor:
@@ -69,16 +72,29 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(fill: bool, X: Tensor, Y: Tensor, s: Tensor, margin: Tensor) -> Any:
         B = X.shape[0]
-        # U[i] = sum(k, X[i,k]^2) + 1/1000000000000
-        U = (X**2).sum(dim=-1) + 1e-12
-        # V[i] = sum(k, Y[i,k]^2) + 1/1000000000000
-        V = (Y**2).sum(dim=-1) + 1e-12
-        # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
-        c = torch.linalg.vecdot(X, Y) / torch.sqrt(U * V)
-        # u[i] = c[i] - margin
-        u = c - margin
-        # L = 1/2*sum(i, (1 - s[i])*(u[i] + relu(-u[i])) + (s[i] + 1)*(1 - c[i]))/size(B)
-        L = 0.5 * ((1 - s) * (u + torch.relu(-u)) + (s + 1) * (1 - c)).sum() / B
+        K = X.shape[-1]
+        if _whole(B * K, X):
+            # U[i] = sum(k, X[i,k]^2) + 1/1000000000000
+            U = (X**2).sum(dim=-1) + 1e-12
+            # V[i] = sum(k, Y[i,k]^2) + 1/1000000000000
+            V = (Y**2).sum(dim=-1) + 1e-12
+            # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
+            c = torch.linalg.vecdot(X, Y) / torch.sqrt(U * V)
+            # u[i] = c[i] - margin
+            u = c - margin
+            # L = 1/2*sum(i, (1 - s[i])*(u[i] + relu(-u[i])) + (s[i] + 1)*(1 - c[i]))/size(B)
+            L = 0.5 * ((1 - s) * (u + torch.relu(-u)) + (s + 1) * (1 - c)).sum() / B
+        else:
+            U = X.new_empty((B,))
+            V = X.new_empty((B,))
+            c = X.new_empty((B,))
+            u = X.new_empty((B,))
+            L_sum = X.new_zeros(())
+            for (i,) in _parts((B,), K, X, 1):
+                U[i], V[i], c[i], u[i], L_sum_part = _forward_part(X[i], Y[i], margin, s[i])
+                L_sum += L_sum_part
+            # L = 1/2*sum(i, (1 - s[i])*(u[i] + relu(-u[i])) + (s[i] + 1)*(1 - c[i]))/size(B)
+            L = 0.5 * L_sum / B
         return L, U, V, c, u
 
     @staticmethod
@@ -144,6 +160,13 @@ class _Backward(torch.autograd.Function):
         need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, s: Tensor, margin: Tensor, U: Tensor, V: Tensor, c: Tensor, u: Tensor, dL: Tensor
     ) -> Any:
         B = X.shape[0]
+        K = X.shape[-1]
+        if not _whole(B * K, dL):
+            dY = X.new_empty((B, K))
+            dX = X.new_empty((B, K))
+            for (i,) in _parts((B,), K, X, 1):
+                dY[i], dX[i] = _backward_part(s[i], u[i], dL, U[i], c[i], V[i], Y[i], X[i], B)
+            return _needed((need_X, need_Y), (dX, dY))
         dX = dY = None
         # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
         du = 0.5 * dL / B * (1 - s) * (1 - (-u > 0).to(X.dtype))
@@ -337,6 +360,41 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(X: Tensor, Y: Tensor, margin: Tensor, s: Tensor) -> Any:
+    """One part along B, or the whole: U, V, c, u, L_sum."""
+    # U[i] = sum(k, X[i,k]^2) + 1/1000000000000
+    U = (X**2).sum(dim=-1) + 1e-12
+    # V[i] = sum(k, Y[i,k]^2) + 1/1000000000000
+    V = (Y**2).sum(dim=-1) + 1e-12
+    # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
+    c = torch.linalg.vecdot(X, Y) / torch.sqrt(U * V)
+    # u[i] = c[i] - margin
+    u = c - margin
+    # L = 1/2*sum(i, (1 - s[i])*(u[i] + relu(-u[i])) + (s[i] + 1)*(1 - c[i]))/size(B)
+    L_sum = ((1 - s) * (u + torch.relu(-u)) + (s + 1) * (1 - c)).sum()
+    return U, V, c, u, L_sum
+
+
+def _backward_part(s: Tensor, u: Tensor, dL: Tensor, U: Tensor, c: Tensor, V: Tensor, Y: Tensor, X: Tensor, B: int) -> Any:
+    """One part along B, or the whole: dY, dX."""
+    # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
+    du = 0.5 * dL / B * (1 - s) * (1 - (-u > 0).to(s.dtype))
+    # dc[i] = du[i] - (1/2)*dL*(s[i] + 1)/size(B)
+    dc = du - 0.5 * dL / B * (s + 1)
+    # dU[i] = -(1/2)*dc[i]*c[i]/U[i]
+    dU = -0.5 * dc * c / U
+    # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
+    dV = -0.5 * dc * c / V
+    # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
+    rsqrt_U = 1 / torch.sqrt(U * V)
+    dY = Y * (dV[:, None] * 2)
+    dY += dc[:, None] * X * rsqrt_U[:, None]
+    # dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
+    dX = X * (dU[:, None] * 2)
+    dX += dc[:, None] * Y * rsqrt_U[:, None]
+    return dY, dX
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -388,12 +446,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -40,6 +40,8 @@ L = 1 - cos(X, Y) where s > 0, else max(cos(X, Y) - margin, 0).
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -53,6 +55,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "margin": (),
     "eps": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def cosine_embedding_entries(X: Any, Y: Any, s: Any, margin: Any, eps: Any) -> Tensor:
@@ -70,16 +73,27 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, Y: Tensor, s: Tensor, margin: Tensor, eps: Tensor) -> Any:
-        # U[i] = sum(k, X[i,k]^2) + eps
-        U = (X**2).sum(dim=-1) + eps
-        # V[i] = sum(k, Y[i,k]^2) + eps
-        V = (Y**2).sum(dim=-1) + eps
-        # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
-        c = torch.linalg.vecdot(X, Y) / torch.sqrt(U * V)
-        # u[i] = c[i] - margin
-        u = c - margin
-        # L[i] = where(0 < s[i], 1, 0)*(1 - c[i]) + where(s[i] <= 0, 1, 0)*(u[i] + relu(-u[i]))
-        L = torch.where(s > 0, 1 - c, u + torch.relu(-u))
+        N = X.shape[0]
+        K = X.shape[-1]
+        if _whole(N * K, X):
+            # U[i] = sum(k, X[i,k]^2) + eps
+            U = (X**2).sum(dim=-1) + eps
+            # V[i] = sum(k, Y[i,k]^2) + eps
+            V = (Y**2).sum(dim=-1) + eps
+            # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
+            c = torch.linalg.vecdot(X, Y) / torch.sqrt(U * V)
+            # u[i] = c[i] - margin
+            u = c - margin
+            # L[i] = where(0 < s[i], 1, 0)*(1 - c[i]) + where(s[i] <= 0, 1, 0)*(u[i] + relu(-u[i]))
+            L = torch.where(s > 0, 1 - c, u + torch.relu(-u))
+        else:
+            U = X.new_empty((N,))
+            V = X.new_empty((N,))
+            c = X.new_empty((N,))
+            u = X.new_empty((N,))
+            L = X.new_empty((N,))
+            for (i,) in _parts((N,), K, X, 1):
+                U[i], V[i], c[i], u[i], L[i] = _forward_part(X[i], eps, Y[i], margin, s[i])
         return L, U, V, c, u
 
     @staticmethod
@@ -155,6 +169,14 @@ class _Backward(torch.autograd.Function):
         u: Tensor,
         dL: Tensor,
     ) -> Any:
+        N = X.shape[0]
+        K = X.shape[-1]
+        if not _whole(N * K, dL):
+            dY = X.new_empty((N, K))
+            dX = X.new_empty((N, K))
+            for (i,) in _parts((N,), K, X, 1):
+                dY[i], dX[i] = _backward_part(s[i], u[i], dL[i], U[i], c[i], V[i], Y[i], X[i])
+            return _needed((need_X, need_Y), (dX, dY))
         dX = dY = None
         # du[i] = dL[i]*where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0))
         du = torch.where(s <= 0, dL * (1 - (-u > 0).to(X.dtype)), 0)
@@ -345,6 +367,41 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(X: Tensor, eps: Tensor, Y: Tensor, margin: Tensor, s: Tensor) -> Any:
+    """One part along N, or the whole: U, V, c, u, L."""
+    # U[i] = sum(k, X[i,k]^2) + eps
+    U = (X**2).sum(dim=-1) + eps
+    # V[i] = sum(k, Y[i,k]^2) + eps
+    V = (Y**2).sum(dim=-1) + eps
+    # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
+    c = torch.linalg.vecdot(X, Y) / torch.sqrt(U * V)
+    # u[i] = c[i] - margin
+    u = c - margin
+    # L[i] = where(0 < s[i], 1, 0)*(1 - c[i]) + where(s[i] <= 0, 1, 0)*(u[i] + relu(-u[i]))
+    L = torch.where(s > 0, 1 - c, u + torch.relu(-u))
+    return U, V, c, u, L
+
+
+def _backward_part(s: Tensor, u: Tensor, dL: Tensor, U: Tensor, c: Tensor, V: Tensor, Y: Tensor, X: Tensor) -> Any:
+    """One part along N, or the whole: dY, dX."""
+    # du[i] = dL[i]*where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0))
+    du = torch.where(s <= 0, dL * (1 - (-u > 0).to(s.dtype)), 0)
+    # dc[i] = du[i] - dL[i]*where(0 < s[i], 1, 0)
+    dc = du - torch.where(s > 0, dL, 0)
+    # dU[i] = -(1/2)*dc[i]*c[i]/U[i]
+    dU = -0.5 * dc * c / U
+    # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
+    dV = -0.5 * dc * c / V
+    # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
+    rsqrt_U = 1 / torch.sqrt(U * V)
+    dY = Y * (dV[:, None] * 2)
+    dY += dc[:, None] * X * rsqrt_U[:, None]
+    # dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
+    dX = X * (dU[:, None] * 2)
+    dX += dc[:, None] * Y * rsqrt_U[:, None]
+    return dY, dX
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -396,12 +453,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

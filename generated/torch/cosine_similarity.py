@@ -35,6 +35,8 @@ S = X.Y / (|X| |Y|), each length at least eps, as in torch.nn.CosineSimilarity.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -46,6 +48,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "Y": ("N", "K"),
     "eps": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def cosine_similarity(X: Any, Y: Any, eps: Any) -> Tensor:
@@ -63,13 +66,22 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, Y: Tensor, eps: Tensor) -> Any:
-        # U[n] = sum(k, X[n,k]^2)
-        U = (X**2).sum(dim=-1)
-        # V[n] = sum(k, Y[n,k]^2)
-        V = (Y**2).sum(dim=-1)
-        # S[n] = sum(k, X[n,k]*Y[n,k])/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
-        square_eps = eps**2
-        S = torch.linalg.vecdot(X, Y) / torch.sqrt(torch.maximum(U, square_eps)) / torch.sqrt(torch.maximum(V, square_eps))
+        N = X.shape[0]
+        K = X.shape[-1]
+        if _whole(N * K, X):
+            # U[n] = sum(k, X[n,k]^2)
+            U = (X**2).sum(dim=-1)
+            # V[n] = sum(k, Y[n,k]^2)
+            V = (Y**2).sum(dim=-1)
+            # S[n] = sum(k, X[n,k]*Y[n,k])/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+            square_eps = eps**2
+            S = torch.linalg.vecdot(X, Y) / torch.sqrt(torch.maximum(U, square_eps)) / torch.sqrt(torch.maximum(V, square_eps))
+        else:
+            U = X.new_empty((N,))
+            V = X.new_empty((N,))
+            S = X.new_empty((N,))
+            for (n,) in _parts((N,), K, X, 1):
+                U[n], V[n], S[n] = _forward_part(X[n], Y[n], eps)
         return S, U, V
 
     @staticmethod
@@ -134,6 +146,14 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, eps: Tensor, U: Tensor, V: Tensor, S: Tensor, dS: Tensor) -> Any:
+        N = X.shape[0]
+        K = X.shape[-1]
+        if not _whole(N * K, dS):
+            dY = X.new_empty((N, K))
+            dX = X.new_empty((N, K))
+            for (n,) in _parts((N,), K, X, 1):
+                dY[n], dX[n] = _backward_part(eps, U[n], dS[n], S[n], V[n], Y[n], X[n])
+            return _needed((need_X, need_Y), (dX, dY))
         dX = dY = None
         square_eps = eps**2
         max_U = torch.maximum(U, square_eps)
@@ -341,6 +361,38 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(X: Tensor, Y: Tensor, eps: Tensor) -> Any:
+    """One part along N, or the whole: U, V, S."""
+    # U[n] = sum(k, X[n,k]^2)
+    U = (X**2).sum(dim=-1)
+    # V[n] = sum(k, Y[n,k]^2)
+    V = (Y**2).sum(dim=-1)
+    # S[n] = sum(k, X[n,k]*Y[n,k])/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+    square_eps = eps**2
+    S = torch.linalg.vecdot(X, Y) / torch.sqrt(torch.maximum(U, square_eps)) / torch.sqrt(torch.maximum(V, square_eps))
+    return U, V, S
+
+
+def _backward_part(eps: Tensor, U: Tensor, dS: Tensor, S: Tensor, V: Tensor, Y: Tensor, X: Tensor) -> Any:
+    """One part along N, or the whole: dY, dX."""
+    # dU[n] = -(1/4)*dS[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))
+    square_eps = eps**2
+    max_U = torch.maximum(U, square_eps)
+    dU = -0.25 * dS * S * (1 + torch.sign(U - square_eps)) / max_U
+    # dV[n] = -(1/4)*dS[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
+    max_V = torch.maximum(V, square_eps)
+    dV = -0.25 * dS * S * (1 + torch.sign(V - square_eps)) / max_V
+    # dY[n,k] = 2*dV[n]*Y[n,k] + dS[n]*X[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+    rsqrt_max_U = 1 / torch.sqrt(max_U)
+    rsqrt_max_V = 1 / torch.sqrt(max_V)
+    dY = Y * (dV[:, None] * 2)
+    dY += dS[:, None] * X * rsqrt_max_U[:, None] * rsqrt_max_V[:, None]
+    # dX[n,k] = 2*dU[n]*X[n,k] + dS[n]*Y[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+    dX = X * (dU[:, None] * 2)
+    dX += dS[:, None] * Y * rsqrt_max_U[:, None] * rsqrt_max_V[:, None]
+    return dY, dX
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -392,12 +444,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

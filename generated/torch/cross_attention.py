@@ -27,11 +27,13 @@ Saved for the backward pass:
     W_o: for dO
     X: for dW_q
     Z: for dW_v and dW_k
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
-    P: for dV, D and dS
+    P: for dV, D and dS; where it is large it is not saved but made anew
     O: for dW_o
+    m: for P
+    E_m: for P
 
 Gradients:
 
@@ -54,7 +56,9 @@ Queries from X, keys and values from another sequence Z. Vaswani et al. (2017), 
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -69,6 +73,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "X": ("B", "N", "C"),
     "Z": ("B", "M", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def cross_attention(W_q: Any, W_k: Any, W_v: Any, W_o: Any, X: Any, Z: Any) -> Tensor:
@@ -93,39 +98,56 @@ class _Forward(torch.autograd.Function):
         N = X.shape[1]
         d_v = W_v.shape[-1]
         C = W_q.shape[1]
-        # Q[b,h,i,d] = sum(c, X[b,i,c]*W_q[h,c,d])
-        Q = X[:, None, :, :] @ W_q[None, :, :, :]
-        # K[b,h,j,d] = sum(c, Z[b,j,c]*W_k[h,c,d])
-        K = Z[:, None, :, :] @ W_k[None, :, :, :]
-        # V[b,h,j,e] = sum(c, Z[b,j,c]*W_v[h,c,e])
-        V = Z[:, None, :, :] @ W_v[None, :, :, :]
-        # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-        S = Q @ K.mT / math.sqrt(d_k)
-        # m[b,h,i] = max(k, S[b,h,i,k])
-        m = S.amax(dim=-1)
-        # E_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
-        exp_S = torch.exp(S - m[..., None])
-        E_m = exp_S.sum(dim=-1)
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
-        P = exp_S / E_m[..., None]
-        # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-        O = P @ V
-        # Y[b,i,m] = sum(h,e, O[b,h,i,e]*W_o[h,e,m])
-        Y = O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
-        return Y, Q, K, V, P, O
+        M = Z.shape[1]
+        if _saved_whole(B * H * N * M, W_q, W_k, W_v, W_o, X, Z):
+            # Q[b,h,i,d] = sum(c, X[b,i,c]*W_q[h,c,d])
+            Q = X[:, None, :, :] @ W_q[None, :, :, :]
+            # K[b,h,j,d] = sum(c, Z[b,j,c]*W_k[h,c,d])
+            K = Z[:, None, :, :] @ W_k[None, :, :, :]
+            # V[b,h,j,e] = sum(c, Z[b,j,c]*W_v[h,c,e])
+            V = Z[:, None, :, :] @ W_v[None, :, :, :]
+            # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # m[b,h,i] = max(k, S[b,h,i,k])
+            m = S.amax(dim=-1)
+            # E_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
+            exp_S = torch.exp(S - m[..., None])
+            E_m = exp_S.sum(dim=-1)
+            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+            P = exp_S / E_m[..., None]
+            # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
+            O = P @ V
+            # Y[b,i,m] = sum(h,e, O[b,h,i,e]*W_o[h,e,m])
+            Y = O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
+        else:
+            # Q[b,h,i,d] = sum(c, X[b,i,c]*W_q[h,c,d])
+            Q = X[:, None, :, :] @ W_q[None, :, :, :]
+            # K[b,h,j,d] = sum(c, Z[b,j,c]*W_k[h,c,d])
+            K = Z[:, None, :, :] @ W_k[None, :, :, :]
+            # V[b,h,j,e] = sum(c, Z[b,j,c]*W_v[h,c,e])
+            V = Z[:, None, :, :] @ W_v[None, :, :, :]
+            P = None
+            m = W_q.new_empty((B, H, N))
+            E_m = W_q.new_empty((B, H, N))
+            O = W_q.new_empty((B, H, N, d_v))
+            for b, h, i in _parts((B, H, N), M, W_q, 128):
+                m[b, h, i], E_m[b, h, i], _, O[b, h, i] = _forward_part(Q[b, h, i], K[b, h], V[b, h])
+            # Y[b,i,m] = sum(h,e, O[b,h,i,e]*W_o[h,e,m])
+            Y = O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
+        return Y, Q, K, V, P, O, m, E_m
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, W_q, W_k, W_v, W_o, X, Z = inputs
-        _Y, Q, K, V, P, O = output
-        ctx.mark_non_differentiable(Q, K, V, P, O)
+        _Y, Q, K, V, P, O, m, E_m = output
+        ctx.mark_non_differentiable(Q, K, V, O, m, E_m, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O)
-        ctx.save_for_forward(W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O)
+        ctx.save_for_backward(W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, m, E_m)
+        ctx.save_for_forward(W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, m, E_m)
 
     @staticmethod
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
-        W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O = ctx.saved_tensors
+        W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, m, E_m = ctx.saved_tensors
         B = X.shape[0]
         N = X.shape[1]
         C = W_q.shape[1]
@@ -135,7 +157,7 @@ class _Forward(torch.autograd.Function):
         dW_q, dW_k, dW_v, dW_o, dX, dZ = _spread(
             (need_W_q, need_W_k, need_W_v, need_W_o, need_X, need_Z),
             _chosen(_Backward, _DualBackward)(
-                need_W_q, need_W_k, need_W_v, need_W_o, need_X, need_Z, W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, dY
+                need_W_q, need_W_k, need_W_v, need_W_o, need_X, need_Z, W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, m, E_m, dY
             ),
         )
         return None, dW_q, dW_k, dW_v, dW_o, dX, dZ
@@ -146,7 +168,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tW_q: Any, tW_k: Any, tW_v: Any, tW_o: Any, tX: Any, tZ: Any) -> Any:
-        W_q, W_k, W_v, W_o, X, Z, _Q, _K, _V, _P, _O = ctx.saved_tensors
+        W_q, W_k, W_v, W_o, X, Z, _Q, _K, _V, _P, _O, _m, _E_m = ctx.saved_tensors
         tW_q = _zero(tW_q, W_q)
         tW_k = _zero(tW_k, W_k)
         tW_v = _zero(tW_v, W_v)
@@ -194,7 +216,7 @@ class _DualForward(_Forward):
         tY = tO.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C) + O.permute(0, 2, 1, 3).reshape(
             B, N, H * d_v
         ) @ tW_o.reshape(H * d_v, C)
-        return tY, None, None, None, None, None
+        return tY, None, None, None, None, None, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -221,6 +243,8 @@ class _Backward(torch.autograd.Function):
         V: Tensor,
         P: Tensor,
         O: Tensor,
+        m: Tensor,
+        E_m: Tensor,
         dY: Tensor,
     ) -> Any:
         B = X.shape[0]
@@ -230,6 +254,39 @@ class _Backward(torch.autograd.Function):
         d_v = W_v.shape[-1]
         d_k = W_q.shape[-1]
         M = Z.shape[1]
+        if P is None and not _traced(dY):
+            # dW_o[h,e,m] = sum(b,i, dY[b,i,m]*O[b,h,i,e])
+            dW_o = O.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ dY.reshape(B * N, C)
+            # dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
+            dO = dY[:, None, :, :] @ W_o.mT[None, :, :, :]
+            dV = W_q.new_zeros((B, H, M, d_v))
+            dQ = W_q.new_empty((B, H, N, d_k))
+            dK_sum = W_q.new_zeros((B, H, M, d_k))
+            for b, h, i in _parts((B, H, N), M, W_q, 128):
+                dV_part, dQ[b, h, i], dK_sum_part = _backward_part(Q[b, h, i], K[b, h], m[b, h, i], E_m[b, h, i], dO[b, h, i], V[b, h])
+                dV[b, h] += dV_part
+                dK_sum[b, h] += dK_sum_part
+            # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+            dK = dK_sum / math.sqrt(d_k)
+            # dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*Z[b,j,c])
+            dW_v = (dV.permute(1, 3, 0, 2).reshape(H, d_v, B * M) @ Z.reshape(B * M, C)).mT.clone()
+            # dZ[b,j,c] = sum(h,d, dK[b,h,j,d]*W_k[h,c,d]) + sum(h,e, dV[b,h,j,e]*W_v[h,c,e])
+            dZ = (
+                dK.permute(0, 2, 1, 3).reshape(B, M, H * d_k) @ W_k.permute(1, 0, 2).reshape(C, H * d_k).T
+                + dV.permute(0, 2, 1, 3).reshape(B, M, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
+            )
+            # dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*Z[b,j,c])
+            dW_k = (dK.permute(1, 3, 0, 2).reshape(H, d_k, B * M) @ Z.reshape(B * M, C)).mT.clone()
+            # dX[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d])
+            dX = dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.permute(1, 0, 2).reshape(C, H * d_k).T
+            # dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*X[b,i,c])
+            dW_q = (dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ X.reshape(B * N, C)).mT.clone()
+            return _needed((need_W_q, need_W_k, need_W_v, need_W_o, need_X, need_Z), (dW_q, dW_k, dW_v, dW_o, dX, dZ))
+        if P is None:
+            # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+            P = torch.exp(S - m[..., None]) / E_m[..., None]
         dW_q = dW_k = dW_v = dW_o = dX = dZ = None
         if need_W_o:
             # dW_o[h,e,m] = sum(b,i, dY[b,i,m]*O[b,h,i,e])
@@ -283,7 +340,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, dY = ctx.saved_tensors
+        W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, m, E_m, dY = ctx.saved_tensors
         d2dW_q, d2dW_k, d2dW_v, d2dW_o, d2dX, d2dZ = _spread(ctx.needs, grads)
         H = W_q.shape[0]
         C = W_q.shape[1]
@@ -305,9 +362,9 @@ class _Backward(torch.autograd.Function):
         if d2dZ is None:
             d2dZ = W_q.new_zeros((B, M, C))
         d2W_q, d2W_k, d2W_v, d2W_o, d2X, d2Z, d2dY = _Second.apply(
-            W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, dY, d2dW_q, d2dW_k, d2dW_v, d2dW_o, d2dX, d2dZ
+            W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, dY, d2dW_q, d2dW_k, d2dW_v, d2dW_o, d2dX, d2dZ, m, E_m
         )
-        return None, None, None, None, None, None, d2W_q, d2W_k, d2W_v, d2W_o, d2X, d2Z, None, None, None, None, None, d2dY
+        return None, None, None, None, None, None, d2W_q, d2W_k, d2W_v, d2W_o, d2X, d2Z, None, None, None, None, None, None, None, d2dY
 
 
 class _DualBackward(_Backward):
@@ -315,16 +372,16 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, dY = ctx.saved_tensors
+        W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, m, E_m, dY = ctx.saved_tensors
         tW_q = _zero(tangents[6], W_q)
         tW_k = _zero(tangents[7], W_k)
         tW_v = _zero(tangents[8], W_v)
         tW_o = _zero(tangents[9], W_o)
         tX = _zero(tangents[10], X)
         tZ = _zero(tangents[11], Z)
-        tdY = _zero(tangents[17], dY)
+        tdY = _zero(tangents[19], dY)
         tdW_q, tdW_k, tdW_v, tdW_o, tdX, tdZ = _SecondTangent.apply(
-            W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, dY, tW_q, tW_k, tW_v, tW_o, tX, tZ, tdY
+            W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, dY, tW_q, tW_k, tW_v, tW_o, tX, tZ, tdY, m, E_m
         )
         return _needed(ctx.needs, (tdW_q, tdW_k, tdW_v, tdW_o, tdX, tdZ))
 
@@ -354,6 +411,8 @@ class _Second(torch.autograd.Function):
         d2dW_o: Tensor,
         d2dX: Tensor,
         d2dZ: Tensor,
+        m: Tensor,
+        E_m: Tensor,
     ) -> Any:
         d_k = W_q.shape[-1]
         H = W_q.shape[0]
@@ -362,6 +421,11 @@ class _Second(torch.autograd.Function):
         B = X.shape[0]
         N = X.shape[1]
         M = Z.shape[1]
+        if P is None:
+            # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+            P = torch.exp(S - m[..., None]) / E_m[..., None]
         # dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
         dO = dY[:, None, :, :] @ W_o.mT[None, :, :, :]
         # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
@@ -477,6 +541,8 @@ class _SecondTangent(torch.autograd.Function):
         tX: Tensor,
         tZ: Tensor,
         tdY: Tensor,
+        m: Tensor,
+        E_m: Tensor,
     ) -> Any:
         d_k = W_q.shape[-1]
         B = X.shape[0]
@@ -485,6 +551,11 @@ class _SecondTangent(torch.autograd.Function):
         d_v = W_v.shape[-1]
         C = W_q.shape[1]
         M = Z.shape[1]
+        if P is None:
+            # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+            P = torch.exp(S - m[..., None]) / E_m[..., None]
         # dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
         dO = dY[:, None, :, :] @ W_o.mT[None, :, :, :]
         # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
@@ -568,6 +639,51 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(Q: Tensor, K: Tensor, V: Tensor) -> Any:
+    """One part along B and H and N, or the whole: m, E_m, P, O."""
+    d_k = Q.shape[-1]
+    # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    # m[b,h,i] = max(k, S[b,h,i,k])
+    m = S.amax(dim=-1)
+    # E_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
+    exp_S = torch.subtract(S, m[..., None], out=S)
+    torch.exp(exp_S, out=exp_S)
+    E_m = exp_S.sum(dim=-1)
+    # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+    P = torch.divide(exp_S, E_m[..., None], out=exp_S)
+    # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
+    O = P @ V
+    return m, E_m, P, O
+
+
+def _backward_part(Q: Tensor, K: Tensor, m: Tensor, E_m: Tensor, dO: Tensor, V: Tensor) -> Any:
+    """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
+    d_k = Q.shape[-1]
+    # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+    P = torch.exp(S - m[..., None])
+    P /= E_m[..., None]
+    # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+    dP = dO @ V.mT
+    # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
+    dV = P.mT @ dO
+    # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
+    D = torch.linalg.vecdot(dP, P)
+    # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+    dS = torch.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
+    dQ = dS @ K
+    dQ /= math.sqrt(d_k)
+    # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+    dK_sum = dS.mT @ Q
+    return dV, dQ, dK_sum
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -619,12 +735,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -28,6 +28,8 @@ L is the mean over examples of -sum T log softmax(Z). Goodfellow, Bengio and Cou
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -38,6 +40,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "Z": ("B", "C"),
     "T": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def cross_entropy(Z: Any, T: Any, *, validate: bool = False) -> Tensor:
@@ -60,15 +63,25 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(fill: bool, Z: Tensor, T: Tensor) -> Any:
         B = Z.shape[0]
-        # m[i] = max(k, Z[i,k])
-        m = Z.amax(dim=-1)
-        # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-        exp_Z = torch.exp(Z - m[:, None])
-        E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-        P = exp_Z / E_m[:, None]
-        # L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
-        L = -(T * (Z - (m + torch.log(E_m))[:, None])).sum() / B
+        C = Z.shape[-1]
+        if _whole(B * C, Z):
+            # m[i] = max(k, Z[i,k])
+            m = Z.amax(dim=-1)
+            # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+            exp_Z = torch.exp(Z - m[:, None])
+            E_m = exp_Z.sum(dim=-1)
+            # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+            P = exp_Z / E_m[:, None]
+            # L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+            L = -(T * (Z - (m + torch.log(E_m))[:, None])).sum() / B
+        else:
+            P = Z.new_empty((B, C))
+            L_sum = Z.new_zeros(())
+            for (i,) in _parts((B,), C, Z, 1):
+                P[i], L_sum_part = _forward_part(Z[i], T[i])
+                L_sum += L_sum_part
+            # L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+            L = -L_sum / B
         return L, P
 
     @staticmethod
@@ -117,6 +130,12 @@ class _Backward(torch.autograd.Function):
     @staticmethod
     def forward(need_Z: bool, Z: Tensor, T: Tensor, P: Tensor, dL: Tensor) -> Any:
         B = Z.shape[0]
+        C = Z.shape[-1]
+        if not _whole(B * C, dL):
+            dZ = Z.new_empty((B, C))
+            for (i,) in _parts((B,), C, Z, 1):
+                dZ[i] = _backward_part(T[i], P[i], dL, B)
+            return (dZ,)
         # dZ[i,j] = dL/size(B)*(P[i,j] - T[i,j])
         dZ = dL / B * (P - T)
         return (dZ,)
@@ -204,6 +223,29 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(Z: Tensor, T: Tensor) -> Any:
+    """One part along B, or the whole: P, L_sum."""
+    # m[i] = max(k, Z[i,k])
+    m = Z.amax(dim=-1)
+    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+    exp_Z = Z - m[:, None]
+    torch.exp(exp_Z, out=exp_Z)
+    E_m = exp_Z.sum(dim=-1)
+    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
+    # L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+    L_sum = (T * (Z - (m + torch.log(E_m))[:, None])).sum()
+    return P, L_sum
+
+
+def _backward_part(T: Tensor, P: Tensor, dL: Tensor, B: int) -> Any:
+    """One part along B, or the whole: dZ."""
+    # dZ[i,j] = dL/size(B)*(P[i,j] - T[i,j])
+    dZ = P - T
+    dZ *= dL / B
+    return dZ
+
+
 def _facts(T: Tensor) -> None:
     """ValueError unless the arguments respect the declared facts."""
     # gap_1[i] = sum(j, T[i,j]) - 1
@@ -269,12 +311,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

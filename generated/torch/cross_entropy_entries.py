@@ -33,6 +33,8 @@ Gradients:
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -45,6 +47,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "w": ("C",),
     "eps": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def cross_entropy_entries(Z: Any, T: Any, w: Any, eps: Any) -> Tensor:
@@ -65,15 +68,24 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(fill: bool, Z: Tensor, T: Tensor, w: Tensor, eps: Tensor) -> Any:
         C = Z.shape[-1]
-        # m[i] = max(k, Z[i,k])
-        m = Z.amax(dim=-1)
-        # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-        exp_Z = torch.exp(Z - m[:, None])
-        E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-        P = exp_Z / E_m[:, None]
-        # L[i] = -sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C))*(Z[i,j] - (m[i] + log(E_m[i]))))
-        L = -torch.linalg.vecdot(Z - (m + torch.log(E_m))[:, None], w * ((1 - eps) * T + eps / C))
+        B = Z.shape[0]
+        if _whole(B * C, Z):
+            # m[i] = max(k, Z[i,k])
+            m = Z.amax(dim=-1)
+            # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+            exp_Z = torch.exp(Z - m[:, None])
+            E_m = exp_Z.sum(dim=-1)
+            # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+            P = exp_Z / E_m[:, None]
+            # L[i] = -sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C))*(Z[i,j] - (m[i] + log(E_m[i]))))
+            L = -torch.linalg.vecdot(Z - (m + torch.log(E_m))[:, None], w * ((1 - eps) * T + eps / C))
+        else:
+            m = Z.new_empty((B,))
+            E_m = Z.new_empty((B,))
+            P = Z.new_empty((B, C))
+            L = Z.new_empty((B,))
+            for (i,) in _parts((B,), C, Z, 1):
+                m[i], E_m[i], P[i], L[i] = _forward_part(Z[i], eps, T[i], w)
         return L, m, E_m, P
 
     @staticmethod
@@ -135,6 +147,13 @@ class _Backward(torch.autograd.Function):
         need_Z: bool, need_T: bool, Z: Tensor, T: Tensor, w: Tensor, eps: Tensor, m: Tensor, E_m: Tensor, P: Tensor, dL: Tensor
     ) -> Any:
         C = Z.shape[-1]
+        B = Z.shape[0]
+        if not _whole(B * C, dL):
+            dT = Z.new_empty((B, C))
+            dZ = Z.new_empty((B, C))
+            for (i,) in _parts((B,), C, Z, 1):
+                dT[i], dZ[i] = _backward_part(eps, E_m[i], m[i], Z[i], dL[i], w, T[i], P[i])
+            return _needed((need_Z, need_T), (dZ, dT))
         dZ = dT = None
         eps_shifted = 1 - eps
         if need_T:
@@ -266,6 +285,39 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(Z: Tensor, eps: Tensor, T: Tensor, w: Tensor) -> Any:
+    """One part along B, or the whole: m, E_m, P, L."""
+    C = Z.shape[-1]
+    # m[i] = max(k, Z[i,k])
+    m = Z.amax(dim=-1)
+    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+    exp_Z = Z - m[:, None]
+    torch.exp(exp_Z, out=exp_Z)
+    E_m = exp_Z.sum(dim=-1)
+    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
+    # L[i] = -sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C))*(Z[i,j] - (m[i] + log(E_m[i]))))
+    L = -torch.linalg.vecdot(Z - (m + torch.log(E_m))[:, None], w * ((1 - eps) * T + eps / C))
+    return m, E_m, P, L
+
+
+def _backward_part(eps: Tensor, E_m: Tensor, m: Tensor, Z: Tensor, dL: Tensor, w: Tensor, T: Tensor, P: Tensor) -> Any:
+    """One part along B, or the whole: dT, dZ."""
+    C = Z.shape[-1]
+    # dT[i,j] = -dL[i]*w[j]*(1 - eps)*(Z[i,j] - (m[i] + log(E_m[i])))
+    eps_shifted = 1 - eps
+    dT = -eps_shifted * dL[:, None] * w * (Z - (m + torch.log(E_m))[:, None])
+    # D[i] = sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C)))
+    eps_shifted_eps = T * eps_shifted
+    eps_shifted_eps += eps / C
+    D = eps_shifted_eps @ w
+    # dZ[i,j] = dL[i]*(P[i,j]*D[i] - w[j]*((1 - eps)*T[i,j] + eps/size(C)))
+    dZ = torch.multiply(eps_shifted_eps, w, out=eps_shifted_eps)
+    torch.subtract(P * D[:, None], dZ, out=dZ)
+    dZ *= dL[:, None]
+    return dT, dZ
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -324,12 +376,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

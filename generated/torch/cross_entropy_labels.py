@@ -24,6 +24,8 @@ L is the mean over examples of -log softmax(Z) at the label y, as in torch.nn.Cr
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -34,6 +36,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "Z": ("B", "C"),
     "y": ("B",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def cross_entropy_labels(Z: Any, y: Any) -> Tensor:
@@ -55,15 +58,25 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(fill: bool, Z: Tensor, y: Tensor) -> Any:
         B = Z.shape[0]
-        # m[i] = max(k, Z[i,k])
-        m = Z.amax(dim=-1)
-        # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-        exp_Z = torch.exp(Z - m[:, None])
-        E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-        P = exp_Z / E_m[:, None]
-        # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
-        L = -(torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0] - (m + torch.log(E_m))).sum() / B
+        C = Z.shape[-1]
+        if _whole(B * C, Z):
+            # m[i] = max(k, Z[i,k])
+            m = Z.amax(dim=-1)
+            # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+            exp_Z = torch.exp(Z - m[:, None])
+            E_m = exp_Z.sum(dim=-1)
+            # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+            P = exp_Z / E_m[:, None]
+            # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+            L = -(torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0] - (m + torch.log(E_m))).sum() / B
+        else:
+            P = Z.new_empty((B, C))
+            L_sum = Z.new_zeros(())
+            for (i,) in _parts((B,), C, Z, 1):
+                P[i], L_sum_part = _forward_part(Z[i], y[i])
+                L_sum += L_sum_part
+            # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+            L = -L_sum / B
         return L, P
 
     @staticmethod
@@ -113,6 +126,11 @@ class _Backward(torch.autograd.Function):
     def forward(need_Z: bool, Z: Tensor, y: Tensor, P: Tensor, dL: Tensor) -> Any:
         B = Z.shape[0]
         C = Z.shape[-1]
+        if not _whole(B * C, dL):
+            dZ = Z.new_empty((B, C))
+            for (i,) in _parts((B,), C, Z, 1):
+                dZ[i] = _backward_part(y[i], P[i], dL, B)
+            return (dZ,)
         # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
         dZ = dL / B * (P - _one_hot(y, C, P))
         return (dZ,)
@@ -201,6 +219,30 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(Z: Tensor, y: Tensor) -> Any:
+    """One part along B, or the whole: P, L_sum."""
+    # m[i] = max(k, Z[i,k])
+    m = Z.amax(dim=-1)
+    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+    exp_Z = Z - m[:, None]
+    torch.exp(exp_Z, out=exp_Z)
+    E_m = exp_Z.sum(dim=-1)
+    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
+    # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+    L_sum = (torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0] - (m + torch.log(E_m))).sum()
+    return P, L_sum
+
+
+def _backward_part(y: Tensor, P: Tensor, dL: Tensor, B: int) -> Any:
+    """One part along B, or the whole: dZ."""
+    # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
+    dZ = P.clone()
+    _add_at(dZ, y, -1)
+    dZ *= dL / B
+    return dZ
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -266,12 +308,45 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
+def _add_at(tensor: Tensor, labels: Tensor, value: int) -> None:
+    """Add `value` at each label along the last axis, in place."""
+    tensor.scatter_add_(-1, labels[..., None], tensor.new_full((), value).expand(*labels.shape, 1))
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

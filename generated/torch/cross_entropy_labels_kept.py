@@ -27,6 +27,8 @@ The mean of -log softmax(Z) at the label y over the rows with r = 1; the others,
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -38,6 +40,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "y": ("B",),
     "r": ("B",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def cross_entropy_labels_kept(Z: Any, y: Any, r: Any) -> Tensor:
@@ -59,17 +62,30 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Z: Tensor, y: Tensor, r: Tensor) -> Any:
-        # m[i] = max(k, Z[i,k])
-        m = Z.amax(dim=-1)
-        # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-        exp_Z = torch.exp(Z - m[:, None])
-        E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-        P = exp_Z / E_m[:, None]
-        # A = sum(m, r[m])
-        A = r.sum()
-        # L = -sum(i, where(0 < r[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
-        L = -torch.where(r > 0, torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0] - (m + torch.log(E_m)), 0).sum() / A
+        B = Z.shape[0]
+        C = Z.shape[-1]
+        if _whole(B * C, Z):
+            # m[i] = max(k, Z[i,k])
+            m = Z.amax(dim=-1)
+            # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+            exp_Z = torch.exp(Z - m[:, None])
+            E_m = exp_Z.sum(dim=-1)
+            # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+            P = exp_Z / E_m[:, None]
+            # A = sum(m, r[m])
+            A = r.sum()
+            # L = -sum(i, where(0 < r[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+            L = -torch.where(r > 0, torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0] - (m + torch.log(E_m)), 0).sum() / A
+        else:
+            P = Z.new_empty((B, C))
+            A = Z.new_zeros(())
+            L_sum = Z.new_zeros(())
+            for (i,) in _parts((B,), C, Z, 1):
+                P[i], A_part, L_sum_part = _forward_part(Z[i], r[i], y[i])
+                A += A_part
+                L_sum += L_sum_part
+            # L = -sum(i, where(0 < r[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+            L = -L_sum / A
         return L, P, A
 
     @staticmethod
@@ -122,6 +138,12 @@ class _Backward(torch.autograd.Function):
     @staticmethod
     def forward(need_Z: bool, Z: Tensor, y: Tensor, r: Tensor, P: Tensor, A: Tensor, dL: Tensor) -> Any:
         C = Z.shape[-1]
+        B = Z.shape[0]
+        if not _whole(B * C, dL):
+            dZ = Z.new_empty((B, C))
+            for (i,) in _parts((B,), C, Z, 1):
+                dZ[i] = _backward_part(r[i], A, y[i], P[i], dL)
+            return (dZ,)
         # dZ[i,j] = dL*where(0 < r[i], 1, 0)/A*(P[i,j] - delta(y[i],j))
         dZ = torch.where((r > 0)[:, None], dL / A * (P - _one_hot(y, C, r)), 0)
         return (dZ,)
@@ -213,6 +235,31 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(Z: Tensor, r: Tensor, y: Tensor) -> Any:
+    """One part along B, or the whole: P, A, L_sum."""
+    # m[i] = max(k, Z[i,k])
+    m = Z.amax(dim=-1)
+    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+    exp_Z = Z - m[:, None]
+    torch.exp(exp_Z, out=exp_Z)
+    E_m = exp_Z.sum(dim=-1)
+    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
+    # A = sum(m, r[m])
+    A = r.sum()
+    # L = -sum(i, where(0 < r[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+    L_sum = torch.where(r > 0, torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0] - (m + torch.log(E_m)), 0).sum()
+    return P, A, L_sum
+
+
+def _backward_part(r: Tensor, A: Tensor, y: Tensor, P: Tensor, dL: Tensor) -> Any:
+    """One part along B, or the whole: dZ."""
+    C = P.shape[-1]
+    # dZ[i,j] = dL*where(0 < r[i], 1, 0)/A*(P[i,j] - delta(y[i],j))
+    dZ = torch.where((r > 0)[:, None], dL / A * (P - _one_hot(y, C, r)), 0)
+    return dZ
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -285,12 +332,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -26,6 +26,8 @@ Cross-entropy at the label y, a share eps of it spread evenly over the classes, 
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -37,6 +39,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "y": ("B",),
     "eps": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def cross_entropy_labels_smooth(Z: Any, y: Any, eps: Any) -> Tensor:
@@ -128,6 +131,11 @@ class _Backward(torch.autograd.Function):
     def forward(need_Z: bool, Z: Tensor, y: Tensor, eps: Tensor, P: Tensor, dL: Tensor) -> Any:
         B = Z.shape[0]
         C = Z.shape[-1]
+        if not _whole(B * C, dL):
+            dZ = Z.new_empty((B, C))
+            for (i,) in _parts((B,), C, Z, 1):
+                dZ[i] = _backward_part(eps, P[i], y[i], dL, B)
+            return (dZ,)
         # dZ[i,j] = dL/size(B)*((1 - eps)*P[i,j] - (1 - eps)*delta(y[i],j) - eps/size(C) + eps*P[i,j])
         eps_shifted = 1 - eps
         dZ = dL / B * (eps_shifted * P - eps_shifted * _one_hot(y, C, P) - eps / C + eps * P)
@@ -235,6 +243,19 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _backward_part(eps: Tensor, P: Tensor, y: Tensor, dL: Tensor, B: int) -> Any:
+    """One part along B, or the whole: dZ."""
+    C = P.shape[-1]
+    # dZ[i,j] = dL/size(B)*((1 - eps)*P[i,j] - (1 - eps)*delta(y[i],j) - eps/size(C) + eps*P[i,j])
+    eps_shifted = 1 - eps
+    dZ = P * eps_shifted
+    dZ -= eps_shifted * _one_hot(y, C, P)
+    dZ -= eps / C
+    dZ += eps * P
+    dZ *= dL / B
+    return dZ
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -307,12 +328,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

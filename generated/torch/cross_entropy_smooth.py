@@ -31,6 +31,8 @@ Cross-entropy against the targets mixed with a share eps of the uniform ones. Sz
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -42,6 +44,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "T": ("B", "C"),
     "eps": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def cross_entropy_smooth(Z: Any, T: Any, eps: Any, *, validate: bool = False) -> Tensor:
@@ -65,17 +68,27 @@ class _Forward(torch.autograd.Function):
     def forward(fill: bool, Z: Tensor, T: Tensor, eps: Tensor) -> Any:
         C = Z.shape[-1]
         B = Z.shape[0]
-        # m[i] = max(k, Z[i,k])
-        m = Z.amax(dim=-1)
-        # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-        exp_Z = torch.exp(Z - m[:, None])
-        E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-        P = exp_Z / E_m[:, None]
-        # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
-        Q = (1 - eps) * T + eps / C
-        # L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
-        L = -(Q * (Z - (m + torch.log(E_m))[:, None])).sum() / B
+        if _whole(B * C, Z):
+            # m[i] = max(k, Z[i,k])
+            m = Z.amax(dim=-1)
+            # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+            exp_Z = torch.exp(Z - m[:, None])
+            E_m = exp_Z.sum(dim=-1)
+            # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+            P = exp_Z / E_m[:, None]
+            # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
+            Q = (1 - eps) * T + eps / C
+            # L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+            L = -(Q * (Z - (m + torch.log(E_m))[:, None])).sum() / B
+        else:
+            P = Z.new_empty((B, C))
+            Q = Z.new_empty((B, C))
+            L_sum = Z.new_zeros(())
+            for (i,) in _parts((B,), C, Z, 1):
+                P[i], Q[i], L_sum_part = _forward_part(Z[i], eps, T[i])
+                L_sum += L_sum_part
+            # L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+            L = -L_sum / B
         return L, P, Q
 
     @staticmethod
@@ -127,6 +140,12 @@ class _Backward(torch.autograd.Function):
     @staticmethod
     def forward(need_Z: bool, Z: Tensor, T: Tensor, eps: Tensor, P: Tensor, Q: Tensor, dL: Tensor) -> Any:
         B = Z.shape[0]
+        C = Z.shape[-1]
+        if not _whole(B * C, dL):
+            dZ = Z.new_empty((B, C))
+            for (i,) in _parts((B,), C, Z, 1):
+                dZ[i] = _backward_part(Q[i], P[i], dL, B)
+            return (dZ,)
         # D[i] = sum(j, Q[i,j])
         D = Q.sum(dim=-1)
         # dZ[i,j] = dL/size(B)*(P[i,j]*D[i] - Q[i,j])
@@ -220,6 +239,36 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(Z: Tensor, eps: Tensor, T: Tensor) -> Any:
+    """One part along B, or the whole: P, Q, L_sum."""
+    C = Z.shape[-1]
+    # m[i] = max(k, Z[i,k])
+    m = Z.amax(dim=-1)
+    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+    exp_Z = Z - m[:, None]
+    torch.exp(exp_Z, out=exp_Z)
+    E_m = exp_Z.sum(dim=-1)
+    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
+    # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
+    Q = T * (1 - eps)
+    Q += eps / C
+    # L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+    L_sum = (Q * (Z - (m + torch.log(E_m))[:, None])).sum()
+    return P, Q, L_sum
+
+
+def _backward_part(Q: Tensor, P: Tensor, dL: Tensor, B: int) -> Any:
+    """One part along B, or the whole: dZ."""
+    # D[i] = sum(j, Q[i,j])
+    D = Q.sum(dim=-1)
+    # dZ[i,j] = dL/size(B)*(P[i,j]*D[i] - Q[i,j])
+    dZ = P * D[:, None]
+    dZ -= Q
+    dZ *= dL / B
+    return dZ
+
+
 def _facts(T: Tensor) -> None:
     """ValueError unless the arguments respect the declared facts."""
     # gap_1[i] = sum(j, T[i,j]) - 1
@@ -285,12 +334,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

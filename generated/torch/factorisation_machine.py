@@ -14,10 +14,10 @@ Shapes:
 
 Saved for the backward pass:
 
-    X: for dw, dX, R and dV
+    X: for dw, dX, R, dV and H
     w: for dX
-    V: for D, dX and dV
-    H: for dH
+    V: for D, dX, dV and H
+    H: for dH; where it is large it is not saved but made anew
 
 Gradients:
 
@@ -34,6 +34,8 @@ b + w . x + the sum over pairs of v_k . v_l x_k x_l, in linear time. Rendle (201
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -46,6 +48,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "V": ("N", "F"),
     "b": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def factorisation_machine(X: Any, w: Any, V: Any, b: Any) -> Tensor:
@@ -62,17 +65,31 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, w: Tensor, V: Tensor, b: Tensor) -> Any:
-        # H[i,f] = sum(k, X[i,k]*V[k,f])
-        H = X @ V
-        # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
-        Y = b - 0.5 * (X**2 @ (V**2).sum(dim=-1)) + X @ w + 0.5 * (H**2).sum(dim=-1)
+        B = X.shape[0]
+        F = V.shape[-1]
+        if _saved_whole(B * F, X, w, V):
+            # H[i,f] = sum(k, X[i,k]*V[k,f])
+            H = X @ V
+            # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
+            Y = b - 0.5 * (X**2 @ (V**2).sum(dim=-1)) + X @ w + 0.5 * (H**2).sum(dim=-1)
+        else:
+            # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
+            t = -0.5 * (X**2 @ (V**2).sum(dim=-1))
+            # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
+            t_2 = X @ w
+            H = None
+            Y_sum = X.new_empty((B,))
+            for (i,) in _parts((B,), F, X, 128):
+                _, Y_sum[i] = _forward_part(X[i], V)
+            # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
+            Y = b + t + t_2 + Y_sum
         return Y, H
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, w, V, _b = inputs
         _Y, H = output
-        ctx.mark_non_differentiable(H)
+        ctx.mark_non_differentiable(*(t for t in (H,) if t is not None))
         ctx.set_materialize_grads(fill)
         ctx.save_for_backward(X, w, V, H)
         ctx.save_for_forward(X, w, V, H)
@@ -125,6 +142,37 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_w: bool, need_V: bool, need_b: bool, X: Tensor, w: Tensor, V: Tensor, H: Tensor, dY: Tensor) -> Any:
+        B = X.shape[0]
+        F = V.shape[-1]
+        N = X.shape[-1]
+        if H is None and not _traced(dY):
+            # db = sum(i, dY[i])
+            db = dY.sum()
+            # dw[k] = sum(i, dY[i]*X[i,k])
+            dw = dY @ X
+            # D[k] = sum(f, V[k,f]^2)
+            D = (V**2).sum(dim=-1)
+            # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+            t = -dY[:, None] * X * D
+            # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+            t_2 = dY[:, None] * w
+            # R[k] = sum(i, dY[i]*X[i,k]^2)
+            R = dY @ X**2
+            # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
+            t_3 = -V * R[:, None]
+            dX_sum = X.new_empty((B, N))
+            dV_sum = X.new_zeros((N, F))
+            for (i,) in _parts((B,), F, X, 512):
+                dX_sum[i], dV_sum_part = _backward_part(X[i], V, dY[i])
+                dV_sum += dV_sum_part
+            # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+            dX = dX_sum + t + t_2
+            # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
+            dV = dV_sum + t_3
+            return _needed((need_X, need_w, need_V, need_b), (dX, dw, dV, db))
+        if H is None:
+            # H[i,f] = sum(k, X[i,k]*V[k,f])
+            H = X @ V
         dX = dw = dV = db = None
         if need_b:
             # db = sum(i, dY[i])
@@ -194,6 +242,9 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, w: Tensor, V: Tensor, H: Tensor, dY: Tensor, d2dX: Tensor, d2dw: Tensor, d2dV: Tensor, d2db: Tensor) -> Any:
+        if H is None:
+            # H[i,f] = sum(k, X[i,k]*V[k,f])
+            H = X @ V
         # dH[i,f] = dY[i]*H[i,f]
         dH = dY[:, None] * H
         # D[k] = sum(f, V[k,f]^2)
@@ -237,6 +288,9 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, w: Tensor, V: Tensor, H: Tensor, dY: Tensor, tX: Tensor, tw: Tensor, tV: Tensor, tdY: Tensor) -> Any:
+        if H is None:
+            # H[i,f] = sum(k, X[i,k]*V[k,f])
+            H = X @ V
         # dH[i,f] = dY[i]*H[i,f]
         dH = dY[:, None] * H
         # D[k] = sum(f, V[k,f]^2)
@@ -272,6 +326,28 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
+
+
+def _forward_part(X: Tensor, V: Tensor) -> Any:
+    """One part along B, or the whole: H, Y_sum."""
+    # H[i,f] = sum(k, X[i,k]*V[k,f])
+    H = X @ V
+    # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
+    Y_sum = 0.5 * (H**2).sum(dim=-1)
+    return H, Y_sum
+
+
+def _backward_part(X: Tensor, V: Tensor, dY: Tensor) -> Any:
+    """One part along B, or the whole: dX_sum, dV_sum."""
+    # H[i,f] = sum(k, X[i,k]*V[k,f])
+    H = X @ V
+    # dH[i,f] = dY[i]*H[i,f]
+    dH = H * dY[:, None]
+    # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+    dX_sum = dH @ V.T
+    # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
+    dV_sum = X.T @ dH
+    return dX_sum, dV_sum
 
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
@@ -318,12 +394,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -36,6 +36,8 @@ Each of G groups of C channels with mean 0 and variance 1 over channels and posi
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -48,6 +50,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "b": ("G", "C"),
     "eps": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def group_norm(X: Any, g: Any, b: Any, eps: Any) -> Tensor:
@@ -147,6 +150,17 @@ class _Backward(torch.autograd.Function):
     def forward(need_X: bool, need_g: bool, need_b: bool, X: Tensor, g: Tensor, eps: Tensor, m: Tensor, v: Tensor, dY: Tensor) -> Any:
         C = X.shape[2]
         S = X.shape[-1]
+        N = X.shape[0]
+        G = X.shape[1]
+        if not _whole(N * G * C * S, dY):
+            dg = X.new_zeros((G, C))
+            db = X.new_zeros((G, C))
+            dX = X.new_empty((N, G, C, S))
+            for n, k in _parts((N, G), C * S, X, 1):
+                dg_part, db_part, dX[n, k] = _backward_part(m[n, k], X[n, k], v[n, k], eps, dY[n, k], g[k])
+                dg[k] += dg_part
+                db[k] += db_part
+            return _needed((need_X, need_g, need_b), (dX, dg, db))
         dX = dg = db = None
         if need_X or need_g:
             X_m = X - m[..., None, None]
@@ -382,6 +396,31 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _backward_part(m: Tensor, X: Tensor, v: Tensor, eps: Tensor, dY: Tensor, g: Tensor) -> Any:
+    """One part along N and G, or the whole: dg, db, dX."""
+    C = X.shape[2]
+    S = X.shape[-1]
+    # dg[k,c] = sum(n,s, dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps))
+    X_m = X - m[..., None, None]
+    v_eps = v + eps
+    rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+    dY_X_m = torch.linalg.vecdot(dY, X_m)
+    dg = (dY_X_m.permute(1, 2, 0) @ rsqrt_v_eps.T[..., None])[..., 0].clone()
+    # db[k,c] = sum(n,s, dY[n,k,c,s])
+    db = dY.sum(dim=(0, 3))
+    # dv[n,k] = -(1/2)/(v[n,k] + eps)^(3/2)*sum(c,s, dY[n,k,c,s]*g[k,c]*(X[n,k,c,s] - m[n,k]))
+    dv = -0.5 * (dY_X_m.permute(1, 0, 2) @ g[..., None])[..., 0].T / v_eps**1.5
+    # dm[n,k] = -(2*dv[n,k]/(size(C)*size(S))*sum(c,s, X[n,k,c,s] - m[n,k]) + 1/sqrt(v[n,k] +
+    #     eps)*sum(c,s, dY[n,k,c,s]*g[k,c]))
+    dm = -(2 * dv * X_m.sum(dim=(2, 3)) / (C * S) + rsqrt_v_eps * (dY.sum(dim=-1).permute(1, 0, 2) @ g[..., None])[..., 0].T)
+    # dX[n,k,c,s] = dm[n,k]/(size(C)*size(S)) + 2*dv[n,k]*(X[n,k,c,s] - m[n,k])/(size(C)*size(S)) +
+    #     dY[n,k,c,s]*g[k,c]/sqrt(v[n,k] + eps)
+    dX = torch.multiply(X_m, dv[..., None, None] * 2 / (C * S), out=X_m)
+    dX += (dm / (C * S))[..., None, None]
+    dX += dY * g[..., None] * rsqrt_v_eps[..., None, None]
+    return dg, db, dX
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -433,12 +472,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

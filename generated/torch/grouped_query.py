@@ -14,11 +14,13 @@ Shapes:
 
 Saved for the backward pass:
 
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
-    P: for dV and dS
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for D
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -34,7 +36,9 @@ r query heads share the keys and values of their group, whose gradients add over
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -46,6 +50,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "K": ("B", "G", "M", "d_k"),
     "V": ("B", "G", "M", "d_v"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def grouped_query(Q: Any, K: Any, V: Any) -> Tensor:
@@ -65,31 +70,45 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor) -> Any:
         d_k = Q.shape[-1]
-        # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
-        S = Q @ K.mT[..., None, :, :] / math.sqrt(d_k)
-        # m[b,g,r,i] = max(k, S[b,g,r,i,k])
-        m = S.amax(dim=-1)
-        # Z_m[b,g,r,i] = sum(k, exp(S[b,g,r,i,k] - m[b,g,r,i]))
-        exp_S = torch.exp(S - m[..., None])
-        Z_m = exp_S.sum(dim=-1)
-        # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
-        P = exp_S / Z_m[..., None]
-        # O[b,g,r,i,e] = sum(j, P[b,g,r,i,j]*V[b,g,j,e])
-        O = P @ V[..., None, :, :]
-        return O, P
+        B = Q.shape[0]
+        G = Q.shape[1]
+        R = Q.shape[2]
+        N = Q.shape[3]
+        M = K.shape[2]
+        d_v = V.shape[-1]
+        if _saved_whole(B * G * R * N * M, Q, K, V):
+            # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT[..., None, :, :] / math.sqrt(d_k)
+            # m[b,g,r,i] = max(k, S[b,g,r,i,k])
+            m = S.amax(dim=-1)
+            # Z_m[b,g,r,i] = sum(k, exp(S[b,g,r,i,k] - m[b,g,r,i]))
+            exp_S = torch.exp(S - m[..., None])
+            Z_m = exp_S.sum(dim=-1)
+            # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+            P = exp_S / Z_m[..., None]
+            # O[b,g,r,i,e] = sum(j, P[b,g,r,i,j]*V[b,g,j,e])
+            O = P @ V[..., None, :, :]
+        else:
+            P = None
+            m = Q.new_empty((B, G, R, N))
+            Z_m = Q.new_empty((B, G, R, N))
+            O = Q.new_empty((B, G, R, N, d_v))
+            for b, g, r, i in _parts((B, G, R, N), M, Q, 128):
+                m[b, g, r, i], Z_m[b, g, r, i], _, O[b, g, r, i] = _forward_part(Q[b, g, r, i], K[b, g], V[b, g])
+        return O, P, m, Z_m
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V = inputs
-        O, P = output
-        ctx.mark_non_differentiable(P)
+        O, P, m, Z_m = output
+        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, P, O)
-        ctx.save_for_forward(Q, K, V, P, O)
+        ctx.save_for_backward(Q, K, V, P, O, m, Z_m)
+        ctx.save_for_forward(Q, K, V, P, O, m, Z_m)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, K, V, P, O = ctx.saved_tensors
+        Q, K, V, P, O, m, Z_m = ctx.saved_tensors
         B = Q.shape[0]
         G = Q.shape[1]
         R = Q.shape[2]
@@ -98,7 +117,7 @@ class _Forward(torch.autograd.Function):
         if dO is None:
             dO = Q.new_zeros((B, G, R, N, d_v))
         _, need_Q, need_K, need_V = ctx.needs_input_grad
-        dQ, dK, dV = _spread((need_Q, need_K, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, P, O, dO))
+        dQ, dK, dV = _spread((need_Q, need_K, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, P, O, m, Z_m, dO))
         return None, dQ, dK, dV
 
 
@@ -107,7 +126,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any) -> Any:
-        Q, K, V, _P, _O = ctx.saved_tensors
+        Q, K, V, _P, _O, _m, _Z_m = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -130,7 +149,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[..., None])
         # tO[b,g,r,i,e] = sum(j, tP[b,g,r,i,j]*V[b,g,j,e]) + sum(j, P[b,g,r,i,j]*tV[b,g,j,e])
         tO = tP @ V[..., None, :, :] + P @ tV[..., None, :, :]
-        return tO, None
+        return tO, None, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -139,7 +158,9 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor) -> Any:
+    def forward(
+        need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor
+    ) -> Any:
         B = Q.shape[0]
         G = Q.shape[1]
         R = Q.shape[2]
@@ -147,6 +168,26 @@ class _Backward(torch.autograd.Function):
         d_v = V.shape[-1]
         M = K.shape[2]
         d_k = Q.shape[-1]
+        if P is None and not _traced(dO):
+            # D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
+            D = torch.linalg.vecdot(dO, O)
+            dV = Q.new_zeros((B, G, M, d_v))
+            dQ = Q.new_empty((B, G, R, N, d_k))
+            dK_sum = Q.new_zeros((B, G, M, d_k))
+            for b, g, r, i in _parts((B, G, R, N), M, Q, 128):
+                dV_part, dQ[b, g, r, i], dK_sum_part = _backward_part(
+                    Q[b, g, r, i], K[b, g], m[b, g, r, i], Z_m[b, g, r, i], dO[b, g, r, i], V[b, g], D[b, g, r, i]
+                )
+                dV[b, g] += dV_part
+                dK_sum[b, g] += dK_sum_part
+            # dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
+            dK = dK_sum / math.sqrt(d_k)
+            return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
+        if P is None:
+            # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT[..., None, :, :] / math.sqrt(d_k)
+            # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         dQ = dK = dV = None
         if need_V:
             # dV[b,g,j,e] = sum(r,i, dO[b,g,r,i,e]*P[b,g,r,i,j])
@@ -175,7 +216,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, V, P, O, dO = ctx.saved_tensors
+        Q, K, V, P, O, m, Z_m, dO = ctx.saved_tensors
         d2dQ, d2dK, d2dV = _spread(ctx.needs, grads)
         B = Q.shape[0]
         G = Q.shape[1]
@@ -190,8 +231,8 @@ class _Backward(torch.autograd.Function):
             d2dK = Q.new_zeros((B, G, M, d_k))
         if d2dV is None:
             d2dV = Q.new_zeros((B, G, M, d_v))
-        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, P, O, dO, d2dQ, d2dK, d2dV)
-        return None, None, None, d2Q, d2K, d2V, None, None, d2dO
+        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, P, O, dO, d2dQ, d2dK, d2dV, m, Z_m)
+        return None, None, None, d2Q, d2K, d2V, None, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -199,12 +240,12 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, V, P, O, dO = ctx.saved_tensors
+        Q, K, V, P, O, m, Z_m, dO = ctx.saved_tensors
         tQ = _zero(tangents[3], Q)
         tK = _zero(tangents[4], K)
         tV = _zero(tangents[5], V)
-        tdO = _zero(tangents[8], dO)
-        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, P, O, dO, tQ, tK, tV, tdO)
+        tdO = _zero(tangents[10], dO)
+        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, P, O, dO, tQ, tK, tV, tdO, m, Z_m)
         return _needed(ctx.needs, (tdQ, tdK, tdV))
 
 
@@ -214,7 +255,9 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dK: Tensor, d2dV: Tensor) -> Any:
+    def forward(
+        Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dK: Tensor, d2dV: Tensor, m: Tensor, Z_m: Tensor
+    ) -> Any:
         d_k = Q.shape[-1]
         B = Q.shape[0]
         G = Q.shape[1]
@@ -222,6 +265,11 @@ class _Second(torch.autograd.Function):
         N = Q.shape[3]
         d_v = V.shape[-1]
         M = K.shape[2]
+        if P is None:
+            # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT[..., None, :, :] / math.sqrt(d_k)
+            # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         # dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
         dP = dO @ V.mT[..., None, :, :]
         # D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
@@ -275,7 +323,20 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, tQ: Tensor, tK: Tensor, tV: Tensor, tdO: Tensor) -> Any:
+    def forward(
+        Q: Tensor,
+        K: Tensor,
+        V: Tensor,
+        P: Tensor,
+        O: Tensor,
+        dO: Tensor,
+        tQ: Tensor,
+        tK: Tensor,
+        tV: Tensor,
+        tdO: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
+    ) -> Any:
         d_k = Q.shape[-1]
         B = Q.shape[0]
         G = Q.shape[1]
@@ -283,6 +344,11 @@ class _SecondTangent(torch.autograd.Function):
         N = Q.shape[3]
         M = K.shape[2]
         d_v = V.shape[-1]
+        if P is None:
+            # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT[..., None, :, :] / math.sqrt(d_k)
+            # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         # dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
         dP = dO @ V.mT[..., None, :, :]
         # D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
@@ -325,6 +391,55 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
+
+
+def _forward_part(Q: Tensor, K: Tensor, V: Tensor) -> Any:
+    """One part along B and G and R and N, or the whole: m, Z_m, P, O."""
+    d_k = Q.shape[-1]
+    # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
+    S = Q @ K.mT[..., None, :, :]
+    S /= math.sqrt(d_k)
+    # m[b,g,r,i] = max(k, S[b,g,r,i,k])
+    m = S.amax(dim=-1)
+    # Z_m[b,g,r,i] = sum(k, exp(S[b,g,r,i,k] - m[b,g,r,i]))
+    exp_S = torch.subtract(S, m[..., None], out=S)
+    torch.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(dim=-1)
+    # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+    P = torch.divide(exp_S, Z_m[..., None], out=exp_S)
+    # O[b,g,r,i,e] = sum(j, P[b,g,r,i,j]*V[b,g,j,e])
+    O = P @ V[..., None, :, :]
+    return m, Z_m, P, O
+
+
+def _backward_part(Q: Tensor, K: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor) -> Any:
+    """One part along B and G and R and N, or the whole: dV, dQ, dK_sum."""
+    d_k = Q.shape[-1]
+    B_block = Q.shape[0]
+    G_block = Q.shape[1]
+    R_block = Q.shape[2]
+    N_block = Q.shape[3]
+    d_v = dO.shape[-1]
+    M = K.shape[2]
+    # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
+    S = Q @ K.mT[..., None, :, :]
+    S /= math.sqrt(d_k)
+    # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+    P = torch.exp(S - m[..., None])
+    P /= Z_m[..., None]
+    # dV[b,g,j,e] = sum(r,i, dO[b,g,r,i,e]*P[b,g,r,i,j])
+    dV = P.reshape(B_block, G_block, R_block * N_block, M).mT @ dO.reshape(B_block, G_block, R_block * N_block, d_v)
+    # dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
+    dP = dO @ V.mT[..., None, :, :]
+    # dS[b,g,r,i,j] = P[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
+    dS = torch.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dQ[b,g,r,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,g,r,i,j]*K[b,g,j,d])
+    dQ = dS @ K[..., None, :, :]
+    dQ /= math.sqrt(d_k)
+    # dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
+    dK_sum = dS.reshape(B_block, G_block, R_block * N_block, M).mT @ Q.reshape(B_block, G_block, R_block * N_block, d_k)
+    return dV, dQ, dK_sum
 
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
@@ -378,12 +493,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -32,6 +32,8 @@ The mean of (Y - T)^2 / 2 where |Y - T| <= kappa, else kappa (|Y - T| - kappa/2)
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -43,6 +45,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "T": ("B", "N"),
     "kappa": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def huber(Y: Any, T: Any, kappa: Any) -> Tensor:
@@ -62,14 +65,25 @@ class _Forward(torch.autograd.Function):
     def forward(fill: bool, Y: Tensor, T: Tensor, kappa: Tensor) -> Any:
         B = Y.shape[0]
         N = Y.shape[-1]
-        # E[i,j] = Y[i,j] - T[i,j]
-        E = Y - T
-        # A[i,j] = abs(E[i,j])
-        A = torch.abs(E)
-        # M[i,j] = min(A[i,j], kappa)
-        M = torch.minimum(A, kappa)
-        # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
-        L = (M * (A - 0.5 * M)).sum() / (B * N)
+        if _whole(B * N, Y):
+            # E[i,j] = Y[i,j] - T[i,j]
+            E = Y - T
+            # A[i,j] = abs(E[i,j])
+            A = torch.abs(E)
+            # M[i,j] = min(A[i,j], kappa)
+            M = torch.minimum(A, kappa)
+            # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
+            L = (M * (A - 0.5 * M)).sum() / (B * N)
+        else:
+            E = Y.new_empty((B, N))
+            A = Y.new_empty((B, N))
+            M = Y.new_empty((B, N))
+            L_sum = Y.new_zeros(())
+            for (i,) in _parts((B,), N, Y, 1):
+                E[i], A[i], M[i], L_sum_part = _forward_part(T[i], Y[i], kappa)
+                L_sum += L_sum_part
+            # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
+            L = L_sum / (B * N)
         return L, E, A, M
 
     @staticmethod
@@ -126,6 +140,11 @@ class _Backward(torch.autograd.Function):
     def forward(need_Y: bool, Y: Tensor, T: Tensor, kappa: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor) -> Any:
         B = Y.shape[0]
         N = Y.shape[-1]
+        if not _whole(B * N, dL):
+            dY = Y.new_empty((B, N))
+            for (i,) in _parts((B,), N, Y, 1):
+                dY[i] = _backward_part(M[i], A[i], dL, kappa, E[i], B)
+            return (dY,)
         # dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
         dM = dL / (B * N) * (A - M)
         # dA[i,j] = 1/2*dM[i,j]*(1 + sign(kappa - A[i,j])) + dL*M[i,j]/(size(B)*size(N))
@@ -242,6 +261,36 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(T: Tensor, Y: Tensor, kappa: Tensor) -> Any:
+    """One part along B, or the whole: E, A, M, L_sum."""
+    # E[i,j] = Y[i,j] - T[i,j]
+    E = Y - T
+    # A[i,j] = abs(E[i,j])
+    A = torch.abs(E)
+    # M[i,j] = min(A[i,j], kappa)
+    M = torch.minimum(A, kappa)
+    # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
+    L_sum = (M * (A - 0.5 * M)).sum()
+    return E, A, M, L_sum
+
+
+def _backward_part(M: Tensor, A: Tensor, dL: Tensor, kappa: Tensor, E: Tensor, B: int) -> Any:
+    """One part along B, or the whole: dY."""
+    N = M.shape[-1]
+    # dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
+    dM = A - M
+    dM *= dL / (B * N)
+    # dA[i,j] = 1/2*dM[i,j]*(1 + sign(kappa - A[i,j])) + dL*M[i,j]/(size(B)*size(N))
+    dA = torch.multiply(dM, 0.5, out=dM)
+    dA *= 1 + torch.sign(kappa - A)
+    dA += dL / (B * N) * M
+    # dE[i,j] = dA[i,j]*sign(E[i,j])
+    dE = torch.multiply(dA, torch.sign(E), out=dA)
+    # dY[i,j] = dE[i,j]
+    dY = dE.clone()
+    return dY
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -293,12 +342,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -23,6 +23,8 @@ L = decay sum |W|. Goodfellow, Bengio and Courville (2016), section 7.1.2.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -33,6 +35,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "W": ("K", "N"),
     "decay": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def l1_penalty(W: Any, decay: Any) -> Tensor:
@@ -50,8 +53,18 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(W: Tensor, decay: Tensor) -> Any:
-        # L = decay*sum(k,j, abs(W[k,j]))
-        L = decay * torch.abs(W).sum()
+        K = W.shape[0]
+        N = W.shape[-1]
+        if _whole(K * N, W):
+            # L = decay*sum(k,j, abs(W[k,j]))
+            L = decay * torch.abs(W).sum()
+        else:
+            L_sum = W.new_zeros(())
+            for (k,) in _parts((K,), N, W, 1):
+                L_sum_part = _forward_part(W[k])
+                L_sum += L_sum_part
+            # L = decay*sum(k,j, abs(W[k,j]))
+            L = decay * L_sum
         return L
 
     @staticmethod
@@ -86,6 +99,13 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_W: bool, W: Tensor, decay: Tensor, dL: Tensor) -> Any:
+        K = W.shape[0]
+        N = W.shape[-1]
+        if not _whole(K * N, dL):
+            dW = W.new_empty((K, N))
+            for (k,) in _parts((K,), N, W, 1):
+                dW[k] = _backward_part(W[k], dL, decay)
+            return (dW,)
         # dW[k,j] = dL*decay*sign(W[k,j])
         dW = dL * decay * torch.sign(W)
         return (dW,)
@@ -164,6 +184,21 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(W: Tensor) -> Any:
+    """One part along K, or the whole: L_sum."""
+    # L = decay*sum(k,j, abs(W[k,j]))
+    L_sum = torch.abs(W).sum()
+    return L_sum
+
+
+def _backward_part(W: Tensor, dL: Tensor, decay: Tensor) -> Any:
+    """One part along K, or the whole: dW."""
+    # dW[k,j] = dL*decay*sign(W[k,j])
+    dW = torch.sign(W)
+    dW *= dL * decay
+    return dW
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -215,12 +250,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

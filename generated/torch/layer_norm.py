@@ -34,6 +34,8 @@ Each row with mean 0 and variance 1, then scaled by g and shifted by b. Ba, Kiro
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -46,6 +48,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "b": ("C",),
     "eps": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def layer_norm(X: Any, g: Any, b: Any, eps: Any) -> Tensor:
@@ -64,13 +67,21 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(fill: bool, X: Tensor, g: Tensor, b: Tensor, eps: Tensor) -> Any:
         C = X.shape[-1]
-        # m[n] = sum(c, X[n,c])/size(C)
-        m = X.sum(dim=-1) / C
-        # v[n] = sum(c, (X[n,c] - m[n])^2)/size(C)
-        X_m = X - m[:, None]
-        v = (X_m**2).sum(dim=-1) / C
-        # Y[n,c] = g[c]*(X[n,c] - m[n])/sqrt(v[n] + eps) + b[c]
-        Y = g * X_m / torch.sqrt(v + eps)[:, None] + b
+        N = X.shape[0]
+        if _whole(N * C, X):
+            # m[n] = sum(c, X[n,c])/size(C)
+            m = X.sum(dim=-1) / C
+            # v[n] = sum(c, (X[n,c] - m[n])^2)/size(C)
+            X_m = X - m[:, None]
+            v = (X_m**2).sum(dim=-1) / C
+            # Y[n,c] = g[c]*(X[n,c] - m[n])/sqrt(v[n] + eps) + b[c]
+            Y = g * X_m / torch.sqrt(v + eps)[:, None] + b
+        else:
+            m = X.new_empty((N,))
+            v = X.new_empty((N,))
+            Y = X.new_empty((N, C))
+            for (n,) in _parts((N,), C, X, 1):
+                m[n], v[n], Y[n] = _forward_part(X[n], eps, g, b)
         return Y, m, v
 
     @staticmethod
@@ -137,6 +148,16 @@ class _Backward(torch.autograd.Function):
     @staticmethod
     def forward(need_X: bool, need_g: bool, need_b: bool, X: Tensor, g: Tensor, eps: Tensor, m: Tensor, v: Tensor, dY: Tensor) -> Any:
         C = X.shape[-1]
+        N = X.shape[0]
+        if not _whole(N * C, dY):
+            dg = X.new_zeros((C,))
+            db = X.new_zeros((C,))
+            dX = X.new_empty((N, C))
+            for (n,) in _parts((N,), C, X, 1):
+                dg_part, db_part, dX[n] = _backward_part(m[n], X[n], v[n], eps, dY[n], g)
+                dg += dg_part
+                db += db_part
+            return _needed((need_X, need_g, need_b), (dX, dg, db))
         dX = dg = db = None
         if need_X or need_g:
             X_m = X - m[:, None]
@@ -343,6 +364,42 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(X: Tensor, eps: Tensor, g: Tensor, b: Tensor) -> Any:
+    """One part along N, or the whole: m, v, Y."""
+    C = X.shape[-1]
+    # m[n] = sum(c, X[n,c])/size(C)
+    m = X.sum(dim=-1) / C
+    # v[n] = sum(c, (X[n,c] - m[n])^2)/size(C)
+    X_m = X - m[:, None]
+    v = (X_m**2).sum(dim=-1) / C
+    # Y[n,c] = g[c]*(X[n,c] - m[n])/sqrt(v[n] + eps) + b[c]
+    Y = torch.multiply(X_m, g, out=X_m)
+    Y /= torch.sqrt(v + eps)[:, None]
+    Y += b
+    return m, v, Y
+
+
+def _backward_part(m: Tensor, X: Tensor, v: Tensor, eps: Tensor, dY: Tensor, g: Tensor) -> Any:
+    """One part along N, or the whole: dg, db, dX."""
+    C = X.shape[-1]
+    # dg[c] = sum(n, dY[n,c]*(X[n,c] - m[n])/sqrt(v[n] + eps))
+    X_m = X - m[:, None]
+    v_eps = v + eps
+    rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+    dg = (X_m * (dY * rsqrt_v_eps[:, None])).sum(dim=0)
+    # db[c] = sum(n, dY[n,c])
+    db = dY.sum(dim=0)
+    # dv[n] = -(1/2)/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]*(X[n,c] - m[n]))
+    dv = -0.5 * torch.linalg.vecdot(X_m, dY * g) / v_eps**1.5
+    # dm[n] = -(2*dv[n]/size(C)*sum(c, X[n,c] - m[n]) + 1/sqrt(v[n] + eps)*sum(c, dY[n,c]*g[c]))
+    dm = -(2 * dv * X_m.sum(dim=-1) / C + rsqrt_v_eps * (dY @ g))
+    # dX[n,c] = dm[n]/size(C) + 2*dv[n]*(X[n,c] - m[n])/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
+    dX = torch.multiply(X_m, dv[:, None] * 2 / C, out=X_m)
+    dX += (dm / C)[:, None]
+    dX += dY * g * rsqrt_v_eps[:, None]
+    return dg, db, dX
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -394,12 +451,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

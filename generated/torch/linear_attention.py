@@ -18,10 +18,10 @@ Saved for the backward pass:
 
     Q: for dQ
     K: for dK
-    V: for dG
+    V: for dG and U
     F: for dU and dW
-    G: for dV
-    U: for dF
+    G: for dV and U
+    U: for dF; where it is large it is not saved but made anew
     W: for dF
     Z: for dZ, dU and dF
     O: for dZ
@@ -44,6 +44,8 @@ O = F (G^T V) / (F G^T 1) with F = elu(Q) + 1 and G = elu(K) + 1: linear in toke
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -55,6 +57,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "K": ("H", "M", "d_k"),
     "V": ("H", "M", "d_v"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def linear_attention(Q: Any, K: Any, V: Any) -> Tensor:
@@ -71,25 +74,48 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor) -> Any:
-        # F[h,i,d] = exp(min(Q[h,i,d], 0)) + relu(Q[h,i,d])
-        F = torch.exp(Q.clamp(max=0)) + torch.relu(Q)
-        # G[h,j,d] = exp(min(K[h,j,d], 0)) + relu(K[h,j,d])
-        G = torch.exp(K.clamp(max=0)) + torch.relu(K)
-        # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
-        U = G.mT @ V
-        # W[h,d] = sum(j, G[h,j,d])
-        W = G.sum(dim=1)
-        # Z[h,i] = sum(d, F[h,i,d]*W[h,d])
-        Z = (F @ W[..., None])[..., 0].clone()
-        # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
-        O = F @ U / Z[..., None]
+        H = Q.shape[0]
+        d_k = Q.shape[-1]
+        d_v = V.shape[-1]
+        N = Q.shape[1]
+        if _saved_whole(H * d_k * d_v, Q, K, V):
+            # F[h,i,d] = exp(min(Q[h,i,d], 0)) + relu(Q[h,i,d])
+            F = torch.exp(Q.clamp(max=0)) + torch.relu(Q)
+            # G[h,j,d] = exp(min(K[h,j,d], 0)) + relu(K[h,j,d])
+            G = torch.exp(K.clamp(max=0)) + torch.relu(K)
+            # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
+            U = G.mT @ V
+            # W[h,d] = sum(j, G[h,j,d])
+            W = G.sum(dim=1)
+            # Z[h,i] = sum(d, F[h,i,d]*W[h,d])
+            Z = (F @ W[..., None])[..., 0].clone()
+            # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
+            O = F @ U / Z[..., None]
+        else:
+            # F[h,i,d] = exp(min(Q[h,i,d], 0)) + relu(Q[h,i,d])
+            F = torch.exp(Q.clamp(max=0)) + torch.relu(Q)
+            # G[h,j,d] = exp(min(K[h,j,d], 0)) + relu(K[h,j,d])
+            G = torch.exp(K.clamp(max=0)) + torch.relu(K)
+            # W[h,d] = sum(j, G[h,j,d])
+            W = G.sum(dim=1)
+            # Z[h,i] = sum(d, F[h,i,d]*W[h,d])
+            Z = (F @ W[..., None])[..., 0].clone()
+            # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
+            t = 1 / Z
+            U = None
+            O_sum = Q.new_zeros((H, N, d_v))
+            for h, d in _parts((H, d_k), d_v, Q, 128):
+                _, O_sum_part = _forward_part(G[h, :, d], V[h], F[h, :, d])
+                O_sum[h] += O_sum_part
+            # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
+            O = t[..., None] * O_sum
         return O, F, G, U, W, Z
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V = inputs
         O, F, G, U, W, Z = output
-        ctx.mark_non_differentiable(F, G, U, W, Z)
+        ctx.mark_non_differentiable(F, G, W, Z, *(t for t in (U,) if t is not None))
         ctx.set_materialize_grads(fill)
         ctx.save_for_backward(Q, K, V, F, G, U, W, Z, O)
         ctx.save_for_forward(Q, K, V, F, G, U, W, Z, O)
@@ -168,6 +194,42 @@ class _Backward(torch.autograd.Function):
         O: Tensor,
         dO: Tensor,
     ) -> Any:
+        H = Q.shape[0]
+        d_k = Q.shape[-1]
+        d_v = V.shape[-1]
+        N = Q.shape[1]
+        M = K.shape[1]
+        if U is None and not _traced(dO):
+            # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
+            t_2 = 1 / Z
+            # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
+            dZ = -t_2 * torch.linalg.vecdot(dO, O)
+            # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
+            t_3 = dZ[..., None] * W[:, None, :]
+            # dW[h,d] = sum(i, dZ[h,i]*F[h,i,d])
+            dW = (F.mT @ dZ[..., None])[..., 0].clone()
+            # dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
+            t_4 = 0.5 * torch.exp(K.clamp(max=0)) * (1 + torch.sign(-K)) + (K > 0).to(V.dtype)
+            # dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
+            t_5 = 0.5 * torch.exp(Q.clamp(max=0)) * (1 + torch.sign(-Q)) + (Q > 0).to(V.dtype)
+            dF_sum = Q.new_empty((H, N, d_k))
+            dV = Q.new_zeros((H, M, d_v))
+            dG_sum = Q.new_empty((H, M, d_k))
+            for h, d in _parts((H, d_k), d_v, Q, 128):
+                dF_sum[h, :, d], dV_part, dG_sum[h, :, d] = _backward_part(G[h, :, d], V[h], t_2[h], F[h, :, d], dO[h])
+                dV[h] += dV_part
+            # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
+            dF = t_3 + t_2[..., None] * dF_sum
+            # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
+            dG = dG_sum + dW[:, None, :]
+            # dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
+            dK = dG * t_4
+            # dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
+            dQ = dF * t_5
+            return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
+        if U is None:
+            # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
+            U = G.mT @ V
         dQ = dK = dV = None
         if need_Q or need_K:
             # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
@@ -255,6 +317,9 @@ class _Second(torch.autograd.Function):
         d2dK: Tensor,
         d2dV: Tensor,
     ) -> Any:
+        if U is None:
+            # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
+            U = G.mT @ V
         # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
         dZ = -torch.linalg.vecdot(dO, O) / Z
         # dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
@@ -345,6 +410,9 @@ class _SecondTangent(torch.autograd.Function):
         tV: Tensor,
         tdO: Tensor,
     ) -> Any:
+        if U is None:
+            # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
+            U = G.mT @ V
         # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
         dZ = -torch.linalg.vecdot(dO, O) / Z
         # dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
@@ -412,6 +480,30 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(G: Tensor, V: Tensor, F: Tensor) -> Any:
+    """One part along H and d_k, or the whole: U, O_sum."""
+    # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
+    U = G.mT @ V
+    # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
+    O_sum = F @ U
+    return U, O_sum
+
+
+def _backward_part(G: Tensor, V: Tensor, t: Tensor, F: Tensor, dO: Tensor) -> Any:
+    """One part along H and d_k, or the whole: dF_sum, dV, dG_sum."""
+    # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
+    U = G.mT @ V
+    # dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
+    dU = (t[..., None] * F).mT @ dO
+    # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
+    dF_sum = dO @ U.mT
+    # dV[h,j,e] = sum(d, dU[h,d,e]*G[h,j,d])
+    dV = G @ dU
+    # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
+    dG_sum = V @ dU.mT
+    return dF_sum, dV, dG_sum
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -456,12 +548,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -14,10 +14,12 @@ Shapes:
 
 Saved for the backward pass:
 
-    X: for dW
-    W: for dX
+    X: for dW and P
+    W: for dX and P
     y: for dZ
-    P: for dZ
+    P: for dZ; where it is large it is not saved but made anew
+    m: for P
+    E_m: for P
 
 Gradients:
 
@@ -30,6 +32,8 @@ L is the mean of -log softmax(X W) at the label y: a language model's head. Bish
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -41,6 +45,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "W": ("K", "C"),
     "y": ("B",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def linear_cross_entropy(X: Any, W: Any, y: Any) -> Tensor:
@@ -62,35 +67,47 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(fill: bool, X: Tensor, W: Tensor, y: Tensor) -> Any:
         B = X.shape[0]
-        # Z[i,j] = sum(d, X[i,d]*W[d,j])
-        Z = X @ W
-        # m[i] = max(k, Z[i,k])
-        m = Z.amax(dim=-1)
-        # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-        exp_Z = torch.exp(Z - m[:, None])
-        E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-        P = exp_Z / E_m[:, None]
-        # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
-        L = -(torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0] - (m + torch.log(E_m))).sum() / B
-        return L, P
+        C = W.shape[-1]
+        if _saved_whole(B * C, X, W):
+            # Z[i,j] = sum(d, X[i,d]*W[d,j])
+            Z = X @ W
+            # m[i] = max(k, Z[i,k])
+            m = Z.amax(dim=-1)
+            # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+            exp_Z = torch.exp(Z - m[:, None])
+            E_m = exp_Z.sum(dim=-1)
+            # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+            P = exp_Z / E_m[:, None]
+            # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+            L = -(torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0] - (m + torch.log(E_m))).sum() / B
+        else:
+            P = None
+            m = X.new_empty((B,))
+            E_m = X.new_empty((B,))
+            L_sum = X.new_zeros(())
+            for (i,) in _parts((B,), C, X, 128):
+                m[i], E_m[i], _, L_sum_part = _forward_part(X[i], W, y[i])
+                L_sum += L_sum_part
+            # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+            L = -L_sum / B
+        return L, P, m, E_m
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, W, y = inputs
-        _L, P = output
-        ctx.mark_non_differentiable(P)
+        _L, P, m, E_m = output
+        ctx.mark_non_differentiable(m, E_m, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(X, W, y, P)
-        ctx.save_for_forward(X, W, y, P)
+        ctx.save_for_backward(X, W, y, P, m, E_m)
+        ctx.save_for_forward(X, W, y, P, m, E_m)
 
     @staticmethod
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
-        X, W, y, P = ctx.saved_tensors
+        X, W, y, P, m, E_m = ctx.saved_tensors
         if dL is None:
             dL = X.new_zeros(())
         _, need_X, need_W, _ = ctx.needs_input_grad
-        dX, dW = _spread((need_X, need_W), _chosen(_Backward, _DualBackward)(need_X, need_W, X, W, y, P, dL))
+        dX, dW = _spread((need_X, need_W), _chosen(_Backward, _DualBackward)(need_X, need_W, X, W, y, P, m, E_m, dL))
         return None, dX, dW, None
 
 
@@ -99,7 +116,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tX: Any, tW: Any, _y: Any) -> Any:
-        X, W, y, _P = ctx.saved_tensors
+        X, W, y, _P, _m, _E_m = ctx.saved_tensors
         tX = _zero(tX, X)
         tW = _zero(tW, W)
         B = X.shape[0]
@@ -116,7 +133,7 @@ class _DualForward(_Forward):
         tZ = tX @ W + X @ tW
         # tL = 1/size(B)*(sum(i,j, tZ[i,j]*P[i,j]) - sum(i, tZ[i,y[i]]))
         tL = ((tZ * P).sum() - torch.take_along_dim(tZ, y[:, None], dim=-1)[:, 0].sum()) / B
-        return tL, None
+        return tL, None, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -125,9 +142,22 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(need_X: bool, need_W: bool, X: Tensor, W: Tensor, y: Tensor, P: Tensor, dL: Tensor) -> Any:
+    def forward(need_X: bool, need_W: bool, X: Tensor, W: Tensor, y: Tensor, P: Tensor, m: Tensor, E_m: Tensor, dL: Tensor) -> Any:
         B = X.shape[0]
         C = W.shape[-1]
+        K = X.shape[-1]
+        if P is None and not _traced(dL):
+            dX = X.new_empty((B, K))
+            dW = X.new_zeros((K, C))
+            for (i,) in _parts((B,), C, X, 512):
+                dX[i], dW_part = _backward_part(X[i], W, m[i], E_m[i], y[i], dL, B)
+                dW += dW_part
+            return _needed((need_X, need_W), (dX, dW))
+        if P is None:
+            # Z[i,j] = sum(d, X[i,d]*W[d,j])
+            Z = X @ W
+            # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+            P = torch.exp(Z - m[:, None]) / E_m[:, None]
         dX = dW = None
         # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
         dZ = dL / B * (P - _one_hot(y, C, X))
@@ -148,7 +178,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        X, W, y, P, dL = ctx.saved_tensors
+        X, W, y, P, m, E_m, dL = ctx.saved_tensors
         d2dX, d2dW = _spread(ctx.needs, grads)
         B = X.shape[0]
         K = X.shape[-1]
@@ -157,8 +187,8 @@ class _Backward(torch.autograd.Function):
             d2dX = X.new_zeros((B, K))
         if d2dW is None:
             d2dW = X.new_zeros((K, C))
-        d2X, d2W, d2dL = _Second.apply(X, W, y, P, dL, d2dX, d2dW)
-        return None, None, d2X, d2W, None, None, d2dL
+        d2X, d2W, d2dL = _Second.apply(X, W, y, P, dL, d2dX, d2dW, m, E_m)
+        return None, None, d2X, d2W, None, None, None, None, d2dL
 
 
 class _DualBackward(_Backward):
@@ -166,11 +196,11 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        X, W, y, P, dL = ctx.saved_tensors
+        X, W, y, P, m, E_m, dL = ctx.saved_tensors
         tX = _zero(tangents[2], X)
         tW = _zero(tangents[3], W)
-        tdL = _zero(tangents[6], dL)
-        tdX, tdW = _SecondTangent.apply(X, W, y, P, dL, tX, tW, tdL)
+        tdL = _zero(tangents[8], dL)
+        tdX, tdW = _SecondTangent.apply(X, W, y, P, dL, tX, tW, tdL, m, E_m)
         return _needed(ctx.needs, (tdX, tdW))
 
 
@@ -180,9 +210,14 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(X: Tensor, W: Tensor, y: Tensor, P: Tensor, dL: Tensor, d2dX: Tensor, d2dW: Tensor) -> Any:
+    def forward(X: Tensor, W: Tensor, y: Tensor, P: Tensor, dL: Tensor, d2dX: Tensor, d2dW: Tensor, m: Tensor, E_m: Tensor) -> Any:
         B = X.shape[0]
         C = W.shape[-1]
+        if P is None:
+            # Z[i,j] = sum(d, X[i,d]*W[d,j])
+            Z = X @ W
+            # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+            P = torch.exp(Z - m[:, None]) / E_m[:, None]
         # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
         dZ = dL / B * (P - _one_hot(y, C, X))
         # d2dZ[i,j] = sum(d, d2dX[i,d]*W[d,j]) + sum(d, d2dW[d,j]*X[i,d])
@@ -216,9 +251,14 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(X: Tensor, W: Tensor, y: Tensor, P: Tensor, dL: Tensor, tX: Tensor, tW: Tensor, tdL: Tensor) -> Any:
+    def forward(X: Tensor, W: Tensor, y: Tensor, P: Tensor, dL: Tensor, tX: Tensor, tW: Tensor, tdL: Tensor, m: Tensor, E_m: Tensor) -> Any:
         B = X.shape[0]
         C = W.shape[-1]
+        if P is None:
+            # Z[i,j] = sum(d, X[i,d]*W[d,j])
+            Z = X @ W
+            # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+            P = torch.exp(Z - m[:, None]) / E_m[:, None]
         # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
         onehot_y = _one_hot(y, C, X)
         dZ = dL / B * (P - onehot_y)
@@ -243,6 +283,41 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
+
+
+def _forward_part(X: Tensor, W: Tensor, y: Tensor) -> Any:
+    """One part along B, or the whole: m, E_m, P, L_sum."""
+    # Z[i,j] = sum(d, X[i,d]*W[d,j])
+    Z = X @ W
+    # m[i] = max(k, Z[i,k])
+    m = Z.amax(dim=-1)
+    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+    exp_Z = Z - m[:, None]
+    torch.exp(exp_Z, out=exp_Z)
+    E_m = exp_Z.sum(dim=-1)
+    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
+    # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+    L_sum = (torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0] - (m + torch.log(E_m))).sum()
+    return m, E_m, P, L_sum
+
+
+def _backward_part(X: Tensor, W: Tensor, m: Tensor, E_m: Tensor, y: Tensor, dL: Tensor, B: int) -> Any:
+    """One part along B, or the whole: dX, dW."""
+    # Z[i,j] = sum(d, X[i,d]*W[d,j])
+    Z = X @ W
+    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.exp(Z - m[:, None])
+    P /= E_m[:, None]
+    # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
+    dZ = P.clone()
+    _add_at(dZ, y, -1)
+    dZ *= dL / B
+    # dX[i,d] = sum(j, dZ[i,j]*W[d,j])
+    dX = dZ @ W.T
+    # dW[d,j] = sum(i, dZ[i,j]*X[i,d])
+    dW = X.T @ dZ
+    return dX, dW
 
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
@@ -310,12 +385,45 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
+def _add_at(tensor: Tensor, labels: Tensor, value: int) -> None:
+    """Add `value` at each label along the last axis, in place."""
+    tensor.scatter_add_(-1, labels[..., None], tensor.new_full((), value).expand(*labels.shape, 1))
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ Y = log softmax(S), row by row. Goodfellow, Bengio and Courville (2016), section
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -34,6 +36,7 @@ _NAME = "log_softmax"
 _AXES: dict[str, tuple[str, ...]] = {
     "S": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def log_softmax(S: Any) -> Tensor:
@@ -52,14 +55,23 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, S: Tensor) -> Any:
-        # m[i] = max(k, S[i,k])
-        m = S.amax(dim=-1)
-        # E_m[i] = sum(k, exp(S[i,k] - m[i]))
-        E_m = torch.exp(S - m[:, None]).sum(dim=-1)
-        # Z[i] = m[i] + log(E_m[i])
-        Z = m + torch.log(E_m)
-        # Y[i,j] = S[i,j] - Z[i]
-        Y = S - Z[:, None]
+        B = S.shape[0]
+        C = S.shape[-1]
+        if _whole(B * C, S):
+            # m[i] = max(k, S[i,k])
+            m = S.amax(dim=-1)
+            # E_m[i] = sum(k, exp(S[i,k] - m[i]))
+            E_m = torch.exp(S - m[:, None]).sum(dim=-1)
+            # Z[i] = m[i] + log(E_m[i])
+            Z = m + torch.log(E_m)
+            # Y[i,j] = S[i,j] - Z[i]
+            Y = S - Z[:, None]
+        else:
+            m = S.new_empty((B,))
+            E_m = S.new_empty((B,))
+            Y = S.new_empty((B, C))
+            for (i,) in _parts((B,), C, S, 1):
+                m[i], E_m[i], Y[i] = _forward_part(S[i])
         return Y, m, E_m
 
     @staticmethod
@@ -108,6 +120,13 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_S: bool, S: Tensor, m: Tensor, E_m: Tensor, dY: Tensor) -> Any:
+        B = S.shape[0]
+        C = S.shape[-1]
+        if not _whole(B * C, dY):
+            dS = S.new_empty((B, C))
+            for (i,) in _parts((B,), C, S, 1):
+                dS[i] = _backward_part(dY[i], E_m[i], m[i], S[i])
+            return (dS,)
         # dZ[i] = -sum(j, dY[i,j])
         dZ = -dY.sum(dim=-1)
         # dS[i,j] = dZ[i]/E_m[i]*exp(S[i,j] - m[i]) + dY[i,j]
@@ -207,6 +226,31 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(S: Tensor) -> Any:
+    """One part along B, or the whole: m, E_m, Y."""
+    # m[i] = max(k, S[i,k])
+    m = S.amax(dim=-1)
+    # E_m[i] = sum(k, exp(S[i,k] - m[i]))
+    E_m = torch.exp(S - m[:, None]).sum(dim=-1)
+    # Z[i] = m[i] + log(E_m[i])
+    Z = m + torch.log(E_m)
+    # Y[i,j] = S[i,j] - Z[i]
+    Y = S - Z[:, None]
+    return m, E_m, Y
+
+
+def _backward_part(dY: Tensor, E_m: Tensor, m: Tensor, S: Tensor) -> Any:
+    """One part along B, or the whole: dS."""
+    # dZ[i] = -sum(j, dY[i,j])
+    dZ = -dY.sum(dim=-1)
+    # dS[i,j] = dZ[i]/E_m[i]*exp(S[i,j] - m[i]) + dY[i,j]
+    dS = S - m[:, None]
+    torch.exp(dS, out=dS)
+    dS *= dZ[:, None] / E_m[:, None]
+    dS += dY
+    return dS
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -258,12 +302,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

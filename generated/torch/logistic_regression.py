@@ -31,6 +31,8 @@ The mean binary cross-entropy of sigmoid(X w + b) against t in [0, 1]. Bishop (2
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -43,6 +45,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "b": (),
     "t": ("B",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def logistic_regression(X: Any, w: Any, b: Any, t: Any) -> Tensor:
@@ -113,6 +116,16 @@ class _Backward(torch.autograd.Function):
     @staticmethod
     def forward(need_X: bool, need_w: bool, need_b: bool, X: Tensor, w: Tensor, b: Tensor, t: Tensor, z: Tensor, dL: Tensor) -> Any:
         B = X.shape[0]
+        K = X.shape[-1]
+        if not _whole(B * K, dL):
+            dX = X.new_empty((B, K))
+            dw = X.new_zeros((K,))
+            db = X.new_zeros(())
+            for (i,) in _parts((B,), K, X, 1):
+                dX[i], dw_part, db_part = _backward_part(z[i], t[i], dL, w, X[i], B)
+                dw += dw_part
+                db += db_part
+            return _needed((need_X, need_w, need_b), (dX, dw, db))
         dX = dw = db = None
         # dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
         dz = dL / B * (torch.sigmoid(z) - t)
@@ -232,6 +245,19 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _backward_part(z: Tensor, t: Tensor, dL: Tensor, w: Tensor, X: Tensor, B: int) -> Any:
+    """One part along B, or the whole: dX, dw, db."""
+    # dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
+    dz = dL / B * (torch.sigmoid(z) - t)
+    # dX[i,k] = dz[i]*w[k]
+    dX = dz[:, None] * w
+    # dw[k] = sum(i, dz[i]*X[i,k])
+    dw = dz @ X
+    # db = sum(i, dz[i])
+    db = dz.sum()
+    return dX, dw, db
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -283,12 +309,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

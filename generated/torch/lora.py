@@ -15,12 +15,12 @@ Shapes:
 
 Saved for the backward pass:
 
-    X: for dA
+    X: for dA and H
     W: for dX
-    A: for dX
+    A: for dX and H
     B: for dH
     scale: for dB and dH
-    H: for dB
+    H: for dB; where it is large it is not saved but made anew
 
 Gradients:
 
@@ -34,6 +34,8 @@ Y = X W + scale X A B: W is frozen, A and B of low rank learn. Hu et al. (2021),
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -47,6 +49,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "B": ("R", "M"),
     "scale": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def lora(X: Any, W: Any, A: Any, B: Any, scale: Any) -> Tensor:
@@ -64,17 +67,30 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, W: Tensor, A: Tensor, B: Tensor, scale: Tensor) -> Any:
-        # H[i,r] = sum(k, X[i,k]*A[k,r])
-        H = X @ A
-        # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
-        Y = X @ W + scale * (H @ B)
+        S = X.shape[0]
+        R = A.shape[-1]
+        M = W.shape[-1]
+        if _saved_whole(S * R, X, W, A, B):
+            # H[i,r] = sum(k, X[i,k]*A[k,r])
+            H = X @ A
+            # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
+            Y = X @ W + scale * (H @ B)
+        else:
+            # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
+            t = X @ W
+            H = None
+            Y_sum = X.new_empty((S, M))
+            for (i,) in _parts((S,), R, X, 128):
+                _, Y_sum[i] = _forward_part(X[i], A, B, scale)
+            # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
+            Y = t + Y_sum
         return Y, H
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, W, A, B, scale = inputs
         _Y, H = output
-        ctx.mark_non_differentiable(H)
+        ctx.mark_non_differentiable(*(t for t in (H,) if t is not None))
         ctx.set_materialize_grads(fill)
         ctx.save_for_backward(X, W, A, B, scale, H)
         ctx.save_for_forward(X, W, A, B, scale, H)
@@ -118,6 +134,28 @@ class _Backward(torch.autograd.Function):
     def forward(
         need_X: bool, need_A: bool, need_B: bool, X: Tensor, W: Tensor, A: Tensor, B: Tensor, scale: Tensor, H: Tensor, dY: Tensor
     ) -> Any:
+        S = X.shape[0]
+        R = A.shape[-1]
+        M = W.shape[-1]
+        N = X.shape[-1]
+        if H is None and not _traced(dY):
+            # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
+            t = dY @ W.T
+            dB_sum = X.new_zeros((R, M))
+            dX_sum = X.new_empty((S, N))
+            dA = X.new_zeros((N, R))
+            for (i,) in _parts((S,), R, X, 512):
+                dB_sum_part, dX_sum[i], dA_part = _backward_part(X[i], A, dY[i], B, scale)
+                dB_sum += dB_sum_part
+                dA += dA_part
+            # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
+            dB = scale * dB_sum
+            # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
+            dX = dX_sum + t
+            return _needed((need_X, need_A, need_B), (dX, dA, dB))
+        if H is None:
+            # H[i,r] = sum(k, X[i,k]*A[k,r])
+            H = X @ A
         dX = dA = dB = None
         if need_B:
             # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
@@ -181,6 +219,9 @@ class _Second(torch.autograd.Function):
     def forward(
         X: Tensor, W: Tensor, A: Tensor, B: Tensor, scale: Tensor, H: Tensor, dY: Tensor, d2dX: Tensor, d2dA: Tensor, d2dB: Tensor
     ) -> Any:
+        if H is None:
+            # H[i,r] = sum(k, X[i,k]*A[k,r])
+            H = X @ A
         # dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
         dH = scale * (dY @ B.T)
         # d2dH[i,r] = sum(k, d2dX[i,k]*A[k,r]) + sum(k, d2dA[k,r]*X[i,k])
@@ -216,6 +257,9 @@ class _SecondTangent(torch.autograd.Function):
     def forward(
         X: Tensor, W: Tensor, A: Tensor, B: Tensor, scale: Tensor, H: Tensor, dY: Tensor, tX: Tensor, tA: Tensor, tB: Tensor, tdY: Tensor
     ) -> Any:
+        if H is None:
+            # H[i,r] = sum(k, X[i,k]*A[k,r])
+            H = X @ A
         # dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
         dH = scale * (dY @ B.T)
         # tH[i,r] = sum(k, A[k,r]*tX[i,k]) + sum(k, X[i,k]*tA[k,r])
@@ -237,6 +281,32 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
+
+
+def _forward_part(X: Tensor, A: Tensor, B: Tensor, scale: Tensor) -> Any:
+    """One part along S, or the whole: H, Y_sum."""
+    # H[i,r] = sum(k, X[i,k]*A[k,r])
+    H = X @ A
+    # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
+    Y_sum = H @ B
+    Y_sum *= scale
+    return H, Y_sum
+
+
+def _backward_part(X: Tensor, A: Tensor, dY: Tensor, B: Tensor, scale: Tensor) -> Any:
+    """One part along S, or the whole: dB_sum, dX_sum, dA."""
+    # H[i,r] = sum(k, X[i,k]*A[k,r])
+    H = X @ A
+    # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
+    dB_sum = H.T @ dY
+    # dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
+    dH = dY @ B.T
+    dH *= scale
+    # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
+    dX_sum = dH @ A.T
+    # dA[k,r] = sum(i, dH[i,r]*X[i,k])
+    dA = X.T @ dH
+    return dB_sum, dX_sum, dA
 
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
@@ -290,12 +360,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -16,14 +16,16 @@ Shapes:
 
 Saved for the backward pass:
 
-    X: for dW and dW_g
-    W_g: for dX
-    W: for dX
-    b: for db and dA
-    P: for dH and dS
-    A: for db and dA
-    H: for dP
+    X: for dW, dW_g, P, A and H
+    W_g: for dX, P, A and H
+    W: for dX, P, A and H
+    b: for db, dA, P, A and H
+    P: for dH and dS; where it is large it is not saved but made anew
+    A: for db and dA; where it is large it is not saved but made anew
+    H: for dP; where it is large it is not saved but made anew
     Y: for D
+    m: for P, A and H
+    Z_m: for P, A and H
 
 Gradients:
 
@@ -42,6 +44,8 @@ Experts relu(x W_e + b_e), mixed by the weights softmax(x W_g). Jacobs et al. (1
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -54,6 +58,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "W": ("E", "N", "M"),
     "b": ("E", "M"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def mixture_of_experts(X: Any, W_g: Any, W: Any, b: Any) -> Tensor:
@@ -72,35 +77,48 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, W_g: Tensor, W: Tensor, b: Tensor) -> Any:
-        # S[i,e] = sum(c, X[i,c]*W_g[c,e])
-        S = X @ W_g
-        # m[i] = max(g, S[i,g])
-        m = S.amax(dim=-1)
-        # Z_m[i] = sum(g, exp(S[i,g] - m[i]))
-        exp_S = torch.exp(S - m[:, None])
-        Z_m = exp_S.sum(dim=-1)
-        # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
-        P = exp_S / Z_m[:, None]
-        # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
-        A = (W.mT @ X.T).permute(2, 0, 1).clone()
-        # H[i,e,o] = relu(A[i,e,o] + b[e,o])
-        H = torch.relu(A + b)
-        # Y[i,o] = sum(e, P[i,e]*H[i,e,o])
-        Y = (H.mT @ P[..., None])[..., 0].clone()
-        return Y, P, A, H
+        B = X.shape[0]
+        E = W_g.shape[-1]
+        M = W.shape[-1]
+        if _saved_whole(B * E * M, X, W_g, W, b):
+            # S[i,e] = sum(c, X[i,c]*W_g[c,e])
+            S = X @ W_g
+            # m[i] = max(g, S[i,g])
+            m = S.amax(dim=-1)
+            # Z_m[i] = sum(g, exp(S[i,g] - m[i]))
+            exp_S = torch.exp(S - m[:, None])
+            Z_m = exp_S.sum(dim=-1)
+            # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+            P = exp_S / Z_m[:, None]
+            # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+            A = (W.mT @ X.T).permute(2, 0, 1).clone()
+            # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+            H = torch.relu(A + b)
+            # Y[i,o] = sum(e, P[i,e]*H[i,e,o])
+            Y = (H.mT @ P[..., None])[..., 0].clone()
+        else:
+            P = None
+            A = None
+            H = None
+            m = X.new_empty((B,))
+            Z_m = X.new_empty((B,))
+            Y = X.new_empty((B, M))
+            for (i,) in _parts((B,), E * M, X, 128):
+                m[i], Z_m[i], _, _, _, Y[i] = _forward_part(X[i], W_g, W, b)
+        return Y, P, A, H, m, Z_m
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, W_g, W, b = inputs
-        Y, P, A, H = output
-        ctx.mark_non_differentiable(P, A, H)
+        Y, P, A, H, m, Z_m = output
+        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P, A, H) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(X, W_g, W, b, P, A, H, Y)
-        ctx.save_for_forward(X, W_g, W, b, P, A, H, Y)
+        ctx.save_for_backward(X, W_g, W, b, P, A, H, Y, m, Z_m)
+        ctx.save_for_forward(X, W_g, W, b, P, A, H, Y, m, Z_m)
 
     @staticmethod
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
-        X, W_g, W, b, P, A, H, Y = ctx.saved_tensors
+        X, W_g, W, b, P, A, H, Y, m, Z_m = ctx.saved_tensors
         B = X.shape[0]
         M = W.shape[-1]
         if dY is None:
@@ -108,7 +126,7 @@ class _Forward(torch.autograd.Function):
         _, need_X, need_W_g, need_W, need_b = ctx.needs_input_grad
         dX, dW_g, dW, db = _spread(
             (need_X, need_W_g, need_W, need_b),
-            _chosen(_Backward, _DualBackward)(need_X, need_W_g, need_W, need_b, X, W_g, W, b, P, A, H, Y, dY),
+            _chosen(_Backward, _DualBackward)(need_X, need_W_g, need_W, need_b, X, W_g, W, b, P, A, H, Y, m, Z_m, dY),
         )
         return None, dX, dW_g, dW, db
 
@@ -118,7 +136,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tX: Any, tW_g: Any, tW: Any, tb: Any) -> Any:
-        X, W_g, W, b, _P, _A, _H, _Y = ctx.saved_tensors
+        X, W_g, W, b, _P, _A, _H, _Y, _m, _Z_m = ctx.saved_tensors
         tX = _zero(tX, X)
         tW_g = _zero(tW_g, W_g)
         tW = _zero(tW, W)
@@ -149,7 +167,7 @@ class _DualForward(_Forward):
         tH = torch.where(A_b > 0, tA + tb, 0)
         # tY[i,o] = sum(e, tP[i,e]*H[i,e,o]) + sum(e, tH[i,e,o]*P[i,e])
         tY = (H.mT @ tP[..., None])[..., 0] + (tH.mT @ P[..., None])[..., 0]
-        return tY, None, None, None
+        return tY, None, None, None, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -171,12 +189,43 @@ class _Backward(torch.autograd.Function):
         A: Tensor,
         H: Tensor,
         Y: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
         dY: Tensor,
     ) -> Any:
         B = X.shape[0]
         E = W_g.shape[-1]
         M = W.shape[-1]
         N = X.shape[-1]
+        if P is None and not _traced(dY):
+            # D[i] = sum(o, dY[i,o]*Y[i,o])
+            D = torch.linalg.vecdot(dY, Y)
+            db = X.new_zeros((E, M))
+            dW = X.new_zeros((E, N, M))
+            dX_sum = X.new_zeros((B, N))
+            dX_sum_2 = X.new_zeros((B, N))
+            dW_g = X.new_zeros((N, E))
+            for i, e in _parts((B, E), M, X, 128):
+                db_part, dW_part, dX_sum_part, dX_sum_2_part, dW_g_part = _backward_part(
+                    X[i], W_g[:, e], m[i], Z_m[i], W[e], b[e], dY[i], D[i]
+                )
+                db[e] += db_part
+                dW[e] += dW_part
+                dX_sum[i] += dX_sum_part
+                dX_sum_2[i] += dX_sum_2_part
+                dW_g[:, e] += dW_g_part
+            # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
+            dX = dX_sum + dX_sum_2
+            return _needed((need_X, need_W_g, need_W, need_b), (dX, dW_g, dW, db))
+        if P is None:
+            # S[i,e] = sum(c, X[i,c]*W_g[c,e])
+            S = X @ W_g
+            # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+            P = torch.exp(S - m[:, None]) / Z_m[:, None]
+            # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+            A = (W.mT @ X.T).permute(2, 0, 1).clone()
+            # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+            H = torch.relu(A + b)
         dX = dW_g = dW = db = None
         if need_X or need_W_g:
             # dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
@@ -216,7 +265,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        X, W_g, W, b, P, A, H, Y, dY = ctx.saved_tensors
+        X, W_g, W, b, P, A, H, Y, m, Z_m, dY = ctx.saved_tensors
         d2dX, d2dW_g, d2dW, d2db = _spread(ctx.needs, grads)
         B = X.shape[0]
         N = X.shape[-1]
@@ -230,8 +279,8 @@ class _Backward(torch.autograd.Function):
             d2dW = X.new_zeros((E, N, M))
         if d2db is None:
             d2db = X.new_zeros((E, M))
-        d2X, d2W_g, d2W, d2b, d2dY = _Second.apply(X, W_g, W, b, P, A, H, Y, dY, d2dX, d2dW_g, d2dW, d2db)
-        return None, None, None, None, d2X, d2W_g, d2W, d2b, None, None, None, None, d2dY
+        d2X, d2W_g, d2W, d2b, d2dY = _Second.apply(X, W_g, W, b, P, A, H, Y, dY, d2dX, d2dW_g, d2dW, d2db, m, Z_m)
+        return None, None, None, None, d2X, d2W_g, d2W, d2b, None, None, None, None, None, None, d2dY
 
 
 class _DualBackward(_Backward):
@@ -239,13 +288,13 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        X, W_g, W, b, P, A, H, Y, dY = ctx.saved_tensors
+        X, W_g, W, b, P, A, H, Y, m, Z_m, dY = ctx.saved_tensors
         tX = _zero(tangents[4], X)
         tW_g = _zero(tangents[5], W_g)
         tW = _zero(tangents[6], W)
         tb = _zero(tangents[7], b)
-        tdY = _zero(tangents[12], dY)
-        tdX, tdW_g, tdW, tdb = _SecondTangent.apply(X, W_g, W, b, P, A, H, Y, dY, tX, tW_g, tW, tb, tdY)
+        tdY = _zero(tangents[14], dY)
+        tdX, tdW_g, tdW, tdb = _SecondTangent.apply(X, W_g, W, b, P, A, H, Y, dY, tX, tW_g, tW, tb, tdY, m, Z_m)
         return _needed(ctx.needs, (tdX, tdW_g, tdW, tdb))
 
 
@@ -269,11 +318,22 @@ class _Second(torch.autograd.Function):
         d2dW_g: Tensor,
         d2dW: Tensor,
         d2db: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
     ) -> Any:
         B = X.shape[0]
         E = W_g.shape[-1]
         M = W.shape[-1]
         N = X.shape[-1]
+        if P is None:
+            # S[i,e] = sum(c, X[i,c]*W_g[c,e])
+            S = X @ W_g
+            # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+            P = torch.exp(S - m[:, None]) / Z_m[:, None]
+            # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+            A = (W.mT @ X.T).permute(2, 0, 1).clone()
+            # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+            H = torch.relu(A + b)
         # dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
         dP = (H @ dY[..., None])[..., 0]
         # dH[i,e,o] = dY[i,o]*P[i,e]
@@ -356,11 +416,22 @@ class _SecondTangent(torch.autograd.Function):
         tW: Tensor,
         tb: Tensor,
         tdY: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
     ) -> Any:
         B = X.shape[0]
         E = W_g.shape[-1]
         M = W.shape[-1]
         N = X.shape[-1]
+        if P is None:
+            # S[i,e] = sum(c, X[i,c]*W_g[c,e])
+            S = X @ W_g
+            # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+            P = torch.exp(S - m[:, None]) / Z_m[:, None]
+            # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+            A = (W.mT @ X.T).permute(2, 0, 1).clone()
+            # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+            H = torch.relu(A + b)
         # dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
         dP = (H @ dY[..., None])[..., 0]
         # dH[i,e,o] = dY[i,o]*P[i,e]
@@ -420,6 +491,65 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(X: Tensor, W_g: Tensor, W: Tensor, b: Tensor) -> Any:
+    """One part along B, or the whole: m, Z_m, P, A, H, Y."""
+    # S[i,e] = sum(c, X[i,c]*W_g[c,e])
+    S = X @ W_g
+    # m[i] = max(g, S[i,g])
+    m = S.amax(dim=-1)
+    # Z_m[i] = sum(g, exp(S[i,g] - m[i]))
+    exp_S = torch.subtract(S, m[:, None], out=S)
+    torch.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(dim=-1)
+    # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+    P = torch.divide(exp_S, Z_m[:, None], out=exp_S)
+    # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+    A = (W.mT @ X.T).permute(2, 0, 1).clone()
+    # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+    H = torch.relu(A + b)
+    # Y[i,o] = sum(e, P[i,e]*H[i,e,o])
+    Y = (H.mT @ P[..., None])[..., 0].clone()
+    return m, Z_m, P, A, H, Y
+
+
+def _backward_part(X: Tensor, W_g: Tensor, m: Tensor, Z_m: Tensor, W: Tensor, b: Tensor, dY: Tensor, D: Tensor) -> Any:
+    """One part along B and E, or the whole: db, dW, dX_sum, dX_sum_2, dW_g."""
+    B_block = X.shape[0]
+    E_block = W_g.shape[-1]
+    M = W.shape[-1]
+    N = X.shape[-1]
+    # S[i,e] = sum(c, X[i,c]*W_g[c,e])
+    S = X @ W_g
+    # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+    P = torch.exp(S - m[:, None])
+    P /= Z_m[:, None]
+    # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+    A = (W.mT @ X.T).permute(2, 0, 1)
+    # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+    H = torch.relu(A + b)
+    # dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
+    dP = (H @ dY[..., None])[..., 0]
+    # dH[i,e,o] = dY[i,o]*P[i,e]
+    dH = dY[:, None, :] * P[..., None]
+    # db[e,o] = sum(i, dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
+    less_A = A + b > 0
+    db = torch.where(less_A, dH, 0).sum(dim=0)
+    # dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
+    dA = torch.where(less_A, dH, 0)
+    # dW[e,c,o] = sum(i, dA[i,e,o]*X[i,c])
+    dW = (dA.permute(1, 2, 0) @ X).mT.clone()
+    # dS[i,e] = P[i,e]*(dP[i,e] - D[i])
+    dS = torch.subtract(dP, D[:, None], out=dP)
+    dS *= P
+    # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
+    dX_sum = dS @ W_g.T
+    # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
+    dX_sum_2 = dA.reshape(B_block, E_block * M) @ W.permute(1, 0, 2).reshape(N, E_block * M).T
+    # dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
+    dW_g = X.T @ dS
+    return db, dW, dX_sum, dX_sum_2, dW_g
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -471,12 +601,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -16,13 +16,13 @@ Shapes:
 
 Saved for the backward pass:
 
-    X: for dW_u and dW_g
-    W_g: for dX
-    W_u: for dX
+    X: for dW_u, dW_g, G, U and H
+    W_g: for dX, G, U and H
+    W_u: for dX, G, U and H
     W_o: for dH
-    G: for dG and dU
-    U: for dG
-    H: for dW_o and dG
+    G: for dG and dU; where it is large it is not saved but made anew
+    U: for dG; where it is large it is not saved but made anew
+    H: for dW_o and dG; where it is large it is not saved but made anew
 
 Gradients:
 
@@ -39,6 +39,8 @@ Y = (silu(X W_g) o X W_u) W_o. Shazeer (2020), equation (6).
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -51,6 +53,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "W_u": ("N", "F"),
     "W_o": ("F", "M"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def mlp_swiglu(X: Any, W_g: Any, W_u: Any, W_o: Any) -> Tensor:
@@ -67,21 +70,32 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, W_g: Tensor, W_u: Tensor, W_o: Tensor) -> Any:
-        # G[i,h] = sum(k, X[i,k]*W_g[k,h])
-        G = X @ W_g
-        # U[i,h] = sum(k, X[i,k]*W_u[k,h])
-        U = X @ W_u
-        # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
-        H = G * torch.sigmoid(G) * U
-        # Y[i,j] = sum(h, H[i,h]*W_o[h,j])
-        Y = H @ W_o
+        B = X.shape[0]
+        F = W_g.shape[-1]
+        M = W_o.shape[-1]
+        if _saved_whole(B * F, X, W_g, W_u, W_o):
+            # G[i,h] = sum(k, X[i,k]*W_g[k,h])
+            G = X @ W_g
+            # U[i,h] = sum(k, X[i,k]*W_u[k,h])
+            U = X @ W_u
+            # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
+            H = G * torch.sigmoid(G) * U
+            # Y[i,j] = sum(h, H[i,h]*W_o[h,j])
+            Y = H @ W_o
+        else:
+            G = None
+            U = None
+            H = None
+            Y = X.new_empty((B, M))
+            for (i,) in _parts((B,), F, X, 128):
+                _, _, _, Y[i] = _forward_part(X[i], W_g, W_u, W_o)
         return Y, G, U, H
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, W_g, W_u, W_o = inputs
         _Y, G, U, H = output
-        ctx.mark_non_differentiable(G, U, H)
+        ctx.mark_non_differentiable(*(t for t in (G, U, H) if t is not None))
         ctx.set_materialize_grads(fill)
         ctx.save_for_backward(X, W_g, W_u, W_o, G, U, H)
         ctx.save_for_forward(X, W_g, W_u, W_o, G, U, H)
@@ -150,6 +164,28 @@ class _Backward(torch.autograd.Function):
         H: Tensor,
         dY: Tensor,
     ) -> Any:
+        B = X.shape[0]
+        F = W_g.shape[-1]
+        M = W_o.shape[-1]
+        N = X.shape[-1]
+        if G is None and not _traced(dY):
+            dW_o = X.new_zeros((F, M))
+            dW_u = X.new_zeros((N, F))
+            dX = X.new_empty((B, N))
+            dW_g = X.new_zeros((N, F))
+            for (i,) in _parts((B,), F, X, 512):
+                dW_o_part, dW_u_part, dX[i], dW_g_part = _backward_part(X[i], W_g, W_u, dY[i], W_o)
+                dW_o += dW_o_part
+                dW_u += dW_u_part
+                dW_g += dW_g_part
+            return _needed((need_X, need_W_g, need_W_u, need_W_o), (dX, dW_g, dW_u, dW_o))
+        if G is None:
+            # G[i,h] = sum(k, X[i,k]*W_g[k,h])
+            G = X @ W_g
+            # U[i,h] = sum(k, X[i,k]*W_u[k,h])
+            U = X @ W_u
+            # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
+            H = G * torch.sigmoid(G) * U
         dX = dW_g = dW_u = dW_o = None
         if need_W_o:
             # dW_o[h,j] = sum(i, dY[i,j]*H[i,h])
@@ -237,6 +273,13 @@ class _Second(torch.autograd.Function):
         d2dW_u: Tensor,
         d2dW_o: Tensor,
     ) -> Any:
+        if G is None:
+            # G[i,h] = sum(k, X[i,k]*W_g[k,h])
+            G = X @ W_g
+            # U[i,h] = sum(k, X[i,k]*W_u[k,h])
+            U = X @ W_u
+            # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
+            H = G * torch.sigmoid(G) * U
         # dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
         dH = dY @ W_o.T
         # dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
@@ -312,6 +355,13 @@ class _SecondTangent(torch.autograd.Function):
         tW_o: Tensor,
         tdY: Tensor,
     ) -> Any:
+        if G is None:
+            # G[i,h] = sum(k, X[i,k]*W_g[k,h])
+            G = X @ W_g
+            # U[i,h] = sum(k, X[i,k]*W_u[k,h])
+            U = X @ W_u
+            # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
+            H = G * torch.sigmoid(G) * U
         # dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
         dH = dY @ W_o.T
         # dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
@@ -364,6 +414,53 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(X: Tensor, W_g: Tensor, W_u: Tensor, W_o: Tensor) -> Any:
+    """One part along B, or the whole: G, U, H, Y."""
+    # G[i,h] = sum(k, X[i,k]*W_g[k,h])
+    G = X @ W_g
+    # U[i,h] = sum(k, X[i,k]*W_u[k,h])
+    U = X @ W_u
+    # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
+    H = torch.sigmoid(G)
+    H *= G
+    H *= U
+    # Y[i,j] = sum(h, H[i,h]*W_o[h,j])
+    Y = H @ W_o
+    return G, U, H, Y
+
+
+def _backward_part(X: Tensor, W_g: Tensor, W_u: Tensor, dY: Tensor, W_o: Tensor) -> Any:
+    """One part along B, or the whole: dW_o, dW_u, dX, dW_g."""
+    # G[i,h] = sum(k, X[i,k]*W_g[k,h])
+    G = X @ W_g
+    # U[i,h] = sum(k, X[i,k]*W_u[k,h])
+    U = X @ W_u
+    # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
+    H = torch.sigmoid(G)
+    H *= G
+    H *= U
+    # dW_o[h,j] = sum(i, dY[i,j]*H[i,h])
+    dW_o = H.T @ dY
+    # dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
+    dH = dY @ W_o.T
+    # dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
+    sigmoid_G = torch.sigmoid(G)
+    dG = sigmoid_G * U
+    dG += H * (1 - sigmoid_G)
+    dG *= dH
+    # dU[i,h] = dH[i,h]*G[i,h]*sigmoid(G[i,h])
+    dU = torch.multiply(dH, G, out=dH)
+    dU *= sigmoid_G
+    # dW_u[k,h] = sum(i, dU[i,h]*X[i,k])
+    dW_u = X.T @ dU
+    # dX[i,k] = sum(h, dG[i,h]*W_g[k,h]) + sum(h, dU[i,h]*W_u[k,h])
+    dX = dG @ W_g.T
+    dX += dU @ W_u.T
+    # dW_g[k,h] = sum(i, dG[i,h]*X[i,k])
+    dW_g = X.T @ dG
+    return dW_o, dW_u, dX, dW_g
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -408,12 +505,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

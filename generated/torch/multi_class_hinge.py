@@ -26,6 +26,8 @@ L is the mean of max(margin + Z_j - Z_y, 0) over the classes j other than y, div
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -37,6 +39,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "y": ("B",),
     "margin": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def multi_class_hinge(Z: Any, y: Any, margin: Any) -> Tensor:
@@ -102,6 +105,11 @@ class _Backward(torch.autograd.Function):
     def forward(need_Z: bool, Z: Tensor, y: Tensor, margin: Tensor, dL: Tensor) -> Any:
         B = Z.shape[0]
         C = Z.shape[-1]
+        if not _whole(B * C, dL):
+            dZ = Z.new_empty((B, C))
+            for (i,) in _parts((B,), C, Z, 1):
+                dZ[i] = _backward_part(Z[i], y[i], margin, dL, B)
+            return (dZ,)
         # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
         real_Z = (Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0).to(Z.dtype)
         D = real_Z.sum(dim=-1)
@@ -196,6 +204,18 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _backward_part(Z: Tensor, y: Tensor, margin: Tensor, dL: Tensor, B: int) -> Any:
+    """One part along B, or the whole: dZ."""
+    C = Z.shape[-1]
+    # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
+    real_Z = (Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0).to(Z.dtype)
+    D = real_Z.sum(dim=-1)
+    # dZ[i,j] = dL/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i])
+    dZ = torch.subtract(real_Z, _one_hot(y, C, Z) * D[:, None], out=real_Z)
+    dZ *= dL / (B * C)
+    return dZ
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -261,12 +281,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -25,11 +25,13 @@ Saved for the backward pass:
     W_k: for dX
     W_v: for dX
     W_o: for dO
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
-    P: for dV, D and dS
+    P: for dV, D and dS; where it is large it is not saved but made anew
     O: for dW_o
+    m: for P
+    Z_m: for P
 
 Gradients:
 
@@ -52,7 +54,9 @@ Self-attention with h heads and W_q, W_k, W_v, W_o; dX sums three paths. Vaswani
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -66,6 +70,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "W_v": ("H", "C", "d_v"),
     "W_o": ("H", "d_v", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def multi_head(X: Any, W_q: Any, W_k: Any, W_v: Any, W_o: Any) -> Tensor:
@@ -90,39 +95,55 @@ class _Forward(torch.autograd.Function):
         N = X.shape[1]
         d_v = W_v.shape[-1]
         C = X.shape[-1]
-        # Q[b,h,i,d] = sum(c, X[b,i,c]*W_q[h,c,d])
-        Q = X[:, None, :, :] @ W_q[None, :, :, :]
-        # K[b,h,j,d] = sum(c, X[b,j,c]*W_k[h,c,d])
-        K = X[:, None, :, :] @ W_k[None, :, :, :]
-        # V[b,h,j,e] = sum(c, X[b,j,c]*W_v[h,c,e])
-        V = X[:, None, :, :] @ W_v[None, :, :, :]
-        # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-        S = Q @ K.mT / math.sqrt(d_k)
-        # m[b,h,i] = max(k, S[b,h,i,k])
-        m = S.amax(dim=-1)
-        # Z_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
-        exp_S = torch.exp(S - m[..., None])
-        Z_m = exp_S.sum(dim=-1)
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-        P = exp_S / Z_m[..., None]
-        # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-        O = P @ V
-        # Y[b,i,m] = sum(h,e, O[b,h,i,e]*W_o[h,e,m])
-        Y = O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
-        return Y, Q, K, V, P, O
+        if _saved_whole(B * H * N * N, X, W_q, W_k, W_v, W_o):
+            # Q[b,h,i,d] = sum(c, X[b,i,c]*W_q[h,c,d])
+            Q = X[:, None, :, :] @ W_q[None, :, :, :]
+            # K[b,h,j,d] = sum(c, X[b,j,c]*W_k[h,c,d])
+            K = X[:, None, :, :] @ W_k[None, :, :, :]
+            # V[b,h,j,e] = sum(c, X[b,j,c]*W_v[h,c,e])
+            V = X[:, None, :, :] @ W_v[None, :, :, :]
+            # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # m[b,h,i] = max(k, S[b,h,i,k])
+            m = S.amax(dim=-1)
+            # Z_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
+            exp_S = torch.exp(S - m[..., None])
+            Z_m = exp_S.sum(dim=-1)
+            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+            P = exp_S / Z_m[..., None]
+            # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
+            O = P @ V
+            # Y[b,i,m] = sum(h,e, O[b,h,i,e]*W_o[h,e,m])
+            Y = O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
+        else:
+            # Q[b,h,i,d] = sum(c, X[b,i,c]*W_q[h,c,d])
+            Q = X[:, None, :, :] @ W_q[None, :, :, :]
+            # K[b,h,j,d] = sum(c, X[b,j,c]*W_k[h,c,d])
+            K = X[:, None, :, :] @ W_k[None, :, :, :]
+            # V[b,h,j,e] = sum(c, X[b,j,c]*W_v[h,c,e])
+            V = X[:, None, :, :] @ W_v[None, :, :, :]
+            P = None
+            m = X.new_empty((B, H, N))
+            Z_m = X.new_empty((B, H, N))
+            O = X.new_empty((B, H, N, d_v))
+            for b, h, i in _parts((B, H, N), N, X, 128):
+                m[b, h, i], Z_m[b, h, i], _, O[b, h, i] = _forward_part(Q[b, h, i], K[b, h], V[b, h])
+            # Y[b,i,m] = sum(h,e, O[b,h,i,e]*W_o[h,e,m])
+            Y = O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
+        return Y, Q, K, V, P, O, m, Z_m
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, W_q, W_k, W_v, W_o = inputs
-        _Y, Q, K, V, P, O = output
-        ctx.mark_non_differentiable(Q, K, V, P, O)
+        _Y, Q, K, V, P, O, m, Z_m = output
+        ctx.mark_non_differentiable(Q, K, V, O, m, Z_m, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(X, W_q, W_k, W_v, W_o, Q, K, V, P, O)
-        ctx.save_for_forward(X, W_q, W_k, W_v, W_o, Q, K, V, P, O)
+        ctx.save_for_backward(X, W_q, W_k, W_v, W_o, Q, K, V, P, O, m, Z_m)
+        ctx.save_for_forward(X, W_q, W_k, W_v, W_o, Q, K, V, P, O, m, Z_m)
 
     @staticmethod
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
-        X, W_q, W_k, W_v, W_o, Q, K, V, P, O = ctx.saved_tensors
+        X, W_q, W_k, W_v, W_o, Q, K, V, P, O, m, Z_m = ctx.saved_tensors
         B = X.shape[0]
         N = X.shape[1]
         C = X.shape[-1]
@@ -131,7 +152,9 @@ class _Forward(torch.autograd.Function):
         _, need_X, need_W_q, need_W_k, need_W_v, need_W_o = ctx.needs_input_grad
         dX, dW_q, dW_k, dW_v, dW_o = _spread(
             (need_X, need_W_q, need_W_k, need_W_v, need_W_o),
-            _chosen(_Backward, _DualBackward)(need_X, need_W_q, need_W_k, need_W_v, need_W_o, X, W_q, W_k, W_v, W_o, Q, K, V, P, O, dY),
+            _chosen(_Backward, _DualBackward)(
+                need_X, need_W_q, need_W_k, need_W_v, need_W_o, X, W_q, W_k, W_v, W_o, Q, K, V, P, O, m, Z_m, dY
+            ),
         )
         return None, dX, dW_q, dW_k, dW_v, dW_o
 
@@ -141,7 +164,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tX: Any, tW_q: Any, tW_k: Any, tW_v: Any, tW_o: Any) -> Any:
-        X, W_q, W_k, W_v, W_o, _Q, _K, _V, _P, _O = ctx.saved_tensors
+        X, W_q, W_k, W_v, W_o, _Q, _K, _V, _P, _O, _m, _Z_m = ctx.saved_tensors
         tX = _zero(tX, X)
         tW_q = _zero(tW_q, W_q)
         tW_k = _zero(tW_k, W_k)
@@ -188,7 +211,7 @@ class _DualForward(_Forward):
         tY = tO.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C) + O.permute(0, 2, 1, 3).reshape(
             B, N, H * d_v
         ) @ tW_o.reshape(H * d_v, C)
-        return tY, None, None, None, None, None
+        return tY, None, None, None, None, None, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -213,6 +236,8 @@ class _Backward(torch.autograd.Function):
         V: Tensor,
         P: Tensor,
         O: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
         dY: Tensor,
     ) -> Any:
         B = X.shape[0]
@@ -221,6 +246,39 @@ class _Backward(torch.autograd.Function):
         H = W_q.shape[0]
         d_v = W_v.shape[-1]
         d_k = W_q.shape[-1]
+        if P is None and not _traced(dY):
+            # dW_o[h,e,m] = sum(b,i, dY[b,i,m]*O[b,h,i,e])
+            dW_o = O.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ dY.reshape(B * N, C)
+            # dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
+            dO = dY[:, None, :, :] @ W_o.mT[None, :, :, :]
+            dV = X.new_zeros((B, H, N, d_v))
+            dQ = X.new_empty((B, H, N, d_k))
+            dK_sum = X.new_zeros((B, H, N, d_k))
+            for b, h, i in _parts((B, H, N), N, X, 128):
+                dV_part, dQ[b, h, i], dK_sum_part = _backward_part(Q[b, h, i], K[b, h], m[b, h, i], Z_m[b, h, i], dO[b, h, i], V[b, h])
+                dV[b, h] += dV_part
+                dK_sum[b, h] += dK_sum_part
+            # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+            dK = dK_sum / math.sqrt(d_k)
+            # dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*X[b,j,c])
+            dW_v = (dV.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ X.reshape(B * N, C)).mT.clone()
+            # dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*X[b,j,c])
+            dW_k = (dK.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ X.reshape(B * N, C)).mT.clone()
+            # dX[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
+            #     dV[b,h,i,e]*W_v[h,c,e])
+            dX = (
+                dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.permute(1, 0, 2).reshape(C, H * d_k).T
+                + dK.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_k.permute(1, 0, 2).reshape(C, H * d_k).T
+                + dV.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
+            )
+            # dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*X[b,i,c])
+            dW_q = (dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ X.reshape(B * N, C)).mT.clone()
+            return _needed((need_X, need_W_q, need_W_k, need_W_v, need_W_o), (dX, dW_q, dW_k, dW_v, dW_o))
+        if P is None:
+            # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         dX = dW_q = dW_k = dW_v = dW_o = None
         if need_W_o:
             # dW_o[h,e,m] = sum(b,i, dY[b,i,m]*O[b,h,i,e])
@@ -273,7 +331,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        X, W_q, W_k, W_v, W_o, Q, K, V, P, O, dY = ctx.saved_tensors
+        X, W_q, W_k, W_v, W_o, Q, K, V, P, O, m, Z_m, dY = ctx.saved_tensors
         d2dX, d2dW_q, d2dW_k, d2dW_v, d2dW_o = _spread(ctx.needs, grads)
         B = X.shape[0]
         N = X.shape[1]
@@ -292,9 +350,9 @@ class _Backward(torch.autograd.Function):
         if d2dW_o is None:
             d2dW_o = X.new_zeros((H, d_v, C))
         d2X, d2W_q, d2W_k, d2W_v, d2W_o, d2dY = _Second.apply(
-            X, W_q, W_k, W_v, W_o, Q, K, V, P, O, dY, d2dX, d2dW_q, d2dW_k, d2dW_v, d2dW_o
+            X, W_q, W_k, W_v, W_o, Q, K, V, P, O, dY, d2dX, d2dW_q, d2dW_k, d2dW_v, d2dW_o, m, Z_m
         )
-        return None, None, None, None, None, d2X, d2W_q, d2W_k, d2W_v, d2W_o, None, None, None, None, None, d2dY
+        return None, None, None, None, None, d2X, d2W_q, d2W_k, d2W_v, d2W_o, None, None, None, None, None, None, None, d2dY
 
 
 class _DualBackward(_Backward):
@@ -302,14 +360,16 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        X, W_q, W_k, W_v, W_o, Q, K, V, P, O, dY = ctx.saved_tensors
+        X, W_q, W_k, W_v, W_o, Q, K, V, P, O, m, Z_m, dY = ctx.saved_tensors
         tX = _zero(tangents[5], X)
         tW_q = _zero(tangents[6], W_q)
         tW_k = _zero(tangents[7], W_k)
         tW_v = _zero(tangents[8], W_v)
         tW_o = _zero(tangents[9], W_o)
-        tdY = _zero(tangents[15], dY)
-        tdX, tdW_q, tdW_k, tdW_v, tdW_o = _SecondTangent.apply(X, W_q, W_k, W_v, W_o, Q, K, V, P, O, dY, tX, tW_q, tW_k, tW_v, tW_o, tdY)
+        tdY = _zero(tangents[17], dY)
+        tdX, tdW_q, tdW_k, tdW_v, tdW_o = _SecondTangent.apply(
+            X, W_q, W_k, W_v, W_o, Q, K, V, P, O, dY, tX, tW_q, tW_k, tW_v, tW_o, tdY, m, Z_m
+        )
         return _needed(ctx.needs, (tdX, tdW_q, tdW_k, tdW_v, tdW_o))
 
 
@@ -336,6 +396,8 @@ class _Second(torch.autograd.Function):
         d2dW_k: Tensor,
         d2dW_v: Tensor,
         d2dW_o: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
     ) -> Any:
         d_k = W_q.shape[-1]
         H = W_q.shape[0]
@@ -343,6 +405,11 @@ class _Second(torch.autograd.Function):
         C = X.shape[-1]
         B = X.shape[0]
         N = X.shape[1]
+        if P is None:
+            # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         # dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
         dO = dY[:, None, :, :] @ W_o.mT[None, :, :, :]
         # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
@@ -454,6 +521,8 @@ class _SecondTangent(torch.autograd.Function):
         tW_v: Tensor,
         tW_o: Tensor,
         tdY: Tensor,
+        m: Tensor,
+        Z_m: Tensor,
     ) -> Any:
         d_k = W_q.shape[-1]
         B = X.shape[0]
@@ -461,6 +530,11 @@ class _SecondTangent(torch.autograd.Function):
         N = X.shape[1]
         d_v = W_v.shape[-1]
         C = X.shape[-1]
+        if P is None:
+            # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+            P = torch.exp(S - m[..., None]) / Z_m[..., None]
         # dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
         dO = dY[:, None, :, :] @ W_o.mT[None, :, :, :]
         # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
@@ -542,6 +616,51 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(Q: Tensor, K: Tensor, V: Tensor) -> Any:
+    """One part along B and H and N, or the whole: m, Z_m, P, O."""
+    d_k = Q.shape[-1]
+    # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    # m[b,h,i] = max(k, S[b,h,i,k])
+    m = S.amax(dim=-1)
+    # Z_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
+    exp_S = torch.subtract(S, m[..., None], out=S)
+    torch.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(dim=-1)
+    # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+    P = torch.divide(exp_S, Z_m[..., None], out=exp_S)
+    # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
+    O = P @ V
+    return m, Z_m, P, O
+
+
+def _backward_part(Q: Tensor, K: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor) -> Any:
+    """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
+    d_k = Q.shape[-1]
+    # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+    P = torch.exp(S - m[..., None])
+    P /= Z_m[..., None]
+    # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+    dP = dO @ V.mT
+    # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
+    dV = P.mT @ dO
+    # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
+    D = torch.linalg.vecdot(dP, P)
+    # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+    dS = torch.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
+    dQ = dS @ K
+    dQ /= math.sqrt(d_k)
+    # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+    dK_sum = dS.mT @ Q
+    return dV, dQ, dK_sum
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -593,12 +712,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -22,6 +22,8 @@ L is the mean of -G at the label y, with G log-probabilities, as in torch.nn.NLL
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -32,6 +34,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "G": ("B", "C"),
     "y": ("B",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def nll(G: Any, y: Any) -> Tensor:
@@ -92,6 +95,11 @@ class _Backward(torch.autograd.Function):
     @staticmethod
     def forward(need_G: bool, C: int, y: Tensor, dL: Tensor) -> Any:
         B = y.shape[0]
+        if not _whole(B * C, dL):
+            dG = dL.new_empty((B, C))
+            for (i,) in _parts((B,), C, dL, 1):
+                dG[i] = _backward_part(y[i], dL, C, B)
+            return (dG,)
         # dG[i,c] = -dL*delta(y[i],c)/size(B)
         dG = -dL / B * _one_hot(y, C, dL)
         return (dG,)
@@ -170,6 +178,13 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _backward_part(y: Tensor, dL: Tensor, C: int, B: int) -> Any:
+    """One part along B, or the whole: dG."""
+    # dG[i,c] = -dL*delta(y[i],c)/size(B)
+    dG = -dL / B * _one_hot(y, C, dL)
+    return dG
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -228,12 +243,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ Shapes:
 Saved for the backward pass:
 
     H: for dS
+    t: for nothing
+    p: for nothing
 
 Gradients:
 
@@ -148,14 +150,14 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        _t, _p, H, _dY = ctx.saved_tensors
+        t, p, H, _dY = ctx.saved_tensors
         V, M, C = ctx.lengths
         d2dE, d2dA = _spread(ctx.needs, grads)
         if d2dE is None:
             d2dE = H.new_zeros((V, C))
         if d2dA is None:
             d2dA = H.new_zeros((M, C))
-        (d2dY,) = _Second.apply(V, M, C, H, d2dE, d2dA)
+        (d2dY,) = _Second.apply(V, M, C, H, d2dE, d2dA, t, p)
         return None, None, None, None, None, None, None, None, d2dY
 
 
@@ -164,10 +166,10 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        _t, _p, H, dY = ctx.saved_tensors
+        t, p, H, dY = ctx.saved_tensors
         V, M, C = ctx.lengths
         tdY = _zero(tangents[8], dY)
-        tdE, tdA = _SecondTangent.apply(V, M, C, H, tdY)
+        tdE, tdA = _SecondTangent.apply(V, M, C, H, tdY, t, p)
         return _needed(ctx.needs, (tdE, tdA))
 
 
@@ -177,7 +179,7 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(V: int, M: int, C: int, H: Tensor, d2dE: Tensor, d2dA: Tensor) -> Any:
+    def forward(V: int, M: int, C: int, H: Tensor, d2dE: Tensor, d2dA: Tensor, t: Tensor, p: Tensor) -> Any:
         F = H.shape[-1]
         # d2dS[f,c] = d2dE[position(f),c] + d2dA[f - size(V),c]
         d2dS = _read(d2dE, {0: (0, (1, F))}) + _read(d2dA, {0: (-V, (1, F))})
@@ -200,7 +202,7 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(V: int, M: int, C: int, H: Tensor, tdY: Tensor) -> Any:
+    def forward(V: int, M: int, C: int, H: Tensor, tdY: Tensor, t: Tensor, p: Tensor) -> Any:
         # tdS[f,c] = sum(n, H[n,f]*tdY[n,c])
         tdS = H.T @ tdY
         # tdE[v,c] = tdS[position(v),c]
@@ -286,10 +288,13 @@ def _transforms() -> tuple[str, ...]:
 
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

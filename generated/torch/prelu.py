@@ -24,6 +24,8 @@ Y = X where X > 0, else alpha X, with a learned slope alpha for each channel. He
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -34,6 +36,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "X": ("B", "N"),
     "alpha": ("N",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def prelu(X: Any, alpha: Any) -> Tensor:
@@ -50,9 +53,16 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, alpha: Tensor) -> Any:
-        # Y[i,j] = (X[i,j] - relu(X[i,j]))*alpha[j] + relu(X[i,j])
-        relu_X = torch.relu(X)
-        Y = (X - relu_X) * alpha + relu_X
+        B = X.shape[0]
+        N = X.shape[-1]
+        if _whole(B * N, X):
+            # Y[i,j] = (X[i,j] - relu(X[i,j]))*alpha[j] + relu(X[i,j])
+            relu_X = torch.relu(X)
+            Y = (X - relu_X) * alpha + relu_X
+        else:
+            Y = X.new_empty((B, N))
+            for (i,) in _parts((B,), N, X, 1):
+                Y[i] = _forward_part(X[i], alpha)
         return Y
 
     @staticmethod
@@ -92,6 +102,15 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_alpha: bool, X: Tensor, alpha: Tensor, dY: Tensor) -> Any:
+        B = X.shape[0]
+        N = X.shape[-1]
+        if not _whole(B * N, dY):
+            dX = X.new_empty((B, N))
+            dalpha = X.new_zeros((N,))
+            for (i,) in _parts((B,), N, X, 1):
+                dX[i], dalpha_part = _backward_part(X[i], alpha, dY[i])
+                dalpha += dalpha_part
+            return _needed((need_X, need_alpha), (dX, dalpha))
         dX = dalpha = None
         if need_X:
             # dX[i,j] = dY[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))
@@ -189,6 +208,28 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(X: Tensor, alpha: Tensor) -> Any:
+    """One part along B, or the whole: Y."""
+    # Y[i,j] = (X[i,j] - relu(X[i,j]))*alpha[j] + relu(X[i,j])
+    relu_X = torch.relu(X)
+    Y = X - relu_X
+    Y *= alpha
+    Y += relu_X
+    return Y
+
+
+def _backward_part(X: Tensor, alpha: Tensor, dY: Tensor) -> Any:
+    """One part along B, or the whole: dX, dalpha."""
+    # dX[i,j] = dY[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))
+    less_X = X > 0
+    dX = alpha - torch.where(less_X, alpha, 0)
+    dX += less_X.to(X.dtype)
+    dX *= dY
+    # dalpha[j] = sum(i, dY[i,j]*(X[i,j] - relu(X[i,j])))
+    dalpha = (dY * (X - torch.relu(X))).sum(dim=0)
+    return dX, dalpha
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -233,12 +274,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -30,6 +30,8 @@ Each row divided by its root mean square, then scaled by g. Zhang and Sennrich (
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -41,6 +43,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "g": ("C",),
     "eps": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def rms_norm(X: Any, g: Any, eps: Any) -> Tensor:
@@ -59,10 +62,17 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(fill: bool, X: Tensor, g: Tensor, eps: Tensor) -> Any:
         C = X.shape[-1]
-        # v[n] = sum(c, X[n,c]^2)/size(C)
-        v = (X**2).sum(dim=-1) / C
-        # Y[n,c] = g[c]*X[n,c]/sqrt(v[n] + eps)
-        Y = g * X / torch.sqrt(v + eps)[:, None]
+        N = X.shape[0]
+        if _whole(N * C, X):
+            # v[n] = sum(c, X[n,c]^2)/size(C)
+            v = (X**2).sum(dim=-1) / C
+            # Y[n,c] = g[c]*X[n,c]/sqrt(v[n] + eps)
+            Y = g * X / torch.sqrt(v + eps)[:, None]
+        else:
+            v = X.new_empty((N,))
+            Y = X.new_empty((N, C))
+            for (n,) in _parts((N,), C, X, 1):
+                v[n], Y[n] = _forward_part(X[n], eps, g)
         return Y, v
 
     @staticmethod
@@ -115,6 +125,14 @@ class _Backward(torch.autograd.Function):
     @staticmethod
     def forward(need_X: bool, need_g: bool, X: Tensor, g: Tensor, eps: Tensor, v: Tensor, Y: Tensor, dY: Tensor) -> Any:
         C = X.shape[-1]
+        N = X.shape[0]
+        if not _whole(N * C, dY):
+            dg = X.new_zeros((C,))
+            dX = X.new_empty((N, C))
+            for (n,) in _parts((N,), C, X, 1):
+                dg_part, dX[n] = _backward_part(v[n], eps, dY[n], X[n], Y[n], g)
+                dg += dg_part
+            return _needed((need_X, need_g), (dX, dg))
         dX = dg = None
         v_eps = v + eps
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
@@ -255,6 +273,32 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(X: Tensor, eps: Tensor, g: Tensor) -> Any:
+    """One part along N, or the whole: v, Y."""
+    C = X.shape[-1]
+    # v[n] = sum(c, X[n,c]^2)/size(C)
+    v = (X**2).sum(dim=-1) / C
+    # Y[n,c] = g[c]*X[n,c]/sqrt(v[n] + eps)
+    Y = X * g
+    Y /= torch.sqrt(v + eps)[:, None]
+    return v, Y
+
+
+def _backward_part(v: Tensor, eps: Tensor, dY: Tensor, X: Tensor, Y: Tensor, g: Tensor) -> Any:
+    """One part along N, or the whole: dg, dX."""
+    C = dY.shape[-1]
+    # dg[c] = sum(n, dY[n,c]*X[n,c]/sqrt(v[n] + eps))
+    v_eps = v + eps
+    rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+    dg = (X * (dY * rsqrt_v_eps[:, None])).sum(dim=0)
+    # dv[n] = -(1/2)/(v[n] + eps)*sum(c, dY[n,c]*Y[n,c])
+    dv = -0.5 * torch.linalg.vecdot(dY, Y) / v_eps
+    # dX[n,c] = 2*dv[n]*X[n,c]/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
+    dX = X * (dv[:, None] * 2 / C)
+    dX += dY * g * rsqrt_v_eps[:, None]
+    return dg, dX
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -306,12 +350,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

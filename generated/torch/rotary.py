@@ -27,6 +27,8 @@ Each pair of features turns by position times frequency. Su et al. (2021), equat
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -38,6 +40,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "X_odd": ("B", "N", "F"),
     "w": ("F",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def rotary(X_even: Any, X_odd: Any, w: Any) -> tuple[Tensor, Tensor]:
@@ -56,14 +59,23 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(fill: bool, X_even: Tensor, X_odd: Tensor, w: Tensor) -> Any:
         N = X_even.shape[1]
-        # A[n,f] = w[f]*position(n)
-        A = w * torch.arange(N, device=X_even.device).to(X_even.dtype)[:, None]
-        # Y_even[b,n,f] = X_even[b,n,f]*cos(A[n,f]) - sin(A[n,f])*X_odd[b,n,f]
-        cos_A = torch.cos(A)
-        sin_A = torch.sin(A)
-        Y_even = X_even * cos_A - sin_A * X_odd
-        # Y_odd[b,n,f] = sin(A[n,f])*X_even[b,n,f] + cos(A[n,f])*X_odd[b,n,f]
-        Y_odd = sin_A * X_even + cos_A * X_odd
+        B = X_even.shape[0]
+        F = X_even.shape[-1]
+        if _whole(N * B * F, X_even):
+            # A[n,f] = w[f]*position(n)
+            A = w * torch.arange(N, device=X_even.device).to(X_even.dtype)[:, None]
+            # Y_even[b,n,f] = X_even[b,n,f]*cos(A[n,f]) - sin(A[n,f])*X_odd[b,n,f]
+            cos_A = torch.cos(A)
+            sin_A = torch.sin(A)
+            Y_even = X_even * cos_A - sin_A * X_odd
+            # Y_odd[b,n,f] = sin(A[n,f])*X_even[b,n,f] + cos(A[n,f])*X_odd[b,n,f]
+            Y_odd = sin_A * X_even + cos_A * X_odd
+        else:
+            A = X_even.new_empty((N, F))
+            Y_even = X_even.new_empty((B, N, F))
+            Y_odd = X_even.new_empty((B, N, F))
+            for (n,) in _parts((N,), B * F, X_even, 1):
+                A[n], Y_even[:, n], Y_odd[:, n] = _forward_part(torch.arange(N, device=X_even.device)[n], w, X_even[:, n], X_odd[:, n])
         return Y_even, Y_odd, A
 
     @staticmethod
@@ -126,6 +138,14 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X_even: bool, need_X_odd: bool, B: int, w: Tensor, A: Tensor, dY_even: Tensor, dY_odd: Tensor) -> Any:
+        N = A.shape[0]
+        F = w.shape[0]
+        if not _whole(B * N * F, dY_even, dY_odd):
+            dX_even = w.new_empty((B, N, F))
+            dX_odd = w.new_empty((B, N, F))
+            for b, n in _parts((B, N), F, w, 1):
+                dX_even[b, n], dX_odd[b, n] = _backward_part(A[n], dY_even[b, n], dY_odd[b, n])
+            return _needed((need_X_even, need_X_odd), (dX_even, dX_odd))
         dX_even = dX_odd = None
         cos_A = torch.cos(A)
         sin_A = torch.sin(A)
@@ -221,6 +241,34 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(n: Tensor, w: Tensor, X_even: Tensor, X_odd: Tensor) -> Any:
+    """One part along N, or the whole: A, Y_even, Y_odd."""
+    # A[n,f] = w[f]*position(n)
+    A = w * n.to(w.dtype)[:, None]
+    # Y_even[b,n,f] = X_even[b,n,f]*cos(A[n,f]) - sin(A[n,f])*X_odd[b,n,f]
+    cos_A = torch.cos(A)
+    sin_A = torch.sin(A)
+    Y_even = X_even * cos_A
+    Y_even -= sin_A * X_odd
+    # Y_odd[b,n,f] = sin(A[n,f])*X_even[b,n,f] + cos(A[n,f])*X_odd[b,n,f]
+    Y_odd = X_even * sin_A
+    Y_odd += cos_A * X_odd
+    return A, Y_even, Y_odd
+
+
+def _backward_part(A: Tensor, dY_even: Tensor, dY_odd: Tensor) -> Any:
+    """One part along B and N, or the whole: dX_even, dX_odd."""
+    # dX_even[b,n,f] = dY_even[b,n,f]*cos(A[n,f]) + dY_odd[b,n,f]*sin(A[n,f])
+    cos_A = torch.cos(A)
+    sin_A = torch.sin(A)
+    dX_even = dY_even * cos_A
+    dX_even += dY_odd * sin_A
+    # dX_odd[b,n,f] = dY_odd[b,n,f]*cos(A[n,f]) - dY_even[b,n,f]*sin(A[n,f])
+    dX_odd = dY_odd * cos_A
+    dX_odd -= dY_even * sin_A
+    return dX_even, dX_odd
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -272,12 +320,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -29,6 +29,8 @@ R = |X - Y + eps|, the Euclidean distance of each pair of rows.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -40,6 +42,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "Y": ("N", "K"),
     "eps": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def row_distance(X: Any, Y: Any, eps: Any) -> Tensor:
@@ -57,10 +60,18 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, Y: Tensor, eps: Tensor) -> Any:
-        # Z[i] = sum(k, (X[i,k] - Y[i,k] + eps)^2)
-        Z = ((X - Y + eps) ** 2).sum(dim=-1)
-        # R[i] = where(0 < Z[i], 1, 0)*sqrt(Z[i])
-        R = torch.where(Z > 0, torch.sqrt(Z), 0)
+        N = X.shape[0]
+        K = X.shape[-1]
+        if _whole(N * K, X):
+            # Z[i] = sum(k, (X[i,k] - Y[i,k] + eps)^2)
+            Z = ((X - Y + eps) ** 2).sum(dim=-1)
+            # R[i] = where(0 < Z[i], 1, 0)*sqrt(Z[i])
+            R = torch.where(Z > 0, torch.sqrt(Z), 0)
+        else:
+            Z = X.new_empty((N,))
+            R = X.new_empty((N,))
+            for (i,) in _parts((N,), K, X, 1):
+                Z[i], R[i] = _forward_part(Y[i], X[i], eps)
         return R, Z
 
     @staticmethod
@@ -108,6 +119,14 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, eps: Tensor, Z: Tensor, dR: Tensor) -> Any:
+        N = X.shape[0]
+        K = X.shape[-1]
+        if not _whole(N * K, dR):
+            dX = X.new_empty((N, K))
+            dY = X.new_empty((N, K))
+            for (i,) in _parts((N,), K, X, 1):
+                dX[i], dY[i] = _backward_part(Z[i], dR[i], Y[i], X[i], eps)
+            return _needed((need_X, need_Y), (dX, dY))
         dX = dY = None
         # dZ[i] = 1/2*dR[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
         dZ = 0.5 * torch.where((Z > 0) & (torch.sqrt(Z) != 0), dR / torch.sqrt(Z), 0)
@@ -219,6 +238,28 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(Y: Tensor, X: Tensor, eps: Tensor) -> Any:
+    """One part along N, or the whole: Z, R."""
+    # Z[i] = sum(k, (X[i,k] - Y[i,k] + eps)^2)
+    Z = ((X - Y + eps) ** 2).sum(dim=-1)
+    # R[i] = where(0 < Z[i], 1, 0)*sqrt(Z[i])
+    R = torch.where(Z > 0, torch.sqrt(Z), 0)
+    return Z, R
+
+
+def _backward_part(Z: Tensor, dR: Tensor, Y: Tensor, X: Tensor, eps: Tensor) -> Any:
+    """One part along N, or the whole: dX, dY."""
+    # dZ[i] = 1/2*dR[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
+    dZ = 0.5 * torch.where((Z > 0) & (torch.sqrt(Z) != 0), dR / torch.sqrt(Z), 0)
+    # dX[i,k] = 2*dZ[i]*(X[i,k] - Y[i,k] + eps)
+    X_Y = X - Y
+    X_Y += eps
+    dX = X_Y * (dZ[:, None] * 2)
+    # dY[i,k] = -2*dZ[i]*(X[i,k] - Y[i,k] + eps)
+    dY = -2 * dZ[:, None] * X_Y
+    return dX, dY
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -270,12 +311,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

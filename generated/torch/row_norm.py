@@ -22,6 +22,8 @@ R = |X|, the Euclidean length of each row.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -31,6 +33,7 @@ _NAME = "row_norm"
 _AXES: dict[str, tuple[str, ...]] = {
     "X": ("N", "K"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def row_norm(X: Any) -> Tensor:
@@ -47,10 +50,17 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor) -> Any:
-        # Z[n] = sum(k, X[n,k]^2)
-        Z = (X**2).sum(dim=-1)
-        # R[n] = sqrt(Z[n])
-        R = torch.sqrt(Z)
+        N = X.shape[0]
+        K = X.shape[-1]
+        if _whole(N * K, X):
+            # Z[n] = sum(k, X[n,k]^2)
+            Z = (X**2).sum(dim=-1)
+            # R[n] = sqrt(Z[n])
+            R = torch.sqrt(Z)
+        else:
+            R = X.new_empty((N,))
+            for (n,) in _parts((N,), K, X, 1):
+                R[n] = _forward_part(X[n])
         return R
 
     @staticmethod
@@ -90,6 +100,13 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, X: Tensor, R: Tensor, dR: Tensor) -> Any:
+        N = X.shape[0]
+        K = X.shape[-1]
+        if not _whole(N * K, dR):
+            dX = X.new_empty((N, K))
+            for (n,) in _parts((N,), K, X, 1):
+                dX[n] = _backward_part(R[n], dR[n], X[n])
+            return (dX,)
         # dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
         dX = torch.where((R != 0)[:, None], dR[:, None] * X / R[:, None], 0)
         return (dX,)
@@ -177,6 +194,22 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(X: Tensor) -> Any:
+    """One part along N, or the whole: R."""
+    # Z[n] = sum(k, X[n,k]^2)
+    Z = (X**2).sum(dim=-1)
+    # R[n] = sqrt(Z[n])
+    R = torch.sqrt(Z)
+    return R
+
+
+def _backward_part(R: Tensor, dR: Tensor, X: Tensor) -> Any:
+    """One part along N, or the whole: dX."""
+    # dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
+    dX = torch.where((R != 0)[:, None], dR[:, None] * X / R[:, None], 0)
+    return dX
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -221,12 +254,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -32,6 +32,8 @@ The mean of (Y - T)^2 / (2 beta) where |Y - T| <= beta, else |Y - T| - beta/2. G
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -43,6 +45,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "T": ("B", "N"),
     "beta": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def smooth_l1(Y: Any, T: Any, beta: Any) -> Tensor:
@@ -126,6 +129,11 @@ class _Backward(torch.autograd.Function):
     def forward(need_Y: bool, Y: Tensor, T: Tensor, beta: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor) -> Any:
         B = Y.shape[0]
         N = Y.shape[-1]
+        if not _whole(B * N, dL):
+            dY = Y.new_empty((B, N))
+            for (i,) in _parts((B,), N, Y, 1):
+                dY[i] = _backward_part(beta, M[i], A[i], dL, E[i], B)
+            return (dY,)
         # dM[i,j] = dL/(beta*size(B)*size(N))*(A[i,j] - M[i,j])
         dM = dL / (B * N * beta) * (A - M)
         # dA[i,j] = 1/2*dM[i,j]*(1 + sign(beta - A[i,j])) + dL/beta*M[i,j]/(size(B)*size(N))
@@ -242,6 +250,23 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _backward_part(beta: Tensor, M: Tensor, A: Tensor, dL: Tensor, E: Tensor, B: int) -> Any:
+    """One part along B, or the whole: dY."""
+    N = M.shape[-1]
+    # dM[i,j] = dL/(beta*size(B)*size(N))*(A[i,j] - M[i,j])
+    dM = A - M
+    dM *= dL / (B * N * beta)
+    # dA[i,j] = 1/2*dM[i,j]*(1 + sign(beta - A[i,j])) + dL/beta*M[i,j]/(size(B)*size(N))
+    dA = torch.multiply(dM, 0.5, out=dM)
+    dA *= 1 + torch.sign(beta - A)
+    dA += dL / (B * N * beta) * M
+    # dE[i,j] = dA[i,j]*sign(E[i,j])
+    dE = torch.multiply(dA, torch.sign(E), out=dA)
+    # dY[i,j] = dE[i,j]
+    dY = dE.clone()
+    return dY
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -293,12 +318,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

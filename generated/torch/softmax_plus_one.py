@@ -22,6 +22,8 @@ P = exp(S) / (1 + sum exp(S)): softmax with a score of 0 beside the others. Xiao
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -31,6 +33,7 @@ _NAME = "softmax_plus_one"
 _AXES: dict[str, tuple[str, ...]] = {
     "S": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def softmax_plus_one(S: Any) -> Tensor:
@@ -49,13 +52,20 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(S: Tensor) -> Any:
-        # m[i] = max(max(k, S[i,k]), 0)
-        m = S.amax(dim=-1).clamp(min=0)
-        # Z_m[i] = sum(k, exp(S[i,k] - m[i])) + exp(-m[i])
-        exp_S = torch.exp(S - m[:, None])
-        Z_m = exp_S.sum(dim=-1) + torch.exp(-m)
-        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-        P = exp_S / Z_m[:, None]
+        B = S.shape[0]
+        C = S.shape[-1]
+        if _whole(B * C, S):
+            # m[i] = max(max(k, S[i,k]), 0)
+            m = S.amax(dim=-1).clamp(min=0)
+            # Z_m[i] = sum(k, exp(S[i,k] - m[i])) + exp(-m[i])
+            exp_S = torch.exp(S - m[:, None])
+            Z_m = exp_S.sum(dim=-1) + torch.exp(-m)
+            # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+            P = exp_S / Z_m[:, None]
+        else:
+            P = S.new_empty((B, C))
+            for (i,) in _parts((B,), C, S, 1):
+                P[i] = _forward_part(S[i])
         return P
 
     @staticmethod
@@ -100,6 +110,13 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_S: bool, S: Tensor, P: Tensor, dP: Tensor) -> Any:
+        B = S.shape[0]
+        C = S.shape[-1]
+        if not _whole(B * C, dP):
+            dS = S.new_empty((B, C))
+            for (i,) in _parts((B,), C, S, 1):
+                dS[i] = _backward_part(dP[i], P[i])
+            return (dS,)
         # D[i] = sum(j, dP[i,j]*P[i,j])
         D = torch.linalg.vecdot(dP, P)
         # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
@@ -195,6 +212,29 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(S: Tensor) -> Any:
+    """One part along B, or the whole: P."""
+    # m[i] = max(max(k, S[i,k]), 0)
+    m = S.amax(dim=-1).clamp(min=0)
+    # Z_m[i] = sum(k, exp(S[i,k] - m[i])) + exp(-m[i])
+    exp_S = S - m[:, None]
+    torch.exp(exp_S, out=exp_S)
+    Z_m = exp_S.sum(dim=-1) + torch.exp(-m)
+    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+    P = torch.divide(exp_S, Z_m[:, None], out=exp_S)
+    return P
+
+
+def _backward_part(dP: Tensor, P: Tensor) -> Any:
+    """One part along B, or the whole: dS."""
+    # D[i] = sum(j, dP[i,j]*P[i,j])
+    D = torch.linalg.vecdot(dP, P)
+    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+    dS = dP - D[:, None]
+    dS *= P
+    return dS
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -246,12 +286,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -28,6 +28,8 @@ Y = log(1 + exp(beta X)) / beta, and X itself where beta X > threshold, as in to
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -39,6 +41,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "beta": (),
     "threshold": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def softplus_scaled(X: Any, beta: Any, threshold: Any) -> Tensor:
@@ -56,11 +59,19 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, beta: Tensor, threshold: Tensor) -> Any:
-        # u[i,j] = beta*X[i,j]
-        u = beta * X
-        # Y[i,j] = where(u[i,j] <= threshold, 1, 0)/beta*softplus(u[i,j]) + where(threshold < u[i,j], 1,
-        #     0)*X[i,j]
-        Y = torch.where(u <= threshold, torch.nn.functional.softplus(u, threshold=40) / beta, X)
+        B = X.shape[0]
+        N = X.shape[-1]
+        if _whole(B * N, X):
+            # u[i,j] = beta*X[i,j]
+            u = beta * X
+            # Y[i,j] = where(u[i,j] <= threshold, 1, 0)/beta*softplus(u[i,j]) + where(threshold < u[i,j], 1,
+            #     0)*X[i,j]
+            Y = torch.where(u <= threshold, torch.nn.functional.softplus(u, threshold=40) / beta, X)
+        else:
+            u = X.new_empty((B, N))
+            Y = X.new_empty((B, N))
+            for (i,) in _parts((B,), N, X, 1):
+                u[i], Y[i] = _forward_part(beta, X[i], threshold)
         return Y, u
 
     @staticmethod
@@ -107,6 +118,13 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, X: Tensor, beta: Tensor, threshold: Tensor, u: Tensor, dY: Tensor) -> Any:
+        B = X.shape[0]
+        N = X.shape[-1]
+        if not _whole(B * N, dY):
+            dX = X.new_empty((B, N))
+            for (i,) in _parts((B,), N, X, 1):
+                dX[i] = _backward_part(u[i], threshold, beta, dY[i])
+            return (dX,)
         # du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
         du = torch.where(u <= threshold, dY * torch.sigmoid(u) / beta, 0)
         # dX[i,j] = du[i,j]*beta + dY[i,j]*where(threshold < u[i,j], 1, 0)
@@ -204,6 +222,26 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(beta: Tensor, X: Tensor, threshold: Tensor) -> Any:
+    """One part along B, or the whole: u, Y."""
+    # u[i,j] = beta*X[i,j]
+    u = X * beta
+    # Y[i,j] = where(u[i,j] <= threshold, 1, 0)/beta*softplus(u[i,j]) + where(threshold < u[i,j], 1,
+    #     0)*X[i,j]
+    Y = torch.where(u <= threshold, torch.nn.functional.softplus(u, threshold=40) / beta, X)
+    return u, Y
+
+
+def _backward_part(u: Tensor, threshold: Tensor, beta: Tensor, dY: Tensor) -> Any:
+    """One part along B, or the whole: dX."""
+    # du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
+    du = torch.where(u <= threshold, dY * torch.sigmoid(u) / beta, 0)
+    # dX[i,j] = du[i,j]*beta + dY[i,j]*where(threshold < u[i,j], 1, 0)
+    dX = torch.multiply(du, beta, out=du)
+    dX += torch.where(threshold < u, dY, 0)
+    return dX
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -255,12 +293,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -20,14 +20,16 @@ Shapes:
 
 Saved for the backward pass:
 
-    X: for dW_1
-    W_1: for dX
-    W_2: for dH_1
+    X: for dW_1, Z_1, H_1, Z_2 and H_2
+    W_1: for dX, Z_1, H_1, Z_2 and H_2
+    W_2: for dH_1, Z_1, H_1, Z_2 and H_2
     W_3: for dH_2
-    Z_1: for dZ_1
-    H_1: for dW_2
-    Z_2: for dZ_2
-    H_2: for dW_3
+    Z_1: for dZ_1; where it is large it is not saved but made anew
+    H_1: for dW_2; where it is large it is not saved but made anew
+    Z_2: for dZ_2; where it is large it is not saved but made anew
+    H_2: for dW_3; where it is large it is not saved but made anew
+    b_1: for Z_1, H_1, Z_2 and H_2
+    b_2: for Z_1, H_1, Z_2 and H_2
 
 Gradients:
 
@@ -48,6 +50,8 @@ Y = relu(relu(X W_1 + b_1) W_2 + b_2) W_3 + b_3. Goodfellow, Bengio and Courvill
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -63,6 +67,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "W_3": ("K", "M"),
     "b_3": ("M",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def three_layer(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any, W_3: Any, b_3: Any) -> Tensor:
@@ -79,23 +84,35 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, W_1: Tensor, b_1: Tensor, W_2: Tensor, b_2: Tensor, W_3: Tensor, b_3: Tensor) -> Any:
-        # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
-        Z_1 = X @ W_1 + b_1
-        # H_1[i,h] = relu(Z_1[i,h])
-        H_1 = torch.relu(Z_1)
-        # Z_2[i,l] = sum(h, H_1[i,h]*W_2[h,l]) + b_2[l]
-        Z_2 = H_1 @ W_2 + b_2
-        # H_2[i,l] = relu(Z_2[i,l])
-        H_2 = torch.relu(Z_2)
-        # Y[i,j] = sum(l, H_2[i,l]*W_3[l,j]) + b_3[j]
-        Y = H_2 @ W_3 + b_3
+        B = X.shape[0]
+        F = W_1.shape[-1]
+        M = W_3.shape[-1]
+        if _saved_whole(B * F, X, W_1, b_1, W_2, b_2, W_3, b_3):
+            # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
+            Z_1 = X @ W_1 + b_1
+            # H_1[i,h] = relu(Z_1[i,h])
+            H_1 = torch.relu(Z_1)
+            # Z_2[i,l] = sum(h, H_1[i,h]*W_2[h,l]) + b_2[l]
+            Z_2 = H_1 @ W_2 + b_2
+            # H_2[i,l] = relu(Z_2[i,l])
+            H_2 = torch.relu(Z_2)
+            # Y[i,j] = sum(l, H_2[i,l]*W_3[l,j]) + b_3[j]
+            Y = H_2 @ W_3 + b_3
+        else:
+            Z_1 = None
+            H_1 = None
+            Z_2 = None
+            H_2 = None
+            Y = X.new_empty((B, M))
+            for (i,) in _parts((B,), F, X, 128):
+                _, _, _, _, Y[i] = _forward_part(X[i], W_1, b_1, W_2, b_2, W_3, b_3)
         return Y, Z_1, H_1, Z_2, H_2
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, W_1, b_1, W_2, b_2, W_3, _b_3 = inputs
         _Y, Z_1, H_1, Z_2, H_2 = output
-        ctx.mark_non_differentiable(Z_1, H_1, Z_2, H_2)
+        ctx.mark_non_differentiable(*(t for t in (Z_1, H_1, Z_2, H_2) if t is not None))
         ctx.set_materialize_grads(fill)
         ctx.save_for_backward(X, W_1, b_1, W_2, b_2, W_3, Z_1, H_1, Z_2, H_2)
         ctx.save_for_forward(X, W_1, b_1, W_2, b_2, W_3, Z_1, H_1, Z_2, H_2)
@@ -179,6 +196,37 @@ class _Backward(torch.autograd.Function):
         H_2: Tensor,
         dY: Tensor,
     ) -> Any:
+        B = X.shape[0]
+        F = W_1.shape[-1]
+        K = W_2.shape[-1]
+        M = W_3.shape[-1]
+        N = X.shape[-1]
+        if Z_1 is None and not _traced(dY):
+            # db_3[j] = sum(i, dY[i,j])
+            db_3 = dY.sum(dim=0)
+            dW_3 = X.new_zeros((K, M))
+            dW_2 = X.new_zeros((F, K))
+            db_2 = X.new_zeros((K,))
+            dX = X.new_empty((B, N))
+            dW_1 = X.new_zeros((N, F))
+            db_1 = X.new_zeros((F,))
+            for (i,) in _parts((B,), F, X, 512):
+                dW_3_part, dW_2_part, db_2_part, dX[i], dW_1_part, db_1_part = _backward_part(X[i], W_1, b_1, W_2, b_2, dY[i], W_3)
+                dW_3 += dW_3_part
+                dW_2 += dW_2_part
+                db_2 += db_2_part
+                dW_1 += dW_1_part
+                db_1 += db_1_part
+            return _needed((need_X, need_W_1, need_b_1, need_W_2, need_b_2, need_W_3, need_b_3), (dX, dW_1, db_1, dW_2, db_2, dW_3, db_3))
+        if Z_1 is None:
+            # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
+            Z_1 = X @ W_1 + b_1
+            # H_1[i,h] = relu(Z_1[i,h])
+            H_1 = torch.relu(Z_1)
+            # Z_2[i,l] = sum(h, H_1[i,h]*W_2[h,l]) + b_2[l]
+            Z_2 = H_1 @ W_2 + b_2
+            # H_2[i,l] = relu(Z_2[i,l])
+            H_2 = torch.relu(Z_2)
         dX = dW_1 = db_1 = dW_2 = db_2 = dW_3 = db_3 = None
         if need_W_3:
             # dW_3[l,j] = sum(i, dY[i,j]*H_2[i,l])
@@ -222,7 +270,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        X, W_1, _b_1, W_2, _b_2, W_3, Z_1, H_1, Z_2, H_2, dY = ctx.saved_tensors
+        X, W_1, b_1, W_2, b_2, W_3, Z_1, H_1, Z_2, H_2, dY = ctx.saved_tensors
         d2dX, d2dW_1, d2db_1, d2dW_2, d2db_2, d2dW_3, d2db_3 = _spread(ctx.needs, grads)
         B = X.shape[0]
         N = X.shape[-1]
@@ -244,7 +292,7 @@ class _Backward(torch.autograd.Function):
         if d2db_3 is None:
             d2db_3 = X.new_zeros((M,))
         d2X, d2W_1, d2b_1, d2W_2, d2b_2, d2W_3, d2dY = _Second.apply(
-            X, W_1, W_2, W_3, Z_1, H_1, Z_2, H_2, dY, d2dX, d2dW_1, d2db_1, d2dW_2, d2db_2, d2dW_3, d2db_3
+            X, W_1, W_2, W_3, Z_1, H_1, Z_2, H_2, dY, d2dX, d2dW_1, d2db_1, d2dW_2, d2db_2, d2dW_3, d2db_3, b_1, b_2
         )
         return None, None, None, None, None, None, None, d2X, d2W_1, d2b_1, d2W_2, d2b_2, d2W_3, None, None, None, None, d2dY
 
@@ -263,7 +311,7 @@ class _DualBackward(_Backward):
         tW_3 = _zero(tangents[12], W_3)
         tdY = _zero(tangents[17], dY)
         tdX, tdW_1, tdb_1, tdW_2, tdb_2, tdW_3, tdb_3 = _SecondTangent.apply(
-            X, W_1, W_2, W_3, Z_1, H_1, Z_2, H_2, dY, tX, tW_1, tb_1, tW_2, tb_2, tW_3, tdY
+            X, W_1, W_2, W_3, Z_1, H_1, Z_2, H_2, dY, tX, tW_1, tb_1, tW_2, tb_2, tW_3, tdY, b_1, b_2
         )
         return _needed(ctx.needs, (tdX, tdW_1, tdb_1, tdW_2, tdb_2, tdW_3, tdb_3))
 
@@ -291,7 +339,18 @@ class _Second(torch.autograd.Function):
         d2db_2: Tensor,
         d2dW_3: Tensor,
         d2db_3: Tensor,
+        b_1: Tensor,
+        b_2: Tensor,
     ) -> Any:
+        if Z_1 is None:
+            # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
+            Z_1 = X @ W_1 + b_1
+            # H_1[i,h] = relu(Z_1[i,h])
+            H_1 = torch.relu(Z_1)
+            # Z_2[i,l] = sum(h, H_1[i,h]*W_2[h,l]) + b_2[l]
+            Z_2 = H_1 @ W_2 + b_2
+            # H_2[i,l] = relu(Z_2[i,l])
+            H_2 = torch.relu(Z_2)
         # dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
         dH_2 = dY @ W_3.T
         # dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
@@ -366,7 +425,18 @@ class _SecondTangent(torch.autograd.Function):
         tb_2: Tensor,
         tW_3: Tensor,
         tdY: Tensor,
+        b_1: Tensor,
+        b_2: Tensor,
     ) -> Any:
+        if Z_1 is None:
+            # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
+            Z_1 = X @ W_1 + b_1
+            # H_1[i,h] = relu(Z_1[i,h])
+            H_1 = torch.relu(Z_1)
+            # Z_2[i,l] = sum(h, H_1[i,h]*W_2[h,l]) + b_2[l]
+            Z_2 = H_1 @ W_2 + b_2
+            # H_2[i,l] = relu(Z_2[i,l])
+            H_2 = torch.relu(Z_2)
         # dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
         dH_2 = dY @ W_3.T
         # dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
@@ -418,6 +488,59 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(X: Tensor, W_1: Tensor, b_1: Tensor, W_2: Tensor, b_2: Tensor, W_3: Tensor, b_3: Tensor) -> Any:
+    """One part along B, or the whole: Z_1, H_1, Z_2, H_2, Y."""
+    # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
+    Z_1 = X @ W_1
+    Z_1 += b_1
+    # H_1[i,h] = relu(Z_1[i,h])
+    H_1 = torch.relu(Z_1)
+    # Z_2[i,l] = sum(h, H_1[i,h]*W_2[h,l]) + b_2[l]
+    Z_2 = H_1 @ W_2
+    Z_2 += b_2
+    # H_2[i,l] = relu(Z_2[i,l])
+    H_2 = torch.relu(Z_2)
+    # Y[i,j] = sum(l, H_2[i,l]*W_3[l,j]) + b_3[j]
+    Y = H_2 @ W_3
+    Y += b_3
+    return Z_1, H_1, Z_2, H_2, Y
+
+
+def _backward_part(X: Tensor, W_1: Tensor, b_1: Tensor, W_2: Tensor, b_2: Tensor, dY: Tensor, W_3: Tensor) -> Any:
+    """One part along B, or the whole: dW_3, dW_2, db_2, dX, dW_1, db_1."""
+    # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
+    Z_1 = X @ W_1
+    Z_1 += b_1
+    # H_1[i,h] = relu(Z_1[i,h])
+    H_1 = torch.relu(Z_1)
+    # Z_2[i,l] = sum(h, H_1[i,h]*W_2[h,l]) + b_2[l]
+    Z_2 = H_1 @ W_2
+    Z_2 += b_2
+    # H_2[i,l] = relu(Z_2[i,l])
+    H_2 = torch.relu(Z_2)
+    # dW_3[l,j] = sum(i, dY[i,j]*H_2[i,l])
+    dW_3 = H_2.T @ dY
+    # dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
+    dH_2 = dY @ W_3.T
+    # dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
+    dZ_2 = torch.where(Z_2 > 0, dH_2, 0)
+    # dW_2[h,l] = sum(i, dZ_2[i,l]*H_1[i,h])
+    dW_2 = H_1.T @ dZ_2
+    # db_2[l] = sum(i, dZ_2[i,l])
+    db_2 = dZ_2.sum(dim=0)
+    # dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
+    dH_1 = dZ_2 @ W_2.T
+    # dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
+    dZ_1 = torch.where(Z_1 > 0, dH_1, 0)
+    # dX[i,k] = sum(h, dZ_1[i,h]*W_1[k,h])
+    dX = dZ_1 @ W_1.T
+    # dW_1[k,h] = sum(i, dZ_1[i,h]*X[i,k])
+    dW_1 = X.T @ dZ_1
+    # db_1[h] = sum(i, dZ_1[i,h])
+    db_1 = dZ_1.sum(dim=0)
+    return dW_3, dW_2, db_2, dX, dW_1, db_1
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -462,12 +585,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

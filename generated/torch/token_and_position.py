@@ -26,6 +26,8 @@ e_i + a_i: the row of the token's table plus the row of the position's. Vaswani 
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -38,6 +40,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "t": ("N",),
     "p": ("N",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def token_and_position(E: Any, A: Any, t: Any, p: Any) -> Tensor:
@@ -58,8 +61,15 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(E: Tensor, A: Tensor, t: Tensor, p: Tensor) -> Any:
-        # Y[n,c] = E[t[n],c] + A[p[n],c]
-        Y = E[t] + A[p]
+        N = t.shape[0]
+        C = E.shape[-1]
+        if _whole(N * C, E):
+            # Y[n,c] = E[t[n],c] + A[p[n],c]
+            Y = E[t] + A[p]
+        else:
+            Y = E.new_empty((N, C))
+            for (n,) in _parts((N,), C, E, 1):
+                Y[n] = _forward_part(E, t[n], A, p[n])
         return Y
 
     @staticmethod
@@ -189,6 +199,13 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(E: Tensor, t: Tensor, A: Tensor, p: Tensor) -> Any:
+    """One part along N, or the whole: Y."""
+    # Y[n,c] = E[t[n],c] + A[p[n],c]
+    Y = E[t] + A[p]
+    return Y
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -247,12 +264,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -49,10 +49,10 @@ Saved for the backward pass:
     mu_1: for dg_1, dvar_1, dmu_1 and dX
     var_1: for dg_1, dvar_1, dmu_1 and dX
     A: for dW_v, dW_k and dW_q
-    Q: for dK
-    K: for dQ
+    Q: for dK and P
+    K: for dQ and P
     V: for dP
-    P: for dV, D and dS
+    P: for dV, D and dS; where it is large it is not saved but made anew
     O: for dW_o
     M: for dg_2, dvar_2, dmu_2 and dM
     mu_2: for dg_2, dvar_2, dmu_2 and dM
@@ -60,6 +60,8 @@ Saved for the backward pass:
     U: for dW_1
     Z: for dZ
     G: for dW_2
+    m: for P
+    E_m: for P
 
 Gradients:
 
@@ -106,7 +108,9 @@ X + multi_head(norm(X)), then M + mlp(norm(M)). Xiong et al. (2020), table 1.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -128,6 +132,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "W_v": ("H", "C", "d_v"),
     "W_o": ("H", "d_v", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def transformer_block_heads(
@@ -171,63 +176,101 @@ class _Forward(torch.autograd.Function):
         H = W_q.shape[0]
         N = X.shape[1]
         d_v = W_v.shape[-1]
-        # mu_1[b,i] = sum(c, X[b,i,c])/size(C)
-        mu_1 = X.sum(dim=-1) / C
-        # var_1[b,i] = sum(c, (X[b,i,c] - mu_1[b,i])^2)/size(C)
-        X_mu_1 = X - mu_1[..., None]
-        var_1 = (X_mu_1**2).sum(dim=-1) / C
-        # A[b,i,c] = g_1[c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000) + b_1[c]
-        A = g_1 * X_mu_1 / torch.sqrt(var_1 + 1e-05)[..., None] + b_1
-        # Q[b,h,i,d] = sum(c, A[b,i,c]*W_q[h,c,d])
-        Q = A[:, None, :, :] @ W_q[None, :, :, :]
-        # K[b,h,j,d] = sum(c, A[b,j,c]*W_k[h,c,d])
-        K = A[:, None, :, :] @ W_k[None, :, :, :]
-        # V[b,h,j,e] = sum(c, A[b,j,c]*W_v[h,c,e])
-        V = A[:, None, :, :] @ W_v[None, :, :, :]
-        # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-        S = Q @ K.mT / math.sqrt(d_k)
-        # m[b,h,i] = max(k, S[b,h,i,k])
-        m = S.amax(dim=-1)
-        # E_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
-        exp_S = torch.exp(S - m[..., None])
-        E_m = exp_S.sum(dim=-1)
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
-        P = exp_S / E_m[..., None]
-        # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-        O = P @ V
-        # M[b,i,m] = X[b,i,m] + sum(h,e, O[b,h,i,e]*W_o[h,e,m])
-        M = X + O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
-        # mu_2[b,i] = sum(c, M[b,i,c])/size(C)
-        mu_2 = M.sum(dim=-1) / C
-        # var_2[b,i] = sum(c, (M[b,i,c] - mu_2[b,i])^2)/size(C)
-        M_mu_2 = M - mu_2[..., None]
-        var_2 = (M_mu_2**2).sum(dim=-1) / C
-        # U[b,i,c] = g_2[c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000) + b_2[c]
-        U = g_2 * M_mu_2 / torch.sqrt(var_2 + 1e-05)[..., None] + b_2
-        # Z[b,i,f] = sum(c, U[b,i,c]*W_1[c,f]) + c_1[f]
-        Z = U @ W_1 + c_1
-        # G[b,i,f] = 1/2*Z[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1)
-        G = 0.5 * Z * (torch.erf(0.5 * math.sqrt(2) * Z) + 1)
-        # Y[b,i,m] = M[b,i,m] + sum(f, G[b,i,f]*W_2[f,m]) + c_2[m]
-        Y = M + G @ W_2 + c_2
-        return Y, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G
+        if _saved_whole(B * H * N * N, X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, c_2, W_q, W_k, W_v, W_o):
+            # mu_1[b,i] = sum(c, X[b,i,c])/size(C)
+            mu_1 = X.sum(dim=-1) / C
+            # var_1[b,i] = sum(c, (X[b,i,c] - mu_1[b,i])^2)/size(C)
+            X_mu_1 = X - mu_1[..., None]
+            var_1 = (X_mu_1**2).sum(dim=-1) / C
+            # A[b,i,c] = g_1[c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000) + b_1[c]
+            A = g_1 * X_mu_1 / torch.sqrt(var_1 + 1e-05)[..., None] + b_1
+            # Q[b,h,i,d] = sum(c, A[b,i,c]*W_q[h,c,d])
+            Q = A[:, None, :, :] @ W_q[None, :, :, :]
+            # K[b,h,j,d] = sum(c, A[b,j,c]*W_k[h,c,d])
+            K = A[:, None, :, :] @ W_k[None, :, :, :]
+            # V[b,h,j,e] = sum(c, A[b,j,c]*W_v[h,c,e])
+            V = A[:, None, :, :] @ W_v[None, :, :, :]
+            # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # m[b,h,i] = max(k, S[b,h,i,k])
+            m = S.amax(dim=-1)
+            # E_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
+            exp_S = torch.exp(S - m[..., None])
+            E_m = exp_S.sum(dim=-1)
+            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+            P = exp_S / E_m[..., None]
+            # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
+            O = P @ V
+            # M[b,i,m] = X[b,i,m] + sum(h,e, O[b,h,i,e]*W_o[h,e,m])
+            M = X + O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
+            # mu_2[b,i] = sum(c, M[b,i,c])/size(C)
+            mu_2 = M.sum(dim=-1) / C
+            # var_2[b,i] = sum(c, (M[b,i,c] - mu_2[b,i])^2)/size(C)
+            M_mu_2 = M - mu_2[..., None]
+            var_2 = (M_mu_2**2).sum(dim=-1) / C
+            # U[b,i,c] = g_2[c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000) + b_2[c]
+            U = g_2 * M_mu_2 / torch.sqrt(var_2 + 1e-05)[..., None] + b_2
+            # Z[b,i,f] = sum(c, U[b,i,c]*W_1[c,f]) + c_1[f]
+            Z = U @ W_1 + c_1
+            # G[b,i,f] = 1/2*Z[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1)
+            G = 0.5 * Z * (torch.erf(0.5 * math.sqrt(2) * Z) + 1)
+            # Y[b,i,m] = M[b,i,m] + sum(f, G[b,i,f]*W_2[f,m]) + c_2[m]
+            Y = M + G @ W_2 + c_2
+        else:
+            # mu_1[b,i] = sum(c, X[b,i,c])/size(C)
+            mu_1 = X.sum(dim=-1) / C
+            # var_1[b,i] = sum(c, (X[b,i,c] - mu_1[b,i])^2)/size(C)
+            X_mu_1 = X - mu_1[..., None]
+            var_1 = (X_mu_1**2).sum(dim=-1) / C
+            # A[b,i,c] = g_1[c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000) + b_1[c]
+            A = g_1 * X_mu_1 / torch.sqrt(var_1 + 1e-05)[..., None] + b_1
+            # Q[b,h,i,d] = sum(c, A[b,i,c]*W_q[h,c,d])
+            Q = A[:, None, :, :] @ W_q[None, :, :, :]
+            # K[b,h,j,d] = sum(c, A[b,j,c]*W_k[h,c,d])
+            K = A[:, None, :, :] @ W_k[None, :, :, :]
+            # V[b,h,j,e] = sum(c, A[b,j,c]*W_v[h,c,e])
+            V = A[:, None, :, :] @ W_v[None, :, :, :]
+            P = None
+            m = X.new_empty((B, H, N))
+            E_m = X.new_empty((B, H, N))
+            O = X.new_empty((B, H, N, d_v))
+            for b, h, i in _parts((B, H, N), N, X, 128):
+                m[b, h, i], E_m[b, h, i], _, O[b, h, i] = _forward_part(Q[b, h, i], K[b, h], V[b, h])
+            # M[b,i,m] = X[b,i,m] + sum(h,e, O[b,h,i,e]*W_o[h,e,m])
+            M = X + O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
+            # mu_2[b,i] = sum(c, M[b,i,c])/size(C)
+            mu_2 = M.sum(dim=-1) / C
+            # var_2[b,i] = sum(c, (M[b,i,c] - mu_2[b,i])^2)/size(C)
+            M_mu_2 = M - mu_2[..., None]
+            var_2 = (M_mu_2**2).sum(dim=-1) / C
+            # U[b,i,c] = g_2[c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000) + b_2[c]
+            U = g_2 * M_mu_2 / torch.sqrt(var_2 + 1e-05)[..., None] + b_2
+            # Z[b,i,f] = sum(c, U[b,i,c]*W_1[c,f]) + c_1[f]
+            Z = U @ W_1 + c_1
+            # G[b,i,f] = 1/2*Z[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1)
+            G = 0.5 * Z * (torch.erf(0.5 * math.sqrt(2) * Z) + 1)
+            # Y[b,i,m] = M[b,i,m] + sum(f, G[b,i,f]*W_2[f,m]) + c_2[m]
+            Y = M + G @ W_2 + c_2
+        return Y, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, m, E_m
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, _c_2, W_q, W_k, W_v, W_o = inputs
-        _Y, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G = output
-        ctx.mark_non_differentiable(mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G)
+        _Y, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, m, E_m = output
+        ctx.mark_non_differentiable(mu_1, var_1, A, Q, K, V, O, M, mu_2, var_2, U, Z, G, m, E_m, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
         ctx.save_for_backward(
-            X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G
+            X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, m, E_m
         )
         ctx.save_for_forward(
-            X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G
+            X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, m, E_m
         )
 
     @staticmethod
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
-        X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G = ctx.saved_tensors
+        X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, m, E_m = (
+            ctx.saved_tensors
+        )
         B = X.shape[0]
         N = X.shape[1]
         C = X.shape[-1]
@@ -305,6 +348,8 @@ class _Forward(torch.autograd.Function):
                 U,
                 Z,
                 G,
+                m,
+                E_m,
                 dY,
             ),
         )
@@ -332,9 +377,36 @@ class _DualForward(_Forward):
         tW_v: Any,
         tW_o: Any,
     ) -> Any:
-        X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, _mu_1, _var_1, _A, _Q, _K, _V, _P, _O, _M, _mu_2, _var_2, _U, _Z, _G = (
-            ctx.saved_tensors
-        )
+        (
+            X,
+            g_1,
+            b_1,
+            g_2,
+            b_2,
+            W_1,
+            c_1,
+            W_2,
+            W_q,
+            W_k,
+            W_v,
+            W_o,
+            _mu_1,
+            _var_1,
+            _A,
+            _Q,
+            _K,
+            _V,
+            _P,
+            _O,
+            _M,
+            _mu_2,
+            _var_2,
+            _U,
+            _Z,
+            _G,
+            _m,
+            _E_m,
+        ) = ctx.saved_tensors
         tX = _zero(tX, X)
         tg_1 = _zero(tg_1, g_1)
         tb_1 = _zero(tb_1, b_1)
@@ -455,7 +527,7 @@ class _DualForward(_Forward):
         tG = 0.5 * tZ * (erf_Z + 1 + math.sqrt(2) * Z * torch.exp(-0.5 * Z**2) / math.sqrt(math.pi))
         # tY[b,i,m] = tM[b,i,m] + sum(f, tG[b,i,f]*W_2[f,m]) + sum(f, G[b,i,f]*tW_2[f,m]) + tc_2[m]
         tY = tM + tG @ W_2 + G @ tW_2 + tc_2
-        return tY, None, None, None, None, None, None, None, None, None, None, None, None, None, None
+        return tY, None, None, None, None, None, None, None, None, None, None, None, None, None, None, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -504,6 +576,8 @@ class _Backward(torch.autograd.Function):
         U: Tensor,
         Z: Tensor,
         G: Tensor,
+        m: Tensor,
+        E_m: Tensor,
         dY: Tensor,
     ) -> Any:
         B = X.shape[0]
@@ -513,6 +587,108 @@ class _Backward(torch.autograd.Function):
         H = W_q.shape[0]
         d_v = W_v.shape[-1]
         d_k = W_q.shape[-1]
+        if P is None and not _traced(dY):
+            # dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
+            dW_2 = G.reshape(B * N, F).T @ dY.reshape(B * N, C)
+            # dc_2[m] = sum(b,i, dY[b,i,m])
+            dc_2 = dY.sum(dim=(0, 1))
+            # dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
+            dG = dY @ W_2.T
+            # dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+            #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
+            dZ = 0.5 * dG * (torch.erf(0.5 * math.sqrt(2) * Z) + 1 + math.sqrt(2) * Z * torch.exp(-0.5 * Z**2) / math.sqrt(math.pi))
+            # dW_1[c,f] = sum(b,i, dZ[b,i,f]*U[b,i,c])
+            dW_1 = U.reshape(B * N, C).T @ dZ.reshape(B * N, F)
+            # dc_1[f] = sum(b,i, dZ[b,i,f])
+            dc_1 = dZ.sum(dim=(0, 1))
+            # dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
+            dU = dZ @ W_1.T
+            # dg_2[c] = sum(b,i, dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000))
+            M_mu_2 = M - mu_2[..., None]
+            var_2_shifted = var_2 + 1e-05
+            rsqrt_var_2_shifted = 1 / torch.sqrt(var_2_shifted)
+            dg_2 = (M_mu_2 * (dU * rsqrt_var_2_shifted[..., None])).sum(dim=(0, 1))
+            # db_2[c] = sum(b,i, dU[b,i,c])
+            db_2 = dU.sum(dim=(0, 1))
+            # dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] - mu_2[b,i]))
+            dvar_2 = -0.5 * torch.linalg.vecdot(M_mu_2, dU * g_2) / var_2_shifted**1.5
+            # dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
+            #     1/100000)*sum(c, dU[b,i,c]*g_2[c]))
+            dmu_2 = -(2 * dvar_2 * M_mu_2.sum(dim=-1) / C + rsqrt_var_2_shifted * (dU @ g_2))
+            # dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
+            #     dU[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + dY[b,i,m]
+            dM = (dmu_2 / C)[..., None] + 2 * dvar_2[..., None] * M_mu_2 / C + dU * g_2 * rsqrt_var_2_shifted[..., None] + dY
+            # dW_o[h,e,m] = sum(b,i, dM[b,i,m]*O[b,h,i,e])
+            dW_o = O.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ dM.reshape(B * N, C)
+            # dO[b,h,i,e] = sum(m, dM[b,i,m]*W_o[h,e,m])
+            dO = dM[:, None, :, :] @ W_o.mT[None, :, :, :]
+            # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+            t = X - mu_1[..., None]
+            # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+            var_1_shifted = var_1 + 1e-05
+            t_2 = 1 / torch.sqrt(var_1_shifted)
+            # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
+            t_3 = 1 / var_1_shifted**1.5
+            # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
+            #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
+            t_4 = t.sum(dim=-1)
+            dV = X.new_zeros((B, H, N, d_v))
+            dQ = X.new_empty((B, H, N, d_k))
+            dK_sum = X.new_zeros((B, H, N, d_k))
+            for b, h, i in _parts((B, H, N), N, X, 128):
+                dV_part, dQ[b, h, i], dK_sum_part = _backward_part(Q[b, h, i], K[b, h], m[b, h, i], E_m[b, h, i], dO[b, h, i], V[b, h])
+                dV[b, h] += dV_part
+                dK_sum[b, h] += dK_sum_part
+            # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+            dK = dK_sum / math.sqrt(d_k)
+            # dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*A[b,j,c])
+            dW_v = (dV.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ A.reshape(B * N, C)).mT.clone()
+            # dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*A[b,j,c])
+            dW_k = (dK.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT.clone()
+            # dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*A[b,i,c])
+            dW_q = (dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT.clone()
+            # dA[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
+            #     dV[b,h,i,e]*W_v[h,c,e])
+            dA = (
+                dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.permute(1, 0, 2).reshape(C, H * d_k).T
+                + dK.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_k.permute(1, 0, 2).reshape(C, H * d_k).T
+                + dV.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
+            )
+            # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+            dg_1 = (t * (dA * t_2[..., None])).sum(dim=(0, 1))
+            # db_1[c] = sum(b,i, dA[b,i,c])
+            db_1 = dA.sum(dim=(0, 1))
+            # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
+            dvar_1 = -0.5 * t_3 * torch.linalg.vecdot(t, dA * g_1)
+            # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
+            #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
+            dmu_1 = -(2 * dvar_1 * t_4 / C + t_2 * (dA @ g_1))
+            # dX[b,i,c] = dmu_1[b,i]/size(C) + 2*dvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
+            #     dA[b,i,c]*g_1[c]/sqrt(var_1[b,i] + 1/100000) + dM[b,i,c]
+            dX = (dmu_1 / C)[..., None] + 2 * dvar_1[..., None] * t / C + dA * g_1 * t_2[..., None] + dM
+            return _needed(
+                (
+                    need_X,
+                    need_g_1,
+                    need_b_1,
+                    need_g_2,
+                    need_b_2,
+                    need_W_1,
+                    need_c_1,
+                    need_W_2,
+                    need_c_2,
+                    need_W_q,
+                    need_W_k,
+                    need_W_v,
+                    need_W_o,
+                ),
+                (dX, dg_1, db_1, dg_2, db_2, dW_1, dc_1, dW_2, dc_2, dW_q, dW_k, dW_v, dW_o),
+            )
+        if P is None:
+            # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+            P = torch.exp(S - m[..., None]) / E_m[..., None]
         dX = dg_1 = db_1 = dg_2 = db_2 = dW_1 = dc_1 = dW_2 = dc_2 = dW_q = dW_k = dW_v = dW_o = None
         if need_W_2:
             # dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
@@ -670,7 +846,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        X, g_1, _b_1, g_2, _b_2, W_1, _c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, dY = (
+        X, g_1, _b_1, g_2, _b_2, W_1, _c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, m, E_m, dY = (
             ctx.saved_tensors
         )
         d2dX, d2dg_1, d2db_1, d2dg_2, d2db_2, d2dW_1, d2dc_1, d2dW_2, d2dc_2, d2dW_q, d2dW_k, d2dW_v, d2dW_o = _spread(ctx.needs, grads)
@@ -745,6 +921,8 @@ class _Backward(torch.autograd.Function):
             d2dW_k,
             d2dW_v,
             d2dW_o,
+            m,
+            E_m,
         )
         return (
             None,
@@ -786,6 +964,8 @@ class _Backward(torch.autograd.Function):
             None,
             None,
             None,
+            None,
+            None,
             d2dY,
         )
 
@@ -795,7 +975,7 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, dY = (
+        X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, m, E_m, dY = (
             ctx.saved_tensors
         )
         tX = _zero(tangents[13], X)
@@ -810,7 +990,7 @@ class _DualBackward(_Backward):
         tW_k = _zero(tangents[22], W_k)
         tW_v = _zero(tangents[23], W_v)
         tW_o = _zero(tangents[24], W_o)
-        tdY = _zero(tangents[39], dY)
+        tdY = _zero(tangents[41], dY)
         tdX, tdg_1, tdb_1, tdg_2, tdb_2, tdW_1, tdc_1, tdW_2, tdc_2, tdW_q, tdW_k, tdW_v, tdW_o = _SecondTangent.apply(
             X,
             g_1,
@@ -849,6 +1029,8 @@ class _DualBackward(_Backward):
             tW_v,
             tW_o,
             tdY,
+            m,
+            E_m,
         )
         return _needed(ctx.needs, (tdX, tdg_1, tdb_1, tdg_2, tdb_2, tdW_1, tdc_1, tdW_2, tdc_2, tdW_q, tdW_k, tdW_v, tdW_o))
 
@@ -897,6 +1079,8 @@ class _Second(torch.autograd.Function):
         d2dW_k: Tensor,
         d2dW_v: Tensor,
         d2dW_o: Tensor,
+        m: Tensor,
+        E_m: Tensor,
     ) -> Any:
         C = X.shape[-1]
         d_k = W_q.shape[-1]
@@ -905,6 +1089,11 @@ class _Second(torch.autograd.Function):
         N = X.shape[1]
         d_v = W_v.shape[-1]
         F = W_1.shape[-1]
+        if P is None:
+            # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+            P = torch.exp(S - m[..., None]) / E_m[..., None]
         # dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
         dG = dY @ W_2.T
         # dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
@@ -1238,6 +1427,8 @@ class _SecondTangent(torch.autograd.Function):
         tW_v: Tensor,
         tW_o: Tensor,
         tdY: Tensor,
+        m: Tensor,
+        E_m: Tensor,
     ) -> Any:
         C = X.shape[-1]
         d_k = W_q.shape[-1]
@@ -1246,6 +1437,11 @@ class _SecondTangent(torch.autograd.Function):
         N = X.shape[1]
         d_v = W_v.shape[-1]
         F = W_1.shape[-1]
+        if P is None:
+            # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+            S = Q @ K.mT / math.sqrt(d_k)
+            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+            P = torch.exp(S - m[..., None]) / E_m[..., None]
         # dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
         dG = dY @ W_2.T
         # dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
@@ -1531,6 +1727,51 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(Q: Tensor, K: Tensor, V: Tensor) -> Any:
+    """One part along B and H and N, or the whole: m, E_m, P, O."""
+    d_k = Q.shape[-1]
+    # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    # m[b,h,i] = max(k, S[b,h,i,k])
+    m = S.amax(dim=-1)
+    # E_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
+    exp_S = torch.subtract(S, m[..., None], out=S)
+    torch.exp(exp_S, out=exp_S)
+    E_m = exp_S.sum(dim=-1)
+    # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+    P = torch.divide(exp_S, E_m[..., None], out=exp_S)
+    # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
+    O = P @ V
+    return m, E_m, P, O
+
+
+def _backward_part(Q: Tensor, K: Tensor, m: Tensor, E_m: Tensor, dO: Tensor, V: Tensor) -> Any:
+    """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
+    d_k = Q.shape[-1]
+    # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+    S = Q @ K.mT
+    S /= math.sqrt(d_k)
+    # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+    P = torch.exp(S - m[..., None])
+    P /= E_m[..., None]
+    # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+    dP = dO @ V.mT
+    # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
+    dV = P.mT @ dO
+    # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
+    D = torch.linalg.vecdot(dP, P)
+    # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+    dS = torch.subtract(dP, D[..., None], out=dP)
+    dS *= P
+    # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
+    dQ = dS @ K
+    dQ /= math.sqrt(d_k)
+    # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+    dK_sum = dS.mT @ Q
+    return dV, dQ, dK_sum
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -1582,12 +1823,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

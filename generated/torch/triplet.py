@@ -38,6 +38,8 @@ The mean of max(margin + |A - P| - |A - N|, 0), as in torch.nn.TripletMarginLoss
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -50,6 +52,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "N": ("B", "K"),
     "margin": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def triplet(A: Any, P: Any, N: Any, margin: Any) -> Tensor:
@@ -68,18 +71,30 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(fill: bool, A: Tensor, P: Tensor, N: Tensor, margin: Tensor) -> Any:
         B = A.shape[0]
-        # Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
-        Z = ((A - P + 1e-06) ** 2).sum(dim=-1)
-        # p[i] = sqrt(Z[i])
-        p = torch.sqrt(Z)
-        # E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
-        E = ((A - N + 1e-06) ** 2).sum(dim=-1)
-        # n[i] = sqrt(E[i])
-        n = torch.sqrt(E)
-        # u[i] = p[i] - n[i] + margin
-        u = p - n + margin
-        # L = sum(i, u[i] + relu(-u[i]))/size(B)
-        L = (u + torch.relu(-u)).sum() / B
+        K = A.shape[-1]
+        if _whole(B * K, A):
+            # Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
+            Z = ((A - P + 1e-06) ** 2).sum(dim=-1)
+            # p[i] = sqrt(Z[i])
+            p = torch.sqrt(Z)
+            # E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
+            E = ((A - N + 1e-06) ** 2).sum(dim=-1)
+            # n[i] = sqrt(E[i])
+            n = torch.sqrt(E)
+            # u[i] = p[i] - n[i] + margin
+            u = p - n + margin
+            # L = sum(i, u[i] + relu(-u[i]))/size(B)
+            L = (u + torch.relu(-u)).sum() / B
+        else:
+            p = A.new_empty((B,))
+            n = A.new_empty((B,))
+            u = A.new_empty((B,))
+            L_sum = A.new_zeros(())
+            for (i,) in _parts((B,), K, A, 1):
+                p[i], n[i], u[i], L_sum_part = _forward_part(P[i], A[i], N[i], margin)
+                L_sum += L_sum_part
+            # L = sum(i, u[i] + relu(-u[i]))/size(B)
+            L = L_sum / B
         return L, p, n, u
 
     @staticmethod
@@ -158,6 +173,14 @@ class _Backward(torch.autograd.Function):
         dL: Tensor,
     ) -> Any:
         B = A.shape[0]
+        K = A.shape[-1]
+        if not _whole(B * K, dL):
+            dN = A.new_empty((B, K))
+            dA = A.new_empty((B, K))
+            dP = A.new_empty((B, K))
+            for (i,) in _parts((B,), K, A, 1):
+                dN[i], dA[i], dP[i] = _backward_part(u[i], dL, n[i], N[i], A[i], p[i], P[i], B)
+            return _needed((need_A, need_P, need_N), (dA, dP, dN))
         dA = dP = dN = None
         # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
         du = dL / B * (1 - (-u > 0).to(A.dtype))
@@ -360,6 +383,43 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(P: Tensor, A: Tensor, N: Tensor, margin: Tensor) -> Any:
+    """One part along B, or the whole: p, n, u, L_sum."""
+    # Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
+    Z = ((A - P + 1e-06) ** 2).sum(dim=-1)
+    # p[i] = sqrt(Z[i])
+    p = torch.sqrt(Z)
+    # E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
+    E = ((A - N + 1e-06) ** 2).sum(dim=-1)
+    # n[i] = sqrt(E[i])
+    n = torch.sqrt(E)
+    # u[i] = p[i] - n[i] + margin
+    u = p - n + margin
+    # L = sum(i, u[i] + relu(-u[i]))/size(B)
+    L_sum = (u + torch.relu(-u)).sum()
+    return p, n, u, L_sum
+
+
+def _backward_part(u: Tensor, dL: Tensor, n: Tensor, N: Tensor, A: Tensor, p: Tensor, P: Tensor, B: int) -> Any:
+    """One part along B, or the whole: dN, dA, dP."""
+    # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
+    du = dL / B * (1 - (-u > 0).to(u.dtype))
+    # dp[i] = du[i]
+    dp = du.clone()
+    # dn[i] = -du[i]
+    dn = -du
+    # dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+    masked_n = torch.where((n != 0)[:, None], dn[:, None] * (A - N + 1e-06) / n[:, None], 0)
+    dN = -masked_n
+    # dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i] != 0,
+    #     1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+    masked_p = torch.where((p != 0)[:, None], dp[:, None] * (A - P + 1e-06) / p[:, None], 0)
+    dA = torch.add(masked_n, masked_p, out=masked_n)
+    # dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
+    dP = -masked_p
+    return dN, dA, dP
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -411,12 +471,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

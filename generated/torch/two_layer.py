@@ -16,11 +16,12 @@ Shapes:
 
 Saved for the backward pass:
 
-    X: for dW_1
-    W_1: for dX
+    X: for dW_1, Z and H
+    W_1: for dX, Z and H
     W_2: for dH
-    Z: for dZ
-    H: for dW_2
+    Z: for dZ; where it is large it is not saved but made anew
+    H: for dW_2; where it is large it is not saved but made anew
+    b_1: for Z and H
 
 Gradients:
 
@@ -37,6 +38,8 @@ Y = relu(X W_1 + b_1) W_2 + b_2. Goodfellow, Bengio and Courville (2016), sectio
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -50,6 +53,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "W_2": ("F", "M"),
     "b_2": ("M",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def two_layer(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any) -> Tensor:
@@ -66,19 +70,29 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, W_1: Tensor, b_1: Tensor, W_2: Tensor, b_2: Tensor) -> Any:
-        # Z[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
-        Z = X @ W_1 + b_1
-        # H[i,h] = relu(Z[i,h])
-        H = torch.relu(Z)
-        # Y[i,j] = sum(h, H[i,h]*W_2[h,j]) + b_2[j]
-        Y = H @ W_2 + b_2
+        B = X.shape[0]
+        F = W_1.shape[-1]
+        M = W_2.shape[-1]
+        if _saved_whole(B * F, X, W_1, b_1, W_2, b_2):
+            # Z[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
+            Z = X @ W_1 + b_1
+            # H[i,h] = relu(Z[i,h])
+            H = torch.relu(Z)
+            # Y[i,j] = sum(h, H[i,h]*W_2[h,j]) + b_2[j]
+            Y = H @ W_2 + b_2
+        else:
+            Z = None
+            H = None
+            Y = X.new_empty((B, M))
+            for (i,) in _parts((B,), F, X, 128):
+                _, _, Y[i] = _forward_part(X[i], W_1, b_1, W_2, b_2)
         return Y, Z, H
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, W_1, b_1, W_2, _b_2 = inputs
         _Y, Z, H = output
-        ctx.mark_non_differentiable(Z, H)
+        ctx.mark_non_differentiable(*(t for t in (Z, H) if t is not None))
         ctx.set_materialize_grads(fill)
         ctx.save_for_backward(X, W_1, b_1, W_2, Z, H)
         ctx.save_for_forward(X, W_1, b_1, W_2, Z, H)
@@ -144,6 +158,28 @@ class _Backward(torch.autograd.Function):
         H: Tensor,
         dY: Tensor,
     ) -> Any:
+        B = X.shape[0]
+        F = W_1.shape[-1]
+        M = W_2.shape[-1]
+        N = X.shape[-1]
+        if Z is None and not _traced(dY):
+            # db_2[j] = sum(i, dY[i,j])
+            db_2 = dY.sum(dim=0)
+            dW_2 = X.new_zeros((F, M))
+            dX = X.new_empty((B, N))
+            dW_1 = X.new_zeros((N, F))
+            db_1 = X.new_zeros((F,))
+            for (i,) in _parts((B,), F, X, 512):
+                dW_2_part, dX[i], dW_1_part, db_1_part = _backward_part(X[i], W_1, b_1, dY[i], W_2)
+                dW_2 += dW_2_part
+                dW_1 += dW_1_part
+                db_1 += db_1_part
+            return _needed((need_X, need_W_1, need_b_1, need_W_2, need_b_2), (dX, dW_1, db_1, dW_2, db_2))
+        if Z is None:
+            # Z[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
+            Z = X @ W_1 + b_1
+            # H[i,h] = relu(Z[i,h])
+            H = torch.relu(Z)
         dX = dW_1 = db_1 = dW_2 = db_2 = None
         if need_W_2:
             # dW_2[h,j] = sum(i, dY[i,j]*H[i,h])
@@ -176,7 +212,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        X, W_1, _b_1, W_2, Z, H, dY = ctx.saved_tensors
+        X, W_1, b_1, W_2, Z, H, dY = ctx.saved_tensors
         d2dX, d2dW_1, d2db_1, d2dW_2, d2db_2 = _spread(ctx.needs, grads)
         B = X.shape[0]
         N = X.shape[-1]
@@ -192,7 +228,7 @@ class _Backward(torch.autograd.Function):
             d2dW_2 = X.new_zeros((F, M))
         if d2db_2 is None:
             d2db_2 = X.new_zeros((M,))
-        d2X, d2W_1, d2b_1, d2W_2, d2dY = _Second.apply(X, W_1, W_2, Z, H, dY, d2dX, d2dW_1, d2db_1, d2dW_2, d2db_2)
+        d2X, d2W_1, d2b_1, d2W_2, d2dY = _Second.apply(X, W_1, W_2, Z, H, dY, d2dX, d2dW_1, d2db_1, d2dW_2, d2db_2, b_1)
         return None, None, None, None, None, d2X, d2W_1, d2b_1, d2W_2, None, None, d2dY
 
 
@@ -207,7 +243,7 @@ class _DualBackward(_Backward):
         tb_1 = _zero(tangents[7], b_1)
         tW_2 = _zero(tangents[8], W_2)
         tdY = _zero(tangents[11], dY)
-        tdX, tdW_1, tdb_1, tdW_2, tdb_2 = _SecondTangent.apply(X, W_1, W_2, Z, H, dY, tX, tW_1, tb_1, tW_2, tdY)
+        tdX, tdW_1, tdb_1, tdW_2, tdb_2 = _SecondTangent.apply(X, W_1, W_2, Z, H, dY, tX, tW_1, tb_1, tW_2, tdY, b_1)
         return _needed(ctx.needs, (tdX, tdW_1, tdb_1, tdW_2, tdb_2))
 
 
@@ -229,7 +265,13 @@ class _Second(torch.autograd.Function):
         d2db_1: Tensor,
         d2dW_2: Tensor,
         d2db_2: Tensor,
+        b_1: Tensor,
     ) -> Any:
+        if Z is None:
+            # Z[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
+            Z = X @ W_1 + b_1
+            # H[i,h] = relu(Z[i,h])
+            H = torch.relu(Z)
         # dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
         dH = dY @ W_2.T
         # dZ[i,h] = dH[i,h]*where(0 < Z[i,h], 1, 0)
@@ -282,7 +324,13 @@ class _SecondTangent(torch.autograd.Function):
         tb_1: Tensor,
         tW_2: Tensor,
         tdY: Tensor,
+        b_1: Tensor,
     ) -> Any:
+        if Z is None:
+            # Z[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
+            Z = X @ W_1 + b_1
+            # H[i,h] = relu(Z[i,h])
+            H = torch.relu(Z)
         # dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
         dH = dY @ W_2.T
         # dZ[i,h] = dH[i,h]*where(0 < Z[i,h], 1, 0)
@@ -315,6 +363,41 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
+
+
+def _forward_part(X: Tensor, W_1: Tensor, b_1: Tensor, W_2: Tensor, b_2: Tensor) -> Any:
+    """One part along B, or the whole: Z, H, Y."""
+    # Z[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
+    Z = X @ W_1
+    Z += b_1
+    # H[i,h] = relu(Z[i,h])
+    H = torch.relu(Z)
+    # Y[i,j] = sum(h, H[i,h]*W_2[h,j]) + b_2[j]
+    Y = H @ W_2
+    Y += b_2
+    return Z, H, Y
+
+
+def _backward_part(X: Tensor, W_1: Tensor, b_1: Tensor, dY: Tensor, W_2: Tensor) -> Any:
+    """One part along B, or the whole: dW_2, dX, dW_1, db_1."""
+    # Z[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
+    Z = X @ W_1
+    Z += b_1
+    # H[i,h] = relu(Z[i,h])
+    H = torch.relu(Z)
+    # dW_2[h,j] = sum(i, dY[i,j]*H[i,h])
+    dW_2 = H.T @ dY
+    # dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
+    dH = dY @ W_2.T
+    # dZ[i,h] = dH[i,h]*where(0 < Z[i,h], 1, 0)
+    dZ = torch.where(Z > 0, dH, 0)
+    # dX[i,k] = sum(h, dZ[i,h]*W_1[k,h])
+    dX = dZ @ W_1.T
+    # dW_1[k,h] = sum(i, dZ[i,h]*X[i,k])
+    dW_1 = X.T @ dZ
+    # db_1[h] = sum(i, dZ[i,h])
+    db_1 = dZ.sum(dim=0)
+    return dW_2, dX, dW_1, db_1
 
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
@@ -361,12 +444,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _saved_whole(entries: int, *given: Tensor) -> bool:
+    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
+    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

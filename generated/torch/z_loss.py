@@ -26,6 +26,8 @@ L is the mean of (log sum exp(Z))^2. Zoph et al. (2022), equation (5).
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -35,6 +37,7 @@ _NAME = "z_loss"
 _AXES: dict[str, tuple[str, ...]] = {
     "Z": ("B", "C"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def z_loss(Z: Any) -> Tensor:
@@ -54,14 +57,26 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(fill: bool, Z: Tensor) -> Any:
         B = Z.shape[0]
-        # m[i] = max(k, Z[i,k])
-        m = Z.amax(dim=-1)
-        # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-        E_m = torch.exp(Z - m[:, None]).sum(dim=-1)
-        # Q[i] = m[i] + log(E_m[i])
-        Q = m + torch.log(E_m)
-        # L = sum(i, Q[i]^2)/size(B)
-        L = (Q**2).sum() / B
+        C = Z.shape[-1]
+        if _whole(B * C, Z):
+            # m[i] = max(k, Z[i,k])
+            m = Z.amax(dim=-1)
+            # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+            E_m = torch.exp(Z - m[:, None]).sum(dim=-1)
+            # Q[i] = m[i] + log(E_m[i])
+            Q = m + torch.log(E_m)
+            # L = sum(i, Q[i]^2)/size(B)
+            L = (Q**2).sum() / B
+        else:
+            m = Z.new_empty((B,))
+            E_m = Z.new_empty((B,))
+            Q = Z.new_empty((B,))
+            L_sum = Z.new_zeros(())
+            for (i,) in _parts((B,), C, Z, 1):
+                m[i], E_m[i], Q[i], L_sum_part = _forward_part(Z[i])
+                L_sum += L_sum_part
+            # L = sum(i, Q[i]^2)/size(B)
+            L = L_sum / B
         return L, m, E_m, Q
 
     @staticmethod
@@ -112,6 +127,12 @@ class _Backward(torch.autograd.Function):
     @staticmethod
     def forward(need_Z: bool, Z: Tensor, m: Tensor, E_m: Tensor, Q: Tensor, dL: Tensor) -> Any:
         B = Z.shape[0]
+        C = Z.shape[-1]
+        if not _whole(B * C, dL):
+            dZ = Z.new_empty((B, C))
+            for (i,) in _parts((B,), C, Z, 1):
+                dZ[i] = _backward_part(dL, Q[i], E_m[i], m[i], Z[i], B)
+            return (dZ,)
         # dQ[i] = 2*dL*Q[i]/size(B)
         dQ = 2 * dL / B * Q
         # dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
@@ -215,6 +236,30 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _forward_part(Z: Tensor) -> Any:
+    """One part along B, or the whole: m, E_m, Q, L_sum."""
+    # m[i] = max(k, Z[i,k])
+    m = Z.amax(dim=-1)
+    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+    E_m = torch.exp(Z - m[:, None]).sum(dim=-1)
+    # Q[i] = m[i] + log(E_m[i])
+    Q = m + torch.log(E_m)
+    # L = sum(i, Q[i]^2)/size(B)
+    L_sum = (Q**2).sum()
+    return m, E_m, Q, L_sum
+
+
+def _backward_part(dL: Tensor, Q: Tensor, E_m: Tensor, m: Tensor, Z: Tensor, B: int) -> Any:
+    """One part along B, or the whole: dZ."""
+    # dQ[i] = 2*dL*Q[i]/size(B)
+    dQ = 2 * dL / B * Q
+    # dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
+    dZ = Z - m[:, None]
+    torch.exp(dZ, out=dZ)
+    dZ *= dQ[:, None] / E_m[:, None]
+    return dZ
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -266,12 +311,40 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    rows = max(cache // max(width * like.element_size(), 1), least)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
-    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations."""
+    forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
+    is recorded, the operations alone are all there is to do."""
     if torch.compiler.is_compiling():
         return traced.apply
-    return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
+    transforms = _transforms()
+    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
+    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

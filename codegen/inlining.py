@@ -1,0 +1,49 @@
+"""Which values are written out where they are used, and which have a statement of their own: the same for every target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+from codegen.program import Op, Read, host_values, is_temporary, makers
+
+
+class Inlining:
+    """The ops of a block as statements: each value that is not `inlined` is the result of one."""
+
+    def __init__(self, ops: Iterable[Op]) -> None:
+        self.ops = tuple(ops)
+        self.made = makers(self.ops)
+        self.host = host_values(self.ops)
+        self.uses: dict[str, int] = {}
+        for op in self.ops:
+            for arg in op.args:
+                self.uses[arg.value] = self.uses.get(arg.value, 0) + 1
+
+    def inlined(self, value: str) -> bool:
+        """Whether a value has no statement of its own: it is used once, or costs nothing to write again."""
+        if not is_temporary(value):
+            return False
+        op = self.made[value]
+        free = value in self.host or op.kind == "position"
+        if op.fn == "power" and op.number == -1:
+            # Written again, it is a division.
+            free = free or not self.inlined(op.args[0].value)
+        if op.fn == "mul" and len(op.args) == 2 and not free:
+            # Written again, it is a minus sign.
+            sign, other = (self.made.get(arg.value) for arg in op.args)
+            free = sign is not None and sign.number == -1 and (other is None or not self.inlined(other.out))
+        return free or self.uses.get(value, 0) < 2
+
+    @cached_property
+    def statements(self) -> Mapping[str, tuple[Read, ...]]:
+        """Value with a statement -> what that statement reads, once for each time that it is written there, in order of the ops."""
+        return {op.out: tuple(self._leaves(op)) for op in self.ops if not self.inlined(op.out)}
+
+    def _leaves(self, op: Op) -> Iterable[Read]:
+        for arg in op.args:
+            inner = self.made.get(arg.value)
+            if inner is not None and self.inlined(arg.value):
+                yield from self._leaves(inner)
+            else:
+                yield arg

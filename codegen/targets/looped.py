@@ -1,0 +1,155 @@
+"""A loop over parts of some axes as source text: the function that computes one part, and the lines that call it for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from codegen.program import Block, Loop, Part, Program, needed
+from codegen.targets.parts import Parts, dims_of, used
+from codegen.targets.text import Spelling, tuple_of
+
+LEAST_ROWS = 128
+"""Products of matrices with fewer rows than this run below their speed."""
+
+
+@dataclass(frozen=True)
+class Looped:
+    """One loop of a program, as `parts` spells it; `name` is that of the function for one part."""
+
+    parts: Parts
+    loop: Loop
+    name: str
+    spelling: Spelling
+    """How the function for one part is spelt: in place."""
+    dropped: tuple[str, ...] = ()
+    """Arrays made anew in each part unless they were saved."""
+
+    # ------------------------------------------------------------------------------------------------ one part
+
+    @cached_property
+    def inner(self) -> Parts:
+        """The names inside the function."""
+        loop, program = self.loop, self.parts.program
+        own = {tensor.name for tensor in loop.arrays}
+        arrays = (*loop.arrays, *(a for a in program.arrays if a.name not in own))
+        body: Program = replace(
+            program, arrays=arrays, forward=loop.body, backward=loop.body, tangent=loop.body, second=None, second_tangent=None, loops=()
+        )
+        return Parts(self.parts.derivation, replace(body, recompute=None), self.spelling, self.parts.reserved)
+
+    @property
+    def lengths(self) -> tuple[str, ...]:
+        """Axes whose whole length one part cannot read off its arguments."""
+        return self.inner.missing(dims_of(self.loop.body), self.loop.body.inputs)
+
+    def function(self, annotation: str, returns: str) -> list[str]:
+        """The function's source: every argument and result of one part, or of everything at once."""
+        body, names = self.loop.body, self.inner.names
+        parameters = [f"{names[n]}: {annotation}" for n in body.inputs] + [f"{names[n]}: {annotation} | None" for n in self.dropped]
+        parameters += [f"{self.inner.sizes[dim]}: int" for dim in self.lengths]
+        lines = self.inner.lengths(dims_of(body), body.inputs)
+        if self.dropped:
+            again = needed(body.ops, self.dropped)
+            first = Block(body.inputs, tuple(op for op in body.ops if op.out in again), self.dropped)
+            rest = Block((*body.inputs, *self.dropped), tuple(op for op in body.ops if op.out not in again), body.outputs)
+            lines.append(f"if {names[self.dropped[0]]} is None:")
+            lines += [f"    {line}" for line in self.inner.code(first)]
+            lines += self.inner.code(self._with_numbers(rest))
+        else:
+            lines += self.inner.code(body)
+        lines.append(f"return {', '.join(names[n] for n in body.outputs)}")
+        what = " and ".join(self.loop.dims)
+        doc = f'"""One part along {what}, or the whole: {", ".join(names[n] for n in body.outputs)}."""'
+        signature = f"def {self.name}({', '.join(parameters)}) -> {returns}:"
+        return ["", "", signature, f"    {doc}", *(f"    {line}" for line in used(lines))]
+
+    def _with_numbers(self, block: Block) -> Block:
+        """The block with the plain numbers that it shares with what stands before it."""
+        made = {op.out for op in block.ops}
+        wanted = {arg.value for op in block.ops for arg in op.args} - made - set(block.inputs)
+        shared = [op for op in self.loop.body.ops if op.out in needed(self.loop.body.ops, wanted)]
+        return replace(block, ops=(*shared, *block.ops))
+
+    # ------------------------------------------------------------------------------------------------ every part
+
+    @cached_property
+    def slices(self) -> list[str]:
+        """The names of the loop's slices: its indices."""
+        taken = {*self.parts.names.values(), *self.parts.sizes.values()}
+        return [name if name not in taken else f"{name}_part" for name in self.loop.indices]
+
+    def whole(self) -> list[str]:
+        """The call for everything at once."""
+        arguments = [*(self._argument(part, False) for part in self.loop.parts), *(self.parts.names[n] for n in self.dropped)]
+        arguments += [self.parts.sizes[dim] for dim in self.lengths]
+        return [f"{', '.join(self.parts.names[part.name] for part in self.loop.results)} = {self.name}({', '.join(arguments)})"]
+
+    def each(self, like: str, missing: Sequence[str], empty: str, zeros: str) -> list[str]:
+        """Results that are filled, or summed, part by part; those `missing` are not kept."""
+        loop, names, sizes = self.loop, self.parts.names, self.parts.sizes
+        lines = [f"{names[n]} = None" for n in missing]
+        targets: list[str] = []
+        sums: list[str] = []
+        declared = {tensor.name: tensor for tensor in loop.arrays}
+        for part in loop.results:
+            name = names[part.name]
+            dims = [self._dim(part, n, dim) for n, dim in enumerate(declared[part.name].dims)]
+            shape = tuple_of([sizes[dim] for dim in dims]) if dims else "()"
+            if part.name in missing:
+                targets.append("_")
+            elif self._summed(part):
+                lines.append(f"{name} = {zeros.format(shape, like)}")
+                targets.append(f"{name}_part")
+                at = self._at(part)
+                sums.append(f"{name}{at} += {name}_part")
+            else:
+                lines.append(f"{name} = {empty.format(shape, like)}")
+                targets.append(f"{name}{self._at(part)}")
+        least = 1
+        if loop.matrices:
+            # A sum over all parts of a whole array is read and written once a part.
+            least = 4 * LEAST_ROWS if any(part.at and not any(n is not None for n in part.at) for part in loop.results) else LEAST_ROWS
+        width = " * ".join(sizes[dim] for dim in loop.width)
+        cuts = f"_parts({tuple_of([sizes[dim] for dim in loop.dims])}, {width}, {like}, {least})"
+        heads = f"({self.slices[0]},)" if len(self.slices) == 1 else ", ".join(self.slices)
+        arguments = [*(self._argument(part, True) for part in loop.parts), *("None" for _ in self.dropped)]
+        arguments += [sizes[dim] for dim in self.lengths]
+        lines.append(f"for {heads} in {cuts}:")
+        lines.append(f"    {', '.join(targets)} = {self.name}({', '.join(arguments)})")
+        return [*lines, *(f"    {line}" for line in sums)]
+
+    def dims(self) -> list[str]:
+        """The axes whose lengths the calls mention."""
+        found = [*self.loop.dims, *self.loop.width, *self.lengths]
+        declared = {tensor.name: tensor for tensor in self.loop.arrays}
+        for part in self.loop.results:
+            found += [self._dim(part, n, dim) for n, dim in enumerate(declared[part.name].dims)]
+        return [*found, *(dim for _, dim in self.loop.positions)]
+
+    def entries(self) -> str:
+        """The number of entries of the largest array."""
+        return " * ".join(self.parts.sizes[dim] for dim in (*self.loop.dims, *self.loop.width))
+
+    def _dim(self, part: Part, n: int, dim: str) -> str:
+        at = part.at[n]
+        return dim if at is None else self.loop.dims[at]
+
+    def _summed(self, part: Part) -> bool:
+        return len({n for n in part.at if n is not None}) < len(self.loop.dims)
+
+    def _at(self, part: Part) -> str:
+        """The slices of one part, as an index."""
+        marks = [":" if n is None else self.slices[n] for n in part.at]
+        while marks and marks[-1] == ":":
+            marks.pop()
+        return f"[{', '.join(marks)}]" if marks else ""
+
+    def _argument(self, part: Part, cut: bool) -> str:
+        positions = dict(self.loop.positions)
+        if part.name in positions:
+            base = self.parts.spelling.arange.format(self.parts.sizes[positions[part.name]], self.parts.like(self.parts.program.inputs))
+        else:
+            base = self.parts.names[part.value]
+        return f"{base}{self._at(part)}" if cut else base

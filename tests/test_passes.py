@@ -1,0 +1,152 @@
+"""Every pass: the values before and after are the same, on the catalogue's programs and on random ones."""
+
+from __future__ import annotations
+
+import importlib
+import tracemalloc
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from kernel_reference import inputs_of, listed, load, sizes_of
+
+from codegen.passes import OPTIONAL
+from codegen.passes.reuse import marked
+from codegen.program import Block, Op, Read
+from codegen.source import sources
+from codegen.targets.inplace import Unfolding
+from codegen.targets.text import ATOM, Factor, Text, product, total
+from derive.engine import derive
+from derive.expr import Idx
+from derive.layers import LAYERS
+from derive.spec import Layer
+
+I, J = Idx("i", "I"), Idx("j", "J")
+
+
+def test_memory_is_taken_over_only_at_the_last_read_and_never_from_an_output() -> None:
+    exp = Op("E", "map", (I, J), (Read("X", (I, J)),), fn="exp")
+    norm = Op("Z", "reduce", (I,), (Read("E", (I, J)),), (J,), "sum")
+    inverse = Op("%1", "map", (I,), (Read("Z", (I,)),), fn="power", number=Fraction(-1))
+    ratio = Op("P", "map", (I, J), (Read("E", (I, J)), Read("%1", (I,))), fn="mul")
+    assert [op.into for op in marked(Block(("X",), (exp, norm, inverse, ratio), ("P",))).ops] == ["", "", "", "E"]
+    assert not any(op.into for op in marked(Block(("X",), (exp, norm, inverse, ratio), ("P", "E"))).ops), "an output is kept"
+    square = Op("Q", "map", (I, J), (Read("E", (I, J)), Read("E", (I, J))), fn="mul")
+    assert not marked(Block(("X",), (exp, square), ("Q",))).ops[1].into, "an array that is read twice is not written between the reads"
+
+
+def test_an_expression_is_computed_in_one_array_and_the_smaller_factors_meet_first() -> None:
+    X, r, s, g = Text("X", ATOM, (I, J)), Text("r[:, None]", ATOM, (I,)), Text("s[:, None]", ATOM, (I,)), Text("g", ATOM, (J,))
+    _, scaled = product(Fraction(2), [Factor(X), Factor(r), Factor(s, below=True), Factor(g)], (I, J))
+    sums = total([(False, scaled), (True, X)], (I, J))
+    assert Unfolding("Y", (I, J), "", "np").statements(sums) == ["Y = X * (r[:, None] * 2 / s[:, None])", "Y *= g", "Y -= X"]
+    assert Unfolding("Y", (I, J), "X", "np").statements(scaled)[0] == "Y = np.multiply(X, r[:, None] * 2 / s[:, None], out=X)"
+    values = {
+        "X": np.arange(6.0).reshape(2, 3),
+        "r": np.array([2.0, 3.0]),
+        "s": np.array([5.0, 7.0]),
+        "g": np.array([1.0, 2.0, 4.0]),
+        "np": np,
+    }
+    before = eval(sums.code, values)
+    exec("\n".join(Unfolding("Y", (I, J), "", "np").statements(sums)), values)
+    np.testing.assert_allclose(values["Y"], before, rtol=1e-14)
+
+
+# ---------------------------------------------------------------------------------------------------- blocking
+
+
+every_layer = pytest.mark.parametrize("layer", LAYERS, ids=[layer.name for layer in LAYERS])
+
+
+def run(layer: Layer, kernel: ModuleType, sizes: dict[str, int]) -> list[Any]:
+    """Every output and gradient of a NumPy kernel."""
+    inputs = [tensor.numpy() for tensor in inputs_of(layer, sizes)]
+    values, saved = kernel.forward(*inputs)
+    upstream = [np.cos(np.arange(float(np.size(value)))).reshape(np.shape(value)) for value in listed(values)]
+    return [*listed(values), *listed(kernel.backward(*upstream, saved))]
+
+
+@every_layer
+def test_parts_give_what_the_whole_gives(layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = importlib.import_module(f"generated.numpy.{layer.name}")
+    if not hasattr(kernel, "_CACHE"):
+        pytest.skip("it has no loop")
+    sizes = sizes_of(layer, 3)
+    want = run(layer, kernel, sizes)
+    monkeypatch.setattr(kernel, "_CACHE", 16)
+    if hasattr(kernel, "_saved_whole"):
+        monkeypatch.setattr(kernel, "_saved_whole", lambda *_: False)
+    if hasattr(kernel, "_parts"):
+        whole = kernel._parts
+        monkeypatch.setattr(kernel, "_parts", lambda lengths, width, like, least: whole(lengths, width, like, 2))
+    for got, expected in zip(run(layer, kernel, sizes), want):
+        np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-13)
+
+
+def gradients(layer: Layer, function: Any, sizes: dict[str, int]) -> list[torch.Tensor]:
+    inputs = inputs_of(layer, sizes)
+    moving = [tensor.requires_grad_() for name, tensor in zip(layer.inputs, inputs) if name in layer.wrt]
+    values = listed(function(*inputs))
+    first = torch.autograd.grad([(value**3).sum() for value in values], moving, create_graph=True)
+    return [*values, *first, *torch.autograd.grad(sum((g**2).sum() for g in first), moving, allow_unused=True, materialize_grads=True)]
+
+
+@every_layer
+def test_torch_parts_give_what_the_whole_gives_twice_and_under_vmap(layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = importlib.import_module(f"generated.torch.{layer.name}")
+    if not hasattr(kernel, "_CACHE"):
+        pytest.skip("it has no loop")
+    function, sizes = getattr(kernel, layer.name), sizes_of(layer, 3)
+    want = gradients(layer, function, sizes)
+    monkeypatch.setattr(kernel, "_CACHE", 16)
+    for name in ("_whole", "_saved_whole"):
+        if hasattr(kernel, name):
+            monkeypatch.setattr(kernel, name, lambda _, *given: kernel._traced(*given))
+    whole = kernel._parts
+    monkeypatch.setattr(kernel, "_parts", lambda lengths, width, like, least: whole(lengths, width, like, 2))
+    for got, expected in zip(gradients(layer, function, sizes), want):
+        torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-12)
+    inputs = inputs_of(layer, sizes)
+    moving = [tensor.requires_grad_() for name, tensor in zip(layer.inputs, inputs) if name in layer.wrt]
+    (value, *_) = listed(function(*inputs))
+    upstream = torch.stack([torch.ones_like(value), torch.cos(value.detach())])
+    together = torch.autograd.grad(value, moving, upstream, is_grads_batched=True, retain_graph=True)
+    for n, each in enumerate(upstream):
+        for got, expected in zip(together, torch.autograd.grad(value, moving, each, retain_graph=True)):
+            torch.testing.assert_close(got[n], expected, rtol=1e-10, atol=1e-12)
+
+
+KERNEL_ATTENTION = """\
+D[i,j] = sum(c, (Q[i,c] - K[j,c])^2)
+P[i,j] = exp(-D[i,j])/sum(k, exp(-D[i,k]))
+O[i,e] = sum(j, P[i,j]*V[j,e])
+"""
+
+
+def test_attention_with_other_scores_takes_memory_in_proportion_to_its_length(tmp_path: Path) -> None:
+    kernel = load(sources(derive(Layer.parse("hidden", KERNEL_ATTENTION)))["numpy"], "hidden", tmp_path)
+    peaks = []
+    for length in (2048, 4096):
+        Q, K, V = (np.random.default_rng(n).standard_normal((length, 16), dtype=np.float32) for n in range(3))
+        tracemalloc.start()
+        O, saved = kernel.forward(Q, K, V)
+        kernel.backward(np.ones_like(O), saved)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 2.5 * peaks[0], "twice the length takes four times the memory"
+    assert peaks[1] < 4096 * 4096 * 4, "no array over queries and keys is whole"
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_leaving_out_a_pass_changes_no_value(name: str, tmp_path: Path) -> None:
+    for layer in LAYERS[::9]:
+        derivation = derive(layer)
+        want = run(layer, importlib.import_module(f"generated.numpy.{layer.name}"), sizes_of(layer))
+        kernel = load(sources(derivation, ("numpy",), (name,))["numpy"], layer.name, tmp_path)
+        for got, expected in zip(run(layer, kernel, sizes_of(layer)), want):
+            np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
