@@ -38,5 +38,5 @@ REASONS = {
     "attention_causal": "masked keys are computed and then dropped",
     "layer_norm": "every sum of the backward pass reads its block again",
 }
-"""Why a layer falls short, where profiles have shown it; small calls fall short by the checks of their arguments."""
+"""Why a layer falls short, read off its kernel; no profile has confirmed it yet."""
 OVERHEAD = "at this size the checks of the arguments and autograd.Function cost more than the arithmetic"
