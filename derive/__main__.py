@@ -30,6 +30,7 @@ EPILOG = """examples:
   derive check attention | all | my_layers.py         the checker's verdict on every line
   derive new my_layer [--text]                        a file to start a layer of your own from
   derive equal linear linear_out_in                   the proof that two layers compute the same
+  derive grade linear "dW = X^T dY"                   is it right? what is wrong with it?
   derive book -o DIR                                  every proof and kernel as a site, and one PDF
 """
 
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 0, 1 where a line does not hold, 2 for a mistake in what was asked."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        commands = {"book": _book, "check": _check, "equal": _equal, "new": _new, "search": _search}
+        commands = {"book": _book, "check": _check, "equal": _equal, "grade": _grade, "new": _new, "search": _search}
         code = commands[words[0]](words[1:]) if words and words[0] in commands else _derive(words)
         sys.stdout.flush()
         return code
@@ -237,6 +238,15 @@ def _equal(words: list[str]) -> int:
     from derive.cli.equal import equal
 
     return equal(words)
+
+
+# ---------------------------------------------------------------------------------------------------- derive grade
+
+
+def _grade(words: list[str]) -> int:
+    from derive.cli.grade import grade
+
+    return grade(words)
 
 
 # ---------------------------------------------------------------------------------------------------- derive check
