@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,7 +118,8 @@ def _made(layers: Sequence[Layer], detail: str, jobs: int, step: Callable[[str],
             yield make(layer)
             step(layer.name)
         return
-    with ProcessPoolExecutor(jobs) as pool:
+    # Fresh processes, since the bar of progress is drawn by a thread, and a process with threads must not be copied.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         for layer, made in zip(layers, pool.map(make, layers, chunksize=2)):
             yield made
             step(layer.name)

@@ -19,7 +19,7 @@ from derive.spec import Layer
 from derive.tutor import reading
 from derive.tutor.elaborate import Elaborator, Value, Vocabulary, named_free, shape
 from derive.tutor.judge import PLAIN, Apart, Judge, Setting, safely
-from derive.tutor.tree import Node, Unreadable, text, walk
+from derive.tutor.tree import Node, Unreadable, walk
 
 RIGHT, WRONG, UNREADABLE = "right", "wrong", "unreadable"
 UPSTREAM = ("G", "g", "grad_output", "dout", "delta", "δ", "upstream", "grad", "Δ")

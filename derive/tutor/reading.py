@@ -237,7 +237,7 @@ class _Parser:
 
     def bracket(self, value: Node) -> Node:
         opened = self.take()
-        items: list[Node | None | str] = []
+        items: list[Node | str | None] = []
         while self.token.text != "]":
             if self.token.text == ":":
                 self.take()
