@@ -94,7 +94,7 @@ def browser() -> Iterator[Browser]:
     assert CHROMIUM is not None
     from_us, to_it = os.pipe()
     from_it, to_us = os.pipe()
-    with tempfile.TemporaryDirectory() as profile:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         words = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"]
         words += ["--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage", "--remote-debugging-pipe"]
         # The browser reads descriptor 3 and writes descriptor 4.

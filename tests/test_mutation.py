@@ -36,7 +36,7 @@ def documents() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def result(documents: list[dict[str, Any]]) -> Score:
-    return score(documents, count=220, seed=11)
+    return score(documents, count=210, seed=11)
 
 
 def shown(found: tuple[Mutant, ...]) -> list[tuple[str, str, int, str]]:

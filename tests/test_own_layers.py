@@ -182,9 +182,12 @@ def test_the_written_test_passes_on_the_kernels_as_they_are_written(kernels: Pat
     assert outcome(kernels) == 0
 
 
-@pytest.mark.parametrize(
-    ("target", "bug"), [(target, bug) for target in ("numpy", "torch") for bug in (*BUGS, *BUGS_OF[target])], ids=lambda text: text
-)
+# What is wrong in both targets alike is planted in one of them in turn: two seconds each.
+PLANTED = [(("numpy", "torch")[n % 2], bug) for n, bug in enumerate(BUGS)]
+PLANTED += [(target, bug) for target, bugs in BUGS_OF.items() for bug in bugs]
+
+
+@pytest.mark.parametrize(("target", "bug"), PLANTED, ids=lambda text: text)
 def test_the_written_test_catches(target: str, bug: str, kernels: Path) -> None:
     file = kernels / target / "planted.py"
     right = file.read_text("utf-8")

@@ -27,6 +27,8 @@ def loop_of(block: Block, arrays: Mapping[str, Tensor], small: Callable[[Iterabl
     value of the loop has it, or is summed over it and read only after the loop. The last axis stays whole: rows are contiguous.
     Nothing is written over the values `kept`.
     """
+    if any(tensor.is_plain_integer for tensor in arrays.values()):
+        return None  # lengths may follow from it, and those of a part would not
     return _Region(block, arrays, small, kept).loop()
 
 

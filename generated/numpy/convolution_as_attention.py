@@ -15,8 +15,9 @@ Shapes:
 Saved for the backward pass:
 
     W: for dH
-    A: for dX; where it is large it is not saved but made anew
+    A: for dX
     H: for dW
+    X: for nothing
 
 Gradients:
 
@@ -30,9 +31,7 @@ fixed shift, attention is convolution_same. Cordonnier, Loukas and Jaggi (2020),
 
 from __future__ import annotations
 
-import itertools
 import operator
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,15 +47,15 @@ _AXES: dict[str, tuple[str, ...]] = {
     "tX": ("B", "L", "C"),
     "tW": ("K", "C", "O"),
 }
-_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 class Saved(NamedTuple):
     """What the backward pass needs of the forward pass; it holds inputs and outputs themselves, not copies."""
 
     W: Array
-    A: Array | None
+    A: Array
     H: Array
+    X: Array
 
 
 def forward(X: Any, W: Any, pad: int) -> tuple[Array, Saved]:
@@ -69,23 +68,20 @@ def forward(X: Any, W: Any, pad: int) -> tuple[Array, Saved]:
     B = X.shape[0]
     C = X.shape[-1]
     O = W.shape[-1]
-    if _saved_whole(K * L * L, X, W):
-        A, H = _forward_part(np.arange(K), np.arange(L), X, pad)
-    else:
-        A = None
-        H = np.empty((B, K, L, C), X.dtype)
-        for k, l in _parts((K, L), L, X, 128):
-            _, H[:, k, l] = _forward_part(np.arange(K)[k], np.arange(L)[l], X, pad)
+    # A[k,l,n] = delta(n,k + l - pad)
+    A = _one_hot(np.arange(K)[:, None] + np.arange(L) - pad, L, X.dtype)
+    # H[b,k,l,c] = sum(n, A[k,l,n]*X[b,n,c])
+    H = (X.mT[:, None, :, :] @ A.mT[None, :, :, :]).mT.copy()
     # Y[b,l,o] = sum(k,c, H[b,k,l,c]*W[k,c,o])
     Y = H.transpose(0, 2, 1, 3).reshape(B, L, K * C) @ W.reshape(K * C, O)
-    return Y, Saved(W, A, H)
+    return Y, Saved(W, A, H, X)
 
 
 def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     """Return (dX, dW), the gradients with upstream dY."""
-    W, A, H = saved
+    W, A, H, _X = saved
     B = H.shape[0]
-    L = H.shape[2]
+    L = A.shape[1]
     O = W.shape[-1]
     K = W.shape[0]
     C = W.shape[1]
@@ -94,13 +90,8 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     dW = H.transpose(1, 3, 0, 2).reshape(K, C, B * L) @ dY.reshape(B * L, O)
     # dH[b,k,l,c] = sum(o, dY[b,l,o]*W[k,c,o])
     dH = dY[:, None, :, :] @ W.mT[None, :, :, :]
-    if A is not None:
-        dX = _backward_part(np.arange(K), np.arange(L), dH, A, L, pad)
-    else:
-        dX = np.zeros((B, L, C), W.dtype)
-        for k, l in _parts((K, L), L, W, 512):
-            dX_part = _backward_part(np.arange(K)[k], np.arange(L)[l], dH[:, k, l], None, L, pad)
-            dX += dX_part
+    # dX[b,n,c] = sum(k,l, dH[b,k,l,c]*A[k,l,n])
+    dX = (dH.reshape(B, K * L, C).mT @ A.reshape(K * L, L)).mT.copy()
     return dX, dW
 
 
@@ -126,30 +117,6 @@ def jvp(X: Any, W: Any, pad: int, tX: Any, tW: Any) -> tuple[Array, Array]:
     tY = tH.transpose(0, 2, 1, 3).reshape(B, L, K * C) @ W.reshape(K * C, O)
     tY += H.transpose(0, 2, 1, 3).reshape(B, L, K * C) @ tW.reshape(K * C, O)
     return Y, tY
-
-
-def _forward_part(k: Any, n: Any, X: Any, pad: int) -> Any:
-    """One part along K and L, or the whole: A, H."""
-    L = X.shape[1]
-    # A[k,l,n] = delta(n,k + l - pad)
-    A = _one_hot(k[:, None] + n - pad, L, X.dtype)
-    # H[b,k,l,c] = sum(n, A[k,l,n]*X[b,n,c])
-    H = (X.mT[:, None, :, :] @ A.mT[None, :, :, :]).mT.copy()
-    return A, H
-
-
-def _backward_part(k: Any, n: Any, dH: Any, A: Any | None, L: int, pad: int) -> Any:
-    """One part along K and L, or the whole: dX."""
-    B = dH.shape[0]
-    K_block = k.shape[0]
-    L_block = n.shape[0]
-    C = dH.shape[-1]
-    if A is None:
-        # A[k,l,n] = delta(n,k + l - pad)
-        A = _one_hot(k[:, None] + n - pad, L, dH.dtype)
-    # dX[b,n,c] = sum(k,l, dH[b,k,l,c]*A[k,l,n])
-    dX = (dH.reshape(B, K_block * L_block, C).mT @ A.reshape(K_block * L_block, L)).mT.copy()
-    return dX
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -198,22 +165,6 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
         axes = ", ".join(_AXES[name])
         raise ValueError(f"{_NAME}: {name} has shape {array.shape}, expected ({axes}) = {shape}")
     return array.astype(dtype, copy=False)
-
-
-def _saved_whole(entries: int, *given: Array) -> bool:
-    """Whether an array of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
-    return entries * given[0].itemsize <= 8 * _CACHE or entries <= 4 * sum(array.size for array in given)
-
-
-def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
-    rows = max(_CACHE // max(width * like.itemsize, 1), least)
-    cuts: list[list[slice]] = []
-    for length in reversed(lengths):
-        step = min(length, rows)
-        rows = max(rows // max(length, 1), 1)
-        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
-    return itertools.product(*cuts)
 
 
 def _one_hot(labels: Array, length: int, dtype: Any) -> Array:

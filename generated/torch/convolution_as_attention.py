@@ -15,8 +15,9 @@ Shapes:
 Saved for the backward pass:
 
     W: for dH
-    A: for dX; where it is large it is not saved but made anew
+    A: for dX
     H: for dW
+    X: for nothing
 
 Gradients:
 
@@ -30,9 +31,7 @@ fixed shift, attention is convolution_same. Cordonnier, Loukas and Jaggi (2020),
 
 from __future__ import annotations
 
-import itertools
 import operator
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -43,7 +42,6 @@ _AXES: dict[str, tuple[str, ...]] = {
     "X": ("B", "L", "C"),
     "W": ("K", "C", "O"),
 }
-_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def convolution_as_attention(X: Any, W: Any, pad: int) -> Tensor:
@@ -66,27 +64,19 @@ class _Forward(torch.autograd.Function):
         B = X.shape[0]
         C = X.shape[-1]
         O = W.shape[-1]
-        if _saved_whole(K * L * L, X, W):
-            # A[k,l,n] = delta(n,k + l - pad)
-            A = _one_hot(torch.arange(K, device=X.device)[:, None] + torch.arange(L, device=X.device) - pad, L, X)
-            # H[b,k,l,c] = sum(n, A[k,l,n]*X[b,n,c])
-            H = (X.mT[:, None, :, :] @ A.mT[None, :, :, :]).mT.clone()
-            # Y[b,l,o] = sum(k,c, H[b,k,l,c]*W[k,c,o])
-            Y = H.permute(0, 2, 1, 3).reshape(B, L, K * C) @ W.reshape(K * C, O)
-        else:
-            A = None
-            H = X.new_empty((B, K, L, C))
-            for k, l in _parts((K, L), L, X, 128):
-                _, H[:, k, l] = _forward_part(torch.arange(K, device=X.device)[k], torch.arange(L, device=X.device)[l], X, pad)
-            # Y[b,l,o] = sum(k,c, H[b,k,l,c]*W[k,c,o])
-            Y = H.permute(0, 2, 1, 3).reshape(B, L, K * C) @ W.reshape(K * C, O)
+        # A[k,l,n] = delta(n,k + l - pad)
+        A = _one_hot(torch.arange(K, device=X.device)[:, None] + torch.arange(L, device=X.device) - pad, L, X)
+        # H[b,k,l,c] = sum(n, A[k,l,n]*X[b,n,c])
+        H = (X.mT[:, None, :, :] @ A.mT[None, :, :, :]).mT.clone()
+        # Y[b,l,o] = sum(k,c, H[b,k,l,c]*W[k,c,o])
+        Y = H.permute(0, 2, 1, 3).reshape(B, L, K * C) @ W.reshape(K * C, O)
         return Y, A, H
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, W, pad = inputs
         _Y, A, H = output
-        ctx.mark_non_differentiable(H, *(t for t in (A,) if t is not None))
+        ctx.mark_non_differentiable(A, H)
         ctx.set_materialize_grads(fill)
         ctx.save_for_backward(X, W, A, H)
         ctx.save_for_forward(X, W, A, H)
@@ -145,19 +135,6 @@ class _Backward(torch.autograd.Function):
         O = W.shape[-1]
         K = W.shape[0]
         C = X.shape[-1]
-        if A is None and not _traced(dY):
-            # dW[k,c,o] = sum(b,l, dY[b,l,o]*H[b,k,l,c])
-            dW = H.permute(1, 3, 0, 2).reshape(K, C, B * L) @ dY.reshape(B * L, O)
-            # dH[b,k,l,c] = sum(o, dY[b,l,o]*W[k,c,o])
-            dH = dY[:, None, :, :] @ W.mT[None, :, :, :]
-            dX = X.new_zeros((B, L, C))
-            for k, l in _parts((K, L), L, X, 512):
-                dX_part = _backward_part(torch.arange(K, device=X.device)[k], torch.arange(L, device=X.device)[l], dH[:, k, l], L, pad)
-                dX += dX_part
-            return _needed((need_X, need_W), (dX, dW))
-        if A is None:
-            # A[k,l,n] = delta(n,k + l - pad)
-            A = _one_hot(torch.arange(K, device=None.device)[:, None] + torch.arange(L, device=None.device) - pad, L, None)
         dX = dW = None
         if need_W:
             # dW[k,c,o] = sum(b,l, dY[b,l,o]*H[b,k,l,c])
@@ -191,7 +168,7 @@ class _Backward(torch.autograd.Function):
             d2dX = X.new_zeros((B, L, C))
         if d2dW is None:
             d2dW = X.new_zeros((K, C, O))
-        d2X, d2W, d2dY = _Second.apply(pad, W, A, H, dY, d2dX, d2dW)
+        d2X, d2W, d2dY = _Second.apply(pad, W, A, H, dY, d2dX, d2dW, X)
         return None, None, None, d2X, d2W, None, None, d2dY
 
 
@@ -205,7 +182,7 @@ class _DualBackward(_Backward):
         tX = _zero(tangents[3], X)
         tW = _zero(tangents[4], W)
         tdY = _zero(tangents[7], dY)
-        tdX, tdW = _SecondTangent.apply(pad, W, A, H, dY, tX, tW, tdY)
+        tdX, tdW = _SecondTangent.apply(pad, W, A, H, dY, tX, tW, tdY, X)
         return _needed(ctx.needs, (tdX, tdW))
 
 
@@ -215,15 +192,12 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(pad: int, W: Tensor, A: Tensor, H: Tensor, dY: Tensor, d2dX: Tensor, d2dW: Tensor) -> Any:
+    def forward(pad: int, W: Tensor, A: Tensor, H: Tensor, dY: Tensor, d2dX: Tensor, d2dW: Tensor, X: Tensor) -> Any:
         K = W.shape[0]
         C = W.shape[1]
         O = W.shape[-1]
         B = H.shape[0]
-        L = H.shape[2]
-        if A is None:
-            # A[k,l,n] = delta(n,k + l - pad)
-            A = _one_hot(torch.arange(K, device=None.device)[:, None] + torch.arange(L, device=None.device) - pad, L, None)
+        L = A.shape[1]
         # d2dH[b,k,l,c] = sum(n, d2dX[b,n,c]*A[k,l,n])
         d2dH = (d2dX.mT[:, None, :, :] @ A.mT[None, :, :, :]).mT
         # d2dY[b,l,o] = sum(k,c, d2dW[k,c,o]*H[b,k,l,c]) + sum(k,c, d2dH[b,k,l,c]*W[k,c,o])
@@ -253,15 +227,12 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(pad: int, W: Tensor, A: Tensor, H: Tensor, dY: Tensor, tX: Tensor, tW: Tensor, tdY: Tensor) -> Any:
+    def forward(pad: int, W: Tensor, A: Tensor, H: Tensor, dY: Tensor, tX: Tensor, tW: Tensor, tdY: Tensor, X: Tensor) -> Any:
         B = H.shape[0]
         K = W.shape[0]
-        L = H.shape[2]
+        L = A.shape[1]
         C = W.shape[1]
         O = W.shape[-1]
-        if A is None:
-            # A[k,l,n] = delta(n,k + l - pad)
-            A = _one_hot(torch.arange(K, device=None.device)[:, None] + torch.arange(L, device=None.device) - pad, L, None)
         # tH[b,k,l,c] = sum(n, A[k,l,n]*tX[b,n,c])
         tH = (tX.mT[:, None, :, :] @ A.mT[None, :, :, :]).mT
         # tdW[k,c,o] = sum(b,l, H[b,k,l,c]*tdY[b,l,o]) + sum(b,l, tH[b,k,l,c]*dY[b,l,o])
@@ -281,29 +252,6 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         return _no_third(*grads)
-
-
-def _forward_part(k: Tensor, n: Tensor, X: Tensor, pad: int) -> Any:
-    """One part along K and L, or the whole: A, H."""
-    L = X.shape[1]
-    # A[k,l,n] = delta(n,k + l - pad)
-    A = _one_hot(k[:, None] + n - pad, L, X)
-    # H[b,k,l,c] = sum(n, A[k,l,n]*X[b,n,c])
-    H = (X.mT[:, None, :, :] @ A.mT[None, :, :, :]).mT.clone()
-    return A, H
-
-
-def _backward_part(k: Tensor, n: Tensor, dH: Tensor, L: int, pad: int) -> Any:
-    """One part along K and L, or the whole: dX."""
-    B = dH.shape[0]
-    K_block = k.shape[0]
-    L_block = n.shape[0]
-    C = dH.shape[-1]
-    # A[k,l,n] = delta(n,k + l - pad)
-    A = _one_hot(k[:, None] + n - pad, L, dH)
-    # dX[b,n,c] = sum(k,l, dH[b,k,l,c]*A[k,l,n])
-    dX = (dH.reshape(B, K_block * L_block, C).mT @ A.reshape(K_block * L_block, L)).mT.clone()
-    return dX
 
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
@@ -359,31 +307,6 @@ def _transforms() -> tuple[str, ...]:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
-
-
-def _traced(*given: Tensor) -> bool:
-    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
-    parts."""
-    if torch.compiler.is_compiling() or _transforms():
-        return True
-    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
-
-
-def _saved_whole(entries: int, *given: Tensor) -> bool:
-    """Whether a tensor of that many entries may be kept for the backward pass: it is small, or not much more than what is given."""
-    return entries * given[0].element_size() <= 8 * _CACHE or _traced() or entries <= 4 * sum(tensor.numel() for tensor in given)
-
-
-def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
-    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
-    rows = max(cache // max(width * like.element_size(), 1), least)
-    cuts: list[list[slice]] = []
-    for length in reversed(lengths):
-        step = min(length, rows)
-        rows = max(rows // max(length, 1), 1)
-        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
-    return itertools.product(*cuts)
 
 
 def _chosen(traced: Any, dual: Any) -> Any:

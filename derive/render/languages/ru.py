@@ -64,6 +64,8 @@ WORDS = {
     "in between": "промежуточный",
     "constant, not differentiated": "константа, не дифференцируется",
     "input, not differentiated here": "вход, здесь не дифференцируется",
+    "with the length {}.": "с длиной {0}.",
+    "with the lengths {}.": "с длинами {0}.",
     "an integer": "целое число",
     "integer labels in [{})": "целые метки из [{0})",
     "upstream gradient, that of {}": "градиент, приходящий сверху: по {0}",

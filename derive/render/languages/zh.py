@@ -63,6 +63,8 @@ WORDS = {
     "in between": "中间量",
     "constant, not differentiated": "常量，不求导",
     "input, not differentiated here": "输入，此处不求导",
+    "with the length {}.": "其中长度 {0}。",
+    "with the lengths {}.": "其中长度 {0}。",
     "an integer": "整数",
     "integer labels in [{})": "取值于 [{0}) 的整数标签",
     "upstream gradient, that of {}": "上游梯度，即 {0} 的梯度",
