@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 
@@ -51,7 +51,7 @@ def toggles(node: Node) -> Iterator[Change]:
         if part.kind == "transpose":
             yield part.parts[0]
 
-    for part in {place: None for place in walk(node)}:
+    for part in dict.fromkeys(walk(node)):
         for other in variants(node, lambda place, part=part: untoggle(place) if place is part else iter(())):  # type: ignore[misc]
             yield "transpose inside", f"{text(part.parts[0])} wants no transpose", other
         for other in variants(node, lambda place, part=part: toggle(place) if place is part else iter(())):  # type: ignore[misc]
@@ -163,7 +163,7 @@ def columns(node: Node) -> Iterator[Change]:
         yield "missing broadcast", "a vector with an entry for each row is a column", changed
 
 
-def names(node: Node, alike: dict[str, Collection[str]]) -> Iterator[Change]:
+def names(node: Node, alike: Mapping[str, Collection[str]]) -> Iterator[Change]:
     """Another tensor of the same axes in the place of one."""
 
     def other(part: Node) -> Iterator[Node]:

@@ -77,10 +77,10 @@ def diagnose(tutor: Tutor, claim: Claim, misfit: Misfit | None) -> Found | None:
 
 
 def _others(tutor: Tutor, claim: Claim, node: Node) -> Iterator[changes.Change]:
+    yield from changes.sums(node)
     yield from changes.toggles(node)
     yield from changes.swapped_toggles(node)
     yield from changes.columns(node)
-    yield from changes.sums(node)
     yield from changes.products(node)
     yield from changes.names(node, tutor.alike)
     yield from changes.indices(node, _index_axes(tutor, claim))
@@ -262,10 +262,7 @@ def _from_the_truth(tutor: Tutor, claim: Claim) -> Found | None:
 def _same(tutor: Tutor, mine: Equation, node: Any, claim: Claim) -> bool:
     try:
         other: Expr = expr_from(node)
-        for most in (3, 16):
-            if tutor.judge.apart(mine.value, expr_json(other), mine.target, claim.setting, most) is not None:
-                return False
-        return True
+        return all(tutor.judge.apart(mine.value, expr_json(other), mine.target, claim.setting, most) is None for most in (3, 16))
     except (CannotTell, ValueError, KeyError):  # a mistake may leave an index without a meaning
         return False
 

@@ -19,7 +19,7 @@ from derive.spec import Layer
 from derive.tutor import reading
 from derive.tutor.elaborate import Elaborator, Value, Vocabulary, named_free, shape
 from derive.tutor.judge import PLAIN, Apart, Judge, Setting, safely
-from derive.tutor.tree import Node, Unreadable, text, walk
+from derive.tutor.tree import Node, Unreadable, walk
 
 RIGHT, WRONG, UNREADABLE = "right", "wrong", "unreadable"
 UPSTREAM = ("G", "g", "grad_output", "dout", "delta", "δ", "upstream", "grad", "Δ")
@@ -93,6 +93,19 @@ class Tutor:
     def grade(self, source: str) -> Verdict:
         """The verdict on one line, such as `dW = X^T dY`."""
         return self._line(source, 1, self._setting(source), False)
+
+    def judged(self, source: str) -> str:
+        """The outcome alone, whatever the upstream gradient is, without looking for what is wrong."""
+        try:
+            claim = self._read(source, 1, PLAIN)
+            if self._dims(claim, False) is None:
+                return UNREADABLE
+            target, entry = self._fit(claim.node, claim)
+            return WRONG if self._apart(entry, target, claim.setting) else self._right(claim, target, entry).outcome
+        except (Unreadable, CannotTell):
+            return UNREADABLE
+        except Misfit:
+            return WRONG
 
     def grade_lines(self, source: str) -> list[Verdict]:
         """The verdicts on a derivation, a line each, up to the first that does not follow; `#` and `%` start comments."""
@@ -342,7 +355,7 @@ class Tutor:
             assert apart is not None
             message = self._shown(claim, target, apart)
         diagnosis = found[0] if found else "shape" if misfit is not None else "wrong"
-        answer = "" if f"{claim.left} = " in message else self.answer(claim)
+        answer = "" if f"{claim.left} = " in message and diagnosis != "transposed" else self.answer(claim)
         return self._verdict(
             claim, WRONG, diagnosis, f"{claim.source.strip()} is wrong: {message}" + (f" You want {answer}." if answer else "")
         )

@@ -140,7 +140,7 @@ class Judge:
             raise CannotTell("no axis lengths fit the facts")
         if setting.unit:
             for name in self.derivation.upstream:
-                values[name] = {key: 1 for key in itertools.product(*(range(sizes[d]) for d in self.tensors[name]["dims"]))}
+                values[name] = dict.fromkeys(itertools.product(*(range(sizes[d]) for d in self.tensors[name]["dims"])), 1)
         return Scene(World(sizes, arithmetic, self.definitions, values), arithmetic, sizes)
 
     def _varied(self, axes: tuple[str, ...], rooted: set[str], number: int) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Reads a person's formula: matrix or index notation, as NumPy, PyTorch, LaTeX or a page of paper spell it. Parsed, never evaluated.
 
 sum       term (("+" | "-") term)*
-term      factor (sign? factor)*          signs: `*` `o` `\\odot` `\\circ` entry by entry, `@` `\\cdot` `\\times` or a blank a matrix product, `/`
+    term      factor (sign? factor)*          `*` `o` `\\odot` entry by entry, `@` `\\cdot` or a blank a matrix product, `/`
 factor    "-" factor | atom postfix*
 postfix   "^T" "^\\top" ".T" ".t()" "'" | "^" number | "^{-1}" | "[" indices "]" | "_{" indices "}" | ".sum(0)" ".mean()" ".shape[0]" ...
 atom      number | name | "(" sum ")" | name "(" arguments ")" | "\\sum_{k}" term | "\\frac" atom atom | "\\sqrt" atom
@@ -16,6 +16,7 @@ from fractions import Fraction
 
 from derive.errors import near
 from derive.tutor.tree import Node, Unreadable
+from derive.tutor.words import ALSO, FUNCTIONS, LATEX, MODULES, OPERATORS, REDUCTIONS, SIGNS, SILENT
 
 _TOKEN = re.compile(
     r"""(?P<one>\\math(?:bf|bb|bbm)\{?1\}?)
@@ -28,42 +29,6 @@ _TOKEN = re.compile(
       | (?P<op>\*\*|<=|>=|==|!=|[-+*/^()\[\],=:<>@._{}'|∘⊙·⋅×ᵀ⊤∑Σ−′])""",
     re.VERBOSE,
 )
-_LATEX = {
-    "odot": "*", "circ": "*", "cdot": "@", "times": "@", "top": "T", "intercal": "T", "sum": "Σ", "le": "<=", "ge": ">=", "leq": "<=",
-    "geq": ">=", "lt": "<", "gt": ">", "lbrack": "[", "rbrack": "]",
-}  # fmt: skip
-_SIGNS = {"∘": "*", "⊙": "*", "·": "@", "⋅": "@", "×": "@", "∑": "Σ", "−": "-", "⊤": "ᵀ", "**": "^", "′": "'"}
-_SILENT = (
-    "left",
-    "right",
-    "big",
-    "Big",
-    "bigl",
-    "bigr",
-    "Bigl",
-    "Bigr",
-    "mathbf",
-    "mathrm",
-    "mathit",
-    "boldsymbol",
-    "bm",
-    "operatorname",
-    "text",
-)
-_MODULES = ("np", "numpy", "torch", "F", "jnp", "math", "nn", "functional", "linalg", "special")
-_REDUCTIONS = ("sum", "mean")
-FUNCTIONS = {
-    "exp": 1, "log": 1, "sqrt": 1, "tanh": 1, "erf": 1, "sigmoid": 1, "relu": 1, "abs": 1, "sign": 1, "softplus": 1, "sin": 1, "cos": 1,
-    "softmax": 1, "rowsum": 1, "colsum": 1, "inv": 1, "det": 1, "trace": 1, "diag": 1, "outer": 2, "where": 3, "onehot": 1, "delta": 2, "size": 1,
-    "dot": 2, "square": 1, "maximum": 2, "minimum": 2, "transpose": 1, "ones_like": 1, "zeros_like": 1,
-}  # fmt: skip
-"""The functions a formula may use, with the arguments each takes."""
-_ALSO = {
-    "matmul": "dot", "mm": "dot", "mv": "dot", "ln": "log", "tr": "trace", "multiply": "mul", "mul": "mul", "one_hot": "onehot", "max": "maximum",
-    "min": "minimum", "add": "add", "subtract": "subtract", "sub": "subtract", "ger": "outer", "sgn": "sign", "softmax": "softmax", "diagflat": "diag",
-    "expit": "sigmoid", "sigma": "sigmoid", "σ": "sigmoid", "Tr": "trace", "absolute": "abs", "divide": "div", "true_divide": "div", "div": "div",
-    "negative": "neg", "neg": "neg", "einsum": "einsum", "len": "len", "power": "pow", "pow": "pow", "kron_delta": "delta", "reciprocal": "reciprocal",
-}  # fmt: skip
 _DEEPEST = 40
 _LONGEST = 2000
 
@@ -95,12 +60,12 @@ def tokenize(source: str) -> list[Token]:
             kind, word = "name", word[word.index("{") + 1 : -1]
         elif kind == "latex":
             word = word[1:]
-            kind = "op" if word in _LATEX else "name"
-            word = _LATEX.get(word, word)
+            kind = "op" if word in LATEX else "name"
+            word = LATEX.get(word, word)
             if word == "T":
                 kind = "name"
-        word = _SIGNS.get(word, word)
-        if kind != "space" and not (kind == "name" and word in _SILENT and match.group().startswith("\\")):
+        word = SIGNS.get(word, word)
+        if kind != "space" and not (kind == "name" and word in SILENT and match.group().startswith("\\")):
             tokens.append(Token(kind, word, position))
         position = match.end()
     tokens.append(Token("end", "", len(source)))
@@ -108,7 +73,7 @@ def tokenize(source: str) -> list[Token]:
 
 
 def _joined(tokens: list[Token]) -> list[Token]:
-    """`dL/dY` and `\partial L / \partial Y` are one name, dY: nobody divides by a gradient."""
+    r"""`dL/dY` and `\partial L / \partial Y` are one name, dY: nobody divides by a gradient."""
     found: list[Token] = []
     n = 0
     while n < len(tokens):
@@ -294,7 +259,7 @@ class _Parser:
 
     def bracket(self, value: Node) -> Node:
         opened = self.take()
-        items: list[Node | None | str] = []
+        items: list[Node | str | None] = []
         while self.token.text != "]":
             if self.token.text == ":":
                 self.take()
@@ -345,7 +310,7 @@ class _Parser:
 
     def method(self, value: Node, name: Token) -> Node:
         word = name.text
-        if value.kind == "name" and value.value in _MODULES and value.value not in self.names:
+        if value.kind == "name" and value.value in MODULES and value.value not in self.names:
             if self.token.text == "." or word == "newaxis":
                 return Node("name", (), word, name.at)
             return self.call(Token("name", word, name.at)) if self.token.text == "(" else self.unknown(name)
@@ -366,13 +331,13 @@ class _Parser:
             if word == "size":
                 return Node("size", (value,), where, name.at)
             return Node("reshape", (value,), (True, False) if where else (False, True), name.at)
-        if word in _REDUCTIONS:
+        if word in REDUCTIONS:
             return self.reduction(word, value, name)
         if word in ("contiguous", "clone", "detach", "copy", "float", "double"):
             self.arguments()
             return value
-        function = _ALSO.get(word, word)
-        if function in FUNCTIONS or function in ("mul", "div", "add", "subtract", "pow", "neg"):
+        function = ALSO.get(word, word)
+        if function in FUNCTIONS or function in OPERATORS:
             others, _, _ = self.arguments()
             return self.build(function, (value, *others), name)
         raise Unreadable(f"there is no .{word}; expected .T, .sum(axis), .mean(axis), .shape[0] or a function", name.at)
@@ -405,9 +370,9 @@ class _Parser:
             return self.atom()
         if token.text == "sqrt" and self.token.text == "{":
             return self.build("sqrt", (self.atom(),), token)
-        function = _ALSO.get(token.text, token.text)
+        function = ALSO.get(token.text, token.text)
         known = token.text in self.names and not (token.text == "delta" and self.token.text == "(")
-        if self.token.text == "(" and not known and (function in FUNCTIONS or token.text in _ALSO or token.text in _REDUCTIONS):
+        if self.token.text == "(" and not known and (function in FUNCTIONS or token.text in ALSO or token.text in REDUCTIONS):
             return self.call(token)
         if self.token.text == "(" and not known and len(token.text) > 2 and token.text.islower() and f"d{token.text}" not in self.names:
             raise Unreadable(f"there is no function {token.text}{near(token.text, FUNCTIONS)}", token.at)
@@ -498,8 +463,8 @@ class _Parser:
 
     def call(self, name: Token) -> Node:
         word = name.text
-        function = _ALSO.get(word, word)
-        if word in _REDUCTIONS:
+        function = ALSO.get(word, word)
+        if word in REDUCTIONS:
             return self.sum_call(name)
         if function == "einsum":
             nodes, _, options = self.arguments()
@@ -514,7 +479,7 @@ class _Parser:
             nodes, _, options = self.arguments()
         if function == "len":
             return Node("size", tuple(nodes[:1]), 0, name.at)
-        if function not in FUNCTIONS and function not in ("mul", "div", "add", "subtract", "pow", "neg", "reciprocal"):
+        if function not in FUNCTIONS and function not in OPERATORS:
             self.unknown(name)
         return self.build(function, tuple(nodes), name)
 
