@@ -273,7 +273,7 @@ def _sentence(kind: str) -> str:
         "missing factor": "a factor is missing",
         "missing sum": "a sum is missing",
         "constant factor": "a constant factor is wrong",
-        "missing delta": "a Kronecker delta is missing",
+        "missing delta": "a delta is missing",
         "missing inverse": "an inverse is missing",
         "sign": "one term has the wrong sign",
     }.get(kind, f"there is one mistake, a {kind}")
