@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 
@@ -44,11 +44,18 @@ def swaps(node: Node) -> Iterator[Change]:
 
 def toggles(node: Node) -> Iterator[Change]:
     def toggle(part: Node) -> Iterator[Node]:
-        if part.kind in ("name", "transpose", "product", "times", "add", "divide", "call"):
-            yield transposed(part)
+        if part.kind in ("name", "product", "times", "add", "divide", "call"):
+            yield Node("transpose", (part,), "T", part.at)
 
-    for other in variants(node, toggle):
-        yield "transpose inside", "one factor wants a transpose, or wants none", other
+    def untoggle(part: Node) -> Iterator[Node]:
+        if part.kind == "transpose":
+            yield part.parts[0]
+
+    for part in dict.fromkeys(walk(node)):
+        for other in variants(node, lambda place, part=part: untoggle(place) if place is part else iter(())):  # type: ignore[misc]
+            yield "transpose inside", f"{text(part.parts[0])} wants no transpose", other
+        for other in variants(node, lambda place, part=part: toggle(place) if place is part else iter(())):  # type: ignore[misc]
+            yield "transpose inside", f"{text(part)} wants a transpose", other
 
 
 def swapped_toggles(node: Node) -> Iterator[Change]:
@@ -63,7 +70,11 @@ def swapped_toggles(node: Node) -> Iterator[Change]:
                 parts = tuple(transposed(part) if flip else part for part, flip in zip(pair, signs))
                 same_order = pair == factors
                 kind = "transpose inside" if same_order else "factors swapped"
-                yield kind, "the transposes are on the wrong factors" if same_order else "swap the factors", Node("product", parts, at=node.at)
+                yield (
+                    kind,
+                    "the transposes are on the wrong factors" if same_order else "swap the factors",
+                    Node("product", parts, at=node.at),
+                )
 
 
 def signs(node: Node) -> Iterator[Change]:
@@ -93,6 +104,7 @@ def sums(node: Node) -> Iterator[Change]:
             for axes in ((0,), (1,), None):
                 if axes != part.value[1]:
                     yield replace(part, value=(part.value[0], axes, part.value[2]))
+                    yield replace(part, value=(part.value[0], axes, True))
 
     for other in variants(node, without):
         yield "extra sum", "there is a sum too many", other
@@ -140,7 +152,18 @@ def products(node: Node) -> Iterator[Change]:
         yield "wrong product", "an entrywise product and a matrix product are confused", changed
 
 
-def names(node: Node, alike: dict[str, Collection[str]]) -> Iterator[Change]:
+def columns(node: Node) -> Iterator[Change]:
+    """A vector that has to be a column, to be broadcast along the rows."""
+
+    def column(part: Node) -> Iterator[Node]:
+        if part.kind in ("name", "reduce"):
+            yield Node("reshape", (part,), (True, False), part.at)
+
+    for changed in variants(node, column):
+        yield "missing broadcast", "a vector with an entry for each row is a column", changed
+
+
+def names(node: Node, alike: Mapping[str, Collection[str]]) -> Iterator[Change]:
     """Another tensor of the same axes in the place of one."""
 
     def other(part: Node) -> Iterator[Node]:

@@ -45,26 +45,27 @@ def diagnose(tutor: Tutor, claim: Claim, misfit: Misfit | None) -> Found | None:
     if misfit is None:
         found = _factor(tutor, claim, node)
         if found:
-            return _scaled(found)
+            between_axes = "*" in found[0] and not any(part.kind == "entry" and not part.parts for part in walk(node))
+            return (_equal_axes(tutor, claim) if between_axes else None) or _scaled(found)
     found = _layout(tutor, claim, node)
     if found:
         return found
     for kind, what, other in itertools.chain(_misfits(claim, misfit), changes.swaps(node)):
         if tutor.equal(other, claim):
-            return kind, f"{what}: {claim.name} = {text(other)}."
+            return kind, f"{what}: {claim.left} = {text(other)}."
     other_input = _other_gradient(tutor, claim)
     if other_input:
         return "another gradient", f"this is {other_input}, not {claim.name}."
     for kind, what, other in changes.signs(node):
         if tutor.equal(other, claim):
-            return kind, f"{what}: {claim.name} = {text(other)}."
+            return kind, f"{what}: {claim.left} = {text(other)}."
     for make in (_equal_axes, _under_a_fact):
         found = make(tutor, claim) if misfit is None else None
         if found:
             return found
     for kind, what, other in itertools.islice(_others(tutor, claim, node), MOST_TRIED):
         if tutor.equal(other, claim):
-            return kind, f"{what}: {claim.name} = {text(other)}."
+            return kind, f"{what}: {claim.left} = {text(other)}."
     found = _from_the_truth(tutor, claim) if misfit is None else None
     if found:
         return found
@@ -76,9 +77,10 @@ def diagnose(tutor: Tutor, claim: Claim, misfit: Misfit | None) -> Found | None:
 
 
 def _others(tutor: Tutor, claim: Claim, node: Node) -> Iterator[changes.Change]:
+    yield from changes.sums(node)
     yield from changes.toggles(node)
     yield from changes.swapped_toggles(node)
-    yield from changes.sums(node)
+    yield from changes.columns(node)
     yield from changes.products(node)
     yield from changes.names(node, tutor.alike)
     yield from changes.indices(node, _index_axes(tutor, claim))
@@ -99,12 +101,12 @@ def _layout(tutor: Tutor, claim: Claim, node: Node) -> Found | None:
     other = changes.transposed(node)
     name = claim.name
     dims = tutor.words.dims(name)
-    sizes = f"it is {' x '.join(dims[::-1])}, and {name} is {' x '.join(dims)}" if len(dims) == 2 else "transpose it"
+    sizes = f"it is {' x '.join(dims[::-1])}, and {name} is {' x '.join(dims)}" if len(set(dims)) == 2 else "transpose it"
     if node.kind == "entry" or any(part.kind == "entry" for part in walk(node)):
         return None
     if tutor.equal(other, claim):
         layout = "numerator layout has it so, and here a gradient has the shape of its tensor"
-        return "transposed", f"this is the transpose of {name}: {sizes} ({layout})."
+        return "transposed", f"this is the transpose of {name}: {sizes} ({layout}): {claim.left} = {text(other)}."
     return None
 
 
@@ -135,16 +137,12 @@ def _factor(tutor: Tutor, claim: Claim, node: Node) -> Found | None:
         return None
     if not found:
         return None
-    scalars = [t for t in tutor.words.tensors.values() if not tutor.words.dims(t.name) and t.kind != "int" and t.name in tutor.judge.tensors]
-    scalars = [t for t in scalars if not t.dims]
+    scalars = [t for t in tutor.judge.tensors.values() if not t["dims"] and t["kind"] != "int" and t["name"] not in tutor.judge.definitions]
     measures: dict[str, list[Any]] = {}
     for axis in tutor.layer.dims:
         measures[axis] = [scene.sizes[axis] for _, scene in found]
     for tensor in scalars:
-        try:
-            measures[tensor.name] = [scene.world.reader(tensor.name)(()) for _, scene in found]
-        except Exception:  # a scalar without a value in these worlds is no candidate
-            continue
+        measures[tensor["name"]] = [scene.world.reader(tensor["name"])(()) for _, scene in found]
     ratios = [ratio for ratio, _ in found]
     equal = found[0][1].arithmetic.equal
 
@@ -188,7 +186,14 @@ def _scaled(found: Found) -> Found:
         return "sign", "its sign is wrong; multiply it by -1."
     if not name and number == "1":
         return "right", "with that it is right."
-    what = number if not name else name if number == "1" else f"-{name}" if number == "-1" else f"{number} * {name}"
+    ratio, words = Fraction(number), name.split(" * ") if name else []
+    above = [word for word in words if not word.startswith("1/")]
+    below = [word[2:] for word in words if word.startswith("1/")]
+    above = [str(ratio.numerator), *above] if abs(ratio.numerator) != 1 or not above else above
+    below = [str(ratio.denominator), *below] if ratio.denominator != 1 else below
+    bottom = f"({' * '.join(below)})" if len(below) > 1 else "".join(below)
+    sign = "-" if ratio == -1 and above and words and not above[0].startswith("-") else ""
+    what = sign + " * ".join(above) + (f"/{bottom}" if below else "")
     kind = "sign" if not name and Fraction(number) == -1 else "constant factor"
     return kind, f"a constant factor is wrong; multiply it by {what}."
 
@@ -257,11 +262,8 @@ def _from_the_truth(tutor: Tutor, claim: Claim) -> Found | None:
 def _same(tutor: Tutor, mine: Equation, node: Any, claim: Claim) -> bool:
     try:
         other: Expr = expr_from(node)
-        for most in (3, 16):
-            if tutor.judge.apart(mine.value, expr_json(other), mine.target, claim.setting, most) is not None:
-                return False
-        return True
-    except (CannotTell, ValueError):
+        return all(tutor.judge.apart(mine.value, expr_json(other), mine.target, claim.setting, most) is None for most in (3, 16))
+    except (CannotTell, ValueError, KeyError):  # a mistake may leave an index without a meaning
         return False
 
 
@@ -271,7 +273,7 @@ def _sentence(kind: str) -> str:
         "missing factor": "a factor is missing",
         "missing sum": "a sum is missing",
         "constant factor": "a constant factor is wrong",
-        "missing delta": "a Kronecker delta is missing",
+        "missing delta": "a delta is missing",
         "missing inverse": "an inverse is missing",
         "sign": "one term has the wrong sign",
     }.get(kind, f"there is one mistake, a {kind}")

@@ -115,7 +115,9 @@ class Elaborator:
     def unknown(self, name: str, at: int) -> Unreadable:
         known = sorted(self.words.tensors)
         nudge = self.words.nudges.get(name, "")
-        return Unreadable(f"there is no {name} here{nudge or near(name, [*known, *self.words.sizes])}; expected one of {listing(known)}", at)
+        return Unreadable(
+            f"there is no {name} here{nudge or near(name, [*known, *self.words.sizes])}; expected one of {listing(known)}", at
+        )
 
     def ref(self, name: str, indices: tuple[Index, ...]) -> Expr:
         tensor = self.words.tensors[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -60,6 +60,10 @@ class Claim:
     number: int
     setting: Setting
 
+    @property
+    def left(self) -> str:
+        return self.source[: _equals(self.source)].strip().rstrip(":")
+
 
 class Tutor:
     """Grades formulas about one layer; raises SpecError where the layer itself cannot be derived."""
@@ -90,6 +94,19 @@ class Tutor:
         """The verdict on one line, such as `dW = X^T dY`."""
         return self._line(source, 1, self._setting(source), False)
 
+    def judged(self, source: str) -> str:
+        """The outcome alone, whatever the upstream gradient is, without looking for what is wrong."""
+        try:
+            claim = self._read(source, 1, PLAIN)
+            if self._dims(claim, False) is None:
+                return UNREADABLE
+            target, entry = self._fit(claim.node, claim)
+            return WRONG if self._apart(entry, target, claim.setting) else self._right(claim, target, entry).outcome
+        except (Unreadable, CannotTell):
+            return UNREADABLE
+        except Misfit:
+            return WRONG
+
     def grade_lines(self, source: str) -> list[Verdict]:
         """The verdicts on a derivation, a line each, up to the first that does not follow; `#` and `%` start comments."""
         self.reset()
@@ -110,7 +127,7 @@ class Tutor:
         """A scalar loss that is never mentioned is taken to be the end: its own gradient is 1."""
         if len(self.derivation.upstream) != 1 or self.words.dims(self.derivation.upstream[0]):
             return PLAIN
-        mentioned = {self.words.aliases.get(t.text, t.text) for t in _tokens(source) if t.kind == "name"}
+        mentioned = {self.words.aliases.get(name, name) for name in _names(source)}
         return PLAIN if self.derivation.upstream[0] in mentioned else Setting(unit=True)
 
     def _line(self, source: str, number: int, setting: Setting, several: bool) -> Verdict:
@@ -149,12 +166,14 @@ class Tutor:
 
     # ------------------------------------------------------------------------------------------------ meanings
 
-    def _dims(self, claim: Claim) -> tuple[str, ...] | None:
+    def _dims(self, claim: Claim, several: bool) -> tuple[str, ...] | None:
         """The axes of what a line claims to be; None for a name of the person's own."""
         name, prefix = claim.name, self.derivation.prefix
         if name in self.derivation.upstream:
             raise Unreadable(f"{name} is the upstream gradient, which is given; the gradients are {listing(self.derivation.gradients)}", 0)
         if name in self.forward or name.startswith(prefix) and name[len(prefix) :] in (*self.layer.wrt, *self.forward):
+            return self.words.dims(name)
+        if name in self.results and not several:
             return self.words.dims(name)
         plain = name.removeprefix(prefix)
         if name in self.layer.inputs or name.startswith(prefix) and plain in self.layer.inputs:
@@ -194,7 +213,9 @@ class Tutor:
         free = named_free(replace(value, axes=(*value.axes, *self.words.batch)))
         if value.dims:
             if free:
-                raise Unreadable(f"{listing(i.name for i in free)} is an index, and other tensors here have none; name them all or none", node.at)
+                raise Unreadable(
+                    f"{listing(i.name for i in free)} is an index, and other tensors here have none; name them all or none", node.at
+                )
             if value.dims != tuple(index.dim for index in own):
                 raise Misfit(value, tuple(index.dim for index in own))
             entry = substitute(entry, dict(zip((axis for axis in value.axes if axis is not None), own)))
@@ -236,7 +257,7 @@ class Tutor:
     # ------------------------------------------------------------------------------------------------ verdicts
 
     def _judge(self, claim: Claim, several: bool) -> Verdict:
-        if self._dims(claim) is None:
+        if self._dims(claim, several) is None:
             return self._define(claim, several)
         try:
             target, entry = self._fit(claim.node, claim)
@@ -266,7 +287,7 @@ class Tutor:
         """A formula that equals the proved result has to equal what the gradient means as well."""
         notes = []
         setting = claim.setting
-        if target.tensor not in self.forward:
+        if target.tensor in self._gradients:
             apart = self.judge.is_meant(entry, target, setting)
             if apart is not None:
                 return self._verdict(claim, WRONG, "wrong", self._shown(claim, target, apart))
@@ -278,7 +299,9 @@ class Tutor:
                 if safely(lambda: self.judge.is_meant(entry, target, bare)) is not None:
                     notes.append(f"under the fact {listing(_written(fact) for fact in self.layer.facts if _is_equation(fact))}")
         said = f"{claim.source.strip()} is right"
-        return self._verdict(claim, RIGHT, "under a fact" if any("fact" in note for note in notes) else "right", f"{', '.join([said, *notes])}.")
+        return self._verdict(
+            claim, RIGHT, "under a fact" if any("fact" in note for note in notes) else "right", f"{', '.join([said, *notes])}."
+        )
 
     def _define(self, claim: Claim, several: bool) -> Verdict:
         known = [*self.derivation.gradients, *self.forward, *self.results]
@@ -332,8 +355,10 @@ class Tutor:
             assert apart is not None
             message = self._shown(claim, target, apart)
         diagnosis = found[0] if found else "shape" if misfit is not None else "wrong"
-        answer = self.answer(claim.name)
-        return self._verdict(claim, WRONG, diagnosis, f"{claim.source.strip()} is wrong: {message}" + (f" You want {answer}." if answer else ""))
+        answer = "" if f"{claim.left} = " in message and diagnosis != "transposed" else self.answer(claim)
+        return self._verdict(
+            claim, WRONG, diagnosis, f"{claim.source.strip()} is wrong: {message}" + (f" You want {answer}." if answer else "")
+        )
 
     def _shown(self, claim: Claim, target: Ref, apart: Apart) -> str:
         at = ", ".join(f"{index.name} = {value}" for index, value in zip(target.indices, apart.key) if isinstance(index, Idx))
@@ -341,10 +366,13 @@ class Tutor:
         where = f" at {at}" if at else ""
         return f"it is not {claim.name}:{where} it gives {_short(apart.given)}, and {claim.name} is {_short(apart.wanted)} (sizes {sizes})."
 
-    def answer(self, name: str) -> str:
-        """The proved result, in matrix form where there is one."""
+    def answer(self, claim: Claim) -> str:
+        """The proved result, in matrix form where there is one and the person wrote no indices."""
+        name = claim.name
         if name not in self.results:
             return ""
+        if claim.indices is not None:
+            return _written(self.results[name])
         from derive.render.formula_text import expr_text, matrix_text
         from derive.render.notation import Context
 
@@ -355,13 +383,19 @@ class Tutor:
 
     # ------------------------------------------------------------------------------------------------ for the diagnosis
 
+    @property
+    def _gradients(self) -> set[str]:
+        return {f"{self.derivation.prefix}{name}" for name in (*self.layer.wrt, *self.forward)}
+
     @cached_property
     def alike(self) -> dict[str, tuple[str, ...]]:
         """For each tensor the others of the same axes."""
         found: dict[str, tuple[str, ...]] = {}
         known = [t for t in self.words.tensors.values() if t.name not in self.words.internal]
         for tensor in known:
-            found[tensor.name] = tuple(t.name for t in known if t.dims == tensor.dims and t.name != tensor.name and t.values == tensor.values)
+            found[tensor.name] = tuple(
+                t.name for t in known if t.dims == tensor.dims and t.name != tensor.name and t.values == tensor.values
+            )
         return found
 
     def equal(self, node: Node, claim: Claim, setting: Setting | None = None, name: str | None = None) -> bool:
@@ -372,10 +406,7 @@ class Tutor:
                 return False
             truth = self._truth(target)
             setting = setting or claim.setting
-            return (
-                self.judge.apart(entry, truth, target, setting, 3) is None
-                and self.judge.apart(entry, truth, target, setting) is None
-            )
+            return self.judge.apart(entry, truth, target, setting, 3) is None and self.judge.apart(entry, truth, target, setting) is None
         except (Misfit, Unreadable, CannotTell):
             return False
 
@@ -396,7 +427,7 @@ def _is_equation(fact: Fact) -> bool:
     return not is_comparison(fact)
 
 
-def _written(fact: Fact) -> str:
+def _written(fact: Fact | Equation) -> str:
     from derive.write import write
 
     return write(fact)
@@ -407,15 +438,16 @@ def _short(value: Any) -> str:
     return shown if len(shown) <= 16 else f"{float(value):.6g}"
 
 
-def _tokens(source: str) -> Iterable[reading.Token]:
-    def each() -> Iterator[reading.Token]:
-        for line in source.splitlines():
-            try:
-                yield from reading.tokenize(line)
-            except Unreadable:
-                continue
-
-    return itertools.chain(each())
+def _names(source: str) -> Iterator[str]:
+    """The names on the right of each line, those of functions aside."""
+    for line in source.splitlines():
+        try:
+            tokens = reading.tokenize(line[(_equals(line) or -1) + 1 :])
+        except Unreadable:
+            continue
+        for token, after in itertools.pairwise(tokens):
+            if token.kind == "name" and after.text != "(":
+                yield token.text
 
 
 def _equals(source: str) -> int | None:

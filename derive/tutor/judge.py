@@ -89,7 +89,7 @@ class Judge:
         self.tensors = {t.name: tensor_json(t) for t in (*layer.tensors, *derivation.tensors)}
         self.comparisons = tuple(fact for fact in self.layer["facts"] if fact["left"][0] == "iverson")
         self.scenes: dict[Any, Scene] = {}
-        self.meanings: dict[str, Meaning] = {}
+        self.meanings: dict[Ref, Meaning] = {}
 
     def define(self, equation: Equation) -> None:
         """Give a name of the person's own (one that nobody else has) its meaning."""
@@ -99,7 +99,7 @@ class Judge:
 
     def meaning(self, target: Ref) -> Meaning:
         """What the gradient `target` is, by the layer's equations alone. Raises CannotTell where the checker has no words for it."""
-        if target.tensor not in self.meanings:
+        if target not in self.meanings:
             upstream = [self.tensors[name] for name in self.derivation.upstream]
             proof = {
                 "name": target.tensor,
@@ -111,10 +111,10 @@ class Judge:
                 "batch": self.layer["batch"],
             }
             try:
-                self.meanings[target.tensor] = meaning(proof, self.context) or Meaning(["num", "0"], {}, ())
+                self.meanings[target] = meaning(proof, self.context) or Meaning(["num", "0"], {}, ())
             except Malformed as error:
                 raise CannotTell(str(error)) from None
-        return self.meanings[target.tensor]
+        return self.meanings[target]
 
     # ------------------------------------------------------------------------------------------------ worlds
 
@@ -127,6 +127,8 @@ class Judge:
         proof = {"batch": self.layer["batch"], "sizes": self.layer.get("sizes", [])}
         for _ in range(REDRAWN):
             sizes = draw_lengths(proof, free, nodes, rooted_axes(nodes), rng)
+            if not proof["sizes"] and not any(t["kind"] == "int" and t["values"] is None for t in free):
+                sizes = self._varied(tuple(sizes), rooted_axes(nodes), number)
             if setting.equal is not None:
                 sizes[setting.equal[1]] = sizes[setting.equal[0]]
             try:
@@ -140,6 +142,20 @@ class Judge:
             for name in self.derivation.upstream:
                 values[name] = dict.fromkeys(itertools.product(*(range(sizes[d]) for d in self.tensors[name]["dims"])), 1)
         return Scene(World(sizes, arithmetic, self.definitions, values), arithmetic, sizes)
+
+    def _varied(self, axes: tuple[str, ...], rooted: set[str], number: int) -> dict[str, int]:
+        """Other distinct lengths in every world, so that no number in a formula can stand for one of them or for a product of some."""
+        rng = random.Random(f"lengths {number}")
+        batch = {index[2] for index in self.layer["batch"]}
+        groups = [[a for a in axes if a in rooted], [a for a in axes if a in batch - rooted], [a for a in axes if a not in rooted | batch]]
+        found: dict[str, int] = {}
+        for group, spare, squared in zip(groups, (1, 0, 2), (True, False, False)):
+            start = 2 + (number + squared) % 2 if group is not groups[2] else 2 + number
+            pool = (n * n if squared else n for n in itertools.count(start))
+            numbers = list(itertools.islice((n for n in pool if n not in found.values()), len(group) + spare))
+            rng.shuffle(numbers)
+            found.update(zip(group, numbers))
+        return {axis: found[axis] for axis in axes}
 
     def scene(self, number: int, attempt: int, arithmetic: Arithmetic, setting: Setting) -> Scene:
         label = (number, attempt, arithmetic.mode, getattr(arithmetic, "root", 0), setting)

@@ -1,10 +1,10 @@
 """Reads a person's formula: matrix or index notation, as NumPy, PyTorch, LaTeX or a page of paper spell it. Parsed, never evaluated.
 
-    sum       term (("+" | "-") term)*
-    term      factor (sign? factor)*          signs: `*` `o` `\\odot` `\\circ` entry by entry, `@` `\\cdot` `\\times` or a blank a matrix product, `/`
-    factor    "-" factor | atom postfix*
-    postfix   "^T" "^\\top" ".T" ".t()" "'" | "^" number | "^{-1}" | "[" indices "]" | "_{" indices "}" | ".sum(0)" ".mean()" ".shape[0]" ...
-    atom      number | name | "(" sum ")" | name "(" arguments ")" | "\\sum_{k}" term | "\\frac" atom atom | "\\sqrt" atom
+sum       term (("+" | "-") term)*
+    term      factor (sign? factor)*          `*` `o` `\\odot` entry by entry, `@` `\\cdot` or a blank a matrix product, `/`
+factor    "-" factor | atom postfix*
+postfix   "^T" "^\\top" ".T" ".t()" "'" | "^" number | "^{-1}" | "[" indices "]" | "_{" indices "}" | ".sum(0)" ".mean()" ".shape[0]" ...
+atom      number | name | "(" sum ")" | name "(" arguments ")" | "\\sum_{k}" term | "\\frac" atom atom | "\\sqrt" atom
 """
 
 from __future__ import annotations
@@ -16,37 +16,19 @@ from fractions import Fraction
 
 from derive.errors import near
 from derive.tutor.tree import Node, Unreadable
+from derive.tutor.words import ALSO, FUNCTIONS, LATEX, MODULES, OPERATORS, REDUCTIONS, SIGNS, SILENT
 
 _TOKEN = re.compile(
     r"""(?P<one>\\math(?:bf|bb|bbm)\{?1\}?)
+      | (?P<styled>\\(?:mathrm|mathbf|mathit|mathsf|text|operatorname|boldsymbol|bm)\{\w+\})
       | (?P<space>(?:\s|\\[,;:!\ ]|&|~|\\quad|\\displaystyle)+)
       | (?P<number>\d+\.\d+(?:[eE][+-]?\d+)?|\d+(?:\.(?![A-Za-z]))?(?:[eE][+-]?\d+)?|\.\d+)
       | (?P<latex>\\[A-Za-z]+)
       | (?P<text>'[^']*->[^']*'|"[^"]*")
-      | (?P<name>[^\W\d_](?:\w*[^\W_])?|𝟏)
+      | (?P<name>[^\W\d_ᵀ](?:[^\Wᵀ]*[^\W_ᵀ])?|𝟏|∂)
       | (?P<op>\*\*|<=|>=|==|!=|[-+*/^()\[\],=:<>@._{}'|∘⊙·⋅×ᵀ⊤∑Σ−′])""",
     re.VERBOSE,
 )
-_LATEX = {
-    "odot": "*", "circ": "*", "cdot": "@", "times": "@", "top": "T", "intercal": "T", "sum": "Σ", "le": "<=", "ge": ">=", "leq": "<=",
-    "geq": ">=", "lt": "<", "gt": ">", "lbrack": "[", "rbrack": "]",
-}  # fmt: skip
-_SIGNS = {"∘": "*", "⊙": "*", "·": "@", "⋅": "@", "×": "@", "∑": "Σ", "−": "-", "⊤": "ᵀ", "**": "^", "′": "'"}
-_SILENT = ("left", "right", "big", "Big", "bigl", "bigr", "Bigl", "Bigr", "mathbf", "mathrm", "mathit", "boldsymbol", "bm", "operatorname", "text")
-_MODULES = ("np", "numpy", "torch", "F", "jnp", "math", "nn", "functional", "linalg", "special")
-_REDUCTIONS = ("sum", "mean")
-FUNCTIONS = {
-    "exp": 1, "log": 1, "sqrt": 1, "tanh": 1, "erf": 1, "sigmoid": 1, "relu": 1, "abs": 1, "sign": 1, "softplus": 1, "sin": 1, "cos": 1,
-    "softmax": 1, "rowsum": 1, "colsum": 1, "inv": 1, "det": 1, "trace": 1, "diag": 1, "outer": 2, "where": 3, "onehot": 1, "delta": 2, "size": 1,
-    "dot": 2, "square": 1, "maximum": 2, "minimum": 2, "transpose": 1, "ones_like": 1, "zeros_like": 1,
-}  # fmt: skip
-"""The functions a formula may use, with the arguments each takes."""
-_ALSO = {
-    "matmul": "dot", "mm": "dot", "mv": "dot", "ln": "log", "tr": "trace", "multiply": "mul", "mul": "mul", "one_hot": "onehot", "max": "maximum",
-    "min": "minimum", "add": "add", "subtract": "subtract", "sub": "subtract", "ger": "outer", "sgn": "sign", "softmax": "softmax", "diagflat": "diag",
-    "expit": "sigmoid", "sigma": "sigmoid", "σ": "sigmoid", "Tr": "trace", "absolute": "abs", "divide": "div", "true_divide": "div", "div": "div",
-    "negative": "neg", "neg": "neg", "einsum": "einsum", "len": "len", "power": "pow", "pow": "pow", "kron_delta": "delta", "reciprocal": "reciprocal",
-}  # fmt: skip
 _DEEPEST = 40
 _LONGEST = 2000
 
@@ -60,28 +42,58 @@ class Token:
 
 def tokenize(source: str) -> list[Token]:
     if len(source) > _LONGEST:
-        raise Unreadable(f"this line has {len(source)} characters; a formula has at most {_LONGEST}: name its parts on lines of their own", 0)
+        raise Unreadable(
+            f"this line has {len(source)} characters; a formula has at most {_LONGEST}: name its parts on lines of their own", 0
+        )
     tokens: list[Token] = []
     position = 0
     while position < len(source):
         match = _TOKEN.match(source, position)
         if match is None:
-            raise Unreadable(f"{source[position]!r} has no meaning in a formula; expected a tensor, a number or one of + - * / @ ^T", position)
+            raise Unreadable(
+                f"{source[position]!r} has no meaning in a formula; expected a tensor, a number or one of + - * / @ ^T", position
+            )
         kind, word = match.lastgroup or "", match.group()
         if kind == "one":
             kind, word = "name", "𝟏"
+        elif kind == "styled":
+            kind, word = "name", word[word.index("{") + 1 : -1]
         elif kind == "latex":
             word = word[1:]
-            kind = "op" if word in _LATEX else "name"
-            word = _LATEX.get(word, word)
+            kind = "op" if word in LATEX else "name"
+            word = LATEX.get(word, word)
             if word == "T":
                 kind = "name"
-        word = _SIGNS.get(word, word)
-        if kind != "space" and not (kind == "name" and word in _SILENT and match.group().startswith("\\")):
+        word = SIGNS.get(word, word)
+        if kind != "space" and not (kind == "name" and word in SILENT and match.group().startswith("\\")):
             tokens.append(Token(kind, word, position))
         position = match.end()
     tokens.append(Token("end", "", len(source)))
-    return tokens
+    return _joined(tokens)
+
+
+def _joined(tokens: list[Token]) -> list[Token]:
+    r"""`dL/dY` and `\partial L / \partial Y` are one name, dY: nobody divides by a gradient."""
+    found: list[Token] = []
+    n = 0
+    while n < len(tokens):
+        words = [token.text for token in tokens[n : n + 5]]
+        if len(words) > 3 and words[0] in ("partial", "∂") and words[2] == "/" and words[3] == words[0]:
+            found.append(Token("name", f"d{words[4]}", tokens[n].at))
+            n += 5
+        elif (
+            len(words) > 2
+            and words[1] == "/"
+            and re.fullmatch(r"d[A-Z]", words[0])
+            and re.fullmatch(r"d[A-Za-z]\w*", words[2])
+            and words[2] != "d"
+        ):
+            found.append(Token("name", words[2], tokens[n].at))
+            n += 3
+        else:
+            found.append(tokens[n])
+            n += 1
+    return found
 
 
 def read(source: str, names: Collection[str], start: int = 0) -> Node:
@@ -152,7 +164,12 @@ class _Parser:
                 other = self.factor()
                 kind = {"*": "times", "@": "product", "/": "divide"}[token.text]
                 value = Node(kind, (value, other), at=token.at)
-            elif token.text == "o" and token.kind == "name" and token.text not in self.names and self.ahead().kind in ("name", "number", "op"):
+            elif (
+                token.text == "o"
+                and token.kind == "name"
+                and token.text not in self.names
+                and self.ahead().kind in ("name", "number", "op")
+            ):
                 self.take()
                 value = Node("times", (value, self.factor()), at=token.at)
             elif self.begins_factor():
@@ -204,6 +221,11 @@ class _Parser:
             value = Node("transpose", (base,), "T", sign.at)
         else:
             negative = self.accept("-")
+            if negative and self.accept("ᵀ") or negative and self.token.text == "T" and self.take():
+                value = Node("transpose", (Node("power", (base,), Fraction(-1), sign.at),), "T", sign.at)
+                if braces:
+                    self.expect({"{": "}", "(": ")"}[braces.text])
+                return value
             if self.token.kind != "number":
                 raise self.unexpected("a number or T after ^")
             exponent = Fraction(self.take().text)
@@ -259,7 +281,9 @@ class _Parser:
             return Node("size", value.parts, int(items[0].value), value.at)
         if any(isinstance(item, Node) for item in items):
             if any(not isinstance(item, Node) for item in items):
-                raise Unreadable("some indices are named and some are not; name them all, as in X[i,k], or none, as in X[:, None]", opened.at)
+                raise Unreadable(
+                    "some indices are named and some are not; name them all, as in X[i,k], or none, as in X[:, None]", opened.at
+                )
             indices = tuple(item for item in items if isinstance(item, Node))
             if value.kind == "call" and value.value == "inv":
                 return Node("call", (*value.parts, *indices), "inv", value.at)
@@ -286,7 +310,7 @@ class _Parser:
 
     def method(self, value: Node, name: Token) -> Node:
         word = name.text
-        if value.kind == "name" and value.value in _MODULES and value.value not in self.names:
+        if value.kind == "name" and value.value in MODULES and value.value not in self.names:
             if self.token.text == "." or word == "newaxis":
                 return Node("name", (), word, name.at)
             return self.call(Token("name", word, name.at)) if self.token.text == "(" else self.unknown(name)
@@ -307,13 +331,13 @@ class _Parser:
             if word == "size":
                 return Node("size", (value,), where, name.at)
             return Node("reshape", (value,), (True, False) if where else (False, True), name.at)
-        if word in _REDUCTIONS:
+        if word in REDUCTIONS:
             return self.reduction(word, value, name)
         if word in ("contiguous", "clone", "detach", "copy", "float", "double"):
             self.arguments()
             return value
-        function = _ALSO.get(word, word)
-        if function in FUNCTIONS or function in ("mul", "div", "add", "subtract", "pow", "neg"):
+        function = ALSO.get(word, word)
+        if function in FUNCTIONS or function in OPERATORS:
             others, _, _ = self.arguments()
             return self.build(function, (value, *others), name)
         raise Unreadable(f"there is no .{word}; expected .T, .sum(axis), .mean(axis), .shape[0] or a function", name.at)
@@ -346,13 +370,17 @@ class _Parser:
             return self.atom()
         if token.text == "sqrt" and self.token.text == "{":
             return self.build("sqrt", (self.atom(),), token)
-        function = _ALSO.get(token.text, token.text)
-        known = token.text in self.names
-        if self.token.text == "(" and not known and (function in FUNCTIONS or token.text in _ALSO or token.text in _REDUCTIONS):
+        function = ALSO.get(token.text, token.text)
+        known = token.text in self.names and not (token.text == "delta" and self.token.text == "(")
+        if self.token.text == "(" and not known and (function in FUNCTIONS or token.text in ALSO or token.text in REDUCTIONS):
             return self.call(token)
         if self.token.text == "(" and not known and len(token.text) > 2 and token.text.islower() and f"d{token.text}" not in self.names:
             raise Unreadable(f"there is no function {token.text}{near(token.text, FUNCTIONS)}", token.at)
-        if not known and function in ("exp", "log", "tanh", "sigmoid", "trace", "diag", "rowsum", "colsum", "sqrt") and self.begins_factor():
+        if (
+            not known
+            and function in ("exp", "log", "tanh", "sigmoid", "trace", "diag", "rowsum", "colsum", "sqrt")
+            and self.begins_factor()
+        ):
             return self.build(function, (self.tight(),), token)
         name = token.text if known else self.primed(token.text)
         if name not in self.names and "_" in name and name.rpartition("_")[0] in self.names:
@@ -435,8 +463,8 @@ class _Parser:
 
     def call(self, name: Token) -> Node:
         word = name.text
-        function = _ALSO.get(word, word)
-        if word in _REDUCTIONS:
+        function = ALSO.get(word, word)
+        if word in REDUCTIONS:
             return self.sum_call(name)
         if function == "einsum":
             nodes, _, options = self.arguments()
@@ -451,7 +479,7 @@ class _Parser:
             nodes, _, options = self.arguments()
         if function == "len":
             return Node("size", tuple(nodes[:1]), 0, name.at)
-        if function not in FUNCTIONS and function not in ("mul", "div", "add", "subtract", "pow", "neg", "reciprocal"):
+        if function not in FUNCTIONS and function not in OPERATORS:
             self.unknown(name)
         return self.build(function, tuple(nodes), name)
 
@@ -520,7 +548,9 @@ def _reduced(name: Token, value: Node, others: list[Node], options: dict[str, ob
     if axes is None and others:
         axes = tuple(number for other in others if (number := _whole(other)) is not None)
         if len(axes) != len(others):
-            raise Unreadable(f"expected an axis, as in {name.text}(X, axis=0), or indices first, as in {name.text}(k, X[i,k])", others[0].at)
+            raise Unreadable(
+                f"expected an axis, as in {name.text}(X, axis=0), or indices first, as in {name.text}(k, X[i,k])", others[0].at
+            )
     if isinstance(axes, int):
         axes = (axes,)
     return Node("reduce", (value,), (name.text, axes, bool(options.get("keepdims", options.get("keepdim", False)))), name.at)

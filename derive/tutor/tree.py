@@ -80,6 +80,8 @@ def _text(node: Node) -> str:
         return " ".join(text(part, 4 if part.kind in ("times", "divide", "over") else 3) for part in parts)
     if kind == "divide":
         return f"{text(parts[0], 3)} / {text(parts[1], 4)}"
+    if kind == "power" and node.value.denominator == 2 and node.value.numerator == 1:
+        return f"sqrt({text(parts[0])})"
     if kind == "power":
         shown = str(node.value)
         return f"{text(parts[0], 6)}^{shown if shown.isdigit() else f'({shown})'}"
