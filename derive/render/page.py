@@ -100,7 +100,7 @@ def _given(derivation: Any, where: Context) -> list[Block]:
     blocks: list[Block] = [Heading("Given", 2), Givens(tuple(rows)), Formulas(tuple(layer.equations))]
     if layer.sizes:
         several = "s" if len(layer.sizes) > 1 else ""
-        blocks.append(Paragraph(f"with the length{several} {listing(write(length) for length in layer.sizes)}."))
+        blocks.append(Paragraph(f"with the length{several} {', '.join(write(length) for length in layer.sizes)}."))
     if layer.facts:
         plural = "Hypotheses" if len(layer.facts) > 1 else "Hypothesis"
         blocks += [Paragraph(f"{plural}, declared and used where named:"), Formulas(tuple(layer.facts))]
