@@ -83,6 +83,9 @@ WORDS = {
     "The rows are the entries of the first tensor, the columns those of the second; dL is the upstream gradient of the scalar.": (
         "行是第一个张量的元素，列是第二个张量的元素；dL 是该标量的上游梯度。"
     ),
+    "with the length {}.": "其长度为 {0}。",
+    "with the lengths {}.": "其长度为 {0}。",
+    "an integer": "整数",
     # the verdict
     "All {} lines in {} proofs hold, checked independently of how they were derived: {}.": (
         "{1} 个证明中的 {0} 行全部成立，检验独立于推导：{2}。"
