@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from browser import CHROMIUM, Browser, browser
+from pages import finest
 
 from derive.engine import Derivation, derive
-from derive.layers import LAYERS, layer
+from derive.layers import layer, names
 from derive.proof import DETAILS
 from derive.render import html, site
-from derive.render.page import page
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 TEX = re.compile(r'<span class="tex">([^<]*)</span>')
@@ -51,10 +51,10 @@ def local(asked: list[str]) -> bool:
 def test_katex_draws_every_formula_of_every_layer(chromium: Browser, tmp_path: Path) -> None:
     """Each formula once, as strictly as KaTeX can be; the pages themselves are opened for a sample."""
     found: dict[str, str] = {}
-    for entry in LAYERS:
-        content, _ = html.article(page(derive(entry), "baby"))
+    for name in names():
+        content, _ = html.article(finest(name))
         for tex in TEX.findall(content):
-            found.setdefault(standard_html.unescape(tex), entry.name)
+            found.setdefault(standard_html.unescape(tex), name)
     assert len(found) > 3000
     file = tmp_path / "formulas.html"
     script = f"<script>{(site.KATEX / 'katex.min.js').read_text(encoding='utf-8')}</script>"

@@ -8,11 +8,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from derivations import DERIVED
+from pages import finest
 
 from derive.__main__ import main
 from derive.engine import derive
-from derive.layers import layer
+from derive.layers import layer, names
 from derive.render import LANGUAGES, html, markdown, text
 from derive.render.blocks import Bullets, Chain, Figures, Givens, Heading, Identities, Paragraph
 from derive.render.languages import reason_in, said, speaker, table, translated
@@ -25,28 +25,27 @@ LETTERS = {"ru": "[а-яё]", "zh": "[\u4e00-\u9fff]"}
 @cache
 def sentences(name: str) -> set[str]:
     """Everything on a layer's page that is said, and not the layer's own words."""
-    derivation = DERIVED[name]
     found: set[str] = set()
-    for block in page(derivation, "baby").blocks:
+    for block in finest(name).blocks:
         if isinstance(block, (Heading, Paragraph)):
             found.add(block.text)
         elif isinstance(block, Bullets):
             found.update(block.items)
         elif isinstance(block, Identities):
-            found.update(rule for rule, _ in block.rows if rule not in DERIVED)
+            found.update(rule for rule, _ in block.rows if rule not in names())
         elif isinstance(block, Givens):
             found.update(role for _, _, role in block.rows)
         elif isinstance(block, Figures):
             found.add(block.lead)
         elif isinstance(block, Chain):
             found.update(reason for line in block.every for _, reason in line.reasons if reason)
-    return found - {" ".join(derivation.layer.doc.split())}
+    return found - {" ".join(layer(name).doc.split())}
 
 
 @pytest.mark.parametrize("language", OTHERS)
 def test_everything_on_a_page_is_said(language: str) -> None:
     say = speaker(language)
-    for name in DERIVED:
+    for name in names():
         for sentence in sentences(name):
             for part in reason_in(sentence, say).split("; "):
                 assert re.search(LETTERS[language], part.lower()), (name, sentence, part)

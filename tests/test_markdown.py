@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from derivations import DERIVED
 from markdown_it import MarkdownIt
+from pages import derivation, finest
 
 from derive.engine import derive
+from derive.layers import names
 from derive.render import markdown
 from derive.render.notation import GREEK, GREEK_COMMAND, context
 from derive.spec import Layer
@@ -28,8 +29,8 @@ def formulas(page: str) -> list[str]:
 
 def test_a_code_host_draws_every_formula_of_every_layer() -> None:
     """At the finest level of detail, whose lines include those of the others."""
-    for name, derivation in DERIVED.items():
-        page = markdown.document(derivation, "baby")
+    for name in names():
+        page = markdown.markdown(finest(name), stem=name)
         found = formulas(page)
         assert page.count("```math") + page.count("$`") == len(found), name
         for tex in found:
@@ -39,8 +40,8 @@ def test_a_code_host_draws_every_formula_of_every_layer() -> None:
 
 
 def test_every_line_of_a_proof_is_a_numbered_item_with_its_reason() -> None:
-    page = markdown.document(DERIVED["softmax"], "baby")
-    lemma = DERIVED["softmax"].proof("S")
+    page = markdown.markdown(finest("softmax"))
+    lemma = derivation("softmax").proof("S")
     section = page[page.index("### Lemma: `dS`") :]
     section = section[: section.index("\n#")]
     numbers = [int(n) for n in re.findall(r"^(\d+)\. ", section, re.MULTILINE)]
@@ -67,6 +68,6 @@ def test_a_layer_whose_words_are_markup_stays_a_page() -> None:
 
 
 def test_a_notebook_gets_dollar_signs() -> None:
-    proof = DERIVED["linear"].proof("W")
+    proof = derivation("linear").proof("W")
     page = markdown.proof(proof, marks=markdown.NOTEBOOK)
     assert "`$" not in page and "```" not in page and "$\\displaystyle" in page

@@ -5,16 +5,16 @@ from __future__ import annotations
 import itertools
 from xml.etree import ElementTree
 
-from derivations import DERIVED
+from pages import derivation, finest
 
 from derive.engine import Derivation
 from derive.indices import tensors_in
+from derive.layers import names
 from derive.matrix import Product, Transpose, Whole
 from derive.render.blocks import Figures
 from derive.render.boxes import boxes
 from derive.render.graph import graph
 from derive.render.notation import context
-from derive.render.page import page
 from derive.render.picture import Box, Curve, Picture, Text, svg, tikz
 
 
@@ -29,23 +29,24 @@ def label(text: Text) -> str:
 
 
 def test_every_tensor_has_a_box_and_every_use_an_edge() -> None:
-    for name, derivation in DERIVED.items():
-        picture = drawn(derivation)
-        uses = {(source, e.target.tensor) for e in derivation.layer.equations for source in tensors_in(e.value)}
-        nodes = {tensor for use in uses for tensor in use} | {e.target.tensor for e in derivation.layer.equations}
+    for name in names():
+        layer = derivation(name)
+        picture = drawn(layer)
+        uses = {(source, e.target.tensor) for e in layer.layer.equations for source in tensors_in(e.value)}
+        nodes = {tensor for use in uses for tensor in use} | {e.target.tensor for e in layer.layer.equations}
         assert sum(isinstance(item, Box) for item in picture.items) == len(nodes), name
         down = [i for i in picture.items if isinstance(i, Curve) and i.points[0][1] < i.points[-1][1]]
         up = [i for i in picture.items if isinstance(i, Curve) and i.points[0][1] > i.points[-1][1]]
         assert {i.kind for i in down} == {"forward"} and {i.kind for i in up} <= {"gradient"}, name
         assert len(down) == len(uses), name
-        known = {p.name for p in derivation.lemmas} | set(derivation.upstream)
+        known = {p.name for p in layer.lemmas} | set(layer.upstream)
         both = sum(f"d{source}" in known and f"d{target}" in known for source, target in uses)
-        assert len(up) == both + len(derivation.layer.outputs), name
+        assert len(up) == both + len(layer.layer.outputs), name
 
 
 def test_boxes_do_not_overlap_and_nothing_falls_off() -> None:
-    for name, derivation in DERIVED.items():
-        figures = [block for block in page(derivation).blocks if isinstance(block, Figures)]
+    for name in names():
+        figures = [block for block in finest(name).blocks if isinstance(block, Figures)]
         for picture in (picture for figure in figures for picture in figure.pictures):
             rectangles = [item for item in picture.items if isinstance(item, Box)]
             for a, b in itertools.combinations(rectangles, 2):
@@ -74,7 +75,7 @@ def test_a_product_of_boxes_has_equal_sides_where_axes_meet() -> None:
 
 
 def test_the_five_results_of_attention_have_their_boxes() -> None:
-    (figure,) = (block for block in page(DERIVED["attention"]).blocks if isinstance(block, Figures) and block.name == "shapes")
+    (figure,) = (block for block in finest("attention").blocks if isinstance(block, Figures) and block.name == "shapes")
     results = [
         next(label(item) for item in picture.items if isinstance(item, Text) and item.kind == "plain") for picture in figure.pictures
     ]

@@ -94,7 +94,5 @@ def said(text: str, language: str) -> str:
 
 def _part(text: str, language: str) -> str:
     """What stands in a place: a list has the language's `and`, a sentence inside a sentence is said too."""
-    listed = re.fullmatch(r"(.*\S) and (\S+)", text)
-    if listed:
-        return f"{listed.group(1)} {table(language)['and']} {listed.group(2)}"
-    return said(text, language) if " " in text else text
+    other = said(text, language) if " " in text else text
+    return other if other != text else text.replace(" and ", f" {table(language)['and']} ")

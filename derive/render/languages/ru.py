@@ -64,9 +64,6 @@ WORDS = {
     "in between": "промежуточный",
     "constant, not differentiated": "константа, не дифференцируется",
     "input, not differentiated here": "вход, здесь не дифференцируется",
-    "with the length {}.": "с длиной {0}.",
-    "with the lengths {}.": "с длинами {0}.",
-    "an integer": "целое число",
     "integer labels in [{})": "целые метки из [{0})",
     "upstream gradient, that of {}": "градиент, приходящий сверху: по {0}",
     "Hypothesis, declared and used where named:": "Гипотеза, объявлена и используется там, где названа:",
@@ -89,6 +86,9 @@ WORDS = {
     "The rows are the entries of the first tensor, the columns those of the second; dL is the upstream gradient of the scalar.": (
         "Строки — элементы первого тензора, столбцы — второго; dL — приходящий градиент скаляра."
     ),
+    "with the length {}.": "с длиной {0}.",
+    "with the lengths {}.": "с длинами {0}.",
+    "an integer": "целое число",
     # the verdict
     "All {} lines in {} proofs hold, checked independently of how they were derived: {}.": (
         "Все строки верны ({0} строк, доказательств: {1}); проверка не зависит от вывода: {2}."

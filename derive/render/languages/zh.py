@@ -63,9 +63,6 @@ WORDS = {
     "in between": "中间量",
     "constant, not differentiated": "常量，不求导",
     "input, not differentiated here": "输入，此处不求导",
-    "with the length {}.": "其中长度 {0}。",
-    "with the lengths {}.": "其中长度 {0}。",
-    "an integer": "整数",
     "integer labels in [{})": "取值于 [{0}) 的整数标签",
     "upstream gradient, that of {}": "上游梯度，即 {0} 的梯度",
     "Hypothesis, declared and used where named:": "假设（已声明，用到处注明）：",
@@ -86,6 +83,9 @@ WORDS = {
     "The rows are the entries of the first tensor, the columns those of the second; dL is the upstream gradient of the scalar.": (
         "行是第一个张量的元素，列是第二个张量的元素；dL 是该标量的上游梯度。"
     ),
+    "with the length {}.": "其长度为 {0}。",
+    "with the lengths {}.": "其长度为 {0}。",
+    "an integer": "整数",
     # the verdict
     "All {} lines in {} proofs hold, checked independently of how they were derived: {}.": (
         "{1} 个证明中的 {0} 行全部成立，检验独立于推导：{2}。"
