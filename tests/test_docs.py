@@ -24,7 +24,7 @@ def test_every_block_is_what_its_command_prints(capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_line_that_a_page_proves_is_verified(page: Path) -> None:
     blocks = re.findall(r"<!-- \$ derive .*?<!-- end -->", page.read_text("utf-8"), re.DOTALL)
-    assert blocks or page.stem == "README"
+    assert blocks or page.stem == "README" or page.parent == DOCS
     assert all(re.search(r"^All \d+ lines in \d+ proofs hold", block, re.MULTILINE) for block in blocks)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from codegen.passes.dead import pruned
 from codegen.passes.reuse import marked
-from codegen.program import Block, Loop, Op, Part, host_values, is_temporary, makers, needed
+from codegen.program import Block, Loop, Op, Part, dims_used, host_values, is_temporary, makers, needed
 from derive.expr import Equation, Idx, Tensor
 
 WHOLE = ("read", "place", "matrix")
@@ -29,7 +29,14 @@ def loop_of(block: Block, arrays: Mapping[str, Tensor], small: Callable[[Iterabl
     """
     if any(tensor.is_plain_integer for tensor in arrays.values()):
         return None  # lengths may follow from it, and those of a part would not
-    return _Region(block, arrays, small, kept).loop()
+    loop = _Region(block, arrays, small, kept).loop()
+    return loop if loop is not None and _knows_its_lengths(loop) else None
+
+
+def _knows_its_lengths(loop: Loop) -> bool:
+    """Whether every length of a part that the loop mentions is that of an array cut to the part."""
+    given = {dim for tensor in loop.arrays if tensor.name in {part.name for part in loop.parts} for dim in tensor.dims}
+    return all(dim in given for dim in dims_used(loop.body.ops) if dim.endswith("_block"))
 
 
 class _Region:

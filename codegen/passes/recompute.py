@@ -35,6 +35,7 @@ def block(program: Program) -> Program:
 def _in_parts(program: Program, small: Small) -> Program:
     """The program with its loops, for one notion of what is not large."""
     arrays = {a.name: a for a in program.arrays}
+    saving_all = program
     program = _saving_less(program, small) or program
     loops: list[tuple[str, Loop | None]] = []
     if not program.dropped:
@@ -48,7 +49,7 @@ def _in_parts(program: Program, small: Small) -> Program:
     loops.append(("forward", loop_of(program.forward, arrays, small)))
     loops.append(("backward", loop_of(_anew(program), arrays, small, program.dropped)))
     found = tuple((name, loop) for name, loop in loops if loop is not None and loop.large)
-    return replace(program, loops=found) if len(found) == len(loops) else replace(program, recompute=None, loops=())
+    return replace(program, loops=found) if len(found) == len(loops) else saving_all
 
 
 def _saving_less(program: Program, small: Small) -> Program | None:

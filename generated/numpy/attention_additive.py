@@ -28,9 +28,6 @@ Saved for the backward pass:
     U: for dv, db, dZ and dE
     P: for dV and dS
     O: for D
-    b: for nothing
-    m: for nothing
-    A_m: for nothing
 
 Gradients:
 
@@ -92,9 +89,6 @@ class Saved(NamedTuple):
     U: Array
     P: Array
     O: Array
-    b: Array
-    m: Array
-    A_m: Array
 
 
 def forward(Q: Any, K: Any, V: Any, W_q: Any, W_k: Any, b: Any, v: Any) -> tuple[Array, Saved]:
@@ -123,12 +117,12 @@ def forward(Q: Any, K: Any, V: Any, W_q: Any, W_k: Any, b: Any, v: Any) -> tuple
     P = np.divide(exp_S, A_m[:, None], out=exp_S)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
-    return O, Saved(Q, K, V, W_q, W_k, v, U, P, O, b, m, A_m)
+    return O, Saved(Q, K, V, W_q, W_k, v, U, P, O)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, Array, Array]:
     """Return (dQ, dK, dV, dW_q, dW_k, db, dv), the gradients with upstream dO."""
-    Q, K, V, W_q, W_k, v, U, P, O, _b, _m, _A_m = saved
+    Q, K, V, W_q, W_k, v, U, P, O = saved
     N = Q.shape[0]
     d_v = V.shape[-1]
     M = K.shape[0]

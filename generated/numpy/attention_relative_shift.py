@@ -20,9 +20,6 @@ Saved for the backward pass:
     V: for dP
     P: for dV and dS
     O: for D
-    R: for nothing
-    m: for nothing
-    Z_m: for nothing
 
 Gradients:
 
@@ -70,9 +67,7 @@ class Saved(NamedTuple):
     V: Array
     P: Array
     O: Array
-    R: Array
-    m: Array
-    Z_m: Array
+    T: int
 
 
 def forward(Q: Any, K: Any, V: Any, R: Any) -> tuple[Array, Saved]:
@@ -81,6 +76,7 @@ def forward(Q: Any, K: Any, V: Any, R: Any) -> tuple[Array, Saved]:
     _check(Q=Q, K=K, V=V, R=R)
     d_k = Q.shape[-1]
     N = Q.shape[1]
+    T = R.shape[-1]
     _nonempty(N=N)
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[h,i - j + size(N) - 1]
     S = Q @ K.mT
@@ -96,17 +92,16 @@ def forward(Q: Any, K: Any, V: Any, R: Any) -> tuple[Array, Saved]:
     P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = P @ V
-    return O, Saved(Q, K, V, P, O, R, m, Z_m)
+    return O, Saved(Q, K, V, P, O, T)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     """Return (dQ, dK, dV, dR), the gradients with upstream dO."""
-    Q, K, V, P, O, R, _m, _Z_m = saved
+    Q, K, V, P, O, T = saved
     H = Q.shape[0]
     N = Q.shape[1]
     d_v = V.shape[-1]
     d_k = Q.shape[-1]
-    T = R.shape[-1]
     dO = _upstream("dO", dO, (H, N, d_v), Q.dtype)
     # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dV = P.mT @ dO

@@ -24,10 +24,6 @@ Saved for the backward pass:
     V: for dscale, dU, D and dY
     R: for dS
     C: for dS
-    m: for nothing
-    A_m: for nothing
-    c: for nothing
-    G_m: for nothing
 
 Gradients:
 
@@ -74,10 +70,6 @@ class Saved(NamedTuple):
     V: Array
     R: Array
     C: Array
-    m: Array
-    A_m: Array
-    c: Array
-    G_m: Array
 
 
 def forward(X: Any, Y: Any, scale: Any) -> tuple[Array, Saved]:
@@ -116,12 +108,12 @@ def forward(X: Any, Y: Any, scale: Any) -> tuple[Array, Saved]:
     # L = 1/2*(-sum(i, S[i,i] - (m[i] + log(A_m[i]))) - sum(i, S[i,i] - (c[i] + log(G_m[i]))))/size(B)
     S_scaled = np.diagonal(S, axis1=0, axis2=1)
     L = 0.5 * (-(S_scaled - (m + np.log(A_m))).sum() - (S_scaled - (c + np.log(G_m))).sum()) / B
-    return L, Saved(scale, Z, U, E, V, R, C, m, A_m, c, G_m)
+    return L, Saved(scale, Z, U, E, V, R, C)
 
 
 def backward(dL: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dX, dY, dscale), the gradients with upstream dL."""
-    scale, Z, U, E, V, R, C, _m, _A_m, _c, _G_m = saved
+    scale, Z, U, E, V, R, C = saved
     B = Z.shape[0]
     dL = _upstream("dL", dL, (), scale.dtype)
     # dS[i,j] = dL/size(B)*(1/2*R[i,j] - delta(i,j) + 1/2*C[i,j])

@@ -17,7 +17,6 @@ Saved for the backward pass:
     W: for dH
     A: for dX
     H: for dW
-    X: for nothing
 
 Gradients:
 
@@ -55,7 +54,6 @@ class Saved(NamedTuple):
     W: Array
     A: Array
     H: Array
-    X: Array
 
 
 def forward(X: Any, W: Any, pad: int) -> tuple[Array, Saved]:
@@ -74,12 +72,12 @@ def forward(X: Any, W: Any, pad: int) -> tuple[Array, Saved]:
     H = (X.mT[:, None, :, :] @ A.mT[None, :, :, :]).mT.copy()
     # Y[b,l,o] = sum(k,c, H[b,k,l,c]*W[k,c,o])
     Y = H.transpose(0, 2, 1, 3).reshape(B, L, K * C) @ W.reshape(K * C, O)
-    return Y, Saved(W, A, H, X)
+    return Y, Saved(W, A, H)
 
 
 def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     """Return (dX, dW), the gradients with upstream dY."""
-    W, A, H, _X = saved
+    W, A, H = saved
     B = H.shape[0]
     L = A.shape[1]
     O = W.shape[-1]

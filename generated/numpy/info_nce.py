@@ -18,8 +18,6 @@ Saved for the backward pass:
     K: for dQ
     tau: for dQ and dK
     P: for dS
-    m: for nothing
-    Z_m: for nothing
 
 Gradients:
 
@@ -57,8 +55,6 @@ class Saved(NamedTuple):
     K: Array
     tau: Array
     P: Array
-    m: Array
-    Z_m: Array
 
 
 def forward(Q: Any, K: Any, tau: Any) -> tuple[Array, Saved]:
@@ -80,12 +76,12 @@ def forward(Q: Any, K: Any, tau: Any) -> tuple[Array, Saved]:
     P = np.divide(exp_S, Z_m[:, None], out=exp_S)
     # L = -sum(i, S[i,i] - (m[i] + log(Z_m[i])))/size(B)
     L = -(np.diagonal(S, axis1=0, axis2=1) - (m + np.log(Z_m))).sum() / B
-    return L, Saved(Q, K, tau, P, m, Z_m)
+    return L, Saved(Q, K, tau, P)
 
 
 def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     """Return (dQ, dK), the gradients with upstream dL."""
-    Q, K, tau, P, _m, _Z_m = saved
+    Q, K, tau, P = saved
     B = Q.shape[0]
     dL = _upstream("dL", dL, (), Q.dtype)
     # dS[i,j] = dL/size(B)*(P[i,j] - delta(i,j))

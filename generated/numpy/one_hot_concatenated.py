@@ -17,8 +17,6 @@ Shapes:
 Saved for the backward pass:
 
     H: for dS
-    t: for nothing
-    p: for nothing
 
 Gradients:
 
@@ -56,8 +54,6 @@ class Saved(NamedTuple):
     """What the backward pass needs of the forward pass; it holds inputs and outputs themselves, not copies."""
 
     H: Array
-    t: Array
-    p: Array
     V: int
     M: int
     C: int
@@ -81,12 +77,12 @@ def forward(E: Any, A: Any, t: Any, p: Any) -> tuple[Array, Saved]:
     S = _read(E, {0: (0, (1, F))}) + _read(A, {0: (-V, (1, F))})
     # Y[n,c] = sum(f, H[n,f]*S[f,c])
     Y = H @ S
-    return Y, Saved(H, t, p, V, M, C)
+    return Y, Saved(H, V, M, C)
 
 
 def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     """Return (dE, dA), the gradients with upstream dY."""
-    H, _t, _p, V, M, C = saved
+    H, V, M, C = saved
     N = H.shape[0]
     dY = _upstream("dY", dY, (N, C), H.dtype)
     # dS[f,c] = sum(n, dY[n,c]*H[n,f])

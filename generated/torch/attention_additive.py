@@ -28,9 +28,6 @@ Saved for the backward pass:
     U: for dv, db, dZ and dE
     P: for dV and dS
     O: for D
-    b: for nothing
-    m: for nothing
-    A_m: for nothing
 
 Gradients:
 
@@ -103,20 +100,20 @@ class _Forward(torch.autograd.Function):
         P = exp_S / A_m[:, None]
         # O[i,e] = sum(j, P[i,j]*V[j,e])
         O = P @ V
-        return O, U, P, m, A_m
+        return O, U, P
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V, W_q, W_k, b, v = inputs
-        O, U, P, m, A_m = output
-        ctx.mark_non_differentiable(U, P, m, A_m)
+        O, U, P = output
+        ctx.mark_non_differentiable(U, P)
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, W_q, W_k, b, v, U, P, O, m, A_m)
-        ctx.save_for_forward(Q, K, V, W_q, W_k, b, v, U, P, O, m, A_m)
+        ctx.save_for_backward(Q, K, V, W_q, W_k, b, v, U, P, O)
+        ctx.save_for_forward(Q, K, V, W_q, W_k, b, v, U, P, O)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, K, V, W_q, W_k, b, v, U, P, O, m, A_m = ctx.saved_tensors
+        Q, K, V, W_q, W_k, b, v, U, P, O = ctx.saved_tensors
         N = Q.shape[0]
         d_v = V.shape[-1]
         if dO is None:
@@ -125,7 +122,7 @@ class _Forward(torch.autograd.Function):
         dQ, dK, dV, dW_q, dW_k, db, dv = _spread(
             (need_Q, need_K, need_V, need_W_q, need_W_k, need_b, need_v),
             _chosen(_Backward, _DualBackward)(
-                need_Q, need_K, need_V, need_W_q, need_W_k, need_b, need_v, Q, K, V, W_q, W_k, b, v, U, P, O, m, A_m, dO
+                need_Q, need_K, need_V, need_W_q, need_W_k, need_b, need_v, Q, K, V, W_q, W_k, b, v, U, P, O, dO
             ),
         )
         return None, dQ, dK, dV, dW_q, dW_k, db, dv
@@ -136,7 +133,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any, tW_q: Any, tW_k: Any, tb: Any, tv: Any) -> Any:
-        Q, K, V, W_q, W_k, b, v, _U, _P, _O, _m, _A_m = ctx.saved_tensors
+        Q, K, V, W_q, W_k, b, v, _U, _P, _O = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -173,7 +170,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[:, None])
         # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
-        return tO, None, None, None, None
+        return tO, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -200,8 +197,6 @@ class _Backward(torch.autograd.Function):
         U: Tensor,
         P: Tensor,
         O: Tensor,
-        m: Tensor,
-        A_m: Tensor,
         dO: Tensor,
     ) -> Any:
         N = Q.shape[0]
@@ -257,7 +252,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, V, W_q, W_k, b, v, U, P, O, m, A_m, dO = ctx.saved_tensors
+        Q, K, V, W_q, W_k, _b, v, U, P, O, dO = ctx.saved_tensors
         d2dQ, d2dK, d2dV, d2dW_q, d2dW_k, d2db, d2dv = _spread(ctx.needs, grads)
         N = Q.shape[0]
         d_k = Q.shape[-1]
@@ -279,9 +274,9 @@ class _Backward(torch.autograd.Function):
         if d2dv is None:
             d2dv = Q.new_zeros((H,))
         d2Q, d2K, d2V, d2W_q, d2W_k, d2b, d2v, d2dO = _Second.apply(
-            Q, K, V, W_q, W_k, v, U, P, O, dO, d2dQ, d2dK, d2dV, d2dW_q, d2dW_k, d2db, d2dv, b, m, A_m
+            Q, K, V, W_q, W_k, v, U, P, O, dO, d2dQ, d2dK, d2dV, d2dW_q, d2dW_k, d2db, d2dv
         )
-        return None, None, None, None, None, None, None, d2Q, d2K, d2V, d2W_q, d2W_k, d2b, d2v, None, None, None, None, None, d2dO
+        return None, None, None, None, None, None, None, d2Q, d2K, d2V, d2W_q, d2W_k, d2b, d2v, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -289,7 +284,7 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, V, W_q, W_k, b, v, U, P, O, m, A_m, dO = ctx.saved_tensors
+        Q, K, V, W_q, W_k, b, v, U, P, O, dO = ctx.saved_tensors
         tQ = _zero(tangents[7], Q)
         tK = _zero(tangents[8], K)
         tV = _zero(tangents[9], V)
@@ -297,10 +292,8 @@ class _DualBackward(_Backward):
         tW_k = _zero(tangents[11], W_k)
         tb = _zero(tangents[12], b)
         tv = _zero(tangents[13], v)
-        tdO = _zero(tangents[19], dO)
-        tdQ, tdK, tdV, tdW_q, tdW_k, tdb, tdv = _SecondTangent.apply(
-            Q, K, V, W_q, W_k, v, U, P, O, dO, tQ, tK, tV, tW_q, tW_k, tb, tv, tdO, b, m, A_m
-        )
+        tdO = _zero(tangents[17], dO)
+        tdQ, tdK, tdV, tdW_q, tdW_k, tdb, tdv = _SecondTangent.apply(Q, K, V, W_q, W_k, v, U, P, O, dO, tQ, tK, tV, tW_q, tW_k, tb, tv, tdO)
         return _needed(ctx.needs, (tdQ, tdK, tdV, tdW_q, tdW_k, tdb, tdv))
 
 
@@ -328,9 +321,6 @@ class _Second(torch.autograd.Function):
         d2dW_k: Tensor,
         d2db: Tensor,
         d2dv: Tensor,
-        b: Tensor,
-        m: Tensor,
-        A_m: Tensor,
     ) -> Any:
         N = Q.shape[0]
         M = K.shape[0]
@@ -428,9 +418,6 @@ class _SecondTangent(torch.autograd.Function):
         tb: Tensor,
         tv: Tensor,
         tdO: Tensor,
-        b: Tensor,
-        m: Tensor,
-        A_m: Tensor,
     ) -> Any:
         N = Q.shape[0]
         M = K.shape[0]

@@ -20,9 +20,6 @@ Saved for the backward pass:
     V: for dP
     P: for dV and dS
     O: for D
-    R: for nothing
-    m: for nothing
-    Z_m: for nothing
 
 Gradients:
 
@@ -84,20 +81,20 @@ class _Forward(torch.autograd.Function):
         P = exp_S / Z_m[..., None]
         # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
         O = P @ V
-        return O, P, m, Z_m
+        return O, P
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V, R = inputs
-        O, P, m, Z_m = output
-        ctx.mark_non_differentiable(P, m, Z_m)
+        O, P = output
+        ctx.mark_non_differentiable(P)
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, R, P, O, m, Z_m)
-        ctx.save_for_forward(Q, K, V, R, P, O, m, Z_m)
+        ctx.save_for_backward(Q, K, V, R, P, O)
+        ctx.save_for_forward(Q, K, V, R, P, O)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, K, V, R, P, O, m, Z_m = ctx.saved_tensors
+        Q, K, V, R, P, O = ctx.saved_tensors
         H = Q.shape[0]
         N = Q.shape[1]
         d_v = V.shape[-1]
@@ -105,8 +102,7 @@ class _Forward(torch.autograd.Function):
             dO = Q.new_zeros((H, N, d_v))
         _, need_Q, need_K, need_V, need_R = ctx.needs_input_grad
         dQ, dK, dV, dR = _spread(
-            (need_Q, need_K, need_V, need_R),
-            _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, need_R, Q, K, V, R, P, O, m, Z_m, dO),
+            (need_Q, need_K, need_V, need_R), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, need_R, Q, K, V, R, P, O, dO)
         )
         return None, dQ, dK, dV, dR
 
@@ -116,7 +112,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any, tR: Any) -> Any:
-        Q, K, V, R, _P, _O, _m, _Z_m = ctx.saved_tensors
+        Q, K, V, R, _P, _O = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -141,7 +137,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[..., None])
         # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
-        return tO, None, None, None
+        return tO, None
 
 
 class _Backward(torch.autograd.Function):
@@ -151,19 +147,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        need_Q: bool,
-        need_K: bool,
-        need_V: bool,
-        need_R: bool,
-        Q: Tensor,
-        K: Tensor,
-        V: Tensor,
-        R: Tensor,
-        P: Tensor,
-        O: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
-        dO: Tensor,
+        need_Q: bool, need_K: bool, need_V: bool, need_R: bool, Q: Tensor, K: Tensor, V: Tensor, R: Tensor, P: Tensor, O: Tensor, dO: Tensor
     ) -> Any:
         d_k = Q.shape[-1]
         N = Q.shape[1]
@@ -199,7 +183,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, V, R, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, K, V, R, P, O, dO = ctx.saved_tensors
         d2dQ, d2dK, d2dV, d2dR = _spread(ctx.needs, grads)
         H = Q.shape[0]
         N = Q.shape[1]
@@ -214,8 +198,8 @@ class _Backward(torch.autograd.Function):
             d2dV = Q.new_zeros((H, N, d_v))
         if d2dR is None:
             d2dR = Q.new_zeros((H, T))
-        d2Q, d2K, d2V, d2R, d2dO = _Second.apply(Q, K, V, P, O, dO, d2dQ, d2dK, d2dV, d2dR, R, m, Z_m)
-        return None, None, None, None, d2Q, d2K, d2V, d2R, None, None, None, None, d2dO
+        d2Q, d2K, d2V, d2R, d2dO = _Second.apply(Q, K, V, P, O, dO, d2dQ, d2dK, d2dV, d2dR)
+        return None, None, None, None, d2Q, d2K, d2V, d2R, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -223,13 +207,13 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, V, R, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, K, V, R, P, O, dO = ctx.saved_tensors
         tQ = _zero(tangents[4], Q)
         tK = _zero(tangents[5], K)
         tV = _zero(tangents[6], V)
         tR = _zero(tangents[7], R)
-        tdO = _zero(tangents[12], dO)
-        tdQ, tdK, tdV, tdR = _SecondTangent.apply(Q, K, V, P, O, dO, tQ, tK, tV, tR, tdO, R, m, Z_m)
+        tdO = _zero(tangents[10], dO)
+        tdQ, tdK, tdV, tdR = _SecondTangent.apply(Q, K, V, P, O, dO, tQ, tK, tV, tR, tdO)
         return _needed(ctx.needs, (tdQ, tdK, tdV, tdR))
 
 
@@ -240,19 +224,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        Q: Tensor,
-        K: Tensor,
-        V: Tensor,
-        P: Tensor,
-        O: Tensor,
-        dO: Tensor,
-        d2dQ: Tensor,
-        d2dK: Tensor,
-        d2dV: Tensor,
-        d2dR: Tensor,
-        R: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dK: Tensor, d2dV: Tensor, d2dR: Tensor
     ) -> Any:
         d_k = Q.shape[-1]
         N = Q.shape[1]
@@ -308,20 +280,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        Q: Tensor,
-        K: Tensor,
-        V: Tensor,
-        P: Tensor,
-        O: Tensor,
-        dO: Tensor,
-        tQ: Tensor,
-        tK: Tensor,
-        tV: Tensor,
-        tR: Tensor,
-        tdO: Tensor,
-        R: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, tQ: Tensor, tK: Tensor, tV: Tensor, tR: Tensor, tdO: Tensor
     ) -> Any:
         d_k = Q.shape[-1]
         N = Q.shape[1]

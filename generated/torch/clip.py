@@ -24,10 +24,6 @@ Saved for the backward pass:
     V: for dscale, dU, D and dY
     R: for dS
     C: for dS
-    m: for nothing
-    A_m: for nothing
-    c: for nothing
-    G_m: for nothing
 
 Gradients:
 
@@ -102,26 +98,25 @@ class _Forward(torch.autograd.Function):
         # L = 1/2*(-sum(i, S[i,i] - (m[i] + log(A_m[i]))) - sum(i, S[i,i] - (c[i] + log(G_m[i]))))/size(B)
         S_scaled = torch.diagonal(S, dim1=0, dim2=1)
         L = 0.5 * (-(S_scaled - (m + torch.log(A_m))).sum() - (S_scaled - (c + torch.log(G_m))).sum()) / B
-        return L, Z, U, E, V, R, C, m, A_m, c, G_m
+        return L, Z, U, E, V, R, C
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, Y, scale = inputs
-        _L, Z, U, E, V, R, C, m, A_m, c, G_m = output
-        ctx.mark_non_differentiable(Z, U, E, V, R, C, m, A_m, c, G_m)
+        _L, Z, U, E, V, R, C = output
+        ctx.mark_non_differentiable(Z, U, E, V, R, C)
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(X, Y, scale, Z, U, E, V, R, C, m, A_m, c, G_m)
-        ctx.save_for_forward(X, Y, scale, Z, U, E, V, R, C, m, A_m, c, G_m)
+        ctx.save_for_backward(X, Y, scale, Z, U, E, V, R, C)
+        ctx.save_for_forward(X, Y, scale, Z, U, E, V, R, C)
 
     @staticmethod
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
-        X, Y, scale, Z, U, E, V, R, C, m, A_m, c, G_m = ctx.saved_tensors
+        X, Y, scale, Z, U, E, V, R, C = ctx.saved_tensors
         if dL is None:
             dL = X.new_zeros(())
         _, need_X, need_Y, need_scale = ctx.needs_input_grad
         dX, dY, dscale = _spread(
-            (need_X, need_Y, need_scale),
-            _chosen(_Backward, _DualBackward)(need_X, need_Y, need_scale, X, Y, scale, Z, U, E, V, R, C, m, A_m, c, G_m, dL),
+            (need_X, need_Y, need_scale), _chosen(_Backward, _DualBackward)(need_X, need_Y, need_scale, X, Y, scale, Z, U, E, V, R, C, dL)
         )
         return None, dX, dY, dscale
 
@@ -131,7 +126,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tX: Any, tY: Any, tscale: Any) -> Any:
-        X, Y, scale, _Z, _U, _E, _V, _R, _C, _m, _A_m, _c, _G_m = ctx.saved_tensors
+        X, Y, scale, _Z, _U, _E, _V, _R, _C = ctx.saved_tensors
         tX = _zero(tX, X)
         tY = _zero(tY, Y)
         tscale = _zero(tscale, scale)
@@ -175,7 +170,7 @@ class _DualForward(_Forward):
         tS = tscale * U_V + scale * (tU @ V.T) + scale * (U @ tV.T)
         # tL = 1/size(B)*(1/2*sum(i,j, tS[i,j]*R[i,j]) - sum(i, tS[i,i]) + 1/2*sum(i,j, tS[i,j]*C[i,j]))
         tL = (0.5 * (tS * R).sum() - torch.diagonal(tS, dim1=0, dim2=1).sum() + 0.5 * (tS * C).sum()) / B
-        return tL, None, None, None, None, None, None, None, None, None, None
+        return tL, None, None, None, None, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -197,10 +192,6 @@ class _Backward(torch.autograd.Function):
         V: Tensor,
         R: Tensor,
         C: Tensor,
-        m: Tensor,
-        A_m: Tensor,
-        c: Tensor,
-        G_m: Tensor,
         dL: Tensor,
     ) -> Any:
         B = X.shape[0]
@@ -236,7 +227,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        X, _Y, scale, Z, U, E, V, R, C, m, A_m, c, G_m, dL = ctx.saved_tensors
+        X, _Y, scale, Z, U, E, V, R, C, dL = ctx.saved_tensors
         d2dX, d2dY, d2dscale = _spread(ctx.needs, grads)
         B = X.shape[0]
         K = X.shape[-1]
@@ -246,8 +237,8 @@ class _Backward(torch.autograd.Function):
             d2dY = X.new_zeros((B, K))
         if d2dscale is None:
             d2dscale = X.new_zeros(())
-        d2X, d2Y, d2scale, d2dL = _Second.apply(scale, Z, U, E, V, R, C, dL, d2dX, d2dY, d2dscale, m, A_m, c, G_m)
-        return None, None, None, d2X, d2Y, d2scale, None, None, None, None, None, None, None, None, None, None, d2dL
+        d2X, d2Y, d2scale, d2dL = _Second.apply(scale, Z, U, E, V, R, C, dL, d2dX, d2dY, d2dscale)
+        return None, None, None, d2X, d2Y, d2scale, None, None, None, None, None, None, d2dL
 
 
 class _DualBackward(_Backward):
@@ -255,12 +246,12 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        X, Y, scale, Z, U, E, V, R, C, m, A_m, c, G_m, dL = ctx.saved_tensors
+        X, Y, scale, Z, U, E, V, R, C, dL = ctx.saved_tensors
         tX = _zero(tangents[3], X)
         tY = _zero(tangents[4], Y)
         tscale = _zero(tangents[5], scale)
-        tdL = _zero(tangents[16], dL)
-        tdX, tdY, tdscale = _SecondTangent.apply(X, Y, scale, Z, U, E, V, R, C, dL, tX, tY, tscale, tdL, m, A_m, c, G_m)
+        tdL = _zero(tangents[12], dL)
+        tdX, tdY, tdscale = _SecondTangent.apply(X, Y, scale, Z, U, E, V, R, C, dL, tX, tY, tscale, tdL)
         return _needed(ctx.needs, (tdX, tdY, tdscale))
 
 
@@ -282,10 +273,6 @@ class _Second(torch.autograd.Function):
         d2dX: Tensor,
         d2dY: Tensor,
         d2dscale: Tensor,
-        m: Tensor,
-        A_m: Tensor,
-        c: Tensor,
-        G_m: Tensor,
     ) -> Any:
         B = Z.shape[0]
         # dS[i,j] = dL/size(B)*(1/2*R[i,j] - delta(i,j) + 1/2*C[i,j])
@@ -380,10 +367,6 @@ class _SecondTangent(torch.autograd.Function):
         tY: Tensor,
         tscale: Tensor,
         tdL: Tensor,
-        m: Tensor,
-        A_m: Tensor,
-        c: Tensor,
-        G_m: Tensor,
     ) -> Any:
         B = X.shape[0]
         # dS[i,j] = dL/size(B)*(1/2*R[i,j] - delta(i,j) + 1/2*C[i,j])

@@ -17,7 +17,6 @@ Saved for the backward pass:
     W: for dH
     A: for dX
     H: for dW
-    X: for nothing
 
 Gradients:
 
@@ -168,7 +167,7 @@ class _Backward(torch.autograd.Function):
             d2dX = X.new_zeros((B, L, C))
         if d2dW is None:
             d2dW = X.new_zeros((K, C, O))
-        d2X, d2W, d2dY = _Second.apply(pad, W, A, H, dY, d2dX, d2dW, X)
+        d2X, d2W, d2dY = _Second.apply(pad, W, A, H, dY, d2dX, d2dW)
         return None, None, None, d2X, d2W, None, None, d2dY
 
 
@@ -182,7 +181,7 @@ class _DualBackward(_Backward):
         tX = _zero(tangents[3], X)
         tW = _zero(tangents[4], W)
         tdY = _zero(tangents[7], dY)
-        tdX, tdW = _SecondTangent.apply(pad, W, A, H, dY, tX, tW, tdY, X)
+        tdX, tdW = _SecondTangent.apply(pad, W, A, H, dY, tX, tW, tdY)
         return _needed(ctx.needs, (tdX, tdW))
 
 
@@ -192,7 +191,7 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(pad: int, W: Tensor, A: Tensor, H: Tensor, dY: Tensor, d2dX: Tensor, d2dW: Tensor, X: Tensor) -> Any:
+    def forward(pad: int, W: Tensor, A: Tensor, H: Tensor, dY: Tensor, d2dX: Tensor, d2dW: Tensor) -> Any:
         K = W.shape[0]
         C = W.shape[1]
         O = W.shape[-1]
@@ -227,7 +226,7 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(pad: int, W: Tensor, A: Tensor, H: Tensor, dY: Tensor, tX: Tensor, tW: Tensor, tdY: Tensor, X: Tensor) -> Any:
+    def forward(pad: int, W: Tensor, A: Tensor, H: Tensor, dY: Tensor, tX: Tensor, tW: Tensor, tdY: Tensor) -> Any:
         B = H.shape[0]
         K = W.shape[0]
         L = A.shape[1]

@@ -18,8 +18,6 @@ Saved for the backward pass:
     K: for dQ
     tau: for dQ and dK
     P: for dS
-    m: for nothing
-    Z_m: for nothing
 
 Gradients:
 
@@ -74,24 +72,24 @@ class _Forward(torch.autograd.Function):
         P = exp_S / Z_m[:, None]
         # L = -sum(i, S[i,i] - (m[i] + log(Z_m[i])))/size(B)
         L = -(torch.diagonal(S, dim1=0, dim2=1) - (m + torch.log(Z_m))).sum() / B
-        return L, P, m, Z_m
+        return L, P
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, tau = inputs
-        _L, P, m, Z_m = output
-        ctx.mark_non_differentiable(P, m, Z_m)
+        _L, P = output
+        ctx.mark_non_differentiable(P)
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, tau, P, m, Z_m)
-        ctx.save_for_forward(Q, K, tau, P, m, Z_m)
+        ctx.save_for_backward(Q, K, tau, P)
+        ctx.save_for_forward(Q, K, tau, P)
 
     @staticmethod
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
-        Q, K, tau, P, m, Z_m = ctx.saved_tensors
+        Q, K, tau, P = ctx.saved_tensors
         if dL is None:
             dL = Q.new_zeros(())
         _, need_Q, need_K, _ = ctx.needs_input_grad
-        dQ, dK = _spread((need_Q, need_K), _chosen(_Backward, _DualBackward)(need_Q, need_K, Q, K, tau, P, m, Z_m, dL))
+        dQ, dK = _spread((need_Q, need_K), _chosen(_Backward, _DualBackward)(need_Q, need_K, Q, K, tau, P, dL))
         return None, dQ, dK, None
 
 
@@ -100,7 +98,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, _tau: Any) -> Any:
-        Q, K, tau, _P, _m, _Z_m = ctx.saved_tensors
+        Q, K, tau, _P = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         B = Q.shape[0]
@@ -117,7 +115,7 @@ class _DualForward(_Forward):
         tS = (tQ @ K.T + Q @ tK.T) / tau
         # tL = 1/size(B)*(sum(i,j, tS[i,j]*P[i,j]) - sum(i, tS[i,i]))
         tL = ((tS * P).sum() - torch.diagonal(tS, dim1=0, dim2=1).sum()) / B
-        return tL, None, None, None
+        return tL, None
 
 
 class _Backward(torch.autograd.Function):
@@ -126,7 +124,7 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(need_Q: bool, need_K: bool, Q: Tensor, K: Tensor, tau: Tensor, P: Tensor, m: Tensor, Z_m: Tensor, dL: Tensor) -> Any:
+    def forward(need_Q: bool, need_K: bool, Q: Tensor, K: Tensor, tau: Tensor, P: Tensor, dL: Tensor) -> Any:
         B = Q.shape[0]
         dQ = dK = None
         # dS[i,j] = dL/size(B)*(P[i,j] - delta(i,j))
@@ -148,7 +146,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, tau, P, m, Z_m, dL = ctx.saved_tensors
+        Q, K, tau, P, dL = ctx.saved_tensors
         d2dQ, d2dK = _spread(ctx.needs, grads)
         B = Q.shape[0]
         size_K = Q.shape[-1]
@@ -156,8 +154,8 @@ class _Backward(torch.autograd.Function):
             d2dQ = Q.new_zeros((B, size_K))
         if d2dK is None:
             d2dK = Q.new_zeros((B, size_K))
-        d2Q, d2K, d2dL = _Second.apply(Q, K, tau, P, dL, d2dQ, d2dK, m, Z_m)
-        return None, None, d2Q, d2K, None, None, None, None, d2dL
+        d2Q, d2K, d2dL = _Second.apply(Q, K, tau, P, dL, d2dQ, d2dK)
+        return None, None, d2Q, d2K, None, None, d2dL
 
 
 class _DualBackward(_Backward):
@@ -165,11 +163,11 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, tau, P, m, Z_m, dL = ctx.saved_tensors
+        Q, K, tau, P, dL = ctx.saved_tensors
         tQ = _zero(tangents[2], Q)
         tK = _zero(tangents[3], K)
-        tdL = _zero(tangents[8], dL)
-        tdQ, tdK = _SecondTangent.apply(Q, K, tau, P, dL, tQ, tK, tdL, m, Z_m)
+        tdL = _zero(tangents[6], dL)
+        tdQ, tdK = _SecondTangent.apply(Q, K, tau, P, dL, tQ, tK, tdL)
         return _needed(ctx.needs, (tdQ, tdK))
 
 
@@ -179,7 +177,7 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(Q: Tensor, K: Tensor, tau: Tensor, P: Tensor, dL: Tensor, d2dQ: Tensor, d2dK: Tensor, m: Tensor, Z_m: Tensor) -> Any:
+    def forward(Q: Tensor, K: Tensor, tau: Tensor, P: Tensor, dL: Tensor, d2dQ: Tensor, d2dK: Tensor) -> Any:
         B = Q.shape[0]
         # dS[i,j] = dL/size(B)*(P[i,j] - delta(i,j))
         dS = dL / B * (P - torch.eye(B, dtype=Q.dtype, device=Q.device))
@@ -214,9 +212,7 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(
-        Q: Tensor, K: Tensor, tau: Tensor, P: Tensor, dL: Tensor, tQ: Tensor, tK: Tensor, tdL: Tensor, m: Tensor, Z_m: Tensor
-    ) -> Any:
+    def forward(Q: Tensor, K: Tensor, tau: Tensor, P: Tensor, dL: Tensor, tQ: Tensor, tK: Tensor, tdL: Tensor) -> Any:
         B = Q.shape[0]
         # dS[i,j] = dL/size(B)*(P[i,j] - delta(i,j))
         onehot = torch.eye(B, dtype=Q.dtype, device=Q.device)

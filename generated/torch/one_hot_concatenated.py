@@ -17,8 +17,6 @@ Shapes:
 Saved for the backward pass:
 
     H: for dS
-    t: for nothing
-    p: for nothing
 
 Gradients:
 
@@ -150,14 +148,14 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        t, p, H, _dY = ctx.saved_tensors
+        _t, _p, H, _dY = ctx.saved_tensors
         V, M, C = ctx.lengths
         d2dE, d2dA = _spread(ctx.needs, grads)
         if d2dE is None:
             d2dE = H.new_zeros((V, C))
         if d2dA is None:
             d2dA = H.new_zeros((M, C))
-        (d2dY,) = _Second.apply(V, M, C, H, d2dE, d2dA, t, p)
+        (d2dY,) = _Second.apply(V, M, C, H, d2dE, d2dA)
         return None, None, None, None, None, None, None, None, d2dY
 
 
@@ -166,10 +164,10 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        t, p, H, dY = ctx.saved_tensors
+        _t, _p, H, dY = ctx.saved_tensors
         V, M, C = ctx.lengths
         tdY = _zero(tangents[8], dY)
-        tdE, tdA = _SecondTangent.apply(V, M, C, H, tdY, t, p)
+        tdE, tdA = _SecondTangent.apply(V, M, C, H, tdY)
         return _needed(ctx.needs, (tdE, tdA))
 
 
@@ -179,7 +177,7 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(V: int, M: int, C: int, H: Tensor, d2dE: Tensor, d2dA: Tensor, t: Tensor, p: Tensor) -> Any:
+    def forward(V: int, M: int, C: int, H: Tensor, d2dE: Tensor, d2dA: Tensor) -> Any:
         F = H.shape[-1]
         # d2dS[f,c] = d2dE[position(f),c] + d2dA[f - size(V),c]
         d2dS = _read(d2dE, {0: (0, (1, F))}) + _read(d2dA, {0: (-V, (1, F))})
@@ -202,7 +200,7 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(V: int, M: int, C: int, H: Tensor, tdY: Tensor, t: Tensor, p: Tensor) -> Any:
+    def forward(V: int, M: int, C: int, H: Tensor, tdY: Tensor) -> Any:
         # tdS[f,c] = sum(n, H[n,f]*tdY[n,c])
         tdS = H.T @ tdY
         # tdE[v,c] = tdS[position(v),c]
