@@ -14,7 +14,7 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
-from derive.checker.arithmetic import CannotTell, Number, OutsideDomain
+from derive.checker.arithmetic import CannotTell, Number, OutsideDomain, Singular
 from derive.checker.form import Form, read
 from derive.checker.meaning import Context, context_of, extend
 from derive.checker.structure import Malformed
@@ -79,9 +79,14 @@ def _judge(form: Form, found: list[Table], count: int) -> list[tuple[str, str]]:
                 verdicts[line] = (FAILS, _counterexample(form, table, first, second, entry))
     for table in found:
         for number, row in enumerate(table.rows):
-            lost = [cell for cell in row if isinstance(cell, OutsideDomain)]
+            lost = [(entry, cell) for entry, cell in enumerate(row) if isinstance(cell, OutsideDomain)]
             if lost:
-                verdicts.setdefault(max(number - 1, 0), (UNKNOWN, f"{lost[0]}, in each of {ATTEMPTS} draws"))
+                entry, why = lost[0]
+                before = next((other[entry] for other in reversed(table.rows[:number]) if other), why)
+                # No value by arithmetic itself, where there was one, is a difference; what is too large to evaluate is none.
+                undefined = isinstance(why, Singular) or str(why) == "division by zero"
+                verdict = FAILS if undefined and not isinstance(before, OutsideDomain) else UNKNOWN
+                verdicts.setdefault(max(number - 1, 0), (verdict, f"{why}, in each of {ATTEMPTS} draws"))
     return [verdicts.get(line, (HOLDS, "")) for line in range(count)]
 
 
