@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
-from codegen.program import Op, Read, host_values, is_temporary, makers
+from codegen.program import CONDITIONS, Op, Read, host_values, is_temporary, makers
 
 
 class Inlining:
-    """The ops of a block as statements: each value that is not `inlined` is the result of one."""
+    """The ops of a block as statements: each value that is not `inlined` is the result of one.
 
-    def __init__(self, ops: Iterable[Op]) -> None:
+    Where arrays are computed in memory that is there already, a large one has a statement `apart` from its reader, which could not
+    say where it is to lie; only what the reader computes in the same memory is written in it.
+    """
+
+    def __init__(self, ops: Iterable[Op], apart: bool = False) -> None:
         self.ops = tuple(ops)
+        self.apart = apart
         self.made = makers(self.ops)
         self.host = host_values(self.ops)
         self.uses: dict[str, int] = {}
+        self.users: dict[str, Op] = {}
         for op in self.ops:
             for arg in op.args:
+                self.users[arg.value] = op
                 self.uses[arg.value] = self.uses.get(arg.value, 0) + 1
 
     def inlined(self, value: str) -> bool:
@@ -33,7 +40,27 @@ class Inlining:
             # Written again, it is a minus sign.
             sign, other = (self.made.get(arg.value) for arg in op.args)
             free = sign is not None and sign.number == -1 and (other is None or not self.inlined(other.out))
-        return free or self.uses.get(value, 0) < 2
+        return free or (self.uses.get(value, 0) < 2 and not (self.apart and self._large(op)))
+
+    def _large(self, op: Op) -> bool:
+        """Whether a value that is used once is an array of its own in the statement of its reader."""
+        reader = self.users.get(op.out)
+        if reader is None or len(op.axes) < 2 or op.kind not in ("map", "contract") or op.fn in CONDITIONS:
+            return False
+        if op.kind == "contract" or reader.kind != "map" or reader.fn in CONDITIONS:
+            return not self._scaled(op) and reader.fn != "delta" and op.fn not in ("delta", "real")
+        if op.fn in ("mul", "power"):
+            # A product is written into a product, and a negative one is subtracted.
+            return reader.fn in ("add", "where") and not self._scaled(op)
+        return reader.fn in ("mul", "where") and op.fn == "add"
+
+    def _scaled(self, op: Op) -> bool:
+        """Whether a product is no more than an array and numbers, or has a sign."""
+        if op.fn != "mul":
+            return False
+        makers_of = [self.made.get(arg.value) for arg in op.args]
+        signs = any(maker is not None and maker.kind == "number" and (maker.number or 0) < 0 for maker in makers_of)
+        return signs or sum(arg.value not in self.host for arg in op.args) < 2
 
     @cached_property
     def statements(self) -> Mapping[str, tuple[Read, ...]]:

@@ -233,7 +233,7 @@ class _Region:
         )
         names_out = tuple(part.name for part in outputs)
         block = Block(tuple(part.name for part in parts.values()), made, (*names_out, *self.kept))
-        block = replace(marked(block), outputs=names_out)
+        block = replace(marked(block, apart=True), outputs=names_out)
         declared = self._declared(axes, parts.values(), outputs, results)
         if all(tensor.kind == "int" for tensor in declared[: len(parts)]):
             return None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 
 import opt_einsum
 
 from codegen.passes.blocks import each_block
-from codegen.program import Block, Op, Program, Read
+from codegen.program import Block, Op, Program, Read, host_values, is_temporary, makers, rename_read
 from derive.expr import Idx
 
 NOMINAL = 64
@@ -19,7 +20,9 @@ NOMINAL = 64
 def order_contractions(program: Program) -> Program:
     """Split every contraction into steps of two arrays each, in the order opt_einsum finds cheapest.
 
-    An index summed in one argument alone is summed there first. A step that sums nothing is an elementwise product.
+    An index summed in one argument alone is summed there first. A step that sums nothing is an elementwise product. The sum of a
+    square, or of a product, that nothing else reads is a contraction as well: it needs no array of squares. Where two orders cost
+    the same, the arrays with most axes meet first, and what is left is the product of a matrix and a vector.
     """
     return each_block(program, ordered)
 
@@ -28,9 +31,28 @@ def ordered(block: Block) -> Block:
     """One block with its contractions in steps of two arrays."""
     ops: list[Op] = []
     fresh = itertools.count(1)
-    for op in block.ops:
+    for op in _contracted(block):
         ops.extend(_steps(op, fresh) if op.kind == "contract" else (op,))
     return replace(block, ops=tuple(ops))
+
+
+def _contracted(block: Block) -> list[Op]:
+    """The ops, with sums of products as contractions."""
+    uses = Counter(arg.value for op in block.ops for arg in op.args)
+    made = makers(block.ops)
+    host = host_values(block.ops)
+    found = []
+    for op in block.ops:
+        inner = made.get(op.args[0].value) if op.kind == "reduce" and op.fn == "sum" else None
+        if inner is not None and is_temporary(inner.out) and uses[inner.out] == 1:
+            mapping = dict(zip(inner.axes, op.args[0].axes))
+            args = [rename_read(arg, mapping) for arg in inner.args]
+            if inner.fn == "power" and inner.number == 2 and len(inner.axes) == len(mapping) > len(op.axes):
+                op = replace(op, kind="contract", fn="", args=(*args, *args))
+            elif inner.fn == "mul" and len(args) == 2 and not any(arg.value in host for arg in args):
+                op = replace(op, kind="contract", fn="", args=tuple(args))
+        found.append(op)
+    return found
 
 
 def _steps(op: Op, fresh: "itertools.count[int]") -> list[Op]:
@@ -76,8 +98,22 @@ def _path(inputs: tuple[tuple[Idx, ...], ...], output: tuple[Idx, ...]) -> tuple
     """Which two arguments to multiply at each step; a product always goes to the end of the list."""
     if len(inputs) <= 2:
         return (tuple(range(len(inputs))),)
+    if len(inputs) == 3:
+        return min((((a, b), (0, 1)) for a, b in ((0, 1), (0, 2), (1, 2))), key=lambda path: _cost(inputs, output, path[0]))
     letters = {i: opt_einsum.get_symbol(n) for n, i in enumerate(dict.fromkeys(i for axes in inputs for i in axes))}
     equation = ",".join("".join(letters[i] for i in axes) for axes in inputs) + "->" + "".join(letters[i] for i in output)
     shapes = [(NOMINAL,) * len(axes) for axes in inputs]
     path, _ = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize="optimal")
     return tuple(tuple(step) for step in path)
+
+
+def _cost(inputs: tuple[tuple[Idx, ...], ...], output: tuple[Idx, ...], pair: tuple[int, int]) -> tuple[float, ...]:
+    """What multiplying a pair of three arrays, and then the third, costs: in products, then in how they are computed."""
+    (third,) = (axes for n, axes in enumerate(inputs) if n not in pair)
+    left, right = (set(inputs[n]) for n in pair)
+    kept = (left | right) & (set(third) | set(output))
+    work = NOMINAL ** len(left | right) + NOMINAL ** len(kept | set(third))
+    entries = NOMINAL ** len(kept)
+    # Two arrays of the same axes are no product of matrices, nor of a matrix and a vector: such a sum goes entry by entry.
+    slow = kept == set(third)
+    return work, entries, slow, -len(left & right)

@@ -22,9 +22,12 @@ def reuse(program: Program) -> Program:
     return each_block(program, marked)
 
 
-def marked(block: Block, given: Mapping[str, Op] = MappingProxyType({})) -> Block:
-    """The block with `into` set wherever memory may be taken over; `given` are arrays made for it elsewhere, with what made them."""
-    inlining = Inlining(block.ops)
+def marked(block: Block, given: Mapping[str, Op] = MappingProxyType({}), apart: bool = False) -> Block:
+    """The block with `into` set wherever memory may be taken over; `given` are arrays made for it elsewhere, with what made them.
+
+    `apart` says that large arrays have statements of their own.
+    """
+    inlining = Inlining(block.ops, apart)
     reads = inlining.statements
     last: dict[str, str] = {}
     for out, found in reads.items():

@@ -132,6 +132,25 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
+
+
+def _sum(array: Array, axis: int) -> Array:
+    """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
+    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+        return np.asarray(np.add.reduce(array, axis))
+    ones = np.ones(array.shape[axis], array.dtype)
+    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    return total
+
+
 def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
     """1 at each label along a new last axis, else 0."""
     hot: Array = (labels[..., None] == np.arange(length)).astype(dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import operator
 from collections.abc import Iterator
 from typing import Any
@@ -134,6 +135,14 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
 def _add_at(tensor: Tensor, labels: Tensor, value: int) -> None:

@@ -55,6 +55,9 @@ def _dot(a: Text, b: Text, over: Sequence[Idx], spelling: Spelling) -> Text:
         if len(a.axes) == 1:
             return Text(f"{a.at(MUL)} @ {b.at(NEG)}", MUL, rest, fresh=True)
         return Text(spelling.vecdot.format(a.code, b.code), ATOM, rest, fresh=True)
+    if a.axes[-1] in over and len(a.axes) > 1:
+        rows = Text(spelling.vecdot.format(a.code, b.code), ATOM, a.axes[:-1], fresh=True)
+        return summed(rows, [i for i in over if i != a.axes[-1]], "sum", spelling)
     return summed(Text(f"{a.at(MUL)} * {b.at(NEG)}", MUL, a.axes), over, "sum", spelling)
 
 
@@ -63,6 +66,9 @@ def summed(text: Text, over: Sequence[Idx], fn: str, spelling: Spelling) -> Text
     rest = tuple(i for i in text.axes if i not in over)
     positions = [text.axes.index(i) for i in text.axes if i in over]
     method = "sum" if fn == "sum" else spelling.maximum
+    if fn == "sum" and len(positions) == 1 and rest and spelling.sums:
+        last = positions[0] == len(text.axes) - 1
+        return Text(spelling.sums.format(text.code, -1 if last else positions[0]), ATOM, rest, fresh=True)
     if not rest:
         where = ""
     elif len(positions) == 1:
@@ -78,11 +84,16 @@ def _matmul(a: Text, b: Text, batch: list[Idx], rows: list[Idx], columns: list[I
     if not batch and len(columns) <= 1:
         left = permuted(a, (*rows, over), spelling)
         right = permuted(b, (over, *columns), spelling)
-        return Text(f"{left.at(MUL)} @ {right.at(NEG)}", MUL, (*rows, *columns), fresh=True)
+        return _times(left, right, (*rows, *columns), spelling)
     one: list[Idx | None] = [None]
     left = aligned(a, (*batch, *rows[:-1], *(one * (len(columns) - 1)), *(rows[-1:] or one), over), spelling)
     right = aligned(b, (*batch, *(one * (len(rows) - 1)), *columns[:-1], over, *(columns[-1:] or one)), spelling)
-    code = f"{left.at(MUL)} @ {right.at(NEG)}"
     found = (*batch, *rows[:-1], *columns[:-1], *rows[-1:], *columns[-1:])
     drop = {(True, False): "[..., 0]", (False, True): "[..., 0, :]"}.get((bool(rows), bool(columns)))
-    return Text(f"({code}){drop}", ATOM, found, view=True) if drop else Text(code, MUL, found, fresh=True)
+    text = _times(left, right, found, spelling)
+    return Text(f"({text.code}){drop}", ATOM, found, view=True) if drop else text
+
+
+def _times(left: Text, right: Text, axes: tuple[Idx, ...], spelling: Spelling) -> Text:
+    out = f"{spelling.module}.matmul({left.code}, {right.code}, out={{0}})"
+    return Text(f"{left.at(MUL)} @ {right.at(NEG)}", MUL, axes, fresh=True, out=out)

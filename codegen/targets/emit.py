@@ -12,6 +12,7 @@ from codegen.targets.contraction import contraction, summed
 from codegen.targets.discarding import discarding
 from codegen.targets.inplace import Unfolding
 from codegen.targets.lengths import whole
+from codegen.targets.memory import Memory
 from codegen.targets.text import (
     ADD,
     ATOM,
@@ -26,6 +27,7 @@ from codegen.targets.text import (
     number,
     permuted,
     product,
+    renamed,
     total,
     tuple_of,
 )
@@ -53,13 +55,15 @@ class Statement:
     lines: tuple[Line, ...]
 
 
-def statements(block: Block, names: Mapping[str, str], sizes: Mapping[str, str], like: str, spelling: Spelling) -> tuple[Statement, ...]:
+def statements(
+    block: Block, names: Mapping[str, str], sizes: Mapping[str, str], like: str, spelling: Spelling, memory: Memory | None = None
+) -> tuple[Statement, ...]:
     """The block's ops as statements, in order.
 
-    `names` and `sizes` give arrays and axes their Python names, `like` is an array whose element type made ones take.
-    Raises NotImplementedError for a function that the target cannot spell.
+    `names` and `sizes` give arrays and axes their Python names, `like` is an array whose element type made ones take, and `memory`
+    where large arrays are computed. Raises NotImplementedError for a function that the target cannot spell.
     """
-    return _Emitter(block, names, sizes, like, spelling).statements()
+    return _Emitter(block, names, sizes, like, spelling, memory).statements()
 
 
 _SIGNS = {"equal": "==", "not_equal": "!=", "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}
@@ -70,12 +74,15 @@ _POWERS = {Fraction(-1): "inverse", Fraction(1, 2): "sqrt", Fraction(-1, 2): "rs
 
 
 class _Emitter:
-    def __init__(self, block: Block, names: Mapping[str, str], sizes: Mapping[str, str], like: str, spelling: Spelling) -> None:
+    def __init__(
+        self, block: Block, names: Mapping[str, str], sizes: Mapping[str, str], like: str, spelling: Spelling, memory: Memory | None
+    ) -> None:
         self.block = block
         self.spelling = spelling
         self.sizes = sizes
         self.like = like
-        inlining = Inlining(block.ops)
+        self.given = memory.given(block) if memory is not None else None
+        inlining = Inlining(block.ops, apart=memory is not None)
         self.made, self.host, self._inlined = inlining.made, inlining.host, inlining.inlined
         self.names = dict(names)
         self.discarding = discarding(block.ops, self._inlined)
@@ -132,10 +139,14 @@ class _Emitter:
         text = permuted(self._text(op), op.axes, self.spelling)
         if text.view and op.out in self.block.outputs:
             return [f"{name} = {self.spelling.copy.format(text.at(ATOM))}"]
+        lines = [f"{name} = {text.code}"]
+        dying = self.names.get(op.into, "")
+        offered = self.given.offer(op) if self.given is not None and len(op.axes) > 1 else ""
         if self.spelling.in_place and len(op.axes) > 1:
-            dying = self.names[op.into] if op.into else ""
-            return Unfolding(name, op.axes, dying, self.spelling.module, self.spelling.copy).statements(text)
-        return [f"{name} = {text.code}"]
+            lines = Unfolding(name, op.axes, dying, self.spelling.module, self.spelling.copy, offered).statements(text)
+        if self.given is not None:
+            self.given.done(op, lines, offered, dying, text.view or text.code.isidentifier())
+        return lines
 
     # ------------------------------------------------------------------------------------------------ values
 
@@ -144,8 +155,7 @@ class _Emitter:
             return Text(self.names[read.value], ATOM, read.axes)
         op = self.made[read.value]
         text = self._text(op)
-        mapping = dict(zip(op.axes, read.axes))
-        return replace(text, axes=tuple(mapping[i] for i in text.axes))
+        return renamed(text, dict(zip(op.axes, read.axes)))
 
     def _text(self, op: Op) -> Text:
         if op.kind == "number":
@@ -243,7 +253,7 @@ class _Emitter:
                 return True, number(-op.number)
             if op.kind == "map" and op.fn == "mul":
                 negative, text = self._product(op)
-                text = replace(text, axes=tuple(mapping[i] for i in text.axes))
+                text = renamed(text, mapping)
                 return negative, aligned(text, axes, self.spelling)
         return False, aligned(self._value(read), axes, self.spelling)
 

@@ -18,6 +18,7 @@ class Unfolding:
 
     `dying` is the source text of an array of the same shape that nothing reads afterwards, or "": its memory is taken over. Only
     arrays with all of the axes are computed in place; what is smaller, or stands beside them, is written as an expression.
+    `memory` is the source text of an array, or None, that the first operation may write to, or "" where it makes a new one.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Unfolding:
     dying: str
     module: str
     copy: str = "{0}.copy()"
+    memory: str = ""
 
     def statements(self, text: Text) -> list[str]:
         """The lines, the first of which makes the array."""
@@ -34,8 +36,12 @@ class Unfolding:
                 return [*self.statements(argument), f"{function.format(f'{self.name}, out={self.name}')}"]
             if argument.code == self.dying and self.dying:
                 return [f"{self.name} = {function.format(f'{self.dying}, out={self.dying}')}"]
+            if self.memory:
+                return [f"{self.name} = {function.format(f'{argument.code}, out={self.memory}')}"]
         if len(text.steps) > 1:
             return self._chain(text.steps)
+        if text.out and self.memory:
+            return [f"{self.name} = {text.out.format(self.memory)}"]
         return [f"{self.name} = {text.code}"]
 
     def _chain(self, steps: Sequence[tuple[str, Text]]) -> list[str]:
@@ -90,6 +96,8 @@ class Unfolding:
         if whole is not None:
             (mark, other), *folded = _products([step for n, step in enumerate(steps) if n != whole], len(self.axes))
             code = f"{steps[whole][1].at(MUL)} {mark} {other.at(NEG)}"
+            if self.memory:
+                code = f"{self.module}.{UFUNCS[mark]}({steps[whole][1].code}, {other.code}, out={self.memory})"
             return [f"{self.name} = {code}", *(f"{self.name} {mark}= {text.code}" for mark, text in folded)]
         for count in range(2, len(steps) + 1):
             if self._full_together(steps[:count]):
@@ -97,6 +105,8 @@ class Unfolding:
         first = steps[:count]
         code = ("-" if first[0][0] == "-" else "") + first[0][1].at(level if first[0][0] != "-" else MUL)
         code += "".join(f" {mark} {text.at(NEG if product else MUL)}" for mark, text in first[1:])
+        if self.memory and count == 2 and first[0][0] in "+*" and not (first[0][1].host and self.module == "torch"):
+            code = f"{self.module}.{UFUNCS[first[1][0]]}({first[0][1].code}, {first[1][1].code}, out={self.memory})"
         rest = _products(steps[count:], len(self.axes)) if product else _sums(steps[count:])
         return [f"{self.name} = {code}", *(f"{self.name} {mark}= {text.code}" for mark, text in rest)]
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from codegen.program import Block, Loop, Part, Program, needed
-from codegen.targets.parts import Parts, dims_of, used
+from codegen.targets.memory import Memory
+from codegen.targets.parts import Parts, dims_of, unpacked, used
 from codegen.targets.text import Spelling, tuple_of
+from derive.expr import Idx
 
 LEAST_ROWS = 128
 """Products of matrices with fewer rows than this run below their speed."""
@@ -25,6 +27,8 @@ class Looped:
     """How the function for one part is spelt: in place."""
     dropped: tuple[str, ...] = ()
     """Arrays made anew in each part unless they were saved."""
+    missing: tuple[str, ...] = ()
+    """Results that are kept only where the whole is computed at once."""
 
     # ------------------------------------------------------------------------------------------------ one part
 
@@ -37,33 +41,59 @@ class Looped:
         body: Program = replace(
             program, arrays=arrays, forward=loop.body, backward=loop.body, tangent=loop.body, second=None, second_tangent=None, loops=()
         )
-        return Parts(self.parts.derivation, replace(body, recompute=None), self.spelling, self.parts.reserved)
+        reserved = (*self.parts.reserved, "work", *(f"space_{n}" for n in range(1, 10)))
+        return Parts(self.parts.derivation, replace(body, recompute=None), self.spelling, reserved)
 
     @property
     def lengths(self) -> tuple[str, ...]:
         """Axes whose whole length one part cannot read off its arguments."""
         return self.inner.missing(dims_of(self.loop.body), self.loop.body.inputs)
 
+    @cached_property
+    def code(self) -> tuple[list[str], Memory]:
+        """The statements of one part, and the memory that they are given."""
+        body, names, memory = self.loop.body, self.inner.names, self._memory()
+        if not self.dropped:
+            return self.inner.code(body, memory=memory), memory
+        again = needed(body.ops, self.dropped)
+        first = Block(body.inputs, tuple(op for op in body.ops if op.out in again), self.dropped)
+        rest = Block((*body.inputs, *self.dropped), tuple(op for op in body.ops if op.out not in again), body.outputs)
+        lines = [f"if {names[self.dropped[0]]} is None:"]
+        lines += [f"    {line}" for line in self.inner.code(first, memory=memory)]
+        return lines + self.inner.code(self._with_numbers(rest), memory=memory), memory
+
+    def _memory(self) -> Memory:
+        """The memory that the function for one part is given: nothing lies in it yet."""
+        results = {part.name: self.inner.names[part.name] for part in self.loop.results if self._cut(part)}
+        inputs = self.loop.body.inputs
+
+        def shape(axes: tuple[Idx, ...]) -> str | None:
+            known = all(self.inner.holder(i.dim, inputs) is not None for i in axes)
+            return tuple_of([self.inner.sizes[i.dim] for i in axes]) if known else None
+
+        return Memory(shape, results)
+
     def function(self, annotation: str, returns: str) -> list[str]:
         """The function's source: every argument and result of one part, or of everything at once."""
-        body, names = self.loop.body, self.inner.names
+        body, names, (code, memory) = self.loop.body, self.inner.names, self.code
         parameters = [f"{names[n]}: {annotation}" for n in body.inputs] + [f"{names[n]}: {annotation} | None" for n in self.dropped]
         parameters += [f"{self.inner.sizes[dim]}: int" for dim in self.lengths]
-        lines = self.inner.lengths(dims_of(body), body.inputs)
-        if self.dropped:
-            again = needed(body.ops, self.dropped)
-            first = Block(body.inputs, tuple(op for op in body.ops if op.out in again), self.dropped)
-            rest = Block((*body.inputs, *self.dropped), tuple(op for op in body.ops if op.out not in again), body.outputs)
-            lines.append(f"if {names[self.dropped[0]]} is None:")
-            lines += [f"    {line}" for line in self.inner.code(first)]
-            lines += self.inner.code(self._with_numbers(rest))
-        else:
-            lines += self.inner.code(body)
-        lines.append(f"return {', '.join(names[n] for n in body.outputs)}")
+        parameters += [f"{name}: Any = None" for name in (*memory.offered, *(["work"] if memory.spaces else []))]
+        lines = self.inner.lengths((*dims_of(body), *self._shaped(memory)), body.inputs)
+        if memory.spaces:
+            spaces = unpacked(list(memory.spaces))
+            lines.append(f"{spaces} = _spaces(work, {self.inner.like(body.inputs)}, {', '.join(memory.spaces.values())})")
+        lines += [*code, f"return {', '.join(names[n] for n in body.outputs)}"]
         what = " and ".join(self.loop.dims)
         doc = f'"""One part along {what}, or the whole: {", ".join(names[n] for n in body.outputs)}."""'
         signature = f"def {self.name}({', '.join(parameters)}) -> {returns}:"
         return ["", "", signature, f"    {doc}", *(f"    {line}" for line in used(lines))]
+
+    def _shaped(self, memory: Memory) -> list[str]:
+        """The axes of the shared memory."""
+        dims = [dim for tensor in self.loop.arrays for dim in tensor.dims]
+        text = " ".join(memory.spaces.values())
+        return [dim for dim in dims if re.search(rf"\b{self.inner.sizes[dim]}\b", text)]
 
     def _with_numbers(self, block: Block) -> Block:
         """The block with the plain numbers that it shares with what stands before it."""
@@ -86,27 +116,30 @@ class Looped:
         arguments += [self.parts.sizes[dim] for dim in self.lengths]
         return [f"{', '.join(self.parts.names[part.name] for part in self.loop.results)} = {self.name}({', '.join(arguments)})"]
 
-    def each(self, like: str, missing: Sequence[str], empty: str, zeros: str) -> list[str]:
-        """Results that are filled, or summed, part by part; those `missing` are not kept."""
-        loop, names, sizes = self.loop, self.parts.names, self.parts.sizes
-        lines = [f"{names[n]} = None" for n in missing]
+    def each(self, like: str, empty: str, zeros: str) -> list[str]:
+        """Results that are filled, or summed, part by part; those that are `missing` are not kept."""
+        loop, names, sizes, memory = self.loop, self.parts.names, self.parts.sizes, self.code[1]
+        lines = [f"{names[n]} = None" for n in self.missing]
         targets: list[str] = []
         sums: list[str] = []
+        given: list[str] = []
         declared = {tensor.name: tensor for tensor in loop.arrays}
         for part in loop.results:
             name = names[part.name]
             dims = [self._dim(part, n, dim) for n, dim in enumerate(declared[part.name].dims)]
             shape = tuple_of([sizes[dim] for dim in dims]) if dims else "()"
-            if part.name in missing:
+            if part.name in self.missing:
                 targets.append("_")
-            elif self._summed(part):
+            elif not self._cut(part):
                 lines.append(f"{name} = {zeros.format(shape, like)}")
                 targets.append(f"{name}_part")
                 at = self._at(part)
                 sums.append(f"{name}{at} += {name}_part")
             else:
                 lines.append(f"{name} = {empty.format(shape, like)}")
-                targets.append(f"{name}{self._at(part)}")
+                targets.append("_" if part.name in memory.filled else f"{name}{self._at(part)}")
+            if self.inner.names[part.name] in memory.offered:
+                given.append(f"{self.inner.names[part.name]}={name}{self._at(part)}")
         least = 1
         if loop.matrices:
             # A sum over all parts of a whole array is read and written once a part.
@@ -116,8 +149,12 @@ class Looped:
         heads = f"({self.slices[0]},)" if len(self.slices) == 1 else ", ".join(self.slices)
         arguments = [*(self._argument(part, True) for part in loop.parts), *("None" for _ in self.dropped)]
         arguments += [sizes[dim] for dim in self.lengths]
+        if memory.spaces:
+            lines.append("work: dict[int, Any] = {}")
+            given.append("work=work")
+        call = f"{self.name}({', '.join([*arguments, *given])})"
         lines.append(f"for {heads} in {cuts}:")
-        lines.append(f"    {', '.join(targets)} = {self.name}({', '.join(arguments)})")
+        lines.append(f"    {call}" if all(target == "_" for target in targets) else f"    {', '.join(targets)} = {call}")
         return [*lines, *(f"    {line}" for line in sums)]
 
     def dims(self) -> list[str]:
@@ -136,8 +173,9 @@ class Looped:
         at = part.at[n]
         return dim if at is None else self.loop.dims[at]
 
-    def _summed(self, part: Part) -> bool:
-        return len({n for n in part.at if n is not None}) < len(self.loop.dims)
+    def _cut(self, part: Part) -> bool:
+        """Whether each part of the loop makes a part of the result, where it does not add to it; and the result is kept."""
+        return len({n for n in part.at if n is not None}) == len(self.loop.dims) and part.name not in self.missing
 
     def _at(self, part: Part) -> str:
         """The slices of one part, as an index."""

@@ -9,7 +9,7 @@ from codegen.program import Program
 from codegen.support import numpy_support
 from codegen.targets.looped import Looped
 from codegen.targets.parts import Parts, constants, digest, dims_of, docstring, imports, indented, packed, saved_for, unpacked, used
-from codegen.targets.spellings import NUMPY
+from codegen.targets.spellings import NUMPY, NUMPY_PARTS
 from codegen.targets.support import functions_called
 from codegen.targets.text import tuple_of
 from codegen.targets.validation import validation
@@ -119,9 +119,16 @@ def _nonempty(parts: Parts, dims: tuple[str, ...]) -> list[str]:
 
 def _loops(parts: Parts) -> dict[str, Looped]:
     """The program's loops, by the pass that they run."""
-    dropped = {"backward": parts.program.dropped}
+    gone = parts.program.dropped
     return {
-        name: Looped(parts, loop, f"_{name}_part" if name != "both" else "_both_parts", NUMPY, dropped.get(name, ()))
+        name: Looped(
+            parts,
+            loop,
+            f"_{name}_part" if name != "both" else "_both_parts",
+            NUMPY_PARTS,
+            gone if name == "backward" else (),
+            gone if name != "backward" else (),
+        )
         for name, loop in parts.program.loops
         if name == "both" or parts.program.loop("both") is None
     }
@@ -142,7 +149,7 @@ def _forward(parts: Parts, fields: tuple[str, ...], loops: dict[str, Looped]) ->
         check = "_saved_whole" if program.dropped else "_whole"
         given = real if program.dropped else [parts.like(program.inputs)]
         condition = f"if {check}({loop.entries()}, {', '.join(given)}):"
-        each = loop.each(parts.like(program.inputs), program.dropped, *_MADE)
+        each = loop.each(parts.like(program.inputs), *_MADE)
         if "both" in loops:
             gone = [f"{' = '.join(names[n] for n in program.gradients)} = None"]
             missing = [n for n in _fields(parts, fields) if n not in {names[m] for m in program.inputs}]
@@ -188,7 +195,7 @@ def _backward(parts: Parts, fields: tuple[str, ...], loops: dict[str, Looped]) -
     else:
         like = parts.like((*held, *program.upstream))
         condition = f"{names[program.dropped[0]]} is not None" if program.dropped else f"_whole({loop.entries()}, {like})"
-        each = loop.each(like, (), *_MADE)
+        each = loop.each(like, *_MADE)
         lines += parts.code(loop.loop.before)
         lines += [f"if {condition}:", *indented(loop.whole()), "else:", *indented(each), *parts.code(loop.loop.after)]
     lines = used([*lines, f"return {', '.join(names[n] for n in program.gradients)}"])

@@ -14,6 +14,7 @@ from typing import Any
 from codegen.program import Block, Op, Program, dims_used, is_temporary
 from codegen.targets.emit import Line, Statement, statements
 from codegen.targets.lengths import whole
+from codegen.targets.memory import Memory
 from codegen.targets.naming import names_for
 from codegen.targets.text import Spelling, tuple_of
 from derive.expr import Expr, Fn, Length, Position, Size, Tensor, walk
@@ -62,8 +63,8 @@ class Parts:
     def array(self, name: str) -> Tensor:
         return self.program.array(name)
 
-    def statements(self, block: Block) -> tuple[Statement, ...]:
-        return statements(block, self.names, self.sizes, self.like(block.inputs), self.spelling)
+    def statements(self, block: Block, memory: Memory | None = None) -> tuple[Statement, ...]:
+        return statements(block, self.names, self.sizes, self.like(block.inputs), self.spelling, memory)
 
     def like(self, inputs: Iterable[str]) -> str:
         """The Python name of an array of real numbers, the first that is not a scalar if there is one. It is there in any case."""
@@ -150,10 +151,10 @@ class Parts:
             lines.append(f'"{self.names[name]}": {tuple_of([json.dumps(d) for d in dims])},')
         return lines
 
-    def code(self, block: Block, wrap: Callable[[tuple[str, ...]], str | None] = lambda _: None) -> list[str]:
+    def code(self, block: Block, wrap: Callable[[tuple[str, ...]], str | None] = lambda _: None, memory: Memory | None = None) -> list[str]:
         """The block's lines; `wrap` may give the condition under which what some outputs depend on is computed."""
         pairs: list[tuple[str | None, str]] = []
-        for statement in self.statements(block):
+        for statement in self.statements(block, memory):
             conditions = [self._header(line, wrap(line.demanded_by)) for line in statement.lines]
             # The comment stands above the statement; where parts of it have conditions of their own, above the last.
             at = 0 if len(set(conditions)) == 1 else len(conditions) - 1

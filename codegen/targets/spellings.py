@@ -50,6 +50,9 @@ NUMPY = Spelling(
     unary=frozenset(("exp", "log", "sqrt", "tanh", "sin", "cos", "abs", "sign")),
 )
 
+NUMPY_PARTS = replace(NUMPY, sums="_sum({0}, {1})")
+"""For code that runs on one part after another."""
+
 TORCH = Spelling(
     module="torch",
     axis="dim",

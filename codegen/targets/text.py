@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from derive.expr import Idx
@@ -18,7 +18,7 @@ class Text:
 
     `host` marks a plain Python number, `view` an array that may share its memory with another, `fresh` one that is new. A sum or a
     product also has its `steps`, (sign, operand) each, the value of a function its `call`, a pattern and the argument,
-    and rows with a single 1 each their labels, in `hot`.
+    rows with a single 1 each their labels, in `hot`, and what can be written to a given array the pattern for that, in `out`.
     """
 
     code: str
@@ -30,6 +30,7 @@ class Text:
     steps: tuple[tuple[str, Text], ...] = field(default=(), compare=False)
     call: tuple[str, Text] | None = field(default=None, compare=False)
     hot: str = field(default="", compare=False)
+    out: str = field(default="", compare=False)
 
     def at(self, level: int) -> str:
         """The code, in parentheses where it binds less tightly than `level`."""
@@ -63,6 +64,8 @@ class Spelling:
     """Whether results are computed in place: not where arrays are recorded for derivatives."""
     unary: frozenset[str] = frozenset()
     """The functions that take `out`."""
+    sums: str = ""
+    """A sum along axes that is fast where rows are long; empty where the plain one is."""
 
 
 HOST_FUNCTIONS = {name: f"math.{name}({{0}})" for name in ("exp", "log", "sqrt", "tanh", "erf", "sin", "cos")} | {
@@ -86,6 +89,16 @@ def permuted(text: Text, axes: Sequence[Idx], spelling: Spelling) -> Text:
     else:
         code = spelling.permute.format(text.at(ATOM), ", ".join(map(str, order)))
     return Text(code, ATOM, tuple(axes), view=True)
+
+
+def renamed(text: Text, mapping: Mapping[Idx, Idx]) -> Text:
+    """The same with other names for its axes, and for those of its operands."""
+    return replace(
+        text,
+        axes=tuple(mapping.get(i, i) for i in text.axes),
+        steps=tuple((sign, renamed(operand, mapping)) for sign, operand in text.steps),
+        call=(text.call[0], renamed(text.call[1], mapping)) if text.call else None,
+    )
 
 
 def aligned(text: Text, axes: Sequence[Idx | None], spelling: Spelling) -> Text:

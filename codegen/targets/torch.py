@@ -221,12 +221,13 @@ _MADE = ("{1}.new_empty({0})", "{1}.new_zeros({0})")
 def _loops(parts: Parts) -> dict[str, Looped]:
     """The program's loops, by the pass that they run. Gradients are never made in the forward pass: it may be called for itself."""
     loops = [(name, loop) for name, loop in parts.program.loops if name != "both"]
-    return {name: Looped(parts, loop, f"_{name}_part", TORCH_IN_PLACE) for name, loop in loops}
+    gone = {"forward": parts.program.dropped}
+    return {name: Looped(parts, loop, f"_{name}_part", TORCH_IN_PLACE, missing=gone.get(name, ())) for name, loop in loops}
 
 
-def _in_parts(parts: Parts, loop: Looped, like: str, missing: tuple[str, ...]) -> list[str]:
+def _in_parts(parts: Parts, loop: Looped, like: str) -> list[str]:
     """What runs where the whole would be too large: before the loop, the loop, and after it."""
-    return [*parts.code(loop.loop.before), *loop.each(like, missing, *_MADE), *parts.code(loop.loop.after)]
+    return [*parts.code(loop.loop.before), *loop.each(like, *_MADE), *parts.code(loop.loop.after)]
 
 
 def _mentioned(loop: Looped | None) -> list[str]:
@@ -254,7 +255,7 @@ def _forward(parts: Parts, held: _Held, loops: dict[str, Looped]) -> list[str]:
         like = parts.like(program.inputs)
         given = [names[n] for n in program.inputs if parts.array(n).kind != "int" and parts.array(n).dims] if program.dropped else [like]
         check = "_saved_whole" if program.dropped else "_whole"
-        each = _in_parts(parts, loop, like, program.dropped)
+        each = _in_parts(parts, loop, like)
         code = [f"if {check}({loop.entries()}, {', '.join(given)}):", *indented(code), "else:", *indented(each)]
     outputs = [names[n] for n in (*program.outputs, *held.extra)]
     return used([*lines, *code, f"return {', '.join(outputs)}"])
@@ -334,7 +335,7 @@ def _backward(parts: Parts, held: _Held, loops: dict[str, Looped]) -> list[str]:
         if program.dropped:
             gone = f"{names[program.dropped[0]]} is None and not _traced({upstream})"
         needs = f"return _needed({tuple_of(held.flags)}, {tuple_of(gradients)})" if len(gradients) > 1 else f"return ({gradients[0]},)"
-        lines += [f"if {gone}:", *indented([*_in_parts(parts, loop, like, ()), needs])]
+        lines += [f"if {gone}:", *indented([*_in_parts(parts, loop, like), needs])]
     lines += _anew(parts)
     if len(gradients) == 1:
         lines += parts.code(program.backward)
