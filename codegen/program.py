@@ -87,6 +87,21 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Mask:
+    """What shortens the parts of a loop: the condition over them and the axis `dim`, called `index`, made by `block` of `parts`.
+
+    Along that axis a part is passed what lies between the first and the last entry that any of its rows is let see.
+    """
+
+    index: str
+    dim: str
+    block: Block
+    parts: tuple[Part, ...]
+    positions: tuple[tuple[str, str], ...]
+    arrays: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
 class Loop:
     """A stretch of a block done for parts of some axes at a time: `before`, then `body` for each part, then `after`.
 
@@ -106,6 +121,7 @@ class Loop:
     arrays: tuple[Tensor, ...]
     before: Block
     after: Block
+    mask: Mask | None = None
 
 
 @dataclass(frozen=True)

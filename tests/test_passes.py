@@ -145,6 +145,38 @@ def test_attention_with_other_scores_takes_memory_in_proportion_to_its_length(tm
     assert peaks[1] < 4096 * 4096 * 4, "no array over queries and keys is whole"
 
 
+SEEN = """\
+S[i,j] = sum(d, Q[i,d]*K[j,d])
+P[i,j] = where({sees}, exp(S[i,j]), 0)/sum(k, where({sees_k}, exp(S[i,k]), 0))
+O[i,e] = sum(j, P[i,j]*V[j,e])
+"""
+
+
+@pytest.mark.parametrize(
+    "sees", ["position(j) <= position(i)", "position(i) - width < position(j)", "position(j) == 2*position(i)", "position(j) < r[i]"]
+)
+def test_a_part_reads_no_more_than_its_rows_see(sees: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = SEEN.format(sees=sees, sees_k=sees.replace("(j)", "(k)"))
+    kernel = load(sources(derive(Layer.parse("hidden", text, wrt=("Q", "K", "V"))), ("numpy",))["numpy"], "hidden", tmp_path)
+    rng = np.random.default_rng(0)
+    Q, K, V = rng.standard_normal((7, 5)), rng.standard_normal((15, 5)), rng.standard_normal((15, 3))
+    more = {"width": [np.float64(4)], "r[i]": [np.array([1.0, 3, 2, 5, 1, 15, 1])]}
+    given = [Q, K, *(array for mark, arrays in more.items() if mark in sees for array in arrays), V]
+    O, saved = kernel.forward(*given)
+    want = [O, *kernel.backward(np.cos(O), saved)]
+    read: list[int] = []
+    monkeypatch.setattr(kernel, "_CACHE", 16)
+    monkeypatch.setattr(kernel, "_saved_whole", lambda *_: False)
+    monkeypatch.setattr(kernel, "_parts", lambda *_: [(slice(0, 3),), (slice(3, 5),), (slice(5, 7),)])
+    part = kernel._backward_part
+    monkeypatch.setattr(kernel, "_backward_part", lambda Q, K, *rest, **more: (read.append(len(K)), part(Q, K, *rest, **more))[1])
+    O, saved = kernel.forward(*given)
+    for got, expected in zip([O, *kernel.backward(np.cos(O), saved)], want):
+        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-14)
+    every = {"j) <= ": [3, 5, 7], "width": [15, 15, 13], "==": [5, 3, 3], "r[i]": [3, 5, 15]}
+    assert read == next(lengths for mark, lengths in every.items() if mark in sees)
+
+
 @pytest.mark.parametrize("name", OPTIONAL)
 def test_leaving_out_a_pass_changes_no_value(name: str, tmp_path: Path) -> None:
     for layer in LAYERS[::9]:

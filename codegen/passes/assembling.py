@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from codegen.passes.dead import pruned
+from codegen.passes.masking import Sight, sight
 from codegen.passes.reuse import marked
-from codegen.program import Block, Loop, Op, Part, is_temporary, makers, needed
+from codegen.program import CONDITIONS, Block, Loop, Mask, Op, Part, Read, is_temporary, makers, needed
 from derive.expr import Equation, Idx, Tensor
 
 if TYPE_CHECKING:
     from codegen.passes.blocking import Labels, Region
 
-PART = "_block"
-"""What the name of an axis ends in where a loop takes a part of it."""
+PART, SEEN = "_block", "_seen"
+"""What the name of an axis ends in where a loop takes a part of it, or the stretch that the rows of a part are let see."""
+MASK = "seen"
+"""The name of the condition that says what they are let see."""
 
 
 def assembled(region: Region, seed: Op, axes: tuple[Idx, ...], found: tuple[Labels, ...]) -> Loop | None:
@@ -40,43 +43,24 @@ class _Assembly:
         if not self.region.large and any(len(op.axes) >= len(seed.axes) for op in (*before, *after)):
             return None
         naming = _Naming(self.block)
-        parts: dict[tuple[str, tuple[int | None, ...]], Part] = {}
-        positions: dict[str, str] = {}
-        body: dict[str, Op] = {}
         results = [op for op in ops if op.out in self.block.outputs or any(user.out not in inside for user in self.users.get(op.out, ()))]
-        renamed = {op.out: naming.result(op, self._source(op)) for op in results}
-        for op in ops:
-            names = [labels[n].get(op.out) for n in range(len(axes))]
-            args = []
-            for arg in op.args:
-                value = arg.value
-                if value not in inside:
-                    at = tuple(next((n for n, name in enumerate(names) if name == i), None) for i in arg.axes)
-                    maker = self.made.get(value)
-                    if maker is not None and self.region.free(maker) and not any(n is not None for n in at):
-                        for free in needed(self.block.ops, (value,)):
-                            body[free] = self.made[free]
-                    else:
-                        if (value, at) not in parts:
-                            known = any(other == value for other, _ in parts)
-                            parts[value, at] = Part(naming.part(value, maker, known), value, at)
-                            if maker is not None and maker.kind == "position":
-                                positions[parts[value, at].name] = maker.axes[0].dim
-                        value = parts[value, at].name
-                args.append(replace(arg, value=renamed.get(value, value)))
-            part = {name: Idx(name.name, f"{axis.dim}_block") for name, axis in zip(names, axes) if name is not None}
-            source = op.source or (self._source(op) if op in results else None)
-            body[op.out] = _in_part(replace(op, args=tuple(args), out=renamed.get(op.out, op.out), source=source, into=""), part)
-        order = {op.out: n for n, op in enumerate(self.block.ops)}
-        made = tuple(body[out] for out in sorted(body, key=order.__getitem__))
+        renamed = {op.out: naming.result(op, self.source(op)) for op in results}
+        seen = sight(self.region, inside, seed, axes, labels, self.region.missing)
+        cut = tuple(Idx(axis.name, f"{axis.dim}{PART}") for axis in axes)
+        if seen is not None:
+            labels, cut = [*labels, dict(seen.labels)], (*cut, Idx(seen.index.name, f"{seen.index.dim}{SEEN}"))
+        passed = _Passed(self, inside, labels, cut, naming, renamed)
+        made = passed.ops(op for op in ops if seen is None or op.out not in seen.gone)
+        parts = passed.parts
+        mask = self._mask(seen, inside, labels[: len(axes)], cut, naming) if seen is not None else None
         outputs = tuple(
-            Part(renamed[op.out], op.out, tuple(next((n for n in range(len(axes)) if labels[n].get(op.out) == i), None) for i in op.axes))
+            Part(renamed[op.out], op.out, tuple(next((n for n in range(len(cut)) if labels[n].get(op.out) == i), None) for i in op.axes))
             for op in results
         )
         names_out = tuple(part.name for part in outputs)
         block = Block(tuple(part.name for part in parts.values()), made, (*names_out, *self.region.kept))
         block = replace(marked(block, apart=True), outputs=names_out)
-        declared = self._declared(axes, parts.values(), outputs, results)
+        declared = self._declared(cut, parts.values(), outputs, results)
         if all(tensor.kind == "int" for tensor in declared[: len(parts)]):
             return None
         first, last = self._around(before, after, parts.values(), outputs, naming)
@@ -88,11 +72,33 @@ class _Assembly:
             large=bool(self.region.large),
             body=block,
             parts=tuple(replace(part, value=first.get(part.value, part.value)) for part in parts.values()),
-            positions=tuple(positions.items()),
+            positions=tuple(passed.positions.items()),
             results=outputs,
             arrays=declared,
             before=self._before(before, first, last, parts.values()),
             after=last,
+            mask=mask,
+        )
+
+    def _mask(self, seen: Sight, inside: set[str], labels: list[dict[str, Idx]], cut: tuple[Idx, ...], naming: _Naming) -> Mask:
+        """The condition as a function of its own."""
+        passed = _Passed(self, inside, labels, cut, naming, {})
+        wanted = needed(self.block.ops, (seen.mask.out,))
+        ops = passed.ops(op for op in self.block.ops if op.out in wanted and op.out in inside)
+        result = Part(
+            MASK,
+            seen.mask.out,
+            tuple(next((n for n, each in enumerate(labels) if each.get(seen.mask.out) == i), None) for i in seen.mask.axes),
+        )
+        ops = tuple(replace(op, out=MASK, source=self.source(op)) if op.out == seen.mask.out else op for op in ops)
+        parts = tuple(passed.parts.values())
+        return Mask(
+            seen.index.name,
+            seen.index.dim,
+            Block(tuple(part.name for part in parts), ops, (MASK,)),
+            parts,
+            tuple(passed.positions.items()),
+            self._declared(cut, parts, (result,), [seen.mask]),
         )
 
     def _around(
@@ -128,7 +134,7 @@ class _Assembly:
                 into="",
                 out=first.get(op.out, op.out),
                 args=tuple(replace(a, value=first.get(a.value, a.value)) for a in op.args),
-                source=op.source or (self._source(op) if op.out in first else None),
+                source=op.source or (self.source(op) if op.out in first else None),
             )
             for op in before
         )
@@ -163,25 +169,75 @@ class _Assembly:
                     each[op.out] = index
         return inside, labels
 
-    def _source(self, op: Op) -> Equation | None:
+    def source(self, op: Op) -> Equation | None:
         """The equation that a result completes, or serves."""
         while op.source is None:
             op = self.users[op.out][0]
         return op.source
 
-    def _declared(self, axes: tuple[Idx, ...], parts: Iterable[Part], outputs: tuple[Part, ...], results: list[Op]) -> tuple[Tensor, ...]:
+    def _declared(self, cut: tuple[Idx, ...], parts: Iterable[Part], outputs: tuple[Part, ...], results: list[Op]) -> tuple[Tensor, ...]:
         """The parts and results as arrays, in the loop's own lengths of the axes."""
         found = []
         for part in parts:
             maker = self.made.get(part.value)
             tensor = Tensor(part.name, tuple(i.dim for i in maker.axes)) if maker is not None else self.arrays[part.value]
-            kind = "int" if maker is not None and maker.kind == "position" else tensor.kind
-            dims = tuple(f"{axes[n].dim}_block" if n is not None else dim for n, dim in zip(part.at, tensor.dims))
+            kind = "int" if maker is not None and (maker.kind == "position" or maker.fn in CONDITIONS) else tensor.kind
+            dims = tuple(cut[n].dim if n is not None else dim for n, dim in zip(part.at, tensor.dims))
             found.append(replace(tensor, name=part.name, dims=dims, kind=kind))
         for part, op in zip(outputs, results):
-            dims = tuple(f"{axes[n].dim}_block" if n is not None else i.dim for n, i in zip(part.at, op.axes))
+            dims = tuple(cut[n].dim if n is not None else i.dim for n, i in zip(part.at, op.axes))
             found.append(Tensor(part.name, dims))
         return tuple(found)
+
+
+class _Passed:
+    """The ops of a function for one part, and what it is passed."""
+
+    def __init__(
+        self,
+        assembly: _Assembly,
+        inside: set[str],
+        labels: Sequence[Labels],
+        cut: tuple[Idx, ...],
+        naming: _Naming,
+        renamed: Mapping[str, str],
+    ) -> None:
+        self.assembly, self.inside, self.labels, self.cut = assembly, inside, labels, cut
+        self.naming, self.renamed = naming, renamed
+        self.parts: dict[tuple[str, tuple[int | None, ...]], Part] = {}
+        self.positions: dict[str, str] = {}
+        self.made: dict[str, Op] = {}
+
+    def ops(self, chosen: Iterable[Op]) -> tuple[Op, ...]:
+        """The chosen ops over parts of the axes."""
+        assembly, listed = self.assembly, list(chosen)
+        ours = {op.out for op in listed}
+        for op in listed:
+            names = [each.get(op.out) for each in self.labels]
+            args = [self._read(arg, names) if arg.value not in ours else arg for arg in op.args]
+            part = {name: index for name, index in zip(names, self.cut) if name is not None}
+            source = op.source or (assembly.source(op) if op.out in self.renamed else None)
+            args = [replace(arg, value=self.renamed.get(arg.value, arg.value)) for arg in args]
+            out = self.renamed.get(op.out, op.out)
+            self.made[op.out] = _in_part(replace(op, args=tuple(args), out=out, source=source, into=""), part)
+        order = {op.out: n for n, op in enumerate(assembly.block.ops)}
+        return tuple(self.made[out] for out in sorted(self.made, key=order.__getitem__))
+
+    def _read(self, arg: Read, names: Sequence[Idx | None]) -> Read:
+        """A value from outside: made again where that costs nothing, or passed."""
+        block, maker = self.assembly.block, self.assembly.made.get(arg.value)
+        at = tuple(next((n for n, name in enumerate(names) if name == i), None) for i in arg.axes)
+        if maker is not None and self.assembly.region.free(maker) and not any(n is not None for n in at):
+            for free in needed(block.ops, (arg.value,)):
+                self.made[free] = self.assembly.made[free]
+            return arg
+        key = arg.value, at
+        if key not in self.parts:
+            known = any(other == arg.value for other, _ in self.parts)
+            self.parts[key] = Part(self.naming.part(arg.value, maker, known), arg.value, at)
+            if maker is not None and maker.kind == "position":
+                self.positions[self.parts[key].name] = maker.axes[0].dim
+        return replace(arg, value=self.parts[key].name)
 
 
 class _Naming:
@@ -193,6 +249,8 @@ class _Naming:
     def part(self, value: str, maker: Op | None, known: bool) -> str:
         if maker is not None and maker.kind == "position":
             return self._free(maker.axes[0].name)
+        if maker is not None and maker.fn in CONDITIONS:
+            return MASK
         if is_temporary(value):
             return self._free("t")
         return self._free(f"{value}_rows") if known else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
-from codegen.passes.assembling import PART, assembled, is_matrices
+from codegen.passes.assembling import PART, SEEN, assembled, is_matrices
 from codegen.program import Block, Loop, Op, dims_used, host_values, is_temporary, makers, needed
 from derive.expr import Idx, Tensor
 
@@ -16,30 +16,43 @@ Labels = Mapping[str, Idx]
 """Op -> the index of it that runs over a part of the axis."""
 
 
-def loop_of(block: Block, arrays: Mapping[str, Tensor], small: Callable[[Iterable[str]], bool], kept: tuple[str, ...] = ()) -> Loop | None:
+def loop_of(
+    block: Block,
+    arrays: Mapping[str, Tensor],
+    small: Callable[[Iterable[str]], bool],
+    kept: tuple[str, ...] = (),
+    missing: tuple[str, ...] = (),
+) -> Loop | None:
     """The block as a loop over parts of some axes, or None where that saves nothing.
 
     `small` says which axes an input or output has anyway. Where a value has more, the loop holds the ops that touch such values:
     it is there to save memory. Where none has, the loop holds every op, so that what one computes is still in the cache when the
     next reads it; products of matrices would lose more by smaller blocks than they gain. An axis may be taken in parts if every
     value of the loop has it, or is summed over it and read only after the loop. The last axis stays whole: rows are contiguous.
-    Nothing is written over the values `kept`.
+    Nothing is written over the values `kept`; the results `missing` are those of the whole alone.
     """
     if any(tensor.is_plain_integer for tensor in arrays.values()):
         return None  # lengths may follow from it, and those of a part would not
-    loop = Region(block, arrays, small, kept).loop()
+    loop = Region(block, arrays, small, kept, missing).loop()
     return loop if loop is not None and _knows_its_lengths(loop) else None
 
 
 def _knows_its_lengths(loop: Loop) -> bool:
     """Whether every length of a part that the loop mentions is that of an array cut to the part."""
     given = {dim for tensor in loop.arrays if tensor.name in {part.name for part in loop.parts} for dim in tensor.dims}
-    return all(dim in given for dim in dims_used(loop.body.ops) if dim.endswith(PART))
+    return all(dim in given for dim in dims_used(loop.body.ops) if dim.endswith((PART, SEEN)))
 
 
 class Region:
-    def __init__(self, block: Block, arrays: Mapping[str, Tensor], small: Callable[[Iterable[str]], bool], kept: tuple[str, ...]) -> None:
-        self.kept = kept
+    def __init__(
+        self,
+        block: Block,
+        arrays: Mapping[str, Tensor],
+        small: Callable[[Iterable[str]], bool],
+        kept: tuple[str, ...],
+        missing: tuple[str, ...],
+    ) -> None:
+        self.kept, self.missing = kept, missing
         self.block = block
         self.arrays = arrays
         self.made = makers(block.ops)

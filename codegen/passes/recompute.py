@@ -45,8 +45,8 @@ def _in_parts(program: Program, small: Small) -> Program:
         loops = [(name, loop) for name, loop in loops if loop is not None and not loop.large]
         return replace(program, loops=tuple((name, loop) for name, loop in loops if loop is not None))
     if len(program.upstream) == 1 and not arrays[program.upstream[0]].dims:
-        loops.append(("both", loop_of(_on_the_spot(program), arrays, small)))
-    loops.append(("forward", loop_of(program.forward, arrays, small)))
+        loops.append(("both", loop_of(_on_the_spot(program), arrays, small, (), program.dropped)))
+    loops.append(("forward", loop_of(program.forward, arrays, small, (), program.dropped)))
     loops.append(("backward", loop_of(_anew(program), arrays, small, program.dropped)))
     found = tuple((name, loop) for name, loop in loops if loop is not None and loop.large)
     return replace(program, loops=found) if len(found) == len(loops) else saving_all

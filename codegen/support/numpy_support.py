@@ -132,6 +132,12 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
+def _span(seen: Array) -> slice:
+    """The stretch of the last axis that holds every entry seen; never empty, because there is no maximum of nothing."""
+    places = np.flatnonzero(seen.any(axis=tuple(range(seen.ndim - 1))))
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
+
+
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
     """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
     if work is None:

@@ -137,6 +137,12 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
+def _span(seen: Tensor) -> slice:
+    """The stretch of the last axis that holds every entry seen; never empty, because there is no maximum of nothing."""
+    places = seen.reshape(-1, seen.shape[-1]).any(dim=0).nonzero()
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):

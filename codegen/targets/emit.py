@@ -242,7 +242,10 @@ class _Emitter:
             # All or nothing: an array in any case.
             parts = [Text(f"{yes.at(MUL)} * ({condition.code})", MUL), Text(f"{no.at(MUL)} * (not ({condition.code}))", MUL)]
             return Text(" + ".join(part.code for part in parts[: len(chosen)]), ADD, op.axes)
-        return Text(f"{self.spelling.module}.where({condition.code}, {yes.code}, {no.code})", ATOM, op.axes)
+        code = f"{self.spelling.module}.where({condition.code}, {yes.code}, {no.code})"
+        if self.spelling.fill and no.host:
+            return Text(code, ATOM, op.axes, choice=(yes, self.spelling.fill.format(no.code, condition.at(ATOM))))
+        return Text(code, ATOM, op.axes)
 
     def _term(self, read: Read, axes: tuple[Idx, ...]) -> tuple[bool, Text]:
         """One term of a sum, its sign apart."""

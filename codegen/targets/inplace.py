@@ -40,9 +40,21 @@ class Unfolding:
                 return [f"{self.name} = {function.format(f'{argument.code}, out={self.memory}')}"]
         if len(text.steps) > 1:
             return self._chain(text.steps)
+        if text.choice and self._full(text.choice[0]):
+            return self._chosen(*text.choice, text.code)
         if text.out and self.memory:
             return [f"{self.name} = {text.out.format(self.memory)}"]
         return [f"{self.name} = {text.code}"]
+
+    def _chosen(self, array: Text, fill: str, code: str) -> list[str]:
+        """An array, some entries of which give way to a number."""
+        if self._taken(array):
+            return [f"{self.name} = {array.code}", fill.format(self.name)]
+        if self._compound(array):
+            return [*self.statements(array), fill.format(self.name)]
+        if self.memory:
+            return [f"{self.name} = {self.module}.positive({array.code}, out={self.memory})", fill.format(self.name)]
+        return [f"{self.name} = {code}"]
 
     def _chain(self, steps: Sequence[tuple[str, Text]]) -> list[str]:
         hot = [step for step in steps if step[1].hot and step[1].axes == self.axes]

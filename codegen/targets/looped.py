@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from codegen.passes.assembling import MASK
 from codegen.program import Block, Loop, Part, Program, needed
 from codegen.targets.memory import Memory
-from codegen.targets.parts import Parts, dims_of, unpacked, used
+from codegen.targets.parts import Parts, dims_of, indented, unpacked, used
 from codegen.targets.text import Spelling, tuple_of
-from derive.expr import Idx
+from derive.expr import Idx, Tensor
 
 LEAST_ROWS = 128
 """Products of matrices with fewer rows than this run below their speed."""
@@ -35,11 +36,14 @@ class Looped:
     @cached_property
     def inner(self) -> Parts:
         """The names inside the function."""
-        loop, program = self.loop, self.parts.program
-        own = {tensor.name for tensor in loop.arrays}
-        arrays = (*loop.arrays, *(a for a in program.arrays if a.name not in own))
+        return self._within(self.loop.body, self.loop.arrays)
+
+    def _within(self, block: Block, own: tuple[Tensor, ...]) -> Parts:
+        """The names inside a function that computes a block of arrays of its own."""
+        program, known = self.parts.program, {tensor.name for tensor in own}
+        arrays = (*own, *(a for a in program.arrays if a.name not in known))
         body: Program = replace(
-            program, arrays=arrays, forward=loop.body, backward=loop.body, tangent=loop.body, second=None, second_tangent=None, loops=()
+            program, arrays=arrays, forward=block, backward=block, tangent=block, second=None, second_tangent=None, loops=()
         )
         reserved = (*self.parts.reserved, "work", *(f"space_{n}" for n in range(1, 10)))
         return Parts(self.parts.derivation, replace(body, recompute=None), self.spelling, reserved)
@@ -87,7 +91,32 @@ class Looped:
         what = " and ".join(self.loop.dims)
         doc = f'"""One part along {what}, or the whole: {", ".join(names[n] for n in body.outputs)}."""'
         signature = f"def {self.name}({', '.join(parameters)}) -> {returns}:"
-        return ["", "", signature, f"    {doc}", *(f"    {line}" for line in used(lines))]
+        return ["", "", signature, f"    {doc}", *indented(used(lines)), *self._sight(annotation, returns)]
+
+    def _sight(self, annotation: str, returns: str) -> list[str]:
+        """The function that says what the rows of a part are let see, if anything does."""
+        mask = self.loop.mask
+        if mask is None:
+            return []
+        inner = self._within(mask.block, mask.arrays)
+        parameters = [f"{inner.names[n]}: {annotation}" for n in mask.block.inputs]
+        parameters += [f"{inner.sizes[dim]}: int" for dim in inner.missing(dims_of(mask.block), mask.block.inputs)]
+        lines = [*inner.lengths(dims_of(mask.block), mask.block.inputs), *inner.code(mask.block), f"return {inner.names[MASK]}"]
+        doc = f'"""Which entries along {mask.dim} count, for a part of the rows."""'
+        lines = [line for line in used(lines) if not line.startswith("#")]
+        return ["", "", f"def {self._seen}({', '.join(parameters)}) -> {returns}:", f"    {doc}", *indented(lines)]
+
+    @property
+    def _seen(self) -> str:
+        return f"{self.name.removesuffix('_part').removesuffix('_parts')}_{MASK}"
+
+    def _seen_call(self, cut: bool) -> str:
+        """The call of that function, for a part or for the whole."""
+        mask = self.loop.mask
+        assert mask is not None
+        missing = self._within(mask.block, mask.arrays).missing(dims_of(mask.block), mask.block.inputs)
+        arguments = [*(self._argument(part, cut) for part in mask.parts), *(self.parts.sizes[dim] for dim in missing)]
+        return f"{self._seen}({', '.join(arguments)})"
 
     def _shaped(self, memory: Memory) -> list[str]:
         """The axes of the shared memory."""
@@ -108,7 +137,8 @@ class Looped:
     def slices(self) -> list[str]:
         """The names of the loop's slices: its indices."""
         taken = {*self.parts.names.values(), *self.parts.sizes.values()}
-        return [name if name not in taken else f"{name}_part" for name in self.loop.indices]
+        indices = (*self.loop.indices, *([self.loop.mask.index] if self.loop.mask is not None else []))
+        return [name if name not in taken else f"{name}_part" for name in indices]
 
     def whole(self) -> list[str]:
         """The call for everything at once."""
@@ -146,16 +176,18 @@ class Looped:
             least = 4 * LEAST_ROWS if any(part.at and not any(n is not None for n in part.at) for part in loop.results) else LEAST_ROWS
         width = " * ".join(sizes[dim] for dim in loop.width)
         cuts = f"_parts({tuple_of([sizes[dim] for dim in loop.dims])}, {width}, {like}, {least})"
-        heads = f"({self.slices[0]},)" if len(self.slices) == 1 else ", ".join(self.slices)
+        own = self.slices[: len(loop.dims)]
         arguments = [*(self._argument(part, True) for part in loop.parts), *("None" for _ in self.dropped)]
         arguments += [sizes[dim] for dim in self.lengths]
         if memory.spaces:
             lines.append("work: dict[int, Any] = {}")
             given.append("work=work")
         call = f"{self.name}({', '.join([*arguments, *given])})"
-        lines.append(f"for {heads} in {cuts}:")
+        lines.append(f"for {unpacked(own)} in {cuts}:")
+        if loop.mask is not None:
+            lines += [f"    {MASK} = {self._seen_call(True)}", f"    {self.slices[-1]} = _span({MASK})"]
         lines.append(f"    {call}" if all(target == "_" for target in targets) else f"    {', '.join(targets)} = {call}")
-        return [*lines, *(f"    {line}" for line in sums)]
+        return [*lines, *indented(sums)]
 
     def dims(self) -> list[str]:
         """The axes whose lengths the calls mention."""
@@ -163,6 +195,9 @@ class Looped:
         declared = {tensor.name: tensor for tensor in self.loop.arrays}
         for part in self.loop.results:
             found += [self._dim(part, n, dim) for n, dim in enumerate(declared[part.name].dims)]
+        mask = self.loop.mask
+        if mask is not None:
+            found += [mask.dim, *(dim for _, dim in mask.positions)]
         return [*found, *(dim for _, dim in self.loop.positions)]
 
     def entries(self) -> str:
@@ -171,11 +206,14 @@ class Looped:
 
     def _dim(self, part: Part, n: int, dim: str) -> str:
         at = part.at[n]
-        return dim if at is None else self.loop.dims[at]
+        if at is None:
+            return dim
+        return self.loop.dims[at] if at < len(self.loop.dims) or self.loop.mask is None else self.loop.mask.dim
 
     def _cut(self, part: Part) -> bool:
         """Whether each part of the loop makes a part of the result, where it does not add to it; and the result is kept."""
-        return len({n for n in part.at if n is not None}) == len(self.loop.dims) and part.name not in self.missing
+        count = len(self.loop.dims)
+        return len({n for n in part.at if n is not None and n < count}) == count and part.name not in self.missing
 
     def _at(self, part: Part) -> str:
         """The slices of one part, as an index."""
@@ -185,7 +223,14 @@ class Looped:
         return f"[{', '.join(marks)}]" if marks else ""
 
     def _argument(self, part: Part, cut: bool) -> str:
-        positions = dict(self.loop.positions)
+        if part.name == MASK and self.loop.mask is not None:
+            marks = [":" if n is None or n < len(self.loop.dims) else self.slices[-1] for n in part.at]
+            if cut:
+                return f"{MASK}[{', '.join(marks)}]"
+            again = needed(self.loop.body.ops, self.dropped)
+            idle = self.dropped and not any(a.value == MASK for op in self.loop.body.ops if op.out not in again for a in op.args)
+            return "None" if idle else self._seen_call(False)
+        positions = dict(self.loop.positions) | dict(self.loop.mask.positions if self.loop.mask is not None else ())
         if part.name in positions:
             base = self.parts.spelling.arange.format(self.parts.sizes[positions[part.name]], self.parts.like(self.parts.program.inputs))
         else:

@@ -98,7 +98,7 @@ class Given:
         """What the lines of a statement did: took the memory offered, or that of a value that nothing reads afterwards."""
         if offered and lines[0].endswith(f"out={offered})"):
             self.memory.hold(op.out, offered, op.axes)
-        elif dying and lines[0].endswith(f"out={dying})"):
+        elif dying and lines[0].endswith((f"out={dying})", f" = {dying}")):
             self.memory.take_over(op.out, op.into)
         self.memory.settle(op.out)
         if view:

@@ -66,10 +66,10 @@ class Parts:
     def statements(self, block: Block, memory: Memory | None = None) -> tuple[Statement, ...]:
         return statements(block, self.names, self.sizes, self.like(block.inputs), self.spelling, memory)
 
-    def like(self, inputs: Iterable[str]) -> str:
+    def like(self, inputs: Sequence[str]) -> str:
         """The Python name of an array of real numbers, the first that is not a scalar if there is one. It is there in any case."""
         real = [self.array(name) for name in inputs if self.array(name).kind != "int" and name not in self.program.dropped]
-        chosen = next((a for a in real if a.dims), real[0] if real else None)
+        chosen = next((a for a in real if a.dims), real[0] if real else next((a for a in map(self.array, inputs) if a.dims), None))
         return self.names[chosen.name] if chosen is not None else "None"
 
     def lengths(self, dims: Iterable[str], arrays: Sequence[str], known: Iterable[str] = ()) -> list[str]:

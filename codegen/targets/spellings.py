@@ -50,7 +50,7 @@ NUMPY = Spelling(
     unary=frozenset(("exp", "log", "sqrt", "tanh", "sin", "cos", "abs", "sign")),
 )
 
-NUMPY_PARTS = replace(NUMPY, sums="_sum({0}, {1})")
+NUMPY_PARTS = replace(NUMPY, sums="_sum({0}, {1})", fill="np.copyto({{0}}, {0}, where=~{1})")
 """For code that runs on one part after another."""
 
 TORCH = Spelling(

@@ -31,6 +31,7 @@ class Text:
     call: tuple[str, Text] | None = field(default=None, compare=False)
     hot: str = field(default="", compare=False)
     out: str = field(default="", compare=False)
+    choice: tuple[Text, str] | None = field(default=None, compare=False)
 
     def at(self, level: int) -> str:
         """The code, in parentheses where it binds less tightly than `level`."""
@@ -64,6 +65,8 @@ class Spelling:
     """Whether results are computed in place: not where arrays are recorded for derivatives."""
     unary: frozenset[str] = frozenset()
     """The functions that take `out`."""
+    fill: str = ""
+    """A number put in place into the entries of an array for which a condition fails; empty where that is slower than a choice."""
     sums: str = ""
     """A sum along axes that is fast where rows are long; empty where the plain one is."""
 
@@ -98,6 +101,7 @@ def renamed(text: Text, mapping: Mapping[Idx, Idx]) -> Text:
         axes=tuple(mapping.get(i, i) for i in text.axes),
         steps=tuple((sign, renamed(operand, mapping)) for sign, operand in text.steps),
         call=(text.call[0], renamed(text.call[1], mapping)) if text.call else None,
+        choice=(renamed(text.choice[0], mapping), text.choice[1]) if text.choice else None,
     )
 
 
