@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import mmap
 import operator
 from collections.abc import Iterator
 from typing import Any
@@ -137,6 +138,17 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
 def _span(seen: Tensor) -> slice:
     """The stretch of the last axis that holds every entry seen; never empty, because there is no maximum of nothing."""
     places = seen.reshape(-1, seen.shape[-1]).any(dim=0).nonzero()
@@ -156,15 +168,17 @@ def _add_at(tensor: Tensor, labels: Tensor, value: int) -> None:
     tensor.scatter_add_(-1, labels[..., None], tensor.new_full((), value).expand(*labels.shape, 1))
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

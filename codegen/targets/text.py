@@ -65,6 +65,8 @@ class Spelling:
     """Whether results are computed in place: not where arrays are recorded for derivatives."""
     unary: frozenset[str] = frozenset()
     """The functions that take `out`."""
+    fused: Mapping[str, str] = field(default_factory=dict)
+    """The operators along an axis that stand for sub-programs."""
     fill: str = ""
     """A number put in place into the entries of an array for which a condition fails; empty where that is slower than a choice."""
     sums: str = ""

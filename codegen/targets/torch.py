@@ -15,6 +15,7 @@ from typing import Any
 from codegen.passes.dead import pruned
 from codegen.program import Block, Program
 from codegen.support import torch_support
+from codegen.targets.fused import fused
 from codegen.targets.looped import Looped
 from codegen.targets.naming import identifier
 from codegen.targets.parts import Parts, constants, digest, dims_of, docstring, imports, indented, packed, saved_for, unpacked, used
@@ -27,6 +28,7 @@ from codegen.targets.validation import validation
 def context(derivation: Any, program: Program) -> dict[str, Any]:
     """Every field of the template, as lists of lines."""
     reserved = (program.name, "fill", "like", "validate", *(f"need_{identifier(n)}" for n in program.wrt))
+    program = fused(program, tuple(TORCH.fused))
     parts = Parts(derivation, program, TORCH, reserved)
     held = _Held(parts)
     loops = _loops(parts)
@@ -208,14 +210,14 @@ def _public(parts: Parts) -> list[str]:
         lines.append(f"_nonempty({', '.join(f'{parts.sizes[d]}={parts.sizes[d]}' for d in over)})")
     given = [names[n] for n in program.inputs]
     if len(program.forward.outputs) == len(program.outputs):
-        return [*lines, f"return _chosen(_Forward, _DualForward)({', '.join(given)})"]
-    call = f"_chosen(_Forward, _DualForward)(bool(_transforms()), {', '.join(given)})"
+        return [*lines, f"return _chosen(_Forward, _DualForward, _ReverseForward)({', '.join(given)})"]
+    call = f"_chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), {', '.join(given)})"
     if len(program.outputs) == 1:
         return [*lines, f"return {call}[0]"]
     return [*lines, f"return {call}[:{len(program.outputs)}]"]
 
 
-_MADE = ("{1}.new_empty({0})", "{1}.new_zeros({0})")
+_MADE = ("_empty({0}, {1})", "{1}.new_zeros({0})")
 
 
 def _loops(parts: Parts) -> dict[str, Looped]:
@@ -265,7 +267,7 @@ def _forward_backward(parts: Parts, held: _Held) -> list[str]:
     program = parts.program
     flags = dict(zip(program.wrt, held.flags))
     arguments = [*held.flags, *held.sizes(), *(parts.names[n] for n in held.backward_arguments)]
-    call = f"_chosen(_Backward, _DualBackward)({', '.join(arguments)})"
+    call = f"_chosen(_Backward, _DualBackward, _DualBackward)({', '.join(arguments)})"
     lines = [f"{unpacked(['_'] * bool(held.extra) + [flags.get(n, '_') for n in program.inputs])} = ctx.needs_input_grad"]
     gradients = [parts.names[n] for n in program.gradients]
     lines.append(f"{unpacked(gradients)} = _spread({tuple_of(held.flags)}, {call})")

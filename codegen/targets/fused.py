@@ -1,0 +1,100 @@
+"""Sub-programs that a target has one operator for: found in the ops of a block, whatever layer they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from codegen.passes.dead import pruned
+from codegen.program import BLOCKS, Block, Op, Program, Read, makers, needed, rename_read
+
+Match = Callable[[Op, dict[str, Op]], Op | None]
+
+
+def fused(program: Program, table: tuple[str, ...]) -> Program:
+    """The program with every sub-program of the `table` as one op, a map with the operator's name and its axis in `over`.
+
+    An operator that is written for its purpose reads memory once where single operations read it several times. What it does not
+    give, such as the maximum inside a softmax, is still computed where something else reads it, and then nothing is replaced.
+    """
+    blocks = {name: _block(block, table) for name in BLOCKS if (block := getattr(program, name)) is not None}
+    loops = tuple((name, replace(loop, body=_block(loop.body, table))) for name, loop in program.loops)
+    return replace(program, loops=loops, **blocks)  # type: ignore[arg-type]
+
+
+def _block(block: Block, table: tuple[str, ...]) -> Block:
+    for name in table:
+        for op in block.ops:
+            made = makers(block.ops)
+            found = MATCHES[name](op, made)
+            if found is None:
+                continue
+            rest = pruned(replace(block, ops=tuple(found if other is op else other for other in block.ops)))
+            inner = needed(block.ops, (op.out,)) - needed(block.ops, (found.args[0].value,)) - {op.out}
+            if not any(other.out in inner and other.axes for other in rest.ops):
+                block = rest
+    return block
+
+
+def _softmax(op: Op, made: dict[str, Op]) -> Op | None:
+    """exp(x - m)/Z with m the maximum of x, and Z the sum of exp(x - m), along one axis."""
+    if op.kind != "map" or op.fn != "mul" or len(op.args) != 2:
+        return None
+    for top, below in (op.args, op.args[::-1]):
+        exp, inverse = _at(top, made), _at(below, made)
+        if exp is None or exp.fn != "exp" or inverse is None or inverse.fn != "power" or inverse.number != -1:
+            continue
+        total = _at(inverse.args[0], made)
+        shifted = _at(exp.args[0], made)
+        if total is None or total.kind != "reduce" or total.fn != "sum" or shifted is None or shifted.fn != "add" or len(shifted.args) != 2:
+            continue
+        along = [i for i in op.axes if i not in below.axes]
+        whole = _inlined(total.args[0], made)
+        if len(along) != 1 or set(total.axes) | {*along} != set(op.axes) or len(total.over) != 1:
+            continue
+        x = shifted.args[0]
+        index, same = along[0], {along[0]: total.over[0]}
+        if whole != ("exp", x.value, tuple(same.get(i, i) for i in x.axes)) or set(x.axes) != set(op.axes):
+            continue
+        maximum = _negated(shifted.args[1], made)
+        if maximum is not None and _maximum(maximum, x, made) and index not in maximum.axes:
+            return replace(op, fn="softmax", args=(x,), over=(index,), into="")
+    return None
+
+
+def _at(read: Read, made: dict[str, Op]) -> Op | None:
+    """What makes a value, with the indices of its reader."""
+    op = made.get(read.value)
+    if op is None:
+        return None
+    mapping = dict(zip(op.axes, read.axes))
+    axes = tuple(mapping[i] for i in op.axes)
+    return replace(op, axes=axes, args=tuple(rename_read(arg, mapping) for arg in op.args))
+
+
+def _inlined(read: Read, made: dict[str, Op]) -> tuple[object, ...]:
+    """The exponential of a shifted array, and what is shifted."""
+    exp = _at(read, made)
+    shifted = _at(exp.args[0], made) if exp is not None and exp.fn == "exp" else None
+    if shifted is None or shifted.fn != "add":
+        return ()
+    return "exp", shifted.args[0].value, shifted.args[0].axes
+
+
+def _negated(read: Read, made: dict[str, Op]) -> Read | None:
+    op = _at(read, made)
+    if op is None or op.fn != "mul" or len(op.args) != 2:
+        return None
+    sign, other = op.args
+    number = made.get(sign.value)
+    return other if number is not None and number.kind == "number" and number.number == -1 else None
+
+
+def _maximum(read: Read, x: Read, made: dict[str, Op]) -> bool:
+    op = _at(read, made)
+    if op is None or op.kind != "reduce" or op.fn != "max" or len(op.over) != 1 or op.args[0].value != x.value:
+        return False
+    return all(a == b or a == op.over[0] for a, b in zip(op.args[0].axes, x.axes)) and op.over[0] in op.args[0].axes
+
+
+MATCHES: dict[str, Match] = {"softmax": _softmax}
