@@ -35,8 +35,8 @@ REASONS = {
     "mlp_gelu": "NumPy has no error function, and its kernel evaluates one entry at a time",
     "linear_cross_entropy": "torch makes the gradients in the backward pass, where the logits are computed a second time",
     "attention": "one Python thread: exponentials wait for products of matrices",
-    "attention_causal": "masked keys are computed and then dropped",
-    "layer_norm": "every sum of the backward pass reads its block again",
+    "attention_causal": "one Python thread, and the condition is evaluated for every head anew",
+    "rms_norm": "torch makes an array of the products that it sums",
 }
 """Why a layer falls short, read off its kernel; no profile has confirmed it yet."""
 OVERHEAD = "at this size the checks of the arguments and autograd.Function cost more than the arithmetic"

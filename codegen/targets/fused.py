@@ -36,7 +36,7 @@ def _block(block: Block, table: tuple[str, ...]) -> Block:
     return block
 
 
-def _softmax(op: Op, made: dict[str, Op]) -> Op | None:
+def _shares(op: Op, made: dict[str, Op]) -> Op | None:
     """exp(x - m)/Z with m the maximum of x, and Z the sum of exp(x - m), along one axis."""
     if op.kind != "map" or op.fn != "mul" or len(op.args) != 2:
         return None
@@ -58,7 +58,7 @@ def _softmax(op: Op, made: dict[str, Op]) -> Op | None:
             continue
         maximum = _negated(shifted.args[1], made)
         if maximum is not None and _maximum(maximum, x, made) and index not in maximum.axes:
-            return replace(op, fn="softmax", args=(x,), over=(index,), into="")
+            return replace(op, fn="exp_share", args=(x,), over=(index,), into="")
     return None
 
 
@@ -97,4 +97,4 @@ def _maximum(read: Read, x: Read, made: dict[str, Op]) -> bool:
     return all(a == b or a == op.over[0] for a, b in zip(op.args[0].axes, x.axes)) and op.over[0] in op.args[0].axes
 
 
-MATCHES: dict[str, Match] = {"softmax": _softmax}
+MATCHES: dict[str, Match] = {"exp_share": _shares}

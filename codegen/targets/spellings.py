@@ -93,7 +93,7 @@ TORCH = Spelling(
     kind_of="{0}.dtype",
     real="{0}.to({1})",
     discarding="",
-    fused={"softmax": "torch.softmax({0}, dim={1})"},
+    fused={"exp_share": "torch.softmax({0}, dim={1})"},
 )
 
 TORCH_IN_PLACE = replace(TORCH, in_place=True, unary=frozenset((*NUMPY.unary, "erf", "sigmoid")))
