@@ -18,12 +18,15 @@ from derive.render import FORMATS, LANGUAGES
 if TYPE_CHECKING:
     from derive.spec import Layer
 
+VIEWS = ("index", "differential")
+
 EPILOG = """examples:
   derive                                              the catalogue
   derive search softmax                               what it has about softmax
   derive attention                                    the whole proof
   derive attention --wrt Q --detail baby              one gradient, at a lecture's pace
   derive linear --format pdf -o linear.pdf            or html, markdown, latex, json
+  derive linear --view differential                   the gradients again, by differentials: <dY, D(X W)> = <dY W^T, D(X)> ...
   derive "Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]" --wrt W
   derive logistic_regression --hessian w              second derivatives; --hvp w times a direction, --jacobian
   derive my_layers.py[:NAME]                          your own layers (.py, or .layer as text)
@@ -71,6 +74,7 @@ def _derive(words: list[str]) -> int:
     parser.add_argument("--width", type=int, metavar="N", help="columns of text (default: the screen's, or 100)")
     parser.add_argument("--fragment", action="store_true", help="LaTeX without a preamble, to include in a document")
     parser.add_argument("--proof", metavar="NAME", help="one proof by itself, that of dW for instance")
+    parser.add_argument("--view", type=one_of("view", VIEWS), default="index", help=f"{', '.join(VIEWS)} (default: index)")
     parser.add_argument("--jacobian", metavar="NAME", help="the Jacobian of the output by one input instead of the gradients")
     parser.add_argument("--hessian", metavar="NAME[,NAME]", help="the Hessian of a scalar output by one input, or by two")
     parser.add_argument("--hvp", metavar="NAME", help="the Hessian by one input times a direction, without the Hessian")
@@ -92,6 +96,8 @@ def _derive(words: list[str]) -> int:
         raise SpecError(f"{' and '.join(alone)} ask for one proof each; choose one of them")
     if options.fragment and options.format != "latex":
         raise SpecError(f"--fragment is a part of a LaTeX document, and --format is {options.format}; write --format latex --fragment")
+    if options.view != "index" and alone not in ([], ["--proof"]) or options.view != "index" and options.hvp is not None:
+        raise SpecError(f"--view {options.view} is a second way to the gradients; leave {(alone or ['--hvp'])[0]} out")
     from derive.cli.find import find, with_respect_to
 
     layers = find(options.layer)
@@ -105,7 +111,7 @@ def _derive(words: list[str]) -> int:
 
 def _catalogue(options: argparse.Namespace) -> int:
     for name, value in vars(options).items():
-        if value not in (None, False) and (name, value) not in (("format", "text"), ("lang", "en")):
+        if value not in (None, False) and (name, value) not in (("format", "text"), ("lang", "en"), ("view", "index")):
             option = f"--{name.replace('_', '-')}"
             raise SpecError(f"{option} needs a layer: derive NAME {option}{'' if value is True else ' ...'}")
     from derive.layers import TOPICS
@@ -134,6 +140,7 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
     from derive.cli.output import on_screen, show, speaks_unicode, width, write
     from derive.proof import proof_json
     from derive.render import formats, json, text
+    from derive.render.differential import differential_page
     from derive.render.languages import translated
     from derive.render.page import page
 
@@ -146,6 +153,10 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
     good = True
     for layer in layers:
         derivation = derived(layer)
+        if options.view == "differential":
+            from derive.differential import differential_view
+
+            derivation = differential_view(derivation)
         if any(asked is not None for asked in (options.proof, options.jacobian, options.hessian, options.hvp)):
             from derive.cli.jacobian import named, page_of, proof_of
 
@@ -162,7 +173,9 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
             report = None if options.no_check else derivation.check()
             good = good and (report is None or report.ok)
             # An HTML page holds the lines of every level, and opens at the one asked for.
-            made = page(derivation, "baby" if options.format == "html" else detail, report, ascii)
+            made = (page if options.view == "index" else differential_page)(
+                derivation, "baby" if options.format == "html" else detail, report, ascii
+            )
         if options.format == "json":
             written += json.dumps(data)
             continue

@@ -10,6 +10,7 @@ from derive.expr import (
     Affine,
     Delta,
     Diff,
+    Differential,
     Equation,
     Expr,
     Idx,
@@ -103,6 +104,8 @@ def tensors_in(expr: Expr, conditions: bool = True) -> tuple[str, ...]:
             visit_index(node.index)
         elif isinstance(node, Diff):
             visit(node.wrt)
+        elif isinstance(node, Differential):
+            found.update(dict.fromkeys(name for pair in node.along for name in pair))
         elif isinstance(node, MatrixFn):
             for side in node.at:
                 if isinstance(side, Ref):

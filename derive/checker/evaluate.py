@@ -242,10 +242,10 @@ class World:
     # ------------------------------------------------------------------------------------------------ derivatives
 
     def _derivative(self, node: Node, scope: Scope) -> Value:
-        """`["diff", body, ref, through]`, and the checker's own `["along", body, {tensor: direction}, through]`."""
+        """`["diff", body, ref, through]` and `["along", body, {tensor: direction}, through]`."""
         one_entry = node[0] == "diff"
         sources = {node[2][1]: None} if one_entry else node[2]
-        label = (tuple(sorted(sources)), one_entry, tuple(sorted(node[3])))
+        label = (tuple(sorted((name, direction or "") for name, direction in sources.items())), tuple(sorted(node[3])))
         channel = self._channels.setdefault(label, Channel(sources, frozenset(node[3]) - set(sources)))
         position: Callable[[Env], Key | None] = self._position(node[2][2], scope) if one_entry else (lambda env: None)
         tangent = self._tangent(node[1], scope, channel)
@@ -398,6 +398,8 @@ def tensors_in(node: Node) -> tuple[str, ...]:
         if isinstance(item, list) and item:
             if item[0] == "ref":
                 found[item[1]] = None
+            elif item[0] == "along":
+                found.update(dict.fromkeys(name for pair in item[2].items() for name in pair))
             stack.extend(reversed(item))
     return tuple(found)
 
