@@ -7,63 +7,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from fractions import Fraction
 
 from derive.conditions import choose, compare
 from derive.errors import listing, near
-from derive.expr import ONE, Delta, Expr, Fn, Idx, Index, MatrixFn, Num, Position, Ref, Size, Tensor, add, delta, mul, neg, power, total
+from derive.expr import ONE, Delta, Expr, Fn, Idx, Index, MatrixFn, Num, Position, Ref, Size, add, delta, mul, neg, power, total
 from derive.indices import free_indices, substitute
 from derive.tutor.tree import Node, Unreadable
+from derive.tutor.values import Axis, Value, Vocabulary, shape
 
 ONES = ("𝟏", "ones")
 PLAIN = ("exp", "log", "tanh", "erf", "sigmoid", "relu", "abs", "sign", "softplus", "sin", "cos")
-Axis = Idx | None
-
-
-@dataclass(frozen=True)
-class Value:
-    """An array: an index for each axis (None for one of length 1) and the entry; `ones` marks a vector of ones of unknown length."""
-
-    axes: tuple[Axis, ...]
-    entry: Expr
-    ones: str = ""
-
-    @property
-    def dims(self) -> tuple[str, ...]:
-        return tuple(axis.dim for axis in self.axes if axis is not None)
-
-
-@dataclass
-class Vocabulary:
-    """What a formula may mention: tensors (by the name a person uses), axes, and other names for them."""
-
-    tensors: dict[str, Tensor]
-    batch: tuple[Idx, ...]
-    sizes: tuple[str, ...]
-    aliases: dict[str, str] = field(default_factory=dict)
-    internal: dict[str, str] = field(default_factory=dict)
-    """The name under which the checker knows a person's own definition."""
-    nudges: dict[str, str] = field(default_factory=dict)
-
-    def names(self) -> set[str]:
-        return {*self.tensors, *self.sizes, *self.aliases}
-
-    def dims(self, name: str) -> tuple[str, ...]:
-        """The axes of a tensor without the batch."""
-        dims = self.tensors[name].dims
-        lead = tuple(index.dim for index in self.batch)
-        return dims[len(lead) :] if lead and dims[: len(lead)] == lead else dims
-
-    def leading(self, name: str) -> tuple[Idx, ...]:
-        return self.batch if len(self.dims(name)) < len(self.tensors[name].dims) else ()
-
-
-def shape(value: Value) -> str:
-    """The shape as a message shows it."""
-    if not value.axes:
-        return "a number"
-    return " x ".join("1" if axis is None else axis.dim for axis in value.axes)
 
 
 class Elaborator:
@@ -322,8 +276,10 @@ class Elaborator:
         return Value(body.axes, total(indices, body.entry))
 
     def _einsum(self, node: Node) -> Value:
-        inputs, _, output = node.value.partition("->")
+        inputs, arrow, output = node.value.partition("->")
         words = inputs.split(",")
+        if not arrow:
+            output = "".join(sorted(letter for letter in {*inputs} - {","} if inputs.count(letter) == 1))
         if len(words) != len(node.parts) or not all(word.isalpha() or not word for word in (*words, output)):
             raise Unreadable(f"einsum '{node.value}' has {len(words)} operands, {len(node.parts)} are given", node.at)
         known: dict[str, Idx] = {}
@@ -423,12 +379,6 @@ class Elaborator:
         if part.kind == "entry" and part.value in self.words.tensors:
             return self.words.tensors[part.value].values
         return self.axis_of.get(str(part.value))
-
-
-def named_free(value: Value) -> tuple[Idx, ...]:
-    """The indices that an entry names without a sum, those of its axes and of the batch aside."""
-    own = set(value.axes)
-    return tuple(index for index in free_indices(value.entry) if index not in own)
 
 
 def renamed(expr: Expr, mapping: Mapping[Idx, Idx]) -> Expr:
