@@ -206,10 +206,10 @@ class Tutor:
 
     def _scan(self, node: Node, work: Elaborator) -> None:
         """Note the axis of every named index, so that a sum may stand before the entry that says what it runs over."""
-        for part in walk(node):
-            name = work.resolve(part.value) if part.kind == "entry" else ""
-            if name in self.words.tensors:
-                work.places(name, part)
+        entries = [(name, part) for part in walk(node) if part.kind == "entry" and (name := work.resolve(part.value)) in self.words.tensors]
+        # An index that stands alone somewhere says what it runs over; then the places it is part of are known.
+        for name, part in sorted(entries, key=lambda entry: any(index.kind not in ("name", "entry") for index in entry[1].parts)):
+            work.places(name, part)
 
     def _lazily(self, entry: Expr) -> None:
         """Gradients that the derivation passed over (it fuses equations) get their meaning as a definition."""
