@@ -12,6 +12,7 @@ from derive.indices import free_indices, tensors_in
 from derive.library import Library
 from derive.matching import is_monomial
 from derive.proof import Proof, Step
+from derive.recurrence import Group, groups
 from derive.signs import is_comparison
 from derive.spec import Layer
 
@@ -45,10 +46,22 @@ class Workings:
         self._lines = _Lines(self)
         self._numbers: dict[str, int] = {}
         self._places: dict[str, dict[str, int]] = {}
+        self._grouped: tuple[int, tuple[Group, ...]] | None = None
 
     @cached_property
     def _dims(self) -> frozenset[str]:
         return frozenset(self.layer.dims)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The forward equations in groups: one by one, but for recurrences, in an order in which they can be computed."""
+        if self._grouped is None or self._grouped[0] != len(self.definitions):
+            self._grouped = (len(self.definitions), groups(self.definitions.values()))
+        return self._grouped[1]
+
+    def recurs(self, target: str) -> bool:
+        """Whether a tensor is computed by a recurrence."""
+        return any(group.recurs and target in group.members for group in self.groups)
 
     @cached_property
     def upstream(self) -> frozenset[str]:
