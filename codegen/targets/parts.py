@@ -182,7 +182,8 @@ class Parts:
         return {n: values for n in names if (values := self.array(n).values) is not None}
 
     def maximum_axes(self, block: Block) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(i.dim for op in block.ops if op.kind == "reduce" and op.fn == "max" for i in op.over))
+        inner = [op for scan in block.ops if scan.scan is not None for op in scan.scan.body.ops]
+        return tuple(dict.fromkeys(i.dim for op in (*block.ops, *inner) if op.kind == "reduce" and op.fn == "max" for i in op.over))
 
 
 IMPORTS = ("import itertools", "import math", "import operator", "from collections.abc import Iterator")

@@ -20,7 +20,7 @@ def circles(mentions: Mapping[str, Iterable[str]]) -> list[list[str]]:
     changed = True
     while changed:
         changed = False
-        for name, others in behind.items():
+        for others in behind.values():
             more = set().union(*(behind[other] for other in others)) - others
             if more:
                 others |= more
