@@ -84,9 +84,7 @@ def _conventions(derivation: Any) -> list[Block]:
         "In matrix form, `∘` is the product entry by entry, `1` a vector or a matrix of ones, and every factor has its shape under it.",
     ]
     if any(group.recurs for group in groups(derivation.definitions)):
-        items.append(
-            "An entry before the first, such as `h[t − 1]` at `t = 0`, is 0; what needs earlier entries is computed in their order."
-        )
+        items.append("An entry before the first, such as `h[t-1]` at `t = 0`, is 0; what needs earlier entries is computed in their order.")
     batch = derivation.layer.batch
     if batch:
         axes = listing(f"`{i.dim}`" for i in batch)
