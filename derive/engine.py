@@ -14,10 +14,11 @@ from typing import Any
 from derive import rules
 from derive.expr import Diff, Equation, Expr, Idx, Ref, Tensor, add, mul, total
 from derive.indices import free_indices, fresh, instantiate, tensors_in
-from derive.lemma import first_line, prove
+from derive.lemma import CannotDerive, first_line, prove
 from derive.matrix import Matrix
 from derive.prepare import prepare
 from derive.proof import FORMAT, Proof, equation_json, expr_json, fact_json, proof_json, sizes_json, tensor_json
+from derive.recurrence import Unordered, groups
 from derive.signs import is_comparison
 from derive.spec import Layer
 from derive.workings import Chain, Workings
@@ -232,6 +233,11 @@ def derive(layer: Layer, prefix: str = "d") -> Derivation:
     for name in order:
         lemmas.extend(_lemma(name, workings))
     every = (*workings.definitions.values(), *workings.results.values())
+    if any(group.recurs for group in workings.groups):
+        try:
+            groups(every)
+        except Unordered as error:
+            raise CannotDerive(f"{layer.name}: the gradients of a recurrence have no order in which to be computed: {error.why}") from None
     mentioned = tuple(dict.fromkeys(name for e in every for name in (e.target.tensor, *tensors_in(e.value))))
     theorems = tuple(proof for name in layer.wrt for proof in _theorem(name, workings, mentioned))
     return Derivation(
