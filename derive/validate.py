@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from derive.conditions import impossible
+from derive.conditions import impossible, together_impossible
 from derive.errors import SpecError, listing, near
 from derive.expr import (
     MATRIX_FUNCTIONS,
@@ -280,11 +280,14 @@ def check_conditions(spec: Spec) -> None:
     for number, equation in enumerate(spec.equations):
         for node in walk(equation.value):
             found = impossible(brackets(node)) if isinstance(node, (Mul, Iverson)) else ()
+            found = found or (together_impossible(brackets(node)) if isinstance(node, Mul) else ())
             if len(found) == 1:
                 raise spec.error(number, f"the condition {_condition(found[0])} never holds; leave out what it selects")
             if found:
-                first, second = (_condition(each) for each in found)
-                raise spec.error(number, f"the conditions {first} and {second} never hold together; leave out what they select")
+                raise spec.error(
+                    number,
+                    f"the conditions {listing([_condition(each) for each in found])} never hold together; leave out what they select",
+                )
 
 
 def _condition(bracket: Iverson) -> str:
