@@ -284,10 +284,8 @@ def check_conditions(spec: Spec) -> None:
             if len(found) == 1:
                 raise spec.error(number, f"the condition {_condition(found[0])} never holds; leave out what it selects")
             if found:
-                raise spec.error(
-                    number,
-                    f"the conditions {listing([_condition(each) for each in found])} never hold together; leave out what they select",
-                )
+                every = listing(_condition(each) for each in found)
+                raise spec.error(number, f"the conditions {every} never hold together; leave out what they select")
 
 
 def _condition(bracket: Iverson) -> str:
