@@ -13,6 +13,7 @@ from derive.errors import SpecError, listing, near
 from derive.expr import Equation, Expr, Fact, Idx, Ref, Tensor
 from derive.indices import names as index_names
 from derive.indices import rename_apart, substitute, tensors_in
+from derive.recurrence import Unordered, groups
 from derive.spec import Layer
 from derive.tutor import reading
 from derive.tutor.convention import repeated, writes_sums
@@ -237,12 +238,19 @@ class Tutor:
                 raise
             fix = self._diagnosed(claim, None, None, error)
             return fix
-        if _mentions(entry, claim.name):
+        if _mentions(entry, claim.name) and not self._recurs(Equation(target, entry)):
             raise Unreadable(f"{claim.name} stands on both sides", claim.node.at)
         apart = self._apart(entry, target, claim.setting)
         if apart is None:
             return self._right(claim, target, entry)
         return self._diagnosed(claim, apart, None, None)
+
+    def _recurs(self, equation: Equation) -> bool:
+        """Whether a line that has its own left side on the right is a recurrence, as the derived one is."""
+        try:
+            return any(group.recurs for group in groups((equation,)))
+        except Unordered:
+            return False
 
     def _summed(self, claim: Claim) -> Claim | None:
         """The claim read with the summation convention; None where it writes sums itself, or no index stands twice."""

@@ -207,7 +207,6 @@ class _Parser(Calls):
         return Node("reshape", (value,), tuple(item == ":" for item in items), opened.at)
 
     def index(self) -> Node:
-        token = self.token
         """An index, an entry of an integer tensor, or a place: whole multiples of indices, lengths and integers, as in `h[2*t - 1]`."""
         first = self.token.at
         sign = self.accept("-")
