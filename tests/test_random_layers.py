@@ -37,6 +37,10 @@ def check(text: str) -> None:
     text="axes i:N a:N j:M b:M c:C d:C\nint p\nshape X[N,M] v[M] u[N]\n"
     "Y[i,j] = X[i,j]*(u[i]*sum(b, v[b]*delta(i, p*b - b + 1))*X[i + 1,p*i - i + 1])"
 )
+@example(  # a recurrence whose gradient is read at a distance that only a delta fixes
+    text="axes i:N a:N j:M b:M c:C d:C\nshape X[N,M] u[N]\n"
+    "Y[i,j] = (X[i,j]*where(i <= j, sum(a, u[a]*delta(i, 2*a - 1)), X[i,j]))/(1 + (Y[i - 1,j])^2)"
+)
 @given(text=layers())
 def test_a_random_layer_is_derived_right_or_refused(text: str) -> None:
     check(text)
