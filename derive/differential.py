@@ -351,7 +351,11 @@ class _Deriving:
         for name in [name for name in workings.tensors if name in operands or name in self.layer.outputs]:
             weight = workings.adjoint(name)
             consumers = {target for target in workings.consumers(name) if target in self.alive}
-            if name in passed or name not in self.alive:
+            if name not in self.alive:
+                continue
+            if name in passed:
+                if not consumers <= set(passed):
+                    return None  # half of a recurrence
                 continue
             if consumers.isdisjoint(passed) and name in self.layer.outputs:
                 weight = f"{workings.prefix}{name}"

@@ -52,6 +52,7 @@ may lie along either axis).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -82,6 +83,7 @@ from derive.expr import (
     Sum,
     Tensor,
 )
+from derive.indices import free_indices, names
 
 FORMAT = "gradproof/1"
 DETAILS = ("brief", "full", "baby")
@@ -132,19 +134,22 @@ class Proof:
     def shown(self, detail: str) -> tuple[tuple[int, str], ...]:
         """The steps that a level of detail shows: the number of each, and its note.
 
-        Where several applications of one rule become one line, its note says all of theirs.
+        Where several applications of one rule become one line, its note says all of theirs that are about indices in that line or the
+        one shown before it.
         """
         finer = DETAILS[: DETAILS.index(detail) + 1]
         found: list[tuple[int, str]] = []
         notes: list[str] = []
+        before = self.goal.value
         for n, step in enumerate(self.steps):
             if n and self.steps[n - 1].rule != step.rule:
                 notes = []
             if step.note and step.note not in notes:
                 notes.append(step.note)
             if step.detail in finer or n == len(self.steps) - 1:
-                found.append((n, "; ".join(notes)))
-                notes = []
+                said = [note for note in notes if not _unseen(note, before, step.after)]
+                found.append((n, "; ".join(said) if said or not notes else EQUAL_INDICES))
+                notes, before = [], step.after
         return tuple(found)
 
     def at(self, detail: str) -> "Proof":
@@ -180,6 +185,19 @@ class Proof:
         from derive.render.notebook import as_latex
 
         return as_latex(self)
+
+
+EQUAL_INDICES = "only equal indices survive"
+_COLLAPSED = re.compile(r"the sum over (\S+) collapses: only \1 = (.*) survives")
+
+
+def _unseen(note: str, *lines: Expr) -> bool:
+    """Whether a note is about an index that none of the lines has: one of lines in between, which are not shown."""
+    found = _COLLAPSED.search(note)
+    if found is None:
+        return False
+    said = {found.group(1), *re.findall(r"[A-Za-z]\w*'+", found.group(2))}
+    return not said <= {name for line in lines for name in (*names(line), *(i.name for i in free_indices(line)))}
 
 
 # ---------------------------------------------------------------------------------------------------- JSON
