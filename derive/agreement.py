@@ -277,7 +277,8 @@ class _Prover:
         ordered = tuple(given[name] for name in order if name in given)
         everything = {equation.target.tensor, *mentioned, *given, *(n for e in ordered for n in tensors_in(e.value))}
         kept = tuple(f for f in facts if {*tensors_in(f.left), *tensors_in(f.right)} <= everything)
-        tensors = tuple(t for t in self.layer.tensors if t.name in everything)
+        counts = {name for length in self.layer.sizes for name in tensors_in(length.value)}
+        tensors = tuple(t for t in self.layer.tensors if t.name in everything | counts)
         name = equation.target.tensor
         made = Proof(name, "equality", equation, steps, tensors, ordered, kept, self.layer.batch, None, self.layer.sizes)
         return finish(made, {t.name: t for t in tensors})

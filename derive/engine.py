@@ -48,6 +48,8 @@ class Derivation:
     theorems: tuple[Proof, ...]
     upstream: tuple[str, ...]
     gradients: tuple[str, ...]
+    layout: str = "gradient"
+    """How gradients lie: see `derive.layouts`."""
 
     @cached_property
     def results(self) -> tuple[Equation, ...]:
@@ -153,14 +155,16 @@ class Derivation:
         plain = Layer.of(
             layer.name, layer.tensors, layer.equations, kept, layer.inputs, layer.outputs, layer.wrt, layer.batch, layer.doc, layer.sizes
         )
-        return derive(plain, self.prefix)
+        from derive.layouts import laid_out
+
+        return laid_out(derive(plain, self.prefix), self.layout)
 
     @cached_property
     def twins(self) -> tuple[Proof, ...]:
         """The proofs that this layer's gradients are those of a layer of the catalogue that stores one input transposed."""
         from derive.twins import in_catalogue
 
-        return in_catalogue(self)
+        return in_catalogue(self) if self.layout == "gradient" else ()
 
     @cached_property
     def equals(self) -> tuple[Any, ...]:
@@ -184,6 +188,7 @@ class Derivation:
                 "wrt": list(layer.wrt),
                 "batch": [expr_json(i) for i in layer.batch],
                 **sizes_json(layer.sizes),
+                **({"layout": self.layout} if self.layout == "numerator" else {}),
             },
             "proofs": [proof_json(p) for p in (*self.proofs, *self.forward_mode, *self.twins)],
         }

@@ -9,7 +9,7 @@ The JSON form, which `derive.check` reads and nothing else (`format` is "gradpro
     document    {"format", "layer": layer, "proofs": [proof, ...]}
     layer       {"name", "tensors": [tensor, ...], "equations": [equation, ...], "facts": [fact, ...],
                  "inputs": [name, ...], "outputs": [name, ...], "wrt": [name, ...], "batch": [idx, ...],
-                 "sizes": [{"axis", "value": expr}, ...]}
+                 "sizes": [{"axis", "value": expr}, ...], "layout": "gradient" | "numerator"}
     proof       {"name", "kind", "goal": equation, "steps": [step, ...], "tensors": [tensor, ...],
                  "given": [equation, ...], "facts": [fact, ...], "batch": [idx, ...], "matrix": matrix | null,
                  "sizes": as above}
@@ -38,6 +38,9 @@ A fact that a comparison holds is `["iverson", ...] = ["num", "1"]`.
 (and of their whole powers). An entry of a tensor at a place outside of the axis is 0, and its derivative too. An integer tensor
 without `values` is a plain integer, such as a stride. `sizes`, of a layer and of each of its proofs (left out where there are none),
 are the lengths of axes that no input has: `value` may hold `["fn", "floor_div", [a, b]]`, a quotient rounded down.
+
+`layout`, left out where it is "gradient", says how gradients lie: in "numerator" layout, a gradient by a tensor with two axes or
+more besides the batch has the last two exchanged, and so does an upstream gradient.
 
 `["diff", body, ref, through]` is the derivative of `body` by the entry `ref`, where the tensors named in `through` vary by
 their `given` definitions and every other tensor is held fixed. `given` is in an order in which each definition mentions only
