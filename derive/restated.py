@@ -29,14 +29,16 @@ class Place:
     turned: bool = False
 
 
-def restated(first: Derivation, second: Derivation, places: Mapping[str, Place]) -> Agreement:
+def restated(
+    first: Derivation, second: Derivation, places: Mapping[str, Place], upstream: Mapping[str, str] | None = None
+) -> Agreement:
     """The proof that `second` computes what `first` does; `places` has every input, output, upstream gradient and gradient of it.
 
-    Other tensors of the second may be in `places`: a hint what they are.
+    Other tensors of the second may be in `places`: a hint what they are. `upstream` says what its upstream gradients are called.
     """
     one, two = backward_layer(first), backward_layer(second)
     known = {t.name: t for t in one.tensors}
-    called = _names(one, two, places)
+    called = {**_names(one, two, places), **(upstream or {})}
     bridges = tuple(
         Equation(Ref(called[name], indices), _entry(places[name], indices))
         for name in two.inputs

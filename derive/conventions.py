@@ -1,0 +1,228 @@
+"""The conventions a derivation is written in, and what switching them makes of a layer.
+
+Where examples and weights lie (`batch`, `weight`) and what indices are called (`indices`) change the layer, which is derived anew.
+How gradients lie (`layout`) and what the upstream gradient is called (`upstream`) change what is derived. How sums and index values are
+written (`sum`, `index_base`) changes the page: see `derive.reading`. In each case it is proved that the gradients are the same.
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+from derive.agreement import Agreement
+from derive.engine import Derivation
+from derive.errors import SpecError, listing
+from derive.expr import Idx
+from derive.layer_text import axes_of
+from derive.layouts import LAYOUTS, adjoints, laid_out, turned_in
+from derive.restated import Place, restated
+from derive.spec import Layer
+from derive.storage import IN_OUT, OUT_IN, data, transposed, weights
+
+Node = TypeVar("Node")
+
+BATCHES = ("rows", "cols")
+WEIGHTS = (IN_OUT, OUT_IN)
+UPSTREAM = ("dY", "G", "delta")
+SUMS = ("explicit", "einstein")
+BASES = (0, 1)
+CHOICES: dict[str, tuple[str, ...]] = {
+    "layout": LAYOUTS,
+    "batch": BATCHES,
+    "weight": WEIGHTS,
+    "upstream": UPSTREAM,
+    "sum": SUMS,
+    "index_base": tuple(map(str, BASES)),
+}
+"""The switches that take one of a few words."""
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """What was asked for: None leaves a convention as the layer has it, or as pages have it."""
+
+    layout: str | None = None
+    batch: str | None = None
+    weight: str | None = None
+    upstream: str | None = None
+    indices: tuple[str, ...] | None = None
+    sum: str | None = None
+    index_base: int | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether anything was asked for."""
+        return any(getattr(self, item.name) is not None for item in fields(self))
+
+
+@dataclass(frozen=True)
+class Restated:
+    """A layer's derivation in other conventions, beside its own."""
+
+    conventions: Conventions
+    first: Derivation
+    """The layer as it was given, derived."""
+    plain: Derivation
+    """The layer as it is stored now, derived, in gradient layout."""
+    derivation: Derivation
+    """The same in the layout asked for."""
+    data: tuple[str, ...] = ()
+    """The tensors whose examples were rows and are columns."""
+    weights: Mapping[str, str] = field(default_factory=dict)
+    """How each weight of the layer lay."""
+    called: Mapping[str, str] = field(default_factory=dict)
+    """What indices are called now."""
+    upstream: Mapping[str, str] = field(default_factory=dict)
+    """What upstream gradients are called now."""
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """The tensors that are stored transposed."""
+        wanted = self.conventions.weight
+        return (*self.data, *(name for name, way in self.weights.items() if wanted is not None and way != wanted))
+
+    @cached_property
+    def agreement(self) -> Agreement:
+        """The proof that the gradients are those of the layer as it was given."""
+        turned = turned_in(self.plain, self.derivation.layout)
+        places = {t.name: Place(t.name, t.name in self.moved) for t in self.first.layer.tensors}
+        prefix = self.first.prefix
+        for name in adjoints(self.derivation):
+            stem = name[len(prefix) :]
+            moved = stem in self.moved or stem.removesuffix("_total") in self.moved
+            places[name] = Place(name, moved != (name in turned))
+        return restated(self.first, self.derivation, places, self.upstream)
+
+    def document(self) -> dict[str, Any]:
+        """The document of the derivation, upstream gradients under their names, and what the conventions are."""
+        made = _called(self.derivation.document(), self.upstream)
+        if self.upstream:
+            made["layer"]["upstream"] = {new: old for old, new in self.upstream.items()}
+        return {**made, "conventions": self.to_json()}
+
+    def to_json(self) -> dict[str, Any]:
+        """The conventions in force, and what they have switched."""
+        asked = self.conventions
+        return {
+            "layout": asked.layout or LAYOUTS[0],
+            "batch": asked.batch or BATCHES[0],
+            "weight": asked.weight or "as given",
+            "transposed": list(self.moved),
+            "upstream": dict(self.upstream),
+            "indices": dict(self.called),
+            "sum": asked.sum or SUMS[0],
+            "index_base": asked.index_base or 0,
+        }
+
+
+def restate(layer: Layer, asked: Conventions, derived: Callable[[Layer], Derivation]) -> Restated:
+    """The layer in the conventions asked for; `derived` derives one. Raises SpecError for names of indices that cannot be."""
+    called = _indices(layer, asked.indices) if asked.indices is not None else {}
+    columns = data(layer) if asked.batch == "cols" else ()
+    ways = weights(layer)
+    turned = (*columns, *(name for name, way in ways.items() if asked.weight is not None and way != asked.weight))
+    stored = reindexed(transposed(layer, turned), called)
+    first = derived(layer)
+    plain = first if stored == layer else derived(stored)
+    made = laid_out(plain, asked.layout or LAYOUTS[0])
+    names = _upstream(made, asked.upstream) if asked.upstream not in (None, UPSTREAM[0]) else {}
+    return Restated(asked, first, plain, made, columns, ways, called, names)
+
+
+# ---------------------------------------------------------------------------------------------------- indices
+
+
+def reindexed(layer: Layer, called: Mapping[str, str]) -> Layer:
+    """The layer with its indices called otherwise."""
+    if not called:
+        return layer
+    return Layer.of(
+        layer.name,
+        layer.tensors,
+        _reindexed(layer.equations, called),
+        _reindexed(layer.facts, called),
+        layer.inputs,
+        layer.outputs,
+        layer.wrt,
+        layer.batch,
+        layer.doc,
+        _reindexed(layer.sizes, called),
+    )
+
+
+def _reindexed(node: Node, called: Mapping[str, str]) -> Node:
+    if isinstance(node, Idx):
+        return Idx(called.get(node.name, node.name), node.dim)  # type: ignore[return-value]
+    if isinstance(node, tuple):
+        return tuple(_reindexed(item, called) for item in node)  # type: ignore[return-value]
+    if is_dataclass(node) and not isinstance(node, type):
+        return type(node)(*(_reindexed(getattr(node, item.name), called) for item in fields(node)))
+    return node
+
+
+def _indices(layer: Layer, names: tuple[str, ...]) -> dict[str, str]:
+    """What each index of the layer is to be called, in the order in which they first stand in its equations."""
+    own = tuple(axes_of(layer))
+    say = f"{layer.name} has the {'index' if len(own) == 1 else 'indices'} {listing(own)}"
+    example = ",".join(_free_names(len(own), _taken(layer)))
+    for name in names:
+        if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+            raise SpecError(f"{layer.name}: --indices: {name!r} cannot be an index; write letters, digits and _, as in --indices {example}")
+        if names.count(name) > 1:
+            raise SpecError(f"{layer.name}: --indices names {name} twice; {say}, each with a name of its own, as in --indices {example}")
+        what = _taken(layer).get(name)
+        if what is not None:
+            raise SpecError(f"{layer.name}: --indices: {name} is {what} of the layer and cannot be an index too; choose another name")
+    if len(names) != len(own):
+        count = f"{len(names)} name{'' if len(names) == 1 else 's'}" if names else "no name"
+        raise SpecError(f"{layer.name}: --indices has {count}, but {say}; write one for each, as in --indices {example}")
+    return {old: new for old, new in zip(own, names) if old != new}
+
+
+def _taken(layer: Layer) -> dict[str, str]:
+    """The names that no index may have, and what they are."""
+    found = {index.name: "a batch index" for index in layer.batch}
+    found.update(dict.fromkeys(layer.dims, "an axis"))
+    for tensor in layer.tensors:
+        found[f"d{tensor.name}"] = "the name of a gradient"
+        found[f"t{tensor.name}"] = "the name of a tangent"
+    found.update({tensor.name: "a tensor" for tensor in layer.tensors})
+    return found
+
+
+def _free_names(count: int, taken: Collection[str]) -> list[str]:
+    letters = [letter for letter in "nmkpqrstuvwabcefghijl" if letter not in taken]
+    return [letters[n] if n < len(letters) else f"i_{n}" for n in range(count)]
+
+
+# ---------------------------------------------------------------------------------------------------- upstream gradients
+
+
+def _upstream(derivation: Derivation, asked: str | None) -> dict[str, str]:
+    """What each upstream gradient is called: by the letter alone where there is one and the name is free, else `G_Y` for that of Y."""
+    assert asked is not None
+    indices = set(axes_of(derivation.layer))
+    taken = {*(t.name for t in derivation.tensors), *(t.name for t in derivation.tangent_tensors), *derivation.layer.dims, *indices}
+    found: dict[str, str] = {}
+    for name in derivation.upstream:
+        plain = f"{asked}_{name[len(derivation.prefix) :]}"
+        options = [asked, plain] if len(derivation.upstream) == 1 else [plain]
+        options += [f"{plain}_{n}" for n in range(2, len(taken) + 3)]
+        found[name] = next(option for option in options if option not in taken)
+        taken.add(found[name])
+    return found
+
+
+def _called(node: Any, names: Mapping[str, str]) -> Any:
+    """A JSON document with tensors called otherwise."""
+    if isinstance(node, dict):
+        return {key: _called(value, names) for key, value in node.items()}
+    if isinstance(node, list):
+        if len(node) == 3 and node[0] in ("ref", "whole") and node[1] in names:
+            return [node[0], names[node[1]], _called(node[2], names)]
+        return [_called(item, names) for item in node]
+    return names.get(node, node) if isinstance(node, str) else node
