@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from derive.agreement import Agreement
 from derive.engine import Derivation
 from derive.errors import SpecError, listing
-from derive.expr import Idx
+from derive.expr import Idx, Tensor
 from derive.layer_text import axes_of
 from derive.layouts import LAYOUTS, adjoints, laid_out, turned_in
 from derive.restated import Place, restated
@@ -99,10 +99,14 @@ class Restated:
 
     def document(self) -> dict[str, Any]:
         """The document of the derivation, upstream gradients under their names, and what the conventions are."""
-        made = _called(self.derivation.document(), self.upstream)
+        made = self.named(self.derivation.document())
         if self.upstream:
             made["layer"]["upstream"] = {new: old for old, new in self.upstream.items()}
-        return {**made, "conventions": self.to_json()}
+        return made
+
+    def named(self, document: dict[str, Any]) -> dict[str, Any]:
+        """A document with upstream gradients under their names, and what the conventions are."""
+        return {**_called(document, self.upstream), "conventions": self.to_json()}
 
     def to_json(self) -> dict[str, Any]:
         """The conventions in force, and what they have switched."""
@@ -129,7 +133,7 @@ def restate(layer: Layer, asked: Conventions, derived: Callable[[Layer], Derivat
     first = derived(layer)
     plain = first if stored == layer else derived(stored)
     made = laid_out(plain, asked.layout or LAYOUTS[0])
-    names = _upstream(made, asked.upstream) if asked.upstream not in (None, UPSTREAM[0]) else {}
+    names = _upstream(made, asked.upstream, first.tensors) if asked.upstream not in (None, UPSTREAM[0]) else {}
     return Restated(asked, first, plain, made, columns, ways, called, names)
 
 
@@ -202,11 +206,11 @@ def _free_names(count: int, taken: Collection[str]) -> list[str]:
 # ---------------------------------------------------------------------------------------------------- upstream gradients
 
 
-def _upstream(derivation: Derivation, asked: str | None) -> dict[str, str]:
+def _upstream(derivation: Derivation, asked: str | None, also: tuple[Tensor, ...]) -> dict[str, str]:
     """What each upstream gradient is called: by the letter alone where there is one and the name is free, else `G_Y` for that of Y."""
     assert asked is not None
     indices = set(axes_of(derivation.layer))
-    taken = {*(t.name for t in derivation.tensors), *(t.name for t in derivation.tangent_tensors), *derivation.layer.dims, *indices}
+    taken = {*(t.name for t in (*derivation.tensors, *also)), *(t.name for t in derivation.tangent_tensors), *derivation.layer.dims, *indices}
     found: dict[str, str] = {}
     for name in derivation.upstream:
         plain = f"{asked}_{name[len(derivation.prefix) :]}"

@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from derive.engine import Derivation
-from derive.expr import Idx, Ref
-from derive.proof import Proof
+from derive.expr import Equation, Idx, Ref, Tensor
+from derive.proof import Proof, Step
 from derive.recognize import finish, recognize
+from derive.spec import Layer
 from derive.storage import flipped, is_matrix, swapped
 
 LAYOUTS = ("gradient", "numerator", "denominator")
@@ -65,18 +66,30 @@ def turned_in(derivation: Derivation, layout: str) -> tuple[str, ...]:
     return tuple(t.name for t in derivation.tensors if t.name in adjoints(derivation) and is_matrix(t, derivation.layer))
 
 
-def jacobian_in(proof: Proof, layout: str, outer: int) -> Proof:
-    """A Jacobian, whose first `outer` indices after the batch are the output's, in a layout: denominator layout has them last."""
+def jacobian_in(proof: Proof, layout: str | None, layer: Layer, name: str = "") -> Proof:
+    """A Jacobian, the output's axes first, in a layout: denominator layout has them last; under another name where one is given."""
     if layout != "denominator":
         return proof
-    name = proof.goal.target.tensor
-    indices = proof.goal.target.indices
-    batch = len(proof.batch)
-    order = (*indices[:batch], *indices[batch + outer :], *indices[batch : batch + outer])
-    dims = tuple(i.dim for i in order if isinstance(i, Idx))
+    target = proof.goal.target
+    batch, outer = len(proof.batch), len(layer.tensor(layer.outputs[0]).dims)
+    indices = target.indices
+    order = (*indices[:batch], *indices[outer:], *indices[batch:outer])
+    tensor = Tensor(name or target.tensor, tuple(i.dim for i in order if isinstance(i, Idx)))
     made = replace(
         proof,
-        goal=replace(proof.goal, target=Ref(name, order)),
-        tensors=tuple(replace(t, dims=dims) if t.name == name else t for t in proof.tensors),
+        name=tensor.name,
+        goal=Equation(Ref(tensor.name, order), proof.goal.value),
+        tensors=tuple(tensor if t.name == target.tensor else t for t in proof.tensors),
     )
     return finish(made, {t.name: t for t in made.tensors})
+
+
+def transposed_jacobian(proof: Proof, layer: Layer) -> tuple[Proof, Proof]:
+    """A Jacobian in denominator layout, and the proof that it is the transpose of the one in numerator layout, `proof`."""
+    own = proof.goal.target
+    other = jacobian_in(proof, "denominator", layer, f"{own.tensor}_2")
+    known = {t.name: t for t in (*other.tensors, *proof.tensors)}
+    step = Step("fold", own, f"what {own.tensor} is", "brief")
+    given = (*proof.given, proof.result)
+    same = Proof(other.name, "equality", other.result, (step,), tuple(known.values()), given, other.facts, other.batch, None, other.sizes)
+    return other, finish(same, known)
