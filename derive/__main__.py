@@ -235,10 +235,10 @@ def _check(words: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="the ledger as JSON")
     options = parser.parse_args(words)
     from derive.check import check_document
-    from derive.cli.pages import derived
     from derive.cli.find import find, with_respect_to
     from derive.cli.ledger import ledger, strength
     from derive.cli.output import show
+    from derive.cli.pages import derived
 
     if options.layer == "all":
         from derive.layers import LAYERS

@@ -117,7 +117,18 @@ def _tried(both: Pair, equation: Equation, value: Expr) -> tuple[str, str]:
     """The checker's verdict on the bare claim in random worlds, with both values where they differ."""
     layer = both.layer
     given = tuple(e for e in layer.equations if e != equation)
-    claim = Proof(equation.target.tensor, "equality", equation, (Step("claim", value),), layer.tensors, given, layer.facts, layer.batch, None, layer.sizes)
+    claim = Proof(
+        equation.target.tensor,
+        "equality",
+        equation,
+        (Step("claim", value),),
+        layer.tensors,
+        given,
+        layer.facts,
+        layer.batch,
+        None,
+        layer.sizes,
+    )
     last = check_proof(proof_json(claim), 0, context_of(_document(layer, ())["layer"]))[-1]
     return last.verdict, last.message.replace("the line before", "the second").replace("this line", "the first")
 

@@ -14,31 +14,19 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from derive.agreement import Agreement
+from derive.check import check_document
 from derive.engine import Derivation
-from derive.errors import SpecError, listing
+from derive.errors import SpecError, listing, near
 from derive.expr import Idx, Tensor
 from derive.layer_text import axes_of
-from derive.layouts import LAYOUTS, adjoints, laid_out, turned_in
+from derive.layouts import adjoints, laid_out, turned_in
+from derive.reading import reading_document
+from derive.render import CONVENTIONS
 from derive.restated import Place, restated
 from derive.spec import Layer
-from derive.storage import IN_OUT, OUT_IN, data, transposed, weights
+from derive.storage import data, transposed, weights
 
 Node = TypeVar("Node")
-
-BATCHES = ("rows", "cols")
-WEIGHTS = (IN_OUT, OUT_IN)
-UPSTREAM = ("dY", "G", "delta")
-SUMS = ("explicit", "einstein")
-BASES = (0, 1)
-CHOICES: dict[str, tuple[str, ...]] = {
-    "layout": LAYOUTS,
-    "batch": BATCHES,
-    "weight": WEIGHTS,
-    "upstream": UPSTREAM,
-    "sum": SUMS,
-    "index_base": tuple(map(str, BASES)),
-}
-"""The switches that take one of a few words."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +41,11 @@ class Conventions:
     sum: str | None = None
     index_base: int | None = None
 
-    @property
-    def asked(self) -> bool:
-        """Whether anything was asked for."""
-        return any(getattr(self, item.name) is not None for item in fields(self))
+    def __post_init__(self) -> None:
+        for name, known in CONVENTIONS.items():
+            value = getattr(self, name)
+            if value is not None and str(value) not in known:
+                raise SpecError(f"there is no {name} convention {value!r}{near(str(value), known)}; choose from {listing(known)}")
 
 
 @dataclass(frozen=True)
@@ -97,6 +86,29 @@ class Restated:
             places[name] = Place(name, moved != (name in turned))
         return restated(self.first, self.derivation, places, self.upstream)
 
+    @property
+    def rederived(self) -> bool:
+        """Whether there are two derivations, or two names, to prove equal."""
+        return self.derivation is not self.first or bool(self.upstream)
+
+    @property
+    def rewrites(self) -> tuple[bool, int]:
+        """How lines are written: whether by the summation convention, and what index values count from."""
+        return self.conventions.sum == "einstein", self.conventions.index_base or 0
+
+    @cached_property
+    def reports(self) -> tuple[Any, ...]:
+        """The checker's reports on the proof that the gradients are the same, and on that of what lines as they are written mean."""
+        found = [self.agreement.check()] if self.rederived and self.agreement.proved else []
+        if any(self.rewrites):
+            found.append(check_document(reading_document(self.derivation, *self.rewrites)))
+        return tuple(found)
+
+    @property
+    def proved(self) -> bool:
+        """Whether what has to be proved is, and every line holds."""
+        return (not self.rederived or self.agreement.proved) and all(report.ok for report in self.reports)
+
     def document(self) -> dict[str, Any]:
         """The document of the derivation, upstream gradients under their names, and what the conventions are."""
         made = self.named(self.derivation.document())
@@ -112,13 +124,13 @@ class Restated:
         """The conventions in force, and what they have switched."""
         asked = self.conventions
         return {
-            "layout": asked.layout or LAYOUTS[0],
-            "batch": asked.batch or BATCHES[0],
+            "layout": asked.layout or "gradient",
+            "batch": asked.batch or "rows",
             "weight": asked.weight or "as given",
             "transposed": list(self.moved),
             "upstream": dict(self.upstream),
             "indices": dict(self.called),
-            "sum": asked.sum or SUMS[0],
+            "sum": asked.sum or "explicit",
             "index_base": asked.index_base or 0,
         }
 
@@ -132,8 +144,8 @@ def restate(layer: Layer, asked: Conventions, derived: Callable[[Layer], Derivat
     stored = reindexed(transposed(layer, turned), called)
     first = derived(layer)
     plain = first if stored == layer else derived(stored)
-    made = laid_out(plain, asked.layout or LAYOUTS[0])
-    names = _upstream(made, asked.upstream, first.tensors) if asked.upstream not in (None, UPSTREAM[0]) else {}
+    made = laid_out(plain, asked.layout or "gradient")
+    names = _upstream(made, asked.upstream, first.tensors) if asked.upstream not in (None, "dY") else {}
     return Restated(asked, first, plain, made, columns, ways, called, names)
 
 
@@ -210,7 +222,12 @@ def _upstream(derivation: Derivation, asked: str | None, also: tuple[Tensor, ...
     """What each upstream gradient is called: by the letter alone where there is one and the name is free, else `G_Y` for that of Y."""
     assert asked is not None
     indices = set(axes_of(derivation.layer))
-    taken = {*(t.name for t in (*derivation.tensors, *also)), *(t.name for t in derivation.tangent_tensors), *derivation.layer.dims, *indices}
+    taken = {
+        *(t.name for t in (*derivation.tensors, *also)),
+        *(t.name for t in derivation.tangent_tensors),
+        *derivation.layer.dims,
+        *indices,
+    }
     found: dict[str, str] = {}
     for name in derivation.upstream:
         plain = f"{asked}_{name[len(derivation.prefix) :]}"

@@ -17,8 +17,6 @@ from derive.recognize import finish, recognize
 from derive.spec import Layer
 from derive.storage import flipped, is_matrix, swapped
 
-LAYOUTS = ("gradient", "numerator", "denominator")
-
 
 def laid_out(derivation: Derivation, layout: str) -> Derivation:
     """The derivation of a layer with its gradients in that layout; one in gradient layout is laid out once."""

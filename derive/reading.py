@@ -287,5 +287,3 @@ def equation_written(equation: Equation, einstein: bool, base: int, tensors: Col
     """An equation as a page writes it."""
     left = [i for i in equation.target.indices if isinstance(i, Idx)]
     return Equation(equation.target, written(equation.value, left, einstein, base, tensors))
-
-

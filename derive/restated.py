@@ -29,9 +29,7 @@ class Place:
     turned: bool = False
 
 
-def restated(
-    first: Derivation, second: Derivation, places: Mapping[str, Place], upstream: Mapping[str, str] | None = None
-) -> Agreement:
+def restated(first: Derivation, second: Derivation, places: Mapping[str, Place], upstream: Mapping[str, str] | None = None) -> Agreement:
     """The proof that `second` computes what `first` does; `places` has every input, output, upstream gradient and gradient of it.
 
     Other tensors of the second may be in `places`: a hint what they are. `upstream` says what its upstream gradients are called.

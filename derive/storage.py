@@ -144,7 +144,7 @@ def _ways(expr: Expr, summed: frozenset[Idx], kept: set[Idx], able: set[str], ap
             continue
         ends = part.indices[-2:]
         others = [other for m, other in enumerate(parts) if m != n]
-        for way, inner, outer in ((IN_OUT, *ends), (OUT_IN, *reversed(ends))):
+        for way, inner, outer in ((IN_OUT, ends[0], ends[1]), (OUT_IN, ends[1], ends[0])):
             partners = [o for o in others if inner in free_indices(o) and any(i.dim in apart for i in free_indices(o))]
             if inner in summed and outer in kept and partners:
                 yield part.tensor, way

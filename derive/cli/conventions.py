@@ -7,19 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from derive.cli.choice import one_of
 from derive.errors import SpecError
+from derive.render import CONVENTIONS
 
 if TYPE_CHECKING:
     from derive.proof import Proof
     from derive.render.blocks import Page
 
-CHOICES = {
-    "layout": ("gradient", "numerator", "denominator"),
-    "batch": ("rows", "cols"),
-    "weight": ("in_out", "out_in"),
-    "upstream": ("dY", "G", "delta"),
-    "sum": ("explicit", "einstein"),
-    "index_base": ("0", "1"),
-}
 HELP = {
     "layout": ("layout", "the shape of a gradient: its tensor's (gradient), the transpose's (numerator), columns (denominator)"),
     "batch": ("batch convention", "examples are rows, or columns: matrices of examples are stored transposed"),
@@ -35,14 +28,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("conventions, each of which is derived anew and proved to have the same gradients")
     for name, (what, about) in HELP.items():
         option = f"--{name.replace('_', '-')}"
-        group.add_argument(option, type=one_of(what, CHOICES[name]), metavar="|".join(CHOICES[name]), default=None, help=about)
+        group.add_argument(option, type=one_of(what, CONVENTIONS[name]), metavar="|".join(CONVENTIONS[name]), default=None, help=about)
     group.add_argument("--indices", metavar="NAMES", default=None, help="names for the indices, in the order in which they first stand")
     group.add_argument("--prove-convention", action="store_true", help="the proof that the gradients are the same, instead of the page")
 
 
 def asked(options: argparse.Namespace) -> Any:
     """The `derive.conventions.Conventions` that were asked for, or None."""
-    names = [*CHOICES, "indices"]
+    names = [*CONVENTIONS, "indices"]
     if all(getattr(options, name) is None for name in names):
         if options.prove_convention:
             raise SpecError("--prove-convention proves what a convention changes; name one, such as --batch cols")
@@ -59,14 +52,15 @@ def proof_of(stated: Any, detail: str, ascii: bool) -> tuple[Page, dict[str, Any
 
     Raises SpecError where no proof is found.
     """
+    from derive.reading import reading_document
     from derive.render.conventions import convention_page
 
     found = stated.agreement
     if not found.proved:
         what = f"they differ: {found.difference}" if found.difference else f"no proof was found that {found.stuck} is equal"
         raise SpecError(f"{stated.first.layer.name}: {what}")
-    report = found.check()
-    return convention_page(stated, detail, report, ascii), found.document, report.ok
+    document = found.document if stated.rederived else reading_document(stated.derivation, *stated.rewrites)
+    return convention_page(stated, detail, ascii), document, stated.proved
 
 
 def jacobian_of(
@@ -96,5 +90,4 @@ def jacobian_of(
     for each in proofs:
         blocks += proof_blocks(each, detail)
     blocks += [Heading("Checked", 2), Paragraph(ledger_line(report))]
-    made, _ = finished(Page(proof.name, tuple(blocks), where), stated, False)
-    return made, document, report.ok
+    return finished(Page(proof.name, tuple(blocks), where), stated, False), document, report.ok

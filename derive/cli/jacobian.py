@@ -94,5 +94,5 @@ def page_of(proof: Proof, derivation: Any, detail: str, ascii: bool, check: bool
     if stated is not None:
         from derive.render.conventions import bullets, finished
 
-        made, _ = finished(replace(made, blocks=(Bullets(bullets(stated)), *made.blocks)), stated, False)
+        made = finished(replace(made, blocks=(Bullets(bullets(stated)), *made.blocks)), stated, False)
     return made, good

@@ -9,7 +9,7 @@ from typing import Any
 from derive import matrix as mx
 from derive.expr import Equation, Expr, Fact, Idx, Tensor
 from derive.indices import free_indices
-from derive.reading import counted_from_one, equation_written, written
+from derive.reading import counted_from_one, equation_written, read, written
 from derive.render.blocks import (
     Block,
     Bullets,
@@ -109,15 +109,12 @@ def context_in(where: Context, stated: Any) -> Context:
     return replace(where, called=tuple(stated.upstream.items()), ranges=stated.conventions.index_base)
 
 
-def finished(made: Page, stated: Any, check: bool) -> tuple[Page, bool]:
-    """A page in its conventions; with `check`, the verdict on the proof that they change no gradient, and whether it holds."""
+def finished(made: Page, stated: Any, check: bool) -> Page:
+    """A page in its conventions; with `check`, the verdict on the proof that they change no gradient."""
     made = replace(made, where=context_in(made.where, stated))
-    good = True
     if check:
-        report = stated.agreement.check() if stated.agreement.proved else None
-        good = report is not None and report.ok
-        made = replace(made, blocks=(*made.blocks, Paragraph(same_line(stated, report))))
-    return rewritten(made, stated), good
+        made = replace(made, blocks=(*made.blocks, *(Paragraph(text) for text in verdicts(stated))))
+    return rewritten(made, stated)
 
 
 def rewritten(made: Page, stated: Any) -> Page:
@@ -157,9 +154,7 @@ def _block(block: Block, einstein: bool, base: int, tensors: tuple[Tensor, ...])
         return Givens(tuple((name, dims, _role(role)) for name, dims, role in block.rows))
     if isinstance(block, Worked) and base:
         labels = {t.name for t in tensors if t.values is not None}
-        values = tuple(
-            replace(v, entries=tuple(entry + 1 for entry in v.entries)) if v.name in labels else v for v in block.example.values
-        )
+        values = tuple(replace(v, entries=tuple(entry + 1 for entry in v.entries)) if v.name in labels else v for v in block.example.values)
         return replace(block, example=replace(block.example, values=values))
     return block
 
@@ -178,31 +173,54 @@ def _matrix(matrix: mx.Matrix, base: int) -> mx.Matrix:
 # ---------------------------------------------------------------------------------------------------- the proof
 
 
-def same_line(stated: Any, report: Any) -> str:
-    """What the checker says of the proof that the gradients are the layer's own."""
-    if not stated.agreement.proved:
-        return f"No proof was found that {stated.agreement.stuck} is what it is in the layer's own conventions."
-    return f"In the layer's own conventions the gradients are the same. {ledger_line(report)}"
+SAME = "In the layer's own conventions the gradients are the same."
+READ = "Every line of a gradient's proof, read as it is written here, is the line that was proved."
 
 
-def convention_page(stated: Any, detail: str, report: Any, ascii: bool) -> Page:
-    """The page of the proof that switching the conventions changes no gradient but in how it lies."""
+def verdicts(stated: Any) -> list[str]:
+    """What the checker says of the proof that the gradients are the layer's own, and that the lines are what they are read as."""
+    if stated.rederived and not stated.agreement.proved:
+        return [f"No proof was found that {stated.agreement.stuck} is what it is in the layer's own conventions."]
+    said = [*([SAME] if stated.rederived else []), *([READ] if any(stated.rewrites) else [])]
+    return [text for first, report in zip(said, stated.reports) for text in (first, ledger_line(report))]
+
+
+def convention_page(stated: Any, detail: str, ascii: bool) -> Page:
+    """The page of the proof that switching the conventions changes no gradient but in how it lies and how it is written."""
     agreement = stated.agreement
     both = agreement.pair
     where = context((t.name for t in both.layer.tensors), both.layer.batch, ascii)
-    where = replace(where, called=tuple((old, new) for old, new in stated.upstream.items() if old not in both.names.values()))
     blocks: list[Block] = [Heading(f"{stated.first.layer.name}: the same gradients in other conventions", 1)]
     blocks += [Heading("Conventions", 2), Bullets(bullets(stated))]
-    blocks += [Heading("Given", 2), Paragraph("The layer as it is given, with its gradients:"), Formulas(both.first)]
-    blocks += [Paragraph("The layer in these conventions, derived anew, its tensors told apart by a 2:"), Formulas(both.second)]
-    if both.bridges:
-        blocks += [Paragraph("Its inputs are"), Formulas(both.bridges)]
-    claims = tuple(Equation(claim.equation.target, claim.values[0]) for claim in both.claims)
-    blocks += [Paragraph("Then its outputs and its gradients are"), Formulas(claims), Heading("Proof", 2)]
-    for proof in agreement.proofs:
-        blocks += proof_blocks(proof, detail)
-    if detail != "brief":
-        blocks += rules_used(agreement.proofs, detail)
-    if report is not None:
-        blocks += [Heading("Checked", 2), Paragraph(ledger_line(report))]
-    return Page(f"{stated.first.layer.name}, conventions", tuple(blocks), where)
+    if stated.rederived:
+        blocks += [Heading("Given", 2), Paragraph("The layer as it is given, with its gradients:"), Formulas(both.first)]
+        blocks += [Paragraph("The layer in these conventions, derived anew, its tensors told apart by a 2:"), Formulas(both.second)]
+        if both.bridges:
+            blocks += [Paragraph("Its inputs are"), Formulas(both.bridges)]
+        claims = tuple(Equation(claim.equation.target, claim.values[0]) for claim in both.claims)
+        blocks += [Paragraph("Then its outputs and its gradients are"), Formulas(claims), Heading("Proof", 2)]
+        for proof in agreement.proofs:
+            blocks += proof_blocks(proof, detail)
+        if detail != "brief":
+            blocks += rules_used(agreement.proofs, detail)
+    if any(stated.rewrites):
+        where = replace(where, tensors=where.tensors | {t.name for t in stated.derivation.tensors})
+        blocks += _readings(stated)
+    blocks += [Heading("Checked", 2), *(Paragraph(text) for text in verdicts(stated))]
+    return Page(f"{stated.first.layer.name}, conventions", tuple(blocks), replace(where, ranges=stated.conventions.index_base))
+
+
+def _readings(stated: Any) -> list[Block]:
+    """Each equation and result as it is written, and as it is read."""
+    blocks: list[Block] = [Heading("Written and read", 2)]
+    tensors = stated.derivation.tensors
+    einstein, base = stated.rewrites
+    for equation in (*stated.derivation.layer.equations, *stated.derivation.results):
+        left = [i for i in equation.target.indices if isinstance(i, Idx)]
+        short = equation_written(equation, einstein, base, tensors)
+        if short != equation:
+            meant = Equation(equation.target, read(short.value, left, einstein, 0, tensors))
+            blocks.append(Formulas((short, meant) if meant != short else (short,)))
+    if len(blocks) == 1:
+        blocks.append(Paragraph("Every formula of this layer is written as before."))
+    return blocks

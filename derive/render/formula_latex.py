@@ -127,7 +127,9 @@ def _ranging(laid: Big, where: Context) -> list[Piece]:
     for index, axis in zip(laid.indices, laid.axes):
         name, end = joined(pieces(index, where)), joined(pieces(axis, where)) + ("" if laid.start else "-1")
         if laid.kind == "sum":
-            found.append(Piece(f"\\sum_{{{name}={laid.start}}}^{{{end}}} ", max(1.9, 0.75 * (_letters(name) + 1.6), 0.75 * _letters(end)) + 0.35))
+            found.append(
+                Piece(f"\\sum_{{{name}={laid.start}}}^{{{end}}} ", max(1.9, 0.75 * (_letters(name) + 1.6), 0.75 * _letters(end)) + 0.35)
+            )
         else:
             found.append(Piece(f"\\max_{{{laid.start} \\le {name} \\le {end}}} ", 0.75 * (_letters(name + end) + 3.4) + 0.35))
     return found
