@@ -118,7 +118,7 @@ class Restated:
 
     def named(self, document: dict[str, Any]) -> dict[str, Any]:
         """A document with upstream gradients under their names, and what the conventions are."""
-        return {**_called(document, self.upstream), "conventions": self.to_json()}
+        return {**renamed_document(document, self.upstream), "conventions": self.to_json()}
 
     def to_json(self) -> dict[str, Any]:
         """The conventions in force, and what they have switched."""
@@ -180,6 +180,12 @@ def _reindexed(node: Node, called: Mapping[str, str]) -> Node:
     return node
 
 
+def other_indices(layer: Layer) -> tuple[str, ...]:
+    """A name for each index of the layer that is none of its own."""
+    own = axes_of(layer)
+    return tuple(_free_names(len(own), {*own, *_taken(layer)}))
+
+
 def _indices(layer: Layer, names: tuple[str, ...]) -> dict[str, str]:
     """What each index of the layer is to be called, in the order in which they first stand in its equations."""
     own = tuple(axes_of(layer))
@@ -238,12 +244,12 @@ def _upstream(derivation: Derivation, asked: str | None, also: tuple[Tensor, ...
     return found
 
 
-def _called(node: Any, names: Mapping[str, str]) -> Any:
+def renamed_document(node: Any, names: Mapping[str, str]) -> Any:
     """A JSON document with tensors called otherwise."""
     if isinstance(node, dict):
-        return {key: _called(value, names) for key, value in node.items()}
+        return {key: renamed_document(value, names) for key, value in node.items()}
     if isinstance(node, list):
         if len(node) == 3 and node[0] in ("ref", "whole") and node[1] in names:
-            return [node[0], names[node[1]], _called(node[2], names)]
-        return [_called(item, names) for item in node]
+            return [node[0], names[node[1]], renamed_document(node[2], names)]
+        return [renamed_document(item, names) for item in node]
     return names.get(node, node) if isinstance(node, str) else node
