@@ -83,7 +83,8 @@ def _writing(stated: Any) -> list[str]:
     asked = stated.conventions
     found = []
     if stated.called:
-        found.append(f"Indices are renamed: {', '.join(f'`{old}` to `{new}`' for old, new in stated.called.items())}.")
+        old, new = (listing(f"`{name}`" for name in names) for names in (stated.called, stated.called.values()))
+        found.append(f"Indices are renamed: {old} {'are' if len(stated.called) > 1 else 'is'} now {new}.")
     if asked.sum == "einstein":
         found += [
             "Summation convention: an index that stands twice in a product, and not on the left of the equation, is summed over.",

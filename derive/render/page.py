@@ -44,8 +44,8 @@ def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool 
         where = context_in(where, stated)
     blocks: list[Block] = [Heading(_title(derivation), 1)]
     if layer.doc:
-        given = "The layer as it is given: " if stated is not None and stated.moved else ""
-        blocks.append(Paragraph(given + " ".join(layer.doc.split())))
+        blocks += [Paragraph("The layer as it is given:")] if stated is not None and stated.moved else []
+        blocks.append(Paragraph(" ".join(layer.doc.split())))
     blocks += conventions(derivation, where, stated)
     blocks += _given(derivation, where)
     blocks += _section("Rewritten on entry", derivation.prepare, detail)
