@@ -1,6 +1,6 @@
 """`python -m benchmarks.conventions`: every convention on every layer, derived anew and proved to give the same gradients.
 
-A cell is the number of lines the checker verified: those of the layer derived in the convention, those of the proof that its outputs
+A cell is the number of lines the checker verified: those of the gradients derived in the convention, those of the proof that outputs
 and gradients are the layer's own, and those of every formula as it is written and read. `-` stands where there is nothing to switch.
 """
 
@@ -82,7 +82,10 @@ def cell(stated: Restated) -> Cell:
         return Cell(
             False, f"no proof of {stated.agreement.stuck}{': ' if stated.agreement.difference else ''}{stated.agreement.difference}"
         )
-    reports = [*stated.reports, *([check_document(stated.document())] if moved or stated.upstream else [])]
+    reports = list(stated.reports)
+    if stated.upstream or not rewritten:  # where lines are rewritten, their proof has every line of these
+        here = stated.derivation
+        reports.append(check_document(stated.document((*here.prepare, *here.lemmas, *here.theorems))))
     return counted(reports)
 
 
@@ -90,7 +93,7 @@ def both_jacobians(own: Derivation) -> Cell:
     """The Jacobian by each input in both layouts, and the proof that they are transposes of each other."""
     if len(own.layer.equations) > LONGEST:
         return Cell(True, LONG)
-    document = own.document()
+    document = own.document((*own.prepare, *own.lemmas))
     before = sum(len(proof["steps"]) for proof in document["proofs"])
     try:
         for name in own.layer.wrt:
@@ -147,6 +150,8 @@ def main(arguments: list[str] | None = None) -> int:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         for name in progress.track(chosen, description="switching conventions"):
             found[name] = cells(name)
+            if not console.is_terminal:
+                print(name, *(each.text if each.good else "NO" for each in found[name].values()), file=sys.stderr, flush=True)
     out = Console(width=None if sys.stdout.isatty() else 190)
     out.print(table(found))
     bad = [(name, switch, each) for name, row in found.items() for switch, each in row.items() if not each.good]

@@ -22,6 +22,7 @@ from derive.layer_text import axes_of
 from derive.layouts import adjoints, laid_out, turned_in
 from derive.reading import reading_document
 from derive.render import CONVENTIONS
+from derive.proof import Proof
 from derive.restated import Place, restated
 from derive.spec import Layer
 from derive.storage import data, transposed, weights
@@ -109,9 +110,9 @@ class Restated:
         """Whether what has to be proved is, and every line holds."""
         return (not self.rederived or self.agreement.proved) and all(report.ok for report in self.reports)
 
-    def document(self) -> dict[str, Any]:
+    def document(self, proofs: tuple[Proof, ...] | None = None) -> dict[str, Any]:
         """The document of the derivation, upstream gradients under their names, and what the conventions are."""
-        made = self.named(self.derivation.document())
+        made = self.named(self.derivation.document(proofs))
         if self.upstream:
             made["layer"]["upstream"] = {new: old for old, new in self.upstream.items()}
         return made

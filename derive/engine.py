@@ -173,9 +173,10 @@ class Derivation:
 
         return in_catalogue(self.layer)
 
-    def document(self) -> dict[str, Any]:
-        """The JSON document that `derive.check` reads (schema: `derive.proof`)."""
+    def document(self, proofs: tuple[Proof, ...] | None = None) -> dict[str, Any]:
+        """The JSON document that `derive.check` reads (schema: `derive.proof`), of every proof or of some."""
         layer = self.layer
+        shown = (*self.proofs, *self.forward_mode, *self.twins) if proofs is None else proofs
         return {
             "format": FORMAT,
             "layer": {
@@ -190,7 +191,7 @@ class Derivation:
                 **sizes_json(layer.sizes),
                 **({"layout": self.layout} if self.layout == "numerator" else {}),
             },
-            "proofs": [proof_json(p) for p in (*self.proofs, *self.forward_mode, *self.twins)],
+            "proofs": [proof_json(p) for p in shown],
         }
 
     def documents(self) -> tuple[dict[str, Any], ...]:

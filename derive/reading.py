@@ -43,7 +43,7 @@ from derive.expr import (
     walk,
 )
 from derive.indices import free_indices, names
-from derive.proof import Proof, Step, proof_json
+from derive.proof import Proof, Step
 
 MANY = 99
 
@@ -63,9 +63,13 @@ def read(expr: Expr, left: Iterable[Idx], einstein: bool, base: int, tensors: Co
 
 
 def readings(derivation: Derivation, einstein: bool, base: int) -> tuple[Proof, ...]:
-    """For each lemma and theorem the proof that its lines, written and read, are the lines that were proved."""
+    """For each equation of the layer, lemma and theorem the proof that its lines, written and read, are the lines that were proved."""
+    layer = derivation.layer
+    own = (
+        Proof(e.target.tensor, "equality", e, (), layer.tensors, (), layer.facts, layer.batch, None, layer.sizes) for e in layer.equations
+    )
     found = []
-    for proof in (*derivation.lemmas, *derivation.theorems):
+    for proof in (*own, *derivation.lemmas, *derivation.theorems):
         left = [i for i in proof.goal.target.indices if isinstance(i, Idx)]
         steps: list[Step] = []
         for n, line in enumerate((proof.goal.value, *(step.after for step in proof.steps))):
@@ -81,10 +85,11 @@ def readings(derivation: Derivation, einstein: bool, base: int) -> tuple[Proof, 
 
 
 def reading_document(derivation: Derivation, einstein: bool, base: int) -> dict[str, Any]:
-    """The document with `readings` in the place of the proofs they are readings of."""
-    by = {(proof.kind, proof.name): proof_json(proof) for proof in readings(derivation, einstein, base)}
-    plain = derivation.document()
-    return {**plain, "proofs": [by.get((proof["kind"], proof["name"]), proof) for proof in plain["proofs"]]}
+    """The document of the gradients' proofs, with `readings` in the place of the proofs they are readings of."""
+    by = {(proof.kind, proof.name): proof for proof in readings(derivation, einstein, base)}
+    equations = tuple(by.pop(key) for key in tuple(by) if key[0] == "equality")
+    proofs = (*derivation.prepare, *derivation.lemmas, *derivation.theorems)
+    return derivation.document((*equations, *(by.get((proof.kind, proof.name), proof) for proof in proofs)))
 
 
 # ---------------------------------------------------------------------------------------------------- sums
@@ -163,11 +168,14 @@ def _standing(indices: Iterable[Index], name: str) -> int:
 
 
 def _read_product(expr: Expr, known: set[str]) -> Expr:
-    """A line or a term: the indices in it that are neither `known` nor bound are summed over, in the smallest product that holds them."""
+    """A line or a term: an index in it that is neither `known` nor bound is summed over in the smallest product that holds it.
+
+    One that does not stand there exactly twice is not: it stays free, and the line means nothing.
+    """
     if isinstance(expr, Add):
         return Add(tuple(_read_product(term, known) for term in expr.terms))
     inside = _read_inside(expr, known)
-    open_indices = tuple(i for i in free_indices(inside) if i.name not in known)
+    open_indices = tuple(i for i in free_indices(inside) if i.name not in known and _counts(inside, i.name) == {2})
     return total(open_indices, inside)
 
 
