@@ -20,9 +20,9 @@ from derive.errors import SpecError, listing, near
 from derive.expr import Idx, Tensor
 from derive.layer_text import axes_of
 from derive.layouts import adjoints, laid_out, turned_in
+from derive.proof import Proof
 from derive.reading import reading_document
 from derive.render import CONVENTIONS
-from derive.proof import Proof
 from derive.restated import Place, restated
 from derive.spec import Layer
 from derive.storage import data, transposed, weights
