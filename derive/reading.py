@@ -76,8 +76,9 @@ def readings(derivation: Derivation, einstein: bool, base: int) -> tuple[Proof, 
             if n:
                 steps.append(proof.steps[n - 1])
             shown = written(line, left, einstein, base, proof.tensors)
-            if shown != line:
-                steps.append(Step("reading", read(shown, left, einstein, base, proof.tensors), "as the line is written here"))
+            meant = read(shown, left, einstein, base, proof.tensors)
+            if shown != line or meant != line:
+                steps.append(Step("reading", meant, "as the line is written here"))
                 steps.append(Step("reading", line, "as it was proved"))
         if len(steps) > len(proof.steps):
             found.append(replace(proof, steps=tuple(steps)))
