@@ -143,7 +143,6 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
     from derive.cli.output import on_screen, show, speaks_unicode, width, write
     from derive.cli.pages import page_in
     from derive.render import formats, json, text
-    from derive.render.differential import differential_page
     from derive.render.languages import translated
 
     detail = options.detail or ("baby" if options.format == "json" else "full")

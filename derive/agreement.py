@@ -122,9 +122,7 @@ def _tried(both: Pair, equation: Equation, value: Expr) -> tuple[str, str]:
     name = next(name for name in ("claim", "claimed", "claims") if name not in {tensor.name for tensor in layer.tensors})
     same = Equation(Ref(name, target.indices), target)
     tensors = (*layer.tensors, Tensor(name, layer.tensor(target.tensor).dims))
-    claim = Proof(
-        name, "equality", same, (Step("claim", value),), tensors, layer.equations, layer.facts, layer.batch, None, layer.sizes
-    )
+    claim = Proof(name, "equality", same, (Step("claim", value),), tensors, layer.equations, layer.facts, layer.batch, None, layer.sizes)
     last = check_proof(proof_json(claim), 0, context_of(_document(layer, ())["layer"]))[-1]
     return last.verdict, last.message.replace("the line before", "the second").replace("this line", "the first")
 
