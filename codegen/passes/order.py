@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cache
 
@@ -28,12 +29,15 @@ def ordered(block: Block) -> Block:
     """One block with its contractions in steps of two arrays."""
     ops: list[Op] = []
     fresh = itertools.count(1)
+    hot = {op.out for op in block.ops if op.fn == "delta"}
     for op in block.ops:
-        ops.extend(_steps(op, fresh) if op.kind == "contract" else (op,))
+        ops.extend(_steps(op, fresh, hot) if op.kind == "contract" else (op,))
     return replace(block, ops=tuple(ops))
 
 
-def _steps(op: Op, fresh: "itertools.count[int]") -> list[Op]:
+def _steps(op: Op, fresh: "itertools.count[int]", hot: Collection[str]) -> list[Op]:
+    """The steps of one contraction. The only Kronecker delta among its arguments comes last: what the others make is added up at its
+    labels, which takes no more memory than the result."""
     ops: list[Op] = []
     args: list[Read] = []
     over = list(op.over)
@@ -46,6 +50,14 @@ def _steps(op: Op, fresh: "itertools.count[int]") -> list[Op]:
             ops.append(Op(f"%{op.out}.{next(fresh)}", "reduce", axes, (arg,), alone, "sum"))
             arg = Read(ops[-1].out, axes)
         args.append(arg)
+    deltas = [n for n, arg in enumerate(args) if arg.value in hot]
+    if len(deltas) == 1 and len(args) > 2:
+        last_arg = args.pop(deltas[0])
+        rest = tuple(i for i in dict.fromkeys(i for arg in args for i in arg.axes) if i in (*op.axes, *last_arg.axes))
+        inner = replace(op, out=f"%{op.out}.{next(fresh)}", axes=rest, args=tuple(args), over=(), source=None)
+        ops += _steps(inner, fresh, ())
+        last = _product(op.out, op.axes, [Read(ops[-1].out, ops[-1].axes), last_arg])
+        return [*ops, replace(last, source=op.source)]
     for positions in _path(tuple(arg.axes for arg in args), op.axes)[:-1]:
         pair = [args[p] for p in sorted(positions)]
         args = [arg for n, arg in enumerate(args) if n not in positions]

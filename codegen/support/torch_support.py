@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import operator
 from collections.abc import Iterator
 from typing import Any
@@ -188,6 +189,18 @@ def _respected(about: str, fact: str, indices: tuple[str, ...], relation: str, g
 def _one_hot(labels: Tensor, length: int, like: Tensor) -> Tensor:
     """1 at each label along a new last axis, else 0."""
     return (labels[..., None] == torch.arange(length, device=like.device)).to(like.dtype)
+
+
+def _scatter(labels: Tensor, values: Tensor, length: int, batch: int) -> Tensor:
+    """The values added up at their labels along a new axis of this length, which takes the place of the axes that the labels have
+    behind the first `batch`. Half precision is added up in float32."""
+    lead, rest = values.shape[:batch], values.shape[labels.ndim :]
+    count = math.prod(lead)
+    rows = labels.reshape(count, -1) + length * torch.arange(count, device=labels.device)[:, None]
+    wide = values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+    made = wide.new_zeros(count * length, *rest)
+    add = made.index_add if _transforms() else made.index_add_
+    return add(0, rows.reshape(-1), wide.reshape(labels.numel(), *rest)).to(values.dtype).reshape(*lead, length, *rest)
 
 
 def _read(tensor: Tensor, places: dict[int, tuple[Any, ...]]) -> Tensor:

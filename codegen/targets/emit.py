@@ -161,7 +161,8 @@ class _Emitter:
         if op.kind == "contract":
             if len(op.args) != 2:
                 raise AssertionError(f"a contraction of {len(op.args)} arrays was not put in order: {op}")
-            return contraction(self._value(op.args[0]), self._value(op.args[1]), op.over, op.axes, self.sizes, self.spelling)
+            added = self._scattered(op)
+            return added or contraction(self._value(op.args[0]), self._value(op.args[1]), op.over, op.axes, self.sizes, self.spelling)
         if op.kind == "gather":
             return self._gather(op)
         if op.kind == "diagonal":
@@ -304,6 +305,25 @@ class _Emitter:
                 return Text(code, ATOM, (*labels.axes, index), hot=labels.code)
         return None
 
+    def _scattered(self, op: Op) -> Text | None:
+        """The product with rows that hold a single 1 each, at their labels: what is multiplied is added up there, and the rows are never
+        made. None for another contraction, or where the labels have an axis that the other factor lacks."""
+        for arg, read in (op.args, op.args[::-1]):
+            rows = self._value(arg)
+            if not rows.hot:
+                continue
+            *named, index = rows.axes
+            values = self._value(read)
+            if index not in op.axes or index in values.axes or not set(named) <= set(values.axes):
+                continue
+            kept = [i for i in named if i not in op.over]
+            rest = [i for i in values.axes if i not in named]
+            labels = Text(rows.hot, ATOM if rows.hot.isidentifier() else TEST, tuple(named))
+            labels, values = permuted(labels, (*kept, *op.over), self.spelling), permuted(values, (*kept, *op.over, *rest), self.spelling)
+            code = f"_scatter({labels.code}, {values.code}, {self.sizes[index.dim]}, {len(kept)})"
+            return Text(code, ATOM, (*kept, index, *rest), fresh=True)
+        return None
+
     # ------------------------------------------------------------------------------------------------ layout
 
     def _gather(self, op: Op) -> Text:
@@ -320,6 +340,14 @@ class _Emitter:
                 last = at == len(rest)
                 code = self.spelling.take.format(table.code, index.code, -1 if last else at)
                 return Text(f"{code}[{'..., ' if len(rest) > 1 and last else ':, ' * at}0]", ATOM, rest, view=True)
+            several = [i for i in labels.axes if i not in rest]
+            if len(several) == 1:
+                # Places for each entry of the axes that both have.
+                shared = [i for i in rest if i in labels.axes]
+                alone = [i for i in rest if i not in labels.axes]
+                table = permuted(table, (*shared, *alone, op.over[0]), self.spelling)
+                index = aligned(labels, [*shared, *([None] * len(alone)), *several], self.spelling)
+                return Text(self.spelling.take.format(table.code, index.code, -1), ATOM, (*shared, *alone, *several))
         raise NotImplementedError(f"no kernel yet for reading {op.args[0].value} at {len(op.over)} integer arrays of mixed indices")
 
     def _matrix(self, op: Op) -> Text:

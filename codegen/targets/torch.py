@@ -355,8 +355,9 @@ def _backward_backward(parts: Parts, held: _Held) -> list[str]:
     assert second is not None
     lines = []
     given = [names[n] for n in held.second_upstream]
-    lines.append(f"{unpacked(given)} = _spread(ctx.needs, grads)")
     filled = [n for n in held.second_upstream if n in second.inputs]
+    marked = [name if n in filled else f"_{name}" for n, name in zip(held.second_upstream, given)]
+    lines.append(f"{unpacked(marked)} = _spread(ctx.needs, grads)")
     lines += _filled(parts, tuple(filled), held.backward_arguments, held.lengths)
     where = dict(program.second_gradients)
     results = [names[g] for _, g in program.second_gradients]
@@ -391,4 +392,4 @@ def _straight(parts: Parts, block: Block | None, held: _Held) -> list[str]:
     assert block is not None
     lines = parts.lengths((*dims_of(block), *_anew_dims(parts, block)), block.inputs, held.lengths)
     lines += [*_anew(parts, block), *parts.code(block)]
-    return [*lines, f"return {tuple_of([parts.names[n] for n in block.outputs])}" if block.outputs else "return ()"]
+    return [*used(lines), f"return {tuple_of([parts.names[n] for n in block.outputs])}" if block.outputs else "return ()"]

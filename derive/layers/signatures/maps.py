@@ -166,6 +166,45 @@ MAPS = (
         "low",
     ),
     Signature(
+        "embedding_bag",
+        "input, weight, offsets=None, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode='mean', sparse=False, "
+        "per_sample_weights=None, include_last_offset=False, padding_idx=None",
+        "weight per_sample_weights",
+        lines("""
+        _refused("embedding_bag", max_norm=max_norm, scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
+        given = (input, weight, offsets, per_sample_weights, mode, include_last_offset)
+        tokens, numbers, bags, weights = _bags("embedding_bag", *given)
+        tokens = _integers("embedding_bag", "input", tokens, weight.shape[0])
+        padding = _place("embedding_bag", padding_idx, weight.shape[0])
+        if padding is not None:
+            numbers = torch.where(tokens == padding, bags, numbers)
+        if mode == "max":
+            places = _largest_of_bags(weight.detach(), tokens, numbers, bags)
+            return @picked(torch.nn.functional.pad(weight.mT, (0, 1)), places).mT
+        if mode == "mean":
+            weights = weights / (numbers[:, None] == numbers).sum(1)
+        return @embedding_bag_weighted(weight, weights, tokens, numbers, bags + 1)[:bags]
+        """),
+    ),
+    Signature(
+        "normalize",
+        "input, p=2.0, dim=1, eps=1e-12, out=None",
+        "input",
+        lines("""
+        if out is not None:
+            raise NotImplementedError("normalize: out= has no gradient and is not derived here; use torch.nn.functional.normalize for it")
+        if math.isinf(p):
+            raise NotImplementedError(f"normalize: p={p} is not derived here, only finite powers; use torch.nn.functional.normalize for it")
+        dim = _axis("normalize", input.ndim, dim)
+        rows = _rows(input, dim)
+        if p == 0:
+            shares = 1 / (rows.detach() != 0).sum(-1, keepdim=True).clamp(min=eps).to(input.dtype)
+            return _unrows(@weighted_entries(_flat(rows), _flat(shares.expand(rows.shape))).reshape(rows.shape), input.shape, dim)
+        return _unrows(@rows_normalized(rows, float(p), float(eps)), input.shape, dim)
+        """),
+        autocast="accelerator",
+    ),
+    Signature(
         "cosine_similarity",
         "x1, x2, dim=1, eps=1e-8",
         "x1 x2",
