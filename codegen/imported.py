@@ -12,14 +12,14 @@ from codegen.source import sources
 from derive.engine import Derivation, derive
 from derive.errors import SpecError, listing
 
-TARGETS = ("numpy", "torch")
+TARGETS = ("numpy", "torch", "library")
 
 
 def kernel(layer: Any, target: str = "torch") -> Any:
     """The kernel of a `Layer`, or of a `Derivation` that is there already.
 
-    For "torch" it is the differentiable function, with the layer's inputs in their order as arguments; for "numpy" the module, with
-    `forward`, `backward` and `jvp`. It is what `codegen FILE -o DIR` would write: `inspect.getsource` shows it. Nothing is cached:
+    For "torch" it is the differentiable function, with the layer's inputs in their order as arguments, and for "library" the same
+    registered with torch.library as operators; for "numpy" the module, with `forward`, `backward` and `jvp`. It is what `codegen FILE -o DIR` would write: `inspect.getsource` shows it. Nothing is cached:
     keep what is returned. Raises SpecError for a layer that cannot be derived, a name that no kernel can have, or another target.
     """
     if target not in TARGETS:
@@ -39,7 +39,7 @@ def kernel(layer: Any, target: str = "torch") -> Any:
     except (CannotDerive, NotImplementedError) as error:
         raise SpecError(f"{name}: {error}") from None
     made = _module(name, target, source)
-    return getattr(made, name) if target == "torch" else made
+    return made if target == "numpy" else getattr(made, name)
 
 
 _COUNT = itertools.count()

@@ -33,7 +33,9 @@ _ENTRIES = (
     *("row_distance", "row_distance_p", "cosine_embedding_entries", "cross_entropy_labels_kept", "cross_entropy_labels_entries"),
     *("cross_entropy_entries", "nll_entries", "bce_entries", "hinge_embedding_entries", "multi_margin_entries"),
 )
-_ACTIVATIONS = ("elu_scaled", "hardtanh", "hard_swish", "mish", "softsign", "tanhshrink", "shrink", "threshold", "glu")
+_ACTIVATIONS = (
+    *("elu_scaled", "hardtanh", "hard_swish", "mish", "softsign", "tanhshrink", "soft_shrink", "hard_shrink", "threshold", "glu"),
+)
 _OPTIONS = (
     *("attention_scaled", "attention_causal_scaled", "attention_masked", "attention_masked_bias", "attention_dropped"),
     "attention_with_weights",

@@ -26,8 +26,8 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 
 @pytest.mark.parametrize("op", operators(), ids=lambda op: f"{op.name}-{op.variant_test_name}")
-def test_every_sample_of_the_operator_database_agrees(op: Any) -> None:
-    row = compare(op, torch.float64)
+def test_samples_of_the_operator_database_agree(op: Any) -> None:
+    row = compare(op, torch.float64, limit=24)
     assert row.samples and not row.failures
 
 

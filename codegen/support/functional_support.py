@@ -218,7 +218,7 @@ def _classes(name: str, shape: Sequence[int], target: Sequence[int], weight: Ten
     return dim
 
 
-def _attention(name: str, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, grouped: bool) -> tuple[Any, ...]:
+def _queries(name: str, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, grouped: bool) -> tuple[Any, ...]:
     """Queries, keys and values with one leading axis, the mask likewise, and the shape of the result.
 
     With `grouped`, the query heads that share a key head become rows of it: queries do not see each other.

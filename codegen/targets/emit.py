@@ -307,19 +307,20 @@ class _Emitter:
 
     def _scattered(self, op: Op) -> Text | None:
         """The product with rows that hold a single 1 each, at their labels: what is multiplied is added up there, and the rows are never
-        made. None for another contraction, or where the labels have an axis that the other factor lacks."""
+        made. None for another contraction."""
         for arg, read in (op.args, op.args[::-1]):
             rows = self._value(arg)
             if not rows.hot:
                 continue
             *named, index = rows.axes
             values = self._value(read)
-            if index not in op.axes or index in values.axes or not set(named) <= set(values.axes):
+            if index not in op.axes or index in values.axes or not values.axes:
                 continue
             kept = [i for i in named if i not in op.over]
             rest = [i for i in values.axes if i not in named]
             labels = Text(rows.hot, ATOM if rows.hot.isidentifier() else TEST, tuple(named))
-            labels, values = permuted(labels, (*kept, *op.over), self.spelling), permuted(values, (*kept, *op.over, *rest), self.spelling)
+            labels = permuted(labels, (*kept, *op.over), self.spelling)
+            values = aligned(values, [i if i in values.axes else None for i in (*kept, *op.over, *rest)], self.spelling)
             code = f"_scatter({labels.code}, {values.code}, {self.sizes[index.dim]}, {len(kept)})"
             return Text(code, ATOM, (*kept, index, *rest), fresh=True)
         return None

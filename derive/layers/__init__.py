@@ -16,7 +16,7 @@ CONTENTS = (
     ("Linear maps", "linear", "linear linear_out_in linear_weight"),
     ("Activations", "activations", "relu leaky_relu prelu elu sigmoid tanh softplus softplus_scaled"),
     ("Activations", "activations", "gelu gelu_tanh silu hard_sigmoid half_square"),
-    ("Activations", "activations", "elu_scaled hardtanh hard_swish mish softsign tanhshrink shrink threshold glu"),
+    ("Activations", "activations", "elu_scaled hardtanh hard_swish mish softsign tanhshrink soft_shrink hard_shrink threshold glu"),
     ("Softmax and attention", "softmax", "softmax softmax_columns softmax_plus_one log_softmax"),
     ("Softmax and attention", "attention", "attention"),
     ("Attention with other scores", "attention_scores", "attention_bilinear attention_additive attention_tied attention_columns"),

@@ -3,7 +3,7 @@
 Sources: Nair and Hinton (2010) for relu; Maas, Hannun and Ng (2013) for leaky_relu; He et al. (2015), equation (1), for prelu;
 Clevert, Unterthiner and Hochreiter (2016), section 3, for elu; Hendrycks and Gimpel (2016), section 2, for gelu and silu; Klambauer et
 al. (2017), section 2, and Barron (2017) for elu_scaled; Howard et al. (2019), section 5.2, for hard_sigmoid and hard_swish; Misra (2019)
-for mish; Dauphin et al. (2017), section 3, for glu; Donoho and Johnstone (1994), section 2, for shrink.
+for mish; Dauphin et al. (2017), section 3, for glu; Donoho and Johnstone (1994), section 2, for soft_shrink and hard_shrink.
 """
 
 from sympy import Abs, Eq, Piecewise, Rational, erf, exp, pi, sqrt, tanh
@@ -85,14 +85,14 @@ ELU_SCALED = Layer(
 
 HARDTANH = Layer(
     "hardtanh",
-    [Eq(y, Piecewise((low, x <= low), (high, x >= high), (x, True)))],
+    [Eq(y, Piecewise((Piecewise((x, x < high), (high, True)), low < x), (low, True)))],
     inputs="X low high",
     doc="Y = min(max(X, low), high), with slope 0 at both ends, as torch.nn.Hardtanh; relu6 is that from 0 to 6.",
 )
 
 HARD_SWISH = Layer(
     "hard_swish",
-    [Eq(y, Piecewise((0, x <= -3), (x, x >= 3), (x * (x + 3) / 6, True)))],
+    [Eq(y, x * (1 - relu(6 - relu(x + 3)) / 6))],
     doc="Y = X min(max(X + 3, 0), 6) / 6. Howard et al. (2019), section 5.2.",
 )
 
@@ -102,17 +102,22 @@ SOFTSIGN = Layer("softsign", [Eq(y, x / (1 + Abs(x)))], doc="Y = X / (1 + |X|), 
 
 TANHSHRINK = Layer("tanhshrink", [Eq(y, x - tanh(x))], doc="Y = X - tanh(X), as torch.nn.Tanhshrink.")
 
-SHRINK = Layer(
-    "shrink",
-    [Eq(y, Piecewise((0, Abs(x) <= threshold), (x - value, x > 0), (x + value, True)))],
+SOFT_SHRINK = Layer(
+    "soft_shrink",
+    [Eq(y, relu(x - threshold) - relu(-x - threshold))],
+    doc="Y = X brought nearer to 0 by the threshold, or 0 where |X| is no more than that. Donoho and Johnstone (1994), section 2.",
+)
+
+HARD_SHRINK = Layer(
+    "hard_shrink",
+    [Eq(y, Piecewise((x, threshold < Abs(x)), (value, True)))],
     inputs="X threshold value",
-    doc="Y = 0 where |X| <= threshold, else X brought nearer to 0 by the value: softshrink has both equal, hardshrink the value 0.\n"
-    "Donoho and Johnstone (1994), section 2.",
+    doc="Y = X where |X| > threshold, else the value, which is 0. Donoho and Johnstone (1994), section 2.",
 )
 
 THRESHOLD = Layer(
     "threshold",
-    [Eq(y, Piecewise((value, x <= low), (x, True)))],
+    [Eq(y, Piecewise((x, low < x), (value, True)))],
     inputs="X low value",
     doc="Y = X where X > low, else the value, as torch.nn.Threshold.",
 )

@@ -80,6 +80,7 @@ KL_ENTRIES = Layer(
     "kl_entries",
     [Eq(L[i], xlogy(t[i], t[i]) - t[i] * x[i])],
     inputs="x t",
+    facts="t[i] >= 0",
     doc="L = t (log t - x), with x a log-probability; where t is 0, so is L.",
 )
 
@@ -147,12 +148,12 @@ COSINE_EMBEDDING_ENTRIES = Layer(
 )
 
 i, j, C = axes("i:N j:C C")
-Z, y, w, p, margin, r, L = tensors("Z[N,C] y[N]:int w[C]:const p:const margin:const r[N,C] L[N]")
+Z, y, w, p, margin, r, own, L = tensors("Z[N,C] y[N]:int w[C]:const p:const margin:const r[N,C] own[] L[N]")
 
 
 def power(base: Any) -> Any:
     """A term of the hinge to the power p, which is 1 or 2."""
-    return Piecewise((base, p < 2), (base**2, True))
+    return Piecewise((base**2, p >= 2), (base, True))
 
 
 # The sum runs over every class; the label's own term is that of the margin, which is subtracted again.
@@ -160,7 +161,8 @@ MULTI_MARGIN_ENTRIES = Layer(
     "multi_margin_entries",
     [
         Eq(r[i, j], relu(margin + Z[i, j] - Z[i, y[i]])),
-        Eq(L[i], w[y[i]] * (Sum(power(r[i, j]), j) - power(relu(margin))) / C),
+        Eq(own, power(relu(margin))),
+        Eq(L[i], w[y[i]] * (Sum(power(r[i, j]), j) - own) / C),
     ],
     inputs="Z y w p margin",
     doc="L is the sum of w_y max(margin + Z_j - Z_y, 0)^p over the classes j other than y, divided by C, with p = 1 or 2.",

@@ -57,8 +57,8 @@ ACTIVATIONS = (
     entrywise("softsign", "input", "@softsign(X)"),
     entrywise("logsigmoid", "input", "(-@softplus(-X))"),
     entrywise("tanhshrink", "input", "@tanhshrink(X)"),
-    entrywise("softshrink", "input, lambd=0.5", "@shrink(X, float(lambd), float(lambd))", _NOT_NEGATIVE),
-    entrywise("hardshrink", "input, lambd=0.5", "@shrink(X, float(lambd), 0.0)"),
+    entrywise("softshrink", "input, lambd=0.5", "@soft_shrink(X, float(lambd))", _NOT_NEGATIVE),
+    entrywise("hardshrink", "input, lambd=0.5", "@hard_shrink(X, float(lambd), 0.0)"),
     entrywise("threshold", "input, threshold, value, inplace=False", "@threshold(X, float(threshold), float(value))"),
     Signature(
         "glu",

@@ -47,7 +47,7 @@ MAPS = (
         dropout_p = _probability(dropout_p)
         scale = (1 / math.sqrt(query.shape[-1]) if query.ndim and query.shape[-1] else 1.0) if scale is None else float(scale)
         mask = _mask("scaled_dot_product_attention", attn_mask, query, kind)
-        Q, K, V, mask, how = _attention("scaled_dot_product_attention", query, key, value, mask, is_causal, enable_gqa)
+        Q, K, V, mask, how = _queries("scaled_dot_product_attention", query, key, value, mask, is_causal, enable_gqa)
         if not K.shape[1] or not Q.shape[0]:
             return _heads(Q @ K.mT @ V, how)
         seen, bias = _seen(mask)
