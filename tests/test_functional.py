@@ -256,3 +256,41 @@ def test_nan_in_is_nan_out_and_nothing_else_touched() -> None:
     found = ours.softmax(rows, 1)
     assert found[1].isnan().all()
     assert torch.equal(found[[0, 2, 3]], clean[[0, 2, 3]])
+
+
+ENTRYWISE = {
+    **dict.fromkeys(("relu", "leaky_relu", "elu", "selu", "celu", "silu", "gelu", "mish", "sigmoid", "tanh", "softplus", "softsign"), ()),
+    **dict.fromkeys(("relu6", "hardtanh", "hardsigmoid", "hardswish", "logsigmoid", "tanhshrink", "softshrink", "hardshrink"), ()),
+    "threshold": (0.1, 2.0),
+}
+
+
+@pytest.mark.parametrize("name", ENTRYWISE)
+def test_an_activation_passes_nan_on(name: str) -> None:
+    found = getattr(ours, name)(torch.tensor([float("nan"), 1.0]), *ENTRYWISE[name])
+    assert found[0].isnan() and found[1].isfinite()
+
+
+@pytest.mark.parametrize("ceil", [False, True])
+def test_the_largest_of_windows_is_the_first_of_equal_ones_and_never_padding(ceil: bool) -> None:
+    image = torch.zeros(2, 3, 5, 7, dtype=torch.float64).index_fill_(3, torch.tensor([2, 3]), 1.0)
+    image[0] = -torch.inf
+    image.requires_grad_()
+    options = {"kernel_size": (3, 2), "stride": (2, 1), "padding": 1, "dilation": (1, 2), "ceil_mode": ceil, "return_indices": True}
+    (found, places), (wanted, there) = (module.max_pool2d(image, **options) for module in (ours, theirs))
+    assert torch.equal(found, wanted) and torch.equal(places, there)
+    upstream = random(*wanted.shape)
+    got, want = (torch.autograd.grad(value, image, upstream)[0] for value in (found, wanted))
+    torch.testing.assert_close(got, want)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid", 1, (2, 1)])
+def test_convolution_takes_every_option_together(padding: Any) -> None:
+    image, weight, bias = (
+        random(2, 4, 9, 8).requires_grad_(),
+        random(6, 2, 3, 2, seed=1).requires_grad_(),
+        random(6, seed=2).requires_grad_(),
+    )
+    stride = 1 if padding == "same" else (2, 1)
+    agree("conv2d", image, weight, bias, stride, padding, (2, 1), 2)
+    agree("conv1d", image[0, :, :, 0], weight[..., 0], None, 1, padding if isinstance(padding, str) else 1, groups=2)
