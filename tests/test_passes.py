@@ -26,7 +26,8 @@ from codegen.targets.inplace import Unfolding
 from codegen.targets.text import ATOM, Factor, Text, product, total
 from derive.engine import derive
 from derive.expr import Idx
-from derive.layers import LAYERS, layer
+from derive.layers import LAYERS
+from derive.layers import layer as named
 from derive.spec import Layer
 
 I, J = Idx("i", "I"), Idx("j", "J")
@@ -162,7 +163,7 @@ def test_without_saving_a_graph_holds_inputs_and_outputs_alone(name: str) -> Non
     given = [value[:5].detach().requires_grad_() if value.ndim > 2 else value for value in inputs(name)]
     results = []
     for without in ((), ("saving",)):
-        function = codegen.kernel(layer(name), without=without)
+        function = codegen.kernel(named(name), without=without)
         total, own = held(function, given)
         assert (total == own) == bool(without)
         value = function(*given)
