@@ -16,12 +16,13 @@ from derive import rules
 from derive.check import FAILS, check_document, check_proof, context_of
 from derive.correspondence import Claim, Pair, pair
 from derive.equality import equal
-from derive.expr import Equation, Expr, Fact, Ref
+from derive.expr import Equation, Expr, Fact, Ref, Tensor
 from derive.indices import tensors_in
 from derive.layers.equals import Same, equals_of
 from derive.normal import Known, Line, normalised
 from derive.proof import FORMAT, Proof, Step, equation_json, expr_json, fact_json, proof_json, tensor_json
 from derive.recognize import finish
+from derive.recurrence import recurrent
 from derive.rules.expanding import TooLong
 from derive.spec import Layer
 from derive.workings import domain
@@ -102,8 +103,12 @@ def _values(layer: Layer) -> dict[str, str]:
 def _tried(both: Pair, equation: Equation, value: Expr) -> tuple[str, str]:
     """The checker's verdict on the bare claim in random worlds, with both values where they differ."""
     layer = both.layer
-    given = tuple(e for e in layer.equations if e != equation)
-    claim = Proof(equation.target.tensor, "equality", equation, (Step("claim", value),), layer.tensors, given, layer.facts, layer.batch)
+    target = equation.target
+    # Under another name, so that a recurrence keeps its definition.
+    name = next(name for name in ("claim", "claimed", "claims") if name not in {tensor.name for tensor in layer.tensors})
+    same = Equation(Ref(name, target.indices), target)
+    tensors = (*layer.tensors, Tensor(name, layer.tensor(target.tensor).dims))
+    claim = Proof(name, "equality", same, (Step("claim", value),), tensors, layer.equations, layer.facts, layer.batch)
     last = check_proof(proof_json(claim), 0, context_of(_document(layer, ())["layer"]))[-1]
     return last.verdict, last.message.replace("the line before", "the second").replace("this line", "the first")
 
@@ -134,8 +139,10 @@ class _Prover:
         self.both = both
         self.known = known
         self.layer = both.layer
-        self.own = {e.target.tensor: e for e in both.first}
-        self.other = {e.target.tensor: e for e in both.second}
+        # What a recurrence computes cannot be written out.
+        walked = recurrent(both.layer.equations)
+        self.own = {e.target.tensor: e for e in both.first if e.target.tensor not in walked}
+        self.other = {e.target.tensor: e for e in both.second if e.target.tensor not in walked}
         self.bridges = {e.target.tensor: e for e in both.bridges}
         self.lemmas: dict[str, Proof] = {}
 
@@ -150,6 +157,9 @@ class _Prover:
                     break
             if found is None and name in wanted:
                 raise _Stuck(name)
+        unproved = [name for name in wanted if name not in self.lemmas]
+        if unproved:
+            raise _Stuck(unproved[0])
         needed: dict[str, None] = {}
         waiting = list(wanted)
         while waiting:

@@ -38,6 +38,8 @@ def ordered(block: Block) -> Block:
         if arg.value in positions
     }
     for op in block.ops:
+        if op.scan is not None:
+            op = replace(op, scan=replace(op.scan, body=ordered(op.scan.body)))
         ops.extend(_steps(op, fresh, hot) if op.kind == "contract" else (op,))
     return replace(block, ops=tuple(ops))
 
