@@ -181,10 +181,12 @@ def test_strided_expanded_and_empty_inputs() -> None:
     agree("scaled_dot_product_attention", random(2, 4, 3).requires_grad_(), *(random(2, 0, 3).requires_grad_() for _ in range(2)))
 
 
-def test_running_statistics_move_as_those_of_torch() -> None:
+@pytest.mark.parametrize("name", ["batch_norm", "instance_norm"])
+def test_running_statistics_move_as_those_of_torch(name: str) -> None:
     pairs = [(torch.zeros(3).double(), torch.ones(3).double()) for _ in range(2)]
+    options = {"training": True} if name == "batch_norm" else {}
     for module, (mean, variance) in zip((ours, theirs), pairs):
-        module.batch_norm(random(4, 3, 5), mean, variance, training=True, momentum=0.3)
+        getattr(module, name)(random(4, 3, 5), mean, variance, momentum=0.3, **options)
     for got, want in zip(*pairs):
         torch.testing.assert_close(got, want)
 

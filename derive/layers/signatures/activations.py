@@ -10,6 +10,27 @@ _ALONG = """
 """
 _DIM = "input, dim=None, _stacklevel=3, dtype=None"
 
+_CHANNELS = """
+    p = _probability(p)
+    whole = input.unsqueeze(0) if input.ndim == {unbatched} else input
+    if whole.ndim < 2:
+        raise RuntimeError(f"{name}: input has shape {{tuple(input.shape)}}, expected 2 axes or more, channels second")
+    if not training or p == 0 or not input.numel():
+        return input
+    mask = _kept((*whole.shape[:2], *[1] * (whole.ndim - 2)), p, input).expand(whole.shape)
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    result = @dropout(input.reshape(1, -1), mask.reshape(1, -1), scale).reshape(input.shape)
+    return given.copy_(result) if inplace else result
+"""
+
+
+def channelwise(count: int) -> Signature:
+    """Dropout of whole channels of images with `count` axes. As in torch, an image without a batch is one for 1 and 3 axes only."""
+    name = f"dropout{count}d"
+    body = lines(_CHANNELS.format(name=name, unbatched=count + 1 if count != 2 else 0))
+    return Signature(name, "input, p=0.5, training=True, inplace=False", "input", body)
+
+
 SELU_OUTER, SELU_SCALE = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 _ORDERED = """
     if min_val > max_val:
@@ -107,4 +128,5 @@ ACTIVATIONS = (
         return given.copy_(result) if inplace else result
         """),
     ),
+    *(channelwise(count) for count in (1, 2, 3)),
 )

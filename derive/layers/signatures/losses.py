@@ -232,6 +232,26 @@ LOSSES = (
         "anchor.shape[:-1]",
     ),
     loss(
+        "triplet_margin_with_distance_loss",
+        "anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False, reduction='mean'",
+        "anchor positive negative",
+        "@margin_of_distances(_flat(near), _flat(far), float(margin))",
+        """
+        if margin <= 0:
+            raise ValueError(f"triplet_margin_with_distance_loss: margin must be greater than 0, got {margin}")
+        if not anchor.ndim == positive.ndim == negative.ndim:
+            raise RuntimeError(
+                "triplet_margin_with_distance_loss: The anchor, positive, and negative tensors are expected to have the same number of "
+                f"dimensions, but got: anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
+            )
+        measure = pairwise_distance if distance_function is None else distance_function
+        near, far = measure(anchor, positive), measure(anchor, negative)
+        if swap:
+            swapped = measure(positive, negative)
+            far = @smaller_entries(_flat(far), _flat(swapped)).reshape(far.shape)""",
+        "near.shape",
+    ),
+    loss(
         "cosine_embedding_loss",
         f"input1, input2, target, margin=0, {OLD}",
         "input1 input2 target",

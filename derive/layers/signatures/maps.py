@@ -149,6 +149,31 @@ MAPS = (
         "same",
     ),
     Signature(
+        "instance_norm",
+        "input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-05",
+        "input weight bias",
+        lines("""
+        if input.ndim < 2:
+            raise RuntimeError(f"instance_norm: input has shape {tuple(input.shape)}, expected 2 axes or more, channels second")
+        channels = input.shape[1]
+        _channels("instance_norm", channels, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var)
+        scale = input.new_ones(channels) if weight is None else weight
+        shift = input.new_zeros(channels) if bias is None else bias
+        if not use_input_stats:
+            if running_mean is None or running_var is None:
+                raise RuntimeError("instance_norm: Expected running_mean and running_var to be defined when use_input_stats is false")
+            mean, variance = running_mean.detach().to(input.dtype), running_var.detach().to(input.dtype)
+            return _unrows(@batch_norm_eval(_rows(input, 1), scale, shift, mean, variance, float(eps)), input.shape, 1)
+        each = input.reshape(*input.shape[:2], 1, math.prod(input.shape[2:]))
+        if each.shape[-1] == 1:
+            raise ValueError(f"instance_norm: Expected more than 1 spatial element when training, got input size {input.shape}")
+        _running(each.detach().permute(3, 0, 1, 2).flatten(2), running_mean, running_var, momentum)
+        return @group_norm(each, scale[:, None], shift[:, None], float(eps)).reshape(input.shape)
+        """),
+        "parameters",
+        "same",
+    ),
+    Signature(
         "embedding",
         "input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False",
         "weight",

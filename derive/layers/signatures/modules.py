@@ -34,6 +34,14 @@ _BATCH_NORM = """
     training = self.training or (self.running_mean is None and self.running_var is None)
     return F.batch_norm(input, mean, variance, self.weight, self.bias, training, momentum, self.eps)
 """
+_INSTANCE_NORM = """
+    self._check_input_dim(input)
+    whole = input.unsqueeze(0) if input.dim() == self._get_no_batch_dim() else input
+    statistics = self.training or not self.track_running_stats
+    momentum = 0.0 if self.momentum is None else self.momentum
+    result = F.instance_norm(whole, self.running_mean, self.running_var, self.weight, self.bias, statistics, momentum, self.eps)
+    return result.reshape(input.shape)
+"""
 _HEADS = """
     turned = self.batch_first and query.dim() == 3
     if turned:
@@ -121,6 +129,8 @@ MODULES: tuple[Module, ...] = (
     calling("GLU", "glu", "dim=dim"),
     Module("Softmax2d", "input", "return F.softmax(input, -3)"),
     calling("Dropout", "dropout", "p=p training=training inplace=inplace"),
+    *(calling(f"Dropout{n}d", f"dropout{n}d", "p=p training=training inplace=inplace") for n in (1, 2, 3)),
+    *(Module(f"InstanceNorm{n}d", "input", lines(_INSTANCE_NORM)) for n in (1, 2, 3)),
     calling("MSELoss", "mse_loss", "reduction=reduction", _PAIR),
     calling("L1Loss", "l1_loss", "reduction=reduction", _PAIR),
     calling("HuberLoss", "huber_loss", "reduction=reduction delta=delta", _PAIR),
@@ -134,6 +144,12 @@ MODULES: tuple[Module, ...] = (
     calling("MarginRankingLoss", "margin_ranking_loss", "margin=margin reduction=reduction", "input1, input2, target"),
     calling(
         "TripletMarginLoss", "triplet_margin_loss", "margin=margin p=p eps=eps swap=swap reduction=reduction", "anchor, positive, negative"
+    ),
+    calling(
+        "TripletMarginWithDistanceLoss",
+        "triplet_margin_with_distance_loss",
+        "distance_function=distance_function margin=margin swap=swap reduction=reduction",
+        "anchor, positive, negative",
     ),
     calling("CosineEmbeddingLoss", "cosine_embedding_loss", "margin=margin reduction=reduction", "input1, input2, target"),
     calling(
