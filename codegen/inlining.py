@@ -22,6 +22,7 @@ class Inlining:
         self.host = host_values(self.ops)
         self.uses: dict[str, int] = {}
         self.users: dict[str, Op] = {}
+        self._walked = {arg.value for op in self.ops if op.kind == "scan" for arg in op.args}
         for op in self.ops:
             for arg in op.args:
                 self.users[arg.value] = op
@@ -32,6 +33,8 @@ class Inlining:
         if not is_temporary(value):
             return False
         op = self.made[value]
+        if op.kind == "scan" or (value in self._walked and value not in self.host):
+            return False
         free = value in self.host or op.kind == "position"
         if op.fn == "power" and op.number == -1:
             # Written again, it is a division.
@@ -40,7 +43,7 @@ class Inlining:
             # Written again, it is a minus sign.
             sign, other = (self.made.get(arg.value) for arg in op.args)
             free = sign is not None and sign.number == -1 and (other is None or not self.inlined(other.out))
-        return free or (self.uses.get(value, 0) < 2 and not (self.apart and self._large(op)))
+        return free or value in self._hot or (self.uses.get(value, 0) < 2 and not (self.apart and self._large(op)))
 
     def _large(self, op: Op) -> bool:
         """Whether a value that is used once is an array of its own in the statement of its reader."""
@@ -61,6 +64,13 @@ class Inlining:
         makers_of = [self.made.get(arg.value) for arg in op.args]
         signs = any(maker is not None and maker.kind == "number" and (maker.number or 0) < 0 for maker in makers_of)
         return signs or sum(arg.value not in self.host for arg in op.args) < 2
+
+    @cached_property
+    def _hot(self) -> frozenset[str]:
+        """Rows with a single 1 each, at labels, that nothing but contractions read: these add at the labels, and do not make the rows."""
+        positions = {op.out for op in self.ops if op.kind == "position"}
+        hot = {op.out for op in self.ops if op.fn == "delta" and len({arg.value for arg in op.args} - positions) == 1}
+        return frozenset(hot - {arg.value for op in self.ops if op.kind != "contract" for arg in op.args})
 
     @cached_property
     def statements(self) -> Mapping[str, tuple[Read, ...]]:

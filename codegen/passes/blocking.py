@@ -9,7 +9,7 @@ from codegen.passes.assembling import PART, SEEN, assembled, is_matrices
 from codegen.program import Block, Loop, Op, dims_used, host_values, is_temporary, makers, needed
 from derive.expr import Idx, Tensor
 
-WHOLE = ("read", "place", "matrix")
+WHOLE = ("read", "place", "matrix", "scan", "item")
 """Kinds of ops that need whole axes: what they give at one place depends on what lies at others."""
 
 Labels = Mapping[str, Idx]

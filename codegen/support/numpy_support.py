@@ -163,6 +163,22 @@ def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
     return hot
 
 
+def _scatter(labels: Array, values: Array, length: int, batch: int) -> Array:
+    """The values added up at their labels along a new axis of this length, which takes the place of the axes that the labels have
+    behind the first `batch`."""
+    lead, rest = labels.shape[:batch], values.shape[labels.ndim :]
+    count = math.prod(lead)
+    rows = (labels.reshape(count, math.prod(labels.shape[batch:])) + length * np.arange(count)[:, None]).reshape(-1)
+    made = np.zeros((count * length, *rest), values.dtype)
+    if rows.size:
+        # Those of one label side by side, each run of them added up at once.
+        order = np.argsort(rows, kind="stable")
+        found, starts = np.unique(rows[order], return_index=True)
+        spread = np.broadcast_to(values, (*labels.shape, *rest)).reshape(rows.size, *rest)
+        made[found] = np.add.reduceat(spread[order], starts, axis=0)
+    return made.reshape(*lead, length, *rest)
+
+
 def _read(array: Array, places: dict[int, tuple[Any, ...]]) -> Array:
     """A view in which axes give way to others: along each of `places`, (offset, (step, length), ...), the entry at the offset and
     the steps times their indices is read, and 0 outside of the array."""
@@ -214,6 +230,19 @@ def _place(array: Array, axis: int, length: int, offset: int, *steps: int) -> Ar
             last = start + step * (count - 1)
             result[(slice(None),) * axis + (slice(last, start + 1, -step),)] += np.flip(part, axis)
     return result[(slice(None),) * axis + (slice(-lowest, length - lowest),)]
+
+
+def _scan(step: Any, steps: int, ends: tuple[Array, ...], past: tuple[tuple[int, int], ...], backwards: bool = False) -> list[Array]:
+    """The values of a recurrence: `step(t, *earlier)` makes one entry of each array.
+
+    `past` says which earlier entries it is given, (array, how far off); beyond either end they are `ends`, one for each array.
+    """
+    found = [np.empty((steps, *end.shape), end.dtype) for end in ends]
+    for t in range(steps - 1, -1, -1) if backwards else range(steps):
+        made = step(t, *(found[n][t + offset] if 0 <= t + offset < steps else ends[n] for n, offset in past))
+        for array, value in zip(found, made):
+            array[t] = value
+    return found
 
 
 def _add_at(array: Array, labels: Array, value: int) -> None:

@@ -163,6 +163,17 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _scan(step: Any, steps: int, ends: tuple[Tensor, ...], past: tuple[tuple[int, int], ...], backwards: bool = False) -> list[Tensor]:
+    """The values of a recurrence: `step(t, *earlier)` makes one entry of each array.
+
+    `past` says which earlier entries it is given, (array, how far off); beyond either end they are `ends`, one for each array.
+    """
+    found: list[Any] = [None] * steps
+    for t in range(steps - 1, -1, -1) if backwards else range(steps):
+        found[t] = step(t, *(found[t + offset][n] if 0 <= t + offset < steps else ends[n] for n, offset in past))
+    return [torch.stack([made[n] for made in found]) if steps else end.new_empty((0, *end.shape)) for n, end in enumerate(ends)]
+
+
 def _add_at(tensor: Tensor, labels: Tensor, value: int) -> None:
     """Add `value` at each label along the last axis, in place."""
     tensor.scatter_add_(-1, labels[..., None], tensor.new_full((), value).expand(*labels.shape, 1))
@@ -217,6 +228,19 @@ def _respected(about: str, fact: str, indices: tuple[str, ...], relation: str, g
 def _one_hot(labels: Tensor, length: int, like: Tensor) -> Tensor:
     """1 at each label along a new last axis, else 0."""
     return (labels[..., None] == torch.arange(length, device=like.device)).to(like.dtype)
+
+
+def _scatter(labels: Tensor, values: Tensor, length: int, batch: int) -> Tensor:
+    """The values added up at their labels along a new axis of this length, which takes the place of the axes that the labels have
+    behind the first `batch`. Half precision is added up in float32."""
+    lead, rest = labels.shape[:batch], values.shape[labels.ndim :]
+    count = math.prod(lead)
+    rows = labels.reshape(count, math.prod(labels.shape[batch:])) + length * torch.arange(count, device=labels.device)[:, None]
+    wide = values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+    made = wide.new_zeros(count * length, *rest)
+    add = made.index_add if _traced(labels, values) else made.index_add_
+    wide = wide.expand(*labels.shape, *rest).reshape(labels.numel(), *rest)
+    return add(0, rows.reshape(-1), wide).to(values.dtype).reshape(*lead, length, *rest)
 
 
 def _read(tensor: Tensor, places: dict[int, tuple[Any, ...]]) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from codegen.inlining import Inlining
-from codegen.program import CONDITIONS, Block, Op, Read, is_temporary, needed, rename_read
+from codegen.program import CONDITIONS, Block, Op, Read, Scan, is_temporary, needed, rename_read
 from codegen.targets.contraction import contraction, summed
 from codegen.targets.discarding import discarding
 from codegen.targets.inplace import Unfolding
@@ -24,6 +24,7 @@ from codegen.targets.text import (
     Spelling,
     Text,
     aligned,
+    comment,
     number,
     permuted,
     product,
@@ -33,6 +34,7 @@ from codegen.targets.text import (
 )
 from derive.affine import coefficients
 from derive.expr import Equation, Expr, Idx
+from derive.write import write
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,17 @@ _POWERS = {Fraction(-1): "inverse", Fraction(1, 2): "sqrt", Fraction(-1, 2): "rs
 
 class _Emitter:
     def __init__(
-        self, block: Block, names: Mapping[str, str], sizes: Mapping[str, str], like: str, spelling: Spelling, memory: Memory | None
+        self,
+        block: Block,
+        names: Mapping[str, str],
+        sizes: Mapping[str, str],
+        like: str,
+        spelling: Spelling,
+        memory: Memory | None = None,
+        step: str = "",
     ) -> None:
         self.block = block
+        self.step = step
         self.spelling = spelling
         self.sizes = sizes
         self.like = like
@@ -99,7 +109,7 @@ class _Emitter:
                 self.names[op.out] = self._temporary_name(op)
             demand = tuple(output for output in self.block.outputs if op.out in live[output])
             name = self.names[op.out]
-            code, *more = self._assigned(op, name)
+            code, *more = self._scan(op, op.scan, name) if op.kind == "scan" and op.scan is not None else self._assigned(op, name)
             lines.append(Line(name, code, demand, op.out in self.discarding, tuple(more)))
             if op.source is not None:
                 found.append(Statement(op.source, tuple(lines)))
@@ -108,6 +118,8 @@ class _Emitter:
 
     def _temporary_name(self, op: Op) -> str:
         """A name that says what the value is: `exp_S`, `sum_X`, `X_W`."""
+        if op.kind == "scan" and op.scan is not None:
+            return self._unused("_".join(self.names[member] for member in op.scan.body.outputs) + "_scan")
         roots = [self.names[root] for root in (self._root(arg.value) for arg in op.args) if root is not None]
         if op.fn == "power" and op.number is not None:
             head = _POWERS.get(op.number, "power")
@@ -120,8 +132,11 @@ class _Emitter:
         parts = [head, *roots[:1]] if head else list(dict.fromkeys(roots))[:2]
         if not head and len(parts) == 1:
             parts.append("shifted" if op.fn == "add" else "scaled")
-        name = "_".join(part for part in parts if part) or "t"
-        base, n = name, 2
+        return self._unused("_".join(part for part in parts if part) or "t")
+
+    def _unused(self, base: str) -> str:
+        """A name like `base` that nothing has yet."""
+        name, n = base, 2
         while name in self.taken:
             name, n = f"{base}_{n}", n + 1
         self.taken.add(name)
@@ -162,6 +177,10 @@ class _Emitter:
             return number(op.number) if op.number is not None else Text(f"math.{op.fn}", host=True)
         if op.kind == "size":
             return Text(self.sizes[op.dim], host=True)
+        if op.kind == "step":
+            return Text(self.step, host=True)
+        if op.kind == "item":
+            return self._item(op)
         if op.kind == "position":
             return Text(self.spelling.arange.format(self.sizes[op.axes[0].dim], self.like), ATOM, op.axes)
         if op.kind == "map":
@@ -171,7 +190,8 @@ class _Emitter:
         if op.kind == "contract":
             if len(op.args) != 2:
                 raise AssertionError(f"a contraction of {len(op.args)} arrays was not put in order: {op}")
-            return contraction(self._value(op.args[0]), self._value(op.args[1]), op.over, op.axes, self.sizes, self.spelling)
+            added = self._scattered(op)
+            return added or contraction(self._value(op.args[0]), self._value(op.args[1]), op.over, op.axes, self.sizes, self.spelling)
         if op.kind == "gather":
             return self._gather(op)
         if op.kind == "diagonal":
@@ -183,6 +203,49 @@ class _Emitter:
         if op.kind == "place":
             return self._placed(op)
         return self._expand(op)
+
+    # ------------------------------------------------------------------------------------------------ recurrences
+
+    def _scan(self, op: Op, scan: Scan, name: str) -> list[str]:
+        """The step of a recurrence as a function of the place and of earlier entries, and its values from end to end."""
+        function = self._unused(f"step_{'_'.join(self.names[member] for member in scan.body.outputs)}")
+        names = {n: self.names[n] for n in scan.body.outputs}
+        names.update((inner.out, self.names[inner.out]) for inner in scan.body.ops if inner.out in self.names)
+        outside, self.taken = self.taken, {*self.taken, *names.values()}
+        place = self._unused(op.over[0].name if op.over[0].name.isidentifier() else "t")
+        lines: list[str] = []
+        for arg, (part, axis) in zip(op.args, scan.parts):
+            names[part] = self.names[arg.value]
+            if axis >= 0:
+                names[part] = self._unused(f"{self.names[arg.value]}_{place}")
+                lines.append(f"{names[part]} = {self.names[arg.value]}[{':, ' * axis}{place}]")
+        past = []
+        for value, member, offset in scan.past:
+            steps = f"_{abs(offset)}" if abs(offset) > 1 else ""
+            names[value] = self._unused(f"{self.names[scan.body.outputs[member]]}{'_before' if offset < 0 else '_after'}{steps}")
+            past.append(f"({member}, {offset})")
+        inner = _Emitter(scan.body, names, self.sizes, self.like, self.spelling, step=place)
+        inner.taken |= self.taken
+        self.taken = outside
+        for statement in inner.statements():
+            lines += comment(write(statement.equation))
+            for line in statement.lines:
+                held = line.discards and self.spelling.discarding
+                code = (line.code, *line.more)
+                lines += [self.spelling.discarding, *(f"    {each}" for each in code)] if held else code
+        results = [names[member] for member in scan.body.outputs]
+        lines.append(f"return {tuple_of(results)[1:-1] if len(results) > 1 else tuple_of(results)}")
+        kind_of = self.spelling.kind_of.format(self.like)
+        ends = [self.spelling.full.format(tuple_of([self.sizes[i.dim] for i in axes]), "0.0", kind_of, self.like) for axes in scan.axes]
+        given = ", ".join([function, self.sizes[op.dim], tuple_of(ends), tuple_of(past), *(["backwards=True"] if scan.backwards else [])])
+        kind = "Tensor" if self.spelling.module == "torch" else "Array"
+        earlier = ", ".join([f"{place}: int", *(f"{names[value]}: {kind}" for value, _, _ in scan.past)])
+        return [f"def {function}({earlier}) -> tuple[{kind}, ...]:", *(f"    {line}" for line in lines), f"{name} = _scan({given})"]
+
+    def _item(self, op: Op) -> Text:
+        assert op.scan is not None and op.number is not None
+        walked = next(i for i in op.axes if i not in op.scan.axes[int(op.number)])
+        return Text(f"{self.names[op.args[0].value]}[{op.number}]", ATOM, (walked, *op.scan.axes[int(op.number)]))
 
     # ------------------------------------------------------------------------------------------------ elementwise
 
@@ -321,6 +384,28 @@ class _Emitter:
                 return Text(code, ATOM, (*labels.axes, index), hot=labels.code)
         return None
 
+    def _scattered(self, op: Op) -> Text | None:
+        """The product with rows that hold a single 1 each, at their labels: what is multiplied is added up there, and the rows are never
+        made. None for another contraction."""
+        for arg, read in (op.args, op.args[::-1]):
+            made = self.made.get(arg.value)
+            rows = self._hot(made) if made is not None and made.fn == "delta" else None
+            if made is None or rows is None or not rows.hot:
+                continue
+            mapping = dict(zip(made.axes, arg.axes))
+            *named, index = (mapping[i] for i in rows.axes)
+            values = self._value(read)
+            if index not in op.axes or index in values.axes or not values.axes:
+                continue
+            kept = [i for i in named if i not in op.over]
+            rest = [i for i in values.axes if i not in named]
+            labels = Text(rows.hot, ATOM if rows.hot.isidentifier() else TEST, tuple(named))
+            labels = permuted(labels, (*kept, *op.over), self.spelling)
+            values = aligned(values, [i if i in values.axes else None for i in (*kept, *op.over, *rest)], self.spelling)
+            code = f"_scatter({labels.code}, {values.code}, {self.sizes[index.dim]}, {len(kept)})"
+            return Text(code, ATOM, (*kept, index, *rest), fresh=True)
+        return None
+
     # ------------------------------------------------------------------------------------------------ layout
 
     def _gather(self, op: Op) -> Text:
@@ -337,6 +422,14 @@ class _Emitter:
                 last = at == len(rest)
                 code = self.spelling.take.format(table.code, index.code, -1 if last else at)
                 return Text(f"{code}[{'..., ' if len(rest) > 1 and last else ':, ' * at}0]", ATOM, rest, view=True)
+            several = [i for i in labels.axes if i not in rest]
+            if len(several) == 1:
+                # Places for each entry of the axes that both have.
+                shared = [i for i in rest if i in labels.axes]
+                alone = [i for i in rest if i not in labels.axes]
+                table = permuted(table, (*shared, *alone, op.over[0]), self.spelling)
+                index = aligned(labels, [*shared, *([None] * len(alone)), *several], self.spelling)
+                return Text(self.spelling.take.format(table.code, index.code, -1), ATOM, (*shared, *alone, *several))
         raise NotImplementedError(f"no kernel yet for reading {op.args[0].value} at {len(op.over)} integer arrays of mixed indices")
 
     def _matrix(self, op: Op) -> Text:

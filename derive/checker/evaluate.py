@@ -45,6 +45,8 @@ class Channel:
     def __init__(self, sources: Mapping[str, str | None], through: frozenset[str]) -> None:
         self.sources = dict(sources)
         self.through = through
+        self.again = {name for name, direction in sources.items() if direction is None and name in through}
+        """The tensor of the perturbed entry, where its other entries vary by their definition: later ones of a recurrence."""
         self.depends: dict[str, bool] = {}
         self.compiled: dict[str, Tangent] = {}
         self.seeds: dict[Key | None, Seed] = {}
@@ -74,6 +76,7 @@ class World:
     def _defined(self, name: str) -> Callable[[Key], Number]:
         equation = self.definitions[name]
         memo: dict[Key, Number] = {}
+        pending: set[Key] = set()
         body: list[Value] = []
 
         def read(key: Key) -> Number:
@@ -81,7 +84,13 @@ class World:
             if found is None:
                 if not body:
                     body.append(self.compile(equation["value"], scope_of(equation["target"])))
-                found = memo[key] = self.arithmetic.keep(body[0]([*key, *_PADDING]))
+                if key in pending:
+                    raise CannotTell(f"an entry of {name} rests on itself")
+                pending.add(key)
+                try:
+                    found = memo[key] = self.arithmetic.keep(body[0]([*key, *_PADDING]))
+                finally:
+                    pending.remove(key)
             return found
 
         return read
@@ -242,11 +251,11 @@ class World:
     # ------------------------------------------------------------------------------------------------ derivatives
 
     def _derivative(self, node: Node, scope: Scope) -> Value:
-        """`["diff", body, ref, through]`, and the checker's own `["along", body, {tensor: direction}, through]`."""
+        """`["diff", body, ref, through]` and `["along", body, {tensor: direction}, through]`."""
         one_entry = node[0] == "diff"
         sources = {node[2][1]: None} if one_entry else node[2]
-        label = (tuple(sorted(sources)), one_entry, tuple(sorted(node[3])))
-        channel = self._channels.setdefault(label, Channel(sources, frozenset(node[3]) - set(sources)))
+        label = (tuple(sorted((name, direction or "") for name, direction in sources.items())), tuple(sorted(node[3])))
+        channel = self._channels.setdefault(label, Channel(sources, frozenset(node[3])))
         position: Callable[[Env], Key | None] = self._position(node[2][2], scope) if one_entry else (lambda env: None)
         tangent = self._tangent(node[1], scope, channel)
         if tangent is None:
@@ -266,10 +275,17 @@ class World:
         if name in channel.sources:
             return True
         if name not in channel.depends:
-            if name in channel.through and name not in self.definitions:
-                raise CannotTell(f"{name} should vary, but has no definition")
-            mentioned = tensors_in(self.definitions[name]["value"]) if name in channel.through else ()
-            channel.depends[name] = any(self._depends(other, channel) for other in mentioned)
+            seen = {name}
+            waiting = [name]
+            while waiting:  # in a recurrence tensors rest on one another
+                other = waiting.pop()
+                if other in channel.through and other not in channel.sources:
+                    if other not in self.definitions:
+                        raise CannotTell(f"{other} should vary, but has no definition")
+                    more = [each for each in tensors_in(self.definitions[other]["value"]) if each not in seen]
+                    seen.update(more)
+                    waiting += more
+            channel.depends[name] = any(other in channel.sources for other in seen)
         return channel.depends[name]
 
     def _tangent(self, node: Node, scope: Scope, channel: Channel) -> Tangent | None:
@@ -307,7 +323,7 @@ class World:
         if not self._depends(name, channel):
             return None
         position, outside = self._position(node[2], scope), self._outside(node[2])
-        if name in channel.sources:
+        if name in channel.sources and name not in channel.again:
             direction = channel.sources[name]
             if direction is None:
                 return lambda env, seed: 1 if position(env) == seed.key else 0
@@ -316,9 +332,10 @@ class World:
         compiled = channel.compiled
         if name not in compiled:
             equation = self.definitions[name]
+            compiled[name] = lambda env, seed: 0  # until it is known: a recurrence mentions itself
             body = self._tangent(equation["value"], scope_of(equation["target"]), channel)
-            compiled[name] = body if body is not None else (lambda env, seed: 0)
-        body_of = compiled[name]
+            if body is not None:
+                compiled[name] = body
 
         def tangent(env: Env, seed: Seed) -> Number:
             key = position(env)
@@ -329,7 +346,8 @@ class World:
                 memo = seed.memo[name] = {}
             found = memo.get(key)
             if found is None:
-                found = memo[key] = self.arithmetic.keep(body_of([*key, *_PADDING], seed))
+                passed = self.arithmetic.keep(compiled[name]([*key, *_PADDING], seed))
+                found = memo[key] = passed + 1 if name in channel.again and key == seed.key else passed
             return found
 
         return tangent
@@ -398,6 +416,8 @@ def tensors_in(node: Node) -> tuple[str, ...]:
         if isinstance(item, list) and item:
             if item[0] == "ref":
                 found[item[1]] = None
+            elif item[0] == "along":
+                found.update(dict.fromkeys(name for pair in item[2].items() for name in pair))
             stack.extend(reversed(item))
     return tuple(found)
 

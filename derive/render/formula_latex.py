@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from derive import matrix as mx
 from derive.expr import Equation, Expr
@@ -11,8 +12,10 @@ from derive.render.breaking import Piece, deeper, lines, solid, width
 from derive.render.layout import (
     Big,
     Call,
+    Dotted,
     Entry,
     Frac,
+    Inner,
     Inverted,
     Layout,
     Paren,
@@ -108,15 +111,38 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
     if isinstance(laid, Call):
         return _call(laid, where)
     if isinstance(laid, Big):
+        if laid.axes:
+            return [*_ranging(laid, where), *deeper(pieces(laid.body, where), 1)]
         names = ",".join(joined(pieces(i, where)) for i in laid.indices)
         head = "\\sum" if laid.kind == "sum" else "\\max"
         wide = max(1.5 if laid.kind == "sum" else 1.9, 0.5 * len(laid.indices) + 0.2) + 0.35
         return [Piece(head + "_{" + names + "} ", wide), *deeper(pieces(laid.body, where), 1)]
     if isinstance(laid, Partial):
         return _partial(laid, where)
+    if isinstance(laid, Inner):
+        size = ("\\Bigl", "\\Bigr") if _tall(laid) else ("", "")
+        left, (entry, *others) = (deeper(pieces(side, where)) for side in (laid.left, laid.right))
+        first, last = Piece(f"{size[0]}\\langle ", 0.45), Piece(f"{size[1]}\\rangle ", 0.45)
+        return [first, *left, Piece(",\\; ", 0.6), replace(entry, cut=2), *others, last]
+    if isinstance(laid, Dotted):
+        return _suffixed(_bracketed(laid.body, where), "^{\\bullet}", 0.4)
     assert isinstance(laid, Shaped)
     body, under = pieces(laid.body, where), shape_latex((laid.rows, laid.cols))
     return [Piece("\\underset{" + under + "}{" + joined(body) + "}", max(width(body), 0.75 * _letters(under)))]
+
+
+def _ranging(laid: Big, where: Context) -> list[Piece]:
+    """A big operator whose indices say where they run."""
+    found = []
+    for index, axis in zip(laid.indices, laid.axes):
+        name, end = joined(pieces(index, where)), joined(pieces(axis, where)) + ("" if laid.start else "-1")
+        if laid.kind == "sum":
+            found.append(
+                Piece(f"\\sum_{{{name}={laid.start}}}^{{{end}}} ", max(1.9, 0.75 * (_letters(name) + 1.6), 0.75 * _letters(end)) + 0.35)
+            )
+        else:
+            found.append(Piece(f"\\max_{{{laid.start} \\le {name} \\le {end}}} ", 0.75 * (_letters(name + end) + 3.4) + 0.35))
+    return found
 
 
 def _letters(tex: str) -> float:
@@ -190,8 +216,10 @@ def _tall(laid: Layout) -> bool:
         return any(_tall(arg) for arg in laid.args)
     if isinstance(laid, Relation):
         return _tall(laid.left) or _tall(laid.right)
-    if isinstance(laid, (Paren, Root)):
+    if isinstance(laid, (Paren, Root, Dotted)):
         return _tall(laid.body)
+    if isinstance(laid, Inner):
+        return _tall(laid.left) or _tall(laid.right)
     return _tall(laid.base)
 
 
@@ -287,6 +315,8 @@ SYMBOLS = {
     "∞": "\\infty",
     "⁺": "^{+}",
     "·": "\\cdot",
+    "⟨": "\\langle",
+    "⟩": "\\rangle",
 }
 FORMULA = re.compile(
     r"`[^`]+`"  # marked as a formula by whoever wrote the sentence

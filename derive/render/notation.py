@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -47,6 +48,9 @@ GREEK = {
 # Where a name differs from the name of its LaTeX command.
 GREEK_COMMAND = {"eps": "varepsilon", "epsilon": "varepsilon", "lam": "lambda", "phi": "varphi"}
 
+DOT = "\u0307"
+"""Over the letter before it: the differential of a tensor. Where a letter with the dot has a character of its own, that is taken."""
+
 PRIMES = ("", "′", "″", "‴", "⁗")
 
 
@@ -55,7 +59,8 @@ class Context:
     """What a name is read against.
 
     The tensors there are (so that `dY` is the gradient of `Y`), the batch axes left out, and the named inner sums, which count
-    as part of the equation that mentions them. In `marked` LaTeX every index says its name, for a page that lights it up; `language`
+    as part of the equation that mentions them. Some tensors are `called` otherwise on paper; with `ranges` every sum says where its
+    index begins, at 0 or at 1, and where it ends. In `marked` LaTeX every index says its name, for a page that lights it up; `language`
     is that of the sentences around the formulas.
     """
 
@@ -65,6 +70,13 @@ class Context:
     inner: frozenset[str] = frozenset()
     marked: bool = False
     language: str = "en"
+    called: tuple[tuple[str, str], ...] = ()
+    ranges: int | None = None
+
+    @property
+    def delta_is_a_tensor(self) -> bool:
+        """Whether the letter of the Kronecker delta is taken."""
+        return any(name.partition("_")[0] == "delta" for _, name in self.called)
 
     def through_everything(self, diff: Diff) -> bool:
         """Whether a derivative goes through more than one of the layer's equations, inner sums aside."""
@@ -88,7 +100,10 @@ class Context:
     def depth(self, name: str) -> tuple[tuple[str, ...], str]:
         """All prefixes of a tensor's name, outermost first, and the name under them."""
         prefixes: list[str] = []
+        called = dict(self.called)
         while True:
+            if name in called:
+                return tuple(prefixes), called[name]
             prefix, rest = self.split(name)
             if not prefix:
                 return tuple(prefixes), name
@@ -126,7 +141,10 @@ def text_word(name: str, ascii: bool) -> str:
 def text_tensor(name: str, where: Context) -> str:
     prefixes, rest = where.depth(name)
     shown = {"d2": "d2" if where.ascii else "d²"}
-    return "".join(shown.get(p, p) for p in prefixes) + text_word(rest, where.ascii)
+    word = text_word(rest, where.ascii)
+    if prefixes == ("t",) and not where.ascii:
+        return unicodedata.normalize("NFC", word[0] + DOT) + word[1:]
+    return "".join(shown.get(p, p) for p in prefixes) + word
 
 
 # ---------------------------------------------------------------------------------------------------- LaTeX names
@@ -158,7 +176,8 @@ def latex_tensor(name: str, where: Context) -> str:
     shown = {"d": "\\mathrm{d}", "d2": "\\mathrm{d}^{2}", "t": "\\dot{"}
     out = latex_word(rest)
     for prefix in reversed(prefixes):
-        out = "\\dot{" + out + "}" if prefix == "t" else shown[prefix] + out
+        letter, under, rest = out.partition("_")
+        out = "\\dot{" + letter + "}" + under + rest if prefix == "t" else shown[prefix] + out
     return out
 
 

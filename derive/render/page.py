@@ -6,9 +6,10 @@ from typing import Any
 
 from derive import matrix as mx
 from derive.example import NoExample, work
-from derive.expr import ONE, Diff, Equation, Expr, MatrixFn, Ref, Tensor, transform, walk
+from derive.expr import ONE, Diff, Differential, Equation, Expr, MatrixFn, Mul, Ref, Tensor, transform, walk
 from derive.proof import DETAILS, Proof
 from derive.recognize import explain
+from derive.recurrence import groups
 from derive.render.blocks import (
     Block,
     Bullets,
@@ -31,14 +32,22 @@ from derive.render.notation import Context, context, listing, reason, words
 from derive.write import write
 
 
-def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool = False) -> Page:
-    """The page of a `derive.engine.Derivation` at a level of detail; `report` is the checker's, if it has run."""
+def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool = False, stated: Any = None) -> Page:
+    """The page of a `derive.engine.Derivation` at a level of detail; `report` is the checker's, if it has run.
+
+    `stated` says in which conventions it is, where they are not the page's own (`derive.conventions.Restated`).
+    """
     layer = derivation.layer
     where = context((t.name for t in derivation.tensors), layer.batch, ascii, derivation.inner)
+    if stated is not None:
+        from derive.render.conventions import context_in
+
+        where = context_in(where, stated)
     blocks: list[Block] = [Heading(_title(derivation), 1)]
     if layer.doc:
+        blocks += [Paragraph("The layer as it is given:")] if stated is not None and stated.moved else []
         blocks.append(Paragraph(" ".join(layer.doc.split())))
-    blocks += _conventions(derivation)
+    blocks += conventions(derivation, where, stated)
     blocks += _given(derivation, where)
     blocks += _section("Rewritten on entry", derivation.prepare, detail)
     blocks += _section("Gradients, from the last equation to the first", derivation.lemmas, detail)
@@ -61,7 +70,8 @@ def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool 
 def proof_page(proof: Proof, detail: str = "full", ascii: bool = False) -> Page:
     """The page of one proof by itself. In a lemma every derivative goes through one equation and the sums named in it."""
     inner = () if proof.kind == "theorem" else tuple(t.name for t in proof.tensors)
-    where = context((t.name for t in proof.tensors), proof.batch, ascii, inner)
+    moved = (proof.goal.target.tensor.removeprefix("t"),) if proof.kind in ("tangent", "differential") else ()
+    where = context((*(t.name for t in proof.tensors), *moved), proof.batch, ascii, inner)
     return Page(proof.name, tuple(proof_blocks(proof, detail)), where)
 
 
@@ -74,14 +84,24 @@ def _title(derivation: Any) -> str:
 # ---------------------------------------------------------------------------------------------------- what is given
 
 
-def _conventions(derivation: Any) -> list[Block]:
+def conventions(derivation: Any, where: Context, stated: Any = None) -> list[Block]:
+    """The banner: what a page's formulas are to be read by."""
     items = [
         "Rows are examples. The gradient of `A` is written `dA`, has `A`'s shape, and holds the derivatives of the loss by its entries.",
         "Every sum is written. It reaches over the product that follows it, up to the next `+` or `−` outside brackets.",
-        "`δ[i,j]` is 1 where `i = j` and 0 elsewhere. Another index over the same axis gets a prime.",
+    ]
+    if stated is not None:
+        from derive.render.conventions import bullets
+
+        items = list(bullets(stated))
+    mark = "The Kronecker delta, written `[i = j]`," if where.delta_is_a_tensor else "`δ[i,j]`"
+    items += [
+        f"{mark} is 1 where `i = j` and 0 elsewhere. Another index over the same axis gets a prime.",
         "`∂T/∂A` is taken through the equation of `T` alone, `∂⁺T/∂⁺A` through every equation from `A` to `T`.",
         "In matrix form, `∘` is the product entry by entry, `1` a vector or a matrix of ones, and every factor has its shape under it.",
     ]
+    if any(group.recurs for group in groups(derivation.definitions)):
+        items.append("An entry before the first, such as `h[t-1]` at `t = 0`, is 0; what needs earlier entries is computed in their order.")
     batch = derivation.layer.batch
     if batch:
         axes = listing(f"`{i.dim}`" for i in batch)
@@ -159,12 +179,13 @@ def proof_blocks(proof: Proof, detail: str) -> list[Block]:
     lines = tuple((line.expr, dict(line.reasons)[detail]) for line in every if detail in dict(line.reasons))
     if len(lines) == 1:
         blocks.append(Formulas((Equation(proof.goal.target, proof.goal.value),)))
-    elif proof.kind == "invariant":
-        blocks.append(Chain(proof.goal.value, lines[1:], every[1:]))
+    elif proof.kind in ("invariant", "bracket"):
+        blocks.append(Chain(every[0].expr, lines[1:], every[1:]))
     else:
         blocks.append(Chain(proof.goal.target, lines, every))
+    moved = isinstance(proof.goal.value, Differential)
     turned = proof.kind == "equality" and isinstance(proof.matrix, mx.Transpose)
-    if proof.matrix is not None and (turned or proof.kind in ("lemma", "name", "twin", "jacobian")):
+    if proof.matrix is not None and (turned or moved or proof.kind in ("lemma", "name", "twin", "jacobian")):
         blocks.append(Results((result(proof),)))
         if detail != "brief":
             blocks += [Paragraph(sentence.replace(" x ", " × ") + ".") for sentence in explain(proof.matrix)]
@@ -177,8 +198,9 @@ def _lines(proof: Proof) -> tuple[Line, ...]:
     for detail in DETAILS:
         for n, note in proof.shown(detail):
             reasons[n].append((detail, reason(proof.steps[n].rule, note)))
-    first = Line(proof.goal.value, tuple((detail, _opening(proof)) for detail in DETAILS))
-    return (first, *(Line(step.after, tuple(given)) for step, given in zip(proof.steps, reasons)))
+    forms = dict(proof.forms)
+    first = Line(forms.get(0, proof.goal.value), tuple((detail, _opening(proof)) for detail in DETAILS))
+    return (first, *(Line(forms.get(n, step.after), tuple(given)) for n, (step, given) in enumerate(zip(proof.steps, reasons), start=1)))
 
 
 KINDS = {
@@ -192,6 +214,8 @@ KINDS = {
     "twin": "Transposed storage",
     "equality": "Equal",
     "jacobian": "Derivative",
+    "bracket": "Bracket",
+    "differential": "Theorem",
 }
 
 
@@ -202,13 +226,31 @@ def _heading(proof: Proof) -> str:
     return f"{kind}: {proof.name}"
 
 
+def _varied(proof: Proof, entry: str) -> list[str]:
+    """The tensors whose gradients the chain rule multiplies; of one that a recurrence computes, the right-hand side stands there."""
+    prefix = proof.goal.target.tensor.removesuffix("_total").removesuffix(entry)
+    found = []
+    for node in walk(proof.goal.value):
+        for n, factor in enumerate(node.factors if isinstance(node, Mul) else ()):
+            before = node.factors[n - 1] if isinstance(node, Mul) and n else None
+            if isinstance(factor, Diff) and isinstance(factor.body, Ref):
+                found.append(factor.body.tensor)
+            elif isinstance(factor, Diff) and isinstance(before, Ref):
+                found.append(before.tensor.removeprefix(prefix).removesuffix("_total"))
+    return found
+
+
 def _opening(proof: Proof) -> str:
     """The reason of a proof's first line, which is what its left-hand side means."""
     by = [node for node in walk(proof.goal.value) if isinstance(node, Diff)]
     if proof.kind in ("lemma", "theorem") and by:
-        tensors = dict.fromkeys(node.body.tensor for node in by if isinstance(node.body, Ref))
+        tensors = dict.fromkeys(_varied(proof, by[0].wrt.tensor))
         whole = ", by every path" if proof.kind == "theorem" else ""
         return f"chain rule: {by[0].wrt.tensor} reaches the loss through {listing(tensors)}{whole}"
+    if proof.kind == "lemma":
+        return "read off: what stands beside the differential"
+    if proof.kind == "tangent" and isinstance(proof.goal.value, Differential):
+        return "the differential of both sides"
     if proof.kind == "tangent":
         return "chain rule, forward: every operand moves the value"
     return {
@@ -218,6 +260,8 @@ def _opening(proof: Proof) -> str:
         "equality": "the other layer's equation",
         "jacobian": "the derivative along every path",
         "stable": "what was derived",
+        "bracket": "what the loss moves by through it",
+        "differential": "what the outputs move the loss by",
     }.get(proof.kind, "")
 
 

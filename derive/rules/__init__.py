@@ -19,6 +19,23 @@ from derive.rules.derivatives import (
     scalar_chain_rule,
     subgradient_note,
 )
+from derive.rules.differentials import (
+    beside,
+    differential_of_determinant,
+    differential_of_entry,
+    differential_of_function,
+    differential_of_inverse,
+    differential_of_log_determinant,
+    differential_of_maximum,
+    differential_of_power,
+    differential_of_product,
+    differential_of_sum,
+    in_brackets,
+    join_brackets,
+    move_across,
+    own_sums,
+    split_bracket,
+)
 from derive.rules.expanding import (
     bracket_delta,
     common_denominator,
@@ -34,7 +51,7 @@ from derive.rules.expanding import (
     symmetric_order,
 )
 from derive.rules.known import fact, fold, lemma, name_sum, normalised_sum, unfold
-from derive.rules.matrices import determinant_rule, inverse_rule, log_determinant_rule, name_matrix, symmetric, symmetry
+from derive.rules.matrices import determinant_rule, exchanged, inverse_rule, log_determinant_rule, name_matrix, symmetric, symmetry
 from derive.rules.shifts import log_of_product, shift_exponent
 from derive.rules.signs import known_sign
 from derive.rules.sums import contract_delta, count_ones, distribute, exchange, pull_out, rename_bound
@@ -84,6 +101,19 @@ RULES = (
     quotient,
     halve,
     divide_out,
+    differential_of_sum,
+    differential_of_product,
+    differential_of_power,
+    differential_of_function,
+    differential_of_maximum,
+    differential_of_inverse,
+    differential_of_determinant,
+    differential_of_log_determinant,
+    differential_of_entry,
+    own_sums,
+    split_bracket,
+    move_across,
+    join_brackets,
 )
 
 
@@ -127,6 +157,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a proof meets them
     "name_sum",
     "name_matrix",
     "cancel",
+    "exchanged",
     "exclude",
     "collect",
     "order_factors",
@@ -146,4 +177,19 @@ __all__ = [  # noqa: RUF022 - in the order in which a proof meets them
     "halve",
     "divide_out",
     "contract",
+    "differential_of_sum",
+    "differential_of_product",
+    "differential_of_power",
+    "differential_of_function",
+    "differential_of_maximum",
+    "differential_of_inverse",
+    "differential_of_determinant",
+    "differential_of_log_determinant",
+    "differential_of_entry",
+    "own_sums",
+    "split_bracket",
+    "move_across",
+    "join_brackets",
+    "beside",
+    "in_brackets",
 ]

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from derive.equality import canonical
-from derive.expr import Add, Diff, Equation, Expr, Fact, Idx, Index, MatrixFn, Ref, add, mul, num, total, transform, walk
+from derive.expr import Add, Equation, Expr, Fact, Idx, Index, MatrixFn, Ref, add, mul, num, total, transform, walk
 from derive.indices import fresh, names, substitute
+from derive.rules.derivatives import DERIVATIVES, inside
 
 
 def inverse_rule(expr: Expr) -> Expr:
@@ -46,14 +47,14 @@ def _differentiated(expr: Expr, name: str, formula: Callable[[MatrixFn, Idx, Idx
     taken = names(expr)
 
     def rule(node: Expr) -> Expr | None:
-        if not isinstance(node, Diff) or not isinstance(node.body, MatrixFn) or node.body.name != name:
+        if not isinstance(node, DERIVATIVES) or not isinstance(node.body, MatrixFn) or node.body.name != name:
             return None
         row, column = node.body.indices
         p = fresh(row, taken)
         q = fresh(column, {*taken, p.name})
         taken.update((p.name, q.name))
         entry = substitute(node.body.body, {row: p, column: q})
-        return formula(node.body, p, q, Diff(entry, node.wrt, node.through))
+        return formula(node.body, p, q, inside(node, entry))
 
     return transform(expr, rule)
 
@@ -69,12 +70,20 @@ def name_matrix(node: MatrixFn, name: str, indices: tuple[Idx, ...]) -> tuple[Re
 
 def symmetric(item: Fact) -> str | None:
     """The tensor that a fact `A[i,j] = A[j,i]` says is symmetric in its last two axes; None for any other fact."""
-    left, right = item.left, item.right
-    if isinstance(left, Ref) and isinstance(right, Ref) and left.tensor == right.tensor and len(left.indices) >= 2:
-        *lead, i, j = left.indices
-        if i != j and right.indices == (*lead, j, i):
-            return left.tensor
-    return None
+    left = item.left
+    last = isinstance(left, Ref) and exchanged(item) == (len(left.indices) - 2, len(left.indices) - 1)
+    return left.tensor if isinstance(left, Ref) and last else None
+
+
+def exchanged(item: Fact) -> tuple[int, int] | None:
+    """The two axes that a fact such as `A[i,j] = A[j,i]` says may change places; None for any other fact."""
+    a, b = item.left, item.right
+    if not isinstance(a, Ref) or not isinstance(b, Ref) or a.tensor != b.tensor or len(set(a.indices)) < len(a.indices):
+        return None
+    places = [n for n, (i, j) in enumerate(zip(a.indices, b.indices)) if i != j]
+    if len(places) != 2 or (a.indices[places[0]], a.indices[places[1]]) != (b.indices[places[1]], b.indices[places[0]]):
+        return None
+    return places[0], places[1]
 
 
 def symmetry(expr: Expr, target: Ref, tensors: Collection[str]) -> Expr:
