@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from derive import __version__
 from derive.cli.arguments import Parser
 from derive.cli.choice import one_of
+from derive.cli.conventions import add_options
 from derive.errors import SpecError
 from derive.render import FORMATS, LANGUAGES
 
@@ -78,6 +79,7 @@ def _derive(words: list[str]) -> int:
     parser.add_argument("--jacobian", metavar="NAME", help="the Jacobian of the output by one input instead of the gradients")
     parser.add_argument("--hessian", metavar="NAME[,NAME]", help="the Hessian of a scalar output by one input, or by two")
     parser.add_argument("--hvp", metavar="NAME", help="the Hessian by one input times a direction, without the Hessian")
+    add_options(parser)
     parser.add_argument("--no-check", action="store_true", help="leave out the checker's verdict at the end")
     parser.add_argument("--version", action="version", version=f"gradproof {__version__}")
     options = parser.parse_args(words)
@@ -137,12 +139,11 @@ def _list(topics: tuple[tuple[str, tuple[Layer, ...]], ...]) -> None:
 
 def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
     """Print or write the proofs of the layers; 1 where the checker finds a line that does not hold."""
+    from derive.cli.conventions import asked
     from derive.cli.output import on_screen, show, speaks_unicode, width, write
-    from derive.proof import proof_json
+    from derive.cli.pages import page_in
     from derive.render import formats, json, text
-    from derive.render.differential import differential_page
     from derive.render.languages import translated
-    from derive.render.page import page
 
     detail = options.detail or ("baby" if options.format == "json" else "full")
     ascii = options.ascii or (options.output is None and options.format == "text" and not speaks_unicode())
@@ -151,33 +152,12 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
     written = ""
     beside: dict[str, str] = {}
     good = True
+    conventions = asked(options)
     for layer in layers:
-        derivation = derived(layer)
-        if options.view == "differential":
-            from derive.differential import differential_view
-
-            derivation = differential_view(derivation)
-        if any(asked is not None for asked in (options.proof, options.jacobian, options.hessian, options.hvp)):
-            from derive.cli.jacobian import named, page_of, proof_of
-
-            if options.proof is not None:
-                proof, about = named(derivation, options.proof), derivation
-            else:
-                proof, about = proof_of(derivation, options.jacobian, options.hessian, options.hvp)
-            made, held = page_of(proof, about, detail, ascii, not options.no_check)
-            good = good and held
-            data = proof_json(proof)
-        elif options.format == "json":
-            data = json.at_detail(derivation.document(), detail)
-        else:
-            report = None if options.no_check else derivation.check()
-            good = good and (report is None or report.ok)
-            # An HTML page holds the lines of every level, and opens at the one asked for.
-            made = (page if options.view == "index" else differential_page)(
-                derivation, "baby" if options.format == "html" else detail, report, ascii
-            )
+        made, data, held = page_in(layer, conventions, options, detail, ascii)
+        good = good and held
         if options.format == "json":
-            written += json.dumps(data)
+            written += json.dumps(json.at_detail(data, detail) if "proofs" in data else data)
             continue
         made = translated(made, options.lang)
         if options.format == "text":
@@ -201,17 +181,6 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
     else:
         show(lines)
     return 0 if good else 1
-
-
-def derived(layer: Layer) -> Any:
-    """The derivation of a layer. Raises SpecError where no rule covers it."""
-    from derive.engine import derive
-    from derive.lemma import CannotDerive
-
-    try:
-        return derive(layer)
-    except CannotDerive as error:
-        raise SpecError(f"{layer.name}: {error}") from None
 
 
 # ---------------------------------------------------------------------------------------------------- derive search
@@ -275,6 +244,7 @@ def _check(words: list[str]) -> int:
     from derive.cli.find import find, with_respect_to
     from derive.cli.ledger import ledger, strength
     from derive.cli.output import show
+    from derive.cli.pages import derived
 
     if options.layer == "all":
         from derive.layers import LAYERS

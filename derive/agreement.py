@@ -7,7 +7,7 @@ checker verifies every line. Where no such chain is found nothing is known, unle
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,7 @@ from derive.expr import Equation, Expr, Fact, Ref, Tensor
 from derive.indices import tensors_in
 from derive.layers.equals import Same, equals_of
 from derive.normal import Known, Line, normalised
-from derive.proof import FORMAT, Proof, Step, equation_json, expr_json, fact_json, proof_json, tensor_json
+from derive.proof import FORMAT, Proof, Step, equation_json, expr_json, fact_json, proof_json, sizes_json, tensor_json
 from derive.recognize import finish
 from derive.recurrence import recurrent
 from derive.rules.expanding import TooLong
@@ -76,6 +76,20 @@ def agreement(first: Layer, second: Layer, where: Iterable[str] = (), facts: Ite
         return Agreement(first, second, both, stuck=str(stuck))
 
 
+def proved(first: Layer, second: Layer, both: Pair, likely: Mapping[str, Expr]) -> Agreement:
+    """The agreement of two layers that are one already, each claim with its one value.
+
+    `likely` says of what the second layer computes on the way what it is to be in the first. The claims are tried at numbers where
+    no proof is found.
+    """
+    known = Known(both.layer.facts, {e.target.tensor: e for e in both.layer.equations}, _values(both.layer))
+    try:
+        return Agreement(first, second, both, _Prover(both, known, likely).prove(list(both.claims)))
+    except _Stuck as stuck:
+        verdict, message = next(_tried(both, c.equation, c.values[0]) for c in both.claims if c.equation.target.tensor == str(stuck))
+        return Agreement(first, second, both, difference=message if verdict == FAILS else "", stuck=str(stuck))
+
+
 def in_catalogue(layer: Layer) -> tuple[Agreement, ...]:
     """The layers of the catalogue of which it is declared, with this one, that they compute the same."""
     from derive.layers import layer as read
@@ -108,7 +122,7 @@ def _tried(both: Pair, equation: Equation, value: Expr) -> tuple[str, str]:
     name = next(name for name in ("claim", "claimed", "claims") if name not in {tensor.name for tensor in layer.tensors})
     same = Equation(Ref(name, target.indices), target)
     tensors = (*layer.tensors, Tensor(name, layer.tensor(target.tensor).dims))
-    claim = Proof(name, "equality", same, (Step("claim", value),), tensors, layer.equations, layer.facts, layer.batch)
+    claim = Proof(name, "equality", same, (Step("claim", value),), tensors, layer.equations, layer.facts, layer.batch, None, layer.sizes)
     last = check_proof(proof_json(claim), 0, context_of(_document(layer, ())["layer"]))[-1]
     return last.verdict, last.message.replace("the line before", "the second").replace("this line", "the first")
 
@@ -125,6 +139,7 @@ def _document(layer: Layer, proofs: tuple[Proof, ...]) -> dict[str, Any]:
             "outputs": list(layer.outputs),
             "wrt": list(layer.wrt),
             "batch": [expr_json(i) for i in layer.batch],
+            **sizes_json(layer.sizes),
         },
         "proofs": [proof_json(p) for p in proofs],
     }
@@ -135,7 +150,8 @@ class _Stuck(Exception):
 
 
 class _Prover:
-    def __init__(self, both: Pair, known: Known) -> None:
+    def __init__(self, both: Pair, known: Known, likely: Mapping[str, Expr] | None = None) -> None:
+        self.likely = likely or {}
         self.both = both
         self.known = known
         self.layer = both.layer
@@ -173,6 +189,8 @@ class _Prover:
         """The entries of the first layer's tensors that run over the same axes, those of equations alike first."""
         from derive.correspondence import _entries
 
+        if equation.target.tensor in self.likely:
+            return [self.likely[equation.target.tensor]]
         found: list[Expr] = []
         axes = sorted(self.layer.tensor(equation.target.tensor).dims)
         for name in self.own:
@@ -269,9 +287,10 @@ class _Prover:
         ordered = tuple(given[name] for name in order if name in given)
         everything = {equation.target.tensor, *mentioned, *given, *(n for e in ordered for n in tensors_in(e.value))}
         kept = tuple(f for f in facts if {*tensors_in(f.left), *tensors_in(f.right)} <= everything)
-        tensors = tuple(t for t in self.layer.tensors if t.name in everything)
+        counts = {name for length in self.layer.sizes for name in tensors_in(length.value)}
+        tensors = tuple(t for t in self.layer.tensors if t.name in everything | counts)
         name = equation.target.tensor
-        made = Proof(name, "equality", equation, steps, tensors, ordered, kept, self.layer.batch)
+        made = Proof(name, "equality", equation, steps, tensors, ordered, kept, self.layer.batch, None, self.layer.sizes)
         return finish(made, {t.name: t for t in tensors})
 
 

@@ -44,6 +44,7 @@ def check_document(document: Node, seed: int = 0) -> Report:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ValueError(f"this is no proof document: its format is not {FORMAT!r}")
     try:
+        document = _plainly_named(document)
         context = context_of(document["layer"])
         reports = []
         for proof in document["proofs"]:
@@ -52,6 +53,30 @@ def check_document(document: Node, seed: int = 0) -> Report:
         return Report(document["layer"]["name"], tuple(reports))
     except (KeyError, TypeError, AttributeError, Malformed) as error:
         raise ValueError(f"this proof document is not well formed ({type(error).__name__}: {error})") from error
+
+
+def _plainly_named(document: Node) -> Node:
+    """The document with upstream gradients under their plain names, `dY`; those that its layer calls otherwise are free of other uses."""
+    names = document["layer"].get("upstream", {})
+    if not names:
+        return document
+    layer = document["layer"]
+    plain = {f"d{output}" for output in layer["outputs"]}
+    used = {tensor["name"] for part in (layer, *document["proofs"]) for tensor in part["tensors"]}
+    for new, old in names.items():
+        if old not in plain or old in used or new in {tensor["name"] for tensor in layer["tensors"]}:
+            raise Malformed(f"{new} cannot be the name of the upstream gradient {old}")
+
+    def renamed(node: Node) -> Node:
+        if isinstance(node, dict):
+            return {key: names.get(value, value) if key == "name" else renamed(value) for key, value in node.items()}
+        if isinstance(node, list):
+            if len(node) == 3 and node[0] in ("ref", "whole"):
+                return [node[0], names.get(node[1], node[1]), renamed(node[2])]
+            return [renamed(part) for part in node]
+        return node
+
+    return renamed(document)
 
 
 def check_proof(proof: Node, seed: int = 0, context: Context | None = None) -> tuple[LineVerdict, ...]:

@@ -49,6 +49,8 @@ class Derivation:
     theorems: tuple[Proof, ...]
     upstream: tuple[str, ...]
     gradients: tuple[str, ...]
+    layout: str = "gradient"
+    """How gradients lie: see `derive.layouts`."""
 
     @cached_property
     def results(self) -> tuple[Equation, ...]:
@@ -154,14 +156,16 @@ class Derivation:
         plain = Layer.of(
             layer.name, layer.tensors, layer.equations, kept, layer.inputs, layer.outputs, layer.wrt, layer.batch, layer.doc, layer.sizes
         )
-        return derive(plain, self.prefix)
+        from derive.layouts import laid_out
+
+        return laid_out(derive(plain, self.prefix), self.layout)
 
     @cached_property
     def twins(self) -> tuple[Proof, ...]:
         """The proofs that this layer's gradients are those of a layer of the catalogue that stores one input transposed."""
         from derive.twins import in_catalogue
 
-        return in_catalogue(self)
+        return in_catalogue(self) if self.layout == "gradient" else ()
 
     @cached_property
     def equals(self) -> tuple[Any, ...]:
@@ -170,9 +174,10 @@ class Derivation:
 
         return in_catalogue(self.layer)
 
-    def document(self) -> dict[str, Any]:
-        """The JSON document that `derive.check` reads (schema: `derive.proof`)."""
+    def document(self, proofs: tuple[Proof, ...] | None = None) -> dict[str, Any]:
+        """The JSON document that `derive.check` reads (schema: `derive.proof`), of every proof or of some."""
         layer = self.layer
+        shown = (*self.proofs, *self.forward_mode, *self.twins) if proofs is None else proofs
         return {
             "format": FORMAT,
             "layer": {
@@ -185,8 +190,9 @@ class Derivation:
                 "wrt": list(layer.wrt),
                 "batch": [expr_json(i) for i in layer.batch],
                 **sizes_json(layer.sizes),
+                **({"layout": self.layout} if self.layout == "numerator" else {}),
             },
-            "proofs": [proof_json(p) for p in (*self.proofs, *self.forward_mode, *self.twins)],
+            "proofs": [proof_json(p) for p in shown],
         }
 
     def documents(self) -> tuple[dict[str, Any], ...]:

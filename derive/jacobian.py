@@ -60,7 +60,7 @@ def hessian(derivation: "Derivation", name: str, other: str | None = None) -> Pr
     second = derivation.second
     other = name if other is None else other
     gradient = second.gradient(name).equation
-    workings = _workings(second)
+    workings = _workings(second, derivation)
     taken = {i.name for i in gradient.target.indices if isinstance(i, Idx)}
     at: list[Idx] = []
     for index in derivation.gradient(other).equation.target.indices:
@@ -81,7 +81,7 @@ def hessian_vector(derivation: "Derivation", name: str) -> Proof:
     """
     second = derivation.second
     gradient = second.gradient(name).equation
-    workings = _workings(second)
+    workings = _workings(second, derivation)
     batch = derivation.layer.batch
     indices = tuple(i for i in gradient.target.indices if isinstance(i, Idx))
     direction = workings.new_name(("V", "U", "D"))
@@ -98,8 +98,11 @@ def hessian_vector(derivation: "Derivation", name: str) -> Proof:
     return _read_at((*derivation.results, *second.results), workings, "HV", start, gradient, upstream, indices)
 
 
-def _workings(derivation: "Derivation") -> Workings:
+def _workings(derivation: "Derivation", *before: "Derivation") -> Workings:
+    """What is known of a derivation, and the facts that its results, and those `before` it, rest on."""
     workings = Workings(derivation.layer, derivation.prefix)
+    for proof in (proof for each in (*before, derivation) for proof in each.lemmas):
+        workings.facts.update(dict.fromkeys(fact for fact in proof.facts if fact in derivation.layer.facts))
     workings.tensors.update({t.name: t for t in derivation.tensors})
     workings.definitions.update({e.target.tensor: e for e in derivation.definitions})
     workings.inner.update(dict.fromkeys(derivation.inner))
@@ -126,6 +129,7 @@ def _read_at(
     workings.declare(name, indices)
     chain = Chain(name, "jacobian", Ref(name, indices), start)
     value = gradient.value
+    chain.facts.update(workings.facts)
     workings.opened.update(dict.fromkeys(result.target.tensor for result in results))
     for result in reversed(results):
         if result.target.tensor != gradient.target.tensor:

@@ -9,7 +9,8 @@ The JSON form, which `derive.check` reads and nothing else (`format` is "gradpro
     document    {"format", "layer": layer, "proofs": [proof, ...]}
     layer       {"name", "tensors": [tensor, ...], "equations": [equation, ...], "facts": [fact, ...],
                  "inputs": [name, ...], "outputs": [name, ...], "wrt": [name, ...], "batch": [idx, ...],
-                 "sizes": [{"axis", "value": expr}, ...]}
+                 "sizes": [{"axis", "value": expr}, ...], "layout": "gradient" | "numerator",
+                 "upstream": {name: name, ...}}
     proof       {"name", "kind", "goal": equation, "steps": [step, ...], "tensors": [tensor, ...],
                  "given": [equation, ...], "facts": [fact, ...], "batch": [idx, ...], "matrix": matrix | null,
                  "sizes": as above, "forms": [[line, matrix], ...]}
@@ -42,6 +43,12 @@ are the lengths of axes that no input has: `value` may hold `["fn", "floor_div",
 
 `["along", body, {A: B, ...}, through]` is what `body` changes by, to first order, where each tensor A moves by the tensor B of the
 same axes; `through` as for a derivative.
+
+`layout`, left out where it is "gradient", says how gradients lie: in "numerator" layout, a gradient by a tensor with two axes or
+more besides the batch has the last two exchanged, and so does an upstream gradient.
+
+`upstream`, left out where it is empty, says which upstream gradient, `dY`, a name such as `G` stands for. A document that was asked for
+in other conventions than the page's own says in `conventions` which they are.
 
 `["diff", body, ref, through]` is the derivative of `body` by the entry `ref`, where the tensors named in `through` vary by
 their `given` definitions and every other tensor is held fixed. `given` is in an order in which each definition mentions only

@@ -21,8 +21,11 @@ def finish(proof: Proof, tensors: Mapping[str, Tensor]) -> Proof:
     return replace(proof, matrix=recognize(proof.result.target, proof.result.value, proof.batch))
 
 
-def recognize(target: Ref, value: Expr, batch: tuple[Idx, ...]) -> mx.Matrix | None:
-    """`value` as a matrix whose rows and columns are the target's indices after the batch; None where there is no such form."""
+def recognize(target: Ref, value: Expr, batch: tuple[Idx, ...], lies: bool | None = None) -> mx.Matrix | None:
+    """`value` as a matrix whose rows and columns are the target's indices after the batch; None where there is no such form.
+
+    A vector lies as a row or stands as a column as `lies` says; else as it comes out of the matrices in `value`.
+    """
     indices = tuple(i for i in target.indices if isinstance(i, Idx) and i not in batch)
     if len(indices) > 2:
         return None
@@ -32,7 +35,7 @@ def recognize(target: Ref, value: Expr, batch: tuple[Idx, ...]) -> mx.Matrix | N
     if len(indices) == 2:
         row, col = indices
     elif len(indices) == 1:
-        row, col = (None, indices[0]) if _stands_second(indices[0], value, batch) else (indices[0], None)
+        row, col = (None, indices[0]) if (_stands_second(indices[0], value, batch) if lies is None else lies) else (indices[0], None)
     try:
         return reader.read(value, row, col)
     except NoMatrix:

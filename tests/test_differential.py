@@ -27,7 +27,17 @@ from derive.spec import Layer
 
 # A batch and a named sum; a repeated operand; a label, a shift and a diagonal as places; kinks and a maximum; a fact; an inverse; an
 # output that is used again; a recurrence.
-SAMPLE = ("attention", "attention_tied", "embedding", "convolution_same", "max_pool_1d", "cross_entropy", "matrix_inverse", "lstm_cell", "rnn")
+SAMPLE = (
+    "attention",
+    "attention_tied",
+    "embedding",
+    "convolution_same",
+    "max_pool_1d",
+    "cross_entropy",
+    "matrix_inverse",
+    "lstm_cell",
+    "rnn",
+)
 
 
 @cache

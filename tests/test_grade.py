@@ -18,6 +18,23 @@ from derive.write import write
 
 # A layer: (what a person writes, the outcome, the diagnosis).
 TABLE = {
+    "lstm": (
+        ("dC[n,t,j] = dY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2) + dC[n,t+1,j]*F[n,t+1,j]", "right", "right"),
+        ("dC[n,t,j] = dY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)", "wrong", "missing term"),
+        ("dF = dC * C", "wrong", "wrong"),
+    ),
+    "decay": (
+        ("da[c] = sum(b,n, dH_total[b,n,c]*H[b,n-1,c])", "right", "right"),
+        (r"da_{c} = \sum_{b,n} dH\_total_{b,n,c} H_{b,n-1,c}", "unreadable", "syntax"),
+        ("da[c] = dH_total[b,n,c]*H[b,n-1,c]", "right", "right"),
+        ("da[c] = sum(b,n, dH_total[b,n,c]*H[b,n,c])", "wrong", "wrong index"),
+        ("da[c] = sum(b,n, dH[b,n,c]*H[b,n-1,c])", "wrong", "wrong tensor"),
+        ("dX = dH_total", "right", "right"),
+        ("dX = dH", "wrong", "wrong tensor"),
+        ("dX[b,n,c] = dH[b,n,c] + a[c]*dX[b,n+1,c]", "right", "right"),
+        ("dX[b,n,c] = dH[b,n,c] + a[c]*dX[b,n,c]", "unreadable", "syntax"),
+        ("dX[b,n,c] = dH[b,n,c] + a[c]*dX[b,n^2,c]", "unreadable", "syntax"),
+    ),
     "linear": (
         ("dX = dY W^T", "right", "right"),
         ("dX = dY @ W.T", "right", "right"),

@@ -4,7 +4,8 @@ The gradient `dA` of a tensor A is the sum over T and o of `dT[o] * d T[o] / d A
 gradients the proof takes as free variables (the upstream gradients, in the end), and the derivative goes through all of
 the layer's equations in between. The tangent `tT` is the derivative of T along the free tangents `tA`. Neither reads the
 proof's own lines, so a true chain from a wrong first line is found out. The names follow `derive.proof`: a gradient is called
-`d` (in a second order `d2`) and the tensor's name, with `_total` where an output is also used further on.
+`d` (in a second order `d2`) and the tensor's name, with `_total` where an output is also used further on. In numerator layout a
+gradient by a tensor with two axes or more besides the batch has the last two exchanged.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from derive.checker.structure import Declarations, Malformed, normal_form
 Node = Any
 PREFIXES = ("d", "d2", "d3")
 DERIVATIVES = ("lemma", "theorem", "tangent")  # the kinds of proof whose target is a derivative
+LAYOUTS = ("gradient", "numerator")
 TOTAL = "_total"
 OWN = "own "  # no name in a document begins so
 
@@ -41,6 +43,7 @@ class Context:
     facts: tuple[Node, ...] = ()
     batch: list[Node] = field(default_factory=list)
     sizes: list[Node] = field(default_factory=list)
+    layout: str = LAYOUTS[0]
     stated: bool = False
     """Whether there is a layer: a proof on its own is read against its own definitions."""
 
@@ -62,6 +65,9 @@ class Context:
 def context_of(layer: Node) -> Context:
     """What a document knows before its first proof. Raises Malformed if the layer is not well formed."""
     context = Context(stated=True, facts=tuple(layer["facts"]), batch=layer["batch"], sizes=layer.get("sizes", []))
+    context.layout = layer.get("layout", LAYOUTS[0])
+    if context.layout not in LAYOUTS:
+        raise Malformed(f"there is no layout {context.layout!r}")
     context.inputs, context.outputs, context.wrt = tuple(layer["inputs"]), tuple(layer["outputs"]), tuple(layer["wrt"])
     context.tensors = {tensor["name"]: tensor for tensor in layer["tensors"]}
     declared = Declarations(layer["tensors"])
@@ -127,7 +133,8 @@ def meaning(proof: Node, context: Context) -> Meaning | None:
         variable = variable_of(target[1], prefix, names)
         if variable is not None:
             dims = frontier.dims(variable)
-            if dims != [index[2] for index in target[2]]:
+            here = target[2] if prefix == "t" else frontier.laid(target[2])
+            if dims != [index[2] for index in here]:
                 raise Malformed(f"{variable} has the axes ({', '.join(dims)}), its derivative others")
             return frontier.tangent(variable) if prefix == "t" else frontier.gradient(variable, prefix)
     raise Malformed(f"{target[1]} is not the name of a derivative of any tensor of the layer")
@@ -204,6 +211,11 @@ class _Frontier:
             raise Malformed(f"no tensor {name} is declared")
         return list(self.context.tensors[name]["dims"])
 
+    def laid(self, indices: list[Node]) -> list[Node]:
+        """The indices of a gradient's entry as those of its tensor's entry, or the other way round."""
+        turned = self.context.layout == LAYOUTS[1] and len(indices) - len(self.proof["batch"]) >= 2
+        return [*indices[:-2], indices[-1], indices[-2]] if turned else indices
+
     # ------------------------------------------------------------------------------------------------ meanings
 
     def equation(self, target: Node) -> Meaning:
@@ -231,7 +243,7 @@ class _Frontier:
             if name != variable and self._free(total):
                 weights[name] = total
                 continue
-            if name == variable and name in consumers.get(name, ()):
+            if name == variable and name in consumers.get(name, ()) and self.target[1] in self.declared:
                 again = self.target[1]
             if self._free(plain) and (output or name != variable):
                 weights[name] = plain
@@ -243,18 +255,20 @@ class _Frontier:
                 if other not in seen:
                     seen.add(other)
                     waiting.append(other)
+        # Where no gradient of a recurrence is at hand, its entries pass everything on by their definitions.
+        held = set() if variable in self.recurring and self.target[1] not in self.declared else {self.alias(variable)}
         between = [self.alias(name) for name in self.equations if name not in weights or self._passes(name, prefix)]
-        wrt = ["ref", self.alias(variable), self.target[2]]
+        wrt = ["ref", self.alias(variable), self.laid(self.target[2])]
         terms = []
         for name, weight in [*weights.items(), *([(variable, again)] if again else [])]:
             indices = [["idx", f"o {n}", axis] for n, axis in enumerate(self.dims(name))]
             body = ["ref", self.alias(name), indices]
-            through = sorted({*between, self.alias(name)} - {self.alias(variable)})
+            through = sorted({*between, self.alias(name)} - held)
             if name in self.recurring and not (name in self.context.outputs and weight == f"{prefix}{name}" and weight != again):
                 # The right-hand side alone: what its entries pass on to later ones is in its gradient.
                 body = self._right(name, indices)
                 through = sorted({*between} - {self.alias(n) for n in weights} - {self.alias(variable)})
-            term = ["mul", [["ref", weight, indices], ["diff", body, wrt, [t for t in through if self._defined(t)]]]]
+            term = ["mul", [["ref", weight, self.laid(indices)], ["diff", body, wrt, [t for t in through if self._defined(t)]]]]
             terms.append(["sum", indices, term] if indices else term)
         return self._finish(["add", terms] if terms else ["num", "0"])
 

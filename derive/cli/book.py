@@ -126,7 +126,7 @@ def _made(layers: Sequence[Layer], detail: str, jobs: int, step: Callable[[str],
 
 
 def _entry(layer: Layer, detail: str) -> Entry:
-    from derive.__main__ import derived
+    from derive.cli.pages import derived
     from derive.render.book import entry
 
     derivation = derived(layer)

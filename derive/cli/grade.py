@@ -27,8 +27,8 @@ def grade(words: list[str]) -> int:
     parser.add_argument("layer", help="a layer's name, a formula, or a file (FILE:NAME)")
     parser.add_argument("formula", help='the gradient, such as "dW = X^T dY", or a file with a line each')
     options = parser.parse_args(words)
-    from derive.__main__ import derived
     from derive.cli.find import find, read
+    from derive.cli.pages import derived
     from derive.tutor import Tutor
 
     layers = find(options.layer)

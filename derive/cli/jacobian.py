@@ -7,12 +7,16 @@ from typing import Any
 
 from derive.errors import SpecError, near
 from derive.proof import Proof, proof_json
-from derive.render.blocks import Page, Paragraph
+from derive.render.blocks import Bullets, Page, Paragraph
 from derive.render.page import ledger_line, proof_page
 
 LAYOUT = (
     "Numerator layout: the axes of what is differentiated come first, so M outputs of N inputs give M × N; in denominator "
     "layout it is the transpose."
+)
+DENOMINATOR = (
+    "Denominator layout: the axes of what is differentiated by come first, so M outputs of N inputs give N × M; in gradient and in "
+    "numerator layout it is the transpose."
 )
 SYMMETRIC = "The rows are the entries of the first tensor, the columns those of the second; dL is the upstream gradient of the scalar."
 
@@ -65,15 +69,19 @@ def named(derivation: Any, name: str) -> Proof:
     return known[name]
 
 
-def page_of(proof: Proof, derivation: Any, detail: str, ascii: bool, check: bool) -> tuple[Page, bool]:
-    """The proof's page, a derivative's with its layout, and, unless `check` is off, the verdict; and whether every line holds."""
+def page_of(proof: Proof, derivation: Any, detail: str, ascii: bool, check: bool, stated: Any = None) -> tuple[Page, bool]:
+    """The proof's page, a derivative's with its layout, and, unless `check` is off, the verdict; and whether every line holds.
+
+    `stated` says in which conventions it is, where they are not the page's own (`derive.conventions.Restated`).
+    """
     from derive.check import check_document
 
     made = proof_page(proof, detail, ascii)
     blocks = list(made.blocks)
     own = any(each is proof for each in derivation.proofs)
     if not own:
-        blocks.append(Paragraph(LAYOUT if proof.name.startswith("J") else VECTOR if proof.name.startswith("HV") else SYMMETRIC))
+        layout = DENOMINATOR if stated is not None and stated.conventions.layout == "denominator" else LAYOUT
+        blocks.append(Paragraph(layout if proof.name.startswith("J") else VECTOR if proof.name.startswith("HV") else SYMMETRIC))
     good = True
     if check:
         document = derivation.document()
@@ -82,4 +90,9 @@ def page_of(proof: Proof, derivation: Any, detail: str, ascii: bool, check: bool
         report = check_document(document)
         good = report.ok
         blocks.append(Paragraph(ledger_line(report)))
-    return replace(made, blocks=tuple(blocks)), good
+    made = replace(made, blocks=tuple(blocks))
+    if stated is not None:
+        from derive.render.conventions import bullets, finished
+
+        made = finished(replace(made, blocks=(Bullets(bullets(stated)), *made.blocks)), stated, False)
+    return made, good

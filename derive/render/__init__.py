@@ -8,3 +8,13 @@ FORMATS = ("text", "latex", "markdown", "html", "pdf", "json")
 
 LANGUAGES = ("en", "ru", "zh")
 """What pages speak; LaTeX and what is made of it speak English alone, since other scripts need fonts it may not have."""
+
+CONVENTIONS: dict[str, tuple[str, ...]] = {
+    "layout": ("gradient", "numerator", "denominator"),
+    "batch": ("rows", "cols"),
+    "weight": ("in_out", "out_in"),
+    "upstream": ("dY", "G", "delta"),
+    "sum": ("explicit", "einstein"),
+    "index_base": ("0", "1"),
+}
+"""The conventions that are one of a few words, what pages have by default first (a weight is stored as its layer has it)."""

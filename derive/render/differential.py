@@ -8,7 +8,7 @@ from derive.errors import listing
 from derive.proof import Proof
 from derive.render.blocks import Block, Bullets, Heading, Page, Paragraph
 from derive.render.notation import context
-from derive.render.page import _conventions, _given, _results, _title, ledger_line, proof_blocks, rules_used
+from derive.render.page import _given, _results, _title, conventions, ledger_line, proof_blocks, rules_used
 
 CONVENTIONS = (
     "`tA` is the differential of `A`: what `A` changes by, to first order, when the inputs move. Elsewhere it is often written as a d "
@@ -29,7 +29,7 @@ def differential_page(view: Any, detail: str = "full", report: Any = None, ascii
     blocks: list[Block] = [Heading(_title(derivation).replace("step by step", "by differentials"), 1)]
     if layer.doc:
         blocks.append(Paragraph(" ".join(layer.doc.split())))
-    heading, said = _conventions(derivation)
+    heading, said = conventions(derivation, where)
     assert isinstance(said, Bullets)
     first, *others = (item for item in said.items if not item.startswith("`∂"))
     blocks += [heading, Bullets((first, *CONVENTIONS, *others))]

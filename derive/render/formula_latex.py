@@ -111,6 +111,8 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
     if isinstance(laid, Call):
         return _call(laid, where)
     if isinstance(laid, Big):
+        if laid.axes:
+            return [*_ranging(laid, where), *deeper(pieces(laid.body, where), 1)]
         names = ",".join(joined(pieces(i, where)) for i in laid.indices)
         head = "\\sum" if laid.kind == "sum" else "\\max"
         wide = max(1.5 if laid.kind == "sum" else 1.9, 0.5 * len(laid.indices) + 0.2) + 0.35
@@ -127,6 +129,20 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
     assert isinstance(laid, Shaped)
     body, under = pieces(laid.body, where), shape_latex((laid.rows, laid.cols))
     return [Piece("\\underset{" + under + "}{" + joined(body) + "}", max(width(body), 0.75 * _letters(under)))]
+
+
+def _ranging(laid: Big, where: Context) -> list[Piece]:
+    """A big operator whose indices say where they run."""
+    found = []
+    for index, axis in zip(laid.indices, laid.axes):
+        name, end = joined(pieces(index, where)), joined(pieces(axis, where)) + ("" if laid.start else "-1")
+        if laid.kind == "sum":
+            found.append(
+                Piece(f"\\sum_{{{name}={laid.start}}}^{{{end}}} ", max(1.9, 0.75 * (_letters(name) + 1.6), 0.75 * _letters(end)) + 0.35)
+            )
+        else:
+            found.append(Piece(f"\\max_{{{laid.start} \\le {name} \\le {end}}} ", 0.75 * (_letters(name + end) + 3.4) + 0.35))
+    return found
 
 
 def _letters(tex: str) -> float:

@@ -137,8 +137,8 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
     if isinstance(laid, Call):
         return _call(laid, where)
     if isinstance(laid, Big):
-        names = ",".join(flat(pieces(i, where)) for i in laid.indices)
-        subscript = names if len(laid.indices) == 1 else "{" + names + "}"
+        names = ",".join(_running(laid, where))
+        subscript = names if len(laid.indices) == 1 and not laid.axes else "{" + names + "}"
         return [_piece(f"{symbol(laid.kind, where)}_{subscript} "), *deeper(pieces(laid.body, where), 1)]
     if isinstance(laid, Partial):
         return _partial(laid, where)
@@ -151,6 +151,13 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
         return [_piece(first), *deeper(pieces(laid.body, where)), _piece(last)]
     assert isinstance(laid, Shaped)
     return _shaped(laid, where)
+
+
+def _running(laid: Big, where: Context) -> list[str]:
+    """The indices of a big operator, each with its range where one is asked for."""
+    names = [flat(pieces(i, where)) for i in laid.indices]
+    ends = [flat(pieces(axis, where)) + ("" if laid.start else f"{symbol('minus', where)}1") for axis in laid.axes]
+    return [f"{name}={laid.start}..{end}" for name, end in zip(names, ends)] if ends else names
 
 
 def _piece(text: str, cut: int | None = None) -> Piece:

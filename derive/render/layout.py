@@ -115,11 +115,13 @@ class Call:
 
 @dataclass(frozen=True)
 class Big:
-    """A sum or a maximum over indices; `kind` is sum or max."""
+    """A sum or a maximum over indices; `kind` is sum or max. With `axes`, each index is said to run over its axis, from `start` on."""
 
     kind: str
     indices: tuple["Layout", ...]
     body: "Layout"
+    axes: tuple["Layout", ...] = ()
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,8 @@ def of_expr(expr: Expr, where: Context) -> Layout:
         shown = where.shown(expr)
         head = Word(expr.tensor, "tensor")
         return Entry(head, tuple(of_index(i, where) for i in shown.indices)) if shown.indices else head
+    if isinstance(expr, Delta) and where.delta_is_a_tensor:
+        return Relation(of_index(expr.a, where), "==", of_index(expr.b, where))
     if isinstance(expr, Delta):
         return Entry(Word("delta", "function"), (of_index(expr.a, where), of_index(expr.b, where)))
     if isinstance(expr, Position):
@@ -222,7 +226,9 @@ def of_expr(expr: Expr, where: Context) -> Layout:
         return Call(expr.name, tuple(of_expr(a, where) for a in expr.args))
     if isinstance(expr, (Sum, Max)):
         body = of_expr(expr.body, where)
-        return Big("sum" if isinstance(expr, Sum) else "max", tuple(of_index(i, where) for i in expr.indices), factor(body))
+        indices = tuple(of_index(i, where) for i in expr.indices)
+        axes = () if where.ranges is None else tuple(Word(i.dim, "axis") for i in expr.indices)
+        return Big("sum" if isinstance(expr, Sum) else "max", indices, factor(body), axes, where.ranges or 0)
     if isinstance(expr, MatrixFn):
         return _matrix_function(expr, where)
     if isinstance(expr, Differential):

@@ -59,7 +59,8 @@ class Context:
     """What a name is read against.
 
     The tensors there are (so that `dY` is the gradient of `Y`), the batch axes left out, and the named inner sums, which count
-    as part of the equation that mentions them. In `marked` LaTeX every index says its name, for a page that lights it up; `language`
+    as part of the equation that mentions them. Some tensors are `called` otherwise on paper; with `ranges` every sum says where its
+    index begins, at 0 or at 1, and where it ends. In `marked` LaTeX every index says its name, for a page that lights it up; `language`
     is that of the sentences around the formulas.
     """
 
@@ -69,6 +70,13 @@ class Context:
     inner: frozenset[str] = frozenset()
     marked: bool = False
     language: str = "en"
+    called: tuple[tuple[str, str], ...] = ()
+    ranges: int | None = None
+
+    @property
+    def delta_is_a_tensor(self) -> bool:
+        """Whether the letter of the Kronecker delta is taken."""
+        return any(name.partition("_")[0] == "delta" for _, name in self.called)
 
     def through_everything(self, diff: Diff) -> bool:
         """Whether a derivative goes through more than one of the layer's equations, inner sums aside."""
@@ -92,7 +100,10 @@ class Context:
     def depth(self, name: str) -> tuple[tuple[str, ...], str]:
         """All prefixes of a tensor's name, outermost first, and the name under them."""
         prefixes: list[str] = []
+        called = dict(self.called)
         while True:
+            if name in called:
+                return tuple(prefixes), called[name]
             prefix, rest = self.split(name)
             if not prefix:
                 return tuple(prefixes), name

@@ -32,14 +32,22 @@ from derive.render.notation import Context, context, listing, reason, words
 from derive.write import write
 
 
-def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool = False) -> Page:
-    """The page of a `derive.engine.Derivation` at a level of detail; `report` is the checker's, if it has run."""
+def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool = False, stated: Any = None) -> Page:
+    """The page of a `derive.engine.Derivation` at a level of detail; `report` is the checker's, if it has run.
+
+    `stated` says in which conventions it is, where they are not the page's own (`derive.conventions.Restated`).
+    """
     layer = derivation.layer
     where = context((t.name for t in derivation.tensors), layer.batch, ascii, derivation.inner)
+    if stated is not None:
+        from derive.render.conventions import context_in
+
+        where = context_in(where, stated)
     blocks: list[Block] = [Heading(_title(derivation), 1)]
     if layer.doc:
+        blocks += [Paragraph("The layer as it is given:")] if stated is not None and stated.moved else []
         blocks.append(Paragraph(" ".join(layer.doc.split())))
-    blocks += _conventions(derivation)
+    blocks += conventions(derivation, where, stated)
     blocks += _given(derivation, where)
     blocks += _section("Rewritten on entry", derivation.prepare, detail)
     blocks += _section("Gradients, from the last equation to the first", derivation.lemmas, detail)
@@ -76,11 +84,19 @@ def _title(derivation: Any) -> str:
 # ---------------------------------------------------------------------------------------------------- what is given
 
 
-def _conventions(derivation: Any) -> list[Block]:
+def conventions(derivation: Any, where: Context, stated: Any = None) -> list[Block]:
+    """The banner: what a page's formulas are to be read by."""
     items = [
         "Rows are examples. The gradient of `A` is written `dA`, has `A`'s shape, and holds the derivatives of the loss by its entries.",
         "Every sum is written. It reaches over the product that follows it, up to the next `+` or `−` outside brackets.",
-        "`δ[i,j]` is 1 where `i = j` and 0 elsewhere. Another index over the same axis gets a prime.",
+    ]
+    if stated is not None:
+        from derive.render.conventions import bullets
+
+        items = list(bullets(stated))
+    mark = "The Kronecker delta, written `[i = j]`," if where.delta_is_a_tensor else "`δ[i,j]`"
+    items += [
+        f"{mark} is 1 where `i = j` and 0 elsewhere. Another index over the same axis gets a prime.",
         "`∂T/∂A` is taken through the equation of `T` alone, `∂⁺T/∂⁺A` through every equation from `A` to `T`.",
         "In matrix form, `∘` is the product entry by entry, `1` a vector or a matrix of ones, and every factor has its shape under it.",
     ]

@@ -106,7 +106,10 @@ ASCII = str.maketrans(
 
 def prose(text: str, where: Context) -> str:
     """A sentence as the terminal shows it: marks of formulas dropped, primes as primes, ASCII where asked for."""
-    text = re.sub(r"`(t[A-Za-z]\w*)`", lambda found: notation.text_tensor(found.group(1), where), text).replace("`", "")
+    text = re.sub(r"`(t[A-Za-z]\w*)`", lambda found: notation.text_tensor(found.group(1), where), text)
+    for name, other in where.called:
+        text = re.sub(rf"\b{name}\b|`{other}`", notation.text_word(other, where.ascii), text)
+    text = text.replace("`", "")
     if where.ascii:
         return text.replace("∂⁺", "D").translate(ASCII)
     return re.sub(r"\b([A-Za-z])('+)(?!\w)", lambda found: notation.text_word(found.group(0), False), text)

@@ -14,6 +14,7 @@ from derive.expr import (
     Fn,
     Idx,
     Iverson,
+    MatrixFn,
     Max,
     Mul,
     Num,
@@ -344,13 +345,18 @@ def divide_out(expr: Expr) -> Expr:
 
 
 def symmetric_order(expr: Expr, tensors: Mapping[str, tuple[int, int]]) -> Expr:
-    """A[i,j] = A[j,i], for a tensor that is declared symmetric: every entry is written in one of the two ways"""
+    """A[i,j] = A[j,i], for a tensor that is declared symmetric, and for its inverse: every entry is written in one of the two ways"""
     bound = {i for node in walk(expr) if isinstance(node, (Sum, Max)) for i in node.indices}
 
     def order(index: object) -> tuple[bool, str]:
         return (index in bound, repr(index))
 
     def rule(node: Expr) -> Expr | None:
+        if isinstance(node, MatrixFn) and node.name == "inv" and isinstance(node.body, Ref) and node.body.tensor in tensors:
+            places = [n for n, index in enumerate(node.body.indices) if index in node.indices]
+            if tuple(places) == tensors[node.body.tensor] and order(node.at[1]) < order(node.at[0]):
+                return MatrixFn(node.name, node.indices, node.body, (node.at[1], node.at[0]))
+            return None
         if not isinstance(node, Ref) or node.tensor not in tensors:
             return None
         first, second = tensors[node.tensor]

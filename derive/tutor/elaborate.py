@@ -9,11 +9,13 @@ import itertools
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
+from derive.affine import NotLinear, place
 from derive.conditions import choose, compare
 from derive.errors import listing, near
 from derive.expr import ONE, Delta, Expr, Fn, Idx, Index, MatrixFn, Num, Position, Ref, Size, add, delta, mul, neg, power, total
 from derive.indices import free_indices, substitute
 from derive.tutor.tree import Node, Unreadable
+from derive.tutor.tree import walk as tree_walk
 from derive.tutor.values import Axis, Value, Vocabulary, shape
 
 ONES = ("𝟏", "ones")
@@ -101,9 +103,42 @@ class Elaborator:
             if self.words.tensors[name].values != dim:
                 raise Unreadable(f"{part.value} numbers {self.words.tensors[name].values}, and {dim} is wanted here", part.at, True)
             return Ref(name, (*self.words.leading(name), *self.places(name, part)))
-        if part.kind != "name":
-            raise Unreadable("expected an index by its name, as in X[i,k]", part.at)
-        return self.index_named(part.value, dim, part.at)
+        if part.kind == "name":
+            return self.index_named(part.value, dim, part.at)
+        try:
+            return place(self.counted(part, self.alone(part, dim)), dim)
+        except NotLinear as error:
+            raise Unreadable(f"a place is a sum of whole multiples of indices and lengths; {error}", part.at) from None
+
+    def alone(self, part: Node, dim: str) -> str | None:
+        """The axis of the indices of a place of which nothing else says what they run over: its own, where there is one alone."""
+        names = {inner.value for inner in tree_walk(part) if inner.kind == "name"}
+        unknown = [name for name in names if name not in self.axis_of and name not in self.words.sizes and name not in self.words.tensors]
+        return dim if len(unknown) == 1 else None
+
+    def counted(self, part: Node, dim: str | None) -> Expr:
+        """A place as arithmetic on positions."""
+        if part.kind == "num":
+            return Num(part.value)
+        if part.kind in ("add", "times"):
+            parts = [self.counted(inner, dim) for inner in part.parts]
+            return add(*parts) if part.kind == "add" else mul(*parts)
+        if part.kind == "negative":
+            return neg(self.counted(part.parts[0], dim))
+        if part.kind == "name" and part.value not in self.axis_of:
+            tensor = self.words.tensors.get(self.resolve(part.value))
+            if tensor is not None and tensor.is_plain_integer:
+                return Position(Ref(tensor.name))
+            if part.value in self.words.sizes:
+                return Size(part.value)
+            if dim is None:
+                raise Unreadable(f"nothing says what the index {part.value} runs over; write an entry that is read at it alone", part.at)
+        if part.kind == "name":
+            return Position(self.index_named(part.value, self.axis_of.get(part.value, dim or ""), part.at))
+        value = self.value(part)
+        if value.axes or not isinstance(value.entry, Size):
+            raise Unreadable("expected an index or a place, as in X[i,k] or X[2*i - 1,k]", part.at)
+        return value.entry
 
     # ------------------------------------------------------------------------------------------------ entry by entry
 

@@ -13,6 +13,7 @@ from derive.errors import SpecError, listing, near
 from derive.expr import Equation, Expr, Fact, Idx, Ref, Tensor
 from derive.indices import names as index_names
 from derive.indices import rename_apart, substitute, tensors_in
+from derive.recurrence import Unordered, groups
 from derive.spec import Layer
 from derive.tutor import reading
 from derive.tutor.convention import repeated, writes_sums
@@ -206,10 +207,10 @@ class Tutor:
 
     def _scan(self, node: Node, work: Elaborator) -> None:
         """Note the axis of every named index, so that a sum may stand before the entry that says what it runs over."""
-        for part in walk(node):
-            name = work.resolve(part.value) if part.kind == "entry" else ""
-            if name in self.words.tensors:
-                work.places(name, part)
+        entries = [(name, part) for part in walk(node) if part.kind == "entry" and (name := work.resolve(part.value)) in self.words.tensors]
+        # An index that stands alone somewhere says what it runs over; then the places it is part of are known.
+        for name, part in sorted(entries, key=lambda entry: any(index.kind not in ("name", "entry") for index in entry[1].parts)):
+            work.places(name, part)
 
     def _lazily(self, entry: Expr) -> None:
         """Gradients that the derivation passed over (it fuses equations) get their meaning as a definition."""
@@ -237,12 +238,19 @@ class Tutor:
                 raise
             fix = self._diagnosed(claim, None, None, error)
             return fix
-        if _mentions(entry, claim.name):
+        if _mentions(entry, claim.name) and not self._recurs(Equation(target, entry)):
             raise Unreadable(f"{claim.name} stands on both sides", claim.node.at)
         apart = self._apart(entry, target, claim.setting)
         if apart is None:
             return self._right(claim, target, entry)
         return self._diagnosed(claim, apart, None, None)
+
+    def _recurs(self, equation: Equation) -> bool:
+        """Whether a line that has its own left side on the right is a recurrence, as the derived one is."""
+        try:
+            return any(group.recurs for group in groups((equation,)))
+        except Unordered:
+            return False
 
     def _summed(self, claim: Claim) -> Claim | None:
         """The claim read with the summation convention; None where it writes sums itself, or no index stands twice."""

@@ -143,6 +143,13 @@ class _Parser(Calls):
         if value.kind not in ("name", "entry"):
             raise Unreadable("only a tensor has a subscript", sign.at)
         words: list[Token] = []
+        if self.token.text == "{" and self.moved():
+            self.take()
+            places = [self.index()]
+            while self.accept(",") or self.token.kind in ("name", "number"):
+                places.append(self.index())
+            self.expect("}")
+            return Node("entry", (*value.parts, *places), value.value, value.at)
         if self.accept("{"):
             while not self.accept("}"):
                 if self.token.kind == "end":
@@ -154,6 +161,15 @@ class _Parser(Calls):
         if f"{value.value}_{joined}" in self.names:
             return Node("name", (), f"{value.value}_{joined}", value.at)
         return Node("entry", (*value.parts, *(Node("name", (), name, at) for name, at in _letters(words))), value.value, value.at)
+
+    def moved(self) -> bool:
+        """Whether a subscript in braces has a sum in it, as in h_{t-1,j}."""
+        steps = 1
+        while self.ahead(steps).text not in ("}", "") and self.ahead(steps).kind != "end":
+            if self.ahead(steps).text in ("+", "-"):
+                return True
+            steps += 1
+        return False
 
     def bracket(self, value: Node) -> Node:
         opened = self.take()
@@ -191,12 +207,29 @@ class _Parser(Calls):
         return Node("reshape", (value,), tuple(item == ":" for item in items), opened.at)
 
     def index(self) -> Node:
+        """An index, an entry of an integer tensor, or a place: whole multiples of indices, lengths and integers, as in `h[2*t - 1]`."""
+        first = self.token.at
+        sign = self.accept("-")
+        terms = [_negated(self.multiple(), sign)]
+        while more := self.accept("+", "-"):
+            terms.append(_negated(self.multiple(), more if more.text == "-" else None))
+        return terms[0] if len(terms) == 1 else Node("add", tuple(terms), at=first)
+
+    def multiple(self) -> Node:
         token = self.token
-        negative = self.accept("-")
-        token = self.take()
+        factors = [self.counted()]
+        while self.accept("*") or (factors[-1].kind == "num" and self.token.kind == "name"):
+            factors.append(self.counted())
+        return factors[0] if len(factors) == 1 else Node("times", tuple(factors), at=token.at)
+
+    def counted(self) -> Node:
+        token = self.token
+        if token.kind == "name" and self.ahead().text == "(":
+            return self.atom()
+        self.take()
         if token.kind == "number":
-            return Node("num", (), -Fraction(token.text) if negative else Fraction(token.text), token.at)
-        if token.kind != "name" or negative:
+            return Node("num", (), Fraction(token.text), token.at)
+        if token.kind != "name":
             raise Unreadable("expected an index, as in X[i,k]", token.at)
         node = Node("name", (), self.primed(token.text), token.at)
         return self.bracket(node) if self.token.text == "[" else node
@@ -314,6 +347,12 @@ class _Parser(Calls):
         if self.accept("^"):
             self.atom()
         return Node("over", (self.term(),), tuple(name for name, _ in _letters(words)), sign.at)
+
+
+def _negated(node: Node, sign: Token | None) -> Node:
+    if sign is None:
+        return node
+    return Node("num", (), -node.value, node.at) if node.kind == "num" else Node("negative", (node,), at=sign.at)
 
 
 def _letters(words: list[Token]) -> list[tuple[str, int]]:
