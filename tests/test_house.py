@@ -92,7 +92,8 @@ def test_every_layer_of_the_folder_is_in_the_table_of_contents() -> None:
 
 NAMES = [layer.name for layer in LAYERS] + ["mean_squared_error", "crossentropy"]
 # Words of the language: a layer may be named after the scalar function that it applies, or as NumPy's own method.
-ANYWHERE = {"linear", "reshape", "flatten", *ARITY}
+# Words of the field besides: a linear map, the Kronecker delta, softplus's threshold.
+ANYWHERE = {"linear", "reshape", "flatten", "kronecker", "threshold", *ARITY}
 
 
 def words(path: Path) -> set[str]:

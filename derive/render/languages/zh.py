@@ -152,6 +152,7 @@ WORDS = {
     "definition": "定义",
     "distribute": "分配律",
     "exchange": "交换求和",
+    "exclude": "互斥条件",
     "fact": "事实",
     "fold": "代回已知量",
     "identity": "恒等",
