@@ -92,7 +92,7 @@ def conventions(derivation: Any, where: Context, stated: Any = None) -> list[Blo
         from derive.render.conventions import bullets
 
         items = list(bullets(stated))
-    mark = "The Kronecker delta, written `[i = j]`," if where.delta_is_a_tensor else "`δ[i,j]`"
+    mark = "The bracket `[i = j]`" if where.delta_is_a_tensor else "`δ[i,j]`"
     items += [
         f"{mark} is 1 where `i = j` and 0 elsewhere. Another index over the same axis gets a prime.",
         "`∂T/∂A` is taken through the equation of `T` alone, `∂⁺T/∂⁺A` through every equation from `A` to `T`.",

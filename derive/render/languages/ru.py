@@ -90,8 +90,8 @@ WORDS = {
     "with the lengths {}.": "с длинами {0}.",
     "an integer": "целое число",
     # other conventions
-    "The Kronecker delta, written {}, is 1 where {} and 0 elsewhere. Another index over the same axis gets a prime.": (
-        "Символ Кронекера, записанный как {0}, равен 1 при {1} и 0 в остальных случаях. Другой индекс по той же оси отмечается штрихом."
+    "The bracket {} is 1 where {} and 0 elsewhere. Another index over the same axis gets a prime.": (
+        "Скобка {0} равна 1 при {1} и 0 в остальных случаях. Другой индекс по той же оси отмечается штрихом."
     ),
     "Rows are examples.": "Строки — это примеры.",
     "Columns are examples: against the layer as it is given, {} is stored transposed.": "Столбцы — это примеры: по сравнению с исходным слоем {0} хранится транспонированно.",
