@@ -1,10 +1,15 @@
-"""How the time to derive every gradient grows with depth: transformers of 1 to 24 blocks, each block with weights of its own."""
+"""How the time to derive every gradient grows with depth: transformers of 1 to 24 blocks, each block with weights of its own.
+
+Run `python -m benchmarks.depth`; `python -m benchmarks` prints it as well.
+"""
 
 from __future__ import annotations
 
+import gc
 import math
 import statistics
-from time import perf_counter
+from collections.abc import Sequence
+from time import process_time
 
 from rich.console import Console
 from rich.table import Table
@@ -22,15 +27,20 @@ def transformer(blocks: int) -> Layer:
     return compose("transformer", {str(n): wire(TRANSFORMER_BLOCK, X=f"X_{n}", Y=f"X_{n + 1}") for n in range(1, blocks + 1)})
 
 
-def seconds(blocks: int, rounds: int) -> float:
-    """The median time to derive all gradients of `blocks` blocks, every lemma with its steps and its matrix form."""
-    layer = transformer(blocks)
-    found = []
+def seconds(depths: Sequence[int], rounds: int) -> dict[int, float]:
+    """The median processor time to derive all gradients of so many blocks, every lemma with its steps and its matrix form.
+
+    Each round derives every depth once, so that what else the machine does meets them all.
+    """
+    layers = {blocks: transformer(blocks) for blocks in depths}
+    found: dict[int, list[float]] = {blocks: [] for blocks in depths}
     for _ in range(rounds):
-        start = perf_counter()
-        derive(layer)
-        found.append(perf_counter() - start)
-    return statistics.median(found)
+        for blocks, layer in layers.items():
+            gc.collect()
+            start = process_time()
+            derive(layer)
+            found[blocks].append(process_time() - start)
+    return {blocks: statistics.median(times) for blocks, times in found.items()}
 
 
 def slope(times: dict[int, float]) -> float:
@@ -43,12 +53,16 @@ def slope(times: dict[int, float]) -> float:
 
 def table(console: Console, rounds: int = 3, largest: int = 24) -> None:
     """Print seconds for each depth, and the slope."""
-    seconds(1, 1)
-    times = {blocks: seconds(blocks, rounds) for blocks in BLOCKS if blocks <= largest}
-    rows = Table(title=f"All gradients of a transformer, median of {rounds}")
+    seconds([1], 1)
+    times = seconds([blocks for blocks in BLOCKS if blocks <= largest], rounds)
+    rows = Table(title=f"All gradients of a transformer, median of {rounds} rounds")
     for name in ("blocks", "equations", "seconds", "seconds a block"):
         rows.add_column(name, justify="right")
     for blocks, time in times.items():
         rows.add_row(str(blocks), str(blocks * len(TRANSFORMER_BLOCK.equations)), f"{time:.3f}", f"{time / blocks:.3f}")
     console.print(rows)
     console.print(f"log-log slope {slope(times):.2f} (1 is linear)")
+
+
+if __name__ == "__main__":
+    table(Console(width=100))

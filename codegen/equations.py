@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from codegen.masks import Masked, branches, guarded, masked
 from codegen.program import Op, Read
+from codegen.recurrences import scan, walked_equations
 from derive.affine import position
 from derive.expr import (
     Add,
@@ -33,6 +34,7 @@ from derive.expr import (
 )
 from derive.indices import free_indices, substitute, substitute_index
 from derive.plain import show
+from derive.recurrence import Group, groups
 
 COMPARISONS = {"<": "less", "<=": "less_equal", "==": "equal", "!=": "not_equal"}
 
@@ -45,6 +47,23 @@ class Lowering:
         self._count = 0
         self._scope: tuple[Idx, ...] = ()
         self._comparing = False
+
+    def equations(self, equations: Iterable[Equation]) -> None:
+        """Append the ops of equations, each after those it needs, and those of a recurrence together."""
+        for group in groups(equations):
+            if group.recurs:
+                self._recurrence(group)
+            else:
+                self.equation(group.equations[0])
+
+    def _recurrence(self, group: Group) -> None:
+        start = len(self.ops)
+        walked, equations = walked_equations(group)
+        for equation in equations:
+            self.equation(equation)
+        self._count += 1
+        outer, results = scan(f"%{self._count}", group, walked, self.ops[start:])
+        self.ops[start:] = [*outer, *results]
 
     def equation(self, equation: Equation) -> None:
         """Append the ops of `target = value`; the last of them makes the target, its axes in the target's order."""

@@ -16,6 +16,7 @@ class Inlining:
         self.made = makers(self.ops)
         self.host = host_values(self.ops)
         self.uses: dict[str, int] = {}
+        self._walked = {arg.value for op in self.ops if op.kind == "scan" for arg in op.args}
         for op in self.ops:
             for arg in op.args:
                 self.uses[arg.value] = self.uses.get(arg.value, 0) + 1
@@ -25,6 +26,8 @@ class Inlining:
         if not is_temporary(value):
             return False
         op = self.made[value]
+        if op.kind == "scan" or (value in self._walked and value not in self.host):
+            return False
         free = value in self.host or op.kind == "position"
         if op.fn == "power" and op.number == -1:
             # Written again, it is a division.

@@ -97,8 +97,7 @@ def _arrays(derivation: Any) -> dict[str, Tensor]:
 
 def _ops(equations: Iterable[Equation]) -> tuple[Op, ...]:
     lowering = Lowering()
-    for equation in equations:
-        lowering.equation(equation)
+    lowering.equations(equations)
     return tuple(lowering.ops)
 
 

@@ -20,6 +20,10 @@ argument lies, so a transpose, a broadcast and an outer product need no op of th
     place       the sum over `over` of args[0], each entry of which goes     args, over, at
                 to the place at[0] along the axis that args[0] lacks
     expand      args[0], copied along the axes that it lacks                 args
+    scan        the values of a recurrence along its axis `dim`, one array   args, over, dim, scan
+                for each member, with that axis first
+    item        one of the arrays that the scan args[0] makes                args, number, scan
+    step        inside a scan, the place it has come to                      (none)
 
 The functions of `map` are "add", "mul", "power" and the scalar functions of a spec; the comparisons "equal", "not_equal", "less" and
 "less_equal", and "and", which give conditions; "where" (condition, a) or (condition, a, b), which is a where the condition holds and
@@ -36,7 +40,10 @@ from fractions import Fraction
 from derive.expr import Affine, Equation, Expr, Idx, Position, Ref, Size, Tensor, walk
 from derive.indices import free_indices
 
-KINDS = ("number", "size", "position", "map", "reduce", "contract", "gather", "matrix", "diagonal", "read", "place", "expand")
+KINDS = (
+    *("number", "size", "position", "map", "reduce", "contract", "gather", "matrix", "diagonal", "read", "place", "expand"),
+    *("scan", "item", "step"),
+)
 COMPARING = ("equal", "not_equal", "less", "less_equal")
 CONDITIONS = (*COMPARING, "and")
 COMMUTATIVE = ("add", "mul", "and", "equal", "not_equal", "delta", "max", "min")
@@ -66,6 +73,7 @@ class Op:
     at: tuple[Affine, ...] = ()
     into: str = ""
     """The value, read here for the last time, whose memory the result may take."""
+    scan: Scan | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,22 @@ class Block:
     inputs: tuple[str, ...]
     ops: tuple[Op, ...]
     outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What is done at each place of an axis, from the first to the last or `backwards`, where every entry needs earlier ones.
+
+    `body` makes the members' entries at one place from its inputs: `parts` (name, axis) are the arguments of the op, in order, of
+    which it takes the entries at that place along the axis, or all where it is -1; `past` (name, member, offset) are entries made
+    before, 0 beyond the end. `axes` are the other axes of each member.
+    """
+
+    body: Block
+    parts: tuple[tuple[str, int], ...]
+    past: tuple[tuple[str, int, int], ...]
+    axes: tuple[tuple[Idx, ...], ...]
+    backwards: bool
 
 
 @dataclass(frozen=True)
@@ -182,7 +206,7 @@ def host_values(ops: Iterable[Op]) -> set[str]:
     """The values that are plain Python numbers: constants, lengths of axes, and what is computed of them."""
     host: set[str] = set()
     for op in ops:
-        if op.kind in ("number", "size") or (op.kind == "map" and all(arg.value in host for arg in op.args) and not op.axes):
+        if op.kind in ("number", "size", "step") or (op.kind == "map" and all(arg.value in host for arg in op.args) and not op.axes):
             host.add(op.out)
     return host
 
@@ -195,6 +219,10 @@ def dims_used(ops: Iterable[Op]) -> tuple[str, ...]:
             found[op.dim] = None
         elif op.kind == "position":
             found[op.axes[0].dim] = None
+        elif op.kind == "scan" and op.scan is not None:
+            found[op.dim] = None
+            found.update(dict.fromkeys(i.dim for axes in op.scan.axes for i in axes))
+            found.update(dict.fromkeys(dims_used(op.scan.body.ops)))
         elif op.kind in ("read", "place"):
             found.update(dict.fromkeys(i.dim for place in op.at for i in free_indices(place.value)))
             found.update(dict.fromkeys(name for place in op.at for node in walk(place.value) for name in _lengths(node)))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from derive.expr import ONE, ZERO, Add, Expr, Idx, Iverson, Mul, Num, Position, Size, add, iverson, mul, neg, opposite
+from derive.inequalities import Row, contradiction
 
 
 def compare(relation: str, left: Expr, right: Expr) -> Expr:
@@ -51,6 +52,32 @@ def impossible(conditions: Sequence[Iverson]) -> tuple[Iverson, ...]:
             if any(_empty(key, lowest, highest, each) for each in (other, other_2)):
                 return (second, first)
     return ()
+
+
+def together_impossible(conditions: Sequence[Iverson]) -> tuple[Iverson, ...]:
+    """Some of the conditions that exclude one another, however many it takes: `i < j`, `j < k` and `k < i`; nothing where none do."""
+    rows: list[Row] = []
+    for number, condition in enumerate(conditions):
+        if condition.relation == "!=":
+            continue
+        rows.append(_row(add(condition.left, neg(condition.right)), condition.relation == "<", number))
+        if condition.relation == "==":
+            rows.append(_row(add(condition.right, neg(condition.left)), False, number))
+    for each in dict.fromkeys(variable for row in rows for variable, _ in row.terms if isinstance(variable, Position)):
+        rows.append(_row(neg(each), False))
+        if isinstance(each.index, Idx):
+            rows.append(_row(add(each, neg(Size(each.index.dim))), True))
+    return tuple(conditions[number] for number in sorted(contradiction(rows)))
+
+
+def _row(expr: Expr, strict: bool, number: int | None = None) -> Row:
+    """expr < 0 or expr <= 0; among whole numbers the first is expr + 1 <= 0."""
+    parts, constant = _linear(expr)
+    whole = all(isinstance(part, (Position, Size)) and scale.denominator == 1 for part, scale in parts.items())
+    if strict and whole and constant.denominator == 1:
+        constant, strict = constant + 1, False
+    origin = frozenset() if number is None else frozenset([number])
+    return Row(tuple(sorted(parts.items(), key=repr)), constant, strict, origin)
 
 
 def _bounds(condition: Iverson) -> tuple[Linear, Bound | None, Bound | None, Fraction | None]:

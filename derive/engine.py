@@ -13,11 +13,12 @@ from typing import Any
 
 from derive import rules
 from derive.expr import Diff, Equation, Expr, Idx, Ref, Tensor, add, mul, total
-from derive.indices import free_indices, fresh, tensors_in
-from derive.lemma import first_line, prove
+from derive.indices import free_indices, fresh, instantiate, tensors_in
+from derive.lemma import CannotDerive, first_line, prove
 from derive.matrix import Matrix
 from derive.prepare import prepare
 from derive.proof import FORMAT, Proof, equation_json, expr_json, fact_json, proof_json, sizes_json, tensor_json
+from derive.recurrence import Unordered, groups
 from derive.signs import is_comparison
 from derive.spec import Layer
 from derive.workings import Chain, Workings
@@ -230,10 +231,19 @@ def derive(layer: Layer, prefix: str = "d") -> Derivation:
     prepared = prepare(workings)
     for output in layer.outputs:
         workings.tensors[f"{prefix}{output}"] = Tensor(f"{prefix}{output}", workings.tensors[output].dims)
+    order = _order(workings)
+    for name in order:
+        if workings.recurs(name):  # the gradients of a recurrence mention one another
+            workings.tensors[workings.adjoint(name)] = Tensor(workings.adjoint(name), workings.tensors[name].dims)
     lemmas: list[Proof] = []
-    for name in _order(workings):
+    for name in order:
         lemmas.extend(_lemma(name, workings))
     every = (*workings.definitions.values(), *workings.results.values())
+    if any(group.recurs for group in workings.groups):
+        try:
+            groups(every)
+        except Unordered as error:
+            raise CannotDerive(f"{layer.name}: the gradients of a recurrence have no order in which to be computed: {error.why}") from None
     mentioned = tuple(dict.fromkeys(name for e in every for name in (e.target.tensor, *tensors_in(e.value))))
     theorems = tuple(proof for name in layer.wrt for proof in _theorem(name, workings, mentioned))
     return Derivation(
@@ -254,13 +264,14 @@ def active(workings: Workings) -> set[str]:
     """The tensors on a way from a differentiable input to an output."""
     layer = workings.layer
     reached = set(layer.wrt)
-    for target in workings.definitions:
-        if target not in workings.inner and reached & set(workings.operands(target)):
-            reached.add(target)
+    for group in workings.groups:
+        members = [target for target in group.members if target not in workings.inner]
+        if any(reached & set(workings.operands(target)) for target in members):
+            reached.update(members)
     needed = set(layer.outputs)
-    for target in reversed(workings.definitions):
-        if target in needed:
-            needed.update(workings.operands(target))
+    for group in reversed(workings.groups):
+        if needed & set(group.members):
+            needed.update(operand for target in group.members for operand in workings.operands(target))
     return reached & needed
 
 
@@ -269,14 +280,18 @@ def _order(workings: Workings) -> list[str]:
     alive = active(workings)
     inputs = set(workings.layer.inputs)
     ordered: dict[str, None] = {}
-    for target in reversed(workings.definitions):
-        if target in workings.inner:
-            continue
-        # Where a chain ends comes before where it goes on.
-        for name in sorted(workings.operands(target), key=lambda operand: operand not in inputs):
-            first = next(iter(workings.consumers(name)), None)
-            if first == target and name in alive and name not in ordered:
-                ordered[name] = None
+    place = {name: n for n, name in enumerate(name for group in workings.groups for name in group.members)}
+    for group in reversed(workings.groups):
+        # The members of a recurrence need one another's gradients, and all that comes later has its own by now.
+        ordered.update(dict.fromkeys(n for n in reversed(group.members) if group.recurs and n in alive and n not in workings.inner))
+        for target in reversed(group.members):
+            if target in workings.inner:
+                continue
+            # Where a chain ends comes before where it goes on.
+            for name in sorted(workings.operands(target), key=lambda operand: operand not in inputs):
+                first = min(workings.consumers(name), key=place.__getitem__, default=None)
+                if first == target and name in alive and name not in ordered:
+                    ordered[name] = None
     # An output nobody consumes has its upstream gradient; an input that nobody consumes has gradient zero and no lemma.
     return list(ordered)
 
@@ -335,9 +350,11 @@ def tangent_lemmas(derivation: Derivation) -> tuple[tuple[Proof, ...], tuple[Ten
     for name in workings.layer.wrt:
         workings.tensors[f"t{name}"] = Tensor(f"t{name}", workings.tensors[name].dims)
     proofs: list[Proof] = []
-    for target in tuple(workings.definitions):
-        if target in workings.inner or target not in alive:
-            continue
+    targets = [target for group in workings.groups for target in group.members if target not in workings.inner and target in alive]
+    for target in targets:
+        if workings.recurs(target):
+            workings.tensors[f"t{target}"] = Tensor(f"t{target}", workings.tensors[target].dims)
+    for target in targets:
         entry = workings.definitions[target].target
         taken = {i.name for i in free_indices(entry)}
         batch = len(workings.layer.batch)
@@ -352,7 +369,11 @@ def tangent_lemmas(derivation: Derivation) -> tuple[tuple[Proof, ...], tuple[Ten
                 names.add(new.name)
                 indices.append(new)
             source = Ref(operand, tuple(indices))
-            slope = Diff(entry, source, (target, *workings.inner_of(target)))
+            recurs = workings.recurs(target)
+            body = workings.definitions[target].value if recurs else entry
+            if recurs:
+                body = instantiate(workings.definitions[target], entry, {*names, *(i.name for i in source.indices if isinstance(i, Idx))})
+            slope = Diff(body, source, (*(() if recurs else (target,)), *workings.inner_of(target)))
             parts.append(total(indices[batch:], mul(slope, Ref(f"t{operand}", tuple(indices)))))
         name = f"t{target}"
         workings.tensors[name] = Tensor(name, workings.tensors[target].dims)

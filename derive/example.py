@@ -33,6 +33,7 @@ from derive.expr import (
 )
 from derive.indices import tensors_in
 from derive.lengths import plain_integers, small_sizes
+from derive.recurrence import Group, groups
 from derive.signs import is_comparison
 
 REAL = (1, 2, -1, 1, 0, 3, 2, -2, 1, -1, 2, 1)
@@ -123,15 +124,15 @@ def _attempt(derivation: Any, rational: bool, positive: bool, scale: int) -> Exa
     for offset, name in enumerate(layer.inputs):
         enter(name, "input", _input(tensors[name], sizes, layer.facts, positive, scale if name in exponents else 0, offset))
     evaluate = _Evaluator(tables, sizes, rational)
-    for equation in forward:
-        role = "output" if equation.target.tensor in layer.outputs else "forward"
-        enter(equation.target.tensor, role, evaluate.equation(equation))
+    for group in groups(forward):
+        for name, table in evaluate.group(group).items():
+            enter(name, "output" if name in layer.outputs else "forward", table)
     for offset, name in enumerate(derivation.upstream):
         entries = list(_places(tensors[name], sizes))
         enter(name, "upstream", {place: _integer(UPSTREAM[(n + offset) % len(UPSTREAM)]) for n, place in enumerate(entries)})
-    for equation in backward:
-        role = "gradient" if equation.target.tensor in derivation.gradients else "backward"
-        enter(equation.target.tensor, role, evaluate.equation(equation))
+    for group in groups(backward):
+        for name, table in evaluate.group(group).items():
+            enter(name, "gradient" if name in derivation.gradients else "backward", table)
     hidden = {*(i.dim for i in layer.batch), *plain_integers(layer)}
     return Example(tuple((d, n) for d, n in sizes.items() if d not in hidden), tuple(values))
 
@@ -243,24 +244,41 @@ def _obeying(tensor: Tensor, facts: list[Fact], sizes: Mapping[str, int], places
 # ---------------------------------------------------------------------------------------------------- evaluating
 
 
+def _axis(equation: Equation, axes: Mapping[str, int]) -> str:
+    index = equation.target.indices[axes[equation.target.tensor]]
+    assert isinstance(index, Idx)
+    return index.dim
+
+
 class _Evaluator:
     """Evaluates equations entry by entry on the tables there are."""
 
-    def __init__(self, tables: Mapping[str, Table], sizes: Mapping[str, int], rational: bool) -> None:
+    def __init__(self, tables: dict[str, Table], sizes: Mapping[str, int], rational: bool) -> None:
         self.tables, self.sizes, self.rational = tables, sizes, rational
 
-    def equation(self, equation: Equation) -> Table:
+    def group(self, group: Group) -> dict[str, Table]:
+        """The tensors of one equation, or of a recurrence, place by place along the axis that it walks."""
+        axes = dict(group.axes)
+        found: dict[str, Table] = {name: {} for name in group.members}
+        if group.recurs:
+            self.tables.update(found)
+        length = self.sizes[_axis(group.equations[0], axes)] if group.recurs else 1
+        for step in range(length - 1, -1, -1) if group.backwards else range(length):
+            for equation in group.equations:
+                name = equation.target.tensor
+                indices = [i for i in equation.target.indices if isinstance(i, Idx)]
+                for place in itertools.product(*(range(self.sizes[i.dim]) for i in indices)):
+                    if not group.recurs or place[axes[name]] == step:
+                        found[name][place] = self._entry(equation, dict(zip(indices, place)))
+        return {name: dict(sorted(table.items())) for name, table in found.items()}
+
+    def _entry(self, equation: Equation, at: dict[Idx, int]) -> Any:
         import sympy
 
-        indices = [i for i in equation.target.indices if isinstance(i, Idx)]
-        table: Table = {}
-        for place in itertools.product(*(range(self.sizes[i.dim]) for i in indices)):
-            value = self.value(equation.value, dict(zip(indices, place)))
-            value = sympy.expand(value)
-            if value.has(sympy.zoo, sympy.nan, sympy.oo) or value.is_real is False:
-                raise NoExample(f"{equation.target.tensor} is not finite")
-            table[place] = value
-        return table
+        value = sympy.expand(self.value(equation.value, at))
+        if value.has(sympy.zoo, sympy.nan, sympy.oo) or value.is_real is False:
+            raise NoExample(f"{equation.target.tensor} is not finite")
+        return value
 
     def index(self, index: Index, at: Mapping[Idx, int]) -> int:
         if isinstance(index, Idx):

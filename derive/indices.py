@@ -117,6 +117,32 @@ def _outside_conditions(expr: Expr) -> Iterator[Expr]:
             yield from _outside_conditions(child)
 
 
+def refs(expr: Expr) -> list[Ref]:
+    """Every entry that `expr` mentions, with the integer entries inside their indices, in reading order."""
+    found: list[Ref] = []
+
+    def visit(index: Index) -> None:
+        if isinstance(index, Ref):
+            found.append(index)
+            for inner in index.indices:
+                visit(inner)
+        elif isinstance(index, Affine):
+            found.extend(refs(index.value))
+
+    for node in walk(expr):
+        if isinstance(node, Ref):
+            visit(node)
+        elif isinstance(node, Delta):
+            visit(node.a)
+            visit(node.b)
+        elif isinstance(node, Position):
+            visit(node.index)
+        elif isinstance(node, MatrixFn):
+            for index in node.at:
+                visit(index)
+    return found
+
+
 def fresh(index: Idx, taken: Iterable[str]) -> Idx:
     """`index` under a name not among `taken`: primes are added until it is new."""
     avoid = set(taken)

@@ -17,6 +17,8 @@ from derive.indices import fresh, rename_apart
 from derive.lemma import put_back, simplify, tidy
 from derive.proof import Proof
 from derive.recognize import finish
+from derive.recurrence import recurrent
+from derive.spec import SpecError
 from derive.workings import Chain, Workings
 
 if TYPE_CHECKING:
@@ -117,6 +119,12 @@ def _read_at(
     indices: tuple[Idx, ...],
 ) -> Proof:
     """The chain of backward results of `gradient`, with every upstream gradient a delta at its place, or a given tensor, or 0."""
+    circle = recurrent((*workings.definitions.values(), *results))
+    if circle:
+        raise SpecError(
+            f"{workings.layer.name}: {sorted(circle)[0]} is computed by a recurrence, a step at a time, so that this derivative has no "
+            "closed form; ask for gradients, whose kernels are differentiable twice"
+        )
     name = workings.new_name((name,))
     workings.declare(name, indices)
     chain = Chain(name, "jacobian", Ref(name, indices), start)

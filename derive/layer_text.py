@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from derive.expr import Affine, Delta, Equation, Expr, Fact, Index, MatrixFn, Max, Ref, Sum, transform, walk
-from derive.indices import free_indices, tensors_in
+from derive.indices import free_indices, refs, tensors_in
 from derive.spec import Layer
-from derive.validate import refs
 from derive.write import spelt_out, write
 
 

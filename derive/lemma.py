@@ -48,8 +48,9 @@ def first_line(workings: Workings, name: str, indices: tuple[Idx, ...]) -> Expr:
     for target in workings.consumers(name):
         if f"{workings.prefix}{target}" in workings.tensors or workings.adjoint(target) in workings.tensors:
             output = workings.definitions[target].target
-            through = (target, *workings.inner_of(target))
-            found.append(rules.chain_rule(workings.adjoint(target), output, entry, through, len(workings.layer.batch)))
+            recurrence = workings.definitions[target] if workings.recurs(target) else None
+            through = (*(() if recurrence else (target,)), *workings.inner_of(target))
+            found.append(rules.chain_rule(workings.adjoint(target), output, entry, through, len(workings.layer.batch), recurrence))
     return add(*found)
 
 

@@ -51,14 +51,7 @@ def read_from_left(facts: Iterable[Fact]) -> tuple[Fact, ...]:
 
 def symmetric(facts: Iterable[Fact]) -> dict[str, tuple[int, int]]:
     """The tensors that a fact such as `A[i,j] = A[j,i]` declares symmetric, with the two places."""
-    found = {}
-    for fact in facts:
-        a, b = fact.left, fact.right
-        if isinstance(a, Ref) and isinstance(b, Ref) and a.tensor == b.tensor and len(set(a.indices)) == len(a.indices):
-            places = [n for n, (i, j) in enumerate(zip(a.indices, b.indices)) if i != j]
-            if len(places) == 2 and a.indices[places[0]] == b.indices[places[1]] and a.indices[places[1]] == b.indices[places[0]]:
-                found[a.tensor] = (places[0], places[1])
-    return found
+    return {fact.left.tensor: places for fact in facts if isinstance(fact.left, Ref) and (places := rules.exchanged(fact)) is not None}
 
 
 def normalised(expr: Expr, known: Known, target: Ref, by_definition: bool = False) -> Iterator[Line]:

@@ -22,6 +22,7 @@
                | "(" index "," index "," expr ")"      the matrix with these entries
     tensor     name | name "[" place, ... "]"
     place      index | tensor | expr                   expr a sum of multiples of indices; what is read outside of the axis is 0
+                                                           (of the target itself: an earlier entry along one axis)
 
 What comes out is the IR with the axes still open: an index is `Idx(name, "")`. `derive.shapes` finds the axes.
 """

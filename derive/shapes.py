@@ -36,9 +36,9 @@ from derive.expr import (
     transform,
     walk,
 )
-from derive.indices import free_indices, names, substitute, tensors_in
+from derive.indices import free_indices, names, refs, substitute, tensors_in
 from derive.parse import OPEN, Raw
-from derive.validate import Spec, check, check_conditions, check_lengths, check_names, check_sizes, check_used, integer_tensors, refs
+from derive.validate import Spec, check, check_conditions, check_lengths, check_names, check_sizes, check_used, integer_tensors
 from derive.write import write, write_index
 
 Place = tuple[str, ...]

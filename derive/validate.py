@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from derive.conditions import impossible
+from derive.conditions import impossible, together_impossible
 from derive.errors import SpecError, listing, near
 from derive.expr import (
     MATRIX_FUNCTIONS,
@@ -34,7 +34,8 @@ from derive.expr import (
     walk,
 )
 from derive.functions import ARITY
-from derive.indices import free_indices, tensors_in
+from derive.indices import free_indices, refs, tensors_in
+from derive.recurrence import Unordered, groups
 from derive.terms import brackets
 from derive.write import write, write_index
 
@@ -100,34 +101,23 @@ def check_targets(spec: Spec) -> None:
 
 
 def check_order(spec: Spec) -> None:
-    """Every tensor is defined before it is used, and none by itself."""
+    """Every tensor is defined before it is used, and by itself only in a recurrence: an entry by those before it along one axis."""
+    try:
+        together = {name: group for group in groups(spec.equations) if group.recurs for name in group.members}
+    except Unordered as error:
+        number = spec.targets.index(error.path[0])
+        cycle = " -> ".join(error.path)
+        raise spec.error(
+            number,
+            f"{error.path[0]} is defined in terms of itself ({cycle}); a definition may not be cyclic, unless it reads itself at an "
+            f"earlier place along one axis, as in h[t] = a*h[t-1] + x[t] ({error.why})",
+        ) from None
     lines = {name: number for number, name in enumerate(spec.targets)}
     for number, equation in enumerate(spec.equations):
         for name in tensors_in(equation.value):
-            if lines.get(name, -1) < number:
+            if lines.get(name, -1) < number or (name in together and equation.target.tensor in together[name].members):
                 continue
-            path = _path(spec, lines, name, equation.target.tensor)
-            if path is not None:
-                cycle = " -> ".join([equation.target.tensor, *path])
-                raise spec.error(
-                    number, f"{equation.target.tensor} is defined in terms of itself ({cycle}); a definition may not be cyclic"
-                )
             raise spec.error(number, f"{name} is used before it is defined, in equation {lines[name] + 1}; move that line up")
-
-
-def _path(spec: Spec, lines: dict[str, int], start: str, goal: str) -> list[str] | None:
-    """The chain of definitions from `start` to `goal`, both included, or None."""
-    stack = [[start]]
-    seen = {start}
-    while stack:
-        path = stack.pop()
-        if path[-1] == goal:
-            return path
-        for name in tensors_in(spec.equations[lines[path[-1]]].value):
-            if name in lines and name not in seen:
-                seen.add(name)
-                stack.append([*path, name])
-    return None
 
 
 def check_ranks(spec: Spec, declared: dict[str, tuple[str, ...]]) -> None:
@@ -290,11 +280,12 @@ def check_conditions(spec: Spec) -> None:
     for number, equation in enumerate(spec.equations):
         for node in walk(equation.value):
             found = impossible(brackets(node)) if isinstance(node, (Mul, Iverson)) else ()
+            found = found or (together_impossible(brackets(node)) if isinstance(node, Mul) else ())
             if len(found) == 1:
                 raise spec.error(number, f"the condition {_condition(found[0])} never holds; leave out what it selects")
             if found:
-                first, second = (_condition(each) for each in found)
-                raise spec.error(number, f"the conditions {first} and {second} never hold together; leave out what they select")
+                every = listing(_condition(each) for each in found)
+                raise spec.error(number, f"the conditions {every} never hold together; leave out what they select")
 
 
 def _condition(bracket: Iverson) -> str:
@@ -370,32 +361,6 @@ def check_axes(spec: Spec, tensors: dict[str, Tensor]) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------- helpers
-
-
-def refs(expr: Expr) -> list[Ref]:
-    """Every entry that `expr` mentions, with the integer entries inside their indices, in reading order."""
-    found: list[Ref] = []
-
-    def visit(index: Index) -> None:
-        if isinstance(index, Ref):
-            found.append(index)
-            for inner in index.indices:
-                visit(inner)
-        elif isinstance(index, Affine):
-            found.extend(refs(index.value))
-
-    for node in walk(expr):
-        if isinstance(node, Ref):
-            visit(node)
-        elif isinstance(node, Delta):
-            visit(node.a)
-            visit(node.b)
-        elif isinstance(node, Position):
-            visit(node.index)
-        elif isinstance(node, MatrixFn):
-            for index in node.at:
-                visit(index)
-    return found
 
 
 def integer_tensors(equations: Sequence[Equation]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,6 +13,7 @@ from derive.indices import free_indices, tensors_in
 from derive.library import Library
 from derive.matching import is_monomial
 from derive.proof import Proof, Step
+from derive.recurrence import Group, groups
 from derive.signs import is_comparison
 from derive.spec import Layer
 
@@ -45,10 +47,25 @@ class Workings:
         self._lines = _Lines(self)
         self._numbers: dict[str, int] = {}
         self._places: dict[str, dict[str, int]] = {}
+        self._grouped: tuple[int, tuple[Group, ...]] | None = None
+        self._recurring: frozenset[str] = frozenset()
+        self._declared: tuple[frozenset[str], tuple[Tensor, ...]] | None = None
 
     @cached_property
     def _dims(self) -> frozenset[str]:
         return frozenset(self.layer.dims)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The forward equations in groups: one by one, but for recurrences, in an order in which they can be computed."""
+        if self._grouped is None or self._grouped[0] != len(self.definitions):
+            self._grouped = (len(self.definitions), groups(self.definitions.values()))
+            self._recurring = frozenset(name for group in self._grouped[1] if group.recurs for name in group.members)
+        return self._grouped[1]
+
+    def recurs(self, target: str) -> bool:
+        """Whether a tensor is computed by a recurrence."""
+        return bool(self.groups) and target in self._recurring
 
     @cached_property
     def upstream(self) -> frozenset[str]:
@@ -150,7 +167,10 @@ class Workings:
 
     def declared(self, mentioned: Iterable[str]) -> tuple[Tensor, ...]:
         """The declarations of the named tensors, in the order in which they were made."""
-        return tuple(self.tensors[name] for name in self._in_order("tensors", mentioned))
+        names = frozenset(mentioned)
+        if self._declared is None or self._declared[0] != names:  # one theorem after another mentions everything
+            self._declared = (names, tuple(self.tensors[name] for name in self._in_order("tensors", names)))
+        return self._declared[1]
 
     def _in_order(self, kind: str, wanted: Iterable[str]) -> list[str]:
         """The wanted names that one of the tables has, in its order. The tables only grow."""
@@ -241,7 +261,7 @@ class Chain:
         inside = given if also is None else ()
         for expr in (self.goal.value, *(s.after for s in self.steps), *(part for e in inside for part in (e.target, e.value))):
             mentioned.update(dict.fromkeys(tensors_in(expr)))
-        exprs = (self.goal.value, *(s.after for s in self.steps), *(e.value for e in given))
+        exprs = itertools.chain((self.goal.value,), (s.after for s in self.steps), (e.value for e in given))
         facts = {
             **self.facts,
             **dict.fromkeys(f for f in domain(workings.layer, exprs) if {*tensors_in(f.left), *tensors_in(f.right)} <= mentioned.keys()),

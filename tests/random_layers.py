@@ -138,12 +138,31 @@ def layers(draw: Draw) -> str:
             body = f"({body}) {draw(st.sampled_from('*+'))} {_whole(before, pool[before], scope)}"
         name = "Y" if last else "ABGH"[number]
         indices = ",".join(index for index, _ in target)
+        if target and draw(st.integers(0, 4)) == 0:
+            body = _earlier(name, target, body, draw)
         lines.append(f"{name}[{indices}] = {body}" if target else f"{name} = sum(i, {body})")
         pool[name] = "".join(axis for _, axis in target)
         before = name
     if any("p*" in line for line in lines):
         lines.insert(1, "int p")
     return "\n".join(lines)
+
+
+def _earlier(name: str, target: Scope, body: str, draw: Draw) -> str:
+    """A body that reads its own target at an earlier (or, walking back, a later) place along one of its axes."""
+    walked, _ = draw(st.sampled_from(target))
+    step = draw(st.sampled_from(("- 1", "- 1", "- 2", "+ 1")))
+    places = {index: f"{index} {step}" if index == walked else index for index, _ in target}
+    entry = f"{name}[{','.join(places.values())}]"
+    rest = [(index, axis) for index, axis in target if index != walked]
+    if rest and draw(st.booleans()):
+        index, axis = rest[0]
+        other = INDICES[axis][1]
+        moved = entry.replace(f"[{index}", f"[{other}").replace(f",{index}", f",{other}")
+        entry = f"sum({other}, {COVER[axis]}[{other}]*{moved})"
+    return str(
+        draw(st.sampled_from(("tanh({0} + {1})", "{0} + tanh({1})/2", "sin({0}*{1}) + {0}", "({0})/(1 + ({1})^2)"))).format(body, entry)
+    )
 
 
 def _whole(name: str, dims: str, scope: Scope) -> str:

@@ -31,6 +31,7 @@ from derive.expr import (
     walk,
 )
 from derive.lengths import plain_integers, small_sizes
+from derive.recurrence import groups
 from derive.spec import Layer
 
 FUNCTIONS = {
@@ -148,10 +149,21 @@ def compute(equation: Equation, env: Env, sizes: dict[str, int]) -> torch.Tensor
 
 
 def run(equations: tuple[Equation, ...], env: Env, sizes: dict[str, int]) -> Env:
-    """`env` with every equation's target computed, in order."""
+    """`env` with every equation's target computed, in order.
+
+    Equations that need one another are computed over and over from zeros, until nothing is left of these: an entry is right as soon
+    as those before it are.
+    """
     found = dict(env)
-    for equation in equations:
-        found[equation.target.tensor] = compute(equation, found, sizes)
+    for group in groups(equations):
+        if group.recurs:
+            dtype = next(value.dtype for value in env.values() if torch.is_floating_point(value))
+            for equation in group.equations:
+                found[equation.target.tensor] = torch.zeros([sizes[i.dim] for i in equation.target.indices], dtype=dtype)
+        rounds = max(sizes[i.dim] for e in group.equations for i in e.target.indices) * len(group.equations) if group.recurs else 1
+        for _ in range(rounds):
+            for equation in group.equations:
+                found[equation.target.tensor] = compute(equation, found, sizes)
     return found
 
 

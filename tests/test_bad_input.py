@@ -44,6 +44,15 @@ TEXTS = {
     "never": ("axes i:N j:N\nY[i,j] = where(i < j and j < i, X[i,j], 0)", "the conditions i < j and j < i never hold together"),
     "never_whole": ("axes i:N j:N\nY[i,j] = where(i < j and j < i + 1, X[i,j], 0)", "never hold together"),
     "never_nested": ("Y[i] = where(X[i] > 1, where(X[i] <= 1, X[i], 0), 0)", "1 < X[i] and X[i] <= 1 never hold together"),
+    "never_chain": (
+        "axes i:N j:N k:N\nY[i,j,k] = where(i < j and j < k and k < i, X[i,j,k], 0)",
+        "the conditions i < j, j < k and k < i never hold together",
+    ),
+    "never_values": (
+        "Y[i,j] = where(X[i,j] < u[i], where(u[i] < v[j], where(v[j] <= X[i,j], 1, 0), 0), 0)",
+        "X[i,j] < u[i], u[i] < v[j] and v[j] <= X[i,j] never hold together",
+    ),
+    "never_room": ("axes i:N j:N\nY[i,j] = where(i + 2 <= j and j <= i + 1, X[i,j], 0)", "never hold together"),
     "never_position": ("Y[i] = where(i < 0, X[i], 1)", "the condition i < 0 never holds; leave out what it selects"),
     "never_end": ("Y[i] = where(i >= size(i), X[i], 1)", "never holds; leave out what it selects"),
     "never_number": ("Y[i] = where(1 > 2, X[i], 1)", "column 14: this condition never holds; leave out what it selects"),

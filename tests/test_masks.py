@@ -68,3 +68,12 @@ def test_the_branch_that_is_not_taken_leaves_no_trace_in_any_order(text: str, tm
         assert not first[layer.inputs.index("X")][0].any()  # nothing flows into a row that no condition admits
     for gradient, other in zip(first, gradients):
         np.testing.assert_allclose(gradient.detach().numpy(), other, rtol=1e-12, atol=1e-12)
+
+
+def test_conditions_that_can_hold_together_are_kept() -> None:
+    for text in (
+        "axes i:N j:N k:N\nY[i,j,k] = where(i < j and j < k and i + 2 <= k, X[i,j,k], 0)",
+        "axes i:N j:N k:N\nY[i,j,k] = where(i <= j and j <= k and k <= i, X[i,j,k], 0)",
+        "Y[i,j] = where(X[i,j] < u[i], where(u[i] < v[j], where(X[i,j] <= v[j], 1, 0), 0), 0)",
+    ):
+        Layer.parse("layer", text)

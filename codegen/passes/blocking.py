@@ -11,7 +11,7 @@ from codegen.passes.reuse import marked
 from codegen.program import Block, Loop, Op, Part, dims_used, host_values, is_temporary, makers, needed
 from derive.expr import Equation, Idx, Tensor
 
-WHOLE = ("read", "place", "matrix")
+WHOLE = ("read", "place", "matrix", "scan", "item")
 """Kinds of ops that need whole axes: what they give at one place depends on what lies at others."""
 
 Labels = Mapping[str, Idx]

@@ -29,6 +29,8 @@ def ordered(block: Block) -> Block:
     ops: list[Op] = []
     fresh = itertools.count(1)
     for op in block.ops:
+        if op.scan is not None:
+            op = replace(op, scan=replace(op.scan, body=ordered(op.scan.body)))
         ops.extend(_steps(op, fresh) if op.kind == "contract" else (op,))
     return replace(block, ops=tuple(ops))
 

@@ -27,6 +27,8 @@ def _shared(block: Block) -> Block:
     same: dict[str, str] = {}
     ops: list[Op] = []
     for op in block.ops:
+        if op.scan is not None:
+            op = replace(op, scan=replace(op.scan, body=_shared(op.scan.body)))
         op = replace(op, args=tuple(Read(same.get(arg.value, arg.value), arg.axes) for arg in op.args))
         key = _key(op)
         known = first.get(key)
@@ -46,4 +48,4 @@ def _key(op: Op) -> Key:
         args.sort()
     dims = tuple(i.dim for i in op.axes) if op.kind in ("expand", "position", "read", "place") else ()
     at = tuple(substitute_index(place, {i: Idx(f"#{n}", i.dim) for i, n in number.items()}) for place in op.at)
-    return (op.kind, op.fn, op.number, op.dim, tuple(args), len(op.axes), len(op.over), dims, at)
+    return (op.kind, op.fn, op.number, op.dim, tuple(args), len(op.axes), len(op.over), dims, at, op.scan)

@@ -191,6 +191,19 @@ def _place(array: Array, axis: int, length: int, offset: int, *steps: int) -> Ar
     return result[(slice(None),) * axis + (slice(-lowest, length - lowest),)]
 
 
+def _scan(step: Any, steps: int, ends: tuple[Array, ...], past: tuple[tuple[int, int], ...], backwards: bool = False) -> list[Array]:
+    """The values of a recurrence: `step(t, *earlier)` makes one entry of each array.
+
+    `past` says which earlier entries it is given, (array, how far off); beyond either end they are `ends`, one for each array.
+    """
+    found = [np.empty((steps, *end.shape), end.dtype) for end in ends]
+    for t in range(steps - 1, -1, -1) if backwards else range(steps):
+        made = step(t, *(found[n][t + offset] if 0 <= t + offset < steps else ends[n] for n, offset in past))
+        for array, value in zip(found, made):
+            array[t] = value
+    return found
+
+
 def _add_at(array: Array, labels: Array, value: int) -> None:
     """Add `value` at each label along the last axis, in place."""
     rows: Any = np.unravel_index(np.arange(labels.size), labels.shape) if labels.ndim > 1 else (np.arange(len(labels)),) * labels.ndim

@@ -136,6 +136,17 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
+def _scan(step: Any, steps: int, ends: tuple[Tensor, ...], past: tuple[tuple[int, int], ...], backwards: bool = False) -> list[Tensor]:
+    """The values of a recurrence: `step(t, *earlier)` makes one entry of each array.
+
+    `past` says which earlier entries it is given, (array, how far off); beyond either end they are `ends`, one for each array.
+    """
+    found: list[Any] = [None] * steps
+    for t in range(steps - 1, -1, -1) if backwards else range(steps):
+        found[t] = step(t, *(found[t + offset][n] if 0 <= t + offset < steps else ends[n] for n, offset in past))
+    return [torch.stack([made[n] for made in found]) if steps else end.new_empty((0, *end.shape)) for n, end in enumerate(ends)]
+
+
 def _add_at(tensor: Tensor, labels: Tensor, value: int) -> None:
     """Add `value` at each label along the last axis, in place."""
     tensor.scatter_add_(-1, labels[..., None], tensor.new_full((), value).expand(*labels.shape, 1))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from codegen.inlining import Inlining
-from codegen.program import CONDITIONS, Block, Op, Read, is_temporary, needed, rename_read
+from codegen.program import CONDITIONS, Block, Op, Read, Scan, is_temporary, needed, rename_read
 from codegen.targets.contraction import contraction, summed
 from codegen.targets.discarding import discarding
 from codegen.targets.inplace import Unfolding
@@ -23,6 +23,7 @@ from codegen.targets.text import (
     Spelling,
     Text,
     aligned,
+    comment,
     number,
     permuted,
     product,
@@ -31,6 +32,7 @@ from codegen.targets.text import (
 )
 from derive.affine import coefficients
 from derive.expr import Equation, Expr, Idx
+from derive.write import write
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,11 @@ _POWERS = {Fraction(-1): "inverse", Fraction(1, 2): "sqrt", Fraction(-1, 2): "rs
 
 
 class _Emitter:
-    def __init__(self, block: Block, names: Mapping[str, str], sizes: Mapping[str, str], like: str, spelling: Spelling) -> None:
+    def __init__(
+        self, block: Block, names: Mapping[str, str], sizes: Mapping[str, str], like: str, spelling: Spelling, step: str = ""
+    ) -> None:
         self.block = block
+        self.step = step
         self.spelling = spelling
         self.sizes = sizes
         self.like = like
@@ -92,7 +97,7 @@ class _Emitter:
                 self.names[op.out] = self._temporary_name(op)
             demand = tuple(output for output in self.block.outputs if op.out in live[output])
             name = self.names[op.out]
-            code, *more = self._assigned(op, name)
+            code, *more = self._scan(op, op.scan, name) if op.kind == "scan" and op.scan is not None else self._assigned(op, name)
             lines.append(Line(name, code, demand, op.out in self.discarding, tuple(more)))
             if op.source is not None:
                 found.append(Statement(op.source, tuple(lines)))
@@ -101,6 +106,8 @@ class _Emitter:
 
     def _temporary_name(self, op: Op) -> str:
         """A name that says what the value is: `exp_S`, `sum_X`, `X_W`."""
+        if op.kind == "scan" and op.scan is not None:
+            return self._unused("_".join(self.names[member] for member in op.scan.body.outputs) + "_scan")
         roots = [self.names[root] for root in (self._root(arg.value) for arg in op.args) if root is not None]
         if op.fn == "power" and op.number is not None:
             head = _POWERS.get(op.number, "power")
@@ -113,8 +120,11 @@ class _Emitter:
         parts = [head, *roots[:1]] if head else list(dict.fromkeys(roots))[:2]
         if not head and len(parts) == 1:
             parts.append("shifted" if op.fn == "add" else "scaled")
-        name = "_".join(part for part in parts if part) or "t"
-        base, n = name, 2
+        return self._unused("_".join(part for part in parts if part) or "t")
+
+    def _unused(self, base: str) -> str:
+        """A name like `base` that nothing has yet."""
+        name, n = base, 2
         while name in self.taken:
             name, n = f"{base}_{n}", n + 1
         self.taken.add(name)
@@ -152,6 +162,10 @@ class _Emitter:
             return number(op.number) if op.number is not None else Text(f"math.{op.fn}", host=True)
         if op.kind == "size":
             return Text(self.sizes[op.dim], host=True)
+        if op.kind == "step":
+            return Text(self.step, host=True)
+        if op.kind == "item":
+            return self._item(op)
         if op.kind == "position":
             return Text(self.spelling.arange.format(self.sizes[op.axes[0].dim], self.like), ATOM, op.axes)
         if op.kind == "map":
@@ -173,6 +187,49 @@ class _Emitter:
         if op.kind == "place":
             return self._placed(op)
         return self._expand(op)
+
+    # ------------------------------------------------------------------------------------------------ recurrences
+
+    def _scan(self, op: Op, scan: Scan, name: str) -> list[str]:
+        """The step of a recurrence as a function of the place and of earlier entries, and its values from end to end."""
+        function = self._unused(f"step_{'_'.join(self.names[member] for member in scan.body.outputs)}")
+        names = {n: self.names[n] for n in scan.body.outputs}
+        names.update((inner.out, self.names[inner.out]) for inner in scan.body.ops if inner.out in self.names)
+        outside, self.taken = self.taken, {*self.taken, *names.values()}
+        place = self._unused(op.over[0].name if op.over[0].name.isidentifier() else "t")
+        lines: list[str] = []
+        for arg, (part, axis) in zip(op.args, scan.parts):
+            names[part] = self.names[arg.value]
+            if axis >= 0:
+                names[part] = self._unused(f"{self.names[arg.value]}_{place}")
+                lines.append(f"{names[part]} = {self.names[arg.value]}[{':, ' * axis}{place}]")
+        past = []
+        for value, member, offset in scan.past:
+            steps = f"_{abs(offset)}" if abs(offset) > 1 else ""
+            names[value] = self._unused(f"{self.names[scan.body.outputs[member]]}{'_before' if offset < 0 else '_after'}{steps}")
+            past.append(f"({member}, {offset})")
+        inner = _Emitter(scan.body, names, self.sizes, self.like, self.spelling, place)
+        inner.taken |= self.taken
+        self.taken = outside
+        for statement in inner.statements():
+            lines += comment(write(statement.equation))
+            for line in statement.lines:
+                held = line.discards and self.spelling.discarding
+                code = (line.code, *line.more)
+                lines += [self.spelling.discarding, *(f"    {each}" for each in code)] if held else code
+        results = [names[member] for member in scan.body.outputs]
+        lines.append(f"return {tuple_of(results)[1:-1] if len(results) > 1 else tuple_of(results)}")
+        kind_of = self.spelling.kind_of.format(self.like)
+        ends = [self.spelling.full.format(tuple_of([self.sizes[i.dim] for i in axes]), "0.0", kind_of, self.like) for axes in scan.axes]
+        given = ", ".join([function, self.sizes[op.dim], tuple_of(ends), tuple_of(past), *(["backwards=True"] if scan.backwards else [])])
+        kind = "Tensor" if self.spelling.module == "torch" else "Array"
+        earlier = ", ".join([f"{place}: int", *(f"{names[value]}: {kind}" for value, _, _ in scan.past)])
+        return [f"def {function}({earlier}) -> tuple[{kind}, ...]:", *(f"    {line}" for line in lines), f"{name} = _scan({given})"]
+
+    def _item(self, op: Op) -> Text:
+        assert op.scan is not None and op.number is not None
+        walked = next(i for i in op.axes if i not in op.scan.axes[int(op.number)])
+        return Text(f"{self.names[op.args[0].value]}[{op.number}]", ATOM, (walked, *op.scan.axes[int(op.number)]))
 
     # ------------------------------------------------------------------------------------------------ elementwise
 

@@ -15,7 +15,7 @@ from codegen.program import Block, Op, Program, dims_used, is_temporary
 from codegen.targets.emit import Line, Statement, statements
 from codegen.targets.lengths import whole
 from codegen.targets.naming import names_for
-from codegen.targets.text import Spelling, tuple_of
+from codegen.targets.text import Spelling, comment, tuple_of
 from derive.expr import Expr, Fn, Length, Position, Size, Tensor, walk
 from derive.indices import tensors_in
 from derive.proof import equation_json, expr_json, fact_json, sizes_json, tensor_json
@@ -182,7 +182,8 @@ class Parts:
         return {n: values for n in names if (values := self.array(n).values) is not None}
 
     def maximum_axes(self, block: Block) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(i.dim for op in block.ops if op.kind == "reduce" and op.fn == "max" for i in op.over))
+        inner = [op for scan in block.ops if scan.scan is not None for op in scan.scan.body.ops]
+        return tuple(dict.fromkeys(i.dim for op in (*block.ops, *inner) if op.kind == "reduce" and op.fn == "max" for i in op.over))
 
 
 IMPORTS = ("import itertools", "import math", "import operator", "from collections.abc import Iterator")
@@ -209,12 +210,6 @@ def used(lines: Sequence[str]) -> list[str]:
         if length is None or any(re.search(rf"\b{length[1]}\b", later) for later in found if not later.lstrip().startswith("#")):
             found.append(line)
     return found[::-1]
-
-
-def comment(text: str) -> list[str]:
-    """A comment, in lines that fit under a method's indentation."""
-    lines = textwrap.wrap(text, 100, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
-    return [f"# {line}" for line in lines]
 
 
 def packed(names: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -197,3 +198,9 @@ def total(terms: Sequence[tuple[bool, Text]], axes: tuple[Idx, ...]) -> Text:
 def tuple_of(parts: Sequence[str]) -> str:
     """A tuple's source."""
     return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
+
+
+def comment(text: str) -> list[str]:
+    """A comment, in lines that fit under a method's indentation."""
+    lines = textwrap.wrap(text, 100, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    return [f"# {line}" for line in lines]

@@ -74,6 +74,7 @@ class World:
     def _defined(self, name: str) -> Callable[[Key], Number]:
         equation = self.definitions[name]
         memo: dict[Key, Number] = {}
+        pending: set[Key] = set()
         body: list[Value] = []
 
         def read(key: Key) -> Number:
@@ -81,7 +82,13 @@ class World:
             if found is None:
                 if not body:
                     body.append(self.compile(equation["value"], scope_of(equation["target"])))
-                found = memo[key] = self.arithmetic.keep(body[0]([*key, *_PADDING]))
+                if key in pending:
+                    raise CannotTell(f"an entry of {name} rests on itself")
+                pending.add(key)
+                try:
+                    found = memo[key] = self.arithmetic.keep(body[0]([*key, *_PADDING]))
+                finally:
+                    pending.remove(key)
             return found
 
         return read
@@ -266,10 +273,17 @@ class World:
         if name in channel.sources:
             return True
         if name not in channel.depends:
-            if name in channel.through and name not in self.definitions:
-                raise CannotTell(f"{name} should vary, but has no definition")
-            mentioned = tensors_in(self.definitions[name]["value"]) if name in channel.through else ()
-            channel.depends[name] = any(self._depends(other, channel) for other in mentioned)
+            seen = {name}
+            waiting = [name]
+            while waiting:  # in a recurrence tensors rest on one another
+                other = waiting.pop()
+                if other in channel.through and other not in channel.sources:
+                    if other not in self.definitions:
+                        raise CannotTell(f"{other} should vary, but has no definition")
+                    more = [each for each in tensors_in(self.definitions[other]["value"]) if each not in seen]
+                    seen.update(more)
+                    waiting += more
+            channel.depends[name] = any(other in channel.sources for other in seen)
         return channel.depends[name]
 
     def _tangent(self, node: Node, scope: Scope, channel: Channel) -> Tangent | None:
@@ -316,9 +330,10 @@ class World:
         compiled = channel.compiled
         if name not in compiled:
             equation = self.definitions[name]
+            compiled[name] = lambda env, seed: 0  # until it is known: a recurrence mentions itself
             body = self._tangent(equation["value"], scope_of(equation["target"]), channel)
-            compiled[name] = body if body is not None else (lambda env, seed: 0)
-        body_of = compiled[name]
+            if body is not None:
+                compiled[name] = body
 
         def tangent(env: Env, seed: Seed) -> Number:
             key = position(env)
@@ -329,7 +344,7 @@ class World:
                 memo = seed.memo[name] = {}
             found = memo.get(key)
             if found is None:
-                found = memo[key] = self.arithmetic.keep(body_of([*key, *_PADDING], seed))
+                found = memo[key] = self.arithmetic.keep(compiled[name]([*key, *_PADDING], seed))
             return found
 
         return tangent

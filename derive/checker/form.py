@@ -10,6 +10,7 @@ from derive.checker.arithmetic import CannotTell
 from derive.checker.evaluate import tensors_in
 from derive.checker.matrices import check_goal, shape_of
 from derive.checker.meaning import DERIVATIVES, Context, Meaning, meaning
+from derive.checker.recurrence import circles, determined
 from derive.checker.structure import Declarations, Malformed, free_scope, scope_of
 from derive.checker.verdicts import FAILS, UNKNOWN
 
@@ -46,10 +47,12 @@ def read(proof: Node, context: Context) -> Form:
     _facts_are_declared(proof, context, declared)
     form = Form(proof, declared, [proof["goal"]["value"], *(step["after"] for step in proof["steps"])])
     scope = scope_of(proof["goal"]["target"])
-    hidden = _behind_the_target(proof)
+    given = {equation["target"][1]: equation for equation in proof["given"]}
     form.try_line(0, lambda: declared.check_equation(proof["goal"]))
     for number, node in enumerate(form.lines):
-        form.try_line(number, lambda node=node: _line(node, scope, hidden, declared))  # type: ignore[misc]
+        form.try_line(number, lambda node=node: declared.check_expr(node, scope))  # type: ignore[misc]
+        if proof["kind"] not in DERIVATIVES or number == len(form.lines) - 1:
+            form.try_line(number, lambda node=node: _rests_on_more(node, proof["goal"]["target"], given))  # type: ignore[misc]
     if proof["matrix"] is not None:
         form.try_line(len(form.lines), lambda: _matrix(form))
     if 0 not in form.broken:
@@ -74,11 +77,13 @@ def _definitions_are_shown(proof: Node, context: Context, declared: Declarations
         raise Malformed("a tensor is given two definitions")
     if proof["goal"]["target"][1] in names:
         raise Malformed(f"{proof['goal']['target'][1]} is both what is to be shown and given")
+    given = {equation["target"][1]: equation for equation in proof["given"]}
+    around = circles({name: tensors_in(equation["value"]) for name, equation in given.items()})
     for number, equation in enumerate(proof["given"]):
         name = equation["target"][1]
         declared.check_equation(equation)
         early = [other for other in tensors_in(equation["value"]) if other in names[number:]]
-        if early:
+        if early and any(name in circle and not determined({n: given[n] for n in circle}) for circle in around):
             raise Malformed(f"the definition of {name} mentions {early[0]}, which is not defined before it")
         if not context.stated:
             continue
@@ -98,20 +103,15 @@ def _facts_are_declared(proof: Node, context: Context, declared: Declarations) -
             declared.check_expr(side, scope)
 
 
-def _behind_the_target(proof: Node) -> set[str]:
-    """The target, and every tensor whose definition rests on it: a line that mentions one would assume what it shows."""
-    hidden = {proof["goal"]["target"][1]}
-    for equation in proof["given"]:
-        if hidden & set(tensors_in(equation["value"])):
-            hidden.add(equation["target"][1])
-    return hidden
+def _rests_on_more(node: Node, target: Node, given: dict[str, Node]) -> None:
+    """A line may rest on the target, by itself or through a definition, only as a recurrence does: it would assume what it shows.
 
-
-def _line(node: Node, scope: dict[str, str], hidden: set[str], declared: Declarations) -> None:
-    declared.check_expr(node, scope)
-    circular = hidden & set(tensors_in(node))
-    if circular:
-        raise Malformed(f"{min(circular)} is what is to be shown")
+    Inside the proof of a derivative the target is a free variable, also of its meaning, so that only the end of it has to be one.
+    """
+    equations = {**given, target[1]: {"target": target, "value": node}}
+    for circle in circles({name: tensors_in(equation["value"]) for name, equation in equations.items()}):
+        if target[1] in circle and not determined({name: equations[name] for name in circle}):
+            raise Malformed(f"{min(set(circle) & set(tensors_in(node)))} is what is to be shown")
 
 
 def _matrix(form: Form) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from derive.checker.evaluate import moving_in, tensors_in
+from derive.checker.recurrence import circles
 from derive.checker.structure import Declarations, Malformed, normal_form
 
 Node = Any
@@ -151,7 +152,9 @@ class _Frontier:
         self.equations = context.equations if context.stated else self.given
         self.mentions = {name: tensors_in(equation["value"]) for name, equation in self.equations.items()}
         self.moved_by = {name: moving_in(equation["value"]) for name, equation in self.equations.items()}
+        self.recurring = {name for circle in circles(self.mentions) for name in circle}
         self.own: dict[str, str] = {}
+        self._rename()
 
     def _free(self, name: str) -> bool:
         return name in self.declared and name not in self.given and name != self.target[1]
@@ -160,12 +163,19 @@ class _Frontier:
 
     def alias(self, name: str) -> str:
         """The name under which a tensor of the layer is evaluated: a free one and one with the layer's own definition, its own."""
-        if name not in self.own:
-            free = name not in self.equations or (self._free(name) and self.context.stated)
-            same = name in self.given and all(self.alias(other) == other for other in self.mentions.get(name, ()))
-            same = same and (free or normal_form(self.given[name]) == normal_form(self.equations[name]))
-            self.own[name] = name if free or same else OWN + name
-        return self.own[name]
+        return self.own.get(name, name)
+
+    def _rename(self) -> None:
+        """The tensors whose definitions here, or those of what they rest on, are not the layer's get names of the checker's own."""
+        bound = [name for name in self.equations if not (self._free(name) and self.context.stated)]
+        for name in bound:
+            if name not in self.given or normal_form(self.given[name]) != normal_form(self.equations[name]):
+                self.own[name] = OWN + name
+        changed = True
+        while changed:
+            more = [name for name in bound if name not in self.own and any(other in self.own for other in self.mentions[name])]
+            self.own.update((name, OWN + name) for name in more)
+            changed = bool(more)
 
     def _finish(self, value: Node) -> Meaning:
         definitions: dict[str, Node] = {}
@@ -210,9 +220,12 @@ class _Frontier:
 
     def equation(self, target: Node) -> Meaning:
         """The layer's own right-hand side, at the target's indices."""
-        equation = self.equations[target[1]]
-        names = {old[1]: new for old, new in zip(equation["target"][2], target[2])}
-        return self._finish(_reindexed(self._renamed(equation["value"]), names))
+        return self._finish(self._right(target[1], target[2]))
+
+    def _right(self, name: str, indices: list[Node]) -> Node:
+        equation = self.equations[name]
+        names = {old[1]: new for old, new in zip(equation["target"][2], indices)}
+        return _reindexed(self._renamed(equation["value"]), names)
 
     def gradient(self, variable: str, prefix: str) -> Meaning:
         consumers: dict[str, list[str]] = {}
@@ -220,6 +233,7 @@ class _Frontier:
             for other in others:
                 consumers.setdefault(other, []).append(name)
         weights: dict[str, str] = {}
+        again = ""  # the gradient of the variable itself, where it is read by later entries of its own
         seen = {variable}
         waiting = [variable]
         while waiting:
@@ -229,6 +243,8 @@ class _Frontier:
             if name != variable and self._free(total):
                 weights[name] = total
                 continue
+            if name == variable and name in consumers.get(name, ()):
+                again = self.target[1]
             if self._free(plain) and (output or name != variable):
                 weights[name] = plain
                 if not output or not consumers.get(name):
@@ -242,10 +258,14 @@ class _Frontier:
         between = [self.alias(name) for name in self.equations if name not in weights or self._passes(name, prefix)]
         wrt = ["ref", self.alias(variable), self.laid(self.target[2])]
         terms = []
-        for name, weight in weights.items():
+        for name, weight in [*weights.items(), *([(variable, again)] if again else [])]:
             indices = [["idx", f"o {n}", axis] for n, axis in enumerate(self.dims(name))]
             body = ["ref", self.alias(name), indices]
             through = sorted({*between, self.alias(name)} - {self.alias(variable)})
+            if name in self.recurring and not (name in self.context.outputs and weight == f"{prefix}{name}" and weight != again):
+                # The right-hand side alone: what its entries pass on to later ones is in its gradient.
+                body = self._right(name, indices)
+                through = sorted({*between} - {self.alias(n) for n in weights} - {self.alias(variable)})
             term = ["mul", [["ref", weight, self.laid(indices)], ["diff", body, wrt, [t for t in through if self._defined(t)]]]]
             terms.append(["sum", indices, term] if indices else term)
         return self._finish(["add", terms] if terms else ["num", "0"])
@@ -259,6 +279,8 @@ class _Frontier:
 
     def tangent(self, variable: str) -> Meaning:
         directions: dict[str, str] = {}
+        if variable in self.moved_by.get(variable, ()):
+            directions[self.alias(variable)] = self.target[1]
         seen = {variable}
         waiting = [variable]
         while waiting:
@@ -273,7 +295,8 @@ class _Frontier:
                     seen.add(other)
                     waiting.append(other)
         through = [alias for alias in (self.alias(name) for name in self.equations) if self._defined(alias)]
-        return self._finish(["along", ["ref", self.alias(variable), self.target[2]], directions, through])
+        body = self._right(variable, self.target[2]) if variable in self.recurring else ["ref", self.alias(variable), self.target[2]]
+        return self._finish(["along", body, directions, through])
 
 
 def _reindexed(node: Node, names: Mapping[str, Node]) -> Node:

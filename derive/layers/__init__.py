@@ -43,7 +43,7 @@ CONTENTS = (
     ("Networks", "mlp", "two_layer three_layer mlp_gelu mlp_swiglu"),
     ("Networks", "gates", "mixture_of_experts top_k_gate highway"),
     ("Networks", "recurrent", "rnn_cell rnn_sequence gru_cell lstm_cell"),
-    ("Networks", "scan", "decay_scan"),
+    ("Networks", "scan", "decay_scan decay rnn gru lstm gated_linear_attention"),
     ("Networks", "block", "transformer_block transformer_block_heads"),
     ("Losses of regression", "squared_error", "mse mse_sum mse_none"),
     ("Losses of regression", "regression_losses", "linear_regression l1_loss huber smooth_l1"),

@@ -6,9 +6,10 @@ from typing import Any
 
 from derive import matrix as mx
 from derive.example import NoExample, work
-from derive.expr import ONE, Diff, Equation, Expr, MatrixFn, Ref, Tensor, transform, walk
+from derive.expr import ONE, Diff, Equation, Expr, MatrixFn, Mul, Ref, Tensor, transform, walk
 from derive.proof import DETAILS, Proof
 from derive.recognize import explain
+from derive.recurrence import groups
 from derive.render.blocks import (
     Block,
     Bullets,
@@ -98,6 +99,8 @@ def conventions(derivation: Any, where: Context, stated: Any = None) -> list[Blo
         "`∂T/∂A` is taken through the equation of `T` alone, `∂⁺T/∂⁺A` through every equation from `A` to `T`.",
         "In matrix form, `∘` is the product entry by entry, `1` a vector or a matrix of ones, and every factor has its shape under it.",
     ]
+    if any(group.recurs for group in groups(derivation.definitions)):
+        items.append("An entry before the first, such as `h[t-1]` at `t = 0`, is 0; what needs earlier entries is computed in their order.")
     batch = derivation.layer.batch
     if batch:
         axes = listing(f"`{i.dim}`" for i in batch)
@@ -175,7 +178,7 @@ def proof_blocks(proof: Proof, detail: str) -> list[Block]:
     lines = tuple((line.expr, dict(line.reasons)[detail]) for line in every if detail in dict(line.reasons))
     if len(lines) == 1:
         blocks.append(Formulas((Equation(proof.goal.target, proof.goal.value),)))
-    elif proof.kind == "invariant":
+    elif proof.kind == "invariant" or (proof.kind == "equality" and proof.name != proof.goal.target.tensor):
         blocks.append(Chain(proof.goal.value, lines[1:], every[1:]))
     else:
         blocks.append(Chain(proof.goal.target, lines, every))
@@ -218,11 +221,25 @@ def _heading(proof: Proof) -> str:
     return f"{kind}: {proof.name}"
 
 
+def _varied(proof: Proof, entry: str) -> list[str]:
+    """The tensors whose gradients the chain rule multiplies; of one that a recurrence computes, the right-hand side stands there."""
+    prefix = proof.goal.target.tensor.removesuffix("_total").removesuffix(entry)
+    found = []
+    for node in walk(proof.goal.value):
+        for n, factor in enumerate(node.factors if isinstance(node, Mul) else ()):
+            before = node.factors[n - 1] if isinstance(node, Mul) and n else None
+            if isinstance(factor, Diff) and isinstance(factor.body, Ref):
+                found.append(factor.body.tensor)
+            elif isinstance(factor, Diff) and isinstance(before, Ref):
+                found.append(before.tensor.removeprefix(prefix).removesuffix("_total"))
+    return found
+
+
 def _opening(proof: Proof) -> str:
     """The reason of a proof's first line, which is what its left-hand side means."""
     by = [node for node in walk(proof.goal.value) if isinstance(node, Diff)]
     if proof.kind in ("lemma", "theorem") and by:
-        tensors = dict.fromkeys(node.body.tensor for node in by if isinstance(node.body, Ref))
+        tensors = dict.fromkeys(_varied(proof, by[0].wrt.tensor))
         whole = ", by every path" if proof.kind == "theorem" else ""
         return f"chain rule: {by[0].wrt.tensor} reaches the loss through {listing(tensors)}{whole}"
     if proof.kind == "tangent":

@@ -34,7 +34,7 @@ from derive.rules.expanding import (
     symmetric_order,
 )
 from derive.rules.known import fact, fold, lemma, name_sum, normalised_sum, unfold
-from derive.rules.matrices import determinant_rule, inverse_rule, log_determinant_rule, name_matrix, symmetric, symmetry
+from derive.rules.matrices import determinant_rule, exchanged, inverse_rule, log_determinant_rule, name_matrix, symmetric, symmetry
 from derive.rules.shifts import log_of_product, shift_exponent
 from derive.rules.signs import known_sign
 from derive.rules.sums import contract_delta, count_ones, distribute, exchange, pull_out, rename_bound
@@ -127,6 +127,7 @@ __all__ = [  # noqa: RUF022 - in the order in which a proof meets them
     "name_sum",
     "name_matrix",
     "cancel",
+    "exchanged",
     "exclude",
     "collect",
     "order_factors",

@@ -195,10 +195,11 @@ def local_derivative(expr: Expr) -> Expr:
     return transform(expr, rule)
 
 
-def chain_rule(upstream: str, output: Ref, entry: Ref, through: tuple[str, ...], batch: int) -> Expr:
+def chain_rule(upstream: str, output: Ref, entry: Ref, through: tuple[str, ...], batch: int, recurrence: Equation | None = None) -> Expr:
     """dA[a] = sum(o, dT[o] d T[o] / d A[a]), over every tensor T computed from A
 
-    The first `batch` indices are shared, not summed: the examples of a batch do not meet.
+    The first `batch` indices are shared, not summed: the examples of a batch do not meet. Where T is computed by a `recurrence`, it
+    is the right-hand side alone that is differentiated: what earlier entries of T pass on is in their own gradients.
     """
     taken = {i.name for i in free_indices(entry)}
     outer: list[Idx] = []
@@ -209,4 +210,5 @@ def chain_rule(upstream: str, output: Ref, entry: Ref, through: tuple[str, ...],
             taken.add(index.name)
         outer.append(index)
     moved = Ref(output.tensor, tuple(outer))
-    return total(outer[batch:], mul(Ref(upstream, tuple(outer)), Diff(moved, entry, through)))
+    body = moved if recurrence is None else instantiate(recurrence, moved, taken)
+    return total(outer[batch:], mul(Ref(upstream, tuple(outer)), Diff(body, entry, through)))

@@ -69,12 +69,20 @@ def name_matrix(node: MatrixFn, name: str, indices: tuple[Idx, ...]) -> tuple[Re
 
 def symmetric(item: Fact) -> str | None:
     """The tensor that a fact `A[i,j] = A[j,i]` says is symmetric in its last two axes; None for any other fact."""
-    left, right = item.left, item.right
-    if isinstance(left, Ref) and isinstance(right, Ref) and left.tensor == right.tensor and len(left.indices) >= 2:
-        *lead, i, j = left.indices
-        if i != j and right.indices == (*lead, j, i):
-            return left.tensor
-    return None
+    left = item.left
+    last = isinstance(left, Ref) and exchanged(item) == (len(left.indices) - 2, len(left.indices) - 1)
+    return left.tensor if isinstance(left, Ref) and last else None
+
+
+def exchanged(item: Fact) -> tuple[int, int] | None:
+    """The two axes that a fact such as `A[i,j] = A[j,i]` says may change places; None for any other fact."""
+    a, b = item.left, item.right
+    if not isinstance(a, Ref) or not isinstance(b, Ref) or a.tensor != b.tensor or len(set(a.indices)) < len(a.indices):
+        return None
+    places = [n for n, (i, j) in enumerate(zip(a.indices, b.indices)) if i != j]
+    if len(places) != 2 or (a.indices[places[0]], a.indices[places[1]]) != (b.indices[places[1]], b.indices[places[0]]):
+        return None
+    return places[0], places[1]
 
 
 def symmetry(expr: Expr, target: Ref, tensors: Collection[str]) -> Expr:

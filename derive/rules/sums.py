@@ -8,6 +8,7 @@ from derive.affine import position, solved, within
 from derive.expr import (
     ONE,
     Add,
+    Affine,
     Delta,
     Expr,
     Idx,
@@ -80,14 +81,20 @@ def contract_delta(term: Expr) -> tuple[Expr, Idx, Index] | None:
     if not isinstance(term, Sum):
         return None
     bound = term.indices
-    for factor in factors(term.body):
-        if not isinstance(factor, Delta):
-            continue
-        for index, other in _candidates(factor, bound):
-            rest = mul(*(f for f in factors(term.body) if f is not factor))
-            left = tuple(i for i in bound if i != index)
-            return mul(Num(number), flat_sum(left, within(rest, substitute(rest, {index: other}), index, other))), index, other
-    return None
+    found = None
+    for factor, index, other in ((f, *each) for f in factors(term.body) if isinstance(f, Delta) for each in _candidates(f, bound)):
+        # A place that is known from outside of the sum comes before one that still moves in it.
+        moves = isinstance(other, Affine) and any(i in bound for i in free_indices(other.value))
+        if found is None or not moves:
+            found = factor, index, other
+        if not moves:
+            break
+    if found is None:
+        return None
+    factor, index, other = found
+    rest = mul(*(f for f in factors(term.body) if f is not factor))
+    left = tuple(i for i in bound if i != index)
+    return mul(Num(number), flat_sum(left, within(rest, substitute(rest, {index: other}), index, other))), index, other
 
 
 def _candidates(factor: Delta, bound: tuple[Idx, ...]) -> Iterator[tuple[Idx, Index]]:

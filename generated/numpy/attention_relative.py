@@ -202,8 +202,6 @@ def _backward_part(R: Any, bucket: Any, K: Any, Q: Any, m: Any, Z_m: Any, dO: An
     """One part along N and M, or the whole: dV, dQ_sum, dK_sum, dR_sum."""
     d_k = R.shape[-1]
     L = R.shape[0]
-    N_block = bucket.shape[0]
-    M_block = bucket.shape[-1]
     if P is None:
         # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
         S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
@@ -222,9 +220,7 @@ def _backward_part(R: Any, bucket: Any, K: Any, Q: Any, m: Any, Z_m: Any, dO: An
     # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
     dK_sum = dS.mT @ Q
     # dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
-    dR_sum = _one_hot(bucket, L, R.dtype).reshape(N_block * M_block, L).T @ (dS.transpose(1, 2, 0) @ Q.transpose(1, 0, 2)).reshape(
-        N_block * M_block, d_k
-    )
+    dR_sum = _scatter(bucket, dS.transpose(1, 2, 0) @ Q.transpose(1, 0, 2), L, 0)
     return dV, dQ_sum, dK_sum, dR_sum
 
 
@@ -301,7 +297,17 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
-def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
-    """1 at each label along a new last axis, else 0."""
-    hot: Array = (labels[..., None] == np.arange(length)).astype(dtype)
-    return hot
+def _scatter(labels: Array, values: Array, length: int, batch: int) -> Array:
+    """The values added up at their labels along a new axis of this length, which takes the place of the axes that the labels have
+    behind the first `batch`."""
+    lead, rest = labels.shape[:batch], values.shape[labels.ndim :]
+    count = math.prod(lead)
+    rows = (labels.reshape(count, math.prod(labels.shape[batch:])) + length * np.arange(count)[:, None]).reshape(-1)
+    made = np.zeros((count * length, *rest), values.dtype)
+    if rows.size:
+        # Those of one label side by side, each run of them added up at once.
+        order = np.argsort(rows, kind="stable")
+        found, starts = np.unique(rows[order], return_index=True)
+        spread = np.broadcast_to(values, (*labels.shape, *rest)).reshape(rows.size, *rest)
+        made[found] = np.add.reduceat(spread[order], starts, axis=0)
+    return made.reshape(*lead, length, *rest)

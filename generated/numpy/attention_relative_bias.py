@@ -199,9 +199,6 @@ def _backward_part(Q: Any, K: Any, R: Any, bucket: Any, m: Any, Z_m: Any, dO: An
     """One part along H and N, or the whole: dV, dQ, dK_sum, dR."""
     d_k = Q.shape[-1]
     L = R.shape[0]
-    H_block = Q.shape[0]
-    N_block = Q.shape[1]
-    M = K.shape[1]
     if P is None:
         # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
         S = Q @ K.mT
@@ -223,7 +220,7 @@ def _backward_part(Q: Any, K: Any, R: Any, bucket: Any, m: Any, Z_m: Any, dO: An
     # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
     dK_sum = dS.mT @ Q
     # dR[l,h] = sum(i,j, dS[h,i,j]*delta(bucket[i,j],l))
-    dR = _one_hot(bucket, L, Q.dtype).reshape(N_block * M, L).T @ dS.reshape(H_block, N_block * M).T
+    dR = _scatter(bucket, dS.transpose(1, 2, 0), L, 0)
     return dV, dQ, dK_sum, dR
 
 
@@ -300,7 +297,17 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
-def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
-    """1 at each label along a new last axis, else 0."""
-    hot: Array = (labels[..., None] == np.arange(length)).astype(dtype)
-    return hot
+def _scatter(labels: Array, values: Array, length: int, batch: int) -> Array:
+    """The values added up at their labels along a new axis of this length, which takes the place of the axes that the labels have
+    behind the first `batch`."""
+    lead, rest = labels.shape[:batch], values.shape[labels.ndim :]
+    count = math.prod(lead)
+    rows = (labels.reshape(count, math.prod(labels.shape[batch:])) + length * np.arange(count)[:, None]).reshape(-1)
+    made = np.zeros((count * length, *rest), values.dtype)
+    if rows.size:
+        # Those of one label side by side, each run of them added up at once.
+        order = np.argsort(rows, kind="stable")
+        found, starts = np.unique(rows[order], return_index=True)
+        spread = np.broadcast_to(values, (*labels.shape, *rest)).reshape(rows.size, *rest)
+        made[found] = np.add.reduceat(spread[order], starts, axis=0)
+    return made.reshape(*lead, length, *rest)

@@ -22,6 +22,7 @@ The mean of the rows of a bag of tokens, as torch.nn.EmbeddingBag.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,7 +70,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     N = t.shape[-1]
     dY = _upstream("dY", dY, (B, C), dtype)
     # dE[v,c] = 1/size(N)*sum(b,n, dY[b,c]*delta(t[b,n],v))
-    dE = _one_hot(t, V, dY.dtype).sum(axis=1).T @ dY
+    dE = _scatter(t, dY[:, None, :], V, 0)
     dE /= N
     return dE
 
@@ -140,7 +141,17 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Arra
     return array.astype(dtype, copy=False)
 
 
-def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
-    """1 at each label along a new last axis, else 0."""
-    hot: Array = (labels[..., None] == np.arange(length)).astype(dtype)
-    return hot
+def _scatter(labels: Array, values: Array, length: int, batch: int) -> Array:
+    """The values added up at their labels along a new axis of this length, which takes the place of the axes that the labels have
+    behind the first `batch`."""
+    lead, rest = labels.shape[:batch], values.shape[labels.ndim :]
+    count = math.prod(lead)
+    rows = (labels.reshape(count, math.prod(labels.shape[batch:])) + length * np.arange(count)[:, None]).reshape(-1)
+    made = np.zeros((count * length, *rest), values.dtype)
+    if rows.size:
+        # Those of one label side by side, each run of them added up at once.
+        order = np.argsort(rows, kind="stable")
+        found, starts = np.unique(rows[order], return_index=True)
+        spread = np.broadcast_to(values, (*labels.shape, *rest)).reshape(rows.size, *rest)
+        made[found] = np.add.reduceat(spread[order], starts, axis=0)
+    return made.reshape(*lead, length, *rest)

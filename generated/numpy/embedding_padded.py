@@ -26,6 +26,7 @@ Rows of E where r = 1; where r = 0, the same rows from a constant copy F, so tha
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -79,7 +80,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     N = t.shape[0]
     dY = _upstream("dY", dY, (N, C), r.dtype)
     # dE[v,c] = sum(n, dY[n,c]*where(0 < r[n], 1, 0)*delta(t[n],v))
-    dE = _one_hot(t, V, r.dtype).T @ np.where((r > 0)[:, None], dY, 0)
+    dE = _scatter(t, np.where((r > 0)[:, None], dY, 0), V, 0)
     return dE
 
 
@@ -170,7 +171,17 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
-def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
-    """1 at each label along a new last axis, else 0."""
-    hot: Array = (labels[..., None] == np.arange(length)).astype(dtype)
-    return hot
+def _scatter(labels: Array, values: Array, length: int, batch: int) -> Array:
+    """The values added up at their labels along a new axis of this length, which takes the place of the axes that the labels have
+    behind the first `batch`."""
+    lead, rest = labels.shape[:batch], values.shape[labels.ndim :]
+    count = math.prod(lead)
+    rows = (labels.reshape(count, math.prod(labels.shape[batch:])) + length * np.arange(count)[:, None]).reshape(-1)
+    made = np.zeros((count * length, *rest), values.dtype)
+    if rows.size:
+        # Those of one label side by side, each run of them added up at once.
+        order = np.argsort(rows, kind="stable")
+        found, starts = np.unique(rows[order], return_index=True)
+        spread = np.broadcast_to(values, (*labels.shape, *rest)).reshape(rows.size, *rest)
+        made[found] = np.add.reduceat(spread[order], starts, axis=0)
+    return made.reshape(*lead, length, *rest)

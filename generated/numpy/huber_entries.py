@@ -69,7 +69,7 @@ def forward(x: Any, t: Any, kappa: Any) -> tuple[Array, Saved]:
     # A[i] = abs(E[i])
     A = np.abs(E)
     # M[i] = where(A[i] < kappa, 1, 0)*A[i] + where(kappa <= A[i], 1, 0)*kappa
-    M = np.where(A < kappa, A, kappa)
+    M = np.where(kappa <= A, kappa, A)
     # L[i] = (A[i] - (1/2)*M[i])*M[i]
     L = (A - 0.5 * M) * M
     return L, Saved(kappa, E, A, M)
@@ -102,8 +102,7 @@ def jvp(x: Any, t: Any, kappa: Any, tx: Any, tt: Any) -> tuple[Array, Array]:
     # A[i] = abs(E[i])
     A = np.abs(E)
     # M[i] = where(A[i] < kappa, 1, 0)*A[i] + where(kappa <= A[i], 1, 0)*kappa
-    less_A = A < kappa
-    M = np.where(less_A, A, kappa)
+    M = np.where(kappa <= A, kappa, A)
     # L[i] = (A[i] - (1/2)*M[i])*M[i]
     A_M = A - 0.5 * M
     L = A_M * M
@@ -112,7 +111,7 @@ def jvp(x: Any, t: Any, kappa: Any, tx: Any, tt: Any) -> tuple[Array, Array]:
     # tA[i] = tE[i]*sign(E[i])
     tA = tE * np.sign(E)
     # tM[i] = tA[i]*where(A[i] < kappa, 1, 0)
-    tM = np.where(less_A, tA, 0)
+    tM = np.where(A < kappa, tA, 0)
     # tL[i] = tA[i]*M[i] - (1/2)*tM[i]*M[i] + tM[i]*(A[i] - (1/2)*M[i])
     tL = tA * M - 0.5 * tM * M + tM * A_M
     return L, tL

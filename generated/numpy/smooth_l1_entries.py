@@ -69,7 +69,7 @@ def forward(x: Any, t: Any, beta: Any) -> tuple[Array, Saved]:
     # A[i] = abs(E[i])
     A = np.abs(E)
     # M[i] = where(A[i] < beta, 1, 0)*A[i] + where(beta <= A[i], 1, 0)*beta
-    M = np.where(A < beta, A, beta)
+    M = np.where(beta <= A, beta, A)
     # L[i] = 1/beta*(A[i] - (1/2)*M[i])*M[i]
     L = (A - 0.5 * M) * M / beta
     return L, Saved(beta, E, A, M)
@@ -102,8 +102,7 @@ def jvp(x: Any, t: Any, beta: Any, tx: Any, tt: Any) -> tuple[Array, Array]:
     # A[i] = abs(E[i])
     A = np.abs(E)
     # M[i] = where(A[i] < beta, 1, 0)*A[i] + where(beta <= A[i], 1, 0)*beta
-    less_A = A < beta
-    M = np.where(less_A, A, beta)
+    M = np.where(beta <= A, beta, A)
     # L[i] = 1/beta*(A[i] - (1/2)*M[i])*M[i]
     A_M = A - 0.5 * M
     L = A_M * M / beta
@@ -112,7 +111,7 @@ def jvp(x: Any, t: Any, beta: Any, tx: Any, tt: Any) -> tuple[Array, Array]:
     # tA[i] = tE[i]*sign(E[i])
     tA = tE * np.sign(E)
     # tM[i] = tA[i]*where(A[i] < beta, 1, 0)
-    tM = np.where(less_A, tA, 0)
+    tM = np.where(A < beta, tA, 0)
     # tL[i] = 1/beta*(tA[i]*M[i] - (1/2)*tM[i]*M[i] + tM[i]*(A[i] - (1/2)*M[i]))
     tL = (tA * M - 0.5 * tM * M + tM * A_M) / beta
     return L, tL

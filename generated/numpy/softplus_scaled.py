@@ -93,17 +93,17 @@ def jvp(X: Any, beta: Any, threshold: Any, tX: Any) -> tuple[Array, Array]:
     _check(X=X, beta=beta, threshold=threshold, tX=tX)
     # u[i,j] = beta*X[i,j]
     u = X * beta
-    less_equal_u = u <= threshold
+    less_threshold = threshold < u
     # Y[i,j] = where(u[i,j] <= threshold, 1, 0)/beta*softplus(u[i,j]) + where(threshold < u[i,j], 1,
     #     0)*X[i,j]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        Y = np.where(less_equal_u, np.logaddexp(u, 0) / beta, X)
+        Y = np.where(less_threshold, X, np.logaddexp(u, 0) / beta)
     # tu[i,j] = beta*tX[i,j]
     tu = tX * beta
     # tY[i,j] = tu[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j]) + where(threshold < u[i,j],
     #     1, 0)*tX[i,j]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        tY = np.where(less_equal_u, tu * _sigmoid(u) / beta, tX)
+        tY = np.where(less_threshold, tX, tu * _sigmoid(u) / beta)
     return Y, tY
 
 
@@ -114,7 +114,7 @@ def _forward_part(beta: Any, X: Any, threshold: Any) -> Any:
     # Y[i,j] = where(u[i,j] <= threshold, 1, 0)/beta*softplus(u[i,j]) + where(threshold < u[i,j], 1,
     #     0)*X[i,j]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        Y = np.where(u <= threshold, np.logaddexp(u, 0) / beta, X)
+        Y = np.where(threshold < u, X, np.logaddexp(u, 0) / beta)
     return u, Y
 
 

@@ -236,9 +236,7 @@ class _Backward(torch.autograd.Function):
             dK = dS.mT @ Q / math.sqrt(d_k)
         if need_R:
             # dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
-            dR = (
-                _one_hot(bucket, L, Q).reshape(N * M, L).T @ (dS.permute(1, 2, 0) @ Q.permute(1, 0, 2)).reshape(N * M, d_k) / math.sqrt(d_k)
-            )
+            dR = _scatter(bucket, dS.permute(1, 2, 0) @ Q.permute(1, 0, 2), L, 0) / math.sqrt(d_k)
         return _needed((need_Q, need_K, need_V, need_R), (dQ, dK, dV, dR))
 
     @staticmethod
@@ -309,8 +307,6 @@ class _Second(torch.autograd.Function):
     ) -> Any:
         d_k = Q.shape[-1]
         L = R.shape[0]
-        N = Q.shape[1]
-        M = K.shape[1]
         if P is None:
             # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
             S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
@@ -358,10 +354,9 @@ class _Second(torch.autograd.Function):
         d2K = (d2S.mT @ Q + dS.mT @ d2dQ) / math.sqrt(d_k)
         # d2R[l,d] = 1/sqrt(size(d_k))*(sum(h,i,j, d2S[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l)) + sum(h,i,j,
         #     d2dQ[h,i,d]*dS[h,i,j]*delta(bucket[i,j],l)))
-        onehot_bucket = _one_hot(bucket, L, Q).permute(2, 0, 1)
         d2R = (
-            onehot_bucket.reshape(L, N * M) @ (d2S.permute(1, 2, 0) @ Q.permute(1, 0, 2)).reshape(N * M, d_k)
-            + onehot_bucket.reshape(L, N * M) @ (d2dQ.permute(1, 2, 0) @ dS.permute(1, 0, 2)).permute(1, 0, 2).reshape(d_k, N * M).T
+            _scatter(bucket, d2S.permute(1, 2, 0) @ Q.permute(1, 0, 2), L, 0)
+            + _scatter(bucket, (d2dQ.permute(1, 2, 0) @ dS.permute(1, 0, 2)).mT, L, 0)
         ) / math.sqrt(d_k)
         return (d2Q, d2K, d2V, d2R, d2dO)
 
@@ -399,9 +394,6 @@ class _SecondTangent(torch.autograd.Function):
     ) -> Any:
         d_k = Q.shape[-1]
         L = R.shape[0]
-        N = Q.shape[1]
-        M = K.shape[1]
-        H = Q.shape[0]
         if P is None:
             # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
             S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
@@ -444,10 +436,9 @@ class _SecondTangent(torch.autograd.Function):
         tdK = (tdS.mT @ Q + dS.mT @ tQ) / math.sqrt(d_k)
         # tdR[l,d] = 1/sqrt(size(d_k))*(sum(h,i,j, tdS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l)) + sum(h,i,j,
         #     dS[h,i,j]*delta(bucket[i,j],l)*tQ[h,i,d]))
-        onehot_bucket = _one_hot(bucket, L, Q).permute(2, 0, 1)
         tdR = (
-            onehot_bucket.reshape(L, N * M) @ (tdS.permute(1, 2, 0) @ Q.permute(1, 0, 2)).reshape(N * M, d_k)
-            + (dS.permute(1, 0, 2) @ onehot_bucket.permute(1, 2, 0)).permute(2, 1, 0).reshape(L, H * N) @ tQ.reshape(H * N, d_k)
+            _scatter(bucket, tdS.permute(1, 2, 0) @ Q.permute(1, 0, 2), L, 0)
+            + _scatter(bucket, dS.permute(1, 2, 0) @ tQ.permute(1, 0, 2), L, 0)
         ) / math.sqrt(d_k)
         return (tdQ, tdK, tdV, tdR)
 
@@ -482,8 +473,6 @@ def _backward_part(R: Tensor, bucket: Tensor, K: Tensor, Q: Tensor, m: Tensor, Z
     """One part along N and M, or the whole: dV, dQ_sum, dK_sum, dR_sum."""
     d_k = R.shape[-1]
     L = R.shape[0]
-    N_block = bucket.shape[0]
-    M_block = bucket.shape[-1]
     # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
     S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
@@ -501,9 +490,7 @@ def _backward_part(R: Tensor, bucket: Tensor, K: Tensor, Q: Tensor, m: Tensor, Z
     # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
     dK_sum = dS.mT @ Q
     # dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
-    dR_sum = _one_hot(bucket, L, R).reshape(N_block * M_block, L).T @ (dS.permute(1, 2, 0) @ Q.permute(1, 0, 2)).reshape(
-        N_block * M_block, d_k
-    )
+    dR_sum = _scatter(bucket, dS.permute(1, 2, 0) @ Q.permute(1, 0, 2), L, 0)
     return dV, dQ_sum, dK_sum, dR_sum
 
 
@@ -624,9 +611,17 @@ def _needed(needs: tuple[bool, ...], values: tuple[Any, ...]) -> tuple[Any, ...]
     return tuple(value for value, need in zip(values, needs) if need)
 
 
-def _one_hot(labels: Tensor, length: int, like: Tensor) -> Tensor:
-    """1 at each label along a new last axis, else 0."""
-    return (labels[..., None] == torch.arange(length, device=like.device)).to(like.dtype)
+def _scatter(labels: Tensor, values: Tensor, length: int, batch: int) -> Tensor:
+    """The values added up at their labels along a new axis of this length, which takes the place of the axes that the labels have
+    behind the first `batch`. Half precision is added up in float32."""
+    lead, rest = labels.shape[:batch], values.shape[labels.ndim :]
+    count = math.prod(lead)
+    rows = labels.reshape(count, math.prod(labels.shape[batch:])) + length * torch.arange(count, device=labels.device)[:, None]
+    wide = values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+    made = wide.new_zeros(count * length, *rest)
+    add = made.index_add if _traced(labels, values) else made.index_add_
+    wide = wide.expand(*labels.shape, *rest).reshape(labels.numel(), *rest)
+    return add(0, rows.reshape(-1), wide).to(values.dtype).reshape(*lead, length, *rest)
 
 
 def _no_third(*_: Any) -> Any:

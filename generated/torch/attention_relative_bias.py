@@ -230,7 +230,7 @@ class _Backward(torch.autograd.Function):
             dK = dS.mT @ Q / math.sqrt(d_k)
         if need_R:
             # dR[l,h] = sum(i,j, dS[h,i,j]*delta(bucket[i,j],l))
-            dR = _one_hot(bucket, L, Q).reshape(N * M, L).T @ dS.reshape(H, N * M).T
+            dR = _scatter(bucket, dS.permute(1, 2, 0), L, 0)
         return _needed((need_Q, need_K, need_V, need_R), (dQ, dK, dV, dR))
 
     @staticmethod
@@ -301,9 +301,6 @@ class _Second(torch.autograd.Function):
     ) -> Any:
         d_k = Q.shape[-1]
         L = d2dR.shape[0]
-        H = Q.shape[0]
-        N = Q.shape[1]
-        M = K.shape[1]
         if P is None:
             # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
             S = Q @ K.mT / math.sqrt(d_k) + R[bucket].permute(2, 0, 1)
@@ -341,7 +338,7 @@ class _Second(torch.autograd.Function):
         # d2K[h,j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[h,i,j]*Q[h,i,d]) + sum(i, d2dQ[h,i,d]*dS[h,i,j]))
         d2K = (d2S.mT @ Q + dS.mT @ d2dQ) / math.sqrt(d_k)
         # d2R[l,h] = sum(i,j, d2S[h,i,j]*delta(bucket[i,j],l))
-        d2R = _one_hot(bucket, L, Q).reshape(N * M, L).T @ d2S.reshape(H, N * M).T
+        d2R = _scatter(bucket, d2S.permute(1, 2, 0), L, 0)
         return (d2Q, d2K, d2V, d2R, d2dO)
 
     @staticmethod
@@ -378,9 +375,6 @@ class _SecondTangent(torch.autograd.Function):
     ) -> Any:
         d_k = Q.shape[-1]
         L = tR.shape[0]
-        H = Q.shape[0]
-        N = Q.shape[1]
-        M = K.shape[1]
         if P is None:
             # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
             S = Q @ K.mT / math.sqrt(d_k) + R[bucket].permute(2, 0, 1)
@@ -415,7 +409,7 @@ class _SecondTangent(torch.autograd.Function):
         # tdK[h,j,d] = 1/sqrt(size(d_k))*(sum(i, tdS[h,i,j]*Q[h,i,d]) + sum(i, dS[h,i,j]*tQ[h,i,d]))
         tdK = (tdS.mT @ Q + dS.mT @ tQ) / math.sqrt(d_k)
         # tdR[l,h] = sum(i,j, tdS[h,i,j]*delta(bucket[i,j],l))
-        tdR = _one_hot(bucket, L, Q).reshape(N * M, L).T @ tdS.reshape(H, N * M).T
+        tdR = _scatter(bucket, tdS.permute(1, 2, 0), L, 0)
         return (tdQ, tdK, tdV, tdR)
 
     @staticmethod
@@ -451,9 +445,6 @@ def _backward_part(Q: Tensor, K: Tensor, R: Tensor, bucket: Tensor, m: Tensor, Z
     """One part along H and N, or the whole: dV, dQ, dK_sum, dR."""
     d_k = Q.shape[-1]
     L = R.shape[0]
-    H_block = Q.shape[0]
-    N_block = Q.shape[1]
-    M = K.shape[1]
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
     S = Q @ K.mT
     S /= math.sqrt(d_k)
@@ -474,7 +465,7 @@ def _backward_part(Q: Tensor, K: Tensor, R: Tensor, bucket: Tensor, m: Tensor, Z
     # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
     dK_sum = dS.mT @ Q
     # dR[l,h] = sum(i,j, dS[h,i,j]*delta(bucket[i,j],l))
-    dR = _one_hot(bucket, L, Q).reshape(N_block * M, L).T @ dS.reshape(H_block, N_block * M).T
+    dR = _scatter(bucket, dS.permute(1, 2, 0), L, 0)
     return dV, dQ, dK_sum, dR
 
 
@@ -595,9 +586,17 @@ def _needed(needs: tuple[bool, ...], values: tuple[Any, ...]) -> tuple[Any, ...]
     return tuple(value for value, need in zip(values, needs) if need)
 
 
-def _one_hot(labels: Tensor, length: int, like: Tensor) -> Tensor:
-    """1 at each label along a new last axis, else 0."""
-    return (labels[..., None] == torch.arange(length, device=like.device)).to(like.dtype)
+def _scatter(labels: Tensor, values: Tensor, length: int, batch: int) -> Tensor:
+    """The values added up at their labels along a new axis of this length, which takes the place of the axes that the labels have
+    behind the first `batch`. Half precision is added up in float32."""
+    lead, rest = labels.shape[:batch], values.shape[labels.ndim :]
+    count = math.prod(lead)
+    rows = labels.reshape(count, math.prod(labels.shape[batch:])) + length * torch.arange(count, device=labels.device)[:, None]
+    wide = values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+    made = wide.new_zeros(count * length, *rest)
+    add = made.index_add if _traced(labels, values) else made.index_add_
+    wide = wide.expand(*labels.shape, *rest).reshape(labels.numel(), *rest)
+    return add(0, rows.reshape(-1), wide).to(values.dtype).reshape(*lead, length, *rest)
 
 
 def _no_third(*_: Any) -> Any:

@@ -23,6 +23,7 @@ Y holds the row of E for each token; the gradients of repeated tokens add. Bengi
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -101,10 +102,8 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_E: bool, V: int, C: int, t: Tensor, dY: Tensor) -> Any:
-        B = t.shape[0]
-        N = t.shape[-1]
         # dE[v,c] = sum(b,n, dY[b,n,c]*delta(t[b,n],v))
-        dE = _one_hot(t, V, dY).reshape(B * N, V).T @ dY.reshape(B * N, C)
+        dE = _scatter(t, dY, V, 0)
         return (dE,)
 
     @staticmethod
@@ -165,10 +164,8 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(V: int, C: int, t: Tensor, tdY: Tensor) -> Any:
-        B = t.shape[0]
-        N = t.shape[-1]
         # tdE[v,c] = sum(b,n, delta(t[b,n],v)*tdY[b,n,c])
-        tdE = _one_hot(t, V, tdY).reshape(B * N, V).T @ tdY.reshape(B * N, C)
+        tdE = _scatter(t, tdY, V, 0)
         return (tdE,)
 
     @staticmethod
@@ -297,9 +294,17 @@ def _needed(needs: tuple[bool, ...], values: tuple[Any, ...]) -> tuple[Any, ...]
     return tuple(value for value, need in zip(values, needs) if need)
 
 
-def _one_hot(labels: Tensor, length: int, like: Tensor) -> Tensor:
-    """1 at each label along a new last axis, else 0."""
-    return (labels[..., None] == torch.arange(length, device=like.device)).to(like.dtype)
+def _scatter(labels: Tensor, values: Tensor, length: int, batch: int) -> Tensor:
+    """The values added up at their labels along a new axis of this length, which takes the place of the axes that the labels have
+    behind the first `batch`. Half precision is added up in float32."""
+    lead, rest = labels.shape[:batch], values.shape[labels.ndim :]
+    count = math.prod(lead)
+    rows = labels.reshape(count, math.prod(labels.shape[batch:])) + length * torch.arange(count, device=labels.device)[:, None]
+    wide = values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+    made = wide.new_zeros(count * length, *rest)
+    add = made.index_add if _traced(labels, values) else made.index_add_
+    wide = wide.expand(*labels.shape, *rest).reshape(labels.numel(), *rest)
+    return add(0, rows.reshape(-1), wide).to(values.dtype).reshape(*lead, length, *rest)
 
 
 def _no_third(*_: Any) -> Any:

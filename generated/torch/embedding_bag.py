@@ -22,6 +22,7 @@ The mean of the rows of a bag of tokens, as torch.nn.EmbeddingBag.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -94,7 +95,7 @@ class _Backward(torch.autograd.Function):
     def forward(need_E: bool, V: int, C: int, t: Tensor, dY: Tensor) -> Any:
         N = t.shape[-1]
         # dE[v,c] = 1/size(N)*sum(b,n, dY[b,c]*delta(t[b,n],v))
-        dE = _one_hot(t, V, dY).sum(dim=1).T @ dY / N
+        dE = _scatter(t, dY[:, None, :], V, 0) / N
         return (dE,)
 
     @staticmethod
@@ -158,7 +159,7 @@ class _SecondTangent(torch.autograd.Function):
     def forward(V: int, C: int, t: Tensor, tdY: Tensor) -> Any:
         N = t.shape[-1]
         # tdE[v,c] = 1/size(N)*sum(b,n, delta(t[b,n],v)*tdY[b,c])
-        tdE = _one_hot(t, V, tdY).sum(dim=1).T @ tdY / N
+        tdE = _scatter(t, tdY[:, None, :], V, 0) / N
         return (tdE,)
 
     @staticmethod
@@ -228,6 +229,14 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
 def _chosen(traced: Any, dual: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
@@ -255,9 +264,17 @@ def _needed(needs: tuple[bool, ...], values: tuple[Any, ...]) -> tuple[Any, ...]
     return tuple(value for value, need in zip(values, needs) if need)
 
 
-def _one_hot(labels: Tensor, length: int, like: Tensor) -> Tensor:
-    """1 at each label along a new last axis, else 0."""
-    return (labels[..., None] == torch.arange(length, device=like.device)).to(like.dtype)
+def _scatter(labels: Tensor, values: Tensor, length: int, batch: int) -> Tensor:
+    """The values added up at their labels along a new axis of this length, which takes the place of the axes that the labels have
+    behind the first `batch`. Half precision is added up in float32."""
+    lead, rest = labels.shape[:batch], values.shape[labels.ndim :]
+    count = math.prod(lead)
+    rows = labels.reshape(count, math.prod(labels.shape[batch:])) + length * torch.arange(count, device=labels.device)[:, None]
+    wide = values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+    made = wide.new_zeros(count * length, *rest)
+    add = made.index_add if _traced(labels, values) else made.index_add_
+    wide = wide.expand(*labels.shape, *rest).reshape(labels.numel(), *rest)
+    return add(0, rows.reshape(-1), wide).to(values.dtype).reshape(*lead, length, *rest)
 
 
 def _no_third(*_: Any) -> Any:

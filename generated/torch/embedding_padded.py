@@ -26,6 +26,7 @@ Rows of E where r = 1; where r = 0, the same rows from a constant copy F, so tha
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -107,7 +108,7 @@ class _Backward(torch.autograd.Function):
     @staticmethod
     def forward(need_E: bool, V: int, C: int, t: Tensor, r: Tensor, dY: Tensor) -> Any:
         # dE[v,c] = sum(n, dY[n,c]*where(0 < r[n], 1, 0)*delta(t[n],v))
-        dE = _one_hot(t, V, r).T @ torch.where((r > 0)[:, None], dY, 0)
+        dE = _scatter(t, torch.where((r > 0)[:, None], dY, 0), V, 0)
         return (dE,)
 
     @staticmethod
@@ -169,7 +170,7 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(V: int, C: int, t: Tensor, r: Tensor, tdY: Tensor) -> Any:
         # tdE[v,c] = sum(n, where(0 < r[n], 1, 0)*delta(t[n],v)*tdY[n,c])
-        tdE = torch.where(r > 0, _one_hot(t, V, r).T, 0) @ tdY
+        tdE = _scatter(t, torch.where((r > 0)[:, None], tdY, 0), V, 0)
         return (tdE,)
 
     @staticmethod
@@ -305,9 +306,17 @@ def _needed(needs: tuple[bool, ...], values: tuple[Any, ...]) -> tuple[Any, ...]
     return tuple(value for value, need in zip(values, needs) if need)
 
 
-def _one_hot(labels: Tensor, length: int, like: Tensor) -> Tensor:
-    """1 at each label along a new last axis, else 0."""
-    return (labels[..., None] == torch.arange(length, device=like.device)).to(like.dtype)
+def _scatter(labels: Tensor, values: Tensor, length: int, batch: int) -> Tensor:
+    """The values added up at their labels along a new axis of this length, which takes the place of the axes that the labels have
+    behind the first `batch`. Half precision is added up in float32."""
+    lead, rest = labels.shape[:batch], values.shape[labels.ndim :]
+    count = math.prod(lead)
+    rows = labels.reshape(count, math.prod(labels.shape[batch:])) + length * torch.arange(count, device=labels.device)[:, None]
+    wide = values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+    made = wide.new_zeros(count * length, *rest)
+    add = made.index_add if _traced(labels, values) else made.index_add_
+    wide = wide.expand(*labels.shape, *rest).reshape(labels.numel(), *rest)
+    return add(0, rows.reshape(-1), wide).to(values.dtype).reshape(*lead, length, *rest)
 
 
 def _no_third(*_: Any) -> Any:

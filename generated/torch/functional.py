@@ -21,10 +21,13 @@ from generated.torch.attention_masked import attention_masked as _attention_mask
 from generated.torch.attention_masked_bias import attention_masked_bias as _attention_masked_bias_kernel
 from generated.torch.attention_scaled import attention_scaled as _attention_scaled_kernel
 from generated.torch.attention_with_weights import attention_with_weights as _attention_with_weights_kernel
+from generated.torch.average_pool_shares import average_pool_shares as _average_pool_shares_kernel
 from generated.torch.batch_norm import batch_norm as _batch_norm_kernel
 from generated.torch.batch_norm_eval import batch_norm_eval as _batch_norm_eval_kernel
+from generated.torch.bce_entries import bce_entries as _bce_entries_kernel
 from generated.torch.bce_with_logits_entries import bce_with_logits_entries as _bce_with_logits_entries_kernel
 from generated.torch.bilinear import bilinear as _bilinear_kernel
+from generated.torch.convolution_grouped import convolution_grouped as _convolution_grouped_kernel
 from generated.torch.cosine_embedding_entries import cosine_embedding_entries as _cosine_embedding_entries_kernel
 from generated.torch.cosine_similarity import cosine_similarity as _cosine_similarity_kernel
 from generated.torch.cross_entropy_entries import cross_entropy_entries as _cross_entropy_entries_kernel
@@ -32,12 +35,19 @@ from generated.torch.cross_entropy_labels_entries import cross_entropy_labels_en
 from generated.torch.cross_entropy_labels_kept import cross_entropy_labels_kept as _cross_entropy_labels_kept_kernel
 from generated.torch.dropout import dropout as _dropout_kernel
 from generated.torch.elu import elu as _elu_kernel
+from generated.torch.elu_scaled import elu_scaled as _elu_scaled_kernel
 from generated.torch.embedding import embedding as _embedding_kernel
+from generated.torch.embedding_bag_weighted import embedding_bag_weighted as _embedding_bag_weighted_kernel
 from generated.torch.embedding_padded import embedding_padded as _embedding_padded_kernel
 from generated.torch.gelu import gelu as _gelu_kernel
 from generated.torch.gelu_tanh import gelu_tanh as _gelu_tanh_kernel
+from generated.torch.glu import glu as _glu_kernel
 from generated.torch.group_norm import group_norm as _group_norm_kernel
+from generated.torch.hard_shrink import hard_shrink as _hard_shrink_kernel
 from generated.torch.hard_sigmoid import hard_sigmoid as _hard_sigmoid_kernel
+from generated.torch.hard_swish import hard_swish as _hard_swish_kernel
+from generated.torch.hardtanh import hardtanh as _hardtanh_kernel
+from generated.torch.hinge_embedding_entries import hinge_embedding_entries as _hinge_embedding_entries_kernel
 from generated.torch.huber_entries import huber_entries as _huber_entries_kernel
 from generated.torch.kl_entries import kl_entries as _kl_entries_kernel
 from generated.torch.kl_log_entries import kl_log_entries as _kl_log_entries_kernel
@@ -50,53 +60,87 @@ from generated.torch.margin_of_distances import margin_of_distances as _margin_o
 from generated.torch.margin_ranking_entries import margin_ranking_entries as _margin_ranking_entries_kernel
 from generated.torch.mean_of_entries import mean_of_entries as _mean_of_entries_kernel
 from generated.torch.mean_per_weight import mean_per_weight as _mean_per_weight_kernel
+from generated.torch.mish import mish as _mish_kernel
+from generated.torch.multi_margin_entries import multi_margin_entries as _multi_margin_entries_kernel
 from generated.torch.nll_entries import nll_entries as _nll_entries_kernel
+from generated.torch.picked import picked as _picked_kernel
 from generated.torch.prelu import prelu as _prelu_kernel
 from generated.torch.relu import relu as _relu_kernel
 from generated.torch.rms_norm import rms_norm as _rms_norm_kernel
 from generated.torch.row_distance import row_distance as _row_distance_kernel
 from generated.torch.row_distance_p import row_distance_p as _row_distance_p_kernel
+from generated.torch.rows_normalized import rows_normalized as _rows_normalized_kernel
 from generated.torch.sigmoid import sigmoid as _sigmoid_kernel
 from generated.torch.silu import silu as _silu_kernel
 from generated.torch.smaller_entries import smaller_entries as _smaller_entries_kernel
 from generated.torch.smooth_l1_entries import smooth_l1_entries as _smooth_l1_entries_kernel
 from generated.torch.soft_margin_entries import soft_margin_entries as _soft_margin_entries_kernel
+from generated.torch.soft_shrink import soft_shrink as _soft_shrink_kernel
 from generated.torch.softmax import softmax as _softmax_kernel
+from generated.torch.softplus import softplus as _softplus_kernel
 from generated.torch.softplus_scaled import softplus_scaled as _softplus_scaled_kernel
+from generated.torch.softsign import softsign as _softsign_kernel
 from generated.torch.squared_difference import squared_difference as _squared_difference_kernel
 from generated.torch.sum_of_entries import sum_of_entries as _sum_of_entries_kernel
 from generated.torch.tanh import tanh as _tanh_kernel
+from generated.torch.tanhshrink import tanhshrink as _tanhshrink_kernel
+from generated.torch.threshold import threshold as _threshold_kernel
 from generated.torch.weighted_entries import weighted_entries as _weighted_entries_kernel
 
 __all__ = [
+    "avg_pool1d",
+    "avg_pool2d",
     "batch_norm",
     "bilinear",
+    "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "celu",
+    "conv1d",
+    "conv2d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "elu",
     "embedding",
+    "embedding_bag",
     "gelu",
+    "glu",
     "group_norm",
+    "hardshrink",
     "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "hinge_embedding_loss",
     "huber_loss",
+    "instance_norm",
     "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
+    "linear_cross_entropy",
     "log_softmax",
+    "logsigmoid",
     "margin_ranking_loss",
+    "max_pool1d",
+    "max_pool2d",
+    "mish",
     "mse_loss",
     "multi_head_attention_forward",
+    "multi_margin_loss",
     "nll_loss",
+    "normalize",
     "pairwise_distance",
     "prelu",
     "relu",
+    "relu6",
     "rms_norm",
     "scaled_dot_product_attention",
+    "selu",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
@@ -104,8 +148,13 @@ __all__ = [
     "softmax",
     "softmin",
     "softplus",
+    "softshrink",
+    "softsign",
     "tanh",
+    "tanhshrink",
+    "threshold",
     "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]
 
 _HALF = (torch.bfloat16, torch.float16)
@@ -162,7 +211,7 @@ def scaled_dot_product_attention(
     dropout_p = _probability(dropout_p)
     scale = (1 / math.sqrt(query.shape[-1]) if query.ndim and query.shape[-1] else 1.0) if scale is None else float(scale)
     mask = _mask("scaled_dot_product_attention", attn_mask, query, kind)
-    Q, K, V, mask, how = _attention("scaled_dot_product_attention", query, key, value, mask, is_causal, enable_gqa)
+    Q, K, V, mask, how = _queries("scaled_dot_product_attention", query, key, value, mask, is_causal, enable_gqa)
     if not K.shape[1] or not Q.shape[0]:
         return _heads(Q @ K.mT @ V, how).to(kind)
     seen, bias = _seen(mask)
@@ -262,6 +311,38 @@ def batch_norm(
     return _unrows(_batch_norm_kernel(rows, scale, shift, float(eps)), input.shape, 1).to(kind)
 
 
+def instance_norm(
+    input: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    use_input_stats: Any = True,
+    momentum: Any = 0.1,
+    eps: Any = 1e-05,
+) -> Tensor:
+    """torch.nn.functional.instance_norm, by the kernels of batch_norm_eval and group_norm."""
+    if _autocasting(input):
+        return _cast("same", instance_norm, input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
+    kind, input, weight, bias = _given("instance_norm", "parameters", input=input, weight=weight, bias=bias)
+    if input.ndim < 2:
+        raise RuntimeError(f"instance_norm: input has shape {tuple(input.shape)}, expected 2 axes or more, channels second")
+    channels = input.shape[1]
+    _channels("instance_norm", channels, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var)
+    scale = input.new_ones(channels) if weight is None else weight
+    shift = input.new_zeros(channels) if bias is None else bias
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise RuntimeError("instance_norm: Expected running_mean and running_var to be defined when use_input_stats is false")
+        mean, variance = running_mean.detach().to(input.dtype), running_var.detach().to(input.dtype)
+        return _unrows(_batch_norm_eval_kernel(_rows(input, 1), scale, shift, mean, variance, float(eps)), input.shape, 1).to(kind)
+    each = input.reshape(*input.shape[:2], 1, math.prod(input.shape[2:]))
+    if each.shape[-1] == 1:
+        raise ValueError(f"instance_norm: Expected more than 1 spatial element when training, got input size {input.shape}")
+    _running(each.detach().permute(3, 0, 1, 2).flatten(2), running_mean, running_var, momentum)
+    return _group_norm_kernel(each, scale[:, None], shift[:, None], float(eps)).reshape(input.shape).to(kind)
+
+
 def embedding(
     input: Any,
     weight: Any,
@@ -286,6 +367,72 @@ def embedding(
     return _embedding_padded_kernel(weight, weight.detach(), places, kept).reshape(*input.shape, weight.shape[1]).to(kind)
 
 
+def embedding_bag(
+    input: Any,
+    weight: Any,
+    offsets: Any = None,
+    max_norm: Any = None,
+    norm_type: Any = 2,
+    scale_grad_by_freq: Any = False,
+    mode: Any = "mean",
+    sparse: Any = False,
+    per_sample_weights: Any = None,
+    include_last_offset: Any = False,
+    padding_idx: Any = None,
+) -> Tensor:
+    """torch.nn.functional.embedding_bag, by the kernels of picked and embedding_bag_weighted."""
+    if _autocasting(weight):
+        return _cast(
+            "same",
+            embedding_bag,
+            input,
+            weight,
+            offsets,
+            max_norm,
+            norm_type,
+            scale_grad_by_freq,
+            mode,
+            sparse,
+            per_sample_weights,
+            include_last_offset,
+            padding_idx,
+        )
+    given = weight
+    kind, weight, per_sample_weights = _given("embedding_bag", "refuse", weight=weight, per_sample_weights=per_sample_weights)
+    _refused("embedding_bag", max_norm=max_norm, scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
+    given = (input, weight, offsets, per_sample_weights, mode, include_last_offset)
+    tokens, numbers, bags, weights = _bags("embedding_bag", *given)
+    tokens = _integers("embedding_bag", "input", tokens, weight.shape[0])
+    padding = _place("embedding_bag", padding_idx, weight.shape[0])
+    if padding is not None:
+        numbers = torch.where(tokens == padding, bags, numbers)
+    if mode == "max":
+        places = _largest_of_bags(weight.detach(), tokens, numbers, bags)
+        return (_picked_kernel(torch.nn.functional.pad(weight.mT, (0, 1)), places).mT).to(kind)
+    if mode == "mean":
+        weights = weights / (numbers[:, None] == numbers).sum(1)
+    return _embedding_bag_weighted_kernel(weight, weights, tokens, numbers, bags + 1)[:bags].to(kind)
+
+
+def normalize(input: Any, p: Any = 2.0, dim: Any = 1, eps: Any = 1e-12, out: Any = None) -> Tensor:
+    """torch.nn.functional.normalize, by the kernels of weighted_entries and rows_normalized."""
+    if _autocasting(input):
+        return _cast("accelerator", normalize, input, p, dim, eps, out)
+    kind, input = _given("normalize", "refuse", input=input)
+    if out is not None:
+        raise NotImplementedError("normalize: out= has no gradient and is not derived here; use torch.nn.functional.normalize for it")
+    if math.isinf(p):
+        raise NotImplementedError(f"normalize: p={p} is not derived here, only finite powers; use torch.nn.functional.normalize for it")
+    dim = _axis("normalize", input.ndim, dim)
+    rows = _rows(input, dim)
+    if p == 0:
+        shares = 1 / (rows.detach() != 0).sum(-1, keepdim=True).clamp(min=eps).to(input.dtype)
+        return _unrows(_weighted_entries_kernel(_flat(rows), _flat(shares.expand(rows.shape))).reshape(rows.shape), input.shape, dim).to(
+            kind
+        )
+    return _unrows(_rows_normalized_kernel(rows, float(p), float(eps)), input.shape, dim).to(kind)
+
+
 def cosine_similarity(x1: Any, x2: Any, dim: Any = 1, eps: Any = 1e-8) -> Tensor:
     """torch.nn.functional.cosine_similarity, by the kernels of cosine_similarity."""
     if _autocasting(x1):
@@ -307,6 +454,98 @@ def pairwise_distance(x1: Any, x2: Any, p: Any = 2.0, eps: Any = 1e-6, keepdim: 
     first, second = _rows(x1, -1), _rows(x2, -1)
     result = _row_distance_kernel(first, second, float(eps)) if p == 2 else _row_distance_p_kernel(first, second, float(eps), float(p))
     return result.reshape([*x1.shape[:-1], *([1] if keepdim else [])]).to(kind)
+
+
+def conv1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: Any = 1) -> Tensor:
+    """torch.nn.functional.conv1d, by the kernels of convolution_grouped."""
+    if _autocasting(input):
+        return _cast("low", conv1d, input, weight, bias, stride, padding, dilation, groups)
+    kind, input, weight, bias = _given("conv1d", "low", input=input, weight=weight, bias=bias)
+    X, W, h, places = _convolved("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+    result = _convolution_grouped_kernel(X, W, h, *places).flatten(1, 2)
+    return _unwindowed(result, 1, input.ndim).to(kind)
+
+
+def conv2d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: Any = 1) -> Tensor:
+    """torch.nn.functional.conv2d, by the kernels of convolution_grouped."""
+    if _autocasting(input):
+        return _cast("low", conv2d, input, weight, bias, stride, padding, dilation, groups)
+    kind, input, weight, bias = _given("conv2d", "low", input=input, weight=weight, bias=bias)
+    X, W, h, places = _convolved("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+    result = _convolution_grouped_kernel(X, W, h, *places).flatten(1, 2)
+    return _unwindowed(result, 2, input.ndim).to(kind)
+
+
+def avg_pool1d(
+    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: Any = False, count_include_pad: Any = True
+) -> Tensor:
+    """torch.nn.functional.avg_pool1d, by the kernels of average_pool_shares."""
+    if _autocasting(input):
+        return _cast("same", avg_pool1d, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    kind, input = _given("avg_pool1d", "refuse", input=input)
+    X, shares, places = _averaged("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+    result = _average_pool_shares_kernel(X, shares, *places)
+    return result.reshape(*input.shape[: input.ndim - 1], *result.shape[2:]).to(kind)
+
+
+def avg_pool2d(
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: Any = False,
+    count_include_pad: Any = True,
+    divisor_override: Any = None,
+) -> Tensor:
+    """torch.nn.functional.avg_pool2d, by the kernels of average_pool_shares."""
+    if _autocasting(input):
+        return _cast("same", avg_pool2d, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    kind, input = _given("avg_pool2d", "refuse", input=input)
+    X, shares, places = _averaged("avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    result = _average_pool_shares_kernel(X, shares, *places)
+    return result.reshape(*input.shape[: input.ndim - 2], *result.shape[1:]).to(kind)
+
+
+def max_pool1d(
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: Any = False,
+    return_indices: Any = False,
+) -> Any:
+    """torch.nn.functional.max_pool1d, by the kernels of picked."""
+    if _autocasting(input):
+        return _cast("same", max_pool1d, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    kind, input = _given("max_pool1d", "low", input=input)
+    places = _largest("max_pool1d", 1, input.detach(), kernel_size, stride, padding, dilation, ceil_mode)
+    rows = input.reshape(math.prod(input.shape[:-1]), math.prod(input.shape[-1:]))
+    result = _picked_kernel(rows, places.reshape(rows.shape[0], math.prod(places.shape[-1:]))).reshape(places.shape)
+    if return_indices:
+        return result.to(kind), places
+    return result.to(kind)
+
+
+def max_pool2d(
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: Any = False,
+    return_indices: Any = False,
+) -> Any:
+    """torch.nn.functional.max_pool2d, by the kernels of picked."""
+    if _autocasting(input):
+        return _cast("same", max_pool2d, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    kind, input = _given("max_pool2d", "low", input=input)
+    places = _largest("max_pool2d", 2, input.detach(), kernel_size, stride, padding, dilation, ceil_mode)
+    rows = input.reshape(math.prod(input.shape[:-2]), math.prod(input.shape[-2:]))
+    result = _picked_kernel(rows, places.reshape(rows.shape[0], math.prod(places.shape[-2:]))).reshape(places.shape)
+    if return_indices:
+        return result.to(kind), places
+    return result.to(kind)
 
 
 def multi_head_attention_forward(
@@ -529,6 +768,153 @@ def gelu(input: Any, approximate: Any = "none") -> Tensor:
     return result.to(kind)
 
 
+def hardtanh(input: Any, min_val: Any = -1.0, max_val: Any = 1.0, inplace: Any = False) -> Tensor:
+    """torch.nn.functional.hardtanh, by the kernels of hardtanh."""
+    if _autocasting(input):
+        return _cast("same", hardtanh, input, min_val, max_val, inplace)
+    given = input
+    kind, input = _given("hardtanh", "refuse", input=input)
+    if min_val > max_val:
+        raise ValueError(f"hardtanh: min_val={min_val} cannot be greater than max_val={max_val}")
+    X = (input.clone() if inplace else input).reshape(1, -1)
+    result = _hardtanh_kernel(X, float(min_val), float(max_val)).reshape(input.shape)
+    return (given.copy_(result) if inplace else result).to(kind)
+
+
+def relu6(input: Any, inplace: Any = False) -> Tensor:
+    """torch.nn.functional.relu6, by the kernels of hardtanh."""
+    if _autocasting(input):
+        return _cast("same", relu6, input, inplace)
+    given = input
+    kind, input = _given("relu6", "refuse", input=input)
+    X = (input.clone() if inplace else input).reshape(1, -1)
+    result = _hardtanh_kernel(X, 0.0, 6.0).reshape(input.shape)
+    return (given.copy_(result) if inplace else result).to(kind)
+
+
+def hardswish(input: Any, inplace: Any = False) -> Tensor:
+    """torch.nn.functional.hardswish, by the kernels of hard_swish."""
+    if _autocasting(input):
+        return _cast("same", hardswish, input, inplace)
+    given = input
+    kind, input = _given("hardswish", "refuse", input=input)
+    X = (input.clone() if inplace else input).reshape(1, -1)
+    result = _hard_swish_kernel(X).reshape(input.shape)
+    return (given.copy_(result) if inplace else result).to(kind)
+
+
+def mish(input: Any, inplace: Any = False) -> Tensor:
+    """torch.nn.functional.mish, by the kernels of mish."""
+    if _autocasting(input):
+        return _cast("same", mish, input, inplace)
+    given = input
+    kind, input = _given("mish", "refuse", input=input)
+    X = (input.clone() if inplace else input).reshape(1, -1)
+    result = _mish_kernel(X).reshape(input.shape)
+    return (given.copy_(result) if inplace else result).to(kind)
+
+
+def selu(input: Any, inplace: Any = False) -> Tensor:
+    """torch.nn.functional.selu, by the kernels of elu_scaled."""
+    if _autocasting(input):
+        return _cast("same", selu, input, inplace)
+    given = input
+    kind, input = _given("selu", "refuse", input=input)
+    X = (input.clone() if inplace else input).reshape(1, -1)
+    result = _elu_scaled_kernel(X, 1.0507009873554805, 1.6732632423543772, 1.0).reshape(input.shape)
+    return (given.copy_(result) if inplace else result).to(kind)
+
+
+def celu(input: Any, alpha: Any = 1.0, inplace: Any = False) -> Tensor:
+    """torch.nn.functional.celu, by the kernels of elu_scaled."""
+    if _autocasting(input):
+        return _cast("same", celu, input, alpha, inplace)
+    given = input
+    kind, input = _given("celu", "refuse", input=input)
+    if not alpha:
+        raise RuntimeError("celu: ZeroDivisionError: alpha cannot be 0 for CELU")
+    X = (input.clone() if inplace else input).reshape(1, -1)
+    result = _elu_scaled_kernel(X, 1.0, float(alpha), float(alpha)).reshape(input.shape)
+    return (given.copy_(result) if inplace else result).to(kind)
+
+
+def softsign(input: Any) -> Tensor:
+    """torch.nn.functional.softsign, by the kernels of softsign."""
+    if _autocasting(input):
+        return _cast("same", softsign, input)
+    kind, input = _given("softsign", "refuse", input=input)
+    X = input.reshape(1, -1)
+    result = _softsign_kernel(X).reshape(input.shape)
+    return result.to(kind)
+
+
+def logsigmoid(input: Any) -> Tensor:
+    """torch.nn.functional.logsigmoid, by the kernels of softplus."""
+    if _autocasting(input):
+        return _cast("same", logsigmoid, input)
+    kind, input = _given("logsigmoid", "refuse", input=input)
+    X = input.reshape(1, -1)
+    result = (-_softplus_kernel(-X)).reshape(input.shape)
+    return result.to(kind)
+
+
+def tanhshrink(input: Any) -> Tensor:
+    """torch.nn.functional.tanhshrink, by the kernels of tanhshrink."""
+    if _autocasting(input):
+        return _cast("same", tanhshrink, input)
+    kind, input = _given("tanhshrink", "refuse", input=input)
+    X = input.reshape(1, -1)
+    result = _tanhshrink_kernel(X).reshape(input.shape)
+    return result.to(kind)
+
+
+def softshrink(input: Any, lambd: Any = 0.5) -> Tensor:
+    """torch.nn.functional.softshrink, by the kernels of soft_shrink."""
+    if _autocasting(input):
+        return _cast("same", softshrink, input, lambd)
+    kind, input = _given("softshrink", "refuse", input=input)
+    if lambd < 0:
+        raise RuntimeError(f"softshrink: lambda must be greater or equal to 0, but found to be {lambd}.")
+    X = input.reshape(1, -1)
+    result = _soft_shrink_kernel(X, float(lambd)).reshape(input.shape)
+    return result.to(kind)
+
+
+def hardshrink(input: Any, lambd: Any = 0.5) -> Tensor:
+    """torch.nn.functional.hardshrink, by the kernels of hard_shrink."""
+    if _autocasting(input):
+        return _cast("same", hardshrink, input, lambd)
+    kind, input = _given("hardshrink", "refuse", input=input)
+    X = input.reshape(1, -1)
+    result = _hard_shrink_kernel(X, float(lambd), 0.0).reshape(input.shape)
+    return result.to(kind)
+
+
+def threshold(input: Any, threshold: Any, value: Any, inplace: Any = False) -> Tensor:
+    """torch.nn.functional.threshold, by the kernels of threshold."""
+    if _autocasting(input):
+        return _cast("same", threshold, input, threshold, value, inplace)
+    given = input
+    kind, input = _given("threshold", "refuse", input=input)
+    X = (input.clone() if inplace else input).reshape(1, -1)
+    result = _threshold_kernel(X, float(threshold), float(value)).reshape(input.shape)
+    return (given.copy_(result) if inplace else result).to(kind)
+
+
+def glu(input: Any, dim: Any = -1) -> Tensor:
+    """torch.nn.functional.glu, by the kernels of glu."""
+    if _autocasting(input):
+        return _cast("same", glu, input, dim)
+    kind, input = _given("glu", "refuse", input=input)
+    if not input.ndim:
+        raise RuntimeError("glu does not support 0-dimensional tensors")
+    dim = _axis("glu", input.ndim, dim)
+    if input.shape[dim] % 2:
+        raise RuntimeError(f"glu: Halving dimension must be even, but dimension {dim} is size {input.shape[dim]}")
+    values, gates = input.chunk(2, dim)
+    return _glu_kernel(values.reshape(1, -1), gates.reshape(1, -1)).reshape(values.shape).to(kind)
+
+
 def prelu(input: Any, weight: Any) -> Tensor:
     """torch.nn.functional.prelu, by the kernels of prelu."""
     if _autocasting(input):
@@ -560,6 +946,60 @@ def dropout(input: Any, p: Any = 0.5, training: Any = True, inplace: Any = False
         return input.to(kind)
     mask = _kept(input.shape, p, input).reshape(1, -1)
     result = _dropout_kernel(input.reshape(1, -1), mask, 1 / (1 - p) if p < 1 else 0.0).reshape(input.shape)
+    return (given.copy_(result) if inplace else result).to(kind)
+
+
+def dropout1d(input: Any, p: Any = 0.5, training: Any = True, inplace: Any = False) -> Tensor:
+    """torch.nn.functional.dropout1d, by the kernels of dropout."""
+    if _autocasting(input):
+        return _cast("same", dropout1d, input, p, training, inplace)
+    given = input
+    kind, input = _given("dropout1d", "refuse", input=input)
+    p = _probability(p)
+    whole = input.unsqueeze(0) if input.ndim == 2 else input
+    if whole.ndim < 2:
+        raise RuntimeError(f"dropout1d: input has shape {tuple(input.shape)}, expected 2 axes or more, channels second")
+    if not training or p == 0 or not input.numel():
+        return input.to(kind)
+    mask = _kept((*whole.shape[:2], *[1] * (whole.ndim - 2)), p, input).expand(whole.shape)
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    result = _dropout_kernel(input.reshape(1, -1), mask.reshape(1, -1), scale).reshape(input.shape)
+    return (given.copy_(result) if inplace else result).to(kind)
+
+
+def dropout2d(input: Any, p: Any = 0.5, training: Any = True, inplace: Any = False) -> Tensor:
+    """torch.nn.functional.dropout2d, by the kernels of dropout."""
+    if _autocasting(input):
+        return _cast("same", dropout2d, input, p, training, inplace)
+    given = input
+    kind, input = _given("dropout2d", "refuse", input=input)
+    p = _probability(p)
+    whole = input.unsqueeze(0) if input.ndim == 0 else input
+    if whole.ndim < 2:
+        raise RuntimeError(f"dropout2d: input has shape {tuple(input.shape)}, expected 2 axes or more, channels second")
+    if not training or p == 0 or not input.numel():
+        return input.to(kind)
+    mask = _kept((*whole.shape[:2], *[1] * (whole.ndim - 2)), p, input).expand(whole.shape)
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    result = _dropout_kernel(input.reshape(1, -1), mask.reshape(1, -1), scale).reshape(input.shape)
+    return (given.copy_(result) if inplace else result).to(kind)
+
+
+def dropout3d(input: Any, p: Any = 0.5, training: Any = True, inplace: Any = False) -> Tensor:
+    """torch.nn.functional.dropout3d, by the kernels of dropout."""
+    if _autocasting(input):
+        return _cast("same", dropout3d, input, p, training, inplace)
+    given = input
+    kind, input = _given("dropout3d", "refuse", input=input)
+    p = _probability(p)
+    whole = input.unsqueeze(0) if input.ndim == 4 else input
+    if whole.ndim < 2:
+        raise RuntimeError(f"dropout3d: input has shape {tuple(input.shape)}, expected 2 axes or more, channels second")
+    if not training or p == 0 or not input.numel():
+        return input.to(kind)
+    mask = _kept((*whole.shape[:2], *[1] * (whole.ndim - 2)), p, input).expand(whole.shape)
+    scale = 1 / (1 - p) if p < 1 else 0.0
+    result = _dropout_kernel(input.reshape(1, -1), mask.reshape(1, -1), scale).reshape(input.shape)
     return (given.copy_(result) if inplace else result).to(kind)
 
 
@@ -697,6 +1137,118 @@ def binary_cross_entropy_with_logits(
     return (_mean_of_entries_kernel(each) if reduction == "mean" else _sum_of_entries_kernel(each)).to(kind)
 
 
+def binary_cross_entropy(
+    input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None, reduction: Any = "mean"
+) -> Tensor:
+    """torch.nn.functional.binary_cross_entropy, by the kernels of bce_entries, weighted_entries, mean_of_entries and sum_of_entries."""
+    if _autocasting(input):
+        return _cast("wide", binary_cross_entropy, input, target, weight, size_average, reduce, reduction)
+    kind, input, target, weight = _given("binary_cross_entropy", "promote", input=input, target=target, weight=weight)
+    reduction = _reduction(reduction, size_average, reduce)
+    if target.shape != input.shape:
+        raise ValueError(f"binary_cross_entropy: Using a target size ({target.shape}) that is different to the input size ({input.shape})")
+    if _looks_inside(input) and ((input < 0) | (input > 1)).any():
+        raise RuntimeError("binary_cross_entropy: all elements of input should be between 0 and 1")
+    each = _bce_entries_kernel(_flat(input), _flat(target), math.exp(-100))
+    each = each if weight is None else _weighted_entries_kernel(each, _flat(weight.detach().expand(input.shape)))
+    if reduction == "none":
+        return each.reshape(input.shape).to(kind)
+    return (_mean_of_entries_kernel(each) if reduction == "mean" else _sum_of_entries_kernel(each)).to(kind)
+
+
+def hinge_embedding_loss(
+    input: Any, target: Any, margin: Any = 1.0, size_average: Any = None, reduce: Any = None, reduction: Any = "mean"
+) -> Tensor:
+    """torch.nn.functional.hinge_embedding_loss, by the kernels of hinge_embedding_entries, mean_of_entries and sum_of_entries."""
+    if _autocasting(input):
+        return _cast("wide", hinge_embedding_loss, input, target, margin, size_average, reduce, reduction)
+    kind, input, target = _given("hinge_embedding_loss", "promote", input=input, target=target)
+    reduction = _reduction(reduction, size_average, reduce)
+    input, target = _together("hinge_embedding_loss", input, target)
+    each = _hinge_embedding_entries_kernel(_flat(input), _flat(target.detach()), float(margin))
+    if reduction == "none":
+        return each.reshape(input.shape).to(kind)
+    return (_mean_of_entries_kernel(each) if reduction == "mean" else _sum_of_entries_kernel(each)).to(kind)
+
+
+def multi_margin_loss(
+    input: Any,
+    target: Any,
+    p: Any = 1,
+    margin: Any = 1.0,
+    weight: Any = None,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: Any = "mean",
+) -> Tensor:
+    """torch.nn.functional.multi_margin_loss, by the kernels of multi_margin_entries, mean_of_entries and sum_of_entries."""
+    if _autocasting(input):
+        return _cast("wide", multi_margin_loss, input, target, p, margin, weight, size_average, reduce, reduction)
+    kind, input, weight = _given("multi_margin_loss", "refuse", input=input, weight=weight)
+    reduction = _reduction(reduction, size_average, reduce)
+    if p not in (1, 2):
+        raise ValueError(f"multi_margin_loss: only p == 1 and p == 2 supported, not {p}")
+    if weight is not None and weight.ndim != 1:
+        raise ValueError(f"multi_margin_loss: weight must be one-dimensional, but has shape {tuple(weight.shape)}")
+    if input.ndim > 2 or 0 in input.shape[-1:]:
+        raise RuntimeError(
+            f"multi_margin_loss: Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
+        )
+    length = input.shape[-1] if input.ndim else 1
+    rows = input.shape[0] if input.ndim == 2 else 1
+    if target.ndim > 1 or target.numel() != rows:
+        raise RuntimeError(
+            "multi_margin_loss: target tensor should be 1-D with size equal to that of axis 0 of input. "
+            f"Expected target size [{rows}], but got {list(target.shape)}"
+        )
+    labels = _flat(_integers("multi_margin_loss", "target", target, length))
+    classes = input.new_ones(length) if weight is None else weight.detach()
+    if tuple(classes.shape) != (length,):
+        raise RuntimeError(f"multi_margin_loss: inconsistent weight size, expected {length} but got {list(classes.shape)}")
+    each = _multi_margin_entries_kernel(input.reshape(-1, length), labels, classes, float(p), float(margin))
+    if reduction == "none":
+        return each.reshape(target.shape).to(kind)
+    return (_mean_of_entries_kernel(each) if reduction == "mean" else _sum_of_entries_kernel(each)).to(kind)
+
+
+def linear_cross_entropy(
+    input: Any,
+    linear_weight: Any,
+    target: Any,
+    *,
+    linear_bias: Any = None,
+    weight: Any = None,
+    reduction: Any = "mean",
+    ignore_index: Any = None,
+    label_smoothing: Any = 0.0,
+    options: Any = None,
+) -> Tensor:
+    """torch.nn.functional.linear_cross_entropy, by other functions of this module."""
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"linear_cross_entropy: expected input with dimensionality 1 or 2, got {input.ndim}")
+    if linear_weight.ndim < 2:
+        raise RuntimeError(f"linear_cross_entropy: expected linear_weight with dimensionality at least 2, got {linear_weight.ndim}")
+    shape, features = linear_weight.shape[:-1], linear_weight.shape[-1]
+    if input.shape[-1] != features:
+        raise RuntimeError(
+            "linear_cross_entropy: expected equal input and linear_weight last dimensions (in_features), got "
+            f"{input.shape[-1]} and {features}, respectively"
+        )
+    if len(shape) > 1 and input.ndim == 1:
+        raise RuntimeError(
+            f"linear_cross_entropy: K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires "
+            f"batched input, (N, {features}), got unbatched input with shape {tuple(input.shape)}"
+        )
+    if linear_bias is not None and linear_bias.shape != shape:
+        raise RuntimeError(f"linear_cross_entropy: expected linear_bias shape {tuple(shape)}, got {tuple(linear_bias.shape)}")
+    if ignore_index is not None and target.is_floating_point():
+        raise RuntimeError("linear_cross_entropy: ignore_index cannot be specified when target contains probabilities")
+    bias = None if linear_bias is None else linear_bias.reshape(-1)
+    logits = linear(input, linear_weight.reshape(-1, features), bias).reshape(*input.shape[:-1], *shape)
+    ignored = -100 if ignore_index is None else ignore_index
+    return cross_entropy(logits, target, weight=weight, reduction=reduction, ignore_index=ignored, label_smoothing=label_smoothing)
+
+
 def margin_ranking_loss(
     input1: Any, input2: Any, target: Any, margin: Any = 0, size_average: Any = None, reduce: Any = None, reduction: Any = "mean"
 ) -> Tensor:
@@ -752,6 +1304,41 @@ def triplet_margin_loss(
     each = _margin_of_distances_kernel(positive_distance, negative_distance, float(margin))
     if reduction == "none":
         return each.reshape(anchor.shape[:-1]).to(kind)
+    return (_mean_of_entries_kernel(each) if reduction == "mean" else _sum_of_entries_kernel(each)).to(kind)
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Any,
+    positive: Any,
+    negative: Any,
+    *,
+    distance_function: Any = None,
+    margin: Any = 1.0,
+    swap: Any = False,
+    reduction: Any = "mean",
+) -> Tensor:
+    """torch.nn.functional.triplet_margin_with_distance_loss, by the kernels of smaller_entries, margin_of_distances, mean_of_entries and sum_of_entries."""
+    if _autocasting(anchor):
+        return _cast("wide", triplet_margin_with_distance_loss, anchor, positive, negative, distance_function, margin, swap, reduction)
+    kind, anchor, positive, negative = _given(
+        "triplet_margin_with_distance_loss", "promote", anchor=anchor, positive=positive, negative=negative
+    )
+    reduction = _reduction(reduction, None, None)
+    if margin <= 0:
+        raise ValueError(f"triplet_margin_with_distance_loss: margin must be greater than 0, got {margin}")
+    if not anchor.ndim == positive.ndim == negative.ndim:
+        raise RuntimeError(
+            "triplet_margin_with_distance_loss: The anchor, positive, and negative tensors are expected to have the same number of "
+            f"dimensions, but got: anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
+        )
+    measure = pairwise_distance if distance_function is None else distance_function
+    near, far = measure(anchor, positive), measure(anchor, negative)
+    if swap:
+        swapped = measure(positive, negative)
+        far = _smaller_entries_kernel(_flat(far), _flat(swapped)).reshape(far.shape)
+    each = _margin_of_distances_kernel(_flat(near), _flat(far), float(margin))
+    if reduction == "none":
+        return each.reshape(near.shape).to(kind)
     return (_mean_of_entries_kernel(each) if reduction == "mean" else _sum_of_entries_kernel(each)).to(kind)
 
 
@@ -1017,12 +1604,13 @@ def _channels(name: str, count: int, **parameters: Tensor | None) -> None:
 
 
 def _running(rows: Tensor, mean: Tensor | None, variance: Tensor | None, rate: float) -> None:
-    """Move the running statistics towards those of the columns of `rows`."""
+    """Move the running statistics towards those of the columns of `rows`; where it has several leading axes, those of the first,
+    averaged over the others."""
     with torch.no_grad():
-        if mean is not None:
-            mean.mul_(1 - rate).add_(rows.mean(0).to(mean.dtype), alpha=rate)
-        if variance is not None:
-            variance.mul_(1 - rate).add_(rows.var(0).to(variance.dtype), alpha=rate)
+        others = list(range(rows.ndim - 2))
+        for kept, found in ((mean, rows.mean(0)), (variance, rows.var(0))):
+            if kept is not None:
+                kept.mul_(1 - rate).add_((found.mean(others) if others else found).to(kept.dtype), alpha=rate)
 
 
 def _kept(shape: Sequence[int], p: float, like: Tensor) -> Tensor:
@@ -1054,7 +1642,7 @@ def _classes(name: str, shape: Sequence[int], target: Sequence[int], weight: Ten
     return dim
 
 
-def _attention(name: str, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, grouped: bool) -> tuple[Any, ...]:
+def _queries(name: str, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, grouped: bool) -> tuple[Any, ...]:
     """Queries, keys and values with one leading axis, the mask likewise, and the shape of the result.
 
     With `grouped`, the query heads that share a key head become rows of it: queries do not see each other.
@@ -1168,3 +1756,174 @@ def _added(name: str, argument: str, mask: Any, query: Tensor) -> Any:
 def _wider(mask: Any, length: int) -> Any:
     """A mask with places for keys that were put behind the others, which all see."""
     return mask if mask is None or mask.shape[-1] == length else torch.nn.functional.pad(mask, (0, length - mask.shape[-1]))
+
+
+def _per_axis(name: str, option: str, value: Any, count: int, least: int) -> tuple[int, ...]:
+    """An option as one integer for each of `count` axes, none less than `least`. Raises RuntimeError."""
+    listed = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    if len(listed) not in (1, count):
+        raise RuntimeError(f"{name}: {option} must be an integer or {count} of them, but got {value}")
+    if any(number < least for number in listed):
+        word = "greater than zero" if least else "non-negative"
+        raise RuntimeError(f"{name}: {option} must be {word}, but got {value}")
+    return tuple(int(number) for number in (listed if len(listed) == count else listed * count))
+
+
+def _image(tensor: Tensor, count: int) -> Tensor:
+    """The last `count` axes as the two of an image."""
+    return tensor if count == 2 else tensor.unsqueeze(-2)
+
+
+def _unwindowed(result: Tensor, count: int, ndim: int) -> Tensor:
+    """The result for an image with a leading axis, with as many axes as the argument had."""
+    result = result if count == 2 else result.squeeze(-2)
+    return result if ndim == count + 2 else result.squeeze(0)
+
+
+def _convolved(
+    name: str, count: int, input: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> tuple[Any, ...]:
+    """Images, windows and shifts by groups of channels, and the places of the windows. Raises RuntimeError."""
+    if groups <= 0:
+        raise RuntimeError(f"{name}: non-positive groups is not supported: groups is {groups}")
+    if weight.ndim != count + 2:
+        raise RuntimeError(f"{name}: weight has shape {tuple(weight.shape)}, expected {count + 2} axes (outputs, channels, places)")
+    if input.ndim not in (count + 1, count + 2):
+        raise RuntimeError(f"{name}: Expected {count + 1}D (unbatched) or {count + 2}D (batched) input, but got shape {tuple(input.shape)}")
+    strides = _per_axis(name, "stride", stride, count, 1)
+    dilations = _per_axis(name, "dilation", dilation, count, 1)
+    outputs, channels = weight.shape[0], input.shape[-count - 1]
+    if outputs % groups or outputs < groups:
+        raise RuntimeError(f"{name}: expected weight to be at least {groups} at dimension 0, and a multiple of it, but got {outputs}")
+    if channels != weight.shape[1] * groups:
+        raise RuntimeError(
+            f"{name}: weight of shape {tuple(weight.shape)} with groups={groups} expects input to have {weight.shape[1] * groups} "
+            f"channels, but it has {channels}"
+        )
+    if bias is not None and tuple(bias.shape) != (outputs,):
+        raise RuntimeError(f"{name}: bias has shape {tuple(bias.shape)}, expected ({outputs},): an entry for each output of weight")
+    spans = [step * (length - 1) + 1 for step, length in zip(dilations, weight.shape[2:])]
+    if isinstance(padding, str):
+        if padding not in ("same", "valid"):
+            raise RuntimeError(f"{name}: Invalid padding string: '{padding}'; it is 'same' or 'valid', or integers")
+        if padding == "same" and any(step != 1 for step in strides):
+            raise RuntimeError(f"{name}: padding='same' is not supported for strided convolutions: stride is {stride}")
+        before = [(span - 1) // 2 * (padding == "same") for span in spans]
+        around = [(span - 1) * (padding == "same") for span in spans]
+    else:
+        before = list(_per_axis(name, "padding", padding, count, 0))
+        around = [2 * pad for pad in before]
+    lengths = [(length + pad - span) // step + 1 for length, pad, span, step in zip(input.shape[-count:], around, spans, strides)]
+    if min(lengths) < 1:
+        raise RuntimeError(
+            f"{name}: Kernel size can't be greater than actual input size: windows of {spans} on {list(input.shape[-count:])}"
+        )
+    flat = [1] * (2 - count)
+    places = (*flat, *lengths, *flat, *strides, *flat, *dilations, *[0] * (2 - count), *before)
+    image = _image(input if input.ndim == count + 2 else input.unsqueeze(0), count)
+    image = image.reshape(image.shape[0], groups, channels // groups, *image.shape[2:])
+    windows = _image(weight, count)
+    windows = windows.reshape(groups, outputs // groups, *windows.shape[1:])
+    shift = weight.new_zeros(outputs) if bias is None else bias
+    return image, windows, shift.reshape(groups, outputs // groups), places
+
+
+def _pooled(name: str, count: int, input: Tensor, size: Any, stride: Any, padding: Any, dilation: Any, ceil: bool) -> tuple[Any, ...]:
+    """For each of the last `count` axes: how many windows, and their size, stride, padding and dilation. Raises RuntimeError."""
+    if input.ndim not in (count + 1, count + 2) or 0 in input.shape[-count - 1 :]:
+        raise RuntimeError(
+            f"{name}: Expected {count + 1}D or {count + 2}D (batch mode) tensor with optional 0 dim batch size for input, "
+            f"but got shape {tuple(input.shape)}"
+        )
+    sizes = _per_axis(name, "kernel_size", size, count, 1)
+    strides = sizes if stride is None or stride == () or stride == [] else _per_axis(name, "stride", stride, count, 1)
+    dilations = _per_axis(name, "dilation", dilation, count, 1)
+    pads = _per_axis(name, "padding", padding, count, 0)
+    lengths = []
+    for length, window, step, pad, apart in zip(input.shape[-count:], sizes, strides, pads, dilations):
+        span = apart * (window - 1) + 1
+        if pad > span // 2:
+            raise RuntimeError(f"{name}: pad should be at most half of effective kernel size, but got pad={pad} and kernel_size={window}")
+        windows = (length + 2 * pad - span + (step - 1 if ceil else 0)) // step + 1
+        # The last window starts inside of the axis, or in the padding before it.
+        windows -= ceil and (windows - 1) * step >= length + pad
+        if windows < 1:
+            raise RuntimeError(f"{name}: Output size is too small: windows of {span} places on an axis of {length} padded by {pad}")
+        lengths.append(windows)
+    return lengths, sizes, strides, pads, dilations
+
+
+def _averaged(
+    name: str, count: int, input: Tensor, size: Any, stride: Any, padding: Any, ceil: bool, pads_count: bool, divisor: int | None
+) -> tuple[Any, ...]:
+    """Images, one over how many places of each window count, and the places of the windows. Raises RuntimeError."""
+    if divisor == 0:
+        raise RuntimeError(f"{name}: divisor must be not zero")
+    lengths, sizes, strides, pads, _ = _pooled(name, count, input, size, stride, padding, 1, ceil)
+    counts = []
+    for length, windows, window, step, pad in zip(input.shape[-count:], lengths, sizes, strides, pads):
+        first = torch.arange(windows, device=input.device) * step - pad
+        last = (first + window).clamp(max=length + pad)
+        counts.append(last - first if pads_count else last.clamp(max=length) - first.clamp(min=0))
+    flat = [1] * (2 - count)
+    places = (*flat, *sizes, *flat, *strides, *[0] * (2 - count), *pads)
+    total = counts[0][None] if count == 1 else counts[0][:, None] * counts[1]
+    shares = torch.full_like(total, divisor) if divisor is not None else total
+    return input.reshape(-1, *flat, *input.shape[-count:]), 1 / shares.to(input.dtype), places
+
+
+def _largest(name: str, count: int, input: Tensor, size: Any, stride: Any, padding: Any, dilation: Any, ceil: bool) -> Tensor:
+    """Where the largest entry of each window is, in the last `count` axes as one: at a tie the first. Raises RuntimeError."""
+    lengths, sizes, strides, pads, dilations = _pooled(name, count, input, size, stride, padding, dilation, ceil)
+    place = torch.zeros((), dtype=torch.long, device=input.device)
+    inside = torch.ones((), dtype=torch.bool, device=input.device)
+    for axis, (length, windows, window, step, pad, apart) in enumerate(zip(input.shape[-count:], lengths, sizes, strides, pads, dilations)):
+        at = torch.arange(windows, device=input.device)[:, None] * step - pad + torch.arange(window, device=input.device) * apart
+        # Windows along this axis, then those of the axes after it; the places in a window likewise, behind all windows.
+        later = count - axis - 1
+        at = at.reshape(windows, *[1] * later, *[1] * axis, window, *[1] * later)
+        place = place * length + at.clamp(0, length - 1)
+        inside = inside & (at >= 0) & (at < length)
+    shape = (*lengths, math.prod(sizes))
+    place, inside = place.expand(*lengths, *sizes).reshape(shape), inside.expand(*lengths, *sizes).reshape(shape)
+    values = input.flatten(-count)[..., place]
+    # Where all is minus infinity, the first place inside of the axes is the largest.
+    values = torch.where(inside, values.clamp(min=torch.finfo(input.dtype).min), -math.inf)
+    return place.expand(values.shape).gather(-1, values.argmax(-1, keepdim=True)).squeeze(-1)
+
+
+def _bags(name: str, input: Tensor, weight: Tensor, offsets: Any, each: Any, mode: str, last: bool) -> tuple[Any, ...]:
+    """The tokens in a row, the number of the bag of each, how many bags there are, and the tokens' weights. Raises ValueError."""
+    if each is not None and each.shape != input.shape:
+        raise ValueError(
+            f"{name}: per_sample_weights has shape {tuple(each.shape)} and input {tuple(input.shape)}: they must have one shape"
+        )
+    if weight.ndim != 2:
+        raise ValueError(f"{name}: weight has to be a 2D Tensor, but got Tensor of dimension {weight.ndim}")
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError(f"{name}: mode has to be one of sum, mean or max, not {mode!r}")
+    if each is not None and mode != "sum":
+        raise NotImplementedError(f"{name}: per_sample_weights is only supported for mode='sum' (got mode='{mode}')")
+    if input.ndim not in (1, 2):
+        raise ValueError(f"{name}: input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}")
+    if input.ndim == 2:
+        if offsets is not None:
+            raise ValueError(f"{name}: if input is 2D, then offsets has to be None: each row of input is a bag")
+        bags = input.shape[0]
+        numbers = torch.arange(bags, device=input.device)[:, None].expand(input.shape)
+    else:
+        if not isinstance(offsets, Tensor) or offsets.ndim != 1:
+            raise ValueError(f"{name}: offsets has to be a 1D Tensor where input is 1D: the place of each bag's first token")
+        starts = offsets[:-1] if last else offsets
+        bags = starts.shape[0]
+        numbers = torch.searchsorted(starts.contiguous(), torch.arange(input.shape[0], device=input.device), right=True) - 1
+    weights = weight.new_ones(input.shape) if each is None else each
+    return input.reshape(-1).long(), numbers.reshape(-1), bags, weights.reshape(-1)
+
+
+def _largest_of_bags(rows: Tensor, tokens: Tensor, numbers: Tensor, bags: int) -> Tensor:
+    """For each column of a table and each bag, the row of the largest entry among the bag's tokens, or one behind the last row."""
+    member = numbers == torch.arange(bags, device=numbers.device)[:, None]
+    values = torch.where(member[:, :, None], rows[tokens].clamp(min=torch.finfo(rows.dtype).min), -math.inf)
+    found = tokens[values.argmax(1)] if tokens.numel() else numbers.new_zeros(bags, rows.shape[1])
+    return torch.where(member.any(1)[:, None], found, rows.shape[0]).mT

@@ -66,7 +66,7 @@ class _Forward(torch.autograd.Function):
         # A[i] = abs(E[i])
         A = torch.abs(E)
         # M[i] = where(A[i] < kappa, 1, 0)*A[i] + where(kappa <= A[i], 1, 0)*kappa
-        M = torch.where(A < kappa, A, kappa)
+        M = torch.where(kappa <= A, kappa, A)
         # L[i] = (A[i] - (1/2)*M[i])*M[i]
         L = (A - 0.5 * M) * M
         return L, E, A, M
@@ -104,14 +104,13 @@ class _DualForward(_Forward):
         # A[i] = abs(E[i])
         A = torch.abs(E)
         # M[i] = where(A[i] < kappa, 1, 0)*A[i] + where(kappa <= A[i], 1, 0)*kappa
-        less_A = A < kappa
-        M = torch.where(less_A, A, kappa)
+        M = torch.where(kappa <= A, kappa, A)
         # tE[i] = tx[i] - tt[i]
         tE = tx - tt
         # tA[i] = tE[i]*sign(E[i])
         tA = tE * torch.sign(E)
         # tM[i] = tA[i]*where(A[i] < kappa, 1, 0)
-        tM = torch.where(less_A, tA, 0)
+        tM = torch.where(A < kappa, tA, 0)
         # tL[i] = tA[i]*M[i] - (1/2)*tM[i]*M[i] + tM[i]*(A[i] - (1/2)*M[i])
         tL = tA * M - 0.5 * tM * M + tM * (A - 0.5 * M)
         return tL, None, None, None

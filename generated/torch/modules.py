@@ -14,44 +14,75 @@ import torch
 import generated.torch.functional as F
 
 __all__ = [
+    "CELU",
     "ELU",
     "GELU",
+    "GLU",
+    "SELU",
+    "AvgPool1d",
+    "AvgPool2d",
+    "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
     "Bilinear",
+    "Conv1d",
+    "Conv2d",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
     "Embedding",
+    "EmbeddingBag",
     "GroupNorm",
+    "Hardshrink",
     "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "HingeEmbeddingLoss",
     "HuberLoss",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
     "MarginRankingLoss",
+    "MaxPool1d",
+    "MaxPool2d",
+    "Mish",
+    "MultiMarginLoss",
     "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
     "RMSNorm",
     "ReLU",
+    "ReLU6",
     "SiLU",
     "Sigmoid",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",
+    "Softmax2d",
     "Softmin",
     "Softplus",
+    "Softshrink",
+    "Softsign",
     "Tanh",
+    "Tanhshrink",
+    "Threshold",
     "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
 ]
 
 
@@ -167,6 +198,90 @@ class Embedding(torch.nn.Embedding):
         return F.embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse)
 
 
+class EmbeddingBag(torch.nn.EmbeddingBag):
+    def forward(self, input: Any, offsets: Any = None, per_sample_weights: Any = None) -> Any:
+        return F.embedding_bag(
+            input,
+            self.weight,
+            offsets,
+            self.max_norm,
+            self.norm_type,
+            self.scale_grad_by_freq,
+            self.mode,
+            self.sparse,
+            per_sample_weights,
+            self.include_last_offset,
+            self.padding_idx,
+        )
+
+
+class Conv1d(torch.nn.Conv1d):
+    def forward(self, input: Any) -> Any:
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            input, padding = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode), 0
+        return F.conv1d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+
+class Conv2d(torch.nn.Conv2d):
+    def forward(self, input: Any) -> Any:
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            input, padding = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode), 0
+        return F.conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+
+class AvgPool1d(torch.nn.AvgPool1d):
+    def forward(self, input: Any) -> Any:
+        return F.avg_pool1d(
+            input,
+            kernel_size=self.kernel_size,
+            stride=self.stride,
+            padding=self.padding,
+            ceil_mode=self.ceil_mode,
+            count_include_pad=self.count_include_pad,
+        )
+
+
+class AvgPool2d(torch.nn.AvgPool2d):
+    def forward(self, input: Any) -> Any:
+        return F.avg_pool2d(
+            input,
+            kernel_size=self.kernel_size,
+            stride=self.stride,
+            padding=self.padding,
+            ceil_mode=self.ceil_mode,
+            count_include_pad=self.count_include_pad,
+            divisor_override=self.divisor_override,
+        )
+
+
+class MaxPool1d(torch.nn.MaxPool1d):
+    def forward(self, input: Any) -> Any:
+        return F.max_pool1d(
+            input,
+            kernel_size=self.kernel_size,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            ceil_mode=self.ceil_mode,
+            return_indices=self.return_indices,
+        )
+
+
+class MaxPool2d(torch.nn.MaxPool2d):
+    def forward(self, input: Any) -> Any:
+        return F.max_pool2d(
+            input,
+            kernel_size=self.kernel_size,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            ceil_mode=self.ceil_mode,
+            return_indices=self.return_indices,
+        )
+
+
 class CosineSimilarity(torch.nn.CosineSimilarity):
     def forward(self, x1: Any, x2: Any) -> Any:
         return F.cosine_similarity(x1, x2, dim=self.dim, eps=self.eps)
@@ -242,9 +357,124 @@ class Softplus(torch.nn.Softplus):
         return F.softplus(input, beta=self.beta, threshold=self.threshold)
 
 
+class Hardtanh(torch.nn.Hardtanh):
+    def forward(self, input: Any) -> Any:
+        return F.hardtanh(input, min_val=self.min_val, max_val=self.max_val, inplace=self.inplace)
+
+
+class ReLU6(torch.nn.ReLU6):
+    def forward(self, input: Any) -> Any:
+        return F.hardtanh(input, min_val=self.min_val, max_val=self.max_val, inplace=self.inplace)
+
+
+class Hardswish(torch.nn.Hardswish):
+    def forward(self, input: Any) -> Any:
+        return F.hardswish(input, inplace=self.inplace)
+
+
+class Mish(torch.nn.Mish):
+    def forward(self, input: Any) -> Any:
+        return F.mish(input, inplace=self.inplace)
+
+
+class SELU(torch.nn.SELU):
+    def forward(self, input: Any) -> Any:
+        return F.selu(input, inplace=self.inplace)
+
+
+class CELU(torch.nn.CELU):
+    def forward(self, input: Any) -> Any:
+        return F.celu(input, alpha=self.alpha, inplace=self.inplace)
+
+
+class Softsign(torch.nn.Softsign):
+    def forward(self, input: Any) -> Any:
+        return F.softsign(input)
+
+
+class LogSigmoid(torch.nn.LogSigmoid):
+    def forward(self, input: Any) -> Any:
+        return F.logsigmoid(input)
+
+
+class Tanhshrink(torch.nn.Tanhshrink):
+    def forward(self, input: Any) -> Any:
+        return F.tanhshrink(input)
+
+
+class Softshrink(torch.nn.Softshrink):
+    def forward(self, input: Any) -> Any:
+        return F.softshrink(input, lambd=self.lambd)
+
+
+class Hardshrink(torch.nn.Hardshrink):
+    def forward(self, input: Any) -> Any:
+        return F.hardshrink(input, lambd=self.lambd)
+
+
+class Threshold(torch.nn.Threshold):
+    def forward(self, input: Any) -> Any:
+        return F.threshold(input, threshold=self.threshold, value=self.value, inplace=self.inplace)
+
+
+class GLU(torch.nn.GLU):
+    def forward(self, input: Any) -> Any:
+        return F.glu(input, dim=self.dim)
+
+
+class Softmax2d(torch.nn.Softmax2d):
+    def forward(self, input: Any) -> Any:
+        return F.softmax(input, -3)
+
+
 class Dropout(torch.nn.Dropout):
     def forward(self, input: Any) -> Any:
         return F.dropout(input, p=self.p, training=self.training, inplace=self.inplace)
+
+
+class Dropout1d(torch.nn.Dropout1d):
+    def forward(self, input: Any) -> Any:
+        return F.dropout1d(input, p=self.p, training=self.training, inplace=self.inplace)
+
+
+class Dropout2d(torch.nn.Dropout2d):
+    def forward(self, input: Any) -> Any:
+        return F.dropout2d(input, p=self.p, training=self.training, inplace=self.inplace)
+
+
+class Dropout3d(torch.nn.Dropout3d):
+    def forward(self, input: Any) -> Any:
+        return F.dropout3d(input, p=self.p, training=self.training, inplace=self.inplace)
+
+
+class InstanceNorm1d(torch.nn.InstanceNorm1d):
+    def forward(self, input: Any) -> Any:
+        self._check_input_dim(input)
+        whole = input.unsqueeze(0) if input.dim() == self._get_no_batch_dim() else input
+        statistics = self.training or not self.track_running_stats
+        momentum = 0.0 if self.momentum is None else self.momentum
+        result = F.instance_norm(whole, self.running_mean, self.running_var, self.weight, self.bias, statistics, momentum, self.eps)
+        return result.reshape(input.shape)
+
+
+class InstanceNorm2d(torch.nn.InstanceNorm2d):
+    def forward(self, input: Any) -> Any:
+        self._check_input_dim(input)
+        whole = input.unsqueeze(0) if input.dim() == self._get_no_batch_dim() else input
+        statistics = self.training or not self.track_running_stats
+        momentum = 0.0 if self.momentum is None else self.momentum
+        result = F.instance_norm(whole, self.running_mean, self.running_var, self.weight, self.bias, statistics, momentum, self.eps)
+        return result.reshape(input.shape)
+
+
+class InstanceNorm3d(torch.nn.InstanceNorm3d):
+    def forward(self, input: Any) -> Any:
+        self._check_input_dim(input)
+        whole = input.unsqueeze(0) if input.dim() == self._get_no_batch_dim() else input
+        statistics = self.training or not self.track_running_stats
+        momentum = 0.0 if self.momentum is None else self.momentum
+        result = F.instance_norm(whole, self.running_mean, self.running_var, self.weight, self.bias, statistics, momentum, self.eps)
+        return result.reshape(input.shape)
 
 
 class MSELoss(torch.nn.MSELoss):
@@ -282,6 +512,21 @@ class BCEWithLogitsLoss(torch.nn.BCEWithLogitsLoss):
         return F.binary_cross_entropy_with_logits(input, target, weight=self.weight, reduction=self.reduction, pos_weight=self.pos_weight)
 
 
+class BCELoss(torch.nn.BCELoss):
+    def forward(self, input: Any, target: Any) -> Any:
+        return F.binary_cross_entropy(input, target, weight=self.weight, reduction=self.reduction)
+
+
+class HingeEmbeddingLoss(torch.nn.HingeEmbeddingLoss):
+    def forward(self, input: Any, target: Any) -> Any:
+        return F.hinge_embedding_loss(input, target, margin=self.margin, reduction=self.reduction)
+
+
+class MultiMarginLoss(torch.nn.MultiMarginLoss):
+    def forward(self, input: Any, target: Any) -> Any:
+        return F.multi_margin_loss(input, target, p=self.p, margin=self.margin, weight=self.weight, reduction=self.reduction)
+
+
 class MarginRankingLoss(torch.nn.MarginRankingLoss):
     def forward(self, input1: Any, input2: Any, target: Any) -> Any:
         return F.margin_ranking_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
@@ -291,6 +536,19 @@ class TripletMarginLoss(torch.nn.TripletMarginLoss):
     def forward(self, anchor: Any, positive: Any, negative: Any) -> Any:
         return F.triplet_margin_loss(
             anchor, positive, negative, margin=self.margin, p=self.p, eps=self.eps, swap=self.swap, reduction=self.reduction
+        )
+
+
+class TripletMarginWithDistanceLoss(torch.nn.TripletMarginWithDistanceLoss):
+    def forward(self, anchor: Any, positive: Any, negative: Any) -> Any:
+        return F.triplet_margin_with_distance_loss(
+            anchor,
+            positive,
+            negative,
+            distance_function=self.distance_function,
+            margin=self.margin,
+            swap=self.swap,
+            reduction=self.reduction,
         )
 
 

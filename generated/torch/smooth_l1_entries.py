@@ -66,7 +66,7 @@ class _Forward(torch.autograd.Function):
         # A[i] = abs(E[i])
         A = torch.abs(E)
         # M[i] = where(A[i] < beta, 1, 0)*A[i] + where(beta <= A[i], 1, 0)*beta
-        M = torch.where(A < beta, A, beta)
+        M = torch.where(beta <= A, beta, A)
         # L[i] = 1/beta*(A[i] - (1/2)*M[i])*M[i]
         L = (A - 0.5 * M) * M / beta
         return L, E, A, M
@@ -104,14 +104,13 @@ class _DualForward(_Forward):
         # A[i] = abs(E[i])
         A = torch.abs(E)
         # M[i] = where(A[i] < beta, 1, 0)*A[i] + where(beta <= A[i], 1, 0)*beta
-        less_A = A < beta
-        M = torch.where(less_A, A, beta)
+        M = torch.where(beta <= A, beta, A)
         # tE[i] = tx[i] - tt[i]
         tE = tx - tt
         # tA[i] = tE[i]*sign(E[i])
         tA = tE * torch.sign(E)
         # tM[i] = tA[i]*where(A[i] < beta, 1, 0)
-        tM = torch.where(less_A, tA, 0)
+        tM = torch.where(A < beta, tA, 0)
         # tL[i] = 1/beta*(tA[i]*M[i] - (1/2)*tM[i]*M[i] + tM[i]*(A[i] - (1/2)*M[i]))
         tL = (tA * M - 0.5 * tM * M + tM * (A - 0.5 * M)) / beta
         return tL, None, None, None

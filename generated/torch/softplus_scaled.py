@@ -66,7 +66,7 @@ class _Forward(torch.autograd.Function):
             u = beta * X
             # Y[i,j] = where(u[i,j] <= threshold, 1, 0)/beta*softplus(u[i,j]) + where(threshold < u[i,j], 1,
             #     0)*X[i,j]
-            Y = torch.where(u <= threshold, torch.nn.functional.softplus(u, threshold=40) / beta, X)
+            Y = torch.where(threshold < u, X, torch.nn.functional.softplus(u, threshold=40) / beta)
         else:
             u = X.new_empty((B, N))
             Y = X.new_empty((B, N))
@@ -107,7 +107,7 @@ class _DualForward(_Forward):
         tu = beta * tX
         # tY[i,j] = tu[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j]) + where(threshold < u[i,j],
         #     1, 0)*tX[i,j]
-        tY = torch.where(u <= threshold, tu * torch.sigmoid(u) / beta, tX)
+        tY = torch.where(threshold < u, tX, tu * torch.sigmoid(u) / beta)
         return tY, None
 
 
@@ -170,14 +170,13 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(beta: Tensor, threshold: Tensor, u: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
         # du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
-        less_equal_u = u <= threshold
         sigmoid_u = torch.sigmoid(u)
-        du = torch.where(less_equal_u, dY * sigmoid_u / beta, 0)
+        du = torch.where(u <= threshold, dY * sigmoid_u / beta, 0)
         # d2du[i,j] = d2dX[i,j]*beta
         d2du = beta * d2dX
         # d2dY[i,j] = d2du[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j]) +
         #     d2dX[i,j]*where(threshold < u[i,j], 1, 0)
-        d2dY = torch.where(less_equal_u, d2du * sigmoid_u / beta, d2dX)
+        d2dY = torch.where(threshold < u, d2dX, d2du * sigmoid_u / beta)
         # d2u[i,j] = d2du[i,j]*du[i,j]*(1 - sigmoid(u[i,j]))
         d2u = d2du * du * (1 - sigmoid_u)
         # d2X[i,j] = d2u[i,j]*beta
@@ -228,7 +227,7 @@ def _forward_part(beta: Tensor, X: Tensor, threshold: Tensor) -> Any:
     u = X * beta
     # Y[i,j] = where(u[i,j] <= threshold, 1, 0)/beta*softplus(u[i,j]) + where(threshold < u[i,j], 1,
     #     0)*X[i,j]
-    Y = torch.where(u <= threshold, torch.nn.functional.softplus(u, threshold=40) / beta, X)
+    Y = torch.where(threshold < u, X, torch.nn.functional.softplus(u, threshold=40) / beta)
     return u, Y
 
 

@@ -27,6 +27,7 @@ e_i + a_i: the row of the token's table plus the row of the position's. Vaswani 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -118,10 +119,10 @@ class _Backward(torch.autograd.Function):
         dE = dA = None
         if need_E:
             # dE[v,c] = sum(n, dY[n,c]*delta(t[n],v))
-            dE = _one_hot(t, V, dY).T @ dY
+            dE = _scatter(t, dY, V, 0)
         if need_A:
             # dA[m,c] = sum(n, dY[n,c]*delta(p[n],m))
-            dA = _one_hot(p, M, dY).T @ dY
+            dA = _scatter(p, dY, M, 0)
         return _needed((need_E, need_A), (dE, dA))
 
     @staticmethod
@@ -185,9 +186,9 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(V: int, M: int, C: int, t: Tensor, p: Tensor, tdY: Tensor) -> Any:
         # tdE[v,c] = sum(n, delta(t[n],v)*tdY[n,c])
-        tdE = _one_hot(t, V, tdY).T @ tdY
+        tdE = _scatter(t, tdY, V, 0)
         # tdA[m,c] = sum(n, delta(p[n],m)*tdY[n,c])
-        tdA = _one_hot(p, M, tdY).T @ tdY
+        tdA = _scatter(p, tdY, M, 0)
         return (tdE, tdA)
 
     @staticmethod
@@ -316,9 +317,17 @@ def _needed(needs: tuple[bool, ...], values: tuple[Any, ...]) -> tuple[Any, ...]
     return tuple(value for value, need in zip(values, needs) if need)
 
 
-def _one_hot(labels: Tensor, length: int, like: Tensor) -> Tensor:
-    """1 at each label along a new last axis, else 0."""
-    return (labels[..., None] == torch.arange(length, device=like.device)).to(like.dtype)
+def _scatter(labels: Tensor, values: Tensor, length: int, batch: int) -> Tensor:
+    """The values added up at their labels along a new axis of this length, which takes the place of the axes that the labels have
+    behind the first `batch`. Half precision is added up in float32."""
+    lead, rest = labels.shape[:batch], values.shape[labels.ndim :]
+    count = math.prod(lead)
+    rows = labels.reshape(count, math.prod(labels.shape[batch:])) + length * torch.arange(count, device=labels.device)[:, None]
+    wide = values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+    made = wide.new_zeros(count * length, *rest)
+    add = made.index_add if _traced(labels, values) else made.index_add_
+    wide = wide.expand(*labels.shape, *rest).reshape(labels.numel(), *rest)
+    return add(0, rows.reshape(-1), wide).to(values.dtype).reshape(*lead, length, *rest)
 
 
 def _no_third(*_: Any) -> Any:

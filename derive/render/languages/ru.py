@@ -39,6 +39,9 @@ WORDS = {
     "Every sum is written. It reaches over the product that follows it, up to the next {} or {} outside brackets.": (
         "Все суммы выписаны. Знак суммы относится к следующему за ним произведению, до ближайшего {0} или {1} вне скобок."
     ),
+    "An entry before the first, such as {} at {}, is 0; what needs earlier entries is computed in their order.": (
+        "Элемент перед первым, например {0} при {1}, равен 0; то, чему нужны предыдущие элементы, вычисляется по порядку."
+    ),
     "{} is 1 where {} and 0 elsewhere. Another index over the same axis gets a prime.": (
         "{0} равно 1 при {1} и 0 в остальных случаях. Другой индекс по той же оси отмечается штрихом."
     ),
@@ -89,6 +92,8 @@ WORDS = {
     "with the length {}.": "с длиной {0}.",
     "with the lengths {}.": "с длинами {0}.",
     "an integer": "целое число",
+    "induction": "индукция",
+    "the entries before it are equal": "предыдущие элементы равны",
     # other conventions
     "The bracket {} is 1 where {} and 0 elsewhere. Another index over the same axis gets a prime.": (
         "Скобка {0} равна 1 при {1} и 0 в остальных случаях. Другой индекс по той же оси отмечается штрихом."

@@ -38,6 +38,9 @@ WORDS = {
     "Every sum is written. It reaches over the product that follows it, up to the next {} or {} outside brackets.": (
         "所有求和都写出。求和号作用于其后的乘积，直到括号外的下一个 {0} 或 {1} 为止。"
     ),
+    "An entry before the first, such as {} at {}, is 0; what needs earlier entries is computed in their order.": (
+        "第一个之前的元素（如 {1} 时的 {0}）为 0；需要先前元素的量按顺序计算。"
+    ),
     "{} is 1 where {} and 0 elsewhere. Another index over the same axis gets a prime.": (
         "当 {1} 时 {0} 为 1，否则为 0。同一轴上的另一个指标加撇号。"
     ),
@@ -86,6 +89,8 @@ WORDS = {
     "with the length {}.": "其长度为 {0}。",
     "with the lengths {}.": "其长度为 {0}。",
     "an integer": "整数",
+    "induction": "归纳",
+    "the entries before it are equal": "前面的元素相等",
     # other conventions
     "The bracket {} is 1 where {} and 0 elsewhere. Another index over the same axis gets a prime.": (
         "当 {1} 时括号 {0} 为 1，否则为 0。同一轴上的另一个指标加撇号。"
