@@ -133,7 +133,10 @@ def table(found: dict[str, dict[str, Cell]]) -> Table:
     return printed
 
 
-LEGEND = f"lines that the checker verified; {NOTHING}: nothing to switch, or a Jacobian without a closed form; {LONG}: more than {LONGEST} equations, Jacobians not derived"
+LEGEND = (
+    f"lines that the checker verified; {NOTHING}: nothing to switch, or a Jacobian without a closed form; {LONG}: more than {LONGEST} "
+    "equations, Jacobians not derived"
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

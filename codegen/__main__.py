@@ -15,7 +15,11 @@ USAGE = """\
 codegen                         write generated/ anew from the catalogue's proofs
 codegen --check                 exit 1 and show a diff if generated/ is not what codegen would write
 codegen my_layers.py -o DIR     the kernels of your own layers: DIR/numpy/NAME.py, DIR/torch/NAME.py, DIR/test_NAME.py
+codegen my_layers.py -o DIR --registration library
+                                the same, those for torch as operators of torch.library
 """
+
+REGISTRATIONS = ("function", "library")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +46,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PASS",
         action="append",
         default=[],
-        help="leave a pass out, to see its worth",
+        help="leave a pass out, to see its worth; without saving, backward passes make forward values anew",
+    )
+    parser.add_argument(
+        "--registration",
+        choices=REGISTRATIONS,
+        default="function",
+        help="how torch knows a kernel: as autograd Functions, or as operators of torch.library (no forward mode, no torch.func.grad)",
     )
     return parser
 
@@ -56,12 +66,14 @@ def _run(options: argparse.Namespace) -> int:
     for name in options.without:
         if name not in OPTIONAL:
             raise SpecError(f"there is no pass {name!r} to leave out; choose {listing(OPTIONAL)}")
+    if options.layers is None and options.registration != "function":
+        raise SpecError("the catalogue's kernels are autograd Functions; name a file of layers, and where to write with -o DIR")
     layers = _layers(options.layers)
     if options.output is None:
         root, files = GENERATED, catalogue_files(_derivations(layers), options.without)
         gone = stale(root, files)
     else:
-        root, files, gone = Path(options.output), user_files(_derivations(layers), options.without), []
+        root, files, gone = Path(options.output), user_files(_derivations(layers), options.without, options.registration), []
     if options.check:
         return _compare(root, differences(root, files), gone, len(files))
     if root.exists() and not root.is_dir():

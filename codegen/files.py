@@ -35,15 +35,17 @@ def catalogue_files(derivations: Iterator[Any], without: Collection[str] = ()) -
     return {**files, **formatted({**modules, **over_kernels()})}
 
 
-def user_files(derivations: Iterator[Any], without: Collection[str] = ()) -> dict[str, str]:
-    """Path below the user's folder -> text: both kernels of each layer, and their test."""
+def user_files(derivations: Iterator[Any], without: Collection[str] = (), registration: str = "function") -> dict[str, str]:
+    """Path below the user's folder -> text: both kernels of each layer, and their test. The torch one is autograd Functions, or with
+    the registration "library" operators of torch.library, which have no forward mode to be tested."""
     modules = {}
     for derivation in derivations:
         name = derivation.layer.name
-        texts = rendered(derivation, ("numpy", "torch", "test"), without)
+        kind = "library" if registration == "library" else "torch"
+        texts = rendered(derivation, ("numpy", kind, "test"), without)
         modules[f"numpy/{name}.py"] = texts["numpy"]
-        modules[f"torch/{name}.py"] = texts["torch"]
-        modules[f"test_{name}.py"] = texts["test"]
+        modules[f"torch/{name}.py"] = texts[kind]
+        modules[f"test_{name}.py"] = texts["test"] if kind == "torch" else texts["test"].replace(", check_forward_ad=True", "")
     return formatted(modules)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import linecache
 import sys
+from collections.abc import Collection
 from types import ModuleType
 from typing import Any
 
@@ -12,15 +13,17 @@ from codegen.source import sources
 from derive.engine import Derivation, derive
 from derive.errors import SpecError, listing
 
-TARGETS = ("numpy", "torch")
+TARGETS = ("numpy", "torch", "library")
 
 
-def kernel(layer: Any, target: str = "torch") -> Any:
+def kernel(layer: Any, target: str = "torch", without: Collection[str] = ()) -> Any:
     """The kernel of a `Layer`, or of a `Derivation` that is there already.
 
-    For "torch" it is the differentiable function, with the layer's inputs in their order as arguments; for "numpy" the module, with
-    `forward`, `backward` and `jvp`. It is what `codegen FILE -o DIR` would write: `inspect.getsource` shows it. Nothing is cached:
-    keep what is returned. Raises SpecError for a layer that cannot be derived, a name that no kernel can have, or another target.
+    For "torch" it is the differentiable function, with the layer's inputs in their order as arguments, and for "library" the same
+    registered with torch.library as operators; for "numpy" the module, with `forward`, `backward` and `jvp`. It is what
+    `codegen FILE -o DIR` would write: `inspect.getsource` shows it. Nothing is cached: keep what is returned. `without` names
+    passes to leave out: without "saving", the backward pass makes anew what it needs beside inputs and outputs. Raises SpecError for a
+    layer that cannot be derived, a name that no kernel can have, or another target.
     """
     if target not in TARGETS:
         raise SpecError(f"there is no target {target!r}; choose {listing(TARGETS)}")
@@ -35,11 +38,11 @@ def kernel(layer: Any, target: str = "torch") -> Any:
     check_kernel_name(name)
     try:
         derivation = layer if isinstance(layer, Derivation) else derive(layer)
-        source = sources(derivation, (target,))[target]
+        source = sources(derivation, (target,), without)[target]
     except (CannotDerive, NotImplementedError) as error:
         raise SpecError(f"{name}: {error}") from None
     made = _module(name, target, source)
-    return getattr(made, name) if target == "torch" else made
+    return made if target == "numpy" else getattr(made, name)
 
 
 _COUNT = itertools.count()

@@ -36,7 +36,14 @@ class Inlining:
             # Written again, it is a minus sign.
             sign, other = (self.made.get(arg.value) for arg in op.args)
             free = sign is not None and sign.number == -1 and (other is None or not self.inlined(other.out))
-        return free or self.uses.get(value, 0) < 2
+        return free or self.uses.get(value, 0) < 2 or value in self._hot
+
+    @cached_property
+    def _hot(self) -> frozenset[str]:
+        """Rows with a single 1 each, at labels, that nothing but contractions read: these add at the labels, and do not make the rows."""
+        positions = {op.out for op in self.ops if op.kind == "position"}
+        hot = {op.out for op in self.ops if op.fn == "delta" and len({arg.value for arg in op.args} - positions) == 1}
+        return frozenset(hot - {arg.value for op in self.ops if op.kind != "contract" for arg in op.args})
 
     @cached_property
     def statements(self) -> Mapping[str, tuple[Read, ...]]:

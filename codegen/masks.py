@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from derive.conditions import complement
-from derive.expr import Expr, Iverson, Mul, mul
+from derive.expr import Delta, Expr, Iverson, Mul, Ref, mul, walk
 from derive.indices import free_indices
 from derive.terms import plain, unbounded
 
@@ -34,7 +34,10 @@ def masked(factors: Sequence[Expr]) -> Masked | None:
 
 
 def branches(terms: Sequence[Expr]) -> Branches | None:
-    """Two terms [c] a and [not c] b of a sum: their places, c, and the factors of a and of b; one of the two is an array."""
+    """Two terms [c] a and [not c] b of a sum: their places, c, and the factors of a and of b; one of the two is an array.
+
+    A nan compares false, so that b is chosen where one is compared: if only one of the two has what is compared, it is b.
+    """
     for first, term in enumerate(terms):
         found = masked(_factors(term))
         if found is None:
@@ -47,19 +50,33 @@ def branches(terms: Sequence[Expr]) -> Branches | None:
             factors.remove(opposite)
             if any(isinstance(f, Iverson) for f in factors) or not (found.rest or any(not plain(f) for f in factors)):
                 continue
-            return first, second, found.brackets, (*found.numbers, *found.rest), tuple(factors)
+            yes, no = (*found.numbers, *found.rest), tuple(factors)
+            if isinstance(opposite, Iverson) and _compared(opposite) & _tensors(yes) and not _compared(opposite) & _tensors(no):
+                return first, second, (opposite,), no, yes
+            return first, second, found.brackets, yes, no
     return None
+
+
+def _compared(bracket: Iverson) -> set[str]:
+    """The arrays that a bracket compares: those that have indices."""
+    return {node.tensor for side in (bracket.left, bracket.right) for node in walk(side) if isinstance(node, Ref) and node.indices}
+
+
+def _tensors(factors: Sequence[Expr]) -> set[str]:
+    return {node.tensor for factor in factors for node in walk(factor) if isinstance(node, Ref)}
 
 
 def guarded(brackets: Sequence[Iverson], factors: Sequence[Expr]) -> tuple[Expr, ...]:
     """The factors of a summed product that are selected by its brackets.
 
     Selected are those that may be infinite where a bracket is 0, and whatever adds no index to them; if there are none, a factor
-    that has all indices of the brackets.
+    that has all indices of the brackets, and is a Kronecker delta only if no other has.
     """
     reach = {i for bracket in brackets for i in free_indices(bracket)}
     risky = [f for f in factors if unbounded(f)]
-    widest = max((set(free_indices(f)) for f in factors if reach <= set(free_indices(f))), key=len, default=set())
+    wide = [f for f in factors if reach <= set(free_indices(f))]
+    wide = [f for f in wide if not isinstance(f, Delta)] or wide
+    widest = max((set(free_indices(f)) for f in wide), key=len, default=set())
     span = reach.union(*(free_indices(f) for f in risky)) if risky else reach | widest
     return tuple(f for f in factors if set(free_indices(f)) <= span)
 

@@ -15,7 +15,7 @@ import jinja2
 from codegen.lower import lower
 from codegen.passes import optimize
 from codegen.program import Program
-from codegen.targets import autograd_test, numpy, torch
+from codegen.targets import autograd_test, library, numpy, torch
 from codegen.targets import functional as functions
 
 LINE_LENGTH = 140
@@ -23,6 +23,7 @@ LINE_LENGTH = 140
 TEMPLATES: dict[str, tuple[str, Callable[[Any, Program], dict[str, Any]]]] = {
     "numpy": ("numpy.py.jinja", numpy.context),
     "torch": ("torch.py.jinja", torch.context),
+    "library": ("library.py.jinja", library.context),
     "test": ("test.py.jinja", autograd_test.context),
 }
 """Target -> its template, and what fills it."""
@@ -56,6 +57,8 @@ def rendered(derivation: Any, targets: tuple[str, ...] = ("numpy", "torch"), wit
     texts = {}
     for target in targets:
         template, context = TEMPLATES[target]
+        if target == "library":
+            program = program_of(derivation, (*without, *library.PASSES))
         texts[target] = _templates().get_template(template).render(context(derivation, program))
     return texts
 

@@ -19,12 +19,15 @@ from derive.render import FORMATS, LANGUAGES
 if TYPE_CHECKING:
     from derive.spec import Layer
 
+VIEWS = ("index", "differential")
+
 EPILOG = """examples:
   derive                                              the catalogue
   derive search softmax                               what it has about softmax
   derive attention                                    the whole proof
   derive attention --wrt Q --detail baby              one gradient, at a lecture's pace
   derive linear --format pdf -o linear.pdf            or html, markdown, latex, json
+  derive linear --view differential                   the gradients again, by differentials: <dY, D(X W)> = <dY W^T, D(X)> ...
   derive "Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]" --wrt W
   derive logistic_regression --hessian w              second derivatives; --hvp w times a direction, --jacobian
   derive my_layers.py[:NAME]                          your own layers (.py, or .layer as text)
@@ -72,6 +75,7 @@ def _derive(words: list[str]) -> int:
     parser.add_argument("--width", type=int, metavar="N", help="columns of text (default: the screen's, or 100)")
     parser.add_argument("--fragment", action="store_true", help="LaTeX without a preamble, to include in a document")
     parser.add_argument("--proof", metavar="NAME", help="one proof by itself, that of dW for instance")
+    parser.add_argument("--view", type=one_of("view", VIEWS), default="index", help=f"{', '.join(VIEWS)} (default: index)")
     parser.add_argument("--jacobian", metavar="NAME", help="the Jacobian of the output by one input instead of the gradients")
     parser.add_argument("--hessian", metavar="NAME[,NAME]", help="the Hessian of a scalar output by one input, or by two")
     parser.add_argument("--hvp", metavar="NAME", help="the Hessian by one input times a direction, without the Hessian")
@@ -94,6 +98,8 @@ def _derive(words: list[str]) -> int:
         raise SpecError(f"{' and '.join(alone)} ask for one proof each; choose one of them")
     if options.fragment and options.format != "latex":
         raise SpecError(f"--fragment is a part of a LaTeX document, and --format is {options.format}; write --format latex --fragment")
+    if options.view != "index" and alone not in ([], ["--proof"]) or options.view != "index" and options.hvp is not None:
+        raise SpecError(f"--view {options.view} is a second way to the gradients; leave {(alone or ['--hvp'])[0]} out")
     from derive.cli.find import find, with_respect_to
 
     layers = find(options.layer)
@@ -107,7 +113,7 @@ def _derive(words: list[str]) -> int:
 
 def _catalogue(options: argparse.Namespace) -> int:
     for name, value in vars(options).items():
-        if value not in (None, False) and (name, value) not in (("format", "text"), ("lang", "en")):
+        if value not in (None, False) and (name, value) not in (("format", "text"), ("lang", "en"), ("view", "index")):
             option = f"--{name.replace('_', '-')}"
             raise SpecError(f"{option} needs a layer: derive NAME {option}{'' if value is True else ' ...'}")
     from derive.layers import TOPICS

@@ -15,7 +15,7 @@ from fractions import Fraction
 from typing import Any
 
 from derive.checker.arithmetic import CannotTell, Number, OutsideDomain, Singular
-from derive.checker.form import Form, read
+from derive.checker.form import Form, matrices_of, read
 from derive.checker.meaning import Context, context_of, extend
 from derive.checker.structure import Malformed
 from derive.checker.tables import ATTEMPTS, Table, tables
@@ -81,7 +81,7 @@ def _plainly_named(document: Node) -> Node:
 
 def check_proof(proof: Node, seed: int = 0, context: Context | None = None) -> tuple[LineVerdict, ...]:
     """The verdict on each line of one proof; without a `context` its `given` definitions are all that is known of the layer."""
-    rules = ["given", *(step["rule"] for step in proof["steps"]), *(["matrix"] if proof["matrix"] is not None else [])]
+    rules = ["given", *(step["rule"] for step in proof["steps"]), *("matrix" for _ in matrices_of(proof))]
     try:
         form = read(proof, context or Context())
     except (Malformed, CannotTell) as error:

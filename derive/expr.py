@@ -5,7 +5,7 @@ The grammar, whole:
     Index = Idx(name, dim) | Ref | Affine(value, dim)  a Ref here is an entry of an integer tensor, as in Z[i, y[i]]
     Expr  = Num(value) | Size(dim) | Ref(tensor, indices) | Delta(a, b)
           | Add(terms) | Mul(factors) | Pow(base, exponent) | Fn(name, args)
-          | Sum(indices, body) | Max(indices, body) | Diff(body, wrt, through)
+          | Sum(indices, body) | Max(indices, body) | Diff(body, wrt, through) | Differential(body, along, through)
           | Position(index) | Iverson(relation, left, right) | MatrixFn(name, (row, column), body, at)
 
 Nodes are data. Build them with `add`, `mul`, `power`, `total`, which keep the author's order of factors, fold numbers and
@@ -114,6 +114,18 @@ class Diff:
 
 
 @dataclass(frozen=True)
+class Differential:
+    """What `body` changes by, to first order, where each tensor A of `along` moves by the tensor beside it: (A, its differential).
+
+    `through` names the tensors that move with them, each by its own definition; every other tensor stays as it is.
+    """
+
+    body: Expr
+    along: tuple[tuple[str, str], ...]
+    through: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Position:
     """The value of an index as a real number: the position i itself, as in `i - j`."""
 
@@ -154,7 +166,7 @@ class MatrixFn:
 
 
 Index = Union[Idx, Ref, Affine]
-Expr = Union[Num, Size, Ref, Delta, Add, Mul, Pow, Fn, Sum, Max, Diff, Position, Iverson, MatrixFn]
+Expr = Union[Num, Size, Ref, Delta, Add, Mul, Pow, Fn, Sum, Max, Diff, Differential, Position, Iverson, MatrixFn]
 RELATIONS = ("<", "<=", "==", "!=")
 MATRIX_FUNCTIONS = ("inv", "det", "logdet")
 Reduction = (Sum, Max)
@@ -332,7 +344,7 @@ def children(expr: Expr) -> tuple[Expr, ...]:
         return (expr.base,)
     if isinstance(expr, Fn):
         return expr.args
-    if isinstance(expr, (Sum, Max, Diff, MatrixFn)):
+    if isinstance(expr, (Sum, Max, Diff, Differential, MatrixFn)):
         return (expr.body,)
     if isinstance(expr, Iverson):
         return (expr.left, expr.right)
@@ -355,6 +367,8 @@ def rebuild(expr: Expr, parts: tuple[Expr, ...]) -> Expr:
         return Max(expr.indices, parts[0])
     if isinstance(expr, Diff):
         return Diff(parts[0], expr.wrt, expr.through)
+    if isinstance(expr, Differential):
+        return Differential(parts[0], expr.along, expr.through)
     if isinstance(expr, MatrixFn):
         return MatrixFn(expr.name, expr.indices, parts[0], expr.at)
     if isinstance(expr, Iverson):

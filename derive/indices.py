@@ -10,6 +10,7 @@ from derive.expr import (
     Affine,
     Delta,
     Diff,
+    Differential,
     Equation,
     Expr,
     Idx,
@@ -103,6 +104,8 @@ def tensors_in(expr: Expr, conditions: bool = True) -> tuple[str, ...]:
             visit_index(node.index)
         elif isinstance(node, Diff):
             visit(node.wrt)
+        elif isinstance(node, Differential):
+            found.update(dict.fromkeys(name for pair in node.along for name in pair))
         elif isinstance(node, MatrixFn):
             for side in node.at:
                 if isinstance(side, Ref):
@@ -226,6 +229,44 @@ def rename_apart(expr: Expr, taken: Iterable[str]) -> Expr:
         return Sum(tuple(bound), body) if isinstance(node, Sum) else Max(tuple(bound), body)
 
     return transform(expr, rule)
+
+
+def renamed(before: Expr, after: Expr) -> dict[str, str]:
+    """What `rename_apart` has changed: the new name of each bound index, and the one it had."""
+    nodes = (
+        (a, b) for a, b in zip(walk(before), walk(after)) if isinstance(a, (Sum, Max, MatrixFn)) and isinstance(b, (Sum, Max, MatrixFn))
+    )
+    return {new.name: old.name for a, b in nodes for old, new in zip(a.indices, b.indices) if old != new}
+
+
+def with_names(expr: Expr, wanted: Mapping[str, str]) -> Expr:
+    """The same value with bound indices under the names wanted for them, as far as nothing else in it has that name."""
+    bound = dict.fromkeys(i.name for node in walk(expr) if isinstance(node, (Sum, Max, MatrixFn)) for i in node.indices)
+    if not bound.keys() & wanted.keys():
+        return expr
+    taken = {i.name for i in free_indices(expr)} | (bound.keys() - wanted.keys())
+    final: dict[str, str] = {}
+    for name in bound:
+        if name in wanted:
+            final[name] = wanted[name] if wanted[name] not in taken else fresh(Idx(wanted[name], ""), {*taken, *bound}).name
+            taken.add(final[name])
+
+    def named(node: Expr, to: Mapping[str, str]) -> Expr:
+        def rule(part: Expr) -> Expr | None:
+            if not isinstance(part, (Sum, Max, MatrixFn)):
+                return None
+            mapping: dict[Idx, Index] = {i: Idx(to.get(i.name, i.name), i.dim) for i in part.indices}
+            body = transform(substitute(part.body, mapping), rule)
+            first, *others = (i for i in mapping.values() if isinstance(i, Idx))
+            if isinstance(part, MatrixFn):
+                return MatrixFn(part.name, (first, others[0]), body, part.at)
+            return Sum((first, *others), body) if isinstance(part, Sum) else Max((first, *others), body)
+
+        return transform(node, rule)
+
+    # Two steps through names that nothing has, so that a swap is simultaneous.
+    between = {name: f"{name} between" for name in final}
+    return named(named(expr, between), {between[name]: new for name, new in final.items()})
 
 
 def instantiate(equation: Equation, ref: Ref, taken: Iterable[str] = ()) -> Expr:

@@ -63,7 +63,7 @@ def unify(pattern: Expr, target: Expr, mapping: Mapping, formal: frozenset[Idx])
         # A nested sum is compared whole: its own free indices must already be known.
         if set(free_indices(pattern)) & formal <= set(mapping):
             return mapping if equal(substitute(pattern, mapping), target) else None
-        if not isinstance(target, (Sum, Max)) or len(pattern.indices) != len(target.indices):
+        if not isinstance(target, (Sum, Max)) or [i.dim for i in pattern.indices] != [i.dim for i in target.indices]:
             return None
         inner = unify(pattern.body, target.body, {**mapping, **dict(zip(pattern.indices, target.indices))}, formal | set(pattern.indices))
         return None if inner is None else {k: v for k, v in inner.items() if k not in pattern.indices}
@@ -111,6 +111,8 @@ def _unify_indices(pattern: tuple[Index, ...], target: tuple[Index, ...], mappin
         if isinstance(left, Idx) and left in formal:
             if isinstance(right, Affine):
                 return None  # outside of the axis the two need not agree
+            if isinstance(right, Idx) and right.dim != left.dim:
+                return None  # as parts of places, indices over different axes may look alike
             if found.setdefault(left, right) != right:
                 return None
         elif isinstance(left, Ref) and isinstance(right, Ref):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Union
+from typing import TypeGuard, Union, get_args
 
 from derive.expr import Expr, Idx
 
@@ -136,6 +136,11 @@ class Inverse:
 Matrix = Union[
     Whole, Transpose, Product, Hadamard, Total, Scale, Ones, Map, Power, OneHot, Entries, Diag, RowSum, ColSum, EntrySum, Inverse
 ]
+
+
+def is_matrix(node: object) -> TypeGuard[Matrix]:
+    """Whether a line of a proof is in matrix notation."""
+    return isinstance(node, get_args(Matrix))
 
 
 def shape(matrix: Matrix) -> Shape:

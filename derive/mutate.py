@@ -80,6 +80,9 @@ def mistakes(node: Node, scope: Scope) -> Iterator[Variant]:
         inner = scope + tuple((index[1], index[2]) for index in node[2])
         for name, other in mistakes(node[3], inner):
             yield name, [*node[:3], other, node[4]]
+    elif kind == "along":
+        for name, other in mistakes(node[1], scope):
+            yield name, [kind, other, *node[2:]]
     elif kind == "diff":
         for name, other in mistakes(node[1], scope):
             yield name, [kind, other, node[2], node[3]]

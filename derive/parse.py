@@ -61,6 +61,7 @@ from derive.expr import (
 )
 from derive.functions import ARITY, power_of
 from derive.indices import free_indices
+from derive.matrix_words import with_indices
 from derive.tokens import Line, Token, check_power, number, tokenize
 
 OPEN = ""  # the axis of an index before `derive.shapes` has found it
@@ -189,7 +190,9 @@ class _Reader:
         if (token.kind in ("name", "number") or token.text in ("(", "[")) and self.position:
             before = self.tokens[self.position - 1]
             if before.kind in ("name", "number") or before.text in (")", "]"):
-                return self.line.error(token.column, f"a multiplication is written with *; write * before {token.text}")
+                whole = with_indices(self.line.text)
+                also = "" if whole is None else f"; matrices need their indices, and a product of matrices its sum: {whole}"
+                return self.line.error(token.column, f"a multiplication is written with *; write * before {token.text}{also}")
         return self.line.error(token.column, f"{token.text!r} stands where {wanted} is expected")
 
     def name(self, what: str) -> Token:

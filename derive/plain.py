@@ -4,7 +4,26 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from derive.expr import Add, Affine, Delta, Expr, Fn, Idx, Index, Iverson, MatrixFn, Max, Mul, Num, Position, Pow, Ref, Size, Sum
+from derive.expr import (
+    Add,
+    Affine,
+    Delta,
+    Differential,
+    Expr,
+    Fn,
+    Idx,
+    Index,
+    Iverson,
+    MatrixFn,
+    Max,
+    Mul,
+    Num,
+    Position,
+    Pow,
+    Ref,
+    Size,
+    Sum,
+)
 
 
 def show(expr: Expr) -> str:
@@ -49,4 +68,6 @@ def _show(expr: Expr, level: int) -> str:
         i, j = expr.indices
         at = f"[{','.join(show_index(k) for k in expr.at)}]" if expr.at else ""
         return f"{expr.name}({i.name},{j.name}, {_show(expr.body, 0)}){at}"
+    if isinstance(expr, Differential):
+        return f"t({_show(expr.body, 0)})"
     return f"d({_show(expr.body, 0)})/d({_show(expr.wrt, 0)})"

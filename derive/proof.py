@@ -13,7 +13,7 @@ The JSON form, which `derive.check` reads and nothing else (`format` is "gradpro
                  "upstream": {name: name, ...}}
     proof       {"name", "kind", "goal": equation, "steps": [step, ...], "tensors": [tensor, ...],
                  "given": [equation, ...], "facts": [fact, ...], "batch": [idx, ...], "matrix": matrix | null,
-                 "sizes": as above}
+                 "sizes": as above, "forms": [[line, matrix], ...]}
     step        {"rule", "after": expr, "note", "detail": "brief" | "full" | "baby"}
     tensor      {"name", "dims": [axis, ...], "kind": "real" | "const" | "int", "values": axis | null}
     equation    {"target": ref, "value": expr}          fact   {"left": expr, "right": expr}
@@ -22,6 +22,7 @@ The JSON form, which `derive.check` reads and nothing else (`format` is "gradpro
     expr        ref | ["num", "3/2"] | ["size", axis] | ["delta", index, index] | ["add", [expr, ...]] | ["mul", [expr, ...]]
                 | ["pow", expr, "1/2"] | ["fn", name, [expr, ...]] | ["sum", [idx, ...], expr] | ["max", [idx, ...], expr]
                 | ["diff", expr, ref, [tensor, ...]] | ["position", index] | ["iverson", "<" | "<=" | "==" | "!=", expr, expr]
+                | ["along", expr, {tensor: tensor, ...}, [tensor, ...]]
                 | ["matrixfn", "inv" | "det" | "logdet", [idx, idx], expr, [index, ...]]
     matrix      ["whole", tensor, shape] | ["transpose", matrix] | ["product", [matrix, ...]] | ["hadamard", [matrix, ...]]
                 | ["total", [matrix, ...]] | ["scale", expr, matrix] | ["ones", shape] | ["map", name, [matrix, ...]]
@@ -40,6 +41,9 @@ A fact that a comparison holds is `["iverson", ...] = ["num", "1"]`.
 without `values` is a plain integer, such as a stride. `sizes`, of a layer and of each of its proofs (left out where there are none),
 are the lengths of axes that no input has: `value` may hold `["fn", "floor_div", [a, b]]`, a quotient rounded down.
 
+`["along", body, {A: B, ...}, through]` is what `body` changes by, to first order, where each tensor A moves by the tensor B of the
+same axes; `through` as for a derivative.
+
 `layout`, left out where it is "gradient", says how gradients lie: in "numerator" layout, a gradient by a tensor with two axes or
 more besides the batch has the last two exchanged, and so does an upstream gradient.
 
@@ -55,6 +59,7 @@ may lie along either axis).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -65,6 +70,7 @@ from derive.expr import (
     Affine,
     Delta,
     Diff,
+    Differential,
     Equation,
     Expr,
     Fact,
@@ -84,6 +90,7 @@ from derive.expr import (
     Sum,
     Tensor,
 )
+from derive.indices import free_indices, names
 
 FORMAT = "gradproof/1"
 DETAILS = ("brief", "full", "baby")
@@ -104,8 +111,9 @@ class Proof:
     """A chain of equal expressions from `goal.value` to the last step; see the module docstring for what each field means.
 
     `kind` is `lemma` (the gradient of one tensor), `name` (a sum worth a name), `theorem` (an input's whole gradient),
-    `tangent` (forward mode), `prepare` (an equation rewritten on entry), `stable` (an equation rewritten for finite
-    arithmetic), `equality` (an output of one layer is that of another) or `invariant`.
+    `tangent` (forward mode), `bracket` and `differential` (what the loss moves by, through one equation and in all), `prepare` (an
+    equation rewritten on entry), `stable` (an equation rewritten for finite arithmetic), `equality` (an output of one layer is that of
+    another) or `invariant`.
     """
 
     name: str
@@ -118,6 +126,8 @@ class Proof:
     batch: tuple[Idx, ...] = ()
     matrix: mx.Matrix | None = None
     sizes: tuple[Length, ...] = ()
+    forms: tuple[tuple[int, mx.Matrix], ...] = ()
+    """Lines in matrix notation: the number of a line, 0 for the first, and the matrix expression equal to it."""
 
     @property
     def start(self) -> Expr:
@@ -131,24 +141,30 @@ class Proof:
     def shown(self, detail: str) -> tuple[tuple[int, str], ...]:
         """The steps that a level of detail shows: the number of each, and its note.
 
-        Where several applications of one rule become one line, its note says all of theirs.
+        Where several applications of one rule become one line, its note says all of theirs that are about indices in that line or the
+        one shown before it.
         """
         finer = DETAILS[: DETAILS.index(detail) + 1]
         found: list[tuple[int, str]] = []
         notes: list[str] = []
+        before = self.goal.value
         for n, step in enumerate(self.steps):
             if n and self.steps[n - 1].rule != step.rule:
                 notes = []
             if step.note and step.note not in notes:
                 notes.append(step.note)
             if step.detail in finer or n == len(self.steps) - 1:
-                found.append((n, "; ".join(notes)))
-                notes = []
+                said = [note for note in notes if not _unseen(note, before, step.after)]
+                found.append((n, "; ".join(said) if said or not notes else EQUAL_INDICES))
+                notes, before = [], step.after
         return tuple(found)
 
     def at(self, detail: str) -> "Proof":
         """The same proof with the steps of a level of detail; a step left out leaves a longer but equally true one."""
-        return replace(self, steps=tuple(replace(self.steps[n], note=note) for n, note in self.shown(detail)))
+        shown = self.shown(detail)
+        places = {0: 0, **{n + 1: place for place, (n, _) in enumerate(shown, start=1)}}
+        forms = tuple((places[n], form) for n, form in self.forms if n in places)
+        return replace(self, steps=tuple(replace(self.steps[n], note=note) for n, note in shown), forms=forms)
 
     def latex(self, detail: str = "full") -> str:
         """This proof in LaTeX, to include in a document that loads amsmath and amssymb."""
@@ -176,6 +192,19 @@ class Proof:
         from derive.render.notebook import as_latex
 
         return as_latex(self)
+
+
+EQUAL_INDICES = "only equal indices survive"
+_COLLAPSED = re.compile(r"the sum over (\S+) collapses: only \1 = (.*) survives")
+
+
+def _unseen(note: str, *lines: Expr) -> bool:
+    """Whether a note is about an index that none of the lines has: one of lines in between, which are not shown."""
+    found = _COLLAPSED.search(note)
+    if found is None:
+        return False
+    said = {found.group(1), *re.findall(r"[A-Za-z]\w*'+", found.group(2))}
+    return not said <= {name for line in lines for name in (*names(line), *(i.name for i in free_indices(line)))}
 
 
 # ---------------------------------------------------------------------------------------------------- JSON
@@ -210,6 +239,8 @@ def expr_json(expr: Expr | Index) -> list[Any]:
         return ["iverson", expr.relation, expr_json(expr.left), expr_json(expr.right)]
     if isinstance(expr, MatrixFn):
         return ["matrixfn", expr.name, [expr_json(i) for i in expr.indices], expr_json(expr.body), [expr_json(i) for i in expr.at]]
+    if isinstance(expr, Differential):
+        return ["along", expr_json(expr.body), dict(expr.along), list(expr.through)]
     return ["diff", expr_json(expr.body), expr_json(expr.wrt), list(expr.through)]
 
 
@@ -240,6 +271,8 @@ def expr_from(data: list[Any]) -> Expr:
         return Position(_index_from(data[1]))
     if kind == "iverson":
         return Iverson(data[1], expr_from(data[2]), expr_from(data[3]))
+    if kind == "along":
+        return Differential(expr_from(data[1]), tuple(data[2].items()), tuple(data[3]))
     if kind == "matrixfn":
         return MatrixFn(data[1], (_idx_from(data[2][0]), _idx_from(data[2][1])), expr_from(data[3]), tuple(_index_from(i) for i in data[4]))
     raise ValueError(f"no such node: {kind!r}")
@@ -348,6 +381,7 @@ def proof_json(proof: Proof) -> dict[str, Any]:
         "batch": [expr_json(i) for i in proof.batch],
         "matrix": None if proof.matrix is None else matrix_json(proof.matrix),
         **sizes_json(proof.sizes),
+        **({"forms": [[n, matrix_json(form)] for n, form in proof.forms]} if proof.forms else {}),
     }
 
 
@@ -363,6 +397,7 @@ def proof_from(data: dict[str, Any]) -> Proof:
         batch=tuple(_idx_from(i) for i in data["batch"]),
         matrix=None if data["matrix"] is None else matrix_from(data["matrix"]),
         sizes=tuple(Length(each["axis"], expr_from(each["value"])) for each in data.get("sizes", ())),
+        forms=tuple((n, matrix_from(form)) for n, form in data.get("forms", ())),
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from derive import matrix as mx
 from derive.expr import Add, Delta, Expr, Fn, Idx, Iverson, MatrixFn, Max, Mul, Position, Pow, Ref, Sum, Tensor, mul, num, walk
 from derive.indices import free_indices, substitute
 from derive.proof import Proof
-from derive.terms import factors
+from derive.terms import factors, terms
 
 
 class NoMatrix(Exception):
@@ -40,6 +40,40 @@ def recognize(target: Ref, value: Expr, batch: tuple[Idx, ...], lies: bool | Non
         return reader.read(value, row, col)
     except NoMatrix:
         return None
+
+
+def bracket(line: Expr, batch: tuple[Idx, ...], moving: Collection[str], weight: str | None = None) -> mx.Matrix | None:
+    """A line of brackets <A, B>, each the sum of the entries of A o B, with one side in every term given: an entry of the tensor
+    `weight` first, else, where there is none, an entry of a tensor of `moving` last. None where some term has no such form."""
+    found = []
+    for term in terms(line):
+        form = _bracket(term, batch, moving, weight)
+        if form is None:
+            return None
+        found.append(form)
+    return mx.Total(tuple(found)) if len(found) > 1 else found[0]
+
+
+def _bracket(term: Expr, batch: tuple[Idx, ...], moving: Collection[str], weight: str | None) -> mx.Matrix | None:
+    reader = _Reader(batch)
+    product = factors(term)
+    sums = [f for f in product if isinstance(f, Sum)]
+    scalars = mul(*(f for f in product if not isinstance(f, Sum)))
+    if len(sums) != 1 or not reader.is_scalar(scalars):
+        return recognize(Ref("", batch), term, batch)
+    inside = factors(sums[0].body)
+    known = [f for f in inside if isinstance(f, Ref) and (f.tensor == weight if weight else f.tensor in moving)]
+    if not known or {*known[0].indices} - {*batch} != {*sums[0].indices} or len(sums[0].indices) > 2:
+        return recognize(Ref("", batch), term, batch)
+    entry, rest = known[0], mul(*(f for f in inside if f is not known[0]))
+    row, col = (*(i for i in entry.indices if isinstance(i, Idx) and i not in batch), None)[:2]
+    if col is None and row is not None and _stands_second(row, rest, batch):
+        row, col = None, row
+    try:
+        sides = (reader.read(entry, row, col), reader.read(rest, row, col))
+    except NoMatrix:
+        return None
+    return _scaled(scalars, mx.EntrySum(mx.Hadamard(sides if weight else sides[::-1])))
 
 
 def _stands_second(index: Idx, value: Expr, batch: tuple[Idx, ...]) -> bool:

@@ -9,6 +9,7 @@ from derive.expr import (
     Add,
     Delta,
     Diff,
+    Differential,
     Expr,
     Fn,
     Idx,
@@ -150,4 +151,4 @@ def has_delta(expr: Expr) -> bool:
 
 
 def has_derivative(expr: Expr) -> bool:
-    return contains(expr, Diff)
+    return contains(expr, (Diff, Differential))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from derive.errors import SpecError
+from derive.matrix_words import with_indices
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
@@ -56,7 +57,9 @@ def tokenize(line: Line) -> list[Token]:
         match = _TOKEN.match(line.text, position)
         if match is None:
             character = line.text[position]
-            raise line.error(position, f"{character!r} has no meaning in a formula{_instead(character)}")
+            whole = with_indices(line.text) if character in "@'" else None
+            also = "" if whole is None else f"; with indices this line is {whole}"
+            raise line.error(position, f"{character!r} has no meaning in a formula{_instead(character)}{also}")
         kind = match.lastgroup or ""
         if kind == "name" and match.group() in CONNECTIVES:
             kind = "op"

@@ -10,6 +10,7 @@ from derive.expr import (
     Affine,
     Delta,
     Diff,
+    Differential,
     Equation,
     Expr,
     Fact,
@@ -36,7 +37,7 @@ _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(5)
 
 
 def write(node: Expr | Equation | Fact | Length) -> str:
-    """One line of the text form. A Diff, which no spec has, is written for messages only."""
+    """One line of the text form. A derivative, which no spec has, is written for messages only."""
     if isinstance(node, Length):
         return f"size({node.dim}) = {_compared(node.value)}"
     if isinstance(node, Equation):
@@ -89,6 +90,8 @@ def _text(expr: Expr) -> tuple[str, int]:
         return f"where({_compared(expr.left)} {expr.relation} {_compared(expr.right)}, 1, 0)", _ATOM
     if isinstance(expr, MatrixFn):
         return _matrix_function(expr, True), _ATOM
+    if isinstance(expr, Differential):
+        return f"t({write(expr.body)})", _ATOM
     assert isinstance(expr, Diff)
     return f"d({write(expr.body)})/d({write(expr.wrt)})", _PRODUCT
 

@@ -31,7 +31,10 @@ _ENTRIES = (
     *("squared_difference", "absolute_difference", "huber_entries", "smooth_l1_entries", "bce_with_logits_entries"),
     *("soft_margin_entries", "kl_entries", "kl_log_entries", "margin_ranking_entries", "margin_of_distances", "smaller_entries"),
     *("row_distance", "row_distance_p", "cosine_embedding_entries", "cross_entropy_labels_kept", "cross_entropy_labels_entries"),
-    *("cross_entropy_entries", "nll_entries"),
+    *("cross_entropy_entries", "nll_entries", "bce_entries", "hinge_embedding_entries", "multi_margin_entries"),
+)
+_ACTIVATIONS = (
+    *("elu_scaled", "hardtanh", "hard_swish", "mish", "softsign", "tanhshrink", "soft_shrink", "hard_shrink", "threshold", "glu"),
 )
 _OPTIONS = (
     *("attention_scaled", "attention_causal_scaled", "attention_masked", "attention_masked_bias", "attention_dropped"),
@@ -67,6 +70,7 @@ ROWS: tuple[Row, ...] = (
     Row(2, "SiLU", ("silu",)),
     Row(2, "hard sigmoid", ("hard_sigmoid",)),
     Row(2, "y^2/2", ("half_square",)),
+    Row(2, "the other activations of a library", _ACTIVATIONS),
     Row(2, "dropout (mask saved)", ("dropout",)),
     Row(2, "residual", ("residual",)),
     Row(2, "LayerNorm", ("layer_norm",)),
@@ -75,7 +79,7 @@ ROWS: tuple[Row, ...] = (
     Row(2, "GroupNorm", ("group_norm",)),
     Row(2, "standardising inputs", ("standardize",)),
     Row(2, "L1 and L2 penalties", ("l1_penalty", "l2_penalty")),
-    Row(2, "row-norm and cosine similarity", ("row_norm", "cosine_similarity")),
+    Row(2, "row-norm and cosine similarity", ("row_norm", "rows_normalized", "cosine_similarity")),
     # 3. Losses
     Row(3, "linear regression |XW - Y|^2", ("linear_regression",)),
     Row(3, "logistic / BCE with logits", ("logistic", "logistic_regression", "bce_with_logits")),
@@ -120,15 +124,17 @@ ROWS: tuple[Row, ...] = (
     Row(4, "sink token", ("attention_sink", "softmax_plus_one")),
     Row(4, "the options of a library: scale, masks, dropout with a saved mask", _OPTIONS),
     # 5. Structure
-    Row(5, "embedding lookup (repeated ids add)", ("embedding", "embedding_bag", "embedding_padded")),
+    Row(5, "embedding lookup (repeated ids add)", ("embedding", "embedding_bag", "embedding_bag_weighted", "embedding_padded")),
     Row(5, "flatten and reshape", ("flatten", "reshape")),
     Row(5, "concatenation", ("concatenation",)),
     Row(
         5,
         "1-D and 2-D convolution (with stride, padding, depthwise)",
-        ("convolution_1d", "convolution_2d", "convolution_same", "depthwise_convolution"),
+        ("convolution_1d", "convolution_2d", "convolution_grouped", "convolution_same", "depthwise_convolution"),
     ),
-    Row(5, "average and max pooling", ("average_pool_1d", "average_pool_2d", "max_pool_1d", "max_pool_2d")),
+    Row(
+        5, "average and max pooling", ("average_pool_1d", "average_pool_2d", "average_pool_shares", "max_pool_1d", "max_pool_2d", "picked")
+    ),
     Row(5, "convolution as fixed-shift attention", ("convolution_as_attention",)),
     Row(5, "recurrent cells: RNN, GRU, LSTM", ("rnn_cell", "gru_cell", "lstm_cell")),
     Row(5, "a short unrolled sequence with shared weights (sum over time)", ("rnn_sequence",)),

@@ -297,6 +297,14 @@ def test_a_mistake_is_one_message_and_no_file(text: str, said: str, tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
+def test_the_registration_is_chosen_for_layers_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["Y[i] = 3*X[i]", "-o", str(tmp_path), "--registration", "library"]) == 0
+    assert 'custom_op("gradproof::formula"' in (tmp_path / "torch" / "formula.py").read_text()
+    assert "check_forward_ad" not in (tmp_path / "test_formula.py").read_text()
+    assert main(["--registration", "library"]) == 2
+    assert "the catalogue's kernels are autograd Functions" in capsys.readouterr().err
+
+
 def test_where_to_write_must_be_said_and_must_be_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(LAYERS[0].name) == 2
     assert "-o DIR" in capsys.readouterr().err

@@ -58,7 +58,7 @@ def test_alone_it_lists_the_catalogue_by_topic_a_line_each(capsys: pytest.Captur
 
 def test_search_matches_names_descriptions_and_topics(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "search", "hinge")
-    assert (code, err) == (0, "") and listed(out) == ["hinge", "multi_class_hinge"]
+    assert (code, err) == (0, "") and listed(out) == ["hinge", "multi_class_hinge", "hinge_embedding_entries"]
     assert out.splitlines()[0] == "Losses with a margin"
     assert listed(run(capsys, "search", "Batch", "norm")[1])[:2] == ["batch_norm", "batch_norm_eval"]
     assert "cross_entropy_smooth" in listed(run(capsys, "search", "szegedy")[1])
@@ -67,7 +67,11 @@ def test_search_matches_names_descriptions_and_topics(capsys: pytest.CaptureFixt
 
 
 def test_a_search_that_finds_nothing_suggests_what_is_near(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys, "search", "hinje") == (2, "", "derive: error: no layer mentions 'hinje'; did you mean hinge or multi_class_hinge?\n")
+    assert run(capsys, "search", "hinje") == (
+        2,
+        "",
+        "derive: error: no layer mentions 'hinje'; did you mean hinge or multi_class_hinge or hinge_embedding_entries?\n",
+    )
     assert run(capsys, "search", "zzz") == (2, "", "derive: error: no layer mentions 'zzz'; derive lists the catalogue\n")
     assert run(capsys, "search", " ")[0] == 2
     assert run(capsys, "search")[0] == 2

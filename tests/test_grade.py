@@ -18,6 +18,23 @@ from derive.write import write
 
 # A layer: (what a person writes, the outcome, the diagnosis).
 TABLE = {
+    "lstm": (
+        ("dC[n,t,j] = dY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2) + dC[n,t+1,j]*F[n,t+1,j]", "right", "right"),
+        ("dC[n,t,j] = dY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)", "wrong", "missing term"),
+        ("dF = dC * C", "wrong", "wrong"),
+    ),
+    "decay": (
+        ("da[c] = sum(b,n, dH_total[b,n,c]*H[b,n-1,c])", "right", "right"),
+        (r"da_{c} = \sum_{b,n} dH\_total_{b,n,c} H_{b,n-1,c}", "unreadable", "syntax"),
+        ("da[c] = dH_total[b,n,c]*H[b,n-1,c]", "right", "right"),
+        ("da[c] = sum(b,n, dH_total[b,n,c]*H[b,n,c])", "wrong", "wrong index"),
+        ("da[c] = sum(b,n, dH[b,n,c]*H[b,n-1,c])", "wrong", "wrong tensor"),
+        ("dX = dH_total", "right", "right"),
+        ("dX = dH", "wrong", "wrong tensor"),
+        ("dX[b,n,c] = dH[b,n,c] + a[c]*dX[b,n+1,c]", "right", "right"),
+        ("dX[b,n,c] = dH[b,n,c] + a[c]*dX[b,n,c]", "unreadable", "syntax"),
+        ("dX[b,n,c] = dH[b,n,c] + a[c]*dX[b,n^2,c]", "unreadable", "syntax"),
+    ),
     "linear": (
         ("dX = dY W^T", "right", "right"),
         ("dX = dY @ W.T", "right", "right"),
@@ -54,6 +71,19 @@ TABLE = {
         ("db = dY.sum(axis=0, keepdims=True)", "right", "right"),
         ("db = dY.mean(0)", "wrong", "constant factor"),
         ("dY = X", "unreadable", "syntax"),
+        # An index that stands twice and not on the left is summed, where no sum is written.
+        ("dW[k,j] = X[i,k] dY[i,j]", "right", "right"),
+        (r"dW_{kj} = X_{ik} dY_{ij}", "right", "right"),
+        ("dX[i,k] = dY[i,j]*W[k,j]", "right", "right"),
+        ("dX[i,k] = 2 dY[i,j] W[k,j]", "wrong", "constant factor"),
+        ("dX[i,k] = -dY[i,j] W[k,j]", "wrong", "sign"),
+        ("dX[i,k] = dY[i,k] W[k,j]", "unreadable", "shapes"),
+        ("dW = np.einsum('ik,ij->kj', X, dY)", "right", "right"),
+        ("dX = np.einsum('ij,kj', dY, W)", "right", "right"),
+        ("dW = np.einsum('ij,ik', dY, X)", "wrong", "transposed"),
+        ("dX = torch.einsum('ij, kj -> ik', dY, W)", "right", "right"),
+        ("db = torch.einsum('ij->j', dY)", "right", "right"),
+        ("dW = np.einsum('ik,jk->ij', X, dY)", "unreadable", "shapes"),
     ),
     "softmax": (
         ("dS = P * (dP - D[:, None])", "right", "right"),
@@ -66,7 +96,10 @@ TABLE = {
         ("dS = dP - D[:, None]", "wrong", "missing factor"),
         ("dS = P * (dP - np.sum(P * dP, axis=0))", "wrong", "wrong axis"),
         ("dS[i,j] = P[i,j]*(dP[i,j] - sum(k, P[i,k]*dP[i,k]))", "right", "right"),
-        ("dS[i,j] = P[i,j]*(dP[i,j] - P[i,k]*dP[i,k])", "wrong", "missing sum"),
+        ("dS[i,j] = P[i,j]*(dP[i,j] - P[i,k]*dP[i,k])", "right", "right"),
+        ("dS[i,j] = P[i,j] dP[i,j] - P[i,j] P[i,k] dP[i,k]", "right", "right"),
+        ("dS[i,j] = P[i,j]*(dP[i,j] - P[i,k]*dP[i,j])", "wrong", "shape"),
+        ("dS[i,j] = P[i,j]*(dP[i,j] + P[i,k]*dP[i,k])", "wrong", "sign"),
         ("dS[i,j] = P[i,j]*(dP[i,j] - sum(j, P[i,j]*dP[i,j]))", "right", "right"),
         ("dS = P * (1 - P) * dP", "wrong", "wrong"),
         ("dS = P (dP - D)", "unreadable", "shapes"),
@@ -246,6 +279,12 @@ def test_a_derivation_follows_line_by_line() -> None:
 def test_the_first_line_that_does_not_follow_is_pointed_at() -> None:
     verdicts = tutor("softmax").grade_lines(SOFTMAX.replace("dP[i,j] * A[i,j,l]", "dP[i,l] * A[i,j,l]"))
     assert (verdicts[-1].outcome, verdicts[-1].line) == ("wrong", 5)
+
+
+def test_a_derivation_may_leave_its_sums_out() -> None:
+    verdicts = tutor("softmax").grade_lines("q[i] = P[i,j] dP[i,j]\ndS[i,j] = P[i,j] (dP[i,j] - q[i])")
+    assert [verdict.outcome for verdict in verdicts] == ["right", "right"]
+    assert "summed over i by the summation convention" in tutor("linear").grade("dW[k,j] = X[i,k] dY[i,j]").message
 
 
 def test_names_of_ones_own_are_forgotten_with_the_next_derivation() -> None:

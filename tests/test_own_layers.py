@@ -118,7 +118,7 @@ def test_a_kernel_in_one_call_is_the_one_that_is_written() -> None:
 
 
 def test_a_mistake_in_asking_for_a_kernel_is_one_message() -> None:
-    with pytest.raises(SpecError, match="there is no target 'jax'; choose numpy and torch"):
+    with pytest.raises(SpecError, match="there is no target 'jax'; choose numpy, torch and library"):
         codegen.kernel(Layer.parse("m", MEAN), "jax")
     with pytest.raises(SpecError, match="a Layer or a Derivation, not of a str"):
         codegen.kernel("linear")

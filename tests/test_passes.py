@@ -15,6 +15,8 @@ import torch
 from kernel_checks import arrays
 from kernel_reference import inputs_of, listed, load, sizes_of
 
+import codegen
+from benchmarks.saved import held, inputs
 from codegen.files import GENERATED
 from codegen.passes import OPTIONAL
 from codegen.passes.reuse import marked
@@ -25,6 +27,7 @@ from codegen.targets.text import ATOM, Factor, Text, product, total
 from derive.engine import derive
 from derive.expr import Idx
 from derive.layers import LAYERS
+from derive.layers import layer as named
 from derive.spec import Layer
 
 I, J = Idx("i", "I"), Idx("j", "J")
@@ -153,3 +156,17 @@ def test_leaving_out_a_pass_changes_no_value(name: str, tmp_path: Path) -> None:
         kernel = load(sources(derivation, ("numpy",), (name,))["numpy"], layer.name, tmp_path)
         for got, expected in zip(run(layer, kernel, sizes_of(layer)), want):
             np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["layer_norm", "mlp_gelu", "attention"])
+def test_without_saving_a_graph_holds_inputs_and_outputs_alone(name: str) -> None:
+    given = [value[:5].detach().requires_grad_() if value.ndim > 2 else value for value in inputs(name)]
+    results = []
+    for without in ((), ("saving",)):
+        function = codegen.kernel(named(name), without=without)
+        total, own = held(function, given)
+        assert (total == own) == bool(without)
+        value = function(*given)
+        results.append(torch.autograd.grad(value.square().sum(), [tensor for tensor in given if tensor.requires_grad]))
+    for got, want in zip(*results):
+        torch.testing.assert_close(got, want)

@@ -37,6 +37,15 @@ def check(text: str) -> None:
     text="axes i:N a:N j:M b:M c:C d:C\nint p\nshape X[N,M] v[M] u[N]\n"
     "Y[i,j] = X[i,j]*(u[i]*sum(b, v[b]*delta(i, p*b - b + 1))*X[i + 1,p*i - i + 1])"
 )
+@example(  # sums that look alike, of places along one axis that indices over two others make
+    text="axes i:N a:N j:M c:C d:C\nshape X[N,M] W[M,C] V[N,C] u[N] w[C]\nint p\n"
+    "G[i,c] = sin(V[i,c]*W[p*c,c + 1]/(1 + (tanh(w[c]*V[c + 1,c]/4))^2)*u[i]*sum(d, w[d]*G[i - 1,d])) + "
+    "V[i,c]*W[p*c,c + 1]/(1 + (tanh(w[c]*V[c + 1,c]/4))^2)*u[i]\nY[i,j] = X[i,j] + sum(d, G[i,d])"
+)
+@example(  # a recurrence whose gradient is read at a distance that only a delta fixes
+    text="axes i:N a:N j:M b:M c:C d:C\nshape X[N,M] u[N]\n"
+    "Y[i,j] = (X[i,j]*where(i <= j, sum(a, u[a]*delta(i, 2*a - 1)), X[i,j]))/(1 + (Y[i - 1,j])^2)"
+)
 @given(text=layers())
 def test_a_random_layer_is_derived_right_or_refused(text: str) -> None:
     check(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -13,11 +14,14 @@ from reference import evaluate
 
 from derive import rules
 from derive.conditions import compare, impossible
+from derive.engine import derive
 from derive.equality import canonical
 from derive.expr import ZERO, Add, Delta, Equation, Expr, Fn, Idx, Iverson, Mul, Position, Pow, Ref, Size, Sum, add, mul, num, power, total
-from derive.indices import free_indices, instantiate, rename_apart, substitute
+from derive.indices import free_indices, instantiate, names, rename_apart, substitute
+from derive.layers import layer
 from derive.plain import show
-from derive.proof import expr_from, expr_json
+from derive.proof import DETAILS, expr_from, expr_json
+from derive.spec import Layer
 
 SIZES = {"N": 2, "M": 3}
 DRAW = torch.Generator().manual_seed(0)
@@ -187,3 +191,23 @@ def test_every_rule_states_its_identity() -> None:
         assert rules.identity(rule.__name__), rule.__name__
     with pytest.raises(KeyError):
         rules.identity("magic")
+
+
+def test_a_reason_names_the_indices_that_are_printed() -> None:
+    """Every index that a contraction's reason names stands in its line or in the one shown before it, at every level of detail."""
+    texts = ("y[n] = sum(c, X[n,c]*w[c]) / sqrt(sum(c, w[c]^2))", "Y[i,j] = exp(X[i,j])/sum(k, exp(X[i,k]))*sum(k, X[i,k]*w[k])")
+    cases = [layer(name) for name in ("layer_norm", "attention_additive", "clip", "convolution_1d")]
+    cases += [Layer.parse("typed", text) for text in texts]
+    told = 0
+    for each in cases:
+        for proof in derive(each).lemmas:
+            for detail in DETAILS:
+                shown = proof.at(detail)
+                lines = [shown.goal.value, *(step.after for step in shown.steps)]
+                for before, step in zip(lines, shown.steps):
+                    found = re.findall(r"the sum over (\S+) collapses: only \1 = (.+?) survives", step.note)
+                    said = {name for index, other in found for name in (index, *re.findall(r"[a-z]\w*'+", other))}
+                    printed = {index.name for line in (before, step.after, shown.goal.target) for index in free_indices(line)}
+                    assert said <= names(before) | names(step.after) | printed, (each.name, proof.name, detail, step.note)
+                    told += len(found)
+    assert told > 100

@@ -8,6 +8,7 @@ from codegen.passes.dead import remove_dead_code
 from codegen.passes.order import order_contractions
 from codegen.passes.recompute import block
 from codegen.passes.reuse import reuse
+from codegen.passes.saving import saving_nothing
 from codegen.passes.sharing import share
 from codegen.program import Program
 
@@ -18,12 +19,15 @@ PASSES: dict[str, Callable[[Program], Program]] = {
     "reuse": reuse,
     "blocking": block,
 }
-OPTIONAL = ("sharing", "dead", "reuse", "blocking")
-"""What may be left out, to see what it is worth: the targets spell products of two arrays only, so that `order` may not."""
+OPTIONAL = ("saving", "sharing", "dead", "reuse", "blocking")
+"""What may be left out: the targets spell products of two arrays only, so that `order` may not. Without saving, a backward pass makes
+anew what it needs; without blocking, it makes nothing anew."""
 
 
 def optimize(program: Program, without: Collection[str] = ()) -> Program:
     """Every pass but those left out, once, in order."""
+    if "saving" in without:
+        program = saving_nothing(program)
     for name, run in PASSES.items():
         if name not in without:
             program = run(program)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 
@@ -28,19 +29,34 @@ def ordered(block: Block) -> Block:
     """One block with its contractions in steps of two arrays."""
     ops: list[Op] = []
     fresh = itertools.count(1)
+    positions = {op.out for op in block.ops if op.kind == "position"}
+    hot = {
+        op.out: op.axes.index(arg.axes[0])
+        for op in block.ops
+        if op.fn == "delta" and len({each.value for each in op.args} - positions) == 1
+        for arg in op.args
+        if arg.value in positions
+    }
     for op in block.ops:
         if op.scan is not None:
             op = replace(op, scan=replace(op.scan, body=ordered(op.scan.body)))
-        ops.extend(_steps(op, fresh) if op.kind == "contract" else (op,))
+        ops.extend(_steps(op, fresh, hot) if op.kind == "contract" else (op,))
     return replace(block, ops=tuple(ops))
 
 
-def _steps(op: Op, fresh: "itertools.count[int]") -> list[Op]:
+def _steps(op: Op, fresh: "itertools.count[int]", hot: Mapping[str, int]) -> list[Op]:
+    """The steps of one contraction. `hot` are rows with a single 1 each, and which of their axes it lies along: where the result has
+    that axis they come last, and what the others make is added up at the labels, which takes no more memory than the result."""
     ops: list[Op] = []
     args: list[Read] = []
+    added: list[int] = []
     over = list(op.over)
     for n, arg in enumerate(op.args):
         others = {i for m, other in enumerate(op.args) if m != n for i in other.axes}
+        if arg.value in hot and len(op.args) > 1 and arg.axes[hot[arg.value]] in set(op.axes) - others:
+            args.append(arg)
+            added.append(len(args) - 1)
+            continue
         alone = tuple(i for i in arg.axes if i in over and i not in others)
         if alone:
             over = [i for i in over if i not in alone]
@@ -48,6 +64,13 @@ def _steps(op: Op, fresh: "itertools.count[int]") -> list[Op]:
             ops.append(Op(f"%{op.out}.{next(fresh)}", "reduce", axes, (arg,), alone, "sum"))
             arg = Read(ops[-1].out, axes)
         args.append(arg)
+    if added and len(args) > 2:
+        rows = args.pop(added[0])
+        rest = tuple(i for i in dict.fromkeys(i for arg in args for i in arg.axes) if i in (*op.axes, *rows.axes))
+        inner = replace(op, out=f"%{op.out}.{next(fresh)}", axes=rest, args=tuple(args), over=(), source=None)
+        ops += _steps(inner, fresh, hot)
+        args = [Read(ops[-1].out, ops[-1].axes), rows]
+        return [*ops, replace(_product(op.out, op.axes, args), source=op.source)]
     for positions in _path(tuple(arg.axes for arg in args), op.axes)[:-1]:
         pair = [args[p] for p in sorted(positions)]
         args = [arg for n, arg in enumerate(args) if n not in positions]

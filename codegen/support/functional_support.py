@@ -181,12 +181,13 @@ def _channels(name: str, count: int, **parameters: Tensor | None) -> None:
 
 
 def _running(rows: Tensor, mean: Tensor | None, variance: Tensor | None, rate: float) -> None:
-    """Move the running statistics towards those of the columns of `rows`."""
+    """Move the running statistics towards those of the columns of `rows`; where it has several leading axes, those of the first,
+    averaged over the others."""
     with torch.no_grad():
-        if mean is not None:
-            mean.mul_(1 - rate).add_(rows.mean(0).to(mean.dtype), alpha=rate)
-        if variance is not None:
-            variance.mul_(1 - rate).add_(rows.var(0).to(variance.dtype), alpha=rate)
+        others = list(range(rows.ndim - 2))
+        for kept, found in ((mean, rows.mean(0)), (variance, rows.var(0))):
+            if kept is not None:
+                kept.mul_(1 - rate).add_((found.mean(others) if others else found).to(kept.dtype), alpha=rate)
 
 
 def _kept(shape: Sequence[int], p: float, like: Tensor) -> Tensor:
@@ -218,7 +219,7 @@ def _classes(name: str, shape: Sequence[int], target: Sequence[int], weight: Ten
     return dim
 
 
-def _attention(name: str, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, grouped: bool) -> tuple[Any, ...]:
+def _queries(name: str, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, grouped: bool) -> tuple[Any, ...]:
     """Queries, keys and values with one leading axis, the mask likewise, and the shape of the result.
 
     With `grouped`, the query heads that share a key head become rows of it: queries do not see each other.

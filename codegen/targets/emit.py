@@ -175,7 +175,8 @@ class _Emitter:
         if op.kind == "contract":
             if len(op.args) != 2:
                 raise AssertionError(f"a contraction of {len(op.args)} arrays was not put in order: {op}")
-            return contraction(self._value(op.args[0]), self._value(op.args[1]), op.over, op.axes, self.sizes, self.spelling)
+            added = self._scattered(op)
+            return added or contraction(self._value(op.args[0]), self._value(op.args[1]), op.over, op.axes, self.sizes, self.spelling)
         if op.kind == "gather":
             return self._gather(op)
         if op.kind == "diagonal":
@@ -361,6 +362,28 @@ class _Emitter:
                 return Text(code, ATOM, (*labels.axes, index), hot=labels.code)
         return None
 
+    def _scattered(self, op: Op) -> Text | None:
+        """The product with rows that hold a single 1 each, at their labels: what is multiplied is added up there, and the rows are never
+        made. None for another contraction."""
+        for arg, read in (op.args, op.args[::-1]):
+            made = self.made.get(arg.value)
+            rows = self._hot(made) if made is not None and made.fn == "delta" else None
+            if made is None or rows is None or not rows.hot:
+                continue
+            mapping = dict(zip(made.axes, arg.axes))
+            *named, index = (mapping[i] for i in rows.axes)
+            values = self._value(read)
+            if index not in op.axes or index in values.axes or not values.axes:
+                continue
+            kept = [i for i in named if i not in op.over]
+            rest = [i for i in values.axes if i not in named]
+            labels = Text(rows.hot, ATOM if rows.hot.isidentifier() else TEST, tuple(named))
+            labels = permuted(labels, (*kept, *op.over), self.spelling)
+            values = aligned(values, [i if i in values.axes else None for i in (*kept, *op.over, *rest)], self.spelling)
+            code = f"_scatter({labels.code}, {values.code}, {self.sizes[index.dim]}, {len(kept)})"
+            return Text(code, ATOM, (*kept, index, *rest), fresh=True)
+        return None
+
     # ------------------------------------------------------------------------------------------------ layout
 
     def _gather(self, op: Op) -> Text:
@@ -377,6 +400,14 @@ class _Emitter:
                 last = at == len(rest)
                 code = self.spelling.take.format(table.code, index.code, -1 if last else at)
                 return Text(f"{code}[{'..., ' if len(rest) > 1 and last else ':, ' * at}0]", ATOM, rest, view=True)
+            several = [i for i in labels.axes if i not in rest]
+            if len(several) == 1:
+                # Places for each entry of the axes that both have.
+                shared = [i for i in rest if i in labels.axes]
+                alone = [i for i in rest if i not in labels.axes]
+                table = permuted(table, (*shared, *alone, op.over[0]), self.spelling)
+                index = aligned(labels, [*shared, *([None] * len(alone)), *several], self.spelling)
+                return Text(self.spelling.take.format(table.code, index.code, -1), ATOM, (*shared, *alone, *several))
         raise NotImplementedError(f"no kernel yet for reading {op.args[0].value} at {len(op.over)} integer arrays of mixed indices")
 
     def _matrix(self, op: Op) -> Text:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from codegen.support import functional_support
+from codegen.support import functional_support, window_support
 from codegen.targets.support import functions_called
 
 _KERNEL = re.compile(r"@(\w+)\(")
@@ -19,7 +19,8 @@ def context(signatures: Iterable[Any]) -> dict[str, Any]:
     functions = [_function(signature) for signature in listed]
     lines = [line for function in functions for line in function["lines"]]
     kernels = sorted({name for signature in listed for name in layers_of(signature)})
-    support = functions_called(functional_support, lines)
+    windows = functions_called(window_support, lines)
+    support = [*functions_called(functional_support, [*lines, *windows]), *windows]
     return {
         "kernels": [f"from generated.torch.{name} import {name} as _{name}_kernel" for name in kernels],
         "imports": ["import math"] if any("math." in line for line in [*lines, *support]) else [],
@@ -37,13 +38,13 @@ def layers_of(signature: Any) -> tuple[str, ...]:
 def _function(signature: Any) -> dict[str, Any]:
     reals = signature.reals.split()
     body = _KERNEL.sub(r"_\1_kernel(", signature.body)
-    names = [part.partition("=")[0].strip() for part in signature.parameters.split(",")]
+    names = [part.partition("=")[0].strip() for part in signature.parameters.split(",") if part.strip() != "*"]
     lines = [*_prologue(signature, reals, names), *_results(body).splitlines()] if reals else body.splitlines()
     return {
         "name": signature.name,
         "parameters": _parameters(signature.parameters),
         "returns": signature.returns,
-        "doc": f"torch.nn.functional.{signature.name}, by the kernels of {_listing(layers_of(signature))}.",
+        "doc": f"torch.nn.functional.{signature.name}, by {_listing(layers_of(signature))}.",
         "lines": lines,
     }
 
@@ -72,9 +73,10 @@ def modules_context(modules: Iterable[Any]) -> dict[str, Any]:
 
 
 def _results(body: str) -> str:
-    """The statements, in which everything that is returned gets the type of the result."""
+    """The statements, in which everything that is returned, of several values the first, gets the type of the result."""
     rows = body.splitlines()
     found = [node.value for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Return) and node.value is not None]
+    found = [value.elts[0] if isinstance(value, ast.Tuple) else value for value in found]
     for value in sorted(found, key=lambda node: (node.lineno, node.col_offset), reverse=True):
         assert value.end_lineno is not None and value.end_col_offset is not None
         before, after = ("", "") if isinstance(value, (ast.Call, ast.Name, ast.Subscript)) else ("(", ")")
@@ -87,8 +89,10 @@ def _results(body: str) -> str:
 
 def _parameters(text: str) -> str:
     found = [part.strip().partition("=") for part in text.split(",")]
-    return ", ".join(f"{name}: Any{' = ' * bool(equals)}{default}" for name, equals, default in found)
+    return ", ".join(name if name == "*" else f"{name}: Any{' = ' * bool(equals)}{default}" for name, equals, default in found)
 
 
 def _listing(names: tuple[str, ...]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    if not names:
+        return "other functions of this module"
+    return "the kernels of " + (names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}")

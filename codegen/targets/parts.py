@@ -186,7 +186,13 @@ class Parts:
         return tuple(dict.fromkeys(i.dim for op in (*block.ops, *inner) if op.kind == "reduce" and op.fn == "max" for i in op.over))
 
 
-IMPORTS = ("import itertools", "import math", "import operator", "from collections.abc import Iterator")
+IMPORTS = (
+    "import itertools",
+    "import math",
+    "import operator",
+    "from collections.abc import Callable",
+    "from collections.abc import Iterator",
+)
 
 
 def imports(code: str) -> list[str]:

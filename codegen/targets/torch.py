@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from codegen.passes.dead import pruned
@@ -24,7 +24,16 @@ from codegen.targets.text import tuple_of
 from codegen.targets.validation import validation
 
 
-def context(derivation: Any, program: Program) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Calls:
+    """How the passes are called: what is written before the arguments."""
+
+    forward: str = "_chosen(_Forward, _DualForward)"
+    backward: str = "_chosen(_Backward, _DualBackward)"
+    second: str = "_Second.apply"
+
+
+def context(derivation: Any, program: Program, calls: Calls = Calls()) -> dict[str, Any]:
     """Every field of the template, as lists of lines."""
     reserved = (program.name, "fill", "like", "validate", *(f"need_{identifier(n)}" for n in program.wrt))
     parts = Parts(derivation, program, TORCH, reserved)
@@ -33,14 +42,14 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
     functions = [line for loop in loops.values() for line in loop.function("Tensor", "Any")]
     why = saved_for(parts, program.backward.ops)
     fields: dict[str, list[str]] = {
-        "public": _public(parts),
+        "public": _public(parts, calls.forward),
         "forward": _forward(parts, held, loops),
         "forward_setup": held.forward_setup(),
-        "forward_backward": _forward_backward(parts, held),
+        "forward_backward": _forward_backward(parts, held, calls.backward),
         "forward_jvp": _forward_jvp(parts, held),
         "backward": _backward(parts, held, loops),
         "backward_setup": held.backward_setup(),
-        "backward_backward": _backward_backward(parts, held),
+        "backward_backward": _backward_backward(parts, held, calls.second),
         "backward_jvp": _backward_jvp(parts, held),
         "second": _straight(parts, program.second, held),
         "second_tangent": _straight(parts, program.second_tangent, held),
@@ -62,6 +71,7 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
     several = len(program.outputs) > 1
     return {
         **fields,
+        "facts": facts.lines,
         "digest": digest(derivation.layer),
         "doc": docstring(parts, f"{program.name}: a differentiable function for torch.", why),
         "imports": imports(code),
@@ -76,6 +86,7 @@ def context(derivation: Any, program: Program) -> dict[str, Any]:
         "forward_parameters": parameters,
         "upstream": ", ".join(f"{names[n]}: Any" for n in program.upstream),
         "tangents": ", ".join(f"{t}: Any" for t in _tangent_names(parts, held)),
+        "made": len(program.outputs) + len(held.extra),
         "backward_parameters": ", ".join(
             [*(f"{flag}: bool" for flag in held.flags), *lengths, *(f"{names[n]}: Tensor" for n in held.backward_arguments)]
         ),
@@ -184,7 +195,7 @@ def _made_first(name: str, lines: list[str]) -> bool:
     return re.match(rf"\s*{name} = (?!.*\b{name}\b)", first) is not None
 
 
-def _public(parts: Parts) -> list[str]:
+def _public(parts: Parts, function: str) -> list[str]:
     program, names = parts.program, parts.names
     real = [names[n] for n in program.inputs if parts.array(n).kind != "int"]
     lines = [f"{unpacked(real)} = _real({', '.join(f'{n}={n}' for n in real)})"]
@@ -208,8 +219,8 @@ def _public(parts: Parts) -> list[str]:
         lines.append(f"_nonempty({', '.join(f'{parts.sizes[d]}={parts.sizes[d]}' for d in over)})")
     given = [names[n] for n in program.inputs]
     if len(program.forward.outputs) == len(program.outputs):
-        return [*lines, f"return _chosen(_Forward, _DualForward)({', '.join(given)})"]
-    call = f"_chosen(_Forward, _DualForward)(bool(_transforms()), {', '.join(given)})"
+        return [*lines, f"return {function}({', '.join(given)})"]
+    call = f"{function}(bool(_transforms()), {', '.join(given)})"
     if len(program.outputs) == 1:
         return [*lines, f"return {call}[0]"]
     return [*lines, f"return {call}[:{len(program.outputs)}]"]
@@ -260,11 +271,11 @@ def _forward(parts: Parts, held: _Held, loops: dict[str, Looped]) -> list[str]:
     return used([*lines, *code, f"return {', '.join(outputs)}"])
 
 
-def _forward_backward(parts: Parts, held: _Held) -> list[str]:
+def _forward_backward(parts: Parts, held: _Held, function: str) -> list[str]:
     program = parts.program
     flags = dict(zip(program.wrt, held.flags))
     arguments = [*held.flags, *held.sizes(), *(parts.names[n] for n in held.backward_arguments)]
-    call = f"_chosen(_Backward, _DualBackward)({', '.join(arguments)})"
+    call = f"{function}({', '.join(arguments)})"
     lines = [f"{unpacked(['_'] * bool(held.extra) + [flags.get(n, '_') for n in program.inputs])} = ctx.needs_input_grad"]
     gradients = [parts.names[n] for n in program.gradients]
     lines.append(f"{unpacked(gradients)} = _spread({tuple_of(held.flags)}, {call})")
@@ -349,20 +360,21 @@ def _backward(parts: Parts, held: _Held, loops: dict[str, Looped]) -> list[str]:
     return used([*lines, f"return _needed({tuple_of(held.flags)}, {tuple_of(gradients)})"])
 
 
-def _backward_backward(parts: Parts, held: _Held) -> list[str]:
+def _backward_backward(parts: Parts, held: _Held, function: str) -> list[str]:
     program, names = parts.program, parts.names
     second = program.second
     assert second is not None
     lines = []
     given = [names[n] for n in held.second_upstream]
-    lines.append(f"{unpacked(given)} = _spread(ctx.needs, grads)")
     filled = [n for n in held.second_upstream if n in second.inputs]
+    marked = [name if n in filled else f"_{name}" for n, name in zip(held.second_upstream, given)]
+    lines.append(f"{unpacked(marked)} = _spread(ctx.needs, grads)")
     lines += _filled(parts, tuple(filled), held.backward_arguments, held.lengths)
     where = dict(program.second_gradients)
     results = [names[g] for _, g in program.second_gradients]
     if results:
         arguments = [*held.sizes(), *(names[n] for n in second.inputs)]
-        lines.append(f"{unpacked(results)} = _Second.apply({', '.join(arguments)})")
+        lines.append(f"{unpacked(results)} = {function}({', '.join(arguments)})")
     returned = ["None"] * (len(held.flags) + len(held.lengths)) + [
         names[where[n]] if n in where else "None" for n in held.backward_arguments
     ]
@@ -391,4 +403,4 @@ def _straight(parts: Parts, block: Block | None, held: _Held) -> list[str]:
     assert block is not None
     lines = parts.lengths((*dims_of(block), *_anew_dims(parts, block)), block.inputs, held.lengths)
     lines += [*_anew(parts, block), *parts.code(block)]
-    return [*lines, f"return {tuple_of([parts.names[n] for n in block.outputs])}" if block.outputs else "return ()"]
+    return [*used(lines), f"return {tuple_of([parts.names[n] for n in block.outputs])}" if block.outputs else "return ()"]

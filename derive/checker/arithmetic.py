@@ -116,6 +116,9 @@ class Exact:
         return bool(a == b)
 
 
+TURNING = 200  # beyond this the digits that sin and cos lose to their period are more than there are to spare
+
+
 class Digits:
     """Decimal arithmetic in the current context, with the true functions; two values agree if they share 50 digits."""
 
@@ -156,6 +159,8 @@ class Digits:
         return Decimal(x).ln()
 
     def transcendental(self, name: str, x: Number) -> Number:
+        if name in ("sin", "cos") and abs(x) > TURNING:
+            raise OutsideDomain(f"{name} of a number too large")
         return _SERIES[name](Decimal(x))
 
     def pi(self) -> Number:

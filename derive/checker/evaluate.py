@@ -45,6 +45,8 @@ class Channel:
     def __init__(self, sources: Mapping[str, str | None], through: frozenset[str]) -> None:
         self.sources = dict(sources)
         self.through = through
+        self.again = {name for name, direction in sources.items() if direction is None and name in through}
+        """The tensor of the perturbed entry, where its other entries vary by their definition: later ones of a recurrence."""
         self.depends: dict[str, bool] = {}
         self.compiled: dict[str, Tangent] = {}
         self.seeds: dict[Key | None, Seed] = {}
@@ -249,11 +251,11 @@ class World:
     # ------------------------------------------------------------------------------------------------ derivatives
 
     def _derivative(self, node: Node, scope: Scope) -> Value:
-        """`["diff", body, ref, through]`, and the checker's own `["along", body, {tensor: direction}, through]`."""
+        """`["diff", body, ref, through]` and `["along", body, {tensor: direction}, through]`."""
         one_entry = node[0] == "diff"
         sources = {node[2][1]: None} if one_entry else node[2]
-        label = (tuple(sorted(sources)), one_entry, tuple(sorted(node[3])))
-        channel = self._channels.setdefault(label, Channel(sources, frozenset(node[3]) - set(sources)))
+        label = (tuple(sorted((name, direction or "") for name, direction in sources.items())), tuple(sorted(node[3])))
+        channel = self._channels.setdefault(label, Channel(sources, frozenset(node[3])))
         position: Callable[[Env], Key | None] = self._position(node[2][2], scope) if one_entry else (lambda env: None)
         tangent = self._tangent(node[1], scope, channel)
         if tangent is None:
@@ -321,7 +323,7 @@ class World:
         if not self._depends(name, channel):
             return None
         position, outside = self._position(node[2], scope), self._outside(node[2])
-        if name in channel.sources:
+        if name in channel.sources and name not in channel.again:
             direction = channel.sources[name]
             if direction is None:
                 return lambda env, seed: 1 if position(env) == seed.key else 0
@@ -344,7 +346,8 @@ class World:
                 memo = seed.memo[name] = {}
             found = memo.get(key)
             if found is None:
-                found = memo[key] = self.arithmetic.keep(compiled[name]([*key, *_PADDING], seed))
+                passed = self.arithmetic.keep(compiled[name]([*key, *_PADDING], seed))
+                found = memo[key] = passed + 1 if name in channel.again and key == seed.key else passed
             return found
 
         return tangent
@@ -413,6 +416,8 @@ def tensors_in(node: Node) -> tuple[str, ...]:
         if isinstance(item, list) and item:
             if item[0] == "ref":
                 found[item[1]] = None
+            elif item[0] == "along":
+                found.update(dict.fromkeys(name for pair in item[2].items() for name in pair))
             stack.extend(reversed(item))
     return tuple(found)
 

@@ -17,17 +17,28 @@ from derive.checker.verdicts import FAILS, UNKNOWN
 Node = Any
 
 
+@dataclass(frozen=True)
+class MatrixForm:
+    """A matrix expression that a proof says its lines are equal to: its shape, and the indices along its rows and columns."""
+
+    node: Node
+    shape: tuple[Any, Any]
+    rest: list[str]
+
+
 @dataclass
 class Form:
-    """A proof as read. `lines` are its expressions; `broken` says of a line that cannot be evaluated why, with its verdict."""
+    """A proof as read. `lines` are its expressions, after which come its `matrices`.
+
+    `broken` says of a line that cannot be evaluated why, with its verdict.
+    """
 
     proof: Node
     declared: Declarations
     lines: list[Node]
     broken: dict[int, tuple[str, str]] = field(default_factory=dict)
     meaning: Meaning | None = None
-    shape: tuple[Any, Any] = (None, None)
-    rest: list[str] = field(default_factory=list)
+    matrices: list[MatrixForm] = field(default_factory=list)
 
     def try_line(self, number: int, look: Callable[[], None]) -> None:
         """Note what is wrong with a line, if anything is."""
@@ -53,8 +64,9 @@ def read(proof: Node, context: Context) -> Form:
         form.try_line(number, lambda node=node: declared.check_expr(node, scope))  # type: ignore[misc]
         if proof["kind"] not in DERIVATIVES or number == len(form.lines) - 1:
             form.try_line(number, lambda node=node: _rests_on_more(node, proof["goal"]["target"], given))  # type: ignore[misc]
-    if proof["matrix"] is not None:
-        form.try_line(len(form.lines), lambda: _matrix(form))
+    form.matrices = [MatrixForm(node, (None, None), []) for node in matrices_of(proof)]
+    for number in range(len(form.matrices)):
+        form.try_line(len(form.lines) + number, lambda number=number: _matrix(form, number))  # type: ignore[misc]
     if 0 not in form.broken:
         form.try_line(0, lambda: _claim(form, context))
     return form
@@ -114,9 +126,16 @@ def _rests_on_more(node: Node, target: Node, given: dict[str, Node]) -> None:
             raise Malformed(f"{min(set(circle) & set(tensors_in(node)))} is what is to be shown")
 
 
-def _matrix(form: Form) -> None:
-    form.shape = shape_of(form.proof["matrix"], form.declared, form.proof["batch"])
-    form.rest = check_goal(form.shape, form.proof["goal"]["target"], form.proof["batch"])
+def matrices_of(proof: Node) -> list[Node]:
+    """The matrix expressions in a proof: that of its last line, and those of the lines in `forms`."""
+    last = [] if proof["matrix"] is None else [proof["matrix"]]
+    return [*last, *(form for _, form in proof.get("forms", []))]
+
+
+def _matrix(form: Form, number: int) -> None:
+    node = form.matrices[number].node
+    shape = shape_of(node, form.declared, form.proof["batch"])
+    form.matrices[number] = MatrixForm(node, shape, check_goal(shape, form.proof["goal"]["target"], form.proof["batch"]))
 
 
 def _claim(form: Form, context: Context) -> None:

@@ -243,7 +243,7 @@ class _Frontier:
             if name != variable and self._free(total):
                 weights[name] = total
                 continue
-            if name == variable and name in consumers.get(name, ()):
+            if name == variable and name in consumers.get(name, ()) and self.target[1] in self.declared:
                 again = self.target[1]
             if self._free(plain) and (output or name != variable):
                 weights[name] = plain
@@ -255,13 +255,15 @@ class _Frontier:
                 if other not in seen:
                     seen.add(other)
                     waiting.append(other)
+        # Where no gradient of a recurrence is at hand, its entries pass everything on by their definitions.
+        held = set() if variable in self.recurring and self.target[1] not in self.declared else {self.alias(variable)}
         between = [self.alias(name) for name in self.equations if name not in weights or self._passes(name, prefix)]
         wrt = ["ref", self.alias(variable), self.laid(self.target[2])]
         terms = []
         for name, weight in [*weights.items(), *([(variable, again)] if again else [])]:
             indices = [["idx", f"o {n}", axis] for n, axis in enumerate(self.dims(name))]
             body = ["ref", self.alias(name), indices]
-            through = sorted({*between, self.alias(name)} - {self.alias(variable)})
+            through = sorted({*between, self.alias(name)} - held)
             if name in self.recurring and not (name in self.context.outputs and weight == f"{prefix}{name}" and weight != again):
                 # The right-hand side alone: what its entries pass on to later ones is in its gradient.
                 body = self._right(name, indices)

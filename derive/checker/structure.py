@@ -93,8 +93,21 @@ class Declarations:
                 if self._tensor(name)["kind"] == "int":
                     raise Malformed(f"a derivative by {name}, whose entries are integers")
             self._expr(node[1], scope)
+        elif kind == "along":
+            self._along(node)
+            self._expr(node[1], scope)
         else:
             raise Malformed(f"no such node: {kind!r}")
+
+    def _along(self, node: Node) -> None:
+        for name, direction in node[2].items():
+            if "int" in (self._tensor(name)["kind"], self._tensor(direction)["kind"]):
+                raise Malformed(f"{name} moves by {direction}, but integers do not move")
+            if self._tensor(name)["dims"] != self._tensor(direction)["dims"]:
+                raise Malformed(f"{name} moves by {direction}, which has other axes")
+        for name in node[3]:
+            if self._tensor(name)["kind"] == "int":
+                raise Malformed(f"{name} varies, but its entries are integers")
 
     def _matrix_function(self, node: Node, scope: Scope) -> None:
         if node[1] not in MATRIX_FUNCTIONS:

@@ -14,7 +14,7 @@ from typing import Any
 from derive.checker.arithmetic import Arithmetic, CannotTell, Digits, Exact, FinerRoot, Irrational, Number, OutsideDomain, Singular
 from derive.checker.evaluate import Key, World, scope_of
 from derive.checker.facts import OtherLengths
-from derive.checker.form import Form
+from derive.checker.form import Form, MatrixForm
 from derive.checker.matrices import Matrices
 from derive.checker.verdicts import UNKNOWN
 from derive.checker.worlds import draw_lengths, draw_tensors, rooted_axes
@@ -70,7 +70,7 @@ def tables(form: Form, seed: int) -> list[Table]:
                         break
             return found
     except CannotTell as error:
-        for number in range(len(form.lines) + 1):
+        for number in range(len(form.lines) + len(form.matrices)):
             form.broken.setdefault(number, (UNKNOWN, str(error)))
         return []
 
@@ -178,17 +178,18 @@ def _rows(form: Form, sizes: dict[str, int], arithmetic: Arithmetic, keys: list[
             return []
 
     rows = [row(0, meant.value if meant else None), *(row(n, node) for n, node in enumerate(form.lines))]
-    if proof["matrix"] is not None and len(form.lines) not in form.broken:
-        rows.append([_cell(partial(_matrix_entry, form, world, key)) for key in keys])
+    for number, matrix in enumerate(form.matrices, start=len(form.lines)):
+        sound = number not in form.broken
+        rows.append([_cell(partial(_matrix_entry, form, matrix, world, key)) for key in keys] if sound else [])
     return rows
 
 
-def _matrix_entry(form: Form, world: World, key: Key) -> Number:
+def _matrix_entry(form: Form, matrix: MatrixForm, world: World, key: Key) -> Number:
     place = {index[1]: at for index, at in zip(form.proof["goal"]["target"][2], key)}
     batch: Key = tuple(place[index[1]] for index in form.proof["batch"])
-    rest = iter([place[name] for name in form.rest])
-    row, column = (0 if axis is None else next(rest) for axis in form.shape)
-    return Matrices(world, form.declared, form.proof["batch"], batch).cell(form.proof["matrix"])(row, column)
+    rest = iter([place[name] for name in matrix.rest])
+    row, column = (0 if axis is None else next(rest) for axis in matrix.shape)
+    return Matrices(world, form.declared, form.proof["batch"], batch).cell(matrix.node)(row, column)
 
 
 def _cell(evaluate: Callable[[], Number]) -> Cell:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 EPILOG = """examples:
   derive grade linear "dW = X^T dY"                       matrix notation; NumPy, PyTorch and LaTeX spellings too
   derive grade linear "dW[k,j] = sum(i, X[i,k]*dY[i,j])"  index notation
+  derive grade linear "dW[k,j] = X[i,k] dY[i,j]"          the summation convention: i stands twice, so it is summed
   derive grade softmax "dS = P * (dP - np.sum(P * dP, axis=1, keepdims=True))"
   derive grade attention my_derivation.txt                a line each, names of your own allowed; stops at the first that does not follow
 """

@@ -30,6 +30,10 @@ def page_in(layer: Layer, conventions: Any, options: argparse.Namespace, detail:
     from derive.render.notation import Context
     from derive.render.page import page
 
+    if options.view == "differential":
+        if conventions is not None:
+            raise SpecError("--view differential is written in the page's own conventions; leave out one or the other")
+        return _by_differentials(layer, options, detail, ascii)
     stated = None
     if conventions is not None:
         from derive.conventions import restate
@@ -54,6 +58,23 @@ def page_in(layer: Layer, conventions: Any, options: argparse.Namespace, detail:
         made = finished(made, stated, not options.no_check)
         good = good and (options.no_check or stated.proved)
     return made, {}, good
+
+
+def _by_differentials(layer: Layer, options: argparse.Namespace, detail: str, ascii: bool) -> tuple[Page, dict[str, Any], bool]:
+    """The second view of a layer, or one of its proofs."""
+    from derive.differential import differential_view
+    from derive.render.blocks import Page
+    from derive.render.differential import differential_page
+    from derive.render.notation import Context
+
+    view = differential_view(derived(layer))
+    if any(each is not None for each in (options.proof, options.jacobian, options.hessian, options.hvp)):
+        return _one_proof(view, None, options, detail, ascii)
+    if options.format == "json":
+        return Page(layer.name, (), Context()), view.document(), True
+    report = None if options.no_check else view.check()
+    made = differential_page(view, "baby" if options.format == "html" else detail, report, ascii)
+    return made, {}, report is None or report.ok
 
 
 def _one_proof(derivation: Any, stated: Any, options: argparse.Namespace, detail: str, ascii: bool) -> tuple[Page, dict[str, Any], bool]:

@@ -1,10 +1,12 @@
 """Activations, entry by entry. At a kink the derivative is the one torch takes; the proofs print what else it could be.
 
 Sources: Nair and Hinton (2010) for relu; Maas, Hannun and Ng (2013) for leaky_relu; He et al. (2015), equation (1), for prelu;
-Clevert, Unterthiner and Hochreiter (2016), section 3, for elu; Hendrycks and Gimpel (2016), section 2, for gelu and silu.
+Clevert, Unterthiner and Hochreiter (2016), section 3, for elu; Hendrycks and Gimpel (2016), section 2, for gelu and silu; Klambauer et
+al. (2017), section 2, and Barron (2017) for elu_scaled; Howard et al. (2019), section 5.2, for hard_sigmoid and hard_swish; Misra (2019)
+for mish; Dauphin et al. (2017), section 3, for glu; Donoho and Johnstone (1994), section 2, for soft_shrink and hard_shrink.
 """
 
-from sympy import Eq, Piecewise, Rational, erf, exp, pi, sqrt, tanh
+from sympy import Abs, Eq, Piecewise, Rational, erf, exp, pi, sqrt, tanh
 
 from derive.scalar import relu, sigmoid, softplus
 from derive.spec import Layer
@@ -13,6 +15,7 @@ from derive.symbols import axes, tensors
 i, j = axes("i:B j:N")
 X, Y, slope, scale, alpha = tensors("X[B,N] Y[B,N] slope:const scale:const alpha[N]")
 u, beta, threshold = tensors("u[B,N] beta:const threshold:const")
+outer, width, low, high, value, G = tensors("outer:const width:const low:const high:const value:const G[B,N]")
 x, y = X[i, j], Y[i, j]
 
 RELU = Layer("relu", [Eq(y, relu(x))], doc="Y = max(X, 0). Nair and Hinton (2010).")
@@ -71,3 +74,52 @@ HARD_SIGMOID = Layer(
 )
 
 HALF_SQUARE = Layer("half_square", [Eq(y, x**2 / 2)], doc="Y = X^2 / 2, whose derivative is X.")
+
+ELU_SCALED = Layer(
+    "elu_scaled",
+    [Eq(y, outer * (relu(x) + scale * (exp((x - relu(x)) / width) - 1)))],
+    inputs="X outer scale width",
+    doc="Y = outer X where X > 0, else outer scale (exp(X / width) - 1): selu with width = 1, celu with scale = width and outer = 1.\n"
+    "Klambauer et al. (2017), section 2; Barron (2017).",
+)
+
+HARDTANH = Layer(
+    "hardtanh",
+    [Eq(y, Piecewise((Piecewise((x, x < high), (high, True)), low < x), (low, True)))],
+    inputs="X low high",
+    doc="Y = min(max(X, low), high), with slope 0 at both ends, as torch.nn.Hardtanh; relu6 is that from 0 to 6.",
+)
+
+HARD_SWISH = Layer(
+    "hard_swish",
+    [Eq(y, x * (1 - relu(6 - relu(x + 3)) / 6))],
+    doc="Y = X min(max(X + 3, 0), 6) / 6. Howard et al. (2019), section 5.2.",
+)
+
+MISH = Layer("mish", [Eq(y, x * tanh(softplus(x)))], doc="Y = X tanh(log(1 + exp(X))). Misra (2019).")
+
+SOFTSIGN = Layer("softsign", [Eq(y, x / (1 + Abs(x)))], doc="Y = X / (1 + |X|), as torch.nn.Softsign.")
+
+TANHSHRINK = Layer("tanhshrink", [Eq(y, x - tanh(x))], doc="Y = X - tanh(X), as torch.nn.Tanhshrink.")
+
+SOFT_SHRINK = Layer(
+    "soft_shrink",
+    [Eq(y, relu(x - threshold) - relu(-x - threshold))],
+    doc="Y = X brought nearer to 0 by the threshold, or 0 where |X| is no more than that. Donoho and Johnstone (1994), section 2.",
+)
+
+HARD_SHRINK = Layer(
+    "hard_shrink",
+    [Eq(y, Piecewise((x, threshold < Abs(x)), (value, True)))],
+    inputs="X threshold value",
+    doc="Y = X where |X| > threshold, else the value, which is 0. Donoho and Johnstone (1994), section 2.",
+)
+
+THRESHOLD = Layer(
+    "threshold",
+    [Eq(y, Piecewise((x, low < x), (value, True)))],
+    inputs="X low value",
+    doc="Y = X where X > low, else the value, as torch.nn.Threshold.",
+)
+
+GLU = Layer("glu", [Eq(y, x * sigmoid(G[i, j]))], inputs="X G", doc="Y = X sigmoid(G). Dauphin et al. (2017), section 3.")

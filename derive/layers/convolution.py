@@ -76,3 +76,27 @@ CONVOLUTION_SAME = Layer(
     inputs=(X, W, pad),
     doc="A convolution by stride 1 whose output is as long as its input, channels last. Dumoulin and Visin (2016), section 2.3.",
 )
+
+g = axes("g:G")[0]
+X, W, h, Y = tensors("X[B,G,C,P,Q] W[G,O,C,K,M] h[G,O] Y[B,G,O,I,J]")
+rows, stride_i, dilation_i, pad_i = tensors("rows:int stride_i:int dilation_i:int pad_i:int")
+columns, stride_j, dilation_j, pad_j = tensors("columns:int stride_j:int dilation_j:int pad_j:int")
+CONVOLUTION_GROUPED = Layer(
+    "convolution_grouped",
+    [
+        Eq(
+            Y[b, g, o, i, j],
+            Sum(
+                X[b, g, c, stride_i * i + dilation_i * k - pad_i, stride_j * j + dilation_j * m - pad_j] * W[g, o, c, k, m],
+                c,
+                k,
+                m,
+            )
+            + h[g, o],
+        )
+    ],
+    sizes=(Eq(I, rows), Eq(J, columns)),
+    inputs=(X, W, h, rows, columns, stride_i, stride_j, dilation_i, dilation_j, pad_i, pad_j),
+    doc="G groups of channels, each with windows of its own, whose places are the dilation apart. Beyond its edges X is 0, so that rows\n"
+    "and columns say how much padding there is after it. Dumoulin and Visin (2016), sections 2.4 and 5.1.",
+)

@@ -4,14 +4,17 @@ Sources: those of the losses with their reductions, in `derive/layers/regression
 `margin_losses.py` and `cross_entropy.py`; the kinks are those of torch.
 """
 
+from typing import Any
+
 from sympy import Abs, Eq, Min, Piecewise, Sum, exp, log, sqrt
 
-from derive.scalar import relu, softplus
+from derive.scalar import relu, softplus, xlogy
 from derive.spec import Layer
 from derive.symbols import axes, tensors
 
 (i,) = axes("i:N")
 x, t, p, s, kappa, beta, E, A, M, L = tensors("x[N] t[N] p[N]:const s[N] kappa:const beta:const E[N] A[N] M[N] L[N]")
+tiny, margin, u = tensors("tiny:const margin:const u[N]")
 ERROR = Eq(E[i], x[i] - t[i])
 
 SQUARED_DIFFERENCE = Layer("squared_difference", [Eq(L[i], (x[i] - t[i]) ** 2)], doc="L = (x - t)^2.")
@@ -47,11 +50,37 @@ SOFT_MARGIN_ENTRIES = Layer(
     doc="L = log(1 + exp(-t x)), with t = -1 or 1.",
 )
 
-# The logarithm is that of t for every t > 0, and 0 where t is 0; a nan stays one.
+# With tiny = exp(-100) no logarithm is below -100, as in torch; beyond it the slope is 0.
+BCE_ENTRIES = Layer(
+    "bce_entries",
+    [
+        Eq(
+            L[i],
+            -t[i] * Piecewise((-100, x[i] <= tiny), (log(x[i]), True))
+            - (1 - t[i]) * Piecewise((-100, 1 - x[i] <= tiny), (log(1 - x[i]), True)),
+        )
+    ],
+    inputs="x t tiny",
+    doc="L = -t log x - (1 - t) log(1 - x), with x a probability, and -100 for the logarithm of tiny or less.",
+)
+
+(y,) = tensors("y[N]:const")
+# As in torch, both terms stand where y is neither -1 nor 1, and u + relu(-u) is max(u, 0) with the slope 1 at 0.
+HINGE_EMBEDDING_ENTRIES = Layer(
+    "hinge_embedding_entries",
+    [
+        Eq(u[i], margin - x[i]),
+        Eq(L[i], Piecewise((0, Eq(y[i], 1)), (u[i] + relu(-u[i]), True)) + Piecewise((0, Eq(y[i], -1)), (x[i], True))),
+    ],
+    inputs="x y margin",
+    doc="L = x where y = 1, max(margin - x, 0) where y = -1, as in torch.nn.HingeEmbeddingLoss.",
+)
+
 KL_ENTRIES = Layer(
     "kl_entries",
-    [Eq(L[i], t[i] * log(Abs(t[i]) + Piecewise((1, Eq(t[i], 0)), (0, True))) - t[i] * x[i])],
+    [Eq(L[i], xlogy(t[i], t[i]) - t[i] * x[i])],
     inputs="x t",
+    facts="t[i] >= 0",
     doc="L = t (log t - x), with x a log-probability; where t is 0, so is L.",
 )
 
@@ -116,4 +145,25 @@ COSINE_EMBEDDING_ENTRIES = Layer(
     ],
     inputs="X Y s margin eps",
     doc="L = 1 - cos(X, Y) where s > 0, else max(cos(X, Y) - margin, 0).",
+)
+
+i, j, C = axes("i:N j:C C")
+Z, y, w, p, margin, r, own, L = tensors("Z[N,C] y[N]:int w[C]:const p:const margin:const r[N,C] own[] L[N]")
+
+
+def power(base: Any) -> Any:
+    """A term of the hinge to the power p, which is 1 or 2."""
+    return Piecewise((base**2, p >= 2), (base, True))
+
+
+# The sum runs over every class; the label's own term is that of the margin, which is subtracted again.
+MULTI_MARGIN_ENTRIES = Layer(
+    "multi_margin_entries",
+    [
+        Eq(r[i, j], relu(margin + Z[i, j] - Z[i, y[i]])),
+        Eq(own, power(relu(margin))),
+        Eq(L[i], w[y[i]] * (Sum(power(r[i, j]), j) - own) / C),
+    ],
+    inputs="Z y w p margin",
+    doc="L is the sum of w_y max(margin + Z_j - Z_y, 0)^p over the classes j other than y, divided by C, with p = 1 or 2.",
 )

@@ -5,6 +5,7 @@ Source: Bengio et al., A Neural Probabilistic Language Model (2003), section 2; 
 
 from sympy import Eq, Piecewise, Sum
 
+from derive.scalar import delta
 from derive.spec import Layer
 from derive.symbols import axes, tensors
 
@@ -30,4 +31,23 @@ EMBEDDING_PADDED = Layer(
     [Eq(Y[n, c], Piecewise((E[t[n], c], r[n] > 0), (F[t[n], c], True)))],
     inputs="E F t r",
     doc="Rows of E where r = 1; where r = 0, the same rows from a constant copy F, so that padding has no gradient.",
+)
+
+b, n, c, p = axes("b:B n:N c:C p:P")
+B = axes("B")[0]
+E, w, t, s, bags, Y = tensors("E[V,C] w[N] t[N]:int s[N]:int bags:int Y[B,C]")
+EMBEDDING_BAG_WEIGHTED = Layer(
+    "embedding_bag_weighted",
+    [Eq(Y[b, c], Sum(delta(s[n], b) * w[n] * E[t[n], c], n))],
+    sizes=Eq(B, bags),
+    inputs=(E, w, t, s, bags),
+    doc="Token n goes into bag s_n with the weight w_n: the sum of each bag of tokens, as torch.nn.EmbeddingBag.",
+)
+
+X, a, Y = tensors("X[N,P] a[N,C]:int Y[N,C]")
+PICKED = Layer(
+    "picked",
+    [Eq(Y[n, c], X[n, a[n, c]])],
+    inputs="X a",
+    doc="Entries of each row, by their places: with the places of the largest entries of windows, this is a max pooling.",
 )

@@ -4,7 +4,7 @@ Sources: Ba, Kiros and Hinton, Layer Normalization (2016), section 3; Zhang and 
 equation (4); Ioffe and Szegedy, Batch Normalization (2015), algorithms 1 and 2; Wu and He, Group Normalization (2018), section 3.1.
 """
 
-from sympy import Eq, Max, Sum, sqrt
+from sympy import Abs, Eq, Max, Piecewise, Sum, sqrt
 
 from derive.spec import Layer
 from derive.symbols import axes, tensors
@@ -91,4 +91,18 @@ COSINE_SIMILARITY = Layer(
         Eq(S[n], Sum(X[n, k] * Y[n, k], k) / (sqrt(Max(U[n], eps**2)) * sqrt(Max(V[n], eps**2)))),
     ],
     doc="S = X.Y / (|X| |Y|), each length at least eps, as in torch.nn.CosineSimilarity.",
+)
+
+p, M = tensors("p:const M[N]")
+
+ROWS_NORMALIZED = Layer(
+    "rows_normalized",
+    [
+        Eq(S[n], Sum(Abs(X[n, k]) ** p, k)),
+        Eq(R[n], Piecewise((S[n] ** (1 / p), S[n] > 0), (0, True))),
+        Eq(M[n], Piecewise((R[n], R[n] >= eps), (eps, True))),
+        Eq(Y[n, k], X[n, k] / M[n]),
+    ],
+    inputs="X p eps",
+    doc="Each row divided by its p-norm, or by eps where that is smaller, as torch.nn.functional.normalize.",
 )

@@ -47,3 +47,13 @@ MAX_POOL_2D = Layer(
     inputs=(X, window, stride),
     doc="The largest entry of each window of an image. As torch.nn.functional.max_pool2d. LeCun et al. (1998), section II.B.",
 )
+
+X, r, Y = tensors("X[B,P,Q] r[I,J]:const Y[B,I,J]")
+height, width, stride_i, stride_j, pad_i, pad_j = tensors("height:int width:int stride_i:int stride_j:int pad_i:int pad_j:int")
+AVERAGE_POOL_SHARES = Layer(
+    "average_pool_shares",
+    [Eq(Y[b, i, j], r[i, j] * Sum(X[b, stride_i * i + k - pad_i, stride_j * j + m - pad_j], k, m))],
+    sizes=(Eq(K, height), Eq(M, width)),
+    inputs=(X, r, height, width, stride_i, stride_j, pad_i, pad_j),
+    doc="The sum of each window of an image, times a share of its own: one over the places that count, whichever a library counts.",
+)

@@ -53,9 +53,9 @@ class Formulas:
 
 @dataclass(frozen=True)
 class Line:
-    """An expression, and by level of detail the reason it is given there; a level that leaves the line out has none."""
+    """An expression or a matrix, and by level of detail the reason it is given there; a level that leaves the line out has none."""
 
-    expr: Expr
+    expr: Expr | mx.Matrix
     reasons: tuple[tuple[str, str], ...]
 
 
@@ -66,8 +66,8 @@ class Chain:
     `every` has the lines of all levels of detail, for a format that can fold and unfold them.
     """
 
-    target: Expr
-    lines: tuple[tuple[Expr, str], ...]
+    target: Expr | mx.Matrix
+    lines: tuple[tuple[Expr | mx.Matrix, str], ...]
     every: tuple[Line, ...]
 
 

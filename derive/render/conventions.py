@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from derive import matrix as mx
-from derive.expr import Equation, Expr, Fact, Idx, Tensor
+from derive.expr import Equation, Fact, Idx, Tensor
 from derive.indices import free_indices
 from derive.reading import counted_from_one, equation_written, read, written
 from derive.render.blocks import (
@@ -128,7 +128,7 @@ def rewritten(made: Page, stated: Any) -> Page:
 
 
 def _block(block: Block, einstein: bool, base: int, tensors: tuple[Tensor, ...]) -> Block:
-    def shown(expr: Expr, left: Collection[Idx]) -> Expr:
+    def shown(expr: Any, left: Collection[Idx]) -> Any:
         return written(expr, left, einstein, base, tensors)
 
     def formula(item: Equation | Fact) -> Equation | Fact:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from derive import matrix as mx
 from derive.expr import Equation, Expr
@@ -11,8 +12,10 @@ from derive.render.breaking import Piece, deeper, lines, solid, width
 from derive.render.layout import (
     Big,
     Call,
+    Dotted,
     Entry,
     Frac,
+    Inner,
     Inverted,
     Layout,
     Paren,
@@ -116,6 +119,13 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
         return [Piece(head + "_{" + names + "} ", wide), *deeper(pieces(laid.body, where), 1)]
     if isinstance(laid, Partial):
         return _partial(laid, where)
+    if isinstance(laid, Inner):
+        size = ("\\Bigl", "\\Bigr") if _tall(laid) else ("", "")
+        left, (entry, *others) = (deeper(pieces(side, where)) for side in (laid.left, laid.right))
+        first, last = Piece(f"{size[0]}\\langle ", 0.45), Piece(f"{size[1]}\\rangle ", 0.45)
+        return [first, *left, Piece(",\\; ", 0.6), replace(entry, cut=2), *others, last]
+    if isinstance(laid, Dotted):
+        return _suffixed(_bracketed(laid.body, where), "^{\\bullet}", 0.4)
     assert isinstance(laid, Shaped)
     body, under = pieces(laid.body, where), shape_latex((laid.rows, laid.cols))
     return [Piece("\\underset{" + under + "}{" + joined(body) + "}", max(width(body), 0.75 * _letters(under)))]
@@ -206,8 +216,10 @@ def _tall(laid: Layout) -> bool:
         return any(_tall(arg) for arg in laid.args)
     if isinstance(laid, Relation):
         return _tall(laid.left) or _tall(laid.right)
-    if isinstance(laid, (Paren, Root)):
+    if isinstance(laid, (Paren, Root, Dotted)):
         return _tall(laid.body)
+    if isinstance(laid, Inner):
+        return _tall(laid.left) or _tall(laid.right)
     return _tall(laid.base)
 
 
@@ -303,6 +315,8 @@ SYMBOLS = {
     "∞": "\\infty",
     "⁺": "^{+}",
     "·": "\\cdot",
+    "⟨": "\\langle",
+    "⟩": "\\rangle",
 }
 FORMULA = re.compile(
     r"`[^`]+`"  # marked as a formula by whoever wrote the sentence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from derive import matrix as mx
@@ -11,8 +12,10 @@ from derive.render.breaking import Piece, deeper, lines, solid
 from derive.render.layout import (
     Big,
     Call,
+    Dotted,
     Entry,
     Frac,
+    Inner,
     Inverted,
     Layout,
     Paren,
@@ -90,7 +93,7 @@ def with_shapes(run: list[Piece], first: int, rest: int) -> list[tuple[str, str]
     """The formula in lines, each with the line of shapes that goes under it."""
     found = []
     for line in lines(run, first, rest):
-        found.append((flat(line).rstrip(), "".join(p.below or " " * len(p.text) for p in line).rstrip()))
+        found.append((flat(line).rstrip(), "".join(p.below or " " * columns(p.text) for p in line).rstrip()))
     return found
 
 
@@ -139,6 +142,13 @@ def pieces(laid: Layout, where: Context) -> list[Piece]:
         return [_piece(f"{symbol(laid.kind, where)}_{subscript} "), *deeper(pieces(laid.body, where), 1)]
     if isinstance(laid, Partial):
         return _partial(laid, where)
+    if isinstance(laid, Inner):
+        first, last = ("<", ">") if where.ascii else ("⟨", "⟩")
+        left, (head, *rest) = (deeper(pieces(side, where)) for side in (laid.left, laid.right))
+        return [_piece(first), *left, _piece(", "), replace(head, cut=2), *rest, _piece(last)]
+    if isinstance(laid, Dotted):
+        first, last = ("t(", ")") if where.ascii else ("(", ")˙")
+        return [_piece(first), *deeper(pieces(laid.body, where)), _piece(last)]
     assert isinstance(laid, Shaped)
     return _shaped(laid, where)
 
@@ -151,7 +161,12 @@ def _running(laid: Big, where: Context) -> list[str]:
 
 
 def _piece(text: str, cut: int | None = None) -> Piece:
-    return Piece(text, len(text), cut)
+    return Piece(text, columns(text), cut)
+
+
+def columns(text: str) -> int:
+    """The columns that a formula takes on a screen, where the dot over a letter takes none."""
+    return len(text) - text.count(notation.DOT)
 
 
 def _word(word: Word, where: Context) -> str:
@@ -210,7 +225,7 @@ def _row(laid: Row, where: Context) -> list[Piece]:
 
 def _tight(laid: Layout, over: bool = False) -> Layout:
     """The layout in parentheses unless it can stand as a divisor (or, with `over`, as what is divided)."""
-    if isinstance(laid, (Word, Entry, Call, Paren, Relation, Root, Raised, Shaped, Transposed, Inverted)):
+    if isinstance(laid, (Word, Entry, Call, Inner, Dotted, Paren, Relation, Root, Raised, Shaped, Transposed, Inverted)):
         return laid
     if over and isinstance(laid, Row) and not laid.joint and not is_open(laid) and not any(isinstance(i, Frac) for i in laid.items):
         return laid
@@ -253,5 +268,5 @@ def _partial(laid: Partial, where: Context) -> list[Piece]:
 def _shaped(laid: Shaped, where: Context) -> list[Piece]:
     text = flat(pieces(laid.body, where))
     below = shape_text((laid.rows, laid.cols), where)
-    wide = max(len(text), len(below))
-    return [Piece(text.center(wide), wide, None, below.center(wide))]
+    wide = max(columns(text), len(below))
+    return [Piece(text.center(wide + len(text) - columns(text)), wide, None, below.center(wide))]

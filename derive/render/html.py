@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
+from derive import matrix as mx
 from derive.expr import Equation, Expr, Fact
 from derive.proof import DETAILS
 from derive.render import formula_latex as formula
@@ -31,7 +32,7 @@ from derive.render.blocks import (
 from derive.render.display import tables
 from derive.render.formula_latex import FORMULA, formula_in, marked_index, pieces
 from derive.render.languages import speaker
-from derive.render.layout import of_expr, of_matrix
+from derive.render.layout import of_expr, of_line, of_matrix
 from derive.render.notation import Context
 from derive.render.page import page
 from derive.render.picture import svg
@@ -147,8 +148,8 @@ class _Drawing:
 
     # ------------------------------------------------------------------------------------------------ formulas
 
-    def tex(self, expr: Expr) -> str:
-        run = pieces(of_expr(expr, self.where), self.where)
+    def tex(self, expr: Expr | mx.Matrix) -> str:
+        run = pieces(of_line(expr, self.where), self.where)
         return formula.flowing(run) if self.math is katex else formula.joined(run)
 
     def grid(self, rows: list[tuple[str, str]]) -> str:

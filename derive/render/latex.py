@@ -11,7 +11,7 @@ from derive.render.blocks import Bullets, Chain, Figures, Formulas, Givens, Head
 from derive.render.breaking import width
 from derive.render.display import aligned, equation_lines, result_lines, tables
 from derive.render.formula_latex import LINE, escaped, pieces, prose
-from derive.render.layout import of_expr
+from derive.render.layout import of_line
 from derive.render.notation import Context
 from derive.render.page import page, proof_page
 from derive.render.picture import COLORS, tikz
@@ -105,11 +105,11 @@ def _figures(block: Figures, where: Context) -> str:
 
 def _chain(block: Chain, where: Context) -> str:
     """One line a step, its reason beside it where there is room, else on the next line."""
-    head = pieces(of_expr(block.target, where), where)
+    head = pieces(of_line(block.target, where), where)
     room = LINE - width(head) - 1.5
     lines: list[str] = []
     for n, (expr, reason) in enumerate(block.lines):
-        run = pieces(of_expr(expr, where), where)
+        run = pieces(of_line(expr, where), where)
         broken = formula.wrapped(run, room, room - 2)
         left = formula.joined(head) if n == 0 else ""
         for m, line in enumerate(broken):

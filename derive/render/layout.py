@@ -8,10 +8,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Union
+from typing import Union, cast
 
 from derive import matrix as mx
-from derive.expr import Add, Affine, Delta, Diff, Expr, Fn, Idx, Index, Iverson, MatrixFn, Max, Mul, Num, Position, Pow, Ref, Size, Sum
+from derive.expr import (
+    Add,
+    Affine,
+    Delta,
+    Diff,
+    Differential,
+    Expr,
+    Fn,
+    Idx,
+    Index,
+    Iverson,
+    MatrixFn,
+    Max,
+    Mul,
+    Num,
+    Position,
+    Pow,
+    Ref,
+    Size,
+    Sum,
+)
 from derive.render.notation import Context
 
 
@@ -114,6 +134,21 @@ class Partial:
 
 
 @dataclass(frozen=True)
+class Inner:
+    """The bracket of two matrices: the sum of all entries of their product entry by entry."""
+
+    left: "Layout"
+    right: "Layout"
+
+
+@dataclass(frozen=True)
+class Dotted:
+    """The differential of what is no single tensor."""
+
+    body: "Layout"
+
+
+@dataclass(frozen=True)
 class Paren:
     body: "Layout"
 
@@ -138,7 +173,9 @@ class Relation:
 
 FLIPPED = {"<": ">", "<=": ">="}  # a number reads best on the right: x > 0
 
-Layout = Union[Word, Entry, Row, Terms, Frac, Raised, RaisedTo, Transposed, Inverted, Root, Call, Big, Partial, Paren, Relation, Shaped]
+Layout = Union[
+    Word, Entry, Row, Terms, Frac, Raised, RaisedTo, Transposed, Inverted, Root, Call, Big, Partial, Inner, Dotted, Paren, Relation, Shaped
+]
 
 ONE_WORD = Word("1", "number")
 
@@ -194,6 +231,8 @@ def of_expr(expr: Expr, where: Context) -> Layout:
         return Big("sum" if isinstance(expr, Sum) else "max", indices, factor(body), axes, where.ranges or 0)
     if isinstance(expr, MatrixFn):
         return _matrix_function(expr, where)
+    if isinstance(expr, Differential):
+        return Dotted(of_expr(expr.body, where))
     assert isinstance(expr, Diff)
     return Partial(of_expr(expr.body, where), of_expr(expr.wrt, where), where.through_everything(expr))
 
@@ -208,6 +247,11 @@ def _matrix_function(expr: MatrixFn, where: Context) -> Layout:
         return Call(expr.name, args)
     head: Layout = Inverted(_power_base(args[0])) if whole else Call("inv", args)
     return Entry(head, tuple(of_index(i, where) for i in expr.at))
+
+
+def of_line(line: Expr | mx.Matrix, where: Context) -> Layout:
+    """The layout of a proof's line, in index or in matrix notation, the latter without shapes."""
+    return of_matrix(line, where, False) if mx.is_matrix(line) else of_expr(cast(Expr, line), where)
 
 
 def factor(laid: Layout) -> Layout:
@@ -348,8 +392,20 @@ class _Setter:
             return Raised(_closed(self.set(matrix.arg)), matrix.exponent, elementwise=True)
         if isinstance(matrix, mx.Diag):
             return Call("diag", (self.set(matrix.arg),))
+        if isinstance(matrix, mx.EntrySum) and isinstance(matrix.arg, mx.Hadamard):
+            moving = [part for part in matrix.arg.factors if self.moves(part)]
+            still = [part for part in matrix.arg.factors if part not in moving]
+            if moving and still:
+                left, right = (parts[0] if len(parts) == 1 else mx.Hadamard(tuple(parts)) for parts in (still, moving))
+                return Inner(self.set(left), self.set(right))
         name = "rowsum" if isinstance(matrix, mx.RowSum) else "colsum" if isinstance(matrix, mx.ColSum) else "sum"
         return Call(name, (self.set(matrix.arg),))
+
+    def moves(self, matrix: mx.Matrix) -> bool:
+        """Whether a matrix has a differential in it."""
+        if isinstance(matrix, mx.Whole):
+            return self.where.split(matrix.tensor)[0] == "t"
+        return any(self.moves(part) for part in mx.parts(matrix))
 
     def inverse(self, matrix: mx.Inverse, transposed: bool) -> Layout:
         if isinstance(matrix.arg, mx.Whole):
@@ -369,7 +425,7 @@ class _Setter:
 
 def _closed(laid: Layout) -> Layout:
     bare = laid.body if isinstance(laid, Shaped) else laid
-    return laid if isinstance(bare, (Word, Call, Paren, Relation)) else Paren(laid)
+    return laid if isinstance(bare, (Word, Call, Inner, Dotted, Paren, Relation)) else Paren(laid)
 
 
 def _scaled(scalar: Expr, arg: Layout, where: Context) -> Layout:

@@ -20,7 +20,7 @@ from derive.render.breaking import Piece, lines
 from derive.render.display import equation_lines, result_lines, tables
 from derive.render.formula_latex import FORMULA, LINE, formula_in, pieces
 from derive.render.languages import speaker
-from derive.render.layout import of_expr
+from derive.render.layout import of_line
 from derive.render.notation import Context
 from derive.render.page import page, proof_page
 from derive.render.picture import stacked, svg
@@ -131,9 +131,9 @@ def _givens(block: Givens, where: Context, marks: Marks) -> str:
 
 def _chain(block: Chain, where: Context, marks: Marks) -> str:
     """The left-hand side, then a numbered item a line: what it is equal to, and why."""
-    found = [_inline("\\displaystyle " + formula.joined(pieces(of_expr(block.target, where), where)), marks), ""]
+    found = [_inline("\\displaystyle " + formula.joined(pieces(of_line(block.target, where), where)), marks), ""]
     for n, (expr, reason) in enumerate(block.lines, 1):
-        run = pieces(of_expr(expr, where), where)
+        run = pieces(of_line(expr, where), where)
         item = [_inline("\\displaystyle " + ("= " if m == 0 else "\\qquad ") + tex, marks) for m, tex in enumerate(_broken(run))]
         if reason:
             item.append(f"*{prose(reason, where)}*")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -46,6 +47,9 @@ GREEK = {
 
 # Where a name differs from the name of its LaTeX command.
 GREEK_COMMAND = {"eps": "varepsilon", "epsilon": "varepsilon", "lam": "lambda", "phi": "varphi"}
+
+DOT = "\u0307"
+"""Over the letter before it: the differential of a tensor. Where a letter with the dot has a character of its own, that is taken."""
 
 PRIMES = ("", "′", "″", "‴", "⁗")
 
@@ -137,7 +141,10 @@ def text_word(name: str, ascii: bool) -> str:
 def text_tensor(name: str, where: Context) -> str:
     prefixes, rest = where.depth(name)
     shown = {"d2": "d2" if where.ascii else "d²"}
-    return "".join(shown.get(p, p) for p in prefixes) + text_word(rest, where.ascii)
+    word = text_word(rest, where.ascii)
+    if prefixes == ("t",) and not where.ascii:
+        return unicodedata.normalize("NFC", word[0] + DOT) + word[1:]
+    return "".join(shown.get(p, p) for p in prefixes) + word
 
 
 # ---------------------------------------------------------------------------------------------------- LaTeX names
@@ -169,7 +176,8 @@ def latex_tensor(name: str, where: Context) -> str:
     shown = {"d": "\\mathrm{d}", "d2": "\\mathrm{d}^{2}", "t": "\\dot{"}
     out = latex_word(rest)
     for prefix in reversed(prefixes):
-        out = "\\dot{" + out + "}" if prefix == "t" else shown[prefix] + out
+        letter, under, rest = out.partition("_")
+        out = "\\dot{" + letter + "}" + under + rest if prefix == "t" else shown[prefix] + out
     return out
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from derive import matrix as mx
 from derive.example import NoExample, work
-from derive.expr import ONE, Diff, Equation, Expr, MatrixFn, Mul, Ref, Tensor, transform, walk
+from derive.expr import ONE, Diff, Differential, Equation, Expr, MatrixFn, Mul, Ref, Tensor, transform, walk
 from derive.proof import DETAILS, Proof
 from derive.recognize import explain
 from derive.recurrence import groups
@@ -70,7 +70,8 @@ def page(derivation: Any, detail: str = "full", report: Any = None, ascii: bool 
 def proof_page(proof: Proof, detail: str = "full", ascii: bool = False) -> Page:
     """The page of one proof by itself. In a lemma every derivative goes through one equation and the sums named in it."""
     inner = () if proof.kind == "theorem" else tuple(t.name for t in proof.tensors)
-    where = context((t.name for t in proof.tensors), proof.batch, ascii, inner)
+    moved = (proof.goal.target.tensor.removeprefix("t"),) if proof.kind in ("tangent", "differential") else ()
+    where = context((*(t.name for t in proof.tensors), *moved), proof.batch, ascii, inner)
     return Page(proof.name, tuple(proof_blocks(proof, detail)), where)
 
 
@@ -178,12 +179,13 @@ def proof_blocks(proof: Proof, detail: str) -> list[Block]:
     lines = tuple((line.expr, dict(line.reasons)[detail]) for line in every if detail in dict(line.reasons))
     if len(lines) == 1:
         blocks.append(Formulas((Equation(proof.goal.target, proof.goal.value),)))
-    elif proof.kind == "invariant" or (proof.kind == "equality" and proof.name != proof.goal.target.tensor):
-        blocks.append(Chain(proof.goal.value, lines[1:], every[1:]))
+    elif proof.kind in ("invariant", "bracket") or (proof.kind == "equality" and proof.name != proof.goal.target.tensor):
+        blocks.append(Chain(every[0].expr, lines[1:], every[1:]))
     else:
         blocks.append(Chain(proof.goal.target, lines, every))
+    moved = isinstance(proof.goal.value, Differential)
     turned = proof.kind == "equality" and isinstance(proof.matrix, mx.Transpose)
-    if proof.matrix is not None and (turned or proof.kind in ("lemma", "name", "twin", "jacobian")):
+    if proof.matrix is not None and (turned or moved or proof.kind in ("lemma", "name", "twin", "jacobian")):
         blocks.append(Results((result(proof),)))
         if detail != "brief":
             blocks += [Paragraph(sentence.replace(" x ", " × ") + ".") for sentence in explain(proof.matrix)]
@@ -196,8 +198,9 @@ def _lines(proof: Proof) -> tuple[Line, ...]:
     for detail in DETAILS:
         for n, note in proof.shown(detail):
             reasons[n].append((detail, reason(proof.steps[n].rule, note)))
-    first = Line(proof.goal.value, tuple((detail, _opening(proof)) for detail in DETAILS))
-    return (first, *(Line(step.after, tuple(given)) for step, given in zip(proof.steps, reasons)))
+    forms = dict(proof.forms)
+    first = Line(forms.get(0, proof.goal.value), tuple((detail, _opening(proof)) for detail in DETAILS))
+    return (first, *(Line(forms.get(n, step.after), tuple(given)) for n, (step, given) in enumerate(zip(proof.steps, reasons), start=1)))
 
 
 KINDS = {
@@ -211,6 +214,8 @@ KINDS = {
     "twin": "Transposed storage",
     "equality": "Equal",
     "jacobian": "Derivative",
+    "bracket": "Bracket",
+    "differential": "Theorem",
 }
 
 
@@ -242,6 +247,10 @@ def _opening(proof: Proof) -> str:
         tensors = dict.fromkeys(_varied(proof, by[0].wrt.tensor))
         whole = ", by every path" if proof.kind == "theorem" else ""
         return f"chain rule: {by[0].wrt.tensor} reaches the loss through {listing(tensors)}{whole}"
+    if proof.kind == "lemma":
+        return "read off: what stands beside the differential"
+    if proof.kind == "tangent" and isinstance(proof.goal.value, Differential):
+        return "the differential of both sides"
     if proof.kind == "tangent":
         return "chain rule, forward: every operand moves the value"
     return {
@@ -251,6 +260,8 @@ def _opening(proof: Proof) -> str:
         "equality": "the other layer's equation",
         "jacobian": "the derivative along every path",
         "stable": "what was derived",
+        "bracket": "what the loss moves by through it",
+        "differential": "what the outputs move the loss by",
     }.get(proof.kind, "")
 
 

@@ -16,7 +16,7 @@ from derive.render import notation
 from derive.render.blocks import Bullets, Chain, Formulas, Givens, Heading, Identities, Page, Paragraph, Result, Results, Worked
 from derive.render.breaking import Piece
 from derive.render.languages import speaker
-from derive.render.layout import Layout, of_expr, of_matrix
+from derive.render.layout import Layout, of_expr, of_line, of_matrix
 from derive.render.notation import Context
 from derive.render.page import page, proof_page
 from derive.signs import is_comparison
@@ -85,12 +85,28 @@ def _heading(block: Heading, where: Context) -> list[Line]:
 
 
 ASCII = str.maketrans(
-    {"−": "-", "δ": "delta", "∂": "d", "∘": "o", "×": "x", "√": "sqrt", "Σ": "sum", "≥": ">=", "≤": "<=", "≠": "!=", "·": "*", "′": "'"}
+    {
+        "−": "-",
+        "δ": "delta",
+        "∂": "d",
+        "∘": "o",
+        "×": "x",
+        "√": "sqrt",
+        "Σ": "sum",
+        "≥": ">=",
+        "≤": "<=",
+        "≠": "!=",
+        "·": "*",
+        "′": "'",
+        "⟨": "<",
+        "⟩": ">",
+    }
 )
 
 
 def prose(text: str, where: Context) -> str:
     """A sentence as the terminal shows it: marks of formulas dropped, primes as primes, ASCII where asked for."""
+    text = re.sub(r"`(t[A-Za-z]\w*)`", lambda found: notation.text_tensor(found.group(1), where), text)
     for name, other in where.called:
         text = re.sub(rf"\b{name}\b|`{other}`", notation.text_word(other, where.ascii), text)
     text = text.replace("`", "")
@@ -111,7 +127,7 @@ def _wrapped(text: str, width: int, first: str, rest: str, role: str, where: Con
 
 def cells(text: str) -> int:
     """The columns that a text takes on a screen, where a Chinese character takes two."""
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    return sum(0 if c == notation.DOT else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _wide_lines(text: str, width: int, first: str, rest: str) -> list[str]:
@@ -155,22 +171,22 @@ def _formula(item: Equation | Fact, where: Context, width: int) -> list[Line]:
 
 def _chain(block: Chain, where: Context, width: int) -> list[Line]:
     """One line a step: beside it its reason where all of them fit there, else each reason under its line."""
-    head = "  " + formula.expr_text(block.target, where)
+    head = "  " + formula.flat(formula.pieces(of_line(block.target, where), where))
     indent = "    = "
     runs = [
-        formula.wrapped(formula.pieces(of_expr(expr, where), where), width - len(indent), width - len(indent) - 2)
-        for expr, _ in block.lines
+        formula.wrapped(formula.pieces(of_line(line, where), where), width - len(indent), width - len(indent) - 2)
+        for line, _ in block.lines
     ]
     reasons = [prose(reason, where) for _, reason in block.lines]
     by = speaker(where.language)("by {}").partition("{")[0]
-    widest = max(len(line) for lines in runs for line in lines) + len(indent) + 3
+    widest = max(cells(line) for lines in runs for line in lines) + len(indent) + 3
     beside = all(len(lines) == 1 for lines in runs) and widest + max(map(cells, reasons)) <= width
     found: list[Line] = [((head, "name"),)]
     for lines, reason in zip(runs, reasons):
         for n, line in enumerate(lines):
             start = indent if n == 0 else " " * (len(indent) + 2)
             if beside:
-                found.append(((start + line, "plain"), (" " * (widest - len(start) - len(line)) + reason if reason else "", "reason")))
+                found.append(((start + line, "plain"), (" " * (widest - len(start) - cells(line)) + reason if reason else "", "reason")))
             else:
                 found.append(((start + line, "plain"),))
         if reason and not beside:
@@ -195,8 +211,8 @@ def _matrix_lines(item: Result, laid: Layout, number: int, where: Context, width
     """A matrix equation over the line of its shapes; a second form continues under the first's equals sign."""
     name = notation.text_tensor(item.name, where)
     under = formula.shape_text(item.shape, where) if item.shape != (None, None) else ""
-    wide = max(len(name), len(under))
-    head = "  " + (name.center(wide) if number == 0 else " " * wide) + " = "
+    wide = max(cells(name), len(under))
+    head = "  " + (name.center(wide + len(name) - cells(name)) if number == 0 else " " * wide) + " = "
     below = "  " + (under.center(wide) if number == 0 else " " * wide) + "   "
     run: list[Piece] = formula.pieces(laid, where)
     found: list[Line] = []

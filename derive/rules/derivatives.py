@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from derive.expr import (
     ZERO,
     Add,
     Diff,
+    Differential,
     Equation,
     Expr,
     Fn,
@@ -32,11 +34,23 @@ from derive.expr import (
 from derive.indices import free_indices, fresh, instantiate, names, rename_apart, tensors_in
 from derive.terms import positive
 
+DERIVATIVES = (Diff, Differential)
 
-def varies(expr: Expr, diff: Diff) -> bool:
-    """Whether `expr` depends on the variable of `diff`, itself or through a tensor that varies with it."""
-    moving = {diff.wrt.tensor, *diff.through}
+
+def varies(expr: Expr, node: Diff | Differential) -> bool:
+    """Whether `expr` depends on the variable of a derivative, itself or through a tensor that varies with it."""
+    moving = {*sources(node), *node.through}
     return any(name in moving for name in tensors_in(expr))
+
+
+def sources(node: Diff | Differential) -> tuple[str, ...]:
+    """The tensors that a derivative is taken by."""
+    return (node.wrt.tensor,) if isinstance(node, Diff) else tuple(name for name, _ in node.along)
+
+
+def inside(node: Diff | Differential, body: Expr) -> Diff | Differential:
+    """The same derivative, of another expression."""
+    return replace(node, body=body)
 
 
 def definition(expr: Expr, definitions: Mapping[str, Equation]) -> Expr:
@@ -44,10 +58,10 @@ def definition(expr: Expr, definitions: Mapping[str, Equation]) -> Expr:
     taken = names(expr)
 
     def rule(node: Expr) -> Expr | None:
-        if isinstance(node, Diff) and isinstance(node.body, Ref):
+        if isinstance(node, DERIVATIVES) and isinstance(node.body, Ref):
             ref = node.body
-            if ref.tensor in node.through and ref.tensor != node.wrt.tensor:
-                return Diff(instantiate(definitions[ref.tensor], ref, taken), node.wrt, node.through)
+            if ref.tensor in node.through and ref.tensor not in sources(node):
+                return inside(node, instantiate(definitions[ref.tensor], ref, taken))
         return None
 
     return transform(expr, rule)
@@ -56,34 +70,34 @@ def definition(expr: Expr, definitions: Mapping[str, Equation]) -> Expr:
 def linearity(expr: Expr) -> Expr:
     """d (c u + v) / d A = c du/dA + dv/dA, sums likewise; d v / d A = 0 where v does not depend on A, or steps"""
 
-    def push(node: Diff) -> Expr:
+    def push(node: Diff | Differential) -> Expr:
         body = node.body
         if not varies(body, node) or isinstance(body, Iverson):
             return ZERO
         if isinstance(body, Add):
-            return add(*(push(Diff(term, node.wrt, node.through)) for term in body.terms))
+            return add(*(push(inside(node, term)) for term in body.terms))
         if isinstance(body, Sum):
-            return total(body.indices, push(Diff(body.body, node.wrt, node.through)))
+            return total(body.indices, push(inside(node, body.body)))
         if isinstance(body, Mul):
             moving = [factor for factor in body.factors if varies(factor, node)]
             if len(moving) == 1:
-                return mul(*(push(Diff(f, node.wrt, node.through)) if f is moving[0] else f for f in body.factors))
+                return mul(*(push(inside(node, f)) if f is moving[0] else f for f in body.factors))
         return node
 
-    return transform(expr, lambda node: push(node) if isinstance(node, Diff) else None)
+    return transform(expr, lambda node: push(node) if isinstance(node, DERIVATIVES) else None)
 
 
 def product_rule(expr: Expr) -> Expr:
     """d (u v) / d A = du/dA v + u dv/dA"""
 
     def rule(node: Expr) -> Expr | None:
-        if not isinstance(node, Diff) or not isinstance(node.body, Mul):
+        if not isinstance(node, DERIVATIVES) or not isinstance(node.body, Mul):
             return None
         parts = node.body.factors
         moving = [n for n, factor in enumerate(parts) if varies(factor, node)]
         if len(moving) < 2:
             return None
-        return add(*(mul(*(Diff(f, node.wrt, node.through) if m == n else f for m, f in enumerate(parts))) for n in moving))
+        return add(*(mul(*(inside(node, f) if m == n else f for m, f in enumerate(parts))) for n in moving))
 
     return transform(expr, rule)
 
@@ -95,18 +109,18 @@ def power_rule(expr: Expr, definitions: Mapping[str, Equation] | None = None) ->
     """
 
     def rule(node: Expr) -> Expr | None:
-        if not isinstance(node, Diff) or not isinstance(node.body, Pow):
+        if not isinstance(node, DERIVATIVES) or not isinstance(node.body, Pow):
             return None
         base, exponent = node.body.base, node.body.exponent
         kept = (iverson("!=", node.body, ZERO),) if is_length(node.body, definitions or {}) else ()
-        return mul(Num(exponent), *kept, power(base, exponent - 1), Diff(base, node.wrt, node.through))
+        return mul(Num(exponent), *kept, power(base, exponent - 1), inside(node, base))
 
     return transform(expr, rule)
 
 
 def length_note(expr: Expr, definitions: Mapping[str, Equation]) -> str:
     """What `power_rule` takes for a length that is 0, where it is about to differentiate one in `expr`."""
-    if any(isinstance(node, Diff) and isinstance(node.body, Pow) and is_length(node.body, definitions) for node in walk(expr)):
+    if any(isinstance(node, DERIVATIVES) and isinstance(node.body, Pow) and is_length(node.body, definitions) for node in walk(expr)):
         return "where a length is 0, its subgradients are the vectors of length at most 1: 0 is taken, as torch.linalg.vector_norm does"
     return ""
 
@@ -136,14 +150,14 @@ def scalar_chain_rule(expr: Expr) -> Expr:
     from derive.sympy_io import scalar_derivative
 
     def rule(node: Expr) -> Expr | None:
-        if not isinstance(node, Diff) or not isinstance(node.body, Fn):
+        if not isinstance(node, DERIVATIVES) or not isinstance(node.body, Fn):
             return None
         args = node.body.args
         partials = scalar_derivative(node.body.name, len(args))
         found = []
         for arg, partial in zip(args, partials):
             if varies(arg, node):
-                found.append(mul(fill_placeholders(partial, args), Diff(arg, node.wrt, node.through)))
+                found.append(mul(fill_placeholders(partial, args), inside(node, arg)))
         return add(*found)
 
     return transform(expr, rule)
@@ -153,7 +167,7 @@ def subgradient_note(expr: Expr) -> str:
     """What `scalar_chain_rule` takes at the kinks of the functions that it is about to differentiate in `expr`."""
     from derive.scalar import KINKS
 
-    found = dict.fromkeys(node.body.name for node in walk(expr) if isinstance(node, Diff) and isinstance(node.body, Fn))
+    found = dict.fromkeys(node.body.name for node in walk(expr) if isinstance(node, DERIVATIVES) and isinstance(node.body, Fn))
     kinks = [(name, KINKS[name]) for name in found if name in KINKS]
     return "; ".join(
         f"{kink.where}, the subgradient of {name} is {kink.interval}: {kink.taken} is taken, as torch does" for name, kink in kinks
@@ -173,13 +187,14 @@ def max_rule(expr: Expr) -> Expr:
     """
 
     def rule(node: Expr) -> Expr | None:
-        if not isinstance(node, Diff) or not isinstance(node.body, Max):
+        if not isinstance(node, DERIVATIVES) or not isinstance(node.body, Max):
             return None
         body, bound = node.body.body, node.body.indices
-        largest = rename_apart(node.body, names(node.body) | names(node.wrt))
+        taken = names(node)
+        largest = rename_apart(node.body, taken)
         at = Iverson("==", body, largest)
-        count = rename_apart(total(bound, at), names(node.body) | names(largest) | names(node.wrt))
-        return mul(total(bound, mul(at, Diff(body, node.wrt, node.through))), power(count, -1))
+        count = rename_apart(total(bound, at), taken | names(largest))
+        return mul(total(bound, mul(at, inside(node, body))), power(count, -1))
 
     return transform(expr, rule)
 

@@ -4,7 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from derive.expr import Diff, Equation, Expr, Fact, Fn, Idx, MatrixFn, Max, Mul, Pow, Ref, Sum, children, mul, rebuild, transform, walk
+from derive.expr import (
+    Diff,
+    Differential,
+    Equation,
+    Expr,
+    Fact,
+    Fn,
+    Idx,
+    MatrixFn,
+    Max,
+    Mul,
+    Pow,
+    Ref,
+    Sum,
+    children,
+    mul,
+    rebuild,
+    transform,
+    walk,
+)
 from derive.indices import free_indices, instantiate, names, substitute
 from derive.matching import replace_product
 from derive.rules.matrices import symmetric
@@ -32,7 +51,7 @@ def fold(expr: Expr, known: Iterable[Equation]) -> tuple[Expr, tuple[Equation, .
                         node = found
                         changed = True
                         break
-        parts = tuple(visit(part) for part in children(node)) if not isinstance(node, Diff) else ()
+        parts = tuple(visit(part) for part in children(node)) if not isinstance(node, (Diff, Differential)) else ()
         if parts and any(a is not b for a, b in zip(parts, children(node))):
             rebuilt = rebuild(node, parts)
             return visit(rebuilt) if type(rebuilt) is not type(node) else rebuilt

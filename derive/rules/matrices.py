@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from derive.equality import canonical
-from derive.expr import Add, Diff, Equation, Expr, Fact, Idx, Index, MatrixFn, Ref, add, mul, num, total, transform, walk
+from derive.expr import Add, Equation, Expr, Fact, Idx, Index, MatrixFn, Ref, add, mul, num, total, transform, walk
 from derive.indices import fresh, names, substitute
+from derive.rules.derivatives import DERIVATIVES, inside
 
 
 def inverse_rule(expr: Expr) -> Expr:
@@ -46,14 +47,14 @@ def _differentiated(expr: Expr, name: str, formula: Callable[[MatrixFn, Idx, Idx
     taken = names(expr)
 
     def rule(node: Expr) -> Expr | None:
-        if not isinstance(node, Diff) or not isinstance(node.body, MatrixFn) or node.body.name != name:
+        if not isinstance(node, DERIVATIVES) or not isinstance(node.body, MatrixFn) or node.body.name != name:
             return None
         row, column = node.body.indices
         p = fresh(row, taken)
         q = fresh(column, {*taken, p.name})
         taken.update((p.name, q.name))
         entry = substitute(node.body.body, {row: p, column: q})
-        return formula(node.body, p, q, Diff(entry, node.wrt, node.through))
+        return formula(node.body, p, q, inside(node, entry))
 
     return transform(expr, rule)
 

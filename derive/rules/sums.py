@@ -27,7 +27,7 @@ from derive.expr import (
     total,
     transform,
 )
-from derive.indices import free_indices, fresh, rename_apart, substitute
+from derive.indices import free_indices, fresh, rename_apart, renamed, substitute, with_names
 from derive.terms import (
     coefficient,
     factors,
@@ -41,7 +41,11 @@ from derive.terms import (
 def distribute(expr: Expr) -> Expr:
     """f (u + v) = f u + f v, sum(u + v) = sum(u) + sum(v), f sum(k, u) = sum(k, f u): as far as a delta needs it"""
     free = [i.name for i in free_indices(expr)]
-    return add(*(part for term in terms(expr) for part in _expand(rename_apart(term, free))))
+    found: list[Expr] = []
+    for term in terms(expr):
+        apart = rename_apart(term, free)
+        found += (with_names(part, renamed(term, apart)) for part in _expand(apart))
+    return add(*found)
 
 
 def _expand(expr: Expr) -> list[Expr]:

@@ -183,6 +183,19 @@ def _difference(first: Node, second: Node) -> tuple[str, str]:
     return text(first), text(second)
 
 
+def _places(index: Node) -> Iterator[Node]:
+    """The places beside one: those one or two steps off, and those as far on the other side."""
+    if index.kind not in ("name", "add"):
+        return
+    parts = index.parts if index.kind == "add" else (index,)
+    constant = sum((part.value for part in parts if part.kind == "num"), Fraction(0))
+    rest = tuple(part for part in parts if part.kind != "num")
+    for other in dict.fromkeys((-constant, Fraction(0), constant + 1, constant - 1)):
+        if other != constant:
+            moved = (*rest, Node("num", (), other, index.at)) if other else rest
+            yield moved[0] if len(moved) == 1 else Node("add", moved, at=index.at)
+
+
 def indices(node: Node, axes: dict[str, str]) -> Iterator[Change]:
     def swapped(part: Node) -> Iterator[Node]:
         if part.kind == "entry":
@@ -198,6 +211,14 @@ def indices(node: Node, axes: dict[str, str]) -> Iterator[Change]:
                     if index.kind == "name" and name != index.value and axes.get(index.value) == axis:
                         yield replace(part, parts=(*part.parts[:n], replace(index, value=name), *part.parts[n + 1 :]))
 
+    def shifted(part: Node) -> Iterator[Node]:
+        if part.kind == "entry":
+            for n, index in enumerate(part.parts):
+                for other in _places(index):
+                    yield replace(part, parts=(*part.parts[:n], other, *part.parts[n + 1 :]))
+
+    for other in variants(node, shifted):
+        yield "wrong index", "one entry is read at another place", other
     for other in variants(node, swapped):
         yield "indices swapped", "two indices stand in the wrong order", other
     for other in variants(node, renamed):

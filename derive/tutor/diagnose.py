@@ -16,7 +16,8 @@ from derive.tutor.judge import Setting
 from derive.tutor.tree import Node, Unreadable, text, walk
 
 if TYPE_CHECKING:
-    from derive.tutor.grade import Claim, Misfit, Tutor
+    from derive.tutor.grade import Misfit, Tutor
+    from derive.tutor.lines import Claim
 
 Found = tuple[str, str]
 MOST_TRIED = 600

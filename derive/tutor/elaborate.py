@@ -7,63 +7,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from fractions import Fraction
 
+from derive.affine import NotLinear, place
 from derive.conditions import choose, compare
 from derive.errors import listing, near
-from derive.expr import ONE, Delta, Expr, Fn, Idx, Index, MatrixFn, Num, Position, Ref, Size, Tensor, add, delta, mul, neg, power, total
+from derive.expr import ONE, Delta, Expr, Fn, Idx, Index, MatrixFn, Num, Position, Ref, Size, add, delta, mul, neg, power, total
 from derive.indices import free_indices, substitute
 from derive.tutor.tree import Node, Unreadable
+from derive.tutor.tree import walk as tree_walk
+from derive.tutor.values import Axis, Value, Vocabulary, shape
 
 ONES = ("𝟏", "ones")
 PLAIN = ("exp", "log", "tanh", "erf", "sigmoid", "relu", "abs", "sign", "softplus", "sin", "cos")
-Axis = Idx | None
-
-
-@dataclass(frozen=True)
-class Value:
-    """An array: an index for each axis (None for one of length 1) and the entry; `ones` marks a vector of ones of unknown length."""
-
-    axes: tuple[Axis, ...]
-    entry: Expr
-    ones: str = ""
-
-    @property
-    def dims(self) -> tuple[str, ...]:
-        return tuple(axis.dim for axis in self.axes if axis is not None)
-
-
-@dataclass
-class Vocabulary:
-    """What a formula may mention: tensors (by the name a person uses), axes, and other names for them."""
-
-    tensors: dict[str, Tensor]
-    batch: tuple[Idx, ...]
-    sizes: tuple[str, ...]
-    aliases: dict[str, str] = field(default_factory=dict)
-    internal: dict[str, str] = field(default_factory=dict)
-    """The name under which the checker knows a person's own definition."""
-    nudges: dict[str, str] = field(default_factory=dict)
-
-    def names(self) -> set[str]:
-        return {*self.tensors, *self.sizes, *self.aliases}
-
-    def dims(self, name: str) -> tuple[str, ...]:
-        """The axes of a tensor without the batch."""
-        dims = self.tensors[name].dims
-        lead = tuple(index.dim for index in self.batch)
-        return dims[len(lead) :] if lead and dims[: len(lead)] == lead else dims
-
-    def leading(self, name: str) -> tuple[Idx, ...]:
-        return self.batch if len(self.dims(name)) < len(self.tensors[name].dims) else ()
-
-
-def shape(value: Value) -> str:
-    """The shape as a message shows it."""
-    if not value.axes:
-        return "a number"
-    return " x ".join("1" if axis is None else axis.dim for axis in value.axes)
 
 
 class Elaborator:
@@ -147,9 +103,42 @@ class Elaborator:
             if self.words.tensors[name].values != dim:
                 raise Unreadable(f"{part.value} numbers {self.words.tensors[name].values}, and {dim} is wanted here", part.at, True)
             return Ref(name, (*self.words.leading(name), *self.places(name, part)))
-        if part.kind != "name":
-            raise Unreadable("expected an index by its name, as in X[i,k]", part.at)
-        return self.index_named(part.value, dim, part.at)
+        if part.kind == "name":
+            return self.index_named(part.value, dim, part.at)
+        try:
+            return place(self.counted(part, self.alone(part, dim)), dim)
+        except NotLinear as error:
+            raise Unreadable(f"a place is a sum of whole multiples of indices and lengths; {error}", part.at) from None
+
+    def alone(self, part: Node, dim: str) -> str | None:
+        """The axis of the indices of a place of which nothing else says what they run over: its own, where there is one alone."""
+        names = {inner.value for inner in tree_walk(part) if inner.kind == "name"}
+        unknown = [name for name in names if name not in self.axis_of and name not in self.words.sizes and name not in self.words.tensors]
+        return dim if len(unknown) == 1 else None
+
+    def counted(self, part: Node, dim: str | None) -> Expr:
+        """A place as arithmetic on positions."""
+        if part.kind == "num":
+            return Num(part.value)
+        if part.kind in ("add", "times"):
+            parts = [self.counted(inner, dim) for inner in part.parts]
+            return add(*parts) if part.kind == "add" else mul(*parts)
+        if part.kind == "negative":
+            return neg(self.counted(part.parts[0], dim))
+        if part.kind == "name" and part.value not in self.axis_of:
+            tensor = self.words.tensors.get(self.resolve(part.value))
+            if tensor is not None and tensor.is_plain_integer:
+                return Position(Ref(tensor.name))
+            if part.value in self.words.sizes:
+                return Size(part.value)
+            if dim is None:
+                raise Unreadable(f"nothing says what the index {part.value} runs over; write an entry that is read at it alone", part.at)
+        if part.kind == "name":
+            return Position(self.index_named(part.value, self.axis_of.get(part.value, dim or ""), part.at))
+        value = self.value(part)
+        if value.axes or not isinstance(value.entry, Size):
+            raise Unreadable("expected an index or a place, as in X[i,k] or X[2*i - 1,k]", part.at)
+        return value.entry
 
     # ------------------------------------------------------------------------------------------------ entry by entry
 
@@ -322,8 +311,10 @@ class Elaborator:
         return Value(body.axes, total(indices, body.entry))
 
     def _einsum(self, node: Node) -> Value:
-        inputs, _, output = node.value.partition("->")
+        inputs, arrow, output = node.value.partition("->")
         words = inputs.split(",")
+        if not arrow:
+            output = "".join(sorted(letter for letter in {*inputs} - {","} if inputs.count(letter) == 1))
         if len(words) != len(node.parts) or not all(word.isalpha() or not word for word in (*words, output)):
             raise Unreadable(f"einsum '{node.value}' has {len(words)} operands, {len(node.parts)} are given", node.at)
         known: dict[str, Idx] = {}
@@ -423,12 +414,6 @@ class Elaborator:
         if part.kind == "entry" and part.value in self.words.tensors:
             return self.words.tensors[part.value].values
         return self.axis_of.get(str(part.value))
-
-
-def named_free(value: Value) -> tuple[Idx, ...]:
-    """The indices that an entry names without a sum, those of its axes and of the batch aside."""
-    own = set(value.axes)
-    return tuple(index for index in free_indices(value.entry) if index not in own)
 
 
 def renamed(expr: Expr, mapping: Mapping[Idx, Idx]) -> Expr:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,11 +13,15 @@ from derive.errors import SpecError, listing, near
 from derive.expr import Equation, Expr, Fact, Idx, Ref, Tensor
 from derive.indices import names as index_names
 from derive.indices import rename_apart, substitute, tensors_in
+from derive.recurrence import Unordered, groups
 from derive.spec import Layer
 from derive.tutor import reading
-from derive.tutor.elaborate import Elaborator, Value, Vocabulary, named_free, shape
+from derive.tutor.convention import repeated, writes_sums
+from derive.tutor.elaborate import Elaborator
 from derive.tutor.judge import PLAIN, Apart, Judge, Setting, safely
+from derive.tutor.lines import Claim, equals, left, mentioned
 from derive.tutor.tree import Node, Unreadable, walk
+from derive.tutor.values import Value, Vocabulary, named_free, shape
 
 RIGHT, WRONG, UNREADABLE = "right", "wrong", "unreadable"
 UPSTREAM = ("G", "g", "grad_output", "dout", "delta", "δ", "upstream", "grad", "Δ")
@@ -47,22 +49,6 @@ class Misfit(Exception):
     def __init__(self, value: Value, wanted: tuple[str, ...], extra: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.value, self.wanted, self.extra = value, wanted, extra
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A line as read: what it says it is, the formula, and the names of the indices on its left."""
-
-    name: str
-    node: Node
-    indices: tuple[Node, ...] | None
-    source: str
-    number: int
-    setting: Setting
-
-    @property
-    def left(self) -> str:
-        return self.source[: _equals(self.source)].strip().rstrip(":")
 
 
 class Tutor:
@@ -127,8 +113,8 @@ class Tutor:
         """A scalar loss that is never mentioned is taken to be the end: its own gradient is 1."""
         if len(self.derivation.upstream) != 1 or self.words.dims(self.derivation.upstream[0]):
             return PLAIN
-        mentioned = {self.words.aliases.get(name, name) for name in _names(source)}
-        return PLAIN if self.derivation.upstream[0] in mentioned else Setting(unit=True)
+        said = {self.words.aliases.get(name, name) for name in mentioned(source)}
+        return PLAIN if self.derivation.upstream[0] in said else Setting(unit=True)
 
     def _line(self, source: str, number: int, setting: Setting, several: bool) -> Verdict:
         try:
@@ -140,29 +126,12 @@ class Tutor:
             return Verdict(UNREADABLE, "cannot tell", f"the checker cannot tell: {error}", source, 0, number)
 
     def _read(self, source: str, number: int, setting: Setting) -> Claim:
-        column = _equals(source)
+        column = equals(source)
         if column is None:
             example = next(iter(self.derivation.gradients))
             raise Unreadable(f"expected an equation, such as {example} = ...", len(source))
-        name, indices = self._left(source[:column].rstrip(":"), column)
+        name, indices = left(source[:column].rstrip(":"), self.words.names(), self.derivation.prefix)
         return Claim(name, reading.read(source[column + 1 :], self.words.names(), column + 1), indices, source, number, setting)
-
-    def _left(self, written: str, column: int) -> tuple[str, tuple[Node, ...] | None]:
-        """The name on the left, `dL/dW` read as dW, and its indices."""
-        cleaned = re.sub(r"\\partial|\\mathrm\{d\}", "∂", written).strip()
-        start = len(written) - len(written.lstrip())
-        fraction = re.fullmatch(r"\\d?frac\s*\{\s*[∂d]\s*\w*\s*\}\s*\{\s*[∂d]\s*(.+?)\s*\}", cleaned)
-        fraction = fraction or re.fullmatch(r"[∂d]\s*\w*\s*/\s*\(?[∂d]\s*(.+?)\)?", cleaned)
-        nabla = re.fullmatch(r"(?:\\nabla|∇|grad)\s*_?\s*\{?(\w+?)\}?(?:\s*\(?\w\)?)?", cleaned)
-        asked = fraction or (nabla if cleaned not in self.words.names() else None)
-        body = asked.group(1) if asked else cleaned
-        if not body:
-            raise Unreadable("expected what the formula is, such as dW, on the left", start)
-        node = reading.read(body, self.words.names(), start)
-        if node.kind not in ("name", "entry"):
-            raise Unreadable("expected a name on the left, such as dW or dW[k,j]", start)
-        name = f"{self.derivation.prefix}{node.value}" if asked else node.value
-        return name, node.parts if node.kind == "entry" else None
 
     # ------------------------------------------------------------------------------------------------ meanings
 
@@ -238,10 +207,10 @@ class Tutor:
 
     def _scan(self, node: Node, work: Elaborator) -> None:
         """Note the axis of every named index, so that a sum may stand before the entry that says what it runs over."""
-        for part in walk(node):
-            name = work.resolve(part.value) if part.kind == "entry" else ""
-            if name in self.words.tensors:
-                work.places(name, part)
+        entries = [(name, part) for part in walk(node) if part.kind == "entry" and (name := work.resolve(part.value)) in self.words.tensors]
+        # An index that stands alone somewhere says what it runs over; then the places it is part of are known.
+        for name, part in sorted(entries, key=lambda entry: any(index.kind not in ("name", "entry") for index in entry[1].parts)):
+            work.places(name, part)
 
     def _lazily(self, entry: Expr) -> None:
         """Gradients that the derivation passed over (it fuses equations) get their meaning as a definition."""
@@ -262,18 +231,34 @@ class Tutor:
         try:
             target, entry = self._fit(claim.node, claim)
         except Misfit as misfit:
-            return self._diagnosed(claim, None, misfit, None)
+            summed = self._summed(claim) if misfit.extra else None
+            return self._judge(summed, several) if summed is not None else self._diagnosed(claim, None, misfit, None)
         except Unreadable as error:
             if not error.shapes:
                 raise
             fix = self._diagnosed(claim, None, None, error)
             return fix
-        if _mentions(entry, claim.name):
+        if _mentions(entry, claim.name) and not self._recurs(Equation(target, entry)):
             raise Unreadable(f"{claim.name} stands on both sides", claim.node.at)
         apart = self._apart(entry, target, claim.setting)
         if apart is None:
             return self._right(claim, target, entry)
         return self._diagnosed(claim, apart, None, None)
+
+    def _recurs(self, equation: Equation) -> bool:
+        """Whether a line that has its own left side on the right is a recurrence, as the derived one is."""
+        try:
+            return any(group.recurs for group in groups((equation,)))
+        except Unordered:
+            return False
+
+    def _summed(self, claim: Claim) -> Claim | None:
+        """The claim read with the summation convention; None where it writes sums itself, or no index stands twice."""
+        if claim.indices is None and self.words.dims(claim.name) or writes_sums(claim.node):
+            return None
+        known = [index.name for index in self.words.batch]
+        node, over = repeated(claim.node, {*known, *(str(part.value) for part in claim.indices or ())})
+        return replace(claim, node=node, over=over) if over else None
 
     def _apart(self, entry: Expr, target: Ref, setting: Setting) -> Apart | None:
         truth = self._truth(target)
@@ -298,6 +283,8 @@ class Tutor:
                 bare = replace(setting, bare=True)
                 if safely(lambda: self.judge.is_meant(entry, target, bare)) is not None:
                     notes.append(f"under the fact {listing(_written(fact) for fact in self.layer.facts if _is_equation(fact))}")
+        if claim.over:
+            notes.insert(0, f"summed over {listing(claim.over)} by the summation convention")
         said = f"{claim.source.strip()} is right"
         return self._verdict(
             claim, RIGHT, "under a fact" if any("fact" in note for note in notes) else "right", f"{', '.join([said, *notes])}."
@@ -322,6 +309,9 @@ class Tutor:
         else:
             dims = [axis for axis in value.axes if axis is not None]
         free = named_free(replace(value, axes=(*value.axes, *self.words.batch, *dims)))
+        summed = self._summed(claim) if free and claim.indices is not None else None
+        if summed is not None:
+            return self._define(summed, several)
         if free:
             what = listing(index.name for index in free)
             return self._verdict(claim, WRONG, "missing sum", f"{what} is free on the right and not on the left: sum over {what}.")
@@ -436,26 +426,3 @@ def _written(fact: Fact | Equation) -> str:
 def _short(value: Any) -> str:
     shown = str(value)
     return shown if len(shown) <= 16 else f"{float(value):.6g}"
-
-
-def _names(source: str) -> Iterator[str]:
-    """The names on the right of each line, those of functions aside."""
-    for line in source.splitlines():
-        try:
-            tokens = reading.tokenize(line[(_equals(line) or -1) + 1 :])
-        except Unreadable:
-            continue
-        for token, after in itertools.pairwise(tokens):
-            if token.kind == "name" and after.text != "(":
-                yield token.text
-
-
-def _equals(source: str) -> int | None:
-    """The column of the equals sign between the two sides, outside of brackets."""
-    depth = 0
-    for n, character in enumerate(source):
-        depth += (character in "([{") - (character in ")]}")
-        around = source[max(0, n - 1) : n + 2]
-        if character == "=" and depth <= 0 and not re.search(r"[<>!=]=|==", around):
-            return n
-    return None

@@ -9,91 +9,16 @@ atom      number | name | "(" sum ")" | name "(" arguments ")" | "\\sum_{k}" ter
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from fractions import Fraction
 
 from derive.errors import near
+from derive.tutor.calls import Calls
+from derive.tutor.lexing import Token, tokenize
 from derive.tutor.tree import Node, Unreadable
-from derive.tutor.words import ALSO, FUNCTIONS, LATEX, MODULES, OPERATORS, REDUCTIONS, SIGNS, SILENT
+from derive.tutor.words import ALSO, FUNCTIONS, MODULES, OPERATORS, REDUCTIONS
 
-_TOKEN = re.compile(
-    r"""(?P<one>\\math(?:bf|bb|bbm)\{?1\}?)
-      | (?P<styled>\\(?:mathrm|mathbf|mathit|mathsf|text|operatorname|boldsymbol|bm)\{\w+\})
-      | (?P<space>(?:\s|\\[,;:!\ ]|&|~|\\quad|\\displaystyle)+)
-      | (?P<number>\d+\.\d+(?:[eE][+-]?\d+)?|\d+(?:\.(?![A-Za-z]))?(?:[eE][+-]?\d+)?|\.\d+)
-      | (?P<latex>\\[A-Za-z]+)
-      | (?P<text>'[^']*->[^']*'|"[^"]*")
-      | (?P<name>[^\W\d_ᵀ](?:[^\Wᵀ]*[^\W_ᵀ])?|𝟏|∂)
-      | (?P<op>\*\*|<=|>=|==|!=|[-+*/^()\[\],=:<>@._{}'|∘⊙·⋅×ᵀ⊤∑Σ−′])""",
-    re.VERBOSE,
-)
 _DEEPEST = 40
-_LONGEST = 2000
-
-
-@dataclass(frozen=True)
-class Token:
-    kind: str
-    text: str
-    at: int
-
-
-def tokenize(source: str) -> list[Token]:
-    if len(source) > _LONGEST:
-        raise Unreadable(
-            f"this line has {len(source)} characters; a formula has at most {_LONGEST}: name its parts on lines of their own", 0
-        )
-    tokens: list[Token] = []
-    position = 0
-    while position < len(source):
-        match = _TOKEN.match(source, position)
-        if match is None:
-            raise Unreadable(
-                f"{source[position]!r} has no meaning in a formula; expected a tensor, a number or one of + - * / @ ^T", position
-            )
-        kind, word = match.lastgroup or "", match.group()
-        if kind == "one":
-            kind, word = "name", "𝟏"
-        elif kind == "styled":
-            kind, word = "name", word[word.index("{") + 1 : -1]
-        elif kind == "latex":
-            word = word[1:]
-            kind = "op" if word in LATEX else "name"
-            word = LATEX.get(word, word)
-            if word == "T":
-                kind = "name"
-        word = SIGNS.get(word, word)
-        if kind != "space" and not (kind == "name" and word in SILENT and match.group().startswith("\\")):
-            tokens.append(Token(kind, word, position))
-        position = match.end()
-    tokens.append(Token("end", "", len(source)))
-    return _joined(tokens)
-
-
-def _joined(tokens: list[Token]) -> list[Token]:
-    r"""`dL/dY` and `\partial L / \partial Y` are one name, dY: nobody divides by a gradient."""
-    found: list[Token] = []
-    n = 0
-    while n < len(tokens):
-        words = [token.text for token in tokens[n : n + 5]]
-        if len(words) > 3 and words[0] in ("partial", "∂") and words[2] == "/" and words[3] == words[0]:
-            found.append(Token("name", f"d{words[4]}", tokens[n].at))
-            n += 5
-        elif (
-            len(words) > 2
-            and words[1] == "/"
-            and re.fullmatch(r"d[A-Z]", words[0])
-            and re.fullmatch(r"d[A-Za-z]\w*", words[2])
-            and words[2] != "d"
-        ):
-            found.append(Token("name", words[2], tokens[n].at))
-            n += 3
-        else:
-            found.append(tokens[n])
-            n += 1
-    return found
 
 
 def read(source: str, names: Collection[str], start: int = 0) -> Node:
@@ -108,34 +33,7 @@ def read(source: str, names: Collection[str], start: int = 0) -> Node:
     return node
 
 
-class _Parser:
-    def __init__(self, tokens: list[Token], names: frozenset[str]) -> None:
-        self.tokens, self.names, self.position, self.depth = tokens, names, 0, 0
-
-    @property
-    def token(self) -> Token:
-        return self.tokens[self.position]
-
-    def ahead(self, n: int = 1) -> Token:
-        return self.tokens[min(self.position + n, len(self.tokens) - 1)]
-
-    def take(self) -> Token:
-        token = self.token
-        if token.kind != "end":
-            self.position += 1
-        return token
-
-    def accept(self, *texts: str) -> Token | None:
-        return self.take() if self.token.text in texts and self.token.kind == "op" else None
-
-    def expect(self, text: str) -> None:
-        if not self.accept(text):
-            raise self.unexpected(repr(text))
-
-    def unexpected(self, wanted: str) -> Unreadable:
-        found = "the line ends here" if self.token.kind == "end" else f"there is {self.token.text!r} here"
-        return Unreadable(f"{found}; expected {wanted}", self.token.at)
-
+class _Parser(Calls):
     # ------------------------------------------------------------------------------------------------ operators
 
     def sum(self) -> Node:
@@ -245,6 +143,13 @@ class _Parser:
         if value.kind not in ("name", "entry"):
             raise Unreadable("only a tensor has a subscript", sign.at)
         words: list[Token] = []
+        if self.token.text == "{" and self.moved():
+            self.take()
+            places = [self.index()]
+            while self.accept(",") or self.token.kind in ("name", "number"):
+                places.append(self.index())
+            self.expect("}")
+            return Node("entry", (*value.parts, *places), value.value, value.at)
         if self.accept("{"):
             while not self.accept("}"):
                 if self.token.kind == "end":
@@ -256,6 +161,15 @@ class _Parser:
         if f"{value.value}_{joined}" in self.names:
             return Node("name", (), f"{value.value}_{joined}", value.at)
         return Node("entry", (*value.parts, *(Node("name", (), name, at) for name, at in _letters(words))), value.value, value.at)
+
+    def moved(self) -> bool:
+        """Whether a subscript in braces has a sum in it, as in h_{t-1,j}."""
+        steps = 1
+        while self.ahead(steps).text not in ("}", "") and self.ahead(steps).kind != "end":
+            if self.ahead(steps).text in ("+", "-"):
+                return True
+            steps += 1
+        return False
 
     def bracket(self, value: Node) -> Node:
         opened = self.take()
@@ -293,20 +207,32 @@ class _Parser:
         return Node("reshape", (value,), tuple(item == ":" for item in items), opened.at)
 
     def index(self) -> Node:
+        """An index, an entry of an integer tensor, or a place: whole multiples of indices, lengths and integers, as in `h[2*t - 1]`."""
+        first = self.token.at
+        sign = self.accept("-")
+        terms = [_negated(self.multiple(), sign)]
+        while more := self.accept("+", "-"):
+            terms.append(_negated(self.multiple(), more if more.text == "-" else None))
+        return terms[0] if len(terms) == 1 else Node("add", tuple(terms), at=first)
+
+    def multiple(self) -> Node:
         token = self.token
-        negative = self.accept("-")
-        token = self.take()
+        factors = [self.counted()]
+        while self.accept("*") or (factors[-1].kind == "num" and self.token.kind == "name"):
+            factors.append(self.counted())
+        return factors[0] if len(factors) == 1 else Node("times", tuple(factors), at=token.at)
+
+    def counted(self) -> Node:
+        token = self.token
+        if token.kind == "name" and self.ahead().text == "(":
+            return self.atom()
+        self.take()
         if token.kind == "number":
-            return Node("num", (), -Fraction(token.text) if negative else Fraction(token.text), token.at)
-        if token.kind != "name" or negative:
+            return Node("num", (), Fraction(token.text), token.at)
+        if token.kind != "name":
             raise Unreadable("expected an index, as in X[i,k]", token.at)
         node = Node("name", (), self.primed(token.text), token.at)
         return self.bracket(node) if self.token.text == "[" else node
-
-    def primed(self, name: str) -> str:
-        while self.accept("'"):
-            name += "'"
-        return name
 
     def method(self, value: Node, name: Token) -> Node:
         word = name.text
@@ -422,145 +348,11 @@ class _Parser:
             self.atom()
         return Node("over", (self.term(),), tuple(name for name, _ in _letters(words)), sign.at)
 
-    # ------------------------------------------------------------------------------------------------ calls
 
-    def arguments(self) -> tuple[list[Node], list[int], dict[str, object]]:
-        """Arguments in brackets: the formulas, those of them that are whole numbers, and the options by keyword."""
-        self.expect("(")
-        nodes: list[Node] = []
-        options: dict[str, object] = {}
-        while self.token.text != ")":
-            if self.token.kind == "name" and self.ahead().text == "=":
-                name = self.take().text
-                self.take()
-                options[name] = self.option()
-            elif self.token.text == "(" and self.ahead().kind == "number" and self.ahead(2).text == ",":
-                options["axis"] = self.option()
-            elif self.token.kind == "text":
-                options["text"] = self.take()
-            else:
-                nodes.append(self.sum())
-            if not self.accept(","):
-                break
-        self.expect(")")
-        return nodes, [number for node in nodes if (number := _whole(node)) is not None], options
-
-    def option(self) -> object:
-        if self.accept("("):
-            numbers = []
-            while not self.accept(")"):
-                numbers.append(_whole(self.sum()))
-                self.accept(",")
-            return tuple(n for n in numbers if n is not None)
-        token = self.token
-        if token.kind == "name":
-            self.take()
-            return {"True": True, "False": False, "None": None}.get(token.text, token.text)
-        number = _whole(self.sum())
-        if number is None:
-            raise Unreadable("expected a whole number", token.at)
-        return number
-
-    def call(self, name: Token) -> Node:
-        word = name.text
-        function = ALSO.get(word, word)
-        if word in REDUCTIONS:
-            return self.sum_call(name)
-        if function == "einsum":
-            nodes, _, options = self.arguments()
-            spec = options.get("text")
-            if not isinstance(spec, Token) or "->" not in spec.text:
-                raise Unreadable("einsum begins with its indices, as in einsum('ik,ij->kj', X, dY)", name.at)
-            return Node("einsum", tuple(nodes), spec.text[1:-1].replace(" ", ""), name.at)
-        if function == "softmax":
-            nodes, _, options = self.arguments()
-            nodes = nodes[:1]
-        else:
-            nodes, _, options = self.arguments()
-        if function == "len":
-            return Node("size", tuple(nodes[:1]), 0, name.at)
-        if function not in FUNCTIONS and function not in OPERATORS:
-            self.unknown(name)
-        return self.build(function, tuple(nodes), name)
-
-    def sum_call(self, name: Token) -> Node:
-        """`sum(k, ...)` over indices, or `np.sum(X, axis=0)` over axes."""
-        start = self.position
-        self.expect("(")
-        indices: list[str] = []
-        while self.token.kind == "name" and self.token.text not in self.names:
-            save = self.position
-            index = self.primed(self.take().text)
-            if not self.accept(","):
-                self.position = save
-                break
-            if self.token.kind == "name" and self.ahead().text == "=":
-                self.position = save
-                break
-            indices.append(index)
-        if indices and name.text == "sum":
-            body = self.sum()
-            self.expect(")")
-            return Node("over", (body,), tuple(indices), name.at)
-        self.position = start
-        nodes, _, options = self.arguments()
-        if not nodes:
-            raise Unreadable(f"{name.text} adds up nothing here", name.at)
-        return _reduced(name, nodes[0], nodes[1:], options)
-
-    def reduction(self, word: str, value: Node, name: Token) -> Node:
-        nodes, _, options = self.arguments()
-        return _reduced(name, value, nodes, options)
-
-    def build(self, function: str, parts: tuple[Node, ...], name: Token) -> Node:
-        wanted = FUNCTIONS.get(function, 1 if function in ("neg", "reciprocal") else 2)
-        if len(parts) != wanted and not (function == "inv" and len(parts) == 3):
-            raise Unreadable(f"{name.text} takes {wanted} argument{'s'[: wanted - 1]}, not {len(parts)}", name.at)
-        at = name.at
-        if function in ("mul", "div", "dot"):
-            return Node({"mul": "times", "div": "divide", "dot": "product"}[function], parts, at=at)
-        if function in ("add", "subtract"):
-            return Node("add", (parts[0], parts[1] if function == "add" else Node("negative", (parts[1],), at=at)), at=at)
-        if function == "neg":
-            return Node("negative", parts, at=at)
-        if function == "reciprocal":
-            return Node("power", parts, Fraction(-1), at)
-        if function == "square":
-            return Node("power", parts, Fraction(2), at)
-        if function == "sqrt":
-            return Node("power", parts, Fraction(1, 2), at)
-        if function == "pow":
-            exponent = parts[1]
-            negative = exponent.kind == "negative"
-            exponent = exponent.parts[0] if negative else exponent
-            if exponent.kind != "num":
-                raise Unreadable("the exponent of a power is a number", at)
-            return Node("power", parts[:1], -exponent.value if negative else exponent.value, at)
-        if function == "transpose":
-            return Node("transpose", parts, "numpy", at)
-        if function in ("rowsum", "colsum"):
-            return Node("reduce", parts, ("sum", (1,) if function == "rowsum" else (0,), True), at)
-        return Node("call", parts, function, at)
-
-
-def _reduced(name: Token, value: Node, others: list[Node], options: dict[str, object]) -> Node:
-    axes = options.get("axis", options.get("dim"))
-    if axes is None and others:
-        axes = tuple(number for other in others if (number := _whole(other)) is not None)
-        if len(axes) != len(others):
-            raise Unreadable(
-                f"expected an axis, as in {name.text}(X, axis=0), or indices first, as in {name.text}(k, X[i,k])", others[0].at
-            )
-    if isinstance(axes, int):
-        axes = (axes,)
-    return Node("reduce", (value,), (name.text, axes, bool(options.get("keepdims", options.get("keepdim", False)))), name.at)
-
-
-def _whole(node: Node) -> int | None:
-    if node.kind == "negative":
-        inner = _whole(node.parts[0])
-        return None if inner is None else -inner
-    return int(node.value) if node.kind == "num" and node.value.denominator == 1 else None
+def _negated(node: Node, sign: Token | None) -> Node:
+    if sign is None:
+        return node
+    return Node("num", (), -node.value, node.at) if node.kind == "num" else Node("negative", (node,), at=sign.at)
 
 
 def _letters(words: list[Token]) -> list[tuple[str, int]]:

@@ -40,9 +40,11 @@ def walk(node: Node) -> Iterator[Node]:
 
 
 def variants(node: Node, change: Callable[[Node], Iterator[Node]]) -> Iterator[Node]:
-    """Every tree that differs from `node` by `change` applied in one place."""
+    """Every tree that differs from `node` by `change` applied in one place; the arithmetic of a place along an axis stays as it is."""
     yield from change(node)
     for n, part in enumerate(node.parts):
+        if node.kind == "entry" and part.kind not in ("name", "entry"):
+            continue
         for other in variants(part, change):
             yield replace(node, parts=(*node.parts[:n], other, *node.parts[n + 1 :]))
 
@@ -70,7 +72,10 @@ def _text(node: Node) -> str:
     if kind == "add":
         shown = text(parts[0], 1)
         for part in parts[1:]:
-            shown += f" - {text(part.parts[0], 3)}" if part.kind == "negative" else f" + {text(part, 2)}"
+            if part.kind == "num" and part.value < 0:
+                shown += f" - {-part.value}"
+            else:
+                shown += f" - {text(part.parts[0], 3)}" if part.kind == "negative" else f" + {text(part, 2)}"
         return shown
     if kind == "negative":
         return f"-{text(parts[0], 3)}"

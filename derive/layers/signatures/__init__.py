@@ -8,7 +8,8 @@ from derive.layers.signatures.heads import HEADS
 from derive.layers.signatures.losses import LOSSES
 from derive.layers.signatures.maps import MAPS
 from derive.layers.signatures.modules import MODULES, Module
+from derive.layers.signatures.windows import WINDOWS
 
 __all__ = ["MODULES", "SIGNATURES", "Module", "Signature"]
 
-SIGNATURES: tuple[Signature, ...] = (*MAPS, *HEADS, *ACTIVATIONS, *LOSSES)
+SIGNATURES: tuple[Signature, ...] = (*MAPS, *WINDOWS, *HEADS, *ACTIVATIONS, *LOSSES)

@@ -114,6 +114,89 @@ LOSSES = (
         each = @bce_with_logits_entries(_flat(input), _flat(target), _flat(positive))""",
     ),
     loss(
+        "binary_cross_entropy",
+        "input, target, weight=None, size_average=None, reduce=None, reduction='mean'",
+        "input target weight",
+        "each if weight is None else @weighted_entries(each, _flat(weight.detach().expand(input.shape)))",
+        """
+        if target.shape != input.shape:
+            raise ValueError(
+                f"binary_cross_entropy: Using a target size ({target.shape}) that is different to the input size ({input.shape})"
+            )
+        if _looks_inside(input) and ((input < 0) | (input > 1)).any():
+            raise RuntimeError("binary_cross_entropy: all elements of input should be between 0 and 1")
+        each = @bce_entries(_flat(input), _flat(target), math.exp(-100))""",
+    ),
+    loss(
+        "hinge_embedding_loss",
+        f"input, target, margin=1.0, {OLD}",
+        "input target",
+        "@hinge_embedding_entries(_flat(input), _flat(target.detach()), float(margin))",
+        _SAME.format("input, target", "hinge_embedding_loss"),
+    ),
+    loss(
+        "multi_margin_loss",
+        f"input, target, p=1, margin=1.0, weight=None, {OLD}",
+        "input weight",
+        "@multi_margin_entries(input.reshape(-1, length), labels, classes, float(p), float(margin))",
+        """
+        if p not in (1, 2):
+            raise ValueError(f"multi_margin_loss: only p == 1 and p == 2 supported, not {p}")
+        if weight is not None and weight.ndim != 1:
+            raise ValueError(f"multi_margin_loss: weight must be one-dimensional, but has shape {tuple(weight.shape)}")
+        if input.ndim > 2 or 0 in input.shape[-1:]:
+            raise RuntimeError(
+                "multi_margin_loss: Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
+                f"{list(input.shape)}"
+            )
+        length = input.shape[-1] if input.ndim else 1
+        rows = input.shape[0] if input.ndim == 2 else 1
+        if target.ndim > 1 or target.numel() != rows:
+            raise RuntimeError(
+                "multi_margin_loss: target tensor should be 1-D with size equal to that of axis 0 of input. "
+                f"Expected target size [{rows}], but got {list(target.shape)}"
+            )
+        labels = _flat(_integers("multi_margin_loss", "target", target, length))
+        classes = input.new_ones(length) if weight is None else weight.detach()
+        if tuple(classes.shape) != (length,):
+            raise RuntimeError(f"multi_margin_loss: inconsistent weight size, expected {length} but got {list(classes.shape)}")""",
+        "target.shape",
+        "refuse",
+    ),
+    Signature(
+        "linear_cross_entropy",
+        "input, linear_weight, target, *, linear_bias=None, weight=None, reduction='mean', ignore_index=None, label_smoothing=0.0, "
+        "options=None",
+        "",
+        lines("""
+        if input.ndim not in (1, 2):
+            raise RuntimeError(f"linear_cross_entropy: expected input with dimensionality 1 or 2, got {input.ndim}")
+        if linear_weight.ndim < 2:
+            raise RuntimeError(f"linear_cross_entropy: expected linear_weight with dimensionality at least 2, got {linear_weight.ndim}")
+        shape, features = linear_weight.shape[:-1], linear_weight.shape[-1]
+        if input.shape[-1] != features:
+            raise RuntimeError(
+                "linear_cross_entropy: expected equal input and linear_weight last dimensions (in_features), got "
+                f"{input.shape[-1]} and {features}, respectively"
+            )
+        if len(shape) > 1 and input.ndim == 1:
+            raise RuntimeError(
+                f"linear_cross_entropy: K-dimensional loss defined by linear_weight shape {tuple(linear_weight.shape)} requires "
+                f"batched input, (N, {features}), got unbatched input with shape {tuple(input.shape)}"
+            )
+        if linear_bias is not None and linear_bias.shape != shape:
+            raise RuntimeError(f"linear_cross_entropy: expected linear_bias shape {tuple(shape)}, got {tuple(linear_bias.shape)}")
+        if ignore_index is not None and target.is_floating_point():
+            raise RuntimeError("linear_cross_entropy: ignore_index cannot be specified when target contains probabilities")
+        bias = None if linear_bias is None else linear_bias.reshape(-1)
+        logits = linear(input, linear_weight.reshape(-1, features), bias).reshape(*input.shape[:-1], *shape)
+        ignored = -100 if ignore_index is None else ignore_index
+        return cross_entropy(
+            logits, target, weight=weight, reduction=reduction, ignore_index=ignored, label_smoothing=label_smoothing
+        )
+        """),
+    ),
+    loss(
         "margin_ranking_loss",
         f"input1, input2, target, margin=0, {OLD}",
         "input1 input2 target",
@@ -147,6 +230,26 @@ LOSSES = (
             _TRIPLET,
         ),
         "anchor.shape[:-1]",
+    ),
+    loss(
+        "triplet_margin_with_distance_loss",
+        "anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False, reduction='mean'",
+        "anchor positive negative",
+        "@margin_of_distances(_flat(near), _flat(far), float(margin))",
+        """
+        if margin <= 0:
+            raise ValueError(f"triplet_margin_with_distance_loss: margin must be greater than 0, got {margin}")
+        if not anchor.ndim == positive.ndim == negative.ndim:
+            raise RuntimeError(
+                "triplet_margin_with_distance_loss: The anchor, positive, and negative tensors are expected to have the same number of "
+                f"dimensions, but got: anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
+            )
+        measure = pairwise_distance if distance_function is None else distance_function
+        near, far = measure(anchor, positive), measure(anchor, negative)
+        if swap:
+            swapped = measure(positive, negative)
+            far = @smaller_entries(_flat(far), _flat(swapped)).reshape(far.shape)""",
+        "near.shape",
     ),
     loss(
         "cosine_embedding_loss",

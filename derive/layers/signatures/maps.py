@@ -47,7 +47,7 @@ MAPS = (
         dropout_p = _probability(dropout_p)
         scale = (1 / math.sqrt(query.shape[-1]) if query.ndim and query.shape[-1] else 1.0) if scale is None else float(scale)
         mask = _mask("scaled_dot_product_attention", attn_mask, query, kind)
-        Q, K, V, mask, how = _attention("scaled_dot_product_attention", query, key, value, mask, is_causal, enable_gqa)
+        Q, K, V, mask, how = _queries("scaled_dot_product_attention", query, key, value, mask, is_causal, enable_gqa)
         if not K.shape[1] or not Q.shape[0]:
             return _heads(Q @ K.mT @ V, how)
         seen, bias = _seen(mask)
@@ -149,6 +149,31 @@ MAPS = (
         "same",
     ),
     Signature(
+        "instance_norm",
+        "input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-05",
+        "input weight bias",
+        lines("""
+        if input.ndim < 2:
+            raise RuntimeError(f"instance_norm: input has shape {tuple(input.shape)}, expected 2 axes or more, channels second")
+        channels = input.shape[1]
+        _channels("instance_norm", channels, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var)
+        scale = input.new_ones(channels) if weight is None else weight
+        shift = input.new_zeros(channels) if bias is None else bias
+        if not use_input_stats:
+            if running_mean is None or running_var is None:
+                raise RuntimeError("instance_norm: Expected running_mean and running_var to be defined when use_input_stats is false")
+            mean, variance = running_mean.detach().to(input.dtype), running_var.detach().to(input.dtype)
+            return _unrows(@batch_norm_eval(_rows(input, 1), scale, shift, mean, variance, float(eps)), input.shape, 1)
+        each = input.reshape(*input.shape[:2], 1, math.prod(input.shape[2:]))
+        if each.shape[-1] == 1:
+            raise ValueError(f"instance_norm: Expected more than 1 spatial element when training, got input size {input.shape}")
+        _running(each.detach().permute(3, 0, 1, 2).flatten(2), running_mean, running_var, momentum)
+        return @group_norm(each, scale[:, None], shift[:, None], float(eps)).reshape(input.shape)
+        """),
+        "parameters",
+        "same",
+    ),
+    Signature(
         "embedding",
         "input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False",
         "weight",
@@ -164,6 +189,45 @@ MAPS = (
         return @embedding_padded(weight, weight.detach(), places, kept).reshape(*input.shape, weight.shape[1])
         """),
         "low",
+    ),
+    Signature(
+        "embedding_bag",
+        "input, weight, offsets=None, max_norm=None, norm_type=2, scale_grad_by_freq=False, mode='mean', sparse=False, "
+        "per_sample_weights=None, include_last_offset=False, padding_idx=None",
+        "weight per_sample_weights",
+        lines("""
+        _refused("embedding_bag", max_norm=max_norm, scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
+        given = (input, weight, offsets, per_sample_weights, mode, include_last_offset)
+        tokens, numbers, bags, weights = _bags("embedding_bag", *given)
+        tokens = _integers("embedding_bag", "input", tokens, weight.shape[0])
+        padding = _place("embedding_bag", padding_idx, weight.shape[0])
+        if padding is not None:
+            numbers = torch.where(tokens == padding, bags, numbers)
+        if mode == "max":
+            places = _largest_of_bags(weight.detach(), tokens, numbers, bags)
+            return @picked(torch.nn.functional.pad(weight.mT, (0, 1)), places).mT
+        if mode == "mean":
+            weights = weights / (numbers[:, None] == numbers).sum(1)
+        return @embedding_bag_weighted(weight, weights, tokens, numbers, bags + 1)[:bags]
+        """),
+    ),
+    Signature(
+        "normalize",
+        "input, p=2.0, dim=1, eps=1e-12, out=None",
+        "input",
+        lines("""
+        if out is not None:
+            raise NotImplementedError("normalize: out= has no gradient and is not derived here; use torch.nn.functional.normalize for it")
+        if math.isinf(p):
+            raise NotImplementedError(f"normalize: p={p} is not derived here, only finite powers; use torch.nn.functional.normalize for it")
+        dim = _axis("normalize", input.ndim, dim)
+        rows = _rows(input, dim)
+        if p == 0:
+            shares = 1 / (rows.detach() != 0).sum(-1, keepdim=True).clamp(min=eps).to(input.dtype)
+            return _unrows(@weighted_entries(_flat(rows), _flat(shares.expand(rows.shape))).reshape(rows.shape), input.shape, dim)
+        return _unrows(@rows_normalized(rows, float(p), float(eps)), input.shape, dim)
+        """),
+        autocast="accelerator",
     ),
     Signature(
         "cosine_similarity",
