@@ -395,5 +395,5 @@ def _marked(text: str, where: Context) -> str:
         elif word.isalpha():
             out.append(notation.latex_tensor(word, where))
         else:
-            out.append(formula_in(word, where) or escaped(word))
+            out.append(word if word in "[]" else formula_in(word, where) or escaped(word))
     return "".join(out)
