@@ -28,6 +28,7 @@ from derive.layers import names
 from derive.layouts import transposed_jacobian
 from derive.proof import proof_json
 from derive.reading import readings
+from derive.recurrence import recurrent
 from derive.spec import Layer
 
 NOTHING = "-"
@@ -93,6 +94,8 @@ def both_jacobians(own: Derivation) -> Cell:
     """The Jacobian by each input in both layouts, and the proof that they are transposes of each other."""
     if len(own.layer.equations) > LONGEST:
         return Cell(True, LONG)
+    if recurrent(own.definitions):
+        return Cell(True, NOTHING)
     document = own.document((*own.prepare, *own.lemmas))
     before = sum(len(proof["steps"]) for proof in document["proofs"])
     try:
@@ -130,7 +133,10 @@ def table(found: dict[str, dict[str, Cell]]) -> Table:
     return printed
 
 
-LEGEND = f"lines that the checker verified; {NOTHING}: nothing to switch; {LONG}: more than {LONGEST} equations, Jacobians not derived"
+LEGEND = (
+    f"lines that the checker verified; {NOTHING}: nothing to switch, or a Jacobian without a closed form; {LONG}: more than {LONGEST} "
+    "equations, Jacobians not derived"
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

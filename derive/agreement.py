@@ -7,6 +7,7 @@ checker verifies every line. Where no such chain is found nothing is known, unle
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +23,7 @@ from derive.layers.equals import Same, equals_of
 from derive.normal import Known, Line, normalised
 from derive.proof import FORMAT, Proof, Step, equation_json, expr_json, fact_json, proof_json, sizes_json, tensor_json
 from derive.recognize import finish
-from derive.recurrence import recurrent
+from derive.recurrence import Group, groups, recurrent
 from derive.rules.expanding import TooLong
 from derive.spec import Layer
 from derive.workings import domain
@@ -157,6 +158,7 @@ class _Prover:
         self.layer = both.layer
         # What a recurrence computes cannot be written out.
         walked = recurrent(both.layer.equations)
+        self.walked = {e.target.tensor: e for e in both.first if e.target.tensor in walked}
         self.own = {e.target.tensor: e for e in both.first if e.target.tensor not in walked}
         self.other = {e.target.tensor: e for e in both.second if e.target.tensor not in walked}
         self.bridges = {e.target.tensor: e for e in both.bridges}
@@ -164,7 +166,13 @@ class _Prover:
 
     def prove(self, claims: list[Claim]) -> tuple[Proof, ...]:
         wanted = {claim.equation.target.tensor: claim.values[0] for claim in claims}
-        for name, equation in self.other.items():
+        for group in groups(self.both.second):
+            if group.recurs:
+                self._induction(group, wanted)
+                continue
+            name, equation = group.members[0], group.equations[0]
+            if name not in self.other:
+                continue
             found = None
             for value in (wanted[name],) if name in wanted else self._candidates(equation):
                 found = self._chain(equation, value, final=name in wanted)
@@ -185,13 +193,54 @@ class _Prover:
                 waiting.extend(e.target.tensor for e in self.lemmas[name].given)
         return tuple(proof for name, proof in self.lemmas.items() if name in needed)
 
+    def _shown(self) -> dict[str, Equation]:
+        """What has been proved of the second layer's tensors."""
+        return {name: Equation(p.goal.value, p.result.value) if _is_alias(p) else p.result for name, p in self.lemmas.items()}  # type: ignore[arg-type]
+
+    def _induction(self, group: Group, wanted: Mapping[str, Expr]) -> None:
+        """The proofs that the members of a recurrence are those of one of the first layer's.
+
+        Each entry is so where the entries that it reads are: those nearer to where the axis is walked from, and at its own place
+        those of members that were shown before it.
+        """
+        claims: dict[str, Equation] = {}
+        for equation in group.equations:
+            value = wanted.get(equation.target.tensor) or self.likely.get(equation.target.tensor)
+            if not isinstance(value, Ref) or value.tensor not in self.walked:
+                return
+            claims[equation.target.tensor] = Equation(equation.target, value)
+        found: dict[str, Proof] = {}
+        for equation in group.equations:
+            target, value = equation.target, claims[equation.target.tensor].value
+            start = [Line("given", target), Line("unfold", equation.value, f"what {target.tensor} is")]
+            start += self._opened(start[-1].after, target, self.bridges, "where", lambda e: f"what {e.target.tensor} is here")
+            start += self._opened(start[-1].after, target, self._shown(), "lemma", lambda e: f"what was shown of {e.target.tensor}")
+            start += self._opened(start[-1].after, target, claims, "induction", lambda e: "the entries before it are equal")
+            end = [Line("given", value)]
+            end += self._opened(value, target, self.walked, "unfold", lambda e: f"what {e.target.tensor} is")
+            met = _meeting(start[2:], end)
+            met = None if met is None else (met[0] + 2, met[1])
+            if met is None:
+                start += normalised(start[-1].after, self.known, target)
+                end += normalised(end[-1].after, self.known, target)
+                met = _meeting(start, end)
+            if met is None:
+                return
+            alias = Ref(self._free_name(f"{target.tensor}_is"), target.indices)
+            found[target.tensor] = self._proof(Equation(alias, target), start, end, met)
+        self.lemmas.update(found)
+
+    def _free_name(self, name: str) -> str:
+        taken = {tensor.name for tensor in self.layer.tensors}
+        return next(each for each in itertools.chain((name,), (f"{name}_{n}" for n in itertools.count(2))) if each not in taken)
+
     def _candidates(self, equation: Equation) -> list[Expr]:
         """The entries of the first layer's tensors that run over the same axes, those of equations alike first."""
         from derive.correspondence import _entries
 
-        if equation.target.tensor in self.likely:
-            return [self.likely[equation.target.tensor]]
         found: list[Expr] = []
+        if equation.target.tensor in self.likely:
+            found.append(self.likely[equation.target.tensor])
         axes = sorted(self.layer.tensor(equation.target.tensor).dims)
         for name in self.own:
             if sorted(self.layer.tensor(name).dims) == axes:
@@ -202,7 +251,7 @@ class _Prover:
         """The proof that the equation's target is `value`; what is not final is tried with little effort."""
         start = [Line("given", equation.value)]
         start += self._opened(start[-1].after, equation.target, self.bridges, "where", lambda e: f"what {e.target.tensor} is here")
-        lemmas = {name: proof.result for name, proof in self.lemmas.items()}
+        lemmas = self._shown()
         start += self._opened(start[-1].after, equation.target, lemmas, "lemma", lambda e: f"what was shown of {e.target.tensor}")
         end = [Line("given", value)]
         if isinstance(value, Ref) or final:
@@ -269,7 +318,8 @@ class _Prover:
         return self._finished(equation, steps, tuple(facts))
 
     def _finished(self, equation: Equation, steps: tuple[Step, ...], facts: tuple[Fact, ...]) -> Proof:
-        shown = {name: proof.result for name, proof in self.lemmas.items()}
+        # What was shown of a recurrence is of its entries by themselves: its definition stands.
+        shown = {name: proof.result for name, proof in self.lemmas.items() if not _is_alias(proof)}
         mentioned: dict[str, None] = {}
         for expr in (equation.value, *(s.after for s in steps)):
             mentioned.update(dict.fromkeys(tensors_in(expr)))
@@ -290,8 +340,16 @@ class _Prover:
         counts = {name for length in self.layer.sizes for name in tensors_in(length.value)}
         tensors = tuple(t for t in self.layer.tensors if t.name in everything | counts)
         name = equation.target.tensor
+        if isinstance(equation.value, Ref) and name not in {t.name for t in tensors}:
+            tensors += (Tensor(name, self.layer.tensor(equation.value.tensor).dims),)
+            name = equation.value.tensor
         made = Proof(name, "equality", equation, steps, tensors, ordered, kept, self.layer.batch, None, self.layer.sizes)
         return finish(made, {t.name: t for t in tensors})
+
+
+def _is_alias(proof: Proof) -> bool:
+    """Whether a proof is of the entries of a tensor under a name of its own, so that the tensor keeps its definition."""
+    return proof.goal.target.tensor != proof.name
 
 
 def _meeting(start: list[Line], end: list[Line]) -> tuple[int, int] | None:

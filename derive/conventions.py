@@ -25,7 +25,7 @@ from derive.reading import reading_document
 from derive.render import CONVENTIONS
 from derive.restated import Place, restated
 from derive.spec import Layer
-from derive.storage import data, transposed, weights
+from derive.storage import data, swapped, transposed, weights
 
 Node = TypeVar("Node")
 
@@ -85,6 +85,12 @@ class Restated:
             stem = name[len(prefix) :]
             moved = stem in self.moved or stem.removesuffix("_total") in self.moved
             places[name] = Place(name, moved != (name in turned))
+        # The sums that were named on the way have the same names, most of them.
+        own = {t.name: t.dims for t in self.first.tensors}
+        for t in self.derivation.tensors:
+            for turn in (False, True):
+                if t.name not in places and own.get(t.name) == (swapped(t.dims) if turn else t.dims):
+                    places[t.name] = Place(t.name, turn)
         return restated(self.first, self.derivation, places, self.upstream)
 
     @property

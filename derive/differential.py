@@ -18,7 +18,7 @@ from derive import rules
 from derive.engine import active
 from derive.equality import equal
 from derive.errors import listing
-from derive.expr import ZERO, Differential, Equation, Expr, Ref, Tensor, add, mul, total
+from derive.expr import ZERO, Differential, Equation, Expr, Iverson, Ref, Tensor, add, mul, total
 from derive.indices import tensors_in
 from derive.lemma import CannotDerive, put_back, simplify, tidy
 from derive.normal import Known, Line, normalised
@@ -26,7 +26,7 @@ from derive.proof import Proof, proof_json
 from derive.recognize import bracket, finish
 from derive.rules.expanding import TooLong
 from derive.spec import Layer
-from derive.terms import has_derivative
+from derive.terms import contains, has_derivative, unbounded
 from derive.workings import Chain, Workings
 
 if TYPE_CHECKING:
@@ -230,7 +230,9 @@ class _Deriving:
         for n, line in enumerate((made.goal.value, *(step.after for step in made.steps))):
             if n and made.steps[n - 1].rule == "move_across":
                 weight = None
-            form = bracket(line, made.batch, moving, weight)
+            # Matrices have a value in every entry, also where a condition keeps an expression from being looked at.
+            partial = contains(line, Iverson) and unbounded(line)
+            form = None if partial else bracket(line, made.batch, moving, weight)
             forms += [] if form is None else [(n, form)]
         return replace(made, forms=tuple(forms))
 

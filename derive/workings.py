@@ -141,21 +141,27 @@ class Workings:
         found = lines.written.get(name, lines.written_inside.get(name))
         if found is not None:
             return found
+        dims = self.tensors[name].dims
+        known: list[Idx | None] = []
+        for dim in dims:
+            known.append(self._index_over(dim, known))
         indices: list[Idx] = []
-        for dim in self.tensors[name].dims:
-            indices.append(self._index_over(dim, indices))
+        for dim, index in zip(dims, known):
+            letter = dim[0].lower()
+            # A name of our own is none that the tensor's other indices have, before it or after it.
+            while any(other is not None and other.name == letter for other in (*known, *indices)):
+                letter += "'"
+            indices.append(index or Idx(letter, dim))
         return tuple(indices)
 
-    def _index_over(self, dim: str, used: list[Idx]) -> Idx:
+    def _index_over(self, dim: str, used: list[Idx | None]) -> Idx | None:
+        """The first index that stands over an axis and is not used yet."""
         for equation in self.definitions.values():
             for node in (equation.target, *walk(equation.value)):
                 for index in free_indices(node):
                     if index.dim == dim and index not in used:
                         return index
-        name = dim[0].lower()
-        while any(i.name == name for i in used):
-            name += "'"
-        return Idx(name, dim)
+        return None
 
     def given(self, used: Iterable[str]) -> tuple[Equation, ...]:
         """The definitions of the named tensors, in an order in which each mentions only earlier ones."""

@@ -67,7 +67,11 @@ def test_search_matches_names_descriptions_and_topics(capsys: pytest.CaptureFixt
 
 
 def test_a_search_that_finds_nothing_suggests_what_is_near(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys, "search", "hinje") == (2, "", "derive: error: no layer mentions 'hinje'; did you mean hinge or multi_class_hinge or hinge_embedding_entries?\n")
+    assert run(capsys, "search", "hinje") == (
+        2,
+        "",
+        "derive: error: no layer mentions 'hinje'; did you mean hinge or multi_class_hinge or hinge_embedding_entries?\n",
+    )
     assert run(capsys, "search", "zzz") == (2, "", "derive: error: no layer mentions 'zzz'; derive lists the catalogue\n")
     assert run(capsys, "search", " ")[0] == 2
     assert run(capsys, "search")[0] == 2

@@ -83,9 +83,7 @@ def test_a_layer_transposed_twice_is_itself_and_examples_are_columns_then() -> N
 # ---------------------------------------------------------------------------------------------------- what is proved
 
 
-@pytest.mark.parametrize(
-    "name", ["linear", "softmax", "cross_entropy_labels", "kronecker", "mahalanobis", "decay_scan", "residual", "row_norm"]
-)
+@pytest.mark.parametrize("name", ["linear", "softmax", "cross_entropy_labels", "kronecker", "mahalanobis", "decay", "residual", "row_norm"])
 def test_every_switch_is_proved_to_give_the_same_gradients(name: str) -> None:
     found = cells(name)
     assert all(cell.good for cell in found.values()), found
@@ -130,6 +128,13 @@ def test_a_wrong_gradient_in_the_other_convention_is_not_proved() -> None:
     wrong = replace(stated.plain, lemmas=tuple(twice if proof is lemma else proof for proof in stated.plain.lemmas))
     found = replace(stated, plain=wrong, derivation=wrong).agreement
     assert not found.proved and found.stuck == "dW_2" and "the second" in found.difference
+
+
+def test_an_index_that_no_equation_names_gets_a_name_of_its_own() -> None:
+    spec = Layer.parse("formula", "shape X[N,B] Z[M,B]\nsize(f) = size(N) + size(M)\nY[f,n] = X[position(f),n] + Z[f - size(N),n]")
+    made = derive(spec)
+    assert made.check().ok
+    assert [i.name for i in made.gradient("X").equation.target.indices if isinstance(i, Idx)] == ["n'", "n"]
 
 
 def test_jacobians_in_the_two_layouts_are_transposes() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, DecimalException, getcontext
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 Number = Any  # int | Fraction in exact mode, int | Decimal in digits mode
@@ -165,7 +166,7 @@ class Digits:
 
     def pi(self) -> Number:
         """16 atan(1/5) - 4 atan(1/239) (Machin)."""
-        return 16 * _arctan_of_inverse(5) - 4 * _arctan_of_inverse(239)
+        return _pi(getcontext().prec)
 
     def equal(self, a: Number, b: Number) -> bool:
         return bool(abs(a - b) <= self.tolerance * max(1, abs(a), abs(b)))
@@ -189,6 +190,12 @@ def _series(first: Decimal, ratio: Callable[[int], Decimal]) -> Decimal:
         term *= ratio(n)
         total += term
     return total
+
+
+@lru_cache(maxsize=8)
+def _pi(digits: int) -> Decimal:
+    """As many digits of pi as the current context has."""
+    return 16 * _arctan_of_inverse(5) - 4 * _arctan_of_inverse(239)
 
 
 def _arctan_of_inverse(n: int) -> Decimal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,11 +115,25 @@ def _facts_are_declared(proof: Node, context: Context, declared: Declarations) -
             declared.check_expr(side, scope)
 
 
+def _behind(names: Iterable[str], given: dict[str, Node]) -> set[str]:
+    """The named tensors, and all that their definitions rest on."""
+    found = set(names)
+    waiting = list(found)
+    while waiting:
+        name = waiting.pop()
+        more = set(tensors_in(given[name]["value"])) - found if name in given else set()
+        found |= more
+        waiting += more
+    return found
+
+
 def _rests_on_more(node: Node, target: Node, given: dict[str, Node]) -> None:
     """A line may rest on the target, by itself or through a definition, only as a recurrence does: it would assume what it shows.
 
     Inside the proof of a derivative the target is a free variable, also of its meaning, so that only the end of it has to be one.
     """
+    if target[1] not in _behind(tensors_in(node), given):
+        return
     equations = {**given, target[1]: {"target": target, "value": node}}
     for circle in circles({name: tensors_in(equation["value"]) for name, equation in equations.items()}):
         if target[1] in circle and not determined({name: equations[name] for name in circle}):

@@ -23,8 +23,8 @@ from derive.render.layout import (
     Terms,
     Transposed,
     Word,
-    of_matrix,
 )
+from derive.render.matrix_layout import of_matrix
 from derive.render.notation import Context
 from derive.render.picture import Box, Item, Label, Picture, Text, label_of
 

@@ -12,7 +12,8 @@ from derive.render import notation
 from derive.render.blocks import Result, Worked
 from derive.render.breaking import width
 from derive.render.formula_latex import LINE, pieces
-from derive.render.layout import of_expr, of_matrix
+from derive.render.layout import of_expr
+from derive.render.matrix_layout import of_matrix
 from derive.render.notation import Context
 from derive.signs import is_comparison
 

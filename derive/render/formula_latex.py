@@ -30,8 +30,8 @@ from derive.render.layout import (
     Transposed,
     Word,
     of_expr,
-    of_matrix,
 )
+from derive.render.matrix_layout import of_matrix
 from derive.render.notation import Context
 
 # Widths are in em of the 10pt Computer Modern fonts, rounded up: a line estimated to fit has to fit.
@@ -395,5 +395,5 @@ def _marked(text: str, where: Context) -> str:
         elif word.isalpha():
             out.append(notation.latex_tensor(word, where))
         else:
-            out.append(formula_in(word, where) or escaped(word))
+            out.append(word if word in "[]" else formula_in(word, where) or escaped(word))
     return "".join(out)

@@ -31,8 +31,8 @@ from derive.render.layout import (
     Word,
     is_open,
     of_expr,
-    of_matrix,
 )
+from derive.render.matrix_layout import of_matrix
 from derive.render.notation import Context
 
 SYMBOLS = {

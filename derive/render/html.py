@@ -32,7 +32,8 @@ from derive.render.blocks import (
 from derive.render.display import tables
 from derive.render.formula_latex import FORMULA, formula_in, marked_index, pieces
 from derive.render.languages import speaker
-from derive.render.layout import of_expr, of_line, of_matrix
+from derive.render.layout import of_expr
+from derive.render.matrix_layout import of_line, of_matrix
 from derive.render.notation import Context
 from derive.render.page import page
 from derive.render.picture import svg

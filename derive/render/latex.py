@@ -11,7 +11,7 @@ from derive.render.blocks import Bullets, Chain, Figures, Formulas, Givens, Head
 from derive.render.breaking import width
 from derive.render.display import aligned, equation_lines, result_lines, tables
 from derive.render.formula_latex import LINE, escaped, pieces, prose
-from derive.render.layout import of_line
+from derive.render.matrix_layout import of_line
 from derive.render.notation import Context
 from derive.render.page import page, proof_page
 from derive.render.picture import COLORS, tikz

@@ -20,7 +20,7 @@ from derive.render.breaking import Piece, lines
 from derive.render.display import equation_lines, result_lines, tables
 from derive.render.formula_latex import FORMULA, LINE, formula_in, pieces
 from derive.render.languages import speaker
-from derive.render.layout import of_line
+from derive.render.matrix_layout import of_line
 from derive.render.notation import Context
 from derive.render.page import page, proof_page
 from derive.render.picture import stacked, svg

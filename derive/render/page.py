@@ -94,7 +94,7 @@ def conventions(derivation: Any, where: Context, stated: Any = None) -> list[Blo
         from derive.render.conventions import bullets
 
         items = list(bullets(stated))
-    mark = "The Kronecker delta, written `[i = j]`," if where.delta_is_a_tensor else "`δ[i,j]`"
+    mark = "The bracket `[i = j]`" if where.delta_is_a_tensor else "`δ[i,j]`"
     items += [
         f"{mark} is 1 where `i = j` and 0 elsewhere. Another index over the same axis gets a prime.",
         "`∂T/∂A` is taken through the equation of `T` alone, `∂⁺T/∂⁺A` through every equation from `A` to `T`.",
@@ -179,7 +179,7 @@ def proof_blocks(proof: Proof, detail: str) -> list[Block]:
     lines = tuple((line.expr, dict(line.reasons)[detail]) for line in every if detail in dict(line.reasons))
     if len(lines) == 1:
         blocks.append(Formulas((Equation(proof.goal.target, proof.goal.value),)))
-    elif proof.kind in ("invariant", "bracket"):
+    elif proof.kind in ("invariant", "bracket") or (proof.kind == "equality" and proof.name != proof.goal.target.tensor):
         blocks.append(Chain(every[0].expr, lines[1:], every[1:]))
     else:
         blocks.append(Chain(proof.goal.target, lines, every))

@@ -16,7 +16,8 @@ from derive.render import notation
 from derive.render.blocks import Bullets, Chain, Formulas, Givens, Heading, Identities, Page, Paragraph, Result, Results, Worked
 from derive.render.breaking import Piece
 from derive.render.languages import speaker
-from derive.render.layout import Layout, of_expr, of_line, of_matrix
+from derive.render.layout import Layout, of_expr
+from derive.render.matrix_layout import of_line, of_matrix
 from derive.render.notation import Context
 from derive.render.page import page, proof_page
 from derive.signs import is_comparison

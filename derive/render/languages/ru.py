@@ -92,9 +92,11 @@ WORDS = {
     "with the length {}.": "с длиной {0}.",
     "with the lengths {}.": "с длинами {0}.",
     "an integer": "целое число",
+    "induction": "индукция",
+    "the entries before it are equal": "предыдущие элементы равны",
     # other conventions
-    "The Kronecker delta, written {}, is 1 where {} and 0 elsewhere. Another index over the same axis gets a prime.": (
-        "Символ Кронекера, записанный как {0}, равен 1 при {1} и 0 в остальных случаях. Другой индекс по той же оси отмечается штрихом."
+    "The bracket {} is 1 where {} and 0 elsewhere. Another index over the same axis gets a prime.": (
+        "Скобка {0} равна 1 при {1} и 0 в остальных случаях. Другой индекс по той же оси отмечается штрихом."
     ),
     "Rows are examples.": "Строки — это примеры.",
     "Columns are examples: against the layer as it is given, {} is stored transposed.": "Столбцы — это примеры: по сравнению с исходным слоем {0} хранится транспонированно.",

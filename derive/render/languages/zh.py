@@ -89,9 +89,11 @@ WORDS = {
     "with the length {}.": "其长度为 {0}。",
     "with the lengths {}.": "其长度为 {0}。",
     "an integer": "整数",
+    "induction": "归纳",
+    "the entries before it are equal": "前面的元素相等",
     # other conventions
-    "The Kronecker delta, written {}, is 1 where {} and 0 elsewhere. Another index over the same axis gets a prime.": (
-        "克罗内克符号写作 {0}：当 {1} 时为 1，否则为 0。同一轴上的另一个指标加撇号。"
+    "The bracket {} is 1 where {} and 0 elsewhere. Another index over the same axis gets a prime.": (
+        "当 {1} 时括号 {0} 为 1，否则为 0。同一轴上的另一个指标加撇号。"
     ),
     "Rows are examples.": "每行是一个样本。",
     "Columns are examples: against the layer as it is given, {} is stored transposed.": "每列是一个样本：与所给的层相比，{0} 转置存放。",
