@@ -88,8 +88,9 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
         m = np.empty((B, H, N), Q.dtype)
         Z_m = np.empty((B, H, N), Q.dtype)
         O = np.empty((B, H, N, d_v), Q.dtype)
+        work: dict[int, Any] = {}
         for b, h, i in _parts((B, H, N), M, Q, 128):
-            m[b, h, i], Z_m[b, h, i], _, O[b, h, i] = _forward_part(Q[b, h, i], K[b, h], V[b, h])
+            m[b, h, i], Z_m[b, h, i], _, _ = _forward_part(Q[b, h, i], K[b, h], V[b, h], O=O[b, h, i], work=work)
     return O, Saved(Q, K, V, P, O, m, Z_m)
 
 
@@ -111,9 +112,10 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
         dV = np.zeros((B, H, M, d_v), Q.dtype)
         dQ = np.empty((B, H, N, d_k), Q.dtype)
         dK_sum = np.zeros((B, H, M, d_k), Q.dtype)
+        work: dict[int, Any] = {}
         for b, h, i in _parts((B, H, N), M, Q, 128):
-            dV_part, dQ[b, h, i], dK_sum_part = _backward_part(
-                Q[b, h, i], K[b, h], m[b, h, i], Z_m[b, h, i], dO[b, h, i], V[b, h], D[b, h, i], None
+            dV_part, _, dK_sum_part = _backward_part(
+                Q[b, h, i], K[b, h], m[b, h, i], Z_m[b, h, i], dO[b, h, i], V[b, h], D[b, h, i], None, dQ=dQ[b, h, i], work=work
             )
             dV[b, h] += dV_part
             dK_sum[b, h] += dK_sum_part
@@ -157,47 +159,61 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
     return O, tO
 
 
-def _forward_part(Q: Any, K: Any, V: Any) -> Any:
+def _forward_part(Q: Any, K: Any, V: Any, O: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: m, Z_m, P, O."""
     d_k = Q.shape[-1]
+    B_block = Q.shape[0]
+    H_block = Q.shape[1]
+    N_block = Q.shape[2]
+    M = K.shape[2]
+    (space_1,) = _spaces(work, Q, (B_block, H_block, N_block, M))
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    S = Q @ K.mT
-    S /= math.sqrt(d_k)
+    Q_K = np.matmul(Q, K.mT, out=space_1)
+    S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # m[b,h,i] = max(k, S[b,h,i,k])
     m = S.max(axis=-1)
     # Z_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
     exp_S = np.subtract(S, m[..., None], out=S)
     np.exp(exp_S, out=exp_S)
-    Z_m = exp_S.sum(axis=-1)
+    Z_m = _sum(exp_S, -1)
     # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
     P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-    O = P @ V
+    O = np.matmul(P, V, out=O)
     return m, Z_m, P, O
 
 
-def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None) -> Any:
+def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
+    B_block = Q.shape[0]
+    H_block = Q.shape[1]
+    N_block = Q.shape[2]
+    M = K.shape[2]
+    d_v = dO.shape[-1]
+    space_1, space_2, space_3, space_4 = _spaces(
+        work, Q, (B_block, H_block, N_block, M), (B_block, H_block, M, d_v), (B_block, H_block, N_block, M), (B_block, H_block, M, d_k)
+    )
     if P is None:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-        S = Q @ K.mT
-        S /= math.sqrt(d_k)
+        Q_K = np.matmul(Q, K.mT, out=space_1)
+        S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
         # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-        P = np.exp(S - m[..., None])
+        P = np.subtract(S, m[..., None], out=S)
+        np.exp(P, out=P)
         P /= Z_m[..., None]
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = P.mT @ dO
+    dV = np.matmul(P.mT, dO, out=space_2)
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-    dP = dO @ V.mT
+    dP = np.matmul(dO, V.mT, out=space_3)
     # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
-    dS = np.subtract(dP, D[..., None], out=dP)
-    dS *= P
+    dP_D = np.subtract(dP, D[..., None], out=dP)
+    dS = np.multiply(dP_D, P, out=dP_D)
     # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
-    dQ = dS @ K
-    dQ /= math.sqrt(d_k)
+    dS_K = np.matmul(dS, K, out=dQ)
+    dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = dS.mT @ Q
+    dK_sum = np.matmul(dS.mT, Q, out=space_4)
     return dV, dQ, dK_sum
 
 
@@ -259,3 +275,22 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
+
+
+def _sum(array: Array, axis: int) -> Array:
+    """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
+    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+        return np.asarray(np.add.reduce(array, axis))
+    ones = np.ones(array.shape[axis], array.dtype)
+    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    return total

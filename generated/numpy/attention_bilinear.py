@@ -40,6 +40,7 @@ O = softmax(X A X^T) X W_v: the score x_i^T A x_j. Luong, Pham and Manning (2015
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -92,8 +93,9 @@ def forward(X: Any, A: Any, W_v: Any) -> tuple[Array, Saved]:
         m = np.empty((N,), X.dtype)
         Z_m = np.empty((N,), X.dtype)
         O = np.empty((N, d_v), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((N,), N, X, 128):
-            m[i], Z_m[i], _, O[i] = _forward_part(X, t_2[i], V)
+            m[i], Z_m[i], _, _ = _forward_part(X, t_2[i], V, O=O[i], work=work)
     return O, Saved(X, A, W_v, P, V, O, m, Z_m)
 
 
@@ -114,8 +116,9 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
         dV = np.zeros((N, d_v), X.dtype)
         dX_sum = np.empty((N, C), X.dtype)
         dX_sum_2 = np.zeros((N, C), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((N,), N, X, 512):
-            dV_part, dX_sum[i], dX_sum_2_part = _backward_part(X, t_2[i], m[i], Z_m[i], dO[i], V, D[i], X[i], None)
+            dV_part, _, dX_sum_2_part = _backward_part(X, t_2[i], m[i], Z_m[i], dO[i], V, D[i], X[i], None, dX_sum=dX_sum[i], work=work)
             dV += dV_part
             dX_sum_2 += dX_sum_2_part
     # dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
@@ -170,44 +173,55 @@ def jvp(X: Any, A: Any, W_v: Any, tX: Any, tA: Any, tW_v: Any) -> tuple[Array, A
     return O, tO
 
 
-def _forward_part(X: Any, t: Any, V: Any) -> Any:
+def _forward_part(X: Any, t: Any, V: Any, O: Any = None, work: Any = None) -> Any:
     """One part along N, or the whole: m, Z_m, P, O."""
+    N = X.shape[0]
+    N_block = t.shape[0]
+    (space_1,) = _spaces(work, X, (N_block, N))
     # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
-    S = t @ X.T
+    S = np.matmul(t, X.T, out=space_1)
     # m[i] = max(k, S[i,k])
     m = S.max(axis=-1)
     # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
     exp_S = np.subtract(S, m[:, None], out=S)
     np.exp(exp_S, out=exp_S)
-    Z_m = exp_S.sum(axis=-1)
+    Z_m = _sum(exp_S, -1)
     # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
     P = np.divide(exp_S, Z_m[:, None], out=exp_S)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
-    O = P @ V
+    O = np.matmul(P, V, out=O)
     return m, Z_m, P, O
 
 
-def _backward_part(X: Any, t: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, X_rows: Any, P: Any | None) -> Any:
+def _backward_part(
+    X: Any, t: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, X_rows: Any, P: Any | None, dX_sum: Any = None, work: Any = None
+) -> Any:
     """One part along N, or the whole: dV, dX_sum, dX_sum_2."""
+    N = X.shape[0]
+    C = X.shape[-1]
+    N_block = t.shape[0]
+    d_v = dO.shape[-1]
+    space_1, space_2, space_3, space_4 = _spaces(work, X, (N_block, N), (N_block, N), (N, d_v), (N, C))
     if P is None:
         # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
-        S = t @ X.T
+        S = np.matmul(t, X.T, out=space_1)
         # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-        P = np.exp(S - m[:, None])
+        P = np.subtract(S, m[:, None], out=S)
+        np.exp(P, out=P)
         P /= Z_m[:, None]
     # dP[i,j] = sum(e, dO[i,e]*V[j,e])
-    dP = dO @ V.T
+    dP = np.matmul(dO, V.T, out=space_2)
     # dV[j,e] = sum(i, dO[i,e]*P[i,j])
-    dV = P.T @ dO
+    dV = np.matmul(P.T, dO, out=space_3)
     # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-    dS = np.subtract(dP, D[:, None], out=dP)
-    dS *= P
+    dP_D = np.subtract(dP, D[:, None], out=dP)
+    dS = np.multiply(dP_D, P, out=dP_D)
     # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
     #     dV[i,e]*W_v[a,e])
-    dX_sum = dS @ X
+    dX_sum = np.matmul(dS, X, out=dX_sum)
     # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
     #     dV[i,e]*W_v[a,e])
-    dX_sum_2 = dS.T @ X_rows
+    dX_sum_2 = np.matmul(dS.T, X_rows, out=space_4)
     return dV, dX_sum, dX_sum_2
 
 
@@ -269,3 +283,22 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
+
+
+def _sum(array: Array, axis: int) -> Array:
+    """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
+    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+        return np.asarray(np.add.reduce(array, axis))
+    ones = np.ones(array.shape[axis], array.dtype)
+    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    return total

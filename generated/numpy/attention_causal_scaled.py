@@ -39,6 +39,7 @@ O = softmax(scale Q K^T) V over the keys up to the query's own place.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -84,14 +85,17 @@ def forward(Q: Any, K: Any, V: Any, scale: Any) -> tuple[Array, Saved]:
     d_v = V.shape[-1]
     _nonempty(M=M)
     if _saved_whole(B * N * M, Q, K, V):
-        m, Z_m, P, O = _forward_part(Q, K, scale, np.arange(N), V)
+        m, Z_m, P, O = _forward_part(Q, K, scale, _forward_seen(np.arange(N), M), V)
     else:
         P = None
         m = np.empty((N, B), Q.dtype)
         Z_m = np.empty((N, B), Q.dtype)
         O = np.empty((B, N, d_v), Q.dtype)
+        work: dict[int, Any] = {}
         for b, i in _parts((B, N), M, Q, 128):
-            m[i, b], Z_m[i, b], _, O[b, i] = _forward_part(Q[b, i], K[b], scale, np.arange(N)[i], V[b])
+            seen = _forward_seen(np.arange(N)[i], M)
+            j = _span(seen)
+            m[i, b], Z_m[i, b], _, _ = _forward_part(Q[b, i], K[b, j], scale, seen[:, j], V[b, j], O=O[b, i], work=work)
     return O, Saved(Q, K, V, scale, P, O, m, Z_m)
 
 
@@ -107,17 +111,20 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
     D = np.vecdot(dO, O)
     if P is not None:
-        dV, dQ, dK_sum = _backward_part(Q, K, scale, np.arange(N), m, Z_m, dO, V, D, P)
+        dV, dQ, dK_sum = _backward_part(Q, K, scale, m, Z_m, None, dO, V, D, P)
     else:
         dV = np.zeros((B, M, d_v), Q.dtype)
         dQ = np.empty((B, N, d_k), Q.dtype)
         dK_sum = np.zeros((B, M, d_k), Q.dtype)
+        work: dict[int, Any] = {}
         for b, i in _parts((B, N), M, Q, 128):
-            dV_part, dQ[b, i], dK_sum_part = _backward_part(
-                Q[b, i], K[b], scale, np.arange(N)[i], m[i, b], Z_m[i, b], dO[b, i], V[b], D[b, i], None
+            seen = _backward_seen(np.arange(N)[i], M)
+            j = _span(seen)
+            dV_part, _, dK_sum_part = _backward_part(
+                Q[b, i], K[b, j], scale, m[i, b], Z_m[i, b], seen[:, j], dO[b, i], V[b, j], D[b, i], None, dQ=dQ[b, i], work=work
             )
-            dV[b] += dV_part
-            dK_sum[b] += dK_sum_part
+            dV[b, j] += dV_part
+            dK_sum[b, j] += dK_sum_part
     # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
     dK = np.multiply(dK_sum, scale, out=dK_sum)
     return dQ, dK, dV
@@ -161,51 +168,85 @@ def jvp(Q: Any, K: Any, V: Any, scale: Any, tQ: Any, tK: Any, tV: Any) -> tuple[
     return O, tO
 
 
-def _forward_part(Q: Any, K: Any, scale: Any, i: Any, V: Any) -> Any:
+def _forward_part(Q: Any, K: Any, scale: Any, seen: Any, V: Any, O: Any = None, work: Any = None) -> Any:
     """One part along B and N, or the whole: m, Z_m, P, O."""
-    M = K.shape[1]
+    B_block = Q.shape[0]
+    N_block = Q.shape[1]
+    M_seen = K.shape[1]
+    space_1, space_2, space_3 = _spaces(work, Q, (B_block, N_block, M_seen), (B_block, N_block, M_seen), (B_block, N_block, M_seen))
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-    S = Q @ K.mT
-    S *= scale
-    less_equal_i = np.arange(M) <= i[:, None]
-    # m[i,b] = max(k, where(k <= i, 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(i < k, 1, 0))
+    Q_K = np.matmul(Q, K.mT, out=space_1)
+    S = np.multiply(Q_K, scale, out=Q_K)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        m = np.where(less_equal_i, S, -1e30).max(axis=-1).T.copy()
+        masked_seen = np.positive(S, out=space_2)
+        np.copyto(masked_seen, -1e30, where=~seen)
+    # m[i,b] = max(k, where(k <= i, 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(i < k, 1, 0))
+    m = masked_seen.max(axis=-1).T.copy()
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         exp_S = np.subtract(S, m.T[..., None], out=S)
         np.exp(exp_S, out=exp_S)
+    masked_seen_2 = np.positive(exp_S, out=space_3)
+    np.copyto(masked_seen_2, 0, where=~seen)
     # Z_m[i,b] = sum(k, where(k <= i, 1, 0)*exp(S[b,i,k] - m[i,b]))
-    Z_m = np.where(less_equal_i, exp_S, 0).sum(axis=-1).T.copy()
-    # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
+    Z_m = _sum(masked_seen_2, -1).T.copy()
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        P = np.where(less_equal_i, exp_S / Z_m.T[..., None], 0)
+        exp_S_Z_m = np.divide(exp_S, Z_m.T[..., None], out=exp_S)
+    # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
+    P = exp_S_Z_m
+    np.copyto(P, 0, where=~seen)
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
-    O = P @ V
+    O = np.matmul(P, V, out=O)
     return m, Z_m, P, O
 
 
-def _backward_part(Q: Any, K: Any, scale: Any, i: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None) -> Any:
+def _forward_seen(i: Any, M: int) -> Any:
+    """Which entries along M count, for a part of the rows."""
+    seen = np.arange(M) <= i[:, None]
+    return seen
+
+
+def _backward_part(
+    Q: Any, K: Any, scale: Any, m: Any, Z_m: Any, seen: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None
+) -> Any:
     """One part along B and N, or the whole: dV, dQ, dK_sum."""
-    M = K.shape[1]
+    B_block = Q.shape[0]
+    N_block = Q.shape[1]
+    d_k = Q.shape[-1]
+    M_seen = K.shape[1]
+    d_v = dO.shape[-1]
+    space_1, space_2, space_3, space_4 = _spaces(
+        work, Q, (B_block, N_block, M_seen), (B_block, M_seen, d_v), (B_block, N_block, M_seen), (B_block, M_seen, d_k)
+    )
     if P is None:
         # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-        S = Q @ K.mT
-        S *= scale
-        # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
+        Q_K = np.matmul(Q, K.mT, out=space_1)
+        S = np.multiply(Q_K, scale, out=Q_K)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            P = np.where(np.arange(M) <= i[:, None], np.exp(S - m.T[..., None]) / Z_m.T[..., None], 0)
+            S_Z_m = np.subtract(S, m.T[..., None], out=S)
+            np.exp(S_Z_m, out=S_Z_m)
+            S_Z_m /= Z_m.T[..., None]
+        # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
+        P = S_Z_m
+        np.copyto(P, 0, where=~seen)
     # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
-    dV = P.mT @ dO
+    dV = np.matmul(P.mT, dO, out=space_2)
     # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
-    dP = dO @ V.mT
+    dP = np.matmul(dO, V.mT, out=space_3)
     # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
-    dS = np.subtract(dP, D[..., None], out=dP)
-    dS *= P
+    dP_D = np.subtract(dP, D[..., None], out=dP)
+    dS = np.multiply(dP_D, P, out=dP_D)
     # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
-    dQ = dS @ K
-    dQ *= scale
+    dS_K = np.matmul(dS, K, out=dQ)
+    dQ = np.multiply(dS_K, scale, out=dS_K)
     # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-    dK_sum = dS.mT @ Q
+    dK_sum = np.matmul(dS.mT, Q, out=space_4)
     return dV, dQ, dK_sum
+
+
+def _backward_seen(i: Any, M: int) -> Any:
+    """Which entries along M count, for a part of the rows."""
+    seen = np.arange(M) <= i[:, None]
+    return seen
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -266,3 +307,28 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _span(seen: Array) -> slice:
+    """The stretch of the last axis that holds every entry seen; never empty, because there is no maximum of nothing."""
+    places = np.flatnonzero(seen.any(axis=tuple(range(seen.ndim - 1))))
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
+
+
+def _sum(array: Array, axis: int) -> Array:
+    """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
+    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+        return np.asarray(np.add.reduce(array, axis))
+    ones = np.ones(array.shape[axis], array.dtype)
+    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    return total

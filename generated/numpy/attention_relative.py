@@ -100,8 +100,9 @@ def forward(Q: Any, K: Any, V: Any, R: Any, bucket: Any) -> tuple[Array, Saved]:
         m = np.empty((H, N), Q.dtype)
         Z_m = np.empty((H, N), Q.dtype)
         O = np.empty((H, N, d_v), Q.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((N,), H * M * d_k, Q, 128):
-            m[:, i], Z_m[:, i], _, O[:, i] = _forward_part(R, bucket[i], K, Q[:, i], V)
+            m[:, i], Z_m[:, i], _, _ = _forward_part(R, bucket[i], K, Q[:, i], V, O=O[:, i], work=work)
     return O, Saved(Q, K, V, R, bucket, P, O, m, Z_m)
 
 
@@ -124,9 +125,10 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
         dQ_sum = np.zeros((H, N, d_k), Q.dtype)
         dK_sum = np.zeros((H, M, d_k), Q.dtype)
         dR_sum = np.zeros((L, d_k), Q.dtype)
+        work: dict[int, Any] = {}
         for i, j in _parts((N, M), H * d_k, Q, 512):
             dV_part, dQ_sum_part, dK_sum_part, dR_sum_part = _backward_part(
-                R, bucket[i, j], K[:, j], Q[:, i], m[:, i], Z_m[:, i], dO[:, i], V[:, j], D[:, i], None
+                R, bucket[i, j], K[:, j], Q[:, i], m[:, i], Z_m[:, i], dO[:, i], V[:, j], D[:, i], None, work=work
             )
             dV[:, j] += dV_part
             dQ_sum[:, i] += dQ_sum_part
@@ -180,47 +182,72 @@ def jvp(Q: Any, K: Any, V: Any, R: Any, bucket: Any, tQ: Any, tK: Any, tV: Any, 
     return O, tO
 
 
-def _forward_part(R: Any, bucket: Any, K: Any, Q: Any, V: Any) -> Any:
+def _forward_part(R: Any, bucket: Any, K: Any, Q: Any, V: Any, O: Any = None, work: Any = None) -> Any:
     """One part along N, or the whole: m, Z_m, P, O."""
     d_k = R.shape[-1]
+    N_block = bucket.shape[0]
+    M = bucket.shape[-1]
+    H = K.shape[0]
+    (space_1,) = _spaces(work, R, (H, N_block, M, d_k))
     # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
-    S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
+    K_R = np.add(K[:, None, :, :], R[bucket], out=space_1)
+    Q_K_R = (K_R @ Q[..., None])[..., 0]
+    S = np.divide(Q_K_R, math.sqrt(d_k), out=Q_K_R)
     # m[h,i] = max(k, S[h,i,k])
     m = S.max(axis=-1)
     # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
     exp_S = np.subtract(S, m[..., None], out=S)
     np.exp(exp_S, out=exp_S)
-    Z_m = exp_S.sum(axis=-1)
+    Z_m = _sum(exp_S, -1)
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
     P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-    O = P @ V
+    O = np.matmul(P, V, out=O)
     return m, Z_m, P, O
 
 
-def _backward_part(R: Any, bucket: Any, K: Any, Q: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None) -> Any:
+def _backward_part(R: Any, bucket: Any, K: Any, Q: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None, work: Any = None) -> Any:
     """One part along N and M, or the whole: dV, dQ_sum, dK_sum, dR_sum."""
     d_k = R.shape[-1]
     L = R.shape[0]
+    N_block = bucket.shape[0]
+    M_block = bucket.shape[-1]
+    H = K.shape[0]
+    d_v = dO.shape[-1]
+    space_1, space_2, space_3, space_4, space_5, space_6 = _spaces(
+        work,
+        R,
+        (H, N_block, M_block, d_k),
+        (H, M_block, d_v),
+        (H, N_block, M_block),
+        (H, N_block, d_k, M_block),
+        (H, M_block, d_k),
+        (N_block, M_block, d_k),
+    )
     if P is None:
         # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
-        S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
+        K_R = np.add(K[:, None, :, :], R[bucket], out=space_1)
+        Q_K_R = (K_R @ Q[..., None])[..., 0]
+        S = np.divide(Q_K_R, math.sqrt(d_k), out=Q_K_R)
         # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-        P = np.exp(S - m[..., None])
+        P = np.subtract(S, m[..., None], out=S)
+        np.exp(P, out=P)
         P /= Z_m[..., None]
     # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-    dV = P.mT @ dO
+    dV = np.matmul(P.mT, dO, out=space_2)
     # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-    dP = dO @ V.mT
+    dP = np.matmul(dO, V.mT, out=space_3)
     # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
-    dS = np.subtract(dP, D[..., None], out=dP)
-    dS *= P
+    dP_D = np.subtract(dP, D[..., None], out=dP)
+    dS = np.multiply(dP_D, P, out=dP_D)
     # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
-    dQ_sum = ((K.mT[:, None, :, :] + R[bucket].mT) @ dS[..., None])[..., 0].copy()
+    K_R = np.add(K.mT[:, None, :, :], R[bucket].mT, out=space_4)
+    dQ_sum = (K_R @ dS[..., None])[..., 0].copy()
     # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-    dK_sum = dS.mT @ Q
+    dK_sum = np.matmul(dS.mT, Q, out=space_5)
     # dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
-    dR_sum = _scatter(bucket, dS.transpose(1, 2, 0) @ Q.transpose(1, 0, 2), L, 0)
+    dS_Q = np.matmul(dS.transpose(1, 2, 0), Q.transpose(1, 0, 2), out=space_6)
+    dR_sum = _scatter(bucket, dS_Q, L, 0)
     return dV, dQ_sum, dK_sum, dR_sum
 
 
@@ -295,6 +322,25 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
+
+
+def _sum(array: Array, axis: int) -> Array:
+    """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
+    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+        return np.asarray(np.add.reduce(array, axis))
+    ones = np.ones(array.shape[axis], array.dtype)
+    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    return total
 
 
 def _scatter(labels: Array, values: Array, length: int, batch: int) -> Array:

@@ -39,6 +39,7 @@ O = softmax(scale Q K^T) V.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -90,8 +91,9 @@ def forward(Q: Any, K: Any, V: Any, scale: Any) -> tuple[Array, Saved]:
         m = np.empty((B, N), Q.dtype)
         Z_m = np.empty((B, N), Q.dtype)
         O = np.empty((B, N, d_v), Q.dtype)
+        work: dict[int, Any] = {}
         for b, i in _parts((B, N), M, Q, 128):
-            m[b, i], Z_m[b, i], _, O[b, i] = _forward_part(Q[b, i], K[b], scale, V[b])
+            m[b, i], Z_m[b, i], _, _ = _forward_part(Q[b, i], K[b], scale, V[b], O=O[b, i], work=work)
     return O, Saved(Q, K, V, scale, P, O, m, Z_m)
 
 
@@ -112,8 +114,11 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
         dV = np.zeros((B, M, d_v), Q.dtype)
         dQ = np.empty((B, N, d_k), Q.dtype)
         dK_sum = np.zeros((B, M, d_k), Q.dtype)
+        work: dict[int, Any] = {}
         for b, i in _parts((B, N), M, Q, 128):
-            dV_part, dQ[b, i], dK_sum_part = _backward_part(Q[b, i], K[b], scale, m[b, i], Z_m[b, i], dO[b, i], V[b], D[b, i], None)
+            dV_part, _, dK_sum_part = _backward_part(
+                Q[b, i], K[b], scale, m[b, i], Z_m[b, i], dO[b, i], V[b], D[b, i], None, dQ=dQ[b, i], work=work
+            )
             dV[b] += dV_part
             dK_sum[b] += dK_sum_part
     # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
@@ -155,45 +160,60 @@ def jvp(Q: Any, K: Any, V: Any, scale: Any, tQ: Any, tK: Any, tV: Any) -> tuple[
     return O, tO
 
 
-def _forward_part(Q: Any, K: Any, scale: Any, V: Any) -> Any:
+def _forward_part(Q: Any, K: Any, scale: Any, V: Any, O: Any = None, work: Any = None) -> Any:
     """One part along B and N, or the whole: m, Z_m, P, O."""
+    B_block = Q.shape[0]
+    N_block = Q.shape[1]
+    M = K.shape[1]
+    (space_1,) = _spaces(work, Q, (B_block, N_block, M))
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-    S = Q @ K.mT
-    S *= scale
+    Q_K = np.matmul(Q, K.mT, out=space_1)
+    S = np.multiply(Q_K, scale, out=Q_K)
     # m[b,i] = max(k, S[b,i,k])
     m = S.max(axis=-1)
     # Z_m[b,i] = sum(k, exp(S[b,i,k] - m[b,i]))
     exp_S = np.subtract(S, m[..., None], out=S)
     np.exp(exp_S, out=exp_S)
-    Z_m = exp_S.sum(axis=-1)
+    Z_m = _sum(exp_S, -1)
     # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
     P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
-    O = P @ V
+    O = np.matmul(P, V, out=O)
     return m, Z_m, P, O
 
 
-def _backward_part(Q: Any, K: Any, scale: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None) -> Any:
+def _backward_part(
+    Q: Any, K: Any, scale: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None
+) -> Any:
     """One part along B and N, or the whole: dV, dQ, dK_sum."""
+    B_block = Q.shape[0]
+    N_block = Q.shape[1]
+    d_k = Q.shape[-1]
+    M = K.shape[1]
+    d_v = dO.shape[-1]
+    space_1, space_2, space_3, space_4 = _spaces(
+        work, Q, (B_block, N_block, M), (B_block, M, d_v), (B_block, N_block, M), (B_block, M, d_k)
+    )
     if P is None:
         # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-        S = Q @ K.mT
-        S *= scale
+        Q_K = np.matmul(Q, K.mT, out=space_1)
+        S = np.multiply(Q_K, scale, out=Q_K)
         # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
-        P = np.exp(S - m[..., None])
+        P = np.subtract(S, m[..., None], out=S)
+        np.exp(P, out=P)
         P /= Z_m[..., None]
     # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
-    dV = P.mT @ dO
+    dV = np.matmul(P.mT, dO, out=space_2)
     # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
-    dP = dO @ V.mT
+    dP = np.matmul(dO, V.mT, out=space_3)
     # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
-    dS = np.subtract(dP, D[..., None], out=dP)
-    dS *= P
+    dP_D = np.subtract(dP, D[..., None], out=dP)
+    dS = np.multiply(dP_D, P, out=dP_D)
     # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
-    dQ = dS @ K
-    dQ *= scale
+    dS_K = np.matmul(dS, K, out=dQ)
+    dQ = np.multiply(dS_K, scale, out=dS_K)
     # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-    dK_sum = dS.mT @ Q
+    dK_sum = np.matmul(dS.mT, Q, out=space_4)
     return dV, dQ, dK_sum
 
 
@@ -255,3 +275,22 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
+
+
+def _sum(array: Array, axis: int) -> Array:
+    """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
+    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+        return np.asarray(np.add.reduce(array, axis))
+    ones = np.ones(array.shape[axis], array.dtype)
+    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    return total

@@ -93,8 +93,9 @@ def forward(Q: Any, K: Any, V: Any, sink: Any) -> tuple[Array, Saved]:
         m = np.empty((H, N), Q.dtype)
         Z_m = np.empty((H, N), Q.dtype)
         O = np.empty((H, N, d_v), Q.dtype)
+        work: dict[int, Any] = {}
         for h, i in _parts((H, N), M, Q, 128):
-            m[h, i], Z_m[h, i], _, O[h, i] = _forward_part(Q[h, i], K[h], sink[h], V[h])
+            m[h, i], _, _, _ = _forward_part(Q[h, i], K[h], sink[h], V[h], Z_m=Z_m[h, i], O=O[h, i], work=work)
     return O, Saved(Q, K, V, sink, m, Z_m, P, O)
 
 
@@ -120,9 +121,10 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
         dsink_sum = np.empty((H, N), Q.dtype)
         dQ = np.empty((H, N, d_k), Q.dtype)
         dK_sum = np.zeros((H, M, d_k), Q.dtype)
+        work: dict[int, Any] = {}
         for h, i in _parts((H, N), M, Q, 128):
-            dV_part, dsink_sum[h, i], dQ[h, i], dK_sum_part = _backward_part(
-                Q[h, i], K[h], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i], None
+            dV_part, dsink_sum[h, i], _, dK_sum_part = _backward_part(
+                Q[h, i], K[h], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i], None, dQ=dQ[h, i], work=work
             )
             dV[h] += dV_part
             dK_sum[h] += dK_sum_part
@@ -172,51 +174,63 @@ def jvp(Q: Any, K: Any, V: Any, sink: Any, tQ: Any, tK: Any, tV: Any, tsink: Any
     return O, tO
 
 
-def _forward_part(Q: Any, K: Any, sink: Any, V: Any) -> Any:
+def _forward_part(Q: Any, K: Any, sink: Any, V: Any, Z_m: Any = None, O: Any = None, work: Any = None) -> Any:
     """One part along H and N, or the whole: m, Z_m, P, O."""
     d_k = Q.shape[-1]
+    H_block = Q.shape[0]
+    N_block = Q.shape[1]
+    M = K.shape[1]
+    (space_1,) = _spaces(work, Q, (H_block, N_block, M))
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-    S = Q @ K.mT
-    S /= math.sqrt(d_k)
+    Q_K = np.matmul(Q, K.mT, out=space_1)
+    S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # m[h,i] = max(sink[h], max(k, S[h,i,k]))
     m = np.maximum(sink[:, None], S.max(axis=-1))
     # Z_m[h,i] = exp(sink[h] - m[h,i]) + sum(k, exp(S[h,i,k] - m[h,i]))
     exp_S = np.subtract(S, m[..., None], out=S)
     np.exp(exp_S, out=exp_S)
-    Z_m = sink[:, None] - m
+    Z_m = np.subtract(sink[:, None], m, out=Z_m)
     np.exp(Z_m, out=Z_m)
-    Z_m += exp_S.sum(axis=-1)
+    Z_m += _sum(exp_S, -1)
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
     P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-    O = P @ V
+    O = np.matmul(P, V, out=O)
     return m, Z_m, P, O
 
 
-def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None) -> Any:
+def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
     """One part along H and N, or the whole: dV, dsink_sum, dQ, dK_sum."""
     d_k = Q.shape[-1]
+    H_block = Q.shape[0]
+    N_block = Q.shape[1]
+    M = K.shape[1]
+    d_v = dO.shape[-1]
+    space_1, space_2, space_3, space_4 = _spaces(
+        work, Q, (H_block, N_block, M), (H_block, M, d_v), (H_block, N_block, M), (H_block, M, d_k)
+    )
     if P is None:
         # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-        S = Q @ K.mT
-        S /= math.sqrt(d_k)
+        Q_K = np.matmul(Q, K.mT, out=space_1)
+        S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
         # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-        P = np.exp(S - m[..., None])
+        P = np.subtract(S, m[..., None], out=S)
+        np.exp(P, out=P)
         P /= Z_m[..., None]
     # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-    dV = P.mT @ dO
+    dV = np.matmul(P.mT, dO, out=space_2)
     # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-    dP = dO @ V.mT
+    dP = np.matmul(dO, V.mT, out=space_3)
     # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
     dsink_sum = np.vecdot(dP, P)
     # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
-    dS = np.subtract(dP, D[..., None], out=dP)
-    dS *= P
+    dP_D = np.subtract(dP, D[..., None], out=dP)
+    dS = np.multiply(dP_D, P, out=dP_D)
     # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
-    dQ = dS @ K
-    dQ /= math.sqrt(d_k)
+    dS_K = np.matmul(dS, K, out=dQ)
+    dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-    dK_sum = dS.mT @ Q
+    dK_sum = np.matmul(dS.mT, Q, out=space_4)
     return dV, dsink_sum, dQ, dK_sum
 
 
@@ -278,3 +292,22 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
+
+
+def _sum(array: Array, axis: int) -> Array:
+    """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
+    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+        return np.asarray(np.add.reduce(array, axis))
+    ones = np.ones(array.shape[axis], array.dtype)
+    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    return total

@@ -90,8 +90,9 @@ def forward(Q: Any, K: Any, V: Any, width: Any) -> tuple[Array, Saved]:
         m = np.empty((N,), Q.dtype)
         Z_m = np.empty((N,), Q.dtype)
         O = np.empty((N, d_v), Q.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((N,), N, Q, 128):
-            m[i], Z_m[i], _, O[i] = _forward_part(Q[i], K, width, np.arange(N)[i], V)
+            m[i], Z_m[i], _, _ = _forward_part(Q[i], K, width, np.arange(N)[i], V, O=O[i], work=work)
     return O, Saved(Q, K, V, P, O, width, m, Z_m)
 
 
@@ -110,8 +111,11 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
         dV = np.zeros((N, d_v), Q.dtype)
         dQ = np.empty((N, d_k), Q.dtype)
         dK_sum = np.zeros((N, d_k), Q.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((N,), N, Q, 512):
-            dV_part, dQ[i], dK_sum_part = _backward_part(Q[i], K, width, np.arange(N)[i], m[i], Z_m[i], dO[i], V, D[i], None)
+            dV_part, _, dK_sum_part = _backward_part(
+                Q[i], K, width, np.arange(N)[i], m[i], Z_m[i], dO[i], V, D[i], None, dQ=dQ[i], work=work
+            )
             dV += dV_part
             dK_sum += dK_sum_part
     # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
@@ -158,53 +162,71 @@ def jvp(Q: Any, K: Any, V: Any, width: Any, tQ: Any, tK: Any, tV: Any) -> tuple[
     return O, tO
 
 
-def _forward_part(Q: Any, K: Any, width: Any, i: Any, V: Any) -> Any:
+def _forward_part(Q: Any, K: Any, width: Any, i: Any, V: Any, O: Any = None, work: Any = None) -> Any:
     """One part along N, or the whole: m, Z_m, P, O."""
     d_k = Q.shape[-1]
     N = K.shape[0]
+    N_block = Q.shape[0]
+    space_1, space_2 = _spaces(work, Q, (N_block, N), (N_block, N))
     # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-    S = Q @ K.T
-    S /= math.sqrt(d_k)
+    Q_K = np.matmul(Q, K.T, out=space_1)
+    S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
     mask_i = ((i - width)[:, None] < np.arange(N)) & (np.arange(N) <= i[:, None])
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        masked_mask_i = np.positive(S, out=space_2)
+        np.copyto(masked_mask_i, -1e30, where=~mask_i)
     # m[i] = max(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*S[i,k] -
     #     1000000000000000000000000000000*(1 - where(i - width < k, 1, 0)*where(k <= i, 1, 0)))
+    m = masked_mask_i.max(axis=-1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        m = np.where(mask_i, S, -1e30).max(axis=-1)
         exp_S = np.subtract(S, m[:, None], out=S)
         np.exp(exp_S, out=exp_S)
+    masked_mask_i_2 = np.positive(exp_S, out=space_2)
+    np.copyto(masked_mask_i_2, 0, where=~mask_i)
     # Z_m[i] = sum(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*exp(S[i,k] - m[i]))
-    Z_m = np.where(mask_i, exp_S, 0).sum(axis=-1)
-    # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+    Z_m = _sum(masked_mask_i_2, -1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        P = np.where(mask_i, exp_S / Z_m[:, None], 0)
+        exp_S_Z_m = np.divide(exp_S, Z_m[:, None], out=exp_S)
+    # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+    P = exp_S_Z_m
+    np.copyto(P, 0, where=~mask_i)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
-    O = P @ V
+    O = np.matmul(P, V, out=O)
     return m, Z_m, P, O
 
 
-def _backward_part(Q: Any, K: Any, width: Any, i: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None) -> Any:
+def _backward_part(
+    Q: Any, K: Any, width: Any, i: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None
+) -> Any:
     """One part along N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     N = K.shape[0]
+    N_block = Q.shape[0]
+    d_v = dO.shape[-1]
+    space_1, space_2, space_3, space_4 = _spaces(work, Q, (N_block, N), (N, d_v), (N_block, N), (N, d_k))
     if P is None:
         # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-        S = Q @ K.T
-        S /= math.sqrt(d_k)
-        # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+        Q_K = np.matmul(Q, K.T, out=space_1)
+        S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            P = np.where(((i - width)[:, None] < np.arange(N)) & (np.arange(N) <= i[:, None]), np.exp(S - m[:, None]) / Z_m[:, None], 0)
+            S_Z_m = np.subtract(S, m[:, None], out=S)
+            np.exp(S_Z_m, out=S_Z_m)
+            S_Z_m /= Z_m[:, None]
+        # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+        P = S_Z_m
+        np.copyto(P, 0, where=~(((i - width)[:, None] < np.arange(N)) & (np.arange(N) <= i[:, None])))
     # dV[j,e] = sum(i, dO[i,e]*P[i,j])
-    dV = P.T @ dO
+    dV = np.matmul(P.T, dO, out=space_2)
     # dP[i,j] = sum(e, dO[i,e]*V[j,e])
-    dP = dO @ V.T
+    dP = np.matmul(dO, V.T, out=space_3)
     # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-    dS = np.subtract(dP, D[:, None], out=dP)
-    dS *= P
+    dP_D = np.subtract(dP, D[:, None], out=dP)
+    dS = np.multiply(dP_D, P, out=dP_D)
     # dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
-    dQ = dS @ K
-    dQ /= math.sqrt(d_k)
+    dS_K = np.matmul(dS, K, out=dQ)
+    dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
-    dK_sum = dS.T @ Q
+    dK_sum = np.matmul(dS.T, Q, out=space_4)
     return dV, dQ, dK_sum
 
 
@@ -266,3 +288,22 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
+
+
+def _sum(array: Array, axis: int) -> Array:
+    """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
+    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+        return np.asarray(np.add.reduce(array, axis))
+    ones = np.ones(array.shape[axis], array.dtype)
+    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    return total

@@ -79,8 +79,9 @@ def forward(Q: Any, V: Any) -> tuple[Array, Saved]:
         m = np.empty((N,), Q.dtype)
         Z_m = np.empty((N,), Q.dtype)
         O = np.empty((N, d_v), Q.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((N,), N, Q, 128):
-            m[i], Z_m[i], _, O[i] = _forward_part(Q[i], Q, V)
+            m[i], Z_m[i], _, _ = _forward_part(Q[i], Q, V, O=O[i], work=work)
     return O, Saved(Q, V, P, O, m, Z_m)
 
 
@@ -99,8 +100,9 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array]:
         dV = np.zeros((N, d_v), Q.dtype)
         dQ_sum = np.empty((N, d_k), Q.dtype)
         dQ_sum_2 = np.zeros((N, d_k), Q.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((N,), N, Q, 512):
-            dV_part, dQ_sum[i], dQ_sum_2_part = _backward_part(Q[i], Q, m[i], Z_m[i], dO[i], V, D[i], None)
+            dV_part, _, dQ_sum_2_part = _backward_part(Q[i], Q, m[i], Z_m[i], dO[i], V, D[i], None, dQ_sum=dQ_sum[i], work=work)
             dV += dV_part
             dQ_sum_2 += dQ_sum_2_part
     # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
@@ -144,46 +146,56 @@ def jvp(Q: Any, V: Any, tQ: Any, tV: Any) -> tuple[Array, Array]:
     return O, tO
 
 
-def _forward_part(Q: Any, Q_rows: Any, V: Any) -> Any:
+def _forward_part(Q: Any, Q_rows: Any, V: Any, O: Any = None, work: Any = None) -> Any:
     """One part along N, or the whole: m, Z_m, P, O."""
     d_k = Q.shape[-1]
+    N_block = Q.shape[0]
+    N = Q_rows.shape[0]
+    (space_1,) = _spaces(work, Q, (N_block, N))
     # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
-    S = Q @ Q_rows.T
-    S /= math.sqrt(d_k)
+    Q_Q_rows = np.matmul(Q, Q_rows.T, out=space_1)
+    S = np.divide(Q_Q_rows, math.sqrt(d_k), out=Q_Q_rows)
     # m[i] = max(k, S[i,k])
     m = S.max(axis=-1)
     # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
     exp_S = np.subtract(S, m[:, None], out=S)
     np.exp(exp_S, out=exp_S)
-    Z_m = exp_S.sum(axis=-1)
+    Z_m = _sum(exp_S, -1)
     # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
     P = np.divide(exp_S, Z_m[:, None], out=exp_S)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
-    O = P @ V
+    O = np.matmul(P, V, out=O)
     return m, Z_m, P, O
 
 
-def _backward_part(Q: Any, Q_rows: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None) -> Any:
+def _backward_part(
+    Q: Any, Q_rows: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ_sum: Any = None, work: Any = None
+) -> Any:
     """One part along N, or the whole: dV, dQ_sum, dQ_sum_2."""
     d_k = Q.shape[-1]
+    N_block = Q.shape[0]
+    N = Q_rows.shape[0]
+    d_v = dO.shape[-1]
+    space_1, space_2, space_3, space_4 = _spaces(work, Q, (N_block, N), (N, d_v), (N_block, N), (N, d_k))
     if P is None:
         # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
-        S = Q @ Q_rows.T
-        S /= math.sqrt(d_k)
+        Q_Q_rows = np.matmul(Q, Q_rows.T, out=space_1)
+        S = np.divide(Q_Q_rows, math.sqrt(d_k), out=Q_Q_rows)
         # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-        P = np.exp(S - m[:, None])
+        P = np.subtract(S, m[:, None], out=S)
+        np.exp(P, out=P)
         P /= Z_m[:, None]
     # dV[j,e] = sum(i, dO[i,e]*P[i,j])
-    dV = P.T @ dO
+    dV = np.matmul(P.T, dO, out=space_2)
     # dP[i,j] = sum(e, dO[i,e]*V[j,e])
-    dP = dO @ V.T
+    dP = np.matmul(dO, V.T, out=space_3)
     # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-    dS = np.subtract(dP, D[:, None], out=dP)
-    dS *= P
+    dP_D = np.subtract(dP, D[:, None], out=dP)
+    dS = np.multiply(dP_D, P, out=dP_D)
     # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
-    dQ_sum = dS @ Q_rows
+    dQ_sum = np.matmul(dS, Q_rows, out=dQ_sum)
     # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
-    dQ_sum_2 = dS.T @ Q
+    dQ_sum_2 = np.matmul(dS.T, Q, out=space_4)
     return dV, dQ_sum, dQ_sum_2
 
 
@@ -245,3 +257,22 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
+
+
+def _sum(array: Array, axis: int) -> Array:
+    """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
+    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+        return np.asarray(np.add.reduce(array, axis))
+    ones = np.ones(array.shape[axis], array.dtype)
+    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    return total

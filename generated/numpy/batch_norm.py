@@ -73,7 +73,7 @@ def forward(X: Any, g: Any, b: Any, eps: Any) -> tuple[Array, Saved]:
     m = X.sum(axis=0) / N
     # v[c] = sum(n, (X[n,c] - m[c])^2)/size(N)
     X_m = X - m
-    v = (X_m**2).sum(axis=0) / N
+    v = (X_m * X_m).sum(axis=0) / N
     # Y[n,c] = g[c]*(X[n,c] - m[c])/sqrt(v[c] + eps) + b[c]
     Y = np.multiply(X_m, g / np.sqrt(v + eps), out=X_m)
     Y += b
@@ -114,7 +114,7 @@ def jvp(X: Any, g: Any, b: Any, eps: Any, tX: Any, tg: Any, tb: Any) -> tuple[Ar
     m = X.sum(axis=0) / N
     # v[c] = sum(n, (X[n,c] - m[c])^2)/size(N)
     X_m = X - m
-    v = (X_m**2).sum(axis=0) / N
+    v = (X_m * X_m).sum(axis=0) / N
     # Y[n,c] = g[c]*(X[n,c] - m[c])/sqrt(v[c] + eps) + b[c]
     v_eps = v + eps
     rsqrt_v_eps = 1 / np.sqrt(v_eps)

@@ -78,7 +78,7 @@ def forward(X: Any, g: Any, b: Any, m: Any, v: Any, eps: Any) -> tuple[Array, Sa
     else:
         Y = np.empty((N, C), X.dtype)
         for (n,) in _parts((N,), C, X, 1):
-            Y[n] = _forward_part(m, X[n], v, eps, g, b)
+            _forward_part(m, X[n], v, eps, g, b, Y=Y[n])
     return Y, Saved(X, g, m, v, eps)
 
 
@@ -114,12 +114,12 @@ def jvp(X: Any, g: Any, b: Any, m: Any, v: Any, eps: Any, tX: Any, tg: Any, tb: 
     return Y, tY
 
 
-def _forward_part(m: Any, X: Any, v: Any, eps: Any, g: Any, b: Any) -> Any:
+def _forward_part(m: Any, X: Any, v: Any, eps: Any, g: Any, b: Any, Y: Any = None) -> Any:
     """One part along N, or the whole: Y."""
     # Y[n,c] = g[c]*(X[n,c] - m[c])/sqrt(v[c] + eps) + b[c]
-    Y = X - m
-    Y *= g / np.sqrt(v + eps)
-    Y += b
+    X_m = np.subtract(X, m, out=Y)
+    g_X_m = np.multiply(X_m, g / np.sqrt(v + eps), out=X_m)
+    Y = np.add(g_X_m, b, out=g_X_m)
     return Y
 
 

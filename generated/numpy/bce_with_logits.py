@@ -91,14 +91,16 @@ def jvp(Z: Any, T: Any, tZ: Any) -> tuple[Array, Array]:
     # L = sum(i,j, -Z[i,j]*T[i,j] + softplus(Z[i,j]))/(size(B)*size(N))
     L = (np.logaddexp(Z, 0) - Z * T).sum() / (B * N)
     # tL = 1/(size(B)*size(N))*(sum(i,j, sigmoid(Z[i,j])*tZ[i,j]) - sum(i,j, T[i,j]*tZ[i,j]))
-    tL = ((_sigmoid(Z) * tZ).sum() - (T * tZ).sum()) / (B * N)
+    tL = (np.vecdot(_sigmoid(Z), tZ).sum() - np.vecdot(T, tZ).sum()) / (B * N)
     return L, tL
 
 
 def _forward_part(Z: Any, T: Any) -> Any:
     """One part along B, or the whole: L_sum."""
     # L = sum(i,j, -Z[i,j]*T[i,j] + softplus(Z[i,j]))/(size(B)*size(N))
-    L_sum = (np.logaddexp(Z, 0) - Z * T).sum()
+    Z_shifted = np.logaddexp(Z, 0)
+    Z_shifted -= Z * T
+    L_sum = Z_shifted.sum()
     return L_sum
 
 
@@ -106,9 +108,9 @@ def _backward_part(Z: Any, T: Any, dL: Any, B: int) -> Any:
     """One part along B, or the whole: dZ."""
     N = Z.shape[-1]
     # dZ[i,j] = dL/(size(B)*size(N))*(sigmoid(Z[i,j]) - T[i,j])
-    dZ = _sigmoid(Z)
-    dZ -= T
-    dZ *= dL / (B * N)
+    Z_T = _sigmoid(Z)
+    Z_T -= T
+    dZ = np.multiply(Z_T, dL / (B * N), out=Z_T)
     return dZ
 
 

@@ -62,13 +62,8 @@ def forward(X: Any, Z: Any, W: Any, b: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     X, Z, W, b = _real(X=X, Z=Z, W=W, b=b)
     _check(X=X, Z=Z, W=W, b=b)
-    O = W.shape[0]
-    N = X.shape[-1]
-    M = Z.shape[-1]
-    B = X.shape[0]
     # Y[i,o] = sum(k,l, X[i,k]*W[o,k,l]*Z[i,l]) + b[o]
-    Y = (X[..., None] * Z[:, None, :]).reshape(B, N * M) @ W.reshape(O, N * M).T
-    Y += b
+    Y = ((W.mT @ X.T).transpose(2, 0, 1) @ Z[..., None])[..., 0] + b
     return Y, Saved(X, Z, W)
 
 
@@ -81,7 +76,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     M = Z.shape[-1]
     dY = _upstream("dY", dY, (B, O), X.dtype)
     # dX[i,k] = sum(o,l, dY[i,o]*W[o,k,l]*Z[i,l])
-    dX = (dY[..., None] * Z[:, None, :]).reshape(B, O * M) @ W.transpose(1, 0, 2).reshape(N, O * M).T
+    dX = ((W.transpose(1, 2, 0) @ dY.T).transpose(2, 0, 1) @ Z[..., None])[..., 0].copy()
     # dW[o,k,l] = sum(i, dY[i,o]*X[i,k]*Z[i,l])
     dY_X = dY[..., None] * X[:, None, :]
     dW = dY_X.transpose(1, 2, 0) @ Z
@@ -101,14 +96,13 @@ def jvp(X: Any, Z: Any, W: Any, b: Any, tX: Any, tZ: Any, tW: Any, tb: Any) -> t
     M = Z.shape[-1]
     B = X.shape[0]
     # Y[i,o] = sum(k,l, X[i,k]*W[o,k,l]*Z[i,l]) + b[o]
-    X_Z = X[..., None] * Z[:, None, :]
-    Y = X_Z.reshape(B, N * M) @ W.reshape(O, N * M).T
-    Y += b
+    X_W = (W.mT @ X.T).transpose(2, 0, 1)
+    Y = (X_W @ Z[..., None])[..., 0] + b
     # tY[i,o] = sum(k,l, W[o,k,l]*Z[i,l]*tX[i,k]) + sum(k,l, X[i,k]*Z[i,l]*tW[o,k,l]) + sum(l,k,
     #     X[i,k]*W[o,k,l]*tZ[i,l]) + tb[o]
-    tY = (Z[..., None] * tX[:, None, :]).mT.reshape(B, N * M) @ W.reshape(O, N * M).T
-    tY += X_Z.reshape(B, N * M) @ tW.reshape(O, N * M).T
-    tY += (X[..., None] * tZ[:, None, :]).reshape(B, N * M) @ W.reshape(O, N * M).T
+    tY = (X[..., None] * Z[:, None, :]).reshape(B, N * M) @ tW.reshape(O, N * M).T
+    tY += ((W @ Z.T).transpose(2, 0, 1) @ tX[..., None])[..., 0]
+    tY += (X_W @ tZ[..., None])[..., 0]
     tY += tb
     return Y, tY
 

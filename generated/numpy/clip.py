@@ -79,11 +79,11 @@ def forward(X: Any, Y: Any, scale: Any) -> tuple[Array, Saved]:
     B = X.shape[0]
     _nonempty(B=B)
     # Z[i] = sum(e, X[i,e]^2)
-    Z = (X**2).sum(axis=-1)
+    Z = np.vecdot(X, X)
     # U[i,d] = X[i,d]/sqrt(Z[i])
     U = X / np.sqrt(Z)[:, None]
     # E[i] = sum(e, Y[i,e]^2)
-    E = (Y**2).sum(axis=-1)
+    E = np.vecdot(Y, Y)
     # V[i,d] = Y[i,d]/sqrt(E[i])
     V = Y / np.sqrt(E)[:, None]
     # S[i,j] = scale*sum(d, U[i,d]*V[j,d])
@@ -122,7 +122,7 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array, Array]:
     dS += 0.5 * C
     dS *= dL / B
     # dscale = sum(i,j, dS[i,j]*sum(d, U[i,d]*V[j,d]))
-    dscale = (dS * (U @ V.T)).sum()
+    dscale = np.vecdot(dS, U @ V.T).sum()
     # dU[i,d] = scale*sum(j, dS[i,j]*V[j,d])
     dU = dS @ V
     dU *= scale
@@ -149,12 +149,12 @@ def jvp(X: Any, Y: Any, scale: Any, tX: Any, tY: Any, tscale: Any) -> tuple[Arra
     B = X.shape[0]
     _nonempty(B=B)
     # Z[i] = sum(e, X[i,e]^2)
-    Z = (X**2).sum(axis=-1)
+    Z = np.vecdot(X, X)
     # U[i,d] = X[i,d]/sqrt(Z[i])
     rsqrt_Z = 1 / np.sqrt(Z)
     U = X * rsqrt_Z[:, None]
     # E[i] = sum(e, Y[i,e]^2)
-    E = (Y**2).sum(axis=-1)
+    E = np.vecdot(Y, Y)
     # V[i,d] = Y[i,d]/sqrt(E[i])
     rsqrt_E = 1 / np.sqrt(E)
     V = Y * rsqrt_E[:, None]
@@ -197,7 +197,7 @@ def jvp(X: Any, Y: Any, scale: Any, tX: Any, tY: Any, tscale: Any) -> tuple[Arra
     tS += scale * (tU @ V.T)
     tS += scale * (U @ tV.T)
     # tL = 1/size(B)*(1/2*sum(i,j, tS[i,j]*R[i,j]) - sum(i, tS[i,i]) + 1/2*sum(i,j, tS[i,j]*C[i,j]))
-    tL = (0.5 * (tS * R).sum() - np.diagonal(tS, axis1=0, axis2=1).sum() + 0.5 * (tS * C).sum()) / B
+    tL = (0.5 * np.vecdot(tS, R).sum() - np.diagonal(tS, axis1=0, axis2=1).sum() + 0.5 * np.vecdot(tS, C).sum()) / B
     return L, tL
 
 

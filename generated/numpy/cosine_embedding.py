@@ -40,6 +40,7 @@ The mean of 1 - cos(X, Y) where s = 1, of max(cos(X, Y) - margin, 0) where s = -
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -78,20 +79,16 @@ def forward(X: Any, Y: Any, s: Any, margin: Any) -> tuple[Array, Saved]:
     X, Y, s, margin = _real(X=X, Y=Y, s=s, margin=margin)
     _check(X=X, Y=Y, s=s, margin=margin)
     B = X.shape[0]
-    K = X.shape[-1]
-    if _whole(B * K, X):
-        U, V, c, u, L_sum = _forward_part(X, Y, margin, s)
-    else:
-        U = np.empty((B,), X.dtype)
-        V = np.empty((B,), X.dtype)
-        c = np.empty((B,), X.dtype)
-        u = np.empty((B,), X.dtype)
-        L_sum = np.zeros((), X.dtype)
-        for (i,) in _parts((B,), K, X, 1):
-            U[i], V[i], c[i], u[i], L_sum_part = _forward_part(X[i], Y[i], margin, s[i])
-            L_sum += L_sum_part
+    # U[i] = sum(k, X[i,k]^2) + 1/1000000000000
+    U = np.vecdot(X, X) + 1e-12
+    # V[i] = sum(k, Y[i,k]^2) + 1/1000000000000
+    V = np.vecdot(Y, Y) + 1e-12
+    # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
+    c = np.vecdot(X, Y) / np.sqrt(U * V)
+    # u[i] = c[i] - margin
+    u = c - margin
     # L = 1/2*sum(i, (1 - s[i])*(u[i] + relu(-u[i])) + (s[i] + 1)*(1 - c[i]))/size(B)
-    L = 0.5 * L_sum / B
+    L = 0.5 * ((1 - s) * (u + np.maximum(-u, 0)) + (s + 1) * (1 - c)).sum() / B
     return L, Saved(X, Y, s, U, V, c, u)
 
 
@@ -106,8 +103,9 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     else:
         dY = np.empty((B, K), X.dtype)
         dX = np.empty((B, K), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), K, X, 1):
-            dY[i], dX[i] = _backward_part(s[i], u[i], dL, U[i], c[i], V[i], Y[i], X[i], B)
+            _backward_part(s[i], u[i], dL, U[i], c[i], V[i], Y[i], X[i], B, dY=dY[i], dX=dX[i], work=work)
     return dX, dY
 
 
@@ -117,9 +115,9 @@ def jvp(X: Any, Y: Any, s: Any, margin: Any, tX: Any, tY: Any) -> tuple[Array, A
     _check(X=X, Y=Y, s=s, margin=margin, tX=tX, tY=tY)
     B = X.shape[0]
     # U[i] = sum(k, X[i,k]^2) + 1/1000000000000
-    U = (X**2).sum(axis=-1) + 1e-12
+    U = np.vecdot(X, X) + 1e-12
     # V[i] = sum(k, Y[i,k]^2) + 1/1000000000000
-    V = (Y**2).sum(axis=-1) + 1e-12
+    V = np.vecdot(Y, Y) + 1e-12
     # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
     rsqrt_U = 1 / np.sqrt(U * V)
     c = np.vecdot(X, Y) * rsqrt_U
@@ -144,23 +142,13 @@ def jvp(X: Any, Y: Any, s: Any, margin: Any, tX: Any, tY: Any) -> tuple[Array, A
     return L, tL
 
 
-def _forward_part(X: Any, Y: Any, margin: Any, s: Any) -> Any:
-    """One part along B, or the whole: U, V, c, u, L_sum."""
-    # U[i] = sum(k, X[i,k]^2) + 1/1000000000000
-    U = (X**2).sum(axis=-1) + 1e-12
-    # V[i] = sum(k, Y[i,k]^2) + 1/1000000000000
-    V = (Y**2).sum(axis=-1) + 1e-12
-    # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
-    c = np.vecdot(X, Y) / np.sqrt(U * V)
-    # u[i] = c[i] - margin
-    u = c - margin
-    # L = 1/2*sum(i, (1 - s[i])*(u[i] + relu(-u[i])) + (s[i] + 1)*(1 - c[i]))/size(B)
-    L_sum = ((1 - s) * (u + np.maximum(-u, 0)) + (s + 1) * (1 - c)).sum()
-    return U, V, c, u, L_sum
-
-
-def _backward_part(s: Any, u: Any, dL: Any, U: Any, c: Any, V: Any, Y: Any, X: Any, B: int) -> Any:
+def _backward_part(
+    s: Any, u: Any, dL: Any, U: Any, c: Any, V: Any, Y: Any, X: Any, B: int, dY: Any = None, dX: Any = None, work: Any = None
+) -> Any:
     """One part along B, or the whole: dY, dX."""
+    B_block = s.shape[0]
+    K = Y.shape[-1]
+    (space_1,) = _spaces(work, s, (B_block, K))
     # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
     du = 0.5 * dL / B * (1 - s) * (1 - (-u > 0).astype(s.dtype))
     # dc[i] = du[i] - (1/2)*dL*(s[i] + 1)/size(B)
@@ -170,12 +158,14 @@ def _backward_part(s: Any, u: Any, dL: Any, U: Any, c: Any, V: Any, Y: Any, X: A
     # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
     dV = -0.5 * dc * c / V
     # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
+    dV_Y = np.multiply(Y, dV[:, None] * 2, out=dY)
     rsqrt_U = 1 / np.sqrt(U * V)
-    dY = Y * (dV[:, None] * 2)
-    dY += dc[:, None] * X * rsqrt_U[:, None]
+    dc_X = np.multiply(X, dc[:, None] * rsqrt_U[:, None], out=space_1)
+    dY = np.add(dV_Y, dc_X, out=dV_Y)
     # dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
-    dX = X * (dU[:, None] * 2)
-    dX += dc[:, None] * Y * rsqrt_U[:, None]
+    dU_X = np.multiply(X, dU[:, None] * 2, out=dX)
+    dc_Y = np.multiply(Y, dc[:, None] * rsqrt_U[:, None], out=space_1)
+    dX = np.add(dU_X, dc_Y, out=dU_X)
     return dY, dX
 
 
@@ -230,3 +220,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

@@ -41,6 +41,7 @@ L = 1 - cos(X, Y) where s > 0, else max(cos(X, Y) - margin, 0).
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -79,18 +80,16 @@ def forward(X: Any, Y: Any, s: Any, margin: Any, eps: Any) -> tuple[Array, Saved
     """Return (L, saved)."""
     X, Y, s, margin, eps = _real(X=X, Y=Y, s=s, margin=margin, eps=eps)
     _check(X=X, Y=Y, s=s, margin=margin, eps=eps)
-    N = X.shape[0]
-    K = X.shape[-1]
-    if _whole(N * K, X):
-        U, V, c, u, L = _forward_part(X, eps, Y, margin, s)
-    else:
-        U = np.empty((N,), X.dtype)
-        V = np.empty((N,), X.dtype)
-        c = np.empty((N,), X.dtype)
-        u = np.empty((N,), X.dtype)
-        L = np.empty((N,), X.dtype)
-        for (i,) in _parts((N,), K, X, 1):
-            U[i], V[i], c[i], u[i], L[i] = _forward_part(X[i], eps, Y[i], margin, s[i])
+    # U[i] = sum(k, X[i,k]^2) + eps
+    U = np.vecdot(X, X) + eps
+    # V[i] = sum(k, Y[i,k]^2) + eps
+    V = np.vecdot(Y, Y) + eps
+    # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
+    c = np.vecdot(X, Y) / np.sqrt(U * V)
+    # u[i] = c[i] - margin
+    u = c - margin
+    # L[i] = where(0 < s[i], 1, 0)*(1 - c[i]) + where(s[i] <= 0, 1, 0)*(u[i] + relu(-u[i]))
+    L = np.where(s > 0, 1 - c, u + np.maximum(-u, 0))
     return L, Saved(X, Y, s, U, V, c, u)
 
 
@@ -105,8 +104,9 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     else:
         dY = np.empty((N, K), X.dtype)
         dX = np.empty((N, K), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((N,), K, X, 1):
-            dY[i], dX[i] = _backward_part(s[i], u[i], dL[i], U[i], c[i], V[i], Y[i], X[i])
+            _backward_part(s[i], u[i], dL[i], U[i], c[i], V[i], Y[i], X[i], dY=dY[i], dX=dX[i], work=work)
     return dX, dY
 
 
@@ -115,9 +115,9 @@ def jvp(X: Any, Y: Any, s: Any, margin: Any, eps: Any, tX: Any, tY: Any) -> tupl
     X, Y, s, margin, eps, tX, tY = _real(X=X, Y=Y, s=s, margin=margin, eps=eps, tX=tX, tY=tY)
     _check(X=X, Y=Y, s=s, margin=margin, eps=eps, tX=tX, tY=tY)
     # U[i] = sum(k, X[i,k]^2) + eps
-    U = (X**2).sum(axis=-1) + eps
+    U = np.vecdot(X, X) + eps
     # V[i] = sum(k, Y[i,k]^2) + eps
-    V = (Y**2).sum(axis=-1) + eps
+    V = np.vecdot(Y, Y) + eps
     # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
     rsqrt_U = 1 / np.sqrt(U * V)
     c = np.vecdot(X, Y) * rsqrt_U
@@ -141,23 +141,13 @@ def jvp(X: Any, Y: Any, s: Any, margin: Any, eps: Any, tX: Any, tY: Any) -> tupl
     return L, tL
 
 
-def _forward_part(X: Any, eps: Any, Y: Any, margin: Any, s: Any) -> Any:
-    """One part along N, or the whole: U, V, c, u, L."""
-    # U[i] = sum(k, X[i,k]^2) + eps
-    U = (X**2).sum(axis=-1) + eps
-    # V[i] = sum(k, Y[i,k]^2) + eps
-    V = (Y**2).sum(axis=-1) + eps
-    # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
-    c = np.vecdot(X, Y) / np.sqrt(U * V)
-    # u[i] = c[i] - margin
-    u = c - margin
-    # L[i] = where(0 < s[i], 1, 0)*(1 - c[i]) + where(s[i] <= 0, 1, 0)*(u[i] + relu(-u[i]))
-    L = np.where(s > 0, 1 - c, u + np.maximum(-u, 0))
-    return U, V, c, u, L
-
-
-def _backward_part(s: Any, u: Any, dL: Any, U: Any, c: Any, V: Any, Y: Any, X: Any) -> Any:
+def _backward_part(
+    s: Any, u: Any, dL: Any, U: Any, c: Any, V: Any, Y: Any, X: Any, dY: Any = None, dX: Any = None, work: Any = None
+) -> Any:
     """One part along N, or the whole: dY, dX."""
+    N_block = s.shape[0]
+    K = Y.shape[-1]
+    (space_1,) = _spaces(work, s, (N_block, K))
     # du[i] = dL[i]*where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0))
     du = np.where(s <= 0, dL * (1 - (-u > 0).astype(s.dtype)), 0)
     # dc[i] = du[i] - dL[i]*where(0 < s[i], 1, 0)
@@ -167,12 +157,14 @@ def _backward_part(s: Any, u: Any, dL: Any, U: Any, c: Any, V: Any, Y: Any, X: A
     # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
     dV = -0.5 * dc * c / V
     # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
+    dV_Y = np.multiply(Y, dV[:, None] * 2, out=dY)
     rsqrt_U = 1 / np.sqrt(U * V)
-    dY = Y * (dV[:, None] * 2)
-    dY += dc[:, None] * X * rsqrt_U[:, None]
+    dc_X = np.multiply(X, dc[:, None] * rsqrt_U[:, None], out=space_1)
+    dY = np.add(dV_Y, dc_X, out=dV_Y)
     # dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
-    dX = X * (dU[:, None] * 2)
-    dX += dc[:, None] * Y * rsqrt_U[:, None]
+    dU_X = np.multiply(X, dU[:, None] * 2, out=dX)
+    dc_Y = np.multiply(Y, dc[:, None] * rsqrt_U[:, None], out=space_1)
+    dX = np.add(dU_X, dc_Y, out=dU_X)
     return dY, dX
 
 
@@ -227,3 +219,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

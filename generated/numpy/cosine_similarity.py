@@ -36,6 +36,7 @@ S = X.Y / (|X| |Y|), each length at least eps, as in torch.nn.CosineSimilarity.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -71,16 +72,13 @@ def forward(X: Any, Y: Any, eps: Any) -> tuple[Array, Saved]:
     """Return (S, saved)."""
     X, Y, eps = _real(X=X, Y=Y, eps=eps)
     _check(X=X, Y=Y, eps=eps)
-    N = X.shape[0]
-    K = X.shape[-1]
-    if _whole(N * K, X):
-        U, V, S = _forward_part(X, Y, eps)
-    else:
-        U = np.empty((N,), X.dtype)
-        V = np.empty((N,), X.dtype)
-        S = np.empty((N,), X.dtype)
-        for (n,) in _parts((N,), K, X, 1):
-            U[n], V[n], S[n] = _forward_part(X[n], Y[n], eps)
+    # U[n] = sum(k, X[n,k]^2)
+    U = np.vecdot(X, X)
+    # V[n] = sum(k, Y[n,k]^2)
+    V = np.vecdot(Y, Y)
+    # S[n] = sum(k, X[n,k]*Y[n,k])/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+    square_eps = eps**2
+    S = np.vecdot(X, Y) / np.sqrt(np.maximum(U, square_eps)) / np.sqrt(np.maximum(V, square_eps))
     return S, Saved(X, Y, eps, U, V, S)
 
 
@@ -95,8 +93,9 @@ def backward(dS: Any, saved: Saved) -> tuple[Array, Array]:
     else:
         dY = np.empty((N, K), X.dtype)
         dX = np.empty((N, K), X.dtype)
+        work: dict[int, Any] = {}
         for (n,) in _parts((N,), K, X, 1):
-            dY[n], dX[n] = _backward_part(eps, U[n], dS[n], S[n], V[n], Y[n], X[n])
+            _backward_part(eps, U[n], dS[n], S[n], V[n], Y[n], X[n], dY=dY[n], dX=dX[n], work=work)
     return dX, dY
 
 
@@ -105,9 +104,9 @@ def jvp(X: Any, Y: Any, eps: Any, tX: Any, tY: Any) -> tuple[Array, Array]:
     X, Y, eps, tX, tY = _real(X=X, Y=Y, eps=eps, tX=tX, tY=tY)
     _check(X=X, Y=Y, eps=eps, tX=tX, tY=tY)
     # U[n] = sum(k, X[n,k]^2)
-    U = (X**2).sum(axis=-1)
+    U = np.vecdot(X, X)
     # V[n] = sum(k, Y[n,k]^2)
-    V = (Y**2).sum(axis=-1)
+    V = np.vecdot(Y, Y)
     # S[n] = sum(k, X[n,k]*Y[n,k])/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
     square_eps = eps**2
     max_U = np.maximum(U, square_eps)
@@ -131,20 +130,11 @@ def jvp(X: Any, Y: Any, eps: Any, tX: Any, tY: Any) -> tuple[Array, Array]:
     return S, tS
 
 
-def _forward_part(X: Any, Y: Any, eps: Any) -> Any:
-    """One part along N, or the whole: U, V, S."""
-    # U[n] = sum(k, X[n,k]^2)
-    U = (X**2).sum(axis=-1)
-    # V[n] = sum(k, Y[n,k]^2)
-    V = (Y**2).sum(axis=-1)
-    # S[n] = sum(k, X[n,k]*Y[n,k])/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
-    square_eps = eps**2
-    S = np.vecdot(X, Y) / np.sqrt(np.maximum(U, square_eps)) / np.sqrt(np.maximum(V, square_eps))
-    return U, V, S
-
-
-def _backward_part(eps: Any, U: Any, dS: Any, S: Any, V: Any, Y: Any, X: Any) -> Any:
+def _backward_part(eps: Any, U: Any, dS: Any, S: Any, V: Any, Y: Any, X: Any, dY: Any = None, dX: Any = None, work: Any = None) -> Any:
     """One part along N, or the whole: dY, dX."""
+    N_block = U.shape[0]
+    K = Y.shape[-1]
+    (space_1,) = _spaces(work, U, (N_block, K))
     # dU[n] = -(1/4)*dS[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))
     square_eps = eps**2
     max_U = np.maximum(U, square_eps)
@@ -153,13 +143,15 @@ def _backward_part(eps: Any, U: Any, dS: Any, S: Any, V: Any, Y: Any, X: Any) ->
     max_V = np.maximum(V, square_eps)
     dV = -0.25 * dS * S * (1 + np.sign(V - square_eps)) / max_V
     # dY[n,k] = 2*dV[n]*Y[n,k] + dS[n]*X[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+    dV_Y = np.multiply(Y, dV[:, None] * 2, out=dY)
     rsqrt_max_U = 1 / np.sqrt(max_U)
     rsqrt_max_V = 1 / np.sqrt(max_V)
-    dY = Y * (dV[:, None] * 2)
-    dY += dS[:, None] * X * rsqrt_max_U[:, None] * rsqrt_max_V[:, None]
+    dS_X = np.multiply(X, dS[:, None] * rsqrt_max_U[:, None] * rsqrt_max_V[:, None], out=space_1)
+    dY = np.add(dV_Y, dS_X, out=dV_Y)
     # dX[n,k] = 2*dU[n]*X[n,k] + dS[n]*Y[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
-    dX = X * (dU[:, None] * 2)
-    dX += dS[:, None] * Y * rsqrt_max_U[:, None] * rsqrt_max_V[:, None]
+    dU_X = np.multiply(X, dU[:, None] * 2, out=dX)
+    dS_Y = np.multiply(Y, dS[:, None] * rsqrt_max_U[:, None] * rsqrt_max_V[:, None], out=space_1)
+    dX = np.add(dU_X, dS_Y, out=dU_X)
     return dY, dX
 
 
@@ -214,3 +206,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

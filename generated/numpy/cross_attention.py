@@ -127,8 +127,9 @@ def forward(W_q: Any, W_k: Any, W_v: Any, W_o: Any, X: Any, Z: Any) -> tuple[Arr
         m = np.empty((B, H, N), W_q.dtype)
         E_m = np.empty((B, H, N), W_q.dtype)
         O = np.empty((B, H, N, d_v), W_q.dtype)
+        work: dict[int, Any] = {}
         for b, h, i in _parts((B, H, N), M, W_q, 128):
-            m[b, h, i], E_m[b, h, i], _, O[b, h, i] = _forward_part(Q[b, h, i], K[b, h], V[b, h])
+            m[b, h, i], E_m[b, h, i], _, _ = _forward_part(Q[b, h, i], K[b, h], V[b, h], O=O[b, h, i], work=work)
     # Y[b,i,m] = sum(h,e, O[b,h,i,e]*W_o[h,e,m])
     Y = O.transpose(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
     return Y, Saved(W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, m, E_m)
@@ -155,8 +156,11 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
         dV = np.zeros((B, H, M, d_v), W_q.dtype)
         dQ = np.empty((B, H, N, d_k), W_q.dtype)
         dK_sum = np.zeros((B, H, M, d_k), W_q.dtype)
+        work: dict[int, Any] = {}
         for b, h, i in _parts((B, H, N), M, W_q, 128):
-            dV_part, dQ[b, h, i], dK_sum_part = _backward_part(Q[b, h, i], K[b, h], m[b, h, i], E_m[b, h, i], dO[b, h, i], V[b, h], None)
+            dV_part, _, dK_sum_part = _backward_part(
+                Q[b, h, i], K[b, h], m[b, h, i], E_m[b, h, i], dO[b, h, i], V[b, h], None, dQ=dQ[b, h, i], work=work
+            )
             dV[b, h] += dV_part
             dK_sum[b, h] += dK_sum_part
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
@@ -239,49 +243,63 @@ def jvp(
     return Y, tY
 
 
-def _forward_part(Q: Any, K: Any, V: Any) -> Any:
+def _forward_part(Q: Any, K: Any, V: Any, O: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: m, E_m, P, O."""
     d_k = Q.shape[-1]
+    B_block = Q.shape[0]
+    H_block = Q.shape[1]
+    N_block = Q.shape[2]
+    M = K.shape[2]
+    (space_1,) = _spaces(work, Q, (B_block, H_block, N_block, M))
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    S = Q @ K.mT
-    S /= math.sqrt(d_k)
+    Q_K = np.matmul(Q, K.mT, out=space_1)
+    S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # m[b,h,i] = max(k, S[b,h,i,k])
     m = S.max(axis=-1)
     # E_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
     exp_S = np.subtract(S, m[..., None], out=S)
     np.exp(exp_S, out=exp_S)
-    E_m = exp_S.sum(axis=-1)
+    E_m = _sum(exp_S, -1)
     # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
     P = np.divide(exp_S, E_m[..., None], out=exp_S)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-    O = P @ V
+    O = np.matmul(P, V, out=O)
     return m, E_m, P, O
 
 
-def _backward_part(Q: Any, K: Any, m: Any, E_m: Any, dO: Any, V: Any, P: Any | None) -> Any:
+def _backward_part(Q: Any, K: Any, m: Any, E_m: Any, dO: Any, V: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
+    B_block = Q.shape[0]
+    H_block = Q.shape[1]
+    N_block = Q.shape[2]
+    M = K.shape[2]
+    d_v = dO.shape[-1]
+    space_1, space_2, space_3, space_4 = _spaces(
+        work, Q, (B_block, H_block, N_block, M), (B_block, H_block, N_block, M), (B_block, H_block, M, d_v), (B_block, H_block, M, d_k)
+    )
     if P is None:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-        S = Q @ K.mT
-        S /= math.sqrt(d_k)
+        Q_K = np.matmul(Q, K.mT, out=space_1)
+        S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
         # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
-        P = np.exp(S - m[..., None])
+        P = np.subtract(S, m[..., None], out=S)
+        np.exp(P, out=P)
         P /= E_m[..., None]
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-    dP = dO @ V.mT
+    dP = np.matmul(dO, V.mT, out=space_2)
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = P.mT @ dO
+    dV = np.matmul(P.mT, dO, out=space_3)
     # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
     D = np.vecdot(dP, P)
     # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
-    dS = np.subtract(dP, D[..., None], out=dP)
-    dS *= P
+    dP_D = np.subtract(dP, D[..., None], out=dP)
+    dS = np.multiply(dP_D, P, out=dP_D)
     # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
-    dQ = dS @ K
-    dQ /= math.sqrt(d_k)
+    dS_K = np.matmul(dS, K, out=dQ)
+    dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = dS.mT @ Q
+    dK_sum = np.matmul(dS.mT, Q, out=space_4)
     return dV, dQ, dK_sum
 
 
@@ -343,3 +361,22 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
+
+
+def _sum(array: Array, axis: int) -> Array:
+    """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
+    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+        return np.asarray(np.add.reduce(array, axis))
+    ones = np.ones(array.shape[axis], array.dtype)
+    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    return total

@@ -27,6 +27,7 @@ Cross-entropy at the label y, a share eps of it spread evenly over the classes, 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -88,8 +89,9 @@ def backward(dL: Any, saved: Saved) -> Array:
         dZ = _backward_part(eps, P, y, dL, B)
     else:
         dZ = np.empty((B, C), P.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), C, P, 1):
-            dZ[i] = _backward_part(eps, P[i], y[i], dL, B)
+            _backward_part(eps, P[i], y[i], dL, B, dZ=dZ[i], work=work)
     return dZ
 
 
@@ -117,21 +119,24 @@ def jvp(Z: Any, y: Any, eps: Any, tZ: Any) -> tuple[Array, Array]:
     L = (-eps_shifted * (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] + m_scaled).sum() - eps * (Z + m_scaled[:, None]).sum() / C) / B
     # tL = 1/size(B)*((1 - eps)*sum(i,j, P[i,j]*tZ[i,j]) - (1 - eps)*sum(i, tZ[i,y[i]]) -
     #     eps/size(C)*sum(i,j, tZ[i,j]) + eps*sum(i,j, P[i,j]*tZ[i,j]))
-    P_tZ = (P * tZ).sum()
+    P_tZ = np.vecdot(P, tZ).sum()
     tL = (eps_shifted * P_tZ - eps_shifted * np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0].sum() - eps * tZ.sum() / C + eps * P_tZ) / B
     return L, tL
 
 
-def _backward_part(eps: Any, P: Any, y: Any, dL: Any, B: int) -> Any:
+def _backward_part(eps: Any, P: Any, y: Any, dL: Any, B: int, dZ: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
     C = P.shape[-1]
+    B_block = P.shape[0]
+    (space_1,) = _spaces(work, P, (B_block, C))
     # dZ[i,j] = dL/size(B)*((1 - eps)*P[i,j] - (1 - eps)*delta(y[i],j) - eps/size(C) + eps*P[i,j])
     eps_shifted = 1 - eps
-    dZ = P * eps_shifted
-    dZ -= eps_shifted * _one_hot(y, C, P.dtype)
-    dZ -= eps / C
-    dZ += eps * P
-    dZ *= dL / B
+    eps_shifted_P = np.multiply(P, eps_shifted, out=dZ)
+    eps_P = np.multiply(P, eps, out=space_1)
+    eps_shifted_P_eps_shifted = np.subtract(eps_shifted_P, eps_shifted * _one_hot(y, C, P.dtype), out=eps_shifted_P)
+    eps_shifted_P_eps_shifted -= eps / C
+    eps_shifted_P_eps_shifted += eps_P
+    dZ = np.multiply(eps_shifted_P_eps_shifted, dL / B, out=eps_shifted_P_eps_shifted)
     return dZ
 
 
@@ -206,6 +211,16 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
 
 
 def _one_hot(labels: Array, length: int, dtype: Any) -> Array:

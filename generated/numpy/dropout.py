@@ -62,7 +62,7 @@ def forward(X: Any, M: Any, scale: Any) -> tuple[Array, Saved]:
     else:
         Y = np.empty((B, N), X.dtype)
         for (i,) in _parts((B,), N, X, 1):
-            Y[i] = _forward_part(scale, M[i], X[i])
+            _forward_part(scale, M[i], X[i], Y=Y[i])
     return Y, Saved(M, scale)
 
 
@@ -77,7 +77,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     else:
         dX = np.empty((B, N), M.dtype)
         for (i,) in _parts((B,), N, M, 1):
-            dX[i] = _backward_part(dY[i], scale, M[i])
+            _backward_part(dY[i], scale, M[i], dX=dX[i])
     return dX
 
 
@@ -94,18 +94,18 @@ def jvp(X: Any, M: Any, scale: Any, tX: Any) -> tuple[Array, Array]:
     return Y, tY
 
 
-def _forward_part(scale: Any, M: Any, X: Any) -> Any:
+def _forward_part(scale: Any, M: Any, X: Any, Y: Any = None) -> Any:
     """One part along B, or the whole: Y."""
     # Y[i,j] = scale*M[i,j]*X[i,j]
-    Y = M * scale
+    Y = np.multiply(M, scale, out=Y)
     Y *= X
     return Y
 
 
-def _backward_part(dY: Any, scale: Any, M: Any) -> Any:
+def _backward_part(dY: Any, scale: Any, M: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
     # dX[i,j] = dY[i,j]*scale*M[i,j]
-    dX = dY * scale
+    dX = np.multiply(dY, scale, out=dX)
     dX *= M
     return dX
 

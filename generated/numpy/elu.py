@@ -24,6 +24,7 @@ Y = X where X > 0, else scale (exp(X) - 1). Clevert, Unterthiner and Hochreiter 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -60,7 +61,7 @@ def forward(X: Any, scale: Any) -> tuple[Array, Saved]:
     else:
         Y = np.empty((B, N), X.dtype)
         for (i,) in _parts((B,), N, X, 1):
-            Y[i] = _forward_part(X[i], scale)
+            _forward_part(X[i], scale, Y=Y[i])
     return Y, Saved(X, scale)
 
 
@@ -74,8 +75,9 @@ def backward(dY: Any, saved: Saved) -> Array:
         dX = _backward_part(X, scale, dY)
     else:
         dX = np.empty((B, N), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), N, X, 1):
-            dX[i] = _backward_part(X[i], scale, dY[i])
+            _backward_part(X[i], scale, dY[i], dX=dX[i], work=work)
     return dX
 
 
@@ -99,30 +101,33 @@ def jvp(X: Any, scale: Any, tX: Any) -> tuple[Array, Array]:
     return Y, tY
 
 
-def _forward_part(X: Any, scale: Any) -> Any:
+def _forward_part(X: Any, scale: Any, Y: Any = None) -> Any:
     """One part along B, or the whole: Y."""
     # Y[i,j] = scale*(exp(X[i,j] - relu(X[i,j])) - 1) + relu(X[i,j])
     relu_X = np.maximum(X, 0)
-    Y = X - relu_X
-    np.exp(Y, out=Y)
-    Y -= 1
-    Y *= scale
-    Y += relu_X
+    X_shifted = np.subtract(X, relu_X, out=Y)
+    np.exp(X_shifted, out=X_shifted)
+    X_shifted -= 1
+    scale_X_shifted = np.multiply(X_shifted, scale, out=X_shifted)
+    Y = np.add(scale_X_shifted, relu_X, out=scale_X_shifted)
     return Y
 
 
-def _backward_part(X: Any, scale: Any, dY: Any) -> Any:
+def _backward_part(X: Any, scale: Any, dY: Any, dX: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dX."""
+    B_block = X.shape[0]
+    N = X.shape[-1]
+    (space_1,) = _spaces(work, X, (B_block, N))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        scale_X = X - np.maximum(X, 0)
+        scale_X = np.subtract(X, np.maximum(X, 0), out=space_1)
         np.exp(scale_X, out=scale_X)
         scale_X *= scale
     less_X = X > 0
+    scale_X_less_X = np.subtract(scale_X, np.where(less_X, scale_X, 0), out=dX)
+    scale_X_less_X += less_X.astype(X.dtype)
     # dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
     #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-    dX = scale_X - np.where(less_X, scale_X, 0)
-    dX += less_X.astype(X.dtype)
-    dX *= dY
+    dX = np.multiply(scale_X_less_X, dY, out=scale_X_less_X)
     return dX
 
 
@@ -177,3 +182,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

@@ -30,6 +30,7 @@ Klambauer et al. (2017), section 2; Barron (2017).
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -70,7 +71,7 @@ def forward(X: Any, outer: Any, scale: Any, width: Any) -> tuple[Array, Saved]:
     else:
         Y = np.empty((B, N), X.dtype)
         for (i,) in _parts((B,), N, X, 1):
-            Y[i] = _forward_part(width, X[i], scale, outer)
+            _forward_part(width, X[i], scale, outer, Y=Y[i])
     return Y, Saved(X, outer, scale, width)
 
 
@@ -84,8 +85,9 @@ def backward(dY: Any, saved: Saved) -> Array:
         dX = _backward_part(width, X, scale, dY, outer)
     else:
         dX = np.empty((B, N), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), N, X, 1):
-            dX[i] = _backward_part(width, X[i], scale, dY[i], outer)
+            _backward_part(width, X[i], scale, dY[i], outer, dX=dX[i], work=work)
     return dX
 
 
@@ -114,34 +116,37 @@ def jvp(X: Any, outer: Any, scale: Any, width: Any, tX: Any) -> tuple[Array, Arr
     return Y, tY
 
 
-def _forward_part(width: Any, X: Any, scale: Any, outer: Any) -> Any:
+def _forward_part(width: Any, X: Any, scale: Any, outer: Any, Y: Any = None) -> Any:
     """One part along B, or the whole: Y."""
     # Y[i,j] = outer*(scale*(exp(1/width*(X[i,j] - relu(X[i,j]))) - 1) + relu(X[i,j]))
     relu_X = np.maximum(X, 0)
-    Y = X - relu_X
-    Y /= width
-    np.exp(Y, out=Y)
-    Y -= 1
-    Y *= scale
-    Y += relu_X
-    Y *= outer
+    X_relu_X = np.subtract(X, relu_X, out=Y)
+    width_shifted = np.divide(X_relu_X, width, out=X_relu_X)
+    np.exp(width_shifted, out=width_shifted)
+    width_shifted -= 1
+    scale_width_shifted = np.multiply(width_shifted, scale, out=width_shifted)
+    scale_width_shifted_relu_X = np.add(scale_width_shifted, relu_X, out=scale_width_shifted)
+    Y = np.multiply(scale_width_shifted_relu_X, outer, out=scale_width_shifted_relu_X)
     return Y
 
 
-def _backward_part(width: Any, X: Any, scale: Any, dY: Any, outer: Any) -> Any:
+def _backward_part(width: Any, X: Any, scale: Any, dY: Any, outer: Any, dX: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dX."""
+    B_block = X.shape[0]
+    N = X.shape[-1]
+    (space_1,) = _spaces(work, X, (B_block, N))
+    X_shifted = np.subtract(X, np.maximum(X, 0), out=space_1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        scale_width = X - np.maximum(X, 0)
-        scale_width /= width
+        scale_width = np.divide(X_shifted, width, out=X_shifted)
         np.exp(scale_width, out=scale_width)
         scale_width *= scale / width
     less_X = X > 0
+    scale_width_less_X = np.subtract(scale_width, np.where(less_X, scale_width, 0), out=dX)
+    scale_width_less_X += less_X.astype(X.dtype)
     # dX[i,j] = dY[i,j]*outer*(scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width -
     #     scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1,
     #     0))
-    dX = scale_width - np.where(less_X, scale_width, 0)
-    dX += less_X.astype(X.dtype)
-    dX *= outer
+    dX = np.multiply(scale_width_less_X, outer, out=scale_width_less_X)
     dX *= dY
     return dX
 
@@ -197,3 +202,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

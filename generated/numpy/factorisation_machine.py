@@ -35,6 +35,7 @@ b + w . x + the sum over pairs of v_k . v_l x_k x_l, in linear time. Rendle (201
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -82,8 +83,9 @@ def forward(X: Any, w: Any, V: Any, b: Any) -> tuple[Array, Saved]:
     else:
         H = None
         Y_sum = np.empty((B,), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), F, X, 128):
-            _, Y_sum[i] = _forward_part(X[i], V)
+            _, Y_sum[i] = _forward_part(X[i], V, work=work)
     # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
     Y = b + t + t_2 + Y_sum
     return Y, Saved(X, w, V, H)
@@ -101,7 +103,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     # dw[k] = sum(i, dY[i]*X[i,k])
     dw = dY @ X
     # D[k] = sum(f, V[k,f]^2)
-    D = (V**2).sum(axis=-1)
+    D = np.vecdot(V, V)
     # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
     t = -dY[:, None] * X * D
     # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
@@ -115,8 +117,9 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     else:
         dX_sum = np.empty((B, N), X.dtype)
         dV_sum = np.zeros((N, F), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), F, X, 512):
-            dX_sum[i], dV_sum_part = _backward_part(X[i], V, dY[i], None)
+            _, dV_sum_part = _backward_part(X[i], V, dY[i], None, dX_sum=dX_sum[i], work=work)
             dV_sum += dV_sum_part
     # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
     dX = np.add(dX_sum, t, out=dX_sum)
@@ -135,36 +138,43 @@ def jvp(X: Any, w: Any, V: Any, b: Any, tX: Any, tw: Any, tV: Any, tb: Any) -> t
     # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
     square_X = X**2
     sum_V = (V**2).sum(axis=-1)
-    Y = b - 0.5 * (square_X @ sum_V) + X @ w + 0.5 * (H**2).sum(axis=-1)
+    Y = b - 0.5 * (square_X @ sum_V) + X @ w + 0.5 * np.vecdot(H, H)
     # tH[i,f] = sum(k, V[k,f]*tX[i,k]) + sum(k, X[i,k]*tV[k,f])
     tH = tX @ V
     tH += X @ tV
     # tY[i] = tb - sum(k,f, X[i,k]*V[k,f]^2*tX[i,k]) + sum(k, w[k]*tX[i,k]) - sum(k,f,
     #     X[i,k]^2*V[k,f]*tV[k,f]) + sum(k, X[i,k]*tw[k]) + sum(f, tH[i,f]*H[i,f])
-    tY = tb - np.vecdot(tX, X * sum_V) + tX @ w - square_X @ np.vecdot(V, tV) + X @ tw + np.vecdot(tH, H)
+    tY = tb - X * tX @ sum_V + tX @ w - square_X @ np.vecdot(V, tV) + X @ tw + np.vecdot(tH, H)
     return Y, tY
 
 
-def _forward_part(X: Any, V: Any) -> Any:
+def _forward_part(X: Any, V: Any, work: Any = None) -> Any:
     """One part along B, or the whole: H, Y_sum."""
+    B_block = X.shape[0]
+    F = V.shape[-1]
+    (space_1,) = _spaces(work, X, (B_block, F))
     # H[i,f] = sum(k, X[i,k]*V[k,f])
-    H = X @ V
+    H = np.matmul(X, V, out=space_1)
     # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
-    Y_sum = 0.5 * (H**2).sum(axis=-1)
+    Y_sum = 0.5 * np.vecdot(H, H)
     return H, Y_sum
 
 
-def _backward_part(X: Any, V: Any, dY: Any, H: Any | None) -> Any:
+def _backward_part(X: Any, V: Any, dY: Any, H: Any | None, dX_sum: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dX_sum, dV_sum."""
+    B_block = X.shape[0]
+    N = X.shape[-1]
+    F = V.shape[-1]
+    space_1, space_2, space_3 = _spaces(work, X, (B_block, F), (B_block, F), (N, F))
     if H is None:
         # H[i,f] = sum(k, X[i,k]*V[k,f])
-        H = X @ V
+        H = np.matmul(X, V, out=space_1)
     # dH[i,f] = dY[i]*H[i,f]
-    dH = H * dY[:, None]
+    dH = np.multiply(H, dY[:, None], out=space_2)
     # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
-    dX_sum = dH @ V.T
+    dX_sum = np.matmul(dH, V.T, out=dX_sum)
     # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
-    dV_sum = X.T @ dH
+    dV_sum = np.matmul(X.T, dH, out=space_3)
     return dX_sum, dV_sum
 
 
@@ -219,3 +229,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

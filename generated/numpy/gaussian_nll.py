@@ -71,7 +71,7 @@ def forward(X: Any, m: Any, S: Any) -> tuple[Array, Saved]:
     # S_inv[i,j] = inv(S)[i,j]
     S_inv = _inverse(S)
     # Q = sum(n,i,j, D[n,i]*S_inv[i,j]*D[n,j])
-    Q = (D * (D @ S_inv)).sum()
+    Q = np.vecdot(D, D @ S_inv).sum()
     # L = 1/2*logdet(S) + 1/2*Q/size(B) + 1/2*size(N)*log(2*pi())
     L = 0.5 * _log_determinant(S) + 0.5 * Q / B + 0.5 * N * math.log(2 * math.pi)
     return L, Saved(D, S_inv)
@@ -111,7 +111,7 @@ def jvp(X: Any, m: Any, S: Any, tX: Any, tm: Any, tS: Any) -> tuple[Array, Array
     # S_inv[i,j] = inv(S)[i,j]
     S_inv = _inverse(S)
     # Q = sum(n,i,j, D[n,i]*S_inv[i,j]*D[n,j])
-    Q = (D * (D @ S_inv)).sum()
+    Q = np.vecdot(D, D @ S_inv).sum()
     # L = 1/2*logdet(S) + 1/2*Q/size(B) + 1/2*size(N)*log(2*pi())
     L = 0.5 * _log_determinant(S) + 0.5 * Q / B + 0.5 * N * math.log(2 * math.pi)
     # tD[n,i] = tX[n,i] - tm[i]
@@ -120,9 +120,9 @@ def jvp(X: Any, m: Any, S: Any, tX: Any, tm: Any, tS: Any) -> tuple[Array, Array
     tS_inv = -S_inv @ tS @ S_inv
     # tQ = sum(n,i,j, tD[n,i]*S_inv[i,j]*D[n,j]) + sum(n,i,i', tD[n,i]*D[n,i']*S_inv[i',i]) + sum(i,j,n,
     #     tS_inv[i,j]*D[n,i]*D[n,j])
-    tQ = (D * (tD @ S_inv)).sum() + (S_inv * (tD.T @ D).T).sum() + (D * (tS_inv.T @ D.T).T).sum()
+    tQ = np.vecdot(D, tD @ S_inv).sum() + np.vecdot(S_inv, (tD.T @ D).T).sum() + np.vecdot(D, (tS_inv.T @ D.T).T).sum()
     # tL = 1/2*(sum(k,l, S_inv[l,k]*tS[k,l]) + tQ/size(B))
-    tL = 0.5 * ((S_inv * tS.T).sum() + tQ / B)
+    tL = 0.5 * (np.vecdot(S_inv, tS.T).sum() + tQ / B)
     return L, tL
 
 

@@ -72,7 +72,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     else:
         dX = np.empty((B, N), X.dtype)
         for (i,) in _parts((B,), N, X, 1):
-            dX[i] = _backward_part(X[i], dY[i])
+            _backward_part(X[i], dY[i], dX=dX[i])
     return dX
 
 
@@ -96,20 +96,22 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
 def _forward_part(X: Any) -> Any:
     """One part along B, or the whole: Y."""
     # Y[i,j] = 1/2*X[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1)
-    Y = _erf(0.5 * math.sqrt(2) * X)
-    Y += 1
-    Y *= 0.5
+    X_shifted = _erf(0.5 * math.sqrt(2) * X)
+    X_shifted += 1
+    Y = np.multiply(X_shifted, 0.5, out=X_shifted)
     Y *= X
     return Y
 
 
-def _backward_part(X: Any, dY: Any) -> Any:
+def _backward_part(X: Any, dY: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
     # dX[i,j] = 1/2*dY[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1 + X[i,j]/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2))
-    dX = _erf(0.5 * math.sqrt(2) * X)
-    dX += 1
-    dX += math.sqrt(2) * X * np.exp(-0.5 * X**2) / math.sqrt(math.pi)
-    dX *= 0.5
+    X_scaled = np.exp(-0.5 * X**2, out=dX)
+    X_scaled *= math.sqrt(2) / math.sqrt(math.pi)
+    X_scaled *= X
+    X_X_scaled = np.add(X_scaled, _erf(0.5 * math.sqrt(2) * X), out=X_scaled)
+    X_X_scaled += 1
+    dX = np.multiply(X_X_scaled, 0.5, out=X_X_scaled)
     dX *= dY
     return dX
 

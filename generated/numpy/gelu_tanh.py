@@ -60,7 +60,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     else:
         Y = np.empty((B, N), X.dtype)
         for (i,) in _parts((B,), N, X, 1):
-            Y[i] = _forward_part(X[i])
+            _forward_part(X[i], Y=Y[i])
     return Y, Saved(X)
 
 
@@ -74,8 +74,9 @@ def backward(dY: Any, saved: Saved) -> Array:
         dX = _backward_part(X, dY)
     else:
         dX = np.empty((B, N), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), N, X, 1):
-            dX[i] = _backward_part(X[i], dY[i])
+            _backward_part(X[i], dY[i], dX=dX[i], work=work)
     return dX
 
 
@@ -110,36 +111,43 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     return Y, tY
 
 
-def _forward_part(X: Any) -> Any:
+def _forward_part(X: Any, Y: Any = None) -> Any:
     """One part along B, or the whole: Y."""
     # Y[i,j] = 1/2*X[i,j]*(tanh((X[i,j] + 8943/200000*X[i,j]^3)/sqrt(pi())*sqrt(2)) + 1)
-    Y = X * X * X * 0.044715
-    Y += X
-    Y *= math.sqrt(2) / math.sqrt(math.pi)
-    np.tanh(Y, out=Y)
-    Y += 1
-    Y *= 0.5
+    X_shifted = np.multiply(X * X * X, 0.044715, out=Y)
+    X_shifted += X
+    X_shifted_shifted = np.multiply(X_shifted, math.sqrt(2) / math.sqrt(math.pi), out=X_shifted)
+    np.tanh(X_shifted_shifted, out=X_shifted_shifted)
+    X_shifted_shifted += 1
+    Y = np.multiply(X_shifted_shifted, 0.5, out=X_shifted_shifted)
     Y *= X
     return Y
 
 
-def _backward_part(X: Any, dY: Any) -> Any:
+def _backward_part(X: Any, dY: Any, dX: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dX."""
+    B_block = X.shape[0]
+    N = X.shape[-1]
+    space_1, space_2 = _spaces(work, X, (B_block, N), (B_block, N))
     # dX[i,j] = dY[i,j]*(1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
     #     1/2*X[i,j]*(1 - tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2)
     #     + 26829/400000*X[i,j]^3*(1 - tanh(X[i,j]*(1 +
     #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2))
-    tanh_X = X**2 * 0.044715
-    tanh_X += 1
-    tanh_X *= math.sqrt(2) / math.sqrt(math.pi)
+    X_shifted = np.multiply(X**2, 0.044715, out=space_1)
+    X_shifted += 1
+    tanh_X = np.multiply(X_shifted, math.sqrt(2) / math.sqrt(math.pi), out=X_shifted)
     tanh_X *= X
     np.tanh(tanh_X, out=tanh_X)
-    tanh_X_shifted = 1 - tanh_X**2
-    dX = np.add(tanh_X, 1, out=tanh_X)
-    dX *= 0.5
-    dX += 0.5 * math.sqrt(2) * X * tanh_X_shifted / math.sqrt(math.pi)
-    dX += 0.0670725 * math.sqrt(2) * (X * X * X) * tanh_X_shifted / math.sqrt(math.pi)
-    dX *= dY
+    tanh_X_shifted = np.add(tanh_X, 1, out=dX)
+    tanh_X_shifted_2 = np.subtract(1, tanh_X**2, out=space_2)
+    X_tanh_X_shifted_2 = np.multiply(X, 0.5 * math.sqrt(2) / math.sqrt(math.pi), out=space_1)
+    X_tanh_X_shifted_2 *= tanh_X_shifted_2
+    X_tanh_X_shifted_2_2 = np.multiply(tanh_X_shifted_2, 0.0670725 * math.sqrt(2) / math.sqrt(math.pi), out=tanh_X_shifted_2)
+    X_tanh_X_shifted_2_2 *= X * X * X
+    tanh_X_shifted_X_tanh_X_shifted_2 = np.multiply(tanh_X_shifted, 0.5, out=tanh_X_shifted)
+    tanh_X_shifted_X_tanh_X_shifted_2 += X_tanh_X_shifted_2
+    tanh_X_shifted_X_tanh_X_shifted_2 += X_tanh_X_shifted_2_2
+    dX = np.multiply(tanh_X_shifted_X_tanh_X_shifted_2, dY, out=tanh_X_shifted_X_tanh_X_shifted_2)
     return dX
 
 
@@ -194,3 +202,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

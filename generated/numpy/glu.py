@@ -78,7 +78,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
         dX = np.empty((B, N), G.dtype)
         dG = np.empty((B, N), G.dtype)
         for (i,) in _parts((B,), N, G, 1):
-            dX[i], dG[i] = _backward_part(G[i], dY[i], Y[i])
+            _, dG[i] = _backward_part(G[i], dY[i], Y[i], dX=dX[i])
     return dX, dG
 
 
@@ -103,14 +103,14 @@ def _forward_part(G: Any, X: Any) -> Any:
     return Y
 
 
-def _backward_part(G: Any, dY: Any, Y: Any) -> Any:
+def _backward_part(G: Any, dY: Any, Y: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX, dG."""
     # dX[i,j] = dY[i,j]*sigmoid(G[i,j])
     sigmoid_G = _sigmoid(G)
-    dX = dY * sigmoid_G
+    dX = np.multiply(dY, sigmoid_G, out=dX)
     # dG[i,j] = dY[i,j]*Y[i,j]*(1 - sigmoid(G[i,j]))
-    dG = np.subtract(1, sigmoid_G, out=sigmoid_G)
-    dG *= dY
+    sigmoid_G_shifted = np.subtract(1, sigmoid_G, out=sigmoid_G)
+    dG = np.multiply(sigmoid_G_shifted, dY, out=sigmoid_G_shifted)
     dG *= Y
     return dX, dG
 

@@ -89,8 +89,9 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
         m = np.empty((B, G, R, N), Q.dtype)
         Z_m = np.empty((B, G, R, N), Q.dtype)
         O = np.empty((B, G, R, N, d_v), Q.dtype)
+        work: dict[int, Any] = {}
         for b, g, r, i in _parts((B, G, R, N), M, Q, 128):
-            m[b, g, r, i], Z_m[b, g, r, i], _, O[b, g, r, i] = _forward_part(Q[b, g, r, i], K[b, g], V[b, g])
+            m[b, g, r, i], Z_m[b, g, r, i], _, _ = _forward_part(Q[b, g, r, i], K[b, g], V[b, g], O=O[b, g, r, i], work=work)
     return O, Saved(Q, K, V, P, O, m, Z_m)
 
 
@@ -113,9 +114,19 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
         dV = np.zeros((B, G, M, d_v), Q.dtype)
         dQ = np.empty((B, G, R, N, d_k), Q.dtype)
         dK_sum = np.zeros((B, G, M, d_k), Q.dtype)
+        work: dict[int, Any] = {}
         for b, g, r, i in _parts((B, G, R, N), M, Q, 128):
-            dV_part, dQ[b, g, r, i], dK_sum_part = _backward_part(
-                Q[b, g, r, i], K[b, g], m[b, g, r, i], Z_m[b, g, r, i], dO[b, g, r, i], V[b, g], D[b, g, r, i], None
+            dV_part, _, dK_sum_part = _backward_part(
+                Q[b, g, r, i],
+                K[b, g],
+                m[b, g, r, i],
+                Z_m[b, g, r, i],
+                dO[b, g, r, i],
+                V[b, g],
+                D[b, g, r, i],
+                None,
+                dQ=dQ[b, g, r, i],
+                work=work,
             )
             dV[b, g] += dV_part
             dK_sum[b, g] += dK_sum_part
@@ -160,26 +171,32 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
     return O, tO
 
 
-def _forward_part(Q: Any, K: Any, V: Any) -> Any:
+def _forward_part(Q: Any, K: Any, V: Any, O: Any = None, work: Any = None) -> Any:
     """One part along B and G and R and N, or the whole: m, Z_m, P, O."""
     d_k = Q.shape[-1]
+    B_block = Q.shape[0]
+    G_block = Q.shape[1]
+    R_block = Q.shape[2]
+    N_block = Q.shape[3]
+    M = K.shape[2]
+    (space_1,) = _spaces(work, Q, (B_block, G_block, R_block, N_block, M))
     # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
-    S = Q @ K.mT[..., None, :, :]
-    S /= math.sqrt(d_k)
+    Q_K = np.matmul(Q, K.mT[..., None, :, :], out=space_1)
+    S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # m[b,g,r,i] = max(k, S[b,g,r,i,k])
     m = S.max(axis=-1)
     # Z_m[b,g,r,i] = sum(k, exp(S[b,g,r,i,k] - m[b,g,r,i]))
     exp_S = np.subtract(S, m[..., None], out=S)
     np.exp(exp_S, out=exp_S)
-    Z_m = exp_S.sum(axis=-1)
+    Z_m = _sum(exp_S, -1)
     # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
     P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[b,g,r,i,e] = sum(j, P[b,g,r,i,j]*V[b,g,j,e])
-    O = P @ V[..., None, :, :]
+    O = np.matmul(P, V[..., None, :, :], out=O)
     return m, Z_m, P, O
 
 
-def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None) -> Any:
+def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
     """One part along B and G and R and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
@@ -188,25 +205,36 @@ def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P:
     N_block = Q.shape[3]
     d_v = dO.shape[-1]
     M = K.shape[2]
+    space_1, space_2, space_3, space_4 = _spaces(
+        work,
+        Q,
+        (B_block, G_block, R_block, N_block, M),
+        (B_block, G_block, M, d_v),
+        (B_block, G_block, R_block, N_block, M),
+        (B_block, G_block, M, d_k),
+    )
     if P is None:
         # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
-        S = Q @ K.mT[..., None, :, :]
-        S /= math.sqrt(d_k)
+        Q_K = np.matmul(Q, K.mT[..., None, :, :], out=space_1)
+        S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
         # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
-        P = np.exp(S - m[..., None])
+        P = np.subtract(S, m[..., None], out=S)
+        np.exp(P, out=P)
         P /= Z_m[..., None]
     # dV[b,g,j,e] = sum(r,i, dO[b,g,r,i,e]*P[b,g,r,i,j])
-    dV = P.reshape(B_block, G_block, R_block * N_block, M).mT @ dO.reshape(B_block, G_block, R_block * N_block, d_v)
+    dV = np.matmul(P.reshape(B_block, G_block, R_block * N_block, M).mT, dO.reshape(B_block, G_block, R_block * N_block, d_v), out=space_2)
     # dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
-    dP = dO @ V.mT[..., None, :, :]
+    dP = np.matmul(dO, V.mT[..., None, :, :], out=space_3)
     # dS[b,g,r,i,j] = P[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
-    dS = np.subtract(dP, D[..., None], out=dP)
-    dS *= P
+    dP_D = np.subtract(dP, D[..., None], out=dP)
+    dS = np.multiply(dP_D, P, out=dP_D)
     # dQ[b,g,r,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,g,r,i,j]*K[b,g,j,d])
-    dQ = dS @ K[..., None, :, :]
-    dQ /= math.sqrt(d_k)
+    dS_K = np.matmul(dS, K[..., None, :, :], out=dQ)
+    dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
-    dK_sum = dS.reshape(B_block, G_block, R_block * N_block, M).mT @ Q.reshape(B_block, G_block, R_block * N_block, d_k)
+    dK_sum = np.matmul(
+        dS.reshape(B_block, G_block, R_block * N_block, M).mT, Q.reshape(B_block, G_block, R_block * N_block, d_k), out=space_4
+    )
     return dV, dQ, dK_sum
 
 
@@ -268,3 +296,22 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
+
+
+def _sum(array: Array, axis: int) -> Array:
+    """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
+    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+        return np.asarray(np.add.reduce(array, axis))
+    ones = np.ones(array.shape[axis], array.dtype)
+    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    return total

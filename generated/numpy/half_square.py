@@ -56,7 +56,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     else:
         Y = np.empty((B, N), X.dtype)
         for (i,) in _parts((B,), N, X, 1):
-            Y[i] = _forward_part(X[i])
+            _forward_part(X[i], Y=Y[i])
     return Y, Saved(X)
 
 
@@ -71,7 +71,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     else:
         dX = np.empty((B, N), X.dtype)
         for (i,) in _parts((B,), N, X, 1):
-            dX[i] = _backward_part(dY[i], X[i])
+            _backward_part(dY[i], X[i], dX=dX[i])
     return dX
 
 
@@ -86,17 +86,17 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     return Y, tY
 
 
-def _forward_part(X: Any) -> Any:
+def _forward_part(X: Any, Y: Any = None) -> Any:
     """One part along B, or the whole: Y."""
     # Y[i,j] = 1/2*X[i,j]^2
-    Y = X**2 * 0.5
+    Y = np.multiply(X**2, 0.5, out=Y)
     return Y
 
 
-def _backward_part(dY: Any, X: Any) -> Any:
+def _backward_part(dY: Any, X: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
     # dX[i,j] = dY[i,j]*X[i,j]
-    dX = dY * X
+    dX = np.multiply(dY, X, out=dX)
     return dX
 
 

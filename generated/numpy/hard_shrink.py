@@ -26,6 +26,7 @@ Y = X where |X| > threshold, else the value, which is 0. Donoho and Johnstone (1
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -63,7 +64,7 @@ def forward(X: Any, threshold: Any, value: Any) -> tuple[Array, Saved]:
     else:
         Y = np.empty((B, N), X.dtype)
         for (i,) in _parts((B,), N, X, 1):
-            Y[i] = _forward_part(X[i], threshold, value)
+            Y[i] = _forward_part(X[i], threshold, value, Y=Y[i])
     return Y, Saved(X, threshold)
 
 
@@ -77,8 +78,9 @@ def backward(dY: Any, saved: Saved) -> Array:
         dX = _backward_part(X, threshold, dY)
     else:
         dX = np.empty((B, N), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), N, X, 1):
-            dX[i] = _backward_part(X[i], threshold, dY[i])
+            dX[i] = _backward_part(X[i], threshold, dY[i], dX=dX[i], work=work)
     return dX
 
 
@@ -94,17 +96,23 @@ def jvp(X: Any, threshold: Any, value: Any, tX: Any) -> tuple[Array, Array]:
     return Y, tY
 
 
-def _forward_part(X: Any, threshold: Any, value: Any) -> Any:
+def _forward_part(X: Any, threshold: Any, value: Any, Y: Any = None) -> Any:
     """One part along B, or the whole: Y."""
     # Y[i,j] = where(threshold < abs(X[i,j]), 1, 0)*X[i,j] + where(abs(X[i,j]) <= threshold, 1, 0)*value
-    Y = np.where(np.abs(X) <= threshold, value, X)
+    abs_X = np.abs(X, out=Y)
+    Y = np.where(abs_X <= threshold, value, X)
     return Y
 
 
-def _backward_part(X: Any, threshold: Any, dY: Any) -> Any:
+def _backward_part(X: Any, threshold: Any, dY: Any, dX: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dX."""
+    B_block = X.shape[0]
+    N = X.shape[-1]
+    (space_1,) = _spaces(work, X, (B_block, N))
     # dX[i,j] = dY[i,j]*where(threshold < abs(X[i,j]), 1, 0)
-    dX = np.where(threshold < np.abs(X), dY, 0)
+    abs_X = np.abs(X, out=dX)
+    dX = np.positive(dY, out=space_1)
+    np.copyto(dX, 0, where=~(threshold < abs_X))
     return dX
 
 
@@ -159,3 +167,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

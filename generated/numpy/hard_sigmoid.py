@@ -22,6 +22,7 @@ Y = min(max(X + 3, 0), 6) / 6. Howard et al., Searching for MobileNetV3 (2019), 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -70,8 +71,9 @@ def backward(dY: Any, saved: Saved) -> Array:
         dX = _backward_part(X, dY)
     else:
         dX = np.empty((B, N), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), N, X, 1):
-            dX[i] = _backward_part(X[i], dY[i])
+            dX[i] = _backward_part(X[i], dY[i], dX=dX[i], work=work)
     return dX
 
 
@@ -99,11 +101,15 @@ def _forward_part(X: Any) -> Any:
     return Y
 
 
-def _backward_part(X: Any, dY: Any) -> Any:
+def _backward_part(X: Any, dY: Any, dX: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dX."""
+    B_block = X.shape[0]
+    N = X.shape[-1]
+    space_1, space_2 = _spaces(work, X, (B_block, N), (B_block, N))
     # dX[i,j] = 1/6*dY[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)
-    X_shifted = X + 3
-    dX = np.where((6 - np.maximum(X_shifted, 0) > 0) & (X_shifted > 0), dY, 0) / 6
+    X_shifted = np.add(X, 3, out=space_1)
+    X_shifted_shifted = np.subtract(6, np.maximum(X_shifted, 0), out=dX)
+    dX = np.divide(np.where((X_shifted_shifted > 0) & (X_shifted > 0), dY, 0), 6, out=space_2)
     return dX
 
 
@@ -158,3 +164,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

@@ -23,6 +23,7 @@ Y = X min(max(X + 3, 0), 6) / 6. Howard et al. (2019), section 5.2.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -71,8 +72,9 @@ def backward(dY: Any, saved: Saved) -> Array:
         dX = _backward_part(X, dY)
     else:
         dX = np.empty((B, N), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), N, X, 1):
-            dX[i] = _backward_part(X[i], dY[i])
+            dX[i] = _backward_part(X[i], dY[i], dX=dX[i], work=work)
     return dX
 
 
@@ -97,24 +99,27 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
 def _forward_part(X: Any) -> Any:
     """One part along B, or the whole: Y."""
     # Y[i,j] = X[i,j]*(1 - (1/6)*relu(6 - relu(X[i,j] + 3)))
-    Y = np.maximum(6 - np.maximum(X + 3, 0), 0)
-    Y /= 6
-    np.subtract(1, Y, out=Y)
-    Y *= X
+    X_shifted = np.maximum(6 - np.maximum(X + 3, 0), 0)
+    X_shifted /= 6
+    np.subtract(1, X_shifted, out=X_shifted)
+    Y = np.multiply(X_shifted, X, out=X_shifted)
     return Y
 
 
-def _backward_part(X: Any, dY: Any) -> Any:
+def _backward_part(X: Any, dY: Any, dX: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dX."""
+    B_block = X.shape[0]
+    N = X.shape[-1]
+    (space_1,) = _spaces(work, X, (B_block, N))
     # dX[i,j] = dY[i,j]*(1 - (1/6)*relu(6 - relu(X[i,j] + 3)) + 1/6*X[i,j]*where(0 < 6 - relu(X[i,j] + 3),
     #     1, 0)*where(0 < X[i,j] + 3, 1, 0))
-    X_shifted = X + 3
-    X_shifted_shifted = 6 - np.maximum(X_shifted, 0)
-    dX = np.maximum(X_shifted_shifted, 0)
-    dX /= 6
-    np.subtract(1, dX, out=dX)
-    dX += np.where((X_shifted_shifted > 0) & (X_shifted > 0), X, 0) / 6
-    dX *= dY
+    X_shifted = np.add(X, 3, out=dX)
+    X_shifted_shifted = np.subtract(6, np.maximum(X_shifted, 0), out=space_1)
+    X_shifted_shifted_shifted = np.maximum(X_shifted_shifted, 0)
+    X_shifted_shifted_shifted /= 6
+    np.subtract(1, X_shifted_shifted_shifted, out=X_shifted_shifted_shifted)
+    X_shifted_shifted_shifted += np.where((X_shifted_shifted > 0) & (X_shifted > 0), X, 0) / 6
+    dX = np.multiply(X_shifted_shifted_shifted, dY, out=X_shifted_shifted_shifted)
     return dX
 
 
@@ -169,3 +174,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

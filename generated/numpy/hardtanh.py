@@ -80,7 +80,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     else:
         dX = np.empty((B, N), X.dtype)
         for (i,) in _parts((B,), N, X, 1):
-            dX[i] = _backward_part(low, X[i], high, dY[i])
+            _backward_part(low, X[i], high, dY[i], dX=dX[i])
     return dX
 
 
@@ -104,10 +104,11 @@ def _forward_part(X: Any, low: Any, high: Any) -> Any:
     return Y
 
 
-def _backward_part(low: Any, X: Any, high: Any, dY: Any) -> Any:
+def _backward_part(low: Any, X: Any, high: Any, dY: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
     # dX[i,j] = dY[i,j]*where(low < X[i,j], 1, 0)*where(X[i,j] < high, 1, 0)
-    dX = np.where((low < X) & (X < high), dY, 0)
+    dX = np.positive(dY, out=dX)
+    np.copyto(dX, 0, where=~((low < X) & (X < high)))
     return dX
 
 

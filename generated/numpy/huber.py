@@ -33,6 +33,7 @@ The mean of (Y - T)^2 / 2 where |Y - T| <= kappa, else kappa (|Y - T| - kappa/2)
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -74,8 +75,9 @@ def forward(Y: Any, T: Any, kappa: Any) -> tuple[Array, Saved]:
         A = np.empty((B, N), Y.dtype)
         M = np.empty((B, N), Y.dtype)
         L_sum = np.zeros((), Y.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), N, Y, 1):
-            E[i], A[i], M[i], L_sum_part = _forward_part(T[i], Y[i], kappa)
+            _, _, M[i], L_sum_part = _forward_part(T[i], Y[i], kappa, E=E[i], A=A[i], work=work)
             L_sum += L_sum_part
     # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
     L = L_sum / (B * N)
@@ -92,8 +94,9 @@ def backward(dL: Any, saved: Saved) -> Array:
         dY = _backward_part(M, A, dL, kappa, E, B)
     else:
         dY = np.empty((B, N), E.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), N, E, 1):
-            dY[i] = _backward_part(M[i], A[i], dL, kappa, E[i], B)
+            dY[i] = _backward_part(M[i], A[i], dL, kappa, E[i], B, work=work)
     return dY
 
 
@@ -112,7 +115,7 @@ def jvp(Y: Any, T: Any, kappa: Any, tY: Any) -> tuple[Array, Array]:
     # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
     M_A = M * 0.5
     np.subtract(A, M_A, out=M_A)
-    L = (M * M_A).sum() / (B * N)
+    L = np.vecdot(M, M_A).sum() / (B * N)
     # tE[i,j] = tY[i,j]
     tE = tY.copy()
     # tA[i,j] = tE[i,j]*sign(E[i,j])
@@ -126,33 +129,44 @@ def jvp(Y: Any, T: Any, kappa: Any, tY: Any) -> tuple[Array, Array]:
     tM *= tA
     # tL = 1/(size(B)*size(N))*(sum(i,j, tM[i,j]*(A[i,j] - (1/2)*M[i,j])) - (1/2)*sum(i,j, tM[i,j]*M[i,j])
     #     + sum(i,j, tA[i,j]*M[i,j]))
-    tL = ((tM * M_A).sum() - 0.5 * (tM * M).sum() + (tA * M).sum()) / (B * N)
+    tL = (np.vecdot(tM, M_A).sum() - 0.5 * np.vecdot(tM, M).sum() + np.vecdot(tA, M).sum()) / (B * N)
     return L, tL
 
 
-def _forward_part(T: Any, Y: Any, kappa: Any) -> Any:
+def _forward_part(T: Any, Y: Any, kappa: Any, E: Any = None, A: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: E, A, M, L_sum."""
+    B_block = T.shape[0]
+    N = T.shape[-1]
+    (space_1,) = _spaces(work, T, (B_block, N))
     # E[i,j] = Y[i,j] - T[i,j]
-    E = Y - T
+    E = np.subtract(Y, T, out=E)
     # A[i,j] = abs(E[i,j])
-    A = np.abs(E)
+    A = np.abs(E, out=A)
     # M[i,j] = min(A[i,j], kappa)
     M = np.minimum(A, kappa)
     # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
-    L_sum = (M * (A - 0.5 * M)).sum()
+    M_A = np.multiply(M, 0.5, out=space_1)
+    np.subtract(A, M_A, out=M_A)
+    L_sum = np.vecdot(M, M_A).sum()
     return E, A, M, L_sum
 
 
-def _backward_part(M: Any, A: Any, dL: Any, kappa: Any, E: Any, B: int) -> Any:
+def _backward_part(M: Any, A: Any, dL: Any, kappa: Any, E: Any, B: int, work: Any = None) -> Any:
     """One part along B, or the whole: dY."""
     N = M.shape[-1]
+    B_block = M.shape[0]
+    space_1, space_2 = _spaces(work, M, (B_block, N), (B_block, N))
     # dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
-    dM = A - M
-    dM *= dL / (B * N)
+    A_M = np.subtract(A, M, out=space_1)
+    dM = np.multiply(A_M, dL / (B * N), out=A_M)
     # dA[i,j] = 1/2*dM[i,j]*(1 + sign(kappa - A[i,j])) + dL*M[i,j]/(size(B)*size(N))
-    dA = np.multiply(dM, 0.5, out=dM)
-    dA *= 1 + np.sign(kappa - A)
-    dA += dL / (B * N) * M
+    kappa_shifted = np.subtract(kappa, A, out=space_2)
+    np.sign(kappa_shifted, out=kappa_shifted)
+    kappa_shifted += 1
+    dM_kappa_shifted = np.multiply(dM, 0.5, out=dM)
+    dM_kappa_shifted *= kappa_shifted
+    dL_M = np.multiply(M, dL / (B * N), out=space_2)
+    dA = np.add(dM_kappa_shifted, dL_M, out=dM_kappa_shifted)
     # dE[i,j] = dA[i,j]*sign(E[i,j])
     dE = np.multiply(dA, np.sign(E), out=dA)
     # dY[i,j] = dE[i,j]
@@ -211,3 +225,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

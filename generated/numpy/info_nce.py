@@ -120,7 +120,7 @@ def jvp(Q: Any, K: Any, tau: Any, tQ: Any, tK: Any) -> tuple[Array, Array]:
     tS += Q @ tK.T
     tS /= tau
     # tL = 1/size(B)*(sum(i,j, tS[i,j]*P[i,j]) - sum(i, tS[i,i]))
-    tL = ((tS * P).sum() - np.diagonal(tS, axis1=0, axis2=1).sum()) / B
+    tL = (np.vecdot(tS, P).sum() - np.diagonal(tS, axis1=0, axis2=1).sum()) / B
     return L, tL
 
 

@@ -88,14 +88,16 @@ def jvp(G: Any, T: Any, tG: Any) -> tuple[Array, Array]:
     # L = sum(i,j, -T[i,j]*G[i,j] + xlogy(T[i,j], T[i,j]))/size(B)
     L = (_xlogy(T, T) - T * G).sum() / B
     # tL = -1/size(B)*sum(i,j, T[i,j]*tG[i,j])
-    tL = -(T * tG).sum() / B
+    tL = -np.vecdot(T, tG).sum() / B
     return L, tL
 
 
 def _forward_part(T: Any, G: Any) -> Any:
     """One part along B, or the whole: L_sum."""
     # L = sum(i,j, -T[i,j]*G[i,j] + xlogy(T[i,j], T[i,j]))/size(B)
-    L_sum = (_xlogy(T, T) - T * G).sum()
+    T_shifted = _xlogy(T, T)
+    T_shifted -= T * G
+    L_sum = T_shifted.sum()
     return L_sum
 
 

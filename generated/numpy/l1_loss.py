@@ -25,6 +25,7 @@ L is the mean of |Y - T|, as in torch.nn.L1Loss.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -60,8 +61,9 @@ def forward(Y: Any, T: Any) -> tuple[Array, Saved]:
     else:
         E = np.empty((B, N), Y.dtype)
         L_sum = np.zeros((), Y.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), N, Y, 1):
-            E[i], L_sum_part = _forward_part(T[i], Y[i])
+            _, L_sum_part = _forward_part(T[i], Y[i], E=E[i], work=work)
             L_sum += L_sum_part
     # L = sum(i,j, abs(E[i,j]))/(size(B)*size(N))
     L = L_sum / (B * N)
@@ -78,8 +80,9 @@ def backward(dL: Any, saved: Saved) -> Array:
         dY = _backward_part(E, dL, B)
     else:
         dY = np.empty((B, N), E.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), N, E, 1):
-            dY[i] = _backward_part(E[i], dL, B)
+            dY[i] = _backward_part(E[i], dL, B, work=work)
     return dY
 
 
@@ -96,24 +99,30 @@ def jvp(Y: Any, T: Any, tY: Any) -> tuple[Array, Array]:
     # tE[i,j] = tY[i,j]
     tE = tY.copy()
     # tL = 1/(size(B)*size(N))*sum(i,j, tE[i,j]*sign(E[i,j]))
-    tL = (tE * np.sign(E)).sum() / (B * N)
+    tL = np.vecdot(tE, np.sign(E)).sum() / (B * N)
     return L, tL
 
 
-def _forward_part(T: Any, Y: Any) -> Any:
+def _forward_part(T: Any, Y: Any, E: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: E, L_sum."""
+    B_block = T.shape[0]
+    N = T.shape[-1]
+    (space_1,) = _spaces(work, T, (B_block, N))
     # E[i,j] = Y[i,j] - T[i,j]
-    E = Y - T
+    E = np.subtract(Y, T, out=E)
     # L = sum(i,j, abs(E[i,j]))/(size(B)*size(N))
-    L_sum = np.abs(E).sum()
+    abs_E = np.abs(E, out=space_1)
+    L_sum = abs_E.sum()
     return E, L_sum
 
 
-def _backward_part(E: Any, dL: Any, B: int) -> Any:
+def _backward_part(E: Any, dL: Any, B: int, work: Any = None) -> Any:
     """One part along B, or the whole: dY."""
     N = E.shape[-1]
+    B_block = E.shape[0]
+    (space_1,) = _spaces(work, E, (B_block, N))
     # dE[i,j] = dL*sign(E[i,j])/(size(B)*size(N))
-    dE = np.sign(E)
+    dE = np.sign(E, out=space_1)
     dE *= dL / (B * N)
     # dY[i,j] = dE[i,j]
     dY = dE.copy()
@@ -171,3 +180,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

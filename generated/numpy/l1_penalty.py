@@ -24,6 +24,7 @@ L = decay sum |W|. Goodfellow, Bengio and Courville (2016), section 7.1.2.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -59,8 +60,9 @@ def forward(W: Any, decay: Any) -> tuple[Array, Saved]:
         L_sum = _forward_part(W)
     else:
         L_sum = np.zeros((), W.dtype)
+        work: dict[int, Any] = {}
         for (k,) in _parts((K,), N, W, 1):
-            L_sum_part = _forward_part(W[k])
+            L_sum_part = _forward_part(W[k], work=work)
             L_sum += L_sum_part
     # L = decay*sum(k,j, abs(W[k,j]))
     L = decay * L_sum
@@ -78,7 +80,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     else:
         dW = np.empty((K, N), W.dtype)
         for (k,) in _parts((K,), N, W, 1):
-            dW[k] = _backward_part(W[k], dL, decay)
+            _backward_part(W[k], dL, decay, dW=dW[k])
     return dW
 
 
@@ -89,21 +91,25 @@ def jvp(W: Any, decay: Any, tW: Any) -> tuple[Array, Array]:
     # L = decay*sum(k,j, abs(W[k,j]))
     L = decay * np.abs(W).sum()
     # tL = decay*sum(k,j, sign(W[k,j])*tW[k,j])
-    tL = decay * (np.sign(W) * tW).sum()
+    tL = decay * np.vecdot(np.sign(W), tW).sum()
     return L, tL
 
 
-def _forward_part(W: Any) -> Any:
+def _forward_part(W: Any, work: Any = None) -> Any:
     """One part along K, or the whole: L_sum."""
+    K_block = W.shape[0]
+    N = W.shape[-1]
+    (space_1,) = _spaces(work, W, (K_block, N))
     # L = decay*sum(k,j, abs(W[k,j]))
-    L_sum = np.abs(W).sum()
+    abs_W = np.abs(W, out=space_1)
+    L_sum = abs_W.sum()
     return L_sum
 
 
-def _backward_part(W: Any, dL: Any, decay: Any) -> Any:
+def _backward_part(W: Any, dL: Any, decay: Any, dW: Any = None) -> Any:
     """One part along K, or the whole: dW."""
     # dW[k,j] = dL*decay*sign(W[k,j])
-    dW = np.sign(W)
+    dW = np.sign(W, out=dW)
     dW *= dL * decay
     return dW
 
@@ -159,3 +165,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

@@ -53,17 +53,8 @@ def forward(W: Any, decay: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
     W, decay = _real(W=W, decay=decay)
     _check(W=W, decay=decay)
-    K = W.shape[0]
-    N = W.shape[-1]
-    if _whole(K * N, W):
-        L_sum = _forward_part(W)
-    else:
-        L_sum = np.zeros((), W.dtype)
-        for (k,) in _parts((K,), N, W, 1):
-            L_sum_part = _forward_part(W[k])
-            L_sum += L_sum_part
     # L = 1/2*decay*sum(k,j, W[k,j]^2)
-    L = 0.5 * decay * L_sum
+    L = 0.5 * decay * np.vecdot(W, W).sum()
     return L, Saved(W, decay)
 
 
@@ -78,7 +69,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     else:
         dW = np.empty((K, N), W.dtype)
         for (k,) in _parts((K,), N, W, 1):
-            dW[k] = _backward_part(dL, decay, W[k])
+            _backward_part(dL, decay, W[k], dW=dW[k])
     return dW
 
 
@@ -87,23 +78,16 @@ def jvp(W: Any, decay: Any, tW: Any) -> tuple[Array, Array]:
     W, decay, tW = _real(W=W, decay=decay, tW=tW)
     _check(W=W, decay=decay, tW=tW)
     # L = 1/2*decay*sum(k,j, W[k,j]^2)
-    L = 0.5 * decay * (W**2).sum()
+    L = 0.5 * decay * np.vecdot(W, W).sum()
     # tL = decay*sum(k,j, W[k,j]*tW[k,j])
-    tL = decay * (W * tW).sum()
+    tL = decay * np.vecdot(W, tW).sum()
     return L, tL
 
 
-def _forward_part(W: Any) -> Any:
-    """One part along K, or the whole: L_sum."""
-    # L = 1/2*decay*sum(k,j, W[k,j]^2)
-    L_sum = (W**2).sum()
-    return L_sum
-
-
-def _backward_part(dL: Any, decay: Any, W: Any) -> Any:
+def _backward_part(dL: Any, decay: Any, W: Any, dW: Any = None) -> Any:
     """One part along K, or the whole: dW."""
     # dW[k,j] = dL*decay*W[k,j]
-    dW = W * (dL * decay)
+    dW = np.multiply(W, dL * decay, out=dW)
     return dW
 
 

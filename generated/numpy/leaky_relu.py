@@ -60,7 +60,7 @@ def forward(X: Any, slope: Any) -> tuple[Array, Saved]:
     else:
         Y = np.empty((B, N), X.dtype)
         for (i,) in _parts((B,), N, X, 1):
-            Y[i] = _forward_part(X[i], slope)
+            _forward_part(X[i], slope, Y=Y[i])
     return Y, Saved(X, slope)
 
 
@@ -75,7 +75,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     else:
         dX = np.empty((B, N), X.dtype)
         for (i,) in _parts((B,), N, X, 1):
-            dX[i] = _backward_part(X[i], slope, dY[i])
+            _backward_part(X[i], slope, dY[i], dX=dX[i])
     return dX
 
 
@@ -96,23 +96,23 @@ def jvp(X: Any, slope: Any, tX: Any) -> tuple[Array, Array]:
     return Y, tY
 
 
-def _forward_part(X: Any, slope: Any) -> Any:
+def _forward_part(X: Any, slope: Any, Y: Any = None) -> Any:
     """One part along B, or the whole: Y."""
     # Y[i,j] = slope*(X[i,j] - relu(X[i,j])) + relu(X[i,j])
     relu_X = np.maximum(X, 0)
-    Y = X - relu_X
-    Y *= slope
-    Y += relu_X
+    X_relu_X = np.subtract(X, relu_X, out=Y)
+    slope_X_relu_X = np.multiply(X_relu_X, slope, out=X_relu_X)
+    Y = np.add(slope_X_relu_X, relu_X, out=slope_X_relu_X)
     return Y
 
 
-def _backward_part(X: Any, slope: Any, dY: Any) -> Any:
+def _backward_part(X: Any, slope: Any, dY: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
     # dX[i,j] = dY[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
     less_X = X > 0
-    dX = slope - np.where(less_X, slope, 0)
-    dX += less_X.astype(X.dtype)
-    dX *= dY
+    slope_less_X = np.subtract(slope, np.where(less_X, slope, 0), out=dX)
+    slope_less_X += less_X.astype(X.dtype)
+    dX = np.multiply(slope_less_X, dY, out=slope_less_X)
     return dX
 
 

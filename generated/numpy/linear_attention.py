@@ -45,6 +45,7 @@ O = F (G^T V) / (F G^T 1) with F = elu(Q) + 1 and G = elu(K) + 1: linear in toke
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -107,8 +108,9 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
     else:
         U = None
         O_sum = np.zeros((H, N, d_v), Q.dtype)
+        work: dict[int, Any] = {}
         for h, d in _parts((H, d_k), d_v, Q, 128):
-            _, O_sum_part = _forward_part(G[h, :, d], V[h], F[h, :, d])
+            _, O_sum_part = _forward_part(G[h, :, d], V[h], F[h, :, d], work=work)
             O_sum[h] += O_sum_part
     # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
     O = np.multiply(O_sum, t[..., None], out=O_sum)
@@ -145,13 +147,16 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     t_5 *= 1 + np.sign(-Q)
     t_5 += (Q > 0).astype(V.dtype)
     if U is not None:
-        dF_sum, dV, dG_sum = _backward_part(G, V, t_2, F, dO, U)
+        dF_sum, dV, dG_sum = _backward_part(G, V, dO, t_2, F, U)
     else:
         dF_sum = np.empty((H, N, d_k), Q.dtype)
         dV = np.zeros((H, M, d_v), Q.dtype)
         dG_sum = np.empty((H, M, d_k), Q.dtype)
+        work: dict[int, Any] = {}
         for h, d in _parts((H, d_k), d_v, Q, 128):
-            dF_sum[h, :, d], dV_part, dG_sum[h, :, d] = _backward_part(G[h, :, d], V[h], t_2[h], F[h, :, d], dO[h], None)
+            _, dV_part, _ = _backward_part(
+                G[h, :, d], V[h], dO[h], t_2[h], F[h, :, d], None, dF_sum=dF_sum[h, :, d], dG_sum=dG_sum[h, :, d], work=work
+            )
             dV[h] += dV_part
     # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
     dF = np.multiply(dF_sum, t_2[..., None], out=dF_sum)
@@ -213,28 +218,42 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
     return O, tO
 
 
-def _forward_part(G: Any, V: Any, F: Any) -> Any:
+def _forward_part(G: Any, V: Any, F: Any, work: Any = None) -> Any:
     """One part along H and d_k, or the whole: U, O_sum."""
+    H_block = G.shape[0]
+    d_k_block = G.shape[-1]
+    d_v = V.shape[-1]
+    N = F.shape[1]
+    space_1, space_2 = _spaces(work, G, (H_block, d_k_block, d_v), (H_block, N, d_v))
     # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
-    U = G.mT @ V
+    U = np.matmul(G.mT, V, out=space_1)
     # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
-    O_sum = F @ U
+    O_sum = np.matmul(F, U, out=space_2)
     return U, O_sum
 
 
-def _backward_part(G: Any, V: Any, t: Any, F: Any, dO: Any, U: Any | None) -> Any:
+def _backward_part(G: Any, V: Any, dO: Any, t: Any, F: Any, U: Any | None, dF_sum: Any = None, dG_sum: Any = None, work: Any = None) -> Any:
     """One part along H and d_k, or the whole: dF_sum, dV, dG_sum."""
+    H_block = G.shape[0]
+    M = G.shape[1]
+    d_k_block = G.shape[-1]
+    d_v = V.shape[-1]
+    N = dO.shape[1]
+    space_1, space_2, space_3, space_4 = _spaces(
+        work, G, (H_block, d_k_block, d_v), (H_block, N, d_v), (H_block, d_k_block, d_v), (H_block, M, d_v)
+    )
     if U is None:
         # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
-        U = G.mT @ V
+        U = np.matmul(G.mT, V, out=space_1)
     # dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
-    dU = (t[..., None] * F).mT @ dO
+    dO_t = np.multiply(dO, t[..., None], out=space_2)
+    dU = np.matmul(F.mT, dO_t, out=space_3)
     # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
-    dF_sum = dO @ U.mT
+    dF_sum = np.matmul(dO, U.mT, out=dF_sum)
     # dV[h,j,e] = sum(d, dU[h,d,e]*G[h,j,d])
-    dV = G @ dU
+    dV = np.matmul(G, dU, out=space_4)
     # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
-    dG_sum = V @ dU.mT
+    dG_sum = np.matmul(V, dU.mT, out=dG_sum)
     return dF_sum, dV, dG_sum
 
 
@@ -289,3 +308,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

@@ -62,7 +62,7 @@ def forward(X: Any, W: Any, Y: Any) -> tuple[Array, Saved]:
     E = X @ W
     E -= Y
     # L = sum(i,j, E[i,j]^2)
-    L = (E**2).sum()
+    L = np.vecdot(E, E).sum()
     return L, Saved(X, W, E)
 
 
@@ -87,12 +87,12 @@ def jvp(X: Any, W: Any, Y: Any, tX: Any, tW: Any) -> tuple[Array, Array]:
     E = X @ W
     E -= Y
     # L = sum(i,j, E[i,j]^2)
-    L = (E**2).sum()
+    L = np.vecdot(E, E).sum()
     # tE[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
     tE = tX @ W
     tE += X @ tW
     # tL = 2*sum(i,j, tE[i,j]*E[i,j])
-    tL = 2 * (tE * E).sum()
+    tL = 2 * np.vecdot(tE, E).sum()
     return L, tL
 
 

@@ -69,7 +69,7 @@ def jvp(A: Any, tA: Any) -> tuple[Array, Array]:
     # L = logdet(A)
     L = _log_determinant(A)
     # tL = sum(i,j, inv(A)[j,i]*tA[i,j])
-    tL = (_inverse(A) * tA.T).sum()
+    tL = np.vecdot(_inverse(A), tA.T).sum()
     return L, tL
 
 

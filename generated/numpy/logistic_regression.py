@@ -88,7 +88,7 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array, Array]:
         dw = np.zeros((K,), X.dtype)
         db = np.zeros((), X.dtype)
         for (i,) in _parts((B,), K, X, 1):
-            dX[i], dw_part, db_part = _backward_part(z[i], t[i], dL, w, X[i], B)
+            _, dw_part, db_part = _backward_part(z[i], t[i], dL, w, X[i], B, dX=dX[i])
             dw += dw_part
             db += db_part
     return dX, dw, db
@@ -110,12 +110,12 @@ def jvp(X: Any, w: Any, b: Any, t: Any, tX: Any, tw: Any, tb: Any) -> tuple[Arra
     return L, tL
 
 
-def _backward_part(z: Any, t: Any, dL: Any, w: Any, X: Any, B: int) -> Any:
+def _backward_part(z: Any, t: Any, dL: Any, w: Any, X: Any, B: int, dX: Any = None) -> Any:
     """One part along B, or the whole: dX, dw, db."""
     # dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
     dz = dL / B * (_sigmoid(z) - t)
     # dX[i,k] = dz[i]*w[k]
-    dX = dz[:, None] * w
+    dX = np.multiply(dz[:, None], w, out=dX)
     # dw[k] = sum(i, dz[i]*X[i,k])
     dw = dz @ X
     # db = sum(i, dz[i])

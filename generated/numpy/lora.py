@@ -35,6 +35,7 @@ Y = X W + scale X A B: W is frozen, A and B of low rank learn. Hu et al. (2021),
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -83,8 +84,9 @@ def forward(X: Any, W: Any, A: Any, B: Any, scale: Any) -> tuple[Array, Saved]:
     else:
         H = None
         Y_sum = np.empty((S, M), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((S,), R, X, 128):
-            _, Y_sum[i] = _forward_part(X[i], A, B, scale)
+            _forward_part(X[i], A, B, scale, Y_sum=Y_sum[i], work=work)
     # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
     Y = np.add(Y_sum, t, out=Y_sum)
     return Y, Saved(X, W, A, B, scale, H)
@@ -106,8 +108,9 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
         dB_sum = np.zeros((R, M), X.dtype)
         dX_sum = np.empty((S, N), X.dtype)
         dA = np.zeros((N, R), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((S,), R, X, 512):
-            dB_sum_part, dX_sum[i], dA_part = _backward_part(X[i], A, dY[i], B, scale, None)
+            dB_sum_part, _, dA_part = _backward_part(X[i], A, dY[i], B, scale, None, dX_sum=dX_sum[i], work=work)
             dB_sum += dB_sum_part
             dA += dA_part
     # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
@@ -136,30 +139,38 @@ def jvp(X: Any, W: Any, A: Any, B: Any, scale: Any, tX: Any, tA: Any, tB: Any) -
     return Y, tY
 
 
-def _forward_part(X: Any, A: Any, B: Any, scale: Any) -> Any:
+def _forward_part(X: Any, A: Any, B: Any, scale: Any, Y_sum: Any = None, work: Any = None) -> Any:
     """One part along S, or the whole: H, Y_sum."""
+    S_block = X.shape[0]
+    R = A.shape[-1]
+    (space_1,) = _spaces(work, X, (S_block, R))
     # H[i,r] = sum(k, X[i,k]*A[k,r])
-    H = X @ A
+    H = np.matmul(X, A, out=space_1)
     # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
-    Y_sum = H @ B
-    Y_sum *= scale
+    H_B = np.matmul(H, B, out=Y_sum)
+    Y_sum = np.multiply(H_B, scale, out=H_B)
     return H, Y_sum
 
 
-def _backward_part(X: Any, A: Any, dY: Any, B: Any, scale: Any, H: Any | None) -> Any:
+def _backward_part(X: Any, A: Any, dY: Any, B: Any, scale: Any, H: Any | None, dX_sum: Any = None, work: Any = None) -> Any:
     """One part along S, or the whole: dB_sum, dX_sum, dA."""
+    S_block = X.shape[0]
+    N = X.shape[-1]
+    R = A.shape[-1]
+    M = dY.shape[-1]
+    space_1, space_2, space_3, space_4 = _spaces(work, X, (S_block, R), (R, M), (S_block, R), (N, R))
     if H is None:
         # H[i,r] = sum(k, X[i,k]*A[k,r])
-        H = X @ A
+        H = np.matmul(X, A, out=space_1)
     # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
-    dB_sum = H.T @ dY
+    dB_sum = np.matmul(H.T, dY, out=space_2)
     # dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
-    dH = dY @ B.T
-    dH *= scale
+    dY_B = np.matmul(dY, B.T, out=space_3)
+    dH = np.multiply(dY_B, scale, out=dY_B)
     # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
-    dX_sum = dH @ A.T
+    dX_sum = np.matmul(dH, A.T, out=dX_sum)
     # dA[k,r] = sum(i, dH[i,r]*X[i,k])
-    dA = X.T @ dH
+    dA = np.matmul(X.T, dH, out=space_4)
     return dB_sum, dX_sum, dA
 
 
@@ -214,3 +225,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

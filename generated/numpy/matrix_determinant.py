@@ -71,7 +71,7 @@ def jvp(A: Any, tA: Any) -> tuple[Array, Array]:
     # L = det(A)
     L = _determinant(A)
     # tL = L*sum(i,j, inv(A)[j,i]*tA[i,j])
-    tL = L * (_inverse(A) * tA.T).sum()
+    tL = L * np.vecdot(_inverse(A), tA.T).sum()
     return L, tL
 
 

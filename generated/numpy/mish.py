@@ -22,6 +22,7 @@ Y = X tanh(log(1 + exp(X))). Misra (2019).
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -70,8 +71,9 @@ def backward(dY: Any, saved: Saved) -> Array:
         dX = _backward_part(X, dY)
     else:
         dX = np.empty((B, N), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), N, X, 1):
-            dX[i] = _backward_part(X[i], dY[i])
+            dX[i] = _backward_part(X[i], dY[i], work=work)
     return dX
 
 
@@ -101,16 +103,19 @@ def _forward_part(X: Any) -> Any:
     return Y
 
 
-def _backward_part(X: Any, dY: Any) -> Any:
+def _backward_part(X: Any, dY: Any, work: Any = None) -> Any:
     """One part along B, or the whole: dX."""
+    B_block = X.shape[0]
+    N = X.shape[-1]
+    (space_1,) = _spaces(work, X, (B_block, N))
     # dX[i,j] = dY[i,j]*(tanh(softplus(X[i,j])) + X[i,j]*(1 - tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j]))
     tanh_X = np.logaddexp(X, 0)
     np.tanh(tanh_X, out=tanh_X)
-    dX = 1 - tanh_X**2
-    dX *= X
-    dX *= _sigmoid(X)
-    dX += tanh_X
-    dX *= dY
+    tanh_X_shifted = np.subtract(1, tanh_X**2, out=space_1)
+    X_tanh_X_shifted = np.multiply(tanh_X_shifted, X, out=tanh_X_shifted)
+    X_tanh_X_shifted *= _sigmoid(X)
+    tanh_X_X_tanh_X_shifted = np.add(tanh_X, X_tanh_X_shifted, out=tanh_X)
+    dX = np.multiply(tanh_X_X_tanh_X_shifted, dY, out=tanh_X_X_tanh_X_shifted)
     return dX
 
 
@@ -165,6 +170,16 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
 
 
 def _sigmoid(x: Array) -> Array:

@@ -45,6 +45,7 @@ Experts relu(x W_e + b_e), mixed by the weights softmax(x W_g). Jacobs et al. (1
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -100,8 +101,9 @@ def forward(X: Any, W_g: Any, W: Any, b: Any) -> tuple[Array, Saved]:
         m = np.empty((B,), X.dtype)
         Z_m = np.empty((B,), X.dtype)
         Y = np.empty((B, M), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), E * M, X, 128):
-            m[i], Z_m[i], _, _, _, Y[i] = _forward_part(X[i], W_g, W, b)
+            m[i], Z_m[i], _, _, _, Y[i] = _forward_part(X[i], W_g, W, b, work=work)
     return Y, Saved(X, W_g, W, b, P, A, H, Y, m, Z_m)
 
 
@@ -123,9 +125,10 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
         dX_sum = np.zeros((B, N), X.dtype)
         dX_sum_2 = np.zeros((B, N), X.dtype)
         dW_g = np.zeros((N, E), X.dtype)
+        work: dict[int, Any] = {}
         for i, e in _parts((B, E), M, X, 128):
             db_part, dW_part, dX_sum_part, dX_sum_2_part, dW_g_part = _backward_part(
-                X[i], W_g[:, e], m[i], Z_m[i], W[e], b[e], dY[i], D[i], None, None, None
+                X[i], W_g[:, e], m[i], Z_m[i], W[e], b[e], dY[i], D[i], None, None, None, work=work
             )
             db[e] += db_part
             dW[e] += dW_part
@@ -177,16 +180,19 @@ def jvp(X: Any, W_g: Any, W: Any, b: Any, tX: Any, tW_g: Any, tW: Any, tb: Any) 
     return Y, tY
 
 
-def _forward_part(X: Any, W_g: Any, W: Any, b: Any) -> Any:
+def _forward_part(X: Any, W_g: Any, W: Any, b: Any, work: Any = None) -> Any:
     """One part along B, or the whole: m, Z_m, P, A, H, Y."""
+    B_block = X.shape[0]
+    E = W_g.shape[-1]
+    (space_1,) = _spaces(work, X, (B_block, E))
     # S[i,e] = sum(c, X[i,c]*W_g[c,e])
-    S = X @ W_g
+    S = np.matmul(X, W_g, out=space_1)
     # m[i] = max(g, S[i,g])
     m = S.max(axis=-1)
     # Z_m[i] = sum(g, exp(S[i,g] - m[i]))
     exp_S = np.subtract(S, m[:, None], out=S)
     np.exp(exp_S, out=exp_S)
-    Z_m = exp_S.sum(axis=-1)
+    Z_m = _sum(exp_S, -1)
     # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
     P = np.divide(exp_S, Z_m[:, None], out=exp_S)
     # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
@@ -198,17 +204,23 @@ def _forward_part(X: Any, W_g: Any, W: Any, b: Any) -> Any:
     return m, Z_m, P, A, H, Y
 
 
-def _backward_part(X: Any, W_g: Any, m: Any, Z_m: Any, W: Any, b: Any, dY: Any, D: Any, P: Any | None, A: Any | None, H: Any | None) -> Any:
+def _backward_part(
+    X: Any, W_g: Any, m: Any, Z_m: Any, W: Any, b: Any, dY: Any, D: Any, P: Any | None, A: Any | None, H: Any | None, work: Any = None
+) -> Any:
     """One part along B and E, or the whole: db, dW, dX_sum, dX_sum_2, dW_g."""
     B_block = X.shape[0]
     E_block = W_g.shape[-1]
     M = W.shape[-1]
     N = X.shape[-1]
+    space_1, space_2, space_3, space_4, space_5, space_6 = _spaces(
+        work, X, (B_block, E_block), (B_block, E_block, M), (B_block, E_block, M), (B_block, N), (B_block, N), (N, E_block)
+    )
     if P is None:
         # S[i,e] = sum(c, X[i,c]*W_g[c,e])
-        S = X @ W_g
+        S = np.matmul(X, W_g, out=space_1)
         # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
-        P = np.exp(S - m[:, None])
+        P = np.subtract(S, m[:, None], out=S)
+        np.exp(P, out=P)
         P /= Z_m[:, None]
         # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
         A = (W.mT @ X.T).transpose(2, 0, 1).copy()
@@ -217,23 +229,27 @@ def _backward_part(X: Any, W_g: Any, m: Any, Z_m: Any, W: Any, b: Any, dY: Any, 
     # dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
     dP = (H @ dY[..., None])[..., 0]
     # dH[i,e,o] = dY[i,o]*P[i,e]
-    dH = dY[:, None, :] * P[..., None]
+    dH = np.multiply(dY[:, None, :], P[..., None], out=space_2)
     # db[e,o] = sum(i, dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
-    less_A = A + b > 0
-    db = np.where(less_A, dH, 0).sum(axis=0)
+    A_b = np.add(A, b, out=space_3)
+    less_A_b = A_b > 0
+    masked_less_A_b = np.positive(dH, out=space_3)
+    np.copyto(masked_less_A_b, 0, where=~less_A_b)
+    db = _sum(masked_less_A_b, 0)
     # dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
-    dA = np.where(less_A, dH, 0)
+    dA = dH
+    np.copyto(dA, 0, where=~less_A_b)
     # dW[e,c,o] = sum(i, dA[i,e,o]*X[i,c])
     dW = (dA.transpose(1, 2, 0) @ X).mT.copy()
     # dS[i,e] = P[i,e]*(dP[i,e] - D[i])
-    dS = np.subtract(dP, D[:, None], out=dP)
-    dS *= P
+    dP_D = np.subtract(dP, D[:, None], out=dP)
+    dS = np.multiply(dP_D, P, out=dP_D)
     # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
-    dX_sum = dS @ W_g.T
+    dX_sum = np.matmul(dS, W_g.T, out=space_4)
     # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
-    dX_sum_2 = dA.reshape(B_block, E_block * M) @ W.transpose(1, 0, 2).reshape(N, E_block * M).T
+    dX_sum_2 = np.matmul(dA.reshape(B_block, E_block * M), W.transpose(1, 0, 2).reshape(N, E_block * M).T, out=space_5)
     # dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
-    dW_g = X.T @ dS
+    dW_g = np.matmul(X.T, dS, out=space_6)
     return db, dW, dX_sum, dX_sum_2, dW_g
 
 
@@ -295,3 +311,22 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
+
+
+def _sum(array: Array, axis: int) -> Array:
+    """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
+    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+        return np.asarray(np.add.reduce(array, axis))
+    ones = np.ones(array.shape[axis], array.dtype)
+    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    return total

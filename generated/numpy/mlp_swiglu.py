@@ -40,6 +40,7 @@ Y = (silu(X W_g) o X W_u) W_o. Shazeer (2020), equation (6).
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -89,8 +90,9 @@ def forward(X: Any, W_g: Any, W_u: Any, W_o: Any) -> tuple[Array, Saved]:
         U = None
         H = None
         Y = np.empty((B, M), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), F, X, 128):
-            _, _, _, Y[i] = _forward_part(X[i], W_g, W_u, W_o)
+            _forward_part(X[i], W_g, W_u, W_o, Y=Y[i], work=work)
     return Y, Saved(X, W_g, W_u, W_o, G, U, H)
 
 
@@ -109,8 +111,9 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
         dW_u = np.zeros((N, F), X.dtype)
         dX = np.empty((B, N), X.dtype)
         dW_g = np.zeros((N, F), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), F, X, 512):
-            dW_o_part, dW_u_part, dX[i], dW_g_part = _backward_part(X[i], W_g, W_u, dY[i], W_o, None, None, None)
+            dW_o_part, dW_u_part, _, dW_g_part = _backward_part(X[i], W_g, W_u, dY[i], W_o, None, None, None, dX=dX[i], work=work)
             dW_o += dW_o_part
             dW_u += dW_u_part
             dW_g += dW_g_part
@@ -149,51 +152,66 @@ def jvp(X: Any, W_g: Any, W_u: Any, W_o: Any, tX: Any, tW_g: Any, tW_u: Any, tW_
     return Y, tY
 
 
-def _forward_part(X: Any, W_g: Any, W_u: Any, W_o: Any) -> Any:
+def _forward_part(X: Any, W_g: Any, W_u: Any, W_o: Any, Y: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: G, U, H, Y."""
+    B_block = X.shape[0]
+    F = W_g.shape[-1]
+    space_1, space_2 = _spaces(work, X, (B_block, F), (B_block, F))
     # G[i,h] = sum(k, X[i,k]*W_g[k,h])
-    G = X @ W_g
+    G = np.matmul(X, W_g, out=space_1)
     # U[i,h] = sum(k, X[i,k]*W_u[k,h])
-    U = X @ W_u
+    U = np.matmul(X, W_u, out=space_2)
     # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
     H = _sigmoid(G)
     H *= G
     H *= U
     # Y[i,j] = sum(h, H[i,h]*W_o[h,j])
-    Y = H @ W_o
+    Y = np.matmul(H, W_o, out=Y)
     return G, U, H, Y
 
 
-def _backward_part(X: Any, W_g: Any, W_u: Any, dY: Any, W_o: Any, G: Any | None, U: Any | None, H: Any | None) -> Any:
+def _backward_part(
+    X: Any, W_g: Any, W_u: Any, dY: Any, W_o: Any, G: Any | None, U: Any | None, H: Any | None, dX: Any = None, work: Any = None
+) -> Any:
     """One part along B, or the whole: dW_o, dW_u, dX, dW_g."""
+    B_block = X.shape[0]
+    N = X.shape[-1]
+    F = W_g.shape[-1]
+    M = dY.shape[-1]
+    space_1, space_2, space_3, space_4, space_5, space_6, space_7, space_8, space_9 = _spaces(
+        work, X, (B_block, F), (B_block, F), (F, M), (B_block, F), (B_block, F), (B_block, F), (N, F), (B_block, N), (N, F)
+    )
     if G is None:
         # G[i,h] = sum(k, X[i,k]*W_g[k,h])
-        G = X @ W_g
+        G = np.matmul(X, W_g, out=space_1)
         # U[i,h] = sum(k, X[i,k]*W_u[k,h])
-        U = X @ W_u
+        U = np.matmul(X, W_u, out=space_2)
         # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
         H = _sigmoid(G)
         H *= G
         H *= U
     # dW_o[h,j] = sum(i, dY[i,j]*H[i,h])
-    dW_o = H.T @ dY
+    dW_o = np.matmul(H.T, dY, out=space_3)
     # dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
-    dH = dY @ W_o.T
+    dH = np.matmul(dY, W_o.T, out=space_4)
     # dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
     sigmoid_G = _sigmoid(G)
-    dG = sigmoid_G * U
-    dG += H * (1 - sigmoid_G)
-    dG *= dH
+    sigmoid_G_U = np.multiply(sigmoid_G, U, out=space_5)
+    sigmoid_G_shifted = np.subtract(1, sigmoid_G, out=space_6)
+    H_sigmoid_G_shifted = np.multiply(sigmoid_G_shifted, H, out=sigmoid_G_shifted)
+    sigmoid_G_U_H_sigmoid_G_shifted = np.add(sigmoid_G_U, H_sigmoid_G_shifted, out=sigmoid_G_U)
+    dG = np.multiply(sigmoid_G_U_H_sigmoid_G_shifted, dH, out=sigmoid_G_U_H_sigmoid_G_shifted)
     # dU[i,h] = dH[i,h]*G[i,h]*sigmoid(G[i,h])
     dU = np.multiply(dH, G, out=dH)
     dU *= sigmoid_G
     # dW_u[k,h] = sum(i, dU[i,h]*X[i,k])
-    dW_u = X.T @ dU
+    dW_u = np.matmul(X.T, dU, out=space_7)
     # dX[i,k] = sum(h, dG[i,h]*W_g[k,h]) + sum(h, dU[i,h]*W_u[k,h])
-    dX = dG @ W_g.T
-    dX += dU @ W_u.T
+    dG_W_g = np.matmul(dG, W_g.T, out=dX)
+    dU_W_u = np.matmul(dU, W_u.T, out=space_8)
+    dX = np.add(dG_W_g, dU_W_u, out=dG_W_g)
     # dW_g[k,h] = sum(i, dG[i,h]*X[i,k])
-    dW_g = X.T @ dG
+    dW_g = np.matmul(X.T, dG, out=space_9)
     return dW_o, dW_u, dX, dW_g
 
 
@@ -248,6 +266,16 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
 
 
 def _sigmoid(x: Array) -> Array:

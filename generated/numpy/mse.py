@@ -24,6 +24,7 @@ L is the mean of (Y - T)^2 over all entries. Bishop (2006), section 1.2.5.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -59,8 +60,9 @@ def forward(Y: Any, T: Any) -> tuple[Array, Saved]:
         L_sum = _forward_part(T, Y)
     else:
         L_sum = np.zeros((), Y.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), N, Y, 1):
-            L_sum_part = _forward_part(T[i], Y[i])
+            L_sum_part = _forward_part(T[i], Y[i], work=work)
             L_sum += L_sum_part
     # L = sum(i,j, (Y[i,j] - T[i,j])^2)/(size(B)*size(N))
     L = L_sum / (B * N)
@@ -78,7 +80,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     else:
         dY = np.empty((B, N), Y.dtype)
         for (i,) in _parts((B,), N, Y, 1):
-            dY[i] = _backward_part(T[i], Y[i], dL, B)
+            _backward_part(T[i], Y[i], dL, B, dY=dY[i])
     return dY
 
 
@@ -90,25 +92,29 @@ def jvp(Y: Any, T: Any, tY: Any) -> tuple[Array, Array]:
     N = Y.shape[-1]
     # L = sum(i,j, (Y[i,j] - T[i,j])^2)/(size(B)*size(N))
     Y_T = Y - T
-    L = (Y_T**2).sum() / (B * N)
+    L = np.vecdot(Y_T, Y_T).sum() / (B * N)
     # tL = 2/(size(B)*size(N))*sum(i,j, (Y[i,j] - T[i,j])*tY[i,j])
-    tL = 2 * (Y_T * tY).sum() / (B * N)
+    tL = 2 * np.vecdot(Y_T, tY).sum() / (B * N)
     return L, tL
 
 
-def _forward_part(T: Any, Y: Any) -> Any:
+def _forward_part(T: Any, Y: Any, work: Any = None) -> Any:
     """One part along B, or the whole: L_sum."""
+    B_block = T.shape[0]
+    N = T.shape[-1]
+    (space_1,) = _spaces(work, T, (B_block, N))
     # L = sum(i,j, (Y[i,j] - T[i,j])^2)/(size(B)*size(N))
-    L_sum = ((Y - T) ** 2).sum()
+    Y_T = np.subtract(Y, T, out=space_1)
+    L_sum = np.vecdot(Y_T, Y_T).sum()
     return L_sum
 
 
-def _backward_part(T: Any, Y: Any, dL: Any, B: int) -> Any:
+def _backward_part(T: Any, Y: Any, dL: Any, B: int, dY: Any = None) -> Any:
     """One part along B, or the whole: dY."""
     N = T.shape[-1]
     # dY[i,j] = 2*dL*(Y[i,j] - T[i,j])/(size(B)*size(N))
-    dY = Y - T
-    dY *= dL * 2 / (B * N)
+    Y_T = np.subtract(Y, T, out=dY)
+    dY = np.multiply(Y_T, dL * 2 / (B * N), out=Y_T)
     return dY
 
 
@@ -163,3 +169,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

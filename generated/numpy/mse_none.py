@@ -75,7 +75,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     else:
         dY = np.empty((B, N), Y.dtype)
         for (i,) in _parts((B,), N, Y, 1):
-            dY[i] = _backward_part(T[i], Y[i], dL[i])
+            _backward_part(T[i], Y[i], dL[i], dY=dY[i])
     return dY
 
 
@@ -99,11 +99,11 @@ def _forward_part(T: Any, Y: Any) -> Any:
     return L
 
 
-def _backward_part(T: Any, Y: Any, dL: Any) -> Any:
+def _backward_part(T: Any, Y: Any, dL: Any, dY: Any = None) -> Any:
     """One part along B, or the whole: dY."""
     # dY[i,j] = 2*dL[i,j]*(Y[i,j] - T[i,j])
-    dY = Y - T
-    dY *= 2
+    Y_T = np.subtract(Y, T, out=dY)
+    dY = np.multiply(Y_T, 2, out=Y_T)
     dY *= dL
     return dY
 

@@ -24,6 +24,7 @@ L is the sum of (Y - T)^2 over all entries.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -59,8 +60,9 @@ def forward(Y: Any, T: Any) -> tuple[Array, Saved]:
         L = _forward_part(T, Y)
     else:
         L = np.zeros((), Y.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), N, Y, 1):
-            L_part = _forward_part(T[i], Y[i])
+            L_part = _forward_part(T[i], Y[i], work=work)
             L += L_part
     return L, Saved(Y, T)
 
@@ -76,7 +78,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     else:
         dY = np.empty((B, N), Y.dtype)
         for (i,) in _parts((B,), N, Y, 1):
-            dY[i] = _backward_part(T[i], Y[i], dL)
+            _backward_part(T[i], Y[i], dL, dY=dY[i])
     return dY
 
 
@@ -86,24 +88,28 @@ def jvp(Y: Any, T: Any, tY: Any) -> tuple[Array, Array]:
     _check(Y=Y, T=T, tY=tY)
     # L = sum(i,j, (Y[i,j] - T[i,j])^2)
     Y_T = Y - T
-    L = (Y_T**2).sum()
+    L = np.vecdot(Y_T, Y_T).sum()
     # tL = 2*sum(i,j, (Y[i,j] - T[i,j])*tY[i,j])
-    tL = 2 * (Y_T * tY).sum()
+    tL = 2 * np.vecdot(Y_T, tY).sum()
     return L, tL
 
 
-def _forward_part(T: Any, Y: Any) -> Any:
+def _forward_part(T: Any, Y: Any, work: Any = None) -> Any:
     """One part along B, or the whole: L."""
+    B_block = T.shape[0]
+    N = T.shape[-1]
+    (space_1,) = _spaces(work, T, (B_block, N))
     # L = sum(i,j, (Y[i,j] - T[i,j])^2)
-    L = ((Y - T) ** 2).sum()
+    Y_T = np.subtract(Y, T, out=space_1)
+    L = np.vecdot(Y_T, Y_T).sum()
     return L
 
 
-def _backward_part(T: Any, Y: Any, dL: Any) -> Any:
+def _backward_part(T: Any, Y: Any, dL: Any, dY: Any = None) -> Any:
     """One part along B, or the whole: dY."""
     # dY[i,j] = 2*dL*(Y[i,j] - T[i,j])
-    dY = Y - T
-    dY *= 2 * dL
+    Y_T = np.subtract(Y, T, out=dY)
+    dY = np.multiply(Y_T, 2 * dL, out=Y_T)
     return dY
 
 
@@ -158,3 +164,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

@@ -77,7 +77,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     else:
         dG = np.empty((B, C), w.dtype)
         for (i,) in _parts((B,), C, w, 1):
-            dG[i] = _backward_part(r[i], w, y[i], dL[i])
+            dG[i] = _backward_part(r[i], w, y[i], dL[i], dG=dG[i])
     return dG
 
 
@@ -96,11 +96,12 @@ def jvp(G: Any, y: Any, w: Any, r: Any, tG: Any) -> tuple[Array, Array]:
     return L, tL
 
 
-def _backward_part(r: Any, w: Any, y: Any, dL: Any) -> Any:
+def _backward_part(r: Any, w: Any, y: Any, dL: Any, dG: Any = None) -> Any:
     """One part along B, or the whole: dG."""
     C = w.shape[0]
     # dG[i,c] = -dL[i]*where(0 < r[i], 1, 0)*w[y[i]]*delta(y[i],c)
-    dG = -np.where((r > 0)[:, None], dL[:, None] * w[y][:, None] * _one_hot(y, C, r.dtype), 0)
+    dL_w = np.multiply(_one_hot(y, C, r.dtype), dL[:, None] * w[y][:, None], out=dG)
+    dG = -np.where((r > 0)[:, None], dL_w, 0)
     return dG
 
 

@@ -87,11 +87,11 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     dY_A = dY.T @ A
     dV_1 = dY_A @ X
     # dX[j,c] = sum(i,e, dY[i,e]*A[i,j]*V_1[e,c]) + sum(e,j', dY[j,e]*A[j,j']*V_2[e,c])
-    sum_A = A.sum(axis=-1)
+    dY_A_2 = dY * A.sum(axis=-1)[:, None]
     dX = dY_A.T @ V_1
-    dX += dY * sum_A[:, None] @ V_2
+    dX += dY_A_2 @ V_2
     # dV_2[e,c] = sum(i,j, dY[i,e]*A[i,j]*X[i,c])
-    dV_2 = dY.T @ (sum_A[:, None] * X)
+    dV_2 = dY_A_2.T @ X
     return dA, dX, dV_1, dV_2
 
 

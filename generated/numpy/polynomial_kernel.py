@@ -76,7 +76,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     dY = _upstream("dY", dY, (B, M), X.dtype)
     # dc = 3*sum(i,m, dY[i,m]*(Z[i,m] + c)^2)
     square_Z = (Z + c) ** 2
-    dc = 3 * (dY * square_Z).sum()
+    dc = 3 * np.vecdot(dY, square_Z).sum()
     # dZ[i,m] = 3*dY[i,m]*(Z[i,m] + c)^2
     dZ = np.multiply(square_Z, 3, out=square_Z)
     dZ *= dY

@@ -56,7 +56,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     else:
         Y = np.empty((B, N, N), X.dtype)
         for i, k in _parts((B, N), N, X, 1):
-            Y[i, k] = _forward_part(X[i, k], X[i])
+            _forward_part(X[i, k], X[i], Y=Y[i, k])
     return Y, Saved(X)
 
 
@@ -87,17 +87,19 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     return Y, tY
 
 
-def _forward_part(X: Any, X_rows: Any) -> Any:
+def _forward_part(X: Any, X_rows: Any, Y: Any = None) -> Any:
     """One part along B and N, or the whole: Y."""
     # Y[i,k,l] = X[i,k]*X[i,l]
-    Y = X[..., None] * X_rows[:, None, :]
+    Y = np.multiply(X[..., None], X_rows[:, None, :], out=Y)
     return Y
 
 
 def _backward_part(dY: Any, X: Any) -> Any:
     """One part along B, or the whole: dX."""
     # dX[i,k] = sum(l, dY[i,k,l]*X[i,l]) + sum(k', dY[i,k',k]*X[i,k'])
-    dX = (dY @ X[..., None])[..., 0] + (dY.mT @ X[..., None])[..., 0]
+    dY_X = (dY @ X[..., None])[..., 0]
+    dY_X_2 = (dY.mT @ X[..., None])[..., 0]
+    dX = np.add(dY_X, dY_X_2, out=dY_X)
     return dX
 
 

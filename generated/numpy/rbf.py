@@ -64,7 +64,8 @@ def forward(X: Any, C: Any, gamma: Any) -> tuple[Array, Saved]:
     X, C, gamma = _real(X=X, C=C, gamma=gamma)
     _check(X=X, C=C, gamma=gamma)
     # Z[i,m] = sum(k, (X[i,k] - C[m,k])^2)
-    Z = ((X[:, None, :] - C) ** 2).sum(axis=-1)
+    X_C = X[:, None, :] - C
+    Z = np.vecdot(X_C, X_C)
     # Y[i,m] = exp(-gamma*Z[i,m])
     Y = np.exp(-gamma * Z)
     return Y, Saved(X, C, gamma, Z, Y)
@@ -77,7 +78,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     M = C.shape[0]
     dY = _upstream("dY", dY, (B, M), X.dtype)
     # dgamma = -sum(i,m, dY[i,m]*Y[i,m]*Z[i,m])
-    dgamma = -(Z * (dY * Y)).sum()
+    dgamma = -np.vecdot(Z, dY * Y).sum()
     # dZ[i,m] = -dY[i,m]*Y[i,m]*gamma
     dZ = -gamma * dY * Y
     # dX[i,k] = 2*sum(m, dZ[i,m]*(X[i,k] - C[m,k]))
@@ -93,7 +94,7 @@ def jvp(X: Any, C: Any, gamma: Any, tX: Any, tC: Any, tgamma: Any) -> tuple[Arra
     _check(X=X, C=C, gamma=gamma, tX=tX, tC=tC, tgamma=tgamma)
     # Z[i,m] = sum(k, (X[i,k] - C[m,k])^2)
     X_C = X[:, None, :] - C
-    Z = (X_C**2).sum(axis=-1)
+    Z = np.vecdot(X_C, X_C)
     # Y[i,m] = exp(-gamma*Z[i,m])
     Y = np.exp(-gamma * Z)
     # tZ[i,m] = 2*(sum(k, (X[i,k] - C[m,k])*tX[i,k]) - sum(k, (X[i,k] - C[m,k])*tC[m,k]))

@@ -71,7 +71,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     else:
         dX = np.empty((B, N), X.dtype)
         for (i,) in _parts((B,), N, X, 1):
-            dX[i] = _backward_part(X[i], dY[i])
+            _backward_part(X[i], dY[i], dX=dX[i])
     return dX
 
 
@@ -93,10 +93,11 @@ def _forward_part(X: Any) -> Any:
     return Y
 
 
-def _backward_part(X: Any, dY: Any) -> Any:
+def _backward_part(X: Any, dY: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
     # dX[i,j] = dY[i,j]*where(0 < X[i,j], 1, 0)
-    dX = np.where(X > 0, dY, 0)
+    dX = np.positive(dY, out=dX)
+    np.copyto(dX, 0, where=~(X > 0))
     return dX
 
 

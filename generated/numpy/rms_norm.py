@@ -31,6 +31,7 @@ Each row divided by its root mean square, then scaled by g. Zhang and Sennrich (
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -73,7 +74,7 @@ def forward(X: Any, g: Any, eps: Any) -> tuple[Array, Saved]:
         v = np.empty((N,), X.dtype)
         Y = np.empty((N, C), X.dtype)
         for (n,) in _parts((N,), C, X, 1):
-            v[n], Y[n] = _forward_part(X[n], eps, g)
+            v[n], _ = _forward_part(X[n], eps, g, Y=Y[n])
     return Y, Saved(X, g, eps, v, Y)
 
 
@@ -88,8 +89,9 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     else:
         dg = np.zeros((C,), X.dtype)
         dX = np.empty((N, C), X.dtype)
+        work: dict[int, Any] = {}
         for (n,) in _parts((N,), C, X, 1):
-            dg_part, dX[n] = _backward_part(v[n], eps, dY[n], X[n], Y[n], g)
+            dg_part, _ = _backward_part(v[n], eps, dY[n], X[n], Y[n], g, dX=dX[n], work=work)
             dg += dg_part
     return dX, dg
 
@@ -100,7 +102,7 @@ def jvp(X: Any, g: Any, eps: Any, tX: Any, tg: Any) -> tuple[Array, Array]:
     _check(X=X, g=g, eps=eps, tX=tX, tg=tg)
     C = X.shape[-1]
     # v[n] = sum(c, X[n,c]^2)/size(C)
-    v = (X**2).sum(axis=-1) / C
+    v = np.vecdot(X, X) / C
     # Y[n,c] = g[c]*X[n,c]/sqrt(v[n] + eps)
     rsqrt_v = 1 / np.sqrt(v + eps)
     Y = X * g
@@ -115,29 +117,34 @@ def jvp(X: Any, g: Any, eps: Any, tX: Any, tg: Any) -> tuple[Array, Array]:
     return Y, tY
 
 
-def _forward_part(X: Any, eps: Any, g: Any) -> Any:
+def _forward_part(X: Any, eps: Any, g: Any, Y: Any = None) -> Any:
     """One part along N, or the whole: v, Y."""
     C = X.shape[-1]
     # v[n] = sum(c, X[n,c]^2)/size(C)
-    v = (X**2).sum(axis=-1) / C
+    v = np.vecdot(X, X) / C
     # Y[n,c] = g[c]*X[n,c]/sqrt(v[n] + eps)
-    Y = X * g
+    Y = np.multiply(X, g, out=Y)
     Y /= np.sqrt(v + eps)[:, None]
     return v, Y
 
 
-def _backward_part(v: Any, eps: Any, dY: Any, X: Any, Y: Any, g: Any) -> Any:
+def _backward_part(v: Any, eps: Any, dY: Any, X: Any, Y: Any, g: Any, dX: Any = None, work: Any = None) -> Any:
     """One part along N, or the whole: dg, dX."""
     C = dY.shape[-1]
+    N_block = v.shape[0]
+    (space_1,) = _spaces(work, v, (N_block, C))
     # dg[c] = sum(n, dY[n,c]*X[n,c]/sqrt(v[n] + eps))
     v_eps = v + eps
     rsqrt_v_eps = 1 / np.sqrt(v_eps)
-    dg = (X * (dY * rsqrt_v_eps[:, None])).sum(axis=0)
+    dY_X = np.multiply(dY, X, out=space_1)
+    dg = rsqrt_v_eps @ dY_X
     # dv[n] = -(1/2)/(v[n] + eps)*sum(c, dY[n,c]*Y[n,c])
     dv = -0.5 * np.vecdot(dY, Y) / v_eps
     # dX[n,c] = 2*dv[n]*X[n,c]/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
-    dX = X * (dv[:, None] * 2 / C)
-    dX += dY * g * rsqrt_v_eps[:, None]
+    dv_X = np.multiply(X, dv[:, None] * 2 / C, out=dX)
+    dY_g = np.multiply(dY, g, out=space_1)
+    dY_g *= rsqrt_v_eps[:, None]
+    dX = np.add(dv_X, dY_g, out=dv_X)
     return dg, dX
 
 
@@ -192,3 +199,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

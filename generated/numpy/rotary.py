@@ -28,6 +28,7 @@ Each pair of features turns by position times frequency. Su et al. (2021), equat
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -69,8 +70,9 @@ def forward(X_even: Any, X_odd: Any, w: Any) -> tuple[tuple[Array, Array], Saved
         A = np.empty((N, F), X_even.dtype)
         Y_even = np.empty((B, N, F), X_even.dtype)
         Y_odd = np.empty((B, N, F), X_even.dtype)
+        work: dict[int, Any] = {}
         for (n,) in _parts((N,), B * F, X_even, 1):
-            A[n], Y_even[:, n], Y_odd[:, n] = _forward_part(np.arange(N)[n], w, X_even[:, n], X_odd[:, n])
+            _forward_part(np.arange(N)[n], w, X_even[:, n], X_odd[:, n], A=A[n], Y_even=Y_even[:, n], Y_odd=Y_odd[:, n], work=work)
     return (Y_even, Y_odd), Saved(A, B)
 
 
@@ -86,8 +88,9 @@ def backward(dY_even: Any, dY_odd: Any, saved: Saved) -> tuple[Array, Array]:
     else:
         dX_even = np.empty((B, N, F), A.dtype)
         dX_odd = np.empty((B, N, F), A.dtype)
+        work: dict[int, Any] = {}
         for b, n in _parts((B, N), F, A, 1):
-            dX_even[b, n], dX_odd[b, n] = _backward_part(A[n], dY_even[b, n], dY_odd[b, n])
+            _backward_part(A[n], dY_even[b, n], dY_odd[b, n], dX_even=dX_even[b, n], dX_odd=dX_odd[b, n], work=work)
     return dX_even, dX_odd
 
 
@@ -115,31 +118,41 @@ def jvp(X_even: Any, X_odd: Any, w: Any, tX_even: Any, tX_odd: Any) -> tuple[tup
     return (Y_even, Y_odd), (tY_even, tY_odd)
 
 
-def _forward_part(n: Any, w: Any, X_even: Any, X_odd: Any) -> Any:
+def _forward_part(n: Any, w: Any, X_even: Any, X_odd: Any, A: Any = None, Y_even: Any = None, Y_odd: Any = None, work: Any = None) -> Any:
     """One part along N, or the whole: A, Y_even, Y_odd."""
+    N_block = n.shape[0]
+    F = w.shape[0]
+    B = X_even.shape[0]
+    space_1, space_2, space_3 = _spaces(work, w, (N_block, F), (N_block, F), (B, N_block, F))
     # A[n,f] = w[f]*position(n)
-    A = w * n.astype(w.dtype)[:, None]
+    A = np.multiply(w, n.astype(w.dtype)[:, None], out=A)
     # Y_even[b,n,f] = X_even[b,n,f]*cos(A[n,f]) - sin(A[n,f])*X_odd[b,n,f]
-    cos_A = np.cos(A)
-    sin_A = np.sin(A)
-    Y_even = X_even * cos_A
-    Y_even -= sin_A * X_odd
+    cos_A = np.cos(A, out=space_1)
+    X_even_cos_A = np.multiply(X_even, cos_A, out=Y_even)
+    sin_A = np.sin(A, out=space_2)
+    Y_even = np.subtract(X_even_cos_A, sin_A * X_odd, out=X_even_cos_A)
     # Y_odd[b,n,f] = sin(A[n,f])*X_even[b,n,f] + cos(A[n,f])*X_odd[b,n,f]
-    Y_odd = X_even * sin_A
-    Y_odd += cos_A * X_odd
+    sin_A_X_even = np.multiply(X_even, sin_A, out=Y_odd)
+    cos_A_X_odd = np.multiply(X_odd, cos_A, out=space_3)
+    Y_odd = np.add(sin_A_X_even, cos_A_X_odd, out=sin_A_X_even)
     return A, Y_even, Y_odd
 
 
-def _backward_part(A: Any, dY_even: Any, dY_odd: Any) -> Any:
+def _backward_part(A: Any, dY_even: Any, dY_odd: Any, dX_even: Any = None, dX_odd: Any = None, work: Any = None) -> Any:
     """One part along B and N, or the whole: dX_even, dX_odd."""
+    N_block = A.shape[0]
+    F = A.shape[-1]
+    B_block = dY_even.shape[0]
+    space_1, space_2, space_3 = _spaces(work, A, (N_block, F), (N_block, F), (B_block, N_block, F))
     # dX_even[b,n,f] = dY_even[b,n,f]*cos(A[n,f]) + dY_odd[b,n,f]*sin(A[n,f])
-    cos_A = np.cos(A)
-    sin_A = np.sin(A)
-    dX_even = dY_even * cos_A
-    dX_even += dY_odd * sin_A
+    cos_A = np.cos(A, out=space_1)
+    dY_even_cos_A = np.multiply(dY_even, cos_A, out=dX_even)
+    sin_A = np.sin(A, out=space_2)
+    dY_odd_sin_A = np.multiply(dY_odd, sin_A, out=space_3)
+    dX_even = np.add(dY_even_cos_A, dY_odd_sin_A, out=dY_even_cos_A)
     # dX_odd[b,n,f] = dY_odd[b,n,f]*cos(A[n,f]) - dY_even[b,n,f]*sin(A[n,f])
-    dX_odd = dY_odd * cos_A
-    dX_odd -= dY_even * sin_A
+    dY_odd_cos_A = np.multiply(dY_odd, cos_A, out=dX_odd)
+    dX_odd = np.subtract(dY_odd_cos_A, dY_even * sin_A, out=dY_odd_cos_A)
     return dX_even, dX_odd
 
 
@@ -194,3 +207,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

@@ -30,6 +30,7 @@ R = |X - Y + eps|, the Euclidean distance of each pair of rows.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -70,8 +71,9 @@ def forward(X: Any, Y: Any, eps: Any) -> tuple[Array, Saved]:
     else:
         Z = np.empty((N,), X.dtype)
         R = np.empty((N,), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((N,), K, X, 1):
-            Z[i], R[i] = _forward_part(Y[i], X[i], eps)
+            Z[i], R[i] = _forward_part(Y[i], X[i], eps, work=work)
     return R, Saved(X, Y, eps, Z)
 
 
@@ -87,7 +89,7 @@ def backward(dR: Any, saved: Saved) -> tuple[Array, Array]:
         dX = np.empty((N, K), X.dtype)
         dY = np.empty((N, K), X.dtype)
         for (i,) in _parts((N,), K, X, 1):
-            dX[i], dY[i] = _backward_part(Z[i], dR[i], Y[i], X[i], eps)
+            _, dY[i] = _backward_part(Z[i], dR[i], Y[i], X[i], eps, dX=dX[i], dY=dY[i])
     return dX, dY
 
 
@@ -98,7 +100,7 @@ def jvp(X: Any, Y: Any, eps: Any, tX: Any, tY: Any) -> tuple[Array, Array]:
     # Z[i] = sum(k, (X[i,k] - Y[i,k] + eps)^2)
     X_Y = X - Y
     X_Y += eps
-    Z = (X_Y**2).sum(axis=-1)
+    Z = np.vecdot(X_Y, X_Y)
     less_Z = Z > 0
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         sqrt_Z = np.sqrt(Z)
@@ -112,25 +114,30 @@ def jvp(X: Any, Y: Any, eps: Any, tX: Any, tY: Any) -> tuple[Array, Array]:
     return R, tR
 
 
-def _forward_part(Y: Any, X: Any, eps: Any) -> Any:
+def _forward_part(Y: Any, X: Any, eps: Any, work: Any = None) -> Any:
     """One part along N, or the whole: Z, R."""
+    N_block = Y.shape[0]
+    K = Y.shape[-1]
+    (space_1,) = _spaces(work, Y, (N_block, K))
     # Z[i] = sum(k, (X[i,k] - Y[i,k] + eps)^2)
-    Z = ((X - Y + eps) ** 2).sum(axis=-1)
+    X_Y = np.subtract(X, Y, out=space_1)
+    X_Y += eps
+    Z = np.vecdot(X_Y, X_Y)
     # R[i] = where(0 < Z[i], 1, 0)*sqrt(Z[i])
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         R = np.where(Z > 0, np.sqrt(Z), 0)
     return Z, R
 
 
-def _backward_part(Z: Any, dR: Any, Y: Any, X: Any, eps: Any) -> Any:
+def _backward_part(Z: Any, dR: Any, Y: Any, X: Any, eps: Any, dY: Any = None, dX: Any = None) -> Any:
     """One part along N, or the whole: dX, dY."""
     # dZ[i] = 1/2*dR[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         dZ = 0.5 * np.where((Z > 0) & (np.sqrt(Z) != 0), dR / np.sqrt(Z), 0)
     # dX[i,k] = 2*dZ[i]*(X[i,k] - Y[i,k] + eps)
-    X_Y = X - Y
+    X_Y = np.subtract(X, Y, out=dY)
     X_Y += eps
-    dX = X_Y * (dZ[:, None] * 2)
+    dX = np.multiply(X_Y, dZ[:, None] * 2, out=dX)
     # dY[i,k] = -2*dZ[i]*(X[i,k] - Y[i,k] + eps)
     dY = -2 * dZ[:, None] * X_Y
     return dX, dY
@@ -187,3 +194,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

@@ -51,14 +51,10 @@ def forward(X: Any) -> tuple[Array, Saved]:
     """Return (R, saved)."""
     (X,) = _real(X=X)
     _check(X=X)
-    N = X.shape[0]
-    K = X.shape[-1]
-    if _whole(N * K, X):
-        R = _forward_part(X)
-    else:
-        R = np.empty((N,), X.dtype)
-        for (n,) in _parts((N,), K, X, 1):
-            R[n] = _forward_part(X[n])
+    # Z[n] = sum(k, X[n,k]^2)
+    Z = np.vecdot(X, X)
+    # R[n] = sqrt(Z[n])
+    R = np.sqrt(Z)
     return R, Saved(X, R)
 
 
@@ -73,7 +69,7 @@ def backward(dR: Any, saved: Saved) -> Array:
     else:
         dX = np.empty((N, K), X.dtype)
         for (n,) in _parts((N,), K, X, 1):
-            dX[n] = _backward_part(R[n], dR[n], X[n])
+            _backward_part(R[n], dR[n], X[n], dX=dX[n])
     return dX
 
 
@@ -82,7 +78,7 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     X, tX = _real(X=X, tX=tX)
     _check(X=X, tX=tX)
     # Z[n] = sum(k, X[n,k]^2)
-    Z = (X**2).sum(axis=-1)
+    Z = np.vecdot(X, X)
     # R[n] = sqrt(Z[n])
     R = np.sqrt(Z)
     # tR[n] = where(R[n] != 0, 1, 0)/R[n]*sum(k, X[n,k]*tX[n,k])
@@ -91,20 +87,13 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     return R, tR
 
 
-def _forward_part(X: Any) -> Any:
-    """One part along N, or the whole: R."""
-    # Z[n] = sum(k, X[n,k]^2)
-    Z = (X**2).sum(axis=-1)
-    # R[n] = sqrt(Z[n])
-    R = np.sqrt(Z)
-    return R
-
-
-def _backward_part(R: Any, dR: Any, X: Any) -> Any:
+def _backward_part(R: Any, dR: Any, X: Any, dX: Any = None) -> Any:
     """One part along N, or the whole: dX."""
-    # dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        dX = np.where((R != 0)[:, None], dR[:, None] * X / R[:, None], 0)
+        dR_R = np.multiply(X, dR[:, None] / R[:, None], out=dX)
+    # dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
+    dX = dR_R
+    np.copyto(dX, 0, where=~(R != 0)[:, None])
     return dX
 
 

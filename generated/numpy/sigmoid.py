@@ -71,7 +71,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     else:
         dX = np.empty((B, N), Y.dtype)
         for (i,) in _parts((B,), N, Y, 1):
-            dX[i] = _backward_part(Y[i], dY[i])
+            _backward_part(Y[i], dY[i], dX=dX[i])
     return dX
 
 
@@ -95,11 +95,11 @@ def _forward_part(X: Any) -> Any:
     return Y
 
 
-def _backward_part(Y: Any, dY: Any) -> Any:
+def _backward_part(Y: Any, dY: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
     # dX[i,j] = dY[i,j]*Y[i,j]*(1 - Y[i,j])
-    dX = 1 - Y
-    dX *= dY
+    Y_shifted = np.subtract(1, Y, out=dX)
+    dX = np.multiply(Y_shifted, dY, out=Y_shifted)
     dX *= Y
     return dX
 

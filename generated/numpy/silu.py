@@ -23,6 +23,7 @@ Y = X sigmoid(X). Hendrycks and Gimpel (2016), section 2.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -72,8 +73,9 @@ def backward(dY: Any, saved: Saved) -> Array:
         dX = _backward_part(X, Y, dY)
     else:
         dX = np.empty((B, N), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), N, X, 1):
-            dX[i] = _backward_part(X[i], Y[i], dY[i])
+            dX[i] = _backward_part(X[i], Y[i], dY[i], work=work)
     return dX
 
 
@@ -100,14 +102,17 @@ def _forward_part(X: Any) -> Any:
     return Y
 
 
-def _backward_part(X: Any, Y: Any, dY: Any) -> Any:
+def _backward_part(X: Any, Y: Any, dY: Any, work: Any = None) -> Any:
     """One part along B, or the whole: dX."""
+    B_block = X.shape[0]
+    N = X.shape[-1]
+    (space_1,) = _spaces(work, X, (B_block, N))
     # dX[i,j] = dY[i,j]*(sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))
     sigmoid_X = _sigmoid(X)
-    dX = 1 - sigmoid_X
-    dX *= Y
-    dX += sigmoid_X
-    dX *= dY
+    sigmoid_X_shifted = np.subtract(1, sigmoid_X, out=space_1)
+    Y_sigmoid_X_shifted = np.multiply(sigmoid_X_shifted, Y, out=sigmoid_X_shifted)
+    sigmoid_X_Y_sigmoid_X_shifted = np.add(sigmoid_X, Y_sigmoid_X_shifted, out=sigmoid_X)
+    dX = np.multiply(sigmoid_X_Y_sigmoid_X_shifted, dY, out=sigmoid_X_Y_sigmoid_X_shifted)
     return dX
 
 
@@ -162,6 +167,16 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
 
 
 def _sigmoid(x: Array) -> Array:

@@ -26,6 +26,7 @@ Even features get the sine and odd ones the cosine of position times frequency. 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -68,8 +69,9 @@ def forward(X_even: Any, X_odd: Any, w: Any) -> tuple[tuple[Array, Array], Saved
     else:
         Y_even = np.empty((B, N, F), X_even.dtype)
         Y_odd = np.empty((B, N, F), X_even.dtype)
+        work: dict[int, Any] = {}
         for (n,) in _parts((N,), B * F, X_even, 1):
-            Y_even[:, n], Y_odd[:, n] = _forward_part(np.arange(N)[n], w, X_even[:, n], X_odd[:, n])
+            _forward_part(np.arange(N)[n], w, X_even[:, n], X_odd[:, n], Y_even=Y_even[:, n], Y_odd=Y_odd[:, n], work=work)
     return (Y_even, Y_odd), Saved(B, N, F, X_even.dtype)
 
 
@@ -103,14 +105,17 @@ def jvp(X_even: Any, X_odd: Any, w: Any, tX_even: Any, tX_odd: Any) -> tuple[tup
     return (Y_even, Y_odd), (tY_even, tY_odd)
 
 
-def _forward_part(n: Any, w: Any, X_even: Any, X_odd: Any) -> Any:
+def _forward_part(n: Any, w: Any, X_even: Any, X_odd: Any, Y_even: Any = None, Y_odd: Any = None, work: Any = None) -> Any:
     """One part along N, or the whole: Y_even, Y_odd."""
+    N_block = n.shape[0]
+    F = w.shape[0]
+    (space_1,) = _spaces(work, w, (N_block, F))
     # A[n,f] = w[f]*position(n)
-    A = w * n.astype(w.dtype)[:, None]
+    A = np.multiply(w, n.astype(w.dtype)[:, None], out=space_1)
     # Y_even[b,n,f] = X_even[b,n,f] + sin(A[n,f])
-    Y_even = X_even + np.sin(A)
+    Y_even = np.add(X_even, np.sin(A), out=Y_even)
     # Y_odd[b,n,f] = X_odd[b,n,f] + cos(A[n,f])
-    Y_odd = X_odd + np.cos(A)
+    Y_odd = np.add(X_odd, np.cos(A), out=Y_odd)
     return Y_even, Y_odd
 
 
@@ -165,3 +170,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

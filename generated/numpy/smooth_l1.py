@@ -33,6 +33,7 @@ The mean of (Y - T)^2 / (2 beta) where |Y - T| <= beta, else |Y - T| - beta/2. G
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -74,7 +75,7 @@ def forward(Y: Any, T: Any, beta: Any) -> tuple[Array, Saved]:
     # M[i,j] = min(A[i,j], beta)
     M = np.minimum(A, beta)
     # L = 1/beta*sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
-    L = (M * (A - 0.5 * M)).sum() / (B * N * beta)
+    L = np.vecdot(M, A - 0.5 * M).sum() / (B * N * beta)
     return L, Saved(beta, E, A, M)
 
 
@@ -88,8 +89,9 @@ def backward(dL: Any, saved: Saved) -> Array:
         dY = _backward_part(beta, M, A, dL, E, B)
     else:
         dY = np.empty((B, N), E.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), N, E, 1):
-            dY[i] = _backward_part(beta, M[i], A[i], dL, E[i], B)
+            dY[i] = _backward_part(beta, M[i], A[i], dL, E[i], B, work=work)
     return dY
 
 
@@ -108,7 +110,7 @@ def jvp(Y: Any, T: Any, beta: Any, tY: Any) -> tuple[Array, Array]:
     # L = 1/beta*sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
     M_A = M * 0.5
     np.subtract(A, M_A, out=M_A)
-    L = (M * M_A).sum() / (B * N * beta)
+    L = np.vecdot(M, M_A).sum() / (B * N * beta)
     # tE[i,j] = tY[i,j]
     tE = tY.copy()
     # tA[i,j] = tE[i,j]*sign(E[i,j])
@@ -122,20 +124,26 @@ def jvp(Y: Any, T: Any, beta: Any, tY: Any) -> tuple[Array, Array]:
     tM *= tA
     # tL = 1/(beta*size(B)*size(N))*(sum(i,j, tM[i,j]*(A[i,j] - (1/2)*M[i,j])) - (1/2)*sum(i,j,
     #     tM[i,j]*M[i,j]) + sum(i,j, tA[i,j]*M[i,j]))
-    tL = ((tM * M_A).sum() - 0.5 * (tM * M).sum() + (tA * M).sum()) / (B * N * beta)
+    tL = (np.vecdot(tM, M_A).sum() - 0.5 * np.vecdot(tM, M).sum() + np.vecdot(tA, M).sum()) / (B * N * beta)
     return L, tL
 
 
-def _backward_part(beta: Any, M: Any, A: Any, dL: Any, E: Any, B: int) -> Any:
+def _backward_part(beta: Any, M: Any, A: Any, dL: Any, E: Any, B: int, work: Any = None) -> Any:
     """One part along B, or the whole: dY."""
     N = M.shape[-1]
+    B_block = M.shape[0]
+    space_1, space_2 = _spaces(work, M, (B_block, N), (B_block, N))
     # dM[i,j] = dL/(beta*size(B)*size(N))*(A[i,j] - M[i,j])
-    dM = A - M
-    dM *= dL / (B * N * beta)
+    A_M = np.subtract(A, M, out=space_1)
+    dM = np.multiply(A_M, dL / (B * N * beta), out=A_M)
     # dA[i,j] = 1/2*dM[i,j]*(1 + sign(beta - A[i,j])) + dL/beta*M[i,j]/(size(B)*size(N))
-    dA = np.multiply(dM, 0.5, out=dM)
-    dA *= 1 + np.sign(beta - A)
-    dA += dL / (B * N * beta) * M
+    beta_shifted = np.subtract(beta, A, out=space_2)
+    np.sign(beta_shifted, out=beta_shifted)
+    beta_shifted += 1
+    dM_beta_shifted = np.multiply(dM, 0.5, out=dM)
+    dM_beta_shifted *= beta_shifted
+    dL_beta = np.multiply(M, dL / (B * N * beta), out=space_2)
+    dA = np.add(dM_beta_shifted, dL_beta, out=dM_beta_shifted)
     # dE[i,j] = dA[i,j]*sign(E[i,j])
     dE = np.multiply(dA, np.sign(E), out=dA)
     # dY[i,j] = dE[i,j]
@@ -194,3 +202,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

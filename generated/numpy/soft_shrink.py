@@ -24,6 +24,7 @@ Y = X brought nearer to 0 by the threshold, or 0 where |X| is no more than that.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -74,8 +75,9 @@ def backward(dY: Any, saved: Saved) -> Array:
         dX = _backward_part(X, threshold, dY)
     else:
         dX = np.empty((B, N), X.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), N, X, 1):
-            dX[i] = _backward_part(X[i], threshold, dY[i])
+            dX[i] = _backward_part(X[i], threshold, dY[i], dX=dX[i], work=work)
     return dX
 
 
@@ -101,11 +103,16 @@ def _forward_part(X: Any, threshold: Any) -> Any:
     return Y
 
 
-def _backward_part(X: Any, threshold: Any, dY: Any) -> Any:
+def _backward_part(X: Any, threshold: Any, dY: Any, dX: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dX."""
+    B_block = X.shape[0]
+    N = X.shape[-1]
+    space_1, space_2 = _spaces(work, X, (B_block, N), (B_block, N))
     # dX[i,j] = dY[i,j]*(where(0 < -(X[i,j] + threshold), 1, 0) + where(0 < X[i,j] - threshold, 1, 0))
-    dX = (-(X + threshold) > 0).astype(X.dtype) + (X - threshold > 0).astype(X.dtype)
-    dX *= dY
+    X_threshold = np.add(X, threshold, out=dX)
+    X_threshold_2 = np.subtract(X, threshold, out=space_1)
+    X_threshold_X_threshold_2 = np.add((-X_threshold > 0).astype(X.dtype), (X_threshold_2 > 0).astype(X.dtype), out=space_2)
+    dX = np.multiply(X_threshold_X_threshold_2, dY, out=X_threshold_X_threshold_2)
     return dX
 
 
@@ -160,3 +167,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

@@ -68,7 +68,7 @@ def forward(X: Any, beta: Any, threshold: Any) -> tuple[Array, Saved]:
         u = np.empty((B, N), X.dtype)
         Y = np.empty((B, N), X.dtype)
         for (i,) in _parts((B,), N, X, 1):
-            u[i], Y[i] = _forward_part(beta, X[i], threshold)
+            _, Y[i] = _forward_part(beta, X[i], threshold, u=u[i])
     return Y, Saved(beta, threshold, u)
 
 
@@ -107,25 +107,31 @@ def jvp(X: Any, beta: Any, threshold: Any, tX: Any) -> tuple[Array, Array]:
     return Y, tY
 
 
-def _forward_part(beta: Any, X: Any, threshold: Any) -> Any:
+def _forward_part(beta: Any, X: Any, threshold: Any, u: Any = None) -> Any:
     """One part along B, or the whole: u, Y."""
     # u[i,j] = beta*X[i,j]
-    u = X * beta
+    u = np.multiply(X, beta, out=u)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        beta_u = np.logaddexp(u, 0)
+        beta_u /= beta
     # Y[i,j] = where(u[i,j] <= threshold, 1, 0)/beta*softplus(u[i,j]) + where(threshold < u[i,j], 1,
     #     0)*X[i,j]
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        Y = np.where(threshold < u, X, np.logaddexp(u, 0) / beta)
+    Y = np.where(threshold < u, X, beta_u)
     return u, Y
 
 
 def _backward_part(u: Any, threshold: Any, beta: Any, dY: Any) -> Any:
     """One part along B, or the whole: dX."""
-    # du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        du = np.where(u <= threshold, dY * _sigmoid(u) / beta, 0)
+        dY_beta = _sigmoid(u)
+        dY_beta /= beta
+        dY_beta *= dY
+    # du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
+    du = dY_beta
+    np.copyto(du, 0, where=~(u <= threshold))
     # dX[i,j] = du[i,j]*beta + dY[i,j]*where(threshold < u[i,j], 1, 0)
-    dX = np.multiply(du, beta, out=du)
-    dX += np.where(threshold < u, dY, 0)
+    du_beta = np.multiply(du, beta, out=du)
+    dX = np.add(du_beta, np.where(threshold < u, dY, 0), out=du_beta)
     return dX
 
 

@@ -58,7 +58,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     else:
         Y = np.empty((B, N), X.dtype)
         for (i,) in _parts((B,), N, X, 1):
-            Y[i] = _forward_part(X[i])
+            _forward_part(X[i], Y=Y[i])
     return Y, Saved(X, Y)
 
 
@@ -73,7 +73,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     else:
         dX = np.empty((B, N), X.dtype)
         for (i,) in _parts((B,), N, X, 1):
-            dX[i] = _backward_part(X[i], Y[i], dY[i])
+            _backward_part(X[i], Y[i], dY[i], dX=dX[i])
     return dX
 
 
@@ -90,20 +90,20 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     return Y, tY
 
 
-def _forward_part(X: Any) -> Any:
+def _forward_part(X: Any, Y: Any = None) -> Any:
     """One part along B, or the whole: Y."""
     # Y[i,j] = X[i,j]/(abs(X[i,j]) + 1)
-    Y = X / (np.abs(X) + 1)
+    Y = np.divide(X, np.abs(X) + 1, out=Y)
     return Y
 
 
-def _backward_part(X: Any, Y: Any, dY: Any) -> Any:
+def _backward_part(X: Any, Y: Any, dY: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
     # dX[i,j] = dY[i,j]/(abs(X[i,j]) + 1)*(1 - Y[i,j]*sign(X[i,j]))
-    dX = np.sign(X)
-    dX *= Y
-    np.subtract(1, dX, out=dX)
-    dX *= dY
+    Y_shifted = np.sign(X, out=dX)
+    Y_shifted *= Y
+    np.subtract(1, Y_shifted, out=Y_shifted)
+    dX = np.multiply(Y_shifted, dY, out=Y_shifted)
     dX /= np.abs(X) + 1
     return dX
 

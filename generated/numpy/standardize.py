@@ -65,7 +65,7 @@ def forward(X: Any, eps: Any) -> tuple[Array, Saved]:
     m = X.sum(axis=0) / N
     # v[c] = sum(n, (X[n,c] - m[c])^2)/size(N)
     X_m = X - m
-    v = (X_m**2).sum(axis=0) / N
+    v = (X_m * X_m).sum(axis=0) / N
     # Y[n,c] = (X[n,c] - m[c])/sqrt(v[c] + eps)
     Y = np.divide(X_m, np.sqrt(v + eps), out=X_m)
     return Y, Saved(X, eps, m, v, Y)
@@ -100,7 +100,7 @@ def jvp(X: Any, eps: Any, tX: Any) -> tuple[Array, Array]:
     m = X.sum(axis=0) / N
     # v[c] = sum(n, (X[n,c] - m[c])^2)/size(N)
     X_m = X - m
-    v = (X_m**2).sum(axis=0) / N
+    v = (X_m * X_m).sum(axis=0) / N
     # Y[n,c] = (X[n,c] - m[c])/sqrt(v[c] + eps)
     rsqrt_v = 1 / np.sqrt(v + eps)
     Y = X_m * rsqrt_v

@@ -83,7 +83,7 @@ def jvp(S: Any, tS: Any) -> tuple[Array, Array]:
     tA = tS + tS.T
     tA *= 0.5
     # tL = sum(i,j, tA[i,j]*inv(A)[j,i])
-    tL = (tA * _inverse(A).T).sum()
+    tL = np.vecdot(tA, _inverse(A).T).sum()
     return L, tL
 
 

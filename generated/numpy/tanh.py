@@ -56,7 +56,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     else:
         Y = np.empty((B, N), X.dtype)
         for (i,) in _parts((B,), N, X, 1):
-            Y[i] = _forward_part(X[i])
+            _forward_part(X[i], Y=Y[i])
     return Y, Saved(Y)
 
 
@@ -71,7 +71,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     else:
         dX = np.empty((B, N), Y.dtype)
         for (i,) in _parts((B,), N, Y, 1):
-            dX[i] = _backward_part(Y[i], dY[i])
+            _backward_part(Y[i], dY[i], dX=dX[i])
     return dX
 
 
@@ -87,18 +87,18 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     return Y, tY
 
 
-def _forward_part(X: Any) -> Any:
+def _forward_part(X: Any, Y: Any = None) -> Any:
     """One part along B, or the whole: Y."""
     # Y[i,j] = tanh(X[i,j])
-    Y = np.tanh(X)
+    Y = np.tanh(X, out=Y)
     return Y
 
 
-def _backward_part(Y: Any, dY: Any) -> Any:
+def _backward_part(Y: Any, dY: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
     # dX[i,j] = dY[i,j]*(1 - Y[i,j]^2)
-    dX = 1 - Y**2
-    dX *= dY
+    Y_shifted = np.subtract(1, Y**2, out=dX)
+    dX = np.multiply(Y_shifted, dY, out=Y_shifted)
     return dX
 
 

@@ -56,7 +56,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     else:
         Y = np.empty((B, N), X.dtype)
         for (i,) in _parts((B,), N, X, 1):
-            Y[i] = _forward_part(X[i])
+            _forward_part(X[i], Y=Y[i])
     return Y, Saved(X)
 
 
@@ -71,7 +71,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     else:
         dX = np.empty((B, N), X.dtype)
         for (i,) in _parts((B,), N, X, 1):
-            dX[i] = _backward_part(X[i], dY[i])
+            _backward_part(X[i], dY[i], dX=dX[i])
     return dX
 
 
@@ -88,18 +88,19 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     return Y, tY
 
 
-def _forward_part(X: Any) -> Any:
+def _forward_part(X: Any, Y: Any = None) -> Any:
     """One part along B, or the whole: Y."""
     # Y[i,j] = X[i,j] - tanh(X[i,j])
-    Y = X - np.tanh(X)
+    Y = np.subtract(X, np.tanh(X), out=Y)
     return Y
 
 
-def _backward_part(X: Any, dY: Any) -> Any:
+def _backward_part(X: Any, dY: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
     # dX[i,j] = dY[i,j]*(1 - (1 - tanh(X[i,j])^2))
-    dX = 1 - (1 - np.tanh(X) ** 2)
-    dX *= dY
+    X_shifted = np.subtract(1, np.tanh(X) ** 2, out=dX)
+    X_shifted_shifted = np.subtract(1, X_shifted, out=X_shifted)
+    dX = np.multiply(X_shifted_shifted, dY, out=X_shifted_shifted)
     return dX
 
 

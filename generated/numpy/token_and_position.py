@@ -77,7 +77,7 @@ def forward(E: Any, A: Any, t: Any, p: Any) -> tuple[Array, Saved]:
     else:
         Y = np.empty((N, C), E.dtype)
         for (n,) in _parts((N,), C, E, 1):
-            Y[n] = _forward_part(E, t[n], A, p[n])
+            _forward_part(E, t[n], A, p[n], Y=Y[n])
     return Y, Saved(t, p, V, M, C, E.dtype)
 
 
@@ -108,10 +108,10 @@ def jvp(E: Any, A: Any, t: Any, p: Any, tE: Any, tA: Any) -> tuple[Array, Array]
     return Y, tY
 
 
-def _forward_part(E: Any, t: Any, A: Any, p: Any) -> Any:
+def _forward_part(E: Any, t: Any, A: Any, p: Any, Y: Any = None) -> Any:
     """One part along N, or the whole: Y."""
     # Y[n,c] = E[t[n],c] + A[p[n],c]
-    Y = E[t] + A[p]
+    Y = np.add(E[t], A[p], out=Y)
     return Y
 
 

@@ -53,7 +53,7 @@ def forward(X: Any, Y: Any) -> tuple[Array, Saved]:
     X, Y = _real(X=X, Y=Y)
     _check(X=X, Y=Y)
     # L = sum(i,k, X[i,k]*Y[k,i])
-    L = (X * Y.T).sum()
+    L = np.vecdot(X, Y.T).sum()
     return L, Saved(X, Y)
 
 
@@ -73,9 +73,9 @@ def jvp(X: Any, Y: Any, tX: Any, tY: Any) -> tuple[Array, Array]:
     X, Y, tX, tY = _real(X=X, Y=Y, tX=tX, tY=tY)
     _check(X=X, Y=Y, tX=tX, tY=tY)
     # L = sum(i,k, X[i,k]*Y[k,i])
-    L = (X * Y.T).sum()
+    L = np.vecdot(X, Y.T).sum()
     # tL = sum(i,k, Y[k,i]*tX[i,k]) + sum(k,i, X[i,k]*tY[k,i])
-    tL = (Y * tX.T).sum() + (X * tY.T).sum()
+    tL = np.vecdot(Y, tX.T).sum() + np.vecdot(X, tY.T).sum()
     return L, tL
 
 

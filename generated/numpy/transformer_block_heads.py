@@ -200,7 +200,7 @@ def forward(
     mu_1 /= C
     # var_1[b,i] = sum(c, (X[b,i,c] - mu_1[b,i])^2)/size(C)
     X_mu_1 = X - mu_1[..., None]
-    var_1 = (X_mu_1**2).sum(axis=-1)
+    var_1 = np.vecdot(X_mu_1, X_mu_1)
     var_1 /= C
     # A[b,i,c] = g_1[c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000) + b_1[c]
     A = np.multiply(X_mu_1, g_1, out=X_mu_1)
@@ -219,8 +219,9 @@ def forward(
         m = np.empty((B, H, N), X.dtype)
         E_m = np.empty((B, H, N), X.dtype)
         O = np.empty((B, H, N, d_v), X.dtype)
+        work: dict[int, Any] = {}
         for b, h, i in _parts((B, H, N), N, X, 128):
-            m[b, h, i], E_m[b, h, i], _, O[b, h, i] = _forward_part(Q[b, h, i], K[b, h], V[b, h])
+            m[b, h, i], E_m[b, h, i], _, _ = _forward_part(Q[b, h, i], K[b, h], V[b, h], O=O[b, h, i], work=work)
     # M[b,i,m] = X[b,i,m] + sum(h,e, O[b,h,i,e]*W_o[h,e,m])
     M = O.transpose(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
     M += X
@@ -229,7 +230,7 @@ def forward(
     mu_2 /= C
     # var_2[b,i] = sum(c, (M[b,i,c] - mu_2[b,i])^2)/size(C)
     M_mu_2 = M - mu_2[..., None]
-    var_2 = (M_mu_2**2).sum(axis=-1)
+    var_2 = np.vecdot(M_mu_2, M_mu_2)
     var_2 /= C
     # U[b,i,c] = g_2[c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000) + b_2[c]
     U = np.multiply(M_mu_2, g_2, out=M_mu_2)
@@ -281,11 +282,12 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
     M_mu_2 = M - mu_2[..., None]
     var_2_shifted = var_2 + 1e-05
     rsqrt_var_2_shifted = 1 / np.sqrt(var_2_shifted)
-    dg_2 = (M_mu_2 * (dU * rsqrt_var_2_shifted[..., None])).sum(axis=(0, 1))
+    dU_M_mu_2 = dU * M_mu_2
+    dg_2 = rsqrt_var_2_shifted.reshape(B * N) @ dU_M_mu_2.reshape(B * N, C)
     # db_2[c] = sum(b,i, dU[b,i,c])
     db_2 = dU.sum(axis=(0, 1))
     # dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] - mu_2[b,i]))
-    dvar_2 = -0.5 * np.vecdot(M_mu_2, dU * g_2) / var_2_shifted**1.5
+    dvar_2 = -0.5 * (dU_M_mu_2 @ g_2) / var_2_shifted**1.5
     # dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
     #     1/100000)*sum(c, dU[b,i,c]*g_2[c]))
     dmu_2 = -(2 * dvar_2 * M_mu_2.sum(axis=-1) / C + rsqrt_var_2_shifted * (dU @ g_2))
@@ -315,8 +317,11 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
         dV = np.zeros((B, H, N, d_v), X.dtype)
         dQ = np.empty((B, H, N, d_k), X.dtype)
         dK_sum = np.zeros((B, H, N, d_k), X.dtype)
+        work: dict[int, Any] = {}
         for b, h, i in _parts((B, H, N), N, X, 128):
-            dV_part, dQ[b, h, i], dK_sum_part = _backward_part(Q[b, h, i], K[b, h], m[b, h, i], E_m[b, h, i], dO[b, h, i], V[b, h], None)
+            dV_part, _, dK_sum_part = _backward_part(
+                Q[b, h, i], K[b, h], m[b, h, i], E_m[b, h, i], dO[b, h, i], V[b, h], None, dQ=dQ[b, h, i], work=work
+            )
             dV[b, h] += dV_part
             dK_sum[b, h] += dK_sum_part
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
@@ -333,11 +338,12 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
     dA += dK.transpose(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_k.transpose(1, 0, 2).reshape(C, H * d_k).T
     dA += dV.transpose(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_v.transpose(1, 0, 2).reshape(C, H * d_v).T
     # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
-    dg_1 = (t * (dA * t_2[..., None])).sum(axis=(0, 1))
+    dA_t = dA * t
+    dg_1 = t_2.reshape(B * N) @ dA_t.reshape(B * N, C)
     # db_1[c] = sum(b,i, dA[b,i,c])
     db_1 = dA.sum(axis=(0, 1))
     # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
-    dvar_1 = -0.5 * t_3 * np.vecdot(t, dA * g_1)
+    dvar_1 = -0.5 * t_3 * (dA_t @ g_1)
     # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
     #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
     dmu_1 = -(2 * dvar_1 * t_4 / C + t_2 * (dA @ g_1))
@@ -475,7 +481,7 @@ def jvp(
     mu_1 /= C
     # var_1[b,i] = sum(c, (X[b,i,c] - mu_1[b,i])^2)/size(C)
     X_mu_1 = X - mu_1[..., None]
-    var_1 = (X_mu_1**2).sum(axis=-1)
+    var_1 = np.vecdot(X_mu_1, X_mu_1)
     var_1 /= C
     # A[b,i,c] = g_1[c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000) + b_1[c]
     var_1_shifted = np.add(var_1, 1e-05, out=var_1)
@@ -510,7 +516,7 @@ def jvp(
     mu_2 /= C
     # var_2[b,i] = sum(c, (M[b,i,c] - mu_2[b,i])^2)/size(C)
     M_mu_2 = M - mu_2[..., None]
-    var_2 = (M_mu_2**2).sum(axis=-1)
+    var_2 = np.vecdot(M_mu_2, M_mu_2)
     var_2 /= C
     # U[b,i,c] = g_2[c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000) + b_2[c]
     var_2_shifted = np.add(var_2, 1e-05, out=var_2)
@@ -605,49 +611,63 @@ def jvp(
     return Y, tY
 
 
-def _forward_part(Q: Any, K: Any, V: Any) -> Any:
+def _forward_part(Q: Any, K: Any, V: Any, O: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: m, E_m, P, O."""
     d_k = Q.shape[-1]
+    B_block = Q.shape[0]
+    H_block = Q.shape[1]
+    N_block = Q.shape[2]
+    N = K.shape[2]
+    (space_1,) = _spaces(work, Q, (B_block, H_block, N_block, N))
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    S = Q @ K.mT
-    S /= math.sqrt(d_k)
+    Q_K = np.matmul(Q, K.mT, out=space_1)
+    S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # m[b,h,i] = max(k, S[b,h,i,k])
     m = S.max(axis=-1)
     # E_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
     exp_S = np.subtract(S, m[..., None], out=S)
     np.exp(exp_S, out=exp_S)
-    E_m = exp_S.sum(axis=-1)
+    E_m = _sum(exp_S, -1)
     # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
     P = np.divide(exp_S, E_m[..., None], out=exp_S)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-    O = P @ V
+    O = np.matmul(P, V, out=O)
     return m, E_m, P, O
 
 
-def _backward_part(Q: Any, K: Any, m: Any, E_m: Any, dO: Any, V: Any, P: Any | None) -> Any:
+def _backward_part(Q: Any, K: Any, m: Any, E_m: Any, dO: Any, V: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
+    B_block = Q.shape[0]
+    H_block = Q.shape[1]
+    N_block = Q.shape[2]
+    N = K.shape[2]
+    d_v = dO.shape[-1]
+    space_1, space_2, space_3, space_4 = _spaces(
+        work, Q, (B_block, H_block, N_block, N), (B_block, H_block, N_block, N), (B_block, H_block, N, d_v), (B_block, H_block, N, d_k)
+    )
     if P is None:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-        S = Q @ K.mT
-        S /= math.sqrt(d_k)
+        Q_K = np.matmul(Q, K.mT, out=space_1)
+        S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
         # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
-        P = np.exp(S - m[..., None])
+        P = np.subtract(S, m[..., None], out=S)
+        np.exp(P, out=P)
         P /= E_m[..., None]
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-    dP = dO @ V.mT
+    dP = np.matmul(dO, V.mT, out=space_2)
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = P.mT @ dO
+    dV = np.matmul(P.mT, dO, out=space_3)
     # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
     D = np.vecdot(dP, P)
     # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
-    dS = np.subtract(dP, D[..., None], out=dP)
-    dS *= P
+    dP_D = np.subtract(dP, D[..., None], out=dP)
+    dS = np.multiply(dP_D, P, out=dP_D)
     # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
-    dQ = dS @ K
-    dQ /= math.sqrt(d_k)
+    dS_K = np.matmul(dS, K, out=dQ)
+    dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = dS.mT @ Q
+    dK_sum = np.matmul(dS.mT, Q, out=space_4)
     return dV, dQ, dK_sum
 
 
@@ -709,6 +729,25 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
+
+
+def _sum(array: Array, axis: int) -> Array:
+    """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
+    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+        return np.asarray(np.add.reduce(array, axis))
+    ones = np.ones(array.shape[axis], array.dtype)
+    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    return total
 
 
 def _erf(x: Array) -> Array:

@@ -39,6 +39,7 @@ The mean of max(margin + |A - P| - |A - N|, 0), as in torch.nn.TripletMarginLoss
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -85,8 +86,9 @@ def forward(A: Any, P: Any, N: Any, margin: Any) -> tuple[Array, Saved]:
         n = np.empty((B,), A.dtype)
         u = np.empty((B,), A.dtype)
         L_sum = np.zeros((), A.dtype)
+        work: dict[int, Any] = {}
         for (i,) in _parts((B,), K, A, 1):
-            p[i], n[i], u[i], L_sum_part = _forward_part(P[i], A[i], N[i], margin)
+            p[i], n[i], u[i], L_sum_part = _forward_part(P[i], A[i], N[i], margin, work=work)
             L_sum += L_sum_part
     # L = sum(i, u[i] + relu(-u[i]))/size(B)
     L = L_sum / B
@@ -106,7 +108,7 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array, Array]:
         dA = np.empty((B, K), A.dtype)
         dP = np.empty((B, K), A.dtype)
         for (i,) in _parts((B,), K, A, 1):
-            dN[i], dA[i], dP[i] = _backward_part(u[i], dL, n[i], N[i], A[i], p[i], P[i], B)
+            dN[i], _, dP[i] = _backward_part(u[i], dL, n[i], N[i], A[i], p[i], P[i], B, dA=dA[i], dP=dP[i])
     return dA, dP, dN
 
 
@@ -118,13 +120,13 @@ def jvp(A: Any, P: Any, N: Any, margin: Any, tA: Any, tP: Any, tN: Any) -> tuple
     # Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
     A_P = A - P
     A_P += 1e-06
-    Z = (A_P**2).sum(axis=-1)
+    Z = np.vecdot(A_P, A_P)
     # p[i] = sqrt(Z[i])
     p = np.sqrt(Z)
     # E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
     A_N = A - N
     A_N += 1e-06
-    E = (A_N**2).sum(axis=-1)
+    E = np.vecdot(A_N, A_N)
     # n[i] = sqrt(E[i])
     n = np.sqrt(E)
     # u[i] = p[i] - n[i] + margin
@@ -146,14 +148,21 @@ def jvp(A: Any, P: Any, N: Any, margin: Any, tA: Any, tP: Any, tN: Any) -> tuple
     return L, tL
 
 
-def _forward_part(P: Any, A: Any, N: Any, margin: Any) -> Any:
+def _forward_part(P: Any, A: Any, N: Any, margin: Any, work: Any = None) -> Any:
     """One part along B, or the whole: p, n, u, L_sum."""
+    B_block = P.shape[0]
+    K = P.shape[-1]
+    (space_1,) = _spaces(work, P, (B_block, K))
     # Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
-    Z = ((A - P + 1e-06) ** 2).sum(axis=-1)
+    A_P = np.subtract(A, P, out=space_1)
+    A_P += 1e-06
+    Z = np.vecdot(A_P, A_P)
     # p[i] = sqrt(Z[i])
     p = np.sqrt(Z)
     # E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
-    E = ((A - N + 1e-06) ** 2).sum(axis=-1)
+    A_N = np.subtract(A, N, out=space_1)
+    A_N += 1e-06
+    E = np.vecdot(A_N, A_N)
     # n[i] = sqrt(E[i])
     n = np.sqrt(E)
     # u[i] = p[i] - n[i] + margin
@@ -163,7 +172,7 @@ def _forward_part(P: Any, A: Any, N: Any, margin: Any) -> Any:
     return p, n, u, L_sum
 
 
-def _backward_part(u: Any, dL: Any, n: Any, N: Any, A: Any, p: Any, P: Any, B: int) -> Any:
+def _backward_part(u: Any, dL: Any, n: Any, N: Any, A: Any, p: Any, P: Any, B: int, dA: Any = None, dP: Any = None) -> Any:
     """One part along B, or the whole: dN, dA, dP."""
     # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
     du = dL / B * (1 - (-u > 0).astype(u.dtype))
@@ -171,12 +180,20 @@ def _backward_part(u: Any, dL: Any, n: Any, N: Any, A: Any, p: Any, P: Any, B: i
     dp = du.copy()
     # dn[i] = -du[i]
     dn = -du
+    A_N = np.subtract(A, N, out=dA)
+    A_N += 1e-06
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        masked_n = np.where((n != 0)[:, None], dn[:, None] * (A - N + 1e-06) / n[:, None], 0)
+        dn_n = np.multiply(A_N, dn[:, None] / n[:, None], out=A_N)
+    masked_n = dn_n
+    np.copyto(masked_n, 0, where=~(n != 0)[:, None])
     # dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
     dN = -masked_n
+    A_P = np.subtract(A, P, out=dP)
+    A_P += 1e-06
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        masked_p = np.where((p != 0)[:, None], dp[:, None] * (A - P + 1e-06) / p[:, None], 0)
+        dp_p = np.multiply(A_P, dp[:, None] / p[:, None], out=A_P)
+    masked_p = dp_p
+    np.copyto(masked_p, 0, where=~(p != 0)[:, None])
     # dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i] != 0,
     #     1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
     dA = np.add(masked_n, masked_p, out=masked_n)
@@ -236,3 +253,13 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

@@ -38,6 +38,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,7 +60,7 @@ def attention(Q: Any, K: Any, V: Any) -> Tensor:
     _check(Q=Q, K=K, V=V)
     M = K.shape[2]
     _nonempty(M=M)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), Q, K, V)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -89,11 +90,12 @@ class _Forward(torch.autograd.Function):
             O = P @ V
         else:
             P = None
-            m = Q.new_empty((B, H, N))
-            Z_m = Q.new_empty((B, H, N))
-            O = Q.new_empty((B, H, N, d_v))
+            m = _empty((B, H, N), Q)
+            Z_m = _empty((B, H, N), Q)
+            O = _empty((B, H, N, d_v), Q)
+            work: dict[int, Any] = {}
             for b, h, i in _parts((B, H, N), M, Q, 128):
-                m[b, h, i], Z_m[b, h, i], _, O[b, h, i] = _forward_part(Q[b, h, i], K[b, h], V[b, h])
+                m[b, h, i], Z_m[b, h, i], _, _ = _forward_part(Q[b, h, i], K[b, h], V[b, h], O=O[b, h, i], work=work)
         return O, P, m, Z_m
 
     @staticmethod
@@ -115,7 +117,9 @@ class _Forward(torch.autograd.Function):
         if dO is None:
             dO = Q.new_zeros((B, H, N, d_v))
         _, need_Q, need_K, need_V = ctx.needs_input_grad
-        dQ, dK, dV = _spread((need_Q, need_K, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, P, O, m, Z_m, dO))
+        dQ, dK, dV = _spread(
+            (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, P, O, m, Z_m, dO)
+        )
         return None, dQ, dK, dV
 
 
@@ -131,13 +135,8 @@ class _DualForward(_Forward):
         d_k = Q.shape[-1]
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
         S = Q @ K.mT / math.sqrt(d_k)
-        # m[b,h,i] = max(k, S[b,h,i,k])
-        m = S.amax(dim=-1)
-        # Z_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
-        exp_S = torch.exp(S - m[..., None])
-        Z_m = exp_S.sum(dim=-1)
         # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-        P = exp_S / Z_m[..., None]
+        P = torch.softmax(S, dim=-1)
         # tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,h,j,d]*tQ[b,h,i,d]) + sum(d, Q[b,h,i,d]*tK[b,h,j,d]))
         tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
         # tD[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
@@ -147,6 +146,20 @@ class _DualForward(_Forward):
         # tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, P[b,h,i,j]*tV[b,h,j,e])
         tO = tP @ V + P @ tV
         return tO, None, None, None
+
+
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
 
 
 class _Backward(torch.autograd.Function):
@@ -168,11 +181,12 @@ class _Backward(torch.autograd.Function):
             # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
             D = torch.linalg.vecdot(dO, O)
             dV = Q.new_zeros((B, H, M, d_v))
-            dQ = Q.new_empty((B, H, N, d_k))
+            dQ = _empty((B, H, N, d_k), Q)
             dK_sum = Q.new_zeros((B, H, M, d_k))
+            work: dict[int, Any] = {}
             for b, h, i in _parts((B, H, N), M, Q, 128):
-                dV_part, dQ[b, h, i], dK_sum_part = _backward_part(
-                    Q[b, h, i], K[b, h], m[b, h, i], Z_m[b, h, i], dO[b, h, i], V[b, h], D[b, h, i]
+                dV_part, _, dK_sum_part = _backward_part(
+                    Q[b, h, i], K[b, h], m[b, h, i], Z_m[b, h, i], dO[b, h, i], V[b, h], D[b, h, i], dQ=dQ[b, h, i], work=work
                 )
                 dV[b, h] += dV_part
                 dK_sum[b, h] += dK_sum_part
@@ -368,12 +382,17 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Q: Tensor, K: Tensor, V: Tensor) -> Any:
+def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: m, Z_m, P, O."""
     d_k = Q.shape[-1]
+    B_block = Q.shape[0]
+    H_block = Q.shape[1]
+    N_block = Q.shape[2]
+    M = K.shape[2]
+    (space_1,) = _spaces(work, Q, (B_block, H_block, N_block, M))
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    S = Q @ K.mT
-    S /= math.sqrt(d_k)
+    Q_K = torch.matmul(Q, K.mT, out=space_1)
+    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # m[b,h,i] = max(k, S[b,h,i,k])
     m = S.amax(dim=-1)
     # Z_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
@@ -383,31 +402,40 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor) -> Any:
     # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
     P = torch.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-    O = P @ V
+    O = torch.matmul(P, V, out=O)
     return m, Z_m, P, O
 
 
-def _backward_part(Q: Tensor, K: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor) -> Any:
+def _backward_part(Q: Tensor, K: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
+    B_block = Q.shape[0]
+    H_block = Q.shape[1]
+    N_block = Q.shape[2]
+    M = K.shape[2]
+    d_v = dO.shape[-1]
+    space_1, space_2, space_3, space_4 = _spaces(
+        work, Q, (B_block, H_block, N_block, M), (B_block, H_block, M, d_v), (B_block, H_block, N_block, M), (B_block, H_block, M, d_k)
+    )
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    S = Q @ K.mT
-    S /= math.sqrt(d_k)
+    Q_K = torch.matmul(Q, K.mT, out=space_1)
+    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-    P = torch.exp(S - m[..., None])
+    P = torch.subtract(S, m[..., None], out=S)
+    torch.exp(P, out=P)
     P /= Z_m[..., None]
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = P.mT @ dO
+    dV = torch.matmul(P.mT, dO, out=space_2)
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-    dP = dO @ V.mT
+    dP = torch.matmul(dO, V.mT, out=space_3)
     # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
-    dS = torch.subtract(dP, D[..., None], out=dP)
-    dS *= P
+    dP_D = torch.subtract(dP, D[..., None], out=dP)
+    dS = torch.multiply(dP_D, P, out=dP_D)
     # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
-    dQ = dS @ K
-    dQ /= math.sqrt(d_k)
+    dS_K = torch.matmul(dS, K, out=dQ)
+    dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = dS.mT @ Q
+    dK_sum = torch.matmul(dS.mT, Q, out=space_4)
     return dV, dQ, dK_sum
 
 
@@ -487,15 +515,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -40,6 +40,8 @@ O = softmax(X A X^T) X W_v: the score x_i^T A x_j. Luong, Pham and Manning (2015
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,7 +63,7 @@ def attention_bilinear(X: Any, A: Any, W_v: Any) -> Tensor:
     _check(X=X, A=A, W_v=W_v)
     N = X.shape[0]
     _nonempty(N=N)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), X, A, W_v)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, A, W_v)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -93,11 +95,12 @@ class _Forward(torch.autograd.Function):
             # V[j,e] = sum(c, X[j,c]*W_v[c,e])
             V = X @ W_v
             P = None
-            m = X.new_empty((N,))
-            Z_m = X.new_empty((N,))
-            O = X.new_empty((N, d_v))
+            m = _empty((N,), X)
+            Z_m = _empty((N,), X)
+            O = _empty((N, d_v), X)
+            work: dict[int, Any] = {}
             for (i,) in _parts((N,), N, X, 128):
-                m[i], Z_m[i], _, O[i] = _forward_part(X, t_2[i], V)
+                m[i], Z_m[i], _, _ = _forward_part(X, t_2[i], V, O=O[i], work=work)
         return O, P, V, m, Z_m
 
     @staticmethod
@@ -118,7 +121,8 @@ class _Forward(torch.autograd.Function):
             dO = X.new_zeros((N, d_v))
         _, need_X, need_A, need_W_v = ctx.needs_input_grad
         dX, dA, dW_v = _spread(
-            (need_X, need_A, need_W_v), _chosen(_Backward, _DualBackward)(need_X, need_A, need_W_v, X, A, W_v, P, V, O, m, Z_m, dO)
+            (need_X, need_A, need_W_v),
+            _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_A, need_W_v, X, A, W_v, P, V, O, m, Z_m, dO),
         )
         return None, dX, dA, dW_v
 
@@ -135,13 +139,8 @@ class _DualForward(_Forward):
         # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
         X_A = X @ A
         S = X_A @ X.T
-        # m[i] = max(k, S[i,k])
-        m = S.amax(dim=-1)
-        # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
-        exp_S = torch.exp(S - m[:, None])
-        Z_m = exp_S.sum(dim=-1)
         # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-        P = exp_S / Z_m[:, None]
+        P = torch.softmax(S, dim=-1)
         # V[j,e] = sum(c, X[j,c]*W_v[c,e])
         V = X @ W_v
         # tS[i,j] = sum(a,c, A[a,c]*X[j,c]*tX[i,a]) + sum(a,a', X[i,a']*A[a',a]*tX[j,a]) + sum(a,c,
@@ -156,6 +155,20 @@ class _DualForward(_Forward):
         # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, tV[j,e]*P[i,j])
         tO = tP @ V + P @ tV
         return tO, None, None, None, None
+
+
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
 
 
 class _Backward(torch.autograd.Function):
@@ -187,10 +200,11 @@ class _Backward(torch.autograd.Function):
             # D[i] = sum(e, dO[i,e]*O[i,e])
             D = torch.linalg.vecdot(dO, O)
             dV = X.new_zeros((N, d_v))
-            dX_sum = X.new_empty((N, C))
+            dX_sum = _empty((N, C), X)
             dX_sum_2 = X.new_zeros((N, C))
+            work: dict[int, Any] = {}
             for (i,) in _parts((N,), N, X, 512):
-                dV_part, dX_sum[i], dX_sum_2_part = _backward_part(X, t_2[i], m[i], Z_m[i], dO[i], V, D[i], X[i])
+                dV_part, _, dX_sum_2_part = _backward_part(X, t_2[i], m[i], Z_m[i], dO[i], V, D[i], X[i], dX_sum=dX_sum[i], work=work)
                 dV += dV_part
                 dX_sum_2 += dX_sum_2_part
             # dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
@@ -436,10 +450,13 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(X: Tensor, t: Tensor, V: Tensor) -> Any:
+def _forward_part(X: Tensor, t: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
     """One part along N, or the whole: m, Z_m, P, O."""
+    N = X.shape[0]
+    N_block = t.shape[0]
+    (space_1,) = _spaces(work, X, (N_block, N))
     # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
-    S = t @ X.T
+    S = torch.matmul(t, X.T, out=space_1)
     # m[i] = max(k, S[i,k])
     m = S.amax(dim=-1)
     # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
@@ -449,30 +466,38 @@ def _forward_part(X: Tensor, t: Tensor, V: Tensor) -> Any:
     # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
     P = torch.divide(exp_S, Z_m[:, None], out=exp_S)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
-    O = P @ V
+    O = torch.matmul(P, V, out=O)
     return m, Z_m, P, O
 
 
-def _backward_part(X: Tensor, t: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor, X_rows: Tensor) -> Any:
+def _backward_part(
+    X: Tensor, t: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor, X_rows: Tensor, dX_sum: Any = None, work: Any = None
+) -> Any:
     """One part along N, or the whole: dV, dX_sum, dX_sum_2."""
+    N = X.shape[0]
+    C = X.shape[-1]
+    N_block = t.shape[0]
+    d_v = dO.shape[-1]
+    space_1, space_2, space_3, space_4 = _spaces(work, X, (N_block, N), (N_block, N), (N, d_v), (N, C))
     # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
-    S = t @ X.T
+    S = torch.matmul(t, X.T, out=space_1)
     # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-    P = torch.exp(S - m[:, None])
+    P = torch.subtract(S, m[:, None], out=S)
+    torch.exp(P, out=P)
     P /= Z_m[:, None]
     # dP[i,j] = sum(e, dO[i,e]*V[j,e])
-    dP = dO @ V.T
+    dP = torch.matmul(dO, V.T, out=space_2)
     # dV[j,e] = sum(i, dO[i,e]*P[i,j])
-    dV = P.T @ dO
+    dV = torch.matmul(P.T, dO, out=space_3)
     # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-    dS = torch.subtract(dP, D[:, None], out=dP)
-    dS *= P
+    dP_D = torch.subtract(dP, D[:, None], out=dP)
+    dS = torch.multiply(dP_D, P, out=dP_D)
     # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
     #     dV[i,e]*W_v[a,e])
-    dX_sum = dS @ X
+    dX_sum = torch.matmul(dS, X, out=dX_sum)
     # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
     #     dV[i,e]*W_v[a,e])
-    dX_sum_2 = dS.T @ X_rows
+    dX_sum_2 = torch.matmul(dS.T, X_rows, out=space_4)
     return dV, dX_sum, dX_sum_2
 
 
@@ -552,15 +577,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

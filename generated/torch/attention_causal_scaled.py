@@ -39,6 +39,8 @@ O = softmax(scale Q K^T) V over the keys up to the query's own place.
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -62,7 +64,7 @@ def attention_causal_scaled(Q: Any, K: Any, V: Any, scale: Any) -> Tensor:
     _constant(scale=scale)
     M = K.shape[1]
     _nonempty(M=M)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), Q, K, V, scale)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, scale)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -91,11 +93,14 @@ class _Forward(torch.autograd.Function):
             O = P @ V
         else:
             P = None
-            m = Q.new_empty((N, B))
-            Z_m = Q.new_empty((N, B))
-            O = Q.new_empty((B, N, d_v))
+            m = _empty((N, B), Q)
+            Z_m = _empty((N, B), Q)
+            O = _empty((B, N, d_v), Q)
+            work: dict[int, Any] = {}
             for b, i in _parts((B, N), M, Q, 128):
-                m[i, b], Z_m[i, b], _, O[b, i] = _forward_part(Q[b, i], K[b], scale, torch.arange(N, device=Q.device)[i], V[b])
+                seen = _forward_seen(torch.arange(N, device=Q.device)[i], M)
+                j = _span(seen)
+                m[i, b], Z_m[i, b], _, _ = _forward_part(Q[b, i], K[b, j], scale, seen[:, j], V[b, j], O=O[b, i], work=work)
         return O, P, m, Z_m
 
     @staticmethod
@@ -117,7 +122,8 @@ class _Forward(torch.autograd.Function):
             dO = Q.new_zeros((B, N, d_v))
         _, need_Q, need_K, need_V, _ = ctx.needs_input_grad
         dQ, dK, dV = _spread(
-            (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, scale, P, O, m, Z_m, dO)
+            (need_Q, need_K, need_V),
+            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, scale, P, O, m, Z_m, dO),
         )
         return None, dQ, dK, dV, None
 
@@ -154,6 +160,20 @@ class _DualForward(_Forward):
         return tO, None, None, None
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -183,14 +203,17 @@ class _Backward(torch.autograd.Function):
             # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
             D = torch.linalg.vecdot(dO, O)
             dV = Q.new_zeros((B, M, d_v))
-            dQ = Q.new_empty((B, N, d_k))
+            dQ = _empty((B, N, d_k), Q)
             dK_sum = Q.new_zeros((B, M, d_k))
+            work: dict[int, Any] = {}
             for b, i in _parts((B, N), M, Q, 128):
-                dV_part, dQ[b, i], dK_sum_part = _backward_part(
-                    Q[b, i], K[b], scale, torch.arange(N, device=Q.device)[i], m[i, b], Z_m[i, b], dO[b, i], V[b], D[b, i]
+                seen = _backward_seen(torch.arange(N, device=Q.device)[i], M)
+                j = _span(seen)
+                dV_part, _, dK_sum_part = _backward_part(
+                    Q[b, i], K[b, j], scale, m[i, b], Z_m[i, b], seen[:, j], dO[b, i], V[b, j], D[b, i], dQ=dQ[b, i], work=work
                 )
-                dV[b] += dV_part
-                dK_sum[b] += dK_sum_part
+                dV[b, j] += dV_part
+                dK_sum[b, j] += dK_sum_part
             # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
             dK = scale * dK_sum
             return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
@@ -404,47 +427,84 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, i: Tensor, V: Tensor) -> Any:
+def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, seen: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
     """One part along B and N, or the whole: m, Z_m, P, O."""
-    M = K.shape[1]
+    B_block = Q.shape[0]
+    N_block = Q.shape[1]
+    M_seen = K.shape[1]
+    (space_1,) = _spaces(work, Q, (B_block, N_block, M_seen))
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-    S = Q @ K.mT
-    S *= scale
+    Q_K = torch.matmul(Q, K.mT, out=space_1)
+    S = torch.multiply(Q_K, scale, out=Q_K)
     # m[i,b] = max(k, where(k <= i, 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(i < k, 1, 0))
-    less_equal_i = torch.arange(M, device=Q.device) <= i[:, None]
-    m = torch.where(less_equal_i, S, -1e30).amax(dim=-1).T.clone()
+    masked_seen = torch.where(seen, S, -1e30)
+    m = masked_seen.amax(dim=-1).T.clone()
     # Z_m[i,b] = sum(k, where(k <= i, 1, 0)*exp(S[b,i,k] - m[i,b]))
     exp_S = torch.subtract(S, m.T[..., None], out=S)
     torch.exp(exp_S, out=exp_S)
-    Z_m = torch.where(less_equal_i, exp_S, 0).sum(dim=-1).T.clone()
+    masked_seen_2 = torch.where(seen, exp_S, 0)
+    Z_m = masked_seen_2.sum(dim=-1).T.clone()
     # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
-    P = torch.where(less_equal_i, exp_S / Z_m.T[..., None], 0)
+    exp_S_Z_m = torch.divide(exp_S, Z_m.T[..., None], out=exp_S)
+    P = torch.where(seen, exp_S_Z_m, 0)
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
-    O = P @ V
+    O = torch.matmul(P, V, out=O)
     return m, Z_m, P, O
 
 
-def _backward_part(Q: Tensor, K: Tensor, scale: Tensor, i: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor) -> Any:
+def _forward_seen(i: Tensor, M: int) -> Any:
+    """Which entries along M count, for a part of the rows."""
+    seen = torch.arange(M, device=i.device) <= i[:, None]
+    return seen
+
+
+def _backward_part(
+    Q: Tensor,
+    K: Tensor,
+    scale: Tensor,
+    m: Tensor,
+    Z_m: Tensor,
+    seen: Tensor,
+    dO: Tensor,
+    V: Tensor,
+    D: Tensor,
+    dQ: Any = None,
+    work: Any = None,
+) -> Any:
     """One part along B and N, or the whole: dV, dQ, dK_sum."""
-    M = K.shape[1]
+    B_block = Q.shape[0]
+    N_block = Q.shape[1]
+    d_k = Q.shape[-1]
+    M_seen = K.shape[1]
+    d_v = dO.shape[-1]
+    space_1, space_2, space_3 = _spaces(work, Q, (B_block, N_block, M_seen), (B_block, M_seen, d_v), (B_block, M_seen, d_k))
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-    S = Q @ K.mT
-    S *= scale
+    Q_K = torch.matmul(Q, K.mT, out=space_1)
+    S = torch.multiply(Q_K, scale, out=Q_K)
     # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
-    P = torch.where(torch.arange(M, device=Q.device) <= i[:, None], torch.exp(S - m.T[..., None]) / Z_m.T[..., None], 0)
+    S_Z_m = torch.subtract(S, m.T[..., None], out=S)
+    torch.exp(S_Z_m, out=S_Z_m)
+    S_Z_m /= Z_m.T[..., None]
+    P = torch.where(seen, S_Z_m, 0)
     # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
-    dV = P.mT @ dO
+    dV = torch.matmul(P.mT, dO, out=space_2)
     # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
-    dP = dO @ V.mT
+    dP = torch.matmul(dO, V.mT, out=space_1)
     # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
-    dS = torch.subtract(dP, D[..., None], out=dP)
-    dS *= P
+    dP_D = torch.subtract(dP, D[..., None], out=dP)
+    dS = torch.multiply(dP_D, P, out=dP_D)
     # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
-    dQ = dS @ K
-    dQ *= scale
+    dS_K = torch.matmul(dS, K, out=dQ)
+    dQ = torch.multiply(dS_K, scale, out=dS_K)
     # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-    dK_sum = dS.mT @ Q
+    dK_sum = torch.matmul(dS.mT, Q, out=space_3)
     return dV, dQ, dK_sum
+
+
+def _backward_seen(i: Tensor, M: int) -> Any:
+    """Which entries along M count, for a part of the rows."""
+    seen = torch.arange(M, device=i.device) <= i[:, None]
+    return seen
 
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
@@ -530,15 +590,42 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _span(seen: Tensor) -> slice:
+    """The stretch of the last axis that holds every entry seen; never empty, because there is no maximum of nothing."""
+    places = seen.reshape(-1, seen.shape[-1]).any(dim=0).nonzero()
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -38,6 +38,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,7 +60,7 @@ def attention_columns(Q: Any, K: Any, V: Any) -> Tensor:
     _check(Q=Q, K=K, V=V)
     M = K.shape[-1]
     _nonempty(M=M)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), Q, K, V)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -89,11 +90,12 @@ class _Forward(torch.autograd.Function):
             O = V @ P
         else:
             P = None
-            m = Q.new_empty((B, H, N))
-            Z_m = Q.new_empty((B, H, N))
-            O = Q.new_empty((B, H, d_v, N))
+            m = _empty((B, H, N), Q)
+            Z_m = _empty((B, H, N), Q)
+            O = _empty((B, H, d_v, N), Q)
+            work: dict[int, Any] = {}
             for b, h in _parts((B, H), M * N, Q, 128):
-                m[b, h], Z_m[b, h], _, O[b, h] = _forward_part(K[b, h], Q[b, h], V[b, h])
+                m[b, h], Z_m[b, h], _, _ = _forward_part(K[b, h], Q[b, h], V[b, h], O=O[b, h], work=work)
         return O, P, m, Z_m
 
     @staticmethod
@@ -115,7 +117,9 @@ class _Forward(torch.autograd.Function):
         if dO is None:
             dO = Q.new_zeros((B, H, d_v, N))
         _, need_Q, need_K, need_V = ctx.needs_input_grad
-        dQ, dK, dV = _spread((need_Q, need_K, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, P, O, m, Z_m, dO))
+        dQ, dK, dV = _spread(
+            (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, P, O, m, Z_m, dO)
+        )
         return None, dQ, dK, dV
 
 
@@ -131,13 +135,8 @@ class _DualForward(_Forward):
         d_k = Q.shape[2]
         # S[b,h,j,i] = sum(d, K[b,h,d,j]*Q[b,h,d,i])/sqrt(size(d_k))
         S = K.mT @ Q / math.sqrt(d_k)
-        # m[b,h,i] = max(k, S[b,h,k,i])
-        m = S.amax(dim=2)
-        # Z_m[b,h,i] = sum(k, exp(S[b,h,k,i] - m[b,h,i]))
-        exp_S = torch.exp(S - m[..., None, :])
-        Z_m = exp_S.sum(dim=2)
         # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
-        P = exp_S / Z_m[..., None, :]
+        P = torch.softmax(S, dim=2)
         # tS[b,h,j,i] = 1/sqrt(size(d_k))*(sum(d, Q[b,h,d,i]*tK[b,h,d,j]) + sum(d, K[b,h,d,j]*tQ[b,h,d,i]))
         tS = (tK.mT @ Q + K.mT @ tQ) / math.sqrt(d_k)
         # tD[b,h,i] = sum(j, P[b,h,j,i]*tS[b,h,j,i])
@@ -147,6 +146,20 @@ class _DualForward(_Forward):
         # tO[b,h,e,i] = sum(j, P[b,h,j,i]*tV[b,h,e,j]) + sum(j, tP[b,h,j,i]*V[b,h,e,j])
         tO = tV @ P + V @ tP
         return tO, None, None, None
+
+
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
 
 
 class _Backward(torch.autograd.Function):
@@ -167,12 +180,22 @@ class _Backward(torch.autograd.Function):
         if P is None and not _traced(dO):
             # D[b,h,i] = sum(e, dO[b,h,e,i]*O[b,h,e,i])
             D = (dO * O).sum(dim=2)
-            dV = Q.new_empty((B, H, d_v, M))
-            dK = Q.new_empty((B, H, d_k, M))
+            dV = _empty((B, H, d_v, M), Q)
+            dK = _empty((B, H, d_k, M), Q)
             dQ_sum = Q.new_zeros((B, H, d_k, N))
+            work: dict[int, Any] = {}
             for b, h, j in _parts((B, H, M), N, Q, 128):
-                dV[b, h, :, j], dK[b, h, :, j], dQ_sum_part = _backward_part(
-                    K[b, h, :, j], Q[b, h], m[b, h], Z_m[b, h], dO[b, h], V[b, h, :, j], D[b, h]
+                _, _, dQ_sum_part = _backward_part(
+                    K[b, h, :, j],
+                    Q[b, h],
+                    m[b, h],
+                    Z_m[b, h],
+                    dO[b, h],
+                    V[b, h, :, j],
+                    D[b, h],
+                    dV=dV[b, h, :, j],
+                    dK=dK[b, h, :, j],
+                    work=work,
                 )
                 dQ_sum[b, h] += dQ_sum_part
             # dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
@@ -367,12 +390,17 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(K: Tensor, Q: Tensor, V: Tensor) -> Any:
+def _forward_part(K: Tensor, Q: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
     """One part along B and H, or the whole: m, Z_m, P, O."""
     d_k = K.shape[2]
+    B_block = K.shape[0]
+    H_block = K.shape[1]
+    M = K.shape[-1]
+    N = Q.shape[-1]
+    (space_1,) = _spaces(work, K, (B_block, H_block, M, N))
     # S[b,h,j,i] = sum(d, K[b,h,d,j]*Q[b,h,d,i])/sqrt(size(d_k))
-    S = K.mT @ Q
-    S /= math.sqrt(d_k)
+    K_Q = torch.matmul(K.mT, Q, out=space_1)
+    S = torch.divide(K_Q, math.sqrt(d_k), out=K_Q)
     # m[b,h,i] = max(k, S[b,h,k,i])
     m = S.amax(dim=2)
     # Z_m[b,h,i] = sum(k, exp(S[b,h,k,i] - m[b,h,i]))
@@ -382,31 +410,39 @@ def _forward_part(K: Tensor, Q: Tensor, V: Tensor) -> Any:
     # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
     P = torch.divide(exp_S, Z_m[..., None, :], out=exp_S)
     # O[b,h,e,i] = sum(j, V[b,h,e,j]*P[b,h,j,i])
-    O = V @ P
+    O = torch.matmul(V, P, out=O)
     return m, Z_m, P, O
 
 
-def _backward_part(K: Tensor, Q: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor) -> Any:
+def _backward_part(
+    K: Tensor, Q: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor, dV: Any = None, dK: Any = None, work: Any = None
+) -> Any:
     """One part along B and H and M, or the whole: dV, dK, dQ_sum."""
     d_k = K.shape[2]
+    B_block = K.shape[0]
+    H_block = K.shape[1]
+    M_block = K.shape[-1]
+    N = Q.shape[-1]
+    space_1, space_2, space_3 = _spaces(work, K, (B_block, H_block, M_block, N), (B_block, H_block, M_block, N), (B_block, H_block, d_k, N))
     # S[b,h,j,i] = sum(d, K[b,h,d,j]*Q[b,h,d,i])/sqrt(size(d_k))
-    S = K.mT @ Q
-    S /= math.sqrt(d_k)
+    K_Q = torch.matmul(K.mT, Q, out=space_1)
+    S = torch.divide(K_Q, math.sqrt(d_k), out=K_Q)
     # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
-    P = torch.exp(S - m[..., None, :])
+    P = torch.subtract(S, m[..., None, :], out=S)
+    torch.exp(P, out=P)
     P /= Z_m[..., None, :]
     # dV[b,h,e,j] = sum(i, dO[b,h,e,i]*P[b,h,j,i])
-    dV = dO @ P.mT
+    dV = torch.matmul(dO, P.mT, out=dV)
     # dP[b,h,j,i] = sum(e, dO[b,h,e,i]*V[b,h,e,j])
-    dP = V.mT @ dO
+    dP = torch.matmul(V.mT, dO, out=space_2)
     # dS[b,h,j,i] = P[b,h,j,i]*(dP[b,h,j,i] - D[b,h,i])
-    dS = torch.subtract(dP, D[..., None, :], out=dP)
-    dS *= P
+    dP_D = torch.subtract(dP, D[..., None, :], out=dP)
+    dS = torch.multiply(dP_D, P, out=dP_D)
     # dK[b,h,d,j] = 1/sqrt(size(d_k))*sum(i, dS[b,h,j,i]*Q[b,h,d,i])
-    dK = Q @ dS.mT
-    dK /= math.sqrt(d_k)
+    dS_Q = torch.matmul(Q, dS.mT, out=dK)
+    dK = torch.divide(dS_Q, math.sqrt(d_k), out=dS_Q)
     # dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
-    dQ_sum = K @ dS
+    dQ_sum = torch.matmul(K, dS, out=space_3)
     return dV, dK, dQ_sum
 
 
@@ -486,15 +522,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -43,6 +43,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -68,7 +69,7 @@ def attention_relative_bias(Q: Any, K: Any, V: Any, bucket: Any, R: Any) -> Tens
     _places("bucket", bucket, "L", R.shape[0])
     M = K.shape[1]
     _nonempty(M=M)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), Q, K, V, bucket, R)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, bucket, R)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -97,11 +98,12 @@ class _Forward(torch.autograd.Function):
             O = P @ V
         else:
             P = None
-            m = Q.new_empty((H, N))
-            Z_m = Q.new_empty((H, N))
-            O = Q.new_empty((H, N, d_v))
+            m = _empty((H, N), Q)
+            Z_m = _empty((H, N), Q)
+            O = _empty((H, N, d_v), Q)
+            work: dict[int, Any] = {}
             for h, i in _parts((H, N), M, Q, 128):
-                m[h, i], Z_m[h, i], _, O[h, i] = _forward_part(Q[h, i], K[h], R[:, h], bucket[i], V[h])
+                m[h, i], Z_m[h, i], _, _ = _forward_part(Q[h, i], K[h], R[:, h], bucket[i], V[h], O=O[h, i], work=work)
         return O, P, m, Z_m
 
     @staticmethod
@@ -124,7 +126,7 @@ class _Forward(torch.autograd.Function):
         _, need_Q, need_K, need_V, _, need_R = ctx.needs_input_grad
         dQ, dK, dV, dR = _spread(
             (need_Q, need_K, need_V, need_R),
-            _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, need_R, Q, K, V, bucket, R, P, O, m, Z_m, dO),
+            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, need_R, Q, K, V, bucket, R, P, O, m, Z_m, dO),
         )
         return None, dQ, dK, dV, None, dR
 
@@ -142,13 +144,8 @@ class _DualForward(_Forward):
         d_k = Q.shape[-1]
         # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
         S = Q @ K.mT / math.sqrt(d_k) + R[bucket].permute(2, 0, 1)
-        # m[h,i] = max(k, S[h,i,k])
-        m = S.amax(dim=-1)
-        # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
-        exp_S = torch.exp(S - m[..., None])
-        Z_m = exp_S.sum(dim=-1)
         # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-        P = exp_S / Z_m[..., None]
+        P = torch.softmax(S, dim=-1)
         # tS[h,i,j] = 1/sqrt(size(d_k))*sum(d, K[h,j,d]*tQ[h,i,d]) + 1/sqrt(size(d_k))*sum(d,
         #     Q[h,i,d]*tK[h,j,d]) + tR[bucket[i,j],h]
         tS = tQ @ K.mT / math.sqrt(d_k) + Q @ tK.mT / math.sqrt(d_k) + tR[bucket].permute(2, 0, 1)
@@ -159,6 +156,20 @@ class _DualForward(_Forward):
         # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
         return tO, None, None, None
+
+
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
 
 
 class _Backward(torch.autograd.Function):
@@ -193,12 +204,13 @@ class _Backward(torch.autograd.Function):
             # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
             D = torch.linalg.vecdot(dO, O)
             dV = Q.new_zeros((H, M, d_v))
-            dQ = Q.new_empty((H, N, d_k))
+            dQ = _empty((H, N, d_k), Q)
             dK_sum = Q.new_zeros((H, M, d_k))
             dR = Q.new_zeros((L, H))
+            work: dict[int, Any] = {}
             for h, i in _parts((H, N), M, Q, 128):
-                dV_part, dQ[h, i], dK_sum_part, dR_part = _backward_part(
-                    Q[h, i], K[h], R[:, h], bucket[i], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i]
+                dV_part, _, dK_sum_part, dR_part = _backward_part(
+                    Q[h, i], K[h], R[:, h], bucket[i], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i], dQ=dQ[h, i], work=work
                 )
                 dV[h] += dV_part
                 dK_sum[h] += dK_sum_part
@@ -421,12 +433,16 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Q: Tensor, K: Tensor, R: Tensor, bucket: Tensor, V: Tensor) -> Any:
+def _forward_part(Q: Tensor, K: Tensor, R: Tensor, bucket: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
     """One part along H and N, or the whole: m, Z_m, P, O."""
     d_k = Q.shape[-1]
+    H_block = Q.shape[0]
+    N_block = Q.shape[1]
+    M = K.shape[1]
+    (space_1,) = _spaces(work, Q, (H_block, N_block, M))
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
-    S = Q @ K.mT
-    S /= math.sqrt(d_k)
+    Q_K = torch.matmul(Q, K.mT, out=space_1)
+    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
     S += R[bucket].permute(2, 0, 1)
     # m[h,i] = max(k, S[h,i,k])
     m = S.amax(dim=-1)
@@ -437,33 +453,53 @@ def _forward_part(Q: Tensor, K: Tensor, R: Tensor, bucket: Tensor, V: Tensor) ->
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
     P = torch.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-    O = P @ V
+    O = torch.matmul(P, V, out=O)
     return m, Z_m, P, O
 
 
-def _backward_part(Q: Tensor, K: Tensor, R: Tensor, bucket: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor) -> Any:
+def _backward_part(
+    Q: Tensor,
+    K: Tensor,
+    R: Tensor,
+    bucket: Tensor,
+    m: Tensor,
+    Z_m: Tensor,
+    dO: Tensor,
+    V: Tensor,
+    D: Tensor,
+    dQ: Any = None,
+    work: Any = None,
+) -> Any:
     """One part along H and N, or the whole: dV, dQ, dK_sum, dR."""
     d_k = Q.shape[-1]
     L = R.shape[0]
+    H_block = Q.shape[0]
+    N_block = Q.shape[1]
+    M = K.shape[1]
+    d_v = dO.shape[-1]
+    space_1, space_2, space_3, space_4 = _spaces(
+        work, Q, (H_block, N_block, M), (H_block, M, d_v), (H_block, N_block, M), (H_block, M, d_k)
+    )
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
-    S = Q @ K.mT
-    S /= math.sqrt(d_k)
+    Q_K = torch.matmul(Q, K.mT, out=space_1)
+    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
     S += R[bucket].permute(2, 0, 1)
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = torch.exp(S - m[..., None])
+    P = torch.subtract(S, m[..., None], out=S)
+    torch.exp(P, out=P)
     P /= Z_m[..., None]
     # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-    dV = P.mT @ dO
+    dV = torch.matmul(P.mT, dO, out=space_2)
     # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-    dP = dO @ V.mT
+    dP = torch.matmul(dO, V.mT, out=space_3)
     # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
-    dS = torch.subtract(dP, D[..., None], out=dP)
-    dS *= P
+    dP_D = torch.subtract(dP, D[..., None], out=dP)
+    dS = torch.multiply(dP_D, P, out=dP_D)
     # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
-    dQ = dS @ K
-    dQ /= math.sqrt(d_k)
+    dS_K = torch.matmul(dS, K, out=dQ)
+    dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-    dK_sum = dS.mT @ Q
+    dK_sum = torch.matmul(dS.mT, Q, out=space_4)
     # dR[l,h] = sum(i,j, dS[h,i,j]*delta(bucket[i,j],l))
     dR = _scatter(bucket, dS.permute(1, 2, 0), L, 0)
     return dV, dQ, dK_sum, dR
@@ -559,15 +595,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

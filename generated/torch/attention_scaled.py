@@ -39,6 +39,8 @@ O = softmax(scale Q K^T) V.
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -62,7 +64,7 @@ def attention_scaled(Q: Any, K: Any, V: Any, scale: Any) -> Tensor:
     _constant(scale=scale)
     M = K.shape[1]
     _nonempty(M=M)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), Q, K, V, scale)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, scale)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -90,11 +92,12 @@ class _Forward(torch.autograd.Function):
             O = P @ V
         else:
             P = None
-            m = Q.new_empty((B, N))
-            Z_m = Q.new_empty((B, N))
-            O = Q.new_empty((B, N, d_v))
+            m = _empty((B, N), Q)
+            Z_m = _empty((B, N), Q)
+            O = _empty((B, N, d_v), Q)
+            work: dict[int, Any] = {}
             for b, i in _parts((B, N), M, Q, 128):
-                m[b, i], Z_m[b, i], _, O[b, i] = _forward_part(Q[b, i], K[b], scale, V[b])
+                m[b, i], Z_m[b, i], _, _ = _forward_part(Q[b, i], K[b], scale, V[b], O=O[b, i], work=work)
         return O, P, m, Z_m
 
     @staticmethod
@@ -116,7 +119,8 @@ class _Forward(torch.autograd.Function):
             dO = Q.new_zeros((B, N, d_v))
         _, need_Q, need_K, need_V, _ = ctx.needs_input_grad
         dQ, dK, dV = _spread(
-            (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, scale, P, O, m, Z_m, dO)
+            (need_Q, need_K, need_V),
+            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, scale, P, O, m, Z_m, dO),
         )
         return None, dQ, dK, dV, None
 
@@ -132,13 +136,8 @@ class _DualForward(_Forward):
         tV = _zero(tV, V)
         # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
         S = scale * (Q @ K.mT)
-        # m[b,i] = max(k, S[b,i,k])
-        m = S.amax(dim=-1)
-        # Z_m[b,i] = sum(k, exp(S[b,i,k] - m[b,i]))
-        exp_S = torch.exp(S - m[..., None])
-        Z_m = exp_S.sum(dim=-1)
         # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
-        P = exp_S / Z_m[..., None]
+        P = torch.softmax(S, dim=-1)
         # tS[b,i,j] = scale*(sum(d, K[b,j,d]*tQ[b,i,d]) + sum(d, Q[b,i,d]*tK[b,j,d]))
         tS = scale * (tQ @ K.mT + Q @ tK.mT)
         # tD[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
@@ -148,6 +147,20 @@ class _DualForward(_Forward):
         # tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, P[b,i,j]*tV[b,j,e])
         tO = tP @ V + P @ tV
         return tO, None, None, None
+
+
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
 
 
 class _Backward(torch.autograd.Function):
@@ -179,10 +192,13 @@ class _Backward(torch.autograd.Function):
             # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
             D = torch.linalg.vecdot(dO, O)
             dV = Q.new_zeros((B, M, d_v))
-            dQ = Q.new_empty((B, N, d_k))
+            dQ = _empty((B, N, d_k), Q)
             dK_sum = Q.new_zeros((B, M, d_k))
+            work: dict[int, Any] = {}
             for b, i in _parts((B, N), M, Q, 128):
-                dV_part, dQ[b, i], dK_sum_part = _backward_part(Q[b, i], K[b], scale, m[b, i], Z_m[b, i], dO[b, i], V[b], D[b, i])
+                dV_part, _, dK_sum_part = _backward_part(
+                    Q[b, i], K[b], scale, m[b, i], Z_m[b, i], dO[b, i], V[b], D[b, i], dQ=dQ[b, i], work=work
+                )
                 dV[b] += dV_part
                 dK_sum[b] += dK_sum_part
             # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
@@ -382,11 +398,15 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, V: Tensor) -> Any:
+def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
     """One part along B and N, or the whole: m, Z_m, P, O."""
+    B_block = Q.shape[0]
+    N_block = Q.shape[1]
+    M = K.shape[1]
+    (space_1,) = _spaces(work, Q, (B_block, N_block, M))
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-    S = Q @ K.mT
-    S *= scale
+    Q_K = torch.matmul(Q, K.mT, out=space_1)
+    S = torch.multiply(Q_K, scale, out=Q_K)
     # m[b,i] = max(k, S[b,i,k])
     m = S.amax(dim=-1)
     # Z_m[b,i] = sum(k, exp(S[b,i,k] - m[b,i]))
@@ -396,30 +416,41 @@ def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, V: Tensor) -> Any:
     # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
     P = torch.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
-    O = P @ V
+    O = torch.matmul(P, V, out=O)
     return m, Z_m, P, O
 
 
-def _backward_part(Q: Tensor, K: Tensor, scale: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor) -> Any:
+def _backward_part(
+    Q: Tensor, K: Tensor, scale: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None
+) -> Any:
     """One part along B and N, or the whole: dV, dQ, dK_sum."""
+    B_block = Q.shape[0]
+    N_block = Q.shape[1]
+    d_k = Q.shape[-1]
+    M = K.shape[1]
+    d_v = dO.shape[-1]
+    space_1, space_2, space_3, space_4 = _spaces(
+        work, Q, (B_block, N_block, M), (B_block, M, d_v), (B_block, N_block, M), (B_block, M, d_k)
+    )
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-    S = Q @ K.mT
-    S *= scale
+    Q_K = torch.matmul(Q, K.mT, out=space_1)
+    S = torch.multiply(Q_K, scale, out=Q_K)
     # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
-    P = torch.exp(S - m[..., None])
+    P = torch.subtract(S, m[..., None], out=S)
+    torch.exp(P, out=P)
     P /= Z_m[..., None]
     # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
-    dV = P.mT @ dO
+    dV = torch.matmul(P.mT, dO, out=space_2)
     # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
-    dP = dO @ V.mT
+    dP = torch.matmul(dO, V.mT, out=space_3)
     # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
-    dS = torch.subtract(dP, D[..., None], out=dP)
-    dS *= P
+    dP_D = torch.subtract(dP, D[..., None], out=dP)
+    dS = torch.multiply(dP_D, P, out=dP_D)
     # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
-    dQ = dS @ K
-    dQ *= scale
+    dS_K = torch.matmul(dS, K, out=dQ)
+    dQ = torch.multiply(dS_K, scale, out=dS_K)
     # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-    dK_sum = dS.mT @ Q
+    dK_sum = torch.matmul(dS.mT, Q, out=space_4)
     return dV, dQ, dK_sum
 
 
@@ -506,15 +537,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

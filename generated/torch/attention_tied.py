@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,7 +56,7 @@ def attention_tied(Q: Any, V: Any) -> Tensor:
     _check(Q=Q, V=V)
     N = Q.shape[0]
     _nonempty(N=N)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), Q, V)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, V)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -82,11 +83,12 @@ class _Forward(torch.autograd.Function):
             O = P @ V
         else:
             P = None
-            m = Q.new_empty((N,))
-            Z_m = Q.new_empty((N,))
-            O = Q.new_empty((N, d_v))
+            m = _empty((N,), Q)
+            Z_m = _empty((N,), Q)
+            O = _empty((N, d_v), Q)
+            work: dict[int, Any] = {}
             for (i,) in _parts((N,), N, Q, 128):
-                m[i], Z_m[i], _, O[i] = _forward_part(Q[i], Q, V)
+                m[i], Z_m[i], _, _ = _forward_part(Q[i], Q, V, O=O[i], work=work)
         return O, P, m, Z_m
 
     @staticmethod
@@ -106,7 +108,7 @@ class _Forward(torch.autograd.Function):
         if dO is None:
             dO = Q.new_zeros((N, d_v))
         _, need_Q, need_V = ctx.needs_input_grad
-        dQ, dV = _spread((need_Q, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_V, Q, V, P, O, m, Z_m, dO))
+        dQ, dV = _spread((need_Q, need_V), _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_V, Q, V, P, O, m, Z_m, dO))
         return None, dQ, dV
 
 
@@ -121,13 +123,8 @@ class _DualForward(_Forward):
         d_k = Q.shape[-1]
         # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
         S = Q @ Q.T / math.sqrt(d_k)
-        # m[i] = max(k, S[i,k])
-        m = S.amax(dim=-1)
-        # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
-        exp_S = torch.exp(S - m[:, None])
-        Z_m = exp_S.sum(dim=-1)
         # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-        P = exp_S / Z_m[:, None]
+        P = torch.softmax(S, dim=-1)
         # tS[i,j] = 1/sqrt(size(d_k))*(sum(d, Q[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tQ[j,d]))
         tS = (tQ @ Q.T + Q @ tQ.T) / math.sqrt(d_k)
         # tD[i] = sum(j, P[i,j]*tS[i,j])
@@ -137,6 +134,20 @@ class _DualForward(_Forward):
         # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
         return tO, None, None, None
+
+
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
 
 
 class _Backward(torch.autograd.Function):
@@ -153,10 +164,11 @@ class _Backward(torch.autograd.Function):
             # D[i] = sum(e, dO[i,e]*O[i,e])
             D = torch.linalg.vecdot(dO, O)
             dV = Q.new_zeros((N, d_v))
-            dQ_sum = Q.new_empty((N, d_k))
+            dQ_sum = _empty((N, d_k), Q)
             dQ_sum_2 = Q.new_zeros((N, d_k))
+            work: dict[int, Any] = {}
             for (i,) in _parts((N,), N, Q, 512):
-                dV_part, dQ_sum[i], dQ_sum_2_part = _backward_part(Q[i], Q, m[i], Z_m[i], dO[i], V, D[i])
+                dV_part, _, dQ_sum_2_part = _backward_part(Q[i], Q, m[i], Z_m[i], dO[i], V, D[i], dQ_sum=dQ_sum[i], work=work)
                 dV += dV_part
                 dQ_sum_2 += dQ_sum_2_part
             # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
@@ -319,12 +331,15 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Q: Tensor, Q_rows: Tensor, V: Tensor) -> Any:
+def _forward_part(Q: Tensor, Q_rows: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
     """One part along N, or the whole: m, Z_m, P, O."""
     d_k = Q.shape[-1]
+    N_block = Q.shape[0]
+    N = Q_rows.shape[0]
+    (space_1,) = _spaces(work, Q, (N_block, N))
     # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
-    S = Q @ Q_rows.T
-    S /= math.sqrt(d_k)
+    Q_Q_rows = torch.matmul(Q, Q_rows.T, out=space_1)
+    S = torch.divide(Q_Q_rows, math.sqrt(d_k), out=Q_Q_rows)
     # m[i] = max(k, S[i,k])
     m = S.amax(dim=-1)
     # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
@@ -334,30 +349,37 @@ def _forward_part(Q: Tensor, Q_rows: Tensor, V: Tensor) -> Any:
     # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
     P = torch.divide(exp_S, Z_m[:, None], out=exp_S)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
-    O = P @ V
+    O = torch.matmul(P, V, out=O)
     return m, Z_m, P, O
 
 
-def _backward_part(Q: Tensor, Q_rows: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor) -> Any:
+def _backward_part(
+    Q: Tensor, Q_rows: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ_sum: Any = None, work: Any = None
+) -> Any:
     """One part along N, or the whole: dV, dQ_sum, dQ_sum_2."""
     d_k = Q.shape[-1]
+    N_block = Q.shape[0]
+    N = Q_rows.shape[0]
+    d_v = dO.shape[-1]
+    space_1, space_2, space_3, space_4 = _spaces(work, Q, (N_block, N), (N, d_v), (N_block, N), (N, d_k))
     # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
-    S = Q @ Q_rows.T
-    S /= math.sqrt(d_k)
+    Q_Q_rows = torch.matmul(Q, Q_rows.T, out=space_1)
+    S = torch.divide(Q_Q_rows, math.sqrt(d_k), out=Q_Q_rows)
     # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-    P = torch.exp(S - m[:, None])
+    P = torch.subtract(S, m[:, None], out=S)
+    torch.exp(P, out=P)
     P /= Z_m[:, None]
     # dV[j,e] = sum(i, dO[i,e]*P[i,j])
-    dV = P.T @ dO
+    dV = torch.matmul(P.T, dO, out=space_2)
     # dP[i,j] = sum(e, dO[i,e]*V[j,e])
-    dP = dO @ V.T
+    dP = torch.matmul(dO, V.T, out=space_3)
     # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-    dS = torch.subtract(dP, D[:, None], out=dP)
-    dS *= P
+    dP_D = torch.subtract(dP, D[:, None], out=dP)
+    dS = torch.multiply(dP_D, P, out=dP_D)
     # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
-    dQ_sum = dS @ Q_rows
+    dQ_sum = torch.matmul(dS, Q_rows, out=dQ_sum)
     # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
-    dQ_sum_2 = dS.T @ Q
+    dQ_sum_2 = torch.matmul(dS.T, Q, out=space_4)
     return dV, dQ_sum, dQ_sum_2
 
 
@@ -437,15 +459,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

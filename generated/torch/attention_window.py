@@ -43,6 +43,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,7 +68,7 @@ def attention_window(Q: Any, K: Any, V: Any, left: Any, right: Any) -> Tensor:
     _constant(left=left, right=right)
     N = Q.shape[0]
     _nonempty(N=N)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), Q, K, V, left, right)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, left, right)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -98,11 +99,12 @@ class _Forward(torch.autograd.Function):
             O = P @ V
         else:
             P = None
-            m = Q.new_empty((N,))
-            Z_m = Q.new_empty((N,))
-            O = Q.new_empty((N, d_v))
+            m = _empty((N,), Q)
+            Z_m = _empty((N,), Q)
+            O = _empty((N, d_v), Q)
+            work: dict[int, Any] = {}
             for (i,) in _parts((N,), N, Q, 128):
-                m[i], Z_m[i], _, O[i] = _forward_part(Q[i], K, left, torch.arange(N, device=Q.device)[i], right, V)
+                m[i], Z_m[i], _, _ = _forward_part(Q[i], K, left, torch.arange(N, device=Q.device)[i], right, V, O=O[i], work=work)
         return O, P, m, Z_m
 
     @staticmethod
@@ -123,7 +125,8 @@ class _Forward(torch.autograd.Function):
             dO = Q.new_zeros((N, d_v))
         _, need_Q, need_K, need_V, _, _ = ctx.needs_input_grad
         dQ, dK, dV = _spread(
-            (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, left, right, P, O, m, Z_m, dO)
+            (need_Q, need_K, need_V),
+            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, left, right, P, O, m, Z_m, dO),
         )
         return None, dQ, dK, dV, None, None
 
@@ -163,6 +166,20 @@ class _DualForward(_Forward):
         return tO, None, None, None
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -191,11 +208,12 @@ class _Backward(torch.autograd.Function):
             # D[i] = sum(e, dO[i,e]*O[i,e])
             D = torch.linalg.vecdot(dO, O)
             dV = Q.new_zeros((N, d_v))
-            dQ = Q.new_empty((N, d_k))
+            dQ = _empty((N, d_k), Q)
             dK_sum = Q.new_zeros((N, d_k))
+            work: dict[int, Any] = {}
             for (i,) in _parts((N,), N, Q, 512):
-                dV_part, dQ[i], dK_sum_part = _backward_part(
-                    Q[i], K, left, torch.arange(N, device=Q.device)[i], right, m[i], Z_m[i], dO[i], V, D[i]
+                dV_part, _, dK_sum_part = _backward_part(
+                    Q[i], K, left, torch.arange(N, device=Q.device)[i], right, m[i], Z_m[i], dO[i], V, D[i], dQ=dQ[i], work=work
                 )
                 dV += dV_part
                 dK_sum += dK_sum_part
@@ -414,55 +432,75 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Q: Tensor, K: Tensor, left: Tensor, i: Tensor, right: Tensor, V: Tensor) -> Any:
+def _forward_part(Q: Tensor, K: Tensor, left: Tensor, i: Tensor, right: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
     """One part along N, or the whole: m, Z_m, P, O."""
     d_k = Q.shape[-1]
     N = K.shape[0]
+    N_block = Q.shape[0]
+    (space_1,) = _spaces(work, Q, (N_block, N))
     # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-    S = Q @ K.T
-    S /= math.sqrt(d_k)
+    Q_K = torch.matmul(Q, K.T, out=space_1)
+    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # m[i] = max(k, where(i - left <= k, 1, 0)*where(k <= right + i, 1, 0)*S[i,k] -
     #     1000000000000000000000000000000*(1 - where(i - left <= k, 1, 0)*where(k <= right + i, 1, 0)))
     mask_i = ((i - left)[:, None] <= torch.arange(N, device=Q.device)) & (torch.arange(N, device=Q.device) <= (right + i)[:, None])
-    m = torch.where(mask_i, S, -1e30).amax(dim=-1)
+    masked_mask_i = torch.where(mask_i, S, -1e30)
+    m = masked_mask_i.amax(dim=-1)
     # Z_m[i] = sum(k, where(i - left <= k, 1, 0)*where(k <= right + i, 1, 0)*exp(S[i,k] - m[i]))
     exp_S = torch.subtract(S, m[:, None], out=S)
     torch.exp(exp_S, out=exp_S)
-    Z_m = torch.where(mask_i, exp_S, 0).sum(dim=-1)
+    masked_mask_i_2 = torch.where(mask_i, exp_S, 0)
+    Z_m = masked_mask_i_2.sum(dim=-1)
     # P[i,j] = where(i - left <= j, 1, 0)*where(j <= right + i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-    P = torch.where(mask_i, exp_S / Z_m[:, None], 0)
+    exp_S_Z_m = torch.divide(exp_S, Z_m[:, None], out=exp_S)
+    P = torch.where(mask_i, exp_S_Z_m, 0)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
-    O = P @ V
+    O = torch.matmul(P, V, out=O)
     return m, Z_m, P, O
 
 
 def _backward_part(
-    Q: Tensor, K: Tensor, left: Tensor, i: Tensor, right: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor
+    Q: Tensor,
+    K: Tensor,
+    left: Tensor,
+    i: Tensor,
+    right: Tensor,
+    m: Tensor,
+    Z_m: Tensor,
+    dO: Tensor,
+    V: Tensor,
+    D: Tensor,
+    dQ: Any = None,
+    work: Any = None,
 ) -> Any:
     """One part along N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     N = K.shape[0]
+    N_block = Q.shape[0]
+    d_v = dO.shape[-1]
+    space_1, space_2, space_3 = _spaces(work, Q, (N_block, N), (N, d_v), (N, d_k))
     # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-    S = Q @ K.T
-    S /= math.sqrt(d_k)
+    Q_K = torch.matmul(Q, K.T, out=space_1)
+    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # P[i,j] = where(i - left <= j, 1, 0)*where(j <= right + i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+    S_Z_m = torch.subtract(S, m[:, None], out=S)
+    torch.exp(S_Z_m, out=S_Z_m)
+    S_Z_m /= Z_m[:, None]
     P = torch.where(
-        ((i - left)[:, None] <= torch.arange(N, device=Q.device)) & (torch.arange(N, device=Q.device) <= (right + i)[:, None]),
-        torch.exp(S - m[:, None]) / Z_m[:, None],
-        0,
+        ((i - left)[:, None] <= torch.arange(N, device=Q.device)) & (torch.arange(N, device=Q.device) <= (right + i)[:, None]), S_Z_m, 0
     )
     # dV[j,e] = sum(i, dO[i,e]*P[i,j])
-    dV = P.T @ dO
+    dV = torch.matmul(P.T, dO, out=space_2)
     # dP[i,j] = sum(e, dO[i,e]*V[j,e])
-    dP = dO @ V.T
+    dP = torch.matmul(dO, V.T, out=space_1)
     # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-    dS = torch.subtract(dP, D[:, None], out=dP)
-    dS *= P
+    dP_D = torch.subtract(dP, D[:, None], out=dP)
+    dS = torch.multiply(dP_D, P, out=dP_D)
     # dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
-    dQ = dS @ K
-    dQ /= math.sqrt(d_k)
+    dS_K = torch.matmul(dS, K, out=dQ)
+    dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
-    dK_sum = dS.T @ Q
+    dK_sum = torch.matmul(dS.T, Q, out=space_3)
     return dV, dQ, dK_sum
 
 
@@ -549,15 +587,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -40,6 +40,8 @@ The mean of 1 - cos(X, Y) where s = 1, of max(cos(X, Y) - margin, 0) where s = -
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,7 +63,7 @@ def cosine_embedding(X: Any, Y: Any, s: Any, margin: Any) -> Tensor:
     X, Y, s, margin = _real(X=X, Y=Y, s=s, margin=margin)
     _check(X=X, Y=Y, s=s, margin=margin)
     _constant(s=s, margin=margin)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), X, Y, s, margin)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, Y, s, margin)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -72,29 +74,16 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def forward(fill: bool, X: Tensor, Y: Tensor, s: Tensor, margin: Tensor) -> Any:
         B = X.shape[0]
-        K = X.shape[-1]
-        if _whole(B * K, X):
-            # U[i] = sum(k, X[i,k]^2) + 1/1000000000000
-            U = (X**2).sum(dim=-1) + 1e-12
-            # V[i] = sum(k, Y[i,k]^2) + 1/1000000000000
-            V = (Y**2).sum(dim=-1) + 1e-12
-            # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
-            c = torch.linalg.vecdot(X, Y) / torch.sqrt(U * V)
-            # u[i] = c[i] - margin
-            u = c - margin
-            # L = 1/2*sum(i, (1 - s[i])*(u[i] + relu(-u[i])) + (s[i] + 1)*(1 - c[i]))/size(B)
-            L = 0.5 * ((1 - s) * (u + torch.relu(-u)) + (s + 1) * (1 - c)).sum() / B
-        else:
-            U = X.new_empty((B,))
-            V = X.new_empty((B,))
-            c = X.new_empty((B,))
-            u = X.new_empty((B,))
-            L_sum = X.new_zeros(())
-            for (i,) in _parts((B,), K, X, 1):
-                U[i], V[i], c[i], u[i], L_sum_part = _forward_part(X[i], Y[i], margin, s[i])
-                L_sum += L_sum_part
-            # L = 1/2*sum(i, (1 - s[i])*(u[i] + relu(-u[i])) + (s[i] + 1)*(1 - c[i]))/size(B)
-            L = 0.5 * L_sum / B
+        # U[i] = sum(k, X[i,k]^2) + 1/1000000000000
+        U = torch.linalg.vecdot(X, X) + 1e-12
+        # V[i] = sum(k, Y[i,k]^2) + 1/1000000000000
+        V = torch.linalg.vecdot(Y, Y) + 1e-12
+        # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
+        c = torch.linalg.vecdot(X, Y) / torch.sqrt(U * V)
+        # u[i] = c[i] - margin
+        u = c - margin
+        # L = 1/2*sum(i, (1 - s[i])*(u[i] + relu(-u[i])) + (s[i] + 1)*(1 - c[i]))/size(B)
+        L = 0.5 * ((1 - s) * (u + torch.relu(-u)) + (s + 1) * (1 - c)).sum() / B
         return L, U, V, c, u
 
     @staticmethod
@@ -112,7 +101,9 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = X.new_zeros(())
         _, need_X, need_Y, _, _ = ctx.needs_input_grad
-        dX, dY = _spread((need_X, need_Y), _chosen(_Backward, _DualBackward)(need_X, need_Y, X, Y, s, margin, U, V, c, u, dL))
+        dX, dY = _spread(
+            (need_X, need_Y), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_Y, X, Y, s, margin, U, V, c, u, dL)
+        )
         return None, dX, dY, None, None
 
 
@@ -126,9 +117,9 @@ class _DualForward(_Forward):
         tY = _zero(tY, Y)
         B = X.shape[0]
         # U[i] = sum(k, X[i,k]^2) + 1/1000000000000
-        U = (X**2).sum(dim=-1) + 1e-12
+        U = torch.linalg.vecdot(X, X) + 1e-12
         # V[i] = sum(k, Y[i,k]^2) + 1/1000000000000
-        V = (Y**2).sum(dim=-1) + 1e-12
+        V = torch.linalg.vecdot(Y, Y) + 1e-12
         # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
         rsqrt_U = 1 / torch.sqrt(U * V)
         c = torch.linalg.vecdot(X, Y) * rsqrt_U
@@ -150,6 +141,20 @@ class _DualForward(_Forward):
         return tL, None, None, None, None
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -162,10 +167,11 @@ class _Backward(torch.autograd.Function):
         B = X.shape[0]
         K = X.shape[-1]
         if not _whole(B * K, dL):
-            dY = X.new_empty((B, K))
-            dX = X.new_empty((B, K))
+            dY = _empty((B, K), X)
+            dX = _empty((B, K), X)
+            work: dict[int, Any] = {}
             for (i,) in _parts((B,), K, X, 1):
-                dY[i], dX[i] = _backward_part(s[i], u[i], dL, U[i], c[i], V[i], Y[i], X[i], B)
+                _backward_part(s[i], u[i], dL, U[i], c[i], V[i], Y[i], X[i], B, dY=dY[i], dX=dX[i], work=work)
             return _needed((need_X, need_Y), (dX, dY))
         dX = dY = None
         # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
@@ -360,23 +366,24 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(X: Tensor, Y: Tensor, margin: Tensor, s: Tensor) -> Any:
-    """One part along B, or the whole: U, V, c, u, L_sum."""
-    # U[i] = sum(k, X[i,k]^2) + 1/1000000000000
-    U = (X**2).sum(dim=-1) + 1e-12
-    # V[i] = sum(k, Y[i,k]^2) + 1/1000000000000
-    V = (Y**2).sum(dim=-1) + 1e-12
-    # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
-    c = torch.linalg.vecdot(X, Y) / torch.sqrt(U * V)
-    # u[i] = c[i] - margin
-    u = c - margin
-    # L = 1/2*sum(i, (1 - s[i])*(u[i] + relu(-u[i])) + (s[i] + 1)*(1 - c[i]))/size(B)
-    L_sum = ((1 - s) * (u + torch.relu(-u)) + (s + 1) * (1 - c)).sum()
-    return U, V, c, u, L_sum
-
-
-def _backward_part(s: Tensor, u: Tensor, dL: Tensor, U: Tensor, c: Tensor, V: Tensor, Y: Tensor, X: Tensor, B: int) -> Any:
+def _backward_part(
+    s: Tensor,
+    u: Tensor,
+    dL: Tensor,
+    U: Tensor,
+    c: Tensor,
+    V: Tensor,
+    Y: Tensor,
+    X: Tensor,
+    B: int,
+    dY: Any = None,
+    dX: Any = None,
+    work: Any = None,
+) -> Any:
     """One part along B, or the whole: dY, dX."""
+    B_block = s.shape[0]
+    K = Y.shape[-1]
+    (space_1,) = _spaces(work, s, (B_block, K))
     # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
     du = 0.5 * dL / B * (1 - s) * (1 - (-u > 0).to(s.dtype))
     # dc[i] = du[i] - (1/2)*dL*(s[i] + 1)/size(B)
@@ -386,12 +393,14 @@ def _backward_part(s: Tensor, u: Tensor, dL: Tensor, U: Tensor, c: Tensor, V: Te
     # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
     dV = -0.5 * dc * c / V
     # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
+    dV_Y = torch.multiply(Y, dV[:, None] * 2, out=dY)
     rsqrt_U = 1 / torch.sqrt(U * V)
-    dY = Y * (dV[:, None] * 2)
-    dY += dc[:, None] * X * rsqrt_U[:, None]
+    dc_X = torch.multiply(X, dc[:, None] * rsqrt_U[:, None], out=space_1)
+    dY = torch.add(dV_Y, dc_X, out=dV_Y)
     # dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
-    dX = X * (dU[:, None] * 2)
-    dX += dc[:, None] * Y * rsqrt_U[:, None]
+    dU_X = torch.multiply(X, dU[:, None] * 2, out=dX)
+    dc_Y = torch.multiply(Y, dc[:, None] * rsqrt_U[:, None], out=space_1)
+    dX = torch.add(dU_X, dc_Y, out=dU_X)
     return dY, dX
 
 
@@ -471,15 +480,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

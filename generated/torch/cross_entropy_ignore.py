@@ -28,6 +28,8 @@ The mean over the labels that are not `ignored`, one of the classes, as ignore_i
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -52,7 +54,7 @@ def cross_entropy_ignore(Z: Any, y: Any, ignored: Any) -> Tensor:
     _constant(ignored=ignored)
     C = Z.shape[-1]
     _nonempty(C=C)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), Z, y, ignored)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Z, y, ignored)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -78,11 +80,11 @@ class _Forward(torch.autograd.Function):
             # L = -sum(i, where(ignored != y[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
             L = -torch.where(not_equal_ignored, torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0] - (m + torch.log(E_m)), 0).sum() / A
         else:
-            P = Z.new_empty((B, C))
+            P = _empty((B, C), Z)
             A = Z.new_zeros(())
             L_sum = Z.new_zeros(())
             for (i,) in _parts((B,), C, Z, 1):
-                P[i], A_part, L_sum_part = _forward_part(Z[i], ignored, y[i])
+                _, A_part, L_sum_part = _forward_part(Z[i], ignored, y[i], P=P[i])
                 A += A_part
                 L_sum += L_sum_part
             # L = -sum(i, where(ignored != y[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
@@ -104,7 +106,7 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = Z.new_zeros(())
         _, need_Z, _, _ = ctx.needs_input_grad
-        (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward)(need_Z, Z, y, ignored, P, A, dL))
+        (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, y, ignored, P, A, dL))
         return None, dZ, None, None
 
 
@@ -133,6 +135,20 @@ class _DualForward(_Forward):
         return tL, None, None
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -143,7 +159,7 @@ class _Backward(torch.autograd.Function):
         C = Z.shape[-1]
         B = Z.shape[0]
         if not _whole(B * C, dL):
-            dZ = Z.new_empty((B, C))
+            dZ = _empty((B, C), Z)
             for (i,) in _parts((B,), C, Z, 1):
                 dZ[i] = _backward_part(ignored, y[i], A, P[i], dL)
             return (dZ,)
@@ -238,12 +254,12 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Z: Tensor, ignored: Tensor, y: Tensor) -> Any:
+def _forward_part(Z: Tensor, ignored: Tensor, y: Tensor, P: Any = None) -> Any:
     """One part along B, or the whole: P, A, L_sum."""
     # m[i] = max(k, Z[i,k])
     m = Z.amax(dim=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = Z - m[:, None]
+    exp_Z = torch.subtract(Z, m[:, None], out=P)
     torch.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
     # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
@@ -258,9 +274,11 @@ def _forward_part(Z: Tensor, ignored: Tensor, y: Tensor) -> Any:
 
 def _backward_part(ignored: Tensor, y: Tensor, A: Tensor, P: Tensor, dL: Tensor) -> Any:
     """One part along B, or the whole: dZ."""
-    C = P.shape[-1]
     # dZ[i,j] = dL*where(ignored != y[i], 1, 0)/A*(P[i,j] - delta(y[i],j))
-    dZ = torch.where((ignored != y)[:, None], dL / A * (P - _one_hot(y, C, P)), 0)
+    P_y = P.clone()
+    _add_at(P_y, y, -1)
+    dL_A = torch.multiply(P_y, dL / A, out=P_y)
+    dZ = torch.where((ignored != y)[:, None], dL_A, 0)
     return dZ
 
 
@@ -361,15 +379,33 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _add_at(tensor: Tensor, labels: Tensor, value: int) -> None:
+    """Add `value` at each label along the last axis, in place."""
+    tensor.scatter_add_(-1, labels[..., None], tensor.new_full((), value).expand(*labels.shape, 1))
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

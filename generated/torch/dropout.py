@@ -25,6 +25,8 @@ Y = scale M X, with M the mask of the kept entries and scale = 1 / (1 - p). Sriv
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,7 +47,7 @@ def dropout(X: Any, M: Any, scale: Any) -> Tensor:
     X, M, scale = _real(X=X, M=M, scale=scale)
     _check(X=X, M=M, scale=scale)
     _constant(M=M, scale=scale)
-    return _chosen(_Forward, _DualForward)(X, M, scale)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(X, M, scale)
 
 
 class _Forward(torch.autograd.Function):
@@ -61,9 +63,9 @@ class _Forward(torch.autograd.Function):
             # Y[i,j] = scale*M[i,j]*X[i,j]
             Y = scale * M * X
         else:
-            Y = X.new_empty((B, N))
+            Y = _empty((B, N), X)
             for (i,) in _parts((B,), N, X, 1):
-                Y[i] = _forward_part(scale, M[i], X[i])
+                _forward_part(scale, M[i], X[i], Y=Y[i])
         return Y
 
     @staticmethod
@@ -76,7 +78,7 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         M, scale = ctx.saved_tensors
         need_X, _, _ = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward)(need_X, M, scale, dY))
+        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, M, scale, dY))
         return dX, None, None
 
 
@@ -91,6 +93,20 @@ class _DualForward(_Forward):
         return tY
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -101,9 +117,9 @@ class _Backward(torch.autograd.Function):
         B = M.shape[0]
         N = M.shape[-1]
         if not _whole(B * N, dY):
-            dX = M.new_empty((B, N))
+            dX = _empty((B, N), M)
             for (i,) in _parts((B,), N, M, 1):
-                dX[i] = _backward_part(dY[i], scale, M[i])
+                _backward_part(dY[i], scale, M[i], dX=dX[i])
             return (dX,)
         # dX[i,j] = dY[i,j]*scale*M[i,j]
         dX = scale * dY * M
@@ -179,18 +195,18 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(scale: Tensor, M: Tensor, X: Tensor) -> Any:
+def _forward_part(scale: Tensor, M: Tensor, X: Tensor, Y: Any = None) -> Any:
     """One part along B, or the whole: Y."""
     # Y[i,j] = scale*M[i,j]*X[i,j]
-    Y = M * scale
+    Y = torch.multiply(M, scale, out=Y)
     Y *= X
     return Y
 
 
-def _backward_part(dY: Tensor, scale: Tensor, M: Tensor) -> Any:
+def _backward_part(dY: Tensor, scale: Tensor, M: Tensor, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
     # dX[i,j] = dY[i,j]*scale*M[i,j]
-    dX = dY * scale
+    dX = torch.multiply(dY, scale, out=dX)
     dX *= M
     return dX
 
@@ -271,15 +287,28 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

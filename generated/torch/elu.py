@@ -24,6 +24,8 @@ Y = X where X > 0, else scale (exp(X) - 1). Clevert, Unterthiner and Hochreiter 
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,7 +45,7 @@ def elu(X: Any, scale: Any) -> Tensor:
     X, scale = _real(X=X, scale=scale)
     _check(X=X, scale=scale)
     _constant(scale=scale)
-    return _chosen(_Forward, _DualForward)(X, scale)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(X, scale)
 
 
 class _Forward(torch.autograd.Function):
@@ -60,9 +62,9 @@ class _Forward(torch.autograd.Function):
             relu_X = torch.relu(X)
             Y = scale * (torch.exp(X - relu_X) - 1) + relu_X
         else:
-            Y = X.new_empty((B, N))
+            Y = _empty((B, N), X)
             for (i,) in _parts((B,), N, X, 1):
-                Y[i] = _forward_part(X[i], scale)
+                _forward_part(X[i], scale, Y=Y[i])
         return Y
 
     @staticmethod
@@ -75,7 +77,7 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         X, scale = ctx.saved_tensors
         need_X, _ = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward)(need_X, X, scale, dY))
+        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, scale, dY))
         return dX, None
 
 
@@ -93,6 +95,20 @@ class _DualForward(_Forward):
         return tY
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -103,9 +119,10 @@ class _Backward(torch.autograd.Function):
         B = X.shape[0]
         N = X.shape[-1]
         if not _whole(B * N, dY):
-            dX = X.new_empty((B, N))
+            dX = _empty((B, N), X)
+            work: dict[int, Any] = {}
             for (i,) in _parts((B,), N, X, 1):
-                dX[i] = _backward_part(X[i], scale, dY[i])
+                _backward_part(X[i], scale, dY[i], dX=dX[i], work=work)
             return (dX,)
         # dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
         #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
@@ -198,29 +215,32 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(X: Tensor, scale: Tensor) -> Any:
+def _forward_part(X: Tensor, scale: Tensor, Y: Any = None) -> Any:
     """One part along B, or the whole: Y."""
     # Y[i,j] = scale*(exp(X[i,j] - relu(X[i,j])) - 1) + relu(X[i,j])
     relu_X = torch.relu(X)
-    Y = X - relu_X
-    torch.exp(Y, out=Y)
-    Y -= 1
-    Y *= scale
-    Y += relu_X
+    X_shifted = torch.subtract(X, relu_X, out=Y)
+    torch.exp(X_shifted, out=X_shifted)
+    X_shifted -= 1
+    scale_X_shifted = torch.multiply(X_shifted, scale, out=X_shifted)
+    Y = torch.add(scale_X_shifted, relu_X, out=scale_X_shifted)
     return Y
 
 
-def _backward_part(X: Tensor, scale: Tensor, dY: Tensor) -> Any:
+def _backward_part(X: Tensor, scale: Tensor, dY: Tensor, dX: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dX."""
+    B_block = X.shape[0]
+    N = X.shape[-1]
+    (space_1,) = _spaces(work, X, (B_block, N))
     # dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
     #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-    scale_X = X - torch.relu(X)
+    scale_X = torch.subtract(X, torch.relu(X), out=space_1)
     torch.exp(scale_X, out=scale_X)
     scale_X *= scale
     less_X = X > 0
-    dX = scale_X - torch.where(less_X, scale_X, 0)
-    dX += less_X.to(X.dtype)
-    dX *= dY
+    scale_X_less_X = torch.subtract(scale_X, torch.where(less_X, scale_X, 0), out=dX)
+    scale_X_less_X += less_X.to(X.dtype)
+    dX = torch.multiply(scale_X_less_X, dY, out=scale_X_less_X)
     return dX
 
 
@@ -300,15 +320,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -30,6 +30,8 @@ Klambauer et al. (2017), section 2; Barron (2017).
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,7 +53,7 @@ def elu_scaled(X: Any, outer: Any, scale: Any, width: Any) -> Tensor:
     X, outer, scale, width = _real(X=X, outer=outer, scale=scale, width=width)
     _check(X=X, outer=outer, scale=scale, width=width)
     _constant(outer=outer, scale=scale, width=width)
-    return _chosen(_Forward, _DualForward)(X, outer, scale, width)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(X, outer, scale, width)
 
 
 class _Forward(torch.autograd.Function):
@@ -68,9 +70,9 @@ class _Forward(torch.autograd.Function):
             relu_X = torch.relu(X)
             Y = outer * (scale * (torch.exp((X - relu_X) / width) - 1) + relu_X)
         else:
-            Y = X.new_empty((B, N))
+            Y = _empty((B, N), X)
             for (i,) in _parts((B,), N, X, 1):
-                Y[i] = _forward_part(width, X[i], scale, outer)
+                _forward_part(width, X[i], scale, outer, Y=Y[i])
         return Y
 
     @staticmethod
@@ -83,7 +85,7 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         X, outer, scale, width = ctx.saved_tensors
         need_X, _, _, _ = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward)(need_X, X, outer, scale, width, dY))
+        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, outer, scale, width, dY))
         return dX, None, None, None
 
 
@@ -102,6 +104,20 @@ class _DualForward(_Forward):
         return tY
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -112,9 +128,10 @@ class _Backward(torch.autograd.Function):
         B = X.shape[0]
         N = X.shape[-1]
         if not _whole(B * N, dY):
-            dX = X.new_empty((B, N))
+            dX = _empty((B, N), X)
+            work: dict[int, Any] = {}
             for (i,) in _parts((B,), N, X, 1):
-                dX[i] = _backward_part(width, X[i], scale, dY[i], outer)
+                _backward_part(width, X[i], scale, dY[i], outer, dX=dX[i], work=work)
             return (dX,)
         # dX[i,j] = dY[i,j]*outer*(scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width -
         #     scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1,
@@ -215,33 +232,36 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(width: Tensor, X: Tensor, scale: Tensor, outer: Tensor) -> Any:
+def _forward_part(width: Tensor, X: Tensor, scale: Tensor, outer: Tensor, Y: Any = None) -> Any:
     """One part along B, or the whole: Y."""
     # Y[i,j] = outer*(scale*(exp(1/width*(X[i,j] - relu(X[i,j]))) - 1) + relu(X[i,j]))
     relu_X = torch.relu(X)
-    Y = X - relu_X
-    Y /= width
-    torch.exp(Y, out=Y)
-    Y -= 1
-    Y *= scale
-    Y += relu_X
-    Y *= outer
+    X_relu_X = torch.subtract(X, relu_X, out=Y)
+    width_shifted = torch.divide(X_relu_X, width, out=X_relu_X)
+    torch.exp(width_shifted, out=width_shifted)
+    width_shifted -= 1
+    scale_width_shifted = torch.multiply(width_shifted, scale, out=width_shifted)
+    scale_width_shifted_relu_X = torch.add(scale_width_shifted, relu_X, out=scale_width_shifted)
+    Y = torch.multiply(scale_width_shifted_relu_X, outer, out=scale_width_shifted_relu_X)
     return Y
 
 
-def _backward_part(width: Tensor, X: Tensor, scale: Tensor, dY: Tensor, outer: Tensor) -> Any:
+def _backward_part(width: Tensor, X: Tensor, scale: Tensor, dY: Tensor, outer: Tensor, dX: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dX."""
+    B_block = X.shape[0]
+    N = X.shape[-1]
+    (space_1,) = _spaces(work, X, (B_block, N))
     # dX[i,j] = dY[i,j]*outer*(scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width -
     #     scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1,
     #     0))
-    scale_width = X - torch.relu(X)
-    scale_width /= width
+    X_shifted = torch.subtract(X, torch.relu(X), out=space_1)
+    scale_width = torch.divide(X_shifted, width, out=X_shifted)
     torch.exp(scale_width, out=scale_width)
     scale_width *= scale / width
     less_X = X > 0
-    dX = scale_width - torch.where(less_X, scale_width, 0)
-    dX += less_X.to(X.dtype)
-    dX *= outer
+    scale_width_less_X = torch.subtract(scale_width, torch.where(less_X, scale_width, 0), out=dX)
+    scale_width_less_X += less_X.to(X.dtype)
+    dX = torch.multiply(scale_width_less_X, outer, out=scale_width_less_X)
     dX *= dY
     return dX
 
@@ -322,15 +342,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,7 +45,7 @@ def embedding(E: Any, t: Any) -> Tensor:
     t = _labels("t", t, "V")
     _check(E=E, t=t)
     _places("t", t, "V", E.shape[0])
-    return _chosen(_Forward, _DualForward)(E, t)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(E, t)
 
 
 class _Forward(torch.autograd.Function):
@@ -61,7 +62,7 @@ class _Forward(torch.autograd.Function):
             # Y[b,n,c] = E[t[b,n],c]
             Y = E[t]
         else:
-            Y = E.new_empty((B, N, C))
+            Y = _empty((B, N, C), E)
             for b, n in _parts((B, N), C, E, 1):
                 Y[b, n] = _forward_part(E, t[b, n])
         return Y
@@ -80,7 +81,7 @@ class _Forward(torch.autograd.Function):
         (t,) = ctx.saved_tensors
         V, C = ctx.lengths
         need_E, _ = ctx.needs_input_grad
-        (dE,) = _spread((need_E,), _chosen(_Backward, _DualBackward)(need_E, V, C, t, dY))
+        (dE,) = _spread((need_E,), _chosen(_Backward, _DualBackward, _DualBackward)(need_E, V, C, t, dY))
         return dE, None
 
 
@@ -93,6 +94,20 @@ class _DualForward(_Forward):
         # tY[b,n,c] = tE[t[b,n],c]
         tY = tE[t]
         return tY
+
+
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
 
 
 class _Backward(torch.autograd.Function):
@@ -267,15 +282,28 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

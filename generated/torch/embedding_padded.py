@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,7 +51,7 @@ def embedding_padded(E: Any, F: Any, t: Any, r: Any) -> Tensor:
     _check(E=E, F=F, t=t, r=r)
     _places("t", t, "V", E.shape[0])
     _constant(F=F, r=r)
-    return _chosen(_Forward, _DualForward)(E, F, t, r)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(E, F, t, r)
 
 
 class _Forward(torch.autograd.Function):
@@ -66,7 +67,7 @@ class _Forward(torch.autograd.Function):
             # Y[n,c] = where(0 < r[n], 1, 0)*E[t[n],c] + where(r[n] <= 0, 1, 0)*F[t[n],c]
             Y = torch.where((r > 0)[:, None], E[t], F[t])
         else:
-            Y = E.new_empty((N, C))
+            Y = _empty((N, C), E)
             for (n,) in _parts((N,), C, E, 1):
                 Y[n] = _forward_part(r[n], E, t[n], F)
         return Y
@@ -85,7 +86,7 @@ class _Forward(torch.autograd.Function):
         t, r = ctx.saved_tensors
         V, C = ctx.lengths
         need_E, _, _, _ = ctx.needs_input_grad
-        (dE,) = _spread((need_E,), _chosen(_Backward, _DualBackward)(need_E, V, C, t, r, dY))
+        (dE,) = _spread((need_E,), _chosen(_Backward, _DualBackward, _DualBackward)(need_E, V, C, t, r, dY))
         return dE, None, None, None
 
 
@@ -98,6 +99,20 @@ class _DualForward(_Forward):
         # tY[n,c] = where(0 < r[n], 1, 0)*tE[t[n],c]
         tY = torch.where((r > 0)[:, None], tE[t], 0)
         return tY
+
+
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
 
 
 class _Backward(torch.autograd.Function):
@@ -279,15 +294,28 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

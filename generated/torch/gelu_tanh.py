@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,7 +44,7 @@ def gelu_tanh(X: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
     (X,) = _real(X=X)
     _check(X=X)
-    return _chosen(_Forward, _DualForward)(X)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(X)
 
 
 class _Forward(torch.autograd.Function):
@@ -59,9 +60,9 @@ class _Forward(torch.autograd.Function):
             # Y[i,j] = 1/2*X[i,j]*(tanh((X[i,j] + 8943/200000*X[i,j]^3)/sqrt(pi())*sqrt(2)) + 1)
             Y = 0.5 * X * (torch.tanh(math.sqrt(2) * (X + 0.044715 * (X * X * X)) / math.sqrt(math.pi)) + 1)
         else:
-            Y = X.new_empty((B, N))
+            Y = _empty((B, N), X)
             for (i,) in _parts((B,), N, X, 1):
-                Y[i] = _forward_part(X[i])
+                _forward_part(X[i], Y=Y[i])
         return Y
 
     @staticmethod
@@ -74,7 +75,7 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         (X,) = ctx.saved_tensors
         (need_X,) = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward)(need_X, X, dY))
+        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, dY))
         return dX
 
 
@@ -98,6 +99,20 @@ class _DualForward(_Forward):
         return tY
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -108,9 +123,10 @@ class _Backward(torch.autograd.Function):
         B = X.shape[0]
         N = X.shape[-1]
         if not _whole(B * N, dY):
-            dX = X.new_empty((B, N))
+            dX = _empty((B, N), X)
+            work: dict[int, Any] = {}
             for (i,) in _parts((B,), N, X, 1):
-                dX[i] = _backward_part(X[i], dY[i])
+                _backward_part(X[i], dY[i], dX=dX[i], work=work)
             return (dX,)
         # dX[i,j] = dY[i,j]*(1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
         #     1/2*X[i,j]*(1 - tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2)
@@ -267,36 +283,43 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(X: Tensor) -> Any:
+def _forward_part(X: Tensor, Y: Any = None) -> Any:
     """One part along B, or the whole: Y."""
     # Y[i,j] = 1/2*X[i,j]*(tanh((X[i,j] + 8943/200000*X[i,j]^3)/sqrt(pi())*sqrt(2)) + 1)
-    Y = X * X * X * 0.044715
-    Y += X
-    Y *= math.sqrt(2) / math.sqrt(math.pi)
-    torch.tanh(Y, out=Y)
-    Y += 1
-    Y *= 0.5
+    X_shifted = torch.multiply(X * X * X, 0.044715, out=Y)
+    X_shifted += X
+    X_shifted_shifted = torch.multiply(X_shifted, math.sqrt(2) / math.sqrt(math.pi), out=X_shifted)
+    torch.tanh(X_shifted_shifted, out=X_shifted_shifted)
+    X_shifted_shifted += 1
+    Y = torch.multiply(X_shifted_shifted, 0.5, out=X_shifted_shifted)
     Y *= X
     return Y
 
 
-def _backward_part(X: Tensor, dY: Tensor) -> Any:
+def _backward_part(X: Tensor, dY: Tensor, dX: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dX."""
+    B_block = X.shape[0]
+    N = X.shape[-1]
+    (space_1,) = _spaces(work, X, (B_block, N))
     # dX[i,j] = dY[i,j]*(1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
     #     1/2*X[i,j]*(1 - tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2)
     #     + 26829/400000*X[i,j]^3*(1 - tanh(X[i,j]*(1 +
     #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2))
-    tanh_X = X**2 * 0.044715
-    tanh_X += 1
-    tanh_X *= math.sqrt(2) / math.sqrt(math.pi)
+    X_shifted = torch.multiply(X**2, 0.044715, out=space_1)
+    X_shifted += 1
+    tanh_X = torch.multiply(X_shifted, math.sqrt(2) / math.sqrt(math.pi), out=X_shifted)
     tanh_X *= X
     torch.tanh(tanh_X, out=tanh_X)
-    tanh_X_shifted = 1 - tanh_X**2
-    dX = torch.add(tanh_X, 1, out=tanh_X)
-    dX *= 0.5
-    dX += 0.5 * math.sqrt(2) * X * tanh_X_shifted / math.sqrt(math.pi)
-    dX += 0.0670725 * math.sqrt(2) * (X * X * X) * tanh_X_shifted / math.sqrt(math.pi)
-    dX *= dY
+    tanh_X_shifted = torch.add(tanh_X, 1, out=dX)
+    tanh_X_shifted_2 = 1 - tanh_X**2
+    X_tanh_X_shifted_2 = torch.multiply(X, 0.5 * math.sqrt(2) / math.sqrt(math.pi), out=space_1)
+    X_tanh_X_shifted_2 *= tanh_X_shifted_2
+    X_tanh_X_shifted_2_2 = torch.multiply(tanh_X_shifted_2, 0.0670725 * math.sqrt(2) / math.sqrt(math.pi), out=tanh_X_shifted_2)
+    X_tanh_X_shifted_2_2 *= X * X * X
+    tanh_X_shifted_X_tanh_X_shifted_2 = torch.multiply(tanh_X_shifted, 0.5, out=tanh_X_shifted)
+    tanh_X_shifted_X_tanh_X_shifted_2 += X_tanh_X_shifted_2
+    tanh_X_shifted_X_tanh_X_shifted_2 += X_tanh_X_shifted_2_2
+    dX = torch.multiply(tanh_X_shifted_X_tanh_X_shifted_2, dY, out=tanh_X_shifted_X_tanh_X_shifted_2)
     return dX
 
 
@@ -369,15 +392,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ Y = X sigmoid(G). Dauphin et al. (2017), section 3.
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,7 +45,7 @@ def glu(X: Any, G: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
     X, G = _real(X=X, G=G)
     _check(X=X, G=G)
-    return _chosen(_Forward, _DualForward)(X, G)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(X, G)
 
 
 class _Forward(torch.autograd.Function):
@@ -59,9 +61,9 @@ class _Forward(torch.autograd.Function):
             # Y[i,j] = X[i,j]*sigmoid(G[i,j])
             Y = X * torch.sigmoid(G)
         else:
-            Y = X.new_empty((B, N))
+            Y = _empty((B, N), X)
             for (i,) in _parts((B,), N, X, 1):
-                Y[i] = _forward_part(G[i], X[i])
+                _forward_part(G[i], X[i], Y=Y[i])
         return Y
 
     @staticmethod
@@ -75,7 +77,7 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         X, G, Y = ctx.saved_tensors
         need_X, need_G = ctx.needs_input_grad
-        dX, dG = _spread((need_X, need_G), _chosen(_Backward, _DualBackward)(need_X, need_G, X, G, Y, dY))
+        dX, dG = _spread((need_X, need_G), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_G, X, G, Y, dY))
         return dX, dG
 
 
@@ -95,6 +97,20 @@ class _DualForward(_Forward):
         return tY
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -105,10 +121,10 @@ class _Backward(torch.autograd.Function):
         B = X.shape[0]
         N = X.shape[-1]
         if not _whole(B * N, dY):
-            dX = X.new_empty((B, N))
-            dG = X.new_empty((B, N))
+            dX = _empty((B, N), X)
+            dG = _empty((B, N), X)
             for (i,) in _parts((B,), N, X, 1):
-                dX[i], dG[i] = _backward_part(G[i], dY[i], Y[i])
+                _, dG[i] = _backward_part(G[i], dY[i], Y[i], dX=dX[i], dG=dG[i])
             return _needed((need_X, need_G), (dX, dG))
         dX = dG = None
         sigmoid_G = torch.sigmoid(G)
@@ -212,22 +228,22 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(G: Tensor, X: Tensor) -> Any:
+def _forward_part(G: Tensor, X: Tensor, Y: Any = None) -> Any:
     """One part along B, or the whole: Y."""
     # Y[i,j] = X[i,j]*sigmoid(G[i,j])
-    Y = torch.sigmoid(G)
+    Y = torch.sigmoid(G, out=Y)
     Y *= X
     return Y
 
 
-def _backward_part(G: Tensor, dY: Tensor, Y: Tensor) -> Any:
+def _backward_part(G: Tensor, dY: Tensor, Y: Tensor, dG: Any = None, dX: Any = None) -> Any:
     """One part along B, or the whole: dX, dG."""
     # dX[i,j] = dY[i,j]*sigmoid(G[i,j])
-    sigmoid_G = torch.sigmoid(G)
-    dX = dY * sigmoid_G
+    sigmoid_G = torch.sigmoid(G, out=dG)
+    dX = torch.multiply(dY, sigmoid_G, out=dX)
     # dG[i,j] = dY[i,j]*Y[i,j]*(1 - sigmoid(G[i,j]))
-    dG = 1 - sigmoid_G
-    dG *= dY
+    sigmoid_G_shifted = 1 - sigmoid_G
+    dG = torch.multiply(sigmoid_G_shifted, dY, out=sigmoid_G_shifted)
     dG *= Y
     return dX, dG
 
@@ -301,15 +317,28 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -37,6 +37,8 @@ Each of G groups of C channels with mean 0 and variance 1 over channels and posi
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,7 +60,7 @@ def group_norm(X: Any, g: Any, b: Any, eps: Any) -> Tensor:
     X, g, b, eps = _real(X=X, g=g, b=b, eps=eps)
     _check(X=X, g=g, b=b, eps=eps)
     _constant(eps=eps)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), X, g, b, eps)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, g, b, eps)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -74,7 +76,7 @@ class _Forward(torch.autograd.Function):
         m = X.sum(dim=(2, 3)) / (C * S)
         # v[n,k] = sum(c,s, (X[n,k,c,s] - m[n,k])^2)/(size(C)*size(S))
         X_m = X - m[..., None, None]
-        v = (X_m**2).sum(dim=(2, 3)) / (C * S)
+        v = torch.linalg.vecdot(X_m, X_m).sum(dim=-1) / (C * S)
         # Y[n,k,c,s] = g[k,c]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps) + b[k,c]
         Y = g[..., None] * X_m / torch.sqrt(v + eps)[..., None, None] + b[..., None]
         return Y, m, v
@@ -98,7 +100,9 @@ class _Forward(torch.autograd.Function):
         if dY is None:
             dY = X.new_zeros((N, G, C, S))
         _, need_X, need_g, need_b, _ = ctx.needs_input_grad
-        dX, dg, db = _spread((need_X, need_g, need_b), _chosen(_Backward, _DualBackward)(need_X, need_g, need_b, X, g, eps, m, v, dY))
+        dX, dg, db = _spread(
+            (need_X, need_g, need_b), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_g, need_b, X, g, eps, m, v, dY)
+        )
         return None, dX, dg, db, None
 
 
@@ -120,14 +124,14 @@ class _DualForward(_Forward):
         m = X.sum(dim=(2, 3)) / (C * S)
         # v[n,k] = sum(c,s, (X[n,k,c,s] - m[n,k])^2)/(size(C)*size(S))
         X_m = X - m[..., None, None]
-        v = (X_m**2).sum(dim=(2, 3)) / (C * S)
+        v = torch.linalg.vecdot(X_m, X_m).sum(dim=-1) / (C * S)
         # tm[n,k] = 1/(size(C)*size(S))*sum(c,s, tX[n,k,c,s])
         v_eps = v + eps
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
         tm = tX.sum(dim=(2, 3)) / (C * S)
         # tv[n,k] = 2/(size(C)*size(S))*(sum(c,s, (X[n,k,c,s] - m[n,k])*tX[n,k,c,s]) - tm[n,k]*sum(c,s,
         #     X[n,k,c,s] - m[n,k]))
-        tv = 2 * ((X_m * tX).sum(dim=(2, 3)) - tm * X_m.sum(dim=(2, 3))) / (C * S)
+        tv = 2 * (torch.linalg.vecdot(X_m, tX).sum(dim=-1) - tm * X_m.sum(dim=(2, 3))) / (C * S)
         # tY[n,k,c,s] = (X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps)*tg[k,c] + g[k,c]/sqrt(v[n,k] +
         #     eps)*tX[n,k,c,s] - tm[n,k]*g[k,c]/sqrt(v[n,k] + eps) - (1/2)*tv[n,k]*g[k,c]*(X[n,k,c,s] -
         #     m[n,k])/(v[n,k] + eps)^(3/2) + tb[k,c]
@@ -139,6 +143,20 @@ class _DualForward(_Forward):
             + tb[..., None]
         )
         return tY, None, None
+
+
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
 
 
 class _Backward(torch.autograd.Function):
@@ -155,9 +173,10 @@ class _Backward(torch.autograd.Function):
         if not _whole(N * G * C * S, dY):
             dg = X.new_zeros((G, C))
             db = X.new_zeros((G, C))
-            dX = X.new_empty((N, G, C, S))
+            dX = _empty((N, G, C, S), X)
+            work: dict[int, Any] = {}
             for n, k in _parts((N, G), C * S, X, 1):
-                dg_part, db_part, dX[n, k] = _backward_part(m[n, k], X[n, k], v[n, k], eps, dY[n, k], g[k])
+                dg_part, db_part, _ = _backward_part(m[n, k], X[n, k], v[n, k], eps, dY[n, k], g[k], dX=dX[n, k], work=work)
                 dg[k] += dg_part
                 db[k] += db_part
             return _needed((need_X, need_g, need_b), (dX, dg, db))
@@ -245,7 +264,7 @@ class _Second(torch.autograd.Function):
         # d2dv[n,k] = 2/(size(C)*size(S))*(sum(c,s, d2dX[n,k,c,s]*(X[n,k,c,s] - m[n,k])) - d2dm[n,k]*sum(c,s,
         #     X[n,k,c,s] - m[n,k]))
         sum_X_m = X_m.sum(dim=(2, 3))
-        d2dv = 2 * ((d2dX * X_m).sum(dim=(2, 3)) - d2dm * sum_X_m) / (C * S)
+        d2dv = 2 * (torch.linalg.vecdot(d2dX, X_m).sum(dim=-1) - d2dm * sum_X_m) / (C * S)
         # d2dY[n,k,c,s] = d2dg[k,c]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps) + d2db[k,c] -
         #     (1/2)*d2dv[n,k]/(v[n,k] + eps)^(3/2)*g[k,c]*(X[n,k,c,s] - m[n,k]) - d2dm[n,k]/sqrt(v[n,k] +
         #     eps)*g[k,c] + d2dX[n,k,c,s]*g[k,c]/sqrt(v[n,k] + eps)
@@ -265,7 +284,7 @@ class _Second(torch.autograd.Function):
         d2g = (
             (d2dX_dY.permute(1, 2, 0) @ rsqrt_v_eps.T[..., None])[..., 0]
             - 0.5 * (dY_X_m.permute(1, 2, 0) @ (d2dv * power_v_eps).T[..., None])[..., 0]
-            - ((d2dm[..., None] * sum_dY).permute(1, 2, 0) @ rsqrt_v_eps.T[..., None])[..., 0]
+            - (sum_dY.permute(1, 2, 0) @ (d2dm * rsqrt_v_eps).T[..., None])[..., 0]
         )
         # d2v[n,k] = 1/(v[n,k] + eps)*(1/2*d2dm[n,k]/sqrt(v[n,k] + eps)*sum(c,s, dY[n,k,c,s]*g[k,c]) -
         #     (1/2)/sqrt(v[n,k] + eps)*sum(c,s, d2dg[k,c]*dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])) -
@@ -332,7 +351,7 @@ class _SecondTangent(torch.autograd.Function):
         # tv[n,k] = 2/(size(C)*size(S))*(sum(c,s, (X[n,k,c,s] - m[n,k])*tX[n,k,c,s]) - tm[n,k]*sum(c,s,
         #     X[n,k,c,s] - m[n,k]))
         sum_X_m = X_m.sum(dim=(2, 3))
-        tv = 2 * ((X_m * tX).sum(dim=(2, 3)) - tm * sum_X_m) / (C * S)
+        tv = 2 * (torch.linalg.vecdot(X_m, tX).sum(dim=-1) - tm * sum_X_m) / (C * S)
         # tdg[k,c] = sum(n,s, (X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps)*tdY[n,k,c,s]) + sum(n,s,
         #     dY[n,k,c,s]/sqrt(v[n,k] + eps)*tX[n,k,c,s]) - sum(n,s, tm[n,k]*dY[n,k,c,s]/sqrt(v[n,k] + eps)) -
         #     (1/2)*sum(n,s, tv[n,k]*dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/(v[n,k] + eps)^(3/2))
@@ -343,7 +362,7 @@ class _SecondTangent(torch.autograd.Function):
         tdg = (
             (X_m_tdY.permute(1, 2, 0) @ rsqrt_v_eps.T[..., None])[..., 0]
             + (dY_tX.permute(1, 2, 0) @ rsqrt_v_eps.T[..., None])[..., 0]
-            - ((tm[..., None] * sum_dY).permute(1, 2, 0) @ rsqrt_v_eps.T[..., None])[..., 0]
+            - (sum_dY.permute(1, 2, 0) @ (tm * rsqrt_v_eps).T[..., None])[..., 0]
             - 0.5 * (dY_X_m.permute(1, 2, 0) @ (tv * power_v_eps).T[..., None])[..., 0]
         )
         # tdb[k,c] = sum(n,s, tdY[n,k,c,s])
@@ -396,28 +415,41 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _backward_part(m: Tensor, X: Tensor, v: Tensor, eps: Tensor, dY: Tensor, g: Tensor) -> Any:
+def _backward_part(m: Tensor, X: Tensor, v: Tensor, eps: Tensor, dY: Tensor, g: Tensor, dX: Any = None, work: Any = None) -> Any:
     """One part along N and G, or the whole: dg, db, dX."""
     C = X.shape[2]
     S = X.shape[-1]
+    N_block = m.shape[0]
+    G_block = m.shape[-1]
+    space_1, space_2 = _spaces(work, m, (N_block, G_block), (N_block, G_block, C, S))
     # dg[k,c] = sum(n,s, dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps))
-    X_m = X - m[..., None, None]
-    v_eps = v + eps
+    X_m = torch.subtract(X, m[..., None, None], out=dX)
+    v_eps = torch.add(v, eps, out=space_1)
     rsqrt_v_eps = 1 / torch.sqrt(v_eps)
     dY_X_m = torch.linalg.vecdot(dY, X_m)
     dg = (dY_X_m.permute(1, 2, 0) @ rsqrt_v_eps.T[..., None])[..., 0].clone()
     # db[k,c] = sum(n,s, dY[n,k,c,s])
     db = dY.sum(dim=(0, 3))
     # dv[n,k] = -(1/2)/(v[n,k] + eps)^(3/2)*sum(c,s, dY[n,k,c,s]*g[k,c]*(X[n,k,c,s] - m[n,k]))
-    dv = -0.5 * (dY_X_m.permute(1, 0, 2) @ g[..., None])[..., 0].T / v_eps**1.5
+    g_dY_X_m = (dY_X_m.permute(1, 0, 2) @ g[..., None])[..., 0].T
+    dv = -0.5 * g_dY_X_m / v_eps**1.5
     # dm[n,k] = -(2*dv[n,k]/(size(C)*size(S))*sum(c,s, X[n,k,c,s] - m[n,k]) + 1/sqrt(v[n,k] +
     #     eps)*sum(c,s, dY[n,k,c,s]*g[k,c]))
-    dm = -(2 * dv * X_m.sum(dim=(2, 3)) / (C * S) + rsqrt_v_eps * (dY.sum(dim=-1).permute(1, 0, 2) @ g[..., None])[..., 0].T)
+    dv_X_m = X_m.sum(dim=(2, 3))
+    dv_X_m *= 2
+    dv_X_m /= C * S
+    dv_X_m *= dv
+    dY_g = (dY.sum(dim=-1).permute(1, 0, 2) @ g[..., None])[..., 0].T
+    rsqrt_v_eps_dY_g = torch.multiply(dY_g, rsqrt_v_eps, out=dY_g)
+    dv_X_m_rsqrt_v_eps_dY_g = torch.add(dv_X_m, rsqrt_v_eps_dY_g, out=dv_X_m)
+    dm = -dv_X_m_rsqrt_v_eps_dY_g
     # dX[n,k,c,s] = dm[n,k]/(size(C)*size(S)) + 2*dv[n,k]*(X[n,k,c,s] - m[n,k])/(size(C)*size(S)) +
     #     dY[n,k,c,s]*g[k,c]/sqrt(v[n,k] + eps)
-    dX = torch.multiply(X_m, dv[..., None, None] * 2 / (C * S), out=X_m)
-    dX += (dm / (C * S))[..., None, None]
-    dX += dY * g[..., None] * rsqrt_v_eps[..., None, None]
+    dv_X_m_2 = torch.multiply(X_m, dv[..., None, None] * 2 / (C * S), out=X_m)
+    dY_g_2 = torch.multiply(dY, g[..., None], out=space_2)
+    dY_g_2 *= rsqrt_v_eps[..., None, None]
+    dX = torch.add(dv_X_m_2, (dm / (C * S))[..., None, None], out=dv_X_m_2)
+    dX += dY_g_2
     return dg, db, dX
 
 
@@ -497,15 +529,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

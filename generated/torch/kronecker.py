@@ -44,7 +44,7 @@ def kronecker(X: Any, A: Any, B: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
     X, A, B = _real(X=X, A=A, B=B)
     _check(X=X, A=A, B=B)
-    return _chosen(_Forward, _DualForward)(X, A, B)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(X, A, B)
 
 
 class _Forward(torch.autograd.Function):
@@ -68,7 +68,9 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         X, A, B = ctx.saved_tensors
         need_X, need_A, need_B = ctx.needs_input_grad
-        dX, dA, dB = _spread((need_X, need_A, need_B), _chosen(_Backward, _DualBackward)(need_X, need_A, need_B, X, A, B, dY))
+        dX, dA, dB = _spread(
+            (need_X, need_A, need_B), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_A, need_B, X, A, B, dY)
+        )
         return dX, dA, dB
 
 
@@ -85,6 +87,20 @@ class _DualForward(_Forward):
         #     A[p,k]*X[i,k,l]*tB[q,l])
         tY = ((X @ B.T).mT @ tA.T).mT + (tX.mT @ A.T).mT @ B.T + (X.mT @ A.T).mT @ tB.T
         return tY
+
+
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
 
 
 class _Backward(torch.autograd.Function):
@@ -280,15 +296,17 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -35,6 +35,8 @@ Each row with mean 0 and variance 1, then scaled by g and shifted by b. Ba, Kiro
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,7 +58,7 @@ def layer_norm(X: Any, g: Any, b: Any, eps: Any) -> Tensor:
     X, g, b, eps = _real(X=X, g=g, b=b, eps=eps)
     _check(X=X, g=g, b=b, eps=eps)
     _constant(eps=eps)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), X, g, b, eps)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, g, b, eps)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -73,15 +75,15 @@ class _Forward(torch.autograd.Function):
             m = X.sum(dim=-1) / C
             # v[n] = sum(c, (X[n,c] - m[n])^2)/size(C)
             X_m = X - m[:, None]
-            v = (X_m**2).sum(dim=-1) / C
+            v = torch.linalg.vecdot(X_m, X_m) / C
             # Y[n,c] = g[c]*(X[n,c] - m[n])/sqrt(v[n] + eps) + b[c]
             Y = g * X_m / torch.sqrt(v + eps)[:, None] + b
         else:
-            m = X.new_empty((N,))
-            v = X.new_empty((N,))
-            Y = X.new_empty((N, C))
+            m = _empty((N,), X)
+            v = _empty((N,), X)
+            Y = _empty((N, C), X)
             for (n,) in _parts((N,), C, X, 1):
-                m[n], v[n], Y[n] = _forward_part(X[n], eps, g, b)
+                m[n], v[n], _ = _forward_part(X[n], eps, g, b, Y=Y[n])
         return Y, m, v
 
     @staticmethod
@@ -101,7 +103,9 @@ class _Forward(torch.autograd.Function):
         if dY is None:
             dY = X.new_zeros((N, C))
         _, need_X, need_g, need_b, _ = ctx.needs_input_grad
-        dX, dg, db = _spread((need_X, need_g, need_b), _chosen(_Backward, _DualBackward)(need_X, need_g, need_b, X, g, eps, m, v, dY))
+        dX, dg, db = _spread(
+            (need_X, need_g, need_b), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_g, need_b, X, g, eps, m, v, dY)
+        )
         return None, dX, dg, db, None
 
 
@@ -121,7 +125,7 @@ class _DualForward(_Forward):
         m = X.sum(dim=-1) / C
         # v[n] = sum(c, (X[n,c] - m[n])^2)/size(C)
         X_m = X - m[:, None]
-        v = (X_m**2).sum(dim=-1) / C
+        v = torch.linalg.vecdot(X_m, X_m) / C
         # tm[n] = 1/size(C)*sum(c, tX[n,c])
         v_eps = v + eps
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
@@ -140,6 +144,20 @@ class _DualForward(_Forward):
         return tY, None, None
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -152,9 +170,10 @@ class _Backward(torch.autograd.Function):
         if not _whole(N * C, dY):
             dg = X.new_zeros((C,))
             db = X.new_zeros((C,))
-            dX = X.new_empty((N, C))
+            dX = _empty((N, C), X)
+            work: dict[int, Any] = {}
             for (n,) in _parts((N,), C, X, 1):
-                dg_part, db_part, dX[n] = _backward_part(m[n], X[n], v[n], eps, dY[n], g)
+                dg_part, db_part, _ = _backward_part(m[n], X[n], v[n], eps, dY[n], g, dX=dX[n], work=work)
                 dg += dg_part
                 db += db_part
             return _needed((need_X, need_g, need_b), (dX, dg, db))
@@ -163,15 +182,16 @@ class _Backward(torch.autograd.Function):
             X_m = X - m[:, None]
             v_eps = v + eps
             rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+            dY_X_m = dY * X_m
         if need_g:
             # dg[c] = sum(n, dY[n,c]*(X[n,c] - m[n])/sqrt(v[n] + eps))
-            dg = (X_m * (dY * rsqrt_v_eps[:, None])).sum(dim=0)
+            dg = rsqrt_v_eps @ dY_X_m
         if need_b:
             # db[c] = sum(n, dY[n,c])
             db = dY.sum(dim=0)
         if need_X:
             # dv[n] = -(1/2)/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]*(X[n,c] - m[n]))
-            dv = -0.5 * torch.linalg.vecdot(X_m, dY * g) / v_eps**1.5
+            dv = -0.5 * (dY_X_m @ g) / v_eps**1.5
             # dm[n] = -(2*dv[n]/size(C)*sum(c, X[n,c] - m[n]) + 1/sqrt(v[n] + eps)*sum(c, dY[n,c]*g[c]))
             dm = -(2 * dv * X_m.sum(dim=-1) / C + rsqrt_v_eps * (dY @ g))
             # dX[n,c] = dm[n]/size(C) + 2*dv[n]*(X[n,c] - m[n])/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
@@ -226,7 +246,8 @@ class _Second(torch.autograd.Function):
         v_eps = v + eps
         power_v_eps = 1 / v_eps**1.5
         X_m = X - m[:, None]
-        dv = -0.5 * power_v_eps * torch.linalg.vecdot(X_m, dY * g)
+        dY_X_m = dY * X_m
+        dv = -0.5 * power_v_eps * (dY_X_m @ g)
         # d2dm[n] = 1/size(C)*sum(c, d2dX[n,c])
         sum_d2dX = d2dX.sum(dim=-1)
         d2dm = sum_d2dX / C
@@ -246,20 +267,14 @@ class _Second(torch.autograd.Function):
         )
         # d2g[c] = sum(n, d2dX[n,c]*dY[n,c]/sqrt(v[n] + eps)) - (1/2)*sum(n, d2dv[n]/(v[n] +
         #     eps)^(3/2)*dY[n,c]*(X[n,c] - m[n])) - sum(n, d2dm[n]/sqrt(v[n] + eps)*dY[n,c])
-        d2g = (
-            (dY * (d2dX * rsqrt_v_eps[:, None])).sum(dim=0)
-            - 0.5 * (X_m * (dY * (d2dv * power_v_eps)[:, None])).sum(dim=0)
-            - rsqrt_v_eps @ (d2dm[:, None] * dY)
-        )
+        d2dX_dY = d2dX * dY
+        d2g = rsqrt_v_eps @ d2dX_dY - 0.5 * (X_m * (dY * (d2dv * power_v_eps)[:, None])).sum(dim=0) - d2dm * rsqrt_v_eps @ dY
         # d2v[n] = 1/(v[n] + eps)*(1/2*d2dm[n]/sqrt(v[n] + eps)*sum(c, dY[n,c]*g[c]) - (1/2)/sqrt(v[n] +
         #     eps)*sum(c, d2dg[c]*dY[n,c]*(X[n,c] - m[n])) - (3/2)*d2dv[n]*dv[n] - (1/2)/sqrt(v[n] +
         #     eps)*sum(c, d2dX[n,c]*dY[n,c]*g[c]))
         dY_g = dY @ g
         d2v = (
-            0.5 * d2dm * rsqrt_v_eps * dY_g
-            - 0.5 * rsqrt_v_eps * torch.linalg.vecdot(X_m, d2dg * dY)
-            - 1.5 * d2dv * dv
-            - 0.5 * rsqrt_v_eps * torch.linalg.vecdot(dY, d2dX * g)
+            0.5 * d2dm * rsqrt_v_eps * dY_g - 0.5 * rsqrt_v_eps * (dY_X_m @ d2dg) - 1.5 * d2dv * dv - 0.5 * rsqrt_v_eps * (d2dX_dY @ g)
         ) / v_eps
         # d2m[n] = 1/2*d2dv[n]/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]) - 2*d2v[n]/size(C)*sum(c, X[n,c] -
         #     m[n]) - 1/sqrt(v[n] + eps)*sum(c, d2dg[c]*dY[n,c]) + 2*d2dm[n]*dv[n] - 2*dv[n]/size(C)*sum(c,
@@ -299,8 +314,8 @@ class _SecondTangent(torch.autograd.Function):
         v_eps = v + eps
         power_v_eps = 1 / v_eps**1.5
         X_m = X - m[:, None]
-        dY_g = dY * g
-        dv = -0.5 * power_v_eps * torch.linalg.vecdot(X_m, dY_g)
+        dY_X_m = dY * X_m
+        dv = -0.5 * power_v_eps * (dY_X_m @ g)
         # tm[n] = 1/size(C)*sum(c, tX[n,c])
         sum_tX = tX.sum(dim=-1)
         tm = sum_tX / C
@@ -311,24 +326,21 @@ class _SecondTangent(torch.autograd.Function):
         #     eps)*tX[n,c]) - sum(n, tm[n]*dY[n,c]/sqrt(v[n] + eps)) - (1/2)*sum(n, tv[n]*dY[n,c]*(X[n,c] -
         #     m[n])/(v[n] + eps)^(3/2))
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
-        tdg = (
-            (tdY * (X_m * rsqrt_v_eps[:, None])).sum(dim=0)
-            + (tX * (dY * rsqrt_v_eps[:, None])).sum(dim=0)
-            - rsqrt_v_eps @ (tm[:, None] * dY)
-            - 0.5 * (tv * power_v_eps @ (dY * X_m))
-        )
+        X_m_tdY = X_m * tdY
+        dY_tX = dY * tX
+        tdg = rsqrt_v_eps @ X_m_tdY + rsqrt_v_eps @ dY_tX - tm * rsqrt_v_eps @ dY - 0.5 * (tv * power_v_eps @ dY_X_m)
         # tdb[c] = sum(n, tdY[n,c])
         tdb = tdY.sum(dim=0)
         # tdv[n] = 1/(v[n] + eps)*(1/2*tm[n]/sqrt(v[n] + eps)*sum(c, dY[n,c]*g[c]) - (3/2)*tv[n]*dv[n] -
         #     (1/2)/sqrt(v[n] + eps)*sum(c, g[c]*(X[n,c] - m[n])*tdY[n,c]) - (1/2)/sqrt(v[n] + eps)*sum(c,
         #     dY[n,c]*(X[n,c] - m[n])*tg[c]) - (1/2)/sqrt(v[n] + eps)*sum(c, dY[n,c]*g[c]*tX[n,c]))
-        dY_g_2 = dY @ g
+        dY_g = dY @ g
         tdv = (
-            0.5 * tm * rsqrt_v_eps * dY_g_2
+            0.5 * tm * rsqrt_v_eps * dY_g
             - 1.5 * tv * dv
-            - 0.5 * rsqrt_v_eps * torch.linalg.vecdot(tdY, g * X_m)
-            - 0.5 * rsqrt_v_eps * torch.linalg.vecdot(X_m, dY * tg)
-            - 0.5 * rsqrt_v_eps * torch.linalg.vecdot(tX, dY_g)
+            - 0.5 * rsqrt_v_eps * (X_m_tdY @ g)
+            - 0.5 * rsqrt_v_eps * (dY_X_m @ tg)
+            - 0.5 * rsqrt_v_eps * (dY_tX @ g)
         ) / v_eps
         # tdm[n] = 2*tm[n]*dv[n] - 2*tdv[n]/size(C)*sum(c, X[n,c] - m[n]) - 2*dv[n]/size(C)*sum(c, tX[n,c]) +
         #     1/2*tv[n]/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]) - 1/sqrt(v[n] + eps)*sum(c, g[c]*tdY[n,c]) -
@@ -337,7 +349,7 @@ class _SecondTangent(torch.autograd.Function):
             2 * tm * dv
             - 2 * tdv * sum_X_m / C
             - 2 * dv * sum_tX / C
-            + 0.5 * tv * power_v_eps * dY_g_2
+            + 0.5 * tv * power_v_eps * dY_g
             - rsqrt_v_eps * (tdY @ g)
             - rsqrt_v_eps * (dY @ tg)
         )
@@ -364,39 +376,44 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(X: Tensor, eps: Tensor, g: Tensor, b: Tensor) -> Any:
+def _forward_part(X: Tensor, eps: Tensor, g: Tensor, b: Tensor, Y: Any = None) -> Any:
     """One part along N, or the whole: m, v, Y."""
     C = X.shape[-1]
     # m[n] = sum(c, X[n,c])/size(C)
     m = X.sum(dim=-1) / C
     # v[n] = sum(c, (X[n,c] - m[n])^2)/size(C)
-    X_m = X - m[:, None]
-    v = (X_m**2).sum(dim=-1) / C
+    X_m = torch.subtract(X, m[:, None], out=Y)
+    v = torch.linalg.vecdot(X_m, X_m) / C
     # Y[n,c] = g[c]*(X[n,c] - m[n])/sqrt(v[n] + eps) + b[c]
-    Y = torch.multiply(X_m, g, out=X_m)
-    Y /= torch.sqrt(v + eps)[:, None]
-    Y += b
+    g_X_m = torch.multiply(X_m, g, out=X_m)
+    g_X_m /= torch.sqrt(v + eps)[:, None]
+    Y = torch.add(g_X_m, b, out=g_X_m)
     return m, v, Y
 
 
-def _backward_part(m: Tensor, X: Tensor, v: Tensor, eps: Tensor, dY: Tensor, g: Tensor) -> Any:
+def _backward_part(m: Tensor, X: Tensor, v: Tensor, eps: Tensor, dY: Tensor, g: Tensor, dX: Any = None, work: Any = None) -> Any:
     """One part along N, or the whole: dg, db, dX."""
     C = X.shape[-1]
+    N_block = m.shape[0]
+    (space_1,) = _spaces(work, m, (N_block, C))
     # dg[c] = sum(n, dY[n,c]*(X[n,c] - m[n])/sqrt(v[n] + eps))
-    X_m = X - m[:, None]
+    X_m = torch.subtract(X, m[:, None], out=dX)
     v_eps = v + eps
     rsqrt_v_eps = 1 / torch.sqrt(v_eps)
-    dg = (X_m * (dY * rsqrt_v_eps[:, None])).sum(dim=0)
+    dY_X_m = torch.multiply(dY, X_m, out=space_1)
+    dg = rsqrt_v_eps @ dY_X_m
     # db[c] = sum(n, dY[n,c])
     db = dY.sum(dim=0)
     # dv[n] = -(1/2)/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]*(X[n,c] - m[n]))
-    dv = -0.5 * torch.linalg.vecdot(X_m, dY * g) / v_eps**1.5
+    dv = -0.5 * (dY_X_m @ g) / v_eps**1.5
     # dm[n] = -(2*dv[n]/size(C)*sum(c, X[n,c] - m[n]) + 1/sqrt(v[n] + eps)*sum(c, dY[n,c]*g[c]))
     dm = -(2 * dv * X_m.sum(dim=-1) / C + rsqrt_v_eps * (dY @ g))
     # dX[n,c] = dm[n]/size(C) + 2*dv[n]*(X[n,c] - m[n])/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
-    dX = torch.multiply(X_m, dv[:, None] * 2 / C, out=X_m)
-    dX += (dm / C)[:, None]
-    dX += dY * g * rsqrt_v_eps[:, None]
+    dv_X_m = torch.multiply(X_m, dv[:, None] * 2 / C, out=X_m)
+    dY_g = torch.multiply(dY, g, out=space_1)
+    dY_g *= rsqrt_v_eps[:, None]
+    dX = torch.add(dv_X_m, (dm / C)[:, None], out=dv_X_m)
+    dX += dY_g
     return dg, db, dX
 
 
@@ -476,15 +493,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

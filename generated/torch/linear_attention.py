@@ -45,6 +45,8 @@ O = F (G^T V) / (F G^T 1) with F = elu(Q) + 1 and G = elu(K) + 1: linear in toke
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,7 +66,7 @@ def linear_attention(Q: Any, K: Any, V: Any) -> Tensor:
     """Return O, differentiable twice, in reverse and in forward mode."""
     Q, K, V = _real(Q=Q, K=K, V=V)
     _check(Q=Q, K=K, V=V)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), Q, K, V)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -104,8 +106,9 @@ class _Forward(torch.autograd.Function):
             t = 1 / Z
             U = None
             O_sum = Q.new_zeros((H, N, d_v))
+            work: dict[int, Any] = {}
             for h, d in _parts((H, d_k), d_v, Q, 128):
-                _, O_sum_part = _forward_part(G[h, :, d], V[h], F[h, :, d])
+                _, O_sum_part = _forward_part(G[h, :, d], V[h], F[h, :, d], work=work)
                 O_sum[h] += O_sum_part
             # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
             O = t[..., None] * O_sum
@@ -130,7 +133,8 @@ class _Forward(torch.autograd.Function):
             dO = Q.new_zeros((H, N, d_v))
         _, need_Q, need_K, need_V = ctx.needs_input_grad
         dQ, dK, dV = _spread(
-            (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, F, G, U, W, Z, O, dO)
+            (need_Q, need_K, need_V),
+            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, F, G, U, W, Z, O, dO),
         )
         return None, dQ, dK, dV
 
@@ -173,6 +177,20 @@ class _DualForward(_Forward):
         return tO, None, None, None, None, None
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -212,11 +230,14 @@ class _Backward(torch.autograd.Function):
             t_4 = 0.5 * torch.exp(K.clamp(max=0)) * (1 + torch.sign(-K)) + (K > 0).to(V.dtype)
             # dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
             t_5 = 0.5 * torch.exp(Q.clamp(max=0)) * (1 + torch.sign(-Q)) + (Q > 0).to(V.dtype)
-            dF_sum = Q.new_empty((H, N, d_k))
+            dF_sum = _empty((H, N, d_k), Q)
             dV = Q.new_zeros((H, M, d_v))
-            dG_sum = Q.new_empty((H, M, d_k))
+            dG_sum = _empty((H, M, d_k), Q)
+            work: dict[int, Any] = {}
             for h, d in _parts((H, d_k), d_v, Q, 128):
-                dF_sum[h, :, d], dV_part, dG_sum[h, :, d] = _backward_part(G[h, :, d], V[h], t_2[h], F[h, :, d], dO[h])
+                _, dV_part, _ = _backward_part(
+                    G[h, :, d], V[h], dO[h], t_2[h], F[h, :, d], dF_sum=dF_sum[h, :, d], dG_sum=dG_sum[h, :, d], work=work
+                )
                 dV[h] += dV_part
             # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
             dF = t_3 + t_2[..., None] * dF_sum
@@ -236,7 +257,7 @@ class _Backward(torch.autograd.Function):
             dZ = -torch.linalg.vecdot(dO, O) / Z
         if need_K or need_V:
             # dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
-            dU = (F / Z[..., None]).mT @ dO
+            dU = F.mT @ (dO / Z[..., None])
         if need_Q:
             # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
             dF = dZ[..., None] * W[:, None, :] + dO @ U.mT / Z[..., None]
@@ -323,7 +344,7 @@ class _Second(torch.autograd.Function):
         # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
         dZ = -torch.linalg.vecdot(dO, O) / Z
         # dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
-        dU = (F / Z[..., None]).mT @ dO
+        dU = F.mT @ (dO / Z[..., None])
         # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
         dO_U = dO @ U.mT
         dF = dZ[..., None] * W[:, None, :] + dO_U / Z[..., None]
@@ -361,7 +382,7 @@ class _Second(torch.autograd.Function):
             / Z
         )
         # d2U[h,d,e] = sum(i, d2O[h,i,e]/Z[h,i]*F[h,i,d]) + sum(i, d2dF[h,i,d]/Z[h,i]*dO[h,i,e])
-        d2U = (F / Z[..., None]).mT @ d2O + d2dF.mT @ (dO / Z[..., None])
+        d2U = F.mT @ (d2O / Z[..., None]) + (d2dF / Z[..., None]).mT @ dO
         # d2F[h,i,d] = d2Z[h,i]*W[h,d] + 1/Z[h,i]*sum(e, d2O[h,i,e]*U[h,d,e]) + 1/Z[h,i]*sum(e,
         #     d2dU[h,d,e]*dO[h,i,e]) + d2dW[h,d]*dZ[h,i]
         d2F = d2Z[..., None] * W[:, None, :] + d2O @ U.mT / Z[..., None] + dO @ d2dU.mT / Z[..., None] + d2dW[:, None, :] * dZ[..., None]
@@ -416,7 +437,7 @@ class _SecondTangent(torch.autograd.Function):
         # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
         dZ = -torch.linalg.vecdot(dO, O) / Z
         # dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
-        dU = (F / Z[..., None]).mT @ dO
+        dU = F.mT @ (dO / Z[..., None])
         # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
         dO_U = dO @ U.mT
         dF = dZ[..., None] * W[:, None, :] + dO_U / Z[..., None]
@@ -447,7 +468,7 @@ class _SecondTangent(torch.autograd.Function):
         # tdU[h,d,e] = sum(i, 1/Z[h,i]*F[h,i,d]*tdO[h,i,e]) - sum(i, tZ[h,i]*dO[h,i,e]/Z[h,i]^2*F[h,i,d]) +
         #     sum(i, tF[h,i,d]*dO[h,i,e]/Z[h,i])
         power_Z = 1 / Z**2
-        tdU = (F / Z[..., None]).mT @ tdO - F.mT @ (dO * (tZ * power_Z)[..., None]) + tF.mT @ (dO / Z[..., None])
+        tdU = (F / Z[..., None]).mT @ tdO - F.mT @ (dO * (tZ * power_Z)[..., None]) + (tF / Z[..., None]).mT @ dO
         # tdF[h,i,d] = tdZ[h,i]*W[h,d] + tW[h,d]*dZ[h,i] - tZ[h,i]/Z[h,i]^2*sum(e, dO[h,i,e]*U[h,d,e]) +
         #     1/Z[h,i]*sum(e, U[h,d,e]*tdO[h,i,e]) + 1/Z[h,i]*sum(e, tU[h,d,e]*dO[h,i,e])
         tdF = (
@@ -480,27 +501,41 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(G: Tensor, V: Tensor, F: Tensor) -> Any:
+def _forward_part(G: Tensor, V: Tensor, F: Tensor, work: Any = None) -> Any:
     """One part along H and d_k, or the whole: U, O_sum."""
+    H_block = G.shape[0]
+    d_k_block = G.shape[-1]
+    d_v = V.shape[-1]
+    N = F.shape[1]
+    space_1, space_2 = _spaces(work, G, (H_block, d_k_block, d_v), (H_block, N, d_v))
     # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
-    U = G.mT @ V
+    U = torch.matmul(G.mT, V, out=space_1)
     # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
-    O_sum = F @ U
+    O_sum = torch.matmul(F, U, out=space_2)
     return U, O_sum
 
 
-def _backward_part(G: Tensor, V: Tensor, t: Tensor, F: Tensor, dO: Tensor) -> Any:
+def _backward_part(G: Tensor, V: Tensor, dO: Tensor, t: Tensor, F: Tensor, dF_sum: Any = None, dG_sum: Any = None, work: Any = None) -> Any:
     """One part along H and d_k, or the whole: dF_sum, dV, dG_sum."""
+    H_block = G.shape[0]
+    M = G.shape[1]
+    d_k_block = G.shape[-1]
+    d_v = V.shape[-1]
+    N = dO.shape[1]
+    space_1, space_2, space_3, space_4 = _spaces(
+        work, G, (H_block, d_k_block, d_v), (H_block, N, d_v), (H_block, d_k_block, d_v), (H_block, M, d_v)
+    )
     # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
-    U = G.mT @ V
+    U = torch.matmul(G.mT, V, out=space_1)
     # dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
-    dU = (t[..., None] * F).mT @ dO
+    dO_t = torch.multiply(dO, t[..., None], out=space_2)
+    dU = torch.matmul(F.mT, dO_t, out=space_3)
     # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
-    dF_sum = dO @ U.mT
+    dF_sum = torch.matmul(dO, U.mT, out=dF_sum)
     # dV[h,j,e] = sum(d, dU[h,d,e]*G[h,j,d])
-    dV = G @ dU
+    dV = torch.matmul(G, dU, out=space_4)
     # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
-    dG_sum = V @ dU.mT
+    dG_sum = torch.matmul(V, dU.mT, out=dG_sum)
     return dF_sum, dV, dG_sum
 
 
@@ -573,15 +608,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def log_determinant(A: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
     (A,) = _real(A=A)
     _check(A=A)
-    return _chosen(_Forward, _DualForward)(A)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(A)
 
 
 class _Forward(torch.autograd.Function):
@@ -62,7 +62,7 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
         (A,) = ctx.saved_tensors
         (need_A,) = ctx.needs_input_grad
-        (dA,) = _spread((need_A,), _chosen(_Backward, _DualBackward)(need_A, A, dL))
+        (dA,) = _spread((need_A,), _chosen(_Backward, _DualBackward, _DualBackward)(need_A, A, dL))
         return dA
 
 
@@ -73,8 +73,22 @@ class _DualForward(_Forward):
     def jvp(ctx: Any, tA: Any) -> Any:
         (A,) = ctx.saved_tensors
         # tL = sum(i,j, inv(A)[j,i]*tA[i,j])
-        tL = (torch.linalg.inv(A) * tA.T).sum()
+        tL = torch.linalg.vecdot(torch.linalg.inv(A), tA.T).sum()
         return tL
+
+
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
 
 
 class _Backward(torch.autograd.Function):
@@ -128,7 +142,7 @@ class _Second(torch.autograd.Function):
         # A_inv[j,i] = inv(A)[j,i]
         A_inv = torch.linalg.inv(A)
         # d2dL = sum(i,j, d2dA[i,j]*A_inv[j,i])
-        d2dL = (d2dA * A_inv.T).sum()
+        d2dL = torch.linalg.vecdot(d2dA, A_inv.T).sum()
         # d2A_inv[j,i] = d2dA[i,j]*dL
         d2A_inv = dL * d2dA.T
         # d2A[i,j] = -sum(j',i', d2A_inv[j',i']*A_inv[j',i]*A_inv[j,i'])
@@ -212,15 +226,17 @@ def _transforms() -> tuple[str, ...]:
     return tuple(level.key().name for level in stack or ())
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

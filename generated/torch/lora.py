@@ -35,6 +35,8 @@ Y = X W + scale X A B: W is frozen, A and B of low rank learn. Hu et al. (2021),
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,7 +59,7 @@ def lora(X: Any, W: Any, A: Any, B: Any, scale: Any) -> Tensor:
     X, W, A, B, scale = _real(X=X, W=W, A=A, B=B, scale=scale)
     _check(X=X, W=W, A=A, B=B, scale=scale)
     _constant(W=W, scale=scale)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), X, W, A, B, scale)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, W, A, B, scale)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -79,9 +81,10 @@ class _Forward(torch.autograd.Function):
             # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
             t = X @ W
             H = None
-            Y_sum = X.new_empty((S, M))
+            Y_sum = _empty((S, M), X)
+            work: dict[int, Any] = {}
             for (i,) in _parts((S,), R, X, 128):
-                _, Y_sum[i] = _forward_part(X[i], A, B, scale)
+                _forward_part(X[i], A, B, scale, Y_sum=Y_sum[i], work=work)
             # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
             Y = t + Y_sum
         return Y, H
@@ -103,7 +106,9 @@ class _Forward(torch.autograd.Function):
         if dY is None:
             dY = X.new_zeros((S, M))
         _, need_X, _, need_A, need_B, _ = ctx.needs_input_grad
-        dX, dA, dB = _spread((need_X, need_A, need_B), _chosen(_Backward, _DualBackward)(need_X, need_A, need_B, X, W, A, B, scale, H, dY))
+        dX, dA, dB = _spread(
+            (need_X, need_A, need_B), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_A, need_B, X, W, A, B, scale, H, dY)
+        )
         return None, dX, None, dA, dB, None
 
 
@@ -125,6 +130,20 @@ class _DualForward(_Forward):
         return tY, None
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -142,10 +161,11 @@ class _Backward(torch.autograd.Function):
             # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
             t = dY @ W.T
             dB_sum = X.new_zeros((R, M))
-            dX_sum = X.new_empty((S, N))
+            dX_sum = _empty((S, N), X)
             dA = X.new_zeros((N, R))
+            work: dict[int, Any] = {}
             for (i,) in _parts((S,), R, X, 512):
-                dB_sum_part, dX_sum[i], dA_part = _backward_part(X[i], A, dY[i], B, scale)
+                dB_sum_part, _, dA_part = _backward_part(X[i], A, dY[i], B, scale, dX_sum=dX_sum[i], work=work)
                 dB_sum += dB_sum_part
                 dA += dA_part
             # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
@@ -283,29 +303,37 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(X: Tensor, A: Tensor, B: Tensor, scale: Tensor) -> Any:
+def _forward_part(X: Tensor, A: Tensor, B: Tensor, scale: Tensor, Y_sum: Any = None, work: Any = None) -> Any:
     """One part along S, or the whole: H, Y_sum."""
+    S_block = X.shape[0]
+    R = A.shape[-1]
+    (space_1,) = _spaces(work, X, (S_block, R))
     # H[i,r] = sum(k, X[i,k]*A[k,r])
-    H = X @ A
+    H = torch.matmul(X, A, out=space_1)
     # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
-    Y_sum = H @ B
-    Y_sum *= scale
+    H_B = torch.matmul(H, B, out=Y_sum)
+    Y_sum = torch.multiply(H_B, scale, out=H_B)
     return H, Y_sum
 
 
-def _backward_part(X: Tensor, A: Tensor, dY: Tensor, B: Tensor, scale: Tensor) -> Any:
+def _backward_part(X: Tensor, A: Tensor, dY: Tensor, B: Tensor, scale: Tensor, dX_sum: Any = None, work: Any = None) -> Any:
     """One part along S, or the whole: dB_sum, dX_sum, dA."""
+    S_block = X.shape[0]
+    N = X.shape[-1]
+    R = A.shape[-1]
+    M = dY.shape[-1]
+    space_1, space_2, space_3 = _spaces(work, X, (S_block, R), (R, M), (N, R))
     # H[i,r] = sum(k, X[i,k]*A[k,r])
-    H = X @ A
+    H = torch.matmul(X, A, out=space_1)
     # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
-    dB_sum = H.T @ dY
+    dB_sum = torch.matmul(H.T, dY, out=space_2)
     # dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
-    dH = dY @ B.T
-    dH *= scale
+    dY_B = torch.matmul(dY, B.T, out=space_1)
+    dH = torch.multiply(dY_B, scale, out=dY_B)
     # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
-    dX_sum = dH @ A.T
+    dX_sum = torch.matmul(dH, A.T, out=dX_sum)
     # dA[k,r] = sum(i, dH[i,r]*X[i,k])
-    dA = X.T @ dH
+    dA = torch.matmul(X.T, dH, out=space_3)
     return dB_sum, dX_sum, dA
 
 
@@ -385,15 +413,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -40,6 +40,8 @@ Y = (silu(X W_g) o X W_u) W_o. Shazeer (2020), equation (6).
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,7 +62,7 @@ def mlp_swiglu(X: Any, W_g: Any, W_u: Any, W_o: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
     X, W_g, W_u, W_o = _real(X=X, W_g=W_g, W_u=W_u, W_o=W_o)
     _check(X=X, W_g=W_g, W_u=W_u, W_o=W_o)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), X, W_g, W_u, W_o)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, W_g, W_u, W_o)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -86,9 +88,10 @@ class _Forward(torch.autograd.Function):
             G = None
             U = None
             H = None
-            Y = X.new_empty((B, M))
+            Y = _empty((B, M), X)
+            work: dict[int, Any] = {}
             for (i,) in _parts((B,), F, X, 128):
-                _, _, _, Y[i] = _forward_part(X[i], W_g, W_u, W_o)
+                _forward_part(X[i], W_g, W_u, W_o, Y=Y[i], work=work)
         return Y, G, U, H
 
     @staticmethod
@@ -110,7 +113,7 @@ class _Forward(torch.autograd.Function):
         _, need_X, need_W_g, need_W_u, need_W_o = ctx.needs_input_grad
         dX, dW_g, dW_u, dW_o = _spread(
             (need_X, need_W_g, need_W_u, need_W_o),
-            _chosen(_Backward, _DualBackward)(need_X, need_W_g, need_W_u, need_W_o, X, W_g, W_u, W_o, G, U, H, dY),
+            _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W_g, need_W_u, need_W_o, X, W_g, W_u, W_o, G, U, H, dY),
         )
         return None, dX, dW_g, dW_u, dW_o
 
@@ -144,6 +147,20 @@ class _DualForward(_Forward):
         return tY, None, None, None
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -171,10 +188,11 @@ class _Backward(torch.autograd.Function):
         if G is None and not _traced(dY):
             dW_o = X.new_zeros((F, M))
             dW_u = X.new_zeros((N, F))
-            dX = X.new_empty((B, N))
+            dX = _empty((B, N), X)
             dW_g = X.new_zeros((N, F))
+            work: dict[int, Any] = {}
             for (i,) in _parts((B,), F, X, 512):
-                dW_o_part, dW_u_part, dX[i], dW_g_part = _backward_part(X[i], W_g, W_u, dY[i], W_o)
+                dW_o_part, dW_u_part, _, dW_g_part = _backward_part(X[i], W_g, W_u, dY[i], W_o, dX=dX[i], work=work)
                 dW_o += dW_o_part
                 dW_u += dW_u_part
                 dW_g += dW_g_part
@@ -414,50 +432,63 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(X: Tensor, W_g: Tensor, W_u: Tensor, W_o: Tensor) -> Any:
+def _forward_part(X: Tensor, W_g: Tensor, W_u: Tensor, W_o: Tensor, Y: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: G, U, H, Y."""
+    B_block = X.shape[0]
+    F = W_g.shape[-1]
+    space_1, space_2, space_3 = _spaces(work, X, (B_block, F), (B_block, F), (B_block, F))
     # G[i,h] = sum(k, X[i,k]*W_g[k,h])
-    G = X @ W_g
+    G = torch.matmul(X, W_g, out=space_1)
     # U[i,h] = sum(k, X[i,k]*W_u[k,h])
-    U = X @ W_u
+    U = torch.matmul(X, W_u, out=space_2)
     # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
-    H = torch.sigmoid(G)
+    H = torch.sigmoid(G, out=space_3)
     H *= G
     H *= U
     # Y[i,j] = sum(h, H[i,h]*W_o[h,j])
-    Y = H @ W_o
+    Y = torch.matmul(H, W_o, out=Y)
     return G, U, H, Y
 
 
-def _backward_part(X: Tensor, W_g: Tensor, W_u: Tensor, dY: Tensor, W_o: Tensor) -> Any:
+def _backward_part(X: Tensor, W_g: Tensor, W_u: Tensor, dY: Tensor, W_o: Tensor, dX: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dW_o, dW_u, dX, dW_g."""
+    B_block = X.shape[0]
+    N = X.shape[-1]
+    F = W_g.shape[-1]
+    M = dY.shape[-1]
+    space_1, space_2, space_3, space_4, space_5, space_6, space_7, space_8, space_9, space_10 = _spaces(
+        work, X, (B_block, F), (B_block, F), (B_block, F), (F, M), (B_block, F), (B_block, F), (B_block, F), (N, F), (B_block, N), (N, F)
+    )
     # G[i,h] = sum(k, X[i,k]*W_g[k,h])
-    G = X @ W_g
+    G = torch.matmul(X, W_g, out=space_1)
     # U[i,h] = sum(k, X[i,k]*W_u[k,h])
-    U = X @ W_u
+    U = torch.matmul(X, W_u, out=space_2)
     # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
-    H = torch.sigmoid(G)
+    H = torch.sigmoid(G, out=space_3)
     H *= G
     H *= U
     # dW_o[h,j] = sum(i, dY[i,j]*H[i,h])
-    dW_o = H.T @ dY
+    dW_o = torch.matmul(H.T, dY, out=space_4)
     # dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
-    dH = dY @ W_o.T
+    dH = torch.matmul(dY, W_o.T, out=space_5)
     # dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
-    sigmoid_G = torch.sigmoid(G)
-    dG = sigmoid_G * U
-    dG += H * (1 - sigmoid_G)
-    dG *= dH
+    sigmoid_G = torch.sigmoid(G, out=space_6)
+    sigmoid_G_U = torch.multiply(sigmoid_G, U, out=space_7)
+    sigmoid_G_shifted = 1 - sigmoid_G
+    H_sigmoid_G_shifted = torch.multiply(sigmoid_G_shifted, H, out=sigmoid_G_shifted)
+    sigmoid_G_U_H_sigmoid_G_shifted = torch.add(sigmoid_G_U, H_sigmoid_G_shifted, out=sigmoid_G_U)
+    dG = torch.multiply(sigmoid_G_U_H_sigmoid_G_shifted, dH, out=sigmoid_G_U_H_sigmoid_G_shifted)
     # dU[i,h] = dH[i,h]*G[i,h]*sigmoid(G[i,h])
     dU = torch.multiply(dH, G, out=dH)
     dU *= sigmoid_G
     # dW_u[k,h] = sum(i, dU[i,h]*X[i,k])
-    dW_u = X.T @ dU
+    dW_u = torch.matmul(X.T, dU, out=space_8)
     # dX[i,k] = sum(h, dG[i,h]*W_g[k,h]) + sum(h, dU[i,h]*W_u[k,h])
-    dX = dG @ W_g.T
-    dX += dU @ W_u.T
+    dG_W_g = torch.matmul(dG, W_g.T, out=dX)
+    dU_W_u = torch.matmul(dU, W_u.T, out=space_9)
+    dX = torch.add(dG_W_g, dU_W_u, out=dG_W_g)
     # dW_g[k,h] = sum(i, dG[i,h]*X[i,k])
-    dW_g = X.T @ dG
+    dW_g = torch.matmul(X.T, dG, out=space_10)
     return dW_o, dW_u, dX, dW_g
 
 
@@ -530,15 +561,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

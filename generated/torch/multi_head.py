@@ -56,6 +56,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -79,7 +80,7 @@ def multi_head(X: Any, W_q: Any, W_k: Any, W_v: Any, W_o: Any) -> Tensor:
     _check(X=X, W_q=W_q, W_k=W_k, W_v=W_v, W_o=W_o)
     N = X.shape[1]
     _nonempty(N=N)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), X, W_q, W_k, W_v, W_o)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, W_q, W_k, W_v, W_o)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -123,11 +124,12 @@ class _Forward(torch.autograd.Function):
             # V[b,h,j,e] = sum(c, X[b,j,c]*W_v[h,c,e])
             V = X[:, None, :, :] @ W_v[None, :, :, :]
             P = None
-            m = X.new_empty((B, H, N))
-            Z_m = X.new_empty((B, H, N))
-            O = X.new_empty((B, H, N, d_v))
+            m = _empty((B, H, N), X)
+            Z_m = _empty((B, H, N), X)
+            O = _empty((B, H, N, d_v), X)
+            work: dict[int, Any] = {}
             for b, h, i in _parts((B, H, N), N, X, 128):
-                m[b, h, i], Z_m[b, h, i], _, O[b, h, i] = _forward_part(Q[b, h, i], K[b, h], V[b, h])
+                m[b, h, i], Z_m[b, h, i], _, _ = _forward_part(Q[b, h, i], K[b, h], V[b, h], O=O[b, h, i], work=work)
             # Y[b,i,m] = sum(h,e, O[b,h,i,e]*W_o[h,e,m])
             Y = O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
         return Y, Q, K, V, P, O, m, Z_m
@@ -152,7 +154,7 @@ class _Forward(torch.autograd.Function):
         _, need_X, need_W_q, need_W_k, need_W_v, need_W_o = ctx.needs_input_grad
         dX, dW_q, dW_k, dW_v, dW_o = _spread(
             (need_X, need_W_q, need_W_k, need_W_v, need_W_o),
-            _chosen(_Backward, _DualBackward)(
+            _chosen(_Backward, _DualBackward, _DualBackward)(
                 need_X, need_W_q, need_W_k, need_W_v, need_W_o, X, W_q, W_k, W_v, W_o, Q, K, V, P, O, m, Z_m, dY
             ),
         )
@@ -184,13 +186,8 @@ class _DualForward(_Forward):
         V = X[:, None, :, :] @ W_v[None, :, :, :]
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
         S = Q @ K.mT / math.sqrt(d_k)
-        # m[b,h,i] = max(k, S[b,h,i,k])
-        m = S.amax(dim=-1)
-        # Z_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
-        exp_S = torch.exp(S - m[..., None])
-        Z_m = exp_S.sum(dim=-1)
         # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-        P = exp_S / Z_m[..., None]
+        P = torch.softmax(S, dim=-1)
         # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
         O = P @ V
         # tQ[b,h,i,d] = sum(c, W_q[h,c,d]*tX[b,i,c]) + sum(c, X[b,i,c]*tW_q[h,c,d])
@@ -212,6 +209,20 @@ class _DualForward(_Forward):
             B, N, H * d_v
         ) @ tW_o.reshape(H * d_v, C)
         return tY, None, None, None, None, None, None, None
+
+
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
 
 
 class _Backward(torch.autograd.Function):
@@ -252,10 +263,13 @@ class _Backward(torch.autograd.Function):
             # dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
             dO = dY[:, None, :, :] @ W_o.mT[None, :, :, :]
             dV = X.new_zeros((B, H, N, d_v))
-            dQ = X.new_empty((B, H, N, d_k))
+            dQ = _empty((B, H, N, d_k), X)
             dK_sum = X.new_zeros((B, H, N, d_k))
+            work: dict[int, Any] = {}
             for b, h, i in _parts((B, H, N), N, X, 128):
-                dV_part, dQ[b, h, i], dK_sum_part = _backward_part(Q[b, h, i], K[b, h], m[b, h, i], Z_m[b, h, i], dO[b, h, i], V[b, h])
+                dV_part, _, dK_sum_part = _backward_part(
+                    Q[b, h, i], K[b, h], m[b, h, i], Z_m[b, h, i], dO[b, h, i], V[b, h], dQ=dQ[b, h, i], work=work
+                )
                 dV[b, h] += dV_part
                 dK_sum[b, h] += dK_sum_part
             # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
@@ -616,12 +630,17 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Q: Tensor, K: Tensor, V: Tensor) -> Any:
+def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: m, Z_m, P, O."""
     d_k = Q.shape[-1]
+    B_block = Q.shape[0]
+    H_block = Q.shape[1]
+    N_block = Q.shape[2]
+    N = K.shape[2]
+    (space_1,) = _spaces(work, Q, (B_block, H_block, N_block, N))
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    S = Q @ K.mT
-    S /= math.sqrt(d_k)
+    Q_K = torch.matmul(Q, K.mT, out=space_1)
+    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # m[b,h,i] = max(k, S[b,h,i,k])
     m = S.amax(dim=-1)
     # Z_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
@@ -631,33 +650,42 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor) -> Any:
     # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
     P = torch.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-    O = P @ V
+    O = torch.matmul(P, V, out=O)
     return m, Z_m, P, O
 
 
-def _backward_part(Q: Tensor, K: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor) -> Any:
+def _backward_part(Q: Tensor, K: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, dQ: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
+    B_block = Q.shape[0]
+    H_block = Q.shape[1]
+    N_block = Q.shape[2]
+    N = K.shape[2]
+    d_v = dO.shape[-1]
+    space_1, space_2, space_3, space_4 = _spaces(
+        work, Q, (B_block, H_block, N_block, N), (B_block, H_block, N_block, N), (B_block, H_block, N, d_v), (B_block, H_block, N, d_k)
+    )
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    S = Q @ K.mT
-    S /= math.sqrt(d_k)
+    Q_K = torch.matmul(Q, K.mT, out=space_1)
+    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-    P = torch.exp(S - m[..., None])
+    P = torch.subtract(S, m[..., None], out=S)
+    torch.exp(P, out=P)
     P /= Z_m[..., None]
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-    dP = dO @ V.mT
+    dP = torch.matmul(dO, V.mT, out=space_2)
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = P.mT @ dO
+    dV = torch.matmul(P.mT, dO, out=space_3)
     # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
     D = torch.linalg.vecdot(dP, P)
     # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
-    dS = torch.subtract(dP, D[..., None], out=dP)
-    dS *= P
+    dP_D = torch.subtract(dP, D[..., None], out=dP)
+    dS = torch.multiply(dP_D, P, out=dP_D)
     # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
-    dQ = dS @ K
-    dQ /= math.sqrt(d_k)
+    dS_K = torch.matmul(dS, K, out=dQ)
+    dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = dS.mT @ Q
+    dK_sum = torch.matmul(dS.mT, Q, out=space_4)
     return dV, dQ, dK_sum
 
 
@@ -737,15 +765,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -35,6 +35,8 @@ L is the sum of w_y max(margin + Z_j - Z_y, 0)^p over the classes j other than y
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,7 +61,7 @@ def multi_margin_entries(Z: Any, y: Any, w: Any, p: Any, margin: Any) -> Tensor:
     _check(Z=Z, y=y, w=w, p=p, margin=margin)
     _places("y", y, "C", Z.shape[1])
     _constant(w=w, p=p, margin=margin)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), Z, y, w, p, margin)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Z, y, w, p, margin)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -81,8 +83,8 @@ class _Forward(torch.autograd.Function):
             # L[i] = w[y[i]]*(sum(j, where(2 <= p, 1, 0)*r[i,j]^2 + where(p < 2, 1, 0)*r[i,j]) - own)/size(C)
             L = w[y] * (torch.where(less_equal_p, r**2, r).sum(dim=-1) - own) / C
         else:
-            r = Z.new_empty((N, C))
-            L = Z.new_empty((N,))
+            r = _empty((N, C), Z)
+            L = _empty((N,), Z)
             for (i,) in _parts((N,), C, Z, 1):
                 r[i], L[i] = _forward_part(Z[i], y[i], margin, p, w)
         return L, r
@@ -103,7 +105,7 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = Z.new_zeros((N,))
         _, need_Z, _, _, _, _ = ctx.needs_input_grad
-        (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward)(need_Z, Z, y, w, p, margin, r, dL))
+        (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, y, w, p, margin, r, dL))
         return None, dZ, None, None, None, None
 
 
@@ -125,6 +127,20 @@ class _DualForward(_Forward):
         return tL, None
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -135,9 +151,10 @@ class _Backward(torch.autograd.Function):
         C = Z.shape[-1]
         N = Z.shape[0]
         if not _whole(N * C, dL):
-            dZ = Z.new_empty((N, C))
+            dZ = _empty((N, C), Z)
+            work: dict[int, Any] = {}
             for (i,) in _parts((N,), C, Z, 1):
-                dZ[i] = _backward_part(w, y[i], p, r[i], dL[i], Z[i], margin)
+                dZ[i] = _backward_part(w, y[i], p, r[i], dL[i], Z[i], margin, dZ=dZ[i], work=work)
             return (dZ,)
         # dr[i,j] = dL[i]*w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0))
         dr = dL[:, None] * w[y][:, None] * torch.where(p >= 2, 2 * r, 1) / C
@@ -255,20 +272,28 @@ def _forward_part(Z: Tensor, y: Tensor, margin: Tensor, p: Tensor, w: Tensor) ->
     relu_margin = torch.relu(margin)
     own = torch.where(less_equal_p, relu_margin**2, relu_margin)
     # L[i] = w[y[i]]*(sum(j, where(2 <= p, 1, 0)*r[i,j]^2 + where(p < 2, 1, 0)*r[i,j]) - own)/size(C)
-    L = w[y] * (torch.where(less_equal_p, r**2, r).sum(dim=-1) - own) / C
+    square_r = r**2
+    masked_less_equal_p = torch.where(less_equal_p, square_r, r)
+    L = w[y] * (masked_less_equal_p.sum(dim=-1) - own) / C
     return r, L
 
 
-def _backward_part(w: Tensor, y: Tensor, p: Tensor, r: Tensor, dL: Tensor, Z: Tensor, margin: Tensor) -> Any:
+def _backward_part(
+    w: Tensor, y: Tensor, p: Tensor, r: Tensor, dL: Tensor, Z: Tensor, margin: Tensor, dZ: Any = None, work: Any = None
+) -> Any:
     """One part along N, or the whole: dZ."""
     C = w.shape[0]
+    N_block = y.shape[0]
+    (space_1,) = _spaces(work, w, (N_block, C))
     # dr[i,j] = dL[i]*w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0))
-    dr = torch.where(p >= 2, 2 * r, 1) * (dL[:, None] * w[y][:, None] / C)
+    dr = torch.multiply(torch.where(p >= 2, 2 * r, 1), dL[:, None] * w[y][:, None] / C, out=space_1)
     # D[i] = sum(j, dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
-    masked_Z = torch.where(Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0, dr, 0)
-    D = masked_Z.sum(dim=-1)
+    Z_margin = torch.subtract(Z, torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None], out=dZ)
+    Z_margin += margin
+    masked_Z_margin = torch.where(Z_margin > 0, dr, 0)
+    D = masked_Z_margin.sum(dim=-1)
     # dZ[i,j] = dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i]
-    dZ = torch.subtract(masked_Z, _one_hot(y, C, w) * D[:, None], out=masked_Z)
+    dZ = torch.subtract(masked_Z_margin, _one_hot(y, C, w) * D[:, None], out=masked_Z_margin)
     return dZ
 
 
@@ -362,15 +387,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -27,6 +27,8 @@ Gradients:
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,7 +52,7 @@ def nll_entries(G: Any, y: Any, w: Any, r: Any) -> Tensor:
     _check(G=G, y=y, w=w, r=r)
     _places("y", y, "C", G.shape[1])
     _constant(w=w, r=r)
-    return _chosen(_Forward, _DualForward)(G, y, w, r)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(G, y, w, r)
 
 
 class _Forward(torch.autograd.Function):
@@ -74,7 +76,7 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
         y, w, r = ctx.saved_tensors
         need_G, _, _, _ = ctx.needs_input_grad
-        (dG,) = _spread((need_G,), _chosen(_Backward, _DualBackward)(need_G, y, w, r, dL))
+        (dG,) = _spread((need_G,), _chosen(_Backward, _DualBackward, _DualBackward)(need_G, y, w, r, dL))
         return dG, None, None, None
 
 
@@ -89,6 +91,20 @@ class _DualForward(_Forward):
         return tL
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -99,9 +115,9 @@ class _Backward(torch.autograd.Function):
         C = w.shape[0]
         B = y.shape[0]
         if not _whole(B * C, dL):
-            dG = w.new_empty((B, C))
+            dG = _empty((B, C), w)
             for (i,) in _parts((B,), C, w, 1):
-                dG[i] = _backward_part(r[i], w, y[i], dL[i])
+                dG[i] = _backward_part(r[i], w, y[i], dL[i], dG=dG[i])
             return (dG,)
         # dG[i,c] = -dL[i]*where(0 < r[i], 1, 0)*w[y[i]]*delta(y[i],c)
         dG = -torch.where((r > 0)[:, None], dL[:, None] * w[y][:, None] * _one_hot(y, C, w), 0)
@@ -178,11 +194,12 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _backward_part(r: Tensor, w: Tensor, y: Tensor, dL: Tensor) -> Any:
+def _backward_part(r: Tensor, w: Tensor, y: Tensor, dL: Tensor, dG: Any = None) -> Any:
     """One part along B, or the whole: dG."""
     C = w.shape[0]
     # dG[i,c] = -dL[i]*where(0 < r[i], 1, 0)*w[y[i]]*delta(y[i],c)
-    dG = -torch.where((r > 0)[:, None], dL[:, None] * w[y][:, None] * _one_hot(y, C, r), 0)
+    dL_w = torch.multiply(_one_hot(y, C, r), dL[:, None] * w[y][:, None], out=dG)
+    dG = -torch.where((r > 0)[:, None], dL_w, 0)
     return dG
 
 
@@ -276,15 +293,28 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -28,6 +28,8 @@ Each pair of features turns by position times frequency. Su et al. (2021), equat
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,7 +50,7 @@ def rotary(X_even: Any, X_odd: Any, w: Any) -> tuple[Tensor, Tensor]:
     X_even, X_odd, w = _real(X_even=X_even, X_odd=X_odd, w=w)
     _check(X_even=X_even, X_odd=X_odd, w=w)
     _constant(w=w)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), X_even, X_odd, w)[:2]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X_even, X_odd, w)[:2]
 
 
 class _Forward(torch.autograd.Function):
@@ -71,11 +73,21 @@ class _Forward(torch.autograd.Function):
             # Y_odd[b,n,f] = sin(A[n,f])*X_even[b,n,f] + cos(A[n,f])*X_odd[b,n,f]
             Y_odd = sin_A * X_even + cos_A * X_odd
         else:
-            A = X_even.new_empty((N, F))
-            Y_even = X_even.new_empty((B, N, F))
-            Y_odd = X_even.new_empty((B, N, F))
+            A = _empty((N, F), X_even)
+            Y_even = _empty((B, N, F), X_even)
+            Y_odd = _empty((B, N, F), X_even)
+            work: dict[int, Any] = {}
             for (n,) in _parts((N,), B * F, X_even, 1):
-                A[n], Y_even[:, n], Y_odd[:, n] = _forward_part(torch.arange(N, device=X_even.device)[n], w, X_even[:, n], X_odd[:, n])
+                _forward_part(
+                    torch.arange(N, device=X_even.device)[n],
+                    w,
+                    X_even[:, n],
+                    X_odd[:, n],
+                    A=A[n],
+                    Y_even=Y_even[:, n],
+                    Y_odd=Y_odd[:, n],
+                    work=work,
+                )
         return Y_even, Y_odd, A
 
     @staticmethod
@@ -101,7 +113,7 @@ class _Forward(torch.autograd.Function):
             dY_odd = w.new_zeros((B, N, F))
         _, need_X_even, need_X_odd, _ = ctx.needs_input_grad
         dX_even, dX_odd = _spread(
-            (need_X_even, need_X_odd), _chosen(_Backward, _DualBackward)(need_X_even, need_X_odd, B, w, A, dY_even, dY_odd)
+            (need_X_even, need_X_odd), _chosen(_Backward, _DualBackward, _DualBackward)(need_X_even, need_X_odd, B, w, A, dY_even, dY_odd)
         )
         return None, dX_even, dX_odd, None
 
@@ -131,6 +143,20 @@ class _DualForward(_Forward):
         return tY_even, tY_odd, None
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -141,10 +167,11 @@ class _Backward(torch.autograd.Function):
         N = A.shape[0]
         F = w.shape[0]
         if not _whole(B * N * F, dY_even, dY_odd):
-            dX_even = w.new_empty((B, N, F))
-            dX_odd = w.new_empty((B, N, F))
+            dX_even = _empty((B, N, F), w)
+            dX_odd = _empty((B, N, F), w)
+            work: dict[int, Any] = {}
             for b, n in _parts((B, N), F, w, 1):
-                dX_even[b, n], dX_odd[b, n] = _backward_part(A[n], dY_even[b, n], dY_odd[b, n])
+                _backward_part(A[n], dY_even[b, n], dY_odd[b, n], dX_even=dX_even[b, n], dX_odd=dX_odd[b, n], work=work)
             return _needed((need_X_even, need_X_odd), (dX_even, dX_odd))
         dX_even = dX_odd = None
         cos_A = torch.cos(A)
@@ -241,31 +268,43 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(n: Tensor, w: Tensor, X_even: Tensor, X_odd: Tensor) -> Any:
+def _forward_part(
+    n: Tensor, w: Tensor, X_even: Tensor, X_odd: Tensor, A: Any = None, Y_even: Any = None, Y_odd: Any = None, work: Any = None
+) -> Any:
     """One part along N, or the whole: A, Y_even, Y_odd."""
+    N_block = n.shape[0]
+    F = w.shape[0]
+    B = X_even.shape[0]
+    space_1, space_2, space_3 = _spaces(work, w, (N_block, F), (N_block, F), (B, N_block, F))
     # A[n,f] = w[f]*position(n)
-    A = w * n.to(w.dtype)[:, None]
+    A = torch.multiply(w, n.to(w.dtype)[:, None], out=A)
     # Y_even[b,n,f] = X_even[b,n,f]*cos(A[n,f]) - sin(A[n,f])*X_odd[b,n,f]
-    cos_A = torch.cos(A)
-    sin_A = torch.sin(A)
-    Y_even = X_even * cos_A
-    Y_even -= sin_A * X_odd
+    cos_A = torch.cos(A, out=space_1)
+    X_even_cos_A = torch.multiply(X_even, cos_A, out=Y_even)
+    sin_A = torch.sin(A, out=space_2)
+    Y_even = torch.subtract(X_even_cos_A, sin_A * X_odd, out=X_even_cos_A)
     # Y_odd[b,n,f] = sin(A[n,f])*X_even[b,n,f] + cos(A[n,f])*X_odd[b,n,f]
-    Y_odd = X_even * sin_A
-    Y_odd += cos_A * X_odd
+    sin_A_X_even = torch.multiply(X_even, sin_A, out=Y_odd)
+    cos_A_X_odd = torch.multiply(X_odd, cos_A, out=space_3)
+    Y_odd = torch.add(sin_A_X_even, cos_A_X_odd, out=sin_A_X_even)
     return A, Y_even, Y_odd
 
 
-def _backward_part(A: Tensor, dY_even: Tensor, dY_odd: Tensor) -> Any:
+def _backward_part(A: Tensor, dY_even: Tensor, dY_odd: Tensor, dX_even: Any = None, dX_odd: Any = None, work: Any = None) -> Any:
     """One part along B and N, or the whole: dX_even, dX_odd."""
+    N_block = A.shape[0]
+    F = A.shape[-1]
+    B_block = dY_even.shape[0]
+    space_1, space_2, space_3 = _spaces(work, A, (N_block, F), (N_block, F), (B_block, N_block, F))
     # dX_even[b,n,f] = dY_even[b,n,f]*cos(A[n,f]) + dY_odd[b,n,f]*sin(A[n,f])
-    cos_A = torch.cos(A)
-    sin_A = torch.sin(A)
-    dX_even = dY_even * cos_A
-    dX_even += dY_odd * sin_A
+    cos_A = torch.cos(A, out=space_1)
+    dY_even_cos_A = torch.multiply(dY_even, cos_A, out=dX_even)
+    sin_A = torch.sin(A, out=space_2)
+    dY_odd_sin_A = torch.multiply(dY_odd, sin_A, out=space_3)
+    dX_even = torch.add(dY_even_cos_A, dY_odd_sin_A, out=dY_even_cos_A)
     # dX_odd[b,n,f] = dY_odd[b,n,f]*cos(A[n,f]) - dY_even[b,n,f]*sin(A[n,f])
-    dX_odd = dY_odd * cos_A
-    dX_odd -= dY_even * sin_A
+    dY_odd_cos_A = torch.multiply(dY_odd, cos_A, out=dX_odd)
+    dX_odd = torch.subtract(dY_odd_cos_A, dY_even * sin_A, out=dY_odd_cos_A)
     return dX_even, dX_odd
 
 
@@ -345,15 +384,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -23,6 +23,8 @@ P = exp(S) / (1 + sum exp(S)): softmax with a score of 0 beside the others. Xiao
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,7 +44,7 @@ def softmax_plus_one(S: Any) -> Tensor:
     _check(S=S)
     C = S.shape[-1]
     _nonempty(C=C)
-    return _chosen(_Forward, _DualForward)(S)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(S)
 
 
 class _Forward(torch.autograd.Function):
@@ -63,9 +65,9 @@ class _Forward(torch.autograd.Function):
             # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
             P = exp_S / Z_m[:, None]
         else:
-            P = S.new_empty((B, C))
+            P = _empty((B, C), S)
             for (i,) in _parts((B,), C, S, 1):
-                P[i] = _forward_part(S[i])
+                _forward_part(S[i], P=P[i])
         return P
 
     @staticmethod
@@ -79,7 +81,7 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dP: Any, *_: Any) -> Any:
         S, P = ctx.saved_tensors
         (need_S,) = ctx.needs_input_grad
-        (dS,) = _spread((need_S,), _chosen(_Backward, _DualBackward)(need_S, S, P, dP))
+        (dS,) = _spread((need_S,), _chosen(_Backward, _DualBackward, _DualBackward)(need_S, S, P, dP))
         return dS
 
 
@@ -103,6 +105,20 @@ class _DualForward(_Forward):
         return tP
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -113,9 +129,9 @@ class _Backward(torch.autograd.Function):
         B = S.shape[0]
         C = S.shape[-1]
         if not _whole(B * C, dP):
-            dS = S.new_empty((B, C))
+            dS = _empty((B, C), S)
             for (i,) in _parts((B,), C, S, 1):
-                dS[i] = _backward_part(dP[i], P[i])
+                _backward_part(dP[i], P[i], dS=dS[i])
             return (dS,)
         # D[i] = sum(j, dP[i,j]*P[i,j])
         D = torch.linalg.vecdot(dP, P)
@@ -212,12 +228,12 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(S: Tensor) -> Any:
+def _forward_part(S: Tensor, P: Any = None) -> Any:
     """One part along B, or the whole: P."""
     # m[i] = max(max(k, S[i,k]), 0)
     m = S.amax(dim=-1).clamp(min=0)
     # Z_m[i] = sum(k, exp(S[i,k] - m[i])) + exp(-m[i])
-    exp_S = S - m[:, None]
+    exp_S = torch.subtract(S, m[:, None], out=P)
     torch.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(dim=-1) + torch.exp(-m)
     # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
@@ -225,13 +241,13 @@ def _forward_part(S: Tensor) -> Any:
     return P
 
 
-def _backward_part(dP: Tensor, P: Tensor) -> Any:
+def _backward_part(dP: Tensor, P: Tensor, dS: Any = None) -> Any:
     """One part along B, or the whole: dS."""
     # D[i] = sum(j, dP[i,j]*P[i,j])
     D = torch.linalg.vecdot(dP, P)
     # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-    dS = dP - D[:, None]
-    dS *= P
+    dP_D = torch.subtract(dP, D[:, None], out=dS)
+    dS = torch.multiply(dP_D, P, out=dP_D)
     return dS
 
 
@@ -311,15 +327,28 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -51,6 +51,8 @@ Y = relu(relu(X W_1 + b_1) W_2 + b_2) W_3 + b_3. Goodfellow, Bengio and Courvill
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -74,7 +76,7 @@ def three_layer(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any, W_3: Any, b_3: A
     """Return Y, differentiable twice, in reverse and in forward mode."""
     X, W_1, b_1, W_2, b_2, W_3, b_3 = _real(X=X, W_1=W_1, b_1=b_1, W_2=W_2, b_2=b_2, W_3=W_3, b_3=b_3)
     _check(X=X, W_1=W_1, b_1=b_1, W_2=W_2, b_2=b_2, W_3=W_3, b_3=b_3)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), X, W_1, b_1, W_2, b_2, W_3, b_3)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, W_1, b_1, W_2, b_2, W_3, b_3)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -103,9 +105,10 @@ class _Forward(torch.autograd.Function):
             H_1 = None
             Z_2 = None
             H_2 = None
-            Y = X.new_empty((B, M))
+            Y = _empty((B, M), X)
+            work: dict[int, Any] = {}
             for (i,) in _parts((B,), F, X, 128):
-                _, _, _, _, Y[i] = _forward_part(X[i], W_1, b_1, W_2, b_2, W_3, b_3)
+                _forward_part(X[i], W_1, b_1, W_2, b_2, W_3, b_3, Y=Y[i], work=work)
         return Y, Z_1, H_1, Z_2, H_2
 
     @staticmethod
@@ -127,7 +130,7 @@ class _Forward(torch.autograd.Function):
         _, need_X, need_W_1, need_b_1, need_W_2, need_b_2, need_W_3, need_b_3 = ctx.needs_input_grad
         dX, dW_1, db_1, dW_2, db_2, dW_3, db_3 = _spread(
             (need_X, need_W_1, need_b_1, need_W_2, need_b_2, need_W_3, need_b_3),
-            _chosen(_Backward, _DualBackward)(
+            _chosen(_Backward, _DualBackward, _DualBackward)(
                 need_X, need_W_1, need_b_1, need_W_2, need_b_2, need_W_3, need_b_3, X, W_1, b_1, W_2, b_2, W_3, Z_1, H_1, Z_2, H_2, dY
             ),
         )
@@ -170,6 +173,20 @@ class _DualForward(_Forward):
         return tY, None, None, None, None
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -207,11 +224,14 @@ class _Backward(torch.autograd.Function):
             dW_3 = X.new_zeros((K, M))
             dW_2 = X.new_zeros((F, K))
             db_2 = X.new_zeros((K,))
-            dX = X.new_empty((B, N))
+            dX = _empty((B, N), X)
             dW_1 = X.new_zeros((N, F))
             db_1 = X.new_zeros((F,))
+            work: dict[int, Any] = {}
             for (i,) in _parts((B,), F, X, 512):
-                dW_3_part, dW_2_part, db_2_part, dX[i], dW_1_part, db_1_part = _backward_part(X[i], W_1, b_1, W_2, b_2, dY[i], W_3)
+                dW_3_part, dW_2_part, db_2_part, _, dW_1_part, db_1_part = _backward_part(
+                    X[i], W_1, b_1, W_2, b_2, dY[i], W_3, dX=dX[i], work=work
+                )
                 dW_3 += dW_3_part
                 dW_2 += dW_2_part
                 db_2 += db_2_part
@@ -488,54 +508,70 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(X: Tensor, W_1: Tensor, b_1: Tensor, W_2: Tensor, b_2: Tensor, W_3: Tensor, b_3: Tensor) -> Any:
+def _forward_part(
+    X: Tensor, W_1: Tensor, b_1: Tensor, W_2: Tensor, b_2: Tensor, W_3: Tensor, b_3: Tensor, Y: Any = None, work: Any = None
+) -> Any:
     """One part along B, or the whole: Z_1, H_1, Z_2, H_2, Y."""
+    B_block = X.shape[0]
+    F = W_1.shape[-1]
+    K = W_2.shape[-1]
+    space_1, space_2 = _spaces(work, X, (B_block, F), (B_block, K))
     # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
-    Z_1 = X @ W_1
-    Z_1 += b_1
+    X_W_1 = torch.matmul(X, W_1, out=space_1)
+    Z_1 = torch.add(X_W_1, b_1, out=X_W_1)
     # H_1[i,h] = relu(Z_1[i,h])
     H_1 = torch.relu(Z_1)
     # Z_2[i,l] = sum(h, H_1[i,h]*W_2[h,l]) + b_2[l]
-    Z_2 = H_1 @ W_2
-    Z_2 += b_2
+    H_1_W_2 = torch.matmul(H_1, W_2, out=space_2)
+    Z_2 = torch.add(H_1_W_2, b_2, out=H_1_W_2)
     # H_2[i,l] = relu(Z_2[i,l])
     H_2 = torch.relu(Z_2)
     # Y[i,j] = sum(l, H_2[i,l]*W_3[l,j]) + b_3[j]
-    Y = H_2 @ W_3
-    Y += b_3
+    H_2_W_3 = torch.matmul(H_2, W_3, out=Y)
+    Y = torch.add(H_2_W_3, b_3, out=H_2_W_3)
     return Z_1, H_1, Z_2, H_2, Y
 
 
-def _backward_part(X: Tensor, W_1: Tensor, b_1: Tensor, W_2: Tensor, b_2: Tensor, dY: Tensor, W_3: Tensor) -> Any:
+def _backward_part(
+    X: Tensor, W_1: Tensor, b_1: Tensor, W_2: Tensor, b_2: Tensor, dY: Tensor, W_3: Tensor, dX: Any = None, work: Any = None
+) -> Any:
     """One part along B, or the whole: dW_3, dW_2, db_2, dX, dW_1, db_1."""
+    B_block = X.shape[0]
+    N = X.shape[-1]
+    F = W_1.shape[-1]
+    K = W_2.shape[-1]
+    M = dY.shape[-1]
+    space_1, space_2, space_3, space_4, space_5, space_6, space_7 = _spaces(
+        work, X, (B_block, F), (B_block, K), (K, M), (B_block, K), (F, K), (B_block, F), (N, F)
+    )
     # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
-    Z_1 = X @ W_1
-    Z_1 += b_1
+    X_W_1 = torch.matmul(X, W_1, out=space_1)
+    Z_1 = torch.add(X_W_1, b_1, out=X_W_1)
     # H_1[i,h] = relu(Z_1[i,h])
     H_1 = torch.relu(Z_1)
     # Z_2[i,l] = sum(h, H_1[i,h]*W_2[h,l]) + b_2[l]
-    Z_2 = H_1 @ W_2
-    Z_2 += b_2
+    H_1_W_2 = torch.matmul(H_1, W_2, out=space_2)
+    Z_2 = torch.add(H_1_W_2, b_2, out=H_1_W_2)
     # H_2[i,l] = relu(Z_2[i,l])
     H_2 = torch.relu(Z_2)
     # dW_3[l,j] = sum(i, dY[i,j]*H_2[i,l])
-    dW_3 = H_2.T @ dY
+    dW_3 = torch.matmul(H_2.T, dY, out=space_3)
     # dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
-    dH_2 = dY @ W_3.T
+    dH_2 = torch.matmul(dY, W_3.T, out=space_4)
     # dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
     dZ_2 = torch.where(Z_2 > 0, dH_2, 0)
     # dW_2[h,l] = sum(i, dZ_2[i,l]*H_1[i,h])
-    dW_2 = H_1.T @ dZ_2
+    dW_2 = torch.matmul(H_1.T, dZ_2, out=space_5)
     # db_2[l] = sum(i, dZ_2[i,l])
     db_2 = dZ_2.sum(dim=0)
     # dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
-    dH_1 = dZ_2 @ W_2.T
+    dH_1 = torch.matmul(dZ_2, W_2.T, out=space_6)
     # dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
     dZ_1 = torch.where(Z_1 > 0, dH_1, 0)
     # dX[i,k] = sum(h, dZ_1[i,h]*W_1[k,h])
-    dX = dZ_1 @ W_1.T
+    dX = torch.matmul(dZ_1, W_1.T, out=dX)
     # dW_1[k,h] = sum(i, dZ_1[i,h]*X[i,k])
-    dW_1 = X.T @ dZ_1
+    dW_1 = torch.matmul(X.T, dZ_1, out=space_7)
     # db_1[h] = sum(i, dZ_1[i,h])
     db_1 = dZ_1.sum(dim=0)
     return dW_3, dW_2, db_2, dX, dW_1, db_1
@@ -610,15 +646,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

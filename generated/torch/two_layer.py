@@ -39,6 +39,8 @@ Y = relu(X W_1 + b_1) W_2 + b_2. Goodfellow, Bengio and Courville (2016), sectio
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,7 +62,7 @@ def two_layer(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
     X, W_1, b_1, W_2, b_2 = _real(X=X, W_1=W_1, b_1=b_1, W_2=W_2, b_2=b_2)
     _check(X=X, W_1=W_1, b_1=b_1, W_2=W_2, b_2=b_2)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), X, W_1, b_1, W_2, b_2)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, W_1, b_1, W_2, b_2)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -83,9 +85,10 @@ class _Forward(torch.autograd.Function):
         else:
             Z = None
             H = None
-            Y = X.new_empty((B, M))
+            Y = _empty((B, M), X)
+            work: dict[int, Any] = {}
             for (i,) in _parts((B,), F, X, 128):
-                _, _, Y[i] = _forward_part(X[i], W_1, b_1, W_2, b_2)
+                _forward_part(X[i], W_1, b_1, W_2, b_2, Y=Y[i], work=work)
         return Y, Z, H
 
     @staticmethod
@@ -107,7 +110,7 @@ class _Forward(torch.autograd.Function):
         _, need_X, need_W_1, need_b_1, need_W_2, need_b_2 = ctx.needs_input_grad
         dX, dW_1, db_1, dW_2, db_2 = _spread(
             (need_X, need_W_1, need_b_1, need_W_2, need_b_2),
-            _chosen(_Backward, _DualBackward)(need_X, need_W_1, need_b_1, need_W_2, need_b_2, X, W_1, b_1, W_2, Z, H, dY),
+            _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W_1, need_b_1, need_W_2, need_b_2, X, W_1, b_1, W_2, Z, H, dY),
         )
         return None, dX, dW_1, db_1, dW_2, db_2
 
@@ -138,6 +141,20 @@ class _DualForward(_Forward):
         return tY, None, None
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -166,11 +183,12 @@ class _Backward(torch.autograd.Function):
             # db_2[j] = sum(i, dY[i,j])
             db_2 = dY.sum(dim=0)
             dW_2 = X.new_zeros((F, M))
-            dX = X.new_empty((B, N))
+            dX = _empty((B, N), X)
             dW_1 = X.new_zeros((N, F))
             db_1 = X.new_zeros((F,))
+            work: dict[int, Any] = {}
             for (i,) in _parts((B,), F, X, 512):
-                dW_2_part, dX[i], dW_1_part, db_1_part = _backward_part(X[i], W_1, b_1, dY[i], W_2)
+                dW_2_part, _, dW_1_part, db_1_part = _backward_part(X[i], W_1, b_1, dY[i], W_2, dX=dX[i], work=work)
                 dW_2 += dW_2_part
                 dW_1 += dW_1_part
                 db_1 += db_1_part
@@ -365,36 +383,44 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(X: Tensor, W_1: Tensor, b_1: Tensor, W_2: Tensor, b_2: Tensor) -> Any:
+def _forward_part(X: Tensor, W_1: Tensor, b_1: Tensor, W_2: Tensor, b_2: Tensor, Y: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: Z, H, Y."""
+    B_block = X.shape[0]
+    F = W_1.shape[-1]
+    (space_1,) = _spaces(work, X, (B_block, F))
     # Z[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
-    Z = X @ W_1
-    Z += b_1
+    X_W_1 = torch.matmul(X, W_1, out=space_1)
+    Z = torch.add(X_W_1, b_1, out=X_W_1)
     # H[i,h] = relu(Z[i,h])
     H = torch.relu(Z)
     # Y[i,j] = sum(h, H[i,h]*W_2[h,j]) + b_2[j]
-    Y = H @ W_2
-    Y += b_2
+    H_W_2 = torch.matmul(H, W_2, out=Y)
+    Y = torch.add(H_W_2, b_2, out=H_W_2)
     return Z, H, Y
 
 
-def _backward_part(X: Tensor, W_1: Tensor, b_1: Tensor, dY: Tensor, W_2: Tensor) -> Any:
+def _backward_part(X: Tensor, W_1: Tensor, b_1: Tensor, dY: Tensor, W_2: Tensor, dX: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dW_2, dX, dW_1, db_1."""
+    B_block = X.shape[0]
+    N = X.shape[-1]
+    F = W_1.shape[-1]
+    M = dY.shape[-1]
+    space_1, space_2, space_3, space_4 = _spaces(work, X, (B_block, F), (F, M), (B_block, F), (N, F))
     # Z[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
-    Z = X @ W_1
-    Z += b_1
+    X_W_1 = torch.matmul(X, W_1, out=space_1)
+    Z = torch.add(X_W_1, b_1, out=X_W_1)
     # H[i,h] = relu(Z[i,h])
     H = torch.relu(Z)
     # dW_2[h,j] = sum(i, dY[i,j]*H[i,h])
-    dW_2 = H.T @ dY
+    dW_2 = torch.matmul(H.T, dY, out=space_2)
     # dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
-    dH = dY @ W_2.T
+    dH = torch.matmul(dY, W_2.T, out=space_3)
     # dZ[i,h] = dH[i,h]*where(0 < Z[i,h], 1, 0)
     dZ = torch.where(Z > 0, dH, 0)
     # dX[i,k] = sum(h, dZ[i,h]*W_1[k,h])
-    dX = dZ @ W_1.T
+    dX = torch.matmul(dZ, W_1.T, out=dX)
     # dW_1[k,h] = sum(i, dZ[i,h]*X[i,k])
-    dW_1 = X.T @ dZ
+    dW_1 = torch.matmul(X.T, dZ, out=space_4)
     # db_1[h] = sum(i, dZ[i,h])
     db_1 = dZ.sum(dim=0)
     return dW_2, dX, dW_1, db_1
@@ -469,15 +495,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:

@@ -27,6 +27,8 @@ L is the mean of (log sum exp(Z))^2. Zoph et al. (2022), equation (5).
 from __future__ import annotations
 
 import itertools
+import math
+import mmap
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,7 +48,7 @@ def z_loss(Z: Any) -> Tensor:
     _check(Z=Z)
     C = Z.shape[-1]
     _nonempty(C=C)
-    return _chosen(_Forward, _DualForward)(bool(_transforms()), Z)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Z)[0]
 
 
 class _Forward(torch.autograd.Function):
@@ -66,14 +68,15 @@ class _Forward(torch.autograd.Function):
             # Q[i] = m[i] + log(E_m[i])
             Q = m + torch.log(E_m)
             # L = sum(i, Q[i]^2)/size(B)
-            L = (Q**2).sum() / B
+            L = Q @ Q / B
         else:
-            m = Z.new_empty((B,))
-            E_m = Z.new_empty((B,))
-            Q = Z.new_empty((B,))
+            m = _empty((B,), Z)
+            E_m = _empty((B,), Z)
+            Q = _empty((B,), Z)
             L_sum = Z.new_zeros(())
+            work: dict[int, Any] = {}
             for (i,) in _parts((B,), C, Z, 1):
-                m[i], E_m[i], Q[i], L_sum_part = _forward_part(Z[i])
+                m[i], E_m[i], Q[i], L_sum_part = _forward_part(Z[i], work=work)
                 L_sum += L_sum_part
             # L = sum(i, Q[i]^2)/size(B)
             L = L_sum / B
@@ -94,7 +97,7 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = Z.new_zeros(())
         _, need_Z = ctx.needs_input_grad
-        (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward)(need_Z, Z, m, E_m, Q, dL))
+        (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, m, E_m, Q, dL))
         return None, dZ
 
 
@@ -119,6 +122,20 @@ class _DualForward(_Forward):
         return tL, None, None, None
 
 
+class _ReverseForward(torch.autograd.Function):
+    """The same for reverse mode alone, which torch calls in half the time."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = _Forward.forward(*inputs)
+        _Forward.setup_context(ctx, inputs, output)
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return _Forward.backward(ctx, *grads)
+
+
 class _Backward(torch.autograd.Function):
     """The backward pass: the gradients that are needed, in the order of the differentiable arguments."""
 
@@ -129,9 +146,9 @@ class _Backward(torch.autograd.Function):
         B = Z.shape[0]
         C = Z.shape[-1]
         if not _whole(B * C, dL):
-            dZ = Z.new_empty((B, C))
+            dZ = _empty((B, C), Z)
             for (i,) in _parts((B,), C, Z, 1):
-                dZ[i] = _backward_part(dL, Q[i], E_m[i], m[i], Z[i], B)
+                _backward_part(dL, Q[i], E_m[i], m[i], Z[i], B, dZ=dZ[i])
             return (dZ,)
         # dQ[i] = 2*dL*Q[i]/size(B)
         dQ = 2 * dL / B * Q
@@ -236,25 +253,30 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Z: Tensor) -> Any:
+def _forward_part(Z: Tensor, work: Any = None) -> Any:
     """One part along B, or the whole: m, E_m, Q, L_sum."""
+    B_block = Z.shape[0]
+    C = Z.shape[-1]
+    (space_1,) = _spaces(work, Z, (B_block, C))
     # m[i] = max(k, Z[i,k])
     m = Z.amax(dim=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    E_m = torch.exp(Z - m[:, None]).sum(dim=-1)
+    exp_Z = torch.subtract(Z, m[:, None], out=space_1)
+    torch.exp(exp_Z, out=exp_Z)
+    E_m = exp_Z.sum(dim=-1)
     # Q[i] = m[i] + log(E_m[i])
     Q = m + torch.log(E_m)
     # L = sum(i, Q[i]^2)/size(B)
-    L_sum = (Q**2).sum()
+    L_sum = Q @ Q
     return m, E_m, Q, L_sum
 
 
-def _backward_part(dL: Tensor, Q: Tensor, E_m: Tensor, m: Tensor, Z: Tensor, B: int) -> Any:
+def _backward_part(dL: Tensor, Q: Tensor, E_m: Tensor, m: Tensor, Z: Tensor, B: int, dZ: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
     # dQ[i] = 2*dL*Q[i]/size(B)
     dQ = 2 * dL / B * Q
     # dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
-    dZ = Z - m[:, None]
+    dZ = torch.subtract(Z, m[:, None], out=dZ)
     torch.exp(dZ, out=dZ)
     dZ *= dQ[:, None] / E_m[:, None]
     return dZ
@@ -336,15 +358,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
-def _chosen(traced: Any, dual: Any) -> Any:
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work[n] = like.new_empty((math.prod(shape),))
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
+
+
+def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
-    is recorded, the operations alone are all there is to do."""
+    is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
     transforms = _transforms()
-    recorded = torch.is_grad_enabled() or torch.autograd.forward_ad._current_level >= 0
-    return traced.forward if transforms.count("Jvp") > 1 or not (transforms or recorded) else dual.apply
+    forward_mode = torch.autograd.forward_ad._current_level >= 0
+    if transforms or forward_mode:
+        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
 def _zero(tangent: Tensor | None, like: Tensor) -> Tensor:
