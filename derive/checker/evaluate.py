@@ -433,8 +433,9 @@ def moving_in(node: Node) -> tuple[str, ...]:
 
 
 def _cheap_first(factors: list[Node]) -> list[Node]:
-    """Deltas and conditions before everything else: where one is 0 nothing else is looked at."""
-    return sorted(factors, key=lambda factor: factor[0] not in ("delta", "iverson"))
+    """Deltas and conditions before everything else, then derivatives: where one is 0 nothing else is looked at, not even whether it
+    has a value. In the chain rule a gradient counts only where something depends on the entry."""
+    return sorted(factors, key=lambda factor: 0 if factor[0] in ("delta", "iverson") else 1 if factor[0] == "diff" else 2)
 
 
 def _sum_of(parts: list[Value]) -> Value:
