@@ -17,7 +17,7 @@ from typing import Any
 
 from derive.checker.arithmetic import Arithmetic, CannotTell, Number, OutsideDomain, function
 from derive.checker.elimination import Dual, Rows, determinant, inverse
-from derive.checker.structure import free_scope
+from derive.checker.structure import fraction, free_scope
 
 Node = Any
 Key = tuple[int, ...]
@@ -104,7 +104,7 @@ class World:
         """`node` as a function of the environment; `scope` says where each index stands in it."""
         kind = node[0]
         if kind in ("num", "size"):
-            constant = self.arithmetic.number(Fraction(node[1])) if kind == "num" else self.sizes[node[1]]
+            constant = self.arithmetic.number(fraction(node[1])) if kind == "num" else self.sizes[node[1]]
             return lambda env: constant
         if kind == "ref":
             return self._ref(node, scope)
@@ -120,7 +120,7 @@ class World:
         if kind == "mul":
             return _product_of([self.compile(part, scope) for part in _cheap_first(node[1])])
         if kind == "pow":
-            return self._power(self.compile(node[1], scope), Fraction(node[2]), node[1][0] in ("num", "size"))
+            return self._power(self.compile(node[1], scope), fraction(node[2]), node[1][0] in ("num", "size"))
         if kind == "fn":
             call, arithmetic = function(node[1]).value, self.arithmetic
             parts = [self.compile(part, scope) for part in node[2]]
@@ -355,7 +355,7 @@ class World:
     def _chain_rule(self, node: Node, inner: list[Value], live: list[tuple[int, Tangent]]) -> Tangent:
         arithmetic = self.arithmetic
         if node[0] == "pow":
-            exponent = Fraction(node[2])
+            exponent = fraction(node[2])
             slopes: list[Callable[..., Number]] = [lambda a, x: a.number(exponent) * a.power(x, exponent - 1)]
         else:
             slopes = list(function(node[1]).partials)

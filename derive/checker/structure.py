@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from derive.checker.arithmetic import function
@@ -14,6 +15,12 @@ Scope = Mapping[str, str]  # index name -> axis
 
 RELATIONS = ("<", "<=", "==", "!=")
 MATRIX_FUNCTIONS = {"inv": 2, "det": 0, "logdet": 0}  # and at how many indices each is read
+
+
+@lru_cache(maxsize=4096)
+def fraction(text: str) -> Fraction:
+    """An exact number as a document writes it."""
+    return Fraction(text)
 
 
 class Malformed(Exception):
@@ -55,7 +62,7 @@ class Declarations:
     def _expr(self, node: Node, scope: Scope) -> None:
         kind = node[0]
         if kind == "num":
-            Fraction(node[1])
+            fraction(node[1])
         elif kind == "size":
             if not isinstance(node[1], str):
                 raise Malformed(f"size of {node[1]!r}, which is no axis")
@@ -76,7 +83,7 @@ class Declarations:
             for part in node[1]:
                 self._expr(part, scope)
         elif kind == "pow":
-            Fraction(node[2])
+            fraction(node[2])
             self._expr(node[1], scope)
         elif kind == "fn":
             if len(node[2]) != len(function(node[1]).partials):

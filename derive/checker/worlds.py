@@ -13,6 +13,7 @@ from derive.checker.arithmetic import Arithmetic, Exact, Number
 from derive.checker.evaluate import Key, tensors_in
 from derive.checker.facts import satisfy
 from derive.checker.lengths import fitting, plain_integers
+from derive.checker.structure import fraction
 
 Node = Any
 Table = dict[Key, Number]
@@ -53,7 +54,7 @@ def rooted_axes(nodes: Iterable[Node]) -> set[str]:
         if isinstance(node, dict):
             stack.extend(node.values())
         elif isinstance(node, list) and node:
-            root = node[0] == "pow" and Fraction(node[2]).denominator == 2 or node[0] == "fn" and node[1] == "sqrt"
+            root = node[0] == "pow" and fraction(node[2]).denominator == 2 or node[0] == "fn" and node[1] == "sqrt"
             if root:
                 under = node[1] if node[0] == "pow" else node[2][0]
                 if not tensors_in(under):
