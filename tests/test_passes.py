@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from derivations import derived
 from kernel_checks import arrays
 from kernel_reference import inputs_of, listed, load, sizes_of
 
@@ -21,7 +22,7 @@ from codegen.files import GENERATED
 from codegen.passes import OPTIONAL
 from codegen.passes.reuse import marked
 from codegen.program import Block, Op, Read
-from codegen.source import sources
+from codegen.source import rendered, sources
 from codegen.targets.inplace import Unfolding
 from codegen.targets.text import ATOM, Factor, Text, product, total
 from derive.engine import derive
@@ -183,9 +184,8 @@ def test_a_part_reads_no_more_than_its_rows_see(sees: str, tmp_path: Path, monke
 @pytest.mark.parametrize("name", OPTIONAL)
 def test_leaving_out_a_pass_changes_no_value(name: str, tmp_path: Path) -> None:
     for layer in LAYERS[::9]:
-        derivation = derive(layer)
         want = run(layer, importlib.import_module(f"generated.numpy.{layer.name}"), sizes_of(layer))
-        kernel = load(sources(derivation, ("numpy",), (name,))["numpy"], layer.name, tmp_path)
+        kernel = load(rendered(derived(layer), ("numpy",), (name,))["numpy"], layer.name, tmp_path)
         for got, expected in zip(run(layer, kernel, sizes_of(layer)), want):
             np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
 

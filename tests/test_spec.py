@@ -196,7 +196,7 @@ def test_the_order_does_not_depend_on_the_process() -> None:
     code = "import sys\nif {early}: import derive.layers\nfrom test_spec import rms_norm\nprint(rms_norm().text())\n"
     code += "from derive.layers import LAYERS\nfor layer in LAYERS: print(layer.text())"
     texts = set()
-    for seed in range(3):
+    for seed in range(2):
         env = {**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": os.pathsep.join(["tests", *sys.path])}
         command = [sys.executable, "-c", code.replace("{early}", str(seed % 2 == 0))]
         texts.add(subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout)
