@@ -146,6 +146,7 @@ ROWS: tuple[Row, ...] = (
     Row(5, "RBF and polynomial features", ("rbf", "polynomial_kernel", "quadratic_features", "fourier_features")),
     Row(5, "mixture-of-experts gate", ("mixture_of_experts", "top_k_gate")),
     Row(5, "MLP block (GELU, SwiGLU)", ("mlp_gelu", "mlp_swiglu")),
+    Row(5, "a highway gate", ("highway",)),
     Row(5, "two- and three-layer nets", ("two_layer", "three_layer")),
     Row(5, "a whole pre-norm transformer block", ("transformer_block", "transformer_block_heads")),
     Row(5, "any acyclic graph of layers (compose), a cycle rejected by name", ("rnn_sequence", "transformer_block")),
