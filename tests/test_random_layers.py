@@ -42,6 +42,11 @@ def check(text: str) -> None:
     "G[i,c] = sin(V[i,c]*W[p*c,c + 1]/(1 + (tanh(w[c]*V[c + 1,c]/4))^2)*u[i]*sum(d, w[d]*G[i - 1,d])) + "
     "V[i,c]*W[p*c,c + 1]/(1 + (tanh(w[c]*V[c + 1,c]/4))^2)*u[i]\nY[i,j] = X[i,j] + sum(d, G[i,d])"
 )
+@example(  # the root of a sum of fourth powers that are all 0 in the first row, whatever the inputs are
+    text="axes i:N a:N j:M b:M c:C d:C\nshape X[N,M] W[M,C] V[N,C] u[N] v[M] w[C]\n"
+    "A[i,j] = tanh(X[i,j]*sum(a, u[a]*sum(b, v[b]*(X[2*i - 1,i + i - 2])^2)) + sum(b, v[b]*A[i - 1,b]))\n"
+    "Y[i,j] = X[i,j]*sum(d, w[d]*sqrt(sum(c, (w[c]*(A[i,j])^2)^2))) + tanh(Y[i,j - 1])/2"
+)
 @example(  # a recurrence whose gradient is read at a distance that only a delta fixes
     text="axes i:N a:N j:M b:M c:C d:C\nshape X[N,M] u[N]\n"
     "Y[i,j] = (X[i,j]*where(i <= j, sum(a, u[a]*delta(i, 2*a - 1)), X[i,j]))/(1 + (Y[i - 1,j])^2)"
