@@ -18,13 +18,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--target", choices=("numpy", "torch"), help="one target alone")
     parser.add_argument("--json", action="store_true", help="the kernels' times as JSON")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and small sizes only")
+    parser.add_argument("--memory", action="store_true", help="the peak memory next to eager's, and nothing else")
     parser.add_argument("--passes", action="store_true", help="what each pass of codegen brings, and nothing else")
     options = parser.parse_args(arguments)
     console = Console()
     if options.passes:
         passes.table(console)
         return 0
-    if options.layer is None and not options.json:
+    if options.layer is None and not options.json and not options.memory:
         deriving.table(console, rounds=5 if options.quick else 20)
         depth.table(console, rounds=1 if options.quick else 3, largest=8 if options.quick else 24)
     try:
@@ -32,10 +33,13 @@ def main(arguments: list[str] | None = None) -> int:
     except ImportError:
         console.print("torch is not installed: the kernels are not compared", style="dim")
         return 0
+    targets = (options.target,) if options.target else ("numpy", "torch")
+    if options.memory:
+        kernels.memory(console, options.layer, targets)
+        return 0
     if not options.json:
         limits.table(console)
     sizes = (options.size,) if options.size else ("small",) if options.quick else kernels.SIZES
-    targets = (options.target,) if options.target else ("numpy", "torch")
     compare = ("eager",) if options.quick else ("eager", "compile")
     kernels.table(console, options.layer, sizes, targets, compare, options.json)
     if not options.quick and not options.json and options.size in (None, "large"):

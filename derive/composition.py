@@ -15,7 +15,7 @@ from typing import Any
 
 from derive.affine import place
 from derive.errors import SpecError, listing, near
-from derive.expr import Affine, Idx, Length, Ref, Size, Tensor
+from derive.expr import Affine, Idx, Length, Ref, Size, Tensor, everywhere
 from derive.indices import tensors_in
 from derive.spec import Layer, check_wrt
 from derive.validate import Spec, check_names, check_used
@@ -117,21 +117,19 @@ class _Placed:
 
     def moved(self, node: Any, axes: _Axes) -> Any:
         """An equation, a fact or an expression of the part, in the words of the whole."""
-        if isinstance(node, Idx):
-            return self.indices[node]
-        if isinstance(node, Ref):
-            return Ref(self.names[node.tensor], tuple(self.moved(index, axes) for index in node.indices))
-        if isinstance(node, Affine):
-            return place(self.moved(node.value, axes), axes.name(self.label, node.dim))
-        if isinstance(node, Length):
-            return Length(axes.name(self.label, node.dim), self.moved(node.value, axes))
-        if isinstance(node, Size):
-            return Size(axes.name(self.label, node.dim))
-        if isinstance(node, tuple):
-            return tuple(self.moved(item, axes) for item in node)
-        if is_dataclass(node) and not isinstance(node, type):
-            return type(node)(*(self.moved(getattr(node, item.name), axes) for item in fields(node)))
-        return node
+
+        def rule(part: object) -> Any:
+            if isinstance(part, Idx):
+                return self.indices[part]
+            if isinstance(part, Ref):
+                return Ref(self.names[part.tensor], everywhere(part.indices, rule))
+            if isinstance(part, Affine):
+                return place(everywhere(part.value, rule), axes.name(self.label, part.dim))
+            if isinstance(part, Length):
+                return Length(axes.name(self.label, part.dim), everywhere(part.value, rule))
+            return Size(axes.name(self.label, part.dim)) if isinstance(part, Size) else None
+
+        return everywhere(node, rule)
 
 
 def _indices(node: Any) -> list[Idx]:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 from derive.agreement import Agreement
 from derive.check import check_document
 from derive.engine import Derivation
 from derive.errors import SpecError, listing, near
-from derive.expr import Idx, Tensor
+from derive.expr import Idx, Tensor, everywhere
 from derive.layer_text import axes_of
 from derive.layouts import adjoints, laid_out, turned_in
 from derive.proof import Proof
@@ -26,8 +26,6 @@ from derive.render import CONVENTIONS
 from derive.restated import Place, restated
 from derive.spec import Layer
 from derive.storage import data, swapped, transposed, weights
-
-Node = TypeVar("Node")
 
 
 @dataclass(frozen=True)
@@ -163,28 +161,13 @@ def reindexed(layer: Layer, called: Mapping[str, str]) -> Layer:
     """The layer with its indices called otherwise."""
     if not called:
         return layer
-    return Layer.of(
-        layer.name,
-        layer.tensors,
-        _reindexed(layer.equations, called),
-        _reindexed(layer.facts, called),
-        layer.inputs,
-        layer.outputs,
-        layer.wrt,
-        layer.batch,
-        layer.doc,
-        _reindexed(layer.sizes, called),
+
+    def rule(part: object) -> Idx | None:
+        return Idx(called.get(part.name, part.name), part.dim) if isinstance(part, Idx) else None
+
+    return layer.changed(
+        equations=everywhere(layer.equations, rule), facts=everywhere(layer.facts, rule), sizes=everywhere(layer.sizes, rule)
     )
-
-
-def _reindexed(node: Node, called: Mapping[str, str]) -> Node:
-    if isinstance(node, Idx):
-        return Idx(called.get(node.name, node.name), node.dim)  # type: ignore[return-value]
-    if isinstance(node, tuple):
-        return tuple(_reindexed(item, called) for item in node)  # type: ignore[return-value]
-    if is_dataclass(node) and not isinstance(node, type):
-        return type(node)(*(_reindexed(getattr(node, item.name), called) for item in fields(node)))
-    return node
 
 
 def other_indices(layer: Layer) -> tuple[str, ...]:

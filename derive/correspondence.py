@@ -275,7 +275,7 @@ def one_example(layer: Layer) -> Layer:
         return layer
     tensors = [Tensor(t.name, t.dims[count:], t.kind, t.values) for t in layer.tensors]
     equations = [Equation(Ref(e.target.tensor, e.target.indices[count:]), without_batch(e.value, count)) for e in layer.equations]
-    return Layer.of(layer.name, tensors, equations, layer.facts, layer.inputs, layer.outputs, layer.wrt, (), layer.doc)
+    return layer.changed(tensors=tensors, equations=equations, batch=())
 
 
 def _without(layer: Layer, targets: set[str]) -> Layer:
@@ -284,7 +284,7 @@ def _without(layer: Layer, targets: set[str]) -> Layer:
     tensors = [t for t in layer.tensors if t.name not in targets]
     equations = [e for e in layer.equations if e.target.tensor not in targets]
     outputs = [name for name in layer.outputs if name not in targets]
-    return Layer.of(layer.name, tensors, equations, layer.facts, layer.inputs, outputs, layer.wrt, layer.batch, layer.doc)
+    return layer.changed(tensors=tensors, equations=equations, outputs=outputs)
 
 
 # ---------------------------------------------------------------------------------------------------- what is claimed

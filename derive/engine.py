@@ -153,12 +153,9 @@ class Derivation:
             return None
         layer = self.layer
         kept = tuple(fact for fact in layer.facts if is_comparison(fact))
-        plain = Layer.of(
-            layer.name, layer.tensors, layer.equations, kept, layer.inputs, layer.outputs, layer.wrt, layer.batch, layer.doc, layer.sizes
-        )
         from derive.layouts import laid_out
 
-        return laid_out(derive(plain, self.prefix), self.layout)
+        return laid_out(derive(layer.changed(facts=kept), self.prefix), self.layout)
 
     @cached_property
     def twins(self) -> tuple[Proof, ...]:

@@ -15,9 +15,9 @@ flatten, and do nothing else: distributing, contracting and cancelling sums are 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from fractions import Fraction
-from typing import Union
+from typing import Any, TypeVar, Union
 
 
 @dataclass(frozen=True)
@@ -395,3 +395,21 @@ def transform(expr: Expr, rule: Callable[[Expr], Expr | None]) -> Expr:
     if all(a is b for a, b in zip(new, parts)):
         return expr
     return rebuild(expr, new)
+
+
+Node = TypeVar("Node")
+
+
+def everywhere(node: Node, rule: Callable[[Any], Any]) -> Node:
+    """An expression, an equation, a fact or a tuple of such with each part, indices too, replaced by what `rule` answers, if anything.
+
+    An answer is not entered again. Nothing is folded: the nodes stay those that they are.
+    """
+    answer = rule(node)
+    if answer is not None:
+        return answer  # type: ignore[no-any-return]
+    if isinstance(node, tuple):
+        return tuple(everywhere(item, rule) for item in node)  # type: ignore[return-value]
+    if is_dataclass(node) and not isinstance(node, type):
+        return type(node)(*(everywhere(getattr(node, item.name), rule) for item in fields(node)))
+    return node

@@ -8,13 +8,13 @@ upstream gradient of the second is that of the first, transposed where it lies s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from derive.agreement import Agreement, proved
 from derive.correspondence import Claim, Pair
 from derive.engine import Derivation, backward_layer
-from derive.expr import Equation, Expr, Idx, Ref
+from derive.expr import Equation, Expr, Idx, Ref, everywhere
 from derive.spec import Layer
 from derive.storage import swapped
 
@@ -73,13 +73,11 @@ def restated(first: Derivation, second: Derivation, places: Mapping[str, Place],
 
 def renamed(node: Node, called: Mapping[str, str]) -> Node:
     """An expression or an equation with its tensors called otherwise."""
-    if isinstance(node, Ref):
-        return Ref(called.get(node.tensor, node.tensor), renamed(node.indices, called))  # type: ignore[return-value]
-    if isinstance(node, tuple):
-        return tuple(renamed(item, called) for item in node)  # type: ignore[return-value]
-    if is_dataclass(node) and not isinstance(node, type):
-        return type(node)(*(renamed(getattr(node, item.name), called) for item in fields(node)))
-    return node
+
+    def rule(part: object) -> Ref | None:
+        return Ref(called.get(part.tensor, part.tensor), renamed(part.indices, called)) if isinstance(part, Ref) else None
+
+    return everywhere(node, rule)
 
 
 def _names(one: Layer, two: Layer, places: Mapping[str, Place]) -> dict[str, str]:

@@ -17,6 +17,9 @@ from derive.write import write
 __all__ = ["Layer", "SpecError"]
 
 
+_PARTS = ("name", "tensors", "equations", "facts", "inputs", "outputs", "wrt", "batch", "doc", "sizes")
+
+
 @dataclass(frozen=True, init=False)
 class Layer:
     """A layer in index notation.
@@ -111,10 +114,13 @@ class Layer:
         check_axes(spec, {tensor.name: tensor for tensor in layer.tensors})
         return layer
 
+    def changed(self, **parts: Any) -> Layer:
+        """The same layer of finished IR but for the parts given by name, checked as `Layer.of` checks it."""
+        return Layer.of(**{**{name: getattr(self, name) for name in _PARTS}, **parts})
+
     def _set(self, *values: Any) -> None:
-        fields = ("name", "tensors", "equations", "facts", "inputs", "outputs", "wrt", "batch", "doc", "sizes")
-        for field, value in zip(fields, values):
-            object.__setattr__(self, field, value)
+        for name, value in zip(_PARTS, values):
+            object.__setattr__(self, name, value)
 
     def _finish(self, raw: Raw, doc: str) -> None:
         if not raw.layer.isidentifier() or keyword.iskeyword(raw.layer):

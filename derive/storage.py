@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import TypeVar
 
-from derive.expr import Affine, Expr, Idx, Ref, Sum, Tensor, children
+from derive.expr import Affine, Expr, Idx, Ref, Sum, Tensor, children, everywhere
 from derive.indices import free_indices
 from derive.spec import Layer
 from derive.terms import factors
@@ -30,14 +30,14 @@ IN_OUT, OUT_IN = "in_out", "out_in"
 
 def flipped(node: Node, names: Collection[str]) -> Node:
     """An expression, an equation or a fact with the last two indices of every entry of the named tensors exchanged."""
-    if isinstance(node, Ref):
-        indices = tuple(flipped(index, names) for index in node.indices)
-        return Ref(node.tensor, swapped(indices) if node.tensor in names else indices)  # type: ignore[return-value]
-    if isinstance(node, tuple):
-        return tuple(flipped(item, names) for item in node)  # type: ignore[return-value]
-    if is_dataclass(node) and not isinstance(node, type):
-        return type(node)(*(flipped(getattr(node, item.name), names) for item in fields(node)))
-    return node
+
+    def rule(part: object) -> Ref | None:
+        if not isinstance(part, Ref):
+            return None
+        indices = flipped(part.indices, names)
+        return Ref(part.tensor, swapped(indices) if part.tensor in names else indices)
+
+    return everywhere(node, rule)
 
 
 Items = TypeVar("Items", bound=tuple)  # type: ignore[type-arg]
@@ -52,17 +52,10 @@ def transposed(layer: Layer, names: Collection[str]) -> Layer:
     """The same layer with the last two axes of the named tensors exchanged, wherever they stand."""
     if not names:
         return layer
-    return Layer.of(
-        layer.name,
-        (replace(t, dims=swapped(t.dims)) if t.name in names else t for t in layer.tensors),
-        flipped(layer.equations, names),
-        flipped(layer.facts, names),
-        layer.inputs,
-        layer.outputs,
-        layer.wrt,
-        layer.batch,
-        layer.doc,
-        layer.sizes,
+    return layer.changed(
+        tensors=tuple(replace(t, dims=swapped(t.dims)) if t.name in names else t for t in layer.tensors),
+        equations=flipped(layer.equations, names),
+        facts=flipped(layer.facts, names),
     )
 
 

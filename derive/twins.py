@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from derive import rules
 from derive.engine import Derivation, derive
 from derive.equality import equal
-from derive.expr import Equation, Expr, Idx, Index, Ref, transform
+from derive.expr import Equation, Idx, Index, Ref
 from derive.proof import Proof
 from derive.recognize import finish
 from derive.spec import Layer
+from derive.storage import flipped
 from derive.workings import Chain, Workings
 
 
@@ -28,17 +29,6 @@ class Twin:
     proofs: tuple[Proof, ...]
 
 
-def flipped(expr: Expr, tensor: str) -> Expr:
-    """`expr` with the last two indices of every entry of `tensor` exchanged."""
-
-    def rule(node: Expr) -> Expr | None:
-        if isinstance(node, Ref) and node.tensor == tensor:
-            return Ref(tensor, (*node.indices[:-2], node.indices[-1], node.indices[-2]))
-        return None
-
-    return transform(expr, rule)
-
-
 def transposed_input(first: Layer, second: Layer) -> str | None:
     """The input whose axes have to be exchanged to turn `second` into `first`; None if there is no single one."""
     if first.inputs != second.inputs or [e.target for e in first.equations] != [e.target for e in second.equations]:
@@ -47,7 +37,7 @@ def transposed_input(first: Layer, second: Layer) -> str | None:
     if len(different) != 1 or len(first.tensor(different[0]).dims) - len(first.batch) != 2:
         return None
     name = different[0]
-    same = all(equal(a.value, flipped(b.value, name)) for a, b in zip(first.equations, second.equations))
+    same = all(equal(a.value, flipped(b.value, (name,))) for a, b in zip(first.equations, second.equations))
     return name if same else None
 
 
@@ -92,7 +82,7 @@ def _agree(own: Equation, other: Equation, tensor: str, first: Derivation) -> Pr
     name = workings.new_name((f"{own.target.tensor}_t",))
     indices = tuple(i for i in other.target.indices if isinstance(i, Idx))
     workings.declare(name, indices)
-    chain = Chain(name, "twin", Ref(name, indices), flipped(other.value, tensor))
+    chain = Chain(name, "twin", Ref(name, indices), flipped(other.value, (tensor,)))
     folded, used = rules.fold(chain.current, [own])
     if not used:
         # A result that is no single product is compared whole.

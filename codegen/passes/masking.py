@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from codegen.program import CONDITIONS, Op, Read, needed
+from derive.exponentials import LOWEST
 from derive.expr import Idx
 
 if TYPE_CHECKING:
     from codegen.passes.blocking import Labels, Region
-
-LEAST = -(10**30)
-"""What stands in a maximum for an entry that is not seen: an entry less than this is not looked for."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ class _Vanishing:
             if inner is None or not self._masked(inner) or len(inner.args) != 3:
                 return False
             other = self.region.made.get(inner.args[2].value)
-            return other is not None and other.kind == "number" and other.number is not None and other.number <= LEAST
+            return other is not None and other.kind == "number" and other.number is not None and other.number <= LOWEST.value
         return self._vanishes(op)
 
     def _masked(self, op: Op) -> bool:

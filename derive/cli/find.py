@@ -197,7 +197,6 @@ def _line(error: BaseException, path: Path) -> str:
 
 def with_respect_to(layer: Layer, names: str) -> Layer:
     """The layer differentiated by the named inputs alone. Raises SpecError for anything that is not a real input."""
-    from derive.spec import Layer
 
     chosen = list(dict.fromkeys(part for part in names.replace(",", " ").split()))
     if not chosen:
@@ -214,6 +213,4 @@ def with_respect_to(layer: Layer, names: str) -> Layer:
         what = "is an integer tensor, and an integer has no derivative" if kind == "int" else "is declared constant"
         raise SpecError(f"{layer.name}: --wrt {name}: {name} {what}; choose from {listing(able)}")
     ordered = [name for name in layer.inputs if name in chosen]
-    return Layer.of(
-        layer.name, layer.tensors, layer.equations, layer.facts, layer.inputs, layer.outputs, ordered, layer.batch, layer.doc, layer.sizes
-    )
+    return layer.changed(wrt=tuple(ordered))
