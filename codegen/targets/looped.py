@@ -30,6 +30,9 @@ class Looped:
     """Arrays made anew in each part unless they were saved."""
     missing: tuple[str, ...] = ()
     """Results that are kept only where the whole is computed at once."""
+    together: str = ""
+    """How the loop is called where parts that share no result may be computed at the same time: `run`, the parts, how many of their
+    slices tell such parts apart, and an array."""
 
     # ------------------------------------------------------------------------------------------------ one part
 
@@ -152,6 +155,7 @@ class Looped:
         lines = [f"{names[n]} = None" for n in self.missing]
         targets: list[str] = []
         sums: list[str] = []
+        own: dict[str, str] = {}
         given: list[str] = []
         declared = {tensor.name: tensor for tensor in loop.arrays}
         for part in loop.results:
@@ -161,7 +165,11 @@ class Looped:
             if part.name in self.missing:
                 targets.append("_")
             elif not self._cut(part):
-                lines.append(f"{name} = {zeros.format(shape, like)}")
+                made = f"{name} = {zeros.format(shape, like)}"
+                if self._apart and not loop.matrices:
+                    own[name] = made
+                else:
+                    lines.append(made)
                 targets.append(f"{name}_part")
                 at = self._at(part)
                 sums.append(f"{name}{at} += {name}_part")
@@ -176,18 +184,37 @@ class Looped:
             least = 4 * LEAST_ROWS if any(part.at and not any(n is not None for n in part.at) for part in loop.results) else LEAST_ROWS
         width = " * ".join(sizes[dim] for dim in loop.width)
         cuts = f"_parts({tuple_of([sizes[dim] for dim in loop.dims])}, {width}, {like}, {least})"
-        own = self.slices[: len(loop.dims)]
+        indices = unpacked(self.slices[: len(loop.dims)])
         arguments = [*(self._argument(part, True) for part in loop.parts), *("None" for _ in self.dropped)]
         arguments += [sizes[dim] for dim in self.lengths]
         if memory.spaces:
-            lines.append("work: dict[int, Any] = {}")
             given.append("work=work")
         call = f"{self.name}({', '.join([*arguments, *given])})"
-        lines.append(f"for {unpacked(own)} in {cuts}:")
+        body = [call if all(target == "_" for target in targets) else f"{', '.join(targets)} = {call}", *sums]
         if loop.mask is not None:
-            lines += [f"    {MASK} = {self._seen_call(True)}", f"    {self.slices[-1]} = _span({MASK})"]
-        lines.append(f"    {call}" if all(target == "_" for target in targets) else f"    {', '.join(targets)} = {call}")
-        return [*lines, *indented(sums)]
+            body = [f"{MASK} = {self._seen_call(True)}", f"{self.slices[-1]} = _span({MASK})", *body]
+        work = ["work: dict[int, Any] = {}"] if memory.spaces else []
+        if not self._apart:
+            return [*lines, *work, f"for {indices} in {cuts}:", *indented(body)]
+        run = [*own.values(), *work, f"for {indices} in parts:", *indented(body), f"return {unpacked(list(own)) if own else '()'}"]
+        together = self.together.format("run", cuts, self._apart, like)
+        result = f"{unpacked(list(own))} = {together}" if own else together
+        return [*lines, "", "def run(parts: Any) -> Any:", *indented(run), "", result]
+
+    @cached_property
+    def _apart(self) -> int:
+        """Parts that differ in so many of the loop's first axes may be computed at the same time; 0 where none may.
+
+        Sums over elementwise parts are small, and each thread may have its own; those of products of matrices may be large, and
+        BLAS has threads of its own for such a product.
+        """
+        count = len(self.loop.dims)
+        if not self.together:
+            return 0
+        if not self.loop.matrices:
+            return count
+        kept = [part for part in self.loop.results if part.name not in self.missing]
+        return next((n for n in range(count) if not all(n in part.at for part in kept)), count)
 
     def dims(self) -> list[str]:
         """The axes whose lengths the calls mention."""

@@ -128,6 +128,7 @@ def _loops(parts: Parts) -> dict[str, Looped]:
             NUMPY_PARTS,
             gone if name == "backward" else (),
             gone if name != "backward" else (),
+            together="_together({0}, {1}, {2})",
         )
         for name, loop in parts.program.loops
         if name == "both" or parts.program.loop("both") is None

@@ -12,8 +12,8 @@ def functions_called(module: ModuleType, lines: Iterable[str]) -> list[str]:
     """The source lines of every function of `module` that the lines need, in the module's order, two empty lines before each."""
     sources = {
         name: inspect.getsource(function).rstrip()
-        for name, function in vars(module).items()
-        if inspect.isfunction(function) and function.__module__ == module.__name__
+        for name, value in vars(module).items()
+        if callable(value) and inspect.isfunction(function := inspect.unwrap(value)) and function.__module__ == module.__name__
     }
     needed: set[str] = set()
     pending = ["\n".join(lines)]

@@ -235,7 +235,10 @@ def _loops(parts: Parts) -> dict[str, Looped]:
     """The program's loops, by the pass that they run. Gradients are never made in the forward pass: it may be called for itself."""
     loops = [(name, loop) for name, loop in parts.program.loops if name != "both"]
     gone = {"forward": parts.program.dropped}
-    return {name: Looped(parts, loop, f"_{name}_part", TORCH_IN_PLACE, missing=gone.get(name, ())) for name, loop in loops}
+    together = "_together({0}, {1}, {2}, {3})"
+    return {
+        name: Looped(parts, loop, f"_{name}_part", TORCH_IN_PLACE, missing=gone.get(name, ()), together=together) for name, loop in loops
+    }
 
 
 def _in_parts(parts: Parts, loop: Looped, like: str) -> list[str]:

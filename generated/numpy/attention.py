@@ -36,9 +36,13 @@ O = softmax(Q K^T / sqrt(d_k)) V for every head. Vaswani et al. (2017), section 
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,9 +92,14 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
         m = np.empty((B, H, N), Q.dtype)
         Z_m = np.empty((B, H, N), Q.dtype)
         O = np.empty((B, H, N, d_v), Q.dtype)
-        work: dict[int, Any] = {}
-        for b, h, i in _parts((B, H, N), M, Q, 128):
-            m[b, h, i], Z_m[b, h, i], _, _ = _forward_part(Q[b, h, i], K[b, h], V[b, h], O=O[b, h, i], work=work)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for b, h, i in parts:
+                m[b, h, i], Z_m[b, h, i], _, _ = _forward_part(Q[b, h, i], K[b, h], V[b, h], O=O[b, h, i], work=work)
+            return ()
+
+        _together(run, _parts((B, H, N), M, Q, 128), 3)
     return O, Saved(Q, K, V, P, O, m, Z_m)
 
 
@@ -112,13 +121,18 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
         dV = np.zeros((B, H, M, d_v), Q.dtype)
         dQ = np.empty((B, H, N, d_k), Q.dtype)
         dK_sum = np.zeros((B, H, M, d_k), Q.dtype)
-        work: dict[int, Any] = {}
-        for b, h, i in _parts((B, H, N), M, Q, 128):
-            dV_part, _, dK_sum_part = _backward_part(
-                Q[b, h, i], K[b, h], m[b, h, i], Z_m[b, h, i], dO[b, h, i], V[b, h], D[b, h, i], None, dQ=dQ[b, h, i], work=work
-            )
-            dV[b, h] += dV_part
-            dK_sum[b, h] += dK_sum_part
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for b, h, i in parts:
+                dV_part, _, dK_sum_part = _backward_part(
+                    Q[b, h, i], K[b, h], m[b, h, i], Z_m[b, h, i], dO[b, h, i], V[b, h], D[b, h, i], None, dQ=dQ[b, h, i], work=work
+                )
+                dV[b, h] += dV_part
+                dK_sum[b, h] += dK_sum_part
+            return ()
+
+        _together(run, _parts((B, H, N), M, Q, 128), 2)
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
     dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     return dQ, dK, dV
@@ -275,6 +289,39 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

@@ -36,10 +36,13 @@ A token sees itself and those before it. Vaswani et al. (2017), section 3.2.3.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -95,11 +98,16 @@ class _Forward(torch.autograd.Function):
             m = _empty((B, H, N), Q)
             Z_m = _empty((B, H, N), Q)
             O = _empty((B, H, N, d_v), Q)
-            work: dict[int, Any] = {}
-            for b, h, i in _parts((B, H, N), M, Q, 128):
-                seen = _forward_seen(torch.arange(N, device=Q.device)[i], M)
-                j = _span(seen)
-                m[b, h, i], Z_m[b, h, i], _, _ = _forward_part(Q[b, h, i], K[b, h, j], seen[:, j], V[b, h, j], O=O[b, h, i], work=work)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for b, h, i in parts:
+                    seen = _forward_seen(torch.arange(N, device=Q.device)[i], M)
+                    j = _span(seen)
+                    m[b, h, i], Z_m[b, h, i], _, _ = _forward_part(Q[b, h, i], K[b, h, j], seen[:, j], V[b, h, j], O=O[b, h, i], work=work)
+                return ()
+
+            _together(run, _parts((B, H, N), M, Q, 128), 3, Q)
         return O, P, m, Z_m
 
     @staticmethod
@@ -196,24 +204,29 @@ class _Backward(torch.autograd.Function):
             dV = Q.new_zeros((B, H, M, d_v))
             dQ = _empty((B, H, N, d_k), Q)
             dK_sum = Q.new_zeros((B, H, M, d_k))
-            work: dict[int, Any] = {}
-            for b, h, i in _parts((B, H, N), M, Q, 128):
-                seen = _backward_seen(torch.arange(N, device=Q.device)[i], M)
-                j = _span(seen)
-                dV_part, _, dK_sum_part = _backward_part(
-                    Q[b, h, i],
-                    K[b, h, j],
-                    m[b, h, i],
-                    Z_m[b, h, i],
-                    seen[:, j],
-                    dO[b, h, i],
-                    V[b, h, j],
-                    D[b, h, i],
-                    dQ=dQ[b, h, i],
-                    work=work,
-                )
-                dV[b, h, j] += dV_part
-                dK_sum[b, h, j] += dK_sum_part
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for b, h, i in parts:
+                    seen = _backward_seen(torch.arange(N, device=Q.device)[i], M)
+                    j = _span(seen)
+                    dV_part, _, dK_sum_part = _backward_part(
+                        Q[b, h, i],
+                        K[b, h, j],
+                        m[b, h, i],
+                        Z_m[b, h, i],
+                        seen[:, j],
+                        dO[b, h, i],
+                        V[b, h, j],
+                        D[b, h, i],
+                        dQ=dQ[b, h, i],
+                        work=work,
+                    )
+                    dV[b, h, j] += dV_part
+                    dK_sum[b, h, j] += dK_sum_part
+                return ()
+
+            _together(run, _parts((B, H, N), M, Q, 128), 2, Q)
             # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
             dK = dK_sum / math.sqrt(d_k)
             return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
@@ -572,6 +585,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
