@@ -121,6 +121,13 @@ class Looped:
         arguments = [*(self._argument(part, cut) for part in mask.parts), *(self.parts.sizes[dim] for dim in missing)]
         return f"{self._seen}({', '.join(arguments)})"
 
+    @property
+    def _span(self) -> str:
+        """The stretch of its axis that the condition leaves."""
+        part = next((part for part in self.loop.parts if part.name == MASK), None)
+        at = [n is not None and n >= len(self.loop.dims) for n in part.at] if part is not None else [True]
+        return f"_span({MASK})" if at[-1] else f"_span({MASK}, {at.index(True) - len(at)})"
+
     def _shaped(self, memory: Memory) -> list[str]:
         """The axes of the shared memory."""
         dims = [dim for tensor in self.loop.arrays for dim in tensor.dims]
@@ -192,7 +199,7 @@ class Looped:
         call = f"{self.name}({', '.join([*arguments, *given])})"
         body = [call if all(target == "_" for target in targets) else f"{', '.join(targets)} = {call}", *sums]
         if loop.mask is not None:
-            body = [f"{MASK} = {self._seen_call(True)}", f"{self.slices[-1]} = _span({MASK})", *body]
+            body = [f"{MASK} = {self._seen_call(True)}", f"{self.slices[-1]} = {self._span}", *body]
         work = ["work: dict[int, Any] = {}"] if memory.spaces else []
         if not self._apart:
             return [*lines, *work, f"for {indices} in {cuts}:", *indented(body)]

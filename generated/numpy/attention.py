@@ -180,20 +180,20 @@ def _forward_part(Q: Any, K: Any, V: Any, O: Any = None, work: Any = None) -> An
     H_block = Q.shape[1]
     N_block = Q.shape[2]
     M = K.shape[2]
-    (space_1,) = _spaces(work, Q, (B_block, H_block, N_block, M))
+    (space_1,) = _spaces(work, Q, (B_block, H_block, M, N_block))
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    Q_K = np.matmul(Q, K.mT, out=space_1)
+    Q_K = np.matmul(K, Q.mT, out=space_1)
     S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # m[b,h,i] = max(k, S[b,h,i,k])
-    m = S.max(axis=-1)
+    m = S.max(axis=2)
     # Z_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
-    exp_S = np.subtract(S, m[..., None], out=S)
+    exp_S = np.subtract(S, m[..., None, :], out=S)
     np.exp(exp_S, out=exp_S)
-    Z_m = _sum(exp_S, -1)
+    Z_m = _sum(exp_S, 2)
     # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
+    P = np.divide(exp_S, Z_m[..., None, :], out=exp_S)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-    O = np.matmul(P, V, out=O)
+    O = np.matmul(P.mT, V, out=O)
     return m, Z_m, P, O
 
 
@@ -206,28 +206,28 @@ def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P:
     M = K.shape[2]
     d_v = dO.shape[-1]
     space_1, space_2, space_3, space_4 = _spaces(
-        work, Q, (B_block, H_block, N_block, M), (B_block, H_block, M, d_v), (B_block, H_block, N_block, M), (B_block, H_block, M, d_k)
+        work, Q, (B_block, H_block, M, N_block), (B_block, H_block, M, d_v), (B_block, H_block, M, N_block), (B_block, H_block, M, d_k)
     )
     if P is None:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-        Q_K = np.matmul(Q, K.mT, out=space_1)
+        Q_K = np.matmul(K, Q.mT, out=space_1)
         S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
         # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-        P = np.subtract(S, m[..., None], out=S)
+        P = np.subtract(S, m[..., None, :], out=S)
         np.exp(P, out=P)
-        P /= Z_m[..., None]
+        P /= Z_m[..., None, :]
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = np.matmul(P.mT, dO, out=space_2)
+    dV = np.matmul(P, dO, out=space_2)
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-    dP = np.matmul(dO, V.mT, out=space_3)
+    dP = np.matmul(V, dO.mT, out=space_3)
     # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
-    dP_D = np.subtract(dP, D[..., None], out=dP)
+    dP_D = np.subtract(dP, D[..., None, :], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
     # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
-    dS_K = np.matmul(dS, K, out=dQ)
+    dS_K = np.matmul(dS.mT, K, out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = np.matmul(dS.mT, Q, out=space_4)
+    dK_sum = np.matmul(dS, Q, out=space_4)
     return dV, dQ, dK_sum
 
 
@@ -336,8 +336,16 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
 
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total

@@ -97,8 +97,8 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
             work: dict[int, Any] = {}
             for b, h, i in parts:
                 seen = _forward_seen(np.arange(N)[i], M)
-                j = _span(seen)
-                m[b, h, i], Z_m[b, h, i], _, _ = _forward_part(Q[b, h, i], K[b, h, j], seen[:, j], V[b, h, j], O=O[b, h, i], work=work)
+                j = _span(seen, -2)
+                m[b, h, i], Z_m[b, h, i], _, _ = _forward_part(Q[b, h, i], K[b, h, j], seen[j, :], V[b, h, j], O=O[b, h, i], work=work)
             return ()
 
         _together(run, _parts((B, H, N), M, Q, 128), 3)
@@ -128,13 +128,13 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
             work: dict[int, Any] = {}
             for b, h, i in parts:
                 seen = _backward_seen(np.arange(N)[i], M)
-                j = _span(seen)
+                j = _span(seen, -2)
                 dV_part, _, dK_sum_part = _backward_part(
                     Q[b, h, i],
                     K[b, h, j],
                     m[b, h, i],
                     Z_m[b, h, i],
-                    seen[:, j],
+                    seen[j, :],
                     dO[b, h, i],
                     V[b, h, j],
                     D[b, h, i],
@@ -199,36 +199,36 @@ def _forward_part(Q: Any, K: Any, seen: Any, V: Any, O: Any = None, work: Any = 
     H_block = Q.shape[1]
     N_block = Q.shape[2]
     M_seen = K.shape[2]
-    space_1, space_2 = _spaces(work, Q, (B_block, H_block, N_block, M_seen), (B_block, H_block, N_block, M_seen))
+    space_1, space_2 = _spaces(work, Q, (B_block, H_block, M_seen, N_block), (B_block, H_block, M_seen, N_block))
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    Q_K = np.matmul(Q, K.mT, out=space_1)
+    Q_K = np.matmul(K, Q.mT, out=space_1)
     S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         masked_seen = np.positive(S, out=space_2)
         np.copyto(masked_seen, -1e30, where=~seen)
     # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
     #     0))
-    m = masked_seen.max(axis=-1)
+    m = masked_seen.max(axis=2)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        exp_S = np.subtract(S, m[..., None], out=S)
+        exp_S = np.subtract(S, m[..., None, :], out=S)
         np.exp(exp_S, out=exp_S)
     masked_seen_2 = np.positive(exp_S, out=space_2)
     np.copyto(masked_seen_2, 0, where=~seen)
     # Z_m[b,h,i] = sum(k, where(k <= i, 1, 0)*exp(S[b,h,i,k] - m[b,h,i]))
-    Z_m = _sum(masked_seen_2, -1)
+    Z_m = _sum(masked_seen_2, 2)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        exp_S_Z_m = np.divide(exp_S, Z_m[..., None], out=exp_S)
+        exp_S_Z_m = np.divide(exp_S, Z_m[..., None, :], out=exp_S)
     # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
     P = exp_S_Z_m
     np.copyto(P, 0, where=~seen)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-    O = np.matmul(P, V, out=O)
+    O = np.matmul(P.mT, V, out=O)
     return m, Z_m, P, O
 
 
 def _forward_seen(i: Any, M: int) -> Any:
     """Which entries along M count, for a part of the rows."""
-    seen = np.arange(M) <= i[:, None]
+    seen = np.arange(M)[:, None] <= i
     return seen
 
 
@@ -245,40 +245,40 @@ def _backward_part(
     space_1, space_2, space_3, space_4 = _spaces(
         work,
         Q,
-        (B_block, H_block, N_block, M_seen),
+        (B_block, H_block, M_seen, N_block),
         (B_block, H_block, M_seen, d_v),
-        (B_block, H_block, N_block, M_seen),
+        (B_block, H_block, M_seen, N_block),
         (B_block, H_block, M_seen, d_k),
     )
     if P is None:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-        Q_K = np.matmul(Q, K.mT, out=space_1)
+        Q_K = np.matmul(K, Q.mT, out=space_1)
         S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            S_Z_m = np.subtract(S, m[..., None], out=S)
+            S_Z_m = np.subtract(S, m[..., None, :], out=S)
             np.exp(S_Z_m, out=S_Z_m)
-            S_Z_m /= Z_m[..., None]
+            S_Z_m /= Z_m[..., None, :]
         # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
         P = S_Z_m
         np.copyto(P, 0, where=~seen)
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = np.matmul(P.mT, dO, out=space_2)
+    dV = np.matmul(P, dO, out=space_2)
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-    dP = np.matmul(dO, V.mT, out=space_3)
+    dP = np.matmul(V, dO.mT, out=space_3)
     # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
-    dP_D = np.subtract(dP, D[..., None], out=dP)
+    dP_D = np.subtract(dP, D[..., None, :], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
     # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
-    dS_K = np.matmul(dS, K, out=dQ)
+    dS_K = np.matmul(dS.mT, K, out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = np.matmul(dS.mT, Q, out=space_4)
+    dK_sum = np.matmul(dS, Q, out=space_4)
     return dV, dQ, dK_sum
 
 
 def _backward_seen(i: Any, M: int) -> Any:
     """Which entries along M count, for a part of the rows."""
-    seen = np.arange(M) <= i[:, None]
+    seen = np.arange(M)[:, None] <= i
     return seen
 
 
@@ -375,9 +375,9 @@ def _blas() -> Any:
     return found if len(found) else None
 
 
-def _span(seen: Array) -> slice:
-    """The stretch of the last axis that holds every entry seen; never empty, because there is no maximum of nothing."""
-    places = np.flatnonzero(seen.any(axis=tuple(range(seen.ndim - 1))))
+def _span(seen: Array, axis: int = -1) -> slice:
+    """The stretch of an axis that holds every entry seen; never empty, because there is no maximum of nothing."""
+    places = np.flatnonzero(seen.any(axis=tuple(n for n in range(seen.ndim) if n != axis % seen.ndim)))
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
 
 
@@ -393,8 +393,16 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
 
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total
