@@ -9,6 +9,7 @@ from codegen.passes.order import order_contractions
 from codegen.passes.recompute import block
 from codegen.passes.reuse import reuse
 from codegen.passes.saving import saving_nothing
+from codegen.passes.scaling import divide_late, scale_small
 from codegen.passes.sharing import share
 from codegen.program import Program
 
@@ -16,10 +17,12 @@ PASSES: dict[str, Callable[[Program], Program]] = {
     "order": order_contractions,
     "sharing": share,
     "dead": remove_dead_code,
+    "scaling": scale_small,
     "reuse": reuse,
     "blocking": block,
+    "division": divide_late,
 }
-OPTIONAL = ("saving", "sharing", "dead", "reuse", "blocking")
+OPTIONAL = ("saving", "sharing", "dead", "scaling", "reuse", "blocking", "division")
 """What may be left out: the targets spell products of two arrays only, so that `order` may not. Without saving, a backward pass makes
 anew what it needs; without blocking, it makes nothing anew."""
 

@@ -61,13 +61,25 @@ class Looped:
         """The statements of one part, and the memory that they are given."""
         body, names, memory = self.loop.body, self.inner.names, self._memory()
         if not self.dropped:
-            return self.inner.code(body, memory=memory), memory
+            late = self._late
+            if not late:
+                return self.inner.code(body, memory=memory), memory
+            lines = self.inner.code(body, lambda wanted: "work is None" if set(wanted) <= set(late) else None, memory)
+            return [f"{' = '.join(names[n] for n in late)} = None", *lines], memory
         again = needed(body.ops, self.dropped)
         first = Block(body.inputs, tuple(op for op in body.ops if op.out in again), self.dropped)
         rest = Block((*body.inputs, *self.dropped), tuple(op for op in body.ops if op.out not in again), body.outputs)
         lines = [f"if {names[self.dropped[0]]} is None:"]
         lines += [f"    {line}" for line in self.inner.code(first, memory=memory)]
         return lines + self.inner.code(self._with_numbers(rest), memory=memory), memory
+
+    @property
+    def _late(self) -> tuple[str, ...]:
+        """Results that only calls for the whole keep, and that nothing else is made of: a call for a part, which is given memory
+        to work in, makes none of them."""
+        kept = [name for name in self.loop.body.outputs if name not in self.missing]
+        live = needed(self.loop.body.ops, kept)
+        return tuple(name for name in self.missing if name in self.loop.body.outputs and name not in live) if self.loop.matrices else ()
 
     def _memory(self) -> Memory:
         """The memory that the function for one part is given: nothing lies in it yet."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from codegen.passes.dead import pruned
-from codegen.program import Block, Program
+from codegen.program import Block, Loop, Program
 from codegen.support import torch_support
 from codegen.targets.fused import fused
 from codegen.targets.looped import Looped
@@ -237,8 +237,22 @@ def _loops(parts: Parts) -> dict[str, Looped]:
     gone = {"forward": parts.program.dropped}
     together = "_together({0}, {1}, {2}, {3})"
     return {
-        name: Looped(parts, loop, f"_{name}_part", TORCH_IN_PLACE, missing=gone.get(name, ()), together=together) for name, loop in loops
+        name: Looped(
+            parts,
+            _without(loop, gone.get(name, ())),
+            f"_{name}_part",
+            TORCH_IN_PLACE,
+            missing=gone.get(name, ()),
+            together=together,
+        )
+        for name, loop in loops
     }
+
+
+def _without(loop: Loop, missing: tuple[str, ...]) -> Loop:
+    """The loop without results that only the whole keeps: the function for a part is not called for the whole."""
+    results = tuple(part for part in loop.results if part.name not in missing)
+    return replace(loop, results=results, body=pruned(replace(loop.body, outputs=tuple(part.name for part in results))))
 
 
 def _in_parts(parts: Parts, loop: Looped, like: str) -> list[str]:

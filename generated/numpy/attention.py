@@ -19,8 +19,7 @@ Saved for the backward pass:
     V: for dP
     P: for dV and dS; where it is large it is not saved but made anew
     O: for D
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -71,8 +70,7 @@ class Saved(NamedTuple):
     V: Array
     P: Array | None
     O: Array
-    m: Array
-    Z_m: Array
+    lse: Array
 
 
 def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
@@ -86,26 +84,25 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
     d_v = V.shape[-1]
     _nonempty(M=M)
     if _saved_whole(B * H * N * M, Q, K, V):
-        m, Z_m, P, O = _forward_part(Q, K, V)
+        P, O, lse = _forward_part(Q, K, V)
     else:
         P = None
-        m = np.empty((B, H, N), Q.dtype)
-        Z_m = np.empty((B, H, N), Q.dtype)
         O = np.empty((B, H, N, d_v), Q.dtype)
+        lse = np.empty((B, H, N), Q.dtype)
 
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for b, h, i in parts:
-                m[b, h, i], Z_m[b, h, i], _, _ = _forward_part(Q[b, h, i], K[b, h], V[b, h], O=O[b, h, i], work=work)
+                _, _, lse[b, h, i] = _forward_part(Q[b, h, i], K[b, h], V[b, h], O=O[b, h, i], work=work)
             return ()
 
         _together(run, _parts((B, H, N), M, Q, 128), 3)
-    return O, Saved(Q, K, V, P, O, m, Z_m)
+    return O, Saved(Q, K, V, P, O, lse)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dQ, dK, dV), the gradients with upstream dO."""
-    Q, K, V, P, O, m, Z_m = saved
+    Q, K, V, P, O, lse = saved
     B = Q.shape[0]
     H = Q.shape[1]
     N = Q.shape[2]
@@ -116,7 +113,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
     D = np.vecdot(dO, O)
     if P is not None:
-        dV, dQ, dK_sum = _backward_part(Q, K, m, Z_m, dO, V, D, P)
+        dV, dQ, dK_sum = _backward_part(Q, K, lse, dO, V, D, P)
     else:
         dV = np.zeros((B, H, M, d_v), Q.dtype)
         dQ = np.empty((B, H, N, d_k), Q.dtype)
@@ -126,7 +123,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
             work: dict[int, Any] = {}
             for b, h, i in parts:
                 dV_part, _, dK_sum_part = _backward_part(
-                    Q[b, h, i], K[b, h], m[b, h, i], Z_m[b, h, i], dO[b, h, i], V[b, h], D[b, h, i], None, dQ=dQ[b, h, i], work=work
+                    Q[b, h, i], K[b, h], lse[b, h, i], dO[b, h, i], V[b, h], D[b, h, i], None, dQ=dQ[b, h, i], work=work
                 )
                 dV[b, h] += dV_part
                 dK_sum[b, h] += dK_sum_part
@@ -174,30 +171,34 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
 
 
 def _forward_part(Q: Any, K: Any, V: Any, O: Any = None, work: Any = None) -> Any:
-    """One part along B and H and N, or the whole: m, Z_m, P, O."""
+    """One part along B and H and N, or the whole: P, O, lse."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
     H_block = Q.shape[1]
     N_block = Q.shape[2]
     M = K.shape[2]
     (space_1,) = _spaces(work, Q, (B_block, H_block, M, N_block))
+    P = None
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    Q_K = np.matmul(K, Q.mT, out=space_1)
-    S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
+    S = np.matmul(K, (Q / math.sqrt(d_k)).mT, out=space_1)
     # m[b,h,i] = max(k, S[b,h,i,k])
     m = S.max(axis=2)
     # Z_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
     exp_S = np.subtract(S, m[..., None, :], out=S)
     np.exp(exp_S, out=exp_S)
     Z_m = _sum(exp_S, 2)
-    # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-    P = np.divide(exp_S, Z_m[..., None, :], out=exp_S)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-    O = np.matmul(P.mT, V, out=O)
-    return m, Z_m, P, O
+    exp_S_V = np.matmul(exp_S.mT, V, out=O)
+    O = np.divide(exp_S_V, Z_m[..., None], out=exp_S_V)
+    # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
+    lse = np.add(m, np.log(np.maximum(Z_m, 1)), out=m)
+    if work is None:
+        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+        P = np.divide(exp_S, Z_m[..., None, :], out=exp_S)
+    return P, O, lse
 
 
-def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
+def _backward_part(Q: Any, K: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
@@ -210,12 +211,10 @@ def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P:
     )
     if P is None:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-        Q_K = np.matmul(K, Q.mT, out=space_1)
-        S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
+        S = np.matmul(K, (Q / math.sqrt(d_k)).mT, out=space_1)
         # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-        P = np.subtract(S, m[..., None, :], out=S)
+        P = np.subtract(S, lse[..., None, :], out=S)
         np.exp(P, out=P)
-        P /= Z_m[..., None, :]
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
     dV = np.matmul(P, dO, out=space_2)
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])

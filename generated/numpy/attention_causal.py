@@ -19,8 +19,7 @@ Saved for the backward pass:
     V: for dP
     P: for dV and dS; where it is large it is not saved but made anew
     O: for D
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -71,8 +70,7 @@ class Saved(NamedTuple):
     V: Array
     P: Array | None
     O: Array
-    m: Array
-    Z_m: Array
+    lse: Array
 
 
 def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
@@ -86,28 +84,27 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
     d_v = V.shape[-1]
     _nonempty(M=M)
     if _saved_whole(B * H * N * M, Q, K, V):
-        m, Z_m, P, O = _forward_part(Q, K, _forward_seen(np.arange(N), M), V)
+        P, O, lse = _forward_part(Q, K, _forward_seen(np.arange(N), M), V)
     else:
         P = None
-        m = np.empty((B, H, N), Q.dtype)
-        Z_m = np.empty((B, H, N), Q.dtype)
         O = np.empty((B, H, N, d_v), Q.dtype)
+        lse = np.empty((B, H, N), Q.dtype)
 
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for b, h, i in parts:
                 seen = _forward_seen(np.arange(N)[i], M)
                 j = _span(seen, -2)
-                m[b, h, i], Z_m[b, h, i], _, _ = _forward_part(Q[b, h, i], K[b, h, j], seen[j, :], V[b, h, j], O=O[b, h, i], work=work)
+                _, _, lse[b, h, i] = _forward_part(Q[b, h, i], K[b, h, j], seen[j, :], V[b, h, j], O=O[b, h, i], work=work)
             return ()
 
         _together(run, _parts((B, H, N), M, Q, 128), 3)
-    return O, Saved(Q, K, V, P, O, m, Z_m)
+    return O, Saved(Q, K, V, P, O, lse)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dQ, dK, dV), the gradients with upstream dO."""
-    Q, K, V, P, O, m, Z_m = saved
+    Q, K, V, P, O, lse = saved
     B = Q.shape[0]
     H = Q.shape[1]
     N = Q.shape[2]
@@ -118,7 +115,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
     D = np.vecdot(dO, O)
     if P is not None:
-        dV, dQ, dK_sum = _backward_part(Q, K, m, Z_m, None, dO, V, D, P)
+        dV, dQ, dK_sum = _backward_part(Q, K, lse, None, dO, V, D, P)
     else:
         dV = np.zeros((B, H, M, d_v), Q.dtype)
         dQ = np.empty((B, H, N, d_k), Q.dtype)
@@ -130,17 +127,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
                 seen = _backward_seen(np.arange(N)[i], M)
                 j = _span(seen, -2)
                 dV_part, _, dK_sum_part = _backward_part(
-                    Q[b, h, i],
-                    K[b, h, j],
-                    m[b, h, i],
-                    Z_m[b, h, i],
-                    seen[j, :],
-                    dO[b, h, i],
-                    V[b, h, j],
-                    D[b, h, i],
-                    None,
-                    dQ=dQ[b, h, i],
-                    work=work,
+                    Q[b, h, i], K[b, h, j], lse[b, h, i], seen[j, :], dO[b, h, i], V[b, h, j], D[b, h, i], None, dQ=dQ[b, h, i], work=work
                 )
                 dV[b, h, j] += dV_part
                 dK_sum[b, h, j] += dK_sum_part
@@ -193,7 +180,7 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
 
 
 def _forward_part(Q: Any, K: Any, seen: Any, V: Any, O: Any = None, work: Any = None) -> Any:
-    """One part along B and H and N, or the whole: m, Z_m, P, O."""
+    """One part along B and H and N, or the whole: P, O, lse."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
     H_block = Q.shape[1]
@@ -201,8 +188,7 @@ def _forward_part(Q: Any, K: Any, seen: Any, V: Any, O: Any = None, work: Any = 
     M_seen = K.shape[2]
     space_1, space_2 = _spaces(work, Q, (B_block, H_block, M_seen, N_block), (B_block, H_block, M_seen, N_block))
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    Q_K = np.matmul(K, Q.mT, out=space_1)
-    S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
+    S = np.matmul(K, (Q / math.sqrt(d_k)).mT, out=space_1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         masked_seen = np.positive(S, out=space_2)
         np.copyto(masked_seen, -1e30, where=~seen)
@@ -223,7 +209,9 @@ def _forward_part(Q: Any, K: Any, seen: Any, V: Any, O: Any = None, work: Any = 
     np.copyto(P, 0, where=~seen)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
     O = np.matmul(P.mT, V, out=O)
-    return m, Z_m, P, O
+    # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
+    lse = np.add(m, np.log(np.maximum(Z_m, 1)), out=m)
+    return P, O, lse
 
 
 def _forward_seen(i: Any, M: int) -> Any:
@@ -232,9 +220,7 @@ def _forward_seen(i: Any, M: int) -> Any:
     return seen
 
 
-def _backward_part(
-    Q: Any, K: Any, m: Any, Z_m: Any, seen: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None
-) -> Any:
+def _backward_part(Q: Any, K: Any, lse: Any, seen: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
@@ -252,15 +238,12 @@ def _backward_part(
     )
     if P is None:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-        Q_K = np.matmul(K, Q.mT, out=space_1)
-        S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
-        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            S_Z_m = np.subtract(S, m[..., None, :], out=S)
-            np.exp(S_Z_m, out=S_Z_m)
-            S_Z_m /= Z_m[..., None, :]
+        S = np.matmul(K, (Q / math.sqrt(d_k)).mT, out=space_1)
         # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-        P = S_Z_m
-        np.copyto(P, 0, where=~seen)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            P = np.subtract(S, lse[..., None, :], out=S)
+            np.exp(P, out=P)
+            np.copyto(P, 0, where=~seen)
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
     dV = np.matmul(P, dO, out=space_2)
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])

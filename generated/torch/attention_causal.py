@@ -19,8 +19,7 @@ Saved for the backward pass:
     V: for dP
     P: for dV and dS; where it is large it is not saved but made anew
     O: for D
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -81,7 +80,7 @@ class _Forward(torch.autograd.Function):
         d_v = V.shape[-1]
         if _saved_whole(B * H * N * M, Q, K, V):
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-            S = Q @ K.mT / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.mT
             # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
             #     0))
             less_equal = torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]
@@ -93,35 +92,36 @@ class _Forward(torch.autograd.Function):
             P = torch.where(less_equal, exp_S / Z_m[..., None], 0)
             # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
             O = P @ V
+            # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
+            lse = m + torch.log(Z_m.clamp(min=1))
         else:
             P = None
-            m = _empty((B, H, N), Q)
-            Z_m = _empty((B, H, N), Q)
             O = _empty((B, H, N, d_v), Q)
+            lse = _empty((B, H, N), Q)
 
             def run(parts: Any) -> Any:
                 work: dict[int, Any] = {}
                 for b, h, i in parts:
                     seen = _forward_seen(torch.arange(N, device=Q.device)[i], M)
                     j = _span(seen)
-                    m[b, h, i], Z_m[b, h, i], _, _ = _forward_part(Q[b, h, i], K[b, h, j], seen[:, j], V[b, h, j], O=O[b, h, i], work=work)
+                    _, lse[b, h, i] = _forward_part(Q[b, h, i], K[b, h, j], seen[:, j], V[b, h, j], O=O[b, h, i], work=work)
                 return ()
 
             _together(run, _parts((B, H, N), M, Q, 128), 3, Q)
-        return O, P, m, Z_m
+        return O, P, lse
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V = inputs
-        O, P, m, Z_m = output
-        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P,) if t is not None))
+        O, P, lse = output
+        ctx.mark_non_differentiable(lse, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, P, O, m, Z_m)
-        ctx.save_for_forward(Q, K, V, P, O, m, Z_m)
+        ctx.save_for_backward(Q, K, V, P, O, lse)
+        ctx.save_for_forward(Q, K, V, P, O, lse)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, K, V, P, O, m, Z_m = ctx.saved_tensors
+        Q, K, V, P, O, lse = ctx.saved_tensors
         B = Q.shape[0]
         H = Q.shape[1]
         N = Q.shape[2]
@@ -130,7 +130,7 @@ class _Forward(torch.autograd.Function):
             dO = Q.new_zeros((B, H, N, d_v))
         _, need_Q, need_K, need_V = ctx.needs_input_grad
         dQ, dK, dV = _spread(
-            (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, P, O, m, Z_m, dO)
+            (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, P, O, lse, dO)
         )
         return None, dQ, dK, dV
 
@@ -140,7 +140,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any) -> Any:
-        Q, K, V, _P, _O, _m, _Z_m = ctx.saved_tensors
+        Q, K, V, _P, _O, _lse = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -166,7 +166,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[..., None])
         # tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, P[b,h,i,j]*tV[b,h,j,e])
         tO = tP @ V + P @ tV
-        return tO, None, None, None
+        return tO, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -190,7 +190,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor
+        need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, lse: Tensor, dO: Tensor
     ) -> Any:
         d_k = Q.shape[-1]
         M = K.shape[2]
@@ -211,16 +211,7 @@ class _Backward(torch.autograd.Function):
                     seen = _backward_seen(torch.arange(N, device=Q.device)[i], M)
                     j = _span(seen)
                     dV_part, _, dK_sum_part = _backward_part(
-                        Q[b, h, i],
-                        K[b, h, j],
-                        m[b, h, i],
-                        Z_m[b, h, i],
-                        seen[:, j],
-                        dO[b, h, i],
-                        V[b, h, j],
-                        D[b, h, i],
-                        dQ=dQ[b, h, i],
-                        work=work,
+                        Q[b, h, i], K[b, h, j], lse[b, h, i], seen[:, j], dO[b, h, i], V[b, h, j], D[b, h, i], dQ=dQ[b, h, i], work=work
                     )
                     dV[b, h, j] += dV_part
                     dK_sum[b, h, j] += dK_sum_part
@@ -232,13 +223,9 @@ class _Backward(torch.autograd.Function):
             return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
         if P is None:
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-            S = Q @ K.mT / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.mT
             # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-            P = torch.where(
-                torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None],
-                torch.exp(S - m[..., None]) / Z_m[..., None],
-                0,
-            )
+            P = torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], torch.exp(S - lse[..., None]), 0)
         dQ = dK = dV = None
         if need_V:
             # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
@@ -267,7 +254,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, V, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, K, V, P, O, lse, dO = ctx.saved_tensors
         d2dQ, d2dK, d2dV = _spread(ctx.needs, grads)
         B = Q.shape[0]
         H = Q.shape[1]
@@ -281,8 +268,8 @@ class _Backward(torch.autograd.Function):
             d2dK = Q.new_zeros((B, H, M, d_k))
         if d2dV is None:
             d2dV = Q.new_zeros((B, H, M, d_v))
-        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, P, O, dO, d2dQ, d2dK, d2dV, m, Z_m)
-        return None, None, None, d2Q, d2K, d2V, None, None, None, None, d2dO
+        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, P, O, dO, d2dQ, d2dK, d2dV, lse)
+        return None, None, None, d2Q, d2K, d2V, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -290,12 +277,12 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, V, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, K, V, P, O, lse, dO = ctx.saved_tensors
         tQ = _zero(tangents[3], Q)
         tK = _zero(tangents[4], K)
         tV = _zero(tangents[5], V)
-        tdO = _zero(tangents[10], dO)
-        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, P, O, dO, tQ, tK, tV, tdO, m, Z_m)
+        tdO = _zero(tangents[9], dO)
+        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, P, O, dO, tQ, tK, tV, tdO, lse)
         return _needed(ctx.needs, (tdQ, tdK, tdV))
 
 
@@ -306,20 +293,16 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dK: Tensor, d2dV: Tensor, m: Tensor, Z_m: Tensor
+        Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dK: Tensor, d2dV: Tensor, lse: Tensor
     ) -> Any:
         d_k = Q.shape[-1]
         M = K.shape[2]
         N = Q.shape[2]
         if P is None:
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-            S = Q @ K.mT / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.mT
             # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-            P = torch.where(
-                torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None],
-                torch.exp(S - m[..., None]) / Z_m[..., None],
-                0,
-            )
+            P = torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], torch.exp(S - lse[..., None]), 0)
         # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
         dP = dO @ V.mT
         # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
@@ -372,31 +355,16 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        Q: Tensor,
-        K: Tensor,
-        V: Tensor,
-        P: Tensor,
-        O: Tensor,
-        dO: Tensor,
-        tQ: Tensor,
-        tK: Tensor,
-        tV: Tensor,
-        tdO: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, tQ: Tensor, tK: Tensor, tV: Tensor, tdO: Tensor, lse: Tensor
     ) -> Any:
         d_k = Q.shape[-1]
         M = K.shape[2]
         N = Q.shape[2]
         if P is None:
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-            S = Q @ K.mT / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.mT
             # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-            P = torch.where(
-                torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None],
-                torch.exp(S - m[..., None]) / Z_m[..., None],
-                0,
-            )
+            P = torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], torch.exp(S - lse[..., None]), 0)
         # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
         dP = dO @ V.mT
         # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
@@ -436,7 +404,7 @@ class _SecondTangent(torch.autograd.Function):
 
 
 def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
-    """One part along B and H and N, or the whole: m, Z_m, P, O."""
+    """One part along B and H and N, or the whole: O, lse."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
     H_block = Q.shape[1]
@@ -444,8 +412,7 @@ def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, O: Any = None, 
     M_seen = K.shape[2]
     (space_1,) = _spaces(work, Q, (B_block, H_block, N_block, M_seen))
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    Q_K = torch.matmul(Q, K.mT, out=space_1)
-    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
+    S = torch.matmul(Q / math.sqrt(d_k), K.mT, out=space_1)
     # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
     #     0))
     masked_seen = torch.where(seen, S, -1e30)
@@ -460,7 +427,9 @@ def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, O: Any = None, 
     P = torch.where(seen, exp_S_Z_m, 0)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
     O = torch.matmul(P, V, out=O)
-    return m, Z_m, P, O
+    # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
+    lse = torch.add(m, torch.log(Z_m.clamp(min=1)), out=m)
+    return O, lse
 
 
 def _forward_seen(i: Tensor, M: int) -> Any:
@@ -470,7 +439,7 @@ def _forward_seen(i: Tensor, M: int) -> Any:
 
 
 def _backward_part(
-    Q: Tensor, K: Tensor, m: Tensor, Z_m: Tensor, seen: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None
+    Q: Tensor, K: Tensor, lse: Tensor, seen: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None
 ) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
@@ -483,13 +452,9 @@ def _backward_part(
         work, Q, (B_block, H_block, N_block, M_seen), (B_block, H_block, M_seen, d_v), (B_block, H_block, M_seen, d_k)
     )
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    Q_K = torch.matmul(Q, K.mT, out=space_1)
-    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
+    S = torch.matmul(Q / math.sqrt(d_k), K.mT, out=space_1)
     # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-    S_Z_m = torch.subtract(S, m[..., None], out=S)
-    torch.exp(S_Z_m, out=S_Z_m)
-    S_Z_m /= Z_m[..., None]
-    P = torch.where(seen, S_Z_m, 0)
+    P = torch.where(seen, torch.exp(S - lse[..., None]), 0)
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
     dV = torch.matmul(P.mT, dO, out=space_2)
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
