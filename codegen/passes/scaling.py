@@ -83,7 +83,7 @@ def _numbers_first(block: Block, large: Large) -> Block:
         ):
             names = dict(zip(product.axes, inner.axes))
             product = replace(product, args=tuple(Read(a.value, tuple(names.get(i, i) for i in a.axes)) for a in product.args))
-            rows = [n for n, arg in enumerate(product.args) if op.axes[-1] not in arg.axes and not _made_large(arg, made, large)]
+            rows = [n for n in rows_of(replace(product, axes=op.axes)) if not _made_large(product.args[n], made, large)]
             if rows:
                 arg = product.args[rows[0]]
                 numbers = tuple(a for a in op.args if a.value in host)
@@ -93,6 +93,11 @@ def _numbers_first(block: Block, large: Large) -> Block:
                 continue
         ops.append(op)
     return pruned(replace(block, ops=tuple(ops)))
+
+
+def rows_of(product: Op) -> list[int]:
+    """The operands of a product of matrices that lack its last axis, which a loop never takes in parts."""
+    return [n for n, arg in enumerate(product.args) if product.axes[-1] not in arg.axes]
 
 
 def _factors_last(block: Block, large: Large) -> Block:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from codegen.passes.bits import exponentials_of_two
 from codegen.passes.dead import pruned
 from codegen.program import Block, Loop, Program
 from codegen.support import torch_support
@@ -233,7 +234,7 @@ _MADE = ("_empty({0}, {1})", "{1}.new_zeros({0})")
 
 def _loops(parts: Parts) -> dict[str, Looped]:
     """The program's loops, by the pass that they run. Gradients are never made in the forward pass: it may be called for itself."""
-    loops = [(name, loop) for name, loop in parts.program.loops if name != "both"]
+    loops = [(name, loop) for name, loop in exponentials_of_two(parts.program).loops if name != "both"]
     gone = {"forward": parts.program.dropped}
     together = "_together({0}, {1}, {2}, {3})"
     return {

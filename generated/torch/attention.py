@@ -100,7 +100,7 @@ class _Forward(torch.autograd.Function):
             def run(parts: Any) -> Any:
                 work: dict[int, Any] = {}
                 for b, h, i in parts:
-                    _, lse[b, h, i] = _forward_part(Q[b, h, i], K[b, h], V[b, h], O=O[b, h, i], work=work)
+                    _forward_part(Q[b, h, i], K[b, h], V[b, h], O=O[b, h, i], lse=lse[b, h, i], work=work)
                 return ()
 
             _together(run, _parts((B, H, N), M, Q, 128), 3, Q)
@@ -384,7 +384,7 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
+def _forward_part(Q: Tensor, K: Tensor, V: Tensor, lse: Any = None, O: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: O, lse."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
@@ -392,17 +392,18 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = No
     N_block = Q.shape[2]
     M = K.shape[2]
     (space_1,) = _spaces(work, Q, (B_block, H_block, N_block, M))
-    # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    S = torch.matmul(Q / math.sqrt(d_k), K.mT, out=space_1)
+    # S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
+    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # m[b,h,i] = max(k, S[b,h,i,k])
-    m = S.amax(dim=-1)
+    max_S_bits = S_bits.amax(dim=-1)
+    m = torch.multiply(max_S_bits, math.log(2), out=lse)
     # Z_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
-    exp_S = torch.subtract(S, m[..., None], out=S)
-    torch.exp(exp_S, out=exp_S)
-    Z_m = exp_S.sum(dim=-1)
+    exp2_S_bits = torch.subtract(S_bits, max_S_bits[..., None], out=S_bits)
+    torch.exp2(exp2_S_bits, out=exp2_S_bits)
+    Z_m = exp2_S_bits.sum(dim=-1)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-    exp_S_V = torch.matmul(exp_S, V, out=O)
-    O = torch.divide(exp_S_V, Z_m[..., None], out=exp_S_V)
+    exp2_S_bits_V = torch.matmul(exp2_S_bits, V, out=O)
+    O = torch.divide(exp2_S_bits_V, Z_m[..., None], out=exp2_S_bits_V)
     # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
     lse = torch.add(m, torch.log(Z_m.clamp(min=1)), out=m)
     return O, lse
@@ -419,18 +420,18 @@ def _backward_part(Q: Tensor, K: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: 
     space_1, space_2, space_3, space_4 = _spaces(
         work, Q, (B_block, H_block, N_block, M), (B_block, H_block, M, d_v), (B_block, H_block, N_block, M), (B_block, H_block, M, d_k)
     )
-    # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    S = torch.matmul(Q / math.sqrt(d_k), K.mT, out=space_1)
+    # S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
+    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-    P = torch.subtract(S, lse[..., None], out=S)
-    torch.exp(P, out=P)
+    P = torch.subtract(S_bits, (lse / math.log(2))[..., None], out=S_bits)
+    torch.exp2(P, out=P)
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
     dV = torch.matmul(P.mT, dO, out=space_2)
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
     dP = torch.matmul(dO, V.mT, out=space_3)
     # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
-    dS = torch.multiply(dP_D, P, out=dP_D)
+    dS = torch.multiply(P, dP_D, out=P)
     # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)

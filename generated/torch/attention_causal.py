@@ -104,7 +104,7 @@ class _Forward(torch.autograd.Function):
                 for b, h, i in parts:
                     seen = _forward_seen(torch.arange(N, device=Q.device)[i], M)
                     j = _span(seen)
-                    _, lse[b, h, i] = _forward_part(Q[b, h, i], K[b, h, j], seen[:, j], V[b, h, j], O=O[b, h, i], work=work)
+                    _forward_part(Q[b, h, i], K[b, h, j], seen[:, j], V[b, h, j], O=O[b, h, i], lse=lse[b, h, i], work=work)
                 return ()
 
             _together(run, _parts((B, H, N), M, Q, 128), 3, Q)
@@ -403,7 +403,7 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
+def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, lse: Any = None, O: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: O, lse."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
@@ -411,20 +411,21 @@ def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, O: Any = None, 
     N_block = Q.shape[2]
     M_seen = K.shape[2]
     (space_1,) = _spaces(work, Q, (B_block, H_block, N_block, M_seen))
-    # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    S = torch.matmul(Q / math.sqrt(d_k), K.mT, out=space_1)
+    # S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
+    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
     #     0))
-    masked_seen = torch.where(seen, S, -1e30)
-    m = masked_seen.amax(dim=-1)
+    masked_seen = torch.where(seen, S_bits, -1e30)
+    max_masked_seen = masked_seen.amax(dim=-1)
+    m = torch.multiply(max_masked_seen, math.log(2), out=lse)
     # Z_m[b,h,i] = sum(k, where(k <= i, 1, 0)*exp(S[b,h,i,k] - m[b,h,i]))
-    exp_S = torch.subtract(S, m[..., None], out=S)
-    torch.exp(exp_S, out=exp_S)
-    masked_seen_2 = torch.where(seen, exp_S, 0)
+    exp2_S_bits = torch.subtract(S_bits, max_masked_seen[..., None], out=S_bits)
+    torch.exp2(exp2_S_bits, out=exp2_S_bits)
+    masked_seen_2 = torch.where(seen, exp2_S_bits, 0)
     Z_m = masked_seen_2.sum(dim=-1)
     # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-    exp_S_Z_m = torch.divide(exp_S, Z_m[..., None], out=exp_S)
-    P = torch.where(seen, exp_S_Z_m, 0)
+    exp2_S_bits_Z_m = torch.divide(exp2_S_bits, Z_m[..., None], out=exp2_S_bits)
+    P = torch.where(seen, exp2_S_bits_Z_m, 0)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
     O = torch.matmul(P, V, out=O)
     # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
@@ -451,17 +452,17 @@ def _backward_part(
     space_1, space_2, space_3 = _spaces(
         work, Q, (B_block, H_block, N_block, M_seen), (B_block, H_block, M_seen, d_v), (B_block, H_block, M_seen, d_k)
     )
-    # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    S = torch.matmul(Q / math.sqrt(d_k), K.mT, out=space_1)
+    # S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
+    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-    P = torch.where(seen, torch.exp(S - lse[..., None]), 0)
+    P = torch.where(seen, torch.exp2(S_bits - (lse / math.log(2))[..., None]), 0)
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
     dV = torch.matmul(P.mT, dO, out=space_2)
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
     dP = torch.matmul(dO, V.mT, out=space_1)
     # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
-    dS = torch.multiply(dP_D, P, out=dP_D)
+    dS = torch.multiply(P, dP_D, out=P)
     # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)

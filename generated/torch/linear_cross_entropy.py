@@ -329,13 +329,13 @@ def _backward_part(X: Tensor, W: Tensor, lse: Tensor, y: Tensor, dL: Tensor, B: 
     B_block = X.shape[0]
     K = X.shape[-1]
     space_1, space_2 = _spaces(work, X, (B_block, C), (K, C))
-    # Z[i,j] = sum(d, X[i,d]*W[d,j])
-    Z = torch.matmul(X, W, out=space_1)
+    # Z_bits[i,j] = Z[i,j]/log(2)
+    Z_bits = torch.matmul(X / math.log(2), W, out=space_1)
     # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = torch.subtract(Z, lse[:, None], out=Z)
-    torch.exp(P, out=P)
+    P = torch.subtract(Z_bits, (lse / math.log(2))[:, None], out=Z_bits)
+    torch.exp2(P, out=P)
     # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
-    P_y = P.clone()
+    P_y = P
     _add_at(P_y, y, -1)
     dZ = torch.multiply(P_y, dL / B, out=P_y)
     # dX[i,d] = sum(j, dZ[i,j]*W[d,j])
