@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+from codegen.passes.admitting import mask_scores
 from codegen.passes.dead import remove_dead_code
 from codegen.passes.order import order_contractions
 from codegen.passes.recompute import block
@@ -18,11 +19,12 @@ PASSES: dict[str, Callable[[Program], Program]] = {
     "sharing": share,
     "dead": remove_dead_code,
     "scaling": scale_small,
+    "admitting": mask_scores,
     "reuse": reuse,
     "blocking": block,
     "division": divide_late,
 }
-OPTIONAL = ("saving", "sharing", "dead", "scaling", "reuse", "blocking", "division")
+OPTIONAL = ("saving", "sharing", "dead", "scaling", "admitting", "reuse", "blocking", "division")
 """What may be left out: the targets spell products of two arrays only, so that `order` may not. Without saving, a backward pass makes
 anew what it needs; without blocking, it makes nothing anew."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from codegen.passes.admitting import subtracted
 from codegen.passes.assembling import is_matrices
 from codegen.passes.reuse import marked
 from codegen.passes.scaling import rows_of
@@ -29,48 +30,53 @@ def _in_bits(loop: Loop) -> Loop:
     for op in body.ops:
         readers = _readers(loop, op)
         if readers is not None:
-            return replace(loop, body=marked(replace(body, ops=tuple(_rewritten(loop, op, *readers))), apart=True))
+            return replace(loop, body=marked(replace(body, ops=tuple(_rewritten(loop, op, readers))), apart=True))
     return loop
 
 
-def _readers(loop: Loop, product: Op) -> tuple[dict[str, str], dict[str, str]] | None:
-    """The readers of a product: differences that only exponentials read -> what is subtracted, and row maxima, direct or of what a
-    condition admits -> what they are the maximum of. None where there are others, or no exponential."""
+@dataclass(frozen=True)
+class _Readers:
+    """What reads a product, or the product where a condition admits it: differences that exponentials read, row maxima."""
+
+    differences: dict[str, str]
+    maxima: dict[str, str]
+    masked: set[str]
+
+
+def _readers(loop: Loop, product: Op) -> _Readers | None:
+    """The readers of a product; None where there are others, or no exponential."""
     made = makers(loop.body.ops)
     if not loop.large or not is_matrices(product) or product.out in loop.body.outputs or not rows_of(product):
         return None
+    readers = [(product.out, reader) for reader in _users(loop, product.out)]
     differences: dict[str, str] = {}
     maxima: dict[str, str] = {}
-    for reader in _users(loop, product.out):
-        if reader.fn == "add" and len(reader.args) == 2 and all(user.fn == "exp" for user in _users(loop, reader.out)):
-            others = [arg for arg in reader.args if arg.value != product.out]
-            negative = made.get(others[0].value) if len(others) == 1 else None
-            if negative is None or negative.fn != "mul" or len(negative.axes) >= len(product.axes) or not _is_minus(negative, made):
+    masked: set[str] = set()
+    while readers:
+        value, reader = readers.pop()
+        if reader.fn == "add" and all(user.fn == "exp" for user in _users(loop, reader.out)):
+            shifted = subtracted(reader, made)
+            if shifted is None or shifted[0].value != value or len(shifted[1].axes) >= len(product.axes):
                 return None
-            differences[reader.out] = negative.args[1].value
+            differences[reader.out] = value
         elif (reader.kind, reader.fn) == ("reduce", "max"):
-            maxima[reader.out] = product.out
-        elif reader.fn == "where" and len(reader.args) == 3 and reader.args[1].value == product.out and reader.out not in loop.body.outputs:
-            lowest, users = made.get(reader.args[2].value), _users(loop, reader.out)
-            if lowest is None or lowest.number is None or lowest.number > LOWEST.value or not users:
+            maxima[reader.out] = value
+        elif reader.fn == "where" and len(reader.args) == 3 and reader.args[1].value == value and reader.out not in loop.body.outputs:
+            lowest = made.get(reader.args[2].value)
+            if lowest is None or lowest.number is None or lowest.number > LOWEST.value:
                 return None
-            if any((user.kind, user.fn) != ("reduce", "max") for user in users):
-                return None
-            maxima.update((user.out, reader.out) for user in users)
+            masked.add(reader.out)
+            readers += [(reader.out, user) for user in _users(loop, reader.out)]
         else:
             return None
-    return (differences, maxima) if differences else None
+    return _Readers(differences, maxima, masked) if differences else None
 
 
 def _users(loop: Loop, value: str) -> list[Op]:
     return [op for op in loop.body.ops if any(arg.value == value for arg in op.args)]
 
 
-def _is_minus(op: Op, made: dict[str, Op]) -> bool:
-    return len(op.args) == 2 and op.args[0].value in made and made[op.args[0].value].number == -1
-
-
-def _rewritten(loop: Loop, product: Op, differences: dict[str, str], maxima: dict[str, str]) -> list[Op]:
+def _rewritten(loop: Loop, product: Op, readers: _Readers) -> list[Op]:
     """The ops with the product, its maxima and what is subtracted of it in bits."""
     made = makers(loop.body.ops)
     name = f"{product.out}.bits" if is_temporary(product.out) else f"{product.out}_bits"
@@ -81,6 +87,7 @@ def _rewritten(loop: Loop, product: Op, differences: dict[str, str], maxima: dic
         Op(inverse.value, "map", (), (log,), fn="power", number=Fraction(-1)),
     ]
     in_bits = {product.out: name}
+    lowest = {op.out for op in loop.body.ops if op.number == LOWEST.value}
 
     def renamed(args: Iterable[Read]) -> tuple[Read, ...]:
         return tuple(replace(arg, value=in_bits.get(arg.value, arg.value)) for arg in args)
@@ -95,13 +102,13 @@ def _rewritten(loop: Loop, product: Op, differences: dict[str, str], maxima: dic
             rows = Op("%bits.rows", "map", product.args[at].axes, (*factors, inverse), fn="mul")
             args = tuple(Read(rows.out, arg.axes) if n == at else arg for n, arg in enumerate(product.args))
             ops += [rows, replace(op, out=name, args=args, source=_equation(name, op))]
-        elif op.out in maxima:
+        elif op.out in readers.maxima:
             in_bits[op.out] = f"%{op.out}.bits"
             ops.append(replace(op, out=in_bits[op.out], args=renamed(op.args), source=None))
             ops.append(Op(op.out, "map", op.axes, (Read(in_bits[op.out], op.axes), log), fn="mul", source=op.source))
-        elif op.out in differences:
-            (x,) = (arg for arg in op.args if arg.value == product.out)
-            (other,) = (arg for arg in op.args if arg.value != product.out)
+        elif op.out in readers.differences:
+            (x,) = (arg for arg in op.args if arg.value == readers.differences[op.out])
+            (other,) = (arg for arg in op.args if arg.value != readers.differences[op.out])
             negative = made[other.value]
             sign, row = negative.args
             if row.value in in_bits:
@@ -110,10 +117,11 @@ def _rewritten(loop: Loop, product: Op, differences: dict[str, str], maxima: dic
                 ops.append(Op(f"%{op.out}.row", "map", row.axes, (row, inverse), fn="mul"))
                 row = Read(ops[-1].out, row.axes)
             ops.append(replace(negative, out=f"%{op.out}.minus", args=(sign, row)))
-            ops.append(replace(op, args=(replace(x, value=name), replace(other, value=ops[-1].out))))
-        elif op.fn == "exp" and op.args[0].value in differences:
+            ops.append(replace(op, args=(*renamed([x]), replace(other, value=ops[-1].out))))
+        elif op.fn == "exp" and op.args[0].value in readers.differences:
             ops.append(replace(op, fn="exp2"))
-        elif op.out in maxima.values():
+        elif op.out in readers.masked or (op.fn == "less" and op.args[0].value in lowest):
+            # What stands for minus infinity does so in bits.
             ops.append(replace(op, args=renamed(op.args)))
         else:
             ops.append(op)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from codegen.program import Block, Op, Read, host_values, makers, read_op
+from codegen.passes.admitting import subtracted
+from codegen.program import Block, Op, Read, is_temporary, makers, read_op
 from derive.expr import Equation, Fn, Idx, Ref, add
 
 
@@ -23,7 +24,7 @@ def logarithmic(forward: Block) -> tuple[Block, tuple[Op, ...]]:
 
     A large array `exp(x - m)/Z`, with Z the sum of the exponentials, is made anew as `exp(x - (m + log Z))`: the forward pass saves one
     number a row rather than two, and the backward pass divides no large array. Z is at least 1, because the largest exponential is
-    exp(0); or 0 where a condition admits no entry at all, and there any number may stand for its logarithm.
+    exp(0), and where a condition may admit nothing it is 1 at least by what `mask_scores` makes of it.
     """
     made = makers(forward.ops)
     ops, anew = list(forward.ops), []
@@ -46,13 +47,20 @@ def _logarithm(name: str, share: _Share, made: dict[str, Op]) -> tuple[Op, ...]:
     row = made[share.m.value].axes
     names = dict(zip(share.m.axes, row))
     Z = Read(share.Z.value, tuple(names[i] for i in share.Z.axes))
-    equation = Equation(Ref(name, row), add(Ref(share.m.value, row), Fn("log", (Ref(Z.value, Z.axes),))))
+    m, total = (_named(read, made) for read in (Read(share.m.value, row), Z))
+    equation = Equation(Ref(name, row), add(Ref(m.value, m.axes), Fn("log", (Ref(total.value, total.axes),))))
     return (
-        Op(f"%{name}.1", "number", number=Fraction(1)),
-        Op(f"%{name}.2", "map", Z.axes, (Z, Read(f"%{name}.1")), fn="max"),
-        Op(f"%{name}.3", "map", Z.axes, (Read(f"%{name}.2", Z.axes),), fn="log"),
-        Op(name, "map", row, (Read(share.m.value, row), Read(f"%{name}.3", Z.axes)), fn="add", source=equation),
+        Op(f"%{name}.1", "map", Z.axes, (Z,), fn="log"),
+        Op(name, "map", row, (Read(share.m.value, row), Read(f"%{name}.1", Z.axes)), fn="add", source=equation),
     )
+
+
+def _named(read: Read, made: dict[str, Op]) -> Read:
+    """What a value is where a condition admits anything: the value with a name that it stands for."""
+    op = read_op(read, made)
+    if op is None or not is_temporary(op.out):
+        return read
+    return op.args[1] if op.fn == "where" else op.args[0]
 
 
 def _from_logarithm(name: str, share: _Share, op: Op) -> tuple[Op, ...]:
@@ -73,7 +81,8 @@ def _share(op: Op, made: dict[str, Op]) -> _Share | None:
         exp, inverse = read_op(top, made), read_op(below, made)
         if exp is None or inverse is None or exp.fn != "exp" or inverse.fn != "power" or inverse.number != -1:
             continue
-        shifted = _shifted(exp, made)
+        difference = read_op(exp.args[0], made)
+        shifted = subtracted(difference, made) if difference is not None else None
         (Z,) = inverse.args
         if (
             shifted is not None
@@ -85,39 +94,21 @@ def _share(op: Op, made: dict[str, Op]) -> _Share | None:
     return None
 
 
-def _shifted(exp: Op, made: dict[str, Op]) -> tuple[Read, Read] | None:
-    """(x, m) of `exp(x - m)`, with the indices of the op."""
-    difference = read_op(exp.args[0], made) if exp.fn == "exp" else None
-    if difference is None or difference.fn != "add" or len(difference.args) != 2:
-        return None
-    x, other = difference.args
-    negative = read_op(other, made)
-    if negative is None or negative.fn != "mul" or len(negative.args) != 2:
-        return None
-    sign, m = negative.args
-    number = made.get(sign.value)
-    return (x, m) if number is not None and number.kind == "number" and number.number == -1 else None
-
-
 def _sums_all(share: _Share, made: dict[str, Op]) -> bool:
-    """Whether Z is the sum of exp(x - m) over the entries of which m is the maximum, all of them or those that a condition admits."""
+    """Whether Z is the sum of exp(x - m) over the entries of which m is the maximum, or the larger of 1 and that sum."""
     Z, m = made.get(share.Z.value), made.get(share.m.value)
+    if Z is not None and Z.fn == "max" and Z.kind == "map" and made[Z.args[1].value].number == 1:
+        Z = read_op(Z.args[0], made)
+    if m is not None and m.fn == "where" and len(m.args) == 3:
+        m = made.get(m.args[1].value)
     if Z is None or m is None or (Z.kind, Z.fn) != ("reduce", "sum") or (m.kind, m.fn) != ("reduce", "max"):
         return False
-    summed, largest = _admitted(Z.args[0], made), _admitted(m.args[0], made)
-    exp = read_op(summed[0], made)
-    shifted = _shifted(exp, made) if exp is not None else None
-    if shifted is None or shifted[1].value != m.out or len(Z.over) != 1 or len(m.over) != 1:
+    exp = read_op(Z.args[0], made)
+    difference = read_op(exp.args[0], made) if exp is not None and exp.fn == "exp" else None
+    shifted = subtracted(difference, made) if difference is not None else None
+    if shifted is None or shifted[1].value != share.m.value or len(Z.over) != 1 or len(m.over) != 1:
         return False
     names: dict[Idx, Idx] = dict(zip(m.axes, shifted[1].axes))
     names[m.over[0]] = Z.over[0]
-    x, condition = (None if read is None else Read(read.value, tuple(names.get(i, i) for i in read.axes)) for read in largest)
-    return x == shifted[0] and condition == summed[1] and set(shifted[1].axes) == set(Z.axes)
-
-
-def _admitted(read: Read, made: dict[str, Op]) -> tuple[Read, Read | None]:
-    """The array, and the condition by which its entries count, if there is one."""
-    op = read_op(read, made)
-    if op is not None and op.fn == "where" and not (len(op.args) == 3 and op.args[2].value not in host_values(made.values())):
-        return op.args[1], op.args[0]
-    return read, None
+    x = Read(m.args[0].value, tuple(names.get(i, i) for i in m.args[0].axes))
+    return x == shifted[0] and set(shifted[1].axes) == set(Z.axes)

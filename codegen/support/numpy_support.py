@@ -174,6 +174,18 @@ def _span(seen: Array, axis: int = -1) -> slice:
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
 
 
+def _fill(array: Array, kept: Array, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    axis = -1 if kept.ndim < 2 or kept.shape[-1] >= kept.shape[-2] else -2
+    if kept.ndim < 2 or kept.shape[axis] != array.shape[axis]:
+        np.copyto(array, value, where=~kept)
+        return
+    places = np.flatnonzero(~kept.all(axis=tuple(n for n in range(kept.ndim) if n != kept.ndim + axis)))
+    if len(places):
+        some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
+        np.copyto(array[some], value, where=~kept[some])
+
+
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
     """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
     if work is None:

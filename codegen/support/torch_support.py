@@ -185,6 +185,17 @@ def _span(seen: Tensor) -> slice:
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
 
 
+def _fill(array: Tensor, kept: Tensor, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    if kept.ndim < 2 or kept.shape[-1] != array.shape[-1] or kept.device.type != "cpu":
+        array.masked_fill_(~kept, value)
+        return
+    places = (~kept).flatten(0, -2).any(dim=0).nonzero()
+    if len(places):
+        some = (..., slice(int(places[0]), int(places[-1]) + 1))
+        array[some].masked_fill_(~kept[some], value)
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):

@@ -210,15 +210,36 @@ class Looped:
             given.append("work=work")
         call = f"{self.name}({', '.join([*arguments, *given])})"
         body = [call if all(target == "_" for target in targets) else f"{', '.join(targets)} = {call}", *sums]
+        rows = self._rows_of_mask
         if loop.mask is not None:
-            body = [f"{MASK} = {self._seen_call(True)}", f"{self.slices[-1]} = {self._span}", *body]
+            sees = [f"{MASK} = {self._seen_call(True)}", f"{self.slices[-1]} = {self._span}"]
+            body = [f"if {rows[1]} != done:", *indented([*sees, f"done = {rows[1]}"]), *body] if rows else [*sees, *body]
         work = ["work: dict[int, Any] = {}"] if memory.spaces else []
         if not self._apart:
-            return [*lines, *work, f"for {indices} in {cuts}:", *indented(body)]
-        run = [*own.values(), *work, f"for {indices} in parts:", *indented(body), f"return {unpacked(list(own)) if own else '()'}"]
+            return [*lines, *work, *self._in_order(indices, cuts, body)]
+        run = [*own.values(), *work, *self._in_order(indices, "parts", body), f"return {unpacked(list(own)) if own else '()'}"]
         together = self.together.format("run", cuts, self._apart, like)
         result = f"{unpacked(list(own))} = {together}" if own else together
         return [*lines, "", "def run(parts: Any) -> Any:", *indented(run), "", result]
+
+    @cached_property
+    def _rows_of_mask(self) -> tuple[str, str] | None:
+        """What a part's mask depends on, as a key of the part and as the slices themselves, where that is not all of them."""
+        if self.loop.mask is None:
+            return None
+        count = len(self.loop.dims)
+        at = sorted({n for part in self.loop.mask.parts for n in part.at if n is not None and n < count})
+        if len(at) == count or not at:
+            return None
+        keys, rows = [f"part[{n}].start" for n in at], [self.slices[n] for n in at]
+        return (keys[0], rows[0]) if len(at) == 1 else (tuple_of(keys), tuple_of(rows))
+
+    def _in_order(self, indices: str, parts: str, body: list[str]) -> list[str]:
+        """The loop itself; parts with the same mask one after the other, so that it is made once for them."""
+        if self._rows_of_mask is None:
+            return [f"for {indices} in {parts}:", *indented(body)]
+        ordered = f"sorted({parts}, key=lambda part: {self._rows_of_mask[0]})"
+        return ["done: Any = None", f"for {indices} in {ordered}:", *indented(body)]
 
     @cached_property
     def _apart(self) -> int:

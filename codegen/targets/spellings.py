@@ -51,7 +51,7 @@ NUMPY = Spelling(
     unary=frozenset(("exp", "exp2", "log", "sqrt", "tanh", "sin", "cos", "abs", "sign")),
 )
 
-NUMPY_PARTS = replace(NUMPY, sums="_sum({0}, {1})", fill="np.copyto({{0}}, {0}, where=~{1})")
+NUMPY_PARTS = replace(NUMPY, sums="_sum({0}, {1})", fill="_fill({{0}}, {1}, {0})")
 """For code that runs on one part after another."""
 
 TORCH = Spelling(
@@ -98,5 +98,5 @@ TORCH = Spelling(
     fused={"exp_share": "torch.softmax({0}, dim={1})"},
 )
 
-TORCH_IN_PLACE = replace(TORCH, in_place=True, unary=frozenset((*NUMPY.unary, "erf", "sigmoid")))
+TORCH_IN_PLACE = replace(TORCH, in_place=True, fill="_fill({{0}}, {1}, {0})", unary=frozenset((*NUMPY.unary, "erf", "sigmoid")))
 """For code that no derivative is taken through."""

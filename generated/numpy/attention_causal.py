@@ -92,10 +92,13 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
 
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
-            for b, h, i in parts:
-                seen = _forward_seen(np.arange(N)[i], M)
-                j = _span(seen, -2)
-                _, _, lse[b, h, i] = _forward_part(Q[b, h, i], K[b, h, j], seen[j, :], V[b, h, j], O=O[b, h, i], work=work)
+            done: Any = None
+            for b, h, i in sorted(parts, key=lambda part: part[2].start):
+                if i != done:
+                    seen = _forward_seen(np.arange(N)[i], M)
+                    j = _span(seen, -2)
+                    done = i
+                _forward_part(Q[b, h, i], K[b, h, j], seen[j, :], V[b, h, j], O=O[b, h, i], lse=lse[b, h, i], work=work)
             return ()
 
         _together(run, _parts((B, H, N), M, Q, 128), 3)
@@ -115,7 +118,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
     D = np.vecdot(dO, O)
     if P is not None:
-        dV, dQ, dK_sum = _backward_part(Q, K, lse, None, dO, V, D, P)
+        dV, dQ, dK_sum = _backward_part(Q, K, None, lse, dO, V, D, P)
     else:
         dV = np.zeros((B, H, M, d_v), Q.dtype)
         dQ = np.empty((B, H, N, d_k), Q.dtype)
@@ -123,11 +126,14 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
 
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
-            for b, h, i in parts:
-                seen = _backward_seen(np.arange(N)[i], M)
-                j = _span(seen, -2)
+            done: Any = None
+            for b, h, i in sorted(parts, key=lambda part: part[2].start):
+                if i != done:
+                    seen = _backward_seen(np.arange(N)[i], M)
+                    j = _span(seen, -2)
+                    done = i
                 dV_part, _, dK_sum_part = _backward_part(
-                    Q[b, h, i], K[b, h, j], lse[b, h, i], seen[j, :], dO[b, h, i], V[b, h, j], D[b, h, i], None, dQ=dQ[b, h, i], work=work
+                    Q[b, h, i], K[b, h, j], seen[j, :], lse[b, h, i], dO[b, h, i], V[b, h, j], D[b, h, i], None, dQ=dQ[b, h, i], work=work
                 )
                 dV[b, h, j] += dV_part
                 dK_sum[b, h, j] += dK_sum_part
@@ -179,38 +185,38 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
     return O, tO
 
 
-def _forward_part(Q: Any, K: Any, seen: Any, V: Any, O: Any = None, work: Any = None) -> Any:
+def _forward_part(Q: Any, K: Any, seen: Any, V: Any, lse: Any = None, O: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: P, O, lse."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
     H_block = Q.shape[1]
     N_block = Q.shape[2]
     M_seen = K.shape[2]
-    space_1, space_2 = _spaces(work, Q, (B_block, H_block, M_seen, N_block), (B_block, H_block, M_seen, N_block))
+    (space_1,) = _spaces(work, Q, (B_block, H_block, M_seen, N_block))
+    P = None
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
     S = np.matmul(K, (Q / math.sqrt(d_k)).mT, out=space_1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        masked_seen = np.positive(S, out=space_2)
-        np.copyto(masked_seen, -1e30, where=~seen)
+        masked_seen = S
+        _fill(masked_seen, seen, -1e30)
     # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
     #     0))
     m = masked_seen.max(axis=2)
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        exp_S = np.subtract(S, m[..., None, :], out=S)
-        np.exp(exp_S, out=exp_S)
-    masked_seen_2 = np.positive(exp_S, out=space_2)
-    np.copyto(masked_seen_2, 0, where=~seen)
     # Z_m[b,h,i] = sum(k, where(k <= i, 1, 0)*exp(S[b,h,i,k] - m[b,h,i]))
-    Z_m = _sum(masked_seen_2, 2)
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        exp_S_Z_m = np.divide(exp_S, Z_m[..., None, :], out=exp_S)
-    # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-    P = exp_S_Z_m
-    np.copyto(P, 0, where=~seen)
+    masked_m = np.positive(m, out=lse)
+    _fill(masked_m, (m > -1e30), 0)
+    exp_masked_seen = np.subtract(masked_seen, masked_m[..., None, :], out=masked_seen)
+    np.exp(exp_masked_seen, out=exp_masked_seen)
+    Z_m = _sum(exp_masked_seen, 2)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-    O = np.matmul(P.mT, V, out=O)
+    max_Z_m = np.maximum(Z_m, 1)
+    exp_masked_seen_V = np.matmul(exp_masked_seen.mT, V, out=O)
+    O = np.divide(exp_masked_seen_V, max_Z_m[..., None], out=exp_masked_seen_V)
     # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
-    lse = np.add(m, np.log(np.maximum(Z_m, 1)), out=m)
+    lse = np.add(masked_m, np.log(max_Z_m), out=masked_m)
+    if work is None:
+        # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+        P = np.divide(exp_masked_seen, max_Z_m[..., None, :], out=exp_masked_seen)
     return P, O, lse
 
 
@@ -220,7 +226,7 @@ def _forward_seen(i: Any, M: int) -> Any:
     return seen
 
 
-def _backward_part(Q: Any, K: Any, lse: Any, seen: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
+def _backward_part(Q: Any, K: Any, seen: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
@@ -239,11 +245,12 @@ def _backward_part(Q: Any, K: Any, lse: Any, seen: Any, dO: Any, V: Any, D: Any,
     if P is None:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
         S = np.matmul(K, (Q / math.sqrt(d_k)).mT, out=space_1)
-        # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            P = np.subtract(S, lse[..., None, :], out=S)
-            np.exp(P, out=P)
-            np.copyto(P, 0, where=~seen)
+            masked_seen = S
+            _fill(masked_seen, seen, -1e30)
+        # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+        P = np.subtract(masked_seen, lse[..., None, :], out=masked_seen)
+        np.exp(P, out=P)
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
     dV = np.matmul(P, dO, out=space_2)
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
@@ -362,6 +369,18 @@ def _span(seen: Array, axis: int = -1) -> slice:
     """The stretch of an axis that holds every entry seen; never empty, because there is no maximum of nothing."""
     places = np.flatnonzero(seen.any(axis=tuple(n for n in range(seen.ndim) if n != axis % seen.ndim)))
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
+
+
+def _fill(array: Array, kept: Array, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    axis = -1 if kept.ndim < 2 or kept.shape[-1] >= kept.shape[-2] else -2
+    if kept.ndim < 2 or kept.shape[axis] != array.shape[axis]:
+        np.copyto(array, value, where=~kept)
+        return
+    places = np.flatnonzero(~kept.all(axis=tuple(n for n in range(kept.ndim) if n != kept.ndim + axis)))
+    if len(places):
+        some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
+        np.copyto(array[some], value, where=~kept[some])
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

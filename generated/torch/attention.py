@@ -91,7 +91,7 @@ class _Forward(torch.autograd.Function):
             # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
             O = P @ V
             # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
-            lse = m + torch.log(Z_m.clamp(min=1))
+            lse = m + torch.log(Z_m)
         else:
             P = None
             O = _empty((B, H, N, d_v), Q)
@@ -405,7 +405,7 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, lse: Any = None, O: Any = Non
     exp2_S_bits_V = torch.matmul(exp2_S_bits, V, out=O)
     O = torch.divide(exp2_S_bits_V, Z_m[..., None], out=exp2_S_bits_V)
     # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
-    lse = torch.add(m, torch.log(Z_m.clamp(min=1)), out=m)
+    lse = torch.add(m, torch.log(Z_m), out=m)
     return O, lse
 
 

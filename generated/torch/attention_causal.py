@@ -83,17 +83,19 @@ class _Forward(torch.autograd.Function):
             S = Q / math.sqrt(d_k) @ K.mT
             # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
             #     0))
-            less_equal = torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]
-            m = torch.where(less_equal, S, -1e30).amax(dim=-1)
+            masked_S = torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], S, -1e30)
+            m = masked_S.amax(dim=-1)
             # Z_m[b,h,i] = sum(k, where(k <= i, 1, 0)*exp(S[b,h,i,k] - m[b,h,i]))
-            exp_S = torch.exp(S - m[..., None])
-            Z_m = torch.where(less_equal, exp_S, 0).sum(dim=-1)
+            masked_m = torch.where(m > -1e30, m, 0)
+            exp_masked_S = torch.exp(masked_S - masked_m[..., None])
+            Z_m = exp_masked_S.sum(dim=-1)
             # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-            P = torch.where(less_equal, exp_S / Z_m[..., None], 0)
+            max_Z_m = Z_m.clamp(min=1)
+            P = exp_masked_S / max_Z_m[..., None]
             # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
             O = P @ V
             # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
-            lse = m + torch.log(Z_m.clamp(min=1))
+            lse = masked_m + torch.log(max_Z_m)
         else:
             P = None
             O = _empty((B, H, N, d_v), Q)
@@ -101,10 +103,13 @@ class _Forward(torch.autograd.Function):
 
             def run(parts: Any) -> Any:
                 work: dict[int, Any] = {}
-                for b, h, i in parts:
-                    seen = _forward_seen(torch.arange(N, device=Q.device)[i], M)
-                    j = _span(seen)
-                    _forward_part(Q[b, h, i], K[b, h, j], seen[:, j], V[b, h, j], O=O[b, h, i], lse=lse[b, h, i], work=work)
+                done: Any = None
+                for b, h, i in sorted(parts, key=lambda part: part[2].start):
+                    if i != done:
+                        seen = _forward_seen(torch.arange(N, device=Q.device)[i], M)
+                        j = _span(seen)
+                        done = i
+                    _, lse[b, h, i] = _forward_part(Q[b, h, i], K[b, h, j], seen[:, j], V[b, h, j], O=O[b, h, i], work=work)
                 return ()
 
             _together(run, _parts((B, H, N), M, Q, 128), 3, Q)
@@ -207,11 +212,14 @@ class _Backward(torch.autograd.Function):
 
             def run(parts: Any) -> Any:
                 work: dict[int, Any] = {}
-                for b, h, i in parts:
-                    seen = _backward_seen(torch.arange(N, device=Q.device)[i], M)
-                    j = _span(seen)
+                done: Any = None
+                for b, h, i in sorted(parts, key=lambda part: part[2].start):
+                    if i != done:
+                        seen = _backward_seen(torch.arange(N, device=Q.device)[i], M)
+                        j = _span(seen)
+                        done = i
                     dV_part, _, dK_sum_part = _backward_part(
-                        Q[b, h, i], K[b, h, j], lse[b, h, i], seen[:, j], dO[b, h, i], V[b, h, j], D[b, h, i], dQ=dQ[b, h, i], work=work
+                        Q[b, h, i], K[b, h, j], seen[:, j], lse[b, h, i], dO[b, h, i], V[b, h, j], D[b, h, i], dQ=dQ[b, h, i], work=work
                     )
                     dV[b, h, j] += dV_part
                     dK_sum[b, h, j] += dK_sum_part
@@ -225,7 +233,9 @@ class _Backward(torch.autograd.Function):
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
             S = Q / math.sqrt(d_k) @ K.mT
             # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-            P = torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], torch.exp(S - lse[..., None]), 0)
+            P = torch.exp(
+                torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], S, -1e30) - lse[..., None]
+            )
         dQ = dK = dV = None
         if need_V:
             # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
@@ -302,7 +312,9 @@ class _Second(torch.autograd.Function):
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
             S = Q / math.sqrt(d_k) @ K.mT
             # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-            P = torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], torch.exp(S - lse[..., None]), 0)
+            P = torch.exp(
+                torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], S, -1e30) - lse[..., None]
+            )
         # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
         dP = dO @ V.mT
         # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
@@ -364,7 +376,9 @@ class _SecondTangent(torch.autograd.Function):
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
             S = Q / math.sqrt(d_k) @ K.mT
             # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-            P = torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], torch.exp(S - lse[..., None]), 0)
+            P = torch.exp(
+                torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], S, -1e30) - lse[..., None]
+            )
         # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
         dP = dO @ V.mT
         # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
@@ -403,33 +417,33 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, lse: Any = None, O: Any = None, work: Any = None) -> Any:
+def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: O, lse."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
     H_block = Q.shape[1]
     N_block = Q.shape[2]
     M_seen = K.shape[2]
-    (space_1,) = _spaces(work, Q, (B_block, H_block, N_block, M_seen))
+    space_1, space_2 = _spaces(work, Q, (B_block, H_block, N_block, M_seen), (B_block, H_block, N_block))
     # S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
     #     0))
-    masked_seen = torch.where(seen, S_bits, -1e30)
+    masked_seen = S_bits
+    _fill(masked_seen, seen, -1e30)
     max_masked_seen = masked_seen.amax(dim=-1)
-    m = torch.multiply(max_masked_seen, math.log(2), out=lse)
+    m = torch.multiply(max_masked_seen, math.log(2), out=space_2)
     # Z_m[b,h,i] = sum(k, where(k <= i, 1, 0)*exp(S[b,h,i,k] - m[b,h,i]))
-    exp2_S_bits = torch.subtract(S_bits, max_masked_seen[..., None], out=S_bits)
-    torch.exp2(exp2_S_bits, out=exp2_S_bits)
-    masked_seen_2 = torch.where(seen, exp2_S_bits, 0)
-    Z_m = masked_seen_2.sum(dim=-1)
-    # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-    exp2_S_bits_Z_m = torch.divide(exp2_S_bits, Z_m[..., None], out=exp2_S_bits)
-    P = torch.where(seen, exp2_S_bits_Z_m, 0)
+    masked_max_masked_seen = torch.where(max_masked_seen > -1e30, m, 0)
+    exp2_masked_seen = torch.subtract(masked_seen, (masked_max_masked_seen / math.log(2))[..., None], out=masked_seen)
+    torch.exp2(exp2_masked_seen, out=exp2_masked_seen)
+    Z_m = exp2_masked_seen.sum(dim=-1)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-    O = torch.matmul(P, V, out=O)
+    max_Z_m = Z_m.clamp(min=1)
+    exp2_masked_seen_V = torch.matmul(exp2_masked_seen, V, out=O)
+    O = torch.divide(exp2_masked_seen_V, max_Z_m[..., None], out=exp2_masked_seen_V)
     # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
-    lse = torch.add(m, torch.log(Z_m.clamp(min=1)), out=m)
+    lse = torch.add(masked_max_masked_seen, torch.log(max_Z_m), out=masked_max_masked_seen)
     return O, lse
 
 
@@ -440,7 +454,7 @@ def _forward_seen(i: Tensor, M: int) -> Any:
 
 
 def _backward_part(
-    Q: Tensor, K: Tensor, lse: Tensor, seen: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None
+    Q: Tensor, K: Tensor, seen: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None
 ) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
@@ -449,17 +463,25 @@ def _backward_part(
     N_block = Q.shape[2]
     M_seen = K.shape[2]
     d_v = dO.shape[-1]
-    space_1, space_2, space_3 = _spaces(
-        work, Q, (B_block, H_block, N_block, M_seen), (B_block, H_block, M_seen, d_v), (B_block, H_block, M_seen, d_k)
+    space_1, space_2, space_3, space_4 = _spaces(
+        work,
+        Q,
+        (B_block, H_block, N_block, M_seen),
+        (B_block, H_block, M_seen, d_v),
+        (B_block, H_block, N_block, M_seen),
+        (B_block, H_block, M_seen, d_k),
     )
     # S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-    P = torch.where(seen, torch.exp2(S_bits - (lse / math.log(2))[..., None]), 0)
+    masked_seen = S_bits
+    _fill(masked_seen, seen, -1e30)
+    P = torch.subtract(masked_seen, (lse / math.log(2))[..., None], out=masked_seen)
+    torch.exp2(P, out=P)
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
     dV = torch.matmul(P.mT, dO, out=space_2)
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-    dP = torch.matmul(dO, V.mT, out=space_1)
+    dP = torch.matmul(dO, V.mT, out=space_3)
     # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
@@ -467,7 +489,7 @@ def _backward_part(
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = torch.matmul(dS.mT, Q, out=space_3)
+    dK_sum = torch.matmul(dS.mT, Q, out=space_4)
     return dV, dQ, dK_sum
 
 
@@ -596,6 +618,17 @@ def _span(seen: Tensor) -> slice:
     """The stretch of the last axis that holds every entry seen; never empty, because there is no maximum of nothing."""
     places = seen.reshape(-1, seen.shape[-1]).any(dim=0).nonzero()
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
+
+
+def _fill(array: Tensor, kept: Tensor, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    if kept.ndim < 2 or kept.shape[-1] != array.shape[-1] or kept.device.type != "cpu":
+        array.masked_fill_(~kept, value)
+        return
+    places = (~kept).flatten(0, -2).any(dim=0).nonzero()
+    if len(places):
+        some = (..., slice(int(places[0]), int(places[-1]) + 1))
+        array[some].masked_fill_(~kept[some], value)
 
 
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:

@@ -82,7 +82,7 @@ class _Forward(torch.autograd.Function):
             # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
             L = -(torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0] - (m + torch.log(E_m))).sum() / B
             # lse[i] = m[i] + log(E_m[i])
-            lse = m + torch.log(E_m.clamp(min=1))
+            lse = m + torch.log(E_m)
         else:
             P = None
             L_sum = X.new_zeros(())
@@ -319,7 +319,7 @@ def _forward_part(X: Tensor, W: Tensor, y: Tensor, work: Any = None) -> Any:
     # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L_sum = (torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0] - (m + torch.log(E_m))).sum()
     # lse[i] = m[i] + log(E_m[i])
-    lse = m + torch.log(E_m.clamp(min=1))
+    lse = m + torch.log(E_m)
     return L_sum, lse
 
 
