@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from codegen.passes.assembling import MASK
+from codegen.passes.assembling import MASK, is_matrices
 from codegen.program import Block, Loop, Part, Program, needed
 from codegen.targets.memory import Memory
 from codegen.targets.parts import Parts, dims_of, indented, unpacked, used
 from codegen.targets.text import Spelling, tuple_of
 from derive.expr import Idx, Tensor
 
-LEAST_ROWS = 128
+LEAST_ROWS = 256
 """Products of matrices with fewer rows than this run below their speed."""
 
 
@@ -197,10 +197,7 @@ class Looped:
                 targets.append("_" if part.name in memory.filled else f"{name}{self._at(part)}")
             if self.inner.names[part.name] in memory.offered:
                 given.append(f"{self.inner.names[part.name]}={name}{self._at(part)}")
-        least = 1
-        if loop.matrices:
-            # A sum over all parts of a whole array is read and written once a part.
-            least = 4 * LEAST_ROWS if any(part.at and not any(n is not None for n in part.at) for part in loop.results) else LEAST_ROWS
+        least = self._least()
         width = " * ".join(sizes[dim] for dim in loop.width)
         cuts = f"_parts({tuple_of([sizes[dim] for dim in loop.dims])}, {width}, {like}, {least})"
         indices = unpacked(self.slices[: len(loop.dims)])
@@ -221,6 +218,16 @@ class Looped:
         together = self.together.format("run", cuts, self._apart, like)
         result = f"{unpacked(list(own))} = {together}" if own else together
         return [*lines, "", "def run(parts: Any) -> Any:", *indented(run), "", result]
+
+    def _least(self) -> int:
+        """The fewest rows of a part: enough for the products of matrices, where those are of its largest arrays."""
+        rank = len(self.loop.dims) + len(self.loop.width)
+        products = [op for op in self.loop.body.ops if is_matrices(op)]
+        if not any(len(axes) == rank for op in products for axes in (op.axes, *(arg.axes for arg in op.args))):
+            return 1
+        # A sum over all parts of a whole array is read and written once a part.
+        whole = any(part.at and not any(n is not None for n in part.at) for part in self.loop.results)
+        return 2 * LEAST_ROWS if whole else LEAST_ROWS
 
     @cached_property
     def _rows_of_mask(self) -> tuple[str, str] | None:

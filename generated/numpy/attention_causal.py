@@ -101,7 +101,7 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
                 _forward_part(Q[b, h, i], K[b, h, j], seen[j, :], V[b, h, j], O=O[b, h, i], lse=lse[b, h, i], work=work)
             return ()
 
-        _together(run, _parts((B, H, N), M, Q, 128), 3)
+        _together(run, _parts((B, H, N), M, Q, 256), 3)
     return O, Saved(Q, K, V, P, O, lse)
 
 
@@ -139,7 +139,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
                 dK_sum[b, h, j] += dK_sum_part
             return ()
 
-        _together(run, _parts((B, H, N), M, Q, 128), 2)
+        _together(run, _parts((B, H, N), M, Q, 256), 2)
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
     dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     return dQ, dK, dV

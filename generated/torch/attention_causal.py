@@ -112,7 +112,7 @@ class _Forward(torch.autograd.Function):
                     _, lse[b, h, i] = _forward_part(Q[b, h, i], K[b, h, j], seen[:, j], V[b, h, j], O=O[b, h, i], work=work)
                 return ()
 
-            _together(run, _parts((B, H, N), M, Q, 128), 3, Q)
+            _together(run, _parts((B, H, N), M, Q, 256), 3, Q)
         return O, P, lse
 
     @staticmethod
@@ -225,7 +225,7 @@ class _Backward(torch.autograd.Function):
                     dK_sum[b, h, j] += dK_sum_part
                 return ()
 
-            _together(run, _parts((B, H, N), M, Q, 128), 2, Q)
+            _together(run, _parts((B, H, N), M, Q, 256), 2, Q)
             # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
             dK = dK_sum / math.sqrt(d_k)
             return _needed((need_Q, need_K, need_V), (dQ, dK, dV))

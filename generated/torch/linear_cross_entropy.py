@@ -88,7 +88,7 @@ class _Forward(torch.autograd.Function):
             L_sum = X.new_zeros(())
             lse = _empty((B,), X)
             work: dict[int, Any] = {}
-            for (i,) in _parts((B,), C, X, 128):
+            for (i,) in _parts((B,), C, X, 256):
                 L_sum_part, lse[i] = _forward_part(X[i], W, y[i], work=work)
                 L_sum += L_sum_part
             # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
