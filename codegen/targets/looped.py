@@ -242,10 +242,11 @@ class Looped:
         return (keys[0], rows[0]) if len(at) == 1 else (tuple_of(keys), tuple_of(rows))
 
     def _in_order(self, indices: str, parts: str, body: list[str]) -> list[str]:
-        """The loop itself; parts with the same mask one after the other, so that it is made once for them."""
+        """The loop itself; parts with the same mask one after the other, so that it is made once for them, and the last rows first:
+        those of a causal mask see most, and what they work in is large enough for all others."""
         if self._rows_of_mask is None:
             return [f"for {indices} in {parts}:", *indented(body)]
-        ordered = f"sorted({parts}, key=lambda part: {self._rows_of_mask[0]})"
+        ordered = f"sorted({parts}, key=lambda part: {self._rows_of_mask[0]}, reverse=True)"
         return ["done: Any = None", f"for {indices} in {ordered}:", *indented(body)]
 
     @cached_property

@@ -85,7 +85,7 @@ class _Forward(torch.autograd.Function):
             lse = m + torch.log(E_m)
         else:
             P = None
-            L_sum = X.new_zeros(())
+            L_sum = _zeros((), X)
             lse = _empty((B,), X)
             work: dict[int, Any] = {}
             for (i,) in _parts((B,), C, X, 256):
@@ -165,7 +165,7 @@ class _Backward(torch.autograd.Function):
         K = X.shape[-1]
         if P is None and not _traced(dL):
             dX = _empty((B, K), X)
-            dW = X.new_zeros((K, C))
+            dW = _zeros((K, C), X)
             work: dict[int, Any] = {}
             for (i,) in _parts((B,), C, X, 512):
                 _, dW_part = _backward_part(X[i], W, lse[i], y[i], dL, B, dX=dX[i], work=work)
@@ -424,9 +424,11 @@ def _saved_whole(entries: int, *given: Tensor) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill no more than four of it, or half as many."""
     cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
-    rows = max(cache // max(width * like.element_size(), 1), least)
+    row = max(width * like.element_size(), 1)
+    rows = max(cache // row, min(least, 4 * cache // row), least // 2, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -439,18 +441,24 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
     size = math.prod(shape) * like.element_size()
-    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < 2 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(shape)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
         if n not in work or work[n].numel() < math.prod(shape):
-            work[n] = like.new_empty((math.prod(shape),))
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
