@@ -90,14 +90,17 @@ class Looped:
             known = all(self.inner.holder(i.dim, inputs) is not None for i in axes)
             return tuple_of([self.inner.sizes[i.dim] for i in axes]) if known else None
 
-        return Memory(shape, results)
+        whole = {
+            part.name: self.inner.names[part.name] for part in self.loop.results if not self._cut(part) and part.name not in self.missing
+        }
+        return Memory(shape, results, whole if self.loop.matrices else {})
 
     def function(self, annotation: str, returns: str) -> list[str]:
         """The function's source: every argument and result of one part, or of everything at once."""
         body, names, (code, memory) = self.loop.body, self.inner.names, self.code
         parameters = [f"{names[n]}: {annotation}" for n in body.inputs] + [f"{names[n]}: {annotation} | None" for n in self.dropped]
         parameters += [f"{self.inner.sizes[dim]}: int" for dim in self.lengths]
-        parameters += [f"{name}: Any = None" for name in (*memory.offered, *(["work"] if memory.spaces else []))]
+        parameters += [f"{name}: Any = None" for name in (*memory.added, *memory.offered, *(["work"] if memory.spaces else []))]
         lines = self.inner.lengths((*dims_of(body), *self._shaped(memory)), body.inputs)
         if memory.spaces:
             spaces = unpacked(list(memory.spaces))
@@ -189,9 +192,13 @@ class Looped:
                     own[name] = made
                 else:
                     lines.append(made)
-                targets.append(f"{name}_part")
                 at = self._at(part)
-                sums.append(f"{name}{at} += {name}_part")
+                if self.inner.names[part.name] in memory.added:
+                    given.append(f"{self.inner.names[part.name]}={name}{at}")
+                    targets.append("_")
+                else:
+                    targets.append(f"{name}_part")
+                    sums.append(f"{name}{at} += {name}_part")
             else:
                 lines.append(f"{name} = {empty.format(shape, like)}")
                 targets.append("_" if part.name in memory.filled else f"{name}{self._at(part)}")

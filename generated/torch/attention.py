@@ -196,11 +196,18 @@ class _Backward(torch.autograd.Function):
             def run(parts: Any) -> Any:
                 work: dict[int, Any] = {}
                 for b, h, i in parts:
-                    dV_part, _, dK_sum_part = _backward_part(
-                        Q[b, h, i], K[b, h], lse[b, h, i], dO[b, h, i], V[b, h], D[b, h, i], dQ=dQ[b, h, i], work=work
+                    _backward_part(
+                        Q[b, h, i],
+                        K[b, h],
+                        lse[b, h, i],
+                        dO[b, h, i],
+                        V[b, h],
+                        D[b, h, i],
+                        dV=dV[b, h],
+                        dQ=dQ[b, h, i],
+                        dK_sum=dK_sum[b, h],
+                        work=work,
                     )
-                    dV[b, h] += dV_part
-                    dK_sum[b, h] += dK_sum_part
                 return ()
 
             _together(run, _parts((B, H, N), M, Q, 256), 2, Q)
@@ -410,26 +417,34 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, lse: Any = None, O: Any = Non
     return O, lse
 
 
-def _backward_part(Q: Tensor, K: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None) -> Any:
+def _backward_part(
+    Q: Tensor,
+    K: Tensor,
+    lse: Tensor,
+    dO: Tensor,
+    V: Tensor,
+    D: Tensor,
+    dV: Any = None,
+    dK_sum: Any = None,
+    dQ: Any = None,
+    work: Any = None,
+) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
     H_block = Q.shape[1]
     N_block = Q.shape[2]
     M = K.shape[2]
-    d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(
-        work, Q, (B_block, H_block, N_block, M), (B_block, H_block, M, d_v), (B_block, H_block, N_block, M), (B_block, H_block, M, d_k)
-    )
+    space_1, space_2 = _spaces(work, Q, (B_block, H_block, N_block, M), (B_block, H_block, N_block, M))
     # S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
     P = torch.subtract(S_bits, (lse / math.log(2))[..., None], out=S_bits)
     torch.exp2(P, out=P)
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = torch.matmul(P.mT, dO, out=space_2)
+    dV = _add_product(dV, P.mT, dO)
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-    dP = torch.matmul(dO, V.mT, out=space_3)
+    dP = torch.matmul(dO, V.mT, out=space_2)
     # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
@@ -437,7 +452,7 @@ def _backward_part(Q: Tensor, K: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: 
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = torch.matmul(dS.mT, Q, out=space_4)
+    dK_sum = _add_product(dK_sum, dS.mT, Q)
     return dV, dQ, dK_sum
 
 
@@ -567,6 +582,17 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
 def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """The same, filled with zeros."""
     return _empty(shape, like).zero_()
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices, or of each of a batch, to what is there."""
+    if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
+        total += a @ b
+    elif total.dim() == 2:
+        total.addmm_(a, b)
+    else:
+        total.view(-1, *total.shape[-2:]).baddbmm_(a.flatten(0, -3), b.flatten(0, -3))
+    return total
 
 
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:

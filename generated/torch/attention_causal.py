@@ -219,11 +219,19 @@ class _Backward(torch.autograd.Function):
                         seen = _backward_seen(torch.arange(N, device=Q.device)[i], M)
                         j = _span(seen)
                         done = i
-                    dV_part, _, dK_sum_part = _backward_part(
-                        Q[b, h, i], K[b, h, j], seen[:, j], lse[b, h, i], dO[b, h, i], V[b, h, j], D[b, h, i], dQ=dQ[b, h, i], work=work
+                    _backward_part(
+                        Q[b, h, i],
+                        K[b, h, j],
+                        seen[:, j],
+                        lse[b, h, i],
+                        dO[b, h, i],
+                        V[b, h, j],
+                        D[b, h, i],
+                        dV=dV[b, h, j],
+                        dQ=dQ[b, h, i],
+                        dK_sum=dK_sum[b, h, j],
+                        work=work,
                     )
-                    dV[b, h, j] += dV_part
-                    dK_sum[b, h, j] += dK_sum_part
                 return ()
 
             _together(run, _parts((B, H, N), M, Q, 256), 2, Q)
@@ -455,7 +463,17 @@ def _forward_seen(i: Tensor, M: int) -> Any:
 
 
 def _backward_part(
-    Q: Tensor, K: Tensor, seen: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None
+    Q: Tensor,
+    K: Tensor,
+    seen: Tensor,
+    lse: Tensor,
+    dO: Tensor,
+    V: Tensor,
+    D: Tensor,
+    dV: Any = None,
+    dK_sum: Any = None,
+    dQ: Any = None,
+    work: Any = None,
 ) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
@@ -463,15 +481,7 @@ def _backward_part(
     H_block = Q.shape[1]
     N_block = Q.shape[2]
     M_seen = K.shape[2]
-    d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(
-        work,
-        Q,
-        (B_block, H_block, N_block, M_seen),
-        (B_block, H_block, M_seen, d_v),
-        (B_block, H_block, N_block, M_seen),
-        (B_block, H_block, M_seen, d_k),
-    )
+    space_1, space_2 = _spaces(work, Q, (B_block, H_block, N_block, M_seen), (B_block, H_block, N_block, M_seen))
     # S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
@@ -480,9 +490,9 @@ def _backward_part(
     P = torch.subtract(masked_seen, (lse / math.log(2))[..., None], out=masked_seen)
     torch.exp2(P, out=P)
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = torch.matmul(P.mT, dO, out=space_2)
+    dV = _add_product(dV, P.mT, dO)
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-    dP = torch.matmul(dO, V.mT, out=space_3)
+    dP = torch.matmul(dO, V.mT, out=space_2)
     # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
@@ -490,7 +500,7 @@ def _backward_part(
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = torch.matmul(dS.mT, Q, out=space_4)
+    dK_sum = _add_product(dK_sum, dS.mT, Q)
     return dV, dQ, dK_sum
 
 
@@ -643,6 +653,17 @@ def _fill(array: Tensor, kept: Tensor, value: float) -> None:
     if len(places):
         some = (..., slice(int(places[0]), int(places[-1]) + 1))
         array[some].masked_fill_(~kept[some], value)
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices, or of each of a batch, to what is there."""
+    if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
+        total += a @ b
+    elif total.dim() == 2:
+        total.addmm_(a, b)
+    else:
+        total.view(-1, *total.shape[-2:]).baddbmm_(a.flatten(0, -3), b.flatten(0, -3))
+    return total
 
 
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
