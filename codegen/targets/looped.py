@@ -81,6 +81,11 @@ class Looped:
         live = needed(self.loop.body.ops, kept)
         return tuple(name for name in self.missing if name in self.loop.body.outputs and name not in live) if self.loop.matrices else ()
 
+    @property
+    def _works(self) -> bool:
+        """Whether a part is given memory to work in."""
+        return bool(self.code[1].spaces or self._late)
+
     def _memory(self) -> Memory:
         """The memory that the function for one part is given: nothing lies in it yet."""
         results = {part.name: self.inner.names[part.name] for part in self.loop.results if self._cut(part)}
@@ -100,7 +105,7 @@ class Looped:
         body, names, (code, memory) = self.loop.body, self.inner.names, self.code
         parameters = [f"{names[n]}: {annotation}" for n in body.inputs] + [f"{names[n]}: {annotation} | None" for n in self.dropped]
         parameters += [f"{self.inner.sizes[dim]}: int" for dim in self.lengths]
-        parameters += [f"{name}: Any = None" for name in (*memory.added, *memory.offered, *(["work"] if memory.spaces else []))]
+        parameters += [f"{name}: Any = None" for name in (*memory.added, *memory.offered, *(["work"] if self._works else []))]
         lines = self.inner.lengths((*dims_of(body), *self._shaped(memory)), body.inputs)
         if memory.spaces:
             spaces = unpacked(list(memory.spaces))
@@ -210,7 +215,7 @@ class Looped:
         indices = unpacked(self.slices[: len(loop.dims)])
         arguments = [*(self._argument(part, True) for part in loop.parts), *("None" for _ in self.dropped)]
         arguments += [sizes[dim] for dim in self.lengths]
-        if memory.spaces:
+        if self._works:
             given.append("work=work")
         call = f"{self.name}({', '.join([*arguments, *given])})"
         body = [call if all(target == "_" for target in targets) else f"{', '.join(targets)} = {call}", *sums]
@@ -218,7 +223,7 @@ class Looped:
         if loop.mask is not None:
             sees = [f"{MASK} = {self._seen_call(True)}", f"{self.slices[-1]} = {self._span}"]
             body = [f"if {rows[1]} != done:", *indented([*sees, f"done = {rows[1]}"]), *body] if rows else [*sees, *body]
-        work = ["work: dict[int, Any] = {}"] if memory.spaces else []
+        work = ["work: dict[int, Any] = {}"] if self._works else []
         if not self._apart:
             return [*lines, *work, *self._in_order(indices, cuts, body)]
         run = [*own.values(), *work, *self._in_order(indices, "parts", body), f"return {unpacked(list(own)) if own else '()'}"]

@@ -188,9 +188,9 @@ def _whole(entries: int, like: Array) -> bool:
 
 def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
     """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
-    and they fill no more than four of it, or half as many."""
+    and they fill the cache no more than twice, or a quarter as many."""
     row = max(width * like.itemsize, 1)
-    rows = max(_CACHE // row, min(least, 4 * _CACHE // row), least // 2, 1)
+    rows = max(_CACHE // row, min(least, 2 * _CACHE // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)

@@ -307,10 +307,10 @@ def _whole(entries: int, *given: Tensor) -> bool:
 
 def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
     """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
-    and they fill no more than four of it, or half as many."""
+    and they fill the cache no more than twice, or a quarter as many."""
     cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
     row = max(width * like.element_size(), 1)
-    rows = max(cache // row, min(least, 4 * cache // row), least // 2, 1)
+    rows = max(cache // row, min(least, 2 * cache // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
