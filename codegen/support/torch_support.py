@@ -179,6 +179,29 @@ def _add_at(tensor: Tensor, labels: Tensor, value: int) -> None:
     tensor.scatter_add_(-1, labels[..., None], tensor.new_full((), value).expand(*labels.shape, 1))
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
