@@ -149,6 +149,12 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
+    """The exponential as a power of 2: torch computes it two to three times as fast on a CPU."""
+    made = torch.mul(exponent, 1.4426950408889634, out=out)
+    return torch.exp2(made, out=made)
+
+
 def _span(seen: Tensor) -> slice:
     """The stretch of the last axis that holds every entry seen; never empty, because there is no maximum of nothing."""
     places = seen.reshape(-1, seen.shape[-1]).any(dim=0).nonzero()
@@ -184,6 +190,18 @@ def _recorded() -> bool:
     if torch.compiler.is_compiling() or torch.is_grad_enabled():
         return True
     return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _early(ctx: Any, upstream: Tensor) -> Any:
+    """The gradients that the forward pass made, times the upstream gradient: once, and in place, since nobody else has them. None where
+    they are gone, or where the gradients are differentiated themselves."""
+    if "early" not in ctx.__dict__ or _recorded() or _traced(upstream):
+        return None
+    gradients = ctx.__dict__.pop("early")
+    if upstream.device.type != "cpu" or upstream != 1:
+        for gradient in gradients:
+            gradient *= upstream
+    return gradients
 
 
 def _detached(*given: Tensor) -> list[Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from codegen.passes.dead import pruned
 from codegen.program import Block, Program
@@ -96,16 +96,54 @@ class Held:
         made = [names[n] for n in (*program.outputs, *self.extra)]
         return [*taken(given, "inputs", lines), *taken(made, "output", lines, len(made) > 1), *lines]
 
-    def reverse_forward(self) -> list[str]:
-        """The forward pass where reverse mode alone is asked for: what is saved beside inputs and outputs is no output of its own."""
+    def reverse_forward(self, early: list[str]) -> list[str]:
+        """The forward pass where reverse mode alone is asked for: what is saved beside inputs and outputs is no output of its own.
+
+        Under the last of the lines `early`, the gradients are made as well.
+        """
         program, names = self.parts.program, self.parts.names
         given, outputs = [names[n] for n in program.inputs], [names[n] for n in program.outputs]
         lines = [f"{', '.join([*outputs, *(names[n] for n in self.extra)])} = _forward_pass({', '.join(given)})"]
+        if early:
+            made = [f"{', '.join(outputs)}, *ctx.early = _early_pass({', '.join(given)})"]
+            made += [f"{' = '.join(names[n] for n in self.extra)} = None"] if self.extra else []
+            lines = [*early, *indented(made), "else:", *indented(lines)]
         lines.append(f"ctx.save_for_backward({', '.join(names[n] for n in self.kept)})")
         if self.lengths:
             lines += self.parts.lengths(self.lengths, program.inputs)
             lines.append(f"ctx.lengths = {tuple_of(self.sizes())}")
         return [*lines, f"return {tuple_of(outputs) if self.extra else ', '.join(outputs)}"]
+
+    def reverse_backward(self) -> list[str]:
+        """The backward pass of the same: early gradients, or what `_Forward` does."""
+        program, names = self.parts.program, self.parts.names
+        gradients = [names[n] for n in program.gradients]
+        upstream = names[program.upstream[0]]
+        return [
+            f"early = _early(ctx, {upstream})",
+            "if early is None:",
+            f"    return _Forward.backward(ctx, {upstream})",
+            f"{unpacked(gradients)} = early",
+            f"return {', '.join(self.returned(dict(zip(program.wrt, gradients))))}",
+        ]
+
+    def returned(self, gradients: Mapping[str, str]) -> list[str]:
+        """What a backward pass returns for each argument of the forward pass."""
+        return ["None"] * bool(self.extra) + [gradients.get(n, "None") for n in self.parts.program.inputs]
+
+    @property
+    def sure(self) -> tuple[str, ...]:
+        """The extra values that are there unless the gradients were made early."""
+        return tuple(n for n in self.extra if n not in self.parts.program.dropped)
+
+    def again(self, early: bool) -> list[str]:
+        """The lines that make the extra values after all, where early gradients took their place and were not what was asked for."""
+        program, names = self.parts.program, self.parts.names
+        if not early or not self.sure:
+            return []
+        values = ", ".join([*("_" for _ in program.outputs), *(names[n] for n in self.extra)])
+        call = f"{values} = _forward_pass({', '.join(names[n] for n in program.inputs)})"
+        return [f"if {names[self.sure[0]]} is None:", "    with torch.no_grad():", f"        {call}"]
 
     def backward_setup(self) -> list[str]:
         lines = [f"{', '.join([*self.flags, *self.sizes()])}, *tensors = inputs"]

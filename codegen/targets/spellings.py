@@ -96,5 +96,10 @@ TORCH = Spelling(
     fused={"exp_share": "torch.softmax({0}, dim={1})"},
 )
 
-TORCH_IN_PLACE = replace(TORCH, in_place=True, unary=frozenset((*NUMPY.unary, "erf", "sigmoid")))
+TORCH_IN_PLACE = replace(
+    TORCH,
+    in_place=True,
+    unary=frozenset((*NUMPY.unary, "erf", "sigmoid")),
+    functions={**TORCH.functions, "exp": "_exp({0})"},
+)
 """For code that no derivative is taken through."""

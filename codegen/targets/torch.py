@@ -43,6 +43,7 @@ def context(derivation: Any, program: Program, calls: Calls = Calls()) -> dict[s
     parts = Parts(derivation, program, TORCH, reserved)
     loops = _loops(parts)
     held = Held(parts, loops.get("backward"))
+    early_pass = _early_pass(parts, held, loops)
     functions = [line for loop in loops.values() for line in loop.function("Tensor", "Any")]
     why = saved_for(parts, program.backward.ops)
     fields: dict[str, list[str]] = {
@@ -50,8 +51,10 @@ def context(derivation: Any, program: Program, calls: Calls = Calls()) -> dict[s
         "public": _public(parts, calls.forward),
         "forward_pass": _forward(parts, held, loops),
         "forward_setup": held.forward_setup(),
-        "reverse_forward": held.reverse_forward(),
-        "forward_backward": _forward_backward(parts, held, calls),
+        "early_pass": early_pass,
+        "reverse_forward": held.reverse_forward(_unless_whole(parts, loops) if early_pass else []),
+        "reverse_backward": held.reverse_backward() if early_pass else [],
+        "forward_backward": _forward_backward(parts, held, calls, bool(early_pass)),
         "forward_jvp": _forward_jvp(parts, held),
         "backward_pass": _backward(parts, held, loops),
         "backward": _needed_alone(parts, held),
@@ -162,10 +165,9 @@ _MADE = ("_empty({0}, {1})", "{1}.new_zeros({0})")
 
 
 def _loops(parts: Parts) -> dict[str, Looped]:
-    """The program's loops, by the pass that they run. Gradients are never made in the forward pass: it may be called for itself."""
-    loops = [(name, loop) for name, loop in parts.program.loops if name != "both"]
+    """The program's loops, by the pass that they run."""
     gone = {"forward": parts.program.dropped}
-    return {name: Looped(parts, loop, f"_{name}_part", TORCH_IN_PLACE, missing=gone.get(name, ())) for name, loop in loops}
+    return {name: Looped(parts, loop, f"_{name}_part", TORCH_IN_PLACE, missing=gone.get(name, ())) for name, loop in parts.program.loops}
 
 
 def _in_parts(parts: Parts, loop: Looped, like: str) -> list[str]:
@@ -179,16 +181,39 @@ def _forward(parts: Parts, held: Held, loops: dict[str, Looped]) -> list[str]:
     lines = parts.lengths((*dims_of(program.forward), *mentioned(loop)), program.inputs)
     code = parts.code(program.forward)
     if loop is not None:
-        like = parts.like(program.inputs)
-        given = [names[n] for n in program.inputs if parts.array(n).kind != "int" and parts.array(n).dims] if program.dropped else [like]
-        check = "_saved_whole" if program.dropped else "_whole"
-        each = _in_parts(parts, loop, like)
-        code = [f"if {check}({loop.entries()}, {', '.join(given)}):", *indented(code), "else:", *indented(each)]
+        code = [f"if {_is_whole(parts, loop)}:", *indented(code), "else:", *indented(_in_parts(parts, loop, parts.like(program.inputs)))]
     outputs = [names[n] for n in (*program.outputs, *held.extra)]
     return used([*lines, *code, f"return {', '.join(outputs)}"])
 
 
-def _forward_backward(parts: Parts, held: Held, calls: Calls) -> list[str]:
+def _is_whole(parts: Parts, loop: Looped) -> str:
+    """The condition under which the forward pass does not run in parts."""
+    program = parts.program
+    if not program.dropped:
+        return f"_whole({loop.entries()}, {parts.like(program.inputs)})"
+    given = [parts.names[n] for n in program.inputs if parts.array(n).kind != "int" and parts.array(n).dims]
+    return f"_saved_whole({loop.entries()}, {', '.join(given)})"
+
+
+def _early_pass(parts: Parts, held: Held, loops: dict[str, Looped]) -> list[str]:
+    """The outputs and, for an upstream gradient of 1, the gradients, in parts: what `_forward_pass` would have to be called again for
+    is at hand in the backward pass."""
+    program, names = parts.program, parts.names
+    loop = loops.get("both")
+    if loop is None or (held.sure and not set(program.inputs) <= set(held.kept)):
+        return []
+    lines = [*parts.lengths(mentioned(loop), program.inputs), *_in_parts(parts, loop, parts.like(program.inputs))]
+    return used([*lines, f"return {', '.join(names[n] for n in (*program.outputs, *program.gradients))}"])
+
+
+def _unless_whole(parts: Parts, loops: dict[str, Looped]) -> list[str]:
+    """The lines that decide whether gradients are made early."""
+    loop = loops["both"]
+    condition = f"if sum(ctx.needs_input_grad) == {len(parts.program.wrt)} and not {_is_whole(parts, loop)}:"
+    return used([*parts.lengths((*loop.loop.dims, *loop.loop.width), parts.program.inputs), condition])
+
+
+def _forward_backward(parts: Parts, held: Held, calls: Calls, early: bool) -> list[str]:
     program = parts.program
     flags = dict(zip(program.wrt, held.flags))
     arguments = [*held.flags, *held.sizes(), *(parts.names[n] for n in held.backward_arguments)]
@@ -205,9 +230,9 @@ def _forward_backward(parts: Parts, held: Held, calls: Calls) -> list[str]:
     else:
         lines.append(recorded)
     where = dict(zip(program.wrt, gradients))
-    returned = ["None"] * bool(held.extra) + [where.get(n, "None") for n in program.inputs]
+    returned = held.returned(where)
     missing = _filled(parts, program.upstream, held.kept, held.lengths) if held.extra else []
-    return held.opened(held.kept, [*missing, *lines, f"return {', '.join(returned)}"])
+    return held.opened(held.kept, [*missing, *held.again(early), *lines, f"return {', '.join(returned)}"])
 
 
 def _filled(parts: Parts, upstream: tuple[str, ...], holders: tuple[str, ...], known: tuple[str, ...], like: str = "") -> list[str]:
