@@ -102,7 +102,7 @@ def _nonempty(**lengths: int) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -220,16 +220,19 @@ def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None
     return value.detach() if value.requires_grad else value
 
 
+def _added_at(tensor: Tensor, labels: Tensor, value: int) -> Tensor:
+    """The tensor with `value` added at each label along the last axis."""
+    return tensor.scatter_add(-1, labels[..., None], tensor.new_full((), value).expand(*labels.shape, 1))
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

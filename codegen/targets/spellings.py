@@ -93,6 +93,8 @@ TORCH = Spelling(
     kind_of="{0}.dtype",
     real="{0}.to({1})",
     discarding="",
+    added_at="_added_at({0}, {1}, {2})",
+    gather="{0}.gather({2}, {1})",
     fused={"exp_share": "torch.softmax({0}, dim={1})"},
 )
 

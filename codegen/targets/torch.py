@@ -125,12 +125,16 @@ def _arguments(parts: Parts) -> list[str]:
     """The checks of the arguments."""
     program, names = parts.program, parts.names
     real = [names[n] for n in program.inputs if parts.array(n).kind != "int"]
-    lines = [f"{unpacked(real)} = _real({', '.join(f'{n}={n}' for n in real)})"]
+    types = [*(f"isinstance({name}, Tensor)" for name in real), f"{real[0]}.is_floating_point()"]
+    types += [" == ".join(f"{name}.dtype" for name in real)] if len(real) > 1 else []
+    # One look at all of them is enough where nothing is wrong, and else each is looked at in turn.
+    lines = [f"if not ({' and '.join(types)}):", f"    {unpacked(real)} = _real({', '.join(f'{n}={n}' for n in real)})"]
     labels = parts.label_axes(program.inputs)
     lines += [f'{names[n]} = _labels("{names[n]}", {names[n]}, "{axis}")' for n, axis in labels.items()]
     plain = parts.integers(program.inputs)
     lines += [f'{names[n]} = _integer("{names[n]}", {names[n]}, {least})' for n, least in plain.items()]
-    lines.append(f"_check({', '.join(f'{names[n]}={names[n]}' for n in program.inputs if n not in plain)})")
+    tensors = [n for n in program.inputs if n not in plain]
+    lines += [f"if not ({' and '.join(_fitting(parts, tensors))}):", f"    _check({', '.join(f'{names[n]}={names[n]}' for n in tensors)})"]
     for name, axis in labels.items():
         holder = parts.holder(axis, program.inputs)
         if holder is not None:
@@ -142,6 +146,20 @@ def _arguments(parts: Parts) -> list[str]:
     if over:
         lines.append(f"_nonempty({', '.join(f'{parts.sizes[d]}={parts.sizes[d]}' for d in over)})")
     return [*lines, f"return {', '.join(names[n] for n in program.inputs)}"]
+
+
+def _fitting(parts: Parts, tensors: list[str]) -> list[str]:
+    """Conditions that hold if every tensor has its axes, and any two of them that have the same agree on its length."""
+    found = []
+    first: dict[str, str] = {}
+    for name in tensors:
+        code, dims = parts.names[name], parts.array(name).dims
+        found.append(f"{code}.ndim == {len(dims)}")
+        for at, dim in enumerate(dims):
+            length = f"{code}.shape[{at}]"
+            if first.setdefault(dim, length) != length:
+                found.append(f"{length} == {first[dim]}")
+    return found
 
 
 def _public(parts: Parts, function: str) -> list[str]:
