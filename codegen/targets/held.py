@@ -49,6 +49,19 @@ class Held:
         return tuple(n for n in program.kept if n not in (*program.inputs, *program.outputs))
 
     @property
+    def spare(self) -> tuple[str, ...]:
+        """Those of them that only make dropped arrays anew: None where the whole is computed at once, as it always is for `_Forward`."""
+        program = self.parts.program
+        blocks = (program.backward, program.second, program.second_tangent)
+        read = {arg.value for block in blocks if block is not None for op in block.ops for arg in op.args}
+        return tuple(n for n in self.extra if program.recompute is not None and n in program.recompute.inputs and n not in read)
+
+    @property
+    def more(self) -> tuple[str, ...]:
+        """What `_Forward` returns beside the outputs."""
+        return tuple(n for n in self.extra if n not in self.spare)
+
+    @property
     def flags(self) -> list[str]:
         """Whether the gradient of each differentiable argument is asked for: plain arguments, as torch.func asks."""
         return [f"need_{self.parts.names[n]}" for n in self.parts.program.wrt]
@@ -71,8 +84,11 @@ class Held:
         program, names = self.parts.program, self.parts.names
         flags = [f"{flag}: bool" for flag in self.flags] if len(program.wrt) > 1 else []
         lengths = [f"{self.parts.sizes[d]}: int" for d in self.own_lengths]
-        arrays = [f"{names[n]}: {'Tensor | None' if n in program.dropped else 'Tensor'}" for n in (*program.saved, *program.upstream)]
-        return [*flags, *lengths, *arrays]
+        return [*flags, *lengths, *(f"{names[n]}: {self.kind(n)}" for n in (*program.saved, *program.upstream))]
+
+    def kind(self, name: str) -> str:
+        """The annotation of a saved array, some of which are there only if others are not."""
+        return "Tensor | None" if name in (*self.parts.program.dropped, *self.spare) else "Tensor"
 
     def sizes(self) -> list[str]:
         return [self.parts.sizes[d] for d in self.lengths]
@@ -81,19 +97,17 @@ class Held:
         program, names = self.parts.program, self.parts.names
         lines = []
         if self.extra:
-            sure = [names[n] for n in self.extra if n not in program.dropped]
-            gone = [names[n] for n in program.dropped]
-            marked = [*sure, *([f"*(t for t in {tuple_of(gone)} if t is not None)"] if gone else [])]
-            lines.append(f"ctx.mark_non_differentiable({', '.join(marked)})")
+            lines.append(f"ctx.mark_non_differentiable({', '.join(names[n] for n in self.more)})")
             # Zeros for values that have no gradient would cost as much memory again; torch.func cannot do without them.
             lines.append("ctx.set_materialize_grads(fill)")
         # Both save the same: torch.func takes the batch axes of one list for those of the other.
-        lines += [f"ctx.save_for_{way}({', '.join(names[n] for n in self.kept)})" for way in ("backward", "forward")]
+        kept = ", ".join(names[n] if n not in self.spare else "None" for n in self.kept)
+        lines += [f"ctx.save_for_{way}({kept})" for way in ("backward", "forward")]
         if self.lengths:
             lines += self.parts.lengths(self.lengths, program.inputs)
             lines.append(f"ctx.lengths = {tuple_of(self.sizes())}")
         given = ["fill"] * bool(self.extra) + [names[n] for n in program.inputs]
-        made = [names[n] for n in (*program.outputs, *self.extra)]
+        made = [names[n] for n in (*program.outputs, *self.more)]
         return [*taken(given, "inputs", lines), *taken(made, "output", lines, len(made) > 1), *lines]
 
     def reverse_forward(self, early: list[str]) -> list[str]:
@@ -133,8 +147,9 @@ class Held:
 
     @property
     def sure(self) -> tuple[str, ...]:
-        """The extra values that are there unless the gradients were made early."""
-        return tuple(n for n in self.extra if n not in self.parts.program.dropped)
+        """Extra values of which one is there unless the gradients were made early; none where nothing is missing then."""
+        always = tuple(n for n in self.extra if n not in (*self.parts.program.dropped, *self.spare))
+        return always[:1] or ((self.parts.program.dropped[0], self.spare[0]) if self.spare else ())
 
     def again(self, early: bool) -> list[str]:
         """The lines that make the extra values after all, where early gradients took their place and were not what was asked for."""
@@ -143,7 +158,7 @@ class Held:
             return []
         values = ", ".join([*("_" for _ in program.outputs), *(names[n] for n in self.extra)])
         call = f"{values} = _forward_pass({', '.join(names[n] for n in program.inputs)})"
-        return [f"if {names[self.sure[0]]} is None:", "    with torch.no_grad():", f"        {call}"]
+        return [f"if {' and '.join(f'{names[n]} is None' for n in self.sure)}:", "    with torch.no_grad():", f"        {call}"]
 
     def backward_setup(self) -> list[str]:
         lines = [f"{', '.join([*self.flags, *self.sizes()])}, *tensors = inputs"]

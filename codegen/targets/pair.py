@@ -23,7 +23,7 @@ def _lengths(parts: Parts, held: Held) -> tuple[str, ...]:
 
 def _fields(parts: Parts, held: Held) -> list[str]:
     program = parts.program
-    arrays = [f"{parts.names[n]}: {'Tensor | None' if n in program.dropped else 'Tensor'}" for n in program.saved]
+    arrays = [f"{parts.names[n]}: {held.kind(n)}" for n in program.saved]
     return [*arrays, *(f"{parts.sizes[dim]}: int" for dim in _lengths(parts, held))]
 
 

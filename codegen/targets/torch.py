@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from codegen.passes.dead import pruned
 from codegen.program import Block, Program
 from codegen.support import torch_support
-from codegen.targets.fused import fused
+from codegen.targets.fused import fused, fused_block
 from codegen.targets.held import Held, anew, anew_dims, mentioned, tangent_block
 from codegen.targets.looped import Looped
 from codegen.targets.naming import identifier
@@ -94,6 +95,7 @@ def context(derivation: Any, program: Program, calls: Calls = Calls()) -> dict[s
         "public_doc": f"Return {packed([names[n] for n in program.outputs])}, differentiable twice, in reverse and in forward mode."
         + facts.sentence(),
         "forward_parameters": parameters,
+        "forward": _forward_alone(parts, held),
         "own_forward_parameters": ", ".join(own_parameters),
         "reverse_parameters": ", ".join(["_fill: bool"] * bool(held.extra) + own_parameters),
         "argument_parameters": ", ".join(f"{names[n]}: Any" for n in program.inputs) + facts.parameter().replace("*, ", ""),
@@ -106,7 +108,7 @@ def context(derivation: Any, program: Program, calls: Calls = Calls()) -> dict[s
         "own_backward_parameters": ", ".join(held.own_parameters()),
         "upstream": ", ".join(f"{names[n]}: Any" for n in program.upstream),
         "tangents": ", ".join(f"{t}: Any" for t in _tangent_names(parts, held)),
-        "made": len(program.outputs) + len(held.extra),
+        "made": len(program.outputs) + len(held.more),
         "backward_parameters": ", ".join(
             [*(f"{flag}: bool" for flag in held.flags), *lengths, *(f"{names[n]}: Tensor" for n in held.backward_arguments)]
         ),
@@ -199,9 +201,26 @@ def _forward(parts: Parts, held: Held, loops: dict[str, Looped]) -> list[str]:
     lines = parts.lengths((*dims_of(program.forward), *mentioned(loop)), program.inputs)
     code = parts.code(program.forward)
     if loop is not None:
+        code = [*parts.code(_whole_forward(program, held)), *([f"{' = '.join(names[n] for n in held.spare)} = None"] if held.spare else [])]
         code = [f"if {_is_whole(parts, loop)}:", *indented(code), "else:", *indented(_in_parts(parts, loop, parts.like(program.inputs)))]
     outputs = [names[n] for n in (*program.outputs, *held.extra)]
     return used([*lines, *code, f"return {', '.join(outputs)}"])
+
+
+def _whole_forward(program: Program, held: Held) -> Block:
+    """The forward pass where the whole is computed at once."""
+    outputs = tuple(name for name in program.forward.outputs if name not in held.spare)
+    return fused_block(pruned(replace(program.forward, outputs=outputs)), tuple(TORCH.fused)) if held.spare else program.forward
+
+
+def _forward_alone(parts: Parts, held: Held) -> list[str]:
+    """The forward pass as the body of a Function."""
+    names = parts.names
+    call = f"_forward_pass({', '.join(names[n] for n in parts.program.inputs)})"
+    if not held.spare:
+        return [f"return {call}"]
+    made = [names[n] if n not in held.spare else "_" for n in (*parts.program.outputs, *held.extra)]
+    return [f"{', '.join(made)} = {call}", f"return {tuple_of([name for name in made if name != '_'])}"]
 
 
 def _is_whole(parts: Parts, loop: Looped) -> str:
@@ -288,7 +307,7 @@ def _forward_jvp(parts: Parts, held: Held) -> list[str]:
         lines += _filled(parts, gone, held.kept, held.lengths, like)
     lines += parts.lengths(dims_of(block), held.kept, held.lengths)
     lines += parts.code(block)
-    lines.append(f"return {', '.join([*(names[n] for n in block.outputs), *(['None'] * len(held.extra))])}")
+    lines.append(f"return {', '.join([*(names[n] for n in block.outputs), *(['None'] * len(held.more))])}")
     return held.opened(held.kept, lines, [names[op.out] for op in block.ops if op.out in names])
 
 
