@@ -61,13 +61,19 @@ def numpy_equals_autograd(layer: Layer, kernel: Any, seed: int = 0) -> None:
         np.testing.assert_allclose(got, expected.detach().numpy(), rtol=1e-10, atol=1e-13)
 
 
-def torch_equals_autograd(layer: Layer, kernel: Callable[..., Any], seed: int = 0) -> None:
-    """Values and gradients in float64, to 1e-10 relative."""
+def torch_equals_autograd(layer: Layer, kernel: Callable[..., Any], seed: int = 0, pair: Any = None) -> None:
+    """Values and gradients in float64, to 1e-10 relative: of the function, and of the `pair` of passes without autograd if one is given."""
     inputs, want, upstream, gradients = case(layer, seed)
     found = listed(kernel(*inputs))
     slopes = torch.autograd.grad(found, [inputs[n] for n in places(layer)], upstream)
-    for got, expected in zip([*found, *slopes], [*want, *gradients], strict=True):
-        torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-13)
+    results = [[*found, *slopes]]
+    if pair is not None:
+        values, saved = pair.forward(*inputs)
+        results.append([*listed(values), *listed(pair.backward(*upstream, saved))])
+        assert not any(tensor.requires_grad for tensor in (*results[-1], *saved) if isinstance(tensor, torch.Tensor)), "it is recorded"
+    for result in results:
+        for got, expected in zip(result, [*want, *gradients], strict=True):
+            torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-13)
 
 
 def passes_gradcheck(layer: Layer, kernel: Callable[..., Any]) -> None:

@@ -43,7 +43,7 @@ def loss_of(function: Callable[..., Any]) -> Callable[..., torch.Tensor]:
 @every_layer
 @pytest.mark.parametrize("seed", range(3))
 def test_values_and_gradients_equal_autograd(layer: Layer, seed: int) -> None:
-    torch_equals_autograd(layer, kernel(layer), seed)
+    torch_equals_autograd(layer, kernel(layer), seed, importlib.import_module(f"generated.torch.{layer.name}"))
 
 
 @every_layer

@@ -193,7 +193,7 @@ def test_the_written_test_catches(target: str, bug: str, kernels: Path) -> None:
     right = file.read_text("utf-8")
     pattern, instead = BUGS.get(bug) or BUGS_OF[target][bug]
     # A tangent is wrong wherever it is computed, anything else in the backward pass.
-    start = 0 if "tangent" in bug else right.index({"numpy": "\ndef backward", "torch": "\nclass _Backward"}[target])
+    start = 0 if "tangent" in bug else right.index({"numpy": "\ndef backward", "torch": "\ndef _backward_pass"}[target])
     wrong, count = re.subn(pattern, instead, right[start:], count=1)
     assert count == 1, "the kernel has no such line any more: plant the bug in another one"
     file.write_text(right[:start] + wrong, "utf-8")

@@ -129,6 +129,36 @@ def test_torch_parts_give_what_the_whole_gives_twice_and_under_vmap(layer: Layer
             torch.testing.assert_close(got[n], expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["mse", "cross_entropy_labels", "linear_cross_entropy"])
+def test_gradients_made_in_the_forward_pass_are_made_once_and_only_where_wanted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, kernel = named(name), importlib.import_module(f"generated.torch.{name}")
+    function, sizes = getattr(kernel, name), sizes_of(layer, 3)
+    inputs = inputs_of(layer, sizes)
+    moving = [tensor.requires_grad_() for at, tensor in zip(layer.inputs, inputs) if at in layer.wrt]
+    want = torch.autograd.grad(3 * function(*inputs), moving)
+    made: list[int] = []
+    early = kernel._early_pass
+    monkeypatch.setattr(kernel, "_early_pass", lambda *given: (made.append(1), early(*given))[1])
+    for check in ("_whole", "_saved_whole"):
+        if hasattr(kernel, check):
+            monkeypatch.setattr(kernel, check, lambda _, *given: kernel._traced(*given))
+    value = function(*inputs)
+    first = torch.autograd.grad(3 * value, moving, retain_graph=True)
+    kept = [gradient.clone() for gradient in first]
+    for gradient in first:
+        gradient.zero_()  # it is the caller's now
+    for found in (kept, torch.autograd.grad(3 * value, moving, retain_graph=True), torch.autograd.grad(3 * value, moving)):
+        for got, expected in zip(found, want):
+            torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-14)
+    assert made == [1]
+    with pytest.raises(RuntimeError, match="second time"):
+        torch.autograd.grad(value, moving)
+    with torch.no_grad():
+        function(*inputs)
+    function(*(tensor.detach() for tensor in inputs))
+    assert made == [1], "nobody asked for a gradient"
+
+
 KERNEL_ATTENTION = """\
 D[i,j] = sum(c, (Q[i,c] - K[j,c])^2)
 P[i,j] = exp(-D[i,j])/sum(k, exp(-D[i,k]))

@@ -43,15 +43,22 @@ def _in_parts(program: Program, small: Small) -> Program:
     if not program.dropped:
         loops.append(("forward", loop_of(program.forward, arrays, small)))
         loops.append(("backward", loop_of(program.backward, arrays, small)))
+        if _is_scalar(program):
+            loops.append(("both", loop_of(_on_the_spot(program), arrays, small)))
         # A loop over large arrays of one pass alone saves no memory that the other does not use.
         loops = [(name, loop) for name, loop in loops if loop is not None and not loop.large]
         return replace(program, loops=tuple((name, loop) for name, loop in loops if loop is not None))
-    if len(program.upstream) == 1 and not arrays[program.upstream[0]].dims:
+    if _is_scalar(program):
         loops.append(("both", loop_of(_on_the_spot(program), arrays, small, (), program.dropped)))
     loops.append(("forward", loop_of(program.forward, arrays, small, (), program.dropped)))
     loops.append(("backward", loop_of(_anew(program), arrays, small, program.dropped)))
     found = tuple((name, loop) for name, loop in loops if loop is not None and loop.large)
     return replace(program, loops=found) if len(found) == len(loops) else saving_all
+
+
+def _is_scalar(program: Program) -> bool:
+    """Whether the only output is a number."""
+    return len(program.upstream) == 1 and not program.array(program.upstream[0]).dims
 
 
 def _saving_less(program: Program, small: Small) -> Program | None:

@@ -105,7 +105,7 @@ def _nonempty(**lengths: int) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -193,6 +193,12 @@ def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return _empty(shape, like).zero_()
 
 
+def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
+    """The exponential as a power of 2: torch computes it two to three times as fast on a CPU."""
+    made = torch.mul(exponent, 1.4426950408889634, out=out)
+    return torch.exp2(made, out=made)
+
+
 def _span(seen: Tensor) -> slice:
     """The stretch of the last axis that holds every entry seen; never empty, because there is no maximum of nothing."""
     places = seen.reshape(-1, seen.shape[-1]).any(dim=0).nonzero()
@@ -246,16 +252,54 @@ def _add_at(tensor: Tensor, labels: Tensor, value: int) -> None:
     tensor.scatter_add_(-1, labels[..., None], tensor.new_full((), value).expand(*labels.shape, 1))
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _early(ctx: Any, upstream: Tensor) -> Any:
+    """The gradients that the forward pass made, times the upstream gradient: once, and in place, since nobody else has them. None where
+    they are gone, or where the gradients are differentiated themselves."""
+    if "early" not in ctx.__dict__ or _recorded() or _traced(upstream):
+        return None
+    gradients = ctx.__dict__.pop("early")
+    if upstream.device.type != "cpu" or upstream != 1:
+        for gradient in gradients:
+            gradient *= upstream
+    return gradients
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
+def _added_at(tensor: Tensor, labels: Tensor, value: int) -> Tensor:
+    """The tensor with `value` added at each label along the last axis."""
+    return tensor.scatter_add(-1, labels[..., None], tensor.new_full((), value).expand(*labels.shape, 1))
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

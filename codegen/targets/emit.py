@@ -253,7 +253,7 @@ class _Emitter:
 
     def _map(self, op: Op) -> Text:
         if op.fn == "add":
-            return total([self._term(arg, op.axes) for arg in op.args], op.axes)
+            return self._with_ones(total([self._term(arg, op.axes) for arg in op.args], op.axes))
         if op.fn in ("mul", "power"):
             negative, text = self._product(op)
             return Text(f"-{text.at(MUL)}", MUL, text.axes, text.host) if negative else text
@@ -386,6 +386,17 @@ class _Emitter:
                 return Text(code, ATOM, (*labels.axes, index), hot=labels.code)
         return None
 
+    def _with_ones(self, text: Text) -> Text:
+        """A sum to which rows with a single 1 each are added where it stands, if that needs no statement of its own."""
+        hot = [step for step in text.steps if step[1].hot and step[1].axes == text.axes]
+        rest = [step for step in text.steps if step not in hot]
+        if not hot or not self.spelling.added_at or self.spelling.in_place or {i for _, t in rest for i in t.axes} != set(text.axes):
+            return text
+        code = total([(sign == "-", term) for sign, term in rest], text.axes).code
+        for sign, term in hot:
+            code = self.spelling.added_at.format(code, term.hot, f"{sign}1".strip("+"))
+        return Text(code, ATOM, text.axes, fresh=True)
+
     def _scattered(self, op: Op) -> Text | None:
         """The product with rows that hold a single 1 each, at their labels: what is multiplied is added up there, and the rows are never
         made. None for another contraction."""
@@ -423,6 +434,8 @@ class _Emitter:
                 index = aligned(labels, [i if i in labels.axes else None for i in table.axes], self.spelling)
                 last = at == len(rest)
                 code = self.spelling.take.format(table.code, index.code, -1 if last else at)
+                if self.spelling.gather and set(labels.axes) == set(rest):
+                    code = self.spelling.gather.format(table.at(ATOM), index.code, -1 if last else at)
                 return Text(f"{code}[{'..., ' if len(rest) > 1 and last else ':, ' * at}0]", ATOM, rest, view=True)
             several = [i for i in labels.axes if i not in rest]
             if len(several) == 1:

@@ -17,12 +17,13 @@ def fused(program: Program, table: tuple[str, ...]) -> Program:
     An operator that is written for its purpose reads memory once where single operations read it several times. What it does not
     give, such as the maximum inside a softmax, is still computed where something else reads it, and then nothing is replaced.
     """
-    blocks = {name: _block(block, table) for name in BLOCKS if (block := getattr(program, name)) is not None}
-    loops = tuple((name, replace(loop, body=_block(loop.body, table))) for name, loop in program.loops)
+    blocks = {name: fused_block(block, table) for name in BLOCKS if (block := getattr(program, name)) is not None}
+    loops = tuple((name, replace(loop, body=fused_block(loop.body, table))) for name, loop in program.loops)
     return replace(program, loops=loops, **blocks)  # type: ignore[arg-type]
 
 
-def _block(block: Block, table: tuple[str, ...]) -> Block:
+def fused_block(block: Block, table: tuple[str, ...]) -> Block:
+    """The same for one block."""
     for name in table:
         for op in block.ops:
             made = makers(block.ops)

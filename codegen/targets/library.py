@@ -16,12 +16,12 @@ from codegen.targets import torch
 from codegen.targets.parts import constants, imports
 from codegen.targets.support import functions_called
 
-CALLS = torch.Calls("_forward", "_backward", "_second")
+CALLS = torch.Calls("_forward", "_backward", "_second", "")
 PASSES = ("blocking",)
 """The passes that a program of this target does without."""
 STATEMENTS = (
-    *("public", "forward", "forward_setup", "forward_backward"),
-    *("backward", "backward_setup", "backward_backward", "second"),
+    *("arguments", "public", "forward_pass", "forward_setup", "forward_backward"),
+    *("backward_pass", "backward", "backward_setup", "backward_backward", "second"),
 )
 """The fields of the torch target that stand here."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from codegen.passes.layout import laid
@@ -18,6 +19,8 @@ from codegen.targets.validation import validation
 
 def context(derivation: Any, program: Program) -> dict[str, Any]:
     """Every field of the template, as lists of lines."""
+    # Nothing says here whether a gradient is wanted: it is made early only where that saves memory.
+    program = replace(program, loops=tuple(loop for loop in program.loops if loop[0] != "both" or program.dropped))
     program = laid(program)
     parts = Parts(derivation, program, NUMPY, ("dtype", "validate"))
     fields = _saved_lengths(parts)

@@ -95,6 +95,8 @@ TORCH = Spelling(
     kind_of="{0}.dtype",
     real="{0}.to({1})",
     discarding="",
+    added_at="_added_at({0}, {1}, {2})",
+    gather="{0}.gather({2}, {1})",
     fused={"exp_share": "torch.softmax({0}, dim={1})"},
 )
 
@@ -104,5 +106,6 @@ TORCH_IN_PLACE = replace(
     fill="_fill({{0}}, {1}, {0})",
     add_product="_add_product({0}, {1}, {2})",
     unary=frozenset((*NUMPY.unary, "erf", "sigmoid")),
+    functions={**TORCH.functions, "exp": "_exp({0})"},
 )
 """For code that no derivative is taken through."""

@@ -74,6 +74,10 @@ class Spelling:
     """A number put in place into the entries of an array for which a condition fails; empty where that is slower than a choice."""
     add_product: str = ""
     """A product of matrices added to an array; empty where that is no single operation."""
+    added_at: str = ""
+    """An array to which a number is added at each label along its last axis, as a value of its own."""
+    gather: str = ""
+    """Entries of an array at labels that have all of its other axes; empty where `take` is as fast."""
     sums: str = ""
     """A sum along axes that is fast where rows are long; empty where the plain one is."""
 

@@ -2,13 +2,12 @@
 
 Two autograd Functions carry the first and the second order: the backward pass of `_Forward` calls `_Backward`, and the backward
 pass of `_Backward` calls `_Second`, which says clearly that it cannot be differentiated again. Whatever a backward pass holds
-goes through as an argument, so that every Function is a pure function of tensors (as torch.func asks).
+goes through as an argument, so that every Function is a pure function of tensors (as torch.func asks). The statements themselves
+stand once, in `_forward_pass` and `_backward_pass`, which the pair without autograd calls as well (`targets/pair.py`).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,9 +15,11 @@ from codegen.passes.bits import exponentials_of_two
 from codegen.passes.dead import pruned
 from codegen.program import Block, Loop, Program
 from codegen.support import torch_support
-from codegen.targets.fused import fused
+from codegen.targets.fused import fused, fused_block
+from codegen.targets.held import Held, anew, anew_dims, mentioned, tangent_block
 from codegen.targets.looped import Looped
 from codegen.targets.naming import identifier
+from codegen.targets.pair import pair
 from codegen.targets.parts import Parts, constants, digest, dims_of, docstring, imports, indented, packed, saved_for, unpacked, used
 from codegen.targets.spellings import TORCH, TORCH_IN_PLACE
 from codegen.targets.support import functions_called
@@ -33,6 +34,8 @@ class Calls:
     forward: str = "_chosen(_Forward, _DualForward, _ReverseForward)"
     backward: str = "_chosen(_Backward, _DualBackward, _DualBackward)"
     second: str = "_Second.apply"
+    plain: str = "_backward_pass"
+    """The backward pass where nothing is recorded, or "" if it is always called the same."""
 
 
 def context(derivation: Any, program: Program, calls: Calls = Calls()) -> dict[str, Any]:
@@ -40,22 +43,29 @@ def context(derivation: Any, program: Program, calls: Calls = Calls()) -> dict[s
     reserved = (program.name, "fill", "like", "validate", *(f"need_{identifier(n)}" for n in program.wrt))
     program = fused(program, tuple(TORCH.fused))
     parts = Parts(derivation, program, TORCH, reserved)
-    held = _Held(parts)
     loops = _loops(parts)
+    held = Held(parts, loops.get("backward"))
+    early_pass = _early_pass(parts, held, loops)
     functions = [line for loop in loops.values() for line in loop.function("Tensor", "Any")]
     why = saved_for(parts, program.backward.ops)
     fields: dict[str, list[str]] = {
+        "arguments": _arguments(parts),
         "public": _public(parts, calls.forward),
-        "forward": _forward(parts, held, loops),
+        "forward_pass": _forward(parts, held, loops),
         "forward_setup": held.forward_setup(),
-        "forward_backward": _forward_backward(parts, held, calls.backward),
+        "early_pass": early_pass,
+        "reverse_forward": held.reverse_forward(_unless_whole(parts, loops) if early_pass else []),
+        "reverse_backward": held.reverse_backward() if early_pass else [],
+        "forward_backward": _forward_backward(parts, held, calls, bool(early_pass)),
         "forward_jvp": _forward_jvp(parts, held),
-        "backward": _backward(parts, held, loops),
+        "backward_pass": _backward(parts, held, loops),
+        "backward": _needed_alone(parts, held),
         "backward_setup": held.backward_setup(),
         "backward_backward": _backward_backward(parts, held, calls.second),
         "backward_jvp": _backward_jvp(parts, held),
         "second": _straight(parts, program.second, held),
         "second_tangent": _straight(parts, program.second_tangent, held),
+        **pair(parts, held),
     }
     fields["functions"] = functions
     facts = validation(parts, "Tensor")
@@ -63,15 +73,14 @@ def context(derivation: Any, program: Program, calls: Calls = Calls()) -> dict[s
     support = [*facts.lines, *functions_called(torch_support, [*lines, "_no_third"])]
     code = "\n".join([*(line for lines in fields.values() for line in lines), *support])
     names = parts.names
-    parameters = ", ".join(
-        ["fill: bool"] * bool(held.extra)
-        + [f"{names[n]}: {'int' if parts.array(n).is_plain_integer else 'Tensor'}" for n in program.inputs]
-    )
+    own_parameters = [f"{names[n]}: {'int' if parts.array(n).is_plain_integer else 'Tensor'}" for n in program.inputs]
+    parameters = ", ".join(["fill: bool"] * bool(held.extra) + own_parameters)
     second = program.second
     second_tangent = program.second_tangent
     assert second is not None and second_tangent is not None
     lengths = [f"{parts.sizes[d]}: int" for d in held.lengths]
-    several = len(program.outputs) > 1
+    returned = f"tuple[{', '.join(['Tensor'] * len(program.outputs))}]" if len(program.outputs) > 1 else "Tensor"
+    gradients, upstream = (packed([names[n] for n in some]) for some in (program.gradients, program.upstream))
     return {
         **fields,
         "facts": facts.lines,
@@ -83,13 +92,24 @@ def context(derivation: Any, program: Program, calls: Calls = Calls()) -> dict[s
         "axes": parts.axes_table([n for n in program.inputs if not parts.array(n).is_plain_integer]),
         "parameters": ", ".join(f"{names[n]}: {'int' if parts.array(n).is_plain_integer else 'Any'}" for n in program.inputs)
         + facts.parameter(),
-        "returns": f"tuple[{', '.join(['Tensor'] * len(program.outputs))}]" if several else "Tensor",
+        "returns": returned,
         "public_doc": f"Return {packed([names[n] for n in program.outputs])}, differentiable twice, in reverse and in forward mode."
         + facts.sentence(),
         "forward_parameters": parameters,
+        "forward": _forward_alone(parts, held),
+        "own_forward_parameters": ", ".join(own_parameters),
+        "reverse_parameters": ", ".join(["_fill: bool"] * bool(held.extra) + own_parameters),
+        "argument_parameters": ", ".join(f"{names[n]}: Any" for n in program.inputs) + facts.parameter().replace("*, ", ""),
+        "pair_returns": f"tuple[{returned}, Saved]",
+        "gradient_returns": f"tuple[{', '.join(['Tensor'] * len(program.gradients))}]" if len(program.gradients) > 1 else "Tensor",
+        "pair_forward_doc": f"Return ({packed([names[n] for n in program.outputs])}, saved), without autograd." + facts.sentence(),
+        "pair_backward_doc": f"Return {gradients}, the gradient{'s' * (len(program.gradients) > 1)} with upstream {upstream}.",
+        "backward_pass_doc": f"{gradients}{': None for those that are not needed' * (len(program.gradients) > 1)}.",
+        "own_forward_arguments": ", ".join(names[n] for n in program.inputs),
+        "own_backward_parameters": ", ".join(held.own_parameters()),
         "upstream": ", ".join(f"{names[n]}: Any" for n in program.upstream),
         "tangents": ", ".join(f"{t}: Any" for t in _tangent_names(parts, held)),
-        "made": len(program.outputs) + len(held.extra),
+        "made": len(program.outputs) + len(held.more),
         "backward_parameters": ", ".join(
             [*(f"{flag}: bool" for flag in held.flags), *lengths, *(f"{names[n]}: Tensor" for n in held.backward_arguments)]
         ),
@@ -104,123 +124,56 @@ def plain_support(lines: list[str]) -> list[str]:
     return functions_called(torch_support, lines)
 
 
-class _Held:
-    """What is saved for backward passes, in the order in which `_Backward` takes it."""
-
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
-        program = parts.program
-        self.kept = program.kept
-        self.backward_arguments = (*program.kept, *program.upstream)
-        blocks = [b for b in (program.backward, program.second, program.second_tangent) if b is not None]
-        wanted = [dim for block in blocks for dim in dims_of(block)]
-        wanted += dims_of(program.recompute) if program.recompute is not None else ()
-        wanted += _mentioned(_loops(parts).get("backward"))
-        wanted += [dim for name in self._filled() for dim in parts.array(name).dims]
-        wanted += [dim for name in program.wrt if name not in self.kept for dim in parts.array(name).dims]
-        wanted += dims_of(tangent_block(program))
-        gone = parts.missing(wanted, self.kept)
-        # The two blocks of the second order read no more than they need: a length may be found in none of it.
-        gone += tuple(dim for block in blocks[1:] for dim in parts.missing(dims_of(block), block.inputs))
-        self.lengths = tuple(dict.fromkeys(gone))
-
-    def _filled(self) -> tuple[str, ...]:
-        """Second-order upstream gradients, which are zero where torch gives none."""
-        second = self.parts.program.second
-        return tuple(n for n in self.second_upstream if second is not None and n in second.inputs)
-
-    @property
-    def second_upstream(self) -> tuple[str, ...]:
-        return tuple(f"d2{gradient}" for gradient in self.parts.program.gradients)
-
-    @property
-    def extra(self) -> tuple[str, ...]:
-        """Forward values that are saved and are not outputs: `_Forward` returns them beside the outputs."""
-        program = self.parts.program
-        return tuple(n for n in program.kept if n not in (*program.inputs, *program.outputs))
-
-    @property
-    def flags(self) -> list[str]:
-        """Whether the gradient of each differentiable argument is asked for: plain arguments, as torch.func asks."""
-        return [f"need_{self.parts.names[n]}" for n in self.parts.program.wrt]
-
-    def sizes(self) -> list[str]:
-        return [self.parts.sizes[d] for d in self.lengths]
-
-    def forward_setup(self) -> list[str]:
-        program, names = self.parts.program, self.parts.names
-        lines = []
-        if self.extra:
-            sure = [names[n] for n in self.extra if n not in program.dropped]
-            gone = [names[n] for n in program.dropped]
-            marked = [*sure, *([f"*(t for t in {tuple_of(gone)} if t is not None)"] if gone else [])]
-            lines.append(f"ctx.mark_non_differentiable({', '.join(marked)})")
-            # Zeros for values that have no gradient would cost as much memory again; torch.func cannot do without them.
-            lines.append("ctx.set_materialize_grads(fill)")
-        # Both save the same: torch.func takes the batch axes of one list for those of the other.
-        lines += [f"ctx.save_for_{way}({', '.join(names[n] for n in self.kept)})" for way in ("backward", "forward")]
-        if self.lengths:
-            lines += self.parts.lengths(self.lengths, program.inputs)
-            lines.append(f"ctx.lengths = {tuple_of(self.sizes())}")
-        given = ["fill"] * bool(self.extra) + [names[n] for n in program.inputs]
-        made = [names[n] for n in (*program.outputs, *self.extra)]
-        return [*_taken(given, "inputs", lines), *_taken(made, "output", lines, len(made) > 1), *lines]
-
-    def backward_setup(self) -> list[str]:
-        lines = [f"{', '.join([*self.flags, *self.sizes()])}, *tensors = inputs"]
-        lines.append(f"ctx.needs = {tuple_of(self.flags)}")
-        lines.append("ctx.save_for_backward(*tensors)")
-        lines.append("ctx.save_for_forward(*tensors)")
-        if self.lengths:
-            lines.append(f"ctx.lengths = {tuple_of(self.sizes())}")
-        return lines
-
-    def opened(self, names: tuple[str, ...], lines: list[str], anew: Iterable[str] = ()) -> list[str]:
-        """`lines`, after those that fetch what was saved; a name that they do not use, or make anew, gets an underscore."""
-        saved = _taken([self.parts.names[n] for n in names], "ctx.saved_tensors", lines, anew=anew)
-        return [*saved, *_taken(self.sizes(), "ctx.lengths", lines), *lines]
-
-
-def _taken(names: list[str], source: str, lines: Iterable[str], several: bool = True, anew: Iterable[str] = ()) -> list[str]:
-    """The line that takes a tuple apart, if `lines` use any of it; a name that they do not use, or make anew, gets an underscore."""
-    code = [line for line in lines if not line.lstrip().startswith("#")]
-    text = "\n".join(code)
-    used = [name for name in names if re.search(rf"\b{name}\b", text) and not (name in anew and _made_first(name, code))]
-    if not used:
-        return []
-    marked = [name if name in used else f"_{name}" for name in names]
-    return [f"{unpacked(marked) if several else marked[0]} = {source}"]
-
-
-def _made_first(name: str, lines: list[str]) -> bool:
-    """Whether the first of the lines that mentions a name is the one that assigns it."""
-    first = next(line for line in lines if re.search(rf"\b{name}\b", line))
-    return re.match(rf"\s*{name} = (?!.*\b{name}\b)", first) is not None
-
-
-def _public(parts: Parts, function: str) -> list[str]:
+def _arguments(parts: Parts) -> list[str]:
+    """The checks of the arguments."""
     program, names = parts.program, parts.names
     real = [names[n] for n in program.inputs if parts.array(n).kind != "int"]
-    lines = [f"{unpacked(real)} = _real({', '.join(f'{n}={n}' for n in real)})"]
+    types = [*(f"isinstance({name}, Tensor)" for name in real), f"{real[0]}.is_floating_point()"]
+    types += [" == ".join(f"{name}.dtype" for name in real)] if len(real) > 1 else []
+    # One look at all of them is enough where nothing is wrong, and else each is looked at in turn.
+    lines = [f"if not ({' and '.join(types)}):", f"    {unpacked(real)} = _real({', '.join(f'{n}={n}' for n in real)})"]
     labels = parts.label_axes(program.inputs)
     lines += [f'{names[n]} = _labels("{names[n]}", {names[n]}, "{axis}")' for n, axis in labels.items()]
     plain = parts.integers(program.inputs)
     lines += [f'{names[n]} = _integer("{names[n]}", {names[n]}, {least})' for n, least in plain.items()]
-    lines.append(f"_check({', '.join(f'{names[n]}={names[n]}' for n in program.inputs if n not in plain)})")
+    tensors = [n for n in program.inputs if n not in plain]
+    lines += [f"if not ({' and '.join(_fitting(parts, tensors))}):", f"    _check({', '.join(f'{names[n]}={names[n]}' for n in tensors)})"]
     for name, axis in labels.items():
         holder = parts.holder(axis, program.inputs)
         if holder is not None:
             at = parts.array(holder).dims.index(axis)
             lines.append(f'_places("{names[name]}", {names[name]}, "{axis}", {names[holder]}.shape[{at}])')
     lines += validation(parts, "Tensor").call("{}.detach()")
-    constant = [names[n] for n in program.inputs if n not in program.wrt and n not in labels and n not in plain]
-    if constant:
-        lines.append(f"_constant({', '.join(f'{n}={n}' for n in constant)})")
     over = parts.maximum_axes(program.forward)
     lines += parts.lengths(over, program.inputs)
     if over:
         lines.append(f"_nonempty({', '.join(f'{parts.sizes[d]}={parts.sizes[d]}' for d in over)})")
+    return [*lines, f"return {', '.join(names[n] for n in program.inputs)}"]
+
+
+def _fitting(parts: Parts, tensors: list[str]) -> list[str]:
+    """Conditions that hold if every tensor has its axes, and any two of them that have the same agree on its length."""
+    found = []
+    first: dict[str, str] = {}
+    for name in tensors:
+        code, dims = parts.names[name], parts.array(name).dims
+        found.append(f"{code}.ndim == {len(dims)}")
+        for at, dim in enumerate(dims):
+            length = f"{code}.shape[{at}]"
+            if first.setdefault(dim, length) != length:
+                found.append(f"{length} == {first[dim]}")
+    return found
+
+
+def _public(parts: Parts, function: str) -> list[str]:
+    program, names = parts.program, parts.names
     given = [names[n] for n in program.inputs]
+    validate = ", validate" if parts.derivation.layer.facts else ""
+    lines = [f"{', '.join(given)} = _arguments({', '.join(given)}{validate})"]
+    known = (*parts.label_axes(program.inputs), *parts.integers(program.inputs))
+    constant = [names[n] for n in program.inputs if n not in program.wrt and n not in known]
+    if constant:
+        lines.append(f"_constant({', '.join(f'{n}={n}' for n in constant)})")
     if len(program.forward.outputs) == len(program.outputs):
         return [*lines, f"return {function}({', '.join(given)})"]
     call = f"{function}(bool(_transforms()), {', '.join(given)})"
@@ -233,8 +186,8 @@ _MADE = ("_empty({0}, {1})", "_zeros({0}, {1})")
 
 
 def _loops(parts: Parts) -> dict[str, Looped]:
-    """The program's loops, by the pass that they run. Gradients are never made in the forward pass: it may be called for itself."""
-    loops = [(name, loop) for name, loop in exponentials_of_two(parts.program).loops if name != "both"]
+    """The program's loops, by the pass that they run."""
+    loops = exponentials_of_two(parts.program).loops
     gone = {"forward": parts.program.dropped}
     together = "_together({0}, {1}, {2}, {3})"
     return {
@@ -262,49 +215,81 @@ def _in_parts(parts: Parts, loop: Looped, like: str) -> list[str]:
     return [*parts.code(loop.loop.before), *loop.each(like, *_MADE), *in_place.code(loop.loop.after)]
 
 
-def _mentioned(loop: Looped | None) -> list[str]:
-    return [*loop.dims(), *dims_of(loop.loop.before), *dims_of(loop.loop.after)] if loop is not None else []
-
-
-def _anew(parts: Parts, block: Block | None = None) -> list[str]:
-    """Lines that make dropped arrays anew, if the block reads any of them."""
-    recompute = parts.program.recompute
-    if recompute is None or (block is not None and not set(block.inputs) & set(recompute.outputs)):
-        return []
-    return [f"if {parts.names[recompute.outputs[0]]} is None:", *indented(parts.code(recompute))]
-
-
-def _anew_dims(parts: Parts, block: Block | None = None) -> tuple[str, ...]:
-    return dims_of(parts.program.recompute) if parts.program.recompute is not None and _anew(parts, block) else ()
-
-
-def _forward(parts: Parts, held: _Held, loops: dict[str, Looped]) -> list[str]:
+def _forward(parts: Parts, held: Held, loops: dict[str, Looped]) -> list[str]:
     program, names = parts.program, parts.names
     loop = loops.get("forward")
-    lines = parts.lengths((*dims_of(program.forward), *_mentioned(loop)), program.inputs)
+    lines = parts.lengths((*dims_of(program.forward), *mentioned(loop)), program.inputs)
     code = parts.code(program.forward)
     if loop is not None:
-        like = parts.like(program.inputs)
-        given = [names[n] for n in program.inputs if parts.array(n).kind != "int" and parts.array(n).dims] if program.dropped else [like]
-        check = "_saved_whole" if program.dropped else "_whole"
-        each = _in_parts(parts, loop, like)
-        code = [f"if {check}({loop.entries()}, {', '.join(given)}):", *indented(code), "else:", *indented(each)]
+        code = [*parts.code(_whole_forward(program, held)), *([f"{' = '.join(names[n] for n in held.spare)} = None"] if held.spare else [])]
+        code = [f"if {_is_whole(parts, loop)}:", *indented(code), "else:", *indented(_in_parts(parts, loop, parts.like(program.inputs)))]
     outputs = [names[n] for n in (*program.outputs, *held.extra)]
     return used([*lines, *code, f"return {', '.join(outputs)}"])
 
 
-def _forward_backward(parts: Parts, held: _Held, function: str) -> list[str]:
+def _whole_forward(program: Program, held: Held) -> Block:
+    """The forward pass where the whole is computed at once."""
+    outputs = tuple(name for name in program.forward.outputs if name not in held.spare)
+    return fused_block(pruned(replace(program.forward, outputs=outputs)), tuple(TORCH.fused)) if held.spare else program.forward
+
+
+def _forward_alone(parts: Parts, held: Held) -> list[str]:
+    """The forward pass as the body of a Function."""
+    names = parts.names
+    call = f"_forward_pass({', '.join(names[n] for n in parts.program.inputs)})"
+    if not held.spare:
+        return [f"return {call}"]
+    made = [names[n] if n not in held.spare else "_" for n in (*parts.program.outputs, *held.extra)]
+    return [f"{', '.join(made)} = {call}", f"return {tuple_of([name for name in made if name != '_'])}"]
+
+
+def _is_whole(parts: Parts, loop: Looped) -> str:
+    """The condition under which the forward pass does not run in parts."""
+    program = parts.program
+    if not program.dropped:
+        return f"_whole({loop.entries()}, {parts.like(program.inputs)})"
+    given = [parts.names[n] for n in program.inputs if parts.array(n).kind != "int" and parts.array(n).dims]
+    return f"_saved_whole({loop.entries()}, {', '.join(given)})"
+
+
+def _early_pass(parts: Parts, held: Held, loops: dict[str, Looped]) -> list[str]:
+    """The outputs and, for an upstream gradient of 1, the gradients, in parts: what `_forward_pass` would have to be called again for
+    is at hand in the backward pass."""
+    program, names = parts.program, parts.names
+    loop = loops.get("both")
+    if loop is None or (held.sure and not set(program.inputs) <= set(held.kept)):
+        return []
+    lines = [*parts.lengths(mentioned(loop), program.inputs), *_in_parts(parts, loop, parts.like(program.inputs))]
+    return used([*lines, f"return {', '.join(names[n] for n in (*program.outputs, *program.gradients))}"])
+
+
+def _unless_whole(parts: Parts, loops: dict[str, Looped]) -> list[str]:
+    """The lines that decide whether gradients are made early."""
+    loop = loops["both"]
+    condition = f"if sum(ctx.needs_input_grad) == {len(parts.program.wrt)} and not {_is_whole(parts, loop)}:"
+    return used([*parts.lengths((*loop.loop.dims, *loop.loop.width), parts.program.inputs), condition])
+
+
+def _forward_backward(parts: Parts, held: Held, calls: Calls, early: bool) -> list[str]:
     program = parts.program
     flags = dict(zip(program.wrt, held.flags))
     arguments = [*held.flags, *held.sizes(), *(parts.names[n] for n in held.backward_arguments)]
-    call = f"{function}({', '.join(arguments)})"
+    call = f"{calls.backward}({', '.join(arguments)})"
     lines = [f"{unpacked(['_'] * bool(held.extra) + [flags.get(n, '_') for n in program.inputs])} = ctx.needs_input_grad"]
     gradients = [parts.names[n] for n in program.gradients]
-    lines.append(f"{unpacked(gradients)} = _spread({tuple_of(held.flags)}, {call})")
+    recorded = f"{unpacked(gradients)} = _spread({tuple_of(held.flags)}, {call})"
+    if calls.plain:
+        plain = [
+            *parts.lengths(held.own_lengths, held.kept, held.lengths),
+            f"{', '.join(gradients)} = {calls.plain}({', '.join(held.own_arguments)})",
+        ]
+        lines += ["if _recorded():", *indented([recorded]), "else:", *indented(plain)]
+    else:
+        lines.append(recorded)
     where = dict(zip(program.wrt, gradients))
-    returned = ["None"] * bool(held.extra) + [where.get(n, "None") for n in program.inputs]
+    returned = held.returned(where)
     missing = _filled(parts, program.upstream, held.kept, held.lengths) if held.extra else []
-    return held.opened(held.kept, [*missing, *lines, f"return {', '.join(returned)}"])
+    return held.opened(held.kept, [*missing, *held.again(early), *lines, f"return {', '.join(returned)}"])
 
 
 def _filled(parts: Parts, upstream: tuple[str, ...], holders: tuple[str, ...], known: tuple[str, ...], like: str = "") -> list[str]:
@@ -318,21 +303,14 @@ def _filled(parts: Parts, upstream: tuple[str, ...], holders: tuple[str, ...], k
     return lines
 
 
-def _tangent_names(parts: Parts, held: _Held) -> list[str]:
+def _tangent_names(parts: Parts, held: Held) -> list[str]:
     """The parameters of `jvp`: a tangent for each argument of `forward`, those that are never there under a name of their own."""
     program = parts.program
     found = ["_fill"] * bool(held.extra)
     return found + [parts.names[f"t{n}"] if n in program.wrt else f"_{parts.names[n]}" for n in program.inputs]
 
 
-def tangent_block(program: Program) -> Block:
-    """The block of forward mode without the outputs themselves. It recomputes every forward value from the inputs, because a
-    saved one does not carry the derivative by which torch differentiates forward mode."""
-    block = program.tangent
-    return pruned(Block(block.inputs, block.ops, tuple(n for n in block.outputs if n not in program.outputs)))
-
-
-def _forward_jvp(parts: Parts, held: _Held) -> list[str]:
+def _forward_jvp(parts: Parts, held: Held) -> list[str]:
     program, names = parts.program, parts.names
     block = tangent_block(program)
     moving = tuple(f"t{n}" for n in program.wrt)
@@ -349,40 +327,44 @@ def _forward_jvp(parts: Parts, held: _Held) -> list[str]:
         lines += _filled(parts, gone, held.kept, held.lengths, like)
     lines += parts.lengths(dims_of(block), held.kept, held.lengths)
     lines += parts.code(block)
-    lines.append(f"return {', '.join([*(names[n] for n in block.outputs), *(['None'] * len(held.extra))])}")
+    lines.append(f"return {', '.join([*(names[n] for n in block.outputs), *(['None'] * len(held.more))])}")
     return held.opened(held.kept, lines, [names[op.out] for op in block.ops if op.out in names])
 
 
-def _backward(parts: Parts, held: _Held, loops: dict[str, Looped]) -> list[str]:
-    """The statements, each under the condition that a gradient which needs it is asked for."""
+def _backward(parts: Parts, held: Held, loops: dict[str, Looped]) -> list[str]:
+    """The statements, each under the condition that a gradient which needs it is asked for; the others are None."""
     program, names = parts.program, parts.names
     loop = loops.get("backward")
     gradients = [names[n] for n in program.gradients]
-    dims = (*dims_of(program.backward), *_anew_dims(parts), *_mentioned(loop))
-    lines = parts.lengths(dims, held.kept, held.lengths)
+    given = (*program.saved, *program.upstream)
+    lines = parts.lengths(held.backward_dims, given, held.own_lengths)
+    returned = f"return {', '.join(gradients)}"
     if loop is not None:
-        like = parts.like((*held.kept, *program.upstream))
         upstream = ", ".join(names[n] for n in program.upstream)
         gone = f"not _whole({loop.entries()}, {upstream})"
         if program.dropped:
             gone = f"{names[program.dropped[0]]} is None and not _traced({upstream})"
-        needs = f"return _needed({tuple_of(held.flags)}, {tuple_of(gradients)})" if len(gradients) > 1 else f"return ({gradients[0]},)"
-        lines += [f"if {gone}:", *indented([*_in_parts(parts, loop, like), needs])]
-    lines += _anew(parts)
+        lines += [f"if {gone}:", *indented([*_in_parts(parts, loop, parts.like(given)), returned])]
+    lines += anew(parts)
     if len(gradients) == 1:
-        lines += parts.code(program.backward)
-        return used([*lines, f"return ({gradients[0]},)"])
+        return used([*lines, *parts.code(program.backward), returned])
     flags = dict(zip(program.gradients, held.flags))
     lines.append(f"{' = '.join(gradients)} = None")
 
     def condition(demanded_by: tuple[str, ...]) -> str | None:
         return None if len(demanded_by) == len(flags) else " or ".join(flags[g] for g in demanded_by)
 
-    lines += parts.code(program.backward, condition)
-    return used([*lines, f"return _needed({tuple_of(held.flags)}, {tuple_of(gradients)})"])
+    return used([*lines, *parts.code(program.backward, condition), returned])
 
 
-def _backward_backward(parts: Parts, held: _Held, function: str) -> list[str]:
+def _needed_alone(parts: Parts, held: Held) -> list[str]:
+    """The backward pass as the body of a Function: the gradients that are needed, in a tuple."""
+    lines = parts.lengths(held.own_lengths, held.kept, held.lengths)
+    call = f"_backward_pass({', '.join(held.own_arguments)})"
+    return [*lines, f"return ({call},)" if len(parts.program.wrt) == 1 else f"return _needed({tuple_of(held.flags)}, {call})"]
+
+
+def _backward_backward(parts: Parts, held: Held, function: str) -> list[str]:
     program, names = parts.program, parts.names
     second = program.second
     assert second is not None
@@ -403,7 +385,7 @@ def _backward_backward(parts: Parts, held: _Held, function: str) -> list[str]:
     return held.opened(held.backward_arguments, [*lines, f"return {', '.join(returned)}"])
 
 
-def _backward_jvp(parts: Parts, held: _Held) -> list[str]:
+def _backward_jvp(parts: Parts, held: Held) -> list[str]:
     program, names = parts.program, parts.names
     block = program.second_tangent
     assert block is not None
@@ -420,9 +402,9 @@ def _backward_jvp(parts: Parts, held: _Held) -> list[str]:
     return held.opened(held.backward_arguments, [*lines, f"return _needed(ctx.needs, {tuple_of(results)})"])
 
 
-def _straight(parts: Parts, block: Block | None, held: _Held) -> list[str]:
+def _straight(parts: Parts, block: Block | None, held: Held) -> list[str]:
     """A block as the body of a Function: all of its outputs, in a tuple."""
     assert block is not None
-    lines = parts.lengths((*dims_of(block), *_anew_dims(parts, block)), block.inputs, held.lengths)
-    lines += [*_anew(parts, block), *parts.code(block)]
+    lines = parts.lengths((*dims_of(block), *anew_dims(parts, block)), block.inputs, held.lengths)
+    lines += [*anew(parts, block), *parts.code(block)]
     return [*used(lines), f"return {tuple_of([parts.names[n] for n in block.outputs])}" if block.outputs else "return ()"]
