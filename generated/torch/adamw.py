@@ -63,7 +63,7 @@ Adam with the weight decay outside the adaptive step. Loshchilov and Hutter (201
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -100,16 +100,194 @@ def adamw(
     validate: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return (theta_new, M_new, V_new), differentiable twice, in reverse and in forward mode. With `validate`, the arguments are first checked against the declared facts."""
-    theta, G, M, V, t, alpha, eta, lam, beta_1, beta_2, eps = _real(
-        theta=theta, G=G, M=M, V=V, t=t, alpha=alpha, eta=eta, lam=lam, beta_1=beta_1, beta_2=beta_2, eps=eps
-    )
-    _check(theta=theta, G=G, M=M, V=V, t=t, alpha=alpha, eta=eta, lam=lam, beta_1=beta_1, beta_2=beta_2, eps=eps)
-    if validate:
-        _facts(V.detach(), t.detach(), beta_1.detach(), beta_2.detach())
+    theta, G, M, V, t, alpha, eta, lam, beta_1, beta_2, eps = _arguments(theta, G, M, V, t, alpha, eta, lam, beta_1, beta_2, eps, validate)
     _constant(t=t, eta=eta, lam=lam, beta_1=beta_1, beta_2=beta_2, eps=eps)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), theta, G, M, V, t, alpha, eta, lam, beta_1, beta_2, eps)[
         :3
     ]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    G: Tensor
+    t: Tensor
+    alpha: Tensor
+    eta: Tensor
+    lam: Tensor
+    beta_1: Tensor
+    beta_2: Tensor
+    eps: Tensor
+    M_hat: Tensor
+    V_hat: Tensor
+
+
+def forward(
+    theta: Any,
+    G: Any,
+    M: Any,
+    V: Any,
+    t: Any,
+    alpha: Any,
+    eta: Any,
+    lam: Any,
+    beta_1: Any,
+    beta_2: Any,
+    eps: Any,
+    *,
+    validate: bool = False,
+) -> tuple[tuple[Tensor, Tensor, Tensor], Saved]:
+    """Return ((theta_new, M_new, V_new), saved), without autograd. With `validate`, the arguments are first checked against the declared facts."""
+    theta, G, M, V, t, alpha, eta, lam, beta_1, beta_2, eps = _arguments(theta, G, M, V, t, alpha, eta, lam, beta_1, beta_2, eps, validate)
+    theta, G, M, V, t, alpha, eta, lam, beta_1, beta_2, eps = _detached(theta, G, M, V, t, alpha, eta, lam, beta_1, beta_2, eps)
+    theta_new, M_new, V_new, M_hat, V_hat = _forward_pass(theta, G, M, V, t, alpha, eta, lam, beta_1, beta_2, eps)
+    return (theta_new, M_new, V_new), Saved(G, t, alpha, eta, lam, beta_1, beta_2, eps, M_hat, V_hat)
+
+
+def backward(dtheta_new: Any, dM_new: Any, dV_new: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return (dtheta, dG, dM, dV, dalpha), the gradients with upstream (dtheta_new, dM_new, dV_new)."""
+    G, t, alpha, eta, lam, beta_1, beta_2, eps, M_hat, V_hat = saved
+    P = G.shape[0]
+    dtheta_new = _upstream("dtheta_new", dtheta_new, (P,), G)
+    dM_new = _upstream("dM_new", dM_new, (P,), G)
+    dV_new = _upstream("dV_new", dV_new, (P,), G)
+    return _backward_pass(
+        True, True, True, True, True, G, t, alpha, eta, lam, beta_1, beta_2, eps, M_hat, V_hat, dtheta_new, dM_new, dV_new
+    )
+
+
+def _arguments(
+    theta: Any, G: Any, M: Any, V: Any, t: Any, alpha: Any, eta: Any, lam: Any, beta_1: Any, beta_2: Any, eps: Any, validate: bool = False
+) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(theta, Tensor)
+        and isinstance(G, Tensor)
+        and isinstance(M, Tensor)
+        and isinstance(V, Tensor)
+        and isinstance(t, Tensor)
+        and isinstance(alpha, Tensor)
+        and isinstance(eta, Tensor)
+        and isinstance(lam, Tensor)
+        and isinstance(beta_1, Tensor)
+        and isinstance(beta_2, Tensor)
+        and isinstance(eps, Tensor)
+        and theta.is_floating_point()
+        and theta.dtype
+        == G.dtype
+        == M.dtype
+        == V.dtype
+        == t.dtype
+        == alpha.dtype
+        == eta.dtype
+        == lam.dtype
+        == beta_1.dtype
+        == beta_2.dtype
+        == eps.dtype
+    ):
+        theta, G, M, V, t, alpha, eta, lam, beta_1, beta_2, eps = _real(
+            theta=theta, G=G, M=M, V=V, t=t, alpha=alpha, eta=eta, lam=lam, beta_1=beta_1, beta_2=beta_2, eps=eps
+        )
+    if not (
+        theta.ndim == 1
+        and G.ndim == 1
+        and G.shape[0] == theta.shape[0]
+        and M.ndim == 1
+        and M.shape[0] == theta.shape[0]
+        and V.ndim == 1
+        and V.shape[0] == theta.shape[0]
+        and t.ndim == 0
+        and alpha.ndim == 0
+        and eta.ndim == 0
+        and lam.ndim == 0
+        and beta_1.ndim == 0
+        and beta_2.ndim == 0
+        and eps.ndim == 0
+    ):
+        _check(theta=theta, G=G, M=M, V=V, t=t, alpha=alpha, eta=eta, lam=lam, beta_1=beta_1, beta_2=beta_2, eps=eps)
+    if validate:
+        _facts(V.detach(), t.detach(), beta_1.detach(), beta_2.detach())
+    return theta, G, M, V, t, alpha, eta, lam, beta_1, beta_2, eps
+
+
+def _forward_pass(
+    theta: Tensor,
+    G: Tensor,
+    M: Tensor,
+    V: Tensor,
+    t: Tensor,
+    alpha: Tensor,
+    eta: Tensor,
+    lam: Tensor,
+    beta_1: Tensor,
+    beta_2: Tensor,
+    eps: Tensor,
+) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # M_new[p] = beta_1*M[p] + (1 - beta_1)*G[p]
+    M_new = beta_1 * M + (1 - beta_1) * G
+    # V_new[p] = beta_2*V[p] + (1 - beta_2)*G[p]^2
+    V_new = beta_2 * V + (1 - beta_2) * G**2
+    # M_hat[p] = 1/(1 - pow(beta_1, t))*M_new[p]
+    M_hat = M_new / (1 - torch.pow(beta_1, t))
+    # V_hat[p] = 1/(1 - pow(beta_2, t))*V_new[p]
+    V_hat = V_new / (1 - torch.pow(beta_2, t))
+    # theta_new[p] = theta[p] - eta*(lam*theta[p] + alpha*M_hat[p]/(sqrt(V_hat[p]) + eps))
+    theta_new = theta - eta * (lam * theta + alpha * M_hat / (torch.sqrt(V_hat) + eps))
+    return theta_new, M_new, V_new, M_hat, V_hat
+
+
+def _backward_pass(
+    need_theta: bool,
+    need_G: bool,
+    need_M: bool,
+    need_V: bool,
+    need_alpha: bool,
+    G: Tensor,
+    t: Tensor,
+    alpha: Tensor,
+    eta: Tensor,
+    lam: Tensor,
+    beta_1: Tensor,
+    beta_2: Tensor,
+    eps: Tensor,
+    M_hat: Tensor,
+    V_hat: Tensor,
+    dtheta_new: Tensor,
+    dM_new: Tensor,
+    dV_new: Tensor,
+) -> Any:
+    """(dtheta, dG, dM, dV, dalpha): None for those that are not needed."""
+    dtheta = dG = dM = dV = dalpha = None
+    if need_theta:
+        # dtheta[p] = dtheta_new[p]*(1 - eta*lam)
+        dtheta = (1 - eta * lam) * dtheta_new
+    if need_G or need_M or need_V or need_alpha:
+        V_hat_eps = torch.sqrt(V_hat) + eps
+    if need_alpha:
+        # dalpha = -eta*sum(p, dtheta_new[p]*M_hat[p]/(sqrt(V_hat[p]) + eps))
+        dalpha = -eta * (1 / V_hat_eps @ (dtheta_new * M_hat))
+    if need_G or need_M:
+        # dM_hat[p] = -dtheta_new[p]*eta*alpha/(sqrt(V_hat[p]) + eps)
+        dM_hat = -eta * alpha * dtheta_new / V_hat_eps
+    if need_G or need_V:
+        # dV_hat[p] = 1/2*dtheta_new[p]*eta*alpha*M_hat[p]/((sqrt(V_hat[p]) + eps)^2*sqrt(V_hat[p]))
+        dV_hat = 0.5 * eta * alpha * dtheta_new * M_hat / V_hat_eps**2 / torch.sqrt(V_hat)
+        # dV_new_total[p] = dV_new[p] + dV_hat[p]/(1 - pow(beta_2, t))
+        dV_new_total = dV_new + dV_hat / (1 - torch.pow(beta_2, t))
+    if need_G or need_M:
+        # dM_new_total[p] = dM_new[p] + dM_hat[p]/(1 - pow(beta_1, t))
+        dM_new_total = dM_new + dM_hat / (1 - torch.pow(beta_1, t))
+    if need_V:
+        # dV[p] = dV_new_total[p]*beta_2
+        dV = beta_2 * dV_new_total
+    if need_M:
+        # dM[p] = dM_new_total[p]*beta_1
+        dM = beta_1 * dM_new_total
+    if need_G:
+        # dG[p] = dM_new_total[p]*(1 - beta_1) + 2*dV_new_total[p]*(1 - beta_2)*G[p]
+        dG = (1 - beta_1) * dM_new_total + 2 * (1 - beta_2) * dV_new_total * G
+    return dtheta, dG, dM, dV, dalpha
 
 
 class _Forward(torch.autograd.Function):
@@ -132,17 +310,7 @@ class _Forward(torch.autograd.Function):
         beta_2: Tensor,
         eps: Tensor,
     ) -> Any:
-        # M_new[p] = beta_1*M[p] + (1 - beta_1)*G[p]
-        M_new = beta_1 * M + (1 - beta_1) * G
-        # V_new[p] = beta_2*V[p] + (1 - beta_2)*G[p]^2
-        V_new = beta_2 * V + (1 - beta_2) * G**2
-        # M_hat[p] = 1/(1 - pow(beta_1, t))*M_new[p]
-        M_hat = M_new / (1 - torch.pow(beta_1, t))
-        # V_hat[p] = 1/(1 - pow(beta_2, t))*V_new[p]
-        V_hat = V_new / (1 - torch.pow(beta_2, t))
-        # theta_new[p] = theta[p] - eta*(lam*theta[p] + alpha*M_hat[p]/(sqrt(V_hat[p]) + eps))
-        theta_new = theta - eta * (lam * theta + alpha * M_hat / (torch.sqrt(V_hat) + eps))
-        return theta_new, M_new, V_new, M_hat, V_hat
+        return _forward_pass(theta, G, M, V, t, alpha, eta, lam, beta_1, beta_2, eps)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -164,17 +332,40 @@ class _Forward(torch.autograd.Function):
         if dV_new is None:
             dV_new = G.new_zeros((P,))
         _, need_theta, need_G, need_M, need_V, _, need_alpha, _, _, _, _, _ = ctx.needs_input_grad
-        dtheta, dG, dM, dV, dalpha = _spread(
-            (need_theta, need_G, need_M, need_V, need_alpha),
-            _chosen(_Backward, _DualBackward, _DualBackward)(
+        if _recorded():
+            dtheta, dG, dM, dV, dalpha = _spread(
+                (need_theta, need_G, need_M, need_V, need_alpha),
+                _chosen(_Backward, _DualBackward, _DualBackward)(
+                    need_theta,
+                    need_G,
+                    need_M,
+                    need_V,
+                    need_alpha,
+                    G,
+                    M,
+                    V,
+                    t,
+                    alpha,
+                    eta,
+                    lam,
+                    beta_1,
+                    beta_2,
+                    eps,
+                    M_hat,
+                    V_hat,
+                    dtheta_new,
+                    dM_new,
+                    dV_new,
+                ),
+            )
+        else:
+            dtheta, dG, dM, dV, dalpha = _backward_pass(
                 need_theta,
                 need_G,
                 need_M,
                 need_V,
                 need_alpha,
                 G,
-                M,
-                V,
                 t,
                 alpha,
                 eta,
@@ -187,8 +378,7 @@ class _Forward(torch.autograd.Function):
                 dtheta_new,
                 dM_new,
                 dV_new,
-            ),
-        )
+            )
         return None, dtheta, dG, dM, dV, None, dalpha, None, None, None, None, None
 
 
@@ -257,14 +447,26 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(
+        ctx: Any,
+        _fill: bool,
+        theta: Tensor,
+        G: Tensor,
+        M: Tensor,
+        V: Tensor,
+        t: Tensor,
+        alpha: Tensor,
+        eta: Tensor,
+        lam: Tensor,
+        beta_1: Tensor,
+        beta_2: Tensor,
+        eps: Tensor,
+    ) -> Any:
+        theta_new, M_new, V_new, M_hat, V_hat = _forward_pass(theta, G, M, V, t, alpha, eta, lam, beta_1, beta_2, eps)
+        ctx.save_for_backward(G, M, V, t, alpha, eta, lam, beta_1, beta_2, eps, M_hat, V_hat)
+        return (theta_new, M_new, V_new)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -295,36 +497,29 @@ class _Backward(torch.autograd.Function):
         dM_new: Tensor,
         dV_new: Tensor,
     ) -> Any:
-        dtheta = dG = dM = dV = dalpha = None
-        if need_theta:
-            # dtheta[p] = dtheta_new[p]*(1 - eta*lam)
-            dtheta = (1 - eta * lam) * dtheta_new
-        if need_G or need_M or need_V or need_alpha:
-            V_hat_eps = torch.sqrt(V_hat) + eps
-        if need_alpha:
-            # dalpha = -eta*sum(p, dtheta_new[p]*M_hat[p]/(sqrt(V_hat[p]) + eps))
-            dalpha = -eta * (1 / V_hat_eps @ (dtheta_new * M_hat))
-        if need_G or need_M:
-            # dM_hat[p] = -dtheta_new[p]*eta*alpha/(sqrt(V_hat[p]) + eps)
-            dM_hat = -eta * alpha * dtheta_new / V_hat_eps
-        if need_G or need_V:
-            # dV_hat[p] = 1/2*dtheta_new[p]*eta*alpha*M_hat[p]/((sqrt(V_hat[p]) + eps)^2*sqrt(V_hat[p]))
-            dV_hat = 0.5 * eta * alpha * dtheta_new * M_hat / V_hat_eps**2 / torch.sqrt(V_hat)
-            # dV_new_total[p] = dV_new[p] + dV_hat[p]/(1 - pow(beta_2, t))
-            dV_new_total = dV_new + dV_hat / (1 - torch.pow(beta_2, t))
-        if need_G or need_M:
-            # dM_new_total[p] = dM_new[p] + dM_hat[p]/(1 - pow(beta_1, t))
-            dM_new_total = dM_new + dM_hat / (1 - torch.pow(beta_1, t))
-        if need_V:
-            # dV[p] = dV_new_total[p]*beta_2
-            dV = beta_2 * dV_new_total
-        if need_M:
-            # dM[p] = dM_new_total[p]*beta_1
-            dM = beta_1 * dM_new_total
-        if need_G:
-            # dG[p] = dM_new_total[p]*(1 - beta_1) + 2*dV_new_total[p]*(1 - beta_2)*G[p]
-            dG = (1 - beta_1) * dM_new_total + 2 * (1 - beta_2) * dV_new_total * G
-        return _needed((need_theta, need_G, need_M, need_V, need_alpha), (dtheta, dG, dM, dV, dalpha))
+        return _needed(
+            (need_theta, need_G, need_M, need_V, need_alpha),
+            _backward_pass(
+                need_theta,
+                need_G,
+                need_M,
+                need_V,
+                need_alpha,
+                G,
+                t,
+                alpha,
+                eta,
+                lam,
+                beta_1,
+                beta_2,
+                eps,
+                M_hat,
+                V_hat,
+                dtheta_new,
+                dM_new,
+                dV_new,
+            ),
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -660,10 +855,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -672,10 +890,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

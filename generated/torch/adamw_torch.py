@@ -63,7 +63,7 @@ One step of torch.optim.AdamW: the decay comes first, and is scaled by the learn
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -87,16 +87,177 @@ def adamw_torch(
     theta: Any, G: Any, M: Any, V: Any, t: Any, lr: Any, weight_decay: Any, beta_1: Any, beta_2: Any, eps: Any, *, validate: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return (theta_new, M_new, V_new), differentiable twice, in reverse and in forward mode. With `validate`, the arguments are first checked against the declared facts."""
-    theta, G, M, V, t, lr, weight_decay, beta_1, beta_2, eps = _real(
-        theta=theta, G=G, M=M, V=V, t=t, lr=lr, weight_decay=weight_decay, beta_1=beta_1, beta_2=beta_2, eps=eps
+    theta, G, M, V, t, lr, weight_decay, beta_1, beta_2, eps = _arguments(
+        theta, G, M, V, t, lr, weight_decay, beta_1, beta_2, eps, validate
     )
-    _check(theta=theta, G=G, M=M, V=V, t=t, lr=lr, weight_decay=weight_decay, beta_1=beta_1, beta_2=beta_2, eps=eps)
-    if validate:
-        _facts(V.detach(), t.detach(), beta_1.detach(), beta_2.detach())
     _constant(t=t, weight_decay=weight_decay, beta_1=beta_1, beta_2=beta_2, eps=eps)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), theta, G, M, V, t, lr, weight_decay, beta_1, beta_2, eps)[
         :3
     ]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    theta: Tensor
+    G: Tensor
+    t: Tensor
+    lr: Tensor
+    weight_decay: Tensor
+    beta_1: Tensor
+    beta_2: Tensor
+    M_new: Tensor
+    V_new: Tensor
+    S: Tensor
+
+
+def forward(
+    theta: Any, G: Any, M: Any, V: Any, t: Any, lr: Any, weight_decay: Any, beta_1: Any, beta_2: Any, eps: Any, *, validate: bool = False
+) -> tuple[tuple[Tensor, Tensor, Tensor], Saved]:
+    """Return ((theta_new, M_new, V_new), saved), without autograd. With `validate`, the arguments are first checked against the declared facts."""
+    theta, G, M, V, t, lr, weight_decay, beta_1, beta_2, eps = _arguments(
+        theta, G, M, V, t, lr, weight_decay, beta_1, beta_2, eps, validate
+    )
+    theta, G, M, V, t, lr, weight_decay, beta_1, beta_2, eps = _detached(theta, G, M, V, t, lr, weight_decay, beta_1, beta_2, eps)
+    theta_new, M_new, V_new, S = _forward_pass(theta, G, M, V, t, lr, weight_decay, beta_1, beta_2, eps)
+    return (theta_new, M_new, V_new), Saved(theta, G, t, lr, weight_decay, beta_1, beta_2, M_new, V_new, S)
+
+
+def backward(dtheta_new: Any, dM_new: Any, dV_new: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return (dtheta, dG, dM, dV, dlr), the gradients with upstream (dtheta_new, dM_new, dV_new)."""
+    theta, G, t, lr, weight_decay, beta_1, beta_2, M_new, V_new, S = saved
+    P = theta.shape[0]
+    dtheta_new = _upstream("dtheta_new", dtheta_new, (P,), theta)
+    dM_new = _upstream("dM_new", dM_new, (P,), theta)
+    dV_new = _upstream("dV_new", dV_new, (P,), theta)
+    return _backward_pass(
+        True, True, True, True, True, theta, G, t, lr, weight_decay, beta_1, beta_2, M_new, V_new, S, dtheta_new, dM_new, dV_new
+    )
+
+
+def _arguments(
+    theta: Any, G: Any, M: Any, V: Any, t: Any, lr: Any, weight_decay: Any, beta_1: Any, beta_2: Any, eps: Any, validate: bool = False
+) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(theta, Tensor)
+        and isinstance(G, Tensor)
+        and isinstance(M, Tensor)
+        and isinstance(V, Tensor)
+        and isinstance(t, Tensor)
+        and isinstance(lr, Tensor)
+        and isinstance(weight_decay, Tensor)
+        and isinstance(beta_1, Tensor)
+        and isinstance(beta_2, Tensor)
+        and isinstance(eps, Tensor)
+        and theta.is_floating_point()
+        and theta.dtype
+        == G.dtype
+        == M.dtype
+        == V.dtype
+        == t.dtype
+        == lr.dtype
+        == weight_decay.dtype
+        == beta_1.dtype
+        == beta_2.dtype
+        == eps.dtype
+    ):
+        theta, G, M, V, t, lr, weight_decay, beta_1, beta_2, eps = _real(
+            theta=theta, G=G, M=M, V=V, t=t, lr=lr, weight_decay=weight_decay, beta_1=beta_1, beta_2=beta_2, eps=eps
+        )
+    if not (
+        theta.ndim == 1
+        and G.ndim == 1
+        and G.shape[0] == theta.shape[0]
+        and M.ndim == 1
+        and M.shape[0] == theta.shape[0]
+        and V.ndim == 1
+        and V.shape[0] == theta.shape[0]
+        and t.ndim == 0
+        and lr.ndim == 0
+        and weight_decay.ndim == 0
+        and beta_1.ndim == 0
+        and beta_2.ndim == 0
+        and eps.ndim == 0
+    ):
+        _check(theta=theta, G=G, M=M, V=V, t=t, lr=lr, weight_decay=weight_decay, beta_1=beta_1, beta_2=beta_2, eps=eps)
+    if validate:
+        _facts(V.detach(), t.detach(), beta_1.detach(), beta_2.detach())
+    return theta, G, M, V, t, lr, weight_decay, beta_1, beta_2, eps
+
+
+def _forward_pass(
+    theta: Tensor, G: Tensor, M: Tensor, V: Tensor, t: Tensor, lr: Tensor, weight_decay: Tensor, beta_1: Tensor, beta_2: Tensor, eps: Tensor
+) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # M_new[p] = M[p] + (1 - beta_1)*(-M[p] + G[p])
+    M_new = M + (1 - beta_1) * (G - M)
+    # V_new[p] = beta_2*V[p] + (1 - beta_2)*G[p]^2
+    V_new = beta_2 * V + (1 - beta_2) * G**2
+    # S[p] = 1/sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]) + eps
+    S = torch.sqrt(V_new) / torch.sqrt(1 - torch.pow(beta_2, t)) + eps
+    # kept[p] = (1 - lr*weight_decay)*theta[p]
+    kept = (1 - lr * weight_decay) * theta
+    # theta_new[p] = kept[p] - 1/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]
+    theta_new = kept - lr / (1 - torch.pow(beta_1, t)) * M_new / S
+    return theta_new, M_new, V_new, S
+
+
+def _backward_pass(
+    need_theta: bool,
+    need_G: bool,
+    need_M: bool,
+    need_V: bool,
+    need_lr: bool,
+    theta: Tensor,
+    G: Tensor,
+    t: Tensor,
+    lr: Tensor,
+    weight_decay: Tensor,
+    beta_1: Tensor,
+    beta_2: Tensor,
+    M_new: Tensor,
+    V_new: Tensor,
+    S: Tensor,
+    dtheta_new: Tensor,
+    dM_new: Tensor,
+    dV_new: Tensor,
+) -> Any:
+    """(dtheta, dG, dM, dV, dlr): None for those that are not needed."""
+    dtheta = dG = dM = dV = dlr = None
+    if need_theta or need_lr:
+        # dkept[p] = dtheta_new[p]
+        dkept = dtheta_new.clone()
+    if need_G or need_M or need_V or need_lr:
+        inverse_beta_1 = 1 / (1 - torch.pow(beta_1, t))
+    if need_G or need_M:
+        # dM_new_total[p] = dM_new[p] - dtheta_new[p]/(1 - pow(beta_1, t))*lr/S[p]
+        dM_new_total = dM_new - inverse_beta_1 * lr * dtheta_new / S
+    if need_G or need_V:
+        # dS[p] = dtheta_new[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
+        dS = inverse_beta_1 * lr * dtheta_new * M_new / S**2
+    if need_lr:
+        # dlr = -(weight_decay*sum(p, dkept[p]*theta[p]) + 1/(1 - pow(beta_1, t))*sum(p,
+        #     dtheta_new[p]*M_new[p]/S[p]))
+        dlr = -(weight_decay * (dkept @ theta) + inverse_beta_1 * (1 / S @ (dtheta_new * M_new)))
+    if need_theta:
+        # dtheta[p] = dkept[p]*(1 - lr*weight_decay)
+        dtheta = (1 - lr * weight_decay) * dkept
+    if need_G or need_V:
+        # dV_new_total[p] = dV_new[p] + 1/2*dS[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
+        dV_new_total = dV_new + 0.5 * dS / torch.sqrt(1 - torch.pow(beta_2, t)) / torch.sqrt(V_new)
+    if need_V:
+        # dV[p] = dV_new_total[p]*beta_2
+        dV = beta_2 * dV_new_total
+    if need_G or need_M:
+        beta_1_shifted = 1 - beta_1
+    if need_M:
+        # dM[p] = dM_new_total[p]*(1 - (1 - beta_1))
+        dM = (1 - beta_1_shifted) * dM_new_total
+    if need_G:
+        # dG[p] = dM_new_total[p]*(1 - beta_1) + 2*dV_new_total[p]*(1 - beta_2)*G[p]
+        dG = beta_1_shifted * dM_new_total + 2 * (1 - beta_2) * dV_new_total * G
+    return dtheta, dG, dM, dV, dlr
 
 
 class _Forward(torch.autograd.Function):
@@ -118,17 +279,7 @@ class _Forward(torch.autograd.Function):
         beta_2: Tensor,
         eps: Tensor,
     ) -> Any:
-        # M_new[p] = M[p] + (1 - beta_1)*(-M[p] + G[p])
-        M_new = M + (1 - beta_1) * (G - M)
-        # V_new[p] = beta_2*V[p] + (1 - beta_2)*G[p]^2
-        V_new = beta_2 * V + (1 - beta_2) * G**2
-        # S[p] = 1/sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]) + eps
-        S = torch.sqrt(V_new) / torch.sqrt(1 - torch.pow(beta_2, t)) + eps
-        # kept[p] = (1 - lr*weight_decay)*theta[p]
-        kept = (1 - lr * weight_decay) * theta
-        # theta_new[p] = kept[p] - 1/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]
-        theta_new = kept - lr / (1 - torch.pow(beta_1, t)) * M_new / S
-        return theta_new, M_new, V_new, S
+        return _forward_pass(theta, G, M, V, t, lr, weight_decay, beta_1, beta_2, eps)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -150,9 +301,35 @@ class _Forward(torch.autograd.Function):
         if dV_new is None:
             dV_new = theta.new_zeros((P,))
         _, need_theta, need_G, need_M, need_V, _, need_lr, _, _, _, _ = ctx.needs_input_grad
-        dtheta, dG, dM, dV, dlr = _spread(
-            (need_theta, need_G, need_M, need_V, need_lr),
-            _chosen(_Backward, _DualBackward, _DualBackward)(
+        if _recorded():
+            dtheta, dG, dM, dV, dlr = _spread(
+                (need_theta, need_G, need_M, need_V, need_lr),
+                _chosen(_Backward, _DualBackward, _DualBackward)(
+                    need_theta,
+                    need_G,
+                    need_M,
+                    need_V,
+                    need_lr,
+                    theta,
+                    G,
+                    M,
+                    V,
+                    t,
+                    lr,
+                    weight_decay,
+                    beta_1,
+                    beta_2,
+                    eps,
+                    M_new,
+                    V_new,
+                    S,
+                    dtheta_new,
+                    dM_new,
+                    dV_new,
+                ),
+            )
+        else:
+            dtheta, dG, dM, dV, dlr = _backward_pass(
                 need_theta,
                 need_G,
                 need_M,
@@ -160,22 +337,18 @@ class _Forward(torch.autograd.Function):
                 need_lr,
                 theta,
                 G,
-                M,
-                V,
                 t,
                 lr,
                 weight_decay,
                 beta_1,
                 beta_2,
-                eps,
                 M_new,
                 V_new,
                 S,
                 dtheta_new,
                 dM_new,
                 dV_new,
-            ),
-        )
+            )
         return None, dtheta, dG, dM, dV, None, dlr, None, None, None, None
 
 
@@ -231,14 +404,25 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(
+        ctx: Any,
+        _fill: bool,
+        theta: Tensor,
+        G: Tensor,
+        M: Tensor,
+        V: Tensor,
+        t: Tensor,
+        lr: Tensor,
+        weight_decay: Tensor,
+        beta_1: Tensor,
+        beta_2: Tensor,
+        eps: Tensor,
+    ) -> Any:
+        theta_new, M_new, V_new, S = _forward_pass(theta, G, M, V, t, lr, weight_decay, beta_1, beta_2, eps)
+        ctx.save_for_backward(theta, G, M, V, t, lr, weight_decay, beta_1, beta_2, eps, M_new, V_new, S)
+        return (theta_new, M_new, V_new)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -270,40 +454,29 @@ class _Backward(torch.autograd.Function):
         dM_new: Tensor,
         dV_new: Tensor,
     ) -> Any:
-        dtheta = dG = dM = dV = dlr = None
-        if need_theta or need_lr:
-            # dkept[p] = dtheta_new[p]
-            dkept = dtheta_new.clone()
-        if need_G or need_M or need_V or need_lr:
-            inverse_beta_1 = 1 / (1 - torch.pow(beta_1, t))
-        if need_G or need_M:
-            # dM_new_total[p] = dM_new[p] - dtheta_new[p]/(1 - pow(beta_1, t))*lr/S[p]
-            dM_new_total = dM_new - inverse_beta_1 * lr * dtheta_new / S
-        if need_G or need_V:
-            # dS[p] = dtheta_new[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
-            dS = inverse_beta_1 * lr * dtheta_new * M_new / S**2
-        if need_lr:
-            # dlr = -(weight_decay*sum(p, dkept[p]*theta[p]) + 1/(1 - pow(beta_1, t))*sum(p,
-            #     dtheta_new[p]*M_new[p]/S[p]))
-            dlr = -(weight_decay * (dkept @ theta) + inverse_beta_1 * (1 / S @ (dtheta_new * M_new)))
-        if need_theta:
-            # dtheta[p] = dkept[p]*(1 - lr*weight_decay)
-            dtheta = (1 - lr * weight_decay) * dkept
-        if need_G or need_V:
-            # dV_new_total[p] = dV_new[p] + 1/2*dS[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
-            dV_new_total = dV_new + 0.5 * dS / torch.sqrt(1 - torch.pow(beta_2, t)) / torch.sqrt(V_new)
-        if need_V:
-            # dV[p] = dV_new_total[p]*beta_2
-            dV = beta_2 * dV_new_total
-        if need_G or need_M:
-            beta_1_shifted = 1 - beta_1
-        if need_M:
-            # dM[p] = dM_new_total[p]*(1 - (1 - beta_1))
-            dM = (1 - beta_1_shifted) * dM_new_total
-        if need_G:
-            # dG[p] = dM_new_total[p]*(1 - beta_1) + 2*dV_new_total[p]*(1 - beta_2)*G[p]
-            dG = beta_1_shifted * dM_new_total + 2 * (1 - beta_2) * dV_new_total * G
-        return _needed((need_theta, need_G, need_M, need_V, need_lr), (dtheta, dG, dM, dV, dlr))
+        return _needed(
+            (need_theta, need_G, need_M, need_V, need_lr),
+            _backward_pass(
+                need_theta,
+                need_G,
+                need_M,
+                need_V,
+                need_lr,
+                theta,
+                G,
+                t,
+                lr,
+                weight_decay,
+                beta_1,
+                beta_2,
+                M_new,
+                V_new,
+                S,
+                dtheta_new,
+                dM_new,
+                dV_new,
+            ),
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -652,10 +825,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -664,10 +860,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

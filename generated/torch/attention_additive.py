@@ -50,7 +50,7 @@ O = softmax(S) V with S[i,j] = v . tanh(W_q^T q_i + W_k^T k_j + b). Bahdanau, Ch
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -69,9 +69,155 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def attention_additive(Q: Any, K: Any, V: Any, W_q: Any, W_k: Any, b: Any, v: Any) -> Tensor:
     """Return O, differentiable twice, in reverse and in forward mode."""
-    Q, K, V, W_q, W_k, b, v = _real(Q=Q, K=K, V=V, W_q=W_q, W_k=W_k, b=b, v=v)
-    _check(Q=Q, K=K, V=V, W_q=W_q, W_k=W_k, b=b, v=v)
+    Q, K, V, W_q, W_k, b, v = _arguments(Q, K, V, W_q, W_k, b, v)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, W_q, W_k, b, v)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Q: Tensor
+    K: Tensor
+    V: Tensor
+    W_q: Tensor
+    W_k: Tensor
+    v: Tensor
+    U: Tensor
+    P: Tensor
+    O: Tensor
+
+
+def forward(Q: Any, K: Any, V: Any, W_q: Any, W_k: Any, b: Any, v: Any) -> tuple[Tensor, Saved]:
+    """Return (O, saved), without autograd."""
+    Q, K, V, W_q, W_k, b, v = _arguments(Q, K, V, W_q, W_k, b, v)
+    Q, K, V, W_q, W_k, b, v = _detached(Q, K, V, W_q, W_k, b, v)
+    O, U, P = _forward_pass(Q, K, V, W_q, W_k, b, v)
+    return O, Saved(Q, K, V, W_q, W_k, v, U, P, O)
+
+
+def backward(dO: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return (dQ, dK, dV, dW_q, dW_k, db, dv), the gradients with upstream dO."""
+    Q, K, V, W_q, W_k, v, U, P, O = saved
+    N = Q.shape[0]
+    d_v = V.shape[-1]
+    dO = _upstream("dO", dO, (N, d_v), Q)
+    return _backward_pass(True, True, True, True, True, True, True, Q, K, V, W_q, W_k, v, U, P, O, dO)
+
+
+def _arguments(Q: Any, K: Any, V: Any, W_q: Any, W_k: Any, b: Any, v: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(Q, Tensor)
+        and isinstance(K, Tensor)
+        and isinstance(V, Tensor)
+        and isinstance(W_q, Tensor)
+        and isinstance(W_k, Tensor)
+        and isinstance(b, Tensor)
+        and isinstance(v, Tensor)
+        and Q.is_floating_point()
+        and Q.dtype == K.dtype == V.dtype == W_q.dtype == W_k.dtype == b.dtype == v.dtype
+    ):
+        Q, K, V, W_q, W_k, b, v = _real(Q=Q, K=K, V=V, W_q=W_q, W_k=W_k, b=b, v=v)
+    if not (
+        Q.ndim == 2
+        and K.ndim == 2
+        and K.shape[1] == Q.shape[1]
+        and V.ndim == 2
+        and V.shape[0] == K.shape[0]
+        and W_q.ndim == 2
+        and W_q.shape[0] == Q.shape[1]
+        and W_k.ndim == 2
+        and W_k.shape[0] == Q.shape[1]
+        and W_k.shape[1] == W_q.shape[1]
+        and b.ndim == 1
+        and b.shape[0] == W_q.shape[1]
+        and v.ndim == 1
+        and v.shape[0] == W_q.shape[1]
+    ):
+        _check(Q=Q, K=K, V=V, W_q=W_q, W_k=W_k, b=b, v=v)
+    return Q, K, V, W_q, W_k, b, v
+
+
+def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, W_q: Tensor, W_k: Tensor, b: Tensor, v: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # Z[i,h] = sum(d, Q[i,d]*W_q[d,h])
+    Z = Q @ W_q
+    # E[j,h] = sum(d, K[j,d]*W_k[d,h])
+    E = K @ W_k
+    # U[i,j,h] = tanh(Z[i,h] + E[j,h] + b[h])
+    U = torch.tanh(Z[:, None, :] + E + b)
+    # S[i,j] = sum(h, v[h]*U[i,j,h])
+    S = U @ v
+    # P[i,j] = exp(S[i,j] - m[i])/A_m[i]
+    P = torch.softmax(S, dim=-1)
+    # O[i,e] = sum(j, P[i,j]*V[j,e])
+    O = P @ V
+    return O, U, P
+
+
+def _backward_pass(
+    need_Q: bool,
+    need_K: bool,
+    need_V: bool,
+    need_W_q: bool,
+    need_W_k: bool,
+    need_b: bool,
+    need_v: bool,
+    Q: Tensor,
+    K: Tensor,
+    V: Tensor,
+    W_q: Tensor,
+    W_k: Tensor,
+    v: Tensor,
+    U: Tensor,
+    P: Tensor,
+    O: Tensor,
+    dO: Tensor,
+) -> Any:
+    """(dQ, dK, dV, dW_q, dW_k, db, dv): None for those that are not needed."""
+    N = Q.shape[0]
+    M = K.shape[0]
+    H = W_q.shape[-1]
+    dQ = dK = dV = dW_q = dW_k = db = dv = None
+    if need_V:
+        # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+        dV = P.T @ dO
+    if need_Q or need_K or need_W_q or need_W_k or need_b or need_v:
+        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        dP = dO @ V.T
+        # D[i] = sum(e, dO[i,e]*O[i,e])
+        D = torch.linalg.vecdot(dO, O)
+        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        dS = P * (dP - D[:, None])
+    if need_v:
+        # dv[h] = sum(i,j, dS[i,j]*U[i,j,h])
+        dv = dS.reshape(N * M) @ U.reshape(N * M, H)
+    if need_Q or need_K or need_W_q or need_W_k or need_b:
+        # dU[i,j,h] = dS[i,j]*v[h]
+        dU = dS[..., None] * v
+        U_shifted = 1 - U**2
+    if need_b:
+        # db[h] = sum(i,j, dU[i,j,h]*(1 - U[i,j,h]^2))
+        db = (dU * U_shifted).sum(dim=(0, 1))
+    if need_Q or need_W_q:
+        # dZ[i,h] = sum(j, dU[i,j,h]*(1 - U[i,j,h]^2))
+        dZ = (dU * U_shifted).sum(dim=1)
+    if need_K or need_W_k:
+        # dE[j,h] = sum(i, dU[i,j,h]*(1 - U[i,j,h]^2))
+        dE = (dU * U_shifted).sum(dim=0)
+    if need_K:
+        # dK[j,d] = sum(h, dE[j,h]*W_k[d,h])
+        dK = dE @ W_k.T
+    if need_W_k:
+        # dW_k[d,h] = sum(j, dE[j,h]*K[j,d])
+        dW_k = K.T @ dE
+    if need_Q:
+        # dQ[i,d] = sum(h, dZ[i,h]*W_q[d,h])
+        dQ = dZ @ W_q.T
+    if need_W_q:
+        # dW_q[d,h] = sum(i, dZ[i,h]*Q[i,d])
+        dW_q = Q.T @ dZ
+    return dQ, dK, dV, dW_q, dW_k, db, dv
 
 
 class _Forward(torch.autograd.Function):
@@ -81,19 +227,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor, W_q: Tensor, W_k: Tensor, b: Tensor, v: Tensor) -> Any:
-        # Z[i,h] = sum(d, Q[i,d]*W_q[d,h])
-        Z = Q @ W_q
-        # E[j,h] = sum(d, K[j,d]*W_k[d,h])
-        E = K @ W_k
-        # U[i,j,h] = tanh(Z[i,h] + E[j,h] + b[h])
-        U = torch.tanh(Z[:, None, :] + E + b)
-        # S[i,j] = sum(h, v[h]*U[i,j,h])
-        S = U @ v
-        # P[i,j] = exp(S[i,j] - m[i])/A_m[i]
-        P = torch.softmax(S, dim=-1)
-        # O[i,e] = sum(j, P[i,j]*V[j,e])
-        O = P @ V
-        return O, U, P
+        return _forward_pass(Q, K, V, W_q, W_k, b, v)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -112,12 +246,17 @@ class _Forward(torch.autograd.Function):
         if dO is None:
             dO = Q.new_zeros((N, d_v))
         _, need_Q, need_K, need_V, need_W_q, need_W_k, need_b, need_v = ctx.needs_input_grad
-        dQ, dK, dV, dW_q, dW_k, db, dv = _spread(
-            (need_Q, need_K, need_V, need_W_q, need_W_k, need_b, need_v),
-            _chosen(_Backward, _DualBackward, _DualBackward)(
-                need_Q, need_K, need_V, need_W_q, need_W_k, need_b, need_v, Q, K, V, W_q, W_k, b, v, U, P, O, dO
-            ),
-        )
+        if _recorded():
+            dQ, dK, dV, dW_q, dW_k, db, dv = _spread(
+                (need_Q, need_K, need_V, need_W_q, need_W_k, need_b, need_v),
+                _chosen(_Backward, _DualBackward, _DualBackward)(
+                    need_Q, need_K, need_V, need_W_q, need_W_k, need_b, need_v, Q, K, V, W_q, W_k, b, v, U, P, O, dO
+                ),
+            )
+        else:
+            dQ, dK, dV, dW_q, dW_k, db, dv = _backward_pass(
+                need_Q, need_K, need_V, need_W_q, need_W_k, need_b, need_v, Q, K, V, W_q, W_k, v, U, P, O, dO
+            )
         return None, dQ, dK, dV, dW_q, dW_k, db, dv
 
 
@@ -165,14 +304,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Q: Tensor, K: Tensor, V: Tensor, W_q: Tensor, W_k: Tensor, b: Tensor, v: Tensor) -> Any:
+        O, U, P = _forward_pass(Q, K, V, W_q, W_k, b, v)
+        ctx.save_for_backward(Q, K, V, W_q, W_k, b, v, U, P, O)
+        return (O,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -201,49 +338,10 @@ class _Backward(torch.autograd.Function):
         O: Tensor,
         dO: Tensor,
     ) -> Any:
-        N = Q.shape[0]
-        M = K.shape[0]
-        H = W_q.shape[-1]
-        dQ = dK = dV = dW_q = dW_k = db = dv = None
-        if need_V:
-            # dV[j,e] = sum(i, dO[i,e]*P[i,j])
-            dV = P.T @ dO
-        if need_Q or need_K or need_W_q or need_W_k or need_b or need_v:
-            # dP[i,j] = sum(e, dO[i,e]*V[j,e])
-            dP = dO @ V.T
-            # D[i] = sum(e, dO[i,e]*O[i,e])
-            D = torch.linalg.vecdot(dO, O)
-            # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-            dS = P * (dP - D[:, None])
-        if need_v:
-            # dv[h] = sum(i,j, dS[i,j]*U[i,j,h])
-            dv = dS.reshape(N * M) @ U.reshape(N * M, H)
-        if need_Q or need_K or need_W_q or need_W_k or need_b:
-            # dU[i,j,h] = dS[i,j]*v[h]
-            dU = dS[..., None] * v
-            U_shifted = 1 - U**2
-        if need_b:
-            # db[h] = sum(i,j, dU[i,j,h]*(1 - U[i,j,h]^2))
-            db = (dU * U_shifted).sum(dim=(0, 1))
-        if need_Q or need_W_q:
-            # dZ[i,h] = sum(j, dU[i,j,h]*(1 - U[i,j,h]^2))
-            dZ = (dU * U_shifted).sum(dim=1)
-        if need_K or need_W_k:
-            # dE[j,h] = sum(i, dU[i,j,h]*(1 - U[i,j,h]^2))
-            dE = (dU * U_shifted).sum(dim=0)
-        if need_K:
-            # dK[j,d] = sum(h, dE[j,h]*W_k[d,h])
-            dK = dE @ W_k.T
-        if need_W_k:
-            # dW_k[d,h] = sum(j, dE[j,h]*K[j,d])
-            dW_k = K.T @ dE
-        if need_Q:
-            # dQ[i,d] = sum(h, dZ[i,h]*W_q[d,h])
-            dQ = dZ @ W_q.T
-        if need_W_q:
-            # dW_q[d,h] = sum(i, dZ[i,h]*Q[i,d])
-            dW_q = Q.T @ dZ
-        return _needed((need_Q, need_K, need_V, need_W_q, need_W_k, need_b, need_v), (dQ, dK, dV, dW_q, dW_k, db, dv))
+        return _needed(
+            (need_Q, need_K, need_V, need_W_q, need_W_k, need_b, need_v),
+            _backward_pass(need_Q, need_K, need_V, need_W_q, need_W_k, need_b, need_v, Q, K, V, W_q, W_k, v, U, P, O, dO),
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -528,10 +626,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -540,10 +661,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -37,7 +37,7 @@ O = softmax(Q K^T / sqrt(d_k) + bias) V with a learned bias. Raffel et al. (2020
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -53,9 +53,104 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def attention_bias(Q: Any, K: Any, V: Any, bias: Any) -> Tensor:
     """Return O, differentiable twice, in reverse and in forward mode."""
-    Q, K, V, bias = _real(Q=Q, K=K, V=V, bias=bias)
-    _check(Q=Q, K=K, V=V, bias=bias)
+    Q, K, V, bias = _arguments(Q, K, V, bias)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, bias)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Q: Tensor
+    K: Tensor
+    V: Tensor
+    P: Tensor
+    O: Tensor
+
+
+def forward(Q: Any, K: Any, V: Any, bias: Any) -> tuple[Tensor, Saved]:
+    """Return (O, saved), without autograd."""
+    Q, K, V, bias = _arguments(Q, K, V, bias)
+    Q, K, V, bias = _detached(Q, K, V, bias)
+    O, P = _forward_pass(Q, K, V, bias)
+    return O, Saved(Q, K, V, P, O)
+
+
+def backward(dO: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (dQ, dK, dV, dbias), the gradients with upstream dO."""
+    Q, K, V, P, O = saved
+    H = Q.shape[0]
+    N = Q.shape[1]
+    d_v = V.shape[-1]
+    dO = _upstream("dO", dO, (H, N, d_v), Q)
+    return _backward_pass(True, True, True, True, Q, K, V, P, O, dO)
+
+
+def _arguments(Q: Any, K: Any, V: Any, bias: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(Q, Tensor)
+        and isinstance(K, Tensor)
+        and isinstance(V, Tensor)
+        and isinstance(bias, Tensor)
+        and Q.is_floating_point()
+        and Q.dtype == K.dtype == V.dtype == bias.dtype
+    ):
+        Q, K, V, bias = _real(Q=Q, K=K, V=V, bias=bias)
+    if not (
+        Q.ndim == 3
+        and K.ndim == 3
+        and K.shape[0] == Q.shape[0]
+        and K.shape[2] == Q.shape[2]
+        and V.ndim == 3
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == K.shape[1]
+        and bias.ndim == 3
+        and bias.shape[0] == Q.shape[0]
+        and bias.shape[1] == Q.shape[1]
+        and bias.shape[2] == K.shape[1]
+    ):
+        _check(Q=Q, K=K, V=V, bias=bias)
+    return Q, K, V, bias
+
+
+def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, bias: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    d_k = Q.shape[-1]
+    # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + bias[h,i,j]
+    S = Q @ K.mT / math.sqrt(d_k) + bias
+    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    P = torch.softmax(S, dim=-1)
+    # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
+    O = P @ V
+    return O, P
+
+
+def _backward_pass(
+    need_Q: bool, need_K: bool, need_V: bool, need_bias: bool, Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor
+) -> Any:
+    """(dQ, dK, dV, dbias): None for those that are not needed."""
+    d_k = Q.shape[-1]
+    dQ = dK = dV = dbias = None
+    if need_V:
+        # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+        dV = P.mT @ dO
+    if need_Q or need_K or need_bias:
+        # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+        dP = dO @ V.mT
+        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        D = torch.linalg.vecdot(dO, O)
+        # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+        dS = P * (dP - D[..., None])
+    if need_Q:
+        # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
+        dQ = dS @ K / math.sqrt(d_k)
+    if need_K:
+        # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+        dK = dS.mT @ Q / math.sqrt(d_k)
+    if need_bias:
+        # dbias[h,i,j] = dS[h,i,j]
+        dbias = dS.clone()
+    return dQ, dK, dV, dbias
 
 
 class _Forward(torch.autograd.Function):
@@ -65,14 +160,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor, bias: Tensor) -> Any:
-        d_k = Q.shape[-1]
-        # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + bias[h,i,j]
-        S = Q @ K.mT / math.sqrt(d_k) + bias
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-        P = torch.softmax(S, dim=-1)
-        # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-        O = P @ V
-        return O, P
+        return _forward_pass(Q, K, V, bias)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -92,10 +180,13 @@ class _Forward(torch.autograd.Function):
         if dO is None:
             dO = Q.new_zeros((H, N, d_v))
         _, need_Q, need_K, need_V, need_bias = ctx.needs_input_grad
-        dQ, dK, dV, dbias = _spread(
-            (need_Q, need_K, need_V, need_bias),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, need_bias, Q, K, V, bias, P, O, dO),
-        )
+        if _recorded():
+            dQ, dK, dV, dbias = _spread(
+                (need_Q, need_K, need_V, need_bias),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, need_bias, Q, K, V, bias, P, O, dO),
+            )
+        else:
+            dQ, dK, dV, dbias = _backward_pass(need_Q, need_K, need_V, need_bias, Q, K, V, P, O, dO)
         return None, dQ, dK, dV, dbias
 
 
@@ -130,14 +221,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Q: Tensor, K: Tensor, V: Tensor, bias: Tensor) -> Any:
+        O, P = _forward_pass(Q, K, V, bias)
+        ctx.save_for_backward(Q, K, V, bias, P, O)
+        return (O,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -159,28 +248,7 @@ class _Backward(torch.autograd.Function):
         O: Tensor,
         dO: Tensor,
     ) -> Any:
-        d_k = Q.shape[-1]
-        dQ = dK = dV = dbias = None
-        if need_V:
-            # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-            dV = P.mT @ dO
-        if need_Q or need_K or need_bias:
-            # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-            dP = dO @ V.mT
-            # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
-            D = torch.linalg.vecdot(dO, O)
-            # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
-            dS = P * (dP - D[..., None])
-        if need_Q:
-            # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
-            dQ = dS @ K / math.sqrt(d_k)
-        if need_K:
-            # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-            dK = dS.mT @ Q / math.sqrt(d_k)
-        if need_bias:
-            # dbias[h,i,j] = dS[h,i,j]
-            dbias = dS.clone()
-        return _needed((need_Q, need_K, need_V, need_bias), (dQ, dK, dV, dbias))
+        return _needed((need_Q, need_K, need_V, need_bias), _backward_pass(need_Q, need_K, need_V, need_bias, Q, K, V, P, O, dO))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -368,10 +436,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -380,10 +471,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -46,7 +46,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -62,11 +62,163 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def attention_bilinear(X: Any, A: Any, W_v: Any) -> Tensor:
     """Return O, differentiable twice, in reverse and in forward mode."""
-    X, A, W_v = _real(X=X, A=A, W_v=W_v)
-    _check(X=X, A=A, W_v=W_v)
+    X, A, W_v = _arguments(X, A, W_v)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, A, W_v)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    A: Tensor
+    W_v: Tensor
+    P: Tensor | None
+    V: Tensor
+    O: Tensor
+    lse: Tensor | None
+
+
+def forward(X: Any, A: Any, W_v: Any) -> tuple[Tensor, Saved]:
+    """Return (O, saved), without autograd."""
+    X, A, W_v = _arguments(X, A, W_v)
+    X, A, W_v = _detached(X, A, W_v)
+    O, P, V, lse = _forward_pass(X, A, W_v)
+    return O, Saved(X, A, W_v, P, V, O, lse)
+
+
+def backward(dO: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dX, dA, dW_v), the gradients with upstream dO."""
+    X, A, W_v, P, V, O, lse = saved
+    N = X.shape[0]
+    d_v = W_v.shape[-1]
+    dO = _upstream("dO", dO, (N, d_v), X)
+    return _backward_pass(True, True, True, X, A, W_v, P, V, O, lse, dO)
+
+
+def _arguments(X: Any, A: Any, W_v: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(A, Tensor)
+        and isinstance(W_v, Tensor)
+        and X.is_floating_point()
+        and X.dtype == A.dtype == W_v.dtype
+    ):
+        X, A, W_v = _real(X=X, A=A, W_v=W_v)
+    if not (
+        X.ndim == 2
+        and A.ndim == 2
+        and A.shape[0] == X.shape[1]
+        and A.shape[1] == X.shape[1]
+        and W_v.ndim == 2
+        and W_v.shape[0] == X.shape[1]
+    ):
+        _check(X=X, A=A, W_v=W_v)
     N = X.shape[0]
     _nonempty(N=N)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, A, W_v)[0]
+    return X, A, W_v
+
+
+def _forward_pass(X: Tensor, A: Tensor, W_v: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    N = X.shape[0]
+    d_v = W_v.shape[-1]
+    if _saved_whole(N * N, X, A, W_v):
+        # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
+        S = X @ A @ X.T
+        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        P = torch.softmax(S, dim=-1)
+        # V[j,e] = sum(c, X[j,c]*W_v[c,e])
+        V = X @ W_v
+        # O[i,e] = sum(j, P[i,j]*V[j,e])
+        O = P @ V
+        lse = None
+    else:
+        # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
+        t_2 = X @ A
+        # V[j,e] = sum(c, X[j,c]*W_v[c,e])
+        V = X @ W_v
+        P = None
+        O = _empty((N, d_v), X)
+        lse = _empty((N,), X)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _, lse[i] = _forward_part(X, t_2[i], V, O=O[i], work=work)
+            return ()
+
+        _together(run, _parts((N,), N, X, 256), 1, X)
+    return O, P, V, lse
+
+
+def _backward_pass(
+    need_X: bool,
+    need_A: bool,
+    need_W_v: bool,
+    X: Tensor,
+    A: Tensor,
+    W_v: Tensor,
+    P: Tensor | None,
+    V: Tensor,
+    O: Tensor,
+    lse: Tensor | None,
+    dO: Tensor,
+) -> Any:
+    """(dX, dA, dW_v): None for those that are not needed."""
+    N = X.shape[0]
+    d_v = W_v.shape[-1]
+    C = X.shape[-1]
+    if P is None and not _traced(dO):
+        # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
+        t_2 = X @ A
+        # D[i] = sum(e, dO[i,e]*O[i,e])
+        D = torch.linalg.vecdot(dO, O)
+        dV = _zeros((N, d_v), X)
+        dX_sum = _empty((N, C), X)
+        dX_sum_2 = _zeros((N, C), X)
+        work: dict[int, Any] = {}
+        for (i,) in _parts((N,), N, X, 512):
+            _backward_part(X, t_2[i], lse[i], dO[i], V, D[i], X[i], dV=dV, dX_sum=dX_sum[i], dX_sum_2=dX_sum_2, work=work)
+        # dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
+        dW_v = X.T @ dV
+        # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
+        #     dV[i,e]*W_v[a,e])
+        dX = dX_sum @ A.T
+        dX += dX_sum_2 @ A
+        dX += dV @ W_v.T
+        # dA[a,c] = sum(i,j, dS[i,j]*X[i,a]*X[j,c])
+        dA = dX_sum_2.T @ X
+        return dX, dA, dW_v
+    if P is None:
+        # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
+        S = X @ A @ X.T
+        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        P = torch.exp(S - lse[:, None])
+    dX = dA = dW_v = None
+    if need_X or need_A:
+        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        dP = dO @ V.T
+    if need_X or need_W_v:
+        # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+        dV = P.T @ dO
+    if need_W_v:
+        # dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
+        dW_v = X.T @ dV
+    if need_X or need_A:
+        # D[i] = sum(e, dO[i,e]*O[i,e])
+        D = torch.linalg.vecdot(dO, O)
+        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        dS = P * (dP - D[:, None])
+        dS_X = dS.T @ X
+    if need_X:
+        # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
+        #     dV[i,e]*W_v[a,e])
+        dX = dS @ X @ A.T + dS_X @ A + dV @ W_v.T
+    if need_A:
+        # dA[a,c] = sum(i,j, dS[i,j]*X[i,a]*X[j,c])
+        dA = dS_X.T @ X
+    return dX, dA, dW_v
 
 
 class _Forward(torch.autograd.Function):
@@ -76,50 +228,17 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, A: Tensor, W_v: Tensor) -> Any:
-        N = X.shape[0]
-        d_v = W_v.shape[-1]
-        if _saved_whole(N * N, X, A, W_v):
-            # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
-            S = X @ A @ X.T
-            # m[i] = max(k, S[i,k])
-            m = S.amax(dim=-1)
-            # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
-            exp_S = torch.exp(S - m[:, None])
-            Z_m = exp_S.sum(dim=-1)
-            # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-            P = exp_S / Z_m[:, None]
-            # V[j,e] = sum(c, X[j,c]*W_v[c,e])
-            V = X @ W_v
-            # O[i,e] = sum(j, P[i,j]*V[j,e])
-            O = P @ V
-            # lse[i] = m[i] + log(Z_m[i])
-            lse = m + torch.log(Z_m)
-        else:
-            # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
-            t_2 = X @ A
-            # V[j,e] = sum(c, X[j,c]*W_v[c,e])
-            V = X @ W_v
-            P = None
-            O = _empty((N, d_v), X)
-            lse = _empty((N,), X)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    _, lse[i] = _forward_part(X, t_2[i], V, O=O[i], work=work)
-                return ()
-
-            _together(run, _parts((N,), N, X, 256), 1, X)
-        return O, P, V, lse
+        O, P, V, _ = _forward_pass(X, A, W_v)
+        return (O, P, V)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, A, W_v = inputs
-        O, P, V, lse = output
-        ctx.mark_non_differentiable(V, lse, *(t for t in (P,) if t is not None))
+        O, P, V = output
+        ctx.mark_non_differentiable(P, V)
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(X, A, W_v, P, V, O, lse)
-        ctx.save_for_forward(X, A, W_v, P, V, O, lse)
+        ctx.save_for_backward(X, A, W_v, P, V, O, None)
+        ctx.save_for_forward(X, A, W_v, P, V, O, None)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
@@ -129,10 +248,13 @@ class _Forward(torch.autograd.Function):
         if dO is None:
             dO = X.new_zeros((N, d_v))
         _, need_X, need_A, need_W_v = ctx.needs_input_grad
-        dX, dA, dW_v = _spread(
-            (need_X, need_A, need_W_v),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_A, need_W_v, X, A, W_v, P, V, O, lse, dO),
-        )
+        if _recorded():
+            dX, dA, dW_v = _spread(
+                (need_X, need_A, need_W_v),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_A, need_W_v, X, A, W_v, P, V, O, lse, dO),
+            )
+        else:
+            dX, dA, dW_v = _backward_pass(need_X, need_A, need_W_v, X, A, W_v, P, V, O, lse, dO)
         return None, dX, dA, dW_v
 
 
@@ -163,21 +285,19 @@ class _DualForward(_Forward):
         tV = tX @ W_v + X @ tW_v
         # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, tV[j,e]*P[i,j])
         tO = tP @ V + P @ tV
-        return tO, None, None, None
+        return tO, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, A: Tensor, W_v: Tensor) -> Any:
+        O, P, V, lse = _forward_pass(X, A, W_v)
+        ctx.save_for_backward(X, A, W_v, P, V, O, lse)
+        return (O,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -199,59 +319,7 @@ class _Backward(torch.autograd.Function):
         lse: Tensor,
         dO: Tensor,
     ) -> Any:
-        N = X.shape[0]
-        d_v = W_v.shape[-1]
-        C = X.shape[-1]
-        if P is None and not _traced(dO):
-            # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
-            t_2 = X @ A
-            # D[i] = sum(e, dO[i,e]*O[i,e])
-            D = torch.linalg.vecdot(dO, O)
-            dV = _zeros((N, d_v), X)
-            dX_sum = _empty((N, C), X)
-            dX_sum_2 = _zeros((N, C), X)
-            work: dict[int, Any] = {}
-            for (i,) in _parts((N,), N, X, 512):
-                _backward_part(X, t_2[i], lse[i], dO[i], V, D[i], X[i], dV=dV, dX_sum=dX_sum[i], dX_sum_2=dX_sum_2, work=work)
-            # dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
-            dW_v = X.T @ dV
-            # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
-            #     dV[i,e]*W_v[a,e])
-            dX = dX_sum @ A.T
-            dX += dX_sum_2 @ A
-            dX += dV @ W_v.T
-            # dA[a,c] = sum(i,j, dS[i,j]*X[i,a]*X[j,c])
-            dA = dX_sum_2.T @ X
-            return _needed((need_X, need_A, need_W_v), (dX, dA, dW_v))
-        if P is None:
-            # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
-            S = X @ A @ X.T
-            # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-            P = torch.exp(S - lse[:, None])
-        dX = dA = dW_v = None
-        if need_X or need_A:
-            # dP[i,j] = sum(e, dO[i,e]*V[j,e])
-            dP = dO @ V.T
-        if need_X or need_W_v:
-            # dV[j,e] = sum(i, dO[i,e]*P[i,j])
-            dV = P.T @ dO
-        if need_W_v:
-            # dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
-            dW_v = X.T @ dV
-        if need_X or need_A:
-            # D[i] = sum(e, dO[i,e]*O[i,e])
-            D = torch.linalg.vecdot(dO, O)
-            # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-            dS = P * (dP - D[:, None])
-            dS_X = dS.T @ X
-        if need_X:
-            # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
-            #     dV[i,e]*W_v[a,e])
-            dX = dS @ X @ A.T + dS_X @ A + dV @ W_v.T
-        if need_A:
-            # dA[a,c] = sum(i,j, dS[i,j]*X[i,a]*X[j,c])
-            dA = dS_X.T @ X
-        return _needed((need_X, need_A, need_W_v), (dX, dA, dW_v))
+        return _needed((need_X, need_A, need_W_v), _backward_pass(need_X, need_A, need_W_v, X, A, W_v, P, V, O, lse, dO))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -561,7 +629,7 @@ def _nonempty(**lengths: int) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -664,16 +732,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -42,7 +42,7 @@ O = (D o softmax(scale Q K^T + bias)) V over the keys with A > 0; D is 0 or 1 / 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -61,12 +61,137 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def attention_dropped(Q: Any, K: Any, V: Any, bias: Any, A: Any, D: Any, scale: Any) -> Tensor:
     """Return O, differentiable twice, in reverse and in forward mode."""
-    Q, K, V, bias, A, D, scale = _real(Q=Q, K=K, V=V, bias=bias, A=A, D=D, scale=scale)
-    _check(Q=Q, K=K, V=V, bias=bias, A=A, D=D, scale=scale)
+    Q, K, V, bias, A, D, scale = _arguments(Q, K, V, bias, A, D, scale)
     _constant(A=A, D=D, scale=scale)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, bias, A, D, scale)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Q: Tensor
+    K: Tensor
+    V: Tensor
+    D: Tensor
+    scale: Tensor
+    P: Tensor
+    O: Tensor
+
+
+def forward(Q: Any, K: Any, V: Any, bias: Any, A: Any, D: Any, scale: Any) -> tuple[Tensor, Saved]:
+    """Return (O, saved), without autograd."""
+    Q, K, V, bias, A, D, scale = _arguments(Q, K, V, bias, A, D, scale)
+    Q, K, V, bias, A, D, scale = _detached(Q, K, V, bias, A, D, scale)
+    O, P = _forward_pass(Q, K, V, bias, A, D, scale)
+    return O, Saved(Q, K, V, D, scale, P, O)
+
+
+def backward(dO: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (dQ, dK, dV, dbias), the gradients with upstream dO."""
+    Q, K, V, D, scale, P, O = saved
+    B = Q.shape[0]
+    N = Q.shape[1]
+    d_v = V.shape[-1]
+    dO = _upstream("dO", dO, (B, N, d_v), Q)
+    return _backward_pass(True, True, True, True, Q, K, V, D, scale, P, O, dO)
+
+
+def _arguments(Q: Any, K: Any, V: Any, bias: Any, A: Any, D: Any, scale: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(Q, Tensor)
+        and isinstance(K, Tensor)
+        and isinstance(V, Tensor)
+        and isinstance(bias, Tensor)
+        and isinstance(A, Tensor)
+        and isinstance(D, Tensor)
+        and isinstance(scale, Tensor)
+        and Q.is_floating_point()
+        and Q.dtype == K.dtype == V.dtype == bias.dtype == A.dtype == D.dtype == scale.dtype
+    ):
+        Q, K, V, bias, A, D, scale = _real(Q=Q, K=K, V=V, bias=bias, A=A, D=D, scale=scale)
+    if not (
+        Q.ndim == 3
+        and K.ndim == 3
+        and K.shape[0] == Q.shape[0]
+        and K.shape[2] == Q.shape[2]
+        and V.ndim == 3
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == K.shape[1]
+        and bias.ndim == 3
+        and bias.shape[0] == Q.shape[0]
+        and bias.shape[1] == Q.shape[1]
+        and bias.shape[2] == K.shape[1]
+        and A.ndim == 3
+        and A.shape[0] == Q.shape[0]
+        and A.shape[1] == Q.shape[1]
+        and A.shape[2] == K.shape[1]
+        and D.ndim == 3
+        and D.shape[0] == Q.shape[0]
+        and D.shape[1] == Q.shape[1]
+        and D.shape[2] == K.shape[1]
+        and scale.ndim == 0
+    ):
+        _check(Q=Q, K=K, V=V, bias=bias, A=A, D=D, scale=scale)
     M = K.shape[1]
     _nonempty(M=M)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, bias, A, D, scale)[0]
+    return Q, K, V, bias, A, D, scale
+
+
+def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, bias: Tensor, A: Tensor, D: Tensor, scale: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d]) + bias[b,i,j]
+    S = scale * (Q @ K.mT) + bias
+    # m[b,i] = max(k, where(0 < A[b,i,k], 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(A[b,i,k]
+    #     <= 0, 1, 0))
+    masked_A = torch.where(A > 0, S, -1e30)
+    m = masked_A.amax(dim=-1)
+    # Z_m[b,i] = sum(k, where(0 < A[b,i,k], 1, 0)*exp(S[b,i,k] - m[b,i]))
+    exp_masked_A = torch.exp(masked_A - torch.where(m > -1e30, m, 0)[..., None])
+    Z_m = exp_masked_A.sum(dim=-1)
+    # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
+    P = exp_masked_A / Z_m.clamp(min=1)[..., None]
+    # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e]*D[b,i,j])
+    O = P * D @ V
+    return O, P
+
+
+def _backward_pass(
+    need_Q: bool,
+    need_K: bool,
+    need_V: bool,
+    need_bias: bool,
+    Q: Tensor,
+    K: Tensor,
+    V: Tensor,
+    D: Tensor,
+    scale: Tensor,
+    P: Tensor,
+    O: Tensor,
+    dO: Tensor,
+) -> Any:
+    """(dQ, dK, dV, dbias): None for those that are not needed."""
+    dQ = dK = dV = dbias = None
+    if need_V:
+        # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j]*D[b,i,j])
+        dV = (P * D).mT @ dO
+    if need_Q or need_K or need_bias:
+        # dP[b,i,j] = D[b,i,j]*sum(e, dO[b,i,e]*V[b,j,e])
+        dP = D * (dO @ V.mT)
+        # F[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
+        F = torch.linalg.vecdot(dO, O)
+        # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - F[b,i])
+        dS = P * (dP - F[..., None])
+    if need_Q:
+        # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
+        dQ = scale * (dS @ K)
+    if need_K:
+        # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
+        dK = scale * (dS.mT @ Q)
+    if need_bias:
+        # dbias[b,i,j] = dS[b,i,j]
+        dbias = dS.clone()
+    return dQ, dK, dV, dbias
 
 
 class _Forward(torch.autograd.Function):
@@ -76,20 +201,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor, bias: Tensor, A: Tensor, D: Tensor, scale: Tensor) -> Any:
-        # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d]) + bias[b,i,j]
-        S = scale * (Q @ K.mT) + bias
-        # m[b,i] = max(k, where(0 < A[b,i,k], 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(A[b,i,k]
-        #     <= 0, 1, 0))
-        masked_A = torch.where(A > 0, S, -1e30)
-        m = masked_A.amax(dim=-1)
-        # Z_m[b,i] = sum(k, where(0 < A[b,i,k], 1, 0)*exp(S[b,i,k] - m[b,i]))
-        exp_masked_A = torch.exp(masked_A - torch.where(m > -1e30, m, 0)[..., None])
-        Z_m = exp_masked_A.sum(dim=-1)
-        # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
-        P = exp_masked_A / Z_m.clamp(min=1)[..., None]
-        # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e]*D[b,i,j])
-        O = P * D @ V
-        return O, P
+        return _forward_pass(Q, K, V, bias, A, D, scale)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -109,10 +221,13 @@ class _Forward(torch.autograd.Function):
         if dO is None:
             dO = Q.new_zeros((B, N, d_v))
         _, need_Q, need_K, need_V, need_bias, _, _, _ = ctx.needs_input_grad
-        dQ, dK, dV, dbias = _spread(
-            (need_Q, need_K, need_V, need_bias),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, need_bias, Q, K, V, bias, A, D, scale, P, O, dO),
-        )
+        if _recorded():
+            dQ, dK, dV, dbias = _spread(
+                (need_Q, need_K, need_V, need_bias),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, need_bias, Q, K, V, bias, A, D, scale, P, O, dO),
+            )
+        else:
+            dQ, dK, dV, dbias = _backward_pass(need_Q, need_K, need_V, need_bias, Q, K, V, D, scale, P, O, dO)
         return None, dQ, dK, dV, dbias, None, None, None
 
 
@@ -152,14 +267,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Q: Tensor, K: Tensor, V: Tensor, bias: Tensor, A: Tensor, D: Tensor, scale: Tensor) -> Any:
+        O, P = _forward_pass(Q, K, V, bias, A, D, scale)
+        ctx.save_for_backward(Q, K, V, bias, A, D, scale, P, O)
+        return (O,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -184,27 +297,7 @@ class _Backward(torch.autograd.Function):
         O: Tensor,
         dO: Tensor,
     ) -> Any:
-        dQ = dK = dV = dbias = None
-        if need_V:
-            # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j]*D[b,i,j])
-            dV = (P * D).mT @ dO
-        if need_Q or need_K or need_bias:
-            # dP[b,i,j] = D[b,i,j]*sum(e, dO[b,i,e]*V[b,j,e])
-            dP = D * (dO @ V.mT)
-            # F[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
-            F = torch.linalg.vecdot(dO, O)
-            # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - F[b,i])
-            dS = P * (dP - F[..., None])
-        if need_Q:
-            # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
-            dQ = scale * (dS @ K)
-        if need_K:
-            # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-            dK = scale * (dS.mT @ Q)
-        if need_bias:
-            # dbias[b,i,j] = dS[b,i,j]
-            dbias = dS.clone()
-        return _needed((need_Q, need_K, need_V, need_bias), (dQ, dK, dV, dbias))
+        return _needed((need_Q, need_K, need_V, need_bias), _backward_pass(need_Q, need_K, need_V, need_bias, Q, K, V, D, scale, P, O, dO))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -431,10 +524,33 @@ def _nonempty(**lengths: int) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -443,10 +559,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

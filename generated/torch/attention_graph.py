@@ -36,7 +36,7 @@ A node sees those to which it has an edge, A > 0; no gradient flows off an edge.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -52,12 +52,105 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def attention_graph(Q: Any, K: Any, V: Any, A: Any) -> Tensor:
     """Return O, differentiable twice, in reverse and in forward mode."""
-    Q, K, V, A = _real(Q=Q, K=K, V=V, A=A)
-    _check(Q=Q, K=K, V=V, A=A)
+    Q, K, V, A = _arguments(Q, K, V, A)
     _constant(A=A)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, A)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Q: Tensor
+    K: Tensor
+    V: Tensor
+    P: Tensor
+    O: Tensor
+
+
+def forward(Q: Any, K: Any, V: Any, A: Any) -> tuple[Tensor, Saved]:
+    """Return (O, saved), without autograd."""
+    Q, K, V, A = _arguments(Q, K, V, A)
+    Q, K, V, A = _detached(Q, K, V, A)
+    O, P = _forward_pass(Q, K, V, A)
+    return O, Saved(Q, K, V, P, O)
+
+
+def backward(dO: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dQ, dK, dV), the gradients with upstream dO."""
+    Q, K, V, P, O = saved
+    N = Q.shape[0]
+    d_v = V.shape[-1]
+    dO = _upstream("dO", dO, (N, d_v), Q)
+    return _backward_pass(True, True, True, Q, K, V, P, O, dO)
+
+
+def _arguments(Q: Any, K: Any, V: Any, A: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(Q, Tensor)
+        and isinstance(K, Tensor)
+        and isinstance(V, Tensor)
+        and isinstance(A, Tensor)
+        and Q.is_floating_point()
+        and Q.dtype == K.dtype == V.dtype == A.dtype
+    ):
+        Q, K, V, A = _real(Q=Q, K=K, V=V, A=A)
+    if not (
+        Q.ndim == 2
+        and K.ndim == 2
+        and K.shape[1] == Q.shape[1]
+        and V.ndim == 2
+        and V.shape[0] == K.shape[0]
+        and A.ndim == 2
+        and A.shape[0] == Q.shape[0]
+        and A.shape[1] == K.shape[0]
+    ):
+        _check(Q=Q, K=K, V=V, A=A)
     M = K.shape[0]
     _nonempty(M=M)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, A)[0]
+    return Q, K, V, A
+
+
+def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, A: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    d_k = Q.shape[-1]
+    # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
+    S = Q @ K.T / math.sqrt(d_k)
+    # m[i] = max(k, where(0 < A[i,k], 1, 0)*S[i,k] - 1000000000000000000000000000000*where(A[i,k] <= 0, 1,
+    #     0))
+    masked_A = torch.where(A > 0, S, -1e30)
+    m = masked_A.amax(dim=-1)
+    # Z_m[i] = sum(k, where(0 < A[i,k], 1, 0)*exp(S[i,k] - m[i]))
+    exp_masked_A = torch.exp(masked_A - torch.where(m > -1e30, m, 0)[:, None])
+    Z_m = exp_masked_A.sum(dim=-1)
+    # P[i,j] = where(0 < A[i,j], 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+    P = exp_masked_A / Z_m.clamp(min=1)[:, None]
+    # O[i,e] = sum(j, P[i,j]*V[j,e])
+    O = P @ V
+    return O, P
+
+
+def _backward_pass(need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor) -> Any:
+    """(dQ, dK, dV): None for those that are not needed."""
+    d_k = Q.shape[-1]
+    dQ = dK = dV = None
+    if need_V:
+        # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+        dV = P.T @ dO
+    if need_Q or need_K:
+        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        dP = dO @ V.T
+        # D[i] = sum(e, dO[i,e]*O[i,e])
+        D = torch.linalg.vecdot(dO, O)
+        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        dS = P * (dP - D[:, None])
+    if need_Q:
+        # dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
+        dQ = dS @ K / math.sqrt(d_k)
+    if need_K:
+        # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
+        dK = dS.T @ Q / math.sqrt(d_k)
+    return dQ, dK, dV
 
 
 class _Forward(torch.autograd.Function):
@@ -67,21 +160,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor, A: Tensor) -> Any:
-        d_k = Q.shape[-1]
-        # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-        S = Q @ K.T / math.sqrt(d_k)
-        # m[i] = max(k, where(0 < A[i,k], 1, 0)*S[i,k] - 1000000000000000000000000000000*where(A[i,k] <= 0, 1,
-        #     0))
-        masked_A = torch.where(A > 0, S, -1e30)
-        m = masked_A.amax(dim=-1)
-        # Z_m[i] = sum(k, where(0 < A[i,k], 1, 0)*exp(S[i,k] - m[i]))
-        exp_masked_A = torch.exp(masked_A - torch.where(m > -1e30, m, 0)[:, None])
-        Z_m = exp_masked_A.sum(dim=-1)
-        # P[i,j] = where(0 < A[i,j], 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-        P = exp_masked_A / Z_m.clamp(min=1)[:, None]
-        # O[i,e] = sum(j, P[i,j]*V[j,e])
-        O = P @ V
-        return O, P
+        return _forward_pass(Q, K, V, A)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -100,9 +179,12 @@ class _Forward(torch.autograd.Function):
         if dO is None:
             dO = Q.new_zeros((N, d_v))
         _, need_Q, need_K, need_V, _ = ctx.needs_input_grad
-        dQ, dK, dV = _spread(
-            (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, A, P, O, dO)
-        )
+        if _recorded():
+            dQ, dK, dV = _spread(
+                (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, A, P, O, dO)
+            )
+        else:
+            dQ, dK, dV = _backward_pass(need_Q, need_K, need_V, Q, K, V, P, O, dO)
         return None, dQ, dK, dV, None
 
 
@@ -142,14 +224,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Q: Tensor, K: Tensor, V: Tensor, A: Tensor) -> Any:
+        O, P = _forward_pass(Q, K, V, A)
+        ctx.save_for_backward(Q, K, V, A, P, O)
+        return (O,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -161,25 +241,7 @@ class _Backward(torch.autograd.Function):
     def forward(
         need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tensor, V: Tensor, A: Tensor, P: Tensor, O: Tensor, dO: Tensor
     ) -> Any:
-        d_k = Q.shape[-1]
-        dQ = dK = dV = None
-        if need_V:
-            # dV[j,e] = sum(i, dO[i,e]*P[i,j])
-            dV = P.T @ dO
-        if need_Q or need_K:
-            # dP[i,j] = sum(e, dO[i,e]*V[j,e])
-            dP = dO @ V.T
-            # D[i] = sum(e, dO[i,e]*O[i,e])
-            D = torch.linalg.vecdot(dO, O)
-            # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-            dS = P * (dP - D[:, None])
-        if need_Q:
-            # dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
-            dQ = dS @ K / math.sqrt(d_k)
-        if need_K:
-            # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
-            dK = dS.T @ Q / math.sqrt(d_k)
-        return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
+        return _needed((need_Q, need_K, need_V), _backward_pass(need_Q, need_K, need_V, Q, K, V, P, O, dO))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -366,10 +428,33 @@ def _nonempty(**lengths: int) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -378,10 +463,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -48,7 +48,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -66,13 +66,173 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def attention_relative(Q: Any, K: Any, V: Any, R: Any, bucket: Any) -> Tensor:
     """Return O, differentiable twice, in reverse and in forward mode."""
-    Q, K, V, R = _real(Q=Q, K=K, V=V, R=R)
+    Q, K, V, R, bucket = _arguments(Q, K, V, R, bucket)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, R, bucket)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Q: Tensor
+    K: Tensor
+    V: Tensor
+    R: Tensor
+    bucket: Tensor
+    P: Tensor | None
+    O: Tensor
+    lse: Tensor | None
+
+
+def forward(Q: Any, K: Any, V: Any, R: Any, bucket: Any) -> tuple[Tensor, Saved]:
+    """Return (O, saved), without autograd."""
+    Q, K, V, R, bucket = _arguments(Q, K, V, R, bucket)
+    Q, K, V, R = _detached(Q, K, V, R)
+    O, P, lse = _forward_pass(Q, K, V, R, bucket)
+    return O, Saved(Q, K, V, R, bucket, P, O, lse)
+
+
+def backward(dO: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (dQ, dK, dV, dR), the gradients with upstream dO."""
+    Q, K, V, R, bucket, P, O, lse = saved
+    H = Q.shape[0]
+    N = Q.shape[1]
+    d_v = V.shape[-1]
+    dO = _upstream("dO", dO, (H, N, d_v), Q)
+    return _backward_pass(True, True, True, True, Q, K, V, R, bucket, P, O, lse, dO)
+
+
+def _arguments(Q: Any, K: Any, V: Any, R: Any, bucket: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(Q, Tensor)
+        and isinstance(K, Tensor)
+        and isinstance(V, Tensor)
+        and isinstance(R, Tensor)
+        and Q.is_floating_point()
+        and Q.dtype == K.dtype == V.dtype == R.dtype
+    ):
+        Q, K, V, R = _real(Q=Q, K=K, V=V, R=R)
     bucket = _labels("bucket", bucket, "L")
-    _check(Q=Q, K=K, V=V, R=R, bucket=bucket)
+    if not (
+        Q.ndim == 3
+        and K.ndim == 3
+        and K.shape[0] == Q.shape[0]
+        and K.shape[2] == Q.shape[2]
+        and V.ndim == 3
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == K.shape[1]
+        and R.ndim == 2
+        and R.shape[1] == Q.shape[2]
+        and bucket.ndim == 2
+        and bucket.shape[0] == Q.shape[1]
+        and bucket.shape[1] == K.shape[1]
+    ):
+        _check(Q=Q, K=K, V=V, R=R, bucket=bucket)
     _places("bucket", bucket, "L", R.shape[0])
     M = K.shape[1]
     _nonempty(M=M)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, R, bucket)[0]
+    return Q, K, V, R, bucket
+
+
+def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, R: Tensor, bucket: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    d_k = Q.shape[-1]
+    N = Q.shape[1]
+    H = Q.shape[0]
+    M = K.shape[1]
+    d_v = V.shape[-1]
+    if _saved_whole(N * H * M * d_k, Q, K, V, R):
+        # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
+        S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
+        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        P = torch.softmax(S, dim=-1)
+        # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
+        O = P @ V
+        lse = None
+    else:
+        P = None
+        O = _empty((H, N, d_v), Q)
+        lse = _empty((H, N), Q)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _, lse[:, i] = _forward_part(R, bucket[i], K, Q[:, i], V, O=O[:, i], work=work)
+            return ()
+
+        _together(run, _parts((N,), H * M * d_k, Q, 1), 1, Q)
+    return O, P, lse
+
+
+def _backward_pass(
+    need_Q: bool,
+    need_K: bool,
+    need_V: bool,
+    need_R: bool,
+    Q: Tensor,
+    K: Tensor,
+    V: Tensor,
+    R: Tensor,
+    bucket: Tensor,
+    P: Tensor | None,
+    O: Tensor,
+    lse: Tensor | None,
+    dO: Tensor,
+) -> Any:
+    """(dQ, dK, dV, dR): None for those that are not needed."""
+    d_k = Q.shape[-1]
+    L = R.shape[0]
+    N = Q.shape[1]
+    M = K.shape[1]
+    H = Q.shape[0]
+    d_v = V.shape[-1]
+    if P is None and not _traced(dO):
+        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        D = torch.linalg.vecdot(dO, O)
+        dV = _zeros((H, M, d_v), Q)
+        dQ_sum = _zeros((H, N, d_k), Q)
+        dK_sum = _zeros((H, M, d_k), Q)
+        dR_sum = _zeros((L, d_k), Q)
+        work: dict[int, Any] = {}
+        for i, j in _parts((N, M), H * d_k, Q, 1):
+            _, dQ_sum_part, _, dR_sum_part = _backward_part(
+                R, bucket[i, j], K[:, j], Q[:, i], lse[:, i], dO[:, i], V[:, j], D[:, i], dV=dV[:, j], dK_sum=dK_sum[:, j], work=work
+            )
+            dQ_sum[:, i] += dQ_sum_part
+            dR_sum += dR_sum_part
+        # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
+        dQ = torch.divide(dQ_sum, math.sqrt(d_k), out=dQ_sum)
+        # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+        dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
+        # dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
+        dR = torch.divide(dR_sum, math.sqrt(d_k), out=dR_sum)
+        return dQ, dK, dV, dR
+    if P is None:
+        # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
+        S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
+        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        P = torch.exp(S - lse[..., None])
+    dQ = dK = dV = dR = None
+    if need_V:
+        # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+        dV = P.mT @ dO
+    if need_Q or need_K or need_R:
+        # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+        dP = dO @ V.mT
+        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        D = torch.linalg.vecdot(dO, O)
+        # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+        dS = P * (dP - D[..., None])
+    if need_Q:
+        # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
+        dQ = ((K.mT[:, None, :, :] + R[bucket].mT) @ dS[..., None])[..., 0] / math.sqrt(d_k)
+    if need_K:
+        # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+        dK = dS.mT @ Q / math.sqrt(d_k)
+    if need_R:
+        # dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
+        dR = _scatter(bucket, dS.permute(1, 2, 0) @ Q.permute(1, 0, 2), L, 0) / math.sqrt(d_k)
+    return dQ, dK, dV, dR
 
 
 class _Forward(torch.autograd.Function):
@@ -82,47 +242,17 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor, R: Tensor, bucket: Tensor) -> Any:
-        d_k = Q.shape[-1]
-        N = Q.shape[1]
-        H = Q.shape[0]
-        M = K.shape[1]
-        d_v = V.shape[-1]
-        if _saved_whole(N * H * M * d_k, Q, K, V, R):
-            # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
-            S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
-            # m[h,i] = max(k, S[h,i,k])
-            m = S.amax(dim=-1)
-            # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
-            exp_S = torch.exp(S - m[..., None])
-            Z_m = exp_S.sum(dim=-1)
-            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-            P = exp_S / Z_m[..., None]
-            # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-            O = P @ V
-            # lse[h,i] = m[h,i] + log(Z_m[h,i])
-            lse = m + torch.log(Z_m)
-        else:
-            P = None
-            O = _empty((H, N, d_v), Q)
-            lse = _empty((H, N), Q)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    _, lse[:, i] = _forward_part(R, bucket[i], K, Q[:, i], V, O=O[:, i], work=work)
-                return ()
-
-            _together(run, _parts((N,), H * M * d_k, Q, 1), 1, Q)
-        return O, P, lse
+        O, P, _ = _forward_pass(Q, K, V, R, bucket)
+        return (O, P)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V, R, bucket = inputs
-        O, P, lse = output
-        ctx.mark_non_differentiable(lse, *(t for t in (P,) if t is not None))
+        O, P = output
+        ctx.mark_non_differentiable(P)
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, R, bucket, P, O, lse)
-        ctx.save_for_forward(Q, K, V, R, bucket, P, O, lse)
+        ctx.save_for_backward(Q, K, V, R, bucket, P, O, None)
+        ctx.save_for_forward(Q, K, V, R, bucket, P, O, None)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
@@ -133,10 +263,13 @@ class _Forward(torch.autograd.Function):
         if dO is None:
             dO = Q.new_zeros((H, N, d_v))
         _, need_Q, need_K, need_V, need_R, _ = ctx.needs_input_grad
-        dQ, dK, dV, dR = _spread(
-            (need_Q, need_K, need_V, need_R),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, need_R, Q, K, V, R, bucket, P, O, lse, dO),
-        )
+        if _recorded():
+            dQ, dK, dV, dR = _spread(
+                (need_Q, need_K, need_V, need_R),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, need_R, Q, K, V, R, bucket, P, O, lse, dO),
+            )
+        else:
+            dQ, dK, dV, dR = _backward_pass(need_Q, need_K, need_V, need_R, Q, K, V, R, bucket, P, O, lse, dO)
         return None, dQ, dK, dV, dR, None
 
 
@@ -165,21 +298,19 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[..., None])
         # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
-        return tO, None, None
+        return tO, None
 
 
 class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Q: Tensor, K: Tensor, V: Tensor, R: Tensor, bucket: Tensor) -> Any:
+        O, P, lse = _forward_pass(Q, K, V, R, bucket)
+        ctx.save_for_backward(Q, K, V, R, bucket, P, O, lse)
+        return (O,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -203,59 +334,7 @@ class _Backward(torch.autograd.Function):
         lse: Tensor,
         dO: Tensor,
     ) -> Any:
-        d_k = Q.shape[-1]
-        L = R.shape[0]
-        N = Q.shape[1]
-        M = K.shape[1]
-        H = Q.shape[0]
-        d_v = V.shape[-1]
-        if P is None and not _traced(dO):
-            # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
-            D = torch.linalg.vecdot(dO, O)
-            dV = _zeros((H, M, d_v), Q)
-            dQ_sum = _zeros((H, N, d_k), Q)
-            dK_sum = _zeros((H, M, d_k), Q)
-            dR_sum = _zeros((L, d_k), Q)
-            work: dict[int, Any] = {}
-            for i, j in _parts((N, M), H * d_k, Q, 1):
-                _, dQ_sum_part, _, dR_sum_part = _backward_part(
-                    R, bucket[i, j], K[:, j], Q[:, i], lse[:, i], dO[:, i], V[:, j], D[:, i], dV=dV[:, j], dK_sum=dK_sum[:, j], work=work
-                )
-                dQ_sum[:, i] += dQ_sum_part
-                dR_sum += dR_sum_part
-            # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
-            dQ = torch.divide(dQ_sum, math.sqrt(d_k), out=dQ_sum)
-            # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-            dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
-            # dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
-            dR = torch.divide(dR_sum, math.sqrt(d_k), out=dR_sum)
-            return _needed((need_Q, need_K, need_V, need_R), (dQ, dK, dV, dR))
-        if P is None:
-            # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
-            S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
-            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-            P = torch.exp(S - lse[..., None])
-        dQ = dK = dV = dR = None
-        if need_V:
-            # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-            dV = P.mT @ dO
-        if need_Q or need_K or need_R:
-            # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-            dP = dO @ V.mT
-            # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
-            D = torch.linalg.vecdot(dO, O)
-            # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
-            dS = P * (dP - D[..., None])
-        if need_Q:
-            # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
-            dQ = ((K.mT[:, None, :, :] + R[bucket].mT) @ dS[..., None])[..., 0] / math.sqrt(d_k)
-        if need_K:
-            # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-            dK = dS.mT @ Q / math.sqrt(d_k)
-        if need_R:
-            # dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
-            dR = _scatter(bucket, dS.permute(1, 2, 0) @ Q.permute(1, 0, 2), L, 0) / math.sqrt(d_k)
-        return _needed((need_Q, need_K, need_V, need_R), (dQ, dK, dV, dR))
+        return _needed((need_Q, need_K, need_V, need_R), _backward_pass(need_Q, need_K, need_V, need_R, Q, K, V, R, bucket, P, O, lse, dO))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -482,7 +561,7 @@ def _forward_part(R: Tensor, bucket: Tensor, K: Tensor, Q: Tensor, V: Tensor, O:
     m = S.amax(dim=-1)
     # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
     exp_S = torch.subtract(S, m[..., None], out=S)
-    torch.exp(exp_S, out=exp_S)
+    _exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(dim=-1)
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
     P = torch.divide(exp_S, Z_m[..., None], out=exp_S)
@@ -521,7 +600,7 @@ def _backward_part(
     S = torch.divide(Q_K_R, math.sqrt(d_k), out=Q_K_R)
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
     P = torch.subtract(S, lse[..., None], out=S)
-    torch.exp(P, out=P)
+    _exp(P, out=P)
     # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dV = _add_product(dV, P.mT, dO)
     # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
@@ -599,7 +678,7 @@ def _nonempty(**lengths: int) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -682,6 +761,12 @@ def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return _empty(shape, like).zero_()
 
 
+def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
+    """The exponential as a power of 2: torch computes it two to three times as fast on a CPU."""
+    made = torch.mul(exponent, 1.4426950408889634, out=out)
+    return torch.exp2(made, out=made)
+
+
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """Add the product of two matrices, or of each of a batch, to what is there."""
     if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
@@ -702,16 +787,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -38,7 +38,7 @@ ends counts 0. Raffel et al. (2020), section 2.1.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -54,9 +54,107 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def attention_relative_shift(Q: Any, K: Any, V: Any, R: Any) -> Tensor:
     """Return O, differentiable twice, in reverse and in forward mode."""
-    Q, K, V, R = _real(Q=Q, K=K, V=V, R=R)
-    _check(Q=Q, K=K, V=V, R=R)
+    Q, K, V, R = _arguments(Q, K, V, R)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, R)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Q: Tensor
+    K: Tensor
+    V: Tensor
+    P: Tensor
+    O: Tensor
+    T: int
+
+
+def forward(Q: Any, K: Any, V: Any, R: Any) -> tuple[Tensor, Saved]:
+    """Return (O, saved), without autograd."""
+    Q, K, V, R = _arguments(Q, K, V, R)
+    Q, K, V, R = _detached(Q, K, V, R)
+    O, P = _forward_pass(Q, K, V, R)
+    T = R.shape[-1]
+    return O, Saved(Q, K, V, P, O, T)
+
+
+def backward(dO: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (dQ, dK, dV, dR), the gradients with upstream dO."""
+    Q, K, V, P, O, T = saved
+    H = Q.shape[0]
+    N = Q.shape[1]
+    d_v = V.shape[-1]
+    dO = _upstream("dO", dO, (H, N, d_v), Q)
+    return _backward_pass(True, True, True, True, T, Q, K, V, P, O, dO)
+
+
+def _arguments(Q: Any, K: Any, V: Any, R: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(Q, Tensor)
+        and isinstance(K, Tensor)
+        and isinstance(V, Tensor)
+        and isinstance(R, Tensor)
+        and Q.is_floating_point()
+        and Q.dtype == K.dtype == V.dtype == R.dtype
+    ):
+        Q, K, V, R = _real(Q=Q, K=K, V=V, R=R)
+    if not (
+        Q.ndim == 3
+        and K.ndim == 3
+        and K.shape[0] == Q.shape[0]
+        and K.shape[1] == Q.shape[1]
+        and K.shape[2] == Q.shape[2]
+        and V.ndim == 3
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == Q.shape[1]
+        and R.ndim == 2
+        and R.shape[0] == Q.shape[0]
+    ):
+        _check(Q=Q, K=K, V=V, R=R)
+    return Q, K, V, R
+
+
+def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, R: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    d_k = Q.shape[-1]
+    N = Q.shape[1]
+    # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[h,i - j + size(N) - 1]
+    S = Q / math.sqrt(d_k) @ K.mT + _read(R, {1: (N - 1, (1, N), (-1, N))})
+    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    P = torch.softmax(S, dim=-1)
+    # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
+    O = P @ V
+    return O, P
+
+
+def _backward_pass(
+    need_Q: bool, need_K: bool, need_V: bool, need_R: bool, T: int, Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor
+) -> Any:
+    """(dQ, dK, dV, dR): None for those that are not needed."""
+    d_k = Q.shape[-1]
+    N = Q.shape[1]
+    dQ = dK = dV = dR = None
+    if need_V:
+        # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+        dV = P.mT @ dO
+    if need_Q or need_K or need_R:
+        # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+        dP = dO @ V.mT
+        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        D = torch.linalg.vecdot(dO, O)
+        # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+        dS = P * (dP - D[..., None])
+    if need_Q:
+        # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
+        dQ = dS @ K / math.sqrt(d_k)
+    if need_K:
+        # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+        dK = dS.mT @ Q / math.sqrt(d_k)
+    if need_R:
+        # dR[h,t] = sum(j, dS[h,j + t + 1 - size(N),j])
+        dR = torch.diagonal(_read(dS, {1: (1 - N, (1, N), (1, T))}), dim1=1, dim2=3).sum(dim=-1)
+    return dQ, dK, dV, dR
 
 
 class _Forward(torch.autograd.Function):
@@ -66,15 +164,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor, R: Tensor) -> Any:
-        d_k = Q.shape[-1]
-        N = Q.shape[1]
-        # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[h,i - j + size(N) - 1]
-        S = Q / math.sqrt(d_k) @ K.mT + _read(R, {1: (N - 1, (1, N), (-1, N))})
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-        P = torch.softmax(S, dim=-1)
-        # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-        O = P @ V
-        return O, P
+        return _forward_pass(Q, K, V, R)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -94,10 +184,14 @@ class _Forward(torch.autograd.Function):
         if dO is None:
             dO = Q.new_zeros((H, N, d_v))
         _, need_Q, need_K, need_V, need_R = ctx.needs_input_grad
-        dQ, dK, dV, dR = _spread(
-            (need_Q, need_K, need_V, need_R),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, need_R, Q, K, V, R, P, O, dO),
-        )
+        if _recorded():
+            dQ, dK, dV, dR = _spread(
+                (need_Q, need_K, need_V, need_R),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, need_R, Q, K, V, R, P, O, dO),
+            )
+        else:
+            T = R.shape[-1]
+            dQ, dK, dV, dR = _backward_pass(need_Q, need_K, need_V, need_R, T, Q, K, V, P, O, dO)
         return None, dQ, dK, dV, dR
 
 
@@ -133,14 +227,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Q: Tensor, K: Tensor, V: Tensor, R: Tensor) -> Any:
+        O, P = _forward_pass(Q, K, V, R)
+        ctx.save_for_backward(Q, K, V, R, P, O)
+        return (O,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -152,30 +244,8 @@ class _Backward(torch.autograd.Function):
     def forward(
         need_Q: bool, need_K: bool, need_V: bool, need_R: bool, Q: Tensor, K: Tensor, V: Tensor, R: Tensor, P: Tensor, O: Tensor, dO: Tensor
     ) -> Any:
-        d_k = Q.shape[-1]
-        N = Q.shape[1]
         T = R.shape[-1]
-        dQ = dK = dV = dR = None
-        if need_V:
-            # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-            dV = P.mT @ dO
-        if need_Q or need_K or need_R:
-            # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-            dP = dO @ V.mT
-            # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
-            D = torch.linalg.vecdot(dO, O)
-            # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
-            dS = P * (dP - D[..., None])
-        if need_Q:
-            # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
-            dQ = dS @ K / math.sqrt(d_k)
-        if need_K:
-            # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-            dK = dS.mT @ Q / math.sqrt(d_k)
-        if need_R:
-            # dR[h,t] = sum(j, dS[h,j + t + 1 - size(N),j])
-            dR = torch.diagonal(_read(dS, {1: (1 - N, (1, N), (1, T))}), dim1=1, dim2=3).sum(dim=-1)
-        return _needed((need_Q, need_K, need_V, need_R), (dQ, dK, dV, dR))
+        return _needed((need_Q, need_K, need_V, need_R), _backward_pass(need_Q, need_K, need_V, need_R, T, Q, K, V, P, O, dO))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -367,10 +437,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -379,10 +472,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

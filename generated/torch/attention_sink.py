@@ -47,7 +47,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -64,11 +64,176 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def attention_sink(Q: Any, K: Any, V: Any, sink: Any) -> Tensor:
     """Return O, differentiable twice, in reverse and in forward mode."""
-    Q, K, V, sink = _real(Q=Q, K=K, V=V, sink=sink)
-    _check(Q=Q, K=K, V=V, sink=sink)
+    Q, K, V, sink = _arguments(Q, K, V, sink)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, sink)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Q: Tensor
+    K: Tensor
+    V: Tensor
+    sink: Tensor
+    m: Tensor
+    Z_m: Tensor
+    P: Tensor | None
+    O: Tensor
+
+
+def forward(Q: Any, K: Any, V: Any, sink: Any) -> tuple[Tensor, Saved]:
+    """Return (O, saved), without autograd."""
+    Q, K, V, sink = _arguments(Q, K, V, sink)
+    Q, K, V, sink = _detached(Q, K, V, sink)
+    O, m, Z_m, P = _forward_pass(Q, K, V, sink)
+    return O, Saved(Q, K, V, sink, m, Z_m, P, O)
+
+
+def backward(dO: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (dQ, dK, dV, dsink), the gradients with upstream dO."""
+    Q, K, V, sink, m, Z_m, P, O = saved
+    H = Q.shape[0]
+    N = Q.shape[1]
+    d_v = V.shape[-1]
+    dO = _upstream("dO", dO, (H, N, d_v), Q)
+    return _backward_pass(True, True, True, True, Q, K, V, sink, m, Z_m, P, O, dO)
+
+
+def _arguments(Q: Any, K: Any, V: Any, sink: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(Q, Tensor)
+        and isinstance(K, Tensor)
+        and isinstance(V, Tensor)
+        and isinstance(sink, Tensor)
+        and Q.is_floating_point()
+        and Q.dtype == K.dtype == V.dtype == sink.dtype
+    ):
+        Q, K, V, sink = _real(Q=Q, K=K, V=V, sink=sink)
+    if not (
+        Q.ndim == 3
+        and K.ndim == 3
+        and K.shape[0] == Q.shape[0]
+        and K.shape[2] == Q.shape[2]
+        and V.ndim == 3
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == K.shape[1]
+        and sink.ndim == 1
+        and sink.shape[0] == Q.shape[0]
+    ):
+        _check(Q=Q, K=K, V=V, sink=sink)
     M = K.shape[1]
     _nonempty(M=M)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, sink)[0]
+    return Q, K, V, sink
+
+
+def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, sink: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    d_k = Q.shape[-1]
+    H = Q.shape[0]
+    N = Q.shape[1]
+    M = K.shape[1]
+    d_v = V.shape[-1]
+    if _saved_whole(H * N * M, Q, K, V, sink):
+        # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+        S = Q / math.sqrt(d_k) @ K.mT
+        # m[h,i] = max(sink[h], max(k, S[h,i,k]))
+        m = torch.maximum(sink[:, None], S.amax(dim=-1))
+        # Z_m[h,i] = exp(sink[h] - m[h,i]) + sum(k, exp(S[h,i,k] - m[h,i]))
+        exp_S = torch.exp(S - m[..., None])
+        Z_m = torch.exp(sink[:, None] - m) + exp_S.sum(dim=-1)
+        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        P = exp_S / Z_m[..., None]
+        # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
+        O = P @ V
+    else:
+        P = None
+        m = _empty((H, N), Q)
+        Z_m = _empty((H, N), Q)
+        O = _empty((H, N, d_v), Q)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for h, i in parts:
+                m[h, i], _, _ = _forward_part(Q[h, i], K[h], sink[h], V[h], Z_m=Z_m[h, i], O=O[h, i], work=work)
+            return ()
+
+        _together(run, _parts((H, N), M, Q, 256), 2, Q)
+    return O, m, Z_m, P
+
+
+def _backward_pass(
+    need_Q: bool,
+    need_K: bool,
+    need_V: bool,
+    need_sink: bool,
+    Q: Tensor,
+    K: Tensor,
+    V: Tensor,
+    sink: Tensor,
+    m: Tensor,
+    Z_m: Tensor,
+    P: Tensor | None,
+    O: Tensor,
+    dO: Tensor,
+) -> Any:
+    """(dQ, dK, dV, dsink): None for those that are not needed."""
+    d_k = Q.shape[-1]
+    H = Q.shape[0]
+    N = Q.shape[1]
+    M = K.shape[1]
+    d_v = V.shape[-1]
+    if P is None and not _traced(dO):
+        # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
+        t = torch.exp(sink[:, None] - m) / Z_m
+        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        D = torch.linalg.vecdot(dO, O)
+        dV = _zeros((H, M, d_v), Q)
+        dsink_sum = _empty((H, N), Q)
+        dQ = _empty((H, N, d_k), Q)
+        dK_sum = _zeros((H, M, d_k), Q)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for h, i in parts:
+                _, dsink_sum[h, i], _, _ = _backward_part(
+                    Q[h, i], K[h], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i], dV=dV[h], dQ=dQ[h, i], dK_sum=dK_sum[h], work=work
+                )
+            return ()
+
+        _together(run, _parts((H, N), M, Q, 256), 1, Q)
+        # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
+        dsink = -torch.linalg.vecdot(t, dsink_sum)
+        # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+        dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
+        return dQ, dK, dV, dsink
+    if P is None:
+        # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+        S = Q / math.sqrt(d_k) @ K.mT
+        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        P = torch.exp(S - m[..., None]) / Z_m[..., None]
+    dQ = dK = dV = dsink = None
+    if need_V:
+        # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+        dV = P.mT @ dO
+    if need_Q or need_K or need_sink:
+        # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+        dP = dO @ V.mT
+    if need_sink:
+        # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
+        dsink = -torch.linalg.vecdot(torch.exp(sink[:, None] - m) / Z_m, torch.linalg.vecdot(dP, P))
+    if need_Q or need_K:
+        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        D = torch.linalg.vecdot(dO, O)
+        # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+        dS = P * (dP - D[..., None])
+    if need_Q:
+        # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
+        dQ = dS @ K / math.sqrt(d_k)
+    if need_K:
+        # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+        dK = dS.mT @ Q / math.sqrt(d_k)
+    return dQ, dK, dV, dsink
 
 
 class _Forward(torch.autograd.Function):
@@ -78,43 +243,13 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor, sink: Tensor) -> Any:
-        d_k = Q.shape[-1]
-        H = Q.shape[0]
-        N = Q.shape[1]
-        M = K.shape[1]
-        d_v = V.shape[-1]
-        if _saved_whole(H * N * M, Q, K, V, sink):
-            # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-            S = Q / math.sqrt(d_k) @ K.mT
-            # m[h,i] = max(sink[h], max(k, S[h,i,k]))
-            m = torch.maximum(sink[:, None], S.amax(dim=-1))
-            # Z_m[h,i] = exp(sink[h] - m[h,i]) + sum(k, exp(S[h,i,k] - m[h,i]))
-            exp_S = torch.exp(S - m[..., None])
-            Z_m = torch.exp(sink[:, None] - m) + exp_S.sum(dim=-1)
-            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-            P = exp_S / Z_m[..., None]
-            # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-            O = P @ V
-        else:
-            P = None
-            m = _empty((H, N), Q)
-            Z_m = _empty((H, N), Q)
-            O = _empty((H, N, d_v), Q)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for h, i in parts:
-                    m[h, i], _, _ = _forward_part(Q[h, i], K[h], sink[h], V[h], Z_m=Z_m[h, i], O=O[h, i], work=work)
-                return ()
-
-            _together(run, _parts((H, N), M, Q, 256), 2, Q)
-        return O, m, Z_m, P
+        return _forward_pass(Q, K, V, sink)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V, sink = inputs
         O, m, Z_m, P = output
-        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P,) if t is not None))
+        ctx.mark_non_differentiable(m, Z_m, P)
         ctx.set_materialize_grads(fill)
         ctx.save_for_backward(Q, K, V, sink, m, Z_m, P, O)
         ctx.save_for_forward(Q, K, V, sink, m, Z_m, P, O)
@@ -128,10 +263,13 @@ class _Forward(torch.autograd.Function):
         if dO is None:
             dO = Q.new_zeros((H, N, d_v))
         _, need_Q, need_K, need_V, need_sink = ctx.needs_input_grad
-        dQ, dK, dV, dsink = _spread(
-            (need_Q, need_K, need_V, need_sink),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, need_sink, Q, K, V, sink, m, Z_m, P, O, dO),
-        )
+        if _recorded():
+            dQ, dK, dV, dsink = _spread(
+                (need_Q, need_K, need_V, need_sink),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, need_sink, Q, K, V, sink, m, Z_m, P, O, dO),
+            )
+        else:
+            dQ, dK, dV, dsink = _backward_pass(need_Q, need_K, need_V, need_sink, Q, K, V, sink, m, Z_m, P, O, dO)
         return None, dQ, dK, dV, dsink
 
 
@@ -171,14 +309,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Q: Tensor, K: Tensor, V: Tensor, sink: Tensor) -> Any:
+        O, m, Z_m, P = _forward_pass(Q, K, V, sink)
+        ctx.save_for_backward(Q, K, V, sink, m, Z_m, P, O)
+        return (O,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -202,62 +338,9 @@ class _Backward(torch.autograd.Function):
         O: Tensor,
         dO: Tensor,
     ) -> Any:
-        d_k = Q.shape[-1]
-        H = Q.shape[0]
-        N = Q.shape[1]
-        M = K.shape[1]
-        d_v = V.shape[-1]
-        if P is None and not _traced(dO):
-            # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
-            t = torch.exp(sink[:, None] - m) / Z_m
-            # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
-            D = torch.linalg.vecdot(dO, O)
-            dV = _zeros((H, M, d_v), Q)
-            dsink_sum = _empty((H, N), Q)
-            dQ = _empty((H, N, d_k), Q)
-            dK_sum = _zeros((H, M, d_k), Q)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for h, i in parts:
-                    _, dsink_sum[h, i], _, _ = _backward_part(
-                        Q[h, i], K[h], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i], dV=dV[h], dQ=dQ[h, i], dK_sum=dK_sum[h], work=work
-                    )
-                return ()
-
-            _together(run, _parts((H, N), M, Q, 256), 1, Q)
-            # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
-            dsink = -torch.linalg.vecdot(t, dsink_sum)
-            # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-            dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
-            return _needed((need_Q, need_K, need_V, need_sink), (dQ, dK, dV, dsink))
-        if P is None:
-            # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-            S = Q / math.sqrt(d_k) @ K.mT
-            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-            P = torch.exp(S - m[..., None]) / Z_m[..., None]
-        dQ = dK = dV = dsink = None
-        if need_V:
-            # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-            dV = P.mT @ dO
-        if need_Q or need_K or need_sink:
-            # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-            dP = dO @ V.mT
-        if need_sink:
-            # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
-            dsink = -torch.linalg.vecdot(torch.exp(sink[:, None] - m) / Z_m, torch.linalg.vecdot(dP, P))
-        if need_Q or need_K:
-            # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
-            D = torch.linalg.vecdot(dO, O)
-            # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
-            dS = P * (dP - D[..., None])
-        if need_Q:
-            # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
-            dQ = dS @ K / math.sqrt(d_k)
-        if need_K:
-            # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-            dK = dS.mT @ Q / math.sqrt(d_k)
-        return _needed((need_Q, need_K, need_V, need_sink), (dQ, dK, dV, dsink))
+        return _needed(
+            (need_Q, need_K, need_V, need_sink), _backward_pass(need_Q, need_K, need_V, need_sink, Q, K, V, sink, m, Z_m, P, O, dO)
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -482,7 +565,7 @@ def _forward_part(Q: Tensor, K: Tensor, sink: Tensor, V: Tensor, Z_m: Any = None
     exp2_S_bits = torch.subtract(S_bits, (m / math.log(2))[..., None], out=S_bits)
     torch.exp2(exp2_S_bits, out=exp2_S_bits)
     Z_m = torch.subtract(sink[:, None], m, out=Z_m)
-    torch.exp(Z_m, out=Z_m)
+    _exp(Z_m, out=Z_m)
     Z_m += exp2_S_bits.sum(dim=-1)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     exp2_S_bits_V = torch.matmul(exp2_S_bits, V, out=O)
@@ -577,7 +660,7 @@ def _nonempty(**lengths: int) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -660,6 +743,12 @@ def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return _empty(shape, like).zero_()
 
 
+def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
+    """The exponential as a power of 2: torch computes it two to three times as fast on a CPU."""
+    made = torch.mul(exponent, 1.4426950408889634, out=out)
+    return torch.exp2(made, out=made)
+
+
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """Add the product of two matrices, or of each of a batch, to what is there."""
     if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
@@ -680,16 +769,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

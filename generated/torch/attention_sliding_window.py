@@ -46,7 +46,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -63,12 +63,168 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def attention_sliding_window(Q: Any, K: Any, V: Any, width: Any) -> Tensor:
     """Return O, differentiable twice, in reverse and in forward mode."""
-    Q, K, V, width = _real(Q=Q, K=K, V=V, width=width)
-    _check(Q=Q, K=K, V=V, width=width)
+    Q, K, V, width = _arguments(Q, K, V, width)
     _constant(width=width)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, width)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Q: Tensor
+    K: Tensor
+    V: Tensor
+    P: Tensor | None
+    O: Tensor
+    width: Tensor
+    lse: Tensor | None
+
+
+def forward(Q: Any, K: Any, V: Any, width: Any) -> tuple[Tensor, Saved]:
+    """Return (O, saved), without autograd."""
+    Q, K, V, width = _arguments(Q, K, V, width)
+    Q, K, V, width = _detached(Q, K, V, width)
+    O, P, lse = _forward_pass(Q, K, V, width)
+    return O, Saved(Q, K, V, P, O, width, lse)
+
+
+def backward(dO: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dQ, dK, dV), the gradients with upstream dO."""
+    Q, K, V, P, O, width, lse = saved
+    N = Q.shape[0]
+    d_v = V.shape[-1]
+    dO = _upstream("dO", dO, (N, d_v), Q)
+    return _backward_pass(True, True, True, Q, K, V, P, O, width, lse, dO)
+
+
+def _arguments(Q: Any, K: Any, V: Any, width: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(Q, Tensor)
+        and isinstance(K, Tensor)
+        and isinstance(V, Tensor)
+        and isinstance(width, Tensor)
+        and Q.is_floating_point()
+        and Q.dtype == K.dtype == V.dtype == width.dtype
+    ):
+        Q, K, V, width = _real(Q=Q, K=K, V=V, width=width)
+    if not (
+        Q.ndim == 2
+        and K.ndim == 2
+        and K.shape[0] == Q.shape[0]
+        and K.shape[1] == Q.shape[1]
+        and V.ndim == 2
+        and V.shape[0] == Q.shape[0]
+        and width.ndim == 0
+    ):
+        _check(Q=Q, K=K, V=V, width=width)
     N = Q.shape[0]
     _nonempty(N=N)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, width)[0]
+    return Q, K, V, width
+
+
+def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, width: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    d_k = Q.shape[-1]
+    N = Q.shape[0]
+    d_v = V.shape[-1]
+    if _saved_whole(N * N, Q, K, V):
+        # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
+        S = Q / math.sqrt(d_k) @ K.T
+        # m[i] = max(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*S[i,k] -
+        #     1000000000000000000000000000000*(1 - where(i - width < k, 1, 0)*where(k <= i, 1, 0)))
+        masked_width = torch.where(
+            ((torch.arange(N, device=Q.device) - width)[:, None] < torch.arange(N, device=Q.device))
+            & (torch.arange(N, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]),
+            S,
+            -1e30,
+        )
+        m = masked_width.amax(dim=-1)
+        # Z_m[i] = sum(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*exp(S[i,k] - m[i]))
+        exp_masked_width = torch.exp(masked_width - torch.where(m > -1e30, m, 0)[:, None])
+        Z_m = exp_masked_width.sum(dim=-1)
+        # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+        P = exp_masked_width / Z_m.clamp(min=1)[:, None]
+        # O[i,e] = sum(j, P[i,j]*V[j,e])
+        O = P @ V
+        lse = None
+    else:
+        P = None
+        O = _empty((N, d_v), Q)
+        lse = _empty((N,), Q)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _, lse[i] = _forward_part(Q[i], K, width, torch.arange(N, device=Q.device)[i], V, O=O[i], work=work)
+            return ()
+
+        _together(run, _parts((N,), N, Q, 256), 1, Q)
+    return O, P, lse
+
+
+def _backward_pass(
+    need_Q: bool,
+    need_K: bool,
+    need_V: bool,
+    Q: Tensor,
+    K: Tensor,
+    V: Tensor,
+    P: Tensor | None,
+    O: Tensor,
+    width: Tensor,
+    lse: Tensor | None,
+    dO: Tensor,
+) -> Any:
+    """(dQ, dK, dV): None for those that are not needed."""
+    d_k = Q.shape[-1]
+    N = Q.shape[0]
+    d_v = V.shape[-1]
+    if P is None and not _traced(dO):
+        # D[i] = sum(e, dO[i,e]*O[i,e])
+        D = torch.linalg.vecdot(dO, O)
+        dV = _zeros((N, d_v), Q)
+        dQ = _empty((N, d_k), Q)
+        dK_sum = _zeros((N, d_k), Q)
+        work: dict[int, Any] = {}
+        for (i,) in _parts((N,), N, Q, 512):
+            _backward_part(
+                Q[i], K, width, torch.arange(N, device=Q.device)[i], lse[i], dO[i], V, D[i], dV=dV, dQ=dQ[i], dK_sum=dK_sum, work=work
+            )
+        # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
+        dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
+        return dQ, dK, dV
+    if P is None:
+        # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
+        S = Q / math.sqrt(d_k) @ K.T
+        # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+        P = torch.exp(
+            torch.where(
+                ((torch.arange(N, device=Q.device) - width)[:, None] < torch.arange(N, device=Q.device))
+                & (torch.arange(N, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]),
+                S,
+                -1e30,
+            )
+            - lse[:, None]
+        )
+    dQ = dK = dV = None
+    if need_V:
+        # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+        dV = P.T @ dO
+    if need_Q or need_K:
+        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        dP = dO @ V.T
+        # D[i] = sum(e, dO[i,e]*O[i,e])
+        D = torch.linalg.vecdot(dO, O)
+        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        dS = P * (dP - D[:, None])
+    if need_Q:
+        # dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
+        dQ = dS @ K / math.sqrt(d_k)
+    if need_K:
+        # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
+        dK = dS.T @ Q / math.sqrt(d_k)
+    return dQ, dK, dV
 
 
 class _Forward(torch.autograd.Function):
@@ -78,54 +234,17 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor, width: Tensor) -> Any:
-        d_k = Q.shape[-1]
-        N = Q.shape[0]
-        d_v = V.shape[-1]
-        if _saved_whole(N * N, Q, K, V):
-            # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-            S = Q / math.sqrt(d_k) @ K.T
-            # m[i] = max(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*S[i,k] -
-            #     1000000000000000000000000000000*(1 - where(i - width < k, 1, 0)*where(k <= i, 1, 0)))
-            masked_width = torch.where(
-                ((torch.arange(N, device=Q.device) - width)[:, None] < torch.arange(N, device=Q.device))
-                & (torch.arange(N, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]),
-                S,
-                -1e30,
-            )
-            m = masked_width.amax(dim=-1)
-            # Z_m[i] = sum(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*exp(S[i,k] - m[i]))
-            masked_m = torch.where(m > -1e30, m, 0)
-            exp_masked_width = torch.exp(masked_width - masked_m[:, None])
-            Z_m = exp_masked_width.sum(dim=-1)
-            # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-            max_Z_m = Z_m.clamp(min=1)
-            P = exp_masked_width / max_Z_m[:, None]
-            # O[i,e] = sum(j, P[i,j]*V[j,e])
-            O = P @ V
-            # lse[i] = m[i] + log(Z_m[i])
-            lse = masked_m + torch.log(max_Z_m)
-        else:
-            P = None
-            O = _empty((N, d_v), Q)
-            lse = _empty((N,), Q)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    _, lse[i] = _forward_part(Q[i], K, width, torch.arange(N, device=Q.device)[i], V, O=O[i], work=work)
-                return ()
-
-            _together(run, _parts((N,), N, Q, 256), 1, Q)
-        return O, P, lse
+        O, P, _ = _forward_pass(Q, K, V, width)
+        return (O, P)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V, width = inputs
-        O, P, lse = output
-        ctx.mark_non_differentiable(lse, *(t for t in (P,) if t is not None))
+        O, P = output
+        ctx.mark_non_differentiable(P)
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, width, P, O, lse)
-        ctx.save_for_forward(Q, K, V, width, P, O, lse)
+        ctx.save_for_backward(Q, K, V, width, P, O, None)
+        ctx.save_for_forward(Q, K, V, width, P, O, None)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
@@ -135,10 +254,13 @@ class _Forward(torch.autograd.Function):
         if dO is None:
             dO = Q.new_zeros((N, d_v))
         _, need_Q, need_K, need_V, _ = ctx.needs_input_grad
-        dQ, dK, dV = _spread(
-            (need_Q, need_K, need_V),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, width, P, O, lse, dO),
-        )
+        if _recorded():
+            dQ, dK, dV = _spread(
+                (need_Q, need_K, need_V),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, width, P, O, lse, dO),
+            )
+        else:
+            dQ, dK, dV = _backward_pass(need_Q, need_K, need_V, Q, K, V, P, O, width, lse, dO)
         return None, dQ, dK, dV, None
 
 
@@ -174,21 +296,19 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[:, None])
         # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
-        return tO, None, None
+        return tO, None
 
 
 class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Q: Tensor, K: Tensor, V: Tensor, width: Tensor) -> Any:
+        O, P, lse = _forward_pass(Q, K, V, width)
+        ctx.save_for_backward(Q, K, V, width, P, O, lse)
+        return (O,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -210,54 +330,7 @@ class _Backward(torch.autograd.Function):
         lse: Tensor,
         dO: Tensor,
     ) -> Any:
-        d_k = Q.shape[-1]
-        N = Q.shape[0]
-        d_v = V.shape[-1]
-        if P is None and not _traced(dO):
-            # D[i] = sum(e, dO[i,e]*O[i,e])
-            D = torch.linalg.vecdot(dO, O)
-            dV = _zeros((N, d_v), Q)
-            dQ = _empty((N, d_k), Q)
-            dK_sum = _zeros((N, d_k), Q)
-            work: dict[int, Any] = {}
-            for (i,) in _parts((N,), N, Q, 512):
-                _backward_part(
-                    Q[i], K, width, torch.arange(N, device=Q.device)[i], lse[i], dO[i], V, D[i], dV=dV, dQ=dQ[i], dK_sum=dK_sum, work=work
-                )
-            # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
-            dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
-            return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
-        if P is None:
-            # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-            S = Q / math.sqrt(d_k) @ K.T
-            # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-            P = torch.exp(
-                torch.where(
-                    ((torch.arange(N, device=Q.device) - width)[:, None] < torch.arange(N, device=Q.device))
-                    & (torch.arange(N, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]),
-                    S,
-                    -1e30,
-                )
-                - lse[:, None]
-            )
-        dQ = dK = dV = None
-        if need_V:
-            # dV[j,e] = sum(i, dO[i,e]*P[i,j])
-            dV = P.T @ dO
-        if need_Q or need_K:
-            # dP[i,j] = sum(e, dO[i,e]*V[j,e])
-            dP = dO @ V.T
-            # D[i] = sum(e, dO[i,e]*O[i,e])
-            D = torch.linalg.vecdot(dO, O)
-            # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-            dS = P * (dP - D[:, None])
-        if need_Q:
-            # dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
-            dQ = dS @ K / math.sqrt(d_k)
-        if need_K:
-            # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
-            dK = dS.T @ Q / math.sqrt(d_k)
-        return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
+        return _needed((need_Q, need_K, need_V), _backward_pass(need_Q, need_K, need_V, Q, K, V, P, O, width, lse, dO))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -565,7 +638,7 @@ def _nonempty(**lengths: int) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -679,16 +752,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -48,7 +48,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -65,12 +65,166 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def attention_soft_cap(Q: Any, K: Any, V: Any, cap: Any) -> Tensor:
     """Return O, differentiable twice, in reverse and in forward mode."""
-    Q, K, V, cap = _real(Q=Q, K=K, V=V, cap=cap)
-    _check(Q=Q, K=K, V=V, cap=cap)
+    Q, K, V, cap = _arguments(Q, K, V, cap)
     _constant(cap=cap)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, cap)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Q: Tensor
+    K: Tensor
+    V: Tensor
+    cap: Tensor
+    Z: Tensor | None
+    P: Tensor | None
+    O: Tensor
+    lse: Tensor | None
+
+
+def forward(Q: Any, K: Any, V: Any, cap: Any) -> tuple[Tensor, Saved]:
+    """Return (O, saved), without autograd."""
+    Q, K, V, cap = _arguments(Q, K, V, cap)
+    Q, K, V, cap = _detached(Q, K, V, cap)
+    O, Z, P, lse = _forward_pass(Q, K, V, cap)
+    return O, Saved(Q, K, V, cap, Z, P, O, lse)
+
+
+def backward(dO: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dQ, dK, dV), the gradients with upstream dO."""
+    Q, K, V, cap, Z, P, O, lse = saved
+    H = Q.shape[0]
+    N = Q.shape[1]
+    d_v = V.shape[-1]
+    dO = _upstream("dO", dO, (H, N, d_v), Q)
+    return _backward_pass(True, True, True, Q, K, V, cap, Z, P, O, lse, dO)
+
+
+def _arguments(Q: Any, K: Any, V: Any, cap: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(Q, Tensor)
+        and isinstance(K, Tensor)
+        and isinstance(V, Tensor)
+        and isinstance(cap, Tensor)
+        and Q.is_floating_point()
+        and Q.dtype == K.dtype == V.dtype == cap.dtype
+    ):
+        Q, K, V, cap = _real(Q=Q, K=K, V=V, cap=cap)
+    if not (
+        Q.ndim == 3
+        and K.ndim == 3
+        and K.shape[0] == Q.shape[0]
+        and K.shape[2] == Q.shape[2]
+        and V.ndim == 3
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == K.shape[1]
+        and cap.ndim == 0
+    ):
+        _check(Q=Q, K=K, V=V, cap=cap)
     M = K.shape[1]
     _nonempty(M=M)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, cap)[0]
+    return Q, K, V, cap
+
+
+def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, cap: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    d_k = Q.shape[-1]
+    H = Q.shape[0]
+    N = Q.shape[1]
+    M = K.shape[1]
+    d_v = V.shape[-1]
+    if _saved_whole(H * N * M, Q, K, V):
+        # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+        Z = Q / math.sqrt(d_k) @ K.mT
+        # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
+        S = cap * torch.tanh(Z / cap)
+        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
+        P = torch.softmax(S, dim=-1)
+        # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
+        O = P @ V
+        lse = None
+    else:
+        Z = None
+        P = None
+        O = _empty((H, N, d_v), Q)
+        lse = _empty((H, N), Q)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for h, i in parts:
+                _, lse[h, i] = _forward_part(Q[h, i], K[h], cap, V[h], O=O[h, i], work=work)
+            return ()
+
+        _together(run, _parts((H, N), M, Q, 256), 2, Q)
+    return O, Z, P, lse
+
+
+def _backward_pass(
+    need_Q: bool,
+    need_K: bool,
+    need_V: bool,
+    Q: Tensor,
+    K: Tensor,
+    V: Tensor,
+    cap: Tensor,
+    Z: Tensor | None,
+    P: Tensor | None,
+    O: Tensor,
+    lse: Tensor | None,
+    dO: Tensor,
+) -> Any:
+    """(dQ, dK, dV): None for those that are not needed."""
+    d_k = Q.shape[-1]
+    H = Q.shape[0]
+    N = Q.shape[1]
+    M = K.shape[1]
+    d_v = V.shape[-1]
+    if Z is None and not _traced(dO):
+        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        D = torch.linalg.vecdot(dO, O)
+        dV = _zeros((H, M, d_v), Q)
+        dQ = _empty((H, N, d_k), Q)
+        dK_sum = _zeros((H, M, d_k), Q)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for h, i in parts:
+                _backward_part(Q[h, i], K[h], cap, lse[h, i], dO[h, i], V[h], D[h, i], dV=dV[h], dQ=dQ[h, i], dK_sum=dK_sum[h], work=work)
+            return ()
+
+        _together(run, _parts((H, N), M, Q, 256), 1, Q)
+        # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
+        dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
+        return dQ, dK, dV
+    if Z is None:
+        # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
+        Z = Q / math.sqrt(d_k) @ K.mT
+        # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
+        S = cap * torch.tanh(Z / cap)
+        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
+        P = torch.exp(S - lse[..., None])
+    dQ = dK = dV = None
+    if need_V:
+        # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+        dV = P.mT @ dO
+    if need_Q or need_K:
+        # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+        dP = dO @ V.mT
+        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        D = torch.linalg.vecdot(dO, O)
+        # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+        dS = P * (dP - D[..., None])
+        # dZ[h,i,j] = dS[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
+        dZ = dS * (1 - torch.tanh(Z / cap) ** 2)
+    if need_Q:
+        # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dZ[h,i,j]*K[h,j,d])
+        dQ = dZ @ K / math.sqrt(d_k)
+    if need_K:
+        # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
+        dK = dZ.mT @ Q / math.sqrt(d_k)
+    return dQ, dK, dV
 
 
 class _Forward(torch.autograd.Function):
@@ -80,50 +234,17 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor, cap: Tensor) -> Any:
-        d_k = Q.shape[-1]
-        H = Q.shape[0]
-        N = Q.shape[1]
-        M = K.shape[1]
-        d_v = V.shape[-1]
-        if _saved_whole(H * N * M, Q, K, V):
-            # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-            Z = Q / math.sqrt(d_k) @ K.mT
-            # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
-            S = cap * torch.tanh(Z / cap)
-            # m[h,i] = max(k, S[h,i,k])
-            m = S.amax(dim=-1)
-            # E_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
-            exp_S = torch.exp(S - m[..., None])
-            E_m = exp_S.sum(dim=-1)
-            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
-            P = exp_S / E_m[..., None]
-            # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-            O = P @ V
-            # lse[h,i] = m[h,i] + log(E_m[h,i])
-            lse = m + torch.log(E_m)
-        else:
-            Z = None
-            P = None
-            O = _empty((H, N, d_v), Q)
-            lse = _empty((H, N), Q)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for h, i in parts:
-                    _, lse[h, i] = _forward_part(Q[h, i], K[h], cap, V[h], O=O[h, i], work=work)
-                return ()
-
-            _together(run, _parts((H, N), M, Q, 256), 2, Q)
-        return O, Z, P, lse
+        O, Z, P, _ = _forward_pass(Q, K, V, cap)
+        return (O, Z, P)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V, cap = inputs
-        O, Z, P, lse = output
-        ctx.mark_non_differentiable(lse, *(t for t in (Z, P) if t is not None))
+        O, Z, P = output
+        ctx.mark_non_differentiable(Z, P)
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, cap, Z, P, O, lse)
-        ctx.save_for_forward(Q, K, V, cap, Z, P, O, lse)
+        ctx.save_for_backward(Q, K, V, cap, Z, P, O, None)
+        ctx.save_for_forward(Q, K, V, cap, Z, P, O, None)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
@@ -134,10 +255,13 @@ class _Forward(torch.autograd.Function):
         if dO is None:
             dO = Q.new_zeros((H, N, d_v))
         _, need_Q, need_K, need_V, _ = ctx.needs_input_grad
-        dQ, dK, dV = _spread(
-            (need_Q, need_K, need_V),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, cap, Z, P, O, lse, dO),
-        )
+        if _recorded():
+            dQ, dK, dV = _spread(
+                (need_Q, need_K, need_V),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, cap, Z, P, O, lse, dO),
+            )
+        else:
+            dQ, dK, dV = _backward_pass(need_Q, need_K, need_V, Q, K, V, cap, Z, P, O, lse, dO)
         return None, dQ, dK, dV, None
 
 
@@ -168,21 +292,19 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[..., None])
         # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
-        return tO, None, None, None
+        return tO, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Q: Tensor, K: Tensor, V: Tensor, cap: Tensor) -> Any:
+        O, Z, P, lse = _forward_pass(Q, K, V, cap)
+        ctx.save_for_backward(Q, K, V, cap, Z, P, O, lse)
+        return (O,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -205,57 +327,7 @@ class _Backward(torch.autograd.Function):
         lse: Tensor,
         dO: Tensor,
     ) -> Any:
-        d_k = Q.shape[-1]
-        H = Q.shape[0]
-        N = Q.shape[1]
-        M = K.shape[1]
-        d_v = V.shape[-1]
-        if Z is None and not _traced(dO):
-            # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
-            D = torch.linalg.vecdot(dO, O)
-            dV = _zeros((H, M, d_v), Q)
-            dQ = _empty((H, N, d_k), Q)
-            dK_sum = _zeros((H, M, d_k), Q)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for h, i in parts:
-                    _backward_part(
-                        Q[h, i], K[h], cap, lse[h, i], dO[h, i], V[h], D[h, i], dV=dV[h], dQ=dQ[h, i], dK_sum=dK_sum[h], work=work
-                    )
-                return ()
-
-            _together(run, _parts((H, N), M, Q, 256), 1, Q)
-            # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
-            dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
-            return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
-        if Z is None:
-            # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-            Z = Q / math.sqrt(d_k) @ K.mT
-            # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
-            S = cap * torch.tanh(Z / cap)
-            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
-            P = torch.exp(S - lse[..., None])
-        dQ = dK = dV = None
-        if need_V:
-            # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-            dV = P.mT @ dO
-        if need_Q or need_K:
-            # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-            dP = dO @ V.mT
-            # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
-            D = torch.linalg.vecdot(dO, O)
-            # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
-            dS = P * (dP - D[..., None])
-            # dZ[h,i,j] = dS[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
-            dZ = dS * (1 - torch.tanh(Z / cap) ** 2)
-        if need_Q:
-            # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dZ[h,i,j]*K[h,j,d])
-            dQ = dZ @ K / math.sqrt(d_k)
-        if need_K:
-            # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
-            dK = dZ.mT @ Q / math.sqrt(d_k)
-        return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
+        return _needed((need_Q, need_K, need_V), _backward_pass(need_Q, need_K, need_V, Q, K, V, cap, Z, P, O, lse, dO))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -468,7 +540,7 @@ def _forward_part(Q: Tensor, K: Tensor, cap: Tensor, V: Tensor, O: Any = None, w
     m = S.amax(dim=-1)
     # E_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
     exp_S = torch.subtract(S, m[..., None], out=S)
-    torch.exp(exp_S, out=exp_S)
+    _exp(exp_S, out=exp_S)
     E_m = exp_S.sum(dim=-1)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     exp_S_V = torch.matmul(exp_S, V, out=O)
@@ -505,7 +577,7 @@ def _backward_part(
     S *= cap
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
     P = torch.subtract(S, lse[..., None], out=S)
-    torch.exp(P, out=P)
+    _exp(P, out=P)
     # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dV = _add_product(dV, P.mT, dO)
     # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
@@ -576,7 +648,7 @@ def _nonempty(**lengths: int) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -659,6 +731,12 @@ def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return _empty(shape, like).zero_()
 
 
+def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
+    """The exponential as a power of 2: torch computes it two to three times as fast on a CPU."""
+    made = torch.mul(exponent, 1.4426950408889634, out=out)
+    return torch.exp2(made, out=made)
+
+
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """Add the product of two matrices, or of each of a batch, to what is there."""
     if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
@@ -679,16 +757,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

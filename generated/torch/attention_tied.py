@@ -40,7 +40,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -55,11 +55,113 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def attention_tied(Q: Any, V: Any) -> Tensor:
     """Return O, differentiable twice, in reverse and in forward mode."""
-    Q, V = _real(Q=Q, V=V)
-    _check(Q=Q, V=V)
+    Q, V = _arguments(Q, V)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, V)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Q: Tensor
+    V: Tensor
+    P: Tensor | None
+    O: Tensor
+    lse: Tensor | None
+
+
+def forward(Q: Any, V: Any) -> tuple[Tensor, Saved]:
+    """Return (O, saved), without autograd."""
+    Q, V = _arguments(Q, V)
+    Q, V = _detached(Q, V)
+    O, P, lse = _forward_pass(Q, V)
+    return O, Saved(Q, V, P, O, lse)
+
+
+def backward(dO: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dQ, dV), the gradients with upstream dO."""
+    Q, V, P, O, lse = saved
+    N = Q.shape[0]
+    d_v = V.shape[-1]
+    dO = _upstream("dO", dO, (N, d_v), Q)
+    return _backward_pass(True, True, Q, V, P, O, lse, dO)
+
+
+def _arguments(Q: Any, V: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(Q, Tensor) and isinstance(V, Tensor) and Q.is_floating_point() and Q.dtype == V.dtype):
+        Q, V = _real(Q=Q, V=V)
+    if not (Q.ndim == 2 and V.ndim == 2 and V.shape[0] == Q.shape[0]):
+        _check(Q=Q, V=V)
     N = Q.shape[0]
     _nonempty(N=N)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, V)[0]
+    return Q, V
+
+
+def _forward_pass(Q: Tensor, V: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    d_k = Q.shape[-1]
+    N = Q.shape[0]
+    d_v = V.shape[-1]
+    if _saved_whole(N * N, Q, V):
+        # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
+        S = Q / math.sqrt(d_k) @ Q.T
+        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        P = torch.softmax(S, dim=-1)
+        # O[i,e] = sum(j, P[i,j]*V[j,e])
+        O = P @ V
+        lse = None
+    else:
+        P = None
+        O = _empty((N, d_v), Q)
+        lse = _empty((N,), Q)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _, lse[i] = _forward_part(Q[i], Q, V, O=O[i], work=work)
+            return ()
+
+        _together(run, _parts((N,), N, Q, 256), 1, Q)
+    return O, P, lse
+
+
+def _backward_pass(need_Q: bool, need_V: bool, Q: Tensor, V: Tensor, P: Tensor | None, O: Tensor, lse: Tensor | None, dO: Tensor) -> Any:
+    """(dQ, dV): None for those that are not needed."""
+    d_k = Q.shape[-1]
+    N = Q.shape[0]
+    d_v = V.shape[-1]
+    if P is None and not _traced(dO):
+        # D[i] = sum(e, dO[i,e]*O[i,e])
+        D = torch.linalg.vecdot(dO, O)
+        dV = _zeros((N, d_v), Q)
+        dQ_sum = _empty((N, d_k), Q)
+        dQ_sum_2 = _zeros((N, d_k), Q)
+        work: dict[int, Any] = {}
+        for (i,) in _parts((N,), N, Q, 512):
+            _backward_part(Q[i], Q, lse[i], dO[i], V, D[i], dV=dV, dQ_sum=dQ_sum[i], dQ_sum_2=dQ_sum_2, work=work)
+        # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
+        dQ = torch.add(dQ_sum, dQ_sum_2, out=dQ_sum)
+        dQ /= math.sqrt(d_k)
+        return dQ, dV
+    if P is None:
+        # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
+        S = Q / math.sqrt(d_k) @ Q.T
+        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        P = torch.exp(S - lse[:, None])
+    dQ = dV = None
+    if need_V:
+        # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+        dV = P.T @ dO
+    if need_Q:
+        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        dP = dO @ V.T
+        # D[i] = sum(e, dO[i,e]*O[i,e])
+        D = torch.linalg.vecdot(dO, O)
+        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        dS = P * (dP - D[:, None])
+        # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
+        dQ = (dS @ Q + dS.T @ Q) / math.sqrt(d_k)
+    return dQ, dV
 
 
 class _Forward(torch.autograd.Function):
@@ -69,45 +171,17 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Q: Tensor, V: Tensor) -> Any:
-        d_k = Q.shape[-1]
-        N = Q.shape[0]
-        d_v = V.shape[-1]
-        if _saved_whole(N * N, Q, V):
-            # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
-            S = Q / math.sqrt(d_k) @ Q.T
-            # m[i] = max(k, S[i,k])
-            m = S.amax(dim=-1)
-            # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
-            exp_S = torch.exp(S - m[:, None])
-            Z_m = exp_S.sum(dim=-1)
-            # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-            P = exp_S / Z_m[:, None]
-            # O[i,e] = sum(j, P[i,j]*V[j,e])
-            O = P @ V
-            # lse[i] = m[i] + log(Z_m[i])
-            lse = m + torch.log(Z_m)
-        else:
-            P = None
-            O = _empty((N, d_v), Q)
-            lse = _empty((N,), Q)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    _, lse[i] = _forward_part(Q[i], Q, V, O=O[i], work=work)
-                return ()
-
-            _together(run, _parts((N,), N, Q, 256), 1, Q)
-        return O, P, lse
+        O, P, _ = _forward_pass(Q, V)
+        return (O, P)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, V = inputs
-        O, P, lse = output
-        ctx.mark_non_differentiable(lse, *(t for t in (P,) if t is not None))
+        O, P = output
+        ctx.mark_non_differentiable(P)
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, V, P, O, lse)
-        ctx.save_for_forward(Q, V, P, O, lse)
+        ctx.save_for_backward(Q, V, P, O, None)
+        ctx.save_for_forward(Q, V, P, O, None)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
@@ -117,7 +191,10 @@ class _Forward(torch.autograd.Function):
         if dO is None:
             dO = Q.new_zeros((N, d_v))
         _, need_Q, need_V = ctx.needs_input_grad
-        dQ, dV = _spread((need_Q, need_V), _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_V, Q, V, P, O, lse, dO))
+        if _recorded():
+            dQ, dV = _spread((need_Q, need_V), _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_V, Q, V, P, O, lse, dO))
+        else:
+            dQ, dV = _backward_pass(need_Q, need_V, Q, V, P, O, lse, dO)
         return None, dQ, dV
 
 
@@ -142,21 +219,19 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[:, None])
         # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
-        return tO, None, None
+        return tO, None
 
 
 class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Q: Tensor, V: Tensor) -> Any:
+        O, P, lse = _forward_pass(Q, V)
+        ctx.save_for_backward(Q, V, P, O, lse)
+        return (O,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -166,41 +241,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_Q: bool, need_V: bool, Q: Tensor, V: Tensor, P: Tensor, O: Tensor, lse: Tensor, dO: Tensor) -> Any:
-        d_k = Q.shape[-1]
-        N = Q.shape[0]
-        d_v = V.shape[-1]
-        if P is None and not _traced(dO):
-            # D[i] = sum(e, dO[i,e]*O[i,e])
-            D = torch.linalg.vecdot(dO, O)
-            dV = _zeros((N, d_v), Q)
-            dQ_sum = _empty((N, d_k), Q)
-            dQ_sum_2 = _zeros((N, d_k), Q)
-            work: dict[int, Any] = {}
-            for (i,) in _parts((N,), N, Q, 512):
-                _backward_part(Q[i], Q, lse[i], dO[i], V, D[i], dV=dV, dQ_sum=dQ_sum[i], dQ_sum_2=dQ_sum_2, work=work)
-            # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
-            dQ = torch.add(dQ_sum, dQ_sum_2, out=dQ_sum)
-            dQ /= math.sqrt(d_k)
-            return _needed((need_Q, need_V), (dQ, dV))
-        if P is None:
-            # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
-            S = Q / math.sqrt(d_k) @ Q.T
-            # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-            P = torch.exp(S - lse[:, None])
-        dQ = dV = None
-        if need_V:
-            # dV[j,e] = sum(i, dO[i,e]*P[i,j])
-            dV = P.T @ dO
-        if need_Q:
-            # dP[i,j] = sum(e, dO[i,e]*V[j,e])
-            dP = dO @ V.T
-            # D[i] = sum(e, dO[i,e]*O[i,e])
-            D = torch.linalg.vecdot(dO, O)
-            # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-            dS = P * (dP - D[:, None])
-            # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
-            dQ = (dS @ Q + dS.T @ Q) / math.sqrt(d_k)
-        return _needed((need_Q, need_V), (dQ, dV))
+        return _needed((need_Q, need_V), _backward_pass(need_Q, need_V, Q, V, P, O, lse, dO))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -443,7 +484,7 @@ def _nonempty(**lengths: int) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -546,16 +587,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

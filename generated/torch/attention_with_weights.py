@@ -45,7 +45,7 @@ O = R V and the weights R = D o softmax(scale Q K^T + bias) over the keys with A
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -64,12 +64,144 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def attention_with_weights(Q: Any, K: Any, V: Any, bias: Any, A: Any, D: Any, scale: Any) -> tuple[Tensor, Tensor]:
     """Return (O, R), differentiable twice, in reverse and in forward mode."""
-    Q, K, V, bias, A, D, scale = _real(Q=Q, K=K, V=V, bias=bias, A=A, D=D, scale=scale)
-    _check(Q=Q, K=K, V=V, bias=bias, A=A, D=D, scale=scale)
+    Q, K, V, bias, A, D, scale = _arguments(Q, K, V, bias, A, D, scale)
     _constant(A=A, D=D, scale=scale)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, bias, A, D, scale)[:2]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Q: Tensor
+    K: Tensor
+    V: Tensor
+    D: Tensor
+    scale: Tensor
+    P: Tensor
+    R: Tensor
+
+
+def forward(Q: Any, K: Any, V: Any, bias: Any, A: Any, D: Any, scale: Any) -> tuple[tuple[Tensor, Tensor], Saved]:
+    """Return ((O, R), saved), without autograd."""
+    Q, K, V, bias, A, D, scale = _arguments(Q, K, V, bias, A, D, scale)
+    Q, K, V, bias, A, D, scale = _detached(Q, K, V, bias, A, D, scale)
+    O, R, P = _forward_pass(Q, K, V, bias, A, D, scale)
+    return (O, R), Saved(Q, K, V, D, scale, P, R)
+
+
+def backward(dO: Any, dR: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (dQ, dK, dV, dbias), the gradients with upstream (dO, dR)."""
+    Q, K, V, D, scale, P, R = saved
+    B = Q.shape[0]
+    N = Q.shape[1]
+    d_v = V.shape[-1]
+    M = K.shape[1]
+    dO = _upstream("dO", dO, (B, N, d_v), Q)
+    dR = _upstream("dR", dR, (B, N, M), Q)
+    return _backward_pass(True, True, True, True, Q, K, V, D, scale, P, R, dO, dR)
+
+
+def _arguments(Q: Any, K: Any, V: Any, bias: Any, A: Any, D: Any, scale: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(Q, Tensor)
+        and isinstance(K, Tensor)
+        and isinstance(V, Tensor)
+        and isinstance(bias, Tensor)
+        and isinstance(A, Tensor)
+        and isinstance(D, Tensor)
+        and isinstance(scale, Tensor)
+        and Q.is_floating_point()
+        and Q.dtype == K.dtype == V.dtype == bias.dtype == A.dtype == D.dtype == scale.dtype
+    ):
+        Q, K, V, bias, A, D, scale = _real(Q=Q, K=K, V=V, bias=bias, A=A, D=D, scale=scale)
+    if not (
+        Q.ndim == 3
+        and K.ndim == 3
+        and K.shape[0] == Q.shape[0]
+        and K.shape[2] == Q.shape[2]
+        and V.ndim == 3
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == K.shape[1]
+        and bias.ndim == 3
+        and bias.shape[0] == Q.shape[0]
+        and bias.shape[1] == Q.shape[1]
+        and bias.shape[2] == K.shape[1]
+        and A.ndim == 3
+        and A.shape[0] == Q.shape[0]
+        and A.shape[1] == Q.shape[1]
+        and A.shape[2] == K.shape[1]
+        and D.ndim == 3
+        and D.shape[0] == Q.shape[0]
+        and D.shape[1] == Q.shape[1]
+        and D.shape[2] == K.shape[1]
+        and scale.ndim == 0
+    ):
+        _check(Q=Q, K=K, V=V, bias=bias, A=A, D=D, scale=scale)
     M = K.shape[1]
     _nonempty(M=M)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, bias, A, D, scale)[:2]
+    return Q, K, V, bias, A, D, scale
+
+
+def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, bias: Tensor, A: Tensor, D: Tensor, scale: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d]) + bias[b,i,j]
+    S = scale * (Q @ K.mT) + bias
+    # m[b,i] = max(k, where(0 < A[b,i,k], 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(A[b,i,k]
+    #     <= 0, 1, 0))
+    masked_A = torch.where(A > 0, S, -1e30)
+    m = masked_A.amax(dim=-1)
+    # Z_m[b,i] = sum(k, where(0 < A[b,i,k], 1, 0)*exp(S[b,i,k] - m[b,i]))
+    exp_masked_A = torch.exp(masked_A - torch.where(m > -1e30, m, 0)[..., None])
+    Z_m = exp_masked_A.sum(dim=-1)
+    # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
+    P = exp_masked_A / Z_m.clamp(min=1)[..., None]
+    # R[b,i,j] = D[b,i,j]*P[b,i,j]
+    R = D * P
+    # O[b,i,e] = sum(j, R[b,i,j]*V[b,j,e])
+    O = R @ V
+    return O, R, P
+
+
+def _backward_pass(
+    need_Q: bool,
+    need_K: bool,
+    need_V: bool,
+    need_bias: bool,
+    Q: Tensor,
+    K: Tensor,
+    V: Tensor,
+    D: Tensor,
+    scale: Tensor,
+    P: Tensor,
+    R: Tensor,
+    dO: Tensor,
+    dR: Tensor,
+) -> Any:
+    """(dQ, dK, dV, dbias): None for those that are not needed."""
+    dQ = dK = dV = dbias = None
+    if need_V:
+        # dV[b,j,e] = sum(i, dO[b,i,e]*R[b,i,j])
+        dV = R.mT @ dO
+    if need_Q or need_K or need_bias:
+        # dR_total[b,i,j] = dR[b,i,j] + sum(e, dO[b,i,e]*V[b,j,e])
+        dR_total = dR + dO @ V.mT
+        # dP[b,i,j] = dR_total[b,i,j]*D[b,i,j]
+        dP = dR_total * D
+        # F[b,i] = sum(j, dR_total[b,i,j]*R[b,i,j])
+        F = torch.linalg.vecdot(dR_total, R)
+        # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - F[b,i])
+        dS = P * (dP - F[..., None])
+    if need_Q:
+        # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
+        dQ = scale * (dS @ K)
+    if need_K:
+        # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
+        dK = scale * (dS.mT @ Q)
+    if need_bias:
+        # dbias[b,i,j] = dS[b,i,j]
+        dbias = dS.clone()
+    return dQ, dK, dV, dbias
 
 
 class _Forward(torch.autograd.Function):
@@ -79,22 +211,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor, bias: Tensor, A: Tensor, D: Tensor, scale: Tensor) -> Any:
-        # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d]) + bias[b,i,j]
-        S = scale * (Q @ K.mT) + bias
-        # m[b,i] = max(k, where(0 < A[b,i,k], 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(A[b,i,k]
-        #     <= 0, 1, 0))
-        masked_A = torch.where(A > 0, S, -1e30)
-        m = masked_A.amax(dim=-1)
-        # Z_m[b,i] = sum(k, where(0 < A[b,i,k], 1, 0)*exp(S[b,i,k] - m[b,i]))
-        exp_masked_A = torch.exp(masked_A - torch.where(m > -1e30, m, 0)[..., None])
-        Z_m = exp_masked_A.sum(dim=-1)
-        # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
-        P = exp_masked_A / Z_m.clamp(min=1)[..., None]
-        # R[b,i,j] = D[b,i,j]*P[b,i,j]
-        R = D * P
-        # O[b,i,e] = sum(j, R[b,i,j]*V[b,j,e])
-        O = R @ V
-        return O, R, P
+        return _forward_pass(Q, K, V, bias, A, D, scale)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -117,10 +234,15 @@ class _Forward(torch.autograd.Function):
         if dR is None:
             dR = Q.new_zeros((B, N, M))
         _, need_Q, need_K, need_V, need_bias, _, _, _ = ctx.needs_input_grad
-        dQ, dK, dV, dbias = _spread(
-            (need_Q, need_K, need_V, need_bias),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, need_bias, Q, K, V, bias, A, D, scale, P, R, dO, dR),
-        )
+        if _recorded():
+            dQ, dK, dV, dbias = _spread(
+                (need_Q, need_K, need_V, need_bias),
+                _chosen(_Backward, _DualBackward, _DualBackward)(
+                    need_Q, need_K, need_V, need_bias, Q, K, V, bias, A, D, scale, P, R, dO, dR
+                ),
+            )
+        else:
+            dQ, dK, dV, dbias = _backward_pass(need_Q, need_K, need_V, need_bias, Q, K, V, D, scale, P, R, dO, dR)
         return None, dQ, dK, dV, dbias, None, None, None
 
 
@@ -164,14 +286,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Q: Tensor, K: Tensor, V: Tensor, bias: Tensor, A: Tensor, D: Tensor, scale: Tensor) -> Any:
+        O, R, P = _forward_pass(Q, K, V, bias, A, D, scale)
+        ctx.save_for_backward(Q, K, V, bias, A, D, scale, P, R)
+        return (O, R)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -197,29 +317,9 @@ class _Backward(torch.autograd.Function):
         dO: Tensor,
         dR: Tensor,
     ) -> Any:
-        dQ = dK = dV = dbias = None
-        if need_V:
-            # dV[b,j,e] = sum(i, dO[b,i,e]*R[b,i,j])
-            dV = R.mT @ dO
-        if need_Q or need_K or need_bias:
-            # dR_total[b,i,j] = dR[b,i,j] + sum(e, dO[b,i,e]*V[b,j,e])
-            dR_total = dR + dO @ V.mT
-            # dP[b,i,j] = dR_total[b,i,j]*D[b,i,j]
-            dP = dR_total * D
-            # F[b,i] = sum(j, dR_total[b,i,j]*R[b,i,j])
-            F = torch.linalg.vecdot(dR_total, R)
-            # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - F[b,i])
-            dS = P * (dP - F[..., None])
-        if need_Q:
-            # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
-            dQ = scale * (dS @ K)
-        if need_K:
-            # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-            dK = scale * (dS.mT @ Q)
-        if need_bias:
-            # dbias[b,i,j] = dS[b,i,j]
-            dbias = dS.clone()
-        return _needed((need_Q, need_K, need_V, need_bias), (dQ, dK, dV, dbias))
+        return _needed(
+            (need_Q, need_K, need_V, need_bias), _backward_pass(need_Q, need_K, need_V, need_bias, Q, K, V, D, scale, P, R, dO, dR)
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -454,10 +554,33 @@ def _nonempty(**lengths: int) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -466,10 +589,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import itertools
 import operator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -39,12 +39,72 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def average_pool_1d(X: Any, window: int, stride: int, pad: int) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    (X,) = _real(X=X)
+    X, window, stride, pad = _arguments(X, window, stride, pad)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(X, window, stride, pad)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    K: int
+    B: int
+    C: int
+    I: int
+    stride: int
+    pad: int
+    L: int
+
+
+def forward(X: Any, window: int, stride: int, pad: int) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, window, stride, pad = _arguments(X, window, stride, pad)
+    (X,) = _detached(X)
+    Y = _forward_pass(X, window, stride, pad)
+    K = _length("K", window, False, window=window)
+    B = X.shape[0]
+    C = X.shape[1]
+    L = X.shape[-1]
+    I = _length("I", (2 * pad + L - window) // stride + 1, 0 in (L,), pad=pad, window=window, stride=stride, L=L)
+    return Y, Saved(K, B, C, I, stride, pad, L)
+
+
+def backward(dY: Any, saved: Saved) -> Tensor:
+    """Return dX, the gradient with upstream dY."""
+    K, B, C, I, stride, pad, L = saved
+    dY = _upstream("dY", dY, (B, C, I), None)
+    return _backward_pass(K, stride, pad, L, dY)
+
+
+def _arguments(X: Any, window: Any, stride: Any, pad: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and X.is_floating_point()):
+        (X,) = _real(X=X)
     window = _integer("window", window, 0)
     stride = _integer("stride", stride, 1)
     pad = _integer("pad", pad, 0)
-    _check(X=X)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(X, window, stride, pad)
+    if not (X.ndim == 3):
+        _check(X=X)
+    return X, window, stride, pad
+
+
+def _forward_pass(X: Tensor, window: int, stride: int, pad: int) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    L = X.shape[-1]
+    I = _length("I", (2 * pad + L - window) // stride + 1, 0 in (L,), pad=pad, window=window, stride=stride, L=L)
+    K = _length("K", window, False, window=window)
+    # Y[b,c,i] = sum(k, X[b,c,stride*i + k - pad])/size(K)
+    Y = _read(X, {2: (-pad, (stride, I), (1, K))}).sum(dim=-1) / K
+    return Y
+
+
+def _backward_pass(K: int, stride: int, pad: int, L: int, dY: Tensor) -> Any:
+    """dX."""
+    B = dY.shape[0]
+    C = dY.shape[1]
+    I = dY.shape[-1]
+    # dX[b,c,l] = 1/size(K)*sum(i,k, dY[b,c,i]*delta(stride*i + k - pad,l))
+    dX = _place(dY[..., None].expand((B, C, I, K)).clone(), 2, L, -pad, stride, 1) / K
+    return dX
 
 
 class _Forward(torch.autograd.Function):
@@ -54,12 +114,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, window: int, stride: int, pad: int) -> Any:
-        L = X.shape[-1]
-        I = _length("I", (2 * pad + L - window) // stride + 1, 0 in (L,), pad=pad, window=window, stride=stride, L=L)
-        K = _length("K", window, False, window=window)
-        # Y[b,c,i] = sum(k, X[b,c,stride*i + k - pad])/size(K)
-        Y = _read(X, {2: (-pad, (stride, I), (1, K))}).sum(dim=-1) / K
-        return Y
+        return _forward_pass(X, window, stride, pad)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -77,7 +132,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         K, B, C, I, stride, pad, L = ctx.lengths
         need_X, _, _, _ = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, K, B, C, I, stride, pad, L, dY))
+        if _recorded():
+            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, K, B, C, I, stride, pad, L, dY))
+        else:
+            dX = _backward_pass(K, stride, pad, L, dY)
         return dX, None, None, None
 
 
@@ -96,14 +154,18 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, window: int, stride: int, pad: int) -> Any:
+        Y = _forward_pass(X, window, stride, pad)
+        ctx.save_for_backward()
+        K = _length("K", window, False, window=window)
+        B = X.shape[0]
+        C = X.shape[1]
+        L = X.shape[-1]
+        I = _length("I", (2 * pad + L - window) // stride + 1, 0 in (L,), pad=pad, window=window, stride=stride, L=L)
+        ctx.lengths = (K, B, C, I, stride, pad, L)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -113,9 +175,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, K: int, B: int, C: int, I: int, stride: int, pad: int, L: int, dY: Tensor) -> Any:
-        # dX[b,c,l] = 1/size(K)*sum(i,k, dY[b,c,i]*delta(stride*i + k - pad,l))
-        dX = _place(dY[..., None].expand((B, C, I, K)).clone(), 2, L, -pad, stride, 1) / K
-        return (dX,)
+        return (_backward_pass(K, stride, pad, L, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -245,10 +305,33 @@ def _length(axis: str, value: int, empty: bool, **given: int) -> int:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -257,10 +340,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

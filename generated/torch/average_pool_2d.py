@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import itertools
 import operator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,12 +42,90 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def average_pool_2d(X: Any, window: int, stride: int, pad: int) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    (X,) = _real(X=X)
+    X, window, stride, pad = _arguments(X, window, stride, pad)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(X, window, stride, pad)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    K: int
+    M: int
+    B: int
+    C: int
+    I: int
+    J: int
+    stride: int
+    pad: int
+    Q: int
+    P: int
+
+
+def forward(X: Any, window: int, stride: int, pad: int) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, window, stride, pad = _arguments(X, window, stride, pad)
+    (X,) = _detached(X)
+    Y = _forward_pass(X, window, stride, pad)
+    K = _length("K", window, False, window=window)
+    M = _length("M", window, False, window=window)
+    B = X.shape[0]
+    C = X.shape[1]
+    P = X.shape[2]
+    I = _length("I", (2 * pad + P - window) // stride + 1, 0 in (P,), pad=pad, window=window, stride=stride, P=P)
+    Q = X.shape[-1]
+    J = _length("J", (2 * pad + Q - window) // stride + 1, 0 in (Q,), pad=pad, window=window, stride=stride, Q=Q)
+    return Y, Saved(K, M, B, C, I, J, stride, pad, Q, P)
+
+
+def backward(dY: Any, saved: Saved) -> Tensor:
+    """Return dX, the gradient with upstream dY."""
+    K, M, B, C, I, J, stride, pad, Q, P = saved
+    dY = _upstream("dY", dY, (B, C, I, J), None)
+    return _backward_pass(K, M, stride, pad, Q, P, dY)
+
+
+def _arguments(X: Any, window: Any, stride: Any, pad: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and X.is_floating_point()):
+        (X,) = _real(X=X)
     window = _integer("window", window, 0)
     stride = _integer("stride", stride, 1)
     pad = _integer("pad", pad, 0)
-    _check(X=X)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(X, window, stride, pad)
+    if not (X.ndim == 4):
+        _check(X=X)
+    return X, window, stride, pad
+
+
+def _forward_pass(X: Tensor, window: int, stride: int, pad: int) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    P = X.shape[2]
+    I = _length("I", (2 * pad + P - window) // stride + 1, 0 in (P,), pad=pad, window=window, stride=stride, P=P)
+    K = _length("K", window, False, window=window)
+    Q = X.shape[-1]
+    J = _length("J", (2 * pad + Q - window) // stride + 1, 0 in (Q,), pad=pad, window=window, stride=stride, Q=Q)
+    M = _length("M", window, False, window=window)
+    # Y[b,c,i,j] = sum(k,m, X[b,c,stride*i + k - pad,stride*j + m - pad])/(size(K)*size(M))
+    Y = _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).sum(dim=(3, 5)) / (K * M)
+    return Y
+
+
+def _backward_pass(K: int, M: int, stride: int, pad: int, Q: int, P: int, dY: Tensor) -> Any:
+    """dX."""
+    B = dY.shape[0]
+    C = dY.shape[1]
+    I = dY.shape[2]
+    J = dY.shape[-1]
+    # dX[b,c,p,q] = 1/(size(K)*size(M))*sum(i,j,k,m, dY[b,c,i,j]*delta(stride*i + k -
+    #     pad,p)*delta(stride*j + m - pad,q))
+    dX = _place(
+        _place(dY[..., None].expand((B, C, I, J, M)).clone(), 3, Q, -pad, stride, 1).mT[..., None].expand((B, C, Q, I, K)).clone(),
+        3,
+        P,
+        -pad,
+        stride,
+        1,
+    ).mT / (K * M)
+    return dX
 
 
 class _Forward(torch.autograd.Function):
@@ -57,15 +135,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, window: int, stride: int, pad: int) -> Any:
-        P = X.shape[2]
-        I = _length("I", (2 * pad + P - window) // stride + 1, 0 in (P,), pad=pad, window=window, stride=stride, P=P)
-        K = _length("K", window, False, window=window)
-        Q = X.shape[-1]
-        J = _length("J", (2 * pad + Q - window) // stride + 1, 0 in (Q,), pad=pad, window=window, stride=stride, Q=Q)
-        M = _length("M", window, False, window=window)
-        # Y[b,c,i,j] = sum(k,m, X[b,c,stride*i + k - pad,stride*j + m - pad])/(size(K)*size(M))
-        Y = _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).sum(dim=(3, 5)) / (K * M)
-        return Y
+        return _forward_pass(X, window, stride, pad)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -86,7 +156,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         K, M, B, C, I, J, stride, pad, Q, P = ctx.lengths
         need_X, _, _, _ = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, K, M, B, C, I, J, stride, pad, Q, P, dY))
+        if _recorded():
+            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, K, M, B, C, I, J, stride, pad, Q, P, dY))
+        else:
+            dX = _backward_pass(K, M, stride, pad, Q, P, dY)
         return dX, None, None, None
 
 
@@ -105,14 +178,21 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, window: int, stride: int, pad: int) -> Any:
+        Y = _forward_pass(X, window, stride, pad)
+        ctx.save_for_backward()
+        K = _length("K", window, False, window=window)
+        M = _length("M", window, False, window=window)
+        B = X.shape[0]
+        C = X.shape[1]
+        P = X.shape[2]
+        I = _length("I", (2 * pad + P - window) // stride + 1, 0 in (P,), pad=pad, window=window, stride=stride, P=P)
+        Q = X.shape[-1]
+        J = _length("J", (2 * pad + Q - window) // stride + 1, 0 in (Q,), pad=pad, window=window, stride=stride, Q=Q)
+        ctx.lengths = (K, M, B, C, I, J, stride, pad, Q, P)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -122,17 +202,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, K: int, M: int, B: int, C: int, I: int, J: int, stride: int, pad: int, Q: int, P: int, dY: Tensor) -> Any:
-        # dX[b,c,p,q] = 1/(size(K)*size(M))*sum(i,j,k,m, dY[b,c,i,j]*delta(stride*i + k -
-        #     pad,p)*delta(stride*j + m - pad,q))
-        dX = _place(
-            _place(dY[..., None].expand((B, C, I, J, M)).clone(), 3, Q, -pad, stride, 1).mT[..., None].expand((B, C, Q, I, K)).clone(),
-            3,
-            P,
-            -pad,
-            stride,
-            1,
-        ).mT / (K * M)
-        return (dX,)
+        return (_backward_pass(K, M, stride, pad, Q, P, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -270,10 +340,33 @@ def _length(axis: str, value: int, empty: bool, **given: int) -> int:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -282,10 +375,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

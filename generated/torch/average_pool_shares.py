@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import itertools
 import operator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -47,16 +47,90 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def average_pool_shares(X: Any, r: Any, height: int, width: int, stride_i: int, stride_j: int, pad_i: int, pad_j: int) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, r = _real(X=X, r=r)
+    X, r, height, width, stride_i, stride_j, pad_i, pad_j = _arguments(X, r, height, width, stride_i, stride_j, pad_i, pad_j)
+    _constant(r=r)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(X, r, height, width, stride_i, stride_j, pad_i, pad_j)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    r: Tensor
+    B: int
+    M: int
+    stride_j: int
+    pad_j: int
+    Q: int
+    K: int
+    stride_i: int
+    pad_i: int
+    P: int
+
+
+def forward(X: Any, r: Any, height: int, width: int, stride_i: int, stride_j: int, pad_i: int, pad_j: int) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, r, height, width, stride_i, stride_j, pad_i, pad_j = _arguments(X, r, height, width, stride_i, stride_j, pad_i, pad_j)
+    X, r = _detached(X, r)
+    Y = _forward_pass(X, r, height, width, stride_i, stride_j, pad_i, pad_j)
+    B = X.shape[0]
+    M = _length("M", width, False, width=width)
+    Q = X.shape[-1]
+    K = _length("K", height, False, height=height)
+    P = X.shape[1]
+    return Y, Saved(r, B, M, stride_j, pad_j, Q, K, stride_i, pad_i, P)
+
+
+def backward(dY: Any, saved: Saved) -> Tensor:
+    """Return dX, the gradient with upstream dY."""
+    r, B, M, stride_j, pad_j, Q, K, stride_i, pad_i, P = saved
+    I = r.shape[0]
+    J = r.shape[-1]
+    dY = _upstream("dY", dY, (B, I, J), r)
+    return _backward_pass(M, stride_j, pad_j, Q, K, stride_i, pad_i, P, r, dY)
+
+
+def _arguments(X: Any, r: Any, height: Any, width: Any, stride_i: Any, stride_j: Any, pad_i: Any, pad_j: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and isinstance(r, Tensor) and X.is_floating_point() and X.dtype == r.dtype):
+        X, r = _real(X=X, r=r)
     height = _integer("height", height, 0)
     width = _integer("width", width, 0)
     stride_i = _integer("stride_i", stride_i, 0)
     stride_j = _integer("stride_j", stride_j, 0)
     pad_i = _integer("pad_i", pad_i, 0)
     pad_j = _integer("pad_j", pad_j, 0)
-    _check(X=X, r=r)
-    _constant(r=r)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(X, r, height, width, stride_i, stride_j, pad_i, pad_j)
+    if not (X.ndim == 3 and r.ndim == 2):
+        _check(X=X, r=r)
+    return X, r, height, width, stride_i, stride_j, pad_i, pad_j
+
+
+def _forward_pass(X: Tensor, r: Tensor, height: int, width: int, stride_i: int, stride_j: int, pad_i: int, pad_j: int) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    I = r.shape[0]
+    K = _length("K", height, False, height=height)
+    J = r.shape[-1]
+    M = _length("M", width, False, width=width)
+    # Y[b,i,j] = r[i,j]*sum(k,m, X[b,stride_i*i + k - pad_i,stride_j*j + m - pad_j])
+    Y = r * _read(X, {1: (-pad_i, (stride_i, I), (1, K)), 2: (-pad_j, (stride_j, J), (1, M))}).sum(dim=(2, 4))
+    return Y
+
+
+def _backward_pass(M: int, stride_j: int, pad_j: int, Q: int, K: int, stride_i: int, pad_i: int, P: int, r: Tensor, dY: Tensor) -> Any:
+    """dX."""
+    B = dY.shape[0]
+    I = r.shape[0]
+    J = r.shape[-1]
+    # dX[b,p,q] = sum(i,j,k,m, dY[b,i,j]*r[i,j]*delta(stride_i*i + k - pad_i,p)*delta(stride_j*j + m -
+    #     pad_j,q))
+    dX = _place(
+        _place((dY * r)[..., None].expand((B, I, J, M)).clone(), 2, Q, -pad_j, stride_j, 1).mT[..., None].expand((B, Q, I, K)).clone(),
+        2,
+        P,
+        -pad_i,
+        stride_i,
+        1,
+    ).mT.clone()
+    return dX
 
 
 class _Forward(torch.autograd.Function):
@@ -66,13 +140,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, r: Tensor, height: int, width: int, stride_i: int, stride_j: int, pad_i: int, pad_j: int) -> Any:
-        I = r.shape[0]
-        K = _length("K", height, False, height=height)
-        J = r.shape[-1]
-        M = _length("M", width, False, width=width)
-        # Y[b,i,j] = r[i,j]*sum(k,m, X[b,stride_i*i + k - pad_i,stride_j*j + m - pad_j])
-        Y = r * _read(X, {1: (-pad_i, (stride_i, I), (1, K)), 2: (-pad_j, (stride_j, J), (1, M))}).sum(dim=(2, 4))
-        return Y
+        return _forward_pass(X, r, height, width, stride_i, stride_j, pad_i, pad_j)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -91,9 +159,12 @@ class _Forward(torch.autograd.Function):
         (r,) = ctx.saved_tensors
         B, M, stride_j, pad_j, Q, K, stride_i, pad_i, P = ctx.lengths
         need_X, _, _, _, _, _, _, _ = ctx.needs_input_grad
-        (dX,) = _spread(
-            (need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, B, M, stride_j, pad_j, Q, K, stride_i, pad_i, P, r, dY)
-        )
+        if _recorded():
+            (dX,) = _spread(
+                (need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, B, M, stride_j, pad_j, Q, K, stride_i, pad_i, P, r, dY)
+            )
+        else:
+            dX = _backward_pass(M, stride_j, pad_j, Q, K, stride_i, pad_i, P, r, dY)
         return dX, None, None, None, None, None, None, None
 
 
@@ -115,14 +186,18 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, r: Tensor, height: int, width: int, stride_i: int, stride_j: int, pad_i: int, pad_j: int) -> Any:
+        Y = _forward_pass(X, r, height, width, stride_i, stride_j, pad_i, pad_j)
+        ctx.save_for_backward(r)
+        B = X.shape[0]
+        M = _length("M", width, False, width=width)
+        Q = X.shape[-1]
+        K = _length("K", height, False, height=height)
+        P = X.shape[1]
+        ctx.lengths = (B, M, stride_j, pad_j, Q, K, stride_i, pad_i, P)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -134,19 +209,7 @@ class _Backward(torch.autograd.Function):
     def forward(
         need_X: bool, B: int, M: int, stride_j: int, pad_j: int, Q: int, K: int, stride_i: int, pad_i: int, P: int, r: Tensor, dY: Tensor
     ) -> Any:
-        I = r.shape[0]
-        J = r.shape[-1]
-        # dX[b,p,q] = sum(i,j,k,m, dY[b,i,j]*r[i,j]*delta(stride_i*i + k - pad_i,p)*delta(stride_j*j + m -
-        #     pad_j,q))
-        dX = _place(
-            _place((dY * r)[..., None].expand((B, I, J, M)).clone(), 2, Q, -pad_j, stride_j, 1).mT[..., None].expand((B, Q, I, K)).clone(),
-            2,
-            P,
-            -pad_i,
-            stride_i,
-            1,
-        ).mT.clone()
-        return (dX,)
+        return (_backward_pass(M, stride_j, pad_j, Q, K, stride_i, pad_i, P, r, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -299,10 +362,33 @@ def _length(axis: str, value: int, empty: bool, **given: int) -> int:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -311,10 +397,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

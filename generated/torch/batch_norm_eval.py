@@ -40,7 +40,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -59,10 +59,101 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def batch_norm_eval(X: Any, g: Any, b: Any, m: Any, v: Any, eps: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, g, b, m, v, eps = _real(X=X, g=g, b=b, m=m, v=v, eps=eps)
-    _check(X=X, g=g, b=b, m=m, v=v, eps=eps)
+    X, g, b, m, v, eps = _arguments(X, g, b, m, v, eps)
     _constant(m=m, v=v, eps=eps)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, g, b, m, v, eps)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    g: Tensor
+    m: Tensor
+    v: Tensor
+    eps: Tensor
+
+
+def forward(X: Any, g: Any, b: Any, m: Any, v: Any, eps: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, g, b, m, v, eps = _arguments(X, g, b, m, v, eps)
+    X, g, b, m, v, eps = _detached(X, g, b, m, v, eps)
+    Y = _forward_pass(X, g, b, m, v, eps)
+    return Y, Saved(X, g, m, v, eps)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dX, dg, db), the gradients with upstream dY."""
+    X, g, m, v, eps = saved
+    N = X.shape[0]
+    C = X.shape[-1]
+    dY = _upstream("dY", dY, (N, C), X)
+    return _backward_pass(True, True, True, X, g, m, v, eps, dY)
+
+
+def _arguments(X: Any, g: Any, b: Any, m: Any, v: Any, eps: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(g, Tensor)
+        and isinstance(b, Tensor)
+        and isinstance(m, Tensor)
+        and isinstance(v, Tensor)
+        and isinstance(eps, Tensor)
+        and X.is_floating_point()
+        and X.dtype == g.dtype == b.dtype == m.dtype == v.dtype == eps.dtype
+    ):
+        X, g, b, m, v, eps = _real(X=X, g=g, b=b, m=m, v=v, eps=eps)
+    if not (
+        X.ndim == 2
+        and g.ndim == 1
+        and g.shape[0] == X.shape[1]
+        and b.ndim == 1
+        and b.shape[0] == X.shape[1]
+        and m.ndim == 1
+        and m.shape[0] == X.shape[1]
+        and v.ndim == 1
+        and v.shape[0] == X.shape[1]
+        and eps.ndim == 0
+    ):
+        _check(X=X, g=g, b=b, m=m, v=v, eps=eps)
+    return X, g, b, m, v, eps
+
+
+def _forward_pass(X: Tensor, g: Tensor, b: Tensor, m: Tensor, v: Tensor, eps: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    N = X.shape[0]
+    C = X.shape[-1]
+    if _whole(N * C, X):
+        # Y[n,c] = g[c]*(X[n,c] - m[c])/sqrt(v[c] + eps) + b[c]
+        Y = g * (X - m) / torch.sqrt(v + eps) + b
+    else:
+        Y = _empty((N, C), X)
+
+        def run(parts: Any) -> Any:
+            for (n,) in parts:
+                _forward_part(m, X[n], v, eps, g, b, Y=Y[n])
+            return ()
+
+        _together(run, _parts((N,), C, X, 1), 1, X)
+    return Y
+
+
+def _backward_pass(need_X: bool, need_g: bool, need_b: bool, X: Tensor, g: Tensor, m: Tensor, v: Tensor, eps: Tensor, dY: Tensor) -> Any:
+    """(dX, dg, db): None for those that are not needed."""
+    dX = dg = db = None
+    if need_X or need_g:
+        rsqrt_v = 1 / torch.sqrt(v + eps)
+    if need_g:
+        # dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
+        dg = rsqrt_v * (dY * (X - m)).sum(dim=0)
+    if need_X:
+        # dX[n,c] = dY[n,c]*g[c]/sqrt(v[c] + eps)
+        dX = dY * g * rsqrt_v
+    if need_b:
+        # db[c] = sum(n, dY[n,c])
+        db = dY.sum(dim=0)
+    return dX, dg, db
 
 
 class _Forward(torch.autograd.Function):
@@ -72,21 +163,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, g: Tensor, b: Tensor, m: Tensor, v: Tensor, eps: Tensor) -> Any:
-        N = X.shape[0]
-        C = X.shape[-1]
-        if _whole(N * C, X):
-            # Y[n,c] = g[c]*(X[n,c] - m[c])/sqrt(v[c] + eps) + b[c]
-            Y = g * (X - m) / torch.sqrt(v + eps) + b
-        else:
-            Y = _empty((N, C), X)
-
-            def run(parts: Any) -> Any:
-                for (n,) in parts:
-                    _forward_part(m, X[n], v, eps, g, b, Y=Y[n])
-                return ()
-
-            _together(run, _parts((N,), C, X, 1), 1, X)
-        return Y
+        return _forward_pass(X, g, b, m, v, eps)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -98,9 +175,12 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         X, g, m, v, eps = ctx.saved_tensors
         need_X, need_g, need_b, _, _, _ = ctx.needs_input_grad
-        dX, dg, db = _spread(
-            (need_X, need_g, need_b), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_g, need_b, X, g, m, v, eps, dY)
-        )
+        if _recorded():
+            dX, dg, db = _spread(
+                (need_X, need_g, need_b), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_g, need_b, X, g, m, v, eps, dY)
+            )
+        else:
+            dX, dg, db = _backward_pass(need_X, need_g, need_b, X, g, m, v, eps, dY)
         return dX, dg, db, None, None, None
 
 
@@ -125,14 +205,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, g: Tensor, b: Tensor, m: Tensor, v: Tensor, eps: Tensor) -> Any:
+        Y = _forward_pass(X, g, b, m, v, eps)
+        ctx.save_for_backward(X, g, m, v, eps)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -142,19 +220,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_g: bool, need_b: bool, X: Tensor, g: Tensor, m: Tensor, v: Tensor, eps: Tensor, dY: Tensor) -> Any:
-        dX = dg = db = None
-        if need_X or need_g:
-            rsqrt_v = 1 / torch.sqrt(v + eps)
-        if need_g:
-            # dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
-            dg = rsqrt_v * (dY * (X - m)).sum(dim=0)
-        if need_X:
-            # dX[n,c] = dY[n,c]*g[c]/sqrt(v[c] + eps)
-            dX = dY * g * rsqrt_v
-        if need_b:
-            # db[c] = sum(n, dY[n,c])
-            db = dY.sum(dim=0)
-        return _needed((need_X, need_g, need_b), (dX, dg, db))
+        return _needed((need_X, need_g, need_b), _backward_pass(need_X, need_g, need_b, X, g, m, v, eps, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -296,7 +362,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -374,16 +440,37 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

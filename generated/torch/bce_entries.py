@@ -28,7 +28,7 @@ L = -t log x - (1 - t) log(1 - x), with x a probability, and -100 for the logari
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -43,10 +43,72 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def bce_entries(x: Any, t: Any, tiny: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    x, t, tiny = _real(x=x, t=t, tiny=tiny)
-    _check(x=x, t=t, tiny=tiny)
+    x, t, tiny = _arguments(x, t, tiny)
     _constant(tiny=tiny)
     return _chosen(_Forward, _DualForward, _ReverseForward)(x, t, tiny)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    x: Tensor
+    t: Tensor
+    tiny: Tensor
+
+
+def forward(x: Any, t: Any, tiny: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    x, t, tiny = _arguments(x, t, tiny)
+    x, t, tiny = _detached(x, t, tiny)
+    L = _forward_pass(x, t, tiny)
+    return L, Saved(x, t, tiny)
+
+
+def backward(dL: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dx, dt), the gradients with upstream dL."""
+    x, t, tiny = saved
+    N = x.shape[0]
+    dL = _upstream("dL", dL, (N,), x)
+    return _backward_pass(True, True, x, t, tiny, dL)
+
+
+def _arguments(x: Any, t: Any, tiny: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(x, Tensor)
+        and isinstance(t, Tensor)
+        and isinstance(tiny, Tensor)
+        and x.is_floating_point()
+        and x.dtype == t.dtype == tiny.dtype
+    ):
+        x, t, tiny = _real(x=x, t=t, tiny=tiny)
+    if not (x.ndim == 1 and t.ndim == 1 and t.shape[0] == x.shape[0] and tiny.ndim == 0):
+        _check(x=x, t=t, tiny=tiny)
+    return x, t, tiny
+
+
+def _forward_pass(x: Tensor, t: Tensor, tiny: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # L[i] = -(1 - t[i])*(-100*where(1 - x[i] <= tiny, 1, 0) + where(tiny < 1 - x[i], 1, 0)*log(1 - x[i]))
+    #     - t[i]*(-100*where(x[i] <= tiny, 1, 0) + where(tiny < x[i], 1, 0)*log(x[i]))
+    x_shifted = 1 - x
+    L = -(1 - t) * torch.where(x_shifted <= tiny, -100, torch.log(x_shifted)) - t * torch.where(x <= tiny, -100, torch.log(x))
+    return L
+
+
+def _backward_pass(need_x: bool, need_t: bool, x: Tensor, t: Tensor, tiny: Tensor, dL: Tensor) -> Any:
+    """(dx, dt): None for those that are not needed."""
+    dx = dt = None
+    x_shifted = 1 - x
+    if need_t:
+        # dt[i] = dL[i]*(where(tiny < 1 - x[i], 1, 0)*log(1 - x[i]) - 100*where(1 - x[i] <= tiny, 1, 0) -
+        #     (where(tiny < x[i], 1, 0)*log(x[i]) - 100*where(x[i] <= tiny, 1, 0)))
+        dt = dL * (torch.where(x_shifted <= tiny, -100, torch.log(x_shifted)) - torch.where(x <= tiny, -100, torch.log(x)))
+    if need_x:
+        # dx[i] = dL[i]*((1 - t[i])*where(tiny < 1 - x[i], 1, 0)/(1 - x[i]) - t[i]*where(tiny < x[i], 1,
+        #     0)/x[i])
+        dx = dL * (torch.where(tiny < x_shifted, (1 - t) / x_shifted, 0) - torch.where(tiny < x, t / x, 0))
+    return dx, dt
 
 
 class _Forward(torch.autograd.Function):
@@ -56,11 +118,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, t: Tensor, tiny: Tensor) -> Any:
-        # L[i] = -(1 - t[i])*(-100*where(1 - x[i] <= tiny, 1, 0) + where(tiny < 1 - x[i], 1, 0)*log(1 - x[i]))
-        #     - t[i]*(-100*where(x[i] <= tiny, 1, 0) + where(tiny < x[i], 1, 0)*log(x[i]))
-        x_shifted = 1 - x
-        L = -(1 - t) * torch.where(x_shifted <= tiny, -100, torch.log(x_shifted)) - t * torch.where(x <= tiny, -100, torch.log(x))
-        return L
+        return _forward_pass(x, t, tiny)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -72,7 +130,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
         x, t, tiny = ctx.saved_tensors
         need_x, need_t, _ = ctx.needs_input_grad
-        dx, dt = _spread((need_x, need_t), _chosen(_Backward, _DualBackward, _DualBackward)(need_x, need_t, x, t, tiny, dL))
+        if _recorded():
+            dx, dt = _spread((need_x, need_t), _chosen(_Backward, _DualBackward, _DualBackward)(need_x, need_t, x, t, tiny, dL))
+        else:
+            dx, dt = _backward_pass(need_x, need_t, x, t, tiny, dL)
         return dx, dt, None
 
 
@@ -101,14 +162,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, x: Tensor, t: Tensor, tiny: Tensor) -> Any:
+        L = _forward_pass(x, t, tiny)
+        ctx.save_for_backward(x, t, tiny)
+        return L
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -118,17 +177,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_x: bool, need_t: bool, x: Tensor, t: Tensor, tiny: Tensor, dL: Tensor) -> Any:
-        dx = dt = None
-        x_shifted = 1 - x
-        if need_t:
-            # dt[i] = dL[i]*(where(tiny < 1 - x[i], 1, 0)*log(1 - x[i]) - 100*where(1 - x[i] <= tiny, 1, 0) -
-            #     (where(tiny < x[i], 1, 0)*log(x[i]) - 100*where(x[i] <= tiny, 1, 0)))
-            dt = dL * (torch.where(x_shifted <= tiny, -100, torch.log(x_shifted)) - torch.where(x <= tiny, -100, torch.log(x)))
-        if need_x:
-            # dx[i] = dL[i]*((1 - t[i])*where(tiny < 1 - x[i], 1, 0)/(1 - x[i]) - t[i]*where(tiny < x[i], 1,
-            #     0)/x[i])
-            dx = dL * (torch.where(tiny < x_shifted, (1 - t) / x_shifted, 0) - torch.where(tiny < x, t / x, 0))
-        return _needed((need_x, need_t), (dx, dt))
+        return _needed((need_x, need_t), _backward_pass(need_x, need_t, x, t, tiny, dL))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -288,10 +337,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -300,10 +372,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

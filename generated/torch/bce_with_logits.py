@@ -31,7 +31,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,10 +46,100 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def bce_with_logits(Z: Any, T: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    Z, T = _real(Z=Z, T=T)
-    _check(Z=Z, T=T)
+    Z, T = _arguments(Z, T)
     _constant(T=T)
     return _chosen(_Forward, _DualForward, _ReverseForward)(Z, T)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Z: Tensor
+    T: Tensor
+
+
+def forward(Z: Any, T: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    Z, T = _arguments(Z, T)
+    Z, T = _detached(Z, T)
+    L = _forward_pass(Z, T)
+    return L, Saved(Z, T)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dZ, the gradient with upstream dL."""
+    Z, T = saved
+    dL = _upstream("dL", dL, (), Z)
+    return _backward_pass(Z, T, dL)
+
+
+def _arguments(Z: Any, T: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(Z, Tensor) and isinstance(T, Tensor) and Z.is_floating_point() and Z.dtype == T.dtype):
+        Z, T = _real(Z=Z, T=T)
+    if not (Z.ndim == 2 and T.ndim == 2 and T.shape[0] == Z.shape[0] and T.shape[1] == Z.shape[1]):
+        _check(Z=Z, T=T)
+    return Z, T
+
+
+def _forward_pass(Z: Tensor, T: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = Z.shape[0]
+    N = Z.shape[-1]
+    if _whole(B * N, Z):
+        # L = sum(i,j, -Z[i,j]*T[i,j] + softplus(Z[i,j]))/(size(B)*size(N))
+        L = (torch.nn.functional.softplus(Z, threshold=40) - Z * T).sum() / (B * N)
+    else:
+
+        def run(parts: Any) -> Any:
+            L_sum = _zeros((), Z)
+            for (i,) in parts:
+                L_sum_part = _forward_part(Z[i], T[i])
+                L_sum += L_sum_part
+            return (L_sum,)
+
+        (L_sum,) = _together(run, _parts((B,), N, Z, 1), 1, Z)
+        # L = sum(i,j, -Z[i,j]*T[i,j] + softplus(Z[i,j]))/(size(B)*size(N))
+        L = L_sum / (B * N)
+    return L
+
+
+def _backward_pass(Z: Tensor, T: Tensor, dL: Tensor) -> Any:
+    """dZ."""
+    B = Z.shape[0]
+    N = Z.shape[-1]
+    if not _whole(B * N, dL):
+        dZ = _empty((B, N), Z)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _backward_part(Z[i], T[i], dL, B, dZ=dZ[i])
+            return ()
+
+        _together(run, _parts((B,), N, Z, 1), 1, Z)
+        return dZ
+    # dZ[i,j] = dL/(size(B)*size(N))*(sigmoid(Z[i,j]) - T[i,j])
+    dZ = dL / (B * N) * (torch.sigmoid(Z) - T)
+    return dZ
+
+
+def _early_pass(Z: Tensor, T: Tensor) -> Any:
+    """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
+    B = Z.shape[0]
+    N = Z.shape[-1]
+    dZ = _empty((B, N), Z)
+
+    def run(parts: Any) -> Any:
+        L_sum = _zeros((), Z)
+        for (i,) in parts:
+            L_sum_part, _ = _both_part(Z[i], T[i], B, dZ=dZ[i])
+            L_sum += L_sum_part
+        return (L_sum,)
+
+    (L_sum,) = _together(run, _parts((B,), N, Z, 1), 1, Z)
+    # L = sum(i,j, -Z[i,j]*T[i,j] + softplus(Z[i,j]))/(size(B)*size(N))
+    L = L_sum / (B * N)
+    return L, dZ
 
 
 class _Forward(torch.autograd.Function):
@@ -59,24 +149,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(Z: Tensor, T: Tensor) -> Any:
-        B = Z.shape[0]
-        N = Z.shape[-1]
-        if _whole(B * N, Z):
-            # L = sum(i,j, -Z[i,j]*T[i,j] + softplus(Z[i,j]))/(size(B)*size(N))
-            L = (torch.nn.functional.softplus(Z, threshold=40) - Z * T).sum() / (B * N)
-        else:
-
-            def run(parts: Any) -> Any:
-                L_sum = _zeros((), Z)
-                for (i,) in parts:
-                    L_sum_part = _forward_part(Z[i], T[i])
-                    L_sum += L_sum_part
-                return (L_sum,)
-
-            (L_sum,) = _together(run, _parts((B,), N, Z, 1), 1, Z)
-            # L = sum(i,j, -Z[i,j]*T[i,j] + softplus(Z[i,j]))/(size(B)*size(N))
-            L = L_sum / (B * N)
-        return L
+        return _forward_pass(Z, T)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -88,7 +161,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
         Z, T = ctx.saved_tensors
         need_Z, _ = ctx.needs_input_grad
-        (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, T, dL))
+        if _recorded():
+            (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, T, dL))
+        else:
+            dZ = _backward_pass(Z, T, dL)
         return dZ, None
 
 
@@ -109,14 +185,23 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, Z: Tensor, T: Tensor) -> Any:
+        B = Z.shape[0]
+        N = Z.shape[-1]
+        if sum(ctx.needs_input_grad) == 1 and not _whole(B * N, Z):
+            L, *ctx.early = _early_pass(Z, T)
+        else:
+            L = _forward_pass(Z, T)
+        ctx.save_for_backward(Z, T)
+        return L
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    def backward(ctx: Any, dL: Any) -> Any:
+        early = _early(ctx, dL)
+        if early is None:
+            return _Forward.backward(ctx, dL)
+        (dZ,) = early
+        return dZ, None
 
 
 class _Backward(torch.autograd.Function):
@@ -126,21 +211,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_Z: bool, Z: Tensor, T: Tensor, dL: Tensor) -> Any:
-        B = Z.shape[0]
-        N = Z.shape[-1]
-        if not _whole(B * N, dL):
-            dZ = _empty((B, N), Z)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    _backward_part(Z[i], T[i], dL, B, dZ=dZ[i])
-                return ()
-
-            _together(run, _parts((B,), N, Z, 1), 1, Z)
-            return (dZ,)
-        # dZ[i,j] = dL/(size(B)*size(N))*(sigmoid(Z[i,j]) - T[i,j])
-        dZ = dL / (B * N) * (torch.sigmoid(Z) - T)
-        return (dZ,)
+        return (_backward_pass(Z, T, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -241,6 +312,20 @@ def _backward_part(Z: Tensor, T: Tensor, dL: Tensor, B: int, dZ: Any = None) -> 
     return dZ
 
 
+def _both_part(Z: Tensor, T: Tensor, B: int, dZ: Any = None) -> Any:
+    """One part along B, or the whole: L_sum, dZ."""
+    N = Z.shape[-1]
+    # L = sum(i,j, -Z[i,j]*T[i,j] + softplus(Z[i,j]))/(size(B)*size(N))
+    Z_shifted = torch.nn.functional.softplus(Z, threshold=40)
+    Z_shifted -= Z * T
+    L_sum = Z_shifted.sum()
+    # dZ[i,j] = dL/(size(B)*size(N))*(sigmoid(Z[i,j]) - T[i,j])
+    Z_T = torch.sigmoid(Z, out=dZ)
+    Z_T -= T
+    dZ = torch.divide(Z_T, B * N, out=Z_T)
+    return L_sum, dZ
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -286,7 +371,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -369,16 +454,49 @@ def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return _empty(shape, like).zero_()
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _early(ctx: Any, upstream: Tensor) -> Any:
+    """The gradients that the forward pass made, times the upstream gradient: once, and in place, since nobody else has them. None where
+    they are gone, or where the gradients are differentiated themselves."""
+    if "early" not in ctx.__dict__ or _recorded() or _traced(upstream):
+        return None
+    gradients = ctx.__dict__.pop("early")
+    if upstream.device.type != "cpu" or upstream != 1:
+        for gradient in gradients:
+            gradient *= upstream
+    return gradients
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -29,7 +29,7 @@ y_o = x^T W_o z + b_o, as torch.nn.Bilinear. Tenenbaum and Freeman (2000), secti
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,9 +45,89 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def bilinear(X: Any, Z: Any, W: Any, b: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, Z, W, b = _real(X=X, Z=Z, W=W, b=b)
-    _check(X=X, Z=Z, W=W, b=b)
+    X, Z, W, b = _arguments(X, Z, W, b)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, Z, W, b)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    Z: Tensor
+    W: Tensor
+
+
+def forward(X: Any, Z: Any, W: Any, b: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, Z, W, b = _arguments(X, Z, W, b)
+    X, Z, W, b = _detached(X, Z, W, b)
+    Y = _forward_pass(X, Z, W, b)
+    return Y, Saved(X, Z, W)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (dX, dZ, dW, db), the gradients with upstream dY."""
+    X, Z, W = saved
+    B = X.shape[0]
+    O = W.shape[0]
+    dY = _upstream("dY", dY, (B, O), X)
+    return _backward_pass(True, True, True, True, X, Z, W, dY)
+
+
+def _arguments(X: Any, Z: Any, W: Any, b: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(Z, Tensor)
+        and isinstance(W, Tensor)
+        and isinstance(b, Tensor)
+        and X.is_floating_point()
+        and X.dtype == Z.dtype == W.dtype == b.dtype
+    ):
+        X, Z, W, b = _real(X=X, Z=Z, W=W, b=b)
+    if not (
+        X.ndim == 2
+        and Z.ndim == 2
+        and Z.shape[0] == X.shape[0]
+        and W.ndim == 3
+        and W.shape[1] == X.shape[1]
+        and W.shape[2] == Z.shape[1]
+        and b.ndim == 1
+        and b.shape[0] == W.shape[0]
+    ):
+        _check(X=X, Z=Z, W=W, b=b)
+    return X, Z, W, b
+
+
+def _forward_pass(X: Tensor, Z: Tensor, W: Tensor, b: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # Y[i,o] = sum(k,l, X[i,k]*W[o,k,l]*Z[i,l]) + b[o]
+    Y = ((W.mT @ X.T).permute(2, 0, 1) @ Z[..., None])[..., 0] + b
+    return Y
+
+
+def _backward_pass(need_X: bool, need_Z: bool, need_W: bool, need_b: bool, X: Tensor, Z: Tensor, W: Tensor, dY: Tensor) -> Any:
+    """(dX, dZ, dW, db): None for those that are not needed."""
+    O = W.shape[0]
+    N = X.shape[-1]
+    M = Z.shape[-1]
+    B = X.shape[0]
+    dX = dZ = dW = db = None
+    if need_X:
+        # dX[i,k] = sum(o,l, dY[i,o]*W[o,k,l]*Z[i,l])
+        dX = ((W.permute(1, 2, 0) @ dY.T).permute(2, 0, 1) @ Z[..., None])[..., 0].clone()
+    if need_Z or need_W:
+        dY_X = dY[..., None] * X[:, None, :]
+    if need_W:
+        # dW[o,k,l] = sum(i, dY[i,o]*X[i,k]*Z[i,l])
+        dW = dY_X.permute(1, 2, 0) @ Z
+    if need_Z:
+        # dZ[i,l] = sum(o,k, dY[i,o]*X[i,k]*W[o,k,l])
+        dZ = dY_X.reshape(B, O * N) @ W.reshape(O * N, M)
+    if need_b:
+        # db[o] = sum(i, dY[i,o])
+        db = dY.sum(dim=0)
+    return dX, dZ, dW, db
 
 
 class _Forward(torch.autograd.Function):
@@ -57,9 +137,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, Z: Tensor, W: Tensor, b: Tensor) -> Any:
-        # Y[i,o] = sum(k,l, X[i,k]*W[o,k,l]*Z[i,l]) + b[o]
-        Y = ((W.mT @ X.T).permute(2, 0, 1) @ Z[..., None])[..., 0] + b
-        return Y
+        return _forward_pass(X, Z, W, b)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -71,9 +149,13 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         X, Z, W = ctx.saved_tensors
         need_X, need_Z, need_W, need_b = ctx.needs_input_grad
-        dX, dZ, dW, db = _spread(
-            (need_X, need_Z, need_W, need_b), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_Z, need_W, need_b, X, Z, W, dY)
-        )
+        if _recorded():
+            dX, dZ, dW, db = _spread(
+                (need_X, need_Z, need_W, need_b),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_Z, need_W, need_b, X, Z, W, dY),
+            )
+        else:
+            dX, dZ, dW, db = _backward_pass(need_X, need_Z, need_W, need_b, X, Z, W, dY)
         return dX, dZ, dW, db
 
 
@@ -108,14 +190,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, Z: Tensor, W: Tensor, b: Tensor) -> Any:
+        Y = _forward_pass(X, Z, W, b)
+        ctx.save_for_backward(X, Z, W)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -125,26 +205,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_Z: bool, need_W: bool, need_b: bool, X: Tensor, Z: Tensor, W: Tensor, dY: Tensor) -> Any:
-        O = W.shape[0]
-        N = X.shape[-1]
-        M = Z.shape[-1]
-        B = X.shape[0]
-        dX = dZ = dW = db = None
-        if need_X:
-            # dX[i,k] = sum(o,l, dY[i,o]*W[o,k,l]*Z[i,l])
-            dX = ((W.permute(1, 2, 0) @ dY.T).permute(2, 0, 1) @ Z[..., None])[..., 0].clone()
-        if need_Z or need_W:
-            dY_X = dY[..., None] * X[:, None, :]
-        if need_W:
-            # dW[o,k,l] = sum(i, dY[i,o]*X[i,k]*Z[i,l])
-            dW = dY_X.permute(1, 2, 0) @ Z
-        if need_Z:
-            # dZ[i,l] = sum(o,k, dY[i,o]*X[i,k]*W[o,k,l])
-            dZ = dY_X.reshape(B, O * N) @ W.reshape(O * N, M)
-        if need_b:
-            # db[o] = sum(i, dY[i,o])
-            db = dY.sum(dim=0)
-        return _needed((need_X, need_Z, need_W, need_b), (dX, dZ, dW, db))
+        return _needed((need_X, need_Z, need_W, need_b), _backward_pass(need_X, need_Z, need_W, need_b, X, Z, W, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -312,10 +373,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -324,10 +408,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -41,7 +41,7 @@ InfoNCE from images X to texts Y and back, on unit rows, at a learned scale. Rad
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -56,11 +56,124 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def clip(X: Any, Y: Any, scale: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    X, Y, scale = _real(X=X, Y=Y, scale=scale)
-    _check(X=X, Y=Y, scale=scale)
+    X, Y, scale = _arguments(X, Y, scale)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, Y, scale)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    scale: Tensor
+    Z: Tensor
+    U: Tensor
+    E: Tensor
+    V: Tensor
+    R: Tensor
+    C: Tensor
+
+
+def forward(X: Any, Y: Any, scale: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    X, Y, scale = _arguments(X, Y, scale)
+    X, Y, scale = _detached(X, Y, scale)
+    L, Z, U, E, V, R, C = _forward_pass(X, Y, scale)
+    return L, Saved(scale, Z, U, E, V, R, C)
+
+
+def backward(dL: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dX, dY, dscale), the gradients with upstream dL."""
+    scale, Z, U, E, V, R, C = saved
+    dL = _upstream("dL", dL, (), scale)
+    return _backward_pass(True, True, True, scale, Z, U, E, V, R, C, dL)
+
+
+def _arguments(X: Any, Y: Any, scale: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(Y, Tensor)
+        and isinstance(scale, Tensor)
+        and X.is_floating_point()
+        and X.dtype == Y.dtype == scale.dtype
+    ):
+        X, Y, scale = _real(X=X, Y=Y, scale=scale)
+    if not (X.ndim == 2 and Y.ndim == 2 and Y.shape[0] == X.shape[0] and Y.shape[1] == X.shape[1] and scale.ndim == 0):
+        _check(X=X, Y=Y, scale=scale)
     B = X.shape[0]
     _nonempty(B=B)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, Y, scale)[0]
+    return X, Y, scale
+
+
+def _forward_pass(X: Tensor, Y: Tensor, scale: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = X.shape[0]
+    # Z[i] = sum(e, X[i,e]^2)
+    Z = torch.linalg.vecdot(X, X)
+    # U[i,d] = X[i,d]/sqrt(Z[i])
+    U = X / torch.sqrt(Z)[:, None]
+    # E[i] = sum(e, Y[i,e]^2)
+    E = torch.linalg.vecdot(Y, Y)
+    # V[i,d] = Y[i,d]/sqrt(E[i])
+    V = Y / torch.sqrt(E)[:, None]
+    # S[i,j] = scale*sum(d, U[i,d]*V[j,d])
+    S = scale * (U @ V.T)
+    # m[i] = max(k, S[i,k])
+    m = S.amax(dim=-1)
+    # A_m[i] = sum(k, exp(S[i,k] - m[i]))
+    exp_S = torch.exp(S - m[:, None])
+    A_m = exp_S.sum(dim=-1)
+    # R[i,j] = exp(S[i,j] - m[i])/A_m[i]
+    R = exp_S / A_m[:, None]
+    # c[j] = max(k, S[k,j])
+    c = S.amax(dim=0)
+    # G_m[j] = sum(k, exp(S[k,j] - c[j]))
+    exp_S_2 = torch.exp(S - c)
+    G_m = exp_S_2.sum(dim=0)
+    # C[i,j] = exp(S[i,j] - c[j])/G_m[j]
+    C = exp_S_2 / G_m
+    # L = 1/2*(-sum(i, S[i,i] - (m[i] + log(A_m[i]))) - sum(i, S[i,i] - (c[i] + log(G_m[i]))))/size(B)
+    S_scaled = torch.diagonal(S, dim1=0, dim2=1)
+    L = 0.5 * (-(S_scaled - (m + torch.log(A_m))).sum() - (S_scaled - (c + torch.log(G_m))).sum()) / B
+    return L, Z, U, E, V, R, C
+
+
+def _backward_pass(
+    need_X: bool,
+    need_Y: bool,
+    need_scale: bool,
+    scale: Tensor,
+    Z: Tensor,
+    U: Tensor,
+    E: Tensor,
+    V: Tensor,
+    R: Tensor,
+    C: Tensor,
+    dL: Tensor,
+) -> Any:
+    """(dX, dY, dscale): None for those that are not needed."""
+    B = Z.shape[0]
+    dX = dY = dscale = None
+    # dS[i,j] = dL/size(B)*(1/2*R[i,j] - delta(i,j) + 1/2*C[i,j])
+    dS = dL / B * (0.5 * R - torch.eye(B, dtype=Z.dtype, device=Z.device) + 0.5 * C)
+    if need_scale:
+        # dscale = sum(i,j, dS[i,j]*sum(d, U[i,d]*V[j,d]))
+        dscale = torch.linalg.vecdot(dS, U @ V.T).sum()
+    if need_X:
+        # dU[i,d] = scale*sum(j, dS[i,j]*V[j,d])
+        dU = scale * (dS @ V)
+    if need_Y:
+        # dV[i,d] = scale*sum(i', dS[i',i]*U[i',d])
+        dV = scale * (dS.T @ U)
+        # D[i] = sum(d, dV[i,d]*V[i,d])
+        D = torch.linalg.vecdot(dV, V)
+        # dY[i,d] = 1/sqrt(E[i])*(dV[i,d] - V[i,d]*D[i])
+        dY = (dV - V * D[:, None]) / torch.sqrt(E)[:, None]
+    if need_X:
+        # F[i] = sum(d, dU[i,d]*U[i,d])
+        F = torch.linalg.vecdot(dU, U)
+        # dX[i,d] = 1/sqrt(Z[i])*(dU[i,d] - U[i,d]*F[i])
+        dX = (dU - U * F[:, None]) / torch.sqrt(Z)[:, None]
+    return dX, dY, dscale
 
 
 class _Forward(torch.autograd.Function):
@@ -70,35 +183,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, Y: Tensor, scale: Tensor) -> Any:
-        B = X.shape[0]
-        # Z[i] = sum(e, X[i,e]^2)
-        Z = torch.linalg.vecdot(X, X)
-        # U[i,d] = X[i,d]/sqrt(Z[i])
-        U = X / torch.sqrt(Z)[:, None]
-        # E[i] = sum(e, Y[i,e]^2)
-        E = torch.linalg.vecdot(Y, Y)
-        # V[i,d] = Y[i,d]/sqrt(E[i])
-        V = Y / torch.sqrt(E)[:, None]
-        # S[i,j] = scale*sum(d, U[i,d]*V[j,d])
-        S = scale * (U @ V.T)
-        # m[i] = max(k, S[i,k])
-        m = S.amax(dim=-1)
-        # A_m[i] = sum(k, exp(S[i,k] - m[i]))
-        exp_S = torch.exp(S - m[:, None])
-        A_m = exp_S.sum(dim=-1)
-        # R[i,j] = exp(S[i,j] - m[i])/A_m[i]
-        R = exp_S / A_m[:, None]
-        # c[j] = max(k, S[k,j])
-        c = S.amax(dim=0)
-        # G_m[j] = sum(k, exp(S[k,j] - c[j]))
-        exp_S_2 = torch.exp(S - c)
-        G_m = exp_S_2.sum(dim=0)
-        # C[i,j] = exp(S[i,j] - c[j])/G_m[j]
-        C = exp_S_2 / G_m
-        # L = 1/2*(-sum(i, S[i,i] - (m[i] + log(A_m[i]))) - sum(i, S[i,i] - (c[i] + log(G_m[i]))))/size(B)
-        S_scaled = torch.diagonal(S, dim1=0, dim2=1)
-        L = 0.5 * (-(S_scaled - (m + torch.log(A_m))).sum() - (S_scaled - (c + torch.log(G_m))).sum()) / B
-        return L, Z, U, E, V, R, C
+        return _forward_pass(X, Y, scale)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -115,10 +200,13 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = X.new_zeros(())
         _, need_X, need_Y, need_scale = ctx.needs_input_grad
-        dX, dY, dscale = _spread(
-            (need_X, need_Y, need_scale),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_Y, need_scale, X, Y, scale, Z, U, E, V, R, C, dL),
-        )
+        if _recorded():
+            dX, dY, dscale = _spread(
+                (need_X, need_Y, need_scale),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_Y, need_scale, X, Y, scale, Z, U, E, V, R, C, dL),
+            )
+        else:
+            dX, dY, dscale = _backward_pass(need_X, need_Y, need_scale, scale, Z, U, E, V, R, C, dL)
         return None, dX, dY, dscale
 
 
@@ -180,14 +268,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, Y: Tensor, scale: Tensor) -> Any:
+        L, Z, U, E, V, R, C = _forward_pass(X, Y, scale)
+        ctx.save_for_backward(X, Y, scale, Z, U, E, V, R, C)
+        return (L,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -211,29 +297,7 @@ class _Backward(torch.autograd.Function):
         C: Tensor,
         dL: Tensor,
     ) -> Any:
-        B = X.shape[0]
-        dX = dY = dscale = None
-        # dS[i,j] = dL/size(B)*(1/2*R[i,j] - delta(i,j) + 1/2*C[i,j])
-        dS = dL / B * (0.5 * R - torch.eye(B, dtype=Z.dtype, device=Z.device) + 0.5 * C)
-        if need_scale:
-            # dscale = sum(i,j, dS[i,j]*sum(d, U[i,d]*V[j,d]))
-            dscale = torch.linalg.vecdot(dS, U @ V.T).sum()
-        if need_X:
-            # dU[i,d] = scale*sum(j, dS[i,j]*V[j,d])
-            dU = scale * (dS @ V)
-        if need_Y:
-            # dV[i,d] = scale*sum(i', dS[i',i]*U[i',d])
-            dV = scale * (dS.T @ U)
-            # D[i] = sum(d, dV[i,d]*V[i,d])
-            D = torch.linalg.vecdot(dV, V)
-            # dY[i,d] = 1/sqrt(E[i])*(dV[i,d] - V[i,d]*D[i])
-            dY = (dV - V * D[:, None]) / torch.sqrt(E)[:, None]
-        if need_X:
-            # F[i] = sum(d, dU[i,d]*U[i,d])
-            F = torch.linalg.vecdot(dU, U)
-            # dX[i,d] = 1/sqrt(Z[i])*(dU[i,d] - U[i,d]*F[i])
-            dX = (dU - U * F[:, None]) / torch.sqrt(Z)[:, None]
-        return _needed((need_X, need_Y, need_scale), (dX, dY, dscale))
+        return _needed((need_X, need_Y, need_scale), _backward_pass(need_X, need_Y, need_scale, scale, Z, U, E, V, R, C, dL))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -510,10 +574,33 @@ def _nonempty(**lengths: int) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -522,10 +609,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -22,7 +22,7 @@ Y = [X, Z]: each is 0 where it has no entry, so their sum is the one after the o
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,9 +36,67 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def concatenation(X: Any, Z: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, Z = _real(X=X, Z=Z)
-    _check(X=X, Z=Z)
+    X, Z = _arguments(X, Z)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, Z)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    N: int
+    M: int
+    B: int
+    F: int
+
+
+def forward(X: Any, Z: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, Z = _arguments(X, Z)
+    X, Z = _detached(X, Z)
+    Y = _forward_pass(X, Z)
+    N = X.shape[-1]
+    M = Z.shape[-1]
+    B = X.shape[0]
+    F = _length("F", M + N, 0 in (M, N), M=M, N=N)
+    return Y, Saved(N, M, B, F)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dX, dZ), the gradients with upstream dY."""
+    N, M, B, F = saved
+    dY = _upstream("dY", dY, (B, F), None)
+    return _backward_pass(True, True, N, M, dY)
+
+
+def _arguments(X: Any, Z: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and isinstance(Z, Tensor) and X.is_floating_point() and X.dtype == Z.dtype):
+        X, Z = _real(X=X, Z=Z)
+    if not (X.ndim == 2 and Z.ndim == 2 and Z.shape[0] == X.shape[0]):
+        _check(X=X, Z=Z)
+    return X, Z
+
+
+def _forward_pass(X: Tensor, Z: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    M = Z.shape[-1]
+    N = X.shape[-1]
+    F = _length("F", M + N, 0 in (M, N), M=M, N=N)
+    # Y[b,f] = X[b,position(f)] + Z[b,f - size(N)]
+    Y = _read(X, {1: (0, (1, F))}) + _read(Z, {1: (-N, (1, F))})
+    return Y
+
+
+def _backward_pass(need_X: bool, need_Z: bool, N: int, M: int, dY: Tensor) -> Any:
+    """(dX, dZ): None for those that are not needed."""
+    dX = dZ = None
+    if need_X:
+        # dX[b,n] = dY[b,position(n)]
+        dX = _read(dY, {1: (0, (1, N))}).clone()
+    if need_Z:
+        # dZ[b,m] = dY[b,m + size(N)]
+        dZ = _read(dY, {1: (N, (1, M))}).clone()
+    return dX, dZ
 
 
 class _Forward(torch.autograd.Function):
@@ -48,12 +106,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, Z: Tensor) -> Any:
-        M = Z.shape[-1]
-        N = X.shape[-1]
-        F = _length("F", M + N, 0 in (M, N), M=M, N=N)
-        # Y[b,f] = X[b,position(f)] + Z[b,f - size(N)]
-        Y = _read(X, {1: (0, (1, F))}) + _read(Z, {1: (-N, (1, F))})
-        return Y
+        return _forward_pass(X, Z)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -70,7 +123,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         N, M, F, B = ctx.lengths
         need_X, need_Z = ctx.needs_input_grad
-        dX, dZ = _spread((need_X, need_Z), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_Z, N, M, F, B, dY))
+        if _recorded():
+            dX, dZ = _spread((need_X, need_Z), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_Z, N, M, F, B, dY))
+        else:
+            dX, dZ = _backward_pass(need_X, need_Z, N, M, dY)
         return dX, dZ
 
 
@@ -94,14 +150,17 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, Z: Tensor) -> Any:
+        Y = _forward_pass(X, Z)
+        ctx.save_for_backward()
+        N = X.shape[-1]
+        M = Z.shape[-1]
+        F = _length("F", M + N, 0 in (M, N), M=M, N=N)
+        B = X.shape[0]
+        ctx.lengths = (N, M, F, B)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -111,14 +170,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_Z: bool, N: int, M: int, F: int, B: int, dY: Tensor) -> Any:
-        dX = dZ = None
-        if need_X:
-            # dX[b,n] = dY[b,position(n)]
-            dX = _read(dY, {1: (0, (1, N))}).clone()
-        if need_Z:
-            # dZ[b,m] = dY[b,m + size(N)]
-            dZ = _read(dY, {1: (N, (1, M))}).clone()
-        return _needed((need_X, need_Z), (dX, dZ))
+        return _needed((need_X, need_Z), _backward_pass(need_X, need_Z, N, M, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -241,10 +293,33 @@ def _length(axis: str, value: int, empty: bool, **given: int) -> int:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -253,10 +328,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import itertools
 import operator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,11 +48,125 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def convolution_2d(X: Any, W: Any, h: Any, stride: int, pad: int) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, W, h = _real(X=X, W=W, h=h)
+    X, W, h, stride, pad = _arguments(X, W, h, stride, pad)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(X, W, h, stride, pad)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    W: Tensor
+    J: int
+    stride: int
+    pad: int
+    I: int
+
+
+def forward(X: Any, W: Any, h: Any, stride: int, pad: int) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, W, h, stride, pad = _arguments(X, W, h, stride, pad)
+    X, W, h = _detached(X, W, h)
+    Y = _forward_pass(X, W, h, stride, pad)
+    Q = X.shape[-1]
+    M = W.shape[-1]
+    J = _length("J", (2 * pad + Q - M) // stride + 1, 0 in (Q, M), pad=pad, stride=stride, Q=Q, M=M)
+    P = X.shape[2]
+    K = W.shape[2]
+    I = _length("I", (2 * pad + P - K) // stride + 1, 0 in (P, K), pad=pad, stride=stride, P=P, K=K)
+    return Y, Saved(X, W, J, stride, pad, I)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dX, dW, dh), the gradients with upstream dY."""
+    X, W, J, stride, pad, I = saved
+    B = X.shape[0]
+    O = W.shape[0]
+    dY = _upstream("dY", dY, (B, O, I, J), X)
+    return _backward_pass(True, True, True, stride, pad, X, W, dY)
+
+
+def _arguments(X: Any, W: Any, h: Any, stride: Any, pad: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(W, Tensor)
+        and isinstance(h, Tensor)
+        and X.is_floating_point()
+        and X.dtype == W.dtype == h.dtype
+    ):
+        X, W, h = _real(X=X, W=W, h=h)
     stride = _integer("stride", stride, 1)
     pad = _integer("pad", pad, 0)
-    _check(X=X, W=W, h=h)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(X, W, h, stride, pad)
+    if not (X.ndim == 4 and W.ndim == 4 and W.shape[1] == X.shape[1] and h.ndim == 1 and h.shape[0] == W.shape[0]):
+        _check(X=X, W=W, h=h)
+    return X, W, h, stride, pad
+
+
+def _forward_pass(X: Tensor, W: Tensor, h: Tensor, stride: int, pad: int) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    P = X.shape[2]
+    K = W.shape[2]
+    I = _length("I", (2 * pad + P - K) // stride + 1, 0 in (P, K), pad=pad, stride=stride, P=P, K=K)
+    Q = X.shape[-1]
+    M = W.shape[-1]
+    J = _length("J", (2 * pad + Q - M) // stride + 1, 0 in (Q, M), pad=pad, stride=stride, Q=Q, M=M)
+    B = X.shape[0]
+    C = X.shape[1]
+    O = W.shape[0]
+    # Y[b,o,i,j] = sum(c,k,m, X[b,c,stride*i + k - pad,stride*j + m - pad]*W[o,c,k,m]) + h[o]
+    Y = (
+        _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).permute(0, 2, 4, 1, 3, 5).reshape(B, I, J, C * K * M)
+        @ W.reshape(O, C * K * M).T
+    ).permute(0, 3, 1, 2) + h[:, None, None]
+    return Y
+
+
+def _backward_pass(need_X: bool, need_W: bool, need_h: bool, stride: int, pad: int, X: Tensor, W: Tensor, dY: Tensor) -> Any:
+    """(dX, dW, dh): None for those that are not needed."""
+    J = dY.shape[-1]
+    M = W.shape[-1]
+    Q = X.shape[-1]
+    I = dY.shape[2]
+    K = W.shape[2]
+    P = X.shape[2]
+    B = X.shape[0]
+    O = W.shape[0]
+    C = X.shape[1]
+    dX = dW = dh = None
+    if need_X:
+        # dX[b,c,p,q] = sum(o,i,j,k,m, dY[b,o,i,j]*delta(stride*i + k - pad,p)*delta(stride*j + m -
+        #     pad,q)*W[o,c,k,m])
+        dX = (
+            _place(
+                _place(
+                    dY.permute(0, 2, 3, 1)[..., None, None, :, :] @ W.permute(1, 2, 0, 3)[None, None, :, :, :, :], 4, Q, -pad, stride, 1
+                ).permute(0, 1, 3, 2, 4),
+                1,
+                P,
+                -pad,
+                stride,
+                1,
+            )
+            .permute(0, 2, 1, 3)
+            .clone()
+        )
+    if need_W:
+        # dW[o,c,k,m] = sum(b,i,j, dY[b,o,i,j]*X[b,c,stride*i + k - pad,stride*j + m - pad])
+        dW = (
+            (
+                _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))})
+                .permute(1, 3, 5, 0, 2, 4)
+                .reshape(C, K, M, B * I * J)
+                @ dY.permute(1, 0, 2, 3).reshape(O, B * I * J).T
+            )
+            .permute(3, 0, 1, 2)
+            .clone()
+        )
+    if need_h:
+        # dh[o] = sum(b,i,j, dY[b,o,i,j])
+        dh = dY.sum(dim=(0, 2, 3))
+    return dX, dW, dh
 
 
 class _Forward(torch.autograd.Function):
@@ -62,21 +176,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, W: Tensor, h: Tensor, stride: int, pad: int) -> Any:
-        P = X.shape[2]
-        K = W.shape[2]
-        I = _length("I", (2 * pad + P - K) // stride + 1, 0 in (P, K), pad=pad, stride=stride, P=P, K=K)
-        Q = X.shape[-1]
-        M = W.shape[-1]
-        J = _length("J", (2 * pad + Q - M) // stride + 1, 0 in (Q, M), pad=pad, stride=stride, Q=Q, M=M)
-        B = X.shape[0]
-        C = X.shape[1]
-        O = W.shape[0]
-        # Y[b,o,i,j] = sum(c,k,m, X[b,c,stride*i + k - pad,stride*j + m - pad]*W[o,c,k,m]) + h[o]
-        Y = (
-            _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).permute(0, 2, 4, 1, 3, 5).reshape(B, I, J, C * K * M)
-            @ W.reshape(O, C * K * M).T
-        ).permute(0, 3, 1, 2) + h[:, None, None]
-        return Y
+        return _forward_pass(X, W, h, stride, pad)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -96,9 +196,13 @@ class _Forward(torch.autograd.Function):
         X, W = ctx.saved_tensors
         J, stride, pad, I = ctx.lengths
         need_X, need_W, need_h, _, _ = ctx.needs_input_grad
-        dX, dW, dh = _spread(
-            (need_X, need_W, need_h), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W, need_h, J, stride, pad, I, X, W, dY)
-        )
+        if _recorded():
+            dX, dW, dh = _spread(
+                (need_X, need_W, need_h),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W, need_h, J, stride, pad, I, X, W, dY),
+            )
+        else:
+            dX, dW, dh = _backward_pass(need_X, need_W, need_h, stride, pad, X, W, dY)
         return dX, dW, dh, None, None
 
 
@@ -143,14 +247,19 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, W: Tensor, h: Tensor, stride: int, pad: int) -> Any:
+        Y = _forward_pass(X, W, h, stride, pad)
+        ctx.save_for_backward(X, W)
+        Q = X.shape[-1]
+        M = W.shape[-1]
+        J = _length("J", (2 * pad + Q - M) // stride + 1, 0 in (Q, M), pad=pad, stride=stride, Q=Q, M=M)
+        P = X.shape[2]
+        K = W.shape[2]
+        I = _length("I", (2 * pad + P - K) // stride + 1, 0 in (P, K), pad=pad, stride=stride, P=P, K=K)
+        ctx.lengths = (J, stride, pad, I)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -160,47 +269,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_W: bool, need_h: bool, J: int, stride: int, pad: int, I: int, X: Tensor, W: Tensor, dY: Tensor) -> Any:
-        M = W.shape[-1]
-        Q = X.shape[-1]
-        K = W.shape[2]
-        P = X.shape[2]
-        B = X.shape[0]
-        O = W.shape[0]
-        C = X.shape[1]
-        dX = dW = dh = None
-        if need_X:
-            # dX[b,c,p,q] = sum(o,i,j,k,m, dY[b,o,i,j]*delta(stride*i + k - pad,p)*delta(stride*j + m -
-            #     pad,q)*W[o,c,k,m])
-            dX = (
-                _place(
-                    _place(
-                        dY.permute(0, 2, 3, 1)[..., None, None, :, :] @ W.permute(1, 2, 0, 3)[None, None, :, :, :, :], 4, Q, -pad, stride, 1
-                    ).permute(0, 1, 3, 2, 4),
-                    1,
-                    P,
-                    -pad,
-                    stride,
-                    1,
-                )
-                .permute(0, 2, 1, 3)
-                .clone()
-            )
-        if need_W:
-            # dW[o,c,k,m] = sum(b,i,j, dY[b,o,i,j]*X[b,c,stride*i + k - pad,stride*j + m - pad])
-            dW = (
-                (
-                    _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))})
-                    .permute(1, 3, 5, 0, 2, 4)
-                    .reshape(C, K, M, B * I * J)
-                    @ dY.permute(1, 0, 2, 3).reshape(O, B * I * J).T
-                )
-                .permute(3, 0, 1, 2)
-                .clone()
-            )
-        if need_h:
-            # dh[o] = sum(b,i,j, dY[b,o,i,j])
-            dh = dY.sum(dim=(0, 2, 3))
-        return _needed((need_X, need_W, need_h), (dX, dW, dh))
+        return _needed((need_X, need_W, need_h), _backward_pass(need_X, need_W, need_h, stride, pad, X, W, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -423,10 +492,33 @@ def _length(axis: str, value: int, empty: bool, **given: int) -> int:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -435,10 +527,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -42,7 +42,7 @@ from __future__ import annotations
 
 import itertools
 import operator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -59,7 +59,65 @@ def convolution_grouped(
     X: Any, W: Any, h: Any, rows: int, columns: int, stride_i: int, stride_j: int, dilation_i: int, dilation_j: int, pad_i: int, pad_j: int
 ) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, W, h = _real(X=X, W=W, h=h)
+    X, W, h, rows, columns, stride_i, stride_j, dilation_i, dilation_j, pad_i, pad_j = _arguments(
+        X, W, h, rows, columns, stride_i, stride_j, dilation_i, dilation_j, pad_i, pad_j
+    )
+    return _chosen(_Forward, _DualForward, _ReverseForward)(
+        X, W, h, rows, columns, stride_i, stride_j, dilation_i, dilation_j, pad_i, pad_j
+    )
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    W: Tensor
+    J: int
+    stride_j: int
+    dilation_j: int
+    pad_j: int
+    I: int
+    stride_i: int
+    dilation_i: int
+    pad_i: int
+
+
+def forward(
+    X: Any, W: Any, h: Any, rows: int, columns: int, stride_i: int, stride_j: int, dilation_i: int, dilation_j: int, pad_i: int, pad_j: int
+) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, W, h, rows, columns, stride_i, stride_j, dilation_i, dilation_j, pad_i, pad_j = _arguments(
+        X, W, h, rows, columns, stride_i, stride_j, dilation_i, dilation_j, pad_i, pad_j
+    )
+    X, W, h = _detached(X, W, h)
+    Y = _forward_pass(X, W, h, rows, columns, stride_i, stride_j, dilation_i, dilation_j, pad_i, pad_j)
+    J = _length("J", columns, False, columns=columns)
+    I = _length("I", rows, False, rows=rows)
+    return Y, Saved(X, W, J, stride_j, dilation_j, pad_j, I, stride_i, dilation_i, pad_i)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dX, dW, dh), the gradients with upstream dY."""
+    X, W, J, stride_j, dilation_j, pad_j, I, stride_i, dilation_i, pad_i = saved
+    B = X.shape[0]
+    G = X.shape[1]
+    O = W.shape[1]
+    dY = _upstream("dY", dY, (B, G, O, I, J), X)
+    return _backward_pass(True, True, True, stride_j, dilation_j, pad_j, stride_i, dilation_i, pad_i, X, W, dY)
+
+
+def _arguments(
+    X: Any, W: Any, h: Any, rows: Any, columns: Any, stride_i: Any, stride_j: Any, dilation_i: Any, dilation_j: Any, pad_i: Any, pad_j: Any
+) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(W, Tensor)
+        and isinstance(h, Tensor)
+        and X.is_floating_point()
+        and X.dtype == W.dtype == h.dtype
+    ):
+        X, W, h = _real(X=X, W=W, h=h)
     rows = _integer("rows", rows, 0)
     columns = _integer("columns", columns, 0)
     stride_i = _integer("stride_i", stride_i, 0)
@@ -68,10 +126,118 @@ def convolution_grouped(
     dilation_j = _integer("dilation_j", dilation_j, 0)
     pad_i = _integer("pad_i", pad_i, 0)
     pad_j = _integer("pad_j", pad_j, 0)
-    _check(X=X, W=W, h=h)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(
-        X, W, h, rows, columns, stride_i, stride_j, dilation_i, dilation_j, pad_i, pad_j
-    )
+    if not (
+        X.ndim == 5
+        and W.ndim == 5
+        and W.shape[0] == X.shape[1]
+        and W.shape[2] == X.shape[2]
+        and h.ndim == 2
+        and h.shape[0] == X.shape[1]
+        and h.shape[1] == W.shape[1]
+    ):
+        _check(X=X, W=W, h=h)
+    return X, W, h, rows, columns, stride_i, stride_j, dilation_i, dilation_j, pad_i, pad_j
+
+
+def _forward_pass(
+    X: Tensor,
+    W: Tensor,
+    h: Tensor,
+    rows: int,
+    columns: int,
+    stride_i: int,
+    stride_j: int,
+    dilation_i: int,
+    dilation_j: int,
+    pad_i: int,
+    pad_j: int,
+) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    I = _length("I", rows, False, rows=rows)
+    K = W.shape[3]
+    J = _length("J", columns, False, columns=columns)
+    M = W.shape[-1]
+    B = X.shape[0]
+    G = X.shape[1]
+    C = X.shape[2]
+    O = W.shape[1]
+    # Y[b,g,o,i,j] = sum(c,k,m, X[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j + dilation_j*m -
+    #     pad_j]*W[g,o,c,k,m]) + h[g,o]
+    Y = (
+        _read(X, {3: (-pad_i, (stride_i, I), (dilation_i, K)), 4: (-pad_j, (stride_j, J), (dilation_j, M))})
+        .permute(0, 1, 3, 5, 2, 4, 6)
+        .reshape(B, G, I, J, C * K * M)
+        .permute(1, 0, 2, 3, 4)
+        @ W.reshape(G, O, C * K * M).mT[:, None, None, :, :]
+    ).permute(1, 0, 4, 2, 3) + h[..., None, None]
+    return Y
+
+
+def _backward_pass(
+    need_X: bool,
+    need_W: bool,
+    need_h: bool,
+    stride_j: int,
+    dilation_j: int,
+    pad_j: int,
+    stride_i: int,
+    dilation_i: int,
+    pad_i: int,
+    X: Tensor,
+    W: Tensor,
+    dY: Tensor,
+) -> Any:
+    """(dX, dW, dh): None for those that are not needed."""
+    J = dY.shape[-1]
+    M = W.shape[-1]
+    Q = X.shape[-1]
+    I = dY.shape[3]
+    K = W.shape[3]
+    P = X.shape[3]
+    B = X.shape[0]
+    G = X.shape[1]
+    O = W.shape[1]
+    C = X.shape[2]
+    dX = dW = dh = None
+    if need_X:
+        # dX[b,g,c,p,q] = sum(o,i,j,k,m, dY[b,g,o,i,j]*delta(stride_i*i + dilation_i*k -
+        #     pad_i,p)*delta(stride_j*j + dilation_j*m - pad_j,q)*W[g,o,c,k,m])
+        dX = (
+            _place(
+                _place(
+                    dY.permute(1, 0, 3, 4, 2)[..., None, None, :, :] @ W.permute(0, 2, 3, 1, 4)[:, None, None, :, :, :, :],
+                    5,
+                    Q,
+                    -pad_j,
+                    stride_j,
+                    dilation_j,
+                ).permute(0, 1, 2, 4, 3, 5),
+                2,
+                P,
+                -pad_i,
+                stride_i,
+                dilation_i,
+            )
+            .permute(1, 0, 3, 2, 4)
+            .clone()
+        )
+    if need_W:
+        # dW[g,o,c,k,m] = sum(b,i,j, dY[b,g,o,i,j]*X[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j +
+        #     dilation_j*m - pad_j])
+        dW = (
+            (
+                _read(X, {3: (-pad_i, (stride_i, I), (dilation_i, K)), 4: (-pad_j, (stride_j, J), (dilation_j, M))})
+                .permute(1, 2, 4, 6, 0, 3, 5)
+                .reshape(G, C, K, M, B * I * J)
+                @ dY.permute(1, 2, 0, 3, 4).reshape(G, O, B * I * J).mT[:, None, None, :, :]
+            )
+            .permute(0, 4, 1, 2, 3)
+            .clone()
+        )
+    if need_h:
+        # dh[g,o] = sum(b,i,j, dY[b,g,o,i,j])
+        dh = dY.sum(dim=(0, 3, 4))
+    return dX, dW, dh
 
 
 class _Forward(torch.autograd.Function):
@@ -93,24 +259,7 @@ class _Forward(torch.autograd.Function):
         pad_i: int,
         pad_j: int,
     ) -> Any:
-        I = _length("I", rows, False, rows=rows)
-        K = W.shape[3]
-        J = _length("J", columns, False, columns=columns)
-        M = W.shape[-1]
-        B = X.shape[0]
-        G = X.shape[1]
-        C = X.shape[2]
-        O = W.shape[1]
-        # Y[b,g,o,i,j] = sum(c,k,m, X[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j + dilation_j*m -
-        #     pad_j]*W[g,o,c,k,m]) + h[g,o]
-        Y = (
-            _read(X, {3: (-pad_i, (stride_i, I), (dilation_i, K)), 4: (-pad_j, (stride_j, J), (dilation_j, M))})
-            .permute(0, 1, 3, 5, 2, 4, 6)
-            .reshape(B, G, I, J, C * K * M)
-            .permute(1, 0, 2, 3, 4)
-            @ W.reshape(G, O, C * K * M).mT[:, None, None, :, :]
-        ).permute(1, 0, 4, 2, 3) + h[..., None, None]
-        return Y
+        return _forward_pass(X, W, h, rows, columns, stride_i, stride_j, dilation_i, dilation_j, pad_i, pad_j)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -126,12 +275,15 @@ class _Forward(torch.autograd.Function):
         X, W = ctx.saved_tensors
         J, stride_j, dilation_j, pad_j, I, stride_i, dilation_i, pad_i = ctx.lengths
         need_X, need_W, need_h, _, _, _, _, _, _, _, _ = ctx.needs_input_grad
-        dX, dW, dh = _spread(
-            (need_X, need_W, need_h),
-            _chosen(_Backward, _DualBackward, _DualBackward)(
-                need_X, need_W, need_h, J, stride_j, dilation_j, pad_j, I, stride_i, dilation_i, pad_i, X, W, dY
-            ),
-        )
+        if _recorded():
+            dX, dW, dh = _spread(
+                (need_X, need_W, need_h),
+                _chosen(_Backward, _DualBackward, _DualBackward)(
+                    need_X, need_W, need_h, J, stride_j, dilation_j, pad_j, I, stride_i, dilation_i, pad_i, X, W, dY
+                ),
+            )
+        else:
+            dX, dW, dh = _backward_pass(need_X, need_W, need_h, stride_j, dilation_j, pad_j, stride_i, dilation_i, pad_i, X, W, dY)
         return dX, dW, dh, None, None, None, None, None, None, None, None
 
 
@@ -194,14 +346,28 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(
+        ctx: Any,
+        X: Tensor,
+        W: Tensor,
+        h: Tensor,
+        rows: int,
+        columns: int,
+        stride_i: int,
+        stride_j: int,
+        dilation_i: int,
+        dilation_j: int,
+        pad_i: int,
+        pad_j: int,
+    ) -> Any:
+        Y = _forward_pass(X, W, h, rows, columns, stride_i, stride_j, dilation_i, dilation_j, pad_i, pad_j)
+        ctx.save_for_backward(X, W)
+        J = _length("J", columns, False, columns=columns)
+        I = _length("I", rows, False, rows=rows)
+        ctx.lengths = (J, stride_j, dilation_j, pad_j, I, stride_i, dilation_i, pad_i)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -226,54 +392,10 @@ class _Backward(torch.autograd.Function):
         W: Tensor,
         dY: Tensor,
     ) -> Any:
-        M = W.shape[-1]
-        Q = X.shape[-1]
-        K = W.shape[3]
-        P = X.shape[3]
-        B = X.shape[0]
-        G = X.shape[1]
-        O = W.shape[1]
-        C = X.shape[2]
-        dX = dW = dh = None
-        if need_X:
-            # dX[b,g,c,p,q] = sum(o,i,j,k,m, dY[b,g,o,i,j]*delta(stride_i*i + dilation_i*k -
-            #     pad_i,p)*delta(stride_j*j + dilation_j*m - pad_j,q)*W[g,o,c,k,m])
-            dX = (
-                _place(
-                    _place(
-                        dY.permute(1, 0, 3, 4, 2)[..., None, None, :, :] @ W.permute(0, 2, 3, 1, 4)[:, None, None, :, :, :, :],
-                        5,
-                        Q,
-                        -pad_j,
-                        stride_j,
-                        dilation_j,
-                    ).permute(0, 1, 2, 4, 3, 5),
-                    2,
-                    P,
-                    -pad_i,
-                    stride_i,
-                    dilation_i,
-                )
-                .permute(1, 0, 3, 2, 4)
-                .clone()
-            )
-        if need_W:
-            # dW[g,o,c,k,m] = sum(b,i,j, dY[b,g,o,i,j]*X[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j +
-            #     dilation_j*m - pad_j])
-            dW = (
-                (
-                    _read(X, {3: (-pad_i, (stride_i, I), (dilation_i, K)), 4: (-pad_j, (stride_j, J), (dilation_j, M))})
-                    .permute(1, 2, 4, 6, 0, 3, 5)
-                    .reshape(G, C, K, M, B * I * J)
-                    @ dY.permute(1, 2, 0, 3, 4).reshape(G, O, B * I * J).mT[:, None, None, :, :]
-                )
-                .permute(0, 4, 1, 2, 3)
-                .clone()
-            )
-        if need_h:
-            # dh[g,o] = sum(b,i,j, dY[b,g,o,i,j])
-            dh = dY.sum(dim=(0, 3, 4))
-        return _needed((need_X, need_W, need_h), (dX, dW, dh))
+        return _needed(
+            (need_X, need_W, need_h),
+            _backward_pass(need_X, need_W, need_h, stride_j, dilation_j, pad_j, stride_i, dilation_i, pad_i, X, W, dY),
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -557,10 +679,33 @@ def _length(axis: str, value: int, empty: bool, **given: int) -> int:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -569,10 +714,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -26,7 +26,7 @@ A convolution by stride 1 whose output is as long as its input, channels last. D
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -40,10 +40,73 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def convolution_same(X: Any, W: Any, pad: int) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, W = _real(X=X, W=W)
-    pad = _integer("pad", pad, 0)
-    _check(X=X, W=W)
+    X, W, pad = _arguments(X, W, pad)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, W, pad)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    W: Tensor
+    pad: int
+
+
+def forward(X: Any, W: Any, pad: int) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, W, pad = _arguments(X, W, pad)
+    X, W = _detached(X, W)
+    Y = _forward_pass(X, W, pad)
+    return Y, Saved(X, W, pad)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dX, dW), the gradients with upstream dY."""
+    X, W, pad = saved
+    B = X.shape[0]
+    L = X.shape[1]
+    O = W.shape[-1]
+    dY = _upstream("dY", dY, (B, L, O), X)
+    return _backward_pass(True, True, pad, X, W, dY)
+
+
+def _arguments(X: Any, W: Any, pad: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and isinstance(W, Tensor) and X.is_floating_point() and X.dtype == W.dtype):
+        X, W = _real(X=X, W=W)
+    pad = _integer("pad", pad, 0)
+    if not (X.ndim == 3 and W.ndim == 3 and W.shape[1] == X.shape[2]):
+        _check(X=X, W=W)
+    return X, W, pad
+
+
+def _forward_pass(X: Tensor, W: Tensor, pad: int) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    K = W.shape[0]
+    L = X.shape[1]
+    B = X.shape[0]
+    C = X.shape[-1]
+    O = W.shape[-1]
+    # Y[b,l,o] = sum(k,c, X[b,k + l - pad,c]*W[k,c,o])
+    Y = _read(X, {1: (-pad, (1, K), (1, L))}).permute(0, 2, 1, 3).reshape(B, L, K * C) @ W.reshape(K * C, O)
+    return Y
+
+
+def _backward_pass(need_X: bool, need_W: bool, pad: int, X: Tensor, W: Tensor, dY: Tensor) -> Any:
+    """(dX, dW): None for those that are not needed."""
+    L = X.shape[1]
+    K = W.shape[0]
+    B = X.shape[0]
+    O = W.shape[-1]
+    C = X.shape[-1]
+    dX = dW = None
+    if need_X:
+        # dX[b,l,c] = sum(o,k, dY[b,l - k + pad,o]*W[k,c,o])
+        dX = _read(dY, {1: (pad, (1, L), (-1, K))}).reshape(B, L, K * O) @ W.permute(1, 0, 2).reshape(C, K * O).T
+    if need_W:
+        # dW[k,c,o] = sum(b,l, dY[b,l,o]*X[b,k + l - pad,c])
+        dW = _read(X, {1: (-pad, (1, K), (1, L))}).permute(1, 3, 0, 2).reshape(K, C, B * L) @ dY.reshape(B * L, O)
+    return dX, dW
 
 
 class _Forward(torch.autograd.Function):
@@ -53,14 +116,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, W: Tensor, pad: int) -> Any:
-        K = W.shape[0]
-        L = X.shape[1]
-        B = X.shape[0]
-        C = X.shape[-1]
-        O = W.shape[-1]
-        # Y[b,l,o] = sum(k,c, X[b,k + l - pad,c]*W[k,c,o])
-        Y = _read(X, {1: (-pad, (1, K), (1, L))}).permute(0, 2, 1, 3).reshape(B, L, K * C) @ W.reshape(K * C, O)
-        return Y
+        return _forward_pass(X, W, pad)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -74,7 +130,10 @@ class _Forward(torch.autograd.Function):
         X, W = ctx.saved_tensors
         (pad,) = ctx.lengths
         need_X, need_W, _ = ctx.needs_input_grad
-        dX, dW = _spread((need_X, need_W), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W, pad, X, W, dY))
+        if _recorded():
+            dX, dW = _spread((need_X, need_W), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W, pad, X, W, dY))
+        else:
+            dX, dW = _backward_pass(need_X, need_W, pad, X, W, dY)
         return dX, dW, None
 
 
@@ -103,14 +162,13 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, W: Tensor, pad: int) -> Any:
+        Y = _forward_pass(X, W, pad)
+        ctx.save_for_backward(X, W)
+        ctx.lengths = (pad,)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -120,19 +178,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_W: bool, pad: int, X: Tensor, W: Tensor, dY: Tensor) -> Any:
-        L = X.shape[1]
-        K = W.shape[0]
-        B = X.shape[0]
-        O = W.shape[-1]
-        C = X.shape[-1]
-        dX = dW = None
-        if need_X:
-            # dX[b,l,c] = sum(o,k, dY[b,l - k + pad,o]*W[k,c,o])
-            dX = _read(dY, {1: (pad, (1, L), (-1, K))}).reshape(B, L, K * O) @ W.permute(1, 0, 2).reshape(C, K * O).T
-        if need_W:
-            # dW[k,c,o] = sum(b,l, dY[b,l,o]*X[b,k + l - pad,c])
-            dW = _read(X, {1: (-pad, (1, K), (1, L))}).permute(1, 3, 0, 2).reshape(K, C, B * L) @ dY.reshape(B * L, O)
-        return _needed((need_X, need_W), (dX, dW))
+        return _needed((need_X, need_W), _backward_pass(need_X, need_W, pad, X, W, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -290,10 +336,33 @@ def _integer(name: str, value: Any, least: int) -> int:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -302,10 +371,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -47,7 +47,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -64,10 +64,136 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def cosine_embedding(X: Any, Y: Any, s: Any, margin: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    X, Y, s, margin = _real(X=X, Y=Y, s=s, margin=margin)
-    _check(X=X, Y=Y, s=s, margin=margin)
+    X, Y, s, margin = _arguments(X, Y, s, margin)
     _constant(s=s, margin=margin)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, Y, s, margin)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    Y: Tensor
+    s: Tensor
+    U: Tensor
+    V: Tensor
+    c: Tensor
+    u: Tensor
+
+
+def forward(X: Any, Y: Any, s: Any, margin: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    X, Y, s, margin = _arguments(X, Y, s, margin)
+    X, Y, s, margin = _detached(X, Y, s, margin)
+    L, U, V, c, u = _forward_pass(X, Y, s, margin)
+    return L, Saved(X, Y, s, U, V, c, u)
+
+
+def backward(dL: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dX, dY), the gradients with upstream dL."""
+    X, Y, s, U, V, c, u = saved
+    dL = _upstream("dL", dL, (), X)
+    return _backward_pass(True, True, X, Y, s, U, V, c, u, dL)
+
+
+def _arguments(X: Any, Y: Any, s: Any, margin: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(Y, Tensor)
+        and isinstance(s, Tensor)
+        and isinstance(margin, Tensor)
+        and X.is_floating_point()
+        and X.dtype == Y.dtype == s.dtype == margin.dtype
+    ):
+        X, Y, s, margin = _real(X=X, Y=Y, s=s, margin=margin)
+    if not (
+        X.ndim == 2
+        and Y.ndim == 2
+        and Y.shape[0] == X.shape[0]
+        and Y.shape[1] == X.shape[1]
+        and s.ndim == 1
+        and s.shape[0] == X.shape[0]
+        and margin.ndim == 0
+    ):
+        _check(X=X, Y=Y, s=s, margin=margin)
+    return X, Y, s, margin
+
+
+def _forward_pass(X: Tensor, Y: Tensor, s: Tensor, margin: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = X.shape[0]
+    # U[i] = sum(k, X[i,k]^2) + 1/1000000000000
+    U = torch.linalg.vecdot(X, X) + 1e-12
+    # V[i] = sum(k, Y[i,k]^2) + 1/1000000000000
+    V = torch.linalg.vecdot(Y, Y) + 1e-12
+    # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
+    c = torch.linalg.vecdot(X, Y) / torch.sqrt(U * V)
+    # u[i] = c[i] - margin
+    u = c - margin
+    # L = 1/2*sum(i, (1 - s[i])*(u[i] + relu(-u[i])) + (s[i] + 1)*(1 - c[i]))/size(B)
+    L = 0.5 * ((1 - s) * (u + torch.relu(-u)) + (s + 1) * (1 - c)).sum() / B
+    return L, U, V, c, u
+
+
+def _backward_pass(
+    need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, s: Tensor, U: Tensor, V: Tensor, c: Tensor, u: Tensor, dL: Tensor
+) -> Any:
+    """(dX, dY): None for those that are not needed."""
+    B = X.shape[0]
+    K = X.shape[-1]
+    if not _whole(B * K, dL):
+        dY = _empty((B, K), X)
+        dX = _empty((B, K), X)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _backward_part(s[i], u[i], dL, U[i], c[i], V[i], Y[i], X[i], B, dY=dY[i], dX=dX[i], work=work)
+            return ()
+
+        _together(run, _parts((B,), K, X, 1), 1, X)
+        return dX, dY
+    dX = dY = None
+    # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
+    du = 0.5 * dL / B * (1 - s) * (1 - (-u > 0).to(X.dtype))
+    # dc[i] = du[i] - (1/2)*dL*(s[i] + 1)/size(B)
+    dc = du - 0.5 * dL / B * (s + 1)
+    if need_X:
+        # dU[i] = -(1/2)*dc[i]*c[i]/U[i]
+        dU = -0.5 * dc * c / U
+    if need_Y:
+        # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
+        dV = -0.5 * dc * c / V
+    rsqrt_U = 1 / torch.sqrt(U * V)
+    if need_Y:
+        # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
+        dY = 2 * dV[:, None] * Y + dc[:, None] * X * rsqrt_U[:, None]
+    if need_X:
+        # dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
+        dX = 2 * dU[:, None] * X + dc[:, None] * Y * rsqrt_U[:, None]
+    return dX, dY
+
+
+def _early_pass(X: Tensor, Y: Tensor, s: Tensor, margin: Tensor) -> Any:
+    """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
+    B = X.shape[0]
+    K = X.shape[-1]
+    dY = _empty((B, K), X)
+    dX = _empty((B, K), X)
+
+    def run(parts: Any) -> Any:
+        L_sum = _zeros((), X)
+        work: dict[int, Any] = {}
+        for (i,) in parts:
+            L_sum_part, _, _ = _both_part(X[i], Y[i], margin, s[i], B, dY=dY[i], dX=dX[i], work=work)
+            L_sum += L_sum_part
+        return (L_sum,)
+
+    (L_sum,) = _together(run, _parts((B,), K, X, 1), 1, X)
+    # L = 1/2*sum(i, (1 - s[i])*(u[i] + relu(-u[i])) + (s[i] + 1)*(1 - c[i]))/size(B)
+    L = 0.5 * L_sum / B
+    return L, dX, dY
 
 
 class _Forward(torch.autograd.Function):
@@ -77,18 +203,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, Y: Tensor, s: Tensor, margin: Tensor) -> Any:
-        B = X.shape[0]
-        # U[i] = sum(k, X[i,k]^2) + 1/1000000000000
-        U = torch.linalg.vecdot(X, X) + 1e-12
-        # V[i] = sum(k, Y[i,k]^2) + 1/1000000000000
-        V = torch.linalg.vecdot(Y, Y) + 1e-12
-        # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
-        c = torch.linalg.vecdot(X, Y) / torch.sqrt(U * V)
-        # u[i] = c[i] - margin
-        u = c - margin
-        # L = 1/2*sum(i, (1 - s[i])*(u[i] + relu(-u[i])) + (s[i] + 1)*(1 - c[i]))/size(B)
-        L = 0.5 * ((1 - s) * (u + torch.relu(-u)) + (s + 1) * (1 - c)).sum() / B
-        return L, U, V, c, u
+        return _forward_pass(X, Y, s, margin)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -104,10 +219,16 @@ class _Forward(torch.autograd.Function):
         X, Y, s, margin, U, V, c, u = ctx.saved_tensors
         if dL is None:
             dL = X.new_zeros(())
+        if U is None:
+            with torch.no_grad():
+                _, U, V, c, u = _forward_pass(X, Y, s, margin)
         _, need_X, need_Y, _, _ = ctx.needs_input_grad
-        dX, dY = _spread(
-            (need_X, need_Y), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_Y, X, Y, s, margin, U, V, c, u, dL)
-        )
+        if _recorded():
+            dX, dY = _spread(
+                (need_X, need_Y), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_Y, X, Y, s, margin, U, V, c, u, dL)
+            )
+        else:
+            dX, dY = _backward_pass(need_X, need_Y, X, Y, s, U, V, c, u, dL)
         return None, dX, dY, None, None
 
 
@@ -149,14 +270,24 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, Y: Tensor, s: Tensor, margin: Tensor) -> Any:
+        B = X.shape[0]
+        K = X.shape[-1]
+        if sum(ctx.needs_input_grad) == 2 and not _whole(B * K, X):
+            L, *ctx.early = _early_pass(X, Y, s, margin)
+            U = V = c = u = None
+        else:
+            L, U, V, c, u = _forward_pass(X, Y, s, margin)
+        ctx.save_for_backward(X, Y, s, margin, U, V, c, u)
+        return (L,)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    def backward(ctx: Any, dL: Any) -> Any:
+        early = _early(ctx, dL)
+        if early is None:
+            return _Forward.backward(ctx, dL)
+        dX, dY = early
+        return None, dX, dY, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -168,39 +299,7 @@ class _Backward(torch.autograd.Function):
     def forward(
         need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, s: Tensor, margin: Tensor, U: Tensor, V: Tensor, c: Tensor, u: Tensor, dL: Tensor
     ) -> Any:
-        B = X.shape[0]
-        K = X.shape[-1]
-        if not _whole(B * K, dL):
-            dY = _empty((B, K), X)
-            dX = _empty((B, K), X)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    _backward_part(s[i], u[i], dL, U[i], c[i], V[i], Y[i], X[i], B, dY=dY[i], dX=dX[i], work=work)
-                return ()
-
-            _together(run, _parts((B,), K, X, 1), 1, X)
-            return _needed((need_X, need_Y), (dX, dY))
-        dX = dY = None
-        # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
-        du = 0.5 * dL / B * (1 - s) * (1 - (-u > 0).to(X.dtype))
-        # dc[i] = du[i] - (1/2)*dL*(s[i] + 1)/size(B)
-        dc = du - 0.5 * dL / B * (s + 1)
-        if need_X:
-            # dU[i] = -(1/2)*dc[i]*c[i]/U[i]
-            dU = -0.5 * dc * c / U
-        if need_Y:
-            # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
-            dV = -0.5 * dc * c / V
-        rsqrt_U = 1 / torch.sqrt(U * V)
-        if need_Y:
-            # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
-            dY = 2 * dV[:, None] * Y + dc[:, None] * X * rsqrt_U[:, None]
-        if need_X:
-            # dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
-            dX = 2 * dU[:, None] * X + dc[:, None] * Y * rsqrt_U[:, None]
-        return _needed((need_X, need_Y), (dX, dY))
+        return _needed((need_X, need_Y), _backward_pass(need_X, need_Y, X, Y, s, U, V, c, u, dL))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -413,6 +512,41 @@ def _backward_part(
     return dY, dX
 
 
+def _both_part(X: Tensor, Y: Tensor, margin: Tensor, s: Tensor, B: int, dY: Any = None, dX: Any = None, work: Any = None) -> Any:
+    """One part along B, or the whole: L_sum, dY, dX."""
+    B_block = X.shape[0]
+    K = X.shape[-1]
+    (space_1,) = _spaces(work, X, (B_block, K))
+    # U[i] = sum(k, X[i,k]^2) + 1/1000000000000
+    U = torch.linalg.vecdot(X, X) + 1e-12
+    # V[i] = sum(k, Y[i,k]^2) + 1/1000000000000
+    V = torch.linalg.vecdot(Y, Y) + 1e-12
+    # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
+    c = torch.linalg.vecdot(X, Y) / torch.sqrt(U * V)
+    # u[i] = c[i] - margin
+    u = c - margin
+    # L = 1/2*sum(i, (1 - s[i])*(u[i] + relu(-u[i])) + (s[i] + 1)*(1 - c[i]))/size(B)
+    L_sum = ((1 - s) * (u + torch.relu(-u)) + (s + 1) * (1 - c)).sum()
+    # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
+    du = 0.5 * (1 - s) * (1 - (-u > 0).to(X.dtype)) / B
+    # dc[i] = du[i] - (1/2)*dL*(s[i] + 1)/size(B)
+    dc = du - 0.5 * (s + 1) / B
+    # dU[i] = -(1/2)*dc[i]*c[i]/U[i]
+    dU = -0.5 * dc * c / U
+    # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
+    dV = -0.5 * dc * c / V
+    # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
+    dV_Y = torch.multiply(Y, dV[:, None] * 2, out=dY)
+    rsqrt_U = 1 / torch.sqrt(U * V)
+    dc_X = torch.multiply(X, dc[:, None] * rsqrt_U[:, None], out=space_1)
+    dY = torch.add(dV_Y, dc_X, out=dV_Y)
+    # dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
+    dU_X = torch.multiply(X, dU[:, None] * 2, out=dX)
+    dc_Y = torch.multiply(Y, dc[:, None] * rsqrt_U[:, None], out=space_1)
+    dX = torch.add(dU_X, dc_Y, out=dU_X)
+    return L_sum, dY, dX
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -458,7 +592,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -536,6 +670,11 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
@@ -545,16 +684,49 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _early(ctx: Any, upstream: Tensor) -> Any:
+    """The gradients that the forward pass made, times the upstream gradient: once, and in place, since nobody else has them. None where
+    they are gone, or where the gradients are differentiated themselves."""
+    if "early" not in ctx.__dict__ or _recorded() or _traced(upstream):
+        return None
+    gradients = ctx.__dict__.pop("early")
+    if upstream.device.type != "cpu" or upstream != 1:
+        for gradient in gradients:
+            gradient *= upstream
+    return gradients
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

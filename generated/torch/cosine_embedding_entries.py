@@ -48,7 +48,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -66,10 +66,117 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def cosine_embedding_entries(X: Any, Y: Any, s: Any, margin: Any, eps: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    X, Y, s, margin, eps = _real(X=X, Y=Y, s=s, margin=margin, eps=eps)
-    _check(X=X, Y=Y, s=s, margin=margin, eps=eps)
+    X, Y, s, margin, eps = _arguments(X, Y, s, margin, eps)
     _constant(s=s, margin=margin, eps=eps)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, Y, s, margin, eps)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    Y: Tensor
+    s: Tensor
+    U: Tensor
+    V: Tensor
+    c: Tensor
+    u: Tensor
+
+
+def forward(X: Any, Y: Any, s: Any, margin: Any, eps: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    X, Y, s, margin, eps = _arguments(X, Y, s, margin, eps)
+    X, Y, s, margin, eps = _detached(X, Y, s, margin, eps)
+    L, U, V, c, u = _forward_pass(X, Y, s, margin, eps)
+    return L, Saved(X, Y, s, U, V, c, u)
+
+
+def backward(dL: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dX, dY), the gradients with upstream dL."""
+    X, Y, s, U, V, c, u = saved
+    N = X.shape[0]
+    dL = _upstream("dL", dL, (N,), X)
+    return _backward_pass(True, True, X, Y, s, U, V, c, u, dL)
+
+
+def _arguments(X: Any, Y: Any, s: Any, margin: Any, eps: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(Y, Tensor)
+        and isinstance(s, Tensor)
+        and isinstance(margin, Tensor)
+        and isinstance(eps, Tensor)
+        and X.is_floating_point()
+        and X.dtype == Y.dtype == s.dtype == margin.dtype == eps.dtype
+    ):
+        X, Y, s, margin, eps = _real(X=X, Y=Y, s=s, margin=margin, eps=eps)
+    if not (
+        X.ndim == 2
+        and Y.ndim == 2
+        and Y.shape[0] == X.shape[0]
+        and Y.shape[1] == X.shape[1]
+        and s.ndim == 1
+        and s.shape[0] == X.shape[0]
+        and margin.ndim == 0
+        and eps.ndim == 0
+    ):
+        _check(X=X, Y=Y, s=s, margin=margin, eps=eps)
+    return X, Y, s, margin, eps
+
+
+def _forward_pass(X: Tensor, Y: Tensor, s: Tensor, margin: Tensor, eps: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # U[i] = sum(k, X[i,k]^2) + eps
+    U = torch.linalg.vecdot(X, X) + eps
+    # V[i] = sum(k, Y[i,k]^2) + eps
+    V = torch.linalg.vecdot(Y, Y) + eps
+    # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
+    c = torch.linalg.vecdot(X, Y) / torch.sqrt(U * V)
+    # u[i] = c[i] - margin
+    u = c - margin
+    # L[i] = where(0 < s[i], 1, 0)*(1 - c[i]) + where(s[i] <= 0, 1, 0)*(u[i] + relu(-u[i]))
+    L = torch.where(s > 0, 1 - c, u + torch.relu(-u))
+    return L, U, V, c, u
+
+
+def _backward_pass(
+    need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, s: Tensor, U: Tensor, V: Tensor, c: Tensor, u: Tensor, dL: Tensor
+) -> Any:
+    """(dX, dY): None for those that are not needed."""
+    N = X.shape[0]
+    K = X.shape[-1]
+    if not _whole(N * K, dL):
+        dY = _empty((N, K), X)
+        dX = _empty((N, K), X)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _backward_part(s[i], u[i], dL[i], U[i], c[i], V[i], Y[i], X[i], dY=dY[i], dX=dX[i], work=work)
+            return ()
+
+        _together(run, _parts((N,), K, X, 1), 1, X)
+        return dX, dY
+    dX = dY = None
+    # du[i] = dL[i]*where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0))
+    du = torch.where(s <= 0, dL * (1 - (-u > 0).to(X.dtype)), 0)
+    # dc[i] = du[i] - dL[i]*where(0 < s[i], 1, 0)
+    dc = du - torch.where(s > 0, dL, 0)
+    if need_X:
+        # dU[i] = -(1/2)*dc[i]*c[i]/U[i]
+        dU = -0.5 * dc * c / U
+    if need_Y:
+        # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
+        dV = -0.5 * dc * c / V
+    rsqrt_U = 1 / torch.sqrt(U * V)
+    if need_Y:
+        # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
+        dY = 2 * dV[:, None] * Y + dc[:, None] * X * rsqrt_U[:, None]
+    if need_X:
+        # dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
+        dX = 2 * dU[:, None] * X + dc[:, None] * Y * rsqrt_U[:, None]
+    return dX, dY
 
 
 class _Forward(torch.autograd.Function):
@@ -79,17 +186,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, Y: Tensor, s: Tensor, margin: Tensor, eps: Tensor) -> Any:
-        # U[i] = sum(k, X[i,k]^2) + eps
-        U = torch.linalg.vecdot(X, X) + eps
-        # V[i] = sum(k, Y[i,k]^2) + eps
-        V = torch.linalg.vecdot(Y, Y) + eps
-        # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
-        c = torch.linalg.vecdot(X, Y) / torch.sqrt(U * V)
-        # u[i] = c[i] - margin
-        u = c - margin
-        # L[i] = where(0 < s[i], 1, 0)*(1 - c[i]) + where(s[i] <= 0, 1, 0)*(u[i] + relu(-u[i]))
-        L = torch.where(s > 0, 1 - c, u + torch.relu(-u))
-        return L, U, V, c, u
+        return _forward_pass(X, Y, s, margin, eps)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -107,9 +204,12 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = X.new_zeros((N,))
         _, need_X, need_Y, _, _, _ = ctx.needs_input_grad
-        dX, dY = _spread(
-            (need_X, need_Y), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_Y, X, Y, s, margin, eps, U, V, c, u, dL)
-        )
+        if _recorded():
+            dX, dY = _spread(
+                (need_X, need_Y), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_Y, X, Y, s, margin, eps, U, V, c, u, dL)
+            )
+        else:
+            dX, dY = _backward_pass(need_X, need_Y, X, Y, s, U, V, c, u, dL)
         return None, dX, dY, None, None, None
 
 
@@ -150,14 +250,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, Y: Tensor, s: Tensor, margin: Tensor, eps: Tensor) -> Any:
+        L, U, V, c, u = _forward_pass(X, Y, s, margin, eps)
+        ctx.save_for_backward(X, Y, s, margin, eps, U, V, c, u)
+        return (L,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -180,39 +278,7 @@ class _Backward(torch.autograd.Function):
         u: Tensor,
         dL: Tensor,
     ) -> Any:
-        N = X.shape[0]
-        K = X.shape[-1]
-        if not _whole(N * K, dL):
-            dY = _empty((N, K), X)
-            dX = _empty((N, K), X)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    _backward_part(s[i], u[i], dL[i], U[i], c[i], V[i], Y[i], X[i], dY=dY[i], dX=dX[i], work=work)
-                return ()
-
-            _together(run, _parts((N,), K, X, 1), 1, X)
-            return _needed((need_X, need_Y), (dX, dY))
-        dX = dY = None
-        # du[i] = dL[i]*where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0))
-        du = torch.where(s <= 0, dL * (1 - (-u > 0).to(X.dtype)), 0)
-        # dc[i] = du[i] - dL[i]*where(0 < s[i], 1, 0)
-        dc = du - torch.where(s > 0, dL, 0)
-        if need_X:
-            # dU[i] = -(1/2)*dc[i]*c[i]/U[i]
-            dU = -0.5 * dc * c / U
-        if need_Y:
-            # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
-            dV = -0.5 * dc * c / V
-        rsqrt_U = 1 / torch.sqrt(U * V)
-        if need_Y:
-            # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
-            dY = 2 * dV[:, None] * Y + dc[:, None] * X * rsqrt_U[:, None]
-        if need_X:
-            # dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
-            dX = 2 * dU[:, None] * X + dc[:, None] * Y * rsqrt_U[:, None]
-        return _needed((need_X, need_Y), (dX, dY))
+        return _needed((need_X, need_Y), _backward_pass(need_X, need_Y, X, Y, s, U, V, c, u, dL))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -466,7 +532,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -553,16 +619,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

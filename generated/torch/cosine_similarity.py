@@ -43,7 +43,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -59,10 +59,100 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def cosine_similarity(X: Any, Y: Any, eps: Any) -> Tensor:
     """Return S, differentiable twice, in reverse and in forward mode."""
-    X, Y, eps = _real(X=X, Y=Y, eps=eps)
-    _check(X=X, Y=Y, eps=eps)
+    X, Y, eps = _arguments(X, Y, eps)
     _constant(eps=eps)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, Y, eps)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    Y: Tensor
+    eps: Tensor
+    U: Tensor
+    V: Tensor
+    S: Tensor
+
+
+def forward(X: Any, Y: Any, eps: Any) -> tuple[Tensor, Saved]:
+    """Return (S, saved), without autograd."""
+    X, Y, eps = _arguments(X, Y, eps)
+    X, Y, eps = _detached(X, Y, eps)
+    S, U, V = _forward_pass(X, Y, eps)
+    return S, Saved(X, Y, eps, U, V, S)
+
+
+def backward(dS: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dX, dY), the gradients with upstream dS."""
+    X, Y, eps, U, V, S = saved
+    N = X.shape[0]
+    dS = _upstream("dS", dS, (N,), X)
+    return _backward_pass(True, True, X, Y, eps, U, V, S, dS)
+
+
+def _arguments(X: Any, Y: Any, eps: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(Y, Tensor)
+        and isinstance(eps, Tensor)
+        and X.is_floating_point()
+        and X.dtype == Y.dtype == eps.dtype
+    ):
+        X, Y, eps = _real(X=X, Y=Y, eps=eps)
+    if not (X.ndim == 2 and Y.ndim == 2 and Y.shape[0] == X.shape[0] and Y.shape[1] == X.shape[1] and eps.ndim == 0):
+        _check(X=X, Y=Y, eps=eps)
+    return X, Y, eps
+
+
+def _forward_pass(X: Tensor, Y: Tensor, eps: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # U[n] = sum(k, X[n,k]^2)
+    U = torch.linalg.vecdot(X, X)
+    # V[n] = sum(k, Y[n,k]^2)
+    V = torch.linalg.vecdot(Y, Y)
+    # S[n] = sum(k, X[n,k]*Y[n,k])/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+    square_eps = eps**2
+    S = torch.linalg.vecdot(X, Y) / torch.sqrt(torch.maximum(U, square_eps)) / torch.sqrt(torch.maximum(V, square_eps))
+    return S, U, V
+
+
+def _backward_pass(need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, eps: Tensor, U: Tensor, V: Tensor, S: Tensor, dS: Tensor) -> Any:
+    """(dX, dY): None for those that are not needed."""
+    N = X.shape[0]
+    K = X.shape[-1]
+    if not _whole(N * K, dS):
+        dY = _empty((N, K), X)
+        dX = _empty((N, K), X)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (n,) in parts:
+                _backward_part(eps, U[n], dS[n], S[n], V[n], Y[n], X[n], dY=dY[n], dX=dX[n], work=work)
+            return ()
+
+        _together(run, _parts((N,), K, X, 1), 1, X)
+        return dX, dY
+    dX = dY = None
+    square_eps = eps**2
+    max_U = torch.maximum(U, square_eps)
+    if need_X:
+        # dU[n] = -(1/4)*dS[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))
+        dU = -0.25 * dS * S * (1 + torch.sign(U - square_eps)) / max_U
+    max_V = torch.maximum(V, square_eps)
+    if need_Y:
+        # dV[n] = -(1/4)*dS[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
+        dV = -0.25 * dS * S * (1 + torch.sign(V - square_eps)) / max_V
+    rsqrt_max_U = 1 / torch.sqrt(max_U)
+    rsqrt_max_V = 1 / torch.sqrt(max_V)
+    if need_Y:
+        # dY[n,k] = 2*dV[n]*Y[n,k] + dS[n]*X[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+        dY = 2 * dV[:, None] * Y + dS[:, None] * X * rsqrt_max_U[:, None] * rsqrt_max_V[:, None]
+    if need_X:
+        # dX[n,k] = 2*dU[n]*X[n,k] + dS[n]*Y[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+        dX = 2 * dU[:, None] * X + dS[:, None] * Y * rsqrt_max_U[:, None] * rsqrt_max_V[:, None]
+    return dX, dY
 
 
 class _Forward(torch.autograd.Function):
@@ -72,14 +162,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, Y: Tensor, eps: Tensor) -> Any:
-        # U[n] = sum(k, X[n,k]^2)
-        U = torch.linalg.vecdot(X, X)
-        # V[n] = sum(k, Y[n,k]^2)
-        V = torch.linalg.vecdot(Y, Y)
-        # S[n] = sum(k, X[n,k]*Y[n,k])/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
-        square_eps = eps**2
-        S = torch.linalg.vecdot(X, Y) / torch.sqrt(torch.maximum(U, square_eps)) / torch.sqrt(torch.maximum(V, square_eps))
-        return S, U, V
+        return _forward_pass(X, Y, eps)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -97,7 +180,10 @@ class _Forward(torch.autograd.Function):
         if dS is None:
             dS = X.new_zeros((N,))
         _, need_X, need_Y, _ = ctx.needs_input_grad
-        dX, dY = _spread((need_X, need_Y), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_Y, X, Y, eps, U, V, S, dS))
+        if _recorded():
+            dX, dY = _spread((need_X, need_Y), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_Y, X, Y, eps, U, V, S, dS))
+        else:
+            dX, dY = _backward_pass(need_X, need_Y, X, Y, eps, U, V, S, dS)
         return None, dX, dY, None
 
 
@@ -140,14 +226,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, Y: Tensor, eps: Tensor) -> Any:
+        S, U, V = _forward_pass(X, Y, eps)
+        ctx.save_for_backward(X, Y, eps, U, V, S)
+        return (S,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -157,39 +241,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, eps: Tensor, U: Tensor, V: Tensor, S: Tensor, dS: Tensor) -> Any:
-        N = X.shape[0]
-        K = X.shape[-1]
-        if not _whole(N * K, dS):
-            dY = _empty((N, K), X)
-            dX = _empty((N, K), X)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (n,) in parts:
-                    _backward_part(eps, U[n], dS[n], S[n], V[n], Y[n], X[n], dY=dY[n], dX=dX[n], work=work)
-                return ()
-
-            _together(run, _parts((N,), K, X, 1), 1, X)
-            return _needed((need_X, need_Y), (dX, dY))
-        dX = dY = None
-        square_eps = eps**2
-        max_U = torch.maximum(U, square_eps)
-        if need_X:
-            # dU[n] = -(1/4)*dS[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))
-            dU = -0.25 * dS * S * (1 + torch.sign(U - square_eps)) / max_U
-        max_V = torch.maximum(V, square_eps)
-        if need_Y:
-            # dV[n] = -(1/4)*dS[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
-            dV = -0.25 * dS * S * (1 + torch.sign(V - square_eps)) / max_V
-        rsqrt_max_U = 1 / torch.sqrt(max_U)
-        rsqrt_max_V = 1 / torch.sqrt(max_V)
-        if need_Y:
-            # dY[n,k] = 2*dV[n]*Y[n,k] + dS[n]*X[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
-            dY = 2 * dV[:, None] * Y + dS[:, None] * X * rsqrt_max_U[:, None] * rsqrt_max_V[:, None]
-        if need_X:
-            # dX[n,k] = 2*dU[n]*X[n,k] + dS[n]*Y[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
-            dX = 2 * dU[:, None] * X + dS[:, None] * Y * rsqrt_max_U[:, None] * rsqrt_max_V[:, None]
-        return _needed((need_X, need_Y), (dX, dY))
+        return _needed((need_X, need_Y), _backward_pass(need_X, need_Y, X, Y, eps, U, V, S, dS))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -450,7 +502,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -537,16 +589,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

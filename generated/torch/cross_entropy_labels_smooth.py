@@ -34,7 +34,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -50,14 +50,84 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def cross_entropy_labels_smooth(Z: Any, y: Any, eps: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    Z, eps = _real(Z=Z, eps=eps)
-    y = _labels("y", y, "C")
-    _check(Z=Z, y=y, eps=eps)
-    _places("y", y, "C", Z.shape[1])
+    Z, y, eps = _arguments(Z, y, eps)
     _constant(eps=eps)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Z, y, eps)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    y: Tensor
+    eps: Tensor
+    P: Tensor
+
+
+def forward(Z: Any, y: Any, eps: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    Z, y, eps = _arguments(Z, y, eps)
+    Z, eps = _detached(Z, eps)
+    L, P = _forward_pass(Z, y, eps)
+    return L, Saved(y, eps, P)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dZ, the gradient with upstream dL."""
+    y, eps, P = saved
+    dL = _upstream("dL", dL, (), eps)
+    return _backward_pass(y, eps, P, dL)
+
+
+def _arguments(Z: Any, y: Any, eps: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(Z, Tensor) and isinstance(eps, Tensor) and Z.is_floating_point() and Z.dtype == eps.dtype):
+        Z, eps = _real(Z=Z, eps=eps)
+    y = _labels("y", y, "C")
+    if not (Z.ndim == 2 and y.ndim == 1 and y.shape[0] == Z.shape[0] and eps.ndim == 0):
+        _check(Z=Z, y=y, eps=eps)
+    _places("y", y, "C", Z.shape[1])
     C = Z.shape[-1]
     _nonempty(C=C)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Z, y, eps)[0]
+    return Z, y, eps
+
+
+def _forward_pass(Z: Tensor, y: Tensor, eps: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    C = Z.shape[-1]
+    B = Z.shape[0]
+    # m[i] = max(k, Z[i,k])
+    m = Z.amax(dim=-1)
+    # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
+    exp_Z = torch.exp(Z - m[:, None])
+    E_m = exp_Z.sum(dim=-1)
+    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = exp_Z / E_m[:, None]
+    # L = (-(1 - eps)*sum(i, Z[i,y[i]] - (m[i] + log(E_m[i]))) - eps*sum(i,j, Z[i,j] - (m[i] +
+    #     log(E_m[i])))/size(C))/size(B)
+    m_scaled = -(m + torch.log(E_m))
+    L = (-(1 - eps) * (Z.gather(-1, y[:, None])[:, 0] + m_scaled).sum() - eps * (Z + m_scaled[:, None]).sum() / C) / B
+    return L, P
+
+
+def _backward_pass(y: Tensor, eps: Tensor, P: Tensor, dL: Tensor) -> Any:
+    """dZ."""
+    B = y.shape[0]
+    C = P.shape[-1]
+    if not _whole(B * C, dL):
+        dZ = _empty((B, C), P)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _backward_part(eps, P[i], y[i], dL, B, dZ=dZ[i], work=work)
+            return ()
+
+        _together(run, _parts((B,), C, P, 1), 1, P)
+        return dZ
+    # dZ[i,j] = dL/size(B)*((1 - eps)*P[i,j] - (1 - eps)*delta(y[i],j) - eps/size(C) + eps*P[i,j])
+    eps_shifted = 1 - eps
+    dZ = dL / B * (eps_shifted * P - eps_shifted * _one_hot(y, C, P) - eps / C + eps * P)
+    return dZ
 
 
 class _Forward(torch.autograd.Function):
@@ -67,22 +137,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Z: Tensor, y: Tensor, eps: Tensor) -> Any:
-        C = Z.shape[-1]
-        B = Z.shape[0]
-        # m[i] = max(k, Z[i,k])
-        m = Z.amax(dim=-1)
-        # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-        exp_Z = torch.exp(Z - m[:, None])
-        E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-        P = exp_Z / E_m[:, None]
-        # L = (-(1 - eps)*sum(i, Z[i,y[i]] - (m[i] + log(E_m[i]))) - eps*sum(i,j, Z[i,j] - (m[i] +
-        #     log(E_m[i])))/size(C))/size(B)
-        m_scaled = -(m + torch.log(E_m))
-        L = (
-            -(1 - eps) * (torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0] + m_scaled).sum() - eps * (Z + m_scaled[:, None]).sum() / C
-        ) / B
-        return L, P
+        return _forward_pass(Z, y, eps)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -99,7 +154,10 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = Z.new_zeros(())
         _, need_Z, _, _ = ctx.needs_input_grad
-        (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, y, eps, P, dL))
+        if _recorded():
+            (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, y, eps, P, dL))
+        else:
+            dZ = _backward_pass(y, eps, P, dL)
         return None, dZ, None, None
 
 
@@ -122,9 +180,7 @@ class _DualForward(_Forward):
         #     eps/size(C)*sum(i,j, tZ[i,j]) + eps*sum(i,j, P[i,j]*tZ[i,j]))
         eps_shifted = 1 - eps
         P_tZ = torch.linalg.vecdot(P, tZ).sum()
-        tL = (
-            eps_shifted * P_tZ - eps_shifted * torch.take_along_dim(tZ, y[:, None], dim=-1)[:, 0].sum() - eps * tZ.sum() / C + eps * P_tZ
-        ) / B
+        tL = (eps_shifted * P_tZ - eps_shifted * tZ.gather(-1, y[:, None])[:, 0].sum() - eps * tZ.sum() / C + eps * P_tZ) / B
         return tL, None
 
 
@@ -132,14 +188,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Z: Tensor, y: Tensor, eps: Tensor) -> Any:
+        L, P = _forward_pass(Z, y, eps)
+        ctx.save_for_backward(Z, y, eps, P)
+        return (L,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -149,23 +203,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_Z: bool, Z: Tensor, y: Tensor, eps: Tensor, P: Tensor, dL: Tensor) -> Any:
-        B = Z.shape[0]
-        C = Z.shape[-1]
-        if not _whole(B * C, dL):
-            dZ = _empty((B, C), Z)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    _backward_part(eps, P[i], y[i], dL, B, dZ=dZ[i], work=work)
-                return ()
-
-            _together(run, _parts((B,), C, Z, 1), 1, Z)
-            return (dZ,)
-        # dZ[i,j] = dL/size(B)*((1 - eps)*P[i,j] - (1 - eps)*delta(y[i],j) - eps/size(C) + eps*P[i,j])
-        eps_shifted = 1 - eps
-        dZ = dL / B * (eps_shifted * P - eps_shifted * _one_hot(y, C, P) - eps / C + eps * P)
-        return (dZ,)
+        return (_backward_pass(y, eps, P, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -211,12 +249,7 @@ class _Second(torch.autograd.Function):
         #     eps/size(C)*sum(i,j, d2dZ[i,j]) + eps*sum(i,j, d2dZ[i,j]*P[i,j]))
         eps_shifted = 1 - eps
         d2dZ_P = torch.linalg.vecdot(d2dZ, P).sum()
-        d2dL = (
-            eps_shifted * d2dZ_P
-            - eps_shifted * torch.take_along_dim(d2dZ, y[:, None], dim=-1)[:, 0].sum()
-            - eps * d2dZ.sum() / C
-            + eps * d2dZ_P
-        ) / B
+        d2dL = (eps_shifted * d2dZ_P - eps_shifted * d2dZ.gather(-1, y[:, None])[:, 0].sum() - eps * d2dZ.sum() / C + eps * d2dZ_P) / B
         # d2P[i,j] = d2dZ[i,j]*dL/size(B)
         d2P = dL / B * d2dZ
         # D[i] = dL/size(B)*sum(j, d2dZ[i,j]*P[i,j])
@@ -351,7 +384,7 @@ def _nonempty(**lengths: int) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -438,16 +471,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -25,7 +25,7 @@ H[n] = a H[n-1] + X[n] as it stands, a step at a time. Gu, Goel and Re (2022), s
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -39,9 +39,85 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def decay(X: Any, a: Any) -> Tensor:
     """Return H, differentiable twice, in reverse and in forward mode."""
-    X, a = _real(X=X, a=a)
-    _check(X=X, a=a)
+    X, a = _arguments(X, a)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, a)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    a: Tensor
+    H: Tensor
+
+
+def forward(X: Any, a: Any) -> tuple[Tensor, Saved]:
+    """Return (H, saved), without autograd."""
+    X, a = _arguments(X, a)
+    X, a = _detached(X, a)
+    H = _forward_pass(X, a)
+    return H, Saved(a, H)
+
+
+def backward(dH: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dX, da), the gradients with upstream dH."""
+    a, H = saved
+    B = H.shape[0]
+    N = H.shape[1]
+    C = a.shape[0]
+    dH = _upstream("dH", dH, (B, N, C), a)
+    return _backward_pass(True, True, a, H, dH)
+
+
+def _arguments(X: Any, a: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and isinstance(a, Tensor) and X.is_floating_point() and X.dtype == a.dtype):
+        X, a = _real(X=X, a=a)
+    if not (X.ndim == 3 and a.ndim == 1 and a.shape[0] == X.shape[2]):
+        _check(X=X, a=a)
+    return X, a
+
+
+def _forward_pass(X: Tensor, a: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    N = X.shape[1]
+    B = X.shape[0]
+    C = X.shape[-1]
+
+    # H[b,n,c] = a[c]*H[b,n - 1,c] + X[b,n,c]
+    def step_H(n: int, H_before: Tensor) -> tuple[Tensor, ...]:
+        X_n = X[:, n]
+        # H[b,n,c] = a[c]*H[b,n - 1,c] + X[b,n,c]
+        H = a * H_before + X_n
+        return (H,)
+
+    H_scan = _scan(step_H, N, (X.new_full((B, C), 0.0),), ((0, -1),))
+    H = H_scan[0].permute(1, 0, 2).clone()
+    return H
+
+
+def _backward_pass(need_X: bool, need_a: bool, a: Tensor, H: Tensor, dH: Tensor) -> Any:
+    """(dX, da): None for those that are not needed."""
+    N = H.shape[1]
+    B = H.shape[0]
+    C = a.shape[0]
+    dX = da = None
+
+    # dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
+    def step_dH_total(n: int, dH_total_after: Tensor) -> tuple[Tensor, ...]:
+        dH_n = dH[:, n]
+        # dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
+        dH_total = dH_n + dH_total_after * a
+        return (dH_total,)
+
+    dH_total_scan = _scan(step_dH_total, N, (a.new_full((B, C), 0.0),), ((0, 1),), backwards=True)
+    dH_total = dH_total_scan[0].permute(1, 0, 2)
+    if need_a:
+        # da[c] = sum(b,n, dH_total[b,n,c]*H[b,n - 1,c])
+        da = (dH_total * _read(H, {1: (-1, (1, N))})).sum(dim=(0, 1))
+    if need_X:
+        # dX[b,n,c] = dH_total[b,n,c]
+        dX = dH_total.clone()
+    return dX, da
 
 
 class _Forward(torch.autograd.Function):
@@ -51,20 +127,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, a: Tensor) -> Any:
-        N = X.shape[1]
-        B = X.shape[0]
-        C = X.shape[-1]
-
-        # H[b,n,c] = a[c]*H[b,n - 1,c] + X[b,n,c]
-        def step_H(n: int, H_before: Tensor) -> tuple[Tensor, ...]:
-            X_n = X[:, n]
-            # H[b,n,c] = a[c]*H[b,n - 1,c] + X[b,n,c]
-            H = a * H_before + X_n
-            return (H,)
-
-        H_scan = _scan(step_H, N, (X.new_full((B, C), 0.0),), ((0, -1),))
-        H = H_scan[0].permute(1, 0, 2).clone()
-        return H
+        return _forward_pass(X, a)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -77,7 +140,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dH: Any, *_: Any) -> Any:
         X, a, H = ctx.saved_tensors
         need_X, need_a = ctx.needs_input_grad
-        dX, da = _spread((need_X, need_a), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_a, X, a, H, dH))
+        if _recorded():
+            dX, da = _spread((need_X, need_a), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_a, X, a, H, dH))
+        else:
+            dX, da = _backward_pass(need_X, need_a, a, H, dH)
         return dX, da
 
 
@@ -121,14 +187,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, a: Tensor) -> Any:
+        H = _forward_pass(X, a)
+        ctx.save_for_backward(X, a, H)
+        return H
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -138,27 +202,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_a: bool, X: Tensor, a: Tensor, H: Tensor, dH: Tensor) -> Any:
-        N = X.shape[1]
-        B = X.shape[0]
-        C = X.shape[-1]
-        dX = da = None
-
-        # dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
-        def step_dH_total(n: int, dH_total_after: Tensor) -> tuple[Tensor, ...]:
-            dH_n = dH[:, n]
-            # dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
-            dH_total = dH_n + dH_total_after * a
-            return (dH_total,)
-
-        dH_total_scan = _scan(step_dH_total, N, (a.new_full((B, C), 0.0),), ((0, 1),), backwards=True)
-        dH_total = dH_total_scan[0].permute(1, 0, 2)
-        if need_a:
-            # da[c] = sum(b,n, dH_total[b,n,c]*H[b,n - 1,c])
-            da = (dH_total * _read(H, {1: (-1, (1, N))})).sum(dim=(0, 1))
-        if need_X:
-            # dX[b,n,c] = dH_total[b,n,c]
-            dX = dH_total.clone()
-        return _needed((need_X, need_a), (dX, da))
+        return _needed((need_X, need_a), _backward_pass(need_X, need_a, a, H, dH))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -355,7 +399,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -372,16 +416,37 @@ def _scan(step: Any, steps: int, ends: tuple[Tensor, ...], past: tuple[tuple[int
     return [torch.stack([made[n] for made in found]) if steps else end.new_empty((0, *end.shape)) for n, end in enumerate(ends)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

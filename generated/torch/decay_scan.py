@@ -24,7 +24,7 @@ H[n] = a H[n-1] + X[n], written out: k steps ago counts a^k. Gu, Goel and Re (20
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,9 +38,80 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def decay_scan(X: Any, a: Any) -> Tensor:
     """Return H, differentiable twice, in reverse and in forward mode."""
-    X, a = _real(X=X, a=a)
-    _check(X=X, a=a)
+    X, a = _arguments(X, a)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, a)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    a: Tensor
+
+
+def forward(X: Any, a: Any) -> tuple[Tensor, Saved]:
+    """Return (H, saved), without autograd."""
+    X, a = _arguments(X, a)
+    X, a = _detached(X, a)
+    H = _forward_pass(X, a)
+    return H, Saved(X, a)
+
+
+def backward(dH: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dX, da), the gradients with upstream dH."""
+    X, a = saved
+    B = X.shape[0]
+    N = X.shape[1]
+    C = X.shape[-1]
+    dH = _upstream("dH", dH, (B, N, C), X)
+    return _backward_pass(True, True, X, a, dH)
+
+
+def _arguments(X: Any, a: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and isinstance(a, Tensor) and X.is_floating_point() and X.dtype == a.dtype):
+        X, a = _real(X=X, a=a)
+    if not (X.ndim == 3 and a.ndim == 1 and a.shape[0] == X.shape[2]):
+        _check(X=X, a=a)
+    return X, a
+
+
+def _forward_pass(X: Tensor, a: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    N = X.shape[1]
+    # H[b,n,c] = sum(k, pow(a[c], position(k))*X[b,n - k,c])
+    H = (
+        (
+            _read(X, {1: (0, (1, N), (-1, N))}).permute(3, 0, 1, 2)
+            @ torch.pow(a[:, None], torch.arange(N, device=X.device).to(X.dtype))[:, None, :, None]
+        )[..., 0]
+        .permute(1, 2, 0)
+        .clone()
+    )
+    return H
+
+
+def _backward_pass(need_X: bool, need_a: bool, X: Tensor, a: Tensor, dH: Tensor) -> Any:
+    """(dX, da): None for those that are not needed."""
+    N = X.shape[1]
+    B = X.shape[0]
+    C = X.shape[-1]
+    dX = da = None
+    real = torch.arange(N, device=X.device).to(X.dtype)
+    if need_a:
+        # da[c] = sum(b,n,k, dH[b,n,c]*position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c])
+        da = torch.linalg.vecdot(
+            (_read(X, {1: (0, (1, N), (-1, N))}).reshape(B * N, N, C).permute(2, 1, 0) @ dH.reshape(B * N, C).T[..., None])[..., 0],
+            real * torch.pow(a[:, None], real - 1),
+        )
+    if need_X:
+        # dX[b,n,c] = sum(k, dH[b,k + n,c]*pow(a[c], position(k)))
+        dX = (
+            (_read(dH, {1: (0, (1, N), (1, N))}).permute(3, 0, 2, 1) @ torch.pow(a[:, None], real)[:, None, :, None])[..., 0]
+            .permute(1, 2, 0)
+            .clone()
+        )
+    return dX, da
 
 
 class _Forward(torch.autograd.Function):
@@ -50,17 +121,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, a: Tensor) -> Any:
-        N = X.shape[1]
-        # H[b,n,c] = sum(k, pow(a[c], position(k))*X[b,n - k,c])
-        H = (
-            (
-                _read(X, {1: (0, (1, N), (-1, N))}).permute(3, 0, 1, 2)
-                @ torch.pow(a[:, None], torch.arange(N, device=X.device).to(X.dtype))[:, None, :, None]
-            )[..., 0]
-            .permute(1, 2, 0)
-            .clone()
-        )
-        return H
+        return _forward_pass(X, a)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -72,7 +133,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dH: Any, *_: Any) -> Any:
         X, a = ctx.saved_tensors
         need_X, need_a = ctx.needs_input_grad
-        dX, da = _spread((need_X, need_a), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_a, X, a, dH))
+        if _recorded():
+            dX, da = _spread((need_X, need_a), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_a, X, a, dH))
+        else:
+            dX, da = _backward_pass(need_X, need_a, X, a, dH)
         return dX, da
 
 
@@ -100,14 +164,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, a: Tensor) -> Any:
+        H = _forward_pass(X, a)
+        ctx.save_for_backward(X, a)
+        return H
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -117,25 +179,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_a: bool, X: Tensor, a: Tensor, dH: Tensor) -> Any:
-        N = X.shape[1]
-        B = X.shape[0]
-        C = X.shape[-1]
-        dX = da = None
-        real = torch.arange(N, device=X.device).to(X.dtype)
-        if need_a:
-            # da[c] = sum(b,n,k, dH[b,n,c]*position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c])
-            da = torch.linalg.vecdot(
-                (_read(X, {1: (0, (1, N), (-1, N))}).reshape(B * N, N, C).permute(2, 1, 0) @ dH.reshape(B * N, C).T[..., None])[..., 0],
-                real * torch.pow(a[:, None], real - 1),
-            )
-        if need_X:
-            # dX[b,n,c] = sum(k, dH[b,k + n,c]*pow(a[c], position(k)))
-            dX = (
-                (_read(dH, {1: (0, (1, N), (1, N))}).permute(3, 0, 2, 1) @ torch.pow(a[:, None], real)[:, None, :, None])[..., 0]
-                .permute(1, 2, 0)
-                .clone()
-            )
-        return _needed((need_X, need_a), (dX, da))
+        return _needed((need_X, need_a), _backward_pass(need_X, need_a, X, a, dH))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -300,10 +344,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -312,10 +379,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -29,7 +29,7 @@ The mean of -log sigmoid(beta (log-ratio of preferred w - log-ratio of rejected 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,10 +46,82 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def dpo(w: Any, l: Any, w_ref: Any, l_ref: Any, beta: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    w, l, w_ref, l_ref, beta = _real(w=w, l=l, w_ref=w_ref, l_ref=l_ref, beta=beta)
-    _check(w=w, l=l, w_ref=w_ref, l_ref=l_ref, beta=beta)
+    w, l, w_ref, l_ref, beta = _arguments(w, l, w_ref, l_ref, beta)
     _constant(w_ref=w_ref, l_ref=l_ref, beta=beta)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), w, l, w_ref, l_ref, beta)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    beta: Tensor
+    h: Tensor
+
+
+def forward(w: Any, l: Any, w_ref: Any, l_ref: Any, beta: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    w, l, w_ref, l_ref, beta = _arguments(w, l, w_ref, l_ref, beta)
+    w, l, w_ref, l_ref, beta = _detached(w, l, w_ref, l_ref, beta)
+    L, h = _forward_pass(w, l, w_ref, l_ref, beta)
+    return L, Saved(beta, h)
+
+
+def backward(dL: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dw, dl), the gradients with upstream dL."""
+    beta, h = saved
+    dL = _upstream("dL", dL, (), beta)
+    return _backward_pass(True, True, beta, h, dL)
+
+
+def _arguments(w: Any, l: Any, w_ref: Any, l_ref: Any, beta: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(w, Tensor)
+        and isinstance(l, Tensor)
+        and isinstance(w_ref, Tensor)
+        and isinstance(l_ref, Tensor)
+        and isinstance(beta, Tensor)
+        and w.is_floating_point()
+        and w.dtype == l.dtype == w_ref.dtype == l_ref.dtype == beta.dtype
+    ):
+        w, l, w_ref, l_ref, beta = _real(w=w, l=l, w_ref=w_ref, l_ref=l_ref, beta=beta)
+    if not (
+        w.ndim == 1
+        and l.ndim == 1
+        and l.shape[0] == w.shape[0]
+        and w_ref.ndim == 1
+        and w_ref.shape[0] == w.shape[0]
+        and l_ref.ndim == 1
+        and l_ref.shape[0] == w.shape[0]
+        and beta.ndim == 0
+    ):
+        _check(w=w, l=l, w_ref=w_ref, l_ref=l_ref, beta=beta)
+    return w, l, w_ref, l_ref, beta
+
+
+def _forward_pass(w: Tensor, l: Tensor, w_ref: Tensor, l_ref: Tensor, beta: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = w.shape[0]
+    # h[i] = beta*(w[i] - w_ref[i] - l[i] + l_ref[i])
+    h = beta * (w - w_ref - l + l_ref)
+    # L = sum(i, softplus(-h[i]))/size(B)
+    L = torch.nn.functional.softplus(-h, threshold=40).sum() / B
+    return L, h
+
+
+def _backward_pass(need_w: bool, need_l: bool, beta: Tensor, h: Tensor, dL: Tensor) -> Any:
+    """(dw, dl): None for those that are not needed."""
+    B = h.shape[0]
+    dw = dl = None
+    # dh[i] = -dL*sigmoid(-h[i])/size(B)
+    dh = -dL / B * torch.sigmoid(-h)
+    if need_w:
+        # dw[i] = dh[i]*beta
+        dw = beta * dh
+    if need_l:
+        # dl[i] = -dh[i]*beta
+        dl = -beta * dh
+    return dw, dl
 
 
 class _Forward(torch.autograd.Function):
@@ -59,12 +131,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, w: Tensor, l: Tensor, w_ref: Tensor, l_ref: Tensor, beta: Tensor) -> Any:
-        B = w.shape[0]
-        # h[i] = beta*(w[i] - w_ref[i] - l[i] + l_ref[i])
-        h = beta * (w - w_ref - l + l_ref)
-        # L = sum(i, softplus(-h[i]))/size(B)
-        L = torch.nn.functional.softplus(-h, threshold=40).sum() / B
-        return L, h
+        return _forward_pass(w, l, w_ref, l_ref, beta)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -81,9 +148,12 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = w.new_zeros(())
         _, need_w, need_l, _, _, _ = ctx.needs_input_grad
-        dw, dl = _spread(
-            (need_w, need_l), _chosen(_Backward, _DualBackward, _DualBackward)(need_w, need_l, w, l, w_ref, l_ref, beta, h, dL)
-        )
+        if _recorded():
+            dw, dl = _spread(
+                (need_w, need_l), _chosen(_Backward, _DualBackward, _DualBackward)(need_w, need_l, w, l, w_ref, l_ref, beta, h, dL)
+            )
+        else:
+            dw, dl = _backward_pass(need_w, need_l, beta, h, dL)
         return None, dw, dl, None, None, None
 
 
@@ -109,14 +179,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, w: Tensor, l: Tensor, w_ref: Tensor, l_ref: Tensor, beta: Tensor) -> Any:
+        L, h = _forward_pass(w, l, w_ref, l_ref, beta)
+        ctx.save_for_backward(w, l, w_ref, l_ref, beta, h)
+        return (L,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -126,17 +194,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_w: bool, need_l: bool, w: Tensor, l: Tensor, w_ref: Tensor, l_ref: Tensor, beta: Tensor, h: Tensor, dL: Tensor) -> Any:
-        B = w.shape[0]
-        dw = dl = None
-        # dh[i] = -dL*sigmoid(-h[i])/size(B)
-        dh = -dL / B * torch.sigmoid(-h)
-        if need_w:
-            # dw[i] = dh[i]*beta
-            dw = beta * dh
-        if need_l:
-            # dl[i] = -dh[i]*beta
-            dl = -beta * dh
-        return _needed((need_w, need_l), (dw, dl))
+        return _needed((need_w, need_l), _backward_pass(need_w, need_l, beta, h, dL))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -278,10 +336,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -290,10 +371,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -32,7 +32,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,10 +48,86 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def dropout(X: Any, M: Any, scale: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, M, scale = _real(X=X, M=M, scale=scale)
-    _check(X=X, M=M, scale=scale)
+    X, M, scale = _arguments(X, M, scale)
     _constant(M=M, scale=scale)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, M, scale)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    M: Tensor
+    scale: Tensor
+
+
+def forward(X: Any, M: Any, scale: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, M, scale = _arguments(X, M, scale)
+    X, M, scale = _detached(X, M, scale)
+    Y = _forward_pass(X, M, scale)
+    return Y, Saved(M, scale)
+
+
+def backward(dY: Any, saved: Saved) -> Tensor:
+    """Return dX, the gradient with upstream dY."""
+    M, scale = saved
+    B = M.shape[0]
+    N = M.shape[-1]
+    dY = _upstream("dY", dY, (B, N), M)
+    return _backward_pass(M, scale, dY)
+
+
+def _arguments(X: Any, M: Any, scale: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(M, Tensor)
+        and isinstance(scale, Tensor)
+        and X.is_floating_point()
+        and X.dtype == M.dtype == scale.dtype
+    ):
+        X, M, scale = _real(X=X, M=M, scale=scale)
+    if not (X.ndim == 2 and M.ndim == 2 and M.shape[0] == X.shape[0] and M.shape[1] == X.shape[1] and scale.ndim == 0):
+        _check(X=X, M=M, scale=scale)
+    return X, M, scale
+
+
+def _forward_pass(X: Tensor, M: Tensor, scale: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = X.shape[0]
+    N = X.shape[-1]
+    if _whole(B * N, X):
+        # Y[i,j] = scale*M[i,j]*X[i,j]
+        Y = scale * M * X
+    else:
+        Y = _empty((B, N), X)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _forward_part(scale, M[i], X[i], Y=Y[i])
+            return ()
+
+        _together(run, _parts((B,), N, X, 1), 1, X)
+    return Y
+
+
+def _backward_pass(M: Tensor, scale: Tensor, dY: Tensor) -> Any:
+    """dX."""
+    B = M.shape[0]
+    N = M.shape[-1]
+    if not _whole(B * N, dY):
+        dX = _empty((B, N), M)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _backward_part(dY[i], scale, M[i], dX=dX[i])
+            return ()
+
+        _together(run, _parts((B,), N, M, 1), 1, M)
+        return dX
+    # dX[i,j] = dY[i,j]*scale*M[i,j]
+    dX = scale * dY * M
+    return dX
 
 
 class _Forward(torch.autograd.Function):
@@ -61,21 +137,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, M: Tensor, scale: Tensor) -> Any:
-        B = X.shape[0]
-        N = X.shape[-1]
-        if _whole(B * N, X):
-            # Y[i,j] = scale*M[i,j]*X[i,j]
-            Y = scale * M * X
-        else:
-            Y = _empty((B, N), X)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    _forward_part(scale, M[i], X[i], Y=Y[i])
-                return ()
-
-            _together(run, _parts((B,), N, X, 1), 1, X)
-        return Y
+        return _forward_pass(X, M, scale)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -87,7 +149,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         M, scale = ctx.saved_tensors
         need_X, _, _ = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, M, scale, dY))
+        if _recorded():
+            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, M, scale, dY))
+        else:
+            dX = _backward_pass(M, scale, dY)
         return dX, None, None
 
 
@@ -106,14 +171,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, M: Tensor, scale: Tensor) -> Any:
+        Y = _forward_pass(X, M, scale)
+        ctx.save_for_backward(M, scale)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -123,21 +186,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, M: Tensor, scale: Tensor, dY: Tensor) -> Any:
-        B = M.shape[0]
-        N = M.shape[-1]
-        if not _whole(B * N, dY):
-            dX = _empty((B, N), M)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    _backward_part(dY[i], scale, M[i], dX=dX[i])
-                return ()
-
-            _together(run, _parts((B,), N, M, 1), 1, M)
-            return (dX,)
-        # dX[i,j] = dY[i,j]*scale*M[i,j]
-        dX = scale * dY * M
-        return (dX,)
+        return (_backward_pass(M, scale, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -270,7 +319,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -348,16 +397,37 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

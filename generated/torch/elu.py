@@ -31,7 +31,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,10 +46,85 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def elu(X: Any, scale: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, scale = _real(X=X, scale=scale)
-    _check(X=X, scale=scale)
+    X, scale = _arguments(X, scale)
     _constant(scale=scale)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, scale)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    scale: Tensor
+
+
+def forward(X: Any, scale: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, scale = _arguments(X, scale)
+    X, scale = _detached(X, scale)
+    Y = _forward_pass(X, scale)
+    return Y, Saved(X, scale)
+
+
+def backward(dY: Any, saved: Saved) -> Tensor:
+    """Return dX, the gradient with upstream dY."""
+    X, scale = saved
+    B = X.shape[0]
+    N = X.shape[-1]
+    dY = _upstream("dY", dY, (B, N), X)
+    return _backward_pass(X, scale, dY)
+
+
+def _arguments(X: Any, scale: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and isinstance(scale, Tensor) and X.is_floating_point() and X.dtype == scale.dtype):
+        X, scale = _real(X=X, scale=scale)
+    if not (X.ndim == 2 and scale.ndim == 0):
+        _check(X=X, scale=scale)
+    return X, scale
+
+
+def _forward_pass(X: Tensor, scale: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = X.shape[0]
+    N = X.shape[-1]
+    if _whole(B * N, X):
+        # Y[i,j] = scale*(exp(X[i,j] - relu(X[i,j])) - 1) + relu(X[i,j])
+        relu_X = torch.relu(X)
+        Y = scale * (torch.exp(X - relu_X) - 1) + relu_X
+    else:
+        Y = _empty((B, N), X)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _forward_part(X[i], scale, Y=Y[i])
+            return ()
+
+        _together(run, _parts((B,), N, X, 1), 1, X)
+    return Y
+
+
+def _backward_pass(X: Tensor, scale: Tensor, dY: Tensor) -> Any:
+    """dX."""
+    B = X.shape[0]
+    N = X.shape[-1]
+    if not _whole(B * N, dY):
+        dX = _empty((B, N), X)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _backward_part(X[i], scale, dY[i], dX=dX[i], work=work)
+            return ()
+
+        _together(run, _parts((B,), N, X, 1), 1, X)
+        return dX
+    # dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
+    #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+    scale_X = scale * torch.exp(X - torch.relu(X))
+    less_X = X > 0
+    dX = dY * (scale_X - torch.where(less_X, scale_X, 0) + less_X.to(X.dtype))
+    return dX
 
 
 class _Forward(torch.autograd.Function):
@@ -59,22 +134,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, scale: Tensor) -> Any:
-        B = X.shape[0]
-        N = X.shape[-1]
-        if _whole(B * N, X):
-            # Y[i,j] = scale*(exp(X[i,j] - relu(X[i,j])) - 1) + relu(X[i,j])
-            relu_X = torch.relu(X)
-            Y = scale * (torch.exp(X - relu_X) - 1) + relu_X
-        else:
-            Y = _empty((B, N), X)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    _forward_part(X[i], scale, Y=Y[i])
-                return ()
-
-            _together(run, _parts((B,), N, X, 1), 1, X)
-        return Y
+        return _forward_pass(X, scale)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -86,7 +146,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         X, scale = ctx.saved_tensors
         need_X, _ = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, scale, dY))
+        if _recorded():
+            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, scale, dY))
+        else:
+            dX = _backward_pass(X, scale, dY)
         return dX, None
 
 
@@ -108,14 +171,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, scale: Tensor) -> Any:
+        Y = _forward_pass(X, scale)
+        ctx.save_for_backward(X, scale)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -125,25 +186,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, X: Tensor, scale: Tensor, dY: Tensor) -> Any:
-        B = X.shape[0]
-        N = X.shape[-1]
-        if not _whole(B * N, dY):
-            dX = _empty((B, N), X)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    _backward_part(X[i], scale, dY[i], dX=dX[i], work=work)
-                return ()
-
-            _together(run, _parts((B,), N, X, 1), 1, X)
-            return (dX,)
-        # dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
-        #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
-        scale_X = scale * torch.exp(X - torch.relu(X))
-        less_X = X > 0
-        dX = dY * (scale_X - torch.where(less_X, scale_X, 0) + less_X.to(X.dtype))
-        return (dX,)
+        return (_backward_pass(X, scale, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -234,7 +277,7 @@ def _forward_part(X: Tensor, scale: Tensor, Y: Any = None) -> Any:
     # Y[i,j] = scale*(exp(X[i,j] - relu(X[i,j])) - 1) + relu(X[i,j])
     relu_X = torch.relu(X)
     X_shifted = torch.subtract(X, relu_X, out=Y)
-    torch.exp(X_shifted, out=X_shifted)
+    _exp(X_shifted, out=X_shifted)
     X_shifted -= 1
     scale_X_shifted = torch.multiply(X_shifted, scale, out=X_shifted)
     Y = torch.add(scale_X_shifted, relu_X, out=scale_X_shifted)
@@ -249,7 +292,7 @@ def _backward_part(X: Tensor, scale: Tensor, dY: Tensor, dX: Any = None, work: A
     # dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
     #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
     scale_X = torch.subtract(X, torch.relu(X), out=space_1)
-    torch.exp(scale_X, out=scale_X)
+    _exp(scale_X, out=scale_X)
     scale_X *= scale
     less_X = X > 0
     scale_X_less_X = torch.subtract(scale_X, torch.where(less_X, scale_X, 0), out=dX)
@@ -303,7 +346,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -381,6 +424,12 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
+    """The exponential as a power of 2: torch computes it two to three times as fast on a CPU."""
+    made = torch.mul(exponent, 1.4426950408889634, out=out)
+    return torch.exp2(made, out=made)
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
@@ -390,16 +439,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -37,7 +37,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -54,10 +54,95 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def elu_scaled(X: Any, outer: Any, scale: Any, width: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, outer, scale, width = _real(X=X, outer=outer, scale=scale, width=width)
-    _check(X=X, outer=outer, scale=scale, width=width)
+    X, outer, scale, width = _arguments(X, outer, scale, width)
     _constant(outer=outer, scale=scale, width=width)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, outer, scale, width)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    outer: Tensor
+    scale: Tensor
+    width: Tensor
+
+
+def forward(X: Any, outer: Any, scale: Any, width: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, outer, scale, width = _arguments(X, outer, scale, width)
+    X, outer, scale, width = _detached(X, outer, scale, width)
+    Y = _forward_pass(X, outer, scale, width)
+    return Y, Saved(X, outer, scale, width)
+
+
+def backward(dY: Any, saved: Saved) -> Tensor:
+    """Return dX, the gradient with upstream dY."""
+    X, outer, scale, width = saved
+    B = X.shape[0]
+    N = X.shape[-1]
+    dY = _upstream("dY", dY, (B, N), X)
+    return _backward_pass(X, outer, scale, width, dY)
+
+
+def _arguments(X: Any, outer: Any, scale: Any, width: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(outer, Tensor)
+        and isinstance(scale, Tensor)
+        and isinstance(width, Tensor)
+        and X.is_floating_point()
+        and X.dtype == outer.dtype == scale.dtype == width.dtype
+    ):
+        X, outer, scale, width = _real(X=X, outer=outer, scale=scale, width=width)
+    if not (X.ndim == 2 and outer.ndim == 0 and scale.ndim == 0 and width.ndim == 0):
+        _check(X=X, outer=outer, scale=scale, width=width)
+    return X, outer, scale, width
+
+
+def _forward_pass(X: Tensor, outer: Tensor, scale: Tensor, width: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = X.shape[0]
+    N = X.shape[-1]
+    if _whole(B * N, X):
+        # Y[i,j] = outer*(scale*(exp(1/width*(X[i,j] - relu(X[i,j]))) - 1) + relu(X[i,j]))
+        relu_X = torch.relu(X)
+        Y = outer * (scale * (torch.exp((X - relu_X) / width) - 1) + relu_X)
+    else:
+        Y = _empty((B, N), X)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _forward_part(width, X[i], scale, outer, Y=Y[i])
+            return ()
+
+        _together(run, _parts((B,), N, X, 1), 1, X)
+    return Y
+
+
+def _backward_pass(X: Tensor, outer: Tensor, scale: Tensor, width: Tensor, dY: Tensor) -> Any:
+    """dX."""
+    B = X.shape[0]
+    N = X.shape[-1]
+    if not _whole(B * N, dY):
+        dX = _empty((B, N), X)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _backward_part(width, X[i], scale, dY[i], outer, dX=dX[i], work=work)
+            return ()
+
+        _together(run, _parts((B,), N, X, 1), 1, X)
+        return dX
+    # dX[i,j] = dY[i,j]*outer*(scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width -
+    #     scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1,
+    #     0))
+    scale_width = scale / width * torch.exp((X - torch.relu(X)) / width)
+    less_X = X > 0
+    dX = outer * dY * (scale_width - torch.where(less_X, scale_width, 0) + less_X.to(X.dtype))
+    return dX
 
 
 class _Forward(torch.autograd.Function):
@@ -67,22 +152,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, outer: Tensor, scale: Tensor, width: Tensor) -> Any:
-        B = X.shape[0]
-        N = X.shape[-1]
-        if _whole(B * N, X):
-            # Y[i,j] = outer*(scale*(exp(1/width*(X[i,j] - relu(X[i,j]))) - 1) + relu(X[i,j]))
-            relu_X = torch.relu(X)
-            Y = outer * (scale * (torch.exp((X - relu_X) / width) - 1) + relu_X)
-        else:
-            Y = _empty((B, N), X)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    _forward_part(width, X[i], scale, outer, Y=Y[i])
-                return ()
-
-            _together(run, _parts((B,), N, X, 1), 1, X)
-        return Y
+        return _forward_pass(X, outer, scale, width)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -94,7 +164,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         X, outer, scale, width = ctx.saved_tensors
         need_X, _, _, _ = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, outer, scale, width, dY))
+        if _recorded():
+            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, outer, scale, width, dY))
+        else:
+            dX = _backward_pass(X, outer, scale, width, dY)
         return dX, None, None, None
 
 
@@ -117,14 +190,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, outer: Tensor, scale: Tensor, width: Tensor) -> Any:
+        Y = _forward_pass(X, outer, scale, width)
+        ctx.save_for_backward(X, outer, scale, width)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -134,26 +205,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, X: Tensor, outer: Tensor, scale: Tensor, width: Tensor, dY: Tensor) -> Any:
-        B = X.shape[0]
-        N = X.shape[-1]
-        if not _whole(B * N, dY):
-            dX = _empty((B, N), X)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    _backward_part(width, X[i], scale, dY[i], outer, dX=dX[i], work=work)
-                return ()
-
-            _together(run, _parts((B,), N, X, 1), 1, X)
-            return (dX,)
-        # dX[i,j] = dY[i,j]*outer*(scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width -
-        #     scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1,
-        #     0))
-        scale_width = scale / width * torch.exp((X - torch.relu(X)) / width)
-        less_X = X > 0
-        dX = outer * dY * (scale_width - torch.where(less_X, scale_width, 0) + less_X.to(X.dtype))
-        return (dX,)
+        return (_backward_pass(X, outer, scale, width, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -252,7 +304,7 @@ def _forward_part(width: Tensor, X: Tensor, scale: Tensor, outer: Tensor, Y: Any
     relu_X = torch.relu(X)
     X_relu_X = torch.subtract(X, relu_X, out=Y)
     width_shifted = torch.divide(X_relu_X, width, out=X_relu_X)
-    torch.exp(width_shifted, out=width_shifted)
+    _exp(width_shifted, out=width_shifted)
     width_shifted -= 1
     scale_width_shifted = torch.multiply(width_shifted, scale, out=width_shifted)
     scale_width_shifted_relu_X = torch.add(scale_width_shifted, relu_X, out=scale_width_shifted)
@@ -270,7 +322,7 @@ def _backward_part(width: Tensor, X: Tensor, scale: Tensor, dY: Tensor, outer: T
     #     0))
     X_shifted = torch.subtract(X, torch.relu(X), out=space_1)
     scale_width = torch.divide(X_shifted, width, out=X_shifted)
-    torch.exp(scale_width, out=scale_width)
+    _exp(scale_width, out=scale_width)
     scale_width *= scale / width
     less_X = X > 0
     scale_width_less_X = torch.subtract(scale_width, torch.where(less_X, scale_width, 0), out=dX)
@@ -325,7 +377,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -403,6 +455,12 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
+    """The exponential as a power of 2: torch computes it two to three times as fast on a CPU."""
+    made = torch.mul(exponent, 1.4426950408889634, out=out)
+    return torch.exp2(made, out=made)
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
@@ -412,16 +470,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

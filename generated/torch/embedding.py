@@ -30,7 +30,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,11 +45,73 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def embedding(E: Any, t: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    (E,) = _real(E=E)
-    t = _labels("t", t, "V")
-    _check(E=E, t=t)
-    _places("t", t, "V", E.shape[0])
+    E, t = _arguments(E, t)
     return _chosen(_Forward, _DualForward, _ReverseForward)(E, t)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    t: Tensor
+    V: int
+    C: int
+
+
+def forward(E: Any, t: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    E, t = _arguments(E, t)
+    (E,) = _detached(E)
+    Y = _forward_pass(E, t)
+    V = E.shape[0]
+    C = E.shape[-1]
+    return Y, Saved(t, V, C)
+
+
+def backward(dY: Any, saved: Saved) -> Tensor:
+    """Return dE, the gradient with upstream dY."""
+    t, V, C = saved
+    B = t.shape[0]
+    N = t.shape[-1]
+    dY = _upstream("dY", dY, (B, N, C), None)
+    return _backward_pass(V, t, dY)
+
+
+def _arguments(E: Any, t: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(E, Tensor) and E.is_floating_point()):
+        (E,) = _real(E=E)
+    t = _labels("t", t, "V")
+    if not (E.ndim == 2 and t.ndim == 2):
+        _check(E=E, t=t)
+    _places("t", t, "V", E.shape[0])
+    return E, t
+
+
+def _forward_pass(E: Tensor, t: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = t.shape[0]
+    N = t.shape[-1]
+    C = E.shape[-1]
+    if _whole(B * N * C, E):
+        # Y[b,n,c] = E[t[b,n],c]
+        Y = E[t]
+    else:
+        Y = _empty((B, N, C), E)
+
+        def run(parts: Any) -> Any:
+            for b, n in parts:
+                Y[b, n] = _forward_part(E, t[b, n])
+            return ()
+
+        _together(run, _parts((B, N), C, E, 1), 2, E)
+    return Y
+
+
+def _backward_pass(V: int, t: Tensor, dY: Tensor) -> Any:
+    """dE."""
+    # dE[v,c] = sum(b,n, dY[b,n,c]*delta(t[b,n],v))
+    dE = _scatter(t, dY, V, 0)
+    return dE
 
 
 class _Forward(torch.autograd.Function):
@@ -59,22 +121,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(E: Tensor, t: Tensor) -> Any:
-        B = t.shape[0]
-        N = t.shape[-1]
-        C = E.shape[-1]
-        if _whole(B * N * C, E):
-            # Y[b,n,c] = E[t[b,n],c]
-            Y = E[t]
-        else:
-            Y = _empty((B, N, C), E)
-
-            def run(parts: Any) -> Any:
-                for b, n in parts:
-                    Y[b, n] = _forward_part(E, t[b, n])
-                return ()
-
-            _together(run, _parts((B, N), C, E, 1), 2, E)
-        return Y
+        return _forward_pass(E, t)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -90,7 +137,10 @@ class _Forward(torch.autograd.Function):
         (t,) = ctx.saved_tensors
         V, C = ctx.lengths
         need_E, _ = ctx.needs_input_grad
-        (dE,) = _spread((need_E,), _chosen(_Backward, _DualBackward, _DualBackward)(need_E, V, C, t, dY))
+        if _recorded():
+            (dE,) = _spread((need_E,), _chosen(_Backward, _DualBackward, _DualBackward)(need_E, V, C, t, dY))
+        else:
+            dE = _backward_pass(V, t, dY)
         return dE, None
 
 
@@ -109,14 +159,15 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, E: Tensor, t: Tensor) -> Any:
+        Y = _forward_pass(E, t)
+        ctx.save_for_backward(t)
+        V = E.shape[0]
+        C = E.shape[-1]
+        ctx.lengths = (V, C)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -126,9 +177,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_E: bool, V: int, C: int, t: Tensor, dY: Tensor) -> Any:
-        # dE[v,c] = sum(b,n, dY[b,n,c]*delta(t[b,n],v))
-        dE = _scatter(t, dY, V, 0)
-        return (dE,)
+        return (_backward_pass(V, t, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -260,7 +309,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -338,16 +387,37 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -23,7 +23,7 @@ The mean of the rows of a bag of tokens, as torch.nn.EmbeddingBag.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -37,11 +37,61 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def embedding_bag(E: Any, t: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    (E,) = _real(E=E)
-    t = _labels("t", t, "V")
-    _check(E=E, t=t)
-    _places("t", t, "V", E.shape[0])
+    E, t = _arguments(E, t)
     return _chosen(_Forward, _DualForward, _ReverseForward)(E, t)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    t: Tensor
+    V: int
+    C: int
+
+
+def forward(E: Any, t: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    E, t = _arguments(E, t)
+    (E,) = _detached(E)
+    Y = _forward_pass(E, t)
+    V = E.shape[0]
+    C = E.shape[-1]
+    return Y, Saved(t, V, C)
+
+
+def backward(dY: Any, saved: Saved) -> Tensor:
+    """Return dE, the gradient with upstream dY."""
+    t, V, C = saved
+    B = t.shape[0]
+    dY = _upstream("dY", dY, (B, C), None)
+    return _backward_pass(V, t, dY)
+
+
+def _arguments(E: Any, t: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(E, Tensor) and E.is_floating_point()):
+        (E,) = _real(E=E)
+    t = _labels("t", t, "V")
+    if not (E.ndim == 2 and t.ndim == 2):
+        _check(E=E, t=t)
+    _places("t", t, "V", E.shape[0])
+    return E, t
+
+
+def _forward_pass(E: Tensor, t: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    N = t.shape[-1]
+    # Y[b,c] = sum(n, E[t[b,n],c])/size(N)
+    Y = E[t].sum(dim=1) / N
+    return Y
+
+
+def _backward_pass(V: int, t: Tensor, dY: Tensor) -> Any:
+    """dE."""
+    N = t.shape[-1]
+    # dE[v,c] = 1/size(N)*sum(b,n, dY[b,c]*delta(t[b,n],v))
+    dE = _scatter(t, dY[:, None, :], V, 0) / N
+    return dE
 
 
 class _Forward(torch.autograd.Function):
@@ -51,10 +101,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(E: Tensor, t: Tensor) -> Any:
-        N = t.shape[-1]
-        # Y[b,c] = sum(n, E[t[b,n],c])/size(N)
-        Y = E[t].sum(dim=1) / N
-        return Y
+        return _forward_pass(E, t)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -70,7 +117,10 @@ class _Forward(torch.autograd.Function):
         (t,) = ctx.saved_tensors
         V, C = ctx.lengths
         need_E, _ = ctx.needs_input_grad
-        (dE,) = _spread((need_E,), _chosen(_Backward, _DualBackward, _DualBackward)(need_E, V, C, t, dY))
+        if _recorded():
+            (dE,) = _spread((need_E,), _chosen(_Backward, _DualBackward, _DualBackward)(need_E, V, C, t, dY))
+        else:
+            dE = _backward_pass(V, t, dY)
         return dE, None
 
 
@@ -90,14 +140,15 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, E: Tensor, t: Tensor) -> Any:
+        Y = _forward_pass(E, t)
+        ctx.save_for_backward(t)
+        V = E.shape[0]
+        C = E.shape[-1]
+        ctx.lengths = (V, C)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -107,10 +158,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_E: bool, V: int, C: int, t: Tensor, dY: Tensor) -> Any:
-        N = t.shape[-1]
-        # dE[v,c] = 1/size(N)*sum(b,n, dY[b,c]*delta(t[b,n],v))
-        dE = _scatter(t, dY[:, None, :], V, 0) / N
-        return (dE,)
+        return (_backward_pass(V, t, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -237,7 +285,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -251,16 +299,37 @@ def _traced(*given: Tensor) -> bool:
     return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

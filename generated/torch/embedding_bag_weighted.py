@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,13 +48,70 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def embedding_bag_weighted(E: Any, w: Any, t: Any, s: Any, bags: int) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    E, w = _real(E=E, w=w)
+    E, w, t, s, bags = _arguments(E, w, t, s, bags)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(E, w, t, s, bags)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    E: Tensor
+    w: Tensor
+    t: Tensor
+    s: Tensor
+    B: int
+
+
+def forward(E: Any, w: Any, t: Any, s: Any, bags: int) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    E, w, t, s, bags = _arguments(E, w, t, s, bags)
+    E, w = _detached(E, w)
+    Y = _forward_pass(E, w, t, s, bags)
+    B = _length("B", bags, False, bags=bags)
+    return Y, Saved(E, w, t, s, B)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dE, dw), the gradients with upstream dY."""
+    E, w, t, s, B = saved
+    C = E.shape[-1]
+    dY = _upstream("dY", dY, (B, C), E)
+    return _backward_pass(True, True, E, w, t, s, dY)
+
+
+def _arguments(E: Any, w: Any, t: Any, s: Any, bags: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(E, Tensor) and isinstance(w, Tensor) and E.is_floating_point() and E.dtype == w.dtype):
+        E, w = _real(E=E, w=w)
     t = _labels("t", t, "V")
     s = _labels("s", s, "B")
     bags = _integer("bags", bags, 0)
-    _check(E=E, w=w, t=t, s=s)
+    if not (E.ndim == 2 and w.ndim == 1 and t.ndim == 1 and t.shape[0] == w.shape[0] and s.ndim == 1 and s.shape[0] == w.shape[0]):
+        _check(E=E, w=w, t=t, s=s)
     _places("t", t, "V", E.shape[0])
-    return _chosen(_Forward, _DualForward, _ReverseForward)(E, w, t, s, bags)
+    return E, w, t, s, bags
+
+
+def _forward_pass(E: Tensor, w: Tensor, t: Tensor, s: Tensor, bags: int) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = _length("B", bags, False, bags=bags)
+    # Y[b,c] = sum(n, delta(s[n],b)*w[n]*E[t[n],c])
+    Y = _scatter(s, w[:, None] * E[t], B, 0)
+    return Y
+
+
+def _backward_pass(need_E: bool, need_w: bool, E: Tensor, w: Tensor, t: Tensor, s: Tensor, dY: Tensor) -> Any:
+    """(dE, dw): None for those that are not needed."""
+    V = E.shape[0]
+    dE = dw = None
+    dY_s = dY[s]
+    if need_w:
+        # dw[n] = sum(c, dY[s[n],c]*E[t[n],c])
+        dw = torch.linalg.vecdot(dY_s, E[t])
+    if need_E:
+        # dE[v,c] = sum(n, dY[s[n],c]*w[n]*delta(t[n],v))
+        dE = _scatter(t, dY_s * w[:, None], V, 0)
+    return dE, dw
 
 
 class _Forward(torch.autograd.Function):
@@ -64,10 +121,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(E: Tensor, w: Tensor, t: Tensor, s: Tensor, bags: int) -> Any:
-        B = _length("B", bags, False, bags=bags)
-        # Y[b,c] = sum(n, delta(s[n],b)*w[n]*E[t[n],c])
-        Y = _scatter(s, w[:, None] * E[t], B, 0)
-        return Y
+        return _forward_pass(E, w, t, s, bags)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -82,7 +136,10 @@ class _Forward(torch.autograd.Function):
         E, w, t, s = ctx.saved_tensors
         (B,) = ctx.lengths
         need_E, need_w, _, _, _ = ctx.needs_input_grad
-        dE, dw = _spread((need_E, need_w), _chosen(_Backward, _DualBackward, _DualBackward)(need_E, need_w, B, E, w, t, s, dY))
+        if _recorded():
+            dE, dw = _spread((need_E, need_w), _chosen(_Backward, _DualBackward, _DualBackward)(need_E, need_w, B, E, w, t, s, dY))
+        else:
+            dE, dw = _backward_pass(need_E, need_w, E, w, t, s, dY)
         return dE, dw, None, None, None
 
 
@@ -104,14 +161,14 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, E: Tensor, w: Tensor, t: Tensor, s: Tensor, bags: int) -> Any:
+        Y = _forward_pass(E, w, t, s, bags)
+        ctx.save_for_backward(E, w, t, s)
+        B = _length("B", bags, False, bags=bags)
+        ctx.lengths = (B,)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -121,16 +178,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_E: bool, need_w: bool, B: int, E: Tensor, w: Tensor, t: Tensor, s: Tensor, dY: Tensor) -> Any:
-        V = E.shape[0]
-        dE = dw = None
-        dY_s = dY[s]
-        if need_w:
-            # dw[n] = sum(c, dY[s[n],c]*E[t[n],c])
-            dw = torch.linalg.vecdot(dY_s, E[t])
-        if need_E:
-            # dE[v,c] = sum(n, dY[s[n],c]*w[n]*delta(t[n],v))
-            dE = _scatter(t, dY_s * w[:, None], V, 0)
-        return _needed((need_E, need_w), (dE, dw))
+        return _needed((need_E, need_w), _backward_pass(need_E, need_w, E, w, t, s, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -293,7 +341,7 @@ def _length(axis: str, value: int, empty: bool, **given: int) -> int:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -307,16 +355,37 @@ def _traced(*given: Tensor) -> bool:
     return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -33,7 +33,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -50,12 +50,87 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def embedding_padded(E: Any, F: Any, t: Any, r: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    E, F, r = _real(E=E, F=F, r=r)
-    t = _labels("t", t, "V")
-    _check(E=E, F=F, t=t, r=r)
-    _places("t", t, "V", E.shape[0])
+    E, F, t, r = _arguments(E, F, t, r)
     _constant(F=F, r=r)
     return _chosen(_Forward, _DualForward, _ReverseForward)(E, F, t, r)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    t: Tensor
+    r: Tensor
+    V: int
+    C: int
+
+
+def forward(E: Any, F: Any, t: Any, r: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    E, F, t, r = _arguments(E, F, t, r)
+    E, F, r = _detached(E, F, r)
+    Y = _forward_pass(E, F, t, r)
+    V = E.shape[0]
+    C = E.shape[-1]
+    return Y, Saved(t, r, V, C)
+
+
+def backward(dY: Any, saved: Saved) -> Tensor:
+    """Return dE, the gradient with upstream dY."""
+    t, r, V, C = saved
+    N = t.shape[0]
+    dY = _upstream("dY", dY, (N, C), r)
+    return _backward_pass(V, t, r, dY)
+
+
+def _arguments(E: Any, F: Any, t: Any, r: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(E, Tensor)
+        and isinstance(F, Tensor)
+        and isinstance(r, Tensor)
+        and E.is_floating_point()
+        and E.dtype == F.dtype == r.dtype
+    ):
+        E, F, r = _real(E=E, F=F, r=r)
+    t = _labels("t", t, "V")
+    if not (
+        E.ndim == 2
+        and F.ndim == 2
+        and F.shape[0] == E.shape[0]
+        and F.shape[1] == E.shape[1]
+        and t.ndim == 1
+        and r.ndim == 1
+        and r.shape[0] == t.shape[0]
+    ):
+        _check(E=E, F=F, t=t, r=r)
+    _places("t", t, "V", E.shape[0])
+    return E, F, t, r
+
+
+def _forward_pass(E: Tensor, F: Tensor, t: Tensor, r: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    N = t.shape[0]
+    C = E.shape[-1]
+    if _whole(N * C, E):
+        # Y[n,c] = where(0 < r[n], 1, 0)*E[t[n],c] + where(r[n] <= 0, 1, 0)*F[t[n],c]
+        Y = torch.where((r > 0)[:, None], E[t], F[t])
+    else:
+        Y = _empty((N, C), E)
+
+        def run(parts: Any) -> Any:
+            for (n,) in parts:
+                Y[n] = _forward_part(r[n], E, t[n], F)
+            return ()
+
+        _together(run, _parts((N,), C, E, 1), 1, E)
+    return Y
+
+
+def _backward_pass(V: int, t: Tensor, r: Tensor, dY: Tensor) -> Any:
+    """dE."""
+    # dE[v,c] = sum(n, dY[n,c]*where(0 < r[n], 1, 0)*delta(t[n],v))
+    dE = _scatter(t, torch.where((r > 0)[:, None], dY, 0), V, 0)
+    return dE
 
 
 class _Forward(torch.autograd.Function):
@@ -65,21 +140,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(E: Tensor, F: Tensor, t: Tensor, r: Tensor) -> Any:
-        N = t.shape[0]
-        C = E.shape[-1]
-        if _whole(N * C, E):
-            # Y[n,c] = where(0 < r[n], 1, 0)*E[t[n],c] + where(r[n] <= 0, 1, 0)*F[t[n],c]
-            Y = torch.where((r > 0)[:, None], E[t], F[t])
-        else:
-            Y = _empty((N, C), E)
-
-            def run(parts: Any) -> Any:
-                for (n,) in parts:
-                    Y[n] = _forward_part(r[n], E, t[n], F)
-                return ()
-
-            _together(run, _parts((N,), C, E, 1), 1, E)
-        return Y
+        return _forward_pass(E, F, t, r)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -95,7 +156,10 @@ class _Forward(torch.autograd.Function):
         t, r = ctx.saved_tensors
         V, C = ctx.lengths
         need_E, _, _, _ = ctx.needs_input_grad
-        (dE,) = _spread((need_E,), _chosen(_Backward, _DualBackward, _DualBackward)(need_E, V, C, t, r, dY))
+        if _recorded():
+            (dE,) = _spread((need_E,), _chosen(_Backward, _DualBackward, _DualBackward)(need_E, V, C, t, r, dY))
+        else:
+            dE = _backward_pass(V, t, r, dY)
         return dE, None, None, None
 
 
@@ -114,14 +178,15 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, E: Tensor, F: Tensor, t: Tensor, r: Tensor) -> Any:
+        Y = _forward_pass(E, F, t, r)
+        ctx.save_for_backward(t, r)
+        V = E.shape[0]
+        C = E.shape[-1]
+        ctx.lengths = (V, C)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -131,9 +196,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_E: bool, V: int, C: int, t: Tensor, r: Tensor, dY: Tensor) -> Any:
-        # dE[v,c] = sum(n, dY[n,c]*where(0 < r[n], 1, 0)*delta(t[n],v))
-        dE = _scatter(t, torch.where((r > 0)[:, None], dY, 0), V, 0)
-        return (dE,)
+        return (_backward_pass(V, t, r, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -272,7 +335,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -350,16 +413,37 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -42,7 +42,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -59,9 +59,137 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def factorisation_machine(X: Any, w: Any, V: Any, b: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, w, V, b = _real(X=X, w=w, V=V, b=b)
-    _check(X=X, w=w, V=V, b=b)
+    X, w, V, b = _arguments(X, w, V, b)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, w, V, b)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    w: Tensor
+    V: Tensor
+    H: Tensor | None
+
+
+def forward(X: Any, w: Any, V: Any, b: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, w, V, b = _arguments(X, w, V, b)
+    X, w, V, b = _detached(X, w, V, b)
+    Y, H = _forward_pass(X, w, V, b)
+    return Y, Saved(X, w, V, H)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (dX, dw, dV, db), the gradients with upstream dY."""
+    X, w, V, H = saved
+    B = X.shape[0]
+    dY = _upstream("dY", dY, (B,), X)
+    return _backward_pass(True, True, True, True, X, w, V, H, dY)
+
+
+def _arguments(X: Any, w: Any, V: Any, b: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(w, Tensor)
+        and isinstance(V, Tensor)
+        and isinstance(b, Tensor)
+        and X.is_floating_point()
+        and X.dtype == w.dtype == V.dtype == b.dtype
+    ):
+        X, w, V, b = _real(X=X, w=w, V=V, b=b)
+    if not (X.ndim == 2 and w.ndim == 1 and w.shape[0] == X.shape[1] and V.ndim == 2 and V.shape[0] == X.shape[1] and b.ndim == 0):
+        _check(X=X, w=w, V=V, b=b)
+    return X, w, V, b
+
+
+def _forward_pass(X: Tensor, w: Tensor, V: Tensor, b: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = X.shape[0]
+    F = V.shape[-1]
+    if _saved_whole(B * F, X, w, V):
+        # H[i,f] = sum(k, X[i,k]*V[k,f])
+        H = X @ V
+        # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
+        Y = b - 0.5 * (X**2 @ (V**2).sum(dim=-1)) + X @ w + 0.5 * torch.linalg.vecdot(H, H)
+    else:
+        # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
+        t = -0.5 * (X**2 @ (V**2).sum(dim=-1))
+        # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
+        t_2 = X @ w
+        H = None
+        Y_sum = _empty((B,), X)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                Y_sum[i] = _forward_part(X[i], V, work=work)
+            return ()
+
+        _together(run, _parts((B,), F, X, 256), 1, X)
+        # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
+        Y = b + t + t_2 + Y_sum
+    return Y, H
+
+
+def _backward_pass(
+    need_X: bool, need_w: bool, need_V: bool, need_b: bool, X: Tensor, w: Tensor, V: Tensor, H: Tensor | None, dY: Tensor
+) -> Any:
+    """(dX, dw, dV, db): None for those that are not needed."""
+    B = X.shape[0]
+    F = V.shape[-1]
+    N = X.shape[-1]
+    if H is None and not _traced(dY):
+        # db = sum(i, dY[i])
+        db = dY.sum()
+        # dw[k] = sum(i, dY[i]*X[i,k])
+        dw = dY @ X
+        # D[k] = sum(f, V[k,f]^2)
+        D = torch.linalg.vecdot(V, V)
+        # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+        t = -dY[:, None] * X * D
+        # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+        t_2 = dY[:, None] * w
+        # R[k] = sum(i, dY[i]*X[i,k]^2)
+        R = dY @ X**2
+        # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
+        t_3 = -V * R[:, None]
+        dX_sum = _empty((B, N), X)
+        dV_sum = _zeros((N, F), X)
+        work: dict[int, Any] = {}
+        for (i,) in _parts((B,), F, X, 512):
+            _backward_part(X[i], V, dY[i], dX_sum=dX_sum[i], dV_sum=dV_sum, work=work)
+        # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+        dX = torch.add(dX_sum, t, out=dX_sum)
+        dX += t_2
+        # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
+        dV = torch.add(dV_sum, t_3, out=dV_sum)
+        return dX, dw, dV, db
+    if H is None:
+        # H[i,f] = sum(k, X[i,k]*V[k,f])
+        H = X @ V
+    dX = dw = dV = db = None
+    if need_b:
+        # db = sum(i, dY[i])
+        db = dY.sum()
+    if need_w:
+        # dw[k] = sum(i, dY[i]*X[i,k])
+        dw = dY @ X
+    if need_X or need_V:
+        # dH[i,f] = dY[i]*H[i,f]
+        dH = dY[:, None] * H
+    if need_X:
+        # D[k] = sum(f, V[k,f]^2)
+        D = torch.linalg.vecdot(V, V)
+        # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+        dX = dH @ V.T - dY[:, None] * X * D + dY[:, None] * w
+    if need_V:
+        # R[k] = sum(i, dY[i]*X[i,k]^2)
+        R = dY @ X**2
+        # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
+        dV = X.T @ dH - V * R[:, None]
+    return dX, dw, dV, db
 
 
 class _Forward(torch.autograd.Function):
@@ -71,37 +199,13 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, w: Tensor, V: Tensor, b: Tensor) -> Any:
-        B = X.shape[0]
-        F = V.shape[-1]
-        if _saved_whole(B * F, X, w, V):
-            # H[i,f] = sum(k, X[i,k]*V[k,f])
-            H = X @ V
-            # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
-            Y = b - 0.5 * (X**2 @ (V**2).sum(dim=-1)) + X @ w + 0.5 * torch.linalg.vecdot(H, H)
-        else:
-            # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
-            t = -0.5 * (X**2 @ (V**2).sum(dim=-1))
-            # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
-            t_2 = X @ w
-            H = None
-            Y_sum = _empty((B,), X)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    Y_sum[i] = _forward_part(X[i], V, work=work)
-                return ()
-
-            _together(run, _parts((B,), F, X, 256), 1, X)
-            # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
-            Y = b + t + t_2 + Y_sum
-        return Y, H
+        return _forward_pass(X, w, V, b)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, w, V, _b = inputs
         _Y, H = output
-        ctx.mark_non_differentiable(*(t for t in (H,) if t is not None))
+        ctx.mark_non_differentiable(H)
         ctx.set_materialize_grads(fill)
         ctx.save_for_backward(X, w, V, H)
         ctx.save_for_forward(X, w, V, H)
@@ -113,10 +217,13 @@ class _Forward(torch.autograd.Function):
         if dY is None:
             dY = X.new_zeros((B,))
         _, need_X, need_w, need_V, need_b = ctx.needs_input_grad
-        dX, dw, dV, db = _spread(
-            (need_X, need_w, need_V, need_b),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_w, need_V, need_b, X, w, V, H, dY),
-        )
+        if _recorded():
+            dX, dw, dV, db = _spread(
+                (need_X, need_w, need_V, need_b),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_w, need_V, need_b, X, w, V, H, dY),
+            )
+        else:
+            dX, dw, dV, db = _backward_pass(need_X, need_w, need_V, need_b, X, w, V, H, dY)
         return None, dX, dw, dV, db
 
 
@@ -145,14 +252,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, w: Tensor, V: Tensor, b: Tensor) -> Any:
+        Y, H = _forward_pass(X, w, V, b)
+        ctx.save_for_backward(X, w, V, H)
+        return (Y,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -162,59 +267,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_w: bool, need_V: bool, need_b: bool, X: Tensor, w: Tensor, V: Tensor, H: Tensor, dY: Tensor) -> Any:
-        B = X.shape[0]
-        F = V.shape[-1]
-        N = X.shape[-1]
-        if H is None and not _traced(dY):
-            # db = sum(i, dY[i])
-            db = dY.sum()
-            # dw[k] = sum(i, dY[i]*X[i,k])
-            dw = dY @ X
-            # D[k] = sum(f, V[k,f]^2)
-            D = torch.linalg.vecdot(V, V)
-            # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
-            t = -dY[:, None] * X * D
-            # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
-            t_2 = dY[:, None] * w
-            # R[k] = sum(i, dY[i]*X[i,k]^2)
-            R = dY @ X**2
-            # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
-            t_3 = -V * R[:, None]
-            dX_sum = _empty((B, N), X)
-            dV_sum = _zeros((N, F), X)
-            work: dict[int, Any] = {}
-            for (i,) in _parts((B,), F, X, 512):
-                _backward_part(X[i], V, dY[i], dX_sum=dX_sum[i], dV_sum=dV_sum, work=work)
-            # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
-            dX = torch.add(dX_sum, t, out=dX_sum)
-            dX += t_2
-            # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
-            dV = torch.add(dV_sum, t_3, out=dV_sum)
-            return _needed((need_X, need_w, need_V, need_b), (dX, dw, dV, db))
-        if H is None:
-            # H[i,f] = sum(k, X[i,k]*V[k,f])
-            H = X @ V
-        dX = dw = dV = db = None
-        if need_b:
-            # db = sum(i, dY[i])
-            db = dY.sum()
-        if need_w:
-            # dw[k] = sum(i, dY[i]*X[i,k])
-            dw = dY @ X
-        if need_X or need_V:
-            # dH[i,f] = dY[i]*H[i,f]
-            dH = dY[:, None] * H
-        if need_X:
-            # D[k] = sum(f, V[k,f]^2)
-            D = torch.linalg.vecdot(V, V)
-            # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
-            dX = dH @ V.T - dY[:, None] * X * D + dY[:, None] * w
-        if need_V:
-            # R[k] = sum(i, dY[i]*X[i,k]^2)
-            R = dY @ X**2
-            # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
-            dV = X.T @ dH - V * R[:, None]
-        return _needed((need_X, need_w, need_V, need_b), (dX, dw, dV, db))
+        return _needed((need_X, need_w, need_V, need_b), _backward_pass(need_X, need_w, need_V, need_b, X, w, V, H, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -416,7 +469,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -519,16 +572,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

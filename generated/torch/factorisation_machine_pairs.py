@@ -34,7 +34,7 @@ b + w . x + the sum over pairs k < l of v_k . v_l x_k x_l, as it is defined. Ren
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -50,9 +50,94 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def factorisation_machine_pairs(X: Any, w: Any, V: Any, b: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, w, V, b = _real(X=X, w=w, V=V, b=b)
-    _check(X=X, w=w, V=V, b=b)
+    X, w, V, b = _arguments(X, w, V, b)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, w, V, b)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    w: Tensor
+    V: Tensor
+
+
+def forward(X: Any, w: Any, V: Any, b: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, w, V, b = _arguments(X, w, V, b)
+    X, w, V, b = _detached(X, w, V, b)
+    Y = _forward_pass(X, w, V, b)
+    return Y, Saved(X, w, V)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (dX, dw, dV, db), the gradients with upstream dY."""
+    X, w, V = saved
+    B = X.shape[0]
+    dY = _upstream("dY", dY, (B,), X)
+    return _backward_pass(True, True, True, True, X, w, V, dY)
+
+
+def _arguments(X: Any, w: Any, V: Any, b: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(w, Tensor)
+        and isinstance(V, Tensor)
+        and isinstance(b, Tensor)
+        and X.is_floating_point()
+        and X.dtype == w.dtype == V.dtype == b.dtype
+    ):
+        X, w, V, b = _real(X=X, w=w, V=V, b=b)
+    if not (X.ndim == 2 and w.ndim == 1 and w.shape[0] == X.shape[1] and V.ndim == 2 and V.shape[0] == X.shape[1] and b.ndim == 0):
+        _check(X=X, w=w, V=V, b=b)
+    return X, w, V, b
+
+
+def _forward_pass(X: Tensor, w: Tensor, V: Tensor, b: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    N = X.shape[-1]
+    # C[i,k,l] = where(k < l, 1, 0)*sum(f, V[k,f]*V[l,f])*X[i,k]*X[i,l]
+    C = torch.where(torch.arange(N, device=X.device)[:, None] < torch.arange(N, device=X.device), V @ V.T * X[..., None] * X[:, None, :], 0)
+    # Y[i] = sum(k, X[i,k]*w[k]) + sum(k,l, C[i,k,l]) + b
+    Y = X @ w + C.sum(dim=(1, 2)) + b
+    return Y
+
+
+def _backward_pass(need_X: bool, need_w: bool, need_V: bool, need_b: bool, X: Tensor, w: Tensor, V: Tensor, dY: Tensor) -> Any:
+    """(dX, dw, dV, db): None for those that are not needed."""
+    B = X.shape[0]
+    N = X.shape[-1]
+    dX = dw = dV = db = None
+    if need_w:
+        # dw[k] = sum(i, dY[i]*X[i,k])
+        dw = dY @ X
+    if need_b:
+        # db = sum(i, dY[i])
+        db = dY.sum()
+    if need_X or need_V:
+        # dC[i,k,l] = dY[i]
+        dC = dY[:, None, None].expand((B, N, N)).clone()
+        less = torch.arange(N, device=X.device)[:, None] < torch.arange(N, device=X.device)
+    if need_V:
+        dC_X = dC * X[..., None] * X[:, None, :]
+    if need_X or need_V:
+        less_2 = torch.arange(N, device=X.device) < torch.arange(N, device=X.device)[:, None]
+    if need_V:
+        # dV[k,f] = sum(i,l, dC[i,k,l]*where(k < l, 1, 0)*V[l,f]*X[i,k]*X[i,l]) + sum(i,k',
+        #     dC[i,k',k]*where(k' < k, 1, 0)*V[k',f]*X[i,k']*X[i,k])
+        dV = torch.where(less, dC_X, 0).sum(dim=0) @ V + torch.where(less_2.T, dC_X, 0).sum(dim=0).T @ V
+    if need_X:
+        # D[k,l] = sum(f, V[k,f]*V[l,f])
+        D = V @ V.T
+        # dX[i,k] = sum(l, dC[i,k,l]*where(k < l, 1, 0)*D[k,l]*X[i,l]) + sum(k', dC[i,k',k]*where(k' < k, 1,
+        #     0)*D[k',k]*X[i,k']) + dY[i]*w[k]
+        dX = (
+            torch.where(less, dC * D * X[:, None, :], 0).sum(dim=-1)
+            + torch.where(less_2.T, dC * D * X[..., None], 0).sum(dim=1)
+            + dY[:, None] * w
+        )
+    return dX, dw, dV, db
 
 
 class _Forward(torch.autograd.Function):
@@ -62,14 +147,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, w: Tensor, V: Tensor, b: Tensor) -> Any:
-        N = X.shape[-1]
-        # C[i,k,l] = where(k < l, 1, 0)*sum(f, V[k,f]*V[l,f])*X[i,k]*X[i,l]
-        C = torch.where(
-            torch.arange(N, device=X.device)[:, None] < torch.arange(N, device=X.device), V @ V.T * X[..., None] * X[:, None, :], 0
-        )
-        # Y[i] = sum(k, X[i,k]*w[k]) + sum(k,l, C[i,k,l]) + b
-        Y = X @ w + C.sum(dim=(1, 2)) + b
-        return Y
+        return _forward_pass(X, w, V, b)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -81,9 +159,13 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         X, w, V = ctx.saved_tensors
         need_X, need_w, need_V, need_b = ctx.needs_input_grad
-        dX, dw, dV, db = _spread(
-            (need_X, need_w, need_V, need_b), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_w, need_V, need_b, X, w, V, dY)
-        )
+        if _recorded():
+            dX, dw, dV, db = _spread(
+                (need_X, need_w, need_V, need_b),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_w, need_V, need_b, X, w, V, dY),
+            )
+        else:
+            dX, dw, dV, db = _backward_pass(need_X, need_w, need_V, need_b, X, w, V, dY)
         return dX, dw, dV, db
 
 
@@ -122,14 +204,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, w: Tensor, V: Tensor, b: Tensor) -> Any:
+        Y = _forward_pass(X, w, V, b)
+        ctx.save_for_backward(X, w, V)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -139,38 +219,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_w: bool, need_V: bool, need_b: bool, X: Tensor, w: Tensor, V: Tensor, dY: Tensor) -> Any:
-        B = X.shape[0]
-        N = X.shape[-1]
-        dX = dw = dV = db = None
-        if need_w:
-            # dw[k] = sum(i, dY[i]*X[i,k])
-            dw = dY @ X
-        if need_b:
-            # db = sum(i, dY[i])
-            db = dY.sum()
-        if need_X or need_V:
-            # dC[i,k,l] = dY[i]
-            dC = dY[:, None, None].expand((B, N, N)).clone()
-            less = torch.arange(N, device=X.device)[:, None] < torch.arange(N, device=X.device)
-        if need_V:
-            dC_X = dC * X[..., None] * X[:, None, :]
-        if need_X or need_V:
-            less_2 = torch.arange(N, device=X.device) < torch.arange(N, device=X.device)[:, None]
-        if need_V:
-            # dV[k,f] = sum(i,l, dC[i,k,l]*where(k < l, 1, 0)*V[l,f]*X[i,k]*X[i,l]) + sum(i,k',
-            #     dC[i,k',k]*where(k' < k, 1, 0)*V[k',f]*X[i,k']*X[i,k])
-            dV = torch.where(less, dC_X, 0).sum(dim=0) @ V + torch.where(less_2.T, dC_X, 0).sum(dim=0).T @ V
-        if need_X:
-            # D[k,l] = sum(f, V[k,f]*V[l,f])
-            D = V @ V.T
-            # dX[i,k] = sum(l, dC[i,k,l]*where(k < l, 1, 0)*D[k,l]*X[i,l]) + sum(k', dC[i,k',k]*where(k' < k, 1,
-            #     0)*D[k',k]*X[i,k']) + dY[i]*w[k]
-            dX = (
-                torch.where(less, dC * D * X[:, None, :], 0).sum(dim=-1)
-                + torch.where(less_2.T, dC * D * X[..., None], 0).sum(dim=1)
-                + dY[:, None] * w
-            )
-        return _needed((need_X, need_w, need_V, need_b), (dX, dw, dV, db))
+        return _needed((need_X, need_w, need_V, need_b), _backward_pass(need_X, need_w, need_V, need_b, X, w, V, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -391,10 +440,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -403,10 +475,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -21,7 +21,7 @@ Row c, column d goes to the place D c + d: row after row. As torch.flatten.
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,9 +34,62 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def flatten(X: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    (X,) = _real(X=X)
-    _check(X=X)
+    X = _arguments(X)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    C: int
+    D: int
+    B: int
+    F: int
+
+
+def forward(X: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X = _arguments(X)
+    (X,) = _detached(X)
+    Y = _forward_pass(X)
+    C = X.shape[1]
+    D = X.shape[-1]
+    B = X.shape[0]
+    F = _length("F", C * D, 0 in (C, D), C=C, D=D)
+    return Y, Saved(C, D, B, F)
+
+
+def backward(dY: Any, saved: Saved) -> Tensor:
+    """Return dX, the gradient with upstream dY."""
+    C, D, B, F = saved
+    dY = _upstream("dY", dY, (B, F), None)
+    return _backward_pass(C, D, dY)
+
+
+def _arguments(X: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and X.is_floating_point()):
+        (X,) = _real(X=X)
+    if not (X.ndim == 3):
+        _check(X=X)
+    return X
+
+
+def _forward_pass(X: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    C = X.shape[1]
+    D = X.shape[-1]
+    F = _length("F", C * D, 0 in (C, D), C=C, D=D)
+    # Y[b,f] = sum(c,d, X[b,c,d]*delta(f,size(D)*c + d))
+    Y = _place(X, 1, F, 0, D, 1)
+    return Y
+
+
+def _backward_pass(C: int, D: int, dY: Tensor) -> Any:
+    """dX."""
+    # dX[b,c,d] = dY[b,size(D)*c + d]
+    dX = _read(dY, {1: (0, (D, C), (1, D))}).clone()
+    return dX
 
 
 class _Forward(torch.autograd.Function):
@@ -46,12 +99,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor) -> Any:
-        C = X.shape[1]
-        D = X.shape[-1]
-        F = _length("F", C * D, 0 in (C, D), C=C, D=D)
-        # Y[b,f] = sum(c,d, X[b,c,d]*delta(f,size(D)*c + d))
-        Y = _place(X, 1, F, 0, D, 1)
-        return Y
+        return _forward_pass(X)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -68,7 +116,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         C, D, F, B = ctx.lengths
         (need_X,) = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, C, D, F, B, dY))
+        if _recorded():
+            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, C, D, F, B, dY))
+        else:
+            dX = _backward_pass(C, D, dY)
         return dX
 
 
@@ -87,14 +138,17 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor) -> Any:
+        Y = _forward_pass(X)
+        ctx.save_for_backward()
+        C = X.shape[1]
+        D = X.shape[-1]
+        F = _length("F", C * D, 0 in (C, D), C=C, D=D)
+        B = X.shape[0]
+        ctx.lengths = (C, D, F, B)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -104,9 +158,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, C: int, D: int, F: int, B: int, dY: Tensor) -> Any:
-        # dX[b,c,d] = dY[b,size(D)*c + d]
-        dX = _read(dY, {1: (0, (D, C), (1, D))}).clone()
-        return (dX,)
+        return (_backward_pass(C, D, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -225,10 +277,33 @@ def _length(axis: str, value: int, empty: bool, **given: int) -> int:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -237,10 +312,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

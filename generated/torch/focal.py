@@ -30,7 +30,7 @@ L is the mean of -alpha_t (1 - p)^gamma log p, with p the probability of the lab
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,10 +46,79 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def focal(z: Any, t: Any, alpha: Any, gamma: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    z, t, alpha, gamma = _real(z=z, t=t, alpha=alpha, gamma=gamma)
-    _check(z=z, t=t, alpha=alpha, gamma=gamma)
+    z, t, alpha, gamma = _arguments(z, t, alpha, gamma)
     _constant(t=t, alpha=alpha, gamma=gamma)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), z, t, alpha, gamma)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    t: Tensor
+    gamma: Tensor
+    u: Tensor
+    w: Tensor
+
+
+def forward(z: Any, t: Any, alpha: Any, gamma: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    z, t, alpha, gamma = _arguments(z, t, alpha, gamma)
+    z, t, alpha, gamma = _detached(z, t, alpha, gamma)
+    L, u, w = _forward_pass(z, t, alpha, gamma)
+    return L, Saved(t, gamma, u, w)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dz, the gradient with upstream dL."""
+    t, gamma, u, w = saved
+    dL = _upstream("dL", dL, (), t)
+    return _backward_pass(t, gamma, u, w, dL)
+
+
+def _arguments(z: Any, t: Any, alpha: Any, gamma: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(z, Tensor)
+        and isinstance(t, Tensor)
+        and isinstance(alpha, Tensor)
+        and isinstance(gamma, Tensor)
+        and z.is_floating_point()
+        and z.dtype == t.dtype == alpha.dtype == gamma.dtype
+    ):
+        z, t, alpha, gamma = _real(z=z, t=t, alpha=alpha, gamma=gamma)
+    if not (z.ndim == 1 and t.ndim == 1 and t.shape[0] == z.shape[0] and alpha.ndim == 0 and gamma.ndim == 0):
+        _check(z=z, t=t, alpha=alpha, gamma=gamma)
+    return z, t, alpha, gamma
+
+
+def _forward_pass(z: Tensor, t: Tensor, alpha: Tensor, gamma: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = z.shape[0]
+    # u[i] = (2*t[i] - 1)*z[i]
+    t_shifted = 2 * t - 1
+    u = t_shifted * z
+    # w[i] = 1 - t[i] + alpha*(2*t[i] - 1)
+    w = 1 - t + alpha * t_shifted
+    # L = sum(i, w[i]*exp(-gamma*softplus(u[i]))*softplus(-u[i]))/size(B)
+    L = torch.nn.functional.softplus(-u, threshold=40) @ (w * torch.exp(-gamma * torch.nn.functional.softplus(u, threshold=40))) / B
+    return L, u, w
+
+
+def _backward_pass(t: Tensor, gamma: Tensor, u: Tensor, w: Tensor, dL: Tensor) -> Any:
+    """dz."""
+    B = t.shape[0]
+    # du[i] = -dL*w[i]*exp(-gamma*softplus(u[i]))/size(B)*(gamma*sigmoid(u[i])*softplus(-u[i]) +
+    #     sigmoid(-u[i]))
+    du = (
+        -dL
+        / B
+        * w
+        * torch.exp(-gamma * torch.nn.functional.softplus(u, threshold=40))
+        * (gamma * torch.sigmoid(u) * torch.nn.functional.softplus(-u, threshold=40) + torch.sigmoid(-u))
+    )
+    # dz[i] = du[i]*(2*t[i] - 1)
+    dz = du * (2 * t - 1)
+    return dz
 
 
 class _Forward(torch.autograd.Function):
@@ -59,15 +128,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, z: Tensor, t: Tensor, alpha: Tensor, gamma: Tensor) -> Any:
-        B = z.shape[0]
-        # u[i] = (2*t[i] - 1)*z[i]
-        t_shifted = 2 * t - 1
-        u = t_shifted * z
-        # w[i] = 1 - t[i] + alpha*(2*t[i] - 1)
-        w = 1 - t + alpha * t_shifted
-        # L = sum(i, w[i]*exp(-gamma*softplus(u[i]))*softplus(-u[i]))/size(B)
-        L = torch.nn.functional.softplus(-u, threshold=40) @ (w * torch.exp(-gamma * torch.nn.functional.softplus(u, threshold=40))) / B
-        return L, u, w
+        return _forward_pass(z, t, alpha, gamma)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -84,7 +145,10 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = z.new_zeros(())
         _, need_z, _, _, _ = ctx.needs_input_grad
-        (dz,) = _spread((need_z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_z, z, t, alpha, gamma, u, w, dL))
+        if _recorded():
+            (dz,) = _spread((need_z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_z, z, t, alpha, gamma, u, w, dL))
+        else:
+            dz = _backward_pass(t, gamma, u, w, dL)
         return None, dz, None, None, None
 
 
@@ -120,14 +184,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, z: Tensor, t: Tensor, alpha: Tensor, gamma: Tensor) -> Any:
+        L, u, w = _forward_pass(z, t, alpha, gamma)
+        ctx.save_for_backward(z, t, alpha, gamma, u, w)
+        return (L,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -137,19 +199,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_z: bool, z: Tensor, t: Tensor, alpha: Tensor, gamma: Tensor, u: Tensor, w: Tensor, dL: Tensor) -> Any:
-        B = z.shape[0]
-        # du[i] = -dL*w[i]*exp(-gamma*softplus(u[i]))/size(B)*(gamma*sigmoid(u[i])*softplus(-u[i]) +
-        #     sigmoid(-u[i]))
-        du = (
-            -dL
-            / B
-            * w
-            * torch.exp(-gamma * torch.nn.functional.softplus(u, threshold=40))
-            * (gamma * torch.sigmoid(u) * torch.nn.functional.softplus(-u, threshold=40) + torch.sigmoid(-u))
-        )
-        # dz[i] = du[i]*(2*t[i] - 1)
-        dz = du * (2 * t - 1)
-        return (dz,)
+        return (_backward_pass(t, gamma, u, w, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -316,10 +366,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -328,10 +401,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -27,7 +27,7 @@ sqrt(2/M) cos(X W + b) with random W and b. Rahimi and Recht (2007), section 3.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,10 +42,69 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def fourier_features(X: Any, W: Any, b: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, W, b = _real(X=X, W=W, b=b)
-    _check(X=X, W=W, b=b)
+    X, W, b = _arguments(X, W, b)
     _constant(W=W, b=b)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, W, b)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    W: Tensor
+    b: Tensor
+    Z: Tensor
+
+
+def forward(X: Any, W: Any, b: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, W, b = _arguments(X, W, b)
+    X, W, b = _detached(X, W, b)
+    Y, Z = _forward_pass(X, W, b)
+    return Y, Saved(W, b, Z)
+
+
+def backward(dY: Any, saved: Saved) -> Tensor:
+    """Return dX, the gradient with upstream dY."""
+    W, b, Z = saved
+    B = Z.shape[0]
+    M = W.shape[-1]
+    dY = _upstream("dY", dY, (B, M), W)
+    return _backward_pass(W, b, Z, dY)
+
+
+def _arguments(X: Any, W: Any, b: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(W, Tensor)
+        and isinstance(b, Tensor)
+        and X.is_floating_point()
+        and X.dtype == W.dtype == b.dtype
+    ):
+        X, W, b = _real(X=X, W=W, b=b)
+    if not (X.ndim == 2 and W.ndim == 2 and W.shape[0] == X.shape[1] and b.ndim == 1 and b.shape[0] == W.shape[1]):
+        _check(X=X, W=W, b=b)
+    return X, W, b
+
+
+def _forward_pass(X: Tensor, W: Tensor, b: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    M = W.shape[-1]
+    # Z[i,m] = sum(k, X[i,k]*W[k,m])
+    Z = X @ W
+    # Y[i,m] = cos(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
+    Y = math.sqrt(2) * torch.cos(Z + b) / math.sqrt(M)
+    return Y, Z
+
+
+def _backward_pass(W: Tensor, b: Tensor, Z: Tensor, dY: Tensor) -> Any:
+    """dX."""
+    M = W.shape[-1]
+    # dZ[i,m] = -dY[i,m]*sin(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
+    dZ = -math.sqrt(2) * dY * torch.sin(Z + b) / math.sqrt(M)
+    # dX[i,k] = sum(m, dZ[i,m]*W[k,m])
+    dX = dZ @ W.T
+    return dX
 
 
 class _Forward(torch.autograd.Function):
@@ -55,12 +114,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, W: Tensor, b: Tensor) -> Any:
-        M = W.shape[-1]
-        # Z[i,m] = sum(k, X[i,k]*W[k,m])
-        Z = X @ W
-        # Y[i,m] = cos(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
-        Y = math.sqrt(2) * torch.cos(Z + b) / math.sqrt(M)
-        return Y, Z
+        return _forward_pass(X, W, b)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -79,7 +133,10 @@ class _Forward(torch.autograd.Function):
         if dY is None:
             dY = X.new_zeros((B, M))
         _, need_X, _, _ = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, W, b, Z, dY))
+        if _recorded():
+            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, W, b, Z, dY))
+        else:
+            dX = _backward_pass(W, b, Z, dY)
         return None, dX, None, None
 
 
@@ -103,14 +160,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, W: Tensor, b: Tensor) -> Any:
+        Y, Z = _forward_pass(X, W, b)
+        ctx.save_for_backward(X, W, b, Z)
+        return (Y,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -120,12 +175,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, X: Tensor, W: Tensor, b: Tensor, Z: Tensor, dY: Tensor) -> Any:
-        M = W.shape[-1]
-        # dZ[i,m] = -dY[i,m]*sin(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
-        dZ = -math.sqrt(2) * dY * torch.sin(Z + b) / math.sqrt(M)
-        # dX[i,k] = sum(m, dZ[i,m]*W[k,m])
-        dX = dZ @ W.T
-        return (dX,)
+        return (_backward_pass(W, b, Z, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -261,10 +311,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -273,10 +346,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

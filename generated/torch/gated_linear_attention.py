@@ -33,7 +33,7 @@ A state of outer products that a gate lets fade, read by the query. Yang et al. 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -49,9 +49,126 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def gated_linear_attention(Q: Any, K: Any, V: Any, A: Any) -> Tensor:
     """Return O, differentiable twice, in reverse and in forward mode."""
-    Q, K, V, A = _real(Q=Q, K=K, V=V, A=A)
-    _check(Q=Q, K=K, V=V, A=A)
+    Q, K, V, A = _arguments(Q, K, V, A)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V, A)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Q: Tensor
+    K: Tensor
+    V: Tensor
+    A: Tensor
+    S: Tensor
+
+
+def forward(Q: Any, K: Any, V: Any, A: Any) -> tuple[Tensor, Saved]:
+    """Return (O, saved), without autograd."""
+    Q, K, V, A = _arguments(Q, K, V, A)
+    Q, K, V, A = _detached(Q, K, V, A)
+    O, S = _forward_pass(Q, K, V, A)
+    return O, Saved(Q, K, V, A, S)
+
+
+def backward(dO: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (dQ, dK, dV, dA), the gradients with upstream dO."""
+    Q, K, V, A, S = saved
+    N = Q.shape[0]
+    T = Q.shape[1]
+    E = V.shape[-1]
+    dO = _upstream("dO", dO, (N, T, E), Q)
+    return _backward_pass(True, True, True, True, Q, K, V, A, S, dO)
+
+
+def _arguments(Q: Any, K: Any, V: Any, A: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(Q, Tensor)
+        and isinstance(K, Tensor)
+        and isinstance(V, Tensor)
+        and isinstance(A, Tensor)
+        and Q.is_floating_point()
+        and Q.dtype == K.dtype == V.dtype == A.dtype
+    ):
+        Q, K, V, A = _real(Q=Q, K=K, V=V, A=A)
+    if not (
+        Q.ndim == 3
+        and K.ndim == 3
+        and K.shape[0] == Q.shape[0]
+        and K.shape[1] == Q.shape[1]
+        and K.shape[2] == Q.shape[2]
+        and V.ndim == 3
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == Q.shape[1]
+        and A.ndim == 3
+        and A.shape[0] == Q.shape[0]
+        and A.shape[1] == Q.shape[1]
+        and A.shape[2] == Q.shape[2]
+    ):
+        _check(Q=Q, K=K, V=V, A=A)
+    return Q, K, V, A
+
+
+def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, A: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    T = Q.shape[1]
+    N = Q.shape[0]
+    D = Q.shape[-1]
+    E = V.shape[-1]
+    # S[n,t,d,e] = A[n,t,d]*S[n,t - 1,d,e] + K[n,t,d]*V[n,t,e]
+    K_V = K[..., None] * V[..., None, :]
+
+    def step_S(t: int, S_before: Tensor) -> tuple[Tensor, ...]:
+        A_t = A[:, t]
+        K_V_t = K_V[:, t]
+        # S[n,t,d,e] = A[n,t,d]*S[n,t - 1,d,e] + K[n,t,d]*V[n,t,e]
+        S = A_t[..., None] * S_before + K_V_t
+        return (S,)
+
+    S_scan = _scan(step_S, T, (Q.new_full((N, D, E), 0.0),), ((0, -1),))
+    S = S_scan[0].permute(1, 0, 2, 3).clone()
+    # O[n,t,e] = sum(d, Q[n,t,d]*S[n,t,d,e])
+    O = (S.mT @ Q[..., None])[..., 0].clone()
+    return O, S
+
+
+def _backward_pass(
+    need_Q: bool, need_K: bool, need_V: bool, need_A: bool, Q: Tensor, K: Tensor, V: Tensor, A: Tensor, S: Tensor, dO: Tensor
+) -> Any:
+    """(dQ, dK, dV, dA): None for those that are not needed."""
+    T = Q.shape[1]
+    N = Q.shape[0]
+    D = Q.shape[-1]
+    E = V.shape[-1]
+    dQ = dK = dV = dA = None
+    if need_Q:
+        # dQ[n,t,d] = sum(e, dO[n,t,e]*S[n,t,d,e])
+        dQ = (S @ dO[..., None])[..., 0].clone()
+    if need_K or need_V or need_A:
+        # dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
+        windows_A = _read(A, {1: (1, (1, T))})
+        dO_Q = dO[..., None, :] * Q[..., None]
+
+        def step_dS(t: int, dS_after: Tensor) -> tuple[Tensor, ...]:
+            windows_A_t = windows_A[:, t]
+            dO_Q_t = dO_Q[:, t]
+            # dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
+            dS = dS_after * windows_A_t[..., None] + dO_Q_t
+            return (dS,)
+
+        dS_scan = _scan(step_dS, T, (Q.new_full((N, D, E), 0.0),), ((0, 1),), backwards=True)
+        dS = dS_scan[0].permute(1, 0, 2, 3)
+    if need_A:
+        # dA[n,t,d] = sum(e, dS[n,t,d,e]*S[n,t - 1,d,e])
+        dA = torch.linalg.vecdot(dS, _read(S, {1: (-1, (1, T))}))
+    if need_K:
+        # dK[n,t,d] = sum(e, dS[n,t,d,e]*V[n,t,e])
+        dK = (dS @ V[..., None])[..., 0].clone()
+    if need_V:
+        # dV[n,t,e] = sum(d, dS[n,t,d,e]*K[n,t,d])
+        dV = (dS.mT @ K[..., None])[..., 0].clone()
+    return dQ, dK, dV, dA
 
 
 class _Forward(torch.autograd.Function):
@@ -61,25 +178,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor, A: Tensor) -> Any:
-        T = Q.shape[1]
-        N = Q.shape[0]
-        D = Q.shape[-1]
-        E = V.shape[-1]
-        # S[n,t,d,e] = A[n,t,d]*S[n,t - 1,d,e] + K[n,t,d]*V[n,t,e]
-        K_V = K[..., None] * V[..., None, :]
-
-        def step_S(t: int, S_before: Tensor) -> tuple[Tensor, ...]:
-            A_t = A[:, t]
-            K_V_t = K_V[:, t]
-            # S[n,t,d,e] = A[n,t,d]*S[n,t - 1,d,e] + K[n,t,d]*V[n,t,e]
-            S = A_t[..., None] * S_before + K_V_t
-            return (S,)
-
-        S_scan = _scan(step_S, T, (Q.new_full((N, D, E), 0.0),), ((0, -1),))
-        S = S_scan[0].permute(1, 0, 2, 3).clone()
-        # O[n,t,e] = sum(d, Q[n,t,d]*S[n,t,d,e])
-        O = (S.mT @ Q[..., None])[..., 0].clone()
-        return O, S
+        return _forward_pass(Q, K, V, A)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -99,10 +198,13 @@ class _Forward(torch.autograd.Function):
         if dO is None:
             dO = Q.new_zeros((N, T, E))
         _, need_Q, need_K, need_V, need_A = ctx.needs_input_grad
-        dQ, dK, dV, dA = _spread(
-            (need_Q, need_K, need_V, need_A),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, need_A, Q, K, V, A, S, dO),
-        )
+        if _recorded():
+            dQ, dK, dV, dA = _spread(
+                (need_Q, need_K, need_V, need_A),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, need_A, Q, K, V, A, S, dO),
+            )
+        else:
+            dQ, dK, dV, dA = _backward_pass(need_Q, need_K, need_V, need_A, Q, K, V, A, S, dO)
         return None, dQ, dK, dV, dA
 
 
@@ -159,14 +261,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Q: Tensor, K: Tensor, V: Tensor, A: Tensor) -> Any:
+        O, S = _forward_pass(Q, K, V, A)
+        ctx.save_for_backward(Q, K, V, A, S)
+        return (O,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -178,38 +278,7 @@ class _Backward(torch.autograd.Function):
     def forward(
         need_Q: bool, need_K: bool, need_V: bool, need_A: bool, Q: Tensor, K: Tensor, V: Tensor, A: Tensor, S: Tensor, dO: Tensor
     ) -> Any:
-        T = Q.shape[1]
-        N = Q.shape[0]
-        D = Q.shape[-1]
-        E = V.shape[-1]
-        dQ = dK = dV = dA = None
-        if need_Q:
-            # dQ[n,t,d] = sum(e, dO[n,t,e]*S[n,t,d,e])
-            dQ = (S @ dO[..., None])[..., 0].clone()
-        if need_K or need_V or need_A:
-            # dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
-            windows_A = _read(A, {1: (1, (1, T))})
-            dO_Q = dO[..., None, :] * Q[..., None]
-
-            def step_dS(t: int, dS_after: Tensor) -> tuple[Tensor, ...]:
-                windows_A_t = windows_A[:, t]
-                dO_Q_t = dO_Q[:, t]
-                # dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
-                dS = dS_after * windows_A_t[..., None] + dO_Q_t
-                return (dS,)
-
-            dS_scan = _scan(step_dS, T, (Q.new_full((N, D, E), 0.0),), ((0, 1),), backwards=True)
-            dS = dS_scan[0].permute(1, 0, 2, 3)
-        if need_A:
-            # dA[n,t,d] = sum(e, dS[n,t,d,e]*S[n,t - 1,d,e])
-            dA = torch.linalg.vecdot(dS, _read(S, {1: (-1, (1, T))}))
-        if need_K:
-            # dK[n,t,d] = sum(e, dS[n,t,d,e]*V[n,t,e])
-            dK = (dS @ V[..., None])[..., 0].clone()
-        if need_V:
-            # dV[n,t,e] = sum(d, dS[n,t,d,e]*K[n,t,d])
-            dV = (dS.mT @ K[..., None])[..., 0].clone()
-        return _needed((need_Q, need_K, need_V, need_A), (dQ, dK, dV, dA))
+        return _needed((need_Q, need_K, need_V, need_A), _backward_pass(need_Q, need_K, need_V, need_A, Q, K, V, A, S, dO))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -455,7 +524,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -472,16 +541,37 @@ def _scan(step: Any, steps: int, ends: tuple[Tensor, ...], past: tuple[tuple[int
     return [torch.stack([made[n] for made in found]) if steps else end.new_empty((0, *end.shape)) for n, end in enumerate(ends)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

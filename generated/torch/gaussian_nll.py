@@ -34,7 +34,7 @@ The mean negative log-likelihood of the rows of X under a Gaussian with mean m a
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -49,9 +49,85 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def gaussian_nll(X: Any, m: Any, S: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    X, m, S = _real(X=X, m=m, S=S)
-    _check(X=X, m=m, S=S)
+    X, m, S = _arguments(X, m, S)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, m, S)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    D: Tensor
+    S_inv: Tensor
+
+
+def forward(X: Any, m: Any, S: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    X, m, S = _arguments(X, m, S)
+    X, m, S = _detached(X, m, S)
+    L, D, S_inv = _forward_pass(X, m, S)
+    return L, Saved(D, S_inv)
+
+
+def backward(dL: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dX, dm, dS), the gradients with upstream dL."""
+    D, S_inv = saved
+    dL = _upstream("dL", dL, (), D)
+    return _backward_pass(True, True, True, D, S_inv, dL)
+
+
+def _arguments(X: Any, m: Any, S: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(m, Tensor)
+        and isinstance(S, Tensor)
+        and X.is_floating_point()
+        and X.dtype == m.dtype == S.dtype
+    ):
+        X, m, S = _real(X=X, m=m, S=S)
+    if not (
+        X.ndim == 2 and m.ndim == 1 and m.shape[0] == X.shape[1] and S.ndim == 2 and S.shape[0] == X.shape[1] and S.shape[1] == X.shape[1]
+    ):
+        _check(X=X, m=m, S=S)
+    return X, m, S
+
+
+def _forward_pass(X: Tensor, m: Tensor, S: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = X.shape[0]
+    N = X.shape[-1]
+    # D[n,i] = X[n,i] - m[i]
+    D = X - m
+    # S_inv[i,j] = inv(S)[i,j]
+    S_inv = torch.linalg.inv(S)
+    # Q = sum(n,i,j, D[n,i]*S_inv[i,j]*D[n,j])
+    Q = torch.linalg.vecdot(D, D @ S_inv).sum()
+    # L = 1/2*logdet(S) + 1/2*Q/size(B) + 1/2*size(N)*log(2*pi())
+    L = 0.5 * _log_determinant(S) + 0.5 * Q / B + 0.5 * N * math.log(2 * math.pi)
+    return L, D, S_inv
+
+
+def _backward_pass(need_X: bool, need_m: bool, need_S: bool, D: Tensor, S_inv: Tensor, dL: Tensor) -> Any:
+    """(dX, dm, dS): None for those that are not needed."""
+    B = D.shape[0]
+    dX = dm = dS = None
+    # dQ = 1/2*dL/size(B)
+    dQ = 0.5 * dL / B
+    if need_X or need_m:
+        # dD[n,i] = dQ*(sum(j, S_inv[i,j]*D[n,j]) + sum(i', D[n,i']*S_inv[i',i]))
+        dD = dQ * (D @ S_inv.T + D @ S_inv)
+    if need_S:
+        # dS_inv[i,j] = dQ*sum(n, D[n,i]*D[n,j])
+        dS_inv = dQ * (D.T @ D)
+        # dS[k,l] = 1/2*dL*S_inv[l,k] - sum(i,j, dS_inv[i,j]*S_inv[i,k]*S_inv[l,j])
+        dS = (0.5 * dL * S_inv).T - (dS_inv.T @ S_inv).T @ S_inv.T
+    if need_X:
+        # dX[n,i] = dD[n,i]
+        dX = dD.clone()
+    if need_m:
+        # dm[i] = -sum(n, dD[n,i])
+        dm = -dD.sum(dim=0)
+    return dX, dm, dS
 
 
 class _Forward(torch.autograd.Function):
@@ -61,17 +137,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, m: Tensor, S: Tensor) -> Any:
-        B = X.shape[0]
-        N = X.shape[-1]
-        # D[n,i] = X[n,i] - m[i]
-        D = X - m
-        # S_inv[i,j] = inv(S)[i,j]
-        S_inv = torch.linalg.inv(S)
-        # Q = sum(n,i,j, D[n,i]*S_inv[i,j]*D[n,j])
-        Q = torch.linalg.vecdot(D, D @ S_inv).sum()
-        # L = 1/2*logdet(S) + 1/2*Q/size(B) + 1/2*size(N)*log(2*pi())
-        L = 0.5 * _log_determinant(S) + 0.5 * Q / B + 0.5 * N * math.log(2 * math.pi)
-        return L, D, S_inv
+        return _forward_pass(X, m, S)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -88,9 +154,12 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = X.new_zeros(())
         _, need_X, need_m, need_S = ctx.needs_input_grad
-        dX, dm, dS = _spread(
-            (need_X, need_m, need_S), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_m, need_S, X, m, S, D, S_inv, dL)
-        )
+        if _recorded():
+            dX, dm, dS = _spread(
+                (need_X, need_m, need_S), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_m, need_S, X, m, S, D, S_inv, dL)
+            )
+        else:
+            dX, dm, dS = _backward_pass(need_X, need_m, need_S, D, S_inv, dL)
         return None, dX, dm, dS
 
 
@@ -128,14 +197,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, m: Tensor, S: Tensor) -> Any:
+        L, D, S_inv = _forward_pass(X, m, S)
+        ctx.save_for_backward(X, m, S, D, S_inv)
+        return (L,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -145,25 +212,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_m: bool, need_S: bool, X: Tensor, m: Tensor, S: Tensor, D: Tensor, S_inv: Tensor, dL: Tensor) -> Any:
-        B = X.shape[0]
-        dX = dm = dS = None
-        # dQ = 1/2*dL/size(B)
-        dQ = 0.5 * dL / B
-        if need_X or need_m:
-            # dD[n,i] = dQ*(sum(j, S_inv[i,j]*D[n,j]) + sum(i', D[n,i']*S_inv[i',i]))
-            dD = dQ * (D @ S_inv.T + D @ S_inv)
-        if need_S:
-            # dS_inv[i,j] = dQ*sum(n, D[n,i]*D[n,j])
-            dS_inv = dQ * (D.T @ D)
-            # dS[k,l] = 1/2*dL*S_inv[l,k] - sum(i,j, dS_inv[i,j]*S_inv[i,k]*S_inv[l,j])
-            dS = (0.5 * dL * S_inv).T - (dS_inv.T @ S_inv).T @ S_inv.T
-        if need_X:
-            # dX[n,i] = dD[n,i]
-            dX = dD.clone()
-        if need_m:
-            # dm[i] = -sum(n, dD[n,i])
-            dm = -dD.sum(dim=0)
-        return _needed((need_X, need_m, need_S), (dX, dm, dS))
+        return _needed((need_X, need_m, need_S), _backward_pass(need_X, need_m, need_S, D, S_inv, dL))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -335,10 +384,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -347,10 +419,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -32,7 +32,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -47,9 +47,86 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def glu(X: Any, G: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, G = _real(X=X, G=G)
-    _check(X=X, G=G)
+    X, G = _arguments(X, G)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, G)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    G: Tensor
+    Y: Tensor
+
+
+def forward(X: Any, G: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, G = _arguments(X, G)
+    X, G = _detached(X, G)
+    Y = _forward_pass(X, G)
+    return Y, Saved(G, Y)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dX, dG), the gradients with upstream dY."""
+    G, Y = saved
+    B = G.shape[0]
+    N = G.shape[-1]
+    dY = _upstream("dY", dY, (B, N), G)
+    return _backward_pass(True, True, G, Y, dY)
+
+
+def _arguments(X: Any, G: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and isinstance(G, Tensor) and X.is_floating_point() and X.dtype == G.dtype):
+        X, G = _real(X=X, G=G)
+    if not (X.ndim == 2 and G.ndim == 2 and G.shape[0] == X.shape[0] and G.shape[1] == X.shape[1]):
+        _check(X=X, G=G)
+    return X, G
+
+
+def _forward_pass(X: Tensor, G: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = X.shape[0]
+    N = X.shape[-1]
+    if _whole(B * N, X):
+        # Y[i,j] = X[i,j]*sigmoid(G[i,j])
+        Y = X * torch.sigmoid(G)
+    else:
+        Y = _empty((B, N), X)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _forward_part(G[i], X[i], Y=Y[i])
+            return ()
+
+        _together(run, _parts((B,), N, X, 1), 1, X)
+    return Y
+
+
+def _backward_pass(need_X: bool, need_G: bool, G: Tensor, Y: Tensor, dY: Tensor) -> Any:
+    """(dX, dG): None for those that are not needed."""
+    B = G.shape[0]
+    N = G.shape[-1]
+    if not _whole(B * N, dY):
+        dX = _empty((B, N), G)
+        dG = _empty((B, N), G)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _, dG[i] = _backward_part(G[i], dY[i], Y[i], dX=dX[i], dG=dG[i])
+            return ()
+
+        _together(run, _parts((B,), N, G, 1), 1, G)
+        return dX, dG
+    dX = dG = None
+    sigmoid_G = torch.sigmoid(G)
+    if need_X:
+        # dX[i,j] = dY[i,j]*sigmoid(G[i,j])
+        dX = dY * sigmoid_G
+    if need_G:
+        # dG[i,j] = dY[i,j]*Y[i,j]*(1 - sigmoid(G[i,j]))
+        dG = dY * Y * (1 - sigmoid_G)
+    return dX, dG
 
 
 class _Forward(torch.autograd.Function):
@@ -59,21 +136,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, G: Tensor) -> Any:
-        B = X.shape[0]
-        N = X.shape[-1]
-        if _whole(B * N, X):
-            # Y[i,j] = X[i,j]*sigmoid(G[i,j])
-            Y = X * torch.sigmoid(G)
-        else:
-            Y = _empty((B, N), X)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    _forward_part(G[i], X[i], Y=Y[i])
-                return ()
-
-            _together(run, _parts((B,), N, X, 1), 1, X)
-        return Y
+        return _forward_pass(X, G)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -86,7 +149,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         X, G, Y = ctx.saved_tensors
         need_X, need_G = ctx.needs_input_grad
-        dX, dG = _spread((need_X, need_G), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_G, X, G, Y, dY))
+        if _recorded():
+            dX, dG = _spread((need_X, need_G), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_G, X, G, Y, dY))
+        else:
+            dX, dG = _backward_pass(need_X, need_G, G, Y, dY)
         return dX, dG
 
 
@@ -110,14 +176,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, G: Tensor) -> Any:
+        Y = _forward_pass(X, G)
+        ctx.save_for_backward(X, G, Y)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -127,28 +191,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_G: bool, X: Tensor, G: Tensor, Y: Tensor, dY: Tensor) -> Any:
-        B = X.shape[0]
-        N = X.shape[-1]
-        if not _whole(B * N, dY):
-            dX = _empty((B, N), X)
-            dG = _empty((B, N), X)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    _, dG[i] = _backward_part(G[i], dY[i], Y[i], dX=dX[i], dG=dG[i])
-                return ()
-
-            _together(run, _parts((B,), N, X, 1), 1, X)
-            return _needed((need_X, need_G), (dX, dG))
-        dX = dG = None
-        sigmoid_G = torch.sigmoid(G)
-        if need_X:
-            # dX[i,j] = dY[i,j]*sigmoid(G[i,j])
-            dX = dY * sigmoid_G
-        if need_G:
-            # dG[i,j] = dY[i,j]*Y[i,j]*(1 - sigmoid(G[i,j]))
-            dG = dY * Y * (1 - sigmoid_G)
-        return _needed((need_X, need_G), (dX, dG))
+        return _needed((need_X, need_G), _backward_pass(need_X, need_G, G, Y, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -300,7 +343,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -378,16 +421,37 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -44,7 +44,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -61,10 +61,122 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def group_norm(X: Any, g: Any, b: Any, eps: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, g, b, eps = _real(X=X, g=g, b=b, eps=eps)
-    _check(X=X, g=g, b=b, eps=eps)
+    X, g, b, eps = _arguments(X, g, b, eps)
     _constant(eps=eps)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, g, b, eps)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    g: Tensor
+    eps: Tensor
+    m: Tensor
+    v: Tensor
+
+
+def forward(X: Any, g: Any, b: Any, eps: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, g, b, eps = _arguments(X, g, b, eps)
+    X, g, b, eps = _detached(X, g, b, eps)
+    Y, m, v = _forward_pass(X, g, b, eps)
+    return Y, Saved(X, g, eps, m, v)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dX, dg, db), the gradients with upstream dY."""
+    X, g, eps, m, v = saved
+    N = X.shape[0]
+    G = X.shape[1]
+    C = X.shape[2]
+    S = X.shape[-1]
+    dY = _upstream("dY", dY, (N, G, C, S), X)
+    return _backward_pass(True, True, True, X, g, eps, m, v, dY)
+
+
+def _arguments(X: Any, g: Any, b: Any, eps: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(g, Tensor)
+        and isinstance(b, Tensor)
+        and isinstance(eps, Tensor)
+        and X.is_floating_point()
+        and X.dtype == g.dtype == b.dtype == eps.dtype
+    ):
+        X, g, b, eps = _real(X=X, g=g, b=b, eps=eps)
+    if not (
+        X.ndim == 4
+        and g.ndim == 2
+        and g.shape[0] == X.shape[1]
+        and g.shape[1] == X.shape[2]
+        and b.ndim == 2
+        and b.shape[0] == X.shape[1]
+        and b.shape[1] == X.shape[2]
+        and eps.ndim == 0
+    ):
+        _check(X=X, g=g, b=b, eps=eps)
+    return X, g, b, eps
+
+
+def _forward_pass(X: Tensor, g: Tensor, b: Tensor, eps: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    C = X.shape[2]
+    S = X.shape[-1]
+    # m[n,k] = sum(c,s, X[n,k,c,s])/(size(C)*size(S))
+    m = X.sum(dim=(2, 3)) / (C * S)
+    # v[n,k] = sum(c,s, (X[n,k,c,s] - m[n,k])^2)/(size(C)*size(S))
+    X_m = X - m[..., None, None]
+    v = torch.linalg.vecdot(X_m, X_m).sum(dim=-1) / (C * S)
+    # Y[n,k,c,s] = g[k,c]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps) + b[k,c]
+    Y = g[..., None] * X_m / torch.sqrt(v + eps)[..., None, None] + b[..., None]
+    return Y, m, v
+
+
+def _backward_pass(need_X: bool, need_g: bool, need_b: bool, X: Tensor, g: Tensor, eps: Tensor, m: Tensor, v: Tensor, dY: Tensor) -> Any:
+    """(dX, dg, db): None for those that are not needed."""
+    C = X.shape[2]
+    S = X.shape[-1]
+    N = X.shape[0]
+    G = X.shape[1]
+    if not _whole(N * G * C * S, dY):
+        dX = _empty((N, G, C, S), X)
+
+        def run(parts: Any) -> Any:
+            dg = _zeros((G, C), X)
+            db = _zeros((G, C), X)
+            work: dict[int, Any] = {}
+            for n, k in parts:
+                dg_part, db_part, _ = _backward_part(m[n, k], X[n, k], v[n, k], eps, dY[n, k], g[k], dX=dX[n, k], work=work)
+                dg[k] += dg_part
+                db[k] += db_part
+            return dg, db
+
+        dg, db = _together(run, _parts((N, G), C * S, X, 1), 2, X)
+        return dX, dg, db
+    dX = dg = db = None
+    if need_X or need_g:
+        X_m = X - m[..., None, None]
+        v_eps = v + eps
+        rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+        dY_X_m = torch.linalg.vecdot(dY, X_m)
+    if need_g:
+        # dg[k,c] = sum(n,s, dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps))
+        dg = (dY_X_m.permute(1, 2, 0) @ rsqrt_v_eps.T[..., None])[..., 0].clone()
+    if need_b:
+        # db[k,c] = sum(n,s, dY[n,k,c,s])
+        db = dY.sum(dim=(0, 3))
+    if need_X:
+        # dv[n,k] = -(1/2)/(v[n,k] + eps)^(3/2)*sum(c,s, dY[n,k,c,s]*g[k,c]*(X[n,k,c,s] - m[n,k]))
+        dv = -0.5 * (dY_X_m.permute(1, 0, 2) @ g[..., None])[..., 0].T / v_eps**1.5
+        # dm[n,k] = -(2*dv[n,k]/(size(C)*size(S))*sum(c,s, X[n,k,c,s] - m[n,k]) + 1/sqrt(v[n,k] +
+        #     eps)*sum(c,s, dY[n,k,c,s]*g[k,c]))
+        dm = -(2 * dv * X_m.sum(dim=(2, 3)) / (C * S) + rsqrt_v_eps * (dY.sum(dim=-1).permute(1, 0, 2) @ g[..., None])[..., 0].T)
+        # dX[n,k,c,s] = dm[n,k]/(size(C)*size(S)) + 2*dv[n,k]*(X[n,k,c,s] - m[n,k])/(size(C)*size(S)) +
+        #     dY[n,k,c,s]*g[k,c]/sqrt(v[n,k] + eps)
+        dX = (dm / (C * S))[..., None, None] + 2 * dv[..., None, None] * X_m / (C * S) + dY * g[..., None] * rsqrt_v_eps[..., None, None]
+    return dX, dg, db
 
 
 class _Forward(torch.autograd.Function):
@@ -74,16 +186,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, g: Tensor, b: Tensor, eps: Tensor) -> Any:
-        C = X.shape[2]
-        S = X.shape[-1]
-        # m[n,k] = sum(c,s, X[n,k,c,s])/(size(C)*size(S))
-        m = X.sum(dim=(2, 3)) / (C * S)
-        # v[n,k] = sum(c,s, (X[n,k,c,s] - m[n,k])^2)/(size(C)*size(S))
-        X_m = X - m[..., None, None]
-        v = torch.linalg.vecdot(X_m, X_m).sum(dim=-1) / (C * S)
-        # Y[n,k,c,s] = g[k,c]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps) + b[k,c]
-        Y = g[..., None] * X_m / torch.sqrt(v + eps)[..., None, None] + b[..., None]
-        return Y, m, v
+        return _forward_pass(X, g, b, eps)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -104,9 +207,12 @@ class _Forward(torch.autograd.Function):
         if dY is None:
             dY = X.new_zeros((N, G, C, S))
         _, need_X, need_g, need_b, _ = ctx.needs_input_grad
-        dX, dg, db = _spread(
-            (need_X, need_g, need_b), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_g, need_b, X, g, eps, m, v, dY)
-        )
+        if _recorded():
+            dX, dg, db = _spread(
+                (need_X, need_g, need_b), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_g, need_b, X, g, eps, m, v, dY)
+            )
+        else:
+            dX, dg, db = _backward_pass(need_X, need_g, need_b, X, g, eps, m, v, dY)
         return None, dX, dg, db, None
 
 
@@ -153,14 +259,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, g: Tensor, b: Tensor, eps: Tensor) -> Any:
+        Y, m, v = _forward_pass(X, g, b, eps)
+        ctx.save_for_backward(X, g, eps, m, v)
+        return (Y,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -170,49 +274,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_g: bool, need_b: bool, X: Tensor, g: Tensor, eps: Tensor, m: Tensor, v: Tensor, dY: Tensor) -> Any:
-        C = X.shape[2]
-        S = X.shape[-1]
-        N = X.shape[0]
-        G = X.shape[1]
-        if not _whole(N * G * C * S, dY):
-            dX = _empty((N, G, C, S), X)
-
-            def run(parts: Any) -> Any:
-                dg = _zeros((G, C), X)
-                db = _zeros((G, C), X)
-                work: dict[int, Any] = {}
-                for n, k in parts:
-                    dg_part, db_part, _ = _backward_part(m[n, k], X[n, k], v[n, k], eps, dY[n, k], g[k], dX=dX[n, k], work=work)
-                    dg[k] += dg_part
-                    db[k] += db_part
-                return dg, db
-
-            dg, db = _together(run, _parts((N, G), C * S, X, 1), 2, X)
-            return _needed((need_X, need_g, need_b), (dX, dg, db))
-        dX = dg = db = None
-        if need_X or need_g:
-            X_m = X - m[..., None, None]
-            v_eps = v + eps
-            rsqrt_v_eps = 1 / torch.sqrt(v_eps)
-            dY_X_m = torch.linalg.vecdot(dY, X_m)
-        if need_g:
-            # dg[k,c] = sum(n,s, dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps))
-            dg = (dY_X_m.permute(1, 2, 0) @ rsqrt_v_eps.T[..., None])[..., 0].clone()
-        if need_b:
-            # db[k,c] = sum(n,s, dY[n,k,c,s])
-            db = dY.sum(dim=(0, 3))
-        if need_X:
-            # dv[n,k] = -(1/2)/(v[n,k] + eps)^(3/2)*sum(c,s, dY[n,k,c,s]*g[k,c]*(X[n,k,c,s] - m[n,k]))
-            dv = -0.5 * (dY_X_m.permute(1, 0, 2) @ g[..., None])[..., 0].T / v_eps**1.5
-            # dm[n,k] = -(2*dv[n,k]/(size(C)*size(S))*sum(c,s, X[n,k,c,s] - m[n,k]) + 1/sqrt(v[n,k] +
-            #     eps)*sum(c,s, dY[n,k,c,s]*g[k,c]))
-            dm = -(2 * dv * X_m.sum(dim=(2, 3)) / (C * S) + rsqrt_v_eps * (dY.sum(dim=-1).permute(1, 0, 2) @ g[..., None])[..., 0].T)
-            # dX[n,k,c,s] = dm[n,k]/(size(C)*size(S)) + 2*dv[n,k]*(X[n,k,c,s] - m[n,k])/(size(C)*size(S)) +
-            #     dY[n,k,c,s]*g[k,c]/sqrt(v[n,k] + eps)
-            dX = (
-                (dm / (C * S))[..., None, None] + 2 * dv[..., None, None] * X_m / (C * S) + dY * g[..., None] * rsqrt_v_eps[..., None, None]
-            )
-        return _needed((need_X, need_g, need_b), (dX, dg, db))
+        return _needed((need_X, need_g, need_b), _backward_pass(need_X, need_g, need_b, X, g, eps, m, v, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -507,7 +569,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -599,16 +661,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

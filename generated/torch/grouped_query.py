@@ -43,7 +43,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -59,11 +59,162 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def grouped_query(Q: Any, K: Any, V: Any) -> Tensor:
     """Return O, differentiable twice, in reverse and in forward mode."""
-    Q, K, V = _real(Q=Q, K=K, V=V)
-    _check(Q=Q, K=K, V=V)
+    Q, K, V = _arguments(Q, K, V)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Q: Tensor
+    K: Tensor
+    V: Tensor
+    P: Tensor | None
+    O: Tensor
+    lse: Tensor | None
+
+
+def forward(Q: Any, K: Any, V: Any) -> tuple[Tensor, Saved]:
+    """Return (O, saved), without autograd."""
+    Q, K, V = _arguments(Q, K, V)
+    Q, K, V = _detached(Q, K, V)
+    O, P, lse = _forward_pass(Q, K, V)
+    return O, Saved(Q, K, V, P, O, lse)
+
+
+def backward(dO: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dQ, dK, dV), the gradients with upstream dO."""
+    Q, K, V, P, O, lse = saved
+    B = Q.shape[0]
+    G = Q.shape[1]
+    R = Q.shape[2]
+    N = Q.shape[3]
+    d_v = V.shape[-1]
+    dO = _upstream("dO", dO, (B, G, R, N, d_v), Q)
+    return _backward_pass(True, True, True, Q, K, V, P, O, lse, dO)
+
+
+def _arguments(Q: Any, K: Any, V: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(Q, Tensor)
+        and isinstance(K, Tensor)
+        and isinstance(V, Tensor)
+        and Q.is_floating_point()
+        and Q.dtype == K.dtype == V.dtype
+    ):
+        Q, K, V = _real(Q=Q, K=K, V=V)
+    if not (
+        Q.ndim == 5
+        and K.ndim == 4
+        and K.shape[0] == Q.shape[0]
+        and K.shape[1] == Q.shape[1]
+        and K.shape[3] == Q.shape[4]
+        and V.ndim == 4
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == Q.shape[1]
+        and V.shape[2] == K.shape[2]
+    ):
+        _check(Q=Q, K=K, V=V)
     M = K.shape[2]
     _nonempty(M=M)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V)[0]
+    return Q, K, V
+
+
+def _forward_pass(Q: Tensor, K: Tensor, V: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    d_k = Q.shape[-1]
+    B = Q.shape[0]
+    G = Q.shape[1]
+    R = Q.shape[2]
+    N = Q.shape[3]
+    M = K.shape[2]
+    d_v = V.shape[-1]
+    if _saved_whole(B * G * R * N * M, Q, K, V):
+        # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
+        S = Q / math.sqrt(d_k) @ K.mT[..., None, :, :]
+        # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+        P = torch.softmax(S, dim=-1)
+        # O[b,g,r,i,e] = sum(j, P[b,g,r,i,j]*V[b,g,j,e])
+        O = P @ V[..., None, :, :]
+        lse = None
+    else:
+        P = None
+        O = _empty((B, G, R, N, d_v), Q)
+        lse = _empty((B, G, R, N), Q)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for b, g, r, i in parts:
+                _forward_part(Q[b, g, r, i], K[b, g], V[b, g], O=O[b, g, r, i], lse=lse[b, g, r, i], work=work)
+            return ()
+
+        _together(run, _parts((B, G, R, N), M, Q, 256), 4, Q)
+    return O, P, lse
+
+
+def _backward_pass(
+    need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tensor, V: Tensor, P: Tensor | None, O: Tensor, lse: Tensor | None, dO: Tensor
+) -> Any:
+    """(dQ, dK, dV): None for those that are not needed."""
+    B = Q.shape[0]
+    G = Q.shape[1]
+    R = Q.shape[2]
+    N = Q.shape[3]
+    d_v = V.shape[-1]
+    M = K.shape[2]
+    d_k = Q.shape[-1]
+    if P is None and not _traced(dO):
+        # D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
+        D = torch.linalg.vecdot(dO, O)
+        dV = _zeros((B, G, M, d_v), Q)
+        dQ = _empty((B, G, R, N, d_k), Q)
+        dK_sum = _zeros((B, G, M, d_k), Q)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for b, g, r, i in parts:
+                _backward_part(
+                    Q[b, g, r, i],
+                    K[b, g],
+                    lse[b, g, r, i],
+                    dO[b, g, r, i],
+                    V[b, g],
+                    D[b, g, r, i],
+                    dV=dV[b, g],
+                    dQ=dQ[b, g, r, i],
+                    dK_sum=dK_sum[b, g],
+                    work=work,
+                )
+            return ()
+
+        _together(run, _parts((B, G, R, N), M, Q, 256), 2, Q)
+        # dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
+        dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
+        return dQ, dK, dV
+    if P is None:
+        # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
+        S = Q / math.sqrt(d_k) @ K.mT[..., None, :, :]
+        # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+        P = torch.exp(S - lse[..., None])
+    dQ = dK = dV = None
+    if need_V:
+        # dV[b,g,j,e] = sum(r,i, dO[b,g,r,i,e]*P[b,g,r,i,j])
+        dV = P.reshape(B, G, R * N, M).mT @ dO.reshape(B, G, R * N, d_v)
+    if need_Q or need_K:
+        # dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
+        dP = dO @ V.mT[..., None, :, :]
+        # D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
+        D = torch.linalg.vecdot(dO, O)
+        # dS[b,g,r,i,j] = P[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
+        dS = P * (dP - D[..., None])
+    if need_Q:
+        # dQ[b,g,r,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,g,r,i,j]*K[b,g,j,d])
+        dQ = dS @ K[..., None, :, :] / math.sqrt(d_k)
+    if need_K:
+        # dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
+        dK = dS.reshape(B, G, R * N, M).mT @ Q.reshape(B, G, R * N, d_k) / math.sqrt(d_k)
+    return dQ, dK, dV
 
 
 class _Forward(torch.autograd.Function):
@@ -73,49 +224,17 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor) -> Any:
-        d_k = Q.shape[-1]
-        B = Q.shape[0]
-        G = Q.shape[1]
-        R = Q.shape[2]
-        N = Q.shape[3]
-        M = K.shape[2]
-        d_v = V.shape[-1]
-        if _saved_whole(B * G * R * N * M, Q, K, V):
-            # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
-            S = Q / math.sqrt(d_k) @ K.mT[..., None, :, :]
-            # m[b,g,r,i] = max(k, S[b,g,r,i,k])
-            m = S.amax(dim=-1)
-            # Z_m[b,g,r,i] = sum(k, exp(S[b,g,r,i,k] - m[b,g,r,i]))
-            exp_S = torch.exp(S - m[..., None])
-            Z_m = exp_S.sum(dim=-1)
-            # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
-            P = exp_S / Z_m[..., None]
-            # O[b,g,r,i,e] = sum(j, P[b,g,r,i,j]*V[b,g,j,e])
-            O = P @ V[..., None, :, :]
-            # lse[b,g,r,i] = m[b,g,r,i] + log(Z_m[b,g,r,i])
-            lse = m + torch.log(Z_m)
-        else:
-            P = None
-            O = _empty((B, G, R, N, d_v), Q)
-            lse = _empty((B, G, R, N), Q)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for b, g, r, i in parts:
-                    _forward_part(Q[b, g, r, i], K[b, g], V[b, g], O=O[b, g, r, i], lse=lse[b, g, r, i], work=work)
-                return ()
-
-            _together(run, _parts((B, G, R, N), M, Q, 256), 4, Q)
-        return O, P, lse
+        O, P, _ = _forward_pass(Q, K, V)
+        return (O, P)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V = inputs
-        O, P, lse = output
-        ctx.mark_non_differentiable(lse, *(t for t in (P,) if t is not None))
+        O, P = output
+        ctx.mark_non_differentiable(P)
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, P, O, lse)
-        ctx.save_for_forward(Q, K, V, P, O, lse)
+        ctx.save_for_backward(Q, K, V, P, O, None)
+        ctx.save_for_forward(Q, K, V, P, O, None)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
@@ -128,9 +247,12 @@ class _Forward(torch.autograd.Function):
         if dO is None:
             dO = Q.new_zeros((B, G, R, N, d_v))
         _, need_Q, need_K, need_V = ctx.needs_input_grad
-        dQ, dK, dV = _spread(
-            (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, P, O, lse, dO)
-        )
+        if _recorded():
+            dQ, dK, dV = _spread(
+                (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, P, O, lse, dO)
+            )
+        else:
+            dQ, dK, dV = _backward_pass(need_Q, need_K, need_V, Q, K, V, P, O, lse, dO)
         return None, dQ, dK, dV
 
 
@@ -157,21 +279,19 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[..., None])
         # tO[b,g,r,i,e] = sum(j, tP[b,g,r,i,j]*V[b,g,j,e]) + sum(j, P[b,g,r,i,j]*tV[b,g,j,e])
         tO = tP @ V[..., None, :, :] + P @ tV[..., None, :, :]
-        return tO, None, None
+        return tO, None
 
 
 class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Q: Tensor, K: Tensor, V: Tensor) -> Any:
+        O, P, lse = _forward_pass(Q, K, V)
+        ctx.save_for_backward(Q, K, V, P, O, lse)
+        return (O,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -183,64 +303,7 @@ class _Backward(torch.autograd.Function):
     def forward(
         need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, lse: Tensor, dO: Tensor
     ) -> Any:
-        B = Q.shape[0]
-        G = Q.shape[1]
-        R = Q.shape[2]
-        N = Q.shape[3]
-        d_v = V.shape[-1]
-        M = K.shape[2]
-        d_k = Q.shape[-1]
-        if P is None and not _traced(dO):
-            # D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
-            D = torch.linalg.vecdot(dO, O)
-            dV = _zeros((B, G, M, d_v), Q)
-            dQ = _empty((B, G, R, N, d_k), Q)
-            dK_sum = _zeros((B, G, M, d_k), Q)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for b, g, r, i in parts:
-                    _backward_part(
-                        Q[b, g, r, i],
-                        K[b, g],
-                        lse[b, g, r, i],
-                        dO[b, g, r, i],
-                        V[b, g],
-                        D[b, g, r, i],
-                        dV=dV[b, g],
-                        dQ=dQ[b, g, r, i],
-                        dK_sum=dK_sum[b, g],
-                        work=work,
-                    )
-                return ()
-
-            _together(run, _parts((B, G, R, N), M, Q, 256), 2, Q)
-            # dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
-            dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
-            return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
-        if P is None:
-            # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
-            S = Q / math.sqrt(d_k) @ K.mT[..., None, :, :]
-            # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
-            P = torch.exp(S - lse[..., None])
-        dQ = dK = dV = None
-        if need_V:
-            # dV[b,g,j,e] = sum(r,i, dO[b,g,r,i,e]*P[b,g,r,i,j])
-            dV = P.reshape(B, G, R * N, M).mT @ dO.reshape(B, G, R * N, d_v)
-        if need_Q or need_K:
-            # dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
-            dP = dO @ V.mT[..., None, :, :]
-            # D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
-            D = torch.linalg.vecdot(dO, O)
-            # dS[b,g,r,i,j] = P[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
-            dS = P * (dP - D[..., None])
-        if need_Q:
-            # dQ[b,g,r,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,g,r,i,j]*K[b,g,j,d])
-            dQ = dS @ K[..., None, :, :] / math.sqrt(d_k)
-        if need_K:
-            # dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
-            dK = dS.reshape(B, G, R * N, M).mT @ Q.reshape(B, G, R * N, d_k) / math.sqrt(d_k)
-        return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
+        return _needed((need_Q, need_K, need_V), _backward_pass(need_Q, need_K, need_V, Q, K, V, P, O, lse, dO))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -531,7 +594,7 @@ def _nonempty(**lengths: int) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -634,16 +697,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

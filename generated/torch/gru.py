@@ -58,7 +58,7 @@ A GRU over a sequence: each state mixes the one before and a candidate. Cho et a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -77,9 +77,259 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def gru(U: Any, W: Any, X: Any, U_z: Any, U_r: Any, W_z: Any, W_r: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    U, W, X, U_z, U_r, W_z, W_r = _real(U=U, W=W, X=X, U_z=U_z, U_r=U_r, W_z=W_z, W_r=W_r)
-    _check(U=U, W=W, X=X, U_z=U_z, U_r=U_r, W_z=W_z, W_r=W_r)
+    U, W, X, U_z, U_r, W_z, W_r = _arguments(U, W, X, U_z, U_r, W_z, W_r)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), U, W, X, U_z, U_r, W_z, W_r)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    U: Tensor
+    W: Tensor
+    X: Tensor
+    U_z: Tensor
+    U_r: Tensor
+    W_z: Tensor
+    W_r: Tensor
+    Z: Tensor
+    R: Tensor
+    G: Tensor
+    Y: Tensor
+
+
+def forward(U: Any, W: Any, X: Any, U_z: Any, U_r: Any, W_z: Any, W_r: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    U, W, X, U_z, U_r, W_z, W_r = _arguments(U, W, X, U_z, U_r, W_z, W_r)
+    U, W, X, U_z, U_r, W_z, W_r = _detached(U, W, X, U_z, U_r, W_z, W_r)
+    Y, Z, R, G = _forward_pass(U, W, X, U_z, U_r, W_z, W_r)
+    return Y, Saved(U, W, X, U_z, U_r, W_z, W_r, Z, R, G, Y)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return (dU, dW, dX, dU_z, dU_r, dW_z, dW_r), the gradients with upstream dY."""
+    U, W, X, U_z, U_r, W_z, W_r, Z, R, G, Y = saved
+    N = X.shape[0]
+    T = X.shape[1]
+    D = U.shape[0]
+    dY = _upstream("dY", dY, (N, T, D), U)
+    return _backward_pass(True, True, True, True, True, True, True, U, W, X, U_z, U_r, W_z, W_r, Z, R, G, Y, dY)
+
+
+def _arguments(U: Any, W: Any, X: Any, U_z: Any, U_r: Any, W_z: Any, W_r: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(U, Tensor)
+        and isinstance(W, Tensor)
+        and isinstance(X, Tensor)
+        and isinstance(U_z, Tensor)
+        and isinstance(U_r, Tensor)
+        and isinstance(W_z, Tensor)
+        and isinstance(W_r, Tensor)
+        and U.is_floating_point()
+        and U.dtype == W.dtype == X.dtype == U_z.dtype == U_r.dtype == W_z.dtype == W_r.dtype
+    ):
+        U, W, X, U_z, U_r, W_z, W_r = _real(U=U, W=W, X=X, U_z=U_z, U_r=U_r, W_z=W_z, W_r=W_r)
+    if not (
+        U.ndim == 2
+        and U.shape[1] == U.shape[0]
+        and W.ndim == 2
+        and W.shape[1] == U.shape[0]
+        and X.ndim == 3
+        and X.shape[2] == W.shape[0]
+        and U_z.ndim == 2
+        and U_z.shape[0] == U.shape[0]
+        and U_z.shape[1] == U.shape[0]
+        and U_r.ndim == 2
+        and U_r.shape[0] == U.shape[0]
+        and U_r.shape[1] == U.shape[0]
+        and W_z.ndim == 2
+        and W_z.shape[0] == W.shape[0]
+        and W_z.shape[1] == U.shape[0]
+        and W_r.ndim == 2
+        and W_r.shape[0] == W.shape[0]
+        and W_r.shape[1] == U.shape[0]
+    ):
+        _check(U=U, W=W, X=X, U_z=U_z, U_r=U_r, W_z=W_z, W_r=W_r)
+    return U, W, X, U_z, U_r, W_z, W_r
+
+
+def _forward_pass(U: Tensor, W: Tensor, X: Tensor, U_z: Tensor, U_r: Tensor, W_z: Tensor, W_r: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    T = X.shape[1]
+    N = X.shape[0]
+    D = U.shape[0]
+    # E[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
+    E = X @ W_z
+    # Z_2[n,t,j] = sum(i, X[n,t,i]*W[i,j])
+    Z_2 = X @ W
+    # H[n,t,j] = sum(i, X[n,t,i]*W_r[i,j])
+    H = X @ W_r
+
+    # Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
+    def step_Z_R_G_Y(t: int, Y_before: Tensor) -> tuple[Tensor, ...]:
+        E_t = E[:, t]
+        H_t = H[:, t]
+        Z_2_t = Z_2[:, t]
+        # A[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
+        A = Y_before @ U_z
+        # Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
+        Z = torch.sigmoid(E_t + A)
+        # Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_r[l,j])
+        Z_1 = Y_before @ U_r
+        # R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+        R = torch.sigmoid(H_t + Z_1)
+        # Z_3[n,t,j] = sum(l, R[n,t,l]*Y[n,t - 1,l]*U[l,j])
+        Z_3 = R * Y_before @ U
+        # G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
+        G = torch.tanh(Z_2_t + Z_3)
+        # Y[n,t,j] = (1 - Z[n,t,j])*G[n,t,j] + Z[n,t,j]*Y[n,t - 1,j]
+        Y = (1 - Z) * G + Z * Y_before
+        return Z, R, G, Y
+
+    Z_R_G_Y_scan = _scan(
+        step_Z_R_G_Y, T, (U.new_full((N, D), 0.0), U.new_full((N, D), 0.0), U.new_full((N, D), 0.0), U.new_full((N, D), 0.0)), ((3, -1),)
+    )
+    Z = Z_R_G_Y_scan[0].permute(1, 0, 2).clone()
+    # R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+    R = Z_R_G_Y_scan[1].permute(1, 0, 2).clone()
+    # G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
+    G = Z_R_G_Y_scan[2].permute(1, 0, 2).clone()
+    # Y[n,t,j] = (1 - Z[n,t,j])*G[n,t,j] + Z[n,t,j]*Y[n,t - 1,j]
+    Y = Z_R_G_Y_scan[3].permute(1, 0, 2).clone()
+    return Y, Z, R, G
+
+
+def _backward_pass(
+    need_U: bool,
+    need_W: bool,
+    need_X: bool,
+    need_U_z: bool,
+    need_U_r: bool,
+    need_W_z: bool,
+    need_W_r: bool,
+    U: Tensor,
+    W: Tensor,
+    X: Tensor,
+    U_z: Tensor,
+    U_r: Tensor,
+    W_z: Tensor,
+    W_r: Tensor,
+    Z: Tensor,
+    R: Tensor,
+    G: Tensor,
+    Y: Tensor,
+    dY: Tensor,
+) -> Any:
+    """(dU, dW, dX, dU_z, dU_r, dW_z, dW_r): None for those that are not needed."""
+    T = X.shape[1]
+    N = X.shape[0]
+    D = U.shape[0]
+    I = W.shape[0]
+    dU = dW = dX = dU_z = dU_r = dW_z = dW_r = None
+    windows_R = _read(R, {1: (1, (1, T))})
+    windows_Z = _read(Z, {1: (1, (1, T))})
+    Z_shifted = 1 - Z
+    G_shifted = 1 - G**2
+    windows_Y = _read(Y, {1: (-1, (1, T))})
+    R_shifted = 1 - R
+    windows_Y_G = windows_Y - G
+
+    def step_dY_total_dG_dZ_3_dR_dZ_1_dZ_dA(
+        t: int, dA_after: Tensor, dZ_1_after: Tensor, dZ_3_after: Tensor, dY_total_after: Tensor
+    ) -> tuple[Tensor, ...]:
+        windows_R_t = windows_R[:, t]
+        windows_Z_t = windows_Z[:, t]
+        dY_t = dY[:, t]
+        Z_shifted_t = Z_shifted[:, t]
+        G_shifted_t = G_shifted[:, t]
+        windows_Y_t = windows_Y[:, t]
+        R_t = R[:, t]
+        R_shifted_t = R_shifted[:, t]
+        windows_Y_G_t = windows_Y_G[:, t]
+        Z_t = Z[:, t]
+        Z_shifted_t_2 = Z_shifted[:, t]
+        # dY_total[n,t,j] = dY[n,t,j] + sum(j', dA[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
+        #     1,j']*U_r[j,j']) + R[n,t + 1,j]*sum(j', dZ_3[n,t + 1,j']*U[j,j']) + dY_total[n,t + 1,j]*Z[n,t +
+        #     1,j]
+        dY_total = dY_t + dA_after @ U_z.T + dZ_1_after @ U_r.T + windows_R_t * (dZ_3_after @ U.T) + dY_total_after * windows_Z_t
+        # dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
+        dG = dY_total * Z_shifted_t
+        # dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        dZ_3 = dG * G_shifted_t
+        # dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
+        dR = windows_Y_t * (dZ_3 @ U.T)
+        # dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
+        dZ_1 = dR * R_t * R_shifted_t
+        # dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
+        dZ = dY_total * windows_Y_G_t
+        # dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
+        dA = dZ * Z_t * Z_shifted_t_2
+        return dY_total, dG, dZ_3, dR, dZ_1, dZ, dA
+
+    dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan = _scan(
+        step_dY_total_dG_dZ_3_dR_dZ_1_dZ_dA,
+        T,
+        (
+            U.new_full((N, D), 0.0),
+            U.new_full((N, D), 0.0),
+            U.new_full((N, D), 0.0),
+            U.new_full((N, D), 0.0),
+            U.new_full((N, D), 0.0),
+            U.new_full((N, D), 0.0),
+            U.new_full((N, D), 0.0),
+        ),
+        ((6, 1), (4, 1), (2, 1), (0, 1)),
+        backwards=True,
+    )
+    if need_W or need_X:
+        # dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
+        dG = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[1].permute(1, 0, 2)
+    if need_U:
+        # dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        dZ_3 = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[2].permute(1, 0, 2)
+    if need_X or need_W_r:
+        # dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
+        dR = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[3].permute(1, 0, 2)
+    if need_U_r:
+        # dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
+        dZ_1 = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[4].permute(1, 0, 2)
+    if need_X or need_W_z:
+        # dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
+        dZ = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[5].permute(1, 0, 2)
+    if need_U_z:
+        # dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
+        dA = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[6].permute(1, 0, 2)
+    if need_W or need_X:
+        # dZ_2[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        dZ_2 = dG * G_shifted
+    if need_U:
+        # dU[l,j] = sum(n,t, dZ_3[n,t,j]*R[n,t,l]*Y[n,t - 1,l])
+        dU = (R * windows_Y).reshape(N * T, D).T @ dZ_3.reshape(N * T, D)
+    if need_X or need_W_r:
+        # dH[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
+        dH = dR * R * R_shifted
+    if need_U_r:
+        # dU_r[l,j] = sum(n,t, dZ_1[n,t,j]*Y[n,t - 1,l])
+        dU_r = windows_Y.reshape(N * T, D).T @ dZ_1.reshape(N * T, D)
+    if need_X or need_W_z:
+        # dE[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
+        dE = dZ * Z * Z_shifted
+    if need_U_z:
+        # dU_z[l,j] = sum(n,t, dA[n,t,j]*Y[n,t - 1,l])
+        dU_z = windows_Y.reshape(N * T, D).T @ dA.reshape(N * T, D)
+    if need_W_r:
+        # dW_r[i,j] = sum(n,t, dH[n,t,j]*X[n,t,i])
+        dW_r = X.reshape(N * T, I).T @ dH.reshape(N * T, D)
+    if need_W:
+        # dW[i,j] = sum(n,t, dZ_2[n,t,j]*X[n,t,i])
+        dW = X.reshape(N * T, I).T @ dZ_2.reshape(N * T, D)
+    if need_X:
+        # dX[n,t,i] = sum(j, dE[n,t,j]*W_z[i,j]) + sum(j, dH[n,t,j]*W_r[i,j]) + sum(j, dZ_2[n,t,j]*W[i,j])
+        dX = dE @ W_z.T + dH @ W_r.T + dZ_2 @ W.T
+    if need_W_z:
+        # dW_z[i,j] = sum(n,t, dE[n,t,j]*X[n,t,i])
+        dW_z = X.reshape(N * T, I).T @ dE.reshape(N * T, D)
+    return dU, dW, dX, dU_z, dU_r, dW_z, dW_r
 
 
 class _Forward(torch.autograd.Function):
@@ -89,51 +339,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, U: Tensor, W: Tensor, X: Tensor, U_z: Tensor, U_r: Tensor, W_z: Tensor, W_r: Tensor) -> Any:
-        T = X.shape[1]
-        N = X.shape[0]
-        D = U.shape[0]
-        # E[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
-        E = X @ W_z
-        # Z_2[n,t,j] = sum(i, X[n,t,i]*W[i,j])
-        Z_2 = X @ W
-        # H[n,t,j] = sum(i, X[n,t,i]*W_r[i,j])
-        H = X @ W_r
-
-        # Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
-        def step_Z_R_G_Y(t: int, Y_before: Tensor) -> tuple[Tensor, ...]:
-            E_t = E[:, t]
-            H_t = H[:, t]
-            Z_2_t = Z_2[:, t]
-            # A[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
-            A = Y_before @ U_z
-            # Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
-            Z = torch.sigmoid(E_t + A)
-            # Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_r[l,j])
-            Z_1 = Y_before @ U_r
-            # R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
-            R = torch.sigmoid(H_t + Z_1)
-            # Z_3[n,t,j] = sum(l, R[n,t,l]*Y[n,t - 1,l]*U[l,j])
-            Z_3 = R * Y_before @ U
-            # G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
-            G = torch.tanh(Z_2_t + Z_3)
-            # Y[n,t,j] = (1 - Z[n,t,j])*G[n,t,j] + Z[n,t,j]*Y[n,t - 1,j]
-            Y = (1 - Z) * G + Z * Y_before
-            return Z, R, G, Y
-
-        Z_R_G_Y_scan = _scan(
-            step_Z_R_G_Y,
-            T,
-            (U.new_full((N, D), 0.0), U.new_full((N, D), 0.0), U.new_full((N, D), 0.0), U.new_full((N, D), 0.0)),
-            ((3, -1),),
-        )
-        Z = Z_R_G_Y_scan[0].permute(1, 0, 2).clone()
-        # R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
-        R = Z_R_G_Y_scan[1].permute(1, 0, 2).clone()
-        # G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
-        G = Z_R_G_Y_scan[2].permute(1, 0, 2).clone()
-        # Y[n,t,j] = (1 - Z[n,t,j])*G[n,t,j] + Z[n,t,j]*Y[n,t - 1,j]
-        Y = Z_R_G_Y_scan[3].permute(1, 0, 2).clone()
-        return Y, Z, R, G
+        return _forward_pass(U, W, X, U_z, U_r, W_z, W_r)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -153,12 +359,17 @@ class _Forward(torch.autograd.Function):
         if dY is None:
             dY = U.new_zeros((N, T, D))
         _, need_U, need_W, need_X, need_U_z, need_U_r, need_W_z, need_W_r = ctx.needs_input_grad
-        dU, dW, dX, dU_z, dU_r, dW_z, dW_r = _spread(
-            (need_U, need_W, need_X, need_U_z, need_U_r, need_W_z, need_W_r),
-            _chosen(_Backward, _DualBackward, _DualBackward)(
+        if _recorded():
+            dU, dW, dX, dU_z, dU_r, dW_z, dW_r = _spread(
+                (need_U, need_W, need_X, need_U_z, need_U_r, need_W_z, need_W_r),
+                _chosen(_Backward, _DualBackward, _DualBackward)(
+                    need_U, need_W, need_X, need_U_z, need_U_r, need_W_z, need_W_r, U, W, X, U_z, U_r, W_z, W_r, Z, R, G, Y, dY
+                ),
+            )
+        else:
+            dU, dW, dX, dU_z, dU_r, dW_z, dW_r = _backward_pass(
                 need_U, need_W, need_X, need_U_z, need_U_r, need_W_z, need_W_r, U, W, X, U_z, U_r, W_z, W_r, Z, R, G, Y, dY
-            ),
-        )
+            )
         return None, dU, dW, dX, dU_z, dU_r, dW_z, dW_r
 
 
@@ -278,14 +489,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, U: Tensor, W: Tensor, X: Tensor, U_z: Tensor, U_r: Tensor, W_z: Tensor, W_r: Tensor) -> Any:
+        Y, Z, R, G = _forward_pass(U, W, X, U_z, U_r, W_z, W_r)
+        ctx.save_for_backward(U, W, X, U_z, U_r, W_z, W_r, Z, R, G, Y)
+        return (Y,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -315,115 +524,10 @@ class _Backward(torch.autograd.Function):
         Y: Tensor,
         dY: Tensor,
     ) -> Any:
-        T = X.shape[1]
-        N = X.shape[0]
-        D = U.shape[0]
-        I = W.shape[0]
-        dU = dW = dX = dU_z = dU_r = dW_z = dW_r = None
-        windows_R = _read(R, {1: (1, (1, T))})
-        windows_Z = _read(Z, {1: (1, (1, T))})
-        Z_shifted = 1 - Z
-        G_shifted = 1 - G**2
-        windows_Y = _read(Y, {1: (-1, (1, T))})
-        R_shifted = 1 - R
-        windows_Y_G = windows_Y - G
-
-        def step_dY_total_dG_dZ_3_dR_dZ_1_dZ_dA(
-            t: int, dA_after: Tensor, dZ_1_after: Tensor, dZ_3_after: Tensor, dY_total_after: Tensor
-        ) -> tuple[Tensor, ...]:
-            windows_R_t = windows_R[:, t]
-            windows_Z_t = windows_Z[:, t]
-            dY_t = dY[:, t]
-            Z_shifted_t = Z_shifted[:, t]
-            G_shifted_t = G_shifted[:, t]
-            windows_Y_t = windows_Y[:, t]
-            R_t = R[:, t]
-            R_shifted_t = R_shifted[:, t]
-            windows_Y_G_t = windows_Y_G[:, t]
-            Z_t = Z[:, t]
-            Z_shifted_t_2 = Z_shifted[:, t]
-            # dY_total[n,t,j] = dY[n,t,j] + sum(j', dA[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
-            #     1,j']*U_r[j,j']) + R[n,t + 1,j]*sum(j', dZ_3[n,t + 1,j']*U[j,j']) + dY_total[n,t + 1,j]*Z[n,t +
-            #     1,j]
-            dY_total = dY_t + dA_after @ U_z.T + dZ_1_after @ U_r.T + windows_R_t * (dZ_3_after @ U.T) + dY_total_after * windows_Z_t
-            # dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
-            dG = dY_total * Z_shifted_t
-            # dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
-            dZ_3 = dG * G_shifted_t
-            # dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
-            dR = windows_Y_t * (dZ_3 @ U.T)
-            # dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
-            dZ_1 = dR * R_t * R_shifted_t
-            # dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
-            dZ = dY_total * windows_Y_G_t
-            # dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
-            dA = dZ * Z_t * Z_shifted_t_2
-            return dY_total, dG, dZ_3, dR, dZ_1, dZ, dA
-
-        dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan = _scan(
-            step_dY_total_dG_dZ_3_dR_dZ_1_dZ_dA,
-            T,
-            (
-                U.new_full((N, D), 0.0),
-                U.new_full((N, D), 0.0),
-                U.new_full((N, D), 0.0),
-                U.new_full((N, D), 0.0),
-                U.new_full((N, D), 0.0),
-                U.new_full((N, D), 0.0),
-                U.new_full((N, D), 0.0),
-            ),
-            ((6, 1), (4, 1), (2, 1), (0, 1)),
-            backwards=True,
+        return _needed(
+            (need_U, need_W, need_X, need_U_z, need_U_r, need_W_z, need_W_r),
+            _backward_pass(need_U, need_W, need_X, need_U_z, need_U_r, need_W_z, need_W_r, U, W, X, U_z, U_r, W_z, W_r, Z, R, G, Y, dY),
         )
-        if need_W or need_X:
-            # dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
-            dG = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[1].permute(1, 0, 2)
-        if need_U:
-            # dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
-            dZ_3 = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[2].permute(1, 0, 2)
-        if need_X or need_W_r:
-            # dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
-            dR = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[3].permute(1, 0, 2)
-        if need_U_r:
-            # dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
-            dZ_1 = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[4].permute(1, 0, 2)
-        if need_X or need_W_z:
-            # dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
-            dZ = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[5].permute(1, 0, 2)
-        if need_U_z:
-            # dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
-            dA = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[6].permute(1, 0, 2)
-        if need_W or need_X:
-            # dZ_2[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
-            dZ_2 = dG * G_shifted
-        if need_U:
-            # dU[l,j] = sum(n,t, dZ_3[n,t,j]*R[n,t,l]*Y[n,t - 1,l])
-            dU = (R * windows_Y).reshape(N * T, D).T @ dZ_3.reshape(N * T, D)
-        if need_X or need_W_r:
-            # dH[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
-            dH = dR * R * R_shifted
-        if need_U_r:
-            # dU_r[l,j] = sum(n,t, dZ_1[n,t,j]*Y[n,t - 1,l])
-            dU_r = windows_Y.reshape(N * T, D).T @ dZ_1.reshape(N * T, D)
-        if need_X or need_W_z:
-            # dE[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
-            dE = dZ * Z * Z_shifted
-        if need_U_z:
-            # dU_z[l,j] = sum(n,t, dA[n,t,j]*Y[n,t - 1,l])
-            dU_z = windows_Y.reshape(N * T, D).T @ dA.reshape(N * T, D)
-        if need_W_r:
-            # dW_r[i,j] = sum(n,t, dH[n,t,j]*X[n,t,i])
-            dW_r = X.reshape(N * T, I).T @ dH.reshape(N * T, D)
-        if need_W:
-            # dW[i,j] = sum(n,t, dZ_2[n,t,j]*X[n,t,i])
-            dW = X.reshape(N * T, I).T @ dZ_2.reshape(N * T, D)
-        if need_X:
-            # dX[n,t,i] = sum(j, dE[n,t,j]*W_z[i,j]) + sum(j, dH[n,t,j]*W_r[i,j]) + sum(j, dZ_2[n,t,j]*W[i,j])
-            dX = dE @ W_z.T + dH @ W_r.T + dZ_2 @ W.T
-        if need_W_z:
-            # dW_z[i,j] = sum(n,t, dE[n,t,j]*X[n,t,i])
-            dW_z = X.reshape(N * T, I).T @ dE.reshape(N * T, D)
-        return _needed((need_U, need_W, need_X, need_U_z, need_U_r, need_W_z, need_W_r), (dU, dW, dX, dU_z, dU_r, dW_z, dW_r))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -1207,7 +1311,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -1224,16 +1328,37 @@ def _scan(step: Any, steps: int, ends: tuple[Tensor, ...], past: tuple[tuple[int
     return [torch.stack([made[n] for made in found]) if steps else end.new_empty((0, *end.shape)) for n, end in enumerate(ends)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -63,7 +63,7 @@ The next state mixes the old one and a candidate by the update gate. Cho et al. 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -86,9 +86,225 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def gru_cell(X: Any, H: Any, b: Any, W: Any, U: Any, W_z: Any, U_z: Any, b_z: Any, W_r: Any, U_r: Any, b_r: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, H, b, W, U, W_z, U_z, b_z, W_r, U_r, b_r = _real(X=X, H=H, b=b, W=W, U=U, W_z=W_z, U_z=U_z, b_z=b_z, W_r=W_r, U_r=U_r, b_r=b_r)
-    _check(X=X, H=H, b=b, W=W, U=U, W_z=W_z, U_z=U_z, b_z=b_z, W_r=W_r, U_r=U_r, b_r=b_r)
+    X, H, b, W, U, W_z, U_z, b_z, W_r, U_r, b_r = _arguments(X, H, b, W, U, W_z, U_z, b_z, W_r, U_r, b_r)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, H, b, W, U, W_z, U_z, b_z, W_r, U_r, b_r)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    H: Tensor
+    W: Tensor
+    U: Tensor
+    W_z: Tensor
+    U_z: Tensor
+    W_r: Tensor
+    U_r: Tensor
+    Z: Tensor
+    R: Tensor
+    G: Tensor
+
+
+def forward(X: Any, H: Any, b: Any, W: Any, U: Any, W_z: Any, U_z: Any, b_z: Any, W_r: Any, U_r: Any, b_r: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, H, b, W, U, W_z, U_z, b_z, W_r, U_r, b_r = _arguments(X, H, b, W, U, W_z, U_z, b_z, W_r, U_r, b_r)
+    X, H, b, W, U, W_z, U_z, b_z, W_r, U_r, b_r = _detached(X, H, b, W, U, W_z, U_z, b_z, W_r, U_r, b_r)
+    Y, Z, R, G = _forward_pass(X, H, b, W, U, W_z, U_z, b_z, W_r, U_r, b_r)
+    return Y, Saved(X, H, W, U, W_z, U_z, W_r, U_r, Z, R, G)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return (dX, dH, db, dW, dU, dW_z, dU_z, db_z, dW_r, dU_r, db_r), the gradients with upstream dY."""
+    X, H, W, U, W_z, U_z, W_r, U_r, Z, R, G = saved
+    B = X.shape[0]
+    D = H.shape[-1]
+    dY = _upstream("dY", dY, (B, D), X)
+    return _backward_pass(True, True, True, True, True, True, True, True, True, True, True, X, H, W, U, W_z, U_z, W_r, U_r, Z, R, G, dY)
+
+
+def _arguments(X: Any, H: Any, b: Any, W: Any, U: Any, W_z: Any, U_z: Any, b_z: Any, W_r: Any, U_r: Any, b_r: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(H, Tensor)
+        and isinstance(b, Tensor)
+        and isinstance(W, Tensor)
+        and isinstance(U, Tensor)
+        and isinstance(W_z, Tensor)
+        and isinstance(U_z, Tensor)
+        and isinstance(b_z, Tensor)
+        and isinstance(W_r, Tensor)
+        and isinstance(U_r, Tensor)
+        and isinstance(b_r, Tensor)
+        and X.is_floating_point()
+        and X.dtype
+        == H.dtype
+        == b.dtype
+        == W.dtype
+        == U.dtype
+        == W_z.dtype
+        == U_z.dtype
+        == b_z.dtype
+        == W_r.dtype
+        == U_r.dtype
+        == b_r.dtype
+    ):
+        X, H, b, W, U, W_z, U_z, b_z, W_r, U_r, b_r = _real(X=X, H=H, b=b, W=W, U=U, W_z=W_z, U_z=U_z, b_z=b_z, W_r=W_r, U_r=U_r, b_r=b_r)
+    if not (
+        X.ndim == 2
+        and H.ndim == 2
+        and H.shape[0] == X.shape[0]
+        and b.ndim == 1
+        and b.shape[0] == H.shape[1]
+        and W.ndim == 2
+        and W.shape[0] == X.shape[1]
+        and W.shape[1] == H.shape[1]
+        and U.ndim == 2
+        and U.shape[0] == H.shape[1]
+        and U.shape[1] == H.shape[1]
+        and W_z.ndim == 2
+        and W_z.shape[0] == X.shape[1]
+        and W_z.shape[1] == H.shape[1]
+        and U_z.ndim == 2
+        and U_z.shape[0] == H.shape[1]
+        and U_z.shape[1] == H.shape[1]
+        and b_z.ndim == 1
+        and b_z.shape[0] == H.shape[1]
+        and W_r.ndim == 2
+        and W_r.shape[0] == X.shape[1]
+        and W_r.shape[1] == H.shape[1]
+        and U_r.ndim == 2
+        and U_r.shape[0] == H.shape[1]
+        and U_r.shape[1] == H.shape[1]
+        and b_r.ndim == 1
+        and b_r.shape[0] == H.shape[1]
+    ):
+        _check(X=X, H=H, b=b, W=W, U=U, W_z=W_z, U_z=U_z, b_z=b_z, W_r=W_r, U_r=U_r, b_r=b_r)
+    return X, H, b, W, U, W_z, U_z, b_z, W_r, U_r, b_r
+
+
+def _forward_pass(
+    X: Tensor, H: Tensor, b: Tensor, W: Tensor, U: Tensor, W_z: Tensor, U_z: Tensor, b_z: Tensor, W_r: Tensor, U_r: Tensor, b_r: Tensor
+) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # E[i,j] = sum(k, X[i,k]*W_z[k,j])
+    E = X @ W_z
+    # A[i,j] = sum(l, H[i,l]*U_z[l,j])
+    A = H @ U_z
+    # Z[i,j] = sigmoid(E[i,j] + A[i,j] + b_z[j])
+    Z = torch.sigmoid(E + A + b_z)
+    # Z_1[i,j] = sum(k, X[i,k]*W_r[k,j])
+    Z_1 = X @ W_r
+    # Z_2[i,j] = sum(l, H[i,l]*U_r[l,j])
+    Z_2 = H @ U_r
+    # R[i,j] = sigmoid(Z_1[i,j] + Z_2[i,j] + b_r[j])
+    R = torch.sigmoid(Z_1 + Z_2 + b_r)
+    # Z_3[i,j] = sum(k, X[i,k]*W[k,j])
+    Z_3 = X @ W
+    # Z_4[i,j] = sum(l, R[i,l]*H[i,l]*U[l,j])
+    Z_4 = R * H @ U
+    # G[i,j] = tanh(Z_3[i,j] + Z_4[i,j] + b[j])
+    G = torch.tanh(Z_3 + Z_4 + b)
+    # Y[i,j] = (1 - Z[i,j])*G[i,j] + Z[i,j]*H[i,j]
+    Y = (1 - Z) * G + Z * H
+    return Y, Z, R, G
+
+
+def _backward_pass(
+    need_X: bool,
+    need_H: bool,
+    need_b: bool,
+    need_W: bool,
+    need_U: bool,
+    need_W_z: bool,
+    need_U_z: bool,
+    need_b_z: bool,
+    need_W_r: bool,
+    need_U_r: bool,
+    need_b_r: bool,
+    X: Tensor,
+    H: Tensor,
+    W: Tensor,
+    U: Tensor,
+    W_z: Tensor,
+    U_z: Tensor,
+    W_r: Tensor,
+    U_r: Tensor,
+    Z: Tensor,
+    R: Tensor,
+    G: Tensor,
+    dY: Tensor,
+) -> Any:
+    """(dX, dH, db, dW, dU, dW_z, dU_z, db_z, dW_r, dU_r, db_r): None for those that are not needed."""
+    dX = dH = db = dW = dU = dW_z = dU_z = db_z = dW_r = dU_r = db_r = None
+    if need_X or need_H or need_W_z or need_U_z or need_b_z:
+        # dZ[i,j] = dY[i,j]*(H[i,j] - G[i,j])
+        dZ = dY * (H - G)
+    Z_shifted = 1 - Z
+    if need_X or need_H or need_b or need_W or need_U or need_W_r or need_U_r or need_b_r:
+        # dG[i,j] = dY[i,j]*(1 - Z[i,j])
+        dG = dY * Z_shifted
+        G_shifted = 1 - G**2
+    if need_b:
+        # db[j] = sum(i, dG[i,j]*(1 - G[i,j]^2))
+        db = (dG * G_shifted).sum(dim=0)
+    if need_X or need_W:
+        # dZ_3[i,j] = dG[i,j]*(1 - G[i,j]^2)
+        dZ_3 = dG * G_shifted
+    if need_X or need_H or need_U or need_W_r or need_U_r or need_b_r:
+        # dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
+        dZ_4 = dG * G_shifted
+    if need_U:
+        # dU[l,j] = sum(i, dZ_4[i,j]*R[i,l]*H[i,l])
+        dU = (R * H).T @ dZ_4
+    if need_X or need_H or need_W_r or need_U_r or need_b_r:
+        # dR[i,j] = H[i,j]*sum(j', dZ_4[i,j']*U[j,j'])
+        dZ_4_U = dZ_4 @ U.T
+        dR = H * dZ_4_U
+    if need_W:
+        # dW[k,j] = sum(i, dZ_3[i,j]*X[i,k])
+        dW = X.T @ dZ_3
+    if need_X or need_H or need_W_r or need_U_r or need_b_r:
+        R_shifted = 1 - R
+    if need_b_r:
+        # db_r[j] = sum(i, dR[i,j]*R[i,j]*(1 - R[i,j]))
+        db_r = (R_shifted * (dR * R)).sum(dim=0)
+    if need_X or need_W_r:
+        # dZ_1[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
+        dZ_1 = dR * R * R_shifted
+    if need_H or need_U_r:
+        # dZ_2[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
+        dZ_2 = dR * R * R_shifted
+    if need_U_r:
+        # dU_r[l,j] = sum(i, dZ_2[i,j]*H[i,l])
+        dU_r = H.T @ dZ_2
+    if need_W_r:
+        # dW_r[k,j] = sum(i, dZ_1[i,j]*X[i,k])
+        dW_r = X.T @ dZ_1
+    if need_b_z:
+        # db_z[j] = sum(i, dZ[i,j]*Z[i,j]*(1 - Z[i,j]))
+        db_z = (Z_shifted * (dZ * Z)).sum(dim=0)
+    if need_X or need_W_z:
+        # dE[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
+        dE = dZ * Z * Z_shifted
+    if need_H or need_U_z:
+        # dA[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
+        dA = dZ * Z * Z_shifted
+    if need_H:
+        # dH[i,l] = sum(j, dA[i,j]*U_z[l,j]) + sum(j, dZ_2[i,j]*U_r[l,j]) + R[i,l]*sum(j, dZ_4[i,j]*U[l,j]) +
+        #     dY[i,l]*Z[i,l]
+        dH = dA @ U_z.T + dZ_2 @ U_r.T + R * dZ_4_U + dY * Z
+    if need_U_z:
+        # dU_z[l,j] = sum(i, dA[i,j]*H[i,l])
+        dU_z = H.T @ dA
+    if need_X:
+        # dX[i,k] = sum(j, dE[i,j]*W_z[k,j]) + sum(j, dZ_1[i,j]*W_r[k,j]) + sum(j, dZ_3[i,j]*W[k,j])
+        dX = dE @ W_z.T + dZ_1 @ W_r.T + dZ_3 @ W.T
+    if need_W_z:
+        # dW_z[k,j] = sum(i, dE[i,j]*X[i,k])
+        dW_z = X.T @ dE
+    return dX, dH, db, dW, dU, dW_z, dU_z, db_z, dW_r, dU_r, db_r
 
 
 class _Forward(torch.autograd.Function):
@@ -111,27 +327,7 @@ class _Forward(torch.autograd.Function):
         U_r: Tensor,
         b_r: Tensor,
     ) -> Any:
-        # E[i,j] = sum(k, X[i,k]*W_z[k,j])
-        E = X @ W_z
-        # A[i,j] = sum(l, H[i,l]*U_z[l,j])
-        A = H @ U_z
-        # Z[i,j] = sigmoid(E[i,j] + A[i,j] + b_z[j])
-        Z = torch.sigmoid(E + A + b_z)
-        # Z_1[i,j] = sum(k, X[i,k]*W_r[k,j])
-        Z_1 = X @ W_r
-        # Z_2[i,j] = sum(l, H[i,l]*U_r[l,j])
-        Z_2 = H @ U_r
-        # R[i,j] = sigmoid(Z_1[i,j] + Z_2[i,j] + b_r[j])
-        R = torch.sigmoid(Z_1 + Z_2 + b_r)
-        # Z_3[i,j] = sum(k, X[i,k]*W[k,j])
-        Z_3 = X @ W
-        # Z_4[i,j] = sum(l, R[i,l]*H[i,l]*U[l,j])
-        Z_4 = R * H @ U
-        # G[i,j] = tanh(Z_3[i,j] + Z_4[i,j] + b[j])
-        G = torch.tanh(Z_3 + Z_4 + b)
-        # Y[i,j] = (1 - Z[i,j])*G[i,j] + Z[i,j]*H[i,j]
-        Y = (1 - Z) * G + Z * H
-        return Y, Z, R, G
+        return _forward_pass(X, H, b, W, U, W_z, U_z, b_z, W_r, U_r, b_r)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -150,9 +346,40 @@ class _Forward(torch.autograd.Function):
         if dY is None:
             dY = X.new_zeros((B, D))
         _, need_X, need_H, need_b, need_W, need_U, need_W_z, need_U_z, need_b_z, need_W_r, need_U_r, need_b_r = ctx.needs_input_grad
-        dX, dH, db, dW, dU, dW_z, dU_z, db_z, dW_r, dU_r, db_r = _spread(
-            (need_X, need_H, need_b, need_W, need_U, need_W_z, need_U_z, need_b_z, need_W_r, need_U_r, need_b_r),
-            _chosen(_Backward, _DualBackward, _DualBackward)(
+        if _recorded():
+            dX, dH, db, dW, dU, dW_z, dU_z, db_z, dW_r, dU_r, db_r = _spread(
+                (need_X, need_H, need_b, need_W, need_U, need_W_z, need_U_z, need_b_z, need_W_r, need_U_r, need_b_r),
+                _chosen(_Backward, _DualBackward, _DualBackward)(
+                    need_X,
+                    need_H,
+                    need_b,
+                    need_W,
+                    need_U,
+                    need_W_z,
+                    need_U_z,
+                    need_b_z,
+                    need_W_r,
+                    need_U_r,
+                    need_b_r,
+                    X,
+                    H,
+                    b,
+                    W,
+                    U,
+                    W_z,
+                    U_z,
+                    b_z,
+                    W_r,
+                    U_r,
+                    b_r,
+                    Z,
+                    R,
+                    G,
+                    dY,
+                ),
+            )
+        else:
+            dX, dH, db, dW, dU, dW_z, dU_z, db_z, dW_r, dU_r, db_r = _backward_pass(
                 need_X,
                 need_H,
                 need_b,
@@ -166,21 +393,17 @@ class _Forward(torch.autograd.Function):
                 need_b_r,
                 X,
                 H,
-                b,
                 W,
                 U,
                 W_z,
                 U_z,
-                b_z,
                 W_r,
                 U_r,
-                b_r,
                 Z,
                 R,
                 G,
                 dY,
-            ),
-        )
+            )
         return None, dX, dH, db, dW, dU, dW_z, dU_z, db_z, dW_r, dU_r, db_r
 
 
@@ -251,14 +474,26 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(
+        ctx: Any,
+        _fill: bool,
+        X: Tensor,
+        H: Tensor,
+        b: Tensor,
+        W: Tensor,
+        U: Tensor,
+        W_z: Tensor,
+        U_z: Tensor,
+        b_z: Tensor,
+        W_r: Tensor,
+        U_r: Tensor,
+        b_r: Tensor,
+    ) -> Any:
+        Y, Z, R, G = _forward_pass(X, H, b, W, U, W_z, U_z, b_z, W_r, U_r, b_r)
+        ctx.save_for_backward(X, H, b, W, U, W_z, U_z, b_z, W_r, U_r, b_r, Z, R, G)
+        return (Y,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -295,76 +530,33 @@ class _Backward(torch.autograd.Function):
         G: Tensor,
         dY: Tensor,
     ) -> Any:
-        dX = dH = db = dW = dU = dW_z = dU_z = db_z = dW_r = dU_r = db_r = None
-        if need_X or need_H or need_W_z or need_U_z or need_b_z:
-            # dZ[i,j] = dY[i,j]*(H[i,j] - G[i,j])
-            dZ = dY * (H - G)
-        Z_shifted = 1 - Z
-        if need_X or need_H or need_b or need_W or need_U or need_W_r or need_U_r or need_b_r:
-            # dG[i,j] = dY[i,j]*(1 - Z[i,j])
-            dG = dY * Z_shifted
-            G_shifted = 1 - G**2
-        if need_b:
-            # db[j] = sum(i, dG[i,j]*(1 - G[i,j]^2))
-            db = (dG * G_shifted).sum(dim=0)
-        if need_X or need_W:
-            # dZ_3[i,j] = dG[i,j]*(1 - G[i,j]^2)
-            dZ_3 = dG * G_shifted
-        if need_X or need_H or need_U or need_W_r or need_U_r or need_b_r:
-            # dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
-            dZ_4 = dG * G_shifted
-        if need_U:
-            # dU[l,j] = sum(i, dZ_4[i,j]*R[i,l]*H[i,l])
-            dU = (R * H).T @ dZ_4
-        if need_X or need_H or need_W_r or need_U_r or need_b_r:
-            # dR[i,j] = H[i,j]*sum(j', dZ_4[i,j']*U[j,j'])
-            dZ_4_U = dZ_4 @ U.T
-            dR = H * dZ_4_U
-        if need_W:
-            # dW[k,j] = sum(i, dZ_3[i,j]*X[i,k])
-            dW = X.T @ dZ_3
-        if need_X or need_H or need_W_r or need_U_r or need_b_r:
-            R_shifted = 1 - R
-        if need_b_r:
-            # db_r[j] = sum(i, dR[i,j]*R[i,j]*(1 - R[i,j]))
-            db_r = (R_shifted * (dR * R)).sum(dim=0)
-        if need_X or need_W_r:
-            # dZ_1[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
-            dZ_1 = dR * R * R_shifted
-        if need_H or need_U_r:
-            # dZ_2[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
-            dZ_2 = dR * R * R_shifted
-        if need_U_r:
-            # dU_r[l,j] = sum(i, dZ_2[i,j]*H[i,l])
-            dU_r = H.T @ dZ_2
-        if need_W_r:
-            # dW_r[k,j] = sum(i, dZ_1[i,j]*X[i,k])
-            dW_r = X.T @ dZ_1
-        if need_b_z:
-            # db_z[j] = sum(i, dZ[i,j]*Z[i,j]*(1 - Z[i,j]))
-            db_z = (Z_shifted * (dZ * Z)).sum(dim=0)
-        if need_X or need_W_z:
-            # dE[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
-            dE = dZ * Z * Z_shifted
-        if need_H or need_U_z:
-            # dA[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
-            dA = dZ * Z * Z_shifted
-        if need_H:
-            # dH[i,l] = sum(j, dA[i,j]*U_z[l,j]) + sum(j, dZ_2[i,j]*U_r[l,j]) + R[i,l]*sum(j, dZ_4[i,j]*U[l,j]) +
-            #     dY[i,l]*Z[i,l]
-            dH = dA @ U_z.T + dZ_2 @ U_r.T + R * dZ_4_U + dY * Z
-        if need_U_z:
-            # dU_z[l,j] = sum(i, dA[i,j]*H[i,l])
-            dU_z = H.T @ dA
-        if need_X:
-            # dX[i,k] = sum(j, dE[i,j]*W_z[k,j]) + sum(j, dZ_1[i,j]*W_r[k,j]) + sum(j, dZ_3[i,j]*W[k,j])
-            dX = dE @ W_z.T + dZ_1 @ W_r.T + dZ_3 @ W.T
-        if need_W_z:
-            # dW_z[k,j] = sum(i, dE[i,j]*X[i,k])
-            dW_z = X.T @ dE
         return _needed(
             (need_X, need_H, need_b, need_W, need_U, need_W_z, need_U_z, need_b_z, need_W_r, need_U_r, need_b_r),
-            (dX, dH, db, dW, dU, dW_z, dU_z, db_z, dW_r, dU_r, db_r),
+            _backward_pass(
+                need_X,
+                need_H,
+                need_b,
+                need_W,
+                need_U,
+                need_W_z,
+                need_U_z,
+                need_b_z,
+                need_W_r,
+                need_U_r,
+                need_b_r,
+                X,
+                H,
+                W,
+                U,
+                W_z,
+                U_z,
+                W_r,
+                U_r,
+                Z,
+                R,
+                G,
+                dY,
+            ),
         )
 
     @staticmethod
@@ -806,10 +998,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -818,10 +1033,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

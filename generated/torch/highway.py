@@ -41,7 +41,7 @@ A gate chooses between a layer and its input: Y = T o H + (1 - T) o X. Srivastav
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -58,9 +58,132 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def highway(X: Any, W: Any, b: Any, W_t: Any, b_t: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, W, b, W_t, b_t = _real(X=X, W=W, b=b, W_t=W_t, b_t=b_t)
-    _check(X=X, W=W, b=b, W_t=W_t, b_t=b_t)
+    X, W, b, W_t, b_t = _arguments(X, W, b, W_t, b_t)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, W, b, W_t, b_t)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    W: Tensor
+    b: Tensor
+    W_t: Tensor
+    Z: Tensor
+    H: Tensor
+    T: Tensor
+
+
+def forward(X: Any, W: Any, b: Any, W_t: Any, b_t: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, W, b, W_t, b_t = _arguments(X, W, b, W_t, b_t)
+    X, W, b, W_t, b_t = _detached(X, W, b, W_t, b_t)
+    Y, Z, H, T = _forward_pass(X, W, b, W_t, b_t)
+    return Y, Saved(X, W, b, W_t, Z, H, T)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return (dX, dW, db, dW_t, db_t), the gradients with upstream dY."""
+    X, W, b, W_t, Z, H, T = saved
+    B = X.shape[0]
+    N = X.shape[-1]
+    dY = _upstream("dY", dY, (B, N), X)
+    return _backward_pass(True, True, True, True, True, X, W, b, W_t, Z, H, T, dY)
+
+
+def _arguments(X: Any, W: Any, b: Any, W_t: Any, b_t: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(W, Tensor)
+        and isinstance(b, Tensor)
+        and isinstance(W_t, Tensor)
+        and isinstance(b_t, Tensor)
+        and X.is_floating_point()
+        and X.dtype == W.dtype == b.dtype == W_t.dtype == b_t.dtype
+    ):
+        X, W, b, W_t, b_t = _real(X=X, W=W, b=b, W_t=W_t, b_t=b_t)
+    if not (
+        X.ndim == 2
+        and W.ndim == 2
+        and W.shape[0] == X.shape[1]
+        and W.shape[1] == X.shape[1]
+        and b.ndim == 1
+        and b.shape[0] == X.shape[1]
+        and W_t.ndim == 2
+        and W_t.shape[0] == X.shape[1]
+        and W_t.shape[1] == X.shape[1]
+        and b_t.ndim == 1
+        and b_t.shape[0] == X.shape[1]
+    ):
+        _check(X=X, W=W, b=b, W_t=W_t, b_t=b_t)
+    return X, W, b, W_t, b_t
+
+
+def _forward_pass(X: Tensor, W: Tensor, b: Tensor, W_t: Tensor, b_t: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # Z[i,j] = sum(k, X[i,k]*W[k,j])
+    Z = X @ W
+    # H[i,j] = relu(Z[i,j] + b[j])
+    H = torch.relu(Z + b)
+    # E[i,j] = sum(k, X[i,k]*W_t[k,j])
+    E = X @ W_t
+    # T[i,j] = sigmoid(E[i,j] + b_t[j])
+    T = torch.sigmoid(E + b_t)
+    # Y[i,j] = (1 - T[i,j])*X[i,j] + T[i,j]*H[i,j]
+    Y = (1 - T) * X + T * H
+    return Y, Z, H, T
+
+
+def _backward_pass(
+    need_X: bool,
+    need_W: bool,
+    need_b: bool,
+    need_W_t: bool,
+    need_b_t: bool,
+    X: Tensor,
+    W: Tensor,
+    b: Tensor,
+    W_t: Tensor,
+    Z: Tensor,
+    H: Tensor,
+    T: Tensor,
+    dY: Tensor,
+) -> Any:
+    """(dX, dW, db, dW_t, db_t): None for those that are not needed."""
+    dX = dW = db = dW_t = db_t = None
+    if need_X or need_W_t or need_b_t:
+        # dT[i,j] = dY[i,j]*(H[i,j] - X[i,j])
+        dT = dY * (H - X)
+    if need_X or need_W or need_b:
+        # dH[i,j] = dY[i,j]*T[i,j]
+        dH = dY * T
+    if need_X or need_W_t or need_b_t:
+        T_shifted = 1 - T
+    if need_b_t:
+        # db_t[j] = sum(i, dT[i,j]*T[i,j]*(1 - T[i,j]))
+        db_t = (T_shifted * (dT * T)).sum(dim=0)
+    if need_X or need_W_t:
+        # dE[i,j] = dT[i,j]*T[i,j]*(1 - T[i,j])
+        dE = dT * T * T_shifted
+    if need_W_t:
+        # dW_t[k,j] = sum(i, dE[i,j]*X[i,k])
+        dW_t = X.T @ dE
+    if need_X or need_W or need_b:
+        less_Z = Z + b > 0
+    if need_b:
+        # db[j] = sum(i, dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0))
+        db = torch.where(less_Z, dH, 0).sum(dim=0)
+    if need_X or need_W:
+        # dZ[i,j] = dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
+        dZ = torch.where(less_Z, dH, 0)
+    if need_X:
+        # dX[i,k] = sum(j, dZ[i,j]*W[k,j]) + sum(j, dE[i,j]*W_t[k,j]) + dY[i,k]*(1 - T[i,k])
+        dX = dZ @ W.T + dE @ W_t.T + dY * T_shifted
+    if need_W:
+        # dW[k,j] = sum(i, dZ[i,j]*X[i,k])
+        dW = X.T @ dZ
+    return dX, dW, db, dW_t, db_t
 
 
 class _Forward(torch.autograd.Function):
@@ -70,17 +193,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, W: Tensor, b: Tensor, W_t: Tensor, b_t: Tensor) -> Any:
-        # Z[i,j] = sum(k, X[i,k]*W[k,j])
-        Z = X @ W
-        # H[i,j] = relu(Z[i,j] + b[j])
-        H = torch.relu(Z + b)
-        # E[i,j] = sum(k, X[i,k]*W_t[k,j])
-        E = X @ W_t
-        # T[i,j] = sigmoid(E[i,j] + b_t[j])
-        T = torch.sigmoid(E + b_t)
-        # Y[i,j] = (1 - T[i,j])*X[i,j] + T[i,j]*H[i,j]
-        Y = (1 - T) * X + T * H
-        return Y, Z, H, T
+        return _forward_pass(X, W, b, W_t, b_t)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -99,10 +212,15 @@ class _Forward(torch.autograd.Function):
         if dY is None:
             dY = X.new_zeros((B, N))
         _, need_X, need_W, need_b, need_W_t, need_b_t = ctx.needs_input_grad
-        dX, dW, db, dW_t, db_t = _spread(
-            (need_X, need_W, need_b, need_W_t, need_b_t),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W, need_b, need_W_t, need_b_t, X, W, b, W_t, b_t, Z, H, T, dY),
-        )
+        if _recorded():
+            dX, dW, db, dW_t, db_t = _spread(
+                (need_X, need_W, need_b, need_W_t, need_b_t),
+                _chosen(_Backward, _DualBackward, _DualBackward)(
+                    need_X, need_W, need_b, need_W_t, need_b_t, X, W, b, W_t, b_t, Z, H, T, dY
+                ),
+            )
+        else:
+            dX, dW, db, dW_t, db_t = _backward_pass(need_X, need_W, need_b, need_W_t, need_b_t, X, W, b, W_t, Z, H, T, dY)
         return None, dX, dW, db, dW_t, db_t
 
 
@@ -144,14 +262,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, W: Tensor, b: Tensor, W_t: Tensor, b_t: Tensor) -> Any:
+        Y, Z, H, T = _forward_pass(X, W, b, W_t, b_t)
+        ctx.save_for_backward(X, W, b, W_t, b_t, Z, H, T)
+        return (Y,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -176,39 +292,10 @@ class _Backward(torch.autograd.Function):
         T: Tensor,
         dY: Tensor,
     ) -> Any:
-        dX = dW = db = dW_t = db_t = None
-        if need_X or need_W_t or need_b_t:
-            # dT[i,j] = dY[i,j]*(H[i,j] - X[i,j])
-            dT = dY * (H - X)
-        if need_X or need_W or need_b:
-            # dH[i,j] = dY[i,j]*T[i,j]
-            dH = dY * T
-        if need_X or need_W_t or need_b_t:
-            T_shifted = 1 - T
-        if need_b_t:
-            # db_t[j] = sum(i, dT[i,j]*T[i,j]*(1 - T[i,j]))
-            db_t = (T_shifted * (dT * T)).sum(dim=0)
-        if need_X or need_W_t:
-            # dE[i,j] = dT[i,j]*T[i,j]*(1 - T[i,j])
-            dE = dT * T * T_shifted
-        if need_W_t:
-            # dW_t[k,j] = sum(i, dE[i,j]*X[i,k])
-            dW_t = X.T @ dE
-        if need_X or need_W or need_b:
-            less_Z = Z + b > 0
-        if need_b:
-            # db[j] = sum(i, dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0))
-            db = torch.where(less_Z, dH, 0).sum(dim=0)
-        if need_X or need_W:
-            # dZ[i,j] = dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
-            dZ = torch.where(less_Z, dH, 0)
-        if need_X:
-            # dX[i,k] = sum(j, dZ[i,j]*W[k,j]) + sum(j, dE[i,j]*W_t[k,j]) + dY[i,k]*(1 - T[i,k])
-            dX = dZ @ W.T + dE @ W_t.T + dY * T_shifted
-        if need_W:
-            # dW[k,j] = sum(i, dZ[i,j]*X[i,k])
-            dW = X.T @ dZ
-        return _needed((need_X, need_W, need_b, need_W_t, need_b_t), (dX, dW, db, dW_t, db_t))
+        return _needed(
+            (need_X, need_W, need_b, need_W_t, need_b_t),
+            _backward_pass(need_X, need_W, need_b, need_W_t, need_b_t, X, W, b, W_t, Z, H, T, dY),
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -437,10 +524,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -449,10 +559,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

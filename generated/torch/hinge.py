@@ -23,7 +23,7 @@ L is the mean of max(1 - s z, 0), with s = -1 or 1. Cortes and Vapnik (1995); Bi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -37,10 +37,56 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def hinge(z: Any, s: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    z, s = _real(z=z, s=s)
-    _check(z=z, s=s)
+    z, s = _arguments(z, s)
     _constant(s=s)
     return _chosen(_Forward, _DualForward, _ReverseForward)(z, s)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    z: Tensor
+    s: Tensor
+
+
+def forward(z: Any, s: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    z, s = _arguments(z, s)
+    z, s = _detached(z, s)
+    L = _forward_pass(z, s)
+    return L, Saved(z, s)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dz, the gradient with upstream dL."""
+    z, s = saved
+    dL = _upstream("dL", dL, (), z)
+    return _backward_pass(z, s, dL)
+
+
+def _arguments(z: Any, s: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(z, Tensor) and isinstance(s, Tensor) and z.is_floating_point() and z.dtype == s.dtype):
+        z, s = _real(z=z, s=s)
+    if not (z.ndim == 1 and s.ndim == 1 and s.shape[0] == z.shape[0]):
+        _check(z=z, s=s)
+    return z, s
+
+
+def _forward_pass(z: Tensor, s: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = z.shape[0]
+    # L = sum(i, relu(1 - s[i]*z[i]))/size(B)
+    L = torch.relu(1 - s * z).sum() / B
+    return L
+
+
+def _backward_pass(z: Tensor, s: Tensor, dL: Tensor) -> Any:
+    """dz."""
+    B = z.shape[0]
+    # dz[i] = -dL*where(0 < 1 - s[i]*z[i], 1, 0)*s[i]/size(B)
+    dz = -torch.where(1 - s * z > 0, dL * s, 0) / B
+    return dz
 
 
 class _Forward(torch.autograd.Function):
@@ -50,10 +96,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(z: Tensor, s: Tensor) -> Any:
-        B = z.shape[0]
-        # L = sum(i, relu(1 - s[i]*z[i]))/size(B)
-        L = torch.relu(1 - s * z).sum() / B
-        return L
+        return _forward_pass(z, s)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -65,7 +108,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
         z, s = ctx.saved_tensors
         need_z, _ = ctx.needs_input_grad
-        (dz,) = _spread((need_z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_z, z, s, dL))
+        if _recorded():
+            (dz,) = _spread((need_z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_z, z, s, dL))
+        else:
+            dz = _backward_pass(z, s, dL)
         return dz, None
 
 
@@ -85,14 +131,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, z: Tensor, s: Tensor) -> Any:
+        L = _forward_pass(z, s)
+        ctx.save_for_backward(z, s)
+        return L
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -102,10 +146,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_z: bool, z: Tensor, s: Tensor, dL: Tensor) -> Any:
-        B = z.shape[0]
-        # dz[i] = -dL*where(0 < 1 - s[i]*z[i], 1, 0)*s[i]/size(B)
-        dz = -torch.where(1 - s * z > 0, dL * s, 0) / B
-        return (dz,)
+        return (_backward_pass(z, s, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -225,10 +266,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -237,10 +301,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

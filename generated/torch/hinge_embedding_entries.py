@@ -26,7 +26,7 @@ L = x where y = 1, max(margin - x, 0) where y = -1, as in torch.nn.HingeEmbeddin
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -41,10 +41,65 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def hinge_embedding_entries(x: Any, y: Any, margin: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    x, y, margin = _real(x=x, y=y, margin=margin)
-    _check(x=x, y=y, margin=margin)
+    x, y, margin = _arguments(x, y, margin)
     _constant(y=y, margin=margin)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), x, y, margin)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    y: Tensor
+    u: Tensor
+
+
+def forward(x: Any, y: Any, margin: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    x, y, margin = _arguments(x, y, margin)
+    x, y, margin = _detached(x, y, margin)
+    L, u = _forward_pass(x, y, margin)
+    return L, Saved(y, u)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dx, the gradient with upstream dL."""
+    y, u = saved
+    N = y.shape[0]
+    dL = _upstream("dL", dL, (N,), y)
+    return _backward_pass(y, u, dL)
+
+
+def _arguments(x: Any, y: Any, margin: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(x, Tensor)
+        and isinstance(y, Tensor)
+        and isinstance(margin, Tensor)
+        and x.is_floating_point()
+        and x.dtype == y.dtype == margin.dtype
+    ):
+        x, y, margin = _real(x=x, y=y, margin=margin)
+    if not (x.ndim == 1 and y.ndim == 1 and y.shape[0] == x.shape[0] and margin.ndim == 0):
+        _check(x=x, y=y, margin=margin)
+    return x, y, margin
+
+
+def _forward_pass(x: Tensor, y: Tensor, margin: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # u[i] = margin - x[i]
+    u = margin - x
+    # L[i] = where(y[i] != 1, 1, 0)*(u[i] + relu(-u[i])) + where(y[i] != -1, 1, 0)*x[i]
+    L = torch.where(y != 1, u + torch.relu(-u), 0) + torch.where(y != -1, x, 0)
+    return L, u
+
+
+def _backward_pass(y: Tensor, u: Tensor, dL: Tensor) -> Any:
+    """dx."""
+    # du[i] = dL[i]*where(y[i] != 1, 1, 0)*(1 - where(0 < -u[i], 1, 0))
+    du = torch.where(y != 1, dL * (1 - (-u > 0).to(y.dtype)), 0)
+    # dx[i] = dL[i]*where(y[i] != -1, 1, 0) - du[i]
+    dx = torch.where(y != -1, dL, 0) - du
+    return dx
 
 
 class _Forward(torch.autograd.Function):
@@ -54,11 +109,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, x: Tensor, y: Tensor, margin: Tensor) -> Any:
-        # u[i] = margin - x[i]
-        u = margin - x
-        # L[i] = where(y[i] != 1, 1, 0)*(u[i] + relu(-u[i])) + where(y[i] != -1, 1, 0)*x[i]
-        L = torch.where(y != 1, u + torch.relu(-u), 0) + torch.where(y != -1, x, 0)
-        return L, u
+        return _forward_pass(x, y, margin)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -76,7 +127,10 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = x.new_zeros((N,))
         _, need_x, _, _ = ctx.needs_input_grad
-        (dx,) = _spread((need_x,), _chosen(_Backward, _DualBackward, _DualBackward)(need_x, x, y, margin, u, dL))
+        if _recorded():
+            (dx,) = _spread((need_x,), _chosen(_Backward, _DualBackward, _DualBackward)(need_x, x, y, margin, u, dL))
+        else:
+            dx = _backward_pass(y, u, dL)
         return None, dx, None, None
 
 
@@ -101,14 +155,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, x: Tensor, y: Tensor, margin: Tensor) -> Any:
+        L, u = _forward_pass(x, y, margin)
+        ctx.save_for_backward(x, y, margin, u)
+        return (L,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -118,11 +170,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_x: bool, x: Tensor, y: Tensor, margin: Tensor, u: Tensor, dL: Tensor) -> Any:
-        # du[i] = dL[i]*where(y[i] != 1, 1, 0)*(1 - where(0 < -u[i], 1, 0))
-        du = torch.where(y != 1, dL * (1 - (-u > 0).to(y.dtype)), 0)
-        # dx[i] = dL[i]*where(y[i] != -1, 1, 0) - du[i]
-        dx = torch.where(y != -1, dL, 0) - du
-        return (dx,)
+        return (_backward_pass(y, u, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -243,10 +291,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -255,10 +326,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -40,7 +40,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -56,10 +56,126 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def huber(Y: Any, T: Any, kappa: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    Y, T, kappa = _real(Y=Y, T=T, kappa=kappa)
-    _check(Y=Y, T=T, kappa=kappa)
+    Y, T, kappa = _arguments(Y, T, kappa)
     _constant(T=T, kappa=kappa)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Y, T, kappa)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    kappa: Tensor
+    E: Tensor
+    A: Tensor
+    M: Tensor
+
+
+def forward(Y: Any, T: Any, kappa: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    Y, T, kappa = _arguments(Y, T, kappa)
+    Y, T, kappa = _detached(Y, T, kappa)
+    L, E, A, M = _forward_pass(Y, T, kappa)
+    return L, Saved(kappa, E, A, M)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dY, the gradient with upstream dL."""
+    kappa, E, A, M = saved
+    dL = _upstream("dL", dL, (), kappa)
+    return _backward_pass(kappa, E, A, M, dL)
+
+
+def _arguments(Y: Any, T: Any, kappa: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(Y, Tensor)
+        and isinstance(T, Tensor)
+        and isinstance(kappa, Tensor)
+        and Y.is_floating_point()
+        and Y.dtype == T.dtype == kappa.dtype
+    ):
+        Y, T, kappa = _real(Y=Y, T=T, kappa=kappa)
+    if not (Y.ndim == 2 and T.ndim == 2 and T.shape[0] == Y.shape[0] and T.shape[1] == Y.shape[1] and kappa.ndim == 0):
+        _check(Y=Y, T=T, kappa=kappa)
+    return Y, T, kappa
+
+
+def _forward_pass(Y: Tensor, T: Tensor, kappa: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = Y.shape[0]
+    N = Y.shape[-1]
+    if _whole(B * N, Y):
+        # E[i,j] = Y[i,j] - T[i,j]
+        E = Y - T
+        # A[i,j] = abs(E[i,j])
+        A = torch.abs(E)
+        # M[i,j] = min(A[i,j], kappa)
+        M = torch.minimum(A, kappa)
+        # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
+        L = torch.linalg.vecdot(M, A - 0.5 * M).sum() / (B * N)
+    else:
+        E = _empty((B, N), Y)
+        A = _empty((B, N), Y)
+        M = _empty((B, N), Y)
+
+        def run(parts: Any) -> Any:
+            L_sum = _zeros((), Y)
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _, _, M[i], L_sum_part = _forward_part(T[i], Y[i], kappa, E=E[i], A=A[i], work=work)
+                L_sum += L_sum_part
+            return (L_sum,)
+
+        (L_sum,) = _together(run, _parts((B,), N, Y, 1), 1, Y)
+        # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
+        L = L_sum / (B * N)
+    return L, E, A, M
+
+
+def _backward_pass(kappa: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor) -> Any:
+    """dY."""
+    B = E.shape[0]
+    N = E.shape[-1]
+    if not _whole(B * N, dL):
+        dY = _empty((B, N), E)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                dY[i] = _backward_part(M[i], A[i], dL, kappa, E[i], B, work=work)
+            return ()
+
+        _together(run, _parts((B,), N, E, 1), 1, E)
+        return dY
+    # dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
+    dM = dL / (B * N) * (A - M)
+    # dA[i,j] = 1/2*dM[i,j]*(1 + sign(kappa - A[i,j])) + dL*M[i,j]/(size(B)*size(N))
+    dA = 0.5 * dM * (1 + torch.sign(kappa - A)) + dL / (B * N) * M
+    # dE[i,j] = dA[i,j]*sign(E[i,j])
+    dE = dA * torch.sign(E)
+    # dY[i,j] = dE[i,j]
+    dY = dE.clone()
+    return dY
+
+
+def _early_pass(Y: Tensor, T: Tensor, kappa: Tensor) -> Any:
+    """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
+    B = Y.shape[0]
+    N = Y.shape[-1]
+    dY = _empty((B, N), Y)
+
+    def run(parts: Any) -> Any:
+        L_sum = _zeros((), Y)
+        work: dict[int, Any] = {}
+        for (i,) in parts:
+            L_sum_part, dY[i] = _both_part(T[i], Y[i], kappa, B, work=work)
+            L_sum += L_sum_part
+        return (L_sum,)
+
+    (L_sum,) = _together(run, _parts((B,), N, Y, 1), 1, Y)
+    # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
+    L = L_sum / (B * N)
+    return L, dY
 
 
 class _Forward(torch.autograd.Function):
@@ -69,34 +185,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Y: Tensor, T: Tensor, kappa: Tensor) -> Any:
-        B = Y.shape[0]
-        N = Y.shape[-1]
-        if _whole(B * N, Y):
-            # E[i,j] = Y[i,j] - T[i,j]
-            E = Y - T
-            # A[i,j] = abs(E[i,j])
-            A = torch.abs(E)
-            # M[i,j] = min(A[i,j], kappa)
-            M = torch.minimum(A, kappa)
-            # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
-            L = torch.linalg.vecdot(M, A - 0.5 * M).sum() / (B * N)
-        else:
-            E = _empty((B, N), Y)
-            A = _empty((B, N), Y)
-            M = _empty((B, N), Y)
-
-            def run(parts: Any) -> Any:
-                L_sum = _zeros((), Y)
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    _, _, M[i], L_sum_part = _forward_part(T[i], Y[i], kappa, E=E[i], A=A[i], work=work)
-                    L_sum += L_sum_part
-                return (L_sum,)
-
-            (L_sum,) = _together(run, _parts((B,), N, Y, 1), 1, Y)
-            # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
-            L = L_sum / (B * N)
-        return L, E, A, M
+        return _forward_pass(Y, T, kappa)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -112,8 +201,14 @@ class _Forward(torch.autograd.Function):
         Y, T, kappa, E, A, M = ctx.saved_tensors
         if dL is None:
             dL = Y.new_zeros(())
+        if E is None:
+            with torch.no_grad():
+                _, E, A, M = _forward_pass(Y, T, kappa)
         _, need_Y, _, _ = ctx.needs_input_grad
-        (dY,) = _spread((need_Y,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Y, Y, T, kappa, E, A, M, dL))
+        if _recorded():
+            (dY,) = _spread((need_Y,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Y, Y, T, kappa, E, A, M, dL))
+        else:
+            dY = _backward_pass(kappa, E, A, M, dL)
         return None, dY, None, None
 
 
@@ -149,14 +244,24 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Y: Tensor, T: Tensor, kappa: Tensor) -> Any:
+        B = Y.shape[0]
+        N = Y.shape[-1]
+        if sum(ctx.needs_input_grad) == 1 and not _whole(B * N, Y):
+            L, *ctx.early = _early_pass(Y, T, kappa)
+            E = A = M = None
+        else:
+            L, E, A, M = _forward_pass(Y, T, kappa)
+        ctx.save_for_backward(Y, T, kappa, E, A, M)
+        return (L,)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    def backward(ctx: Any, dL: Any) -> Any:
+        early = _early(ctx, dL)
+        if early is None:
+            return _Forward.backward(ctx, dL)
+        (dY,) = early
+        return None, dY, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -166,28 +271,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_Y: bool, Y: Tensor, T: Tensor, kappa: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor) -> Any:
-        B = Y.shape[0]
-        N = Y.shape[-1]
-        if not _whole(B * N, dL):
-            dY = _empty((B, N), Y)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    dY[i] = _backward_part(M[i], A[i], dL, kappa, E[i], B, work=work)
-                return ()
-
-            _together(run, _parts((B,), N, Y, 1), 1, Y)
-            return (dY,)
-        # dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
-        dM = dL / (B * N) * (A - M)
-        # dA[i,j] = 1/2*dM[i,j]*(1 + sign(kappa - A[i,j])) + dL*M[i,j]/(size(B)*size(N))
-        dA = 0.5 * dM * (1 + torch.sign(kappa - A)) + dL / (B * N) * M
-        # dE[i,j] = dA[i,j]*sign(E[i,j])
-        dE = dA * torch.sign(E)
-        # dY[i,j] = dE[i,j]
-        dY = dE.clone()
-        return (dY,)
+        return (_backward_pass(kappa, E, A, M, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -336,6 +420,38 @@ def _backward_part(M: Tensor, A: Tensor, dL: Tensor, kappa: Tensor, E: Tensor, B
     return dY
 
 
+def _both_part(T: Tensor, Y: Tensor, kappa: Tensor, B: int, work: Any = None) -> Any:
+    """One part along B, or the whole: L_sum, dY."""
+    N = T.shape[-1]
+    B_block = T.shape[0]
+    space_1, space_2, space_3 = _spaces(work, T, (B_block, N), (B_block, N), (B_block, N))
+    # E[i,j] = Y[i,j] - T[i,j]
+    E = torch.subtract(Y, T, out=space_1)
+    # A[i,j] = abs(E[i,j])
+    A = torch.abs(E, out=space_2)
+    # M[i,j] = min(A[i,j], kappa)
+    M = torch.minimum(A, kappa)
+    # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
+    M_A = torch.multiply(M, 0.5, out=space_3)
+    torch.subtract(A, M_A, out=M_A)
+    L_sum = torch.linalg.vecdot(M, M_A).sum()
+    # dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
+    A_M = torch.subtract(A, M, out=space_3)
+    dM = torch.divide(A_M, B * N, out=A_M)
+    # dA[i,j] = 1/2*dM[i,j]*(1 + sign(kappa - A[i,j])) + dL*M[i,j]/(size(B)*size(N))
+    kappa_shifted = torch.subtract(kappa, A, out=A)
+    torch.sign(kappa_shifted, out=kappa_shifted)
+    kappa_shifted += 1
+    dM_kappa_shifted = torch.multiply(dM, 0.5, out=dM)
+    dM_kappa_shifted *= kappa_shifted
+    dA = torch.add(dM_kappa_shifted, M / (B * N), out=dM_kappa_shifted)
+    # dE[i,j] = dA[i,j]*sign(E[i,j])
+    dE = torch.multiply(dA, torch.sign(E), out=dA)
+    # dY[i,j] = dE[i,j]
+    dY = dE.clone()
+    return L_sum, dY
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -381,7 +497,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -473,16 +589,49 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _early(ctx: Any, upstream: Tensor) -> Any:
+    """The gradients that the forward pass made, times the upstream gradient: once, and in place, since nobody else has them. None where
+    they are gone, or where the gradients are differentiated themselves."""
+    if "early" not in ctx.__dict__ or _recorded() or _traced(upstream):
+        return None
+    gradients = ctx.__dict__.pop("early")
+    if upstream.device.type != "cpu" or upstream != 1:
+        for gradient in gradients:
+            gradient *= upstream
+    return gradients
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -33,7 +33,7 @@ L = (x - t)^2 / 2 where |x - t| <= kappa, else kappa (|x - t| - kappa/2). Huber 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,10 +48,80 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def huber_entries(x: Any, t: Any, kappa: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    x, t, kappa = _real(x=x, t=t, kappa=kappa)
-    _check(x=x, t=t, kappa=kappa)
+    x, t, kappa = _arguments(x, t, kappa)
     _constant(kappa=kappa)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), x, t, kappa)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    kappa: Tensor
+    E: Tensor
+    A: Tensor
+    M: Tensor
+
+
+def forward(x: Any, t: Any, kappa: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    x, t, kappa = _arguments(x, t, kappa)
+    x, t, kappa = _detached(x, t, kappa)
+    L, E, A, M = _forward_pass(x, t, kappa)
+    return L, Saved(kappa, E, A, M)
+
+
+def backward(dL: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dx, dt), the gradients with upstream dL."""
+    kappa, E, A, M = saved
+    N = E.shape[0]
+    dL = _upstream("dL", dL, (N,), kappa)
+    return _backward_pass(True, True, kappa, E, A, M, dL)
+
+
+def _arguments(x: Any, t: Any, kappa: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(x, Tensor)
+        and isinstance(t, Tensor)
+        and isinstance(kappa, Tensor)
+        and x.is_floating_point()
+        and x.dtype == t.dtype == kappa.dtype
+    ):
+        x, t, kappa = _real(x=x, t=t, kappa=kappa)
+    if not (x.ndim == 1 and t.ndim == 1 and t.shape[0] == x.shape[0] and kappa.ndim == 0):
+        _check(x=x, t=t, kappa=kappa)
+    return x, t, kappa
+
+
+def _forward_pass(x: Tensor, t: Tensor, kappa: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # E[i] = x[i] - t[i]
+    E = x - t
+    # A[i] = abs(E[i])
+    A = torch.abs(E)
+    # M[i] = where(A[i] < kappa, 1, 0)*A[i] + where(kappa <= A[i], 1, 0)*kappa
+    M = torch.where(kappa <= A, kappa, A)
+    # L[i] = (A[i] - (1/2)*M[i])*M[i]
+    L = (A - 0.5 * M) * M
+    return L, E, A, M
+
+
+def _backward_pass(need_x: bool, need_t: bool, kappa: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor) -> Any:
+    """(dx, dt): None for those that are not needed."""
+    dx = dt = None
+    # dM[i] = dL[i]*(A[i] - M[i])
+    dM = dL * (A - M)
+    # dA[i] = dM[i]*where(A[i] < kappa, 1, 0) + dL[i]*M[i]
+    dA = torch.where(A < kappa, dM, 0) + dL * M
+    # dE[i] = dA[i]*sign(E[i])
+    dE = dA * torch.sign(E)
+    if need_x:
+        # dx[i] = dE[i]
+        dx = dE.clone()
+    if need_t:
+        # dt[i] = -dE[i]
+        dt = -dE
+    return dx, dt
 
 
 class _Forward(torch.autograd.Function):
@@ -61,15 +131,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, x: Tensor, t: Tensor, kappa: Tensor) -> Any:
-        # E[i] = x[i] - t[i]
-        E = x - t
-        # A[i] = abs(E[i])
-        A = torch.abs(E)
-        # M[i] = where(A[i] < kappa, 1, 0)*A[i] + where(kappa <= A[i], 1, 0)*kappa
-        M = torch.where(kappa <= A, kappa, A)
-        # L[i] = (A[i] - (1/2)*M[i])*M[i]
-        L = (A - 0.5 * M) * M
-        return L, E, A, M
+        return _forward_pass(x, t, kappa)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -87,7 +149,10 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = x.new_zeros((N,))
         _, need_x, need_t, _ = ctx.needs_input_grad
-        dx, dt = _spread((need_x, need_t), _chosen(_Backward, _DualBackward, _DualBackward)(need_x, need_t, x, t, kappa, E, A, M, dL))
+        if _recorded():
+            dx, dt = _spread((need_x, need_t), _chosen(_Backward, _DualBackward, _DualBackward)(need_x, need_t, x, t, kappa, E, A, M, dL))
+        else:
+            dx, dt = _backward_pass(need_x, need_t, kappa, E, A, M, dL)
         return None, dx, dt, None
 
 
@@ -120,14 +185,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, x: Tensor, t: Tensor, kappa: Tensor) -> Any:
+        L, E, A, M = _forward_pass(x, t, kappa)
+        ctx.save_for_backward(x, t, kappa, E, A, M)
+        return (L,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -137,20 +200,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_x: bool, need_t: bool, x: Tensor, t: Tensor, kappa: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor) -> Any:
-        dx = dt = None
-        # dM[i] = dL[i]*(A[i] - M[i])
-        dM = dL * (A - M)
-        # dA[i] = dM[i]*where(A[i] < kappa, 1, 0) + dL[i]*M[i]
-        dA = torch.where(A < kappa, dM, 0) + dL * M
-        # dE[i] = dA[i]*sign(E[i])
-        dE = dA * torch.sign(E)
-        if need_x:
-            # dx[i] = dE[i]
-            dx = dE.clone()
-        if need_t:
-            # dt[i] = -dE[i]
-            dt = -dE
-        return _needed((need_x, need_t), (dx, dt))
+        return _needed((need_x, need_t), _backward_pass(need_x, need_t, kappa, E, A, M, dL))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -304,10 +354,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -316,10 +389,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -30,7 +30,7 @@ The mean cross-entropy of picking key i for query i among all keys, at temperatu
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,12 +45,82 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def info_nce(Q: Any, K: Any, tau: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    Q, K, tau = _real(Q=Q, K=K, tau=tau)
-    _check(Q=Q, K=K, tau=tau)
+    Q, K, tau = _arguments(Q, K, tau)
     _constant(tau=tau)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, tau)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Q: Tensor
+    K: Tensor
+    tau: Tensor
+    P: Tensor
+
+
+def forward(Q: Any, K: Any, tau: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    Q, K, tau = _arguments(Q, K, tau)
+    Q, K, tau = _detached(Q, K, tau)
+    L, P = _forward_pass(Q, K, tau)
+    return L, Saved(Q, K, tau, P)
+
+
+def backward(dL: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dQ, dK), the gradients with upstream dL."""
+    Q, K, tau, P = saved
+    dL = _upstream("dL", dL, (), Q)
+    return _backward_pass(True, True, Q, K, tau, P, dL)
+
+
+def _arguments(Q: Any, K: Any, tau: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(Q, Tensor)
+        and isinstance(K, Tensor)
+        and isinstance(tau, Tensor)
+        and Q.is_floating_point()
+        and Q.dtype == K.dtype == tau.dtype
+    ):
+        Q, K, tau = _real(Q=Q, K=K, tau=tau)
+    if not (Q.ndim == 2 and K.ndim == 2 and K.shape[0] == Q.shape[0] and K.shape[1] == Q.shape[1] and tau.ndim == 0):
+        _check(Q=Q, K=K, tau=tau)
     B = Q.shape[0]
     _nonempty(B=B)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, tau)[0]
+    return Q, K, tau
+
+
+def _forward_pass(Q: Tensor, K: Tensor, tau: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = Q.shape[0]
+    # S[i,j] = 1/tau*sum(d, Q[i,d]*K[j,d])
+    S = Q @ K.T / tau
+    # m[i] = max(k, S[i,k])
+    m = S.amax(dim=-1)
+    # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
+    exp_S = torch.exp(S - m[:, None])
+    Z_m = exp_S.sum(dim=-1)
+    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+    P = exp_S / Z_m[:, None]
+    # L = -sum(i, S[i,i] - (m[i] + log(Z_m[i])))/size(B)
+    L = -(torch.diagonal(S, dim1=0, dim2=1) - (m + torch.log(Z_m))).sum() / B
+    return L, P
+
+
+def _backward_pass(need_Q: bool, need_K: bool, Q: Tensor, K: Tensor, tau: Tensor, P: Tensor, dL: Tensor) -> Any:
+    """(dQ, dK): None for those that are not needed."""
+    B = Q.shape[0]
+    dQ = dK = None
+    # dS[i,j] = dL/size(B)*(P[i,j] - delta(i,j))
+    dS = dL / B * (P - torch.eye(B, dtype=Q.dtype, device=Q.device))
+    if need_Q:
+        # dQ[i,d] = 1/tau*sum(j, dS[i,j]*K[j,d])
+        dQ = dS @ K / tau
+    if need_K:
+        # dK[j,d] = 1/tau*sum(i, dS[i,j]*Q[i,d])
+        dK = dS.T @ Q / tau
+    return dQ, dK
 
 
 class _Forward(torch.autograd.Function):
@@ -60,19 +130,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, tau: Tensor) -> Any:
-        B = Q.shape[0]
-        # S[i,j] = 1/tau*sum(d, Q[i,d]*K[j,d])
-        S = Q @ K.T / tau
-        # m[i] = max(k, S[i,k])
-        m = S.amax(dim=-1)
-        # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
-        exp_S = torch.exp(S - m[:, None])
-        Z_m = exp_S.sum(dim=-1)
-        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-        P = exp_S / Z_m[:, None]
-        # L = -sum(i, S[i,i] - (m[i] + log(Z_m[i])))/size(B)
-        L = -(torch.diagonal(S, dim1=0, dim2=1) - (m + torch.log(Z_m))).sum() / B
-        return L, P
+        return _forward_pass(Q, K, tau)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -89,7 +147,10 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = Q.new_zeros(())
         _, need_Q, need_K, _ = ctx.needs_input_grad
-        dQ, dK = _spread((need_Q, need_K), _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, Q, K, tau, P, dL))
+        if _recorded():
+            dQ, dK = _spread((need_Q, need_K), _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, Q, K, tau, P, dL))
+        else:
+            dQ, dK = _backward_pass(need_Q, need_K, Q, K, tau, P, dL)
         return None, dQ, dK, None
 
 
@@ -122,14 +183,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Q: Tensor, K: Tensor, tau: Tensor) -> Any:
+        L, P = _forward_pass(Q, K, tau)
+        ctx.save_for_backward(Q, K, tau, P)
+        return (L,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -139,17 +198,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_Q: bool, need_K: bool, Q: Tensor, K: Tensor, tau: Tensor, P: Tensor, dL: Tensor) -> Any:
-        B = Q.shape[0]
-        dQ = dK = None
-        # dS[i,j] = dL/size(B)*(P[i,j] - delta(i,j))
-        dS = dL / B * (P - torch.eye(B, dtype=Q.dtype, device=Q.device))
-        if need_Q:
-            # dQ[i,d] = 1/tau*sum(j, dS[i,j]*K[j,d])
-            dQ = dS @ K / tau
-        if need_K:
-            # dK[j,d] = 1/tau*sum(i, dS[i,j]*Q[i,d])
-            dK = dS.T @ Q / tau
-        return _needed((need_Q, need_K), (dQ, dK))
+        return _needed((need_Q, need_K), _backward_pass(need_Q, need_K, Q, K, tau, P, dL))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -306,10 +355,33 @@ def _nonempty(**lengths: int) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -318,10 +390,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

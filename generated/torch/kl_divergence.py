@@ -30,7 +30,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,10 +45,99 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def kl_divergence(G: Any, T: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    G, T = _real(G=G, T=T)
-    _check(G=G, T=T)
+    G, T = _arguments(G, T)
     _constant(T=T)
     return _chosen(_Forward, _DualForward, _ReverseForward)(G, T)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    T: Tensor
+
+
+def forward(G: Any, T: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    G, T = _arguments(G, T)
+    G, T = _detached(G, T)
+    L = _forward_pass(G, T)
+    return L, Saved(T)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dG, the gradient with upstream dL."""
+    (T,) = saved
+    dL = _upstream("dL", dL, (), T)
+    return _backward_pass(T, dL)
+
+
+def _arguments(G: Any, T: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(G, Tensor) and isinstance(T, Tensor) and G.is_floating_point() and G.dtype == T.dtype):
+        G, T = _real(G=G, T=T)
+    if not (G.ndim == 2 and T.ndim == 2 and T.shape[0] == G.shape[0] and T.shape[1] == G.shape[1]):
+        _check(G=G, T=T)
+    return G, T
+
+
+def _forward_pass(G: Tensor, T: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = G.shape[0]
+    C = G.shape[-1]
+    if _whole(B * C, G):
+        # L = sum(i,j, -T[i,j]*G[i,j] + xlogy(T[i,j], T[i,j]))/size(B)
+        L = (torch.xlogy(T, T) - T * G).sum() / B
+    else:
+
+        def run(parts: Any) -> Any:
+            L_sum = _zeros((), G)
+            for (i,) in parts:
+                L_sum_part = _forward_part(T[i], G[i])
+                L_sum += L_sum_part
+            return (L_sum,)
+
+        (L_sum,) = _together(run, _parts((B,), C, G, 1), 1, G)
+        # L = sum(i,j, -T[i,j]*G[i,j] + xlogy(T[i,j], T[i,j]))/size(B)
+        L = L_sum / B
+    return L
+
+
+def _backward_pass(T: Tensor, dL: Tensor) -> Any:
+    """dG."""
+    B = T.shape[0]
+    C = T.shape[-1]
+    if not _whole(B * C, dL):
+        dG = _empty((B, C), T)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                dG[i] = _backward_part(dL, T[i], B)
+            return ()
+
+        _together(run, _parts((B,), C, T, 1), 1, T)
+        return dG
+    # dG[i,j] = -dL*T[i,j]/size(B)
+    dG = -dL / B * T
+    return dG
+
+
+def _early_pass(G: Tensor, T: Tensor) -> Any:
+    """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
+    B = G.shape[0]
+    C = G.shape[-1]
+    dG = _empty((B, C), G)
+
+    def run(parts: Any) -> Any:
+        L_sum = _zeros((), G)
+        for (i,) in parts:
+            L_sum_part, dG[i] = _both_part(T[i], G[i], B)
+            L_sum += L_sum_part
+        return (L_sum,)
+
+    (L_sum,) = _together(run, _parts((B,), C, G, 1), 1, G)
+    # L = sum(i,j, -T[i,j]*G[i,j] + xlogy(T[i,j], T[i,j]))/size(B)
+    L = L_sum / B
+    return L, dG
 
 
 class _Forward(torch.autograd.Function):
@@ -58,24 +147,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(G: Tensor, T: Tensor) -> Any:
-        B = G.shape[0]
-        C = G.shape[-1]
-        if _whole(B * C, G):
-            # L = sum(i,j, -T[i,j]*G[i,j] + xlogy(T[i,j], T[i,j]))/size(B)
-            L = (torch.xlogy(T, T) - T * G).sum() / B
-        else:
-
-            def run(parts: Any) -> Any:
-                L_sum = _zeros((), G)
-                for (i,) in parts:
-                    L_sum_part = _forward_part(T[i], G[i])
-                    L_sum += L_sum_part
-                return (L_sum,)
-
-            (L_sum,) = _together(run, _parts((B,), C, G, 1), 1, G)
-            # L = sum(i,j, -T[i,j]*G[i,j] + xlogy(T[i,j], T[i,j]))/size(B)
-            L = L_sum / B
-        return L
+        return _forward_pass(G, T)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -87,7 +159,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
         (T,) = ctx.saved_tensors
         need_G, _ = ctx.needs_input_grad
-        (dG,) = _spread((need_G,), _chosen(_Backward, _DualBackward, _DualBackward)(need_G, T, dL))
+        if _recorded():
+            (dG,) = _spread((need_G,), _chosen(_Backward, _DualBackward, _DualBackward)(need_G, T, dL))
+        else:
+            dG = _backward_pass(T, dL)
         return dG, None
 
 
@@ -107,14 +182,23 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, G: Tensor, T: Tensor) -> Any:
+        B = G.shape[0]
+        C = G.shape[-1]
+        if sum(ctx.needs_input_grad) == 1 and not _whole(B * C, G):
+            L, *ctx.early = _early_pass(G, T)
+        else:
+            L = _forward_pass(G, T)
+        ctx.save_for_backward(T)
+        return L
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    def backward(ctx: Any, dL: Any) -> Any:
+        early = _early(ctx, dL)
+        if early is None:
+            return _Forward.backward(ctx, dL)
+        (dG,) = early
+        return dG, None
 
 
 class _Backward(torch.autograd.Function):
@@ -124,21 +208,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_G: bool, T: Tensor, dL: Tensor) -> Any:
-        B = T.shape[0]
-        C = T.shape[-1]
-        if not _whole(B * C, dL):
-            dG = _empty((B, C), T)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    dG[i] = _backward_part(dL, T[i], B)
-                return ()
-
-            _together(run, _parts((B,), C, T, 1), 1, T)
-            return (dG,)
-        # dG[i,j] = -dL*T[i,j]/size(B)
-        dG = -dL / B * T
-        return (dG,)
+        return (_backward_pass(T, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -228,6 +298,17 @@ def _backward_part(dL: Tensor, T: Tensor, B: int) -> Any:
     return dG
 
 
+def _both_part(T: Tensor, G: Tensor, B: int) -> Any:
+    """One part along B, or the whole: L_sum, dG."""
+    # L = sum(i,j, -T[i,j]*G[i,j] + xlogy(T[i,j], T[i,j]))/size(B)
+    T_shifted = torch.xlogy(T, T)
+    T_shifted -= T * G
+    L_sum = T_shifted.sum()
+    # dG[i,j] = -dL*T[i,j]/size(B)
+    dG = -T / B
+    return L_sum, dG
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -273,7 +354,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -356,16 +437,49 @@ def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return _empty(shape, like).zero_()
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _early(ctx: Any, upstream: Tensor) -> Any:
+    """The gradients that the forward pass made, times the upstream gradient: once, and in place, since nobody else has them. None where
+    they are gone, or where the gradients are differentiated themselves."""
+    if "early" not in ctx.__dict__ or _recorded() or _traced(upstream):
+        return None
+    gradients = ctx.__dict__.pop("early")
+    if upstream.device.type != "cpu" or upstream != 1:
+        for gradient in gradients:
+            gradient *= upstream
+    return gradients
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -24,7 +24,7 @@ L = exp(t) (t - x), with x and t log-probabilities.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,9 +38,60 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def kl_log_entries(x: Any, t: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    x, t = _real(x=x, t=t)
-    _check(x=x, t=t)
+    x, t = _arguments(x, t)
     return _chosen(_Forward, _DualForward, _ReverseForward)(x, t)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    t: Tensor
+    L: Tensor
+
+
+def forward(x: Any, t: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    x, t = _arguments(x, t)
+    x, t = _detached(x, t)
+    L = _forward_pass(x, t)
+    return L, Saved(t, L)
+
+
+def backward(dL: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dx, dt), the gradients with upstream dL."""
+    t, L = saved
+    N = t.shape[0]
+    dL = _upstream("dL", dL, (N,), t)
+    return _backward_pass(True, True, t, L, dL)
+
+
+def _arguments(x: Any, t: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(x, Tensor) and isinstance(t, Tensor) and x.is_floating_point() and x.dtype == t.dtype):
+        x, t = _real(x=x, t=t)
+    if not (x.ndim == 1 and t.ndim == 1 and t.shape[0] == x.shape[0]):
+        _check(x=x, t=t)
+    return x, t
+
+
+def _forward_pass(x: Tensor, t: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # L[i] = (t[i] - x[i])*exp(t[i])
+    L = (t - x) * torch.exp(t)
+    return L
+
+
+def _backward_pass(need_x: bool, need_t: bool, t: Tensor, L: Tensor, dL: Tensor) -> Any:
+    """(dx, dt): None for those that are not needed."""
+    dx = dt = None
+    exp_t = torch.exp(t)
+    if need_t:
+        # dt[i] = dL[i]*(exp(t[i]) + L[i])
+        dt = dL * (exp_t + L)
+    if need_x:
+        # dx[i] = -dL[i]*exp(t[i])
+        dx = -dL * exp_t
+    return dx, dt
 
 
 class _Forward(torch.autograd.Function):
@@ -50,9 +101,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, t: Tensor) -> Any:
-        # L[i] = (t[i] - x[i])*exp(t[i])
-        L = (t - x) * torch.exp(t)
-        return L
+        return _forward_pass(x, t)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -65,7 +114,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
         x, t, L = ctx.saved_tensors
         need_x, need_t = ctx.needs_input_grad
-        dx, dt = _spread((need_x, need_t), _chosen(_Backward, _DualBackward, _DualBackward)(need_x, need_t, x, t, L, dL))
+        if _recorded():
+            dx, dt = _spread((need_x, need_t), _chosen(_Backward, _DualBackward, _DualBackward)(need_x, need_t, x, t, L, dL))
+        else:
+            dx, dt = _backward_pass(need_x, need_t, t, L, dL)
         return dx, dt
 
 
@@ -89,14 +141,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, x: Tensor, t: Tensor) -> Any:
+        L = _forward_pass(x, t)
+        ctx.save_for_backward(x, t, L)
+        return L
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -106,15 +156,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_x: bool, need_t: bool, x: Tensor, t: Tensor, L: Tensor, dL: Tensor) -> Any:
-        dx = dt = None
-        exp_t = torch.exp(t)
-        if need_t:
-            # dt[i] = dL[i]*(exp(t[i]) + L[i])
-            dt = dL * (exp_t + L)
-        if need_x:
-            # dx[i] = -dL[i]*exp(t[i])
-            dx = -dL * exp_t
-        return _needed((need_x, need_t), (dx, dt))
+        return _needed((need_x, need_t), _backward_pass(need_x, need_t, t, L, dL))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -243,10 +285,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -255,10 +320,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -27,7 +27,7 @@ Y = A X B^T for every example: the Kronecker product of A and B times vec(X). Va
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,9 +42,78 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def kronecker(X: Any, A: Any, B: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, A, B = _real(X=X, A=A, B=B)
-    _check(X=X, A=A, B=B)
+    X, A, B = _arguments(X, A, B)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, A, B)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    A: Tensor
+    B: Tensor
+
+
+def forward(X: Any, A: Any, B: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, A, B = _arguments(X, A, B)
+    X, A, B = _detached(X, A, B)
+    Y = _forward_pass(X, A, B)
+    return Y, Saved(X, A, B)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dX, dA, dB), the gradients with upstream dY."""
+    X, A, B = saved
+    S = X.shape[0]
+    P = A.shape[0]
+    Q = B.shape[0]
+    dY = _upstream("dY", dY, (S, P, Q), X)
+    return _backward_pass(True, True, True, X, A, B, dY)
+
+
+def _arguments(X: Any, A: Any, B: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(A, Tensor)
+        and isinstance(B, Tensor)
+        and X.is_floating_point()
+        and X.dtype == A.dtype == B.dtype
+    ):
+        X, A, B = _real(X=X, A=A, B=B)
+    if not (X.ndim == 3 and A.ndim == 2 and A.shape[1] == X.shape[1] and B.ndim == 2 and B.shape[1] == X.shape[2]):
+        _check(X=X, A=A, B=B)
+    return X, A, B
+
+
+def _forward_pass(X: Tensor, A: Tensor, B: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # Y[i,p,q] = sum(k,l, A[p,k]*X[i,k,l]*B[q,l])
+    Y = (X.mT @ A.T).mT @ B.T
+    return Y
+
+
+def _backward_pass(need_X: bool, need_A: bool, need_B: bool, X: Tensor, A: Tensor, B: Tensor, dY: Tensor) -> Any:
+    """(dX, dA, dB): None for those that are not needed."""
+    S = X.shape[0]
+    N = X.shape[1]
+    M = X.shape[-1]
+    P = A.shape[0]
+    Q = B.shape[0]
+    dX = dA = dB = None
+    if need_A:
+        # dA[p,k] = sum(i,q,l, dY[i,p,q]*X[i,k,l]*B[q,l])
+        dA = (dY @ B).permute(1, 0, 2).reshape(P, S * M) @ X.permute(1, 0, 2).reshape(N, S * M).T
+    if need_X or need_B:
+        dY_A = dY.mT @ A
+    if need_X:
+        # dX[i,k,l] = sum(p,q, dY[i,p,q]*A[p,k]*B[q,l])
+        dX = dY_A.mT @ B
+    if need_B:
+        # dB[q,l] = sum(i,p,k, dY[i,p,q]*A[p,k]*X[i,k,l])
+        dB = dY_A.permute(1, 0, 2).reshape(Q, S * N) @ X.reshape(S * N, M)
+    return dX, dA, dB
 
 
 class _Forward(torch.autograd.Function):
@@ -54,9 +123,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, A: Tensor, B: Tensor) -> Any:
-        # Y[i,p,q] = sum(k,l, A[p,k]*X[i,k,l]*B[q,l])
-        Y = (X.mT @ A.T).mT @ B.T
-        return Y
+        return _forward_pass(X, A, B)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -68,9 +135,12 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         X, A, B = ctx.saved_tensors
         need_X, need_A, need_B = ctx.needs_input_grad
-        dX, dA, dB = _spread(
-            (need_X, need_A, need_B), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_A, need_B, X, A, B, dY)
-        )
+        if _recorded():
+            dX, dA, dB = _spread(
+                (need_X, need_A, need_B), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_A, need_B, X, A, B, dY)
+            )
+        else:
+            dX, dA, dB = _backward_pass(need_X, need_A, need_B, X, A, B, dY)
         return dX, dA, dB
 
 
@@ -93,14 +163,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, A: Tensor, B: Tensor) -> Any:
+        Y = _forward_pass(X, A, B)
+        ctx.save_for_backward(X, A, B)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -110,24 +178,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_A: bool, need_B: bool, X: Tensor, A: Tensor, B: Tensor, dY: Tensor) -> Any:
-        S = X.shape[0]
-        N = X.shape[1]
-        M = X.shape[-1]
-        P = A.shape[0]
-        Q = B.shape[0]
-        dX = dA = dB = None
-        if need_A:
-            # dA[p,k] = sum(i,q,l, dY[i,p,q]*X[i,k,l]*B[q,l])
-            dA = (dY @ B).permute(1, 0, 2).reshape(P, S * M) @ X.permute(1, 0, 2).reshape(N, S * M).T
-        if need_X or need_B:
-            dY_A = dY.mT @ A
-        if need_X:
-            # dX[i,k,l] = sum(p,q, dY[i,p,q]*A[p,k]*B[q,l])
-            dX = dY_A.mT @ B
-        if need_B:
-            # dB[q,l] = sum(i,p,k, dY[i,p,q]*A[p,k]*X[i,k,l])
-            dB = dY_A.permute(1, 0, 2).reshape(Q, S * N) @ X.reshape(S * N, M)
-        return _needed((need_X, need_A, need_B), (dX, dA, dB))
+        return _needed((need_X, need_A, need_B), _backward_pass(need_X, need_A, need_B, X, A, B, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -290,10 +341,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -302,10 +376,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -32,7 +32,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -47,10 +47,107 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def l1_loss(Y: Any, T: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    Y, T = _real(Y=Y, T=T)
-    _check(Y=Y, T=T)
+    Y, T = _arguments(Y, T)
     _constant(T=T)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Y, T)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    E: Tensor
+
+
+def forward(Y: Any, T: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    Y, T = _arguments(Y, T)
+    Y, T = _detached(Y, T)
+    L, E = _forward_pass(Y, T)
+    return L, Saved(E)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dY, the gradient with upstream dL."""
+    (E,) = saved
+    dL = _upstream("dL", dL, (), E)
+    return _backward_pass(E, dL)
+
+
+def _arguments(Y: Any, T: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(Y, Tensor) and isinstance(T, Tensor) and Y.is_floating_point() and Y.dtype == T.dtype):
+        Y, T = _real(Y=Y, T=T)
+    if not (Y.ndim == 2 and T.ndim == 2 and T.shape[0] == Y.shape[0] and T.shape[1] == Y.shape[1]):
+        _check(Y=Y, T=T)
+    return Y, T
+
+
+def _forward_pass(Y: Tensor, T: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = Y.shape[0]
+    N = Y.shape[-1]
+    if _whole(B * N, Y):
+        # E[i,j] = Y[i,j] - T[i,j]
+        E = Y - T
+        # L = sum(i,j, abs(E[i,j]))/(size(B)*size(N))
+        L = torch.abs(E).sum() / (B * N)
+    else:
+        E = _empty((B, N), Y)
+
+        def run(parts: Any) -> Any:
+            L_sum = _zeros((), Y)
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _, L_sum_part = _forward_part(T[i], Y[i], E=E[i], work=work)
+                L_sum += L_sum_part
+            return (L_sum,)
+
+        (L_sum,) = _together(run, _parts((B,), N, Y, 1), 1, Y)
+        # L = sum(i,j, abs(E[i,j]))/(size(B)*size(N))
+        L = L_sum / (B * N)
+    return L, E
+
+
+def _backward_pass(E: Tensor, dL: Tensor) -> Any:
+    """dY."""
+    B = E.shape[0]
+    N = E.shape[-1]
+    if not _whole(B * N, dL):
+        dY = _empty((B, N), E)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                dY[i] = _backward_part(E[i], dL, B, work=work)
+            return ()
+
+        _together(run, _parts((B,), N, E, 1), 1, E)
+        return dY
+    # dE[i,j] = dL*sign(E[i,j])/(size(B)*size(N))
+    dE = dL / (B * N) * torch.sign(E)
+    # dY[i,j] = dE[i,j]
+    dY = dE.clone()
+    return dY
+
+
+def _early_pass(Y: Tensor, T: Tensor) -> Any:
+    """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
+    B = Y.shape[0]
+    N = Y.shape[-1]
+    dY = _empty((B, N), Y)
+
+    def run(parts: Any) -> Any:
+        L_sum = _zeros((), Y)
+        work: dict[int, Any] = {}
+        for (i,) in parts:
+            L_sum_part, dY[i] = _both_part(T[i], Y[i], B, work=work)
+            L_sum += L_sum_part
+        return (L_sum,)
+
+    (L_sum,) = _together(run, _parts((B,), N, Y, 1), 1, Y)
+    # L = sum(i,j, abs(E[i,j]))/(size(B)*size(N))
+    L = L_sum / (B * N)
+    return L, dY
 
 
 class _Forward(torch.autograd.Function):
@@ -60,28 +157,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Y: Tensor, T: Tensor) -> Any:
-        B = Y.shape[0]
-        N = Y.shape[-1]
-        if _whole(B * N, Y):
-            # E[i,j] = Y[i,j] - T[i,j]
-            E = Y - T
-            # L = sum(i,j, abs(E[i,j]))/(size(B)*size(N))
-            L = torch.abs(E).sum() / (B * N)
-        else:
-            E = _empty((B, N), Y)
-
-            def run(parts: Any) -> Any:
-                L_sum = _zeros((), Y)
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    _, L_sum_part = _forward_part(T[i], Y[i], E=E[i], work=work)
-                    L_sum += L_sum_part
-                return (L_sum,)
-
-            (L_sum,) = _together(run, _parts((B,), N, Y, 1), 1, Y)
-            # L = sum(i,j, abs(E[i,j]))/(size(B)*size(N))
-            L = L_sum / (B * N)
-        return L, E
+        return _forward_pass(Y, T)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -97,8 +173,14 @@ class _Forward(torch.autograd.Function):
         Y, T, E = ctx.saved_tensors
         if dL is None:
             dL = Y.new_zeros(())
+        if E is None:
+            with torch.no_grad():
+                _, E = _forward_pass(Y, T)
         _, need_Y, _ = ctx.needs_input_grad
-        (dY,) = _spread((need_Y,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Y, Y, T, E, dL))
+        if _recorded():
+            (dY,) = _spread((need_Y,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Y, Y, T, E, dL))
+        else:
+            dY = _backward_pass(E, dL)
         return None, dY, None
 
 
@@ -123,14 +205,24 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Y: Tensor, T: Tensor) -> Any:
+        B = Y.shape[0]
+        N = Y.shape[-1]
+        if sum(ctx.needs_input_grad) == 1 and not _whole(B * N, Y):
+            L, *ctx.early = _early_pass(Y, T)
+            E = None
+        else:
+            L, E = _forward_pass(Y, T)
+        ctx.save_for_backward(Y, T, E)
+        return (L,)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    def backward(ctx: Any, dL: Any) -> Any:
+        early = _early(ctx, dL)
+        if early is None:
+            return _Forward.backward(ctx, dL)
+        (dY,) = early
+        return None, dY, None
 
 
 class _Backward(torch.autograd.Function):
@@ -140,24 +232,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_Y: bool, Y: Tensor, T: Tensor, E: Tensor, dL: Tensor) -> Any:
-        B = Y.shape[0]
-        N = Y.shape[-1]
-        if not _whole(B * N, dL):
-            dY = _empty((B, N), Y)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    dY[i] = _backward_part(E[i], dL, B, work=work)
-                return ()
-
-            _together(run, _parts((B,), N, Y, 1), 1, Y)
-            return (dY,)
-        # dE[i,j] = dL*sign(E[i,j])/(size(B)*size(N))
-        dE = dL / (B * N) * torch.sign(E)
-        # dY[i,j] = dE[i,j]
-        dY = dE.clone()
-        return (dY,)
+        return (_backward_pass(E, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -267,6 +342,24 @@ def _backward_part(E: Tensor, dL: Tensor, B: int, work: Any = None) -> Any:
     return dY
 
 
+def _both_part(T: Tensor, Y: Tensor, B: int, work: Any = None) -> Any:
+    """One part along B, or the whole: L_sum, dY."""
+    N = T.shape[-1]
+    B_block = T.shape[0]
+    space_1, space_2 = _spaces(work, T, (B_block, N), (B_block, N))
+    # E[i,j] = Y[i,j] - T[i,j]
+    E = torch.subtract(Y, T, out=space_1)
+    # L = sum(i,j, abs(E[i,j]))/(size(B)*size(N))
+    abs_E = torch.abs(E, out=space_2)
+    L_sum = abs_E.sum()
+    # dE[i,j] = dL*sign(E[i,j])/(size(B)*size(N))
+    dE = torch.sign(E, out=E)
+    dE /= B * N
+    # dY[i,j] = dE[i,j]
+    dY = dE.clone()
+    return L_sum, dY
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -312,7 +405,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -404,16 +497,49 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _early(ctx: Any, upstream: Tensor) -> Any:
+    """The gradients that the forward pass made, times the upstream gradient: once, and in place, since nobody else has them. None where
+    they are gone, or where the gradients are differentiated themselves."""
+    if "early" not in ctx.__dict__ or _recorded() or _traced(upstream):
+        return None
+    gradients = ctx.__dict__.pop("early")
+    if upstream.device.type != "cpu" or upstream != 1:
+        for gradient in gradients:
+            gradient *= upstream
+    return gradients
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

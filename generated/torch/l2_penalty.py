@@ -31,7 +31,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,10 +46,85 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def l2_penalty(W: Any, decay: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    W, decay = _real(W=W, decay=decay)
-    _check(W=W, decay=decay)
+    W, decay = _arguments(W, decay)
     _constant(decay=decay)
     return _chosen(_Forward, _DualForward, _ReverseForward)(W, decay)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    W: Tensor
+    decay: Tensor
+
+
+def forward(W: Any, decay: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    W, decay = _arguments(W, decay)
+    W, decay = _detached(W, decay)
+    L = _forward_pass(W, decay)
+    return L, Saved(W, decay)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dW, the gradient with upstream dL."""
+    W, decay = saved
+    dL = _upstream("dL", dL, (), W)
+    return _backward_pass(W, decay, dL)
+
+
+def _arguments(W: Any, decay: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(W, Tensor) and isinstance(decay, Tensor) and W.is_floating_point() and W.dtype == decay.dtype):
+        W, decay = _real(W=W, decay=decay)
+    if not (W.ndim == 2 and decay.ndim == 0):
+        _check(W=W, decay=decay)
+    return W, decay
+
+
+def _forward_pass(W: Tensor, decay: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # L = 1/2*decay*sum(k,j, W[k,j]^2)
+    L = 0.5 * decay * torch.linalg.vecdot(W, W).sum()
+    return L
+
+
+def _backward_pass(W: Tensor, decay: Tensor, dL: Tensor) -> Any:
+    """dW."""
+    K = W.shape[0]
+    N = W.shape[-1]
+    if not _whole(K * N, dL):
+        dW = _empty((K, N), W)
+
+        def run(parts: Any) -> Any:
+            for (k,) in parts:
+                _backward_part(dL, decay, W[k], dW=dW[k])
+            return ()
+
+        _together(run, _parts((K,), N, W, 1), 1, W)
+        return dW
+    # dW[k,j] = dL*decay*W[k,j]
+    dW = dL * decay * W
+    return dW
+
+
+def _early_pass(W: Tensor, decay: Tensor) -> Any:
+    """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
+    K = W.shape[0]
+    N = W.shape[-1]
+    dW = _empty((K, N), W)
+
+    def run(parts: Any) -> Any:
+        L_sum = _zeros((), W)
+        for (k,) in parts:
+            L_sum_part, _ = _both_part(W[k], decay, dW=dW[k])
+            L_sum += L_sum_part
+        return (L_sum,)
+
+    (L_sum,) = _together(run, _parts((K,), N, W, 1), 1, W)
+    # L = 1/2*decay*sum(k,j, W[k,j]^2)
+    L = 0.5 * decay * L_sum
+    return L, dW
 
 
 class _Forward(torch.autograd.Function):
@@ -59,9 +134,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(W: Tensor, decay: Tensor) -> Any:
-        # L = 1/2*decay*sum(k,j, W[k,j]^2)
-        L = 0.5 * decay * torch.linalg.vecdot(W, W).sum()
-        return L
+        return _forward_pass(W, decay)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -73,7 +146,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
         W, decay = ctx.saved_tensors
         need_W, _ = ctx.needs_input_grad
-        (dW,) = _spread((need_W,), _chosen(_Backward, _DualBackward, _DualBackward)(need_W, W, decay, dL))
+        if _recorded():
+            (dW,) = _spread((need_W,), _chosen(_Backward, _DualBackward, _DualBackward)(need_W, W, decay, dL))
+        else:
+            dW = _backward_pass(W, decay, dL)
         return dW, None
 
 
@@ -92,14 +168,23 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, W: Tensor, decay: Tensor) -> Any:
+        K = W.shape[0]
+        N = W.shape[-1]
+        if sum(ctx.needs_input_grad) == 1 and not _whole(K * N, W):
+            L, *ctx.early = _early_pass(W, decay)
+        else:
+            L = _forward_pass(W, decay)
+        ctx.save_for_backward(W, decay)
+        return L
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    def backward(ctx: Any, dL: Any) -> Any:
+        early = _early(ctx, dL)
+        if early is None:
+            return _Forward.backward(ctx, dL)
+        (dW,) = early
+        return dW, None
 
 
 class _Backward(torch.autograd.Function):
@@ -109,21 +194,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_W: bool, W: Tensor, decay: Tensor, dL: Tensor) -> Any:
-        K = W.shape[0]
-        N = W.shape[-1]
-        if not _whole(K * N, dL):
-            dW = _empty((K, N), W)
-
-            def run(parts: Any) -> Any:
-                for (k,) in parts:
-                    _backward_part(dL, decay, W[k], dW=dW[k])
-                return ()
-
-            _together(run, _parts((K,), N, W, 1), 1, W)
-            return (dW,)
-        # dW[k,j] = dL*decay*W[k,j]
-        dW = dL * decay * W
-        return (dW,)
+        return (_backward_pass(W, decay, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -205,6 +276,15 @@ def _backward_part(dL: Tensor, decay: Tensor, W: Tensor, dW: Any = None) -> Any:
     return dW
 
 
+def _both_part(W: Tensor, decay: Tensor, dW: Any = None) -> Any:
+    """One part along K, or the whole: L_sum, dW."""
+    # L = 1/2*decay*sum(k,j, W[k,j]^2)
+    L_sum = torch.linalg.vecdot(W, W).sum()
+    # dW[k,j] = dL*decay*W[k,j]
+    dW = torch.multiply(W, decay, out=dW)
+    return L_sum, dW
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -250,7 +330,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -328,16 +408,54 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _early(ctx: Any, upstream: Tensor) -> Any:
+    """The gradients that the forward pass made, times the upstream gradient: once, and in place, since nobody else has them. None where
+    they are gone, or where the gradients are differentiated themselves."""
+    if "early" not in ctx.__dict__ or _recorded() or _traced(upstream):
+        return None
+    gradients = ctx.__dict__.pop("early")
+    if upstream.device.type != "cpu" or upstream != 1:
+        for gradient in gradients:
+            gradient *= upstream
+    return gradients
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

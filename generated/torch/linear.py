@@ -26,7 +26,7 @@ Y = X W + b, rows are examples. Goodfellow, Bengio and Courville, Deep Learning 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -41,9 +41,69 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def linear(X: Any, W: Any, b: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, W, b = _real(X=X, W=W, b=b)
-    _check(X=X, W=W, b=b)
+    X, W, b = _arguments(X, W, b)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, W, b)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    W: Tensor
+
+
+def forward(X: Any, W: Any, b: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, W, b = _arguments(X, W, b)
+    X, W, b = _detached(X, W, b)
+    Y = _forward_pass(X, W, b)
+    return Y, Saved(X, W)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dX, dW, db), the gradients with upstream dY."""
+    X, W = saved
+    B = X.shape[0]
+    M = W.shape[-1]
+    dY = _upstream("dY", dY, (B, M), X)
+    return _backward_pass(True, True, True, X, W, dY)
+
+
+def _arguments(X: Any, W: Any, b: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(W, Tensor)
+        and isinstance(b, Tensor)
+        and X.is_floating_point()
+        and X.dtype == W.dtype == b.dtype
+    ):
+        X, W, b = _real(X=X, W=W, b=b)
+    if not (X.ndim == 2 and W.ndim == 2 and W.shape[0] == X.shape[1] and b.ndim == 1 and b.shape[0] == W.shape[1]):
+        _check(X=X, W=W, b=b)
+    return X, W, b
+
+
+def _forward_pass(X: Tensor, W: Tensor, b: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]
+    Y = X @ W + b
+    return Y
+
+
+def _backward_pass(need_X: bool, need_W: bool, need_b: bool, X: Tensor, W: Tensor, dY: Tensor) -> Any:
+    """(dX, dW, db): None for those that are not needed."""
+    dX = dW = db = None
+    if need_X:
+        # dX[i,k] = sum(j, dY[i,j]*W[k,j])
+        dX = dY @ W.T
+    if need_W:
+        # dW[k,j] = sum(i, dY[i,j]*X[i,k])
+        dW = X.T @ dY
+    if need_b:
+        # db[j] = sum(i, dY[i,j])
+        db = dY.sum(dim=0)
+    return dX, dW, db
 
 
 class _Forward(torch.autograd.Function):
@@ -53,9 +113,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, W: Tensor, b: Tensor) -> Any:
-        # Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]
-        Y = X @ W + b
-        return Y
+        return _forward_pass(X, W, b)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -67,7 +125,12 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         X, W = ctx.saved_tensors
         need_X, need_W, need_b = ctx.needs_input_grad
-        dX, dW, db = _spread((need_X, need_W, need_b), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W, need_b, X, W, dY))
+        if _recorded():
+            dX, dW, db = _spread(
+                (need_X, need_W, need_b), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W, need_b, X, W, dY)
+            )
+        else:
+            dX, dW, db = _backward_pass(need_X, need_W, need_b, X, W, dY)
         return dX, dW, db
 
 
@@ -91,14 +154,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, W: Tensor, b: Tensor) -> Any:
+        Y = _forward_pass(X, W, b)
+        ctx.save_for_backward(X, W)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -108,17 +169,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_W: bool, need_b: bool, X: Tensor, W: Tensor, dY: Tensor) -> Any:
-        dX = dW = db = None
-        if need_X:
-            # dX[i,k] = sum(j, dY[i,j]*W[k,j])
-            dX = dY @ W.T
-        if need_W:
-            # dW[k,j] = sum(i, dY[i,j]*X[i,k])
-            dW = X.T @ dY
-        if need_b:
-            # db[j] = sum(i, dY[i,j])
-            db = dY.sum(dim=0)
-        return _needed((need_X, need_W, need_b), (dX, dW, db))
+        return _needed((need_X, need_W, need_b), _backward_pass(need_X, need_W, need_b, X, W, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -243,10 +294,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -255,10 +329,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

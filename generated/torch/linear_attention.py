@@ -52,7 +52,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -68,9 +68,195 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def linear_attention(Q: Any, K: Any, V: Any) -> Tensor:
     """Return O, differentiable twice, in reverse and in forward mode."""
-    Q, K, V = _real(Q=Q, K=K, V=V)
-    _check(Q=Q, K=K, V=V)
+    Q, K, V = _arguments(Q, K, V)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Q, K, V)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Q: Tensor
+    K: Tensor
+    V: Tensor
+    F: Tensor
+    G: Tensor
+    U: Tensor | None
+    W: Tensor
+    Z: Tensor
+    O: Tensor
+
+
+def forward(Q: Any, K: Any, V: Any) -> tuple[Tensor, Saved]:
+    """Return (O, saved), without autograd."""
+    Q, K, V = _arguments(Q, K, V)
+    Q, K, V = _detached(Q, K, V)
+    O, F, G, U, W, Z = _forward_pass(Q, K, V)
+    return O, Saved(Q, K, V, F, G, U, W, Z, O)
+
+
+def backward(dO: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dQ, dK, dV), the gradients with upstream dO."""
+    Q, K, V, F, G, U, W, Z, O = saved
+    H = Q.shape[0]
+    N = Q.shape[1]
+    d_v = V.shape[-1]
+    dO = _upstream("dO", dO, (H, N, d_v), Q)
+    return _backward_pass(True, True, True, Q, K, V, F, G, U, W, Z, O, dO)
+
+
+def _arguments(Q: Any, K: Any, V: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(Q, Tensor)
+        and isinstance(K, Tensor)
+        and isinstance(V, Tensor)
+        and Q.is_floating_point()
+        and Q.dtype == K.dtype == V.dtype
+    ):
+        Q, K, V = _real(Q=Q, K=K, V=V)
+    if not (
+        Q.ndim == 3
+        and K.ndim == 3
+        and K.shape[0] == Q.shape[0]
+        and K.shape[2] == Q.shape[2]
+        and V.ndim == 3
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == K.shape[1]
+    ):
+        _check(Q=Q, K=K, V=V)
+    return Q, K, V
+
+
+def _forward_pass(Q: Tensor, K: Tensor, V: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    H = Q.shape[0]
+    d_k = Q.shape[-1]
+    d_v = V.shape[-1]
+    N = Q.shape[1]
+    if _saved_whole(H * d_k * d_v, Q, K, V):
+        # F[h,i,d] = exp(min(Q[h,i,d], 0)) + relu(Q[h,i,d])
+        F = torch.exp(Q.clamp(max=0)) + torch.relu(Q)
+        # G[h,j,d] = exp(min(K[h,j,d], 0)) + relu(K[h,j,d])
+        G = torch.exp(K.clamp(max=0)) + torch.relu(K)
+        # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
+        U = G.mT @ V
+        # W[h,d] = sum(j, G[h,j,d])
+        W = G.sum(dim=1)
+        # Z[h,i] = sum(d, F[h,i,d]*W[h,d])
+        Z = (F @ W[..., None])[..., 0].clone()
+        # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
+        O = F @ U / Z[..., None]
+    else:
+        # F[h,i,d] = exp(min(Q[h,i,d], 0)) + relu(Q[h,i,d])
+        F = torch.exp(Q.clamp(max=0)) + torch.relu(Q)
+        # G[h,j,d] = exp(min(K[h,j,d], 0)) + relu(K[h,j,d])
+        G = torch.exp(K.clamp(max=0)) + torch.relu(K)
+        # W[h,d] = sum(j, G[h,j,d])
+        W = G.sum(dim=1)
+        # Z[h,i] = sum(d, F[h,i,d]*W[h,d])
+        Z = (F @ W[..., None])[..., 0].clone()
+        # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
+        t = 1 / Z
+        U = None
+        O_sum = _zeros((H, N, d_v), Q)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for h, d in parts:
+                _forward_part(G[h, :, d], V[h], F[h, :, d], O_sum=O_sum[h], work=work)
+            return ()
+
+        _together(run, _parts((H, d_k), d_v, Q, 256), 1, Q)
+        # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
+        O = torch.multiply(O_sum, t[..., None], out=O_sum)
+    return O, F, G, U, W, Z
+
+
+def _backward_pass(
+    need_Q: bool,
+    need_K: bool,
+    need_V: bool,
+    Q: Tensor,
+    K: Tensor,
+    V: Tensor,
+    F: Tensor,
+    G: Tensor,
+    U: Tensor | None,
+    W: Tensor,
+    Z: Tensor,
+    O: Tensor,
+    dO: Tensor,
+) -> Any:
+    """(dQ, dK, dV): None for those that are not needed."""
+    H = Q.shape[0]
+    d_k = Q.shape[-1]
+    d_v = V.shape[-1]
+    N = Q.shape[1]
+    M = K.shape[1]
+    if U is None and not _traced(dO):
+        # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
+        t_2 = 1 / Z
+        # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
+        dZ = -t_2 * torch.linalg.vecdot(dO, O)
+        # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
+        t_3 = dZ[..., None] * W[:, None, :]
+        # dW[h,d] = sum(i, dZ[h,i]*F[h,i,d])
+        dW = (F.mT @ dZ[..., None])[..., 0].clone()
+        # dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
+        t_4 = 0.5 * torch.exp(K.clamp(max=0)) * (1 + torch.sign(-K)) + (K > 0).to(V.dtype)
+        # dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
+        t_5 = 0.5 * torch.exp(Q.clamp(max=0)) * (1 + torch.sign(-Q)) + (Q > 0).to(V.dtype)
+        dF_sum = _empty((H, N, d_k), Q)
+        dV = _zeros((H, M, d_v), Q)
+        dG_sum = _empty((H, M, d_k), Q)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for h, d in parts:
+                _backward_part(
+                    G[h, :, d], V[h], dO[h], t_2[h], F[h, :, d], dF_sum=dF_sum[h, :, d], dV=dV[h], dG_sum=dG_sum[h, :, d], work=work
+                )
+            return ()
+
+        _together(run, _parts((H, d_k), d_v, Q, 256), 1, Q)
+        # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
+        dF = torch.multiply(dF_sum, t_2[..., None], out=dF_sum)
+        dF += t_3
+        # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
+        dG = torch.add(dG_sum, dW[:, None, :], out=dG_sum)
+        # dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
+        dK = torch.multiply(dG, t_4, out=dG)
+        # dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
+        dQ = torch.multiply(dF, t_5, out=dF)
+        return dQ, dK, dV
+    if U is None:
+        # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
+        U = G.mT @ V
+    dQ = dK = dV = None
+    if need_Q or need_K:
+        # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
+        dZ = -torch.linalg.vecdot(dO, O) / Z
+    if need_K or need_V:
+        # dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
+        dU = F.mT @ (dO / Z[..., None])
+    if need_Q:
+        # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
+        dF = dZ[..., None] * W[:, None, :] + dO @ U.mT / Z[..., None]
+    if need_K:
+        # dW[h,d] = sum(i, dZ[h,i]*F[h,i,d])
+        dW = (F.mT @ dZ[..., None])[..., 0]
+    if need_V:
+        # dV[h,j,e] = sum(d, dU[h,d,e]*G[h,j,d])
+        dV = G @ dU
+    if need_K:
+        # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
+        dG = V @ dU.mT + dW[:, None, :]
+        # dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
+        dK = dG * (0.5 * torch.exp(K.clamp(max=0)) * (1 + torch.sign(-K)) + (K > 0).to(Q.dtype))
+    if need_Q:
+        # dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
+        dQ = dF * (0.5 * torch.exp(Q.clamp(max=0)) * (1 + torch.sign(-Q)) + (Q > 0).to(Q.dtype))
+    return dQ, dK, dV
 
 
 class _Forward(torch.autograd.Function):
@@ -80,53 +266,13 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Q: Tensor, K: Tensor, V: Tensor) -> Any:
-        H = Q.shape[0]
-        d_k = Q.shape[-1]
-        d_v = V.shape[-1]
-        N = Q.shape[1]
-        if _saved_whole(H * d_k * d_v, Q, K, V):
-            # F[h,i,d] = exp(min(Q[h,i,d], 0)) + relu(Q[h,i,d])
-            F = torch.exp(Q.clamp(max=0)) + torch.relu(Q)
-            # G[h,j,d] = exp(min(K[h,j,d], 0)) + relu(K[h,j,d])
-            G = torch.exp(K.clamp(max=0)) + torch.relu(K)
-            # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
-            U = G.mT @ V
-            # W[h,d] = sum(j, G[h,j,d])
-            W = G.sum(dim=1)
-            # Z[h,i] = sum(d, F[h,i,d]*W[h,d])
-            Z = (F @ W[..., None])[..., 0].clone()
-            # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
-            O = F @ U / Z[..., None]
-        else:
-            # F[h,i,d] = exp(min(Q[h,i,d], 0)) + relu(Q[h,i,d])
-            F = torch.exp(Q.clamp(max=0)) + torch.relu(Q)
-            # G[h,j,d] = exp(min(K[h,j,d], 0)) + relu(K[h,j,d])
-            G = torch.exp(K.clamp(max=0)) + torch.relu(K)
-            # W[h,d] = sum(j, G[h,j,d])
-            W = G.sum(dim=1)
-            # Z[h,i] = sum(d, F[h,i,d]*W[h,d])
-            Z = (F @ W[..., None])[..., 0].clone()
-            # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
-            t = 1 / Z
-            U = None
-            O_sum = _zeros((H, N, d_v), Q)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for h, d in parts:
-                    _forward_part(G[h, :, d], V[h], F[h, :, d], O_sum=O_sum[h], work=work)
-                return ()
-
-            _together(run, _parts((H, d_k), d_v, Q, 256), 1, Q)
-            # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
-            O = torch.multiply(O_sum, t[..., None], out=O_sum)
-        return O, F, G, U, W, Z
+        return _forward_pass(Q, K, V)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V = inputs
         O, F, G, U, W, Z = output
-        ctx.mark_non_differentiable(F, G, W, Z, *(t for t in (U,) if t is not None))
+        ctx.mark_non_differentiable(F, G, U, W, Z)
         ctx.set_materialize_grads(fill)
         ctx.save_for_backward(Q, K, V, F, G, U, W, Z, O)
         ctx.save_for_forward(Q, K, V, F, G, U, W, Z, O)
@@ -140,10 +286,13 @@ class _Forward(torch.autograd.Function):
         if dO is None:
             dO = Q.new_zeros((H, N, d_v))
         _, need_Q, need_K, need_V = ctx.needs_input_grad
-        dQ, dK, dV = _spread(
-            (need_Q, need_K, need_V),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, F, G, U, W, Z, O, dO),
-        )
+        if _recorded():
+            dQ, dK, dV = _spread(
+                (need_Q, need_K, need_V),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, F, G, U, W, Z, O, dO),
+            )
+        else:
+            dQ, dK, dV = _backward_pass(need_Q, need_K, need_V, Q, K, V, F, G, U, W, Z, O, dO)
         return None, dQ, dK, dV
 
 
@@ -189,14 +338,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Q: Tensor, K: Tensor, V: Tensor) -> Any:
+        O, F, G, U, W, Z = _forward_pass(Q, K, V)
+        ctx.save_for_backward(Q, K, V, F, G, U, W, Z, O)
+        return (O,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -220,75 +367,7 @@ class _Backward(torch.autograd.Function):
         O: Tensor,
         dO: Tensor,
     ) -> Any:
-        H = Q.shape[0]
-        d_k = Q.shape[-1]
-        d_v = V.shape[-1]
-        N = Q.shape[1]
-        M = K.shape[1]
-        if U is None and not _traced(dO):
-            # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
-            t_2 = 1 / Z
-            # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
-            dZ = -t_2 * torch.linalg.vecdot(dO, O)
-            # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
-            t_3 = dZ[..., None] * W[:, None, :]
-            # dW[h,d] = sum(i, dZ[h,i]*F[h,i,d])
-            dW = (F.mT @ dZ[..., None])[..., 0].clone()
-            # dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
-            t_4 = 0.5 * torch.exp(K.clamp(max=0)) * (1 + torch.sign(-K)) + (K > 0).to(V.dtype)
-            # dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
-            t_5 = 0.5 * torch.exp(Q.clamp(max=0)) * (1 + torch.sign(-Q)) + (Q > 0).to(V.dtype)
-            dF_sum = _empty((H, N, d_k), Q)
-            dV = _zeros((H, M, d_v), Q)
-            dG_sum = _empty((H, M, d_k), Q)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for h, d in parts:
-                    _backward_part(
-                        G[h, :, d], V[h], dO[h], t_2[h], F[h, :, d], dF_sum=dF_sum[h, :, d], dV=dV[h], dG_sum=dG_sum[h, :, d], work=work
-                    )
-                return ()
-
-            _together(run, _parts((H, d_k), d_v, Q, 256), 1, Q)
-            # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
-            dF = torch.multiply(dF_sum, t_2[..., None], out=dF_sum)
-            dF += t_3
-            # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
-            dG = torch.add(dG_sum, dW[:, None, :], out=dG_sum)
-            # dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
-            dK = torch.multiply(dG, t_4, out=dG)
-            # dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
-            dQ = torch.multiply(dF, t_5, out=dF)
-            return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
-        if U is None:
-            # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
-            U = G.mT @ V
-        dQ = dK = dV = None
-        if need_Q or need_K:
-            # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
-            dZ = -torch.linalg.vecdot(dO, O) / Z
-        if need_K or need_V:
-            # dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
-            dU = F.mT @ (dO / Z[..., None])
-        if need_Q:
-            # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
-            dF = dZ[..., None] * W[:, None, :] + dO @ U.mT / Z[..., None]
-        if need_K:
-            # dW[h,d] = sum(i, dZ[h,i]*F[h,i,d])
-            dW = (F.mT @ dZ[..., None])[..., 0]
-        if need_V:
-            # dV[h,j,e] = sum(d, dU[h,d,e]*G[h,j,d])
-            dV = G @ dU
-        if need_K:
-            # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
-            dG = V @ dU.mT + dW[:, None, :]
-            # dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
-            dK = dG * (0.5 * torch.exp(K.clamp(max=0)) * (1 + torch.sign(-K)) + (K > 0).to(Q.dtype))
-        if need_Q:
-            # dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
-            dQ = dF * (0.5 * torch.exp(Q.clamp(max=0)) * (1 + torch.sign(-Q)) + (Q > 0).to(Q.dtype))
-        return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
+        return _needed((need_Q, need_K, need_V), _backward_pass(need_Q, need_K, need_V, Q, K, V, F, G, U, W, Z, O, dO))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -588,7 +667,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -691,16 +770,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

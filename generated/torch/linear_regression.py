@@ -28,7 +28,7 @@ L = |X W - Y|^2, the sum of the squared residuals. Bishop (2006), section 3.1.1.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -43,10 +43,72 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def linear_regression(X: Any, W: Any, Y: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    X, W, Y = _real(X=X, W=W, Y=Y)
-    _check(X=X, W=W, Y=Y)
+    X, W, Y = _arguments(X, W, Y)
     _constant(Y=Y)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, W, Y)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    W: Tensor
+    E: Tensor
+
+
+def forward(X: Any, W: Any, Y: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    X, W, Y = _arguments(X, W, Y)
+    X, W, Y = _detached(X, W, Y)
+    L, E = _forward_pass(X, W, Y)
+    return L, Saved(X, W, E)
+
+
+def backward(dL: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dX, dW), the gradients with upstream dL."""
+    X, W, E = saved
+    dL = _upstream("dL", dL, (), X)
+    return _backward_pass(True, True, X, W, E, dL)
+
+
+def _arguments(X: Any, W: Any, Y: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(W, Tensor)
+        and isinstance(Y, Tensor)
+        and X.is_floating_point()
+        and X.dtype == W.dtype == Y.dtype
+    ):
+        X, W, Y = _real(X=X, W=W, Y=Y)
+    if not (
+        X.ndim == 2 and W.ndim == 2 and W.shape[0] == X.shape[1] and Y.ndim == 2 and Y.shape[0] == X.shape[0] and Y.shape[1] == W.shape[1]
+    ):
+        _check(X=X, W=W, Y=Y)
+    return X, W, Y
+
+
+def _forward_pass(X: Tensor, W: Tensor, Y: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # E[i,j] = sum(k, X[i,k]*W[k,j]) - Y[i,j]
+    E = X @ W - Y
+    # L = sum(i,j, E[i,j]^2)
+    L = torch.linalg.vecdot(E, E).sum()
+    return L, E
+
+
+def _backward_pass(need_X: bool, need_W: bool, X: Tensor, W: Tensor, E: Tensor, dL: Tensor) -> Any:
+    """(dX, dW): None for those that are not needed."""
+    dX = dW = None
+    # dE[i,j] = 2*dL*E[i,j]
+    dE = 2 * dL * E
+    if need_X:
+        # dX[i,k] = sum(j, dE[i,j]*W[k,j])
+        dX = dE @ W.T
+    if need_W:
+        # dW[k,j] = sum(i, dE[i,j]*X[i,k])
+        dW = X.T @ dE
+    return dX, dW
 
 
 class _Forward(torch.autograd.Function):
@@ -56,11 +118,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, W: Tensor, Y: Tensor) -> Any:
-        # E[i,j] = sum(k, X[i,k]*W[k,j]) - Y[i,j]
-        E = X @ W - Y
-        # L = sum(i,j, E[i,j]^2)
-        L = torch.linalg.vecdot(E, E).sum()
-        return L, E
+        return _forward_pass(X, W, Y)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -77,7 +135,10 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = X.new_zeros(())
         _, need_X, need_W, _ = ctx.needs_input_grad
-        dX, dW = _spread((need_X, need_W), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W, X, W, Y, E, dL))
+        if _recorded():
+            dX, dW = _spread((need_X, need_W), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W, X, W, Y, E, dL))
+        else:
+            dX, dW = _backward_pass(need_X, need_W, X, W, E, dL)
         return None, dX, dW, None
 
 
@@ -102,14 +163,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, W: Tensor, Y: Tensor) -> Any:
+        L, E = _forward_pass(X, W, Y)
+        ctx.save_for_backward(X, W, Y, E)
+        return (L,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -119,16 +178,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_W: bool, X: Tensor, W: Tensor, Y: Tensor, E: Tensor, dL: Tensor) -> Any:
-        dX = dW = None
-        # dE[i,j] = 2*dL*E[i,j]
-        dE = 2 * dL * E
-        if need_X:
-            # dX[i,k] = sum(j, dE[i,j]*W[k,j])
-            dX = dE @ W.T
-        if need_W:
-            # dW[k,j] = sum(i, dE[i,j]*X[i,k])
-            dW = X.T @ dE
-        return _needed((need_X, need_W), (dX, dW))
+        return _needed((need_X, need_W), _backward_pass(need_X, need_W, X, W, E, dL))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -268,10 +318,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -280,10 +353,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -24,7 +24,7 @@ Y = X W^T, with a row of W for each output and no bias.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,9 +38,60 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def linear_weight(X: Any, W: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, W = _real(X=X, W=W)
-    _check(X=X, W=W)
+    X, W = _arguments(X, W)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, W)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    W: Tensor
+
+
+def forward(X: Any, W: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, W = _arguments(X, W)
+    X, W = _detached(X, W)
+    Y = _forward_pass(X, W)
+    return Y, Saved(X, W)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dX, dW), the gradients with upstream dY."""
+    X, W = saved
+    B = X.shape[0]
+    M = W.shape[0]
+    dY = _upstream("dY", dY, (B, M), X)
+    return _backward_pass(True, True, X, W, dY)
+
+
+def _arguments(X: Any, W: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and isinstance(W, Tensor) and X.is_floating_point() and X.dtype == W.dtype):
+        X, W = _real(X=X, W=W)
+    if not (X.ndim == 2 and W.ndim == 2 and W.shape[1] == X.shape[1]):
+        _check(X=X, W=W)
+    return X, W
+
+
+def _forward_pass(X: Tensor, W: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # Y[i,j] = sum(k, X[i,k]*W[j,k])
+    Y = X @ W.T
+    return Y
+
+
+def _backward_pass(need_X: bool, need_W: bool, X: Tensor, W: Tensor, dY: Tensor) -> Any:
+    """(dX, dW): None for those that are not needed."""
+    dX = dW = None
+    if need_X:
+        # dX[i,k] = sum(j, dY[i,j]*W[j,k])
+        dX = dY @ W
+    if need_W:
+        # dW[j,k] = sum(i, dY[i,j]*X[i,k])
+        dW = dY.T @ X
+    return dX, dW
 
 
 class _Forward(torch.autograd.Function):
@@ -50,9 +101,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, W: Tensor) -> Any:
-        # Y[i,j] = sum(k, X[i,k]*W[j,k])
-        Y = X @ W.T
-        return Y
+        return _forward_pass(X, W)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -64,7 +113,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         X, W = ctx.saved_tensors
         need_X, need_W = ctx.needs_input_grad
-        dX, dW = _spread((need_X, need_W), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W, X, W, dY))
+        if _recorded():
+            dX, dW = _spread((need_X, need_W), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W, X, W, dY))
+        else:
+            dX, dW = _backward_pass(need_X, need_W, X, W, dY)
         return dX, dW
 
 
@@ -85,14 +137,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, W: Tensor) -> Any:
+        Y = _forward_pass(X, W)
+        ctx.save_for_backward(X, W)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -102,14 +152,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_W: bool, X: Tensor, W: Tensor, dY: Tensor) -> Any:
-        dX = dW = None
-        if need_X:
-            # dX[i,k] = sum(j, dY[i,j]*W[j,k])
-            dX = dY @ W
-        if need_W:
-            # dW[j,k] = sum(i, dY[i,j]*X[i,k])
-            dW = dY.T @ X
-        return _needed((need_X, need_W), (dX, dW))
+        return _needed((need_X, need_W), _backward_pass(need_X, need_W, X, W, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -230,10 +273,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -242,10 +308,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

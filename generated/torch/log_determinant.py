@@ -23,7 +23,7 @@ L = log |det A|, whose gradient is A^-T. The Matrix Cookbook, equation (57).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,9 +36,52 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def log_determinant(A: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    (A,) = _real(A=A)
-    _check(A=A)
+    A = _arguments(A)
     return _chosen(_Forward, _DualForward, _ReverseForward)(A)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    A: Tensor
+
+
+def forward(A: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    A = _arguments(A)
+    (A,) = _detached(A)
+    L = _forward_pass(A)
+    return L, Saved(A)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dA, the gradient with upstream dL."""
+    (A,) = saved
+    dL = _upstream("dL", dL, (), A)
+    return _backward_pass(A, dL)
+
+
+def _arguments(A: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(A, Tensor) and A.is_floating_point()):
+        (A,) = _real(A=A)
+    if not (A.ndim == 2 and A.shape[1] == A.shape[0]):
+        _check(A=A)
+    return A
+
+
+def _forward_pass(A: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # L = logdet(A)
+    L = _log_determinant(A)
+    return L
+
+
+def _backward_pass(A: Tensor, dL: Tensor) -> Any:
+    """dA."""
+    # dA[i,j] = dL*inv(A)[j,i]
+    dA = dL * torch.linalg.inv(A).T
+    return dA
 
 
 class _Forward(torch.autograd.Function):
@@ -48,9 +91,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(A: Tensor) -> Any:
-        # L = logdet(A)
-        L = _log_determinant(A)
-        return L
+        return _forward_pass(A)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -62,7 +103,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
         (A,) = ctx.saved_tensors
         (need_A,) = ctx.needs_input_grad
-        (dA,) = _spread((need_A,), _chosen(_Backward, _DualBackward, _DualBackward)(need_A, A, dL))
+        if _recorded():
+            (dA,) = _spread((need_A,), _chosen(_Backward, _DualBackward, _DualBackward)(need_A, A, dL))
+        else:
+            dA = _backward_pass(A, dL)
         return dA
 
 
@@ -81,14 +125,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, A: Tensor) -> Any:
+        L = _forward_pass(A)
+        ctx.save_for_backward(A)
+        return L
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -98,9 +140,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_A: bool, A: Tensor, dL: Tensor) -> Any:
-        # dA[i,j] = dL*inv(A)[j,i]
-        dA = dL * torch.linalg.inv(A).T
-        return (dA,)
+        return (_backward_pass(A, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -220,10 +260,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -232,10 +295,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

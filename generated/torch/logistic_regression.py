@@ -39,7 +39,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -56,10 +56,115 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def logistic_regression(X: Any, w: Any, b: Any, t: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    X, w, b, t = _real(X=X, w=w, b=b, t=t)
-    _check(X=X, w=w, b=b, t=t)
+    X, w, b, t = _arguments(X, w, b, t)
     _constant(t=t)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, w, b, t)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    w: Tensor
+    t: Tensor
+    z: Tensor
+
+
+def forward(X: Any, w: Any, b: Any, t: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    X, w, b, t = _arguments(X, w, b, t)
+    X, w, b, t = _detached(X, w, b, t)
+    L, z = _forward_pass(X, w, b, t)
+    return L, Saved(X, w, t, z)
+
+
+def backward(dL: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dX, dw, db), the gradients with upstream dL."""
+    X, w, t, z = saved
+    dL = _upstream("dL", dL, (), X)
+    return _backward_pass(True, True, True, X, w, t, z, dL)
+
+
+def _arguments(X: Any, w: Any, b: Any, t: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(w, Tensor)
+        and isinstance(b, Tensor)
+        and isinstance(t, Tensor)
+        and X.is_floating_point()
+        and X.dtype == w.dtype == b.dtype == t.dtype
+    ):
+        X, w, b, t = _real(X=X, w=w, b=b, t=t)
+    if not (X.ndim == 2 and w.ndim == 1 and w.shape[0] == X.shape[1] and b.ndim == 0 and t.ndim == 1 and t.shape[0] == X.shape[0]):
+        _check(X=X, w=w, b=b, t=t)
+    return X, w, b, t
+
+
+def _forward_pass(X: Tensor, w: Tensor, b: Tensor, t: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = X.shape[0]
+    # z[i] = sum(k, X[i,k]*w[k]) + b
+    z = X @ w + b
+    # L = sum(i, -z[i]*t[i] + softplus(z[i]))/size(B)
+    L = (torch.nn.functional.softplus(z, threshold=40) - z * t).sum() / B
+    return L, z
+
+
+def _backward_pass(need_X: bool, need_w: bool, need_b: bool, X: Tensor, w: Tensor, t: Tensor, z: Tensor, dL: Tensor) -> Any:
+    """(dX, dw, db): None for those that are not needed."""
+    B = X.shape[0]
+    K = X.shape[-1]
+    if not _whole(B * K, dL):
+        dX = _empty((B, K), X)
+
+        def run(parts: Any) -> Any:
+            dw = _zeros((K,), X)
+            db = _zeros((), X)
+            for (i,) in parts:
+                _, dw_part, db_part = _backward_part(z[i], t[i], dL, w, X[i], B, dX=dX[i])
+                dw += dw_part
+                db += db_part
+            return dw, db
+
+        dw, db = _together(run, _parts((B,), K, X, 1), 1, X)
+        return dX, dw, db
+    dX = dw = db = None
+    # dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
+    dz = dL / B * (torch.sigmoid(z) - t)
+    if need_X:
+        # dX[i,k] = dz[i]*w[k]
+        dX = dz[:, None] * w
+    if need_w:
+        # dw[k] = sum(i, dz[i]*X[i,k])
+        dw = dz @ X
+    if need_b:
+        # db = sum(i, dz[i])
+        db = dz.sum()
+    return dX, dw, db
+
+
+def _early_pass(X: Tensor, w: Tensor, b: Tensor, t: Tensor) -> Any:
+    """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
+    B = X.shape[0]
+    K = X.shape[-1]
+    dX = _empty((B, K), X)
+
+    def run(parts: Any) -> Any:
+        L_sum = _zeros((), X)
+        dw = _zeros((K,), X)
+        db = _zeros((), X)
+        for (i,) in parts:
+            L_sum_part, _, dw_part, db_part = _both_part(X[i], w, b, t[i], B, dX=dX[i])
+            L_sum += L_sum_part
+            dw += dw_part
+            db += db_part
+        return L_sum, dw, db
+
+    L_sum, dw, db = _together(run, _parts((B,), K, X, 1), 1, X)
+    # L = sum(i, -z[i]*t[i] + softplus(z[i]))/size(B)
+    L = L_sum / B
+    return L, dX, dw, db
 
 
 class _Forward(torch.autograd.Function):
@@ -69,12 +174,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, w: Tensor, b: Tensor, t: Tensor) -> Any:
-        B = X.shape[0]
-        # z[i] = sum(k, X[i,k]*w[k]) + b
-        z = X @ w + b
-        # L = sum(i, -z[i]*t[i] + softplus(z[i]))/size(B)
-        L = (torch.nn.functional.softplus(z, threshold=40) - z * t).sum() / B
-        return L, z
+        return _forward_pass(X, w, b, t)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -90,10 +190,16 @@ class _Forward(torch.autograd.Function):
         X, w, b, t, z = ctx.saved_tensors
         if dL is None:
             dL = X.new_zeros(())
+        if z is None:
+            with torch.no_grad():
+                _, z = _forward_pass(X, w, b, t)
         _, need_X, need_w, need_b, _ = ctx.needs_input_grad
-        dX, dw, db = _spread(
-            (need_X, need_w, need_b), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_w, need_b, X, w, b, t, z, dL)
-        )
+        if _recorded():
+            dX, dw, db = _spread(
+                (need_X, need_w, need_b), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_w, need_b, X, w, b, t, z, dL)
+            )
+        else:
+            dX, dw, db = _backward_pass(need_X, need_w, need_b, X, w, t, z, dL)
         return None, dX, dw, db, None
 
 
@@ -120,14 +226,24 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, w: Tensor, b: Tensor, t: Tensor) -> Any:
+        B = X.shape[0]
+        K = X.shape[-1]
+        if sum(ctx.needs_input_grad) == 3 and not _whole(B * K, X):
+            L, *ctx.early = _early_pass(X, w, b, t)
+            z = None
+        else:
+            L, z = _forward_pass(X, w, b, t)
+        ctx.save_for_backward(X, w, b, t, z)
+        return (L,)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    def backward(ctx: Any, dL: Any) -> Any:
+        early = _early(ctx, dL)
+        if early is None:
+            return _Forward.backward(ctx, dL)
+        dX, dw, db = early
+        return None, dX, dw, db, None
 
 
 class _Backward(torch.autograd.Function):
@@ -137,35 +253,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_w: bool, need_b: bool, X: Tensor, w: Tensor, b: Tensor, t: Tensor, z: Tensor, dL: Tensor) -> Any:
-        B = X.shape[0]
-        K = X.shape[-1]
-        if not _whole(B * K, dL):
-            dX = _empty((B, K), X)
-
-            def run(parts: Any) -> Any:
-                dw = _zeros((K,), X)
-                db = _zeros((), X)
-                for (i,) in parts:
-                    _, dw_part, db_part = _backward_part(z[i], t[i], dL, w, X[i], B, dX=dX[i])
-                    dw += dw_part
-                    db += db_part
-                return dw, db
-
-            dw, db = _together(run, _parts((B,), K, X, 1), 1, X)
-            return _needed((need_X, need_w, need_b), (dX, dw, db))
-        dX = dw = db = None
-        # dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
-        dz = dL / B * (torch.sigmoid(z) - t)
-        if need_X:
-            # dX[i,k] = dz[i]*w[k]
-            dX = dz[:, None] * w
-        if need_w:
-            # dw[k] = sum(i, dz[i]*X[i,k])
-            dw = dz @ X
-        if need_b:
-            # db = sum(i, dz[i])
-            db = dz.sum()
-        return _needed((need_X, need_w, need_b), (dX, dw, db))
+        return _needed((need_X, need_w, need_b), _backward_pass(need_X, need_w, need_b, X, w, t, z, dL))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -285,6 +373,23 @@ def _backward_part(z: Tensor, t: Tensor, dL: Tensor, w: Tensor, X: Tensor, B: in
     return dX, dw, db
 
 
+def _both_part(X: Tensor, w: Tensor, b: Tensor, t: Tensor, B: int, dX: Any = None) -> Any:
+    """One part along B, or the whole: L_sum, dX, dw, db."""
+    # z[i] = sum(k, X[i,k]*w[k]) + b
+    z = X @ w + b
+    # L = sum(i, -z[i]*t[i] + softplus(z[i]))/size(B)
+    L_sum = (torch.nn.functional.softplus(z, threshold=40) - z * t).sum()
+    # dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
+    dz = (torch.sigmoid(z) - t) / B
+    # dX[i,k] = dz[i]*w[k]
+    dX = torch.multiply(dz[:, None], w, out=dX)
+    # dw[k] = sum(i, dz[i]*X[i,k])
+    dw = dz @ X
+    # db = sum(i, dz[i])
+    db = dz.sum()
+    return L_sum, dX, dw, db
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -330,7 +435,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -413,16 +518,49 @@ def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return _empty(shape, like).zero_()
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _early(ctx: Any, upstream: Tensor) -> Any:
+    """The gradients that the forward pass made, times the upstream gradient: once, and in place, since nobody else has them. None where
+    they are gone, or where the gradients are differentiated themselves."""
+    if "early" not in ctx.__dict__ or _recorded() or _traced(upstream):
+        return None
+    gradients = ctx.__dict__.pop("early")
+    if upstream.device.type != "cpu" or upstream != 1:
+        for gradient in gradients:
+            gradient *= upstream
+    return gradients
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -42,7 +42,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -60,10 +60,133 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def lora(X: Any, W: Any, A: Any, B: Any, scale: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, W, A, B, scale = _real(X=X, W=W, A=A, B=B, scale=scale)
-    _check(X=X, W=W, A=A, B=B, scale=scale)
+    X, W, A, B, scale = _arguments(X, W, A, B, scale)
     _constant(W=W, scale=scale)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, W, A, B, scale)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    W: Tensor
+    A: Tensor
+    B: Tensor
+    scale: Tensor
+    H: Tensor | None
+
+
+def forward(X: Any, W: Any, A: Any, B: Any, scale: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, W, A, B, scale = _arguments(X, W, A, B, scale)
+    X, W, A, B, scale = _detached(X, W, A, B, scale)
+    Y, H = _forward_pass(X, W, A, B, scale)
+    return Y, Saved(X, W, A, B, scale, H)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dX, dA, dB), the gradients with upstream dY."""
+    X, W, A, B, scale, H = saved
+    S = X.shape[0]
+    M = W.shape[-1]
+    dY = _upstream("dY", dY, (S, M), X)
+    return _backward_pass(True, True, True, X, W, A, B, scale, H, dY)
+
+
+def _arguments(X: Any, W: Any, A: Any, B: Any, scale: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(W, Tensor)
+        and isinstance(A, Tensor)
+        and isinstance(B, Tensor)
+        and isinstance(scale, Tensor)
+        and X.is_floating_point()
+        and X.dtype == W.dtype == A.dtype == B.dtype == scale.dtype
+    ):
+        X, W, A, B, scale = _real(X=X, W=W, A=A, B=B, scale=scale)
+    if not (
+        X.ndim == 2
+        and W.ndim == 2
+        and W.shape[0] == X.shape[1]
+        and A.ndim == 2
+        and A.shape[0] == X.shape[1]
+        and B.ndim == 2
+        and B.shape[0] == A.shape[1]
+        and B.shape[1] == W.shape[1]
+        and scale.ndim == 0
+    ):
+        _check(X=X, W=W, A=A, B=B, scale=scale)
+    return X, W, A, B, scale
+
+
+def _forward_pass(X: Tensor, W: Tensor, A: Tensor, B: Tensor, scale: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    S = X.shape[0]
+    R = A.shape[-1]
+    M = W.shape[-1]
+    if _saved_whole(S * R, X, W, A, B):
+        # H[i,r] = sum(k, X[i,k]*A[k,r])
+        H = X @ A
+        # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
+        Y = X @ W + scale * (H @ B)
+    else:
+        # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
+        t = X @ W
+        H = None
+        Y_sum = _empty((S, M), X)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _forward_part(X[i], A, B, scale, Y_sum=Y_sum[i], work=work)
+            return ()
+
+        _together(run, _parts((S,), R, X, 256), 1, X)
+        # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
+        Y = torch.add(Y_sum, t, out=Y_sum)
+    return Y, H
+
+
+def _backward_pass(
+    need_X: bool, need_A: bool, need_B: bool, X: Tensor, W: Tensor, A: Tensor, B: Tensor, scale: Tensor, H: Tensor | None, dY: Tensor
+) -> Any:
+    """(dX, dA, dB): None for those that are not needed."""
+    S = X.shape[0]
+    R = A.shape[-1]
+    M = W.shape[-1]
+    N = X.shape[-1]
+    if H is None and not _traced(dY):
+        # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
+        t = dY @ W.T
+        dB_sum = _zeros((R, M), X)
+        dX_sum = _empty((S, N), X)
+        dA = _zeros((N, R), X)
+        work: dict[int, Any] = {}
+        for (i,) in _parts((S,), R, X, 512):
+            _backward_part(X[i], A, dY[i], B, scale, dB_sum=dB_sum, dX_sum=dX_sum[i], dA=dA, work=work)
+        # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
+        dB = torch.multiply(dB_sum, scale, out=dB_sum)
+        # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
+        dX = torch.add(dX_sum, t, out=dX_sum)
+        return dX, dA, dB
+    if H is None:
+        # H[i,r] = sum(k, X[i,k]*A[k,r])
+        H = X @ A
+    dX = dA = dB = None
+    if need_B:
+        # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
+        dB = scale * (H.T @ dY)
+    if need_X or need_A:
+        # dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
+        dH = scale * (dY @ B.T)
+    if need_X:
+        # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
+        dX = dH @ A.T + dY @ W.T
+    if need_A:
+        # dA[k,r] = sum(i, dH[i,r]*X[i,k])
+        dA = X.T @ dH
+    return dX, dA, dB
 
 
 class _Forward(torch.autograd.Function):
@@ -73,36 +196,13 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, W: Tensor, A: Tensor, B: Tensor, scale: Tensor) -> Any:
-        S = X.shape[0]
-        R = A.shape[-1]
-        M = W.shape[-1]
-        if _saved_whole(S * R, X, W, A, B):
-            # H[i,r] = sum(k, X[i,k]*A[k,r])
-            H = X @ A
-            # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
-            Y = X @ W + scale * (H @ B)
-        else:
-            # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
-            t = X @ W
-            H = None
-            Y_sum = _empty((S, M), X)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    _forward_part(X[i], A, B, scale, Y_sum=Y_sum[i], work=work)
-                return ()
-
-            _together(run, _parts((S,), R, X, 256), 1, X)
-            # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
-            Y = torch.add(Y_sum, t, out=Y_sum)
-        return Y, H
+        return _forward_pass(X, W, A, B, scale)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, W, A, B, scale = inputs
         _Y, H = output
-        ctx.mark_non_differentiable(*(t for t in (H,) if t is not None))
+        ctx.mark_non_differentiable(H)
         ctx.set_materialize_grads(fill)
         ctx.save_for_backward(X, W, A, B, scale, H)
         ctx.save_for_forward(X, W, A, B, scale, H)
@@ -115,9 +215,12 @@ class _Forward(torch.autograd.Function):
         if dY is None:
             dY = X.new_zeros((S, M))
         _, need_X, _, need_A, need_B, _ = ctx.needs_input_grad
-        dX, dA, dB = _spread(
-            (need_X, need_A, need_B), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_A, need_B, X, W, A, B, scale, H, dY)
-        )
+        if _recorded():
+            dX, dA, dB = _spread(
+                (need_X, need_A, need_B), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_A, need_B, X, W, A, B, scale, H, dY)
+            )
+        else:
+            dX, dA, dB = _backward_pass(need_X, need_A, need_B, X, W, A, B, scale, H, dY)
         return None, dX, None, dA, dB, None
 
 
@@ -143,14 +246,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, W: Tensor, A: Tensor, B: Tensor, scale: Tensor) -> Any:
+        Y, H = _forward_pass(X, W, A, B, scale)
+        ctx.save_for_backward(X, W, A, B, scale, H)
+        return (Y,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -162,41 +263,7 @@ class _Backward(torch.autograd.Function):
     def forward(
         need_X: bool, need_A: bool, need_B: bool, X: Tensor, W: Tensor, A: Tensor, B: Tensor, scale: Tensor, H: Tensor, dY: Tensor
     ) -> Any:
-        S = X.shape[0]
-        R = A.shape[-1]
-        M = W.shape[-1]
-        N = X.shape[-1]
-        if H is None and not _traced(dY):
-            # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
-            t = dY @ W.T
-            dB_sum = _zeros((R, M), X)
-            dX_sum = _empty((S, N), X)
-            dA = _zeros((N, R), X)
-            work: dict[int, Any] = {}
-            for (i,) in _parts((S,), R, X, 512):
-                _backward_part(X[i], A, dY[i], B, scale, dB_sum=dB_sum, dX_sum=dX_sum[i], dA=dA, work=work)
-            # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
-            dB = torch.multiply(dB_sum, scale, out=dB_sum)
-            # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
-            dX = torch.add(dX_sum, t, out=dX_sum)
-            return _needed((need_X, need_A, need_B), (dX, dA, dB))
-        if H is None:
-            # H[i,r] = sum(k, X[i,k]*A[k,r])
-            H = X @ A
-        dX = dA = dB = None
-        if need_B:
-            # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
-            dB = scale * (H.T @ dY)
-        if need_X or need_A:
-            # dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
-            dH = scale * (dY @ B.T)
-        if need_X:
-            # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
-            dX = dH @ A.T + dY @ W.T
-        if need_A:
-            # dA[k,r] = sum(i, dH[i,r]*X[i,k])
-            dA = X.T @ dH
-        return _needed((need_X, need_A, need_B), (dX, dA, dB))
+        return _needed((need_X, need_A, need_B), _backward_pass(need_X, need_A, need_B, X, W, A, B, scale, H, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -389,7 +456,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -492,16 +559,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -72,7 +72,7 @@ An LSTM over a sequence: two states that need each other's past. Gers, Schmidhub
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -93,9 +93,328 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def lstm(U: Any, W: Any, X: Any, U_z: Any, W_z: Any, W_f: Any, W_o: Any, U_f: Any, U_o: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    U, W, X, U_z, W_z, W_f, W_o, U_f, U_o = _real(U=U, W=W, X=X, U_z=U_z, W_z=W_z, W_f=W_f, W_o=W_o, U_f=U_f, U_o=U_o)
-    _check(U=U, W=W, X=X, U_z=U_z, W_z=W_z, W_f=W_f, W_o=W_o, U_f=U_f, U_o=U_o)
+    U, W, X, U_z, W_z, W_f, W_o, U_f, U_o = _arguments(U, W, X, U_z, W_z, W_f, W_o, U_f, U_o)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), U, W, X, U_z, W_z, W_f, W_o, U_f, U_o)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    U: Tensor
+    W: Tensor
+    X: Tensor
+    U_z: Tensor
+    W_z: Tensor
+    W_f: Tensor
+    W_o: Tensor
+    U_f: Tensor
+    U_o: Tensor
+    A: Tensor
+    F: Tensor
+    O: Tensor
+    G: Tensor
+    C: Tensor
+    Y: Tensor
+
+
+def forward(U: Any, W: Any, X: Any, U_z: Any, W_z: Any, W_f: Any, W_o: Any, U_f: Any, U_o: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    U, W, X, U_z, W_z, W_f, W_o, U_f, U_o = _arguments(U, W, X, U_z, W_z, W_f, W_o, U_f, U_o)
+    U, W, X, U_z, W_z, W_f, W_o, U_f, U_o = _detached(U, W, X, U_z, W_z, W_f, W_o, U_f, U_o)
+    Y, A, F, O, G, C = _forward_pass(U, W, X, U_z, W_z, W_f, W_o, U_f, U_o)
+    return Y, Saved(U, W, X, U_z, W_z, W_f, W_o, U_f, U_o, A, F, O, G, C, Y)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return (dU, dW, dX, dU_z, dW_z, dW_f, dW_o, dU_f, dU_o), the gradients with upstream dY."""
+    U, W, X, U_z, W_z, W_f, W_o, U_f, U_o, A, F, O, G, C, Y = saved
+    N = X.shape[0]
+    T = X.shape[1]
+    D = U.shape[0]
+    dY = _upstream("dY", dY, (N, T, D), U)
+    return _backward_pass(True, True, True, True, True, True, True, True, True, U, W, X, U_z, W_z, W_f, W_o, U_f, U_o, A, F, O, G, C, Y, dY)
+
+
+def _arguments(U: Any, W: Any, X: Any, U_z: Any, W_z: Any, W_f: Any, W_o: Any, U_f: Any, U_o: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(U, Tensor)
+        and isinstance(W, Tensor)
+        and isinstance(X, Tensor)
+        and isinstance(U_z, Tensor)
+        and isinstance(W_z, Tensor)
+        and isinstance(W_f, Tensor)
+        and isinstance(W_o, Tensor)
+        and isinstance(U_f, Tensor)
+        and isinstance(U_o, Tensor)
+        and U.is_floating_point()
+        and U.dtype == W.dtype == X.dtype == U_z.dtype == W_z.dtype == W_f.dtype == W_o.dtype == U_f.dtype == U_o.dtype
+    ):
+        U, W, X, U_z, W_z, W_f, W_o, U_f, U_o = _real(U=U, W=W, X=X, U_z=U_z, W_z=W_z, W_f=W_f, W_o=W_o, U_f=U_f, U_o=U_o)
+    if not (
+        U.ndim == 2
+        and U.shape[1] == U.shape[0]
+        and W.ndim == 2
+        and W.shape[1] == U.shape[0]
+        and X.ndim == 3
+        and X.shape[2] == W.shape[0]
+        and U_z.ndim == 2
+        and U_z.shape[0] == U.shape[0]
+        and U_z.shape[1] == U.shape[0]
+        and W_z.ndim == 2
+        and W_z.shape[0] == W.shape[0]
+        and W_z.shape[1] == U.shape[0]
+        and W_f.ndim == 2
+        and W_f.shape[0] == W.shape[0]
+        and W_f.shape[1] == U.shape[0]
+        and W_o.ndim == 2
+        and W_o.shape[0] == W.shape[0]
+        and W_o.shape[1] == U.shape[0]
+        and U_f.ndim == 2
+        and U_f.shape[0] == U.shape[0]
+        and U_f.shape[1] == U.shape[0]
+        and U_o.ndim == 2
+        and U_o.shape[0] == U.shape[0]
+        and U_o.shape[1] == U.shape[0]
+    ):
+        _check(U=U, W=W, X=X, U_z=U_z, W_z=W_z, W_f=W_f, W_o=W_o, U_f=U_f, U_o=U_o)
+    return U, W, X, U_z, W_z, W_f, W_o, U_f, U_o
+
+
+def _forward_pass(U: Tensor, W: Tensor, X: Tensor, U_z: Tensor, W_z: Tensor, W_f: Tensor, W_o: Tensor, U_f: Tensor, U_o: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    T = X.shape[1]
+    N = X.shape[0]
+    D = U.shape[0]
+    # Z[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
+    Z = X @ W_z
+    # Z_2[n,t,j] = sum(i, X[n,t,i]*W_o[i,j])
+    Z_2 = X @ W_o
+    # H[n,t,j] = sum(i, X[n,t,i]*W_f[i,j])
+    H = X @ W_f
+    # Z_4[n,t,j] = sum(i, X[n,t,i]*W[i,j])
+    Z_4 = X @ W
+
+    # A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
+    def step_A_F_O_G_C_Y(t: int, Y_before: Tensor, C_before: Tensor) -> tuple[Tensor, ...]:
+        Z_t = Z[:, t]
+        H_t = H[:, t]
+        Z_2_t = Z_2[:, t]
+        Z_4_t = Z_4[:, t]
+        # E[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
+        E = Y_before @ U_z
+        # A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
+        A = torch.sigmoid(Z_t + E)
+        # Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_f[l,j])
+        Z_1 = Y_before @ U_f
+        # F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+        F = torch.sigmoid(H_t + Z_1)
+        # Z_3[n,t,j] = sum(l, Y[n,t - 1,l]*U_o[l,j])
+        Z_3 = Y_before @ U_o
+        # O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
+        O = torch.sigmoid(Z_2_t + Z_3)
+        # Z_5[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
+        Z_5 = Y_before @ U
+        # G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
+        G = torch.tanh(Z_4_t + Z_5)
+        # C[n,t,j] = F[n,t,j]*C[n,t - 1,j] + A[n,t,j]*G[n,t,j]
+        C = F * C_before + A * G
+        # Y[n,t,j] = O[n,t,j]*tanh(C[n,t,j])
+        Y = O * torch.tanh(C)
+        return A, F, O, G, C, Y
+
+    A_F_O_G_C_Y_scan = _scan(
+        step_A_F_O_G_C_Y,
+        T,
+        (
+            U.new_full((N, D), 0.0),
+            U.new_full((N, D), 0.0),
+            U.new_full((N, D), 0.0),
+            U.new_full((N, D), 0.0),
+            U.new_full((N, D), 0.0),
+            U.new_full((N, D), 0.0),
+        ),
+        ((5, -1), (4, -1)),
+    )
+    A = A_F_O_G_C_Y_scan[0].permute(1, 0, 2).clone()
+    # F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+    F = A_F_O_G_C_Y_scan[1].permute(1, 0, 2).clone()
+    # O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
+    O = A_F_O_G_C_Y_scan[2].permute(1, 0, 2).clone()
+    # G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
+    G = A_F_O_G_C_Y_scan[3].permute(1, 0, 2).clone()
+    # C[n,t,j] = F[n,t,j]*C[n,t - 1,j] + A[n,t,j]*G[n,t,j]
+    C = A_F_O_G_C_Y_scan[4].permute(1, 0, 2).clone()
+    # Y[n,t,j] = O[n,t,j]*tanh(C[n,t,j])
+    Y = A_F_O_G_C_Y_scan[5].permute(1, 0, 2).clone()
+    return Y, A, F, O, G, C
+
+
+def _backward_pass(
+    need_U: bool,
+    need_W: bool,
+    need_X: bool,
+    need_U_z: bool,
+    need_W_z: bool,
+    need_W_f: bool,
+    need_W_o: bool,
+    need_U_f: bool,
+    need_U_o: bool,
+    U: Tensor,
+    W: Tensor,
+    X: Tensor,
+    U_z: Tensor,
+    W_z: Tensor,
+    W_f: Tensor,
+    W_o: Tensor,
+    U_f: Tensor,
+    U_o: Tensor,
+    A: Tensor,
+    F: Tensor,
+    O: Tensor,
+    G: Tensor,
+    C: Tensor,
+    Y: Tensor,
+    dY: Tensor,
+) -> Any:
+    """(dU, dW, dX, dU_z, dW_z, dW_f, dW_o, dU_f, dU_o): None for those that are not needed."""
+    T = X.shape[1]
+    N = X.shape[0]
+    D = U.shape[0]
+    I = W.shape[0]
+    dU = dW = dX = dU_z = dW_z = dW_f = dW_o = dU_f = dU_o = None
+    windows_F = _read(F, {1: (1, (1, T))})
+    tanh_C = torch.tanh(C)
+    tanh_C_shifted = 1 - tanh_C**2
+    G_shifted = 1 - G**2
+    O_shifted = 1 - O
+    windows_C = _read(C, {1: (-1, (1, T))})
+    F_shifted = 1 - F
+    A_shifted = 1 - A
+
+    def step_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE(
+        t: int, dE_after: Tensor, dZ_1_after: Tensor, dZ_3_after: Tensor, dZ_5_after: Tensor, dC_after: Tensor
+    ) -> tuple[Tensor, ...]:
+        dY_t = dY[:, t]
+        windows_F_t = windows_F[:, t]
+        O_t = O[:, t]
+        tanh_C_shifted_t = tanh_C_shifted[:, t]
+        A_t = A[:, t]
+        G_shifted_t = G_shifted[:, t]
+        tanh_C_t = tanh_C[:, t]
+        O_shifted_t = O_shifted[:, t]
+        windows_C_t = windows_C[:, t]
+        F_t = F[:, t]
+        F_shifted_t = F_shifted[:, t]
+        G_t = G[:, t]
+        A_shifted_t = A_shifted[:, t]
+        # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
+        #     1,j']*U_f[j,j']) + sum(j', dZ_3[n,t + 1,j']*U_o[j,j']) + sum(j', dZ_5[n,t + 1,j']*U[j,j'])
+        dY_total = dY_t + dE_after @ U_z.T + dZ_1_after @ U_f.T + dZ_3_after @ U_o.T + dZ_5_after @ U.T
+        # dC[n,t,j] = dC[n,t + 1,j]*F[n,t + 1,j] + dY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
+        dC = dC_after * windows_F_t + dY_total * O_t * tanh_C_shifted_t
+        # dG[n,t,j] = dC[n,t,j]*A[n,t,j]
+        dG = dC * A_t
+        # dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        dZ_5 = dG * G_shifted_t
+        # dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
+        dO = dY_total * tanh_C_t
+        # dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
+        dZ_3 = dO * O_t * O_shifted_t
+        # dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
+        dF = dC * windows_C_t
+        # dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
+        dZ_1 = dF * F_t * F_shifted_t
+        # dA[n,t,j] = dC[n,t,j]*G[n,t,j]
+        dA = dC * G_t
+        # dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
+        dE = dA * A_t * A_shifted_t
+        return dC, dG, dZ_5, dO, dZ_3, dF, dZ_1, dA, dE
+
+    dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan = _scan(
+        step_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE,
+        T,
+        (
+            U.new_full((N, D), 0.0),
+            U.new_full((N, D), 0.0),
+            U.new_full((N, D), 0.0),
+            U.new_full((N, D), 0.0),
+            U.new_full((N, D), 0.0),
+            U.new_full((N, D), 0.0),
+            U.new_full((N, D), 0.0),
+            U.new_full((N, D), 0.0),
+            U.new_full((N, D), 0.0),
+        ),
+        ((8, 1), (6, 1), (4, 1), (2, 1), (0, 1)),
+        backwards=True,
+    )
+    if need_W or need_X:
+        # dG[n,t,j] = dC[n,t,j]*A[n,t,j]
+        dG = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[1].permute(1, 0, 2)
+    if need_U:
+        # dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        dZ_5 = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[2].permute(1, 0, 2)
+    if need_X or need_W_o:
+        # dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
+        dO = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[3].permute(1, 0, 2)
+    if need_U_o:
+        # dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
+        dZ_3 = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[4].permute(1, 0, 2)
+    if need_X or need_W_f:
+        # dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
+        dF = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[5].permute(1, 0, 2)
+    if need_U_f:
+        # dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
+        dZ_1 = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[6].permute(1, 0, 2)
+    if need_X or need_W_z:
+        # dA[n,t,j] = dC[n,t,j]*G[n,t,j]
+        dA = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[7].permute(1, 0, 2)
+    if need_U_z:
+        # dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
+        dE = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[8].permute(1, 0, 2)
+    if need_W or need_X:
+        # dZ_4[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        dZ_4 = dG * G_shifted
+    if need_U or need_U_z or need_U_f or need_U_o:
+        windows_Y = _read(Y, {1: (-1, (1, T))})
+    if need_U:
+        # dU[l,j] = sum(n,t, dZ_5[n,t,j]*Y[n,t - 1,l])
+        dU = windows_Y.reshape(N * T, D).T @ dZ_5.reshape(N * T, D)
+    if need_X or need_W_o:
+        # dZ_2[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
+        dZ_2 = dO * O * O_shifted
+    if need_U_o:
+        # dU_o[l,j] = sum(n,t, dZ_3[n,t,j]*Y[n,t - 1,l])
+        dU_o = windows_Y.reshape(N * T, D).T @ dZ_3.reshape(N * T, D)
+    if need_X or need_W_f:
+        # dH[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
+        dH = dF * F * F_shifted
+    if need_U_f:
+        # dU_f[l,j] = sum(n,t, dZ_1[n,t,j]*Y[n,t - 1,l])
+        dU_f = windows_Y.reshape(N * T, D).T @ dZ_1.reshape(N * T, D)
+    if need_X or need_W_z:
+        # dZ[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
+        dZ = dA * A * A_shifted
+    if need_U_z:
+        # dU_z[l,j] = sum(n,t, dE[n,t,j]*Y[n,t - 1,l])
+        dU_z = windows_Y.reshape(N * T, D).T @ dE.reshape(N * T, D)
+    if need_W:
+        # dW[i,j] = sum(n,t, dZ_4[n,t,j]*X[n,t,i])
+        dW = X.reshape(N * T, I).T @ dZ_4.reshape(N * T, D)
+    if need_W_f:
+        # dW_f[i,j] = sum(n,t, dH[n,t,j]*X[n,t,i])
+        dW_f = X.reshape(N * T, I).T @ dH.reshape(N * T, D)
+    if need_W_o:
+        # dW_o[i,j] = sum(n,t, dZ_2[n,t,j]*X[n,t,i])
+        dW_o = X.reshape(N * T, I).T @ dZ_2.reshape(N * T, D)
+    if need_X:
+        # dX[n,t,i] = sum(j, dZ[n,t,j]*W_z[i,j]) + sum(j, dH[n,t,j]*W_f[i,j]) + sum(j, dZ_2[n,t,j]*W_o[i,j]) +
+        #     sum(j, dZ_4[n,t,j]*W[i,j])
+        dX = dZ @ W_z.T + dH @ W_f.T + dZ_2 @ W_o.T + dZ_4 @ W.T
+    if need_W_z:
+        # dW_z[i,j] = sum(n,t, dZ[n,t,j]*X[n,t,i])
+        dW_z = X.reshape(N * T, I).T @ dZ.reshape(N * T, D)
+    return dU, dW, dX, dU_z, dW_z, dW_f, dW_o, dU_f, dU_o
 
 
 class _Forward(torch.autograd.Function):
@@ -107,71 +426,7 @@ class _Forward(torch.autograd.Function):
     def forward(
         fill: bool, U: Tensor, W: Tensor, X: Tensor, U_z: Tensor, W_z: Tensor, W_f: Tensor, W_o: Tensor, U_f: Tensor, U_o: Tensor
     ) -> Any:
-        T = X.shape[1]
-        N = X.shape[0]
-        D = U.shape[0]
-        # Z[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
-        Z = X @ W_z
-        # Z_2[n,t,j] = sum(i, X[n,t,i]*W_o[i,j])
-        Z_2 = X @ W_o
-        # H[n,t,j] = sum(i, X[n,t,i]*W_f[i,j])
-        H = X @ W_f
-        # Z_4[n,t,j] = sum(i, X[n,t,i]*W[i,j])
-        Z_4 = X @ W
-
-        # A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
-        def step_A_F_O_G_C_Y(t: int, Y_before: Tensor, C_before: Tensor) -> tuple[Tensor, ...]:
-            Z_t = Z[:, t]
-            H_t = H[:, t]
-            Z_2_t = Z_2[:, t]
-            Z_4_t = Z_4[:, t]
-            # E[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
-            E = Y_before @ U_z
-            # A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
-            A = torch.sigmoid(Z_t + E)
-            # Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_f[l,j])
-            Z_1 = Y_before @ U_f
-            # F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
-            F = torch.sigmoid(H_t + Z_1)
-            # Z_3[n,t,j] = sum(l, Y[n,t - 1,l]*U_o[l,j])
-            Z_3 = Y_before @ U_o
-            # O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
-            O = torch.sigmoid(Z_2_t + Z_3)
-            # Z_5[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
-            Z_5 = Y_before @ U
-            # G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
-            G = torch.tanh(Z_4_t + Z_5)
-            # C[n,t,j] = F[n,t,j]*C[n,t - 1,j] + A[n,t,j]*G[n,t,j]
-            C = F * C_before + A * G
-            # Y[n,t,j] = O[n,t,j]*tanh(C[n,t,j])
-            Y = O * torch.tanh(C)
-            return A, F, O, G, C, Y
-
-        A_F_O_G_C_Y_scan = _scan(
-            step_A_F_O_G_C_Y,
-            T,
-            (
-                U.new_full((N, D), 0.0),
-                U.new_full((N, D), 0.0),
-                U.new_full((N, D), 0.0),
-                U.new_full((N, D), 0.0),
-                U.new_full((N, D), 0.0),
-                U.new_full((N, D), 0.0),
-            ),
-            ((5, -1), (4, -1)),
-        )
-        A = A_F_O_G_C_Y_scan[0].permute(1, 0, 2).clone()
-        # F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
-        F = A_F_O_G_C_Y_scan[1].permute(1, 0, 2).clone()
-        # O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
-        O = A_F_O_G_C_Y_scan[2].permute(1, 0, 2).clone()
-        # G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
-        G = A_F_O_G_C_Y_scan[3].permute(1, 0, 2).clone()
-        # C[n,t,j] = F[n,t,j]*C[n,t - 1,j] + A[n,t,j]*G[n,t,j]
-        C = A_F_O_G_C_Y_scan[4].permute(1, 0, 2).clone()
-        # Y[n,t,j] = O[n,t,j]*tanh(C[n,t,j])
-        Y = A_F_O_G_C_Y_scan[5].permute(1, 0, 2).clone()
-        return Y, A, F, O, G, C
+        return _forward_pass(U, W, X, U_z, W_z, W_f, W_o, U_f, U_o)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -191,9 +446,39 @@ class _Forward(torch.autograd.Function):
         if dY is None:
             dY = U.new_zeros((N, T, D))
         _, need_U, need_W, need_X, need_U_z, need_W_z, need_W_f, need_W_o, need_U_f, need_U_o = ctx.needs_input_grad
-        dU, dW, dX, dU_z, dW_z, dW_f, dW_o, dU_f, dU_o = _spread(
-            (need_U, need_W, need_X, need_U_z, need_W_z, need_W_f, need_W_o, need_U_f, need_U_o),
-            _chosen(_Backward, _DualBackward, _DualBackward)(
+        if _recorded():
+            dU, dW, dX, dU_z, dW_z, dW_f, dW_o, dU_f, dU_o = _spread(
+                (need_U, need_W, need_X, need_U_z, need_W_z, need_W_f, need_W_o, need_U_f, need_U_o),
+                _chosen(_Backward, _DualBackward, _DualBackward)(
+                    need_U,
+                    need_W,
+                    need_X,
+                    need_U_z,
+                    need_W_z,
+                    need_W_f,
+                    need_W_o,
+                    need_U_f,
+                    need_U_o,
+                    U,
+                    W,
+                    X,
+                    U_z,
+                    W_z,
+                    W_f,
+                    W_o,
+                    U_f,
+                    U_o,
+                    A,
+                    F,
+                    O,
+                    G,
+                    C,
+                    Y,
+                    dY,
+                ),
+            )
+        else:
+            dU, dW, dX, dU_z, dW_z, dW_f, dW_o, dU_f, dU_o = _backward_pass(
                 need_U,
                 need_W,
                 need_X,
@@ -219,8 +504,7 @@ class _Forward(torch.autograd.Function):
                 C,
                 Y,
                 dY,
-            ),
-        )
+            )
         return None, dU, dW, dX, dU_z, dW_z, dW_f, dW_o, dU_f, dU_o
 
 
@@ -377,14 +661,14 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(
+        ctx: Any, _fill: bool, U: Tensor, W: Tensor, X: Tensor, U_z: Tensor, W_z: Tensor, W_f: Tensor, W_o: Tensor, U_f: Tensor, U_o: Tensor
+    ) -> Any:
+        Y, A, F, O, G, C = _forward_pass(U, W, X, U_z, W_z, W_f, W_o, U_f, U_o)
+        ctx.save_for_backward(U, W, X, U_z, W_z, W_f, W_o, U_f, U_o, A, F, O, G, C, Y)
+        return (Y,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -420,145 +704,35 @@ class _Backward(torch.autograd.Function):
         Y: Tensor,
         dY: Tensor,
     ) -> Any:
-        T = X.shape[1]
-        N = X.shape[0]
-        D = U.shape[0]
-        I = W.shape[0]
-        dU = dW = dX = dU_z = dW_z = dW_f = dW_o = dU_f = dU_o = None
-        windows_F = _read(F, {1: (1, (1, T))})
-        tanh_C = torch.tanh(C)
-        tanh_C_shifted = 1 - tanh_C**2
-        G_shifted = 1 - G**2
-        O_shifted = 1 - O
-        windows_C = _read(C, {1: (-1, (1, T))})
-        F_shifted = 1 - F
-        A_shifted = 1 - A
-
-        def step_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE(
-            t: int, dE_after: Tensor, dZ_1_after: Tensor, dZ_3_after: Tensor, dZ_5_after: Tensor, dC_after: Tensor
-        ) -> tuple[Tensor, ...]:
-            dY_t = dY[:, t]
-            windows_F_t = windows_F[:, t]
-            O_t = O[:, t]
-            tanh_C_shifted_t = tanh_C_shifted[:, t]
-            A_t = A[:, t]
-            G_shifted_t = G_shifted[:, t]
-            tanh_C_t = tanh_C[:, t]
-            O_shifted_t = O_shifted[:, t]
-            windows_C_t = windows_C[:, t]
-            F_t = F[:, t]
-            F_shifted_t = F_shifted[:, t]
-            G_t = G[:, t]
-            A_shifted_t = A_shifted[:, t]
-            # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
-            #     1,j']*U_f[j,j']) + sum(j', dZ_3[n,t + 1,j']*U_o[j,j']) + sum(j', dZ_5[n,t + 1,j']*U[j,j'])
-            dY_total = dY_t + dE_after @ U_z.T + dZ_1_after @ U_f.T + dZ_3_after @ U_o.T + dZ_5_after @ U.T
-            # dC[n,t,j] = dC[n,t + 1,j]*F[n,t + 1,j] + dY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
-            dC = dC_after * windows_F_t + dY_total * O_t * tanh_C_shifted_t
-            # dG[n,t,j] = dC[n,t,j]*A[n,t,j]
-            dG = dC * A_t
-            # dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
-            dZ_5 = dG * G_shifted_t
-            # dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
-            dO = dY_total * tanh_C_t
-            # dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
-            dZ_3 = dO * O_t * O_shifted_t
-            # dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
-            dF = dC * windows_C_t
-            # dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
-            dZ_1 = dF * F_t * F_shifted_t
-            # dA[n,t,j] = dC[n,t,j]*G[n,t,j]
-            dA = dC * G_t
-            # dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
-            dE = dA * A_t * A_shifted_t
-            return dC, dG, dZ_5, dO, dZ_3, dF, dZ_1, dA, dE
-
-        dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan = _scan(
-            step_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE,
-            T,
-            (
-                U.new_full((N, D), 0.0),
-                U.new_full((N, D), 0.0),
-                U.new_full((N, D), 0.0),
-                U.new_full((N, D), 0.0),
-                U.new_full((N, D), 0.0),
-                U.new_full((N, D), 0.0),
-                U.new_full((N, D), 0.0),
-                U.new_full((N, D), 0.0),
-                U.new_full((N, D), 0.0),
-            ),
-            ((8, 1), (6, 1), (4, 1), (2, 1), (0, 1)),
-            backwards=True,
-        )
-        if need_W or need_X:
-            # dG[n,t,j] = dC[n,t,j]*A[n,t,j]
-            dG = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[1].permute(1, 0, 2)
-        if need_U:
-            # dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
-            dZ_5 = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[2].permute(1, 0, 2)
-        if need_X or need_W_o:
-            # dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
-            dO = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[3].permute(1, 0, 2)
-        if need_U_o:
-            # dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
-            dZ_3 = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[4].permute(1, 0, 2)
-        if need_X or need_W_f:
-            # dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
-            dF = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[5].permute(1, 0, 2)
-        if need_U_f:
-            # dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
-            dZ_1 = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[6].permute(1, 0, 2)
-        if need_X or need_W_z:
-            # dA[n,t,j] = dC[n,t,j]*G[n,t,j]
-            dA = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[7].permute(1, 0, 2)
-        if need_U_z:
-            # dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
-            dE = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[8].permute(1, 0, 2)
-        if need_W or need_X:
-            # dZ_4[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
-            dZ_4 = dG * G_shifted
-        if need_U or need_U_z or need_U_f or need_U_o:
-            windows_Y = _read(Y, {1: (-1, (1, T))})
-        if need_U:
-            # dU[l,j] = sum(n,t, dZ_5[n,t,j]*Y[n,t - 1,l])
-            dU = windows_Y.reshape(N * T, D).T @ dZ_5.reshape(N * T, D)
-        if need_X or need_W_o:
-            # dZ_2[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
-            dZ_2 = dO * O * O_shifted
-        if need_U_o:
-            # dU_o[l,j] = sum(n,t, dZ_3[n,t,j]*Y[n,t - 1,l])
-            dU_o = windows_Y.reshape(N * T, D).T @ dZ_3.reshape(N * T, D)
-        if need_X or need_W_f:
-            # dH[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
-            dH = dF * F * F_shifted
-        if need_U_f:
-            # dU_f[l,j] = sum(n,t, dZ_1[n,t,j]*Y[n,t - 1,l])
-            dU_f = windows_Y.reshape(N * T, D).T @ dZ_1.reshape(N * T, D)
-        if need_X or need_W_z:
-            # dZ[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
-            dZ = dA * A * A_shifted
-        if need_U_z:
-            # dU_z[l,j] = sum(n,t, dE[n,t,j]*Y[n,t - 1,l])
-            dU_z = windows_Y.reshape(N * T, D).T @ dE.reshape(N * T, D)
-        if need_W:
-            # dW[i,j] = sum(n,t, dZ_4[n,t,j]*X[n,t,i])
-            dW = X.reshape(N * T, I).T @ dZ_4.reshape(N * T, D)
-        if need_W_f:
-            # dW_f[i,j] = sum(n,t, dH[n,t,j]*X[n,t,i])
-            dW_f = X.reshape(N * T, I).T @ dH.reshape(N * T, D)
-        if need_W_o:
-            # dW_o[i,j] = sum(n,t, dZ_2[n,t,j]*X[n,t,i])
-            dW_o = X.reshape(N * T, I).T @ dZ_2.reshape(N * T, D)
-        if need_X:
-            # dX[n,t,i] = sum(j, dZ[n,t,j]*W_z[i,j]) + sum(j, dH[n,t,j]*W_f[i,j]) + sum(j, dZ_2[n,t,j]*W_o[i,j]) +
-            #     sum(j, dZ_4[n,t,j]*W[i,j])
-            dX = dZ @ W_z.T + dH @ W_f.T + dZ_2 @ W_o.T + dZ_4 @ W.T
-        if need_W_z:
-            # dW_z[i,j] = sum(n,t, dZ[n,t,j]*X[n,t,i])
-            dW_z = X.reshape(N * T, I).T @ dZ.reshape(N * T, D)
         return _needed(
             (need_U, need_W, need_X, need_U_z, need_W_z, need_W_f, need_W_o, need_U_f, need_U_o),
-            (dU, dW, dX, dU_z, dW_z, dW_f, dW_o, dU_f, dU_o),
+            _backward_pass(
+                need_U,
+                need_W,
+                need_X,
+                need_U_z,
+                need_W_z,
+                need_W_f,
+                need_W_o,
+                need_U_f,
+                need_U_o,
+                U,
+                W,
+                X,
+                U_z,
+                W_z,
+                W_f,
+                W_o,
+                U_f,
+                U_o,
+                A,
+                F,
+                O,
+                G,
+                C,
+                Y,
+                dY,
+            ),
         )
 
     @staticmethod
@@ -1497,7 +1671,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -1514,16 +1688,37 @@ def _scan(step: Any, steps: int, ends: tuple[Tensor, ...], past: tuple[tuple[int
     return [torch.stack([made[n] for made in found]) if steps else end.new_empty((0, *end.shape)) for n, end in enumerate(ends)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -83,7 +83,7 @@ The next cell is F o C + I o G and the next state O o tanh of it. Gers, Schmidhu
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -112,13 +112,358 @@ def lstm_cell(
     X: Any, H: Any, C: Any, b: Any, W: Any, U: Any, W_i: Any, U_i: Any, b_i: Any, W_f: Any, U_f: Any, b_f: Any, W_o: Any, U_o: Any, b_o: Any
 ) -> tuple[Tensor, Tensor]:
     """Return (H_new, C_new), differentiable twice, in reverse and in forward mode."""
-    X, H, C, b, W, U, W_i, U_i, b_i, W_f, U_f, b_f, W_o, U_o, b_o = _real(
-        X=X, H=H, C=C, b=b, W=W, U=U, W_i=W_i, U_i=U_i, b_i=b_i, W_f=W_f, U_f=U_f, b_f=b_f, W_o=W_o, U_o=U_o, b_o=b_o
+    X, H, C, b, W, U, W_i, U_i, b_i, W_f, U_f, b_f, W_o, U_o, b_o = _arguments(
+        X, H, C, b, W, U, W_i, U_i, b_i, W_f, U_f, b_f, W_o, U_o, b_o
     )
-    _check(X=X, H=H, C=C, b=b, W=W, U=U, W_i=W_i, U_i=U_i, b_i=b_i, W_f=W_f, U_f=U_f, b_f=b_f, W_o=W_o, U_o=U_o, b_o=b_o)
     return _chosen(_Forward, _DualForward, _ReverseForward)(
         bool(_transforms()), X, H, C, b, W, U, W_i, U_i, b_i, W_f, U_f, b_f, W_o, U_o, b_o
     )[:2]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    H: Tensor
+    C: Tensor
+    W: Tensor
+    U: Tensor
+    W_i: Tensor
+    U_i: Tensor
+    W_f: Tensor
+    U_f: Tensor
+    W_o: Tensor
+    U_o: Tensor
+    I: Tensor
+    F: Tensor
+    O: Tensor
+    G: Tensor
+    C_new: Tensor
+
+
+def forward(
+    X: Any, H: Any, C: Any, b: Any, W: Any, U: Any, W_i: Any, U_i: Any, b_i: Any, W_f: Any, U_f: Any, b_f: Any, W_o: Any, U_o: Any, b_o: Any
+) -> tuple[tuple[Tensor, Tensor], Saved]:
+    """Return ((H_new, C_new), saved), without autograd."""
+    X, H, C, b, W, U, W_i, U_i, b_i, W_f, U_f, b_f, W_o, U_o, b_o = _arguments(
+        X, H, C, b, W, U, W_i, U_i, b_i, W_f, U_f, b_f, W_o, U_o, b_o
+    )
+    X, H, C, b, W, U, W_i, U_i, b_i, W_f, U_f, b_f, W_o, U_o, b_o = _detached(X, H, C, b, W, U, W_i, U_i, b_i, W_f, U_f, b_f, W_o, U_o, b_o)
+    H_new, C_new, I, F, O, G = _forward_pass(X, H, C, b, W, U, W_i, U_i, b_i, W_f, U_f, b_f, W_o, U_o, b_o)
+    return (H_new, C_new), Saved(X, H, C, W, U, W_i, U_i, W_f, U_f, W_o, U_o, I, F, O, G, C_new)
+
+
+def backward(
+    dH_new: Any, dC_new: Any, saved: Saved
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return (dX, dH, dC, db, dW, dU, dW_i, dU_i, db_i, dW_f, dU_f, db_f, dW_o, dU_o, db_o), the gradients with upstream (dH_new, dC_new)."""
+    X, H, C, W, U, W_i, U_i, W_f, U_f, W_o, U_o, I, F, O, G, C_new = saved
+    B = X.shape[0]
+    D = H.shape[-1]
+    dH_new = _upstream("dH_new", dH_new, (B, D), X)
+    dC_new = _upstream("dC_new", dC_new, (B, D), X)
+    return _backward_pass(
+        True,
+        True,
+        True,
+        True,
+        True,
+        True,
+        True,
+        True,
+        True,
+        True,
+        True,
+        True,
+        True,
+        True,
+        True,
+        X,
+        H,
+        C,
+        W,
+        U,
+        W_i,
+        U_i,
+        W_f,
+        U_f,
+        W_o,
+        U_o,
+        I,
+        F,
+        O,
+        G,
+        C_new,
+        dH_new,
+        dC_new,
+    )
+
+
+def _arguments(
+    X: Any, H: Any, C: Any, b: Any, W: Any, U: Any, W_i: Any, U_i: Any, b_i: Any, W_f: Any, U_f: Any, b_f: Any, W_o: Any, U_o: Any, b_o: Any
+) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(H, Tensor)
+        and isinstance(C, Tensor)
+        and isinstance(b, Tensor)
+        and isinstance(W, Tensor)
+        and isinstance(U, Tensor)
+        and isinstance(W_i, Tensor)
+        and isinstance(U_i, Tensor)
+        and isinstance(b_i, Tensor)
+        and isinstance(W_f, Tensor)
+        and isinstance(U_f, Tensor)
+        and isinstance(b_f, Tensor)
+        and isinstance(W_o, Tensor)
+        and isinstance(U_o, Tensor)
+        and isinstance(b_o, Tensor)
+        and X.is_floating_point()
+        and X.dtype
+        == H.dtype
+        == C.dtype
+        == b.dtype
+        == W.dtype
+        == U.dtype
+        == W_i.dtype
+        == U_i.dtype
+        == b_i.dtype
+        == W_f.dtype
+        == U_f.dtype
+        == b_f.dtype
+        == W_o.dtype
+        == U_o.dtype
+        == b_o.dtype
+    ):
+        X, H, C, b, W, U, W_i, U_i, b_i, W_f, U_f, b_f, W_o, U_o, b_o = _real(
+            X=X, H=H, C=C, b=b, W=W, U=U, W_i=W_i, U_i=U_i, b_i=b_i, W_f=W_f, U_f=U_f, b_f=b_f, W_o=W_o, U_o=U_o, b_o=b_o
+        )
+    if not (
+        X.ndim == 2
+        and H.ndim == 2
+        and H.shape[0] == X.shape[0]
+        and C.ndim == 2
+        and C.shape[0] == X.shape[0]
+        and C.shape[1] == H.shape[1]
+        and b.ndim == 1
+        and b.shape[0] == H.shape[1]
+        and W.ndim == 2
+        and W.shape[0] == X.shape[1]
+        and W.shape[1] == H.shape[1]
+        and U.ndim == 2
+        and U.shape[0] == H.shape[1]
+        and U.shape[1] == H.shape[1]
+        and W_i.ndim == 2
+        and W_i.shape[0] == X.shape[1]
+        and W_i.shape[1] == H.shape[1]
+        and U_i.ndim == 2
+        and U_i.shape[0] == H.shape[1]
+        and U_i.shape[1] == H.shape[1]
+        and b_i.ndim == 1
+        and b_i.shape[0] == H.shape[1]
+        and W_f.ndim == 2
+        and W_f.shape[0] == X.shape[1]
+        and W_f.shape[1] == H.shape[1]
+        and U_f.ndim == 2
+        and U_f.shape[0] == H.shape[1]
+        and U_f.shape[1] == H.shape[1]
+        and b_f.ndim == 1
+        and b_f.shape[0] == H.shape[1]
+        and W_o.ndim == 2
+        and W_o.shape[0] == X.shape[1]
+        and W_o.shape[1] == H.shape[1]
+        and U_o.ndim == 2
+        and U_o.shape[0] == H.shape[1]
+        and U_o.shape[1] == H.shape[1]
+        and b_o.ndim == 1
+        and b_o.shape[0] == H.shape[1]
+    ):
+        _check(X=X, H=H, C=C, b=b, W=W, U=U, W_i=W_i, U_i=U_i, b_i=b_i, W_f=W_f, U_f=U_f, b_f=b_f, W_o=W_o, U_o=U_o, b_o=b_o)
+    return X, H, C, b, W, U, W_i, U_i, b_i, W_f, U_f, b_f, W_o, U_o, b_o
+
+
+def _forward_pass(
+    X: Tensor,
+    H: Tensor,
+    C: Tensor,
+    b: Tensor,
+    W: Tensor,
+    U: Tensor,
+    W_i: Tensor,
+    U_i: Tensor,
+    b_i: Tensor,
+    W_f: Tensor,
+    U_f: Tensor,
+    b_f: Tensor,
+    W_o: Tensor,
+    U_o: Tensor,
+    b_o: Tensor,
+) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # Z[i,j] = sum(k, X[i,k]*W_i[k,j])
+    Z = X @ W_i
+    # E[i,j] = sum(l, H[i,l]*U_i[l,j])
+    E = H @ U_i
+    # I[i,j] = sigmoid(Z[i,j] + E[i,j] + b_i[j])
+    I = torch.sigmoid(Z + E + b_i)
+    # A[i,j] = sum(k, X[i,k]*W_f[k,j])
+    A = X @ W_f
+    # Z_1[i,j] = sum(l, H[i,l]*U_f[l,j])
+    Z_1 = H @ U_f
+    # F[i,j] = sigmoid(A[i,j] + Z_1[i,j] + b_f[j])
+    F = torch.sigmoid(A + Z_1 + b_f)
+    # Z_2[i,j] = sum(k, X[i,k]*W_o[k,j])
+    Z_2 = X @ W_o
+    # Z_3[i,j] = sum(l, H[i,l]*U_o[l,j])
+    Z_3 = H @ U_o
+    # O[i,j] = sigmoid(Z_2[i,j] + Z_3[i,j] + b_o[j])
+    O = torch.sigmoid(Z_2 + Z_3 + b_o)
+    # Z_4[i,j] = sum(k, X[i,k]*W[k,j])
+    Z_4 = X @ W
+    # Z_5[i,j] = sum(l, H[i,l]*U[l,j])
+    Z_5 = H @ U
+    # G[i,j] = tanh(Z_4[i,j] + Z_5[i,j] + b[j])
+    G = torch.tanh(Z_4 + Z_5 + b)
+    # C_new[i,j] = F[i,j]*C[i,j] + I[i,j]*G[i,j]
+    C_new = F * C + I * G
+    # H_new[i,j] = O[i,j]*tanh(C_new[i,j])
+    H_new = O * torch.tanh(C_new)
+    return H_new, C_new, I, F, O, G
+
+
+def _backward_pass(
+    need_X: bool,
+    need_H: bool,
+    need_C: bool,
+    need_b: bool,
+    need_W: bool,
+    need_U: bool,
+    need_W_i: bool,
+    need_U_i: bool,
+    need_b_i: bool,
+    need_W_f: bool,
+    need_U_f: bool,
+    need_b_f: bool,
+    need_W_o: bool,
+    need_U_o: bool,
+    need_b_o: bool,
+    X: Tensor,
+    H: Tensor,
+    C: Tensor,
+    W: Tensor,
+    U: Tensor,
+    W_i: Tensor,
+    U_i: Tensor,
+    W_f: Tensor,
+    U_f: Tensor,
+    W_o: Tensor,
+    U_o: Tensor,
+    I: Tensor,
+    F: Tensor,
+    O: Tensor,
+    G: Tensor,
+    C_new: Tensor,
+    dH_new: Tensor,
+    dC_new: Tensor,
+) -> Any:
+    """(dX, dH, dC, db, dW, dU, dW_i, dU_i, db_i, dW_f, dU_f, db_f, dW_o, dU_o, db_o): None for those that are not needed."""
+    dX = dH = dC = db = dW = dU = dW_i = dU_i = db_i = dW_f = dU_f = db_f = dW_o = dU_o = db_o = None
+    tanh_C_new = torch.tanh(C_new)
+    if need_X or need_H or need_W_o or need_U_o or need_b_o:
+        # dO[i,j] = dH_new[i,j]*tanh(C_new[i,j])
+        dO = dH_new * tanh_C_new
+    if need_X or need_H or need_C or need_b or need_W or need_U or need_W_i or need_U_i or need_b_i or need_W_f or need_U_f or need_b_f:
+        # dC_new_total[i,j] = dC_new[i,j] + dH_new[i,j]*O[i,j]*(1 - tanh(C_new[i,j])^2)
+        dC_new_total = dC_new + dH_new * O * (1 - tanh_C_new**2)
+    if need_C:
+        # dC[i,j] = dC_new_total[i,j]*F[i,j]
+        dC = dC_new_total * F
+    if need_X or need_H or need_W_f or need_U_f or need_b_f:
+        # dF[i,j] = dC_new_total[i,j]*C[i,j]
+        dF = dC_new_total * C
+    if need_X or need_H or need_W_i or need_U_i or need_b_i:
+        # dI[i,j] = dC_new_total[i,j]*G[i,j]
+        dI = dC_new_total * G
+    if need_X or need_H or need_b or need_W or need_U:
+        # dG[i,j] = dC_new_total[i,j]*I[i,j]
+        dG = dC_new_total * I
+        G_shifted = 1 - G**2
+    if need_b:
+        # db[j] = sum(i, dG[i,j]*(1 - G[i,j]^2))
+        db = (dG * G_shifted).sum(dim=0)
+    if need_X or need_W:
+        # dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
+        dZ_4 = dG * G_shifted
+    if need_H or need_U:
+        # dZ_5[i,j] = dG[i,j]*(1 - G[i,j]^2)
+        dZ_5 = dG * G_shifted
+    if need_U:
+        # dU[l,j] = sum(i, dZ_5[i,j]*H[i,l])
+        dU = H.T @ dZ_5
+    if need_W:
+        # dW[k,j] = sum(i, dZ_4[i,j]*X[i,k])
+        dW = X.T @ dZ_4
+    if need_X or need_H or need_W_o or need_U_o or need_b_o:
+        O_shifted = 1 - O
+    if need_b_o:
+        # db_o[j] = sum(i, dO[i,j]*O[i,j]*(1 - O[i,j]))
+        db_o = (O_shifted * (dO * O)).sum(dim=0)
+    if need_X or need_W_o:
+        # dZ_2[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
+        dZ_2 = dO * O * O_shifted
+    if need_H or need_U_o:
+        # dZ_3[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
+        dZ_3 = dO * O * O_shifted
+    if need_U_o:
+        # dU_o[l,j] = sum(i, dZ_3[i,j]*H[i,l])
+        dU_o = H.T @ dZ_3
+    if need_W_o:
+        # dW_o[k,j] = sum(i, dZ_2[i,j]*X[i,k])
+        dW_o = X.T @ dZ_2
+    if need_X or need_H or need_W_f or need_U_f or need_b_f:
+        F_shifted = 1 - F
+    if need_b_f:
+        # db_f[j] = sum(i, dF[i,j]*F[i,j]*(1 - F[i,j]))
+        db_f = (F_shifted * (dF * F)).sum(dim=0)
+    if need_X or need_W_f:
+        # dA[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
+        dA = dF * F * F_shifted
+    if need_H or need_U_f:
+        # dZ_1[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
+        dZ_1 = dF * F * F_shifted
+    if need_U_f:
+        # dU_f[l,j] = sum(i, dZ_1[i,j]*H[i,l])
+        dU_f = H.T @ dZ_1
+    if need_W_f:
+        # dW_f[k,j] = sum(i, dA[i,j]*X[i,k])
+        dW_f = X.T @ dA
+    if need_X or need_H or need_W_i or need_U_i or need_b_i:
+        I_shifted = 1 - I
+    if need_b_i:
+        # db_i[j] = sum(i, dI[i,j]*I[i,j]*(1 - I[i,j]))
+        db_i = (I_shifted * (dI * I)).sum(dim=0)
+    if need_X or need_W_i:
+        # dZ[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
+        dZ = dI * I * I_shifted
+    if need_H or need_U_i:
+        # dE[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
+        dE = dI * I * I_shifted
+    if need_H:
+        # dH[i,l] = sum(j, dE[i,j]*U_i[l,j]) + sum(j, dZ_1[i,j]*U_f[l,j]) + sum(j, dZ_3[i,j]*U_o[l,j]) +
+        #     sum(j, dZ_5[i,j]*U[l,j])
+        dH = dE @ U_i.T + dZ_1 @ U_f.T + dZ_3 @ U_o.T + dZ_5 @ U.T
+    if need_U_i:
+        # dU_i[l,j] = sum(i, dE[i,j]*H[i,l])
+        dU_i = H.T @ dE
+    if need_X:
+        # dX[i,k] = sum(j, dZ[i,j]*W_i[k,j]) + sum(j, dA[i,j]*W_f[k,j]) + sum(j, dZ_2[i,j]*W_o[k,j]) + sum(j,
+        #     dZ_4[i,j]*W[k,j])
+        dX = dZ @ W_i.T + dA @ W_f.T + dZ_2 @ W_o.T + dZ_4 @ W.T
+    if need_W_i:
+        # dW_i[k,j] = sum(i, dZ[i,j]*X[i,k])
+        dW_i = X.T @ dZ
+    return dX, dH, dC, db, dW, dU, dW_i, dU_i, db_i, dW_f, dU_f, db_f, dW_o, dU_o, db_o
 
 
 class _Forward(torch.autograd.Function):
@@ -145,35 +490,7 @@ class _Forward(torch.autograd.Function):
         U_o: Tensor,
         b_o: Tensor,
     ) -> Any:
-        # Z[i,j] = sum(k, X[i,k]*W_i[k,j])
-        Z = X @ W_i
-        # E[i,j] = sum(l, H[i,l]*U_i[l,j])
-        E = H @ U_i
-        # I[i,j] = sigmoid(Z[i,j] + E[i,j] + b_i[j])
-        I = torch.sigmoid(Z + E + b_i)
-        # A[i,j] = sum(k, X[i,k]*W_f[k,j])
-        A = X @ W_f
-        # Z_1[i,j] = sum(l, H[i,l]*U_f[l,j])
-        Z_1 = H @ U_f
-        # F[i,j] = sigmoid(A[i,j] + Z_1[i,j] + b_f[j])
-        F = torch.sigmoid(A + Z_1 + b_f)
-        # Z_2[i,j] = sum(k, X[i,k]*W_o[k,j])
-        Z_2 = X @ W_o
-        # Z_3[i,j] = sum(l, H[i,l]*U_o[l,j])
-        Z_3 = H @ U_o
-        # O[i,j] = sigmoid(Z_2[i,j] + Z_3[i,j] + b_o[j])
-        O = torch.sigmoid(Z_2 + Z_3 + b_o)
-        # Z_4[i,j] = sum(k, X[i,k]*W[k,j])
-        Z_4 = X @ W
-        # Z_5[i,j] = sum(l, H[i,l]*U[l,j])
-        Z_5 = H @ U
-        # G[i,j] = tanh(Z_4[i,j] + Z_5[i,j] + b[j])
-        G = torch.tanh(Z_4 + Z_5 + b)
-        # C_new[i,j] = F[i,j]*C[i,j] + I[i,j]*G[i,j]
-        C_new = F * C + I * G
-        # H_new[i,j] = O[i,j]*tanh(C_new[i,j])
-        H_new = O * torch.tanh(C_new)
-        return H_new, C_new, I, F, O, G
+        return _forward_pass(X, H, C, b, W, U, W_i, U_i, b_i, W_f, U_f, b_f, W_o, U_o, b_o)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -211,25 +528,67 @@ class _Forward(torch.autograd.Function):
             need_U_o,
             need_b_o,
         ) = ctx.needs_input_grad
-        dX, dH, dC, db, dW, dU, dW_i, dU_i, db_i, dW_f, dU_f, db_f, dW_o, dU_o, db_o = _spread(
-            (
-                need_X,
-                need_H,
-                need_C,
-                need_b,
-                need_W,
-                need_U,
-                need_W_i,
-                need_U_i,
-                need_b_i,
-                need_W_f,
-                need_U_f,
-                need_b_f,
-                need_W_o,
-                need_U_o,
-                need_b_o,
-            ),
-            _chosen(_Backward, _DualBackward, _DualBackward)(
+        if _recorded():
+            dX, dH, dC, db, dW, dU, dW_i, dU_i, db_i, dW_f, dU_f, db_f, dW_o, dU_o, db_o = _spread(
+                (
+                    need_X,
+                    need_H,
+                    need_C,
+                    need_b,
+                    need_W,
+                    need_U,
+                    need_W_i,
+                    need_U_i,
+                    need_b_i,
+                    need_W_f,
+                    need_U_f,
+                    need_b_f,
+                    need_W_o,
+                    need_U_o,
+                    need_b_o,
+                ),
+                _chosen(_Backward, _DualBackward, _DualBackward)(
+                    need_X,
+                    need_H,
+                    need_C,
+                    need_b,
+                    need_W,
+                    need_U,
+                    need_W_i,
+                    need_U_i,
+                    need_b_i,
+                    need_W_f,
+                    need_U_f,
+                    need_b_f,
+                    need_W_o,
+                    need_U_o,
+                    need_b_o,
+                    X,
+                    H,
+                    C,
+                    b,
+                    W,
+                    U,
+                    W_i,
+                    U_i,
+                    b_i,
+                    W_f,
+                    U_f,
+                    b_f,
+                    W_o,
+                    U_o,
+                    b_o,
+                    I,
+                    F,
+                    O,
+                    G,
+                    C_new,
+                    dH_new,
+                    dC_new,
+                ),
+            )
+        else:
+            dX, dH, dC, db, dW, dU, dW_i, dU_i, db_i, dW_f, dU_f, db_f, dW_o, dU_o, db_o = _backward_pass(
                 need_X,
                 need_H,
                 need_C,
@@ -248,18 +607,14 @@ class _Forward(torch.autograd.Function):
                 X,
                 H,
                 C,
-                b,
                 W,
                 U,
                 W_i,
                 U_i,
-                b_i,
                 W_f,
                 U_f,
-                b_f,
                 W_o,
                 U_o,
-                b_o,
                 I,
                 F,
                 O,
@@ -267,8 +622,7 @@ class _Forward(torch.autograd.Function):
                 C_new,
                 dH_new,
                 dC_new,
-            ),
-        )
+            )
         return None, dX, dH, dC, db, dW, dU, dW_i, dU_i, db_i, dW_f, dU_f, db_f, dW_o, dU_o, db_o
 
 
@@ -373,14 +727,30 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(
+        ctx: Any,
+        _fill: bool,
+        X: Tensor,
+        H: Tensor,
+        C: Tensor,
+        b: Tensor,
+        W: Tensor,
+        U: Tensor,
+        W_i: Tensor,
+        U_i: Tensor,
+        b_i: Tensor,
+        W_f: Tensor,
+        U_f: Tensor,
+        b_f: Tensor,
+        W_o: Tensor,
+        U_o: Tensor,
+        b_o: Tensor,
+    ) -> Any:
+        H_new, C_new, I, F, O, G = _forward_pass(X, H, C, b, W, U, W_i, U_i, b_i, W_f, U_f, b_f, W_o, U_o, b_o)
+        ctx.save_for_backward(X, H, C, b, W, U, W_i, U_i, b_i, W_f, U_f, b_f, W_o, U_o, b_o, I, F, O, G, C_new)
+        return (H_new, C_new)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -428,101 +798,6 @@ class _Backward(torch.autograd.Function):
         dH_new: Tensor,
         dC_new: Tensor,
     ) -> Any:
-        dX = dH = dC = db = dW = dU = dW_i = dU_i = db_i = dW_f = dU_f = db_f = dW_o = dU_o = db_o = None
-        tanh_C_new = torch.tanh(C_new)
-        if need_X or need_H or need_W_o or need_U_o or need_b_o:
-            # dO[i,j] = dH_new[i,j]*tanh(C_new[i,j])
-            dO = dH_new * tanh_C_new
-        if need_X or need_H or need_C or need_b or need_W or need_U or need_W_i or need_U_i or need_b_i or need_W_f or need_U_f or need_b_f:
-            # dC_new_total[i,j] = dC_new[i,j] + dH_new[i,j]*O[i,j]*(1 - tanh(C_new[i,j])^2)
-            dC_new_total = dC_new + dH_new * O * (1 - tanh_C_new**2)
-        if need_C:
-            # dC[i,j] = dC_new_total[i,j]*F[i,j]
-            dC = dC_new_total * F
-        if need_X or need_H or need_W_f or need_U_f or need_b_f:
-            # dF[i,j] = dC_new_total[i,j]*C[i,j]
-            dF = dC_new_total * C
-        if need_X or need_H or need_W_i or need_U_i or need_b_i:
-            # dI[i,j] = dC_new_total[i,j]*G[i,j]
-            dI = dC_new_total * G
-        if need_X or need_H or need_b or need_W or need_U:
-            # dG[i,j] = dC_new_total[i,j]*I[i,j]
-            dG = dC_new_total * I
-            G_shifted = 1 - G**2
-        if need_b:
-            # db[j] = sum(i, dG[i,j]*(1 - G[i,j]^2))
-            db = (dG * G_shifted).sum(dim=0)
-        if need_X or need_W:
-            # dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
-            dZ_4 = dG * G_shifted
-        if need_H or need_U:
-            # dZ_5[i,j] = dG[i,j]*(1 - G[i,j]^2)
-            dZ_5 = dG * G_shifted
-        if need_U:
-            # dU[l,j] = sum(i, dZ_5[i,j]*H[i,l])
-            dU = H.T @ dZ_5
-        if need_W:
-            # dW[k,j] = sum(i, dZ_4[i,j]*X[i,k])
-            dW = X.T @ dZ_4
-        if need_X or need_H or need_W_o or need_U_o or need_b_o:
-            O_shifted = 1 - O
-        if need_b_o:
-            # db_o[j] = sum(i, dO[i,j]*O[i,j]*(1 - O[i,j]))
-            db_o = (O_shifted * (dO * O)).sum(dim=0)
-        if need_X or need_W_o:
-            # dZ_2[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
-            dZ_2 = dO * O * O_shifted
-        if need_H or need_U_o:
-            # dZ_3[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
-            dZ_3 = dO * O * O_shifted
-        if need_U_o:
-            # dU_o[l,j] = sum(i, dZ_3[i,j]*H[i,l])
-            dU_o = H.T @ dZ_3
-        if need_W_o:
-            # dW_o[k,j] = sum(i, dZ_2[i,j]*X[i,k])
-            dW_o = X.T @ dZ_2
-        if need_X or need_H or need_W_f or need_U_f or need_b_f:
-            F_shifted = 1 - F
-        if need_b_f:
-            # db_f[j] = sum(i, dF[i,j]*F[i,j]*(1 - F[i,j]))
-            db_f = (F_shifted * (dF * F)).sum(dim=0)
-        if need_X or need_W_f:
-            # dA[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
-            dA = dF * F * F_shifted
-        if need_H or need_U_f:
-            # dZ_1[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
-            dZ_1 = dF * F * F_shifted
-        if need_U_f:
-            # dU_f[l,j] = sum(i, dZ_1[i,j]*H[i,l])
-            dU_f = H.T @ dZ_1
-        if need_W_f:
-            # dW_f[k,j] = sum(i, dA[i,j]*X[i,k])
-            dW_f = X.T @ dA
-        if need_X or need_H or need_W_i or need_U_i or need_b_i:
-            I_shifted = 1 - I
-        if need_b_i:
-            # db_i[j] = sum(i, dI[i,j]*I[i,j]*(1 - I[i,j]))
-            db_i = (I_shifted * (dI * I)).sum(dim=0)
-        if need_X or need_W_i:
-            # dZ[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
-            dZ = dI * I * I_shifted
-        if need_H or need_U_i:
-            # dE[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
-            dE = dI * I * I_shifted
-        if need_H:
-            # dH[i,l] = sum(j, dE[i,j]*U_i[l,j]) + sum(j, dZ_1[i,j]*U_f[l,j]) + sum(j, dZ_3[i,j]*U_o[l,j]) +
-            #     sum(j, dZ_5[i,j]*U[l,j])
-            dH = dE @ U_i.T + dZ_1 @ U_f.T + dZ_3 @ U_o.T + dZ_5 @ U.T
-        if need_U_i:
-            # dU_i[l,j] = sum(i, dE[i,j]*H[i,l])
-            dU_i = H.T @ dE
-        if need_X:
-            # dX[i,k] = sum(j, dZ[i,j]*W_i[k,j]) + sum(j, dA[i,j]*W_f[k,j]) + sum(j, dZ_2[i,j]*W_o[k,j]) + sum(j,
-            #     dZ_4[i,j]*W[k,j])
-            dX = dZ @ W_i.T + dA @ W_f.T + dZ_2 @ W_o.T + dZ_4 @ W.T
-        if need_W_i:
-            # dW_i[k,j] = sum(i, dZ[i,j]*X[i,k])
-            dW_i = X.T @ dZ
         return _needed(
             (
                 need_X,
@@ -541,7 +816,41 @@ class _Backward(torch.autograd.Function):
                 need_U_o,
                 need_b_o,
             ),
-            (dX, dH, dC, db, dW, dU, dW_i, dU_i, db_i, dW_f, dU_f, db_f, dW_o, dU_o, db_o),
+            _backward_pass(
+                need_X,
+                need_H,
+                need_C,
+                need_b,
+                need_W,
+                need_U,
+                need_W_i,
+                need_U_i,
+                need_b_i,
+                need_W_f,
+                need_U_f,
+                need_b_f,
+                need_W_o,
+                need_U_o,
+                need_b_o,
+                X,
+                H,
+                C,
+                W,
+                U,
+                W_i,
+                U_i,
+                W_f,
+                U_f,
+                W_o,
+                U_o,
+                I,
+                F,
+                O,
+                G,
+                C_new,
+                dH_new,
+                dC_new,
+            ),
         )
 
     @staticmethod
@@ -1204,10 +1513,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -1216,10 +1548,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

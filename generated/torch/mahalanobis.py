@@ -33,7 +33,7 @@ The squared Mahalanobis distance of each row of X from m, for a given symmetric 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,12 +48,76 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def mahalanobis(X: Any, m: Any, S: Any, *, validate: bool = False) -> Tensor:
     """Return Q, differentiable twice, in reverse and in forward mode. With `validate`, the arguments are first checked against the declared facts."""
-    X, m, S = _real(X=X, m=m, S=S)
-    _check(X=X, m=m, S=S)
-    if validate:
-        _facts(S.detach())
+    X, m, S = _arguments(X, m, S, validate)
     _constant(S=S)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, m, S)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    D: Tensor
+    S_inv: Tensor
+
+
+def forward(X: Any, m: Any, S: Any, *, validate: bool = False) -> tuple[Tensor, Saved]:
+    """Return (Q, saved), without autograd. With `validate`, the arguments are first checked against the declared facts."""
+    X, m, S = _arguments(X, m, S, validate)
+    X, m, S = _detached(X, m, S)
+    Q, D, S_inv = _forward_pass(X, m, S)
+    return Q, Saved(D, S_inv)
+
+
+def backward(dQ: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dX, dm), the gradients with upstream dQ."""
+    D, S_inv = saved
+    B = D.shape[0]
+    dQ = _upstream("dQ", dQ, (B,), D)
+    return _backward_pass(True, True, D, S_inv, dQ)
+
+
+def _arguments(X: Any, m: Any, S: Any, validate: bool = False) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(m, Tensor)
+        and isinstance(S, Tensor)
+        and X.is_floating_point()
+        and X.dtype == m.dtype == S.dtype
+    ):
+        X, m, S = _real(X=X, m=m, S=S)
+    if not (
+        X.ndim == 2 and m.ndim == 1 and m.shape[0] == X.shape[1] and S.ndim == 2 and S.shape[0] == X.shape[1] and S.shape[1] == X.shape[1]
+    ):
+        _check(X=X, m=m, S=S)
+    if validate:
+        _facts(S.detach())
+    return X, m, S
+
+
+def _forward_pass(X: Tensor, m: Tensor, S: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # D[n,i] = X[n,i] - m[i]
+    D = X - m
+    # S_inv[i,j] = inv(S)[i,j]
+    S_inv = torch.linalg.inv(S)
+    # Q[n] = sum(i,j, D[n,i]*S_inv[i,j]*D[n,j])
+    Q = torch.linalg.vecdot(D, D @ S_inv)
+    return Q, D, S_inv
+
+
+def _backward_pass(need_X: bool, need_m: bool, D: Tensor, S_inv: Tensor, dQ: Tensor) -> Any:
+    """(dX, dm): None for those that are not needed."""
+    dX = dm = None
+    # dD[n,i] = 2*dQ[n]*sum(j, S_inv[j,i]*D[n,j])
+    dD = 2 * dQ[:, None] * (D @ S_inv)
+    if need_X:
+        # dX[n,i] = dD[n,i]
+        dX = dD.clone()
+    if need_m:
+        # dm[i] = -sum(n, dD[n,i])
+        dm = -dD.sum(dim=0)
+    return dX, dm
 
 
 class _Forward(torch.autograd.Function):
@@ -63,13 +127,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, m: Tensor, S: Tensor) -> Any:
-        # D[n,i] = X[n,i] - m[i]
-        D = X - m
-        # S_inv[i,j] = inv(S)[i,j]
-        S_inv = torch.linalg.inv(S)
-        # Q[n] = sum(i,j, D[n,i]*S_inv[i,j]*D[n,j])
-        Q = torch.linalg.vecdot(D, D @ S_inv)
-        return Q, D, S_inv
+        return _forward_pass(X, m, S)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -87,7 +145,10 @@ class _Forward(torch.autograd.Function):
         if dQ is None:
             dQ = X.new_zeros((B,))
         _, need_X, need_m, _ = ctx.needs_input_grad
-        dX, dm = _spread((need_X, need_m), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_m, X, m, S, D, S_inv, dQ))
+        if _recorded():
+            dX, dm = _spread((need_X, need_m), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_m, X, m, S, D, S_inv, dQ))
+        else:
+            dX, dm = _backward_pass(need_X, need_m, D, S_inv, dQ)
         return None, dX, dm, None
 
 
@@ -114,14 +175,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, m: Tensor, S: Tensor) -> Any:
+        Q, D, S_inv = _forward_pass(X, m, S)
+        ctx.save_for_backward(X, m, S, D, S_inv)
+        return (Q,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -131,16 +190,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_m: bool, X: Tensor, m: Tensor, S: Tensor, D: Tensor, S_inv: Tensor, dQ: Tensor) -> Any:
-        dX = dm = None
-        # dD[n,i] = 2*dQ[n]*sum(j, S_inv[j,i]*D[n,j])
-        dD = 2 * dQ[:, None] * (D @ S_inv)
-        if need_X:
-            # dX[n,i] = dD[n,i]
-            dX = dD.clone()
-        if need_m:
-            # dm[i] = -sum(n, dD[n,i])
-            dm = -dD.sum(dim=0)
-        return _needed((need_X, need_m), (dX, dm))
+        return _needed((need_X, need_m), _backward_pass(need_X, need_m, D, S_inv, dQ))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -282,10 +332,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -294,10 +367,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -26,7 +26,7 @@ L = max(margin + a - b, 0), with a the distance to the positive and b that to th
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -41,10 +41,69 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def margin_of_distances(a: Any, b: Any, margin: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    a, b, margin = _real(a=a, b=b, margin=margin)
-    _check(a=a, b=b, margin=margin)
+    a, b, margin = _arguments(a, b, margin)
     _constant(margin=margin)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), a, b, margin)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    u: Tensor
+
+
+def forward(a: Any, b: Any, margin: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    a, b, margin = _arguments(a, b, margin)
+    a, b, margin = _detached(a, b, margin)
+    L, u = _forward_pass(a, b, margin)
+    return L, Saved(u)
+
+
+def backward(dL: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (da, db), the gradients with upstream dL."""
+    (u,) = saved
+    N = u.shape[0]
+    dL = _upstream("dL", dL, (N,), u)
+    return _backward_pass(True, True, u, dL)
+
+
+def _arguments(a: Any, b: Any, margin: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(a, Tensor)
+        and isinstance(b, Tensor)
+        and isinstance(margin, Tensor)
+        and a.is_floating_point()
+        and a.dtype == b.dtype == margin.dtype
+    ):
+        a, b, margin = _real(a=a, b=b, margin=margin)
+    if not (a.ndim == 1 and b.ndim == 1 and b.shape[0] == a.shape[0] and margin.ndim == 0):
+        _check(a=a, b=b, margin=margin)
+    return a, b, margin
+
+
+def _forward_pass(a: Tensor, b: Tensor, margin: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # u[i] = a[i] - b[i] + margin
+    u = a - b + margin
+    # L[i] = u[i] + relu(-u[i])
+    L = u + torch.relu(-u)
+    return L, u
+
+
+def _backward_pass(need_a: bool, need_b: bool, u: Tensor, dL: Tensor) -> Any:
+    """(da, db): None for those that are not needed."""
+    da = db = None
+    # du[i] = dL[i]*(1 - where(0 < -u[i], 1, 0))
+    du = dL * (1 - (-u > 0).to(u.dtype))
+    if need_a:
+        # da[i] = du[i]
+        da = du.clone()
+    if need_b:
+        # db[i] = -du[i]
+        db = -du
+    return da, db
 
 
 class _Forward(torch.autograd.Function):
@@ -54,11 +113,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, a: Tensor, b: Tensor, margin: Tensor) -> Any:
-        # u[i] = a[i] - b[i] + margin
-        u = a - b + margin
-        # L[i] = u[i] + relu(-u[i])
-        L = u + torch.relu(-u)
-        return L, u
+        return _forward_pass(a, b, margin)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -76,7 +131,10 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = a.new_zeros((N,))
         _, need_a, need_b, _ = ctx.needs_input_grad
-        da, db = _spread((need_a, need_b), _chosen(_Backward, _DualBackward, _DualBackward)(need_a, need_b, a, b, margin, u, dL))
+        if _recorded():
+            da, db = _spread((need_a, need_b), _chosen(_Backward, _DualBackward, _DualBackward)(need_a, need_b, a, b, margin, u, dL))
+        else:
+            da, db = _backward_pass(need_a, need_b, u, dL)
         return None, da, db, None
 
 
@@ -101,14 +159,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, a: Tensor, b: Tensor, margin: Tensor) -> Any:
+        L, u = _forward_pass(a, b, margin)
+        ctx.save_for_backward(a, b, margin, u)
+        return (L,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -118,16 +174,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_a: bool, need_b: bool, a: Tensor, b: Tensor, margin: Tensor, u: Tensor, dL: Tensor) -> Any:
-        da = db = None
-        # du[i] = dL[i]*(1 - where(0 < -u[i], 1, 0))
-        du = dL * (1 - (-u > 0).to(u.dtype))
-        if need_a:
-            # da[i] = du[i]
-            da = du.clone()
-        if need_b:
-            # db[i] = -du[i]
-            db = -du
-        return _needed((need_a, need_b), (da, db))
+        return _needed((need_a, need_b), _backward_pass(need_a, need_b, u, dL))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -251,10 +298,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -263,10 +333,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

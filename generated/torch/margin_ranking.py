@@ -28,7 +28,7 @@ L is the mean of max(margin - s (z - v), 0), with s = -1 or 1, as in torch.nn.Ma
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -44,10 +44,72 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def margin_ranking(z: Any, v: Any, s: Any, margin: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    z, v, s, margin = _real(z=z, v=v, s=s, margin=margin)
-    _check(z=z, v=v, s=s, margin=margin)
+    z, v, s, margin = _arguments(z, v, s, margin)
     _constant(s=s, margin=margin)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), z, v, s, margin)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    s: Tensor
+    u: Tensor
+
+
+def forward(z: Any, v: Any, s: Any, margin: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    z, v, s, margin = _arguments(z, v, s, margin)
+    z, v, s, margin = _detached(z, v, s, margin)
+    L, u = _forward_pass(z, v, s, margin)
+    return L, Saved(s, u)
+
+
+def backward(dL: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dz, dv), the gradients with upstream dL."""
+    s, u = saved
+    dL = _upstream("dL", dL, (), s)
+    return _backward_pass(True, True, s, u, dL)
+
+
+def _arguments(z: Any, v: Any, s: Any, margin: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(z, Tensor)
+        and isinstance(v, Tensor)
+        and isinstance(s, Tensor)
+        and isinstance(margin, Tensor)
+        and z.is_floating_point()
+        and z.dtype == v.dtype == s.dtype == margin.dtype
+    ):
+        z, v, s, margin = _real(z=z, v=v, s=s, margin=margin)
+    if not (z.ndim == 1 and v.ndim == 1 and v.shape[0] == z.shape[0] and s.ndim == 1 and s.shape[0] == z.shape[0] and margin.ndim == 0):
+        _check(z=z, v=v, s=s, margin=margin)
+    return z, v, s, margin
+
+
+def _forward_pass(z: Tensor, v: Tensor, s: Tensor, margin: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = z.shape[0]
+    # u[i] = margin - s[i]*(z[i] - v[i])
+    u = margin - s * (z - v)
+    # L = sum(i, u[i] + relu(-u[i]))/size(B)
+    L = (u + torch.relu(-u)).sum() / B
+    return L, u
+
+
+def _backward_pass(need_z: bool, need_v: bool, s: Tensor, u: Tensor, dL: Tensor) -> Any:
+    """(dz, dv): None for those that are not needed."""
+    B = s.shape[0]
+    dz = dv = None
+    # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
+    du = dL / B * (1 - (-u > 0).to(s.dtype))
+    if need_z:
+        # dz[i] = -du[i]*s[i]
+        dz = -du * s
+    if need_v:
+        # dv[i] = du[i]*s[i]
+        dv = du * s
+    return dz, dv
 
 
 class _Forward(torch.autograd.Function):
@@ -57,12 +119,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, z: Tensor, v: Tensor, s: Tensor, margin: Tensor) -> Any:
-        B = z.shape[0]
-        # u[i] = margin - s[i]*(z[i] - v[i])
-        u = margin - s * (z - v)
-        # L = sum(i, u[i] + relu(-u[i]))/size(B)
-        L = (u + torch.relu(-u)).sum() / B
-        return L, u
+        return _forward_pass(z, v, s, margin)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -79,7 +136,10 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = z.new_zeros(())
         _, need_z, need_v, _, _ = ctx.needs_input_grad
-        dz, dv = _spread((need_z, need_v), _chosen(_Backward, _DualBackward, _DualBackward)(need_z, need_v, z, v, s, margin, u, dL))
+        if _recorded():
+            dz, dv = _spread((need_z, need_v), _chosen(_Backward, _DualBackward, _DualBackward)(need_z, need_v, z, v, s, margin, u, dL))
+        else:
+            dz, dv = _backward_pass(need_z, need_v, s, u, dL)
         return None, dz, dv, None, None
 
 
@@ -105,14 +165,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, z: Tensor, v: Tensor, s: Tensor, margin: Tensor) -> Any:
+        L, u = _forward_pass(z, v, s, margin)
+        ctx.save_for_backward(z, v, s, margin, u)
+        return (L,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -122,17 +180,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_z: bool, need_v: bool, z: Tensor, v: Tensor, s: Tensor, margin: Tensor, u: Tensor, dL: Tensor) -> Any:
-        B = z.shape[0]
-        dz = dv = None
-        # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
-        du = dL / B * (1 - (-u > 0).to(s.dtype))
-        if need_z:
-            # dz[i] = -du[i]*s[i]
-            dz = -du * s
-        if need_v:
-            # dv[i] = du[i]*s[i]
-            dv = du * s
-        return _needed((need_z, need_v), (dz, dv))
+        return _needed((need_z, need_v), _backward_pass(need_z, need_v, s, u, dL))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -258,10 +306,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -270,10 +341,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -31,7 +31,7 @@ L = max(margin - s (a - b), 0), with s = -1 or 1.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -47,10 +47,76 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def margin_ranking_entries(a: Any, b: Any, s: Any, margin: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    a, b, s, margin = _real(a=a, b=b, s=s, margin=margin)
-    _check(a=a, b=b, s=s, margin=margin)
+    a, b, s, margin = _arguments(a, b, s, margin)
     _constant(margin=margin)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), a, b, s, margin)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    a: Tensor
+    b: Tensor
+    s: Tensor
+    u: Tensor
+
+
+def forward(a: Any, b: Any, s: Any, margin: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    a, b, s, margin = _arguments(a, b, s, margin)
+    a, b, s, margin = _detached(a, b, s, margin)
+    L, u = _forward_pass(a, b, s, margin)
+    return L, Saved(a, b, s, u)
+
+
+def backward(dL: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (da, db, ds), the gradients with upstream dL."""
+    a, b, s, u = saved
+    N = a.shape[0]
+    dL = _upstream("dL", dL, (N,), a)
+    return _backward_pass(True, True, True, a, b, s, u, dL)
+
+
+def _arguments(a: Any, b: Any, s: Any, margin: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(a, Tensor)
+        and isinstance(b, Tensor)
+        and isinstance(s, Tensor)
+        and isinstance(margin, Tensor)
+        and a.is_floating_point()
+        and a.dtype == b.dtype == s.dtype == margin.dtype
+    ):
+        a, b, s, margin = _real(a=a, b=b, s=s, margin=margin)
+    if not (a.ndim == 1 and b.ndim == 1 and b.shape[0] == a.shape[0] and s.ndim == 1 and s.shape[0] == a.shape[0] and margin.ndim == 0):
+        _check(a=a, b=b, s=s, margin=margin)
+    return a, b, s, margin
+
+
+def _forward_pass(a: Tensor, b: Tensor, s: Tensor, margin: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # u[i] = margin - s[i]*(a[i] - b[i])
+    u = margin - s * (a - b)
+    # L[i] = u[i] + relu(-u[i])
+    L = u + torch.relu(-u)
+    return L, u
+
+
+def _backward_pass(need_a: bool, need_b: bool, need_s: bool, a: Tensor, b: Tensor, s: Tensor, u: Tensor, dL: Tensor) -> Any:
+    """(da, db, ds): None for those that are not needed."""
+    da = db = ds = None
+    # du[i] = dL[i]*(1 - where(0 < -u[i], 1, 0))
+    du = dL * (1 - (-u > 0).to(a.dtype))
+    if need_s:
+        # ds[i] = -du[i]*(a[i] - b[i])
+        ds = -du * (a - b)
+    if need_a:
+        # da[i] = -du[i]*s[i]
+        da = -du * s
+    if need_b:
+        # db[i] = du[i]*s[i]
+        db = du * s
+    return da, db, ds
 
 
 class _Forward(torch.autograd.Function):
@@ -60,11 +126,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, a: Tensor, b: Tensor, s: Tensor, margin: Tensor) -> Any:
-        # u[i] = margin - s[i]*(a[i] - b[i])
-        u = margin - s * (a - b)
-        # L[i] = u[i] + relu(-u[i])
-        L = u + torch.relu(-u)
-        return L, u
+        return _forward_pass(a, b, s, margin)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -82,9 +144,12 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = a.new_zeros((N,))
         _, need_a, need_b, need_s, _ = ctx.needs_input_grad
-        da, db, ds = _spread(
-            (need_a, need_b, need_s), _chosen(_Backward, _DualBackward, _DualBackward)(need_a, need_b, need_s, a, b, s, margin, u, dL)
-        )
+        if _recorded():
+            da, db, ds = _spread(
+                (need_a, need_b, need_s), _chosen(_Backward, _DualBackward, _DualBackward)(need_a, need_b, need_s, a, b, s, margin, u, dL)
+            )
+        else:
+            da, db, ds = _backward_pass(need_a, need_b, need_s, a, b, s, u, dL)
         return None, da, db, ds, None
 
 
@@ -111,14 +176,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, a: Tensor, b: Tensor, s: Tensor, margin: Tensor) -> Any:
+        L, u = _forward_pass(a, b, s, margin)
+        ctx.save_for_backward(a, b, s, margin, u)
+        return (L,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -128,19 +191,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_a: bool, need_b: bool, need_s: bool, a: Tensor, b: Tensor, s: Tensor, margin: Tensor, u: Tensor, dL: Tensor) -> Any:
-        da = db = ds = None
-        # du[i] = dL[i]*(1 - where(0 < -u[i], 1, 0))
-        du = dL * (1 - (-u > 0).to(a.dtype))
-        if need_s:
-            # ds[i] = -du[i]*(a[i] - b[i])
-            ds = -du * (a - b)
-        if need_a:
-            # da[i] = -du[i]*s[i]
-            da = -du * s
-        if need_b:
-            # db[i] = du[i]*s[i]
-            db = du * s
-        return _needed((need_a, need_b, need_s), (da, db, ds))
+        return _needed((need_a, need_b, need_s), _backward_pass(need_a, need_b, need_s, a, b, s, u, dL))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -285,10 +336,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -297,10 +371,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

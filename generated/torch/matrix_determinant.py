@@ -24,7 +24,7 @@ L = det A, whose gradient is det(A) A^-T. The Matrix Cookbook, equation (49).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -37,9 +37,53 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def matrix_determinant(A: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    (A,) = _real(A=A)
-    _check(A=A)
+    A = _arguments(A)
     return _chosen(_Forward, _DualForward, _ReverseForward)(A)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    A: Tensor
+    L: Tensor
+
+
+def forward(A: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    A = _arguments(A)
+    (A,) = _detached(A)
+    L = _forward_pass(A)
+    return L, Saved(A, L)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dA, the gradient with upstream dL."""
+    A, L = saved
+    dL = _upstream("dL", dL, (), A)
+    return _backward_pass(A, L, dL)
+
+
+def _arguments(A: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(A, Tensor) and A.is_floating_point()):
+        (A,) = _real(A=A)
+    if not (A.ndim == 2 and A.shape[1] == A.shape[0]):
+        _check(A=A)
+    return A
+
+
+def _forward_pass(A: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # L = det(A)
+    L = _determinant(A)
+    return L
+
+
+def _backward_pass(A: Tensor, L: Tensor, dL: Tensor) -> Any:
+    """dA."""
+    # dA[i,j] = dL*L*inv(A)[j,i]
+    dA = dL * L * torch.linalg.inv(A).T
+    return dA
 
 
 class _Forward(torch.autograd.Function):
@@ -49,9 +93,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(A: Tensor) -> Any:
-        # L = det(A)
-        L = _determinant(A)
-        return L
+        return _forward_pass(A)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -64,7 +106,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
         A, L = ctx.saved_tensors
         (need_A,) = ctx.needs_input_grad
-        (dA,) = _spread((need_A,), _chosen(_Backward, _DualBackward, _DualBackward)(need_A, A, L, dL))
+        if _recorded():
+            (dA,) = _spread((need_A,), _chosen(_Backward, _DualBackward, _DualBackward)(need_A, A, L, dL))
+        else:
+            dA = _backward_pass(A, L, dL)
         return dA
 
 
@@ -85,14 +130,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, A: Tensor) -> Any:
+        L = _forward_pass(A)
+        ctx.save_for_backward(A, L)
+        return L
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -102,9 +145,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_A: bool, A: Tensor, L: Tensor, dL: Tensor) -> Any:
-        # dA[i,j] = dL*L*inv(A)[j,i]
-        dA = dL * L * torch.linalg.inv(A).T
-        return (dA,)
+        return (_backward_pass(A, L, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -229,10 +270,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -241,10 +305,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

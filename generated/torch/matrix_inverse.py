@@ -23,7 +23,7 @@ B = A^-1, whose gradient is -B^T dB B^T. The Matrix Cookbook, equation (60).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,9 +36,53 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def matrix_inverse(A: Any) -> Tensor:
     """Return B, differentiable twice, in reverse and in forward mode."""
-    (A,) = _real(A=A)
-    _check(A=A)
+    A = _arguments(A)
     return _chosen(_Forward, _DualForward, _ReverseForward)(A)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    B: Tensor
+
+
+def forward(A: Any) -> tuple[Tensor, Saved]:
+    """Return (B, saved), without autograd."""
+    A = _arguments(A)
+    (A,) = _detached(A)
+    B = _forward_pass(A)
+    return B, Saved(B)
+
+
+def backward(dB: Any, saved: Saved) -> Tensor:
+    """Return dA, the gradient with upstream dB."""
+    (B,) = saved
+    N = B.shape[0]
+    dB = _upstream("dB", dB, (N, N), B)
+    return _backward_pass(B, dB)
+
+
+def _arguments(A: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(A, Tensor) and A.is_floating_point()):
+        (A,) = _real(A=A)
+    if not (A.ndim == 2 and A.shape[1] == A.shape[0]):
+        _check(A=A)
+    return A
+
+
+def _forward_pass(A: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # B[i,j] = inv(A)[i,j]
+    B = torch.linalg.inv(A)
+    return B
+
+
+def _backward_pass(B: Tensor, dB: Tensor) -> Any:
+    """dA."""
+    # dA[k,l] = -sum(i,j, dB[i,j]*B[i,k]*B[l,j])
+    dA = -(dB.T @ B).T @ B.T
+    return dA
 
 
 class _Forward(torch.autograd.Function):
@@ -48,9 +92,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(A: Tensor) -> Any:
-        # B[i,j] = inv(A)[i,j]
-        B = torch.linalg.inv(A)
-        return B
+        return _forward_pass(A)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -63,7 +105,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dB: Any, *_: Any) -> Any:
         A, B = ctx.saved_tensors
         (need_A,) = ctx.needs_input_grad
-        (dA,) = _spread((need_A,), _chosen(_Backward, _DualBackward, _DualBackward)(need_A, A, B, dB))
+        if _recorded():
+            (dA,) = _spread((need_A,), _chosen(_Backward, _DualBackward, _DualBackward)(need_A, A, B, dB))
+        else:
+            dA = _backward_pass(B, dB)
         return dA
 
 
@@ -84,14 +129,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, A: Tensor) -> Any:
+        B = _forward_pass(A)
+        ctx.save_for_backward(A, B)
+        return B
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -101,9 +144,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_A: bool, A: Tensor, B: Tensor, dB: Tensor) -> Any:
-        # dA[k,l] = -sum(i,j, dB[i,j]*B[i,k]*B[l,j])
-        dA = -(dB.T @ B).T @ B.T
-        return (dA,)
+        return (_backward_pass(B, dB),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -221,10 +262,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -233,10 +297,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

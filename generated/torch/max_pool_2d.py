@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import itertools
 import operator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,14 +45,81 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def max_pool_2d(X: Any, window: int, stride: int) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    (X,) = _real(X=X)
+    X, window, stride = _arguments(X, window, stride)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(X, window, stride)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    Y: Tensor
+    K: int
+    M: int
+    stride: int
+
+
+def forward(X: Any, window: int, stride: int) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, window, stride = _arguments(X, window, stride)
+    (X,) = _detached(X)
+    Y = _forward_pass(X, window, stride)
+    K = _length("K", window, False, window=window)
+    M = _length("M", window, False, window=window)
+    return Y, Saved(X, Y, K, M, stride)
+
+
+def backward(dY: Any, saved: Saved) -> Tensor:
+    """Return dX, the gradient with upstream dY."""
+    X, Y, K, M, stride = saved
+    B = X.shape[0]
+    C = X.shape[1]
+    I = Y.shape[2]
+    J = Y.shape[-1]
+    dY = _upstream("dY", dY, (B, C, I, J), X)
+    return _backward_pass(K, M, stride, X, Y, dY)
+
+
+def _arguments(X: Any, window: Any, stride: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and X.is_floating_point()):
+        (X,) = _real(X=X)
     window = _integer("window", window, 0)
     stride = _integer("stride", stride, 1)
-    _check(X=X)
+    if not (X.ndim == 4):
+        _check(X=X)
     K = _length("K", window, False, window=window)
     M = _length("M", window, False, window=window)
     _nonempty(K=K, M=M)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(X, window, stride)
+    return X, window, stride
+
+
+def _forward_pass(X: Tensor, window: int, stride: int) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    P = X.shape[2]
+    I = _length("I", (P - window) // stride + 1, 0 in (P,), window=window, stride=stride, P=P)
+    K = _length("K", window, False, window=window)
+    Q = X.shape[-1]
+    J = _length("J", (Q - window) // stride + 1, 0 in (Q,), window=window, stride=stride, Q=Q)
+    M = _length("M", window, False, window=window)
+    # Y[b,c,i,j] = max(k,m, X[b,c,stride*i + k,stride*j + m])
+    Y = _read(X, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}).amax(dim=(3, 5))
+    return Y
+
+
+def _backward_pass(K: int, M: int, stride: int, X: Tensor, Y: Tensor, dY: Tensor) -> Any:
+    """dX."""
+    I = Y.shape[2]
+    J = Y.shape[-1]
+    Q = X.shape[-1]
+    P = X.shape[2]
+    # D[b,c,i,j] = sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))
+    equal_X = _read(X, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}) == Y[..., None, :, None]
+    D = equal_X.to(X.dtype).sum(dim=(3, 5))
+    # dX[b,c,p,q] = sum(i,j,k,m, dY[b,c,i,j]*where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1,
+    #     0)*delta(stride*i + k,p)*delta(stride*j + m,q)/D[b,c,i,j])
+    dX = _place(_place(torch.where(equal_X, (dY / D)[..., None, :, None], 0), 4, Q, 0, stride, 1), 2, P, 0, stride, 1)
+    return dX
 
 
 class _Forward(torch.autograd.Function):
@@ -62,15 +129,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, window: int, stride: int) -> Any:
-        P = X.shape[2]
-        I = _length("I", (P - window) // stride + 1, 0 in (P,), window=window, stride=stride, P=P)
-        K = _length("K", window, False, window=window)
-        Q = X.shape[-1]
-        J = _length("J", (Q - window) // stride + 1, 0 in (Q,), window=window, stride=stride, Q=Q)
-        M = _length("M", window, False, window=window)
-        # Y[b,c,i,j] = max(k,m, X[b,c,stride*i + k,stride*j + m])
-        Y = _read(X, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}).amax(dim=(3, 5))
-        return Y
+        return _forward_pass(X, window, stride)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -87,7 +146,10 @@ class _Forward(torch.autograd.Function):
         X, Y = ctx.saved_tensors
         K, M, stride = ctx.lengths
         need_X, _, _ = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, K, M, stride, X, Y, dY))
+        if _recorded():
+            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, K, M, stride, X, Y, dY))
+        else:
+            dX = _backward_pass(K, M, stride, X, Y, dY)
         return dX, None, None
 
 
@@ -116,14 +178,15 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, window: int, stride: int) -> Any:
+        Y = _forward_pass(X, window, stride)
+        ctx.save_for_backward(X, Y)
+        K = _length("K", window, False, window=window)
+        M = _length("M", window, False, window=window)
+        ctx.lengths = (K, M, stride)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -133,17 +196,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, K: int, M: int, stride: int, X: Tensor, Y: Tensor, dY: Tensor) -> Any:
-        I = Y.shape[2]
-        J = Y.shape[-1]
-        Q = X.shape[-1]
-        P = X.shape[2]
-        # D[b,c,i,j] = sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))
-        equal_X = _read(X, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}) == Y[..., None, :, None]
-        D = equal_X.to(X.dtype).sum(dim=(3, 5))
-        # dX[b,c,p,q] = sum(i,j,k,m, dY[b,c,i,j]*where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1,
-        #     0)*delta(stride*i + k,p)*delta(stride*j + m,q)/D[b,c,i,j])
-        dX = _place(_place(torch.where(equal_X, (dY / D)[..., None, :, None], 0), 4, Q, 0, stride, 1), 2, P, 0, stride, 1)
-        return (dX,)
+        return (_backward_pass(K, M, stride, X, Y, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -312,10 +365,33 @@ def _nonempty(**lengths: int) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -324,10 +400,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -22,7 +22,7 @@ L is the sum of entries that carry their weights already, divided by the sum of 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,10 +36,57 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def mean_per_weight(X: Any, w: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    X, w = _real(X=X, w=w)
-    _check(X=X, w=w)
+    X, w = _arguments(X, w)
     _constant(w=w)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, w)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Z: Tensor
+    N: int
+
+
+def forward(X: Any, w: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    X, w = _arguments(X, w)
+    X, w = _detached(X, w)
+    L, Z = _forward_pass(X, w)
+    N = X.shape[0]
+    return L, Saved(Z, N)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dX, the gradient with upstream dL."""
+    Z, N = saved
+    dL = _upstream("dL", dL, (), Z)
+    return _backward_pass(N, Z, dL)
+
+
+def _arguments(X: Any, w: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and isinstance(w, Tensor) and X.is_floating_point() and X.dtype == w.dtype):
+        X, w = _real(X=X, w=w)
+    if not (X.ndim == 1 and w.ndim == 1 and w.shape[0] == X.shape[0]):
+        _check(X=X, w=w)
+    return X, w
+
+
+def _forward_pass(X: Tensor, w: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # Z = sum(j, w[j])
+    Z = w.sum()
+    # L = sum(i, X[i])/Z
+    L = X.sum() / Z
+    return L, Z
+
+
+def _backward_pass(N: int, Z: Tensor, dL: Tensor) -> Any:
+    """dX."""
+    # dX[i] = dL/Z
+    dX = (dL / Z).expand((N,)).clone()
+    return dX
 
 
 class _Forward(torch.autograd.Function):
@@ -49,11 +96,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, w: Tensor) -> Any:
-        # Z = sum(j, w[j])
-        Z = w.sum()
-        # L = sum(i, X[i])/Z
-        L = X.sum() / Z
-        return L, Z
+        return _forward_pass(X, w)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -73,7 +116,10 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = w.new_zeros(())
         _, need_X, _ = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, N, w, Z, dL))
+        if _recorded():
+            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, N, w, Z, dL))
+        else:
+            dX = _backward_pass(N, Z, dL)
         return None, dX, None
 
 
@@ -94,14 +140,14 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, w: Tensor) -> Any:
+        L, Z = _forward_pass(X, w)
+        ctx.save_for_backward(w, Z)
+        N = X.shape[0]
+        ctx.lengths = (N,)
+        return (L,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -111,9 +157,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, N: int, w: Tensor, Z: Tensor, dL: Tensor) -> Any:
-        # dX[i] = dL/Z
-        dX = (dL / Z).expand((N,)).clone()
-        return (dX,)
+        return (_backward_pass(N, Z, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -231,10 +275,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -243,10 +310,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

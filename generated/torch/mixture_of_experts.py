@@ -51,7 +51,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -68,11 +68,180 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def mixture_of_experts(X: Any, W_g: Any, W: Any, b: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, W_g, W, b = _real(X=X, W_g=W_g, W=W, b=b)
-    _check(X=X, W_g=W_g, W=W, b=b)
+    X, W_g, W, b = _arguments(X, W_g, W, b)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, W_g, W, b)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    W_g: Tensor
+    W: Tensor
+    b: Tensor
+    P: Tensor | None
+    A: Tensor | None
+    H: Tensor | None
+    Y: Tensor
+    lse: Tensor | None
+
+
+def forward(X: Any, W_g: Any, W: Any, b: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, W_g, W, b = _arguments(X, W_g, W, b)
+    X, W_g, W, b = _detached(X, W_g, W, b)
+    Y, P, A, H, lse = _forward_pass(X, W_g, W, b)
+    return Y, Saved(X, W_g, W, b, P, A, H, Y, lse)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (dX, dW_g, dW, db), the gradients with upstream dY."""
+    X, W_g, W, b, P, A, H, Y, lse = saved
+    B = X.shape[0]
+    M = W.shape[-1]
+    dY = _upstream("dY", dY, (B, M), X)
+    return _backward_pass(True, True, True, True, X, W_g, W, b, P, A, H, Y, lse, dY)
+
+
+def _arguments(X: Any, W_g: Any, W: Any, b: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(W_g, Tensor)
+        and isinstance(W, Tensor)
+        and isinstance(b, Tensor)
+        and X.is_floating_point()
+        and X.dtype == W_g.dtype == W.dtype == b.dtype
+    ):
+        X, W_g, W, b = _real(X=X, W_g=W_g, W=W, b=b)
+    if not (
+        X.ndim == 2
+        and W_g.ndim == 2
+        and W_g.shape[0] == X.shape[1]
+        and W.ndim == 3
+        and W.shape[0] == W_g.shape[1]
+        and W.shape[1] == X.shape[1]
+        and b.ndim == 2
+        and b.shape[0] == W_g.shape[1]
+        and b.shape[1] == W.shape[2]
+    ):
+        _check(X=X, W_g=W_g, W=W, b=b)
     E = W_g.shape[-1]
     _nonempty(E=E)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, W_g, W, b)[0]
+    return X, W_g, W, b
+
+
+def _forward_pass(X: Tensor, W_g: Tensor, W: Tensor, b: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = X.shape[0]
+    E = W_g.shape[-1]
+    M = W.shape[-1]
+    if _saved_whole(B * E * M, X, W_g, W, b):
+        # S[i,e] = sum(c, X[i,c]*W_g[c,e])
+        S = X @ W_g
+        # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+        P = torch.softmax(S, dim=-1)
+        # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+        A = (W.mT @ X.T).permute(2, 0, 1).clone()
+        # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+        H = torch.relu(A + b)
+        # Y[i,o] = sum(e, P[i,e]*H[i,e,o])
+        Y = (H.mT @ P[..., None])[..., 0].clone()
+        lse = None
+    else:
+        P = None
+        A = None
+        H = None
+        Y = _empty((B, M), X)
+        lse = _empty((B,), X)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                Y[i], lse[i] = _forward_part(X[i], W_g, W, b, work=work)
+            return ()
+
+        _together(run, _parts((B,), E * M, X, 256), 1, X)
+    return Y, P, A, H, lse
+
+
+def _backward_pass(
+    need_X: bool,
+    need_W_g: bool,
+    need_W: bool,
+    need_b: bool,
+    X: Tensor,
+    W_g: Tensor,
+    W: Tensor,
+    b: Tensor,
+    P: Tensor | None,
+    A: Tensor | None,
+    H: Tensor | None,
+    Y: Tensor,
+    lse: Tensor | None,
+    dY: Tensor,
+) -> Any:
+    """(dX, dW_g, dW, db): None for those that are not needed."""
+    B = X.shape[0]
+    E = W_g.shape[-1]
+    M = W.shape[-1]
+    N = X.shape[-1]
+    if P is None and not _traced(dY):
+        # D[i] = sum(o, dY[i,o]*Y[i,o])
+        D = torch.linalg.vecdot(dY, Y)
+        db = _zeros((E, M), X)
+        dW = _zeros((E, N, M), X)
+        dX_sum = _zeros((B, N), X)
+        dX_sum_2 = _zeros((B, N), X)
+        dW_g = _zeros((N, E), X)
+        work: dict[int, Any] = {}
+        for i, e in _parts((B, E), M, X, 256):
+            db_part, dW_part, _, _, _ = _backward_part(
+                X[i], W_g[:, e], lse[i], W[e], b[e], dY[i], D[i], dX_sum=dX_sum[i], dX_sum_2=dX_sum_2[i], dW_g=dW_g[:, e], work=work
+            )
+            db[e] += db_part
+            dW[e] += dW_part
+        # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
+        dX = torch.add(dX_sum, dX_sum_2, out=dX_sum)
+        return dX, dW_g, dW, db
+    if P is None:
+        # S[i,e] = sum(c, X[i,c]*W_g[c,e])
+        S = X @ W_g
+        # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+        P = torch.exp(S - lse[:, None])
+        # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+        A = (W.mT @ X.T).permute(2, 0, 1).clone()
+        # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+        H = torch.relu(A + b)
+    dX = dW_g = dW = db = None
+    if need_X or need_W_g:
+        # dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
+        dP = (H @ dY[..., None])[..., 0]
+    if need_X or need_W or need_b:
+        # dH[i,e,o] = dY[i,o]*P[i,e]
+        dH = dY[:, None, :] * P[..., None]
+        less_A = A + b > 0
+    if need_b:
+        # db[e,o] = sum(i, dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
+        db = torch.where(less_A, dH, 0).sum(dim=0)
+    if need_X or need_W:
+        # dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
+        dA = torch.where(less_A, dH, 0)
+    if need_W:
+        # dW[e,c,o] = sum(i, dA[i,e,o]*X[i,c])
+        dW = (dA.permute(1, 2, 0) @ X).mT.clone()
+    if need_X or need_W_g:
+        # D[i] = sum(o, dY[i,o]*Y[i,o])
+        D = torch.linalg.vecdot(dY, Y)
+        # dS[i,e] = P[i,e]*(dP[i,e] - D[i])
+        dS = P * (dP - D[:, None])
+    if need_X:
+        # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
+        dX = dS @ W_g.T + dA.reshape(B, E * M) @ W.permute(1, 0, 2).reshape(N, E * M).T
+    if need_W_g:
+        # dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
+        dW_g = X.T @ dS
+    return dX, dW_g, dW, db
 
 
 class _Forward(torch.autograd.Function):
@@ -82,51 +251,17 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, W_g: Tensor, W: Tensor, b: Tensor) -> Any:
-        B = X.shape[0]
-        E = W_g.shape[-1]
-        M = W.shape[-1]
-        if _saved_whole(B * E * M, X, W_g, W, b):
-            # S[i,e] = sum(c, X[i,c]*W_g[c,e])
-            S = X @ W_g
-            # m[i] = max(g, S[i,g])
-            m = S.amax(dim=-1)
-            # Z_m[i] = sum(g, exp(S[i,g] - m[i]))
-            exp_S = torch.exp(S - m[:, None])
-            Z_m = exp_S.sum(dim=-1)
-            # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
-            P = exp_S / Z_m[:, None]
-            # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
-            A = (W.mT @ X.T).permute(2, 0, 1).clone()
-            # H[i,e,o] = relu(A[i,e,o] + b[e,o])
-            H = torch.relu(A + b)
-            # Y[i,o] = sum(e, P[i,e]*H[i,e,o])
-            Y = (H.mT @ P[..., None])[..., 0].clone()
-            # lse[i] = m[i] + log(Z_m[i])
-            lse = m + torch.log(Z_m)
-        else:
-            P = None
-            A = None
-            H = None
-            Y = _empty((B, M), X)
-            lse = _empty((B,), X)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    Y[i], lse[i] = _forward_part(X[i], W_g, W, b, work=work)
-                return ()
-
-            _together(run, _parts((B,), E * M, X, 256), 1, X)
-        return Y, P, A, H, lse
+        Y, P, A, H, _ = _forward_pass(X, W_g, W, b)
+        return (Y, P, A, H)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, W_g, W, b = inputs
-        Y, P, A, H, lse = output
-        ctx.mark_non_differentiable(lse, *(t for t in (P, A, H) if t is not None))
+        Y, P, A, H = output
+        ctx.mark_non_differentiable(P, A, H)
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(X, W_g, W, b, P, A, H, Y, lse)
-        ctx.save_for_forward(X, W_g, W, b, P, A, H, Y, lse)
+        ctx.save_for_backward(X, W_g, W, b, P, A, H, Y, None)
+        ctx.save_for_forward(X, W_g, W, b, P, A, H, Y, None)
 
     @staticmethod
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
@@ -136,10 +271,13 @@ class _Forward(torch.autograd.Function):
         if dY is None:
             dY = X.new_zeros((B, M))
         _, need_X, need_W_g, need_W, need_b = ctx.needs_input_grad
-        dX, dW_g, dW, db = _spread(
-            (need_X, need_W_g, need_W, need_b),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W_g, need_W, need_b, X, W_g, W, b, P, A, H, Y, lse, dY),
-        )
+        if _recorded():
+            dX, dW_g, dW, db = _spread(
+                (need_X, need_W_g, need_W, need_b),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W_g, need_W, need_b, X, W_g, W, b, P, A, H, Y, lse, dY),
+            )
+        else:
+            dX, dW_g, dW, db = _backward_pass(need_X, need_W_g, need_W, need_b, X, W_g, W, b, P, A, H, Y, lse, dY)
         return None, dX, dW_g, dW, db
 
 
@@ -174,21 +312,19 @@ class _DualForward(_Forward):
         tH = torch.where(A_b > 0, tA + tb, 0)
         # tY[i,o] = sum(e, tP[i,e]*H[i,e,o]) + sum(e, tH[i,e,o]*P[i,e])
         tY = (H.mT @ tP[..., None])[..., 0] + (tH.mT @ P[..., None])[..., 0]
-        return tY, None, None, None, None
+        return tY, None, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, W_g: Tensor, W: Tensor, b: Tensor) -> Any:
+        Y, P, A, H, lse = _forward_pass(X, W_g, W, b)
+        ctx.save_for_backward(X, W_g, W, b, P, A, H, Y, lse)
+        return (Y,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -213,66 +349,9 @@ class _Backward(torch.autograd.Function):
         lse: Tensor,
         dY: Tensor,
     ) -> Any:
-        B = X.shape[0]
-        E = W_g.shape[-1]
-        M = W.shape[-1]
-        N = X.shape[-1]
-        if P is None and not _traced(dY):
-            # D[i] = sum(o, dY[i,o]*Y[i,o])
-            D = torch.linalg.vecdot(dY, Y)
-            db = _zeros((E, M), X)
-            dW = _zeros((E, N, M), X)
-            dX_sum = _zeros((B, N), X)
-            dX_sum_2 = _zeros((B, N), X)
-            dW_g = _zeros((N, E), X)
-            work: dict[int, Any] = {}
-            for i, e in _parts((B, E), M, X, 256):
-                db_part, dW_part, _, _, _ = _backward_part(
-                    X[i], W_g[:, e], lse[i], W[e], b[e], dY[i], D[i], dX_sum=dX_sum[i], dX_sum_2=dX_sum_2[i], dW_g=dW_g[:, e], work=work
-                )
-                db[e] += db_part
-                dW[e] += dW_part
-            # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
-            dX = torch.add(dX_sum, dX_sum_2, out=dX_sum)
-            return _needed((need_X, need_W_g, need_W, need_b), (dX, dW_g, dW, db))
-        if P is None:
-            # S[i,e] = sum(c, X[i,c]*W_g[c,e])
-            S = X @ W_g
-            # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
-            P = torch.exp(S - lse[:, None])
-            # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
-            A = (W.mT @ X.T).permute(2, 0, 1).clone()
-            # H[i,e,o] = relu(A[i,e,o] + b[e,o])
-            H = torch.relu(A + b)
-        dX = dW_g = dW = db = None
-        if need_X or need_W_g:
-            # dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
-            dP = (H @ dY[..., None])[..., 0]
-        if need_X or need_W or need_b:
-            # dH[i,e,o] = dY[i,o]*P[i,e]
-            dH = dY[:, None, :] * P[..., None]
-            less_A = A + b > 0
-        if need_b:
-            # db[e,o] = sum(i, dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
-            db = torch.where(less_A, dH, 0).sum(dim=0)
-        if need_X or need_W:
-            # dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
-            dA = torch.where(less_A, dH, 0)
-        if need_W:
-            # dW[e,c,o] = sum(i, dA[i,e,o]*X[i,c])
-            dW = (dA.permute(1, 2, 0) @ X).mT.clone()
-        if need_X or need_W_g:
-            # D[i] = sum(o, dY[i,o]*Y[i,o])
-            D = torch.linalg.vecdot(dY, Y)
-            # dS[i,e] = P[i,e]*(dP[i,e] - D[i])
-            dS = P * (dP - D[:, None])
-        if need_X:
-            # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
-            dX = dS @ W_g.T + dA.reshape(B, E * M) @ W.permute(1, 0, 2).reshape(N, E * M).T
-        if need_W_g:
-            # dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
-            dW_g = X.T @ dS
-        return _needed((need_X, need_W_g, need_W, need_b), (dX, dW_g, dW, db))
+        return _needed(
+            (need_X, need_W_g, need_W, need_b), _backward_pass(need_X, need_W_g, need_W, need_b, X, W_g, W, b, P, A, H, Y, lse, dY)
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -633,7 +712,7 @@ def _nonempty(**lengths: int) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -747,16 +826,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

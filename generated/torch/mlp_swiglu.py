@@ -47,7 +47,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -64,9 +64,153 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def mlp_swiglu(X: Any, W_g: Any, W_u: Any, W_o: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, W_g, W_u, W_o = _real(X=X, W_g=W_g, W_u=W_u, W_o=W_o)
-    _check(X=X, W_g=W_g, W_u=W_u, W_o=W_o)
+    X, W_g, W_u, W_o = _arguments(X, W_g, W_u, W_o)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, W_g, W_u, W_o)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    W_g: Tensor
+    W_u: Tensor
+    W_o: Tensor
+    G: Tensor | None
+    U: Tensor | None
+    H: Tensor | None
+
+
+def forward(X: Any, W_g: Any, W_u: Any, W_o: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, W_g, W_u, W_o = _arguments(X, W_g, W_u, W_o)
+    X, W_g, W_u, W_o = _detached(X, W_g, W_u, W_o)
+    Y, G, U, H = _forward_pass(X, W_g, W_u, W_o)
+    return Y, Saved(X, W_g, W_u, W_o, G, U, H)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (dX, dW_g, dW_u, dW_o), the gradients with upstream dY."""
+    X, W_g, W_u, W_o, G, U, H = saved
+    B = X.shape[0]
+    M = W_o.shape[-1]
+    dY = _upstream("dY", dY, (B, M), X)
+    return _backward_pass(True, True, True, True, X, W_g, W_u, W_o, G, U, H, dY)
+
+
+def _arguments(X: Any, W_g: Any, W_u: Any, W_o: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(W_g, Tensor)
+        and isinstance(W_u, Tensor)
+        and isinstance(W_o, Tensor)
+        and X.is_floating_point()
+        and X.dtype == W_g.dtype == W_u.dtype == W_o.dtype
+    ):
+        X, W_g, W_u, W_o = _real(X=X, W_g=W_g, W_u=W_u, W_o=W_o)
+    if not (
+        X.ndim == 2
+        and W_g.ndim == 2
+        and W_g.shape[0] == X.shape[1]
+        and W_u.ndim == 2
+        and W_u.shape[0] == X.shape[1]
+        and W_u.shape[1] == W_g.shape[1]
+        and W_o.ndim == 2
+        and W_o.shape[0] == W_g.shape[1]
+    ):
+        _check(X=X, W_g=W_g, W_u=W_u, W_o=W_o)
+    return X, W_g, W_u, W_o
+
+
+def _forward_pass(X: Tensor, W_g: Tensor, W_u: Tensor, W_o: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = X.shape[0]
+    F = W_g.shape[-1]
+    M = W_o.shape[-1]
+    if _saved_whole(B * F, X, W_g, W_u, W_o):
+        # G[i,h] = sum(k, X[i,k]*W_g[k,h])
+        G = X @ W_g
+        # U[i,h] = sum(k, X[i,k]*W_u[k,h])
+        U = X @ W_u
+        # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
+        H = G * torch.sigmoid(G) * U
+        # Y[i,j] = sum(h, H[i,h]*W_o[h,j])
+        Y = H @ W_o
+    else:
+        G = None
+        U = None
+        H = None
+        Y = _empty((B, M), X)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _forward_part(X[i], W_g, W_u, W_o, Y=Y[i], work=work)
+            return ()
+
+        _together(run, _parts((B,), F, X, 256), 1, X)
+    return Y, G, U, H
+
+
+def _backward_pass(
+    need_X: bool,
+    need_W_g: bool,
+    need_W_u: bool,
+    need_W_o: bool,
+    X: Tensor,
+    W_g: Tensor,
+    W_u: Tensor,
+    W_o: Tensor,
+    G: Tensor | None,
+    U: Tensor | None,
+    H: Tensor | None,
+    dY: Tensor,
+) -> Any:
+    """(dX, dW_g, dW_u, dW_o): None for those that are not needed."""
+    B = X.shape[0]
+    F = W_g.shape[-1]
+    M = W_o.shape[-1]
+    N = X.shape[-1]
+    if G is None and not _traced(dY):
+        dW_o = _zeros((F, M), X)
+        dW_u = _zeros((N, F), X)
+        dX = _empty((B, N), X)
+        dW_g = _zeros((N, F), X)
+        work: dict[int, Any] = {}
+        for (i,) in _parts((B,), F, X, 512):
+            _backward_part(X[i], W_g, W_u, dY[i], W_o, dW_o=dW_o, dW_u=dW_u, dX=dX[i], dW_g=dW_g, work=work)
+        return dX, dW_g, dW_u, dW_o
+    if G is None:
+        # G[i,h] = sum(k, X[i,k]*W_g[k,h])
+        G = X @ W_g
+        # U[i,h] = sum(k, X[i,k]*W_u[k,h])
+        U = X @ W_u
+        # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
+        H = G * torch.sigmoid(G) * U
+    dX = dW_g = dW_u = dW_o = None
+    if need_W_o:
+        # dW_o[h,j] = sum(i, dY[i,j]*H[i,h])
+        dW_o = H.T @ dY
+    if need_X or need_W_g or need_W_u:
+        # dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
+        dH = dY @ W_o.T
+        sigmoid_G = torch.sigmoid(G)
+    if need_X or need_W_g:
+        # dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
+        dG = dH * (sigmoid_G * U + H * (1 - sigmoid_G))
+    if need_X or need_W_u:
+        # dU[i,h] = dH[i,h]*G[i,h]*sigmoid(G[i,h])
+        dU = dH * G * sigmoid_G
+    if need_W_u:
+        # dW_u[k,h] = sum(i, dU[i,h]*X[i,k])
+        dW_u = X.T @ dU
+    if need_X:
+        # dX[i,k] = sum(h, dG[i,h]*W_g[k,h]) + sum(h, dU[i,h]*W_u[k,h])
+        dX = dG @ W_g.T + dU @ W_u.T
+    if need_W_g:
+        # dW_g[k,h] = sum(i, dG[i,h]*X[i,k])
+        dW_g = X.T @ dG
+    return dX, dW_g, dW_u, dW_o
 
 
 class _Forward(torch.autograd.Function):
@@ -76,38 +220,13 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, W_g: Tensor, W_u: Tensor, W_o: Tensor) -> Any:
-        B = X.shape[0]
-        F = W_g.shape[-1]
-        M = W_o.shape[-1]
-        if _saved_whole(B * F, X, W_g, W_u, W_o):
-            # G[i,h] = sum(k, X[i,k]*W_g[k,h])
-            G = X @ W_g
-            # U[i,h] = sum(k, X[i,k]*W_u[k,h])
-            U = X @ W_u
-            # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
-            H = G * torch.sigmoid(G) * U
-            # Y[i,j] = sum(h, H[i,h]*W_o[h,j])
-            Y = H @ W_o
-        else:
-            G = None
-            U = None
-            H = None
-            Y = _empty((B, M), X)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    _forward_part(X[i], W_g, W_u, W_o, Y=Y[i], work=work)
-                return ()
-
-            _together(run, _parts((B,), F, X, 256), 1, X)
-        return Y, G, U, H
+        return _forward_pass(X, W_g, W_u, W_o)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, W_g, W_u, W_o = inputs
         _Y, G, U, H = output
-        ctx.mark_non_differentiable(*(t for t in (G, U, H) if t is not None))
+        ctx.mark_non_differentiable(G, U, H)
         ctx.set_materialize_grads(fill)
         ctx.save_for_backward(X, W_g, W_u, W_o, G, U, H)
         ctx.save_for_forward(X, W_g, W_u, W_o, G, U, H)
@@ -120,10 +239,13 @@ class _Forward(torch.autograd.Function):
         if dY is None:
             dY = X.new_zeros((B, M))
         _, need_X, need_W_g, need_W_u, need_W_o = ctx.needs_input_grad
-        dX, dW_g, dW_u, dW_o = _spread(
-            (need_X, need_W_g, need_W_u, need_W_o),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W_g, need_W_u, need_W_o, X, W_g, W_u, W_o, G, U, H, dY),
-        )
+        if _recorded():
+            dX, dW_g, dW_u, dW_o = _spread(
+                (need_X, need_W_g, need_W_u, need_W_o),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W_g, need_W_u, need_W_o, X, W_g, W_u, W_o, G, U, H, dY),
+            )
+        else:
+            dX, dW_g, dW_u, dW_o = _backward_pass(need_X, need_W_g, need_W_u, need_W_o, X, W_g, W_u, W_o, G, U, H, dY)
         return None, dX, dW_g, dW_u, dW_o
 
 
@@ -160,14 +282,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, W_g: Tensor, W_u: Tensor, W_o: Tensor) -> Any:
+        Y, G, U, H = _forward_pass(X, W_g, W_u, W_o)
+        ctx.save_for_backward(X, W_g, W_u, W_o, G, U, H)
+        return (Y,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -190,50 +310,9 @@ class _Backward(torch.autograd.Function):
         H: Tensor,
         dY: Tensor,
     ) -> Any:
-        B = X.shape[0]
-        F = W_g.shape[-1]
-        M = W_o.shape[-1]
-        N = X.shape[-1]
-        if G is None and not _traced(dY):
-            dW_o = _zeros((F, M), X)
-            dW_u = _zeros((N, F), X)
-            dX = _empty((B, N), X)
-            dW_g = _zeros((N, F), X)
-            work: dict[int, Any] = {}
-            for (i,) in _parts((B,), F, X, 512):
-                _backward_part(X[i], W_g, W_u, dY[i], W_o, dW_o=dW_o, dW_u=dW_u, dX=dX[i], dW_g=dW_g, work=work)
-            return _needed((need_X, need_W_g, need_W_u, need_W_o), (dX, dW_g, dW_u, dW_o))
-        if G is None:
-            # G[i,h] = sum(k, X[i,k]*W_g[k,h])
-            G = X @ W_g
-            # U[i,h] = sum(k, X[i,k]*W_u[k,h])
-            U = X @ W_u
-            # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
-            H = G * torch.sigmoid(G) * U
-        dX = dW_g = dW_u = dW_o = None
-        if need_W_o:
-            # dW_o[h,j] = sum(i, dY[i,j]*H[i,h])
-            dW_o = H.T @ dY
-        if need_X or need_W_g or need_W_u:
-            # dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
-            dH = dY @ W_o.T
-            sigmoid_G = torch.sigmoid(G)
-        if need_X or need_W_g:
-            # dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
-            dG = dH * (sigmoid_G * U + H * (1 - sigmoid_G))
-        if need_X or need_W_u:
-            # dU[i,h] = dH[i,h]*G[i,h]*sigmoid(G[i,h])
-            dU = dH * G * sigmoid_G
-        if need_W_u:
-            # dW_u[k,h] = sum(i, dU[i,h]*X[i,k])
-            dW_u = X.T @ dU
-        if need_X:
-            # dX[i,k] = sum(h, dG[i,h]*W_g[k,h]) + sum(h, dU[i,h]*W_u[k,h])
-            dX = dG @ W_g.T + dU @ W_u.T
-        if need_W_g:
-            # dW_g[k,h] = sum(i, dG[i,h]*X[i,k])
-            dW_g = X.T @ dG
-        return _needed((need_X, need_W_g, need_W_u, need_W_o), (dX, dW_g, dW_u, dW_o))
+        return _needed(
+            (need_X, need_W_g, need_W_u, need_W_o), _backward_pass(need_X, need_W_g, need_W_u, need_W_o, X, W_g, W_u, W_o, G, U, H, dY)
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -546,7 +625,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -649,16 +728,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -33,7 +33,7 @@ V <- mu V - epsilon G, theta <- theta + V: classical momentum. Sutskever et al. 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -50,10 +50,99 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def momentum(theta: Any, G: Any, V: Any, epsilon: Any, mu: Any) -> tuple[Tensor, Tensor]:
     """Return (theta_new, V_new), differentiable twice, in reverse and in forward mode."""
-    theta, G, V, epsilon, mu = _real(theta=theta, G=G, V=V, epsilon=epsilon, mu=mu)
-    _check(theta=theta, G=G, V=V, epsilon=epsilon, mu=mu)
+    theta, G, V, epsilon, mu = _arguments(theta, G, V, epsilon, mu)
     _constant(mu=mu)
     return _chosen(_Forward, _DualForward, _ReverseForward)(theta, G, V, epsilon, mu)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    G: Tensor
+    epsilon: Tensor
+    mu: Tensor
+
+
+def forward(theta: Any, G: Any, V: Any, epsilon: Any, mu: Any) -> tuple[tuple[Tensor, Tensor], Saved]:
+    """Return ((theta_new, V_new), saved), without autograd."""
+    theta, G, V, epsilon, mu = _arguments(theta, G, V, epsilon, mu)
+    theta, G, V, epsilon, mu = _detached(theta, G, V, epsilon, mu)
+    theta_new, V_new = _forward_pass(theta, G, V, epsilon, mu)
+    return (theta_new, V_new), Saved(G, epsilon, mu)
+
+
+def backward(dtheta_new: Any, dV_new: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (dtheta, dG, dV, depsilon), the gradients with upstream (dtheta_new, dV_new)."""
+    G, epsilon, mu = saved
+    P = G.shape[0]
+    dtheta_new = _upstream("dtheta_new", dtheta_new, (P,), G)
+    dV_new = _upstream("dV_new", dV_new, (P,), G)
+    return _backward_pass(True, True, True, True, G, epsilon, mu, dtheta_new, dV_new)
+
+
+def _arguments(theta: Any, G: Any, V: Any, epsilon: Any, mu: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(theta, Tensor)
+        and isinstance(G, Tensor)
+        and isinstance(V, Tensor)
+        and isinstance(epsilon, Tensor)
+        and isinstance(mu, Tensor)
+        and theta.is_floating_point()
+        and theta.dtype == G.dtype == V.dtype == epsilon.dtype == mu.dtype
+    ):
+        theta, G, V, epsilon, mu = _real(theta=theta, G=G, V=V, epsilon=epsilon, mu=mu)
+    if not (
+        theta.ndim == 1
+        and G.ndim == 1
+        and G.shape[0] == theta.shape[0]
+        and V.ndim == 1
+        and V.shape[0] == theta.shape[0]
+        and epsilon.ndim == 0
+        and mu.ndim == 0
+    ):
+        _check(theta=theta, G=G, V=V, epsilon=epsilon, mu=mu)
+    return theta, G, V, epsilon, mu
+
+
+def _forward_pass(theta: Tensor, G: Tensor, V: Tensor, epsilon: Tensor, mu: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # V_new[p] = mu*V[p] - epsilon*G[p]
+    V_new = mu * V - epsilon * G
+    # theta_new[p] = theta[p] + V_new[p]
+    theta_new = theta + V_new
+    return theta_new, V_new
+
+
+def _backward_pass(
+    need_theta: bool,
+    need_G: bool,
+    need_V: bool,
+    need_epsilon: bool,
+    G: Tensor,
+    epsilon: Tensor,
+    mu: Tensor,
+    dtheta_new: Tensor,
+    dV_new: Tensor,
+) -> Any:
+    """(dtheta, dG, dV, depsilon): None for those that are not needed."""
+    dtheta = dG = dV = depsilon = None
+    if need_theta:
+        # dtheta[p] = dtheta_new[p]
+        dtheta = dtheta_new.clone()
+    if need_G or need_V or need_epsilon:
+        # dV_new_total[p] = dV_new[p] + dtheta_new[p]
+        dV_new_total = dV_new + dtheta_new
+    if need_V:
+        # dV[p] = dV_new_total[p]*mu
+        dV = mu * dV_new_total
+    if need_epsilon:
+        # depsilon = -sum(p, dV_new_total[p]*G[p])
+        depsilon = -dV_new_total @ G
+    if need_G:
+        # dG[p] = -dV_new_total[p]*epsilon
+        dG = -epsilon * dV_new_total
+    return dtheta, dG, dV, depsilon
 
 
 class _Forward(torch.autograd.Function):
@@ -63,11 +152,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(theta: Tensor, G: Tensor, V: Tensor, epsilon: Tensor, mu: Tensor) -> Any:
-        # V_new[p] = mu*V[p] - epsilon*G[p]
-        V_new = mu * V - epsilon * G
-        # theta_new[p] = theta[p] + V_new[p]
-        theta_new = theta + V_new
-        return theta_new, V_new
+        return _forward_pass(theta, G, V, epsilon, mu)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -79,10 +164,15 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dtheta_new: Any, dV_new: Any, *_: Any) -> Any:
         G, epsilon, mu = ctx.saved_tensors
         need_theta, need_G, need_V, need_epsilon, _ = ctx.needs_input_grad
-        dtheta, dG, dV, depsilon = _spread(
-            (need_theta, need_G, need_V, need_epsilon),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_theta, need_G, need_V, need_epsilon, G, epsilon, mu, dtheta_new, dV_new),
-        )
+        if _recorded():
+            dtheta, dG, dV, depsilon = _spread(
+                (need_theta, need_G, need_V, need_epsilon),
+                _chosen(_Backward, _DualBackward, _DualBackward)(
+                    need_theta, need_G, need_V, need_epsilon, G, epsilon, mu, dtheta_new, dV_new
+                ),
+            )
+        else:
+            dtheta, dG, dV, depsilon = _backward_pass(need_theta, need_G, need_V, need_epsilon, G, epsilon, mu, dtheta_new, dV_new)
         return dtheta, dG, dV, depsilon, None
 
 
@@ -110,14 +200,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, theta: Tensor, G: Tensor, V: Tensor, epsilon: Tensor, mu: Tensor) -> Any:
+        theta_new, V_new = _forward_pass(theta, G, V, epsilon, mu)
+        ctx.save_for_backward(G, epsilon, mu)
+        return theta_new, V_new
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -137,23 +225,10 @@ class _Backward(torch.autograd.Function):
         dtheta_new: Tensor,
         dV_new: Tensor,
     ) -> Any:
-        dtheta = dG = dV = depsilon = None
-        if need_theta:
-            # dtheta[p] = dtheta_new[p]
-            dtheta = dtheta_new.clone()
-        if need_G or need_V or need_epsilon:
-            # dV_new_total[p] = dV_new[p] + dtheta_new[p]
-            dV_new_total = dV_new + dtheta_new
-        if need_V:
-            # dV[p] = dV_new_total[p]*mu
-            dV = mu * dV_new_total
-        if need_epsilon:
-            # depsilon = -sum(p, dV_new_total[p]*G[p])
-            depsilon = -dV_new_total @ G
-        if need_G:
-            # dG[p] = -dV_new_total[p]*epsilon
-            dG = -epsilon * dV_new_total
-        return _needed((need_theta, need_G, need_V, need_epsilon), (dtheta, dG, dV, depsilon))
+        return _needed(
+            (need_theta, need_G, need_V, need_epsilon),
+            _backward_pass(need_theta, need_G, need_V, need_epsilon, G, epsilon, mu, dtheta_new, dV_new),
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -318,10 +393,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -330,10 +428,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

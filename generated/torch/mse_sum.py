@@ -31,7 +31,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,10 +46,99 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def mse_sum(Y: Any, T: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    Y, T = _real(Y=Y, T=T)
-    _check(Y=Y, T=T)
+    Y, T = _arguments(Y, T)
     _constant(T=T)
     return _chosen(_Forward, _DualForward, _ReverseForward)(Y, T)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Y: Tensor
+    T: Tensor
+
+
+def forward(Y: Any, T: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    Y, T = _arguments(Y, T)
+    Y, T = _detached(Y, T)
+    L = _forward_pass(Y, T)
+    return L, Saved(Y, T)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dY, the gradient with upstream dL."""
+    Y, T = saved
+    dL = _upstream("dL", dL, (), Y)
+    return _backward_pass(Y, T, dL)
+
+
+def _arguments(Y: Any, T: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(Y, Tensor) and isinstance(T, Tensor) and Y.is_floating_point() and Y.dtype == T.dtype):
+        Y, T = _real(Y=Y, T=T)
+    if not (Y.ndim == 2 and T.ndim == 2 and T.shape[0] == Y.shape[0] and T.shape[1] == Y.shape[1]):
+        _check(Y=Y, T=T)
+    return Y, T
+
+
+def _forward_pass(Y: Tensor, T: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = Y.shape[0]
+    N = Y.shape[-1]
+    if _whole(B * N, Y):
+        # L = sum(i,j, (Y[i,j] - T[i,j])^2)
+        Y_T = Y - T
+        L = torch.linalg.vecdot(Y_T, Y_T).sum()
+    else:
+
+        def run(parts: Any) -> Any:
+            L = _zeros((), Y)
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                L_part = _forward_part(T[i], Y[i], work=work)
+                L += L_part
+            return (L,)
+
+        (L,) = _together(run, _parts((B,), N, Y, 1), 1, Y)
+    return L
+
+
+def _backward_pass(Y: Tensor, T: Tensor, dL: Tensor) -> Any:
+    """dY."""
+    B = Y.shape[0]
+    N = Y.shape[-1]
+    if not _whole(B * N, dL):
+        dY = _empty((B, N), Y)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _backward_part(T[i], Y[i], dL, dY=dY[i])
+            return ()
+
+        _together(run, _parts((B,), N, Y, 1), 1, Y)
+        return dY
+    # dY[i,j] = 2*dL*(Y[i,j] - T[i,j])
+    dY = 2 * dL * (Y - T)
+    return dY
+
+
+def _early_pass(Y: Tensor, T: Tensor) -> Any:
+    """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
+    B = Y.shape[0]
+    N = Y.shape[-1]
+    dY = _empty((B, N), Y)
+
+    def run(parts: Any) -> Any:
+        L = _zeros((), Y)
+        work: dict[int, Any] = {}
+        for (i,) in parts:
+            L_part, _ = _both_part(T[i], Y[i], dY=dY[i], work=work)
+            L += L_part
+        return (L,)
+
+    (L,) = _together(run, _parts((B,), N, Y, 1), 1, Y)
+    return L, dY
 
 
 class _Forward(torch.autograd.Function):
@@ -59,24 +148,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(Y: Tensor, T: Tensor) -> Any:
-        B = Y.shape[0]
-        N = Y.shape[-1]
-        if _whole(B * N, Y):
-            # L = sum(i,j, (Y[i,j] - T[i,j])^2)
-            Y_T = Y - T
-            L = torch.linalg.vecdot(Y_T, Y_T).sum()
-        else:
-
-            def run(parts: Any) -> Any:
-                L = _zeros((), Y)
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    L_part = _forward_part(T[i], Y[i], work=work)
-                    L += L_part
-                return (L,)
-
-            (L,) = _together(run, _parts((B,), N, Y, 1), 1, Y)
-        return L
+        return _forward_pass(Y, T)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -88,7 +160,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
         Y, T = ctx.saved_tensors
         need_Y, _ = ctx.needs_input_grad
-        (dY,) = _spread((need_Y,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Y, Y, T, dL))
+        if _recorded():
+            (dY,) = _spread((need_Y,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Y, Y, T, dL))
+        else:
+            dY = _backward_pass(Y, T, dL)
         return dY, None
 
 
@@ -107,14 +182,23 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, Y: Tensor, T: Tensor) -> Any:
+        B = Y.shape[0]
+        N = Y.shape[-1]
+        if sum(ctx.needs_input_grad) == 1 and not _whole(B * N, Y):
+            L, *ctx.early = _early_pass(Y, T)
+        else:
+            L = _forward_pass(Y, T)
+        ctx.save_for_backward(Y, T)
+        return L
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    def backward(ctx: Any, dL: Any) -> Any:
+        early = _early(ctx, dL)
+        if early is None:
+            return _Forward.backward(ctx, dL)
+        (dY,) = early
+        return dY, None
 
 
 class _Backward(torch.autograd.Function):
@@ -124,21 +208,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_Y: bool, Y: Tensor, T: Tensor, dL: Tensor) -> Any:
-        B = Y.shape[0]
-        N = Y.shape[-1]
-        if not _whole(B * N, dL):
-            dY = _empty((B, N), Y)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    _backward_part(T[i], Y[i], dL, dY=dY[i])
-                return ()
-
-            _together(run, _parts((B,), N, Y, 1), 1, Y)
-            return (dY,)
-        # dY[i,j] = 2*dL*(Y[i,j] - T[i,j])
-        dY = 2 * dL * (Y - T)
-        return (dY,)
+        return (_backward_pass(Y, T, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -232,6 +302,20 @@ def _backward_part(T: Tensor, Y: Tensor, dL: Tensor, dY: Any = None) -> Any:
     return dY
 
 
+def _both_part(T: Tensor, Y: Tensor, dY: Any = None, work: Any = None) -> Any:
+    """One part along B, or the whole: L, dY."""
+    B_block = T.shape[0]
+    N = T.shape[-1]
+    (space_1,) = _spaces(work, T, (B_block, N))
+    # L = sum(i,j, (Y[i,j] - T[i,j])^2)
+    Y_T = torch.subtract(Y, T, out=space_1)
+    L = torch.linalg.vecdot(Y_T, Y_T).sum()
+    # dY[i,j] = 2*dL*(Y[i,j] - T[i,j])
+    Y_T_2 = torch.subtract(Y, T, out=dY)
+    dY = torch.multiply(Y_T_2, 2, out=Y_T_2)
+    return L, dY
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -277,7 +361,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -369,16 +453,49 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _early(ctx: Any, upstream: Tensor) -> Any:
+    """The gradients that the forward pass made, times the upstream gradient: once, and in place, since nobody else has them. None where
+    they are gone, or where the gradients are differentiated themselves."""
+    if "early" not in ctx.__dict__ or _recorded() or _traced(upstream):
+        return None
+    gradients = ctx.__dict__.pop("early")
+    if upstream.device.type != "cpu" or upstream != 1:
+        for gradient in gradients:
+            gradient *= upstream
+    return gradients
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -34,7 +34,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -50,12 +50,74 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def multi_class_hinge(Z: Any, y: Any, margin: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    Z, margin = _real(Z=Z, margin=margin)
-    y = _labels("y", y, "C")
-    _check(Z=Z, y=y, margin=margin)
-    _places("y", y, "C", Z.shape[1])
+    Z, y, margin = _arguments(Z, y, margin)
     _constant(margin=margin)
     return _chosen(_Forward, _DualForward, _ReverseForward)(Z, y, margin)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Z: Tensor
+    y: Tensor
+    margin: Tensor
+
+
+def forward(Z: Any, y: Any, margin: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    Z, y, margin = _arguments(Z, y, margin)
+    Z, margin = _detached(Z, margin)
+    L = _forward_pass(Z, y, margin)
+    return L, Saved(Z, y, margin)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dZ, the gradient with upstream dL."""
+    Z, y, margin = saved
+    dL = _upstream("dL", dL, (), Z)
+    return _backward_pass(Z, y, margin, dL)
+
+
+def _arguments(Z: Any, y: Any, margin: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(Z, Tensor) and isinstance(margin, Tensor) and Z.is_floating_point() and Z.dtype == margin.dtype):
+        Z, margin = _real(Z=Z, margin=margin)
+    y = _labels("y", y, "C")
+    if not (Z.ndim == 2 and y.ndim == 1 and y.shape[0] == Z.shape[0] and margin.ndim == 0):
+        _check(Z=Z, y=y, margin=margin)
+    _places("y", y, "C", Z.shape[1])
+    return Z, y, margin
+
+
+def _forward_pass(Z: Tensor, y: Tensor, margin: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = Z.shape[0]
+    C = Z.shape[-1]
+    # L = sum(i,j, relu(Z[i,j] - Z[i,y[i]] + margin))/(size(B)*size(C)) - relu(margin)/size(C)
+    L = torch.relu(Z - Z.gather(-1, y[:, None])[:, 0][:, None] + margin).sum() / (B * C) - torch.relu(margin) / C
+    return L
+
+
+def _backward_pass(Z: Tensor, y: Tensor, margin: Tensor, dL: Tensor) -> Any:
+    """dZ."""
+    B = Z.shape[0]
+    C = Z.shape[-1]
+    if not _whole(B * C, dL):
+        dZ = _empty((B, C), Z)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                dZ[i] = _backward_part(Z[i], y[i], margin, dL, B, dZ=dZ[i])
+            return ()
+
+        _together(run, _parts((B,), C, Z, 1), 1, Z)
+        return dZ
+    # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
+    real_Z = (Z - Z.gather(-1, y[:, None])[:, 0][:, None] + margin > 0).to(Z.dtype)
+    D = real_Z.sum(dim=-1)
+    # dZ[i,j] = dL/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i])
+    dZ = dL / (B * C) * (real_Z - _one_hot(y, C, Z) * D[:, None])
+    return dZ
 
 
 class _Forward(torch.autograd.Function):
@@ -65,11 +127,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(Z: Tensor, y: Tensor, margin: Tensor) -> Any:
-        B = Z.shape[0]
-        C = Z.shape[-1]
-        # L = sum(i,j, relu(Z[i,j] - Z[i,y[i]] + margin))/(size(B)*size(C)) - relu(margin)/size(C)
-        L = torch.relu(Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin).sum() / (B * C) - torch.relu(margin) / C
-        return L
+        return _forward_pass(Z, y, margin)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -81,7 +139,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
         Z, y, margin = ctx.saved_tensors
         need_Z, _, _ = ctx.needs_input_grad
-        (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, y, margin, dL))
+        if _recorded():
+            (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, y, margin, dL))
+        else:
+            dZ = _backward_pass(Z, y, margin, dL)
         return dZ, None, None
 
 
@@ -95,10 +156,8 @@ class _DualForward(_Forward):
         C = Z.shape[-1]
         # tL = 1/(size(B)*size(C))*(sum(i,j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,j]) - sum(i,j,
         #     where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,y[i]]))
-        less_Z = Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0
-        tL = (
-            torch.where(less_Z, tZ, 0).sum() - torch.where(less_Z, torch.take_along_dim(tZ, y[:, None], dim=-1)[:, 0][:, None], 0).sum()
-        ) / (B * C)
+        less_Z = Z - Z.gather(-1, y[:, None])[:, 0][:, None] + margin > 0
+        tL = (torch.where(less_Z, tZ, 0).sum() - torch.where(less_Z, tZ.gather(-1, y[:, None])[:, 0][:, None], 0).sum()) / (B * C)
         return tL
 
 
@@ -106,14 +165,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, Z: Tensor, y: Tensor, margin: Tensor) -> Any:
+        L = _forward_pass(Z, y, margin)
+        ctx.save_for_backward(Z, y, margin)
+        return L
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -123,24 +180,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_Z: bool, Z: Tensor, y: Tensor, margin: Tensor, dL: Tensor) -> Any:
-        B = Z.shape[0]
-        C = Z.shape[-1]
-        if not _whole(B * C, dL):
-            dZ = _empty((B, C), Z)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    dZ[i] = _backward_part(Z[i], y[i], margin, dL, B, dZ=dZ[i])
-                return ()
-
-            _together(run, _parts((B,), C, Z, 1), 1, Z)
-            return (dZ,)
-        # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
-        real_Z = (Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0).to(Z.dtype)
-        D = real_Z.sum(dim=-1)
-        # dZ[i,j] = dL/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i])
-        dZ = dL / (B * C) * (real_Z - _one_hot(y, C, Z) * D[:, None])
-        return (dZ,)
+        return (_backward_pass(Z, y, margin, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -182,11 +222,11 @@ class _Second(torch.autograd.Function):
         B = Z.shape[0]
         C = Z.shape[-1]
         # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
-        less_Z = Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0
+        less_Z = Z - Z.gather(-1, y[:, None])[:, 0][:, None] + margin > 0
         D = less_Z.to(Z.dtype).sum(dim=-1)
         # d2dL = 1/(size(B)*size(C))*(sum(i,j, d2dZ[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)) -
         #     sum(i, d2dZ[i,y[i]]*D[i]))
-        d2dL = (torch.where(less_Z, d2dZ, 0).sum() - torch.take_along_dim(d2dZ, y[:, None], dim=-1)[:, 0] @ D) / (B * C)
+        d2dL = (torch.where(less_Z, d2dZ, 0).sum() - d2dZ.gather(-1, y[:, None])[:, 0] @ D) / (B * C)
         # d2Z[i,j] = 0
         d2Z = Z.new_full((B, C), 0)
         return (d2Z, d2dL)
@@ -210,7 +250,7 @@ class _SecondTangent(torch.autograd.Function):
         B = Z.shape[0]
         C = Z.shape[-1]
         # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
-        less_Z = Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0
+        less_Z = Z - Z.gather(-1, y[:, None])[:, 0][:, None] + margin > 0
         D = less_Z.to(Z.dtype).sum(dim=-1)
         # tD[i] = 0
         tD = Z.new_full((B,), 0)
@@ -233,7 +273,7 @@ def _backward_part(Z: Tensor, y: Tensor, margin: Tensor, dL: Tensor, B: int, dZ:
     """One part along B, or the whole: dZ."""
     C = Z.shape[-1]
     # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
-    Z_margin = torch.subtract(Z, torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None], out=dZ)
+    Z_margin = torch.subtract(Z, Z.gather(-1, y[:, None])[:, 0][:, None], out=dZ)
     Z_margin += margin
     real_Z_margin = (Z_margin > 0).to(Z.dtype)
     D = real_Z_margin.sum(dim=-1)
@@ -302,7 +342,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -380,16 +420,37 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -42,7 +42,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -60,12 +60,113 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def multi_margin_entries(Z: Any, y: Any, w: Any, p: Any, margin: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    Z, w, p, margin = _real(Z=Z, w=w, p=p, margin=margin)
-    y = _labels("y", y, "C")
-    _check(Z=Z, y=y, w=w, p=p, margin=margin)
-    _places("y", y, "C", Z.shape[1])
+    Z, y, w, p, margin = _arguments(Z, y, w, p, margin)
     _constant(w=w, p=p, margin=margin)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Z, y, w, p, margin)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    Z: Tensor
+    y: Tensor
+    w: Tensor
+    p: Tensor
+    margin: Tensor
+    r: Tensor
+
+
+def forward(Z: Any, y: Any, w: Any, p: Any, margin: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    Z, y, w, p, margin = _arguments(Z, y, w, p, margin)
+    Z, w, p, margin = _detached(Z, w, p, margin)
+    L, r = _forward_pass(Z, y, w, p, margin)
+    return L, Saved(Z, y, w, p, margin, r)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dZ, the gradient with upstream dL."""
+    Z, y, w, p, margin, r = saved
+    N = Z.shape[0]
+    dL = _upstream("dL", dL, (N,), Z)
+    return _backward_pass(Z, y, w, p, margin, r, dL)
+
+
+def _arguments(Z: Any, y: Any, w: Any, p: Any, margin: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(Z, Tensor)
+        and isinstance(w, Tensor)
+        and isinstance(p, Tensor)
+        and isinstance(margin, Tensor)
+        and Z.is_floating_point()
+        and Z.dtype == w.dtype == p.dtype == margin.dtype
+    ):
+        Z, w, p, margin = _real(Z=Z, w=w, p=p, margin=margin)
+    y = _labels("y", y, "C")
+    if not (
+        Z.ndim == 2
+        and y.ndim == 1
+        and y.shape[0] == Z.shape[0]
+        and w.ndim == 1
+        and w.shape[0] == Z.shape[1]
+        and p.ndim == 0
+        and margin.ndim == 0
+    ):
+        _check(Z=Z, y=y, w=w, p=p, margin=margin)
+    _places("y", y, "C", Z.shape[1])
+    return Z, y, w, p, margin
+
+
+def _forward_pass(Z: Tensor, y: Tensor, w: Tensor, p: Tensor, margin: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    C = Z.shape[-1]
+    N = Z.shape[0]
+    if _whole(N * C, Z):
+        # r[i,j] = relu(Z[i,j] - Z[i,y[i]] + margin)
+        r = torch.relu(Z - Z.gather(-1, y[:, None])[:, 0][:, None] + margin)
+        # own = where(2 <= p, 1, 0)*relu(margin)^2 + where(p < 2, 1, 0)*relu(margin)
+        less_equal_p = p >= 2
+        relu_margin = torch.relu(margin)
+        own = torch.where(less_equal_p, relu_margin**2, relu_margin)
+        # L[i] = w[y[i]]*(sum(j, where(2 <= p, 1, 0)*r[i,j]^2 + where(p < 2, 1, 0)*r[i,j]) - own)/size(C)
+        L = w[y] * (torch.where(less_equal_p, r**2, r).sum(dim=-1) - own) / C
+    else:
+        r = _empty((N, C), Z)
+        L = _empty((N,), Z)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                r[i], L[i] = _forward_part(Z[i], y[i], margin, p, w)
+            return ()
+
+        _together(run, _parts((N,), C, Z, 1), 1, Z)
+    return L, r
+
+
+def _backward_pass(Z: Tensor, y: Tensor, w: Tensor, p: Tensor, margin: Tensor, r: Tensor, dL: Tensor) -> Any:
+    """dZ."""
+    C = Z.shape[-1]
+    N = Z.shape[0]
+    if not _whole(N * C, dL):
+        dZ = _empty((N, C), Z)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                dZ[i] = _backward_part(w, y[i], p, r[i], dL[i], Z[i], margin, dZ=dZ[i], work=work)
+            return ()
+
+        _together(run, _parts((N,), C, Z, 1), 1, Z)
+        return dZ
+    # dr[i,j] = dL[i]*w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0))
+    dr = dL[:, None] * w[y][:, None] * torch.where(p >= 2, 2 * r, 1) / C
+    # D[i] = sum(j, dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
+    masked_Z = torch.where(Z - Z.gather(-1, y[:, None])[:, 0][:, None] + margin > 0, dr, 0)
+    D = masked_Z.sum(dim=-1)
+    # dZ[i,j] = dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i]
+    dZ = masked_Z - _one_hot(y, C, Z) * D[:, None]
+    return dZ
 
 
 class _Forward(torch.autograd.Function):
@@ -75,28 +176,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Z: Tensor, y: Tensor, w: Tensor, p: Tensor, margin: Tensor) -> Any:
-        C = Z.shape[-1]
-        N = Z.shape[0]
-        if _whole(N * C, Z):
-            # r[i,j] = relu(Z[i,j] - Z[i,y[i]] + margin)
-            r = torch.relu(Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin)
-            # own = where(2 <= p, 1, 0)*relu(margin)^2 + where(p < 2, 1, 0)*relu(margin)
-            less_equal_p = p >= 2
-            relu_margin = torch.relu(margin)
-            own = torch.where(less_equal_p, relu_margin**2, relu_margin)
-            # L[i] = w[y[i]]*(sum(j, where(2 <= p, 1, 0)*r[i,j]^2 + where(p < 2, 1, 0)*r[i,j]) - own)/size(C)
-            L = w[y] * (torch.where(less_equal_p, r**2, r).sum(dim=-1) - own) / C
-        else:
-            r = _empty((N, C), Z)
-            L = _empty((N,), Z)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    r[i], L[i] = _forward_part(Z[i], y[i], margin, p, w)
-                return ()
-
-            _together(run, _parts((N,), C, Z, 1), 1, Z)
-        return L, r
+        return _forward_pass(Z, y, w, p, margin)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -114,7 +194,10 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = Z.new_zeros((N,))
         _, need_Z, _, _, _, _ = ctx.needs_input_grad
-        (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, y, w, p, margin, r, dL))
+        if _recorded():
+            (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, y, w, p, margin, r, dL))
+        else:
+            dZ = _backward_pass(Z, y, w, p, margin, r, dL)
         return None, dZ, None, None, None, None
 
 
@@ -126,10 +209,10 @@ class _DualForward(_Forward):
         Z, y, w, p, margin, _r = ctx.saved_tensors
         C = Z.shape[-1]
         # r[i,j] = relu(Z[i,j] - Z[i,y[i]] + margin)
-        Z_margin = Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin
+        Z_margin = Z - Z.gather(-1, y[:, None])[:, 0][:, None] + margin
         r = torch.relu(Z_margin)
         # tr[i,j] = where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*(tZ[i,j] - tZ[i,y[i]])
-        tr = torch.where(Z_margin > 0, tZ - torch.take_along_dim(tZ, y[:, None], dim=-1)[:, 0][:, None], 0)
+        tr = torch.where(Z_margin > 0, tZ - tZ.gather(-1, y[:, None])[:, 0][:, None], 0)
         # tL[i] = w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*sum(j, tr[i,j]*r[i,j]) + where(p < 2, 1, 0)*sum(j,
         #     tr[i,j]))
         tL = w[y] * torch.where(p >= 2, 2 * torch.linalg.vecdot(tr, r), tr.sum(dim=-1)) / C
@@ -140,14 +223,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Z: Tensor, y: Tensor, w: Tensor, p: Tensor, margin: Tensor) -> Any:
+        L, r = _forward_pass(Z, y, w, p, margin)
+        ctx.save_for_backward(Z, y, w, p, margin, r)
+        return (L,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -157,27 +238,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_Z: bool, Z: Tensor, y: Tensor, w: Tensor, p: Tensor, margin: Tensor, r: Tensor, dL: Tensor) -> Any:
-        C = Z.shape[-1]
-        N = Z.shape[0]
-        if not _whole(N * C, dL):
-            dZ = _empty((N, C), Z)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    dZ[i] = _backward_part(w, y[i], p, r[i], dL[i], Z[i], margin, dZ=dZ[i], work=work)
-                return ()
-
-            _together(run, _parts((N,), C, Z, 1), 1, Z)
-            return (dZ,)
-        # dr[i,j] = dL[i]*w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0))
-        dr = dL[:, None] * w[y][:, None] * torch.where(p >= 2, 2 * r, 1) / C
-        # D[i] = sum(j, dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
-        masked_Z = torch.where(Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0, dr, 0)
-        D = masked_Z.sum(dim=-1)
-        # dZ[i,j] = dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i]
-        dZ = masked_Z - _one_hot(y, C, Z) * D[:, None]
-        return (dZ,)
+        return (_backward_pass(Z, y, w, p, margin, r, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -219,9 +280,9 @@ class _Second(torch.autograd.Function):
     def forward(Z: Tensor, y: Tensor, w: Tensor, p: Tensor, margin: Tensor, r: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
         C = Z.shape[-1]
         # d2D[i] = -d2dZ[i,y[i]]
-        d2D = -torch.take_along_dim(d2dZ, y[:, None], dim=-1)[:, 0]
+        d2D = -d2dZ.gather(-1, y[:, None])[:, 0]
         # d2dr[i,j] = where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*(d2D[i] + d2dZ[i,j])
-        less_Z = Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0
+        less_Z = Z - Z.gather(-1, y[:, None])[:, 0][:, None] + margin > 0
         d2dr = torch.where(less_Z, d2D[:, None] + d2dZ, 0)
         # d2dL[i] = w[y[i]]/size(C)*sum(j, d2dr[i,j]*(2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0)))
         w_y = w[y]
@@ -254,8 +315,8 @@ class _SecondTangent(torch.autograd.Function):
     def forward(Z: Tensor, y: Tensor, w: Tensor, p: Tensor, margin: Tensor, r: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
         C = Z.shape[-1]
         # tr[i,j] = where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*(tZ[i,j] - tZ[i,y[i]])
-        less_Z = Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin > 0
-        tr = torch.where(less_Z, tZ - torch.take_along_dim(tZ, y[:, None], dim=-1)[:, 0][:, None], 0)
+        less_Z = Z - Z.gather(-1, y[:, None])[:, 0][:, None] + margin > 0
+        tr = torch.where(less_Z, tZ - tZ.gather(-1, y[:, None])[:, 0][:, None], 0)
         # tdr[i,j] = w[y[i]]/size(C)*((2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0))*tdL[i] +
         #     2*tr[i,j]*dL[i]*where(2 <= p, 1, 0))
         less_equal_p = p >= 2
@@ -280,7 +341,7 @@ def _forward_part(Z: Tensor, y: Tensor, margin: Tensor, p: Tensor, w: Tensor) ->
     """One part along N, or the whole: r, L."""
     C = Z.shape[-1]
     # r[i,j] = relu(Z[i,j] - Z[i,y[i]] + margin)
-    r = torch.relu(Z - torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None] + margin)
+    r = torch.relu(Z - Z.gather(-1, y[:, None])[:, 0][:, None] + margin)
     # own = where(2 <= p, 1, 0)*relu(margin)^2 + where(p < 2, 1, 0)*relu(margin)
     less_equal_p = p >= 2
     relu_margin = torch.relu(margin)
@@ -304,7 +365,7 @@ def _backward_part(
     _fill(masked_p, (p >= 2), 1)
     dr = torch.multiply(masked_p, dL[:, None] * w[y][:, None] / C, out=masked_p)
     # D[i] = sum(j, dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
-    Z_margin = torch.subtract(Z, torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None], out=dZ)
+    Z_margin = torch.subtract(Z, Z.gather(-1, y[:, None])[:, 0][:, None], out=dZ)
     Z_margin += margin
     masked_Z_margin = torch.where(Z_margin > 0, dr, 0)
     D = masked_Z_margin.sum(dim=-1)
@@ -372,7 +433,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -470,16 +531,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

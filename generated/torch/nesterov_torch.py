@@ -38,7 +38,7 @@ One step of torch.optim.SGD with nesterov=True: the parameters it keeps are the 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -56,10 +56,110 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def nesterov_torch(theta: Any, G: Any, B: Any, lr: Any, mu: Any, weight_decay: Any) -> tuple[Tensor, Tensor]:
     """Return (theta_new, B_new), differentiable twice, in reverse and in forward mode."""
-    theta, G, B, lr, mu, weight_decay = _real(theta=theta, G=G, B=B, lr=lr, mu=mu, weight_decay=weight_decay)
-    _check(theta=theta, G=G, B=B, lr=lr, mu=mu, weight_decay=weight_decay)
+    theta, G, B, lr, mu, weight_decay = _arguments(theta, G, B, lr, mu, weight_decay)
     _constant(mu=mu, weight_decay=weight_decay)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), theta, G, B, lr, mu, weight_decay)[:2]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    lr: Tensor
+    mu: Tensor
+    weight_decay: Tensor
+    D: Tensor
+    B_new: Tensor
+
+
+def forward(theta: Any, G: Any, B: Any, lr: Any, mu: Any, weight_decay: Any) -> tuple[tuple[Tensor, Tensor], Saved]:
+    """Return ((theta_new, B_new), saved), without autograd."""
+    theta, G, B, lr, mu, weight_decay = _arguments(theta, G, B, lr, mu, weight_decay)
+    theta, G, B, lr, mu, weight_decay = _detached(theta, G, B, lr, mu, weight_decay)
+    theta_new, B_new, D = _forward_pass(theta, G, B, lr, mu, weight_decay)
+    return (theta_new, B_new), Saved(lr, mu, weight_decay, D, B_new)
+
+
+def backward(dtheta_new: Any, dB_new: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (dtheta, dG, dB, dlr), the gradients with upstream (dtheta_new, dB_new)."""
+    lr, mu, weight_decay, D, B_new = saved
+    P = D.shape[0]
+    dtheta_new = _upstream("dtheta_new", dtheta_new, (P,), lr)
+    dB_new = _upstream("dB_new", dB_new, (P,), lr)
+    return _backward_pass(True, True, True, True, lr, mu, weight_decay, D, B_new, dtheta_new, dB_new)
+
+
+def _arguments(theta: Any, G: Any, B: Any, lr: Any, mu: Any, weight_decay: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(theta, Tensor)
+        and isinstance(G, Tensor)
+        and isinstance(B, Tensor)
+        and isinstance(lr, Tensor)
+        and isinstance(mu, Tensor)
+        and isinstance(weight_decay, Tensor)
+        and theta.is_floating_point()
+        and theta.dtype == G.dtype == B.dtype == lr.dtype == mu.dtype == weight_decay.dtype
+    ):
+        theta, G, B, lr, mu, weight_decay = _real(theta=theta, G=G, B=B, lr=lr, mu=mu, weight_decay=weight_decay)
+    if not (
+        theta.ndim == 1
+        and G.ndim == 1
+        and G.shape[0] == theta.shape[0]
+        and B.ndim == 1
+        and B.shape[0] == theta.shape[0]
+        and lr.ndim == 0
+        and mu.ndim == 0
+        and weight_decay.ndim == 0
+    ):
+        _check(theta=theta, G=G, B=B, lr=lr, mu=mu, weight_decay=weight_decay)
+    return theta, G, B, lr, mu, weight_decay
+
+
+def _forward_pass(theta: Tensor, G: Tensor, B: Tensor, lr: Tensor, mu: Tensor, weight_decay: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # D[p] = G[p] + weight_decay*theta[p]
+    D = G + weight_decay * theta
+    # B_new[p] = mu*B[p] + D[p]
+    B_new = mu * B + D
+    # theta_new[p] = theta[p] - lr*(D[p] + mu*B_new[p])
+    theta_new = theta - lr * (D + mu * B_new)
+    return theta_new, B_new, D
+
+
+def _backward_pass(
+    need_theta: bool,
+    need_G: bool,
+    need_B: bool,
+    need_lr: bool,
+    lr: Tensor,
+    mu: Tensor,
+    weight_decay: Tensor,
+    D: Tensor,
+    B_new: Tensor,
+    dtheta_new: Tensor,
+    dB_new: Tensor,
+) -> Any:
+    """(dtheta, dG, dB, dlr): None for those that are not needed."""
+    dtheta = dG = dB = dlr = None
+    if need_lr:
+        # dlr = -sum(p, dtheta_new[p]*(D[p] + mu*B_new[p]))
+        dlr = -dtheta_new @ (D + mu * B_new)
+    if need_theta or need_G or need_B:
+        # dB_new_total[p] = dB_new[p] - dtheta_new[p]*lr*mu
+        dB_new_total = dB_new - lr * mu * dtheta_new
+    if need_B:
+        # dB[p] = dB_new_total[p]*mu
+        dB = mu * dB_new_total
+    if need_theta or need_G:
+        # dD[p] = dB_new_total[p] - dtheta_new[p]*lr
+        dD = dB_new_total - lr * dtheta_new
+    if need_G:
+        # dG[p] = dD[p]
+        dG = dD.clone()
+    if need_theta:
+        # dtheta[p] = dD[p]*weight_decay + dtheta_new[p]
+        dtheta = weight_decay * dD + dtheta_new
+    return dtheta, dG, dB, dlr
 
 
 class _Forward(torch.autograd.Function):
@@ -69,13 +169,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, theta: Tensor, G: Tensor, B: Tensor, lr: Tensor, mu: Tensor, weight_decay: Tensor) -> Any:
-        # D[p] = G[p] + weight_decay*theta[p]
-        D = G + weight_decay * theta
-        # B_new[p] = mu*B[p] + D[p]
-        B_new = mu * B + D
-        # theta_new[p] = theta[p] - lr*(D[p] + mu*B_new[p])
-        theta_new = theta - lr * (D + mu * B_new)
-        return theta_new, B_new, D
+        return _forward_pass(theta, G, B, lr, mu, weight_decay)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -95,12 +189,15 @@ class _Forward(torch.autograd.Function):
         if dB_new is None:
             dB_new = theta.new_zeros((P,))
         _, need_theta, need_G, need_B, need_lr, _, _ = ctx.needs_input_grad
-        dtheta, dG, dB, dlr = _spread(
-            (need_theta, need_G, need_B, need_lr),
-            _chosen(_Backward, _DualBackward, _DualBackward)(
-                need_theta, need_G, need_B, need_lr, theta, G, B, lr, mu, weight_decay, D, B_new, dtheta_new, dB_new
-            ),
-        )
+        if _recorded():
+            dtheta, dG, dB, dlr = _spread(
+                (need_theta, need_G, need_B, need_lr),
+                _chosen(_Backward, _DualBackward, _DualBackward)(
+                    need_theta, need_G, need_B, need_lr, theta, G, B, lr, mu, weight_decay, D, B_new, dtheta_new, dB_new
+                ),
+            )
+        else:
+            dtheta, dG, dB, dlr = _backward_pass(need_theta, need_G, need_B, need_lr, lr, mu, weight_decay, D, B_new, dtheta_new, dB_new)
         return None, dtheta, dG, dB, dlr, None, None
 
 
@@ -131,14 +228,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, theta: Tensor, G: Tensor, B: Tensor, lr: Tensor, mu: Tensor, weight_decay: Tensor) -> Any:
+        theta_new, B_new, D = _forward_pass(theta, G, B, lr, mu, weight_decay)
+        ctx.save_for_backward(theta, G, B, lr, mu, weight_decay, D, B_new)
+        return (theta_new, B_new)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -163,26 +258,10 @@ class _Backward(torch.autograd.Function):
         dtheta_new: Tensor,
         dB_new: Tensor,
     ) -> Any:
-        dtheta = dG = dB = dlr = None
-        if need_lr:
-            # dlr = -sum(p, dtheta_new[p]*(D[p] + mu*B_new[p]))
-            dlr = -dtheta_new @ (D + mu * B_new)
-        if need_theta or need_G or need_B:
-            # dB_new_total[p] = dB_new[p] - dtheta_new[p]*lr*mu
-            dB_new_total = dB_new - lr * mu * dtheta_new
-        if need_B:
-            # dB[p] = dB_new_total[p]*mu
-            dB = mu * dB_new_total
-        if need_theta or need_G:
-            # dD[p] = dB_new_total[p] - dtheta_new[p]*lr
-            dD = dB_new_total - lr * dtheta_new
-        if need_G:
-            # dG[p] = dD[p]
-            dG = dD.clone()
-        if need_theta:
-            # dtheta[p] = dD[p]*weight_decay + dtheta_new[p]
-            dtheta = weight_decay * dD + dtheta_new
-        return _needed((need_theta, need_G, need_B, need_lr), (dtheta, dG, dB, dlr))
+        return _needed(
+            (need_theta, need_G, need_B, need_lr),
+            _backward_pass(need_theta, need_G, need_B, need_lr, lr, mu, weight_decay, D, B_new, dtheta_new, dB_new),
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -370,10 +449,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -382,10 +484,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

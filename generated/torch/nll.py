@@ -30,7 +30,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,11 +45,87 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def nll(G: Any, y: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    (G,) = _real(G=G)
-    y = _labels("y", y, "C")
-    _check(G=G, y=y)
-    _places("y", y, "C", G.shape[1])
+    G, y = _arguments(G, y)
     return _chosen(_Forward, _DualForward, _ReverseForward)(G, y)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    y: Tensor
+    C: int
+
+
+def forward(G: Any, y: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    G, y = _arguments(G, y)
+    (G,) = _detached(G)
+    L = _forward_pass(G, y)
+    C = G.shape[-1]
+    return L, Saved(y, C)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dG, the gradient with upstream dL."""
+    y, C = saved
+    dL = _upstream("dL", dL, (), None)
+    return _backward_pass(C, y, dL)
+
+
+def _arguments(G: Any, y: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(G, Tensor) and G.is_floating_point()):
+        (G,) = _real(G=G)
+    y = _labels("y", y, "C")
+    if not (G.ndim == 2 and y.ndim == 1 and y.shape[0] == G.shape[0]):
+        _check(G=G, y=y)
+    _places("y", y, "C", G.shape[1])
+    return G, y
+
+
+def _forward_pass(G: Tensor, y: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = G.shape[0]
+    # L = -sum(i, G[i,y[i]])/size(B)
+    L = -G.gather(-1, y[:, None])[:, 0].sum() / B
+    return L
+
+
+def _backward_pass(C: int, y: Tensor, dL: Tensor) -> Any:
+    """dG."""
+    B = y.shape[0]
+    if not _whole(B * C, dL):
+        dG = _empty((B, C), dL)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                dG[i] = _backward_part(y[i], dL, C, B)
+            return ()
+
+        _together(run, _parts((B,), C, dL, 1), 1, dL)
+        return dG
+    # dG[i,c] = -dL*delta(y[i],c)/size(B)
+    dG = -dL / B * _one_hot(y, C, dL)
+    return dG
+
+
+def _early_pass(G: Tensor, y: Tensor) -> Any:
+    """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
+    B = G.shape[0]
+    C = G.shape[-1]
+    dG = _empty((B, C), G)
+
+    def run(parts: Any) -> Any:
+        L_sum = _zeros((), G)
+        for (i,) in parts:
+            L_sum_part, dG[i] = _both_part(G[i], y[i], B)
+            L_sum += L_sum_part
+        return (L_sum,)
+
+    (L_sum,) = _together(run, _parts((B,), C, G, 1), 1, G)
+    # L = -sum(i, G[i,y[i]])/size(B)
+    L = -L_sum / B
+    return L, dG
 
 
 class _Forward(torch.autograd.Function):
@@ -59,10 +135,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(G: Tensor, y: Tensor) -> Any:
-        B = G.shape[0]
-        # L = -sum(i, G[i,y[i]])/size(B)
-        L = -torch.take_along_dim(G, y[:, None], dim=-1)[:, 0].sum() / B
-        return L
+        return _forward_pass(G, y)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -77,7 +150,10 @@ class _Forward(torch.autograd.Function):
         (y,) = ctx.saved_tensors
         (C,) = ctx.lengths
         need_G, _ = ctx.needs_input_grad
-        (dG,) = _spread((need_G,), _chosen(_Backward, _DualBackward, _DualBackward)(need_G, C, y, dL))
+        if _recorded():
+            (dG,) = _spread((need_G,), _chosen(_Backward, _DualBackward, _DualBackward)(need_G, C, y, dL))
+        else:
+            dG = _backward_pass(C, y, dL)
         return dG, None
 
 
@@ -89,7 +165,7 @@ class _DualForward(_Forward):
         (y,) = ctx.saved_tensors
         B = y.shape[0]
         # tL = -1/size(B)*sum(i, tG[i,y[i]])
-        tL = -torch.take_along_dim(tG, y[:, None], dim=-1)[:, 0].sum() / B
+        tL = -tG.gather(-1, y[:, None])[:, 0].sum() / B
         return tL
 
 
@@ -97,14 +173,25 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, G: Tensor, y: Tensor) -> Any:
+        B = G.shape[0]
+        C = G.shape[-1]
+        if sum(ctx.needs_input_grad) == 1 and not _whole(B * C, G):
+            L, *ctx.early = _early_pass(G, y)
+        else:
+            L = _forward_pass(G, y)
+        ctx.save_for_backward(y)
+        C = G.shape[-1]
+        ctx.lengths = (C,)
+        return L
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    def backward(ctx: Any, dL: Any) -> Any:
+        early = _early(ctx, dL)
+        if early is None:
+            return _Forward.backward(ctx, dL)
+        (dG,) = early
+        return dG, None
 
 
 class _Backward(torch.autograd.Function):
@@ -114,20 +201,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_G: bool, C: int, y: Tensor, dL: Tensor) -> Any:
-        B = y.shape[0]
-        if not _whole(B * C, dL):
-            dG = _empty((B, C), dL)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    dG[i] = _backward_part(y[i], dL, C, B)
-                return ()
-
-            _together(run, _parts((B,), C, dL, 1), 1, dL)
-            return (dG,)
-        # dG[i,c] = -dL*delta(y[i],c)/size(B)
-        dG = -dL / B * _one_hot(y, C, dL)
-        return (dG,)
+        return (_backward_pass(C, y, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -170,7 +244,7 @@ class _Second(torch.autograd.Function):
     def forward(C: int, y: Tensor, d2dG: Tensor) -> Any:
         B = y.shape[0]
         # d2dL = -1/size(B)*sum(i, d2dG[i,y[i]])
-        d2dL = -torch.take_along_dim(d2dG, y[:, None], dim=-1)[:, 0].sum() / B
+        d2dL = -d2dG.gather(-1, y[:, None])[:, 0].sum() / B
         return (d2dL,)
 
     @staticmethod
@@ -208,6 +282,16 @@ def _backward_part(y: Tensor, dL: Tensor, C: int, B: int) -> Any:
     # dG[i,c] = -dL*delta(y[i],c)/size(B)
     dG = -dL / B * _one_hot(y, C, dL)
     return dG
+
+
+def _both_part(G: Tensor, y: Tensor, B: int) -> Any:
+    """One part along B, or the whole: L_sum, dG."""
+    C = G.shape[-1]
+    # L = -sum(i, G[i,y[i]])/size(B)
+    L_sum = G.gather(-1, y[:, None])[:, 0].sum()
+    # dG[i,c] = -dL*delta(y[i],c)/size(B)
+    dG = -_one_hot(y, C, G) / B
+    return L_sum, dG
 
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
@@ -262,7 +346,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -340,16 +424,54 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _early(ctx: Any, upstream: Tensor) -> Any:
+    """The gradients that the forward pass made, times the upstream gradient: once, and in place, since nobody else has them. None where
+    they are gone, or where the gradients are differentiated themselves."""
+    if "early" not in ctx.__dict__ or _recorded() or _traced(upstream):
+        return None
+    gradients = ctx.__dict__.pop("early")
+    if upstream.device.type != "cpu" or upstream != 1:
+        for gradient in gradients:
+            gradient *= upstream
+    return gradients
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -34,7 +34,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -51,12 +51,84 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def nll_entries(G: Any, y: Any, w: Any, r: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    G, w, r = _real(G=G, w=w, r=r)
-    y = _labels("y", y, "C")
-    _check(G=G, y=y, w=w, r=r)
-    _places("y", y, "C", G.shape[1])
+    G, y, w, r = _arguments(G, y, w, r)
     _constant(w=w, r=r)
     return _chosen(_Forward, _DualForward, _ReverseForward)(G, y, w, r)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    y: Tensor
+    w: Tensor
+    r: Tensor
+
+
+def forward(G: Any, y: Any, w: Any, r: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    G, y, w, r = _arguments(G, y, w, r)
+    G, w, r = _detached(G, w, r)
+    L = _forward_pass(G, y, w, r)
+    return L, Saved(y, w, r)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dG, the gradient with upstream dL."""
+    y, w, r = saved
+    B = y.shape[0]
+    dL = _upstream("dL", dL, (B,), w)
+    return _backward_pass(y, w, r, dL)
+
+
+def _arguments(G: Any, y: Any, w: Any, r: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(G, Tensor)
+        and isinstance(w, Tensor)
+        and isinstance(r, Tensor)
+        and G.is_floating_point()
+        and G.dtype == w.dtype == r.dtype
+    ):
+        G, w, r = _real(G=G, w=w, r=r)
+    y = _labels("y", y, "C")
+    if not (
+        G.ndim == 2
+        and y.ndim == 1
+        and y.shape[0] == G.shape[0]
+        and w.ndim == 1
+        and w.shape[0] == G.shape[1]
+        and r.ndim == 1
+        and r.shape[0] == G.shape[0]
+    ):
+        _check(G=G, y=y, w=w, r=r)
+    _places("y", y, "C", G.shape[1])
+    return G, y, w, r
+
+
+def _forward_pass(G: Tensor, y: Tensor, w: Tensor, r: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # L[i] = -where(0 < r[i], 1, 0)*w[y[i]]*G[i,y[i]]
+    L = -torch.where(r > 0, w[y] * G.gather(-1, y[:, None])[:, 0], 0)
+    return L
+
+
+def _backward_pass(y: Tensor, w: Tensor, r: Tensor, dL: Tensor) -> Any:
+    """dG."""
+    C = w.shape[0]
+    B = y.shape[0]
+    if not _whole(B * C, dL):
+        dG = _empty((B, C), w)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                dG[i] = _backward_part(r[i], w, y[i], dL[i], dG=dG[i])
+            return ()
+
+        _together(run, _parts((B,), C, w, 1), 1, w)
+        return dG
+    # dG[i,c] = -dL[i]*where(0 < r[i], 1, 0)*w[y[i]]*delta(y[i],c)
+    dG = -torch.where((r > 0)[:, None], dL[:, None] * w[y][:, None] * _one_hot(y, C, w), 0)
+    return dG
 
 
 class _Forward(torch.autograd.Function):
@@ -66,9 +138,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(G: Tensor, y: Tensor, w: Tensor, r: Tensor) -> Any:
-        # L[i] = -where(0 < r[i], 1, 0)*w[y[i]]*G[i,y[i]]
-        L = -torch.where(r > 0, w[y] * torch.take_along_dim(G, y[:, None], dim=-1)[:, 0], 0)
-        return L
+        return _forward_pass(G, y, w, r)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -80,7 +150,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
         y, w, r = ctx.saved_tensors
         need_G, _, _, _ = ctx.needs_input_grad
-        (dG,) = _spread((need_G,), _chosen(_Backward, _DualBackward, _DualBackward)(need_G, y, w, r, dL))
+        if _recorded():
+            (dG,) = _spread((need_G,), _chosen(_Backward, _DualBackward, _DualBackward)(need_G, y, w, r, dL))
+        else:
+            dG = _backward_pass(y, w, r, dL)
         return dG, None, None, None
 
 
@@ -91,7 +164,7 @@ class _DualForward(_Forward):
     def jvp(ctx: Any, tG: Any, _y: Any, _w: Any, _r: Any) -> Any:
         y, w, r = ctx.saved_tensors
         # tL[i] = -where(0 < r[i], 1, 0)*w[y[i]]*tG[i,y[i]]
-        tL = -torch.where(r > 0, w[y] * torch.take_along_dim(tG, y[:, None], dim=-1)[:, 0], 0)
+        tL = -torch.where(r > 0, w[y] * tG.gather(-1, y[:, None])[:, 0], 0)
         return tL
 
 
@@ -99,14 +172,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, G: Tensor, y: Tensor, w: Tensor, r: Tensor) -> Any:
+        L = _forward_pass(G, y, w, r)
+        ctx.save_for_backward(y, w, r)
+        return L
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -116,21 +187,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_G: bool, y: Tensor, w: Tensor, r: Tensor, dL: Tensor) -> Any:
-        C = w.shape[0]
-        B = y.shape[0]
-        if not _whole(B * C, dL):
-            dG = _empty((B, C), w)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    dG[i] = _backward_part(r[i], w, y[i], dL[i], dG=dG[i])
-                return ()
-
-            _together(run, _parts((B,), C, w, 1), 1, w)
-            return (dG,)
-        # dG[i,c] = -dL[i]*where(0 < r[i], 1, 0)*w[y[i]]*delta(y[i],c)
-        dG = -torch.where((r > 0)[:, None], dL[:, None] * w[y][:, None] * _one_hot(y, C, w), 0)
-        return (dG,)
+        return (_backward_pass(y, w, r, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -170,7 +227,7 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(y: Tensor, w: Tensor, r: Tensor, d2dG: Tensor) -> Any:
         # d2dL[i] = -d2dG[i,y[i]]*where(0 < r[i], 1, 0)*w[y[i]]
-        d2dL = -torch.where(r > 0, torch.take_along_dim(d2dG, y[:, None], dim=-1)[:, 0] * w[y], 0)
+        d2dL = -torch.where(r > 0, d2dG.gather(-1, y[:, None])[:, 0] * w[y], 0)
         return (d2dL,)
 
     @staticmethod
@@ -271,7 +328,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -349,16 +406,37 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

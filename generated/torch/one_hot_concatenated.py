@@ -31,7 +31,7 @@ Vaswani et al. (2017), section 3.5.
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -47,13 +47,77 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def one_hot_concatenated(E: Any, A: Any, t: Any, p: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    E, A = _real(E=E, A=A)
+    E, A, t, p = _arguments(E, A, t, p)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), E, A, t, p)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    H: Tensor
+    V: int
+    M: int
+    C: int
+
+
+def forward(E: Any, A: Any, t: Any, p: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    E, A, t, p = _arguments(E, A, t, p)
+    E, A = _detached(E, A)
+    Y, H = _forward_pass(E, A, t, p)
+    V = E.shape[0]
+    M = A.shape[0]
+    C = E.shape[-1]
+    return Y, Saved(H, V, M, C)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dE, dA), the gradients with upstream dY."""
+    H, V, M, C = saved
+    N = H.shape[0]
+    dY = _upstream("dY", dY, (N, C), H)
+    return _backward_pass(True, True, V, M, H, dY)
+
+
+def _arguments(E: Any, A: Any, t: Any, p: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(E, Tensor) and isinstance(A, Tensor) and E.is_floating_point() and E.dtype == A.dtype):
+        E, A = _real(E=E, A=A)
     t = _labels("t", t, "V")
     p = _labels("p", p, "M")
-    _check(E=E, A=A, t=t, p=p)
+    if not (E.ndim == 2 and A.ndim == 2 and A.shape[1] == E.shape[1] and t.ndim == 1 and p.ndim == 1 and p.shape[0] == t.shape[0]):
+        _check(E=E, A=A, t=t, p=p)
     _places("t", t, "V", E.shape[0])
     _places("p", p, "M", A.shape[0])
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), E, A, t, p)[0]
+    return E, A, t, p
+
+
+def _forward_pass(E: Tensor, A: Tensor, t: Tensor, p: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    V = E.shape[0]
+    M = A.shape[0]
+    F = _length("F", M + V, 0 in (M, V), M=M, V=V)
+    # H[n,f] = sum(v, delta(v,t[n])*delta(f,position(v))) + sum(m, delta(m,p[n])*delta(f,m + size(V)))
+    H = _place(_one_hot(t, V, E), 1, F, 0, 1) + _place(_one_hot(p, M, E), 1, F, V, 1)
+    # S[f,c] = E[position(f),c] + A[f - size(V),c]
+    S = _read(E, {0: (0, (1, F))}) + _read(A, {0: (-V, (1, F))})
+    # Y[n,c] = sum(f, H[n,f]*S[f,c])
+    Y = H @ S
+    return Y, H
+
+
+def _backward_pass(need_E: bool, need_A: bool, V: int, M: int, H: Tensor, dY: Tensor) -> Any:
+    """(dE, dA): None for those that are not needed."""
+    dE = dA = None
+    # dS[f,c] = sum(n, dY[n,c]*H[n,f])
+    dS = H.T @ dY
+    if need_E:
+        # dE[v,c] = dS[position(v),c]
+        dE = _read(dS, {0: (0, (1, V))}).clone()
+    if need_A:
+        # dA[m,c] = dS[m + size(V),c]
+        dA = _read(dS, {0: (V, (1, M))}).clone()
+    return dE, dA
 
 
 class _Forward(torch.autograd.Function):
@@ -63,16 +127,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, E: Tensor, A: Tensor, t: Tensor, p: Tensor) -> Any:
-        V = E.shape[0]
-        M = A.shape[0]
-        F = _length("F", M + V, 0 in (M, V), M=M, V=V)
-        # H[n,f] = sum(v, delta(v,t[n])*delta(f,position(v))) + sum(m, delta(m,p[n])*delta(f,m + size(V)))
-        H = _place(_one_hot(t, V, E), 1, F, 0, 1) + _place(_one_hot(p, M, E), 1, F, V, 1)
-        # S[f,c] = E[position(f),c] + A[f - size(V),c]
-        S = _read(E, {0: (0, (1, F))}) + _read(A, {0: (-V, (1, F))})
-        # Y[n,c] = sum(f, H[n,f]*S[f,c])
-        Y = H @ S
-        return Y, H
+        return _forward_pass(E, A, t, p)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -95,7 +150,10 @@ class _Forward(torch.autograd.Function):
         if dY is None:
             dY = H.new_zeros((N, C))
         _, need_E, need_A, _, _ = ctx.needs_input_grad
-        dE, dA = _spread((need_E, need_A), _chosen(_Backward, _DualBackward, _DualBackward)(need_E, need_A, V, M, C, t, p, H, dY))
+        if _recorded():
+            dE, dA = _spread((need_E, need_A), _chosen(_Backward, _DualBackward, _DualBackward)(need_E, need_A, V, M, C, t, p, H, dY))
+        else:
+            dE, dA = _backward_pass(need_E, need_A, V, M, H, dY)
         return None, dE, dA, None, None
 
 
@@ -124,14 +182,16 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, E: Tensor, A: Tensor, t: Tensor, p: Tensor) -> Any:
+        Y, H = _forward_pass(E, A, t, p)
+        ctx.save_for_backward(t, p, H)
+        V = E.shape[0]
+        M = A.shape[0]
+        C = E.shape[-1]
+        ctx.lengths = (V, M, C)
+        return (Y,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -141,16 +201,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_E: bool, need_A: bool, V: int, M: int, C: int, t: Tensor, p: Tensor, H: Tensor, dY: Tensor) -> Any:
-        dE = dA = None
-        # dS[f,c] = sum(n, dY[n,c]*H[n,f])
-        dS = H.T @ dY
-        if need_E:
-            # dE[v,c] = dS[position(v),c]
-            dE = _read(dS, {0: (0, (1, V))}).clone()
-        if need_A:
-            # dA[m,c] = dS[m + size(V),c]
-            dA = _read(dS, {0: (V, (1, M))}).clone()
-        return _needed((need_E, need_A), (dE, dA))
+        return _needed((need_E, need_A), _backward_pass(need_E, need_A, V, M, H, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -292,10 +343,33 @@ def _length(axis: str, value: int, empty: bool, **given: int) -> int:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -304,10 +378,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

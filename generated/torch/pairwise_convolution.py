@@ -32,7 +32,7 @@ y_i is the sum of V_1 x_j + V_2 x_i under the weights of row i. Velickovic et al
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,9 +48,95 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def pairwise_convolution(A: Any, X: Any, V_1: Any, V_2: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    A, X, V_1, V_2 = _real(A=A, X=X, V_1=V_1, V_2=V_2)
-    _check(A=A, X=X, V_1=V_1, V_2=V_2)
+    A, X, V_1, V_2 = _arguments(A, X, V_1, V_2)
     return _chosen(_Forward, _DualForward, _ReverseForward)(A, X, V_1, V_2)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    A: Tensor
+    X: Tensor
+    V_1: Tensor
+    V_2: Tensor
+
+
+def forward(A: Any, X: Any, V_1: Any, V_2: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    A, X, V_1, V_2 = _arguments(A, X, V_1, V_2)
+    A, X, V_1, V_2 = _detached(A, X, V_1, V_2)
+    Y = _forward_pass(A, X, V_1, V_2)
+    return Y, Saved(A, X, V_1, V_2)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (dA, dX, dV_1, dV_2), the gradients with upstream dY."""
+    A, X, V_1, V_2 = saved
+    N = A.shape[0]
+    d_v = V_1.shape[0]
+    dY = _upstream("dY", dY, (N, d_v), A)
+    return _backward_pass(True, True, True, True, A, X, V_1, V_2, dY)
+
+
+def _arguments(A: Any, X: Any, V_1: Any, V_2: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(A, Tensor)
+        and isinstance(X, Tensor)
+        and isinstance(V_1, Tensor)
+        and isinstance(V_2, Tensor)
+        and A.is_floating_point()
+        and A.dtype == X.dtype == V_1.dtype == V_2.dtype
+    ):
+        A, X, V_1, V_2 = _real(A=A, X=X, V_1=V_1, V_2=V_2)
+    if not (
+        A.ndim == 2
+        and A.shape[1] == A.shape[0]
+        and X.ndim == 2
+        and X.shape[0] == A.shape[0]
+        and V_1.ndim == 2
+        and V_1.shape[1] == X.shape[1]
+        and V_2.ndim == 2
+        and V_2.shape[0] == V_1.shape[0]
+        and V_2.shape[1] == X.shape[1]
+    ):
+        _check(A=A, X=X, V_1=V_1, V_2=V_2)
+    return A, X, V_1, V_2
+
+
+def _forward_pass(A: Tensor, X: Tensor, V_1: Tensor, V_2: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # Y[i,e] = sum(j, A[i,j]*(sum(c, V_1[e,c]*X[j,c]) + sum(c, V_2[e,c]*X[i,c])))
+    Y = ((V_1 @ X.T + (X @ V_2.T)[..., None]) @ A[..., None])[..., 0].clone()
+    return Y
+
+
+def _backward_pass(
+    need_A: bool, need_X: bool, need_V_1: bool, need_V_2: bool, A: Tensor, X: Tensor, V_1: Tensor, V_2: Tensor, dY: Tensor
+) -> Any:
+    """(dA, dX, dV_1, dV_2): None for those that are not needed."""
+    dA = dX = dV_1 = dV_2 = None
+    if need_A:
+        # D[e,j] = sum(c, V_1[e,c]*X[j,c])
+        D = V_1 @ X.T
+        # F[e,i] = sum(c, V_2[e,c]*X[i,c])
+        F = V_2 @ X.T
+        # dA[i,j] = sum(e, dY[i,e]*(D[e,j] + F[e,i]))
+        dA = ((D.T + F.T[:, None, :]) @ dY[..., None])[..., 0].clone()
+    if need_X or need_V_1:
+        dY_A = dY.T @ A
+    if need_V_1:
+        # dV_1[e,c] = sum(i,j, dY[i,e]*A[i,j]*X[j,c])
+        dV_1 = dY_A @ X
+    if need_X or need_V_2:
+        dY_A_2 = dY * A.sum(dim=-1)[:, None]
+    if need_X:
+        # dX[j,c] = sum(i,e, dY[i,e]*A[i,j]*V_1[e,c]) + sum(e,j', dY[j,e]*A[j,j']*V_2[e,c])
+        dX = dY_A.T @ V_1 + dY_A_2 @ V_2
+    if need_V_2:
+        # dV_2[e,c] = sum(i,j, dY[i,e]*A[i,j]*X[i,c])
+        dV_2 = dY_A_2.T @ X
+    return dA, dX, dV_1, dV_2
 
 
 class _Forward(torch.autograd.Function):
@@ -60,9 +146,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(A: Tensor, X: Tensor, V_1: Tensor, V_2: Tensor) -> Any:
-        # Y[i,e] = sum(j, A[i,j]*(sum(c, V_1[e,c]*X[j,c]) + sum(c, V_2[e,c]*X[i,c])))
-        Y = ((V_1 @ X.T + (X @ V_2.T)[..., None]) @ A[..., None])[..., 0].clone()
-        return Y
+        return _forward_pass(A, X, V_1, V_2)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -74,10 +158,13 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         A, X, V_1, V_2 = ctx.saved_tensors
         need_A, need_X, need_V_1, need_V_2 = ctx.needs_input_grad
-        dA, dX, dV_1, dV_2 = _spread(
-            (need_A, need_X, need_V_1, need_V_2),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_A, need_X, need_V_1, need_V_2, A, X, V_1, V_2, dY),
-        )
+        if _recorded():
+            dA, dX, dV_1, dV_2 = _spread(
+                (need_A, need_X, need_V_1, need_V_2),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_A, need_X, need_V_1, need_V_2, A, X, V_1, V_2, dY),
+            )
+        else:
+            dA, dX, dV_1, dV_2 = _backward_pass(need_A, need_X, need_V_1, need_V_2, A, X, V_1, V_2, dY)
         return dA, dX, dV_1, dV_2
 
 
@@ -112,14 +199,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, A: Tensor, X: Tensor, V_1: Tensor, V_2: Tensor) -> Any:
+        Y = _forward_pass(A, X, V_1, V_2)
+        ctx.save_for_backward(A, X, V_1, V_2)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -131,28 +216,7 @@ class _Backward(torch.autograd.Function):
     def forward(
         need_A: bool, need_X: bool, need_V_1: bool, need_V_2: bool, A: Tensor, X: Tensor, V_1: Tensor, V_2: Tensor, dY: Tensor
     ) -> Any:
-        dA = dX = dV_1 = dV_2 = None
-        if need_A:
-            # D[e,j] = sum(c, V_1[e,c]*X[j,c])
-            D = V_1 @ X.T
-            # F[e,i] = sum(c, V_2[e,c]*X[i,c])
-            F = V_2 @ X.T
-            # dA[i,j] = sum(e, dY[i,e]*(D[e,j] + F[e,i]))
-            dA = ((D.T + F.T[:, None, :]) @ dY[..., None])[..., 0].clone()
-        if need_X or need_V_1:
-            dY_A = dY.T @ A
-        if need_V_1:
-            # dV_1[e,c] = sum(i,j, dY[i,e]*A[i,j]*X[j,c])
-            dV_1 = dY_A @ X
-        if need_X or need_V_2:
-            dY_A_2 = dY * A.sum(dim=-1)[:, None]
-        if need_X:
-            # dX[j,c] = sum(i,e, dY[i,e]*A[i,j]*V_1[e,c]) + sum(e,j', dY[j,e]*A[j,j']*V_2[e,c])
-            dX = dY_A.T @ V_1 + dY_A_2 @ V_2
-        if need_V_2:
-            # dV_2[e,c] = sum(i,j, dY[i,e]*A[i,j]*X[i,c])
-            dV_2 = dY_A_2.T @ X
-        return _needed((need_A, need_X, need_V_1, need_V_2), (dA, dX, dV_1, dV_2))
+        return _needed((need_A, need_X, need_V_1, need_V_2), _backward_pass(need_A, need_X, need_V_1, need_V_2, A, X, V_1, V_2, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -344,10 +408,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -356,10 +443,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

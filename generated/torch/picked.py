@@ -30,7 +30,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,11 +45,70 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def picked(X: Any, a: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    (X,) = _real(X=X)
-    a = _labels("a", a, "P")
-    _check(X=X, a=a)
-    _places("a", a, "P", X.shape[1])
+    X, a = _arguments(X, a)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, a)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    a: Tensor
+    P: int
+
+
+def forward(X: Any, a: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, a = _arguments(X, a)
+    (X,) = _detached(X)
+    Y = _forward_pass(X, a)
+    P = X.shape[-1]
+    return Y, Saved(a, P)
+
+
+def backward(dY: Any, saved: Saved) -> Tensor:
+    """Return dX, the gradient with upstream dY."""
+    a, P = saved
+    N = a.shape[0]
+    C = a.shape[-1]
+    dY = _upstream("dY", dY, (N, C), None)
+    return _backward_pass(P, a, dY)
+
+
+def _arguments(X: Any, a: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and X.is_floating_point()):
+        (X,) = _real(X=X)
+    a = _labels("a", a, "P")
+    if not (X.ndim == 2 and a.ndim == 2 and a.shape[0] == X.shape[0]):
+        _check(X=X, a=a)
+    _places("a", a, "P", X.shape[1])
+    return X, a
+
+
+def _forward_pass(X: Tensor, a: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    N = X.shape[0]
+    C = a.shape[-1]
+    if _whole(N * C, X):
+        # Y[n,c] = X[n,a[n,c]]
+        Y = torch.take_along_dim(X, a, dim=-1)
+    else:
+        Y = _empty((N, C), X)
+
+        def run(parts: Any) -> Any:
+            for (n,) in parts:
+                Y[n] = _forward_part(X[n], a[n])
+            return ()
+
+        _together(run, _parts((N,), C, X, 1), 1, X)
+    return Y
+
+
+def _backward_pass(P: int, a: Tensor, dY: Tensor) -> Any:
+    """dX."""
+    # dX[n,p] = sum(c, dY[n,c]*delta(a[n,c],p))
+    dX = _scatter(a, dY, P, 1)
+    return dX
 
 
 class _Forward(torch.autograd.Function):
@@ -59,21 +118,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, a: Tensor) -> Any:
-        N = X.shape[0]
-        C = a.shape[-1]
-        if _whole(N * C, X):
-            # Y[n,c] = X[n,a[n,c]]
-            Y = torch.take_along_dim(X, a, dim=-1)
-        else:
-            Y = _empty((N, C), X)
-
-            def run(parts: Any) -> Any:
-                for (n,) in parts:
-                    Y[n] = _forward_part(X[n], a[n])
-                return ()
-
-            _together(run, _parts((N,), C, X, 1), 1, X)
-        return Y
+        return _forward_pass(X, a)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -88,7 +133,10 @@ class _Forward(torch.autograd.Function):
         (a,) = ctx.saved_tensors
         (P,) = ctx.lengths
         need_X, _ = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, P, a, dY))
+        if _recorded():
+            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, P, a, dY))
+        else:
+            dX = _backward_pass(P, a, dY)
         return dX, None
 
 
@@ -107,14 +155,14 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, a: Tensor) -> Any:
+        Y = _forward_pass(X, a)
+        ctx.save_for_backward(a)
+        P = X.shape[-1]
+        ctx.lengths = (P,)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -124,9 +172,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, P: int, a: Tensor, dY: Tensor) -> Any:
-        # dX[n,p] = sum(c, dY[n,c]*delta(a[n,c],p))
-        dX = _scatter(a, dY, P, 1)
-        return (dX,)
+        return (_backward_pass(P, a, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -259,7 +305,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -337,16 +383,37 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

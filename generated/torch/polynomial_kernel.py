@@ -29,7 +29,7 @@ Gradients:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -44,9 +44,77 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def polynomial_kernel(X: Any, C: Any, c: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, C, c = _real(X=X, C=C, c=c)
-    _check(X=X, C=C, c=c)
+    X, C, c = _arguments(X, C, c)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, C, c)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    C: Tensor
+    c: Tensor
+    Z: Tensor
+
+
+def forward(X: Any, C: Any, c: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, C, c = _arguments(X, C, c)
+    X, C, c = _detached(X, C, c)
+    Y, Z = _forward_pass(X, C, c)
+    return Y, Saved(X, C, c, Z)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dX, dC, dc), the gradients with upstream dY."""
+    X, C, c, Z = saved
+    B = X.shape[0]
+    M = C.shape[0]
+    dY = _upstream("dY", dY, (B, M), X)
+    return _backward_pass(True, True, True, X, C, c, Z, dY)
+
+
+def _arguments(X: Any, C: Any, c: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(C, Tensor)
+        and isinstance(c, Tensor)
+        and X.is_floating_point()
+        and X.dtype == C.dtype == c.dtype
+    ):
+        X, C, c = _real(X=X, C=C, c=c)
+    if not (X.ndim == 2 and C.ndim == 2 and C.shape[1] == X.shape[1] and c.ndim == 0):
+        _check(X=X, C=C, c=c)
+    return X, C, c
+
+
+def _forward_pass(X: Tensor, C: Tensor, c: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # Z[i,m] = sum(k, X[i,k]*C[m,k])
+    Z = X @ C.T
+    # Y[i,m] = (Z[i,m] + c)^3
+    Y = (Z + c) ** 3
+    return Y, Z
+
+
+def _backward_pass(need_X: bool, need_C: bool, need_c: bool, X: Tensor, C: Tensor, c: Tensor, Z: Tensor, dY: Tensor) -> Any:
+    """(dX, dC, dc): None for those that are not needed."""
+    dX = dC = dc = None
+    square_Z = (Z + c) ** 2
+    if need_c:
+        # dc = 3*sum(i,m, dY[i,m]*(Z[i,m] + c)^2)
+        dc = 3 * torch.linalg.vecdot(dY, square_Z).sum()
+    if need_X or need_C:
+        # dZ[i,m] = 3*dY[i,m]*(Z[i,m] + c)^2
+        dZ = 3 * dY * square_Z
+    if need_X:
+        # dX[i,k] = sum(m, dZ[i,m]*C[m,k])
+        dX = dZ @ C
+    if need_C:
+        # dC[m,k] = sum(i, dZ[i,m]*X[i,k])
+        dC = dZ.T @ X
+    return dX, dC, dc
 
 
 class _Forward(torch.autograd.Function):
@@ -56,11 +124,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, C: Tensor, c: Tensor) -> Any:
-        # Z[i,m] = sum(k, X[i,k]*C[m,k])
-        Z = X @ C.T
-        # Y[i,m] = (Z[i,m] + c)^3
-        Y = (Z + c) ** 3
-        return Y, Z
+        return _forward_pass(X, C, c)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -79,9 +143,12 @@ class _Forward(torch.autograd.Function):
         if dY is None:
             dY = X.new_zeros((B, M))
         _, need_X, need_C, need_c = ctx.needs_input_grad
-        dX, dC, dc = _spread(
-            (need_X, need_C, need_c), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_C, need_c, X, C, c, Z, dY)
-        )
+        if _recorded():
+            dX, dC, dc = _spread(
+                (need_X, need_C, need_c), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_C, need_c, X, C, c, Z, dY)
+            )
+        else:
+            dX, dC, dc = _backward_pass(need_X, need_C, need_c, X, C, c, Z, dY)
         return None, dX, dC, dc
 
 
@@ -107,14 +174,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, C: Tensor, c: Tensor) -> Any:
+        Y, Z = _forward_pass(X, C, c)
+        ctx.save_for_backward(X, C, c, Z)
+        return (Y,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -124,21 +189,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_C: bool, need_c: bool, X: Tensor, C: Tensor, c: Tensor, Z: Tensor, dY: Tensor) -> Any:
-        dX = dC = dc = None
-        square_Z = (Z + c) ** 2
-        if need_c:
-            # dc = 3*sum(i,m, dY[i,m]*(Z[i,m] + c)^2)
-            dc = 3 * torch.linalg.vecdot(dY, square_Z).sum()
-        if need_X or need_C:
-            # dZ[i,m] = 3*dY[i,m]*(Z[i,m] + c)^2
-            dZ = 3 * dY * square_Z
-        if need_X:
-            # dX[i,k] = sum(m, dZ[i,m]*C[m,k])
-            dX = dZ @ C
-        if need_C:
-            # dC[m,k] = sum(i, dZ[i,m]*X[i,k])
-            dC = dZ.T @ X
-        return _needed((need_X, need_C, need_c), (dX, dC, dc))
+        return _needed((need_X, need_C, need_c), _backward_pass(need_X, need_C, need_c, X, C, c, Z, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -288,10 +339,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -300,10 +374,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

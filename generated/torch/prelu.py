@@ -32,7 +32,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -47,9 +47,89 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def prelu(X: Any, alpha: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, alpha = _real(X=X, alpha=alpha)
-    _check(X=X, alpha=alpha)
+    X, alpha = _arguments(X, alpha)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, alpha)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    alpha: Tensor
+
+
+def forward(X: Any, alpha: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, alpha = _arguments(X, alpha)
+    X, alpha = _detached(X, alpha)
+    Y = _forward_pass(X, alpha)
+    return Y, Saved(X, alpha)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dX, dalpha), the gradients with upstream dY."""
+    X, alpha = saved
+    B = X.shape[0]
+    N = X.shape[-1]
+    dY = _upstream("dY", dY, (B, N), X)
+    return _backward_pass(True, True, X, alpha, dY)
+
+
+def _arguments(X: Any, alpha: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and isinstance(alpha, Tensor) and X.is_floating_point() and X.dtype == alpha.dtype):
+        X, alpha = _real(X=X, alpha=alpha)
+    if not (X.ndim == 2 and alpha.ndim == 1 and alpha.shape[0] == X.shape[1]):
+        _check(X=X, alpha=alpha)
+    return X, alpha
+
+
+def _forward_pass(X: Tensor, alpha: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = X.shape[0]
+    N = X.shape[-1]
+    if _whole(B * N, X):
+        # Y[i,j] = (X[i,j] - relu(X[i,j]))*alpha[j] + relu(X[i,j])
+        relu_X = torch.relu(X)
+        Y = (X - relu_X) * alpha + relu_X
+    else:
+        Y = _empty((B, N), X)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _forward_part(X[i], alpha, Y=Y[i])
+            return ()
+
+        _together(run, _parts((B,), N, X, 1), 1, X)
+    return Y
+
+
+def _backward_pass(need_X: bool, need_alpha: bool, X: Tensor, alpha: Tensor, dY: Tensor) -> Any:
+    """(dX, dalpha): None for those that are not needed."""
+    B = X.shape[0]
+    N = X.shape[-1]
+    if not _whole(B * N, dY):
+        dX = _empty((B, N), X)
+
+        def run(parts: Any) -> Any:
+            dalpha = _zeros((N,), X)
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _, dalpha_part = _backward_part(X[i], alpha, dY[i], dX=dX[i], work=work)
+                dalpha += dalpha_part
+            return (dalpha,)
+
+        (dalpha,) = _together(run, _parts((B,), N, X, 1), 1, X)
+        return dX, dalpha
+    dX = dalpha = None
+    if need_X:
+        # dX[i,j] = dY[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))
+        less_X = X > 0
+        dX = dY * (alpha - torch.where(less_X, alpha, 0) + less_X.to(X.dtype))
+    if need_alpha:
+        # dalpha[j] = sum(i, dY[i,j]*(X[i,j] - relu(X[i,j])))
+        dalpha = (dY * (X - torch.relu(X))).sum(dim=0)
+    return dX, dalpha
 
 
 class _Forward(torch.autograd.Function):
@@ -59,22 +139,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, alpha: Tensor) -> Any:
-        B = X.shape[0]
-        N = X.shape[-1]
-        if _whole(B * N, X):
-            # Y[i,j] = (X[i,j] - relu(X[i,j]))*alpha[j] + relu(X[i,j])
-            relu_X = torch.relu(X)
-            Y = (X - relu_X) * alpha + relu_X
-        else:
-            Y = _empty((B, N), X)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    _forward_part(X[i], alpha, Y=Y[i])
-                return ()
-
-            _together(run, _parts((B,), N, X, 1), 1, X)
-        return Y
+        return _forward_pass(X, alpha)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -86,7 +151,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         X, alpha = ctx.saved_tensors
         need_X, need_alpha = ctx.needs_input_grad
-        dX, dalpha = _spread((need_X, need_alpha), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_alpha, X, alpha, dY))
+        if _recorded():
+            dX, dalpha = _spread((need_X, need_alpha), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_alpha, X, alpha, dY))
+        else:
+            dX, dalpha = _backward_pass(need_X, need_alpha, X, alpha, dY)
         return dX, dalpha
 
 
@@ -110,14 +178,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, alpha: Tensor) -> Any:
+        Y = _forward_pass(X, alpha)
+        ctx.save_for_backward(X, alpha)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -127,30 +193,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_alpha: bool, X: Tensor, alpha: Tensor, dY: Tensor) -> Any:
-        B = X.shape[0]
-        N = X.shape[-1]
-        if not _whole(B * N, dY):
-            dX = _empty((B, N), X)
-
-            def run(parts: Any) -> Any:
-                dalpha = _zeros((N,), X)
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    _, dalpha_part = _backward_part(X[i], alpha, dY[i], dX=dX[i], work=work)
-                    dalpha += dalpha_part
-                return (dalpha,)
-
-            (dalpha,) = _together(run, _parts((B,), N, X, 1), 1, X)
-            return _needed((need_X, need_alpha), (dX, dalpha))
-        dX = dalpha = None
-        if need_X:
-            # dX[i,j] = dY[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))
-            less_X = X > 0
-            dX = dY * (alpha - torch.where(less_X, alpha, 0) + less_X.to(X.dtype))
-        if need_alpha:
-            # dalpha[j] = sum(i, dY[i,j]*(X[i,j] - relu(X[i,j])))
-            dalpha = (dY * (X - torch.relu(X))).sum(dim=0)
-        return _needed((need_X, need_alpha), (dX, dalpha))
+        return _needed((need_X, need_alpha), _backward_pass(need_X, need_alpha, X, alpha, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -303,7 +346,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -395,16 +438,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -32,7 +32,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -47,9 +47,75 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def quadratic_form(A: Any, x: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    A, x = _real(A=A, x=x)
-    _check(A=A, x=x)
+    A, x = _arguments(A, x)
     return _chosen(_Forward, _DualForward, _ReverseForward)(A, x)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    A: Tensor
+    x: Tensor
+
+
+def forward(A: Any, x: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    A, x = _arguments(A, x)
+    A, x = _detached(A, x)
+    L = _forward_pass(A, x)
+    return L, Saved(A, x)
+
+
+def backward(dL: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dA, dx), the gradients with upstream dL."""
+    A, x = saved
+    dL = _upstream("dL", dL, (), A)
+    return _backward_pass(True, True, A, x, dL)
+
+
+def _arguments(A: Any, x: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(A, Tensor) and isinstance(x, Tensor) and A.is_floating_point() and A.dtype == x.dtype):
+        A, x = _real(A=A, x=x)
+    if not (A.ndim == 2 and A.shape[1] == A.shape[0] and x.ndim == 1 and x.shape[0] == A.shape[0]):
+        _check(A=A, x=x)
+    return A, x
+
+
+def _forward_pass(A: Tensor, x: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # L = sum(i,j, x[i]*A[i,j]*x[j])
+    L = x @ (x @ A)
+    return L
+
+
+def _backward_pass(need_A: bool, need_x: bool, A: Tensor, x: Tensor, dL: Tensor) -> Any:
+    """(dA, dx): None for those that are not needed."""
+    N = A.shape[0]
+    if not _whole(N * N, dL):
+        dA = _empty((N, N), A)
+
+        def run(parts: Any) -> Any:
+            dx_sum = _zeros((N,), A)
+            dx_sum_2 = _zeros((N,), A)
+            for (i,) in parts:
+                dx_sum_part, dx_sum_2_part, dA[i] = _backward_part(A[:, i], x[i], A[i], dL, x)
+                dx_sum += dx_sum_part
+                dx_sum_2 += dx_sum_2_part
+            return dx_sum, dx_sum_2
+
+        dx_sum, dx_sum_2 = _together(run, _parts((N,), N, A, 1), 1, A)
+        # dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
+        dx = dL * (dx_sum + dx_sum_2)
+        return dA, dx
+    dA = dx = None
+    if need_x:
+        # dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
+        dx = dL * (A @ x + x @ A)
+    if need_A:
+        # dA[i,j] = dL*x[i]*x[j]
+        dA = dL * x[:, None] * x
+    return dA, dx
 
 
 class _Forward(torch.autograd.Function):
@@ -59,9 +125,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(A: Tensor, x: Tensor) -> Any:
-        # L = sum(i,j, x[i]*A[i,j]*x[j])
-        L = x @ (x @ A)
-        return L
+        return _forward_pass(A, x)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -73,7 +137,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
         A, x = ctx.saved_tensors
         need_A, need_x = ctx.needs_input_grad
-        dA, dx = _spread((need_A, need_x), _chosen(_Backward, _DualBackward, _DualBackward)(need_A, need_x, A, x, dL))
+        if _recorded():
+            dA, dx = _spread((need_A, need_x), _chosen(_Backward, _DualBackward, _DualBackward)(need_A, need_x, A, x, dL))
+        else:
+            dA, dx = _backward_pass(need_A, need_x, A, x, dL)
         return dA, dx
 
 
@@ -94,14 +161,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, A: Tensor, x: Tensor) -> Any:
+        L = _forward_pass(A, x)
+        ctx.save_for_backward(A, x)
+        return L
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -111,31 +176,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_A: bool, need_x: bool, A: Tensor, x: Tensor, dL: Tensor) -> Any:
-        N = A.shape[0]
-        if not _whole(N * N, dL):
-            dA = _empty((N, N), A)
-
-            def run(parts: Any) -> Any:
-                dx_sum = _zeros((N,), A)
-                dx_sum_2 = _zeros((N,), A)
-                for (i,) in parts:
-                    dx_sum_part, dx_sum_2_part, dA[i] = _backward_part(A[:, i], x[i], A[i], dL, x)
-                    dx_sum += dx_sum_part
-                    dx_sum_2 += dx_sum_2_part
-                return dx_sum, dx_sum_2
-
-            dx_sum, dx_sum_2 = _together(run, _parts((N,), N, A, 1), 1, A)
-            # dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
-            dx = dL * (dx_sum + dx_sum_2)
-            return _needed((need_A, need_x), (dA, dx))
-        dA = dx = None
-        if need_x:
-            # dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
-            dx = dL * (A @ x + x @ A)
-        if need_A:
-            # dA[i,j] = dL*x[i]*x[j]
-            dA = dL * x[:, None] * x
-        return _needed((need_A, need_x), (dA, dx))
+        return _needed((need_A, need_x), _backward_pass(need_A, need_x, A, x, dL))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -269,7 +310,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -352,16 +393,37 @@ def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return _empty(shape, like).zero_()
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -30,7 +30,7 @@ exp(-gamma |x - c|^2) for every centre c. Bishop (2006), section 6.3.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,9 +45,80 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def rbf(X: Any, C: Any, gamma: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, C, gamma = _real(X=X, C=C, gamma=gamma)
-    _check(X=X, C=C, gamma=gamma)
+    X, C, gamma = _arguments(X, C, gamma)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, C, gamma)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    C: Tensor
+    gamma: Tensor
+    Z: Tensor
+    Y: Tensor
+
+
+def forward(X: Any, C: Any, gamma: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, C, gamma = _arguments(X, C, gamma)
+    X, C, gamma = _detached(X, C, gamma)
+    Y, Z = _forward_pass(X, C, gamma)
+    return Y, Saved(X, C, gamma, Z, Y)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dX, dC, dgamma), the gradients with upstream dY."""
+    X, C, gamma, Z, Y = saved
+    B = X.shape[0]
+    M = C.shape[0]
+    dY = _upstream("dY", dY, (B, M), X)
+    return _backward_pass(True, True, True, X, C, gamma, Z, Y, dY)
+
+
+def _arguments(X: Any, C: Any, gamma: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(C, Tensor)
+        and isinstance(gamma, Tensor)
+        and X.is_floating_point()
+        and X.dtype == C.dtype == gamma.dtype
+    ):
+        X, C, gamma = _real(X=X, C=C, gamma=gamma)
+    if not (X.ndim == 2 and C.ndim == 2 and C.shape[1] == X.shape[1] and gamma.ndim == 0):
+        _check(X=X, C=C, gamma=gamma)
+    return X, C, gamma
+
+
+def _forward_pass(X: Tensor, C: Tensor, gamma: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # Z[i,m] = sum(k, (X[i,k] - C[m,k])^2)
+    X_C = X[:, None, :] - C
+    Z = torch.linalg.vecdot(X_C, X_C)
+    # Y[i,m] = exp(-gamma*Z[i,m])
+    Y = torch.exp(-gamma * Z)
+    return Y, Z
+
+
+def _backward_pass(
+    need_X: bool, need_C: bool, need_gamma: bool, X: Tensor, C: Tensor, gamma: Tensor, Z: Tensor, Y: Tensor, dY: Tensor
+) -> Any:
+    """(dX, dC, dgamma): None for those that are not needed."""
+    dX = dC = dgamma = None
+    if need_gamma:
+        # dgamma = -sum(i,m, dY[i,m]*Y[i,m]*Z[i,m])
+        dgamma = -torch.linalg.vecdot(Z, dY * Y).sum()
+    if need_X or need_C:
+        # dZ[i,m] = -dY[i,m]*Y[i,m]*gamma
+        dZ = -gamma * dY * Y
+    if need_X:
+        # dX[i,k] = 2*sum(m, dZ[i,m]*(X[i,k] - C[m,k]))
+        dX = 2 * ((X[..., None] - C.T) @ dZ[..., None])[..., 0]
+    if need_C:
+        # dC[m,k] = -2*sum(i, dZ[i,m]*(X[i,k] - C[m,k]))
+        dC = -2 * ((X.T - C[..., None]) @ dZ.T[..., None])[..., 0]
+    return dX, dC, dgamma
 
 
 class _Forward(torch.autograd.Function):
@@ -57,12 +128,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, C: Tensor, gamma: Tensor) -> Any:
-        # Z[i,m] = sum(k, (X[i,k] - C[m,k])^2)
-        X_C = X[:, None, :] - C
-        Z = torch.linalg.vecdot(X_C, X_C)
-        # Y[i,m] = exp(-gamma*Z[i,m])
-        Y = torch.exp(-gamma * Z)
-        return Y, Z
+        return _forward_pass(X, C, gamma)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -81,10 +147,13 @@ class _Forward(torch.autograd.Function):
         if dY is None:
             dY = X.new_zeros((B, M))
         _, need_X, need_C, need_gamma = ctx.needs_input_grad
-        dX, dC, dgamma = _spread(
-            (need_X, need_C, need_gamma),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_C, need_gamma, X, C, gamma, Z, Y, dY),
-        )
+        if _recorded():
+            dX, dC, dgamma = _spread(
+                (need_X, need_C, need_gamma),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_C, need_gamma, X, C, gamma, Z, Y, dY),
+            )
+        else:
+            dX, dC, dgamma = _backward_pass(need_X, need_C, need_gamma, X, C, gamma, Z, Y, dY)
         return None, dX, dC, dgamma
 
 
@@ -113,14 +182,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, C: Tensor, gamma: Tensor) -> Any:
+        Y, Z = _forward_pass(X, C, gamma)
+        ctx.save_for_backward(X, C, gamma, Z, Y)
+        return (Y,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -130,20 +197,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_C: bool, need_gamma: bool, X: Tensor, C: Tensor, gamma: Tensor, Z: Tensor, Y: Tensor, dY: Tensor) -> Any:
-        dX = dC = dgamma = None
-        if need_gamma:
-            # dgamma = -sum(i,m, dY[i,m]*Y[i,m]*Z[i,m])
-            dgamma = -torch.linalg.vecdot(Z, dY * Y).sum()
-        if need_X or need_C:
-            # dZ[i,m] = -dY[i,m]*Y[i,m]*gamma
-            dZ = -gamma * dY * Y
-        if need_X:
-            # dX[i,k] = 2*sum(m, dZ[i,m]*(X[i,k] - C[m,k]))
-            dX = 2 * ((X[..., None] - C.T) @ dZ[..., None])[..., 0]
-        if need_C:
-            # dC[m,k] = -2*sum(i, dZ[i,m]*(X[i,k] - C[m,k]))
-            dC = -2 * ((X.T - C[..., None]) @ dZ.T[..., None])[..., 0]
-        return _needed((need_X, need_C, need_gamma), (dX, dC, dgamma))
+        return _needed((need_X, need_C, need_gamma), _backward_pass(need_X, need_C, need_gamma, X, C, gamma, Z, Y, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -301,10 +355,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -313,10 +390,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import itertools
 import operator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -40,10 +40,74 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def reshape(X: Any, width: int) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    (X,) = _real(X=X)
-    width = _integer("width", width, 1)
-    _check(X=X)
+    X, width = _arguments(X, width)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, width)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    F: int
+    G: int
+    E: int
+    C: int
+    D: int
+    B: int
+
+
+def forward(X: Any, width: int) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, width = _arguments(X, width)
+    (X,) = _detached(X)
+    Y = _forward_pass(X, width)
+    C = X.shape[1]
+    D = X.shape[-1]
+    F = _length("F", C * D // width, 0 in (C, D), width=width, C=C, D=D)
+    G = _length("G", width, False, width=width)
+    E = _length("E", C * D, 0 in (C, D), C=C, D=D)
+    B = X.shape[0]
+    return Y, Saved(F, G, E, C, D, B)
+
+
+def backward(dY: Any, saved: Saved) -> Tensor:
+    """Return dX, the gradient with upstream dY."""
+    F, G, E, C, D, B = saved
+    dY = _upstream("dY", dY, (B, F, G), None)
+    return _backward_pass(E, C, D, dY)
+
+
+def _arguments(X: Any, width: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and X.is_floating_point()):
+        (X,) = _real(X=X)
+    width = _integer("width", width, 1)
+    if not (X.ndim == 3):
+        _check(X=X)
+    return X, width
+
+
+def _forward_pass(X: Tensor, width: int) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    C = X.shape[1]
+    D = X.shape[-1]
+    E = _length("E", C * D, 0 in (C, D), C=C, D=D)
+    F = _length("F", C * D // width, 0 in (C, D), width=width, C=C, D=D)
+    G = _length("G", width, False, width=width)
+    # Z[b,e] = sum(c,d, X[b,c,d]*delta(e,size(D)*c + d))
+    Z = _place(X, 1, E, 0, D, 1)
+    # Y[b,f,g] = Z[b,size(G)*f + g]
+    Y = _read(Z, {1: (0, (G, F), (1, G))}).clone()
+    return Y
+
+
+def _backward_pass(E: int, C: int, D: int, dY: Tensor) -> Any:
+    """dX."""
+    G = dY.shape[-1]
+    # dZ[b,e] = sum(f,g, dY[b,f,g]*delta(size(G)*f + g,e))
+    dZ = _place(dY, 1, E, 0, G, 1)
+    # dX[b,c,d] = dZ[b,size(D)*c + d]
+    dX = _read(dZ, {1: (0, (D, C), (1, D))}).clone()
+    return dX
 
 
 class _Forward(torch.autograd.Function):
@@ -53,16 +117,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, width: int) -> Any:
-        C = X.shape[1]
-        D = X.shape[-1]
-        E = _length("E", C * D, 0 in (C, D), C=C, D=D)
-        F = _length("F", C * D // width, 0 in (C, D), width=width, C=C, D=D)
-        G = _length("G", width, False, width=width)
-        # Z[b,e] = sum(c,d, X[b,c,d]*delta(e,size(D)*c + d))
-        Z = _place(X, 1, E, 0, D, 1)
-        # Y[b,f,g] = Z[b,size(G)*f + g]
-        Y = _read(Z, {1: (0, (G, F), (1, G))}).clone()
-        return Y
+        return _forward_pass(X, width)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -81,7 +136,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         F, G, E, C, D, B = ctx.lengths
         need_X, _ = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, F, G, E, C, D, B, dY))
+        if _recorded():
+            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, F, G, E, C, D, B, dY))
+        else:
+            dX = _backward_pass(E, C, D, dY)
         return dX, None
 
 
@@ -102,14 +160,19 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, width: int) -> Any:
+        Y = _forward_pass(X, width)
+        ctx.save_for_backward()
+        C = X.shape[1]
+        D = X.shape[-1]
+        F = _length("F", C * D // width, 0 in (C, D), width=width, C=C, D=D)
+        G = _length("G", width, False, width=width)
+        E = _length("E", C * D, 0 in (C, D), C=C, D=D)
+        B = X.shape[0]
+        ctx.lengths = (F, G, E, C, D, B)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -119,11 +182,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, F: int, G: int, E: int, C: int, D: int, B: int, dY: Tensor) -> Any:
-        # dZ[b,e] = sum(f,g, dY[b,f,g]*delta(size(G)*f + g,e))
-        dZ = _place(dY, 1, E, 0, G, 1)
-        # dX[b,c,d] = dZ[b,size(D)*c + d]
-        dX = _read(dZ, {1: (0, (D, C), (1, D))}).clone()
-        return (dX,)
+        return (_backward_pass(E, C, D, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -257,10 +316,33 @@ def _length(axis: str, value: int, empty: bool, **given: int) -> int:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -269,10 +351,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

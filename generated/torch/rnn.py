@@ -33,7 +33,7 @@ An RNN over a sequence: each state is tanh(X W + H U + b) of the one before, whi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -49,9 +49,125 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def rnn(U: Any, b: Any, W: Any, X: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    U, b, W, X = _real(U=U, b=b, W=W, X=X)
-    _check(U=U, b=b, W=W, X=X)
+    U, b, W, X = _arguments(U, b, W, X)
     return _chosen(_Forward, _DualForward, _ReverseForward)(U, b, W, X)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    U: Tensor
+    W: Tensor
+    X: Tensor
+    Y: Tensor
+
+
+def forward(U: Any, b: Any, W: Any, X: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    U, b, W, X = _arguments(U, b, W, X)
+    U, b, W, X = _detached(U, b, W, X)
+    Y = _forward_pass(U, b, W, X)
+    return Y, Saved(U, W, X, Y)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (dU, db, dW, dX), the gradients with upstream dY."""
+    U, W, X, Y = saved
+    N = X.shape[0]
+    T = X.shape[1]
+    D = U.shape[0]
+    dY = _upstream("dY", dY, (N, T, D), U)
+    return _backward_pass(True, True, True, True, U, W, X, Y, dY)
+
+
+def _arguments(U: Any, b: Any, W: Any, X: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(U, Tensor)
+        and isinstance(b, Tensor)
+        and isinstance(W, Tensor)
+        and isinstance(X, Tensor)
+        and U.is_floating_point()
+        and U.dtype == b.dtype == W.dtype == X.dtype
+    ):
+        U, b, W, X = _real(U=U, b=b, W=W, X=X)
+    if not (
+        U.ndim == 2
+        and U.shape[1] == U.shape[0]
+        and b.ndim == 1
+        and b.shape[0] == U.shape[0]
+        and W.ndim == 2
+        and W.shape[1] == U.shape[0]
+        and X.ndim == 3
+        and X.shape[2] == W.shape[0]
+    ):
+        _check(U=U, b=b, W=W, X=X)
+    return U, b, W, X
+
+
+def _forward_pass(U: Tensor, b: Tensor, W: Tensor, X: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    T = X.shape[1]
+    N = X.shape[0]
+    D = U.shape[0]
+    # Z[n,t,j] = sum(i, X[n,t,i]*W[i,j])
+    Z = X @ W
+
+    # Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
+    def step_Y(t: int, Y_before: Tensor) -> tuple[Tensor, ...]:
+        Z_t = Z[:, t]
+        # E[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
+        E = Y_before @ U
+        # Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
+        Y = torch.tanh(Z_t + E + b)
+        return (Y,)
+
+    Y_scan = _scan(step_Y, T, (U.new_full((N, D), 0.0),), ((0, -1),))
+    Y = Y_scan[0].permute(1, 0, 2).clone()
+    return Y
+
+
+def _backward_pass(need_U: bool, need_b: bool, need_W: bool, need_X: bool, U: Tensor, W: Tensor, X: Tensor, Y: Tensor, dY: Tensor) -> Any:
+    """(dU, db, dW, dX): None for those that are not needed."""
+    T = X.shape[1]
+    N = X.shape[0]
+    D = U.shape[0]
+    I = W.shape[0]
+    dU = db = dW = dX = None
+    Y_shifted = 1 - Y**2
+
+    def step_dY_total_dE(t: int, dE_after: Tensor) -> tuple[Tensor, ...]:
+        dY_t = dY[:, t]
+        Y_shifted_t = Y_shifted[:, t]
+        # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
+        dY_total = dY_t + dE_after @ U.T
+        # dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
+        dE = dY_total * Y_shifted_t
+        return dY_total, dE
+
+    dY_total_dE_scan = _scan(step_dY_total_dE, T, (U.new_full((N, D), 0.0), U.new_full((N, D), 0.0)), ((1, 1),), backwards=True)
+    if need_b or need_W or need_X:
+        # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
+        dY_total = dY_total_dE_scan[0].permute(1, 0, 2)
+    if need_U:
+        # dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
+        dE = dY_total_dE_scan[1].permute(1, 0, 2)
+    if need_b:
+        # db[j] = sum(n,t, dY_total[n,t,j]*(1 - Y[n,t,j]^2))
+        db = (dY_total * Y_shifted).sum(dim=(0, 1))
+    if need_W or need_X:
+        # dZ[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
+        dZ = dY_total * Y_shifted
+    if need_U:
+        # dU[l,j] = sum(n,t, dE[n,t,j]*Y[n,t - 1,l])
+        dU = _read(Y, {1: (-1, (1, T))}).reshape(N * T, D).T @ dE.reshape(N * T, D)
+    if need_X:
+        # dX[n,t,i] = sum(j, dZ[n,t,j]*W[i,j])
+        dX = dZ @ W.T
+    if need_W:
+        # dW[i,j] = sum(n,t, dZ[n,t,j]*X[n,t,i])
+        dW = X.reshape(N * T, I).T @ dZ.reshape(N * T, D)
+    return dU, db, dW, dX
 
 
 class _Forward(torch.autograd.Function):
@@ -61,24 +177,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(U: Tensor, b: Tensor, W: Tensor, X: Tensor) -> Any:
-        T = X.shape[1]
-        N = X.shape[0]
-        D = U.shape[0]
-        # Z[n,t,j] = sum(i, X[n,t,i]*W[i,j])
-        Z = X @ W
-
-        # Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
-        def step_Y(t: int, Y_before: Tensor) -> tuple[Tensor, ...]:
-            Z_t = Z[:, t]
-            # E[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
-            E = Y_before @ U
-            # Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
-            Y = torch.tanh(Z_t + E + b)
-            return (Y,)
-
-        Y_scan = _scan(step_Y, T, (U.new_full((N, D), 0.0),), ((0, -1),))
-        Y = Y_scan[0].permute(1, 0, 2).clone()
-        return Y
+        return _forward_pass(U, b, W, X)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -91,10 +190,13 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         U, b, W, X, Y = ctx.saved_tensors
         need_U, need_b, need_W, need_X = ctx.needs_input_grad
-        dU, db, dW, dX = _spread(
-            (need_U, need_b, need_W, need_X),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_U, need_b, need_W, need_X, U, b, W, X, Y, dY),
-        )
+        if _recorded():
+            dU, db, dW, dX = _spread(
+                (need_U, need_b, need_W, need_X),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_U, need_b, need_W, need_X, U, b, W, X, Y, dY),
+            )
+        else:
+            dU, db, dW, dX = _backward_pass(need_U, need_b, need_W, need_X, U, W, X, Y, dY)
         return dU, db, dW, dX
 
 
@@ -150,14 +252,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, U: Tensor, b: Tensor, W: Tensor, X: Tensor) -> Any:
+        Y = _forward_pass(U, b, W, X)
+        ctx.save_for_backward(U, b, W, X, Y)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -169,45 +269,7 @@ class _Backward(torch.autograd.Function):
     def forward(
         need_U: bool, need_b: bool, need_W: bool, need_X: bool, U: Tensor, b: Tensor, W: Tensor, X: Tensor, Y: Tensor, dY: Tensor
     ) -> Any:
-        T = X.shape[1]
-        N = X.shape[0]
-        D = U.shape[0]
-        I = W.shape[0]
-        dU = db = dW = dX = None
-        Y_shifted = 1 - Y**2
-
-        def step_dY_total_dE(t: int, dE_after: Tensor) -> tuple[Tensor, ...]:
-            dY_t = dY[:, t]
-            Y_shifted_t = Y_shifted[:, t]
-            # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
-            dY_total = dY_t + dE_after @ U.T
-            # dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
-            dE = dY_total * Y_shifted_t
-            return dY_total, dE
-
-        dY_total_dE_scan = _scan(step_dY_total_dE, T, (U.new_full((N, D), 0.0), U.new_full((N, D), 0.0)), ((1, 1),), backwards=True)
-        if need_b or need_W or need_X:
-            # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
-            dY_total = dY_total_dE_scan[0].permute(1, 0, 2)
-        if need_U:
-            # dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
-            dE = dY_total_dE_scan[1].permute(1, 0, 2)
-        if need_b:
-            # db[j] = sum(n,t, dY_total[n,t,j]*(1 - Y[n,t,j]^2))
-            db = (dY_total * Y_shifted).sum(dim=(0, 1))
-        if need_W or need_X:
-            # dZ[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
-            dZ = dY_total * Y_shifted
-        if need_U:
-            # dU[l,j] = sum(n,t, dE[n,t,j]*Y[n,t - 1,l])
-            dU = _read(Y, {1: (-1, (1, T))}).reshape(N * T, D).T @ dE.reshape(N * T, D)
-        if need_X:
-            # dX[n,t,i] = sum(j, dZ[n,t,j]*W[i,j])
-            dX = dZ @ W.T
-        if need_W:
-            # dW[i,j] = sum(n,t, dZ[n,t,j]*X[n,t,i])
-            dW = X.reshape(N * T, I).T @ dZ.reshape(N * T, D)
-        return _needed((need_U, need_b, need_W, need_X), (dU, db, dW, dX))
+        return _needed((need_U, need_b, need_W, need_X), _backward_pass(need_U, need_b, need_W, need_X, U, W, X, Y, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -478,7 +540,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -495,16 +557,37 @@ def _scan(step: Any, steps: int, ends: tuple[Tensor, ...], past: tuple[tuple[int
     return [torch.stack([made[n] for made in found]) if steps else end.new_empty((0, *end.shape)) for n, end in enumerate(ends)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

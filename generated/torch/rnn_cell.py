@@ -35,7 +35,7 @@ The next state is tanh(X W + H U + b). Elman (1990).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -52,9 +52,105 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def rnn_cell(X: Any, H: Any, b: Any, W: Any, U: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, H, b, W, U = _real(X=X, H=H, b=b, W=W, U=U)
-    _check(X=X, H=H, b=b, W=W, U=U)
+    X, H, b, W, U = _arguments(X, H, b, W, U)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, H, b, W, U)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    H: Tensor
+    W: Tensor
+    U: Tensor
+    Y: Tensor
+
+
+def forward(X: Any, H: Any, b: Any, W: Any, U: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, H, b, W, U = _arguments(X, H, b, W, U)
+    X, H, b, W, U = _detached(X, H, b, W, U)
+    Y = _forward_pass(X, H, b, W, U)
+    return Y, Saved(X, H, W, U, Y)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return (dX, dH, db, dW, dU), the gradients with upstream dY."""
+    X, H, W, U, Y = saved
+    B = X.shape[0]
+    D = H.shape[-1]
+    dY = _upstream("dY", dY, (B, D), X)
+    return _backward_pass(True, True, True, True, True, X, H, W, U, Y, dY)
+
+
+def _arguments(X: Any, H: Any, b: Any, W: Any, U: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(H, Tensor)
+        and isinstance(b, Tensor)
+        and isinstance(W, Tensor)
+        and isinstance(U, Tensor)
+        and X.is_floating_point()
+        and X.dtype == H.dtype == b.dtype == W.dtype == U.dtype
+    ):
+        X, H, b, W, U = _real(X=X, H=H, b=b, W=W, U=U)
+    if not (
+        X.ndim == 2
+        and H.ndim == 2
+        and H.shape[0] == X.shape[0]
+        and b.ndim == 1
+        and b.shape[0] == H.shape[1]
+        and W.ndim == 2
+        and W.shape[0] == X.shape[1]
+        and W.shape[1] == H.shape[1]
+        and U.ndim == 2
+        and U.shape[0] == H.shape[1]
+        and U.shape[1] == H.shape[1]
+    ):
+        _check(X=X, H=H, b=b, W=W, U=U)
+    return X, H, b, W, U
+
+
+def _forward_pass(X: Tensor, H: Tensor, b: Tensor, W: Tensor, U: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # Z[i,j] = sum(k, X[i,k]*W[k,j])
+    Z = X @ W
+    # E[i,j] = sum(l, H[i,l]*U[l,j])
+    E = H @ U
+    # Y[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
+    Y = torch.tanh(Z + E + b)
+    return Y
+
+
+def _backward_pass(
+    need_X: bool, need_H: bool, need_b: bool, need_W: bool, need_U: bool, X: Tensor, H: Tensor, W: Tensor, U: Tensor, Y: Tensor, dY: Tensor
+) -> Any:
+    """(dX, dH, db, dW, dU): None for those that are not needed."""
+    dX = dH = db = dW = dU = None
+    Y_shifted = 1 - Y**2
+    if need_b:
+        # db[j] = sum(i, dY[i,j]*(1 - Y[i,j]^2))
+        db = (dY * Y_shifted).sum(dim=0)
+    if need_X or need_W:
+        # dZ[i,j] = dY[i,j]*(1 - Y[i,j]^2)
+        dZ = dY * Y_shifted
+    if need_H or need_U:
+        # dE[i,j] = dY[i,j]*(1 - Y[i,j]^2)
+        dE = dY * Y_shifted
+    if need_H:
+        # dH[i,l] = sum(j, dE[i,j]*U[l,j])
+        dH = dE @ U.T
+    if need_U:
+        # dU[l,j] = sum(i, dE[i,j]*H[i,l])
+        dU = H.T @ dE
+    if need_X:
+        # dX[i,k] = sum(j, dZ[i,j]*W[k,j])
+        dX = dZ @ W.T
+    if need_W:
+        # dW[k,j] = sum(i, dZ[i,j]*X[i,k])
+        dW = X.T @ dZ
+    return dX, dH, db, dW, dU
 
 
 class _Forward(torch.autograd.Function):
@@ -64,13 +160,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, H: Tensor, b: Tensor, W: Tensor, U: Tensor) -> Any:
-        # Z[i,j] = sum(k, X[i,k]*W[k,j])
-        Z = X @ W
-        # E[i,j] = sum(l, H[i,l]*U[l,j])
-        E = H @ U
-        # Y[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
-        Y = torch.tanh(Z + E + b)
-        return Y
+        return _forward_pass(X, H, b, W, U)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -83,10 +173,13 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         X, H, b, W, U, Y = ctx.saved_tensors
         need_X, need_H, need_b, need_W, need_U = ctx.needs_input_grad
-        dX, dH, db, dW, dU = _spread(
-            (need_X, need_H, need_b, need_W, need_U),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_H, need_b, need_W, need_U, X, H, b, W, U, Y, dY),
-        )
+        if _recorded():
+            dX, dH, db, dW, dU = _spread(
+                (need_X, need_H, need_b, need_W, need_U),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_H, need_b, need_W, need_U, X, H, b, W, U, Y, dY),
+            )
+        else:
+            dX, dH, db, dW, dU = _backward_pass(need_X, need_H, need_b, need_W, need_U, X, H, W, U, Y, dY)
         return dX, dH, db, dW, dU
 
 
@@ -120,14 +213,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, H: Tensor, b: Tensor, W: Tensor, U: Tensor) -> Any:
+        Y = _forward_pass(X, H, b, W, U)
+        ctx.save_for_backward(X, H, b, W, U, Y)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -150,30 +241,7 @@ class _Backward(torch.autograd.Function):
         Y: Tensor,
         dY: Tensor,
     ) -> Any:
-        dX = dH = db = dW = dU = None
-        Y_shifted = 1 - Y**2
-        if need_b:
-            # db[j] = sum(i, dY[i,j]*(1 - Y[i,j]^2))
-            db = (dY * Y_shifted).sum(dim=0)
-        if need_X or need_W:
-            # dZ[i,j] = dY[i,j]*(1 - Y[i,j]^2)
-            dZ = dY * Y_shifted
-        if need_H or need_U:
-            # dE[i,j] = dY[i,j]*(1 - Y[i,j]^2)
-            dE = dY * Y_shifted
-        if need_H:
-            # dH[i,l] = sum(j, dE[i,j]*U[l,j])
-            dH = dE @ U.T
-        if need_U:
-            # dU[l,j] = sum(i, dE[i,j]*H[i,l])
-            dU = H.T @ dE
-        if need_X:
-            # dX[i,k] = sum(j, dZ[i,j]*W[k,j])
-            dX = dZ @ W.T
-        if need_W:
-            # dW[k,j] = sum(i, dZ[i,j]*X[i,k])
-            dW = X.T @ dZ
-        return _needed((need_X, need_H, need_b, need_W, need_U), (dX, dH, db, dW, dU))
+        return _needed((need_X, need_H, need_b, need_W, need_U), _backward_pass(need_X, need_H, need_b, need_W, need_U, X, H, W, U, Y, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -373,10 +441,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -385,10 +476,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -54,7 +54,7 @@ Three steps of an RNN; the gradients of W, U and b are sums over the steps. Elma
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -73,9 +73,176 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def rnn_sequence(X_1: Any, H_0: Any, b: Any, W: Any, U: Any, X_2: Any, X_3: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Return (H_1, H_2, H_3), differentiable twice, in reverse and in forward mode."""
-    X_1, H_0, b, W, U, X_2, X_3 = _real(X_1=X_1, H_0=H_0, b=b, W=W, U=U, X_2=X_2, X_3=X_3)
-    _check(X_1=X_1, H_0=H_0, b=b, W=W, U=U, X_2=X_2, X_3=X_3)
+    X_1, H_0, b, W, U, X_2, X_3 = _arguments(X_1, H_0, b, W, U, X_2, X_3)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X_1, H_0, b, W, U, X_2, X_3)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X_1: Tensor
+    H_0: Tensor
+    W: Tensor
+    U: Tensor
+    X_2: Tensor
+    X_3: Tensor
+    H_1: Tensor
+    H_2: Tensor
+    H_3: Tensor
+
+
+def forward(X_1: Any, H_0: Any, b: Any, W: Any, U: Any, X_2: Any, X_3: Any) -> tuple[tuple[Tensor, Tensor, Tensor], Saved]:
+    """Return ((H_1, H_2, H_3), saved), without autograd."""
+    X_1, H_0, b, W, U, X_2, X_3 = _arguments(X_1, H_0, b, W, U, X_2, X_3)
+    X_1, H_0, b, W, U, X_2, X_3 = _detached(X_1, H_0, b, W, U, X_2, X_3)
+    H_1, H_2, H_3 = _forward_pass(X_1, H_0, b, W, U, X_2, X_3)
+    return (H_1, H_2, H_3), Saved(X_1, H_0, W, U, X_2, X_3, H_1, H_2, H_3)
+
+
+def backward(dH_1: Any, dH_2: Any, dH_3: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return (dX_1, dH_0, db, dW, dU, dX_2, dX_3), the gradients with upstream (dH_1, dH_2, dH_3)."""
+    X_1, H_0, W, U, X_2, X_3, H_1, H_2, H_3 = saved
+    B = X_1.shape[0]
+    D = H_0.shape[-1]
+    dH_1 = _upstream("dH_1", dH_1, (B, D), X_1)
+    dH_2 = _upstream("dH_2", dH_2, (B, D), X_1)
+    dH_3 = _upstream("dH_3", dH_3, (B, D), X_1)
+    return _backward_pass(True, True, True, True, True, True, True, X_1, H_0, W, U, X_2, X_3, H_1, H_2, H_3, dH_1, dH_2, dH_3)
+
+
+def _arguments(X_1: Any, H_0: Any, b: Any, W: Any, U: Any, X_2: Any, X_3: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X_1, Tensor)
+        and isinstance(H_0, Tensor)
+        and isinstance(b, Tensor)
+        and isinstance(W, Tensor)
+        and isinstance(U, Tensor)
+        and isinstance(X_2, Tensor)
+        and isinstance(X_3, Tensor)
+        and X_1.is_floating_point()
+        and X_1.dtype == H_0.dtype == b.dtype == W.dtype == U.dtype == X_2.dtype == X_3.dtype
+    ):
+        X_1, H_0, b, W, U, X_2, X_3 = _real(X_1=X_1, H_0=H_0, b=b, W=W, U=U, X_2=X_2, X_3=X_3)
+    if not (
+        X_1.ndim == 2
+        and H_0.ndim == 2
+        and H_0.shape[0] == X_1.shape[0]
+        and b.ndim == 1
+        and b.shape[0] == H_0.shape[1]
+        and W.ndim == 2
+        and W.shape[0] == X_1.shape[1]
+        and W.shape[1] == H_0.shape[1]
+        and U.ndim == 2
+        and U.shape[0] == H_0.shape[1]
+        and U.shape[1] == H_0.shape[1]
+        and X_2.ndim == 2
+        and X_2.shape[0] == X_1.shape[0]
+        and X_2.shape[1] == X_1.shape[1]
+        and X_3.ndim == 2
+        and X_3.shape[0] == X_1.shape[0]
+        and X_3.shape[1] == X_1.shape[1]
+    ):
+        _check(X_1=X_1, H_0=H_0, b=b, W=W, U=U, X_2=X_2, X_3=X_3)
+    return X_1, H_0, b, W, U, X_2, X_3
+
+
+def _forward_pass(X_1: Tensor, H_0: Tensor, b: Tensor, W: Tensor, U: Tensor, X_2: Tensor, X_3: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # Z[i,j] = sum(k, X_1[i,k]*W[k,j])
+    Z = X_1 @ W
+    # E[i,j] = sum(l, H_0[i,l]*U[l,j])
+    E = H_0 @ U
+    # H_1[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
+    H_1 = torch.tanh(Z + E + b)
+    # A[i,j] = sum(k, X_2[i,k]*W[k,j])
+    A = X_2 @ W
+    # G[i,j] = sum(l, H_1[i,l]*U[l,j])
+    G = H_1 @ U
+    # H_2[i,j] = tanh(A[i,j] + G[i,j] + b[j])
+    H_2 = torch.tanh(A + G + b)
+    # H[i,j] = sum(k, X_3[i,k]*W[k,j])
+    H = X_3 @ W
+    # Z_1[i,j] = sum(l, H_2[i,l]*U[l,j])
+    Z_1 = H_2 @ U
+    # H_3[i,j] = tanh(H[i,j] + Z_1[i,j] + b[j])
+    H_3 = torch.tanh(H + Z_1 + b)
+    return H_1, H_2, H_3
+
+
+def _backward_pass(
+    need_X_1: bool,
+    need_H_0: bool,
+    need_b: bool,
+    need_W: bool,
+    need_U: bool,
+    need_X_2: bool,
+    need_X_3: bool,
+    X_1: Tensor,
+    H_0: Tensor,
+    W: Tensor,
+    U: Tensor,
+    X_2: Tensor,
+    X_3: Tensor,
+    H_1: Tensor,
+    H_2: Tensor,
+    H_3: Tensor,
+    dH_1: Tensor,
+    dH_2: Tensor,
+    dH_3: Tensor,
+) -> Any:
+    """(dX_1, dH_0, db, dW, dU, dX_2, dX_3): None for those that are not needed."""
+    dX_1 = dH_0 = db = dW = dU = dX_2 = dX_3 = None
+    H_3_shifted = 1 - H_3**2
+    if need_W or need_X_3:
+        # dH[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
+        dH = dH_3 * H_3_shifted
+    if need_X_1 or need_H_0 or need_b or need_W or need_U or need_X_2:
+        # dZ_1[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
+        dZ_1 = dH_3 * H_3_shifted
+        # dH_2_total[i,j] = dH_2[i,j] + sum(j', dZ_1[i,j']*U[j,j'])
+        dH_2_total = dH_2 + dZ_1 @ U.T
+    if need_X_3:
+        # dX_3[i,k] = sum(j, dH[i,j]*W[k,j])
+        dX_3 = dH @ W.T
+    if need_X_1 or need_H_0 or need_b or need_W or need_U or need_X_2:
+        H_2_shifted = 1 - H_2**2
+    if need_W or need_X_2:
+        # dA[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
+        dA = dH_2_total * H_2_shifted
+    if need_X_1 or need_H_0 or need_b or need_W or need_U:
+        # dG[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
+        dG = dH_2_total * H_2_shifted
+        # dH_1_total[i,j] = dH_1[i,j] + sum(j', dG[i,j']*U[j,j'])
+        dH_1_total = dH_1 + dG @ U.T
+    if need_X_2:
+        # dX_2[i,k] = sum(j, dA[i,j]*W[k,j])
+        dX_2 = dA @ W.T
+    if need_X_1 or need_H_0 or need_b or need_W or need_U:
+        H_1_shifted = 1 - H_1**2
+    if need_b:
+        # db[j] = sum(i, dH_1_total[i,j]*(1 - H_1[i,j]^2)) + sum(i, dH_2_total[i,j]*(1 - H_2[i,j]^2)) + sum(i,
+        #     dH_3[i,j]*(1 - H_3[i,j]^2))
+        db = (dH_1_total * H_1_shifted).sum(dim=0) + (dH_2_total * H_2_shifted).sum(dim=0) + (dH_3 * H_3_shifted).sum(dim=0)
+    if need_X_1 or need_W:
+        # dZ[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
+        dZ = dH_1_total * H_1_shifted
+    if need_H_0 or need_U:
+        # dE[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
+        dE = dH_1_total * H_1_shifted
+    if need_H_0:
+        # dH_0[i,l] = sum(j, dE[i,j]*U[l,j])
+        dH_0 = dE @ U.T
+    if need_U:
+        # dU[l,j] = sum(i, dE[i,j]*H_0[i,l]) + sum(i, dG[i,j]*H_1[i,l]) + sum(i, dZ_1[i,j]*H_2[i,l])
+        dU = H_0.T @ dE + H_1.T @ dG + H_2.T @ dZ_1
+    if need_X_1:
+        # dX_1[i,k] = sum(j, dZ[i,j]*W[k,j])
+        dX_1 = dZ @ W.T
+    if need_W:
+        # dW[k,j] = sum(i, dZ[i,j]*X_1[i,k]) + sum(i, dA[i,j]*X_2[i,k]) + sum(i, dH[i,j]*X_3[i,k])
+        dW = X_1.T @ dZ + X_2.T @ dA + X_3.T @ dH
+    return dX_1, dH_0, db, dW, dU, dX_2, dX_3
 
 
 class _Forward(torch.autograd.Function):
@@ -85,25 +252,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X_1: Tensor, H_0: Tensor, b: Tensor, W: Tensor, U: Tensor, X_2: Tensor, X_3: Tensor) -> Any:
-        # Z[i,j] = sum(k, X_1[i,k]*W[k,j])
-        Z = X_1 @ W
-        # E[i,j] = sum(l, H_0[i,l]*U[l,j])
-        E = H_0 @ U
-        # H_1[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
-        H_1 = torch.tanh(Z + E + b)
-        # A[i,j] = sum(k, X_2[i,k]*W[k,j])
-        A = X_2 @ W
-        # G[i,j] = sum(l, H_1[i,l]*U[l,j])
-        G = H_1 @ U
-        # H_2[i,j] = tanh(A[i,j] + G[i,j] + b[j])
-        H_2 = torch.tanh(A + G + b)
-        # H[i,j] = sum(k, X_3[i,k]*W[k,j])
-        H = X_3 @ W
-        # Z_1[i,j] = sum(l, H_2[i,l]*U[l,j])
-        Z_1 = H_2 @ U
-        # H_3[i,j] = tanh(H[i,j] + Z_1[i,j] + b[j])
-        H_3 = torch.tanh(H + Z_1 + b)
-        return H_1, H_2, H_3
+        return _forward_pass(X_1, H_0, b, W, U, X_2, X_3)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -116,12 +265,36 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dH_1: Any, dH_2: Any, dH_3: Any, *_: Any) -> Any:
         X_1, H_0, b, W, U, X_2, X_3, H_1, H_2, H_3 = ctx.saved_tensors
         need_X_1, need_H_0, need_b, need_W, need_U, need_X_2, need_X_3 = ctx.needs_input_grad
-        dX_1, dH_0, db, dW, dU, dX_2, dX_3 = _spread(
-            (need_X_1, need_H_0, need_b, need_W, need_U, need_X_2, need_X_3),
-            _chosen(_Backward, _DualBackward, _DualBackward)(
-                need_X_1, need_H_0, need_b, need_W, need_U, need_X_2, need_X_3, X_1, H_0, b, W, U, X_2, X_3, H_1, H_2, H_3, dH_1, dH_2, dH_3
-            ),
-        )
+        if _recorded():
+            dX_1, dH_0, db, dW, dU, dX_2, dX_3 = _spread(
+                (need_X_1, need_H_0, need_b, need_W, need_U, need_X_2, need_X_3),
+                _chosen(_Backward, _DualBackward, _DualBackward)(
+                    need_X_1,
+                    need_H_0,
+                    need_b,
+                    need_W,
+                    need_U,
+                    need_X_2,
+                    need_X_3,
+                    X_1,
+                    H_0,
+                    b,
+                    W,
+                    U,
+                    X_2,
+                    X_3,
+                    H_1,
+                    H_2,
+                    H_3,
+                    dH_1,
+                    dH_2,
+                    dH_3,
+                ),
+            )
+        else:
+            dX_1, dH_0, db, dW, dU, dX_2, dX_3 = _backward_pass(
+                need_X_1, need_H_0, need_b, need_W, need_U, need_X_2, need_X_3, X_1, H_0, W, U, X_2, X_3, H_1, H_2, H_3, dH_1, dH_2, dH_3
+            )
         return dX_1, dH_0, db, dW, dU, dX_2, dX_3
 
 
@@ -181,14 +354,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X_1: Tensor, H_0: Tensor, b: Tensor, W: Tensor, U: Tensor, X_2: Tensor, X_3: Tensor) -> Any:
+        H_1, H_2, H_3 = _forward_pass(X_1, H_0, b, W, U, X_2, X_3)
+        ctx.save_for_backward(X_1, H_0, b, W, U, X_2, X_3, H_1, H_2, H_3)
+        return H_1, H_2, H_3
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -219,57 +390,12 @@ class _Backward(torch.autograd.Function):
         dH_2: Tensor,
         dH_3: Tensor,
     ) -> Any:
-        dX_1 = dH_0 = db = dW = dU = dX_2 = dX_3 = None
-        H_3_shifted = 1 - H_3**2
-        if need_W or need_X_3:
-            # dH[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
-            dH = dH_3 * H_3_shifted
-        if need_X_1 or need_H_0 or need_b or need_W or need_U or need_X_2:
-            # dZ_1[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
-            dZ_1 = dH_3 * H_3_shifted
-            # dH_2_total[i,j] = dH_2[i,j] + sum(j', dZ_1[i,j']*U[j,j'])
-            dH_2_total = dH_2 + dZ_1 @ U.T
-        if need_X_3:
-            # dX_3[i,k] = sum(j, dH[i,j]*W[k,j])
-            dX_3 = dH @ W.T
-        if need_X_1 or need_H_0 or need_b or need_W or need_U or need_X_2:
-            H_2_shifted = 1 - H_2**2
-        if need_W or need_X_2:
-            # dA[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
-            dA = dH_2_total * H_2_shifted
-        if need_X_1 or need_H_0 or need_b or need_W or need_U:
-            # dG[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
-            dG = dH_2_total * H_2_shifted
-            # dH_1_total[i,j] = dH_1[i,j] + sum(j', dG[i,j']*U[j,j'])
-            dH_1_total = dH_1 + dG @ U.T
-        if need_X_2:
-            # dX_2[i,k] = sum(j, dA[i,j]*W[k,j])
-            dX_2 = dA @ W.T
-        if need_X_1 or need_H_0 or need_b or need_W or need_U:
-            H_1_shifted = 1 - H_1**2
-        if need_b:
-            # db[j] = sum(i, dH_1_total[i,j]*(1 - H_1[i,j]^2)) + sum(i, dH_2_total[i,j]*(1 - H_2[i,j]^2)) + sum(i,
-            #     dH_3[i,j]*(1 - H_3[i,j]^2))
-            db = (dH_1_total * H_1_shifted).sum(dim=0) + (dH_2_total * H_2_shifted).sum(dim=0) + (dH_3 * H_3_shifted).sum(dim=0)
-        if need_X_1 or need_W:
-            # dZ[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
-            dZ = dH_1_total * H_1_shifted
-        if need_H_0 or need_U:
-            # dE[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
-            dE = dH_1_total * H_1_shifted
-        if need_H_0:
-            # dH_0[i,l] = sum(j, dE[i,j]*U[l,j])
-            dH_0 = dE @ U.T
-        if need_U:
-            # dU[l,j] = sum(i, dE[i,j]*H_0[i,l]) + sum(i, dG[i,j]*H_1[i,l]) + sum(i, dZ_1[i,j]*H_2[i,l])
-            dU = H_0.T @ dE + H_1.T @ dG + H_2.T @ dZ_1
-        if need_X_1:
-            # dX_1[i,k] = sum(j, dZ[i,j]*W[k,j])
-            dX_1 = dZ @ W.T
-        if need_W:
-            # dW[k,j] = sum(i, dZ[i,j]*X_1[i,k]) + sum(i, dA[i,j]*X_2[i,k]) + sum(i, dH[i,j]*X_3[i,k])
-            dW = X_1.T @ dZ + X_2.T @ dA + X_3.T @ dH
-        return _needed((need_X_1, need_H_0, need_b, need_W, need_U, need_X_2, need_X_3), (dX_1, dH_0, db, dW, dU, dX_2, dX_3))
+        return _needed(
+            (need_X_1, need_H_0, need_b, need_W, need_U, need_X_2, need_X_3),
+            _backward_pass(
+                need_X_1, need_H_0, need_b, need_W, need_U, need_X_2, need_X_3, X_1, H_0, W, U, X_2, X_3, H_1, H_2, H_3, dH_1, dH_2, dH_3
+            ),
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -610,10 +736,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -622,10 +771,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -35,7 +35,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -51,10 +51,125 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def rotary(X_even: Any, X_odd: Any, w: Any) -> tuple[Tensor, Tensor]:
     """Return (Y_even, Y_odd), differentiable twice, in reverse and in forward mode."""
-    X_even, X_odd, w = _real(X_even=X_even, X_odd=X_odd, w=w)
-    _check(X_even=X_even, X_odd=X_odd, w=w)
+    X_even, X_odd, w = _arguments(X_even, X_odd, w)
     _constant(w=w)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X_even, X_odd, w)[:2]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    A: Tensor
+    B: int
+
+
+def forward(X_even: Any, X_odd: Any, w: Any) -> tuple[tuple[Tensor, Tensor], Saved]:
+    """Return ((Y_even, Y_odd), saved), without autograd."""
+    X_even, X_odd, w = _arguments(X_even, X_odd, w)
+    X_even, X_odd, w = _detached(X_even, X_odd, w)
+    Y_even, Y_odd, A = _forward_pass(X_even, X_odd, w)
+    B = X_even.shape[0]
+    return (Y_even, Y_odd), Saved(A, B)
+
+
+def backward(dY_even: Any, dY_odd: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dX_even, dX_odd), the gradients with upstream (dY_even, dY_odd)."""
+    A, B = saved
+    N = A.shape[0]
+    F = A.shape[-1]
+    dY_even = _upstream("dY_even", dY_even, (B, N, F), A)
+    dY_odd = _upstream("dY_odd", dY_odd, (B, N, F), A)
+    return _backward_pass(True, True, A, dY_even, dY_odd)
+
+
+def _arguments(X_even: Any, X_odd: Any, w: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X_even, Tensor)
+        and isinstance(X_odd, Tensor)
+        and isinstance(w, Tensor)
+        and X_even.is_floating_point()
+        and X_even.dtype == X_odd.dtype == w.dtype
+    ):
+        X_even, X_odd, w = _real(X_even=X_even, X_odd=X_odd, w=w)
+    if not (
+        X_even.ndim == 3
+        and X_odd.ndim == 3
+        and X_odd.shape[0] == X_even.shape[0]
+        and X_odd.shape[1] == X_even.shape[1]
+        and X_odd.shape[2] == X_even.shape[2]
+        and w.ndim == 1
+        and w.shape[0] == X_even.shape[2]
+    ):
+        _check(X_even=X_even, X_odd=X_odd, w=w)
+    return X_even, X_odd, w
+
+
+def _forward_pass(X_even: Tensor, X_odd: Tensor, w: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    N = X_even.shape[1]
+    B = X_even.shape[0]
+    F = X_even.shape[-1]
+    if _whole(N * B * F, X_even):
+        # A[n,f] = w[f]*position(n)
+        A = w * torch.arange(N, device=X_even.device).to(X_even.dtype)[:, None]
+        # Y_even[b,n,f] = X_even[b,n,f]*cos(A[n,f]) - sin(A[n,f])*X_odd[b,n,f]
+        cos_A = torch.cos(A)
+        sin_A = torch.sin(A)
+        Y_even = X_even * cos_A - sin_A * X_odd
+        # Y_odd[b,n,f] = sin(A[n,f])*X_even[b,n,f] + cos(A[n,f])*X_odd[b,n,f]
+        Y_odd = sin_A * X_even + cos_A * X_odd
+    else:
+        A = _empty((N, F), X_even)
+        Y_even = _empty((B, N, F), X_even)
+        Y_odd = _empty((B, N, F), X_even)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (n,) in parts:
+                _forward_part(
+                    torch.arange(N, device=X_even.device)[n],
+                    w,
+                    X_even[:, n],
+                    X_odd[:, n],
+                    A=A[n],
+                    Y_even=Y_even[:, n],
+                    Y_odd=Y_odd[:, n],
+                    work=work,
+                )
+            return ()
+
+        _together(run, _parts((N,), B * F, X_even, 1), 1, X_even)
+    return Y_even, Y_odd, A
+
+
+def _backward_pass(need_X_even: bool, need_X_odd: bool, A: Tensor, dY_even: Tensor, dY_odd: Tensor) -> Any:
+    """(dX_even, dX_odd): None for those that are not needed."""
+    B = dY_even.shape[0]
+    N = A.shape[0]
+    F = A.shape[-1]
+    if not _whole(B * N * F, dY_even, dY_odd):
+        dX_even = _empty((B, N, F), A)
+        dX_odd = _empty((B, N, F), A)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for b, n in parts:
+                _backward_part(A[n], dY_even[b, n], dY_odd[b, n], dX_even=dX_even[b, n], dX_odd=dX_odd[b, n], work=work)
+            return ()
+
+        _together(run, _parts((B, N), F, A, 1), 2, A)
+        return dX_even, dX_odd
+    dX_even = dX_odd = None
+    cos_A = torch.cos(A)
+    sin_A = torch.sin(A)
+    if need_X_even:
+        # dX_even[b,n,f] = dY_even[b,n,f]*cos(A[n,f]) + dY_odd[b,n,f]*sin(A[n,f])
+        dX_even = dY_even * cos_A + dY_odd * sin_A
+    if need_X_odd:
+        # dX_odd[b,n,f] = dY_odd[b,n,f]*cos(A[n,f]) - dY_even[b,n,f]*sin(A[n,f])
+        dX_odd = dY_odd * cos_A - dY_even * sin_A
+    return dX_even, dX_odd
 
 
 class _Forward(torch.autograd.Function):
@@ -64,40 +179,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X_even: Tensor, X_odd: Tensor, w: Tensor) -> Any:
-        N = X_even.shape[1]
-        B = X_even.shape[0]
-        F = X_even.shape[-1]
-        if _whole(N * B * F, X_even):
-            # A[n,f] = w[f]*position(n)
-            A = w * torch.arange(N, device=X_even.device).to(X_even.dtype)[:, None]
-            # Y_even[b,n,f] = X_even[b,n,f]*cos(A[n,f]) - sin(A[n,f])*X_odd[b,n,f]
-            cos_A = torch.cos(A)
-            sin_A = torch.sin(A)
-            Y_even = X_even * cos_A - sin_A * X_odd
-            # Y_odd[b,n,f] = sin(A[n,f])*X_even[b,n,f] + cos(A[n,f])*X_odd[b,n,f]
-            Y_odd = sin_A * X_even + cos_A * X_odd
-        else:
-            A = _empty((N, F), X_even)
-            Y_even = _empty((B, N, F), X_even)
-            Y_odd = _empty((B, N, F), X_even)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (n,) in parts:
-                    _forward_part(
-                        torch.arange(N, device=X_even.device)[n],
-                        w,
-                        X_even[:, n],
-                        X_odd[:, n],
-                        A=A[n],
-                        Y_even=Y_even[:, n],
-                        Y_odd=Y_odd[:, n],
-                        work=work,
-                    )
-                return ()
-
-            _together(run, _parts((N,), B * F, X_even, 1), 1, X_even)
-        return Y_even, Y_odd, A
+        return _forward_pass(X_even, X_odd, w)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -121,9 +203,13 @@ class _Forward(torch.autograd.Function):
         if dY_odd is None:
             dY_odd = w.new_zeros((B, N, F))
         _, need_X_even, need_X_odd, _ = ctx.needs_input_grad
-        dX_even, dX_odd = _spread(
-            (need_X_even, need_X_odd), _chosen(_Backward, _DualBackward, _DualBackward)(need_X_even, need_X_odd, B, w, A, dY_even, dY_odd)
-        )
+        if _recorded():
+            dX_even, dX_odd = _spread(
+                (need_X_even, need_X_odd),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_X_even, need_X_odd, B, w, A, dY_even, dY_odd),
+            )
+        else:
+            dX_even, dX_odd = _backward_pass(need_X_even, need_X_odd, A, dY_even, dY_odd)
         return None, dX_even, dX_odd, None
 
 
@@ -156,14 +242,14 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X_even: Tensor, X_odd: Tensor, w: Tensor) -> Any:
+        Y_even, Y_odd, A = _forward_pass(X_even, X_odd, w)
+        ctx.save_for_backward(w, A)
+        B = X_even.shape[0]
+        ctx.lengths = (B,)
+        return (Y_even, Y_odd)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -173,30 +259,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X_even: bool, need_X_odd: bool, B: int, w: Tensor, A: Tensor, dY_even: Tensor, dY_odd: Tensor) -> Any:
-        N = A.shape[0]
-        F = w.shape[0]
-        if not _whole(B * N * F, dY_even, dY_odd):
-            dX_even = _empty((B, N, F), w)
-            dX_odd = _empty((B, N, F), w)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for b, n in parts:
-                    _backward_part(A[n], dY_even[b, n], dY_odd[b, n], dX_even=dX_even[b, n], dX_odd=dX_odd[b, n], work=work)
-                return ()
-
-            _together(run, _parts((B, N), F, w, 1), 2, w)
-            return _needed((need_X_even, need_X_odd), (dX_even, dX_odd))
-        dX_even = dX_odd = None
-        cos_A = torch.cos(A)
-        sin_A = torch.sin(A)
-        if need_X_even:
-            # dX_even[b,n,f] = dY_even[b,n,f]*cos(A[n,f]) + dY_odd[b,n,f]*sin(A[n,f])
-            dX_even = dY_even * cos_A + dY_odd * sin_A
-        if need_X_odd:
-            # dX_odd[b,n,f] = dY_odd[b,n,f]*cos(A[n,f]) - dY_even[b,n,f]*sin(A[n,f])
-            dX_odd = dY_odd * cos_A - dY_even * sin_A
-        return _needed((need_X_even, need_X_odd), (dX_even, dX_odd))
+        return _needed((need_X_even, need_X_odd), _backward_pass(need_X_even, need_X_odd, A, dY_even, dY_odd))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -367,7 +430,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -454,16 +517,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -37,7 +37,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -53,10 +53,101 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def row_distance(X: Any, Y: Any, eps: Any) -> Tensor:
     """Return R, differentiable twice, in reverse and in forward mode."""
-    X, Y, eps = _real(X=X, Y=Y, eps=eps)
-    _check(X=X, Y=Y, eps=eps)
+    X, Y, eps = _arguments(X, Y, eps)
     _constant(eps=eps)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, Y, eps)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    Y: Tensor
+    eps: Tensor
+    Z: Tensor
+
+
+def forward(X: Any, Y: Any, eps: Any) -> tuple[Tensor, Saved]:
+    """Return (R, saved), without autograd."""
+    X, Y, eps = _arguments(X, Y, eps)
+    X, Y, eps = _detached(X, Y, eps)
+    R, Z = _forward_pass(X, Y, eps)
+    return R, Saved(X, Y, eps, Z)
+
+
+def backward(dR: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dX, dY), the gradients with upstream dR."""
+    X, Y, eps, Z = saved
+    N = X.shape[0]
+    dR = _upstream("dR", dR, (N,), X)
+    return _backward_pass(True, True, X, Y, eps, Z, dR)
+
+
+def _arguments(X: Any, Y: Any, eps: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(Y, Tensor)
+        and isinstance(eps, Tensor)
+        and X.is_floating_point()
+        and X.dtype == Y.dtype == eps.dtype
+    ):
+        X, Y, eps = _real(X=X, Y=Y, eps=eps)
+    if not (X.ndim == 2 and Y.ndim == 2 and Y.shape[0] == X.shape[0] and Y.shape[1] == X.shape[1] and eps.ndim == 0):
+        _check(X=X, Y=Y, eps=eps)
+    return X, Y, eps
+
+
+def _forward_pass(X: Tensor, Y: Tensor, eps: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    N = X.shape[0]
+    K = X.shape[-1]
+    if _whole(N * K, X):
+        # Z[i] = sum(k, (X[i,k] - Y[i,k] + eps)^2)
+        X_Y = X - Y + eps
+        Z = torch.linalg.vecdot(X_Y, X_Y)
+        # R[i] = where(0 < Z[i], 1, 0)*sqrt(Z[i])
+        R = torch.where(Z > 0, torch.sqrt(Z), 0)
+    else:
+        Z = _empty((N,), X)
+        R = _empty((N,), X)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                Z[i], R[i] = _forward_part(Y[i], X[i], eps, work=work)
+            return ()
+
+        _together(run, _parts((N,), K, X, 1), 1, X)
+    return R, Z
+
+
+def _backward_pass(need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, eps: Tensor, Z: Tensor, dR: Tensor) -> Any:
+    """(dX, dY): None for those that are not needed."""
+    N = X.shape[0]
+    K = X.shape[-1]
+    if not _whole(N * K, dR):
+        dX = _empty((N, K), X)
+        dY = _empty((N, K), X)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _, dY[i] = _backward_part(Z[i], dR[i], Y[i], X[i], eps, dX=dX[i], dY=dY[i])
+            return ()
+
+        _together(run, _parts((N,), K, X, 1), 1, X)
+        return dX, dY
+    dX = dY = None
+    # dZ[i] = 1/2*dR[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
+    dZ = 0.5 * torch.where((Z > 0) & (torch.sqrt(Z) != 0), dR / torch.sqrt(Z), 0)
+    X_Y = X - Y + eps
+    if need_X:
+        # dX[i,k] = 2*dZ[i]*(X[i,k] - Y[i,k] + eps)
+        dX = 2 * dZ[:, None] * X_Y
+    if need_Y:
+        # dY[i,k] = -2*dZ[i]*(X[i,k] - Y[i,k] + eps)
+        dY = -2 * dZ[:, None] * X_Y
+    return dX, dY
 
 
 class _Forward(torch.autograd.Function):
@@ -66,26 +157,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, Y: Tensor, eps: Tensor) -> Any:
-        N = X.shape[0]
-        K = X.shape[-1]
-        if _whole(N * K, X):
-            # Z[i] = sum(k, (X[i,k] - Y[i,k] + eps)^2)
-            X_Y = X - Y + eps
-            Z = torch.linalg.vecdot(X_Y, X_Y)
-            # R[i] = where(0 < Z[i], 1, 0)*sqrt(Z[i])
-            R = torch.where(Z > 0, torch.sqrt(Z), 0)
-        else:
-            Z = _empty((N,), X)
-            R = _empty((N,), X)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    Z[i], R[i] = _forward_part(Y[i], X[i], eps, work=work)
-                return ()
-
-            _together(run, _parts((N,), K, X, 1), 1, X)
-        return R, Z
+        return _forward_pass(X, Y, eps)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -103,7 +175,10 @@ class _Forward(torch.autograd.Function):
         if dR is None:
             dR = X.new_zeros((N,))
         _, need_X, need_Y, _ = ctx.needs_input_grad
-        dX, dY = _spread((need_X, need_Y), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_Y, X, Y, eps, Z, dR))
+        if _recorded():
+            dX, dY = _spread((need_X, need_Y), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_Y, X, Y, eps, Z, dR))
+        else:
+            dX, dY = _backward_pass(need_X, need_Y, X, Y, eps, Z, dR)
         return None, dX, dY, None
 
 
@@ -129,14 +204,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, Y: Tensor, eps: Tensor) -> Any:
+        R, Z = _forward_pass(X, Y, eps)
+        ctx.save_for_backward(X, Y, eps, Z)
+        return (R,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -146,30 +219,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, eps: Tensor, Z: Tensor, dR: Tensor) -> Any:
-        N = X.shape[0]
-        K = X.shape[-1]
-        if not _whole(N * K, dR):
-            dX = _empty((N, K), X)
-            dY = _empty((N, K), X)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    _, dY[i] = _backward_part(Z[i], dR[i], Y[i], X[i], eps, dX=dX[i], dY=dY[i])
-                return ()
-
-            _together(run, _parts((N,), K, X, 1), 1, X)
-            return _needed((need_X, need_Y), (dX, dY))
-        dX = dY = None
-        # dZ[i] = 1/2*dR[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
-        dZ = 0.5 * torch.where((Z > 0) & (torch.sqrt(Z) != 0), dR / torch.sqrt(Z), 0)
-        X_Y = X - Y + eps
-        if need_X:
-            # dX[i,k] = 2*dZ[i]*(X[i,k] - Y[i,k] + eps)
-            dX = 2 * dZ[:, None] * X_Y
-        if need_Y:
-            # dY[i,k] = -2*dZ[i]*(X[i,k] - Y[i,k] + eps)
-            dY = -2 * dZ[:, None] * X_Y
-        return _needed((need_X, need_Y), (dX, dY))
+        return _needed((need_X, need_Y), _backward_pass(need_X, need_Y, X, Y, eps, Z, dR))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -342,7 +392,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -429,16 +479,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

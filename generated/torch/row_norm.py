@@ -30,7 +30,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -44,9 +44,68 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def row_norm(X: Any) -> Tensor:
     """Return R, differentiable twice, in reverse and in forward mode."""
-    (X,) = _real(X=X)
-    _check(X=X)
+    X = _arguments(X)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    R: Tensor
+
+
+def forward(X: Any) -> tuple[Tensor, Saved]:
+    """Return (R, saved), without autograd."""
+    X = _arguments(X)
+    (X,) = _detached(X)
+    R = _forward_pass(X)
+    return R, Saved(X, R)
+
+
+def backward(dR: Any, saved: Saved) -> Tensor:
+    """Return dX, the gradient with upstream dR."""
+    X, R = saved
+    N = X.shape[0]
+    dR = _upstream("dR", dR, (N,), X)
+    return _backward_pass(X, R, dR)
+
+
+def _arguments(X: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and X.is_floating_point()):
+        (X,) = _real(X=X)
+    if not (X.ndim == 2):
+        _check(X=X)
+    return X
+
+
+def _forward_pass(X: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # Z[n] = sum(k, X[n,k]^2)
+    Z = torch.linalg.vecdot(X, X)
+    # R[n] = sqrt(Z[n])
+    R = torch.sqrt(Z)
+    return R
+
+
+def _backward_pass(X: Tensor, R: Tensor, dR: Tensor) -> Any:
+    """dX."""
+    N = X.shape[0]
+    K = X.shape[-1]
+    if not _whole(N * K, dR):
+        dX = _empty((N, K), X)
+
+        def run(parts: Any) -> Any:
+            for (n,) in parts:
+                _backward_part(R[n], dR[n], X[n], dX=dX[n])
+            return ()
+
+        _together(run, _parts((N,), K, X, 1), 1, X)
+        return dX
+    # dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
+    dX = torch.where((R != 0)[:, None], dR[:, None] * X / R[:, None], 0)
+    return dX
 
 
 class _Forward(torch.autograd.Function):
@@ -56,11 +115,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor) -> Any:
-        # Z[n] = sum(k, X[n,k]^2)
-        Z = torch.linalg.vecdot(X, X)
-        # R[n] = sqrt(Z[n])
-        R = torch.sqrt(Z)
-        return R
+        return _forward_pass(X)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -73,7 +128,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dR: Any, *_: Any) -> Any:
         X, R = ctx.saved_tensors
         (need_X,) = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, R, dR))
+        if _recorded():
+            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, R, dR))
+        else:
+            dX = _backward_pass(X, R, dR)
         return dX
 
 
@@ -96,14 +154,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor) -> Any:
+        R = _forward_pass(X)
+        ctx.save_for_backward(X, R)
+        return R
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -113,21 +169,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, X: Tensor, R: Tensor, dR: Tensor) -> Any:
-        N = X.shape[0]
-        K = X.shape[-1]
-        if not _whole(N * K, dR):
-            dX = _empty((N, K), X)
-
-            def run(parts: Any) -> Any:
-                for (n,) in parts:
-                    _backward_part(R[n], dR[n], X[n], dX=dX[n])
-                return ()
-
-            _together(run, _parts((N,), K, X, 1), 1, X)
-            return (dX,)
-        # dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
-        dX = torch.where((R != 0)[:, None], dR[:, None] * X / R[:, None], 0)
-        return (dX,)
+        return (_backward_pass(X, R, dR),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -259,7 +301,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -348,16 +390,37 @@ def _fill(array: Tensor, kept: Tensor, value: float) -> None:
         array[some].masked_fill_(~kept[some], value)
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

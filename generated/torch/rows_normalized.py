@@ -43,7 +43,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -59,10 +59,107 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def rows_normalized(X: Any, p: Any, eps: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, p, eps = _real(X=X, p=p, eps=eps)
-    _check(X=X, p=p, eps=eps)
+    X, p, eps = _arguments(X, p, eps)
     _constant(p=p, eps=eps)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, p, eps)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    p: Tensor
+    eps: Tensor
+    S: Tensor
+    R: Tensor
+    M: Tensor
+    Y: Tensor
+
+
+def forward(X: Any, p: Any, eps: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, p, eps = _arguments(X, p, eps)
+    X, p, eps = _detached(X, p, eps)
+    Y, S, R, M = _forward_pass(X, p, eps)
+    return Y, Saved(X, p, eps, S, R, M, Y)
+
+
+def backward(dY: Any, saved: Saved) -> Tensor:
+    """Return dX, the gradient with upstream dY."""
+    X, p, eps, S, R, M, Y = saved
+    N = X.shape[0]
+    K = X.shape[-1]
+    dY = _upstream("dY", dY, (N, K), X)
+    return _backward_pass(X, p, eps, S, R, M, Y, dY)
+
+
+def _arguments(X: Any, p: Any, eps: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(p, Tensor)
+        and isinstance(eps, Tensor)
+        and X.is_floating_point()
+        and X.dtype == p.dtype == eps.dtype
+    ):
+        X, p, eps = _real(X=X, p=p, eps=eps)
+    if not (X.ndim == 2 and p.ndim == 0 and eps.ndim == 0):
+        _check(X=X, p=p, eps=eps)
+    return X, p, eps
+
+
+def _forward_pass(X: Tensor, p: Tensor, eps: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    N = X.shape[0]
+    K = X.shape[-1]
+    if _whole(N * K, X):
+        # S[n] = sum(k, pow(abs(X[n,k]), p))
+        S = torch.pow(torch.abs(X), p).sum(dim=-1)
+        # R[n] = where(0 < S[n], 1, 0)*pow(S[n], 1/p)
+        R = torch.where(S > 0, torch.pow(S, 1 / p), 0)
+        # M[n] = where(eps <= R[n], 1, 0)*R[n] + where(R[n] < eps, 1, 0)*eps
+        M = torch.where(R < eps, eps, R)
+        # Y[n,k] = X[n,k]/M[n]
+        Y = X / M[:, None]
+    else:
+        S = _empty((N,), X)
+        R = _empty((N,), X)
+        M = _empty((N,), X)
+        Y = _empty((N, K), X)
+
+        def run(parts: Any) -> Any:
+            for (n,) in parts:
+                S[n], R[n], M[n], _ = _forward_part(X[n], p, eps, Y=Y[n])
+            return ()
+
+        _together(run, _parts((N,), K, X, 1), 1, X)
+    return Y, S, R, M
+
+
+def _backward_pass(X: Tensor, p: Tensor, eps: Tensor, S: Tensor, R: Tensor, M: Tensor, Y: Tensor, dY: Tensor) -> Any:
+    """dX."""
+    N = X.shape[0]
+    K = X.shape[-1]
+    if not _whole(N * K, dY):
+        dX = _empty((N, K), X)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (n,) in parts:
+                dX[n] = _backward_part(M[n], dY[n], Y[n], eps, R[n], S[n], p, X[n], work=work)
+            return ()
+
+        _together(run, _parts((N,), K, X, 1), 1, X)
+        return dX
+    # dM[n] = -1/M[n]*sum(k, dY[n,k]*Y[n,k])
+    dM = -torch.linalg.vecdot(dY, Y) / M
+    # dR[n] = dM[n]*where(eps <= R[n], 1, 0)
+    dR = torch.where(eps <= R, dM, 0)
+    # dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
+    dS = torch.where(S > 0, dR * torch.pow(S, 1 / p - 1) / p, 0)
+    # dX[n,k] = dS[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dY[n,k]/M[n]
+    dX = p * dS[:, None] * torch.pow(torch.abs(X), p - 1) * torch.sign(X) + dY / M[:, None]
+    return dX
 
 
 class _Forward(torch.autograd.Function):
@@ -72,30 +169,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, p: Tensor, eps: Tensor) -> Any:
-        N = X.shape[0]
-        K = X.shape[-1]
-        if _whole(N * K, X):
-            # S[n] = sum(k, pow(abs(X[n,k]), p))
-            S = torch.pow(torch.abs(X), p).sum(dim=-1)
-            # R[n] = where(0 < S[n], 1, 0)*pow(S[n], 1/p)
-            R = torch.where(S > 0, torch.pow(S, 1 / p), 0)
-            # M[n] = where(eps <= R[n], 1, 0)*R[n] + where(R[n] < eps, 1, 0)*eps
-            M = torch.where(R < eps, eps, R)
-            # Y[n,k] = X[n,k]/M[n]
-            Y = X / M[:, None]
-        else:
-            S = _empty((N,), X)
-            R = _empty((N,), X)
-            M = _empty((N,), X)
-            Y = _empty((N, K), X)
-
-            def run(parts: Any) -> Any:
-                for (n,) in parts:
-                    S[n], R[n], M[n], _ = _forward_part(X[n], p, eps, Y=Y[n])
-                return ()
-
-            _together(run, _parts((N,), K, X, 1), 1, X)
-        return Y, S, R, M
+        return _forward_pass(X, p, eps)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -114,7 +188,10 @@ class _Forward(torch.autograd.Function):
         if dY is None:
             dY = X.new_zeros((N, K))
         _, need_X, _, _ = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, p, eps, S, R, M, Y, dY))
+        if _recorded():
+            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, p, eps, S, R, M, Y, dY))
+        else:
+            dX = _backward_pass(X, p, eps, S, R, M, Y, dY)
         return None, dX, None, None
 
 
@@ -149,14 +226,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, p: Tensor, eps: Tensor) -> Any:
+        Y, S, R, M = _forward_pass(X, p, eps)
+        ctx.save_for_backward(X, p, eps, S, R, M, Y)
+        return (Y,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -166,28 +241,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, X: Tensor, p: Tensor, eps: Tensor, S: Tensor, R: Tensor, M: Tensor, Y: Tensor, dY: Tensor) -> Any:
-        N = X.shape[0]
-        K = X.shape[-1]
-        if not _whole(N * K, dY):
-            dX = _empty((N, K), X)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (n,) in parts:
-                    dX[n] = _backward_part(M[n], dY[n], Y[n], eps, R[n], S[n], p, X[n], work=work)
-                return ()
-
-            _together(run, _parts((N,), K, X, 1), 1, X)
-            return (dX,)
-        # dM[n] = -1/M[n]*sum(k, dY[n,k]*Y[n,k])
-        dM = -torch.linalg.vecdot(dY, Y) / M
-        # dR[n] = dM[n]*where(eps <= R[n], 1, 0)
-        dR = torch.where(eps <= R, dM, 0)
-        # dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
-        dS = torch.where(S > 0, dR * torch.pow(S, 1 / p - 1) / p, 0)
-        # dX[n,k] = dS[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dY[n,k]/M[n]
-        dX = p * dS[:, None] * torch.pow(torch.abs(X), p - 1) * torch.sign(X) + dY / M[:, None]
-        return (dX,)
+        return (_backward_pass(X, p, eps, S, R, M, Y, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -410,7 +464,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -497,16 +551,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

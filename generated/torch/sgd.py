@@ -28,7 +28,7 @@ theta <- (1 - lam) theta - alpha G: a step against the gradient, with weight dec
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -44,10 +44,71 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def sgd(theta: Any, G: Any, alpha: Any, lam: Any) -> Tensor:
     """Return theta_new, differentiable twice, in reverse and in forward mode."""
-    theta, G, alpha, lam = _real(theta=theta, G=G, alpha=alpha, lam=lam)
-    _check(theta=theta, G=G, alpha=alpha, lam=lam)
+    theta, G, alpha, lam = _arguments(theta, G, alpha, lam)
     _constant(lam=lam)
     return _chosen(_Forward, _DualForward, _ReverseForward)(theta, G, alpha, lam)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    G: Tensor
+    alpha: Tensor
+    lam: Tensor
+
+
+def forward(theta: Any, G: Any, alpha: Any, lam: Any) -> tuple[Tensor, Saved]:
+    """Return (theta_new, saved), without autograd."""
+    theta, G, alpha, lam = _arguments(theta, G, alpha, lam)
+    theta, G, alpha, lam = _detached(theta, G, alpha, lam)
+    theta_new = _forward_pass(theta, G, alpha, lam)
+    return theta_new, Saved(G, alpha, lam)
+
+
+def backward(dtheta_new: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dtheta, dG, dalpha), the gradients with upstream dtheta_new."""
+    G, alpha, lam = saved
+    P = G.shape[0]
+    dtheta_new = _upstream("dtheta_new", dtheta_new, (P,), G)
+    return _backward_pass(True, True, True, G, alpha, lam, dtheta_new)
+
+
+def _arguments(theta: Any, G: Any, alpha: Any, lam: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(theta, Tensor)
+        and isinstance(G, Tensor)
+        and isinstance(alpha, Tensor)
+        and isinstance(lam, Tensor)
+        and theta.is_floating_point()
+        and theta.dtype == G.dtype == alpha.dtype == lam.dtype
+    ):
+        theta, G, alpha, lam = _real(theta=theta, G=G, alpha=alpha, lam=lam)
+    if not (theta.ndim == 1 and G.ndim == 1 and G.shape[0] == theta.shape[0] and alpha.ndim == 0 and lam.ndim == 0):
+        _check(theta=theta, G=G, alpha=alpha, lam=lam)
+    return theta, G, alpha, lam
+
+
+def _forward_pass(theta: Tensor, G: Tensor, alpha: Tensor, lam: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # theta_new[p] = (1 - lam)*theta[p] - alpha*G[p]
+    theta_new = (1 - lam) * theta - alpha * G
+    return theta_new
+
+
+def _backward_pass(need_theta: bool, need_G: bool, need_alpha: bool, G: Tensor, alpha: Tensor, lam: Tensor, dtheta_new: Tensor) -> Any:
+    """(dtheta, dG, dalpha): None for those that are not needed."""
+    dtheta = dG = dalpha = None
+    if need_theta:
+        # dtheta[p] = dtheta_new[p]*(1 - lam)
+        dtheta = (1 - lam) * dtheta_new
+    if need_alpha:
+        # dalpha = -sum(p, dtheta_new[p]*G[p])
+        dalpha = -dtheta_new @ G
+    if need_G:
+        # dG[p] = -dtheta_new[p]*alpha
+        dG = -alpha * dtheta_new
+    return dtheta, dG, dalpha
 
 
 class _Forward(torch.autograd.Function):
@@ -57,9 +118,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(theta: Tensor, G: Tensor, alpha: Tensor, lam: Tensor) -> Any:
-        # theta_new[p] = (1 - lam)*theta[p] - alpha*G[p]
-        theta_new = (1 - lam) * theta - alpha * G
-        return theta_new
+        return _forward_pass(theta, G, alpha, lam)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -71,10 +130,13 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dtheta_new: Any, *_: Any) -> Any:
         G, alpha, lam = ctx.saved_tensors
         need_theta, need_G, need_alpha, _ = ctx.needs_input_grad
-        dtheta, dG, dalpha = _spread(
-            (need_theta, need_G, need_alpha),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_theta, need_G, need_alpha, G, alpha, lam, dtheta_new),
-        )
+        if _recorded():
+            dtheta, dG, dalpha = _spread(
+                (need_theta, need_G, need_alpha),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_theta, need_G, need_alpha, G, alpha, lam, dtheta_new),
+            )
+        else:
+            dtheta, dG, dalpha = _backward_pass(need_theta, need_G, need_alpha, G, alpha, lam, dtheta_new)
         return dtheta, dG, dalpha, None
 
 
@@ -98,14 +160,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, theta: Tensor, G: Tensor, alpha: Tensor, lam: Tensor) -> Any:
+        theta_new = _forward_pass(theta, G, alpha, lam)
+        ctx.save_for_backward(G, alpha, lam)
+        return theta_new
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -115,17 +175,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_theta: bool, need_G: bool, need_alpha: bool, G: Tensor, alpha: Tensor, lam: Tensor, dtheta_new: Tensor) -> Any:
-        dtheta = dG = dalpha = None
-        if need_theta:
-            # dtheta[p] = dtheta_new[p]*(1 - lam)
-            dtheta = (1 - lam) * dtheta_new
-        if need_alpha:
-            # dalpha = -sum(p, dtheta_new[p]*G[p])
-            dalpha = -dtheta_new @ G
-        if need_G:
-            # dG[p] = -dtheta_new[p]*alpha
-            dG = -alpha * dtheta_new
-        return _needed((need_theta, need_G, need_alpha), (dtheta, dG, dalpha))
+        return _needed((need_theta, need_G, need_alpha), _backward_pass(need_theta, need_G, need_alpha, G, alpha, lam, dtheta_new))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -255,10 +305,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -267,10 +340,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -24,7 +24,7 @@ L = min(a, b), entry by entry.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,9 +38,59 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def smaller_entries(a: Any, b: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    a, b = _real(a=a, b=b)
-    _check(a=a, b=b)
+    a, b = _arguments(a, b)
     return _chosen(_Forward, _DualForward, _ReverseForward)(a, b)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    a: Tensor
+    b: Tensor
+
+
+def forward(a: Any, b: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    a, b = _arguments(a, b)
+    a, b = _detached(a, b)
+    L = _forward_pass(a, b)
+    return L, Saved(a, b)
+
+
+def backward(dL: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (da, db), the gradients with upstream dL."""
+    a, b = saved
+    N = a.shape[0]
+    dL = _upstream("dL", dL, (N,), a)
+    return _backward_pass(True, True, a, b, dL)
+
+
+def _arguments(a: Any, b: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(a, Tensor) and isinstance(b, Tensor) and a.is_floating_point() and a.dtype == b.dtype):
+        a, b = _real(a=a, b=b)
+    if not (a.ndim == 1 and b.ndim == 1 and b.shape[0] == a.shape[0]):
+        _check(a=a, b=b)
+    return a, b
+
+
+def _forward_pass(a: Tensor, b: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # L[i] = min(a[i], b[i])
+    L = torch.minimum(a, b)
+    return L
+
+
+def _backward_pass(need_a: bool, need_b: bool, a: Tensor, b: Tensor, dL: Tensor) -> Any:
+    """(da, db): None for those that are not needed."""
+    da = db = None
+    if need_a:
+        # da[i] = 1/2*dL[i]*(1 + sign(b[i] - a[i]))
+        da = 0.5 * dL * (1 + torch.sign(b - a))
+    if need_b:
+        # db[i] = 1/2*dL[i]*(1 + sign(a[i] - b[i]))
+        db = 0.5 * dL * (1 + torch.sign(a - b))
+    return da, db
 
 
 class _Forward(torch.autograd.Function):
@@ -50,9 +100,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(a: Tensor, b: Tensor) -> Any:
-        # L[i] = min(a[i], b[i])
-        L = torch.minimum(a, b)
-        return L
+        return _forward_pass(a, b)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -64,7 +112,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
         a, b = ctx.saved_tensors
         need_a, need_b = ctx.needs_input_grad
-        da, db = _spread((need_a, need_b), _chosen(_Backward, _DualBackward, _DualBackward)(need_a, need_b, a, b, dL))
+        if _recorded():
+            da, db = _spread((need_a, need_b), _chosen(_Backward, _DualBackward, _DualBackward)(need_a, need_b, a, b, dL))
+        else:
+            da, db = _backward_pass(need_a, need_b, a, b, dL)
         return da, db
 
 
@@ -85,14 +136,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Any:
+        L = _forward_pass(a, b)
+        ctx.save_for_backward(a, b)
+        return L
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -102,14 +151,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_a: bool, need_b: bool, a: Tensor, b: Tensor, dL: Tensor) -> Any:
-        da = db = None
-        if need_a:
-            # da[i] = 1/2*dL[i]*(1 + sign(b[i] - a[i]))
-            da = 0.5 * dL * (1 + torch.sign(b - a))
-        if need_b:
-            # db[i] = 1/2*dL[i]*(1 + sign(a[i] - b[i]))
-            db = 0.5 * dL * (1 + torch.sign(a - b))
-        return _needed((need_a, need_b), (da, db))
+        return _needed((need_a, need_b), _backward_pass(need_a, need_b, a, b, dL))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -227,10 +269,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -239,10 +304,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -40,7 +40,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -56,10 +56,89 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def smooth_l1(Y: Any, T: Any, beta: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    Y, T, beta = _real(Y=Y, T=T, beta=beta)
-    _check(Y=Y, T=T, beta=beta)
+    Y, T, beta = _arguments(Y, T, beta)
     _constant(T=T, beta=beta)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Y, T, beta)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    beta: Tensor
+    E: Tensor
+    A: Tensor
+    M: Tensor
+
+
+def forward(Y: Any, T: Any, beta: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    Y, T, beta = _arguments(Y, T, beta)
+    Y, T, beta = _detached(Y, T, beta)
+    L, E, A, M = _forward_pass(Y, T, beta)
+    return L, Saved(beta, E, A, M)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dY, the gradient with upstream dL."""
+    beta, E, A, M = saved
+    dL = _upstream("dL", dL, (), beta)
+    return _backward_pass(beta, E, A, M, dL)
+
+
+def _arguments(Y: Any, T: Any, beta: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(Y, Tensor)
+        and isinstance(T, Tensor)
+        and isinstance(beta, Tensor)
+        and Y.is_floating_point()
+        and Y.dtype == T.dtype == beta.dtype
+    ):
+        Y, T, beta = _real(Y=Y, T=T, beta=beta)
+    if not (Y.ndim == 2 and T.ndim == 2 and T.shape[0] == Y.shape[0] and T.shape[1] == Y.shape[1] and beta.ndim == 0):
+        _check(Y=Y, T=T, beta=beta)
+    return Y, T, beta
+
+
+def _forward_pass(Y: Tensor, T: Tensor, beta: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = Y.shape[0]
+    N = Y.shape[-1]
+    # E[i,j] = Y[i,j] - T[i,j]
+    E = Y - T
+    # A[i,j] = abs(E[i,j])
+    A = torch.abs(E)
+    # M[i,j] = min(A[i,j], beta)
+    M = torch.minimum(A, beta)
+    # L = 1/beta*sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
+    L = torch.linalg.vecdot(M, A - 0.5 * M).sum() / (B * N * beta)
+    return L, E, A, M
+
+
+def _backward_pass(beta: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor) -> Any:
+    """dY."""
+    B = E.shape[0]
+    N = E.shape[-1]
+    if not _whole(B * N, dL):
+        dY = _empty((B, N), E)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                dY[i] = _backward_part(beta, M[i], A[i], dL, E[i], B, work=work)
+            return ()
+
+        _together(run, _parts((B,), N, E, 1), 1, E)
+        return dY
+    # dM[i,j] = dL/(beta*size(B)*size(N))*(A[i,j] - M[i,j])
+    dM = dL / (B * N * beta) * (A - M)
+    # dA[i,j] = 1/2*dM[i,j]*(1 + sign(beta - A[i,j])) + dL/beta*M[i,j]/(size(B)*size(N))
+    dA = 0.5 * dM * (1 + torch.sign(beta - A)) + dL / (B * N * beta) * M
+    # dE[i,j] = dA[i,j]*sign(E[i,j])
+    dE = dA * torch.sign(E)
+    # dY[i,j] = dE[i,j]
+    dY = dE.clone()
+    return dY
 
 
 class _Forward(torch.autograd.Function):
@@ -69,17 +148,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, Y: Tensor, T: Tensor, beta: Tensor) -> Any:
-        B = Y.shape[0]
-        N = Y.shape[-1]
-        # E[i,j] = Y[i,j] - T[i,j]
-        E = Y - T
-        # A[i,j] = abs(E[i,j])
-        A = torch.abs(E)
-        # M[i,j] = min(A[i,j], beta)
-        M = torch.minimum(A, beta)
-        # L = 1/beta*sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
-        L = torch.linalg.vecdot(M, A - 0.5 * M).sum() / (B * N * beta)
-        return L, E, A, M
+        return _forward_pass(Y, T, beta)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -96,7 +165,10 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = Y.new_zeros(())
         _, need_Y, _, _ = ctx.needs_input_grad
-        (dY,) = _spread((need_Y,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Y, Y, T, beta, E, A, M, dL))
+        if _recorded():
+            (dY,) = _spread((need_Y,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Y, Y, T, beta, E, A, M, dL))
+        else:
+            dY = _backward_pass(beta, E, A, M, dL)
         return None, dY, None, None
 
 
@@ -132,14 +204,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, Y: Tensor, T: Tensor, beta: Tensor) -> Any:
+        L, E, A, M = _forward_pass(Y, T, beta)
+        ctx.save_for_backward(Y, T, beta, E, A, M)
+        return (L,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -149,28 +219,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_Y: bool, Y: Tensor, T: Tensor, beta: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor) -> Any:
-        B = Y.shape[0]
-        N = Y.shape[-1]
-        if not _whole(B * N, dL):
-            dY = _empty((B, N), Y)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    dY[i] = _backward_part(beta, M[i], A[i], dL, E[i], B, work=work)
-                return ()
-
-            _together(run, _parts((B,), N, Y, 1), 1, Y)
-            return (dY,)
-        # dM[i,j] = dL/(beta*size(B)*size(N))*(A[i,j] - M[i,j])
-        dM = dL / (B * N * beta) * (A - M)
-        # dA[i,j] = 1/2*dM[i,j]*(1 + sign(beta - A[i,j])) + dL/beta*M[i,j]/(size(B)*size(N))
-        dA = 0.5 * dM * (1 + torch.sign(beta - A)) + dL / (B * N * beta) * M
-        # dE[i,j] = dA[i,j]*sign(E[i,j])
-        dE = dA * torch.sign(E)
-        # dY[i,j] = dE[i,j]
-        dY = dE.clone()
-        return (dY,)
+        return (_backward_pass(beta, E, A, M, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -346,7 +395,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -433,16 +482,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

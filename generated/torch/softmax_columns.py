@@ -22,7 +22,7 @@ P = softmax(S) along the first axis, each column sums to 1.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,9 +35,56 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def softmax_columns(S: Any) -> Tensor:
     """Return P, differentiable twice, in reverse and in forward mode."""
-    (S,) = _real(S=S)
-    _check(S=S)
+    S = _arguments(S)
     return _chosen(_Forward, _DualForward, _ReverseForward)(S)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    P: Tensor
+
+
+def forward(S: Any) -> tuple[Tensor, Saved]:
+    """Return (P, saved), without autograd."""
+    S = _arguments(S)
+    (S,) = _detached(S)
+    P = _forward_pass(S)
+    return P, Saved(P)
+
+
+def backward(dP: Any, saved: Saved) -> Tensor:
+    """Return dS, the gradient with upstream dP."""
+    (P,) = saved
+    B = P.shape[0]
+    C = P.shape[-1]
+    dP = _upstream("dP", dP, (B, C), P)
+    return _backward_pass(P, dP)
+
+
+def _arguments(S: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(S, Tensor) and S.is_floating_point()):
+        (S,) = _real(S=S)
+    if not (S.ndim == 2):
+        _check(S=S)
+    return S
+
+
+def _forward_pass(S: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # P[i,j] = exp(S[i,j] - m[j])/Z_m[j]
+    P = torch.softmax(S, dim=0)
+    return P
+
+
+def _backward_pass(P: Tensor, dP: Tensor) -> Any:
+    """dS."""
+    # D[j] = sum(i, dP[i,j]*P[i,j])
+    D = (dP * P).sum(dim=0)
+    # dS[i,j] = P[i,j]*(dP[i,j] - D[j])
+    dS = P * (dP - D)
+    return dS
 
 
 class _Forward(torch.autograd.Function):
@@ -47,9 +94,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(S: Tensor) -> Any:
-        # P[i,j] = exp(S[i,j] - m[j])/Z_m[j]
-        P = torch.softmax(S, dim=0)
-        return P
+        return _forward_pass(S)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -62,7 +107,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dP: Any, *_: Any) -> Any:
         S, P = ctx.saved_tensors
         (need_S,) = ctx.needs_input_grad
-        (dS,) = _spread((need_S,), _chosen(_Backward, _DualBackward, _DualBackward)(need_S, S, P, dP))
+        if _recorded():
+            (dS,) = _spread((need_S,), _chosen(_Backward, _DualBackward, _DualBackward)(need_S, S, P, dP))
+        else:
+            dS = _backward_pass(P, dP)
         return dS
 
 
@@ -85,14 +133,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, S: Tensor) -> Any:
+        P = _forward_pass(S)
+        ctx.save_for_backward(S, P)
+        return P
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -102,11 +148,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_S: bool, S: Tensor, P: Tensor, dP: Tensor) -> Any:
-        # D[j] = sum(i, dP[i,j]*P[i,j])
-        D = (dP * P).sum(dim=0)
-        # dS[i,j] = P[i,j]*(dP[i,j] - D[j])
-        dS = P * (dP - D)
-        return (dS,)
+        return (_backward_pass(P, dP),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -235,10 +277,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -247,10 +312,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

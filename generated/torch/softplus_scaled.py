@@ -36,7 +36,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -52,10 +52,93 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def softplus_scaled(X: Any, beta: Any, threshold: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, beta, threshold = _real(X=X, beta=beta, threshold=threshold)
-    _check(X=X, beta=beta, threshold=threshold)
+    X, beta, threshold = _arguments(X, beta, threshold)
     _constant(beta=beta, threshold=threshold)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, beta, threshold)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    beta: Tensor
+    threshold: Tensor
+    u: Tensor
+
+
+def forward(X: Any, beta: Any, threshold: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, beta, threshold = _arguments(X, beta, threshold)
+    X, beta, threshold = _detached(X, beta, threshold)
+    Y, u = _forward_pass(X, beta, threshold)
+    return Y, Saved(beta, threshold, u)
+
+
+def backward(dY: Any, saved: Saved) -> Tensor:
+    """Return dX, the gradient with upstream dY."""
+    beta, threshold, u = saved
+    B = u.shape[0]
+    N = u.shape[-1]
+    dY = _upstream("dY", dY, (B, N), beta)
+    return _backward_pass(beta, threshold, u, dY)
+
+
+def _arguments(X: Any, beta: Any, threshold: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(beta, Tensor)
+        and isinstance(threshold, Tensor)
+        and X.is_floating_point()
+        and X.dtype == beta.dtype == threshold.dtype
+    ):
+        X, beta, threshold = _real(X=X, beta=beta, threshold=threshold)
+    if not (X.ndim == 2 and beta.ndim == 0 and threshold.ndim == 0):
+        _check(X=X, beta=beta, threshold=threshold)
+    return X, beta, threshold
+
+
+def _forward_pass(X: Tensor, beta: Tensor, threshold: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = X.shape[0]
+    N = X.shape[-1]
+    if _whole(B * N, X):
+        # u[i,j] = beta*X[i,j]
+        u = beta * X
+        # Y[i,j] = where(u[i,j] <= threshold, 1, 0)/beta*softplus(u[i,j]) + where(threshold < u[i,j], 1,
+        #     0)*X[i,j]
+        Y = torch.where(threshold < u, X, torch.nn.functional.softplus(u, threshold=40) / beta)
+    else:
+        u = _empty((B, N), X)
+        Y = _empty((B, N), X)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _, Y[i] = _forward_part(beta, X[i], threshold, u=u[i])
+            return ()
+
+        _together(run, _parts((B,), N, X, 1), 1, X)
+    return Y, u
+
+
+def _backward_pass(beta: Tensor, threshold: Tensor, u: Tensor, dY: Tensor) -> Any:
+    """dX."""
+    B = u.shape[0]
+    N = u.shape[-1]
+    if not _whole(B * N, dY):
+        dX = _empty((B, N), u)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _backward_part(u[i], threshold, beta, dY[i], dX=dX[i])
+            return ()
+
+        _together(run, _parts((B,), N, u, 1), 1, u)
+        return dX
+    # du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
+    du = torch.where(u <= threshold, dY * torch.sigmoid(u) / beta, 0)
+    # dX[i,j] = du[i,j]*beta + dY[i,j]*where(threshold < u[i,j], 1, 0)
+    dX = beta * du + torch.where(threshold < u, dY, 0)
+    return dX
 
 
 class _Forward(torch.autograd.Function):
@@ -65,25 +148,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, beta: Tensor, threshold: Tensor) -> Any:
-        B = X.shape[0]
-        N = X.shape[-1]
-        if _whole(B * N, X):
-            # u[i,j] = beta*X[i,j]
-            u = beta * X
-            # Y[i,j] = where(u[i,j] <= threshold, 1, 0)/beta*softplus(u[i,j]) + where(threshold < u[i,j], 1,
-            #     0)*X[i,j]
-            Y = torch.where(threshold < u, X, torch.nn.functional.softplus(u, threshold=40) / beta)
-        else:
-            u = _empty((B, N), X)
-            Y = _empty((B, N), X)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    _, Y[i] = _forward_part(beta, X[i], threshold, u=u[i])
-                return ()
-
-            _together(run, _parts((B,), N, X, 1), 1, X)
-        return Y, u
+        return _forward_pass(X, beta, threshold)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -102,7 +167,10 @@ class _Forward(torch.autograd.Function):
         if dY is None:
             dY = X.new_zeros((B, N))
         _, need_X, _, _ = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, beta, threshold, u, dY))
+        if _recorded():
+            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, beta, threshold, u, dY))
+        else:
+            dX = _backward_pass(beta, threshold, u, dY)
         return None, dX, None, None
 
 
@@ -126,14 +194,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, beta: Tensor, threshold: Tensor) -> Any:
+        Y, u = _forward_pass(X, beta, threshold)
+        ctx.save_for_backward(X, beta, threshold, u)
+        return (Y,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -143,23 +209,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, X: Tensor, beta: Tensor, threshold: Tensor, u: Tensor, dY: Tensor) -> Any:
-        B = X.shape[0]
-        N = X.shape[-1]
-        if not _whole(B * N, dY):
-            dX = _empty((B, N), X)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    _backward_part(u[i], threshold, beta, dY[i], dX=dX[i])
-                return ()
-
-            _together(run, _parts((B,), N, X, 1), 1, X)
-            return (dX,)
-        # du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
-        du = torch.where(u <= threshold, dY * torch.sigmoid(u) / beta, 0)
-        # dX[i,j] = du[i,j]*beta + dY[i,j]*where(threshold < u[i,j], 1, 0)
-        dX = beta * du + torch.where(threshold < u, dY, 0)
-        return (dX,)
+        return (_backward_pass(beta, threshold, u, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -322,7 +372,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -411,16 +461,37 @@ def _fill(array: Tensor, kept: Tensor, value: float) -> None:
         array[some].masked_fill_(~kept[some], value)
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -30,7 +30,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -44,9 +44,79 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def softsign(X: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    (X,) = _real(X=X)
-    _check(X=X)
+    X = _arguments(X)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    Y: Tensor
+
+
+def forward(X: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X = _arguments(X)
+    (X,) = _detached(X)
+    Y = _forward_pass(X)
+    return Y, Saved(X, Y)
+
+
+def backward(dY: Any, saved: Saved) -> Tensor:
+    """Return dX, the gradient with upstream dY."""
+    X, Y = saved
+    B = X.shape[0]
+    N = X.shape[-1]
+    dY = _upstream("dY", dY, (B, N), X)
+    return _backward_pass(X, Y, dY)
+
+
+def _arguments(X: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and X.is_floating_point()):
+        (X,) = _real(X=X)
+    if not (X.ndim == 2):
+        _check(X=X)
+    return X
+
+
+def _forward_pass(X: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = X.shape[0]
+    N = X.shape[-1]
+    if _whole(B * N, X):
+        # Y[i,j] = X[i,j]/(abs(X[i,j]) + 1)
+        Y = X / (torch.abs(X) + 1)
+    else:
+        Y = _empty((B, N), X)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _forward_part(X[i], Y=Y[i])
+            return ()
+
+        _together(run, _parts((B,), N, X, 1), 1, X)
+    return Y
+
+
+def _backward_pass(X: Tensor, Y: Tensor, dY: Tensor) -> Any:
+    """dX."""
+    B = X.shape[0]
+    N = X.shape[-1]
+    if not _whole(B * N, dY):
+        dX = _empty((B, N), X)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                dX[i] = _backward_part(X[i], Y[i], dY[i])
+            return ()
+
+        _together(run, _parts((B,), N, X, 1), 1, X)
+        return dX
+    # dX[i,j] = dY[i,j]/(abs(X[i,j]) + 1)*(1 - Y[i,j]*sign(X[i,j]))
+    dX = dY * (1 - Y * torch.sign(X)) / (torch.abs(X) + 1)
+    return dX
 
 
 class _Forward(torch.autograd.Function):
@@ -56,21 +126,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor) -> Any:
-        B = X.shape[0]
-        N = X.shape[-1]
-        if _whole(B * N, X):
-            # Y[i,j] = X[i,j]/(abs(X[i,j]) + 1)
-            Y = X / (torch.abs(X) + 1)
-        else:
-            Y = _empty((B, N), X)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    _forward_part(X[i], Y=Y[i])
-                return ()
-
-            _together(run, _parts((B,), N, X, 1), 1, X)
-        return Y
+        return _forward_pass(X)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -83,7 +139,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         X, Y = ctx.saved_tensors
         (need_X,) = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, Y, dY))
+        if _recorded():
+            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, Y, dY))
+        else:
+            dX = _backward_pass(X, Y, dY)
         return dX
 
 
@@ -105,14 +164,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor) -> Any:
+        Y = _forward_pass(X)
+        ctx.save_for_backward(X, Y)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -122,21 +179,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, X: Tensor, Y: Tensor, dY: Tensor) -> Any:
-        B = X.shape[0]
-        N = X.shape[-1]
-        if not _whole(B * N, dY):
-            dX = _empty((B, N), X)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    dX[i] = _backward_part(X[i], Y[i], dY[i])
-                return ()
-
-            _together(run, _parts((B,), N, X, 1), 1, X)
-            return (dX,)
-        # dX[i,j] = dY[i,j]/(abs(X[i,j]) + 1)*(1 - Y[i,j]*sign(X[i,j]))
-        dX = dY * (1 - Y * torch.sign(X)) / (torch.abs(X) + 1)
-        return (dX,)
+        return (_backward_pass(X, Y, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -281,7 +324,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -359,16 +402,37 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

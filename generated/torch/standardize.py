@@ -30,7 +30,7 @@ Each column of the data with mean 0 and variance 1, eps aside. Hastie, Tibshiran
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -44,10 +44,73 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def standardize(X: Any, eps: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, eps = _real(X=X, eps=eps)
-    _check(X=X, eps=eps)
+    X, eps = _arguments(X, eps)
     _constant(eps=eps)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, eps)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    eps: Tensor
+    m: Tensor
+    v: Tensor
+    Y: Tensor
+
+
+def forward(X: Any, eps: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, eps = _arguments(X, eps)
+    X, eps = _detached(X, eps)
+    Y, m, v = _forward_pass(X, eps)
+    return Y, Saved(X, eps, m, v, Y)
+
+
+def backward(dY: Any, saved: Saved) -> Tensor:
+    """Return dX, the gradient with upstream dY."""
+    X, eps, m, v, Y = saved
+    N = X.shape[0]
+    C = X.shape[-1]
+    dY = _upstream("dY", dY, (N, C), X)
+    return _backward_pass(X, eps, m, v, Y, dY)
+
+
+def _arguments(X: Any, eps: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and isinstance(eps, Tensor) and X.is_floating_point() and X.dtype == eps.dtype):
+        X, eps = _real(X=X, eps=eps)
+    if not (X.ndim == 2 and eps.ndim == 0):
+        _check(X=X, eps=eps)
+    return X, eps
+
+
+def _forward_pass(X: Tensor, eps: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    N = X.shape[0]
+    # m[c] = sum(n, X[n,c])/size(N)
+    m = X.sum(dim=0) / N
+    # v[c] = sum(n, (X[n,c] - m[c])^2)/size(N)
+    X_m = X - m
+    v = (X_m * X_m).sum(dim=0) / N
+    # Y[n,c] = (X[n,c] - m[c])/sqrt(v[c] + eps)
+    Y = X_m / torch.sqrt(v + eps)
+    return Y, m, v
+
+
+def _backward_pass(X: Tensor, eps: Tensor, m: Tensor, v: Tensor, Y: Tensor, dY: Tensor) -> Any:
+    """dX."""
+    N = X.shape[0]
+    # dv[c] = -(1/2)/(v[c] + eps)*sum(n, dY[n,c]*Y[n,c])
+    v_eps = v + eps
+    dv = -0.5 * (dY * Y).sum(dim=0) / v_eps
+    # dm[c] = -(2*dv[c]/size(N)*sum(n, X[n,c] - m[c]) + 1/sqrt(v[c] + eps)*sum(n, dY[n,c]))
+    X_m = X - m
+    rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+    dm = -(2 * dv * X_m.sum(dim=0) / N + rsqrt_v_eps * dY.sum(dim=0))
+    # dX[n,c] = dm[c]/size(N) + 2*dv[c]*(X[n,c] - m[c])/size(N) + dY[n,c]/sqrt(v[c] + eps)
+    dX = dm / N + 2 * dv * X_m / N + dY * rsqrt_v_eps
+    return dX
 
 
 class _Forward(torch.autograd.Function):
@@ -57,15 +120,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, eps: Tensor) -> Any:
-        N = X.shape[0]
-        # m[c] = sum(n, X[n,c])/size(N)
-        m = X.sum(dim=0) / N
-        # v[c] = sum(n, (X[n,c] - m[c])^2)/size(N)
-        X_m = X - m
-        v = (X_m * X_m).sum(dim=0) / N
-        # Y[n,c] = (X[n,c] - m[c])/sqrt(v[c] + eps)
-        Y = X_m / torch.sqrt(v + eps)
-        return Y, m, v
+        return _forward_pass(X, eps)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -84,7 +139,10 @@ class _Forward(torch.autograd.Function):
         if dY is None:
             dY = X.new_zeros((N, C))
         _, need_X, _ = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, eps, m, v, Y, dY))
+        if _recorded():
+            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, eps, m, v, Y, dY))
+        else:
+            dX = _backward_pass(X, eps, m, v, Y, dY)
         return None, dX, None
 
 
@@ -116,14 +174,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, eps: Tensor) -> Any:
+        Y, m, v = _forward_pass(X, eps)
+        ctx.save_for_backward(X, eps, m, v, Y)
+        return (Y,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -133,17 +189,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, X: Tensor, eps: Tensor, m: Tensor, v: Tensor, Y: Tensor, dY: Tensor) -> Any:
-        N = X.shape[0]
-        # dv[c] = -(1/2)/(v[c] + eps)*sum(n, dY[n,c]*Y[n,c])
-        v_eps = v + eps
-        dv = -0.5 * (dY * Y).sum(dim=0) / v_eps
-        # dm[c] = -(2*dv[c]/size(N)*sum(n, X[n,c] - m[c]) + 1/sqrt(v[c] + eps)*sum(n, dY[n,c]))
-        X_m = X - m
-        rsqrt_v_eps = 1 / torch.sqrt(v_eps)
-        dm = -(2 * dv * X_m.sum(dim=0) / N + rsqrt_v_eps * dY.sum(dim=0))
-        # dX[n,c] = dm[c]/size(N) + 2*dv[c]*(X[n,c] - m[c])/size(N) + dY[n,c]/sqrt(v[c] + eps)
-        dX = dm / N + 2 * dv * X_m / N + dY * rsqrt_v_eps
-        return (dX,)
+        return (_backward_pass(X, eps, m, v, Y, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -313,10 +359,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -325,10 +394,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -19,7 +19,7 @@ L is the sum of all entries.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -32,9 +32,53 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def sum_of_entries(X: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    (X,) = _real(X=X)
-    _check(X=X)
+    X = _arguments(X)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    N: int
+
+
+def forward(X: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    X = _arguments(X)
+    (X,) = _detached(X)
+    L = _forward_pass(X)
+    N = X.shape[0]
+    return L, Saved(N)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dX, the gradient with upstream dL."""
+    (N,) = saved
+    dL = _upstream("dL", dL, (), None)
+    return _backward_pass(N, dL)
+
+
+def _arguments(X: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and X.is_floating_point()):
+        (X,) = _real(X=X)
+    if not (X.ndim == 1):
+        _check(X=X)
+    return X
+
+
+def _forward_pass(X: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # L = sum(i, X[i])
+    L = X.sum()
+    return L
+
+
+def _backward_pass(N: int, dL: Tensor) -> Any:
+    """dX."""
+    # dX[i] = dL
+    dX = dL.expand((N,)).clone()
+    return dX
 
 
 class _Forward(torch.autograd.Function):
@@ -44,9 +88,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor) -> Any:
-        # L = sum(i, X[i])
-        L = X.sum()
-        return L
+        return _forward_pass(X)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -60,7 +102,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
         (N,) = ctx.lengths
         (need_X,) = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, N, dL))
+        if _recorded():
+            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, N, dL))
+        else:
+            dX = _backward_pass(N, dL)
         return dX
 
 
@@ -78,14 +123,14 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor) -> Any:
+        L = _forward_pass(X)
+        ctx.save_for_backward()
+        N = X.shape[0]
+        ctx.lengths = (N,)
+        return L
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -95,9 +140,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, N: int, dL: Tensor) -> Any:
-        # dX[i] = dL
-        dX = dL.expand((N,)).clone()
-        return (dX,)
+        return (_backward_pass(N, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -208,10 +251,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -220,10 +286,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

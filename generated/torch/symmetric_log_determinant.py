@@ -25,7 +25,7 @@ L = log |det A| of the symmetric part A of S: the gradient of a symmetric variab
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,9 +38,57 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def symmetric_log_determinant(S: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    (S,) = _real(S=S)
-    _check(S=S)
+    S = _arguments(S)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), S)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    A: Tensor
+
+
+def forward(S: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    S = _arguments(S)
+    (S,) = _detached(S)
+    L, A = _forward_pass(S)
+    return L, Saved(A)
+
+
+def backward(dL: Any, saved: Saved) -> Tensor:
+    """Return dS, the gradient with upstream dL."""
+    (A,) = saved
+    dL = _upstream("dL", dL, (), A)
+    return _backward_pass(A, dL)
+
+
+def _arguments(S: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(S, Tensor) and S.is_floating_point()):
+        (S,) = _real(S=S)
+    if not (S.ndim == 2 and S.shape[1] == S.shape[0]):
+        _check(S=S)
+    return S
+
+
+def _forward_pass(S: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # A[i,j] = 1/2*S[i,j] + 1/2*S[j,i]
+    S_scaled = 0.5 * S
+    A = S_scaled + S_scaled.T
+    # L = logdet(A)
+    L = _log_determinant(A)
+    return L, A
+
+
+def _backward_pass(A: Tensor, dL: Tensor) -> Any:
+    """dS."""
+    # dA[i,j] = dL*inv(A)[j,i]
+    dA = dL * torch.linalg.inv(A).T
+    # dS[i,j] = 1/2*(dA[i,j] + dA[j,i])
+    dS = 0.5 * (dA + dA.T)
+    return dS
 
 
 class _Forward(torch.autograd.Function):
@@ -50,12 +98,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, S: Tensor) -> Any:
-        # A[i,j] = 1/2*S[i,j] + 1/2*S[j,i]
-        S_scaled = 0.5 * S
-        A = S_scaled + S_scaled.T
-        # L = logdet(A)
-        L = _log_determinant(A)
-        return L, A
+        return _forward_pass(S)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -72,7 +115,10 @@ class _Forward(torch.autograd.Function):
         if dL is None:
             dL = S.new_zeros(())
         _, need_S = ctx.needs_input_grad
-        (dS,) = _spread((need_S,), _chosen(_Backward, _DualBackward, _DualBackward)(need_S, S, A, dL))
+        if _recorded():
+            (dS,) = _spread((need_S,), _chosen(_Backward, _DualBackward, _DualBackward)(need_S, S, A, dL))
+        else:
+            dS = _backward_pass(A, dL)
         return None, dS
 
 
@@ -96,14 +142,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, S: Tensor) -> Any:
+        L, A = _forward_pass(S)
+        ctx.save_for_backward(S, A)
+        return (L,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -113,11 +157,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_S: bool, S: Tensor, A: Tensor, dL: Tensor) -> Any:
-        # dA[i,j] = dL*inv(A)[j,i]
-        dA = dL * torch.linalg.inv(A).T
-        # dS[i,j] = 1/2*(dA[i,j] + dA[j,i])
-        dS = 0.5 * (dA + dA.T)
-        return (dS,)
+        return (_backward_pass(A, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -245,10 +285,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -257,10 +320,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -34,7 +34,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -51,13 +51,81 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def token_and_position(E: Any, A: Any, t: Any, p: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    E, A = _real(E=E, A=A)
+    E, A, t, p = _arguments(E, A, t, p)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(E, A, t, p)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    t: Tensor
+    p: Tensor
+    V: int
+    M: int
+    C: int
+
+
+def forward(E: Any, A: Any, t: Any, p: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    E, A, t, p = _arguments(E, A, t, p)
+    E, A = _detached(E, A)
+    Y = _forward_pass(E, A, t, p)
+    V = E.shape[0]
+    M = A.shape[0]
+    C = E.shape[-1]
+    return Y, Saved(t, p, V, M, C)
+
+
+def backward(dY: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dE, dA), the gradients with upstream dY."""
+    t, p, V, M, C = saved
+    N = t.shape[0]
+    dY = _upstream("dY", dY, (N, C), None)
+    return _backward_pass(True, True, V, M, t, p, dY)
+
+
+def _arguments(E: Any, A: Any, t: Any, p: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(E, Tensor) and isinstance(A, Tensor) and E.is_floating_point() and E.dtype == A.dtype):
+        E, A = _real(E=E, A=A)
     t = _labels("t", t, "V")
     p = _labels("p", p, "M")
-    _check(E=E, A=A, t=t, p=p)
+    if not (E.ndim == 2 and A.ndim == 2 and A.shape[1] == E.shape[1] and t.ndim == 1 and p.ndim == 1 and p.shape[0] == t.shape[0]):
+        _check(E=E, A=A, t=t, p=p)
     _places("t", t, "V", E.shape[0])
     _places("p", p, "M", A.shape[0])
-    return _chosen(_Forward, _DualForward, _ReverseForward)(E, A, t, p)
+    return E, A, t, p
+
+
+def _forward_pass(E: Tensor, A: Tensor, t: Tensor, p: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    N = t.shape[0]
+    C = E.shape[-1]
+    if _whole(N * C, E):
+        # Y[n,c] = E[t[n],c] + A[p[n],c]
+        Y = E[t] + A[p]
+    else:
+        Y = _empty((N, C), E)
+
+        def run(parts: Any) -> Any:
+            for (n,) in parts:
+                _forward_part(E, t[n], A, p[n], Y=Y[n])
+            return ()
+
+        _together(run, _parts((N,), C, E, 1), 1, E)
+    return Y
+
+
+def _backward_pass(need_E: bool, need_A: bool, V: int, M: int, t: Tensor, p: Tensor, dY: Tensor) -> Any:
+    """(dE, dA): None for those that are not needed."""
+    dE = dA = None
+    if need_E:
+        # dE[v,c] = sum(n, dY[n,c]*delta(t[n],v))
+        dE = _scatter(t, dY, V, 0)
+    if need_A:
+        # dA[m,c] = sum(n, dY[n,c]*delta(p[n],m))
+        dA = _scatter(p, dY, M, 0)
+    return dE, dA
 
 
 class _Forward(torch.autograd.Function):
@@ -67,21 +135,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(E: Tensor, A: Tensor, t: Tensor, p: Tensor) -> Any:
-        N = t.shape[0]
-        C = E.shape[-1]
-        if _whole(N * C, E):
-            # Y[n,c] = E[t[n],c] + A[p[n],c]
-            Y = E[t] + A[p]
-        else:
-            Y = _empty((N, C), E)
-
-            def run(parts: Any) -> Any:
-                for (n,) in parts:
-                    _forward_part(E, t[n], A, p[n], Y=Y[n])
-                return ()
-
-            _together(run, _parts((N,), C, E, 1), 1, E)
-        return Y
+        return _forward_pass(E, A, t, p)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -98,7 +152,10 @@ class _Forward(torch.autograd.Function):
         t, p = ctx.saved_tensors
         V, M, C = ctx.lengths
         need_E, need_A, _, _ = ctx.needs_input_grad
-        dE, dA = _spread((need_E, need_A), _chosen(_Backward, _DualBackward, _DualBackward)(need_E, need_A, V, M, C, t, p, dY))
+        if _recorded():
+            dE, dA = _spread((need_E, need_A), _chosen(_Backward, _DualBackward, _DualBackward)(need_E, need_A, V, M, C, t, p, dY))
+        else:
+            dE, dA = _backward_pass(need_E, need_A, V, M, t, p, dY)
         return dE, dA, None, None
 
 
@@ -122,14 +179,16 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, E: Tensor, A: Tensor, t: Tensor, p: Tensor) -> Any:
+        Y = _forward_pass(E, A, t, p)
+        ctx.save_for_backward(t, p)
+        V = E.shape[0]
+        M = A.shape[0]
+        C = E.shape[-1]
+        ctx.lengths = (V, M, C)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -139,14 +198,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_E: bool, need_A: bool, V: int, M: int, C: int, t: Tensor, p: Tensor, dY: Tensor) -> Any:
-        dE = dA = None
-        if need_E:
-            # dE[v,c] = sum(n, dY[n,c]*delta(t[n],v))
-            dE = _scatter(t, dY, V, 0)
-        if need_A:
-            # dA[m,c] = sum(n, dY[n,c]*delta(p[n],m))
-            dA = _scatter(p, dY, M, 0)
-        return _needed((need_E, need_A), (dE, dA))
+        return _needed((need_E, need_A), _backward_pass(need_E, need_A, V, M, t, p, dY))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -282,7 +334,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -360,16 +412,37 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -38,7 +38,7 @@ The softmax of the `count` largest noisy scores, and 0 for all other experts. Sh
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -55,12 +55,120 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def top_k_gate(X: Any, W_g: Any, W_noise: Any, noise: Any, count: Any) -> Tensor:
     """Return G, differentiable twice, in reverse and in forward mode."""
-    X, W_g, W_noise, noise, count = _real(X=X, W_g=W_g, W_noise=W_noise, noise=noise, count=count)
-    _check(X=X, W_g=W_g, W_noise=W_noise, noise=noise, count=count)
+    X, W_g, W_noise, noise, count = _arguments(X, W_g, W_noise, noise, count)
     _constant(noise=noise, count=count)
+    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, W_g, W_noise, noise, count)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    W_g: Tensor
+    W_noise: Tensor
+    noise: Tensor
+    U: Tensor
+    G: Tensor
+
+
+def forward(X: Any, W_g: Any, W_noise: Any, noise: Any, count: Any) -> tuple[Tensor, Saved]:
+    """Return (G, saved), without autograd."""
+    X, W_g, W_noise, noise, count = _arguments(X, W_g, W_noise, noise, count)
+    X, W_g, W_noise, noise, count = _detached(X, W_g, W_noise, noise, count)
+    G, U = _forward_pass(X, W_g, W_noise, noise, count)
+    return G, Saved(X, W_g, W_noise, noise, U, G)
+
+
+def backward(dG: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dX, dW_g, dW_noise), the gradients with upstream dG."""
+    X, W_g, W_noise, noise, U, G = saved
+    B = X.shape[0]
+    E = W_g.shape[-1]
+    dG = _upstream("dG", dG, (B, E), X)
+    return _backward_pass(True, True, True, X, W_g, W_noise, noise, U, G, dG)
+
+
+def _arguments(X: Any, W_g: Any, W_noise: Any, noise: Any, count: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(W_g, Tensor)
+        and isinstance(W_noise, Tensor)
+        and isinstance(noise, Tensor)
+        and isinstance(count, Tensor)
+        and X.is_floating_point()
+        and X.dtype == W_g.dtype == W_noise.dtype == noise.dtype == count.dtype
+    ):
+        X, W_g, W_noise, noise, count = _real(X=X, W_g=W_g, W_noise=W_noise, noise=noise, count=count)
+    if not (
+        X.ndim == 2
+        and W_g.ndim == 2
+        and W_g.shape[0] == X.shape[1]
+        and W_noise.ndim == 2
+        and W_noise.shape[0] == X.shape[1]
+        and W_noise.shape[1] == W_g.shape[1]
+        and noise.ndim == 2
+        and noise.shape[0] == X.shape[0]
+        and noise.shape[1] == W_g.shape[1]
+        and count.ndim == 0
+    ):
+        _check(X=X, W_g=W_g, W_noise=W_noise, noise=noise, count=count)
     E = W_g.shape[-1]
     _nonempty(E=E)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, W_g, W_noise, noise, count)[0]
+    return X, W_g, W_noise, noise, count
+
+
+def _forward_pass(X: Tensor, W_g: Tensor, W_noise: Tensor, noise: Tensor, count: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # U[i,e] = sum(c, X[i,c]*W_noise[c,e])
+    U = X @ W_noise
+    # S[i,e] = sum(c, X[i,c]*W_g[c,e]) + noise[i,e]*softplus(U[i,e])
+    S = X @ W_g + noise * torch.nn.functional.softplus(U, threshold=40)
+    # R[i,e] = sum(g, where(S[i,e] < S[i,g], 1, 0))
+    R = (S[..., None] < S[:, None, :]).to(X.dtype).sum(dim=-1)
+    # m[i] = max(g, where(R[i,g] < count, 1, 0)*S[i,g] - 1000000000000000000000000000000*where(count <=
+    #     R[i,g], 1, 0))
+    masked_R = torch.where(R < count, S, -1e30)
+    m = masked_R.amax(dim=-1)
+    # Z_m[i] = sum(g, where(R[i,g] < count, 1, 0)*exp(S[i,g] - m[i]))
+    exp_masked_R = torch.exp(masked_R - torch.where(m > -1e30, m, 0)[:, None])
+    Z_m = exp_masked_R.sum(dim=-1)
+    # G[i,e] = where(R[i,e] < count, 1, 0)*exp(S[i,e] - m[i])/Z_m[i]
+    G = exp_masked_R / Z_m.clamp(min=1)[:, None]
+    return G, U
+
+
+def _backward_pass(
+    need_X: bool,
+    need_W_g: bool,
+    need_W_noise: bool,
+    X: Tensor,
+    W_g: Tensor,
+    W_noise: Tensor,
+    noise: Tensor,
+    U: Tensor,
+    G: Tensor,
+    dG: Tensor,
+) -> Any:
+    """(dX, dW_g, dW_noise): None for those that are not needed."""
+    dX = dW_g = dW_noise = None
+    # D[i] = sum(e, dG[i,e]*G[i,e])
+    D = torch.linalg.vecdot(dG, G)
+    # dS[i,e] = G[i,e]*(dG[i,e] - D[i])
+    dS = G * (dG - D[:, None])
+    if need_W_g:
+        # dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
+        dW_g = X.T @ dS
+    if need_X or need_W_noise:
+        # dU[i,e] = dS[i,e]*noise[i,e]*sigmoid(U[i,e])
+        dU = dS * noise * torch.sigmoid(U)
+    if need_X:
+        # dX[i,c] = sum(e, dU[i,e]*W_noise[c,e]) + sum(e, dS[i,e]*W_g[c,e])
+        dX = dU @ W_noise.T + dS @ W_g.T
+    if need_W_noise:
+        # dW_noise[c,e] = sum(i, dU[i,e]*X[i,c])
+        dW_noise = X.T @ dU
+    return dX, dW_g, dW_noise
 
 
 class _Forward(torch.autograd.Function):
@@ -70,22 +178,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, X: Tensor, W_g: Tensor, W_noise: Tensor, noise: Tensor, count: Tensor) -> Any:
-        # U[i,e] = sum(c, X[i,c]*W_noise[c,e])
-        U = X @ W_noise
-        # S[i,e] = sum(c, X[i,c]*W_g[c,e]) + noise[i,e]*softplus(U[i,e])
-        S = X @ W_g + noise * torch.nn.functional.softplus(U, threshold=40)
-        # R[i,e] = sum(g, where(S[i,e] < S[i,g], 1, 0))
-        R = (S[..., None] < S[:, None, :]).to(X.dtype).sum(dim=-1)
-        # m[i] = max(g, where(R[i,g] < count, 1, 0)*S[i,g] - 1000000000000000000000000000000*where(count <=
-        #     R[i,g], 1, 0))
-        masked_R = torch.where(R < count, S, -1e30)
-        m = masked_R.amax(dim=-1)
-        # Z_m[i] = sum(g, where(R[i,g] < count, 1, 0)*exp(S[i,g] - m[i]))
-        exp_masked_R = torch.exp(masked_R - torch.where(m > -1e30, m, 0)[:, None])
-        Z_m = exp_masked_R.sum(dim=-1)
-        # G[i,e] = where(R[i,e] < count, 1, 0)*exp(S[i,e] - m[i])/Z_m[i]
-        G = exp_masked_R / Z_m.clamp(min=1)[:, None]
-        return G, U
+        return _forward_pass(X, W_g, W_noise, noise, count)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -104,10 +197,13 @@ class _Forward(torch.autograd.Function):
         if dG is None:
             dG = X.new_zeros((B, E))
         _, need_X, need_W_g, need_W_noise, _, _ = ctx.needs_input_grad
-        dX, dW_g, dW_noise = _spread(
-            (need_X, need_W_g, need_W_noise),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W_g, need_W_noise, X, W_g, W_noise, noise, count, U, G, dG),
-        )
+        if _recorded():
+            dX, dW_g, dW_noise = _spread(
+                (need_X, need_W_g, need_W_noise),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W_g, need_W_noise, X, W_g, W_noise, noise, count, U, G, dG),
+            )
+        else:
+            dX, dW_g, dW_noise = _backward_pass(need_X, need_W_g, need_W_noise, X, W_g, W_noise, noise, U, G, dG)
         return None, dX, dW_g, dW_noise, None, None
 
 
@@ -150,14 +246,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, X: Tensor, W_g: Tensor, W_noise: Tensor, noise: Tensor, count: Tensor) -> Any:
+        G, U = _forward_pass(X, W_g, W_noise, noise, count)
+        ctx.save_for_backward(X, W_g, W_noise, noise, count, U, G)
+        return (G,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -179,24 +273,7 @@ class _Backward(torch.autograd.Function):
         G: Tensor,
         dG: Tensor,
     ) -> Any:
-        dX = dW_g = dW_noise = None
-        # D[i] = sum(e, dG[i,e]*G[i,e])
-        D = torch.linalg.vecdot(dG, G)
-        # dS[i,e] = G[i,e]*(dG[i,e] - D[i])
-        dS = G * (dG - D[:, None])
-        if need_W_g:
-            # dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
-            dW_g = X.T @ dS
-        if need_X or need_W_noise:
-            # dU[i,e] = dS[i,e]*noise[i,e]*sigmoid(U[i,e])
-            dU = dS * noise * torch.sigmoid(U)
-        if need_X:
-            # dX[i,c] = sum(e, dU[i,e]*W_noise[c,e]) + sum(e, dS[i,e]*W_g[c,e])
-            dX = dU @ W_noise.T + dS @ W_g.T
-        if need_W_noise:
-            # dW_noise[c,e] = sum(i, dU[i,e]*X[i,c])
-            dW_noise = X.T @ dU
-        return _needed((need_X, need_W_g, need_W_noise), (dX, dW_g, dW_noise))
+        return _needed((need_X, need_W_g, need_W_noise), _backward_pass(need_X, need_W_g, need_W_noise, X, W_g, W_noise, noise, U, G, dG))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -408,10 +485,33 @@ def _nonempty(**lengths: int) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -420,10 +520,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -24,7 +24,15 @@ L = tr(X Y), whose gradient by X is Y transposed. The Matrix Cookbook, equation 
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+import itertools
+import math
+import mmap
+import operator
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,13 +42,81 @@ _AXES: dict[str, tuple[str, ...]] = {
     "X": ("N", "M"),
     "Y": ("M", "N"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
 
 
 def trace_of_product(X: Any, Y: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    X, Y = _real(X=X, Y=Y)
-    _check(X=X, Y=Y)
+    X, Y = _arguments(X, Y)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, Y)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    Y: Tensor
+
+
+def forward(X: Any, Y: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    X, Y = _arguments(X, Y)
+    X, Y = _detached(X, Y)
+    L = _forward_pass(X, Y)
+    return L, Saved(X, Y)
+
+
+def backward(dL: Any, saved: Saved) -> tuple[Tensor, Tensor]:
+    """Return (dX, dY), the gradients with upstream dL."""
+    X, Y = saved
+    dL = _upstream("dL", dL, (), X)
+    return _backward_pass(True, True, X, Y, dL)
+
+
+def _arguments(X: Any, Y: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and isinstance(Y, Tensor) and X.is_floating_point() and X.dtype == Y.dtype):
+        X, Y = _real(X=X, Y=Y)
+    if not (X.ndim == 2 and Y.ndim == 2 and Y.shape[0] == X.shape[1] and Y.shape[1] == X.shape[0]):
+        _check(X=X, Y=Y)
+    return X, Y
+
+
+def _forward_pass(X: Tensor, Y: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # L = sum(i,k, X[i,k]*Y[k,i])
+    L = torch.linalg.vecdot(X, Y.T).sum()
+    return L
+
+
+def _backward_pass(need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, dL: Tensor) -> Any:
+    """(dX, dY): None for those that are not needed."""
+    dX = dY = None
+    if need_X:
+        # dX[i,k] = dL*Y[k,i]
+        dX = dL * Y.T
+    if need_Y:
+        # dY[k,i] = dL*X[i,k]
+        dY = dL * X.T
+    return dX, dY
+
+
+def _early_pass(X: Tensor, Y: Tensor) -> Any:
+    """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
+    N = X.shape[0]
+    M = X.shape[-1]
+    dX = _empty((N, M), X)
+    dY = _empty((M, N), X)
+
+    def run(parts: Any) -> Any:
+        L = _zeros((), X)
+        for (i,) in parts:
+            L_part, dX[i], dY[:, i] = _both_part(X[i], Y[:, i])
+            L += L_part
+        return (L,)
+
+    (L,) = _together(run, _parts((N,), M, X, 1), 1, X)
+    return L, dX, dY
 
 
 class _Forward(torch.autograd.Function):
@@ -50,9 +126,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, Y: Tensor) -> Any:
-        # L = sum(i,k, X[i,k]*Y[k,i])
-        L = torch.linalg.vecdot(X, Y.T).sum()
-        return L
+        return _forward_pass(X, Y)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -64,7 +138,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
         X, Y = ctx.saved_tensors
         need_X, need_Y = ctx.needs_input_grad
-        dX, dY = _spread((need_X, need_Y), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_Y, X, Y, dL))
+        if _recorded():
+            dX, dY = _spread((need_X, need_Y), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_Y, X, Y, dL))
+        else:
+            dX, dY = _backward_pass(need_X, need_Y, X, Y, dL)
         return dX, dY
 
 
@@ -85,14 +162,23 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, Y: Tensor) -> Any:
+        N = X.shape[0]
+        M = X.shape[-1]
+        if sum(ctx.needs_input_grad) == 2 and not _whole(N * M, X):
+            L, *ctx.early = _early_pass(X, Y)
+        else:
+            L = _forward_pass(X, Y)
+        ctx.save_for_backward(X, Y)
+        return L
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    def backward(ctx: Any, dL: Any) -> Any:
+        early = _early(ctx, dL)
+        if early is None:
+            return _Forward.backward(ctx, dL)
+        dX, dY = early
+        return dX, dY
 
 
 class _Backward(torch.autograd.Function):
@@ -102,14 +188,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, dL: Tensor) -> Any:
-        dX = dY = None
-        if need_X:
-            # dX[i,k] = dL*Y[k,i]
-            dX = dL * Y.T
-        if need_Y:
-            # dY[k,i] = dL*X[i,k]
-            dY = dL * X.T
-        return _needed((need_X, need_Y), (dX, dY))
+        return _needed((need_X, need_Y), _backward_pass(need_X, need_Y, X, Y, dL))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -191,6 +270,17 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
+def _both_part(X: Tensor, Y: Tensor) -> Any:
+    """One part along N, or the whole: L, dX, dY."""
+    # L = sum(i,k, X[i,k]*Y[k,i])
+    L = torch.linalg.vecdot(X, Y.T).sum()
+    # dX[i,k] = dL*Y[k,i]
+    dX = Y.T.clone()
+    # dY[k,i] = dL*X[i,k]
+    dY = X.T.clone()
+    return L, dX, dY
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -229,10 +319,122 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _whole(entries: int, *given: Tensor) -> bool:
+    """Whether nothing is gained by computing a tensor of that many entries in parts: it stays in the cache, or there are many cores."""
+    return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
+
+
+def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
+    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
+    row = max(width * like.element_size(), 1)
+    rows = max(cache // row, min(least, 2 * cache // row), least // 4, 1)
+    cuts: list[list[slice]] = []
+    for length in reversed(lengths):
+        step = min(length, rows)
+        rows = max(rows // max(length, 1), 1)
+        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
+    return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    others = [_pool(os.getpid(), count - 1).submit(alone, share) for share in shares[1:]]
+    sums = [alone(shares[0]), *(other.result() for other in others)]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads beside that of the caller; a process that was forked has its own."""
+    return ThreadPoolExecutor(threads)
+
+
+def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
+    ones that torch takes is first touched at a cost above that of writing it."""
+    size = math.prod(shape) * like.element_size()
+    if size < 2 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return like.new_empty(shape)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _early(ctx: Any, upstream: Tensor) -> Any:
+    """The gradients that the forward pass made, times the upstream gradient: once, and in place, since nobody else has them. None where
+    they are gone, or where the gradients are differentiated themselves."""
+    if "early" not in ctx.__dict__ or _recorded() or _traced(upstream):
+        return None
+    gradients = ctx.__dict__.pop("early")
+    if upstream.device.type != "cpu" or upstream != 1:
+        for gradient in gradients:
+            gradient *= upstream
+    return gradients
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -241,10 +443,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -115,7 +115,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -143,15 +143,542 @@ def transformer_block_heads(
     X: Any, g_1: Any, b_1: Any, g_2: Any, b_2: Any, W_1: Any, c_1: Any, W_2: Any, c_2: Any, W_q: Any, W_k: Any, W_v: Any, W_o: Any
 ) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, c_2, W_q, W_k, W_v, W_o = _real(
-        X=X, g_1=g_1, b_1=b_1, g_2=g_2, b_2=b_2, W_1=W_1, c_1=c_1, W_2=W_2, c_2=c_2, W_q=W_q, W_k=W_k, W_v=W_v, W_o=W_o
+    X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, c_2, W_q, W_k, W_v, W_o = _arguments(
+        X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, c_2, W_q, W_k, W_v, W_o
     )
-    _check(X=X, g_1=g_1, b_1=b_1, g_2=g_2, b_2=b_2, W_1=W_1, c_1=c_1, W_2=W_2, c_2=c_2, W_q=W_q, W_k=W_k, W_v=W_v, W_o=W_o)
-    N = X.shape[1]
-    _nonempty(N=N)
     return _chosen(_Forward, _DualForward, _ReverseForward)(
         bool(_transforms()), X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, c_2, W_q, W_k, W_v, W_o
     )[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    X: Tensor
+    g_1: Tensor
+    g_2: Tensor
+    W_1: Tensor
+    W_2: Tensor
+    W_q: Tensor
+    W_k: Tensor
+    W_v: Tensor
+    W_o: Tensor
+    mu_1: Tensor
+    var_1: Tensor
+    A: Tensor
+    Q: Tensor
+    K: Tensor
+    V: Tensor
+    P: Tensor | None
+    O: Tensor
+    M: Tensor
+    mu_2: Tensor
+    var_2: Tensor
+    U: Tensor
+    Z: Tensor
+    G: Tensor
+    lse: Tensor | None
+
+
+def forward(
+    X: Any, g_1: Any, b_1: Any, g_2: Any, b_2: Any, W_1: Any, c_1: Any, W_2: Any, c_2: Any, W_q: Any, W_k: Any, W_v: Any, W_o: Any
+) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, c_2, W_q, W_k, W_v, W_o = _arguments(
+        X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, c_2, W_q, W_k, W_v, W_o
+    )
+    X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, c_2, W_q, W_k, W_v, W_o = _detached(X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, c_2, W_q, W_k, W_v, W_o)
+    Y, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, lse = _forward_pass(
+        X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, c_2, W_q, W_k, W_v, W_o
+    )
+    return Y, Saved(X, g_1, g_2, W_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, lse)
+
+
+def backward(
+    dY: Any, saved: Saved
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return (dX, dg_1, db_1, dg_2, db_2, dW_1, dc_1, dW_2, dc_2, dW_q, dW_k, dW_v, dW_o), the gradients with upstream dY."""
+    X, g_1, g_2, W_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, lse = saved
+    B = X.shape[0]
+    N = X.shape[1]
+    C = X.shape[-1]
+    dY = _upstream("dY", dY, (B, N, C), X)
+    return _backward_pass(
+        True,
+        True,
+        True,
+        True,
+        True,
+        True,
+        True,
+        True,
+        True,
+        True,
+        True,
+        True,
+        True,
+        X,
+        g_1,
+        g_2,
+        W_1,
+        W_2,
+        W_q,
+        W_k,
+        W_v,
+        W_o,
+        mu_1,
+        var_1,
+        A,
+        Q,
+        K,
+        V,
+        P,
+        O,
+        M,
+        mu_2,
+        var_2,
+        U,
+        Z,
+        G,
+        lse,
+        dY,
+    )
+
+
+def _arguments(
+    X: Any, g_1: Any, b_1: Any, g_2: Any, b_2: Any, W_1: Any, c_1: Any, W_2: Any, c_2: Any, W_q: Any, W_k: Any, W_v: Any, W_o: Any
+) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(X, Tensor)
+        and isinstance(g_1, Tensor)
+        and isinstance(b_1, Tensor)
+        and isinstance(g_2, Tensor)
+        and isinstance(b_2, Tensor)
+        and isinstance(W_1, Tensor)
+        and isinstance(c_1, Tensor)
+        and isinstance(W_2, Tensor)
+        and isinstance(c_2, Tensor)
+        and isinstance(W_q, Tensor)
+        and isinstance(W_k, Tensor)
+        and isinstance(W_v, Tensor)
+        and isinstance(W_o, Tensor)
+        and X.is_floating_point()
+        and X.dtype
+        == g_1.dtype
+        == b_1.dtype
+        == g_2.dtype
+        == b_2.dtype
+        == W_1.dtype
+        == c_1.dtype
+        == W_2.dtype
+        == c_2.dtype
+        == W_q.dtype
+        == W_k.dtype
+        == W_v.dtype
+        == W_o.dtype
+    ):
+        X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, c_2, W_q, W_k, W_v, W_o = _real(
+            X=X, g_1=g_1, b_1=b_1, g_2=g_2, b_2=b_2, W_1=W_1, c_1=c_1, W_2=W_2, c_2=c_2, W_q=W_q, W_k=W_k, W_v=W_v, W_o=W_o
+        )
+    if not (
+        X.ndim == 3
+        and g_1.ndim == 1
+        and g_1.shape[0] == X.shape[2]
+        and b_1.ndim == 1
+        and b_1.shape[0] == X.shape[2]
+        and g_2.ndim == 1
+        and g_2.shape[0] == X.shape[2]
+        and b_2.ndim == 1
+        and b_2.shape[0] == X.shape[2]
+        and W_1.ndim == 2
+        and W_1.shape[0] == X.shape[2]
+        and c_1.ndim == 1
+        and c_1.shape[0] == W_1.shape[1]
+        and W_2.ndim == 2
+        and W_2.shape[0] == W_1.shape[1]
+        and W_2.shape[1] == X.shape[2]
+        and c_2.ndim == 1
+        and c_2.shape[0] == X.shape[2]
+        and W_q.ndim == 3
+        and W_q.shape[1] == X.shape[2]
+        and W_k.ndim == 3
+        and W_k.shape[0] == W_q.shape[0]
+        and W_k.shape[1] == X.shape[2]
+        and W_k.shape[2] == W_q.shape[2]
+        and W_v.ndim == 3
+        and W_v.shape[0] == W_q.shape[0]
+        and W_v.shape[1] == X.shape[2]
+        and W_o.ndim == 3
+        and W_o.shape[0] == W_q.shape[0]
+        and W_o.shape[1] == W_v.shape[2]
+        and W_o.shape[2] == X.shape[2]
+    ):
+        _check(X=X, g_1=g_1, b_1=b_1, g_2=g_2, b_2=b_2, W_1=W_1, c_1=c_1, W_2=W_2, c_2=c_2, W_q=W_q, W_k=W_k, W_v=W_v, W_o=W_o)
+    N = X.shape[1]
+    _nonempty(N=N)
+    return X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, c_2, W_q, W_k, W_v, W_o
+
+
+def _forward_pass(
+    X: Tensor,
+    g_1: Tensor,
+    b_1: Tensor,
+    g_2: Tensor,
+    b_2: Tensor,
+    W_1: Tensor,
+    c_1: Tensor,
+    W_2: Tensor,
+    c_2: Tensor,
+    W_q: Tensor,
+    W_k: Tensor,
+    W_v: Tensor,
+    W_o: Tensor,
+) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    C = X.shape[-1]
+    d_k = W_q.shape[-1]
+    B = X.shape[0]
+    H = W_q.shape[0]
+    N = X.shape[1]
+    d_v = W_v.shape[-1]
+    if _saved_whole(B * H * N * N, X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, c_2, W_q, W_k, W_v, W_o):
+        # mu_1[b,i] = sum(c, X[b,i,c])/size(C)
+        mu_1 = X.sum(dim=-1) / C
+        # var_1[b,i] = sum(c, (X[b,i,c] - mu_1[b,i])^2)/size(C)
+        X_mu_1 = X - mu_1[..., None]
+        var_1 = torch.linalg.vecdot(X_mu_1, X_mu_1) / C
+        # A[b,i,c] = g_1[c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000) + b_1[c]
+        A = g_1 * X_mu_1 / torch.sqrt(var_1 + 1e-05)[..., None] + b_1
+        # Q[b,h,i,d] = sum(c, A[b,i,c]*W_q[h,c,d])
+        Q = A[:, None, :, :] @ W_q[None, :, :, :]
+        # K[b,h,j,d] = sum(c, A[b,j,c]*W_k[h,c,d])
+        K = A[:, None, :, :] @ W_k[None, :, :, :]
+        # V[b,h,j,e] = sum(c, A[b,j,c]*W_v[h,c,e])
+        V = A[:, None, :, :] @ W_v[None, :, :, :]
+        # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+        S = Q @ K.mT / math.sqrt(d_k)
+        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+        P = torch.softmax(S, dim=-1)
+        # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
+        O = P @ V
+        # M[b,i,m] = X[b,i,m] + sum(h,e, O[b,h,i,e]*W_o[h,e,m])
+        M = X + O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
+        # mu_2[b,i] = sum(c, M[b,i,c])/size(C)
+        mu_2 = M.sum(dim=-1) / C
+        # var_2[b,i] = sum(c, (M[b,i,c] - mu_2[b,i])^2)/size(C)
+        M_mu_2 = M - mu_2[..., None]
+        var_2 = torch.linalg.vecdot(M_mu_2, M_mu_2) / C
+        # U[b,i,c] = g_2[c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000) + b_2[c]
+        U = g_2 * M_mu_2 / torch.sqrt(var_2 + 1e-05)[..., None] + b_2
+        # Z[b,i,f] = sum(c, U[b,i,c]*W_1[c,f]) + c_1[f]
+        Z = U @ W_1 + c_1
+        # G[b,i,f] = 1/2*Z[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1)
+        G = 0.5 * Z * (torch.erf(0.5 * math.sqrt(2) * Z) + 1)
+        # Y[b,i,m] = M[b,i,m] + sum(f, G[b,i,f]*W_2[f,m]) + c_2[m]
+        Y = M + G @ W_2 + c_2
+        lse = None
+    else:
+        # mu_1[b,i] = sum(c, X[b,i,c])/size(C)
+        mu_1 = X.sum(dim=-1) / C
+        # var_1[b,i] = sum(c, (X[b,i,c] - mu_1[b,i])^2)/size(C)
+        X_mu_1 = X - mu_1[..., None]
+        var_1 = torch.linalg.vecdot(X_mu_1, X_mu_1) / C
+        # A[b,i,c] = g_1[c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000) + b_1[c]
+        A = g_1 * X_mu_1 / torch.sqrt(var_1 + 1e-05)[..., None] + b_1
+        # Q[b,h,i,d] = sum(c, A[b,i,c]*W_q[h,c,d])
+        Q = A[:, None, :, :] @ W_q[None, :, :, :]
+        # K[b,h,j,d] = sum(c, A[b,j,c]*W_k[h,c,d])
+        K = A[:, None, :, :] @ W_k[None, :, :, :]
+        # V[b,h,j,e] = sum(c, A[b,j,c]*W_v[h,c,e])
+        V = A[:, None, :, :] @ W_v[None, :, :, :]
+        P = None
+        O = _empty((B, H, N, d_v), X)
+        lse = _empty((B, H, N), X)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for b, h, i in parts:
+                _, lse[b, h, i] = _forward_part(Q[b, h, i], K[b, h], V[b, h], O=O[b, h, i], work=work)
+            return ()
+
+        _together(run, _parts((B, H, N), N, X, 256), 3, X)
+        # M[b,i,m] = X[b,i,m] + sum(h,e, O[b,h,i,e]*W_o[h,e,m])
+        M = O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
+        M += X
+        # mu_2[b,i] = sum(c, M[b,i,c])/size(C)
+        mu_2 = M.sum(dim=-1)
+        mu_2 /= C
+        # var_2[b,i] = sum(c, (M[b,i,c] - mu_2[b,i])^2)/size(C)
+        M_mu_2 = M - mu_2[..., None]
+        var_2 = torch.linalg.vecdot(M_mu_2, M_mu_2)
+        var_2 /= C
+        # U[b,i,c] = g_2[c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000) + b_2[c]
+        U = torch.multiply(M_mu_2, g_2, out=M_mu_2)
+        U /= torch.sqrt(var_2 + 1e-05)[..., None]
+        U += b_2
+        # Z[b,i,f] = sum(c, U[b,i,c]*W_1[c,f]) + c_1[f]
+        Z = U @ W_1
+        Z += c_1
+        # G[b,i,f] = 1/2*Z[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1)
+        G = Z * (0.5 * math.sqrt(2))
+        torch.erf(G, out=G)
+        G += 1
+        G *= 0.5
+        G *= Z
+        # Y[b,i,m] = M[b,i,m] + sum(f, G[b,i,f]*W_2[f,m]) + c_2[m]
+        Y = G @ W_2
+        Y += M
+        Y += c_2
+    return Y, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, lse
+
+
+def _backward_pass(
+    need_X: bool,
+    need_g_1: bool,
+    need_b_1: bool,
+    need_g_2: bool,
+    need_b_2: bool,
+    need_W_1: bool,
+    need_c_1: bool,
+    need_W_2: bool,
+    need_c_2: bool,
+    need_W_q: bool,
+    need_W_k: bool,
+    need_W_v: bool,
+    need_W_o: bool,
+    X: Tensor,
+    g_1: Tensor,
+    g_2: Tensor,
+    W_1: Tensor,
+    W_2: Tensor,
+    W_q: Tensor,
+    W_k: Tensor,
+    W_v: Tensor,
+    W_o: Tensor,
+    mu_1: Tensor,
+    var_1: Tensor,
+    A: Tensor,
+    Q: Tensor,
+    K: Tensor,
+    V: Tensor,
+    P: Tensor | None,
+    O: Tensor,
+    M: Tensor,
+    mu_2: Tensor,
+    var_2: Tensor,
+    U: Tensor,
+    Z: Tensor,
+    G: Tensor,
+    lse: Tensor | None,
+    dY: Tensor,
+) -> Any:
+    """(dX, dg_1, db_1, dg_2, db_2, dW_1, dc_1, dW_2, dc_2, dW_q, dW_k, dW_v, dW_o): None for those that are not needed."""
+    B = X.shape[0]
+    N = X.shape[1]
+    C = X.shape[-1]
+    F = W_1.shape[-1]
+    H = W_q.shape[0]
+    d_v = W_v.shape[-1]
+    d_k = W_q.shape[-1]
+    if P is None and not _traced(dY):
+        # dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
+        dW_2 = G.reshape(B * N, F).T @ dY.reshape(B * N, C)
+        # dc_2[m] = sum(b,i, dY[b,i,m])
+        dc_2 = dY.sum(dim=(0, 1))
+        # dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
+        dG = dY @ W_2.T
+        # dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+        #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
+        dZ = 0.5 * dG * (torch.erf(0.5 * math.sqrt(2) * Z) + 1 + math.sqrt(2) * Z * torch.exp(-0.5 * Z**2) / math.sqrt(math.pi))
+        # dW_1[c,f] = sum(b,i, dZ[b,i,f]*U[b,i,c])
+        dW_1 = U.reshape(B * N, C).T @ dZ.reshape(B * N, F)
+        # dc_1[f] = sum(b,i, dZ[b,i,f])
+        dc_1 = dZ.sum(dim=(0, 1))
+        # dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
+        dU = dZ @ W_1.T
+        # dg_2[c] = sum(b,i, dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000))
+        M_mu_2 = M - mu_2[..., None]
+        var_2_shifted = var_2 + 1e-05
+        rsqrt_var_2_shifted = 1 / torch.sqrt(var_2_shifted)
+        dU_M_mu_2 = dU * M_mu_2
+        dg_2 = rsqrt_var_2_shifted.reshape(B * N) @ dU_M_mu_2.reshape(B * N, C)
+        # db_2[c] = sum(b,i, dU[b,i,c])
+        db_2 = dU.sum(dim=(0, 1))
+        # dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] - mu_2[b,i]))
+        dvar_2 = -0.5 * (dU_M_mu_2 @ g_2) / var_2_shifted**1.5
+        # dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
+        #     1/100000)*sum(c, dU[b,i,c]*g_2[c]))
+        dmu_2 = -(2 * dvar_2 * M_mu_2.sum(dim=-1) / C + rsqrt_var_2_shifted * (dU @ g_2))
+        # dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
+        #     dU[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + dY[b,i,m]
+        dM = (dmu_2 / C)[..., None] + 2 * dvar_2[..., None] * M_mu_2 / C + dU * g_2 * rsqrt_var_2_shifted[..., None] + dY
+        # dW_o[h,e,m] = sum(b,i, dM[b,i,m]*O[b,h,i,e])
+        dW_o = O.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ dM.reshape(B * N, C)
+        # dO[b,h,i,e] = sum(m, dM[b,i,m]*W_o[h,e,m])
+        dO = dM[:, None, :, :] @ W_o.mT[None, :, :, :]
+        # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+        t = X - mu_1[..., None]
+        # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+        var_1_shifted = var_1 + 1e-05
+        t_2 = 1 / torch.sqrt(var_1_shifted)
+        # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
+        t_3 = 1 / var_1_shifted**1.5
+        # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
+        #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
+        t_4 = t.sum(dim=-1)
+        dV = _zeros((B, H, N, d_v), X)
+        dQ = _empty((B, H, N, d_k), X)
+        dK_sum = _zeros((B, H, N, d_k), X)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for b, h, i in parts:
+                _backward_part(
+                    Q[b, h, i], K[b, h], lse[b, h, i], dO[b, h, i], V[b, h], dV=dV[b, h], dQ=dQ[b, h, i], dK_sum=dK_sum[b, h], work=work
+                )
+            return ()
+
+        _together(run, _parts((B, H, N), N, X, 256), 2, X)
+        # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+        dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
+        # dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*A[b,j,c])
+        dW_v = (dV.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ A.reshape(B * N, C)).mT.clone()
+        # dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*A[b,j,c])
+        dW_k = (dK.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT.clone()
+        # dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*A[b,i,c])
+        dW_q = (dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT.clone()
+        # dA[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
+        #     dV[b,h,i,e]*W_v[h,c,e])
+        dA = dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.permute(1, 0, 2).reshape(C, H * d_k).T
+        dA += dK.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_k.permute(1, 0, 2).reshape(C, H * d_k).T
+        dA += dV.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
+        # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+        dA_t = dA * t
+        dg_1 = t_2.reshape(B * N) @ dA_t.reshape(B * N, C)
+        # db_1[c] = sum(b,i, dA[b,i,c])
+        db_1 = dA.sum(dim=(0, 1))
+        # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
+        dvar_1 = -0.5 * t_3 * (dA_t @ g_1)
+        # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
+        #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
+        dmu_1 = -(2 * dvar_1 * t_4 / C + t_2 * (dA @ g_1))
+        # dX[b,i,c] = dmu_1[b,i]/size(C) + 2*dvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
+        #     dA[b,i,c]*g_1[c]/sqrt(var_1[b,i] + 1/100000) + dM[b,i,c]
+        dX = torch.multiply(dA, g_1, out=dA)
+        dX *= t_2[..., None]
+        dX += (dmu_1 / C)[..., None]
+        dX += 2 * dvar_1[..., None] * t / C
+        dX += dM
+        return dX, dg_1, db_1, dg_2, db_2, dW_1, dc_1, dW_2, dc_2, dW_q, dW_k, dW_v, dW_o
+    if P is None:
+        # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
+        S = Q @ K.mT / math.sqrt(d_k)
+        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+        P = torch.exp(S - lse[..., None])
+    dX = dg_1 = db_1 = dg_2 = db_2 = dW_1 = dc_1 = dW_2 = dc_2 = dW_q = dW_k = dW_v = dW_o = None
+    if need_W_2:
+        # dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
+        dW_2 = G.reshape(B * N, F).T @ dY.reshape(B * N, C)
+    if need_c_2:
+        # dc_2[m] = sum(b,i, dY[b,i,m])
+        dc_2 = dY.sum(dim=(0, 1))
+    if need_X or need_g_1 or need_b_1 or need_g_2 or need_b_2 or need_W_1 or need_c_1 or need_W_q or need_W_k or need_W_v or need_W_o:
+        # dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
+        dG = dY @ W_2.T
+        # dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+        #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
+        dZ = 0.5 * dG * (torch.erf(0.5 * math.sqrt(2) * Z) + 1 + math.sqrt(2) * Z * torch.exp(-0.5 * Z**2) / math.sqrt(math.pi))
+    if need_W_1:
+        # dW_1[c,f] = sum(b,i, dZ[b,i,f]*U[b,i,c])
+        dW_1 = U.reshape(B * N, C).T @ dZ.reshape(B * N, F)
+    if need_c_1:
+        # dc_1[f] = sum(b,i, dZ[b,i,f])
+        dc_1 = dZ.sum(dim=(0, 1))
+    if need_X or need_g_1 or need_b_1 or need_g_2 or need_b_2 or need_W_q or need_W_k or need_W_v or need_W_o:
+        # dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
+        dU = dZ @ W_1.T
+    if need_X or need_g_1 or need_b_1 or need_g_2 or need_W_q or need_W_k or need_W_v or need_W_o:
+        M_mu_2 = M - mu_2[..., None]
+        var_2_shifted = var_2 + 1e-05
+        rsqrt_var_2_shifted = 1 / torch.sqrt(var_2_shifted)
+        dU_M_mu_2 = dU * M_mu_2
+    if need_g_2:
+        # dg_2[c] = sum(b,i, dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000))
+        dg_2 = rsqrt_var_2_shifted.reshape(B * N) @ dU_M_mu_2.reshape(B * N, C)
+    if need_b_2:
+        # db_2[c] = sum(b,i, dU[b,i,c])
+        db_2 = dU.sum(dim=(0, 1))
+    if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k or need_W_v or need_W_o:
+        # dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] - mu_2[b,i]))
+        dvar_2 = -0.5 * (dU_M_mu_2 @ g_2) / var_2_shifted**1.5
+        # dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
+        #     1/100000)*sum(c, dU[b,i,c]*g_2[c]))
+        dmu_2 = -(2 * dvar_2 * M_mu_2.sum(dim=-1) / C + rsqrt_var_2_shifted * (dU @ g_2))
+        # dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
+        #     dU[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + dY[b,i,m]
+        dM = (dmu_2 / C)[..., None] + 2 * dvar_2[..., None] * M_mu_2 / C + dU * g_2 * rsqrt_var_2_shifted[..., None] + dY
+    if need_W_o:
+        # dW_o[h,e,m] = sum(b,i, dM[b,i,m]*O[b,h,i,e])
+        dW_o = O.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ dM.reshape(B * N, C)
+    if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k or need_W_v:
+        # dO[b,h,i,e] = sum(m, dM[b,i,m]*W_o[h,e,m])
+        dO = dM[:, None, :, :] @ W_o.mT[None, :, :, :]
+    if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k:
+        # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+        dP = dO @ V.mT
+    if need_X or need_g_1 or need_b_1 or need_W_v:
+        # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
+        dV = P.mT @ dO
+    if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k:
+        # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
+        D = torch.linalg.vecdot(dP, P)
+        # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+        dS = P * (dP - D[..., None])
+    if need_X or need_g_1 or need_b_1 or need_W_q:
+        # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
+        dQ = dS @ K / math.sqrt(d_k)
+    if need_X or need_g_1 or need_b_1 or need_W_k:
+        # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+        dK = dS.mT @ Q / math.sqrt(d_k)
+    if need_W_v:
+        # dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*A[b,j,c])
+        dW_v = (dV.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ A.reshape(B * N, C)).mT.clone()
+    if need_W_k:
+        # dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*A[b,j,c])
+        dW_k = (dK.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT.clone()
+    if need_W_q:
+        # dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*A[b,i,c])
+        dW_q = (dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT.clone()
+    if need_X or need_g_1 or need_b_1:
+        # dA[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
+        #     dV[b,h,i,e]*W_v[h,c,e])
+        dA = (
+            dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.permute(1, 0, 2).reshape(C, H * d_k).T
+            + dK.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_k.permute(1, 0, 2).reshape(C, H * d_k).T
+            + dV.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
+        )
+    if need_X or need_g_1:
+        X_mu_1 = X - mu_1[..., None]
+        var_1_shifted = var_1 + 1e-05
+        rsqrt_var_1_shifted = 1 / torch.sqrt(var_1_shifted)
+        dA_X_mu_1 = dA * X_mu_1
+    if need_g_1:
+        # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+        dg_1 = rsqrt_var_1_shifted.reshape(B * N) @ dA_X_mu_1.reshape(B * N, C)
+    if need_b_1:
+        # db_1[c] = sum(b,i, dA[b,i,c])
+        db_1 = dA.sum(dim=(0, 1))
+    if need_X:
+        # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
+        dvar_1 = -0.5 * (dA_X_mu_1 @ g_1) / var_1_shifted**1.5
+        # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
+        #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
+        dmu_1 = -(2 * dvar_1 * X_mu_1.sum(dim=-1) / C + rsqrt_var_1_shifted * (dA @ g_1))
+        # dX[b,i,c] = dmu_1[b,i]/size(C) + 2*dvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
+        #     dA[b,i,c]*g_1[c]/sqrt(var_1[b,i] + 1/100000) + dM[b,i,c]
+        dX = (dmu_1 / C)[..., None] + 2 * dvar_1[..., None] * X_mu_1 / C + dA * g_1 * rsqrt_var_1_shifted[..., None] + dM
+    return dX, dg_1, db_1, dg_2, db_2, dW_1, dc_1, dW_2, dc_2, dW_q, dW_k, dW_v, dW_o
 
 
 class _Forward(torch.autograd.Function):
@@ -176,119 +703,22 @@ class _Forward(torch.autograd.Function):
         W_v: Tensor,
         W_o: Tensor,
     ) -> Any:
-        C = X.shape[-1]
-        d_k = W_q.shape[-1]
-        B = X.shape[0]
-        H = W_q.shape[0]
-        N = X.shape[1]
-        d_v = W_v.shape[-1]
-        if _saved_whole(B * H * N * N, X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, c_2, W_q, W_k, W_v, W_o):
-            # mu_1[b,i] = sum(c, X[b,i,c])/size(C)
-            mu_1 = X.sum(dim=-1) / C
-            # var_1[b,i] = sum(c, (X[b,i,c] - mu_1[b,i])^2)/size(C)
-            X_mu_1 = X - mu_1[..., None]
-            var_1 = torch.linalg.vecdot(X_mu_1, X_mu_1) / C
-            # A[b,i,c] = g_1[c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000) + b_1[c]
-            A = g_1 * X_mu_1 / torch.sqrt(var_1 + 1e-05)[..., None] + b_1
-            # Q[b,h,i,d] = sum(c, A[b,i,c]*W_q[h,c,d])
-            Q = A[:, None, :, :] @ W_q[None, :, :, :]
-            # K[b,h,j,d] = sum(c, A[b,j,c]*W_k[h,c,d])
-            K = A[:, None, :, :] @ W_k[None, :, :, :]
-            # V[b,h,j,e] = sum(c, A[b,j,c]*W_v[h,c,e])
-            V = A[:, None, :, :] @ W_v[None, :, :, :]
-            # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-            S = Q @ K.mT / math.sqrt(d_k)
-            # m[b,h,i] = max(k, S[b,h,i,k])
-            m = S.amax(dim=-1)
-            # E_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
-            exp_S = torch.exp(S - m[..., None])
-            E_m = exp_S.sum(dim=-1)
-            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
-            P = exp_S / E_m[..., None]
-            # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-            O = P @ V
-            # M[b,i,m] = X[b,i,m] + sum(h,e, O[b,h,i,e]*W_o[h,e,m])
-            M = X + O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
-            # mu_2[b,i] = sum(c, M[b,i,c])/size(C)
-            mu_2 = M.sum(dim=-1) / C
-            # var_2[b,i] = sum(c, (M[b,i,c] - mu_2[b,i])^2)/size(C)
-            M_mu_2 = M - mu_2[..., None]
-            var_2 = torch.linalg.vecdot(M_mu_2, M_mu_2) / C
-            # U[b,i,c] = g_2[c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000) + b_2[c]
-            U = g_2 * M_mu_2 / torch.sqrt(var_2 + 1e-05)[..., None] + b_2
-            # Z[b,i,f] = sum(c, U[b,i,c]*W_1[c,f]) + c_1[f]
-            Z = U @ W_1 + c_1
-            # G[b,i,f] = 1/2*Z[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1)
-            G = 0.5 * Z * (torch.erf(0.5 * math.sqrt(2) * Z) + 1)
-            # Y[b,i,m] = M[b,i,m] + sum(f, G[b,i,f]*W_2[f,m]) + c_2[m]
-            Y = M + G @ W_2 + c_2
-            # lse[b,h,i] = m[b,h,i] + log(E_m[b,h,i])
-            lse = m + torch.log(E_m)
-        else:
-            # mu_1[b,i] = sum(c, X[b,i,c])/size(C)
-            mu_1 = X.sum(dim=-1) / C
-            # var_1[b,i] = sum(c, (X[b,i,c] - mu_1[b,i])^2)/size(C)
-            X_mu_1 = X - mu_1[..., None]
-            var_1 = torch.linalg.vecdot(X_mu_1, X_mu_1) / C
-            # A[b,i,c] = g_1[c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000) + b_1[c]
-            A = g_1 * X_mu_1 / torch.sqrt(var_1 + 1e-05)[..., None] + b_1
-            # Q[b,h,i,d] = sum(c, A[b,i,c]*W_q[h,c,d])
-            Q = A[:, None, :, :] @ W_q[None, :, :, :]
-            # K[b,h,j,d] = sum(c, A[b,j,c]*W_k[h,c,d])
-            K = A[:, None, :, :] @ W_k[None, :, :, :]
-            # V[b,h,j,e] = sum(c, A[b,j,c]*W_v[h,c,e])
-            V = A[:, None, :, :] @ W_v[None, :, :, :]
-            P = None
-            O = _empty((B, H, N, d_v), X)
-            lse = _empty((B, H, N), X)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for b, h, i in parts:
-                    _, lse[b, h, i] = _forward_part(Q[b, h, i], K[b, h], V[b, h], O=O[b, h, i], work=work)
-                return ()
-
-            _together(run, _parts((B, H, N), N, X, 256), 3, X)
-            # M[b,i,m] = X[b,i,m] + sum(h,e, O[b,h,i,e]*W_o[h,e,m])
-            M = O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
-            M += X
-            # mu_2[b,i] = sum(c, M[b,i,c])/size(C)
-            mu_2 = M.sum(dim=-1)
-            mu_2 /= C
-            # var_2[b,i] = sum(c, (M[b,i,c] - mu_2[b,i])^2)/size(C)
-            M_mu_2 = M - mu_2[..., None]
-            var_2 = torch.linalg.vecdot(M_mu_2, M_mu_2)
-            var_2 /= C
-            # U[b,i,c] = g_2[c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000) + b_2[c]
-            U = torch.multiply(M_mu_2, g_2, out=M_mu_2)
-            U /= torch.sqrt(var_2 + 1e-05)[..., None]
-            U += b_2
-            # Z[b,i,f] = sum(c, U[b,i,c]*W_1[c,f]) + c_1[f]
-            Z = U @ W_1
-            Z += c_1
-            # G[b,i,f] = 1/2*Z[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1)
-            G = Z * (0.5 * math.sqrt(2))
-            torch.erf(G, out=G)
-            G += 1
-            G *= 0.5
-            G *= Z
-            # Y[b,i,m] = M[b,i,m] + sum(f, G[b,i,f]*W_2[f,m]) + c_2[m]
-            Y = G @ W_2
-            Y += M
-            Y += c_2
-        return Y, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, lse
+        Y, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, _ = _forward_pass(
+            X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, c_2, W_q, W_k, W_v, W_o
+        )
+        return (Y, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, _c_2, W_q, W_k, W_v, W_o = inputs
-        _Y, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, lse = output
-        ctx.mark_non_differentiable(mu_1, var_1, A, Q, K, V, O, M, mu_2, var_2, U, Z, G, lse, *(t for t in (P,) if t is not None))
+        _Y, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G = output
+        ctx.mark_non_differentiable(mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G)
         ctx.set_materialize_grads(fill)
         ctx.save_for_backward(
-            X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, lse
+            X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, None
         )
         ctx.save_for_forward(
-            X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, lse
+            X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, None
         )
 
     @staticmethod
@@ -317,23 +747,69 @@ class _Forward(torch.autograd.Function):
             need_W_v,
             need_W_o,
         ) = ctx.needs_input_grad
-        dX, dg_1, db_1, dg_2, db_2, dW_1, dc_1, dW_2, dc_2, dW_q, dW_k, dW_v, dW_o = _spread(
-            (
-                need_X,
-                need_g_1,
-                need_b_1,
-                need_g_2,
-                need_b_2,
-                need_W_1,
-                need_c_1,
-                need_W_2,
-                need_c_2,
-                need_W_q,
-                need_W_k,
-                need_W_v,
-                need_W_o,
-            ),
-            _chosen(_Backward, _DualBackward, _DualBackward)(
+        if _recorded():
+            dX, dg_1, db_1, dg_2, db_2, dW_1, dc_1, dW_2, dc_2, dW_q, dW_k, dW_v, dW_o = _spread(
+                (
+                    need_X,
+                    need_g_1,
+                    need_b_1,
+                    need_g_2,
+                    need_b_2,
+                    need_W_1,
+                    need_c_1,
+                    need_W_2,
+                    need_c_2,
+                    need_W_q,
+                    need_W_k,
+                    need_W_v,
+                    need_W_o,
+                ),
+                _chosen(_Backward, _DualBackward, _DualBackward)(
+                    need_X,
+                    need_g_1,
+                    need_b_1,
+                    need_g_2,
+                    need_b_2,
+                    need_W_1,
+                    need_c_1,
+                    need_W_2,
+                    need_c_2,
+                    need_W_q,
+                    need_W_k,
+                    need_W_v,
+                    need_W_o,
+                    X,
+                    g_1,
+                    b_1,
+                    g_2,
+                    b_2,
+                    W_1,
+                    c_1,
+                    W_2,
+                    W_q,
+                    W_k,
+                    W_v,
+                    W_o,
+                    mu_1,
+                    var_1,
+                    A,
+                    Q,
+                    K,
+                    V,
+                    P,
+                    O,
+                    M,
+                    mu_2,
+                    var_2,
+                    U,
+                    Z,
+                    G,
+                    lse,
+                    dY,
+                ),
+            )
+        else:
+            dX, dg_1, db_1, dg_2, db_2, dW_1, dc_1, dW_2, dc_2, dW_q, dW_k, dW_v, dW_o = _backward_pass(
                 need_X,
                 need_g_1,
                 need_b_1,
@@ -349,11 +825,8 @@ class _Forward(torch.autograd.Function):
                 need_W_o,
                 X,
                 g_1,
-                b_1,
                 g_2,
-                b_2,
                 W_1,
-                c_1,
                 W_2,
                 W_q,
                 W_k,
@@ -375,8 +848,7 @@ class _Forward(torch.autograd.Function):
                 G,
                 lse,
                 dY,
-            ),
-        )
+            )
         return None, dX, dg_1, db_1, dg_2, db_2, dW_1, dc_1, dW_2, dc_2, dW_q, dW_k, dW_v, dW_o
 
 
@@ -545,21 +1017,39 @@ class _DualForward(_Forward):
         tG = 0.5 * tZ * (erf_Z + 1 + math.sqrt(2) * Z * torch.exp(-0.5 * Z**2) / math.sqrt(math.pi))
         # tY[b,i,m] = tM[b,i,m] + sum(f, tG[b,i,f]*W_2[f,m]) + sum(f, G[b,i,f]*tW_2[f,m]) + tc_2[m]
         tY = tM + tG @ W_2 + G @ tW_2 + tc_2
-        return tY, None, None, None, None, None, None, None, None, None, None, None, None, None, None, None
+        return tY, None, None, None, None, None, None, None, None, None, None, None, None, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(
+        ctx: Any,
+        _fill: bool,
+        X: Tensor,
+        g_1: Tensor,
+        b_1: Tensor,
+        g_2: Tensor,
+        b_2: Tensor,
+        W_1: Tensor,
+        c_1: Tensor,
+        W_2: Tensor,
+        c_2: Tensor,
+        W_q: Tensor,
+        W_k: Tensor,
+        W_v: Tensor,
+        W_o: Tensor,
+    ) -> Any:
+        Y, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, lse = _forward_pass(
+            X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, c_2, W_q, W_k, W_v, W_o
+        )
+        ctx.save_for_backward(
+            X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, lse
+        )
+        return (Y,)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -611,227 +1101,6 @@ class _Backward(torch.autograd.Function):
         lse: Tensor,
         dY: Tensor,
     ) -> Any:
-        B = X.shape[0]
-        N = X.shape[1]
-        C = X.shape[-1]
-        F = W_1.shape[-1]
-        H = W_q.shape[0]
-        d_v = W_v.shape[-1]
-        d_k = W_q.shape[-1]
-        if P is None and not _traced(dY):
-            # dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
-            dW_2 = G.reshape(B * N, F).T @ dY.reshape(B * N, C)
-            # dc_2[m] = sum(b,i, dY[b,i,m])
-            dc_2 = dY.sum(dim=(0, 1))
-            # dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
-            dG = dY @ W_2.T
-            # dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
-            #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
-            dZ = 0.5 * dG * (torch.erf(0.5 * math.sqrt(2) * Z) + 1 + math.sqrt(2) * Z * torch.exp(-0.5 * Z**2) / math.sqrt(math.pi))
-            # dW_1[c,f] = sum(b,i, dZ[b,i,f]*U[b,i,c])
-            dW_1 = U.reshape(B * N, C).T @ dZ.reshape(B * N, F)
-            # dc_1[f] = sum(b,i, dZ[b,i,f])
-            dc_1 = dZ.sum(dim=(0, 1))
-            # dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
-            dU = dZ @ W_1.T
-            # dg_2[c] = sum(b,i, dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000))
-            M_mu_2 = M - mu_2[..., None]
-            var_2_shifted = var_2 + 1e-05
-            rsqrt_var_2_shifted = 1 / torch.sqrt(var_2_shifted)
-            dU_M_mu_2 = dU * M_mu_2
-            dg_2 = rsqrt_var_2_shifted.reshape(B * N) @ dU_M_mu_2.reshape(B * N, C)
-            # db_2[c] = sum(b,i, dU[b,i,c])
-            db_2 = dU.sum(dim=(0, 1))
-            # dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] - mu_2[b,i]))
-            dvar_2 = -0.5 * (dU_M_mu_2 @ g_2) / var_2_shifted**1.5
-            # dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
-            #     1/100000)*sum(c, dU[b,i,c]*g_2[c]))
-            dmu_2 = -(2 * dvar_2 * M_mu_2.sum(dim=-1) / C + rsqrt_var_2_shifted * (dU @ g_2))
-            # dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
-            #     dU[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + dY[b,i,m]
-            dM = (dmu_2 / C)[..., None] + 2 * dvar_2[..., None] * M_mu_2 / C + dU * g_2 * rsqrt_var_2_shifted[..., None] + dY
-            # dW_o[h,e,m] = sum(b,i, dM[b,i,m]*O[b,h,i,e])
-            dW_o = O.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ dM.reshape(B * N, C)
-            # dO[b,h,i,e] = sum(m, dM[b,i,m]*W_o[h,e,m])
-            dO = dM[:, None, :, :] @ W_o.mT[None, :, :, :]
-            # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
-            t = X - mu_1[..., None]
-            # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
-            var_1_shifted = var_1 + 1e-05
-            t_2 = 1 / torch.sqrt(var_1_shifted)
-            # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
-            t_3 = 1 / var_1_shifted**1.5
-            # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
-            #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
-            t_4 = t.sum(dim=-1)
-            dV = _zeros((B, H, N, d_v), X)
-            dQ = _empty((B, H, N, d_k), X)
-            dK_sum = _zeros((B, H, N, d_k), X)
-
-            def run(parts: Any) -> Any:
-                work: dict[int, Any] = {}
-                for b, h, i in parts:
-                    _backward_part(
-                        Q[b, h, i], K[b, h], lse[b, h, i], dO[b, h, i], V[b, h], dV=dV[b, h], dQ=dQ[b, h, i], dK_sum=dK_sum[b, h], work=work
-                    )
-                return ()
-
-            _together(run, _parts((B, H, N), N, X, 256), 2, X)
-            # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-            dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
-            # dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*A[b,j,c])
-            dW_v = (dV.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ A.reshape(B * N, C)).mT.clone()
-            # dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*A[b,j,c])
-            dW_k = (dK.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT.clone()
-            # dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*A[b,i,c])
-            dW_q = (dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT.clone()
-            # dA[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
-            #     dV[b,h,i,e]*W_v[h,c,e])
-            dA = dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.permute(1, 0, 2).reshape(C, H * d_k).T
-            dA += dK.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_k.permute(1, 0, 2).reshape(C, H * d_k).T
-            dA += dV.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
-            # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
-            dA_t = dA * t
-            dg_1 = t_2.reshape(B * N) @ dA_t.reshape(B * N, C)
-            # db_1[c] = sum(b,i, dA[b,i,c])
-            db_1 = dA.sum(dim=(0, 1))
-            # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
-            dvar_1 = -0.5 * t_3 * (dA_t @ g_1)
-            # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
-            #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
-            dmu_1 = -(2 * dvar_1 * t_4 / C + t_2 * (dA @ g_1))
-            # dX[b,i,c] = dmu_1[b,i]/size(C) + 2*dvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
-            #     dA[b,i,c]*g_1[c]/sqrt(var_1[b,i] + 1/100000) + dM[b,i,c]
-            dX = torch.multiply(dA, g_1, out=dA)
-            dX *= t_2[..., None]
-            dX += (dmu_1 / C)[..., None]
-            dX += 2 * dvar_1[..., None] * t / C
-            dX += dM
-            return _needed(
-                (
-                    need_X,
-                    need_g_1,
-                    need_b_1,
-                    need_g_2,
-                    need_b_2,
-                    need_W_1,
-                    need_c_1,
-                    need_W_2,
-                    need_c_2,
-                    need_W_q,
-                    need_W_k,
-                    need_W_v,
-                    need_W_o,
-                ),
-                (dX, dg_1, db_1, dg_2, db_2, dW_1, dc_1, dW_2, dc_2, dW_q, dW_k, dW_v, dW_o),
-            )
-        if P is None:
-            # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-            S = Q @ K.mT / math.sqrt(d_k)
-            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
-            P = torch.exp(S - lse[..., None])
-        dX = dg_1 = db_1 = dg_2 = db_2 = dW_1 = dc_1 = dW_2 = dc_2 = dW_q = dW_k = dW_v = dW_o = None
-        if need_W_2:
-            # dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
-            dW_2 = G.reshape(B * N, F).T @ dY.reshape(B * N, C)
-        if need_c_2:
-            # dc_2[m] = sum(b,i, dY[b,i,m])
-            dc_2 = dY.sum(dim=(0, 1))
-        if need_X or need_g_1 or need_b_1 or need_g_2 or need_b_2 or need_W_1 or need_c_1 or need_W_q or need_W_k or need_W_v or need_W_o:
-            # dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
-            dG = dY @ W_2.T
-            # dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
-            #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
-            dZ = 0.5 * dG * (torch.erf(0.5 * math.sqrt(2) * Z) + 1 + math.sqrt(2) * Z * torch.exp(-0.5 * Z**2) / math.sqrt(math.pi))
-        if need_W_1:
-            # dW_1[c,f] = sum(b,i, dZ[b,i,f]*U[b,i,c])
-            dW_1 = U.reshape(B * N, C).T @ dZ.reshape(B * N, F)
-        if need_c_1:
-            # dc_1[f] = sum(b,i, dZ[b,i,f])
-            dc_1 = dZ.sum(dim=(0, 1))
-        if need_X or need_g_1 or need_b_1 or need_g_2 or need_b_2 or need_W_q or need_W_k or need_W_v or need_W_o:
-            # dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
-            dU = dZ @ W_1.T
-        if need_X or need_g_1 or need_b_1 or need_g_2 or need_W_q or need_W_k or need_W_v or need_W_o:
-            M_mu_2 = M - mu_2[..., None]
-            var_2_shifted = var_2 + 1e-05
-            rsqrt_var_2_shifted = 1 / torch.sqrt(var_2_shifted)
-            dU_M_mu_2 = dU * M_mu_2
-        if need_g_2:
-            # dg_2[c] = sum(b,i, dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000))
-            dg_2 = rsqrt_var_2_shifted.reshape(B * N) @ dU_M_mu_2.reshape(B * N, C)
-        if need_b_2:
-            # db_2[c] = sum(b,i, dU[b,i,c])
-            db_2 = dU.sum(dim=(0, 1))
-        if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k or need_W_v or need_W_o:
-            # dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] - mu_2[b,i]))
-            dvar_2 = -0.5 * (dU_M_mu_2 @ g_2) / var_2_shifted**1.5
-            # dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
-            #     1/100000)*sum(c, dU[b,i,c]*g_2[c]))
-            dmu_2 = -(2 * dvar_2 * M_mu_2.sum(dim=-1) / C + rsqrt_var_2_shifted * (dU @ g_2))
-            # dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
-            #     dU[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + dY[b,i,m]
-            dM = (dmu_2 / C)[..., None] + 2 * dvar_2[..., None] * M_mu_2 / C + dU * g_2 * rsqrt_var_2_shifted[..., None] + dY
-        if need_W_o:
-            # dW_o[h,e,m] = sum(b,i, dM[b,i,m]*O[b,h,i,e])
-            dW_o = O.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ dM.reshape(B * N, C)
-        if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k or need_W_v:
-            # dO[b,h,i,e] = sum(m, dM[b,i,m]*W_o[h,e,m])
-            dO = dM[:, None, :, :] @ W_o.mT[None, :, :, :]
-        if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k:
-            # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-            dP = dO @ V.mT
-        if need_X or need_g_1 or need_b_1 or need_W_v:
-            # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-            dV = P.mT @ dO
-        if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k:
-            # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
-            D = torch.linalg.vecdot(dP, P)
-            # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
-            dS = P * (dP - D[..., None])
-        if need_X or need_g_1 or need_b_1 or need_W_q:
-            # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
-            dQ = dS @ K / math.sqrt(d_k)
-        if need_X or need_g_1 or need_b_1 or need_W_k:
-            # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-            dK = dS.mT @ Q / math.sqrt(d_k)
-        if need_W_v:
-            # dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*A[b,j,c])
-            dW_v = (dV.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ A.reshape(B * N, C)).mT.clone()
-        if need_W_k:
-            # dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*A[b,j,c])
-            dW_k = (dK.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT.clone()
-        if need_W_q:
-            # dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*A[b,i,c])
-            dW_q = (dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT.clone()
-        if need_X or need_g_1 or need_b_1:
-            # dA[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
-            #     dV[b,h,i,e]*W_v[h,c,e])
-            dA = (
-                dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.permute(1, 0, 2).reshape(C, H * d_k).T
-                + dK.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_k.permute(1, 0, 2).reshape(C, H * d_k).T
-                + dV.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
-            )
-        if need_X or need_g_1:
-            X_mu_1 = X - mu_1[..., None]
-            var_1_shifted = var_1 + 1e-05
-            rsqrt_var_1_shifted = 1 / torch.sqrt(var_1_shifted)
-            dA_X_mu_1 = dA * X_mu_1
-        if need_g_1:
-            # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
-            dg_1 = rsqrt_var_1_shifted.reshape(B * N) @ dA_X_mu_1.reshape(B * N, C)
-        if need_b_1:
-            # db_1[c] = sum(b,i, dA[b,i,c])
-            db_1 = dA.sum(dim=(0, 1))
-        if need_X:
-            # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
-            dvar_1 = -0.5 * (dA_X_mu_1 @ g_1) / var_1_shifted**1.5
-            # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
-            #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
-            dmu_1 = -(2 * dvar_1 * X_mu_1.sum(dim=-1) / C + rsqrt_var_1_shifted * (dA @ g_1))
-            # dX[b,i,c] = dmu_1[b,i]/size(C) + 2*dvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
-            #     dA[b,i,c]*g_1[c]/sqrt(var_1[b,i] + 1/100000) + dM[b,i,c]
-            dX = (dmu_1 / C)[..., None] + 2 * dvar_1[..., None] * X_mu_1 / C + dA * g_1 * rsqrt_var_1_shifted[..., None] + dM
         return _needed(
             (
                 need_X,
@@ -848,7 +1117,46 @@ class _Backward(torch.autograd.Function):
                 need_W_v,
                 need_W_o,
             ),
-            (dX, dg_1, db_1, dg_2, db_2, dW_1, dc_1, dW_2, dc_2, dW_q, dW_k, dW_v, dW_o),
+            _backward_pass(
+                need_X,
+                need_g_1,
+                need_b_1,
+                need_g_2,
+                need_b_2,
+                need_W_1,
+                need_c_1,
+                need_W_2,
+                need_c_2,
+                need_W_q,
+                need_W_k,
+                need_W_v,
+                need_W_o,
+                X,
+                g_1,
+                g_2,
+                W_1,
+                W_2,
+                W_q,
+                W_k,
+                W_v,
+                W_o,
+                mu_1,
+                var_1,
+                A,
+                Q,
+                K,
+                V,
+                P,
+                O,
+                M,
+                mu_2,
+                var_2,
+                U,
+                Z,
+                G,
+                lse,
+                dY,
+            ),
         )
 
     @staticmethod
@@ -1791,7 +2099,7 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = No
     m = S.amax(dim=-1)
     # E_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
     exp_S = torch.subtract(S, m[..., None], out=S)
-    torch.exp(exp_S, out=exp_S)
+    _exp(exp_S, out=exp_S)
     E_m = exp_S.sum(dim=-1)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
     exp_S_V = torch.matmul(exp_S, V, out=O)
@@ -1816,7 +2124,7 @@ def _backward_part(
     S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
     P = torch.subtract(S, lse[..., None], out=S)
-    torch.exp(P, out=P)
+    _exp(P, out=P)
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
     dP = torch.matmul(dO, V.mT, out=space_2)
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
@@ -1879,7 +2187,7 @@ def _nonempty(**lengths: int) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -1962,6 +2270,12 @@ def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return _empty(shape, like).zero_()
 
 
+def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
+    """The exponential as a power of 2: torch computes it two to three times as fast on a CPU."""
+    made = torch.mul(exponent, 1.4426950408889634, out=out)
+    return torch.exp2(made, out=made)
+
+
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """Add the product of two matrices, or of each of a batch, to what is there."""
     if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
@@ -1982,16 +2296,37 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -46,7 +46,7 @@ import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -63,10 +63,163 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 
 def triplet(A: Any, P: Any, N: Any, margin: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
-    A, P, N, margin = _real(A=A, P=P, N=N, margin=margin)
-    _check(A=A, P=P, N=N, margin=margin)
+    A, P, N, margin = _arguments(A, P, N, margin)
     _constant(margin=margin)
     return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), A, P, N, margin)[0]
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    A: Tensor
+    P: Tensor
+    N: Tensor
+    p: Tensor
+    n: Tensor
+    u: Tensor
+
+
+def forward(A: Any, P: Any, N: Any, margin: Any) -> tuple[Tensor, Saved]:
+    """Return (L, saved), without autograd."""
+    A, P, N, margin = _arguments(A, P, N, margin)
+    A, P, N, margin = _detached(A, P, N, margin)
+    L, p, n, u = _forward_pass(A, P, N, margin)
+    return L, Saved(A, P, N, p, n, u)
+
+
+def backward(dL: Any, saved: Saved) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (dA, dP, dN), the gradients with upstream dL."""
+    A, P, N, p, n, u = saved
+    dL = _upstream("dL", dL, (), A)
+    return _backward_pass(True, True, True, A, P, N, p, n, u, dL)
+
+
+def _arguments(A: Any, P: Any, N: Any, margin: Any) -> Any:
+    """The arguments, checked."""
+    if not (
+        isinstance(A, Tensor)
+        and isinstance(P, Tensor)
+        and isinstance(N, Tensor)
+        and isinstance(margin, Tensor)
+        and A.is_floating_point()
+        and A.dtype == P.dtype == N.dtype == margin.dtype
+    ):
+        A, P, N, margin = _real(A=A, P=P, N=N, margin=margin)
+    if not (
+        A.ndim == 2
+        and P.ndim == 2
+        and P.shape[0] == A.shape[0]
+        and P.shape[1] == A.shape[1]
+        and N.ndim == 2
+        and N.shape[0] == A.shape[0]
+        and N.shape[1] == A.shape[1]
+        and margin.ndim == 0
+    ):
+        _check(A=A, P=P, N=N, margin=margin)
+    return A, P, N, margin
+
+
+def _forward_pass(A: Tensor, P: Tensor, N: Tensor, margin: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    B = A.shape[0]
+    K = A.shape[-1]
+    if _whole(B * K, A):
+        # Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
+        A_P = A - P + 1e-06
+        Z = torch.linalg.vecdot(A_P, A_P)
+        # p[i] = sqrt(Z[i])
+        p = torch.sqrt(Z)
+        # E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
+        A_N = A - N + 1e-06
+        E = torch.linalg.vecdot(A_N, A_N)
+        # n[i] = sqrt(E[i])
+        n = torch.sqrt(E)
+        # u[i] = p[i] - n[i] + margin
+        u = p - n + margin
+        # L = sum(i, u[i] + relu(-u[i]))/size(B)
+        L = (u + torch.relu(-u)).sum() / B
+    else:
+        p = _empty((B,), A)
+        n = _empty((B,), A)
+        u = _empty((B,), A)
+
+        def run(parts: Any) -> Any:
+            L_sum = _zeros((), A)
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                p[i], n[i], u[i], L_sum_part = _forward_part(P[i], A[i], N[i], margin, work=work)
+                L_sum += L_sum_part
+            return (L_sum,)
+
+        (L_sum,) = _together(run, _parts((B,), K, A, 1), 1, A)
+        # L = sum(i, u[i] + relu(-u[i]))/size(B)
+        L = L_sum / B
+    return L, p, n, u
+
+
+def _backward_pass(
+    need_A: bool, need_P: bool, need_N: bool, A: Tensor, P: Tensor, N: Tensor, p: Tensor, n: Tensor, u: Tensor, dL: Tensor
+) -> Any:
+    """(dA, dP, dN): None for those that are not needed."""
+    B = A.shape[0]
+    K = A.shape[-1]
+    if not _whole(B * K, dL):
+        dN = _empty((B, K), A)
+        dA = _empty((B, K), A)
+        dP = _empty((B, K), A)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                dN[i], _, dP[i] = _backward_part(u[i], dL, n[i], N[i], A[i], p[i], P[i], B, dA=dA[i], dP=dP[i])
+            return ()
+
+        _together(run, _parts((B,), K, A, 1), 1, A)
+        return dA, dP, dN
+    dA = dP = dN = None
+    # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
+    du = dL / B * (1 - (-u > 0).to(A.dtype))
+    if need_A or need_P:
+        # dp[i] = du[i]
+        dp = du.clone()
+    if need_A or need_N:
+        # dn[i] = -du[i]
+        dn = -du
+        masked_n = torch.where((n != 0)[:, None], dn[:, None] * (A - N + 1e-06) / n[:, None], 0)
+    if need_N:
+        # dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+        dN = -masked_n
+    if need_A or need_P:
+        masked_p = torch.where((p != 0)[:, None], dp[:, None] * (A - P + 1e-06) / p[:, None], 0)
+    if need_A:
+        # dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i] != 0,
+        #     1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+        dA = masked_p + masked_n
+    if need_P:
+        # dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
+        dP = -masked_p
+    return dA, dP, dN
+
+
+def _early_pass(A: Tensor, P: Tensor, N: Tensor, margin: Tensor) -> Any:
+    """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
+    B = A.shape[0]
+    K = A.shape[-1]
+    dN = _empty((B, K), A)
+    dA = _empty((B, K), A)
+    dP = _empty((B, K), A)
+
+    def run(parts: Any) -> Any:
+        L_sum = _zeros((), A)
+        work: dict[int, Any] = {}
+        for (i,) in parts:
+            L_sum_part, dN[i], _, dP[i] = _both_part(P[i], A[i], N[i], margin, B, dA=dA[i], dP=dP[i], work=work)
+            L_sum += L_sum_part
+        return (L_sum,)
+
+    (L_sum,) = _together(run, _parts((B,), K, A, 1), 1, A)
+    # L = sum(i, u[i] + relu(-u[i]))/size(B)
+    L = L_sum / B
+    return L, dA, dP, dN
 
 
 class _Forward(torch.autograd.Function):
@@ -76,40 +229,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(fill: bool, A: Tensor, P: Tensor, N: Tensor, margin: Tensor) -> Any:
-        B = A.shape[0]
-        K = A.shape[-1]
-        if _whole(B * K, A):
-            # Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
-            A_P = A - P + 1e-06
-            Z = torch.linalg.vecdot(A_P, A_P)
-            # p[i] = sqrt(Z[i])
-            p = torch.sqrt(Z)
-            # E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
-            A_N = A - N + 1e-06
-            E = torch.linalg.vecdot(A_N, A_N)
-            # n[i] = sqrt(E[i])
-            n = torch.sqrt(E)
-            # u[i] = p[i] - n[i] + margin
-            u = p - n + margin
-            # L = sum(i, u[i] + relu(-u[i]))/size(B)
-            L = (u + torch.relu(-u)).sum() / B
-        else:
-            p = _empty((B,), A)
-            n = _empty((B,), A)
-            u = _empty((B,), A)
-
-            def run(parts: Any) -> Any:
-                L_sum = _zeros((), A)
-                work: dict[int, Any] = {}
-                for (i,) in parts:
-                    p[i], n[i], u[i], L_sum_part = _forward_part(P[i], A[i], N[i], margin, work=work)
-                    L_sum += L_sum_part
-                return (L_sum,)
-
-            (L_sum,) = _together(run, _parts((B,), K, A, 1), 1, A)
-            # L = sum(i, u[i] + relu(-u[i]))/size(B)
-            L = L_sum / B
-        return L, p, n, u
+        return _forward_pass(A, P, N, margin)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -125,10 +245,17 @@ class _Forward(torch.autograd.Function):
         A, P, N, margin, p, n, u = ctx.saved_tensors
         if dL is None:
             dL = A.new_zeros(())
+        if p is None:
+            with torch.no_grad():
+                _, p, n, u = _forward_pass(A, P, N, margin)
         _, need_A, need_P, need_N, _ = ctx.needs_input_grad
-        dA, dP, dN = _spread(
-            (need_A, need_P, need_N), _chosen(_Backward, _DualBackward, _DualBackward)(need_A, need_P, need_N, A, P, N, margin, p, n, u, dL)
-        )
+        if _recorded():
+            dA, dP, dN = _spread(
+                (need_A, need_P, need_N),
+                _chosen(_Backward, _DualBackward, _DualBackward)(need_A, need_P, need_N, A, P, N, margin, p, n, u, dL),
+            )
+        else:
+            dA, dP, dN = _backward_pass(need_A, need_P, need_N, A, P, N, p, n, u, dL)
         return None, dA, dP, dN, None
 
 
@@ -171,14 +298,24 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, _fill: bool, A: Tensor, P: Tensor, N: Tensor, margin: Tensor) -> Any:
+        B = A.shape[0]
+        K = A.shape[-1]
+        if sum(ctx.needs_input_grad) == 3 and not _whole(B * K, A):
+            L, *ctx.early = _early_pass(A, P, N, margin)
+            p = n = u = None
+        else:
+            L, p, n, u = _forward_pass(A, P, N, margin)
+        ctx.save_for_backward(A, P, N, margin, p, n, u)
+        return (L,)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    def backward(ctx: Any, dL: Any) -> Any:
+        early = _early(ctx, dL)
+        if early is None:
+            return _Forward.backward(ctx, dL)
+        dA, dP, dN = early
+        return None, dA, dP, dN, None
 
 
 class _Backward(torch.autograd.Function):
@@ -200,43 +337,7 @@ class _Backward(torch.autograd.Function):
         u: Tensor,
         dL: Tensor,
     ) -> Any:
-        B = A.shape[0]
-        K = A.shape[-1]
-        if not _whole(B * K, dL):
-            dN = _empty((B, K), A)
-            dA = _empty((B, K), A)
-            dP = _empty((B, K), A)
-
-            def run(parts: Any) -> Any:
-                for (i,) in parts:
-                    dN[i], _, dP[i] = _backward_part(u[i], dL, n[i], N[i], A[i], p[i], P[i], B, dA=dA[i], dP=dP[i])
-                return ()
-
-            _together(run, _parts((B,), K, A, 1), 1, A)
-            return _needed((need_A, need_P, need_N), (dA, dP, dN))
-        dA = dP = dN = None
-        # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
-        du = dL / B * (1 - (-u > 0).to(A.dtype))
-        if need_A or need_P:
-            # dp[i] = du[i]
-            dp = du.clone()
-        if need_A or need_N:
-            # dn[i] = -du[i]
-            dn = -du
-            masked_n = torch.where((n != 0)[:, None], dn[:, None] * (A - N + 1e-06) / n[:, None], 0)
-        if need_N:
-            # dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
-            dN = -masked_n
-        if need_A or need_P:
-            masked_p = torch.where((p != 0)[:, None], dp[:, None] * (A - P + 1e-06) / p[:, None], 0)
-        if need_A:
-            # dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i] != 0,
-            #     1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
-            dA = masked_p + masked_n
-        if need_P:
-            # dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
-            dP = -masked_p
-        return _needed((need_A, need_P, need_N), (dA, dP, dN))
+        return _needed((need_A, need_P, need_N), _backward_pass(need_A, need_P, need_N, A, P, N, p, n, u, dL))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -470,6 +571,53 @@ def _backward_part(
     return dN, dA, dP
 
 
+def _both_part(P: Tensor, A: Tensor, N: Tensor, margin: Tensor, B: int, dA: Any = None, dP: Any = None, work: Any = None) -> Any:
+    """One part along B, or the whole: L_sum, dN, dA, dP."""
+    B_block = P.shape[0]
+    K = P.shape[-1]
+    (space_1,) = _spaces(work, P, (B_block, K))
+    # Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
+    A_P = torch.subtract(A, P, out=space_1)
+    A_P += 1e-06
+    Z = torch.linalg.vecdot(A_P, A_P)
+    # p[i] = sqrt(Z[i])
+    p = torch.sqrt(Z)
+    # E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
+    A_N = torch.subtract(A, N, out=space_1)
+    A_N += 1e-06
+    E = torch.linalg.vecdot(A_N, A_N)
+    # n[i] = sqrt(E[i])
+    n = torch.sqrt(E)
+    # u[i] = p[i] - n[i] + margin
+    u = p - n + margin
+    # L = sum(i, u[i] + relu(-u[i]))/size(B)
+    L_sum = (u + torch.relu(-u)).sum()
+    # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
+    du = (1 - (-u > 0).to(P.dtype)) / B
+    # dp[i] = du[i]
+    dp = du.clone()
+    # dn[i] = -du[i]
+    dn = -du
+    # dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+    A_N_2 = torch.subtract(A, N, out=dA)
+    A_N_2 += 1e-06
+    dn_n = torch.multiply(A_N_2, dn[:, None] / n[:, None], out=A_N_2)
+    masked_n = dn_n
+    _fill(masked_n, (n != 0)[:, None], 0)
+    dN = -masked_n
+    # dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i] != 0,
+    #     1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+    A_P_2 = torch.subtract(A, P, out=dP)
+    A_P_2 += 1e-06
+    dp_p = torch.multiply(A_P_2, dp[:, None] / p[:, None], out=A_P_2)
+    masked_p = dp_p
+    _fill(masked_p, (p != 0)[:, None], 0)
+    dA = torch.add(masked_n, masked_p, out=masked_n)
+    # dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
+    dP = -masked_p
+    return L_sum, dN, dA, dP
+
+
 def _real(**given: Any) -> tuple[Tensor, ...]:
     """The arguments as tensors of one floating-point type; a Python float takes the type and device of the others."""
     like = next((value for value in given.values() if isinstance(value, Tensor)), None)
@@ -515,7 +663,7 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
@@ -618,16 +766,49 @@ def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> 
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _early(ctx: Any, upstream: Tensor) -> Any:
+    """The gradients that the forward pass made, times the upstream gradient: once, and in place, since nobody else has them. None where
+    they are gone, or where the gradients are differentiated themselves."""
+    if "early" not in ctx.__dict__ or _recorded() or _traced(upstream):
+        return None
+    gradients = ctx.__dict__.pop("early")
+    if upstream.device.type != "cpu" or upstream != 1:
+        for gradient in gradients:
+            gradient *= upstream
+    return gradients
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
+
+
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     """How to call a Function: torch.compile traces only one without forward mode, and where forward mode is nested in
     forward mode torch loses the outer tangent of any Function, so that there it differentiates the plain operations. Where nothing
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 

@@ -22,7 +22,7 @@ Each entry times its weight.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,10 +36,54 @@ _AXES: dict[str, tuple[str, ...]] = {
 
 def weighted_entries(X: Any, w: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
-    X, w = _real(X=X, w=w)
-    _check(X=X, w=w)
+    X, w = _arguments(X, w)
     _constant(w=w)
     return _chosen(_Forward, _DualForward, _ReverseForward)(X, w)
+
+
+class Saved(NamedTuple):
+    """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
+
+    w: Tensor
+
+
+def forward(X: Any, w: Any) -> tuple[Tensor, Saved]:
+    """Return (Y, saved), without autograd."""
+    X, w = _arguments(X, w)
+    X, w = _detached(X, w)
+    Y = _forward_pass(X, w)
+    return Y, Saved(w)
+
+
+def backward(dY: Any, saved: Saved) -> Tensor:
+    """Return dX, the gradient with upstream dY."""
+    (w,) = saved
+    N = w.shape[0]
+    dY = _upstream("dY", dY, (N,), w)
+    return _backward_pass(w, dY)
+
+
+def _arguments(X: Any, w: Any) -> Any:
+    """The arguments, checked."""
+    if not (isinstance(X, Tensor) and isinstance(w, Tensor) and X.is_floating_point() and X.dtype == w.dtype):
+        X, w = _real(X=X, w=w)
+    if not (X.ndim == 1 and w.ndim == 1 and w.shape[0] == X.shape[0]):
+        _check(X=X, w=w)
+    return X, w
+
+
+def _forward_pass(X: Tensor, w: Tensor) -> Any:
+    """The outputs, and what the backward pass needs beside them and the inputs."""
+    # Y[i] = w[i]*X[i]
+    Y = w * X
+    return Y
+
+
+def _backward_pass(w: Tensor, dY: Tensor) -> Any:
+    """dX."""
+    # dX[i] = dY[i]*w[i]
+    dX = dY * w
+    return dX
 
 
 class _Forward(torch.autograd.Function):
@@ -49,9 +93,7 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, w: Tensor) -> Any:
-        # Y[i] = w[i]*X[i]
-        Y = w * X
-        return Y
+        return _forward_pass(X, w)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -63,7 +105,10 @@ class _Forward(torch.autograd.Function):
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
         (w,) = ctx.saved_tensors
         need_X, _ = ctx.needs_input_grad
-        (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, w, dY))
+        if _recorded():
+            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, w, dY))
+        else:
+            dX = _backward_pass(w, dY)
         return dX, None
 
 
@@ -82,14 +127,12 @@ class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> Any:
-        output = _Forward.forward(*inputs)
-        _Forward.setup_context(ctx, inputs, output)
-        return output
+    def forward(ctx: Any, X: Tensor, w: Tensor) -> Any:
+        Y = _forward_pass(X, w)
+        ctx.save_for_backward(w)
+        return Y
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        return _Forward.backward(ctx, *grads)
+    backward = staticmethod(_Forward.backward)
 
 
 class _Backward(torch.autograd.Function):
@@ -99,9 +142,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(need_X: bool, w: Tensor, dY: Tensor) -> Any:
-        # dX[i] = dY[i]*w[i]
-        dX = dY * w
-        return (dX,)
+        return (_backward_pass(w, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -217,10 +258,33 @@ def _check(**tensors: Tensor) -> None:
 
 def _transforms() -> tuple[str, ...]:
     """The torch.func transforms that are running here, outermost first; torch has no public name for them."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _recorded() -> bool:
+    """Whether something looks at each operation, or differentiates the gradients that are computed now."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return True
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+
+
+def _detached(*given: Tensor) -> list[Tensor]:
+    """The tensors, such that nothing is recorded."""
+    return [tensor.detach() if tensor.requires_grad else tensor for tensor in given]
+
+
+def _upstream(name: str, value: Any, shape: tuple[int, ...], like: Tensor | None) -> Tensor:
+    """An upstream gradient, which has the shape of its output."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{_NAME}: {name} is a {type(value).__name__}, expected a torch tensor")
+    if value.shape != shape:
+        raise ValueError(f"{_NAME}: {name} has shape {tuple(value.shape)}, expected {shape}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{_NAME}: {name} holds {value.dtype} and the outputs hold {like.dtype}; convert it")
+    return value.detach() if value.requires_grad else value
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
@@ -229,10 +293,8 @@ def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:
     is recorded, the operations alone are all there is to do, and where no transform runs, reverse mode is."""
     if torch.compiler.is_compiling():
         return traced.apply
-    transforms = _transforms()
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    if transforms or forward_mode:
-        return traced.forward if transforms.count("Jvp") > 1 else dual.apply
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0:
+        return traced.forward if _transforms().count("Jvp") > 1 else dual.apply
     return reverse.apply if torch.is_grad_enabled() else traced.forward
 
 
