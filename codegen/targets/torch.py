@@ -137,7 +137,9 @@ def _arguments(parts: Parts) -> list[str]:
     plain = parts.integers(program.inputs)
     lines += [f'{names[n]} = _integer("{names[n]}", {names[n]}, {least})' for n, least in plain.items()]
     tensors = [n for n in program.inputs if n not in plain]
-    lines += [f"if not ({' and '.join(_fitting(parts, tensors))}):", f"    _check({', '.join(f'{names[n]}={names[n]}' for n in tensors)})"]
+    fitting = _fitting(parts, tensors)
+    unless = f"not ({' and '.join(fitting)})" if len(fitting) > 1 else fitting[0].replace("==", "!=")
+    lines += [f"if {unless}:", f"    _check({', '.join(f'{names[n]}={names[n]}' for n in tensors)})"]
     for name, axis in labels.items():
         holder = parts.holder(axis, program.inputs)
         if holder is not None:
