@@ -199,3 +199,12 @@ def of_target(target: str | None) -> tuple[str, ...]:
         return tuple(EVERY)
     other = {"numpy": "torch", "torch": "numpy"}[target]
     return tuple(name for name in EVERY if name.split()[0] not in ("ours", "by") or other not in name.lower().split())
+
+
+def chosen(words: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The contestants of these that are named, with commas between. Raises ValueError for a name that no contestant has."""
+    asked = [word.strip() for word in words.split(",") if word.strip()]
+    for word in asked:
+        if word not in EVERY:
+            raise ValueError(f"no contestant is called {word}; write some of {', '.join(EVERY)}")
+    return tuple(name for name in names if name in asked)

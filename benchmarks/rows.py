@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Shapes = dict[str, tuple[int, ...]]
@@ -91,6 +91,18 @@ def chosen(layer: str | None = None, size: str | None = None, quick: bool = Fals
     elif quick:
         kept = [row for row in kept if row.size == "small" or (row.size == "mid" and row.name in QUICK_MID)]
     return tuple(kept)
+
+
+def resized(row: Row, length: int) -> Row:
+    """An attention row with that length of the sequence and at most four heads, or a loss of 1024 tokens over that vocabulary."""
+    if row.attends:
+        heads = row.shapes["Q"]
+        shapes: Shapes = dict.fromkeys(row.shapes, (1, min(heads[1], 4), length, heads[3]))
+        return replace(row, name=f"{row.layer} T{length}", shapes=shapes)
+    tokens, first = 1024, next(iter(row.shapes))
+    shapes = {name: tuple(length if n == row.labels else n for n in shape) for name, shape in row.shapes.items()}
+    shapes["y"], shapes[first] = (tokens,), (tokens, *shapes[first][1:])
+    return replace(row, name=f"{row.name} V{length}", shapes=shapes, labels=length)
 
 
 def values(row: Row) -> dict[str, Any]:
