@@ -6,11 +6,15 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks import contestants, goals, rows
+
+if TYPE_CHECKING:
+    from benchmarks.report import Report
 
 QUICK = 35.0
 """Seconds after which a quick run builds no more of the contestants that take long to build."""
@@ -75,9 +79,9 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def run(options: argparse.Namespace, asked: tuple[rows.Row, ...], names: tuple[str, ...]):  # type: ignore[no-untyped-def]
+def run(options: argparse.Namespace, asked: tuple[rows.Row, ...], names: tuple[str, ...]) -> Report:
     """Measure all that is asked for."""
-    from benchmarks import deriving, machine, measure, memory, other_blas, reasons, report
+    from benchmarks import deriving, machine, measure, memory, other_blas, reasons, report, shares
 
     deadline = time.monotonic() + QUICK if options.quick else None
     machine.equal_threads()
@@ -96,6 +100,7 @@ def run(options: argparse.Namespace, asked: tuple[rows.Row, ...], names: tuple[s
             found.memory.update(memory.peaks(options.layer, names, progress))
             kept = memory.memory_rows(options.layer)
             found.verdicts.extend(goals.judged_memory(kept, found.memory, ours))
+            found.verdicts.extend(goals.judged_growth(kept, found.memory, ours))
         for result in found.results:
             found.verdicts.extend(goals.judged(result, found.machine.pinned))
         found.verdicts.extend(goals.judged_other(found.other, {row.key: row for row in asked}))
@@ -105,7 +110,8 @@ def run(options: argparse.Namespace, asked: tuple[rows.Row, ...], names: tuple[s
             found = report.with_deriving(found, derived)
             found.verdicts.extend(goals.judged_deriving(derived.goals))
         progress.add_task("profiles of the rows that fall short", total=None)
-        found.reasons.extend(reasons.reasons(found.results, found.verdicts, found.machine))
+        bare = shares.bare_function() if any("ours torch" in result.seconds for result in found.results) else None
+        found.reasons.extend(reasons.reasons(found.results, found.verdicts, found.machine, bare))
     return found
 
 

@@ -88,8 +88,7 @@ def ours_pair(row: Row, values: Values) -> Run:
 
 def _by_hand(target: str) -> Callable[[Row, Values], Run]:
     def build(row: Row, values: Values) -> Run:
-        if target == "torch":
-            _import("torch")
+        _import({"numpy": "threadpoolctl", "torch": "torch"}[target])
         by_hand = importlib.import_module(f"benchmarks.by_hand_{target}")
         if row.layer not in by_hand.FORMS:
             raise Skipped("not written by hand")

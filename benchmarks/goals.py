@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -150,6 +151,24 @@ def judged_memory(rows: tuple[Row, ...], peaks: Mapping[str, Mapping[str, float 
                     found.append(Verdict(4, row.key, what, goal, reached, None, ours, theirs))
                 else:
                     found.append(Verdict(4, row.key, what, goal, f"{mine / other:.2f}", mine / other <= most, ours, theirs))
+    return found
+
+
+def judged_growth(rows: tuple[Row, ...], peaks: Mapping[str, Mapping[str, float | str]], targets: tuple[str, ...]) -> list[Verdict]:
+    """Goal 4: attention's memory for a head is linear in the length, from the shortest of its rows to the longest."""
+    found = []
+    attention = sorted((row for row in rows if row.layer == "attention"), key=lambda row: row.shapes["Q"][2])
+    for ours in targets if len(attention) > 1 else ():
+        first, last = attention[0], attention[-1]
+        less, more = (peaks.get(row.key, {}).get(ours, "not asked for") for row in (first, last))
+        what, key = f"memory of {ours}, its growth with the length", f"{first.name} to {last.name}"
+        if isinstance(less, str) or isinstance(more, str):
+            found.append(Verdict(4, key, what, "at most 1.1", str(less if isinstance(less, str) else more), None, ours))
+            continue
+        heads = [row.shapes["Q"][0] * row.shapes["Q"][1] for row in (first, last)]
+        times = last.shapes["Q"][2] / first.shapes["Q"][2]
+        slope = math.log((more / heads[1]) / (less / heads[0])) / math.log(times)
+        found.append(Verdict(4, key, what, "at most 1.1", f"{slope:.2f}", slope <= 1.1, ours))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -69,14 +70,14 @@ def threads() -> int:
 
 def equal_threads() -> None:
     """Give OpenBLAS and torch as many threads as JAX takes by itself, whatever variables say."""
-    from threadpoolctl import threadpool_limits
+    with contextlib.suppress(ImportError):
+        from threadpoolctl import threadpool_limits
 
-    threadpool_limits(threads())
-    try:
+        threadpool_limits(threads())
+    with contextlib.suppress(ImportError):
         import torch
-    except ImportError:
-        return
-    torch.set_num_threads(threads())
+
+        torch.set_num_threads(threads())
 
 
 def best(run: Callable[[], object], rounds: int = 5) -> float:
@@ -132,8 +133,10 @@ def _versions() -> dict[str, str]:
 
 def _blas() -> str:
     """What threadpoolctl says of the BLAS that NumPy loaded."""
-    from threadpoolctl import threadpool_info
-
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return "unknown, as threadpoolctl is not installed"
     said = [
         f"{info['internal_api']} {info['version']}, {info.get('architecture', 'unknown')} kernels, {info['num_threads']} threads"
         for info in threadpool_info()

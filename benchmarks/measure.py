@@ -104,7 +104,7 @@ def one(row: Row, names: Iterable[str], quick: bool = False, deadline: float | N
             # Whatever a library raises is the reason why it is not in the table.
             skipped[name] = " ".join(f"{type(error).__name__}: {error}".split())[:160]
         gc.collect()
-    rounds = 3 if slowest > LONG else ROUNDS[row.size] // (2 if quick else 1)
+    rounds = 3 if slowest > LONG else max(3, ROUNDS[row.size] // (2 if quick else 1))
     order = {name: runs[name] for name in EVERY if name in runs}
     return Result(row, interleave(order, rounds, repeat=row.size != "large"), skipped)
 
@@ -148,7 +148,7 @@ def _equal(found: list[Any], expected: list[Any]) -> None:
 
 def missing() -> dict[str, str]:
     """Contestants whose library is not installed -> what to install."""
-    needs = {"eager": "torch", "JAX": "jax", "autograd": "autograd", "PyTensor": "pytensor"}
+    needs = {"eager": "torch", "JAX": "jax", "autograd": "autograd", "PyTensor": "pytensor", "by hand NumPy": "threadpoolctl"}
     found = {}
     for name, package in needs.items():
         try:

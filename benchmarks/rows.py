@@ -94,13 +94,14 @@ def chosen(layer: str | None = None, size: str | None = None, quick: bool = Fals
 
 
 def resized(row: Row, length: int) -> Row:
-    """An attention row with that length of the sequence and at most four heads, or a loss of 1024 tokens over that vocabulary."""
+    """Attention over sequences of that length, with at most four heads, or a loss of 4096 tokens, 128 wide, over that vocabulary."""
     if row.attends:
         heads = row.shapes["Q"]
         shapes: Shapes = dict.fromkeys(row.shapes, (1, min(heads[1], 4), length, heads[3]))
         return replace(row, name=f"{row.layer} T{length}", shapes=shapes)
-    tokens, first = 1024, next(iter(row.shapes))
-    shapes = {name: tuple(length if n == row.labels else n for n in shape) for name, shape in row.shapes.items()}
+    tokens, width, first = 4096, 128, next(iter(row.shapes))
+    lengths = {row.shapes[first][-1]: width, row.labels: length}
+    shapes = {name: tuple(lengths.get(n, n) for n in shape) for name, shape in row.shapes.items()}
     shapes["y"], shapes[first] = (tokens,), (tokens, *shapes[first][1:])
     return replace(row, name=f"{row.name} V{length}", shapes=shapes, labels=length)
 
