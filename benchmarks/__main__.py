@@ -106,7 +106,7 @@ def run(options: argparse.Namespace, asked: tuple[rows.Row, ...], names: tuple[s
         found.verdicts.extend(goals.judged_other(found.other, {row.key: row for row in asked}))
         if options.layer is None and options.size is None and not options.memory and not options.only:
             progress.add_task("deriving", total=None)
-            derived = deriving.measured(5 if options.quick else 20, 4 if options.quick else 24)
+            derived = deriving.measured(3 if options.quick else 20, 4 if options.quick else 24)
             found = report.with_deriving(found, derived)
             found.verdicts.extend(goals.judged_deriving(derived.goals))
         progress.add_task("profiles of the rows that fall short", total=None)

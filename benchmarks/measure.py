@@ -103,7 +103,8 @@ def one(row: Row, names: Iterable[str], quick: bool = False, deadline: float | N
         except Exception as error:
             # Whatever a library raises is the reason why it is not in the table.
             skipped[name] = " ".join(f"{type(error).__name__}: {error}".split())[:160]
-        gc.collect()
+        if row.size == "large":
+            gc.collect()  # a collection costs more than a small row
     rounds = 3 if slowest > LONG else max(3, ROUNDS[row.size] // (2 if quick else 1))
     order = {name: runs[name] for name in EVERY if name in runs}
     return Result(row, interleave(order, rounds, repeat=row.size != "large"), skipped)

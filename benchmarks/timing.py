@@ -28,10 +28,10 @@ def interleave(
         if repeat:
             took = min(_sample(run, 1) for _ in range(2))
             numbers[name] = max(1, min(1000, math.ceil(SAMPLE / max(took, 1e-9))))
+    gc.collect()
     console = Console(stderr=True)
     shown = bool(label) and console.is_terminal
     for _ in track(range(rounds), description=label, console=console, disable=not shown, transient=True):
-        gc.collect()
         for name, run in contestants.items():
             times[name].append(_sample(run, numbers[name]))
     return times
