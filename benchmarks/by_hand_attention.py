@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from benchmarks.by_hand_numpy import LARGE, THREADS, Space, _pool
+from benchmarks.by_hand_numpy import BLAS, LARGE, THREADS, Space, _pool
 from benchmarks.rows import Row
 
 TILE = 256
@@ -80,7 +79,7 @@ def tiled(row: Row, values: Mapping[str, Any]) -> Callable[[], Any]:
             for place in heads:
                 head(place, *made, spaces[0])
         else:
-            with threadpool_limits(1, "blas"):
+            with BLAS.limit(limits=1, user_api="blas"):
                 done = [_pool.submit(lambda n: [head(place, *made, spaces[n]) for place in heads[n::THREADS]], n) for n in range(THREADS)]
                 for future in done:
                     future.result()

@@ -13,14 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from benchmarks.rows import EPS, Row
 
 Form = Callable[[Row, Mapping[str, Any]], Callable[[], Any]]
 THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 BLOCK = 1 << 19  # bytes of a block of rows
-LARGE = 1 << 21  # bytes from which threads pay
+LARGE = 1 << 22  # bytes from which threads pay
+BLAS = ThreadpoolController()
+"""Made once: to look for the libraries costs more than a small row."""
 _pool = ThreadPoolExecutor(THREADS)
 
 
@@ -56,7 +58,7 @@ def _by_rows(rows: int, width: int, spaces: list[Space], work: Callable[[slice, 
     def stretch(n: int, ends: tuple[int, int]) -> list[Any]:
         return [work(block, spaces[n]) for block in _blocks(*ends, width)]
 
-    with threadpool_limits(1, "blas"):
+    with BLAS.limit(limits=1, user_api="blas"):
         done = [_pool.submit(stretch, n, ends) for n, ends in enumerate(_stretches(rows, width, THREADS))]
         return [value for future in done for value in future.result()]
 

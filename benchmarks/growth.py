@@ -56,7 +56,7 @@ def measured(quick: bool = False) -> list[Growth]:
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         for layer, lengths, what, axis in (
             ("attention", LENGTHS, "attention, 4 heads of 64", "T, places"),
-            ("linear_cross_entropy", VOCABULARIES, "linear + cross-entropy, 4096 tokens of 128", "V, classes"),
+            ("linear_cross_entropy", VOCABULARIES, "linear + cross-entropy, 4096 x 128", "V, classes"),
         ):
             lengths = lengths[:3] if quick else lengths
             task = progress.add_task(what, total=2 * len(lengths))

@@ -18,7 +18,7 @@ text { font: 11px system-ui, sans-serif; fill: #24292f }
 .line { fill: none; stroke-width: 2 }
 @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .grid { stroke: #3d444d } }
 </style>"""
-WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 400, 290, 54, 30, 12, 38
+WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 420, 290, 58, 30, 26, 38
 
 
 @dataclass(frozen=True)
