@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -38,7 +39,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the tables; exit code 0, or 2 for a layer or a contestant that there is not."""
-    options = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = parser().parse_args(given)
     console = Console(width=None if sys.stdout.isatty() else 200)
     if options.passes:
         from benchmarks import passes
@@ -71,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.markdown:
         from benchmarks.report import markdown
 
-        options.markdown.write_text(markdown(report, "python -m benchmarks"), encoding="utf-8")
+        options.markdown.write_text(markdown(report, shlex.join(["python", "-m", "benchmarks", *given])), encoding="utf-8")
     if options.plot:
         from benchmarks.plot import bars
 
