@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test soak bench catalogue format clean
+.PHONY: demo test soak bench growth catalogue format clean
 
 demo: .venv/installed
 	$(BIN)/python examples/demo.py
@@ -16,8 +16,16 @@ test: .venv/installed
 soak: .venv/installed
 	$(BIN)/python tests/test_random_layers.py 1000
 
-bench: .venv/installed
-	$(BIN)/python -m benchmarks
+bench: .venv/bench
+	$(BIN)/python -m benchmarks --markdown docs/benchmark.md --plot docs/benchmark.svg
+
+growth: .venv/bench
+	$(BIN)/python -m benchmarks --growth --plot docs/growth.svg
+
+# Those to compare with: one that cannot be installed is skipped by name.
+.venv/bench: .venv/installed
+	-$(BIN)/python -m pip install --quiet -e ".[bench]" -c constraints.txt
+	touch $@
 
 catalogue: .venv/installed
 	$(BIN)/python -m benchmarks.catalogue

@@ -1,4 +1,4 @@
-"""How long it takes to derive every gradient of a layer: ours, SymPy and PyTensor on the same task, and from the shell."""
+"""How long it takes to derive every gradient of a layer: ours, SymPy, PyTensor and tensorgrad on one task, and from the shell."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import depth
 from benchmarks.timing import interleave, median_ratio
 from derive.engine import derive
 from derive.layers.attention import ATTENTION
@@ -49,26 +51,76 @@ def pytensor_graph() -> Callable[[], object] | None:
     return run
 
 
-def table(console: Console, rounds: int = 20) -> None:
-    """Print the median of `rounds` derivations of attention, each contestant's ratio to ours, and the shell's time."""
-    contestants: dict[str, Callable[[], object]] = {"gradproof: closed forms with proofs": ours}
-    contestants["SymPy: 4 x 4 entries, one by one"] = sympy_entries
-    tensor = pytensor_graph()
-    if tensor is not None:
-        contestants["PyTensor: a graph, no closed form"] = tensor
-    else:
-        console.print("PyTensor is not installed: skipped", style="dim")
-    times = interleave(contestants, rounds, "deriving attention")
-    first = next(iter(times.values()))
-    rows = Table(title=f"All gradients of attention, median of {rounds} (interleaved)")
+def tensorgrad_tensors() -> Callable[[], object] | None:
+    """tensorgrad's simplified derivatives of the same product of tensors, which show no steps; None where it is not installed."""
+    try:
+        import sympy as sp
+        import tensorgrad.functions as F
+        from tensorgrad import Derivative, Variable
+    except ImportError:
+        return None
+
+    def run() -> object:
+        n, m, d, e = sp.symbols("n m d e")
+        q, k, v, g = Variable("Q", n, d), Variable("K", m, d), Variable("V", m, e), Variable("G", n, e)
+        loss = (F.softmax(q @ k, dim="m") @ v) @ g
+        return [Derivative(loss, each).full_simplify() for each in (q, k, v)]
+
+    return run
+
+
+OURS = "gradproof: closed forms with proofs"
+
+
+@dataclass(frozen=True)
+class Deriving:
+    """Seconds of every contestant on attention, the goals' own measures, and who is missing."""
+
+    seconds: dict[str, list[float]]
+    goals: dict[str, float]
+    skipped: dict[str, str]
+
+    def json(self) -> dict[str, object]:
+        return {"seconds": self.seconds, "goals": self.goals, "skipped": self.skipped}
+
+
+def measured(rounds: int, largest: int) -> Deriving:
+    """Derive attention with every contestant in turn, a transformer block, transformers of more and more blocks, and from the shell."""
+    contestants: dict[str, Callable[[], object]] = {OURS: ours, "SymPy: 4 x 4 entries, one by one": sympy_entries}
+    skipped = {}
+    for name, found, said in (
+        ("PyTensor", pytensor_graph(), "PyTensor: a graph, no closed form"),
+        ("tensorgrad", tensorgrad_tensors(), "tensorgrad: closed forms, no steps"),
+    ):
+        if found is None:
+            skipped[name] = f"{name.lower()} is not installed"
+        else:
+            contestants[said] = found
+    times = interleave(contestants, rounds)
+    shell = interleave({"shell": _shell}, 3)["shell"]
+    depths = [blocks for blocks in depth.BLOCKS if blocks <= largest]
+    depth.seconds([1], 1)
+    grown = depth.seconds(depths, 2)
+    goals = {
+        "all gradients of attention": statistics.median(times[OURS]),
+        "a transformer block": grown[1],
+        "growth in depth, log-log slope": depth.slope(grown),
+        "derive attention from the shell": statistics.median(shell),
+    }
+    return Deriving(times, goals, skipped)
+
+
+def table(console: Console, found: Deriving) -> None:
+    """Print the median derivation of attention and each contestant's ratio to ours."""
+    rows = Table(title="All gradients of attention, medians (interleaved)")
     rows.add_column("contestant")
     rows.add_column("ms", justify="right")
     rows.add_column("times ours", justify="right")
-    for name, found in times.items():
-        rows.add_row(name, f"{1000 * statistics.median(found):.1f}", f"{median_ratio(first, found):.1f}")
+    for name, times in found.seconds.items():
+        rows.add_row(name, f"{1000 * statistics.median(times):.1f}", f"{median_ratio(found.seconds[OURS], times):.1f}")
     console.print(rows)
-    shell = interleave({"derive attention": _shell}, 3, "from the shell")["derive attention"]
-    console.print(f"`derive attention` from the shell, proof and ledger: {statistics.median(shell):.2f} s (median of 3)")
+    for reason in found.skipped.values():
+        console.print(f"skipped: {reason}", style="dim")
 
 
 def _shell() -> object:
