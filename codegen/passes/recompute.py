@@ -120,10 +120,12 @@ def _anew(program: Program) -> Block:
 
 def _on_the_spot(program: Program) -> Block:
     """The forward block and the backward block for an upstream gradient of 1."""
+    known = {op.out for op in program.forward.ops}
     one = Op("%one", "number", number=Fraction(1))
     ops = tuple(
         replace(op, args=tuple(Read(one.out) if arg.value == program.upstream[0] else arg for arg in op.args))
         for op in _apart(program.backward.ops, "b")
+        if op.out not in known  # where nothing is saved, the backward block makes forward values itself
     )
     return pruned(Block(program.inputs, (*program.forward.ops, one, *ops), (*program.outputs, *program.gradients)))
 
