@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from codegen.passes.dead import pruned
@@ -45,7 +46,9 @@ class _Assembly:
         naming = _Naming(self.block)
         results = [op for op in ops if op.out in self.block.outputs or any(user.out not in inside for user in self.users.get(op.out, ()))]
         renamed = {op.out: naming.result(op, self.source(op)) for op in results}
-        seen = sight(self.region, inside, seed, axes, labels, self.region.missing)
+        seen = None
+        if "masking" not in self.region.without:
+            seen = sight(self.region, inside, seed, axes, labels, self.region.missing)
         cut = tuple(Idx(axis.name, f"{axis.dim}{PART}") for axis in axes)
         if seen is not None:
             labels, cut = [*labels, dict(seen.labels)], (*cut, Idx(seen.index.name, f"{seen.index.dim}{SEEN}"))
@@ -59,7 +62,7 @@ class _Assembly:
         )
         names_out = tuple(part.name for part in outputs)
         block = Block(tuple(part.name for part in parts.values()), made, (*names_out, *self.region.kept))
-        block = replace(marked(block, apart=True), outputs=names_out)
+        block = replace(self._marked(block, apart="memory" not in self.region.without), outputs=names_out)
         declared = self._declared(cut, parts.values(), outputs, results)
         if all(tensor.kind == "int" for tensor in declared[: len(parts)]):
             return None
@@ -124,7 +127,7 @@ class _Assembly:
         )
         ends = tuple(name for name in self.block.outputs if name in {op.out for op in ops})
         given = {part.name: self.made[part.value] for part in outputs if part.value not in self.block.outputs}
-        return first, marked(Block(self.block.inputs, ops, ends), given)
+        return first, self._marked(Block(self.block.inputs, ops, ends), given)
 
     def _before(self, before: tuple[Op, ...], first: Mapping[str, str], last: Block, parts: Iterable[Part]) -> Block:
         read = {part.value for part in parts} | {arg.value for op in last.ops for arg in op.args}
@@ -140,7 +143,10 @@ class _Assembly:
         )
         wanted = {first.get(value, value) for value in read} | set(self.block.outputs)
         outputs = tuple(op.out for op in ops if op.out in wanted and op.kind != "position")
-        return marked(pruned(Block(self.block.inputs, ops, outputs)))
+        return self._marked(pruned(Block(self.block.inputs, ops, outputs)))
+
+    def _marked(self, block: Block, given: Mapping[str, Op] = MappingProxyType({}), apart: bool = False) -> Block:
+        return block if "reuse" in self.region.without else marked(block, given, apart)
 
     def _finished(self, found: tuple[Labels, ...]) -> tuple[set[str], list[dict[str, Idx]]]:
         """The loop with the elementwise ops that finish its results, where those are complete in every part."""

@@ -39,15 +39,15 @@ def _in_parts(program: Program, small: Small) -> Program:
     program = _saving_less(program, small) or program
     loops: list[tuple[str, Loop | None]] = []
     if not program.dropped:
-        loops.append(("forward", loop_of(program.forward, arrays, small)))
-        loops.append(("backward", loop_of(program.backward, arrays, small)))
+        loops.append(("forward", loop_of(program.forward, arrays, small, without=program.without)))
+        loops.append(("backward", loop_of(program.backward, arrays, small, without=program.without)))
         # A loop over large arrays of one pass alone saves no memory that the other does not use.
         loops = [(name, loop) for name, loop in loops if loop is not None and not loop.large]
         return replace(program, loops=tuple((name, loop) for name, loop in loops if loop is not None))
-    if len(program.upstream) == 1 and not arrays[program.upstream[0]].dims:
-        loops.append(("both", loop_of(_on_the_spot(program), arrays, small, (), program.dropped)))
-    loops.append(("forward", loop_of(program.forward, arrays, small, (), program.dropped)))
-    loops.append(("backward", loop_of(_anew(program), arrays, small, program.dropped)))
+    if "early" not in program.without and len(program.upstream) == 1 and not arrays[program.upstream[0]].dims:
+        loops.append(("both", loop_of(on_the_spot(program), arrays, small, (), program.dropped, program.without)))
+    loops.append(("forward", loop_of(program.forward, arrays, small, (), program.dropped, program.without)))
+    loops.append(("backward", loop_of(_anew(program), arrays, small, program.dropped, (), program.without)))
     found = tuple((name, loop) for name, loop in loops if loop is not None and loop.large)
     return replace(program, loops=found) if len(found) == len(loops) else saving_all
 
@@ -105,8 +105,12 @@ def _anew(program: Program) -> Block:
     return Block(tuple(inputs), (*_apart(recompute.ops, "r"), *program.backward.ops), program.backward.outputs)
 
 
-def _on_the_spot(program: Program) -> Block:
-    """The forward block and the backward block for an upstream gradient of 1."""
+def on_the_spot(program: Program) -> Block:
+    """The forward block and the backward block for an upstream gradient of 1: early gradients.
+
+    Where the only output is a number, every gradient is proportional to its upstream gradient. Made in the forward pass, part by part,
+    they need neither the large values whole nor the same products a second time; the backward pass scales them.
+    """
     one = Op("%one", "number", number=Fraction(1))
     ops = tuple(
         replace(op, args=tuple(Read(one.out) if arg.value == program.upstream[0] else arg for arg in op.args))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from codegen.inlining import Inlining
-from codegen.program import CONDITIONS, Block, Op, Read, Scan, is_temporary, needed, rename_read
+from codegen.program import CONDITIONS, Block, Op, Read, Scan, is_temporary, needed, rename_read, rows_of_labels
 from codegen.targets.contraction import contraction, summed
 from codegen.targets.discarding import discarding
 from codegen.targets.inplace import Unfolding
@@ -94,6 +94,7 @@ class _Emitter:
         self.given = memory.given(block) if memory is not None else None
         inlining = Inlining(block.ops, apart=memory is not None)
         self.made, self.host, self._inlined = inlining.made, inlining.host, inlining.inlined
+        self.rows = rows_of_labels(block.ops)
         self.names = dict(names)
         self.discarding = discarding(block.ops, self._inlined)
         self.taken = {*names.values(), *sizes.values()}
@@ -381,7 +382,7 @@ class _Emitter:
                     return None
                 index = op.args[n].axes[0]
                 code = self.spelling.one_hot.format(labels.code, self.sizes[index.dim], kind_of, self.like)
-                return Text(code, ATOM, (*labels.axes, index), hot=labels.code)
+                return Text(code, ATOM, (*labels.axes, index), hot=labels.code if op.out in self.rows else "")
         return None
 
     def _scattered(self, op: Op) -> Text | None:

@@ -57,14 +57,15 @@ class Looped:
     def code(self) -> tuple[list[str], Memory]:
         """The statements of one part, and the memory that they are given."""
         body, names, memory = self.loop.body, self.inner.names, self._memory()
+        given = None if "memory" in self.parts.program.without else memory
         if not self.dropped:
-            return self.inner.code(body, memory=memory), memory
+            return self.inner.code(body, memory=given), memory
         again = needed(body.ops, self.dropped)
         first = Block(body.inputs, tuple(op for op in body.ops if op.out in again), self.dropped)
         rest = Block((*body.inputs, *self.dropped), tuple(op for op in body.ops if op.out not in again), body.outputs)
         lines = [f"if {names[self.dropped[0]]} is None:"]
-        lines += [f"    {line}" for line in self.inner.code(first, memory=memory)]
-        return lines + self.inner.code(self._with_numbers(rest), memory=memory), memory
+        lines += [f"    {line}" for line in self.inner.code(first, memory=given)]
+        return lines + self.inner.code(self._with_numbers(rest), memory=given), memory
 
     def _memory(self) -> Memory:
         """The memory that the function for one part is given: nothing lies in it yet."""
@@ -110,12 +111,12 @@ class Looped:
     def _seen(self) -> str:
         return f"{self.name.removesuffix('_part').removesuffix('_parts')}_{MASK}"
 
-    def _seen_call(self, cut: bool) -> str:
-        """The call of that function, for a part or for the whole."""
+    def _seen_call(self, cut: bool, like: str = "") -> str:
+        """The call of that function, for a part or for the whole; `like` is an array that is at hand."""
         mask = self.loop.mask
         assert mask is not None
         missing = self._within(mask.block, mask.arrays).missing(dims_of(mask.block), mask.block.inputs)
-        arguments = [*(self._argument(part, cut) for part in mask.parts), *(self.parts.sizes[dim] for dim in missing)]
+        arguments = [*(self._argument(part, cut, like) for part in mask.parts), *(self.parts.sizes[dim] for dim in missing)]
         return f"{self._seen}({', '.join(arguments)})"
 
     def _shaped(self, memory: Memory) -> list[str]:
@@ -177,7 +178,7 @@ class Looped:
         width = " * ".join(sizes[dim] for dim in loop.width)
         cuts = f"_parts({tuple_of([sizes[dim] for dim in loop.dims])}, {width}, {like}, {least})"
         own = self.slices[: len(loop.dims)]
-        arguments = [*(self._argument(part, True) for part in loop.parts), *("None" for _ in self.dropped)]
+        arguments = [*(self._argument(part, True, like) for part in loop.parts), *("None" for _ in self.dropped)]
         arguments += [sizes[dim] for dim in self.lengths]
         if memory.spaces:
             lines.append("work: dict[int, Any] = {}")
@@ -185,7 +186,7 @@ class Looped:
         call = f"{self.name}({', '.join([*arguments, *given])})"
         lines.append(f"for {unpacked(own)} in {cuts}:")
         if loop.mask is not None:
-            lines += [f"    {MASK} = {self._seen_call(True)}", f"    {self.slices[-1]} = _span({MASK})"]
+            lines += [f"    {MASK} = {self._seen_call(True, like)}", f"    {self.slices[-1]} = _span({MASK})"]
         lines.append(f"    {call}" if all(target == "_" for target in targets) else f"    {', '.join(targets)} = {call}")
         return [*lines, *indented(sums)]
 
@@ -222,7 +223,7 @@ class Looped:
             marks.pop()
         return f"[{', '.join(marks)}]" if marks else ""
 
-    def _argument(self, part: Part, cut: bool) -> str:
+    def _argument(self, part: Part, cut: bool, like: str = "") -> str:
         if part.name == MASK and self.loop.mask is not None:
             marks = [":" if n is None or n < len(self.loop.dims) else self.slices[-1] for n in part.at]
             if cut:
@@ -232,7 +233,7 @@ class Looped:
             return "None" if idle else self._seen_call(False)
         positions = dict(self.loop.positions) | dict(self.loop.mask.positions if self.loop.mask is not None else ())
         if part.name in positions:
-            base = self.parts.spelling.arange.format(self.parts.sizes[positions[part.name]], self.parts.like(self.parts.program.inputs))
+            base = self.parts.spelling.arange.format(self.parts.sizes[positions[part.name]], like)
         else:
             base = self.parts.names[part.value]
         return f"{base}{self._at(part)}" if cut else base

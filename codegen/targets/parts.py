@@ -7,7 +7,7 @@ import json
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -64,7 +64,8 @@ class Parts:
         return self.program.array(name)
 
     def statements(self, block: Block, memory: Memory | None = None) -> tuple[Statement, ...]:
-        return statements(block, self.names, self.sizes, self.like(block.inputs), self.spelling, memory)
+        spelling = replace(self.spelling, in_place=False) if "inplace" in self.program.without else self.spelling
+        return statements(block, self.names, self.sizes, self.like(block.inputs), spelling, memory)
 
     def like(self, inputs: Sequence[str]) -> str:
         """The Python name of an array of real numbers, the first that is not a scalar if there is one. It is there in any case."""
