@@ -20,10 +20,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="fewer rounds and small sizes only")
     parser.add_argument("--memory", action="store_true", help="the peak memory next to eager's, and nothing else")
     parser.add_argument("--passes", action="store_true", help="what each pass of codegen brings, and nothing else")
+    parser.add_argument("--markdown", action="store_true", help="the table of the passes as Markdown")
     options = parser.parse_args(arguments)
     console = Console()
     if options.passes:
-        passes.table(console)
+        targets = (options.target,) if options.target else ("numpy", "torch")
+        passes.table(console, options.layer, targets, rounds=3 if options.quick else 9, markdown=options.markdown)
         return 0
     if options.layer is None and not options.json and not options.memory:
         deriving.table(console, rounds=5 if options.quick else 20)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
+import sys
 import tracemalloc
 from fractions import Fraction
 from functools import cache
@@ -17,6 +20,7 @@ from kernel_reference import inputs_of, listed, load, sizes_of
 from kernel_switches import ROUNDING, apart, difference, in_parts, module_of, results
 
 import codegen
+from benchmarks.passes import ALLOCATIONS
 from benchmarks.saved import held, inputs
 from codegen.files import GENERATED
 from codegen.passes import OPTIONAL
@@ -122,6 +126,29 @@ def test_attention_with_other_scores_takes_memory_in_proportion_to_its_length(tm
     assert peaks[1] < 3072 * 3072 * 4, "no array over queries and keys is whole"
 
 
+MEASURED = """
+import importlib.util, sys, torch
+from benchmarks.passes import added
+spec = importlib.util.spec_from_file_location("hidden", sys.argv[1])
+kernel = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(kernel)
+for length in (64, 1536, 3072):
+    Q, K, V = (torch.rand(length, 16, requires_grad=True) for _ in range(3))
+    print(added(lambda: kernel.hidden(Q, K, V).sum().backward()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is read from /proc")
+def test_the_same_attention_in_torch_takes_memory_in_proportion_to_its_length(tmp_path: Path) -> None:
+    path = tmp_path / "hidden.py"
+    path.write_text(rendered(derive(Layer.parse("hidden", KERNEL_ATTENTION)), ("torch",))["torch"], encoding="utf-8")
+    asked = [sys.executable, "-c", MEASURED, str(path)]
+    done = subprocess.run(asked, cwd=GENERATED.parent, env={**os.environ, **ALLOCATIONS}, capture_output=True, text=True, check=True)
+    _, *peaks = map(float, done.stdout.split())
+    assert peaks[1] < 2.5 * peaks[0], "twice the length takes four times the memory"
+    assert peaks[1] < 2 * 3072 * 3072 * 4 / 1024, "two arrays over queries and keys are whole"
+
+
 SEEN = """\
 S[i,j] = sum(d, Q[i,d]*K[j,d])
 P[i,j] = where({sees}, exp(S[i,j]), 0)/sum(k, where({sees_k}, exp(S[i,k]), 0))
@@ -160,7 +187,10 @@ CHANGED = {"early": ("linear_cross_entropy",), "masking": ("attention_causal",),
 """Pass -> layers whose kernels are others without it; those of `attention` for a pass that is not here."""
 DRAWN = {
     "scores": KERNEL_ATTENTION,
-    "sums": "A[i,j] = tanh(X[i,j])*sum(c, W[j,c]*V[i,c])\nY = sum(i,j, A[i,j]*exp(-A[i,j])/sum(k, exp(-A[i,k])))",
+    "columns": "D[i,j] = exp(sum(c, Q[i,c]*K[j,c]))\nO[i,e] = sum(j, D[i,j]*V[j,e]/sum(k, D[k,j]))",
+    "number": "A[i,j] = tanh(X[i,j])*sum(c, W[j,c]*V[i,c])\nY = sum(i,j, A[i,j]*exp(-A[i,j]))",
+    "seen": "S[i,j] = sum(c, Q[i,c]*K[j,c])\nO[i,e] = sum(j, (where(j <= i, exp(S[i,j]), 0) + S[i,j])*V[j,e])",
+    "transposed": "Y[i,j] = exp(X[i,j])*exp(X[j,i]) + w[j]*X[i,i]",
     "places": "Y[i,j] = X[i,j] + tanh(w[j]*position(i))",
     "labels": "int y:M\nY[i,j] = X[i,j]*u[i]/(1 + X[i,y[i]]^2) + where(j <= i, sum(k, X[i,k]*X[j,k]), 0)",
 }
@@ -168,9 +198,11 @@ DRAWN = {
 
 @cache
 def with_all(layer: Layer) -> tuple[dict[str, str], dict[str, list[Any]]]:
-    """Both kernels of a layer with every pass, and what they compute."""
-    texts = rendered(derived(layer))
-    return texts, {target: results(layer, module_of(text), sizes_of(layer, 3)) for target, text in texts.items()}
+    """Both kernels of a layer with every pass, and what they compute: the same whole and in parts."""
+    texts, sizes = rendered(derived(layer)), sizes_of(layer, 3)
+    want = {target: results(layer, module_of(text), sizes) for target, text in texts.items()}
+    assert all(difference(layer, text, want[target], sizes) <= ROUNDING for target, text in texts.items()), layer.name
+    return texts, want
 
 
 @pytest.mark.parametrize("name", OPTIONAL)
