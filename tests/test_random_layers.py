@@ -51,6 +51,12 @@ def check(text: str) -> None:
     text="axes i:N a:N j:M b:M c:C d:C\nshape X[N,M] u[N]\n"
     "Y[i,j] = (X[i,j]*where(i <= j, sum(a, u[a]*delta(i, 2*a - 1)), X[i,j]))/(1 + (Y[i - 1,j])^2)"
 )
+@example(  # a recurrence through sin that multiplies the last digit of its inputs by 1e10
+    text="axes i:N a:N j:M b:M c:C d:C\nshape X[N,M] V[N,C] u[N] w[C]\n"
+    "A[i,j] = sin(X[i,j]*(sqrt(sum(a, (u[a]*relu(u[a]/4))^2))*max(a, u[a]*3)*max(d, w[d]*w[d]))*A[i - 2,j]) + X[i,j]*max(a, u[a]*3)\n"
+    "B[i,c] = V[i,c] + sum(a, u[a]*where(V[a,c] != 0, sum(d, w[d]*3)/V[a,c], s)) + sum(b, A[i,b])\n"
+    "Y[i,j] = sin((X[i,j] + exp(A[i,j]/4))*sum(d, B[i,d])*Y[i - 1,j]) + X[i,j]*sum(d, B[i,d])"
+)
 @given(text=layers())
 def test_a_random_layer_is_derived_right_or_refused(text: str) -> None:
     check(text)
