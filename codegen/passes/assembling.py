@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from codegen.passes.dead import pruned
@@ -62,7 +61,7 @@ class _Assembly:
         )
         names_out = tuple(part.name for part in outputs)
         block = Block(tuple(part.name for part in parts.values()), made, (*names_out, *self.region.kept))
-        block = replace(self._marked(block, apart="memory" not in self.region.without), outputs=names_out)
+        block = replace(marked(block, apart=True), outputs=names_out)
         declared = self._declared(cut, parts.values(), outputs, results)
         if all(tensor.kind == "int" for tensor in declared[: len(parts)]):
             return None
@@ -127,7 +126,7 @@ class _Assembly:
         )
         ends = tuple(name for name in self.block.outputs if name in {op.out for op in ops})
         given = {part.name: self.made[part.value] for part in outputs if part.value not in self.block.outputs}
-        return first, self._marked(Block(self.block.inputs, ops, ends), given)
+        return first, marked(Block(self.block.inputs, ops, ends), given)
 
     def _before(self, before: tuple[Op, ...], first: Mapping[str, str], last: Block, parts: Iterable[Part]) -> Block:
         read = {part.value for part in parts} | {arg.value for op in last.ops for arg in op.args}
@@ -143,10 +142,7 @@ class _Assembly:
         )
         wanted = {first.get(value, value) for value in read} | set(self.block.outputs)
         outputs = tuple(op.out for op in ops if op.out in wanted and op.kind != "position")
-        return self._marked(pruned(Block(self.block.inputs, ops, outputs)))
-
-    def _marked(self, block: Block, given: Mapping[str, Op] = MappingProxyType({}), apart: bool = False) -> Block:
-        return block if "reuse" in self.region.without else marked(block, given, apart)
+        return marked(pruned(Block(self.block.inputs, ops, outputs)))
 
     def _finished(self, found: tuple[Labels, ...]) -> tuple[set[str], list[dict[str, Idx]]]:
         """The loop with the elementwise ops that finish its results, where those are complete in every part."""

@@ -57,18 +57,19 @@ class Looped:
     def code(self) -> tuple[list[str], Memory]:
         """The statements of one part, and the memory that they are given."""
         body, names, memory = self.loop.body, self.inner.names, self._memory()
-        given = None if "memory" in self.parts.program.without else memory
         if not self.dropped:
-            return self.inner.code(body, memory=given), memory
+            return self.inner.code(body, memory=memory), memory
         again = needed(body.ops, self.dropped)
         first = Block(body.inputs, tuple(op for op in body.ops if op.out in again), self.dropped)
         rest = Block((*body.inputs, *self.dropped), tuple(op for op in body.ops if op.out not in again), body.outputs)
         lines = [f"if {names[self.dropped[0]]} is None:"]
-        lines += [f"    {line}" for line in self.inner.code(first, memory=given)]
-        return lines + self.inner.code(self._with_numbers(rest), memory=given), memory
+        lines += [f"    {line}" for line in self.inner.code(first, memory=memory)]
+        return lines + self.inner.code(self._with_numbers(rest), memory=memory), memory
 
     def _memory(self) -> Memory:
         """The memory that the function for one part is given: nothing lies in it yet."""
+        if "memory" in self.parts.program.without:
+            return Memory(lambda _: None, {})
         results = {part.name: self.inner.names[part.name] for part in self.loop.results if self._cut(part)}
         inputs = self.loop.body.inputs
 

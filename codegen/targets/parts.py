@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from codegen.passes.reuse import unmarked
 from codegen.program import Block, Op, Program, dims_used, is_temporary
 from codegen.targets.emit import Line, Statement, statements
 from codegen.targets.lengths import whole
@@ -64,6 +65,8 @@ class Parts:
         return self.program.array(name)
 
     def statements(self, block: Block, memory: Memory | None = None) -> tuple[Statement, ...]:
+        if "reuse" in self.program.without:
+            block = unmarked(block)
         spelling = replace(self.spelling, in_place=False) if "inplace" in self.program.without else self.spelling
         return statements(block, self.names, self.sizes, self.like(block.inputs), spelling, memory, self._says)
 
