@@ -183,7 +183,13 @@ def test_a_part_reads_no_more_than_its_rows_see(sees: str, tmp_path: Path, monke
 
 # ---------------------------------------------------------------------------------------------------- switches
 
-CHANGED = {"early": ("linear_cross_entropy",), "masking": ("attention_causal",), "fused": ("softmax",), "dead": ("cosine_embedding",)}
+CHANGED = {
+    "early": ("linear_cross_entropy",),
+    "masking": ("attention_causal",),
+    "fused": ("softmax",),
+    "admitting": ("attention_causal",),
+    "dead": (),
+}
 """Pass -> layers whose kernels are others without it; those of `attention` for a pass that is not here."""
 DRAWN = {
     "scores": KERNEL_ATTENTION,
