@@ -11,6 +11,7 @@ from codegen.program import Block, Loop, Part, Program, needed
 from codegen.targets.memory import Memory
 from codegen.targets.parts import Parts, dims_of, indented, unpacked, used
 from codegen.targets.text import Spelling, tuple_of
+from derive.errors import listing
 from derive.expr import Idx, Tensor
 
 LEAST_ROWS = 128
@@ -151,7 +152,7 @@ class Looped:
     def each(self, like: str, empty: str, zeros: str) -> list[str]:
         """Results that are filled, or summed, part by part; those that are `missing` are not kept."""
         loop, names, sizes, memory = self.loop, self.parts.names, self.parts.sizes, self.code[1]
-        lines = [f"{names[n]} = None" for n in self.missing]
+        lines = [self._about, *(f"{names[n]} = None" for n in self.missing)]
         targets: list[str] = []
         sums: list[str] = []
         given: list[str] = []
@@ -190,6 +191,13 @@ class Looped:
             lines += [f"    {MASK} = {self._seen_call(True, like)}", f"    {self.slices[-1]} = _span({MASK})"]
         lines.append(f"    {call}" if all(target == "_" for target in targets) else f"    {', '.join(targets)} = {call}")
         return [*lines, *indented(sums)]
+
+    @property
+    def _about(self) -> str:
+        """The comment over the loop: what the parts are, and what for."""
+        gone = self.parts.program.dropped
+        what = f"{listing(self.parts.names[n] for n in gone)} {'is' if len(gone) == 1 else 'are'} never whole"
+        return f"# In parts of {listing(self.loop.dims)}: {what if gone else 'each stays in the cache'}."
 
     def dims(self) -> list[str]:
         """The axes whose lengths the calls mention."""
