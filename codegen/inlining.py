@@ -55,7 +55,7 @@ class Inlining:
         if op.fn in ("mul", "power"):
             # A product is written into a product, and a negative one is subtracted.
             return reader.fn in ("add", "where") and not self._scaled(op)
-        return reader.fn in ("mul", "where") and op.fn == "add"
+        return (reader.fn in ("mul", "where") and op.fn == "add") or (op.fn == "where" and len(op.args) == 3)
 
     def _scaled(self, op: Op) -> bool:
         """Whether a product is no more than an array and numbers, or has a sign."""

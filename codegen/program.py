@@ -277,5 +277,14 @@ def rename_read(read: Read, mapping: Mapping[Idx, Idx]) -> Read:
     return Read(read.value, tuple(mapping.get(i, i) for i in read.axes))
 
 
+def read_op(read: Read, made: Mapping[str, Op]) -> Op | None:
+    """What makes a value, with the indices of its reader; None for an input."""
+    op = made.get(read.value)
+    if op is None:
+        return None
+    mapping = dict(zip(op.axes, read.axes))
+    return replace(op, axes=tuple(mapping[i] for i in op.axes), args=tuple(rename_read(arg, mapping) for arg in op.args))
+
+
 def with_block(program: Program, name: str, block: Block) -> Program:
     return replace(program, **{name: block})  # type: ignore[arg-type]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
+from codegen.passes.admitting import mask_scores
 from codegen.passes.dead import remove_dead_code
 from codegen.passes.order import order_contractions
 from codegen.passes.recompute import block
 from codegen.passes.reuse import reuse
 from codegen.passes.saving import saving_nothing
+from codegen.passes.scaling import divide_late, scale_small
 from codegen.passes.sharing import share
 from codegen.program import Program
 from derive.errors import SpecError, listing
@@ -18,12 +20,16 @@ PASSES: dict[str, Callable[[Program], Program]] = {
     "order": order_contractions,
     "sharing": share,
     "dead": remove_dead_code,
+    "scaling": scale_small,
+    "admitting": mask_scores,
     "reuse": reuse,
     "blocking": block,
+    "division": divide_late,
 }
-WITHIN = ("masking", "early", "inplace", "memory", "fused")
-"""Passes that run where their subject is at hand: masking and early gradients where loops are found (`masking.sight`,
-`recompute.on_the_spot`), the others where statements are written (`inplace.Unfolding`, `memory.Memory`, `fused.fused`)."""
+WITHIN = ("logarithm", "masking", "early", "layout", "bits", "inplace", "memory", "threads", "fused")
+"""Passes that run where their subject is at hand: where loops are found (`logarithm.logarithmic`, `masking.sight`,
+`recompute.on_the_spot`), where they are fitted to a target (`layout.laid`, `bits.exponentials_of_two`, `fused.fused`), and where
+statements are written (`inplace.Unfolding`, `memory.Memory`, `looped.Looped`)."""
 OPTIONAL = ("saving", *(name for name in PASSES if name != "order"), *WITHIN)
 """What may be left out: the targets spell products of two arrays only, so that `order` may not. Without saving, a backward pass makes
 anew what it needs; without blocking, it makes nothing anew, and there is nothing to mask, to make early or to give memory."""

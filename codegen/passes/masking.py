@@ -100,12 +100,16 @@ class _Vanishing:
     def _ends(self, op: Op) -> bool:
         """Whether an op that uses up the axis is the same without what is not seen."""
         if op.kind == "reduce" and op.fn == "max":
-            inner = self.region.made.get(op.args[0].value)
-            if inner is None or not self._masked(inner) or len(inner.args) != 3:
-                return False
-            other = self.region.made.get(inner.args[2].value)
-            return other is not None and other.kind == "number" and other.number is not None and other.number <= LOWEST.value
+            return self._lowest(op.args[0])
         return self._vanishes(op)
+
+    def _lowest(self, read: Read) -> bool:
+        """Whether an array is LOWEST, which stands for minus infinity, wherever the condition fails."""
+        op = self.region.made.get(read.value)
+        if op is None or not self._masked(op) or len(op.args) != 3:
+            return False
+        other = self.region.made.get(op.args[2].value)
+        return other is not None and other.kind == "number" and other.number is not None and other.number <= LOWEST.value
 
     def _masked(self, op: Op) -> bool:
         """Whether an op chooses by the condition, each entry by its own."""
@@ -124,6 +128,9 @@ class _Vanishing:
             return (self._masked(op) and len(op.args) == 2) or self._any(op.args[1:2], op)
         if op.kind == "contract" or (op.kind == "map" and op.fn == "mul"):
             return self._any(op.args, op)
+        if op.fn == "exp":
+            difference = self.region.made.get(op.args[0].value)
+            return difference is not None and difference.fn == "add" and any(self._lowest(arg) for arg in difference.args)
         if op.kind == "map" and op.fn == "add":
             return all(self._any([arg], op) for arg in op.args)
         return op.kind == "reduce" and op.fn == "sum" and self._any(op.args, op)

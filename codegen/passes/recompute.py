@@ -8,7 +8,9 @@ from fractions import Fraction
 
 from codegen.passes.blocking import axes_of_data, loop_of, within
 from codegen.passes.dead import pruned
+from codegen.passes.logarithm import logarithmic
 from codegen.program import Block, Loop, Op, Program, Read, is_temporary, makers
+from derive.expr import Tensor
 
 Small = Callable[[Iterable[str]], bool]
 
@@ -34,9 +36,9 @@ def block(program: Program) -> Program:
 
 def _in_parts(program: Program, small: Small) -> Program:
     """The program with its loops, for one notion of what is not large."""
-    arrays = {a.name: a for a in program.arrays}
     saving_all = program
     program = _saving_less(program, small) or program
+    arrays = {a.name: a for a in program.arrays}
     loops: list[tuple[str, Loop | None]] = []
     if not program.dropped:
         loops.append(("forward", loop_of(program.forward, arrays, small, without=program.without)))
@@ -62,6 +64,9 @@ def _saving_less(program: Program, small: Small) -> Program | None:
     dropped = tuple(n for n in program.saved if n in made and n not in program.outputs and is_large(made[n]))
     if not dropped:
         return None
+    whole = program.forward
+    forward, anew = logarithmic(whole) if "logarithm" not in program.without else (whole, whole.ops)
+    made = makers(anew)
     taken: dict[str, None] = {}
     wanted: set[str] = set()
     pending = list(dropped)
@@ -74,17 +79,19 @@ def _saving_less(program: Program, small: Small) -> Program | None:
             continue
         wanted.add(value)
         pending += [arg.value for arg in made[value].args]
-    order = {name: n for n, name in enumerate((*program.inputs, *(op.out for op in program.forward.ops)))}
+    order = {name: n for n, name in enumerate((*program.inputs, *(op.out for op in forward.ops)))}
     inputs = tuple(sorted(taken, key=order.__getitem__))
-    recompute = Block(inputs, tuple(op for op in program.forward.ops if op.out in wanted), dropped)
+    recompute = Block(inputs, tuple(op for op in anew if op.out in wanted), dropped)
+    known = {a.name for a in program.arrays}
     more = tuple(name for name in inputs if name not in program.saved)
     outputs = tuple(name for name in more if name not in (*program.inputs, *program.forward.outputs))
     return replace(
         program,
+        arrays=(*program.arrays, *(Tensor(n, tuple(i.dim for i in made[n].axes)) for n in outputs if n not in known)),
         recompute=recompute,
         saved=(*program.saved, *more),
         kept=(*program.kept, *(name for name in more if name not in program.kept)),
-        forward=replace(program.forward, outputs=(*program.forward.outputs, *outputs)),
+        forward=pruned(replace(forward, outputs=(*forward.outputs, *outputs))),
         second=_given(program.second, recompute),
         second_tangent=_given(program.second_tangent, recompute),
     )

@@ -32,7 +32,7 @@ def discarding(ops: Iterable[Op], inlined: Callable[[str], bool]) -> set[str]:
             power = op.number if op.fn == "power" and op.number is not None else 1
             loose = op.fn in ("log", "pow", "xlogy") or power < 0 or power.denominator != 1
             seen[value, statement] = any([loose, *(visit(arg.value, statement) for arg in op.args)])
-            if seen[value, statement] or op.fn == "exp":
+            if seen[value, statement] or op.fn in ("exp", "exp2"):
                 found.add(statement)
         return seen[value, statement]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from codegen.passes.dead import pruned
-from codegen.program import BLOCKS, Block, Op, Program, Read, makers, needed, rename_read
+from codegen.program import BLOCKS, Block, Op, Program, Read, makers, needed, read_op
 
 Match = Callable[[Op, dict[str, Op]], Op | None]
 
@@ -43,11 +43,11 @@ def _shares(op: Op, made: dict[str, Op]) -> Op | None:
     if op.kind != "map" or op.fn != "mul" or len(op.args) != 2:
         return None
     for top, below in (op.args, op.args[::-1]):
-        exp, inverse = _at(top, made), _at(below, made)
+        exp, inverse = read_op(top, made), read_op(below, made)
         if exp is None or exp.fn != "exp" or inverse is None or inverse.fn != "power" or inverse.number != -1:
             continue
-        total = _at(inverse.args[0], made)
-        shifted = _at(exp.args[0], made)
+        total = read_op(inverse.args[0], made)
+        shifted = read_op(exp.args[0], made)
         if total is None or total.kind != "reduce" or total.fn != "sum" or shifted is None or shifted.fn != "add" or len(shifted.args) != 2:
             continue
         along = [i for i in op.axes if i not in below.axes]
@@ -64,27 +64,17 @@ def _shares(op: Op, made: dict[str, Op]) -> Op | None:
     return None
 
 
-def _at(read: Read, made: dict[str, Op]) -> Op | None:
-    """What makes a value, with the indices of its reader."""
-    op = made.get(read.value)
-    if op is None:
-        return None
-    mapping = dict(zip(op.axes, read.axes))
-    axes = tuple(mapping[i] for i in op.axes)
-    return replace(op, axes=axes, args=tuple(rename_read(arg, mapping) for arg in op.args))
-
-
 def _inlined(read: Read, made: dict[str, Op]) -> tuple[object, ...]:
     """The exponential of a shifted array, and what is shifted."""
-    exp = _at(read, made)
-    shifted = _at(exp.args[0], made) if exp is not None and exp.fn == "exp" else None
+    exp = read_op(read, made)
+    shifted = read_op(exp.args[0], made) if exp is not None and exp.fn == "exp" else None
     if shifted is None or shifted.fn != "add":
         return ()
     return "exp", shifted.args[0].value, shifted.args[0].axes
 
 
 def _negated(read: Read, made: dict[str, Op]) -> Read | None:
-    op = _at(read, made)
+    op = read_op(read, made)
     if op is None or op.fn != "mul" or len(op.args) != 2:
         return None
     sign, other = op.args
@@ -93,7 +83,7 @@ def _negated(read: Read, made: dict[str, Op]) -> Read | None:
 
 
 def _maximum(read: Read, x: Read, made: dict[str, Op]) -> bool:
-    op = _at(read, made)
+    op = read_op(read, made)
     if op is None or op.kind != "reduce" or op.fn != "max" or len(op.over) != 1 or op.args[0].value != x.value:
         return False
     return all(a == b or a == op.over[0] for a, b in zip(op.args[0].axes, x.axes)) and op.over[0] in op.args[0].axes

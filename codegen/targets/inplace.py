@@ -54,7 +54,7 @@ class Unfolding:
             return [f"{self.name} = {array.code}", fill.format(self.name)]
         if self._compound(array):
             return [*self.statements(array), fill.format(self.name)]
-        if self.memory:
+        if self.memory and self.module != "torch":
             return [f"{self.name} = {self.module}.positive({array.code}, out={self.memory})", fill.format(self.name)]
         return [f"{self.name} = {code}"]
 

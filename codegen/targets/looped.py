@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from codegen.passes.assembling import MASK
+from codegen.passes.assembling import MASK, is_matrices
 from codegen.program import Block, Loop, Part, Program, needed
 from codegen.targets.memory import Memory
 from codegen.targets.parts import Parts, dims_of, indented, unpacked, used
@@ -14,7 +14,7 @@ from codegen.targets.text import Spelling, tuple_of
 from derive.errors import listing
 from derive.expr import Idx, Tensor
 
-LEAST_ROWS = 128
+LEAST_ROWS = 256
 """Products of matrices with fewer rows than this run below their speed."""
 
 
@@ -31,6 +31,9 @@ class Looped:
     """Arrays made anew in each part unless they were saved."""
     missing: tuple[str, ...] = ()
     """Results that are kept only where the whole is computed at once."""
+    together: str = ""
+    """How the loop is called where parts that share no result may be computed at the same time: `run`, the parts, how many of their
+    slices tell such parts apart, and an array."""
 
     # ------------------------------------------------------------------------------------------------ one part
 
@@ -59,13 +62,25 @@ class Looped:
         """The statements of one part, and the memory that they are given."""
         body, names, memory = self.loop.body, self.inner.names, self._memory()
         if not self.dropped:
-            return self.inner.code(body, memory=memory), memory
+            late = self._late
+            if not late:
+                return self.inner.code(body, memory=memory), memory
+            lines = self.inner.code(body, lambda wanted: "work is None" if set(wanted) <= set(late) else None, memory)
+            return [f"{' = '.join(names[n] for n in late)} = None", *lines], memory
         again = needed(body.ops, self.dropped)
         first = Block(body.inputs, tuple(op for op in body.ops if op.out in again), self.dropped)
         rest = Block((*body.inputs, *self.dropped), tuple(op for op in body.ops if op.out not in again), body.outputs)
         lines = [f"if {names[self.dropped[0]]} is None:"]
         lines += [f"    {line}" for line in self.inner.code(first, memory=memory)]
         return lines + self.inner.code(self._with_numbers(rest), memory=memory), memory
+
+    @property
+    def _late(self) -> tuple[str, ...]:
+        """Results that only calls for the whole keep, and that nothing else is made of: a call for a part, which is given memory
+        to work in, makes none of them."""
+        kept = [name for name in self.loop.body.outputs if name not in self.missing]
+        live = needed(self.loop.body.ops, kept)
+        return tuple(name for name in self.missing if name in self.loop.body.outputs and name not in live) if self.loop.matrices else ()
 
     def _memory(self) -> Memory:
         """The memory that the function for one part is given: nothing lies in it yet."""
@@ -85,7 +100,7 @@ class Looped:
         body, names, (code, memory) = self.loop.body, self.inner.names, self.code
         parameters = [f"{names[n]}: {annotation}" for n in body.inputs] + [f"{names[n]}: {annotation} | None" for n in self.dropped]
         parameters += [f"{self.inner.sizes[dim]}: int" for dim in self.lengths]
-        parameters += [f"{name}: Any = None" for name in (*memory.offered, *(["work"] if memory.spaces else []))]
+        parameters += [f"{name}: Any = None" for name in (*memory.offered, *(["work"] if memory.spaces or self._late else []))]
         lines = self.inner.lengths((*dims_of(body), *self._shaped(memory)), body.inputs)
         if memory.spaces:
             spaces = unpacked(list(memory.spaces))
@@ -121,6 +136,13 @@ class Looped:
         arguments = [*(self._argument(part, cut, like) for part in mask.parts), *(self.parts.sizes[dim] for dim in missing)]
         return f"{self._seen}({', '.join(arguments)})"
 
+    @property
+    def _span(self) -> str:
+        """The stretch of its axis that the condition leaves."""
+        part = next((part for part in self.loop.parts if part.name == MASK), None)
+        at = [n is not None and n >= len(self.loop.dims) for n in part.at] if part is not None else [True]
+        return f"_span({MASK})" if at[-1] else f"_span({MASK}, {at.index(True) - len(at)})"
+
     def _shaped(self, memory: Memory) -> list[str]:
         """The axes of the shared memory."""
         dims = [dim for tensor in self.loop.arrays for dim in tensor.dims]
@@ -155,6 +177,7 @@ class Looped:
         lines = [self._about, *(f"{names[n]} = None" for n in self.missing)]
         targets: list[str] = []
         sums: list[str] = []
+        own: dict[str, str] = {}
         given: list[str] = []
         declared = {tensor.name: tensor for tensor in loop.arrays}
         for part in loop.results:
@@ -164,7 +187,11 @@ class Looped:
             if part.name in self.missing:
                 targets.append("_")
             elif not self._cut(part):
-                lines.append(f"{name} = {zeros.format(shape, like)}")
+                made = f"{name} = {zeros.format(shape, like)}"
+                if self._apart and not loop.matrices:
+                    own[name] = made
+                else:
+                    lines.append(made)
                 targets.append(f"{name}_part")
                 at = self._at(part)
                 sums.append(f"{name}{at} += {name}_part")
@@ -173,24 +200,71 @@ class Looped:
                 targets.append("_" if part.name in memory.filled else f"{name}{self._at(part)}")
             if self.inner.names[part.name] in memory.offered:
                 given.append(f"{self.inner.names[part.name]}={name}{self._at(part)}")
-        least = 1
-        if loop.matrices:
-            # A sum over all parts of a whole array is read and written once a part.
-            least = 4 * LEAST_ROWS if any(part.at and not any(n is not None for n in part.at) for part in loop.results) else LEAST_ROWS
+        least = self._least()
         width = " * ".join(sizes[dim] for dim in loop.width)
         cuts = f"_parts({tuple_of([sizes[dim] for dim in loop.dims])}, {width}, {like}, {least})"
-        own = self.slices[: len(loop.dims)]
+        indices = unpacked(self.slices[: len(loop.dims)])
         arguments = [*(self._argument(part, True, like) for part in loop.parts), *("None" for _ in self.dropped)]
         arguments += [sizes[dim] for dim in self.lengths]
-        if memory.spaces:
-            lines.append("work: dict[int, Any] = {}")
+        if memory.spaces or self._late:
             given.append("work=work")
         call = f"{self.name}({', '.join([*arguments, *given])})"
-        lines.append(f"for {unpacked(own)} in {cuts}:")
+        body = [call if all(target == "_" for target in targets) else f"{', '.join(targets)} = {call}", *sums]
+        rows = self._rows_of_mask
         if loop.mask is not None:
-            lines += [f"    {MASK} = {self._seen_call(True, like)}", f"    {self.slices[-1]} = _span({MASK})"]
-        lines.append(f"    {call}" if all(target == "_" for target in targets) else f"    {', '.join(targets)} = {call}")
-        return [*lines, *indented(sums)]
+            sees = [f"{MASK} = {self._seen_call(True, like)}", f"{self.slices[-1]} = {self._span}"]
+            body = [f"if {rows[1]} != done:", *indented([*sees, f"done = {rows[1]}"]), *body] if rows else [*sees, *body]
+        work = ["work: dict[int, Any] = {}"] if memory.spaces or self._late else []
+        if not self._apart:
+            return [*lines, *work, *self._in_order(indices, cuts, body)]
+        run = [*own.values(), *work, *self._in_order(indices, "parts", body), f"return {unpacked(list(own)) if own else '()'}"]
+        together = self.together.format("run", cuts, self._apart, like)
+        result = f"{unpacked(list(own))} = {together}" if own else together
+        return [*lines, "", "def run(parts: Any) -> Any:", *indented(run), "", result]
+
+    def _least(self) -> int:
+        """The fewest rows of a part: enough for the products of matrices, where those are of its largest arrays."""
+        rank = len(self.loop.dims) + len(self.loop.width)
+        products = [op for op in self.loop.body.ops if is_matrices(op)]
+        if not any(len(axes) == rank for op in products for axes in (op.axes, *(arg.axes for arg in op.args))):
+            return 1
+        # A sum over all parts of a whole array is read and written once a part.
+        whole = any(part.at and not any(n is not None for n in part.at) for part in self.loop.results)
+        return 2 * LEAST_ROWS if whole else LEAST_ROWS
+
+    @cached_property
+    def _rows_of_mask(self) -> tuple[str, str] | None:
+        """What a part's mask depends on, as a key of the part and as the slices themselves, where that is not all of them."""
+        if self.loop.mask is None:
+            return None
+        count = len(self.loop.dims)
+        at = sorted({n for part in self.loop.mask.parts for n in part.at if n is not None and n < count})
+        if len(at) == count or not at:
+            return None
+        keys, rows = [f"part[{n}].start" for n in at], [self.slices[n] for n in at]
+        return (keys[0], rows[0]) if len(at) == 1 else (tuple_of(keys), tuple_of(rows))
+
+    def _in_order(self, indices: str, parts: str, body: list[str]) -> list[str]:
+        """The loop itself; parts with the same mask one after the other, so that it is made once for them."""
+        if self._rows_of_mask is None:
+            return [f"for {indices} in {parts}:", *indented(body)]
+        ordered = f"sorted({parts}, key=lambda part: {self._rows_of_mask[0]})"
+        return ["done: Any = None", f"for {indices} in {ordered}:", *indented(body)]
+
+    @cached_property
+    def _apart(self) -> int:
+        """Parts that differ in so many of the loop's first axes may be computed at the same time; 0 where none may.
+
+        Sums over elementwise parts are small, and each thread may have its own; those of products of matrices may be large, and
+        BLAS has threads of its own for such a product.
+        """
+        count = len(self.loop.dims)
+        if not self.together or "threads" in self.parts.program.without:
+            return 0
+        if not self.loop.matrices:
+            return count
+        kept = [part for part in self.loop.results if part.name not in self.missing]
+        return next((n for n in range(count) if not all(n in part.at for part in kept)), count)
 
     @property
     def _about(self) -> str:

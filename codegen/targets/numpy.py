@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from codegen.passes.layout import laid
 from codegen.program import Program
 from codegen.support import numpy_support
 from codegen.targets.looped import Looped
@@ -17,6 +18,7 @@ from codegen.targets.validation import validation
 
 def context(derivation: Any, program: Program) -> dict[str, Any]:
     """Every field of the template, as lists of lines."""
+    program = laid(program)
     parts = Parts(derivation, program, NUMPY, ("dtype", "validate"))
     fields = _saved_lengths(parts)
     why = saved_for(parts, program.backward.ops)
@@ -128,6 +130,7 @@ def _loops(parts: Parts) -> dict[str, Looped]:
             NUMPY_PARTS,
             gone if name == "backward" else (),
             gone if name != "backward" else (),
+            together="_together({0}, {1}, {2})",
         )
         for name, loop in parts.program.loops
         if name == "both" or parts.program.loop("both") is None

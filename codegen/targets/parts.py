@@ -203,18 +203,25 @@ class Parts:
 
 
 IMPORTS = (
+    "import contextvars",
+    "import functools",
     "import itertools",
     "import math",
     "import mmap",
     "import operator",
-    "from collections.abc import Callable",
-    "from collections.abc import Iterator",
+    "from collections.abc import Callable, Iterable, Iterator",
+    "from concurrent.futures import ThreadPoolExecutor",
 )
 
 
 def imports(code: str) -> list[str]:
     """What a module imports because its code uses it."""
-    return [line for line in IMPORTS if f"{line.split()[-1]}." in code or f"{line.split()[-1]}[" in code]
+    found = []
+    for line in IMPORTS:
+        start, names = line.rsplit("import ", 1)
+        used_names = [name for name in names.split(", ") if re.search(rf"\b{name}[.\[(]", code)]
+        found += [f"{start}import {', '.join(used_names)}"] if used_names else []
+    return found
 
 
 def constants(code: str) -> list[str]:

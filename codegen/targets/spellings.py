@@ -14,6 +14,7 @@ NUMPY = Spelling(
     vecdot="np.vecdot({0}, {1})",
     functions={
         "exp": "np.exp({0})",
+        "exp2": "np.exp2({0})",
         "log": "np.log({0})",
         "sqrt": "np.sqrt({0})",
         "tanh": "np.tanh({0})",
@@ -47,10 +48,10 @@ NUMPY = Spelling(
     real="{0}.astype({1})",
     discarding='with np.errstate(over="ignore", divide="ignore", invalid="ignore"):',
     in_place=True,
-    unary=frozenset(("exp", "log", "sqrt", "tanh", "sin", "cos", "abs", "sign")),
+    unary=frozenset(("exp", "exp2", "log", "sqrt", "tanh", "sin", "cos", "abs", "sign")),
 )
 
-NUMPY_PARTS = replace(NUMPY, sums="_sum({0}, {1})", fill="np.copyto({{0}}, {0}, where=~{1})")
+NUMPY_PARTS = replace(NUMPY, sums="_sum({0}, {1})", fill="_fill({{0}}, {1}, {0})")
 """For code that runs on one part after another."""
 
 TORCH = Spelling(
@@ -61,6 +62,7 @@ TORCH = Spelling(
     vecdot="torch.linalg.vecdot({0}, {1})",
     functions={
         "exp": "torch.exp({0})",
+        "exp2": "torch.exp2({0})",
         "log": "torch.log({0})",
         "sqrt": "torch.sqrt({0})",
         "tanh": "torch.tanh({0})",
@@ -96,5 +98,5 @@ TORCH = Spelling(
     fused={"exp_share": "torch.softmax({0}, dim={1})"},
 )
 
-TORCH_IN_PLACE = replace(TORCH, in_place=True, unary=frozenset((*NUMPY.unary, "erf", "sigmoid")))
+TORCH_IN_PLACE = replace(TORCH, in_place=True, fill="_fill({{0}}, {1}, {0})", unary=frozenset((*NUMPY.unary, "erf", "sigmoid")))
 """For code that no derivative is taken through."""

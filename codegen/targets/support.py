@@ -28,6 +28,6 @@ def _sources(module: ModuleType) -> Mapping[str, str]:
     """Function of the module -> its source, in the module's order. Reading it takes longer than printing a kernel."""
     return {
         name: inspect.getsource(function).rstrip()
-        for name, function in vars(module).items()
-        if inspect.isfunction(function) and function.__module__ == module.__name__
+        for name, value in vars(module).items()
+        if callable(value) and inspect.isfunction(function := inspect.unwrap(value)) and function.__module__ == module.__name__
     }

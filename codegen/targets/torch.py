@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from codegen.passes.bits import exponentials_of_two
 from codegen.passes.dead import pruned
-from codegen.program import Block, Program
+from codegen.program import Block, Loop, Program
 from codegen.support import torch_support
 from codegen.targets.fused import fused
 from codegen.targets.looped import Looped
@@ -233,9 +234,26 @@ _MADE = ("_empty({0}, {1})", "{1}.new_zeros({0})")
 
 def _loops(parts: Parts) -> dict[str, Looped]:
     """The program's loops, by the pass that they run. Gradients are never made in the forward pass: it may be called for itself."""
-    loops = [(name, loop) for name, loop in parts.program.loops if name != "both"]
+    loops = [(name, loop) for name, loop in exponentials_of_two(parts.program).loops if name != "both"]
     gone = {"forward": parts.program.dropped}
-    return {name: Looped(parts, loop, f"_{name}_part", TORCH_IN_PLACE, missing=gone.get(name, ())) for name, loop in loops}
+    together = "_together({0}, {1}, {2}, {3})"
+    return {
+        name: Looped(
+            parts,
+            _without(loop, gone.get(name, ())),
+            f"_{name}_part",
+            TORCH_IN_PLACE,
+            missing=gone.get(name, ()),
+            together=together,
+        )
+        for name, loop in loops
+    }
+
+
+def _without(loop: Loop, missing: tuple[str, ...]) -> Loop:
+    """The loop without results that only the whole keeps: the function for a part is not called for the whole."""
+    results = tuple(part for part in loop.results if part.name not in missing)
+    return replace(loop, results=results, body=pruned(replace(loop.body, outputs=tuple(part.name for part in results))))
 
 
 def _in_parts(parts: Parts, loop: Looped, like: str) -> list[str]:

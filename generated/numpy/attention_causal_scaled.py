@@ -21,8 +21,7 @@ Saved for the backward pass:
     scale: for dQ, dK and P
     P: for dV and dS; where it is large it is not saved but made anew
     O: for D
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -38,9 +37,13 @@ O = softmax(scale Q K^T) V over the keys up to the query's own place.
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,8 +74,7 @@ class Saved(NamedTuple):
     scale: Array
     P: Array | None
     O: Array
-    m: Array
-    Z_m: Array
+    lse: Array
 
 
 def forward(Q: Any, K: Any, V: Any, scale: Any) -> tuple[Array, Saved]:
@@ -85,23 +87,30 @@ def forward(Q: Any, K: Any, V: Any, scale: Any) -> tuple[Array, Saved]:
     d_v = V.shape[-1]
     _nonempty(M=M)
     if _saved_whole(B * N * M, Q, K, V):
-        m, Z_m, P, O = _forward_part(Q, K, scale, _forward_seen(np.arange(N), M), V)
+        P, O, lse = _forward_part(Q, K, scale, _forward_seen(np.arange(N), M), V)
     else:
         P = None
-        m = np.empty((N, B), Q.dtype)
-        Z_m = np.empty((N, B), Q.dtype)
         O = np.empty((B, N, d_v), Q.dtype)
-        work: dict[int, Any] = {}
-        for b, i in _parts((B, N), M, Q, 128):
-            seen = _forward_seen(np.arange(N)[i], M)
-            j = _span(seen)
-            m[i, b], Z_m[i, b], _, _ = _forward_part(Q[b, i], K[b, j], scale, seen[:, j], V[b, j], O=O[b, i], work=work)
-    return O, Saved(Q, K, V, scale, P, O, m, Z_m)
+        lse = np.empty((N, B), Q.dtype)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            done: Any = None
+            for b, i in sorted(parts, key=lambda part: part[1].start):
+                if i != done:
+                    seen = _forward_seen(np.arange(N)[i], M)
+                    j = _span(seen, -2)
+                    done = i
+                _forward_part(Q[b, i], K[b, j], scale, seen[j, :], V[b, j], O=O[b, i], lse=lse[i, b], work=work)
+            return ()
+
+        _together(run, _parts((B, N), M, Q, 256), 2)
+    return O, Saved(Q, K, V, scale, P, O, lse)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dQ, dK, dV), the gradients with upstream dO."""
-    Q, K, V, scale, P, O, m, Z_m = saved
+    Q, K, V, scale, P, O, lse = saved
     B = Q.shape[0]
     N = Q.shape[1]
     d_v = V.shape[-1]
@@ -111,20 +120,28 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
     D = np.vecdot(dO, O)
     if P is not None:
-        dV, dQ, dK_sum = _backward_part(Q, K, scale, m, Z_m, None, dO, V, D, P)
+        dV, dQ, dK_sum = _backward_part(Q, K, scale, None, lse, dO, V, D, P)
     else:
         dV = np.zeros((B, M, d_v), Q.dtype)
         dQ = np.empty((B, N, d_k), Q.dtype)
         dK_sum = np.zeros((B, M, d_k), Q.dtype)
-        work: dict[int, Any] = {}
-        for b, i in _parts((B, N), M, Q, 128):
-            seen = _backward_seen(np.arange(N)[i], M)
-            j = _span(seen)
-            dV_part, _, dK_sum_part = _backward_part(
-                Q[b, i], K[b, j], scale, m[i, b], Z_m[i, b], seen[:, j], dO[b, i], V[b, j], D[b, i], None, dQ=dQ[b, i], work=work
-            )
-            dV[b, j] += dV_part
-            dK_sum[b, j] += dK_sum_part
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            done: Any = None
+            for b, i in sorted(parts, key=lambda part: part[1].start):
+                if i != done:
+                    seen = _backward_seen(np.arange(N)[i], M)
+                    j = _span(seen, -2)
+                    done = i
+                dV_part, _, dK_sum_part = _backward_part(
+                    Q[b, i], K[b, j], scale, seen[j, :], lse[i, b], dO[b, i], V[b, j], D[b, i], None, dQ=dQ[b, i], work=work
+                )
+                dV[b, j] += dV_part
+                dK_sum[b, j] += dK_sum_part
+            return ()
+
+        _together(run, _parts((B, N), M, Q, 256), 1)
     # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
     dK = np.multiply(dK_sum, scale, out=dK_sum)
     return dQ, dK, dV
@@ -168,45 +185,47 @@ def jvp(Q: Any, K: Any, V: Any, scale: Any, tQ: Any, tK: Any, tV: Any) -> tuple[
     return O, tO
 
 
-def _forward_part(Q: Any, K: Any, scale: Any, seen: Any, V: Any, O: Any = None, work: Any = None) -> Any:
-    """One part along B and N, or the whole: m, Z_m, P, O."""
+def _forward_part(Q: Any, K: Any, scale: Any, seen: Any, V: Any, lse: Any = None, O: Any = None, work: Any = None) -> Any:
+    """One part along B and N, or the whole: P, O, lse."""
     B_block = Q.shape[0]
     N_block = Q.shape[1]
     M_seen = K.shape[1]
-    space_1, space_2, space_3 = _spaces(work, Q, (B_block, N_block, M_seen), (B_block, N_block, M_seen), (B_block, N_block, M_seen))
+    (space_1,) = _spaces(work, Q, (B_block, M_seen, N_block))
+    P = None
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-    Q_K = np.matmul(Q, K.mT, out=space_1)
+    Q_K = np.matmul(K, Q.mT, out=space_1)
     S = np.multiply(Q_K, scale, out=Q_K)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        masked_seen = np.positive(S, out=space_2)
-        np.copyto(masked_seen, -1e30, where=~seen)
+        masked_seen = S
+        _fill(masked_seen, seen, -1e30)
     # m[i,b] = max(k, where(k <= i, 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(i < k, 1, 0))
-    m = masked_seen.max(axis=-1).T.copy()
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        exp_S = np.subtract(S, m.T[..., None], out=S)
-        np.exp(exp_S, out=exp_S)
-    masked_seen_2 = np.positive(exp_S, out=space_3)
-    np.copyto(masked_seen_2, 0, where=~seen)
+    m = masked_seen.max(axis=1).T
     # Z_m[i,b] = sum(k, where(k <= i, 1, 0)*exp(S[b,i,k] - m[i,b]))
-    Z_m = _sum(masked_seen_2, -1).T.copy()
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        exp_S_Z_m = np.divide(exp_S, Z_m.T[..., None], out=exp_S)
-    # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
-    P = exp_S_Z_m
-    np.copyto(P, 0, where=~seen)
+    masked_m = np.positive(m, out=lse)
+    _fill(masked_m, (m > -1e30), 0)
+    exp_masked_seen = np.subtract(masked_seen, masked_m.T[:, None, :], out=masked_seen)
+    np.exp(exp_masked_seen, out=exp_masked_seen)
+    Z_m = _sum(exp_masked_seen, 1).T
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
-    O = np.matmul(P, V, out=O)
-    return m, Z_m, P, O
+    max_Z_m = np.maximum(Z_m, 1)
+    exp_masked_seen_V = np.matmul(exp_masked_seen.mT, V, out=O)
+    O = np.divide(exp_masked_seen_V, max_Z_m.T[..., None], out=exp_masked_seen_V)
+    # lse[i,b] = m[i,b] + log(Z_m[i,b])
+    lse = np.add(masked_m, np.log(max_Z_m), out=masked_m)
+    if work is None:
+        # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
+        P = np.divide(exp_masked_seen, max_Z_m.T[:, None, :], out=exp_masked_seen)
+    return P, O, lse
 
 
 def _forward_seen(i: Any, M: int) -> Any:
     """Which entries along M count, for a part of the rows."""
-    seen = np.arange(M) <= i[:, None]
+    seen = np.arange(M)[:, None] <= i
     return seen
 
 
 def _backward_part(
-    Q: Any, K: Any, scale: Any, m: Any, Z_m: Any, seen: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None
+    Q: Any, K: Any, scale: Any, seen: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None
 ) -> Any:
     """One part along B and N, or the whole: dV, dQ, dK_sum."""
     B_block = Q.shape[0]
@@ -215,37 +234,36 @@ def _backward_part(
     M_seen = K.shape[1]
     d_v = dO.shape[-1]
     space_1, space_2, space_3, space_4 = _spaces(
-        work, Q, (B_block, N_block, M_seen), (B_block, M_seen, d_v), (B_block, N_block, M_seen), (B_block, M_seen, d_k)
+        work, Q, (B_block, M_seen, N_block), (B_block, M_seen, d_v), (B_block, M_seen, N_block), (B_block, M_seen, d_k)
     )
     if P is None:
         # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-        Q_K = np.matmul(Q, K.mT, out=space_1)
+        Q_K = np.matmul(K, Q.mT, out=space_1)
         S = np.multiply(Q_K, scale, out=Q_K)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            S_Z_m = np.subtract(S, m.T[..., None], out=S)
-            np.exp(S_Z_m, out=S_Z_m)
-            S_Z_m /= Z_m.T[..., None]
+            masked_seen = S
+            _fill(masked_seen, seen, -1e30)
         # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
-        P = S_Z_m
-        np.copyto(P, 0, where=~seen)
+        P = np.subtract(masked_seen, lse.T[:, None, :], out=masked_seen)
+        np.exp(P, out=P)
     # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
-    dV = np.matmul(P.mT, dO, out=space_2)
+    dV = np.matmul(P, dO, out=space_2)
     # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
-    dP = np.matmul(dO, V.mT, out=space_3)
+    dP = np.matmul(V, dO.mT, out=space_3)
     # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
-    dP_D = np.subtract(dP, D[..., None], out=dP)
+    dP_D = np.subtract(dP, D[:, None, :], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
     # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
-    dS_K = np.matmul(dS, K, out=dQ)
+    dS_K = np.matmul(dS.mT, K, out=dQ)
     dQ = np.multiply(dS_K, scale, out=dS_K)
     # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-    dK_sum = np.matmul(dS.mT, Q, out=space_4)
+    dK_sum = np.matmul(dS, Q, out=space_4)
     return dV, dQ, dK_sum
 
 
 def _backward_seen(i: Any, M: int) -> Any:
     """Which entries along M count, for a part of the rows."""
-    seen = np.arange(M) <= i[:, None]
+    seen = np.arange(M)[:, None] <= i
     return seen
 
 
@@ -309,10 +327,55 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
-def _span(seen: Array) -> slice:
-    """The stretch of the last axis that holds every entry seen; never empty, because there is no maximum of nothing."""
-    places = np.flatnonzero(seen.any(axis=tuple(range(seen.ndim - 1))))
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
+def _span(seen: Array, axis: int = -1) -> slice:
+    """The stretch of an axis that holds every entry seen; never empty, because there is no maximum of nothing."""
+    places = np.flatnonzero(seen.any(axis=tuple(n for n in range(seen.ndim) if n != axis % seen.ndim)))
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
+
+
+def _fill(array: Array, kept: Array, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    axis = -1 if kept.ndim < 2 or kept.shape[-1] >= kept.shape[-2] else -2
+    if kept.ndim < 2 or kept.shape[axis] != array.shape[axis]:
+        np.copyto(array, value, where=~kept)
+        return
+    places = np.flatnonzero(~kept.all(axis=tuple(n for n in range(kept.ndim) if n != kept.ndim + axis)))
+    if len(places):
+        some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
+        np.copyto(array[some], value, where=~kept[some])
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
@@ -327,8 +390,16 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
 
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total

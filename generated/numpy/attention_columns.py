@@ -19,8 +19,7 @@ Saved for the backward pass:
     V: for dP
     P: for dV and dS; where it is large it is not saved but made anew
     O: for D
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -36,9 +35,13 @@ O = V softmax(K^T Q / sqrt(d_k)): tokens are columns, and each column of the sof
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,8 +70,7 @@ class Saved(NamedTuple):
     V: Array
     P: Array | None
     O: Array
-    m: Array
-    Z_m: Array
+    lse: Array
 
 
 def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
@@ -82,21 +84,25 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
     d_v = V.shape[2]
     _nonempty(M=M)
     if _saved_whole(B * H * M * N, Q, K, V):
-        m, Z_m, P, O = _forward_part(K, Q, V)
+        P, O, lse = _forward_part(K, Q, V)
     else:
         P = None
-        m = np.empty((B, H, N), Q.dtype)
-        Z_m = np.empty((B, H, N), Q.dtype)
         O = np.empty((B, H, d_v, N), Q.dtype)
-        work: dict[int, Any] = {}
-        for b, h in _parts((B, H), M * N, Q, 128):
-            m[b, h], Z_m[b, h], _, _ = _forward_part(K[b, h], Q[b, h], V[b, h], O=O[b, h], work=work)
-    return O, Saved(Q, K, V, P, O, m, Z_m)
+        lse = np.empty((B, H, N), Q.dtype)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for b, h in parts:
+                _, _, lse[b, h] = _forward_part(K[b, h], Q[b, h], V[b, h], O=O[b, h], work=work)
+            return ()
+
+        _together(run, _parts((B, H), M * N, Q, 256), 2)
+    return O, Saved(Q, K, V, P, O, lse)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dQ, dK, dV), the gradients with upstream dO."""
-    Q, K, V, P, O, m, Z_m = saved
+    Q, K, V, P, O, lse = saved
     B = Q.shape[0]
     H = Q.shape[1]
     d_v = V.shape[2]
@@ -107,27 +113,31 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     # D[b,h,i] = sum(e, dO[b,h,e,i]*O[b,h,e,i])
     D = (dO * O).sum(axis=2)
     if P is not None:
-        dV, dK, dQ_sum = _backward_part(K, Q, m, Z_m, dO, V, D, P)
+        dV, dK, dQ_sum = _backward_part(K, Q, lse, dO, V, D, P)
     else:
         dV = np.empty((B, H, d_v, M), Q.dtype)
         dK = np.empty((B, H, d_k, M), Q.dtype)
         dQ_sum = np.zeros((B, H, d_k, N), Q.dtype)
-        work: dict[int, Any] = {}
-        for b, h, j in _parts((B, H, M), N, Q, 128):
-            _, _, dQ_sum_part = _backward_part(
-                K[b, h, :, j],
-                Q[b, h],
-                m[b, h],
-                Z_m[b, h],
-                dO[b, h],
-                V[b, h, :, j],
-                D[b, h],
-                None,
-                dV=dV[b, h, :, j],
-                dK=dK[b, h, :, j],
-                work=work,
-            )
-            dQ_sum[b, h] += dQ_sum_part
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for b, h, j in parts:
+                _, _, dQ_sum_part = _backward_part(
+                    K[b, h, :, j],
+                    Q[b, h],
+                    lse[b, h],
+                    dO[b, h],
+                    V[b, h, :, j],
+                    D[b, h],
+                    None,
+                    dV=dV[b, h, :, j],
+                    dK=dK[b, h, :, j],
+                    work=work,
+                )
+                dQ_sum[b, h] += dQ_sum_part
+            return ()
+
+        _together(run, _parts((B, H, M), N, Q, 256), 2)
     # dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
     dQ = np.divide(dQ_sum, math.sqrt(d_k), out=dQ_sum)
     return dQ, dK, dV
@@ -169,31 +179,35 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
 
 
 def _forward_part(K: Any, Q: Any, V: Any, O: Any = None, work: Any = None) -> Any:
-    """One part along B and H, or the whole: m, Z_m, P, O."""
+    """One part along B and H, or the whole: P, O, lse."""
     d_k = K.shape[2]
     B_block = K.shape[0]
     H_block = K.shape[1]
     M = K.shape[-1]
     N = Q.shape[-1]
     (space_1,) = _spaces(work, K, (B_block, H_block, M, N))
+    P = None
     # S[b,h,j,i] = sum(d, K[b,h,d,j]*Q[b,h,d,i])/sqrt(size(d_k))
-    K_Q = np.matmul(K.mT, Q, out=space_1)
-    S = np.divide(K_Q, math.sqrt(d_k), out=K_Q)
+    S = np.matmul((K / math.sqrt(d_k)).mT, Q, out=space_1)
     # m[b,h,i] = max(k, S[b,h,k,i])
     m = S.max(axis=2)
     # Z_m[b,h,i] = sum(k, exp(S[b,h,k,i] - m[b,h,i]))
     exp_S = np.subtract(S, m[..., None, :], out=S)
     np.exp(exp_S, out=exp_S)
     Z_m = _sum(exp_S, 2)
-    # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
-    P = np.divide(exp_S, Z_m[..., None, :], out=exp_S)
     # O[b,h,e,i] = sum(j, V[b,h,e,j]*P[b,h,j,i])
-    O = np.matmul(V, P, out=O)
-    return m, Z_m, P, O
+    V_exp_S = np.matmul(V, exp_S, out=O)
+    O = np.divide(V_exp_S, Z_m[..., None, :], out=V_exp_S)
+    # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
+    lse = np.add(m, np.log(Z_m), out=m)
+    if work is None:
+        # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
+        P = np.divide(exp_S, Z_m[..., None, :], out=exp_S)
+    return P, O, lse
 
 
 def _backward_part(
-    K: Any, Q: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None, dV: Any = None, dK: Any = None, work: Any = None
+    K: Any, Q: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dV: Any = None, dK: Any = None, work: Any = None
 ) -> Any:
     """One part along B and H and M, or the whole: dV, dK, dQ_sum."""
     d_k = K.shape[2]
@@ -204,12 +218,10 @@ def _backward_part(
     space_1, space_2, space_3 = _spaces(work, K, (B_block, H_block, M_block, N), (B_block, H_block, M_block, N), (B_block, H_block, d_k, N))
     if P is None:
         # S[b,h,j,i] = sum(d, K[b,h,d,j]*Q[b,h,d,i])/sqrt(size(d_k))
-        K_Q = np.matmul(K.mT, Q, out=space_1)
-        S = np.divide(K_Q, math.sqrt(d_k), out=K_Q)
+        S = np.matmul((K / math.sqrt(d_k)).mT, Q, out=space_1)
         # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
-        P = np.subtract(S, m[..., None, :], out=S)
+        P = np.subtract(S, lse[..., None, :], out=S)
         np.exp(P, out=P)
-        P /= Z_m[..., None, :]
     # dV[b,h,e,j] = sum(i, dO[b,h,e,i]*P[b,h,j,i])
     dV = np.matmul(dO, P.mT, out=dV)
     # dP[b,h,j,i] = sum(e, dO[b,h,e,i]*V[b,h,e,j])
@@ -285,6 +297,39 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
     """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
     if work is None:
@@ -297,8 +342,16 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
 
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total

@@ -76,18 +76,17 @@ def forward(Q: Any, K: Any, V: Any, A: Any) -> tuple[Array, Saved]:
     # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
     S = Q @ K.T
     S /= math.sqrt(d_k)
-    less_A = A > 0
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        masked_A = np.where(A > 0, S, -1e30)
     # m[i] = max(k, where(0 < A[i,k], 1, 0)*S[i,k] - 1000000000000000000000000000000*where(A[i,k] <= 0, 1,
     #     0))
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        m = np.where(less_A, S, -1e30).max(axis=-1)
-        exp_S = np.subtract(S, m[:, None], out=S)
-        np.exp(exp_S, out=exp_S)
+    m = masked_A.max(axis=-1)
     # Z_m[i] = sum(k, where(0 < A[i,k], 1, 0)*exp(S[i,k] - m[i]))
-    Z_m = np.where(less_A, exp_S, 0).sum(axis=-1)
+    exp_masked_A = np.subtract(masked_A, np.where(m > -1e30, m, 0)[:, None], out=masked_A)
+    np.exp(exp_masked_A, out=exp_masked_A)
+    Z_m = exp_masked_A.sum(axis=-1)
     # P[i,j] = where(0 < A[i,j], 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        P = np.where(less_A, exp_S / Z_m[:, None], 0)
+    P = np.divide(exp_masked_A, np.maximum(Z_m, 1)[:, None], out=exp_masked_A)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
     return O, Saved(Q, K, V, P, O)

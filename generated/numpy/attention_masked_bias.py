@@ -84,18 +84,17 @@ def forward(Q: Any, K: Any, V: Any, bias: Any, A: Any, scale: Any) -> tuple[Arra
     S = Q @ K.mT
     S *= scale
     S += bias
-    less_A = A > 0
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        masked_A = np.where(A > 0, S, -1e30)
     # m[b,i] = max(k, where(0 < A[b,i,k], 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(A[b,i,k]
     #     <= 0, 1, 0))
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        m = np.where(less_A, S, -1e30).max(axis=-1)
-        exp_S = np.subtract(S, m[..., None], out=S)
-        np.exp(exp_S, out=exp_S)
+    m = masked_A.max(axis=-1)
     # Z_m[b,i] = sum(k, where(0 < A[b,i,k], 1, 0)*exp(S[b,i,k] - m[b,i]))
-    Z_m = np.where(less_A, exp_S, 0).sum(axis=-1)
+    exp_masked_A = np.subtract(masked_A, np.where(m > -1e30, m, 0)[..., None], out=masked_A)
+    np.exp(exp_masked_A, out=exp_masked_A)
+    Z_m = exp_masked_A.sum(axis=-1)
     # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        P = np.where(less_A, exp_S / Z_m[..., None], 0)
+    P = np.divide(exp_masked_A, np.maximum(Z_m, 1)[..., None], out=exp_masked_A)
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
     O = P @ V
     return O, Saved(Q, K, V, scale, P, O)

@@ -23,8 +23,7 @@ Saved for the backward pass:
     bucket: for dQ, dR and P
     P: for dV and dS; where it is large it is not saved but made anew
     O: for D
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -41,9 +40,13 @@ Keys get a vector for the relative position j - i, given as a bucket number. Sha
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,8 +80,7 @@ class Saved(NamedTuple):
     bucket: Array
     P: Array | None
     O: Array
-    m: Array
-    Z_m: Array
+    lse: Array
 
 
 def forward(Q: Any, K: Any, V: Any, R: Any, bucket: Any) -> tuple[Array, Saved]:
@@ -94,21 +96,25 @@ def forward(Q: Any, K: Any, V: Any, R: Any, bucket: Any) -> tuple[Array, Saved]:
     d_v = V.shape[-1]
     _nonempty(M=M)
     if _saved_whole(N * H * M * d_k, Q, K, V, R):
-        m, Z_m, P, O = _forward_part(R, bucket, K, Q, V)
+        P, O, lse = _forward_part(R, bucket, K, Q, V)
     else:
         P = None
-        m = np.empty((H, N), Q.dtype)
-        Z_m = np.empty((H, N), Q.dtype)
         O = np.empty((H, N, d_v), Q.dtype)
-        work: dict[int, Any] = {}
-        for (i,) in _parts((N,), H * M * d_k, Q, 128):
-            m[:, i], Z_m[:, i], _, _ = _forward_part(R, bucket[i], K, Q[:, i], V, O=O[:, i], work=work)
-    return O, Saved(Q, K, V, R, bucket, P, O, m, Z_m)
+        lse = np.empty((H, N), Q.dtype)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _, _, lse[:, i] = _forward_part(R, bucket[i], K, Q[:, i], V, O=O[:, i], work=work)
+            return ()
+
+        _together(run, _parts((N,), H * M * d_k, Q, 256), 1)
+    return O, Saved(Q, K, V, R, bucket, P, O, lse)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     """Return (dQ, dK, dV, dR), the gradients with upstream dO."""
-    Q, K, V, R, bucket, P, O, m, Z_m = saved
+    Q, K, V, R, bucket, P, O, lse = saved
     H = Q.shape[0]
     N = Q.shape[1]
     d_v = V.shape[-1]
@@ -119,7 +125,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
     D = np.vecdot(dO, O)
     if P is not None:
-        dV, dQ_sum, dK_sum, dR_sum = _backward_part(R, bucket, K, Q, m, Z_m, dO, V, D, P)
+        dV, dQ_sum, dK_sum, dR_sum = _backward_part(R, bucket, K, Q, lse, dO, V, D, P)
     else:
         dV = np.zeros((H, M, d_v), Q.dtype)
         dQ_sum = np.zeros((H, N, d_k), Q.dtype)
@@ -128,7 +134,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
         work: dict[int, Any] = {}
         for i, j in _parts((N, M), H * d_k, Q, 512):
             dV_part, dQ_sum_part, dK_sum_part, dR_sum_part = _backward_part(
-                R, bucket[i, j], K[:, j], Q[:, i], m[:, i], Z_m[:, i], dO[:, i], V[:, j], D[:, i], None, work=work
+                R, bucket[i, j], K[:, j], Q[:, i], lse[:, i], dO[:, i], V[:, j], D[:, i], None, work=work
             )
             dV[:, j] += dV_part
             dQ_sum[:, i] += dQ_sum_part
@@ -183,7 +189,7 @@ def jvp(Q: Any, K: Any, V: Any, R: Any, bucket: Any, tQ: Any, tK: Any, tV: Any, 
 
 
 def _forward_part(R: Any, bucket: Any, K: Any, Q: Any, V: Any, O: Any = None, work: Any = None) -> Any:
-    """One part along N, or the whole: m, Z_m, P, O."""
+    """One part along N, or the whole: P, O, lse."""
     d_k = R.shape[-1]
     N_block = bucket.shape[0]
     M = bucket.shape[-1]
@@ -203,10 +209,12 @@ def _forward_part(R: Any, bucket: Any, K: Any, Q: Any, V: Any, O: Any = None, wo
     P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = np.matmul(P, V, out=O)
-    return m, Z_m, P, O
+    # lse[h,i] = m[h,i] + log(Z_m[h,i])
+    lse = np.add(m, np.log(Z_m), out=m)
+    return P, O, lse
 
 
-def _backward_part(R: Any, bucket: Any, K: Any, Q: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None, work: Any = None) -> Any:
+def _backward_part(R: Any, bucket: Any, K: Any, Q: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, work: Any = None) -> Any:
     """One part along N and M, or the whole: dV, dQ_sum, dK_sum, dR_sum."""
     d_k = R.shape[-1]
     L = R.shape[0]
@@ -230,9 +238,8 @@ def _backward_part(R: Any, bucket: Any, K: Any, Q: Any, m: Any, Z_m: Any, dO: An
         Q_K_R = (K_R @ Q[..., None])[..., 0]
         S = np.divide(Q_K_R, math.sqrt(d_k), out=Q_K_R)
         # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-        P = np.subtract(S, m[..., None], out=S)
+        P = np.subtract(S, lse[..., None], out=S)
         np.exp(P, out=P)
-        P /= Z_m[..., None]
     # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dV = np.matmul(P.mT, dO, out=space_2)
     # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
@@ -324,6 +331,39 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
     """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
     if work is None:
@@ -336,10 +376,18 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
 
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total
 
 

@@ -23,8 +23,7 @@ Saved for the backward pass:
     P: for dV and dS; where it is large it is not saved but made anew
     O: for D
     R: for P
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -41,9 +40,13 @@ The scores get a learned number for the relative position's bucket. Raffel et al
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,8 +80,7 @@ class Saved(NamedTuple):
     P: Array | None
     O: Array
     R: Array
-    m: Array
-    Z_m: Array
+    lse: Array
 
 
 def forward(Q: Any, K: Any, V: Any, bucket: Any, R: Any) -> tuple[Array, Saved]:
@@ -93,21 +95,25 @@ def forward(Q: Any, K: Any, V: Any, bucket: Any, R: Any) -> tuple[Array, Saved]:
     d_v = V.shape[-1]
     _nonempty(M=M)
     if _saved_whole(H * N * M, Q, K, V, R):
-        m, Z_m, P, O = _forward_part(Q, K, R, bucket, V)
+        P, O, lse = _forward_part(Q, K, R, bucket, V)
     else:
         P = None
-        m = np.empty((H, N), Q.dtype)
-        Z_m = np.empty((H, N), Q.dtype)
         O = np.empty((H, N, d_v), Q.dtype)
-        work: dict[int, Any] = {}
-        for h, i in _parts((H, N), M, Q, 128):
-            m[h, i], Z_m[h, i], _, _ = _forward_part(Q[h, i], K[h], R[:, h], bucket[i], V[h], O=O[h, i], work=work)
-    return O, Saved(Q, K, V, bucket, P, O, R, m, Z_m)
+        lse = np.empty((H, N), Q.dtype)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for h, i in parts:
+                _, _, lse[h, i] = _forward_part(Q[h, i], K[h], R[:, h], bucket[i], V[h], O=O[h, i], work=work)
+            return ()
+
+        _together(run, _parts((H, N), M, Q, 256), 2)
+    return O, Saved(Q, K, V, bucket, P, O, R, lse)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     """Return (dQ, dK, dV, dR), the gradients with upstream dO."""
-    Q, K, V, bucket, P, O, R, m, Z_m = saved
+    Q, K, V, bucket, P, O, R, lse = saved
     H = Q.shape[0]
     N = Q.shape[1]
     d_v = V.shape[-1]
@@ -118,20 +124,25 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
     D = np.vecdot(dO, O)
     if P is not None:
-        dV, dQ, dK_sum, dR = _backward_part(Q, K, R, bucket, m, Z_m, dO, V, D, P)
+        dV, dQ, dK_sum, dR = _backward_part(Q, K, R, bucket, lse, dO, V, D, P)
     else:
         dV = np.zeros((H, M, d_v), Q.dtype)
         dQ = np.empty((H, N, d_k), Q.dtype)
         dK_sum = np.zeros((H, M, d_k), Q.dtype)
         dR = np.zeros((L, H), Q.dtype)
-        work: dict[int, Any] = {}
-        for h, i in _parts((H, N), M, Q, 128):
-            dV_part, _, dK_sum_part, dR_part = _backward_part(
-                Q[h, i], K[h], R[:, h], bucket[i], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i], None, dQ=dQ[h, i], work=work
-            )
-            dV[h] += dV_part
-            dK_sum[h] += dK_sum_part
-            dR[:, h] += dR_part
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for h, i in parts:
+                dV_part, _, dK_sum_part, dR_part = _backward_part(
+                    Q[h, i], K[h], R[:, h], bucket[i], lse[h, i], dO[h, i], V[h], D[h, i], None, dQ=dQ[h, i], work=work
+                )
+                dV[h] += dV_part
+                dK_sum[h] += dK_sum_part
+                dR[:, h] += dR_part
+            return ()
+
+        _together(run, _parts((H, N), M, Q, 256), 1)
     # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
     dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     return dQ, dK, dV, dR
@@ -178,31 +189,35 @@ def jvp(Q: Any, K: Any, V: Any, bucket: Any, R: Any, tQ: Any, tK: Any, tV: Any, 
 
 
 def _forward_part(Q: Any, K: Any, R: Any, bucket: Any, V: Any, O: Any = None, work: Any = None) -> Any:
-    """One part along H and N, or the whole: m, Z_m, P, O."""
+    """One part along H and N, or the whole: P, O, lse."""
     d_k = Q.shape[-1]
     H_block = Q.shape[0]
     N_block = Q.shape[1]
     M = K.shape[1]
     (space_1,) = _spaces(work, Q, (H_block, N_block, M))
+    P = None
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
-    Q_K = np.matmul(Q, K.mT, out=space_1)
-    S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
-    S += R[bucket].transpose(2, 0, 1)
+    Q_K = np.matmul(Q / math.sqrt(d_k), K.mT, out=space_1)
+    S = np.add(Q_K, R[bucket].transpose(2, 0, 1), out=Q_K)
     # m[h,i] = max(k, S[h,i,k])
     m = S.max(axis=-1)
     # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
     exp_S = np.subtract(S, m[..., None], out=S)
     np.exp(exp_S, out=exp_S)
     Z_m = _sum(exp_S, -1)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-    O = np.matmul(P, V, out=O)
-    return m, Z_m, P, O
+    exp_S_V = np.matmul(exp_S, V, out=O)
+    O = np.divide(exp_S_V, Z_m[..., None], out=exp_S_V)
+    # lse[h,i] = m[h,i] + log(Z_m[h,i])
+    lse = np.add(m, np.log(Z_m), out=m)
+    if work is None:
+        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        P = np.divide(exp_S, Z_m[..., None], out=exp_S)
+    return P, O, lse
 
 
 def _backward_part(
-    Q: Any, K: Any, R: Any, bucket: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None
+    Q: Any, K: Any, R: Any, bucket: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None
 ) -> Any:
     """One part along H and N, or the whole: dV, dQ, dK_sum, dR."""
     d_k = Q.shape[-1]
@@ -216,13 +231,11 @@ def _backward_part(
     )
     if P is None:
         # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
-        Q_K = np.matmul(Q, K.mT, out=space_1)
-        S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
-        S += R[bucket].transpose(2, 0, 1)
+        Q_K = np.matmul(Q / math.sqrt(d_k), K.mT, out=space_1)
+        S = np.add(Q_K, R[bucket].transpose(2, 0, 1), out=Q_K)
         # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-        P = np.subtract(S, m[..., None], out=S)
+        P = np.subtract(S, lse[..., None], out=S)
         np.exp(P, out=P)
-        P /= Z_m[..., None]
     # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dV = np.matmul(P.mT, dO, out=space_2)
     # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
@@ -313,6 +326,39 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
     """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
     if work is None:
@@ -325,10 +371,18 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
 
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total
 
 

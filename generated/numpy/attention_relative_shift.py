@@ -79,8 +79,7 @@ def forward(Q: Any, K: Any, V: Any, R: Any) -> tuple[Array, Saved]:
     T = R.shape[-1]
     _nonempty(N=N)
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[h,i - j + size(N) - 1]
-    S = Q @ K.mT
-    S /= math.sqrt(d_k)
+    S = Q / math.sqrt(d_k) @ K.mT
     S += _read(R, {1: (N - 1, (1, N), (-1, N))})
     # m[h,i] = max(k, S[h,i,k])
     m = S.max(axis=-1)

@@ -21,8 +21,7 @@ Saved for the backward pass:
     scale: for dQ, dK and P
     P: for dV and dS; where it is large it is not saved but made anew
     O: for D
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -38,9 +37,13 @@ O = softmax(scale Q K^T) V.
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,8 +74,7 @@ class Saved(NamedTuple):
     scale: Array
     P: Array | None
     O: Array
-    m: Array
-    Z_m: Array
+    lse: Array
 
 
 def forward(Q: Any, K: Any, V: Any, scale: Any) -> tuple[Array, Saved]:
@@ -85,21 +87,25 @@ def forward(Q: Any, K: Any, V: Any, scale: Any) -> tuple[Array, Saved]:
     d_v = V.shape[-1]
     _nonempty(M=M)
     if _saved_whole(B * N * M, Q, K, V):
-        m, Z_m, P, O = _forward_part(Q, K, scale, V)
+        P, O, lse = _forward_part(Q, K, scale, V)
     else:
         P = None
-        m = np.empty((B, N), Q.dtype)
-        Z_m = np.empty((B, N), Q.dtype)
         O = np.empty((B, N, d_v), Q.dtype)
-        work: dict[int, Any] = {}
-        for b, i in _parts((B, N), M, Q, 128):
-            m[b, i], Z_m[b, i], _, _ = _forward_part(Q[b, i], K[b], scale, V[b], O=O[b, i], work=work)
-    return O, Saved(Q, K, V, scale, P, O, m, Z_m)
+        lse = np.empty((B, N), Q.dtype)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for b, i in parts:
+                _, _, lse[b, i] = _forward_part(Q[b, i], K[b], scale, V[b], O=O[b, i], work=work)
+            return ()
+
+        _together(run, _parts((B, N), M, Q, 256), 2)
+    return O, Saved(Q, K, V, scale, P, O, lse)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dQ, dK, dV), the gradients with upstream dO."""
-    Q, K, V, scale, P, O, m, Z_m = saved
+    Q, K, V, scale, P, O, lse = saved
     B = Q.shape[0]
     N = Q.shape[1]
     d_v = V.shape[-1]
@@ -109,18 +115,23 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
     D = np.vecdot(dO, O)
     if P is not None:
-        dV, dQ, dK_sum = _backward_part(Q, K, scale, m, Z_m, dO, V, D, P)
+        dV, dQ, dK_sum = _backward_part(Q, K, scale, lse, dO, V, D, P)
     else:
         dV = np.zeros((B, M, d_v), Q.dtype)
         dQ = np.empty((B, N, d_k), Q.dtype)
         dK_sum = np.zeros((B, M, d_k), Q.dtype)
-        work: dict[int, Any] = {}
-        for b, i in _parts((B, N), M, Q, 128):
-            dV_part, _, dK_sum_part = _backward_part(
-                Q[b, i], K[b], scale, m[b, i], Z_m[b, i], dO[b, i], V[b], D[b, i], None, dQ=dQ[b, i], work=work
-            )
-            dV[b] += dV_part
-            dK_sum[b] += dK_sum_part
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for b, i in parts:
+                dV_part, _, dK_sum_part = _backward_part(
+                    Q[b, i], K[b], scale, lse[b, i], dO[b, i], V[b], D[b, i], None, dQ=dQ[b, i], work=work
+                )
+                dV[b] += dV_part
+                dK_sum[b] += dK_sum_part
+            return ()
+
+        _together(run, _parts((B, N), M, Q, 256), 1)
     # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
     dK = np.multiply(dK_sum, scale, out=dK_sum)
     return dQ, dK, dV
@@ -161,30 +172,33 @@ def jvp(Q: Any, K: Any, V: Any, scale: Any, tQ: Any, tK: Any, tV: Any) -> tuple[
 
 
 def _forward_part(Q: Any, K: Any, scale: Any, V: Any, O: Any = None, work: Any = None) -> Any:
-    """One part along B and N, or the whole: m, Z_m, P, O."""
+    """One part along B and N, or the whole: P, O, lse."""
     B_block = Q.shape[0]
     N_block = Q.shape[1]
     M = K.shape[1]
-    (space_1,) = _spaces(work, Q, (B_block, N_block, M))
+    (space_1,) = _spaces(work, Q, (B_block, M, N_block))
+    P = None
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-    Q_K = np.matmul(Q, K.mT, out=space_1)
+    Q_K = np.matmul(K, Q.mT, out=space_1)
     S = np.multiply(Q_K, scale, out=Q_K)
     # m[b,i] = max(k, S[b,i,k])
-    m = S.max(axis=-1)
+    m = S.max(axis=1)
     # Z_m[b,i] = sum(k, exp(S[b,i,k] - m[b,i]))
-    exp_S = np.subtract(S, m[..., None], out=S)
+    exp_S = np.subtract(S, m[:, None, :], out=S)
     np.exp(exp_S, out=exp_S)
-    Z_m = _sum(exp_S, -1)
-    # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
-    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
+    Z_m = _sum(exp_S, 1)
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
-    O = np.matmul(P, V, out=O)
-    return m, Z_m, P, O
+    exp_S_V = np.matmul(exp_S.mT, V, out=O)
+    O = np.divide(exp_S_V, Z_m[..., None], out=exp_S_V)
+    # lse[b,i] = m[b,i] + log(Z_m[b,i])
+    lse = np.add(m, np.log(Z_m), out=m)
+    if work is None:
+        # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
+        P = np.divide(exp_S, Z_m[:, None, :], out=exp_S)
+    return P, O, lse
 
 
-def _backward_part(
-    Q: Any, K: Any, scale: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None
-) -> Any:
+def _backward_part(Q: Any, K: Any, scale: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
     """One part along B and N, or the whole: dV, dQ, dK_sum."""
     B_block = Q.shape[0]
     N_block = Q.shape[1]
@@ -192,28 +206,27 @@ def _backward_part(
     M = K.shape[1]
     d_v = dO.shape[-1]
     space_1, space_2, space_3, space_4 = _spaces(
-        work, Q, (B_block, N_block, M), (B_block, M, d_v), (B_block, N_block, M), (B_block, M, d_k)
+        work, Q, (B_block, M, N_block), (B_block, M, d_v), (B_block, M, N_block), (B_block, M, d_k)
     )
     if P is None:
         # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-        Q_K = np.matmul(Q, K.mT, out=space_1)
+        Q_K = np.matmul(K, Q.mT, out=space_1)
         S = np.multiply(Q_K, scale, out=Q_K)
         # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
-        P = np.subtract(S, m[..., None], out=S)
+        P = np.subtract(S, lse[:, None, :], out=S)
         np.exp(P, out=P)
-        P /= Z_m[..., None]
     # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
-    dV = np.matmul(P.mT, dO, out=space_2)
+    dV = np.matmul(P, dO, out=space_2)
     # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
-    dP = np.matmul(dO, V.mT, out=space_3)
+    dP = np.matmul(V, dO.mT, out=space_3)
     # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
-    dP_D = np.subtract(dP, D[..., None], out=dP)
+    dP_D = np.subtract(dP, D[:, None, :], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
     # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
-    dS_K = np.matmul(dS, K, out=dQ)
+    dS_K = np.matmul(dS.mT, K, out=dQ)
     dQ = np.multiply(dS_K, scale, out=dS_K)
     # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-    dK_sum = np.matmul(dS.mT, Q, out=space_4)
+    dK_sum = np.matmul(dS, Q, out=space_4)
     return dV, dQ, dK_sum
 
 
@@ -277,6 +290,39 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
     """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
     if work is None:
@@ -289,8 +335,16 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
 
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total

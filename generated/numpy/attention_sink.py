@@ -39,9 +39,13 @@ A learned sink in the softmax takes what no token gets: P = exp(S) / (exp(sink) 
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,9 +97,14 @@ def forward(Q: Any, K: Any, V: Any, sink: Any) -> tuple[Array, Saved]:
         m = np.empty((H, N), Q.dtype)
         Z_m = np.empty((H, N), Q.dtype)
         O = np.empty((H, N, d_v), Q.dtype)
-        work: dict[int, Any] = {}
-        for h, i in _parts((H, N), M, Q, 128):
-            m[h, i], _, _, _ = _forward_part(Q[h, i], K[h], sink[h], V[h], Z_m=Z_m[h, i], O=O[h, i], work=work)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for h, i in parts:
+                m[h, i], _, _, _ = _forward_part(Q[h, i], K[h], sink[h], V[h], Z_m=Z_m[h, i], O=O[h, i], work=work)
+            return ()
+
+        _together(run, _parts((H, N), M, Q, 256), 2)
     return O, Saved(Q, K, V, sink, m, Z_m, P, O)
 
 
@@ -121,13 +130,18 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
         dsink_sum = np.empty((H, N), Q.dtype)
         dQ = np.empty((H, N, d_k), Q.dtype)
         dK_sum = np.zeros((H, M, d_k), Q.dtype)
-        work: dict[int, Any] = {}
-        for h, i in _parts((H, N), M, Q, 128):
-            dV_part, dsink_sum[h, i], _, dK_sum_part = _backward_part(
-                Q[h, i], K[h], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i], None, dQ=dQ[h, i], work=work
-            )
-            dV[h] += dV_part
-            dK_sum[h] += dK_sum_part
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for h, i in parts:
+                dV_part, dsink_sum[h, i], _, dK_sum_part = _backward_part(
+                    Q[h, i], K[h], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i], None, dQ=dQ[h, i], work=work
+                )
+                dV[h] += dV_part
+                dK_sum[h] += dK_sum_part
+            return ()
+
+        _together(run, _parts((H, N), M, Q, 256), 1)
     # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
     dsink = -np.vecdot(t, dsink_sum)
     # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
@@ -180,22 +194,24 @@ def _forward_part(Q: Any, K: Any, sink: Any, V: Any, Z_m: Any = None, O: Any = N
     H_block = Q.shape[0]
     N_block = Q.shape[1]
     M = K.shape[1]
-    (space_1,) = _spaces(work, Q, (H_block, N_block, M))
+    (space_1,) = _spaces(work, Q, (H_block, M, N_block))
+    P = None
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-    Q_K = np.matmul(Q, K.mT, out=space_1)
-    S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
+    S = np.matmul(K, (Q / math.sqrt(d_k)).mT, out=space_1)
     # m[h,i] = max(sink[h], max(k, S[h,i,k]))
-    m = np.maximum(sink[:, None], S.max(axis=-1))
+    m = np.maximum(sink[:, None], S.max(axis=1))
     # Z_m[h,i] = exp(sink[h] - m[h,i]) + sum(k, exp(S[h,i,k] - m[h,i]))
-    exp_S = np.subtract(S, m[..., None], out=S)
+    exp_S = np.subtract(S, m[:, None, :], out=S)
     np.exp(exp_S, out=exp_S)
     Z_m = np.subtract(sink[:, None], m, out=Z_m)
     np.exp(Z_m, out=Z_m)
-    Z_m += _sum(exp_S, -1)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
+    Z_m += _sum(exp_S, 1)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-    O = np.matmul(P, V, out=O)
+    exp_S_V = np.matmul(exp_S.mT, V, out=O)
+    O = np.divide(exp_S_V, Z_m[..., None], out=exp_S_V)
+    if work is None:
+        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        P = np.divide(exp_S, Z_m[:, None, :], out=exp_S)
     return m, Z_m, P, O
 
 
@@ -207,30 +223,29 @@ def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P:
     M = K.shape[1]
     d_v = dO.shape[-1]
     space_1, space_2, space_3, space_4 = _spaces(
-        work, Q, (H_block, N_block, M), (H_block, M, d_v), (H_block, N_block, M), (H_block, M, d_k)
+        work, Q, (H_block, M, N_block), (H_block, M, d_v), (H_block, M, N_block), (H_block, M, d_k)
     )
     if P is None:
         # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-        Q_K = np.matmul(Q, K.mT, out=space_1)
-        S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
+        S = np.matmul(K, (Q / math.sqrt(d_k)).mT, out=space_1)
         # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-        P = np.subtract(S, m[..., None], out=S)
+        P = np.subtract(S, m[:, None, :], out=S)
         np.exp(P, out=P)
-        P /= Z_m[..., None]
+        P /= Z_m[:, None, :]
     # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-    dV = np.matmul(P.mT, dO, out=space_2)
+    dV = np.matmul(P, dO, out=space_2)
     # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-    dP = np.matmul(dO, V.mT, out=space_3)
+    dP = np.matmul(V, dO.mT, out=space_3)
     # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
-    dsink_sum = np.vecdot(dP, P)
+    dsink_sum = _sum(dP * P, 1)
     # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
-    dP_D = np.subtract(dP, D[..., None], out=dP)
+    dP_D = np.subtract(dP, D[:, None, :], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
     # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
-    dS_K = np.matmul(dS, K, out=dQ)
+    dS_K = np.matmul(dS.mT, K, out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-    dK_sum = np.matmul(dS.mT, Q, out=space_4)
+    dK_sum = np.matmul(dS, Q, out=space_4)
     return dV, dsink_sum, dQ, dK_sum
 
 
@@ -294,6 +309,39 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
     """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
     if work is None:
@@ -306,8 +354,16 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
 
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total

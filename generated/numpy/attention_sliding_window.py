@@ -22,8 +22,7 @@ Saved for the backward pass:
     P: for dV and dS; where it is large it is not saved but made anew
     O: for D
     width: for P
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -39,9 +38,13 @@ A token sees itself and the `width` - 1 tokens before it. Jiang et al. (2023), s
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,8 +75,7 @@ class Saved(NamedTuple):
     P: Array | None
     O: Array
     width: Array
-    m: Array
-    Z_m: Array
+    lse: Array
 
 
 def forward(Q: Any, K: Any, V: Any, width: Any) -> tuple[Array, Saved]:
@@ -84,21 +86,25 @@ def forward(Q: Any, K: Any, V: Any, width: Any) -> tuple[Array, Saved]:
     d_v = V.shape[-1]
     _nonempty(N=N)
     if _saved_whole(N * N, Q, K, V):
-        m, Z_m, P, O = _forward_part(Q, K, width, np.arange(N), V)
+        P, O, lse = _forward_part(Q, K, width, np.arange(N), V)
     else:
         P = None
-        m = np.empty((N,), Q.dtype)
-        Z_m = np.empty((N,), Q.dtype)
         O = np.empty((N, d_v), Q.dtype)
-        work: dict[int, Any] = {}
-        for (i,) in _parts((N,), N, Q, 128):
-            m[i], Z_m[i], _, _ = _forward_part(Q[i], K, width, np.arange(N)[i], V, O=O[i], work=work)
-    return O, Saved(Q, K, V, P, O, width, m, Z_m)
+        lse = np.empty((N,), Q.dtype)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _, _, lse[i] = _forward_part(Q[i], K, width, np.arange(N)[i], V, O=O[i], work=work)
+            return ()
+
+        _together(run, _parts((N,), N, Q, 256), 1)
+    return O, Saved(Q, K, V, P, O, width, lse)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dQ, dK, dV), the gradients with upstream dO."""
-    Q, K, V, P, O, width, m, Z_m = saved
+    Q, K, V, P, O, width, lse = saved
     N = Q.shape[0]
     d_v = V.shape[-1]
     d_k = Q.shape[-1]
@@ -106,16 +112,14 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     # D[i] = sum(e, dO[i,e]*O[i,e])
     D = np.vecdot(dO, O)
     if P is not None:
-        dV, dQ, dK_sum = _backward_part(Q, K, width, np.arange(N), m, Z_m, dO, V, D, P)
+        dV, dQ, dK_sum = _backward_part(Q, K, width, np.arange(N), lse, dO, V, D, P)
     else:
         dV = np.zeros((N, d_v), Q.dtype)
         dQ = np.empty((N, d_k), Q.dtype)
         dK_sum = np.zeros((N, d_k), Q.dtype)
         work: dict[int, Any] = {}
         for (i,) in _parts((N,), N, Q, 512):
-            dV_part, _, dK_sum_part = _backward_part(
-                Q[i], K, width, np.arange(N)[i], m[i], Z_m[i], dO[i], V, D[i], None, dQ=dQ[i], work=work
-            )
+            dV_part, _, dK_sum_part = _backward_part(Q[i], K, width, np.arange(N)[i], lse[i], dO[i], V, D[i], None, dQ=dQ[i], work=work)
             dV += dV_part
             dK_sum += dK_sum_part
     # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
@@ -163,70 +167,67 @@ def jvp(Q: Any, K: Any, V: Any, width: Any, tQ: Any, tK: Any, tV: Any) -> tuple[
 
 
 def _forward_part(Q: Any, K: Any, width: Any, i: Any, V: Any, O: Any = None, work: Any = None) -> Any:
-    """One part along N, or the whole: m, Z_m, P, O."""
+    """One part along N, or the whole: P, O, lse."""
     d_k = Q.shape[-1]
     N = K.shape[0]
     N_block = Q.shape[0]
-    space_1, space_2 = _spaces(work, Q, (N_block, N), (N_block, N))
+    (space_1,) = _spaces(work, Q, (N, N_block))
+    P = None
     # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-    Q_K = np.matmul(Q, K.T, out=space_1)
-    S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
-    mask_i = ((i - width)[:, None] < np.arange(N)) & (np.arange(N) <= i[:, None])
+    S = np.matmul(K, (Q / math.sqrt(d_k)).T, out=space_1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        masked_mask_i = np.positive(S, out=space_2)
-        np.copyto(masked_mask_i, -1e30, where=~mask_i)
+        masked_i = S
+        _fill(masked_i, ((i - width < np.arange(N)[:, None]) & (np.arange(N)[:, None] <= i)), -1e30)
     # m[i] = max(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*S[i,k] -
     #     1000000000000000000000000000000*(1 - where(i - width < k, 1, 0)*where(k <= i, 1, 0)))
-    m = masked_mask_i.max(axis=-1)
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        exp_S = np.subtract(S, m[:, None], out=S)
-        np.exp(exp_S, out=exp_S)
-    masked_mask_i_2 = np.positive(exp_S, out=space_2)
-    np.copyto(masked_mask_i_2, 0, where=~mask_i)
+    m = masked_i.max(axis=0)
     # Z_m[i] = sum(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*exp(S[i,k] - m[i]))
-    Z_m = _sum(masked_mask_i_2, -1)
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        exp_S_Z_m = np.divide(exp_S, Z_m[:, None], out=exp_S)
-    # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-    P = exp_S_Z_m
-    np.copyto(P, 0, where=~mask_i)
+    masked_m = np.where(m > -1e30, m, 0)
+    exp_masked_i = np.subtract(masked_i, masked_m, out=masked_i)
+    np.exp(exp_masked_i, out=exp_masked_i)
+    Z_m = _sum(exp_masked_i, 0)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
-    O = np.matmul(P, V, out=O)
-    return m, Z_m, P, O
+    max_Z_m = np.maximum(Z_m, 1)
+    exp_masked_i_V = np.matmul(exp_masked_i.T, V, out=O)
+    O = np.divide(exp_masked_i_V, max_Z_m[:, None], out=exp_masked_i_V)
+    # lse[i] = m[i] + log(Z_m[i])
+    lse = masked_m + np.log(max_Z_m)
+    if work is None:
+        # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+        P = np.divide(exp_masked_i, max_Z_m, out=exp_masked_i)
+    return P, O, lse
 
 
 def _backward_part(
-    Q: Any, K: Any, width: Any, i: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None
+    Q: Any, K: Any, width: Any, i: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None
 ) -> Any:
     """One part along N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     N = K.shape[0]
     N_block = Q.shape[0]
     d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(work, Q, (N_block, N), (N, d_v), (N_block, N), (N, d_k))
+    space_1, space_2, space_3, space_4 = _spaces(work, Q, (N, N_block), (N, d_v), (N, N_block), (N, d_k))
     if P is None:
         # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-        Q_K = np.matmul(Q, K.T, out=space_1)
-        S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
+        S = np.matmul(K, (Q / math.sqrt(d_k)).T, out=space_1)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            S_Z_m = np.subtract(S, m[:, None], out=S)
-            np.exp(S_Z_m, out=S_Z_m)
-            S_Z_m /= Z_m[:, None]
+            masked_i = S
+            _fill(masked_i, ((i - width < np.arange(N)[:, None]) & (np.arange(N)[:, None] <= i)), -1e30)
         # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-        P = S_Z_m
-        np.copyto(P, 0, where=~(((i - width)[:, None] < np.arange(N)) & (np.arange(N) <= i[:, None])))
+        P = np.subtract(masked_i, lse, out=masked_i)
+        np.exp(P, out=P)
     # dV[j,e] = sum(i, dO[i,e]*P[i,j])
-    dV = np.matmul(P.T, dO, out=space_2)
+    dV = np.matmul(P, dO, out=space_2)
     # dP[i,j] = sum(e, dO[i,e]*V[j,e])
-    dP = np.matmul(dO, V.T, out=space_3)
+    dP = np.matmul(V, dO.T, out=space_3)
     # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-    dP_D = np.subtract(dP, D[:, None], out=dP)
+    dP_D = np.subtract(dP, D, out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
     # dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
-    dS_K = np.matmul(dS, K, out=dQ)
+    dS_K = np.matmul(dS.T, K, out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
-    dK_sum = np.matmul(dS.T, Q, out=space_4)
+    dK_sum = np.matmul(dS, Q, out=space_4)
     return dV, dQ, dK_sum
 
 
@@ -290,6 +291,51 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
+def _fill(array: Array, kept: Array, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    axis = -1 if kept.ndim < 2 or kept.shape[-1] >= kept.shape[-2] else -2
+    if kept.ndim < 2 or kept.shape[axis] != array.shape[axis]:
+        np.copyto(array, value, where=~kept)
+        return
+    places = np.flatnonzero(~kept.all(axis=tuple(n for n in range(kept.ndim) if n != kept.ndim + axis)))
+    if len(places):
+        some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
+        np.copyto(array[some], value, where=~kept[some])
+
+
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
     """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
     if work is None:
@@ -302,8 +348,16 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
 
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total

@@ -17,8 +17,7 @@ Saved for the backward pass:
     V: for dP
     P: for dV and dS; where it is large it is not saved but made anew
     O: for D
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -33,9 +32,13 @@ O = softmax(Q Q^T / sqrt(d_k)) V: queries are keys, and their two gradients add.
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,8 +64,7 @@ class Saved(NamedTuple):
     V: Array
     P: Array | None
     O: Array
-    m: Array
-    Z_m: Array
+    lse: Array
 
 
 def forward(Q: Any, V: Any) -> tuple[Array, Saved]:
@@ -73,21 +75,25 @@ def forward(Q: Any, V: Any) -> tuple[Array, Saved]:
     d_v = V.shape[-1]
     _nonempty(N=N)
     if _saved_whole(N * N, Q, V):
-        m, Z_m, P, O = _forward_part(Q, Q, V)
+        P, O, lse = _forward_part(Q, Q, V)
     else:
         P = None
-        m = np.empty((N,), Q.dtype)
-        Z_m = np.empty((N,), Q.dtype)
         O = np.empty((N, d_v), Q.dtype)
-        work: dict[int, Any] = {}
-        for (i,) in _parts((N,), N, Q, 128):
-            m[i], Z_m[i], _, _ = _forward_part(Q[i], Q, V, O=O[i], work=work)
-    return O, Saved(Q, V, P, O, m, Z_m)
+        lse = np.empty((N,), Q.dtype)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _, _, lse[i] = _forward_part(Q[i], Q, V, O=O[i], work=work)
+            return ()
+
+        _together(run, _parts((N,), N, Q, 256), 1)
+    return O, Saved(Q, V, P, O, lse)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array]:
     """Return (dQ, dV), the gradients with upstream dO."""
-    Q, V, P, O, m, Z_m = saved
+    Q, V, P, O, lse = saved
     N = Q.shape[0]
     d_v = V.shape[-1]
     d_k = Q.shape[-1]
@@ -95,14 +101,14 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array]:
     # D[i] = sum(e, dO[i,e]*O[i,e])
     D = np.vecdot(dO, O)
     if P is not None:
-        dV, dQ_sum, dQ_sum_2 = _backward_part(Q, Q, m, Z_m, dO, V, D, P)
+        dV, dQ_sum, dQ_sum_2 = _backward_part(Q, Q, lse, dO, V, D, P)
     else:
         dV = np.zeros((N, d_v), Q.dtype)
         dQ_sum = np.empty((N, d_k), Q.dtype)
         dQ_sum_2 = np.zeros((N, d_k), Q.dtype)
         work: dict[int, Any] = {}
         for (i,) in _parts((N,), N, Q, 512):
-            dV_part, _, dQ_sum_2_part = _backward_part(Q[i], Q, m[i], Z_m[i], dO[i], V, D[i], None, dQ_sum=dQ_sum[i], work=work)
+            dV_part, _, dQ_sum_2_part = _backward_part(Q[i], Q, lse[i], dO[i], V, D[i], None, dQ_sum=dQ_sum[i], work=work)
             dV += dV_part
             dQ_sum_2 += dQ_sum_2_part
     # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
@@ -147,55 +153,55 @@ def jvp(Q: Any, V: Any, tQ: Any, tV: Any) -> tuple[Array, Array]:
 
 
 def _forward_part(Q: Any, Q_rows: Any, V: Any, O: Any = None, work: Any = None) -> Any:
-    """One part along N, or the whole: m, Z_m, P, O."""
+    """One part along N, or the whole: P, O, lse."""
     d_k = Q.shape[-1]
     N_block = Q.shape[0]
     N = Q_rows.shape[0]
-    (space_1,) = _spaces(work, Q, (N_block, N))
+    (space_1,) = _spaces(work, Q, (N, N_block))
+    P = None
     # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
-    Q_Q_rows = np.matmul(Q, Q_rows.T, out=space_1)
-    S = np.divide(Q_Q_rows, math.sqrt(d_k), out=Q_Q_rows)
+    S = np.matmul(Q_rows, (Q / math.sqrt(d_k)).T, out=space_1)
     # m[i] = max(k, S[i,k])
-    m = S.max(axis=-1)
+    m = S.max(axis=0)
     # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
-    exp_S = np.subtract(S, m[:, None], out=S)
+    exp_S = np.subtract(S, m, out=S)
     np.exp(exp_S, out=exp_S)
-    Z_m = _sum(exp_S, -1)
-    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-    P = np.divide(exp_S, Z_m[:, None], out=exp_S)
+    Z_m = _sum(exp_S, 0)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
-    O = np.matmul(P, V, out=O)
-    return m, Z_m, P, O
+    exp_S_V = np.matmul(exp_S.T, V, out=O)
+    O = np.divide(exp_S_V, Z_m[:, None], out=exp_S_V)
+    # lse[i] = m[i] + log(Z_m[i])
+    lse = m + np.log(Z_m)
+    if work is None:
+        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        P = np.divide(exp_S, Z_m, out=exp_S)
+    return P, O, lse
 
 
-def _backward_part(
-    Q: Any, Q_rows: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ_sum: Any = None, work: Any = None
-) -> Any:
+def _backward_part(Q: Any, Q_rows: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ_sum: Any = None, work: Any = None) -> Any:
     """One part along N, or the whole: dV, dQ_sum, dQ_sum_2."""
     d_k = Q.shape[-1]
     N_block = Q.shape[0]
     N = Q_rows.shape[0]
     d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(work, Q, (N_block, N), (N, d_v), (N_block, N), (N, d_k))
+    space_1, space_2, space_3, space_4 = _spaces(work, Q, (N, N_block), (N, d_v), (N, N_block), (N, d_k))
     if P is None:
         # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
-        Q_Q_rows = np.matmul(Q, Q_rows.T, out=space_1)
-        S = np.divide(Q_Q_rows, math.sqrt(d_k), out=Q_Q_rows)
+        S = np.matmul(Q_rows, (Q / math.sqrt(d_k)).T, out=space_1)
         # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-        P = np.subtract(S, m[:, None], out=S)
+        P = np.subtract(S, lse, out=S)
         np.exp(P, out=P)
-        P /= Z_m[:, None]
     # dV[j,e] = sum(i, dO[i,e]*P[i,j])
-    dV = np.matmul(P.T, dO, out=space_2)
+    dV = np.matmul(P, dO, out=space_2)
     # dP[i,j] = sum(e, dO[i,e]*V[j,e])
-    dP = np.matmul(dO, V.T, out=space_3)
+    dP = np.matmul(V, dO.T, out=space_3)
     # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-    dP_D = np.subtract(dP, D[:, None], out=dP)
+    dP_D = np.subtract(dP, D, out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
     # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
-    dQ_sum = np.matmul(dS, Q_rows, out=dQ_sum)
+    dQ_sum = np.matmul(dS.T, Q_rows, out=dQ_sum)
     # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
-    dQ_sum_2 = np.matmul(dS.T, Q, out=space_4)
+    dQ_sum_2 = np.matmul(dS, Q, out=space_4)
     return dV, dQ_sum, dQ_sum_2
 
 
@@ -259,6 +265,39 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
     """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
     if work is None:
@@ -271,8 +310,16 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
 
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total

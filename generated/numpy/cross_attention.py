@@ -32,8 +32,7 @@ Saved for the backward pass:
     V: for dP
     P: for dV, D and dS; where it is large it is not saved but made anew
     O: for dW_o
-    m: for P
-    E_m: for P
+    lse: for P
 
 Gradients:
 
@@ -56,9 +55,13 @@ Queries from X, keys and values from another sequence Z. Vaswani et al. (2017), 
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,8 +102,7 @@ class Saved(NamedTuple):
     V: Array
     P: Array | None
     O: Array
-    m: Array
-    E_m: Array
+    lse: Array
 
 
 def forward(W_q: Any, W_k: Any, W_v: Any, W_o: Any, X: Any, Z: Any) -> tuple[Array, Saved]:
@@ -121,23 +123,27 @@ def forward(W_q: Any, W_k: Any, W_v: Any, W_o: Any, X: Any, Z: Any) -> tuple[Arr
     # V[b,h,j,e] = sum(c, Z[b,j,c]*W_v[h,c,e])
     V = Z[:, None, :, :] @ W_v[None, :, :, :]
     if _saved_whole(B * H * N * M, W_q, W_k, W_v, W_o, X, Z):
-        m, E_m, P, O = _forward_part(Q, K, V)
+        P, O, lse = _forward_part(Q, K, V)
     else:
         P = None
-        m = np.empty((B, H, N), W_q.dtype)
-        E_m = np.empty((B, H, N), W_q.dtype)
         O = np.empty((B, H, N, d_v), W_q.dtype)
-        work: dict[int, Any] = {}
-        for b, h, i in _parts((B, H, N), M, W_q, 128):
-            m[b, h, i], E_m[b, h, i], _, _ = _forward_part(Q[b, h, i], K[b, h], V[b, h], O=O[b, h, i], work=work)
+        lse = np.empty((B, H, N), W_q.dtype)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for b, h, i in parts:
+                _, _, lse[b, h, i] = _forward_part(Q[b, h, i], K[b, h], V[b, h], O=O[b, h, i], work=work)
+            return ()
+
+        _together(run, _parts((B, H, N), M, W_q, 256), 3)
     # Y[b,i,m] = sum(h,e, O[b,h,i,e]*W_o[h,e,m])
     Y = O.transpose(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
-    return Y, Saved(W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, m, E_m)
+    return Y, Saved(W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, lse)
 
 
 def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, Array]:
     """Return (dW_q, dW_k, dW_v, dW_o, dX, dZ), the gradients with upstream dY."""
-    W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, m, E_m = saved
+    W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, lse = saved
     B = X.shape[0]
     N = X.shape[1]
     C = W_q.shape[1]
@@ -151,18 +157,23 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
     # dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
     dO = dY[:, None, :, :] @ W_o.mT[None, :, :, :]
     if P is not None:
-        dV, dQ, dK_sum = _backward_part(Q, K, m, E_m, dO, V, P)
+        dV, dQ, dK_sum = _backward_part(Q, K, lse, dO, V, P)
     else:
         dV = np.zeros((B, H, M, d_v), W_q.dtype)
         dQ = np.empty((B, H, N, d_k), W_q.dtype)
         dK_sum = np.zeros((B, H, M, d_k), W_q.dtype)
-        work: dict[int, Any] = {}
-        for b, h, i in _parts((B, H, N), M, W_q, 128):
-            dV_part, _, dK_sum_part = _backward_part(
-                Q[b, h, i], K[b, h], m[b, h, i], E_m[b, h, i], dO[b, h, i], V[b, h], None, dQ=dQ[b, h, i], work=work
-            )
-            dV[b, h] += dV_part
-            dK_sum[b, h] += dK_sum_part
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for b, h, i in parts:
+                dV_part, _, dK_sum_part = _backward_part(
+                    Q[b, h, i], K[b, h], lse[b, h, i], dO[b, h, i], V[b, h], None, dQ=dQ[b, h, i], work=work
+                )
+                dV[b, h] += dV_part
+                dK_sum[b, h] += dK_sum_part
+            return ()
+
+        _together(run, _parts((B, H, N), M, W_q, 256), 2)
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
     dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     # dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*Z[b,j,c])
@@ -244,30 +255,35 @@ def jvp(
 
 
 def _forward_part(Q: Any, K: Any, V: Any, O: Any = None, work: Any = None) -> Any:
-    """One part along B and H and N, or the whole: m, E_m, P, O."""
+    """One part along B and H and N, or the whole: P, O, lse."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
     H_block = Q.shape[1]
     N_block = Q.shape[2]
     M = K.shape[2]
-    (space_1,) = _spaces(work, Q, (B_block, H_block, N_block, M))
+    (space_1,) = _spaces(work, Q, (B_block, H_block, M, N_block))
+    P = None
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    Q_K = np.matmul(Q, K.mT, out=space_1)
+    Q_K = np.matmul(K, Q.mT, out=space_1)
     S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # m[b,h,i] = max(k, S[b,h,i,k])
-    m = S.max(axis=-1)
+    m = S.max(axis=2)
     # E_m[b,h,i] = sum(k, exp(S[b,h,i,k] - m[b,h,i]))
-    exp_S = np.subtract(S, m[..., None], out=S)
+    exp_S = np.subtract(S, m[..., None, :], out=S)
     np.exp(exp_S, out=exp_S)
-    E_m = _sum(exp_S, -1)
-    # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
-    P = np.divide(exp_S, E_m[..., None], out=exp_S)
+    E_m = _sum(exp_S, 2)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-    O = np.matmul(P, V, out=O)
-    return m, E_m, P, O
+    exp_S_V = np.matmul(exp_S.mT, V, out=O)
+    O = np.divide(exp_S_V, E_m[..., None], out=exp_S_V)
+    # lse[b,h,i] = m[b,h,i] + log(E_m[b,h,i])
+    lse = np.add(m, np.log(E_m), out=m)
+    if work is None:
+        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+        P = np.divide(exp_S, E_m[..., None, :], out=exp_S)
+    return P, O, lse
 
 
-def _backward_part(Q: Any, K: Any, m: Any, E_m: Any, dO: Any, V: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
+def _backward_part(Q: Any, K: Any, lse: Any, dO: Any, V: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
@@ -276,30 +292,29 @@ def _backward_part(Q: Any, K: Any, m: Any, E_m: Any, dO: Any, V: Any, P: Any | N
     M = K.shape[2]
     d_v = dO.shape[-1]
     space_1, space_2, space_3, space_4 = _spaces(
-        work, Q, (B_block, H_block, N_block, M), (B_block, H_block, N_block, M), (B_block, H_block, M, d_v), (B_block, H_block, M, d_k)
+        work, Q, (B_block, H_block, M, N_block), (B_block, H_block, M, N_block), (B_block, H_block, M, d_v), (B_block, H_block, M, d_k)
     )
     if P is None:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-        Q_K = np.matmul(Q, K.mT, out=space_1)
+        Q_K = np.matmul(K, Q.mT, out=space_1)
         S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
         # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
-        P = np.subtract(S, m[..., None], out=S)
+        P = np.subtract(S, lse[..., None, :], out=S)
         np.exp(P, out=P)
-        P /= E_m[..., None]
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-    dP = np.matmul(dO, V.mT, out=space_2)
+    dP = np.matmul(V, dO.mT, out=space_2)
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = np.matmul(P.mT, dO, out=space_3)
+    dV = np.matmul(P, dO, out=space_3)
     # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
-    D = np.vecdot(dP, P)
+    D = _sum(dP * P, 2)
     # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
-    dP_D = np.subtract(dP, D[..., None], out=dP)
+    dP_D = np.subtract(dP, D[..., None, :], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
     # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
-    dS_K = np.matmul(dS, K, out=dQ)
+    dS_K = np.matmul(dS.mT, K, out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = np.matmul(dS.mT, Q, out=space_4)
+    dK_sum = np.matmul(dS, Q, out=space_4)
     return dV, dQ, dK_sum
 
 
@@ -363,6 +378,39 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
     """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
     if work is None:
@@ -375,8 +423,16 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
 
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total

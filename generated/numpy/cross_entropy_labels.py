@@ -24,8 +24,12 @@ L is the mean over examples of -log softmax(Z) at the label y, as in torch.nn.Cr
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,10 +67,15 @@ def forward(Z: Any, y: Any) -> tuple[Array, Saved]:
         P, L_sum = _forward_part(Z, y)
     else:
         P = np.empty((B, C), Z.dtype)
-        L_sum = np.zeros((), Z.dtype)
-        for (i,) in _parts((B,), C, Z, 1):
-            _, L_sum_part = _forward_part(Z[i], y[i], P=P[i])
-            L_sum += L_sum_part
+
+        def run(parts: Any) -> Any:
+            L_sum = np.zeros((), Z.dtype)
+            for (i,) in parts:
+                _, L_sum_part = _forward_part(Z[i], y[i], P=P[i])
+                L_sum += L_sum_part
+            return (L_sum,)
+
+        (L_sum,) = _together(run, _parts((B,), C, Z, 1), 1)
     # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L = -L_sum / B
     return L, Saved(y, P)
@@ -82,8 +91,13 @@ def backward(dL: Any, saved: Saved) -> Array:
         dZ = _backward_part(y, P, dL, B)
     else:
         dZ = np.empty((B, C), P.dtype)
-        for (i,) in _parts((B,), C, P, 1):
-            dZ[i] = _backward_part(y[i], P[i], dL, B)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                dZ[i] = _backward_part(y[i], P[i], dL, B)
+            return ()
+
+        _together(run, _parts((B,), C, P, 1), 1)
     return dZ
 
 
@@ -208,12 +222,53 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total
 
 

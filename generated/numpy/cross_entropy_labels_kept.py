@@ -27,8 +27,12 @@ The mean of -log softmax(Z) at the label y over the rows with r = 1; the others,
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,12 +73,17 @@ def forward(Z: Any, y: Any, r: Any) -> tuple[Array, Saved]:
         P, A, L_sum = _forward_part(Z, r, y)
     else:
         P = np.empty((B, C), Z.dtype)
-        A = np.zeros((), Z.dtype)
-        L_sum = np.zeros((), Z.dtype)
-        for (i,) in _parts((B,), C, Z, 1):
-            _, A_part, L_sum_part = _forward_part(Z[i], r[i], y[i], P=P[i])
-            A += A_part
-            L_sum += L_sum_part
+
+        def run(parts: Any) -> Any:
+            A = np.zeros((), Z.dtype)
+            L_sum = np.zeros((), Z.dtype)
+            for (i,) in parts:
+                _, A_part, L_sum_part = _forward_part(Z[i], r[i], y[i], P=P[i])
+                A += A_part
+                L_sum += L_sum_part
+            return A, L_sum
+
+        A, L_sum = _together(run, _parts((B,), C, Z, 1), 1)
     # L = -sum(i, where(0 < r[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
     L = -L_sum / A
     return L, Saved(y, r, P, A)
@@ -90,8 +99,13 @@ def backward(dL: Any, saved: Saved) -> Array:
         dZ = _backward_part(r, A, y, P, dL)
     else:
         dZ = np.empty((B, C), r.dtype)
-        for (i,) in _parts((B,), C, r, 1):
-            dZ[i] = _backward_part(r[i], A, y[i], P[i], dL)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                dZ[i] = _backward_part(r[i], A, y[i], P[i], dL)
+            return ()
+
+        _together(run, _parts((B,), C, r, 1), 1)
     return dZ
 
 
@@ -148,7 +162,7 @@ def _backward_part(r: Any, A: Any, y: Any, P: Any, dL: Any) -> Any:
         dL_A = np.multiply(P_y, dL / A, out=P_y)
     # dZ[i,j] = dL*where(0 < r[i], 1, 0)/A*(P[i,j] - delta(y[i],j))
     dZ = dL_A
-    np.copyto(dZ, 0, where=~(r > 0)[:, None])
+    _fill(dZ, (r > 0)[:, None], 0)
     return dZ
 
 
@@ -225,12 +239,65 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
+def _fill(array: Array, kept: Array, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    axis = -1 if kept.ndim < 2 or kept.shape[-1] >= kept.shape[-2] else -2
+    if kept.ndim < 2 or kept.shape[axis] != array.shape[axis]:
+        np.copyto(array, value, where=~kept)
+        return
+    places = np.flatnonzero(~kept.all(axis=tuple(n for n in range(kept.ndim) if n != kept.ndim + axis)))
+    if len(places):
+        some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
+        np.copyto(array[some], value, where=~kept[some])
+
+
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total
 
 

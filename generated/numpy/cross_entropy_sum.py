@@ -28,9 +28,13 @@ L is the sum over examples of -sum T log softmax(Z).
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,11 +72,16 @@ def forward(Z: Any, T: Any, *, validate: bool = False) -> tuple[Array, Saved]:
         P, L_sum = _forward_part(Z, T)
     else:
         P = np.empty((B, C), Z.dtype)
-        L_sum = np.zeros((), Z.dtype)
-        work: dict[int, Any] = {}
-        for (i,) in _parts((B,), C, Z, 1):
-            _, L_sum_part = _forward_part(Z[i], T[i], P=P[i], work=work)
-            L_sum += L_sum_part
+
+        def run(parts: Any) -> Any:
+            L_sum = np.zeros((), Z.dtype)
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _, L_sum_part = _forward_part(Z[i], T[i], P=P[i], work=work)
+                L_sum += L_sum_part
+            return (L_sum,)
+
+        (L_sum,) = _together(run, _parts((B,), C, Z, 1), 1)
     # L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
     L = -L_sum
     return L, Saved(T, P)
@@ -88,8 +97,13 @@ def backward(dL: Any, saved: Saved) -> Array:
         dZ = _backward_part(T, P, dL)
     else:
         dZ = np.empty((B, C), T.dtype)
-        for (i,) in _parts((B,), C, T, 1):
-            _backward_part(T[i], P[i], dL, dZ=dZ[i])
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _backward_part(T[i], P[i], dL, dZ=dZ[i])
+            return ()
+
+        _together(run, _parts((B,), C, T, 1), 1)
     return dZ
 
 
@@ -225,6 +239,39 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
     """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
     if work is None:
@@ -237,8 +284,16 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
 
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total

@@ -19,8 +19,7 @@ Saved for the backward pass:
     V: for dP
     P: for dV and dS; where it is large it is not saved but made anew
     O: for D
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -36,9 +35,13 @@ r query heads share the keys and values of their group, whose gradients add over
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,8 +70,7 @@ class Saved(NamedTuple):
     V: Array
     P: Array | None
     O: Array
-    m: Array
-    Z_m: Array
+    lse: Array
 
 
 def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
@@ -83,21 +85,24 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
     d_v = V.shape[-1]
     _nonempty(M=M)
     if _saved_whole(B * G * R * N * M, Q, K, V):
-        m, Z_m, P, O = _forward_part(Q, K, V)
+        P, O, lse = _forward_part(Q, K, V)
     else:
         P = None
-        m = np.empty((B, G, R, N), Q.dtype)
-        Z_m = np.empty((B, G, R, N), Q.dtype)
         O = np.empty((B, G, R, N, d_v), Q.dtype)
-        work: dict[int, Any] = {}
-        for b, g, r, i in _parts((B, G, R, N), M, Q, 128):
-            m[b, g, r, i], Z_m[b, g, r, i], _, _ = _forward_part(Q[b, g, r, i], K[b, g], V[b, g], O=O[b, g, r, i], work=work)
-    return O, Saved(Q, K, V, P, O, m, Z_m)
+        lse = np.empty((B, G, R, N), Q.dtype)
+
+        def run(parts: Any) -> Any:
+            for b, g, r, i in parts:
+                _, _, lse[b, g, r, i] = _forward_part(Q[b, g, r, i], K[b, g], V[b, g], O=O[b, g, r, i])
+            return ()
+
+        _together(run, _parts((B, G, R, N), M, Q, 256), 4)
+    return O, Saved(Q, K, V, P, O, lse)
 
 
 def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     """Return (dQ, dK, dV), the gradients with upstream dO."""
-    Q, K, V, P, O, m, Z_m = saved
+    Q, K, V, P, O, lse = saved
     B = Q.shape[0]
     G = Q.shape[1]
     R = Q.shape[2]
@@ -109,27 +114,23 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     # D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
     D = np.vecdot(dO, O)
     if P is not None:
-        dV, dQ, dK_sum = _backward_part(Q, K, m, Z_m, dO, V, D, P)
+        dV, dQ, dK_sum = _backward_part(Q, K, lse, dO, V, D, P)
     else:
         dV = np.zeros((B, G, M, d_v), Q.dtype)
         dQ = np.empty((B, G, R, N, d_k), Q.dtype)
         dK_sum = np.zeros((B, G, M, d_k), Q.dtype)
-        work: dict[int, Any] = {}
-        for b, g, r, i in _parts((B, G, R, N), M, Q, 128):
-            dV_part, _, dK_sum_part = _backward_part(
-                Q[b, g, r, i],
-                K[b, g],
-                m[b, g, r, i],
-                Z_m[b, g, r, i],
-                dO[b, g, r, i],
-                V[b, g],
-                D[b, g, r, i],
-                None,
-                dQ=dQ[b, g, r, i],
-                work=work,
-            )
-            dV[b, g] += dV_part
-            dK_sum[b, g] += dK_sum_part
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for b, g, r, i in parts:
+                dV_part, _, dK_sum_part = _backward_part(
+                    Q[b, g, r, i], K[b, g], lse[b, g, r, i], dO[b, g, r, i], V[b, g], D[b, g, r, i], None, dQ=dQ[b, g, r, i], work=work
+                )
+                dV[b, g] += dV_part
+                dK_sum[b, g] += dK_sum_part
+            return ()
+
+        _together(run, _parts((B, G, R, N), M, Q, 256), 2)
     # dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
     dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     return dQ, dK, dV
@@ -171,32 +172,30 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
     return O, tO
 
 
-def _forward_part(Q: Any, K: Any, V: Any, O: Any = None, work: Any = None) -> Any:
-    """One part along B and G and R and N, or the whole: m, Z_m, P, O."""
+def _forward_part(Q: Any, K: Any, V: Any, O: Any = None) -> Any:
+    """One part along B and G and R and N, or the whole: P, O, lse."""
     d_k = Q.shape[-1]
-    B_block = Q.shape[0]
-    G_block = Q.shape[1]
-    R_block = Q.shape[2]
-    N_block = Q.shape[3]
-    M = K.shape[2]
-    (space_1,) = _spaces(work, Q, (B_block, G_block, R_block, N_block, M))
+    P = None
     # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
-    Q_K = np.matmul(Q, K.mT[..., None, :, :], out=space_1)
-    S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
+    S = (Q / math.sqrt(d_k) @ K.mT[..., None, :, :]).mT
     # m[b,g,r,i] = max(k, S[b,g,r,i,k])
-    m = S.max(axis=-1)
+    m = S.max(axis=3)
     # Z_m[b,g,r,i] = sum(k, exp(S[b,g,r,i,k] - m[b,g,r,i]))
-    exp_S = np.subtract(S, m[..., None], out=S)
+    exp_S = np.subtract(S, m[..., None, :], out=S)
     np.exp(exp_S, out=exp_S)
-    Z_m = _sum(exp_S, -1)
-    # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
-    P = np.divide(exp_S, Z_m[..., None], out=exp_S)
+    Z_m = _sum(exp_S, 3)
     # O[b,g,r,i,e] = sum(j, P[b,g,r,i,j]*V[b,g,j,e])
-    O = np.matmul(P, V[..., None, :, :], out=O)
-    return m, Z_m, P, O
+    exp_S_V = np.matmul(exp_S.mT, V[..., None, :, :], out=O)
+    O = np.divide(exp_S_V, Z_m[..., None], out=exp_S_V)
+    # lse[b,g,r,i] = m[b,g,r,i] + log(Z_m[b,g,r,i])
+    lse = np.add(m, np.log(Z_m), out=m)
+    if work is None:
+        # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+        P = np.divide(exp_S, Z_m[..., None, :], out=exp_S)
+    return P, O, lse
 
 
-def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
+def _backward_part(Q: Any, K: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
     """One part along B and G and R and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
@@ -205,35 +204,32 @@ def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P:
     N_block = Q.shape[3]
     d_v = dO.shape[-1]
     M = K.shape[2]
-    space_1, space_2, space_3, space_4 = _spaces(
-        work,
-        Q,
-        (B_block, G_block, R_block, N_block, M),
-        (B_block, G_block, M, d_v),
-        (B_block, G_block, R_block, N_block, M),
-        (B_block, G_block, M, d_k),
-    )
+    space_1, space_2 = _spaces(work, Q, (B_block, G_block, M, d_v), (B_block, G_block, M, d_k))
     if P is None:
         # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
-        Q_K = np.matmul(Q, K.mT[..., None, :, :], out=space_1)
-        S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
+        S = (Q / math.sqrt(d_k) @ K.mT[..., None, :, :]).mT
         # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
-        P = np.subtract(S, m[..., None], out=S)
+        P = np.subtract(S, lse[..., None, :], out=S)
         np.exp(P, out=P)
-        P /= Z_m[..., None]
     # dV[b,g,j,e] = sum(r,i, dO[b,g,r,i,e]*P[b,g,r,i,j])
-    dV = np.matmul(P.reshape(B_block, G_block, R_block * N_block, M).mT, dO.reshape(B_block, G_block, R_block * N_block, d_v), out=space_2)
+    dV = np.matmul(
+        P.transpose(0, 1, 3, 2, 4).reshape(B_block, G_block, M, R_block * N_block),
+        dO.reshape(B_block, G_block, R_block * N_block, d_v),
+        out=space_1,
+    )
     # dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
-    dP = np.matmul(dO, V.mT[..., None, :, :], out=space_3)
+    dP = (dO @ V.mT[..., None, :, :]).mT
     # dS[b,g,r,i,j] = P[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
-    dP_D = np.subtract(dP, D[..., None], out=dP)
+    dP_D = np.subtract(dP, D[..., None, :], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
     # dQ[b,g,r,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,g,r,i,j]*K[b,g,j,d])
-    dS_K = np.matmul(dS, K[..., None, :, :], out=dQ)
+    dS_K = np.matmul(dS.mT, K[..., None, :, :], out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
     dK_sum = np.matmul(
-        dS.reshape(B_block, G_block, R_block * N_block, M).mT, Q.reshape(B_block, G_block, R_block * N_block, d_k), out=space_4
+        dS.transpose(0, 1, 3, 2, 4).reshape(B_block, G_block, M, R_block * N_block),
+        Q.reshape(B_block, G_block, R_block * N_block, d_k),
+        out=space_2,
     )
     return dV, dQ, dK_sum
 
@@ -298,6 +294,39 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
     """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
     if work is None:
@@ -310,8 +339,16 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
 
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total

@@ -25,9 +25,13 @@ Y = X where |X| > threshold, else the value, which is 0. Donoho and Johnstone (1
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,8 +67,13 @@ def forward(X: Any, threshold: Any, value: Any) -> tuple[Array, Saved]:
         Y = _forward_part(X, threshold, value)
     else:
         Y = np.empty((B, N), X.dtype)
-        for (i,) in _parts((B,), N, X, 1):
-            Y[i] = _forward_part(X[i], threshold, value, Y=Y[i])
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                Y[i] = _forward_part(X[i], threshold, value, Y=Y[i])
+            return ()
+
+        _together(run, _parts((B,), N, X, 1), 1)
     return Y, Saved(X, threshold)
 
 
@@ -78,9 +87,14 @@ def backward(dY: Any, saved: Saved) -> Array:
         dX = _backward_part(X, threshold, dY)
     else:
         dX = np.empty((B, N), X.dtype)
-        work: dict[int, Any] = {}
-        for (i,) in _parts((B,), N, X, 1):
-            dX[i] = _backward_part(X[i], threshold, dY[i], dX=dX[i], work=work)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                dX[i] = _backward_part(X[i], threshold, dY[i], dX=dX[i], work=work)
+            return ()
+
+        _together(run, _parts((B,), N, X, 1), 1)
     return dX
 
 
@@ -112,7 +126,7 @@ def _backward_part(X: Any, threshold: Any, dY: Any, dX: Any = None, work: Any = 
     # dX[i,j] = dY[i,j]*where(threshold < abs(X[i,j]), 1, 0)
     abs_X = np.abs(X, out=dX)
     dX = np.positive(dY, out=space_1)
-    np.copyto(dX, 0, where=~(threshold < abs_X))
+    _fill(dX, (threshold < abs_X), 0)
     return dX
 
 
@@ -167,6 +181,51 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
+def _fill(array: Array, kept: Array, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    axis = -1 if kept.ndim < 2 or kept.shape[-1] >= kept.shape[-2] else -2
+    if kept.ndim < 2 or kept.shape[axis] != array.shape[axis]:
+        np.copyto(array, value, where=~kept)
+        return
+    places = np.flatnonzero(~kept.all(axis=tuple(n for n in range(kept.ndim) if n != kept.ndim + axis)))
+    if len(places):
+        some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
+        np.copyto(array[some], value, where=~kept[some])
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

@@ -26,8 +26,12 @@ Y = min(max(X, low), high), with slope 0 at both ends, as torch.nn.Hardtanh; rel
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,8 +68,13 @@ def forward(X: Any, low: Any, high: Any) -> tuple[Array, Saved]:
         Y = _forward_part(X, low, high)
     else:
         Y = np.empty((B, N), X.dtype)
-        for (i,) in _parts((B,), N, X, 1):
-            Y[i] = _forward_part(X[i], low, high)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                Y[i] = _forward_part(X[i], low, high)
+            return ()
+
+        _together(run, _parts((B,), N, X, 1), 1)
     return Y, Saved(X, low, high)
 
 
@@ -79,8 +88,13 @@ def backward(dY: Any, saved: Saved) -> Array:
         dX = _backward_part(low, X, high, dY)
     else:
         dX = np.empty((B, N), X.dtype)
-        for (i,) in _parts((B,), N, X, 1):
-            _backward_part(low, X[i], high, dY[i], dX=dX[i])
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _backward_part(low, X[i], high, dY[i], dX=dX[i])
+            return ()
+
+        _together(run, _parts((B,), N, X, 1), 1)
     return dX
 
 
@@ -100,7 +114,8 @@ def _forward_part(X: Any, low: Any, high: Any) -> Any:
     """One part along B, or the whole: Y."""
     # Y[i,j] = where(low < X[i,j], 1, 0)*(where(X[i,j] < high, 1, 0)*X[i,j] + where(high <= X[i,j], 1,
     #     0)*high) + where(X[i,j] <= low, 1, 0)*low
-    Y = np.where(X <= low, low, np.where(high <= X, high, X))
+    masked_high = np.where(high <= X, high, X)
+    Y = np.where(X <= low, low, masked_high)
     return Y
 
 
@@ -108,7 +123,7 @@ def _backward_part(low: Any, X: Any, high: Any, dY: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
     # dX[i,j] = dY[i,j]*where(low < X[i,j], 1, 0)*where(X[i,j] < high, 1, 0)
     dX = np.positive(dY, out=dX)
-    np.copyto(dX, 0, where=~((low < X) & (X < high)))
+    _fill(dX, ((low < X) & (X < high)), 0)
     return dX
 
 
@@ -163,3 +178,48 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
+def _fill(array: Array, kept: Array, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    axis = -1 if kept.ndim < 2 or kept.shape[-1] >= kept.shape[-2] else -2
+    if kept.ndim < 2 or kept.shape[axis] != array.shape[axis]:
+        np.copyto(array, value, where=~kept)
+        return
+    places = np.flatnonzero(~kept.all(axis=tuple(n for n in range(kept.ndim) if n != kept.ndim + axis)))
+    if len(places):
+        some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
+        np.copyto(array[some], value, where=~kept[some])

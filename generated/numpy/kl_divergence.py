@@ -22,8 +22,12 @@ L is the mean over rows of KL(T || exp(G)), with G log-probabilities; a target m
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,10 +60,15 @@ def forward(G: Any, T: Any) -> tuple[Array, Saved]:
     if _whole(B * C, G):
         L_sum = _forward_part(T, G)
     else:
-        L_sum = np.zeros((), G.dtype)
-        for (i,) in _parts((B,), C, G, 1):
-            L_sum_part = _forward_part(T[i], G[i])
-            L_sum += L_sum_part
+
+        def run(parts: Any) -> Any:
+            L_sum = np.zeros((), G.dtype)
+            for (i,) in parts:
+                L_sum_part = _forward_part(T[i], G[i])
+                L_sum += L_sum_part
+            return (L_sum,)
+
+        (L_sum,) = _together(run, _parts((B,), C, G, 1), 1)
     # L = sum(i,j, -T[i,j]*G[i,j] + xlogy(T[i,j], T[i,j]))/size(B)
     L = L_sum / B
     return L, Saved(T)
@@ -75,8 +84,13 @@ def backward(dL: Any, saved: Saved) -> Array:
         dG = _backward_part(dL, T, B)
     else:
         dG = np.empty((B, C), T.dtype)
-        for (i,) in _parts((B,), C, T, 1):
-            dG[i] = _backward_part(dL, T[i], B)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                dG[i] = _backward_part(dL, T[i], B)
+            return ()
+
+        _together(run, _parts((B,), C, T, 1), 1)
     return dG
 
 
@@ -159,6 +173,39 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
 
 
 def _xlogy(x: Array, y: Array) -> Array:

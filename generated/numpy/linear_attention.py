@@ -44,9 +44,13 @@ O = F (G^T V) / (F G^T 1) with F = elu(Q) + 1 and G = elu(K) + 1: linear in toke
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -108,10 +112,15 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
     else:
         U = None
         O_sum = np.zeros((H, N, d_v), Q.dtype)
-        work: dict[int, Any] = {}
-        for h, d in _parts((H, d_k), d_v, Q, 128):
-            _, O_sum_part = _forward_part(G[h, :, d], V[h], F[h, :, d], work=work)
-            O_sum[h] += O_sum_part
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for h, d in parts:
+                _, O_sum_part = _forward_part(G[h, :, d], V[h], F[h, :, d], work=work)
+                O_sum[h] += O_sum_part
+            return ()
+
+        _together(run, _parts((H, d_k), d_v, Q, 256), 1)
     # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
     O = np.multiply(O_sum, t[..., None], out=O_sum)
     return O, Saved(Q, K, V, F, G, U, W, Z, O)
@@ -152,12 +161,17 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
         dF_sum = np.empty((H, N, d_k), Q.dtype)
         dV = np.zeros((H, M, d_v), Q.dtype)
         dG_sum = np.empty((H, M, d_k), Q.dtype)
-        work: dict[int, Any] = {}
-        for h, d in _parts((H, d_k), d_v, Q, 128):
-            _, dV_part, _ = _backward_part(
-                G[h, :, d], V[h], dO[h], t_2[h], F[h, :, d], None, dF_sum=dF_sum[h, :, d], dG_sum=dG_sum[h, :, d], work=work
-            )
-            dV[h] += dV_part
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for h, d in parts:
+                _, dV_part, _ = _backward_part(
+                    G[h, :, d], V[h], dO[h], t_2[h], F[h, :, d], None, dF_sum=dF_sum[h, :, d], dG_sum=dG_sum[h, :, d], work=work
+                )
+                dV[h] += dV_part
+            return ()
+
+        _together(run, _parts((H, d_k), d_v, Q, 256), 1)
     # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
     dF = np.multiply(dF_sum, t_2[..., None], out=dF_sum)
     dF += t_3
@@ -224,11 +238,11 @@ def _forward_part(G: Any, V: Any, F: Any, work: Any = None) -> Any:
     d_k_block = G.shape[-1]
     d_v = V.shape[-1]
     N = F.shape[1]
-    space_1, space_2 = _spaces(work, G, (H_block, d_k_block, d_v), (H_block, N, d_v))
+    space_1, space_2 = _spaces(work, G, (H_block, d_v, d_k_block), (H_block, N, d_v))
     # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
-    U = np.matmul(G.mT, V, out=space_1)
+    U = np.matmul(V.mT, G, out=space_1)
     # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
-    O_sum = np.matmul(F, U, out=space_2)
+    O_sum = np.matmul(F, U.mT, out=space_2)
     return U, O_sum
 
 
@@ -240,20 +254,20 @@ def _backward_part(G: Any, V: Any, dO: Any, t: Any, F: Any, U: Any | None, dF_su
     d_v = V.shape[-1]
     N = dO.shape[1]
     space_1, space_2, space_3, space_4 = _spaces(
-        work, G, (H_block, d_k_block, d_v), (H_block, N, d_v), (H_block, d_k_block, d_v), (H_block, M, d_v)
+        work, G, (H_block, d_v, d_k_block), (H_block, N, d_v), (H_block, d_v, d_k_block), (H_block, M, d_v)
     )
     if U is None:
         # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
-        U = np.matmul(G.mT, V, out=space_1)
+        U = np.matmul(V.mT, G, out=space_1)
     # dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
     dO_t = np.multiply(dO, t[..., None], out=space_2)
-    dU = np.matmul(F.mT, dO_t, out=space_3)
+    dU = np.matmul(dO_t.mT, F, out=space_3)
     # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
-    dF_sum = np.matmul(dO, U.mT, out=dF_sum)
+    dF_sum = np.matmul(dO, U, out=dF_sum)
     # dV[h,j,e] = sum(d, dU[h,d,e]*G[h,j,d])
-    dV = np.matmul(G, dU, out=space_4)
+    dV = np.matmul(G, dU.mT, out=space_4)
     # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
-    dG_sum = np.matmul(V, dU.mT, out=dG_sum)
+    dG_sum = np.matmul(V, dU, out=dG_sum)
     return dF_sum, dV, dG_sum
 
 
@@ -308,6 +322,39 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

@@ -18,8 +18,7 @@ Saved for the backward pass:
     W: for dX and P
     y: for dZ
     P: for dZ; where it is large it is not saved but made anew
-    m: for P
-    E_m: for P
+    lse: for P
 
 Gradients:
 
@@ -61,8 +60,7 @@ class Saved(NamedTuple):
     W: Array
     y: Array
     P: Array | None
-    m: Array | None
-    E_m: Array | None
+    lse: Array | None
     dX: Array | None
     dW: Array | None
 
@@ -90,9 +88,11 @@ def forward(X: Any, W: Any, y: Any) -> tuple[Array, Saved]:
         P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
         # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
         L = -(np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))).sum() / B
+        # lse[i] = m[i] + log(E_m[i])
+        lse = m + np.log(E_m)
         dX = dW = None
     else:
-        m = E_m = None
+        lse = None
         P = None
         L_sum = np.zeros((), X.dtype)
         dX = np.empty((B, K), X.dtype)
@@ -104,12 +104,12 @@ def forward(X: Any, W: Any, y: Any) -> tuple[Array, Saved]:
             dW += dW_part
         # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
         L = -L_sum / B
-    return L, Saved(X, W, y, P, m, E_m, dX, dW)
+    return L, Saved(X, W, y, P, lse, dX, dW)
 
 
 def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     """Return (dX, dW), the gradients with upstream dL."""
-    X, W, y, P, _m, _E_m, dX, dW = saved
+    X, W, y, P, _lse, dX, dW = saved
     B = X.shape[0]
     dL = _upstream("dL", dL, (), X.dtype)
     if P is None:
@@ -268,10 +268,18 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
 
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total
 
 

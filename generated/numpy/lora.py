@@ -34,9 +34,13 @@ Y = X W + scale X A B: W is frozen, A and B of low rank learn. Hu et al. (2021),
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,9 +88,14 @@ def forward(X: Any, W: Any, A: Any, B: Any, scale: Any) -> tuple[Array, Saved]:
     else:
         H = None
         Y_sum = np.empty((S, M), X.dtype)
-        work: dict[int, Any] = {}
-        for (i,) in _parts((S,), R, X, 128):
-            _forward_part(X[i], A, B, scale, Y_sum=Y_sum[i], work=work)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _forward_part(X[i], A, B, scale, Y_sum=Y_sum[i], work=work)
+            return ()
+
+        _together(run, _parts((S,), R, X, 256), 1)
     # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
     Y = np.add(Y_sum, t, out=Y_sum)
     return Y, Saved(X, W, A, B, scale, H)
@@ -143,11 +152,11 @@ def _forward_part(X: Any, A: Any, B: Any, scale: Any, Y_sum: Any = None, work: A
     """One part along S, or the whole: H, Y_sum."""
     S_block = X.shape[0]
     R = A.shape[-1]
-    (space_1,) = _spaces(work, X, (S_block, R))
+    (space_1,) = _spaces(work, X, (R, S_block))
     # H[i,r] = sum(k, X[i,k]*A[k,r])
-    H = np.matmul(X, A, out=space_1)
+    H = np.matmul(A.T, X.T, out=space_1)
     # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
-    H_B = np.matmul(H, B, out=Y_sum)
+    H_B = np.matmul(H.T, B, out=Y_sum)
     Y_sum = np.multiply(H_B, scale, out=H_B)
     return H, Y_sum
 
@@ -158,19 +167,19 @@ def _backward_part(X: Any, A: Any, dY: Any, B: Any, scale: Any, H: Any | None, d
     N = X.shape[-1]
     R = A.shape[-1]
     M = dY.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(work, X, (S_block, R), (R, M), (S_block, R), (N, R))
+    space_1, space_2, space_3, space_4 = _spaces(work, X, (R, S_block), (R, M), (R, S_block), (N, R))
     if H is None:
         # H[i,r] = sum(k, X[i,k]*A[k,r])
-        H = np.matmul(X, A, out=space_1)
+        H = np.matmul(A.T, X.T, out=space_1)
     # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
-    dB_sum = np.matmul(H.T, dY, out=space_2)
+    dB_sum = np.matmul(H, dY, out=space_2)
     # dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
-    dY_B = np.matmul(dY, B.T, out=space_3)
+    dY_B = np.matmul(B, dY.T, out=space_3)
     dH = np.multiply(dY_B, scale, out=dY_B)
     # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
-    dX_sum = np.matmul(dH, A.T, out=dX_sum)
+    dX_sum = np.matmul(dH.T, A.T, out=dX_sum)
     # dA[k,r] = sum(i, dH[i,r]*X[i,k])
-    dA = np.matmul(X.T, dH, out=space_4)
+    dA = np.matmul(X.T, dH.T, out=space_4)
     return dB_sum, dX_sum, dA
 
 
@@ -225,6 +234,39 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

@@ -24,8 +24,7 @@ Saved for the backward pass:
     A: for db and dA; where it is large it is not saved but made anew
     H: for dP; where it is large it is not saved but made anew
     Y: for D
-    m: for P, A and H
-    Z_m: for P, A and H
+    lse: for P, A and H
 
 Gradients:
 
@@ -44,9 +43,13 @@ Experts relu(x W_e + b_e), mixed by the weights softmax(x W_g). Jacobs et al. (1
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,8 +83,7 @@ class Saved(NamedTuple):
     A: Array | None
     H: Array | None
     Y: Array
-    m: Array
-    Z_m: Array
+    lse: Array
 
 
 def forward(X: Any, W_g: Any, W: Any, b: Any) -> tuple[Array, Saved]:
@@ -93,23 +95,27 @@ def forward(X: Any, W_g: Any, W: Any, b: Any) -> tuple[Array, Saved]:
     M = W.shape[-1]
     _nonempty(E=E)
     if _saved_whole(B * E * M, X, W_g, W, b):
-        m, Z_m, P, A, H, Y = _forward_part(X, W_g, W, b)
+        P, A, H, Y, lse = _forward_part(X, W_g, W, b)
     else:
         P = None
         A = None
         H = None
-        m = np.empty((B,), X.dtype)
-        Z_m = np.empty((B,), X.dtype)
         Y = np.empty((B, M), X.dtype)
-        work: dict[int, Any] = {}
-        for (i,) in _parts((B,), E * M, X, 128):
-            m[i], Z_m[i], _, _, _, Y[i] = _forward_part(X[i], W_g, W, b, work=work)
-    return Y, Saved(X, W_g, W, b, P, A, H, Y, m, Z_m)
+        lse = np.empty((B,), X.dtype)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _, _, _, Y[i], lse[i] = _forward_part(X[i], W_g, W, b, work=work)
+            return ()
+
+        _together(run, _parts((B,), E * M, X, 256), 1)
+    return Y, Saved(X, W_g, W, b, P, A, H, Y, lse)
 
 
 def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     """Return (dX, dW_g, dW, db), the gradients with upstream dY."""
-    X, W_g, W, b, P, A, H, Y, m, Z_m = saved
+    X, W_g, W, b, P, A, H, Y, lse = saved
     B = X.shape[0]
     M = W.shape[-1]
     E = W_g.shape[-1]
@@ -118,7 +124,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     # D[i] = sum(o, dY[i,o]*Y[i,o])
     D = np.vecdot(dY, Y)
     if P is not None:
-        db, dW, dX_sum, dX_sum_2, dW_g = _backward_part(X, W_g, m, Z_m, W, b, dY, D, P, A, H)
+        db, dW, dX_sum, dX_sum_2, dW_g = _backward_part(X, W_g, lse, W, b, dY, D, P, A, H)
     else:
         db = np.zeros((E, M), X.dtype)
         dW = np.zeros((E, N, M), X.dtype)
@@ -126,9 +132,9 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
         dX_sum_2 = np.zeros((B, N), X.dtype)
         dW_g = np.zeros((N, E), X.dtype)
         work: dict[int, Any] = {}
-        for i, e in _parts((B, E), M, X, 128):
+        for i, e in _parts((B, E), M, X, 256):
             db_part, dW_part, dX_sum_part, dX_sum_2_part, dW_g_part = _backward_part(
-                X[i], W_g[:, e], m[i], Z_m[i], W[e], b[e], dY[i], D[i], None, None, None, work=work
+                X[i], W_g[:, e], lse[i], W[e], b[e], dY[i], D[i], None, None, None, work=work
             )
             db[e] += db_part
             dW[e] += dW_part
@@ -181,7 +187,7 @@ def jvp(X: Any, W_g: Any, W: Any, b: Any, tX: Any, tW_g: Any, tW: Any, tb: Any) 
 
 
 def _forward_part(X: Any, W_g: Any, W: Any, b: Any, work: Any = None) -> Any:
-    """One part along B, or the whole: m, Z_m, P, A, H, Y."""
+    """One part along B, or the whole: P, A, H, Y, lse."""
     B_block = X.shape[0]
     E = W_g.shape[-1]
     (space_1,) = _spaces(work, X, (B_block, E))
@@ -201,11 +207,13 @@ def _forward_part(X: Any, W_g: Any, W: Any, b: Any, work: Any = None) -> Any:
     H = np.maximum(A + b, 0)
     # Y[i,o] = sum(e, P[i,e]*H[i,e,o])
     Y = (H.mT @ P[..., None])[..., 0].copy()
-    return m, Z_m, P, A, H, Y
+    # lse[i] = m[i] + log(Z_m[i])
+    lse = m + np.log(Z_m)
+    return P, A, H, Y, lse
 
 
 def _backward_part(
-    X: Any, W_g: Any, m: Any, Z_m: Any, W: Any, b: Any, dY: Any, D: Any, P: Any | None, A: Any | None, H: Any | None, work: Any = None
+    X: Any, W_g: Any, lse: Any, W: Any, b: Any, dY: Any, D: Any, P: Any | None, A: Any | None, H: Any | None, work: Any = None
 ) -> Any:
     """One part along B and E, or the whole: db, dW, dX_sum, dX_sum_2, dW_g."""
     B_block = X.shape[0]
@@ -219,9 +227,8 @@ def _backward_part(
         # S[i,e] = sum(c, X[i,c]*W_g[c,e])
         S = np.matmul(X, W_g, out=space_1)
         # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
-        P = np.subtract(S, m[:, None], out=S)
+        P = np.subtract(S, lse[:, None], out=S)
         np.exp(P, out=P)
-        P /= Z_m[:, None]
         # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
         A = (W.mT @ X.T).transpose(2, 0, 1).copy()
         # H[i,e,o] = relu(A[i,e,o] + b[e,o])
@@ -234,11 +241,11 @@ def _backward_part(
     A_b = np.add(A, b, out=space_3)
     less_A_b = A_b > 0
     masked_less_A_b = np.positive(dH, out=space_3)
-    np.copyto(masked_less_A_b, 0, where=~less_A_b)
+    _fill(masked_less_A_b, less_A_b, 0)
     db = _sum(masked_less_A_b, 0)
     # dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
     dA = dH
-    np.copyto(dA, 0, where=~less_A_b)
+    _fill(dA, less_A_b, 0)
     # dW[e,c,o] = sum(i, dA[i,e,o]*X[i,c])
     dW = (dA.transpose(1, 2, 0) @ X).mT.copy()
     # dS[i,e] = P[i,e]*(dP[i,e] - D[i])
@@ -313,6 +320,51 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
+def _fill(array: Array, kept: Array, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    axis = -1 if kept.ndim < 2 or kept.shape[-1] >= kept.shape[-2] else -2
+    if kept.ndim < 2 or kept.shape[axis] != array.shape[axis]:
+        np.copyto(array, value, where=~kept)
+        return
+    places = np.flatnonzero(~kept.all(axis=tuple(n for n in range(kept.ndim) if n != kept.ndim + axis)))
+    if len(places):
+        some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
+        np.copyto(array[some], value, where=~kept[some])
+
+
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
     """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
     if work is None:
@@ -325,8 +377,16 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
 
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total

@@ -38,9 +38,13 @@ Y = gelu(X W_1 + b_1) W_2 + b_2, the feed-forward part of a transformer. Hendryc
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,9 +93,14 @@ def forward(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any) -> tuple[Array, Save
         Z = None
         H = None
         Y = np.empty((B, M), X.dtype)
-        work: dict[int, Any] = {}
-        for (i,) in _parts((B,), F, X, 128):
-            _forward_part(X[i], W_1, b_1, W_2, b_2, Y=Y[i], work=work)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _forward_part(X[i], W_1, b_1, W_2, b_2, Y=Y[i], work=work)
+            return ()
+
+        _together(run, _parts((B,), F, X, 256), 1)
     return Y, Saved(X, W_1, W_2, Z, H, b_1)
 
 
@@ -156,17 +165,17 @@ def _forward_part(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any, Y: Any = None,
     """One part along B, or the whole: Z, H, Y."""
     B_block = X.shape[0]
     F = W_1.shape[-1]
-    (space_1,) = _spaces(work, X, (B_block, F))
+    (space_1,) = _spaces(work, X, (F, B_block))
     # Z[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
-    X_W_1 = np.matmul(X, W_1, out=space_1)
-    Z = np.add(X_W_1, b_1, out=X_W_1)
+    X_W_1 = np.matmul(W_1.T, X.T, out=space_1)
+    Z = np.add(X_W_1, b_1[:, None], out=X_W_1)
     # H[i,h] = 1/2*Z[i,h]*(erf(1/2*Z[i,h]*sqrt(2)) + 1)
     Z_shifted = _erf(0.5 * math.sqrt(2) * Z)
     Z_shifted += 1
     H = np.multiply(Z_shifted, 0.5, out=Z_shifted)
     H *= Z
     # Y[i,j] = sum(h, H[i,h]*W_2[h,j]) + b_2[j]
-    H_W_2 = np.matmul(H, W_2, out=Y)
+    H_W_2 = np.matmul(H.T, W_2, out=Y)
     Y = np.add(H_W_2, b_2, out=H_W_2)
     return Z, H, Y
 
@@ -177,20 +186,20 @@ def _backward_part(X: Any, W_1: Any, b_1: Any, dY: Any, W_2: Any, Z: Any | None,
     N = X.shape[-1]
     F = W_1.shape[-1]
     M = dY.shape[-1]
-    space_1, space_2, space_3, space_4, space_5 = _spaces(work, X, (B_block, F), (F, M), (B_block, F), (B_block, F), (N, F))
+    space_1, space_2, space_3, space_4, space_5 = _spaces(work, X, (F, B_block), (F, M), (F, B_block), (F, B_block), (N, F))
     if Z is None:
         # Z[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
-        X_W_1 = np.matmul(X, W_1, out=space_1)
-        Z = np.add(X_W_1, b_1, out=X_W_1)
+        X_W_1 = np.matmul(W_1.T, X.T, out=space_1)
+        Z = np.add(X_W_1, b_1[:, None], out=X_W_1)
         # H[i,h] = 1/2*Z[i,h]*(erf(1/2*Z[i,h]*sqrt(2)) + 1)
         Z_shifted = _erf(0.5 * math.sqrt(2) * Z)
         Z_shifted += 1
         H = np.multiply(Z_shifted, 0.5, out=Z_shifted)
         H *= Z
     # dW_2[h,j] = sum(i, dY[i,j]*H[i,h])
-    dW_2 = np.matmul(H.T, dY, out=space_2)
+    dW_2 = np.matmul(H, dY, out=space_2)
     # dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
-    dH = np.matmul(dY, W_2.T, out=space_3)
+    dH = np.matmul(W_2, dY.T, out=space_3)
     # dZ[i,h] = 1/2*dH[i,h]*(erf(1/2*Z[i,h]*sqrt(2)) + 1 + Z[i,h]/sqrt(pi())*exp(-(1/2)*Z[i,h]^2)*sqrt(2))
     Z_scaled = np.exp(-0.5 * Z**2, out=space_4)
     Z_scaled *= math.sqrt(2) / math.sqrt(math.pi)
@@ -200,11 +209,11 @@ def _backward_part(X: Any, W_1: Any, b_1: Any, dY: Any, W_2: Any, Z: Any | None,
     dZ = np.multiply(dH, 0.5, out=dH)
     dZ *= Z_Z_scaled
     # dX[i,k] = sum(h, dZ[i,h]*W_1[k,h])
-    dX = np.matmul(dZ, W_1.T, out=dX)
+    dX = np.matmul(dZ.T, W_1.T, out=dX)
     # dW_1[k,h] = sum(i, dZ[i,h]*X[i,k])
-    dW_1 = np.matmul(X.T, dZ, out=space_5)
+    dW_1 = np.matmul(X.T, dZ.T, out=space_5)
     # db_1[h] = sum(i, dZ[i,h])
-    db_1 = _sum(dZ, 0)
+    db_1 = _sum(dZ, -1)
     return dW_2, dX, dW_1, db_1
 
 
@@ -261,6 +270,39 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
     """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
     if work is None:
@@ -273,10 +315,18 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
 
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total
 
 

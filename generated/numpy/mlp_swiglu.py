@@ -39,9 +39,13 @@ Y = (silu(X W_g) o X W_u) W_o. Shazeer (2020), equation (6).
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,9 +94,14 @@ def forward(X: Any, W_g: Any, W_u: Any, W_o: Any) -> tuple[Array, Saved]:
         U = None
         H = None
         Y = np.empty((B, M), X.dtype)
-        work: dict[int, Any] = {}
-        for (i,) in _parts((B,), F, X, 128):
-            _forward_part(X[i], W_g, W_u, W_o, Y=Y[i], work=work)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _forward_part(X[i], W_g, W_u, W_o, Y=Y[i], work=work)
+            return ()
+
+        _together(run, _parts((B,), F, X, 256), 1)
     return Y, Saved(X, W_g, W_u, W_o, G, U, H)
 
 
@@ -156,17 +165,17 @@ def _forward_part(X: Any, W_g: Any, W_u: Any, W_o: Any, Y: Any = None, work: Any
     """One part along B, or the whole: G, U, H, Y."""
     B_block = X.shape[0]
     F = W_g.shape[-1]
-    space_1, space_2 = _spaces(work, X, (B_block, F), (B_block, F))
+    space_1, space_2 = _spaces(work, X, (F, B_block), (F, B_block))
     # G[i,h] = sum(k, X[i,k]*W_g[k,h])
-    G = np.matmul(X, W_g, out=space_1)
+    G = np.matmul(W_g.T, X.T, out=space_1)
     # U[i,h] = sum(k, X[i,k]*W_u[k,h])
-    U = np.matmul(X, W_u, out=space_2)
+    U = np.matmul(W_u.T, X.T, out=space_2)
     # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
     H = _sigmoid(G)
     H *= G
     H *= U
     # Y[i,j] = sum(h, H[i,h]*W_o[h,j])
-    Y = np.matmul(H, W_o, out=Y)
+    Y = np.matmul(H.T, W_o, out=Y)
     return G, U, H, Y
 
 
@@ -179,21 +188,21 @@ def _backward_part(
     F = W_g.shape[-1]
     M = dY.shape[-1]
     space_1, space_2, space_3, space_4, space_5, space_6, space_7, space_8, space_9 = _spaces(
-        work, X, (B_block, F), (B_block, F), (F, M), (B_block, F), (B_block, F), (B_block, F), (N, F), (B_block, N), (N, F)
+        work, X, (F, B_block), (F, B_block), (F, M), (F, B_block), (F, B_block), (F, B_block), (N, F), (B_block, N), (N, F)
     )
     if G is None:
         # G[i,h] = sum(k, X[i,k]*W_g[k,h])
-        G = np.matmul(X, W_g, out=space_1)
+        G = np.matmul(W_g.T, X.T, out=space_1)
         # U[i,h] = sum(k, X[i,k]*W_u[k,h])
-        U = np.matmul(X, W_u, out=space_2)
+        U = np.matmul(W_u.T, X.T, out=space_2)
         # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
         H = _sigmoid(G)
         H *= G
         H *= U
     # dW_o[h,j] = sum(i, dY[i,j]*H[i,h])
-    dW_o = np.matmul(H.T, dY, out=space_3)
+    dW_o = np.matmul(H, dY, out=space_3)
     # dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
-    dH = np.matmul(dY, W_o.T, out=space_4)
+    dH = np.matmul(W_o, dY.T, out=space_4)
     # dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
     sigmoid_G = _sigmoid(G)
     sigmoid_G_U = np.multiply(sigmoid_G, U, out=space_5)
@@ -205,13 +214,13 @@ def _backward_part(
     dU = np.multiply(dH, G, out=dH)
     dU *= sigmoid_G
     # dW_u[k,h] = sum(i, dU[i,h]*X[i,k])
-    dW_u = np.matmul(X.T, dU, out=space_7)
+    dW_u = np.matmul(X.T, dU.T, out=space_7)
     # dX[i,k] = sum(h, dG[i,h]*W_g[k,h]) + sum(h, dU[i,h]*W_u[k,h])
-    dG_W_g = np.matmul(dG, W_g.T, out=dX)
-    dU_W_u = np.matmul(dU, W_u.T, out=space_8)
+    dG_W_g = np.matmul(dG.T, W_g.T, out=dX)
+    dU_W_u = np.matmul(dU.T, W_u.T, out=space_8)
     dX = np.add(dG_W_g, dU_W_u, out=dG_W_g)
     # dW_g[k,h] = sum(i, dG[i,h]*X[i,k])
-    dW_g = np.matmul(X.T, dG, out=space_9)
+    dW_g = np.matmul(X.T, dG.T, out=space_9)
     return dW_o, dW_u, dX, dW_g
 
 
@@ -266,6 +275,39 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

@@ -34,9 +34,13 @@ L is the sum of w_y max(margin + Z_j - Z_y, 0)^p over the classes j other than y
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,8 +85,13 @@ def forward(Z: Any, y: Any, w: Any, p: Any, margin: Any) -> tuple[Array, Saved]:
     else:
         r = np.empty((N, C), Z.dtype)
         L = np.empty((N,), Z.dtype)
-        for (i,) in _parts((N,), C, Z, 1):
-            r[i], L[i] = _forward_part(Z[i], y[i], margin, p, w)
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                r[i], L[i] = _forward_part(Z[i], y[i], margin, p, w)
+            return ()
+
+        _together(run, _parts((N,), C, Z, 1), 1)
     return L, Saved(Z, y, w, p, margin, r)
 
 
@@ -96,9 +105,14 @@ def backward(dL: Any, saved: Saved) -> Array:
         dZ = _backward_part(w, y, p, r, dL, Z, margin)
     else:
         dZ = np.empty((N, C), Z.dtype)
-        work: dict[int, Any] = {}
-        for (i,) in _parts((N,), C, Z, 1):
-            dZ[i] = _backward_part(w, y[i], p, r[i], dL[i], Z[i], margin, dZ=dZ[i], work=work)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                dZ[i] = _backward_part(w, y[i], p, r[i], dL[i], Z[i], margin, dZ=dZ[i], work=work)
+            return ()
+
+        _together(run, _parts((N,), C, Z, 1), 1)
     return dZ
 
 
@@ -150,12 +164,14 @@ def _backward_part(w: Any, y: Any, p: Any, r: Any, dL: Any, Z: Any, margin: Any,
     N_block = y.shape[0]
     space_1, space_2 = _spaces(work, w, (N_block, C), (N_block, C))
     # dr[i,j] = dL[i]*w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0))
-    dr = np.multiply(np.where(p >= 2, 2 * r, 1), dL[:, None] * w[y][:, None] / C, out=space_1)
+    masked_p = np.multiply(r, 2, out=space_1)
+    _fill(masked_p, (p >= 2), 1)
+    dr = np.multiply(masked_p, dL[:, None] * w[y][:, None] / C, out=masked_p)
     # D[i] = sum(j, dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
     Z_margin = np.subtract(Z, np.take_along_axis(Z, y[:, None], axis=-1)[:, 0][:, None], out=dZ)
     Z_margin += margin
     masked_Z_margin = np.positive(dr, out=space_2)
-    np.copyto(masked_Z_margin, 0, where=~(Z_margin > 0))
+    _fill(masked_Z_margin, (Z_margin > 0), 0)
     D = _sum(masked_Z_margin, -1)
     # dZ[i,j] = dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i]
     dZ = np.subtract(masked_Z_margin, _one_hot(y, C, w.dtype) * D[:, None], out=masked_Z_margin)
@@ -228,6 +244,51 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
+def _fill(array: Array, kept: Array, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    axis = -1 if kept.ndim < 2 or kept.shape[-1] >= kept.shape[-2] else -2
+    if kept.ndim < 2 or kept.shape[axis] != array.shape[axis]:
+        np.copyto(array, value, where=~kept)
+        return
+    places = np.flatnonzero(~kept.all(axis=tuple(n for n in range(kept.ndim) if n != kept.ndim + axis)))
+    if len(places):
+        some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
+        np.copyto(array[some], value, where=~kept[some])
+
+
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
     """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
     if work is None:
@@ -240,10 +301,18 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
 
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total
 
 

@@ -27,9 +27,13 @@ Each pair of features turns by position times frequency. Su et al. (2021), equat
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,9 +74,14 @@ def forward(X_even: Any, X_odd: Any, w: Any) -> tuple[tuple[Array, Array], Saved
         A = np.empty((N, F), X_even.dtype)
         Y_even = np.empty((B, N, F), X_even.dtype)
         Y_odd = np.empty((B, N, F), X_even.dtype)
-        work: dict[int, Any] = {}
-        for (n,) in _parts((N,), B * F, X_even, 1):
-            _forward_part(np.arange(N)[n], w, X_even[:, n], X_odd[:, n], A=A[n], Y_even=Y_even[:, n], Y_odd=Y_odd[:, n], work=work)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (n,) in parts:
+                _forward_part(np.arange(N)[n], w, X_even[:, n], X_odd[:, n], A=A[n], Y_even=Y_even[:, n], Y_odd=Y_odd[:, n], work=work)
+            return ()
+
+        _together(run, _parts((N,), B * F, X_even, 1), 1)
     return (Y_even, Y_odd), Saved(A, B)
 
 
@@ -88,9 +97,14 @@ def backward(dY_even: Any, dY_odd: Any, saved: Saved) -> tuple[Array, Array]:
     else:
         dX_even = np.empty((B, N, F), A.dtype)
         dX_odd = np.empty((B, N, F), A.dtype)
-        work: dict[int, Any] = {}
-        for b, n in _parts((B, N), F, A, 1):
-            _backward_part(A[n], dY_even[b, n], dY_odd[b, n], dX_even=dX_even[b, n], dX_odd=dX_odd[b, n], work=work)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for b, n in parts:
+                _backward_part(A[n], dY_even[b, n], dY_odd[b, n], dX_even=dX_even[b, n], dX_odd=dX_odd[b, n], work=work)
+            return ()
+
+        _together(run, _parts((B, N), F, A, 1), 2)
     return dX_even, dX_odd
 
 
@@ -207,6 +221,39 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

@@ -29,9 +29,13 @@ R = |X - Y + eps|, the Euclidean distance of each pair of rows.
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,9 +75,14 @@ def forward(X: Any, Y: Any, eps: Any) -> tuple[Array, Saved]:
     else:
         Z = np.empty((N,), X.dtype)
         R = np.empty((N,), X.dtype)
-        work: dict[int, Any] = {}
-        for (i,) in _parts((N,), K, X, 1):
-            Z[i], R[i] = _forward_part(Y[i], X[i], eps, work=work)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                Z[i], R[i] = _forward_part(Y[i], X[i], eps, work=work)
+            return ()
+
+        _together(run, _parts((N,), K, X, 1), 1)
     return R, Saved(X, Y, eps, Z)
 
 
@@ -88,8 +97,13 @@ def backward(dR: Any, saved: Saved) -> tuple[Array, Array]:
     else:
         dX = np.empty((N, K), X.dtype)
         dY = np.empty((N, K), X.dtype)
-        for (i,) in _parts((N,), K, X, 1):
-            _, dY[i] = _backward_part(Z[i], dR[i], Y[i], X[i], eps, dX=dX[i], dY=dY[i])
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _, dY[i] = _backward_part(Z[i], dR[i], Y[i], X[i], eps, dX=dX[i], dY=dY[i])
+            return ()
+
+        _together(run, _parts((N,), K, X, 1), 1)
     return dX, dY
 
 
@@ -194,6 +208,39 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

@@ -22,8 +22,12 @@ P = softmax(S), each row sums to 1. Bridle (1990).
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,8 +61,13 @@ def forward(S: Any) -> tuple[Array, Saved]:
         P = _forward_part(S)
     else:
         P = np.empty((B, C), S.dtype)
-        for (i,) in _parts((B,), C, S, 1):
-            _forward_part(S[i], P=P[i])
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _forward_part(S[i], P=P[i])
+            return ()
+
+        _together(run, _parts((B,), C, S, 1), 1)
     return P, Saved(P)
 
 
@@ -72,8 +81,13 @@ def backward(dP: Any, saved: Saved) -> Array:
         dS = _backward_part(dP, P)
     else:
         dS = np.empty((B, C), P.dtype)
-        for (i,) in _parts((B,), C, P, 1):
-            _backward_part(dP[i], P[i], dS=dS[i])
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _backward_part(dP[i], P[i], dS=dS[i])
+            return ()
+
+        _together(run, _parts((B,), C, P, 1), 1)
     return dS
 
 
@@ -182,10 +196,51 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total

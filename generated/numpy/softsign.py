@@ -22,8 +22,12 @@ Y = X / (1 + |X|), as torch.nn.Softsign.
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,8 +61,13 @@ def forward(X: Any) -> tuple[Array, Saved]:
         Y = _forward_part(X)
     else:
         Y = np.empty((B, N), X.dtype)
-        for (i,) in _parts((B,), N, X, 1):
-            _forward_part(X[i], Y=Y[i])
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _forward_part(X[i], Y=Y[i])
+            return ()
+
+        _together(run, _parts((B,), N, X, 1), 1)
     return Y, Saved(X, Y)
 
 
@@ -72,8 +81,13 @@ def backward(dY: Any, saved: Saved) -> Array:
         dX = _backward_part(X, Y, dY)
     else:
         dX = np.empty((B, N), X.dtype)
-        for (i,) in _parts((B,), N, X, 1):
-            _backward_part(X[i], Y[i], dY[i], dX=dX[i])
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                _backward_part(X[i], Y[i], dY[i], dX=dX[i])
+            return ()
+
+        _together(run, _parts((B,), N, X, 1), 1)
     return dX
 
 
@@ -159,3 +173,36 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None

@@ -50,9 +50,13 @@ Y = relu(relu(X W_1 + b_1) W_2 + b_2) W_3 + b_3. Goodfellow, Bengio and Courvill
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,9 +115,14 @@ def forward(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any, W_3: Any, b_3: Any) 
         Z_2 = None
         H_2 = None
         Y = np.empty((B, M), X.dtype)
-        work: dict[int, Any] = {}
-        for (i,) in _parts((B,), F, X, 128):
-            _forward_part(X[i], W_1, b_1, W_2, b_2, W_3, b_3, Y=Y[i], work=work)
+
+        def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                _forward_part(X[i], W_1, b_1, W_2, b_2, W_3, b_3, Y=Y[i], work=work)
+            return ()
+
+        _together(run, _parts((B,), F, X, 256), 1)
     return Y, Saved(X, W_1, W_2, W_3, Z_1, H_1, Z_2, H_2, b_1, b_2)
 
 
@@ -210,14 +219,14 @@ def _forward_part(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any, W_3: Any, b_3:
     B_block = X.shape[0]
     F = W_1.shape[-1]
     K = W_2.shape[-1]
-    space_1, space_2 = _spaces(work, X, (B_block, F), (B_block, K))
+    space_1, space_2 = _spaces(work, X, (F, B_block), (B_block, K))
     # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
-    X_W_1 = np.matmul(X, W_1, out=space_1)
-    Z_1 = np.add(X_W_1, b_1, out=X_W_1)
+    X_W_1 = np.matmul(W_1.T, X.T, out=space_1)
+    Z_1 = np.add(X_W_1, b_1[:, None], out=X_W_1)
     # H_1[i,h] = relu(Z_1[i,h])
     H_1 = np.maximum(Z_1, 0)
     # Z_2[i,l] = sum(h, H_1[i,h]*W_2[h,l]) + b_2[l]
-    H_1_W_2 = np.matmul(H_1, W_2, out=space_2)
+    H_1_W_2 = np.matmul(H_1.T, W_2, out=space_2)
     Z_2 = np.add(H_1_W_2, b_2, out=H_1_W_2)
     # H_2[i,l] = relu(Z_2[i,l])
     H_2 = np.maximum(Z_2, 0)
@@ -249,16 +258,16 @@ def _backward_part(
     K = W_2.shape[-1]
     M = dY.shape[-1]
     space_1, space_2, space_3, space_4, space_5, space_6, space_7 = _spaces(
-        work, X, (B_block, F), (B_block, K), (K, M), (B_block, K), (F, K), (B_block, F), (N, F)
+        work, X, (F, B_block), (B_block, K), (K, M), (B_block, K), (F, K), (F, B_block), (N, F)
     )
     if Z_1 is None:
         # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
-        X_W_1 = np.matmul(X, W_1, out=space_1)
-        Z_1 = np.add(X_W_1, b_1, out=X_W_1)
+        X_W_1 = np.matmul(W_1.T, X.T, out=space_1)
+        Z_1 = np.add(X_W_1, b_1[:, None], out=X_W_1)
         # H_1[i,h] = relu(Z_1[i,h])
         H_1 = np.maximum(Z_1, 0)
         # Z_2[i,l] = sum(h, H_1[i,h]*W_2[h,l]) + b_2[l]
-        H_1_W_2 = np.matmul(H_1, W_2, out=space_2)
+        H_1_W_2 = np.matmul(H_1.T, W_2, out=space_2)
         Z_2 = np.add(H_1_W_2, b_2, out=H_1_W_2)
         # H_2[i,l] = relu(Z_2[i,l])
         H_2 = np.maximum(Z_2, 0)
@@ -268,22 +277,22 @@ def _backward_part(
     dH_2 = np.matmul(dY, W_3.T, out=space_4)
     # dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
     dZ_2 = dH_2
-    np.copyto(dZ_2, 0, where=~(Z_2 > 0))
+    _fill(dZ_2, (Z_2 > 0), 0)
     # dW_2[h,l] = sum(i, dZ_2[i,l]*H_1[i,h])
-    dW_2 = np.matmul(H_1.T, dZ_2, out=space_5)
+    dW_2 = np.matmul(H_1, dZ_2, out=space_5)
     # db_2[l] = sum(i, dZ_2[i,l])
     db_2 = _sum(dZ_2, 0)
     # dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
-    dH_1 = np.matmul(dZ_2, W_2.T, out=space_6)
+    dH_1 = np.matmul(W_2, dZ_2.T, out=space_6)
     # dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
     dZ_1 = dH_1
-    np.copyto(dZ_1, 0, where=~(Z_1 > 0))
+    _fill(dZ_1, (Z_1 > 0), 0)
     # dX[i,k] = sum(h, dZ_1[i,h]*W_1[k,h])
-    dX = np.matmul(dZ_1, W_1.T, out=dX)
+    dX = np.matmul(dZ_1.T, W_1.T, out=dX)
     # dW_1[k,h] = sum(i, dZ_1[i,h]*X[i,k])
-    dW_1 = np.matmul(X.T, dZ_1, out=space_7)
+    dW_1 = np.matmul(X.T, dZ_1.T, out=space_7)
     # db_1[h] = sum(i, dZ_1[i,h])
-    db_1 = _sum(dZ_1, 0)
+    db_1 = _sum(dZ_1, -1)
     return dW_3, dW_2, db_2, dX, dW_1, db_1
 
 
@@ -340,6 +349,51 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
+def _fill(array: Array, kept: Array, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    axis = -1 if kept.ndim < 2 or kept.shape[-1] >= kept.shape[-2] else -2
+    if kept.ndim < 2 or kept.shape[axis] != array.shape[axis]:
+        np.copyto(array, value, where=~kept)
+        return
+    places = np.flatnonzero(~kept.all(axis=tuple(n for n in range(kept.ndim) if n != kept.ndim + axis)))
+    if len(places):
+        some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
+        np.copyto(array[some], value, where=~kept[some])
+
+
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
     """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
     if work is None:
@@ -352,8 +406,16 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
 
 def _sum(array: Array, axis: int) -> Array:
     """The sum along one axis: where it pays, as a product with ones, which BLAS computes several times as fast."""
-    if array.size < 4096 or array.itemsize not in (4, 8) or axis not in (0, -1) or array.ndim == 1:
+    if array.size < 4096 or array.itemsize not in (4, 8) or array.ndim == 1:
         return np.asarray(np.add.reduce(array, axis))
     ones = np.ones(array.shape[axis], array.dtype)
-    total: Array = array @ ones if axis else (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    total: Array
+    if axis == -1:
+        total = array @ ones
+    elif axis == 0:
+        total = (ones @ array.reshape(len(array), -1)).reshape(array.shape[1:])
+    elif axis == array.ndim - 2:
+        total = ones @ array
+    else:
+        total = np.asarray(np.add.reduce(array, axis))
     return total

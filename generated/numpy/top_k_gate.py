@@ -83,18 +83,17 @@ def forward(X: Any, W_g: Any, W_noise: Any, noise: Any, count: Any) -> tuple[Arr
     S += noise * np.logaddexp(U, 0)
     # R[i,e] = sum(g, where(S[i,e] < S[i,g], 1, 0))
     R = (S[..., None] < S[:, None, :]).astype(X.dtype).sum(axis=-1)
-    less_R = R < count
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        masked_R = np.where(R < count, S, -1e30)
     # m[i] = max(g, where(R[i,g] < count, 1, 0)*S[i,g] - 1000000000000000000000000000000*where(count <=
     #     R[i,g], 1, 0))
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        m = np.where(less_R, S, -1e30).max(axis=-1)
-        exp_S = np.subtract(S, m[:, None], out=S)
-        np.exp(exp_S, out=exp_S)
+    m = masked_R.max(axis=-1)
     # Z_m[i] = sum(g, where(R[i,g] < count, 1, 0)*exp(S[i,g] - m[i]))
-    Z_m = np.where(less_R, exp_S, 0).sum(axis=-1)
+    exp_masked_R = np.subtract(masked_R, np.where(m > -1e30, m, 0)[:, None], out=masked_R)
+    np.exp(exp_masked_R, out=exp_masked_R)
+    Z_m = exp_masked_R.sum(axis=-1)
     # G[i,e] = where(R[i,e] < count, 1, 0)*exp(S[i,e] - m[i])/Z_m[i]
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        G = np.where(less_R, exp_S / Z_m[:, None], 0)
+    G = np.divide(exp_masked_R, np.maximum(Z_m, 1)[:, None], out=exp_masked_R)
     return G, Saved(X, W_g, W_noise, noise, U, G)
 
 

@@ -38,9 +38,13 @@ The mean of max(margin + |A - P| - |A - N|, 0), as in torch.nn.TripletMarginLoss
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,11 +89,16 @@ def forward(A: Any, P: Any, N: Any, margin: Any) -> tuple[Array, Saved]:
         p = np.empty((B,), A.dtype)
         n = np.empty((B,), A.dtype)
         u = np.empty((B,), A.dtype)
-        L_sum = np.zeros((), A.dtype)
-        work: dict[int, Any] = {}
-        for (i,) in _parts((B,), K, A, 1):
-            p[i], n[i], u[i], L_sum_part = _forward_part(P[i], A[i], N[i], margin, work=work)
-            L_sum += L_sum_part
+
+        def run(parts: Any) -> Any:
+            L_sum = np.zeros((), A.dtype)
+            work: dict[int, Any] = {}
+            for (i,) in parts:
+                p[i], n[i], u[i], L_sum_part = _forward_part(P[i], A[i], N[i], margin, work=work)
+                L_sum += L_sum_part
+            return (L_sum,)
+
+        (L_sum,) = _together(run, _parts((B,), K, A, 1), 1)
     # L = sum(i, u[i] + relu(-u[i]))/size(B)
     L = L_sum / B
     return L, Saved(A, P, N, p, n, u)
@@ -107,8 +116,13 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array, Array]:
         dN = np.empty((B, K), A.dtype)
         dA = np.empty((B, K), A.dtype)
         dP = np.empty((B, K), A.dtype)
-        for (i,) in _parts((B,), K, A, 1):
-            dN[i], _, dP[i] = _backward_part(u[i], dL, n[i], N[i], A[i], p[i], P[i], B, dA=dA[i], dP=dP[i])
+
+        def run(parts: Any) -> Any:
+            for (i,) in parts:
+                dN[i], _, dP[i] = _backward_part(u[i], dL, n[i], N[i], A[i], p[i], P[i], B, dA=dA[i], dP=dP[i])
+            return ()
+
+        _together(run, _parts((B,), K, A, 1), 1)
     return dA, dP, dN
 
 
@@ -185,7 +199,7 @@ def _backward_part(u: Any, dL: Any, n: Any, N: Any, A: Any, p: Any, P: Any, B: i
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         dn_n = np.multiply(A_N, dn[:, None] / n[:, None], out=A_N)
     masked_n = dn_n
-    np.copyto(masked_n, 0, where=~(n != 0)[:, None])
+    _fill(masked_n, (n != 0)[:, None], 0)
     # dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
     dN = -masked_n
     A_P = np.subtract(A, P, out=dP)
@@ -193,7 +207,7 @@ def _backward_part(u: Any, dL: Any, n: Any, N: Any, A: Any, p: Any, P: Any, B: i
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         dp_p = np.multiply(A_P, dp[:, None] / p[:, None], out=A_P)
     masked_p = dp_p
-    np.copyto(masked_p, 0, where=~(p != 0)[:, None])
+    _fill(masked_p, (p != 0)[:, None], 0)
     # dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i] != 0,
     #     1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
     dA = np.add(masked_n, masked_p, out=masked_n)
@@ -253,6 +267,51 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> list[Array]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    Parts that differ in the first `apart` of their slices are shared out among as many threads as BLAS has, at least four to each;
+    BLAS has a single one meanwhile: arithmetic on arrays runs on one thread otherwise. Without threadpoolctl, which tells BLAS so,
+    there is one thread.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    blas = _blas()
+    threads = min(library["num_threads"] for library in blas.info()) if blas is not None else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
+        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
+        sums = [each.result() for each in made]
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _blas() -> Any:
+    """What tells BLAS how many threads it has; None where threadpoolctl is not installed, or knows no BLAS."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    found = ThreadpoolController().select(user_api="blas")
+    return found if len(found) else None
+
+
+def _fill(array: Array, kept: Array, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    axis = -1 if kept.ndim < 2 or kept.shape[-1] >= kept.shape[-2] else -2
+    if kept.ndim < 2 or kept.shape[axis] != array.shape[axis]:
+        np.copyto(array, value, where=~kept)
+        return
+    places = np.flatnonzero(~kept.all(axis=tuple(n for n in range(kept.ndim) if n != kept.ndim + axis)))
+    if len(places):
+        some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
+        np.copyto(array[some], value, where=~kept[some])
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

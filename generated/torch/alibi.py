@@ -21,8 +21,7 @@ Saved for the backward pass:
     P: for dV and dS; where it is large it is not saved but made anew
     O: for D
     slope: for P
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -38,10 +37,13 @@ The scores fall by a slope of each head's own times the distance of the tokens. 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -81,7 +83,7 @@ class _Forward(torch.autograd.Function):
         d_v = V.shape[-1]
         if _saved_whole(H * N * M, Q, K, V, slope):
             # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) - slope[h]*abs(position(i) - position(j))
-            S = Q @ K.mT / math.sqrt(d_k) - slope[:, None, None] * torch.abs(
+            S = Q / math.sqrt(d_k) @ K.mT - slope[:, None, None] * torch.abs(
                 torch.arange(N, device=Q.device).to(Q.dtype)[:, None] - torch.arange(M, device=Q.device).to(Q.dtype)
             )
             # m[h,i] = max(k, S[h,i,k])
@@ -93,30 +95,34 @@ class _Forward(torch.autograd.Function):
             P = exp_S / Z_m[..., None]
             # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
             O = P @ V
+            # lse[h,i] = m[h,i] + log(Z_m[h,i])
+            lse = m + torch.log(Z_m)
         else:
             P = None
-            m = _empty((H, N), Q)
-            Z_m = _empty((H, N), Q)
             O = _empty((H, N, d_v), Q)
-            work: dict[int, Any] = {}
-            for h, i in _parts((H, N), M, Q, 128):
-                m[h, i], Z_m[h, i], _, _ = _forward_part(
-                    Q[h, i], K[h], torch.arange(N, device=Q.device)[i], slope[h], V[h], O=O[h, i], work=work
-                )
-        return O, P, m, Z_m
+            lse = _empty((H, N), Q)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for h, i in parts:
+                    _, lse[h, i] = _forward_part(Q[h, i], K[h], torch.arange(N, device=Q.device)[i], slope[h], V[h], O=O[h, i], work=work)
+                return ()
+
+            _together(run, _parts((H, N), M, Q, 256), 2, Q)
+        return O, P, lse
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V, slope = inputs
-        O, P, m, Z_m = output
-        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P,) if t is not None))
+        O, P, lse = output
+        ctx.mark_non_differentiable(lse, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, slope, P, O, m, Z_m)
-        ctx.save_for_forward(Q, K, V, slope, P, O, m, Z_m)
+        ctx.save_for_backward(Q, K, V, slope, P, O, lse)
+        ctx.save_for_forward(Q, K, V, slope, P, O, lse)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, K, V, slope, P, O, m, Z_m = ctx.saved_tensors
+        Q, K, V, slope, P, O, lse = ctx.saved_tensors
         H = Q.shape[0]
         N = Q.shape[1]
         d_v = V.shape[-1]
@@ -125,7 +131,7 @@ class _Forward(torch.autograd.Function):
         _, need_Q, need_K, need_V, _ = ctx.needs_input_grad
         dQ, dK, dV = _spread(
             (need_Q, need_K, need_V),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, slope, P, O, m, Z_m, dO),
+            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, slope, P, O, lse, dO),
         )
         return None, dQ, dK, dV, None
 
@@ -135,7 +141,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any, _slope: Any) -> Any:
-        Q, K, V, slope, _P, _O, _m, _Z_m = ctx.saved_tensors
+        Q, K, V, slope, _P, _O, _lse = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -156,7 +162,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[..., None])
         # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
-        return tO, None, None, None
+        return tO, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -189,8 +195,7 @@ class _Backward(torch.autograd.Function):
         slope: Tensor,
         P: Tensor,
         O: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
         dO: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
@@ -204,33 +209,37 @@ class _Backward(torch.autograd.Function):
             dV = Q.new_zeros((H, M, d_v))
             dQ = _empty((H, N, d_k), Q)
             dK_sum = Q.new_zeros((H, M, d_k))
-            work: dict[int, Any] = {}
-            for h, i in _parts((H, N), M, Q, 128):
-                dV_part, _, dK_sum_part = _backward_part(
-                    Q[h, i],
-                    K[h],
-                    torch.arange(N, device=Q.device)[i],
-                    slope[h],
-                    m[h, i],
-                    Z_m[h, i],
-                    dO[h, i],
-                    V[h],
-                    D[h, i],
-                    dQ=dQ[h, i],
-                    work=work,
-                )
-                dV[h] += dV_part
-                dK_sum[h] += dK_sum_part
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for h, i in parts:
+                    dV_part, _, dK_sum_part = _backward_part(
+                        Q[h, i],
+                        K[h],
+                        torch.arange(N, device=Q.device)[i],
+                        slope[h],
+                        lse[h, i],
+                        dO[h, i],
+                        V[h],
+                        D[h, i],
+                        dQ=dQ[h, i],
+                        work=work,
+                    )
+                    dV[h] += dV_part
+                    dK_sum[h] += dK_sum_part
+                return ()
+
+            _together(run, _parts((H, N), M, Q, 256), 1, Q)
             # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
             dK = dK_sum / math.sqrt(d_k)
             return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
         if P is None:
             # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) - slope[h]*abs(position(i) - position(j))
-            S = Q @ K.mT / math.sqrt(d_k) - slope[:, None, None] * torch.abs(
+            S = Q / math.sqrt(d_k) @ K.mT - slope[:, None, None] * torch.abs(
                 torch.arange(N, device=Q.device).to(Q.dtype)[:, None] - torch.arange(M, device=Q.device).to(Q.dtype)
             )
             # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-            P = torch.exp(S - m[..., None]) / Z_m[..., None]
+            P = torch.exp(S - lse[..., None])
         dQ = dK = dV = None
         if need_V:
             # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
@@ -259,7 +268,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, V, slope, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, K, V, slope, P, O, lse, dO = ctx.saved_tensors
         d2dQ, d2dK, d2dV = _spread(ctx.needs, grads)
         H = Q.shape[0]
         N = Q.shape[1]
@@ -272,8 +281,8 @@ class _Backward(torch.autograd.Function):
             d2dK = Q.new_zeros((H, M, d_k))
         if d2dV is None:
             d2dV = Q.new_zeros((H, M, d_v))
-        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, P, O, dO, d2dQ, d2dK, d2dV, slope, m, Z_m)
-        return None, None, None, d2Q, d2K, d2V, None, None, None, None, None, d2dO
+        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, P, O, dO, d2dQ, d2dK, d2dV, slope, lse)
+        return None, None, None, d2Q, d2K, d2V, None, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -281,12 +290,12 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, V, slope, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, K, V, slope, P, O, lse, dO = ctx.saved_tensors
         tQ = _zero(tangents[3], Q)
         tK = _zero(tangents[4], K)
         tV = _zero(tangents[5], V)
-        tdO = _zero(tangents[11], dO)
-        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, P, O, dO, tQ, tK, tV, tdO, slope, m, Z_m)
+        tdO = _zero(tangents[10], dO)
+        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, P, O, dO, tQ, tK, tV, tdO, slope, lse)
         return _needed(ctx.needs, (tdQ, tdK, tdV))
 
 
@@ -307,19 +316,18 @@ class _Second(torch.autograd.Function):
         d2dK: Tensor,
         d2dV: Tensor,
         slope: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
         N = Q.shape[1]
         M = K.shape[1]
         if P is None:
             # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) - slope[h]*abs(position(i) - position(j))
-            S = Q @ K.mT / math.sqrt(d_k) - slope[:, None, None] * torch.abs(
+            S = Q / math.sqrt(d_k) @ K.mT - slope[:, None, None] * torch.abs(
                 torch.arange(N, device=Q.device).to(Q.dtype)[:, None] - torch.arange(M, device=Q.device).to(Q.dtype)
             )
             # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-            P = torch.exp(S - m[..., None]) / Z_m[..., None]
+            P = torch.exp(S - lse[..., None])
         # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
         # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
@@ -379,19 +387,18 @@ class _SecondTangent(torch.autograd.Function):
         tV: Tensor,
         tdO: Tensor,
         slope: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
         N = Q.shape[1]
         M = K.shape[1]
         if P is None:
             # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) - slope[h]*abs(position(i) - position(j))
-            S = Q @ K.mT / math.sqrt(d_k) - slope[:, None, None] * torch.abs(
+            S = Q / math.sqrt(d_k) @ K.mT - slope[:, None, None] * torch.abs(
                 torch.arange(N, device=Q.device).to(Q.dtype)[:, None] - torch.arange(M, device=Q.device).to(Q.dtype)
             )
             # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-            P = torch.exp(S - m[..., None]) / Z_m[..., None]
+            P = torch.exp(S - lse[..., None])
         # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
         # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
@@ -431,41 +438,33 @@ class _SecondTangent(torch.autograd.Function):
 
 
 def _forward_part(Q: Tensor, K: Tensor, i: Tensor, slope: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
-    """One part along H and N, or the whole: m, Z_m, P, O."""
+    """One part along H and N, or the whole: O, lse."""
     d_k = Q.shape[-1]
     M = K.shape[1]
     H_block = Q.shape[0]
     N_block = Q.shape[1]
     (space_1,) = _spaces(work, Q, (H_block, N_block, M))
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) - slope[h]*abs(position(i) - position(j))
-    Q_K = torch.matmul(Q, K.mT, out=space_1)
-    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
-    S -= slope[:, None, None] * torch.abs(i.to(Q.dtype)[:, None] - torch.arange(M, device=Q.device).to(Q.dtype))
+    Q_K = torch.matmul(Q / math.sqrt(d_k), K.mT, out=space_1)
+    S = torch.subtract(
+        Q_K, slope[:, None, None] * torch.abs(i.to(Q.dtype)[:, None] - torch.arange(M, device=Q.device).to(Q.dtype)), out=Q_K
+    )
     # m[h,i] = max(k, S[h,i,k])
     m = S.amax(dim=-1)
     # Z_m[h,i] = sum(k, exp(S[h,i,k] - m[h,i]))
     exp_S = torch.subtract(S, m[..., None], out=S)
     torch.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(dim=-1)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = torch.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-    O = torch.matmul(P, V, out=O)
-    return m, Z_m, P, O
+    exp_S_V = torch.matmul(exp_S, V, out=O)
+    O = torch.divide(exp_S_V, Z_m[..., None], out=exp_S_V)
+    # lse[h,i] = m[h,i] + log(Z_m[h,i])
+    lse = torch.add(m, torch.log(Z_m), out=m)
+    return O, lse
 
 
 def _backward_part(
-    Q: Tensor,
-    K: Tensor,
-    i: Tensor,
-    slope: Tensor,
-    m: Tensor,
-    Z_m: Tensor,
-    dO: Tensor,
-    V: Tensor,
-    D: Tensor,
-    dQ: Any = None,
-    work: Any = None,
+    Q: Tensor, K: Tensor, i: Tensor, slope: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None
 ) -> Any:
     """One part along H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
@@ -477,13 +476,13 @@ def _backward_part(
         work, Q, (H_block, N_block, M), (H_block, M, d_v), (H_block, N_block, M), (H_block, M, d_k)
     )
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) - slope[h]*abs(position(i) - position(j))
-    Q_K = torch.matmul(Q, K.mT, out=space_1)
-    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
-    S -= slope[:, None, None] * torch.abs(i.to(Q.dtype)[:, None] - torch.arange(M, device=Q.device).to(Q.dtype))
+    Q_K = torch.matmul(Q / math.sqrt(d_k), K.mT, out=space_1)
+    S = torch.subtract(
+        Q_K, slope[:, None, None] * torch.abs(i.to(Q.dtype)[:, None] - torch.arange(M, device=Q.device).to(Q.dtype)), out=Q_K
+    )
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = torch.subtract(S, m[..., None], out=S)
+    P = torch.subtract(S, lse[..., None], out=S)
     torch.exp(P, out=P)
-    P /= Z_m[..., None]
     # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dV = torch.matmul(P.mT, dO, out=space_2)
     # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
@@ -580,6 +579,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

@@ -21,8 +21,7 @@ Saved for the backward pass:
     P: for dV and dS; where it is large it is not saved but made anew
     V: for dP
     O: for D
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -39,10 +38,13 @@ O = softmax(X A X^T) X W_v: the score x_i^T A x_j. Luong, Pham and Manning (2015
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -89,32 +91,38 @@ class _Forward(torch.autograd.Function):
             V = X @ W_v
             # O[i,e] = sum(j, P[i,j]*V[j,e])
             O = P @ V
+            # lse[i] = m[i] + log(Z_m[i])
+            lse = m + torch.log(Z_m)
         else:
             # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
             t_2 = X @ A
             # V[j,e] = sum(c, X[j,c]*W_v[c,e])
             V = X @ W_v
             P = None
-            m = _empty((N,), X)
-            Z_m = _empty((N,), X)
             O = _empty((N, d_v), X)
-            work: dict[int, Any] = {}
-            for (i,) in _parts((N,), N, X, 128):
-                m[i], Z_m[i], _, _ = _forward_part(X, t_2[i], V, O=O[i], work=work)
-        return O, P, V, m, Z_m
+            lse = _empty((N,), X)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for (i,) in parts:
+                    _, lse[i] = _forward_part(X, t_2[i], V, O=O[i], work=work)
+                return ()
+
+            _together(run, _parts((N,), N, X, 256), 1, X)
+        return O, P, V, lse
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, A, W_v = inputs
-        O, P, V, m, Z_m = output
-        ctx.mark_non_differentiable(V, m, Z_m, *(t for t in (P,) if t is not None))
+        O, P, V, lse = output
+        ctx.mark_non_differentiable(V, lse, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(X, A, W_v, P, V, O, m, Z_m)
-        ctx.save_for_forward(X, A, W_v, P, V, O, m, Z_m)
+        ctx.save_for_backward(X, A, W_v, P, V, O, lse)
+        ctx.save_for_forward(X, A, W_v, P, V, O, lse)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        X, A, W_v, P, V, O, m, Z_m = ctx.saved_tensors
+        X, A, W_v, P, V, O, lse = ctx.saved_tensors
         N = X.shape[0]
         d_v = W_v.shape[-1]
         if dO is None:
@@ -122,7 +130,7 @@ class _Forward(torch.autograd.Function):
         _, need_X, need_A, need_W_v = ctx.needs_input_grad
         dX, dA, dW_v = _spread(
             (need_X, need_A, need_W_v),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_A, need_W_v, X, A, W_v, P, V, O, m, Z_m, dO),
+            _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_A, need_W_v, X, A, W_v, P, V, O, lse, dO),
         )
         return None, dX, dA, dW_v
 
@@ -132,7 +140,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tX: Any, tA: Any, tW_v: Any) -> Any:
-        X, A, W_v, _P, _V, _O, _m, _Z_m = ctx.saved_tensors
+        X, A, W_v, _P, _V, _O, _lse = ctx.saved_tensors
         tX = _zero(tX, X)
         tA = _zero(tA, A)
         tW_v = _zero(tW_v, W_v)
@@ -154,7 +162,7 @@ class _DualForward(_Forward):
         tV = tX @ W_v + X @ tW_v
         # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, tV[j,e]*P[i,j])
         tO = tP @ V + P @ tV
-        return tO, None, None, None, None
+        return tO, None, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -187,8 +195,7 @@ class _Backward(torch.autograd.Function):
         P: Tensor,
         V: Tensor,
         O: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
         dO: Tensor,
     ) -> Any:
         N = X.shape[0]
@@ -204,7 +211,7 @@ class _Backward(torch.autograd.Function):
             dX_sum_2 = X.new_zeros((N, C))
             work: dict[int, Any] = {}
             for (i,) in _parts((N,), N, X, 512):
-                dV_part, _, dX_sum_2_part = _backward_part(X, t_2[i], m[i], Z_m[i], dO[i], V, D[i], X[i], dX_sum=dX_sum[i], work=work)
+                dV_part, _, dX_sum_2_part = _backward_part(X, t_2[i], lse[i], dO[i], V, D[i], X[i], dX_sum=dX_sum[i], work=work)
                 dV += dV_part
                 dX_sum_2 += dX_sum_2_part
             # dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
@@ -219,7 +226,7 @@ class _Backward(torch.autograd.Function):
             # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
             S = X @ A @ X.T
             # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-            P = torch.exp(S - m[:, None]) / Z_m[:, None]
+            P = torch.exp(S - lse[:, None])
         dX = dA = dW_v = None
         if need_X or need_A:
             # dP[i,j] = sum(e, dO[i,e]*V[j,e])
@@ -254,7 +261,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        X, A, W_v, P, V, O, m, Z_m, dO = ctx.saved_tensors
+        X, A, W_v, P, V, O, lse, dO = ctx.saved_tensors
         d2dX, d2dA, d2dW_v = _spread(ctx.needs, grads)
         N = X.shape[0]
         C = X.shape[-1]
@@ -265,8 +272,8 @@ class _Backward(torch.autograd.Function):
             d2dA = X.new_zeros((C, C))
         if d2dW_v is None:
             d2dW_v = X.new_zeros((C, d_v))
-        d2X, d2A, d2W_v, d2dO = _Second.apply(X, A, W_v, P, V, O, dO, d2dX, d2dA, d2dW_v, m, Z_m)
-        return None, None, None, d2X, d2A, d2W_v, None, None, None, None, None, d2dO
+        d2X, d2A, d2W_v, d2dO = _Second.apply(X, A, W_v, P, V, O, dO, d2dX, d2dA, d2dW_v, lse)
+        return None, None, None, d2X, d2A, d2W_v, None, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -274,12 +281,12 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        X, A, W_v, P, V, O, m, Z_m, dO = ctx.saved_tensors
+        X, A, W_v, P, V, O, lse, dO = ctx.saved_tensors
         tX = _zero(tangents[3], X)
         tA = _zero(tangents[4], A)
         tW_v = _zero(tangents[5], W_v)
-        tdO = _zero(tangents[11], dO)
-        tdX, tdA, tdW_v = _SecondTangent.apply(X, A, W_v, P, V, O, dO, tX, tA, tW_v, tdO, m, Z_m)
+        tdO = _zero(tangents[10], dO)
+        tdX, tdA, tdW_v = _SecondTangent.apply(X, A, W_v, P, V, O, dO, tX, tA, tW_v, tdO, lse)
         return _needed(ctx.needs, (tdX, tdA, tdW_v))
 
 
@@ -300,14 +307,13 @@ class _Second(torch.autograd.Function):
         d2dX: Tensor,
         d2dA: Tensor,
         d2dW_v: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         if P is None:
             # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
             S = X @ A @ X.T
             # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-            P = torch.exp(S - m[:, None]) / Z_m[:, None]
+            P = torch.exp(S - lse[:, None])
         # dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
         # dV[j,e] = sum(i, dO[i,e]*P[i,j])
@@ -390,14 +396,13 @@ class _SecondTangent(torch.autograd.Function):
         tA: Tensor,
         tW_v: Tensor,
         tdO: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         if P is None:
             # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
             S = X @ A @ X.T
             # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-            P = torch.exp(S - m[:, None]) / Z_m[:, None]
+            P = torch.exp(S - lse[:, None])
         # dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
         # dV[j,e] = sum(i, dO[i,e]*P[i,j])
@@ -451,27 +456,29 @@ class _SecondTangent(torch.autograd.Function):
 
 
 def _forward_part(X: Tensor, t: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
-    """One part along N, or the whole: m, Z_m, P, O."""
+    """One part along N, or the whole: O, lse."""
     N = X.shape[0]
     N_block = t.shape[0]
     (space_1,) = _spaces(work, X, (N_block, N))
-    # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
-    S = torch.matmul(t, X.T, out=space_1)
+    # S_bits[i,j] = S[i,j]/log(2)
+    S_bits = torch.matmul(t / math.log(2), X.T, out=space_1)
     # m[i] = max(k, S[i,k])
-    m = S.amax(dim=-1)
+    max_S_bits = S_bits.amax(dim=-1)
+    m = math.log(2) * max_S_bits
     # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
-    exp_S = torch.subtract(S, m[:, None], out=S)
-    torch.exp(exp_S, out=exp_S)
-    Z_m = exp_S.sum(dim=-1)
-    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-    P = torch.divide(exp_S, Z_m[:, None], out=exp_S)
+    exp2_S_bits = torch.subtract(S_bits, max_S_bits[:, None], out=S_bits)
+    torch.exp2(exp2_S_bits, out=exp2_S_bits)
+    Z_m = exp2_S_bits.sum(dim=-1)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
-    O = torch.matmul(P, V, out=O)
-    return m, Z_m, P, O
+    exp2_S_bits_V = torch.matmul(exp2_S_bits, V, out=O)
+    O = torch.divide(exp2_S_bits_V, Z_m[:, None], out=exp2_S_bits_V)
+    # lse[i] = m[i] + log(Z_m[i])
+    lse = m + torch.log(Z_m)
+    return O, lse
 
 
 def _backward_part(
-    X: Tensor, t: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor, X_rows: Tensor, dX_sum: Any = None, work: Any = None
+    X: Tensor, t: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: Tensor, X_rows: Tensor, dX_sum: Any = None, work: Any = None
 ) -> Any:
     """One part along N, or the whole: dV, dX_sum, dX_sum_2."""
     N = X.shape[0]
@@ -479,19 +486,18 @@ def _backward_part(
     N_block = t.shape[0]
     d_v = dO.shape[-1]
     space_1, space_2, space_3, space_4 = _spaces(work, X, (N_block, N), (N_block, N), (N, d_v), (N, C))
-    # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
-    S = torch.matmul(t, X.T, out=space_1)
+    # S_bits[i,j] = S[i,j]/log(2)
+    S_bits = torch.matmul(t / math.log(2), X.T, out=space_1)
     # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-    P = torch.subtract(S, m[:, None], out=S)
-    torch.exp(P, out=P)
-    P /= Z_m[:, None]
+    P = torch.subtract(S_bits, (lse / math.log(2))[:, None], out=S_bits)
+    torch.exp2(P, out=P)
     # dP[i,j] = sum(e, dO[i,e]*V[j,e])
     dP = torch.matmul(dO, V.T, out=space_2)
     # dV[j,e] = sum(i, dO[i,e]*P[i,j])
     dV = torch.matmul(P.T, dO, out=space_3)
     # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dP_D = torch.subtract(dP, D[:, None], out=dP)
-    dS = torch.multiply(dP_D, P, out=dP_D)
+    dS = torch.multiply(P, dP_D, out=P)
     # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
     #     dV[i,e]*W_v[a,e])
     dX_sum = torch.matmul(dS, X, out=dX_sum)
@@ -575,6 +581,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

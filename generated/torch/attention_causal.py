@@ -19,8 +19,7 @@ Saved for the backward pass:
     V: for dP
     P: for dV and dS; where it is large it is not saved but made anew
     O: for D
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -36,10 +35,13 @@ A token sees itself and those before it. Vaswani et al. (2017), section 3.2.3.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -78,42 +80,53 @@ class _Forward(torch.autograd.Function):
         d_v = V.shape[-1]
         if _saved_whole(B * H * N * M, Q, K, V):
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-            S = Q @ K.mT / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.mT
             # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
             #     0))
-            less_equal = torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]
-            m = torch.where(less_equal, S, -1e30).amax(dim=-1)
+            masked_S = torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], S, -1e30)
+            m = masked_S.amax(dim=-1)
             # Z_m[b,h,i] = sum(k, where(k <= i, 1, 0)*exp(S[b,h,i,k] - m[b,h,i]))
-            exp_S = torch.exp(S - m[..., None])
-            Z_m = torch.where(less_equal, exp_S, 0).sum(dim=-1)
+            masked_m = torch.where(m > -1e30, m, 0)
+            exp_masked_S = torch.exp(masked_S - masked_m[..., None])
+            Z_m = exp_masked_S.sum(dim=-1)
             # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-            P = torch.where(less_equal, exp_S / Z_m[..., None], 0)
+            max_Z_m = Z_m.clamp(min=1)
+            P = exp_masked_S / max_Z_m[..., None]
             # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
             O = P @ V
+            # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
+            lse = masked_m + torch.log(max_Z_m)
         else:
             P = None
-            m = _empty((B, H, N), Q)
-            Z_m = _empty((B, H, N), Q)
             O = _empty((B, H, N, d_v), Q)
-            work: dict[int, Any] = {}
-            for b, h, i in _parts((B, H, N), M, Q, 128):
-                seen = _forward_seen(torch.arange(N, device=Q.device)[i], M)
-                j = _span(seen)
-                m[b, h, i], Z_m[b, h, i], _, _ = _forward_part(Q[b, h, i], K[b, h, j], seen[:, j], V[b, h, j], O=O[b, h, i], work=work)
-        return O, P, m, Z_m
+            lse = _empty((B, H, N), Q)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                done: Any = None
+                for b, h, i in sorted(parts, key=lambda part: part[2].start):
+                    if i != done:
+                        seen = _forward_seen(torch.arange(N, device=Q.device)[i], M)
+                        j = _span(seen)
+                        done = i
+                    _, lse[b, h, i] = _forward_part(Q[b, h, i], K[b, h, j], seen[:, j], V[b, h, j], O=O[b, h, i], work=work)
+                return ()
+
+            _together(run, _parts((B, H, N), M, Q, 256), 3, Q)
+        return O, P, lse
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V = inputs
-        O, P, m, Z_m = output
-        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P,) if t is not None))
+        O, P, lse = output
+        ctx.mark_non_differentiable(lse, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, P, O, m, Z_m)
-        ctx.save_for_forward(Q, K, V, P, O, m, Z_m)
+        ctx.save_for_backward(Q, K, V, P, O, lse)
+        ctx.save_for_forward(Q, K, V, P, O, lse)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, K, V, P, O, m, Z_m = ctx.saved_tensors
+        Q, K, V, P, O, lse = ctx.saved_tensors
         B = Q.shape[0]
         H = Q.shape[1]
         N = Q.shape[2]
@@ -122,7 +135,7 @@ class _Forward(torch.autograd.Function):
             dO = Q.new_zeros((B, H, N, d_v))
         _, need_Q, need_K, need_V = ctx.needs_input_grad
         dQ, dK, dV = _spread(
-            (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, P, O, m, Z_m, dO)
+            (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, P, O, lse, dO)
         )
         return None, dQ, dK, dV
 
@@ -132,7 +145,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any) -> Any:
-        Q, K, V, _P, _O, _m, _Z_m = ctx.saved_tensors
+        Q, K, V, _P, _O, _lse = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -158,7 +171,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[..., None])
         # tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, P[b,h,i,j]*tV[b,h,j,e])
         tO = tP @ V + P @ tV
-        return tO, None, None, None
+        return tO, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -182,7 +195,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor
+        need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, lse: Tensor, dO: Tensor
     ) -> Any:
         d_k = Q.shape[-1]
         M = K.shape[2]
@@ -196,35 +209,32 @@ class _Backward(torch.autograd.Function):
             dV = Q.new_zeros((B, H, M, d_v))
             dQ = _empty((B, H, N, d_k), Q)
             dK_sum = Q.new_zeros((B, H, M, d_k))
-            work: dict[int, Any] = {}
-            for b, h, i in _parts((B, H, N), M, Q, 128):
-                seen = _backward_seen(torch.arange(N, device=Q.device)[i], M)
-                j = _span(seen)
-                dV_part, _, dK_sum_part = _backward_part(
-                    Q[b, h, i],
-                    K[b, h, j],
-                    m[b, h, i],
-                    Z_m[b, h, i],
-                    seen[:, j],
-                    dO[b, h, i],
-                    V[b, h, j],
-                    D[b, h, i],
-                    dQ=dQ[b, h, i],
-                    work=work,
-                )
-                dV[b, h, j] += dV_part
-                dK_sum[b, h, j] += dK_sum_part
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                done: Any = None
+                for b, h, i in sorted(parts, key=lambda part: part[2].start):
+                    if i != done:
+                        seen = _backward_seen(torch.arange(N, device=Q.device)[i], M)
+                        j = _span(seen)
+                        done = i
+                    dV_part, _, dK_sum_part = _backward_part(
+                        Q[b, h, i], K[b, h, j], seen[:, j], lse[b, h, i], dO[b, h, i], V[b, h, j], D[b, h, i], dQ=dQ[b, h, i], work=work
+                    )
+                    dV[b, h, j] += dV_part
+                    dK_sum[b, h, j] += dK_sum_part
+                return ()
+
+            _together(run, _parts((B, H, N), M, Q, 256), 2, Q)
             # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
             dK = dK_sum / math.sqrt(d_k)
             return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
         if P is None:
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-            S = Q @ K.mT / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.mT
             # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-            P = torch.where(
-                torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None],
-                torch.exp(S - m[..., None]) / Z_m[..., None],
-                0,
+            P = torch.exp(
+                torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], S, -1e30) - lse[..., None]
             )
         dQ = dK = dV = None
         if need_V:
@@ -254,7 +264,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, V, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, K, V, P, O, lse, dO = ctx.saved_tensors
         d2dQ, d2dK, d2dV = _spread(ctx.needs, grads)
         B = Q.shape[0]
         H = Q.shape[1]
@@ -268,8 +278,8 @@ class _Backward(torch.autograd.Function):
             d2dK = Q.new_zeros((B, H, M, d_k))
         if d2dV is None:
             d2dV = Q.new_zeros((B, H, M, d_v))
-        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, P, O, dO, d2dQ, d2dK, d2dV, m, Z_m)
-        return None, None, None, d2Q, d2K, d2V, None, None, None, None, d2dO
+        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, P, O, dO, d2dQ, d2dK, d2dV, lse)
+        return None, None, None, d2Q, d2K, d2V, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -277,12 +287,12 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, V, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, K, V, P, O, lse, dO = ctx.saved_tensors
         tQ = _zero(tangents[3], Q)
         tK = _zero(tangents[4], K)
         tV = _zero(tangents[5], V)
-        tdO = _zero(tangents[10], dO)
-        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, P, O, dO, tQ, tK, tV, tdO, m, Z_m)
+        tdO = _zero(tangents[9], dO)
+        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, P, O, dO, tQ, tK, tV, tdO, lse)
         return _needed(ctx.needs, (tdQ, tdK, tdV))
 
 
@@ -293,19 +303,17 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dK: Tensor, d2dV: Tensor, m: Tensor, Z_m: Tensor
+        Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dK: Tensor, d2dV: Tensor, lse: Tensor
     ) -> Any:
         d_k = Q.shape[-1]
         M = K.shape[2]
         N = Q.shape[2]
         if P is None:
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-            S = Q @ K.mT / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.mT
             # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-            P = torch.where(
-                torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None],
-                torch.exp(S - m[..., None]) / Z_m[..., None],
-                0,
+            P = torch.exp(
+                torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], S, -1e30) - lse[..., None]
             )
         # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
         dP = dO @ V.mT
@@ -359,30 +367,17 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        Q: Tensor,
-        K: Tensor,
-        V: Tensor,
-        P: Tensor,
-        O: Tensor,
-        dO: Tensor,
-        tQ: Tensor,
-        tK: Tensor,
-        tV: Tensor,
-        tdO: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, tQ: Tensor, tK: Tensor, tV: Tensor, tdO: Tensor, lse: Tensor
     ) -> Any:
         d_k = Q.shape[-1]
         M = K.shape[2]
         N = Q.shape[2]
         if P is None:
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-            S = Q @ K.mT / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.mT
             # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-            P = torch.where(
-                torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None],
-                torch.exp(S - m[..., None]) / Z_m[..., None],
-                0,
+            P = torch.exp(
+                torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], S, -1e30) - lse[..., None]
             )
         # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
         dP = dO @ V.mT
@@ -423,31 +418,33 @@ class _SecondTangent(torch.autograd.Function):
 
 
 def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
-    """One part along B and H and N, or the whole: m, Z_m, P, O."""
+    """One part along B and H and N, or the whole: O, lse."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
     H_block = Q.shape[1]
     N_block = Q.shape[2]
     M_seen = K.shape[2]
-    (space_1,) = _spaces(work, Q, (B_block, H_block, N_block, M_seen))
-    # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    Q_K = torch.matmul(Q, K.mT, out=space_1)
-    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
+    space_1, space_2 = _spaces(work, Q, (B_block, H_block, N_block, M_seen), (B_block, H_block, N_block))
+    # S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
+    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
     #     0))
-    masked_seen = torch.where(seen, S, -1e30)
-    m = masked_seen.amax(dim=-1)
+    masked_seen = S_bits
+    _fill(masked_seen, seen, -1e30)
+    max_masked_seen = masked_seen.amax(dim=-1)
+    m = torch.multiply(max_masked_seen, math.log(2), out=space_2)
     # Z_m[b,h,i] = sum(k, where(k <= i, 1, 0)*exp(S[b,h,i,k] - m[b,h,i]))
-    exp_S = torch.subtract(S, m[..., None], out=S)
-    torch.exp(exp_S, out=exp_S)
-    masked_seen_2 = torch.where(seen, exp_S, 0)
-    Z_m = masked_seen_2.sum(dim=-1)
-    # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-    exp_S_Z_m = torch.divide(exp_S, Z_m[..., None], out=exp_S)
-    P = torch.where(seen, exp_S_Z_m, 0)
+    masked_max_masked_seen = torch.where(max_masked_seen > -1e30, m, 0)
+    exp2_masked_seen = torch.subtract(masked_seen, (masked_max_masked_seen / math.log(2))[..., None], out=masked_seen)
+    torch.exp2(exp2_masked_seen, out=exp2_masked_seen)
+    Z_m = exp2_masked_seen.sum(dim=-1)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-    O = torch.matmul(P, V, out=O)
-    return m, Z_m, P, O
+    max_Z_m = Z_m.clamp(min=1)
+    exp2_masked_seen_V = torch.matmul(exp2_masked_seen, V, out=O)
+    O = torch.divide(exp2_masked_seen_V, max_Z_m[..., None], out=exp2_masked_seen_V)
+    # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
+    lse = torch.add(masked_max_masked_seen, torch.log(max_Z_m), out=masked_max_masked_seen)
+    return O, lse
 
 
 def _forward_seen(i: Tensor, M: int) -> Any:
@@ -457,7 +454,7 @@ def _forward_seen(i: Tensor, M: int) -> Any:
 
 
 def _backward_part(
-    Q: Tensor, K: Tensor, m: Tensor, Z_m: Tensor, seen: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None
+    Q: Tensor, K: Tensor, seen: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None
 ) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
@@ -466,29 +463,33 @@ def _backward_part(
     N_block = Q.shape[2]
     M_seen = K.shape[2]
     d_v = dO.shape[-1]
-    space_1, space_2, space_3 = _spaces(
-        work, Q, (B_block, H_block, N_block, M_seen), (B_block, H_block, M_seen, d_v), (B_block, H_block, M_seen, d_k)
+    space_1, space_2, space_3, space_4 = _spaces(
+        work,
+        Q,
+        (B_block, H_block, N_block, M_seen),
+        (B_block, H_block, M_seen, d_v),
+        (B_block, H_block, N_block, M_seen),
+        (B_block, H_block, M_seen, d_k),
     )
-    # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    Q_K = torch.matmul(Q, K.mT, out=space_1)
-    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
+    # S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
+    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
-    S_Z_m = torch.subtract(S, m[..., None], out=S)
-    torch.exp(S_Z_m, out=S_Z_m)
-    S_Z_m /= Z_m[..., None]
-    P = torch.where(seen, S_Z_m, 0)
+    masked_seen = S_bits
+    _fill(masked_seen, seen, -1e30)
+    P = torch.subtract(masked_seen, (lse / math.log(2))[..., None], out=masked_seen)
+    torch.exp2(P, out=P)
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
     dV = torch.matmul(P.mT, dO, out=space_2)
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-    dP = torch.matmul(dO, V.mT, out=space_1)
+    dP = torch.matmul(dO, V.mT, out=space_3)
     # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
-    dS = torch.multiply(dP_D, P, out=dP_D)
+    dS = torch.multiply(P, dP_D, out=P)
     # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = torch.matmul(dS.mT, Q, out=space_3)
+    dK_sum = torch.matmul(dS.mT, Q, out=space_4)
     return dV, dQ, dK_sum
 
 
@@ -574,6 +575,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
@@ -589,6 +618,17 @@ def _span(seen: Tensor) -> slice:
     """The stretch of the last axis that holds every entry seen; never empty, because there is no maximum of nothing."""
     places = seen.reshape(-1, seen.shape[-1]).any(dim=0).nonzero()
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
+
+
+def _fill(array: Tensor, kept: Tensor, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    if kept.ndim < 2 or kept.shape[-1] != array.shape[-1] or kept.device.type != "cpu":
+        array.masked_fill_(~kept, value)
+        return
+    places = (~kept).flatten(0, -2).any(dim=0).nonzero()
+    if len(places):
+        some = (..., slice(int(places[0]), int(places[-1]) + 1))
+        array[some].masked_fill_(~kept[some], value)
 
 
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:

@@ -21,8 +21,7 @@ Saved for the backward pass:
     scale: for dQ, dK and P
     P: for dV and dS; where it is large it is not saved but made anew
     O: for D
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -38,10 +37,13 @@ O = softmax(scale Q K^T) V over the keys up to the query's own place.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -82,39 +84,50 @@ class _Forward(torch.autograd.Function):
             # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
             S = scale * (Q @ K.mT)
             # m[i,b] = max(k, where(k <= i, 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(i < k, 1, 0))
-            less_equal = torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None]
-            m = torch.where(less_equal, S, -1e30).amax(dim=-1).T.clone()
+            masked_S = torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], S, -1e30)
+            m = masked_S.amax(dim=-1).T
             # Z_m[i,b] = sum(k, where(k <= i, 1, 0)*exp(S[b,i,k] - m[i,b]))
-            exp_S = torch.exp(S - m.T[..., None])
-            Z_m = torch.where(less_equal, exp_S, 0).sum(dim=-1).T.clone()
+            masked_m = torch.where(m > -1e30, m, 0)
+            exp_masked_S = torch.exp(masked_S - masked_m.T[..., None])
+            Z_m = exp_masked_S.sum(dim=-1).T
             # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
-            P = torch.where(less_equal, exp_S / Z_m.T[..., None], 0)
+            max_Z_m = Z_m.clamp(min=1)
+            P = exp_masked_S / max_Z_m.T[..., None]
             # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
             O = P @ V
+            # lse[i,b] = m[i,b] + log(Z_m[i,b])
+            lse = masked_m + torch.log(max_Z_m)
         else:
             P = None
-            m = _empty((N, B), Q)
-            Z_m = _empty((N, B), Q)
             O = _empty((B, N, d_v), Q)
-            work: dict[int, Any] = {}
-            for b, i in _parts((B, N), M, Q, 128):
-                seen = _forward_seen(torch.arange(N, device=Q.device)[i], M)
-                j = _span(seen)
-                m[i, b], Z_m[i, b], _, _ = _forward_part(Q[b, i], K[b, j], scale, seen[:, j], V[b, j], O=O[b, i], work=work)
-        return O, P, m, Z_m
+            lse = _empty((N, B), Q)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                done: Any = None
+                for b, i in sorted(parts, key=lambda part: part[1].start):
+                    if i != done:
+                        seen = _forward_seen(torch.arange(N, device=Q.device)[i], M)
+                        j = _span(seen)
+                        done = i
+                    _, lse[i, b] = _forward_part(Q[b, i], K[b, j], scale, seen[:, j], V[b, j], O=O[b, i], work=work)
+                return ()
+
+            _together(run, _parts((B, N), M, Q, 256), 2, Q)
+        return O, P, lse
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V, scale = inputs
-        O, P, m, Z_m = output
-        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P,) if t is not None))
+        O, P, lse = output
+        ctx.mark_non_differentiable(lse, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, scale, P, O, m, Z_m)
-        ctx.save_for_forward(Q, K, V, scale, P, O, m, Z_m)
+        ctx.save_for_backward(Q, K, V, scale, P, O, lse)
+        ctx.save_for_forward(Q, K, V, scale, P, O, lse)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, K, V, scale, P, O, m, Z_m = ctx.saved_tensors
+        Q, K, V, scale, P, O, lse = ctx.saved_tensors
         B = Q.shape[0]
         N = Q.shape[1]
         d_v = V.shape[-1]
@@ -123,7 +136,7 @@ class _Forward(torch.autograd.Function):
         _, need_Q, need_K, need_V, _ = ctx.needs_input_grad
         dQ, dK, dV = _spread(
             (need_Q, need_K, need_V),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, scale, P, O, m, Z_m, dO),
+            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, scale, P, O, lse, dO),
         )
         return None, dQ, dK, dV, None
 
@@ -133,7 +146,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any, _scale: Any) -> Any:
-        Q, K, V, scale, _P, _O, _m, _Z_m = ctx.saved_tensors
+        Q, K, V, scale, _P, _O, _lse = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -157,7 +170,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[..., None])
         # tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, P[b,i,j]*tV[b,j,e])
         tO = tP @ V + P @ tV
-        return tO, None, None, None
+        return tO, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -190,8 +203,7 @@ class _Backward(torch.autograd.Function):
         scale: Tensor,
         P: Tensor,
         O: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
         dO: Tensor,
     ) -> Any:
         M = K.shape[1]
@@ -205,15 +217,23 @@ class _Backward(torch.autograd.Function):
             dV = Q.new_zeros((B, M, d_v))
             dQ = _empty((B, N, d_k), Q)
             dK_sum = Q.new_zeros((B, M, d_k))
-            work: dict[int, Any] = {}
-            for b, i in _parts((B, N), M, Q, 128):
-                seen = _backward_seen(torch.arange(N, device=Q.device)[i], M)
-                j = _span(seen)
-                dV_part, _, dK_sum_part = _backward_part(
-                    Q[b, i], K[b, j], scale, m[i, b], Z_m[i, b], seen[:, j], dO[b, i], V[b, j], D[b, i], dQ=dQ[b, i], work=work
-                )
-                dV[b, j] += dV_part
-                dK_sum[b, j] += dK_sum_part
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                done: Any = None
+                for b, i in sorted(parts, key=lambda part: part[1].start):
+                    if i != done:
+                        seen = _backward_seen(torch.arange(N, device=Q.device)[i], M)
+                        j = _span(seen)
+                        done = i
+                    dV_part, _, dK_sum_part = _backward_part(
+                        Q[b, i], K[b, j], scale, seen[:, j], lse[i, b], dO[b, i], V[b, j], D[b, i], dQ=dQ[b, i], work=work
+                    )
+                    dV[b, j] += dV_part
+                    dK_sum[b, j] += dK_sum_part
+                return ()
+
+            _together(run, _parts((B, N), M, Q, 256), 1, Q)
             # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
             dK = scale * dK_sum
             return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
@@ -221,10 +241,8 @@ class _Backward(torch.autograd.Function):
             # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
             S = scale * (Q @ K.mT)
             # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
-            P = torch.where(
-                torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None],
-                torch.exp(S - m.T[..., None]) / Z_m.T[..., None],
-                0,
+            P = torch.exp(
+                torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], S, -1e30) - lse.T[..., None]
             )
         dQ = dK = dV = None
         if need_V:
@@ -254,7 +272,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, V, scale, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, K, V, scale, P, O, lse, dO = ctx.saved_tensors
         d2dQ, d2dK, d2dV = _spread(ctx.needs, grads)
         B = Q.shape[0]
         N = Q.shape[1]
@@ -267,8 +285,8 @@ class _Backward(torch.autograd.Function):
             d2dK = Q.new_zeros((B, M, d_k))
         if d2dV is None:
             d2dV = Q.new_zeros((B, M, d_v))
-        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, scale, P, O, dO, d2dQ, d2dK, d2dV, m, Z_m)
-        return None, None, None, d2Q, d2K, d2V, None, None, None, None, None, d2dO
+        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, scale, P, O, dO, d2dQ, d2dK, d2dV, lse)
+        return None, None, None, d2Q, d2K, d2V, None, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -276,12 +294,12 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, V, scale, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, K, V, scale, P, O, lse, dO = ctx.saved_tensors
         tQ = _zero(tangents[3], Q)
         tK = _zero(tangents[4], K)
         tV = _zero(tangents[5], V)
-        tdO = _zero(tangents[11], dO)
-        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, scale, P, O, dO, tQ, tK, tV, tdO, m, Z_m)
+        tdO = _zero(tangents[10], dO)
+        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, scale, P, O, dO, tQ, tK, tV, tdO, lse)
         return _needed(ctx.needs, (tdQ, tdK, tdV))
 
 
@@ -302,8 +320,7 @@ class _Second(torch.autograd.Function):
         d2dQ: Tensor,
         d2dK: Tensor,
         d2dV: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         M = K.shape[1]
         N = Q.shape[1]
@@ -311,10 +328,8 @@ class _Second(torch.autograd.Function):
             # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
             S = scale * (Q @ K.mT)
             # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
-            P = torch.where(
-                torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None],
-                torch.exp(S - m.T[..., None]) / Z_m.T[..., None],
-                0,
+            P = torch.exp(
+                torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], S, -1e30) - lse.T[..., None]
             )
         # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
         dP = dO @ V.mT
@@ -375,8 +390,7 @@ class _SecondTangent(torch.autograd.Function):
         tK: Tensor,
         tV: Tensor,
         tdO: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         M = K.shape[1]
         N = Q.shape[1]
@@ -384,10 +398,8 @@ class _SecondTangent(torch.autograd.Function):
             # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
             S = scale * (Q @ K.mT)
             # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
-            P = torch.where(
-                torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None],
-                torch.exp(S - m.T[..., None]) / Z_m.T[..., None],
-                0,
+            P = torch.exp(
+                torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], S, -1e30) - lse.T[..., None]
             )
         # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
         dP = dO @ V.mT
@@ -428,7 +440,7 @@ class _SecondTangent(torch.autograd.Function):
 
 
 def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, seen: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
-    """One part along B and N, or the whole: m, Z_m, P, O."""
+    """One part along B and N, or the whole: O, lse."""
     B_block = Q.shape[0]
     N_block = Q.shape[1]
     M_seen = K.shape[1]
@@ -437,19 +449,21 @@ def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, seen: Tensor, V: Tensor, 
     Q_K = torch.matmul(Q, K.mT, out=space_1)
     S = torch.multiply(Q_K, scale, out=Q_K)
     # m[i,b] = max(k, where(k <= i, 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(i < k, 1, 0))
-    masked_seen = torch.where(seen, S, -1e30)
-    m = masked_seen.amax(dim=-1).T.clone()
+    masked_seen = S
+    _fill(masked_seen, seen, -1e30)
+    m = masked_seen.amax(dim=-1).T
     # Z_m[i,b] = sum(k, where(k <= i, 1, 0)*exp(S[b,i,k] - m[i,b]))
-    exp_S = torch.subtract(S, m.T[..., None], out=S)
-    torch.exp(exp_S, out=exp_S)
-    masked_seen_2 = torch.where(seen, exp_S, 0)
-    Z_m = masked_seen_2.sum(dim=-1).T.clone()
-    # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
-    exp_S_Z_m = torch.divide(exp_S, Z_m.T[..., None], out=exp_S)
-    P = torch.where(seen, exp_S_Z_m, 0)
+    masked_m = torch.where(m > -1e30, m, 0)
+    exp_masked_seen = torch.subtract(masked_seen, masked_m.T[..., None], out=masked_seen)
+    torch.exp(exp_masked_seen, out=exp_masked_seen)
+    Z_m = exp_masked_seen.sum(dim=-1).T
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
-    O = torch.matmul(P, V, out=O)
-    return m, Z_m, P, O
+    max_Z_m = Z_m.clamp(min=1)
+    exp_masked_seen_V = torch.matmul(exp_masked_seen, V, out=O)
+    O = torch.divide(exp_masked_seen_V, max_Z_m.T[..., None], out=exp_masked_seen_V)
+    # lse[i,b] = m[i,b] + log(Z_m[i,b])
+    lse = torch.add(masked_m, torch.log(max_Z_m), out=masked_m)
+    return O, lse
 
 
 def _forward_seen(i: Tensor, M: int) -> Any:
@@ -459,17 +473,7 @@ def _forward_seen(i: Tensor, M: int) -> Any:
 
 
 def _backward_part(
-    Q: Tensor,
-    K: Tensor,
-    scale: Tensor,
-    m: Tensor,
-    Z_m: Tensor,
-    seen: Tensor,
-    dO: Tensor,
-    V: Tensor,
-    D: Tensor,
-    dQ: Any = None,
-    work: Any = None,
+    Q: Tensor, K: Tensor, scale: Tensor, seen: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None
 ) -> Any:
     """One part along B and N, or the whole: dV, dQ, dK_sum."""
     B_block = Q.shape[0]
@@ -477,19 +481,21 @@ def _backward_part(
     d_k = Q.shape[-1]
     M_seen = K.shape[1]
     d_v = dO.shape[-1]
-    space_1, space_2, space_3 = _spaces(work, Q, (B_block, N_block, M_seen), (B_block, M_seen, d_v), (B_block, M_seen, d_k))
+    space_1, space_2, space_3, space_4 = _spaces(
+        work, Q, (B_block, N_block, M_seen), (B_block, M_seen, d_v), (B_block, N_block, M_seen), (B_block, M_seen, d_k)
+    )
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
     Q_K = torch.matmul(Q, K.mT, out=space_1)
     S = torch.multiply(Q_K, scale, out=Q_K)
     # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
-    S_Z_m = torch.subtract(S, m.T[..., None], out=S)
-    torch.exp(S_Z_m, out=S_Z_m)
-    S_Z_m /= Z_m.T[..., None]
-    P = torch.where(seen, S_Z_m, 0)
+    masked_seen = S
+    _fill(masked_seen, seen, -1e30)
+    P = torch.subtract(masked_seen, lse.T[..., None], out=masked_seen)
+    torch.exp(P, out=P)
     # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
     dV = torch.matmul(P.mT, dO, out=space_2)
     # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
-    dP = torch.matmul(dO, V.mT, out=space_1)
+    dP = torch.matmul(dO, V.mT, out=space_3)
     # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(dP_D, P, out=dP_D)
@@ -497,7 +503,7 @@ def _backward_part(
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.multiply(dS_K, scale, out=dS_K)
     # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-    dK_sum = torch.matmul(dS.mT, Q, out=space_3)
+    dK_sum = torch.matmul(dS.mT, Q, out=space_4)
     return dV, dQ, dK_sum
 
 
@@ -590,6 +596,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
@@ -605,6 +639,17 @@ def _span(seen: Tensor) -> slice:
     """The stretch of the last axis that holds every entry seen; never empty, because there is no maximum of nothing."""
     places = seen.reshape(-1, seen.shape[-1]).any(dim=0).nonzero()
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
+
+
+def _fill(array: Tensor, kept: Tensor, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    if kept.ndim < 2 or kept.shape[-1] != array.shape[-1] or kept.device.type != "cpu":
+        array.masked_fill_(~kept, value)
+        return
+    places = (~kept).flatten(0, -2).any(dim=0).nonzero()
+    if len(places):
+        some = (..., slice(int(places[0]), int(places[-1]) + 1))
+        array[some].masked_fill_(~kept[some], value)
 
 
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:

@@ -80,13 +80,13 @@ class _Forward(torch.autograd.Function):
         S = scale * (Q @ K.mT) + bias
         # m[b,i] = max(k, where(0 < A[b,i,k], 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(A[b,i,k]
         #     <= 0, 1, 0))
-        less_A = A > 0
-        m = torch.where(less_A, S, -1e30).amax(dim=-1)
+        masked_A = torch.where(A > 0, S, -1e30)
+        m = masked_A.amax(dim=-1)
         # Z_m[b,i] = sum(k, where(0 < A[b,i,k], 1, 0)*exp(S[b,i,k] - m[b,i]))
-        exp_S = torch.exp(S - m[..., None])
-        Z_m = torch.where(less_A, exp_S, 0).sum(dim=-1)
+        exp_masked_A = torch.exp(masked_A - torch.where(m > -1e30, m, 0)[..., None])
+        Z_m = exp_masked_A.sum(dim=-1)
         # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
-        P = torch.where(less_A, exp_S / Z_m[..., None], 0)
+        P = exp_masked_A / Z_m.clamp(min=1)[..., None]
         # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e]*D[b,i,j])
         O = P * D @ V
         return O, P

@@ -23,8 +23,7 @@ Saved for the backward pass:
     bucket: for dQ, dR and P
     P: for dV and dS; where it is large it is not saved but made anew
     O: for D
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -41,10 +40,13 @@ Keys get a vector for the relative position j - i, given as a bucket number. Sha
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -96,28 +98,34 @@ class _Forward(torch.autograd.Function):
             P = exp_S / Z_m[..., None]
             # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
             O = P @ V
+            # lse[h,i] = m[h,i] + log(Z_m[h,i])
+            lse = m + torch.log(Z_m)
         else:
             P = None
-            m = _empty((H, N), Q)
-            Z_m = _empty((H, N), Q)
             O = _empty((H, N, d_v), Q)
-            work: dict[int, Any] = {}
-            for (i,) in _parts((N,), H * M * d_k, Q, 128):
-                m[:, i], Z_m[:, i], _, _ = _forward_part(R, bucket[i], K, Q[:, i], V, O=O[:, i], work=work)
-        return O, P, m, Z_m
+            lse = _empty((H, N), Q)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for (i,) in parts:
+                    _, lse[:, i] = _forward_part(R, bucket[i], K, Q[:, i], V, O=O[:, i], work=work)
+                return ()
+
+            _together(run, _parts((N,), H * M * d_k, Q, 256), 1, Q)
+        return O, P, lse
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V, R, bucket = inputs
-        O, P, m, Z_m = output
-        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P,) if t is not None))
+        O, P, lse = output
+        ctx.mark_non_differentiable(lse, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, R, bucket, P, O, m, Z_m)
-        ctx.save_for_forward(Q, K, V, R, bucket, P, O, m, Z_m)
+        ctx.save_for_backward(Q, K, V, R, bucket, P, O, lse)
+        ctx.save_for_forward(Q, K, V, R, bucket, P, O, lse)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, K, V, R, bucket, P, O, m, Z_m = ctx.saved_tensors
+        Q, K, V, R, bucket, P, O, lse = ctx.saved_tensors
         H = Q.shape[0]
         N = Q.shape[1]
         d_v = V.shape[-1]
@@ -126,7 +134,7 @@ class _Forward(torch.autograd.Function):
         _, need_Q, need_K, need_V, need_R, _ = ctx.needs_input_grad
         dQ, dK, dV, dR = _spread(
             (need_Q, need_K, need_V, need_R),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, need_R, Q, K, V, R, bucket, P, O, m, Z_m, dO),
+            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, need_R, Q, K, V, R, bucket, P, O, lse, dO),
         )
         return None, dQ, dK, dV, dR, None
 
@@ -136,7 +144,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any, tR: Any, _bucket: Any) -> Any:
-        Q, K, V, R, bucket, _P, _O, _m, _Z_m = ctx.saved_tensors
+        Q, K, V, R, bucket, _P, _O, _lse = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -156,7 +164,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[..., None])
         # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
-        return tO, None, None, None
+        return tO, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -191,8 +199,7 @@ class _Backward(torch.autograd.Function):
         bucket: Tensor,
         P: Tensor,
         O: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
         dO: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
@@ -211,7 +218,7 @@ class _Backward(torch.autograd.Function):
             work: dict[int, Any] = {}
             for i, j in _parts((N, M), H * d_k, Q, 512):
                 dV_part, dQ_sum_part, dK_sum_part, dR_sum_part = _backward_part(
-                    R, bucket[i, j], K[:, j], Q[:, i], m[:, i], Z_m[:, i], dO[:, i], V[:, j], D[:, i], work=work
+                    R, bucket[i, j], K[:, j], Q[:, i], lse[:, i], dO[:, i], V[:, j], D[:, i], work=work
                 )
                 dV[:, j] += dV_part
                 dQ_sum[:, i] += dQ_sum_part
@@ -228,7 +235,7 @@ class _Backward(torch.autograd.Function):
             # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
             S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
             # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-            P = torch.exp(S - m[..., None]) / Z_m[..., None]
+            P = torch.exp(S - lse[..., None])
         dQ = dK = dV = dR = None
         if need_V:
             # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
@@ -260,7 +267,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, V, R, bucket, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, K, V, R, bucket, P, O, lse, dO = ctx.saved_tensors
         d2dQ, d2dK, d2dV, d2dR = _spread(ctx.needs, grads)
         H = Q.shape[0]
         N = Q.shape[1]
@@ -276,8 +283,8 @@ class _Backward(torch.autograd.Function):
             d2dV = Q.new_zeros((H, M, d_v))
         if d2dR is None:
             d2dR = Q.new_zeros((L, d_k))
-        d2Q, d2K, d2V, d2R, d2dO = _Second.apply(Q, K, V, R, bucket, P, O, dO, d2dQ, d2dK, d2dV, d2dR, m, Z_m)
-        return None, None, None, None, d2Q, d2K, d2V, d2R, None, None, None, None, None, d2dO
+        d2Q, d2K, d2V, d2R, d2dO = _Second.apply(Q, K, V, R, bucket, P, O, dO, d2dQ, d2dK, d2dV, d2dR, lse)
+        return None, None, None, None, d2Q, d2K, d2V, d2R, None, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -285,13 +292,13 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, V, R, bucket, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, K, V, R, bucket, P, O, lse, dO = ctx.saved_tensors
         tQ = _zero(tangents[4], Q)
         tK = _zero(tangents[5], K)
         tV = _zero(tangents[6], V)
         tR = _zero(tangents[7], R)
-        tdO = _zero(tangents[13], dO)
-        tdQ, tdK, tdV, tdR = _SecondTangent.apply(Q, K, V, R, bucket, P, O, dO, tQ, tK, tV, tR, tdO, m, Z_m)
+        tdO = _zero(tangents[12], dO)
+        tdQ, tdK, tdV, tdR = _SecondTangent.apply(Q, K, V, R, bucket, P, O, dO, tQ, tK, tV, tR, tdO, lse)
         return _needed(ctx.needs, (tdQ, tdK, tdV, tdR))
 
 
@@ -314,8 +321,7 @@ class _Second(torch.autograd.Function):
         d2dK: Tensor,
         d2dV: Tensor,
         d2dR: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
         L = R.shape[0]
@@ -323,7 +329,7 @@ class _Second(torch.autograd.Function):
             # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
             S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
             # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-            P = torch.exp(S - m[..., None]) / Z_m[..., None]
+            P = torch.exp(S - lse[..., None])
         # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
         # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
@@ -401,8 +407,7 @@ class _SecondTangent(torch.autograd.Function):
         tV: Tensor,
         tR: Tensor,
         tdO: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
         L = R.shape[0]
@@ -410,7 +415,7 @@ class _SecondTangent(torch.autograd.Function):
             # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
             S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
             # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-            P = torch.exp(S - m[..., None]) / Z_m[..., None]
+            P = torch.exp(S - lse[..., None])
         # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
         # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
@@ -464,7 +469,7 @@ class _SecondTangent(torch.autograd.Function):
 
 
 def _forward_part(R: Tensor, bucket: Tensor, K: Tensor, Q: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
-    """One part along N, or the whole: m, Z_m, P, O."""
+    """One part along N, or the whole: O, lse."""
     d_k = R.shape[-1]
     N_block = bucket.shape[0]
     M = bucket.shape[-1]
@@ -484,12 +489,12 @@ def _forward_part(R: Tensor, bucket: Tensor, K: Tensor, Q: Tensor, V: Tensor, O:
     P = torch.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = torch.matmul(P, V, out=O)
-    return m, Z_m, P, O
+    # lse[h,i] = m[h,i] + log(Z_m[h,i])
+    lse = torch.add(m, torch.log(Z_m), out=m)
+    return O, lse
 
 
-def _backward_part(
-    R: Tensor, bucket: Tensor, K: Tensor, Q: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor, work: Any = None
-) -> Any:
+def _backward_part(R: Tensor, bucket: Tensor, K: Tensor, Q: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: Tensor, work: Any = None) -> Any:
     """One part along N and M, or the whole: dV, dQ_sum, dK_sum, dR_sum."""
     d_k = R.shape[-1]
     L = R.shape[0]
@@ -512,9 +517,8 @@ def _backward_part(
     Q_K_R = (K_R @ Q[..., None])[..., 0]
     S = torch.divide(Q_K_R, math.sqrt(d_k), out=Q_K_R)
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = torch.subtract(S, m[..., None], out=S)
+    P = torch.subtract(S, lse[..., None], out=S)
     torch.exp(P, out=P)
-    P /= Z_m[..., None]
     # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dV = torch.matmul(P.mT, dO, out=space_2)
     # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
@@ -621,6 +625,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

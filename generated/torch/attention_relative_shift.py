@@ -69,7 +69,7 @@ class _Forward(torch.autograd.Function):
         d_k = Q.shape[-1]
         N = Q.shape[1]
         # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[h,i - j + size(N) - 1]
-        S = Q @ K.mT / math.sqrt(d_k) + _read(R, {1: (N - 1, (1, N), (-1, N))})
+        S = Q / math.sqrt(d_k) @ K.mT + _read(R, {1: (N - 1, (1, N), (-1, N))})
         # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
         P = torch.softmax(S, dim=-1)
         # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])

@@ -21,8 +21,7 @@ Saved for the backward pass:
     scale: for dQ, dK and P
     P: for dV and dS; where it is large it is not saved but made anew
     O: for D
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -38,10 +37,13 @@ O = softmax(scale Q K^T) V.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -90,28 +92,34 @@ class _Forward(torch.autograd.Function):
             P = exp_S / Z_m[..., None]
             # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
             O = P @ V
+            # lse[b,i] = m[b,i] + log(Z_m[b,i])
+            lse = m + torch.log(Z_m)
         else:
             P = None
-            m = _empty((B, N), Q)
-            Z_m = _empty((B, N), Q)
             O = _empty((B, N, d_v), Q)
-            work: dict[int, Any] = {}
-            for b, i in _parts((B, N), M, Q, 128):
-                m[b, i], Z_m[b, i], _, _ = _forward_part(Q[b, i], K[b], scale, V[b], O=O[b, i], work=work)
-        return O, P, m, Z_m
+            lse = _empty((B, N), Q)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for b, i in parts:
+                    _, lse[b, i] = _forward_part(Q[b, i], K[b], scale, V[b], O=O[b, i], work=work)
+                return ()
+
+            _together(run, _parts((B, N), M, Q, 256), 2, Q)
+        return O, P, lse
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V, scale = inputs
-        O, P, m, Z_m = output
-        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P,) if t is not None))
+        O, P, lse = output
+        ctx.mark_non_differentiable(lse, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, scale, P, O, m, Z_m)
-        ctx.save_for_forward(Q, K, V, scale, P, O, m, Z_m)
+        ctx.save_for_backward(Q, K, V, scale, P, O, lse)
+        ctx.save_for_forward(Q, K, V, scale, P, O, lse)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, K, V, scale, P, O, m, Z_m = ctx.saved_tensors
+        Q, K, V, scale, P, O, lse = ctx.saved_tensors
         B = Q.shape[0]
         N = Q.shape[1]
         d_v = V.shape[-1]
@@ -120,7 +128,7 @@ class _Forward(torch.autograd.Function):
         _, need_Q, need_K, need_V, _ = ctx.needs_input_grad
         dQ, dK, dV = _spread(
             (need_Q, need_K, need_V),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, scale, P, O, m, Z_m, dO),
+            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, scale, P, O, lse, dO),
         )
         return None, dQ, dK, dV, None
 
@@ -130,7 +138,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any, _scale: Any) -> Any:
-        Q, K, V, scale, _P, _O, _m, _Z_m = ctx.saved_tensors
+        Q, K, V, scale, _P, _O, _lse = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -146,7 +154,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[..., None])
         # tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, P[b,i,j]*tV[b,j,e])
         tO = tP @ V + P @ tV
-        return tO, None, None, None
+        return tO, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -179,8 +187,7 @@ class _Backward(torch.autograd.Function):
         scale: Tensor,
         P: Tensor,
         O: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
         dO: Tensor,
     ) -> Any:
         B = Q.shape[0]
@@ -194,13 +201,18 @@ class _Backward(torch.autograd.Function):
             dV = Q.new_zeros((B, M, d_v))
             dQ = _empty((B, N, d_k), Q)
             dK_sum = Q.new_zeros((B, M, d_k))
-            work: dict[int, Any] = {}
-            for b, i in _parts((B, N), M, Q, 128):
-                dV_part, _, dK_sum_part = _backward_part(
-                    Q[b, i], K[b], scale, m[b, i], Z_m[b, i], dO[b, i], V[b], D[b, i], dQ=dQ[b, i], work=work
-                )
-                dV[b] += dV_part
-                dK_sum[b] += dK_sum_part
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for b, i in parts:
+                    dV_part, _, dK_sum_part = _backward_part(
+                        Q[b, i], K[b], scale, lse[b, i], dO[b, i], V[b], D[b, i], dQ=dQ[b, i], work=work
+                    )
+                    dV[b] += dV_part
+                    dK_sum[b] += dK_sum_part
+                return ()
+
+            _together(run, _parts((B, N), M, Q, 256), 1, Q)
             # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
             dK = scale * dK_sum
             return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
@@ -208,7 +220,7 @@ class _Backward(torch.autograd.Function):
             # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
             S = scale * (Q @ K.mT)
             # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
-            P = torch.exp(S - m[..., None]) / Z_m[..., None]
+            P = torch.exp(S - lse[..., None])
         dQ = dK = dV = None
         if need_V:
             # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
@@ -237,7 +249,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, V, scale, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, K, V, scale, P, O, lse, dO = ctx.saved_tensors
         d2dQ, d2dK, d2dV = _spread(ctx.needs, grads)
         B = Q.shape[0]
         N = Q.shape[1]
@@ -250,8 +262,8 @@ class _Backward(torch.autograd.Function):
             d2dK = Q.new_zeros((B, M, d_k))
         if d2dV is None:
             d2dV = Q.new_zeros((B, M, d_v))
-        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, scale, P, O, dO, d2dQ, d2dK, d2dV, m, Z_m)
-        return None, None, None, d2Q, d2K, d2V, None, None, None, None, None, d2dO
+        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, scale, P, O, dO, d2dQ, d2dK, d2dV, lse)
+        return None, None, None, d2Q, d2K, d2V, None, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -259,12 +271,12 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, V, scale, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, K, V, scale, P, O, lse, dO = ctx.saved_tensors
         tQ = _zero(tangents[3], Q)
         tK = _zero(tangents[4], K)
         tV = _zero(tangents[5], V)
-        tdO = _zero(tangents[11], dO)
-        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, scale, P, O, dO, tQ, tK, tV, tdO, m, Z_m)
+        tdO = _zero(tangents[10], dO)
+        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, scale, P, O, dO, tQ, tK, tV, tdO, lse)
         return _needed(ctx.needs, (tdQ, tdK, tdV))
 
 
@@ -285,14 +297,13 @@ class _Second(torch.autograd.Function):
         d2dQ: Tensor,
         d2dK: Tensor,
         d2dV: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         if P is None:
             # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
             S = scale * (Q @ K.mT)
             # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
-            P = torch.exp(S - m[..., None]) / Z_m[..., None]
+            P = torch.exp(S - lse[..., None])
         # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
         dP = dO @ V.mT
         # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
@@ -352,14 +363,13 @@ class _SecondTangent(torch.autograd.Function):
         tK: Tensor,
         tV: Tensor,
         tdO: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         if P is None:
             # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
             S = scale * (Q @ K.mT)
             # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
-            P = torch.exp(S - m[..., None]) / Z_m[..., None]
+            P = torch.exp(S - lse[..., None])
         # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
         dP = dO @ V.mT
         # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
@@ -399,7 +409,7 @@ class _SecondTangent(torch.autograd.Function):
 
 
 def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
-    """One part along B and N, or the whole: m, Z_m, P, O."""
+    """One part along B and N, or the whole: O, lse."""
     B_block = Q.shape[0]
     N_block = Q.shape[1]
     M = K.shape[1]
@@ -413,15 +423,16 @@ def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, V: Tensor, O: Any = None,
     exp_S = torch.subtract(S, m[..., None], out=S)
     torch.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(dim=-1)
-    # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
-    P = torch.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
-    O = torch.matmul(P, V, out=O)
-    return m, Z_m, P, O
+    exp_S_V = torch.matmul(exp_S, V, out=O)
+    O = torch.divide(exp_S_V, Z_m[..., None], out=exp_S_V)
+    # lse[b,i] = m[b,i] + log(Z_m[b,i])
+    lse = torch.add(m, torch.log(Z_m), out=m)
+    return O, lse
 
 
 def _backward_part(
-    Q: Tensor, K: Tensor, scale: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None
+    Q: Tensor, K: Tensor, scale: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None
 ) -> Any:
     """One part along B and N, or the whole: dV, dQ, dK_sum."""
     B_block = Q.shape[0]
@@ -436,9 +447,8 @@ def _backward_part(
     Q_K = torch.matmul(Q, K.mT, out=space_1)
     S = torch.multiply(Q_K, scale, out=Q_K)
     # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
-    P = torch.subtract(S, m[..., None], out=S)
+    P = torch.subtract(S, lse[..., None], out=S)
     torch.exp(P, out=P)
-    P /= Z_m[..., None]
     # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
     dV = torch.matmul(P.mT, dO, out=space_2)
     # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
@@ -535,6 +545,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

@@ -39,10 +39,13 @@ A learned sink in the softmax takes what no token gets: P = exp(S) / (exp(sink) 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -81,7 +84,7 @@ class _Forward(torch.autograd.Function):
         d_v = V.shape[-1]
         if _saved_whole(H * N * M, Q, K, V, sink):
             # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-            S = Q @ K.mT / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.mT
             # m[h,i] = max(sink[h], max(k, S[h,i,k]))
             m = torch.maximum(sink[:, None], S.amax(dim=-1))
             # Z_m[h,i] = exp(sink[h] - m[h,i]) + sum(k, exp(S[h,i,k] - m[h,i]))
@@ -96,9 +99,14 @@ class _Forward(torch.autograd.Function):
             m = _empty((H, N), Q)
             Z_m = _empty((H, N), Q)
             O = _empty((H, N, d_v), Q)
-            work: dict[int, Any] = {}
-            for h, i in _parts((H, N), M, Q, 128):
-                m[h, i], _, _, _ = _forward_part(Q[h, i], K[h], sink[h], V[h], Z_m=Z_m[h, i], O=O[h, i], work=work)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for h, i in parts:
+                    m[h, i], _, _ = _forward_part(Q[h, i], K[h], sink[h], V[h], Z_m=Z_m[h, i], O=O[h, i], work=work)
+                return ()
+
+            _together(run, _parts((H, N), M, Q, 256), 2, Q)
         return O, m, Z_m, P
 
     @staticmethod
@@ -207,13 +215,18 @@ class _Backward(torch.autograd.Function):
             dsink_sum = _empty((H, N), Q)
             dQ = _empty((H, N, d_k), Q)
             dK_sum = Q.new_zeros((H, M, d_k))
-            work: dict[int, Any] = {}
-            for h, i in _parts((H, N), M, Q, 128):
-                dV_part, dsink_sum[h, i], _, dK_sum_part = _backward_part(
-                    Q[h, i], K[h], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i], dQ=dQ[h, i], work=work
-                )
-                dV[h] += dV_part
-                dK_sum[h] += dK_sum_part
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for h, i in parts:
+                    dV_part, dsink_sum[h, i], _, dK_sum_part = _backward_part(
+                        Q[h, i], K[h], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i], dQ=dQ[h, i], work=work
+                    )
+                    dV[h] += dV_part
+                    dK_sum[h] += dK_sum_part
+                return ()
+
+            _together(run, _parts((H, N), M, Q, 256), 1, Q)
             # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
             dsink = -torch.linalg.vecdot(t, dsink_sum)
             # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
@@ -221,7 +234,7 @@ class _Backward(torch.autograd.Function):
             return _needed((need_Q, need_K, need_V, need_sink), (dQ, dK, dV, dsink))
         if P is None:
             # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-            S = Q @ K.mT / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.mT
             # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
             P = torch.exp(S - m[..., None]) / Z_m[..., None]
         dQ = dK = dV = dsink = None
@@ -314,7 +327,7 @@ class _Second(torch.autograd.Function):
         d_k = Q.shape[-1]
         if P is None:
             # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-            S = Q @ K.mT / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.mT
             # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
             P = torch.exp(S - m[..., None]) / Z_m[..., None]
         # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
@@ -397,7 +410,7 @@ class _SecondTangent(torch.autograd.Function):
         d_k = Q.shape[-1]
         if P is None:
             # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-            S = Q @ K.mT / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.mT
             # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
             P = torch.exp(S - m[..., None]) / Z_m[..., None]
         # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
@@ -456,28 +469,26 @@ class _SecondTangent(torch.autograd.Function):
 
 
 def _forward_part(Q: Tensor, K: Tensor, sink: Tensor, V: Tensor, Z_m: Any = None, O: Any = None, work: Any = None) -> Any:
-    """One part along H and N, or the whole: m, Z_m, P, O."""
+    """One part along H and N, or the whole: m, Z_m, O."""
     d_k = Q.shape[-1]
     H_block = Q.shape[0]
     N_block = Q.shape[1]
     M = K.shape[1]
     (space_1,) = _spaces(work, Q, (H_block, N_block, M))
-    # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-    Q_K = torch.matmul(Q, K.mT, out=space_1)
-    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
+    # S_bits[h,i,j] = S[h,i,j]/log(2)
+    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # m[h,i] = max(sink[h], max(k, S[h,i,k]))
-    m = torch.maximum(sink[:, None], S.amax(dim=-1))
+    m = torch.maximum(sink[:, None], math.log(2) * S_bits.amax(dim=-1))
     # Z_m[h,i] = exp(sink[h] - m[h,i]) + sum(k, exp(S[h,i,k] - m[h,i]))
-    exp_S = torch.subtract(S, m[..., None], out=S)
-    torch.exp(exp_S, out=exp_S)
+    exp2_S_bits = torch.subtract(S_bits, (m / math.log(2))[..., None], out=S_bits)
+    torch.exp2(exp2_S_bits, out=exp2_S_bits)
     Z_m = torch.subtract(sink[:, None], m, out=Z_m)
     torch.exp(Z_m, out=Z_m)
-    Z_m += exp_S.sum(dim=-1)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = torch.divide(exp_S, Z_m[..., None], out=exp_S)
+    Z_m += exp2_S_bits.sum(dim=-1)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-    O = torch.matmul(P, V, out=O)
-    return m, Z_m, P, O
+    exp2_S_bits_V = torch.matmul(exp2_S_bits, V, out=O)
+    O = torch.divide(exp2_S_bits_V, Z_m[..., None], out=exp2_S_bits_V)
+    return m, Z_m, O
 
 
 def _backward_part(Q: Tensor, K: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None) -> Any:
@@ -490,12 +501,11 @@ def _backward_part(Q: Tensor, K: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: 
     space_1, space_2, space_3, space_4 = _spaces(
         work, Q, (H_block, N_block, M), (H_block, M, d_v), (H_block, N_block, M), (H_block, M, d_k)
     )
-    # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-    Q_K = torch.matmul(Q, K.mT, out=space_1)
-    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
+    # S_bits[h,i,j] = S[h,i,j]/log(2)
+    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
-    P = torch.subtract(S, m[..., None], out=S)
-    torch.exp(P, out=P)
+    P = torch.subtract(S_bits, (m / math.log(2))[..., None], out=S_bits)
+    torch.exp2(P, out=P)
     P /= Z_m[..., None]
     # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dV = torch.matmul(P.mT, dO, out=space_2)
@@ -505,7 +515,7 @@ def _backward_part(Q: Tensor, K: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: 
     dsink_sum = torch.linalg.vecdot(dP, P)
     # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
-    dS = torch.multiply(dP_D, P, out=dP_D)
+    dS = torch.multiply(P, dP_D, out=P)
     # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
@@ -588,6 +598,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

@@ -23,8 +23,7 @@ Saved for the backward pass:
     Z: for dZ; where it is large it is not saved but made anew
     P: for dV and dS; where it is large it is not saved but made anew
     O: for D
-    m: for Z and P
-    E_m: for Z and P
+    lse: for Z and P
 
 Gradients:
 
@@ -41,10 +40,13 @@ The scores stay between -cap and cap: S = cap tanh(Q K^T / (sqrt(d_k) cap)). Gem
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -84,7 +86,7 @@ class _Forward(torch.autograd.Function):
         d_v = V.shape[-1]
         if _saved_whole(H * N * M, Q, K, V):
             # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-            Z = Q @ K.mT / math.sqrt(d_k)
+            Z = Q / math.sqrt(d_k) @ K.mT
             # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
             S = cap * torch.tanh(Z / cap)
             # m[h,i] = max(k, S[h,i,k])
@@ -96,29 +98,35 @@ class _Forward(torch.autograd.Function):
             P = exp_S / E_m[..., None]
             # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
             O = P @ V
+            # lse[h,i] = m[h,i] + log(E_m[h,i])
+            lse = m + torch.log(E_m)
         else:
             Z = None
             P = None
-            m = _empty((H, N), Q)
-            E_m = _empty((H, N), Q)
             O = _empty((H, N, d_v), Q)
-            work: dict[int, Any] = {}
-            for h, i in _parts((H, N), M, Q, 128):
-                _, m[h, i], E_m[h, i], _, _ = _forward_part(Q[h, i], K[h], cap, V[h], O=O[h, i], work=work)
-        return O, Z, P, m, E_m
+            lse = _empty((H, N), Q)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for h, i in parts:
+                    _, lse[h, i] = _forward_part(Q[h, i], K[h], cap, V[h], O=O[h, i], work=work)
+                return ()
+
+            _together(run, _parts((H, N), M, Q, 256), 2, Q)
+        return O, Z, P, lse
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V, cap = inputs
-        O, Z, P, m, E_m = output
-        ctx.mark_non_differentiable(m, E_m, *(t for t in (Z, P) if t is not None))
+        O, Z, P, lse = output
+        ctx.mark_non_differentiable(lse, *(t for t in (Z, P) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, cap, Z, P, O, m, E_m)
-        ctx.save_for_forward(Q, K, V, cap, Z, P, O, m, E_m)
+        ctx.save_for_backward(Q, K, V, cap, Z, P, O, lse)
+        ctx.save_for_forward(Q, K, V, cap, Z, P, O, lse)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, K, V, cap, Z, P, O, m, E_m = ctx.saved_tensors
+        Q, K, V, cap, Z, P, O, lse = ctx.saved_tensors
         H = Q.shape[0]
         N = Q.shape[1]
         d_v = V.shape[-1]
@@ -127,7 +135,7 @@ class _Forward(torch.autograd.Function):
         _, need_Q, need_K, need_V, _ = ctx.needs_input_grad
         dQ, dK, dV = _spread(
             (need_Q, need_K, need_V),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, cap, Z, P, O, m, E_m, dO),
+            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, cap, Z, P, O, lse, dO),
         )
         return None, dQ, dK, dV, None
 
@@ -137,7 +145,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any, _cap: Any) -> Any:
-        Q, K, V, cap, _Z, _P, _O, _m, _E_m = ctx.saved_tensors
+        Q, K, V, cap, _Z, _P, _O, _lse = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -159,7 +167,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[..., None])
         # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
-        return tO, None, None, None, None
+        return tO, None, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -193,8 +201,7 @@ class _Backward(torch.autograd.Function):
         Z: Tensor,
         P: Tensor,
         O: Tensor,
-        m: Tensor,
-        E_m: Tensor,
+        lse: Tensor,
         dO: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
@@ -208,23 +215,26 @@ class _Backward(torch.autograd.Function):
             dV = Q.new_zeros((H, M, d_v))
             dQ = _empty((H, N, d_k), Q)
             dK_sum = Q.new_zeros((H, M, d_k))
-            work: dict[int, Any] = {}
-            for h, i in _parts((H, N), M, Q, 128):
-                dV_part, _, dK_sum_part = _backward_part(
-                    Q[h, i], K[h], cap, m[h, i], E_m[h, i], dO[h, i], V[h], D[h, i], dQ=dQ[h, i], work=work
-                )
-                dV[h] += dV_part
-                dK_sum[h] += dK_sum_part
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for h, i in parts:
+                    dV_part, _, dK_sum_part = _backward_part(Q[h, i], K[h], cap, lse[h, i], dO[h, i], V[h], D[h, i], dQ=dQ[h, i], work=work)
+                    dV[h] += dV_part
+                    dK_sum[h] += dK_sum_part
+                return ()
+
+            _together(run, _parts((H, N), M, Q, 256), 1, Q)
             # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
             dK = dK_sum / math.sqrt(d_k)
             return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
         if Z is None:
             # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-            Z = Q @ K.mT / math.sqrt(d_k)
+            Z = Q / math.sqrt(d_k) @ K.mT
             # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
             S = cap * torch.tanh(Z / cap)
             # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
-            P = torch.exp(S - m[..., None]) / E_m[..., None]
+            P = torch.exp(S - lse[..., None])
         dQ = dK = dV = None
         if need_V:
             # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
@@ -255,7 +265,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, V, cap, Z, P, O, m, E_m, dO = ctx.saved_tensors
+        Q, K, V, cap, Z, P, O, lse, dO = ctx.saved_tensors
         d2dQ, d2dK, d2dV = _spread(ctx.needs, grads)
         H = Q.shape[0]
         N = Q.shape[1]
@@ -268,8 +278,8 @@ class _Backward(torch.autograd.Function):
             d2dK = Q.new_zeros((H, M, d_k))
         if d2dV is None:
             d2dV = Q.new_zeros((H, M, d_v))
-        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, cap, Z, P, O, dO, d2dQ, d2dK, d2dV, m, E_m)
-        return None, None, None, d2Q, d2K, d2V, None, None, None, None, None, None, d2dO
+        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, cap, Z, P, O, dO, d2dQ, d2dK, d2dV, lse)
+        return None, None, None, d2Q, d2K, d2V, None, None, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -277,12 +287,12 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, V, cap, Z, P, O, m, E_m, dO = ctx.saved_tensors
+        Q, K, V, cap, Z, P, O, lse, dO = ctx.saved_tensors
         tQ = _zero(tangents[3], Q)
         tK = _zero(tangents[4], K)
         tV = _zero(tangents[5], V)
-        tdO = _zero(tangents[12], dO)
-        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, cap, Z, P, O, dO, tQ, tK, tV, tdO, m, E_m)
+        tdO = _zero(tangents[11], dO)
+        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, cap, Z, P, O, dO, tQ, tK, tV, tdO, lse)
         return _needed(ctx.needs, (tdQ, tdK, tdV))
 
 
@@ -304,17 +314,16 @@ class _Second(torch.autograd.Function):
         d2dQ: Tensor,
         d2dK: Tensor,
         d2dV: Tensor,
-        m: Tensor,
-        E_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
         if Z is None:
             # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-            Z = Q @ K.mT / math.sqrt(d_k)
+            Z = Q / math.sqrt(d_k) @ K.mT
             # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
             S = cap * torch.tanh(Z / cap)
             # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
-            P = torch.exp(S - m[..., None]) / E_m[..., None]
+            P = torch.exp(S - lse[..., None])
         # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
         # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
@@ -384,17 +393,16 @@ class _SecondTangent(torch.autograd.Function):
         tK: Tensor,
         tV: Tensor,
         tdO: Tensor,
-        m: Tensor,
-        E_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
         if Z is None:
             # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-            Z = Q @ K.mT / math.sqrt(d_k)
+            Z = Q / math.sqrt(d_k) @ K.mT
             # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
             S = cap * torch.tanh(Z / cap)
             # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
-            P = torch.exp(S - m[..., None]) / E_m[..., None]
+            P = torch.exp(S - lse[..., None])
         # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
         # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
@@ -443,15 +451,14 @@ class _SecondTangent(torch.autograd.Function):
 
 
 def _forward_part(Q: Tensor, K: Tensor, cap: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
-    """One part along H and N, or the whole: Z, m, E_m, P, O."""
+    """One part along H and N, or the whole: O, lse."""
     d_k = Q.shape[-1]
     H_block = Q.shape[0]
     N_block = Q.shape[1]
     M = K.shape[1]
     space_1, space_2 = _spaces(work, Q, (H_block, N_block, M), (H_block, N_block, M))
     # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-    Q_K = torch.matmul(Q, K.mT, out=space_1)
-    Z = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
+    Z = torch.matmul(Q / math.sqrt(d_k), K.mT, out=space_1)
     # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
     S = torch.divide(Z, cap, out=space_2)
     torch.tanh(S, out=S)
@@ -462,15 +469,16 @@ def _forward_part(Q: Tensor, K: Tensor, cap: Tensor, V: Tensor, O: Any = None, w
     exp_S = torch.subtract(S, m[..., None], out=S)
     torch.exp(exp_S, out=exp_S)
     E_m = exp_S.sum(dim=-1)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
-    P = torch.divide(exp_S, E_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-    O = torch.matmul(P, V, out=O)
-    return Z, m, E_m, P, O
+    exp_S_V = torch.matmul(exp_S, V, out=O)
+    O = torch.divide(exp_S_V, E_m[..., None], out=exp_S_V)
+    # lse[h,i] = m[h,i] + log(E_m[h,i])
+    lse = torch.add(m, torch.log(E_m), out=m)
+    return O, lse
 
 
 def _backward_part(
-    Q: Tensor, K: Tensor, cap: Tensor, m: Tensor, E_m: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None
+    Q: Tensor, K: Tensor, cap: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None
 ) -> Any:
     """One part along H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
@@ -482,16 +490,14 @@ def _backward_part(
         work, Q, (H_block, N_block, M), (H_block, N_block, M), (H_block, M, d_v), (H_block, N_block, M), (H_block, M, d_k)
     )
     # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-    Q_K = torch.matmul(Q, K.mT, out=space_1)
-    Z = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
+    Z = torch.matmul(Q / math.sqrt(d_k), K.mT, out=space_1)
     # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
     S = torch.divide(Z, cap, out=space_2)
     torch.tanh(S, out=S)
     S *= cap
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
-    P = torch.subtract(S, m[..., None], out=S)
+    P = torch.subtract(S, lse[..., None], out=S)
     torch.exp(P, out=P)
-    P /= E_m[..., None]
     # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dV = torch.matmul(P.mT, dO, out=space_3)
     # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
@@ -591,6 +597,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

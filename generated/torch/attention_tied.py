@@ -17,8 +17,7 @@ Saved for the backward pass:
     V: for dP
     P: for dV and dS; where it is large it is not saved but made anew
     O: for D
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -33,10 +32,13 @@ O = softmax(Q Q^T / sqrt(d_k)) V: queries are keys, and their two gradients add.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -71,7 +73,7 @@ class _Forward(torch.autograd.Function):
         d_v = V.shape[-1]
         if _saved_whole(N * N, Q, V):
             # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
-            S = Q @ Q.T / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ Q.T
             # m[i] = max(k, S[i,k])
             m = S.amax(dim=-1)
             # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
@@ -81,34 +83,40 @@ class _Forward(torch.autograd.Function):
             P = exp_S / Z_m[:, None]
             # O[i,e] = sum(j, P[i,j]*V[j,e])
             O = P @ V
+            # lse[i] = m[i] + log(Z_m[i])
+            lse = m + torch.log(Z_m)
         else:
             P = None
-            m = _empty((N,), Q)
-            Z_m = _empty((N,), Q)
             O = _empty((N, d_v), Q)
-            work: dict[int, Any] = {}
-            for (i,) in _parts((N,), N, Q, 128):
-                m[i], Z_m[i], _, _ = _forward_part(Q[i], Q, V, O=O[i], work=work)
-        return O, P, m, Z_m
+            lse = _empty((N,), Q)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for (i,) in parts:
+                    _, lse[i] = _forward_part(Q[i], Q, V, O=O[i], work=work)
+                return ()
+
+            _together(run, _parts((N,), N, Q, 256), 1, Q)
+        return O, P, lse
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, V = inputs
-        O, P, m, Z_m = output
-        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P,) if t is not None))
+        O, P, lse = output
+        ctx.mark_non_differentiable(lse, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, V, P, O, m, Z_m)
-        ctx.save_for_forward(Q, V, P, O, m, Z_m)
+        ctx.save_for_backward(Q, V, P, O, lse)
+        ctx.save_for_forward(Q, V, P, O, lse)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, V, P, O, m, Z_m = ctx.saved_tensors
+        Q, V, P, O, lse = ctx.saved_tensors
         N = Q.shape[0]
         d_v = V.shape[-1]
         if dO is None:
             dO = Q.new_zeros((N, d_v))
         _, need_Q, need_V = ctx.needs_input_grad
-        dQ, dV = _spread((need_Q, need_V), _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_V, Q, V, P, O, m, Z_m, dO))
+        dQ, dV = _spread((need_Q, need_V), _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_V, Q, V, P, O, lse, dO))
         return None, dQ, dV
 
 
@@ -117,7 +125,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tV: Any) -> Any:
-        Q, V, _P, _O, _m, _Z_m = ctx.saved_tensors
+        Q, V, _P, _O, _lse = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tV = _zero(tV, V)
         d_k = Q.shape[-1]
@@ -133,7 +141,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[:, None])
         # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
-        return tO, None, None, None
+        return tO, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -156,7 +164,7 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(need_Q: bool, need_V: bool, Q: Tensor, V: Tensor, P: Tensor, O: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor) -> Any:
+    def forward(need_Q: bool, need_V: bool, Q: Tensor, V: Tensor, P: Tensor, O: Tensor, lse: Tensor, dO: Tensor) -> Any:
         d_k = Q.shape[-1]
         N = Q.shape[0]
         d_v = V.shape[-1]
@@ -168,7 +176,7 @@ class _Backward(torch.autograd.Function):
             dQ_sum_2 = Q.new_zeros((N, d_k))
             work: dict[int, Any] = {}
             for (i,) in _parts((N,), N, Q, 512):
-                dV_part, _, dQ_sum_2_part = _backward_part(Q[i], Q, m[i], Z_m[i], dO[i], V, D[i], dQ_sum=dQ_sum[i], work=work)
+                dV_part, _, dQ_sum_2_part = _backward_part(Q[i], Q, lse[i], dO[i], V, D[i], dQ_sum=dQ_sum[i], work=work)
                 dV += dV_part
                 dQ_sum_2 += dQ_sum_2_part
             # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
@@ -176,9 +184,9 @@ class _Backward(torch.autograd.Function):
             return _needed((need_Q, need_V), (dQ, dV))
         if P is None:
             # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
-            S = Q @ Q.T / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ Q.T
             # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-            P = torch.exp(S - m[:, None]) / Z_m[:, None]
+            P = torch.exp(S - lse[:, None])
         dQ = dV = None
         if need_V:
             # dV[j,e] = sum(i, dO[i,e]*P[i,j])
@@ -203,7 +211,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, V, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, V, P, O, lse, dO = ctx.saved_tensors
         d2dQ, d2dV = _spread(ctx.needs, grads)
         N = Q.shape[0]
         d_k = Q.shape[-1]
@@ -212,8 +220,8 @@ class _Backward(torch.autograd.Function):
             d2dQ = Q.new_zeros((N, d_k))
         if d2dV is None:
             d2dV = Q.new_zeros((N, d_v))
-        d2Q, d2V, d2dO = _Second.apply(Q, V, P, O, dO, d2dQ, d2dV, m, Z_m)
-        return None, None, d2Q, d2V, None, None, None, None, d2dO
+        d2Q, d2V, d2dO = _Second.apply(Q, V, P, O, dO, d2dQ, d2dV, lse)
+        return None, None, d2Q, d2V, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -221,11 +229,11 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, V, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, V, P, O, lse, dO = ctx.saved_tensors
         tQ = _zero(tangents[2], Q)
         tV = _zero(tangents[3], V)
-        tdO = _zero(tangents[8], dO)
-        tdQ, tdV = _SecondTangent.apply(Q, V, P, O, dO, tQ, tV, tdO, m, Z_m)
+        tdO = _zero(tangents[7], dO)
+        tdQ, tdV = _SecondTangent.apply(Q, V, P, O, dO, tQ, tV, tdO, lse)
         return _needed(ctx.needs, (tdQ, tdV))
 
 
@@ -235,13 +243,13 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(Q: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dV: Tensor, m: Tensor, Z_m: Tensor) -> Any:
+    def forward(Q: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dV: Tensor, lse: Tensor) -> Any:
         d_k = Q.shape[-1]
         if P is None:
             # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
-            S = Q @ Q.T / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ Q.T
             # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-            P = torch.exp(S - m[:, None]) / Z_m[:, None]
+            P = torch.exp(S - lse[:, None])
         # dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
         # D[i] = sum(e, dO[i,e]*O[i,e])
@@ -287,13 +295,13 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(Q: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, tQ: Tensor, tV: Tensor, tdO: Tensor, m: Tensor, Z_m: Tensor) -> Any:
+    def forward(Q: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, tQ: Tensor, tV: Tensor, tdO: Tensor, lse: Tensor) -> Any:
         d_k = Q.shape[-1]
         if P is None:
             # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
-            S = Q @ Q.T / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ Q.T
             # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-            P = torch.exp(S - m[:, None]) / Z_m[:, None]
+            P = torch.exp(S - lse[:, None])
         # dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
         # D[i] = sum(e, dO[i,e]*O[i,e])
@@ -332,50 +340,47 @@ class _SecondTangent(torch.autograd.Function):
 
 
 def _forward_part(Q: Tensor, Q_rows: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
-    """One part along N, or the whole: m, Z_m, P, O."""
+    """One part along N, or the whole: O, lse."""
     d_k = Q.shape[-1]
     N_block = Q.shape[0]
     N = Q_rows.shape[0]
     (space_1,) = _spaces(work, Q, (N_block, N))
-    # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
-    Q_Q_rows = torch.matmul(Q, Q_rows.T, out=space_1)
-    S = torch.divide(Q_Q_rows, math.sqrt(d_k), out=Q_Q_rows)
+    # S_bits[i,j] = S[i,j]/log(2)
+    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), Q_rows.T, out=space_1)
     # m[i] = max(k, S[i,k])
-    m = S.amax(dim=-1)
+    max_S_bits = S_bits.amax(dim=-1)
+    m = math.log(2) * max_S_bits
     # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
-    exp_S = torch.subtract(S, m[:, None], out=S)
-    torch.exp(exp_S, out=exp_S)
-    Z_m = exp_S.sum(dim=-1)
-    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-    P = torch.divide(exp_S, Z_m[:, None], out=exp_S)
+    exp2_S_bits = torch.subtract(S_bits, max_S_bits[:, None], out=S_bits)
+    torch.exp2(exp2_S_bits, out=exp2_S_bits)
+    Z_m = exp2_S_bits.sum(dim=-1)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
-    O = torch.matmul(P, V, out=O)
-    return m, Z_m, P, O
+    exp2_S_bits_V = torch.matmul(exp2_S_bits, V, out=O)
+    O = torch.divide(exp2_S_bits_V, Z_m[:, None], out=exp2_S_bits_V)
+    # lse[i] = m[i] + log(Z_m[i])
+    lse = m + torch.log(Z_m)
+    return O, lse
 
 
-def _backward_part(
-    Q: Tensor, Q_rows: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ_sum: Any = None, work: Any = None
-) -> Any:
+def _backward_part(Q: Tensor, Q_rows: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ_sum: Any = None, work: Any = None) -> Any:
     """One part along N, or the whole: dV, dQ_sum, dQ_sum_2."""
     d_k = Q.shape[-1]
     N_block = Q.shape[0]
     N = Q_rows.shape[0]
     d_v = dO.shape[-1]
     space_1, space_2, space_3, space_4 = _spaces(work, Q, (N_block, N), (N, d_v), (N_block, N), (N, d_k))
-    # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
-    Q_Q_rows = torch.matmul(Q, Q_rows.T, out=space_1)
-    S = torch.divide(Q_Q_rows, math.sqrt(d_k), out=Q_Q_rows)
+    # S_bits[i,j] = S[i,j]/log(2)
+    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), Q_rows.T, out=space_1)
     # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
-    P = torch.subtract(S, m[:, None], out=S)
-    torch.exp(P, out=P)
-    P /= Z_m[:, None]
+    P = torch.subtract(S_bits, (lse / math.log(2))[:, None], out=S_bits)
+    torch.exp2(P, out=P)
     # dV[j,e] = sum(i, dO[i,e]*P[i,j])
     dV = torch.matmul(P.T, dO, out=space_2)
     # dP[i,j] = sum(e, dO[i,e]*V[j,e])
     dP = torch.matmul(dO, V.T, out=space_3)
     # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dP_D = torch.subtract(dP, D[:, None], out=dP)
-    dS = torch.multiply(dP_D, P, out=dP_D)
+    dS = torch.multiply(P, dP_D, out=P)
     # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
     dQ_sum = torch.matmul(dS, Q_rows, out=dQ_sum)
     # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
@@ -457,6 +462,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

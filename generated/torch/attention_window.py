@@ -24,8 +24,7 @@ Saved for the backward pass:
     O: for D
     left: for P
     right: for P
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -41,10 +40,13 @@ A token sees `left` tokens before it and `right` after it. Beltagy, Peters and C
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -83,42 +85,53 @@ class _Forward(torch.autograd.Function):
         d_v = V.shape[-1]
         if _saved_whole(N * N, Q, K, V):
             # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-            S = Q @ K.T / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.T
             # m[i] = max(k, where(i - left <= k, 1, 0)*where(k <= right + i, 1, 0)*S[i,k] -
             #     1000000000000000000000000000000*(1 - where(i - left <= k, 1, 0)*where(k <= right + i, 1, 0)))
-            mask_left = ((torch.arange(N, device=Q.device) - left)[:, None] <= torch.arange(N, device=Q.device)) & (
-                torch.arange(N, device=Q.device) <= (right + torch.arange(N, device=Q.device))[:, None]
+            masked_left = torch.where(
+                ((torch.arange(N, device=Q.device) - left)[:, None] <= torch.arange(N, device=Q.device))
+                & (torch.arange(N, device=Q.device) <= (right + torch.arange(N, device=Q.device))[:, None]),
+                S,
+                -1e30,
             )
-            m = torch.where(mask_left, S, -1e30).amax(dim=-1)
+            m = masked_left.amax(dim=-1)
             # Z_m[i] = sum(k, where(i - left <= k, 1, 0)*where(k <= right + i, 1, 0)*exp(S[i,k] - m[i]))
-            exp_S = torch.exp(S - m[:, None])
-            Z_m = torch.where(mask_left, exp_S, 0).sum(dim=-1)
+            masked_m = torch.where(m > -1e30, m, 0)
+            exp_masked_left = torch.exp(masked_left - masked_m[:, None])
+            Z_m = exp_masked_left.sum(dim=-1)
             # P[i,j] = where(i - left <= j, 1, 0)*where(j <= right + i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-            P = torch.where(mask_left, exp_S / Z_m[:, None], 0)
+            max_Z_m = Z_m.clamp(min=1)
+            P = exp_masked_left / max_Z_m[:, None]
             # O[i,e] = sum(j, P[i,j]*V[j,e])
             O = P @ V
+            # lse[i] = m[i] + log(Z_m[i])
+            lse = masked_m + torch.log(max_Z_m)
         else:
             P = None
-            m = _empty((N,), Q)
-            Z_m = _empty((N,), Q)
             O = _empty((N, d_v), Q)
-            work: dict[int, Any] = {}
-            for (i,) in _parts((N,), N, Q, 128):
-                m[i], Z_m[i], _, _ = _forward_part(Q[i], K, left, torch.arange(N, device=Q.device)[i], right, V, O=O[i], work=work)
-        return O, P, m, Z_m
+            lse = _empty((N,), Q)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for (i,) in parts:
+                    _, lse[i] = _forward_part(Q[i], K, left, torch.arange(N, device=Q.device)[i], right, V, O=O[i], work=work)
+                return ()
+
+            _together(run, _parts((N,), N, Q, 256), 1, Q)
+        return O, P, lse
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V, left, right = inputs
-        O, P, m, Z_m = output
-        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P,) if t is not None))
+        O, P, lse = output
+        ctx.mark_non_differentiable(lse, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, left, right, P, O, m, Z_m)
-        ctx.save_for_forward(Q, K, V, left, right, P, O, m, Z_m)
+        ctx.save_for_backward(Q, K, V, left, right, P, O, lse)
+        ctx.save_for_forward(Q, K, V, left, right, P, O, lse)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, K, V, left, right, P, O, m, Z_m = ctx.saved_tensors
+        Q, K, V, left, right, P, O, lse = ctx.saved_tensors
         N = Q.shape[0]
         d_v = V.shape[-1]
         if dO is None:
@@ -126,7 +139,7 @@ class _Forward(torch.autograd.Function):
         _, need_Q, need_K, need_V, _, _ = ctx.needs_input_grad
         dQ, dK, dV = _spread(
             (need_Q, need_K, need_V),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, left, right, P, O, m, Z_m, dO),
+            _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, left, right, P, O, lse, dO),
         )
         return None, dQ, dK, dV, None, None
 
@@ -136,7 +149,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any, _left: Any, _right: Any) -> Any:
-        Q, K, V, left, right, _P, _O, _m, _Z_m = ctx.saved_tensors
+        Q, K, V, left, right, _P, _O, _lse = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -163,7 +176,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[:, None])
         # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
-        return tO, None, None, None
+        return tO, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -197,8 +210,7 @@ class _Backward(torch.autograd.Function):
         right: Tensor,
         P: Tensor,
         O: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
         dO: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
@@ -213,7 +225,7 @@ class _Backward(torch.autograd.Function):
             work: dict[int, Any] = {}
             for (i,) in _parts((N,), N, Q, 512):
                 dV_part, _, dK_sum_part = _backward_part(
-                    Q[i], K, left, torch.arange(N, device=Q.device)[i], right, m[i], Z_m[i], dO[i], V, D[i], dQ=dQ[i], work=work
+                    Q[i], K, left, torch.arange(N, device=Q.device)[i], right, lse[i], dO[i], V, D[i], dQ=dQ[i], work=work
                 )
                 dV += dV_part
                 dK_sum += dK_sum_part
@@ -222,13 +234,16 @@ class _Backward(torch.autograd.Function):
             return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
         if P is None:
             # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-            S = Q @ K.T / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.T
             # P[i,j] = where(i - left <= j, 1, 0)*where(j <= right + i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-            P = torch.where(
-                ((torch.arange(N, device=Q.device) - left)[:, None] <= torch.arange(N, device=Q.device))
-                & (torch.arange(N, device=Q.device) <= (right + torch.arange(N, device=Q.device))[:, None]),
-                torch.exp(S - m[:, None]) / Z_m[:, None],
-                0,
+            P = torch.exp(
+                torch.where(
+                    ((torch.arange(N, device=Q.device) - left)[:, None] <= torch.arange(N, device=Q.device))
+                    & (torch.arange(N, device=Q.device) <= (right + torch.arange(N, device=Q.device))[:, None]),
+                    S,
+                    -1e30,
+                )
+                - lse[:, None]
             )
         dQ = dK = dV = None
         if need_V:
@@ -258,7 +273,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, V, left, right, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, K, V, left, right, P, O, lse, dO = ctx.saved_tensors
         d2dQ, d2dK, d2dV = _spread(ctx.needs, grads)
         N = Q.shape[0]
         d_k = Q.shape[-1]
@@ -269,8 +284,8 @@ class _Backward(torch.autograd.Function):
             d2dK = Q.new_zeros((N, d_k))
         if d2dV is None:
             d2dV = Q.new_zeros((N, d_v))
-        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, P, O, dO, d2dQ, d2dK, d2dV, left, right, m, Z_m)
-        return None, None, None, d2Q, d2K, d2V, None, None, None, None, None, None, d2dO
+        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, P, O, dO, d2dQ, d2dK, d2dV, left, right, lse)
+        return None, None, None, d2Q, d2K, d2V, None, None, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -278,12 +293,12 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, V, left, right, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, K, V, left, right, P, O, lse, dO = ctx.saved_tensors
         tQ = _zero(tangents[3], Q)
         tK = _zero(tangents[4], K)
         tV = _zero(tangents[5], V)
-        tdO = _zero(tangents[12], dO)
-        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, P, O, dO, tQ, tK, tV, tdO, left, right, m, Z_m)
+        tdO = _zero(tangents[11], dO)
+        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, P, O, dO, tQ, tK, tV, tdO, left, right, lse)
         return _needed(ctx.needs, (tdQ, tdK, tdV))
 
 
@@ -305,20 +320,22 @@ class _Second(torch.autograd.Function):
         d2dV: Tensor,
         left: Tensor,
         right: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
         N = Q.shape[0]
         if P is None:
             # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-            S = Q @ K.T / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.T
             # P[i,j] = where(i - left <= j, 1, 0)*where(j <= right + i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-            P = torch.where(
-                ((torch.arange(N, device=Q.device) - left)[:, None] <= torch.arange(N, device=Q.device))
-                & (torch.arange(N, device=Q.device) <= (right + torch.arange(N, device=Q.device))[:, None]),
-                torch.exp(S - m[:, None]) / Z_m[:, None],
-                0,
+            P = torch.exp(
+                torch.where(
+                    ((torch.arange(N, device=Q.device) - left)[:, None] <= torch.arange(N, device=Q.device))
+                    & (torch.arange(N, device=Q.device) <= (right + torch.arange(N, device=Q.device))[:, None]),
+                    S,
+                    -1e30,
+                )
+                - lse[:, None]
             )
         # dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
@@ -379,20 +396,22 @@ class _SecondTangent(torch.autograd.Function):
         tdO: Tensor,
         left: Tensor,
         right: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         d_k = Q.shape[-1]
         N = Q.shape[0]
         if P is None:
             # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-            S = Q @ K.T / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.T
             # P[i,j] = where(i - left <= j, 1, 0)*where(j <= right + i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-            P = torch.where(
-                ((torch.arange(N, device=Q.device) - left)[:, None] <= torch.arange(N, device=Q.device))
-                & (torch.arange(N, device=Q.device) <= (right + torch.arange(N, device=Q.device))[:, None]),
-                torch.exp(S - m[:, None]) / Z_m[:, None],
-                0,
+            P = torch.exp(
+                torch.where(
+                    ((torch.arange(N, device=Q.device) - left)[:, None] <= torch.arange(N, device=Q.device))
+                    & (torch.arange(N, device=Q.device) <= (right + torch.arange(N, device=Q.device))[:, None]),
+                    S,
+                    -1e30,
+                )
+                - lse[:, None]
             )
         # dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
@@ -433,30 +452,35 @@ class _SecondTangent(torch.autograd.Function):
 
 
 def _forward_part(Q: Tensor, K: Tensor, left: Tensor, i: Tensor, right: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
-    """One part along N, or the whole: m, Z_m, P, O."""
+    """One part along N, or the whole: O, lse."""
     d_k = Q.shape[-1]
     N = K.shape[0]
     N_block = Q.shape[0]
     (space_1,) = _spaces(work, Q, (N_block, N))
-    # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-    Q_K = torch.matmul(Q, K.T, out=space_1)
-    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
+    # S_bits[i,j] = S[i,j]/log(2)
+    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.T, out=space_1)
     # m[i] = max(k, where(i - left <= k, 1, 0)*where(k <= right + i, 1, 0)*S[i,k] -
     #     1000000000000000000000000000000*(1 - where(i - left <= k, 1, 0)*where(k <= right + i, 1, 0)))
-    mask_i = ((i - left)[:, None] <= torch.arange(N, device=Q.device)) & (torch.arange(N, device=Q.device) <= (right + i)[:, None])
-    masked_mask_i = torch.where(mask_i, S, -1e30)
-    m = masked_mask_i.amax(dim=-1)
+    masked_i = S_bits
+    _fill(
+        masked_i,
+        (((i - left)[:, None] <= torch.arange(N, device=Q.device)) & (torch.arange(N, device=Q.device) <= (right + i)[:, None])),
+        -1e30,
+    )
+    max_masked_i = masked_i.amax(dim=-1)
+    m = math.log(2) * max_masked_i
     # Z_m[i] = sum(k, where(i - left <= k, 1, 0)*where(k <= right + i, 1, 0)*exp(S[i,k] - m[i]))
-    exp_S = torch.subtract(S, m[:, None], out=S)
-    torch.exp(exp_S, out=exp_S)
-    masked_mask_i_2 = torch.where(mask_i, exp_S, 0)
-    Z_m = masked_mask_i_2.sum(dim=-1)
-    # P[i,j] = where(i - left <= j, 1, 0)*where(j <= right + i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-    exp_S_Z_m = torch.divide(exp_S, Z_m[:, None], out=exp_S)
-    P = torch.where(mask_i, exp_S_Z_m, 0)
+    masked_max_masked_i = torch.where(max_masked_i > -1e30, m, 0)
+    exp2_masked_i = torch.subtract(masked_i, (masked_max_masked_i / math.log(2))[:, None], out=masked_i)
+    torch.exp2(exp2_masked_i, out=exp2_masked_i)
+    Z_m = exp2_masked_i.sum(dim=-1)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
-    O = torch.matmul(P, V, out=O)
-    return m, Z_m, P, O
+    max_Z_m = Z_m.clamp(min=1)
+    exp2_masked_i_V = torch.matmul(exp2_masked_i, V, out=O)
+    O = torch.divide(exp2_masked_i_V, max_Z_m[:, None], out=exp2_masked_i_V)
+    # lse[i] = m[i] + log(Z_m[i])
+    lse = masked_max_masked_i + torch.log(max_Z_m)
+    return O, lse
 
 
 def _backward_part(
@@ -465,8 +489,7 @@ def _backward_part(
     left: Tensor,
     i: Tensor,
     right: Tensor,
-    m: Tensor,
-    Z_m: Tensor,
+    lse: Tensor,
     dO: Tensor,
     V: Tensor,
     D: Tensor,
@@ -478,29 +501,30 @@ def _backward_part(
     N = K.shape[0]
     N_block = Q.shape[0]
     d_v = dO.shape[-1]
-    space_1, space_2, space_3 = _spaces(work, Q, (N_block, N), (N, d_v), (N, d_k))
-    # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-    Q_K = torch.matmul(Q, K.T, out=space_1)
-    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
+    space_1, space_2, space_3, space_4 = _spaces(work, Q, (N_block, N), (N, d_v), (N_block, N), (N, d_k))
+    # S_bits[i,j] = S[i,j]/log(2)
+    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.T, out=space_1)
     # P[i,j] = where(i - left <= j, 1, 0)*where(j <= right + i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-    S_Z_m = torch.subtract(S, m[:, None], out=S)
-    torch.exp(S_Z_m, out=S_Z_m)
-    S_Z_m /= Z_m[:, None]
-    P = torch.where(
-        ((i - left)[:, None] <= torch.arange(N, device=Q.device)) & (torch.arange(N, device=Q.device) <= (right + i)[:, None]), S_Z_m, 0
+    masked_i = S_bits
+    _fill(
+        masked_i,
+        (((i - left)[:, None] <= torch.arange(N, device=Q.device)) & (torch.arange(N, device=Q.device) <= (right + i)[:, None])),
+        -1e30,
     )
+    P = torch.subtract(masked_i, (lse / math.log(2))[:, None], out=masked_i)
+    torch.exp2(P, out=P)
     # dV[j,e] = sum(i, dO[i,e]*P[i,j])
     dV = torch.matmul(P.T, dO, out=space_2)
     # dP[i,j] = sum(e, dO[i,e]*V[j,e])
-    dP = torch.matmul(dO, V.T, out=space_1)
+    dP = torch.matmul(dO, V.T, out=space_3)
     # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dP_D = torch.subtract(dP, D[:, None], out=dP)
-    dS = torch.multiply(dP_D, P, out=dP_D)
+    dS = torch.multiply(P, dP_D, out=P)
     # dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
-    dK_sum = torch.matmul(dS.T, Q, out=space_3)
+    dK_sum = torch.matmul(dS.T, Q, out=space_4)
     return dV, dQ, dK_sum
 
 
@@ -587,6 +611,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
@@ -596,6 +648,17 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _fill(array: Tensor, kept: Tensor, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    if kept.ndim < 2 or kept.shape[-1] != array.shape[-1] or kept.device.type != "cpu":
+        array.masked_fill_(~kept, value)
+        return
+    places = (~kept).flatten(0, -2).any(dim=0).nonzero()
+    if len(places):
+        some = (..., slice(int(places[0]), int(places[-1]) + 1))
+        array[some].masked_fill_(~kept[some], value)
 
 
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:

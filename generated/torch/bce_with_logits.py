@@ -23,10 +23,13 @@ The mean binary cross-entropy of sigmoid(Z) against T in [0, 1], as in torch.nn.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -61,10 +64,15 @@ class _Forward(torch.autograd.Function):
             # L = sum(i,j, -Z[i,j]*T[i,j] + softplus(Z[i,j]))/(size(B)*size(N))
             L = (torch.nn.functional.softplus(Z, threshold=40) - Z * T).sum() / (B * N)
         else:
-            L_sum = Z.new_zeros(())
-            for (i,) in _parts((B,), N, Z, 1):
-                L_sum_part = _forward_part(Z[i], T[i])
-                L_sum += L_sum_part
+
+            def run(parts: Any) -> Any:
+                L_sum = Z.new_zeros(())
+                for (i,) in parts:
+                    L_sum_part = _forward_part(Z[i], T[i])
+                    L_sum += L_sum_part
+                return (L_sum,)
+
+            (L_sum,) = _together(run, _parts((B,), N, Z, 1), 1, Z)
             # L = sum(i,j, -Z[i,j]*T[i,j] + softplus(Z[i,j]))/(size(B)*size(N))
             L = L_sum / (B * N)
         return L
@@ -121,8 +129,13 @@ class _Backward(torch.autograd.Function):
         N = Z.shape[-1]
         if not _whole(B * N, dL):
             dZ = _empty((B, N), Z)
-            for (i,) in _parts((B,), N, Z, 1):
-                _backward_part(Z[i], T[i], dL, B, dZ=dZ[i])
+
+            def run(parts: Any) -> Any:
+                for (i,) in parts:
+                    _backward_part(Z[i], T[i], dL, B, dZ=dZ[i])
+                return ()
+
+            _together(run, _parts((B,), N, Z, 1), 1, Z)
             return (dZ,)
         # dZ[i,j] = dL/(size(B)*size(N))*(sigmoid(Z[i,j]) - T[i,j])
         dZ = dL / (B * N) * (torch.sigmoid(Z) - T)
@@ -301,6 +314,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

@@ -32,8 +32,7 @@ Saved for the backward pass:
     V: for dP
     P: for dV, D and dS; where it is large it is not saved but made anew
     O: for dW_o
-    m: for P
-    E_m: for P
+    lse: for P
 
 Gradients:
 
@@ -56,10 +55,13 @@ Queries from X, keys and values from another sequence Z. Vaswani et al. (2017), 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -120,6 +122,8 @@ class _Forward(torch.autograd.Function):
             O = P @ V
             # Y[b,i,m] = sum(h,e, O[b,h,i,e]*W_o[h,e,m])
             Y = O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
+            # lse[b,h,i] = m[b,h,i] + log(E_m[b,h,i])
+            lse = m + torch.log(E_m)
         else:
             # Q[b,h,i,d] = sum(c, X[b,i,c]*W_q[h,c,d])
             Q = X[:, None, :, :] @ W_q[None, :, :, :]
@@ -128,28 +132,32 @@ class _Forward(torch.autograd.Function):
             # V[b,h,j,e] = sum(c, Z[b,j,c]*W_v[h,c,e])
             V = Z[:, None, :, :] @ W_v[None, :, :, :]
             P = None
-            m = _empty((B, H, N), W_q)
-            E_m = _empty((B, H, N), W_q)
             O = _empty((B, H, N, d_v), W_q)
-            work: dict[int, Any] = {}
-            for b, h, i in _parts((B, H, N), M, W_q, 128):
-                m[b, h, i], E_m[b, h, i], _, _ = _forward_part(Q[b, h, i], K[b, h], V[b, h], O=O[b, h, i], work=work)
+            lse = _empty((B, H, N), W_q)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for b, h, i in parts:
+                    _, lse[b, h, i] = _forward_part(Q[b, h, i], K[b, h], V[b, h], O=O[b, h, i], work=work)
+                return ()
+
+            _together(run, _parts((B, H, N), M, W_q, 256), 3, W_q)
             # Y[b,i,m] = sum(h,e, O[b,h,i,e]*W_o[h,e,m])
             Y = O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
-        return Y, Q, K, V, P, O, m, E_m
+        return Y, Q, K, V, P, O, lse
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, W_q, W_k, W_v, W_o, X, Z = inputs
-        _Y, Q, K, V, P, O, m, E_m = output
-        ctx.mark_non_differentiable(Q, K, V, O, m, E_m, *(t for t in (P,) if t is not None))
+        _Y, Q, K, V, P, O, lse = output
+        ctx.mark_non_differentiable(Q, K, V, O, lse, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, m, E_m)
-        ctx.save_for_forward(W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, m, E_m)
+        ctx.save_for_backward(W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, lse)
+        ctx.save_for_forward(W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, lse)
 
     @staticmethod
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
-        W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, m, E_m = ctx.saved_tensors
+        W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, lse = ctx.saved_tensors
         B = X.shape[0]
         N = X.shape[1]
         C = W_q.shape[1]
@@ -159,7 +167,7 @@ class _Forward(torch.autograd.Function):
         dW_q, dW_k, dW_v, dW_o, dX, dZ = _spread(
             (need_W_q, need_W_k, need_W_v, need_W_o, need_X, need_Z),
             _chosen(_Backward, _DualBackward, _DualBackward)(
-                need_W_q, need_W_k, need_W_v, need_W_o, need_X, need_Z, W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, m, E_m, dY
+                need_W_q, need_W_k, need_W_v, need_W_o, need_X, need_Z, W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, lse, dY
             ),
         )
         return None, dW_q, dW_k, dW_v, dW_o, dX, dZ
@@ -170,7 +178,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tW_q: Any, tW_k: Any, tW_v: Any, tW_o: Any, tX: Any, tZ: Any) -> Any:
-        W_q, W_k, W_v, W_o, X, Z, _Q, _K, _V, _P, _O, _m, _E_m = ctx.saved_tensors
+        W_q, W_k, W_v, W_o, X, Z, _Q, _K, _V, _P, _O, _lse = ctx.saved_tensors
         tW_q = _zero(tW_q, W_q)
         tW_k = _zero(tW_k, W_k)
         tW_v = _zero(tW_v, W_v)
@@ -213,7 +221,7 @@ class _DualForward(_Forward):
         tY = tO.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C) + O.permute(0, 2, 1, 3).reshape(
             B, N, H * d_v
         ) @ tW_o.reshape(H * d_v, C)
-        return tY, None, None, None, None, None, None, None
+        return tY, None, None, None, None, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -254,8 +262,7 @@ class _Backward(torch.autograd.Function):
         V: Tensor,
         P: Tensor,
         O: Tensor,
-        m: Tensor,
-        E_m: Tensor,
+        lse: Tensor,
         dY: Tensor,
     ) -> Any:
         B = X.shape[0]
@@ -273,13 +280,18 @@ class _Backward(torch.autograd.Function):
             dV = W_q.new_zeros((B, H, M, d_v))
             dQ = _empty((B, H, N, d_k), W_q)
             dK_sum = W_q.new_zeros((B, H, M, d_k))
-            work: dict[int, Any] = {}
-            for b, h, i in _parts((B, H, N), M, W_q, 128):
-                dV_part, _, dK_sum_part = _backward_part(
-                    Q[b, h, i], K[b, h], m[b, h, i], E_m[b, h, i], dO[b, h, i], V[b, h], dQ=dQ[b, h, i], work=work
-                )
-                dV[b, h] += dV_part
-                dK_sum[b, h] += dK_sum_part
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for b, h, i in parts:
+                    dV_part, _, dK_sum_part = _backward_part(
+                        Q[b, h, i], K[b, h], lse[b, h, i], dO[b, h, i], V[b, h], dQ=dQ[b, h, i], work=work
+                    )
+                    dV[b, h] += dV_part
+                    dK_sum[b, h] += dK_sum_part
+                return ()
+
+            _together(run, _parts((B, H, N), M, W_q, 256), 2, W_q)
             # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
             dK = dK_sum / math.sqrt(d_k)
             # dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*Z[b,j,c])
@@ -300,7 +312,7 @@ class _Backward(torch.autograd.Function):
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
             S = Q @ K.mT / math.sqrt(d_k)
             # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
-            P = torch.exp(S - m[..., None]) / E_m[..., None]
+            P = torch.exp(S - lse[..., None])
         dW_q = dW_k = dW_v = dW_o = dX = dZ = None
         if need_W_o:
             # dW_o[h,e,m] = sum(b,i, dY[b,i,m]*O[b,h,i,e])
@@ -354,7 +366,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, m, E_m, dY = ctx.saved_tensors
+        W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, lse, dY = ctx.saved_tensors
         d2dW_q, d2dW_k, d2dW_v, d2dW_o, d2dX, d2dZ = _spread(ctx.needs, grads)
         H = W_q.shape[0]
         C = W_q.shape[1]
@@ -376,9 +388,9 @@ class _Backward(torch.autograd.Function):
         if d2dZ is None:
             d2dZ = W_q.new_zeros((B, M, C))
         d2W_q, d2W_k, d2W_v, d2W_o, d2X, d2Z, d2dY = _Second.apply(
-            W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, dY, d2dW_q, d2dW_k, d2dW_v, d2dW_o, d2dX, d2dZ, m, E_m
+            W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, dY, d2dW_q, d2dW_k, d2dW_v, d2dW_o, d2dX, d2dZ, lse
         )
-        return None, None, None, None, None, None, d2W_q, d2W_k, d2W_v, d2W_o, d2X, d2Z, None, None, None, None, None, None, None, d2dY
+        return None, None, None, None, None, None, d2W_q, d2W_k, d2W_v, d2W_o, d2X, d2Z, None, None, None, None, None, None, d2dY
 
 
 class _DualBackward(_Backward):
@@ -386,16 +398,16 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, m, E_m, dY = ctx.saved_tensors
+        W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, lse, dY = ctx.saved_tensors
         tW_q = _zero(tangents[6], W_q)
         tW_k = _zero(tangents[7], W_k)
         tW_v = _zero(tangents[8], W_v)
         tW_o = _zero(tangents[9], W_o)
         tX = _zero(tangents[10], X)
         tZ = _zero(tangents[11], Z)
-        tdY = _zero(tangents[19], dY)
+        tdY = _zero(tangents[18], dY)
         tdW_q, tdW_k, tdW_v, tdW_o, tdX, tdZ = _SecondTangent.apply(
-            W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, dY, tW_q, tW_k, tW_v, tW_o, tX, tZ, tdY, m, E_m
+            W_q, W_k, W_v, W_o, X, Z, Q, K, V, P, O, dY, tW_q, tW_k, tW_v, tW_o, tX, tZ, tdY, lse
         )
         return _needed(ctx.needs, (tdW_q, tdW_k, tdW_v, tdW_o, tdX, tdZ))
 
@@ -425,8 +437,7 @@ class _Second(torch.autograd.Function):
         d2dW_o: Tensor,
         d2dX: Tensor,
         d2dZ: Tensor,
-        m: Tensor,
-        E_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         d_k = W_q.shape[-1]
         H = W_q.shape[0]
@@ -439,7 +450,7 @@ class _Second(torch.autograd.Function):
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
             S = Q @ K.mT / math.sqrt(d_k)
             # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
-            P = torch.exp(S - m[..., None]) / E_m[..., None]
+            P = torch.exp(S - lse[..., None])
         # dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
         dO = dY[:, None, :, :] @ W_o.mT[None, :, :, :]
         # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
@@ -555,8 +566,7 @@ class _SecondTangent(torch.autograd.Function):
         tX: Tensor,
         tZ: Tensor,
         tdY: Tensor,
-        m: Tensor,
-        E_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         d_k = W_q.shape[-1]
         B = X.shape[0]
@@ -569,7 +579,7 @@ class _SecondTangent(torch.autograd.Function):
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
             S = Q @ K.mT / math.sqrt(d_k)
             # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
-            P = torch.exp(S - m[..., None]) / E_m[..., None]
+            P = torch.exp(S - lse[..., None])
         # dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
         dO = dY[:, None, :, :] @ W_o.mT[None, :, :, :]
         # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
@@ -654,7 +664,7 @@ class _SecondTangent(torch.autograd.Function):
 
 
 def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
-    """One part along B and H and N, or the whole: m, E_m, P, O."""
+    """One part along B and H and N, or the whole: O, lse."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
     H_block = Q.shape[1]
@@ -670,14 +680,15 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = No
     exp_S = torch.subtract(S, m[..., None], out=S)
     torch.exp(exp_S, out=exp_S)
     E_m = exp_S.sum(dim=-1)
-    # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
-    P = torch.divide(exp_S, E_m[..., None], out=exp_S)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-    O = torch.matmul(P, V, out=O)
-    return m, E_m, P, O
+    exp_S_V = torch.matmul(exp_S, V, out=O)
+    O = torch.divide(exp_S_V, E_m[..., None], out=exp_S_V)
+    # lse[b,h,i] = m[b,h,i] + log(E_m[b,h,i])
+    lse = torch.add(m, torch.log(E_m), out=m)
+    return O, lse
 
 
-def _backward_part(Q: Tensor, K: Tensor, m: Tensor, E_m: Tensor, dO: Tensor, V: Tensor, dQ: Any = None, work: Any = None) -> Any:
+def _backward_part(Q: Tensor, K: Tensor, lse: Tensor, dO: Tensor, V: Tensor, dQ: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
@@ -692,9 +703,8 @@ def _backward_part(Q: Tensor, K: Tensor, m: Tensor, E_m: Tensor, dO: Tensor, V: 
     Q_K = torch.matmul(Q, K.mT, out=space_1)
     S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
-    P = torch.subtract(S, m[..., None], out=S)
+    P = torch.subtract(S, lse[..., None], out=S)
     torch.exp(P, out=P)
-    P /= E_m[..., None]
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
     dP = torch.matmul(dO, V.mT, out=space_2)
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
@@ -786,6 +796,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

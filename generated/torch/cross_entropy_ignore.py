@@ -27,10 +27,13 @@ The mean over the labels that are not `ignored`, one of the classes, as ignore_i
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -81,12 +84,17 @@ class _Forward(torch.autograd.Function):
             L = -torch.where(not_equal_ignored, torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0] - (m + torch.log(E_m)), 0).sum() / A
         else:
             P = _empty((B, C), Z)
-            A = Z.new_zeros(())
-            L_sum = Z.new_zeros(())
-            for (i,) in _parts((B,), C, Z, 1):
-                _, A_part, L_sum_part = _forward_part(Z[i], ignored, y[i], P=P[i])
-                A += A_part
-                L_sum += L_sum_part
+
+            def run(parts: Any) -> Any:
+                A = Z.new_zeros(())
+                L_sum = Z.new_zeros(())
+                for (i,) in parts:
+                    _, A_part, L_sum_part = _forward_part(Z[i], ignored, y[i], P=P[i])
+                    A += A_part
+                    L_sum += L_sum_part
+                return A, L_sum
+
+            A, L_sum = _together(run, _parts((B,), C, Z, 1), 1, Z)
             # L = -sum(i, where(ignored != y[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
             L = -L_sum / A
         return L, P, A
@@ -160,8 +168,13 @@ class _Backward(torch.autograd.Function):
         B = Z.shape[0]
         if not _whole(B * C, dL):
             dZ = _empty((B, C), Z)
-            for (i,) in _parts((B,), C, Z, 1):
-                dZ[i] = _backward_part(ignored, y[i], A, P[i], dL)
+
+            def run(parts: Any) -> Any:
+                for (i,) in parts:
+                    dZ[i] = _backward_part(ignored, y[i], A, P[i], dL)
+                return ()
+
+            _together(run, _parts((B,), C, Z, 1), 1, Z)
             return (dZ,)
         # dZ[i,j] = dL*where(ignored != y[i], 1, 0)/A*(P[i,j] - delta(y[i],j))
         dZ = torch.where((ignored != y)[:, None], dL / A * (P - _one_hot(y, C, P)), 0)
@@ -278,7 +291,8 @@ def _backward_part(ignored: Tensor, y: Tensor, A: Tensor, P: Tensor, dL: Tensor)
     P_y = P.clone()
     _add_at(P_y, y, -1)
     dL_A = torch.multiply(P_y, dL / A, out=P_y)
-    dZ = torch.where((ignored != y)[:, None], dL_A, 0)
+    dZ = dL_A
+    _fill(dZ, (ignored != y)[:, None], 0)
     return dZ
 
 
@@ -379,6 +393,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
@@ -388,6 +430,17 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _fill(array: Tensor, kept: Tensor, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    if kept.ndim < 2 or kept.shape[-1] != array.shape[-1] or kept.device.type != "cpu":
+        array.masked_fill_(~kept, value)
+        return
+    places = (~kept).flatten(0, -2).any(dim=0).nonzero()
+    if len(places):
+        some = (..., slice(int(places[0]), int(places[-1]) + 1))
+        array[some].masked_fill_(~kept[some], value)
 
 
 def _add_at(tensor: Tensor, labels: Tensor, value: int) -> None:

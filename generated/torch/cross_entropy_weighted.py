@@ -27,10 +27,13 @@ L is the mean of -log softmax(Z) at the label, weighted by the label's class wei
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -81,12 +84,17 @@ class _Forward(torch.autograd.Function):
             L = -w_y @ (torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0] - (m + torch.log(E_m))) / A
         else:
             P = _empty((B, C), Z)
-            A = Z.new_zeros(())
-            L_sum = Z.new_zeros(())
-            for (i,) in _parts((B,), C, Z, 1):
-                _, A_part, L_sum_part = _forward_part(Z[i], w, y[i], P=P[i])
-                A += A_part
-                L_sum += L_sum_part
+
+            def run(parts: Any) -> Any:
+                A = Z.new_zeros(())
+                L_sum = Z.new_zeros(())
+                for (i,) in parts:
+                    _, A_part, L_sum_part = _forward_part(Z[i], w, y[i], P=P[i])
+                    A += A_part
+                    L_sum += L_sum_part
+                return A, L_sum
+
+            A, L_sum = _together(run, _parts((B,), C, Z, 1), 1, Z)
             # L = -sum(i, w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
             L = -L_sum / A
         return L, P, A
@@ -156,8 +164,13 @@ class _Backward(torch.autograd.Function):
         B = Z.shape[0]
         if not _whole(B * C, dL):
             dZ = _empty((B, C), Z)
-            for (i,) in _parts((B,), C, Z, 1):
-                dZ[i] = _backward_part(w, y[i], A, P[i], dL)
+
+            def run(parts: Any) -> Any:
+                for (i,) in parts:
+                    dZ[i] = _backward_part(w, y[i], A, P[i], dL)
+                return ()
+
+            _together(run, _parts((B,), C, Z, 1), 1, Z)
             return (dZ,)
         # dZ[i,j] = dL*w[y[i]]/A*(P[i,j] - delta(y[i],j))
         dZ = dL / A * w[y][:, None] * (P - _one_hot(y, C, w))
@@ -368,6 +381,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

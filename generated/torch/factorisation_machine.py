@@ -34,10 +34,13 @@ b + w . x + the sum over pairs of v_k . v_l x_k x_l, in linear time. Rendle (201
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -81,9 +84,14 @@ class _Forward(torch.autograd.Function):
             t_2 = X @ w
             H = None
             Y_sum = _empty((B,), X)
-            work: dict[int, Any] = {}
-            for (i,) in _parts((B,), F, X, 128):
-                _, Y_sum[i] = _forward_part(X[i], V, work=work)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for (i,) in parts:
+                    Y_sum[i] = _forward_part(X[i], V, work=work)
+                return ()
+
+            _together(run, _parts((B,), F, X, 256), 1, X)
             # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
             Y = b + t + t_2 + Y_sum
         return Y, H
@@ -342,7 +350,7 @@ class _SecondTangent(torch.autograd.Function):
 
 
 def _forward_part(X: Tensor, V: Tensor, work: Any = None) -> Any:
-    """One part along B, or the whole: H, Y_sum."""
+    """One part along B, or the whole: Y_sum."""
     B_block = X.shape[0]
     F = V.shape[-1]
     (space_1,) = _spaces(work, X, (B_block, F))
@@ -350,7 +358,7 @@ def _forward_part(X: Tensor, V: Tensor, work: Any = None) -> Any:
     H = torch.matmul(X, V, out=space_1)
     # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
     Y_sum = 0.5 * torch.linalg.vecdot(H, H)
-    return H, Y_sum
+    return Y_sum
 
 
 def _backward_part(X: Tensor, V: Tensor, dY: Tensor, dX_sum: Any = None, work: Any = None) -> Any:
@@ -437,6 +445,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

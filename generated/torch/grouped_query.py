@@ -19,8 +19,7 @@ Saved for the backward pass:
     V: for dP
     P: for dV and dS; where it is large it is not saved but made anew
     O: for D
-    m: for P
-    Z_m: for P
+    lse: for P
 
 Gradients:
 
@@ -36,10 +35,13 @@ r query heads share the keys and values of their group, whose gradients add over
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -79,7 +81,7 @@ class _Forward(torch.autograd.Function):
         d_v = V.shape[-1]
         if _saved_whole(B * G * R * N * M, Q, K, V):
             # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
-            S = Q @ K.mT[..., None, :, :] / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.mT[..., None, :, :]
             # m[b,g,r,i] = max(k, S[b,g,r,i,k])
             m = S.amax(dim=-1)
             # Z_m[b,g,r,i] = sum(k, exp(S[b,g,r,i,k] - m[b,g,r,i]))
@@ -89,28 +91,34 @@ class _Forward(torch.autograd.Function):
             P = exp_S / Z_m[..., None]
             # O[b,g,r,i,e] = sum(j, P[b,g,r,i,j]*V[b,g,j,e])
             O = P @ V[..., None, :, :]
+            # lse[b,g,r,i] = m[b,g,r,i] + log(Z_m[b,g,r,i])
+            lse = m + torch.log(Z_m)
         else:
             P = None
-            m = _empty((B, G, R, N), Q)
-            Z_m = _empty((B, G, R, N), Q)
             O = _empty((B, G, R, N, d_v), Q)
-            work: dict[int, Any] = {}
-            for b, g, r, i in _parts((B, G, R, N), M, Q, 128):
-                m[b, g, r, i], Z_m[b, g, r, i], _, _ = _forward_part(Q[b, g, r, i], K[b, g], V[b, g], O=O[b, g, r, i], work=work)
-        return O, P, m, Z_m
+            lse = _empty((B, G, R, N), Q)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for b, g, r, i in parts:
+                    _forward_part(Q[b, g, r, i], K[b, g], V[b, g], O=O[b, g, r, i], lse=lse[b, g, r, i], work=work)
+                return ()
+
+            _together(run, _parts((B, G, R, N), M, Q, 256), 4, Q)
+        return O, P, lse
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Q, K, V = inputs
-        O, P, m, Z_m = output
-        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P,) if t is not None))
+        O, P, lse = output
+        ctx.mark_non_differentiable(lse, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Q, K, V, P, O, m, Z_m)
-        ctx.save_for_forward(Q, K, V, P, O, m, Z_m)
+        ctx.save_for_backward(Q, K, V, P, O, lse)
+        ctx.save_for_forward(Q, K, V, P, O, lse)
 
     @staticmethod
     def backward(ctx: Any, dO: Any, *_: Any) -> Any:
-        Q, K, V, P, O, m, Z_m = ctx.saved_tensors
+        Q, K, V, P, O, lse = ctx.saved_tensors
         B = Q.shape[0]
         G = Q.shape[1]
         R = Q.shape[2]
@@ -120,7 +128,7 @@ class _Forward(torch.autograd.Function):
             dO = Q.new_zeros((B, G, R, N, d_v))
         _, need_Q, need_K, need_V = ctx.needs_input_grad
         dQ, dK, dV = _spread(
-            (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, P, O, m, Z_m, dO)
+            (need_Q, need_K, need_V), _chosen(_Backward, _DualBackward, _DualBackward)(need_Q, need_K, need_V, Q, K, V, P, O, lse, dO)
         )
         return None, dQ, dK, dV
 
@@ -130,7 +138,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tQ: Any, tK: Any, tV: Any) -> Any:
-        Q, K, V, _P, _O, _m, _Z_m = ctx.saved_tensors
+        Q, K, V, _P, _O, _lse = ctx.saved_tensors
         tQ = _zero(tQ, Q)
         tK = _zero(tK, K)
         tV = _zero(tV, V)
@@ -148,7 +156,7 @@ class _DualForward(_Forward):
         tP = P * (tS - tD[..., None])
         # tO[b,g,r,i,e] = sum(j, tP[b,g,r,i,j]*V[b,g,j,e]) + sum(j, P[b,g,r,i,j]*tV[b,g,j,e])
         tO = tP @ V[..., None, :, :] + P @ tV[..., None, :, :]
-        return tO, None, None, None
+        return tO, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -172,7 +180,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor
+        need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, lse: Tensor, dO: Tensor
     ) -> Any:
         B = Q.shape[0]
         G = Q.shape[1]
@@ -187,29 +195,26 @@ class _Backward(torch.autograd.Function):
             dV = Q.new_zeros((B, G, M, d_v))
             dQ = _empty((B, G, R, N, d_k), Q)
             dK_sum = Q.new_zeros((B, G, M, d_k))
-            work: dict[int, Any] = {}
-            for b, g, r, i in _parts((B, G, R, N), M, Q, 128):
-                dV_part, _, dK_sum_part = _backward_part(
-                    Q[b, g, r, i],
-                    K[b, g],
-                    m[b, g, r, i],
-                    Z_m[b, g, r, i],
-                    dO[b, g, r, i],
-                    V[b, g],
-                    D[b, g, r, i],
-                    dQ=dQ[b, g, r, i],
-                    work=work,
-                )
-                dV[b, g] += dV_part
-                dK_sum[b, g] += dK_sum_part
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for b, g, r, i in parts:
+                    dV_part, _, dK_sum_part = _backward_part(
+                        Q[b, g, r, i], K[b, g], lse[b, g, r, i], dO[b, g, r, i], V[b, g], D[b, g, r, i], dQ=dQ[b, g, r, i], work=work
+                    )
+                    dV[b, g] += dV_part
+                    dK_sum[b, g] += dK_sum_part
+                return ()
+
+            _together(run, _parts((B, G, R, N), M, Q, 256), 2, Q)
             # dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
             dK = dK_sum / math.sqrt(d_k)
             return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
         if P is None:
             # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
-            S = Q @ K.mT[..., None, :, :] / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.mT[..., None, :, :]
             # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
-            P = torch.exp(S - m[..., None]) / Z_m[..., None]
+            P = torch.exp(S - lse[..., None])
         dQ = dK = dV = None
         if need_V:
             # dV[b,g,j,e] = sum(r,i, dO[b,g,r,i,e]*P[b,g,r,i,j])
@@ -238,7 +243,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Q, K, V, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, K, V, P, O, lse, dO = ctx.saved_tensors
         d2dQ, d2dK, d2dV = _spread(ctx.needs, grads)
         B = Q.shape[0]
         G = Q.shape[1]
@@ -253,8 +258,8 @@ class _Backward(torch.autograd.Function):
             d2dK = Q.new_zeros((B, G, M, d_k))
         if d2dV is None:
             d2dV = Q.new_zeros((B, G, M, d_v))
-        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, P, O, dO, d2dQ, d2dK, d2dV, m, Z_m)
-        return None, None, None, d2Q, d2K, d2V, None, None, None, None, d2dO
+        d2Q, d2K, d2V, d2dO = _Second.apply(Q, K, V, P, O, dO, d2dQ, d2dK, d2dV, lse)
+        return None, None, None, d2Q, d2K, d2V, None, None, None, d2dO
 
 
 class _DualBackward(_Backward):
@@ -262,12 +267,12 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Q, K, V, P, O, m, Z_m, dO = ctx.saved_tensors
+        Q, K, V, P, O, lse, dO = ctx.saved_tensors
         tQ = _zero(tangents[3], Q)
         tK = _zero(tangents[4], K)
         tV = _zero(tangents[5], V)
-        tdO = _zero(tangents[10], dO)
-        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, P, O, dO, tQ, tK, tV, tdO, m, Z_m)
+        tdO = _zero(tangents[9], dO)
+        tdQ, tdK, tdV = _SecondTangent.apply(Q, K, V, P, O, dO, tQ, tK, tV, tdO, lse)
         return _needed(ctx.needs, (tdQ, tdK, tdV))
 
 
@@ -278,7 +283,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dK: Tensor, d2dV: Tensor, m: Tensor, Z_m: Tensor
+        Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dK: Tensor, d2dV: Tensor, lse: Tensor
     ) -> Any:
         d_k = Q.shape[-1]
         B = Q.shape[0]
@@ -289,9 +294,9 @@ class _Second(torch.autograd.Function):
         M = K.shape[2]
         if P is None:
             # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
-            S = Q @ K.mT[..., None, :, :] / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.mT[..., None, :, :]
             # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
-            P = torch.exp(S - m[..., None]) / Z_m[..., None]
+            P = torch.exp(S - lse[..., None])
         # dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
         dP = dO @ V.mT[..., None, :, :]
         # D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
@@ -346,18 +351,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        Q: Tensor,
-        K: Tensor,
-        V: Tensor,
-        P: Tensor,
-        O: Tensor,
-        dO: Tensor,
-        tQ: Tensor,
-        tK: Tensor,
-        tV: Tensor,
-        tdO: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, tQ: Tensor, tK: Tensor, tV: Tensor, tdO: Tensor, lse: Tensor
     ) -> Any:
         d_k = Q.shape[-1]
         B = Q.shape[0]
@@ -368,9 +362,9 @@ class _SecondTangent(torch.autograd.Function):
         d_v = V.shape[-1]
         if P is None:
             # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
-            S = Q @ K.mT[..., None, :, :] / math.sqrt(d_k)
+            S = Q / math.sqrt(d_k) @ K.mT[..., None, :, :]
             # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
-            P = torch.exp(S - m[..., None]) / Z_m[..., None]
+            P = torch.exp(S - lse[..., None])
         # dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
         dP = dO @ V.mT[..., None, :, :]
         # D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
@@ -415,8 +409,8 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
-    """One part along B and G and R and N, or the whole: m, Z_m, P, O."""
+def _forward_part(Q: Tensor, K: Tensor, V: Tensor, lse: Any = None, O: Any = None, work: Any = None) -> Any:
+    """One part along B and G and R and N, or the whole: O, lse."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
     G_block = Q.shape[1]
@@ -424,23 +418,24 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = No
     N_block = Q.shape[3]
     M = K.shape[2]
     (space_1,) = _spaces(work, Q, (B_block, G_block, R_block, N_block, M))
-    # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
-    Q_K = torch.matmul(Q, K.mT[..., None, :, :], out=space_1)
-    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
+    # S_bits[b,g,r,i,j] = S[b,g,r,i,j]/log(2)
+    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT[..., None, :, :], out=space_1)
     # m[b,g,r,i] = max(k, S[b,g,r,i,k])
-    m = S.amax(dim=-1)
+    max_S_bits = S_bits.amax(dim=-1)
+    m = torch.multiply(max_S_bits, math.log(2), out=lse)
     # Z_m[b,g,r,i] = sum(k, exp(S[b,g,r,i,k] - m[b,g,r,i]))
-    exp_S = torch.subtract(S, m[..., None], out=S)
-    torch.exp(exp_S, out=exp_S)
-    Z_m = exp_S.sum(dim=-1)
-    # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
-    P = torch.divide(exp_S, Z_m[..., None], out=exp_S)
+    exp2_S_bits = torch.subtract(S_bits, max_S_bits[..., None], out=S_bits)
+    torch.exp2(exp2_S_bits, out=exp2_S_bits)
+    Z_m = exp2_S_bits.sum(dim=-1)
     # O[b,g,r,i,e] = sum(j, P[b,g,r,i,j]*V[b,g,j,e])
-    O = torch.matmul(P, V[..., None, :, :], out=O)
-    return m, Z_m, P, O
+    exp2_S_bits_V = torch.matmul(exp2_S_bits, V[..., None, :, :], out=O)
+    O = torch.divide(exp2_S_bits_V, Z_m[..., None], out=exp2_S_bits_V)
+    # lse[b,g,r,i] = m[b,g,r,i] + log(Z_m[b,g,r,i])
+    lse = torch.add(m, torch.log(Z_m), out=m)
+    return O, lse
 
 
-def _backward_part(Q: Tensor, K: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None) -> Any:
+def _backward_part(Q: Tensor, K: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None) -> Any:
     """One part along B and G and R and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
@@ -457,13 +452,11 @@ def _backward_part(Q: Tensor, K: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: 
         (B_block, G_block, R_block, N_block, M),
         (B_block, G_block, M, d_k),
     )
-    # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
-    Q_K = torch.matmul(Q, K.mT[..., None, :, :], out=space_1)
-    S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
+    # S_bits[b,g,r,i,j] = S[b,g,r,i,j]/log(2)
+    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT[..., None, :, :], out=space_1)
     # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
-    P = torch.subtract(S, m[..., None], out=S)
-    torch.exp(P, out=P)
-    P /= Z_m[..., None]
+    P = torch.subtract(S_bits, (lse / math.log(2))[..., None], out=S_bits)
+    torch.exp2(P, out=P)
     # dV[b,g,j,e] = sum(r,i, dO[b,g,r,i,e]*P[b,g,r,i,j])
     dV = torch.matmul(
         P.reshape(B_block, G_block, R_block * N_block, M).mT, dO.reshape(B_block, G_block, R_block * N_block, d_v), out=space_2
@@ -472,7 +465,7 @@ def _backward_part(Q: Tensor, K: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: 
     dP = torch.matmul(dO, V.mT[..., None, :, :], out=space_3)
     # dS[b,g,r,i,j] = P[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
-    dS = torch.multiply(dP_D, P, out=dP_D)
+    dS = torch.multiply(P, dP_D, out=P)
     # dQ[b,g,r,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,g,r,i,j]*K[b,g,j,d])
     dS_K = torch.matmul(dS, K[..., None, :, :], out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
@@ -557,6 +550,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

@@ -26,10 +26,13 @@ Y = min(max(X, low), high), with slope 0 at both ends, as torch.nn.Hardtanh; rel
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -67,8 +70,13 @@ class _Forward(torch.autograd.Function):
             Y = torch.where(X <= low, low, torch.where(high <= X, high, X))
         else:
             Y = _empty((B, N), X)
-            for (i,) in _parts((B,), N, X, 1):
-                Y[i] = _forward_part(X[i], low, high)
+
+            def run(parts: Any) -> Any:
+                for (i,) in parts:
+                    Y[i] = _forward_part(X[i], low, high)
+                return ()
+
+            _together(run, _parts((B,), N, X, 1), 1, X)
         return Y
 
     @staticmethod
@@ -121,8 +129,13 @@ class _Backward(torch.autograd.Function):
         N = X.shape[-1]
         if not _whole(B * N, dY):
             dX = _empty((B, N), X)
-            for (i,) in _parts((B,), N, X, 1):
-                dX[i] = _backward_part(low, X[i], high, dY[i])
+
+            def run(parts: Any) -> Any:
+                for (i,) in parts:
+                    dX[i] = _backward_part(low, X[i], high, dY[i])
+                return ()
+
+            _together(run, _parts((B,), N, X, 1), 1, X)
             return (dX,)
         # dX[i,j] = dY[i,j]*where(low < X[i,j], 1, 0)*where(X[i,j] < high, 1, 0)
         dX = torch.where((low < X) & (X < high), dY, 0)
@@ -206,7 +219,8 @@ def _forward_part(X: Tensor, low: Tensor, high: Tensor) -> Any:
     """One part along B, or the whole: Y."""
     # Y[i,j] = where(low < X[i,j], 1, 0)*(where(X[i,j] < high, 1, 0)*X[i,j] + where(high <= X[i,j], 1,
     #     0)*high) + where(X[i,j] <= low, 1, 0)*low
-    Y = torch.where(X <= low, low, torch.where(high <= X, high, X))
+    masked_high = torch.where(high <= X, high, X)
+    Y = torch.where(X <= low, low, masked_high)
     return Y
 
 
@@ -291,6 +305,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

@@ -32,10 +32,13 @@ The mean of (Y - T)^2 / 2 where |Y - T| <= kappa, else kappa (|Y - T| - kappa/2)
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -80,11 +83,16 @@ class _Forward(torch.autograd.Function):
             E = _empty((B, N), Y)
             A = _empty((B, N), Y)
             M = _empty((B, N), Y)
-            L_sum = Y.new_zeros(())
-            work: dict[int, Any] = {}
-            for (i,) in _parts((B,), N, Y, 1):
-                _, _, M[i], L_sum_part = _forward_part(T[i], Y[i], kappa, E=E[i], A=A[i], work=work)
-                L_sum += L_sum_part
+
+            def run(parts: Any) -> Any:
+                L_sum = Y.new_zeros(())
+                work: dict[int, Any] = {}
+                for (i,) in parts:
+                    _, _, M[i], L_sum_part = _forward_part(T[i], Y[i], kappa, E=E[i], A=A[i], work=work)
+                    L_sum += L_sum_part
+                return (L_sum,)
+
+            (L_sum,) = _together(run, _parts((B,), N, Y, 1), 1, Y)
             # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
             L = L_sum / (B * N)
         return L, E, A, M
@@ -161,9 +169,14 @@ class _Backward(torch.autograd.Function):
         N = Y.shape[-1]
         if not _whole(B * N, dL):
             dY = _empty((B, N), Y)
-            work: dict[int, Any] = {}
-            for (i,) in _parts((B,), N, Y, 1):
-                dY[i] = _backward_part(M[i], A[i], dL, kappa, E[i], B, work=work)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for (i,) in parts:
+                    dY[i] = _backward_part(M[i], A[i], dL, kappa, E[i], B, work=work)
+                return ()
+
+            _together(run, _parts((B,), N, Y, 1), 1, Y)
             return (dY,)
         # dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
         dM = dL / (B * N) * (A - M)
@@ -396,6 +409,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

@@ -44,10 +44,13 @@ O = F (G^T V) / (F G^T 1) with F = elu(Q) + 1 and G = elu(K) + 1: linear in toke
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -106,10 +109,15 @@ class _Forward(torch.autograd.Function):
             t = 1 / Z
             U = None
             O_sum = Q.new_zeros((H, N, d_v))
-            work: dict[int, Any] = {}
-            for h, d in _parts((H, d_k), d_v, Q, 128):
-                _, O_sum_part = _forward_part(G[h, :, d], V[h], F[h, :, d], work=work)
-                O_sum[h] += O_sum_part
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for h, d in parts:
+                    O_sum_part = _forward_part(G[h, :, d], V[h], F[h, :, d], work=work)
+                    O_sum[h] += O_sum_part
+                return ()
+
+            _together(run, _parts((H, d_k), d_v, Q, 256), 1, Q)
             # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
             O = t[..., None] * O_sum
         return O, F, G, U, W, Z
@@ -233,12 +241,17 @@ class _Backward(torch.autograd.Function):
             dF_sum = _empty((H, N, d_k), Q)
             dV = Q.new_zeros((H, M, d_v))
             dG_sum = _empty((H, M, d_k), Q)
-            work: dict[int, Any] = {}
-            for h, d in _parts((H, d_k), d_v, Q, 128):
-                _, dV_part, _ = _backward_part(
-                    G[h, :, d], V[h], dO[h], t_2[h], F[h, :, d], dF_sum=dF_sum[h, :, d], dG_sum=dG_sum[h, :, d], work=work
-                )
-                dV[h] += dV_part
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for h, d in parts:
+                    _, dV_part, _ = _backward_part(
+                        G[h, :, d], V[h], dO[h], t_2[h], F[h, :, d], dF_sum=dF_sum[h, :, d], dG_sum=dG_sum[h, :, d], work=work
+                    )
+                    dV[h] += dV_part
+                return ()
+
+            _together(run, _parts((H, d_k), d_v, Q, 256), 1, Q)
             # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
             dF = t_3 + t_2[..., None] * dF_sum
             # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
@@ -502,7 +515,7 @@ class _SecondTangent(torch.autograd.Function):
 
 
 def _forward_part(G: Tensor, V: Tensor, F: Tensor, work: Any = None) -> Any:
-    """One part along H and d_k, or the whole: U, O_sum."""
+    """One part along H and d_k, or the whole: O_sum."""
     H_block = G.shape[0]
     d_k_block = G.shape[-1]
     d_v = V.shape[-1]
@@ -512,7 +525,7 @@ def _forward_part(G: Tensor, V: Tensor, F: Tensor, work: Any = None) -> Any:
     U = torch.matmul(G.mT, V, out=space_1)
     # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
     O_sum = torch.matmul(F, U, out=space_2)
-    return U, O_sum
+    return O_sum
 
 
 def _backward_part(G: Tensor, V: Tensor, dO: Tensor, t: Tensor, F: Tensor, dF_sum: Any = None, dG_sum: Any = None, work: Any = None) -> Any:
@@ -606,6 +619,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

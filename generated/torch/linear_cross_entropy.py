@@ -18,8 +18,7 @@ Saved for the backward pass:
     W: for dX and P
     y: for dZ
     P: for dZ; where it is large it is not saved but made anew
-    m: for P
-    E_m: for P
+    lse: for P
 
 Gradients:
 
@@ -82,35 +81,36 @@ class _Forward(torch.autograd.Function):
             P = exp_Z / E_m[:, None]
             # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
             L = -(torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0] - (m + torch.log(E_m))).sum() / B
+            # lse[i] = m[i] + log(E_m[i])
+            lse = m + torch.log(E_m)
         else:
             P = None
-            m = _empty((B,), X)
-            E_m = _empty((B,), X)
             L_sum = X.new_zeros(())
+            lse = _empty((B,), X)
             work: dict[int, Any] = {}
-            for (i,) in _parts((B,), C, X, 128):
-                m[i], E_m[i], _, L_sum_part = _forward_part(X[i], W, y[i], work=work)
+            for (i,) in _parts((B,), C, X, 256):
+                L_sum_part, lse[i] = _forward_part(X[i], W, y[i], work=work)
                 L_sum += L_sum_part
             # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
             L = -L_sum / B
-        return L, P, m, E_m
+        return L, P, lse
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, W, y = inputs
-        _L, P, m, E_m = output
-        ctx.mark_non_differentiable(m, E_m, *(t for t in (P,) if t is not None))
+        _L, P, lse = output
+        ctx.mark_non_differentiable(lse, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(X, W, y, P, m, E_m)
-        ctx.save_for_forward(X, W, y, P, m, E_m)
+        ctx.save_for_backward(X, W, y, P, lse)
+        ctx.save_for_forward(X, W, y, P, lse)
 
     @staticmethod
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
-        X, W, y, P, m, E_m = ctx.saved_tensors
+        X, W, y, P, lse = ctx.saved_tensors
         if dL is None:
             dL = X.new_zeros(())
         _, need_X, need_W, _ = ctx.needs_input_grad
-        dX, dW = _spread((need_X, need_W), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W, X, W, y, P, m, E_m, dL))
+        dX, dW = _spread((need_X, need_W), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W, X, W, y, P, lse, dL))
         return None, dX, dW, None
 
 
@@ -119,7 +119,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tX: Any, tW: Any, _y: Any) -> Any:
-        X, W, y, _P, _m, _E_m = ctx.saved_tensors
+        X, W, y, _P, _lse = ctx.saved_tensors
         tX = _zero(tX, X)
         tW = _zero(tW, W)
         B = X.shape[0]
@@ -136,7 +136,7 @@ class _DualForward(_Forward):
         tZ = tX @ W + X @ tW
         # tL = 1/size(B)*(sum(i,j, tZ[i,j]*P[i,j]) - sum(i, tZ[i,y[i]]))
         tL = (torch.linalg.vecdot(tZ, P).sum() - torch.take_along_dim(tZ, y[:, None], dim=-1)[:, 0].sum()) / B
-        return tL, None, None, None
+        return tL, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -159,7 +159,7 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(need_X: bool, need_W: bool, X: Tensor, W: Tensor, y: Tensor, P: Tensor, m: Tensor, E_m: Tensor, dL: Tensor) -> Any:
+    def forward(need_X: bool, need_W: bool, X: Tensor, W: Tensor, y: Tensor, P: Tensor, lse: Tensor, dL: Tensor) -> Any:
         B = X.shape[0]
         C = W.shape[-1]
         K = X.shape[-1]
@@ -168,14 +168,14 @@ class _Backward(torch.autograd.Function):
             dW = X.new_zeros((K, C))
             work: dict[int, Any] = {}
             for (i,) in _parts((B,), C, X, 512):
-                _, dW_part = _backward_part(X[i], W, m[i], E_m[i], y[i], dL, B, dX=dX[i], work=work)
+                _, dW_part = _backward_part(X[i], W, lse[i], y[i], dL, B, dX=dX[i], work=work)
                 dW += dW_part
             return _needed((need_X, need_W), (dX, dW))
         if P is None:
             # Z[i,j] = sum(d, X[i,d]*W[d,j])
             Z = X @ W
             # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-            P = torch.exp(Z - m[:, None]) / E_m[:, None]
+            P = torch.exp(Z - lse[:, None])
         dX = dW = None
         # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
         dZ = dL / B * (P - _one_hot(y, C, X))
@@ -196,7 +196,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        X, W, y, P, m, E_m, dL = ctx.saved_tensors
+        X, W, y, P, lse, dL = ctx.saved_tensors
         d2dX, d2dW = _spread(ctx.needs, grads)
         B = X.shape[0]
         K = X.shape[-1]
@@ -205,8 +205,8 @@ class _Backward(torch.autograd.Function):
             d2dX = X.new_zeros((B, K))
         if d2dW is None:
             d2dW = X.new_zeros((K, C))
-        d2X, d2W, d2dL = _Second.apply(X, W, y, P, dL, d2dX, d2dW, m, E_m)
-        return None, None, d2X, d2W, None, None, None, None, d2dL
+        d2X, d2W, d2dL = _Second.apply(X, W, y, P, dL, d2dX, d2dW, lse)
+        return None, None, d2X, d2W, None, None, None, d2dL
 
 
 class _DualBackward(_Backward):
@@ -214,11 +214,11 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        X, W, y, P, m, E_m, dL = ctx.saved_tensors
+        X, W, y, P, lse, dL = ctx.saved_tensors
         tX = _zero(tangents[2], X)
         tW = _zero(tangents[3], W)
-        tdL = _zero(tangents[8], dL)
-        tdX, tdW = _SecondTangent.apply(X, W, y, P, dL, tX, tW, tdL, m, E_m)
+        tdL = _zero(tangents[7], dL)
+        tdX, tdW = _SecondTangent.apply(X, W, y, P, dL, tX, tW, tdL, lse)
         return _needed(ctx.needs, (tdX, tdW))
 
 
@@ -228,14 +228,14 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(X: Tensor, W: Tensor, y: Tensor, P: Tensor, dL: Tensor, d2dX: Tensor, d2dW: Tensor, m: Tensor, E_m: Tensor) -> Any:
+    def forward(X: Tensor, W: Tensor, y: Tensor, P: Tensor, dL: Tensor, d2dX: Tensor, d2dW: Tensor, lse: Tensor) -> Any:
         B = X.shape[0]
         C = W.shape[-1]
         if P is None:
             # Z[i,j] = sum(d, X[i,d]*W[d,j])
             Z = X @ W
             # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-            P = torch.exp(Z - m[:, None]) / E_m[:, None]
+            P = torch.exp(Z - lse[:, None])
         # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
         dZ = dL / B * (P - _one_hot(y, C, X))
         # d2dZ[i,j] = sum(d, d2dX[i,d]*W[d,j]) + sum(d, d2dW[d,j]*X[i,d])
@@ -269,14 +269,14 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(X: Tensor, W: Tensor, y: Tensor, P: Tensor, dL: Tensor, tX: Tensor, tW: Tensor, tdL: Tensor, m: Tensor, E_m: Tensor) -> Any:
+    def forward(X: Tensor, W: Tensor, y: Tensor, P: Tensor, dL: Tensor, tX: Tensor, tW: Tensor, tdL: Tensor, lse: Tensor) -> Any:
         B = X.shape[0]
         C = W.shape[-1]
         if P is None:
             # Z[i,j] = sum(d, X[i,d]*W[d,j])
             Z = X @ W
             # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-            P = torch.exp(Z - m[:, None]) / E_m[:, None]
+            P = torch.exp(Z - lse[:, None])
         # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
         onehot_y = _one_hot(y, C, X)
         dZ = dL / B * (P - onehot_y)
@@ -304,7 +304,7 @@ class _SecondTangent(torch.autograd.Function):
 
 
 def _forward_part(X: Tensor, W: Tensor, y: Tensor, work: Any = None) -> Any:
-    """One part along B, or the whole: m, E_m, P, L_sum."""
+    """One part along B, or the whole: L_sum, lse."""
     B_block = X.shape[0]
     C = W.shape[-1]
     space_1, space_2 = _spaces(work, X, (B_block, C), (B_block, C))
@@ -316,27 +316,26 @@ def _forward_part(X: Tensor, W: Tensor, y: Tensor, work: Any = None) -> Any:
     exp_Z = torch.subtract(Z, m[:, None], out=space_2)
     torch.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
     # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L_sum = (torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0] - (m + torch.log(E_m))).sum()
-    return m, E_m, P, L_sum
+    # lse[i] = m[i] + log(E_m[i])
+    lse = m + torch.log(E_m)
+    return L_sum, lse
 
 
-def _backward_part(X: Tensor, W: Tensor, m: Tensor, E_m: Tensor, y: Tensor, dL: Tensor, B: int, dX: Any = None, work: Any = None) -> Any:
+def _backward_part(X: Tensor, W: Tensor, lse: Tensor, y: Tensor, dL: Tensor, B: int, dX: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dX, dW."""
     C = W.shape[-1]
     B_block = X.shape[0]
     K = X.shape[-1]
     space_1, space_2 = _spaces(work, X, (B_block, C), (K, C))
-    # Z[i,j] = sum(d, X[i,d]*W[d,j])
-    Z = torch.matmul(X, W, out=space_1)
+    # Z_bits[i,j] = Z[i,j]/log(2)
+    Z_bits = torch.matmul(X / math.log(2), W, out=space_1)
     # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = torch.subtract(Z, m[:, None], out=Z)
-    torch.exp(P, out=P)
-    P /= E_m[:, None]
+    P = torch.subtract(Z_bits, (lse / math.log(2))[:, None], out=Z_bits)
+    torch.exp2(P, out=P)
     # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
-    P_y = P.clone()
+    P_y = P
     _add_at(P_y, y, -1)
     dZ = torch.multiply(P_y, dL / B, out=P_y)
     # dX[i,d] = sum(j, dZ[i,j]*W[d,j])

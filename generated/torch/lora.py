@@ -34,10 +34,13 @@ Y = X W + scale X A B: W is frozen, A and B of low rank learn. Hu et al. (2021),
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -82,9 +85,14 @@ class _Forward(torch.autograd.Function):
             t = X @ W
             H = None
             Y_sum = _empty((S, M), X)
-            work: dict[int, Any] = {}
-            for (i,) in _parts((S,), R, X, 128):
-                _forward_part(X[i], A, B, scale, Y_sum=Y_sum[i], work=work)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for (i,) in parts:
+                    _forward_part(X[i], A, B, scale, Y_sum=Y_sum[i], work=work)
+                return ()
+
+            _together(run, _parts((S,), R, X, 256), 1, X)
             # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
             Y = t + Y_sum
         return Y, H
@@ -304,7 +312,7 @@ class _SecondTangent(torch.autograd.Function):
 
 
 def _forward_part(X: Tensor, A: Tensor, B: Tensor, scale: Tensor, Y_sum: Any = None, work: Any = None) -> Any:
-    """One part along S, or the whole: H, Y_sum."""
+    """One part along S, or the whole: Y_sum."""
     S_block = X.shape[0]
     R = A.shape[-1]
     (space_1,) = _spaces(work, X, (S_block, R))
@@ -313,7 +321,7 @@ def _forward_part(X: Tensor, A: Tensor, B: Tensor, scale: Tensor, Y_sum: Any = N
     # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
     H_B = torch.matmul(H, B, out=Y_sum)
     Y_sum = torch.multiply(H_B, scale, out=H_B)
-    return H, Y_sum
+    return Y_sum
 
 
 def _backward_part(X: Tensor, A: Tensor, dY: Tensor, B: Tensor, scale: Tensor, dX_sum: Any = None, work: Any = None) -> Any:
@@ -411,6 +419,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

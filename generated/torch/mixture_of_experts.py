@@ -24,8 +24,7 @@ Saved for the backward pass:
     A: for db and dA; where it is large it is not saved but made anew
     H: for dP; where it is large it is not saved but made anew
     Y: for D
-    m: for P, A and H
-    Z_m: for P, A and H
+    lse: for P, A and H
 
 Gradients:
 
@@ -44,10 +43,13 @@ Experts relu(x W_e + b_e), mixed by the weights softmax(x W_g). Jacobs et al. (1
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -98,30 +100,36 @@ class _Forward(torch.autograd.Function):
             H = torch.relu(A + b)
             # Y[i,o] = sum(e, P[i,e]*H[i,e,o])
             Y = (H.mT @ P[..., None])[..., 0].clone()
+            # lse[i] = m[i] + log(Z_m[i])
+            lse = m + torch.log(Z_m)
         else:
             P = None
             A = None
             H = None
-            m = _empty((B,), X)
-            Z_m = _empty((B,), X)
             Y = _empty((B, M), X)
-            work: dict[int, Any] = {}
-            for (i,) in _parts((B,), E * M, X, 128):
-                m[i], Z_m[i], _, _, _, Y[i] = _forward_part(X[i], W_g, W, b, work=work)
-        return Y, P, A, H, m, Z_m
+            lse = _empty((B,), X)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for (i,) in parts:
+                    Y[i], lse[i] = _forward_part(X[i], W_g, W, b, work=work)
+                return ()
+
+            _together(run, _parts((B,), E * M, X, 256), 1, X)
+        return Y, P, A, H, lse
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, W_g, W, b = inputs
-        Y, P, A, H, m, Z_m = output
-        ctx.mark_non_differentiable(m, Z_m, *(t for t in (P, A, H) if t is not None))
+        Y, P, A, H, lse = output
+        ctx.mark_non_differentiable(lse, *(t for t in (P, A, H) if t is not None))
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(X, W_g, W, b, P, A, H, Y, m, Z_m)
-        ctx.save_for_forward(X, W_g, W, b, P, A, H, Y, m, Z_m)
+        ctx.save_for_backward(X, W_g, W, b, P, A, H, Y, lse)
+        ctx.save_for_forward(X, W_g, W, b, P, A, H, Y, lse)
 
     @staticmethod
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
-        X, W_g, W, b, P, A, H, Y, m, Z_m = ctx.saved_tensors
+        X, W_g, W, b, P, A, H, Y, lse = ctx.saved_tensors
         B = X.shape[0]
         M = W.shape[-1]
         if dY is None:
@@ -129,7 +137,7 @@ class _Forward(torch.autograd.Function):
         _, need_X, need_W_g, need_W, need_b = ctx.needs_input_grad
         dX, dW_g, dW, db = _spread(
             (need_X, need_W_g, need_W, need_b),
-            _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W_g, need_W, need_b, X, W_g, W, b, P, A, H, Y, m, Z_m, dY),
+            _chosen(_Backward, _DualBackward, _DualBackward)(need_X, need_W_g, need_W, need_b, X, W_g, W, b, P, A, H, Y, lse, dY),
         )
         return None, dX, dW_g, dW, db
 
@@ -139,7 +147,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tX: Any, tW_g: Any, tW: Any, tb: Any) -> Any:
-        X, W_g, W, b, _P, _A, _H, _Y, _m, _Z_m = ctx.saved_tensors
+        X, W_g, W, b, _P, _A, _H, _Y, _lse = ctx.saved_tensors
         tX = _zero(tX, X)
         tW_g = _zero(tW_g, W_g)
         tW = _zero(tW, W)
@@ -165,7 +173,7 @@ class _DualForward(_Forward):
         tH = torch.where(A_b > 0, tA + tb, 0)
         # tY[i,o] = sum(e, tP[i,e]*H[i,e,o]) + sum(e, tH[i,e,o]*P[i,e])
         tY = (H.mT @ tP[..., None])[..., 0] + (tH.mT @ P[..., None])[..., 0]
-        return tY, None, None, None, None, None
+        return tY, None, None, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -201,8 +209,7 @@ class _Backward(torch.autograd.Function):
         A: Tensor,
         H: Tensor,
         Y: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
         dY: Tensor,
     ) -> Any:
         B = X.shape[0]
@@ -218,9 +225,9 @@ class _Backward(torch.autograd.Function):
             dX_sum_2 = X.new_zeros((B, N))
             dW_g = X.new_zeros((N, E))
             work: dict[int, Any] = {}
-            for i, e in _parts((B, E), M, X, 128):
+            for i, e in _parts((B, E), M, X, 256):
                 db_part, dW_part, dX_sum_part, dX_sum_2_part, dW_g_part = _backward_part(
-                    X[i], W_g[:, e], m[i], Z_m[i], W[e], b[e], dY[i], D[i], work=work
+                    X[i], W_g[:, e], lse[i], W[e], b[e], dY[i], D[i], work=work
                 )
                 db[e] += db_part
                 dW[e] += dW_part
@@ -234,7 +241,7 @@ class _Backward(torch.autograd.Function):
             # S[i,e] = sum(c, X[i,c]*W_g[c,e])
             S = X @ W_g
             # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
-            P = torch.exp(S - m[:, None]) / Z_m[:, None]
+            P = torch.exp(S - lse[:, None])
             # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
             A = (W.mT @ X.T).permute(2, 0, 1).clone()
             # H[i,e,o] = relu(A[i,e,o] + b[e,o])
@@ -278,7 +285,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        X, W_g, W, b, P, A, H, Y, m, Z_m, dY = ctx.saved_tensors
+        X, W_g, W, b, P, A, H, Y, lse, dY = ctx.saved_tensors
         d2dX, d2dW_g, d2dW, d2db = _spread(ctx.needs, grads)
         B = X.shape[0]
         N = X.shape[-1]
@@ -292,8 +299,8 @@ class _Backward(torch.autograd.Function):
             d2dW = X.new_zeros((E, N, M))
         if d2db is None:
             d2db = X.new_zeros((E, M))
-        d2X, d2W_g, d2W, d2b, d2dY = _Second.apply(X, W_g, W, b, P, A, H, Y, dY, d2dX, d2dW_g, d2dW, d2db, m, Z_m)
-        return None, None, None, None, d2X, d2W_g, d2W, d2b, None, None, None, None, None, None, d2dY
+        d2X, d2W_g, d2W, d2b, d2dY = _Second.apply(X, W_g, W, b, P, A, H, Y, dY, d2dX, d2dW_g, d2dW, d2db, lse)
+        return None, None, None, None, d2X, d2W_g, d2W, d2b, None, None, None, None, None, d2dY
 
 
 class _DualBackward(_Backward):
@@ -301,13 +308,13 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        X, W_g, W, b, P, A, H, Y, m, Z_m, dY = ctx.saved_tensors
+        X, W_g, W, b, P, A, H, Y, lse, dY = ctx.saved_tensors
         tX = _zero(tangents[4], X)
         tW_g = _zero(tangents[5], W_g)
         tW = _zero(tangents[6], W)
         tb = _zero(tangents[7], b)
-        tdY = _zero(tangents[14], dY)
-        tdX, tdW_g, tdW, tdb = _SecondTangent.apply(X, W_g, W, b, P, A, H, Y, dY, tX, tW_g, tW, tb, tdY, m, Z_m)
+        tdY = _zero(tangents[13], dY)
+        tdX, tdW_g, tdW, tdb = _SecondTangent.apply(X, W_g, W, b, P, A, H, Y, dY, tX, tW_g, tW, tb, tdY, lse)
         return _needed(ctx.needs, (tdX, tdW_g, tdW, tdb))
 
 
@@ -331,8 +338,7 @@ class _Second(torch.autograd.Function):
         d2dW_g: Tensor,
         d2dW: Tensor,
         d2db: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         B = X.shape[0]
         E = W_g.shape[-1]
@@ -342,7 +348,7 @@ class _Second(torch.autograd.Function):
             # S[i,e] = sum(c, X[i,c]*W_g[c,e])
             S = X @ W_g
             # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
-            P = torch.exp(S - m[:, None]) / Z_m[:, None]
+            P = torch.exp(S - lse[:, None])
             # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
             A = (W.mT @ X.T).permute(2, 0, 1).clone()
             # H[i,e,o] = relu(A[i,e,o] + b[e,o])
@@ -429,8 +435,7 @@ class _SecondTangent(torch.autograd.Function):
         tW: Tensor,
         tb: Tensor,
         tdY: Tensor,
-        m: Tensor,
-        Z_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         B = X.shape[0]
         E = W_g.shape[-1]
@@ -440,7 +445,7 @@ class _SecondTangent(torch.autograd.Function):
             # S[i,e] = sum(c, X[i,c]*W_g[c,e])
             S = X @ W_g
             # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
-            P = torch.exp(S - m[:, None]) / Z_m[:, None]
+            P = torch.exp(S - lse[:, None])
             # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
             A = (W.mT @ X.T).permute(2, 0, 1).clone()
             # H[i,e,o] = relu(A[i,e,o] + b[e,o])
@@ -505,44 +510,46 @@ class _SecondTangent(torch.autograd.Function):
 
 
 def _forward_part(X: Tensor, W_g: Tensor, W: Tensor, b: Tensor, work: Any = None) -> Any:
-    """One part along B, or the whole: m, Z_m, P, A, H, Y."""
+    """One part along B, or the whole: Y, lse."""
     B_block = X.shape[0]
     E = W_g.shape[-1]
     (space_1,) = _spaces(work, X, (B_block, E))
-    # S[i,e] = sum(c, X[i,c]*W_g[c,e])
-    S = torch.matmul(X, W_g, out=space_1)
+    # S_bits[i,e] = S[i,e]/log(2)
+    S_bits = torch.matmul(X / math.log(2), W_g, out=space_1)
     # m[i] = max(g, S[i,g])
-    m = S.amax(dim=-1)
+    max_S_bits = S_bits.amax(dim=-1)
+    m = math.log(2) * max_S_bits
     # Z_m[i] = sum(g, exp(S[i,g] - m[i]))
-    exp_S = torch.subtract(S, m[:, None], out=S)
-    torch.exp(exp_S, out=exp_S)
-    Z_m = exp_S.sum(dim=-1)
+    exp2_S_bits = torch.subtract(S_bits, max_S_bits[:, None], out=S_bits)
+    torch.exp2(exp2_S_bits, out=exp2_S_bits)
+    Z_m = exp2_S_bits.sum(dim=-1)
     # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
-    P = torch.divide(exp_S, Z_m[:, None], out=exp_S)
+    P = torch.divide(exp2_S_bits, Z_m[:, None], out=exp2_S_bits)
     # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
-    A = (W.mT @ X.T).permute(2, 0, 1).clone()
+    A = (W.mT @ X.T).permute(2, 0, 1)
     # H[i,e,o] = relu(A[i,e,o] + b[e,o])
     H = torch.relu(A + b)
     # Y[i,o] = sum(e, P[i,e]*H[i,e,o])
     Y = (H.mT @ P[..., None])[..., 0].clone()
-    return m, Z_m, P, A, H, Y
+    # lse[i] = m[i] + log(Z_m[i])
+    lse = m + torch.log(Z_m)
+    return Y, lse
 
 
-def _backward_part(X: Tensor, W_g: Tensor, m: Tensor, Z_m: Tensor, W: Tensor, b: Tensor, dY: Tensor, D: Tensor, work: Any = None) -> Any:
+def _backward_part(X: Tensor, W_g: Tensor, lse: Tensor, W: Tensor, b: Tensor, dY: Tensor, D: Tensor, work: Any = None) -> Any:
     """One part along B and E, or the whole: db, dW, dX_sum, dX_sum_2, dW_g."""
     B_block = X.shape[0]
     E_block = W_g.shape[-1]
     M = W.shape[-1]
     N = X.shape[-1]
-    space_1, space_2, space_3, space_4, space_5, space_6 = _spaces(
-        work, X, (B_block, E_block), (B_block, E_block, M), (B_block, E_block, M), (B_block, N), (B_block, N), (N, E_block)
+    space_1, space_2, space_3, space_4, space_5 = _spaces(
+        work, X, (B_block, E_block), (B_block, E_block, M), (B_block, N), (B_block, N), (N, E_block)
     )
-    # S[i,e] = sum(c, X[i,c]*W_g[c,e])
-    S = torch.matmul(X, W_g, out=space_1)
+    # S_bits[i,e] = S[i,e]/log(2)
+    S_bits = torch.matmul(X / math.log(2), W_g, out=space_1)
     # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
-    P = torch.subtract(S, m[:, None], out=S)
-    torch.exp(P, out=P)
-    P /= Z_m[:, None]
+    P = torch.subtract(S_bits, (lse / math.log(2))[:, None], out=S_bits)
+    torch.exp2(P, out=P)
     # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
     A = (W.mT @ X.T).permute(2, 0, 1)
     # H[i,e,o] = relu(A[i,e,o] + b[e,o])
@@ -552,23 +559,24 @@ def _backward_part(X: Tensor, W_g: Tensor, m: Tensor, Z_m: Tensor, W: Tensor, b:
     # dH[i,e,o] = dY[i,o]*P[i,e]
     dH = torch.multiply(dY[:, None, :], P[..., None], out=space_2)
     # db[e,o] = sum(i, dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
-    A_b = torch.add(A, b, out=space_3)
+    A_b = torch.add(A, b, out=A)
     less_A_b = A_b > 0
     masked_less_A_b = torch.where(less_A_b, dH, 0)
     db = masked_less_A_b.sum(dim=0)
     # dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
-    dA = torch.where(less_A_b, dH, 0)
+    dA = dH
+    _fill(dA, less_A_b, 0)
     # dW[e,c,o] = sum(i, dA[i,e,o]*X[i,c])
     dW = (dA.permute(1, 2, 0) @ X).mT.clone()
     # dS[i,e] = P[i,e]*(dP[i,e] - D[i])
     dP_D = torch.subtract(dP, D[:, None], out=dP)
-    dS = torch.multiply(dP_D, P, out=dP_D)
+    dS = torch.multiply(P, dP_D, out=P)
     # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
-    dX_sum = torch.matmul(dS, W_g.T, out=space_4)
+    dX_sum = torch.matmul(dS, W_g.T, out=space_3)
     # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
-    dX_sum_2 = torch.matmul(dA.reshape(B_block, E_block * M), W.permute(1, 0, 2).reshape(N, E_block * M).T, out=space_5)
+    dX_sum_2 = torch.matmul(dA.reshape(B_block, E_block * M), W.permute(1, 0, 2).reshape(N, E_block * M).T, out=space_4)
     # dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
-    dW_g = torch.matmul(X.T, dS, out=space_6)
+    dW_g = torch.matmul(X.T, dS, out=space_5)
     return db, dW, dX_sum, dX_sum_2, dW_g
 
 
@@ -648,6 +656,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
@@ -657,6 +693,17 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _fill(array: Tensor, kept: Tensor, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    if kept.ndim < 2 or kept.shape[-1] != array.shape[-1] or kept.device.type != "cpu":
+        array.masked_fill_(~kept, value)
+        return
+    places = (~kept).flatten(0, -2).any(dim=0).nonzero()
+    if len(places):
+        some = (..., slice(int(places[0]), int(places[-1]) + 1))
+        array[some].masked_fill_(~kept[some], value)
 
 
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:

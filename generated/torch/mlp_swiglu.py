@@ -39,10 +39,13 @@ Y = (silu(X W_g) o X W_u) W_o. Shazeer (2020), equation (6).
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -89,9 +92,14 @@ class _Forward(torch.autograd.Function):
             U = None
             H = None
             Y = _empty((B, M), X)
-            work: dict[int, Any] = {}
-            for (i,) in _parts((B,), F, X, 128):
-                _forward_part(X[i], W_g, W_u, W_o, Y=Y[i], work=work)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for (i,) in parts:
+                    _forward_part(X[i], W_g, W_u, W_o, Y=Y[i], work=work)
+                return ()
+
+            _together(run, _parts((B,), F, X, 256), 1, X)
         return Y, G, U, H
 
     @staticmethod
@@ -433,7 +441,7 @@ class _SecondTangent(torch.autograd.Function):
 
 
 def _forward_part(X: Tensor, W_g: Tensor, W_u: Tensor, W_o: Tensor, Y: Any = None, work: Any = None) -> Any:
-    """One part along B, or the whole: G, U, H, Y."""
+    """One part along B, or the whole: Y."""
     B_block = X.shape[0]
     F = W_g.shape[-1]
     space_1, space_2, space_3 = _spaces(work, X, (B_block, F), (B_block, F), (B_block, F))
@@ -447,7 +455,7 @@ def _forward_part(X: Tensor, W_g: Tensor, W_u: Tensor, W_o: Tensor, Y: Any = Non
     H *= U
     # Y[i,j] = sum(h, H[i,h]*W_o[h,j])
     Y = torch.matmul(H, W_o, out=Y)
-    return G, U, H, Y
+    return Y
 
 
 def _backward_part(X: Tensor, W_g: Tensor, W_u: Tensor, dY: Tensor, W_o: Tensor, dX: Any = None, work: Any = None) -> Any:
@@ -559,6 +567,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

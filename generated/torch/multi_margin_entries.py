@@ -34,10 +34,13 @@ L is the sum of w_y max(margin + Z_j - Z_y, 0)^p over the classes j other than y
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -85,8 +88,13 @@ class _Forward(torch.autograd.Function):
         else:
             r = _empty((N, C), Z)
             L = _empty((N,), Z)
-            for (i,) in _parts((N,), C, Z, 1):
-                r[i], L[i] = _forward_part(Z[i], y[i], margin, p, w)
+
+            def run(parts: Any) -> Any:
+                for (i,) in parts:
+                    r[i], L[i] = _forward_part(Z[i], y[i], margin, p, w)
+                return ()
+
+            _together(run, _parts((N,), C, Z, 1), 1, Z)
         return L, r
 
     @staticmethod
@@ -152,9 +160,14 @@ class _Backward(torch.autograd.Function):
         N = Z.shape[0]
         if not _whole(N * C, dL):
             dZ = _empty((N, C), Z)
-            work: dict[int, Any] = {}
-            for (i,) in _parts((N,), C, Z, 1):
-                dZ[i] = _backward_part(w, y[i], p, r[i], dL[i], Z[i], margin, dZ=dZ[i], work=work)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for (i,) in parts:
+                    dZ[i] = _backward_part(w, y[i], p, r[i], dL[i], Z[i], margin, dZ=dZ[i], work=work)
+                return ()
+
+            _together(run, _parts((N,), C, Z, 1), 1, Z)
             return (dZ,)
         # dr[i,j] = dL[i]*w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0))
         dr = dL[:, None] * w[y][:, None] * torch.where(p >= 2, 2 * r, 1) / C
@@ -286,7 +299,9 @@ def _backward_part(
     N_block = y.shape[0]
     (space_1,) = _spaces(work, w, (N_block, C))
     # dr[i,j] = dL[i]*w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0))
-    dr = torch.multiply(torch.where(p >= 2, 2 * r, 1), dL[:, None] * w[y][:, None] / C, out=space_1)
+    masked_p = torch.multiply(r, 2, out=space_1)
+    _fill(masked_p, (p >= 2), 1)
+    dr = torch.multiply(masked_p, dL[:, None] * w[y][:, None] / C, out=masked_p)
     # D[i] = sum(j, dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
     Z_margin = torch.subtract(Z, torch.take_along_dim(Z, y[:, None], dim=-1)[:, 0][:, None], out=dZ)
     Z_margin += margin
@@ -387,6 +402,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
@@ -396,6 +439,17 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _fill(array: Tensor, kept: Tensor, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    if kept.ndim < 2 or kept.shape[-1] != array.shape[-1] or kept.device.type != "cpu":
+        array.masked_fill_(~kept, value)
+        return
+    places = (~kept).flatten(0, -2).any(dim=0).nonzero()
+    if len(places):
+        some = (..., slice(int(places[0]), int(places[-1]) + 1))
+        array[some].masked_fill_(~kept[some], value)
 
 
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:

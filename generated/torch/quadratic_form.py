@@ -24,10 +24,13 @@ L = x^T A x, whose gradient by x is (A + A^T) x. The Matrix Cookbook, equation (
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -109,13 +112,18 @@ class _Backward(torch.autograd.Function):
     def forward(need_A: bool, need_x: bool, A: Tensor, x: Tensor, dL: Tensor) -> Any:
         N = A.shape[0]
         if not _whole(N * N, dL):
-            dx_sum = A.new_zeros((N,))
-            dx_sum_2 = A.new_zeros((N,))
             dA = _empty((N, N), A)
-            for (i,) in _parts((N,), N, A, 1):
-                dx_sum_part, dx_sum_2_part, dA[i] = _backward_part(A[:, i], x[i], A[i], dL, x)
-                dx_sum += dx_sum_part
-                dx_sum_2 += dx_sum_2_part
+
+            def run(parts: Any) -> Any:
+                dx_sum = A.new_zeros((N,))
+                dx_sum_2 = A.new_zeros((N,))
+                for (i,) in parts:
+                    dx_sum_part, dx_sum_2_part, dA[i] = _backward_part(A[:, i], x[i], A[i], dL, x)
+                    dx_sum += dx_sum_part
+                    dx_sum_2 += dx_sum_2_part
+                return dx_sum, dx_sum_2
+
+            dx_sum, dx_sum_2 = _together(run, _parts((N,), N, A, 1), 1, A)
             # dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
             dx = dL * (dx_sum + dx_sum_2)
             return _needed((need_A, need_x), (dA, dx))
@@ -289,6 +297,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

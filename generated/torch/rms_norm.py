@@ -30,10 +30,13 @@ Each row divided by its root mean square, then scaled by g. Zhang and Sennrich (
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -73,8 +76,13 @@ class _Forward(torch.autograd.Function):
         else:
             v = _empty((N,), X)
             Y = _empty((N, C), X)
-            for (n,) in _parts((N,), C, X, 1):
-                v[n], _ = _forward_part(X[n], eps, g, Y=Y[n])
+
+            def run(parts: Any) -> Any:
+                for (n,) in parts:
+                    v[n], _ = _forward_part(X[n], eps, g, Y=Y[n])
+                return ()
+
+            _together(run, _parts((N,), C, X, 1), 1, X)
         return Y, v
 
     @staticmethod
@@ -143,12 +151,17 @@ class _Backward(torch.autograd.Function):
         C = X.shape[-1]
         N = X.shape[0]
         if not _whole(N * C, dY):
-            dg = X.new_zeros((C,))
             dX = _empty((N, C), X)
-            work: dict[int, Any] = {}
-            for (n,) in _parts((N,), C, X, 1):
-                dg_part, _ = _backward_part(v[n], eps, dY[n], X[n], Y[n], g, dX=dX[n], work=work)
-                dg += dg_part
+
+            def run(parts: Any) -> Any:
+                dg = X.new_zeros((C,))
+                work: dict[int, Any] = {}
+                for (n,) in parts:
+                    dg_part, _ = _backward_part(v[n], eps, dY[n], X[n], Y[n], g, dX=dX[n], work=work)
+                    dg += dg_part
+                return (dg,)
+
+            (dg,) = _together(run, _parts((N,), C, X, 1), 1, X)
             return _needed((need_X, need_g), (dX, dg))
         dX = dg = None
         v_eps = v + eps
@@ -386,6 +399,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

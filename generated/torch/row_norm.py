@@ -22,10 +22,13 @@ R = |X|, the Euclidean length of each row.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -113,8 +116,13 @@ class _Backward(torch.autograd.Function):
         K = X.shape[-1]
         if not _whole(N * K, dR):
             dX = _empty((N, K), X)
-            for (n,) in _parts((N,), K, X, 1):
-                dX[n] = _backward_part(R[n], dR[n], X[n], dX=dX[n])
+
+            def run(parts: Any) -> Any:
+                for (n,) in parts:
+                    _backward_part(R[n], dR[n], X[n], dX=dX[n])
+                return ()
+
+            _together(run, _parts((N,), K, X, 1), 1, X)
             return (dX,)
         # dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
         dX = torch.where((R != 0)[:, None], dR[:, None] * X / R[:, None], 0)
@@ -207,7 +215,8 @@ def _backward_part(R: Tensor, dR: Tensor, X: Tensor, dX: Any = None) -> Any:
     """One part along N, or the whole: dX."""
     # dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
     dR_R = torch.multiply(X, dR[:, None] / R[:, None], out=dX)
-    dX = torch.where((R != 0)[:, None], dR_R, 0)
+    dX = dR_R
+    _fill(dX, (R != 0)[:, None], 0)
     return dX
 
 
@@ -280,6 +289,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
@@ -289,6 +326,17 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _fill(array: Tensor, kept: Tensor, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    if kept.ndim < 2 or kept.shape[-1] != array.shape[-1] or kept.device.type != "cpu":
+        array.masked_fill_(~kept, value)
+        return
+    places = (~kept).flatten(0, -2).any(dim=0).nonzero()
+    if len(places):
+        some = (..., slice(int(places[0]), int(places[-1]) + 1))
+        array[some].masked_fill_(~kept[some], value)
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:

@@ -35,10 +35,13 @@ Each row divided by its p-norm, or by eps where that is smaller, as torch.nn.fun
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -84,8 +87,13 @@ class _Forward(torch.autograd.Function):
             R = _empty((N,), X)
             M = _empty((N,), X)
             Y = _empty((N, K), X)
-            for (n,) in _parts((N,), K, X, 1):
-                S[n], R[n], M[n], _ = _forward_part(X[n], p, eps, Y=Y[n])
+
+            def run(parts: Any) -> Any:
+                for (n,) in parts:
+                    S[n], R[n], M[n], _ = _forward_part(X[n], p, eps, Y=Y[n])
+                return ()
+
+            _together(run, _parts((N,), K, X, 1), 1, X)
         return Y, S, R, M
 
     @staticmethod
@@ -161,9 +169,14 @@ class _Backward(torch.autograd.Function):
         K = X.shape[-1]
         if not _whole(N * K, dY):
             dX = _empty((N, K), X)
-            work: dict[int, Any] = {}
-            for (n,) in _parts((N,), K, X, 1):
-                dX[n] = _backward_part(M[n], dY[n], Y[n], eps, R[n], S[n], p, X[n], work=work)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for (n,) in parts:
+                    dX[n] = _backward_part(M[n], dY[n], Y[n], eps, R[n], S[n], p, X[n], work=work)
+                return ()
+
+            _together(run, _parts((N,), K, X, 1), 1, X)
             return (dX,)
         # dM[n] = -1/M[n]*sum(k, dY[n,k]*Y[n,k])
         dM = -torch.linalg.vecdot(dY, Y) / M
@@ -425,6 +438,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

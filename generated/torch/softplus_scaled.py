@@ -28,10 +28,13 @@ Y = log(1 + exp(beta X)) / beta, and X itself where beta X > threshold, as in to
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -72,8 +75,13 @@ class _Forward(torch.autograd.Function):
         else:
             u = _empty((B, N), X)
             Y = _empty((B, N), X)
-            for (i,) in _parts((B,), N, X, 1):
-                _, Y[i] = _forward_part(beta, X[i], threshold, u=u[i])
+
+            def run(parts: Any) -> Any:
+                for (i,) in parts:
+                    _, Y[i] = _forward_part(beta, X[i], threshold, u=u[i])
+                return ()
+
+            _together(run, _parts((B,), N, X, 1), 1, X)
         return Y, u
 
     @staticmethod
@@ -138,8 +146,13 @@ class _Backward(torch.autograd.Function):
         N = X.shape[-1]
         if not _whole(B * N, dY):
             dX = _empty((B, N), X)
-            for (i,) in _parts((B,), N, X, 1):
-                dX[i] = _backward_part(u[i], threshold, beta, dY[i], dX=dX[i])
+
+            def run(parts: Any) -> Any:
+                for (i,) in parts:
+                    _backward_part(u[i], threshold, beta, dY[i], dX=dX[i])
+                return ()
+
+            _together(run, _parts((B,), N, X, 1), 1, X)
             return (dX,)
         # du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
         du = torch.where(u <= threshold, dY * torch.sigmoid(u) / beta, 0)
@@ -255,7 +268,8 @@ def _backward_part(u: Tensor, threshold: Tensor, beta: Tensor, dY: Tensor, dX: A
     dY_beta = torch.sigmoid(u, out=dX)
     dY_beta /= beta
     dY_beta *= dY
-    du = torch.where(u <= threshold, dY_beta, 0)
+    du = dY_beta
+    _fill(du, (u <= threshold), 0)
     # dX[i,j] = du[i,j]*beta + dY[i,j]*where(threshold < u[i,j], 1, 0)
     du_beta = torch.multiply(du, beta, out=du)
     dX = torch.add(du_beta, torch.where(threshold < u, dY, 0), out=du_beta)
@@ -338,6 +352,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
@@ -347,6 +389,17 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _fill(array: Tensor, kept: Tensor, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    if kept.ndim < 2 or kept.shape[-1] != array.shape[-1] or kept.device.type != "cpu":
+        array.masked_fill_(~kept, value)
+        return
+    places = (~kept).flatten(0, -2).any(dim=0).nonzero()
+    if len(places):
+        some = (..., slice(int(places[0]), int(places[-1]) + 1))
+        array[some].masked_fill_(~kept[some], value)
 
 
 def _chosen(traced: Any, dual: Any, reverse: Any) -> Any:

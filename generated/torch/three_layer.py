@@ -50,10 +50,13 @@ Y = relu(relu(X W_1 + b_1) W_2 + b_2) W_3 + b_3. Goodfellow, Bengio and Courvill
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -106,9 +109,14 @@ class _Forward(torch.autograd.Function):
             Z_2 = None
             H_2 = None
             Y = _empty((B, M), X)
-            work: dict[int, Any] = {}
-            for (i,) in _parts((B,), F, X, 128):
-                _forward_part(X[i], W_1, b_1, W_2, b_2, W_3, b_3, Y=Y[i], work=work)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for (i,) in parts:
+                    _forward_part(X[i], W_1, b_1, W_2, b_2, W_3, b_3, Y=Y[i], work=work)
+                return ()
+
+            _together(run, _parts((B,), F, X, 256), 1, X)
         return Y, Z_1, H_1, Z_2, H_2
 
     @staticmethod
@@ -511,7 +519,7 @@ class _SecondTangent(torch.autograd.Function):
 def _forward_part(
     X: Tensor, W_1: Tensor, b_1: Tensor, W_2: Tensor, b_2: Tensor, W_3: Tensor, b_3: Tensor, Y: Any = None, work: Any = None
 ) -> Any:
-    """One part along B, or the whole: Z_1, H_1, Z_2, H_2, Y."""
+    """One part along B, or the whole: Y."""
     B_block = X.shape[0]
     F = W_1.shape[-1]
     K = W_2.shape[-1]
@@ -529,7 +537,7 @@ def _forward_part(
     # Y[i,j] = sum(l, H_2[i,l]*W_3[l,j]) + b_3[j]
     H_2_W_3 = torch.matmul(H_2, W_3, out=Y)
     Y = torch.add(H_2_W_3, b_3, out=H_2_W_3)
-    return Z_1, H_1, Z_2, H_2, Y
+    return Y
 
 
 def _backward_part(
@@ -559,7 +567,8 @@ def _backward_part(
     # dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
     dH_2 = torch.matmul(dY, W_3.T, out=space_4)
     # dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
-    dZ_2 = torch.where(Z_2 > 0, dH_2, 0)
+    dZ_2 = dH_2
+    _fill(dZ_2, (Z_2 > 0), 0)
     # dW_2[h,l] = sum(i, dZ_2[i,l]*H_1[i,h])
     dW_2 = torch.matmul(H_1.T, dZ_2, out=space_5)
     # db_2[l] = sum(i, dZ_2[i,l])
@@ -567,7 +576,8 @@ def _backward_part(
     # dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
     dH_1 = torch.matmul(dZ_2, W_2.T, out=space_6)
     # dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
-    dZ_1 = torch.where(Z_1 > 0, dH_1, 0)
+    dZ_1 = dH_1
+    _fill(dZ_1, (Z_1 > 0), 0)
     # dX[i,k] = sum(h, dZ_1[i,h]*W_1[k,h])
     dX = torch.matmul(dZ_1, W_1.T, out=dX)
     # dW_1[k,h] = sum(i, dZ_1[i,h]*X[i,k])
@@ -646,6 +656,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
@@ -655,6 +693,17 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _fill(array: Tensor, kept: Tensor, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    if kept.ndim < 2 or kept.shape[-1] != array.shape[-1] or kept.device.type != "cpu":
+        array.masked_fill_(~kept, value)
+        return
+    places = (~kept).flatten(0, -2).any(dim=0).nonzero()
+    if len(places):
+        some = (..., slice(int(places[0]), int(places[-1]) + 1))
+        array[some].masked_fill_(~kept[some], value)
 
 
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:

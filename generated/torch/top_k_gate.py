@@ -78,13 +78,13 @@ class _Forward(torch.autograd.Function):
         R = (S[..., None] < S[:, None, :]).to(X.dtype).sum(dim=-1)
         # m[i] = max(g, where(R[i,g] < count, 1, 0)*S[i,g] - 1000000000000000000000000000000*where(count <=
         #     R[i,g], 1, 0))
-        less_R = R < count
-        m = torch.where(less_R, S, -1e30).amax(dim=-1)
+        masked_R = torch.where(R < count, S, -1e30)
+        m = masked_R.amax(dim=-1)
         # Z_m[i] = sum(g, where(R[i,g] < count, 1, 0)*exp(S[i,g] - m[i]))
-        exp_S = torch.exp(S - m[:, None])
-        Z_m = torch.where(less_R, exp_S, 0).sum(dim=-1)
+        exp_masked_R = torch.exp(masked_R - torch.where(m > -1e30, m, 0)[:, None])
+        Z_m = exp_masked_R.sum(dim=-1)
         # G[i,e] = where(R[i,e] < count, 1, 0)*exp(S[i,e] - m[i])/Z_m[i]
-        G = torch.where(less_R, exp_S / Z_m[:, None], 0)
+        G = exp_masked_R / Z_m.clamp(min=1)[:, None]
         return G, U
 
     @staticmethod

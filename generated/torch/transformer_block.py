@@ -60,8 +60,7 @@ Saved for the backward pass:
     U: for dW_1
     Z: for dZ
     G: for dW_2
-    m: for P
-    E_m: for P
+    lse: for P
 
 Gradients:
 
@@ -107,10 +106,13 @@ X + attention(norm(X)), then M + mlp(norm(M)), with one head. Xiong et al. (2020
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -217,6 +219,8 @@ class _Forward(torch.autograd.Function):
             G = 0.5 * Z * (torch.erf(0.5 * math.sqrt(2) * Z) + 1)
             # Y[b,i,m] = M[b,i,m] + sum(f, G[b,i,f]*W_2[f,m]) + c_2[m]
             Y = M + G @ W_2 + c_2
+            # lse[b,i] = m[b,i] + log(E_m[b,i])
+            lse = m + torch.log(E_m)
         else:
             # mu_1[b,i] = sum(c, X[b,i,c])/size(C)
             mu_1 = X.sum(dim=-1) / C
@@ -232,12 +236,16 @@ class _Forward(torch.autograd.Function):
             # V[b,j,e] = sum(c, A[b,j,c]*W_v[c,e])
             V = A @ W_v
             P = None
-            m = _empty((B, N), X)
-            E_m = _empty((B, N), X)
             O = _empty((B, N, d_v), X)
-            work: dict[int, Any] = {}
-            for b, i in _parts((B, N), N, X, 128):
-                m[b, i], E_m[b, i], _, _ = _forward_part(Q[b, i], K[b], V[b], O=O[b, i], work=work)
+            lse = _empty((B, N), X)
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for b, i in parts:
+                    _, lse[b, i] = _forward_part(Q[b, i], K[b], V[b], O=O[b, i], work=work)
+                return ()
+
+            _together(run, _parts((B, N), N, X, 256), 2, X)
             # M[b,i,m] = X[b,i,m] + sum(e, O[b,i,e]*W_o[e,m])
             M = X + O @ W_o
             # mu_2[b,i] = sum(c, M[b,i,c])/size(C)
@@ -253,24 +261,24 @@ class _Forward(torch.autograd.Function):
             G = 0.5 * Z * (torch.erf(0.5 * math.sqrt(2) * Z) + 1)
             # Y[b,i,m] = M[b,i,m] + sum(f, G[b,i,f]*W_2[f,m]) + c_2[m]
             Y = M + G @ W_2 + c_2
-        return Y, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, m, E_m
+        return Y, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, lse
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, _c_2, W_q, W_k, W_v, W_o = inputs
-        _Y, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, m, E_m = output
-        ctx.mark_non_differentiable(mu_1, var_1, A, Q, K, V, O, M, mu_2, var_2, U, Z, G, m, E_m, *(t for t in (P,) if t is not None))
+        _Y, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, lse = output
+        ctx.mark_non_differentiable(mu_1, var_1, A, Q, K, V, O, M, mu_2, var_2, U, Z, G, lse, *(t for t in (P,) if t is not None))
         ctx.set_materialize_grads(fill)
         ctx.save_for_backward(
-            X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, m, E_m
+            X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, lse
         )
         ctx.save_for_forward(
-            X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, m, E_m
+            X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, lse
         )
 
     @staticmethod
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
-        X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, m, E_m = (
+        X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, lse = (
             ctx.saved_tensors
         )
         B = X.shape[0]
@@ -350,8 +358,7 @@ class _Forward(torch.autograd.Function):
                 U,
                 Z,
                 G,
-                m,
-                E_m,
+                lse,
                 dY,
             ),
         )
@@ -406,8 +413,7 @@ class _DualForward(_Forward):
             _U,
             _Z,
             _G,
-            _m,
-            _E_m,
+            _lse,
         ) = ctx.saved_tensors
         tX = _zero(tX, X)
         tg_1 = _zero(tg_1, g_1)
@@ -516,7 +522,7 @@ class _DualForward(_Forward):
         tG = 0.5 * tZ * (erf_Z + 1 + math.sqrt(2) * Z * torch.exp(-0.5 * Z**2) / math.sqrt(math.pi))
         # tY[b,i,m] = tM[b,i,m] + sum(f, tG[b,i,f]*W_2[f,m]) + sum(f, G[b,i,f]*tW_2[f,m]) + tc_2[m]
         tY = tM + tG @ W_2 + G @ tW_2 + tc_2
-        return tY, None, None, None, None, None, None, None, None, None, None, None, None, None, None, None, None
+        return tY, None, None, None, None, None, None, None, None, None, None, None, None, None, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -579,8 +585,7 @@ class _Backward(torch.autograd.Function):
         U: Tensor,
         Z: Tensor,
         G: Tensor,
-        m: Tensor,
-        E_m: Tensor,
+        lse: Tensor,
         dY: Tensor,
     ) -> Any:
         B = X.shape[0]
@@ -638,11 +643,16 @@ class _Backward(torch.autograd.Function):
             dV = X.new_zeros((B, N, d_v))
             dQ = _empty((B, N, d_k), X)
             dK_sum = X.new_zeros((B, N, d_k))
-            work: dict[int, Any] = {}
-            for b, i in _parts((B, N), N, X, 128):
-                dV_part, _, dK_sum_part = _backward_part(Q[b, i], K[b], m[b, i], E_m[b, i], dO[b, i], V[b], dQ=dQ[b, i], work=work)
-                dV[b] += dV_part
-                dK_sum[b] += dK_sum_part
+
+            def run(parts: Any) -> Any:
+                work: dict[int, Any] = {}
+                for b, i in parts:
+                    dV_part, _, dK_sum_part = _backward_part(Q[b, i], K[b], lse[b, i], dO[b, i], V[b], dQ=dQ[b, i], work=work)
+                    dV[b] += dV_part
+                    dK_sum[b] += dK_sum_part
+                return ()
+
+            _together(run, _parts((B, N), N, X, 256), 1, X)
             # dK[b,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,i,j]*Q[b,i,d])
             dK = dK_sum / math.sqrt(d_k)
             # dW_v[c,e] = sum(b,j, dV[b,j,e]*A[b,j,c])
@@ -688,7 +698,7 @@ class _Backward(torch.autograd.Function):
             # S[b,i,j] = sum(d, Q[b,i,d]*K[b,j,d])/sqrt(size(d_k))
             S = Q @ K.mT / math.sqrt(d_k)
             # P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
-            P = torch.exp(S - m[..., None]) / E_m[..., None]
+            P = torch.exp(S - lse[..., None])
         dX = dg_1 = db_1 = dg_2 = db_2 = dW_1 = dc_1 = dW_2 = dc_2 = dW_q = dW_k = dW_v = dW_o = None
         if need_W_2:
             # dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
@@ -843,7 +853,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        X, g_1, _b_1, g_2, _b_2, W_1, _c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, m, E_m, dY = (
+        X, g_1, _b_1, g_2, _b_2, W_1, _c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, lse, dY = (
             ctx.saved_tensors
         )
         d2dX, d2dg_1, d2db_1, d2dg_2, d2db_2, d2dW_1, d2dc_1, d2dW_2, d2dc_2, d2dW_q, d2dW_k, d2dW_v, d2dW_o = _spread(ctx.needs, grads)
@@ -917,8 +927,7 @@ class _Backward(torch.autograd.Function):
             d2dW_k,
             d2dW_v,
             d2dW_o,
-            m,
-            E_m,
+            lse,
         )
         return (
             None,
@@ -961,7 +970,6 @@ class _Backward(torch.autograd.Function):
             None,
             None,
             None,
-            None,
             d2dY,
         )
 
@@ -971,7 +979,7 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, m, E_m, dY = (
+        X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, W_q, W_k, W_v, W_o, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, lse, dY = (
             ctx.saved_tensors
         )
         tX = _zero(tangents[13], X)
@@ -986,7 +994,7 @@ class _DualBackward(_Backward):
         tW_k = _zero(tangents[22], W_k)
         tW_v = _zero(tangents[23], W_v)
         tW_o = _zero(tangents[24], W_o)
-        tdY = _zero(tangents[41], dY)
+        tdY = _zero(tangents[40], dY)
         tdX, tdg_1, tdb_1, tdg_2, tdb_2, tdW_1, tdc_1, tdW_2, tdc_2, tdW_q, tdW_k, tdW_v, tdW_o = _SecondTangent.apply(
             X,
             g_1,
@@ -1025,8 +1033,7 @@ class _DualBackward(_Backward):
             tW_v,
             tW_o,
             tdY,
-            m,
-            E_m,
+            lse,
         )
         return _needed(ctx.needs, (tdX, tdg_1, tdb_1, tdg_2, tdb_2, tdW_1, tdc_1, tdW_2, tdc_2, tdW_q, tdW_k, tdW_v, tdW_o))
 
@@ -1075,8 +1082,7 @@ class _Second(torch.autograd.Function):
         d2dW_k: Tensor,
         d2dW_v: Tensor,
         d2dW_o: Tensor,
-        m: Tensor,
-        E_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         C = X.shape[-1]
         d_k = W_q.shape[-1]
@@ -1088,7 +1094,7 @@ class _Second(torch.autograd.Function):
             # S[b,i,j] = sum(d, Q[b,i,d]*K[b,j,d])/sqrt(size(d_k))
             S = Q @ K.mT / math.sqrt(d_k)
             # P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
-            P = torch.exp(S - m[..., None]) / E_m[..., None]
+            P = torch.exp(S - lse[..., None])
         # dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
         dG = dY @ W_2.T
         # dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
@@ -1400,8 +1406,7 @@ class _SecondTangent(torch.autograd.Function):
         tW_v: Tensor,
         tW_o: Tensor,
         tdY: Tensor,
-        m: Tensor,
-        E_m: Tensor,
+        lse: Tensor,
     ) -> Any:
         C = X.shape[-1]
         d_k = W_q.shape[-1]
@@ -1413,7 +1418,7 @@ class _SecondTangent(torch.autograd.Function):
             # S[b,i,j] = sum(d, Q[b,i,d]*K[b,j,d])/sqrt(size(d_k))
             S = Q @ K.mT / math.sqrt(d_k)
             # P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
-            P = torch.exp(S - m[..., None]) / E_m[..., None]
+            P = torch.exp(S - lse[..., None])
         # dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
         dG = dY @ W_2.T
         # dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
@@ -1680,7 +1685,7 @@ class _SecondTangent(torch.autograd.Function):
 
 
 def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
-    """One part along B and N, or the whole: m, E_m, P, O."""
+    """One part along B and N, or the whole: O, lse."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
     N_block = Q.shape[1]
@@ -1695,14 +1700,15 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = No
     exp_S = torch.subtract(S, m[..., None], out=S)
     torch.exp(exp_S, out=exp_S)
     E_m = exp_S.sum(dim=-1)
-    # P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
-    P = torch.divide(exp_S, E_m[..., None], out=exp_S)
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
-    O = torch.matmul(P, V, out=O)
-    return m, E_m, P, O
+    exp_S_V = torch.matmul(exp_S, V, out=O)
+    O = torch.divide(exp_S_V, E_m[..., None], out=exp_S_V)
+    # lse[b,i] = m[b,i] + log(E_m[b,i])
+    lse = torch.add(m, torch.log(E_m), out=m)
+    return O, lse
 
 
-def _backward_part(Q: Tensor, K: Tensor, m: Tensor, E_m: Tensor, dO: Tensor, V: Tensor, dQ: Any = None, work: Any = None) -> Any:
+def _backward_part(Q: Tensor, K: Tensor, lse: Tensor, dO: Tensor, V: Tensor, dQ: Any = None, work: Any = None) -> Any:
     """One part along B and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
@@ -1716,9 +1722,8 @@ def _backward_part(Q: Tensor, K: Tensor, m: Tensor, E_m: Tensor, dO: Tensor, V: 
     Q_K = torch.matmul(Q, K.mT, out=space_1)
     S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
-    P = torch.subtract(S, m[..., None], out=S)
+    P = torch.subtract(S, lse[..., None], out=S)
     torch.exp(P, out=P)
-    P /= E_m[..., None]
     # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
     dP = torch.matmul(dO, V.mT, out=space_2)
     # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
@@ -1810,6 +1815,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

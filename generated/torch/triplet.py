@@ -38,10 +38,13 @@ The mean of max(margin + |A - P| - |A - N|, 0), as in torch.nn.TripletMarginLoss
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -93,11 +96,16 @@ class _Forward(torch.autograd.Function):
             p = _empty((B,), A)
             n = _empty((B,), A)
             u = _empty((B,), A)
-            L_sum = A.new_zeros(())
-            work: dict[int, Any] = {}
-            for (i,) in _parts((B,), K, A, 1):
-                p[i], n[i], u[i], L_sum_part = _forward_part(P[i], A[i], N[i], margin, work=work)
-                L_sum += L_sum_part
+
+            def run(parts: Any) -> Any:
+                L_sum = A.new_zeros(())
+                work: dict[int, Any] = {}
+                for (i,) in parts:
+                    p[i], n[i], u[i], L_sum_part = _forward_part(P[i], A[i], N[i], margin, work=work)
+                    L_sum += L_sum_part
+                return (L_sum,)
+
+            (L_sum,) = _together(run, _parts((B,), K, A, 1), 1, A)
             # L = sum(i, u[i] + relu(-u[i]))/size(B)
             L = L_sum / B
         return L, p, n, u
@@ -197,8 +205,13 @@ class _Backward(torch.autograd.Function):
             dN = _empty((B, K), A)
             dA = _empty((B, K), A)
             dP = _empty((B, K), A)
-            for (i,) in _parts((B,), K, A, 1):
-                dN[i], dA[i], dP[i] = _backward_part(u[i], dL, n[i], N[i], A[i], p[i], P[i], B, dA=dA[i], dP=dP[i])
+
+            def run(parts: Any) -> Any:
+                for (i,) in parts:
+                    dN[i], _, dP[i] = _backward_part(u[i], dL, n[i], N[i], A[i], p[i], P[i], B, dA=dA[i], dP=dP[i])
+                return ()
+
+            _together(run, _parts((B,), K, A, 1), 1, A)
             return _needed((need_A, need_P, need_N), (dA, dP, dN))
         dA = dP = dN = None
         # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
@@ -440,14 +453,16 @@ def _backward_part(
     A_N = torch.subtract(A, N, out=dA)
     A_N += 1e-06
     dn_n = torch.multiply(A_N, dn[:, None] / n[:, None], out=A_N)
-    masked_n = torch.where((n != 0)[:, None], dn_n, 0)
+    masked_n = dn_n
+    _fill(masked_n, (n != 0)[:, None], 0)
     dN = -masked_n
     # dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i] != 0,
     #     1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
     A_P = torch.subtract(A, P, out=dP)
     A_P += 1e-06
     dp_p = torch.multiply(A_P, dp[:, None] / p[:, None], out=A_P)
-    masked_p = torch.where((p != 0)[:, None], dp_p, 0)
+    masked_p = dp_p
+    _fill(masked_p, (p != 0)[:, None], 0)
     dA = torch.add(masked_n, masked_p, out=masked_n)
     # dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
     dP = -masked_p
@@ -530,6 +545,34 @@ def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> It
     return itertools.product(*cuts)
 
 
+def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
+    """What `run` returns for all of the parts, added up in their order.
+
+    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
+    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
+    """
+    every = list(parts)
+    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    count = min(len(groups), threads, len(every) // 4)
+    if count < 2:
+        return list(run(every))
+
+    def alone(share: list[Any]) -> Any:
+        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
+        try:
+            with torch.no_grad():
+                return run(share)
+        finally:
+            torch.set_num_threads(threads)
+
+    ends = [len(groups) * n // count for n in range(count + 1)]
+    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
+    with ThreadPoolExecutor(count) as pool:
+        sums = list(pool.map(alone, shares))
+    return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
@@ -539,6 +582,17 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _fill(array: Tensor, kept: Tensor, value: float) -> None:
+    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+    if kept.ndim < 2 or kept.shape[-1] != array.shape[-1] or kept.device.type != "cpu":
+        array.masked_fill_(~kept, value)
+        return
+    places = (~kept).flatten(0, -2).any(dim=0).nonzero()
+    if len(places):
+        some = (..., slice(int(places[0]), int(places[-1]) + 1))
+        array[some].masked_fill_(~kept[some], value)
 
 
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
