@@ -187,7 +187,7 @@ def test_a_part_reads_no_more_than_its_rows_see(sees: str, tmp_path: Path, monke
 
 CHANGED = {
     "early": ("linear_cross_entropy",),
-    "masking": ("attention_causal",),
+    "masking": ("attention_causal", "attention_sliding_window"),
     "fused": ("softmax",),
     "admitting": ("attention_causal",),
     "dead": (),

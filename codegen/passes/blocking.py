@@ -155,12 +155,14 @@ class Region:
         return labels
 
     def _beside(self, labels: Mapping[str, Idx]) -> list[tuple[str, Idx]]:
-        """An op that reads, from outside, what an op with the index reads in parts: it takes the same parts."""
+        """An op that reads, from outside, what an op with the index reads in parts: it takes the same parts. The numbers of places are
+        no array that is read: two axes of one length share them."""
+        positions = {op.out for op in self.block.ops if op.kind == "position"}
         places = {
             (arg.value, arg.axes.index(name))
             for out, name in labels.items()
             for arg in self.made[out].args
-            if arg.value not in self.inside and name in arg.axes
+            if arg.value not in self.inside and name in arg.axes and arg.value not in positions
         }
         for op in self.block.ops:
             if op.out in self.inside and op.out not in labels:
