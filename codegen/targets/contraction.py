@@ -96,4 +96,5 @@ def _matmul(a: Text, b: Text, batch: list[Idx], rows: list[Idx], columns: list[I
 
 def _times(left: Text, right: Text, axes: tuple[Idx, ...], spelling: Spelling) -> Text:
     out = f"{spelling.module}.matmul({left.code}, {right.code}, out={{0}})"
-    return Text(f"{left.at(MUL)} @ {right.at(NEG)}", MUL, axes, fresh=True, out=out)
+    added = spelling.add_product.format("{0}", left.code, right.code) if spelling.add_product else ""
+    return Text(f"{left.at(MUL)} @ {right.at(NEG)}", MUL, axes, fresh=True, out=out, added=added)

@@ -164,6 +164,8 @@ class _Emitter:
         text = permuted(self._text(op), op.axes, self.spelling)
         if text.view and op.out in self.block.outputs:
             return [f"{name} = {self.spelling.copy.format(text.at(ATOM))}"]
+        if self.given is not None and text.added and self.given.adds(op):
+            return [f"{name} = {text.added.format(name)}"]
         lines = [f"{name} = {text.code}"]
         dying = self.names.get(op.into, "")
         offered = self.given.offer(op) if self.given is not None and len(op.axes) > 1 else ""

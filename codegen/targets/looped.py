@@ -82,6 +82,11 @@ class Looped:
         live = needed(self.loop.body.ops, kept)
         return tuple(name for name in self.missing if name in self.loop.body.outputs and name not in live) if self.loop.matrices else ()
 
+    @property
+    def _works(self) -> bool:
+        """Whether a part is given memory to work in."""
+        return bool(self.code[1].spaces or self._late)
+
     def _memory(self) -> Memory:
         """The memory that the function for one part is given: nothing lies in it yet."""
         if "memory" in self.parts.program.without:
@@ -93,14 +98,17 @@ class Looped:
             known = all(self.inner.holder(i.dim, inputs) is not None for i in axes)
             return tuple_of([self.inner.sizes[i.dim] for i in axes]) if known else None
 
-        return Memory(shape, results)
+        whole = {
+            part.name: self.inner.names[part.name] for part in self.loop.results if not self._cut(part) and part.name not in self.missing
+        }
+        return Memory(shape, results, whole if self.loop.matrices else {})
 
     def function(self, annotation: str, returns: str) -> list[str]:
         """The function's source: every argument and result of one part, or of everything at once."""
         body, names, (code, memory) = self.loop.body, self.inner.names, self.code
         parameters = [f"{names[n]}: {annotation}" for n in body.inputs] + [f"{names[n]}: {annotation} | None" for n in self.dropped]
         parameters += [f"{self.inner.sizes[dim]}: int" for dim in self.lengths]
-        parameters += [f"{name}: Any = None" for name in (*memory.offered, *(["work"] if memory.spaces or self._late else []))]
+        parameters += [f"{name}: Any = None" for name in (*memory.added, *memory.offered, *(["work"] if self._works else []))]
         lines = self.inner.lengths((*dims_of(body), *self._shaped(memory)), body.inputs)
         if memory.spaces:
             spaces = unpacked(list(memory.spaces))
@@ -192,9 +200,13 @@ class Looped:
                     own[name] = made
                 else:
                     lines.append(made)
-                targets.append(f"{name}_part")
                 at = self._at(part)
-                sums.append(f"{name}{at} += {name}_part")
+                if self.inner.names[part.name] in memory.added:
+                    given.append(f"{self.inner.names[part.name]}={name}{at}")
+                    targets.append("_")
+                else:
+                    targets.append(f"{name}_part")
+                    sums.append(f"{name}{at} += {name}_part")
             else:
                 lines.append(f"{name} = {empty.format(shape, like)}")
                 targets.append("_" if part.name in memory.filled else f"{name}{self._at(part)}")
@@ -206,7 +218,7 @@ class Looped:
         indices = unpacked(self.slices[: len(loop.dims)])
         arguments = [*(self._argument(part, True, like) for part in loop.parts), *("None" for _ in self.dropped)]
         arguments += [sizes[dim] for dim in self.lengths]
-        if memory.spaces or self._late:
+        if self._works:
             given.append("work=work")
         call = f"{self.name}({', '.join([*arguments, *given])})"
         body = [call if all(target == "_" for target in targets) else f"{', '.join(targets)} = {call}", *sums]
@@ -214,7 +226,7 @@ class Looped:
         if loop.mask is not None:
             sees = [f"{MASK} = {self._seen_call(True, like)}", f"{self.slices[-1]} = {self._span}"]
             body = [f"if {rows[1]} != done:", *indented([*sees, f"done = {rows[1]}"]), *body] if rows else [*sees, *body]
-        work = ["work: dict[int, Any] = {}"] if memory.spaces or self._late else []
+        work = ["work: dict[int, Any] = {}"] if self._works else []
         if not self._apart:
             return [*lines, *work, *self._in_order(indices, cuts, body)]
         run = [*own.values(), *work, *self._in_order(indices, "parts", body), f"return {unpacked(list(own)) if own else '()'}"]
@@ -245,10 +257,11 @@ class Looped:
         return (keys[0], rows[0]) if len(at) == 1 else (tuple_of(keys), tuple_of(rows))
 
     def _in_order(self, indices: str, parts: str, body: list[str]) -> list[str]:
-        """The loop itself; parts with the same mask one after the other, so that it is made once for them."""
+        """The loop itself; parts with the same mask one after the other, so that it is made once for them, and the last rows first:
+        those of a causal mask see most, and what they work in is large enough for all others."""
         if self._rows_of_mask is None:
             return [f"for {indices} in {parts}:", *indented(body)]
-        ordered = f"sorted({parts}, key=lambda part: {self._rows_of_mask[0]})"
+        ordered = f"sorted({parts}, key=lambda part: {self._rows_of_mask[0]}, reverse=True)"
         return ["done: Any = None", f"for {indices} in {ordered}:", *indented(body)]
 
     @cached_property

@@ -17,14 +17,17 @@ class Memory:
     A part that allocates nothing finds its arrays in the cache, where the part before left them; an array lies where nothing else does that
     is still read. `shape` is the source text of a shape, or None where the function does not know one of its lengths. A value that ends up
     in one of the `results`, because each value takes over the memory of the one before, is computed there from the start. `spaces` are the
-    other arrays that were needed, by name, and `filled` the results that lie where they are wanted: all others are copied.
+    other arrays that were needed, by name, and `filled` the results that lie where they are wanted: all others are copied. Results of which
+    the parts are added up are in `sums`; those `added` are added to it as they are computed.
     """
 
     shape: Callable[[tuple[Idx, ...]], str | None]
     results: Mapping[str, str]
+    sums: Mapping[str, str] = field(default_factory=dict)
     spaces: dict[str, str] = field(default_factory=dict)
     offered: dict[str, None] = field(default_factory=dict)
     filled: set[str] = field(default_factory=set)
+    added: dict[str, None] = field(default_factory=dict)
     _held: dict[str, str] = field(default_factory=dict)
     _free: list[str] = field(default_factory=list)
 
@@ -94,6 +97,14 @@ class Given:
         if place and place not in self.memory.offered and self.made[end].axes:
             return place
         return self.memory.space(op.axes)
+
+    def adds(self, op: Op) -> bool:
+        """Whether a result is added to the sum of the parts where it is computed: it is read nowhere else."""
+        name = self.memory.sums.get(op.out)
+        if name is None or any(read.value == op.out for found in self.reads.values() for read in found):
+            return False
+        self.memory.added[name] = None
+        return True
 
     def done(self, op: Op, lines: list[str], offered: str, dying: str, view: bool) -> None:
         """What the lines of a statement did: took the memory offered, or that of a value that nothing reads afterwards."""

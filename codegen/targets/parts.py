@@ -209,6 +209,7 @@ IMPORTS = (
     "import math",
     "import mmap",
     "import operator",
+    "import os",
     "from collections.abc import Callable, Iterable, Iterator",
     "from concurrent.futures import ThreadPoolExecutor",
 )

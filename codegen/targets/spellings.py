@@ -98,5 +98,11 @@ TORCH = Spelling(
     fused={"exp_share": "torch.softmax({0}, dim={1})"},
 )
 
-TORCH_IN_PLACE = replace(TORCH, in_place=True, fill="_fill({{0}}, {1}, {0})", unary=frozenset((*NUMPY.unary, "erf", "sigmoid")))
+TORCH_IN_PLACE = replace(
+    TORCH,
+    in_place=True,
+    fill="_fill({{0}}, {1}, {0})",
+    add_product="_add_product({0}, {1}, {2})",
+    unary=frozenset((*NUMPY.unary, "erf", "sigmoid")),
+)
 """For code that no derivative is taken through."""

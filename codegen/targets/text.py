@@ -19,7 +19,8 @@ class Text:
 
     `host` marks a plain Python number, `view` an array that may share its memory with another, `fresh` one that is new. A sum or a
     product also has its `steps`, (sign, operand) each, the value of a function its `call`, a pattern and the argument,
-    rows with a single 1 each their labels, in `hot`, and what can be written to a given array the pattern for that, in `out`.
+    rows with a single 1 each their labels, in `hot`, and what can be written to a given array, or added to one, the pattern for that, in
+    `out` and `added`.
     """
 
     code: str
@@ -32,6 +33,7 @@ class Text:
     call: tuple[str, Text] | None = field(default=None, compare=False)
     hot: str = field(default="", compare=False)
     out: str = field(default="", compare=False)
+    added: str = field(default="", compare=False)
     choice: tuple[Text, str] | None = field(default=None, compare=False)
 
     def at(self, level: int) -> str:
@@ -70,6 +72,8 @@ class Spelling:
     """The operators along an axis that stand for sub-programs."""
     fill: str = ""
     """A number put in place into the entries of an array for which a condition fails; empty where that is slower than a choice."""
+    add_product: str = ""
+    """A product of matrices added to an array; empty where that is no single operation."""
     sums: str = ""
     """A sum along axes that is fast where rows are long; empty where the plain one is."""
 

@@ -229,7 +229,7 @@ def _public(parts: Parts, function: str) -> list[str]:
     return [*lines, f"return {call}[:{len(program.outputs)}]"]
 
 
-_MADE = ("_empty({0}, {1})", "{1}.new_zeros({0})")
+_MADE = ("_empty({0}, {1})", "_zeros({0}, {1})")
 
 
 def _loops(parts: Parts) -> dict[str, Looped]:
@@ -258,7 +258,8 @@ def _without(loop: Loop, missing: tuple[str, ...]) -> Loop:
 
 def _in_parts(parts: Parts, loop: Looped, like: str) -> list[str]:
     """What runs where the whole would be too large: before the loop, the loop, and after it."""
-    return [*parts.code(loop.loop.before), *loop.each(like, *_MADE), *parts.code(loop.loop.after)]
+    in_place = replace(parts, spelling=TORCH_IN_PLACE)
+    return [*parts.code(loop.loop.before), *loop.each(like, *_MADE), *in_place.code(loop.loop.after)]
 
 
 def _mentioned(loop: Looped | None) -> list[str]:

@@ -45,6 +45,7 @@ import functools
 import itertools
 import math
 import operator
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -108,7 +109,7 @@ def forward(Q: Any, K: Any, V: Any, R: Any, bucket: Any) -> tuple[Array, Saved]:
                 _, _, lse[:, i] = _forward_part(R, bucket[i], K, Q[:, i], V, O=O[:, i], work=work)
             return ()
 
-        _together(run, _parts((N,), H * M * d_k, Q, 256), 1)
+        _together(run, _parts((N,), H * M * d_k, Q, 1), 1)
     return O, Saved(Q, K, V, R, bucket, P, O, lse)
 
 
@@ -132,7 +133,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
         dK_sum = np.zeros((H, M, d_k), Q.dtype)
         dR_sum = np.zeros((L, d_k), Q.dtype)
         work: dict[int, Any] = {}
-        for i, j in _parts((N, M), H * d_k, Q, 512):
+        for i, j in _parts((N, M), H * d_k, Q, 1):
             dV_part, dQ_sum_part, dK_sum_part, dR_sum_part = _backward_part(
                 R, bucket[i, j], K[:, j], Q[:, i], lse[:, i], dO[:, i], V[:, j], D[:, i], None, work=work
             )
@@ -321,8 +322,10 @@ def _saved_whole(entries: int, *given: Array) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
-    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
+    row = max(width * like.itemsize, 1)
+    rows = max(_CACHE // row, min(least, 2 * _CACHE // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -347,10 +350,17 @@ def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> li
         return list(run(every))
     ends = [len(groups) * n // count for n in range(count + 1)]
     shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
-    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
-        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
-        sums = [each.result() for each in made]
+    with blas.limit(limits=1):
+        pool = _pool(os.getpid(), count - 1)
+        others = [pool.submit(contextvars.copy_context().run, run, share) for share in shares[1:]]
+        sums = [run(shares[0]), *(other.result() for other in others)]
     return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads beside that of the caller; a process that was forked has its own."""
+    return ThreadPoolExecutor(threads)
 
 
 @functools.cache
@@ -370,6 +380,7 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
         return [None] * len(shapes)
     for n, shape in enumerate(shapes):
         if n not in work or work[n].size < math.prod(shape):
+            work.pop(n, None)
             work[n] = np.empty(math.prod(shape), like.dtype)
     return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
 

@@ -246,8 +246,10 @@ def _saved_whole(entries: int, *given: Array) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
-    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
+    row = max(width * like.itemsize, 1)
+    rows = max(_CACHE // row, min(least, 2 * _CACHE // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -262,6 +264,7 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
         return [None] * len(shapes)
     for n, shape in enumerate(shapes):
         if n not in work or work[n].size < math.prod(shape):
+            work.pop(n, None)
             work[n] = np.empty(math.prod(shape), like.dtype)
     return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
 

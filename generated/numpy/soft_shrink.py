@@ -28,6 +28,7 @@ import functools
 import itertools
 import math
 import operator
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -173,8 +174,10 @@ def _whole(entries: int, like: Array) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
-    rows = max(_CACHE // max(width * like.itemsize, 1), least)
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
+    row = max(width * like.itemsize, 1)
+    rows = max(_CACHE // row, min(least, 2 * _CACHE // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -199,10 +202,17 @@ def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int) -> li
         return list(run(every))
     ends = [len(groups) * n // count for n in range(count + 1)]
     shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
-    with blas.limit(limits=1), ThreadPoolExecutor(count) as pool:
-        made = [pool.submit(contextvars.copy_context().run, run, share) for share in shares]
-        sums = [each.result() for each in made]
+    with blas.limit(limits=1):
+        pool = _pool(os.getpid(), count - 1)
+        others = [pool.submit(contextvars.copy_context().run, run, share) for share in shares[1:]]
+        sums = [run(shares[0]), *(other.result() for other in others)]
     return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads beside that of the caller; a process that was forked has its own."""
+    return ThreadPoolExecutor(threads)
 
 
 @functools.cache
@@ -222,5 +232,6 @@ def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]
         return [None] * len(shapes)
     for n, shape in enumerate(shapes):
         if n not in work or work[n].size < math.prod(shape):
+            work.pop(n, None)
             work[n] = np.empty(math.prod(shape), like.dtype)
     return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]

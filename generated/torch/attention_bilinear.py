@@ -43,6 +43,7 @@ import itertools
 import math
 import mmap
 import operator
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -206,19 +207,19 @@ class _Backward(torch.autograd.Function):
             t_2 = X @ A
             # D[i] = sum(e, dO[i,e]*O[i,e])
             D = torch.linalg.vecdot(dO, O)
-            dV = X.new_zeros((N, d_v))
+            dV = _zeros((N, d_v), X)
             dX_sum = _empty((N, C), X)
-            dX_sum_2 = X.new_zeros((N, C))
+            dX_sum_2 = _zeros((N, C), X)
             work: dict[int, Any] = {}
             for (i,) in _parts((N,), N, X, 512):
-                dV_part, _, dX_sum_2_part = _backward_part(X, t_2[i], lse[i], dO[i], V, D[i], X[i], dX_sum=dX_sum[i], work=work)
-                dV += dV_part
-                dX_sum_2 += dX_sum_2_part
+                _backward_part(X, t_2[i], lse[i], dO[i], V, D[i], X[i], dV=dV, dX_sum=dX_sum[i], dX_sum_2=dX_sum_2, work=work)
             # dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
             dW_v = X.T @ dV
             # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
             #     dV[i,e]*W_v[a,e])
-            dX = dX_sum @ A.T + dX_sum_2 @ A + dV @ W_v.T
+            dX = dX_sum @ A.T
+            dX += dX_sum_2 @ A
+            dX += dV @ W_v.T
             # dA[a,c] = sum(i,j, dS[i,j]*X[i,a]*X[j,c])
             dA = dX_sum_2.T @ X
             return _needed((need_X, need_A, need_W_v), (dX, dA, dW_v))
@@ -478,14 +479,22 @@ def _forward_part(X: Tensor, t: Tensor, V: Tensor, O: Any = None, work: Any = No
 
 
 def _backward_part(
-    X: Tensor, t: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: Tensor, X_rows: Tensor, dX_sum: Any = None, work: Any = None
+    X: Tensor,
+    t: Tensor,
+    lse: Tensor,
+    dO: Tensor,
+    V: Tensor,
+    D: Tensor,
+    X_rows: Tensor,
+    dV: Any = None,
+    dX_sum_2: Any = None,
+    dX_sum: Any = None,
+    work: Any = None,
 ) -> Any:
     """One part along N, or the whole: dV, dX_sum, dX_sum_2."""
     N = X.shape[0]
-    C = X.shape[-1]
     N_block = t.shape[0]
-    d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(work, X, (N_block, N), (N_block, N), (N, d_v), (N, C))
+    space_1, space_2 = _spaces(work, X, (N_block, N), (N_block, N))
     # S_bits[i,j] = S[i,j]/log(2)
     S_bits = torch.matmul(t / math.log(2), X.T, out=space_1)
     # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
@@ -494,7 +503,7 @@ def _backward_part(
     # dP[i,j] = sum(e, dO[i,e]*V[j,e])
     dP = torch.matmul(dO, V.T, out=space_2)
     # dV[j,e] = sum(i, dO[i,e]*P[i,j])
-    dV = torch.matmul(P.T, dO, out=space_3)
+    dV = _add_product(dV, P.T, dO)
     # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dP_D = torch.subtract(dP, D[:, None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
@@ -503,7 +512,7 @@ def _backward_part(
     dX_sum = torch.matmul(dS, X, out=dX_sum)
     # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
     #     dV[i,e]*W_v[a,e])
-    dX_sum_2 = torch.matmul(dS.T, X_rows, out=space_4)
+    dX_sum_2 = _add_product(dX_sum_2, dS.T, X_rows)
     return dV, dX_sum, dX_sum_2
 
 
@@ -572,9 +581,11 @@ def _saved_whole(entries: int, *given: Tensor) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
     cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
-    rows = max(cache // max(width * like.element_size(), 1), least)
+    row = max(width * like.element_size(), 1)
+    rows = max(cache // row, min(least, 2 * cache // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -606,27 +617,50 @@ def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like:
 
     ends = [len(groups) * n // count for n in range(count + 1)]
     shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
-    with ThreadPoolExecutor(count) as pool:
-        sums = list(pool.map(alone, shares))
+    others = [_pool(os.getpid(), count - 1).submit(alone, share) for share in shares[1:]]
+    sums = [alone(shares[0]), *(other.result() for other in others)]
     return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads beside that of the caller; a process that was forked has its own."""
+    return ThreadPoolExecutor(threads)
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
     size = math.prod(shape) * like.element_size()
-    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < 2 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(shape)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices, or of each of a batch, to what is there."""
+    if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
+        total += a @ b
+    elif total.dim() == 2:
+        total.addmm_(a, b)
+    else:
+        total.view(-1, *total.shape[-2:]).baddbmm_(a.flatten(0, -3), b.flatten(0, -3))
+    return total
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
         if n not in work or work[n].numel() < math.prod(shape):
-            work[n] = like.new_empty((math.prod(shape),))
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 

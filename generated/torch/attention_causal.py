@@ -40,6 +40,7 @@ import itertools
 import math
 import mmap
 import operator
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -104,7 +105,7 @@ class _Forward(torch.autograd.Function):
             def run(parts: Any) -> Any:
                 work: dict[int, Any] = {}
                 done: Any = None
-                for b, h, i in sorted(parts, key=lambda part: part[2].start):
+                for b, h, i in sorted(parts, key=lambda part: part[2].start, reverse=True):
                     if i != done:
                         seen = _forward_seen(torch.arange(N, device=Q.device)[i], M)
                         j = _span(seen)
@@ -206,28 +207,36 @@ class _Backward(torch.autograd.Function):
         if P is None and not _traced(dO):
             # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
             D = torch.linalg.vecdot(dO, O)
-            dV = Q.new_zeros((B, H, M, d_v))
+            dV = _zeros((B, H, M, d_v), Q)
             dQ = _empty((B, H, N, d_k), Q)
-            dK_sum = Q.new_zeros((B, H, M, d_k))
+            dK_sum = _zeros((B, H, M, d_k), Q)
 
             def run(parts: Any) -> Any:
                 work: dict[int, Any] = {}
                 done: Any = None
-                for b, h, i in sorted(parts, key=lambda part: part[2].start):
+                for b, h, i in sorted(parts, key=lambda part: part[2].start, reverse=True):
                     if i != done:
                         seen = _backward_seen(torch.arange(N, device=Q.device)[i], M)
                         j = _span(seen)
                         done = i
-                    dV_part, _, dK_sum_part = _backward_part(
-                        Q[b, h, i], K[b, h, j], seen[:, j], lse[b, h, i], dO[b, h, i], V[b, h, j], D[b, h, i], dQ=dQ[b, h, i], work=work
+                    _backward_part(
+                        Q[b, h, i],
+                        K[b, h, j],
+                        seen[:, j],
+                        lse[b, h, i],
+                        dO[b, h, i],
+                        V[b, h, j],
+                        D[b, h, i],
+                        dV=dV[b, h, j],
+                        dQ=dQ[b, h, i],
+                        dK_sum=dK_sum[b, h, j],
+                        work=work,
                     )
-                    dV[b, h, j] += dV_part
-                    dK_sum[b, h, j] += dK_sum_part
                 return ()
 
             _together(run, _parts((B, H, N), M, Q, 256), 2, Q)
             # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-            dK = dK_sum / math.sqrt(d_k)
+            dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
             return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
         if P is None:
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
@@ -454,7 +463,17 @@ def _forward_seen(i: Tensor, M: int) -> Any:
 
 
 def _backward_part(
-    Q: Tensor, K: Tensor, seen: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None
+    Q: Tensor,
+    K: Tensor,
+    seen: Tensor,
+    lse: Tensor,
+    dO: Tensor,
+    V: Tensor,
+    D: Tensor,
+    dV: Any = None,
+    dK_sum: Any = None,
+    dQ: Any = None,
+    work: Any = None,
 ) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
@@ -462,15 +481,7 @@ def _backward_part(
     H_block = Q.shape[1]
     N_block = Q.shape[2]
     M_seen = K.shape[2]
-    d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(
-        work,
-        Q,
-        (B_block, H_block, N_block, M_seen),
-        (B_block, H_block, M_seen, d_v),
-        (B_block, H_block, N_block, M_seen),
-        (B_block, H_block, M_seen, d_k),
-    )
+    space_1, space_2 = _spaces(work, Q, (B_block, H_block, N_block, M_seen), (B_block, H_block, N_block, M_seen))
     # S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
@@ -479,9 +490,9 @@ def _backward_part(
     P = torch.subtract(masked_seen, (lse / math.log(2))[..., None], out=masked_seen)
     torch.exp2(P, out=P)
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = torch.matmul(P.mT, dO, out=space_2)
+    dV = _add_product(dV, P.mT, dO)
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-    dP = torch.matmul(dO, V.mT, out=space_3)
+    dP = torch.matmul(dO, V.mT, out=space_2)
     # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
@@ -489,7 +500,7 @@ def _backward_part(
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = torch.matmul(dS.mT, Q, out=space_4)
+    dK_sum = _add_product(dK_sum, dS.mT, Q)
     return dV, dQ, dK_sum
 
 
@@ -564,9 +575,11 @@ def _saved_whole(entries: int, *given: Tensor) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
     cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
-    rows = max(cache // max(width * like.element_size(), 1), least)
+    row = max(width * like.element_size(), 1)
+    rows = max(cache // row, min(least, 2 * cache // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -598,20 +611,31 @@ def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like:
 
     ends = [len(groups) * n // count for n in range(count + 1)]
     shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
-    with ThreadPoolExecutor(count) as pool:
-        sums = list(pool.map(alone, shares))
+    others = [_pool(os.getpid(), count - 1).submit(alone, share) for share in shares[1:]]
+    sums = [alone(shares[0]), *(other.result() for other in others)]
     return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads beside that of the caller; a process that was forked has its own."""
+    return ThreadPoolExecutor(threads)
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
     size = math.prod(shape) * like.element_size()
-    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < 2 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(shape)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
 
 
 def _span(seen: Tensor) -> slice:
@@ -631,11 +655,23 @@ def _fill(array: Tensor, kept: Tensor, value: float) -> None:
         array[some].masked_fill_(~kept[some], value)
 
 
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices, or of each of a batch, to what is there."""
+    if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
+        total += a @ b
+    elif total.dim() == 2:
+        total.addmm_(a, b)
+    else:
+        total.view(-1, *total.shape[-2:]).baddbmm_(a.flatten(0, -3), b.flatten(0, -3))
+    return total
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
         if n not in work or work[n].numel() < math.prod(shape):
-            work[n] = like.new_empty((math.prod(shape),))
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 

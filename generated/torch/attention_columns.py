@@ -40,6 +40,7 @@ import itertools
 import math
 import mmap
 import operator
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -190,20 +191,28 @@ class _Backward(torch.autograd.Function):
             D = (dO * O).sum(dim=2)
             dV = _empty((B, H, d_v, M), Q)
             dK = _empty((B, H, d_k, M), Q)
-            dQ_sum = Q.new_zeros((B, H, d_k, N))
+            dQ_sum = _zeros((B, H, d_k, N), Q)
 
             def run(parts: Any) -> Any:
                 work: dict[int, Any] = {}
                 for b, h, j in parts:
-                    _, _, dQ_sum_part = _backward_part(
-                        K[b, h, :, j], Q[b, h], lse[b, h], dO[b, h], V[b, h, :, j], D[b, h], dV=dV[b, h, :, j], dK=dK[b, h, :, j], work=work
+                    _backward_part(
+                        K[b, h, :, j],
+                        Q[b, h],
+                        lse[b, h],
+                        dO[b, h],
+                        V[b, h, :, j],
+                        D[b, h],
+                        dV=dV[b, h, :, j],
+                        dK=dK[b, h, :, j],
+                        dQ_sum=dQ_sum[b, h],
+                        work=work,
                     )
-                    dQ_sum[b, h] += dQ_sum_part
                 return ()
 
             _together(run, _parts((B, H, M), N, Q, 256), 2, Q)
             # dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
-            dQ = dQ_sum / math.sqrt(d_k)
+            dQ = torch.divide(dQ_sum, math.sqrt(d_k), out=dQ_sum)
             return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
         if P is None:
             # S[b,h,j,i] = sum(d, K[b,h,d,j]*Q[b,h,d,i])/sqrt(size(d_k))
@@ -409,7 +418,16 @@ def _forward_part(K: Tensor, Q: Tensor, V: Tensor, lse: Any = None, O: Any = Non
 
 
 def _backward_part(
-    K: Tensor, Q: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: Tensor, dV: Any = None, dK: Any = None, work: Any = None
+    K: Tensor,
+    Q: Tensor,
+    lse: Tensor,
+    dO: Tensor,
+    V: Tensor,
+    D: Tensor,
+    dQ_sum: Any = None,
+    dV: Any = None,
+    dK: Any = None,
+    work: Any = None,
 ) -> Any:
     """One part along B and H and M, or the whole: dV, dK, dQ_sum."""
     d_k = K.shape[2]
@@ -417,7 +435,7 @@ def _backward_part(
     H_block = K.shape[1]
     M_block = K.shape[-1]
     N = Q.shape[-1]
-    space_1, space_2, space_3 = _spaces(work, K, (B_block, H_block, M_block, N), (B_block, H_block, M_block, N), (B_block, H_block, d_k, N))
+    space_1, space_2 = _spaces(work, K, (B_block, H_block, M_block, N), (B_block, H_block, M_block, N))
     # S_bits[b,h,j,i] = S[b,h,j,i]/log(2)
     S_bits = torch.matmul((K / (math.sqrt(d_k) * math.log(2))).mT, Q, out=space_1)
     # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
@@ -434,7 +452,7 @@ def _backward_part(
     dS_Q = torch.matmul(Q, dS.mT, out=dK)
     dK = torch.divide(dS_Q, math.sqrt(d_k), out=dS_Q)
     # dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
-    dQ_sum = torch.matmul(K, dS, out=space_3)
+    dQ_sum = _add_product(dQ_sum, K, dS)
     return dV, dK, dQ_sum
 
 
@@ -503,9 +521,11 @@ def _saved_whole(entries: int, *given: Tensor) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
     cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
-    rows = max(cache // max(width * like.element_size(), 1), least)
+    row = max(width * like.element_size(), 1)
+    rows = max(cache // row, min(least, 2 * cache // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -537,27 +557,50 @@ def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like:
 
     ends = [len(groups) * n // count for n in range(count + 1)]
     shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
-    with ThreadPoolExecutor(count) as pool:
-        sums = list(pool.map(alone, shares))
+    others = [_pool(os.getpid(), count - 1).submit(alone, share) for share in shares[1:]]
+    sums = [alone(shares[0]), *(other.result() for other in others)]
     return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads beside that of the caller; a process that was forked has its own."""
+    return ThreadPoolExecutor(threads)
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
     size = math.prod(shape) * like.element_size()
-    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < 2 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(shape)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices, or of each of a batch, to what is there."""
+    if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
+        total += a @ b
+    elif total.dim() == 2:
+        total.addmm_(a, b)
+    else:
+        total.view(-1, *total.shape[-2:]).baddbmm_(a.flatten(0, -3), b.flatten(0, -3))
+    return total
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
         if n not in work or work[n].numel() < math.prod(shape):
-            work[n] = like.new_empty((math.prod(shape),))
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 

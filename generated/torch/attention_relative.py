@@ -45,6 +45,7 @@ import itertools
 import math
 import mmap
 import operator
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -111,7 +112,7 @@ class _Forward(torch.autograd.Function):
                     _, lse[:, i] = _forward_part(R, bucket[i], K, Q[:, i], V, O=O[:, i], work=work)
                 return ()
 
-            _together(run, _parts((N,), H * M * d_k, Q, 256), 1, Q)
+            _together(run, _parts((N,), H * M * d_k, Q, 1), 1, Q)
         return O, P, lse
 
     @staticmethod
@@ -211,25 +212,23 @@ class _Backward(torch.autograd.Function):
         if P is None and not _traced(dO):
             # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
             D = torch.linalg.vecdot(dO, O)
-            dV = Q.new_zeros((H, M, d_v))
-            dQ_sum = Q.new_zeros((H, N, d_k))
-            dK_sum = Q.new_zeros((H, M, d_k))
-            dR_sum = Q.new_zeros((L, d_k))
+            dV = _zeros((H, M, d_v), Q)
+            dQ_sum = _zeros((H, N, d_k), Q)
+            dK_sum = _zeros((H, M, d_k), Q)
+            dR_sum = _zeros((L, d_k), Q)
             work: dict[int, Any] = {}
-            for i, j in _parts((N, M), H * d_k, Q, 512):
-                dV_part, dQ_sum_part, dK_sum_part, dR_sum_part = _backward_part(
-                    R, bucket[i, j], K[:, j], Q[:, i], lse[:, i], dO[:, i], V[:, j], D[:, i], work=work
+            for i, j in _parts((N, M), H * d_k, Q, 1):
+                _, dQ_sum_part, _, dR_sum_part = _backward_part(
+                    R, bucket[i, j], K[:, j], Q[:, i], lse[:, i], dO[:, i], V[:, j], D[:, i], dV=dV[:, j], dK_sum=dK_sum[:, j], work=work
                 )
-                dV[:, j] += dV_part
                 dQ_sum[:, i] += dQ_sum_part
-                dK_sum[:, j] += dK_sum_part
                 dR_sum += dR_sum_part
             # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
-            dQ = dQ_sum / math.sqrt(d_k)
+            dQ = torch.divide(dQ_sum, math.sqrt(d_k), out=dQ_sum)
             # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-            dK = dK_sum / math.sqrt(d_k)
+            dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
             # dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
-            dR = dR_sum / math.sqrt(d_k)
+            dR = torch.divide(dR_sum, math.sqrt(d_k), out=dR_sum)
             return _needed((need_Q, need_K, need_V, need_R), (dQ, dK, dV, dR))
         if P is None:
             # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
@@ -494,23 +493,27 @@ def _forward_part(R: Tensor, bucket: Tensor, K: Tensor, Q: Tensor, V: Tensor, O:
     return O, lse
 
 
-def _backward_part(R: Tensor, bucket: Tensor, K: Tensor, Q: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: Tensor, work: Any = None) -> Any:
+def _backward_part(
+    R: Tensor,
+    bucket: Tensor,
+    K: Tensor,
+    Q: Tensor,
+    lse: Tensor,
+    dO: Tensor,
+    V: Tensor,
+    D: Tensor,
+    dV: Any = None,
+    dK_sum: Any = None,
+    work: Any = None,
+) -> Any:
     """One part along N and M, or the whole: dV, dQ_sum, dK_sum, dR_sum."""
     d_k = R.shape[-1]
     L = R.shape[0]
     N_block = bucket.shape[0]
     M_block = bucket.shape[-1]
     H = K.shape[0]
-    d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4, space_5, space_6 = _spaces(
-        work,
-        R,
-        (H, N_block, M_block, d_k),
-        (H, M_block, d_v),
-        (H, N_block, M_block),
-        (H, N_block, d_k, M_block),
-        (H, M_block, d_k),
-        (N_block, M_block, d_k),
+    space_1, space_2, space_3, space_4 = _spaces(
+        work, R, (H, N_block, M_block, d_k), (H, N_block, M_block), (H, N_block, d_k, M_block), (N_block, M_block, d_k)
     )
     # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
     K_R = torch.add(K[:, None, :, :], R[bucket], out=space_1)
@@ -520,19 +523,19 @@ def _backward_part(R: Tensor, bucket: Tensor, K: Tensor, Q: Tensor, lse: Tensor,
     P = torch.subtract(S, lse[..., None], out=S)
     torch.exp(P, out=P)
     # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-    dV = torch.matmul(P.mT, dO, out=space_2)
+    dV = _add_product(dV, P.mT, dO)
     # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-    dP = torch.matmul(dO, V.mT, out=space_3)
+    dP = torch.matmul(dO, V.mT, out=space_2)
     # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(dP_D, P, out=dP_D)
     # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
-    K_R_2 = torch.add(K.mT[:, None, :, :], R[bucket].mT, out=space_4)
+    K_R_2 = torch.add(K.mT[:, None, :, :], R[bucket].mT, out=space_3)
     dQ_sum = (K_R_2 @ dS[..., None])[..., 0].clone()
     # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-    dK_sum = torch.matmul(dS.mT, Q, out=space_5)
+    dK_sum = _add_product(dK_sum, dS.mT, Q)
     # dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
-    dS_Q = torch.matmul(dS.permute(1, 2, 0), Q.permute(1, 0, 2), out=space_6)
+    dS_Q = torch.matmul(dS.permute(1, 2, 0), Q.permute(1, 0, 2), out=space_4)
     dR_sum = _scatter(bucket, dS_Q, L, 0)
     return dV, dQ_sum, dK_sum, dR_sum
 
@@ -616,9 +619,11 @@ def _saved_whole(entries: int, *given: Tensor) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
     cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
-    rows = max(cache // max(width * like.element_size(), 1), least)
+    row = max(width * like.element_size(), 1)
+    rows = max(cache // row, min(least, 2 * cache // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -650,27 +655,50 @@ def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like:
 
     ends = [len(groups) * n // count for n in range(count + 1)]
     shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
-    with ThreadPoolExecutor(count) as pool:
-        sums = list(pool.map(alone, shares))
+    others = [_pool(os.getpid(), count - 1).submit(alone, share) for share in shares[1:]]
+    sums = [alone(shares[0]), *(other.result() for other in others)]
     return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads beside that of the caller; a process that was forked has its own."""
+    return ThreadPoolExecutor(threads)
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
     size = math.prod(shape) * like.element_size()
-    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < 2 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(shape)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices, or of each of a batch, to what is there."""
+    if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
+        total += a @ b
+    elif total.dim() == 2:
+        total.addmm_(a, b)
+    else:
+        total.view(-1, *total.shape[-2:]).baddbmm_(a.flatten(0, -3), b.flatten(0, -3))
+    return total
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
         if n not in work or work[n].numel() < math.prod(shape):
-            work[n] = like.new_empty((math.prod(shape),))
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 

@@ -42,6 +42,7 @@ import itertools
 import math
 import mmap
 import operator
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -198,23 +199,21 @@ class _Backward(torch.autograd.Function):
         if P is None and not _traced(dO):
             # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
             D = torch.linalg.vecdot(dO, O)
-            dV = Q.new_zeros((B, M, d_v))
+            dV = _zeros((B, M, d_v), Q)
             dQ = _empty((B, N, d_k), Q)
-            dK_sum = Q.new_zeros((B, M, d_k))
+            dK_sum = _zeros((B, M, d_k), Q)
 
             def run(parts: Any) -> Any:
                 work: dict[int, Any] = {}
                 for b, i in parts:
-                    dV_part, _, dK_sum_part = _backward_part(
-                        Q[b, i], K[b], scale, lse[b, i], dO[b, i], V[b], D[b, i], dQ=dQ[b, i], work=work
+                    _backward_part(
+                        Q[b, i], K[b], scale, lse[b, i], dO[b, i], V[b], D[b, i], dV=dV[b], dQ=dQ[b, i], dK_sum=dK_sum[b], work=work
                     )
-                    dV[b] += dV_part
-                    dK_sum[b] += dK_sum_part
                 return ()
 
             _together(run, _parts((B, N), M, Q, 256), 1, Q)
             # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-            dK = scale * dK_sum
+            dK = torch.multiply(dK_sum, scale, out=dK_sum)
             return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
         if P is None:
             # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
@@ -432,17 +431,23 @@ def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, V: Tensor, O: Any = None,
 
 
 def _backward_part(
-    Q: Tensor, K: Tensor, scale: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None
+    Q: Tensor,
+    K: Tensor,
+    scale: Tensor,
+    lse: Tensor,
+    dO: Tensor,
+    V: Tensor,
+    D: Tensor,
+    dV: Any = None,
+    dK_sum: Any = None,
+    dQ: Any = None,
+    work: Any = None,
 ) -> Any:
     """One part along B and N, or the whole: dV, dQ, dK_sum."""
     B_block = Q.shape[0]
     N_block = Q.shape[1]
-    d_k = Q.shape[-1]
     M = K.shape[1]
-    d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(
-        work, Q, (B_block, N_block, M), (B_block, M, d_v), (B_block, N_block, M), (B_block, M, d_k)
-    )
+    space_1, space_2 = _spaces(work, Q, (B_block, N_block, M), (B_block, N_block, M))
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
     Q_K = torch.matmul(Q, K.mT, out=space_1)
     S = torch.multiply(Q_K, scale, out=Q_K)
@@ -450,9 +455,9 @@ def _backward_part(
     P = torch.subtract(S, lse[..., None], out=S)
     torch.exp(P, out=P)
     # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
-    dV = torch.matmul(P.mT, dO, out=space_2)
+    dV = _add_product(dV, P.mT, dO)
     # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
-    dP = torch.matmul(dO, V.mT, out=space_3)
+    dP = torch.matmul(dO, V.mT, out=space_2)
     # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(dP_D, P, out=dP_D)
@@ -460,7 +465,7 @@ def _backward_part(
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.multiply(dS_K, scale, out=dS_K)
     # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-    dK_sum = torch.matmul(dS.mT, Q, out=space_4)
+    dK_sum = _add_product(dK_sum, dS.mT, Q)
     return dV, dQ, dK_sum
 
 
@@ -536,9 +541,11 @@ def _saved_whole(entries: int, *given: Tensor) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
     cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
-    rows = max(cache // max(width * like.element_size(), 1), least)
+    row = max(width * like.element_size(), 1)
+    rows = max(cache // row, min(least, 2 * cache // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -570,27 +577,50 @@ def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like:
 
     ends = [len(groups) * n // count for n in range(count + 1)]
     shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
-    with ThreadPoolExecutor(count) as pool:
-        sums = list(pool.map(alone, shares))
+    others = [_pool(os.getpid(), count - 1).submit(alone, share) for share in shares[1:]]
+    sums = [alone(shares[0]), *(other.result() for other in others)]
     return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads beside that of the caller; a process that was forked has its own."""
+    return ThreadPoolExecutor(threads)
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
     size = math.prod(shape) * like.element_size()
-    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < 2 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(shape)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices, or of each of a batch, to what is there."""
+    if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
+        total += a @ b
+    elif total.dim() == 2:
+        total.addmm_(a, b)
+    else:
+        total.view(-1, *total.shape[-2:]).baddbmm_(a.flatten(0, -3), b.flatten(0, -3))
+    return total
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
         if n not in work or work[n].numel() < math.prod(shape):
-            work[n] = like.new_empty((math.prod(shape),))
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 

@@ -44,6 +44,7 @@ import itertools
 import math
 import mmap
 import operator
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -211,26 +212,24 @@ class _Backward(torch.autograd.Function):
             t = torch.exp(sink[:, None] - m) / Z_m
             # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
             D = torch.linalg.vecdot(dO, O)
-            dV = Q.new_zeros((H, M, d_v))
+            dV = _zeros((H, M, d_v), Q)
             dsink_sum = _empty((H, N), Q)
             dQ = _empty((H, N, d_k), Q)
-            dK_sum = Q.new_zeros((H, M, d_k))
+            dK_sum = _zeros((H, M, d_k), Q)
 
             def run(parts: Any) -> Any:
                 work: dict[int, Any] = {}
                 for h, i in parts:
-                    dV_part, dsink_sum[h, i], _, dK_sum_part = _backward_part(
-                        Q[h, i], K[h], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i], dQ=dQ[h, i], work=work
+                    _, dsink_sum[h, i], _, _ = _backward_part(
+                        Q[h, i], K[h], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i], dV=dV[h], dQ=dQ[h, i], dK_sum=dK_sum[h], work=work
                     )
-                    dV[h] += dV_part
-                    dK_sum[h] += dK_sum_part
                 return ()
 
             _together(run, _parts((H, N), M, Q, 256), 1, Q)
             # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
             dsink = -torch.linalg.vecdot(t, dsink_sum)
             # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-            dK = dK_sum / math.sqrt(d_k)
+            dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
             return _needed((need_Q, need_K, need_V, need_sink), (dQ, dK, dV, dsink))
         if P is None:
             # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
@@ -491,16 +490,25 @@ def _forward_part(Q: Tensor, K: Tensor, sink: Tensor, V: Tensor, Z_m: Any = None
     return m, Z_m, O
 
 
-def _backward_part(Q: Tensor, K: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None) -> Any:
+def _backward_part(
+    Q: Tensor,
+    K: Tensor,
+    m: Tensor,
+    Z_m: Tensor,
+    dO: Tensor,
+    V: Tensor,
+    D: Tensor,
+    dV: Any = None,
+    dK_sum: Any = None,
+    dQ: Any = None,
+    work: Any = None,
+) -> Any:
     """One part along H and N, or the whole: dV, dsink_sum, dQ, dK_sum."""
     d_k = Q.shape[-1]
     H_block = Q.shape[0]
     N_block = Q.shape[1]
     M = K.shape[1]
-    d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(
-        work, Q, (H_block, N_block, M), (H_block, M, d_v), (H_block, N_block, M), (H_block, M, d_k)
-    )
+    space_1, space_2 = _spaces(work, Q, (H_block, N_block, M), (H_block, N_block, M))
     # S_bits[h,i,j] = S[h,i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
@@ -508,9 +516,9 @@ def _backward_part(Q: Tensor, K: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: 
     torch.exp2(P, out=P)
     P /= Z_m[..., None]
     # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-    dV = torch.matmul(P.mT, dO, out=space_2)
+    dV = _add_product(dV, P.mT, dO)
     # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-    dP = torch.matmul(dO, V.mT, out=space_3)
+    dP = torch.matmul(dO, V.mT, out=space_2)
     # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
     dsink_sum = torch.linalg.vecdot(dP, P)
     # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
@@ -520,7 +528,7 @@ def _backward_part(Q: Tensor, K: Tensor, m: Tensor, Z_m: Tensor, dO: Tensor, V: 
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-    dK_sum = torch.matmul(dS.mT, Q, out=space_4)
+    dK_sum = _add_product(dK_sum, dS.mT, Q)
     return dV, dsink_sum, dQ, dK_sum
 
 
@@ -589,9 +597,11 @@ def _saved_whole(entries: int, *given: Tensor) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
     cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
-    rows = max(cache // max(width * like.element_size(), 1), least)
+    row = max(width * like.element_size(), 1)
+    rows = max(cache // row, min(least, 2 * cache // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -623,27 +633,50 @@ def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like:
 
     ends = [len(groups) * n // count for n in range(count + 1)]
     shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
-    with ThreadPoolExecutor(count) as pool:
-        sums = list(pool.map(alone, shares))
+    others = [_pool(os.getpid(), count - 1).submit(alone, share) for share in shares[1:]]
+    sums = [alone(shares[0]), *(other.result() for other in others)]
     return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads beside that of the caller; a process that was forked has its own."""
+    return ThreadPoolExecutor(threads)
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
     size = math.prod(shape) * like.element_size()
-    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < 2 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(shape)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices, or of each of a batch, to what is there."""
+    if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
+        total += a @ b
+    elif total.dim() == 2:
+        total.addmm_(a, b)
+    else:
+        total.view(-1, *total.shape[-2:]).baddbmm_(a.flatten(0, -3), b.flatten(0, -3))
+    return total
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
         if n not in work or work[n].numel() < math.prod(shape):
-            work[n] = like.new_empty((math.prod(shape),))
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 

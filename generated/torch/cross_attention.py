@@ -60,6 +60,7 @@ import itertools
 import math
 import mmap
 import operator
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -277,30 +278,26 @@ class _Backward(torch.autograd.Function):
             dW_o = O.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ dY.reshape(B * N, C)
             # dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
             dO = dY[:, None, :, :] @ W_o.mT[None, :, :, :]
-            dV = W_q.new_zeros((B, H, M, d_v))
+            dV = _zeros((B, H, M, d_v), W_q)
             dQ = _empty((B, H, N, d_k), W_q)
-            dK_sum = W_q.new_zeros((B, H, M, d_k))
+            dK_sum = _zeros((B, H, M, d_k), W_q)
 
             def run(parts: Any) -> Any:
                 work: dict[int, Any] = {}
                 for b, h, i in parts:
-                    dV_part, _, dK_sum_part = _backward_part(
-                        Q[b, h, i], K[b, h], lse[b, h, i], dO[b, h, i], V[b, h], dQ=dQ[b, h, i], work=work
+                    _backward_part(
+                        Q[b, h, i], K[b, h], lse[b, h, i], dO[b, h, i], V[b, h], dV=dV[b, h], dQ=dQ[b, h, i], dK_sum=dK_sum[b, h], work=work
                     )
-                    dV[b, h] += dV_part
-                    dK_sum[b, h] += dK_sum_part
                 return ()
 
             _together(run, _parts((B, H, N), M, W_q, 256), 2, W_q)
             # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-            dK = dK_sum / math.sqrt(d_k)
+            dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
             # dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*Z[b,j,c])
             dW_v = (dV.permute(1, 3, 0, 2).reshape(H, d_v, B * M) @ Z.reshape(B * M, C)).mT.clone()
             # dZ[b,j,c] = sum(h,d, dK[b,h,j,d]*W_k[h,c,d]) + sum(h,e, dV[b,h,j,e]*W_v[h,c,e])
-            dZ = (
-                dK.permute(0, 2, 1, 3).reshape(B, M, H * d_k) @ W_k.permute(1, 0, 2).reshape(C, H * d_k).T
-                + dV.permute(0, 2, 1, 3).reshape(B, M, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
-            )
+            dZ = dK.permute(0, 2, 1, 3).reshape(B, M, H * d_k) @ W_k.permute(1, 0, 2).reshape(C, H * d_k).T
+            dZ += dV.permute(0, 2, 1, 3).reshape(B, M, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
             # dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*Z[b,j,c])
             dW_k = (dK.permute(1, 3, 0, 2).reshape(H, d_k, B * M) @ Z.reshape(B * M, C)).mT.clone()
             # dX[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d])
@@ -688,17 +685,16 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = No
     return O, lse
 
 
-def _backward_part(Q: Tensor, K: Tensor, lse: Tensor, dO: Tensor, V: Tensor, dQ: Any = None, work: Any = None) -> Any:
+def _backward_part(
+    Q: Tensor, K: Tensor, lse: Tensor, dO: Tensor, V: Tensor, dV: Any = None, dK_sum: Any = None, dQ: Any = None, work: Any = None
+) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
     H_block = Q.shape[1]
     N_block = Q.shape[2]
     M = K.shape[2]
-    d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(
-        work, Q, (B_block, H_block, N_block, M), (B_block, H_block, N_block, M), (B_block, H_block, M, d_v), (B_block, H_block, M, d_k)
-    )
+    space_1, space_2 = _spaces(work, Q, (B_block, H_block, N_block, M), (B_block, H_block, N_block, M))
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
     Q_K = torch.matmul(Q, K.mT, out=space_1)
     S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
@@ -708,7 +704,7 @@ def _backward_part(Q: Tensor, K: Tensor, lse: Tensor, dO: Tensor, V: Tensor, dQ:
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
     dP = torch.matmul(dO, V.mT, out=space_2)
     # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = torch.matmul(P.mT, dO, out=space_3)
+    dV = _add_product(dV, P.mT, dO)
     # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
     D = torch.linalg.vecdot(dP, P)
     # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
@@ -718,7 +714,7 @@ def _backward_part(Q: Tensor, K: Tensor, lse: Tensor, dO: Tensor, V: Tensor, dQ:
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = torch.matmul(dS.mT, Q, out=space_4)
+    dK_sum = _add_product(dK_sum, dS.mT, Q)
     return dV, dQ, dK_sum
 
 
@@ -787,9 +783,11 @@ def _saved_whole(entries: int, *given: Tensor) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
     cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
-    rows = max(cache // max(width * like.element_size(), 1), least)
+    row = max(width * like.element_size(), 1)
+    rows = max(cache // row, min(least, 2 * cache // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -821,27 +819,50 @@ def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like:
 
     ends = [len(groups) * n // count for n in range(count + 1)]
     shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
-    with ThreadPoolExecutor(count) as pool:
-        sums = list(pool.map(alone, shares))
+    others = [_pool(os.getpid(), count - 1).submit(alone, share) for share in shares[1:]]
+    sums = [alone(shares[0]), *(other.result() for other in others)]
     return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads beside that of the caller; a process that was forked has its own."""
+    return ThreadPoolExecutor(threads)
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
     size = math.prod(shape) * like.element_size()
-    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < 2 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(shape)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices, or of each of a batch, to what is there."""
+    if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
+        total += a @ b
+    elif total.dim() == 2:
+        total.addmm_(a, b)
+    else:
+        total.view(-1, *total.shape[-2:]).baddbmm_(a.flatten(0, -3), b.flatten(0, -3))
+    return total
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
         if n not in work or work[n].numel() < math.prod(shape):
-            work[n] = like.new_empty((math.prod(shape),))
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 

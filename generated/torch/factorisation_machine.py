@@ -39,6 +39,7 @@ import itertools
 import math
 import mmap
 import operator
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -180,15 +181,15 @@ class _Backward(torch.autograd.Function):
             # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
             t_3 = -V * R[:, None]
             dX_sum = _empty((B, N), X)
-            dV_sum = X.new_zeros((N, F))
+            dV_sum = _zeros((N, F), X)
             work: dict[int, Any] = {}
             for (i,) in _parts((B,), F, X, 512):
-                _, dV_sum_part = _backward_part(X[i], V, dY[i], dX_sum=dX_sum[i], work=work)
-                dV_sum += dV_sum_part
+                _backward_part(X[i], V, dY[i], dX_sum=dX_sum[i], dV_sum=dV_sum, work=work)
             # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
-            dX = dX_sum + t + t_2
+            dX = torch.add(dX_sum, t, out=dX_sum)
+            dX += t_2
             # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
-            dV = dV_sum + t_3
+            dV = torch.add(dV_sum, t_3, out=dV_sum)
             return _needed((need_X, need_w, need_V, need_b), (dX, dw, dV, db))
         if H is None:
             # H[i,f] = sum(k, X[i,k]*V[k,f])
@@ -361,12 +362,11 @@ def _forward_part(X: Tensor, V: Tensor, work: Any = None) -> Any:
     return Y_sum
 
 
-def _backward_part(X: Tensor, V: Tensor, dY: Tensor, dX_sum: Any = None, work: Any = None) -> Any:
+def _backward_part(X: Tensor, V: Tensor, dY: Tensor, dV_sum: Any = None, dX_sum: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dX_sum, dV_sum."""
     B_block = X.shape[0]
-    N = X.shape[-1]
     F = V.shape[-1]
-    space_1, space_2, space_3 = _spaces(work, X, (B_block, F), (B_block, F), (N, F))
+    space_1, space_2 = _spaces(work, X, (B_block, F), (B_block, F))
     # H[i,f] = sum(k, X[i,k]*V[k,f])
     H = torch.matmul(X, V, out=space_1)
     # dH[i,f] = dY[i]*H[i,f]
@@ -374,7 +374,7 @@ def _backward_part(X: Tensor, V: Tensor, dY: Tensor, dX_sum: Any = None, work: A
     # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
     dX_sum = torch.matmul(dH, V.T, out=dX_sum)
     # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
-    dV_sum = torch.matmul(X.T, dH, out=space_3)
+    dV_sum = _add_product(dV_sum, X.T, dH)
     return dX_sum, dV_sum
 
 
@@ -436,9 +436,11 @@ def _saved_whole(entries: int, *given: Tensor) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
     cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
-    rows = max(cache // max(width * like.element_size(), 1), least)
+    row = max(width * like.element_size(), 1)
+    rows = max(cache // row, min(least, 2 * cache // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -470,27 +472,50 @@ def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like:
 
     ends = [len(groups) * n // count for n in range(count + 1)]
     shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
-    with ThreadPoolExecutor(count) as pool:
-        sums = list(pool.map(alone, shares))
+    others = [_pool(os.getpid(), count - 1).submit(alone, share) for share in shares[1:]]
+    sums = [alone(shares[0]), *(other.result() for other in others)]
     return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads beside that of the caller; a process that was forked has its own."""
+    return ThreadPoolExecutor(threads)
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
     size = math.prod(shape) * like.element_size()
-    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < 2 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(shape)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices, or of each of a batch, to what is there."""
+    if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
+        total += a @ b
+    elif total.dim() == 2:
+        total.addmm_(a, b)
+    else:
+        total.view(-1, *total.shape[-2:]).baddbmm_(a.flatten(0, -3), b.flatten(0, -3))
+    return total
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
         if n not in work or work[n].numel() < math.prod(shape):
-            work[n] = like.new_empty((math.prod(shape),))
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 

@@ -49,6 +49,7 @@ import itertools
 import math
 import mmap
 import operator
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -108,18 +109,17 @@ class _Forward(torch.autograd.Function):
             # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
             t = 1 / Z
             U = None
-            O_sum = Q.new_zeros((H, N, d_v))
+            O_sum = _zeros((H, N, d_v), Q)
 
             def run(parts: Any) -> Any:
                 work: dict[int, Any] = {}
                 for h, d in parts:
-                    O_sum_part = _forward_part(G[h, :, d], V[h], F[h, :, d], work=work)
-                    O_sum[h] += O_sum_part
+                    _forward_part(G[h, :, d], V[h], F[h, :, d], O_sum=O_sum[h], work=work)
                 return ()
 
             _together(run, _parts((H, d_k), d_v, Q, 256), 1, Q)
             # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
-            O = t[..., None] * O_sum
+            O = torch.multiply(O_sum, t[..., None], out=O_sum)
         return O, F, G, U, W, Z
 
     @staticmethod
@@ -239,27 +239,27 @@ class _Backward(torch.autograd.Function):
             # dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
             t_5 = 0.5 * torch.exp(Q.clamp(max=0)) * (1 + torch.sign(-Q)) + (Q > 0).to(V.dtype)
             dF_sum = _empty((H, N, d_k), Q)
-            dV = Q.new_zeros((H, M, d_v))
+            dV = _zeros((H, M, d_v), Q)
             dG_sum = _empty((H, M, d_k), Q)
 
             def run(parts: Any) -> Any:
                 work: dict[int, Any] = {}
                 for h, d in parts:
-                    _, dV_part, _ = _backward_part(
-                        G[h, :, d], V[h], dO[h], t_2[h], F[h, :, d], dF_sum=dF_sum[h, :, d], dG_sum=dG_sum[h, :, d], work=work
+                    _backward_part(
+                        G[h, :, d], V[h], dO[h], t_2[h], F[h, :, d], dF_sum=dF_sum[h, :, d], dV=dV[h], dG_sum=dG_sum[h, :, d], work=work
                     )
-                    dV[h] += dV_part
                 return ()
 
             _together(run, _parts((H, d_k), d_v, Q, 256), 1, Q)
             # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
-            dF = t_3 + t_2[..., None] * dF_sum
+            dF = torch.multiply(dF_sum, t_2[..., None], out=dF_sum)
+            dF += t_3
             # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
-            dG = dG_sum + dW[:, None, :]
+            dG = torch.add(dG_sum, dW[:, None, :], out=dG_sum)
             # dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
-            dK = dG * t_4
+            dK = torch.multiply(dG, t_4, out=dG)
             # dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
-            dQ = dF * t_5
+            dQ = torch.multiply(dF, t_5, out=dF)
             return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
         if U is None:
             # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
@@ -514,30 +514,28 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(G: Tensor, V: Tensor, F: Tensor, work: Any = None) -> Any:
+def _forward_part(G: Tensor, V: Tensor, F: Tensor, O_sum: Any = None, work: Any = None) -> Any:
     """One part along H and d_k, or the whole: O_sum."""
     H_block = G.shape[0]
     d_k_block = G.shape[-1]
     d_v = V.shape[-1]
-    N = F.shape[1]
-    space_1, space_2 = _spaces(work, G, (H_block, d_k_block, d_v), (H_block, N, d_v))
+    (space_1,) = _spaces(work, G, (H_block, d_k_block, d_v))
     # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
     U = torch.matmul(G.mT, V, out=space_1)
     # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
-    O_sum = torch.matmul(F, U, out=space_2)
+    O_sum = _add_product(O_sum, F, U)
     return O_sum
 
 
-def _backward_part(G: Tensor, V: Tensor, dO: Tensor, t: Tensor, F: Tensor, dF_sum: Any = None, dG_sum: Any = None, work: Any = None) -> Any:
+def _backward_part(
+    G: Tensor, V: Tensor, dO: Tensor, t: Tensor, F: Tensor, dV: Any = None, dF_sum: Any = None, dG_sum: Any = None, work: Any = None
+) -> Any:
     """One part along H and d_k, or the whole: dF_sum, dV, dG_sum."""
     H_block = G.shape[0]
-    M = G.shape[1]
     d_k_block = G.shape[-1]
     d_v = V.shape[-1]
     N = dO.shape[1]
-    space_1, space_2, space_3, space_4 = _spaces(
-        work, G, (H_block, d_k_block, d_v), (H_block, N, d_v), (H_block, d_k_block, d_v), (H_block, M, d_v)
-    )
+    space_1, space_2, space_3 = _spaces(work, G, (H_block, d_k_block, d_v), (H_block, N, d_v), (H_block, d_k_block, d_v))
     # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
     U = torch.matmul(G.mT, V, out=space_1)
     # dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
@@ -546,7 +544,7 @@ def _backward_part(G: Tensor, V: Tensor, dO: Tensor, t: Tensor, F: Tensor, dF_su
     # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
     dF_sum = torch.matmul(dO, U.mT, out=dF_sum)
     # dV[h,j,e] = sum(d, dU[h,d,e]*G[h,j,d])
-    dV = torch.matmul(G, dU, out=space_4)
+    dV = _add_product(dV, G, dU)
     # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
     dG_sum = torch.matmul(V, dU.mT, out=dG_sum)
     return dF_sum, dV, dG_sum
@@ -610,9 +608,11 @@ def _saved_whole(entries: int, *given: Tensor) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
     cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
-    rows = max(cache // max(width * like.element_size(), 1), least)
+    row = max(width * like.element_size(), 1)
+    rows = max(cache // row, min(least, 2 * cache // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -644,27 +644,50 @@ def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like:
 
     ends = [len(groups) * n // count for n in range(count + 1)]
     shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
-    with ThreadPoolExecutor(count) as pool:
-        sums = list(pool.map(alone, shares))
+    others = [_pool(os.getpid(), count - 1).submit(alone, share) for share in shares[1:]]
+    sums = [alone(shares[0]), *(other.result() for other in others)]
     return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads beside that of the caller; a process that was forked has its own."""
+    return ThreadPoolExecutor(threads)
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
     size = math.prod(shape) * like.element_size()
-    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < 2 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(shape)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices, or of each of a batch, to what is there."""
+    if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
+        total += a @ b
+    elif total.dim() == 2:
+        total.addmm_(a, b)
+    else:
+        total.view(-1, *total.shape[-2:]).baddbmm_(a.flatten(0, -3), b.flatten(0, -3))
+    return total
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
         if n not in work or work[n].numel() < math.prod(shape):
-            work[n] = like.new_empty((math.prod(shape),))
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 

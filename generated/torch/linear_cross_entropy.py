@@ -85,7 +85,7 @@ class _Forward(torch.autograd.Function):
             lse = m + torch.log(E_m)
         else:
             P = None
-            L_sum = X.new_zeros(())
+            L_sum = _zeros((), X)
             lse = _empty((B,), X)
             work: dict[int, Any] = {}
             for (i,) in _parts((B,), C, X, 256):
@@ -165,11 +165,10 @@ class _Backward(torch.autograd.Function):
         K = X.shape[-1]
         if P is None and not _traced(dL):
             dX = _empty((B, K), X)
-            dW = X.new_zeros((K, C))
+            dW = _zeros((K, C), X)
             work: dict[int, Any] = {}
             for (i,) in _parts((B,), C, X, 512):
-                _, dW_part = _backward_part(X[i], W, lse[i], y[i], dL, B, dX=dX[i], work=work)
-                dW += dW_part
+                _backward_part(X[i], W, lse[i], y[i], dL, B, dX=dX[i], dW=dW, work=work)
             return _needed((need_X, need_W), (dX, dW))
         if P is None:
             # Z[i,j] = sum(d, X[i,d]*W[d,j])
@@ -323,12 +322,13 @@ def _forward_part(X: Tensor, W: Tensor, y: Tensor, work: Any = None) -> Any:
     return L_sum, lse
 
 
-def _backward_part(X: Tensor, W: Tensor, lse: Tensor, y: Tensor, dL: Tensor, B: int, dX: Any = None, work: Any = None) -> Any:
+def _backward_part(
+    X: Tensor, W: Tensor, lse: Tensor, y: Tensor, dL: Tensor, B: int, dW: Any = None, dX: Any = None, work: Any = None
+) -> Any:
     """One part along B, or the whole: dX, dW."""
     C = W.shape[-1]
     B_block = X.shape[0]
-    K = X.shape[-1]
-    space_1, space_2 = _spaces(work, X, (B_block, C), (K, C))
+    (space_1,) = _spaces(work, X, (B_block, C))
     # Z_bits[i,j] = Z[i,j]/log(2)
     Z_bits = torch.matmul(X / math.log(2), W, out=space_1)
     # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
@@ -341,7 +341,7 @@ def _backward_part(X: Tensor, W: Tensor, lse: Tensor, y: Tensor, dL: Tensor, B: 
     # dX[i,d] = sum(j, dZ[i,j]*W[d,j])
     dX = torch.matmul(dZ, W.T, out=dX)
     # dW[d,j] = sum(i, dZ[i,j]*X[i,d])
-    dW = torch.matmul(X.T, dZ, out=space_2)
+    dW = _add_product(dW, X.T, dZ)
     return dX, dW
 
 
@@ -424,9 +424,11 @@ def _saved_whole(entries: int, *given: Tensor) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
     cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
-    rows = max(cache // max(width * like.element_size(), 1), least)
+    row = max(width * like.element_size(), 1)
+    rows = max(cache // row, min(least, 2 * cache // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -439,18 +441,35 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
     size = math.prod(shape) * like.element_size()
-    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < 2 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(shape)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices, or of each of a batch, to what is there."""
+    if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
+        total += a @ b
+    elif total.dim() == 2:
+        total.addmm_(a, b)
+    else:
+        total.view(-1, *total.shape[-2:]).baddbmm_(a.flatten(0, -3), b.flatten(0, -3))
+    return total
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
         if n not in work or work[n].numel() < math.prod(shape):
-            work[n] = like.new_empty((math.prod(shape),))
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 

@@ -39,6 +39,7 @@ import itertools
 import math
 import mmap
 import operator
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -94,7 +95,7 @@ class _Forward(torch.autograd.Function):
 
             _together(run, _parts((S,), R, X, 256), 1, X)
             # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
-            Y = t + Y_sum
+            Y = torch.add(Y_sum, t, out=Y_sum)
         return Y, H
 
     @staticmethod
@@ -168,18 +169,16 @@ class _Backward(torch.autograd.Function):
         if H is None and not _traced(dY):
             # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
             t = dY @ W.T
-            dB_sum = X.new_zeros((R, M))
+            dB_sum = _zeros((R, M), X)
             dX_sum = _empty((S, N), X)
-            dA = X.new_zeros((N, R))
+            dA = _zeros((N, R), X)
             work: dict[int, Any] = {}
             for (i,) in _parts((S,), R, X, 512):
-                dB_sum_part, _, dA_part = _backward_part(X[i], A, dY[i], B, scale, dX_sum=dX_sum[i], work=work)
-                dB_sum += dB_sum_part
-                dA += dA_part
+                _backward_part(X[i], A, dY[i], B, scale, dB_sum=dB_sum, dX_sum=dX_sum[i], dA=dA, work=work)
             # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
-            dB = scale * dB_sum
+            dB = torch.multiply(dB_sum, scale, out=dB_sum)
             # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
-            dX = dX_sum + t
+            dX = torch.add(dX_sum, t, out=dX_sum)
             return _needed((need_X, need_A, need_B), (dX, dA, dB))
         if H is None:
             # H[i,r] = sum(k, X[i,k]*A[k,r])
@@ -324,24 +323,24 @@ def _forward_part(X: Tensor, A: Tensor, B: Tensor, scale: Tensor, Y_sum: Any = N
     return Y_sum
 
 
-def _backward_part(X: Tensor, A: Tensor, dY: Tensor, B: Tensor, scale: Tensor, dX_sum: Any = None, work: Any = None) -> Any:
+def _backward_part(
+    X: Tensor, A: Tensor, dY: Tensor, B: Tensor, scale: Tensor, dB_sum: Any = None, dA: Any = None, dX_sum: Any = None, work: Any = None
+) -> Any:
     """One part along S, or the whole: dB_sum, dX_sum, dA."""
     S_block = X.shape[0]
-    N = X.shape[-1]
     R = A.shape[-1]
-    M = dY.shape[-1]
-    space_1, space_2, space_3 = _spaces(work, X, (S_block, R), (R, M), (N, R))
+    space_1, space_2 = _spaces(work, X, (S_block, R), (S_block, R))
     # H[i,r] = sum(k, X[i,k]*A[k,r])
     H = torch.matmul(X, A, out=space_1)
     # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
-    dB_sum = torch.matmul(H.T, dY, out=space_2)
+    dB_sum = _add_product(dB_sum, H.T, dY)
     # dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
-    dY_B = torch.matmul(dY, B.T, out=space_1)
+    dY_B = torch.matmul(dY, B.T, out=space_2)
     dH = torch.multiply(dY_B, scale, out=dY_B)
     # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
     dX_sum = torch.matmul(dH, A.T, out=dX_sum)
     # dA[k,r] = sum(i, dH[i,r]*X[i,k])
-    dA = torch.matmul(X.T, dH, out=space_3)
+    dA = _add_product(dA, X.T, dH)
     return dB_sum, dX_sum, dA
 
 
@@ -410,9 +409,11 @@ def _saved_whole(entries: int, *given: Tensor) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
     cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
-    rows = max(cache // max(width * like.element_size(), 1), least)
+    row = max(width * like.element_size(), 1)
+    rows = max(cache // row, min(least, 2 * cache // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -444,27 +445,50 @@ def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like:
 
     ends = [len(groups) * n // count for n in range(count + 1)]
     shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
-    with ThreadPoolExecutor(count) as pool:
-        sums = list(pool.map(alone, shares))
+    others = [_pool(os.getpid(), count - 1).submit(alone, share) for share in shares[1:]]
+    sums = [alone(shares[0]), *(other.result() for other in others)]
     return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads beside that of the caller; a process that was forked has its own."""
+    return ThreadPoolExecutor(threads)
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
     size = math.prod(shape) * like.element_size()
-    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < 2 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(shape)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices, or of each of a batch, to what is there."""
+    if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
+        total += a @ b
+    elif total.dim() == 2:
+        total.addmm_(a, b)
+    else:
+        total.view(-1, *total.shape[-2:]).baddbmm_(a.flatten(0, -3), b.flatten(0, -3))
+    return total
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
         if n not in work or work[n].numel() < math.prod(shape):
-            work[n] = like.new_empty((math.prod(shape),))
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 

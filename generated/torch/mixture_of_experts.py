@@ -48,6 +48,7 @@ import itertools
 import math
 import mmap
 import operator
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -219,23 +220,20 @@ class _Backward(torch.autograd.Function):
         if P is None and not _traced(dY):
             # D[i] = sum(o, dY[i,o]*Y[i,o])
             D = torch.linalg.vecdot(dY, Y)
-            db = X.new_zeros((E, M))
-            dW = X.new_zeros((E, N, M))
-            dX_sum = X.new_zeros((B, N))
-            dX_sum_2 = X.new_zeros((B, N))
-            dW_g = X.new_zeros((N, E))
+            db = _zeros((E, M), X)
+            dW = _zeros((E, N, M), X)
+            dX_sum = _zeros((B, N), X)
+            dX_sum_2 = _zeros((B, N), X)
+            dW_g = _zeros((N, E), X)
             work: dict[int, Any] = {}
             for i, e in _parts((B, E), M, X, 256):
-                db_part, dW_part, dX_sum_part, dX_sum_2_part, dW_g_part = _backward_part(
-                    X[i], W_g[:, e], lse[i], W[e], b[e], dY[i], D[i], work=work
+                db_part, dW_part, _, _, _ = _backward_part(
+                    X[i], W_g[:, e], lse[i], W[e], b[e], dY[i], D[i], dX_sum=dX_sum[i], dX_sum_2=dX_sum_2[i], dW_g=dW_g[:, e], work=work
                 )
                 db[e] += db_part
                 dW[e] += dW_part
-                dX_sum[i] += dX_sum_part
-                dX_sum_2[i] += dX_sum_2_part
-                dW_g[:, e] += dW_g_part
             # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
-            dX = dX_sum + dX_sum_2
+            dX = torch.add(dX_sum, dX_sum_2, out=dX_sum)
             return _needed((need_X, need_W_g, need_W, need_b), (dX, dW_g, dW, db))
         if P is None:
             # S[i,e] = sum(c, X[i,c]*W_g[c,e])
@@ -536,15 +534,25 @@ def _forward_part(X: Tensor, W_g: Tensor, W: Tensor, b: Tensor, work: Any = None
     return Y, lse
 
 
-def _backward_part(X: Tensor, W_g: Tensor, lse: Tensor, W: Tensor, b: Tensor, dY: Tensor, D: Tensor, work: Any = None) -> Any:
+def _backward_part(
+    X: Tensor,
+    W_g: Tensor,
+    lse: Tensor,
+    W: Tensor,
+    b: Tensor,
+    dY: Tensor,
+    D: Tensor,
+    dX_sum: Any = None,
+    dX_sum_2: Any = None,
+    dW_g: Any = None,
+    work: Any = None,
+) -> Any:
     """One part along B and E, or the whole: db, dW, dX_sum, dX_sum_2, dW_g."""
     B_block = X.shape[0]
     E_block = W_g.shape[-1]
     M = W.shape[-1]
     N = X.shape[-1]
-    space_1, space_2, space_3, space_4, space_5 = _spaces(
-        work, X, (B_block, E_block), (B_block, E_block, M), (B_block, N), (B_block, N), (N, E_block)
-    )
+    space_1, space_2 = _spaces(work, X, (B_block, E_block), (B_block, E_block, M))
     # S_bits[i,e] = S[i,e]/log(2)
     S_bits = torch.matmul(X / math.log(2), W_g, out=space_1)
     # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
@@ -572,11 +580,11 @@ def _backward_part(X: Tensor, W_g: Tensor, lse: Tensor, W: Tensor, b: Tensor, dY
     dP_D = torch.subtract(dP, D[:, None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
     # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
-    dX_sum = torch.matmul(dS, W_g.T, out=space_3)
+    dX_sum = _add_product(dX_sum, dS, W_g.T)
     # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
-    dX_sum_2 = torch.matmul(dA.reshape(B_block, E_block * M), W.permute(1, 0, 2).reshape(N, E_block * M).T, out=space_4)
+    dX_sum_2 = _add_product(dX_sum_2, dA.reshape(B_block, E_block * M), W.permute(1, 0, 2).reshape(N, E_block * M).T)
     # dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
-    dW_g = torch.matmul(X.T, dS, out=space_5)
+    dW_g = _add_product(dW_g, X.T, dS)
     return db, dW, dX_sum, dX_sum_2, dW_g
 
 
@@ -645,9 +653,11 @@ def _saved_whole(entries: int, *given: Tensor) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
     cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
-    rows = max(cache // max(width * like.element_size(), 1), least)
+    row = max(width * like.element_size(), 1)
+    rows = max(cache // row, min(least, 2 * cache // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -679,20 +689,31 @@ def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like:
 
     ends = [len(groups) * n // count for n in range(count + 1)]
     shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
-    with ThreadPoolExecutor(count) as pool:
-        sums = list(pool.map(alone, shares))
+    others = [_pool(os.getpid(), count - 1).submit(alone, share) for share in shares[1:]]
+    sums = [alone(shares[0]), *(other.result() for other in others)]
     return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads beside that of the caller; a process that was forked has its own."""
+    return ThreadPoolExecutor(threads)
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
     size = math.prod(shape) * like.element_size()
-    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < 2 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(shape)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
 
 
 def _fill(array: Tensor, kept: Tensor, value: float) -> None:
@@ -706,11 +727,23 @@ def _fill(array: Tensor, kept: Tensor, value: float) -> None:
         array[some].masked_fill_(~kept[some], value)
 
 
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices, or of each of a batch, to what is there."""
+    if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
+        total += a @ b
+    elif total.dim() == 2:
+        total.addmm_(a, b)
+    else:
+        total.view(-1, *total.shape[-2:]).baddbmm_(a.flatten(0, -3), b.flatten(0, -3))
+    return total
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
         if n not in work or work[n].numel() < math.prod(shape):
-            work[n] = like.new_empty((math.prod(shape),))
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 

@@ -44,6 +44,7 @@ import itertools
 import math
 import mmap
 import operator
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -194,16 +195,13 @@ class _Backward(torch.autograd.Function):
         M = W_o.shape[-1]
         N = X.shape[-1]
         if G is None and not _traced(dY):
-            dW_o = X.new_zeros((F, M))
-            dW_u = X.new_zeros((N, F))
+            dW_o = _zeros((F, M), X)
+            dW_u = _zeros((N, F), X)
             dX = _empty((B, N), X)
-            dW_g = X.new_zeros((N, F))
+            dW_g = _zeros((N, F), X)
             work: dict[int, Any] = {}
             for (i,) in _parts((B,), F, X, 512):
-                dW_o_part, dW_u_part, _, dW_g_part = _backward_part(X[i], W_g, W_u, dY[i], W_o, dX=dX[i], work=work)
-                dW_o += dW_o_part
-                dW_u += dW_u_part
-                dW_g += dW_g_part
+                _backward_part(X[i], W_g, W_u, dY[i], W_o, dW_o=dW_o, dW_u=dW_u, dX=dX[i], dW_g=dW_g, work=work)
             return _needed((need_X, need_W_g, need_W_u, need_W_o), (dX, dW_g, dW_u, dW_o))
         if G is None:
             # G[i,h] = sum(k, X[i,k]*W_g[k,h])
@@ -458,14 +456,24 @@ def _forward_part(X: Tensor, W_g: Tensor, W_u: Tensor, W_o: Tensor, Y: Any = Non
     return Y
 
 
-def _backward_part(X: Tensor, W_g: Tensor, W_u: Tensor, dY: Tensor, W_o: Tensor, dX: Any = None, work: Any = None) -> Any:
+def _backward_part(
+    X: Tensor,
+    W_g: Tensor,
+    W_u: Tensor,
+    dY: Tensor,
+    W_o: Tensor,
+    dW_o: Any = None,
+    dW_u: Any = None,
+    dW_g: Any = None,
+    dX: Any = None,
+    work: Any = None,
+) -> Any:
     """One part along B, or the whole: dW_o, dW_u, dX, dW_g."""
     B_block = X.shape[0]
     N = X.shape[-1]
     F = W_g.shape[-1]
-    M = dY.shape[-1]
-    space_1, space_2, space_3, space_4, space_5, space_6, space_7, space_8, space_9, space_10 = _spaces(
-        work, X, (B_block, F), (B_block, F), (B_block, F), (F, M), (B_block, F), (B_block, F), (B_block, F), (N, F), (B_block, N), (N, F)
+    space_1, space_2, space_3, space_4, space_5, space_6, space_7 = _spaces(
+        work, X, (B_block, F), (B_block, F), (B_block, F), (B_block, F), (B_block, F), (B_block, F), (B_block, N)
     )
     # G[i,h] = sum(k, X[i,k]*W_g[k,h])
     G = torch.matmul(X, W_g, out=space_1)
@@ -476,12 +484,12 @@ def _backward_part(X: Tensor, W_g: Tensor, W_u: Tensor, dY: Tensor, W_o: Tensor,
     H *= G
     H *= U
     # dW_o[h,j] = sum(i, dY[i,j]*H[i,h])
-    dW_o = torch.matmul(H.T, dY, out=space_4)
+    dW_o = _add_product(dW_o, H.T, dY)
     # dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
-    dH = torch.matmul(dY, W_o.T, out=space_5)
+    dH = torch.matmul(dY, W_o.T, out=space_4)
     # dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
-    sigmoid_G = torch.sigmoid(G, out=space_6)
-    sigmoid_G_U = torch.multiply(sigmoid_G, U, out=space_7)
+    sigmoid_G = torch.sigmoid(G, out=space_5)
+    sigmoid_G_U = torch.multiply(sigmoid_G, U, out=space_6)
     sigmoid_G_shifted = 1 - sigmoid_G
     H_sigmoid_G_shifted = torch.multiply(sigmoid_G_shifted, H, out=sigmoid_G_shifted)
     sigmoid_G_U_H_sigmoid_G_shifted = torch.add(sigmoid_G_U, H_sigmoid_G_shifted, out=sigmoid_G_U)
@@ -490,13 +498,13 @@ def _backward_part(X: Tensor, W_g: Tensor, W_u: Tensor, dY: Tensor, W_o: Tensor,
     dU = torch.multiply(dH, G, out=dH)
     dU *= sigmoid_G
     # dW_u[k,h] = sum(i, dU[i,h]*X[i,k])
-    dW_u = torch.matmul(X.T, dU, out=space_8)
+    dW_u = _add_product(dW_u, X.T, dU)
     # dX[i,k] = sum(h, dG[i,h]*W_g[k,h]) + sum(h, dU[i,h]*W_u[k,h])
     dG_W_g = torch.matmul(dG, W_g.T, out=dX)
-    dU_W_u = torch.matmul(dU, W_u.T, out=space_9)
+    dU_W_u = torch.matmul(dU, W_u.T, out=space_7)
     dX = torch.add(dG_W_g, dU_W_u, out=dG_W_g)
     # dW_g[k,h] = sum(i, dG[i,h]*X[i,k])
-    dW_g = torch.matmul(X.T, dG, out=space_10)
+    dW_g = _add_product(dW_g, X.T, dG)
     return dW_o, dW_u, dX, dW_g
 
 
@@ -558,9 +566,11 @@ def _saved_whole(entries: int, *given: Tensor) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
     cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
-    rows = max(cache // max(width * like.element_size(), 1), least)
+    row = max(width * like.element_size(), 1)
+    rows = max(cache // row, min(least, 2 * cache // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -592,27 +602,50 @@ def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like:
 
     ends = [len(groups) * n // count for n in range(count + 1)]
     shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
-    with ThreadPoolExecutor(count) as pool:
-        sums = list(pool.map(alone, shares))
+    others = [_pool(os.getpid(), count - 1).submit(alone, share) for share in shares[1:]]
+    sums = [alone(shares[0]), *(other.result() for other in others)]
     return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads beside that of the caller; a process that was forked has its own."""
+    return ThreadPoolExecutor(threads)
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
     size = math.prod(shape) * like.element_size()
-    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < 2 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(shape)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices, or of each of a batch, to what is there."""
+    if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
+        total += a @ b
+    elif total.dim() == 2:
+        total.addmm_(a, b)
+    else:
+        total.view(-1, *total.shape[-2:]).baddbmm_(a.flatten(0, -3), b.flatten(0, -3))
+    return total
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
         if n not in work or work[n].numel() < math.prod(shape):
-            work[n] = like.new_empty((math.prod(shape),))
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 

@@ -40,6 +40,7 @@ import itertools
 import math
 import mmap
 import operator
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -188,23 +189,21 @@ class _Backward(torch.autograd.Function):
         if P is None and not _traced(dO):
             # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
             D = torch.linalg.vecdot(dO, O)
-            dV = Q.new_zeros((B, M, d_v))
+            dV = _zeros((B, M, d_v), Q)
             dQ = _empty((B, H, N, d_k), Q)
-            dK_sum = Q.new_zeros((B, M, d_k))
+            dK_sum = _zeros((B, M, d_k), Q)
 
             def run(parts: Any) -> Any:
                 work: dict[int, Any] = {}
                 for b, h, i in parts:
-                    dV_part, _, dK_sum_part = _backward_part(
-                        Q[b, h, i], K[b], lse[b, h, i], dO[b, h, i], V[b], D[b, h, i], dQ=dQ[b, h, i], work=work
+                    _backward_part(
+                        Q[b, h, i], K[b], lse[b, h, i], dO[b, h, i], V[b], D[b, h, i], dV=dV[b], dQ=dQ[b, h, i], dK_sum=dK_sum[b], work=work
                     )
-                    dV[b] += dV_part
-                    dK_sum[b] += dK_sum_part
                 return ()
 
             _together(run, _parts((B, H, N), M, Q, 256), 1, Q)
             # dK[b,j,d] = 1/sqrt(size(d_k))*sum(h,i, dS[b,h,i,j]*Q[b,h,i,d])
-            dK = dK_sum / math.sqrt(d_k)
+            dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
             return _needed((need_Q, need_K, need_V), (dQ, dK, dV))
         if P is None:
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,j,d])/sqrt(size(d_k))
@@ -422,7 +421,18 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, lse: Any = None, O: Any = Non
     return O, lse
 
 
-def _backward_part(Q: Tensor, K: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: Tensor, dQ: Any = None, work: Any = None) -> Any:
+def _backward_part(
+    Q: Tensor,
+    K: Tensor,
+    lse: Tensor,
+    dO: Tensor,
+    V: Tensor,
+    D: Tensor,
+    dV: Any = None,
+    dK_sum: Any = None,
+    dQ: Any = None,
+    work: Any = None,
+) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
@@ -430,18 +440,16 @@ def _backward_part(Q: Tensor, K: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: 
     N_block = Q.shape[2]
     d_v = dO.shape[-1]
     M = K.shape[1]
-    space_1, space_2, space_3, space_4 = _spaces(
-        work, Q, (B_block, H_block, N_block, M), (B_block, M, d_v), (B_block, H_block, N_block, M), (B_block, M, d_k)
-    )
+    space_1, space_2 = _spaces(work, Q, (B_block, H_block, N_block, M), (B_block, H_block, N_block, M))
     # S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT[:, None, :, :], out=space_1)
     # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
     P = torch.subtract(S_bits, (lse / math.log(2))[..., None], out=S_bits)
     torch.exp2(P, out=P)
     # dV[b,j,e] = sum(h,i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = torch.matmul(P.reshape(B_block, H_block * N_block, M).mT, dO.reshape(B_block, H_block * N_block, d_v), out=space_2)
+    dV = _add_product(dV, P.reshape(B_block, H_block * N_block, M).mT, dO.reshape(B_block, H_block * N_block, d_v))
     # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,j,e])
-    dP = torch.matmul(dO, V.mT[:, None, :, :], out=space_3)
+    dP = torch.matmul(dO, V.mT[:, None, :, :], out=space_2)
     # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
@@ -449,7 +457,7 @@ def _backward_part(Q: Tensor, K: Tensor, lse: Tensor, dO: Tensor, V: Tensor, D: 
     dS_K = torch.matmul(dS, K[:, None, :, :], out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[b,j,d] = 1/sqrt(size(d_k))*sum(h,i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = torch.matmul(dS.reshape(B_block, H_block * N_block, M).mT, Q.reshape(B_block, H_block * N_block, d_k), out=space_4)
+    dK_sum = _add_product(dK_sum, dS.reshape(B_block, H_block * N_block, M).mT, Q.reshape(B_block, H_block * N_block, d_k))
     return dV, dQ, dK_sum
 
 
@@ -518,9 +526,11 @@ def _saved_whole(entries: int, *given: Tensor) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
     cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
-    rows = max(cache // max(width * like.element_size(), 1), least)
+    row = max(width * like.element_size(), 1)
+    rows = max(cache // row, min(least, 2 * cache // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -552,27 +562,50 @@ def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like:
 
     ends = [len(groups) * n // count for n in range(count + 1)]
     shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
-    with ThreadPoolExecutor(count) as pool:
-        sums = list(pool.map(alone, shares))
+    others = [_pool(os.getpid(), count - 1).submit(alone, share) for share in shares[1:]]
+    sums = [alone(shares[0]), *(other.result() for other in others)]
     return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads beside that of the caller; a process that was forked has its own."""
+    return ThreadPoolExecutor(threads)
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
     size = math.prod(shape) * like.element_size()
-    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < 2 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(shape)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices, or of each of a batch, to what is there."""
+    if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
+        total += a @ b
+    elif total.dim() == 2:
+        total.addmm_(a, b)
+    else:
+        total.view(-1, *total.shape[-2:]).baddbmm_(a.flatten(0, -3), b.flatten(0, -3))
+    return total
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
         if n not in work or work[n].numel() < math.prod(shape):
-            work[n] = like.new_empty((math.prod(shape),))
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 

@@ -111,6 +111,7 @@ import itertools
 import math
 import mmap
 import operator
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -247,20 +248,32 @@ class _Forward(torch.autograd.Function):
 
             _together(run, _parts((B, N), N, X, 256), 2, X)
             # M[b,i,m] = X[b,i,m] + sum(e, O[b,i,e]*W_o[e,m])
-            M = X + O @ W_o
+            M = O @ W_o
+            M += X
             # mu_2[b,i] = sum(c, M[b,i,c])/size(C)
-            mu_2 = M.sum(dim=-1) / C
+            mu_2 = M.sum(dim=-1)
+            mu_2 /= C
             # var_2[b,i] = sum(c, (M[b,i,c] - mu_2[b,i])^2)/size(C)
             M_mu_2 = M - mu_2[..., None]
-            var_2 = torch.linalg.vecdot(M_mu_2, M_mu_2) / C
+            var_2 = torch.linalg.vecdot(M_mu_2, M_mu_2)
+            var_2 /= C
             # U[b,i,c] = g_2[c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000) + b_2[c]
-            U = g_2 * M_mu_2 / torch.sqrt(var_2 + 1e-05)[..., None] + b_2
+            U = torch.multiply(M_mu_2, g_2, out=M_mu_2)
+            U /= torch.sqrt(var_2 + 1e-05)[..., None]
+            U += b_2
             # Z[b,i,f] = sum(c, U[b,i,c]*W_1[c,f]) + c_1[f]
-            Z = U @ W_1 + c_1
+            Z = U @ W_1
+            Z += c_1
             # G[b,i,f] = 1/2*Z[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1)
-            G = 0.5 * Z * (torch.erf(0.5 * math.sqrt(2) * Z) + 1)
+            G = Z * (0.5 * math.sqrt(2))
+            torch.erf(G, out=G)
+            G += 1
+            G *= 0.5
+            G *= Z
             # Y[b,i,m] = M[b,i,m] + sum(f, G[b,i,f]*W_2[f,m]) + c_2[m]
-            Y = M + G @ W_2 + c_2
+            Y = G @ W_2
+            Y += M
+            Y += c_2
         return Y, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, lse
 
     @staticmethod
@@ -640,21 +653,19 @@ class _Backward(torch.autograd.Function):
             # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
             #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
             t_4 = t.sum(dim=-1)
-            dV = X.new_zeros((B, N, d_v))
+            dV = _zeros((B, N, d_v), X)
             dQ = _empty((B, N, d_k), X)
-            dK_sum = X.new_zeros((B, N, d_k))
+            dK_sum = _zeros((B, N, d_k), X)
 
             def run(parts: Any) -> Any:
                 work: dict[int, Any] = {}
                 for b, i in parts:
-                    dV_part, _, dK_sum_part = _backward_part(Q[b, i], K[b], lse[b, i], dO[b, i], V[b], dQ=dQ[b, i], work=work)
-                    dV[b] += dV_part
-                    dK_sum[b] += dK_sum_part
+                    _backward_part(Q[b, i], K[b], lse[b, i], dO[b, i], V[b], dV=dV[b], dQ=dQ[b, i], dK_sum=dK_sum[b], work=work)
                 return ()
 
             _together(run, _parts((B, N), N, X, 256), 1, X)
             # dK[b,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,i,j]*Q[b,i,d])
-            dK = dK_sum / math.sqrt(d_k)
+            dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
             # dW_v[c,e] = sum(b,j, dV[b,j,e]*A[b,j,c])
             dW_v = A.reshape(B * N, C).T @ dV.reshape(B * N, d_v)
             # dW_k[c,d] = sum(b,j, dK[b,j,d]*A[b,j,c])
@@ -662,7 +673,9 @@ class _Backward(torch.autograd.Function):
             # dW_q[c,d] = sum(b,i, dQ[b,i,d]*A[b,i,c])
             dW_q = A.reshape(B * N, C).T @ dQ.reshape(B * N, d_k)
             # dA[b,i,c] = sum(d, dQ[b,i,d]*W_q[c,d]) + sum(d, dK[b,i,d]*W_k[c,d]) + sum(e, dV[b,i,e]*W_v[c,e])
-            dA = dQ @ W_q.T + dK @ W_k.T + dV @ W_v.T
+            dA = dQ @ W_q.T
+            dA += dK @ W_k.T
+            dA += dV @ W_v.T
             # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
             dA_t = dA * t
             dg_1 = t_2.reshape(B * N) @ dA_t.reshape(B * N, C)
@@ -675,7 +688,11 @@ class _Backward(torch.autograd.Function):
             dmu_1 = -(2 * dvar_1 * t_4 / C + t_2 * (dA @ g_1))
             # dX[b,i,c] = dmu_1[b,i]/size(C) + 2*dvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
             #     dA[b,i,c]*g_1[c]/sqrt(var_1[b,i] + 1/100000) + dM[b,i,c]
-            dX = (dmu_1 / C)[..., None] + 2 * dvar_1[..., None] * t / C + dA * g_1 * t_2[..., None] + dM
+            dX = torch.multiply(dA, g_1, out=dA)
+            dX *= t_2[..., None]
+            dX += (dmu_1 / C)[..., None]
+            dX += 2 * dvar_1[..., None] * t / C
+            dX += dM
             return _needed(
                 (
                     need_X,
@@ -1708,16 +1725,15 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = No
     return O, lse
 
 
-def _backward_part(Q: Tensor, K: Tensor, lse: Tensor, dO: Tensor, V: Tensor, dQ: Any = None, work: Any = None) -> Any:
+def _backward_part(
+    Q: Tensor, K: Tensor, lse: Tensor, dO: Tensor, V: Tensor, dV: Any = None, dK_sum: Any = None, dQ: Any = None, work: Any = None
+) -> Any:
     """One part along B and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
     N_block = Q.shape[1]
     N = K.shape[1]
-    d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(
-        work, Q, (B_block, N_block, N), (B_block, N_block, N), (B_block, N, d_v), (B_block, N, d_k)
-    )
+    space_1, space_2 = _spaces(work, Q, (B_block, N_block, N), (B_block, N_block, N))
     # S[b,i,j] = sum(d, Q[b,i,d]*K[b,j,d])/sqrt(size(d_k))
     Q_K = torch.matmul(Q, K.mT, out=space_1)
     S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
@@ -1727,7 +1743,7 @@ def _backward_part(Q: Tensor, K: Tensor, lse: Tensor, dO: Tensor, V: Tensor, dQ:
     # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
     dP = torch.matmul(dO, V.mT, out=space_2)
     # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
-    dV = torch.matmul(P.mT, dO, out=space_3)
+    dV = _add_product(dV, P.mT, dO)
     # D[b,i] = sum(j, dP[b,i,j]*P[b,i,j])
     D = torch.linalg.vecdot(dP, P)
     # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
@@ -1737,7 +1753,7 @@ def _backward_part(Q: Tensor, K: Tensor, lse: Tensor, dO: Tensor, V: Tensor, dQ:
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # dK[b,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,i,j]*Q[b,i,d])
-    dK_sum = torch.matmul(dS.mT, Q, out=space_4)
+    dK_sum = _add_product(dK_sum, dS.mT, Q)
     return dV, dQ, dK_sum
 
 
@@ -1806,9 +1822,11 @@ def _saved_whole(entries: int, *given: Tensor) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
     cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
-    rows = max(cache // max(width * like.element_size(), 1), least)
+    row = max(width * like.element_size(), 1)
+    rows = max(cache // row, min(least, 2 * cache // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -1840,27 +1858,50 @@ def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like:
 
     ends = [len(groups) * n // count for n in range(count + 1)]
     shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
-    with ThreadPoolExecutor(count) as pool:
-        sums = list(pool.map(alone, shares))
+    others = [_pool(os.getpid(), count - 1).submit(alone, share) for share in shares[1:]]
+    sums = [alone(shares[0]), *(other.result() for other in others)]
     return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads beside that of the caller; a process that was forked has its own."""
+    return ThreadPoolExecutor(threads)
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
     size = math.prod(shape) * like.element_size()
-    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < 2 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(shape)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices, or of each of a batch, to what is there."""
+    if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
+        total += a @ b
+    elif total.dim() == 2:
+        total.addmm_(a, b)
+    else:
+        total.view(-1, *total.shape[-2:]).baddbmm_(a.flatten(0, -3), b.flatten(0, -3))
+    return total
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
         if n not in work or work[n].numel() < math.prod(shape):
-            work[n] = like.new_empty((math.prod(shape),))
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 

@@ -43,6 +43,7 @@ import itertools
 import math
 import mmap
 import operator
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -190,15 +191,13 @@ class _Backward(torch.autograd.Function):
         if Z is None and not _traced(dY):
             # db_2[j] = sum(i, dY[i,j])
             db_2 = dY.sum(dim=0)
-            dW_2 = X.new_zeros((F, M))
+            dW_2 = _zeros((F, M), X)
             dX = _empty((B, N), X)
-            dW_1 = X.new_zeros((N, F))
-            db_1 = X.new_zeros((F,))
+            dW_1 = _zeros((N, F), X)
+            db_1 = _zeros((F,), X)
             work: dict[int, Any] = {}
             for (i,) in _parts((B,), F, X, 512):
-                dW_2_part, _, dW_1_part, db_1_part = _backward_part(X[i], W_1, b_1, dY[i], W_2, dX=dX[i], work=work)
-                dW_2 += dW_2_part
-                dW_1 += dW_1_part
+                _, _, _, db_1_part = _backward_part(X[i], W_1, b_1, dY[i], W_2, dW_2=dW_2, dX=dX[i], dW_1=dW_1, work=work)
                 db_1 += db_1_part
             return _needed((need_X, need_W_1, need_b_1, need_W_2, need_b_2), (dX, dW_1, db_1, dW_2, db_2))
         if Z is None:
@@ -407,29 +406,29 @@ def _forward_part(X: Tensor, W_1: Tensor, b_1: Tensor, W_2: Tensor, b_2: Tensor,
     return Y
 
 
-def _backward_part(X: Tensor, W_1: Tensor, b_1: Tensor, dY: Tensor, W_2: Tensor, dX: Any = None, work: Any = None) -> Any:
+def _backward_part(
+    X: Tensor, W_1: Tensor, b_1: Tensor, dY: Tensor, W_2: Tensor, dW_2: Any = None, dW_1: Any = None, dX: Any = None, work: Any = None
+) -> Any:
     """One part along B, or the whole: dW_2, dX, dW_1, db_1."""
     B_block = X.shape[0]
-    N = X.shape[-1]
     F = W_1.shape[-1]
-    M = dY.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(work, X, (B_block, F), (F, M), (B_block, F), (N, F))
+    space_1, space_2 = _spaces(work, X, (B_block, F), (B_block, F))
     # Z[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
     X_W_1 = torch.matmul(X, W_1, out=space_1)
     Z = torch.add(X_W_1, b_1, out=X_W_1)
     # H[i,h] = relu(Z[i,h])
     H = torch.relu(Z)
     # dW_2[h,j] = sum(i, dY[i,j]*H[i,h])
-    dW_2 = torch.matmul(H.T, dY, out=space_2)
+    dW_2 = _add_product(dW_2, H.T, dY)
     # dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
-    dH = torch.matmul(dY, W_2.T, out=space_3)
+    dH = torch.matmul(dY, W_2.T, out=space_2)
     # dZ[i,h] = dH[i,h]*where(0 < Z[i,h], 1, 0)
     dZ = dH
     _fill(dZ, (Z > 0), 0)
     # dX[i,k] = sum(h, dZ[i,h]*W_1[k,h])
     dX = torch.matmul(dZ, W_1.T, out=dX)
     # dW_1[k,h] = sum(i, dZ[i,h]*X[i,k])
-    dW_1 = torch.matmul(X.T, dZ, out=space_4)
+    dW_1 = _add_product(dW_1, X.T, dZ)
     # db_1[h] = sum(i, dZ[i,h])
     db_1 = dZ.sum(dim=0)
     return dW_2, dX, dW_1, db_1
@@ -493,9 +492,11 @@ def _saved_whole(entries: int, *given: Tensor) -> bool:
 
 
 def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many."""
+    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
+    and they fill the cache no more than twice, or a quarter as many."""
     cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
-    rows = max(cache // max(width * like.element_size(), 1), least)
+    row = max(width * like.element_size(), 1)
+    rows = max(cache // row, min(least, 2 * cache // row), least // 4, 1)
     cuts: list[list[slice]] = []
     for length in reversed(lengths):
         step = min(length, rows)
@@ -527,20 +528,31 @@ def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like:
 
     ends = [len(groups) * n // count for n in range(count + 1)]
     shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
-    with ThreadPoolExecutor(count) as pool:
-        sums = list(pool.map(alone, shares))
+    others = [_pool(os.getpid(), count - 1).submit(alone, share) for share in shares[1:]]
+    sums = [alone(shares[0]), *(other.result() for other in others)]
     return [functools.reduce(operator.add, each) for each in zip(*sums)]
+
+
+@functools.cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Threads beside that of the caller; a process that was forked has its own."""
+    return ThreadPoolExecutor(threads)
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
     size = math.prod(shape) * like.element_size()
-    if size < 4 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < 2 * _CACHE or like.device.type != "cpu" or not hasattr(mmap, "MADV_HUGEPAGE"):
         return like.new_empty(shape)
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """The same, filled with zeros."""
+    return _empty(shape, like).zero_()
 
 
 def _fill(array: Tensor, kept: Tensor, value: float) -> None:
@@ -554,11 +566,23 @@ def _fill(array: Tensor, kept: Tensor, value: float) -> None:
         array[some].masked_fill_(~kept[some], value)
 
 
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices, or of each of a batch, to what is there."""
+    if a.shape[:-2] != total.shape[:-2] or b.shape[:-2] != total.shape[:-2]:
+        total += a @ b
+    elif total.dim() == 2:
+        total.addmm_(a, b)
+    else:
+        total.view(-1, *total.shape[-2:]).baddbmm_(a.flatten(0, -3), b.flatten(0, -3))
+    return total
+
+
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
     """A tensor of each shape, in memory that the parts of a loop share."""
     for n, shape in enumerate(shapes):
         if n not in work or work[n].numel() < math.prod(shape):
-            work[n] = like.new_empty((math.prod(shape),))
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
     return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
