@@ -45,7 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.passes:
         from benchmarks import passes
 
-        passes.table(console)
+        targets = (options.target,) if options.target else ("numpy", "torch")
+        passes.table(console, options.layer, targets, rounds=3 if options.quick else 9, page=options.markdown)
         return 0
     names = contestants.of_target(options.target)
     try:

@@ -59,13 +59,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     from codegen.files import GENERATED, catalogue_files, differences, stale, user_files, write
-    from codegen.passes import OPTIONAL
+    from codegen.passes import known
 
     if options.layers is not None and options.output is None:
         raise SpecError(f"say where to write: codegen {options.layers} -o DIR")
-    for name in options.without:
-        if name not in OPTIONAL:
-            raise SpecError(f"there is no pass {name!r} to leave out; choose {listing(OPTIONAL)}")
+    known(options.without)
     if options.layers is None and options.registration != "function":
         raise SpecError("the catalogue's kernels are autograd Functions; name a file of layers, and where to write with -o DIR")
     layers = _layers(options.layers)

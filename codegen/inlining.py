@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
-from codegen.program import CONDITIONS, Op, Read, host_values, is_temporary, makers
+from codegen.program import CONDITIONS, Op, Read, host_values, is_temporary, makers, rows_of_labels
 
 
 class Inlining:
@@ -68,9 +68,7 @@ class Inlining:
     @cached_property
     def _hot(self) -> frozenset[str]:
         """Rows with a single 1 each, at labels, that nothing but contractions read: these add at the labels, and do not make the rows."""
-        positions = {op.out for op in self.ops if op.kind == "position"}
-        hot = {op.out for op in self.ops if op.fn == "delta" and len({arg.value for arg in op.args} - positions) == 1}
-        return frozenset(hot - {arg.value for op in self.ops if op.kind != "contract" for arg in op.args})
+        return frozenset(rows_of_labels(self.ops).keys() - {arg.value for op in self.ops if op.kind != "contract" for arg in op.args})
 
     @cached_property
     def statements(self) -> Mapping[str, tuple[Read, ...]]:

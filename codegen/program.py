@@ -175,6 +175,8 @@ class Program:
     """(input or upstream gradient, its second-order gradient), for those that have one."""
     recompute: Block | None = None
     """Makes the large saved arrays anew from the others: they are dropped where the forward pass ran in parts."""
+    without: tuple[str, ...] = ()
+    """The passes left out, for those that run within another or within a target."""
     loops: tuple[tuple[str, Loop], ...] = ()
     """"forward", "backward" or "both" (the gradients of a scalar in the forward pass) -> how it runs in parts."""
 
@@ -225,6 +227,18 @@ def host_values(ops: Iterable[Op]) -> set[str]:
         if op.kind in ("number", "size", "step") or (op.kind == "map" and all(arg.value in host for arg in op.args) and not op.axes):
             host.add(op.out)
     return host
+
+
+def rows_of_labels(ops: Iterable[Op]) -> dict[str, int]:
+    """Rows with a single 1 each, at an integer label -> which argument is the position along them. Arithmetic on places is no label: what
+    it gives may lie outside of the axis, where nothing is."""
+    made = makers(ops)
+    found = {}
+    for op in made.values():
+        kinds = [made[arg.value].kind if arg.value in made else "" for arg in op.args]
+        if op.fn == "delta" and kinds.count("position") == 1 and "map" not in kinds:
+            found[op.out] = kinds.index("position")
+    return found
 
 
 def dims_used(ops: Iterable[Op]) -> tuple[str, ...]:

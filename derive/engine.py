@@ -70,6 +70,11 @@ class Derivation:
         return proofs
 
     @property
+    def computed(self) -> tuple[Proof, ...]:
+        """The proofs that end in what kernels compute, beside the layer's own equations."""
+        return (*self.prepare, *self.lemmas, *self.stable, *self.tangent_proofs)
+
+    @property
     def forward(self) -> tuple[Equation, ...]:
         """What a kernel computes forward, in order, in finite form."""
         equations: tuple[Equation, ...] = self._stable.forward

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from derivations import derived
+from derivations import DERIVED, derived
 from kernel_reference import inputs_of, listed, load, plain, sizes_of
 from torch.autograd import gradcheck, gradgradcheck
 
@@ -21,14 +22,16 @@ from codegen.files import GENERATED
 from codegen.passes.order import ordered
 from codegen.passes.sharing import share
 from codegen.program import Block, Op, Read
-from codegen.source import program_of, sources
+from codegen.source import program_of, rendered, sources
 from codegen.targets.naming import names_for
 from codegen.targets.spellings import NUMPY
 from codegen.targets.text import Factor, Text, aligned, number, product
 from derive.engine import derive
 from derive.expr import Idx
 from derive.layers import LAYERS
+from derive.render.page import kind_of
 from derive.spec import Layer
+from derive.write import write
 
 ROOT = Path(__file__).resolve().parent.parent
 I, J, K, L = (Idx(name, name.upper()) for name in "ijkl")
@@ -368,3 +371,20 @@ def test_output_is_the_same_under_every_hash_seed() -> None:
         assert done.returncode == 0, done.stderr
         found.add(done.stdout)
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("name", ["attention_causal", "batch_norm", "cross_entropy_labels", "log_determinant", "rnn"])
+def test_every_comment_is_the_end_of_the_proof_that_it_cites(name: str) -> None:
+    """Or an equation of the layer, or one that a proof starts from; a shift inside exponentials may be any number, and is a maximum."""
+    derivation = DERIVED[name]
+    second = derivation.second
+    proofs = (*derivation.computed, *second.computed)
+    known = {f"{kind_of(proof)}: {write(proof.result)}" for proof in proofs} | {write(e) for e in derivation.layer.equations}
+    known |= {write(equation) for proof in proofs for equation in proof.given}
+    cited = set()
+    for text in rendered(derivation).values():
+        body = re.sub(r"\n +#     ", " ", text[text.index("\ndef forward") if "\ndef forward" in text else text.index("\nclass ") :])
+        cited |= set(re.findall(r"^ +# (.*)$", body, re.MULTILINE))
+    told = {comment for comment in cited if comment not in known and not re.fullmatch(r"m\w*(\[.*\])? = max\(.*\)", comment)}
+    assert not {comment for comment in told if " = " in comment}
+    assert {f"Lemma: {write(e)}" for e in derivation.backward if e.target.tensor in derivation.gradients} <= cited

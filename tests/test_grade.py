@@ -92,6 +92,8 @@ TABLE = {
         ("dS = P ∘ (dP − D 1ᵀ)", "right", "right"),
         ("dS = P * (dP - D)", "unreadable", "missing broadcast"),
         ("dS = P * dP", "wrong", "missing term"),
+        ("dS = P * (dP - dP*P)", "wrong", "missing sum"),
+        ("dS[i,j] = P[i,j]*dP[i,j] - P[i,j]*P[i,j]*dP[i,j]", "wrong", "missing sum"),
         ("dS = P * (dP + D[:, None])", "wrong", "sign"),
         ("dS = dP - D[:, None]", "wrong", "missing factor"),
         ("dS = P * (dP - np.sum(P * dP, axis=0))", "wrong", "wrong axis"),

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
+import subprocess
+import sys
 import tracemalloc
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,10 +18,11 @@ import numpy as np
 import pytest
 import torch
 from derivations import derived
-from kernel_checks import arrays
 from kernel_reference import inputs_of, listed, load, sizes_of
+from kernel_switches import ROUNDING, apart, difference, in_parts, module_of, results
 
 import codegen
+from benchmarks.passes import ALLOCATIONS
 from benchmarks.saved import held, inputs
 from codegen.files import GENERATED
 from codegen.passes import OPTIONAL
@@ -27,6 +32,7 @@ from codegen.source import rendered, sources
 from codegen.targets.inplace import Unfolding
 from codegen.targets.text import ATOM, Factor, Text, product, total
 from derive.engine import derive
+from derive.errors import SpecError
 from derive.expr import Idx
 from derive.layers import LAYERS
 from derive.layers import layer as named
@@ -71,37 +77,15 @@ LOOPED = [layer for layer in LAYERS[::2] if "_CACHE" in (GENERATED / f"numpy/{la
 every_layer = pytest.mark.parametrize("layer", LOOPED, ids=[layer.name for layer in LOOPED])
 
 
-def run(layer: Layer, kernel: ModuleType, sizes: dict[str, int]) -> list[Any]:
-    """Every output and gradient of a NumPy kernel."""
-    inputs = arrays(inputs_of(layer, sizes))
-    values, saved = kernel.forward(*inputs)
-    upstream = [np.cos(np.arange(float(np.size(value)))).reshape(np.shape(value)) for value in listed(values)]
-    return [*listed(values), *listed(kernel.backward(*upstream, saved))]
-
-
 @every_layer
 def test_parts_give_what_the_whole_gives(layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = importlib.import_module(f"generated.numpy.{layer.name}")
     if not hasattr(kernel, "_CACHE"):
         pytest.skip("it has no loop")
     sizes = sizes_of(layer, 3)
-    want = run(layer, kernel, sizes)
-    monkeypatch.setattr(kernel, "_CACHE", 16)
-    if hasattr(kernel, "_saved_whole"):
-        monkeypatch.setattr(kernel, "_saved_whole", lambda *_: False)
-    if hasattr(kernel, "_parts"):
-        whole = kernel._parts
-        monkeypatch.setattr(kernel, "_parts", lambda lengths, width, like, least: whole(lengths, width, like, 2))
-    for got, expected in zip(run(layer, kernel, sizes), want):
-        np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-13)
-
-
-def gradients(layer: Layer, function: Any, sizes: dict[str, int]) -> list[torch.Tensor]:
-    inputs = inputs_of(layer, sizes)
-    moving = [tensor.requires_grad_() for name, tensor in zip(layer.inputs, inputs) if name in layer.wrt]
-    values = listed(function(*inputs))
-    first = torch.autograd.grad([(value**3).sum() for value in values], moving, create_graph=True)
-    return [*values, *first, *torch.autograd.grad(sum((g**2).sum() for g in first), moving, allow_unused=True, materialize_grads=True)]
+    want = results(layer, kernel, sizes)
+    in_parts(kernel, monkeypatch.setattr)
+    assert apart(results(layer, kernel, sizes), want) <= ROUNDING
 
 
 @every_layer
@@ -110,15 +94,9 @@ def test_torch_parts_give_what_the_whole_gives_twice_and_under_vmap(layer: Layer
     if not hasattr(kernel, "_CACHE"):
         pytest.skip("it has no loop")
     function, sizes = getattr(kernel, layer.name), sizes_of(layer, 3)
-    want = gradients(layer, function, sizes)
-    monkeypatch.setattr(kernel, "_CACHE", 16)
-    for name in ("_whole", "_saved_whole"):
-        if hasattr(kernel, name):
-            monkeypatch.setattr(kernel, name, lambda _, *given: kernel._traced(*given))
-    whole = kernel._parts
-    monkeypatch.setattr(kernel, "_parts", lambda lengths, width, like, least: whole(lengths, width, like, 2))
-    for got, expected in zip(gradients(layer, function, sizes), want):
-        torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-12 * max(1.0, float(expected.detach().abs().max())))
+    want = results(layer, kernel, sizes)
+    in_parts(kernel, monkeypatch.setattr)
+    assert apart(results(layer, kernel, sizes), want) <= ROUNDING
     inputs = inputs_of(layer, sizes)
     moving = [tensor.requires_grad_() for name, tensor in zip(layer.inputs, inputs) if name in layer.wrt]
     (value, *_) = listed(function(*inputs))
@@ -180,6 +158,29 @@ def test_attention_with_other_scores_takes_memory_in_proportion_to_its_length(tm
     assert peaks[1] < 2048 * 2048 * 4, "no array over queries and keys is whole"
 
 
+MEASURED = """
+import importlib.util, sys, torch
+from benchmarks.passes import added
+spec = importlib.util.spec_from_file_location("hidden", sys.argv[1])
+kernel = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(kernel)
+for length in (64, 1536, 3072):
+    Q, K, V = (torch.rand(length, 16, requires_grad=True) for _ in range(3))
+    print(added(lambda: kernel.hidden(Q, K, V).sum().backward()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is read from /proc")
+def test_the_same_attention_in_torch_takes_memory_in_proportion_to_its_length(tmp_path: Path) -> None:
+    path = tmp_path / "hidden.py"
+    path.write_text(rendered(derive(Layer.parse("hidden", KERNEL_ATTENTION)), ("torch",))["torch"], encoding="utf-8")
+    asked = [sys.executable, "-c", MEASURED, str(path)]
+    done = subprocess.run(asked, cwd=GENERATED.parent, env={**os.environ, **ALLOCATIONS}, capture_output=True, text=True, check=True)
+    _, *peaks = map(float, done.stdout.split())
+    assert peaks[1] < 2.5 * peaks[0], "twice the length takes four times the memory"
+    assert peaks[1] < 2 * 3072 * 3072 * 4 / 1024, "two arrays over queries and keys are whole"
+
+
 SEEN = """\
 S[i,j] = sum(d, Q[i,d]*K[j,d])
 P[i,j] = where({sees}, exp(S[i,j]), 0)/sum(k, where({sees_k}, exp(S[i,k]), 0))
@@ -212,13 +213,55 @@ def test_a_part_reads_no_more_than_its_rows_see(sees: str, tmp_path: Path, monke
     assert read == next(lengths for mark, lengths in every.items() if mark in sees)
 
 
+# ---------------------------------------------------------------------------------------------------- switches
+
+CHANGED = {
+    "early": ("linear_cross_entropy",),
+    "masking": ("attention_causal", "attention_sliding_window"),
+    "fused": ("softmax",),
+    "admitting": ("attention_causal",),
+    "dead": (),
+}
+"""Pass -> layers whose kernels are others without it; those of `attention` for a pass that is not here."""
+DRAWN = {
+    "scores": KERNEL_ATTENTION,
+    "columns": "D[i,j] = exp(sum(c, Q[i,c]*K[j,c]))\nO[i,e] = sum(j, D[i,j]*V[j,e]/sum(k, D[k,j]))",
+    "number": "A[i,j] = tanh(X[i,j])*sum(c, W[j,c]*V[i,c])\nY = sum(i,j, A[i,j]*exp(-A[i,j]))",
+    "seen": "S[i,j] = sum(c, Q[i,c]*K[j,c])\nO[i,e] = sum(j, (where(j <= i, exp(S[i,j]), 0) + S[i,j])*V[j,e])",
+    "transposed": "Y[i,j] = exp(X[i,j])*exp(X[j,i]) + w[j]*X[i,i]",
+    "places": "Y[i,j] = X[i,j] + tanh(w[j]*position(i))",
+    "labels": "int y:M\nY[i,j] = X[i,j]*u[i]/(1 + X[i,y[i]]^2) + where(j <= i, sum(k, X[i,k]*X[j,k]), 0)",
+}
+
+
+@cache
+def with_all(layer: Layer) -> tuple[dict[str, str], dict[str, list[Any]]]:
+    """Both kernels of a layer with every pass, and what they compute: the same whole and in parts."""
+    texts, sizes = rendered(derived(layer)), sizes_of(layer, 3)
+    want = {target: results(layer, module_of(text), sizes) for target, text in texts.items()}
+    assert all(difference(layer, text, want[target], sizes) <= ROUNDING for target, text in texts.items()), layer.name
+    return texts, want
+
+
 @pytest.mark.parametrize("name", OPTIONAL)
-def test_leaving_out_a_pass_changes_no_value(name: str, tmp_path: Path) -> None:
-    for layer in LAYERS[::9]:
-        want = run(layer, importlib.import_module(f"generated.numpy.{layer.name}"), sizes_of(layer))
-        kernel = load(rendered(derived(layer), ("numpy",), (name,))["numpy"], layer.name, tmp_path)
-        for got, expected in zip(run(layer, kernel, sizes_of(layer)), want):
-            np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
+def test_leaving_out_a_pass_changes_no_value(name: str) -> None:
+    """The whole catalogue: `python -m benchmarks.switches`."""
+    changed = [named(each) for each in CHANGED.get(name, ("attention",))]
+    few = [layer for layer in LAYERS if len(layer.equations) < 5][OPTIONAL.index(name) :: 61]
+    layers = [*changed, *few, *(Layer.parse(f"drawn_{key}", text) for key, text in DRAWN.items())]
+    for layer in layers:
+        texts, want = with_all(layer)
+        others = {target: text for target, text in rendered(derived(layer), without=(name,)).items() if text != texts[target]}
+        assert others or layer not in changed, "the switch does nothing"
+        for target, text in others.items():
+            assert difference(layer, text, want[target], sizes_of(layer, 3)) <= ROUNDING, (layer.name, target)
+
+
+def test_every_pass_has_its_row_in_the_docs_and_a_wrong_name_is_refused() -> None:
+    page = (GENERATED.parent / "docs/passes.md").read_text("utf-8")
+    assert [name for name in OPTIONAL if f"| `{name}` |" not in page] == []
+    with pytest.raises(SpecError, match="no pass 'blokcing' to leave out; choose saving, sharing, dead, "):
+        codegen.kernel(named("softmax"), without=("blokcing",))
 
 
 @pytest.mark.parametrize("name", ["layer_norm", "mlp_gelu", "attention"])
@@ -302,13 +345,13 @@ def test_parts_at_the_same_time_give_what_they_give_one_after_the_other(name: st
     alone, together = [], []
     for found, threads in ((alone, None), (together, blas)):
         monkeypatch.setattr(ours, "_blas", lambda threads=threads: threads)
-        found += run(layer, ours, sizes)
+        found += results(layer, ours, sizes)
     assert blas.limits and set(blas.limits) == {1}, "BLAS has one thread meanwhile"
     before = torch.get_num_threads()
     try:
         for found, count in ((alone, 1), (together, 3)):
             torch.set_num_threads(count)
-            found += [tensor.detach().numpy() for tensor in gradients(layer, getattr(theirs, name), sizes)]
+            found += results(layer, theirs, sizes)
             assert torch.get_num_threads() == count
     finally:
         torch.set_num_threads(before)

@@ -170,6 +170,20 @@ def test_a_decay_scan_is_its_recurrence(tmp_path: Path) -> None:
     torch.testing.assert_close(got, want)
 
 
+def test_what_a_delta_puts_outside_of_its_axis_is_nowhere(tmp_path: Path) -> None:
+    """Two terms of one index are a place, but no label: in the second row of A they reach beyond Y."""
+    text = "axes k:K j:J d:D\nshape X[K] A[D,J]\nint p\nY[d,k] = X[k] + sum(j, A[d,j]*delta(k, j + p*d - p*j))"
+    made = Layer.parse("placed", text)
+    kernel = load(sources(derive(made), ("numpy",))["numpy"], "placed", tmp_path)
+    X, A, p = np.arange(3.0), np.arange(1.0, 11).reshape(2, 5), 3
+    want = np.tile(X, (2, 1))
+    for d, j in itertools.product(range(2), range(5)):
+        if 0 <= j + p * d - p * j < 3:
+            want[d, j + p * d - p * j] += A[d, j]
+    given = {"X": X, "A": A, "p": p}
+    np.testing.assert_allclose(kernel.forward(*(given[name] for name in made.inputs))[0], want)
+
+
 def test_attention_with_one_hot_weights_at_a_fixed_shift_is_a_convolution() -> None:
     """The rules carry the one layer's output to the other's, each line an equality that the checker holds."""
     attention, convolution = layer("convolution_as_attention"), layer("convolution_same")

@@ -45,7 +45,9 @@ class _Assembly:
         naming = _Naming(self.block)
         results = [op for op in ops if op.out in self.block.outputs or any(user.out not in inside for user in self.users.get(op.out, ()))]
         renamed = {op.out: naming.result(op, self.source(op)) for op in results}
-        seen = sight(self.region, inside, seed, axes, labels, self.region.missing)
+        seen = None
+        if "masking" not in self.region.without:
+            seen = sight(self.region, inside, seed, axes, labels, self.region.missing)
         cut = tuple(Idx(axis.name, f"{axis.dim}{PART}") for axis in axes)
         if seen is not None:
             labels, cut = [*labels, dict(seen.labels)], (*cut, Idx(seen.index.name, f"{seen.index.dim}{SEEN}"))

@@ -22,6 +22,8 @@ def exponentials_of_two(program: Program) -> Program:
     an operand of the product, and of the row `m`; it is not worth a pass over the large array itself, so that other exponentials
     stay as they are.
     """
+    if "bits" in program.without:
+        return program
     return replace(program, loops=tuple((name, _in_bits(loop)) for name, loop in program.loops))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from codegen.passes.assembling import PART, SEEN, assembled, is_matrices
 from codegen.program import Block, Loop, Op, dims_used, host_values, is_temporary, makers, needed
@@ -22,6 +22,7 @@ def loop_of(
     small: Callable[[Iterable[str]], bool],
     kept: tuple[str, ...] = (),
     missing: tuple[str, ...] = (),
+    without: Collection[str] = (),
 ) -> Loop | None:
     """The block as a loop over parts of some axes, or None where that saves nothing.
 
@@ -29,11 +30,12 @@ def loop_of(
     it is there to save memory. Where none has, the loop holds every op, so that what one computes is still in the cache when the
     next reads it; products of matrices would lose more by smaller blocks than they gain. An axis may be taken in parts if every
     value of the loop has it, or is summed over it and read only after the loop. The last axis stays whole: rows are contiguous.
-    Nothing is written over the values `kept`; the results `missing` are those of the whole alone.
+    Nothing is written over the values `kept`; the results `missing` are those of the whole alone. `without` names
+    passes that are left out.
     """
     if any(tensor.is_plain_integer for tensor in arrays.values()):
         return None  # lengths may follow from it, and those of a part would not
-    loop = Region(block, arrays, small, kept, missing).loop()
+    loop = Region(block, arrays, small, kept, missing, without).loop()
     return loop if loop is not None and _knows_its_lengths(loop) else None
 
 
@@ -51,8 +53,9 @@ class Region:
         small: Callable[[Iterable[str]], bool],
         kept: tuple[str, ...],
         missing: tuple[str, ...],
+        without: Collection[str] = (),
     ) -> None:
-        self.kept, self.missing = kept, missing
+        self.kept, self.missing, self.without = kept, missing, without
         self.block = block
         self.arrays = arrays
         self.made = makers(block.ops)
@@ -152,12 +155,14 @@ class Region:
         return labels
 
     def _beside(self, labels: Mapping[str, Idx]) -> list[tuple[str, Idx]]:
-        """An op that reads, from outside, what an op with the index reads in parts: it takes the same parts."""
+        """An op that reads, from outside, what an op with the index reads in parts: it takes the same parts. The numbers of places are
+        no array that is read: two axes of one length share them."""
+        positions = {op.out for op in self.block.ops if op.kind == "position"}
         places = {
             (arg.value, arg.axes.index(name))
             for out, name in labels.items()
             for arg in self.made[out].args
-            if arg.value not in self.inside and name in arg.axes
+            if arg.value not in self.inside and name in arg.axes and arg.value not in positions
         }
         for op in self.block.ops:
             if op.out in self.inside and op.out not in labels:

@@ -21,6 +21,8 @@ def laid(program: Program) -> Program:
     for arrays that are saved only where no loop runs, and for the condition that shortens a part: where another such value has both
     axes, nothing is turned.
     """
+    if "layout" in program.without:
+        return program
     found = {name: _turned(loop, program.dropped) for name, loop in program.loops}
     saved = [set(program.dropped) & found[name] for name in ("forward", "backward") if name in found]
     if "both" in found or not all(saved) or len({frozenset(each) for each in saved}) > 1:

@@ -31,7 +31,9 @@ class Sight:
 def sight(region: Region, inside: set[str], seed: Op, axes: Sequence[Idx], found: Sequence[Labels], missing: Sequence[str]) -> Sight | None:
     """The condition by which the parts of a loop may be shortened along the seed's last axis, if there is one.
 
-    `found` are the names of the parts' axes in each op, and `missing` the results that the loop does not keep.
+    A part then reads and computes what one of its rows is let see, and nothing else: half of causal attention, a band of one with a window.
+    What is left out is 0 wherever it is used, or below a maximum, which is shown op by op. `found` are the names of the parts' axes in each
+    op, and `missing` the results that the loop does not keep.
     """
     index = seed.axes[-1]
     labels = region.follow(seed, index)

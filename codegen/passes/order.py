@@ -11,7 +11,7 @@ from functools import cache
 import opt_einsum
 
 from codegen.passes.blocks import each_block
-from codegen.program import Block, Op, Program, Read, host_values, is_temporary, makers, rename_read
+from codegen.program import Block, Op, Program, Read, host_values, is_temporary, makers, rename_read, rows_of_labels
 from derive.expr import Idx
 
 NOMINAL = 64
@@ -32,14 +32,8 @@ def ordered(block: Block) -> Block:
     """One block with its contractions in steps of two arrays."""
     ops: list[Op] = []
     fresh = itertools.count(1)
-    positions = {op.out for op in block.ops if op.kind == "position"}
-    hot = {
-        op.out: op.axes.index(arg.axes[0])
-        for op in block.ops
-        if op.fn == "delta" and len({each.value for each in op.args} - positions) == 1
-        for arg in op.args
-        if arg.value in positions
-    }
+    made, rows = makers(block.ops), rows_of_labels(block.ops)
+    hot = {out: made[out].axes.index(made[out].args[n].axes[0]) for out, n in rows.items()}
     for op in _contracted(block):
         if op.scan is not None:
             op = replace(op, scan=replace(op.scan, body=ordered(op.scan.body)))

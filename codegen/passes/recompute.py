@@ -41,24 +41,24 @@ def _in_parts(program: Program, small: Small) -> Program:
     arrays = {a.name: a for a in program.arrays}
     loops: list[tuple[str, Loop | None]] = []
     if not program.dropped:
-        loops.append(("forward", loop_of(program.forward, arrays, small)))
-        loops.append(("backward", loop_of(program.backward, arrays, small)))
-        if _is_scalar(program):
-            loops.append(("both", loop_of(_on_the_spot(program), arrays, small)))
+        loops.append(("forward", loop_of(program.forward, arrays, small, without=program.without)))
+        loops.append(("backward", loop_of(program.backward, arrays, small, without=program.without)))
+        if _is_early(program):
+            loops.append(("both", loop_of(on_the_spot(program), arrays, small, without=program.without)))
         # A loop over large arrays of one pass alone saves no memory that the other does not use.
         loops = [(name, loop) for name, loop in loops if loop is not None and not loop.large]
         return replace(program, loops=tuple((name, loop) for name, loop in loops if loop is not None))
-    if _is_scalar(program):
-        loops.append(("both", loop_of(_on_the_spot(program), arrays, small, (), program.dropped)))
-    loops.append(("forward", loop_of(program.forward, arrays, small, (), program.dropped)))
-    loops.append(("backward", loop_of(_anew(program), arrays, small, program.dropped)))
+    if _is_early(program):
+        loops.append(("both", loop_of(on_the_spot(program), arrays, small, (), program.dropped, program.without)))
+    loops.append(("forward", loop_of(program.forward, arrays, small, (), program.dropped, program.without)))
+    loops.append(("backward", loop_of(_anew(program), arrays, small, program.dropped, (), program.without)))
     found = tuple((name, loop) for name, loop in loops if loop is not None and loop.large)
     return replace(program, loops=found) if len(found) == len(loops) else saving_all
 
 
-def _is_scalar(program: Program) -> bool:
-    """Whether the only output is a number."""
-    return len(program.upstream) == 1 and not program.array(program.upstream[0]).dims
+def _is_early(program: Program) -> bool:
+    """Whether gradients may be made in the forward pass: the only output is a number."""
+    return "early" not in program.without and len(program.upstream) == 1 and not program.array(program.upstream[0]).dims
 
 
 def _saving_less(program: Program, small: Small) -> Program | None:
@@ -71,7 +71,8 @@ def _saving_less(program: Program, small: Small) -> Program | None:
     dropped = tuple(n for n in program.saved if n in made and n not in program.outputs and is_large(made[n]))
     if not dropped:
         return None
-    forward, anew = logarithmic(program.forward)
+    whole = program.forward
+    forward, anew = logarithmic(whole) if "logarithm" not in program.without else (whole, whole.ops)
     made = makers(anew)
     taken: dict[str, None] = {}
     wanted: set[str] = set()
@@ -118,8 +119,12 @@ def _anew(program: Program) -> Block:
     return Block(tuple(inputs), (*_apart(recompute.ops, "r"), *program.backward.ops), program.backward.outputs)
 
 
-def _on_the_spot(program: Program) -> Block:
-    """The forward block and the backward block for an upstream gradient of 1."""
+def on_the_spot(program: Program) -> Block:
+    """The forward block and the backward block for an upstream gradient of 1: early gradients.
+
+    Where the only output is a number, every gradient is proportional to its upstream gradient. Made in the forward pass, part by part,
+    they need neither the large values whole nor the same products a second time; the backward pass scales them.
+    """
     known = {op.out for op in program.forward.ops}
     one = Op("%one", "number", number=Fraction(1))
     ops = tuple(

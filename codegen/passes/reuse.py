@@ -49,6 +49,11 @@ def marked(block: Block, given: Mapping[str, Op] = MappingProxyType({}), apart: 
     return replace(block, ops=tuple(ops))
 
 
+def unmarked(block: Block) -> Block:
+    """The block with no memory taken over."""
+    return replace(block, ops=tuple(replace(op, into="") for op in block.ops))
+
+
 def _fresh(op: Op) -> bool:
     """Whether a result is an array of real numbers of its own, never a view of another."""
     return op.kind in ("contract", "reduce") or (op.kind == "map" and op.fn not in CONDITIONS and (op.fn != "mul" or len(op.args) > 1))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 from codegen.inlining import Inlining
-from codegen.program import CONDITIONS, Block, Op, Read, Scan, is_temporary, needed, rename_read
+from codegen.program import CONDITIONS, Block, Op, Read, Scan, is_temporary, needed, rename_read, rows_of_labels
 from codegen.targets.contraction import contraction, summed
 from codegen.targets.discarding import discarding
 from codegen.targets.inplace import Unfolding
@@ -58,14 +58,21 @@ class Statement:
 
 
 def statements(
-    block: Block, names: Mapping[str, str], sizes: Mapping[str, str], like: str, spelling: Spelling, memory: Memory | None = None
+    block: Block,
+    names: Mapping[str, str],
+    sizes: Mapping[str, str],
+    like: str,
+    spelling: Spelling,
+    memory: Memory | None = None,
+    says: Callable[[Equation], str] = write,
 ) -> tuple[Statement, ...]:
     """The block's ops as statements, in order.
 
-    `names` and `sizes` give arrays and axes their Python names, `like` is an array whose element type made ones take, and `memory`
-    where large arrays are computed. Raises NotImplementedError for a function that the target cannot spell.
+    `names` and `sizes` give arrays and axes their Python names, `like` is an array whose element type made ones take, `memory` where
+    large arrays are computed, and `says` what a comment says of an equation. Raises NotImplementedError for a function that the target
+    cannot spell.
     """
-    return _Emitter(block, names, sizes, like, spelling, memory).statements()
+    return _Emitter(block, names, sizes, like, spelling, memory, says).statements()
 
 
 _SIGNS = {"equal": "==", "not_equal": "!=", "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}
@@ -84,9 +91,11 @@ class _Emitter:
         like: str,
         spelling: Spelling,
         memory: Memory | None = None,
+        says: Callable[[Equation], str] = write,
         step: str = "",
     ) -> None:
         self.block = block
+        self.says = says
         self.step = step
         self.spelling = spelling
         self.sizes = sizes
@@ -94,6 +103,7 @@ class _Emitter:
         self.given = memory.given(block) if memory is not None else None
         inlining = Inlining(block.ops, apart=memory is not None)
         self.made, self.host, self._inlined = inlining.made, inlining.host, inlining.inlined
+        self.rows = rows_of_labels(block.ops)
         self.names = dict(names)
         self.discarding = discarding(block.ops, self._inlined)
         self.taken = {*names.values(), *sizes.values()}
@@ -226,11 +236,11 @@ class _Emitter:
             steps = f"_{abs(offset)}" if abs(offset) > 1 else ""
             names[value] = self._unused(f"{self.names[scan.body.outputs[member]]}{'_before' if offset < 0 else '_after'}{steps}")
             past.append(f"({member}, {offset})")
-        inner = _Emitter(scan.body, names, self.sizes, self.like, self.spelling, step=place)
+        inner = _Emitter(scan.body, names, self.sizes, self.like, self.spelling, says=self.says, step=place)
         inner.taken |= self.taken
         self.taken = outside
         for statement in inner.statements():
-            lines += comment(write(statement.equation))
+            lines += comment(self.says(statement.equation))
             for line in statement.lines:
                 held = line.discards and self.spelling.discarding
                 code = (line.code, *line.more)
@@ -383,7 +393,7 @@ class _Emitter:
                     return None
                 index = op.args[n].axes[0]
                 code = self.spelling.one_hot.format(labels.code, self.sizes[index.dim], kind_of, self.like)
-                return Text(code, ATOM, (*labels.axes, index), hot=labels.code)
+                return Text(code, ATOM, (*labels.axes, index), hot=labels.code if op.out in self.rows else "")
         return None
 
     def _with_ones(self, text: Text) -> Text:

@@ -17,6 +17,8 @@ def fused(program: Program, table: tuple[str, ...]) -> Program:
     An operator that is written for its purpose reads memory once where single operations read it several times. What it does not
     give, such as the maximum inside a softmax, is still computed where something else reads it, and then nothing is replaced.
     """
+    if "fused" in program.without:
+        return program
     blocks = {name: fused_block(block, table) for name in BLOCKS if (block := getattr(program, name)) is not None}
     loops = tuple((name, replace(loop, body=fused_block(loop.body, table))) for name, loop in program.loops)
     return replace(program, loops=loops, **blocks)  # type: ignore[arg-type]

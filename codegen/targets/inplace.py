@@ -16,9 +16,11 @@ UFUNCS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 class Unfolding:
     """Writes an expression whose value has `axes` into a new array called `name`.
 
-    `dying` is the source text of an array of the same shape that nothing reads afterwards, or "": its memory is taken over. Only
-    arrays with all of the axes are computed in place; what is smaller, or stands beside them, is written as an expression.
-    `memory` is the source text of an array, or None, that the first operation may write to, or "" where it makes a new one.
+    One array is touched where an expression of several operations makes one for each of them; the operations and their order are the same,
+    but that the smaller factors of a product meet before they meet the large one. `dying` is the source text of an array of the same shape
+    that nothing reads afterwards, or "": its memory is taken over. Only arrays with all of the axes are computed in place; what is smaller,
+    or stands beside them, is written as an expression. `memory` is the source text of an array, or None, that the first operation may write
+    to, or "" where it makes a new one.
     """
 
     name: str

@@ -11,6 +11,7 @@ from codegen.program import Block, Loop, Part, Program, needed
 from codegen.targets.memory import Memory
 from codegen.targets.parts import Parts, dims_of, indented, unpacked, used
 from codegen.targets.text import Spelling, tuple_of
+from derive.errors import listing
 from derive.expr import Idx, Tensor
 
 LEAST_ROWS = 256
@@ -88,6 +89,8 @@ class Looped:
 
     def _memory(self) -> Memory:
         """The memory that the function for one part is given: nothing lies in it yet."""
+        if "memory" in self.parts.program.without:
+            return Memory(lambda _: None, {})
         results = {part.name: self.inner.names[part.name] for part in self.loop.results if self._cut(part)}
         inputs = self.loop.body.inputs
 
@@ -133,12 +136,12 @@ class Looped:
     def _seen(self) -> str:
         return f"{self.name.removesuffix('_part').removesuffix('_parts')}_{MASK}"
 
-    def _seen_call(self, cut: bool) -> str:
-        """The call of that function, for a part or for the whole."""
+    def _seen_call(self, cut: bool, like: str = "") -> str:
+        """The call of that function, for a part or for the whole; `like` is an array that is at hand."""
         mask = self.loop.mask
         assert mask is not None
         missing = self._within(mask.block, mask.arrays).missing(dims_of(mask.block), mask.block.inputs)
-        arguments = [*(self._argument(part, cut) for part in mask.parts), *(self.parts.sizes[dim] for dim in missing)]
+        arguments = [*(self._argument(part, cut, like) for part in mask.parts), *(self.parts.sizes[dim] for dim in missing)]
         return f"{self._seen}({', '.join(arguments)})"
 
     @property
@@ -179,7 +182,7 @@ class Looped:
     def each(self, like: str, empty: str, zeros: str) -> list[str]:
         """Results that are filled, or summed, part by part; those that are `missing` are not kept."""
         loop, names, sizes, memory = self.loop, self.parts.names, self.parts.sizes, self.code[1]
-        lines = [f"{names[n]} = None" for n in self.missing]
+        lines = [self._about, *(f"{names[n]} = None" for n in self.missing)]
         targets: list[str] = []
         sums: list[str] = []
         own: dict[str, str] = {}
@@ -213,7 +216,7 @@ class Looped:
         width = " * ".join(sizes[dim] for dim in loop.width)
         cuts = f"_parts({tuple_of([sizes[dim] for dim in loop.dims])}, {width}, {like}, {least})"
         indices = unpacked(self.slices[: len(loop.dims)])
-        arguments = [*(self._argument(part, True) for part in loop.parts), *("None" for _ in self.dropped)]
+        arguments = [*(self._argument(part, True, like) for part in loop.parts), *("None" for _ in self.dropped)]
         arguments += [sizes[dim] for dim in self.lengths]
         if self._works:
             given.append("work=work")
@@ -221,7 +224,7 @@ class Looped:
         body = [call if all(target == "_" for target in targets) else f"{', '.join(targets)} = {call}", *sums]
         rows = self._rows_of_mask
         if loop.mask is not None:
-            sees = [f"{MASK} = {self._seen_call(True)}", f"{self.slices[-1]} = {self._span}"]
+            sees = [f"{MASK} = {self._seen_call(True, like)}", f"{self.slices[-1]} = {self._span}"]
             body = [f"if {rows[1]} != done:", *indented([*sees, f"done = {rows[1]}"]), *body] if rows else [*sees, *body]
         work = ["work: dict[int, Any] = {}"] if self._works else []
         if not self._apart:
@@ -269,12 +272,19 @@ class Looped:
         BLAS has threads of its own for such a product.
         """
         count = len(self.loop.dims)
-        if not self.together:
+        if not self.together or "threads" in self.parts.program.without:
             return 0
         if not self.loop.matrices:
             return count
         kept = [part for part in self.loop.results if part.name not in self.missing]
         return next((n for n in range(count) if not all(n in part.at for part in kept)), count)
+
+    @property
+    def _about(self) -> str:
+        """The comment over the loop: what the parts are, and what for."""
+        gone = self.parts.program.dropped
+        what = f"{listing(self.parts.names[n] for n in gone)} {'is' if len(gone) == 1 else 'are'} never whole"
+        return f"# In parts of {listing(self.loop.dims)}: {what if gone else 'each stays in the cache'}."
 
     def dims(self) -> list[str]:
         """The axes whose lengths the calls mention."""
@@ -309,7 +319,7 @@ class Looped:
             marks.pop()
         return f"[{', '.join(marks)}]" if marks else ""
 
-    def _argument(self, part: Part, cut: bool) -> str:
+    def _argument(self, part: Part, cut: bool, like: str = "") -> str:
         if part.name == MASK and self.loop.mask is not None:
             marks = [":" if n is None or n < len(self.loop.dims) else self.slices[-1] for n in part.at]
             if cut:
@@ -319,7 +329,7 @@ class Looped:
             return "None" if idle else self._seen_call(False)
         positions = dict(self.loop.positions) | dict(self.loop.mask.positions if self.loop.mask is not None else ())
         if part.name in positions:
-            base = self.parts.spelling.arange.format(self.parts.sizes[positions[part.name]], self.parts.like(self.parts.program.inputs))
+            base = self.parts.spelling.arange.format(self.parts.sizes[positions[part.name]], like)
         else:
             base = self.parts.names[part.value]
         return f"{base}{self._at(part)}" if cut else base

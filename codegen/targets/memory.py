@@ -14,9 +14,10 @@ from derive.expr import Idx
 class Memory:
     """The memory of one function for a part, given to its arrays one after the other.
 
-    `shape` is the source text of a shape, or None where the function does not know one of its lengths. A value that ends up in one of
-    the `results`, because each value takes over the memory of the one before, is computed there from the start. `spaces` are the other
-    arrays that were needed, by name, and `filled` the results that lie where they are wanted: all others are copied. Results of which
+    A part that allocates nothing finds its arrays in the cache, where the part before left them; an array lies where nothing else does that
+    is still read. `shape` is the source text of a shape, or None where the function does not know one of its lengths. A value that ends up
+    in one of the `results`, because each value takes over the memory of the one before, is computed there from the start. `spaces` are the
+    other arrays that were needed, by name, and `filled` the results that lie where they are wanted: all others are copied. Results of which
     the parts are added up are in `sums`; those `added` are added to it as they are computed.
     """
 

@@ -7,17 +7,18 @@ import json
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from codegen.passes.reuse import unmarked
 from codegen.program import Block, Op, Program, dims_used, is_temporary
 from codegen.targets.emit import Line, Statement, statements
 from codegen.targets.lengths import whole
 from codegen.targets.memory import Memory
 from codegen.targets.naming import names_for
 from codegen.targets.text import Spelling, comment, tuple_of
-from derive.expr import Expr, Fn, Length, Position, Size, Tensor, walk
+from derive.expr import Equation, Expr, Fn, Length, Position, Size, Tensor, walk
 from derive.indices import tensors_in
 from derive.proof import equation_json, expr_json, fact_json, sizes_json, tensor_json
 from derive.write import write
@@ -64,7 +65,10 @@ class Parts:
         return self.program.array(name)
 
     def statements(self, block: Block, memory: Memory | None = None) -> tuple[Statement, ...]:
-        return statements(block, self.names, self.sizes, self.like(block.inputs), self.spelling, memory)
+        if "reuse" in self.program.without:
+            block = unmarked(block)
+        spelling = replace(self.spelling, in_place=False) if "inplace" in self.program.without else self.spelling
+        return statements(block, self.names, self.sizes, self.like(block.inputs), spelling, memory, self._says)
 
     def like(self, inputs: Sequence[str]) -> str:
         """The Python name of an array of real numbers, the first that is not a scalar if there is one. It is there in any case."""
@@ -161,7 +165,7 @@ class Parts:
             for n, (condition, line) in enumerate(zip(conditions, statement.lines)):
                 if n == at:
                     above = None if condition == self.spelling.discarding else condition
-                    pairs += [(above, text) for text in comment(write(statement.equation))]
+                    pairs += [(above, text) for text in comment(self._says(statement.equation))]
                 pairs += [(condition, code) for code in (line.code, *line.more)]
         lines: list[str] = []
         current: str | None = None
@@ -171,6 +175,17 @@ class Parts:
             current = condition
             lines.append(text if condition is None else f"    {text}")
         return lines
+
+    def _says(self, equation: Equation) -> str:
+        return self._cited.get(equation, "") + write(equation)
+
+    @cached_property
+    def _cited(self) -> dict[Equation, str]:
+        """Equation -> how the proof that ends in it is headed, as in `Lemma: `; the layer's own have none."""
+        from derive.render.page import kind_of
+
+        proofs = [proof for each in (self.derivation, self.derivation.second) for proof in each.computed]
+        return {proof.result: f"{kind_of(proof)}: " for proof in reversed(proofs) if proof.result not in self.derivation.layer.equations}
 
     def _header(self, line: Line, condition: str | None) -> str | None:
         """What a line stands under, if anything."""
@@ -269,7 +284,7 @@ def docstring(parts: Parts, first: str, saved: Mapping[str, str]) -> list[str]:
     lines += ["", "Saved for the backward pass:" if saved else "Nothing is saved for the backward pass.", *([""] if saved else [])]
     lines += [f"    {name}: {why}" for name, why in saved.items()]
     gradients = _gradients(parts)
-    lines += ["", "Gradients:", "", *(line for gradient in gradients for line in _wrapped(gradient))]
+    lines += ["", "Gradients, as the lemmas of the proof end:", "", *(line for gradient in gradients for line in _wrapped(gradient))]
     if any(op.kind == "matrix" and op.fn == "inv" for block in parts.blocks for op in block.ops):
         lines += ["", "Raises LinAlgError where a matrix to be inverted is singular."]
     if layer.doc:

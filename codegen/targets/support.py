@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 from types import ModuleType
 
 
 def functions_called(module: ModuleType, lines: Iterable[str]) -> list[str]:
     """The source lines of every function of `module` that the lines need, in the module's order, two empty lines before each."""
-    sources = {
-        name: inspect.getsource(function).rstrip()
-        for name, value in vars(module).items()
-        if callable(value) and inspect.isfunction(function := inspect.unwrap(value)) and function.__module__ == module.__name__
-    }
+    sources = _sources(module)
     needed: set[str] = set()
     pending = ["\n".join(lines)]
     while pending:
@@ -24,3 +21,13 @@ def functions_called(module: ModuleType, lines: Iterable[str]) -> list[str]:
                 needed.add(name)
                 pending.append(source)
     return [line for name, source in sources.items() if name in needed for line in ["", "", *source.splitlines()]]
+
+
+@cache
+def _sources(module: ModuleType) -> Mapping[str, str]:
+    """Function of the module -> its source, in the module's order. Reading it takes longer than printing a kernel."""
+    return {
+        name: inspect.getsource(function).rstrip()
+        for name, value in vars(module).items()
+        if callable(value) and inspect.isfunction(function := inspect.unwrap(value)) and function.__module__ == module.__name__
+    }

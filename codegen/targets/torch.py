@@ -232,7 +232,10 @@ def _forward(parts: Parts, held: Held, loops: dict[str, Looped]) -> list[str]:
 def _whole_forward(program: Program, held: Held) -> Block:
     """The forward pass where the whole is computed at once."""
     outputs = tuple(name for name in program.forward.outputs if name not in held.spare)
-    return fused_block(pruned(replace(program.forward, outputs=outputs)), tuple(TORCH.fused)) if held.spare else program.forward
+    if not held.spare:
+        return program.forward
+    table = () if "fused" in program.without else tuple(TORCH.fused)
+    return fused_block(pruned(replace(program.forward, outputs=outputs)), table)
 
 
 def _forward_alone(parts: Parts, held: Held) -> list[str]:

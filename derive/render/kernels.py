@@ -19,7 +19,7 @@ METHODS = {
 }
 """The passes by class and function; torch's second order is derived anew, from the backward pass as a layer, and is left out."""
 
-STATES = re.compile(r"\s+# (\w+)(?:\[[^=]*\])? = .*")
+STATES = re.compile(r"\s+# (?:[A-Z][a-z ]+: )?(\w+)(?:\[[^=]*\])? = .*")
 
 
 @dataclass(frozen=True)

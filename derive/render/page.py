@@ -219,11 +219,15 @@ KINDS = {
 }
 
 
-def _heading(proof: Proof) -> str:
-    kind = KINDS.get(proof.kind, proof.kind.capitalize())
+def kind_of(proof: Proof) -> str:
+    """What a proof's heading says before its name, and a kernel's comment before the equation in which it ends."""
     if proof.kind == "name" and isinstance(proof.goal.value, MatrixFn):
-        kind = "Named"
-    return f"{kind}: {proof.name}"
+        return "Named"
+    return KINDS.get(proof.kind, proof.kind.capitalize())
+
+
+def _heading(proof: Proof) -> str:
+    return f"{kind_of(proof)}: {proof.name}"
 
 
 def _varied(proof: Proof, entry: str) -> list[str]:

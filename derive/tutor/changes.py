@@ -143,6 +143,55 @@ def reduced(node: Node, dims: tuple[str, ...], wanted: tuple[str, ...]) -> Itera
                 yield "missing sum", what, Node("reduce", (node,), ("sum", axes, False), node.at)
 
 
+def inner_sums(node: Node, dims: tuple[str, ...], axes: Mapping[str, str]) -> Iterator[Change]:
+    """A sum over an axis that the formula goes on to have: of an array that is spread along it again, or over an index of its own."""
+    for n, dim in enumerate(dims):
+
+        def kept(part: Node, n: int = n) -> Iterator[Node]:
+            for inside, outside in _taken_apart(part):
+                yield _times(Node("reduce", (inside,), ("sum", (n,), True), part.at), outside)
+
+        for other in variants(node, kept):
+            yield "missing sum", f"a sum over {dim} is missing", other
+    used = {part.value for part in walk(node) if part.kind in ("name", "entry")}
+    fresh = next(name for name in (*"klmnpqrst", "k_1") if name not in used and name not in axes)
+    for index, dim in axes.items():
+
+        def bound(part: Node, index: str = index) -> Iterator[Node]:
+            for inside, outside in _taken_apart(part):
+                if any(inner.kind == "entry" for inner in walk(inside)):
+                    yield _times(Node("over", (_renamed(inside, index, fresh),), (fresh,), part.at), outside)
+
+        for other in variants(node, bound):
+            yield "missing sum", f"a sum over {dim} is missing", other
+
+
+def _taken_apart(node: Node) -> Iterator[tuple[Node, tuple[Node, ...]]]:
+    """Some factors of a product entry by entry, and the others."""
+    if node.kind in ("product", "name", "entry"):
+        yield node, ()
+    factors = _entrywise(node)
+    for count in range(len(factors), 1, -1):
+        for chosen in itertools.combinations(range(len(factors)), count):
+            first, *rest = (factors[n] for n in chosen)
+            yield _times(first, tuple(rest)), tuple(factor for n, factor in enumerate(factors) if n not in chosen)
+
+
+def _entrywise(node: Node) -> tuple[Node, ...]:
+    return tuple(factor for part in node.parts for factor in _entrywise(part)) if node.kind == "times" else (node,)
+
+
+def _times(first: Node, rest: tuple[Node, ...]) -> Node:
+    return Node("times", (first, *rest), at=first.at) if rest else first
+
+
+def _renamed(node: Node, index: str, name: str) -> Node:
+    """The formula with an index called otherwise."""
+    if node.kind == "name" and node.value == index:
+        return replace(node, value=name)
+    return replace(node, parts=tuple(_renamed(part, index, name) for part in node.parts))
+
+
 def products(node: Node) -> Iterator[Change]:
     def other(part: Node) -> Iterator[Node]:
         if part.kind in ("times", "product"):

@@ -79,6 +79,7 @@ def diagnose(tutor: Tutor, claim: Claim, misfit: Misfit | None) -> Found | None:
 
 def _others(tutor: Tutor, claim: Claim, node: Node) -> Iterator[changes.Change]:
     yield from changes.sums(node)
+    yield from changes.inner_sums(node, tutor.words.dims(claim.name), _index_axes(tutor, claim))
     yield from changes.toggles(node)
     yield from changes.swapped_toggles(node)
     yield from changes.columns(node)
