@@ -14,7 +14,7 @@ Saved for the backward pass:
     x: for dx and dt
     t: for dx and dt
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dx = -dL o sign(t - x)
     dt = dL o sign(t - x)
@@ -62,10 +62,10 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     x, t = saved
     N = x.shape[0]
     dL = _upstream("dL", dL, (N,), x.dtype)
-    # dx[i] = -dL[i]*sign(t[i] - x[i])
+    # Lemma: dx[i] = -dL[i]*sign(t[i] - x[i])
     sign_t = np.sign(t - x)
     dx = -dL * sign_t
-    # dt[i] = dL[i]*sign(t[i] - x[i])
+    # Lemma: dt[i] = dL[i]*sign(t[i] - x[i])
     dt = dL * sign_t
     return dx, dt
 
@@ -77,7 +77,7 @@ def jvp(x: Any, t: Any, tx: Any, tt: Any) -> tuple[Array, Array]:
     # L[i] = abs(-x[i] + t[i])
     x_t = t - x
     L = np.abs(x_t)
-    # tL[i] = sign(t[i] - x[i])*(tt[i] - tx[i])
+    # Tangent: tL[i] = sign(t[i] - x[i])*(tt[i] - tx[i])
     tL = np.sign(x_t) * (tt - tx)
     return L, tL
 

@@ -42,7 +42,7 @@ Saved for the backward pass:
     M_hat: for dalpha and dV_hat
     V_hat: for dalpha, dM_hat and dV_hat
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dtheta = dtheta_new
     dalpha = -rowsum(dtheta_new o M_hat o (V_hat^o(1/2) + eps 1^T)^o(-1))
@@ -131,24 +131,24 @@ def backward(dtheta_new: Any, dM_new: Any, dV_new: Any, saved: Saved) -> tuple[A
     dtheta_new = _upstream("dtheta_new", dtheta_new, (P,), G.dtype)
     dM_new = _upstream("dM_new", dM_new, (P,), G.dtype)
     dV_new = _upstream("dV_new", dV_new, (P,), G.dtype)
-    # dtheta[p] = dtheta_new[p]
+    # Lemma: dtheta[p] = dtheta_new[p]
     dtheta = dtheta_new.copy()
-    # dalpha = -sum(p, dtheta_new[p]*M_hat[p]/(sqrt(V_hat[p]) + eps))
+    # Lemma: dalpha = -sum(p, dtheta_new[p]*M_hat[p]/(sqrt(V_hat[p]) + eps))
     V_hat_eps = np.sqrt(V_hat) + eps
     dalpha = -1 / V_hat_eps @ (dtheta_new * M_hat)
-    # dM_hat[p] = -dtheta_new[p]*alpha/(sqrt(V_hat[p]) + eps)
+    # Lemma: dM_hat[p] = -dtheta_new[p]*alpha/(sqrt(V_hat[p]) + eps)
     dM_hat = -alpha * dtheta_new / V_hat_eps
-    # dV_hat[p] = 1/2*dtheta_new[p]*alpha*M_hat[p]/((sqrt(V_hat[p]) + eps)^2*sqrt(V_hat[p]))
+    # Lemma: dV_hat[p] = 1/2*dtheta_new[p]*alpha*M_hat[p]/((sqrt(V_hat[p]) + eps)^2*sqrt(V_hat[p]))
     dV_hat = 0.5 * alpha * dtheta_new * M_hat / V_hat_eps**2 / np.sqrt(V_hat)
-    # dV_new_total[p] = dV_new[p] + dV_hat[p]/(1 - pow(beta_2, t))
+    # Lemma: dV_new_total[p] = dV_new[p] + dV_hat[p]/(1 - pow(beta_2, t))
     dV_new_total = dV_new + dV_hat / (1 - np.power(beta_2, t))
-    # dM_new_total[p] = dM_new[p] + dM_hat[p]/(1 - pow(beta_1, t))
+    # Lemma: dM_new_total[p] = dM_new[p] + dM_hat[p]/(1 - pow(beta_1, t))
     dM_new_total = dM_new + dM_hat / (1 - np.power(beta_1, t))
-    # dV[p] = dV_new_total[p]*beta_2
+    # Lemma: dV[p] = dV_new_total[p]*beta_2
     dV = beta_2 * dV_new_total
-    # dM[p] = dM_new_total[p]*beta_1
+    # Lemma: dM[p] = dM_new_total[p]*beta_1
     dM = beta_1 * dM_new_total
-    # dG[p] = dM_new_total[p]*(1 - beta_1) + 2*dV_new_total[p]*(1 - beta_2)*G[p]
+    # Lemma: dG[p] = dM_new_total[p]*(1 - beta_1) + 2*dV_new_total[p]*(1 - beta_2)*G[p]
     dG = (1 - beta_1) * dM_new_total + 2 * (1 - beta_2) * dV_new_total * G
     return dtheta, dG, dM, dV, dalpha
 
@@ -217,16 +217,17 @@ def jvp(
     # theta_new[p] = theta[p] - alpha*M_hat[p]/(sqrt(V_hat[p]) + eps)
     V_hat_eps = np.sqrt(V_hat) + eps
     theta_new = theta - alpha * M_hat / V_hat_eps
-    # tM_new[p] = beta_1*tM[p] + (1 - beta_1)*tG[p]
+    # Tangent: tM_new[p] = beta_1*tM[p] + (1 - beta_1)*tG[p]
     tM_new = beta_1 * tM + beta_1_shifted * tG
-    # tV_new[p] = beta_2*tV[p] + 2*(1 - beta_2)*G[p]*tG[p]
+    # Tangent: tV_new[p] = beta_2*tV[p] + 2*(1 - beta_2)*G[p]*tG[p]
     tV_new = beta_2 * tV + 2 * beta_2_shifted * G * tG
-    # tM_hat[p] = tM_new[p]/(1 - pow(beta_1, t))
+    # Tangent: tM_hat[p] = tM_new[p]/(1 - pow(beta_1, t))
     tM_hat = inverse_beta_1 * tM_new
-    # tV_hat[p] = tV_new[p]/(1 - pow(beta_2, t))
+    # Tangent: tV_hat[p] = tV_new[p]/(1 - pow(beta_2, t))
     tV_hat = inverse_beta_2 * tV_new
-    # ttheta_new[p] = ttheta[p] - M_hat[p]/(sqrt(V_hat[p]) + eps)*talpha - tM_hat[p]*alpha/(sqrt(V_hat[p])
-    #     + eps) + 1/2*tV_hat[p]*alpha*M_hat[p]/((sqrt(V_hat[p]) + eps)^2*sqrt(V_hat[p]))
+    # Tangent: ttheta_new[p] = ttheta[p] - M_hat[p]/(sqrt(V_hat[p]) + eps)*talpha -
+    #     tM_hat[p]*alpha/(sqrt(V_hat[p]) + eps) + 1/2*tV_hat[p]*alpha*M_hat[p]/((sqrt(V_hat[p]) +
+    #     eps)^2*sqrt(V_hat[p]))
     ttheta_new = (
         ttheta - talpha * M_hat / V_hat_eps - alpha * tM_hat / V_hat_eps + 0.5 * alpha * tV_hat * M_hat / V_hat_eps**2 / np.sqrt(V_hat)
     )

@@ -44,7 +44,7 @@ Saved for the backward pass:
     V_new: for dV_new_total
     S: for dlr, dM_new_total and dS
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dlr = -rowsum(dtheta_new o M_new o S^o(-1)) / (1 - beta_1^t)
     dM_new_total = dM_new - lr (dtheta_new o S^o(-1)) / (1 - beta_1^t)
@@ -135,25 +135,25 @@ def backward(dtheta_new: Any, dM_new: Any, dV_new: Any, saved: Saved) -> tuple[A
     dtheta_new = _upstream("dtheta_new", dtheta_new, (P,), t.dtype)
     dM_new = _upstream("dM_new", dM_new, (P,), t.dtype)
     dV_new = _upstream("dV_new", dV_new, (P,), t.dtype)
-    # dlr = -1/(1 - pow(beta_1, t))*sum(p, dtheta_new[p]*M_new[p]/S[p])
+    # Lemma: dlr = -1/(1 - pow(beta_1, t))*sum(p, dtheta_new[p]*M_new[p]/S[p])
     inverse_beta_1 = 1 / (1 - np.power(beta_1, t))
     dlr = -inverse_beta_1 * (1 / S @ (dtheta_new * M_new))
-    # dM_new_total[p] = dM_new[p] - dtheta_new[p]/(1 - pow(beta_1, t))*lr/S[p]
+    # Lemma: dM_new_total[p] = dM_new[p] - dtheta_new[p]/(1 - pow(beta_1, t))*lr/S[p]
     dM_new_total = dM_new - inverse_beta_1 * lr * dtheta_new / S
-    # dS[p] = dtheta_new[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
+    # Lemma: dS[p] = dtheta_new[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
     dS = inverse_beta_1 * lr * dtheta_new * M_new / S**2
-    # dV_new_total[p] = dV_new[p] + 1/2*dS[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
+    # Lemma: dV_new_total[p] = dV_new[p] + 1/2*dS[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
     dV_new_total = dV_new + 0.5 * dS / np.sqrt(1 - np.power(beta_2, t)) / np.sqrt(V_new)
-    # dV[p] = dV_new_total[p]*beta_2
+    # Lemma: dV[p] = dV_new_total[p]*beta_2
     dV = beta_2 * dV_new_total
-    # dM[p] = dM_new_total[p]*(1 - (1 - beta_1))
+    # Lemma: dM[p] = dM_new_total[p]*(1 - (1 - beta_1))
     beta_1_shifted = 1 - beta_1
     dM = (1 - beta_1_shifted) * dM_new_total
-    # dD[p] = dM_new_total[p]*(1 - beta_1) + 2*dV_new_total[p]*(1 - beta_2)*D[p]
+    # Lemma: dD[p] = dM_new_total[p]*(1 - beta_1) + 2*dV_new_total[p]*(1 - beta_2)*D[p]
     dD = beta_1_shifted * dM_new_total + 2 * (1 - beta_2) * dV_new_total * D
-    # dG[p] = dD[p]
+    # Lemma: dG[p] = dD[p]
     dG = dD.copy()
-    # dtheta[p] = dD[p]*weight_decay + dtheta_new[p]
+    # Lemma: dtheta[p] = dD[p]*weight_decay + dtheta_new[p]
     dtheta = weight_decay * dD + dtheta_new
     return dtheta, dG, dM, dV, dlr
 
@@ -224,16 +224,16 @@ def jvp(
     # theta_new[p] = theta[p] - 1/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]
     inverse_beta_1 = 1 / (1 - np.power(beta_1, t))
     theta_new = theta - inverse_beta_1 * lr * M_new / S
-    # tD[p] = tG[p] + weight_decay*ttheta[p]
+    # Tangent: tD[p] = tG[p] + weight_decay*ttheta[p]
     tD = tG + weight_decay * ttheta
-    # tM_new[p] = tM[p] - (1 - beta_1)*tM[p] + tD[p]*(1 - beta_1)
+    # Tangent: tM_new[p] = tM[p] - (1 - beta_1)*tM[p] + tD[p]*(1 - beta_1)
     tM_new = tM - beta_1_shifted * tM + beta_1_shifted * tD
-    # tV_new[p] = beta_2*tV[p] + 2*tD[p]*(1 - beta_2)*D[p]
+    # Tangent: tV_new[p] = beta_2*tV[p] + 2*tD[p]*(1 - beta_2)*D[p]
     tV_new = beta_2 * tV + 2 * beta_2_shifted * tD * D
-    # tS[p] = 1/2*tV_new[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
+    # Tangent: tS[p] = 1/2*tV_new[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
     tS = 0.5 * rsqrt_beta_2 * tV_new / np.sqrt(V_new)
-    # ttheta_new[p] = ttheta[p] - 1/(1 - pow(beta_1, t))*M_new[p]/S[p]*tlr - tM_new[p]/(1 - pow(beta_1,
-    #     t))*lr/S[p] + tS[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
+    # Tangent: ttheta_new[p] = ttheta[p] - 1/(1 - pow(beta_1, t))*M_new[p]/S[p]*tlr - tM_new[p]/(1 -
+    #     pow(beta_1, t))*lr/S[p] + tS[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
     ttheta_new = ttheta - inverse_beta_1 * tlr * M_new / S - inverse_beta_1 * lr * tM_new / S + inverse_beta_1 * lr * tS * M_new / S**2
     return (theta_new, M_new, V_new), (ttheta_new, tM_new, tV_new)
 

@@ -45,7 +45,7 @@ Saved for the backward pass:
     V_new: for dV_new_total
     S: for dM_new_total, dS and dlr
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dkept = dtheta_new
     dM_new_total = dM_new - lr (dtheta_new o S^o(-1)) / (1 - beta_1^t)
@@ -138,26 +138,26 @@ def backward(dtheta_new: Any, dM_new: Any, dV_new: Any, saved: Saved) -> tuple[A
     dtheta_new = _upstream("dtheta_new", dtheta_new, (P,), theta.dtype)
     dM_new = _upstream("dM_new", dM_new, (P,), theta.dtype)
     dV_new = _upstream("dV_new", dV_new, (P,), theta.dtype)
-    # dkept[p] = dtheta_new[p]
+    # Lemma: dkept[p] = dtheta_new[p]
     dkept = dtheta_new.copy()
-    # dM_new_total[p] = dM_new[p] - dtheta_new[p]/(1 - pow(beta_1, t))*lr/S[p]
+    # Lemma: dM_new_total[p] = dM_new[p] - dtheta_new[p]/(1 - pow(beta_1, t))*lr/S[p]
     inverse_beta_1 = 1 / (1 - np.power(beta_1, t))
     dM_new_total = dM_new - inverse_beta_1 * lr * dtheta_new / S
-    # dS[p] = dtheta_new[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
+    # Lemma: dS[p] = dtheta_new[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
     dS = inverse_beta_1 * lr * dtheta_new * M_new / S**2
-    # dlr = -(weight_decay*sum(p, dkept[p]*theta[p]) + 1/(1 - pow(beta_1, t))*sum(p,
+    # Lemma: dlr = -(weight_decay*sum(p, dkept[p]*theta[p]) + 1/(1 - pow(beta_1, t))*sum(p,
     #     dtheta_new[p]*M_new[p]/S[p]))
     dlr = -(weight_decay * (dkept @ theta) + inverse_beta_1 * (1 / S @ (dtheta_new * M_new)))
-    # dtheta[p] = dkept[p]*(1 - lr*weight_decay)
+    # Lemma: dtheta[p] = dkept[p]*(1 - lr*weight_decay)
     dtheta = (1 - lr * weight_decay) * dkept
-    # dV_new_total[p] = dV_new[p] + 1/2*dS[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
+    # Lemma: dV_new_total[p] = dV_new[p] + 1/2*dS[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
     dV_new_total = dV_new + 0.5 * dS / np.sqrt(1 - np.power(beta_2, t)) / np.sqrt(V_new)
-    # dV[p] = dV_new_total[p]*beta_2
+    # Lemma: dV[p] = dV_new_total[p]*beta_2
     dV = beta_2 * dV_new_total
-    # dM[p] = dM_new_total[p]*(1 - (1 - beta_1))
+    # Lemma: dM[p] = dM_new_total[p]*(1 - (1 - beta_1))
     beta_1_shifted = 1 - beta_1
     dM = (1 - beta_1_shifted) * dM_new_total
-    # dG[p] = dM_new_total[p]*(1 - beta_1) + 2*dV_new_total[p]*(1 - beta_2)*G[p]
+    # Lemma: dG[p] = dM_new_total[p]*(1 - beta_1) + 2*dV_new_total[p]*(1 - beta_2)*G[p]
     dG = beta_1_shifted * dM_new_total + 2 * (1 - beta_2) * dV_new_total * G
     return dtheta, dG, dM, dV, dlr
 
@@ -229,16 +229,16 @@ def jvp(
     # theta_new[p] = kept[p] - 1/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]
     inverse_beta_1 = 1 / (1 - np.power(beta_1, t))
     theta_new = kept - inverse_beta_1 * lr * M_new / S
-    # tM_new[p] = tM[p] - (1 - beta_1)*tM[p] + (1 - beta_1)*tG[p]
+    # Tangent: tM_new[p] = tM[p] - (1 - beta_1)*tM[p] + (1 - beta_1)*tG[p]
     tM_new = tM - beta_1_shifted * tM + beta_1_shifted * tG
-    # tV_new[p] = beta_2*tV[p] + 2*(1 - beta_2)*G[p]*tG[p]
+    # Tangent: tV_new[p] = beta_2*tV[p] + 2*(1 - beta_2)*G[p]*tG[p]
     tV_new = beta_2 * tV + 2 * beta_2_shifted * G * tG
-    # tS[p] = 1/2*tV_new[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
+    # Tangent: tS[p] = 1/2*tV_new[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
     tS = 0.5 * rsqrt_beta_2 * tV_new / np.sqrt(V_new)
-    # tkept[p] = (1 - lr*weight_decay)*ttheta[p] - weight_decay*theta[p]*tlr
+    # Tangent: tkept[p] = (1 - lr*weight_decay)*ttheta[p] - weight_decay*theta[p]*tlr
     tkept = lr_shifted * ttheta - weight_decay * tlr * theta
-    # ttheta_new[p] = tkept[p] - 1/(1 - pow(beta_1, t))*M_new[p]/S[p]*tlr - tM_new[p]/(1 - pow(beta_1,
-    #     t))*lr/S[p] + tS[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
+    # Tangent: ttheta_new[p] = tkept[p] - 1/(1 - pow(beta_1, t))*M_new[p]/S[p]*tlr - tM_new[p]/(1 -
+    #     pow(beta_1, t))*lr/S[p] + tS[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
     ttheta_new = tkept - inverse_beta_1 * tlr * M_new / S - inverse_beta_1 * lr * tM_new / S + inverse_beta_1 * lr * tS * M_new / S**2
     return (theta_new, M_new, V_new), (ttheta_new, tM_new, tV_new)
 

@@ -23,7 +23,7 @@ Saved for the backward pass:
     slope: for P
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
@@ -90,6 +90,7 @@ def forward(Q: Any, K: Any, V: Any, slope: Any) -> tuple[Array, Saved]:
     if _saved_whole(H * N * M, Q, K, V, slope):
         P, O, lse = _forward_part(Q, K, np.arange(N), slope, V)
     else:
+        # In parts of H and N: P is never whole.
         P = None
         O = np.empty((H, N, d_v), Q.dtype)
         lse = np.empty((H, N), Q.dtype)
@@ -113,11 +114,12 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     d_k = Q.shape[-1]
     M = K.shape[1]
     dO = _upstream("dO", dO, (H, N, d_v), Q.dtype)
-    # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+    # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
     D = np.vecdot(dO, O)
     if P is not None:
         dV, dQ, dK_sum = _backward_part(Q, K, np.arange(N), slope, lse, dO, V, D, P)
     else:
+        # In parts of H and N: P is never whole.
         dV = np.zeros((H, M, d_v), Q.dtype)
         dQ = np.empty((H, N, d_k), Q.dtype)
         dK_sum = np.zeros((H, M, d_k), Q.dtype)
@@ -133,7 +135,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
             return ()
 
         _together(run, _parts((H, N), M, Q, 256), 1)
-    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+    # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
     dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     return dQ, dK, dV
 
@@ -156,20 +158,20 @@ def jvp(Q: Any, K: Any, V: Any, slope: Any, tQ: Any, tK: Any, tV: Any) -> tuple[
     exp_S = np.subtract(S, m[..., None], out=S)
     np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
     P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = P @ V
-    # tS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[h,j,d]*tQ[h,i,d]) + sum(d, Q[h,i,d]*tK[h,j,d]))
+    # Tangent: tS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[h,j,d]*tQ[h,i,d]) + sum(d, Q[h,i,d]*tK[h,j,d]))
     tS = tQ @ K.mT
     tS += Q @ tK.mT
     tS /= math.sqrt(d_k)
-    # tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
+    # Named sum: tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
     tD = np.vecdot(P, tS)
-    # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
+    # Tangent: tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
     tP = np.subtract(tS, tD[..., None], out=tS)
     tP *= P
-    # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
+    # Tangent: tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
     tO = tP @ V
     tO += P @ tV
     return O, tO
@@ -198,7 +200,7 @@ def _forward_part(Q: Any, K: Any, i: Any, slope: Any, V: Any, O: Any = None, wor
     # lse[h,i] = m[h,i] + log(Z_m[h,i])
     lse = np.add(m, np.log(Z_m), out=m)
     if work is None:
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
         P = np.divide(exp_S, Z_m[:, None, :], out=exp_S)
     return P, O, lse
 
@@ -219,20 +221,20 @@ def _backward_part(
         # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) - slope[h]*abs(position(i) - position(j))
         Q_K = np.matmul(K, (Q / math.sqrt(d_k)).mT, out=space_1)
         S = np.subtract(Q_K, slope[:, None, None] * np.abs(i.astype(Q.dtype) - np.arange(M).astype(Q.dtype)[:, None]), out=Q_K)
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
         P = np.subtract(S, lse[:, None, :], out=S)
         np.exp(P, out=P)
-    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+    # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dV = np.matmul(P, dO, out=space_2)
-    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+    # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
     dP = np.matmul(V, dO.mT, out=space_3)
-    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+    # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
     dP_D = np.subtract(dP, D[:, None, :], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
-    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
+    # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
     dS_K = np.matmul(dS.mT, K, out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
-    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+    # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
     dK_sum = np.matmul(dS, Q, out=space_4)
     return dV, dQ, dK_sum
 

@@ -21,7 +21,7 @@ Saved for the backward pass:
     O: for D
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV = P^T dO
     dP = dO V^T
@@ -87,6 +87,7 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
     if _saved_whole(B * H * N * M, Q, K, V):
         P, O, lse = _forward_part(Q, K, V)
     else:
+        # In parts of B, H and N: P is never whole.
         P = None
         O = np.empty((B, H, N, d_v), Q.dtype)
         lse = np.empty((B, H, N), Q.dtype)
@@ -111,11 +112,12 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     d_k = Q.shape[-1]
     M = K.shape[2]
     dO = _upstream("dO", dO, (B, H, N, d_v), Q.dtype)
-    # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
+    # Named sum: D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
     D = np.vecdot(dO, O)
     if P is not None:
         dV, dQ, dK_sum = _backward_part(Q, K, lse, dO, V, D, P)
     else:
+        # In parts of B, H and N: P is never whole.
         dV = np.zeros((B, H, M, d_v), Q.dtype)
         dQ = np.empty((B, H, N, d_k), Q.dtype)
         dK_sum = np.zeros((B, H, M, d_k), Q.dtype)
@@ -131,7 +133,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
             return ()
 
         _together(run, _parts((B, H, N), M, Q, 256), 2)
-    # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+    # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
     dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     return dQ, dK, dV
 
@@ -152,20 +154,21 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
     exp_S = np.subtract(S, m[..., None], out=S)
     np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
-    # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+    # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
     P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
     O = P @ V
-    # tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,h,j,d]*tQ[b,h,i,d]) + sum(d, Q[b,h,i,d]*tK[b,h,j,d]))
+    # Tangent: tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,h,j,d]*tQ[b,h,i,d]) + sum(d,
+    #     Q[b,h,i,d]*tK[b,h,j,d]))
     tS = tQ @ K.mT
     tS += Q @ tK.mT
     tS /= math.sqrt(d_k)
-    # tD[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
+    # Named sum: tD[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
     tD = np.vecdot(P, tS)
-    # tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tD[b,h,i])
+    # Tangent: tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tD[b,h,i])
     tP = np.subtract(tS, tD[..., None], out=tS)
     tP *= P
-    # tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, P[b,h,i,j]*tV[b,h,j,e])
+    # Tangent: tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, P[b,h,i,j]*tV[b,h,j,e])
     tO = tP @ V
     tO += P @ tV
     return O, tO
@@ -194,7 +197,7 @@ def _forward_part(Q: Any, K: Any, V: Any, O: Any = None, work: Any = None) -> An
     # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
     lse = np.add(m, np.log(Z_m), out=m)
     if work is None:
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+        # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
         P = np.divide(exp_S, Z_m[..., None, :], out=exp_S)
     return P, O, lse
 
@@ -213,20 +216,20 @@ def _backward_part(Q: Any, K: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | N
     if P is None:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
         S = np.matmul(K, (Q / math.sqrt(d_k)).mT, out=space_1)
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+        # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
         P = np.subtract(S, lse[..., None, :], out=S)
         np.exp(P, out=P)
-    # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
+    # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
     dV = np.matmul(P, dO, out=space_2)
-    # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+    # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
     dP = np.matmul(V, dO.mT, out=space_3)
-    # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+    # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
     dP_D = np.subtract(dP, D[..., None, :], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
-    # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
+    # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
     dS_K = np.matmul(dS.mT, K, out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
-    # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+    # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
     dK_sum = np.matmul(dS, Q, out=space_4)
     return dV, dQ, dK_sum
 

@@ -29,7 +29,7 @@ Saved for the backward pass:
     P: for dV and dS
     O: for D
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV = P^T dO
     dP = dO V^T
@@ -97,11 +97,11 @@ def forward(Q: Any, K: Any, V: Any, W_q: Any, W_k: Any, b: Any, v: Any) -> tuple
     _check(Q=Q, K=K, V=V, W_q=W_q, W_k=W_k, b=b, v=v)
     M = K.shape[0]
     _nonempty(M=M)
-    # Z[i,h] = sum(d, Q[i,d]*W_q[d,h])
+    # Named sum: Z[i,h] = sum(d, Q[i,d]*W_q[d,h])
     Z = Q @ W_q
-    # E[j,h] = sum(d, K[j,d]*W_k[d,h])
+    # Named sum: E[j,h] = sum(d, K[j,d]*W_k[d,h])
     E = K @ W_k
-    # U[i,j,h] = tanh(Z[i,h] + E[j,h] + b[h])
+    # Equation: U[i,j,h] = tanh(Z[i,h] + E[j,h] + b[h])
     U = Z[:, None, :] + E
     U += b
     np.tanh(U, out=U)
@@ -113,7 +113,7 @@ def forward(Q: Any, K: Any, V: Any, W_q: Any, W_k: Any, b: Any, v: Any) -> tuple
     exp_S = np.subtract(S, m[:, None], out=S)
     np.exp(exp_S, out=exp_S)
     A_m = exp_S.sum(axis=-1)
-    # P[i,j] = exp(S[i,j] - m[i])/A_m[i]
+    # Finite form: P[i,j] = exp(S[i,j] - m[i])/A_m[i]
     P = np.divide(exp_S, A_m[:, None], out=exp_S)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
@@ -128,33 +128,33 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
     M = K.shape[0]
     H = W_q.shape[-1]
     dO = _upstream("dO", dO, (N, d_v), Q.dtype)
-    # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+    # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
     dV = P.T @ dO
-    # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+    # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
     dP = dO @ V.T
-    # D[i] = sum(e, dO[i,e]*O[i,e])
+    # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
     D = np.vecdot(dO, O)
-    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+    # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dS = np.subtract(dP, D[:, None], out=dP)
     dS *= P
-    # dv[h] = sum(i,j, dS[i,j]*U[i,j,h])
+    # Lemma: dv[h] = sum(i,j, dS[i,j]*U[i,j,h])
     dv = dS.reshape(N * M) @ U.reshape(N * M, H)
-    # dU[i,j,h] = dS[i,j]*v[h]
+    # Lemma: dU[i,j,h] = dS[i,j]*v[h]
     dU = dS[..., None] * v
-    # db[h] = sum(i,j, dU[i,j,h]*(1 - U[i,j,h]^2))
+    # Lemma: db[h] = sum(i,j, dU[i,j,h]*(1 - U[i,j,h]^2))
     U_shifted = 1 - U**2
     db = (dU * U_shifted).sum(axis=(0, 1))
-    # dZ[i,h] = sum(j, dU[i,j,h]*(1 - U[i,j,h]^2))
+    # Lemma: dZ[i,h] = sum(j, dU[i,j,h]*(1 - U[i,j,h]^2))
     dZ = (dU * U_shifted).sum(axis=1)
-    # dE[j,h] = sum(i, dU[i,j,h]*(1 - U[i,j,h]^2))
+    # Lemma: dE[j,h] = sum(i, dU[i,j,h]*(1 - U[i,j,h]^2))
     dE = (dU * U_shifted).sum(axis=0)
-    # dK[j,d] = sum(h, dE[j,h]*W_k[d,h])
+    # Lemma: dK[j,d] = sum(h, dE[j,h]*W_k[d,h])
     dK = dE @ W_k.T
-    # dW_k[d,h] = sum(j, dE[j,h]*K[j,d])
+    # Lemma: dW_k[d,h] = sum(j, dE[j,h]*K[j,d])
     dW_k = K.T @ dE
-    # dQ[i,d] = sum(h, dZ[i,h]*W_q[d,h])
+    # Lemma: dQ[i,d] = sum(h, dZ[i,h]*W_q[d,h])
     dQ = dZ @ W_q.T
-    # dW_q[d,h] = sum(i, dZ[i,h]*Q[i,d])
+    # Lemma: dW_q[d,h] = sum(i, dZ[i,h]*Q[i,d])
     dW_q = Q.T @ dZ
     return dQ, dK, dV, dW_q, dW_k, db, dv
 
@@ -169,11 +169,11 @@ def jvp(
     _check(Q=Q, K=K, V=V, W_q=W_q, W_k=W_k, b=b, v=v, tQ=tQ, tK=tK, tV=tV, tW_q=tW_q, tW_k=tW_k, tb=tb, tv=tv)
     M = K.shape[0]
     _nonempty(M=M)
-    # Z[i,h] = sum(d, Q[i,d]*W_q[d,h])
+    # Named sum: Z[i,h] = sum(d, Q[i,d]*W_q[d,h])
     Z = Q @ W_q
-    # E[j,h] = sum(d, K[j,d]*W_k[d,h])
+    # Named sum: E[j,h] = sum(d, K[j,d]*W_k[d,h])
     E = K @ W_k
-    # U[i,j,h] = tanh(Z[i,h] + E[j,h] + b[h])
+    # Equation: U[i,j,h] = tanh(Z[i,h] + E[j,h] + b[h])
     U = Z[:, None, :] + E
     U += b
     np.tanh(U, out=U)
@@ -185,28 +185,28 @@ def jvp(
     exp_S = np.subtract(S, m[:, None], out=S)
     np.exp(exp_S, out=exp_S)
     A_m = exp_S.sum(axis=-1)
-    # P[i,j] = exp(S[i,j] - m[i])/A_m[i]
+    # Finite form: P[i,j] = exp(S[i,j] - m[i])/A_m[i]
     P = np.divide(exp_S, A_m[:, None], out=exp_S)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
-    # tZ[i,h] = sum(d, W_q[d,h]*tQ[i,d]) + sum(d, Q[i,d]*tW_q[d,h])
+    # Tangent: tZ[i,h] = sum(d, W_q[d,h]*tQ[i,d]) + sum(d, Q[i,d]*tW_q[d,h])
     tZ = tQ @ W_q
     tZ += Q @ tW_q
-    # tE[j,h] = sum(d, W_k[d,h]*tK[j,d]) + sum(d, K[j,d]*tW_k[d,h])
+    # Tangent: tE[j,h] = sum(d, W_k[d,h]*tK[j,d]) + sum(d, K[j,d]*tW_k[d,h])
     tE = tK @ W_k
     tE += K @ tW_k
-    # tU[i,j,h] = (1 - U[i,j,h]^2)*(tZ[i,h] + tE[j,h] + tb[h])
+    # Tangent: tU[i,j,h] = (1 - U[i,j,h]^2)*(tZ[i,h] + tE[j,h] + tb[h])
     tU = 1 - U**2
     tU *= tZ[:, None, :] + tE + tb
-    # tS[i,j] = sum(h, U[i,j,h]*tv[h]) + sum(h, tU[i,j,h]*v[h])
+    # Tangent: tS[i,j] = sum(h, U[i,j,h]*tv[h]) + sum(h, tU[i,j,h]*v[h])
     tS = U @ tv
     tS += tU @ v
-    # tD[i] = sum(j, P[i,j]*tS[i,j])
+    # Named sum: tD[i] = sum(j, P[i,j]*tS[i,j])
     tD = np.vecdot(P, tS)
-    # tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
+    # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
     tP = np.subtract(tS, tD[:, None], out=tS)
     tP *= P
-    # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
+    # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
     tO = tP @ V
     tO += P @ tV
     return O, tO

@@ -21,7 +21,7 @@ Saved for the backward pass:
     P: for dV and dS
     O: for D
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
@@ -85,7 +85,7 @@ def forward(Q: Any, K: Any, V: Any, bias: Any) -> tuple[Array, Saved]:
     exp_S = np.subtract(S, m[..., None], out=S)
     np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
     P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = P @ V
@@ -100,22 +100,22 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     d_v = V.shape[-1]
     d_k = Q.shape[-1]
     dO = _upstream("dO", dO, (H, N, d_v), Q.dtype)
-    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+    # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dV = P.mT @ dO
-    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+    # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
     dP = dO @ V.mT
-    # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+    # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
     D = np.vecdot(dO, O)
-    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+    # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
     dS = np.subtract(dP, D[..., None], out=dP)
     dS *= P
-    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
+    # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
     dQ = dS @ K
     dQ /= math.sqrt(d_k)
-    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+    # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
     dK = dS.mT @ Q
     dK /= math.sqrt(d_k)
-    # dbias[h,i,j] = dS[h,i,j]
+    # Lemma: dbias[h,i,j] = dS[h,i,j]
     dbias = dS.copy()
     return dQ, dK, dV, dbias
 
@@ -137,22 +137,22 @@ def jvp(Q: Any, K: Any, V: Any, bias: Any, tQ: Any, tK: Any, tV: Any, tbias: Any
     exp_S = np.subtract(S, m[..., None], out=S)
     np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
     P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = P @ V
-    # tS[h,i,j] = 1/sqrt(size(d_k))*sum(d, K[h,j,d]*tQ[h,i,d]) + 1/sqrt(size(d_k))*sum(d,
+    # Tangent: tS[h,i,j] = 1/sqrt(size(d_k))*sum(d, K[h,j,d]*tQ[h,i,d]) + 1/sqrt(size(d_k))*sum(d,
     #     Q[h,i,d]*tK[h,j,d]) + tbias[h,i,j]
     tS = tQ @ K.mT
     tS /= math.sqrt(d_k)
     tS += Q @ tK.mT / math.sqrt(d_k)
     tS += tbias
-    # tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
+    # Named sum: tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
     tD = np.vecdot(P, tS)
-    # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
+    # Tangent: tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
     tP = np.subtract(tS, tD[..., None], out=tS)
     tP *= P
-    # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
+    # Tangent: tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
     tO = tP @ V
     tO += P @ tV
     return O, tO

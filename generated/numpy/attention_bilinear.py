@@ -23,7 +23,7 @@ Saved for the backward pass:
     O: for D
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dP = dO V^T
     dV = P^T dO
@@ -92,6 +92,7 @@ def forward(X: Any, A: Any, W_v: Any) -> tuple[Array, Saved]:
     if _saved_whole(N * N, X, A, W_v):
         P, O, lse = _forward_part(X, t_2, V)
     else:
+        # In parts of N: P is never whole.
         P = None
         O = np.empty((N, d_v), X.dtype)
         lse = np.empty((N,), X.dtype)
@@ -115,11 +116,12 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     dO = _upstream("dO", dO, (N, d_v), X.dtype)
     # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
     t_2 = X @ A
-    # D[i] = sum(e, dO[i,e]*O[i,e])
+    # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
     D = np.vecdot(dO, O)
     if P is not None:
         dV, dX_sum, dX_sum_2 = _backward_part(X, t_2, lse, dO, V, D, X, P)
     else:
+        # In parts of N: P is never whole.
         dV = np.zeros((N, d_v), X.dtype)
         dX_sum = np.empty((N, C), X.dtype)
         dX_sum_2 = np.zeros((N, C), X.dtype)
@@ -128,14 +130,14 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
             dV_part, _, dX_sum_2_part = _backward_part(X, t_2[i], lse[i], dO[i], V, D[i], X[i], None, dX_sum=dX_sum[i], work=work)
             dV += dV_part
             dX_sum_2 += dX_sum_2_part
-    # dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
+    # Lemma: dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
     dW_v = X.T @ dV
-    # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
+    # Lemma: dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
     #     dV[i,e]*W_v[a,e])
     dX = dX_sum @ A.T
     dX += dX_sum_2 @ A
     dX += dV @ W_v.T
-    # dA[a,c] = sum(i,j, dS[i,j]*X[i,a]*X[j,c])
+    # Lemma: dA[a,c] = sum(i,j, dS[i,j]*X[i,a]*X[j,c])
     dA = dX_sum_2.T @ X
     return dX, dA, dW_v
 
@@ -155,26 +157,26 @@ def jvp(X: Any, A: Any, W_v: Any, tX: Any, tA: Any, tW_v: Any) -> tuple[Array, A
     exp_S = np.subtract(S, m[:, None], out=S)
     np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
-    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+    # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
     P = np.divide(exp_S, Z_m[:, None], out=exp_S)
     # V[j,e] = sum(c, X[j,c]*W_v[c,e])
     V = X @ W_v
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
-    # tS[i,j] = sum(a,c, A[a,c]*X[j,c]*tX[i,a]) + sum(a,a', X[i,a']*A[a',a]*tX[j,a]) + sum(a,c,
+    # Tangent: tS[i,j] = sum(a,c, A[a,c]*X[j,c]*tX[i,a]) + sum(a,a', X[i,a']*A[a',a]*tX[j,a]) + sum(a,c,
     #     X[i,a]*X[j,c]*tA[a,c])
     tS = tX @ (A @ X.T)
     tS += X_A @ tX.T
     tS += X @ tA @ X.T
-    # tD[i] = sum(j, P[i,j]*tS[i,j])
+    # Named sum: tD[i] = sum(j, P[i,j]*tS[i,j])
     tD = np.vecdot(P, tS)
-    # tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
+    # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
     tP = np.subtract(tS, tD[:, None], out=tS)
     tP *= P
-    # tV[j,e] = sum(a, W_v[a,e]*tX[j,a]) + sum(c, X[j,c]*tW_v[c,e])
+    # Tangent: tV[j,e] = sum(a, W_v[a,e]*tX[j,a]) + sum(c, X[j,c]*tW_v[c,e])
     tV = tX @ W_v
     tV += X @ tW_v
-    # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, tV[j,e]*P[i,j])
+    # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, tV[j,e]*P[i,j])
     tO = tP @ V
     tO += P @ tV
     return O, tO
@@ -200,7 +202,7 @@ def _forward_part(X: Any, t: Any, V: Any, O: Any = None, work: Any = None) -> An
     # lse[i] = m[i] + log(Z_m[i])
     lse = m + np.log(Z_m)
     if work is None:
-        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
         P = np.divide(exp_S, Z_m, out=exp_S)
     return P, O, lse
 
@@ -217,20 +219,20 @@ def _backward_part(
     if P is None:
         # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
         S = np.matmul(X, t.T, out=space_1)
-        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
         P = np.subtract(S, lse, out=S)
         np.exp(P, out=P)
-    # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+    # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
     dP = np.matmul(V, dO.T, out=space_2)
-    # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+    # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
     dV = np.matmul(P, dO, out=space_3)
-    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+    # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dP_D = np.subtract(dP, D, out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
-    # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
+    # Lemma: dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
     #     dV[i,e]*W_v[a,e])
     dX_sum = np.matmul(dS.T, X, out=dX_sum)
-    # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
+    # Lemma: dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
     #     dV[i,e]*W_v[a,e])
     dX_sum_2 = np.matmul(dS, X_rows, out=space_4)
     return dV, dX_sum, dX_sum_2

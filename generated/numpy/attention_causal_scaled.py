@@ -23,7 +23,7 @@ Saved for the backward pass:
     O: for D
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
     dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
@@ -90,6 +90,7 @@ def forward(Q: Any, K: Any, V: Any, scale: Any) -> tuple[Array, Saved]:
     if _saved_whole(B * N * M, Q, K, V):
         P, O, lse = _forward_part(Q, K, scale, _forward_seen(np.arange(N), M), V)
     else:
+        # In parts of B and N: P is never whole.
         P = None
         O = np.empty((B, N, d_v), Q.dtype)
         lse = np.empty((N, B), Q.dtype)
@@ -118,11 +119,12 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     M = K.shape[1]
     d_k = Q.shape[-1]
     dO = _upstream("dO", dO, (B, N, d_v), Q.dtype)
-    # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
+    # Named sum: D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
     D = np.vecdot(dO, O)
     if P is not None:
         dV, dQ, dK_sum = _backward_part(Q, K, scale, None, lse, dO, V, D, P)
     else:
+        # In parts of B and N: P is never whole.
         dV = np.zeros((B, M, d_v), Q.dtype)
         dQ = np.empty((B, N, d_k), Q.dtype)
         dK_sum = np.zeros((B, M, d_k), Q.dtype)
@@ -143,7 +145,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
             return ()
 
         _together(run, _parts((B, N), M, Q, 256), 1)
-    # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
+    # Lemma: dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
     dK = np.multiply(dK_sum, scale, out=dK_sum)
     return dQ, dK, dV
 
@@ -166,21 +168,21 @@ def jvp(Q: Any, K: Any, V: Any, scale: Any, tQ: Any, tK: Any, tV: Any) -> tuple[
         np.exp(exp_S, out=exp_S)
     # Z_m[i,b] = sum(k, where(k <= i, 1, 0)*exp(S[b,i,k] - m[i,b]))
     Z_m = np.where(less_equal, exp_S, 0).sum(axis=-1).T
-    # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
+    # Finite form: P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         P = np.where(less_equal, exp_S / Z_m.T[..., None], 0)
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
     O = P @ V
-    # tS[b,i,j] = scale*(sum(d, K[b,j,d]*tQ[b,i,d]) + sum(d, Q[b,i,d]*tK[b,j,d]))
+    # Tangent: tS[b,i,j] = scale*(sum(d, K[b,j,d]*tQ[b,i,d]) + sum(d, Q[b,i,d]*tK[b,j,d]))
     tS = tQ @ K.mT
     tS += Q @ tK.mT
     tS *= scale
-    # tD[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
+    # Named sum: tD[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
     tD = np.vecdot(P, tS)
-    # tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tD[b,i])
+    # Tangent: tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tD[b,i])
     tP = np.subtract(tS, tD[..., None], out=tS)
     tP *= P
-    # tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, P[b,i,j]*tV[b,j,e])
+    # Tangent: tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, P[b,i,j]*tV[b,j,e])
     tO = tP @ V
     tO += P @ tV
     return O, tO
@@ -214,7 +216,7 @@ def _forward_part(Q: Any, K: Any, scale: Any, seen: Any, V: Any, lse: Any = None
     # lse[i,b] = m[i,b] + log(Z_m[i,b])
     lse = np.add(masked_m, np.log(max_Z_m), out=masked_m)
     if work is None:
-        # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
+        # Finite form: P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
         P = np.divide(exp_masked_seen, max_Z_m.T[:, None, :], out=exp_masked_seen)
     return P, O, lse
 
@@ -244,20 +246,20 @@ def _backward_part(
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             masked_seen = S
             _fill(masked_seen, seen, -1e30)
-        # P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
+        # Finite form: P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
         P = np.subtract(masked_seen, lse.T[:, None, :], out=masked_seen)
         np.exp(P, out=P)
-    # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
+    # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
     dV = np.matmul(P, dO, out=space_2)
-    # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
+    # Lemma: dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
     dP = np.matmul(V, dO.mT, out=space_3)
-    # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
+    # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
     dP_D = np.subtract(dP, D[:, None, :], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
-    # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
+    # Lemma: dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
     dS_K = np.matmul(dS.mT, K, out=dQ)
     dQ = np.multiply(dS_K, scale, out=dS_K)
-    # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
+    # Lemma: dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
     dK_sum = np.matmul(dS, Q, out=space_4)
     return dV, dQ, dK_sum
 

@@ -21,7 +21,7 @@ Saved for the backward pass:
     O: for D
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV = dO P^T
     dP = V^T dO
@@ -87,6 +87,7 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
     if _saved_whole(B * H * M * N, Q, K, V):
         P, O, lse = _forward_part(K, Q, V)
     else:
+        # In parts of B and H: P is never whole.
         P = None
         O = np.empty((B, H, d_v, N), Q.dtype)
         lse = np.empty((B, H, N), Q.dtype)
@@ -111,11 +112,12 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     d_k = Q.shape[2]
     M = K.shape[-1]
     dO = _upstream("dO", dO, (B, H, d_v, N), Q.dtype)
-    # D[b,h,i] = sum(e, dO[b,h,e,i]*O[b,h,e,i])
+    # Named sum: D[b,h,i] = sum(e, dO[b,h,e,i]*O[b,h,e,i])
     D = (dO * O).sum(axis=2)
     if P is not None:
         dV, dK, dQ_sum = _backward_part(K, Q, lse, dO, V, D, P)
     else:
+        # In parts of B, H and M: P is never whole.
         dV = np.empty((B, H, d_v, M), Q.dtype)
         dK = np.empty((B, H, d_k, M), Q.dtype)
         dQ_sum = np.zeros((B, H, d_k, N), Q.dtype)
@@ -139,7 +141,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
             return ()
 
         _together(run, _parts((B, H, M), N, Q, 256), 2)
-    # dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
+    # Lemma: dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
     dQ = np.divide(dQ_sum, math.sqrt(d_k), out=dQ_sum)
     return dQ, dK, dV
 
@@ -160,20 +162,21 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
     exp_S = np.subtract(S, m[..., None, :], out=S)
     np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=2)
-    # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
+    # Finite form: P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
     P = np.divide(exp_S, Z_m[..., None, :], out=exp_S)
     # O[b,h,e,i] = sum(j, V[b,h,e,j]*P[b,h,j,i])
     O = V @ P
-    # tS[b,h,j,i] = 1/sqrt(size(d_k))*(sum(d, Q[b,h,d,i]*tK[b,h,d,j]) + sum(d, K[b,h,d,j]*tQ[b,h,d,i]))
+    # Tangent: tS[b,h,j,i] = 1/sqrt(size(d_k))*(sum(d, Q[b,h,d,i]*tK[b,h,d,j]) + sum(d,
+    #     K[b,h,d,j]*tQ[b,h,d,i]))
     tS = tK.mT @ Q
     tS += K.mT @ tQ
     tS /= math.sqrt(d_k)
-    # tD[b,h,i] = sum(j, P[b,h,j,i]*tS[b,h,j,i])
+    # Named sum: tD[b,h,i] = sum(j, P[b,h,j,i]*tS[b,h,j,i])
     tD = (P * tS).sum(axis=2)
-    # tP[b,h,j,i] = P[b,h,j,i]*(tS[b,h,j,i] - tD[b,h,i])
+    # Tangent: tP[b,h,j,i] = P[b,h,j,i]*(tS[b,h,j,i] - tD[b,h,i])
     tP = np.subtract(tS, tD[..., None, :], out=tS)
     tP *= P
-    # tO[b,h,e,i] = sum(j, P[b,h,j,i]*tV[b,h,e,j]) + sum(j, tP[b,h,j,i]*V[b,h,e,j])
+    # Tangent: tO[b,h,e,i] = sum(j, P[b,h,j,i]*tV[b,h,e,j]) + sum(j, tP[b,h,j,i]*V[b,h,e,j])
     tO = tV @ P
     tO += V @ tP
     return O, tO
@@ -202,7 +205,7 @@ def _forward_part(K: Any, Q: Any, V: Any, O: Any = None, work: Any = None) -> An
     # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
     lse = np.add(m, np.log(Z_m), out=m)
     if work is None:
-        # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
+        # Finite form: P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
         P = np.divide(exp_S, Z_m[..., None, :], out=exp_S)
     return P, O, lse
 
@@ -220,20 +223,20 @@ def _backward_part(
     if P is None:
         # S[b,h,j,i] = sum(d, K[b,h,d,j]*Q[b,h,d,i])/sqrt(size(d_k))
         S = np.matmul((K / math.sqrt(d_k)).mT, Q, out=space_1)
-        # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
+        # Finite form: P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
         P = np.subtract(S, lse[..., None, :], out=S)
         np.exp(P, out=P)
-    # dV[b,h,e,j] = sum(i, dO[b,h,e,i]*P[b,h,j,i])
+    # Lemma: dV[b,h,e,j] = sum(i, dO[b,h,e,i]*P[b,h,j,i])
     dV = np.matmul(dO, P.mT, out=dV)
-    # dP[b,h,j,i] = sum(e, dO[b,h,e,i]*V[b,h,e,j])
+    # Lemma: dP[b,h,j,i] = sum(e, dO[b,h,e,i]*V[b,h,e,j])
     dP = np.matmul(V.mT, dO, out=space_2)
-    # dS[b,h,j,i] = P[b,h,j,i]*(dP[b,h,j,i] - D[b,h,i])
+    # Lemma: dS[b,h,j,i] = P[b,h,j,i]*(dP[b,h,j,i] - D[b,h,i])
     dP_D = np.subtract(dP, D[..., None, :], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
-    # dK[b,h,d,j] = 1/sqrt(size(d_k))*sum(i, dS[b,h,j,i]*Q[b,h,d,i])
+    # Lemma: dK[b,h,d,j] = 1/sqrt(size(d_k))*sum(i, dS[b,h,j,i]*Q[b,h,d,i])
     dS_Q = np.matmul(Q, dS.mT, out=dK)
     dK = np.divide(dS_Q, math.sqrt(d_k), out=dS_Q)
-    # dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
+    # Lemma: dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
     dQ_sum = np.matmul(K, dS, out=space_3)
     return dV, dK, dQ_sum
 

@@ -21,7 +21,7 @@ Saved for the backward pass:
     P: for dV and dS
     O: for D
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV = P^T dO
     dP = dO V^T
@@ -85,7 +85,7 @@ def forward(Q: Any, K: Any, V: Any, A: Any) -> tuple[Array, Saved]:
     exp_masked_A = np.subtract(masked_A, np.where(m > -1e30, m, 0)[:, None], out=masked_A)
     np.exp(exp_masked_A, out=exp_masked_A)
     Z_m = exp_masked_A.sum(axis=-1)
-    # P[i,j] = where(0 < A[i,j], 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+    # Finite form: P[i,j] = where(0 < A[i,j], 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
     P = np.divide(exp_masked_A, np.maximum(Z_m, 1)[:, None], out=exp_masked_A)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
@@ -99,19 +99,19 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     d_v = V.shape[-1]
     d_k = Q.shape[-1]
     dO = _upstream("dO", dO, (N, d_v), Q.dtype)
-    # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+    # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
     dV = P.T @ dO
-    # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+    # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
     dP = dO @ V.T
-    # D[i] = sum(e, dO[i,e]*O[i,e])
+    # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
     D = np.vecdot(dO, O)
-    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+    # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dS = np.subtract(dP, D[:, None], out=dP)
     dS *= P
-    # dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
+    # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
     dQ = dS @ K
     dQ /= math.sqrt(d_k)
-    # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
+    # Lemma: dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
     dK = dS.T @ Q
     dK /= math.sqrt(d_k)
     return dQ, dK, dV
@@ -136,21 +136,21 @@ def jvp(Q: Any, K: Any, V: Any, A: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Arra
         np.exp(exp_S, out=exp_S)
     # Z_m[i] = sum(k, where(0 < A[i,k], 1, 0)*exp(S[i,k] - m[i]))
     Z_m = np.where(less_A, exp_S, 0).sum(axis=-1)
-    # P[i,j] = where(0 < A[i,j], 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+    # Finite form: P[i,j] = where(0 < A[i,j], 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         P = np.where(less_A, exp_S / Z_m[:, None], 0)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
-    # tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
+    # Tangent: tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
     tS = tQ @ K.T
     tS += Q @ tK.T
     tS /= math.sqrt(d_k)
-    # tD[i] = sum(j, P[i,j]*tS[i,j])
+    # Named sum: tD[i] = sum(j, P[i,j]*tS[i,j])
     tD = np.vecdot(P, tS)
-    # tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
+    # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
     tP = np.subtract(tS, tD[:, None], out=tS)
     tP *= P
-    # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
+    # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
     tO = tP @ V
     tO += P @ tV
     return O, tO

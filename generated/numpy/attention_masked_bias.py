@@ -25,7 +25,7 @@ Saved for the backward pass:
     P: for dV and dS
     O: for D
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
     dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
@@ -93,7 +93,7 @@ def forward(Q: Any, K: Any, V: Any, bias: Any, A: Any, scale: Any) -> tuple[Arra
     exp_masked_A = np.subtract(masked_A, np.where(m > -1e30, m, 0)[..., None], out=masked_A)
     np.exp(exp_masked_A, out=exp_masked_A)
     Z_m = exp_masked_A.sum(axis=-1)
-    # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
+    # Finite form: P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
     P = np.divide(exp_masked_A, np.maximum(Z_m, 1)[..., None], out=exp_masked_A)
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
     O = P @ V
@@ -107,22 +107,22 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     N = Q.shape[1]
     d_v = V.shape[-1]
     dO = _upstream("dO", dO, (B, N, d_v), Q.dtype)
-    # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
+    # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
     dV = P.mT @ dO
-    # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
+    # Lemma: dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
     dP = dO @ V.mT
-    # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
+    # Named sum: D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
     D = np.vecdot(dO, O)
-    # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
+    # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
     dS = np.subtract(dP, D[..., None], out=dP)
     dS *= P
-    # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
+    # Lemma: dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
     dQ = dS @ K
     dQ *= scale
-    # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
+    # Lemma: dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
     dK = dS.mT @ Q
     dK *= scale
-    # dbias[b,i,j] = dS[b,i,j]
+    # Lemma: dbias[b,i,j] = dS[b,i,j]
     dbias = dS.copy()
     return dQ, dK, dV, dbias
 
@@ -146,22 +146,23 @@ def jvp(Q: Any, K: Any, V: Any, bias: Any, A: Any, scale: Any, tQ: Any, tK: Any,
         np.exp(exp_S, out=exp_S)
     # Z_m[b,i] = sum(k, where(0 < A[b,i,k], 1, 0)*exp(S[b,i,k] - m[b,i]))
     Z_m = np.where(less_A, exp_S, 0).sum(axis=-1)
-    # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
+    # Finite form: P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         P = np.where(less_A, exp_S / Z_m[..., None], 0)
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
     O = P @ V
-    # tS[b,i,j] = scale*sum(d, K[b,j,d]*tQ[b,i,d]) + scale*sum(d, Q[b,i,d]*tK[b,j,d]) + tbias[b,i,j]
+    # Tangent: tS[b,i,j] = scale*sum(d, K[b,j,d]*tQ[b,i,d]) + scale*sum(d, Q[b,i,d]*tK[b,j,d]) +
+    #     tbias[b,i,j]
     tS = tQ @ K.mT
     tS *= scale
     tS += scale * (Q @ tK.mT)
     tS += tbias
-    # tD[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
+    # Named sum: tD[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
     tD = np.vecdot(P, tS)
-    # tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tD[b,i])
+    # Tangent: tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tD[b,i])
     tP = np.subtract(tS, tD[..., None], out=tS)
     tP *= P
-    # tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, P[b,i,j]*tV[b,j,e])
+    # Tangent: tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, P[b,i,j]*tV[b,j,e])
     tO = tP @ V
     tO += P @ tV
     return O, tO

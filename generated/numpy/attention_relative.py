@@ -25,7 +25,7 @@ Saved for the backward pass:
     O: for D
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
@@ -99,6 +99,7 @@ def forward(Q: Any, K: Any, V: Any, R: Any, bucket: Any) -> tuple[Array, Saved]:
     if _saved_whole(N * H * M * d_k, Q, K, V, R):
         P, O, lse = _forward_part(R, bucket, K, Q, V)
     else:
+        # In parts of N: P is never whole.
         P = None
         O = np.empty((H, N, d_v), Q.dtype)
         lse = np.empty((H, N), Q.dtype)
@@ -123,11 +124,12 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     L = R.shape[0]
     M = K.shape[1]
     dO = _upstream("dO", dO, (H, N, d_v), Q.dtype)
-    # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+    # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
     D = np.vecdot(dO, O)
     if P is not None:
         dV, dQ_sum, dK_sum, dR_sum = _backward_part(R, bucket, K, Q, lse, dO, V, D, P)
     else:
+        # In parts of N and M: P is never whole.
         dV = np.zeros((H, M, d_v), Q.dtype)
         dQ_sum = np.zeros((H, N, d_k), Q.dtype)
         dK_sum = np.zeros((H, M, d_k), Q.dtype)
@@ -141,11 +143,11 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
             dQ_sum[:, i] += dQ_sum_part
             dK_sum[:, j] += dK_sum_part
             dR_sum += dR_sum_part
-    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
+    # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
     dQ = np.divide(dQ_sum, math.sqrt(d_k), out=dQ_sum)
-    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+    # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
     dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
-    # dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
+    # Lemma: dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
     dR = np.divide(dR_sum, math.sqrt(d_k), out=dR_sum)
     return dQ, dK, dV, dR
 
@@ -168,22 +170,22 @@ def jvp(Q: Any, K: Any, V: Any, R: Any, bucket: Any, tQ: Any, tK: Any, tV: Any, 
     exp_S = np.subtract(S, m[..., None], out=S)
     np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
     P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = P @ V
-    # tS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, (K[h,j,d] + R[bucket[i,j],d])*tQ[h,i,d]) + sum(d,
+    # Tangent: tS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, (K[h,j,d] + R[bucket[i,j],d])*tQ[h,i,d]) + sum(d,
     #     Q[h,i,d]*tK[h,j,d]) + sum(d, Q[h,i,d]*tR[bucket[i,j],d]))
     tS = Q @ tK.mT
     tS += (K_R @ tQ[..., None])[..., 0]
     tS += (Q.transpose(1, 0, 2) @ tR[bucket].mT).transpose(1, 0, 2)
     tS /= math.sqrt(d_k)
-    # tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
+    # Named sum: tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
     tD = np.vecdot(P, tS)
-    # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
+    # Tangent: tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
     tP = np.subtract(tS, tD[..., None], out=tS)
     tP *= P
-    # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
+    # Tangent: tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
     tO = tP @ V
     tO += P @ tV
     return O, tO
@@ -206,7 +208,7 @@ def _forward_part(R: Any, bucket: Any, K: Any, Q: Any, V: Any, O: Any = None, wo
     exp_S = np.subtract(S, m[..., None], out=S)
     np.exp(exp_S, out=exp_S)
     Z_m = _sum(exp_S, -1)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
     P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = np.matmul(P, V, out=O)
@@ -238,22 +240,22 @@ def _backward_part(R: Any, bucket: Any, K: Any, Q: Any, lse: Any, dO: Any, V: An
         K_R = np.add(K[:, None, :, :], R[bucket], out=space_1)
         Q_K_R = (K_R @ Q[..., None])[..., 0]
         S = np.divide(Q_K_R, math.sqrt(d_k), out=Q_K_R)
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
         P = np.subtract(S, lse[..., None], out=S)
         np.exp(P, out=P)
-    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+    # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dV = np.matmul(P.mT, dO, out=space_2)
-    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+    # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
     dP = np.matmul(dO, V.mT, out=space_3)
-    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+    # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
     dP_D = np.subtract(dP, D[..., None], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
-    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
+    # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
     K_R = np.add(K.mT[:, None, :, :], R[bucket].mT, out=space_4)
     dQ_sum = (K_R @ dS[..., None])[..., 0].copy()
-    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+    # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
     dK_sum = np.matmul(dS.mT, Q, out=space_5)
-    # dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
+    # Lemma: dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
     dS_Q = np.matmul(dS.transpose(1, 2, 0), Q.transpose(1, 0, 2), out=space_6)
     dR_sum = _scatter(bucket, dS_Q, L, 0)
     return dV, dQ_sum, dK_sum, dR_sum

@@ -25,7 +25,7 @@ Saved for the backward pass:
     R: for P
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
@@ -98,6 +98,7 @@ def forward(Q: Any, K: Any, V: Any, bucket: Any, R: Any) -> tuple[Array, Saved]:
     if _saved_whole(H * N * M, Q, K, V, R):
         P, O, lse = _forward_part(Q, K, R, bucket, V)
     else:
+        # In parts of H and N: P is never whole.
         P = None
         O = np.empty((H, N, d_v), Q.dtype)
         lse = np.empty((H, N), Q.dtype)
@@ -122,11 +123,12 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     L = R.shape[0]
     M = K.shape[1]
     dO = _upstream("dO", dO, (H, N, d_v), Q.dtype)
-    # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+    # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
     D = np.vecdot(dO, O)
     if P is not None:
         dV, dQ, dK_sum, dR = _backward_part(Q, K, R, bucket, lse, dO, V, D, P)
     else:
+        # In parts of H and N: P is never whole.
         dV = np.zeros((H, M, d_v), Q.dtype)
         dQ = np.empty((H, N, d_k), Q.dtype)
         dK_sum = np.zeros((H, M, d_k), Q.dtype)
@@ -144,7 +146,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
             return ()
 
         _together(run, _parts((H, N), M, Q, 256), 1)
-    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+    # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
     dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     return dQ, dK, dV, dR
 
@@ -168,22 +170,22 @@ def jvp(Q: Any, K: Any, V: Any, bucket: Any, R: Any, tQ: Any, tK: Any, tV: Any, 
     exp_S = np.subtract(S, m[..., None], out=S)
     np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
     P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = P @ V
-    # tS[h,i,j] = 1/sqrt(size(d_k))*sum(d, K[h,j,d]*tQ[h,i,d]) + 1/sqrt(size(d_k))*sum(d,
+    # Tangent: tS[h,i,j] = 1/sqrt(size(d_k))*sum(d, K[h,j,d]*tQ[h,i,d]) + 1/sqrt(size(d_k))*sum(d,
     #     Q[h,i,d]*tK[h,j,d]) + tR[bucket[i,j],h]
     tS = tQ @ K.mT
     tS /= math.sqrt(d_k)
     tS += Q @ tK.mT / math.sqrt(d_k)
     tS += tR[bucket].transpose(2, 0, 1)
-    # tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
+    # Named sum: tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
     tD = np.vecdot(P, tS)
-    # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
+    # Tangent: tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
     tP = np.subtract(tS, tD[..., None], out=tS)
     tP *= P
-    # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
+    # Tangent: tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
     tO = tP @ V
     tO += P @ tV
     return O, tO
@@ -212,7 +214,7 @@ def _forward_part(Q: Any, K: Any, R: Any, bucket: Any, V: Any, O: Any = None, wo
     # lse[h,i] = m[h,i] + log(Z_m[h,i])
     lse = np.add(m, np.log(Z_m), out=m)
     if work is None:
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
         P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     return P, O, lse
 
@@ -234,22 +236,22 @@ def _backward_part(
         # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
         Q_K = np.matmul(Q / math.sqrt(d_k), K.mT, out=space_1)
         S = np.add(Q_K, R[bucket].transpose(2, 0, 1), out=Q_K)
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
         P = np.subtract(S, lse[..., None], out=S)
         np.exp(P, out=P)
-    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+    # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dV = np.matmul(P.mT, dO, out=space_2)
-    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+    # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
     dP = np.matmul(dO, V.mT, out=space_3)
-    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+    # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
     dP_D = np.subtract(dP, D[..., None], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
-    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
+    # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
     dS_K = np.matmul(dS, K, out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
-    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+    # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
     dK_sum = np.matmul(dS.mT, Q, out=space_4)
-    # dR[l,h] = sum(i,j, dS[h,i,j]*delta(bucket[i,j],l))
+    # Lemma: dR[l,h] = sum(i,j, dS[h,i,j]*delta(bucket[i,j],l))
     dR = _scatter(bucket, dS.transpose(1, 2, 0), L, 0)
     return dV, dQ, dK_sum, dR
 

@@ -24,7 +24,7 @@ Saved for the backward pass:
     P: for dV, dsink and dS; where it is large it is not saved but made anew
     O: for D
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
@@ -94,6 +94,7 @@ def forward(Q: Any, K: Any, V: Any, sink: Any) -> tuple[Array, Saved]:
     if _saved_whole(H * N * M, Q, K, V, sink):
         m, Z_m, P, O = _forward_part(Q, K, sink, V)
     else:
+        # In parts of H and N: P is never whole.
         P = None
         m = np.empty((H, N), Q.dtype)
         Z_m = np.empty((H, N), Q.dtype)
@@ -118,15 +119,16 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     d_k = Q.shape[-1]
     M = K.shape[1]
     dO = _upstream("dO", dO, (H, N, d_v), Q.dtype)
-    # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
+    # Finite form: dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
     t = sink[:, None] - m
     np.exp(t, out=t)
     t /= Z_m
-    # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+    # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
     D = np.vecdot(dO, O)
     if P is not None:
         dV, dsink_sum, dQ, dK_sum = _backward_part(Q, K, m, Z_m, dO, V, D, P)
     else:
+        # In parts of H and N: P is never whole.
         dV = np.zeros((H, M, d_v), Q.dtype)
         dsink_sum = np.empty((H, N), Q.dtype)
         dQ = np.empty((H, N, d_k), Q.dtype)
@@ -143,9 +145,9 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
             return ()
 
         _together(run, _parts((H, N), M, Q, 256), 1)
-    # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
+    # Finite form: dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
     dsink = -np.vecdot(t, dsink_sum)
-    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+    # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
     dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     return dQ, dK, dV, dsink
 
@@ -169,21 +171,21 @@ def jvp(Q: Any, K: Any, V: Any, sink: Any, tQ: Any, tK: Any, tV: Any, tsink: Any
     np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
     Z_m += exp_sink
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
     P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = P @ V
-    # tS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[h,j,d]*tQ[h,i,d]) + sum(d, Q[h,i,d]*tK[h,j,d]))
+    # Tangent: tS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[h,j,d]*tQ[h,i,d]) + sum(d, Q[h,i,d]*tK[h,j,d]))
     tS = tQ @ K.mT
     tS += Q @ tK.mT
     tS /= math.sqrt(d_k)
-    # tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
+    # Named sum: tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
     tD = np.vecdot(P, tS)
-    # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i] - 1/Z_m[h,i]*exp(sink[h] - m[h,i])*tsink[h])
+    # Finite form: tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i] - 1/Z_m[h,i]*exp(sink[h] - m[h,i])*tsink[h])
     tP = np.subtract(tS, tD[..., None], out=tS)
     tP -= (exp_sink * tsink[:, None] / Z_m)[..., None]
     tP *= P
-    # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
+    # Tangent: tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
     tO = tP @ V
     tO += P @ tV
     return O, tO
@@ -211,7 +213,7 @@ def _forward_part(Q: Any, K: Any, sink: Any, V: Any, Z_m: Any = None, O: Any = N
     exp_S_V = np.matmul(exp_S.mT, V, out=O)
     O = np.divide(exp_S_V, Z_m[..., None], out=exp_S_V)
     if work is None:
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
         P = np.divide(exp_S, Z_m[:, None, :], out=exp_S)
     return m, Z_m, P, O
 
@@ -229,23 +231,23 @@ def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P:
     if P is None:
         # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
         S = np.matmul(K, (Q / math.sqrt(d_k)).mT, out=space_1)
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
         P = np.subtract(S, m[:, None, :], out=S)
         np.exp(P, out=P)
         P /= Z_m[:, None, :]
-    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+    # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dV = np.matmul(P, dO, out=space_2)
-    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+    # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
     dP = np.matmul(V, dO.mT, out=space_3)
-    # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
+    # Finite form: dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
     dsink_sum = _sum(dP * P, 1)
-    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+    # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
     dP_D = np.subtract(dP, D[:, None, :], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
-    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
+    # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
     dS_K = np.matmul(dS.mT, K, out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
-    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+    # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
     dK_sum = np.matmul(dS, Q, out=space_4)
     return dV, dsink_sum, dQ, dK_sum
 

@@ -24,7 +24,7 @@ Saved for the backward pass:
     width: for P
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV = P^T dO
     dP = dO V^T
@@ -87,8 +87,9 @@ def forward(Q: Any, K: Any, V: Any, width: Any) -> tuple[Array, Saved]:
     d_v = V.shape[-1]
     _nonempty(N=N)
     if _saved_whole(N * N, Q, K, V):
-        P, O, lse = _forward_part(Q, K, width, np.arange(N), V)
+        P, O, lse = _forward_part(Q, K, _forward_seen(width, np.arange(N), N), V)
     else:
+        # In parts of N: P is never whole.
         P = None
         O = np.empty((N, d_v), Q.dtype)
         lse = np.empty((N,), Q.dtype)
@@ -96,7 +97,9 @@ def forward(Q: Any, K: Any, V: Any, width: Any) -> tuple[Array, Saved]:
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (i,) in parts:
-                _, _, lse[i] = _forward_part(Q[i], K, width, np.arange(N)[i], V, O=O[i], work=work)
+                seen = _forward_seen(width, np.arange(N)[i], N)
+                j = _span(seen, -2)
+                _, _, lse[i] = _forward_part(Q[i], K[j], seen[j, :], V[j], O=O[i], work=work)
             return ()
 
         _together(run, _parts((N,), N, Q, 256), 1)
@@ -110,20 +113,23 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     d_v = V.shape[-1]
     d_k = Q.shape[-1]
     dO = _upstream("dO", dO, (N, d_v), Q.dtype)
-    # D[i] = sum(e, dO[i,e]*O[i,e])
+    # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
     D = np.vecdot(dO, O)
     if P is not None:
-        dV, dQ, dK_sum = _backward_part(Q, K, width, np.arange(N), lse, dO, V, D, P)
+        dV, dQ, dK_sum = _backward_part(Q, K, None, lse, dO, V, D, P)
     else:
+        # In parts of N: P is never whole.
         dV = np.zeros((N, d_v), Q.dtype)
         dQ = np.empty((N, d_k), Q.dtype)
         dK_sum = np.zeros((N, d_k), Q.dtype)
         work: dict[int, Any] = {}
-        for (i,) in _parts((N,), N, Q, 512):
-            dV_part, _, dK_sum_part = _backward_part(Q[i], K, width, np.arange(N)[i], lse[i], dO[i], V, D[i], None, dQ=dQ[i], work=work)
-            dV += dV_part
-            dK_sum += dK_sum_part
-    # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
+        for (i,) in _parts((N,), N, Q, 256):
+            seen = _backward_seen(width, np.arange(N)[i], N)
+            j = _span(seen, -2)
+            dV_part, _, dK_sum_part = _backward_part(Q[i], K[j], seen[j, :], lse[i], dO[i], V[j], D[i], None, dQ=dQ[i], work=work)
+            dV[j] += dV_part
+            dK_sum[j] += dK_sum_part
+    # Lemma: dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
     dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     return dQ, dK, dV
 
@@ -147,89 +153,99 @@ def jvp(Q: Any, K: Any, V: Any, width: Any, tQ: Any, tK: Any, tV: Any) -> tuple[
         np.exp(exp_S, out=exp_S)
     # Z_m[i] = sum(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*exp(S[i,k] - m[i]))
     Z_m = np.where(mask_width, exp_S, 0).sum(axis=-1)
-    # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+    # Finite form: P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         P = np.where(mask_width, exp_S / Z_m[:, None], 0)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
-    # tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
+    # Tangent: tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
     tS = tQ @ K.T
     tS += Q @ tK.T
     tS /= math.sqrt(d_k)
-    # tD[i] = sum(j, P[i,j]*tS[i,j])
+    # Named sum: tD[i] = sum(j, P[i,j]*tS[i,j])
     tD = np.vecdot(P, tS)
-    # tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
+    # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
     tP = np.subtract(tS, tD[:, None], out=tS)
     tP *= P
-    # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
+    # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
     tO = tP @ V
     tO += P @ tV
     return O, tO
 
 
-def _forward_part(Q: Any, K: Any, width: Any, i: Any, V: Any, O: Any = None, work: Any = None) -> Any:
+def _forward_part(Q: Any, K: Any, seen: Any, V: Any, O: Any = None, work: Any = None) -> Any:
     """One part along N, or the whole: P, O, lse."""
     d_k = Q.shape[-1]
-    N = K.shape[0]
     N_block = Q.shape[0]
-    (space_1,) = _spaces(work, Q, (N, N_block))
+    N_seen = K.shape[0]
+    (space_1,) = _spaces(work, Q, (N_seen, N_block))
     P = None
     # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
     S = np.matmul(K, (Q / math.sqrt(d_k)).T, out=space_1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        masked_i = S
-        _fill(masked_i, ((i - width < np.arange(N)[:, None]) & (np.arange(N)[:, None] <= i)), -1e30)
+        masked_seen = S
+        _fill(masked_seen, seen, -1e30)
     # m[i] = max(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*S[i,k] -
     #     1000000000000000000000000000000*(1 - where(i - width < k, 1, 0)*where(k <= i, 1, 0)))
-    m = masked_i.max(axis=0)
+    m = masked_seen.max(axis=0)
     # Z_m[i] = sum(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*exp(S[i,k] - m[i]))
     masked_m = np.where(m > -1e30, m, 0)
-    exp_masked_i = np.subtract(masked_i, masked_m, out=masked_i)
-    np.exp(exp_masked_i, out=exp_masked_i)
-    Z_m = _sum(exp_masked_i, 0)
+    exp_masked_seen = np.subtract(masked_seen, masked_m, out=masked_seen)
+    np.exp(exp_masked_seen, out=exp_masked_seen)
+    Z_m = _sum(exp_masked_seen, 0)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     max_Z_m = np.maximum(Z_m, 1)
-    exp_masked_i_V = np.matmul(exp_masked_i.T, V, out=O)
-    O = np.divide(exp_masked_i_V, max_Z_m[:, None], out=exp_masked_i_V)
+    exp_masked_seen_V = np.matmul(exp_masked_seen.T, V, out=O)
+    O = np.divide(exp_masked_seen_V, max_Z_m[:, None], out=exp_masked_seen_V)
     # lse[i] = m[i] + log(Z_m[i])
     lse = masked_m + np.log(max_Z_m)
     if work is None:
-        # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-        P = np.divide(exp_masked_i, max_Z_m, out=exp_masked_i)
+        # Finite form: P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+        P = np.divide(exp_masked_seen, max_Z_m, out=exp_masked_seen)
     return P, O, lse
 
 
-def _backward_part(
-    Q: Any, K: Any, width: Any, i: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None
-) -> Any:
+def _forward_seen(width: Any, i: Any, N: int) -> Any:
+    """Which entries along N count, for a part of the rows."""
+    seen = ((i - width)[:, None] < np.arange(N)).T & (np.arange(N) <= i[:, None]).T
+    return seen
+
+
+def _backward_part(Q: Any, K: Any, seen: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
     """One part along N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
-    N = K.shape[0]
     N_block = Q.shape[0]
+    N_seen = K.shape[0]
     d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(work, Q, (N, N_block), (N, d_v), (N, N_block), (N, d_k))
+    space_1, space_2, space_3, space_4 = _spaces(work, Q, (N_seen, N_block), (N_seen, d_v), (N_seen, N_block), (N_seen, d_k))
     if P is None:
         # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
         S = np.matmul(K, (Q / math.sqrt(d_k)).T, out=space_1)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            masked_i = S
-            _fill(masked_i, ((i - width < np.arange(N)[:, None]) & (np.arange(N)[:, None] <= i)), -1e30)
-        # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-        P = np.subtract(masked_i, lse, out=masked_i)
+            masked_seen = S
+            _fill(masked_seen, seen, -1e30)
+        # Finite form: P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+        P = np.subtract(masked_seen, lse, out=masked_seen)
         np.exp(P, out=P)
-    # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+    # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
     dV = np.matmul(P, dO, out=space_2)
-    # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+    # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
     dP = np.matmul(V, dO.T, out=space_3)
-    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+    # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dP_D = np.subtract(dP, D, out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
-    # dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
+    # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
     dS_K = np.matmul(dS.T, K, out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
-    # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
+    # Lemma: dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
     dK_sum = np.matmul(dS, Q, out=space_4)
     return dV, dQ, dK_sum
+
+
+def _backward_seen(width: Any, i: Any, N: int) -> Any:
+    """Which entries along N count, for a part of the rows."""
+    seen = ((i - width)[:, None] < np.arange(N)).T & (np.arange(N) <= i[:, None]).T
+    return seen
 
 
 def _real(**given: Any) -> tuple[Array, ...]:
@@ -332,6 +348,12 @@ def _blas() -> Any:
         return None
     found = ThreadpoolController().select(user_api="blas")
     return found if len(found) else None
+
+
+def _span(seen: Array, axis: int = -1) -> slice:
+    """The stretch of an axis that holds every entry seen; never empty, because there is no maximum of nothing."""
+    places = np.flatnonzero(seen.any(axis=tuple(n for n in range(seen.ndim) if n != axis % seen.ndim)))
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
 
 
 def _fill(array: Array, kept: Array, value: float) -> None:

@@ -25,7 +25,7 @@ Saved for the backward pass:
     O: for D
     lse: for Z and P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
@@ -94,6 +94,7 @@ def forward(Q: Any, K: Any, V: Any, cap: Any) -> tuple[Array, Saved]:
     if _saved_whole(H * N * M, Q, K, V):
         Z, P, O, lse = _forward_part(Q, K, cap, V)
     else:
+        # In parts of H and N: Z and P are never whole.
         Z = None
         P = None
         O = np.empty((H, N, d_v), Q.dtype)
@@ -118,11 +119,12 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     d_k = Q.shape[-1]
     M = K.shape[1]
     dO = _upstream("dO", dO, (H, N, d_v), Q.dtype)
-    # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+    # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
     D = np.vecdot(dO, O)
     if Z is not None:
         dV, dQ, dK_sum = _backward_part(Q, K, cap, lse, dO, V, D, Z, P)
     else:
+        # In parts of H and N: Z and P are never whole.
         dV = np.zeros((H, M, d_v), Q.dtype)
         dQ = np.empty((H, N, d_k), Q.dtype)
         dK_sum = np.zeros((H, M, d_k), Q.dtype)
@@ -138,7 +140,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
             return ()
 
         _together(run, _parts((H, N), M, Q, 256), 1)
-    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
+    # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
     dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     return dQ, dK, dV
 
@@ -163,22 +165,22 @@ def jvp(Q: Any, K: Any, V: Any, cap: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Ar
     exp_S = np.subtract(S, m[..., None], out=S)
     np.exp(exp_S, out=exp_S)
     E_m = exp_S.sum(axis=-1)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
+    # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
     P = np.divide(exp_S, E_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = P @ V
-    # tZ[h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[h,j,d]*tQ[h,i,d]) + sum(d, Q[h,i,d]*tK[h,j,d]))
+    # Tangent: tZ[h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[h,j,d]*tQ[h,i,d]) + sum(d, Q[h,i,d]*tK[h,j,d]))
     tZ = tQ @ K.mT
     tZ += Q @ tK.mT
     tZ /= math.sqrt(d_k)
-    # tS[h,i,j] = tZ[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
+    # Tangent: tS[h,i,j] = tZ[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
     tS = np.multiply(tZ, 1 - tanh_cap**2, out=tZ)
-    # tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
+    # Named sum: tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
     tD = np.vecdot(P, tS)
-    # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
+    # Tangent: tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
     tP = np.subtract(tS, tD[..., None], out=tS)
     tP *= P
-    # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
+    # Tangent: tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
     tO = tP @ V
     tO += P @ tV
     return O, tO
@@ -210,7 +212,7 @@ def _forward_part(Q: Any, K: Any, cap: Any, V: Any, O: Any = None, work: Any = N
     # lse[h,i] = m[h,i] + log(E_m[h,i])
     lse = np.add(m, np.log(E_m), out=m)
     if work is None:
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
+        # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
         P = np.divide(exp_S, E_m[:, None, :], out=exp_S)
     return Z, P, O, lse
 
@@ -241,23 +243,23 @@ def _backward_part(
         S = np.divide(Z, cap, out=space_2)
         np.tanh(S, out=S)
         S *= cap
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
+        # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
         P = np.subtract(S, lse[:, None, :], out=S)
         np.exp(P, out=P)
-    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+    # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dV = np.matmul(P, dO, out=space_3)
-    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+    # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
     dP = np.matmul(V, dO.mT, out=space_4)
-    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+    # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
     dP_D = np.subtract(dP, D[:, None, :], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
-    # dZ[h,i,j] = dS[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
+    # Lemma: dZ[h,i,j] = dS[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
     cap_shifted = np.subtract(1, np.tanh(Z / cap) ** 2, out=space_5)
     dZ = np.multiply(dS, cap_shifted, out=dS)
-    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dZ[h,i,j]*K[h,j,d])
+    # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dZ[h,i,j]*K[h,j,d])
     dZ_K = np.matmul(dZ.mT, K, out=dQ)
     dQ = np.divide(dZ_K, math.sqrt(d_k), out=dZ_K)
-    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
+    # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
     dK_sum = np.matmul(dZ, Q, out=space_6)
     return dV, dQ, dK_sum
 

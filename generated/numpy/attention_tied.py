@@ -19,7 +19,7 @@ Saved for the backward pass:
     O: for D
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV = P^T dO
     dP = dO V^T
@@ -78,6 +78,7 @@ def forward(Q: Any, V: Any) -> tuple[Array, Saved]:
     if _saved_whole(N * N, Q, V):
         P, O, lse = _forward_part(Q, Q, V)
     else:
+        # In parts of N: P is never whole.
         P = None
         O = np.empty((N, d_v), Q.dtype)
         lse = np.empty((N,), Q.dtype)
@@ -99,11 +100,12 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array]:
     d_v = V.shape[-1]
     d_k = Q.shape[-1]
     dO = _upstream("dO", dO, (N, d_v), Q.dtype)
-    # D[i] = sum(e, dO[i,e]*O[i,e])
+    # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
     D = np.vecdot(dO, O)
     if P is not None:
         dV, dQ_sum, dQ_sum_2 = _backward_part(Q, Q, lse, dO, V, D, P)
     else:
+        # In parts of N: P is never whole.
         dV = np.zeros((N, d_v), Q.dtype)
         dQ_sum = np.empty((N, d_k), Q.dtype)
         dQ_sum_2 = np.zeros((N, d_k), Q.dtype)
@@ -112,7 +114,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array]:
             dV_part, _, dQ_sum_2_part = _backward_part(Q[i], Q, lse[i], dO[i], V, D[i], None, dQ_sum=dQ_sum[i], work=work)
             dV += dV_part
             dQ_sum_2 += dQ_sum_2_part
-    # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
+    # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
     dQ = np.add(dQ_sum, dQ_sum_2, out=dQ_sum)
     dQ /= math.sqrt(d_k)
     return dQ, dV
@@ -134,20 +136,20 @@ def jvp(Q: Any, V: Any, tQ: Any, tV: Any) -> tuple[Array, Array]:
     exp_S = np.subtract(S, m[:, None], out=S)
     np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
-    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+    # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
     P = np.divide(exp_S, Z_m[:, None], out=exp_S)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
-    # tS[i,j] = 1/sqrt(size(d_k))*(sum(d, Q[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tQ[j,d]))
+    # Tangent: tS[i,j] = 1/sqrt(size(d_k))*(sum(d, Q[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tQ[j,d]))
     tS = tQ @ Q.T
     tS += Q @ tQ.T
     tS /= math.sqrt(d_k)
-    # tD[i] = sum(j, P[i,j]*tS[i,j])
+    # Named sum: tD[i] = sum(j, P[i,j]*tS[i,j])
     tD = np.vecdot(P, tS)
-    # tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
+    # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
     tP = np.subtract(tS, tD[:, None], out=tS)
     tP *= P
-    # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
+    # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
     tO = tP @ V
     tO += P @ tV
     return O, tO
@@ -174,7 +176,7 @@ def _forward_part(Q: Any, Q_rows: Any, V: Any, O: Any = None, work: Any = None) 
     # lse[i] = m[i] + log(Z_m[i])
     lse = m + np.log(Z_m)
     if work is None:
-        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
         P = np.divide(exp_S, Z_m, out=exp_S)
     return P, O, lse
 
@@ -189,19 +191,19 @@ def _backward_part(Q: Any, Q_rows: Any, lse: Any, dO: Any, V: Any, D: Any, P: An
     if P is None:
         # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
         S = np.matmul(Q_rows, (Q / math.sqrt(d_k)).T, out=space_1)
-        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
         P = np.subtract(S, lse, out=S)
         np.exp(P, out=P)
-    # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+    # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
     dV = np.matmul(P, dO, out=space_2)
-    # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+    # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
     dP = np.matmul(V, dO.T, out=space_3)
-    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+    # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dP_D = np.subtract(dP, D, out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
-    # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
+    # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
     dQ_sum = np.matmul(dS.T, Q_rows, out=dQ_sum)
-    # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
+    # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
     dQ_sum_2 = np.matmul(dS, Q, out=space_4)
     return dV, dQ_sum, dQ_sum_2
 

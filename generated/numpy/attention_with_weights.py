@@ -29,7 +29,7 @@ Saved for the backward pass:
     P: for dS
     R: for dV and F
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV[b,j,e] = sum(i, dO[b,i,e]*R[b,i,j])
     dR_total[b,i,j] = dR[b,i,j] + sum(e, dO[b,i,e]*V[b,j,e])
@@ -101,7 +101,7 @@ def forward(Q: Any, K: Any, V: Any, bias: Any, A: Any, D: Any, scale: Any) -> tu
     exp_masked_A = np.subtract(masked_A, np.where(m > -1e30, m, 0)[..., None], out=masked_A)
     np.exp(exp_masked_A, out=exp_masked_A)
     Z_m = exp_masked_A.sum(axis=-1)
-    # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
+    # Finite form: P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
     P = np.divide(exp_masked_A, np.maximum(Z_m, 1)[..., None], out=exp_masked_A)
     # R[b,i,j] = D[b,i,j]*P[b,i,j]
     R = D * P
@@ -119,25 +119,25 @@ def backward(dO: Any, dR: Any, saved: Saved) -> tuple[Array, Array, Array, Array
     M = K.shape[1]
     dO = _upstream("dO", dO, (B, N, d_v), Q.dtype)
     dR = _upstream("dR", dR, (B, N, M), Q.dtype)
-    # dV[b,j,e] = sum(i, dO[b,i,e]*R[b,i,j])
+    # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*R[b,i,j])
     dV = R.mT @ dO
-    # dR_total[b,i,j] = dR[b,i,j] + sum(e, dO[b,i,e]*V[b,j,e])
+    # Lemma: dR_total[b,i,j] = dR[b,i,j] + sum(e, dO[b,i,e]*V[b,j,e])
     dR_total = dO @ V.mT
     dR_total += dR
-    # dP[b,i,j] = dR_total[b,i,j]*D[b,i,j]
+    # Lemma: dP[b,i,j] = dR_total[b,i,j]*D[b,i,j]
     dP = dR_total * D
-    # F[b,i] = sum(j, dR_total[b,i,j]*R[b,i,j])
+    # Named sum: F[b,i] = sum(j, dR_total[b,i,j]*R[b,i,j])
     F = np.vecdot(dR_total, R)
-    # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - F[b,i])
+    # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - F[b,i])
     dS = np.subtract(dP, F[..., None], out=dP)
     dS *= P
-    # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
+    # Lemma: dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
     dQ = dS @ K
     dQ *= scale
-    # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
+    # Lemma: dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
     dK = dS.mT @ Q
     dK *= scale
-    # dbias[b,i,j] = dS[b,i,j]
+    # Lemma: dbias[b,i,j] = dS[b,i,j]
     dbias = dS.copy()
     return dQ, dK, dV, dbias
 
@@ -163,25 +163,26 @@ def jvp(
         np.exp(exp_S, out=exp_S)
     # Z_m[b,i] = sum(k, where(0 < A[b,i,k], 1, 0)*exp(S[b,i,k] - m[b,i]))
     Z_m = np.where(less_A, exp_S, 0).sum(axis=-1)
-    # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
+    # Finite form: P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         P = np.where(less_A, exp_S / Z_m[..., None], 0)
     # R[b,i,j] = D[b,i,j]*P[b,i,j]
     R = D * P
     # O[b,i,e] = sum(j, R[b,i,j]*V[b,j,e])
     O = R @ V
-    # tS[b,i,j] = scale*sum(d, K[b,j,d]*tQ[b,i,d]) + scale*sum(d, Q[b,i,d]*tK[b,j,d]) + tbias[b,i,j]
+    # Tangent: tS[b,i,j] = scale*sum(d, K[b,j,d]*tQ[b,i,d]) + scale*sum(d, Q[b,i,d]*tK[b,j,d]) +
+    #     tbias[b,i,j]
     tS = tQ @ K.mT
     tS *= scale
     tS += scale * (Q @ tK.mT)
     tS += tbias
-    # tF[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
+    # Named sum: tF[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
     tF = np.vecdot(P, tS)
-    # tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tF[b,i])
+    # Tangent: tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tF[b,i])
     tP = np.multiply(P, tS - tF[..., None], out=P)
-    # tR[b,i,j] = tP[b,i,j]*D[b,i,j]
+    # Tangent: tR[b,i,j] = tP[b,i,j]*D[b,i,j]
     tR = np.multiply(tP, D, out=tP)
-    # tO[b,i,e] = sum(j, tR[b,i,j]*V[b,j,e]) + sum(j, R[b,i,j]*tV[b,j,e])
+    # Tangent: tO[b,i,e] = sum(j, tR[b,i,j]*V[b,j,e]) + sum(j, R[b,i,j]*tV[b,j,e])
     tO = tR @ V
     tO += R @ tV
     return (O, R), (tO, tR)

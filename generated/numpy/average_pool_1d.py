@@ -15,7 +15,7 @@ Shapes:
 
 Nothing is saved for the backward pass.
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,c,l] = 1/size(K)*sum(i,k, dY[b,c,i]*delta(stride*i + k - pad,l))
 
@@ -76,7 +76,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     """Return dX, the gradient with upstream dY."""
     K, B, C, I, stride, pad, L, dtype = saved
     dY = _upstream("dY", dY, (B, C, I), dtype)
-    # dX[b,c,l] = 1/size(K)*sum(i,k, dY[b,c,i]*delta(stride*i + k - pad,l))
+    # Lemma: dX[b,c,l] = 1/size(K)*sum(i,k, dY[b,c,i]*delta(stride*i + k - pad,l))
     dX = _place(np.broadcast_to(dY[..., None], (B, C, I, K)).copy(), 2, L, -pad, stride, 1) / K
     return dX
 
@@ -94,7 +94,7 @@ def jvp(X: Any, window: int, stride: int, pad: int, tX: Any) -> tuple[Array, Arr
     # Y[b,c,i] = sum(k, X[b,c,stride*i + k - pad])/size(K)
     Y = _read(X, {2: (-pad, (stride, I), (1, K))}).sum(axis=-1)
     Y /= K
-    # tY[b,c,i] = 1/size(K)*sum(k, tX[b,c,stride*i + k - pad])
+    # Tangent: tY[b,c,i] = 1/size(K)*sum(k, tX[b,c,stride*i + k - pad])
     tY = _read(tX, {2: (-pad, (stride, I), (1, K))}).sum(axis=-1)
     tY /= K
     return Y, tY

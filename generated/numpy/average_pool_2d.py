@@ -17,7 +17,7 @@ Shapes:
 
 Nothing is saved for the backward pass.
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,c,p,q] = 1/(size(K)*size(M))*sum(i,j,k,m, dY[b,c,i,j]*delta(stride*i + k -
         pad,p)*delta(stride*j + m - pad,q))
@@ -85,7 +85,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     """Return dX, the gradient with upstream dY."""
     K, M, B, C, I, J, stride, pad, Q, P, dtype = saved
     dY = _upstream("dY", dY, (B, C, I, J), dtype)
-    # dX[b,c,p,q] = 1/(size(K)*size(M))*sum(i,j,k,m, dY[b,c,i,j]*delta(stride*i + k -
+    # Lemma: dX[b,c,p,q] = 1/(size(K)*size(M))*sum(i,j,k,m, dY[b,c,i,j]*delta(stride*i + k -
     #     pad,p)*delta(stride*j + m - pad,q))
     dX = _place(
         np.broadcast_to(
@@ -116,7 +116,7 @@ def jvp(X: Any, window: int, stride: int, pad: int, tX: Any) -> tuple[Array, Arr
     # Y[b,c,i,j] = sum(k,m, X[b,c,stride*i + k - pad,stride*j + m - pad])/(size(K)*size(M))
     Y = _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).sum(axis=(3, 5))
     Y /= K * M
-    # tY[b,c,i,j] = 1/(size(K)*size(M))*sum(k,m, tX[b,c,stride*i + k - pad,stride*j + m - pad])
+    # Tangent: tY[b,c,i,j] = 1/(size(K)*size(M))*sum(k,m, tX[b,c,stride*i + k - pad,stride*j + m - pad])
     tY = _read(tX, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).sum(axis=(3, 5))
     tY /= K * M
     return Y, tY

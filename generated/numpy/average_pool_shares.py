@@ -21,7 +21,7 @@ Saved for the backward pass:
 
     r: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,p,q] = sum(i,j,k,m, dY[b,i,j]*r[i,j]*delta(stride_i*i + k - pad_i,p)*delta(stride_j*j + m -
         pad_j,q))
@@ -93,8 +93,8 @@ def backward(dY: Any, saved: Saved) -> Array:
     I = r.shape[0]
     J = r.shape[-1]
     dY = _upstream("dY", dY, (B, I, J), r.dtype)
-    # dX[b,p,q] = sum(i,j,k,m, dY[b,i,j]*r[i,j]*delta(stride_i*i + k - pad_i,p)*delta(stride_j*j + m -
-    #     pad_j,q))
+    # Lemma: dX[b,p,q] = sum(i,j,k,m, dY[b,i,j]*r[i,j]*delta(stride_i*i + k - pad_i,p)*delta(stride_j*j +
+    #     m - pad_j,q))
     dX = _place(
         np.broadcast_to(
             _place(np.broadcast_to((dY * r)[..., None], (B, I, J, M)).copy(), 2, Q, -pad_j, stride_j, 1).mT[..., None], (B, Q, I, K)
@@ -125,7 +125,7 @@ def jvp(X: Any, r: Any, height: int, width: int, stride_i: int, stride_j: int, p
     # Y[b,i,j] = r[i,j]*sum(k,m, X[b,stride_i*i + k - pad_i,stride_j*j + m - pad_j])
     Y = _read(X, {1: (-pad_i, (stride_i, I), (1, K)), 2: (-pad_j, (stride_j, J), (1, M))}).sum(axis=(2, 4))
     Y *= r
-    # tY[b,i,j] = r[i,j]*sum(k,m, tX[b,stride_i*i + k - pad_i,stride_j*j + m - pad_j])
+    # Tangent: tY[b,i,j] = r[i,j]*sum(k,m, tX[b,stride_i*i + k - pad_i,stride_j*j + m - pad_j])
     tY = _read(tX, {1: (-pad_i, (stride_i, I), (1, K)), 2: (-pad_j, (stride_j, J), (1, M))}).sum(axis=(2, 4))
     tY *= r
     return Y, tY

@@ -21,7 +21,7 @@ Saved for the backward pass:
     m: for dg, dv, dm and dX
     v: for dg, dv, dm and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dg = (v + eps 1^T)^o(-1/2) o (1^T (dY o (X - 1 m)))
     db = 1^T dY
@@ -86,19 +86,19 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     N = X.shape[0]
     C = X.shape[-1]
     dY = _upstream("dY", dY, (N, C), X.dtype)
-    # dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
+    # Lemma: dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
     v_eps = v + eps
     rsqrt_v_eps = 1 / np.sqrt(v_eps)
     X_m = X - m
     dY_X_m = (dY * X_m).sum(axis=0)
     dg = rsqrt_v_eps * dY_X_m
-    # db[c] = sum(n, dY[n,c])
+    # Lemma: db[c] = sum(n, dY[n,c])
     db = dY.sum(axis=0)
-    # dv[c] = -(1/2)*g[c]/(v[c] + eps)^(3/2)*sum(n, dY[n,c]*(X[n,c] - m[c]))
+    # Lemma: dv[c] = -(1/2)*g[c]/(v[c] + eps)^(3/2)*sum(n, dY[n,c]*(X[n,c] - m[c]))
     dv = -0.5 * g * dY_X_m / v_eps**1.5
-    # dm[c] = -(2*dv[c]/size(N)*sum(n, X[n,c] - m[c]) + g[c]/sqrt(v[c] + eps)*sum(n, dY[n,c]))
+    # Lemma: dm[c] = -(2*dv[c]/size(N)*sum(n, X[n,c] - m[c]) + g[c]/sqrt(v[c] + eps)*sum(n, dY[n,c]))
     dm = -(2 * dv * X_m.sum(axis=0) / N + g * rsqrt_v_eps * db)
-    # dX[n,c] = dm[c]/size(N) + 2*dv[c]*(X[n,c] - m[c])/size(N) + dY[n,c]*g[c]/sqrt(v[c] + eps)
+    # Lemma: dX[n,c] = dm[c]/size(N) + 2*dv[c]*(X[n,c] - m[c])/size(N) + dY[n,c]*g[c]/sqrt(v[c] + eps)
     dX = np.multiply(X_m, dv * 2 / N, out=X_m)
     dX += dm / N
     dX += dY * g * rsqrt_v_eps
@@ -120,11 +120,11 @@ def jvp(X: Any, g: Any, b: Any, eps: Any, tX: Any, tg: Any, tb: Any) -> tuple[Ar
     rsqrt_v_eps = 1 / np.sqrt(v_eps)
     Y = X_m * (g * rsqrt_v_eps)
     Y += b
-    # tm[c] = 1/size(N)*sum(n, tX[n,c])
+    # Tangent: tm[c] = 1/size(N)*sum(n, tX[n,c])
     tm = tX.sum(axis=0) / N
-    # tv[c] = 2/size(N)*(sum(n, (X[n,c] - m[c])*tX[n,c]) - tm[c]*sum(n, X[n,c] - m[c]))
+    # Tangent: tv[c] = 2/size(N)*(sum(n, (X[n,c] - m[c])*tX[n,c]) - tm[c]*sum(n, X[n,c] - m[c]))
     tv = 2 * ((X_m * tX).sum(axis=0) - tm * X_m.sum(axis=0)) / N
-    # tY[n,c] = (X[n,c] - m[c])/sqrt(v[c] + eps)*tg[c] + g[c]/sqrt(v[c] + eps)*tX[n,c] -
+    # Tangent: tY[n,c] = (X[n,c] - m[c])/sqrt(v[c] + eps)*tg[c] + g[c]/sqrt(v[c] + eps)*tX[n,c] -
     #     tm[c]*g[c]/sqrt(v[c] + eps) - (1/2)*tv[c]*g[c]*(X[n,c] - m[c])/(v[c] + eps)^(3/2) + tb[c]
     tY = X_m * (rsqrt_v_eps * tg)
     tY += g * rsqrt_v_eps * tX

@@ -21,7 +21,7 @@ Saved for the backward pass:
     v: for dg and dX
     eps: for dg and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dg = (v + eps 1^T)^o(-1/2) o (1^T (dY o (X - 1 m)))
     dX = dY o (1 g) o (1 (v + eps 1^T)^o(-1/2))
@@ -81,6 +81,7 @@ def forward(X: Any, g: Any, b: Any, m: Any, v: Any, eps: Any) -> tuple[Array, Sa
     if _whole(N * C, X):
         Y = _forward_part(m, X, v, eps, g, b)
     else:
+        # In parts of N: each stays in the cache.
         Y = np.empty((N, C), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -98,12 +99,12 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     N = X.shape[0]
     C = X.shape[-1]
     dY = _upstream("dY", dY, (N, C), X.dtype)
-    # dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
+    # Lemma: dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
     rsqrt_v = 1 / np.sqrt(v + eps)
     dg = rsqrt_v * (dY * (X - m)).sum(axis=0)
-    # dX[n,c] = dY[n,c]*g[c]/sqrt(v[c] + eps)
+    # Lemma: dX[n,c] = dY[n,c]*g[c]/sqrt(v[c] + eps)
     dX = dY * (g * rsqrt_v)
-    # db[c] = sum(n, dY[n,c])
+    # Lemma: db[c] = sum(n, dY[n,c])
     db = dY.sum(axis=0)
     return dX, dg, db
 
@@ -117,7 +118,7 @@ def jvp(X: Any, g: Any, b: Any, m: Any, v: Any, eps: Any, tX: Any, tg: Any, tb: 
     rsqrt_v = 1 / np.sqrt(v + eps)
     Y = X_m * (g * rsqrt_v)
     Y += b
-    # tY[n,c] = (X[n,c] - m[c])/sqrt(v[c] + eps)*tg[c] + g[c]/sqrt(v[c] + eps)*tX[n,c] + tb[c]
+    # Tangent: tY[n,c] = (X[n,c] - m[c])/sqrt(v[c] + eps)*tg[c] + g[c]/sqrt(v[c] + eps)*tX[n,c] + tb[c]
     tY = np.multiply(X_m, rsqrt_v * tg, out=X_m)
     tY += g * rsqrt_v * tX
     tY += tb

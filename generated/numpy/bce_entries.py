@@ -17,7 +17,7 @@ Saved for the backward pass:
     t: for dx
     tiny: for dt and dx
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dt = dL o ([tiny < 1 - x[i]] o log(1 - x) - 100 [1 - x[i] <= tiny] - ([tiny < x[i]] o log(x) -
         100 [x[i] <= tiny]))
@@ -72,12 +72,12 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     N = x.shape[0]
     dL = _upstream("dL", dL, (N,), x.dtype)
     x_shifted = 1 - x
-    # dt[i] = dL[i]*(where(tiny < 1 - x[i], 1, 0)*log(1 - x[i]) - 100*where(1 - x[i] <= tiny, 1, 0) -
-    #     (where(tiny < x[i], 1, 0)*log(x[i]) - 100*where(x[i] <= tiny, 1, 0)))
+    # Lemma: dt[i] = dL[i]*(where(tiny < 1 - x[i], 1, 0)*log(1 - x[i]) - 100*where(1 - x[i] <= tiny, 1, 0)
+    #     - (where(tiny < x[i], 1, 0)*log(x[i]) - 100*where(x[i] <= tiny, 1, 0)))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         dt = dL * (np.where(x_shifted <= tiny, -100, np.log(x_shifted)) - np.where(x <= tiny, -100, np.log(x)))
-    # dx[i] = dL[i]*((1 - t[i])*where(tiny < 1 - x[i], 1, 0)/(1 - x[i]) - t[i]*where(tiny < x[i], 1,
-    #     0)/x[i])
+    # Lemma: dx[i] = dL[i]*((1 - t[i])*where(tiny < 1 - x[i], 1, 0)/(1 - x[i]) - t[i]*where(tiny < x[i],
+    #     1, 0)/x[i])
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         dx = dL * (np.where(tiny < x_shifted, (1 - t) / x_shifted, 0) - np.where(tiny < x, t / x, 0))
     return dx, dt
@@ -95,8 +95,8 @@ def jvp(x: Any, t: Any, tiny: Any, tx: Any, tt: Any) -> tuple[Array, Array]:
     # L[i] = -(1 - t[i])*(-100*where(1 - x[i] <= tiny, 1, 0) + where(tiny < 1 - x[i], 1, 0)*log(1 - x[i]))
     #     - t[i]*(-100*where(x[i] <= tiny, 1, 0) + where(tiny < x[i], 1, 0)*log(x[i]))
     L = -t_shifted * masked_x_shifted - t * masked_x
-    # tL[i] = (where(tiny < 1 - x[i], 1, 0)*log(1 - x[i]) - 100*where(1 - x[i] <= tiny, 1, 0))*tt[i] -
-    #     (where(tiny < x[i], 1, 0)*log(x[i]) - 100*where(x[i] <= tiny, 1, 0))*tt[i] + (1 -
+    # Tangent: tL[i] = (where(tiny < 1 - x[i], 1, 0)*log(1 - x[i]) - 100*where(1 - x[i] <= tiny, 1,
+    #     0))*tt[i] - (where(tiny < x[i], 1, 0)*log(x[i]) - 100*where(x[i] <= tiny, 1, 0))*tt[i] + (1 -
     #     t[i])*where(tiny < 1 - x[i], 1, 0)/(1 - x[i])*tx[i] - t[i]*where(tiny < x[i], 1, 0)/x[i]*tx[i]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         tL = (

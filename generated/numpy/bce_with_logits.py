@@ -14,7 +14,7 @@ Saved for the backward pass:
     Z: for dZ
     T: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = dL (sigmoid(Z) - T) / (B N)
 
@@ -63,6 +63,7 @@ def forward(Z: Any, T: Any) -> tuple[Array, Saved]:
     if _whole(B * N, Z):
         L_sum = _forward_part(Z, T)
     else:
+        # In parts of B: each stays in the cache.
 
         def run(parts: Any) -> Any:
             L_sum = np.zeros((), Z.dtype)
@@ -86,6 +87,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(B * N, Z):
         dZ = _backward_part(Z, T, dL, B)
     else:
+        # In parts of B: each stays in the cache.
         dZ = np.empty((B, N), Z.dtype)
 
         def run(parts: Any) -> Any:
@@ -105,7 +107,7 @@ def jvp(Z: Any, T: Any, tZ: Any) -> tuple[Array, Array]:
     N = Z.shape[-1]
     # L = sum(i,j, -Z[i,j]*T[i,j] + softplus(Z[i,j]))/(size(B)*size(N))
     L = (np.logaddexp(Z, 0) - Z * T).sum() / (B * N)
-    # tL = 1/(size(B)*size(N))*(sum(i,j, sigmoid(Z[i,j])*tZ[i,j]) - sum(i,j, T[i,j]*tZ[i,j]))
+    # Tangent: tL = 1/(size(B)*size(N))*(sum(i,j, sigmoid(Z[i,j])*tZ[i,j]) - sum(i,j, T[i,j]*tZ[i,j]))
     tL = (np.vecdot(_sigmoid(Z), tZ).sum() - np.vecdot(T, tZ).sum()) / (B * N)
     return L, tL
 
@@ -122,7 +124,7 @@ def _forward_part(Z: Any, T: Any) -> Any:
 def _backward_part(Z: Any, T: Any, dL: Any, B: int) -> Any:
     """One part along B, or the whole: dZ."""
     N = Z.shape[-1]
-    # dZ[i,j] = dL/(size(B)*size(N))*(sigmoid(Z[i,j]) - T[i,j])
+    # Lemma: dZ[i,j] = dL/(size(B)*size(N))*(sigmoid(Z[i,j]) - T[i,j])
     Z_T = _sigmoid(Z)
     Z_T -= T
     dZ = np.multiply(Z_T, dL / (B * N), out=Z_T)

@@ -16,7 +16,7 @@ Saved for the backward pass:
     t: for dx
     p: for dt and dx
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dt = dL o ((p - 1) o softplus(-x) - x)
     dx = dL o (1 - t - (t o (p - 1) + 1) o sigmoid(-x))
@@ -66,10 +66,10 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     x, t, p = saved
     N = x.shape[0]
     dL = _upstream("dL", dL, (N,), x.dtype)
-    # dt[i] = dL[i]*((p[i] - 1)*softplus(-x[i]) - x[i])
+    # Lemma: dt[i] = dL[i]*((p[i] - 1)*softplus(-x[i]) - x[i])
     p_shifted = p - 1
     dt = dL * (p_shifted * np.logaddexp(-x, 0) - x)
-    # dx[i] = dL[i]*(1 - t[i] - (t[i]*(p[i] - 1) + 1)*sigmoid(-x[i]))
+    # Lemma: dx[i] = dL[i]*(1 - t[i] - (t[i]*(p[i] - 1) + 1)*sigmoid(-x[i]))
     dx = dL * (1 - t - (t * p_shifted + 1) * _sigmoid(-x))
     return dx, dt
 
@@ -84,8 +84,8 @@ def jvp(x: Any, t: Any, p: Any, tx: Any, tt: Any) -> tuple[Array, Array]:
     t_shifted_2 = t * p_shifted + 1
     softplus_x = np.logaddexp(-x, 0)
     L = t_shifted * x + t_shifted_2 * softplus_x
-    # tL[i] = (p[i] - 1)*softplus(-x[i])*tt[i] - x[i]*tt[i] + (1 - t[i])*tx[i] - (t[i]*(p[i] - 1) +
-    #     1)*sigmoid(-x[i])*tx[i]
+    # Tangent: tL[i] = (p[i] - 1)*softplus(-x[i])*tt[i] - x[i]*tt[i] + (1 - t[i])*tx[i] - (t[i]*(p[i] - 1)
+    #     + 1)*sigmoid(-x[i])*tx[i]
     tL = p_shifted * softplus_x * tt - x * tt + t_shifted * tx - t_shifted_2 * _sigmoid(-x) * tx
     return L, tL
 

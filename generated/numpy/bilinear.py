@@ -17,7 +17,7 @@ Saved for the backward pass:
     Z: for dX and dW
     W: for dX and dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[i,k] = sum(o,l, dY[i,o]*W[o,k,l]*Z[i,l])
     dW[o,k,l] = sum(i, dY[i,o]*X[i,k]*Z[i,l])
@@ -75,14 +75,14 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     N = X.shape[-1]
     M = Z.shape[-1]
     dY = _upstream("dY", dY, (B, O), X.dtype)
-    # dX[i,k] = sum(o,l, dY[i,o]*W[o,k,l]*Z[i,l])
+    # Lemma: dX[i,k] = sum(o,l, dY[i,o]*W[o,k,l]*Z[i,l])
     dX = ((W.transpose(1, 2, 0) @ dY.T).transpose(2, 0, 1) @ Z[..., None])[..., 0].copy()
-    # dW[o,k,l] = sum(i, dY[i,o]*X[i,k]*Z[i,l])
+    # Lemma: dW[o,k,l] = sum(i, dY[i,o]*X[i,k]*Z[i,l])
     dY_X = dY[..., None] * X[:, None, :]
     dW = dY_X.transpose(1, 2, 0) @ Z
-    # dZ[i,l] = sum(o,k, dY[i,o]*X[i,k]*W[o,k,l])
+    # Lemma: dZ[i,l] = sum(o,k, dY[i,o]*X[i,k]*W[o,k,l])
     dZ = dY_X.reshape(B, O * N) @ W.reshape(O * N, M)
-    # db[o] = sum(i, dY[i,o])
+    # Lemma: db[o] = sum(i, dY[i,o])
     db = dY.sum(axis=0)
     return dX, dZ, dW, db
 
@@ -98,7 +98,7 @@ def jvp(X: Any, Z: Any, W: Any, b: Any, tX: Any, tZ: Any, tW: Any, tb: Any) -> t
     # Y[i,o] = sum(k,l, X[i,k]*W[o,k,l]*Z[i,l]) + b[o]
     X_W = (W.mT @ X.T).transpose(2, 0, 1)
     Y = (X_W @ Z[..., None])[..., 0] + b
-    # tY[i,o] = sum(k,l, W[o,k,l]*Z[i,l]*tX[i,k]) + sum(k,l, X[i,k]*Z[i,l]*tW[o,k,l]) + sum(l,k,
+    # Tangent: tY[i,o] = sum(k,l, W[o,k,l]*Z[i,l]*tX[i,k]) + sum(k,l, X[i,k]*Z[i,l]*tW[o,k,l]) + sum(l,k,
     #     X[i,k]*W[o,k,l]*tZ[i,l]) + tb[o]
     tY = (X[..., None] * Z[:, None, :]).reshape(B, N * M) @ tW.reshape(O, N * M).T
     tY += ((W @ Z.T).transpose(2, 0, 1) @ tX[..., None])[..., 0]

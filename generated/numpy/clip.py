@@ -25,7 +25,7 @@ Saved for the backward pass:
     R: for dS
     C: for dS
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dS = dL (R / 2 - diag(1) + C / 2) / B
     dscale = sum(dS o (U V^T))
@@ -78,13 +78,13 @@ def forward(X: Any, Y: Any, scale: Any) -> tuple[Array, Saved]:
     _check(X=X, Y=Y, scale=scale)
     B = X.shape[0]
     _nonempty(B=B)
-    # Z[i] = sum(e, X[i,e]^2)
+    # Named sum: Z[i] = sum(e, X[i,e]^2)
     Z = np.vecdot(X, X)
-    # U[i,d] = X[i,d]/sqrt(Z[i])
+    # Equation: U[i,d] = X[i,d]/sqrt(Z[i])
     U = X / np.sqrt(Z)[:, None]
-    # E[i] = sum(e, Y[i,e]^2)
+    # Named sum: E[i] = sum(e, Y[i,e]^2)
     E = np.vecdot(Y, Y)
-    # V[i,d] = Y[i,d]/sqrt(E[i])
+    # Equation: V[i,d] = Y[i,d]/sqrt(E[i])
     V = Y / np.sqrt(E)[:, None]
     # S[i,j] = scale*sum(d, U[i,d]*V[j,d])
     S = U @ V.T
@@ -95,7 +95,7 @@ def forward(X: Any, Y: Any, scale: Any) -> tuple[Array, Saved]:
     exp_S = S - m[:, None]
     np.exp(exp_S, out=exp_S)
     A_m = exp_S.sum(axis=-1)
-    # R[i,j] = exp(S[i,j] - m[i])/A_m[i]
+    # Finite form: R[i,j] = exp(S[i,j] - m[i])/A_m[i]
     R = np.divide(exp_S, A_m[:, None], out=exp_S)
     # c[j] = max(k, S[k,j])
     c = S.max(axis=0)
@@ -103,9 +103,10 @@ def forward(X: Any, Y: Any, scale: Any) -> tuple[Array, Saved]:
     exp_S_2 = S - c
     np.exp(exp_S_2, out=exp_S_2)
     G_m = exp_S_2.sum(axis=0)
-    # C[i,j] = exp(S[i,j] - c[j])/G_m[j]
+    # Finite form: C[i,j] = exp(S[i,j] - c[j])/G_m[j]
     C = np.divide(exp_S_2, G_m, out=exp_S_2)
-    # L = 1/2*(-sum(i, S[i,i] - (m[i] + log(A_m[i]))) - sum(i, S[i,i] - (c[i] + log(G_m[i]))))/size(B)
+    # Finite form: L = 1/2*(-sum(i, S[i,i] - (m[i] + log(A_m[i]))) - sum(i, S[i,i] - (c[i] +
+    #     log(G_m[i]))))/size(B)
     S_scaled = np.diagonal(S, axis1=0, axis2=1)
     L = 0.5 * (-(S_scaled - (m + np.log(A_m))).sum() - (S_scaled - (c + np.log(G_m))).sum()) / B
     return L, Saved(scale, Z, U, E, V, R, C)
@@ -116,27 +117,27 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array, Array]:
     scale, Z, U, E, V, R, C = saved
     B = Z.shape[0]
     dL = _upstream("dL", dL, (), scale.dtype)
-    # dS[i,j] = dL/size(B)*(1/2*R[i,j] - delta(i,j) + 1/2*C[i,j])
+    # Lemma: dS[i,j] = dL/size(B)*(1/2*R[i,j] - delta(i,j) + 1/2*C[i,j])
     dS = R * 0.5
     dS -= np.eye(B, dtype=Z.dtype)
     dS += 0.5 * C
     dS *= dL / B
-    # dscale = sum(i,j, dS[i,j]*sum(d, U[i,d]*V[j,d]))
+    # Lemma: dscale = sum(i,j, dS[i,j]*sum(d, U[i,d]*V[j,d]))
     dscale = np.vecdot(dS, U @ V.T).sum()
-    # dU[i,d] = scale*sum(j, dS[i,j]*V[j,d])
+    # Lemma: dU[i,d] = scale*sum(j, dS[i,j]*V[j,d])
     dU = dS @ V
     dU *= scale
-    # dV[i,d] = scale*sum(i', dS[i',i]*U[i',d])
+    # Lemma: dV[i,d] = scale*sum(i', dS[i',i]*U[i',d])
     dV = dS.T @ U
     dV *= scale
-    # D[i] = sum(d, dV[i,d]*V[i,d])
+    # Named sum: D[i] = sum(d, dV[i,d]*V[i,d])
     D = np.vecdot(dV, V)
-    # dY[i,d] = 1/sqrt(E[i])*(dV[i,d] - V[i,d]*D[i])
+    # Lemma: dY[i,d] = 1/sqrt(E[i])*(dV[i,d] - V[i,d]*D[i])
     dY = np.subtract(dV, V * D[:, None], out=dV)
     dY /= np.sqrt(E)[:, None]
-    # F[i] = sum(d, dU[i,d]*U[i,d])
+    # Named sum: F[i] = sum(d, dU[i,d]*U[i,d])
     F = np.vecdot(dU, U)
-    # dX[i,d] = 1/sqrt(Z[i])*(dU[i,d] - U[i,d]*F[i])
+    # Lemma: dX[i,d] = 1/sqrt(Z[i])*(dU[i,d] - U[i,d]*F[i])
     dX = np.subtract(dU, U * F[:, None], out=dU)
     dX /= np.sqrt(Z)[:, None]
     return dX, dY, dscale
@@ -148,14 +149,14 @@ def jvp(X: Any, Y: Any, scale: Any, tX: Any, tY: Any, tscale: Any) -> tuple[Arra
     _check(X=X, Y=Y, scale=scale, tX=tX, tY=tY, tscale=tscale)
     B = X.shape[0]
     _nonempty(B=B)
-    # Z[i] = sum(e, X[i,e]^2)
+    # Named sum: Z[i] = sum(e, X[i,e]^2)
     Z = np.vecdot(X, X)
-    # U[i,d] = X[i,d]/sqrt(Z[i])
+    # Equation: U[i,d] = X[i,d]/sqrt(Z[i])
     rsqrt_Z = 1 / np.sqrt(Z)
     U = X * rsqrt_Z[:, None]
-    # E[i] = sum(e, Y[i,e]^2)
+    # Named sum: E[i] = sum(e, Y[i,e]^2)
     E = np.vecdot(Y, Y)
-    # V[i,d] = Y[i,d]/sqrt(E[i])
+    # Equation: V[i,d] = Y[i,d]/sqrt(E[i])
     rsqrt_E = 1 / np.sqrt(E)
     V = Y * rsqrt_E[:, None]
     # S[i,j] = scale*sum(d, U[i,d]*V[j,d])
@@ -167,7 +168,7 @@ def jvp(X: Any, Y: Any, scale: Any, tX: Any, tY: Any, tscale: Any) -> tuple[Arra
     exp_S = S - m[:, None]
     np.exp(exp_S, out=exp_S)
     A_m = exp_S.sum(axis=-1)
-    # R[i,j] = exp(S[i,j] - m[i])/A_m[i]
+    # Finite form: R[i,j] = exp(S[i,j] - m[i])/A_m[i]
     R = np.divide(exp_S, A_m[:, None], out=exp_S)
     # c[j] = max(k, S[k,j])
     c = S.max(axis=0)
@@ -175,28 +176,31 @@ def jvp(X: Any, Y: Any, scale: Any, tX: Any, tY: Any, tscale: Any) -> tuple[Arra
     exp_S_2 = S - c
     np.exp(exp_S_2, out=exp_S_2)
     G_m = exp_S_2.sum(axis=0)
-    # C[i,j] = exp(S[i,j] - c[j])/G_m[j]
+    # Finite form: C[i,j] = exp(S[i,j] - c[j])/G_m[j]
     C = np.divide(exp_S_2, G_m, out=exp_S_2)
-    # L = 1/2*(-sum(i, S[i,i] - (m[i] + log(A_m[i]))) - sum(i, S[i,i] - (c[i] + log(G_m[i]))))/size(B)
+    # Finite form: L = 1/2*(-sum(i, S[i,i] - (m[i] + log(A_m[i]))) - sum(i, S[i,i] - (c[i] +
+    #     log(G_m[i]))))/size(B)
     S_scaled = np.diagonal(S, axis1=0, axis2=1)
     L = 0.5 * (-(S_scaled - (m + np.log(A_m))).sum() - (S_scaled - (c + np.log(G_m))).sum()) / B
-    # tD[i] = sum(d, X[i,d]*tX[i,d])
+    # Named sum: tD[i] = sum(d, X[i,d]*tX[i,d])
     tD = np.vecdot(X, tX)
-    # tU[i,d] = 1/sqrt(Z[i])*(tX[i,d] - U[i,d]/sqrt(Z[i])*tD[i])
+    # Tangent: tU[i,d] = 1/sqrt(Z[i])*(tX[i,d] - U[i,d]/sqrt(Z[i])*tD[i])
     tU = U * (rsqrt_Z[:, None] * tD[:, None])
     np.subtract(tX, tU, out=tU)
     tU *= rsqrt_Z[:, None]
-    # tF[i] = sum(d, Y[i,d]*tY[i,d])
+    # Named sum: tF[i] = sum(d, Y[i,d]*tY[i,d])
     tF = np.vecdot(Y, tY)
-    # tV[i,d] = 1/sqrt(E[i])*(tY[i,d] - V[i,d]/sqrt(E[i])*tF[i])
+    # Tangent: tV[i,d] = 1/sqrt(E[i])*(tY[i,d] - V[i,d]/sqrt(E[i])*tF[i])
     tV = V * (rsqrt_E[:, None] * tF[:, None])
     np.subtract(tY, tV, out=tV)
     tV *= rsqrt_E[:, None]
-    # tS[i,j] = sum(d, U[i,d]*V[j,d])*tscale + scale*sum(d, tU[i,d]*V[j,d]) + scale*sum(d, tV[j,d]*U[i,d])
+    # Tangent: tS[i,j] = sum(d, U[i,d]*V[j,d])*tscale + scale*sum(d, tU[i,d]*V[j,d]) + scale*sum(d,
+    #     tV[j,d]*U[i,d])
     tS = np.multiply(U_V, tscale, out=U_V)
     tS += scale * (tU @ V.T)
     tS += scale * (U @ tV.T)
-    # tL = 1/size(B)*(1/2*sum(i,j, tS[i,j]*R[i,j]) - sum(i, tS[i,i]) + 1/2*sum(i,j, tS[i,j]*C[i,j]))
+    # Tangent: tL = 1/size(B)*(1/2*sum(i,j, tS[i,j]*R[i,j]) - sum(i, tS[i,i]) + 1/2*sum(i,j,
+    #     tS[i,j]*C[i,j]))
     tL = (0.5 * np.vecdot(tS, R).sum() - np.diagonal(tS, axis1=0, axis2=1).sum() + 0.5 * np.vecdot(tS, C).sum()) / B
     return L, tL
 

@@ -12,7 +12,7 @@ Shapes:
 
 Nothing is saved for the backward pass.
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,n] = dY[b,position(n)]
     dZ[b,m] = dY[b,m + size(N)]
@@ -66,9 +66,9 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     """Return (dX, dZ), the gradients with upstream dY."""
     N, M, B, F, dtype = saved
     dY = _upstream("dY", dY, (B, F), dtype)
-    # dX[b,n] = dY[b,position(n)]
+    # Lemma: dX[b,n] = dY[b,position(n)]
     dX = _read(dY, {1: (0, (1, N))}).copy()
-    # dZ[b,m] = dY[b,m + size(N)]
+    # Lemma: dZ[b,m] = dY[b,m + size(N)]
     dZ = _read(dY, {1: (N, (1, M))}).copy()
     return dX, dZ
 
@@ -82,7 +82,7 @@ def jvp(X: Any, Z: Any, tX: Any, tZ: Any) -> tuple[Array, Array]:
     F = _length("F", M + N, 0 in (M, N), M=M, N=N)
     # Y[b,f] = X[b,position(f)] + Z[b,f - size(N)]
     Y = _read(X, {1: (0, (1, F))}) + _read(Z, {1: (-N, (1, F))})
-    # tY[b,f] = tX[b,position(f)] + tZ[b,f - size(N)]
+    # Tangent: tY[b,f] = tX[b,position(f)] + tZ[b,f - size(N)]
     tY = _read(tX, {1: (0, (1, F))}) + _read(tZ, {1: (-N, (1, F))})
     return Y, tY
 

@@ -18,7 +18,7 @@ Saved for the backward pass:
     X: for dW
     W: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,c,l] = sum(o,i,k, dY[b,o,i]*delta(stride*i + k - pad,l)*W[o,c,k])
     dW[o,c,k] = sum(b,i, dY[b,o,i]*X[b,c,stride*i + k - pad])
@@ -86,15 +86,15 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     L = X.shape[-1]
     C = X.shape[1]
     dY = _upstream("dY", dY, (B, O, I), X.dtype)
-    # dX[b,c,l] = sum(o,i,k, dY[b,o,i]*delta(stride*i + k - pad,l)*W[o,c,k])
+    # Lemma: dX[b,c,l] = sum(o,i,k, dY[b,o,i]*delta(stride*i + k - pad,l)*W[o,c,k])
     dX = _place(dY.mT[:, None, :, :] @ W.transpose(1, 0, 2)[None, :, :, :], 2, L, -pad, stride, 1)
-    # dW[o,c,k] = sum(b,i, dY[b,o,i]*X[b,c,stride*i + k - pad])
+    # Lemma: dW[o,c,k] = sum(b,i, dY[b,o,i]*X[b,c,stride*i + k - pad])
     dW = (
         (_read(X, {2: (-pad, (stride, I), (1, K))}).transpose(1, 3, 0, 2).reshape(C, K, B * I) @ dY.transpose(1, 0, 2).reshape(O, B * I).T)
         .transpose(2, 0, 1)
         .copy()
     )
-    # dh[o] = sum(b,i, dY[b,o,i])
+    # Lemma: dh[o] = sum(b,i, dY[b,o,i])
     dh = dY.sum(axis=(0, 2))
     return dX, dW, dh
 
@@ -114,7 +114,7 @@ def jvp(X: Any, W: Any, h: Any, stride: int, pad: int, tX: Any, tW: Any, th: Any
     # Y[b,o,i] = sum(c,k, X[b,c,stride*i + k - pad]*W[o,c,k]) + h[o]
     windows_X = _read(X, {2: (-pad, (stride, I), (1, K))})
     Y = (windows_X.transpose(0, 2, 1, 3).reshape(B, I, C * K) @ W.reshape(O, C * K).T).mT + h[:, None]
-    # tY[b,o,i] = sum(c,k, W[o,c,k]*tX[b,c,stride*i + k - pad]) + sum(c,k, X[b,c,stride*i + k -
+    # Tangent: tY[b,o,i] = sum(c,k, W[o,c,k]*tX[b,c,stride*i + k - pad]) + sum(c,k, X[b,c,stride*i + k -
     #     pad]*tW[o,c,k]) + th[o]
     tY = (_read(tX, {2: (-pad, (stride, I), (1, K))}).transpose(0, 2, 1, 3).reshape(B, I, C * K) @ W.reshape(O, C * K).T).mT + (
         windows_X.transpose(0, 2, 1, 3).reshape(B, I, C * K) @ tW.reshape(O, C * K).T

@@ -19,7 +19,7 @@ Saved for the backward pass:
     X: for dW
     W: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,c,p,q] = sum(o,i,j,k,m, dY[b,o,i,j]*delta(stride*i + k - pad,p)*delta(stride*j + m -
         pad,q)*W[o,c,k,m])
@@ -97,7 +97,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     P = X.shape[2]
     C = X.shape[1]
     dY = _upstream("dY", dY, (B, O, I, J), X.dtype)
-    # dX[b,c,p,q] = sum(o,i,j,k,m, dY[b,o,i,j]*delta(stride*i + k - pad,p)*delta(stride*j + m -
+    # Lemma: dX[b,c,p,q] = sum(o,i,j,k,m, dY[b,o,i,j]*delta(stride*i + k - pad,p)*delta(stride*j + m -
     #     pad,q)*W[o,c,k,m])
     dX = (
         _place(
@@ -113,7 +113,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
         .transpose(0, 2, 1, 3)
         .copy()
     )
-    # dW[o,c,k,m] = sum(b,i,j, dY[b,o,i,j]*X[b,c,stride*i + k - pad,stride*j + m - pad])
+    # Lemma: dW[o,c,k,m] = sum(b,i,j, dY[b,o,i,j]*X[b,c,stride*i + k - pad,stride*j + m - pad])
     dW = (
         (
             _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))})
@@ -124,7 +124,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
         .transpose(3, 0, 1, 2)
         .copy()
     )
-    # dh[o] = sum(b,i,j, dY[b,o,i,j])
+    # Lemma: dh[o] = sum(b,i,j, dY[b,o,i,j])
     dh = dY.sum(axis=(0, 2, 3))
     return dX, dW, dh
 
@@ -149,8 +149,8 @@ def jvp(X: Any, W: Any, h: Any, stride: int, pad: int, tX: Any, tW: Any, th: Any
     Y = (windows_X.transpose(0, 2, 4, 1, 3, 5).reshape(B, I, J, C * K * M) @ W.reshape(O, C * K * M).T).transpose(0, 3, 1, 2) + h[
         :, None, None
     ]
-    # tY[b,o,i,j] = sum(c,k,m, W[o,c,k,m]*tX[b,c,stride*i + k - pad,stride*j + m - pad]) + sum(c,k,m,
-    #     X[b,c,stride*i + k - pad,stride*j + m - pad]*tW[o,c,k,m]) + th[o]
+    # Tangent: tY[b,o,i,j] = sum(c,k,m, W[o,c,k,m]*tX[b,c,stride*i + k - pad,stride*j + m - pad]) +
+    #     sum(c,k,m, X[b,c,stride*i + k - pad,stride*j + m - pad]*tW[o,c,k,m]) + th[o]
     tY = (
         _read(tX, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).transpose(0, 2, 4, 1, 3, 5).reshape(B, I, J, C * K * M)
         @ W.reshape(O, C * K * M).T

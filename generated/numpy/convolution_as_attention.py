@@ -18,7 +18,7 @@ Saved for the backward pass:
     A: for dX
     H: for dW
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dW[k,c,o] = sum(b,l, dY[b,l,o]*H[b,k,l,c])
     dH[b,k,l,c] = sum(o, dY[b,l,o]*W[k,c,o])
@@ -84,11 +84,11 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     K = W.shape[0]
     C = W.shape[1]
     dY = _upstream("dY", dY, (B, L, O), W.dtype)
-    # dW[k,c,o] = sum(b,l, dY[b,l,o]*H[b,k,l,c])
+    # Lemma: dW[k,c,o] = sum(b,l, dY[b,l,o]*H[b,k,l,c])
     dW = H.transpose(1, 3, 0, 2).reshape(K, C, B * L) @ dY.reshape(B * L, O)
-    # dH[b,k,l,c] = sum(o, dY[b,l,o]*W[k,c,o])
+    # Lemma: dH[b,k,l,c] = sum(o, dY[b,l,o]*W[k,c,o])
     dH = dY[:, None, :, :] @ W.mT[None, :, :, :]
-    # dX[b,n,c] = sum(k,l, dH[b,k,l,c]*A[k,l,n])
+    # Lemma: dX[b,n,c] = sum(k,l, dH[b,k,l,c]*A[k,l,n])
     dX = (dH.reshape(B, K * L, C).mT @ A.reshape(K * L, L)).mT.copy()
     return dX, dW
 
@@ -109,9 +109,9 @@ def jvp(X: Any, W: Any, pad: int, tX: Any, tW: Any) -> tuple[Array, Array]:
     H = (X.mT[:, None, :, :] @ A.mT[None, :, :, :]).mT
     # Y[b,l,o] = sum(k,c, H[b,k,l,c]*W[k,c,o])
     Y = H.transpose(0, 2, 1, 3).reshape(B, L, K * C) @ W.reshape(K * C, O)
-    # tH[b,k,l,c] = sum(n, A[k,l,n]*tX[b,n,c])
+    # Tangent: tH[b,k,l,c] = sum(n, A[k,l,n]*tX[b,n,c])
     tH = (tX.mT[:, None, :, :] @ A.mT[None, :, :, :]).mT
-    # tY[b,l,o] = sum(k,c, tH[b,k,l,c]*W[k,c,o]) + sum(k,c, H[b,k,l,c]*tW[k,c,o])
+    # Tangent: tY[b,l,o] = sum(k,c, tH[b,k,l,c]*W[k,c,o]) + sum(k,c, H[b,k,l,c]*tW[k,c,o])
     tY = tH.transpose(0, 2, 1, 3).reshape(B, L, K * C) @ W.reshape(K * C, O)
     tY += H.transpose(0, 2, 1, 3).reshape(B, L, K * C) @ tW.reshape(K * C, O)
     return Y, tY

@@ -26,7 +26,7 @@ Saved for the backward pass:
     X: for dW
     W: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,g,c,p,q] = sum(o,i,j,k,m, dY[b,g,o,i,j]*delta(stride_i*i + dilation_i*k -
         pad_i,p)*delta(stride_j*j + dilation_j*m - pad_j,q)*W[g,o,c,k,m])
@@ -122,7 +122,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     P = X.shape[3]
     C = X.shape[2]
     dY = _upstream("dY", dY, (B, G, O, I, J), X.dtype)
-    # dX[b,g,c,p,q] = sum(o,i,j,k,m, dY[b,g,o,i,j]*delta(stride_i*i + dilation_i*k -
+    # Lemma: dX[b,g,c,p,q] = sum(o,i,j,k,m, dY[b,g,o,i,j]*delta(stride_i*i + dilation_i*k -
     #     pad_i,p)*delta(stride_j*j + dilation_j*m - pad_j,q)*W[g,o,c,k,m])
     dX = (
         _place(
@@ -143,8 +143,8 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
         .transpose(1, 0, 3, 2, 4)
         .copy()
     )
-    # dW[g,o,c,k,m] = sum(b,i,j, dY[b,g,o,i,j]*X[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j +
-    #     dilation_j*m - pad_j])
+    # Lemma: dW[g,o,c,k,m] = sum(b,i,j, dY[b,g,o,i,j]*X[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j
+    #     + dilation_j*m - pad_j])
     dW = (
         (
             _read(X, {3: (-pad_i, (stride_i, I), (dilation_i, K)), 4: (-pad_j, (stride_j, J), (dilation_j, M))})
@@ -155,7 +155,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
         .transpose(0, 4, 1, 2, 3)
         .copy()
     )
-    # dh[g,o] = sum(b,i,j, dY[b,g,o,i,j])
+    # Lemma: dh[g,o] = sum(b,i,j, dY[b,g,o,i,j])
     dh = dY.sum(axis=(0, 3, 4))
     return dX, dW, dh
 
@@ -202,9 +202,9 @@ def jvp(
         windows_X.transpose(0, 1, 3, 5, 2, 4, 6).reshape(B, G, I, J, C * K * M).transpose(1, 0, 2, 3, 4)
         @ W.reshape(G, O, C * K * M).mT[:, None, None, :, :]
     ).transpose(1, 0, 4, 2, 3) + h[..., None, None]
-    # tY[b,g,o,i,j] = sum(c,k,m, W[g,o,c,k,m]*tX[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j +
-    #     dilation_j*m - pad_j]) + sum(c,k,m, X[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j +
-    #     dilation_j*m - pad_j]*tW[g,o,c,k,m]) + th[g,o]
+    # Tangent: tY[b,g,o,i,j] = sum(c,k,m, W[g,o,c,k,m]*tX[b,g,c,stride_i*i + dilation_i*k -
+    #     pad_i,stride_j*j + dilation_j*m - pad_j]) + sum(c,k,m, X[b,g,c,stride_i*i + dilation_i*k -
+    #     pad_i,stride_j*j + dilation_j*m - pad_j]*tW[g,o,c,k,m]) + th[g,o]
     tY = (
         _read(tX, {3: (-pad_i, (stride_i, I), (dilation_i, K)), 4: (-pad_j, (stride_j, J), (dilation_j, M))})
         .transpose(0, 1, 3, 5, 2, 4, 6)

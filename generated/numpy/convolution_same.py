@@ -15,7 +15,7 @@ Saved for the backward pass:
     X: for dW
     W: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,l,c] = sum(o,k, dY[b,l - k + pad,o]*W[k,c,o])
     dW[k,c,o] = sum(b,l, dY[b,l,o]*X[b,k + l - pad,c])
@@ -75,9 +75,9 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     K = W.shape[0]
     C = X.shape[-1]
     dY = _upstream("dY", dY, (B, L, O), X.dtype)
-    # dX[b,l,c] = sum(o,k, dY[b,l - k + pad,o]*W[k,c,o])
+    # Lemma: dX[b,l,c] = sum(o,k, dY[b,l - k + pad,o]*W[k,c,o])
     dX = _read(dY, {1: (pad, (1, L), (-1, K))}).reshape(B, L, K * O) @ W.transpose(1, 0, 2).reshape(C, K * O).T
-    # dW[k,c,o] = sum(b,l, dY[b,l,o]*X[b,k + l - pad,c])
+    # Lemma: dW[k,c,o] = sum(b,l, dY[b,l,o]*X[b,k + l - pad,c])
     dW = _read(X, {1: (-pad, (1, K), (1, L))}).transpose(1, 3, 0, 2).reshape(K, C, B * L) @ dY.reshape(B * L, O)
     return dX, dW
 
@@ -95,7 +95,7 @@ def jvp(X: Any, W: Any, pad: int, tX: Any, tW: Any) -> tuple[Array, Array]:
     # Y[b,l,o] = sum(k,c, X[b,k + l - pad,c]*W[k,c,o])
     windows_X = _read(X, {1: (-pad, (1, K), (1, L))})
     Y = windows_X.transpose(0, 2, 1, 3).reshape(B, L, K * C) @ W.reshape(K * C, O)
-    # tY[b,l,o] = sum(c,k, W[k,c,o]*tX[b,k + l - pad,c]) + sum(k,c, X[b,k + l - pad,c]*tW[k,c,o])
+    # Tangent: tY[b,l,o] = sum(c,k, W[k,c,o]*tX[b,k + l - pad,c]) + sum(k,c, X[b,k + l - pad,c]*tW[k,c,o])
     tY = _read(tX, {1: (-pad, (1, K), (1, L))}).transpose(0, 2, 1, 3).reshape(B, L, K * C) @ W.reshape(K * C, O)
     tY += windows_X.transpose(0, 2, 1, 3).reshape(B, L, K * C) @ tW.reshape(K * C, O)
     return Y, tY

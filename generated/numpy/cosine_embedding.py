@@ -25,7 +25,7 @@ Saved for the backward pass:
     c: for dU and dV
     u: for du
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     du = dL ((1 - s) o (1 - [-u[i] > 0])) / (2 B)
     dc = du - dL (s + 1) / (2 B)
@@ -106,6 +106,7 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     if _whole(B * K, X):
         dY, dX = _backward_part(s, u, dL, U, c, V, Y, X, B)
     else:
+        # In parts of B: each stays in the cache.
         dY = np.empty((B, K), X.dtype)
         dX = np.empty((B, K), X.dtype)
 
@@ -137,17 +138,17 @@ def jvp(X: Any, Y: Any, s: Any, margin: Any, tX: Any, tY: Any) -> tuple[Array, A
     s_shifted = 1 - s
     s_shifted_2 = s + 1
     L = 0.5 * (s_shifted * (u + np.maximum(-u, 0)) + s_shifted_2 * (1 - c)).sum() / B
-    # tU[i] = 2*sum(k, X[i,k]*tX[i,k])
+    # Tangent: tU[i] = 2*sum(k, X[i,k]*tX[i,k])
     tU = 2 * np.vecdot(X, tX)
-    # tV[i] = 2*sum(k, Y[i,k]*tY[i,k])
+    # Tangent: tV[i] = 2*sum(k, Y[i,k]*tY[i,k])
     tV = 2 * np.vecdot(Y, tY)
-    # tc[i] = 1/sqrt(U[i]*V[i])*sum(k, Y[i,k]*tX[i,k]) + 1/sqrt(U[i]*V[i])*sum(k, X[i,k]*tY[i,k]) -
-    #     (1/2)*tU[i]*c[i]/U[i] - (1/2)*tV[i]*c[i]/V[i]
+    # Tangent: tc[i] = 1/sqrt(U[i]*V[i])*sum(k, Y[i,k]*tX[i,k]) + 1/sqrt(U[i]*V[i])*sum(k, X[i,k]*tY[i,k])
+    #     - (1/2)*tU[i]*c[i]/U[i] - (1/2)*tV[i]*c[i]/V[i]
     tc = rsqrt_U * np.vecdot(Y, tX) + rsqrt_U * np.vecdot(X, tY) - 0.5 * tU * c / U - 0.5 * tV * c / V
-    # tu[i] = tc[i]
+    # Tangent: tu[i] = tc[i]
     tu = tc.copy()
-    # tL = 1/2/size(B)*(sum(i, tu[i]*(1 - s[i])) - sum(i, tu[i]*(1 - s[i])*where(0 < -u[i], 1, 0)) -
-    #     sum(i, tc[i]*(s[i] + 1)))
+    # Tangent: tL = 1/2/size(B)*(sum(i, tu[i]*(1 - s[i])) - sum(i, tu[i]*(1 - s[i])*where(0 < -u[i], 1,
+    #     0)) - sum(i, tc[i]*(s[i] + 1)))
     tL = 0.5 * (tu @ s_shifted - np.where(-u > 0, tu * s_shifted, 0).sum() - tc @ s_shifted_2) / B
     return L, tL
 
@@ -159,20 +160,20 @@ def _backward_part(
     B_block = s.shape[0]
     K = Y.shape[-1]
     (space_1,) = _spaces(work, s, (B_block, K))
-    # du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
+    # Lemma: du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
     du = 0.5 * dL / B * (1 - s) * (1 - (-u > 0).astype(s.dtype))
-    # dc[i] = du[i] - (1/2)*dL*(s[i] + 1)/size(B)
+    # Lemma: dc[i] = du[i] - (1/2)*dL*(s[i] + 1)/size(B)
     dc = du - 0.5 * dL / B * (s + 1)
-    # dU[i] = -(1/2)*dc[i]*c[i]/U[i]
+    # Lemma: dU[i] = -(1/2)*dc[i]*c[i]/U[i]
     dU = -0.5 * dc * c / U
-    # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
+    # Lemma: dV[i] = -(1/2)*dc[i]*c[i]/V[i]
     dV = -0.5 * dc * c / V
-    # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
+    # Lemma: dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
     dV_Y = np.multiply(Y, dV[:, None] * 2, out=dY)
     rsqrt_U = 1 / np.sqrt(U * V)
     dc_X = np.multiply(X, dc[:, None] * rsqrt_U[:, None], out=space_1)
     dY = np.add(dV_Y, dc_X, out=dV_Y)
-    # dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
+    # Lemma: dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
     dU_X = np.multiply(X, dU[:, None] * 2, out=dX)
     dc_Y = np.multiply(Y, dc[:, None] * rsqrt_U[:, None], out=space_1)
     dX = np.add(dU_X, dc_Y, out=dU_X)

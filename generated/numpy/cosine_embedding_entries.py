@@ -26,7 +26,7 @@ Saved for the backward pass:
     c: for dU and dV
     u: for du
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     du = dL o [s[i] <= 0] o (1 - [-u[i] > 0])
     dc = du - dL o [s[i] > 0]
@@ -107,6 +107,7 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     if _whole(N * K, X):
         dY, dX = _backward_part(s, u, dL, U, c, V, Y, X)
     else:
+        # In parts of N: each stays in the cache.
         dY = np.empty((N, K), X.dtype)
         dX = np.empty((N, K), X.dtype)
 
@@ -135,17 +136,17 @@ def jvp(X: Any, Y: Any, s: Any, margin: Any, eps: Any, tX: Any, tY: Any) -> tupl
     u = c - margin
     # L[i] = where(0 < s[i], 1, 0)*(1 - c[i]) + where(s[i] <= 0, 1, 0)*(u[i] + relu(-u[i]))
     L = np.where(s > 0, 1 - c, u + np.maximum(-u, 0))
-    # tU[i] = 2*sum(k, X[i,k]*tX[i,k])
+    # Tangent: tU[i] = 2*sum(k, X[i,k]*tX[i,k])
     tU = 2 * np.vecdot(X, tX)
-    # tV[i] = 2*sum(k, Y[i,k]*tY[i,k])
+    # Tangent: tV[i] = 2*sum(k, Y[i,k]*tY[i,k])
     tV = 2 * np.vecdot(Y, tY)
-    # tc[i] = 1/sqrt(U[i]*V[i])*sum(k, Y[i,k]*tX[i,k]) + 1/sqrt(U[i]*V[i])*sum(k, X[i,k]*tY[i,k]) -
-    #     (1/2)*tU[i]*c[i]/U[i] - (1/2)*tV[i]*c[i]/V[i]
+    # Tangent: tc[i] = 1/sqrt(U[i]*V[i])*sum(k, Y[i,k]*tX[i,k]) + 1/sqrt(U[i]*V[i])*sum(k, X[i,k]*tY[i,k])
+    #     - (1/2)*tU[i]*c[i]/U[i] - (1/2)*tV[i]*c[i]/V[i]
     tc = rsqrt_U * np.vecdot(Y, tX) + rsqrt_U * np.vecdot(X, tY) - 0.5 * tU * c / U - 0.5 * tV * c / V
-    # tu[i] = tc[i]
+    # Tangent: tu[i] = tc[i]
     tu = tc.copy()
-    # tL[i] = tu[i]*where(s[i] <= 0, 1, 0) - tc[i]*where(0 < s[i], 1, 0) - tu[i]*where(s[i] <= 0, 1,
-    #     0)*where(0 < -u[i], 1, 0)
+    # Tangent: tL[i] = tu[i]*where(s[i] <= 0, 1, 0) - tc[i]*where(0 < s[i], 1, 0) - tu[i]*where(s[i] <= 0,
+    #     1, 0)*where(0 < -u[i], 1, 0)
     less_equal_s = s <= 0
     tL = np.where(less_equal_s, tu, -tc) - np.where(less_equal_s & (-u > 0), tu, 0)
     return L, tL
@@ -158,20 +159,20 @@ def _backward_part(
     N_block = s.shape[0]
     K = Y.shape[-1]
     (space_1,) = _spaces(work, s, (N_block, K))
-    # du[i] = dL[i]*where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0))
+    # Lemma: du[i] = dL[i]*where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0))
     du = np.where(s <= 0, dL * (1 - (-u > 0).astype(s.dtype)), 0)
-    # dc[i] = du[i] - dL[i]*where(0 < s[i], 1, 0)
+    # Lemma: dc[i] = du[i] - dL[i]*where(0 < s[i], 1, 0)
     dc = du - np.where(s > 0, dL, 0)
-    # dU[i] = -(1/2)*dc[i]*c[i]/U[i]
+    # Lemma: dU[i] = -(1/2)*dc[i]*c[i]/U[i]
     dU = -0.5 * dc * c / U
-    # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
+    # Lemma: dV[i] = -(1/2)*dc[i]*c[i]/V[i]
     dV = -0.5 * dc * c / V
-    # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
+    # Lemma: dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
     dV_Y = np.multiply(Y, dV[:, None] * 2, out=dY)
     rsqrt_U = 1 / np.sqrt(U * V)
     dc_X = np.multiply(X, dc[:, None] * rsqrt_U[:, None], out=space_1)
     dY = np.add(dV_Y, dc_X, out=dV_Y)
-    # dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
+    # Lemma: dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
     dU_X = np.multiply(X, dU[:, None] * 2, out=dX)
     dc_Y = np.multiply(Y, dc[:, None] * rsqrt_U[:, None], out=space_1)
     dX = np.add(dU_X, dc_Y, out=dU_X)

@@ -21,7 +21,7 @@ Saved for the backward pass:
     V: for dV, dY and dX
     S: for dU and dV
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dU = -(dS o S o max(U, eps^2 1)^o(-1) o (1 + sign(U - eps^2 1))) / 4
     dV = -(dS o S o max(V, eps^2 1)^o(-1) o (1 + sign(V - eps^2 1))) / 4
@@ -96,6 +96,7 @@ def backward(dS: Any, saved: Saved) -> tuple[Array, Array]:
     if _whole(N * K, X):
         dY, dX = _backward_part(eps, U, dS, S, V, Y, X)
     else:
+        # In parts of N: each stays in the cache.
         dY = np.empty((N, K), X.dtype)
         dX = np.empty((N, K), X.dtype)
 
@@ -124,13 +125,14 @@ def jvp(X: Any, Y: Any, eps: Any, tX: Any, tY: Any) -> tuple[Array, Array]:
     max_V = np.maximum(V, square_eps)
     rsqrt_max_V = 1 / np.sqrt(max_V)
     S = np.vecdot(X, Y) * rsqrt_max_U * rsqrt_max_V
-    # tU[n] = 2*sum(k, X[n,k]*tX[n,k])
+    # Tangent: tU[n] = 2*sum(k, X[n,k]*tX[n,k])
     tU = 2 * np.vecdot(X, tX)
-    # tV[n] = 2*sum(k, Y[n,k]*tY[n,k])
+    # Tangent: tV[n] = 2*sum(k, Y[n,k]*tY[n,k])
     tV = 2 * np.vecdot(Y, tY)
-    # tS[n] = 1/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*sum(k, Y[n,k]*tX[n,k]) + 1/(sqrt(max(U[n],
-    #     eps^2))*sqrt(max(V[n], eps^2)))*sum(k, X[n,k]*tY[n,k]) - (1/4)*tU[n]*S[n]/max(U[n], eps^2)*(1 +
-    #     sign(U[n] - eps^2)) - (1/4)*tV[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
+    # Tangent: tS[n] = 1/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*sum(k, Y[n,k]*tX[n,k]) +
+    #     1/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*sum(k, X[n,k]*tY[n,k]) -
+    #     (1/4)*tU[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2)) - (1/4)*tV[n]*S[n]/max(V[n],
+    #     eps^2)*(1 + sign(V[n] - eps^2))
     tS = (
         rsqrt_max_U * rsqrt_max_V * np.vecdot(Y, tX)
         + rsqrt_max_U * rsqrt_max_V * np.vecdot(X, tY)
@@ -145,20 +147,20 @@ def _backward_part(eps: Any, U: Any, dS: Any, S: Any, V: Any, Y: Any, X: Any, dY
     N_block = U.shape[0]
     K = Y.shape[-1]
     (space_1,) = _spaces(work, U, (N_block, K))
-    # dU[n] = -(1/4)*dS[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))
+    # Lemma: dU[n] = -(1/4)*dS[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))
     square_eps = eps**2
     max_U = np.maximum(U, square_eps)
     dU = -0.25 * dS * S * (1 + np.sign(U - square_eps)) / max_U
-    # dV[n] = -(1/4)*dS[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
+    # Lemma: dV[n] = -(1/4)*dS[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
     max_V = np.maximum(V, square_eps)
     dV = -0.25 * dS * S * (1 + np.sign(V - square_eps)) / max_V
-    # dY[n,k] = 2*dV[n]*Y[n,k] + dS[n]*X[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+    # Lemma: dY[n,k] = 2*dV[n]*Y[n,k] + dS[n]*X[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
     dV_Y = np.multiply(Y, dV[:, None] * 2, out=dY)
     rsqrt_max_U = 1 / np.sqrt(max_U)
     rsqrt_max_V = 1 / np.sqrt(max_V)
     dS_X = np.multiply(X, dS[:, None] * rsqrt_max_U[:, None] * rsqrt_max_V[:, None], out=space_1)
     dY = np.add(dV_Y, dS_X, out=dV_Y)
-    # dX[n,k] = 2*dU[n]*X[n,k] + dS[n]*Y[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+    # Lemma: dX[n,k] = 2*dU[n]*X[n,k] + dS[n]*Y[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
     dU_X = np.multiply(X, dU[:, None] * 2, out=dX)
     dS_Y = np.multiply(Y, dS[:, None] * rsqrt_max_U[:, None] * rsqrt_max_V[:, None], out=space_1)
     dX = np.add(dU_X, dS_Y, out=dU_X)

@@ -19,7 +19,7 @@ Saved for the backward pass:
     T: for dZ
     P: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = dL (P - T) / B
 
@@ -72,6 +72,7 @@ def forward(Z: Any, T: Any, *, validate: bool = False) -> tuple[Array, Saved]:
     if _whole(B * C, Z):
         P, L_sum = _forward_part(Z, T)
     else:
+        # In parts of B: each stays in the cache.
         P = np.empty((B, C), Z.dtype)
 
         def run(parts: Any) -> Any:
@@ -83,7 +84,7 @@ def forward(Z: Any, T: Any, *, validate: bool = False) -> tuple[Array, Saved]:
             return (L_sum,)
 
         (L_sum,) = _together(run, _parts((B,), C, Z, 1), 1)
-    # L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+    # Finite form: L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
     L = -L_sum / B
     return L, Saved(T, P)
 
@@ -97,6 +98,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(B * C, T):
         dZ = _backward_part(T, P, dL, B)
     else:
+        # In parts of B: each stays in the cache.
         dZ = np.empty((B, C), T.dtype)
 
         def run(parts: Any) -> Any:
@@ -121,11 +123,11 @@ def jvp(Z: Any, T: Any, tZ: Any) -> tuple[Array, Array]:
     exp_Z = Z - m[:, None]
     np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+    # Finite form: L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
     L = -np.vecdot(T, Z - (m + np.log(E_m))[:, None]).sum() / B
-    # tL = sum(i,j, 1/size(B)*P[i,j]*tZ[i,j]) - 1/size(B)*sum(i,j, T[i,j]*tZ[i,j])
+    # Tangent: tL = sum(i,j, 1/size(B)*P[i,j]*tZ[i,j]) - 1/size(B)*sum(i,j, T[i,j]*tZ[i,j])
     tL = np.vecdot(P, tZ).sum() / B - np.vecdot(T, tZ).sum() / B
     return L, tL
 
@@ -141,9 +143,9 @@ def _forward_part(Z: Any, T: Any, P: Any = None, work: Any = None) -> Any:
     exp_Z = np.subtract(Z, m[:, None], out=P)
     np.exp(exp_Z, out=exp_Z)
     E_m = _sum(exp_Z, -1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+    # Finite form: L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
     Z_m = np.subtract(Z, (m + np.log(E_m))[:, None], out=space_1)
     L_sum = np.vecdot(T, Z_m).sum()
     return P, L_sum
@@ -151,7 +153,7 @@ def _forward_part(Z: Any, T: Any, P: Any = None, work: Any = None) -> Any:
 
 def _backward_part(T: Any, P: Any, dL: Any, B: int, dZ: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
-    # dZ[i,j] = dL/size(B)*(P[i,j] - T[i,j])
+    # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - T[i,j])
     P_T = np.subtract(P, T, out=dZ)
     dZ = np.multiply(P_T, dL / B, out=P_T)
     return dZ

@@ -22,7 +22,7 @@ Saved for the backward pass:
     E_m: for dT
     P: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dT = -(1 - eps) ((dL 1^T) o (1 w) o (Z - log(E) 1^T))
     D = ((1 - eps) T + eps 1 / C) w
@@ -83,6 +83,7 @@ def forward(Z: Any, T: Any, w: Any, eps: Any) -> tuple[Array, Saved]:
     if _whole(B * C, Z):
         m, E_m, P, L = _forward_part(Z, eps, T, w)
     else:
+        # In parts of B: each stays in the cache.
         m = np.empty((B,), Z.dtype)
         E_m = np.empty((B,), Z.dtype)
         P = np.empty((B, C), Z.dtype)
@@ -107,6 +108,7 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     if _whole(B * C, Z):
         dT, dZ = _backward_part(eps, E_m, m, Z, dL, w, T, P)
     else:
+        # In parts of B: each stays in the cache.
         dT = np.empty((B, C), Z.dtype)
         dZ = np.empty((B, C), Z.dtype)
 
@@ -132,16 +134,16 @@ def jvp(Z: Any, T: Any, w: Any, eps: Any, tZ: Any, tT: Any) -> tuple[Array, Arra
     exp_Z = Z - m[:, None]
     np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L[i] = -sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C))*(Z[i,j] - (m[i] + log(E_m[i]))))
+    # Finite form: L[i] = -sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C))*(Z[i,j] - (m[i] + log(E_m[i]))))
     eps_shifted = 1 - eps
     eps_shifted_eps = T * eps_shifted
     eps_shifted_eps += eps / C
     Z_m = Z - (m + np.log(E_m))[:, None]
     L = -eps_shifted_eps * Z_m @ w
-    # tL[i] = sum(j,j', w[j']*((1 - eps)*T[i,j'] + eps/size(C))*P[i,j]*tZ[i,j]) - (1 - eps)*sum(j,
-    #     w[j]*(Z[i,j] - (m[i] + log(E_m[i])))*tT[i,j]) - sum(j, w[j]*((1 - eps)*T[i,j] +
+    # Finite form: tL[i] = sum(j,j', w[j']*((1 - eps)*T[i,j'] + eps/size(C))*P[i,j]*tZ[i,j]) - (1 -
+    #     eps)*sum(j, w[j]*(Z[i,j] - (m[i] + log(E_m[i])))*tT[i,j]) - sum(j, w[j]*((1 - eps)*T[i,j] +
     #     eps/size(C))*tZ[i,j])
     tL = eps_shifted_eps @ w * np.vecdot(P, tZ) - eps_shifted * (Z_m * tT @ w) - eps_shifted_eps * tZ @ w
     return L, tL
@@ -158,9 +160,9 @@ def _forward_part(Z: Any, eps: Any, T: Any, w: Any, P: Any = None, work: Any = N
     exp_Z = np.subtract(Z, m[:, None], out=P)
     np.exp(exp_Z, out=exp_Z)
     E_m = _sum(exp_Z, -1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L[i] = -sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C))*(Z[i,j] - (m[i] + log(E_m[i]))))
+    # Finite form: L[i] = -sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C))*(Z[i,j] - (m[i] + log(E_m[i]))))
     eps_T = np.multiply(T, 1 - eps, out=space_1)
     eps_T_eps = np.add(eps_T, eps / C, out=eps_T)
     Z_m = np.subtract(Z, (m + np.log(E_m))[:, None], out=space_2)
@@ -176,15 +178,15 @@ def _backward_part(
     C = Z.shape[-1]
     B_block = E_m.shape[0]
     (space_1,) = _spaces(work, E_m, (B_block, C))
-    # dT[i,j] = -dL[i]*w[j]*(1 - eps)*(Z[i,j] - (m[i] + log(E_m[i])))
+    # Finite form: dT[i,j] = -dL[i]*w[j]*(1 - eps)*(Z[i,j] - (m[i] + log(E_m[i])))
     eps_shifted = 1 - eps
     Z_m = np.subtract(Z, (m + np.log(E_m))[:, None], out=dT)
     dT = -eps_shifted * dL[:, None] * w * Z_m
-    # D[i] = sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C)))
+    # Named sum: D[i] = sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C)))
     eps_shifted_T = np.multiply(T, eps_shifted, out=space_1)
     eps_shifted_T_eps = np.add(eps_shifted_T, eps / C, out=eps_shifted_T)
     D = eps_shifted_T_eps @ w
-    # dZ[i,j] = dL[i]*(P[i,j]*D[i] - w[j]*((1 - eps)*T[i,j] + eps/size(C)))
+    # Lemma: dZ[i,j] = dL[i]*(P[i,j]*D[i] - w[j]*((1 - eps)*T[i,j] + eps/size(C)))
     P_D = np.multiply(P, D[:, None], out=dZ)
     P_D_w = np.subtract(P_D, w * eps_shifted_T_eps, out=P_D)
     dZ = np.multiply(P_D_w, dL[:, None], out=P_D_w)

@@ -15,7 +15,7 @@ Saved for the backward pass:
     y: for dZ
     P: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = dL (P - onehot(y)) / B
 
@@ -67,6 +67,7 @@ def forward(Z: Any, y: Any) -> tuple[Array, Saved]:
     if _whole(B * C, Z):
         P, L_sum = _forward_part(Z, y)
     else:
+        # In parts of B: each stays in the cache.
         P = np.empty((B, C), Z.dtype)
 
         def run(parts: Any) -> Any:
@@ -77,7 +78,7 @@ def forward(Z: Any, y: Any) -> tuple[Array, Saved]:
             return (L_sum,)
 
         (L_sum,) = _together(run, _parts((B,), C, Z, 1), 1)
-    # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+    # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L = -L_sum / B
     return L, Saved(y, P)
 
@@ -91,6 +92,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(B * C, P):
         dZ = _backward_part(y, P, dL, B)
     else:
+        # In parts of B: each stays in the cache.
         dZ = np.empty((B, C), P.dtype)
 
         def run(parts: Any) -> Any:
@@ -117,11 +119,11 @@ def jvp(Z: Any, y: Any, tZ: Any) -> tuple[Array, Array]:
     exp_Z = Z - m[:, None]
     np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+    # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L = -(np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))).sum() / B
-    # tL = 1/size(B)*(sum(i,j, P[i,j]*tZ[i,j]) - sum(i, tZ[i,y[i]]))
+    # Tangent: tL = 1/size(B)*(sum(i,j, P[i,j]*tZ[i,j]) - sum(i, tZ[i,y[i]]))
     tL = (np.vecdot(P, tZ).sum() - np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0].sum()) / B
     return L, tL
 
@@ -134,16 +136,16 @@ def _forward_part(Z: Any, y: Any, P: Any = None) -> Any:
     exp_Z = np.subtract(Z, m[:, None], out=P)
     np.exp(exp_Z, out=exp_Z)
     E_m = _sum(exp_Z, -1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+    # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L_sum = (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))).sum()
     return P, L_sum
 
 
 def _backward_part(y: Any, P: Any, dL: Any, B: int) -> Any:
     """One part along B, or the whole: dZ."""
-    # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
+    # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
     P_y = P.copy()
     _add_at(P_y, y, -1)
     dZ = np.multiply(P_y, dL / B, out=P_y)

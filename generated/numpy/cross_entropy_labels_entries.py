@@ -22,7 +22,7 @@ Saved for the backward pass:
     r: for dZ
     P: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     D = rowsum(w)
     dZ[i,j] = dL[i]*where(0 < r[i], 1, 0)*(eps*P[i,j]/size(C)*D - eps*w[j]/size(C) - (1 -
@@ -83,6 +83,7 @@ def forward(Z: Any, y: Any, w: Any, eps: Any, r: Any) -> tuple[Array, Saved]:
     if _whole(B * C, Z):
         P, L = _forward_part(Z, r, w, eps, y)
     else:
+        # In parts of B: each stays in the cache.
         P = np.empty((B, C), Z.dtype)
         L = np.empty((B,), Z.dtype)
 
@@ -102,9 +103,9 @@ def backward(dL: Any, saved: Saved) -> Array:
     B = y.shape[0]
     C = w.shape[0]
     dL = _upstream("dL", dL, (B,), w.dtype)
-    # D = sum(j, w[j])
+    # Named sum: D = sum(j, w[j])
     D = w.sum()
-    # dZ[i,j] = dL[i]*where(0 < r[i], 1, 0)*(eps*P[i,j]/size(C)*D - eps*w[j]/size(C) - (1 -
+    # Lemma: dZ[i,j] = dL[i]*where(0 < r[i], 1, 0)*(eps*P[i,j]/size(C)*D - eps*w[j]/size(C) - (1 -
     #     eps)*w[y[i]]*delta(y[i],j) + (1 - eps)*w[y[i]]*P[i,j])
     eps_shifted = 1 - eps
     w_y = w[y]
@@ -131,23 +132,24 @@ def jvp(Z: Any, y: Any, w: Any, eps: Any, r: Any, tZ: Any) -> tuple[Array, Array
     exp_Z = Z - m[:, None]
     np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     less_r = r > 0
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         m_scaled = -(m + np.log(E_m))
     eps_shifted = 1 - eps
     w_y = w[y]
-    # L[i] = -where(0 < r[i], 1, 0)*(eps*sum(j, (Z[i,j] - (m[i] + log(E_m[i])))*w[j])/size(C) + (1 -
-    #     eps)*w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))
+    # Finite form: L[i] = -where(0 < r[i], 1, 0)*(eps*sum(j, (Z[i,j] - (m[i] + log(E_m[i])))*w[j])/size(C)
+    #     + (1 - eps)*w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         L = -np.where(
             less_r,
             eps / C * ((Z + m_scaled[:, None]) @ w) + eps_shifted * w_y * (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] + m_scaled),
             0,
         )
-    # tL[i] = where(0 < r[i], 1, 0)*(eps/size(C)*sum(j,j', P[i,j]*w[j']*tZ[i,j]) - eps/size(C)*sum(j,
-    #     w[j]*tZ[i,j]) - (1 - eps)*w[y[i]]*tZ[i,y[i]] + (1 - eps)*w[y[i]]*sum(j, P[i,j]*tZ[i,j]))
+    # Tangent: tL[i] = where(0 < r[i], 1, 0)*(eps/size(C)*sum(j,j', P[i,j]*w[j']*tZ[i,j]) -
+    #     eps/size(C)*sum(j, w[j]*tZ[i,j]) - (1 - eps)*w[y[i]]*tZ[i,y[i]] + (1 - eps)*w[y[i]]*sum(j,
+    #     P[i,j]*tZ[i,j]))
     P_tZ = np.vecdot(P, tZ)
     tL = np.where(
         less_r,
@@ -171,10 +173,10 @@ def _forward_part(Z: Any, r: Any, w: Any, eps: Any, y: Any, P: Any = None, work:
     exp_Z = np.subtract(Z, m[:, None], out=P)
     np.exp(exp_Z, out=exp_Z)
     E_m = _sum(exp_Z, -1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L[i] = -where(0 < r[i], 1, 0)*(eps*sum(j, (Z[i,j] - (m[i] + log(E_m[i])))*w[j])/size(C) + (1 -
-    #     eps)*w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))
+    # Finite form: L[i] = -where(0 < r[i], 1, 0)*(eps*sum(j, (Z[i,j] - (m[i] + log(E_m[i])))*w[j])/size(C)
+    #     + (1 - eps)*w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         m_scaled = -(m + np.log(E_m))
         Z_m_scaled = np.add(Z, m_scaled[:, None], out=space_1)

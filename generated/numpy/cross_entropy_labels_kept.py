@@ -18,7 +18,7 @@ Saved for the backward pass:
     P: for dZ
     A: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = dL (([r[i] > 0] 1^T) o (P - onehot(y))) / A
 
@@ -73,6 +73,7 @@ def forward(Z: Any, y: Any, r: Any) -> tuple[Array, Saved]:
     if _whole(B * C, Z):
         P, A, L_sum = _forward_part(Z, r, y)
     else:
+        # In parts of B: each stays in the cache.
         P = np.empty((B, C), Z.dtype)
 
         def run(parts: Any) -> Any:
@@ -85,7 +86,7 @@ def forward(Z: Any, y: Any, r: Any) -> tuple[Array, Saved]:
             return A, L_sum
 
         A, L_sum = _together(run, _parts((B,), C, Z, 1), 1)
-    # L = -sum(i, where(0 < r[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+    # Finite form: L = -sum(i, where(0 < r[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
     L = -L_sum / A
     return L, Saved(y, r, P, A)
 
@@ -99,6 +100,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(B * C, r):
         dZ = _backward_part(r, A, y, P, dL)
     else:
+        # In parts of B: each stays in the cache.
         dZ = np.empty((B, C), r.dtype)
 
         def run(parts: Any) -> Any:
@@ -124,15 +126,16 @@ def jvp(Z: Any, y: Any, r: Any, tZ: Any) -> tuple[Array, Array]:
     exp_Z = Z - m[:, None]
     np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # A = sum(m, r[m])
+    # Named sum: A = sum(m, r[m])
     A = r.sum()
     less_r = r > 0
-    # L = -sum(i, where(0 < r[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+    # Finite form: L = -sum(i, where(0 < r[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         L = -np.where(less_r, np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m)), 0).sum() / A
-    # tL = 1/A*(sum(i,j, where(0 < r[i], 1, 0)*P[i,j]*tZ[i,j]) - sum(i, where(0 < r[i], 1, 0)*tZ[i,y[i]]))
+    # Tangent: tL = 1/A*(sum(i,j, where(0 < r[i], 1, 0)*P[i,j]*tZ[i,j]) - sum(i, where(0 < r[i], 1,
+    #     0)*tZ[i,y[i]]))
     tL = (np.where(less_r[:, None], P * tZ, 0).sum() - np.where(less_r, np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0], 0).sum()) / A
     return L, tL
 
@@ -145,11 +148,11 @@ def _forward_part(Z: Any, r: Any, y: Any, P: Any = None) -> Any:
     exp_Z = np.subtract(Z, m[:, None], out=P)
     np.exp(exp_Z, out=exp_Z)
     E_m = _sum(exp_Z, -1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # A = sum(m, r[m])
+    # Named sum: A = sum(m, r[m])
     A = r.sum()
-    # L = -sum(i, where(0 < r[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+    # Finite form: L = -sum(i, where(0 < r[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         L_sum = np.where(r > 0, np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m)), 0).sum()
     return P, A, L_sum
@@ -161,7 +164,7 @@ def _backward_part(r: Any, A: Any, y: Any, P: Any, dL: Any) -> Any:
     _add_at(P_y, y, -1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         dL_A = np.multiply(P_y, dL / A, out=P_y)
-    # dZ[i,j] = dL*where(0 < r[i], 1, 0)/A*(P[i,j] - delta(y[i],j))
+    # Lemma: dZ[i,j] = dL*where(0 < r[i], 1, 0)/A*(P[i,j] - delta(y[i],j))
     dZ = dL_A
     _fill(dZ, (r > 0)[:, None], 0)
     return dZ

@@ -17,7 +17,7 @@ Saved for the backward pass:
     eps: for dZ
     P: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = dL ((1 - eps) P - (1 - eps) onehot(y) - eps 1 / C + eps P) / B
 
@@ -75,10 +75,10 @@ def forward(Z: Any, y: Any, eps: Any) -> tuple[Array, Saved]:
     exp_Z = Z - m[:, None]
     np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L = (-(1 - eps)*sum(i, Z[i,y[i]] - (m[i] + log(E_m[i]))) - eps*sum(i,j, Z[i,j] - (m[i] +
-    #     log(E_m[i])))/size(C))/size(B)
+    # Finite form: L = (-(1 - eps)*sum(i, Z[i,y[i]] - (m[i] + log(E_m[i]))) - eps*sum(i,j, Z[i,j] - (m[i]
+    #     + log(E_m[i])))/size(C))/size(B)
     m_scaled = -(m + np.log(E_m))
     L = (-(1 - eps) * (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] + m_scaled).sum() - eps * (Z + m_scaled[:, None]).sum() / C) / B
     return L, Saved(y, eps, P)
@@ -93,6 +93,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(B * C, P):
         dZ = _backward_part(eps, P, y, dL, B)
     else:
+        # In parts of B: each stays in the cache.
         dZ = np.empty((B, C), P.dtype)
 
         def run(parts: Any) -> Any:
@@ -120,14 +121,14 @@ def jvp(Z: Any, y: Any, eps: Any, tZ: Any) -> tuple[Array, Array]:
     exp_Z = Z - m[:, None]
     np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L = (-(1 - eps)*sum(i, Z[i,y[i]] - (m[i] + log(E_m[i]))) - eps*sum(i,j, Z[i,j] - (m[i] +
-    #     log(E_m[i])))/size(C))/size(B)
+    # Finite form: L = (-(1 - eps)*sum(i, Z[i,y[i]] - (m[i] + log(E_m[i]))) - eps*sum(i,j, Z[i,j] - (m[i]
+    #     + log(E_m[i])))/size(C))/size(B)
     eps_shifted = 1 - eps
     m_scaled = -(m + np.log(E_m))
     L = (-eps_shifted * (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] + m_scaled).sum() - eps * (Z + m_scaled[:, None]).sum() / C) / B
-    # tL = 1/size(B)*((1 - eps)*sum(i,j, P[i,j]*tZ[i,j]) - (1 - eps)*sum(i, tZ[i,y[i]]) -
+    # Tangent: tL = 1/size(B)*((1 - eps)*sum(i,j, P[i,j]*tZ[i,j]) - (1 - eps)*sum(i, tZ[i,y[i]]) -
     #     eps/size(C)*sum(i,j, tZ[i,j]) + eps*sum(i,j, P[i,j]*tZ[i,j]))
     P_tZ = np.vecdot(P, tZ).sum()
     tL = (eps_shifted * P_tZ - eps_shifted * np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0].sum() - eps * tZ.sum() / C + eps * P_tZ) / B
@@ -139,7 +140,7 @@ def _backward_part(eps: Any, P: Any, y: Any, dL: Any, B: int, dZ: Any = None, wo
     C = P.shape[-1]
     B_block = P.shape[0]
     (space_1,) = _spaces(work, P, (B_block, C))
-    # dZ[i,j] = dL/size(B)*((1 - eps)*P[i,j] - (1 - eps)*delta(y[i],j) - eps/size(C) + eps*P[i,j])
+    # Lemma: dZ[i,j] = dL/size(B)*((1 - eps)*P[i,j] - (1 - eps)*delta(y[i],j) - eps/size(C) + eps*P[i,j])
     eps_shifted = 1 - eps
     eps_shifted_P = np.multiply(P, eps_shifted, out=dZ)
     eps_P = np.multiply(P, eps, out=space_1)

@@ -19,7 +19,7 @@ Saved for the backward pass:
     T: for dZ
     P: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = (dL 1^T) o (P - T)
 
@@ -72,6 +72,7 @@ def forward(Z: Any, T: Any, *, validate: bool = False) -> tuple[Array, Saved]:
     if _whole(B * C, Z):
         P, L = _forward_part(Z, T)
     else:
+        # In parts of B: each stays in the cache.
         P = np.empty((B, C), Z.dtype)
         L = np.empty((B,), Z.dtype)
 
@@ -94,6 +95,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(B * C, T):
         dZ = _backward_part(T, P, dL)
     else:
+        # In parts of B: each stays in the cache.
         dZ = np.empty((B, C), T.dtype)
 
         def run(parts: Any) -> Any:
@@ -117,11 +119,11 @@ def jvp(Z: Any, T: Any, tZ: Any) -> tuple[Array, Array]:
     exp_Z = Z - m[:, None]
     np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L[i] = -sum(j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
+    # Finite form: L[i] = -sum(j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
     L = -np.vecdot(T, Z - (m + np.log(E_m))[:, None])
-    # tL[i] = sum(j, P[i,j]*tZ[i,j]) - sum(j, T[i,j]*tZ[i,j])
+    # Tangent: tL[i] = sum(j, P[i,j]*tZ[i,j]) - sum(j, T[i,j]*tZ[i,j])
     tL = np.vecdot(P, tZ) - np.vecdot(T, tZ)
     return L, tL
 
@@ -137,9 +139,9 @@ def _forward_part(Z: Any, T: Any, P: Any = None, work: Any = None) -> Any:
     exp_Z = np.subtract(Z, m[:, None], out=P)
     np.exp(exp_Z, out=exp_Z)
     E_m = _sum(exp_Z, -1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L[i] = -sum(j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
+    # Finite form: L[i] = -sum(j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
     Z_m = np.subtract(Z, (m + np.log(E_m))[:, None], out=space_1)
     L = -np.vecdot(T, Z_m)
     return P, L
@@ -147,7 +149,7 @@ def _forward_part(Z: Any, T: Any, P: Any = None, work: Any = None) -> Any:
 
 def _backward_part(T: Any, P: Any, dL: Any, dZ: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
-    # dZ[i,j] = dL[i]*(P[i,j] - T[i,j])
+    # Lemma: dZ[i,j] = dL[i]*(P[i,j] - T[i,j])
     P_T = np.subtract(P, T, out=dZ)
     dZ = np.multiply(P_T, dL[:, None], out=P_T)
     return dZ

@@ -21,7 +21,7 @@ Saved for the backward pass:
     P: for dZ
     Q: for D and dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     D = rowsum(Q)
     dZ = dL (P o (D 1^T) - Q) / B
@@ -76,6 +76,7 @@ def forward(Z: Any, T: Any, eps: Any, *, validate: bool = False) -> tuple[Array,
     if _whole(B * C, Z):
         P, Q, L_sum = _forward_part(Z, eps, T)
     else:
+        # In parts of B: each stays in the cache.
         P = np.empty((B, C), Z.dtype)
         Q = np.empty((B, C), Z.dtype)
 
@@ -88,7 +89,7 @@ def forward(Z: Any, T: Any, eps: Any, *, validate: bool = False) -> tuple[Array,
             return (L_sum,)
 
         (L_sum,) = _together(run, _parts((B,), C, Z, 1), 1)
-    # L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+    # Finite form: L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
     L = -L_sum / B
     return L, Saved(P, Q)
 
@@ -102,6 +103,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(B * C, P):
         dZ = _backward_part(Q, P, dL, B)
     else:
+        # In parts of B: each stays in the cache.
         dZ = np.empty((B, C), P.dtype)
 
         def run(parts: Any) -> Any:
@@ -126,14 +128,14 @@ def jvp(Z: Any, T: Any, eps: Any, tZ: Any) -> tuple[Array, Array]:
     exp_Z = Z - m[:, None]
     np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
     Q = T * (1 - eps)
     Q += eps / C
-    # L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+    # Finite form: L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
     L = -np.vecdot(Q, Z - (m + np.log(E_m))[:, None]).sum() / B
-    # tL = 1/size(B)*(sum(i,j,j', Q[i,j']*P[i,j]*tZ[i,j]) - sum(i,j, Q[i,j]*tZ[i,j]))
+    # Tangent: tL = 1/size(B)*(sum(i,j,j', Q[i,j']*P[i,j]*tZ[i,j]) - sum(i,j, Q[i,j]*tZ[i,j]))
     tL = (Q.sum(axis=-1) @ np.vecdot(P, tZ) - np.vecdot(Q, tZ).sum()) / B
     return L, tL
 
@@ -149,12 +151,12 @@ def _forward_part(Z: Any, eps: Any, T: Any, P: Any = None, Q: Any = None, work: 
     exp_Z = np.subtract(Z, m[:, None], out=P)
     np.exp(exp_Z, out=exp_Z)
     E_m = _sum(exp_Z, -1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
     eps_T = np.multiply(T, 1 - eps, out=Q)
     Q = np.add(eps_T, eps / C, out=eps_T)
-    # L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+    # Finite form: L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
     Z_m = np.subtract(Z, (m + np.log(E_m))[:, None], out=space_1)
     L_sum = np.vecdot(Q, Z_m).sum()
     return P, Q, L_sum
@@ -162,9 +164,9 @@ def _forward_part(Z: Any, eps: Any, T: Any, P: Any = None, Q: Any = None, work: 
 
 def _backward_part(Q: Any, P: Any, dL: Any, B: int, dZ: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
-    # D[i] = sum(j, Q[i,j])
+    # Named sum: D[i] = sum(j, Q[i,j])
     D = _sum(Q, -1)
-    # dZ[i,j] = dL/size(B)*(P[i,j]*D[i] - Q[i,j])
+    # Lemma: dZ[i,j] = dL/size(B)*(P[i,j]*D[i] - Q[i,j])
     P_D = np.multiply(P, D[:, None], out=dZ)
     P_D_Q = np.subtract(P_D, Q, out=P_D)
     dZ = np.multiply(P_D_Q, dL / B, out=P_D_Q)

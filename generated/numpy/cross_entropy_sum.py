@@ -19,7 +19,7 @@ Saved for the backward pass:
     T: for dZ
     P: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = dL (P - T)
 
@@ -72,6 +72,7 @@ def forward(Z: Any, T: Any, *, validate: bool = False) -> tuple[Array, Saved]:
     if _whole(B * C, Z):
         P, L_sum = _forward_part(Z, T)
     else:
+        # In parts of B: each stays in the cache.
         P = np.empty((B, C), Z.dtype)
 
         def run(parts: Any) -> Any:
@@ -83,7 +84,7 @@ def forward(Z: Any, T: Any, *, validate: bool = False) -> tuple[Array, Saved]:
             return (L_sum,)
 
         (L_sum,) = _together(run, _parts((B,), C, Z, 1), 1)
-    # L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
+    # Finite form: L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
     L = -L_sum
     return L, Saved(T, P)
 
@@ -97,6 +98,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(B * C, T):
         dZ = _backward_part(T, P, dL)
     else:
+        # In parts of B: each stays in the cache.
         dZ = np.empty((B, C), T.dtype)
 
         def run(parts: Any) -> Any:
@@ -120,11 +122,11 @@ def jvp(Z: Any, T: Any, tZ: Any) -> tuple[Array, Array]:
     exp_Z = Z - m[:, None]
     np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
+    # Finite form: L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
     L = -np.vecdot(T, Z - (m + np.log(E_m))[:, None]).sum()
-    # tL = sum(i,j, P[i,j]*tZ[i,j]) - sum(i,j, T[i,j]*tZ[i,j])
+    # Tangent: tL = sum(i,j, P[i,j]*tZ[i,j]) - sum(i,j, T[i,j]*tZ[i,j])
     tL = np.vecdot(P, tZ).sum() - np.vecdot(T, tZ).sum()
     return L, tL
 
@@ -140,9 +142,9 @@ def _forward_part(Z: Any, T: Any, P: Any = None, work: Any = None) -> Any:
     exp_Z = np.subtract(Z, m[:, None], out=P)
     np.exp(exp_Z, out=exp_Z)
     E_m = _sum(exp_Z, -1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
+    # Finite form: L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
     Z_m = np.subtract(Z, (m + np.log(E_m))[:, None], out=space_1)
     L_sum = np.vecdot(T, Z_m).sum()
     return P, L_sum
@@ -150,7 +152,7 @@ def _forward_part(Z: Any, T: Any, P: Any = None, work: Any = None) -> Any:
 
 def _backward_part(T: Any, P: Any, dL: Any, dZ: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
-    # dZ[i,j] = dL*(P[i,j] - T[i,j])
+    # Lemma: dZ[i,j] = dL*(P[i,j] - T[i,j])
     P_T = np.subtract(P, T, out=dZ)
     dZ = np.multiply(P_T, dL, out=P_T)
     return dZ

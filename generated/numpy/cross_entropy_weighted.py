@@ -18,7 +18,7 @@ Saved for the backward pass:
     P: for dZ
     A: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ[i,j] = dL*w[y[i]]/A*(P[i,j] - delta(y[i],j))
 
@@ -73,6 +73,7 @@ def forward(Z: Any, y: Any, w: Any) -> tuple[Array, Saved]:
     if _whole(B * C, Z):
         P, A, L_sum = _forward_part(Z, w, y)
     else:
+        # In parts of B: each stays in the cache.
         P = np.empty((B, C), Z.dtype)
 
         def run(parts: Any) -> Any:
@@ -85,7 +86,7 @@ def forward(Z: Any, y: Any, w: Any) -> tuple[Array, Saved]:
             return A, L_sum
 
         A, L_sum = _together(run, _parts((B,), C, Z, 1), 1)
-    # L = -sum(i, w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+    # Finite form: L = -sum(i, w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
     L = -L_sum / A
     return L, Saved(y, w, P, A)
 
@@ -99,6 +100,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(B * C, w):
         dZ = _backward_part(w, y, A, P, dL)
     else:
+        # In parts of B: each stays in the cache.
         dZ = np.empty((B, C), w.dtype)
 
         def run(parts: Any) -> Any:
@@ -124,14 +126,14 @@ def jvp(Z: Any, y: Any, w: Any, tZ: Any) -> tuple[Array, Array]:
     exp_Z = Z - m[:, None]
     np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # A = sum(m, w[y[m]])
+    # Named sum: A = sum(m, w[y[m]])
     w_y = w[y]
     A = w_y.sum()
-    # L = -sum(i, w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+    # Finite form: L = -sum(i, w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
     L = -w_y @ (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))) / A
-    # tL = 1/A*(sum(i,j, w[y[i]]*P[i,j]*tZ[i,j]) - sum(i, w[y[i]]*tZ[i,y[i]]))
+    # Tangent: tL = 1/A*(sum(i,j, w[y[i]]*P[i,j]*tZ[i,j]) - sum(i, w[y[i]]*tZ[i,y[i]]))
     tL = (w_y @ np.vecdot(P, tZ) - w_y @ np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0]) / A
     return L, tL
 
@@ -144,19 +146,19 @@ def _forward_part(Z: Any, w: Any, y: Any, P: Any = None) -> Any:
     exp_Z = np.subtract(Z, m[:, None], out=P)
     np.exp(exp_Z, out=exp_Z)
     E_m = _sum(exp_Z, -1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # A = sum(m, w[y[m]])
+    # Named sum: A = sum(m, w[y[m]])
     w_y = w[y]
     A = w_y.sum()
-    # L = -sum(i, w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+    # Finite form: L = -sum(i, w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
     L_sum = w_y @ (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m)))
     return P, A, L_sum
 
 
 def _backward_part(w: Any, y: Any, A: Any, P: Any, dL: Any) -> Any:
     """One part along B, or the whole: dZ."""
-    # dZ[i,j] = dL*w[y[i]]/A*(P[i,j] - delta(y[i],j))
+    # Lemma: dZ[i,j] = dL*w[y[i]]/A*(P[i,j] - delta(y[i],j))
     P_y = P.copy()
     _add_at(P_y, y, -1)
     dZ = np.multiply(P_y, w[y][:, None] * dL / A, out=P_y)

@@ -14,7 +14,7 @@ Saved for the backward pass:
     a: for dH_total
     H: for da
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
     da[c] = sum(b,n, dH_total[b,n,c]*H[b,n - 1,c])
@@ -78,19 +78,19 @@ def backward(dH: Any, saved: Saved) -> tuple[Array, Array]:
     C = a.shape[0]
     dH = _upstream("dH", dH, (B, N, C), a.dtype)
 
-    # dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
+    # Lemma: dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
     def step_dH_total(n: int, dH_total_after: Array) -> tuple[Array, ...]:
         dH_n = dH[:, n]
-        # dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
+        # Lemma: dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
         dH_total = dH_total_after * a
         dH_total += dH_n
         return (dH_total,)
 
     dH_total_scan = _scan(step_dH_total, N, (np.full((B, C), 0.0, a.dtype),), ((0, 1),), backwards=True)
     dH_total = dH_total_scan[0].transpose(1, 0, 2)
-    # da[c] = sum(b,n, dH_total[b,n,c]*H[b,n - 1,c])
+    # Lemma: da[c] = sum(b,n, dH_total[b,n,c]*H[b,n - 1,c])
     da = (dH_total * _read(H, {1: (-1, (1, N))})).sum(axis=(0, 1))
-    # dX[b,n,c] = dH_total[b,n,c]
+    # Lemma: dX[b,n,c] = dH_total[b,n,c]
     dX = dH_total.copy()
     return dX, da
 
@@ -113,13 +113,13 @@ def jvp(X: Any, a: Any, tX: Any, ta: Any) -> tuple[Array, Array]:
 
     H_scan = _scan(step_H, N, (np.full((B, C), 0.0, X.dtype),), ((0, -1),))
     H = H_scan[0].transpose(1, 0, 2).copy()
-    # tH[b,n,c] = H[b,n - 1,c]*ta[c] + tH[b,n - 1,c]*a[c] + tX[b,n,c]
+    # Tangent: tH[b,n,c] = H[b,n - 1,c]*ta[c] + tH[b,n - 1,c]*a[c] + tX[b,n,c]
     H_ta = _read(H, {1: (-1, (1, N))}) * ta
 
     def step_tH(n: int, tH_before: Array) -> tuple[Array, ...]:
         H_ta_n = H_ta[:, n]
         tX_n = tX[:, n]
-        # tH[b,n,c] = H[b,n - 1,c]*ta[c] + tH[b,n - 1,c]*a[c] + tX[b,n,c]
+        # Tangent: tH[b,n,c] = H[b,n - 1,c]*ta[c] + tH[b,n - 1,c]*a[c] + tX[b,n,c]
         tH = tH_before * a
         tH += H_ta_n
         tH += tX_n

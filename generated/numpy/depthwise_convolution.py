@@ -18,7 +18,7 @@ Saved for the backward pass:
     X: for dW
     W: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,c,p,q] = sum(i,j,k,m, dY[b,c,i,j]*delta(stride*i + k - pad,p)*delta(stride*j + m -
         pad,q)*W[c,k,m])
@@ -98,10 +98,10 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     K = W.shape[1]
     P = X.shape[2]
     dY = _upstream("dY", dY, (B, C, I, J), X.dtype)
-    # dX[b,c,p,q] = sum(i,j,k,m, dY[b,c,i,j]*delta(stride*i + k - pad,p)*delta(stride*j + m -
+    # Lemma: dX[b,c,p,q] = sum(i,j,k,m, dY[b,c,i,j]*delta(stride*i + k - pad,p)*delta(stride*j + m -
     #     pad,q)*W[c,k,m])
     dX = _place(_place((dY[..., None, None] * W[:, None, None, :, :]).mT, 3, Q, -pad, stride, 1).mT, 2, P, -pad, stride, 1)
-    # dW[c,k,m] = sum(b,i,j, dY[b,c,i,j]*X[b,c,stride*i + k - pad,stride*j + m - pad])
+    # Lemma: dW[c,k,m] = sum(b,i,j, dY[b,c,i,j]*X[b,c,stride*i + k - pad,stride*j + m - pad])
     dW = (
         _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).transpose(1, 3, 5, 0, 2, 4).reshape(C, K, M, B * I * J)
         @ dY.transpose(1, 0, 2, 3).reshape(C, B * I * J)[:, None, :, None]
@@ -133,7 +133,7 @@ def jvp(X: Any, W: Any, stride: int, pad: int, tX: Any, tW: Any) -> tuple[Array,
         .transpose(1, 0, 2, 3)
         .copy()
     )
-    # tY[b,c,i,j] = sum(k,m, W[c,k,m]*tX[b,c,stride*i + k - pad,stride*j + m - pad]) + sum(k,m,
+    # Tangent: tY[b,c,i,j] = sum(k,m, W[c,k,m]*tX[b,c,stride*i + k - pad,stride*j + m - pad]) + sum(k,m,
     #     X[b,c,stride*i + k - pad,stride*j + m - pad]*tW[c,k,m])
     tY = (
         _read(tX, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))})

@@ -18,7 +18,7 @@ Saved for the backward pass:
     beta: for dw and dl
     h: for dh
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dh = -dL sigmoid(-h) / B
     dw = beta dh
@@ -73,11 +73,11 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     beta, h = saved
     B = h.shape[0]
     dL = _upstream("dL", dL, (), beta.dtype)
-    # dh[i] = -dL*sigmoid(-h[i])/size(B)
+    # Lemma: dh[i] = -dL*sigmoid(-h[i])/size(B)
     dh = -dL / B * _sigmoid(-h)
-    # dw[i] = dh[i]*beta
+    # Lemma: dw[i] = dh[i]*beta
     dw = beta * dh
-    # dl[i] = -dh[i]*beta
+    # Lemma: dl[i] = -dh[i]*beta
     dl = -beta * dh
     return dw, dl
 
@@ -91,9 +91,9 @@ def jvp(w: Any, l: Any, w_ref: Any, l_ref: Any, beta: Any, tw: Any, tl: Any) -> 
     h = beta * (w - w_ref - l + l_ref)
     # L = sum(i, softplus(-h[i]))/size(B)
     L = np.logaddexp(-h, 0).sum() / B
-    # th[i] = beta*(tw[i] - tl[i])
+    # Tangent: th[i] = beta*(tw[i] - tl[i])
     th = beta * (tw - tl)
-    # tL = -1/size(B)*sum(i, th[i]*sigmoid(-h[i]))
+    # Tangent: tL = -1/size(B)*sum(i, th[i]*sigmoid(-h[i]))
     tL = -th @ _sigmoid(-h) / B
     return L, tL
 

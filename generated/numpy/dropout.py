@@ -15,7 +15,7 @@ Saved for the backward pass:
     M: for dX
     scale: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = scale (dY o M)
 
@@ -65,6 +65,7 @@ def forward(X: Any, M: Any, scale: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(scale, M, X)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -85,6 +86,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, M):
         dX = _backward_part(dY, scale, M)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), M.dtype)
 
         def run(parts: Any) -> Any:
@@ -103,7 +105,7 @@ def jvp(X: Any, M: Any, scale: Any, tX: Any) -> tuple[Array, Array]:
     # Y[i,j] = scale*M[i,j]*X[i,j]
     Y = M * scale
     Y *= X
-    # tY[i,j] = scale*M[i,j]*tX[i,j]
+    # Tangent: tY[i,j] = scale*M[i,j]*tX[i,j]
     tY = M * scale
     tY *= tX
     return Y, tY
@@ -119,7 +121,7 @@ def _forward_part(scale: Any, M: Any, X: Any, Y: Any = None) -> Any:
 
 def _backward_part(dY: Any, scale: Any, M: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*scale*M[i,j]
+    # Lemma: dX[i,j] = dY[i,j]*scale*M[i,j]
     dX = np.multiply(dY, scale, out=dX)
     dX *= M
     return dX

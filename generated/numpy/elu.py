@@ -14,7 +14,7 @@ Saved for the backward pass:
     X: for dX
     scale: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o (scale exp(X - relu(X)) - scale (exp(X - relu(X)) o [X[i,j] > 0]) + [X[i,j] > 0])
 
@@ -64,6 +64,7 @@ def forward(X: Any, scale: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(X, scale)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -84,6 +85,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, X):
         dX = _backward_part(X, scale, dY)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -106,8 +108,8 @@ def jvp(X: Any, scale: Any, tX: Any) -> tuple[Array, Array]:
         np.exp(exp_X, out=exp_X)
     # Y[i,j] = scale*(exp(X[i,j] - relu(X[i,j])) - 1) + relu(X[i,j])
     Y = np.add(relu_X, scale * (exp_X - 1), out=relu_X)
-    # tY[i,j] = tX[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
-    #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+    # Tangent: tY[i,j] = tX[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] -
+    #     relu(X[i,j]))*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
     scale_exp_X = np.multiply(exp_X, scale, out=exp_X)
     less_X = X > 0
     tY = scale_exp_X - np.where(less_X, scale_exp_X, 0)
@@ -140,8 +142,8 @@ def _backward_part(X: Any, scale: Any, dY: Any, dX: Any = None, work: Any = None
     less_X = X > 0
     scale_X_less_X = np.subtract(scale_X, np.where(less_X, scale_X, 0), out=dX)
     scale_X_less_X += less_X.astype(X.dtype)
-    # dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
-    #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+    # Lemma: dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] -
+    #     relu(X[i,j]))*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
     dX = np.multiply(scale_X_less_X, dY, out=scale_X_less_X)
     return dX
 

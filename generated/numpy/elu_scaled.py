@@ -18,7 +18,7 @@ Saved for the backward pass:
     scale: for dX
     width: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = outer (dY o (scale exp((X - relu(X)) / width) / width - scale (exp((X - relu(X)) / width) o
         [X[i,j] > 0]) / width + [X[i,j] > 0]))
@@ -74,6 +74,7 @@ def forward(X: Any, outer: Any, scale: Any, width: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(width, X, scale, outer)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -94,6 +95,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, X):
         dX = _backward_part(width, X, scale, dY, outer)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -121,7 +123,7 @@ def jvp(X: Any, outer: Any, scale: Any, width: Any, tX: Any) -> tuple[Array, Arr
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         scale_exp_width = np.multiply(exp_width, scale / width, out=exp_width)
     less_X = X > 0
-    # tY[i,j] = outer*tX[i,j]*(scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width -
+    # Tangent: tY[i,j] = outer*tX[i,j]*(scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width -
     #     scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1,
     #     0))
     tY = scale_exp_width - np.where(less_X, scale_exp_width, 0)
@@ -158,7 +160,7 @@ def _backward_part(width: Any, X: Any, scale: Any, dY: Any, outer: Any, dX: Any 
     less_X = X > 0
     scale_width_less_X = np.subtract(scale_width, np.where(less_X, scale_width, 0), out=dX)
     scale_width_less_X += less_X.astype(X.dtype)
-    # dX[i,j] = dY[i,j]*outer*(scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width -
+    # Lemma: dX[i,j] = dY[i,j]*outer*(scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width -
     #     scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1,
     #     0))
     dX = np.multiply(scale_width_less_X, outer, out=scale_width_less_X)

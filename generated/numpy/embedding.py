@@ -13,7 +13,7 @@ Saved for the backward pass:
 
     t: for dE
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dE[v,c] = sum(b,n, dY[b,n,c]*delta(t[b,n],v))
 
@@ -69,6 +69,7 @@ def forward(E: Any, t: Any) -> tuple[Array, Saved]:
     if _whole(B * N * C, E):
         Y = _forward_part(E, t)
     else:
+        # In parts of B and N: each stays in the cache.
         Y = np.empty((B, N, C), E.dtype)
 
         def run(parts: Any) -> Any:
@@ -86,7 +87,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     B = t.shape[0]
     N = t.shape[-1]
     dY = _upstream("dY", dY, (B, N, C), dtype)
-    # dE[v,c] = sum(b,n, dY[b,n,c]*delta(t[b,n],v))
+    # Lemma: dE[v,c] = sum(b,n, dY[b,n,c]*delta(t[b,n],v))
     dE = _scatter(t, dY, V, 0)
     return dE
 
@@ -99,7 +100,7 @@ def jvp(E: Any, t: Any, tE: Any) -> tuple[Array, Array]:
     t = _labels("t", t, "V", E.shape[0])
     # Y[b,n,c] = E[t[b,n],c]
     Y = E[t]
-    # tY[b,n,c] = tE[t[b,n],c]
+    # Tangent: tY[b,n,c] = tE[t[b,n],c]
     tY = tE[t]
     return Y, tY
 

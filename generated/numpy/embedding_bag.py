@@ -13,7 +13,7 @@ Saved for the backward pass:
 
     t: for dE
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dE[v,c] = 1/size(N)*sum(b,n, dY[b,c]*delta(t[b,n],v))
 
@@ -69,7 +69,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     B = t.shape[0]
     N = t.shape[-1]
     dY = _upstream("dY", dY, (B, C), dtype)
-    # dE[v,c] = 1/size(N)*sum(b,n, dY[b,c]*delta(t[b,n],v))
+    # Lemma: dE[v,c] = 1/size(N)*sum(b,n, dY[b,c]*delta(t[b,n],v))
     dE = _scatter(t, dY[:, None, :], V, 0)
     dE /= N
     return dE
@@ -85,7 +85,7 @@ def jvp(E: Any, t: Any, tE: Any) -> tuple[Array, Array]:
     # Y[b,c] = sum(n, E[t[b,n],c])/size(N)
     Y = E[t].sum(axis=1)
     Y /= N
-    # tY[b,c] = 1/size(N)*sum(n, tE[t[b,n],c])
+    # Tangent: tY[b,c] = 1/size(N)*sum(n, tE[t[b,n],c])
     tY = tE[t].sum(axis=1)
     tY /= N
     return Y, tY

@@ -20,7 +20,7 @@ Saved for the backward pass:
     t: for dw and dE
     s: for dw and dE
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dw[n] = sum(c, dY[s[n],c]*E[t[n],c])
     dE[v,c] = sum(n, dY[s[n],c]*w[n]*delta(t[n],v))
@@ -81,10 +81,10 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     C = E.shape[-1]
     V = E.shape[0]
     dY = _upstream("dY", dY, (B, C), E.dtype)
-    # dw[n] = sum(c, dY[s[n],c]*E[t[n],c])
+    # Lemma: dw[n] = sum(c, dY[s[n],c]*E[t[n],c])
     dY_s = dY[s]
     dw = np.vecdot(dY_s, E[t])
-    # dE[v,c] = sum(n, dY[s[n],c]*w[n]*delta(t[n],v))
+    # Lemma: dE[v,c] = sum(n, dY[s[n],c]*w[n]*delta(t[n],v))
     dE = _scatter(t, dY_s * w[:, None], V, 0)
     return dE, dw
 
@@ -101,7 +101,7 @@ def jvp(E: Any, w: Any, t: Any, s: Any, bags: int, tE: Any, tw: Any) -> tuple[Ar
     # Y[b,c] = sum(n, delta(s[n],b)*w[n]*E[t[n],c])
     E_t = E[t]
     Y = _scatter(s, w[:, None] * E_t, B, 0)
-    # tY[b,c] = sum(n, delta(s[n],b)*E[t[n],c]*tw[n]) + sum(n, delta(s[n],b)*w[n]*tE[t[n],c])
+    # Tangent: tY[b,c] = sum(n, delta(s[n],b)*E[t[n],c]*tw[n]) + sum(n, delta(s[n],b)*w[n]*tE[t[n],c])
     tY = _scatter(s, E_t * tw[:, None], B, 0)
     tY += _scatter(s, w[:, None] * tE[t], B, 0)
     return Y, tY

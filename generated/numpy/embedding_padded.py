@@ -16,7 +16,7 @@ Saved for the backward pass:
     t: for dE
     r: for dE
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dE = onehot(t)^T diag([r[n] > 0]) dY
 
@@ -73,6 +73,7 @@ def forward(E: Any, F: Any, t: Any, r: Any) -> tuple[Array, Saved]:
     if _whole(N * C, E):
         Y = _forward_part(r, E, t, F)
     else:
+        # In parts of N: each stays in the cache.
         Y = np.empty((N, C), E.dtype)
 
         def run(parts: Any) -> Any:
@@ -89,7 +90,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     t, r, V, C = saved
     N = t.shape[0]
     dY = _upstream("dY", dY, (N, C), r.dtype)
-    # dE[v,c] = sum(n, dY[n,c]*where(0 < r[n], 1, 0)*delta(t[n],v))
+    # Lemma: dE[v,c] = sum(n, dY[n,c]*where(0 < r[n], 1, 0)*delta(t[n],v))
     dE = _scatter(t, np.where((r > 0)[:, None], dY, 0), V, 0)
     return dE
 
@@ -103,7 +104,7 @@ def jvp(E: Any, F: Any, t: Any, r: Any, tE: Any) -> tuple[Array, Array]:
     # Y[n,c] = where(0 < r[n], 1, 0)*E[t[n],c] + where(r[n] <= 0, 1, 0)*F[t[n],c]
     less_r = r > 0
     Y = np.where(less_r[:, None], E[t], F[t])
-    # tY[n,c] = where(0 < r[n], 1, 0)*tE[t[n],c]
+    # Tangent: tY[n,c] = where(0 < r[n], 1, 0)*tE[t[n],c]
     tY = np.where(less_r[:, None], tE[t], 0)
     return Y, tY
 

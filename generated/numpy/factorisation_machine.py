@@ -19,7 +19,7 @@ Saved for the backward pass:
     V: for D, dX, dV and H
     H: for dH; where it is large it is not saved but made anew
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     db = rowsum(dY)
     dw = dY X
@@ -86,6 +86,7 @@ def forward(X: Any, w: Any, V: Any, b: Any) -> tuple[Array, Saved]:
     if _saved_whole(B * F, X, w, V):
         H, Y_sum = _forward_part(X, V)
     else:
+        # In parts of B: H is never whole.
         H = None
         Y_sum = np.empty((B,), X.dtype)
 
@@ -108,33 +109,34 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     F = V.shape[-1]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B,), X.dtype)
-    # db = sum(i, dY[i])
+    # Lemma: db = sum(i, dY[i])
     db = dY.sum()
-    # dw[k] = sum(i, dY[i]*X[i,k])
+    # Lemma: dw[k] = sum(i, dY[i]*X[i,k])
     dw = dY @ X
-    # D[k] = sum(f, V[k,f]^2)
+    # Named sum: D[k] = sum(f, V[k,f]^2)
     D = np.vecdot(V, V)
-    # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+    # Lemma: dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
     t = -dY[:, None] * X * D
-    # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+    # Lemma: dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
     t_2 = dY[:, None] * w
-    # R[k] = sum(i, dY[i]*X[i,k]^2)
+    # Named sum: R[k] = sum(i, dY[i]*X[i,k]^2)
     R = dY @ X**2
-    # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
+    # Lemma: dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
     t_3 = -V * R[:, None]
     if H is not None:
         dX_sum, dV_sum = _backward_part(X, V, dY, H)
     else:
+        # In parts of B: H is never whole.
         dX_sum = np.empty((B, N), X.dtype)
         dV_sum = np.zeros((N, F), X.dtype)
         work: dict[int, Any] = {}
         for (i,) in _parts((B,), F, X, 512):
             _, dV_sum_part = _backward_part(X[i], V, dY[i], None, dX_sum=dX_sum[i], work=work)
             dV_sum += dV_sum_part
-    # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+    # Lemma: dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
     dX = np.add(dX_sum, t, out=dX_sum)
     dX += t_2
-    # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
+    # Lemma: dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
     dV = np.add(dV_sum, t_3, out=dV_sum)
     return dX, dw, dV, db
 
@@ -149,10 +151,10 @@ def jvp(X: Any, w: Any, V: Any, b: Any, tX: Any, tw: Any, tV: Any, tb: Any) -> t
     square_X = X**2
     sum_V = (V**2).sum(axis=-1)
     Y = b - 0.5 * (square_X @ sum_V) + X @ w + 0.5 * np.vecdot(H, H)
-    # tH[i,f] = sum(k, V[k,f]*tX[i,k]) + sum(k, X[i,k]*tV[k,f])
+    # Tangent: tH[i,f] = sum(k, V[k,f]*tX[i,k]) + sum(k, X[i,k]*tV[k,f])
     tH = tX @ V
     tH += X @ tV
-    # tY[i] = tb - sum(k,f, X[i,k]*V[k,f]^2*tX[i,k]) + sum(k, w[k]*tX[i,k]) - sum(k,f,
+    # Tangent: tY[i] = tb - sum(k,f, X[i,k]*V[k,f]^2*tX[i,k]) + sum(k, w[k]*tX[i,k]) - sum(k,f,
     #     X[i,k]^2*V[k,f]*tV[k,f]) + sum(k, X[i,k]*tw[k]) + sum(f, tH[i,f]*H[i,f])
     tY = tb - X * tX @ sum_V + tX @ w - square_X @ np.vecdot(V, tV) + X @ tw + np.vecdot(tH, H)
     return Y, tY
@@ -179,11 +181,11 @@ def _backward_part(X: Any, V: Any, dY: Any, H: Any | None, dX_sum: Any = None, w
     if H is None:
         # H[i,f] = sum(k, X[i,k]*V[k,f])
         H = np.matmul(V.T, X.T, out=space_1)
-    # dH[i,f] = dY[i]*H[i,f]
+    # Lemma: dH[i,f] = dY[i]*H[i,f]
     dH = np.multiply(H, dY, out=space_2)
-    # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+    # Lemma: dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
     dX_sum = np.matmul(dH.T, V.T, out=dX_sum)
-    # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
+    # Lemma: dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
     dV_sum = np.matmul(X.T, dH.T, out=space_3)
     return dX_sum, dV_sum
 

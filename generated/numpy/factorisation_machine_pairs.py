@@ -18,7 +18,7 @@ Saved for the backward pass:
     w: for dX
     V: for dV and D
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dw = dY X
     db = rowsum(dY)
@@ -81,13 +81,13 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     B = X.shape[0]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B,), X.dtype)
-    # dw[k] = sum(i, dY[i]*X[i,k])
+    # Lemma: dw[k] = sum(i, dY[i]*X[i,k])
     dw = dY @ X
-    # db = sum(i, dY[i])
+    # Lemma: db = sum(i, dY[i])
     db = dY.sum()
-    # dC[i,k,l] = dY[i]
+    # Lemma: dC[i,k,l] = dY[i]
     dC = np.broadcast_to(dY[:, None, None], (B, N, N)).copy()
-    # dV[k,f] = sum(i,l, dC[i,k,l]*where(k < l, 1, 0)*V[l,f]*X[i,k]*X[i,l]) + sum(i,k',
+    # Lemma: dV[k,f] = sum(i,l, dC[i,k,l]*where(k < l, 1, 0)*V[l,f]*X[i,k]*X[i,l]) + sum(i,k',
     #     dC[i,k',k]*where(k' < k, 1, 0)*V[k',f]*X[i,k']*X[i,k])
     less = np.arange(N)[:, None] < np.arange(N)
     dC_X = dC * X[..., None]
@@ -95,10 +95,10 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     less_2 = np.arange(N) < np.arange(N)[:, None]
     dV = np.where(less, dC_X, 0).sum(axis=0) @ V
     dV += np.where(less_2.T, dC_X, 0).sum(axis=0).T @ V
-    # D[k,l] = sum(f, V[k,f]*V[l,f])
+    # Named sum: D[k,l] = sum(f, V[k,f]*V[l,f])
     D = V @ V.T
-    # dX[i,k] = sum(l, dC[i,k,l]*where(k < l, 1, 0)*D[k,l]*X[i,l]) + sum(k', dC[i,k',k]*where(k' < k, 1,
-    #     0)*D[k',k]*X[i,k']) + dY[i]*w[k]
+    # Lemma: dX[i,k] = sum(l, dC[i,k,l]*where(k < l, 1, 0)*D[k,l]*X[i,l]) + sum(k', dC[i,k',k]*where(k' <
+    #     k, 1, 0)*D[k',k]*X[i,k']) + dY[i]*w[k]
     dX = np.where(less, dC * D * X[:, None, :], 0).sum(axis=-1)
     dX += np.where(less_2.T, dC * D * X[..., None], 0).sum(axis=1)
     dX += dY[:, None] * w
@@ -115,11 +115,11 @@ def jvp(X: Any, w: Any, V: Any, b: Any, tX: Any, tw: Any, tV: Any, tb: Any) -> t
     C = np.where(less, V @ V.T * X[..., None] * X[:, None, :], 0)
     # Y[i] = sum(k, X[i,k]*w[k]) + sum(k,l, C[i,k,l]) + b
     Y = X @ w + C.sum(axis=(1, 2)) + b
-    # tD[l,k] = sum(f, V[l,f]*tV[k,f])
+    # Named sum: tD[l,k] = sum(f, V[l,f]*tV[k,f])
     tD = V @ tV.T
-    # tF[k,l] = sum(f, V[k,f]*V[l,f])
+    # Named sum: tF[k,l] = sum(f, V[k,f]*V[l,f])
     tF = V @ V.T
-    # tC[i,k,l] = where(k < l, 1, 0)*(X[i,k]*X[i,l]*tD[l,k] + X[i,k]*X[i,l]*tD[k,l] +
+    # Tangent: tC[i,k,l] = where(k < l, 1, 0)*(X[i,k]*X[i,l]*tD[l,k] + X[i,k]*X[i,l]*tD[k,l] +
     #     tF[k,l]*X[i,l]*tX[i,k] + tF[k,l]*X[i,k]*tX[i,l])
     tC = np.where(
         less,
@@ -129,7 +129,7 @@ def jvp(X: Any, w: Any, V: Any, b: Any, tX: Any, tw: Any, tV: Any, tb: Any) -> t
         + tF * X[..., None] * tX[:, None, :],
         0,
     )
-    # tY[i] = sum(k, w[k]*tX[i,k]) + sum(k, X[i,k]*tw[k]) + sum(k,l, tC[i,k,l]) + tb
+    # Tangent: tY[i] = sum(k, w[k]*tX[i,k]) + sum(k, X[i,k]*tw[k]) + sum(k,l, tC[i,k,l]) + tb
     tY = tX @ w + X @ tw + tC.sum(axis=(1, 2)) + tb
     return Y, tY
 

@@ -11,7 +11,7 @@ Shapes:
 
 Nothing is saved for the backward pass.
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,c,d] = dY[b,size(D)*c + d]
 
@@ -63,7 +63,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     """Return dX, the gradient with upstream dY."""
     C, D, B, F, dtype = saved
     dY = _upstream("dY", dY, (B, F), dtype)
-    # dX[b,c,d] = dY[b,size(D)*c + d]
+    # Lemma: dX[b,c,d] = dY[b,size(D)*c + d]
     dX = _read(dY, {1: (0, (D, C), (1, D))}).copy()
     return dX
 
@@ -77,7 +77,7 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     F = _length("F", C * D, 0 in (C, D), C=C, D=D)
     # Y[b,f] = sum(c,d, X[b,c,d]*delta(f,size(D)*c + d))
     Y = _place(X, 1, F, 0, D, 1)
-    # tY[b,f] = sum(c,d, delta(f,size(D)*c + d)*tX[b,c,d])
+    # Tangent: tY[b,f] = sum(c,d, delta(f,size(D)*c + d)*tX[b,c,d])
     tY = _place(tX, 1, F, 0, D, 1)
     return Y, tY
 

@@ -20,7 +20,7 @@ Saved for the backward pass:
     u: for du
     w: for du
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     du = -dL (w o exp(-gamma softplus(u)) o (gamma (sigmoid(u) o softplus(-u)) + sigmoid(-u))) / B
     dz = du o (2 t - 1)
@@ -77,10 +77,10 @@ def backward(dL: Any, saved: Saved) -> Array:
     t, gamma, u, w = saved
     B = t.shape[0]
     dL = _upstream("dL", dL, (), t.dtype)
-    # du[i] = -dL*w[i]*exp(-gamma*softplus(u[i]))/size(B)*(gamma*sigmoid(u[i])*softplus(-u[i]) +
+    # Lemma: du[i] = -dL*w[i]*exp(-gamma*softplus(u[i]))/size(B)*(gamma*sigmoid(u[i])*softplus(-u[i]) +
     #     sigmoid(-u[i]))
     du = -dL / B * w * np.exp(-gamma * np.logaddexp(u, 0)) * (gamma * _sigmoid(u) * np.logaddexp(-u, 0) + _sigmoid(-u))
-    # dz[i] = du[i]*(2*t[i] - 1)
+    # Lemma: dz[i] = du[i]*(2*t[i] - 1)
     dz = du * (2 * t - 1)
     return dz
 
@@ -99,10 +99,11 @@ def jvp(z: Any, t: Any, alpha: Any, gamma: Any, tz: Any) -> tuple[Array, Array]:
     exp_gamma = np.exp(-gamma * np.logaddexp(u, 0))
     softplus_u = np.logaddexp(-u, 0)
     L = softplus_u @ (w * exp_gamma) / B
-    # tu[i] = (2*t[i] - 1)*tz[i]
+    # Tangent: tu[i] = (2*t[i] - 1)*tz[i]
     tu = t_shifted * tz
-    # tL = -1/size(B)*(gamma*sum(i, tu[i]*w[i]*exp(-gamma*softplus(u[i]))*sigmoid(u[i])*softplus(-u[i])) +
-    #     sum(i, tu[i]*w[i]*exp(-gamma*softplus(u[i]))*sigmoid(-u[i])))
+    # Tangent: tL = -1/size(B)*(gamma*sum(i,
+    #     tu[i]*w[i]*exp(-gamma*softplus(u[i]))*sigmoid(u[i])*softplus(-u[i])) + sum(i,
+    #     tu[i]*w[i]*exp(-gamma*softplus(u[i]))*sigmoid(-u[i])))
     tu_w = tu * w
     tL = -(gamma * (exp_gamma * _sigmoid(u) @ (softplus_u * tu_w)) + tu_w @ (exp_gamma * _sigmoid(-u))) / B
     return L, tL

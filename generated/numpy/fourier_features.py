@@ -16,7 +16,7 @@ Saved for the backward pass:
     b: for dZ
     Z: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = -sqrt(2) (dY o sin(Z + 1 b)) / sqrt(M)
     dX = dZ W^T
@@ -57,9 +57,9 @@ def forward(X: Any, W: Any, b: Any) -> tuple[Array, Saved]:
     X, W, b = _real(X=X, W=W, b=b)
     _check(X=X, W=W, b=b)
     M = W.shape[-1]
-    # Z[i,m] = sum(k, X[i,k]*W[k,m])
+    # Named sum: Z[i,m] = sum(k, X[i,k]*W[k,m])
     Z = X @ W
-    # Y[i,m] = cos(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
+    # Equation: Y[i,m] = cos(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
     Y = Z + b
     np.cos(Y, out=Y)
     Y *= math.sqrt(2)
@@ -73,9 +73,9 @@ def backward(dY: Any, saved: Saved) -> Array:
     B = Z.shape[0]
     M = W.shape[-1]
     dY = _upstream("dY", dY, (B, M), W.dtype)
-    # dZ[i,m] = -dY[i,m]*sin(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
+    # Lemma: dZ[i,m] = -dY[i,m]*sin(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
     dZ = -math.sqrt(2) * dY * np.sin(Z + b) / math.sqrt(M)
-    # dX[i,k] = sum(m, dZ[i,m]*W[k,m])
+    # Lemma: dX[i,k] = sum(m, dZ[i,m]*W[k,m])
     dX = dZ @ W.T
     return dX
 
@@ -85,16 +85,16 @@ def jvp(X: Any, W: Any, b: Any, tX: Any) -> tuple[Array, Array]:
     X, W, b, tX = _real(X=X, W=W, b=b, tX=tX)
     _check(X=X, W=W, b=b, tX=tX)
     M = W.shape[-1]
-    # Z[i,m] = sum(k, X[i,k]*W[k,m])
+    # Named sum: Z[i,m] = sum(k, X[i,k]*W[k,m])
     Z = X @ W
-    # Y[i,m] = cos(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
+    # Equation: Y[i,m] = cos(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
     Z_b = np.add(Z, b, out=Z)
     Y = np.cos(Z_b)
     Y *= math.sqrt(2)
     Y /= math.sqrt(M)
-    # tZ[i,m] = sum(k, W[k,m]*tX[i,k])
+    # Tangent: tZ[i,m] = sum(k, W[k,m]*tX[i,k])
     tZ = tX @ W
-    # tY[i,m] = -tZ[i,m]*sin(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
+    # Tangent: tY[i,m] = -tZ[i,m]*sin(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
     tY = -math.sqrt(2) * tZ * np.sin(Z_b) / math.sqrt(M)
     return Y, tY
 

@@ -20,7 +20,7 @@ Saved for the backward pass:
     A: for dS
     S: for dQ and dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dQ[n,t,d] = sum(e, dO[n,t,e]*S[n,t,d,e])
     dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
@@ -98,27 +98,27 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     E = V.shape[-1]
     D = Q.shape[-1]
     dO = _upstream("dO", dO, (N, T, E), Q.dtype)
-    # dQ[n,t,d] = sum(e, dO[n,t,e]*S[n,t,d,e])
+    # Lemma: dQ[n,t,d] = sum(e, dO[n,t,e]*S[n,t,d,e])
     dQ = (S @ dO[..., None])[..., 0].copy()
-    # dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
+    # Lemma: dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
     windows_A = _read(A, {1: (1, (1, T))})
     dO_Q = dO[..., None, :] * Q[..., None]
 
     def step_dS(t: int, dS_after: Array) -> tuple[Array, ...]:
         windows_A_t = windows_A[:, t]
         dO_Q_t = dO_Q[:, t]
-        # dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
+        # Lemma: dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
         dS = dS_after * windows_A_t[..., None]
         dS += dO_Q_t
         return (dS,)
 
     dS_scan = _scan(step_dS, T, (np.full((N, D, E), 0.0, Q.dtype),), ((0, 1),), backwards=True)
     dS = dS_scan[0].transpose(1, 0, 2, 3)
-    # dA[n,t,d] = sum(e, dS[n,t,d,e]*S[n,t - 1,d,e])
+    # Lemma: dA[n,t,d] = sum(e, dS[n,t,d,e]*S[n,t - 1,d,e])
     dA = np.vecdot(dS, _read(S, {1: (-1, (1, T))}))
-    # dK[n,t,d] = sum(e, dS[n,t,d,e]*V[n,t,e])
+    # Lemma: dK[n,t,d] = sum(e, dS[n,t,d,e]*V[n,t,e])
     dK = (dS @ V[..., None])[..., 0].copy()
-    # dV[n,t,e] = sum(d, dS[n,t,d,e]*K[n,t,d])
+    # Lemma: dV[n,t,e] = sum(d, dS[n,t,d,e]*K[n,t,d])
     dV = (dS.mT @ K[..., None])[..., 0].copy()
     return dQ, dK, dV, dA
 
@@ -146,7 +146,7 @@ def jvp(Q: Any, K: Any, V: Any, A: Any, tQ: Any, tK: Any, tV: Any, tA: Any) -> t
     S = S_scan[0].transpose(1, 0, 2, 3)
     # O[n,t,e] = sum(d, Q[n,t,d]*S[n,t,d,e])
     O = (S.mT @ Q[..., None])[..., 0].copy()
-    # tS[n,t,d,e] = S[n,t - 1,d,e]*tA[n,t,d] + A[n,t,d]*tS[n,t - 1,d,e] + V[n,t,e]*tK[n,t,d] +
+    # Tangent: tS[n,t,d,e] = S[n,t - 1,d,e]*tA[n,t,d] + A[n,t,d]*tS[n,t - 1,d,e] + V[n,t,e]*tK[n,t,d] +
     #     K[n,t,d]*tV[n,t,e]
     S_tA = _read(S, {1: (-1, (1, T))}) * tA[..., None]
     V_tK = V[..., None, :] * tK[..., None]
@@ -157,7 +157,7 @@ def jvp(Q: Any, K: Any, V: Any, A: Any, tQ: Any, tK: Any, tV: Any, tA: Any) -> t
         S_tA_t = S_tA[:, t]
         V_tK_t = V_tK[:, t]
         K_tV_t = K_tV[:, t]
-        # tS[n,t,d,e] = S[n,t - 1,d,e]*tA[n,t,d] + A[n,t,d]*tS[n,t - 1,d,e] + V[n,t,e]*tK[n,t,d] +
+        # Tangent: tS[n,t,d,e] = S[n,t - 1,d,e]*tA[n,t,d] + A[n,t,d]*tS[n,t - 1,d,e] + V[n,t,e]*tK[n,t,d] +
         #     K[n,t,d]*tV[n,t,e]
         tS = tS_before * A_t[..., None]
         tS += S_tA_t
@@ -167,7 +167,7 @@ def jvp(Q: Any, K: Any, V: Any, A: Any, tQ: Any, tK: Any, tV: Any, tA: Any) -> t
 
     tS_scan = _scan(step_tS, T, (np.full((N, D, E), 0.0, Q.dtype),), ((0, -1),))
     tS = tS_scan[0].transpose(1, 0, 2, 3)
-    # tO[n,t,e] = sum(d, S[n,t,d,e]*tQ[n,t,d]) + sum(d, tS[n,t,d,e]*Q[n,t,d])
+    # Tangent: tO[n,t,e] = sum(d, S[n,t,d,e]*tQ[n,t,d]) + sum(d, tS[n,t,d,e]*Q[n,t,d])
     tO = (S.mT @ tQ[..., None])[..., 0] + (tS.mT @ Q[..., None])[..., 0]
     return O, tO
 

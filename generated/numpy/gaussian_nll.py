@@ -17,7 +17,7 @@ Saved for the backward pass:
     D: for dD and dS_inv
     S_inv: for dD and dS
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dQ = dL / (2 B)
     dD = dQ (D S_inv^T + D S_inv)
@@ -68,9 +68,9 @@ def forward(X: Any, m: Any, S: Any) -> tuple[Array, Saved]:
     N = X.shape[-1]
     # D[n,i] = X[n,i] - m[i]
     D = X - m
-    # S_inv[i,j] = inv(S)[i,j]
+    # Named: S_inv[i,j] = inv(S)[i,j]
     S_inv = _inverse(S)
-    # Q = sum(n,i,j, D[n,i]*S_inv[i,j]*D[n,j])
+    # Equation: Q = sum(n,i,j, D[n,i]*S_inv[i,j]*D[n,j])
     Q = np.vecdot(D, D @ S_inv).sum()
     # L = 1/2*logdet(S) + 1/2*Q/size(B) + 1/2*size(N)*log(2*pi())
     L = 0.5 * _log_determinant(S) + 0.5 * Q / B + 0.5 * N * math.log(2 * math.pi)
@@ -82,20 +82,20 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array, Array]:
     D, S_inv = saved
     B = D.shape[0]
     dL = _upstream("dL", dL, (), D.dtype)
-    # dQ = 1/2*dL/size(B)
+    # Lemma: dQ = 1/2*dL/size(B)
     dQ = 0.5 * dL / B
-    # dD[n,i] = dQ*(sum(j, S_inv[i,j]*D[n,j]) + sum(i', D[n,i']*S_inv[i',i]))
+    # Lemma: dD[n,i] = dQ*(sum(j, S_inv[i,j]*D[n,j]) + sum(i', D[n,i']*S_inv[i',i]))
     dD = D @ S_inv.T
     dD += D @ S_inv
     dD *= dQ
-    # dS_inv[i,j] = dQ*sum(n, D[n,i]*D[n,j])
+    # Lemma: dS_inv[i,j] = dQ*sum(n, D[n,i]*D[n,j])
     dS_inv = D.T @ D
     dS_inv *= dQ
-    # dS[k,l] = 1/2*dL*S_inv[l,k] - sum(i,j, dS_inv[i,j]*S_inv[i,k]*S_inv[l,j])
+    # Lemma: dS[k,l] = 1/2*dL*S_inv[l,k] - sum(i,j, dS_inv[i,j]*S_inv[i,k]*S_inv[l,j])
     dS = (0.5 * dL * S_inv).T - (dS_inv.T @ S_inv).T @ S_inv.T
-    # dX[n,i] = dD[n,i]
+    # Lemma: dX[n,i] = dD[n,i]
     dX = dD.copy()
-    # dm[i] = -sum(n, dD[n,i])
+    # Lemma: dm[i] = -sum(n, dD[n,i])
     dm = -dD.sum(axis=0)
     return dX, dm, dS
 
@@ -108,20 +108,20 @@ def jvp(X: Any, m: Any, S: Any, tX: Any, tm: Any, tS: Any) -> tuple[Array, Array
     N = X.shape[-1]
     # D[n,i] = X[n,i] - m[i]
     D = X - m
-    # S_inv[i,j] = inv(S)[i,j]
+    # Named: S_inv[i,j] = inv(S)[i,j]
     S_inv = _inverse(S)
-    # Q = sum(n,i,j, D[n,i]*S_inv[i,j]*D[n,j])
+    # Equation: Q = sum(n,i,j, D[n,i]*S_inv[i,j]*D[n,j])
     Q = np.vecdot(D, D @ S_inv).sum()
     # L = 1/2*logdet(S) + 1/2*Q/size(B) + 1/2*size(N)*log(2*pi())
     L = 0.5 * _log_determinant(S) + 0.5 * Q / B + 0.5 * N * math.log(2 * math.pi)
-    # tD[n,i] = tX[n,i] - tm[i]
+    # Tangent: tD[n,i] = tX[n,i] - tm[i]
     tD = tX - tm
-    # tS_inv[i,j] = -sum(k,l, S_inv[i,k]*S_inv[l,j]*tS[k,l])
+    # Tangent: tS_inv[i,j] = -sum(k,l, S_inv[i,k]*S_inv[l,j]*tS[k,l])
     tS_inv = -S_inv @ tS @ S_inv
-    # tQ = sum(n,i,j, tD[n,i]*S_inv[i,j]*D[n,j]) + sum(n,i,i', tD[n,i]*D[n,i']*S_inv[i',i]) + sum(i,j,n,
-    #     tS_inv[i,j]*D[n,i]*D[n,j])
+    # Tangent: tQ = sum(n,i,j, tD[n,i]*S_inv[i,j]*D[n,j]) + sum(n,i,i', tD[n,i]*D[n,i']*S_inv[i',i]) +
+    #     sum(i,j,n, tS_inv[i,j]*D[n,i]*D[n,j])
     tQ = np.vecdot(D, tD @ S_inv).sum() + np.vecdot(S_inv, (tD.T @ D).T).sum() + np.vecdot(D, (tS_inv.T @ D.T).T).sum()
-    # tL = 1/2*(sum(k,l, S_inv[l,k]*tS[k,l]) + tQ/size(B))
+    # Tangent: tL = 1/2*(sum(k,l, S_inv[l,k]*tS[k,l]) + tQ/size(B))
     tL = 0.5 * (np.vecdot(S_inv, tS.T).sum() + tQ / B)
     return L, tL
 

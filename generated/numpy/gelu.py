@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     X: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = (dY o (erf(sqrt(2) X / 2) + 1 + sqrt(2) (X o exp(-X^o2 / 2)) / sqrt(pi()))) / 2
 
@@ -60,6 +60,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(X)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -80,6 +81,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, X):
         dX = _backward_part(X, dY)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -100,7 +102,8 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     Y = erf_X + 1
     Y *= 0.5
     Y *= X
-    # tY[i,j] = 1/2*tX[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1 + X[i,j]/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2))
+    # Tangent: tY[i,j] = 1/2*tX[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1 +
+    #     X[i,j]/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2))
     tY = np.add(erf_X, 1, out=erf_X)
     tY += math.sqrt(2) * X * np.exp(-0.5 * X**2) / math.sqrt(math.pi)
     tY *= 0.5
@@ -120,7 +123,8 @@ def _forward_part(X: Any) -> Any:
 
 def _backward_part(X: Any, dY: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = 1/2*dY[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1 + X[i,j]/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2))
+    # Lemma: dX[i,j] = 1/2*dY[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1 +
+    #     X[i,j]/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2))
     X_scaled = np.exp(-0.5 * X**2, out=dX)
     X_scaled *= math.sqrt(2) / math.sqrt(math.pi)
     X_scaled *= X

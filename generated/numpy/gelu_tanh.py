@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     X: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o ((tanh(sqrt(2) (X o (1 + 8943 X^o2 / 200000)) / sqrt(pi())) + 1) / 2 + sqrt(2) (X o (1
         - tanh(sqrt(2) (X o (1 + 8943 X^o2 / 200000)) / sqrt(pi()))^o2)) / (2 sqrt(pi())) + 26829
@@ -63,6 +63,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(X)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -83,6 +84,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, X):
         dX = _backward_part(X, dY)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -108,7 +110,7 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     Y += 1
     Y *= 0.5
     Y *= X
-    # tY[i,j] = tX[i,j]*(1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
+    # Tangent: tY[i,j] = tX[i,j]*(1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
     #     1/2*X[i,j]*(1 - tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2)
     #     + 26829/400000*X[i,j]^3*(1 - tanh(X[i,j]*(1 +
     #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2))
@@ -144,7 +146,7 @@ def _backward_part(X: Any, dY: Any, dX: Any = None, work: Any = None) -> Any:
     B_block = X.shape[0]
     N = X.shape[-1]
     space_1, space_2 = _spaces(work, X, (B_block, N), (B_block, N))
-    # dX[i,j] = dY[i,j]*(1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
+    # Lemma: dX[i,j] = dY[i,j]*(1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
     #     1/2*X[i,j]*(1 - tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2)
     #     + 26829/400000*X[i,j]^3*(1 - tanh(X[i,j]*(1 +
     #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2))

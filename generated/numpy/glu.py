@@ -14,7 +14,7 @@ Saved for the backward pass:
     G: for dX and dG
     Y: for dG
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o sigmoid(G)
     dG = dY o Y o (1 - sigmoid(G))
@@ -65,6 +65,7 @@ def forward(X: Any, G: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(G, X)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -85,6 +86,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     if _whole(B * N, G):
         dX, dG = _backward_part(G, dY, Y)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), G.dtype)
         dG = np.empty((B, N), G.dtype)
 
@@ -104,7 +106,7 @@ def jvp(X: Any, G: Any, tX: Any, tG: Any) -> tuple[Array, Array]:
     # Y[i,j] = X[i,j]*sigmoid(G[i,j])
     sigmoid_G = _sigmoid(G)
     Y = X * sigmoid_G
-    # tY[i,j] = sigmoid(G[i,j])*tX[i,j] + Y[i,j]*(1 - sigmoid(G[i,j]))*tG[i,j]
+    # Tangent: tY[i,j] = sigmoid(G[i,j])*tX[i,j] + Y[i,j]*(1 - sigmoid(G[i,j]))*tG[i,j]
     tY = sigmoid_G * tX
     tY += Y * (1 - sigmoid_G) * tG
     return Y, tY
@@ -120,10 +122,10 @@ def _forward_part(G: Any, X: Any) -> Any:
 
 def _backward_part(G: Any, dY: Any, Y: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX, dG."""
-    # dX[i,j] = dY[i,j]*sigmoid(G[i,j])
+    # Lemma: dX[i,j] = dY[i,j]*sigmoid(G[i,j])
     sigmoid_G = _sigmoid(G)
     dX = np.multiply(dY, sigmoid_G, out=dX)
-    # dG[i,j] = dY[i,j]*Y[i,j]*(1 - sigmoid(G[i,j]))
+    # Lemma: dG[i,j] = dY[i,j]*Y[i,j]*(1 - sigmoid(G[i,j]))
     sigmoid_G_shifted = np.subtract(1, sigmoid_G, out=sigmoid_G)
     dG = np.multiply(sigmoid_G_shifted, dY, out=sigmoid_G_shifted)
     dG *= Y

@@ -21,7 +21,7 @@ Saved for the backward pass:
     m: for dg, dv, dm and dX
     v: for dg, dv, dm and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dg[k,c] = sum(n,s, dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps))
     db[k,c] = sum(n,s, dY[n,k,c,s])
@@ -106,6 +106,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     if _whole(N * G * C * S, X):
         dg, db, dX = _backward_part(m, X, v, eps, dY, g)
     else:
+        # In parts of N and G: each stays in the cache.
         dX = np.empty((N, G, C, S), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -141,16 +142,16 @@ def jvp(X: Any, g: Any, b: Any, eps: Any, tX: Any, tg: Any, tb: Any) -> tuple[Ar
     Y = X_m * g[..., None]
     Y *= rsqrt_v_eps[..., None, None]
     Y += b[..., None]
-    # tm[n,k] = 1/(size(C)*size(S))*sum(c,s, tX[n,k,c,s])
+    # Tangent: tm[n,k] = 1/(size(C)*size(S))*sum(c,s, tX[n,k,c,s])
     tm = tX.sum(axis=(2, 3))
     tm /= C * S
-    # tv[n,k] = 2/(size(C)*size(S))*(sum(c,s, (X[n,k,c,s] - m[n,k])*tX[n,k,c,s]) - tm[n,k]*sum(c,s,
-    #     X[n,k,c,s] - m[n,k]))
+    # Tangent: tv[n,k] = 2/(size(C)*size(S))*(sum(c,s, (X[n,k,c,s] - m[n,k])*tX[n,k,c,s]) -
+    #     tm[n,k]*sum(c,s, X[n,k,c,s] - m[n,k]))
     tv = np.vecdot(X_m, tX).sum(axis=-1)
     tv -= tm * X_m.sum(axis=(2, 3))
     tv *= 2
     tv /= C * S
-    # tY[n,k,c,s] = (X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps)*tg[k,c] + g[k,c]/sqrt(v[n,k] +
+    # Tangent: tY[n,k,c,s] = (X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps)*tg[k,c] + g[k,c]/sqrt(v[n,k] +
     #     eps)*tX[n,k,c,s] - tm[n,k]*g[k,c]/sqrt(v[n,k] + eps) - (1/2)*tv[n,k]*g[k,c]*(X[n,k,c,s] -
     #     m[n,k])/(v[n,k] + eps)^(3/2) + tb[k,c]
     tY = X_m * rsqrt_v_eps[..., None, None]
@@ -169,18 +170,18 @@ def _backward_part(m: Any, X: Any, v: Any, eps: Any, dY: Any, g: Any, dX: Any = 
     N_block = m.shape[0]
     G_block = m.shape[-1]
     space_1, space_2, space_3 = _spaces(work, m, (N_block, G_block), (N_block, G_block), (N_block, G_block, C, S))
-    # dg[k,c] = sum(n,s, dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps))
+    # Lemma: dg[k,c] = sum(n,s, dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps))
     X_m = np.subtract(X, m[..., None, None], out=dX)
     v_eps = np.add(v, eps, out=space_1)
     rsqrt_v_eps = np.divide(1, np.sqrt(v_eps), out=space_2)
     dY_X_m = np.vecdot(dY, X_m)
     dg = (dY_X_m.transpose(1, 2, 0) @ rsqrt_v_eps.T[..., None])[..., 0].copy()
-    # db[k,c] = sum(n,s, dY[n,k,c,s])
+    # Lemma: db[k,c] = sum(n,s, dY[n,k,c,s])
     db = dY.sum(axis=(0, 3))
-    # dv[n,k] = -(1/2)/(v[n,k] + eps)^(3/2)*sum(c,s, dY[n,k,c,s]*g[k,c]*(X[n,k,c,s] - m[n,k]))
+    # Lemma: dv[n,k] = -(1/2)/(v[n,k] + eps)^(3/2)*sum(c,s, dY[n,k,c,s]*g[k,c]*(X[n,k,c,s] - m[n,k]))
     g_dY_X_m = (dY_X_m.transpose(1, 0, 2) @ g[..., None])[..., 0].T
     dv = -0.5 * g_dY_X_m / v_eps**1.5
-    # dm[n,k] = -(2*dv[n,k]/(size(C)*size(S))*sum(c,s, X[n,k,c,s] - m[n,k]) + 1/sqrt(v[n,k] +
+    # Lemma: dm[n,k] = -(2*dv[n,k]/(size(C)*size(S))*sum(c,s, X[n,k,c,s] - m[n,k]) + 1/sqrt(v[n,k] +
     #     eps)*sum(c,s, dY[n,k,c,s]*g[k,c]))
     dv_X_m = X_m.sum(axis=(2, 3))
     dv_X_m *= 2
@@ -190,7 +191,7 @@ def _backward_part(m: Any, X: Any, v: Any, eps: Any, dY: Any, g: Any, dX: Any = 
     rsqrt_v_eps_dY_g = np.multiply(dY_g, rsqrt_v_eps, out=dY_g)
     dv_X_m_rsqrt_v_eps_dY_g = np.add(dv_X_m, rsqrt_v_eps_dY_g, out=dv_X_m)
     dm = -dv_X_m_rsqrt_v_eps_dY_g
-    # dX[n,k,c,s] = dm[n,k]/(size(C)*size(S)) + 2*dv[n,k]*(X[n,k,c,s] - m[n,k])/(size(C)*size(S)) +
+    # Lemma: dX[n,k,c,s] = dm[n,k]/(size(C)*size(S)) + 2*dv[n,k]*(X[n,k,c,s] - m[n,k])/(size(C)*size(S)) +
     #     dY[n,k,c,s]*g[k,c]/sqrt(v[n,k] + eps)
     dv_X_m_2 = np.multiply(X_m, dv[..., None, None] * 2 / (C * S), out=X_m)
     dY_g_2 = np.multiply(dY, g[..., None], out=space_3)

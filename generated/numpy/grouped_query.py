@@ -21,7 +21,7 @@ Saved for the backward pass:
     O: for D
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV[b,g,j,e] = sum(r,i, dO[b,g,r,i,e]*P[b,g,r,i,j])
     dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
@@ -88,6 +88,7 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
     if _saved_whole(B * G * R * N * M, Q, K, V):
         P, O, lse = _forward_part(Q, K, V)
     else:
+        # In parts of B, G, R and N: P is never whole.
         P = None
         O = np.empty((B, G, R, N, d_v), Q.dtype)
         lse = np.empty((B, G, R, N), Q.dtype)
@@ -113,11 +114,12 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     M = K.shape[2]
     d_k = Q.shape[-1]
     dO = _upstream("dO", dO, (B, G, R, N, d_v), Q.dtype)
-    # D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
+    # Named sum: D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
     D = np.vecdot(dO, O)
     if P is not None:
         dV, dQ, dK_sum = _backward_part(Q, K, lse, dO, V, D, P)
     else:
+        # In parts of B, G, R and N: P is never whole.
         dV = np.zeros((B, G, M, d_v), Q.dtype)
         dQ = np.empty((B, G, R, N, d_k), Q.dtype)
         dK_sum = np.zeros((B, G, M, d_k), Q.dtype)
@@ -133,7 +135,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
             return ()
 
         _together(run, _parts((B, G, R, N), M, Q, 256), 2)
-    # dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
+    # Lemma: dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
     dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     return dQ, dK, dV
 
@@ -154,21 +156,21 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
     exp_S = np.subtract(S, m[..., None], out=S)
     np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
-    # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+    # Finite form: P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
     P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[b,g,r,i,e] = sum(j, P[b,g,r,i,j]*V[b,g,j,e])
     O = P @ V[..., None, :, :]
-    # tS[b,g,r,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,g,j,d]*tQ[b,g,r,i,d]) + sum(d,
+    # Tangent: tS[b,g,r,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,g,j,d]*tQ[b,g,r,i,d]) + sum(d,
     #     Q[b,g,r,i,d]*tK[b,g,j,d]))
     tS = tQ @ K.mT[..., None, :, :]
     tS += Q @ tK.mT[..., None, :, :]
     tS /= math.sqrt(d_k)
-    # tD[b,g,r,i] = sum(j, P[b,g,r,i,j]*tS[b,g,r,i,j])
+    # Named sum: tD[b,g,r,i] = sum(j, P[b,g,r,i,j]*tS[b,g,r,i,j])
     tD = np.vecdot(P, tS)
-    # tP[b,g,r,i,j] = P[b,g,r,i,j]*(tS[b,g,r,i,j] - tD[b,g,r,i])
+    # Tangent: tP[b,g,r,i,j] = P[b,g,r,i,j]*(tS[b,g,r,i,j] - tD[b,g,r,i])
     tP = np.subtract(tS, tD[..., None], out=tS)
     tP *= P
-    # tO[b,g,r,i,e] = sum(j, tP[b,g,r,i,j]*V[b,g,j,e]) + sum(j, P[b,g,r,i,j]*tV[b,g,j,e])
+    # Tangent: tO[b,g,r,i,e] = sum(j, tP[b,g,r,i,j]*V[b,g,j,e]) + sum(j, P[b,g,r,i,j]*tV[b,g,j,e])
     tO = tP @ V[..., None, :, :]
     tO += P @ tV[..., None, :, :]
     return O, tO
@@ -192,7 +194,7 @@ def _forward_part(Q: Any, K: Any, V: Any, O: Any = None, work: Any = None) -> An
     # lse[b,g,r,i] = m[b,g,r,i] + log(Z_m[b,g,r,i])
     lse = np.add(m, np.log(Z_m), out=m)
     if work is None:
-        # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+        # Finite form: P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
         P = np.divide(exp_S, Z_m[..., None, :], out=exp_S)
     return P, O, lse
 
@@ -210,24 +212,24 @@ def _backward_part(Q: Any, K: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | N
     if P is None:
         # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
         S = (Q / math.sqrt(d_k) @ K.mT[..., None, :, :]).mT
-        # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+        # Finite form: P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
         P = np.subtract(S, lse[..., None, :], out=S)
         np.exp(P, out=P)
-    # dV[b,g,j,e] = sum(r,i, dO[b,g,r,i,e]*P[b,g,r,i,j])
+    # Lemma: dV[b,g,j,e] = sum(r,i, dO[b,g,r,i,e]*P[b,g,r,i,j])
     dV = np.matmul(
         P.transpose(0, 1, 3, 2, 4).reshape(B_block, G_block, M, R_block * N_block),
         dO.reshape(B_block, G_block, R_block * N_block, d_v),
         out=space_1,
     )
-    # dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
+    # Lemma: dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
     dP = (dO @ V.mT[..., None, :, :]).mT
-    # dS[b,g,r,i,j] = P[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
+    # Lemma: dS[b,g,r,i,j] = P[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
     dP_D = np.subtract(dP, D[..., None, :], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
-    # dQ[b,g,r,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,g,r,i,j]*K[b,g,j,d])
+    # Lemma: dQ[b,g,r,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,g,r,i,j]*K[b,g,j,d])
     dS_K = np.matmul(dS.mT, K[..., None, :, :], out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
-    # dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
+    # Lemma: dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
     dK_sum = np.matmul(
         dS.transpose(0, 1, 3, 2, 4).reshape(B_block, G_block, M, R_block * N_block),
         Q.reshape(B_block, G_block, R_block * N_block, d_k),

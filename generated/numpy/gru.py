@@ -31,7 +31,7 @@ Saved for the backward pass:
     G: for dG, dZ_3, dR, dZ_1, dZ, dA and dZ_2
     Y: for dG, dZ_3, dR, dZ_1, dZ, dA, dU, dU_r and dU_z
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dY_total[n,t,j] = dY[n,t,j] + sum(j', dA[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
         1,j']*U_r[j,j']) + R[n,t + 1,j]*sum(j', dZ_3[n,t + 1,j']*U[j,j']) + dY_total[n,t +
@@ -108,29 +108,29 @@ def forward(U: Any, W: Any, X: Any, U_z: Any, U_r: Any, W_z: Any, W_r: Any) -> t
     T = X.shape[1]
     N = X.shape[0]
     D = U.shape[0]
-    # E[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
+    # Named sum: E[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
     E = X @ W_z
-    # Z_2[n,t,j] = sum(i, X[n,t,i]*W[i,j])
+    # Named sum: Z_2[n,t,j] = sum(i, X[n,t,i]*W[i,j])
     Z_2 = X @ W
-    # H[n,t,j] = sum(i, X[n,t,i]*W_r[i,j])
+    # Named sum: H[n,t,j] = sum(i, X[n,t,i]*W_r[i,j])
     H = X @ W_r
 
-    # Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
+    # Equation: Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
     def step_Z_R_G_Y(t: int, Y_before: Array) -> tuple[Array, ...]:
         E_t = E[:, t]
         H_t = H[:, t]
         Z_2_t = Z_2[:, t]
-        # A[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
+        # Named sum: A[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
         A = Y_before @ U_z
-        # Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
+        # Equation: Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
         Z = _sigmoid(E_t + A)
-        # Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_r[l,j])
+        # Named sum: Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_r[l,j])
         Z_1 = Y_before @ U_r
-        # R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+        # Equation: R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
         R = _sigmoid(H_t + Z_1)
-        # Z_3[n,t,j] = sum(l, R[n,t,l]*Y[n,t - 1,l]*U[l,j])
+        # Named sum: Z_3[n,t,j] = sum(l, R[n,t,l]*Y[n,t - 1,l]*U[l,j])
         Z_3 = R * Y_before @ U
-        # G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
+        # Equation: G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
         G = Z_2_t + Z_3
         np.tanh(G, out=G)
         # Y[n,t,j] = (1 - Z[n,t,j])*G[n,t,j] + Z[n,t,j]*Y[n,t - 1,j]
@@ -146,9 +146,9 @@ def forward(U: Any, W: Any, X: Any, U_z: Any, U_r: Any, W_z: Any, W_r: Any) -> t
         ((3, -1),),
     )
     Z = Z_R_G_Y_scan[0].transpose(1, 0, 2).copy()
-    # R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+    # Equation: R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
     R = Z_R_G_Y_scan[1].transpose(1, 0, 2).copy()
-    # G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
+    # Equation: G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
     G = Z_R_G_Y_scan[2].transpose(1, 0, 2).copy()
     # Y[n,t,j] = (1 - Z[n,t,j])*G[n,t,j] + Z[n,t,j]*Y[n,t - 1,j]
     Y = Z_R_G_Y_scan[3].transpose(1, 0, 2).copy()
@@ -163,7 +163,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
     D = U.shape[0]
     I = W.shape[0]
     dY = _upstream("dY", dY, (N, T, D), U.dtype)
-    # dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
+    # Lemma: dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
     windows_R = _read(R, {1: (1, (1, T))})
     windows_Z = _read(Z, {1: (1, (1, T))})
     Z_shifted = 1 - Z
@@ -186,7 +186,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
         windows_Y_G_t = windows_Y_G[:, t]
         Z_t = Z[:, t]
         Z_shifted_t_2 = Z_shifted[:, t]
-        # dY_total[n,t,j] = dY[n,t,j] + sum(j', dA[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
+        # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dA[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
         #     1,j']*U_r[j,j']) + R[n,t + 1,j]*sum(j', dZ_3[n,t + 1,j']*U[j,j']) + dY_total[n,t + 1,j]*Z[n,t +
         #     1,j]
         dY_total = dA_after @ U_z.T
@@ -194,19 +194,19 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
         dY_total += dZ_1_after @ U_r.T
         dY_total += windows_R_t * (dZ_3_after @ U.T)
         dY_total += dY_total_after * windows_Z_t
-        # dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
+        # Lemma: dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
         dG = dY_total * Z_shifted_t
-        # dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
         dZ_3 = dG * G_shifted_t
-        # dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
+        # Lemma: dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
         dR = dZ_3 @ U.T
         dR *= windows_Y_t
-        # dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
+        # Lemma: dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
         dZ_1 = dR * R_t
         dZ_1 *= R_shifted_t
-        # dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
+        # Lemma: dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
         dZ = dY_total * windows_Y_G_t
-        # dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
+        # Lemma: dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
         dA = dZ * Z_t
         dA *= Z_shifted_t_2
         return dY_total, dG, dZ_3, dR, dZ_1, dZ, dA
@@ -227,39 +227,40 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
         backwards=True,
     )
     dG = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[1].transpose(1, 0, 2)
-    # dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+    # Lemma: dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
     dZ_3 = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[2].transpose(1, 0, 2)
-    # dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
+    # Lemma: dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
     dR = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[3].transpose(1, 0, 2)
-    # dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
+    # Lemma: dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
     dZ_1 = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[4].transpose(1, 0, 2)
-    # dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
+    # Lemma: dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
     dZ = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[5].transpose(1, 0, 2)
-    # dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
+    # Lemma: dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
     dA = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[6].transpose(1, 0, 2)
-    # dZ_2[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+    # Lemma: dZ_2[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
     dZ_2 = np.multiply(G_shifted, dG, out=G_shifted)
-    # dU[l,j] = sum(n,t, dZ_3[n,t,j]*R[n,t,l]*Y[n,t - 1,l])
+    # Lemma: dU[l,j] = sum(n,t, dZ_3[n,t,j]*R[n,t,l]*Y[n,t - 1,l])
     dU = (R * windows_Y).reshape(N * T, D).T @ dZ_3.reshape(N * T, D)
-    # dH[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
+    # Lemma: dH[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
     dH = np.multiply(R_shifted, dR, out=R_shifted)
     dH *= R
-    # dU_r[l,j] = sum(n,t, dZ_1[n,t,j]*Y[n,t - 1,l])
+    # Lemma: dU_r[l,j] = sum(n,t, dZ_1[n,t,j]*Y[n,t - 1,l])
     dU_r = windows_Y.reshape(N * T, D).T @ dZ_1.reshape(N * T, D)
-    # dE[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
+    # Lemma: dE[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
     dE = np.multiply(Z_shifted, dZ, out=Z_shifted)
     dE *= Z
-    # dU_z[l,j] = sum(n,t, dA[n,t,j]*Y[n,t - 1,l])
+    # Lemma: dU_z[l,j] = sum(n,t, dA[n,t,j]*Y[n,t - 1,l])
     dU_z = windows_Y.reshape(N * T, D).T @ dA.reshape(N * T, D)
-    # dW_r[i,j] = sum(n,t, dH[n,t,j]*X[n,t,i])
+    # Lemma: dW_r[i,j] = sum(n,t, dH[n,t,j]*X[n,t,i])
     dW_r = X.reshape(N * T, I).T @ dH.reshape(N * T, D)
-    # dW[i,j] = sum(n,t, dZ_2[n,t,j]*X[n,t,i])
+    # Lemma: dW[i,j] = sum(n,t, dZ_2[n,t,j]*X[n,t,i])
     dW = X.reshape(N * T, I).T @ dZ_2.reshape(N * T, D)
-    # dX[n,t,i] = sum(j, dE[n,t,j]*W_z[i,j]) + sum(j, dH[n,t,j]*W_r[i,j]) + sum(j, dZ_2[n,t,j]*W[i,j])
+    # Lemma: dX[n,t,i] = sum(j, dE[n,t,j]*W_z[i,j]) + sum(j, dH[n,t,j]*W_r[i,j]) + sum(j,
+    #     dZ_2[n,t,j]*W[i,j])
     dX = dE @ W_z.T
     dX += dH @ W_r.T
     dX += dZ_2 @ W.T
-    # dW_z[i,j] = sum(n,t, dE[n,t,j]*X[n,t,i])
+    # Lemma: dW_z[i,j] = sum(n,t, dE[n,t,j]*X[n,t,i])
     dW_z = X.reshape(N * T, I).T @ dE.reshape(N * T, D)
     return dU, dW, dX, dU_z, dU_r, dW_z, dW_r
 
@@ -275,29 +276,29 @@ def jvp(
     T = X.shape[1]
     N = X.shape[0]
     D = U.shape[0]
-    # E[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
+    # Named sum: E[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
     E = X @ W_z
-    # Z_2[n,t,j] = sum(i, X[n,t,i]*W[i,j])
+    # Named sum: Z_2[n,t,j] = sum(i, X[n,t,i]*W[i,j])
     Z_2 = X @ W
-    # H[n,t,j] = sum(i, X[n,t,i]*W_r[i,j])
+    # Named sum: H[n,t,j] = sum(i, X[n,t,i]*W_r[i,j])
     H = X @ W_r
 
-    # Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
+    # Equation: Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
     def step_Z_R_G_Y(t: int, Y_before: Array) -> tuple[Array, ...]:
         E_t = E[:, t]
         H_t = H[:, t]
         Z_2_t = Z_2[:, t]
-        # A[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
+        # Named sum: A[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
         A = Y_before @ U_z
-        # Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
+        # Equation: Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
         Z = _sigmoid(E_t + A)
-        # Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_r[l,j])
+        # Named sum: Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_r[l,j])
         Z_1 = Y_before @ U_r
-        # R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+        # Equation: R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
         R = _sigmoid(H_t + Z_1)
-        # Z_3[n,t,j] = sum(l, R[n,t,l]*Y[n,t - 1,l]*U[l,j])
+        # Named sum: Z_3[n,t,j] = sum(l, R[n,t,l]*Y[n,t - 1,l]*U[l,j])
         Z_3 = R * Y_before @ U
-        # G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
+        # Equation: G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
         G = Z_2_t + Z_3
         np.tanh(G, out=G)
         # Y[n,t,j] = (1 - Z[n,t,j])*G[n,t,j] + Z[n,t,j]*Y[n,t - 1,j]
@@ -313,23 +314,23 @@ def jvp(
         ((3, -1),),
     )
     Z = Z_R_G_Y_scan[0].transpose(1, 0, 2)
-    # R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+    # Equation: R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
     R = Z_R_G_Y_scan[1].transpose(1, 0, 2)
-    # G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
+    # Equation: G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
     G = Z_R_G_Y_scan[2].transpose(1, 0, 2)
     # Y[n,t,j] = (1 - Z[n,t,j])*G[n,t,j] + Z[n,t,j]*Y[n,t - 1,j]
     Y = Z_R_G_Y_scan[3].transpose(1, 0, 2).copy()
-    # tE[n,t,j] = sum(i, W_z[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_z[i,j])
+    # Tangent: tE[n,t,j] = sum(i, W_z[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_z[i,j])
     tE = tX @ W_z
     tE += X @ tW_z
-    # tZ_2[n,t,j] = sum(i, W[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW[i,j])
+    # Tangent: tZ_2[n,t,j] = sum(i, W[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW[i,j])
     tZ_2 = tX @ W
     tZ_2 += X @ tW
-    # tH[n,t,j] = sum(i, W_r[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_r[i,j])
+    # Tangent: tH[n,t,j] = sum(i, W_r[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_r[i,j])
     tH = tX @ W_r
     tH += X @ tW_r
-    # tY[n,t,j] = tZ[n,t,j]*Y[n,t - 1,j] - tZ[n,t,j]*G[n,t,j] + tG[n,t,j]*(1 - Z[n,t,j]) + tY[n,t -
-    #     1,j]*Z[n,t,j]
+    # Tangent: tY[n,t,j] = tZ[n,t,j]*Y[n,t - 1,j] - tZ[n,t,j]*G[n,t,j] + tG[n,t,j]*(1 - Z[n,t,j]) + tY[n,t
+    #     - 1,j]*Z[n,t,j]
     windows_Y = _read(Y, {1: (-1, (1, T))})
     windows_Y_tU_z = windows_Y @ tU_z
     Z_shifted = 1 - Z
@@ -354,30 +355,30 @@ def jvp(
         windows_Y_t_2 = windows_Y[:, t]
         G_t = G[:, t]
         Z_shifted_t_2 = Z_shifted[:, t]
-        # tA[n,t,j] = sum(j', tY[n,t - 1,j']*U_z[j',j]) + sum(l, Y[n,t - 1,l]*tU_z[l,j])
+        # Tangent: tA[n,t,j] = sum(j', tY[n,t - 1,j']*U_z[j',j]) + sum(l, Y[n,t - 1,l]*tU_z[l,j])
         tA = tY_before @ U_z
         tA += windows_Y_tU_z_t
-        # tZ[n,t,j] = Z[n,t,j]*(1 - Z[n,t,j])*(tE[n,t,j] + tA[n,t,j])
+        # Tangent: tZ[n,t,j] = Z[n,t,j]*(1 - Z[n,t,j])*(tE[n,t,j] + tA[n,t,j])
         tZ = tE_t + tA
         tZ *= Z_t
         tZ *= Z_shifted_t
-        # tZ_1[n,t,j] = sum(j', tY[n,t - 1,j']*U_r[j',j]) + sum(l, Y[n,t - 1,l]*tU_r[l,j])
+        # Tangent: tZ_1[n,t,j] = sum(j', tY[n,t - 1,j']*U_r[j',j]) + sum(l, Y[n,t - 1,l]*tU_r[l,j])
         tZ_1 = tY_before @ U_r
         tZ_1 += windows_Y_tU_r_t
-        # tR[n,t,j] = R[n,t,j]*(1 - R[n,t,j])*(tH[n,t,j] + tZ_1[n,t,j])
+        # Tangent: tR[n,t,j] = R[n,t,j]*(1 - R[n,t,j])*(tH[n,t,j] + tZ_1[n,t,j])
         tR = tH_t + tZ_1
         tR *= R_t
         tR *= R_shifted_t
-        # tZ_3[n,t,j] = sum(j', tR[n,t,j']*Y[n,t - 1,j']*U[j',j]) + sum(j', tY[n,t - 1,j']*R[n,t,j']*U[j',j])
-        #     + sum(l, R[n,t,l]*Y[n,t - 1,l]*tU[l,j])
+        # Tangent: tZ_3[n,t,j] = sum(j', tR[n,t,j']*Y[n,t - 1,j']*U[j',j]) + sum(j', tY[n,t -
+        #     1,j']*R[n,t,j']*U[j',j]) + sum(l, R[n,t,l]*Y[n,t - 1,l]*tU[l,j])
         tZ_3 = tR * windows_Y_t @ U
         tZ_3 += tY_before * R_t @ U
         tZ_3 += tU_R_t
-        # tG[n,t,j] = (1 - G[n,t,j]^2)*(tZ_2[n,t,j] + tZ_3[n,t,j])
+        # Tangent: tG[n,t,j] = (1 - G[n,t,j]^2)*(tZ_2[n,t,j] + tZ_3[n,t,j])
         tG = tZ_2_t + tZ_3
         tG *= G_shifted_t
-        # tY[n,t,j] = tZ[n,t,j]*Y[n,t - 1,j] - tZ[n,t,j]*G[n,t,j] + tG[n,t,j]*(1 - Z[n,t,j]) + tY[n,t -
-        #     1,j]*Z[n,t,j]
+        # Tangent: tY[n,t,j] = tZ[n,t,j]*Y[n,t - 1,j] - tZ[n,t,j]*G[n,t,j] + tG[n,t,j]*(1 - Z[n,t,j]) + tY[n,t
+        #     - 1,j]*Z[n,t,j]
         tY = tZ * windows_Y_t_2
         tY -= tZ * G_t
         tY += tG * Z_shifted_t_2

@@ -35,7 +35,7 @@ Saved for the backward pass:
     R: for dU, db_r, dZ_1, dZ_2 and dH
     G: for dZ, db, dZ_3 and dZ_4
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = dY o (H - G)
     dG = dY o (1 - Z)
@@ -118,23 +118,23 @@ def forward(X: Any, H: Any, b: Any, W: Any, U: Any, W_z: Any, U_z: Any, b_z: Any
     """Return (Y, saved)."""
     X, H, b, W, U, W_z, U_z, b_z, W_r, U_r, b_r = _real(X=X, H=H, b=b, W=W, U=U, W_z=W_z, U_z=U_z, b_z=b_z, W_r=W_r, U_r=U_r, b_r=b_r)
     _check(X=X, H=H, b=b, W=W, U=U, W_z=W_z, U_z=U_z, b_z=b_z, W_r=W_r, U_r=U_r, b_r=b_r)
-    # E[i,j] = sum(k, X[i,k]*W_z[k,j])
+    # Named sum: E[i,j] = sum(k, X[i,k]*W_z[k,j])
     E = X @ W_z
-    # A[i,j] = sum(l, H[i,l]*U_z[l,j])
+    # Named sum: A[i,j] = sum(l, H[i,l]*U_z[l,j])
     A = H @ U_z
-    # Z[i,j] = sigmoid(E[i,j] + A[i,j] + b_z[j])
+    # Equation: Z[i,j] = sigmoid(E[i,j] + A[i,j] + b_z[j])
     Z = _sigmoid(E + A + b_z)
-    # Z_1[i,j] = sum(k, X[i,k]*W_r[k,j])
+    # Named sum: Z_1[i,j] = sum(k, X[i,k]*W_r[k,j])
     Z_1 = X @ W_r
-    # Z_2[i,j] = sum(l, H[i,l]*U_r[l,j])
+    # Named sum: Z_2[i,j] = sum(l, H[i,l]*U_r[l,j])
     Z_2 = H @ U_r
-    # R[i,j] = sigmoid(Z_1[i,j] + Z_2[i,j] + b_r[j])
+    # Equation: R[i,j] = sigmoid(Z_1[i,j] + Z_2[i,j] + b_r[j])
     R = _sigmoid(Z_1 + Z_2 + b_r)
-    # Z_3[i,j] = sum(k, X[i,k]*W[k,j])
+    # Named sum: Z_3[i,j] = sum(k, X[i,k]*W[k,j])
     Z_3 = X @ W
-    # Z_4[i,j] = sum(l, R[i,l]*H[i,l]*U[l,j])
+    # Named sum: Z_4[i,j] = sum(l, R[i,l]*H[i,l]*U[l,j])
     Z_4 = R * H @ U
-    # G[i,j] = tanh(Z_3[i,j] + Z_4[i,j] + b[j])
+    # Equation: G[i,j] = tanh(Z_3[i,j] + Z_4[i,j] + b[j])
     G = np.add(Z_3, Z_4, out=Z_3)
     G += b
     np.tanh(G, out=G)
@@ -151,60 +151,60 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
     B = X.shape[0]
     D = H.shape[-1]
     dY = _upstream("dY", dY, (B, D), X.dtype)
-    # dZ[i,j] = dY[i,j]*(H[i,j] - G[i,j])
+    # Lemma: dZ[i,j] = dY[i,j]*(H[i,j] - G[i,j])
     dZ = H - G
     dZ *= dY
-    # dG[i,j] = dY[i,j]*(1 - Z[i,j])
+    # Lemma: dG[i,j] = dY[i,j]*(1 - Z[i,j])
     Z_shifted = 1 - Z
     dG = dY * Z_shifted
-    # db[j] = sum(i, dG[i,j]*(1 - G[i,j]^2))
+    # Lemma: db[j] = sum(i, dG[i,j]*(1 - G[i,j]^2))
     G_shifted = 1 - G**2
     db = (dG * G_shifted).sum(axis=0)
-    # dZ_3[i,j] = dG[i,j]*(1 - G[i,j]^2)
+    # Lemma: dZ_3[i,j] = dG[i,j]*(1 - G[i,j]^2)
     dZ_3 = dG * G_shifted
-    # dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
+    # Lemma: dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
     dZ_4 = np.multiply(dG, G_shifted, out=dG)
-    # dU[l,j] = sum(i, dZ_4[i,j]*R[i,l]*H[i,l])
+    # Lemma: dU[l,j] = sum(i, dZ_4[i,j]*R[i,l]*H[i,l])
     dU = (R * H).T @ dZ_4
-    # dR[i,j] = H[i,j]*sum(j', dZ_4[i,j']*U[j,j'])
+    # Lemma: dR[i,j] = H[i,j]*sum(j', dZ_4[i,j']*U[j,j'])
     dZ_4_U = dZ_4 @ U.T
     dR = H * dZ_4_U
-    # dW[k,j] = sum(i, dZ_3[i,j]*X[i,k])
+    # Lemma: dW[k,j] = sum(i, dZ_3[i,j]*X[i,k])
     dW = X.T @ dZ_3
-    # db_r[j] = sum(i, dR[i,j]*R[i,j]*(1 - R[i,j]))
+    # Lemma: db_r[j] = sum(i, dR[i,j]*R[i,j]*(1 - R[i,j]))
     R_shifted = 1 - R
     db_r = (R_shifted * (dR * R)).sum(axis=0)
-    # dZ_1[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
+    # Lemma: dZ_1[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
     dZ_1 = dR * R
     dZ_1 *= R_shifted
-    # dZ_2[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
+    # Lemma: dZ_2[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
     dZ_2 = np.multiply(dR, R, out=dR)
     dZ_2 *= R_shifted
-    # dU_r[l,j] = sum(i, dZ_2[i,j]*H[i,l])
+    # Lemma: dU_r[l,j] = sum(i, dZ_2[i,j]*H[i,l])
     dU_r = H.T @ dZ_2
-    # dW_r[k,j] = sum(i, dZ_1[i,j]*X[i,k])
+    # Lemma: dW_r[k,j] = sum(i, dZ_1[i,j]*X[i,k])
     dW_r = X.T @ dZ_1
-    # db_z[j] = sum(i, dZ[i,j]*Z[i,j]*(1 - Z[i,j]))
+    # Lemma: db_z[j] = sum(i, dZ[i,j]*Z[i,j]*(1 - Z[i,j]))
     db_z = (Z_shifted * (dZ * Z)).sum(axis=0)
-    # dE[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
+    # Lemma: dE[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
     dE = dZ * Z
     dE *= Z_shifted
-    # dA[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
+    # Lemma: dA[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
     dA = np.multiply(dZ, Z, out=dZ)
     dA *= Z_shifted
-    # dH[i,l] = sum(j, dA[i,j]*U_z[l,j]) + sum(j, dZ_2[i,j]*U_r[l,j]) + R[i,l]*sum(j, dZ_4[i,j]*U[l,j]) +
-    #     dY[i,l]*Z[i,l]
+    # Lemma: dH[i,l] = sum(j, dA[i,j]*U_z[l,j]) + sum(j, dZ_2[i,j]*U_r[l,j]) + R[i,l]*sum(j,
+    #     dZ_4[i,j]*U[l,j]) + dY[i,l]*Z[i,l]
     dH = dA @ U_z.T
     dH += dZ_2 @ U_r.T
     dH += R * dZ_4_U
     dH += dY * Z
-    # dU_z[l,j] = sum(i, dA[i,j]*H[i,l])
+    # Lemma: dU_z[l,j] = sum(i, dA[i,j]*H[i,l])
     dU_z = H.T @ dA
-    # dX[i,k] = sum(j, dE[i,j]*W_z[k,j]) + sum(j, dZ_1[i,j]*W_r[k,j]) + sum(j, dZ_3[i,j]*W[k,j])
+    # Lemma: dX[i,k] = sum(j, dE[i,j]*W_z[k,j]) + sum(j, dZ_1[i,j]*W_r[k,j]) + sum(j, dZ_3[i,j]*W[k,j])
     dX = dE @ W_z.T
     dX += dZ_1 @ W_r.T
     dX += dZ_3 @ W.T
-    # dW_z[k,j] = sum(i, dE[i,j]*X[i,k])
+    # Lemma: dW_z[k,j] = sum(i, dE[i,j]*X[i,k])
     dW_z = X.T @ dE
     return dX, dH, db, dW, dU, dW_z, dU_z, db_z, dW_r, dU_r, db_r
 
@@ -282,24 +282,24 @@ def jvp(
         tU_r=tU_r,
         tb_r=tb_r,
     )
-    # E[i,j] = sum(k, X[i,k]*W_z[k,j])
+    # Named sum: E[i,j] = sum(k, X[i,k]*W_z[k,j])
     E = X @ W_z
-    # A[i,j] = sum(l, H[i,l]*U_z[l,j])
+    # Named sum: A[i,j] = sum(l, H[i,l]*U_z[l,j])
     A = H @ U_z
-    # Z[i,j] = sigmoid(E[i,j] + A[i,j] + b_z[j])
+    # Equation: Z[i,j] = sigmoid(E[i,j] + A[i,j] + b_z[j])
     Z = _sigmoid(E + A + b_z)
-    # Z_1[i,j] = sum(k, X[i,k]*W_r[k,j])
+    # Named sum: Z_1[i,j] = sum(k, X[i,k]*W_r[k,j])
     Z_1 = X @ W_r
-    # Z_2[i,j] = sum(l, H[i,l]*U_r[l,j])
+    # Named sum: Z_2[i,j] = sum(l, H[i,l]*U_r[l,j])
     Z_2 = H @ U_r
-    # R[i,j] = sigmoid(Z_1[i,j] + Z_2[i,j] + b_r[j])
+    # Equation: R[i,j] = sigmoid(Z_1[i,j] + Z_2[i,j] + b_r[j])
     R = _sigmoid(Z_1 + Z_2 + b_r)
-    # Z_3[i,j] = sum(k, X[i,k]*W[k,j])
+    # Named sum: Z_3[i,j] = sum(k, X[i,k]*W[k,j])
     Z_3 = X @ W
-    # Z_4[i,j] = sum(l, R[i,l]*H[i,l]*U[l,j])
+    # Named sum: Z_4[i,j] = sum(l, R[i,l]*H[i,l]*U[l,j])
     R_H = R * H
     Z_4 = R_H @ U
-    # G[i,j] = tanh(Z_3[i,j] + Z_4[i,j] + b[j])
+    # Equation: G[i,j] = tanh(Z_3[i,j] + Z_4[i,j] + b[j])
     G = np.add(Z_3, Z_4, out=Z_3)
     G += b
     np.tanh(G, out=G)
@@ -307,41 +307,41 @@ def jvp(
     Z_shifted = 1 - Z
     Y = Z_shifted * G
     Y += Z * H
-    # tE[i,j] = sum(k, W_z[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_z[k,j])
+    # Tangent: tE[i,j] = sum(k, W_z[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_z[k,j])
     tE = tX @ W_z
     tE += X @ tW_z
-    # tA[i,j] = sum(l, U_z[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_z[l,j])
+    # Tangent: tA[i,j] = sum(l, U_z[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_z[l,j])
     tA = tH @ U_z
     tA += H @ tU_z
-    # tZ[i,j] = Z[i,j]*(1 - Z[i,j])*(tE[i,j] + tA[i,j] + tb_z[j])
+    # Tangent: tZ[i,j] = Z[i,j]*(1 - Z[i,j])*(tE[i,j] + tA[i,j] + tb_z[j])
     tZ = np.add(tE, tA, out=tE)
     tZ += tb_z
     tZ *= Z
     tZ *= Z_shifted
-    # tZ_1[i,j] = sum(k, W_r[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_r[k,j])
+    # Tangent: tZ_1[i,j] = sum(k, W_r[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_r[k,j])
     tZ_1 = tX @ W_r
     tZ_1 += X @ tW_r
-    # tZ_2[i,j] = sum(l, U_r[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_r[l,j])
+    # Tangent: tZ_2[i,j] = sum(l, U_r[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_r[l,j])
     tZ_2 = tH @ U_r
     tZ_2 += H @ tU_r
-    # tR[i,j] = R[i,j]*(1 - R[i,j])*(tZ_1[i,j] + tZ_2[i,j] + tb_r[j])
+    # Tangent: tR[i,j] = R[i,j]*(1 - R[i,j])*(tZ_1[i,j] + tZ_2[i,j] + tb_r[j])
     tR = np.add(tZ_1, tZ_2, out=tZ_1)
     tR += tb_r
     tR *= R
     tR *= 1 - R
-    # tZ_3[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
+    # Tangent: tZ_3[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
     tZ_3 = tX @ W
     tZ_3 += X @ tW
-    # tZ_4[i,j] = sum(j', tR[i,j']*H[i,j']*U[j',j]) + sum(l, R[i,l]*U[l,j]*tH[i,l]) + sum(l,
+    # Tangent: tZ_4[i,j] = sum(j', tR[i,j']*H[i,j']*U[j',j]) + sum(l, R[i,l]*U[l,j]*tH[i,l]) + sum(l,
     #     R[i,l]*H[i,l]*tU[l,j])
     tZ_4 = tR * H @ U
     tZ_4 += R * tH @ U
     tZ_4 += R_H @ tU
-    # tG[i,j] = (1 - G[i,j]^2)*(tZ_3[i,j] + tZ_4[i,j] + tb[j])
+    # Tangent: tG[i,j] = (1 - G[i,j]^2)*(tZ_3[i,j] + tZ_4[i,j] + tb[j])
     tG = np.add(tZ_3, tZ_4, out=tZ_3)
     tG += tb
     tG *= 1 - G**2
-    # tY[i,j] = tZ[i,j]*H[i,j] - tZ[i,j]*G[i,j] + tG[i,j]*(1 - Z[i,j]) + Z[i,j]*tH[i,j]
+    # Tangent: tY[i,j] = tZ[i,j]*H[i,j] - tZ[i,j]*G[i,j] + tG[i,j]*(1 - Z[i,j]) + Z[i,j]*tH[i,j]
     tY = np.multiply(G, tZ, out=G)
     np.subtract(tZ * H, tY, out=tY)
     tY += tG * Z_shifted

@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     X: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o X
 
@@ -59,6 +59,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(X)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -79,6 +80,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, X):
         dX = _backward_part(dY, X)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -96,7 +98,7 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     _check(X=X, tX=tX)
     # Y[i,j] = 1/2*X[i,j]^2
     Y = X**2 * 0.5
-    # tY[i,j] = X[i,j]*tX[i,j]
+    # Tangent: tY[i,j] = X[i,j]*tX[i,j]
     tY = X * tX
     return Y, tY
 
@@ -110,7 +112,7 @@ def _forward_part(X: Any, Y: Any = None) -> Any:
 
 def _backward_part(dY: Any, X: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*X[i,j]
+    # Lemma: dX[i,j] = dY[i,j]*X[i,j]
     dX = np.multiply(dY, X, out=dX)
     return dX
 

@@ -16,7 +16,7 @@ Saved for the backward pass:
     X: for dX
     threshold: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o [threshold < abs(X[i,j])]
 
@@ -67,6 +67,7 @@ def forward(X: Any, threshold: Any, value: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(X, threshold, value)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -87,6 +88,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, X):
         dX = _backward_part(X, threshold, dY)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -106,7 +108,7 @@ def jvp(X: Any, threshold: Any, value: Any, tX: Any) -> tuple[Array, Array]:
     # Y[i,j] = where(threshold < abs(X[i,j]), 1, 0)*X[i,j] + where(abs(X[i,j]) <= threshold, 1, 0)*value
     abs_X = np.abs(X)
     Y = np.where(abs_X <= threshold, value, X)
-    # tY[i,j] = where(threshold < abs(X[i,j]), 1, 0)*tX[i,j]
+    # Tangent: tY[i,j] = where(threshold < abs(X[i,j]), 1, 0)*tX[i,j]
     tY = np.where(threshold < abs_X, tX, 0)
     return Y, tY
 
@@ -124,7 +126,7 @@ def _backward_part(X: Any, threshold: Any, dY: Any, dX: Any = None, work: Any = 
     B_block = X.shape[0]
     N = X.shape[-1]
     (space_1,) = _spaces(work, X, (B_block, N))
-    # dX[i,j] = dY[i,j]*where(threshold < abs(X[i,j]), 1, 0)
+    # Lemma: dX[i,j] = dY[i,j]*where(threshold < abs(X[i,j]), 1, 0)
     abs_X = np.abs(X, out=dX)
     dX = np.positive(dY, out=space_1)
     _fill(dX, (threshold < abs_X), 0)

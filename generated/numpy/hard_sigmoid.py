@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     X: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = (dY o [6 - relu(X[i,j] + 3) > 0] o [X[i,j] + 3 > 0]) / 6
 
@@ -60,6 +60,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(X)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -80,6 +81,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, X):
         dX = _backward_part(X, dY)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -102,7 +104,7 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     Y = np.maximum(X_shifted_shifted, 0)
     Y /= 6
     np.subtract(1, Y, out=Y)
-    # tY[i,j] = 1/6*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)*tX[i,j]
+    # Tangent: tY[i,j] = 1/6*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)*tX[i,j]
     tY = np.where((X_shifted_shifted > 0) & (X_shifted > 0), tX, 0) / 6
     return Y, tY
 
@@ -121,7 +123,7 @@ def _backward_part(X: Any, dY: Any, dX: Any = None, work: Any = None) -> Any:
     B_block = X.shape[0]
     N = X.shape[-1]
     space_1, space_2 = _spaces(work, X, (B_block, N), (B_block, N))
-    # dX[i,j] = 1/6*dY[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)
+    # Lemma: dX[i,j] = 1/6*dY[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)
     X_shifted = np.add(X, 3, out=space_1)
     X_shifted_shifted = np.subtract(6, np.maximum(X_shifted, 0), out=dX)
     dX = np.divide(np.where((X_shifted_shifted > 0) & (X_shifted > 0), dY, 0), 6, out=space_2)

@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     X: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o (1 - relu(6 1 - relu(X + 3 1)) / 6 + (X o [6 - relu(X[i,j] + 3) > 0] o [X[i,j] + 3 >
         0]) / 6)
@@ -61,6 +61,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(X)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -81,6 +82,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, X):
         dX = _backward_part(X, dY)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -103,8 +105,8 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     X_shifted_shifted_scaled = -np.maximum(X_shifted_shifted, 0) / 6
     Y = 1 + X_shifted_shifted_scaled
     Y *= X
-    # tY[i,j] = tX[i,j]*(1 - (1/6)*relu(6 - relu(X[i,j] + 3)) + 1/6*X[i,j]*where(0 < 6 - relu(X[i,j] + 3),
-    #     1, 0)*where(0 < X[i,j] + 3, 1, 0))
+    # Tangent: tY[i,j] = tX[i,j]*(1 - (1/6)*relu(6 - relu(X[i,j] + 3)) + 1/6*X[i,j]*where(0 < 6 -
+    #     relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0))
     tY = np.add(X_shifted_shifted_scaled, 1, out=X_shifted_shifted_scaled)
     tY += np.where((X_shifted_shifted > 0) & (X_shifted > 0), X, 0) / 6
     tY *= tX
@@ -126,8 +128,8 @@ def _backward_part(X: Any, dY: Any, dX: Any = None, work: Any = None) -> Any:
     B_block = X.shape[0]
     N = X.shape[-1]
     (space_1,) = _spaces(work, X, (B_block, N))
-    # dX[i,j] = dY[i,j]*(1 - (1/6)*relu(6 - relu(X[i,j] + 3)) + 1/6*X[i,j]*where(0 < 6 - relu(X[i,j] + 3),
-    #     1, 0)*where(0 < X[i,j] + 3, 1, 0))
+    # Lemma: dX[i,j] = dY[i,j]*(1 - (1/6)*relu(6 - relu(X[i,j] + 3)) + 1/6*X[i,j]*where(0 < 6 -
+    #     relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0))
     X_shifted = np.add(X, 3, out=dX)
     X_shifted_shifted = np.subtract(6, np.maximum(X_shifted, 0), out=space_1)
     X_shifted_shifted_shifted = np.maximum(X_shifted_shifted, 0)

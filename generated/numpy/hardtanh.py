@@ -17,7 +17,7 @@ Saved for the backward pass:
     low: for dX
     high: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o [low < X[i,j]] o [X[i,j] < high]
 
@@ -68,6 +68,7 @@ def forward(X: Any, low: Any, high: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(X, low, high)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -88,6 +89,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, X):
         dX = _backward_part(low, X, high, dY)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -106,7 +108,7 @@ def jvp(X: Any, low: Any, high: Any, tX: Any) -> tuple[Array, Array]:
     # Y[i,j] = where(low < X[i,j], 1, 0)*(where(X[i,j] < high, 1, 0)*X[i,j] + where(high <= X[i,j], 1,
     #     0)*high) + where(X[i,j] <= low, 1, 0)*low
     Y = np.where(X <= low, low, np.where(high <= X, high, X))
-    # tY[i,j] = where(low < X[i,j], 1, 0)*where(X[i,j] < high, 1, 0)*tX[i,j]
+    # Tangent: tY[i,j] = where(low < X[i,j], 1, 0)*where(X[i,j] < high, 1, 0)*tX[i,j]
     tY = np.where((low < X) & (X < high), tX, 0)
     return Y, tY
 
@@ -122,7 +124,7 @@ def _forward_part(X: Any, low: Any, high: Any) -> Any:
 
 def _backward_part(low: Any, X: Any, high: Any, dY: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*where(low < X[i,j], 1, 0)*where(X[i,j] < high, 1, 0)
+    # Lemma: dX[i,j] = dY[i,j]*where(low < X[i,j], 1, 0)*where(X[i,j] < high, 1, 0)
     dX = np.positive(dY, out=dX)
     _fill(dX, ((low < X) & (X < high)), 0)
     return dX

@@ -24,7 +24,7 @@ Saved for the backward pass:
     H: for dT
     T: for dH, db_t, dE and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dT = dY o (H - X)
     dH = dY o T
@@ -80,13 +80,13 @@ def forward(X: Any, W: Any, b: Any, W_t: Any, b_t: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     X, W, b, W_t, b_t = _real(X=X, W=W, b=b, W_t=W_t, b_t=b_t)
     _check(X=X, W=W, b=b, W_t=W_t, b_t=b_t)
-    # Z[i,j] = sum(k, X[i,k]*W[k,j])
+    # Named sum: Z[i,j] = sum(k, X[i,k]*W[k,j])
     Z = X @ W
-    # H[i,j] = relu(Z[i,j] + b[j])
+    # Equation: H[i,j] = relu(Z[i,j] + b[j])
     H = np.maximum(Z + b, 0)
-    # E[i,j] = sum(k, X[i,k]*W_t[k,j])
+    # Named sum: E[i,j] = sum(k, X[i,k]*W_t[k,j])
     E = X @ W_t
-    # T[i,j] = sigmoid(E[i,j] + b_t[j])
+    # Equation: T[i,j] = sigmoid(E[i,j] + b_t[j])
     T = _sigmoid(E + b_t)
     # Y[i,j] = (1 - T[i,j])*X[i,j] + T[i,j]*H[i,j]
     Y = 1 - T
@@ -101,29 +101,29 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array]:
     B = X.shape[0]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
-    # dT[i,j] = dY[i,j]*(H[i,j] - X[i,j])
+    # Lemma: dT[i,j] = dY[i,j]*(H[i,j] - X[i,j])
     dT = H - X
     dT *= dY
-    # dH[i,j] = dY[i,j]*T[i,j]
+    # Lemma: dH[i,j] = dY[i,j]*T[i,j]
     dH = dY * T
-    # db_t[j] = sum(i, dT[i,j]*T[i,j]*(1 - T[i,j]))
+    # Lemma: db_t[j] = sum(i, dT[i,j]*T[i,j]*(1 - T[i,j]))
     T_shifted = 1 - T
     db_t = (T_shifted * (dT * T)).sum(axis=0)
-    # dE[i,j] = dT[i,j]*T[i,j]*(1 - T[i,j])
+    # Lemma: dE[i,j] = dT[i,j]*T[i,j]*(1 - T[i,j])
     dE = np.multiply(dT, T, out=dT)
     dE *= T_shifted
-    # dW_t[k,j] = sum(i, dE[i,j]*X[i,k])
+    # Lemma: dW_t[k,j] = sum(i, dE[i,j]*X[i,k])
     dW_t = X.T @ dE
-    # db[j] = sum(i, dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0))
+    # Lemma: db[j] = sum(i, dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0))
     less_Z = Z + b > 0
     db = np.where(less_Z, dH, 0).sum(axis=0)
-    # dZ[i,j] = dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
+    # Lemma: dZ[i,j] = dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
     dZ = np.where(less_Z, dH, 0)
-    # dX[i,k] = sum(j, dZ[i,j]*W[k,j]) + sum(j, dE[i,j]*W_t[k,j]) + dY[i,k]*(1 - T[i,k])
+    # Lemma: dX[i,k] = sum(j, dZ[i,j]*W[k,j]) + sum(j, dE[i,j]*W_t[k,j]) + dY[i,k]*(1 - T[i,k])
     dX = dZ @ W.T
     dX += dE @ W_t.T
     dX += dY * T_shifted
-    # dW[k,j] = sum(i, dZ[i,j]*X[i,k])
+    # Lemma: dW[k,j] = sum(i, dZ[i,j]*X[i,k])
     dW = X.T @ dZ
     return dX, dW, db, dW_t, db_t
 
@@ -132,32 +132,32 @@ def jvp(X: Any, W: Any, b: Any, W_t: Any, b_t: Any, tX: Any, tW: Any, tb: Any, t
     """Return (Y, tY): the value and its derivative along (tX, tW, tb, tW_t, tb_t)."""
     X, W, b, W_t, b_t, tX, tW, tb, tW_t, tb_t = _real(X=X, W=W, b=b, W_t=W_t, b_t=b_t, tX=tX, tW=tW, tb=tb, tW_t=tW_t, tb_t=tb_t)
     _check(X=X, W=W, b=b, W_t=W_t, b_t=b_t, tX=tX, tW=tW, tb=tb, tW_t=tW_t, tb_t=tb_t)
-    # Z[i,j] = sum(k, X[i,k]*W[k,j])
+    # Named sum: Z[i,j] = sum(k, X[i,k]*W[k,j])
     Z = X @ W
-    # H[i,j] = relu(Z[i,j] + b[j])
+    # Equation: H[i,j] = relu(Z[i,j] + b[j])
     Z_b = np.add(Z, b, out=Z)
     H = np.maximum(Z_b, 0)
-    # E[i,j] = sum(k, X[i,k]*W_t[k,j])
+    # Named sum: E[i,j] = sum(k, X[i,k]*W_t[k,j])
     E = X @ W_t
-    # T[i,j] = sigmoid(E[i,j] + b_t[j])
+    # Equation: T[i,j] = sigmoid(E[i,j] + b_t[j])
     T = _sigmoid(E + b_t)
     # Y[i,j] = (1 - T[i,j])*X[i,j] + T[i,j]*H[i,j]
     T_shifted = 1 - T
     Y = T_shifted * X
     Y += T * H
-    # tZ[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
+    # Tangent: tZ[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
     tZ = tX @ W
     tZ += X @ tW
-    # tH[i,j] = where(0 < Z[i,j] + b[j], 1, 0)*(tZ[i,j] + tb[j])
+    # Tangent: tH[i,j] = where(0 < Z[i,j] + b[j], 1, 0)*(tZ[i,j] + tb[j])
     tH = np.where(Z_b > 0, tZ + tb, 0)
-    # tE[i,j] = sum(k, W_t[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_t[k,j])
+    # Tangent: tE[i,j] = sum(k, W_t[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_t[k,j])
     tE = tX @ W_t
     tE += X @ tW_t
-    # tT[i,j] = T[i,j]*(1 - T[i,j])*(tE[i,j] + tb_t[j])
+    # Tangent: tT[i,j] = T[i,j]*(1 - T[i,j])*(tE[i,j] + tb_t[j])
     tT = np.add(tE, tb_t, out=tE)
     tT *= T
     tT *= T_shifted
-    # tY[i,j] = tT[i,j]*H[i,j] - tT[i,j]*X[i,j] + (1 - T[i,j])*tX[i,j] + tH[i,j]*T[i,j]
+    # Tangent: tY[i,j] = tT[i,j]*H[i,j] - tT[i,j]*X[i,j] + (1 - T[i,j])*tX[i,j] + tH[i,j]*T[i,j]
     tY = np.multiply(H, tT, out=H)
     tY -= tT * X
     tY += T_shifted * tX

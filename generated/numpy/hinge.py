@@ -14,7 +14,7 @@ Saved for the backward pass:
     z: for dz
     s: for dz
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dz = -dL ([1 - s[i] z[i] > 0] o s) / B
 
@@ -61,7 +61,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     z, s = saved
     B = z.shape[0]
     dL = _upstream("dL", dL, (), z.dtype)
-    # dz[i] = -dL*where(0 < 1 - s[i]*z[i], 1, 0)*s[i]/size(B)
+    # Lemma: dz[i] = -dL*where(0 < 1 - s[i]*z[i], 1, 0)*s[i]/size(B)
     dz = -np.where(1 - s * z > 0, dL * s, 0) / B
     return dz
 
@@ -74,7 +74,7 @@ def jvp(z: Any, s: Any, tz: Any) -> tuple[Array, Array]:
     # L = sum(i, relu(1 - s[i]*z[i]))/size(B)
     s_shifted = 1 - s * z
     L = np.maximum(s_shifted, 0).sum() / B
-    # tL = -1/size(B)*sum(i, where(0 < 1 - s[i]*z[i], 1, 0)*s[i]*tz[i])
+    # Tangent: tL = -1/size(B)*sum(i, where(0 < 1 - s[i]*z[i], 1, 0)*s[i]*tz[i])
     tL = -np.where(s_shifted > 0, s * tz, 0).sum() / B
     return L, tL
 

@@ -16,7 +16,7 @@ Saved for the backward pass:
     y: for du and dx
     u: for du
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     du = dL o [y[i] != 1] o (1 - [-u[i] > 0])
     dx = dL o [y[i] != -1] - du
@@ -66,9 +66,9 @@ def backward(dL: Any, saved: Saved) -> Array:
     y, u = saved
     N = y.shape[0]
     dL = _upstream("dL", dL, (N,), y.dtype)
-    # du[i] = dL[i]*where(y[i] != 1, 1, 0)*(1 - where(0 < -u[i], 1, 0))
+    # Lemma: du[i] = dL[i]*where(y[i] != 1, 1, 0)*(1 - where(0 < -u[i], 1, 0))
     du = np.where(y != 1, dL * (1 - (-u > 0).astype(y.dtype)), 0)
-    # dx[i] = dL[i]*where(y[i] != -1, 1, 0) - du[i]
+    # Lemma: dx[i] = dL[i]*where(y[i] != -1, 1, 0) - du[i]
     dx = np.where(y != -1, dL, 0) - du
     return dx
 
@@ -83,10 +83,10 @@ def jvp(x: Any, y: Any, margin: Any, tx: Any) -> tuple[Array, Array]:
     not_equal_y = y != 1
     not_equal_y_2 = y != -1
     L = np.where(not_equal_y, u + np.maximum(-u, 0), 0) + np.where(not_equal_y_2, x, 0)
-    # tu[i] = -tx[i]
+    # Tangent: tu[i] = -tx[i]
     tu = -tx
-    # tL[i] = tu[i]*where(y[i] != 1, 1, 0) - tu[i]*where(y[i] != 1, 1, 0)*where(0 < -u[i], 1, 0) +
-    #     where(y[i] != -1, 1, 0)*tx[i]
+    # Tangent: tL[i] = tu[i]*where(y[i] != 1, 1, 0) - tu[i]*where(y[i] != 1, 1, 0)*where(0 < -u[i], 1, 0)
+    #     + where(y[i] != -1, 1, 0)*tx[i]
     tL = np.where(not_equal_y, tu, 0) - np.where(not_equal_y & (-u > 0), tu, 0) + np.where(not_equal_y_2, tx, 0)
     return L, tL
 

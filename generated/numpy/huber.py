@@ -20,7 +20,7 @@ Saved for the backward pass:
     A: for dM and dA
     M: for dM and dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dM = dL (A - M) / (B N)
     dA = (dM o (1 + sign(kappa 1 - A))) / 2 + dL M / (B N)
@@ -76,6 +76,7 @@ def forward(Y: Any, T: Any, kappa: Any) -> tuple[Array, Saved]:
     if _whole(B * N, Y):
         E, A, M, L_sum = _forward_part(T, Y, kappa)
     else:
+        # In parts of B: each stays in the cache.
         E = np.empty((B, N), Y.dtype)
         A = np.empty((B, N), Y.dtype)
         M = np.empty((B, N), Y.dtype)
@@ -103,6 +104,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(B * N, E):
         dY = _backward_part(M, A, dL, kappa, E, B)
     else:
+        # In parts of B: each stays in the cache.
         dY = np.empty((B, N), E.dtype)
 
         def run(parts: Any) -> Any:
@@ -131,19 +133,19 @@ def jvp(Y: Any, T: Any, kappa: Any, tY: Any) -> tuple[Array, Array]:
     M_A = M * 0.5
     np.subtract(A, M_A, out=M_A)
     L = np.vecdot(M, M_A).sum() / (B * N)
-    # tE[i,j] = tY[i,j]
+    # Tangent: tE[i,j] = tY[i,j]
     tE = tY.copy()
-    # tA[i,j] = tE[i,j]*sign(E[i,j])
+    # Tangent: tA[i,j] = tE[i,j]*sign(E[i,j])
     tA = np.sign(E, out=E)
     tA *= tE
-    # tM[i,j] = 1/2*tA[i,j]*(1 + sign(kappa - A[i,j]))
+    # Tangent: tM[i,j] = 1/2*tA[i,j]*(1 + sign(kappa - A[i,j]))
     tM = np.subtract(kappa, A, out=A)
     np.sign(tM, out=tM)
     tM += 1
     tM *= 0.5
     tM *= tA
-    # tL = 1/(size(B)*size(N))*(sum(i,j, tM[i,j]*(A[i,j] - (1/2)*M[i,j])) - (1/2)*sum(i,j, tM[i,j]*M[i,j])
-    #     + sum(i,j, tA[i,j]*M[i,j]))
+    # Tangent: tL = 1/(size(B)*size(N))*(sum(i,j, tM[i,j]*(A[i,j] - (1/2)*M[i,j])) - (1/2)*sum(i,j,
+    #     tM[i,j]*M[i,j]) + sum(i,j, tA[i,j]*M[i,j]))
     tL = (np.vecdot(tM, M_A).sum() - 0.5 * np.vecdot(tM, M).sum() + np.vecdot(tA, M).sum()) / (B * N)
     return L, tL
 
@@ -171,10 +173,10 @@ def _backward_part(M: Any, A: Any, dL: Any, kappa: Any, E: Any, B: int, work: An
     N = M.shape[-1]
     B_block = M.shape[0]
     space_1, space_2 = _spaces(work, M, (B_block, N), (B_block, N))
-    # dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
+    # Lemma: dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
     A_M = np.subtract(A, M, out=space_1)
     dM = np.multiply(A_M, dL / (B * N), out=A_M)
-    # dA[i,j] = 1/2*dM[i,j]*(1 + sign(kappa - A[i,j])) + dL*M[i,j]/(size(B)*size(N))
+    # Lemma: dA[i,j] = 1/2*dM[i,j]*(1 + sign(kappa - A[i,j])) + dL*M[i,j]/(size(B)*size(N))
     kappa_shifted = np.subtract(kappa, A, out=space_2)
     np.sign(kappa_shifted, out=kappa_shifted)
     kappa_shifted += 1
@@ -182,9 +184,9 @@ def _backward_part(M: Any, A: Any, dL: Any, kappa: Any, E: Any, B: int, work: An
     dM_kappa_shifted *= kappa_shifted
     dL_M = np.multiply(M, dL / (B * N), out=space_2)
     dA = np.add(dM_kappa_shifted, dL_M, out=dM_kappa_shifted)
-    # dE[i,j] = dA[i,j]*sign(E[i,j])
+    # Lemma: dE[i,j] = dA[i,j]*sign(E[i,j])
     dE = np.multiply(dA, np.sign(E), out=dA)
-    # dY[i,j] = dE[i,j]
+    # Lemma: dY[i,j] = dE[i,j]
     dY = dE.copy()
     return dY
 

@@ -19,7 +19,7 @@ Saved for the backward pass:
     tau: for dQ and dK
     P: for dS
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dS = dL (P - diag(1)) / B
     dQ = dS K / tau
@@ -72,9 +72,9 @@ def forward(Q: Any, K: Any, tau: Any) -> tuple[Array, Saved]:
     exp_S = S - m[:, None]
     np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
-    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+    # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
     P = np.divide(exp_S, Z_m[:, None], out=exp_S)
-    # L = -sum(i, S[i,i] - (m[i] + log(Z_m[i])))/size(B)
+    # Finite form: L = -sum(i, S[i,i] - (m[i] + log(Z_m[i])))/size(B)
     L = -(np.diagonal(S, axis1=0, axis2=1) - (m + np.log(Z_m))).sum() / B
     return L, Saved(Q, K, tau, P)
 
@@ -84,13 +84,13 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     Q, K, tau, P = saved
     B = Q.shape[0]
     dL = _upstream("dL", dL, (), Q.dtype)
-    # dS[i,j] = dL/size(B)*(P[i,j] - delta(i,j))
+    # Lemma: dS[i,j] = dL/size(B)*(P[i,j] - delta(i,j))
     dS = P - np.eye(B, dtype=Q.dtype)
     dS *= dL / B
-    # dQ[i,d] = 1/tau*sum(j, dS[i,j]*K[j,d])
+    # Lemma: dQ[i,d] = 1/tau*sum(j, dS[i,j]*K[j,d])
     dQ = dS @ K
     dQ /= tau
-    # dK[j,d] = 1/tau*sum(i, dS[i,j]*Q[i,d])
+    # Lemma: dK[j,d] = 1/tau*sum(i, dS[i,j]*Q[i,d])
     dK = dS.T @ Q
     dK /= tau
     return dQ, dK
@@ -111,15 +111,15 @@ def jvp(Q: Any, K: Any, tau: Any, tQ: Any, tK: Any) -> tuple[Array, Array]:
     exp_S = S - m[:, None]
     np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
-    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+    # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
     P = np.divide(exp_S, Z_m[:, None], out=exp_S)
-    # L = -sum(i, S[i,i] - (m[i] + log(Z_m[i])))/size(B)
+    # Finite form: L = -sum(i, S[i,i] - (m[i] + log(Z_m[i])))/size(B)
     L = -(np.diagonal(S, axis1=0, axis2=1) - (m + np.log(Z_m))).sum() / B
-    # tS[i,j] = 1/tau*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
+    # Tangent: tS[i,j] = 1/tau*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
     tS = tQ @ K.T
     tS += Q @ tK.T
     tS /= tau
-    # tL = 1/size(B)*(sum(i,j, tS[i,j]*P[i,j]) - sum(i, tS[i,i]))
+    # Tangent: tL = 1/size(B)*(sum(i,j, tS[i,j]*P[i,j]) - sum(i, tS[i,i]))
     tL = (np.vecdot(tS, P).sum() - np.diagonal(tS, axis1=0, axis2=1).sum()) / B
     return L, tL
 

@@ -13,7 +13,7 @@ Saved for the backward pass:
 
     T: for dG
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dG = -dL T / B
 
@@ -61,6 +61,7 @@ def forward(G: Any, T: Any) -> tuple[Array, Saved]:
     if _whole(B * C, G):
         L_sum = _forward_part(T, G)
     else:
+        # In parts of B: each stays in the cache.
 
         def run(parts: Any) -> Any:
             L_sum = np.zeros((), G.dtype)
@@ -84,6 +85,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(B * C, T):
         dG = _backward_part(dL, T, B)
     else:
+        # In parts of B: each stays in the cache.
         dG = np.empty((B, C), T.dtype)
 
         def run(parts: Any) -> Any:
@@ -102,7 +104,7 @@ def jvp(G: Any, T: Any, tG: Any) -> tuple[Array, Array]:
     B = G.shape[0]
     # L = sum(i,j, -T[i,j]*G[i,j] + xlogy(T[i,j], T[i,j]))/size(B)
     L = (_xlogy(T, T) - T * G).sum() / B
-    # tL = -1/size(B)*sum(i,j, T[i,j]*tG[i,j])
+    # Tangent: tL = -1/size(B)*sum(i,j, T[i,j]*tG[i,j])
     tL = -np.vecdot(T, tG).sum() / B
     return L, tL
 
@@ -118,7 +120,7 @@ def _forward_part(T: Any, G: Any) -> Any:
 
 def _backward_part(dL: Any, T: Any, B: int) -> Any:
     """One part along B, or the whole: dG."""
-    # dG[i,j] = -dL*T[i,j]/size(B)
+    # Lemma: dG[i,j] = -dL*T[i,j]/size(B)
     dG = -dL / B * T
     return dG
 

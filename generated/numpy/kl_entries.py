@@ -18,7 +18,7 @@ Saved for the backward pass:
     x: for dt
     t: for dt and dx
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dt = dL o ([t[i] != 0] o log(t) - x + [t[i] != 0])
     dx = -dL o t
@@ -69,10 +69,10 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     N = x.shape[0]
     dL = _upstream("dL", dL, (N,), x.dtype)
     not_equal_t = t != 0
-    # dt[i] = dL[i]*(where(t[i] != 0, 1, 0)*log(t[i]) - x[i] + where(t[i] != 0, 1, 0))
+    # Lemma: dt[i] = dL[i]*(where(t[i] != 0, 1, 0)*log(t[i]) - x[i] + where(t[i] != 0, 1, 0))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         dt = dL * (np.where(not_equal_t, np.log(t), 0) - x + not_equal_t.astype(x.dtype))
-    # dx[i] = -dL[i]*t[i]
+    # Lemma: dx[i] = -dL[i]*t[i]
     dx = -dL * t
     return dx, dt
 
@@ -84,8 +84,8 @@ def jvp(x: Any, t: Any, tx: Any, tt: Any) -> tuple[Array, Array]:
     # L[i] = -t[i]*x[i] + xlogy(t[i], t[i])
     L = _xlogy(t, t) - t * x
     not_equal_t = t != 0
-    # tL[i] = where(t[i] != 0, 1, 0)*log(t[i])*tt[i] - x[i]*tt[i] + where(t[i] != 0, 1, 0)*tt[i] -
-    #     t[i]*tx[i]
+    # Tangent: tL[i] = where(t[i] != 0, 1, 0)*log(t[i])*tt[i] - x[i]*tt[i] + where(t[i] != 0, 1, 0)*tt[i]
+    #     - t[i]*tx[i]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         tL = np.where(not_equal_t, np.log(t) * tt, 0) - x * tt + np.where(not_equal_t, tt, 0) - t * tx
     return L, tL

@@ -14,7 +14,7 @@ Saved for the backward pass:
     t: for dt and dx
     L: for dt
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dt = dL o (exp(t) + L)
     dx = -dL o exp(t)
@@ -62,10 +62,10 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     t, L = saved
     N = t.shape[0]
     dL = _upstream("dL", dL, (N,), t.dtype)
-    # dt[i] = dL[i]*(exp(t[i]) + L[i])
+    # Lemma: dt[i] = dL[i]*(exp(t[i]) + L[i])
     exp_t = np.exp(t)
     dt = dL * (exp_t + L)
-    # dx[i] = -dL[i]*exp(t[i])
+    # Lemma: dx[i] = -dL[i]*exp(t[i])
     dx = -dL * exp_t
     return dx, dt
 
@@ -77,7 +77,7 @@ def jvp(x: Any, t: Any, tx: Any, tt: Any) -> tuple[Array, Array]:
     # L[i] = (t[i] - x[i])*exp(t[i])
     exp_t = np.exp(t)
     L = (t - x) * exp_t
-    # tL[i] = exp(t[i])*tt[i] + L[i]*tt[i] - exp(t[i])*tx[i]
+    # Tangent: tL[i] = exp(t[i])*tt[i] + L[i]*tt[i] - exp(t[i])*tx[i]
     tL = exp_t * tt + L * tt - exp_t * tx
     return L, tL
 

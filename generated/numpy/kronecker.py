@@ -16,7 +16,7 @@ Saved for the backward pass:
     A: for dX and dB
     B: for dA and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dA[p,k] = sum(i,q,l, dY[i,p,q]*X[i,k,l]*B[q,l])
     dX[i,k,l] = sum(p,q, dY[i,p,q]*A[p,k]*B[q,l])
@@ -72,12 +72,12 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     N = X.shape[1]
     M = X.shape[-1]
     dY = _upstream("dY", dY, (S, P, Q), X.dtype)
-    # dA[p,k] = sum(i,q,l, dY[i,p,q]*X[i,k,l]*B[q,l])
+    # Lemma: dA[p,k] = sum(i,q,l, dY[i,p,q]*X[i,k,l]*B[q,l])
     dA = (dY @ B).transpose(1, 0, 2).reshape(P, S * M) @ X.transpose(1, 0, 2).reshape(N, S * M).T
-    # dX[i,k,l] = sum(p,q, dY[i,p,q]*A[p,k]*B[q,l])
+    # Lemma: dX[i,k,l] = sum(p,q, dY[i,p,q]*A[p,k]*B[q,l])
     dY_A = dY.mT @ A
     dX = dY_A.mT @ B
-    # dB[q,l] = sum(i,p,k, dY[i,p,q]*A[p,k]*X[i,k,l])
+    # Lemma: dB[q,l] = sum(i,p,k, dY[i,p,q]*A[p,k]*X[i,k,l])
     dB = dY_A.transpose(1, 0, 2).reshape(Q, S * N) @ X.reshape(S * N, M)
     return dX, dA, dB
 
@@ -89,8 +89,8 @@ def jvp(X: Any, A: Any, B: Any, tX: Any, tA: Any, tB: Any) -> tuple[Array, Array
     # Y[i,p,q] = sum(k,l, A[p,k]*X[i,k,l]*B[q,l])
     A_X = (X.mT @ A.T).transpose(2, 0, 1)
     Y = (A_X @ B.T).transpose(1, 0, 2).copy()
-    # tY[i,p,q] = sum(k,l, X[i,k,l]*B[q,l]*tA[p,k]) + sum(k,l, A[p,k]*B[q,l]*tX[i,k,l]) + sum(l,k,
-    #     A[p,k]*X[i,k,l]*tB[q,l])
+    # Tangent: tY[i,p,q] = sum(k,l, X[i,k,l]*B[q,l]*tA[p,k]) + sum(k,l, A[p,k]*B[q,l]*tX[i,k,l]) +
+    #     sum(l,k, A[p,k]*X[i,k,l]*tB[q,l])
     tY = (tX.mT @ A.T).mT @ B.T
     tY += ((X @ B.T).mT @ tA.T).mT
     tY += (A_X @ tB.T).transpose(1, 0, 2)

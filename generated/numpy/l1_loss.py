@@ -14,7 +14,7 @@ Saved for the backward pass:
 
     E: for dE
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dE = dL sign(E) / (B N)
     dY = dE
@@ -64,6 +64,7 @@ def forward(Y: Any, T: Any) -> tuple[Array, Saved]:
     if _whole(B * N, Y):
         E, L_sum = _forward_part(T, Y)
     else:
+        # In parts of B: each stays in the cache.
         E = np.empty((B, N), Y.dtype)
 
         def run(parts: Any) -> Any:
@@ -89,6 +90,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(B * N, E):
         dY = _backward_part(E, dL, B)
     else:
+        # In parts of B: each stays in the cache.
         dY = np.empty((B, N), E.dtype)
 
         def run(parts: Any) -> Any:
@@ -111,9 +113,9 @@ def jvp(Y: Any, T: Any, tY: Any) -> tuple[Array, Array]:
     E = Y - T
     # L = sum(i,j, abs(E[i,j]))/(size(B)*size(N))
     L = np.abs(E).sum() / (B * N)
-    # tE[i,j] = tY[i,j]
+    # Tangent: tE[i,j] = tY[i,j]
     tE = tY.copy()
-    # tL = 1/(size(B)*size(N))*sum(i,j, tE[i,j]*sign(E[i,j]))
+    # Tangent: tL = 1/(size(B)*size(N))*sum(i,j, tE[i,j]*sign(E[i,j]))
     tL = np.vecdot(tE, np.sign(E)).sum() / (B * N)
     return L, tL
 
@@ -136,10 +138,10 @@ def _backward_part(E: Any, dL: Any, B: int, work: Any = None) -> Any:
     N = E.shape[-1]
     B_block = E.shape[0]
     (space_1,) = _spaces(work, E, (B_block, N))
-    # dE[i,j] = dL*sign(E[i,j])/(size(B)*size(N))
+    # Lemma: dE[i,j] = dL*sign(E[i,j])/(size(B)*size(N))
     dE = np.sign(E, out=space_1)
     dE *= dL / (B * N)
-    # dY[i,j] = dE[i,j]
+    # Lemma: dY[i,j] = dE[i,j]
     dY = dE.copy()
     return dY
 

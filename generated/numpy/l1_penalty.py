@@ -14,7 +14,7 @@ Saved for the backward pass:
     W: for dW
     decay: for dW
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dW = dL decay sign(W)
 
@@ -64,6 +64,7 @@ def forward(W: Any, decay: Any) -> tuple[Array, Saved]:
     if _whole(K * N, W):
         L_sum = _forward_part(W)
     else:
+        # In parts of K: each stays in the cache.
 
         def run(parts: Any) -> Any:
             L_sum = np.zeros((), W.dtype)
@@ -88,6 +89,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(K * N, W):
         dW = _backward_part(W, dL, decay)
     else:
+        # In parts of K: each stays in the cache.
         dW = np.empty((K, N), W.dtype)
 
         def run(parts: Any) -> Any:
@@ -105,7 +107,7 @@ def jvp(W: Any, decay: Any, tW: Any) -> tuple[Array, Array]:
     _check(W=W, decay=decay, tW=tW)
     # L = decay*sum(k,j, abs(W[k,j]))
     L = decay * np.abs(W).sum()
-    # tL = decay*sum(k,j, sign(W[k,j])*tW[k,j])
+    # Tangent: tL = decay*sum(k,j, sign(W[k,j])*tW[k,j])
     tL = decay * np.vecdot(np.sign(W), tW).sum()
     return L, tL
 
@@ -123,7 +125,7 @@ def _forward_part(W: Any, work: Any = None) -> Any:
 
 def _backward_part(W: Any, dL: Any, decay: Any, dW: Any = None) -> Any:
     """One part along K, or the whole: dW."""
-    # dW[k,j] = dL*decay*sign(W[k,j])
+    # Lemma: dW[k,j] = dL*decay*sign(W[k,j])
     dW = np.sign(W, out=dW)
     dW *= dL * decay
     return dW

@@ -14,7 +14,7 @@ Saved for the backward pass:
     W: for dW
     decay: for dW
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dW = dL decay W
 
@@ -72,6 +72,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(K * N, W):
         dW = _backward_part(dL, decay, W)
     else:
+        # In parts of K: each stays in the cache.
         dW = np.empty((K, N), W.dtype)
 
         def run(parts: Any) -> Any:
@@ -89,14 +90,14 @@ def jvp(W: Any, decay: Any, tW: Any) -> tuple[Array, Array]:
     _check(W=W, decay=decay, tW=tW)
     # L = 1/2*decay*sum(k,j, W[k,j]^2)
     L = 0.5 * decay * np.vecdot(W, W).sum()
-    # tL = decay*sum(k,j, W[k,j]*tW[k,j])
+    # Tangent: tL = decay*sum(k,j, W[k,j]*tW[k,j])
     tL = decay * np.vecdot(W, tW).sum()
     return L, tL
 
 
 def _backward_part(dL: Any, decay: Any, W: Any, dW: Any = None) -> Any:
     """One part along K, or the whole: dW."""
-    # dW[k,j] = dL*decay*W[k,j]
+    # Lemma: dW[k,j] = dL*decay*W[k,j]
     dW = np.multiply(W, dL * decay, out=dW)
     return dW
 

@@ -21,7 +21,7 @@ Saved for the backward pass:
     m: for dg, dv, dm and dX
     v: for dg, dv, dm and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dg = (v + eps 1^T)^o(-1/2) (dY o (X - m 1^T))
     db = 1^T dY
@@ -82,6 +82,7 @@ def forward(X: Any, g: Any, b: Any, eps: Any) -> tuple[Array, Saved]:
     if _whole(N * C, X):
         m, v, Y = _forward_part(X, eps, g, b)
     else:
+        # In parts of N: each stays in the cache.
         m = np.empty((N,), X.dtype)
         v = np.empty((N,), X.dtype)
         Y = np.empty((N, C), X.dtype)
@@ -104,6 +105,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     if _whole(N * C, X):
         dg, db, dX = _backward_part(m, X, v, eps, dY, g)
     else:
+        # In parts of N: each stays in the cache.
         dX = np.empty((N, C), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -136,11 +138,11 @@ def jvp(X: Any, g: Any, b: Any, eps: Any, tX: Any, tg: Any, tb: Any) -> tuple[Ar
     Y = X_m * g
     Y *= rsqrt_v_eps[:, None]
     Y += b
-    # tm[n] = 1/size(C)*sum(c, tX[n,c])
+    # Tangent: tm[n] = 1/size(C)*sum(c, tX[n,c])
     tm = tX.sum(axis=-1) / C
-    # tv[n] = 2/size(C)*(sum(c, (X[n,c] - m[n])*tX[n,c]) - tm[n]*sum(c, X[n,c] - m[n]))
+    # Tangent: tv[n] = 2/size(C)*(sum(c, (X[n,c] - m[n])*tX[n,c]) - tm[n]*sum(c, X[n,c] - m[n]))
     tv = 2 * (np.vecdot(X_m, tX) - tm * X_m.sum(axis=-1)) / C
-    # tY[n,c] = (X[n,c] - m[n])/sqrt(v[n] + eps)*tg[c] + g[c]/sqrt(v[n] + eps)*tX[n,c] -
+    # Tangent: tY[n,c] = (X[n,c] - m[n])/sqrt(v[n] + eps)*tg[c] + g[c]/sqrt(v[n] + eps)*tX[n,c] -
     #     tm[n]*g[c]/sqrt(v[n] + eps) - (1/2)*tv[n]*g[c]*(X[n,c] - m[n])/(v[n] + eps)^(3/2) + tb[c]
     tY = X_m * rsqrt_v_eps[:, None]
     tY *= tg
@@ -171,19 +173,19 @@ def _backward_part(m: Any, X: Any, v: Any, eps: Any, dY: Any, g: Any, dX: Any = 
     C = X.shape[-1]
     N_block = m.shape[0]
     (space_1,) = _spaces(work, m, (N_block, C))
-    # dg[c] = sum(n, dY[n,c]*(X[n,c] - m[n])/sqrt(v[n] + eps))
+    # Lemma: dg[c] = sum(n, dY[n,c]*(X[n,c] - m[n])/sqrt(v[n] + eps))
     X_m = np.subtract(X, m[:, None], out=dX)
     v_eps = v + eps
     rsqrt_v_eps = 1 / np.sqrt(v_eps)
     dY_X_m = np.multiply(dY, X_m, out=space_1)
     dg = rsqrt_v_eps @ dY_X_m
-    # db[c] = sum(n, dY[n,c])
+    # Lemma: db[c] = sum(n, dY[n,c])
     db = _sum(dY, 0)
-    # dv[n] = -(1/2)/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]*(X[n,c] - m[n]))
+    # Lemma: dv[n] = -(1/2)/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]*(X[n,c] - m[n]))
     dv = -0.5 * (dY_X_m @ g) / v_eps**1.5
-    # dm[n] = -(2*dv[n]/size(C)*sum(c, X[n,c] - m[n]) + 1/sqrt(v[n] + eps)*sum(c, dY[n,c]*g[c]))
+    # Lemma: dm[n] = -(2*dv[n]/size(C)*sum(c, X[n,c] - m[n]) + 1/sqrt(v[n] + eps)*sum(c, dY[n,c]*g[c]))
     dm = -(2 * dv * _sum(X_m, -1) / C + rsqrt_v_eps * (dY @ g))
-    # dX[n,c] = dm[n]/size(C) + 2*dv[n]*(X[n,c] - m[n])/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
+    # Lemma: dX[n,c] = dm[n]/size(C) + 2*dv[n]*(X[n,c] - m[n])/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
     dv_X_m = np.multiply(X_m, dv[:, None] * 2 / C, out=X_m)
     dY_g = np.multiply(dY, g, out=space_1)
     dY_g *= rsqrt_v_eps[:, None]

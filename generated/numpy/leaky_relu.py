@@ -14,7 +14,7 @@ Saved for the backward pass:
     X: for dX
     slope: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o (slope 1 - slope [X[i,j] > 0] + [X[i,j] > 0])
 
@@ -63,6 +63,7 @@ def forward(X: Any, slope: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(X, slope)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -83,6 +84,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, X):
         dX = _backward_part(X, slope, dY)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -103,7 +105,7 @@ def jvp(X: Any, slope: Any, tX: Any) -> tuple[Array, Array]:
     Y = X - relu_X
     Y *= slope
     Y += relu_X
-    # tY[i,j] = tX[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+    # Tangent: tY[i,j] = tX[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
     less_X = X > 0
     tY = slope - np.where(less_X, slope, 0)
     tY += less_X.astype(X.dtype)
@@ -123,7 +125,7 @@ def _forward_part(X: Any, slope: Any, Y: Any = None) -> Any:
 
 def _backward_part(X: Any, slope: Any, dY: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+    # Lemma: dX[i,j] = dY[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
     less_X = X > 0
     slope_less_X = np.subtract(slope, np.where(less_X, slope, 0), out=dX)
     slope_less_X += less_X.astype(X.dtype)

@@ -15,7 +15,7 @@ Saved for the backward pass:
     X: for dW
     W: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY W^T
     dW = X^T dY
@@ -68,11 +68,11 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     B = X.shape[0]
     M = W.shape[-1]
     dY = _upstream("dY", dY, (B, M), X.dtype)
-    # dX[i,k] = sum(j, dY[i,j]*W[k,j])
+    # Lemma: dX[i,k] = sum(j, dY[i,j]*W[k,j])
     dX = dY @ W.T
-    # dW[k,j] = sum(i, dY[i,j]*X[i,k])
+    # Lemma: dW[k,j] = sum(i, dY[i,j]*X[i,k])
     dW = X.T @ dY
-    # db[j] = sum(i, dY[i,j])
+    # Lemma: db[j] = sum(i, dY[i,j])
     db = dY.sum(axis=0)
     return dX, dW, db
 
@@ -84,7 +84,7 @@ def jvp(X: Any, W: Any, b: Any, tX: Any, tW: Any, tb: Any) -> tuple[Array, Array
     # Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]
     Y = X @ W
     Y += b
-    # tY[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j]) + tb[j]
+    # Tangent: tY[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j]) + tb[j]
     tY = tX @ W
     tY += X @ tW
     tY += tb

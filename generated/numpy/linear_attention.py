@@ -26,7 +26,7 @@ Saved for the backward pass:
     Z: for dZ, dU and dF
     O: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
     dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
@@ -104,13 +104,14 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
     G += np.maximum(K, 0)
     # W[h,d] = sum(j, G[h,j,d])
     W = G.sum(axis=1)
-    # Z[h,i] = sum(d, F[h,i,d]*W[h,d])
+    # Named sum: Z[h,i] = sum(d, F[h,i,d]*W[h,d])
     Z = (F @ W[..., None])[..., 0].copy()
-    # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
+    # Equation: O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
     t = 1 / Z
     if _saved_whole(H * d_k * d_v, Q, K, V):
         U, O_sum = _forward_part(G, V, F)
     else:
+        # In parts of H and d_k: U is never whole.
         U = None
         O_sum = np.zeros((H, N, d_v), Q.dtype)
 
@@ -122,7 +123,7 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
             return ()
 
         _together(run, _parts((H, d_k), d_v, Q, 256), 1)
-    # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
+    # Equation: O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
     O = np.multiply(O_sum, t[..., None], out=O_sum)
     return O, Saved(Q, K, V, F, G, U, W, Z, O)
 
@@ -136,21 +137,23 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     d_k = Q.shape[-1]
     M = K.shape[1]
     dO = _upstream("dO", dO, (H, N, d_v), Q.dtype)
-    # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
+    # Lemma: dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
     t_2 = 1 / Z
-    # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
+    # Lemma: dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
     dZ = -t_2 * np.vecdot(dO, O)
-    # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
+    # Lemma: dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
     t_3 = dZ[..., None] * W[:, None, :]
-    # dW[h,d] = sum(i, dZ[h,i]*F[h,i,d])
+    # Lemma: dW[h,d] = sum(i, dZ[h,i]*F[h,i,d])
     dW = (F.mT @ dZ[..., None])[..., 0].copy()
-    # dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
+    # Lemma: dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d],
+    #     1, 0))
     t_4 = np.minimum(K, 0)
     np.exp(t_4, out=t_4)
     t_4 *= 0.5
     t_4 *= 1 + np.sign(-K)
     t_4 += (K > 0).astype(V.dtype)
-    # dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
+    # Lemma: dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d],
+    #     1, 0))
     t_5 = np.minimum(Q, 0)
     np.exp(t_5, out=t_5)
     t_5 *= 0.5
@@ -159,6 +162,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
     if U is not None:
         dF_sum, dV, dG_sum = _backward_part(G, V, dO, t_2, F, U)
     else:
+        # In parts of H and d_k: U is never whole.
         dF_sum = np.empty((H, N, d_k), Q.dtype)
         dV = np.zeros((H, M, d_v), Q.dtype)
         dG_sum = np.empty((H, M, d_k), Q.dtype)
@@ -173,14 +177,16 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
             return ()
 
         _together(run, _parts((H, d_k), d_v, Q, 256), 1)
-    # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
+    # Lemma: dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
     dF = np.multiply(dF_sum, t_2[..., None], out=dF_sum)
     dF += t_3
-    # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
+    # Lemma: dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
     dG = np.add(dG_sum, dW[:, None, :], out=dG_sum)
-    # dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
+    # Lemma: dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d],
+    #     1, 0))
     dK = np.multiply(dG, t_4, out=dG)
-    # dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
+    # Lemma: dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d],
+    #     1, 0))
     dQ = np.multiply(dF, t_5, out=dF)
     return dQ, dK, dV
 
@@ -203,29 +209,32 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
     U = G.mT @ V
     # W[h,d] = sum(j, G[h,j,d])
     W = G.sum(axis=1)
-    # Z[h,i] = sum(d, F[h,i,d]*W[h,d])
+    # Named sum: Z[h,i] = sum(d, F[h,i,d]*W[h,d])
     Z = (F @ W[..., None])[..., 0]
-    # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
+    # Equation: O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
     O = F @ U
     O /= Z[..., None]
-    # tF[h,i,d] = tQ[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
+    # Tangent: tF[h,i,d] = tQ[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 <
+    #     Q[h,i,d], 1, 0))
     tF = np.multiply(exp_Q, 0.5, out=exp_Q)
     tF *= 1 + np.sign(-Q)
     tF += (Q > 0).astype(Q.dtype)
     tF *= tQ
-    # tG[h,j,d] = tK[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
+    # Tangent: tG[h,j,d] = tK[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 <
+    #     K[h,j,d], 1, 0))
     tG = np.multiply(exp_K, 0.5, out=exp_K)
     tG *= 1 + np.sign(-K)
     tG += (K > 0).astype(Q.dtype)
     tG *= tK
-    # tU[h,d,e] = sum(j, tG[h,j,d]*V[h,j,e]) + sum(j, G[h,j,d]*tV[h,j,e])
+    # Tangent: tU[h,d,e] = sum(j, tG[h,j,d]*V[h,j,e]) + sum(j, G[h,j,d]*tV[h,j,e])
     tU = tG.mT @ V
     tU += G.mT @ tV
-    # tW[h,d] = sum(j, tG[h,j,d])
+    # Tangent: tW[h,d] = sum(j, tG[h,j,d])
     tW = tG.sum(axis=1)
-    # tZ[h,i] = sum(d, tF[h,i,d]*W[h,d]) + sum(d, tW[h,d]*F[h,i,d])
+    # Tangent: tZ[h,i] = sum(d, tF[h,i,d]*W[h,d]) + sum(d, tW[h,d]*F[h,i,d])
     tZ = (tF @ W[..., None])[..., 0] + (F @ tW[..., None])[..., 0]
-    # tO[h,i,e] = 1/Z[h,i]*(sum(d, tF[h,i,d]*U[h,d,e]) - tZ[h,i]*O[h,i,e] + sum(d, tU[h,d,e]*F[h,i,d]))
+    # Tangent: tO[h,i,e] = 1/Z[h,i]*(sum(d, tF[h,i,d]*U[h,d,e]) - tZ[h,i]*O[h,i,e] + sum(d,
+    #     tU[h,d,e]*F[h,i,d]))
     tO = tF @ U
     tO -= tZ[..., None] * O
     tO += F @ tU
@@ -242,7 +251,7 @@ def _forward_part(G: Any, V: Any, F: Any, work: Any = None) -> Any:
     space_1, space_2 = _spaces(work, G, (H_block, d_v, d_k_block), (H_block, N, d_v))
     # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
     U = np.matmul(V.mT, G, out=space_1)
-    # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
+    # Equation: O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
     O_sum = np.matmul(F, U.mT, out=space_2)
     return U, O_sum
 
@@ -260,14 +269,14 @@ def _backward_part(G: Any, V: Any, dO: Any, t: Any, F: Any, U: Any | None, dF_su
     if U is None:
         # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
         U = np.matmul(V.mT, G, out=space_1)
-    # dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
+    # Lemma: dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
     dO_t = np.multiply(dO, t[..., None], out=space_2)
     dU = np.matmul(dO_t.mT, F, out=space_3)
-    # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
+    # Lemma: dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
     dF_sum = np.matmul(dO, U, out=dF_sum)
-    # dV[h,j,e] = sum(d, dU[h,d,e]*G[h,j,d])
+    # Lemma: dV[h,j,e] = sum(d, dU[h,d,e]*G[h,j,d])
     dV = np.matmul(G, dU.mT, out=space_4)
-    # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
+    # Lemma: dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
     dG_sum = np.matmul(V, dU, out=dG_sum)
     return dF_sum, dV, dG_sum
 

@@ -20,7 +20,7 @@ Saved for the backward pass:
     P: for dZ; where it is large it is not saved but made anew
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = dL (P - onehot(y)) / B
     dX = dZ W^T
@@ -84,15 +84,16 @@ def forward(X: Any, W: Any, y: Any) -> tuple[Array, Saved]:
         exp_Z = Z - m[:, None]
         np.exp(exp_Z, out=exp_Z)
         E_m = exp_Z.sum(axis=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-        # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+        # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
         L = -(np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))).sum() / B
         # lse[i] = m[i] + log(E_m[i])
         lse = m + np.log(E_m)
         dX = dW = None
     else:
         lse = None
+        # In parts of B: P is never whole.
         P = None
         L_sum = np.zeros((), X.dtype)
         dX = np.empty((B, K), X.dtype)
@@ -102,7 +103,7 @@ def forward(X: Any, W: Any, y: Any) -> tuple[Array, Saved]:
             L_sum_part, _, dW_part = _both_parts(X[i], W, y[i], B, dX=dX[i], work=work)
             L_sum += L_sum_part
             dW += dW_part
-        # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+        # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
         L = -L_sum / B
     return L, Saved(X, W, y, P, lse, dX, dW)
 
@@ -114,13 +115,13 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     dL = _upstream("dL", dL, (), X.dtype)
     if P is None:
         return dL * dX, dL * dW
-    # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
+    # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
     dZ = P.copy()
     _add_at(dZ, y, -1)
     dZ *= dL / B
-    # dX[i,d] = sum(j, dZ[i,j]*W[d,j])
+    # Lemma: dX[i,d] = sum(j, dZ[i,j]*W[d,j])
     dX = dZ @ W.T
-    # dW[d,j] = sum(i, dZ[i,j]*X[i,d])
+    # Lemma: dW[d,j] = sum(i, dZ[i,j]*X[i,d])
     dW = X.T @ dZ
     return dX, dW
 
@@ -142,14 +143,14 @@ def jvp(X: Any, W: Any, y: Any, tX: Any, tW: Any) -> tuple[Array, Array]:
     exp_Z = Z - m[:, None]
     np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+    # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L = -(np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))).sum() / B
-    # tZ[i,j] = sum(d, W[d,j]*tX[i,d]) + sum(d, X[i,d]*tW[d,j])
+    # Tangent: tZ[i,j] = sum(d, W[d,j]*tX[i,d]) + sum(d, X[i,d]*tW[d,j])
     tZ = tX @ W
     tZ += X @ tW
-    # tL = 1/size(B)*(sum(i,j, tZ[i,j]*P[i,j]) - sum(i, tZ[i,y[i]]))
+    # Tangent: tL = 1/size(B)*(sum(i,j, tZ[i,j]*P[i,j]) - sum(i, tZ[i,y[i]]))
     tL = (np.vecdot(tZ, P).sum() - np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0].sum()) / B
     return L, tL
 
@@ -168,17 +169,17 @@ def _both_parts(X: Any, W: Any, y: Any, B: int, dX: Any = None, work: Any = None
     exp_Z = np.subtract(Z, m[:, None], out=space_2)
     np.exp(exp_Z, out=exp_Z)
     E_m = _sum(exp_Z, -1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+    # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L_sum = (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))).sum()
-    # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
+    # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
     P_y = P
     _add_at(P_y, y, -1)
     dZ = np.divide(P_y, B, out=P_y)
-    # dX[i,d] = sum(j, dZ[i,j]*W[d,j])
+    # Lemma: dX[i,d] = sum(j, dZ[i,j]*W[d,j])
     dX = np.matmul(dZ, W.T, out=dX)
-    # dW[d,j] = sum(i, dZ[i,j]*X[i,d])
+    # Lemma: dW[d,j] = sum(i, dZ[i,j]*X[i,d])
     dW = np.matmul(X.T, dZ, out=space_3)
     return L_sum, dX, dW
 

@@ -15,7 +15,7 @@ Saved for the backward pass:
     X: for dW
     W: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY W
     dW = dY^T X
@@ -68,11 +68,11 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     B = X.shape[0]
     M = W.shape[0]
     dY = _upstream("dY", dY, (B, M), X.dtype)
-    # dX[i,k] = sum(j, dY[i,j]*W[j,k])
+    # Lemma: dX[i,k] = sum(j, dY[i,j]*W[j,k])
     dX = dY @ W
-    # dW[j,k] = sum(i, dY[i,j]*X[i,k])
+    # Lemma: dW[j,k] = sum(i, dY[i,j]*X[i,k])
     dW = dY.T @ X
-    # db[j] = sum(i, dY[i,j])
+    # Lemma: db[j] = sum(i, dY[i,j])
     db = dY.sum(axis=0)
     return dX, dW, db
 
@@ -84,7 +84,7 @@ def jvp(X: Any, W: Any, b: Any, tX: Any, tW: Any, tb: Any) -> tuple[Array, Array
     # Y[i,j] = sum(k, X[i,k]*W[j,k]) + b[j]
     Y = X @ W.T
     Y += b
-    # tY[i,j] = sum(k, W[j,k]*tX[i,k]) + sum(k, X[i,k]*tW[j,k]) + tb[j]
+    # Tangent: tY[i,j] = sum(k, W[j,k]*tX[i,k]) + sum(k, X[i,k]*tW[j,k]) + tb[j]
     tY = tX @ W.T
     tY += X @ tW.T
     tY += tb

@@ -17,7 +17,7 @@ Saved for the backward pass:
     W: for dX
     E: for dE
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dE = 2 dL E
     dX = dE W^T
@@ -70,11 +70,11 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     """Return (dX, dW), the gradients with upstream dL."""
     X, W, E = saved
     dL = _upstream("dL", dL, (), X.dtype)
-    # dE[i,j] = 2*dL*E[i,j]
+    # Lemma: dE[i,j] = 2*dL*E[i,j]
     dE = E * (2 * dL)
-    # dX[i,k] = sum(j, dE[i,j]*W[k,j])
+    # Lemma: dX[i,k] = sum(j, dE[i,j]*W[k,j])
     dX = dE @ W.T
-    # dW[k,j] = sum(i, dE[i,j]*X[i,k])
+    # Lemma: dW[k,j] = sum(i, dE[i,j]*X[i,k])
     dW = X.T @ dE
     return dX, dW
 
@@ -88,10 +88,10 @@ def jvp(X: Any, W: Any, Y: Any, tX: Any, tW: Any) -> tuple[Array, Array]:
     E -= Y
     # L = sum(i,j, E[i,j]^2)
     L = np.vecdot(E, E).sum()
-    # tE[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
+    # Tangent: tE[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
     tE = tX @ W
     tE += X @ tW
-    # tL = 2*sum(i,j, tE[i,j]*E[i,j])
+    # Tangent: tL = 2*sum(i,j, tE[i,j]*E[i,j])
     tL = 2 * np.vecdot(tE, E).sum()
     return L, tL
 

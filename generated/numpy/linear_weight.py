@@ -14,7 +14,7 @@ Saved for the backward pass:
     X: for dW
     W: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY W
     dW = dY^T X
@@ -63,9 +63,9 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     B = X.shape[0]
     M = W.shape[0]
     dY = _upstream("dY", dY, (B, M), X.dtype)
-    # dX[i,k] = sum(j, dY[i,j]*W[j,k])
+    # Lemma: dX[i,k] = sum(j, dY[i,j]*W[j,k])
     dX = dY @ W
-    # dW[j,k] = sum(i, dY[i,j]*X[i,k])
+    # Lemma: dW[j,k] = sum(i, dY[i,j]*X[i,k])
     dW = dY.T @ X
     return dX, dW
 
@@ -76,7 +76,7 @@ def jvp(X: Any, W: Any, tX: Any, tW: Any) -> tuple[Array, Array]:
     _check(X=X, W=W, tX=tX, tW=tW)
     # Y[i,j] = sum(k, X[i,k]*W[j,k])
     Y = X @ W.T
-    # tY[i,j] = sum(k, W[j,k]*tX[i,k]) + sum(k, X[i,k]*tW[j,k])
+    # Tangent: tY[i,j] = sum(k, W[j,k]*tX[i,k]) + sum(k, X[i,k]*tW[j,k])
     tY = tX @ W.T
     tY += X @ tW.T
     return Y, tY

@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     A: for dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dA = dL A^-T
 
@@ -57,7 +57,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     """Return dA, the gradient with upstream dL."""
     (A,) = saved
     dL = _upstream("dL", dL, (), A.dtype)
-    # dA[i,j] = dL*inv(A)[j,i]
+    # Lemma: dA[i,j] = dL*inv(A)[j,i]
     dA = _inverse(A).T * dL
     return dA
 
@@ -68,7 +68,7 @@ def jvp(A: Any, tA: Any) -> tuple[Array, Array]:
     _check(A=A, tA=tA)
     # L = logdet(A)
     L = _log_determinant(A)
-    # tL = sum(i,j, inv(A)[j,i]*tA[i,j])
+    # Tangent: tL = sum(i,j, inv(A)[j,i]*tA[i,j])
     tL = np.vecdot(_inverse(A), tA.T).sum()
     return L, tL
 

@@ -15,7 +15,7 @@ Saved for the backward pass:
     m: for dS
     E_m: for dS
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = -rowsum(dY)
     dS = (dZ 1^T) o (E^o(-1) 1^T) o exp(S) + dY
@@ -67,6 +67,7 @@ def forward(S: Any) -> tuple[Array, Saved]:
     if _whole(B * C, S):
         m, E_m, Y = _forward_part(S)
     else:
+        # In parts of B: each stays in the cache.
         m = np.empty((B,), S.dtype)
         E_m = np.empty((B,), S.dtype)
         Y = np.empty((B, C), S.dtype)
@@ -90,6 +91,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * C, S):
         dS = _backward_part(dY, E_m, m, S)
     else:
+        # In parts of B: each stays in the cache.
         dS = np.empty((B, C), S.dtype)
 
         def run(parts: Any) -> Any:
@@ -113,13 +115,13 @@ def jvp(S: Any, tS: Any) -> tuple[Array, Array]:
     exp_S = S - m[:, None]
     np.exp(exp_S, out=exp_S)
     E_m = exp_S.sum(axis=-1)
-    # Z[i] = m[i] + log(E_m[i])
+    # Finite form: Z[i] = m[i] + log(E_m[i])
     Z = m + np.log(E_m)
     # Y[i,j] = S[i,j] - Z[i]
     Y = S - Z[:, None]
-    # tZ[i] = 1/E_m[i]*sum(j, exp(S[i,j] - m[i])*tS[i,j])
+    # Finite form: tZ[i] = 1/E_m[i]*sum(j, exp(S[i,j] - m[i])*tS[i,j])
     tZ = np.vecdot(exp_S, tS) / E_m
-    # tY[i,j] = tS[i,j] - tZ[i]
+    # Tangent: tY[i,j] = tS[i,j] - tZ[i]
     tY = tS - tZ[:, None]
     return Y, tY
 
@@ -135,7 +137,7 @@ def _forward_part(S: Any, Y: Any = None, work: Any = None) -> Any:
     exp_S = np.subtract(S, m[:, None], out=space_1)
     np.exp(exp_S, out=exp_S)
     E_m = _sum(exp_S, -1)
-    # Z[i] = m[i] + log(E_m[i])
+    # Finite form: Z[i] = m[i] + log(E_m[i])
     Z = m + np.log(E_m)
     # Y[i,j] = S[i,j] - Z[i]
     Y = np.subtract(S, Z[:, None], out=Y)
@@ -144,9 +146,9 @@ def _forward_part(S: Any, Y: Any = None, work: Any = None) -> Any:
 
 def _backward_part(dY: Any, E_m: Any, m: Any, S: Any, dS: Any = None) -> Any:
     """One part along B, or the whole: dS."""
-    # dZ[i] = -sum(j, dY[i,j])
+    # Lemma: dZ[i] = -sum(j, dY[i,j])
     dZ = -_sum(dY, -1)
-    # dS[i,j] = dZ[i]/E_m[i]*exp(S[i,j] - m[i]) + dY[i,j]
+    # Finite form: dS[i,j] = dZ[i]/E_m[i]*exp(S[i,j] - m[i]) + dY[i,j]
     dZ_E_m = np.subtract(S, m[:, None], out=dS)
     np.exp(dZ_E_m, out=dZ_E_m)
     dZ_E_m *= dZ[:, None] / E_m[:, None]

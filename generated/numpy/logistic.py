@@ -14,7 +14,7 @@ Saved for the backward pass:
     z: for dz
     s: for dz
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dz = -dL (sigmoid(-s o z) o s) / B
 
@@ -61,7 +61,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     z, s = saved
     B = z.shape[0]
     dL = _upstream("dL", dL, (), z.dtype)
-    # dz[i] = -dL*sigmoid(-s[i]*z[i])*s[i]/size(B)
+    # Lemma: dz[i] = -dL*sigmoid(-s[i]*z[i])*s[i]/size(B)
     dz = -dL / B * _sigmoid(-s * z) * s
     return dz
 
@@ -74,7 +74,7 @@ def jvp(z: Any, s: Any, tz: Any) -> tuple[Array, Array]:
     # L = sum(i, softplus(-s[i]*z[i]))/size(B)
     s_z = -s * z
     L = np.logaddexp(s_z, 0).sum() / B
-    # tL = -1/size(B)*sum(i, sigmoid(-s[i]*z[i])*s[i]*tz[i])
+    # Tangent: tL = -1/size(B)*sum(i, sigmoid(-s[i]*z[i])*s[i]*tz[i])
     tL = -tz @ (_sigmoid(s_z) * s) / B
     return L, tL
 

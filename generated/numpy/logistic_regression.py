@@ -19,7 +19,7 @@ Saved for the backward pass:
     t: for dz
     z: for dz
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dz = dL (sigmoid(z) - t) / B
     dX = dz w
@@ -89,6 +89,7 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array, Array]:
     if _whole(B * K, X):
         dX, dw, db = _backward_part(z, t, dL, w, X, B)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, K), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -113,22 +114,22 @@ def jvp(X: Any, w: Any, b: Any, t: Any, tX: Any, tw: Any, tb: Any) -> tuple[Arra
     z = X @ w + b
     # L = sum(i, -z[i]*t[i] + softplus(z[i]))/size(B)
     L = (np.logaddexp(z, 0) - z * t).sum() / B
-    # tz[i] = sum(k, w[k]*tX[i,k]) + sum(k, X[i,k]*tw[k]) + tb
+    # Tangent: tz[i] = sum(k, w[k]*tX[i,k]) + sum(k, X[i,k]*tw[k]) + tb
     tz = tX @ w + X @ tw + tb
-    # tL = 1/size(B)*(sum(i, tz[i]*sigmoid(z[i])) - sum(i, tz[i]*t[i]))
+    # Tangent: tL = 1/size(B)*(sum(i, tz[i]*sigmoid(z[i])) - sum(i, tz[i]*t[i]))
     tL = (tz @ _sigmoid(z) - tz @ t) / B
     return L, tL
 
 
 def _backward_part(z: Any, t: Any, dL: Any, w: Any, X: Any, B: int, dX: Any = None) -> Any:
     """One part along B, or the whole: dX, dw, db."""
-    # dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
+    # Lemma: dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
     dz = dL / B * (_sigmoid(z) - t)
-    # dX[i,k] = dz[i]*w[k]
+    # Lemma: dX[i,k] = dz[i]*w[k]
     dX = np.multiply(dz[:, None], w, out=dX)
-    # dw[k] = sum(i, dz[i]*X[i,k])
+    # Lemma: dw[k] = sum(i, dz[i]*X[i,k])
     dw = dz @ X
-    # db = sum(i, dz[i])
+    # Lemma: db = sum(i, dz[i])
     db = dz.sum()
     return dX, dw, db
 

@@ -22,7 +22,7 @@ Saved for the backward pass:
     scale: for dB and dH
     H: for dB; where it is large it is not saved but made anew
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dB = scale H^T dY
     dH = scale dY B^T
@@ -87,6 +87,7 @@ def forward(X: Any, W: Any, A: Any, B: Any, scale: Any) -> tuple[Array, Saved]:
     if _saved_whole(S * R, X, W, A, B):
         H, Y_sum = _forward_part(X, A, B, scale)
     else:
+        # In parts of S: H is never whole.
         H = None
         Y_sum = np.empty((S, M), X.dtype)
 
@@ -110,11 +111,12 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     R = A.shape[-1]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (S, M), X.dtype)
-    # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
+    # Lemma: dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
     t = dY @ W.T
     if H is not None:
         dB_sum, dX_sum, dA = _backward_part(X, A, dY, B, scale, H)
     else:
+        # In parts of S: H is never whole.
         dB_sum = np.zeros((R, M), X.dtype)
         dX_sum = np.empty((S, N), X.dtype)
         dA = np.zeros((N, R), X.dtype)
@@ -123,9 +125,9 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
             dB_sum_part, _, dA_part = _backward_part(X[i], A, dY[i], B, scale, None, dX_sum=dX_sum[i], work=work)
             dB_sum += dB_sum_part
             dA += dA_part
-    # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
+    # Lemma: dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
     dB = np.multiply(dB_sum, scale, out=dB_sum)
-    # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
+    # Lemma: dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
     dX = np.add(dX_sum, t, out=dX_sum)
     return dX, dA, dB
 
@@ -139,10 +141,11 @@ def jvp(X: Any, W: Any, A: Any, B: Any, scale: Any, tX: Any, tA: Any, tB: Any) -
     # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
     Y = X @ W
     Y += scale * (H @ B)
-    # tH[i,r] = sum(k, A[k,r]*tX[i,k]) + sum(k, X[i,k]*tA[k,r])
+    # Tangent: tH[i,r] = sum(k, A[k,r]*tX[i,k]) + sum(k, X[i,k]*tA[k,r])
     tH = tX @ A
     tH += X @ tA
-    # tY[i,j] = sum(k, W[k,j]*tX[i,k]) + scale*sum(r, tH[i,r]*B[r,j]) + scale*sum(r, H[i,r]*tB[r,j])
+    # Tangent: tY[i,j] = sum(k, W[k,j]*tX[i,k]) + scale*sum(r, tH[i,r]*B[r,j]) + scale*sum(r,
+    #     H[i,r]*tB[r,j])
     tY = tX @ W
     tY += scale * (tH @ B)
     tY += scale * (H @ tB)
@@ -172,14 +175,14 @@ def _backward_part(X: Any, A: Any, dY: Any, B: Any, scale: Any, H: Any | None, d
     if H is None:
         # H[i,r] = sum(k, X[i,k]*A[k,r])
         H = np.matmul(A.T, X.T, out=space_1)
-    # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
+    # Lemma: dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
     dB_sum = np.matmul(H, dY, out=space_2)
-    # dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
+    # Lemma: dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
     dY_B = np.matmul(B, dY.T, out=space_3)
     dH = np.multiply(dY_B, scale, out=dY_B)
-    # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
+    # Lemma: dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
     dX_sum = np.matmul(dH.T, A.T, out=dX_sum)
-    # dA[k,r] = sum(i, dH[i,r]*X[i,k])
+    # Lemma: dA[k,r] = sum(i, dH[i,r]*X[i,k])
     dA = np.matmul(X.T, dH.T, out=space_4)
     return dB_sum, dX_sum, dA
 

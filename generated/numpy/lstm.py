@@ -39,7 +39,7 @@ Saved for the backward pass:
     C: for dG, dZ_5, dO, dZ_3, dF, dZ_1, dA and dE
     Y: for dU, dU_o, dU_f and dU_z
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
         1,j']*U_f[j,j']) + sum(j', dZ_3[n,t + 1,j']*U_o[j,j']) + sum(j', dZ_5[n,t + 1,j']*U[j,j'])
@@ -130,36 +130,36 @@ def forward(U: Any, W: Any, X: Any, U_z: Any, W_z: Any, W_f: Any, W_o: Any, U_f:
     T = X.shape[1]
     N = X.shape[0]
     D = U.shape[0]
-    # Z[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
+    # Named sum: Z[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
     Z = X @ W_z
-    # Z_2[n,t,j] = sum(i, X[n,t,i]*W_o[i,j])
+    # Named sum: Z_2[n,t,j] = sum(i, X[n,t,i]*W_o[i,j])
     Z_2 = X @ W_o
-    # H[n,t,j] = sum(i, X[n,t,i]*W_f[i,j])
+    # Named sum: H[n,t,j] = sum(i, X[n,t,i]*W_f[i,j])
     H = X @ W_f
-    # Z_4[n,t,j] = sum(i, X[n,t,i]*W[i,j])
+    # Named sum: Z_4[n,t,j] = sum(i, X[n,t,i]*W[i,j])
     Z_4 = X @ W
 
-    # A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
+    # Equation: A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
     def step_A_F_O_G_C_Y(t: int, Y_before: Array, C_before: Array) -> tuple[Array, ...]:
         Z_t = Z[:, t]
         H_t = H[:, t]
         Z_2_t = Z_2[:, t]
         Z_4_t = Z_4[:, t]
-        # E[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
+        # Named sum: E[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
         E = Y_before @ U_z
-        # A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
+        # Equation: A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
         A = _sigmoid(Z_t + E)
-        # Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_f[l,j])
+        # Named sum: Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_f[l,j])
         Z_1 = Y_before @ U_f
-        # F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+        # Equation: F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
         F = _sigmoid(H_t + Z_1)
-        # Z_3[n,t,j] = sum(l, Y[n,t - 1,l]*U_o[l,j])
+        # Named sum: Z_3[n,t,j] = sum(l, Y[n,t - 1,l]*U_o[l,j])
         Z_3 = Y_before @ U_o
-        # O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
+        # Equation: O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
         O = _sigmoid(Z_2_t + Z_3)
-        # Z_5[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
+        # Named sum: Z_5[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
         Z_5 = Y_before @ U
-        # G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
+        # Equation: G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
         G = Z_4_t + Z_5
         np.tanh(G, out=G)
         # C[n,t,j] = F[n,t,j]*C[n,t - 1,j] + A[n,t,j]*G[n,t,j]
@@ -184,11 +184,11 @@ def forward(U: Any, W: Any, X: Any, U_z: Any, W_z: Any, W_f: Any, W_o: Any, U_f:
         ((5, -1), (4, -1)),
     )
     A = A_F_O_G_C_Y_scan[0].transpose(1, 0, 2).copy()
-    # F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+    # Equation: F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
     F = A_F_O_G_C_Y_scan[1].transpose(1, 0, 2).copy()
-    # O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
+    # Equation: O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
     O = A_F_O_G_C_Y_scan[2].transpose(1, 0, 2).copy()
-    # G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
+    # Equation: G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
     G = A_F_O_G_C_Y_scan[3].transpose(1, 0, 2).copy()
     # C[n,t,j] = F[n,t,j]*C[n,t - 1,j] + A[n,t,j]*G[n,t,j]
     C = A_F_O_G_C_Y_scan[4].transpose(1, 0, 2).copy()
@@ -205,7 +205,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
     D = U.shape[0]
     I = W.shape[0]
     dY = _upstream("dY", dY, (N, T, D), U.dtype)
-    # dG[n,t,j] = dC[n,t,j]*A[n,t,j]
+    # Lemma: dG[n,t,j] = dC[n,t,j]*A[n,t,j]
     windows_F = _read(F, {1: (1, (1, T))})
     tanh_C = np.tanh(C)
     tanh_C_shifted = 1 - tanh_C**2
@@ -231,33 +231,33 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
         F_shifted_t = F_shifted[:, t]
         G_t = G[:, t]
         A_shifted_t = A_shifted[:, t]
-        # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
+        # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
         #     1,j']*U_f[j,j']) + sum(j', dZ_3[n,t + 1,j']*U_o[j,j']) + sum(j', dZ_5[n,t + 1,j']*U[j,j'])
         dY_total = dE_after @ U_z.T
         dY_total += dY_t
         dY_total += dZ_1_after @ U_f.T
         dY_total += dZ_3_after @ U_o.T
         dY_total += dZ_5_after @ U.T
-        # dC[n,t,j] = dC[n,t + 1,j]*F[n,t + 1,j] + dY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
+        # Lemma: dC[n,t,j] = dC[n,t + 1,j]*F[n,t + 1,j] + dY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
         dC = dC_after * windows_F_t
         dC += dY_total * O_t * tanh_C_shifted_t
-        # dG[n,t,j] = dC[n,t,j]*A[n,t,j]
+        # Lemma: dG[n,t,j] = dC[n,t,j]*A[n,t,j]
         dG = dC * A_t
-        # dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
         dZ_5 = dG * G_shifted_t
-        # dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
+        # Lemma: dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
         dO = dY_total * tanh_C_t
-        # dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
+        # Lemma: dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
         dZ_3 = dO * O_t
         dZ_3 *= O_shifted_t
-        # dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
+        # Lemma: dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
         dF = dC * windows_C_t
-        # dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
+        # Lemma: dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
         dZ_1 = dF * F_t
         dZ_1 *= F_shifted_t
-        # dA[n,t,j] = dC[n,t,j]*G[n,t,j]
+        # Lemma: dA[n,t,j] = dC[n,t,j]*G[n,t,j]
         dA = dC * G_t
-        # dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
+        # Lemma: dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
         dE = dA * A_t
         dE *= A_shifted_t
         return dC, dG, dZ_5, dO, dZ_3, dF, dZ_1, dA, dE
@@ -280,53 +280,53 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
         backwards=True,
     )
     dG = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[1].transpose(1, 0, 2)
-    # dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+    # Lemma: dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
     dZ_5 = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[2].transpose(1, 0, 2)
-    # dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
+    # Lemma: dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
     dO = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[3].transpose(1, 0, 2)
-    # dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
+    # Lemma: dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
     dZ_3 = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[4].transpose(1, 0, 2)
-    # dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
+    # Lemma: dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
     dF = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[5].transpose(1, 0, 2)
-    # dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
+    # Lemma: dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
     dZ_1 = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[6].transpose(1, 0, 2)
-    # dA[n,t,j] = dC[n,t,j]*G[n,t,j]
+    # Lemma: dA[n,t,j] = dC[n,t,j]*G[n,t,j]
     dA = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[7].transpose(1, 0, 2)
-    # dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
+    # Lemma: dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
     dE = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[8].transpose(1, 0, 2)
-    # dZ_4[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+    # Lemma: dZ_4[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
     dZ_4 = np.multiply(G_shifted, dG, out=G_shifted)
-    # dU[l,j] = sum(n,t, dZ_5[n,t,j]*Y[n,t - 1,l])
+    # Lemma: dU[l,j] = sum(n,t, dZ_5[n,t,j]*Y[n,t - 1,l])
     windows_Y = _read(Y, {1: (-1, (1, T))})
     dU = windows_Y.reshape(N * T, D).T @ dZ_5.reshape(N * T, D)
-    # dZ_2[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
+    # Lemma: dZ_2[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
     dZ_2 = np.multiply(O_shifted, dO, out=O_shifted)
     dZ_2 *= O
-    # dU_o[l,j] = sum(n,t, dZ_3[n,t,j]*Y[n,t - 1,l])
+    # Lemma: dU_o[l,j] = sum(n,t, dZ_3[n,t,j]*Y[n,t - 1,l])
     dU_o = windows_Y.reshape(N * T, D).T @ dZ_3.reshape(N * T, D)
-    # dH[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
+    # Lemma: dH[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
     dH = np.multiply(F_shifted, dF, out=F_shifted)
     dH *= F
-    # dU_f[l,j] = sum(n,t, dZ_1[n,t,j]*Y[n,t - 1,l])
+    # Lemma: dU_f[l,j] = sum(n,t, dZ_1[n,t,j]*Y[n,t - 1,l])
     dU_f = windows_Y.reshape(N * T, D).T @ dZ_1.reshape(N * T, D)
-    # dZ[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
+    # Lemma: dZ[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
     dZ = np.multiply(A_shifted, dA, out=A_shifted)
     dZ *= A
-    # dU_z[l,j] = sum(n,t, dE[n,t,j]*Y[n,t - 1,l])
+    # Lemma: dU_z[l,j] = sum(n,t, dE[n,t,j]*Y[n,t - 1,l])
     dU_z = windows_Y.reshape(N * T, D).T @ dE.reshape(N * T, D)
-    # dW[i,j] = sum(n,t, dZ_4[n,t,j]*X[n,t,i])
+    # Lemma: dW[i,j] = sum(n,t, dZ_4[n,t,j]*X[n,t,i])
     dW = X.reshape(N * T, I).T @ dZ_4.reshape(N * T, D)
-    # dW_f[i,j] = sum(n,t, dH[n,t,j]*X[n,t,i])
+    # Lemma: dW_f[i,j] = sum(n,t, dH[n,t,j]*X[n,t,i])
     dW_f = X.reshape(N * T, I).T @ dH.reshape(N * T, D)
-    # dW_o[i,j] = sum(n,t, dZ_2[n,t,j]*X[n,t,i])
+    # Lemma: dW_o[i,j] = sum(n,t, dZ_2[n,t,j]*X[n,t,i])
     dW_o = X.reshape(N * T, I).T @ dZ_2.reshape(N * T, D)
-    # dX[n,t,i] = sum(j, dZ[n,t,j]*W_z[i,j]) + sum(j, dH[n,t,j]*W_f[i,j]) + sum(j, dZ_2[n,t,j]*W_o[i,j]) +
-    #     sum(j, dZ_4[n,t,j]*W[i,j])
+    # Lemma: dX[n,t,i] = sum(j, dZ[n,t,j]*W_z[i,j]) + sum(j, dH[n,t,j]*W_f[i,j]) + sum(j,
+    #     dZ_2[n,t,j]*W_o[i,j]) + sum(j, dZ_4[n,t,j]*W[i,j])
     dX = dZ @ W_z.T
     dX += dH @ W_f.T
     dX += dZ_2 @ W_o.T
     dX += dZ_4 @ W.T
-    # dW_z[i,j] = sum(n,t, dZ[n,t,j]*X[n,t,i])
+    # Lemma: dW_z[i,j] = sum(n,t, dZ[n,t,j]*X[n,t,i])
     dW_z = X.reshape(N * T, I).T @ dZ.reshape(N * T, D)
     return dU, dW, dX, dU_z, dW_z, dW_f, dW_o, dU_f, dU_o
 
@@ -395,36 +395,36 @@ def jvp(
     T = X.shape[1]
     N = X.shape[0]
     D = U.shape[0]
-    # Z[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
+    # Named sum: Z[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
     Z = X @ W_z
-    # Z_2[n,t,j] = sum(i, X[n,t,i]*W_o[i,j])
+    # Named sum: Z_2[n,t,j] = sum(i, X[n,t,i]*W_o[i,j])
     Z_2 = X @ W_o
-    # H[n,t,j] = sum(i, X[n,t,i]*W_f[i,j])
+    # Named sum: H[n,t,j] = sum(i, X[n,t,i]*W_f[i,j])
     H = X @ W_f
-    # Z_4[n,t,j] = sum(i, X[n,t,i]*W[i,j])
+    # Named sum: Z_4[n,t,j] = sum(i, X[n,t,i]*W[i,j])
     Z_4 = X @ W
 
-    # A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
+    # Equation: A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
     def step_A_F_O_G_C_Y(t: int, Y_before: Array, C_before: Array) -> tuple[Array, ...]:
         Z_t = Z[:, t]
         H_t = H[:, t]
         Z_2_t = Z_2[:, t]
         Z_4_t = Z_4[:, t]
-        # E[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
+        # Named sum: E[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
         E = Y_before @ U_z
-        # A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
+        # Equation: A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
         A = _sigmoid(Z_t + E)
-        # Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_f[l,j])
+        # Named sum: Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_f[l,j])
         Z_1 = Y_before @ U_f
-        # F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+        # Equation: F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
         F = _sigmoid(H_t + Z_1)
-        # Z_3[n,t,j] = sum(l, Y[n,t - 1,l]*U_o[l,j])
+        # Named sum: Z_3[n,t,j] = sum(l, Y[n,t - 1,l]*U_o[l,j])
         Z_3 = Y_before @ U_o
-        # O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
+        # Equation: O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
         O = _sigmoid(Z_2_t + Z_3)
-        # Z_5[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
+        # Named sum: Z_5[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
         Z_5 = Y_before @ U
-        # G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
+        # Equation: G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
         G = Z_4_t + Z_5
         np.tanh(G, out=G)
         # C[n,t,j] = F[n,t,j]*C[n,t - 1,j] + A[n,t,j]*G[n,t,j]
@@ -449,29 +449,29 @@ def jvp(
         ((5, -1), (4, -1)),
     )
     A = A_F_O_G_C_Y_scan[0].transpose(1, 0, 2)
-    # F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+    # Equation: F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
     F = A_F_O_G_C_Y_scan[1].transpose(1, 0, 2)
-    # O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
+    # Equation: O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
     O = A_F_O_G_C_Y_scan[2].transpose(1, 0, 2)
-    # G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
+    # Equation: G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
     G = A_F_O_G_C_Y_scan[3].transpose(1, 0, 2)
     # C[n,t,j] = F[n,t,j]*C[n,t - 1,j] + A[n,t,j]*G[n,t,j]
     C = A_F_O_G_C_Y_scan[4].transpose(1, 0, 2)
     # Y[n,t,j] = O[n,t,j]*tanh(C[n,t,j])
     Y = A_F_O_G_C_Y_scan[5].transpose(1, 0, 2).copy()
-    # tZ[n,t,j] = sum(i, W_z[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_z[i,j])
+    # Tangent: tZ[n,t,j] = sum(i, W_z[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_z[i,j])
     tZ = tX @ W_z
     tZ += X @ tW_z
-    # tZ_2[n,t,j] = sum(i, W_o[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_o[i,j])
+    # Tangent: tZ_2[n,t,j] = sum(i, W_o[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_o[i,j])
     tZ_2 = tX @ W_o
     tZ_2 += X @ tW_o
-    # tH[n,t,j] = sum(i, W_f[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_f[i,j])
+    # Tangent: tH[n,t,j] = sum(i, W_f[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_f[i,j])
     tH = tX @ W_f
     tH += X @ tW_f
-    # tZ_4[n,t,j] = sum(i, W[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW[i,j])
+    # Tangent: tZ_4[n,t,j] = sum(i, W[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW[i,j])
     tZ_4 = tX @ W
     tZ_4 += X @ tW
-    # tY[n,t,j] = tO[n,t,j]*tanh(C[n,t,j]) + tC[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
+    # Tangent: tY[n,t,j] = tO[n,t,j]*tanh(C[n,t,j]) + tC[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
     windows_Y = _read(Y, {1: (-1, (1, T))})
     windows_Y_tU_z = windows_Y @ tU_z
     A_shifted = 1 - A
@@ -505,40 +505,40 @@ def jvp(
         G_t = G[:, t]
         tanh_C_t = tanh_C[:, t]
         tanh_C_shifted_t = tanh_C_shifted[:, t]
-        # tE[n,t,j] = sum(j', tY[n,t - 1,j']*U_z[j',j]) + sum(l, Y[n,t - 1,l]*tU_z[l,j])
+        # Tangent: tE[n,t,j] = sum(j', tY[n,t - 1,j']*U_z[j',j]) + sum(l, Y[n,t - 1,l]*tU_z[l,j])
         tE = tY_before @ U_z
         tE += windows_Y_tU_z_t
-        # tA[n,t,j] = A[n,t,j]*(1 - A[n,t,j])*(tZ[n,t,j] + tE[n,t,j])
+        # Tangent: tA[n,t,j] = A[n,t,j]*(1 - A[n,t,j])*(tZ[n,t,j] + tE[n,t,j])
         tA = tZ_t + tE
         tA *= A_t
         tA *= A_shifted_t
-        # tZ_1[n,t,j] = sum(j', tY[n,t - 1,j']*U_f[j',j]) + sum(l, Y[n,t - 1,l]*tU_f[l,j])
+        # Tangent: tZ_1[n,t,j] = sum(j', tY[n,t - 1,j']*U_f[j',j]) + sum(l, Y[n,t - 1,l]*tU_f[l,j])
         tZ_1 = tY_before @ U_f
         tZ_1 += windows_Y_tU_f_t
-        # tF[n,t,j] = F[n,t,j]*(1 - F[n,t,j])*(tH[n,t,j] + tZ_1[n,t,j])
+        # Tangent: tF[n,t,j] = F[n,t,j]*(1 - F[n,t,j])*(tH[n,t,j] + tZ_1[n,t,j])
         tF = tH_t + tZ_1
         tF *= F_t
         tF *= F_shifted_t
-        # tZ_3[n,t,j] = sum(j', tY[n,t - 1,j']*U_o[j',j]) + sum(l, Y[n,t - 1,l]*tU_o[l,j])
+        # Tangent: tZ_3[n,t,j] = sum(j', tY[n,t - 1,j']*U_o[j',j]) + sum(l, Y[n,t - 1,l]*tU_o[l,j])
         tZ_3 = tY_before @ U_o
         tZ_3 += windows_Y_tU_o_t
-        # tO[n,t,j] = O[n,t,j]*(1 - O[n,t,j])*(tZ_2[n,t,j] + tZ_3[n,t,j])
+        # Tangent: tO[n,t,j] = O[n,t,j]*(1 - O[n,t,j])*(tZ_2[n,t,j] + tZ_3[n,t,j])
         tO = tZ_2_t + tZ_3
         tO *= O_t
         tO *= O_shifted_t
-        # tZ_5[n,t,j] = sum(j', tY[n,t - 1,j']*U[j',j]) + sum(l, Y[n,t - 1,l]*tU[l,j])
+        # Tangent: tZ_5[n,t,j] = sum(j', tY[n,t - 1,j']*U[j',j]) + sum(l, Y[n,t - 1,l]*tU[l,j])
         tZ_5 = tY_before @ U
         tZ_5 += windows_Y_tU_t
-        # tG[n,t,j] = (1 - G[n,t,j]^2)*(tZ_4[n,t,j] + tZ_5[n,t,j])
+        # Tangent: tG[n,t,j] = (1 - G[n,t,j]^2)*(tZ_4[n,t,j] + tZ_5[n,t,j])
         tG = tZ_4_t + tZ_5
         tG *= G_shifted_t
-        # tC[n,t,j] = tF[n,t,j]*C[n,t - 1,j] + F[n,t,j]*tC[n,t - 1,j] + tA[n,t,j]*G[n,t,j] +
+        # Tangent: tC[n,t,j] = tF[n,t,j]*C[n,t - 1,j] + F[n,t,j]*tC[n,t - 1,j] + tA[n,t,j]*G[n,t,j] +
         #     tG[n,t,j]*A[n,t,j]
         tC = tF * windows_C_t
         tC += F_t * tC_before
         tC += tA * G_t
         tC += tG * A_t
-        # tY[n,t,j] = tO[n,t,j]*tanh(C[n,t,j]) + tC[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
+        # Tangent: tY[n,t,j] = tO[n,t,j]*tanh(C[n,t,j]) + tC[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
         tY = tO * tanh_C_t
         tY += tC * O_t * tanh_C_shifted_t
         return tC, tY

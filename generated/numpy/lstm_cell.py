@@ -47,7 +47,7 @@ Saved for the backward pass:
     G: for dI, db, dZ_4 and dZ_5
     C_new: for dO and dC_new_total
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dO = dH_new o tanh(C_new)
     dC_new_total = dC_new + dH_new o O o (1 - tanh(C_new)^o2)
@@ -156,29 +156,29 @@ def forward(
         X=X, H=H, C=C, b=b, W=W, U=U, W_i=W_i, U_i=U_i, b_i=b_i, W_f=W_f, U_f=U_f, b_f=b_f, W_o=W_o, U_o=U_o, b_o=b_o
     )
     _check(X=X, H=H, C=C, b=b, W=W, U=U, W_i=W_i, U_i=U_i, b_i=b_i, W_f=W_f, U_f=U_f, b_f=b_f, W_o=W_o, U_o=U_o, b_o=b_o)
-    # Z[i,j] = sum(k, X[i,k]*W_i[k,j])
+    # Named sum: Z[i,j] = sum(k, X[i,k]*W_i[k,j])
     Z = X @ W_i
-    # E[i,j] = sum(l, H[i,l]*U_i[l,j])
+    # Named sum: E[i,j] = sum(l, H[i,l]*U_i[l,j])
     E = H @ U_i
-    # I[i,j] = sigmoid(Z[i,j] + E[i,j] + b_i[j])
+    # Equation: I[i,j] = sigmoid(Z[i,j] + E[i,j] + b_i[j])
     I = _sigmoid(Z + E + b_i)
-    # A[i,j] = sum(k, X[i,k]*W_f[k,j])
+    # Named sum: A[i,j] = sum(k, X[i,k]*W_f[k,j])
     A = X @ W_f
-    # Z_1[i,j] = sum(l, H[i,l]*U_f[l,j])
+    # Named sum: Z_1[i,j] = sum(l, H[i,l]*U_f[l,j])
     Z_1 = H @ U_f
-    # F[i,j] = sigmoid(A[i,j] + Z_1[i,j] + b_f[j])
+    # Equation: F[i,j] = sigmoid(A[i,j] + Z_1[i,j] + b_f[j])
     F = _sigmoid(A + Z_1 + b_f)
-    # Z_2[i,j] = sum(k, X[i,k]*W_o[k,j])
+    # Named sum: Z_2[i,j] = sum(k, X[i,k]*W_o[k,j])
     Z_2 = X @ W_o
-    # Z_3[i,j] = sum(l, H[i,l]*U_o[l,j])
+    # Named sum: Z_3[i,j] = sum(l, H[i,l]*U_o[l,j])
     Z_3 = H @ U_o
-    # O[i,j] = sigmoid(Z_2[i,j] + Z_3[i,j] + b_o[j])
+    # Equation: O[i,j] = sigmoid(Z_2[i,j] + Z_3[i,j] + b_o[j])
     O = _sigmoid(Z_2 + Z_3 + b_o)
-    # Z_4[i,j] = sum(k, X[i,k]*W[k,j])
+    # Named sum: Z_4[i,j] = sum(k, X[i,k]*W[k,j])
     Z_4 = X @ W
-    # Z_5[i,j] = sum(l, H[i,l]*U[l,j])
+    # Named sum: Z_5[i,j] = sum(l, H[i,l]*U[l,j])
     Z_5 = H @ U
-    # G[i,j] = tanh(Z_4[i,j] + Z_5[i,j] + b[j])
+    # Equation: G[i,j] = tanh(Z_4[i,j] + Z_5[i,j] + b[j])
     G = np.add(Z_4, Z_5, out=Z_4)
     G += b
     np.tanh(G, out=G)
@@ -200,83 +200,83 @@ def backward(
     D = H.shape[-1]
     dH_new = _upstream("dH_new", dH_new, (B, D), X.dtype)
     dC_new = _upstream("dC_new", dC_new, (B, D), X.dtype)
-    # dO[i,j] = dH_new[i,j]*tanh(C_new[i,j])
+    # Lemma: dO[i,j] = dH_new[i,j]*tanh(C_new[i,j])
     tanh_C_new = np.tanh(C_new)
     dO = dH_new * tanh_C_new
-    # dC_new_total[i,j] = dC_new[i,j] + dH_new[i,j]*O[i,j]*(1 - tanh(C_new[i,j])^2)
+    # Lemma: dC_new_total[i,j] = dC_new[i,j] + dH_new[i,j]*O[i,j]*(1 - tanh(C_new[i,j])^2)
     dC_new_total = 1 - tanh_C_new**2
     dC_new_total *= dH_new
     dC_new_total *= O
     dC_new_total += dC_new
-    # dC[i,j] = dC_new_total[i,j]*F[i,j]
+    # Lemma: dC[i,j] = dC_new_total[i,j]*F[i,j]
     dC = dC_new_total * F
-    # dF[i,j] = dC_new_total[i,j]*C[i,j]
+    # Lemma: dF[i,j] = dC_new_total[i,j]*C[i,j]
     dF = dC_new_total * C
-    # dI[i,j] = dC_new_total[i,j]*G[i,j]
+    # Lemma: dI[i,j] = dC_new_total[i,j]*G[i,j]
     dI = dC_new_total * G
-    # dG[i,j] = dC_new_total[i,j]*I[i,j]
+    # Lemma: dG[i,j] = dC_new_total[i,j]*I[i,j]
     dG = np.multiply(dC_new_total, I, out=dC_new_total)
-    # db[j] = sum(i, dG[i,j]*(1 - G[i,j]^2))
+    # Lemma: db[j] = sum(i, dG[i,j]*(1 - G[i,j]^2))
     G_shifted = 1 - G**2
     db = (dG * G_shifted).sum(axis=0)
-    # dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
+    # Lemma: dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
     dZ_4 = dG * G_shifted
-    # dZ_5[i,j] = dG[i,j]*(1 - G[i,j]^2)
+    # Lemma: dZ_5[i,j] = dG[i,j]*(1 - G[i,j]^2)
     dZ_5 = np.multiply(dG, G_shifted, out=dG)
-    # dU[l,j] = sum(i, dZ_5[i,j]*H[i,l])
+    # Lemma: dU[l,j] = sum(i, dZ_5[i,j]*H[i,l])
     dU = H.T @ dZ_5
-    # dW[k,j] = sum(i, dZ_4[i,j]*X[i,k])
+    # Lemma: dW[k,j] = sum(i, dZ_4[i,j]*X[i,k])
     dW = X.T @ dZ_4
-    # db_o[j] = sum(i, dO[i,j]*O[i,j]*(1 - O[i,j]))
+    # Lemma: db_o[j] = sum(i, dO[i,j]*O[i,j]*(1 - O[i,j]))
     O_shifted = 1 - O
     db_o = (O_shifted * (dO * O)).sum(axis=0)
-    # dZ_2[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
+    # Lemma: dZ_2[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
     dZ_2 = dO * O
     dZ_2 *= O_shifted
-    # dZ_3[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
+    # Lemma: dZ_3[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
     dZ_3 = np.multiply(dO, O, out=dO)
     dZ_3 *= O_shifted
-    # dU_o[l,j] = sum(i, dZ_3[i,j]*H[i,l])
+    # Lemma: dU_o[l,j] = sum(i, dZ_3[i,j]*H[i,l])
     dU_o = H.T @ dZ_3
-    # dW_o[k,j] = sum(i, dZ_2[i,j]*X[i,k])
+    # Lemma: dW_o[k,j] = sum(i, dZ_2[i,j]*X[i,k])
     dW_o = X.T @ dZ_2
-    # db_f[j] = sum(i, dF[i,j]*F[i,j]*(1 - F[i,j]))
+    # Lemma: db_f[j] = sum(i, dF[i,j]*F[i,j]*(1 - F[i,j]))
     F_shifted = 1 - F
     db_f = (F_shifted * (dF * F)).sum(axis=0)
-    # dA[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
+    # Lemma: dA[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
     dA = dF * F
     dA *= F_shifted
-    # dZ_1[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
+    # Lemma: dZ_1[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
     dZ_1 = np.multiply(dF, F, out=dF)
     dZ_1 *= F_shifted
-    # dU_f[l,j] = sum(i, dZ_1[i,j]*H[i,l])
+    # Lemma: dU_f[l,j] = sum(i, dZ_1[i,j]*H[i,l])
     dU_f = H.T @ dZ_1
-    # dW_f[k,j] = sum(i, dA[i,j]*X[i,k])
+    # Lemma: dW_f[k,j] = sum(i, dA[i,j]*X[i,k])
     dW_f = X.T @ dA
-    # db_i[j] = sum(i, dI[i,j]*I[i,j]*(1 - I[i,j]))
+    # Lemma: db_i[j] = sum(i, dI[i,j]*I[i,j]*(1 - I[i,j]))
     I_shifted = 1 - I
     db_i = (I_shifted * (dI * I)).sum(axis=0)
-    # dZ[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
+    # Lemma: dZ[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
     dZ = dI * I
     dZ *= I_shifted
-    # dE[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
+    # Lemma: dE[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
     dE = np.multiply(dI, I, out=dI)
     dE *= I_shifted
-    # dH[i,l] = sum(j, dE[i,j]*U_i[l,j]) + sum(j, dZ_1[i,j]*U_f[l,j]) + sum(j, dZ_3[i,j]*U_o[l,j]) +
-    #     sum(j, dZ_5[i,j]*U[l,j])
+    # Lemma: dH[i,l] = sum(j, dE[i,j]*U_i[l,j]) + sum(j, dZ_1[i,j]*U_f[l,j]) + sum(j, dZ_3[i,j]*U_o[l,j])
+    #     + sum(j, dZ_5[i,j]*U[l,j])
     dH = dE @ U_i.T
     dH += dZ_1 @ U_f.T
     dH += dZ_3 @ U_o.T
     dH += dZ_5 @ U.T
-    # dU_i[l,j] = sum(i, dE[i,j]*H[i,l])
+    # Lemma: dU_i[l,j] = sum(i, dE[i,j]*H[i,l])
     dU_i = H.T @ dE
-    # dX[i,k] = sum(j, dZ[i,j]*W_i[k,j]) + sum(j, dA[i,j]*W_f[k,j]) + sum(j, dZ_2[i,j]*W_o[k,j]) + sum(j,
-    #     dZ_4[i,j]*W[k,j])
+    # Lemma: dX[i,k] = sum(j, dZ[i,j]*W_i[k,j]) + sum(j, dA[i,j]*W_f[k,j]) + sum(j, dZ_2[i,j]*W_o[k,j]) +
+    #     sum(j, dZ_4[i,j]*W[k,j])
     dX = dZ @ W_i.T
     dX += dA @ W_f.T
     dX += dZ_2 @ W_o.T
     dX += dZ_4 @ W.T
-    # dW_i[k,j] = sum(i, dZ[i,j]*X[i,k])
+    # Lemma: dW_i[k,j] = sum(i, dZ[i,j]*X[i,k])
     dW_i = X.T @ dZ
     return dX, dH, dC, db, dW, dU, dW_i, dU_i, db_i, dW_f, dU_f, db_f, dW_o, dU_o, db_o
 
@@ -409,29 +409,29 @@ def jvp(
         tU_o=tU_o,
         tb_o=tb_o,
     )
-    # Z[i,j] = sum(k, X[i,k]*W_i[k,j])
+    # Named sum: Z[i,j] = sum(k, X[i,k]*W_i[k,j])
     Z = X @ W_i
-    # E[i,j] = sum(l, H[i,l]*U_i[l,j])
+    # Named sum: E[i,j] = sum(l, H[i,l]*U_i[l,j])
     E = H @ U_i
-    # I[i,j] = sigmoid(Z[i,j] + E[i,j] + b_i[j])
+    # Equation: I[i,j] = sigmoid(Z[i,j] + E[i,j] + b_i[j])
     I = _sigmoid(Z + E + b_i)
-    # A[i,j] = sum(k, X[i,k]*W_f[k,j])
+    # Named sum: A[i,j] = sum(k, X[i,k]*W_f[k,j])
     A = X @ W_f
-    # Z_1[i,j] = sum(l, H[i,l]*U_f[l,j])
+    # Named sum: Z_1[i,j] = sum(l, H[i,l]*U_f[l,j])
     Z_1 = H @ U_f
-    # F[i,j] = sigmoid(A[i,j] + Z_1[i,j] + b_f[j])
+    # Equation: F[i,j] = sigmoid(A[i,j] + Z_1[i,j] + b_f[j])
     F = _sigmoid(A + Z_1 + b_f)
-    # Z_2[i,j] = sum(k, X[i,k]*W_o[k,j])
+    # Named sum: Z_2[i,j] = sum(k, X[i,k]*W_o[k,j])
     Z_2 = X @ W_o
-    # Z_3[i,j] = sum(l, H[i,l]*U_o[l,j])
+    # Named sum: Z_3[i,j] = sum(l, H[i,l]*U_o[l,j])
     Z_3 = H @ U_o
-    # O[i,j] = sigmoid(Z_2[i,j] + Z_3[i,j] + b_o[j])
+    # Equation: O[i,j] = sigmoid(Z_2[i,j] + Z_3[i,j] + b_o[j])
     O = _sigmoid(Z_2 + Z_3 + b_o)
-    # Z_4[i,j] = sum(k, X[i,k]*W[k,j])
+    # Named sum: Z_4[i,j] = sum(k, X[i,k]*W[k,j])
     Z_4 = X @ W
-    # Z_5[i,j] = sum(l, H[i,l]*U[l,j])
+    # Named sum: Z_5[i,j] = sum(l, H[i,l]*U[l,j])
     Z_5 = H @ U
-    # G[i,j] = tanh(Z_4[i,j] + Z_5[i,j] + b[j])
+    # Equation: G[i,j] = tanh(Z_4[i,j] + Z_5[i,j] + b[j])
     G = np.add(Z_4, Z_5, out=Z_4)
     G += b
     np.tanh(G, out=G)
@@ -441,55 +441,55 @@ def jvp(
     # H_new[i,j] = O[i,j]*tanh(C_new[i,j])
     tanh_C_new = np.tanh(C_new)
     H_new = O * tanh_C_new
-    # tZ[i,j] = sum(k, W_i[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_i[k,j])
+    # Tangent: tZ[i,j] = sum(k, W_i[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_i[k,j])
     tZ = tX @ W_i
     tZ += X @ tW_i
-    # tE[i,j] = sum(l, U_i[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_i[l,j])
+    # Tangent: tE[i,j] = sum(l, U_i[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_i[l,j])
     tE = tH @ U_i
     tE += H @ tU_i
-    # tI[i,j] = I[i,j]*(1 - I[i,j])*(tZ[i,j] + tE[i,j] + tb_i[j])
+    # Tangent: tI[i,j] = I[i,j]*(1 - I[i,j])*(tZ[i,j] + tE[i,j] + tb_i[j])
     tI = np.add(tZ, tE, out=tZ)
     tI += tb_i
     tI *= I
     tI *= 1 - I
-    # tA[i,j] = sum(k, W_f[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_f[k,j])
+    # Tangent: tA[i,j] = sum(k, W_f[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_f[k,j])
     tA = tX @ W_f
     tA += X @ tW_f
-    # tZ_1[i,j] = sum(l, U_f[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_f[l,j])
+    # Tangent: tZ_1[i,j] = sum(l, U_f[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_f[l,j])
     tZ_1 = tH @ U_f
     tZ_1 += H @ tU_f
-    # tF[i,j] = F[i,j]*(1 - F[i,j])*(tA[i,j] + tZ_1[i,j] + tb_f[j])
+    # Tangent: tF[i,j] = F[i,j]*(1 - F[i,j])*(tA[i,j] + tZ_1[i,j] + tb_f[j])
     tF = np.add(tA, tZ_1, out=tA)
     tF += tb_f
     tF *= F
     tF *= 1 - F
-    # tZ_2[i,j] = sum(k, W_o[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_o[k,j])
+    # Tangent: tZ_2[i,j] = sum(k, W_o[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_o[k,j])
     tZ_2 = tX @ W_o
     tZ_2 += X @ tW_o
-    # tZ_3[i,j] = sum(l, U_o[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_o[l,j])
+    # Tangent: tZ_3[i,j] = sum(l, U_o[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_o[l,j])
     tZ_3 = tH @ U_o
     tZ_3 += H @ tU_o
-    # tO[i,j] = O[i,j]*(1 - O[i,j])*(tZ_2[i,j] + tZ_3[i,j] + tb_o[j])
+    # Tangent: tO[i,j] = O[i,j]*(1 - O[i,j])*(tZ_2[i,j] + tZ_3[i,j] + tb_o[j])
     tO = np.add(tZ_2, tZ_3, out=tZ_2)
     tO += tb_o
     tO *= O
     tO *= 1 - O
-    # tZ_4[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
+    # Tangent: tZ_4[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
     tZ_4 = tX @ W
     tZ_4 += X @ tW
-    # tZ_5[i,j] = sum(l, U[l,j]*tH[i,l]) + sum(l, H[i,l]*tU[l,j])
+    # Tangent: tZ_5[i,j] = sum(l, U[l,j]*tH[i,l]) + sum(l, H[i,l]*tU[l,j])
     tZ_5 = tH @ U
     tZ_5 += H @ tU
-    # tG[i,j] = (1 - G[i,j]^2)*(tZ_4[i,j] + tZ_5[i,j] + tb[j])
+    # Tangent: tG[i,j] = (1 - G[i,j]^2)*(tZ_4[i,j] + tZ_5[i,j] + tb[j])
     tG = np.add(tZ_4, tZ_5, out=tZ_4)
     tG += tb
     tG *= 1 - G**2
-    # tC_new[i,j] = tF[i,j]*C[i,j] + F[i,j]*tC[i,j] + tI[i,j]*G[i,j] + tG[i,j]*I[i,j]
+    # Tangent: tC_new[i,j] = tF[i,j]*C[i,j] + F[i,j]*tC[i,j] + tI[i,j]*G[i,j] + tG[i,j]*I[i,j]
     tC_new = np.multiply(tF, C, out=tF)
     tC_new += F * tC
     tC_new += tI * G
     tC_new += tG * I
-    # tH_new[i,j] = tO[i,j]*tanh(C_new[i,j]) + tC_new[i,j]*O[i,j]*(1 - tanh(C_new[i,j])^2)
+    # Tangent: tH_new[i,j] = tO[i,j]*tanh(C_new[i,j]) + tC_new[i,j]*O[i,j]*(1 - tanh(C_new[i,j])^2)
     tH_new = np.multiply(tO, tanh_C_new, out=tO)
     tH_new += tC_new * O * (1 - tanh_C_new**2)
     return (H_new, C_new), (tH_new, tC_new)

@@ -20,7 +20,7 @@ Saved for the backward pass:
     D: for dD
     S_inv: for dD
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dD = 2 ((dQ 1^T) o (D S_inv))
     dX = dD
@@ -66,9 +66,9 @@ def forward(X: Any, m: Any, S: Any, *, validate: bool = False) -> tuple[Array, S
         _facts(S)
     # D[n,i] = X[n,i] - m[i]
     D = X - m
-    # S_inv[i,j] = inv(S)[i,j]
+    # Named: S_inv[i,j] = inv(S)[i,j]
     S_inv = _inverse(S)
-    # Q[n] = sum(i,j, D[n,i]*S_inv[i,j]*D[n,j])
+    # Equation: Q[n] = sum(i,j, D[n,i]*S_inv[i,j]*D[n,j])
     Q = np.vecdot(D, D @ S_inv)
     return Q, Saved(D, S_inv)
 
@@ -78,12 +78,12 @@ def backward(dQ: Any, saved: Saved) -> tuple[Array, Array]:
     D, S_inv = saved
     B = D.shape[0]
     dQ = _upstream("dQ", dQ, (B,), D.dtype)
-    # dD[n,i] = 2*dQ[n]*sum(j, S_inv[j,i]*D[n,j])
+    # Lemma: dD[n,i] = 2*dQ[n]*sum(j, S_inv[j,i]*D[n,j])
     dD = D @ S_inv
     dD *= dQ[:, None] * 2
-    # dX[n,i] = dD[n,i]
+    # Lemma: dX[n,i] = dD[n,i]
     dX = dD.copy()
-    # dm[i] = -sum(n, dD[n,i])
+    # Lemma: dm[i] = -sum(n, dD[n,i])
     dm = -dD.sum(axis=0)
     return dX, dm
 
@@ -94,13 +94,13 @@ def jvp(X: Any, m: Any, S: Any, tX: Any, tm: Any) -> tuple[Array, Array]:
     _check(X=X, m=m, S=S, tX=tX, tm=tm)
     # D[n,i] = X[n,i] - m[i]
     D = X - m
-    # S_inv[i,j] = inv(S)[i,j]
+    # Named: S_inv[i,j] = inv(S)[i,j]
     S_inv = _inverse(S)
-    # Q[n] = sum(i,j, D[n,i]*S_inv[i,j]*D[n,j])
+    # Equation: Q[n] = sum(i,j, D[n,i]*S_inv[i,j]*D[n,j])
     Q = np.vecdot(D, D @ S_inv)
-    # tD[n,i] = tX[n,i] - tm[i]
+    # Tangent: tD[n,i] = tX[n,i] - tm[i]
     tD = tX - tm
-    # tQ[n] = 2*sum(i,j, tD[n,i]*S_inv[j,i]*D[n,j])
+    # Tangent: tQ[n] = 2*sum(i,j, tD[n,i]*S_inv[j,i]*D[n,j])
     tQ = 2 * np.vecdot(D, tD @ S_inv.T)
     return Q, tQ
 

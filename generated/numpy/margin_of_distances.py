@@ -15,7 +15,7 @@ Saved for the backward pass:
 
     u: for du
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     du = dL o (1 - [-u[i] > 0])
     da = du
@@ -66,11 +66,11 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     (u,) = saved
     N = u.shape[0]
     dL = _upstream("dL", dL, (N,), u.dtype)
-    # du[i] = dL[i]*(1 - where(0 < -u[i], 1, 0))
+    # Lemma: du[i] = dL[i]*(1 - where(0 < -u[i], 1, 0))
     du = dL * (1 - (-u > 0).astype(u.dtype))
-    # da[i] = du[i]
+    # Lemma: da[i] = du[i]
     da = du.copy()
-    # db[i] = -du[i]
+    # Lemma: db[i] = -du[i]
     db = -du
     return da, db
 
@@ -83,9 +83,9 @@ def jvp(a: Any, b: Any, margin: Any, ta: Any, tb: Any) -> tuple[Array, Array]:
     u = a - b + margin
     # L[i] = u[i] + relu(-u[i])
     L = u + np.maximum(-u, 0)
-    # tu[i] = ta[i] - tb[i]
+    # Tangent: tu[i] = ta[i] - tb[i]
     tu = ta - tb
-    # tL[i] = tu[i]*(1 - where(0 < -u[i], 1, 0))
+    # Tangent: tL[i] = tu[i]*(1 - where(0 < -u[i], 1, 0))
     tL = tu * (1 - (-u > 0).astype(a.dtype))
     return L, tL
 

@@ -17,7 +17,7 @@ Saved for the backward pass:
     s: for dz and dv
     u: for du
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     du = dL (1 - [-u[i] > 0]) / B
     dz = -du o s
@@ -71,11 +71,11 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     s, u = saved
     B = s.shape[0]
     dL = _upstream("dL", dL, (), s.dtype)
-    # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
+    # Lemma: du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
     du = dL / B * (1 - (-u > 0).astype(s.dtype))
-    # dz[i] = -du[i]*s[i]
+    # Lemma: dz[i] = -du[i]*s[i]
     dz = -du * s
-    # dv[i] = du[i]*s[i]
+    # Lemma: dv[i] = du[i]*s[i]
     dv = du * s
     return dz, dv
 
@@ -89,9 +89,9 @@ def jvp(z: Any, v: Any, s: Any, margin: Any, tz: Any, tv: Any) -> tuple[Array, A
     u = margin - s * (z - v)
     # L = sum(i, u[i] + relu(-u[i]))/size(B)
     L = (u + np.maximum(-u, 0)).sum() / B
-    # tu[i] = s[i]*(tv[i] - tz[i])
+    # Tangent: tu[i] = s[i]*(tv[i] - tz[i])
     tu = s * (tv - tz)
-    # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
+    # Tangent: tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
     tL = (tu.sum() - np.where(-u > 0, tu, 0).sum()) / B
     return L, tL
 

@@ -19,7 +19,7 @@ Saved for the backward pass:
     s: for da and db
     u: for du
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     du = dL o (1 - [-u[i] > 0])
     ds = -du o (a - b)
@@ -76,13 +76,13 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array, Array]:
     a, b, s, u = saved
     N = a.shape[0]
     dL = _upstream("dL", dL, (N,), a.dtype)
-    # du[i] = dL[i]*(1 - where(0 < -u[i], 1, 0))
+    # Lemma: du[i] = dL[i]*(1 - where(0 < -u[i], 1, 0))
     du = dL * (1 - (-u > 0).astype(a.dtype))
-    # ds[i] = -du[i]*(a[i] - b[i])
+    # Lemma: ds[i] = -du[i]*(a[i] - b[i])
     ds = -du * (a - b)
-    # da[i] = -du[i]*s[i]
+    # Lemma: da[i] = -du[i]*s[i]
     da = -du * s
-    # db[i] = du[i]*s[i]
+    # Lemma: db[i] = du[i]*s[i]
     db = du * s
     return da, db, ds
 
@@ -96,9 +96,9 @@ def jvp(a: Any, b: Any, s: Any, margin: Any, ta: Any, tb: Any, ts: Any) -> tuple
     u = margin - s * a_b
     # L[i] = u[i] + relu(-u[i])
     L = u + np.maximum(-u, 0)
-    # tu[i] = s[i]*tb[i] - (a[i] - b[i])*ts[i] - s[i]*ta[i]
+    # Tangent: tu[i] = s[i]*tb[i] - (a[i] - b[i])*ts[i] - s[i]*ta[i]
     tu = s * tb - a_b * ts - s * ta
-    # tL[i] = tu[i]*(1 - where(0 < -u[i], 1, 0))
+    # Tangent: tL[i] = tu[i]*(1 - where(0 < -u[i], 1, 0))
     tL = tu * (1 - (-u > 0).astype(a.dtype))
     return L, tL
 

@@ -13,7 +13,7 @@ Saved for the backward pass:
     A: for dA
     L: for dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dA = dL L A^-T
 
@@ -59,7 +59,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     """Return dA, the gradient with upstream dL."""
     A, L = saved
     dL = _upstream("dL", dL, (), A.dtype)
-    # dA[i,j] = dL*L*inv(A)[j,i]
+    # Lemma: dA[i,j] = dL*L*inv(A)[j,i]
     dA = _inverse(A).T * (dL * L)
     return dA
 
@@ -70,7 +70,7 @@ def jvp(A: Any, tA: Any) -> tuple[Array, Array]:
     _check(A=A, tA=tA)
     # L = det(A)
     L = _determinant(A)
-    # tL = L*sum(i,j, inv(A)[j,i]*tA[i,j])
+    # Tangent: tL = L*sum(i,j, inv(A)[j,i]*tA[i,j])
     tL = L * np.vecdot(_inverse(A), tA.T).sum()
     return L, tL
 

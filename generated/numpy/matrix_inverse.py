@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     B: for dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dA = -B^T dB B^T
 
@@ -58,7 +58,7 @@ def backward(dB: Any, saved: Saved) -> Array:
     (B,) = saved
     N = B.shape[0]
     dB = _upstream("dB", dB, (N, N), B.dtype)
-    # dA[k,l] = -sum(i,j, dB[i,j]*B[i,k]*B[l,j])
+    # Lemma: dA[k,l] = -sum(i,j, dB[i,j]*B[i,k]*B[l,j])
     dA = -(dB.T @ B).T @ B.T
     return dA
 
@@ -69,7 +69,7 @@ def jvp(A: Any, tA: Any) -> tuple[Array, Array]:
     _check(A=A, tA=tA)
     # B[i,j] = inv(A)[i,j]
     B = _inverse(A)
-    # tB[i,j] = -sum(k,l, B[i,k]*B[l,j]*tA[k,l])
+    # Tangent: tB[i,j] = -sum(k,l, B[i,k]*B[l,j]*tA[k,l])
     tB = -B @ tA @ B
     return B, tB
 

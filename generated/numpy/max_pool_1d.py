@@ -17,7 +17,7 @@ Saved for the backward pass:
     X: for D and dX
     Y: for D and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     D[b,c,i] = sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))
     dX[b,c,l] = sum(i,k, dY[b,c,i]*where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0)*delta(stride*i +
@@ -77,10 +77,10 @@ def backward(dY: Any, saved: Saved) -> Array:
     I = Y.shape[-1]
     L = X.shape[-1]
     dY = _upstream("dY", dY, (B, C, I), X.dtype)
-    # D[b,c,i] = sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))
+    # Named sum: D[b,c,i] = sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))
     equal_X = _read(X, {2: (0, (stride, I), (1, K))}) == Y[..., None]
     D = equal_X.astype(X.dtype).sum(axis=-1)
-    # dX[b,c,l] = sum(i,k, dY[b,c,i]*where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0)*delta(stride*i +
+    # Lemma: dX[b,c,l] = sum(i,k, dY[b,c,i]*where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0)*delta(stride*i +
     #     k,l)/D[b,c,i])
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         dX = _place(np.where(equal_X, (dY / D)[..., None], 0), 2, L, 0, stride, 1)
@@ -100,8 +100,8 @@ def jvp(X: Any, window: int, stride: int, tX: Any) -> tuple[Array, Array]:
     # Y[b,c,i] = max(k, X[b,c,stride*i + k])
     windows_X = _read(X, {2: (0, (stride, I), (1, K))})
     Y = windows_X.max(axis=-1)
-    # tY[b,c,i] = 1/sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))*sum(k, where(X[b,c,stride*i + k]
-    #     == Y[b,c,i], 1, 0)*tX[b,c,stride*i + k])
+    # Tangent: tY[b,c,i] = 1/sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))*sum(k,
+    #     where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0)*tX[b,c,stride*i + k])
     equal_windows_X = windows_X == Y[..., None]
     tY = np.where(equal_windows_X, _read(tX, {2: (0, (stride, I), (1, K))}), 0).sum(axis=-1)
     tY /= equal_windows_X.astype(X.dtype).sum(axis=-1)

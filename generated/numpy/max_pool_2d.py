@@ -19,7 +19,7 @@ Saved for the backward pass:
     X: for D and dX
     Y: for D and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     D[b,c,i,j] = sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))
     dX[b,c,p,q] = sum(i,j,k,m, dY[b,c,i,j]*where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1,
@@ -85,11 +85,11 @@ def backward(dY: Any, saved: Saved) -> Array:
     Q = X.shape[-1]
     P = X.shape[2]
     dY = _upstream("dY", dY, (B, C, I, J), X.dtype)
-    # D[b,c,i,j] = sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))
+    # Named sum: D[b,c,i,j] = sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))
     equal_X = _read(X, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}) == Y[..., None, :, None]
     D = equal_X.astype(X.dtype).sum(axis=(3, 5))
-    # dX[b,c,p,q] = sum(i,j,k,m, dY[b,c,i,j]*where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1,
-    #     0)*delta(stride*i + k,p)*delta(stride*j + m,q)/D[b,c,i,j])
+    # Lemma: dX[b,c,p,q] = sum(i,j,k,m, dY[b,c,i,j]*where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j],
+    #     1, 0)*delta(stride*i + k,p)*delta(stride*j + m,q)/D[b,c,i,j])
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         dX = _place(_place(np.where(equal_X, (dY / D)[..., None, :, None], 0), 4, Q, 0, stride, 1), 2, P, 0, stride, 1)
     return dX
@@ -111,8 +111,9 @@ def jvp(X: Any, window: int, stride: int, tX: Any) -> tuple[Array, Array]:
     # Y[b,c,i,j] = max(k,m, X[b,c,stride*i + k,stride*j + m])
     windows_X = _read(X, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))})
     Y = windows_X.max(axis=(3, 5))
-    # tY[b,c,i,j] = 1/sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))*sum(k,m,
-    #     where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0)*tX[b,c,stride*i + k,stride*j + m])
+    # Tangent: tY[b,c,i,j] = 1/sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1,
+    #     0))*sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0)*tX[b,c,stride*i +
+    #     k,stride*j + m])
     equal_windows_X = windows_X == Y[..., None, :, None]
     tY = np.where(equal_windows_X, _read(tX, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}), 0).sum(axis=(3, 5))
     tY /= equal_windows_X.astype(X.dtype).sum(axis=(3, 5))

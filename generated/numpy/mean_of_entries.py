@@ -10,7 +10,7 @@ Shapes:
 
 Nothing is saved for the backward pass.
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dL 1 / N
 
@@ -55,7 +55,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     """Return dX, the gradient with upstream dL."""
     N, dtype = saved
     dL = _upstream("dL", dL, (), dtype)
-    # dX[i] = dL/size(N)
+    # Lemma: dX[i] = dL/size(N)
     dX = np.broadcast_to((dL / N), (N,)).copy()
     return dX
 
@@ -67,7 +67,7 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     N = X.shape[0]
     # L = sum(i, X[i])/size(N)
     L = X.sum() / N
-    # tL = 1/size(N)*sum(i, tX[i])
+    # Tangent: tL = 1/size(N)*sum(i, tX[i])
     tL = tX.sum() / N
     return L, tL
 

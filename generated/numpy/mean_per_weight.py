@@ -13,7 +13,7 @@ Saved for the backward pass:
 
     Z: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dL 1 / Z
 
@@ -50,9 +50,9 @@ def forward(X: Any, w: Any) -> tuple[Array, Saved]:
     X, w = _real(X=X, w=w)
     _check(X=X, w=w)
     N = X.shape[0]
-    # Z = sum(j, w[j])
+    # Named sum: Z = sum(j, w[j])
     Z = w.sum()
-    # L = sum(i, X[i])/Z
+    # Equation: L = sum(i, X[i])/Z
     L = X.sum() / Z
     return L, Saved(Z, N)
 
@@ -61,7 +61,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     """Return dX, the gradient with upstream dL."""
     Z, N = saved
     dL = _upstream("dL", dL, (), Z.dtype)
-    # dX[i] = dL/Z
+    # Lemma: dX[i] = dL/Z
     dX = np.broadcast_to((dL / Z), (N,)).copy()
     return dX
 
@@ -70,11 +70,11 @@ def jvp(X: Any, w: Any, tX: Any) -> tuple[Array, Array]:
     """Return (L, tL): the value and its derivative along tX."""
     X, w, tX = _real(X=X, w=w, tX=tX)
     _check(X=X, w=w, tX=tX)
-    # Z = sum(j, w[j])
+    # Named sum: Z = sum(j, w[j])
     Z = w.sum()
-    # L = sum(i, X[i])/Z
+    # Equation: L = sum(i, X[i])/Z
     L = X.sum() / Z
-    # tL = 1/Z*sum(i, tX[i])
+    # Tangent: tL = 1/Z*sum(i, tX[i])
     tL = tX.sum() / Z
     return L, tL
 

@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     X: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o (tanh(softplus(X)) + X o (1 - tanh(softplus(X))^o2) o sigmoid(X))
 
@@ -60,6 +60,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(X)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -80,6 +81,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, X):
         dX = _backward_part(X, dY)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -100,7 +102,8 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     tanh_X = np.logaddexp(X, 0)
     np.tanh(tanh_X, out=tanh_X)
     Y = X * tanh_X
-    # tY[i,j] = tX[i,j]*(tanh(softplus(X[i,j])) + X[i,j]*(1 - tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j]))
+    # Tangent: tY[i,j] = tX[i,j]*(tanh(softplus(X[i,j])) + X[i,j]*(1 -
+    #     tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j]))
     tY = 1 - tanh_X**2
     tY *= X
     tY *= _sigmoid(X)
@@ -123,7 +126,8 @@ def _backward_part(X: Any, dY: Any, work: Any = None) -> Any:
     B_block = X.shape[0]
     N = X.shape[-1]
     (space_1,) = _spaces(work, X, (B_block, N))
-    # dX[i,j] = dY[i,j]*(tanh(softplus(X[i,j])) + X[i,j]*(1 - tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j]))
+    # Lemma: dX[i,j] = dY[i,j]*(tanh(softplus(X[i,j])) + X[i,j]*(1 -
+    #     tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j]))
     tanh_X = np.logaddexp(X, 0)
     np.tanh(tanh_X, out=tanh_X)
     tanh_X_shifted = np.subtract(1, tanh_X**2, out=space_1)

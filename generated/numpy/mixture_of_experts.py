@@ -26,7 +26,7 @@ Saved for the backward pass:
     Y: for D
     lse: for P, A and H
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
     dH[i,e,o] = dY[i,o]*P[i,e]
@@ -98,6 +98,7 @@ def forward(X: Any, W_g: Any, W: Any, b: Any) -> tuple[Array, Saved]:
     if _saved_whole(B * E * M, X, W_g, W, b):
         P, A, H, Y, lse = _forward_part(X, W_g, W, b)
     else:
+        # In parts of B: P, A and H are never whole.
         P = None
         A = None
         H = None
@@ -122,11 +123,12 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     E = W_g.shape[-1]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, M), X.dtype)
-    # D[i] = sum(o, dY[i,o]*Y[i,o])
+    # Named sum: D[i] = sum(o, dY[i,o]*Y[i,o])
     D = np.vecdot(dY, Y)
     if P is not None:
         db, dW, dX_sum, dX_sum_2, dW_g = _backward_part(X, W_g, lse, W, b, dY, D, P, A, H)
     else:
+        # In parts of B and E: P, A and H are never whole.
         db = np.zeros((E, M), X.dtype)
         dW = np.zeros((E, N, M), X.dtype)
         dX_sum = np.zeros((B, N), X.dtype)
@@ -142,7 +144,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
             dX_sum[i] += dX_sum_part
             dX_sum_2[i] += dX_sum_2_part
             dW_g[:, e] += dW_g_part
-    # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
+    # Lemma: dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
     dX = np.add(dX_sum, dX_sum_2, out=dX_sum)
     return dX, dW_g, dW, db
 
@@ -161,28 +163,28 @@ def jvp(X: Any, W_g: Any, W: Any, b: Any, tX: Any, tW_g: Any, tW: Any, tb: Any) 
     exp_S = np.subtract(S, m[:, None], out=S)
     np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
-    # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+    # Finite form: P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
     P = np.divide(exp_S, Z_m[:, None], out=exp_S)
-    # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+    # Named sum: A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
     A = (W.mT @ X.T).transpose(2, 0, 1)
-    # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+    # Equation: H[i,e,o] = relu(A[i,e,o] + b[e,o])
     A_b = np.add(A, b, out=A)
     H = np.maximum(A_b, 0)
     # Y[i,o] = sum(e, P[i,e]*H[i,e,o])
     Y = (H.mT @ P[..., None])[..., 0].copy()
-    # tS[i,e] = sum(c, W_g[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_g[c,e])
+    # Tangent: tS[i,e] = sum(c, W_g[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_g[c,e])
     tS = tX @ W_g
     tS += X @ tW_g
-    # tD[i] = sum(e, P[i,e]*tS[i,e])
+    # Named sum: tD[i] = sum(e, P[i,e]*tS[i,e])
     tD = np.vecdot(P, tS)
-    # tP[i,e] = P[i,e]*(tS[i,e] - tD[i])
+    # Tangent: tP[i,e] = P[i,e]*(tS[i,e] - tD[i])
     tP = np.subtract(tS, tD[:, None], out=tS)
     tP *= P
-    # tA[i,e,o] = sum(c, W[e,c,o]*tX[i,c]) + sum(c, X[i,c]*tW[e,c,o])
+    # Tangent: tA[i,e,o] = sum(c, W[e,c,o]*tX[i,c]) + sum(c, X[i,c]*tW[e,c,o])
     tA = (W.mT @ tX.T).transpose(2, 0, 1) + (tW.mT @ X.T).transpose(2, 0, 1)
-    # tH[i,e,o] = where(0 < A[i,e,o] + b[e,o], 1, 0)*(tA[i,e,o] + tb[e,o])
+    # Tangent: tH[i,e,o] = where(0 < A[i,e,o] + b[e,o], 1, 0)*(tA[i,e,o] + tb[e,o])
     tH = np.where(A_b > 0, tA + tb, 0)
-    # tY[i,o] = sum(e, tP[i,e]*H[i,e,o]) + sum(e, tH[i,e,o]*P[i,e])
+    # Tangent: tY[i,o] = sum(e, tP[i,e]*H[i,e,o]) + sum(e, tH[i,e,o]*P[i,e])
     tY = (H.mT @ tP[..., None])[..., 0] + (tH.mT @ P[..., None])[..., 0]
     return Y, tY
 
@@ -200,11 +202,11 @@ def _forward_part(X: Any, W_g: Any, W: Any, b: Any, work: Any = None) -> Any:
     exp_S = np.subtract(S, m[:, None], out=S)
     np.exp(exp_S, out=exp_S)
     Z_m = _sum(exp_S, -1)
-    # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+    # Finite form: P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
     P = np.divide(exp_S, Z_m[:, None], out=exp_S)
-    # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+    # Named sum: A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
     A = (W.mT @ X.T).transpose(2, 0, 1).copy()
-    # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+    # Equation: H[i,e,o] = relu(A[i,e,o] + b[e,o])
     H = np.maximum(A + b, 0)
     # Y[i,o] = sum(e, P[i,e]*H[i,e,o])
     Y = (H.mT @ P[..., None])[..., 0].copy()
@@ -227,36 +229,36 @@ def _backward_part(
     if P is None:
         # S[i,e] = sum(c, X[i,c]*W_g[c,e])
         S = np.matmul(X, W_g, out=space_1)
-        # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+        # Finite form: P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
         P = np.subtract(S, lse[:, None], out=S)
         np.exp(P, out=P)
-        # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+        # Named sum: A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
         A = (W.mT @ X.T).transpose(2, 0, 1).copy()
-        # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+        # Equation: H[i,e,o] = relu(A[i,e,o] + b[e,o])
         H = np.maximum(A + b, 0)
-    # dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
+    # Lemma: dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
     dP = (H @ dY[..., None])[..., 0]
-    # dH[i,e,o] = dY[i,o]*P[i,e]
+    # Lemma: dH[i,e,o] = dY[i,o]*P[i,e]
     dH = np.multiply(dY[:, None, :], P[..., None], out=space_2)
-    # db[e,o] = sum(i, dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
+    # Lemma: db[e,o] = sum(i, dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
     A_b = np.add(A, b, out=space_3)
     less_A_b = A_b > 0
     masked_less_A_b = np.positive(dH, out=space_3)
     _fill(masked_less_A_b, less_A_b, 0)
     db = _sum(masked_less_A_b, 0)
-    # dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
+    # Lemma: dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
     dA = dH
     _fill(dA, less_A_b, 0)
-    # dW[e,c,o] = sum(i, dA[i,e,o]*X[i,c])
+    # Lemma: dW[e,c,o] = sum(i, dA[i,e,o]*X[i,c])
     dW = (dA.transpose(1, 2, 0) @ X).mT.copy()
-    # dS[i,e] = P[i,e]*(dP[i,e] - D[i])
+    # Lemma: dS[i,e] = P[i,e]*(dP[i,e] - D[i])
     dP_D = np.subtract(dP, D[:, None], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
-    # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
+    # Lemma: dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
     dX_sum = np.matmul(dS, W_g.T, out=space_4)
-    # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
+    # Lemma: dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
     dX_sum_2 = np.matmul(dA.reshape(B_block, E_block * M), W.transpose(1, 0, 2).reshape(N, E_block * M).T, out=space_5)
-    # dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
+    # Lemma: dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
     dW_g = np.matmul(X.T, dS, out=space_6)
     return db, dW, dX_sum, dX_sum_2, dW_g
 

@@ -24,7 +24,7 @@ Saved for the backward pass:
     U: for dG; where it is large it is not saved but made anew
     H: for dW_o and dG; where it is large it is not saved but made anew
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dW_o = H^T dY
     dH = dY W_o^T
@@ -91,6 +91,7 @@ def forward(X: Any, W_g: Any, W_u: Any, W_o: Any) -> tuple[Array, Saved]:
     if _saved_whole(B * F, X, W_g, W_u, W_o):
         G, U, H, Y = _forward_part(X, W_g, W_u, W_o)
     else:
+        # In parts of B: G, U and H are never whole.
         G = None
         U = None
         H = None
@@ -117,6 +118,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     if G is not None:
         dW_o, dW_u, dX, dW_g = _backward_part(X, W_g, W_u, dY, W_o, G, U, H)
     else:
+        # In parts of B: G, U and H are never whole.
         dW_o = np.zeros((F, M), X.dtype)
         dW_u = np.zeros((N, F), X.dtype)
         dX = np.empty((B, N), X.dtype)
@@ -144,19 +146,19 @@ def jvp(X: Any, W_g: Any, W_u: Any, W_o: Any, tX: Any, tW_g: Any, tW_u: Any, tW_
     H *= U
     # Y[i,j] = sum(h, H[i,h]*W_o[h,j])
     Y = H @ W_o
-    # tG[i,h] = sum(k, W_g[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_g[k,h])
+    # Tangent: tG[i,h] = sum(k, W_g[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_g[k,h])
     tG = tX @ W_g
     tG += X @ tW_g
-    # tU[i,h] = sum(k, W_u[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_u[k,h])
+    # Tangent: tU[i,h] = sum(k, W_u[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_u[k,h])
     tU = tX @ W_u
     tU += X @ tW_u
-    # tH[i,h] = tG[i,h]*sigmoid(G[i,h])*U[i,h] + tG[i,h]*H[i,h]*(1 - sigmoid(G[i,h])) +
+    # Tangent: tH[i,h] = tG[i,h]*sigmoid(G[i,h])*U[i,h] + tG[i,h]*H[i,h]*(1 - sigmoid(G[i,h])) +
     #     tU[i,h]*G[i,h]*sigmoid(G[i,h])
     tH = np.multiply(U, tG, out=U)
     tH *= sigmoid_G
     tH += tG * H * (1 - sigmoid_G)
     tH += tU * G * sigmoid_G
-    # tY[i,j] = sum(h, tH[i,h]*W_o[h,j]) + sum(h, H[i,h]*tW_o[h,j])
+    # Tangent: tY[i,j] = sum(h, tH[i,h]*W_o[h,j]) + sum(h, H[i,h]*tW_o[h,j])
     tY = tH @ W_o
     tY += H @ tW_o
     return Y, tY
@@ -200,27 +202,27 @@ def _backward_part(
         H = _sigmoid(G)
         H *= G
         H *= U
-    # dW_o[h,j] = sum(i, dY[i,j]*H[i,h])
+    # Lemma: dW_o[h,j] = sum(i, dY[i,j]*H[i,h])
     dW_o = np.matmul(H, dY, out=space_3)
-    # dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
+    # Lemma: dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
     dH = np.matmul(W_o, dY.T, out=space_4)
-    # dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
+    # Lemma: dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
     sigmoid_G = _sigmoid(G)
     sigmoid_G_U = np.multiply(sigmoid_G, U, out=space_5)
     sigmoid_G_shifted = np.subtract(1, sigmoid_G, out=space_6)
     H_sigmoid_G_shifted = np.multiply(sigmoid_G_shifted, H, out=sigmoid_G_shifted)
     sigmoid_G_U_H_sigmoid_G_shifted = np.add(sigmoid_G_U, H_sigmoid_G_shifted, out=sigmoid_G_U)
     dG = np.multiply(sigmoid_G_U_H_sigmoid_G_shifted, dH, out=sigmoid_G_U_H_sigmoid_G_shifted)
-    # dU[i,h] = dH[i,h]*G[i,h]*sigmoid(G[i,h])
+    # Lemma: dU[i,h] = dH[i,h]*G[i,h]*sigmoid(G[i,h])
     dU = np.multiply(dH, G, out=dH)
     dU *= sigmoid_G
-    # dW_u[k,h] = sum(i, dU[i,h]*X[i,k])
+    # Lemma: dW_u[k,h] = sum(i, dU[i,h]*X[i,k])
     dW_u = np.matmul(X.T, dU.T, out=space_7)
-    # dX[i,k] = sum(h, dG[i,h]*W_g[k,h]) + sum(h, dU[i,h]*W_u[k,h])
+    # Lemma: dX[i,k] = sum(h, dG[i,h]*W_g[k,h]) + sum(h, dU[i,h]*W_u[k,h])
     dG_W_g = np.matmul(dG.T, W_g.T, out=dX)
     dU_W_u = np.matmul(dU.T, W_u.T, out=space_8)
     dX = np.add(dG_W_g, dU_W_u, out=dG_W_g)
-    # dW_g[k,h] = sum(i, dG[i,h]*X[i,k])
+    # Lemma: dW_g[k,h] = sum(i, dG[i,h]*X[i,k])
     dW_g = np.matmul(X.T, dG.T, out=space_9)
     return dW_o, dW_u, dX, dW_g
 

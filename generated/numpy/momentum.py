@@ -20,7 +20,7 @@ Saved for the backward pass:
     epsilon: for dG
     mu: for dV
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dtheta = dtheta_new
     dV_new_total = dV_new + dtheta_new
@@ -81,15 +81,15 @@ def backward(dtheta_new: Any, dV_new: Any, saved: Saved) -> tuple[Array, Array, 
     P = G.shape[0]
     dtheta_new = _upstream("dtheta_new", dtheta_new, (P,), G.dtype)
     dV_new = _upstream("dV_new", dV_new, (P,), G.dtype)
-    # dtheta[p] = dtheta_new[p]
+    # Lemma: dtheta[p] = dtheta_new[p]
     dtheta = dtheta_new.copy()
-    # dV_new_total[p] = dV_new[p] + dtheta_new[p]
+    # Lemma: dV_new_total[p] = dV_new[p] + dtheta_new[p]
     dV_new_total = dV_new + dtheta_new
-    # dV[p] = dV_new_total[p]*mu
+    # Lemma: dV[p] = dV_new_total[p]*mu
     dV = mu * dV_new_total
-    # depsilon = -sum(p, dV_new_total[p]*G[p])
+    # Lemma: depsilon = -sum(p, dV_new_total[p]*G[p])
     depsilon = -dV_new_total @ G
-    # dG[p] = -dV_new_total[p]*epsilon
+    # Lemma: dG[p] = -dV_new_total[p]*epsilon
     dG = -epsilon * dV_new_total
     return dtheta, dG, dV, depsilon
 
@@ -106,9 +106,9 @@ def jvp(
     V_new = mu * V - epsilon * G
     # theta_new[p] = theta[p] + V_new[p]
     theta_new = theta + V_new
-    # tV_new[p] = mu*tV[p] - G[p]*tepsilon - epsilon*tG[p]
+    # Tangent: tV_new[p] = mu*tV[p] - G[p]*tepsilon - epsilon*tG[p]
     tV_new = mu * tV - tepsilon * G - epsilon * tG
-    # ttheta_new[p] = ttheta[p] + tV_new[p]
+    # Tangent: ttheta_new[p] = ttheta[p] + tV_new[p]
     ttheta_new = ttheta + tV_new
     return (theta_new, V_new), (ttheta_new, tV_new)
 

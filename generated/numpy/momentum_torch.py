@@ -25,7 +25,7 @@ Saved for the backward pass:
     weight_decay: for dtheta
     B_new: for dlr
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dlr = -rowsum(dtheta_new o B_new)
     dB_new_total = dB_new - lr dtheta_new
@@ -93,17 +93,17 @@ def backward(dtheta_new: Any, dB_new: Any, saved: Saved) -> tuple[Array, Array, 
     P = B_new.shape[0]
     dtheta_new = _upstream("dtheta_new", dtheta_new, (P,), lr.dtype)
     dB_new = _upstream("dB_new", dB_new, (P,), lr.dtype)
-    # dlr = -sum(p, dtheta_new[p]*B_new[p])
+    # Lemma: dlr = -sum(p, dtheta_new[p]*B_new[p])
     dlr = -dtheta_new @ B_new
-    # dB_new_total[p] = dB_new[p] - dtheta_new[p]*lr
+    # Lemma: dB_new_total[p] = dB_new[p] - dtheta_new[p]*lr
     dB_new_total = dB_new - lr * dtheta_new
-    # dB[p] = dB_new_total[p]*mu
+    # Lemma: dB[p] = dB_new_total[p]*mu
     dB = mu * dB_new_total
-    # dD[p] = dB_new_total[p]*(1 - tau)
+    # Lemma: dD[p] = dB_new_total[p]*(1 - tau)
     dD = (1 - tau) * dB_new_total
-    # dG[p] = dD[p]
+    # Lemma: dG[p] = dD[p]
     dG = dD.copy()
-    # dtheta[p] = dD[p]*weight_decay + dtheta_new[p]
+    # Lemma: dtheta[p] = dD[p]*weight_decay + dtheta_new[p]
     dtheta = weight_decay * dD + dtheta_new
     return dtheta, dG, dB, dlr
 
@@ -123,11 +123,11 @@ def jvp(
     B_new = mu * B + tau_shifted * D
     # theta_new[p] = theta[p] - lr*B_new[p]
     theta_new = theta - lr * B_new
-    # tD[p] = tG[p] + weight_decay*ttheta[p]
+    # Tangent: tD[p] = tG[p] + weight_decay*ttheta[p]
     tD = tG + weight_decay * ttheta
-    # tB_new[p] = mu*tB[p] + tD[p]*(1 - tau)
+    # Tangent: tB_new[p] = mu*tB[p] + tD[p]*(1 - tau)
     tB_new = mu * tB + tau_shifted * tD
-    # ttheta_new[p] = ttheta[p] - B_new[p]*tlr - tB_new[p]*lr
+    # Tangent: ttheta_new[p] = ttheta[p] - B_new[p]*tlr - tB_new[p]*lr
     ttheta_new = ttheta - tlr * B_new - lr * tB_new
     return (theta_new, B_new), (ttheta_new, tB_new)
 

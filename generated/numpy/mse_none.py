@@ -14,7 +14,7 @@ Saved for the backward pass:
     Y: for dY
     T: for dY
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dY = 2 (dL o (Y - T))
 
@@ -63,6 +63,7 @@ def forward(Y: Any, T: Any) -> tuple[Array, Saved]:
     if _whole(B * N, Y):
         L = _forward_part(T, Y)
     else:
+        # In parts of B: each stays in the cache.
         L = np.empty((B, N), Y.dtype)
 
         def run(parts: Any) -> Any:
@@ -83,6 +84,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(B * N, Y):
         dY = _backward_part(T, Y, dL)
     else:
+        # In parts of B: each stays in the cache.
         dY = np.empty((B, N), Y.dtype)
 
         def run(parts: Any) -> Any:
@@ -101,7 +103,7 @@ def jvp(Y: Any, T: Any, tY: Any) -> tuple[Array, Array]:
     # L[i,j] = (Y[i,j] - T[i,j])^2
     Y_T = Y - T
     L = Y_T**2
-    # tL[i,j] = 2*(Y[i,j] - T[i,j])*tY[i,j]
+    # Tangent: tL[i,j] = 2*(Y[i,j] - T[i,j])*tY[i,j]
     tL = np.multiply(Y_T, 2, out=Y_T)
     tL *= tY
     return L, tL
@@ -116,7 +118,7 @@ def _forward_part(T: Any, Y: Any) -> Any:
 
 def _backward_part(T: Any, Y: Any, dL: Any, dY: Any = None) -> Any:
     """One part along B, or the whole: dY."""
-    # dY[i,j] = 2*dL[i,j]*(Y[i,j] - T[i,j])
+    # Lemma: dY[i,j] = 2*dL[i,j]*(Y[i,j] - T[i,j])
     Y_T = np.subtract(Y, T, out=dY)
     dY = np.multiply(Y_T, 2, out=Y_T)
     dY *= dL

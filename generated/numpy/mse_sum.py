@@ -14,7 +14,7 @@ Saved for the backward pass:
     Y: for dY
     T: for dY
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dY = 2 dL (Y - T)
 
@@ -64,6 +64,7 @@ def forward(Y: Any, T: Any) -> tuple[Array, Saved]:
     if _whole(B * N, Y):
         L = _forward_part(T, Y)
     else:
+        # In parts of B: each stays in the cache.
 
         def run(parts: Any) -> Any:
             L = np.zeros((), Y.dtype)
@@ -86,6 +87,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(B * N, Y):
         dY = _backward_part(T, Y, dL)
     else:
+        # In parts of B: each stays in the cache.
         dY = np.empty((B, N), Y.dtype)
 
         def run(parts: Any) -> Any:
@@ -104,7 +106,7 @@ def jvp(Y: Any, T: Any, tY: Any) -> tuple[Array, Array]:
     # L = sum(i,j, (Y[i,j] - T[i,j])^2)
     Y_T = Y - T
     L = np.vecdot(Y_T, Y_T).sum()
-    # tL = 2*sum(i,j, (Y[i,j] - T[i,j])*tY[i,j])
+    # Tangent: tL = 2*sum(i,j, (Y[i,j] - T[i,j])*tY[i,j])
     tL = 2 * np.vecdot(Y_T, tY).sum()
     return L, tL
 
@@ -122,7 +124,7 @@ def _forward_part(T: Any, Y: Any, work: Any = None) -> Any:
 
 def _backward_part(T: Any, Y: Any, dL: Any, dY: Any = None) -> Any:
     """One part along B, or the whole: dY."""
-    # dY[i,j] = 2*dL*(Y[i,j] - T[i,j])
+    # Lemma: dY[i,j] = 2*dL*(Y[i,j] - T[i,j])
     Y_T = np.subtract(Y, T, out=dY)
     dY = np.multiply(Y_T, 2 * dL, out=Y_T)
     return dY

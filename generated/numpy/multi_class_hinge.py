@@ -16,7 +16,7 @@ Saved for the backward pass:
     y: for D and dZ
     margin: for D and dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     D = rowsum([Z[i,j] - Z[i,y[i]] + margin > 0])
     dZ = dL ([Z[i,j] - Z[i,y[i]] + margin > 0] - onehot(y) o (D 1^T)) / (B C)
@@ -81,6 +81,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(B * C, Z):
         dZ = _backward_part(Z, y, margin, dL, B)
     else:
+        # In parts of B: each stays in the cache.
         dZ = np.empty((B, C), Z.dtype)
 
         def run(parts: Any) -> Any:
@@ -104,8 +105,8 @@ def jvp(Z: Any, y: Any, margin: Any, tZ: Any) -> tuple[Array, Array]:
     Z_margin = Z - np.take_along_axis(Z, y[:, None], axis=-1)[:, 0][:, None]
     Z_margin += margin
     L = np.maximum(Z_margin, 0).sum() / (B * C) - np.maximum(margin, 0) / C
-    # tL = 1/(size(B)*size(C))*(sum(i,j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,j]) - sum(i,j,
-    #     where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,y[i]]))
+    # Tangent: tL = 1/(size(B)*size(C))*(sum(i,j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,j]) -
+    #     sum(i,j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,y[i]]))
     less_Z_margin = Z_margin > 0
     tL = (
         np.where(less_Z_margin, tZ, 0).sum() - np.where(less_Z_margin, np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0][:, None], 0).sum()
@@ -116,12 +117,13 @@ def jvp(Z: Any, y: Any, margin: Any, tZ: Any) -> tuple[Array, Array]:
 def _backward_part(Z: Any, y: Any, margin: Any, dL: Any, B: int, dZ: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
     C = Z.shape[-1]
-    # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
+    # Named sum: D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
     Z_margin = np.subtract(Z, np.take_along_axis(Z, y[:, None], axis=-1)[:, 0][:, None], out=dZ)
     Z_margin += margin
     real_Z_margin = (Z_margin > 0).astype(Z.dtype)
     D = _sum(real_Z_margin, -1)
-    # dZ[i,j] = dL/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i])
+    # Lemma: dZ[i,j] = dL/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) -
+    #     delta(y[i],j)*D[i])
     real_Z_margin_y = np.subtract(real_Z_margin, _one_hot(y, C, Z.dtype) * D[:, None], out=real_Z_margin)
     dZ = np.multiply(real_Z_margin_y, dL / (B * C), out=real_Z_margin_y)
     return dZ

@@ -32,7 +32,7 @@ Saved for the backward pass:
     O: for dW_o
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dW_o[h,e,m] = sum(b,i, dY[b,i,m]*O[b,h,i,e])
     dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
@@ -120,6 +120,7 @@ def forward(X: Any, W_q: Any, W_k: Any, W_v: Any, W_o: Any) -> tuple[Array, Save
     if _saved_whole(B * H * N * N, X, W_q, W_k, W_v, W_o):
         P, O, lse = _forward_part(Q, K, V)
     else:
+        # In parts of B, H and N: P is never whole.
         P = None
         O = np.empty((B, H, N, d_v), X.dtype)
         lse = np.empty((B, H, N), X.dtype)
@@ -146,13 +147,14 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array]:
     d_v = W_v.shape[-1]
     d_k = W_q.shape[-1]
     dY = _upstream("dY", dY, (B, N, C), X.dtype)
-    # dW_o[h,e,m] = sum(b,i, dY[b,i,m]*O[b,h,i,e])
+    # Lemma: dW_o[h,e,m] = sum(b,i, dY[b,i,m]*O[b,h,i,e])
     dW_o = O.transpose(1, 3, 0, 2).reshape(H, d_v, B * N) @ dY.reshape(B * N, C)
-    # dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
+    # Lemma: dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
     dO = dY[:, None, :, :] @ W_o.mT[None, :, :, :]
     if P is not None:
         dV, dQ, dK_sum = _backward_part(Q, K, lse, dO, V, P)
     else:
+        # In parts of B, H and N: P is never whole.
         dV = np.zeros((B, H, N, d_v), X.dtype)
         dQ = np.empty((B, H, N, d_k), X.dtype)
         dK_sum = np.zeros((B, H, N, d_k), X.dtype)
@@ -168,18 +170,18 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array]:
             return ()
 
         _together(run, _parts((B, H, N), N, X, 256), 2)
-    # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+    # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
     dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
-    # dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*X[b,j,c])
+    # Lemma: dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*X[b,j,c])
     dW_v = (dV.transpose(1, 3, 0, 2).reshape(H, d_v, B * N) @ X.reshape(B * N, C)).mT.copy()
-    # dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*X[b,j,c])
+    # Lemma: dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*X[b,j,c])
     dW_k = (dK.transpose(1, 3, 0, 2).reshape(H, d_k, B * N) @ X.reshape(B * N, C)).mT.copy()
-    # dX[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
+    # Lemma: dX[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
     #     dV[b,h,i,e]*W_v[h,c,e])
     dX = dQ.transpose(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.transpose(1, 0, 2).reshape(C, H * d_k).T
     dX += dK.transpose(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_k.transpose(1, 0, 2).reshape(C, H * d_k).T
     dX += dV.transpose(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_v.transpose(1, 0, 2).reshape(C, H * d_v).T
-    # dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*X[b,i,c])
+    # Lemma: dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*X[b,i,c])
     dW_q = (dQ.transpose(1, 3, 0, 2).reshape(H, d_k, B * N) @ X.reshape(B * N, C)).mT.copy()
     return dX, dW_q, dW_k, dW_v, dW_o
 
@@ -212,34 +214,35 @@ def jvp(X: Any, W_q: Any, W_k: Any, W_v: Any, W_o: Any, tX: Any, tW_q: Any, tW_k
     exp_S = np.subtract(S, m[..., None], out=S)
     np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
-    # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+    # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
     P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
     O = P @ V
     # Y[b,i,m] = sum(h,e, O[b,h,i,e]*W_o[h,e,m])
     Y = O.transpose(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
-    # tQ[b,h,i,d] = sum(c, W_q[h,c,d]*tX[b,i,c]) + sum(c, X[b,i,c]*tW_q[h,c,d])
+    # Tangent: tQ[b,h,i,d] = sum(c, W_q[h,c,d]*tX[b,i,c]) + sum(c, X[b,i,c]*tW_q[h,c,d])
     tQ = tX[:, None, :, :] @ W_q[None, :, :, :]
     tQ += X[:, None, :, :] @ tW_q[None, :, :, :]
-    # tK[b,h,j,d] = sum(c, W_k[h,c,d]*tX[b,j,c]) + sum(c, X[b,j,c]*tW_k[h,c,d])
+    # Tangent: tK[b,h,j,d] = sum(c, W_k[h,c,d]*tX[b,j,c]) + sum(c, X[b,j,c]*tW_k[h,c,d])
     tK = tX[:, None, :, :] @ W_k[None, :, :, :]
     tK += X[:, None, :, :] @ tW_k[None, :, :, :]
-    # tV[b,h,j,e] = sum(c, W_v[h,c,e]*tX[b,j,c]) + sum(c, X[b,j,c]*tW_v[h,c,e])
+    # Tangent: tV[b,h,j,e] = sum(c, W_v[h,c,e]*tX[b,j,c]) + sum(c, X[b,j,c]*tW_v[h,c,e])
     tV = tX[:, None, :, :] @ W_v[None, :, :, :]
     tV += X[:, None, :, :] @ tW_v[None, :, :, :]
-    # tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,h,i,d]*K[b,h,j,d]) + sum(d, tK[b,h,j,d]*Q[b,h,i,d]))
+    # Tangent: tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,h,i,d]*K[b,h,j,d]) + sum(d,
+    #     tK[b,h,j,d]*Q[b,h,i,d]))
     tS = tQ @ K.mT
     tS += Q @ tK.mT
     tS /= math.sqrt(d_k)
-    # tD[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
+    # Named sum: tD[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
     tD = np.vecdot(P, tS)
-    # tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tD[b,h,i])
+    # Tangent: tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tD[b,h,i])
     tP = np.subtract(tS, tD[..., None], out=tS)
     tP *= P
-    # tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, tV[b,h,j,e]*P[b,h,i,j])
+    # Tangent: tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, tV[b,h,j,e]*P[b,h,i,j])
     tO = tP @ V
     tO += P @ tV
-    # tY[b,i,m] = sum(h,e, tO[b,h,i,e]*W_o[h,e,m]) + sum(h,e, O[b,h,i,e]*tW_o[h,e,m])
+    # Tangent: tY[b,i,m] = sum(h,e, tO[b,h,i,e]*W_o[h,e,m]) + sum(h,e, O[b,h,i,e]*tW_o[h,e,m])
     tY = tO.transpose(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
     tY += O.transpose(0, 2, 1, 3).reshape(B, N, H * d_v) @ tW_o.reshape(H * d_v, C)
     return Y, tY
@@ -269,7 +272,7 @@ def _forward_part(Q: Any, K: Any, V: Any, O: Any = None, work: Any = None) -> An
     # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
     lse = np.add(m, np.log(Z_m), out=m)
     if work is None:
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+        # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
         P = np.divide(exp_S, Z_m[..., None, :], out=exp_S)
     return P, O, lse
 
@@ -289,22 +292,22 @@ def _backward_part(Q: Any, K: Any, lse: Any, dO: Any, V: Any, P: Any | None, dQ:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
         Q_K = np.matmul(K, Q.mT, out=space_1)
         S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+        # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
         P = np.subtract(S, lse[..., None, :], out=S)
         np.exp(P, out=P)
-    # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+    # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
     dP = np.matmul(V, dO.mT, out=space_2)
-    # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
+    # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
     dV = np.matmul(P, dO, out=space_3)
-    # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
+    # Named sum: D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
     D = _sum(dP * P, 2)
-    # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+    # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
     dP_D = np.subtract(dP, D[..., None, :], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
-    # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
+    # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
     dS_K = np.matmul(dS.mT, K, out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
-    # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+    # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
     dK_sum = np.matmul(dS, Q, out=space_4)
     return dV, dQ, dK_sum
 

@@ -23,7 +23,7 @@ Saved for the backward pass:
     margin: for D and dZ
     r: for dr
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dr[i,j] = dL[i]*w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0))
     D = rowsum(dr o [Z[i,j] - Z[i,y[i]] + margin > 0])
@@ -84,6 +84,7 @@ def forward(Z: Any, y: Any, w: Any, p: Any, margin: Any) -> tuple[Array, Saved]:
     if _whole(N * C, Z):
         r, L = _forward_part(Z, y, margin, p, w)
     else:
+        # In parts of N: each stays in the cache.
         r = np.empty((N, C), Z.dtype)
         L = np.empty((N,), Z.dtype)
 
@@ -105,6 +106,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(N * C, Z):
         dZ = _backward_part(w, y, p, r, dL, Z, margin)
     else:
+        # In parts of N: each stays in the cache.
         dZ = np.empty((N, C), Z.dtype)
 
         def run(parts: Any) -> Any:
@@ -135,10 +137,10 @@ def jvp(Z: Any, y: Any, w: Any, p: Any, margin: Any, tZ: Any) -> tuple[Array, Ar
     # L[i] = w[y[i]]*(sum(j, where(2 <= p, 1, 0)*r[i,j]^2 + where(p < 2, 1, 0)*r[i,j]) - own)/size(C)
     w_y = w[y]
     L = w_y * (np.where(less_equal_p, r**2, r).sum(axis=-1) - own) / C
-    # tr[i,j] = where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*(tZ[i,j] - tZ[i,y[i]])
+    # Tangent: tr[i,j] = where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*(tZ[i,j] - tZ[i,y[i]])
     tr = np.where(Z_margin > 0, tZ - np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0][:, None], 0)
-    # tL[i] = w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*sum(j, tr[i,j]*r[i,j]) + where(p < 2, 1, 0)*sum(j,
-    #     tr[i,j]))
+    # Tangent: tL[i] = w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*sum(j, tr[i,j]*r[i,j]) + where(p < 2, 1,
+    #     0)*sum(j, tr[i,j]))
     tL = w_y * np.where(less_equal_p, 2 * np.vecdot(tr, r), tr.sum(axis=-1)) / C
     return L, tL
 
@@ -164,17 +166,17 @@ def _backward_part(w: Any, y: Any, p: Any, r: Any, dL: Any, Z: Any, margin: Any,
     C = w.shape[0]
     N_block = y.shape[0]
     space_1, space_2 = _spaces(work, w, (N_block, C), (N_block, C))
-    # dr[i,j] = dL[i]*w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0))
+    # Lemma: dr[i,j] = dL[i]*w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0))
     masked_p = np.multiply(r, 2, out=space_1)
     _fill(masked_p, (p >= 2), 1)
     dr = np.multiply(masked_p, dL[:, None] * w[y][:, None] / C, out=masked_p)
-    # D[i] = sum(j, dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
+    # Named sum: D[i] = sum(j, dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
     Z_margin = np.subtract(Z, np.take_along_axis(Z, y[:, None], axis=-1)[:, 0][:, None], out=dZ)
     Z_margin += margin
     masked_Z_margin = np.positive(dr, out=space_2)
     _fill(masked_Z_margin, (Z_margin > 0), 0)
     D = _sum(masked_Z_margin, -1)
-    # dZ[i,j] = dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i]
+    # Lemma: dZ[i,j] = dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i]
     dZ = np.subtract(masked_Z_margin, _one_hot(y, C, w.dtype) * D[:, None], out=masked_Z_margin)
     return dZ
 

@@ -22,7 +22,7 @@ Saved for the backward pass:
     epsilon: for dG
     mu: for dV_new_total and dV
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dtheta_new_total = dtheta_new + dphi_new
     dtheta = dtheta_new_total
@@ -88,17 +88,17 @@ def backward(dphi_new: Any, dtheta_new: Any, dV_new: Any, saved: Saved) -> tuple
     dphi_new = _upstream("dphi_new", dphi_new, (P,), G.dtype)
     dtheta_new = _upstream("dtheta_new", dtheta_new, (P,), G.dtype)
     dV_new = _upstream("dV_new", dV_new, (P,), G.dtype)
-    # dtheta_new_total[p] = dtheta_new[p] + dphi_new[p]
+    # Lemma: dtheta_new_total[p] = dtheta_new[p] + dphi_new[p]
     dtheta_new_total = dtheta_new + dphi_new
-    # dtheta[p] = dtheta_new_total[p]
+    # Lemma: dtheta[p] = dtheta_new_total[p]
     dtheta = dtheta_new_total.copy()
-    # dV_new_total[p] = dV_new[p] + dtheta_new_total[p] + dphi_new[p]*mu
+    # Lemma: dV_new_total[p] = dV_new[p] + dtheta_new_total[p] + dphi_new[p]*mu
     dV_new_total = dV_new + dtheta_new_total + mu * dphi_new
-    # dV[p] = dV_new_total[p]*mu
+    # Lemma: dV[p] = dV_new_total[p]*mu
     dV = mu * dV_new_total
-    # depsilon = -sum(p, dV_new_total[p]*G[p])
+    # Lemma: depsilon = -sum(p, dV_new_total[p]*G[p])
     depsilon = -dV_new_total @ G
-    # dG[p] = -dV_new_total[p]*epsilon
+    # Lemma: dG[p] = -dV_new_total[p]*epsilon
     dG = -epsilon * dV_new_total
     return dtheta, dG, dV, depsilon
 
@@ -117,11 +117,11 @@ def jvp(
     theta_new = theta + V_new
     # phi_new[p] = theta_new[p] + mu*V_new[p]
     phi_new = theta_new + mu * V_new
-    # tV_new[p] = mu*tV[p] - G[p]*tepsilon - epsilon*tG[p]
+    # Tangent: tV_new[p] = mu*tV[p] - G[p]*tepsilon - epsilon*tG[p]
     tV_new = mu * tV - tepsilon * G - epsilon * tG
-    # ttheta_new[p] = ttheta[p] + tV_new[p]
+    # Tangent: ttheta_new[p] = ttheta[p] + tV_new[p]
     ttheta_new = ttheta + tV_new
-    # tphi_new[p] = ttheta_new[p] + tV_new[p]*mu
+    # Tangent: tphi_new[p] = ttheta_new[p] + tV_new[p]*mu
     tphi_new = ttheta_new + mu * tV_new
     return (phi_new, theta_new, V_new), (tphi_new, ttheta_new, tV_new)
 

@@ -24,7 +24,7 @@ Saved for the backward pass:
     D: for dlr
     B_new: for dlr
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dlr = -rowsum(dtheta_new o (D + mu B_new))
     dB_new_total = dB_new - lr mu dtheta_new
@@ -91,17 +91,17 @@ def backward(dtheta_new: Any, dB_new: Any, saved: Saved) -> tuple[Array, Array, 
     P = D.shape[0]
     dtheta_new = _upstream("dtheta_new", dtheta_new, (P,), lr.dtype)
     dB_new = _upstream("dB_new", dB_new, (P,), lr.dtype)
-    # dlr = -sum(p, dtheta_new[p]*(D[p] + mu*B_new[p]))
+    # Lemma: dlr = -sum(p, dtheta_new[p]*(D[p] + mu*B_new[p]))
     dlr = -dtheta_new @ (D + mu * B_new)
-    # dB_new_total[p] = dB_new[p] - dtheta_new[p]*lr*mu
+    # Lemma: dB_new_total[p] = dB_new[p] - dtheta_new[p]*lr*mu
     dB_new_total = dB_new - lr * mu * dtheta_new
-    # dB[p] = dB_new_total[p]*mu
+    # Lemma: dB[p] = dB_new_total[p]*mu
     dB = mu * dB_new_total
-    # dD[p] = dB_new_total[p] - dtheta_new[p]*lr
+    # Lemma: dD[p] = dB_new_total[p] - dtheta_new[p]*lr
     dD = dB_new_total - lr * dtheta_new
-    # dG[p] = dD[p]
+    # Lemma: dG[p] = dD[p]
     dG = dD.copy()
-    # dtheta[p] = dD[p]*weight_decay + dtheta_new[p]
+    # Lemma: dtheta[p] = dD[p]*weight_decay + dtheta_new[p]
     dtheta = weight_decay * dD + dtheta_new
     return dtheta, dG, dB, dlr
 
@@ -121,11 +121,11 @@ def jvp(
     # theta_new[p] = theta[p] - lr*(D[p] + mu*B_new[p])
     D_mu = D + mu * B_new
     theta_new = theta - lr * D_mu
-    # tD[p] = tG[p] + weight_decay*ttheta[p]
+    # Tangent: tD[p] = tG[p] + weight_decay*ttheta[p]
     tD = tG + weight_decay * ttheta
-    # tB_new[p] = mu*tB[p] + tD[p]
+    # Tangent: tB_new[p] = mu*tB[p] + tD[p]
     tB_new = mu * tB + tD
-    # ttheta_new[p] = ttheta[p] - (D[p] + mu*B_new[p])*tlr - tD[p]*lr - tB_new[p]*lr*mu
+    # Tangent: ttheta_new[p] = ttheta[p] - (D[p] + mu*B_new[p])*tlr - tD[p]*lr - tB_new[p]*lr*mu
     ttheta_new = ttheta - tlr * D_mu - lr * tD - lr * mu * tB_new
     return (theta_new, B_new), (ttheta_new, tB_new)
 

@@ -13,7 +13,7 @@ Saved for the backward pass:
 
     y: for dG
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dG = -dL onehot(y) / B
 
@@ -75,6 +75,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(B * C, dL):
         dG = _backward_part(y, dL, C, B)
     else:
+        # In parts of B: each stays in the cache.
         dG = np.empty((B, C), dL.dtype)
 
         def run(parts: Any) -> Any:
@@ -95,14 +96,14 @@ def jvp(G: Any, y: Any, tG: Any) -> tuple[Array, Array]:
     B = G.shape[0]
     # L = -sum(i, G[i,y[i]])/size(B)
     L = -np.take_along_axis(G, y[:, None], axis=-1)[:, 0].sum() / B
-    # tL = -1/size(B)*sum(i, tG[i,y[i]])
+    # Tangent: tL = -1/size(B)*sum(i, tG[i,y[i]])
     tL = -np.take_along_axis(tG, y[:, None], axis=-1)[:, 0].sum() / B
     return L, tL
 
 
 def _backward_part(y: Any, dL: Any, C: int, B: int) -> Any:
     """One part along B, or the whole: dG."""
-    # dG[i,c] = -dL*delta(y[i],c)/size(B)
+    # Lemma: dG[i,c] = -dL*delta(y[i],c)/size(B)
     dG = -dL / B * _one_hot(y, C, dL.dtype)
     return dG
 

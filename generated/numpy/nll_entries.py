@@ -17,7 +17,7 @@ Saved for the backward pass:
     w: for dG
     r: for dG
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dG[i,c] = -dL[i]*where(0 < r[i], 1, 0)*w[y[i]]*delta(y[i],c)
 
@@ -80,6 +80,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(B * C, w):
         dG = _backward_part(r, w, y, dL)
     else:
+        # In parts of B: each stays in the cache.
         dG = np.empty((B, C), w.dtype)
 
         def run(parts: Any) -> Any:
@@ -101,7 +102,7 @@ def jvp(G: Any, y: Any, w: Any, r: Any, tG: Any) -> tuple[Array, Array]:
     less_r = r > 0
     w_y = w[y]
     L = -np.where(less_r, w_y * np.take_along_axis(G, y[:, None], axis=-1)[:, 0], 0)
-    # tL[i] = -where(0 < r[i], 1, 0)*w[y[i]]*tG[i,y[i]]
+    # Tangent: tL[i] = -where(0 < r[i], 1, 0)*w[y[i]]*tG[i,y[i]]
     tL = -np.where(less_r, w_y * np.take_along_axis(tG, y[:, None], axis=-1)[:, 0], 0)
     return L, tL
 
@@ -109,7 +110,7 @@ def jvp(G: Any, y: Any, w: Any, r: Any, tG: Any) -> tuple[Array, Array]:
 def _backward_part(r: Any, w: Any, y: Any, dL: Any, dG: Any = None) -> Any:
     """One part along B, or the whole: dG."""
     C = w.shape[0]
-    # dG[i,c] = -dL[i]*where(0 < r[i], 1, 0)*w[y[i]]*delta(y[i],c)
+    # Lemma: dG[i,c] = -dL[i]*where(0 < r[i], 1, 0)*w[y[i]]*delta(y[i],c)
     dL_w = np.multiply(_one_hot(y, C, r.dtype), dL[:, None] * w[y][:, None], out=dG)
     dG = -np.where((r > 0)[:, None], dL_w, 0)
     return dG

@@ -18,7 +18,7 @@ Saved for the backward pass:
 
     H: for dS
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dS = H^T dY
     dE[v,c] = dS[position(v),c]
@@ -85,11 +85,11 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     H, V, M, C = saved
     N = H.shape[0]
     dY = _upstream("dY", dY, (N, C), H.dtype)
-    # dS[f,c] = sum(n, dY[n,c]*H[n,f])
+    # Lemma: dS[f,c] = sum(n, dY[n,c]*H[n,f])
     dS = H.T @ dY
-    # dE[v,c] = dS[position(v),c]
+    # Lemma: dE[v,c] = dS[position(v),c]
     dE = _read(dS, {0: (0, (1, V))}).copy()
-    # dA[m,c] = dS[m + size(V),c]
+    # Lemma: dA[m,c] = dS[m + size(V),c]
     dA = _read(dS, {0: (V, (1, M))}).copy()
     return dE, dA
 
@@ -111,9 +111,9 @@ def jvp(E: Any, A: Any, t: Any, p: Any, tE: Any, tA: Any) -> tuple[Array, Array]
     S = _read(E, {0: (0, (1, F))}) + _read(A, {0: (-V, (1, F))})
     # Y[n,c] = sum(f, H[n,f]*S[f,c])
     Y = H @ S
-    # tS[f,c] = tE[position(f),c] + tA[f - size(V),c]
+    # Tangent: tS[f,c] = tE[position(f),c] + tA[f - size(V),c]
     tS = _read(tE, {0: (0, (1, F))}) + _read(tA, {0: (-V, (1, F))})
-    # tY[n,c] = sum(f, tS[f,c]*H[n,f])
+    # Tangent: tY[n,c] = sum(f, tS[f,c]*H[n,f])
     tY = H @ tS
     return Y, tY
 

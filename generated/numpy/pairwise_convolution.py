@@ -18,7 +18,7 @@ Saved for the backward pass:
     V_1: for D and dX
     V_2: for F and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     D = V_1 X^T
     F = V_2 X^T
@@ -77,20 +77,20 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     N = A.shape[0]
     d_v = V_1.shape[0]
     dY = _upstream("dY", dY, (N, d_v), A.dtype)
-    # D[e,j] = sum(c, V_1[e,c]*X[j,c])
+    # Named sum: D[e,j] = sum(c, V_1[e,c]*X[j,c])
     D = V_1 @ X.T
-    # F[e,i] = sum(c, V_2[e,c]*X[i,c])
+    # Named sum: F[e,i] = sum(c, V_2[e,c]*X[i,c])
     F = V_2 @ X.T
-    # dA[i,j] = sum(e, dY[i,e]*(D[e,j] + F[e,i]))
+    # Lemma: dA[i,j] = sum(e, dY[i,e]*(D[e,j] + F[e,i]))
     dA = ((D.T + F.T[:, None, :]) @ dY[..., None])[..., 0].copy()
-    # dV_1[e,c] = sum(i,j, dY[i,e]*A[i,j]*X[j,c])
+    # Lemma: dV_1[e,c] = sum(i,j, dY[i,e]*A[i,j]*X[j,c])
     dY_A = dY.T @ A
     dV_1 = dY_A @ X
-    # dX[j,c] = sum(i,e, dY[i,e]*A[i,j]*V_1[e,c]) + sum(e,j', dY[j,e]*A[j,j']*V_2[e,c])
+    # Lemma: dX[j,c] = sum(i,e, dY[i,e]*A[i,j]*V_1[e,c]) + sum(e,j', dY[j,e]*A[j,j']*V_2[e,c])
     dY_A_2 = dY * A.sum(axis=-1)[:, None]
     dX = dY_A.T @ V_1
     dX += dY_A_2 @ V_2
-    # dV_2[e,c] = sum(i,j, dY[i,e]*A[i,j]*X[i,c])
+    # Lemma: dV_2[e,c] = sum(i,j, dY[i,e]*A[i,j]*X[i,c])
     dV_2 = dY_A_2.T @ X
     return dA, dX, dV_1, dV_2
 
@@ -101,12 +101,13 @@ def jvp(A: Any, X: Any, V_1: Any, V_2: Any, tA: Any, tX: Any, tV_1: Any, tV_2: A
     _check(A=A, X=X, V_1=V_1, V_2=V_2, tA=tA, tX=tX, tV_1=tV_1, tV_2=tV_2)
     # Y[i,e] = sum(j, A[i,j]*(sum(c, V_1[e,c]*X[j,c]) + sum(c, V_2[e,c]*X[i,c])))
     Y = ((V_1 @ X.T + (X @ V_2.T)[..., None]) @ A[..., None])[..., 0].copy()
-    # tD[e,j] = sum(c, V_1[e,c]*X[j,c])
+    # Named sum: tD[e,j] = sum(c, V_1[e,c]*X[j,c])
     tD = V_1 @ X.T
-    # tF[e,i] = sum(c, V_2[e,c]*X[i,c])
+    # Named sum: tF[e,i] = sum(c, V_2[e,c]*X[i,c])
     tF = V_2 @ X.T
-    # tY[i,e] = sum(j, (tD[e,j] + tF[e,i])*tA[i,j]) + sum(c,j, A[i,j]*X[j,c]*tV_1[e,c]) + sum(j,c,
-    #     A[i,j]*V_1[e,c]*tX[j,c]) + sum(c,j, A[i,j]*V_2[e,c]*tX[i,c]) + sum(c,j, A[i,j]*X[i,c]*tV_2[e,c])
+    # Tangent: tY[i,e] = sum(j, (tD[e,j] + tF[e,i])*tA[i,j]) + sum(c,j, A[i,j]*X[j,c]*tV_1[e,c]) +
+    #     sum(j,c, A[i,j]*V_1[e,c]*tX[j,c]) + sum(c,j, A[i,j]*V_2[e,c]*tX[i,c]) + sum(c,j,
+    #     A[i,j]*X[i,c]*tV_2[e,c])
     sum_A = A.sum(axis=-1)
     tY = A @ X @ tV_1.T
     tY += ((tD + tF.T[..., None]) @ tA[..., None])[..., 0]

@@ -18,7 +18,7 @@ Saved for the backward pass:
     V_1: for dA and dX
     V_2: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dA = dY V_1 X^T
     dX = A^T dY V_1 + dY V_2
@@ -76,15 +76,15 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     N = A.shape[0]
     d_v = V_1.shape[0]
     dY = _upstream("dY", dY, (N, d_v), A.dtype)
-    # dA[i,j] = sum(e,c, dY[i,e]*X[j,c]*V_1[e,c])
+    # Lemma: dA[i,j] = sum(e,c, dY[i,e]*X[j,c]*V_1[e,c])
     dA = dY @ V_1 @ X.T
-    # dX[j,c] = sum(i,e, dY[i,e]*A[i,j]*V_1[e,c]) + sum(e, dY[j,e]*V_2[e,c])
+    # Lemma: dX[j,c] = sum(i,e, dY[i,e]*A[i,j]*V_1[e,c]) + sum(e, dY[j,e]*V_2[e,c])
     dY_A = dY.T @ A
     dX = dY_A.T @ V_1
     dX += dY @ V_2
-    # dV_1[e,c] = sum(i,j, dY[i,e]*A[i,j]*X[j,c])
+    # Lemma: dV_1[e,c] = sum(i,j, dY[i,e]*A[i,j]*X[j,c])
     dV_1 = dY_A @ X
-    # dV_2[e,c] = sum(i, dY[i,e]*X[i,c])
+    # Lemma: dV_2[e,c] = sum(i, dY[i,e]*X[i,c])
     dV_2 = dY.T @ X
     return dA, dX, dV_1, dV_2
 
@@ -97,7 +97,7 @@ def jvp(A: Any, X: Any, V_1: Any, V_2: Any, tA: Any, tX: Any, tV_1: Any, tV_2: A
     A_X = A @ X
     Y = A_X @ V_1.T
     Y += X @ V_2.T
-    # tY[i,e] = sum(j,c, X[j,c]*V_1[e,c]*tA[i,j]) + sum(j,c, A[i,j]*V_1[e,c]*tX[j,c]) + sum(c,
+    # Tangent: tY[i,e] = sum(j,c, X[j,c]*V_1[e,c]*tA[i,j]) + sum(j,c, A[i,j]*V_1[e,c]*tX[j,c]) + sum(c,
     #     V_2[e,c]*tX[i,c]) + sum(c,j, A[i,j]*X[j,c]*tV_1[e,c]) + sum(c, X[i,c]*tV_2[e,c])
     tY = tA @ (X @ V_1.T)
     tY += A @ tX @ V_1.T

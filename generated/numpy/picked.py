@@ -13,7 +13,7 @@ Saved for the backward pass:
 
     a: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[n,p] = sum(c, dY[n,c]*delta(a[n,c],p))
 
@@ -67,6 +67,7 @@ def forward(X: Any, a: Any) -> tuple[Array, Saved]:
     if _whole(N * C, X):
         Y = _forward_part(X, a)
     else:
+        # In parts of N: each stays in the cache.
         Y = np.empty((N, C), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -84,7 +85,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     N = a.shape[0]
     C = a.shape[-1]
     dY = _upstream("dY", dY, (N, C), dtype)
-    # dX[n,p] = sum(c, dY[n,c]*delta(a[n,c],p))
+    # Lemma: dX[n,p] = sum(c, dY[n,c]*delta(a[n,c],p))
     dX = _scatter(a, dY, P, 1)
     return dX
 
@@ -97,7 +98,7 @@ def jvp(X: Any, a: Any, tX: Any) -> tuple[Array, Array]:
     a = _labels("a", a, "P", X.shape[1])
     # Y[n,c] = X[n,a[n,c]]
     Y = np.take_along_axis(X, a, axis=-1)
-    # tY[n,c] = tX[n,a[n,c]]
+    # Tangent: tY[n,c] = tX[n,a[n,c]]
     tY = np.take_along_axis(tX, a, axis=-1)
     return Y, tY
 

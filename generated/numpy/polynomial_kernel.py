@@ -17,7 +17,7 @@ Saved for the backward pass:
     c: for dc and dZ
     Z: for dc and dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dc = 3 sum(dY o (Z + c 1)^o2)
     dZ = 3 (dY o (Z + c 1)^o2)
@@ -61,9 +61,9 @@ def forward(X: Any, C: Any, c: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     X, C, c = _real(X=X, C=C, c=c)
     _check(X=X, C=C, c=c)
-    # Z[i,m] = sum(k, X[i,k]*C[m,k])
+    # Named sum: Z[i,m] = sum(k, X[i,k]*C[m,k])
     Z = X @ C.T
-    # Y[i,m] = (Z[i,m] + c)^3
+    # Equation: Y[i,m] = (Z[i,m] + c)^3
     Y = (Z + c) ** 3
     return Y, Saved(X, C, c, Z)
 
@@ -74,15 +74,15 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     B = X.shape[0]
     M = C.shape[0]
     dY = _upstream("dY", dY, (B, M), X.dtype)
-    # dc = 3*sum(i,m, dY[i,m]*(Z[i,m] + c)^2)
+    # Lemma: dc = 3*sum(i,m, dY[i,m]*(Z[i,m] + c)^2)
     square_Z = (Z + c) ** 2
     dc = 3 * np.vecdot(dY, square_Z).sum()
-    # dZ[i,m] = 3*dY[i,m]*(Z[i,m] + c)^2
+    # Lemma: dZ[i,m] = 3*dY[i,m]*(Z[i,m] + c)^2
     dZ = np.multiply(square_Z, 3, out=square_Z)
     dZ *= dY
-    # dX[i,k] = sum(m, dZ[i,m]*C[m,k])
+    # Lemma: dX[i,k] = sum(m, dZ[i,m]*C[m,k])
     dX = dZ @ C
-    # dC[m,k] = sum(i, dZ[i,m]*X[i,k])
+    # Lemma: dC[m,k] = sum(i, dZ[i,m]*X[i,k])
     dC = dZ.T @ X
     return dX, dC, dc
 
@@ -91,15 +91,15 @@ def jvp(X: Any, C: Any, c: Any, tX: Any, tC: Any, tc: Any) -> tuple[Array, Array
     """Return (Y, tY): the value and its derivative along (tX, tC, tc)."""
     X, C, c, tX, tC, tc = _real(X=X, C=C, c=c, tX=tX, tC=tC, tc=tc)
     _check(X=X, C=C, c=c, tX=tX, tC=tC, tc=tc)
-    # Z[i,m] = sum(k, X[i,k]*C[m,k])
+    # Named sum: Z[i,m] = sum(k, X[i,k]*C[m,k])
     Z = X @ C.T
-    # Y[i,m] = (Z[i,m] + c)^3
+    # Equation: Y[i,m] = (Z[i,m] + c)^3
     Z_c = np.add(Z, c, out=Z)
     Y = Z_c * Z_c * Z_c
-    # tZ[i,m] = sum(k, C[m,k]*tX[i,k]) + sum(k, X[i,k]*tC[m,k])
+    # Tangent: tZ[i,m] = sum(k, C[m,k]*tX[i,k]) + sum(k, X[i,k]*tC[m,k])
     tZ = tX @ C.T
     tZ += X @ tC.T
-    # tY[i,m] = 3*(Z[i,m] + c)^2*(tZ[i,m] + tc)
+    # Tangent: tY[i,m] = 3*(Z[i,m] + c)^2*(tZ[i,m] + tc)
     tY = tZ + tc
     tY *= 3
     tY *= Z_c**2

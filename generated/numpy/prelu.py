@@ -14,7 +14,7 @@ Saved for the backward pass:
     X: for dX and dalpha
     alpha: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o (1 alpha - [X[i,j] > 0] o (1 alpha) + [X[i,j] > 0])
     dalpha = 1^T (dY o (X - relu(X)))
@@ -66,6 +66,7 @@ def forward(X: Any, alpha: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(X, alpha)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -86,6 +87,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     if _whole(B * N, X):
         dX, dalpha = _backward_part(X, alpha, dY)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -108,8 +110,8 @@ def jvp(X: Any, alpha: Any, tX: Any, talpha: Any) -> tuple[Array, Array]:
     relu_X = np.maximum(X, 0)
     X_relu_X = X - relu_X
     Y = np.add(relu_X, X_relu_X * alpha, out=relu_X)
-    # tY[i,j] = alpha[j]*tX[i,j] - where(0 < X[i,j], 1, 0)*alpha[j]*tX[i,j] + where(0 < X[i,j], 1,
-    #     0)*tX[i,j] + (X[i,j] - relu(X[i,j]))*talpha[j]
+    # Tangent: tY[i,j] = alpha[j]*tX[i,j] - where(0 < X[i,j], 1, 0)*alpha[j]*tX[i,j] + where(0 < X[i,j],
+    #     1, 0)*tX[i,j] + (X[i,j] - relu(X[i,j]))*talpha[j]
     alpha_tX = tX * alpha
     less_X = X > 0
     tY = np.multiply(X_relu_X, talpha, out=X_relu_X)
@@ -134,12 +136,12 @@ def _backward_part(X: Any, alpha: Any, dY: Any, dX: Any = None, work: Any = None
     B_block = X.shape[0]
     N = X.shape[-1]
     (space_1,) = _spaces(work, X, (B_block, N))
-    # dX[i,j] = dY[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))
+    # Lemma: dX[i,j] = dY[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))
     less_X = X > 0
     alpha_less_X = np.subtract(alpha, np.where(less_X, alpha, 0), out=dX)
     alpha_less_X += less_X.astype(X.dtype)
     dX = np.multiply(alpha_less_X, dY, out=alpha_less_X)
-    # dalpha[j] = sum(i, dY[i,j]*(X[i,j] - relu(X[i,j])))
+    # Lemma: dalpha[j] = sum(i, dY[i,j]*(X[i,j] - relu(X[i,j])))
     X_shifted = np.subtract(X, np.maximum(X, 0), out=space_1)
     dalpha = _sum(dY * X_shifted, 0)
     return dX, dalpha

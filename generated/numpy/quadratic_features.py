@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     X: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[i,k] = sum(l, dY[i,k,l]*X[i,l]) + sum(k', dY[i,k',k]*X[i,k'])
 
@@ -59,6 +59,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     if _whole(B * N * N, X):
         Y = _forward_part(X, X)
     else:
+        # In parts of B and N: each stays in the cache.
         Y = np.empty((B, N, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -79,6 +80,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, X):
         dX = _backward_part(dY, X)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -96,7 +98,7 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     _check(X=X, tX=tX)
     # Y[i,k,l] = X[i,k]*X[i,l]
     Y = X[..., None] * X[:, None, :]
-    # tY[i,k,l] = X[i,l]*tX[i,k] + X[i,k]*tX[i,l]
+    # Tangent: tY[i,k,l] = X[i,l]*tX[i,k] + X[i,k]*tX[i,l]
     tY = X[:, None, :] * tX[..., None]
     tY += X[..., None] * tX[:, None, :]
     return Y, tY
@@ -111,7 +113,7 @@ def _forward_part(X: Any, X_rows: Any, Y: Any = None) -> Any:
 
 def _backward_part(dY: Any, X: Any) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,k] = sum(l, dY[i,k,l]*X[i,l]) + sum(k', dY[i,k',k]*X[i,k'])
+    # Lemma: dX[i,k] = sum(l, dY[i,k,l]*X[i,l]) + sum(k', dY[i,k',k]*X[i,k'])
     dY_X = (dY @ X[..., None])[..., 0]
     dY_X_2 = (dY.mT @ X[..., None])[..., 0]
     dX = np.add(dY_X, dY_X_2, out=dY_X)

@@ -14,7 +14,7 @@ Saved for the backward pass:
     A: for dx
     x: for dx and dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dx = dL (A x + A^T x)
     dA = dL x x^T
@@ -73,6 +73,7 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     if _whole(N * N, A):
         dx_sum, dx_sum_2, dA = _backward_part(A, x, A, dL, x)
     else:
+        # In parts of N: each stays in the cache.
         dA = np.empty((N, N), A.dtype)
 
         def run(parts: Any) -> Any:
@@ -85,7 +86,7 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
             return dx_sum, dx_sum_2
 
         dx_sum, dx_sum_2 = _together(run, _parts((N,), N, A, 1), 1)
-    # dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
+    # Lemma: dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
     dx = dL * (dx_sum + dx_sum_2)
     return dA, dx
 
@@ -97,18 +98,19 @@ def jvp(A: Any, x: Any, tA: Any, tx: Any) -> tuple[Array, Array]:
     # L = sum(i,j, x[i]*A[i,j]*x[j])
     x_A = x @ A
     L = x @ x_A
-    # tL = sum(i,j, A[i,j]*x[j]*tx[i]) + sum(i,i', x[i']*A[i',i]*tx[i]) + sum(i,j, x[i]*x[j]*tA[i,j])
+    # Tangent: tL = sum(i,j, A[i,j]*x[j]*tx[i]) + sum(i,i', x[i']*A[i',i]*tx[i]) + sum(i,j,
+    #     x[i]*x[j]*tA[i,j])
     tL = tx @ (A @ x) + tx @ x_A + x @ (x @ tA)
     return L, tL
 
 
 def _backward_part(A: Any, x: Any, A_rows: Any, dL: Any, x_rows: Any) -> Any:
     """One part along N, or the whole: dx_sum, dx_sum_2, dA."""
-    # dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
+    # Lemma: dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
     dx_sum = A @ x
-    # dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
+    # Lemma: dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
     dx_sum_2 = x @ A_rows
-    # dA[i,j] = dL*x[i]*x[j]
+    # Lemma: dA[i,j] = dL*x[i]*x[j]
     dA = dL * x[:, None] * x_rows
     return dx_sum, dx_sum_2, dA
 

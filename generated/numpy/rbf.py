@@ -18,7 +18,7 @@ Saved for the backward pass:
     Z: for dgamma
     Y: for dgamma and dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dgamma = -sum(dY o Y o Z)
     dZ = -gamma (dY o Y)
@@ -63,10 +63,10 @@ def forward(X: Any, C: Any, gamma: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     X, C, gamma = _real(X=X, C=C, gamma=gamma)
     _check(X=X, C=C, gamma=gamma)
-    # Z[i,m] = sum(k, (X[i,k] - C[m,k])^2)
+    # Named sum: Z[i,m] = sum(k, (X[i,k] - C[m,k])^2)
     X_C = X[:, None, :] - C
     Z = np.vecdot(X_C, X_C)
-    # Y[i,m] = exp(-gamma*Z[i,m])
+    # Equation: Y[i,m] = exp(-gamma*Z[i,m])
     Y = np.exp(-gamma * Z)
     return Y, Saved(X, C, gamma, Z, Y)
 
@@ -77,13 +77,13 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     B = X.shape[0]
     M = C.shape[0]
     dY = _upstream("dY", dY, (B, M), X.dtype)
-    # dgamma = -sum(i,m, dY[i,m]*Y[i,m]*Z[i,m])
+    # Lemma: dgamma = -sum(i,m, dY[i,m]*Y[i,m]*Z[i,m])
     dgamma = -np.vecdot(Z, dY * Y).sum()
-    # dZ[i,m] = -dY[i,m]*Y[i,m]*gamma
+    # Lemma: dZ[i,m] = -dY[i,m]*Y[i,m]*gamma
     dZ = -gamma * dY * Y
-    # dX[i,k] = 2*sum(m, dZ[i,m]*(X[i,k] - C[m,k]))
+    # Lemma: dX[i,k] = 2*sum(m, dZ[i,m]*(X[i,k] - C[m,k]))
     dX = ((X[..., None] - C.T) @ dZ[..., None])[..., 0] * 2
-    # dC[m,k] = -2*sum(i, dZ[i,m]*(X[i,k] - C[m,k]))
+    # Lemma: dC[m,k] = -2*sum(i, dZ[i,m]*(X[i,k] - C[m,k]))
     dC = -2 * ((X.T - C[..., None]) @ dZ.T[..., None])[..., 0]
     return dX, dC, dgamma
 
@@ -92,15 +92,15 @@ def jvp(X: Any, C: Any, gamma: Any, tX: Any, tC: Any, tgamma: Any) -> tuple[Arra
     """Return (Y, tY): the value and its derivative along (tX, tC, tgamma)."""
     X, C, gamma, tX, tC, tgamma = _real(X=X, C=C, gamma=gamma, tX=tX, tC=tC, tgamma=tgamma)
     _check(X=X, C=C, gamma=gamma, tX=tX, tC=tC, tgamma=tgamma)
-    # Z[i,m] = sum(k, (X[i,k] - C[m,k])^2)
+    # Named sum: Z[i,m] = sum(k, (X[i,k] - C[m,k])^2)
     X_C = X[:, None, :] - C
     Z = np.vecdot(X_C, X_C)
-    # Y[i,m] = exp(-gamma*Z[i,m])
+    # Equation: Y[i,m] = exp(-gamma*Z[i,m])
     Y = np.exp(-gamma * Z)
-    # tZ[i,m] = 2*(sum(k, (X[i,k] - C[m,k])*tX[i,k]) - sum(k, (X[i,k] - C[m,k])*tC[m,k]))
+    # Tangent: tZ[i,m] = 2*(sum(k, (X[i,k] - C[m,k])*tX[i,k]) - sum(k, (X[i,k] - C[m,k])*tC[m,k]))
     tZ = (X_C @ tX[..., None])[..., 0] - (X_C.transpose(1, 0, 2) @ tC[..., None])[..., 0].T
     tZ *= 2
-    # tY[i,m] = -Y[i,m]*(Z[i,m]*tgamma + tZ[i,m]*gamma)
+    # Tangent: tY[i,m] = -Y[i,m]*(Z[i,m]*tgamma + tZ[i,m]*gamma)
     tY = -Y * (tgamma * Z + gamma * tZ)
     return Y, tY
 

@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     X: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o [X[i,j] > 0]
 
@@ -59,6 +59,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(X)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -79,6 +80,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, X):
         dX = _backward_part(X, dY)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -96,7 +98,7 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     _check(X=X, tX=tX)
     # Y[i,j] = relu(X[i,j])
     Y = np.maximum(X, 0)
-    # tY[i,j] = where(0 < X[i,j], 1, 0)*tX[i,j]
+    # Tangent: tY[i,j] = where(0 < X[i,j], 1, 0)*tX[i,j]
     tY = np.where(X > 0, tX, 0)
     return Y, tY
 
@@ -110,7 +112,7 @@ def _forward_part(X: Any) -> Any:
 
 def _backward_part(X: Any, dY: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*where(0 < X[i,j], 1, 0)
+    # Lemma: dX[i,j] = dY[i,j]*where(0 < X[i,j], 1, 0)
     dX = np.positive(dY, out=dX)
     _fill(dX, (X > 0), 0)
     return dX

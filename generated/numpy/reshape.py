@@ -15,7 +15,7 @@ Shapes:
 
 Nothing is saved for the backward pass.
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ[b,e] = sum(f,g, dY[b,f,g]*delta(size(G)*f + g,e))
     dX[b,c,d] = dZ[b,size(D)*c + d]
@@ -76,9 +76,9 @@ def backward(dY: Any, saved: Saved) -> Array:
     """Return dX, the gradient with upstream dY."""
     F, G, E, C, D, B, dtype = saved
     dY = _upstream("dY", dY, (B, F, G), dtype)
-    # dZ[b,e] = sum(f,g, dY[b,f,g]*delta(size(G)*f + g,e))
+    # Lemma: dZ[b,e] = sum(f,g, dY[b,f,g]*delta(size(G)*f + g,e))
     dZ = _place(dY, 1, E, 0, G, 1)
-    # dX[b,c,d] = dZ[b,size(D)*c + d]
+    # Lemma: dX[b,c,d] = dZ[b,size(D)*c + d]
     dX = _read(dZ, {1: (0, (D, C), (1, D))}).copy()
     return dX
 
@@ -97,9 +97,9 @@ def jvp(X: Any, width: int, tX: Any) -> tuple[Array, Array]:
     Z = _place(X, 1, E, 0, D, 1)
     # Y[b,f,g] = Z[b,size(G)*f + g]
     Y = _read(Z, {1: (0, (G, F), (1, G))}).copy()
-    # tZ[b,e] = sum(c,d, delta(e,size(D)*c + d)*tX[b,c,d])
+    # Tangent: tZ[b,e] = sum(c,d, delta(e,size(D)*c + d)*tX[b,c,d])
     tZ = _place(tX, 1, E, 0, D, 1)
-    # tY[b,f,g] = tZ[b,size(G)*f + g]
+    # Tangent: tY[b,f,g] = tZ[b,size(G)*f + g]
     tY = _read(tZ, {1: (0, (G, F), (1, G))}).copy()
     return Y, tY
 

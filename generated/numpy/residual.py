@@ -17,7 +17,7 @@ Saved for the backward pass:
     W: for dX
     H: for dH
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dH = dY o [H[i,j] > 0]
     dX = dH W^T + dY
@@ -75,14 +75,14 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
     B = X.shape[0]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, N), X.dtype)
-    # dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
+    # Lemma: dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
     dH = np.where(H > 0, dY, 0)
-    # dX[i,k] = sum(j, dH[i,j]*W[k,j]) + dY[i,k]
+    # Lemma: dX[i,k] = sum(j, dH[i,j]*W[k,j]) + dY[i,k]
     dX = dH @ W.T
     dX += dY
-    # dW[k,j] = sum(i, dH[i,j]*X[i,k])
+    # Lemma: dW[k,j] = sum(i, dH[i,j]*X[i,k])
     dW = X.T @ dH
-    # db[j] = sum(i, dH[i,j])
+    # Lemma: db[j] = sum(i, dH[i,j])
     db = dH.sum(axis=0)
     return dX, dW, db
 
@@ -97,11 +97,11 @@ def jvp(X: Any, W: Any, b: Any, tX: Any, tW: Any, tb: Any) -> tuple[Array, Array
     # Y[i,j] = X[i,j] + relu(H[i,j])
     Y = np.maximum(H, 0)
     Y += X
-    # tH[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j]) + tb[j]
+    # Tangent: tH[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j]) + tb[j]
     tH = tX @ W
     tH += X @ tW
     tH += tb
-    # tY[i,j] = tX[i,j] + tH[i,j]*where(0 < H[i,j], 1, 0)
+    # Tangent: tY[i,j] = tX[i,j] + tH[i,j]*where(0 < H[i,j], 1, 0)
     tY = tX + np.where(H > 0, tH, 0)
     return Y, tY
 

@@ -19,7 +19,7 @@ Saved for the backward pass:
     v: for dg, dv and dX
     Y: for dv
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dg = (v + eps 1^T)^o(-1/2) (dY o X)
     dv = -((v + eps 1)^o(-1) o rowsum(dY o Y)) / 2
@@ -76,6 +76,7 @@ def forward(X: Any, g: Any, eps: Any) -> tuple[Array, Saved]:
     if _whole(N * C, X):
         v, Y = _forward_part(X, eps, g)
     else:
+        # In parts of N: each stays in the cache.
         v = np.empty((N,), X.dtype)
         Y = np.empty((N, C), X.dtype)
 
@@ -97,6 +98,7 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     if _whole(N * C, X):
         dg, dX = _backward_part(v, eps, dY, X, Y, g)
     else:
+        # In parts of N: each stays in the cache.
         dX = np.empty((N, C), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -122,9 +124,10 @@ def jvp(X: Any, g: Any, eps: Any, tX: Any, tg: Any) -> tuple[Array, Array]:
     rsqrt_v = 1 / np.sqrt(v + eps)
     Y = X * g
     Y *= rsqrt_v[:, None]
-    # tv[n] = 2/size(C)*sum(c, X[n,c]*tX[n,c])
+    # Tangent: tv[n] = 2/size(C)*sum(c, X[n,c]*tX[n,c])
     tv = 2 * np.vecdot(X, tX) / C
-    # tY[n,c] = 1/sqrt(v[n] + eps)*(X[n,c]*tg[c] + g[c]*tX[n,c] - (1/2)*tv[n]*Y[n,c]/sqrt(v[n] + eps))
+    # Tangent: tY[n,c] = 1/sqrt(v[n] + eps)*(X[n,c]*tg[c] + g[c]*tX[n,c] - (1/2)*tv[n]*Y[n,c]/sqrt(v[n] +
+    #     eps))
     tY = X * tg
     tY += g * tX
     tY -= 0.5 * tv[:, None] * Y * rsqrt_v[:, None]
@@ -148,14 +151,14 @@ def _backward_part(v: Any, eps: Any, dY: Any, X: Any, Y: Any, g: Any, dX: Any = 
     C = dY.shape[-1]
     N_block = v.shape[0]
     (space_1,) = _spaces(work, v, (N_block, C))
-    # dg[c] = sum(n, dY[n,c]*X[n,c]/sqrt(v[n] + eps))
+    # Lemma: dg[c] = sum(n, dY[n,c]*X[n,c]/sqrt(v[n] + eps))
     v_eps = v + eps
     rsqrt_v_eps = 1 / np.sqrt(v_eps)
     dY_X = np.multiply(dY, X, out=space_1)
     dg = rsqrt_v_eps @ dY_X
-    # dv[n] = -(1/2)/(v[n] + eps)*sum(c, dY[n,c]*Y[n,c])
+    # Lemma: dv[n] = -(1/2)/(v[n] + eps)*sum(c, dY[n,c]*Y[n,c])
     dv = -0.5 * np.vecdot(dY, Y) / v_eps
-    # dX[n,c] = 2*dv[n]*X[n,c]/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
+    # Lemma: dX[n,c] = 2*dv[n]*X[n,c]/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
     dv_X = np.multiply(X, dv[:, None] * 2 / C, out=dX)
     dY_g = np.multiply(dY, g, out=space_1)
     dY_g *= rsqrt_v_eps[:, None]

@@ -18,7 +18,7 @@ Saved for the backward pass:
     X: for dW
     Y: for dY_total, dE, db, dZ and dU
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
     dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
@@ -70,15 +70,15 @@ def forward(U: Any, b: Any, W: Any, X: Any) -> tuple[Array, Saved]:
     T = X.shape[1]
     N = X.shape[0]
     D = U.shape[0]
-    # Z[n,t,j] = sum(i, X[n,t,i]*W[i,j])
+    # Named sum: Z[n,t,j] = sum(i, X[n,t,i]*W[i,j])
     Z = X @ W
 
-    # Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
+    # Equation: Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
     def step_Y(t: int, Y_before: Array) -> tuple[Array, ...]:
         Z_t = Z[:, t]
-        # E[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
+        # Named sum: E[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
         E = Y_before @ U
-        # Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
+        # Equation: Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
         Y = Z_t + E
         Y += b
         np.tanh(Y, out=Y)
@@ -97,32 +97,32 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
     D = U.shape[0]
     I = W.shape[0]
     dY = _upstream("dY", dY, (N, T, D), U.dtype)
-    # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
+    # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
     Y_shifted = 1 - Y**2
 
     def step_dY_total_dE(t: int, dE_after: Array) -> tuple[Array, ...]:
         dY_t = dY[:, t]
         Y_shifted_t = Y_shifted[:, t]
-        # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
+        # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
         dY_total = dE_after @ U.T
         dY_total += dY_t
-        # dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
+        # Lemma: dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
         dE = dY_total * Y_shifted_t
         return dY_total, dE
 
     dY_total_dE_scan = _scan(step_dY_total_dE, T, (np.full((N, D), 0.0, U.dtype), np.full((N, D), 0.0, U.dtype)), ((1, 1),), backwards=True)
     dY_total = dY_total_dE_scan[0].transpose(1, 0, 2)
-    # dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
+    # Lemma: dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
     dE = dY_total_dE_scan[1].transpose(1, 0, 2)
-    # db[j] = sum(n,t, dY_total[n,t,j]*(1 - Y[n,t,j]^2))
+    # Lemma: db[j] = sum(n,t, dY_total[n,t,j]*(1 - Y[n,t,j]^2))
     db = (dY_total * Y_shifted).sum(axis=(0, 1))
-    # dZ[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
+    # Lemma: dZ[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
     dZ = np.multiply(Y_shifted, dY_total, out=Y_shifted)
-    # dU[l,j] = sum(n,t, dE[n,t,j]*Y[n,t - 1,l])
+    # Lemma: dU[l,j] = sum(n,t, dE[n,t,j]*Y[n,t - 1,l])
     dU = _read(Y, {1: (-1, (1, T))}).reshape(N * T, D).T @ dE.reshape(N * T, D)
-    # dX[n,t,i] = sum(j, dZ[n,t,j]*W[i,j])
+    # Lemma: dX[n,t,i] = sum(j, dZ[n,t,j]*W[i,j])
     dX = dZ @ W.T
-    # dW[i,j] = sum(n,t, dZ[n,t,j]*X[n,t,i])
+    # Lemma: dW[i,j] = sum(n,t, dZ[n,t,j]*X[n,t,i])
     dW = X.reshape(N * T, I).T @ dZ.reshape(N * T, D)
     return dU, db, dW, dX
 
@@ -134,15 +134,15 @@ def jvp(U: Any, b: Any, W: Any, X: Any, tU: Any, tb: Any, tW: Any, tX: Any) -> t
     T = X.shape[1]
     N = X.shape[0]
     D = U.shape[0]
-    # Z[n,t,j] = sum(i, X[n,t,i]*W[i,j])
+    # Named sum: Z[n,t,j] = sum(i, X[n,t,i]*W[i,j])
     Z = X @ W
 
-    # Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
+    # Equation: Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
     def step_Y(t: int, Y_before: Array) -> tuple[Array, ...]:
         Z_t = Z[:, t]
-        # E[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
+        # Named sum: E[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
         E = Y_before @ U
-        # Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
+        # Equation: Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
         Y = Z_t + E
         Y += b
         np.tanh(Y, out=Y)
@@ -150,10 +150,10 @@ def jvp(U: Any, b: Any, W: Any, X: Any, tU: Any, tb: Any, tW: Any, tX: Any) -> t
 
     Y_scan = _scan(step_Y, T, (np.full((N, D), 0.0, U.dtype),), ((0, -1),))
     Y = Y_scan[0].transpose(1, 0, 2).copy()
-    # tZ[n,t,j] = sum(i, W[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW[i,j])
+    # Tangent: tZ[n,t,j] = sum(i, W[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW[i,j])
     tZ = tX @ W
     tZ += X @ tW
-    # tY[n,t,j] = (1 - Y[n,t,j]^2)*(tZ[n,t,j] + tE[n,t,j] + tb[j])
+    # Tangent: tY[n,t,j] = (1 - Y[n,t,j]^2)*(tZ[n,t,j] + tE[n,t,j] + tb[j])
     Y_tU = _read(Y, {1: (-1, (1, T))}) @ tU
     Y_shifted = 1 - Y**2
 
@@ -161,10 +161,10 @@ def jvp(U: Any, b: Any, W: Any, X: Any, tU: Any, tb: Any, tW: Any, tX: Any) -> t
         Y_tU_t = Y_tU[:, t]
         tZ_t = tZ[:, t]
         Y_shifted_t = Y_shifted[:, t]
-        # tE[n,t,j] = sum(j', tY[n,t - 1,j']*U[j',j]) + sum(l, Y[n,t - 1,l]*tU[l,j])
+        # Tangent: tE[n,t,j] = sum(j', tY[n,t - 1,j']*U[j',j]) + sum(l, Y[n,t - 1,l]*tU[l,j])
         tE = tY_before @ U
         tE += Y_tU_t
-        # tY[n,t,j] = (1 - Y[n,t,j]^2)*(tZ[n,t,j] + tE[n,t,j] + tb[j])
+        # Tangent: tY[n,t,j] = (1 - Y[n,t,j]^2)*(tZ[n,t,j] + tE[n,t,j] + tb[j])
         tY = tZ_t + tE
         tY += tb
         tY *= Y_shifted_t

@@ -20,7 +20,7 @@ Saved for the backward pass:
     U: for dH
     Y: for db, dZ and dE
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     db = 1^T (dY o (1 - Y^o2))
     dZ = dY o (1 - Y^o2)
@@ -72,11 +72,11 @@ def forward(X: Any, H: Any, b: Any, W: Any, U: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
     X, H, b, W, U = _real(X=X, H=H, b=b, W=W, U=U)
     _check(X=X, H=H, b=b, W=W, U=U)
-    # Z[i,j] = sum(k, X[i,k]*W[k,j])
+    # Named sum: Z[i,j] = sum(k, X[i,k]*W[k,j])
     Z = X @ W
-    # E[i,j] = sum(l, H[i,l]*U[l,j])
+    # Named sum: E[i,j] = sum(l, H[i,l]*U[l,j])
     E = H @ U
-    # Y[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
+    # Equation: Y[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
     Y = np.add(Z, E, out=Z)
     Y += b
     np.tanh(Y, out=Y)
@@ -89,20 +89,20 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array]:
     B = X.shape[0]
     D = H.shape[-1]
     dY = _upstream("dY", dY, (B, D), X.dtype)
-    # db[j] = sum(i, dY[i,j]*(1 - Y[i,j]^2))
+    # Lemma: db[j] = sum(i, dY[i,j]*(1 - Y[i,j]^2))
     Y_shifted = 1 - Y**2
     db = (dY * Y_shifted).sum(axis=0)
-    # dZ[i,j] = dY[i,j]*(1 - Y[i,j]^2)
+    # Lemma: dZ[i,j] = dY[i,j]*(1 - Y[i,j]^2)
     dZ = dY * Y_shifted
-    # dE[i,j] = dY[i,j]*(1 - Y[i,j]^2)
+    # Lemma: dE[i,j] = dY[i,j]*(1 - Y[i,j]^2)
     dE = np.multiply(Y_shifted, dY, out=Y_shifted)
-    # dH[i,l] = sum(j, dE[i,j]*U[l,j])
+    # Lemma: dH[i,l] = sum(j, dE[i,j]*U[l,j])
     dH = dE @ U.T
-    # dU[l,j] = sum(i, dE[i,j]*H[i,l])
+    # Lemma: dU[l,j] = sum(i, dE[i,j]*H[i,l])
     dU = H.T @ dE
-    # dX[i,k] = sum(j, dZ[i,j]*W[k,j])
+    # Lemma: dX[i,k] = sum(j, dZ[i,j]*W[k,j])
     dX = dZ @ W.T
-    # dW[k,j] = sum(i, dZ[i,j]*X[i,k])
+    # Lemma: dW[k,j] = sum(i, dZ[i,j]*X[i,k])
     dW = X.T @ dZ
     return dX, dH, db, dW, dU
 
@@ -111,21 +111,21 @@ def jvp(X: Any, H: Any, b: Any, W: Any, U: Any, tX: Any, tH: Any, tb: Any, tW: A
     """Return (Y, tY): the value and its derivative along (tX, tH, tb, tW, tU)."""
     X, H, b, W, U, tX, tH, tb, tW, tU = _real(X=X, H=H, b=b, W=W, U=U, tX=tX, tH=tH, tb=tb, tW=tW, tU=tU)
     _check(X=X, H=H, b=b, W=W, U=U, tX=tX, tH=tH, tb=tb, tW=tW, tU=tU)
-    # Z[i,j] = sum(k, X[i,k]*W[k,j])
+    # Named sum: Z[i,j] = sum(k, X[i,k]*W[k,j])
     Z = X @ W
-    # E[i,j] = sum(l, H[i,l]*U[l,j])
+    # Named sum: E[i,j] = sum(l, H[i,l]*U[l,j])
     E = H @ U
-    # Y[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
+    # Equation: Y[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
     Y = np.add(Z, E, out=Z)
     Y += b
     np.tanh(Y, out=Y)
-    # tZ[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
+    # Tangent: tZ[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
     tZ = tX @ W
     tZ += X @ tW
-    # tE[i,j] = sum(l, U[l,j]*tH[i,l]) + sum(l, H[i,l]*tU[l,j])
+    # Tangent: tE[i,j] = sum(l, U[l,j]*tH[i,l]) + sum(l, H[i,l]*tU[l,j])
     tE = tH @ U
     tE += H @ tU
-    # tY[i,j] = (1 - Y[i,j]^2)*(tZ[i,j] + tE[i,j] + tb[j])
+    # Tangent: tY[i,j] = (1 - Y[i,j]^2)*(tZ[i,j] + tE[i,j] + tb[j])
     tY = np.add(tZ, tE, out=tZ)
     tY += tb
     tY *= 1 - Y**2

@@ -30,7 +30,7 @@ Saved for the backward pass:
     H_2: for dA, dG, db and dU
     H_3: for dH, dZ_1 and db
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dH = dH_3 o (1 - H_3^o2)
     dZ_1 = dH_3 o (1 - H_3^o2)
@@ -101,27 +101,27 @@ def forward(X_1: Any, H_0: Any, b: Any, W: Any, U: Any, X_2: Any, X_3: Any) -> t
     """Return ((H_1, H_2, H_3), saved)."""
     X_1, H_0, b, W, U, X_2, X_3 = _real(X_1=X_1, H_0=H_0, b=b, W=W, U=U, X_2=X_2, X_3=X_3)
     _check(X_1=X_1, H_0=H_0, b=b, W=W, U=U, X_2=X_2, X_3=X_3)
-    # Z[i,j] = sum(k, X_1[i,k]*W[k,j])
+    # Named sum: Z[i,j] = sum(k, X_1[i,k]*W[k,j])
     Z = X_1 @ W
-    # E[i,j] = sum(l, H_0[i,l]*U[l,j])
+    # Named sum: E[i,j] = sum(l, H_0[i,l]*U[l,j])
     E = H_0 @ U
-    # H_1[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
+    # Equation: H_1[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
     H_1 = np.add(Z, E, out=Z)
     H_1 += b
     np.tanh(H_1, out=H_1)
-    # A[i,j] = sum(k, X_2[i,k]*W[k,j])
+    # Named sum: A[i,j] = sum(k, X_2[i,k]*W[k,j])
     A = X_2 @ W
-    # G[i,j] = sum(l, H_1[i,l]*U[l,j])
+    # Named sum: G[i,j] = sum(l, H_1[i,l]*U[l,j])
     G = H_1 @ U
-    # H_2[i,j] = tanh(A[i,j] + G[i,j] + b[j])
+    # Equation: H_2[i,j] = tanh(A[i,j] + G[i,j] + b[j])
     H_2 = np.add(A, G, out=A)
     H_2 += b
     np.tanh(H_2, out=H_2)
-    # H[i,j] = sum(k, X_3[i,k]*W[k,j])
+    # Named sum: H[i,j] = sum(k, X_3[i,k]*W[k,j])
     H = X_3 @ W
-    # Z_1[i,j] = sum(l, H_2[i,l]*U[l,j])
+    # Named sum: Z_1[i,j] = sum(l, H_2[i,l]*U[l,j])
     Z_1 = H_2 @ U
-    # H_3[i,j] = tanh(H[i,j] + Z_1[i,j] + b[j])
+    # Equation: H_3[i,j] = tanh(H[i,j] + Z_1[i,j] + b[j])
     H_3 = np.add(H, Z_1, out=H)
     H_3 += b
     np.tanh(H_3, out=H_3)
@@ -136,43 +136,43 @@ def backward(dH_1: Any, dH_2: Any, dH_3: Any, saved: Saved) -> tuple[Array, Arra
     dH_1 = _upstream("dH_1", dH_1, (B, D), X_1.dtype)
     dH_2 = _upstream("dH_2", dH_2, (B, D), X_1.dtype)
     dH_3 = _upstream("dH_3", dH_3, (B, D), X_1.dtype)
-    # dH[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
+    # Lemma: dH[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
     H_3_shifted = 1 - H_3**2
     dH = dH_3 * H_3_shifted
-    # dZ_1[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
+    # Lemma: dZ_1[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
     dZ_1 = dH_3 * H_3_shifted
-    # dH_2_total[i,j] = dH_2[i,j] + sum(j', dZ_1[i,j']*U[j,j'])
+    # Lemma: dH_2_total[i,j] = dH_2[i,j] + sum(j', dZ_1[i,j']*U[j,j'])
     dH_2_total = dZ_1 @ U.T
     dH_2_total += dH_2
-    # dX_3[i,k] = sum(j, dH[i,j]*W[k,j])
+    # Lemma: dX_3[i,k] = sum(j, dH[i,j]*W[k,j])
     dX_3 = dH @ W.T
-    # dA[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
+    # Lemma: dA[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
     H_2_shifted = 1 - H_2**2
     dA = dH_2_total * H_2_shifted
-    # dG[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
+    # Lemma: dG[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
     dG = dH_2_total * H_2_shifted
-    # dH_1_total[i,j] = dH_1[i,j] + sum(j', dG[i,j']*U[j,j'])
+    # Lemma: dH_1_total[i,j] = dH_1[i,j] + sum(j', dG[i,j']*U[j,j'])
     dH_1_total = dG @ U.T
     dH_1_total += dH_1
-    # dX_2[i,k] = sum(j, dA[i,j]*W[k,j])
+    # Lemma: dX_2[i,k] = sum(j, dA[i,j]*W[k,j])
     dX_2 = dA @ W.T
-    # db[j] = sum(i, dH_1_total[i,j]*(1 - H_1[i,j]^2)) + sum(i, dH_2_total[i,j]*(1 - H_2[i,j]^2)) + sum(i,
-    #     dH_3[i,j]*(1 - H_3[i,j]^2))
+    # Lemma: db[j] = sum(i, dH_1_total[i,j]*(1 - H_1[i,j]^2)) + sum(i, dH_2_total[i,j]*(1 - H_2[i,j]^2)) +
+    #     sum(i, dH_3[i,j]*(1 - H_3[i,j]^2))
     H_1_shifted = 1 - H_1**2
     db = (dH_1_total * H_1_shifted).sum(axis=0) + (dH_2_total * H_2_shifted).sum(axis=0) + (dH_3 * H_3_shifted).sum(axis=0)
-    # dZ[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
+    # Lemma: dZ[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
     dZ = dH_1_total * H_1_shifted
-    # dE[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
+    # Lemma: dE[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
     dE = np.multiply(dH_1_total, H_1_shifted, out=dH_1_total)
-    # dH_0[i,l] = sum(j, dE[i,j]*U[l,j])
+    # Lemma: dH_0[i,l] = sum(j, dE[i,j]*U[l,j])
     dH_0 = dE @ U.T
-    # dU[l,j] = sum(i, dE[i,j]*H_0[i,l]) + sum(i, dG[i,j]*H_1[i,l]) + sum(i, dZ_1[i,j]*H_2[i,l])
+    # Lemma: dU[l,j] = sum(i, dE[i,j]*H_0[i,l]) + sum(i, dG[i,j]*H_1[i,l]) + sum(i, dZ_1[i,j]*H_2[i,l])
     dU = H_0.T @ dE
     dU += H_1.T @ dG
     dU += H_2.T @ dZ_1
-    # dX_1[i,k] = sum(j, dZ[i,j]*W[k,j])
+    # Lemma: dX_1[i,k] = sum(j, dZ[i,j]*W[k,j])
     dX_1 = dZ @ W.T
-    # dW[k,j] = sum(i, dZ[i,j]*X_1[i,k]) + sum(i, dA[i,j]*X_2[i,k]) + sum(i, dH[i,j]*X_3[i,k])
+    # Lemma: dW[k,j] = sum(i, dZ[i,j]*X_1[i,k]) + sum(i, dA[i,j]*X_2[i,k]) + sum(i, dH[i,j]*X_3[i,k])
     dW = X_1.T @ dZ
     dW += X_2.T @ dA
     dW += X_3.T @ dH
@@ -187,57 +187,57 @@ def jvp(
         X_1=X_1, H_0=H_0, b=b, W=W, U=U, X_2=X_2, X_3=X_3, tX_1=tX_1, tH_0=tH_0, tb=tb, tW=tW, tU=tU, tX_2=tX_2, tX_3=tX_3
     )
     _check(X_1=X_1, H_0=H_0, b=b, W=W, U=U, X_2=X_2, X_3=X_3, tX_1=tX_1, tH_0=tH_0, tb=tb, tW=tW, tU=tU, tX_2=tX_2, tX_3=tX_3)
-    # Z[i,j] = sum(k, X_1[i,k]*W[k,j])
+    # Named sum: Z[i,j] = sum(k, X_1[i,k]*W[k,j])
     Z = X_1 @ W
-    # E[i,j] = sum(l, H_0[i,l]*U[l,j])
+    # Named sum: E[i,j] = sum(l, H_0[i,l]*U[l,j])
     E = H_0 @ U
-    # H_1[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
+    # Equation: H_1[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
     H_1 = np.add(Z, E, out=Z)
     H_1 += b
     np.tanh(H_1, out=H_1)
-    # A[i,j] = sum(k, X_2[i,k]*W[k,j])
+    # Named sum: A[i,j] = sum(k, X_2[i,k]*W[k,j])
     A = X_2 @ W
-    # G[i,j] = sum(l, H_1[i,l]*U[l,j])
+    # Named sum: G[i,j] = sum(l, H_1[i,l]*U[l,j])
     G = H_1 @ U
-    # H_2[i,j] = tanh(A[i,j] + G[i,j] + b[j])
+    # Equation: H_2[i,j] = tanh(A[i,j] + G[i,j] + b[j])
     H_2 = np.add(A, G, out=A)
     H_2 += b
     np.tanh(H_2, out=H_2)
-    # H[i,j] = sum(k, X_3[i,k]*W[k,j])
+    # Named sum: H[i,j] = sum(k, X_3[i,k]*W[k,j])
     H = X_3 @ W
-    # Z_1[i,j] = sum(l, H_2[i,l]*U[l,j])
+    # Named sum: Z_1[i,j] = sum(l, H_2[i,l]*U[l,j])
     Z_1 = H_2 @ U
-    # H_3[i,j] = tanh(H[i,j] + Z_1[i,j] + b[j])
+    # Equation: H_3[i,j] = tanh(H[i,j] + Z_1[i,j] + b[j])
     H_3 = np.add(H, Z_1, out=H)
     H_3 += b
     np.tanh(H_3, out=H_3)
-    # tZ[i,j] = sum(k, W[k,j]*tX_1[i,k]) + sum(k, X_1[i,k]*tW[k,j])
+    # Tangent: tZ[i,j] = sum(k, W[k,j]*tX_1[i,k]) + sum(k, X_1[i,k]*tW[k,j])
     tZ = tX_1 @ W
     tZ += X_1 @ tW
-    # tE[i,j] = sum(l, U[l,j]*tH_0[i,l]) + sum(l, H_0[i,l]*tU[l,j])
+    # Tangent: tE[i,j] = sum(l, U[l,j]*tH_0[i,l]) + sum(l, H_0[i,l]*tU[l,j])
     tE = tH_0 @ U
     tE += H_0 @ tU
-    # tH_1[i,j] = (1 - H_1[i,j]^2)*(tZ[i,j] + tE[i,j] + tb[j])
+    # Tangent: tH_1[i,j] = (1 - H_1[i,j]^2)*(tZ[i,j] + tE[i,j] + tb[j])
     tH_1 = np.add(tZ, tE, out=tZ)
     tH_1 += tb
     tH_1 *= 1 - H_1**2
-    # tA[i,j] = sum(k, W[k,j]*tX_2[i,k]) + sum(k, X_2[i,k]*tW[k,j])
+    # Tangent: tA[i,j] = sum(k, W[k,j]*tX_2[i,k]) + sum(k, X_2[i,k]*tW[k,j])
     tA = tX_2 @ W
     tA += X_2 @ tW
-    # tG[i,j] = sum(j', tH_1[i,j']*U[j',j]) + sum(l, H_1[i,l]*tU[l,j])
+    # Tangent: tG[i,j] = sum(j', tH_1[i,j']*U[j',j]) + sum(l, H_1[i,l]*tU[l,j])
     tG = tH_1 @ U
     tG += H_1 @ tU
-    # tH_2[i,j] = (1 - H_2[i,j]^2)*(tA[i,j] + tG[i,j] + tb[j])
+    # Tangent: tH_2[i,j] = (1 - H_2[i,j]^2)*(tA[i,j] + tG[i,j] + tb[j])
     tH_2 = np.add(tA, tG, out=tA)
     tH_2 += tb
     tH_2 *= 1 - H_2**2
-    # tH[i,j] = sum(k, W[k,j]*tX_3[i,k]) + sum(k, X_3[i,k]*tW[k,j])
+    # Tangent: tH[i,j] = sum(k, W[k,j]*tX_3[i,k]) + sum(k, X_3[i,k]*tW[k,j])
     tH = tX_3 @ W
     tH += X_3 @ tW
-    # tZ_1[i,j] = sum(j', tH_2[i,j']*U[j',j]) + sum(l, H_2[i,l]*tU[l,j])
+    # Tangent: tZ_1[i,j] = sum(j', tH_2[i,j']*U[j',j]) + sum(l, H_2[i,l]*tU[l,j])
     tZ_1 = tH_2 @ U
     tZ_1 += H_2 @ tU
-    # tH_3[i,j] = (1 - H_3[i,j]^2)*(tH[i,j] + tZ_1[i,j] + tb[j])
+    # Tangent: tH_3[i,j] = (1 - H_3[i,j]^2)*(tH[i,j] + tZ_1[i,j] + tb[j])
     tH_3 = np.add(tH, tZ_1, out=tH)
     tH_3 += tb
     tH_3 *= 1 - H_3**2

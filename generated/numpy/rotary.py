@@ -17,7 +17,7 @@ Saved for the backward pass:
 
     A: for dX_even and dX_odd
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX_even[b,n,f] = dY_even[b,n,f]*cos(A[n,f]) + dY_odd[b,n,f]*sin(A[n,f])
     dX_odd[b,n,f] = dY_odd[b,n,f]*cos(A[n,f]) - dY_even[b,n,f]*sin(A[n,f])
@@ -72,6 +72,7 @@ def forward(X_even: Any, X_odd: Any, w: Any) -> tuple[tuple[Array, Array], Saved
     if _whole(N * B * F, X_even):
         A, Y_even, Y_odd = _forward_part(np.arange(N), w, X_even, X_odd)
     else:
+        # In parts of N: each stays in the cache.
         A = np.empty((N, F), X_even.dtype)
         Y_even = np.empty((B, N, F), X_even.dtype)
         Y_odd = np.empty((B, N, F), X_even.dtype)
@@ -96,6 +97,7 @@ def backward(dY_even: Any, dY_odd: Any, saved: Saved) -> tuple[Array, Array]:
     if _whole(B * N * F, A):
         dX_even, dX_odd = _backward_part(A, dY_even, dY_odd)
     else:
+        # In parts of B and N: each stays in the cache.
         dX_even = np.empty((B, N, F), A.dtype)
         dX_odd = np.empty((B, N, F), A.dtype)
 
@@ -124,10 +126,10 @@ def jvp(X_even: Any, X_odd: Any, w: Any, tX_even: Any, tX_odd: Any) -> tuple[tup
     # Y_odd[b,n,f] = sin(A[n,f])*X_even[b,n,f] + cos(A[n,f])*X_odd[b,n,f]
     Y_odd = X_even * sin_A
     Y_odd += cos_A * X_odd
-    # tY_even[b,n,f] = cos(A[n,f])*tX_even[b,n,f] - sin(A[n,f])*tX_odd[b,n,f]
+    # Tangent: tY_even[b,n,f] = cos(A[n,f])*tX_even[b,n,f] - sin(A[n,f])*tX_odd[b,n,f]
     tY_even = tX_even * cos_A
     tY_even -= sin_A * tX_odd
-    # tY_odd[b,n,f] = sin(A[n,f])*tX_even[b,n,f] + cos(A[n,f])*tX_odd[b,n,f]
+    # Tangent: tY_odd[b,n,f] = sin(A[n,f])*tX_even[b,n,f] + cos(A[n,f])*tX_odd[b,n,f]
     tY_odd = tX_even * sin_A
     tY_odd += cos_A * tX_odd
     return (Y_even, Y_odd), (tY_even, tY_odd)
@@ -159,13 +161,13 @@ def _backward_part(A: Any, dY_even: Any, dY_odd: Any, dX_even: Any = None, dX_od
     F = A.shape[-1]
     B_block = dY_even.shape[0]
     space_1, space_2, space_3 = _spaces(work, A, (N_block, F), (N_block, F), (B_block, N_block, F))
-    # dX_even[b,n,f] = dY_even[b,n,f]*cos(A[n,f]) + dY_odd[b,n,f]*sin(A[n,f])
+    # Lemma: dX_even[b,n,f] = dY_even[b,n,f]*cos(A[n,f]) + dY_odd[b,n,f]*sin(A[n,f])
     cos_A = np.cos(A, out=space_1)
     dY_even_cos_A = np.multiply(dY_even, cos_A, out=dX_even)
     sin_A = np.sin(A, out=space_2)
     dY_odd_sin_A = np.multiply(dY_odd, sin_A, out=space_3)
     dX_even = np.add(dY_even_cos_A, dY_odd_sin_A, out=dY_even_cos_A)
-    # dX_odd[b,n,f] = dY_odd[b,n,f]*cos(A[n,f]) - dY_even[b,n,f]*sin(A[n,f])
+    # Lemma: dX_odd[b,n,f] = dY_odd[b,n,f]*cos(A[n,f]) - dY_even[b,n,f]*sin(A[n,f])
     dY_odd_cos_A = np.multiply(dY_odd, cos_A, out=dX_odd)
     dX_odd = np.subtract(dY_odd_cos_A, dY_even * sin_A, out=dY_odd_cos_A)
     return dX_even, dX_odd

@@ -18,7 +18,7 @@ Saved for the backward pass:
     eps: for dX and dY
     Z: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = (dR o [Z[i] > 0] o [sqrt(Z[i]) != 0] o Z^o(-1/2)) / 2
     dX = 2 ((dZ 1^T) o (X - Y + eps 1))
@@ -74,6 +74,7 @@ def forward(X: Any, Y: Any, eps: Any) -> tuple[Array, Saved]:
     if _whole(N * K, X):
         Z, R = _forward_part(Y, X, eps)
     else:
+        # In parts of N: each stays in the cache.
         Z = np.empty((N,), X.dtype)
         R = np.empty((N,), X.dtype)
 
@@ -96,6 +97,7 @@ def backward(dR: Any, saved: Saved) -> tuple[Array, Array]:
     if _whole(N * K, X):
         dX, dY = _backward_part(Z, dR, Y, X, eps)
     else:
+        # In parts of N: each stays in the cache.
         dX = np.empty((N, K), X.dtype)
         dY = np.empty((N, K), X.dtype)
 
@@ -121,9 +123,10 @@ def jvp(X: Any, Y: Any, eps: Any, tX: Any, tY: Any) -> tuple[Array, Array]:
         sqrt_Z = np.sqrt(Z)
     # R[i] = where(0 < Z[i], 1, 0)*sqrt(Z[i])
     R = np.where(less_Z, sqrt_Z, 0)
-    # tZ[i] = 2*(sum(k, (X[i,k] - Y[i,k] + eps)*tX[i,k]) - sum(k, (X[i,k] - Y[i,k] + eps)*tY[i,k]))
+    # Tangent: tZ[i] = 2*(sum(k, (X[i,k] - Y[i,k] + eps)*tX[i,k]) - sum(k, (X[i,k] - Y[i,k] +
+    #     eps)*tY[i,k]))
     tZ = 2 * (np.vecdot(X_Y, tX) - np.vecdot(X_Y, tY))
-    # tR[i] = 1/2*tZ[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
+    # Tangent: tR[i] = 1/2*tZ[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         tR = 0.5 * np.where(less_Z & (sqrt_Z != 0), tZ / np.sqrt(Z), 0)
     return R, tR
@@ -146,14 +149,14 @@ def _forward_part(Y: Any, X: Any, eps: Any, work: Any = None) -> Any:
 
 def _backward_part(Z: Any, dR: Any, Y: Any, X: Any, eps: Any, dY: Any = None, dX: Any = None) -> Any:
     """One part along N, or the whole: dX, dY."""
-    # dZ[i] = 1/2*dR[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
+    # Lemma: dZ[i] = 1/2*dR[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         dZ = 0.5 * np.where((Z > 0) & (np.sqrt(Z) != 0), dR / np.sqrt(Z), 0)
-    # dX[i,k] = 2*dZ[i]*(X[i,k] - Y[i,k] + eps)
+    # Lemma: dX[i,k] = 2*dZ[i]*(X[i,k] - Y[i,k] + eps)
     X_Y = np.subtract(X, Y, out=dY)
     X_Y += eps
     dX = np.multiply(X_Y, dZ[:, None] * 2, out=dX)
-    # dY[i,k] = -2*dZ[i]*(X[i,k] - Y[i,k] + eps)
+    # Lemma: dY[i,k] = -2*dZ[i]*(X[i,k] - Y[i,k] + eps)
     dY = -2 * dZ[:, None] * X_Y
     return dX, dY
 

@@ -20,7 +20,7 @@ Saved for the backward pass:
     p: for dZ, dX and dY
     Z: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = (dR o [Z[i] > 0] o pow(Z, (1/p - 1) 1)) / p
     dX = p ((dZ 1^T) o pow(abs(X - Y + eps 1), (p - 1) 1) o sign(X - Y + eps 1))
@@ -78,6 +78,7 @@ def forward(X: Any, Y: Any, eps: Any, p: Any) -> tuple[Array, Saved]:
     if _whole(N * K, X):
         Z, R = _forward_part(Y, X, eps, p)
     else:
+        # In parts of N: each stays in the cache.
         Z = np.empty((N,), X.dtype)
         R = np.empty((N,), X.dtype)
 
@@ -99,6 +100,7 @@ def backward(dR: Any, saved: Saved) -> tuple[Array, Array]:
     if _whole(N * K, X):
         dX, dY = _backward_part(Z, p, dR, Y, X, eps)
     else:
+        # In parts of N: each stays in the cache.
         dX = np.empty((N, K), X.dtype)
         dY = np.empty((N, K), X.dtype)
 
@@ -125,12 +127,13 @@ def jvp(X: Any, Y: Any, eps: Any, p: Any, tX: Any, tY: Any) -> tuple[Array, Arra
     # R[i] = where(0 < Z[i], 1, 0)*pow(Z[i], 1/p)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         R = np.where(less_Z, np.power(Z, 1 / p), 0)
-    # tZ[i] = p*(sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)*tX[i,k]) -
-    #     sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)*tY[i,k]))
+    # Tangent: tZ[i] = p*(sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] +
+    #     eps)*tX[i,k]) - sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] +
+    #     eps)*tY[i,k]))
     abs_X_Y_X_Y = np.power(abs_X_Y, p - 1)
     abs_X_Y_X_Y *= np.sign(X_Y)
     tZ = p * (np.vecdot(tX, abs_X_Y_X_Y) - np.vecdot(tY, abs_X_Y_X_Y))
-    # tR[i] = tZ[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
+    # Tangent: tR[i] = tZ[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         tR = np.where(less_Z, tZ * np.power(Z, 1 / p - 1) / p, 0)
     return R, tR
@@ -152,17 +155,17 @@ def _backward_part(Z: Any, p: Any, dR: Any, Y: Any, X: Any, eps: Any, dX: Any = 
     N_block = Z.shape[0]
     K = Y.shape[-1]
     (space_1,) = _spaces(work, Z, (N_block, K))
-    # dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
+    # Lemma: dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         dZ = np.where(Z > 0, dR * np.power(Z, 1 / p - 1) / p, 0)
-    # dX[i,k] = dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
+    # Lemma: dX[i,k] = dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
     X_Y = np.subtract(X, Y, out=space_1)
     X_Y += eps
     pow_X_Y = np.power(np.abs(X_Y), p - 1)
     sign_X_Y = np.sign(X_Y, out=X_Y)
     dX = np.multiply(pow_X_Y, dZ[:, None] * p, out=dX)
     dX *= sign_X_Y
-    # dY[i,k] = -dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
+    # Lemma: dY[i,k] = -dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
     dY = -p * dZ[:, None] * pow_X_Y * sign_X_Y
     return dX, dY
 

@@ -13,7 +13,7 @@ Saved for the backward pass:
     X: for dX
     R: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = (dR 1^T) o ([R[n] != 0] 1^T) o (R^o(-1) 1^T) o X
 
@@ -56,9 +56,9 @@ def forward(X: Any) -> tuple[Array, Saved]:
     """Return (R, saved)."""
     (X,) = _real(X=X)
     _check(X=X)
-    # Z[n] = sum(k, X[n,k]^2)
+    # Named sum: Z[n] = sum(k, X[n,k]^2)
     Z = np.vecdot(X, X)
-    # R[n] = sqrt(Z[n])
+    # Equation: R[n] = sqrt(Z[n])
     R = np.sqrt(Z)
     return R, Saved(X, R)
 
@@ -72,6 +72,7 @@ def backward(dR: Any, saved: Saved) -> Array:
     if _whole(N * K, X):
         dX = _backward_part(R, dR, X)
     else:
+        # In parts of N: each stays in the cache.
         dX = np.empty((N, K), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -87,11 +88,11 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     """Return (R, tR): the value and its derivative along tX."""
     X, tX = _real(X=X, tX=tX)
     _check(X=X, tX=tX)
-    # Z[n] = sum(k, X[n,k]^2)
+    # Named sum: Z[n] = sum(k, X[n,k]^2)
     Z = np.vecdot(X, X)
-    # R[n] = sqrt(Z[n])
+    # Equation: R[n] = sqrt(Z[n])
     R = np.sqrt(Z)
-    # tR[n] = where(R[n] != 0, 1, 0)/R[n]*sum(k, X[n,k]*tX[n,k])
+    # Tangent: tR[n] = where(R[n] != 0, 1, 0)/R[n]*sum(k, X[n,k]*tX[n,k])
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         tR = np.where(R != 0, np.vecdot(X, tX) / R, 0)
     return R, tR
@@ -101,7 +102,7 @@ def _backward_part(R: Any, dR: Any, X: Any, dX: Any = None) -> Any:
     """One part along N, or the whole: dX."""
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         dR_R = np.multiply(X, dR[:, None] / R[:, None], out=dX)
-    # dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
+    # Lemma: dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
     dX = dR_R
     _fill(dX, (R != 0)[:, None], 0)
     return dX

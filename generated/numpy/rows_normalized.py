@@ -23,7 +23,7 @@ Saved for the backward pass:
     M: for dM and dX
     Y: for dM
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dM = -M^o(-1) o rowsum(dY o Y)
     dR = dM o [eps <= R[n]]
@@ -82,6 +82,7 @@ def forward(X: Any, p: Any, eps: Any) -> tuple[Array, Saved]:
     if _whole(N * K, X):
         S, R, M, Y = _forward_part(X, p, eps)
     else:
+        # In parts of N: each stays in the cache.
         S = np.empty((N,), X.dtype)
         R = np.empty((N,), X.dtype)
         M = np.empty((N,), X.dtype)
@@ -105,6 +106,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(N * K, X):
         dX = _backward_part(M, dY, Y, eps, R, S, p, X)
     else:
+        # In parts of N: each stays in the cache.
         dX = np.empty((N, K), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -132,14 +134,14 @@ def jvp(X: Any, p: Any, eps: Any, tX: Any) -> tuple[Array, Array]:
     M = np.where(R < eps, eps, R)
     # Y[n,k] = X[n,k]/M[n]
     Y = X / M[:, None]
-    # tS[n] = p*sum(k, pow(abs(X[n,k]), p - 1)*sign(X[n,k])*tX[n,k])
+    # Tangent: tS[n] = p*sum(k, pow(abs(X[n,k]), p - 1)*sign(X[n,k])*tX[n,k])
     tS = p * np.vecdot(tX, np.power(abs_X, p - 1) * np.sign(X))
-    # tR[n] = tS[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
+    # Tangent: tR[n] = tS[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         tR = np.where(less_S, tS * np.power(S, 1 / p - 1) / p, 0)
-    # tM[n] = tR[n]*where(eps <= R[n], 1, 0)
+    # Tangent: tM[n] = tR[n]*where(eps <= R[n], 1, 0)
     tM = np.where(eps <= R, tR, 0)
-    # tY[n,k] = 1/M[n]*(tX[n,k] - tM[n]*Y[n,k])
+    # Tangent: tY[n,k] = 1/M[n]*(tX[n,k] - tM[n]*Y[n,k])
     tY = Y * tM[:, None]
     np.subtract(tX, tY, out=tY)
     tY /= M[:, None]
@@ -166,14 +168,14 @@ def _backward_part(M: Any, dY: Any, Y: Any, eps: Any, R: Any, S: Any, p: Any, X:
     N_block = M.shape[0]
     K = dY.shape[-1]
     (space_1,) = _spaces(work, M, (N_block, K))
-    # dM[n] = -1/M[n]*sum(k, dY[n,k]*Y[n,k])
+    # Lemma: dM[n] = -1/M[n]*sum(k, dY[n,k]*Y[n,k])
     dM = -np.vecdot(dY, Y) / M
-    # dR[n] = dM[n]*where(eps <= R[n], 1, 0)
+    # Lemma: dR[n] = dM[n]*where(eps <= R[n], 1, 0)
     dR = np.where(eps <= R, dM, 0)
-    # dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
+    # Lemma: dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         dS = np.where(S > 0, dR * np.power(S, 1 / p - 1) / p, 0)
-    # dX[n,k] = dS[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dY[n,k]/M[n]
+    # Lemma: dX[n,k] = dS[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dY[n,k]/M[n]
     dS_p = np.power(np.abs(X), p - 1)
     dS_p *= dS[:, None] * p
     dS_p *= np.sign(X)

@@ -17,7 +17,7 @@ Saved for the backward pass:
     alpha: for dG
     lam: for dtheta
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dtheta = (1 - lam) dtheta_new
     dalpha = -rowsum(dtheta_new o G)
@@ -70,11 +70,11 @@ def backward(dtheta_new: Any, saved: Saved) -> tuple[Array, Array, Array]:
     G, alpha, lam = saved
     P = G.shape[0]
     dtheta_new = _upstream("dtheta_new", dtheta_new, (P,), G.dtype)
-    # dtheta[p] = dtheta_new[p]*(1 - lam)
+    # Lemma: dtheta[p] = dtheta_new[p]*(1 - lam)
     dtheta = (1 - lam) * dtheta_new
-    # dalpha = -sum(p, dtheta_new[p]*G[p])
+    # Lemma: dalpha = -sum(p, dtheta_new[p]*G[p])
     dalpha = -dtheta_new @ G
-    # dG[p] = -dtheta_new[p]*alpha
+    # Lemma: dG[p] = -dtheta_new[p]*alpha
     dG = -alpha * dtheta_new
     return dtheta, dG, dalpha
 
@@ -86,7 +86,7 @@ def jvp(theta: Any, G: Any, alpha: Any, lam: Any, ttheta: Any, tG: Any, talpha: 
     # theta_new[p] = (1 - lam)*theta[p] - alpha*G[p]
     lam_shifted = 1 - lam
     theta_new = lam_shifted * theta - alpha * G
-    # ttheta_new[p] = (1 - lam)*ttheta[p] - G[p]*talpha - alpha*tG[p]
+    # Tangent: ttheta_new[p] = (1 - lam)*ttheta[p] - G[p]*talpha - alpha*tG[p]
     ttheta_new = lam_shifted * ttheta - talpha * G - alpha * tG
     return theta_new, ttheta_new
 

@@ -18,7 +18,7 @@ Saved for the backward pass:
     weight_decay: for dtheta
     D: for dlr
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dlr = -rowsum(dtheta_new o D)
     dD = -lr dtheta_new
@@ -74,13 +74,13 @@ def backward(dtheta_new: Any, saved: Saved) -> tuple[Array, Array, Array]:
     lr, weight_decay, D = saved
     P = D.shape[0]
     dtheta_new = _upstream("dtheta_new", dtheta_new, (P,), lr.dtype)
-    # dlr = -sum(p, dtheta_new[p]*D[p])
+    # Lemma: dlr = -sum(p, dtheta_new[p]*D[p])
     dlr = -dtheta_new @ D
-    # dD[p] = -dtheta_new[p]*lr
+    # Lemma: dD[p] = -dtheta_new[p]*lr
     dD = -lr * dtheta_new
-    # dG[p] = dD[p]
+    # Lemma: dG[p] = dD[p]
     dG = dD.copy()
-    # dtheta[p] = dD[p]*weight_decay + dtheta_new[p]
+    # Lemma: dtheta[p] = dD[p]*weight_decay + dtheta_new[p]
     dtheta = weight_decay * dD + dtheta_new
     return dtheta, dG, dlr
 
@@ -93,9 +93,9 @@ def jvp(theta: Any, G: Any, lr: Any, weight_decay: Any, ttheta: Any, tG: Any, tl
     D = G + weight_decay * theta
     # theta_new[p] = theta[p] - lr*D[p]
     theta_new = theta - lr * D
-    # tD[p] = tG[p] + weight_decay*ttheta[p]
+    # Tangent: tD[p] = tG[p] + weight_decay*ttheta[p]
     tD = tG + weight_decay * ttheta
-    # ttheta_new[p] = ttheta[p] - D[p]*tlr - tD[p]*lr
+    # Tangent: ttheta_new[p] = ttheta[p] - D[p]*tlr - tD[p]*lr
     ttheta_new = ttheta - tlr * D - lr * tD
     return theta_new, ttheta_new
 

@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     Y: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o Y o (1 - Y)
 
@@ -59,6 +59,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(X)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -79,6 +80,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, Y):
         dX = _backward_part(Y, dY)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), Y.dtype)
 
         def run(parts: Any) -> Any:
@@ -96,7 +98,7 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     _check(X=X, tX=tX)
     # Y[i,j] = sigmoid(X[i,j])
     Y = _sigmoid(X)
-    # tY[i,j] = Y[i,j]*(1 - Y[i,j])*tX[i,j]
+    # Tangent: tY[i,j] = Y[i,j]*(1 - Y[i,j])*tX[i,j]
     tY = 1 - Y
     tY *= Y
     tY *= tX
@@ -112,7 +114,7 @@ def _forward_part(X: Any) -> Any:
 
 def _backward_part(Y: Any, dY: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*Y[i,j]*(1 - Y[i,j])
+    # Lemma: dX[i,j] = dY[i,j]*Y[i,j]*(1 - Y[i,j])
     Y_shifted = np.subtract(1, Y, out=dX)
     dX = np.multiply(Y_shifted, dY, out=Y_shifted)
     dX *= Y

@@ -13,7 +13,7 @@ Saved for the backward pass:
     X: for dX
     Y: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o (sigmoid(X) + Y o (1 - sigmoid(X)))
 
@@ -62,6 +62,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(X)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -82,6 +83,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, X):
         dX = _backward_part(X, Y, dY)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -101,7 +103,7 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     # Y[i,j] = X[i,j]*sigmoid(X[i,j])
     sigmoid_X = _sigmoid(X)
     Y = X * sigmoid_X
-    # tY[i,j] = tX[i,j]*(sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))
+    # Tangent: tY[i,j] = tX[i,j]*(sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))
     tY = 1 - sigmoid_X
     tY *= Y
     tY += sigmoid_X
@@ -122,7 +124,7 @@ def _backward_part(X: Any, Y: Any, dY: Any, work: Any = None) -> Any:
     B_block = X.shape[0]
     N = X.shape[-1]
     (space_1,) = _spaces(work, X, (B_block, N))
-    # dX[i,j] = dY[i,j]*(sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))
+    # Lemma: dX[i,j] = dY[i,j]*(sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))
     sigmoid_X = _sigmoid(X)
     sigmoid_X_shifted = np.subtract(1, sigmoid_X, out=space_1)
     Y_sigmoid_X_shifted = np.multiply(sigmoid_X_shifted, Y, out=sigmoid_X_shifted)

@@ -15,7 +15,7 @@ Shapes:
 
 Nothing is saved for the backward pass.
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX_odd[b,n,f] = dY_odd[b,n,f]
     dX_even[b,n,f] = dY_even[b,n,f]
@@ -72,6 +72,7 @@ def forward(X_even: Any, X_odd: Any, w: Any) -> tuple[tuple[Array, Array], Saved
     if _whole(N * B * F, X_even):
         Y_even, Y_odd = _forward_part(np.arange(N), w, X_even, X_odd)
     else:
+        # In parts of N: each stays in the cache.
         Y_even = np.empty((B, N, F), X_even.dtype)
         Y_odd = np.empty((B, N, F), X_even.dtype)
 
@@ -90,9 +91,9 @@ def backward(dY_even: Any, dY_odd: Any, saved: Saved) -> tuple[Array, Array]:
     B, N, F, dtype = saved
     dY_even = _upstream("dY_even", dY_even, (B, N, F), dtype)
     dY_odd = _upstream("dY_odd", dY_odd, (B, N, F), dtype)
-    # dX_odd[b,n,f] = dY_odd[b,n,f]
+    # Lemma: dX_odd[b,n,f] = dY_odd[b,n,f]
     dX_odd = dY_odd.copy()
-    # dX_even[b,n,f] = dY_even[b,n,f]
+    # Lemma: dX_even[b,n,f] = dY_even[b,n,f]
     dX_even = dY_even.copy()
     return dX_even, dX_odd
 
@@ -108,9 +109,9 @@ def jvp(X_even: Any, X_odd: Any, w: Any, tX_even: Any, tX_odd: Any) -> tuple[tup
     Y_even = X_even + np.sin(A)
     # Y_odd[b,n,f] = X_odd[b,n,f] + cos(A[n,f])
     Y_odd = X_odd + np.cos(A)
-    # tY_even[b,n,f] = tX_even[b,n,f]
+    # Tangent: tY_even[b,n,f] = tX_even[b,n,f]
     tY_even = tX_even.copy()
-    # tY_odd[b,n,f] = tX_odd[b,n,f]
+    # Tangent: tY_odd[b,n,f] = tX_odd[b,n,f]
     tY_odd = tX_odd.copy()
     return (Y_even, Y_odd), (tY_even, tY_odd)
 

@@ -14,7 +14,7 @@ Saved for the backward pass:
     a: for da and db
     b: for da and db
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     da = (dL o (1 + sign(b - a))) / 2
     db = (dL o (1 + sign(a - b))) / 2
@@ -62,9 +62,9 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     a, b = saved
     N = a.shape[0]
     dL = _upstream("dL", dL, (N,), a.dtype)
-    # da[i] = 1/2*dL[i]*(1 + sign(b[i] - a[i]))
+    # Lemma: da[i] = 1/2*dL[i]*(1 + sign(b[i] - a[i]))
     da = 0.5 * dL * (1 + np.sign(b - a))
-    # db[i] = 1/2*dL[i]*(1 + sign(a[i] - b[i]))
+    # Lemma: db[i] = 1/2*dL[i]*(1 + sign(a[i] - b[i]))
     db = 0.5 * dL * (1 + np.sign(a - b))
     return da, db
 
@@ -75,7 +75,7 @@ def jvp(a: Any, b: Any, ta: Any, tb: Any) -> tuple[Array, Array]:
     _check(a=a, b=b, ta=ta, tb=tb)
     # L[i] = min(a[i], b[i])
     L = np.minimum(a, b)
-    # tL[i] = 1/2*((1 + sign(b[i] - a[i]))*ta[i] + (1 + sign(a[i] - b[i]))*tb[i])
+    # Tangent: tL[i] = 1/2*((1 + sign(b[i] - a[i]))*ta[i] + (1 + sign(a[i] - b[i]))*tb[i])
     tL = 0.5 * ((1 + np.sign(b - a)) * ta + (1 + np.sign(a - b)) * tb)
     return L, tL
 

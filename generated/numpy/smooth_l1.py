@@ -20,7 +20,7 @@ Saved for the backward pass:
     A: for dM and dA
     M: for dM and dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dM = dL (A - M) / (beta B N)
     dA = (dM o (1 + sign(beta 1 - A))) / 2 + dL M / (beta B N)
@@ -93,6 +93,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(B * N, E):
         dY = _backward_part(beta, M, A, dL, E, B)
     else:
+        # In parts of B: each stays in the cache.
         dY = np.empty((B, N), E.dtype)
 
         def run(parts: Any) -> Any:
@@ -121,18 +122,18 @@ def jvp(Y: Any, T: Any, beta: Any, tY: Any) -> tuple[Array, Array]:
     M_A = M * 0.5
     np.subtract(A, M_A, out=M_A)
     L = np.vecdot(M, M_A).sum() / (B * N * beta)
-    # tE[i,j] = tY[i,j]
+    # Tangent: tE[i,j] = tY[i,j]
     tE = tY.copy()
-    # tA[i,j] = tE[i,j]*sign(E[i,j])
+    # Tangent: tA[i,j] = tE[i,j]*sign(E[i,j])
     tA = np.sign(E, out=E)
     tA *= tE
-    # tM[i,j] = 1/2*tA[i,j]*(1 + sign(beta - A[i,j]))
+    # Tangent: tM[i,j] = 1/2*tA[i,j]*(1 + sign(beta - A[i,j]))
     tM = np.subtract(beta, A, out=A)
     np.sign(tM, out=tM)
     tM += 1
     tM *= 0.5
     tM *= tA
-    # tL = 1/(beta*size(B)*size(N))*(sum(i,j, tM[i,j]*(A[i,j] - (1/2)*M[i,j])) - (1/2)*sum(i,j,
+    # Tangent: tL = 1/(beta*size(B)*size(N))*(sum(i,j, tM[i,j]*(A[i,j] - (1/2)*M[i,j])) - (1/2)*sum(i,j,
     #     tM[i,j]*M[i,j]) + sum(i,j, tA[i,j]*M[i,j]))
     tL = (np.vecdot(tM, M_A).sum() - 0.5 * np.vecdot(tM, M).sum() + np.vecdot(tA, M).sum()) / (B * N * beta)
     return L, tL
@@ -143,10 +144,10 @@ def _backward_part(beta: Any, M: Any, A: Any, dL: Any, E: Any, B: int, work: Any
     N = M.shape[-1]
     B_block = M.shape[0]
     space_1, space_2 = _spaces(work, M, (B_block, N), (B_block, N))
-    # dM[i,j] = dL/(beta*size(B)*size(N))*(A[i,j] - M[i,j])
+    # Lemma: dM[i,j] = dL/(beta*size(B)*size(N))*(A[i,j] - M[i,j])
     A_M = np.subtract(A, M, out=space_1)
     dM = np.multiply(A_M, dL / (B * N * beta), out=A_M)
-    # dA[i,j] = 1/2*dM[i,j]*(1 + sign(beta - A[i,j])) + dL/beta*M[i,j]/(size(B)*size(N))
+    # Lemma: dA[i,j] = 1/2*dM[i,j]*(1 + sign(beta - A[i,j])) + dL/beta*M[i,j]/(size(B)*size(N))
     beta_shifted = np.subtract(beta, A, out=space_2)
     np.sign(beta_shifted, out=beta_shifted)
     beta_shifted += 1
@@ -154,9 +155,9 @@ def _backward_part(beta: Any, M: Any, A: Any, dL: Any, E: Any, B: int, work: Any
     dM_beta_shifted *= beta_shifted
     dL_beta = np.multiply(M, dL / (B * N * beta), out=space_2)
     dA = np.add(dM_beta_shifted, dL_beta, out=dM_beta_shifted)
-    # dE[i,j] = dA[i,j]*sign(E[i,j])
+    # Lemma: dE[i,j] = dA[i,j]*sign(E[i,j])
     dE = np.multiply(dA, np.sign(E), out=dA)
-    # dY[i,j] = dE[i,j]
+    # Lemma: dY[i,j] = dE[i,j]
     dY = dE.copy()
     return dY
 

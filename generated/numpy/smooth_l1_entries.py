@@ -20,7 +20,7 @@ Saved for the backward pass:
     A: for dM and dA
     M: for dM and dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dM = (dL o (A - M)) / beta
     dA = dM o [A[i] < beta] + (dL o M) / beta
@@ -80,15 +80,15 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     beta, E, A, M = saved
     N = E.shape[0]
     dL = _upstream("dL", dL, (N,), beta.dtype)
-    # dM[i] = dL[i]/beta*(A[i] - M[i])
+    # Lemma: dM[i] = dL[i]/beta*(A[i] - M[i])
     dM = dL * (A - M) / beta
-    # dA[i] = dM[i]*where(A[i] < beta, 1, 0) + dL[i]/beta*M[i]
+    # Lemma: dA[i] = dM[i]*where(A[i] < beta, 1, 0) + dL[i]/beta*M[i]
     dA = np.where(A < beta, dM, 0) + dL * M / beta
-    # dE[i] = dA[i]*sign(E[i])
+    # Lemma: dE[i] = dA[i]*sign(E[i])
     dE = dA * np.sign(E)
-    # dx[i] = dE[i]
+    # Lemma: dx[i] = dE[i]
     dx = dE.copy()
-    # dt[i] = -dE[i]
+    # Lemma: dt[i] = -dE[i]
     dt = -dE
     return dx, dt
 
@@ -106,13 +106,13 @@ def jvp(x: Any, t: Any, beta: Any, tx: Any, tt: Any) -> tuple[Array, Array]:
     # L[i] = 1/beta*(A[i] - (1/2)*M[i])*M[i]
     A_M = A - 0.5 * M
     L = A_M * M / beta
-    # tE[i] = tx[i] - tt[i]
+    # Tangent: tE[i] = tx[i] - tt[i]
     tE = tx - tt
-    # tA[i] = tE[i]*sign(E[i])
+    # Tangent: tA[i] = tE[i]*sign(E[i])
     tA = tE * np.sign(E)
-    # tM[i] = tA[i]*where(A[i] < beta, 1, 0)
+    # Tangent: tM[i] = tA[i]*where(A[i] < beta, 1, 0)
     tM = np.where(A < beta, tA, 0)
-    # tL[i] = 1/beta*(tA[i]*M[i] - (1/2)*tM[i]*M[i] + tM[i]*(A[i] - (1/2)*M[i]))
+    # Tangent: tL[i] = 1/beta*(tA[i]*M[i] - (1/2)*tM[i]*M[i] + tM[i]*(A[i] - (1/2)*M[i]))
     tL = (tA * M - 0.5 * tM * M + tM * A_M) / beta
     return L, tL
 

@@ -14,7 +14,7 @@ Saved for the backward pass:
     x: for dt and dx
     t: for dt and dx
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dt = -dL o sigmoid(-t o x) o x
     dx = -dL o sigmoid(-t o x) o t
@@ -62,10 +62,10 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     x, t = saved
     N = x.shape[0]
     dL = _upstream("dL", dL, (N,), x.dtype)
-    # dt[i] = -dL[i]*sigmoid(-t[i]*x[i])*x[i]
+    # Lemma: dt[i] = -dL[i]*sigmoid(-t[i]*x[i])*x[i]
     sigmoid_t = _sigmoid(-t * x)
     dt = -dL * sigmoid_t * x
-    # dx[i] = -dL[i]*sigmoid(-t[i]*x[i])*t[i]
+    # Lemma: dx[i] = -dL[i]*sigmoid(-t[i]*x[i])*t[i]
     dx = -dL * sigmoid_t * t
     return dx, dt
 
@@ -77,7 +77,7 @@ def jvp(x: Any, t: Any, tx: Any, tt: Any) -> tuple[Array, Array]:
     # L[i] = softplus(-t[i]*x[i])
     t_x = -t * x
     L = np.logaddexp(t_x, 0)
-    # tL[i] = -sigmoid(-t[i]*x[i])*(x[i]*tt[i] + t[i]*tx[i])
+    # Tangent: tL[i] = -sigmoid(-t[i]*x[i])*(x[i]*tt[i] + t[i]*tx[i])
     tL = -_sigmoid(t_x) * (x * tt + t * tx)
     return L, tL
 

@@ -14,7 +14,7 @@ Saved for the backward pass:
     X: for dX
     threshold: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o ([-(X[i,j] + threshold) > 0] + [X[i,j] - threshold > 0])
 
@@ -64,6 +64,7 @@ def forward(X: Any, threshold: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(X, threshold)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -84,6 +85,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, X):
         dX = _backward_part(X, threshold, dY)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -104,7 +106,8 @@ def jvp(X: Any, threshold: Any, tX: Any) -> tuple[Array, Array]:
     X_threshold = X - threshold
     Y = np.maximum(X_threshold, 0)
     Y -= np.maximum(-X - threshold, 0)
-    # tY[i,j] = tX[i,j]*(where(0 < -(X[i,j] + threshold), 1, 0) + where(0 < X[i,j] - threshold, 1, 0))
+    # Tangent: tY[i,j] = tX[i,j]*(where(0 < -(X[i,j] + threshold), 1, 0) + where(0 < X[i,j] - threshold,
+    #     1, 0))
     tY = (-(X + threshold) > 0).astype(X.dtype) + (X_threshold > 0).astype(X.dtype)
     tY *= tX
     return Y, tY
@@ -123,7 +126,8 @@ def _backward_part(X: Any, threshold: Any, dY: Any, dX: Any = None, work: Any = 
     B_block = X.shape[0]
     N = X.shape[-1]
     space_1, space_2 = _spaces(work, X, (B_block, N), (B_block, N))
-    # dX[i,j] = dY[i,j]*(where(0 < -(X[i,j] + threshold), 1, 0) + where(0 < X[i,j] - threshold, 1, 0))
+    # Lemma: dX[i,j] = dY[i,j]*(where(0 < -(X[i,j] + threshold), 1, 0) + where(0 < X[i,j] - threshold, 1,
+    #     0))
     X_threshold = np.add(X, threshold, out=dX)
     X_threshold_2 = np.subtract(X, threshold, out=space_1)
     X_threshold_X_threshold_2 = np.add((-X_threshold > 0).astype(X.dtype), (X_threshold_2 > 0).astype(X.dtype), out=space_2)

@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     P: for D and dS
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     D = rowsum(dP o P)
     dS = P o (dP - D 1^T)
@@ -61,6 +61,7 @@ def forward(S: Any) -> tuple[Array, Saved]:
     if _whole(B * C, S):
         P = _forward_part(S)
     else:
+        # In parts of B: each stays in the cache.
         P = np.empty((B, C), S.dtype)
 
         def run(parts: Any) -> Any:
@@ -81,6 +82,7 @@ def backward(dP: Any, saved: Saved) -> Array:
     if _whole(B * C, P):
         dS = _backward_part(dP, P)
     else:
+        # In parts of B: each stays in the cache.
         dS = np.empty((B, C), P.dtype)
 
         def run(parts: Any) -> Any:
@@ -104,11 +106,11 @@ def jvp(S: Any, tS: Any) -> tuple[Array, Array]:
     exp_S = S - m[:, None]
     np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=-1)
-    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+    # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
     P = np.divide(exp_S, Z_m[:, None], out=exp_S)
-    # tD[i] = sum(j, P[i,j]*tS[i,j])
+    # Named sum: tD[i] = sum(j, P[i,j]*tS[i,j])
     tD = np.vecdot(P, tS)
-    # tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
+    # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
     tP = tS - tD[:, None]
     tP *= P
     return P, tP
@@ -122,16 +124,16 @@ def _forward_part(S: Any, P: Any = None) -> Any:
     exp_S = np.subtract(S, m[:, None], out=P)
     np.exp(exp_S, out=exp_S)
     Z_m = _sum(exp_S, -1)
-    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+    # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
     P = np.divide(exp_S, Z_m[:, None], out=exp_S)
     return P
 
 
 def _backward_part(dP: Any, P: Any, dS: Any = None) -> Any:
     """One part along B, or the whole: dS."""
-    # D[i] = sum(j, dP[i,j]*P[i,j])
+    # Named sum: D[i] = sum(j, dP[i,j]*P[i,j])
     D = np.vecdot(dP, P)
-    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+    # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dP_D = np.subtract(dP, D[:, None], out=dS)
     dS = np.multiply(dP_D, P, out=dP_D)
     return dS

@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     P: for D and dS
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     D = 1^T (dP o P)
     dS = P o (dP - 1 D)
@@ -55,7 +55,7 @@ def forward(S: Any) -> tuple[Array, Saved]:
     exp_S = S - m
     np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=0)
-    # P[i,j] = exp(S[i,j] - m[j])/Z_m[j]
+    # Finite form: P[i,j] = exp(S[i,j] - m[j])/Z_m[j]
     P = np.divide(exp_S, Z_m, out=exp_S)
     return P, Saved(P)
 
@@ -66,9 +66,9 @@ def backward(dP: Any, saved: Saved) -> Array:
     B = P.shape[0]
     C = P.shape[-1]
     dP = _upstream("dP", dP, (B, C), P.dtype)
-    # D[j] = sum(i, dP[i,j]*P[i,j])
+    # Named sum: D[j] = sum(i, dP[i,j]*P[i,j])
     D = (dP * P).sum(axis=0)
-    # dS[i,j] = P[i,j]*(dP[i,j] - D[j])
+    # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[j])
     dS = dP - D
     dS *= P
     return dS
@@ -86,11 +86,11 @@ def jvp(S: Any, tS: Any) -> tuple[Array, Array]:
     exp_S = S - m
     np.exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(axis=0)
-    # P[i,j] = exp(S[i,j] - m[j])/Z_m[j]
+    # Finite form: P[i,j] = exp(S[i,j] - m[j])/Z_m[j]
     P = np.divide(exp_S, Z_m, out=exp_S)
-    # tD[j] = sum(i, P[i,j]*tS[i,j])
+    # Named sum: tD[j] = sum(i, P[i,j]*tS[i,j])
     tD = (P * tS).sum(axis=0)
-    # tP[i,j] = P[i,j]*(tS[i,j] - tD[j])
+    # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[j])
     tP = tS - tD
     tP *= P
     return P, tP

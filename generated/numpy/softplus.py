@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     X: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o sigmoid(X)
 
@@ -59,6 +59,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(X)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -79,6 +80,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, X):
         dX = _backward_part(X, dY)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -96,7 +98,7 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     _check(X=X, tX=tX)
     # Y[i,j] = softplus(X[i,j])
     Y = np.logaddexp(X, 0)
-    # tY[i,j] = sigmoid(X[i,j])*tX[i,j]
+    # Tangent: tY[i,j] = sigmoid(X[i,j])*tX[i,j]
     tY = _sigmoid(X)
     tY *= tX
     return Y, tY
@@ -111,7 +113,7 @@ def _forward_part(X: Any) -> Any:
 
 def _backward_part(X: Any, dY: Any) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*sigmoid(X[i,j])
+    # Lemma: dX[i,j] = dY[i,j]*sigmoid(X[i,j])
     dX = _sigmoid(X)
     dX *= dY
     return dX

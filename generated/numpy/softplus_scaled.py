@@ -18,7 +18,7 @@ Saved for the backward pass:
     threshold: for du and dX
     u: for du and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     du = (dY o [u[i,j] <= threshold] o sigmoid(u)) / beta
     dX = beta du + dY o [threshold < u[i,j]]
@@ -70,6 +70,7 @@ def forward(X: Any, beta: Any, threshold: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         u, Y = _forward_part(beta, X, threshold)
     else:
+        # In parts of B: each stays in the cache.
         u = np.empty((B, N), X.dtype)
         Y = np.empty((B, N), X.dtype)
 
@@ -91,6 +92,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, u):
         dX = _backward_part(u, threshold, beta, dY)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), u.dtype)
 
         def run(parts: Any) -> Any:
@@ -113,10 +115,10 @@ def jvp(X: Any, beta: Any, threshold: Any, tX: Any) -> tuple[Array, Array]:
     #     0)*X[i,j]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         Y = np.where(less_threshold, X, np.logaddexp(u, 0) / beta)
-    # tu[i,j] = beta*tX[i,j]
+    # Tangent: tu[i,j] = beta*tX[i,j]
     tu = tX * beta
-    # tY[i,j] = tu[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j]) + where(threshold < u[i,j],
-    #     1, 0)*tX[i,j]
+    # Tangent: tY[i,j] = tu[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j]) + where(threshold <
+    #     u[i,j], 1, 0)*tX[i,j]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         tY = np.where(less_threshold, tX, tu * _sigmoid(u) / beta)
     return Y, tY
@@ -141,10 +143,10 @@ def _backward_part(u: Any, threshold: Any, beta: Any, dY: Any) -> Any:
         dY_beta = _sigmoid(u)
         dY_beta /= beta
         dY_beta *= dY
-    # du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
+    # Lemma: du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
     du = dY_beta
     _fill(du, (u <= threshold), 0)
-    # dX[i,j] = du[i,j]*beta + dY[i,j]*where(threshold < u[i,j], 1, 0)
+    # Lemma: dX[i,j] = du[i,j]*beta + dY[i,j]*where(threshold < u[i,j], 1, 0)
     du_beta = np.multiply(du, beta, out=du)
     dX = np.add(du_beta, np.where(threshold < u, dY, 0), out=du_beta)
     return dX

@@ -13,7 +13,7 @@ Saved for the backward pass:
     X: for dX
     Y: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o (abs(X) + 1)^o(-1) o (1 - Y o sign(X))
 
@@ -61,6 +61,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(X)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -81,6 +82,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, X):
         dX = _backward_part(X, Y, dY)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -99,7 +101,7 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     # Y[i,j] = X[i,j]/(abs(X[i,j]) + 1)
     inverse_X = 1 / (np.abs(X) + 1)
     Y = X * inverse_X
-    # tY[i,j] = 1/(abs(X[i,j]) + 1)*tX[i,j]*(1 - Y[i,j]*sign(X[i,j]))
+    # Tangent: tY[i,j] = 1/(abs(X[i,j]) + 1)*tX[i,j]*(1 - Y[i,j]*sign(X[i,j]))
     tY = np.multiply(inverse_X, tX, out=inverse_X)
     tY *= 1 - Y * np.sign(X)
     return Y, tY
@@ -114,7 +116,7 @@ def _forward_part(X: Any, Y: Any = None) -> Any:
 
 def _backward_part(X: Any, Y: Any, dY: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]/(abs(X[i,j]) + 1)*(1 - Y[i,j]*sign(X[i,j]))
+    # Lemma: dX[i,j] = dY[i,j]/(abs(X[i,j]) + 1)*(1 - Y[i,j]*sign(X[i,j]))
     Y_shifted = np.sign(X, out=dX)
     Y_shifted *= Y
     np.subtract(1, Y_shifted, out=Y_shifted)

@@ -14,7 +14,7 @@ Saved for the backward pass:
     x: for dx and dt
     t: for dx and dt
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dx = 2 (dL o (x - t))
     dt = -2 (dL o (x - t))
@@ -62,10 +62,10 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     x, t = saved
     N = x.shape[0]
     dL = _upstream("dL", dL, (N,), x.dtype)
-    # dx[i] = 2*dL[i]*(x[i] - t[i])
+    # Lemma: dx[i] = 2*dL[i]*(x[i] - t[i])
     x_t = x - t
     dx = 2 * dL * x_t
-    # dt[i] = -2*dL[i]*(x[i] - t[i])
+    # Lemma: dt[i] = -2*dL[i]*(x[i] - t[i])
     dt = -2 * dL * x_t
     return dx, dt
 
@@ -77,7 +77,7 @@ def jvp(x: Any, t: Any, tx: Any, tt: Any) -> tuple[Array, Array]:
     # L[i] = (x[i] - t[i])^2
     x_t = x - t
     L = x_t**2
-    # tL[i] = 2*(x[i] - t[i])*(tx[i] - tt[i])
+    # Tangent: tL[i] = 2*(x[i] - t[i])*(tx[i] - tt[i])
     tL = 2 * x_t * (tx - tt)
     return L, tL
 

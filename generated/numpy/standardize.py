@@ -19,7 +19,7 @@ Saved for the backward pass:
     v: for dv, dm and dX
     Y: for dv
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dv = -((v + eps 1^T)^o(-1) o (1^T (dY o Y))) / 2
     dm = -(2 (dv o (1^T (X - 1 m))) / N + (v + eps 1^T)^o(-1/2) o (1^T dY))
@@ -77,14 +77,14 @@ def backward(dY: Any, saved: Saved) -> Array:
     N = X.shape[0]
     C = X.shape[-1]
     dY = _upstream("dY", dY, (N, C), X.dtype)
-    # dv[c] = -(1/2)/(v[c] + eps)*sum(n, dY[n,c]*Y[n,c])
+    # Lemma: dv[c] = -(1/2)/(v[c] + eps)*sum(n, dY[n,c]*Y[n,c])
     v_eps = v + eps
     dv = -0.5 * (dY * Y).sum(axis=0) / v_eps
-    # dm[c] = -(2*dv[c]/size(N)*sum(n, X[n,c] - m[c]) + 1/sqrt(v[c] + eps)*sum(n, dY[n,c]))
+    # Lemma: dm[c] = -(2*dv[c]/size(N)*sum(n, X[n,c] - m[c]) + 1/sqrt(v[c] + eps)*sum(n, dY[n,c]))
     X_m = X - m
     rsqrt_v_eps = 1 / np.sqrt(v_eps)
     dm = -(2 * dv * X_m.sum(axis=0) / N + rsqrt_v_eps * dY.sum(axis=0))
-    # dX[n,c] = dm[c]/size(N) + 2*dv[c]*(X[n,c] - m[c])/size(N) + dY[n,c]/sqrt(v[c] + eps)
+    # Lemma: dX[n,c] = dm[c]/size(N) + 2*dv[c]*(X[n,c] - m[c])/size(N) + dY[n,c]/sqrt(v[c] + eps)
     dX = np.multiply(X_m, dv * 2 / N, out=X_m)
     dX += dm / N
     dX += dY * rsqrt_v_eps
@@ -104,11 +104,11 @@ def jvp(X: Any, eps: Any, tX: Any) -> tuple[Array, Array]:
     # Y[n,c] = (X[n,c] - m[c])/sqrt(v[c] + eps)
     rsqrt_v = 1 / np.sqrt(v + eps)
     Y = X_m * rsqrt_v
-    # tm[c] = 1/size(N)*sum(n, tX[n,c])
+    # Tangent: tm[c] = 1/size(N)*sum(n, tX[n,c])
     tm = tX.sum(axis=0) / N
-    # tv[c] = 2/size(N)*(sum(n, (X[n,c] - m[c])*tX[n,c]) - tm[c]*sum(n, X[n,c] - m[c]))
+    # Tangent: tv[c] = 2/size(N)*(sum(n, (X[n,c] - m[c])*tX[n,c]) - tm[c]*sum(n, X[n,c] - m[c]))
     tv = 2 * ((X_m * tX).sum(axis=0) - tm * X_m.sum(axis=0)) / N
-    # tY[n,c] = 1/sqrt(v[c] + eps)*(tX[n,c] - tm[c] - (1/2)*tv[c]*Y[n,c]/sqrt(v[c] + eps))
+    # Tangent: tY[n,c] = 1/sqrt(v[c] + eps)*(tX[n,c] - tm[c] - (1/2)*tv[c]*Y[n,c]/sqrt(v[c] + eps))
     tY = Y * (tv * rsqrt_v * 0.5)
     np.subtract(tX, tY, out=tY)
     tY -= tm

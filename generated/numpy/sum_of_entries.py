@@ -10,7 +10,7 @@ Shapes:
 
 Nothing is saved for the backward pass.
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dL 1
 
@@ -55,7 +55,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     """Return dX, the gradient with upstream dL."""
     N, dtype = saved
     dL = _upstream("dL", dL, (), dtype)
-    # dX[i] = dL
+    # Lemma: dX[i] = dL
     dX = np.broadcast_to(dL, (N,)).copy()
     return dX
 
@@ -66,7 +66,7 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     _check(X=X, tX=tX)
     # L = sum(i, X[i])
     L = X.sum()
-    # tL = sum(i, tX[i])
+    # Tangent: tL = sum(i, tX[i])
     tL = tX.sum()
     return L, tL
 

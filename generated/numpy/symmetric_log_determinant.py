@@ -13,7 +13,7 @@ Saved for the backward pass:
 
     A: for dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dA = dL A^-T
     dS = (dA + dA^T) / 2
@@ -62,9 +62,9 @@ def backward(dL: Any, saved: Saved) -> Array:
     """Return dS, the gradient with upstream dL."""
     (A,) = saved
     dL = _upstream("dL", dL, (), A.dtype)
-    # dA[i,j] = dL*inv(A)[j,i]
+    # Lemma: dA[i,j] = dL*inv(A)[j,i]
     dA = _inverse(A).T * dL
-    # dS[i,j] = 1/2*(dA[i,j] + dA[j,i])
+    # Lemma: dS[i,j] = 1/2*(dA[i,j] + dA[j,i])
     dS = dA + dA.T
     dS *= 0.5
     return dS
@@ -79,10 +79,10 @@ def jvp(S: Any, tS: Any) -> tuple[Array, Array]:
     A = S_scaled + S_scaled.T
     # L = logdet(A)
     L = _log_determinant(A)
-    # tA[i,j] = 1/2*(tS[i,j] + tS[j,i])
+    # Tangent: tA[i,j] = 1/2*(tS[i,j] + tS[j,i])
     tA = tS + tS.T
     tA *= 0.5
-    # tL = sum(i,j, tA[i,j]*inv(A)[j,i])
+    # Tangent: tL = sum(i,j, tA[i,j]*inv(A)[j,i])
     tL = np.vecdot(tA, _inverse(A).T).sum()
     return L, tL
 

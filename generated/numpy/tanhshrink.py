@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     X: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o (1 - (1 - tanh(X)^o2))
 
@@ -59,6 +59,7 @@ def forward(X: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(X)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -79,6 +80,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, X):
         dX = _backward_part(X, dY)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -97,7 +99,7 @@ def jvp(X: Any, tX: Any) -> tuple[Array, Array]:
     # Y[i,j] = X[i,j] - tanh(X[i,j])
     tanh_X = np.tanh(X)
     Y = X - tanh_X
-    # tY[i,j] = tX[i,j]*(1 - (1 - tanh(X[i,j])^2))
+    # Tangent: tY[i,j] = tX[i,j]*(1 - (1 - tanh(X[i,j])^2))
     tY = 1 - (1 - tanh_X**2)
     tY *= tX
     return Y, tY
@@ -112,7 +114,7 @@ def _forward_part(X: Any, Y: Any = None) -> Any:
 
 def _backward_part(X: Any, dY: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*(1 - (1 - tanh(X[i,j])^2))
+    # Lemma: dX[i,j] = dY[i,j]*(1 - (1 - tanh(X[i,j])^2))
     X_shifted = np.subtract(1, np.tanh(X) ** 2, out=dX)
     X_shifted_shifted = np.subtract(1, X_shifted, out=X_shifted)
     dX = np.multiply(X_shifted_shifted, dY, out=X_shifted_shifted)

@@ -31,7 +31,7 @@ Saved for the backward pass:
     b_1: for Z_1, H_1, Z_2 and H_2
     b_2: for Z_1, H_1, Z_2 and H_2
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dW_3 = H_2^T dY
     db_3 = 1^T dY
@@ -111,6 +111,7 @@ def forward(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any, W_3: Any, b_3: Any) 
     if _saved_whole(B * F, X, W_1, b_1, W_2, b_2, W_3, b_3):
         Z_1, H_1, Z_2, H_2, Y = _forward_part(X, W_1, b_1, W_2, b_2, W_3, b_3)
     else:
+        # In parts of B: Z_1, H_1, Z_2 and H_2 are never whole.
         Z_1 = None
         H_1 = None
         Z_2 = None
@@ -136,11 +137,12 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
     K = W_2.shape[-1]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, M), X.dtype)
-    # db_3[j] = sum(i, dY[i,j])
+    # Lemma: db_3[j] = sum(i, dY[i,j])
     db_3 = dY.sum(axis=0)
     if Z_1 is not None:
         dW_3, dW_2, db_2, dX, dW_1, db_1 = _backward_part(X, W_1, b_1, W_2, b_2, dY, W_3, Z_1, H_1, Z_2, H_2)
     else:
+        # In parts of B: Z_1, H_1, Z_2 and H_2 are never whole.
         dW_3 = np.zeros((K, M), X.dtype)
         dW_2 = np.zeros((F, K), X.dtype)
         db_2 = np.zeros((K,), X.dtype)
@@ -196,19 +198,19 @@ def jvp(
     # Y[i,j] = sum(l, H_2[i,l]*W_3[l,j]) + b_3[j]
     Y = H_2 @ W_3
     Y += b_3
-    # tZ_1[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
+    # Tangent: tZ_1[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
     tZ_1 = tX @ W_1
     tZ_1 += X @ tW_1
     tZ_1 += tb_1
-    # tH_1[i,h] = tZ_1[i,h]*where(0 < Z_1[i,h], 1, 0)
+    # Tangent: tH_1[i,h] = tZ_1[i,h]*where(0 < Z_1[i,h], 1, 0)
     tH_1 = np.where(Z_1 > 0, tZ_1, 0)
-    # tZ_2[i,l] = sum(h, tH_1[i,h]*W_2[h,l]) + sum(h, H_1[i,h]*tW_2[h,l]) + tb_2[l]
+    # Tangent: tZ_2[i,l] = sum(h, tH_1[i,h]*W_2[h,l]) + sum(h, H_1[i,h]*tW_2[h,l]) + tb_2[l]
     tZ_2 = tH_1 @ W_2
     tZ_2 += H_1 @ tW_2
     tZ_2 += tb_2
-    # tH_2[i,l] = tZ_2[i,l]*where(0 < Z_2[i,l], 1, 0)
+    # Tangent: tH_2[i,l] = tZ_2[i,l]*where(0 < Z_2[i,l], 1, 0)
     tH_2 = np.where(Z_2 > 0, tZ_2, 0)
-    # tY[i,j] = sum(l, tH_2[i,l]*W_3[l,j]) + sum(l, H_2[i,l]*tW_3[l,j]) + tb_3[j]
+    # Tangent: tY[i,j] = sum(l, tH_2[i,l]*W_3[l,j]) + sum(l, H_2[i,l]*tW_3[l,j]) + tb_3[j]
     tY = tH_2 @ W_3
     tY += H_2 @ tW_3
     tY += tb_3
@@ -272,27 +274,27 @@ def _backward_part(
         Z_2 = np.add(H_1_W_2, b_2, out=H_1_W_2)
         # H_2[i,l] = relu(Z_2[i,l])
         H_2 = np.maximum(Z_2, 0)
-    # dW_3[l,j] = sum(i, dY[i,j]*H_2[i,l])
+    # Lemma: dW_3[l,j] = sum(i, dY[i,j]*H_2[i,l])
     dW_3 = np.matmul(H_2.T, dY, out=space_3)
-    # dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
+    # Lemma: dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
     dH_2 = np.matmul(dY, W_3.T, out=space_4)
-    # dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
+    # Lemma: dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
     dZ_2 = dH_2
     _fill(dZ_2, (Z_2 > 0), 0)
-    # dW_2[h,l] = sum(i, dZ_2[i,l]*H_1[i,h])
+    # Lemma: dW_2[h,l] = sum(i, dZ_2[i,l]*H_1[i,h])
     dW_2 = np.matmul(H_1, dZ_2, out=space_5)
-    # db_2[l] = sum(i, dZ_2[i,l])
+    # Lemma: db_2[l] = sum(i, dZ_2[i,l])
     db_2 = _sum(dZ_2, 0)
-    # dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
+    # Lemma: dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
     dH_1 = np.matmul(W_2, dZ_2.T, out=space_6)
-    # dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
+    # Lemma: dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
     dZ_1 = dH_1
     _fill(dZ_1, (Z_1 > 0), 0)
-    # dX[i,k] = sum(h, dZ_1[i,h]*W_1[k,h])
+    # Lemma: dX[i,k] = sum(h, dZ_1[i,h]*W_1[k,h])
     dX = np.matmul(dZ_1.T, W_1.T, out=dX)
-    # dW_1[k,h] = sum(i, dZ_1[i,h]*X[i,k])
+    # Lemma: dW_1[k,h] = sum(i, dZ_1[i,h]*X[i,k])
     dW_1 = np.matmul(X.T, dZ_1.T, out=space_7)
-    # db_1[h] = sum(i, dZ_1[i,h])
+    # Lemma: db_1[h] = sum(i, dZ_1[i,h])
     db_1 = _sum(dZ_1, -1)
     return dW_3, dW_2, db_2, dX, dW_1, db_1
 

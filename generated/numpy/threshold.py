@@ -15,7 +15,7 @@ Saved for the backward pass:
     X: for dX
     low: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o [low < X[i,j]]
 
@@ -65,6 +65,7 @@ def forward(X: Any, low: Any, value: Any) -> tuple[Array, Saved]:
     if _whole(B * N, X):
         Y = _forward_part(X, low, value)
     else:
+        # In parts of B: each stays in the cache.
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -85,6 +86,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     if _whole(B * N, X):
         dX = _backward_part(low, X, dY)
     else:
+        # In parts of B: each stays in the cache.
         dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
@@ -102,7 +104,7 @@ def jvp(X: Any, low: Any, value: Any, tX: Any) -> tuple[Array, Array]:
     _check(X=X, low=low, value=value, tX=tX)
     # Y[i,j] = where(low < X[i,j], 1, 0)*X[i,j] + where(X[i,j] <= low, 1, 0)*value
     Y = np.where(X <= low, value, X)
-    # tY[i,j] = where(low < X[i,j], 1, 0)*tX[i,j]
+    # Tangent: tY[i,j] = where(low < X[i,j], 1, 0)*tX[i,j]
     tY = np.where(low < X, tX, 0)
     return Y, tY
 
@@ -116,7 +118,7 @@ def _forward_part(X: Any, low: Any, value: Any) -> Any:
 
 def _backward_part(low: Any, X: Any, dY: Any, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*where(low < X[i,j], 1, 0)
+    # Lemma: dX[i,j] = dY[i,j]*where(low < X[i,j], 1, 0)
     dX = np.positive(dY, out=dX)
     _fill(dX, (low < X), 0)
     return dX

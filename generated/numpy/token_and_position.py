@@ -16,7 +16,7 @@ Saved for the backward pass:
     t: for dE
     p: for dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dE = onehot(t)^T dY
     dA = onehot(p)^T dY
@@ -80,6 +80,7 @@ def forward(E: Any, A: Any, t: Any, p: Any) -> tuple[Array, Saved]:
     if _whole(N * C, E):
         Y = _forward_part(E, t, A, p)
     else:
+        # In parts of N: each stays in the cache.
         Y = np.empty((N, C), E.dtype)
 
         def run(parts: Any) -> Any:
@@ -96,9 +97,9 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array]:
     t, p, V, M, C, dtype = saved
     N = t.shape[0]
     dY = _upstream("dY", dY, (N, C), dtype)
-    # dE[v,c] = sum(n, dY[n,c]*delta(t[n],v))
+    # Lemma: dE[v,c] = sum(n, dY[n,c]*delta(t[n],v))
     dE = _scatter(t, dY, V, 0)
-    # dA[m,c] = sum(n, dY[n,c]*delta(p[n],m))
+    # Lemma: dA[m,c] = sum(n, dY[n,c]*delta(p[n],m))
     dA = _scatter(p, dY, M, 0)
     return dE, dA
 
@@ -113,7 +114,7 @@ def jvp(E: Any, A: Any, t: Any, p: Any, tE: Any, tA: Any) -> tuple[Array, Array]
     p = _labels("p", p, "M", A.shape[0])
     # Y[n,c] = E[t[n],c] + A[p[n],c]
     Y = E[t] + A[p]
-    # tY[n,c] = tE[t[n],c] + tA[p[n],c]
+    # Tangent: tY[n,c] = tE[t[n],c] + tA[p[n],c]
     tY = tE[t] + tA[p]
     return Y, tY
 

@@ -24,7 +24,7 @@ Saved for the backward pass:
     U: for dU
     G: for D and dS
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     D = rowsum(dG o G)
     dS = G o (dG - D 1^T)
@@ -92,7 +92,7 @@ def forward(X: Any, W_g: Any, W_noise: Any, noise: Any, count: Any) -> tuple[Arr
     exp_masked_R = np.subtract(masked_R, np.where(m > -1e30, m, 0)[:, None], out=masked_R)
     np.exp(exp_masked_R, out=exp_masked_R)
     Z_m = exp_masked_R.sum(axis=-1)
-    # G[i,e] = where(R[i,e] < count, 1, 0)*exp(S[i,e] - m[i])/Z_m[i]
+    # Finite form: G[i,e] = where(R[i,e] < count, 1, 0)*exp(S[i,e] - m[i])/Z_m[i]
     G = np.divide(exp_masked_R, np.maximum(Z_m, 1)[:, None], out=exp_masked_R)
     return G, Saved(X, W_g, W_noise, noise, U, G)
 
@@ -103,21 +103,21 @@ def backward(dG: Any, saved: Saved) -> tuple[Array, Array, Array]:
     B = X.shape[0]
     E = W_g.shape[-1]
     dG = _upstream("dG", dG, (B, E), X.dtype)
-    # D[i] = sum(e, dG[i,e]*G[i,e])
+    # Named sum: D[i] = sum(e, dG[i,e]*G[i,e])
     D = np.vecdot(dG, G)
-    # dS[i,e] = G[i,e]*(dG[i,e] - D[i])
+    # Lemma: dS[i,e] = G[i,e]*(dG[i,e] - D[i])
     dS = dG - D[:, None]
     dS *= G
-    # dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
+    # Lemma: dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
     dW_g = X.T @ dS
-    # dU[i,e] = dS[i,e]*noise[i,e]*sigmoid(U[i,e])
+    # Lemma: dU[i,e] = dS[i,e]*noise[i,e]*sigmoid(U[i,e])
     dU = _sigmoid(U)
     dU *= dS
     dU *= noise
-    # dX[i,c] = sum(e, dU[i,e]*W_noise[c,e]) + sum(e, dS[i,e]*W_g[c,e])
+    # Lemma: dX[i,c] = sum(e, dU[i,e]*W_noise[c,e]) + sum(e, dS[i,e]*W_g[c,e])
     dX = dU @ W_noise.T
     dX += dS @ W_g.T
-    # dW_noise[c,e] = sum(i, dU[i,e]*X[i,c])
+    # Lemma: dW_noise[c,e] = sum(i, dU[i,e]*X[i,c])
     dW_noise = X.T @ dU
     return dX, dW_g, dW_noise
 
@@ -146,20 +146,21 @@ def jvp(X: Any, W_g: Any, W_noise: Any, noise: Any, count: Any, tX: Any, tW_g: A
         np.exp(exp_S, out=exp_S)
     # Z_m[i] = sum(g, where(R[i,g] < count, 1, 0)*exp(S[i,g] - m[i]))
     Z_m = np.where(less_R, exp_S, 0).sum(axis=-1)
-    # G[i,e] = where(R[i,e] < count, 1, 0)*exp(S[i,e] - m[i])/Z_m[i]
+    # Finite form: G[i,e] = where(R[i,e] < count, 1, 0)*exp(S[i,e] - m[i])/Z_m[i]
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         G = np.where(less_R, exp_S / Z_m[:, None], 0)
-    # tU[i,e] = sum(c, W_noise[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_noise[c,e])
+    # Tangent: tU[i,e] = sum(c, W_noise[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_noise[c,e])
     tU = tX @ W_noise
     tU += X @ tW_noise
-    # tS[i,e] = sum(c, W_g[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_g[c,e]) + tU[i,e]*noise[i,e]*sigmoid(U[i,e])
+    # Tangent: tS[i,e] = sum(c, W_g[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_g[c,e]) +
+    #     tU[i,e]*noise[i,e]*sigmoid(U[i,e])
     tS = np.multiply(tU, noise, out=tU)
     tS *= _sigmoid(U)
     tS += tX @ W_g
     tS += X @ tW_g
-    # tD[i] = sum(e, G[i,e]*tS[i,e])
+    # Named sum: tD[i] = sum(e, G[i,e]*tS[i,e])
     tD = np.vecdot(G, tS)
-    # tG[i,e] = G[i,e]*(tS[i,e] - tD[i])
+    # Tangent: tG[i,e] = G[i,e]*(tS[i,e] - tD[i])
     tG = np.subtract(tS, tD[:, None], out=tS)
     tG *= G
     return G, tG

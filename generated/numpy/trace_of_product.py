@@ -14,7 +14,7 @@ Saved for the backward pass:
     X: for dY
     Y: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dL Y^T
     dY = dL X^T
@@ -61,9 +61,9 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     """Return (dX, dY), the gradients with upstream dL."""
     X, Y = saved
     dL = _upstream("dL", dL, (), X.dtype)
-    # dX[i,k] = dL*Y[k,i]
+    # Lemma: dX[i,k] = dL*Y[k,i]
     dX = Y.T * dL
-    # dY[k,i] = dL*X[i,k]
+    # Lemma: dY[k,i] = dL*X[i,k]
     dY = X.T * dL
     return dX, dY
 
@@ -74,7 +74,7 @@ def jvp(X: Any, Y: Any, tX: Any, tY: Any) -> tuple[Array, Array]:
     _check(X=X, Y=Y, tX=tX, tY=tY)
     # L = sum(i,k, X[i,k]*Y[k,i])
     L = np.vecdot(X, Y.T).sum()
-    # tL = sum(i,k, Y[k,i]*tX[i,k]) + sum(k,i, X[i,k]*tY[k,i])
+    # Tangent: tL = sum(i,k, Y[k,i]*tX[i,k]) + sum(k,i, X[i,k]*tY[k,i])
     tL = np.vecdot(Y, tX.T).sum() + np.vecdot(X, tY.T).sum()
     return L, tL
 

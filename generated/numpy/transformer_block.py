@@ -62,7 +62,7 @@ Saved for the backward pass:
     G: for dW_2
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
     dc_2[m] = sum(b,i, dY[b,i,m])
@@ -216,6 +216,7 @@ def forward(
     if _saved_whole(B * N * N, X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, c_2, W_q, W_k, W_v, W_o):
         P, O, lse = _forward_part(Q, K, V)
     else:
+        # In parts of B and N: P is never whole.
         P = None
         O = np.empty((B, N, d_v), X.dtype)
         lse = np.empty((B, N), X.dtype)
@@ -266,58 +267,61 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
     d_v = W_v.shape[-1]
     d_k = W_q.shape[-1]
     dY = _upstream("dY", dY, (B, N, C), X.dtype)
-    # dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
+    # Lemma: dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
     dW_2 = G.reshape(B * N, F).T @ dY.reshape(B * N, C)
-    # dc_2[m] = sum(b,i, dY[b,i,m])
+    # Lemma: dc_2[m] = sum(b,i, dY[b,i,m])
     dc_2 = dY.sum(axis=(0, 1))
-    # dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
+    # Lemma: dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
     dG = dY @ W_2.T
-    # dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+    # Lemma: dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
     #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
     dZ = np.multiply(dG, 0.5, out=dG)
     dZ *= _erf(0.5 * math.sqrt(2) * Z) + 1 + math.sqrt(2) * Z * np.exp(-0.5 * Z**2) / math.sqrt(math.pi)
-    # dW_1[c,f] = sum(b,i, dZ[b,i,f]*U[b,i,c])
+    # Lemma: dW_1[c,f] = sum(b,i, dZ[b,i,f]*U[b,i,c])
     dW_1 = U.reshape(B * N, C).T @ dZ.reshape(B * N, F)
-    # dc_1[f] = sum(b,i, dZ[b,i,f])
+    # Lemma: dc_1[f] = sum(b,i, dZ[b,i,f])
     dc_1 = dZ.sum(axis=(0, 1))
-    # dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
+    # Lemma: dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
     dU = dZ @ W_1.T
-    # dg_2[c] = sum(b,i, dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000))
+    # Lemma: dg_2[c] = sum(b,i, dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000))
     M_mu_2 = M - mu_2[..., None]
     var_2_shifted = var_2 + 1e-05
     rsqrt_var_2_shifted = 1 / np.sqrt(var_2_shifted)
     dU_M_mu_2 = dU * M_mu_2
     dg_2 = rsqrt_var_2_shifted.reshape(B * N) @ dU_M_mu_2.reshape(B * N, C)
-    # db_2[c] = sum(b,i, dU[b,i,c])
+    # Lemma: db_2[c] = sum(b,i, dU[b,i,c])
     db_2 = dU.sum(axis=(0, 1))
-    # dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] - mu_2[b,i]))
+    # Lemma: dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] -
+    #     mu_2[b,i]))
     dvar_2 = -0.5 * (dU_M_mu_2 @ g_2) / var_2_shifted**1.5
-    # dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
+    # Lemma: dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
     #     1/100000)*sum(c, dU[b,i,c]*g_2[c]))
     dmu_2 = -(2 * dvar_2 * M_mu_2.sum(axis=-1) / C + rsqrt_var_2_shifted * (dU @ g_2))
-    # dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
+    # Lemma: dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
     #     dU[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + dY[b,i,m]
     dM = np.multiply(M_mu_2, dvar_2[..., None] * 2 / C, out=M_mu_2)
     dM += (dmu_2 / C)[..., None]
     dM += dU * g_2 * rsqrt_var_2_shifted[..., None]
     dM += dY
-    # dW_o[e,m] = sum(b,i, dM[b,i,m]*O[b,i,e])
+    # Lemma: dW_o[e,m] = sum(b,i, dM[b,i,m]*O[b,i,e])
     dW_o = O.reshape(B * N, d_v).T @ dM.reshape(B * N, C)
-    # dO[b,i,e] = sum(m, dM[b,i,m]*W_o[e,m])
+    # Lemma: dO[b,i,e] = sum(m, dM[b,i,m]*W_o[e,m])
     dO = dM @ W_o.T
-    # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+    # Lemma: dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
     t = X - mu_1[..., None]
-    # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+    # Lemma: dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
     var_1_shifted = var_1 + 1e-05
     t_2 = 1 / np.sqrt(var_1_shifted)
-    # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
+    # Lemma: dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] -
+    #     mu_1[b,i]))
     t_3 = 1 / var_1_shifted**1.5
-    # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
+    # Lemma: dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
     #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
     t_4 = t.sum(axis=-1)
     if P is not None:
         dV, dQ, dK_sum = _backward_part(Q, K, lse, dO, V, P)
     else:
+        # In parts of B and N: P is never whole.
         dV = np.zeros((B, N, d_v), X.dtype)
         dQ = np.empty((B, N, d_k), X.dtype)
         dK_sum = np.zeros((B, N, d_k), X.dtype)
@@ -331,29 +335,31 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
             return ()
 
         _together(run, _parts((B, N), N, X, 256), 1)
-    # dK[b,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,i,j]*Q[b,i,d])
+    # Lemma: dK[b,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,i,j]*Q[b,i,d])
     dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
-    # dW_v[c,e] = sum(b,j, dV[b,j,e]*A[b,j,c])
+    # Lemma: dW_v[c,e] = sum(b,j, dV[b,j,e]*A[b,j,c])
     dW_v = A.reshape(B * N, C).T @ dV.reshape(B * N, d_v)
-    # dW_k[c,d] = sum(b,j, dK[b,j,d]*A[b,j,c])
+    # Lemma: dW_k[c,d] = sum(b,j, dK[b,j,d]*A[b,j,c])
     dW_k = A.reshape(B * N, C).T @ dK.reshape(B * N, d_k)
-    # dW_q[c,d] = sum(b,i, dQ[b,i,d]*A[b,i,c])
+    # Lemma: dW_q[c,d] = sum(b,i, dQ[b,i,d]*A[b,i,c])
     dW_q = A.reshape(B * N, C).T @ dQ.reshape(B * N, d_k)
-    # dA[b,i,c] = sum(d, dQ[b,i,d]*W_q[c,d]) + sum(d, dK[b,i,d]*W_k[c,d]) + sum(e, dV[b,i,e]*W_v[c,e])
+    # Lemma: dA[b,i,c] = sum(d, dQ[b,i,d]*W_q[c,d]) + sum(d, dK[b,i,d]*W_k[c,d]) + sum(e,
+    #     dV[b,i,e]*W_v[c,e])
     dA = dQ @ W_q.T
     dA += dK @ W_k.T
     dA += dV @ W_v.T
-    # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+    # Lemma: dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
     dA_t = dA * t
     dg_1 = t_2.reshape(B * N) @ dA_t.reshape(B * N, C)
-    # db_1[c] = sum(b,i, dA[b,i,c])
+    # Lemma: db_1[c] = sum(b,i, dA[b,i,c])
     db_1 = dA.sum(axis=(0, 1))
-    # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
+    # Lemma: dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] -
+    #     mu_1[b,i]))
     dvar_1 = -0.5 * t_3 * (dA_t @ g_1)
-    # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
+    # Lemma: dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
     #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
     dmu_1 = -(2 * dvar_1 * t_4 / C + t_2 * (dA @ g_1))
-    # dX[b,i,c] = dmu_1[b,i]/size(C) + 2*dvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
+    # Lemma: dX[b,i,c] = dmu_1[b,i]/size(C) + 2*dvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
     #     dA[b,i,c]*g_1[c]/sqrt(var_1[b,i] + 1/100000) + dM[b,i,c]
     dX = np.multiply(dA, g_1, out=dA)
     dX *= t_2[..., None]
@@ -507,7 +513,7 @@ def jvp(
     exp_S = np.subtract(S, m[..., None], out=S)
     np.exp(exp_S, out=exp_S)
     E_m = exp_S.sum(axis=-1)
-    # P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
+    # Finite form: P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
     P = np.divide(exp_S, E_m[..., None], out=exp_S)
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
     O = P @ V
@@ -538,17 +544,17 @@ def jvp(
     # Y[b,i,m] = M[b,i,m] + sum(f, G[b,i,f]*W_2[f,m]) + c_2[m]
     Y = np.add(M, G @ W_2, out=M)
     Y += c_2
-    # tmu_1[b,i] = 1/size(C)*sum(c, tX[b,i,c])
+    # Tangent: tmu_1[b,i] = 1/size(C)*sum(c, tX[b,i,c])
     tmu_1 = tX.sum(axis=-1)
     tmu_1 /= C
-    # tvar_1[b,i] = 2/size(C)*(sum(c, (X[b,i,c] - mu_1[b,i])*tX[b,i,c]) - tmu_1[b,i]*sum(c, X[b,i,c] -
-    #     mu_1[b,i]))
+    # Tangent: tvar_1[b,i] = 2/size(C)*(sum(c, (X[b,i,c] - mu_1[b,i])*tX[b,i,c]) - tmu_1[b,i]*sum(c,
+    #     X[b,i,c] - mu_1[b,i]))
     tvar_1 = np.vecdot(X_mu_1, tX)
     tvar_1 -= tmu_1 * X_mu_1.sum(axis=-1)
     tvar_1 *= 2
     tvar_1 /= C
-    # tA[b,i,c] = (X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)*tg_1[c] + g_1[c]/sqrt(var_1[b,i] +
-    #     1/100000)*tX[b,i,c] - tmu_1[b,i]*g_1[c]/sqrt(var_1[b,i] + 1/100000) -
+    # Tangent: tA[b,i,c] = (X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)*tg_1[c] +
+    #     g_1[c]/sqrt(var_1[b,i] + 1/100000)*tX[b,i,c] - tmu_1[b,i]*g_1[c]/sqrt(var_1[b,i] + 1/100000) -
     #     (1/2)*tvar_1[b,i]*g_1[c]*(X[b,i,c] - mu_1[b,i])/(var_1[b,i] + 1/100000)^(3/2) + tb_1[c]
     tA = X_mu_1 * rsqrt_var_1_shifted[..., None]
     tA *= tg_1
@@ -556,41 +562,41 @@ def jvp(
     tA -= tmu_1[..., None] * g_1 * rsqrt_var_1_shifted[..., None]
     tA -= 0.5 * tvar_1[..., None] * g_1 * X_mu_1 / (var_1_shifted**1.5)[..., None]
     tA += tb_1
-    # tQ[b,i,d] = sum(c, tA[b,i,c]*W_q[c,d]) + sum(c, A[b,i,c]*tW_q[c,d])
+    # Tangent: tQ[b,i,d] = sum(c, tA[b,i,c]*W_q[c,d]) + sum(c, A[b,i,c]*tW_q[c,d])
     tQ = tA @ W_q
     tQ += A @ tW_q
-    # tK[b,j,d] = sum(c, tA[b,j,c]*W_k[c,d]) + sum(c, A[b,j,c]*tW_k[c,d])
+    # Tangent: tK[b,j,d] = sum(c, tA[b,j,c]*W_k[c,d]) + sum(c, A[b,j,c]*tW_k[c,d])
     tK = tA @ W_k
     tK += A @ tW_k
-    # tV[b,j,e] = sum(c, tA[b,j,c]*W_v[c,e]) + sum(c, A[b,j,c]*tW_v[c,e])
+    # Tangent: tV[b,j,e] = sum(c, tA[b,j,c]*W_v[c,e]) + sum(c, A[b,j,c]*tW_v[c,e])
     tV = tA @ W_v
     tV += A @ tW_v
-    # tS[b,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,i,d]*K[b,j,d]) + sum(d, tK[b,j,d]*Q[b,i,d]))
+    # Tangent: tS[b,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,i,d]*K[b,j,d]) + sum(d, tK[b,j,d]*Q[b,i,d]))
     tS = tQ @ K.mT
     tS += Q @ tK.mT
     tS /= math.sqrt(d_k)
-    # tD[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
+    # Named sum: tD[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
     tD = np.vecdot(P, tS)
-    # tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tD[b,i])
+    # Tangent: tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tD[b,i])
     tP = np.subtract(tS, tD[..., None], out=tS)
     tP *= P
-    # tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, tV[b,j,e]*P[b,i,j])
+    # Tangent: tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, tV[b,j,e]*P[b,i,j])
     tO = tP @ V
     tO += P @ tV
-    # tM[b,i,m] = tX[b,i,m] + sum(e, tO[b,i,e]*W_o[e,m]) + sum(e, O[b,i,e]*tW_o[e,m])
+    # Tangent: tM[b,i,m] = tX[b,i,m] + sum(e, tO[b,i,e]*W_o[e,m]) + sum(e, O[b,i,e]*tW_o[e,m])
     tM = tO @ W_o
     tM += tX
     tM += O @ tW_o
-    # tmu_2[b,i] = 1/size(C)*sum(m, tM[b,i,m])
+    # Tangent: tmu_2[b,i] = 1/size(C)*sum(m, tM[b,i,m])
     tmu_2 = tM.sum(axis=-1)
     tmu_2 /= C
-    # tvar_2[b,i] = 2/size(C)*(sum(m, tM[b,i,m]*(M[b,i,m] - mu_2[b,i])) - tmu_2[b,i]*sum(c, M[b,i,c] -
-    #     mu_2[b,i]))
+    # Tangent: tvar_2[b,i] = 2/size(C)*(sum(m, tM[b,i,m]*(M[b,i,m] - mu_2[b,i])) - tmu_2[b,i]*sum(c,
+    #     M[b,i,c] - mu_2[b,i]))
     tvar_2 = np.vecdot(tM, M_mu_2)
     tvar_2 -= tmu_2 * M_mu_2.sum(axis=-1)
     tvar_2 *= 2
     tvar_2 /= C
-    # tU[b,i,c] = (M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000)*tg_2[c] +
+    # Tangent: tU[b,i,c] = (M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000)*tg_2[c] +
     #     tM[b,i,c]*g_2[c]/sqrt(var_2[b,i] + 1/100000) - tmu_2[b,i]*g_2[c]/sqrt(var_2[b,i] + 1/100000) -
     #     (1/2)*tvar_2[b,i]*g_2[c]*(M[b,i,c] - mu_2[b,i])/(var_2[b,i] + 1/100000)^(3/2) + tb_2[c]
     tU = M_mu_2 * rsqrt_var_2_shifted[..., None]
@@ -599,15 +605,15 @@ def jvp(
     tU -= tmu_2[..., None] * g_2 * rsqrt_var_2_shifted[..., None]
     tU -= 0.5 * tvar_2[..., None] * g_2 * M_mu_2 / (var_2_shifted**1.5)[..., None]
     tU += tb_2
-    # tZ[b,i,f] = sum(c, tU[b,i,c]*W_1[c,f]) + sum(c, U[b,i,c]*tW_1[c,f]) + tc_1[f]
+    # Tangent: tZ[b,i,f] = sum(c, tU[b,i,c]*W_1[c,f]) + sum(c, U[b,i,c]*tW_1[c,f]) + tc_1[f]
     tZ = tU @ W_1
     tZ += U @ tW_1
     tZ += tc_1
-    # tG[b,i,f] = 1/2*tZ[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+    # Tangent: tG[b,i,f] = 1/2*tZ[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
     #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
     tG = np.multiply(tZ, 0.5, out=tZ)
     tG *= erf_Z + 1 + math.sqrt(2) * Z * np.exp(-0.5 * Z**2) / math.sqrt(math.pi)
-    # tY[b,i,m] = tM[b,i,m] + sum(f, tG[b,i,f]*W_2[f,m]) + sum(f, G[b,i,f]*tW_2[f,m]) + tc_2[m]
+    # Tangent: tY[b,i,m] = tM[b,i,m] + sum(f, tG[b,i,f]*W_2[f,m]) + sum(f, G[b,i,f]*tW_2[f,m]) + tc_2[m]
     tY = np.add(tM, tG @ W_2, out=tM)
     tY += G @ tW_2
     tY += tc_2
@@ -637,7 +643,7 @@ def _forward_part(Q: Any, K: Any, V: Any, O: Any = None, work: Any = None) -> An
     # lse[b,i] = m[b,i] + log(E_m[b,i])
     lse = np.add(m, np.log(E_m), out=m)
     if work is None:
-        # P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
+        # Finite form: P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
         P = np.divide(exp_S, E_m[:, None, :], out=exp_S)
     return P, O, lse
 
@@ -656,22 +662,22 @@ def _backward_part(Q: Any, K: Any, lse: Any, dO: Any, V: Any, P: Any | None, dQ:
         # S[b,i,j] = sum(d, Q[b,i,d]*K[b,j,d])/sqrt(size(d_k))
         Q_K = np.matmul(K, Q.mT, out=space_1)
         S = np.divide(Q_K, math.sqrt(d_k), out=Q_K)
-        # P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
+        # Finite form: P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
         P = np.subtract(S, lse[:, None, :], out=S)
         np.exp(P, out=P)
-    # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
+    # Lemma: dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
     dP = np.matmul(V, dO.mT, out=space_2)
-    # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
+    # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
     dV = np.matmul(P, dO, out=space_3)
-    # D[b,i] = sum(j, dP[b,i,j]*P[b,i,j])
+    # Named sum: D[b,i] = sum(j, dP[b,i,j]*P[b,i,j])
     D = _sum(dP * P, 1)
-    # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
+    # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
     dP_D = np.subtract(dP, D[:, None, :], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
-    # dQ[b,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,i,j]*K[b,j,d])
+    # Lemma: dQ[b,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,i,j]*K[b,j,d])
     dS_K = np.matmul(dS.mT, K, out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
-    # dK[b,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,i,j]*Q[b,i,d])
+    # Lemma: dK[b,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,i,j]*Q[b,i,d])
     dK_sum = np.matmul(dS, Q, out=space_4)
     return dV, dQ, dK_sum
 

@@ -23,7 +23,7 @@ Saved for the backward pass:
     n: for dN and dA
     u: for du
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     du = dL (1 - [-u[i] > 0]) / B
     dp = du
@@ -87,6 +87,7 @@ def forward(A: Any, P: Any, N: Any, margin: Any) -> tuple[Array, Saved]:
     if _whole(B * K, A):
         p, n, u, L_sum = _forward_part(P, A, N, margin)
     else:
+        # In parts of B: each stays in the cache.
         p = np.empty((B,), A.dtype)
         n = np.empty((B,), A.dtype)
         u = np.empty((B,), A.dtype)
@@ -114,6 +115,7 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array, Array]:
     if _whole(B * K, A):
         dN, dA, dP = _backward_part(u, dL, n, N, A, p, P, B)
     else:
+        # In parts of B: each stays in the cache.
         dN = np.empty((B, K), A.dtype)
         dA = np.empty((B, K), A.dtype)
         dP = np.empty((B, K), A.dtype)
@@ -132,33 +134,33 @@ def jvp(A: Any, P: Any, N: Any, margin: Any, tA: Any, tP: Any, tN: Any) -> tuple
     A, P, N, margin, tA, tP, tN = _real(A=A, P=P, N=N, margin=margin, tA=tA, tP=tP, tN=tN)
     _check(A=A, P=P, N=N, margin=margin, tA=tA, tP=tP, tN=tN)
     B = A.shape[0]
-    # Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
+    # Named sum: Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
     A_P = A - P
     A_P += 1e-06
     Z = np.vecdot(A_P, A_P)
-    # p[i] = sqrt(Z[i])
+    # Equation: p[i] = sqrt(Z[i])
     p = np.sqrt(Z)
-    # E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
+    # Named sum: E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
     A_N = A - N
     A_N += 1e-06
     E = np.vecdot(A_N, A_N)
-    # n[i] = sqrt(E[i])
+    # Equation: n[i] = sqrt(E[i])
     n = np.sqrt(E)
     # u[i] = p[i] - n[i] + margin
     u = p - n + margin
     # L = sum(i, u[i] + relu(-u[i]))/size(B)
     L = (u + np.maximum(-u, 0)).sum() / B
-    # tp[i] = where(p[i] != 0, 1, 0)/p[i]*(sum(k, (A[i,k] - P[i,k] + 1/1000000)*tA[i,k]) - sum(k, (A[i,k]
-    #     - P[i,k] + 1/1000000)*tP[i,k]))
+    # Tangent: tp[i] = where(p[i] != 0, 1, 0)/p[i]*(sum(k, (A[i,k] - P[i,k] + 1/1000000)*tA[i,k]) - sum(k,
+    #     (A[i,k] - P[i,k] + 1/1000000)*tP[i,k]))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         tp = np.where(p != 0, (np.vecdot(A_P, tA) - np.vecdot(A_P, tP)) / p, 0)
-    # tn[i] = where(n[i] != 0, 1, 0)/n[i]*(sum(k, (A[i,k] - N[i,k] + 1/1000000)*tA[i,k]) - sum(k, (A[i,k]
-    #     - N[i,k] + 1/1000000)*tN[i,k]))
+    # Tangent: tn[i] = where(n[i] != 0, 1, 0)/n[i]*(sum(k, (A[i,k] - N[i,k] + 1/1000000)*tA[i,k]) - sum(k,
+    #     (A[i,k] - N[i,k] + 1/1000000)*tN[i,k]))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         tn = np.where(n != 0, (np.vecdot(A_N, tA) - np.vecdot(A_N, tN)) / n, 0)
-    # tu[i] = tp[i] - tn[i]
+    # Tangent: tu[i] = tp[i] - tn[i]
     tu = tp - tn
-    # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
+    # Tangent: tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
     tL = (tu.sum() - np.where(-u > 0, tu, 0).sum()) / B
     return L, tL
 
@@ -168,17 +170,17 @@ def _forward_part(P: Any, A: Any, N: Any, margin: Any, work: Any = None) -> Any:
     B_block = P.shape[0]
     K = P.shape[-1]
     (space_1,) = _spaces(work, P, (B_block, K))
-    # Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
+    # Named sum: Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
     A_P = np.subtract(A, P, out=space_1)
     A_P += 1e-06
     Z = np.vecdot(A_P, A_P)
-    # p[i] = sqrt(Z[i])
+    # Equation: p[i] = sqrt(Z[i])
     p = np.sqrt(Z)
-    # E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
+    # Named sum: E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
     A_N = np.subtract(A, N, out=space_1)
     A_N += 1e-06
     E = np.vecdot(A_N, A_N)
-    # n[i] = sqrt(E[i])
+    # Equation: n[i] = sqrt(E[i])
     n = np.sqrt(E)
     # u[i] = p[i] - n[i] + margin
     u = p - n + margin
@@ -189,11 +191,11 @@ def _forward_part(P: Any, A: Any, N: Any, margin: Any, work: Any = None) -> Any:
 
 def _backward_part(u: Any, dL: Any, n: Any, N: Any, A: Any, p: Any, P: Any, B: int, dA: Any = None, dP: Any = None) -> Any:
     """One part along B, or the whole: dN, dA, dP."""
-    # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
+    # Lemma: du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
     du = dL / B * (1 - (-u > 0).astype(u.dtype))
-    # dp[i] = du[i]
+    # Lemma: dp[i] = du[i]
     dp = du.copy()
-    # dn[i] = -du[i]
+    # Lemma: dn[i] = -du[i]
     dn = -du
     A_N = np.subtract(A, N, out=dA)
     A_N += 1e-06
@@ -201,7 +203,7 @@ def _backward_part(u: Any, dL: Any, n: Any, N: Any, A: Any, p: Any, P: Any, B: i
         dn_n = np.multiply(A_N, dn[:, None] / n[:, None], out=A_N)
     masked_n = dn_n
     _fill(masked_n, (n != 0)[:, None], 0)
-    # dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+    # Lemma: dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
     dN = -masked_n
     A_P = np.subtract(A, P, out=dP)
     A_P += 1e-06
@@ -209,10 +211,10 @@ def _backward_part(u: Any, dL: Any, n: Any, N: Any, A: Any, p: Any, P: Any, B: i
         dp_p = np.multiply(A_P, dp[:, None] / p[:, None], out=A_P)
     masked_p = dp_p
     _fill(masked_p, (p != 0)[:, None], 0)
-    # dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i] != 0,
-    #     1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+    # Lemma: dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i]
+    #     != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
     dA = np.add(masked_n, masked_p, out=masked_n)
-    # dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
+    # Lemma: dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
     dP = -masked_p
     return dN, dA, dP
 

@@ -23,7 +23,7 @@ Saved for the backward pass:
     H: for dW_2; where it is large it is not saved but made anew
     b_1: for Z and H
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dW_2 = H^T dY
     db_2 = 1^T dY
@@ -91,6 +91,7 @@ def forward(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any) -> tuple[Array, Save
     if _saved_whole(B * F, X, W_1, b_1, W_2, b_2):
         Z, H, Y = _forward_part(X, W_1, b_1, W_2, b_2)
     else:
+        # In parts of B: Z and H are never whole.
         Z = None
         H = None
         Y = np.empty((B, M), X.dtype)
@@ -113,11 +114,12 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array]:
     F = W_1.shape[-1]
     N = X.shape[-1]
     dY = _upstream("dY", dY, (B, M), X.dtype)
-    # db_2[j] = sum(i, dY[i,j])
+    # Lemma: db_2[j] = sum(i, dY[i,j])
     db_2 = dY.sum(axis=0)
     if Z is not None:
         dW_2, dX, dW_1, db_1 = _backward_part(X, W_1, b_1, dY, W_2, Z, H)
     else:
+        # In parts of B: Z and H are never whole.
         dW_2 = np.zeros((F, M), X.dtype)
         dX = np.empty((B, N), X.dtype)
         dW_1 = np.zeros((N, F), X.dtype)
@@ -145,13 +147,13 @@ def jvp(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any, tX: Any, tW_1: Any, tb_1
     # Y[i,j] = sum(h, H[i,h]*W_2[h,j]) + b_2[j]
     Y = H @ W_2
     Y += b_2
-    # tZ[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
+    # Tangent: tZ[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
     tZ = tX @ W_1
     tZ += X @ tW_1
     tZ += tb_1
-    # tH[i,h] = tZ[i,h]*where(0 < Z[i,h], 1, 0)
+    # Tangent: tH[i,h] = tZ[i,h]*where(0 < Z[i,h], 1, 0)
     tH = np.where(Z > 0, tZ, 0)
-    # tY[i,j] = sum(h, tH[i,h]*W_2[h,j]) + sum(h, H[i,h]*tW_2[h,j]) + tb_2[j]
+    # Tangent: tY[i,j] = sum(h, tH[i,h]*W_2[h,j]) + sum(h, H[i,h]*tW_2[h,j]) + tb_2[j]
     tY = tH @ W_2
     tY += H @ tW_2
     tY += tb_2
@@ -187,18 +189,18 @@ def _backward_part(X: Any, W_1: Any, b_1: Any, dY: Any, W_2: Any, Z: Any | None,
         Z = np.add(X_W_1, b_1[:, None], out=X_W_1)
         # H[i,h] = relu(Z[i,h])
         H = np.maximum(Z, 0)
-    # dW_2[h,j] = sum(i, dY[i,j]*H[i,h])
+    # Lemma: dW_2[h,j] = sum(i, dY[i,j]*H[i,h])
     dW_2 = np.matmul(H, dY, out=space_2)
-    # dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
+    # Lemma: dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
     dH = np.matmul(W_2, dY.T, out=space_3)
-    # dZ[i,h] = dH[i,h]*where(0 < Z[i,h], 1, 0)
+    # Lemma: dZ[i,h] = dH[i,h]*where(0 < Z[i,h], 1, 0)
     dZ = dH
     _fill(dZ, (Z > 0), 0)
-    # dX[i,k] = sum(h, dZ[i,h]*W_1[k,h])
+    # Lemma: dX[i,k] = sum(h, dZ[i,h]*W_1[k,h])
     dX = np.matmul(dZ.T, W_1.T, out=dX)
-    # dW_1[k,h] = sum(i, dZ[i,h]*X[i,k])
+    # Lemma: dW_1[k,h] = sum(i, dZ[i,h]*X[i,k])
     dW_1 = np.matmul(X.T, dZ.T, out=space_4)
-    # db_1[h] = sum(i, dZ[i,h])
+    # Lemma: db_1[h] = sum(i, dZ[i,h])
     db_1 = _sum(dZ, -1)
     return dW_2, dX, dW_1, db_1
 

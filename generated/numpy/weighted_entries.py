@@ -13,7 +13,7 @@ Saved for the backward pass:
 
     w: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o w
 
@@ -58,7 +58,7 @@ def backward(dY: Any, saved: Saved) -> Array:
     (w,) = saved
     N = w.shape[0]
     dY = _upstream("dY", dY, (N,), w.dtype)
-    # dX[i] = dY[i]*w[i]
+    # Lemma: dX[i] = dY[i]*w[i]
     dX = dY * w
     return dX
 
@@ -69,7 +69,7 @@ def jvp(X: Any, w: Any, tX: Any) -> tuple[Array, Array]:
     _check(X=X, w=w, tX=tX)
     # Y[i] = w[i]*X[i]
     Y = w * X
-    # tY[i] = w[i]*tX[i]
+    # Tangent: tY[i] = w[i]*tX[i]
     tY = w * tX
     return Y, tY
 

@@ -16,7 +16,7 @@ Saved for the backward pass:
     E_m: for dZ
     Q: for dQ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dQ = 2 dL Q / B
     dZ = (dQ 1^T) o (E^o(-1) 1^T) o exp(Z)
@@ -69,6 +69,7 @@ def forward(Z: Any) -> tuple[Array, Saved]:
     if _whole(B * C, Z):
         m, E_m, Q, L_sum = _forward_part(Z)
     else:
+        # In parts of B: each stays in the cache.
         m = np.empty((B,), Z.dtype)
         E_m = np.empty((B,), Z.dtype)
         Q = np.empty((B,), Z.dtype)
@@ -96,6 +97,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     if _whole(B * C, Z):
         dZ = _backward_part(dL, Q, E_m, m, Z, B)
     else:
+        # In parts of B: each stays in the cache.
         dZ = np.empty((B, C), Z.dtype)
 
         def run(parts: Any) -> Any:
@@ -120,13 +122,13 @@ def jvp(Z: Any, tZ: Any) -> tuple[Array, Array]:
     exp_Z = Z - m[:, None]
     np.exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(axis=-1)
-    # Q[i] = m[i] + log(E_m[i])
+    # Finite form: Q[i] = m[i] + log(E_m[i])
     Q = m + np.log(E_m)
     # L = sum(i, Q[i]^2)/size(B)
     L = Q @ Q / B
-    # tQ[i] = 1/E_m[i]*sum(k, exp(Z[i,k] - m[i])*tZ[i,k])
+    # Finite form: tQ[i] = 1/E_m[i]*sum(k, exp(Z[i,k] - m[i])*tZ[i,k])
     tQ = np.vecdot(exp_Z, tZ) / E_m
-    # tL = 2/size(B)*sum(i, tQ[i]*Q[i])
+    # Tangent: tL = 2/size(B)*sum(i, tQ[i]*Q[i])
     tL = 2 * (tQ @ Q) / B
     return L, tL
 
@@ -142,7 +144,7 @@ def _forward_part(Z: Any, work: Any = None) -> Any:
     exp_Z = np.subtract(Z, m[:, None], out=space_1)
     np.exp(exp_Z, out=exp_Z)
     E_m = _sum(exp_Z, -1)
-    # Q[i] = m[i] + log(E_m[i])
+    # Finite form: Q[i] = m[i] + log(E_m[i])
     Q = m + np.log(E_m)
     # L = sum(i, Q[i]^2)/size(B)
     L_sum = Q @ Q
@@ -151,9 +153,9 @@ def _forward_part(Z: Any, work: Any = None) -> Any:
 
 def _backward_part(dL: Any, Q: Any, E_m: Any, m: Any, Z: Any, B: int, dZ: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
-    # dQ[i] = 2*dL*Q[i]/size(B)
+    # Lemma: dQ[i] = 2*dL*Q[i]/size(B)
     dQ = 2 * dL / B * Q
-    # dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
+    # Finite form: dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
     dZ = np.subtract(Z, m[:, None], out=dZ)
     np.exp(dZ, out=dZ)
     dZ *= dQ[:, None] / E_m[:, None]

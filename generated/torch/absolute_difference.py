@@ -14,7 +14,7 @@ Saved for the backward pass:
     x: for dx and dt
     t: for dx and dt
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dx = -dL o sign(t - x)
     dt = dL o sign(t - x)
@@ -86,10 +86,10 @@ def _backward_pass(need_x: bool, need_t: bool, x: Tensor, t: Tensor, dL: Tensor)
     dx = dt = None
     sign_t = torch.sign(t - x)
     if need_x:
-        # dx[i] = -dL[i]*sign(t[i] - x[i])
+        # Lemma: dx[i] = -dL[i]*sign(t[i] - x[i])
         dx = -dL * sign_t
     if need_t:
-        # dt[i] = dL[i]*sign(t[i] - x[i])
+        # Lemma: dt[i] = dL[i]*sign(t[i] - x[i])
         dt = dL * sign_t
     return dx, dt
 
@@ -128,7 +128,7 @@ class _DualForward(_Forward):
         x, t = ctx.saved_tensors
         tx = _zero(tx, x)
         tt = _zero(tt, t)
-        # tL[i] = sign(t[i] - x[i])*(tt[i] - tx[i])
+        # Tangent: tL[i] = sign(t[i] - x[i])*(tt[i] - tx[i])
         tL = torch.sign(t - x) * (tt - tx)
         return tL
 
@@ -193,11 +193,11 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, t: Tensor, d2dx: Tensor, d2dt: Tensor) -> Any:
         N = x.shape[0]
-        # d2dL[i] = sign(t[i] - x[i])*(d2dt[i] - d2dx[i])
+        # Lemma: d2dL[i] = sign(t[i] - x[i])*(d2dt[i] - d2dx[i])
         d2dL = torch.sign(t - x) * (d2dt - d2dx)
-        # d2x[i] = 0
+        # Lemma: d2x[i] = 0
         d2x = x.new_full((N,), 0)
-        # d2t[i] = 0
+        # Lemma: d2t[i] = 0
         d2t = x.new_full((N,), 0)
         return (d2x, d2t, d2dL)
 
@@ -217,10 +217,10 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, t: Tensor, tdL: Tensor) -> Any:
-        # tdx[i] = -sign(t[i] - x[i])*tdL[i]
+        # Tangent: tdx[i] = -sign(t[i] - x[i])*tdL[i]
         sign_t = torch.sign(t - x)
         tdx = -sign_t * tdL
-        # tdt[i] = sign(t[i] - x[i])*tdL[i]
+        # Tangent: tdt[i] = sign(t[i] - x[i])*tdL[i]
         tdt = sign_t * tdL
         return (tdx, tdt)
 

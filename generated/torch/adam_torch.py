@@ -44,7 +44,7 @@ Saved for the backward pass:
     V_new: for dV_new_total
     S: for dlr, dM_new_total and dS
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dlr = -rowsum(dtheta_new o M_new o S^o(-1)) / (1 - beta_1^t)
     dM_new_total = dM_new - lr (dtheta_new o S^o(-1)) / (1 - beta_1^t)
@@ -221,32 +221,32 @@ def _backward_pass(
     dtheta = dG = dM = dV = dlr = None
     inverse_beta_1 = 1 / (1 - torch.pow(beta_1, t))
     if need_lr:
-        # dlr = -1/(1 - pow(beta_1, t))*sum(p, dtheta_new[p]*M_new[p]/S[p])
+        # Lemma: dlr = -1/(1 - pow(beta_1, t))*sum(p, dtheta_new[p]*M_new[p]/S[p])
         dlr = -inverse_beta_1 * (1 / S @ (dtheta_new * M_new))
     if need_theta or need_G or need_M:
-        # dM_new_total[p] = dM_new[p] - dtheta_new[p]/(1 - pow(beta_1, t))*lr/S[p]
+        # Lemma: dM_new_total[p] = dM_new[p] - dtheta_new[p]/(1 - pow(beta_1, t))*lr/S[p]
         dM_new_total = dM_new - inverse_beta_1 * lr * dtheta_new / S
     if need_theta or need_G or need_V:
-        # dS[p] = dtheta_new[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
+        # Lemma: dS[p] = dtheta_new[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
         dS = inverse_beta_1 * lr * dtheta_new * M_new / S**2
-        # dV_new_total[p] = dV_new[p] + 1/2*dS[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
+        # Lemma: dV_new_total[p] = dV_new[p] + 1/2*dS[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
         dV_new_total = dV_new + 0.5 * dS / torch.sqrt(1 - torch.pow(beta_2, t)) / torch.sqrt(V_new)
     if need_V:
-        # dV[p] = dV_new_total[p]*beta_2
+        # Lemma: dV[p] = dV_new_total[p]*beta_2
         dV = beta_2 * dV_new_total
     if need_theta or need_G or need_M:
         beta_1_shifted = 1 - beta_1
     if need_M:
-        # dM[p] = dM_new_total[p]*(1 - (1 - beta_1))
+        # Lemma: dM[p] = dM_new_total[p]*(1 - (1 - beta_1))
         dM = (1 - beta_1_shifted) * dM_new_total
     if need_theta or need_G:
-        # dD[p] = dM_new_total[p]*(1 - beta_1) + 2*dV_new_total[p]*(1 - beta_2)*D[p]
+        # Lemma: dD[p] = dM_new_total[p]*(1 - beta_1) + 2*dV_new_total[p]*(1 - beta_2)*D[p]
         dD = beta_1_shifted * dM_new_total + 2 * (1 - beta_2) * dV_new_total * D
     if need_G:
-        # dG[p] = dD[p]
+        # Lemma: dG[p] = dD[p]
         dG = dD.clone()
     if need_theta:
-        # dtheta[p] = dD[p]*weight_decay + dtheta_new[p]
+        # Lemma: dtheta[p] = dD[p]*weight_decay + dtheta_new[p]
         dtheta = weight_decay * dD + dtheta_new
     return dtheta, dG, dM, dV, dlr
 
@@ -378,17 +378,17 @@ class _DualForward(_Forward):
         # S[p] = 1/sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]) + eps
         rsqrt_beta_2 = 1 / torch.sqrt(1 - torch.pow(beta_2, t))
         S = rsqrt_beta_2 * torch.sqrt(V_new) + eps
-        # tD[p] = tG[p] + weight_decay*ttheta[p]
+        # Tangent: tD[p] = tG[p] + weight_decay*ttheta[p]
         inverse_beta_1 = 1 / (1 - torch.pow(beta_1, t))
         tD = tG + weight_decay * ttheta
-        # tM_new[p] = tM[p] - (1 - beta_1)*tM[p] + tD[p]*(1 - beta_1)
+        # Tangent: tM_new[p] = tM[p] - (1 - beta_1)*tM[p] + tD[p]*(1 - beta_1)
         tM_new = tM - beta_1_shifted * tM + beta_1_shifted * tD
-        # tV_new[p] = beta_2*tV[p] + 2*tD[p]*(1 - beta_2)*D[p]
+        # Tangent: tV_new[p] = beta_2*tV[p] + 2*tD[p]*(1 - beta_2)*D[p]
         tV_new = beta_2 * tV + 2 * beta_2_shifted * tD * D
-        # tS[p] = 1/2*tV_new[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
+        # Tangent: tS[p] = 1/2*tV_new[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
         tS = 0.5 * rsqrt_beta_2 * tV_new / torch.sqrt(V_new)
-        # ttheta_new[p] = ttheta[p] - 1/(1 - pow(beta_1, t))*M_new[p]/S[p]*tlr - tM_new[p]/(1 - pow(beta_1,
-        #     t))*lr/S[p] + tS[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
+        # Tangent: ttheta_new[p] = ttheta[p] - 1/(1 - pow(beta_1, t))*M_new[p]/S[p]*tlr - tM_new[p]/(1 -
+        #     pow(beta_1, t))*lr/S[p] + tS[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
         ttheta_new = ttheta - inverse_beta_1 * tlr * M_new / S - inverse_beta_1 * lr * tM_new / S + inverse_beta_1 * lr * tS * M_new / S**2
         return ttheta_new, tM_new, tV_new, None, None
 
@@ -584,30 +584,30 @@ class _Second(torch.autograd.Function):
         d2dV: Tensor,
         d2dlr: Tensor,
     ) -> Any:
-        # dS[p] = dtheta_new[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
+        # Lemma: dS[p] = dtheta_new[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
         inverse_beta_1 = 1 / (1 - torch.pow(beta_1, t))
         power_S = 1 / S**2
         dS = inverse_beta_1 * lr * dtheta_new * M_new * power_S
-        # dV_new_total[p] = dV_new[p] + 1/2*dS[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
+        # Lemma: dV_new_total[p] = dV_new[p] + 1/2*dS[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
         rsqrt_beta_2 = 1 / torch.sqrt(1 - torch.pow(beta_2, t))
         rsqrt_V_new = 1 / torch.sqrt(V_new)
         dV_new_total = dV_new + 0.5 * rsqrt_beta_2 * dS * rsqrt_V_new
-        # d2dD[p] = d2dG[p] + d2dtheta[p]*weight_decay
+        # Lemma: d2dD[p] = d2dG[p] + d2dtheta[p]*weight_decay
         d2dD = d2dG + weight_decay * d2dtheta
-        # d2dM_new_total[p] = d2dM[p]*(1 - (1 - beta_1)) + d2dD[p]*(1 - beta_1)
+        # Lemma: d2dM_new_total[p] = d2dM[p]*(1 - (1 - beta_1)) + d2dD[p]*(1 - beta_1)
         beta_1_shifted = 1 - beta_1
         beta_1_shifted_shifted = 1 - beta_1_shifted
         d2dM_new_total = beta_1_shifted_shifted * d2dM + beta_1_shifted * d2dD
-        # d2dV_new_total[p] = d2dV[p]*beta_2 + 2*d2dD[p]*(1 - beta_2)*D[p]
+        # Lemma: d2dV_new_total[p] = d2dV[p]*beta_2 + 2*d2dD[p]*(1 - beta_2)*D[p]
         beta_2_shifted = 1 - beta_2
         d2dV_new_total = beta_2 * d2dV + 2 * beta_2_shifted * d2dD * D
-        # d2dV_new[p] = d2dV_new_total[p]
+        # Lemma: d2dV_new[p] = d2dV_new_total[p]
         d2dV_new = d2dV_new_total.clone()
-        # d2dS[p] = 1/2*d2dV_new_total[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
+        # Lemma: d2dS[p] = 1/2*d2dV_new_total[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
         d2dS = 0.5 * rsqrt_beta_2 * d2dV_new_total * rsqrt_V_new
-        # d2dM_new[p] = d2dM_new_total[p]
+        # Lemma: d2dM_new[p] = d2dM_new_total[p]
         d2dM_new = d2dM_new_total.clone()
-        # d2dtheta_new[p] = d2dS[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2 - d2dlr/(1 - pow(beta_1,
+        # Lemma: d2dtheta_new[p] = d2dS[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2 - d2dlr/(1 - pow(beta_1,
         #     t))*M_new[p]/S[p] - d2dM_new_total[p]/(1 - pow(beta_1, t))*lr/S[p] + d2dtheta[p]
         d2dtheta_new = (
             inverse_beta_1 * lr * d2dS * M_new * power_S
@@ -615,27 +615,27 @@ class _Second(torch.autograd.Function):
             - inverse_beta_1 * lr * d2dM_new_total / S
             + d2dtheta
         )
-        # d2lr = 1/(1 - pow(beta_1, t))*(sum(p, d2dS[p]*dtheta_new[p]*M_new[p]/S[p]^2) - sum(p,
+        # Lemma: d2lr = 1/(1 - pow(beta_1, t))*(sum(p, d2dS[p]*dtheta_new[p]*M_new[p]/S[p]^2) - sum(p,
         #     d2dM_new_total[p]*dtheta_new[p]/S[p]))
         d2lr = inverse_beta_1 * (d2dS * dtheta_new @ (M_new * power_S) - 1 / S @ (d2dM_new_total * dtheta_new))
-        # d2M_new[p] = 1/(1 - pow(beta_1, t))*dtheta_new[p]/S[p]*(d2dS[p]*lr/S[p] - d2dlr)
+        # Lemma: d2M_new[p] = 1/(1 - pow(beta_1, t))*dtheta_new[p]/S[p]*(d2dS[p]*lr/S[p] - d2dlr)
         d2M_new = inverse_beta_1 * dtheta_new * (lr * d2dS / S - d2dlr) / S
-        # d2S[p] = 1/S[p]*(d2dlr/(1 - pow(beta_1, t))*dtheta_new[p]*M_new[p]/S[p] +
+        # Lemma: d2S[p] = 1/S[p]*(d2dlr/(1 - pow(beta_1, t))*dtheta_new[p]*M_new[p]/S[p] +
         #     d2dM_new_total[p]*dtheta_new[p]/(1 - pow(beta_1, t))*lr/S[p] - 2*d2dS[p]*dS[p])
         d2S = (d2dlr * inverse_beta_1 * dtheta_new * M_new / S + inverse_beta_1 * lr * d2dM_new_total * dtheta_new / S - 2 * d2dS * dS) / S
-        # d2V_new[p] = 1/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))*(1/2*d2S[p] -
+        # Lemma: d2V_new[p] = 1/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))*(1/2*d2S[p] -
         #     (1/4)*d2dV_new_total[p]*dS[p]/V_new[p])
         d2V_new = rsqrt_beta_2 * rsqrt_V_new * (0.5 * d2S - 0.25 * d2dV_new_total * dS / V_new)
-        # d2V[p] = d2V_new[p]*beta_2
+        # Lemma: d2V[p] = d2V_new[p]*beta_2
         d2V = beta_2 * d2V_new
-        # d2M[p] = d2M_new[p]*(1 - (1 - beta_1))
+        # Lemma: d2M[p] = d2M_new[p]*(1 - (1 - beta_1))
         d2M = beta_1_shifted_shifted * d2M_new
-        # d2D[p] = d2M_new[p]*(1 - beta_1) + 2*d2V_new[p]*(1 - beta_2)*D[p] + 2*d2dD[p]*dV_new_total[p]*(1 -
-        #     beta_2)
+        # Lemma: d2D[p] = d2M_new[p]*(1 - beta_1) + 2*d2V_new[p]*(1 - beta_2)*D[p] +
+        #     2*d2dD[p]*dV_new_total[p]*(1 - beta_2)
         d2D = beta_1_shifted * d2M_new + 2 * beta_2_shifted * d2V_new * D + 2 * beta_2_shifted * d2dD * dV_new_total
-        # d2G[p] = d2D[p]
+        # Lemma: d2G[p] = d2D[p]
         d2G = d2D.clone()
-        # d2theta[p] = d2D[p]*weight_decay
+        # Lemma: d2theta[p] = d2D[p]*weight_decay
         d2theta = weight_decay * d2D
         return (d2theta, d2G, d2M, d2V, d2lr, d2dtheta_new, d2dM_new, d2dV_new)
 
@@ -675,37 +675,38 @@ class _SecondTangent(torch.autograd.Function):
         tdM_new: Tensor,
         tdV_new: Tensor,
     ) -> Any:
-        # dS[p] = dtheta_new[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
+        # Lemma: dS[p] = dtheta_new[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
         inverse_beta_1 = 1 / (1 - torch.pow(beta_1, t))
         power_S = 1 / S**2
         dS = inverse_beta_1 * lr * dtheta_new * M_new * power_S
-        # dV_new_total[p] = dV_new[p] + 1/2*dS[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
+        # Lemma: dV_new_total[p] = dV_new[p] + 1/2*dS[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
         rsqrt_beta_2 = 1 / torch.sqrt(1 - torch.pow(beta_2, t))
         rsqrt_V_new = 1 / torch.sqrt(V_new)
         dV_new_total = dV_new + 0.5 * rsqrt_beta_2 * dS * rsqrt_V_new
-        # tD[p] = tG[p] + weight_decay*ttheta[p]
+        # Tangent: tD[p] = tG[p] + weight_decay*ttheta[p]
         tD = tG + weight_decay * ttheta
-        # tM_new[p] = tM[p] - (1 - beta_1)*tM[p] + tD[p]*(1 - beta_1)
+        # Tangent: tM_new[p] = tM[p] - (1 - beta_1)*tM[p] + tD[p]*(1 - beta_1)
         beta_1_shifted = 1 - beta_1
         tM_new = tM - beta_1_shifted * tM + beta_1_shifted * tD
-        # tV_new[p] = beta_2*tV[p] + 2*tD[p]*(1 - beta_2)*D[p]
+        # Tangent: tV_new[p] = beta_2*tV[p] + 2*tD[p]*(1 - beta_2)*D[p]
         beta_2_shifted = 1 - beta_2
         tV_new = beta_2 * tV + 2 * beta_2_shifted * tD * D
-        # tS[p] = 1/2*tV_new[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
+        # Tangent: tS[p] = 1/2*tV_new[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
         tS = 0.5 * rsqrt_beta_2 * tV_new * rsqrt_V_new
-        # tdlr = 1/(1 - pow(beta_1, t))*(sum(p, tS[p]*dtheta_new[p]*M_new[p]/S[p]^2) - sum(p,
+        # Tangent: tdlr = 1/(1 - pow(beta_1, t))*(sum(p, tS[p]*dtheta_new[p]*M_new[p]/S[p]^2) - sum(p,
         #     M_new[p]/S[p]*tdtheta_new[p]) - sum(p, tM_new[p]*dtheta_new[p]/S[p]))
         tdlr = inverse_beta_1 * (tS * dtheta_new @ (M_new * power_S) - tdtheta_new @ (M_new / S) - 1 / S @ (tM_new * dtheta_new))
-        # tdM_new_total[p] = tdM_new[p] - 1/(1 - pow(beta_1, t))*lr/S[p]*tdtheta_new[p] - dtheta_new[p]/((1 -
-        #     pow(beta_1, t))*S[p])*tlr + tS[p]*dtheta_new[p]/(1 - pow(beta_1, t))*lr/S[p]^2
+        # Tangent: tdM_new_total[p] = tdM_new[p] - 1/(1 - pow(beta_1, t))*lr/S[p]*tdtheta_new[p] -
+        #     dtheta_new[p]/((1 - pow(beta_1, t))*S[p])*tlr + tS[p]*dtheta_new[p]/(1 - pow(beta_1,
+        #     t))*lr/S[p]^2
         tdM_new_total = (
             tdM_new
             - inverse_beta_1 * lr * tdtheta_new / S
             - inverse_beta_1 * tlr * dtheta_new / S
             + inverse_beta_1 * lr * tS * dtheta_new * power_S
         )
-        # tdS[p] = 1/S[p]*(1/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]*tdtheta_new[p] + dtheta_new[p]/(1 -
-        #     pow(beta_1, t))*M_new[p]/S[p]*tlr + tM_new[p]*dtheta_new[p]/(1 - pow(beta_1, t))*lr/S[p] -
+        # Tangent: tdS[p] = 1/S[p]*(1/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]*tdtheta_new[p] + dtheta_new[p]/(1
+        #     - pow(beta_1, t))*M_new[p]/S[p]*tlr + tM_new[p]*dtheta_new[p]/(1 - pow(beta_1, t))*lr/S[p] -
         #     2*tS[p]*dS[p])
         tdS = (
             inverse_beta_1 * lr * M_new * tdtheta_new / S
@@ -713,19 +714,19 @@ class _SecondTangent(torch.autograd.Function):
             + inverse_beta_1 * lr * tM_new * dtheta_new / S
             - 2 * tS * dS
         ) / S
-        # tdV_new_total[p] = tdV_new[p] + 1/2*tdS[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p])) -
+        # Tangent: tdV_new_total[p] = tdV_new[p] + 1/2*tdS[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p])) -
         #     (1/4)*tV_new[p]*dS[p]/(sqrt(1 - pow(beta_2, t))*V_new[p]^(3/2))
         tdV_new_total = tdV_new + 0.5 * rsqrt_beta_2 * tdS * rsqrt_V_new - 0.25 * rsqrt_beta_2 * tV_new * dS / V_new**1.5
-        # tdV[p] = tdV_new_total[p]*beta_2
+        # Tangent: tdV[p] = tdV_new_total[p]*beta_2
         tdV = beta_2 * tdV_new_total
-        # tdM[p] = tdM_new_total[p]*(1 - (1 - beta_1))
+        # Tangent: tdM[p] = tdM_new_total[p]*(1 - (1 - beta_1))
         tdM = (1 - beta_1_shifted) * tdM_new_total
-        # tdD[p] = tdM_new_total[p]*(1 - beta_1) + 2*tdV_new_total[p]*(1 - beta_2)*D[p] +
+        # Tangent: tdD[p] = tdM_new_total[p]*(1 - beta_1) + 2*tdV_new_total[p]*(1 - beta_2)*D[p] +
         #     2*tD[p]*dV_new_total[p]*(1 - beta_2)
         tdD = beta_1_shifted * tdM_new_total + 2 * beta_2_shifted * tdV_new_total * D + 2 * beta_2_shifted * tD * dV_new_total
-        # tdG[p] = tdD[p]
+        # Tangent: tdG[p] = tdD[p]
         tdG = tdD.clone()
-        # tdtheta[p] = tdD[p]*weight_decay + tdtheta_new[p]
+        # Tangent: tdtheta[p] = tdD[p]*weight_decay + tdtheta_new[p]
         tdtheta = weight_decay * tdD + tdtheta_new
         return (tdtheta, tdG, tdM, tdV, tdlr)
 

@@ -46,7 +46,7 @@ Saved for the backward pass:
     M_hat: for dalpha and dV_hat
     V_hat: for dalpha, dM_hat and dV_hat
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dtheta = (1 - eta lam) dtheta_new
     dalpha = -eta rowsum(dtheta_new o M_hat o (V_hat^o(1/2) + eps 1^T)^o(-1))
@@ -260,32 +260,32 @@ def _backward_pass(
     """(dtheta, dG, dM, dV, dalpha): None for those that are not needed."""
     dtheta = dG = dM = dV = dalpha = None
     if need_theta:
-        # dtheta[p] = dtheta_new[p]*(1 - eta*lam)
+        # Lemma: dtheta[p] = dtheta_new[p]*(1 - eta*lam)
         dtheta = (1 - eta * lam) * dtheta_new
     if need_G or need_M or need_V or need_alpha:
         V_hat_eps = torch.sqrt(V_hat) + eps
     if need_alpha:
-        # dalpha = -eta*sum(p, dtheta_new[p]*M_hat[p]/(sqrt(V_hat[p]) + eps))
+        # Lemma: dalpha = -eta*sum(p, dtheta_new[p]*M_hat[p]/(sqrt(V_hat[p]) + eps))
         dalpha = -eta * (1 / V_hat_eps @ (dtheta_new * M_hat))
     if need_G or need_M:
-        # dM_hat[p] = -dtheta_new[p]*eta*alpha/(sqrt(V_hat[p]) + eps)
+        # Lemma: dM_hat[p] = -dtheta_new[p]*eta*alpha/(sqrt(V_hat[p]) + eps)
         dM_hat = -eta * alpha * dtheta_new / V_hat_eps
     if need_G or need_V:
-        # dV_hat[p] = 1/2*dtheta_new[p]*eta*alpha*M_hat[p]/((sqrt(V_hat[p]) + eps)^2*sqrt(V_hat[p]))
+        # Lemma: dV_hat[p] = 1/2*dtheta_new[p]*eta*alpha*M_hat[p]/((sqrt(V_hat[p]) + eps)^2*sqrt(V_hat[p]))
         dV_hat = 0.5 * eta * alpha * dtheta_new * M_hat / V_hat_eps**2 / torch.sqrt(V_hat)
-        # dV_new_total[p] = dV_new[p] + dV_hat[p]/(1 - pow(beta_2, t))
+        # Lemma: dV_new_total[p] = dV_new[p] + dV_hat[p]/(1 - pow(beta_2, t))
         dV_new_total = dV_new + dV_hat / (1 - torch.pow(beta_2, t))
     if need_G or need_M:
-        # dM_new_total[p] = dM_new[p] + dM_hat[p]/(1 - pow(beta_1, t))
+        # Lemma: dM_new_total[p] = dM_new[p] + dM_hat[p]/(1 - pow(beta_1, t))
         dM_new_total = dM_new + dM_hat / (1 - torch.pow(beta_1, t))
     if need_V:
-        # dV[p] = dV_new_total[p]*beta_2
+        # Lemma: dV[p] = dV_new_total[p]*beta_2
         dV = beta_2 * dV_new_total
     if need_M:
-        # dM[p] = dM_new_total[p]*beta_1
+        # Lemma: dM[p] = dM_new_total[p]*beta_1
         dM = beta_1 * dM_new_total
     if need_G:
-        # dG[p] = dM_new_total[p]*(1 - beta_1) + 2*dV_new_total[p]*(1 - beta_2)*G[p]
+        # Lemma: dG[p] = dM_new_total[p]*(1 - beta_1) + 2*dV_new_total[p]*(1 - beta_2)*G[p]
         dG = (1 - beta_1) * dM_new_total + 2 * (1 - beta_2) * dV_new_total * G
     return dtheta, dG, dM, dV, dalpha
 
@@ -421,18 +421,18 @@ class _DualForward(_Forward):
         # V_hat[p] = 1/(1 - pow(beta_2, t))*V_new[p]
         inverse_beta_2 = 1 / (1 - torch.pow(beta_2, t))
         V_hat = inverse_beta_2 * V_new
-        # tM_new[p] = beta_1*tM[p] + (1 - beta_1)*tG[p]
+        # Tangent: tM_new[p] = beta_1*tM[p] + (1 - beta_1)*tG[p]
         V_hat_eps = torch.sqrt(V_hat) + eps
         tM_new = beta_1 * tM + beta_1_shifted * tG
-        # tV_new[p] = beta_2*tV[p] + 2*(1 - beta_2)*G[p]*tG[p]
+        # Tangent: tV_new[p] = beta_2*tV[p] + 2*(1 - beta_2)*G[p]*tG[p]
         tV_new = beta_2 * tV + 2 * beta_2_shifted * G * tG
-        # tM_hat[p] = tM_new[p]/(1 - pow(beta_1, t))
+        # Tangent: tM_hat[p] = tM_new[p]/(1 - pow(beta_1, t))
         tM_hat = inverse_beta_1 * tM_new
-        # tV_hat[p] = tV_new[p]/(1 - pow(beta_2, t))
+        # Tangent: tV_hat[p] = tV_new[p]/(1 - pow(beta_2, t))
         tV_hat = inverse_beta_2 * tV_new
-        # ttheta_new[p] = ttheta[p] - eta*lam*ttheta[p] - eta*M_hat[p]/(sqrt(V_hat[p]) + eps)*talpha -
-        #     tM_hat[p]*eta*alpha/(sqrt(V_hat[p]) + eps) + 1/2*tV_hat[p]*eta*alpha*M_hat[p]/((sqrt(V_hat[p]) +
-        #     eps)^2*sqrt(V_hat[p]))
+        # Tangent: ttheta_new[p] = ttheta[p] - eta*lam*ttheta[p] - eta*M_hat[p]/(sqrt(V_hat[p]) + eps)*talpha
+        #     - tM_hat[p]*eta*alpha/(sqrt(V_hat[p]) + eps) + 1/2*tV_hat[p]*eta*alpha*M_hat[p]/((sqrt(V_hat[p])
+        #     + eps)^2*sqrt(V_hat[p]))
         ttheta_new = (
             ttheta
             - eta * lam * ttheta
@@ -614,32 +614,32 @@ class _Second(torch.autograd.Function):
         d2dV: Tensor,
         d2dalpha: Tensor,
     ) -> Any:
-        # dM_hat[p] = -dtheta_new[p]*eta*alpha/(sqrt(V_hat[p]) + eps)
+        # Lemma: dM_hat[p] = -dtheta_new[p]*eta*alpha/(sqrt(V_hat[p]) + eps)
         V_hat_eps = torch.sqrt(V_hat) + eps
         dM_hat = -eta * alpha * dtheta_new / V_hat_eps
-        # dV_hat[p] = 1/2*dtheta_new[p]*eta*alpha*M_hat[p]/((sqrt(V_hat[p]) + eps)^2*sqrt(V_hat[p]))
+        # Lemma: dV_hat[p] = 1/2*dtheta_new[p]*eta*alpha*M_hat[p]/((sqrt(V_hat[p]) + eps)^2*sqrt(V_hat[p]))
         power_V_hat_eps = 1 / V_hat_eps**2
         rsqrt_V_hat = 1 / torch.sqrt(V_hat)
         dV_hat = 0.5 * eta * alpha * dtheta_new * M_hat * power_V_hat_eps * rsqrt_V_hat
-        # dV_new_total[p] = dV_new[p] + dV_hat[p]/(1 - pow(beta_2, t))
+        # Lemma: dV_new_total[p] = dV_new[p] + dV_hat[p]/(1 - pow(beta_2, t))
         inverse_beta_2 = 1 / (1 - torch.pow(beta_2, t))
         dV_new_total = dV_new + inverse_beta_2 * dV_hat
-        # d2dM_new_total[p] = d2dM[p]*beta_1 + d2dG[p]*(1 - beta_1)
+        # Lemma: d2dM_new_total[p] = d2dM[p]*beta_1 + d2dG[p]*(1 - beta_1)
         beta_1_shifted = 1 - beta_1
         d2dM_new_total = beta_1 * d2dM + beta_1_shifted * d2dG
-        # d2dV_new_total[p] = d2dV[p]*beta_2 + 2*d2dG[p]*(1 - beta_2)*G[p]
+        # Lemma: d2dV_new_total[p] = d2dV[p]*beta_2 + 2*d2dG[p]*(1 - beta_2)*G[p]
         beta_2_shifted = 1 - beta_2
         d2dV_new_total = beta_2 * d2dV + 2 * beta_2_shifted * d2dG * G
-        # d2dM_new[p] = d2dM_new_total[p]
+        # Lemma: d2dM_new[p] = d2dM_new_total[p]
         d2dM_new = d2dM_new_total.clone()
-        # d2dM_hat[p] = d2dM_new_total[p]/(1 - pow(beta_1, t))
+        # Lemma: d2dM_hat[p] = d2dM_new_total[p]/(1 - pow(beta_1, t))
         inverse_beta_1 = 1 / (1 - torch.pow(beta_1, t))
         d2dM_hat = inverse_beta_1 * d2dM_new_total
-        # d2dV_new[p] = d2dV_new_total[p]
+        # Lemma: d2dV_new[p] = d2dV_new_total[p]
         d2dV_new = d2dV_new_total.clone()
-        # d2dV_hat[p] = d2dV_new_total[p]/(1 - pow(beta_2, t))
+        # Lemma: d2dV_hat[p] = d2dV_new_total[p]/(1 - pow(beta_2, t))
         d2dV_hat = inverse_beta_2 * d2dV_new_total
-        # d2dtheta_new[p] = d2dtheta[p]*(1 - eta*lam) - d2dalpha*eta*M_hat[p]/(sqrt(V_hat[p]) + eps) -
+        # Lemma: d2dtheta_new[p] = d2dtheta[p]*(1 - eta*lam) - d2dalpha*eta*M_hat[p]/(sqrt(V_hat[p]) + eps) -
         #     d2dM_hat[p]*eta*alpha/(sqrt(V_hat[p]) + eps) +
         #     1/2*d2dV_hat[p]*eta*alpha*M_hat[p]/((sqrt(V_hat[p]) + eps)^2*sqrt(V_hat[p]))
         d2dtheta_new = (
@@ -648,13 +648,13 @@ class _Second(torch.autograd.Function):
             - eta * alpha * d2dM_hat / V_hat_eps
             + 0.5 * eta * alpha * d2dV_hat * M_hat * power_V_hat_eps * rsqrt_V_hat
         )
-        # d2alpha = eta*(1/2*sum(p, d2dV_hat[p]*dtheta_new[p]*M_hat[p]/((sqrt(V_hat[p]) +
+        # Lemma: d2alpha = eta*(1/2*sum(p, d2dV_hat[p]*dtheta_new[p]*M_hat[p]/((sqrt(V_hat[p]) +
         #     eps)^2*sqrt(V_hat[p]))) - sum(p, d2dM_hat[p]*dtheta_new[p]/(sqrt(V_hat[p]) + eps)))
         d2alpha = eta * (0.5 * (M_hat * power_V_hat_eps @ (rsqrt_V_hat * d2dV_hat * dtheta_new)) - 1 / V_hat_eps @ (d2dM_hat * dtheta_new))
-        # d2M_hat[p] = -1/(sqrt(V_hat[p]) + eps)*(d2dalpha*eta*dtheta_new[p] +
+        # Lemma: d2M_hat[p] = -1/(sqrt(V_hat[p]) + eps)*(d2dalpha*eta*dtheta_new[p] +
         #     1/2*d2dV_hat[p]*dM_hat[p]/sqrt(V_hat[p]))
         d2M_hat = -(d2dalpha * eta * dtheta_new + 0.5 * d2dV_hat * dM_hat * rsqrt_V_hat) / V_hat_eps
-        # d2V_hat[p] = 1/((sqrt(V_hat[p]) +
+        # Lemma: d2V_hat[p] = 1/((sqrt(V_hat[p]) +
         #     eps)*sqrt(V_hat[p]))*(1/2*d2dalpha*eta*dtheta_new[p]*M_hat[p]/(sqrt(V_hat[p]) + eps) -
         #     (1/2)*d2dM_hat[p]*dM_hat[p] + 1/2*d2dV_hat[p]*dM_hat[p]*M_hat[p]/((sqrt(V_hat[p]) +
         #     eps)*sqrt(V_hat[p])) + 1/4*d2dV_hat[p]*dM_hat[p]*M_hat[p]/V_hat[p])
@@ -668,16 +668,16 @@ class _Second(torch.autograd.Function):
             )
             / V_hat_eps
         )
-        # d2V_new[p] = d2V_hat[p]/(1 - pow(beta_2, t))
+        # Lemma: d2V_new[p] = d2V_hat[p]/(1 - pow(beta_2, t))
         d2V_new = inverse_beta_2 * d2V_hat
-        # d2M_new[p] = d2M_hat[p]/(1 - pow(beta_1, t))
+        # Lemma: d2M_new[p] = d2M_hat[p]/(1 - pow(beta_1, t))
         d2M_new = inverse_beta_1 * d2M_hat
-        # d2V[p] = d2V_new[p]*beta_2
+        # Lemma: d2V[p] = d2V_new[p]*beta_2
         d2V = beta_2 * d2V_new
-        # d2M[p] = d2M_new[p]*beta_1
+        # Lemma: d2M[p] = d2M_new[p]*beta_1
         d2M = beta_1 * d2M_new
-        # d2G[p] = d2M_new[p]*(1 - beta_1) + 2*d2V_new[p]*(1 - beta_2)*G[p] + 2*d2dG[p]*dV_new_total[p]*(1 -
-        #     beta_2)
+        # Lemma: d2G[p] = d2M_new[p]*(1 - beta_1) + 2*d2V_new[p]*(1 - beta_2)*G[p] +
+        #     2*d2dG[p]*dV_new_total[p]*(1 - beta_2)
         d2G = beta_1_shifted * d2M_new + 2 * beta_2_shifted * d2V_new * G + 2 * beta_2_shifted * d2dG * dV_new_total
         return (d2G, d2M, d2V, d2alpha, d2dtheta_new, d2dM_new, d2dV_new)
 
@@ -717,30 +717,30 @@ class _SecondTangent(torch.autograd.Function):
         tdM_new: Tensor,
         tdV_new: Tensor,
     ) -> Any:
-        # dM_hat[p] = -dtheta_new[p]*eta*alpha/(sqrt(V_hat[p]) + eps)
+        # Lemma: dM_hat[p] = -dtheta_new[p]*eta*alpha/(sqrt(V_hat[p]) + eps)
         V_hat_eps = torch.sqrt(V_hat) + eps
         dM_hat = -eta * alpha * dtheta_new / V_hat_eps
-        # dV_hat[p] = 1/2*dtheta_new[p]*eta*alpha*M_hat[p]/((sqrt(V_hat[p]) + eps)^2*sqrt(V_hat[p]))
+        # Lemma: dV_hat[p] = 1/2*dtheta_new[p]*eta*alpha*M_hat[p]/((sqrt(V_hat[p]) + eps)^2*sqrt(V_hat[p]))
         power_V_hat_eps = 1 / V_hat_eps**2
         rsqrt_V_hat = 1 / torch.sqrt(V_hat)
         dV_hat = 0.5 * eta * alpha * dtheta_new * M_hat * power_V_hat_eps * rsqrt_V_hat
-        # dV_new_total[p] = dV_new[p] + dV_hat[p]/(1 - pow(beta_2, t))
+        # Lemma: dV_new_total[p] = dV_new[p] + dV_hat[p]/(1 - pow(beta_2, t))
         inverse_beta_2 = 1 / (1 - torch.pow(beta_2, t))
         dV_new_total = dV_new + inverse_beta_2 * dV_hat
-        # tM_new[p] = beta_1*tM[p] + (1 - beta_1)*tG[p]
+        # Tangent: tM_new[p] = beta_1*tM[p] + (1 - beta_1)*tG[p]
         beta_1_shifted = 1 - beta_1
         tM_new = beta_1 * tM + beta_1_shifted * tG
-        # tV_new[p] = beta_2*tV[p] + 2*(1 - beta_2)*G[p]*tG[p]
+        # Tangent: tV_new[p] = beta_2*tV[p] + 2*(1 - beta_2)*G[p]*tG[p]
         beta_2_shifted = 1 - beta_2
         tV_new = beta_2 * tV + 2 * beta_2_shifted * G * tG
-        # tM_hat[p] = tM_new[p]/(1 - pow(beta_1, t))
+        # Tangent: tM_hat[p] = tM_new[p]/(1 - pow(beta_1, t))
         inverse_beta_1 = 1 / (1 - torch.pow(beta_1, t))
         tM_hat = inverse_beta_1 * tM_new
-        # tV_hat[p] = tV_new[p]/(1 - pow(beta_2, t))
+        # Tangent: tV_hat[p] = tV_new[p]/(1 - pow(beta_2, t))
         tV_hat = inverse_beta_2 * tV_new
-        # tdtheta[p] = (1 - eta*lam)*tdtheta_new[p]
+        # Tangent: tdtheta[p] = (1 - eta*lam)*tdtheta_new[p]
         tdtheta = (1 - eta * lam) * tdtheta_new
-        # tdalpha = eta*(1/2*sum(p, tV_hat[p]*dtheta_new[p]*M_hat[p]/((sqrt(V_hat[p]) +
+        # Tangent: tdalpha = eta*(1/2*sum(p, tV_hat[p]*dtheta_new[p]*M_hat[p]/((sqrt(V_hat[p]) +
         #     eps)^2*sqrt(V_hat[p]))) - sum(p, M_hat[p]/(sqrt(V_hat[p]) + eps)*tdtheta_new[p]) - sum(p,
         #     tM_hat[p]*dtheta_new[p]/(sqrt(V_hat[p]) + eps)))
         tdalpha = eta * (
@@ -748,13 +748,14 @@ class _SecondTangent(torch.autograd.Function):
             - tdtheta_new @ (M_hat / V_hat_eps)
             - 1 / V_hat_eps @ (tM_hat * dtheta_new)
         )
-        # tdM_hat[p] = -1/(sqrt(V_hat[p]) + eps)*(eta*alpha*tdtheta_new[p] + dtheta_new[p]*eta*talpha +
-        #     1/2*tV_hat[p]*dM_hat[p]/sqrt(V_hat[p]))
+        # Tangent: tdM_hat[p] = -1/(sqrt(V_hat[p]) + eps)*(eta*alpha*tdtheta_new[p] + dtheta_new[p]*eta*talpha
+        #     + 1/2*tV_hat[p]*dM_hat[p]/sqrt(V_hat[p]))
         tdM_hat = -(eta * alpha * tdtheta_new + eta * talpha * dtheta_new + 0.5 * tV_hat * dM_hat * rsqrt_V_hat) / V_hat_eps
-        # tdV_hat[p] = 1/((sqrt(V_hat[p]) + eps)*sqrt(V_hat[p]))*(1/2*eta*alpha*M_hat[p]/(sqrt(V_hat[p]) +
-        #     eps)*tdtheta_new[p] + 1/2*dtheta_new[p]*eta*M_hat[p]/(sqrt(V_hat[p]) + eps)*talpha -
-        #     (1/2)*tM_hat[p]*dM_hat[p] + 1/2*tV_hat[p]*dM_hat[p]*M_hat[p]/((sqrt(V_hat[p]) +
-        #     eps)*sqrt(V_hat[p])) + 1/4*tV_hat[p]*dM_hat[p]*M_hat[p]/V_hat[p])
+        # Tangent: tdV_hat[p] = 1/((sqrt(V_hat[p]) +
+        #     eps)*sqrt(V_hat[p]))*(1/2*eta*alpha*M_hat[p]/(sqrt(V_hat[p]) + eps)*tdtheta_new[p] +
+        #     1/2*dtheta_new[p]*eta*M_hat[p]/(sqrt(V_hat[p]) + eps)*talpha - (1/2)*tM_hat[p]*dM_hat[p] +
+        #     1/2*tV_hat[p]*dM_hat[p]*M_hat[p]/((sqrt(V_hat[p]) + eps)*sqrt(V_hat[p])) +
+        #     1/4*tV_hat[p]*dM_hat[p]*M_hat[p]/V_hat[p])
         tdV_hat = (
             rsqrt_V_hat
             * (
@@ -766,16 +767,16 @@ class _SecondTangent(torch.autograd.Function):
             )
             / V_hat_eps
         )
-        # tdV_new_total[p] = tdV_new[p] + tdV_hat[p]/(1 - pow(beta_2, t))
+        # Tangent: tdV_new_total[p] = tdV_new[p] + tdV_hat[p]/(1 - pow(beta_2, t))
         tdV_new_total = tdV_new + inverse_beta_2 * tdV_hat
-        # tdM_new_total[p] = tdM_new[p] + tdM_hat[p]/(1 - pow(beta_1, t))
+        # Tangent: tdM_new_total[p] = tdM_new[p] + tdM_hat[p]/(1 - pow(beta_1, t))
         tdM_new_total = tdM_new + inverse_beta_1 * tdM_hat
-        # tdV[p] = tdV_new_total[p]*beta_2
+        # Tangent: tdV[p] = tdV_new_total[p]*beta_2
         tdV = beta_2 * tdV_new_total
-        # tdM[p] = tdM_new_total[p]*beta_1
+        # Tangent: tdM[p] = tdM_new_total[p]*beta_1
         tdM = beta_1 * tdM_new_total
-        # tdG[p] = tdM_new_total[p]*(1 - beta_1) + 2*tdV_new_total[p]*(1 - beta_2)*G[p] + 2*dV_new_total[p]*(1
-        #     - beta_2)*tG[p]
+        # Tangent: tdG[p] = tdM_new_total[p]*(1 - beta_1) + 2*tdV_new_total[p]*(1 - beta_2)*G[p] +
+        #     2*dV_new_total[p]*(1 - beta_2)*tG[p]
         tdG = beta_1_shifted * tdM_new_total + 2 * beta_2_shifted * tdV_new_total * G + 2 * beta_2_shifted * dV_new_total * tG
         return (tdtheta, tdG, tdM, tdV, tdalpha)
 

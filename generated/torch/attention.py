@@ -21,7 +21,7 @@ Saved for the backward pass:
     O: for D
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV = P^T dO
     dP = dO V^T
@@ -131,12 +131,13 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor) -> Any:
     if _saved_whole(B * H * N * M, Q, K, V):
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
         S = Q / math.sqrt(d_k) @ K.mT
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+        # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
         P = torch.softmax(S, dim=-1)
         # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
         O = P @ V
         lse = None
     else:
+        # In parts of B, H and N: P is never whole.
         P = None
         O = _empty((B, H, N, d_v), Q)
         lse = _empty((B, H, N), Q)
@@ -162,8 +163,9 @@ def _backward_pass(
     M = K.shape[2]
     d_v = V.shape[-1]
     if P is None and not _traced(dO):
-        # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
+        # Named sum: D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
         D = torch.linalg.vecdot(dO, O)
+        # In parts of B, H and N: P is never whole.
         dV = _zeros((B, H, M, d_v), Q)
         dQ = _empty((B, H, N, d_k), Q)
         dK_sum = _zeros((B, H, M, d_k), Q)
@@ -186,30 +188,30 @@ def _backward_pass(
             return ()
 
         _together(run, _parts((B, H, N), M, Q, 256), 2, Q)
-        # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+        # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
         dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
         return dQ, dK, dV
     if P is None:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
         S = Q / math.sqrt(d_k) @ K.mT
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+        # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
         P = torch.exp(S - lse[..., None])
     dQ = dK = dV = None
     if need_V:
-        # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
+        # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
         dV = P.mT @ dO
     if need_Q or need_K:
-        # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+        # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
         dP = dO @ V.mT
-        # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
+        # Named sum: D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+        # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
         dS = P * (dP - D[..., None])
     if need_Q:
-        # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
+        # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
         dQ = dS @ K / math.sqrt(d_k)
     if need_K:
-        # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+        # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
         dK = dS.mT @ Q / math.sqrt(d_k)
     return dQ, dK, dV
 
@@ -264,15 +266,16 @@ class _DualForward(_Forward):
         d_k = Q.shape[-1]
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
         S = Q @ K.mT / math.sqrt(d_k)
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+        # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
         P = torch.softmax(S, dim=-1)
-        # tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,h,j,d]*tQ[b,h,i,d]) + sum(d, Q[b,h,i,d]*tK[b,h,j,d]))
+        # Tangent: tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,h,j,d]*tQ[b,h,i,d]) + sum(d,
+        #     Q[b,h,i,d]*tK[b,h,j,d]))
         tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
-        # tD[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
+        # Named sum: tD[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
         tD = torch.linalg.vecdot(P, tS)
-        # tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tD[b,h,i])
+        # Tangent: tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tD[b,h,i])
         tP = P * (tS - tD[..., None])
-        # tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, P[b,h,i,j]*tV[b,h,j,e])
+        # Tangent: tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, P[b,h,i,j]*tV[b,h,j,e])
         tO = tP @ V + P @ tV
         return tO, None
 
@@ -354,40 +357,40 @@ class _Second(torch.autograd.Function):
         if P is None:
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
             S = Q / math.sqrt(d_k) @ K.mT
-            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+            # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
             P = torch.exp(S - lse[..., None])
-        # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+        # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
         dP = dO @ V.mT
-        # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
+        # Named sum: D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+        # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # d2dS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[b,h,i,d]*K[b,h,j,d]) + sum(d,
+        # Lemma: d2dS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[b,h,i,d]*K[b,h,j,d]) + sum(d,
         #     d2dK[b,h,j,d]*Q[b,h,i,d]))
         d2dS = (d2dQ @ K.mT + Q @ d2dK.mT) / math.sqrt(d_k)
-        # d2dP[b,h,i,j] = d2dS[b,h,i,j]*P[b,h,i,j]
+        # Lemma: d2dP[b,h,i,j] = d2dS[b,h,i,j]*P[b,h,i,j]
         d2dP = d2dS * P
-        # d2D[b,h,i] = -sum(j, d2dS[b,h,i,j]*P[b,h,i,j])
+        # Lemma: d2D[b,h,i] = -sum(j, d2dS[b,h,i,j]*P[b,h,i,j])
         d2D = -torch.linalg.vecdot(d2dS, P)
-        # d2O[b,h,i,e] = d2D[b,h,i]*dO[b,h,i,e]
+        # Lemma: d2O[b,h,i,e] = d2D[b,h,i]*dO[b,h,i,e]
         d2O = d2D[..., None] * dO
-        # d2dO[b,h,i,e] = sum(j, d2dV[b,h,j,e]*P[b,h,i,j]) + sum(j, d2dP[b,h,i,j]*V[b,h,j,e]) +
+        # Lemma: d2dO[b,h,i,e] = sum(j, d2dV[b,h,j,e]*P[b,h,i,j]) + sum(j, d2dP[b,h,i,j]*V[b,h,j,e]) +
         #     d2D[b,h,i]*O[b,h,i,e]
         d2dO = P @ d2dV + d2dP @ V + d2D[..., None] * O
-        # d2V[b,h,j,e] = sum(i, d2O[b,h,i,e]*P[b,h,i,j]) + sum(i, d2dP[b,h,i,j]*dO[b,h,i,e])
+        # Lemma: d2V[b,h,j,e] = sum(i, d2O[b,h,i,e]*P[b,h,i,j]) + sum(i, d2dP[b,h,i,j]*dO[b,h,i,e])
         d2V = P.mT @ d2O + d2dP.mT @ dO
-        # d2P[b,h,i,j] = sum(e, d2O[b,h,i,e]*V[b,h,j,e]) + sum(e, d2dV[b,h,j,e]*dO[b,h,i,e]) +
+        # Lemma: d2P[b,h,i,j] = sum(e, d2O[b,h,i,e]*V[b,h,j,e]) + sum(e, d2dV[b,h,j,e]*dO[b,h,i,e]) +
         #     d2dS[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
         d2P = d2O @ V.mT + dO @ d2dV.mT + d2dS * dP_D
-        # F[b,h,i] = sum(j, d2P[b,h,i,j]*P[b,h,i,j])
+        # Named sum: F[b,h,i] = sum(j, d2P[b,h,i,j]*P[b,h,i,j])
         F = torch.linalg.vecdot(d2P, P)
-        # d2S[b,h,i,j] = P[b,h,i,j]*(d2P[b,h,i,j] - F[b,h,i])
+        # Lemma: d2S[b,h,i,j] = P[b,h,i,j]*(d2P[b,h,i,j] - F[b,h,i])
         d2S = P * (d2P - F[..., None])
-        # d2Q[b,h,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[b,h,i,j]*K[b,h,j,d]) + sum(j,
+        # Lemma: d2Q[b,h,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[b,h,i,j]*K[b,h,j,d]) + sum(j,
         #     d2dK[b,h,j,d]*dS[b,h,i,j]))
         d2Q = (d2S @ K + dS @ d2dK) / math.sqrt(d_k)
-        # d2K[b,h,j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[b,h,i,j]*Q[b,h,i,d]) + sum(i,
+        # Lemma: d2K[b,h,j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[b,h,i,j]*Q[b,h,i,d]) + sum(i,
         #     d2dQ[b,h,i,d]*dS[b,h,i,j]))
         d2K = (d2S.mT @ Q + dS.mT @ d2dQ) / math.sqrt(d_k)
         return (d2Q, d2K, d2V, d2dO)
@@ -414,34 +417,38 @@ class _SecondTangent(torch.autograd.Function):
         if P is None:
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
             S = Q / math.sqrt(d_k) @ K.mT
-            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+            # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
             P = torch.exp(S - lse[..., None])
-        # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+        # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
         dP = dO @ V.mT
-        # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
+        # Named sum: D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+        # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,h,j,d]*tQ[b,h,i,d]) + sum(d, Q[b,h,i,d]*tK[b,h,j,d]))
+        # Tangent: tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,h,j,d]*tQ[b,h,i,d]) + sum(d,
+        #     Q[b,h,i,d]*tK[b,h,j,d]))
         tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
-        # tF[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
+        # Named sum: tF[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tF[b,h,i])
+        # Tangent: tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tF[b,h,i])
         tP = P * (tS - tF[..., None])
-        # tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, P[b,h,i,j]*tV[b,h,j,e])
+        # Tangent: tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, P[b,h,i,j]*tV[b,h,j,e])
         tO = tP @ V + P @ tV
-        # tdV[b,h,j,e] = sum(i, P[b,h,i,j]*tdO[b,h,i,e]) + sum(i, tP[b,h,i,j]*dO[b,h,i,e])
+        # Tangent: tdV[b,h,j,e] = sum(i, P[b,h,i,j]*tdO[b,h,i,e]) + sum(i, tP[b,h,i,j]*dO[b,h,i,e])
         tdV = P.mT @ tdO + tP.mT @ dO
-        # tdP[b,h,i,j] = sum(e, V[b,h,j,e]*tdO[b,h,i,e]) + sum(e, dO[b,h,i,e]*tV[b,h,j,e])
+        # Tangent: tdP[b,h,i,j] = sum(e, V[b,h,j,e]*tdO[b,h,i,e]) + sum(e, dO[b,h,i,e]*tV[b,h,j,e])
         tdP = tdO @ V.mT + dO @ tV.mT
-        # tD[b,h,i] = sum(e, O[b,h,i,e]*tdO[b,h,i,e]) + sum(e, tO[b,h,i,e]*dO[b,h,i,e])
+        # Tangent: tD[b,h,i] = sum(e, O[b,h,i,e]*tdO[b,h,i,e]) + sum(e, tO[b,h,i,e]*dO[b,h,i,e])
         tD = torch.linalg.vecdot(O, tdO) + torch.linalg.vecdot(tO, dO)
-        # tdS[b,h,i,j] = tP[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i]) + tdP[b,h,i,j]*P[b,h,i,j] - tD[b,h,i]*P[b,h,i,j]
+        # Tangent: tdS[b,h,i,j] = tP[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i]) + tdP[b,h,i,j]*P[b,h,i,j] -
+        #     tD[b,h,i]*P[b,h,i,j]
         tdS = tP * dP_D + tdP * P - tD[..., None] * P
-        # tdQ[b,h,i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[b,h,i,j]*K[b,h,j,d]) + sum(j, dS[b,h,i,j]*tK[b,h,j,d]))
+        # Tangent: tdQ[b,h,i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[b,h,i,j]*K[b,h,j,d]) + sum(j,
+        #     dS[b,h,i,j]*tK[b,h,j,d]))
         tdQ = (tdS @ K + dS @ tK) / math.sqrt(d_k)
-        # tdK[b,h,j,d] = 1/sqrt(size(d_k))*(sum(i, tdS[b,h,i,j]*Q[b,h,i,d]) + sum(i, dS[b,h,i,j]*tQ[b,h,i,d]))
+        # Tangent: tdK[b,h,j,d] = 1/sqrt(size(d_k))*(sum(i, tdS[b,h,i,j]*Q[b,h,i,d]) + sum(i,
+        #     dS[b,h,i,j]*tQ[b,h,i,d]))
         tdK = (tdS.mT @ Q + dS.mT @ tQ) / math.sqrt(d_k)
         return (tdQ, tdK, tdV)
 
@@ -500,20 +507,20 @@ def _backward_part(
     space_1, space_2 = _spaces(work, Q, (B_block, H_block, N_block, M), (B_block, H_block, N_block, M))
     # S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
-    # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+    # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
     P = torch.subtract(S_bits, (lse / math.log(2))[..., None], out=S_bits)
     torch.exp2(P, out=P)
-    # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
+    # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
     dV = _add_product(dV, P.mT, dO)
-    # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+    # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
     dP = torch.matmul(dO, V.mT, out=space_2)
-    # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+    # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
-    # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
+    # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
-    # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+    # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
     dK_sum = _add_product(dK_sum, dS.mT, Q)
     return dV, dQ, dK_sum
 

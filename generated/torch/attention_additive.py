@@ -29,7 +29,7 @@ Saved for the backward pass:
     P: for dV and dS
     O: for D
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV = P^T dO
     dP = dO V^T
@@ -140,15 +140,15 @@ def _arguments(Q: Any, K: Any, V: Any, W_q: Any, W_k: Any, b: Any, v: Any) -> An
 
 def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, W_q: Tensor, W_k: Tensor, b: Tensor, v: Tensor) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
-    # Z[i,h] = sum(d, Q[i,d]*W_q[d,h])
+    # Named sum: Z[i,h] = sum(d, Q[i,d]*W_q[d,h])
     Z = Q @ W_q
-    # E[j,h] = sum(d, K[j,d]*W_k[d,h])
+    # Named sum: E[j,h] = sum(d, K[j,d]*W_k[d,h])
     E = K @ W_k
-    # U[i,j,h] = tanh(Z[i,h] + E[j,h] + b[h])
+    # Equation: U[i,j,h] = tanh(Z[i,h] + E[j,h] + b[h])
     U = torch.tanh(Z[:, None, :] + E + b)
     # S[i,j] = sum(h, v[h]*U[i,j,h])
     S = U @ v
-    # P[i,j] = exp(S[i,j] - m[i])/A_m[i]
+    # Finite form: P[i,j] = exp(S[i,j] - m[i])/A_m[i]
     P = torch.softmax(S, dim=-1)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
@@ -180,42 +180,42 @@ def _backward_pass(
     H = W_q.shape[-1]
     dQ = dK = dV = dW_q = dW_k = db = dv = None
     if need_V:
-        # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+        # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
         dV = P.T @ dO
     if need_Q or need_K or need_W_q or need_W_k or need_b or need_v:
-        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
-        # D[i] = sum(e, dO[i,e]*O[i,e])
+        # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
         dS = P * (dP - D[:, None])
     if need_v:
-        # dv[h] = sum(i,j, dS[i,j]*U[i,j,h])
+        # Lemma: dv[h] = sum(i,j, dS[i,j]*U[i,j,h])
         dv = dS.reshape(N * M) @ U.reshape(N * M, H)
     if need_Q or need_K or need_W_q or need_W_k or need_b:
-        # dU[i,j,h] = dS[i,j]*v[h]
+        # Lemma: dU[i,j,h] = dS[i,j]*v[h]
         dU = dS[..., None] * v
         U_shifted = 1 - U**2
     if need_b:
-        # db[h] = sum(i,j, dU[i,j,h]*(1 - U[i,j,h]^2))
+        # Lemma: db[h] = sum(i,j, dU[i,j,h]*(1 - U[i,j,h]^2))
         db = (dU * U_shifted).sum(dim=(0, 1))
     if need_Q or need_W_q:
-        # dZ[i,h] = sum(j, dU[i,j,h]*(1 - U[i,j,h]^2))
+        # Lemma: dZ[i,h] = sum(j, dU[i,j,h]*(1 - U[i,j,h]^2))
         dZ = (dU * U_shifted).sum(dim=1)
     if need_K or need_W_k:
-        # dE[j,h] = sum(i, dU[i,j,h]*(1 - U[i,j,h]^2))
+        # Lemma: dE[j,h] = sum(i, dU[i,j,h]*(1 - U[i,j,h]^2))
         dE = (dU * U_shifted).sum(dim=0)
     if need_K:
-        # dK[j,d] = sum(h, dE[j,h]*W_k[d,h])
+        # Lemma: dK[j,d] = sum(h, dE[j,h]*W_k[d,h])
         dK = dE @ W_k.T
     if need_W_k:
-        # dW_k[d,h] = sum(j, dE[j,h]*K[j,d])
+        # Lemma: dW_k[d,h] = sum(j, dE[j,h]*K[j,d])
         dW_k = K.T @ dE
     if need_Q:
-        # dQ[i,d] = sum(h, dZ[i,h]*W_q[d,h])
+        # Lemma: dQ[i,d] = sum(h, dZ[i,h]*W_q[d,h])
         dQ = dZ @ W_q.T
     if need_W_q:
-        # dW_q[d,h] = sum(i, dZ[i,h]*Q[i,d])
+        # Lemma: dW_q[d,h] = sum(i, dZ[i,h]*Q[i,d])
         dW_q = Q.T @ dZ
     return dQ, dK, dV, dW_q, dW_k, db, dv
 
@@ -273,29 +273,29 @@ class _DualForward(_Forward):
         tW_k = _zero(tW_k, W_k)
         tb = _zero(tb, b)
         tv = _zero(tv, v)
-        # Z[i,h] = sum(d, Q[i,d]*W_q[d,h])
+        # Named sum: Z[i,h] = sum(d, Q[i,d]*W_q[d,h])
         Z = Q @ W_q
-        # E[j,h] = sum(d, K[j,d]*W_k[d,h])
+        # Named sum: E[j,h] = sum(d, K[j,d]*W_k[d,h])
         E = K @ W_k
-        # U[i,j,h] = tanh(Z[i,h] + E[j,h] + b[h])
+        # Equation: U[i,j,h] = tanh(Z[i,h] + E[j,h] + b[h])
         U = torch.tanh(Z[:, None, :] + E + b)
         # S[i,j] = sum(h, v[h]*U[i,j,h])
         S = U @ v
-        # P[i,j] = exp(S[i,j] - m[i])/A_m[i]
+        # Finite form: P[i,j] = exp(S[i,j] - m[i])/A_m[i]
         P = torch.softmax(S, dim=-1)
-        # tZ[i,h] = sum(d, W_q[d,h]*tQ[i,d]) + sum(d, Q[i,d]*tW_q[d,h])
+        # Tangent: tZ[i,h] = sum(d, W_q[d,h]*tQ[i,d]) + sum(d, Q[i,d]*tW_q[d,h])
         tZ = tQ @ W_q + Q @ tW_q
-        # tE[j,h] = sum(d, W_k[d,h]*tK[j,d]) + sum(d, K[j,d]*tW_k[d,h])
+        # Tangent: tE[j,h] = sum(d, W_k[d,h]*tK[j,d]) + sum(d, K[j,d]*tW_k[d,h])
         tE = tK @ W_k + K @ tW_k
-        # tU[i,j,h] = (1 - U[i,j,h]^2)*(tZ[i,h] + tE[j,h] + tb[h])
+        # Tangent: tU[i,j,h] = (1 - U[i,j,h]^2)*(tZ[i,h] + tE[j,h] + tb[h])
         tU = (1 - U**2) * (tZ[:, None, :] + tE + tb)
-        # tS[i,j] = sum(h, U[i,j,h]*tv[h]) + sum(h, tU[i,j,h]*v[h])
+        # Tangent: tS[i,j] = sum(h, U[i,j,h]*tv[h]) + sum(h, tU[i,j,h]*v[h])
         tS = U @ tv + tU @ v
-        # tD[i] = sum(j, P[i,j]*tS[i,j])
+        # Named sum: tD[i] = sum(j, P[i,j]*tS[i,j])
         tD = torch.linalg.vecdot(P, tS)
-        # tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
+        # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
         tP = P * (tS - tD[:, None])
-        # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
+        # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
         return tO, None, None
 
@@ -425,62 +425,62 @@ class _Second(torch.autograd.Function):
         N = Q.shape[0]
         M = K.shape[0]
         H = W_q.shape[-1]
-        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
-        # D[i] = sum(e, dO[i,e]*O[i,e])
+        # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
         dP_D = dP - D[:, None]
         dS = P * dP_D
-        # dU[i,j,h] = dS[i,j]*v[h]
+        # Lemma: dU[i,j,h] = dS[i,j]*v[h]
         dU = dS[..., None] * v
-        # dZ[i,h] = sum(j, dU[i,j,h]*(1 - U[i,j,h]^2))
+        # Lemma: dZ[i,h] = sum(j, dU[i,j,h]*(1 - U[i,j,h]^2))
         U_shifted = 1 - U**2
         dZ = (dU * U_shifted).sum(dim=1)
-        # dE[j,h] = sum(i, dU[i,j,h]*(1 - U[i,j,h]^2))
+        # Lemma: dE[j,h] = sum(i, dU[i,j,h]*(1 - U[i,j,h]^2))
         dE = (dU * U_shifted).sum(dim=0)
-        # d2dZ[i,h] = sum(d, d2dQ[i,d]*W_q[d,h]) + sum(d, d2dW_q[d,h]*Q[i,d])
+        # Lemma: d2dZ[i,h] = sum(d, d2dQ[i,d]*W_q[d,h]) + sum(d, d2dW_q[d,h]*Q[i,d])
         d2dZ = d2dQ @ W_q + Q @ d2dW_q
-        # d2dE[j,h] = sum(d, d2dK[j,d]*W_k[d,h]) + sum(d, d2dW_k[d,h]*K[j,d])
+        # Lemma: d2dE[j,h] = sum(d, d2dK[j,d]*W_k[d,h]) + sum(d, d2dW_k[d,h]*K[j,d])
         d2dE = d2dK @ W_k + K @ d2dW_k
-        # d2dU[i,j,h] = (1 - U[i,j,h]^2)*(d2db[h] + d2dZ[i,h] + d2dE[j,h])
+        # Lemma: d2dU[i,j,h] = (1 - U[i,j,h]^2)*(d2db[h] + d2dZ[i,h] + d2dE[j,h])
         d2dU = U_shifted * (d2db + d2dZ[:, None, :] + d2dE)
-        # d2dS[i,j] = sum(h, d2dv[h]*U[i,j,h]) + sum(h, d2dU[i,j,h]*v[h])
+        # Lemma: d2dS[i,j] = sum(h, d2dv[h]*U[i,j,h]) + sum(h, d2dU[i,j,h]*v[h])
         d2dS = U @ d2dv + d2dU @ v
-        # d2dP[i,j] = d2dS[i,j]*P[i,j]
+        # Lemma: d2dP[i,j] = d2dS[i,j]*P[i,j]
         d2dP = d2dS * P
-        # d2D[i] = -sum(j, d2dS[i,j]*P[i,j])
+        # Lemma: d2D[i] = -sum(j, d2dS[i,j]*P[i,j])
         d2D = -torch.linalg.vecdot(d2dS, P)
-        # d2O[i,e] = d2D[i]*dO[i,e]
+        # Lemma: d2O[i,e] = d2D[i]*dO[i,e]
         d2O = d2D[:, None] * dO
-        # d2dO[i,e] = sum(j, d2dV[j,e]*P[i,j]) + sum(j, d2dP[i,j]*V[j,e]) + d2D[i]*O[i,e]
+        # Lemma: d2dO[i,e] = sum(j, d2dV[j,e]*P[i,j]) + sum(j, d2dP[i,j]*V[j,e]) + d2D[i]*O[i,e]
         d2dO = P @ d2dV + d2dP @ V + d2D[:, None] * O
-        # d2V[j,e] = sum(i, d2O[i,e]*P[i,j]) + sum(i, d2dP[i,j]*dO[i,e])
+        # Lemma: d2V[j,e] = sum(i, d2O[i,e]*P[i,j]) + sum(i, d2dP[i,j]*dO[i,e])
         d2V = P.T @ d2O + d2dP.T @ dO
-        # d2P[i,j] = sum(e, d2O[i,e]*V[j,e]) + sum(e, d2dV[j,e]*dO[i,e]) + d2dS[i,j]*(dP[i,j] - D[i])
+        # Lemma: d2P[i,j] = sum(e, d2O[i,e]*V[j,e]) + sum(e, d2dV[j,e]*dO[i,e]) + d2dS[i,j]*(dP[i,j] - D[i])
         d2P = d2O @ V.T + dO @ d2dV.T + d2dS * dP_D
-        # F[i] = sum(j, d2P[i,j]*P[i,j])
+        # Named sum: F[i] = sum(j, d2P[i,j]*P[i,j])
         F = torch.linalg.vecdot(d2P, P)
-        # d2S[i,j] = P[i,j]*(d2P[i,j] - F[i])
+        # Lemma: d2S[i,j] = P[i,j]*(d2P[i,j] - F[i])
         d2S = P * (d2P - F[:, None])
-        # d2v[h] = sum(i,j, d2S[i,j]*U[i,j,h]) + sum(i,j, d2dU[i,j,h]*dS[i,j])
+        # Lemma: d2v[h] = sum(i,j, d2S[i,j]*U[i,j,h]) + sum(i,j, d2dU[i,j,h]*dS[i,j])
         d2v = d2S.reshape(N * M) @ U.reshape(N * M, H) + dS.reshape(N * M) @ d2dU.reshape(N * M, H)
-        # d2U[i,j,h] = d2S[i,j]*v[h] + d2dv[h]*dS[i,j] - 2*d2db[h]*dU[i,j,h]*U[i,j,h] -
+        # Lemma: d2U[i,j,h] = d2S[i,j]*v[h] + d2dv[h]*dS[i,j] - 2*d2db[h]*dU[i,j,h]*U[i,j,h] -
         #     2*d2dZ[i,h]*dU[i,j,h]*U[i,j,h] - 2*d2dE[j,h]*dU[i,j,h]*U[i,j,h]
         d2U = d2S[..., None] * v + d2dv * dS[..., None] - 2 * d2db * dU * U - 2 * d2dZ[:, None, :] * dU * U - 2 * d2dE * dU * U
-        # d2b[h] = sum(i,j, d2U[i,j,h]*(1 - U[i,j,h]^2))
+        # Lemma: d2b[h] = sum(i,j, d2U[i,j,h]*(1 - U[i,j,h]^2))
         d2b = (d2U * U_shifted).sum(dim=(0, 1))
-        # d2Z[i,h] = sum(j, d2U[i,j,h]*(1 - U[i,j,h]^2))
+        # Lemma: d2Z[i,h] = sum(j, d2U[i,j,h]*(1 - U[i,j,h]^2))
         d2Z = (d2U * U_shifted).sum(dim=1)
-        # d2E[j,h] = sum(i, d2U[i,j,h]*(1 - U[i,j,h]^2))
+        # Lemma: d2E[j,h] = sum(i, d2U[i,j,h]*(1 - U[i,j,h]^2))
         d2E = (d2U * U_shifted).sum(dim=0)
-        # d2K[j,d] = sum(h, d2E[j,h]*W_k[d,h]) + sum(h, d2dW_k[d,h]*dE[j,h])
+        # Lemma: d2K[j,d] = sum(h, d2E[j,h]*W_k[d,h]) + sum(h, d2dW_k[d,h]*dE[j,h])
         d2K = d2E @ W_k.T + dE @ d2dW_k.T
-        # d2W_k[d,h] = sum(j, d2E[j,h]*K[j,d]) + sum(j, d2dK[j,d]*dE[j,h])
+        # Lemma: d2W_k[d,h] = sum(j, d2E[j,h]*K[j,d]) + sum(j, d2dK[j,d]*dE[j,h])
         d2W_k = K.T @ d2E + d2dK.T @ dE
-        # d2Q[i,d] = sum(h, d2Z[i,h]*W_q[d,h]) + sum(h, d2dW_q[d,h]*dZ[i,h])
+        # Lemma: d2Q[i,d] = sum(h, d2Z[i,h]*W_q[d,h]) + sum(h, d2dW_q[d,h]*dZ[i,h])
         d2Q = d2Z @ W_q.T + dZ @ d2dW_q.T
-        # d2W_q[d,h] = sum(i, d2Z[i,h]*Q[i,d]) + sum(i, d2dQ[i,d]*dZ[i,h])
+        # Lemma: d2W_q[d,h] = sum(i, d2Z[i,h]*Q[i,d]) + sum(i, d2dQ[i,d]*dZ[i,h])
         d2W_q = Q.T @ d2Z + d2dQ.T @ dZ
         return (d2Q, d2K, d2V, d2W_q, d2W_k, d2b, d2v, d2dO)
 
@@ -522,60 +522,60 @@ class _SecondTangent(torch.autograd.Function):
         N = Q.shape[0]
         M = K.shape[0]
         H = W_q.shape[-1]
-        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
-        # D[i] = sum(e, dO[i,e]*O[i,e])
+        # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
         dP_D = dP - D[:, None]
         dS = P * dP_D
-        # dU[i,j,h] = dS[i,j]*v[h]
+        # Lemma: dU[i,j,h] = dS[i,j]*v[h]
         dU = dS[..., None] * v
-        # dZ[i,h] = sum(j, dU[i,j,h]*(1 - U[i,j,h]^2))
+        # Lemma: dZ[i,h] = sum(j, dU[i,j,h]*(1 - U[i,j,h]^2))
         U_shifted = 1 - U**2
         dZ = (dU * U_shifted).sum(dim=1)
-        # dE[j,h] = sum(i, dU[i,j,h]*(1 - U[i,j,h]^2))
+        # Lemma: dE[j,h] = sum(i, dU[i,j,h]*(1 - U[i,j,h]^2))
         dE = (dU * U_shifted).sum(dim=0)
-        # tZ[i,h] = sum(d, W_q[d,h]*tQ[i,d]) + sum(d, Q[i,d]*tW_q[d,h])
+        # Tangent: tZ[i,h] = sum(d, W_q[d,h]*tQ[i,d]) + sum(d, Q[i,d]*tW_q[d,h])
         tZ = tQ @ W_q + Q @ tW_q
-        # tE[j,h] = sum(d, W_k[d,h]*tK[j,d]) + sum(d, K[j,d]*tW_k[d,h])
+        # Tangent: tE[j,h] = sum(d, W_k[d,h]*tK[j,d]) + sum(d, K[j,d]*tW_k[d,h])
         tE = tK @ W_k + K @ tW_k
-        # tU[i,j,h] = (1 - U[i,j,h]^2)*(tZ[i,h] + tE[j,h] + tb[h])
+        # Tangent: tU[i,j,h] = (1 - U[i,j,h]^2)*(tZ[i,h] + tE[j,h] + tb[h])
         tU = U_shifted * (tZ[:, None, :] + tE + tb)
-        # tS[i,j] = sum(h, U[i,j,h]*tv[h]) + sum(h, tU[i,j,h]*v[h])
+        # Tangent: tS[i,j] = sum(h, U[i,j,h]*tv[h]) + sum(h, tU[i,j,h]*v[h])
         tS = U @ tv + tU @ v
-        # tF[i] = sum(j, P[i,j]*tS[i,j])
+        # Named sum: tF[i] = sum(j, P[i,j]*tS[i,j])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[i,j] = P[i,j]*(tS[i,j] - tF[i])
+        # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tF[i])
         tP = P * (tS - tF[:, None])
-        # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
+        # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
-        # tdV[j,e] = sum(i, P[i,j]*tdO[i,e]) + sum(i, tP[i,j]*dO[i,e])
+        # Tangent: tdV[j,e] = sum(i, P[i,j]*tdO[i,e]) + sum(i, tP[i,j]*dO[i,e])
         tdV = P.T @ tdO + tP.T @ dO
-        # tdP[i,j] = sum(e, V[j,e]*tdO[i,e]) + sum(e, dO[i,e]*tV[j,e])
+        # Tangent: tdP[i,j] = sum(e, V[j,e]*tdO[i,e]) + sum(e, dO[i,e]*tV[j,e])
         tdP = tdO @ V.T + dO @ tV.T
-        # tD[i] = sum(e, O[i,e]*tdO[i,e]) + sum(e, tO[i,e]*dO[i,e])
+        # Tangent: tD[i] = sum(e, O[i,e]*tdO[i,e]) + sum(e, tO[i,e]*dO[i,e])
         tD = torch.linalg.vecdot(O, tdO) + torch.linalg.vecdot(tO, dO)
-        # tdS[i,j] = tP[i,j]*(dP[i,j] - D[i]) + tdP[i,j]*P[i,j] - tD[i]*P[i,j]
+        # Tangent: tdS[i,j] = tP[i,j]*(dP[i,j] - D[i]) + tdP[i,j]*P[i,j] - tD[i]*P[i,j]
         tdS = tP * dP_D + tdP * P - tD[:, None] * P
-        # tdv[h] = sum(i,j, tdS[i,j]*U[i,j,h]) + sum(i,j, tU[i,j,h]*dS[i,j])
+        # Tangent: tdv[h] = sum(i,j, tdS[i,j]*U[i,j,h]) + sum(i,j, tU[i,j,h]*dS[i,j])
         tdv = tdS.reshape(N * M) @ U.reshape(N * M, H) + dS.reshape(N * M) @ tU.reshape(N * M, H)
-        # tdU[i,j,h] = tdS[i,j]*v[h] + dS[i,j]*tv[h]
+        # Tangent: tdU[i,j,h] = tdS[i,j]*v[h] + dS[i,j]*tv[h]
         tdU = tdS[..., None] * v + dS[..., None] * tv
-        # tdb[h] = sum(i,j, tdU[i,j,h]*(1 - U[i,j,h]^2)) - 2*sum(i,j, tU[i,j,h]*dU[i,j,h]*U[i,j,h])
+        # Tangent: tdb[h] = sum(i,j, tdU[i,j,h]*(1 - U[i,j,h]^2)) - 2*sum(i,j, tU[i,j,h]*dU[i,j,h]*U[i,j,h])
         tU_dU = tU * dU
         tdb = (tdU * U_shifted).sum(dim=(0, 1)) - 2 * (U * tU_dU).sum(dim=(0, 1))
-        # tdZ[i,h] = sum(j, tdU[i,j,h]*(1 - U[i,j,h]^2)) - 2*sum(j, tU[i,j,h]*dU[i,j,h]*U[i,j,h])
+        # Tangent: tdZ[i,h] = sum(j, tdU[i,j,h]*(1 - U[i,j,h]^2)) - 2*sum(j, tU[i,j,h]*dU[i,j,h]*U[i,j,h])
         tdZ = (tdU * U_shifted).sum(dim=1) - 2 * (U * tU_dU).sum(dim=1)
-        # tdE[j,h] = sum(i, tdU[i,j,h]*(1 - U[i,j,h]^2)) - 2*sum(i, tU[i,j,h]*dU[i,j,h]*U[i,j,h])
+        # Tangent: tdE[j,h] = sum(i, tdU[i,j,h]*(1 - U[i,j,h]^2)) - 2*sum(i, tU[i,j,h]*dU[i,j,h]*U[i,j,h])
         tdE = (tdU * U_shifted).sum(dim=0) - 2 * (U * tU_dU).sum(dim=0)
-        # tdK[j,d] = sum(h, tdE[j,h]*W_k[d,h]) + sum(h, dE[j,h]*tW_k[d,h])
+        # Tangent: tdK[j,d] = sum(h, tdE[j,h]*W_k[d,h]) + sum(h, dE[j,h]*tW_k[d,h])
         tdK = tdE @ W_k.T + dE @ tW_k.T
-        # tdW_k[d,h] = sum(j, tdE[j,h]*K[j,d]) + sum(j, dE[j,h]*tK[j,d])
+        # Tangent: tdW_k[d,h] = sum(j, tdE[j,h]*K[j,d]) + sum(j, dE[j,h]*tK[j,d])
         tdW_k = K.T @ tdE + tK.T @ dE
-        # tdQ[i,d] = sum(h, tdZ[i,h]*W_q[d,h]) + sum(h, dZ[i,h]*tW_q[d,h])
+        # Tangent: tdQ[i,d] = sum(h, tdZ[i,h]*W_q[d,h]) + sum(h, dZ[i,h]*tW_q[d,h])
         tdQ = tdZ @ W_q.T + dZ @ tW_q.T
-        # tdW_q[d,h] = sum(i, tdZ[i,h]*Q[i,d]) + sum(i, dZ[i,h]*tQ[i,d])
+        # Tangent: tdW_q[d,h] = sum(i, tdZ[i,h]*Q[i,d]) + sum(i, dZ[i,h]*tQ[i,d])
         tdW_q = Q.T @ tdZ + tQ.T @ dZ
         return (tdQ, tdK, tdV, tdW_q, tdW_k, tdb, tdv)
 

@@ -21,7 +21,7 @@ Saved for the backward pass:
     P: for dV and dS
     O: for D
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
@@ -118,7 +118,7 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, bias: Tensor) -> Any:
     d_k = Q.shape[-1]
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + bias[h,i,j]
     S = Q @ K.mT / math.sqrt(d_k) + bias
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
     P = torch.softmax(S, dim=-1)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = P @ V
@@ -132,23 +132,23 @@ def _backward_pass(
     d_k = Q.shape[-1]
     dQ = dK = dV = dbias = None
     if need_V:
-        # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+        # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
         dV = P.mT @ dO
     if need_Q or need_K or need_bias:
-        # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+        # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
-        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+        # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
         dS = P * (dP - D[..., None])
     if need_Q:
-        # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
+        # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
         dQ = dS @ K / math.sqrt(d_k)
     if need_K:
-        # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+        # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
         dK = dS.mT @ Q / math.sqrt(d_k)
     if need_bias:
-        # dbias[h,i,j] = dS[h,i,j]
+        # Lemma: dbias[h,i,j] = dS[h,i,j]
         dbias = dS.clone()
     return dQ, dK, dV, dbias
 
@@ -203,16 +203,16 @@ class _DualForward(_Forward):
         d_k = Q.shape[-1]
         # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + bias[h,i,j]
         S = Q @ K.mT / math.sqrt(d_k) + bias
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
         P = torch.softmax(S, dim=-1)
-        # tS[h,i,j] = 1/sqrt(size(d_k))*sum(d, K[h,j,d]*tQ[h,i,d]) + 1/sqrt(size(d_k))*sum(d,
+        # Tangent: tS[h,i,j] = 1/sqrt(size(d_k))*sum(d, K[h,j,d]*tQ[h,i,d]) + 1/sqrt(size(d_k))*sum(d,
         #     Q[h,i,d]*tK[h,j,d]) + tbias[h,i,j]
         tS = tQ @ K.mT / math.sqrt(d_k) + Q @ tK.mT / math.sqrt(d_k) + tbias
-        # tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
+        # Named sum: tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
         tD = torch.linalg.vecdot(P, tS)
-        # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
+        # Tangent: tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
         tP = P * (tS - tD[..., None])
-        # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
+        # Tangent: tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
         return tO, None
 
@@ -303,38 +303,38 @@ class _Second(torch.autograd.Function):
         Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dK: Tensor, d2dV: Tensor, d2dbias: Tensor
     ) -> Any:
         d_k = Q.shape[-1]
-        # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+        # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
-        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+        # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # d2dS[h,i,j] = 1/sqrt(size(d_k))*sum(d, d2dQ[h,i,d]*K[h,j,d]) + 1/sqrt(size(d_k))*sum(d,
+        # Lemma: d2dS[h,i,j] = 1/sqrt(size(d_k))*sum(d, d2dQ[h,i,d]*K[h,j,d]) + 1/sqrt(size(d_k))*sum(d,
         #     d2dK[h,j,d]*Q[h,i,d]) + d2dbias[h,i,j]
         d2dS = d2dQ @ K.mT / math.sqrt(d_k) + Q @ d2dK.mT / math.sqrt(d_k) + d2dbias
-        # d2dP[h,i,j] = d2dS[h,i,j]*P[h,i,j]
+        # Lemma: d2dP[h,i,j] = d2dS[h,i,j]*P[h,i,j]
         d2dP = d2dS * P
-        # d2D[h,i] = -sum(j, d2dS[h,i,j]*P[h,i,j])
+        # Lemma: d2D[h,i] = -sum(j, d2dS[h,i,j]*P[h,i,j])
         d2D = -torch.linalg.vecdot(d2dS, P)
-        # d2O[h,i,e] = d2D[h,i]*dO[h,i,e]
+        # Lemma: d2O[h,i,e] = d2D[h,i]*dO[h,i,e]
         d2O = d2D[..., None] * dO
-        # d2dO[h,i,e] = sum(j, d2dV[h,j,e]*P[h,i,j]) + sum(j, d2dP[h,i,j]*V[h,j,e]) + d2D[h,i]*O[h,i,e]
+        # Lemma: d2dO[h,i,e] = sum(j, d2dV[h,j,e]*P[h,i,j]) + sum(j, d2dP[h,i,j]*V[h,j,e]) + d2D[h,i]*O[h,i,e]
         d2dO = P @ d2dV + d2dP @ V + d2D[..., None] * O
-        # d2V[h,j,e] = sum(i, d2O[h,i,e]*P[h,i,j]) + sum(i, d2dP[h,i,j]*dO[h,i,e])
+        # Lemma: d2V[h,j,e] = sum(i, d2O[h,i,e]*P[h,i,j]) + sum(i, d2dP[h,i,j]*dO[h,i,e])
         d2V = P.mT @ d2O + d2dP.mT @ dO
-        # d2P[h,i,j] = sum(e, d2O[h,i,e]*V[h,j,e]) + sum(e, d2dV[h,j,e]*dO[h,i,e]) + d2dS[h,i,j]*(dP[h,i,j] -
-        #     D[h,i])
+        # Lemma: d2P[h,i,j] = sum(e, d2O[h,i,e]*V[h,j,e]) + sum(e, d2dV[h,j,e]*dO[h,i,e]) +
+        #     d2dS[h,i,j]*(dP[h,i,j] - D[h,i])
         d2P = d2O @ V.mT + dO @ d2dV.mT + d2dS * dP_D
-        # F[h,i] = sum(j, d2P[h,i,j]*P[h,i,j])
+        # Named sum: F[h,i] = sum(j, d2P[h,i,j]*P[h,i,j])
         F = torch.linalg.vecdot(d2P, P)
-        # d2S[h,i,j] = P[h,i,j]*(d2P[h,i,j] - F[h,i])
+        # Lemma: d2S[h,i,j] = P[h,i,j]*(d2P[h,i,j] - F[h,i])
         d2S = P * (d2P - F[..., None])
-        # d2Q[h,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[h,i,j]*K[h,j,d]) + sum(j, d2dK[h,j,d]*dS[h,i,j]))
+        # Lemma: d2Q[h,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[h,i,j]*K[h,j,d]) + sum(j, d2dK[h,j,d]*dS[h,i,j]))
         d2Q = (d2S @ K + dS @ d2dK) / math.sqrt(d_k)
-        # d2K[h,j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[h,i,j]*Q[h,i,d]) + sum(i, d2dQ[h,i,d]*dS[h,i,j]))
+        # Lemma: d2K[h,j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[h,i,j]*Q[h,i,d]) + sum(i, d2dQ[h,i,d]*dS[h,i,j]))
         d2K = (d2S.mT @ Q + dS.mT @ d2dQ) / math.sqrt(d_k)
-        # d2bias[h,i,j] = d2S[h,i,j]
+        # Lemma: d2bias[h,i,j] = d2S[h,i,j]
         d2bias = d2S.clone()
         return (d2Q, d2K, d2V, d2bias, d2dO)
 
@@ -357,35 +357,35 @@ class _SecondTangent(torch.autograd.Function):
         Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, tQ: Tensor, tK: Tensor, tV: Tensor, tbias: Tensor, tdO: Tensor
     ) -> Any:
         d_k = Q.shape[-1]
-        # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+        # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
-        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+        # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # tS[h,i,j] = 1/sqrt(size(d_k))*sum(d, K[h,j,d]*tQ[h,i,d]) + 1/sqrt(size(d_k))*sum(d,
+        # Tangent: tS[h,i,j] = 1/sqrt(size(d_k))*sum(d, K[h,j,d]*tQ[h,i,d]) + 1/sqrt(size(d_k))*sum(d,
         #     Q[h,i,d]*tK[h,j,d]) + tbias[h,i,j]
         tS = tQ @ K.mT / math.sqrt(d_k) + Q @ tK.mT / math.sqrt(d_k) + tbias
-        # tF[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
+        # Named sum: tF[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tF[h,i])
+        # Tangent: tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tF[h,i])
         tP = P * (tS - tF[..., None])
-        # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
+        # Tangent: tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
-        # tdV[h,j,e] = sum(i, P[h,i,j]*tdO[h,i,e]) + sum(i, tP[h,i,j]*dO[h,i,e])
+        # Tangent: tdV[h,j,e] = sum(i, P[h,i,j]*tdO[h,i,e]) + sum(i, tP[h,i,j]*dO[h,i,e])
         tdV = P.mT @ tdO + tP.mT @ dO
-        # tdP[h,i,j] = sum(e, V[h,j,e]*tdO[h,i,e]) + sum(e, dO[h,i,e]*tV[h,j,e])
+        # Tangent: tdP[h,i,j] = sum(e, V[h,j,e]*tdO[h,i,e]) + sum(e, dO[h,i,e]*tV[h,j,e])
         tdP = tdO @ V.mT + dO @ tV.mT
-        # tD[h,i] = sum(e, O[h,i,e]*tdO[h,i,e]) + sum(e, tO[h,i,e]*dO[h,i,e])
+        # Tangent: tD[h,i] = sum(e, O[h,i,e]*tdO[h,i,e]) + sum(e, tO[h,i,e]*dO[h,i,e])
         tD = torch.linalg.vecdot(O, tdO) + torch.linalg.vecdot(tO, dO)
-        # tdS[h,i,j] = tP[h,i,j]*(dP[h,i,j] - D[h,i]) + tdP[h,i,j]*P[h,i,j] - tD[h,i]*P[h,i,j]
+        # Tangent: tdS[h,i,j] = tP[h,i,j]*(dP[h,i,j] - D[h,i]) + tdP[h,i,j]*P[h,i,j] - tD[h,i]*P[h,i,j]
         tdS = tP * dP_D + tdP * P - tD[..., None] * P
-        # tdQ[h,i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[h,i,j]*K[h,j,d]) + sum(j, dS[h,i,j]*tK[h,j,d]))
+        # Tangent: tdQ[h,i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[h,i,j]*K[h,j,d]) + sum(j, dS[h,i,j]*tK[h,j,d]))
         tdQ = (tdS @ K + dS @ tK) / math.sqrt(d_k)
-        # tdK[h,j,d] = 1/sqrt(size(d_k))*(sum(i, tdS[h,i,j]*Q[h,i,d]) + sum(i, dS[h,i,j]*tQ[h,i,d]))
+        # Tangent: tdK[h,j,d] = 1/sqrt(size(d_k))*(sum(i, tdS[h,i,j]*Q[h,i,d]) + sum(i, dS[h,i,j]*tQ[h,i,d]))
         tdK = (tdS.mT @ Q + dS.mT @ tQ) / math.sqrt(d_k)
-        # tdbias[h,i,j] = tdS[h,i,j]
+        # Tangent: tdbias[h,i,j] = tdS[h,i,j]
         tdbias = tdS.clone()
         return (tdQ, tdK, tdV, tdbias)
 

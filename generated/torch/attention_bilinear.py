@@ -23,7 +23,7 @@ Saved for the backward pass:
     O: for D
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dP = dO V^T
     dV = P^T dO
@@ -126,7 +126,7 @@ def _forward_pass(X: Tensor, A: Tensor, W_v: Tensor) -> Any:
     if _saved_whole(N * N, X, A, W_v):
         # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
         S = X @ A @ X.T
-        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
         P = torch.softmax(S, dim=-1)
         # V[j,e] = sum(c, X[j,c]*W_v[c,e])
         V = X @ W_v
@@ -138,6 +138,7 @@ def _forward_pass(X: Tensor, A: Tensor, W_v: Tensor) -> Any:
         t_2 = X @ A
         # V[j,e] = sum(c, X[j,c]*W_v[c,e])
         V = X @ W_v
+        # In parts of N: P is never whole.
         P = None
         O = _empty((N, d_v), X)
         lse = _empty((N,), X)
@@ -172,51 +173,52 @@ def _backward_pass(
     if P is None and not _traced(dO):
         # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
         t_2 = X @ A
-        # D[i] = sum(e, dO[i,e]*O[i,e])
+        # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
+        # In parts of N: P is never whole.
         dV = _zeros((N, d_v), X)
         dX_sum = _empty((N, C), X)
         dX_sum_2 = _zeros((N, C), X)
         work: dict[int, Any] = {}
         for (i,) in _parts((N,), N, X, 512):
             _backward_part(X, t_2[i], lse[i], dO[i], V, D[i], X[i], dV=dV, dX_sum=dX_sum[i], dX_sum_2=dX_sum_2, work=work)
-        # dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
+        # Lemma: dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
         dW_v = X.T @ dV
-        # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
+        # Lemma: dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
         #     dV[i,e]*W_v[a,e])
         dX = dX_sum @ A.T
         dX += dX_sum_2 @ A
         dX += dV @ W_v.T
-        # dA[a,c] = sum(i,j, dS[i,j]*X[i,a]*X[j,c])
+        # Lemma: dA[a,c] = sum(i,j, dS[i,j]*X[i,a]*X[j,c])
         dA = dX_sum_2.T @ X
         return dX, dA, dW_v
     if P is None:
         # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
         S = X @ A @ X.T
-        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
         P = torch.exp(S - lse[:, None])
     dX = dA = dW_v = None
     if need_X or need_A:
-        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
     if need_X or need_W_v:
-        # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+        # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
         dV = P.T @ dO
     if need_W_v:
-        # dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
+        # Lemma: dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
         dW_v = X.T @ dV
     if need_X or need_A:
-        # D[i] = sum(e, dO[i,e]*O[i,e])
+        # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
         dS = P * (dP - D[:, None])
         dS_X = dS.T @ X
     if need_X:
-        # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
+        # Lemma: dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
         #     dV[i,e]*W_v[a,e])
         dX = dS @ X @ A.T + dS_X @ A + dV @ W_v.T
     if need_A:
-        # dA[a,c] = sum(i,j, dS[i,j]*X[i,a]*X[j,c])
+        # Lemma: dA[a,c] = sum(i,j, dS[i,j]*X[i,a]*X[j,c])
         dA = dS_X.T @ X
     return dX, dA, dW_v
 
@@ -270,20 +272,20 @@ class _DualForward(_Forward):
         # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
         X_A = X @ A
         S = X_A @ X.T
-        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
         P = torch.softmax(S, dim=-1)
         # V[j,e] = sum(c, X[j,c]*W_v[c,e])
         V = X @ W_v
-        # tS[i,j] = sum(a,c, A[a,c]*X[j,c]*tX[i,a]) + sum(a,a', X[i,a']*A[a',a]*tX[j,a]) + sum(a,c,
+        # Tangent: tS[i,j] = sum(a,c, A[a,c]*X[j,c]*tX[i,a]) + sum(a,a', X[i,a']*A[a',a]*tX[j,a]) + sum(a,c,
         #     X[i,a]*X[j,c]*tA[a,c])
         tS = tX @ (A @ X.T) + X_A @ tX.T + X @ tA @ X.T
-        # tD[i] = sum(j, P[i,j]*tS[i,j])
+        # Named sum: tD[i] = sum(j, P[i,j]*tS[i,j])
         tD = torch.linalg.vecdot(P, tS)
-        # tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
+        # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
         tP = P * (tS - tD[:, None])
-        # tV[j,e] = sum(a, W_v[a,e]*tX[j,a]) + sum(c, X[j,c]*tW_v[c,e])
+        # Tangent: tV[j,e] = sum(a, W_v[a,e]*tX[j,a]) + sum(c, X[j,c]*tW_v[c,e])
         tV = tX @ W_v + X @ tW_v
-        # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, tV[j,e]*P[i,j])
+        # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, tV[j,e]*P[i,j])
         tO = tP @ V + P @ tV
         return tO, None, None
 
@@ -381,42 +383,42 @@ class _Second(torch.autograd.Function):
         if P is None:
             # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
             S = X @ A @ X.T
-            # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+            # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
             P = torch.exp(S - lse[:, None])
-        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
-        # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+        # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
         dV = P.T @ dO
-        # D[i] = sum(e, dO[i,e]*O[i,e])
+        # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
         dP_D = dP - D[:, None]
         dS = P * dP_D
-        # d2dS[i,j] = sum(a,c, d2dX[i,a]*A[a,c]*X[j,c]) + sum(a,a', d2dX[j,a]*X[i,a']*A[a',a]) + sum(a,c,
-        #     d2dA[a,c]*X[i,a]*X[j,c])
+        # Lemma: d2dS[i,j] = sum(a,c, d2dX[i,a]*A[a,c]*X[j,c]) + sum(a,a', d2dX[j,a]*X[i,a']*A[a',a]) +
+        #     sum(a,c, d2dA[a,c]*X[i,a]*X[j,c])
         d2dA_X = d2dA.T @ X.T
         d2dS = d2dX @ A @ X.T + X @ (d2dX @ A.T).T + d2dA_X.T @ X.T
-        # d2dP[i,j] = d2dS[i,j]*P[i,j]
+        # Lemma: d2dP[i,j] = d2dS[i,j]*P[i,j]
         d2dP = d2dS * P
-        # d2D[i] = -sum(j, d2dS[i,j]*P[i,j])
+        # Lemma: d2D[i] = -sum(j, d2dS[i,j]*P[i,j])
         d2D = -torch.linalg.vecdot(d2dS, P)
-        # d2O[i,e] = d2D[i]*dO[i,e]
+        # Lemma: d2O[i,e] = d2D[i]*dO[i,e]
         d2O = d2D[:, None] * dO
-        # d2dV[j,e] = sum(c, d2dW_v[c,e]*X[j,c]) + sum(a, d2dX[j,a]*W_v[a,e])
+        # Lemma: d2dV[j,e] = sum(c, d2dW_v[c,e]*X[j,c]) + sum(a, d2dX[j,a]*W_v[a,e])
         d2dV = X @ d2dW_v + d2dX @ W_v
-        # d2dO[i,e] = sum(j, d2dP[i,j]*V[j,e]) + sum(j, d2dV[j,e]*P[i,j]) + d2D[i]*O[i,e]
+        # Lemma: d2dO[i,e] = sum(j, d2dP[i,j]*V[j,e]) + sum(j, d2dV[j,e]*P[i,j]) + d2D[i]*O[i,e]
         d2dO = d2dP @ V + P @ d2dV + d2D[:, None] * O
-        # d2P[i,j] = sum(e, d2O[i,e]*V[j,e]) + sum(e, d2dV[j,e]*dO[i,e]) + d2dS[i,j]*(dP[i,j] - D[i])
+        # Lemma: d2P[i,j] = sum(e, d2O[i,e]*V[j,e]) + sum(e, d2dV[j,e]*dO[i,e]) + d2dS[i,j]*(dP[i,j] - D[i])
         d2P = d2O @ V.T + dO @ d2dV.T + d2dS * dP_D
-        # d2V[j,e] = sum(i, d2O[i,e]*P[i,j]) + sum(i, d2dP[i,j]*dO[i,e])
+        # Lemma: d2V[j,e] = sum(i, d2O[i,e]*P[i,j]) + sum(i, d2dP[i,j]*dO[i,e])
         d2V = P.T @ d2O + d2dP.T @ dO
-        # d2W_v[c,e] = sum(j, d2V[j,e]*X[j,c]) + sum(i, d2dX[i,c]*dV[i,e])
+        # Lemma: d2W_v[c,e] = sum(j, d2V[j,e]*X[j,c]) + sum(i, d2dX[i,c]*dV[i,e])
         d2W_v = X.T @ d2V + d2dX.T @ dV
-        # F[i] = sum(j, d2P[i,j]*P[i,j])
+        # Named sum: F[i] = sum(j, d2P[i,j]*P[i,j])
         F = torch.linalg.vecdot(d2P, P)
-        # d2S[i,j] = P[i,j]*(d2P[i,j] - F[i])
+        # Lemma: d2S[i,j] = P[i,j]*(d2P[i,j] - F[i])
         d2S = P * (d2P - F[:, None])
-        # d2X[i,a] = sum(j,c, d2S[i,j]*A[a,c]*X[j,c]) + sum(i',a', d2S[i',i]*X[i',a']*A[a',a]) + sum(e,
+        # Lemma: d2X[i,a] = sum(j,c, d2S[i,j]*A[a,c]*X[j,c]) + sum(i',a', d2S[i',i]*X[i',a']*A[a',a]) + sum(e,
         #     d2V[i,e]*W_v[a,e]) + sum(e, d2dW_v[a,e]*dV[i,e]) + sum(i',a', d2dX[i',a']*dS[i',i]*A[a',a]) +
         #     sum(i',a', d2dX[i',a']*dS[i,i']*A[a,a']) + sum(c,j, d2dA[a,c]*dS[i,j]*X[j,c]) + sum(a',i',
         #     d2dA[a',a]*dS[i',i]*X[i',a'])
@@ -433,7 +435,7 @@ class _Second(torch.autograd.Function):
             + dS @ (d2dA @ X.T).T
             + dS.T @ d2dA_X.T
         )
-        # d2A[a,c] = sum(i,j, d2S[i,j]*X[i,a]*X[j,c]) + sum(i,j, d2dX[i,a]*dS[i,j]*X[j,c]) + sum(i,i',
+        # Lemma: d2A[a,c] = sum(i,j, d2S[i,j]*X[i,a]*X[j,c]) + sum(i,j, d2dX[i,a]*dS[i,j]*X[j,c]) + sum(i,i',
         #     d2dX[i,c]*dS[i',i]*X[i',a])
         d2A = d2S_X.T @ X + d2dX_dS @ X + X.T @ d2dX_dS_2.T
         return (d2X, d2A, d2W_v, d2dO)
@@ -470,47 +472,47 @@ class _SecondTangent(torch.autograd.Function):
         if P is None:
             # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
             S = X @ A @ X.T
-            # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+            # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
             P = torch.exp(S - lse[:, None])
-        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
-        # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+        # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
         dV = P.T @ dO
-        # D[i] = sum(e, dO[i,e]*O[i,e])
+        # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
         dP_D = dP - D[:, None]
         dS = P * dP_D
-        # tS[i,j] = sum(a,c, A[a,c]*X[j,c]*tX[i,a]) + sum(a,a', X[i,a']*A[a',a]*tX[j,a]) + sum(a,c,
+        # Tangent: tS[i,j] = sum(a,c, A[a,c]*X[j,c]*tX[i,a]) + sum(a,a', X[i,a']*A[a',a]*tX[j,a]) + sum(a,c,
         #     X[i,a]*X[j,c]*tA[a,c])
         tS = tX @ (A @ X.T) + X @ A @ tX.T + X @ tA @ X.T
-        # tF[i] = sum(j, P[i,j]*tS[i,j])
+        # Named sum: tF[i] = sum(j, P[i,j]*tS[i,j])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[i,j] = P[i,j]*(tS[i,j] - tF[i])
+        # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tF[i])
         tP = P * (tS - tF[:, None])
-        # tV[j,e] = sum(a, W_v[a,e]*tX[j,a]) + sum(c, X[j,c]*tW_v[c,e])
+        # Tangent: tV[j,e] = sum(a, W_v[a,e]*tX[j,a]) + sum(c, X[j,c]*tW_v[c,e])
         tV = tX @ W_v + X @ tW_v
-        # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, tV[j,e]*P[i,j])
+        # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, tV[j,e]*P[i,j])
         tO = tP @ V + P @ tV
-        # tdP[i,j] = sum(e, V[j,e]*tdO[i,e]) + sum(e, tV[j,e]*dO[i,e])
+        # Tangent: tdP[i,j] = sum(e, V[j,e]*tdO[i,e]) + sum(e, tV[j,e]*dO[i,e])
         tdP = tdO @ V.T + dO @ tV.T
-        # tdV[j,e] = sum(i, P[i,j]*tdO[i,e]) + sum(i, tP[i,j]*dO[i,e])
+        # Tangent: tdV[j,e] = sum(i, P[i,j]*tdO[i,e]) + sum(i, tP[i,j]*dO[i,e])
         tdV = P.T @ tdO + tP.T @ dO
-        # tdW_v[c,e] = sum(j, tdV[j,e]*X[j,c]) + sum(i, dV[i,e]*tX[i,c])
+        # Tangent: tdW_v[c,e] = sum(j, tdV[j,e]*X[j,c]) + sum(i, dV[i,e]*tX[i,c])
         tdW_v = X.T @ tdV + tX.T @ dV
-        # tD[i] = sum(e, O[i,e]*tdO[i,e]) + sum(e, tO[i,e]*dO[i,e])
+        # Tangent: tD[i] = sum(e, O[i,e]*tdO[i,e]) + sum(e, tO[i,e]*dO[i,e])
         tD = torch.linalg.vecdot(O, tdO) + torch.linalg.vecdot(tO, dO)
-        # tdS[i,j] = tP[i,j]*(dP[i,j] - D[i]) + tdP[i,j]*P[i,j] - tD[i]*P[i,j]
+        # Tangent: tdS[i,j] = tP[i,j]*(dP[i,j] - D[i]) + tdP[i,j]*P[i,j] - tD[i]*P[i,j]
         tdS = tP * dP_D + tdP * P - tD[:, None] * P
-        # tdX[i,a] = sum(j,c, tdS[i,j]*A[a,c]*X[j,c]) + sum(i',a', tdS[i',i]*X[i',a']*A[a',a]) + sum(c,j,
-        #     dS[i,j]*X[j,c]*tA[a,c]) + sum(a',i', dS[i',i]*X[i',a']*tA[a',a]) + sum(i',a',
+        # Tangent: tdX[i,a] = sum(j,c, tdS[i,j]*A[a,c]*X[j,c]) + sum(i',a', tdS[i',i]*X[i',a']*A[a',a]) +
+        #     sum(c,j, dS[i,j]*X[j,c]*tA[a,c]) + sum(a',i', dS[i',i]*X[i',a']*tA[a',a]) + sum(i',a',
         #     dS[i,i']*A[a,a']*tX[i',a']) + sum(i',a', dS[i',i]*A[a',a]*tX[i',a']) + sum(e, tdV[i,e]*W_v[a,e])
         #     + sum(e, dV[i,e]*tW_v[a,e])
         tdS_X = tdS.T @ X
         dS_X = dS @ X
         dS_X_2 = dS.T @ X
         tdX = tdS @ X @ A.T + tdS_X @ A + dS_X @ tA.T + dS_X_2 @ tA + dS @ tX @ A.T + dS.T @ tX @ A + tdV @ W_v.T + dV @ tW_v.T
-        # tdA[a,c] = sum(i,j, tdS[i,j]*X[i,a]*X[j,c]) + sum(i,j, dS[i,j]*X[j,c]*tX[i,a]) + sum(i,i',
+        # Tangent: tdA[a,c] = sum(i,j, tdS[i,j]*X[i,a]*X[j,c]) + sum(i,j, dS[i,j]*X[j,c]*tX[i,a]) + sum(i,i',
         #     dS[i',i]*X[i',a]*tX[i,c])
         tdA = tdS_X.T @ X + tX.T @ dS_X + dS_X_2.T @ tX
         return (tdX, tdA, tdW_v)
@@ -565,20 +567,20 @@ def _backward_part(
     space_1, space_2 = _spaces(work, X, (N_block, N), (N_block, N))
     # S_bits[i,j] = S[i,j]/log(2)
     S_bits = torch.matmul(t / math.log(2), X.T, out=space_1)
-    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+    # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
     P = torch.subtract(S_bits, (lse / math.log(2))[:, None], out=S_bits)
     torch.exp2(P, out=P)
-    # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+    # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
     dP = torch.matmul(dO, V.T, out=space_2)
-    # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+    # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
     dV = _add_product(dV, P.T, dO)
-    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+    # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dP_D = torch.subtract(dP, D[:, None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
-    # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
+    # Lemma: dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
     #     dV[i,e]*W_v[a,e])
     dX_sum = torch.matmul(dS, X, out=dX_sum)
-    # dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
+    # Lemma: dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
     #     dV[i,e]*W_v[a,e])
     dX_sum_2 = _add_product(dX_sum_2, dS.T, X_rows)
     return dV, dX_sum, dX_sum_2

@@ -21,7 +21,7 @@ Saved for the backward pass:
     O: for D
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV = dO P^T
     dP = V^T dO
@@ -131,12 +131,13 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor) -> Any:
     if _saved_whole(B * H * M * N, Q, K, V):
         # S[b,h,j,i] = sum(d, K[b,h,d,j]*Q[b,h,d,i])/sqrt(size(d_k))
         S = (K / math.sqrt(d_k)).mT @ Q
-        # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
+        # Finite form: P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
         P = torch.softmax(S, dim=2)
         # O[b,h,e,i] = sum(j, V[b,h,e,j]*P[b,h,j,i])
         O = V @ P
         lse = None
     else:
+        # In parts of B and H: P is never whole.
         P = None
         O = _empty((B, H, d_v, N), Q)
         lse = _empty((B, H, N), Q)
@@ -162,8 +163,9 @@ def _backward_pass(
     N = Q.shape[-1]
     d_v = V.shape[2]
     if P is None and not _traced(dO):
-        # D[b,h,i] = sum(e, dO[b,h,e,i]*O[b,h,e,i])
+        # Named sum: D[b,h,i] = sum(e, dO[b,h,e,i]*O[b,h,e,i])
         D = (dO * O).sum(dim=2)
+        # In parts of B, H and M: P is never whole.
         dV = _empty((B, H, d_v, M), Q)
         dK = _empty((B, H, d_k, M), Q)
         dQ_sum = _zeros((B, H, d_k, N), Q)
@@ -186,30 +188,30 @@ def _backward_pass(
             return ()
 
         _together(run, _parts((B, H, M), N, Q, 256), 2, Q)
-        # dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
+        # Lemma: dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
         dQ = torch.divide(dQ_sum, math.sqrt(d_k), out=dQ_sum)
         return dQ, dK, dV
     if P is None:
         # S[b,h,j,i] = sum(d, K[b,h,d,j]*Q[b,h,d,i])/sqrt(size(d_k))
         S = (K / math.sqrt(d_k)).mT @ Q
-        # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
+        # Finite form: P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
         P = torch.exp(S - lse[..., None, :])
     dQ = dK = dV = None
     if need_V:
-        # dV[b,h,e,j] = sum(i, dO[b,h,e,i]*P[b,h,j,i])
+        # Lemma: dV[b,h,e,j] = sum(i, dO[b,h,e,i]*P[b,h,j,i])
         dV = dO @ P.mT
     if need_Q or need_K:
-        # dP[b,h,j,i] = sum(e, dO[b,h,e,i]*V[b,h,e,j])
+        # Lemma: dP[b,h,j,i] = sum(e, dO[b,h,e,i]*V[b,h,e,j])
         dP = V.mT @ dO
-        # D[b,h,i] = sum(e, dO[b,h,e,i]*O[b,h,e,i])
+        # Named sum: D[b,h,i] = sum(e, dO[b,h,e,i]*O[b,h,e,i])
         D = (dO * O).sum(dim=2)
-        # dS[b,h,j,i] = P[b,h,j,i]*(dP[b,h,j,i] - D[b,h,i])
+        # Lemma: dS[b,h,j,i] = P[b,h,j,i]*(dP[b,h,j,i] - D[b,h,i])
         dS = P * (dP - D[..., None, :])
     if need_K:
-        # dK[b,h,d,j] = 1/sqrt(size(d_k))*sum(i, dS[b,h,j,i]*Q[b,h,d,i])
+        # Lemma: dK[b,h,d,j] = 1/sqrt(size(d_k))*sum(i, dS[b,h,j,i]*Q[b,h,d,i])
         dK = Q @ dS.mT / math.sqrt(d_k)
     if need_Q:
-        # dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
+        # Lemma: dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
         dQ = K @ dS / math.sqrt(d_k)
     return dQ, dK, dV
 
@@ -264,15 +266,16 @@ class _DualForward(_Forward):
         d_k = Q.shape[2]
         # S[b,h,j,i] = sum(d, K[b,h,d,j]*Q[b,h,d,i])/sqrt(size(d_k))
         S = K.mT @ Q / math.sqrt(d_k)
-        # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
+        # Finite form: P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
         P = torch.softmax(S, dim=2)
-        # tS[b,h,j,i] = 1/sqrt(size(d_k))*(sum(d, Q[b,h,d,i]*tK[b,h,d,j]) + sum(d, K[b,h,d,j]*tQ[b,h,d,i]))
+        # Tangent: tS[b,h,j,i] = 1/sqrt(size(d_k))*(sum(d, Q[b,h,d,i]*tK[b,h,d,j]) + sum(d,
+        #     K[b,h,d,j]*tQ[b,h,d,i]))
         tS = (tK.mT @ Q + K.mT @ tQ) / math.sqrt(d_k)
-        # tD[b,h,i] = sum(j, P[b,h,j,i]*tS[b,h,j,i])
+        # Named sum: tD[b,h,i] = sum(j, P[b,h,j,i]*tS[b,h,j,i])
         tD = (P * tS).sum(dim=2)
-        # tP[b,h,j,i] = P[b,h,j,i]*(tS[b,h,j,i] - tD[b,h,i])
+        # Tangent: tP[b,h,j,i] = P[b,h,j,i]*(tS[b,h,j,i] - tD[b,h,i])
         tP = P * (tS - tD[..., None, :])
-        # tO[b,h,e,i] = sum(j, P[b,h,j,i]*tV[b,h,e,j]) + sum(j, tP[b,h,j,i]*V[b,h,e,j])
+        # Tangent: tO[b,h,e,i] = sum(j, P[b,h,j,i]*tV[b,h,e,j]) + sum(j, tP[b,h,j,i]*V[b,h,e,j])
         tO = tV @ P + V @ tP
         return tO, None
 
@@ -354,40 +357,40 @@ class _Second(torch.autograd.Function):
         if P is None:
             # S[b,h,j,i] = sum(d, K[b,h,d,j]*Q[b,h,d,i])/sqrt(size(d_k))
             S = (K / math.sqrt(d_k)).mT @ Q
-            # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
+            # Finite form: P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
             P = torch.exp(S - lse[..., None, :])
-        # dP[b,h,j,i] = sum(e, dO[b,h,e,i]*V[b,h,e,j])
+        # Lemma: dP[b,h,j,i] = sum(e, dO[b,h,e,i]*V[b,h,e,j])
         dP = V.mT @ dO
-        # D[b,h,i] = sum(e, dO[b,h,e,i]*O[b,h,e,i])
+        # Named sum: D[b,h,i] = sum(e, dO[b,h,e,i]*O[b,h,e,i])
         D = (dO * O).sum(dim=2)
-        # dS[b,h,j,i] = P[b,h,j,i]*(dP[b,h,j,i] - D[b,h,i])
+        # Lemma: dS[b,h,j,i] = P[b,h,j,i]*(dP[b,h,j,i] - D[b,h,i])
         dP_D = dP - D[..., None, :]
         dS = P * dP_D
-        # d2dS[b,h,j,i] = 1/sqrt(size(d_k))*(sum(d, d2dK[b,h,d,j]*Q[b,h,d,i]) + sum(d,
+        # Lemma: d2dS[b,h,j,i] = 1/sqrt(size(d_k))*(sum(d, d2dK[b,h,d,j]*Q[b,h,d,i]) + sum(d,
         #     d2dQ[b,h,d,i]*K[b,h,d,j]))
         d2dS = (d2dK.mT @ Q + K.mT @ d2dQ) / math.sqrt(d_k)
-        # d2dP[b,h,j,i] = d2dS[b,h,j,i]*P[b,h,j,i]
+        # Lemma: d2dP[b,h,j,i] = d2dS[b,h,j,i]*P[b,h,j,i]
         d2dP = d2dS * P
-        # d2D[b,h,i] = -sum(j, d2dS[b,h,j,i]*P[b,h,j,i])
+        # Lemma: d2D[b,h,i] = -sum(j, d2dS[b,h,j,i]*P[b,h,j,i])
         d2D = -(d2dS * P).sum(dim=2)
-        # d2O[b,h,e,i] = d2D[b,h,i]*dO[b,h,e,i]
+        # Lemma: d2O[b,h,e,i] = d2D[b,h,i]*dO[b,h,e,i]
         d2O = d2D[..., None, :] * dO
-        # d2dO[b,h,e,i] = sum(j, d2dV[b,h,e,j]*P[b,h,j,i]) + sum(j, d2dP[b,h,j,i]*V[b,h,e,j]) +
+        # Lemma: d2dO[b,h,e,i] = sum(j, d2dV[b,h,e,j]*P[b,h,j,i]) + sum(j, d2dP[b,h,j,i]*V[b,h,e,j]) +
         #     d2D[b,h,i]*O[b,h,e,i]
         d2dO = d2dV @ P + V @ d2dP + d2D[..., None, :] * O
-        # d2V[b,h,e,j] = sum(i, d2O[b,h,e,i]*P[b,h,j,i]) + sum(i, d2dP[b,h,j,i]*dO[b,h,e,i])
+        # Lemma: d2V[b,h,e,j] = sum(i, d2O[b,h,e,i]*P[b,h,j,i]) + sum(i, d2dP[b,h,j,i]*dO[b,h,e,i])
         d2V = d2O @ P.mT + dO @ d2dP.mT
-        # d2P[b,h,j,i] = sum(e, d2O[b,h,e,i]*V[b,h,e,j]) + sum(e, d2dV[b,h,e,j]*dO[b,h,e,i]) +
+        # Lemma: d2P[b,h,j,i] = sum(e, d2O[b,h,e,i]*V[b,h,e,j]) + sum(e, d2dV[b,h,e,j]*dO[b,h,e,i]) +
         #     d2dS[b,h,j,i]*(dP[b,h,j,i] - D[b,h,i])
         d2P = V.mT @ d2O + d2dV.mT @ dO + d2dS * dP_D
-        # F[b,h,i] = sum(j, d2P[b,h,j,i]*P[b,h,j,i])
+        # Named sum: F[b,h,i] = sum(j, d2P[b,h,j,i]*P[b,h,j,i])
         F = (d2P * P).sum(dim=2)
-        # d2S[b,h,j,i] = P[b,h,j,i]*(d2P[b,h,j,i] - F[b,h,i])
+        # Lemma: d2S[b,h,j,i] = P[b,h,j,i]*(d2P[b,h,j,i] - F[b,h,i])
         d2S = P * (d2P - F[..., None, :])
-        # d2K[b,h,d,j] = 1/sqrt(size(d_k))*(sum(i, d2S[b,h,j,i]*Q[b,h,d,i]) + sum(i,
+        # Lemma: d2K[b,h,d,j] = 1/sqrt(size(d_k))*(sum(i, d2S[b,h,j,i]*Q[b,h,d,i]) + sum(i,
         #     d2dQ[b,h,d,i]*dS[b,h,j,i]))
         d2K = (Q @ d2S.mT + d2dQ @ dS.mT) / math.sqrt(d_k)
-        # d2Q[b,h,d,i] = 1/sqrt(size(d_k))*(sum(j, d2S[b,h,j,i]*K[b,h,d,j]) + sum(j,
+        # Lemma: d2Q[b,h,d,i] = 1/sqrt(size(d_k))*(sum(j, d2S[b,h,j,i]*K[b,h,d,j]) + sum(j,
         #     d2dK[b,h,d,j]*dS[b,h,j,i]))
         d2Q = (K @ d2S + d2dK @ dS) / math.sqrt(d_k)
         return (d2Q, d2K, d2V, d2dO)
@@ -414,34 +417,38 @@ class _SecondTangent(torch.autograd.Function):
         if P is None:
             # S[b,h,j,i] = sum(d, K[b,h,d,j]*Q[b,h,d,i])/sqrt(size(d_k))
             S = (K / math.sqrt(d_k)).mT @ Q
-            # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
+            # Finite form: P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
             P = torch.exp(S - lse[..., None, :])
-        # dP[b,h,j,i] = sum(e, dO[b,h,e,i]*V[b,h,e,j])
+        # Lemma: dP[b,h,j,i] = sum(e, dO[b,h,e,i]*V[b,h,e,j])
         dP = V.mT @ dO
-        # D[b,h,i] = sum(e, dO[b,h,e,i]*O[b,h,e,i])
+        # Named sum: D[b,h,i] = sum(e, dO[b,h,e,i]*O[b,h,e,i])
         D = (dO * O).sum(dim=2)
-        # dS[b,h,j,i] = P[b,h,j,i]*(dP[b,h,j,i] - D[b,h,i])
+        # Lemma: dS[b,h,j,i] = P[b,h,j,i]*(dP[b,h,j,i] - D[b,h,i])
         dP_D = dP - D[..., None, :]
         dS = P * dP_D
-        # tS[b,h,j,i] = 1/sqrt(size(d_k))*(sum(d, Q[b,h,d,i]*tK[b,h,d,j]) + sum(d, K[b,h,d,j]*tQ[b,h,d,i]))
+        # Tangent: tS[b,h,j,i] = 1/sqrt(size(d_k))*(sum(d, Q[b,h,d,i]*tK[b,h,d,j]) + sum(d,
+        #     K[b,h,d,j]*tQ[b,h,d,i]))
         tS = (tK.mT @ Q + K.mT @ tQ) / math.sqrt(d_k)
-        # tF[b,h,i] = sum(j, P[b,h,j,i]*tS[b,h,j,i])
+        # Named sum: tF[b,h,i] = sum(j, P[b,h,j,i]*tS[b,h,j,i])
         tF = (P * tS).sum(dim=2)
-        # tP[b,h,j,i] = P[b,h,j,i]*(tS[b,h,j,i] - tF[b,h,i])
+        # Tangent: tP[b,h,j,i] = P[b,h,j,i]*(tS[b,h,j,i] - tF[b,h,i])
         tP = P * (tS - tF[..., None, :])
-        # tO[b,h,e,i] = sum(j, P[b,h,j,i]*tV[b,h,e,j]) + sum(j, tP[b,h,j,i]*V[b,h,e,j])
+        # Tangent: tO[b,h,e,i] = sum(j, P[b,h,j,i]*tV[b,h,e,j]) + sum(j, tP[b,h,j,i]*V[b,h,e,j])
         tO = tV @ P + V @ tP
-        # tdV[b,h,e,j] = sum(i, P[b,h,j,i]*tdO[b,h,e,i]) + sum(i, tP[b,h,j,i]*dO[b,h,e,i])
+        # Tangent: tdV[b,h,e,j] = sum(i, P[b,h,j,i]*tdO[b,h,e,i]) + sum(i, tP[b,h,j,i]*dO[b,h,e,i])
         tdV = tdO @ P.mT + dO @ tP.mT
-        # tdP[b,h,j,i] = sum(e, V[b,h,e,j]*tdO[b,h,e,i]) + sum(e, dO[b,h,e,i]*tV[b,h,e,j])
+        # Tangent: tdP[b,h,j,i] = sum(e, V[b,h,e,j]*tdO[b,h,e,i]) + sum(e, dO[b,h,e,i]*tV[b,h,e,j])
         tdP = V.mT @ tdO + tV.mT @ dO
-        # tD[b,h,i] = sum(e, O[b,h,e,i]*tdO[b,h,e,i]) + sum(e, tO[b,h,e,i]*dO[b,h,e,i])
+        # Tangent: tD[b,h,i] = sum(e, O[b,h,e,i]*tdO[b,h,e,i]) + sum(e, tO[b,h,e,i]*dO[b,h,e,i])
         tD = (O * tdO).sum(dim=2) + (tO * dO).sum(dim=2)
-        # tdS[b,h,j,i] = tP[b,h,j,i]*(dP[b,h,j,i] - D[b,h,i]) + tdP[b,h,j,i]*P[b,h,j,i] - tD[b,h,i]*P[b,h,j,i]
+        # Tangent: tdS[b,h,j,i] = tP[b,h,j,i]*(dP[b,h,j,i] - D[b,h,i]) + tdP[b,h,j,i]*P[b,h,j,i] -
+        #     tD[b,h,i]*P[b,h,j,i]
         tdS = tP * dP_D + tdP * P - tD[..., None, :] * P
-        # tdK[b,h,d,j] = 1/sqrt(size(d_k))*(sum(i, tdS[b,h,j,i]*Q[b,h,d,i]) + sum(i, dS[b,h,j,i]*tQ[b,h,d,i]))
+        # Tangent: tdK[b,h,d,j] = 1/sqrt(size(d_k))*(sum(i, tdS[b,h,j,i]*Q[b,h,d,i]) + sum(i,
+        #     dS[b,h,j,i]*tQ[b,h,d,i]))
         tdK = (Q @ tdS.mT + tQ @ dS.mT) / math.sqrt(d_k)
-        # tdQ[b,h,d,i] = 1/sqrt(size(d_k))*(sum(j, tdS[b,h,j,i]*K[b,h,d,j]) + sum(j, dS[b,h,j,i]*tK[b,h,d,j]))
+        # Tangent: tdQ[b,h,d,i] = 1/sqrt(size(d_k))*(sum(j, tdS[b,h,j,i]*K[b,h,d,j]) + sum(j,
+        #     dS[b,h,j,i]*tK[b,h,d,j]))
         tdQ = (K @ tdS + tK @ dS) / math.sqrt(d_k)
         return (tdQ, tdK, tdV)
 
@@ -500,20 +507,20 @@ def _backward_part(
     space_1, space_2 = _spaces(work, K, (B_block, H_block, M_block, N), (B_block, H_block, M_block, N))
     # S_bits[b,h,j,i] = S[b,h,j,i]/log(2)
     S_bits = torch.matmul((K / (math.sqrt(d_k) * math.log(2))).mT, Q, out=space_1)
-    # P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
+    # Finite form: P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
     P = torch.subtract(S_bits, (lse / math.log(2))[..., None, :], out=S_bits)
     torch.exp2(P, out=P)
-    # dV[b,h,e,j] = sum(i, dO[b,h,e,i]*P[b,h,j,i])
+    # Lemma: dV[b,h,e,j] = sum(i, dO[b,h,e,i]*P[b,h,j,i])
     dV = torch.matmul(dO, P.mT, out=dV)
-    # dP[b,h,j,i] = sum(e, dO[b,h,e,i]*V[b,h,e,j])
+    # Lemma: dP[b,h,j,i] = sum(e, dO[b,h,e,i]*V[b,h,e,j])
     dP = torch.matmul(V.mT, dO, out=space_2)
-    # dS[b,h,j,i] = P[b,h,j,i]*(dP[b,h,j,i] - D[b,h,i])
+    # Lemma: dS[b,h,j,i] = P[b,h,j,i]*(dP[b,h,j,i] - D[b,h,i])
     dP_D = torch.subtract(dP, D[..., None, :], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
-    # dK[b,h,d,j] = 1/sqrt(size(d_k))*sum(i, dS[b,h,j,i]*Q[b,h,d,i])
+    # Lemma: dK[b,h,d,j] = 1/sqrt(size(d_k))*sum(i, dS[b,h,j,i]*Q[b,h,d,i])
     dS_Q = torch.matmul(Q, dS.mT, out=dK)
     dK = torch.divide(dS_Q, math.sqrt(d_k), out=dS_Q)
-    # dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
+    # Lemma: dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
     dQ_sum = _add_product(dQ_sum, K, dS)
     return dV, dK, dQ_sum
 

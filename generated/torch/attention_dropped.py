@@ -27,7 +27,7 @@ Saved for the backward pass:
     P: for dV and dS
     O: for F
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j]*D[b,i,j])
     dP[b,i,j] = D[b,i,j]*sum(e, dO[b,i,e]*V[b,j,e])
@@ -149,7 +149,7 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, bias: Tensor, A: Tensor, D: T
     # Z_m[b,i] = sum(k, where(0 < A[b,i,k], 1, 0)*exp(S[b,i,k] - m[b,i]))
     exp_masked_A = torch.exp(masked_A - torch.where(m > -1e30, m, 0)[..., None])
     Z_m = exp_masked_A.sum(dim=-1)
-    # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
+    # Finite form: P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
     P = exp_masked_A / Z_m.clamp(min=1)[..., None]
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e]*D[b,i,j])
     O = P * D @ V
@@ -173,23 +173,23 @@ def _backward_pass(
     """(dQ, dK, dV, dbias): None for those that are not needed."""
     dQ = dK = dV = dbias = None
     if need_V:
-        # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j]*D[b,i,j])
+        # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j]*D[b,i,j])
         dV = (P * D).mT @ dO
     if need_Q or need_K or need_bias:
-        # dP[b,i,j] = D[b,i,j]*sum(e, dO[b,i,e]*V[b,j,e])
+        # Lemma: dP[b,i,j] = D[b,i,j]*sum(e, dO[b,i,e]*V[b,j,e])
         dP = D * (dO @ V.mT)
-        # F[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
+        # Named sum: F[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
         F = torch.linalg.vecdot(dO, O)
-        # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - F[b,i])
+        # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - F[b,i])
         dS = P * (dP - F[..., None])
     if need_Q:
-        # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
+        # Lemma: dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
         dQ = scale * (dS @ K)
     if need_K:
-        # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
+        # Lemma: dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
         dK = scale * (dS.mT @ Q)
     if need_bias:
-        # dbias[b,i,j] = dS[b,i,j]
+        # Lemma: dbias[b,i,j] = dS[b,i,j]
         dbias = dS.clone()
     return dQ, dK, dV, dbias
 
@@ -250,15 +250,16 @@ class _DualForward(_Forward):
         # Z_m[b,i] = sum(k, where(0 < A[b,i,k], 1, 0)*exp(S[b,i,k] - m[b,i]))
         exp_S = torch.exp(S - m[..., None])
         Z_m = torch.where(less_A, exp_S, 0).sum(dim=-1)
-        # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
+        # Finite form: P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
         P = torch.where(less_A, exp_S / Z_m[..., None], 0)
-        # tS[b,i,j] = scale*sum(d, K[b,j,d]*tQ[b,i,d]) + scale*sum(d, Q[b,i,d]*tK[b,j,d]) + tbias[b,i,j]
+        # Tangent: tS[b,i,j] = scale*sum(d, K[b,j,d]*tQ[b,i,d]) + scale*sum(d, Q[b,i,d]*tK[b,j,d]) +
+        #     tbias[b,i,j]
         tS = scale * (tQ @ K.mT) + scale * (Q @ tK.mT) + tbias
-        # tF[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
+        # Named sum: tF[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tF[b,i])
+        # Tangent: tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tF[b,i])
         tP = P * (tS - tF[..., None])
-        # tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]*D[b,i,j]) + sum(j, P[b,i,j]*D[b,i,j]*tV[b,j,e])
+        # Tangent: tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]*D[b,i,j]) + sum(j, P[b,i,j]*D[b,i,j]*tV[b,j,e])
         tO = tP * D @ V + P * D @ tV
         return tO, None
 
@@ -362,41 +363,41 @@ class _Second(torch.autograd.Function):
         d2dV: Tensor,
         d2dbias: Tensor,
     ) -> Any:
-        # dP[b,i,j] = D[b,i,j]*sum(e, dO[b,i,e]*V[b,j,e])
+        # Lemma: dP[b,i,j] = D[b,i,j]*sum(e, dO[b,i,e]*V[b,j,e])
         dP = D * (dO @ V.mT)
-        # F[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
+        # Named sum: F[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
         F = torch.linalg.vecdot(dO, O)
-        # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - F[b,i])
+        # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - F[b,i])
         dP_F = dP - F[..., None]
         dS = P * dP_F
-        # d2dS[b,i,j] = scale*sum(d, d2dQ[b,i,d]*K[b,j,d]) + scale*sum(d, d2dK[b,j,d]*Q[b,i,d]) +
+        # Lemma: d2dS[b,i,j] = scale*sum(d, d2dQ[b,i,d]*K[b,j,d]) + scale*sum(d, d2dK[b,j,d]*Q[b,i,d]) +
         #     d2dbias[b,i,j]
         d2dS = scale * (d2dQ @ K.mT) + scale * (Q @ d2dK.mT) + d2dbias
-        # d2dP[b,i,j] = d2dS[b,i,j]*P[b,i,j]
+        # Lemma: d2dP[b,i,j] = d2dS[b,i,j]*P[b,i,j]
         d2dP = d2dS * P
-        # d2F[b,i] = -sum(j, d2dS[b,i,j]*P[b,i,j])
+        # Lemma: d2F[b,i] = -sum(j, d2dS[b,i,j]*P[b,i,j])
         d2F = -torch.linalg.vecdot(d2dS, P)
-        # d2O[b,i,e] = d2F[b,i]*dO[b,i,e]
+        # Lemma: d2O[b,i,e] = d2F[b,i]*dO[b,i,e]
         d2O = d2F[..., None] * dO
-        # d2dO[b,i,e] = sum(j, d2dV[b,j,e]*P[b,i,j]*D[b,i,j]) + sum(j, d2dP[b,i,j]*D[b,i,j]*V[b,j,e]) +
+        # Lemma: d2dO[b,i,e] = sum(j, d2dV[b,j,e]*P[b,i,j]*D[b,i,j]) + sum(j, d2dP[b,i,j]*D[b,i,j]*V[b,j,e]) +
         #     d2F[b,i]*O[b,i,e]
         P_D = P * D
         d2dP_D = d2dP * D
         d2dO = P_D @ d2dV + d2dP_D @ V + d2F[..., None] * O
-        # d2V[b,j,e] = sum(i, d2O[b,i,e]*P[b,i,j]*D[b,i,j]) + sum(i, d2dP[b,i,j]*D[b,i,j]*dO[b,i,e])
+        # Lemma: d2V[b,j,e] = sum(i, d2O[b,i,e]*P[b,i,j]*D[b,i,j]) + sum(i, d2dP[b,i,j]*D[b,i,j]*dO[b,i,e])
         d2V = P_D.mT @ d2O + d2dP_D.mT @ dO
-        # d2P[b,i,j] = D[b,i,j]*sum(e, d2O[b,i,e]*V[b,j,e]) + D[b,i,j]*sum(e, d2dV[b,j,e]*dO[b,i,e]) +
+        # Lemma: d2P[b,i,j] = D[b,i,j]*sum(e, d2O[b,i,e]*V[b,j,e]) + D[b,i,j]*sum(e, d2dV[b,j,e]*dO[b,i,e]) +
         #     d2dS[b,i,j]*(dP[b,i,j] - F[b,i])
         d2P = D * (d2O @ V.mT) + D * (dO @ d2dV.mT) + d2dS * dP_F
-        # R[b,i] = sum(j, d2P[b,i,j]*P[b,i,j])
+        # Named sum: R[b,i] = sum(j, d2P[b,i,j]*P[b,i,j])
         R = torch.linalg.vecdot(d2P, P)
-        # d2S[b,i,j] = P[b,i,j]*(d2P[b,i,j] - R[b,i])
+        # Lemma: d2S[b,i,j] = P[b,i,j]*(d2P[b,i,j] - R[b,i])
         d2S = P * (d2P - R[..., None])
-        # d2Q[b,i,d] = scale*(sum(j, d2S[b,i,j]*K[b,j,d]) + sum(j, d2dK[b,j,d]*dS[b,i,j]))
+        # Lemma: d2Q[b,i,d] = scale*(sum(j, d2S[b,i,j]*K[b,j,d]) + sum(j, d2dK[b,j,d]*dS[b,i,j]))
         d2Q = scale * (d2S @ K + dS @ d2dK)
-        # d2K[b,j,d] = scale*(sum(i, d2S[b,i,j]*Q[b,i,d]) + sum(i, d2dQ[b,i,d]*dS[b,i,j]))
+        # Lemma: d2K[b,j,d] = scale*(sum(i, d2S[b,i,j]*Q[b,i,d]) + sum(i, d2dQ[b,i,d]*dS[b,i,j]))
         d2K = scale * (d2S.mT @ Q + dS.mT @ d2dQ)
-        # d2bias[b,i,j] = d2S[b,i,j]
+        # Lemma: d2bias[b,i,j] = d2S[b,i,j]
         d2bias = d2S.clone()
         return (d2Q, d2K, d2V, d2bias, d2dO)
 
@@ -430,36 +431,37 @@ class _SecondTangent(torch.autograd.Function):
         tbias: Tensor,
         tdO: Tensor,
     ) -> Any:
-        # dP[b,i,j] = D[b,i,j]*sum(e, dO[b,i,e]*V[b,j,e])
+        # Lemma: dP[b,i,j] = D[b,i,j]*sum(e, dO[b,i,e]*V[b,j,e])
         dP = D * (dO @ V.mT)
-        # F[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
+        # Named sum: F[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
         F = torch.linalg.vecdot(dO, O)
-        # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - F[b,i])
+        # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - F[b,i])
         dP_F = dP - F[..., None]
         dS = P * dP_F
-        # tS[b,i,j] = scale*sum(d, K[b,j,d]*tQ[b,i,d]) + scale*sum(d, Q[b,i,d]*tK[b,j,d]) + tbias[b,i,j]
+        # Tangent: tS[b,i,j] = scale*sum(d, K[b,j,d]*tQ[b,i,d]) + scale*sum(d, Q[b,i,d]*tK[b,j,d]) +
+        #     tbias[b,i,j]
         tS = scale * (tQ @ K.mT) + scale * (Q @ tK.mT) + tbias
-        # tR[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
+        # Named sum: tR[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
         tR = torch.linalg.vecdot(P, tS)
-        # tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tR[b,i])
+        # Tangent: tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tR[b,i])
         tP = P * (tS - tR[..., None])
-        # tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]*D[b,i,j]) + sum(j, P[b,i,j]*D[b,i,j]*tV[b,j,e])
+        # Tangent: tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]*D[b,i,j]) + sum(j, P[b,i,j]*D[b,i,j]*tV[b,j,e])
         tP_D = tP * D
         P_D = P * D
         tO = tP_D @ V + P_D @ tV
-        # tdV[b,j,e] = sum(i, P[b,i,j]*D[b,i,j]*tdO[b,i,e]) + sum(i, tP[b,i,j]*dO[b,i,e]*D[b,i,j])
+        # Tangent: tdV[b,j,e] = sum(i, P[b,i,j]*D[b,i,j]*tdO[b,i,e]) + sum(i, tP[b,i,j]*dO[b,i,e]*D[b,i,j])
         tdV = P_D.mT @ tdO + tP_D.mT @ dO
-        # tdP[b,i,j] = D[b,i,j]*(sum(e, V[b,j,e]*tdO[b,i,e]) + sum(e, dO[b,i,e]*tV[b,j,e]))
+        # Tangent: tdP[b,i,j] = D[b,i,j]*(sum(e, V[b,j,e]*tdO[b,i,e]) + sum(e, dO[b,i,e]*tV[b,j,e]))
         tdP = D * (tdO @ V.mT + dO @ tV.mT)
-        # tF[b,i] = sum(e, O[b,i,e]*tdO[b,i,e]) + sum(e, tO[b,i,e]*dO[b,i,e])
+        # Tangent: tF[b,i] = sum(e, O[b,i,e]*tdO[b,i,e]) + sum(e, tO[b,i,e]*dO[b,i,e])
         tF = torch.linalg.vecdot(O, tdO) + torch.linalg.vecdot(tO, dO)
-        # tdS[b,i,j] = tP[b,i,j]*(dP[b,i,j] - F[b,i]) + tdP[b,i,j]*P[b,i,j] - tF[b,i]*P[b,i,j]
+        # Tangent: tdS[b,i,j] = tP[b,i,j]*(dP[b,i,j] - F[b,i]) + tdP[b,i,j]*P[b,i,j] - tF[b,i]*P[b,i,j]
         tdS = tP * dP_F + tdP * P - tF[..., None] * P
-        # tdQ[b,i,d] = scale*(sum(j, tdS[b,i,j]*K[b,j,d]) + sum(j, dS[b,i,j]*tK[b,j,d]))
+        # Tangent: tdQ[b,i,d] = scale*(sum(j, tdS[b,i,j]*K[b,j,d]) + sum(j, dS[b,i,j]*tK[b,j,d]))
         tdQ = scale * (tdS @ K + dS @ tK)
-        # tdK[b,j,d] = scale*(sum(i, tdS[b,i,j]*Q[b,i,d]) + sum(i, dS[b,i,j]*tQ[b,i,d]))
+        # Tangent: tdK[b,j,d] = scale*(sum(i, tdS[b,i,j]*Q[b,i,d]) + sum(i, dS[b,i,j]*tQ[b,i,d]))
         tdK = scale * (tdS.mT @ Q + dS.mT @ tQ)
-        # tdbias[b,i,j] = tdS[b,i,j]
+        # Tangent: tdbias[b,i,j] = tdS[b,i,j]
         tdbias = tdS.clone()
         return (tdQ, tdK, tdV, tdbias)
 

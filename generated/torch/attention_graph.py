@@ -21,7 +21,7 @@ Saved for the backward pass:
     P: for dV and dS
     O: for D
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV = P^T dO
     dP = dO V^T
@@ -123,7 +123,7 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, A: Tensor) -> Any:
     # Z_m[i] = sum(k, where(0 < A[i,k], 1, 0)*exp(S[i,k] - m[i]))
     exp_masked_A = torch.exp(masked_A - torch.where(m > -1e30, m, 0)[:, None])
     Z_m = exp_masked_A.sum(dim=-1)
-    # P[i,j] = where(0 < A[i,j], 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+    # Finite form: P[i,j] = where(0 < A[i,j], 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
     P = exp_masked_A / Z_m.clamp(min=1)[:, None]
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     O = P @ V
@@ -135,20 +135,20 @@ def _backward_pass(need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tenso
     d_k = Q.shape[-1]
     dQ = dK = dV = None
     if need_V:
-        # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+        # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
         dV = P.T @ dO
     if need_Q or need_K:
-        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
-        # D[i] = sum(e, dO[i,e]*O[i,e])
+        # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
         dS = P * (dP - D[:, None])
     if need_Q:
-        # dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
+        # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
         dQ = dS @ K / math.sqrt(d_k)
     if need_K:
-        # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
+        # Lemma: dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
         dK = dS.T @ Q / math.sqrt(d_k)
     return dQ, dK, dV
 
@@ -207,15 +207,15 @@ class _DualForward(_Forward):
         # Z_m[i] = sum(k, where(0 < A[i,k], 1, 0)*exp(S[i,k] - m[i]))
         exp_S = torch.exp(S - m[:, None])
         Z_m = torch.where(less_A, exp_S, 0).sum(dim=-1)
-        # P[i,j] = where(0 < A[i,j], 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+        # Finite form: P[i,j] = where(0 < A[i,j], 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
         P = torch.where(less_A, exp_S / Z_m[:, None], 0)
-        # tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
+        # Tangent: tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
         tS = (tQ @ K.T + Q @ tK.T) / math.sqrt(d_k)
-        # tD[i] = sum(j, P[i,j]*tS[i,j])
+        # Named sum: tD[i] = sum(j, P[i,j]*tS[i,j])
         tD = torch.linalg.vecdot(P, tS)
-        # tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
+        # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
         tP = P * (tS - tD[:, None])
-        # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
+        # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
         return tO, None
 
@@ -290,34 +290,34 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, d2dQ: Tensor, d2dK: Tensor, d2dV: Tensor) -> Any:
         d_k = Q.shape[-1]
-        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
-        # D[i] = sum(e, dO[i,e]*O[i,e])
+        # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
         dP_D = dP - D[:, None]
         dS = P * dP_D
-        # d2dS[i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[i,d]*K[j,d]) + sum(d, d2dK[j,d]*Q[i,d]))
+        # Lemma: d2dS[i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[i,d]*K[j,d]) + sum(d, d2dK[j,d]*Q[i,d]))
         d2dS = (d2dQ @ K.T + Q @ d2dK.T) / math.sqrt(d_k)
-        # d2dP[i,j] = d2dS[i,j]*P[i,j]
+        # Lemma: d2dP[i,j] = d2dS[i,j]*P[i,j]
         d2dP = d2dS * P
-        # d2D[i] = -sum(j, d2dS[i,j]*P[i,j])
+        # Lemma: d2D[i] = -sum(j, d2dS[i,j]*P[i,j])
         d2D = -torch.linalg.vecdot(d2dS, P)
-        # d2O[i,e] = d2D[i]*dO[i,e]
+        # Lemma: d2O[i,e] = d2D[i]*dO[i,e]
         d2O = d2D[:, None] * dO
-        # d2dO[i,e] = sum(j, d2dV[j,e]*P[i,j]) + sum(j, d2dP[i,j]*V[j,e]) + d2D[i]*O[i,e]
+        # Lemma: d2dO[i,e] = sum(j, d2dV[j,e]*P[i,j]) + sum(j, d2dP[i,j]*V[j,e]) + d2D[i]*O[i,e]
         d2dO = P @ d2dV + d2dP @ V + d2D[:, None] * O
-        # d2V[j,e] = sum(i, d2O[i,e]*P[i,j]) + sum(i, d2dP[i,j]*dO[i,e])
+        # Lemma: d2V[j,e] = sum(i, d2O[i,e]*P[i,j]) + sum(i, d2dP[i,j]*dO[i,e])
         d2V = P.T @ d2O + d2dP.T @ dO
-        # d2P[i,j] = sum(e, d2O[i,e]*V[j,e]) + sum(e, d2dV[j,e]*dO[i,e]) + d2dS[i,j]*(dP[i,j] - D[i])
+        # Lemma: d2P[i,j] = sum(e, d2O[i,e]*V[j,e]) + sum(e, d2dV[j,e]*dO[i,e]) + d2dS[i,j]*(dP[i,j] - D[i])
         d2P = d2O @ V.T + dO @ d2dV.T + d2dS * dP_D
-        # F[i] = sum(j, d2P[i,j]*P[i,j])
+        # Named sum: F[i] = sum(j, d2P[i,j]*P[i,j])
         F = torch.linalg.vecdot(d2P, P)
-        # d2S[i,j] = P[i,j]*(d2P[i,j] - F[i])
+        # Lemma: d2S[i,j] = P[i,j]*(d2P[i,j] - F[i])
         d2S = P * (d2P - F[:, None])
-        # d2Q[i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[i,j]*K[j,d]) + sum(j, d2dK[j,d]*dS[i,j]))
+        # Lemma: d2Q[i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[i,j]*K[j,d]) + sum(j, d2dK[j,d]*dS[i,j]))
         d2Q = (d2S @ K + dS @ d2dK) / math.sqrt(d_k)
-        # d2K[j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[i,j]*Q[i,d]) + sum(i, d2dQ[i,d]*dS[i,j]))
+        # Lemma: d2K[j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[i,j]*Q[i,d]) + sum(i, d2dQ[i,d]*dS[i,j]))
         d2K = (d2S.T @ Q + dS.T @ d2dQ) / math.sqrt(d_k)
         return (d2Q, d2K, d2V, d2dO)
 
@@ -338,32 +338,32 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(Q: Tensor, K: Tensor, V: Tensor, P: Tensor, O: Tensor, dO: Tensor, tQ: Tensor, tK: Tensor, tV: Tensor, tdO: Tensor) -> Any:
         d_k = Q.shape[-1]
-        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
-        # D[i] = sum(e, dO[i,e]*O[i,e])
+        # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
         dP_D = dP - D[:, None]
         dS = P * dP_D
-        # tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
+        # Tangent: tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
         tS = (tQ @ K.T + Q @ tK.T) / math.sqrt(d_k)
-        # tF[i] = sum(j, P[i,j]*tS[i,j])
+        # Named sum: tF[i] = sum(j, P[i,j]*tS[i,j])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[i,j] = P[i,j]*(tS[i,j] - tF[i])
+        # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tF[i])
         tP = P * (tS - tF[:, None])
-        # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
+        # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
-        # tdV[j,e] = sum(i, P[i,j]*tdO[i,e]) + sum(i, tP[i,j]*dO[i,e])
+        # Tangent: tdV[j,e] = sum(i, P[i,j]*tdO[i,e]) + sum(i, tP[i,j]*dO[i,e])
         tdV = P.T @ tdO + tP.T @ dO
-        # tdP[i,j] = sum(e, V[j,e]*tdO[i,e]) + sum(e, dO[i,e]*tV[j,e])
+        # Tangent: tdP[i,j] = sum(e, V[j,e]*tdO[i,e]) + sum(e, dO[i,e]*tV[j,e])
         tdP = tdO @ V.T + dO @ tV.T
-        # tD[i] = sum(e, O[i,e]*tdO[i,e]) + sum(e, tO[i,e]*dO[i,e])
+        # Tangent: tD[i] = sum(e, O[i,e]*tdO[i,e]) + sum(e, tO[i,e]*dO[i,e])
         tD = torch.linalg.vecdot(O, tdO) + torch.linalg.vecdot(tO, dO)
-        # tdS[i,j] = tP[i,j]*(dP[i,j] - D[i]) + tdP[i,j]*P[i,j] - tD[i]*P[i,j]
+        # Tangent: tdS[i,j] = tP[i,j]*(dP[i,j] - D[i]) + tdP[i,j]*P[i,j] - tD[i]*P[i,j]
         tdS = tP * dP_D + tdP * P - tD[:, None] * P
-        # tdQ[i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[i,j]*K[j,d]) + sum(j, dS[i,j]*tK[j,d]))
+        # Tangent: tdQ[i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[i,j]*K[j,d]) + sum(j, dS[i,j]*tK[j,d]))
         tdQ = (tdS @ K + dS @ tK) / math.sqrt(d_k)
-        # tdK[j,d] = 1/sqrt(size(d_k))*(sum(i, tdS[i,j]*Q[i,d]) + sum(i, dS[i,j]*tQ[i,d]))
+        # Tangent: tdK[j,d] = 1/sqrt(size(d_k))*(sum(i, tdS[i,j]*Q[i,d]) + sum(i, dS[i,j]*tQ[i,d]))
         tdK = (tdS.T @ Q + dS.T @ tQ) / math.sqrt(d_k)
         return (tdQ, tdK, tdV)
 

@@ -25,7 +25,7 @@ Saved for the backward pass:
     O: for D
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
@@ -144,12 +144,13 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, R: Tensor, bucket: Tensor) ->
     if _saved_whole(N * H * M * d_k, Q, K, V, R):
         # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
         S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
         P = torch.softmax(S, dim=-1)
         # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
         O = P @ V
         lse = None
     else:
+        # In parts of N: P is never whole.
         P = None
         O = _empty((H, N, d_v), Q)
         lse = _empty((H, N), Q)
@@ -187,8 +188,9 @@ def _backward_pass(
     H = Q.shape[0]
     d_v = V.shape[-1]
     if P is None and not _traced(dO):
-        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
         D = torch.linalg.vecdot(dO, O)
+        # In parts of N and M: P is never whole.
         dV = _zeros((H, M, d_v), Q)
         dQ_sum = _zeros((H, N, d_k), Q)
         dK_sum = _zeros((H, M, d_k), Q)
@@ -200,37 +202,37 @@ def _backward_pass(
             )
             dQ_sum[:, i] += dQ_sum_part
             dR_sum += dR_sum_part
-        # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
+        # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
         dQ = torch.divide(dQ_sum, math.sqrt(d_k), out=dQ_sum)
-        # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+        # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
         dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
-        # dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
+        # Lemma: dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
         dR = torch.divide(dR_sum, math.sqrt(d_k), out=dR_sum)
         return dQ, dK, dV, dR
     if P is None:
         # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
         S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
         P = torch.exp(S - lse[..., None])
     dQ = dK = dV = dR = None
     if need_V:
-        # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+        # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
         dV = P.mT @ dO
     if need_Q or need_K or need_R:
-        # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+        # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
-        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+        # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
         dS = P * (dP - D[..., None])
     if need_Q:
-        # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
+        # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
         dQ = ((K.mT[:, None, :, :] + R[bucket].mT) @ dS[..., None])[..., 0] / math.sqrt(d_k)
     if need_K:
-        # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+        # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
         dK = dS.mT @ Q / math.sqrt(d_k)
     if need_R:
-        # dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
+        # Lemma: dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
         dR = _scatter(bucket, dS.permute(1, 2, 0) @ Q.permute(1, 0, 2), L, 0) / math.sqrt(d_k)
     return dQ, dK, dV, dR
 
@@ -287,16 +289,16 @@ class _DualForward(_Forward):
         # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
         K_R = K[:, None, :, :] + R[bucket]
         S = (K_R @ Q[..., None])[..., 0] / math.sqrt(d_k)
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
         P = torch.softmax(S, dim=-1)
-        # tS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, (K[h,j,d] + R[bucket[i,j],d])*tQ[h,i,d]) + sum(d,
+        # Tangent: tS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, (K[h,j,d] + R[bucket[i,j],d])*tQ[h,i,d]) + sum(d,
         #     Q[h,i,d]*tK[h,j,d]) + sum(d, Q[h,i,d]*tR[bucket[i,j],d]))
         tS = ((K_R @ tQ[..., None])[..., 0] + Q @ tK.mT + (Q.permute(1, 0, 2) @ tR[bucket].mT).permute(1, 0, 2)) / math.sqrt(d_k)
-        # tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
+        # Named sum: tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
         tD = torch.linalg.vecdot(P, tS)
-        # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
+        # Tangent: tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
         tP = P * (tS - tD[..., None])
-        # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
+        # Tangent: tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
         return tO, None
 
@@ -406,50 +408,50 @@ class _Second(torch.autograd.Function):
         if P is None:
             # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
             S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
-            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+            # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
             P = torch.exp(S - lse[..., None])
-        # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+        # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
-        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+        # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # d2dS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[h,i,d]*(K[h,j,d] + R[bucket[i,j],d])) + sum(d,
+        # Lemma: d2dS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[h,i,d]*(K[h,j,d] + R[bucket[i,j],d])) + sum(d,
         #     d2dK[h,j,d]*Q[h,i,d]) + sum(d, d2dR[bucket[i,j],d]*Q[h,i,d]))
         R_bucket = R[bucket]
         d2dR_bucket = d2dR[bucket]
         d2dS = (
             ((K[:, None, :, :] + R_bucket) @ d2dQ[..., None])[..., 0] + Q @ d2dK.mT + (Q.permute(1, 0, 2) @ d2dR_bucket.mT).permute(1, 0, 2)
         ) / math.sqrt(d_k)
-        # d2dP[h,i,j] = d2dS[h,i,j]*P[h,i,j]
+        # Lemma: d2dP[h,i,j] = d2dS[h,i,j]*P[h,i,j]
         d2dP = d2dS * P
-        # d2D[h,i] = -sum(j, d2dS[h,i,j]*P[h,i,j])
+        # Lemma: d2D[h,i] = -sum(j, d2dS[h,i,j]*P[h,i,j])
         d2D = -torch.linalg.vecdot(d2dS, P)
-        # d2O[h,i,e] = d2D[h,i]*dO[h,i,e]
+        # Lemma: d2O[h,i,e] = d2D[h,i]*dO[h,i,e]
         d2O = d2D[..., None] * dO
-        # d2dO[h,i,e] = sum(j, d2dV[h,j,e]*P[h,i,j]) + sum(j, d2dP[h,i,j]*V[h,j,e]) + d2D[h,i]*O[h,i,e]
+        # Lemma: d2dO[h,i,e] = sum(j, d2dV[h,j,e]*P[h,i,j]) + sum(j, d2dP[h,i,j]*V[h,j,e]) + d2D[h,i]*O[h,i,e]
         d2dO = P @ d2dV + d2dP @ V + d2D[..., None] * O
-        # d2V[h,j,e] = sum(i, d2O[h,i,e]*P[h,i,j]) + sum(i, d2dP[h,i,j]*dO[h,i,e])
+        # Lemma: d2V[h,j,e] = sum(i, d2O[h,i,e]*P[h,i,j]) + sum(i, d2dP[h,i,j]*dO[h,i,e])
         d2V = P.mT @ d2O + d2dP.mT @ dO
-        # d2P[h,i,j] = sum(e, d2O[h,i,e]*V[h,j,e]) + sum(e, d2dV[h,j,e]*dO[h,i,e]) + d2dS[h,i,j]*(dP[h,i,j] -
-        #     D[h,i])
+        # Lemma: d2P[h,i,j] = sum(e, d2O[h,i,e]*V[h,j,e]) + sum(e, d2dV[h,j,e]*dO[h,i,e]) +
+        #     d2dS[h,i,j]*(dP[h,i,j] - D[h,i])
         d2P = d2O @ V.mT + dO @ d2dV.mT + d2dS * dP_D
-        # F[h,i] = sum(j, d2P[h,i,j]*P[h,i,j])
+        # Named sum: F[h,i] = sum(j, d2P[h,i,j]*P[h,i,j])
         F = torch.linalg.vecdot(d2P, P)
-        # d2S[h,i,j] = P[h,i,j]*(d2P[h,i,j] - F[h,i])
+        # Lemma: d2S[h,i,j] = P[h,i,j]*(d2P[h,i,j] - F[h,i])
         d2S = P * (d2P - F[..., None])
-        # d2Q[h,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[h,i,j]*(K[h,j,d] + R[bucket[i,j],d])) + sum(j,
+        # Lemma: d2Q[h,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[h,i,j]*(K[h,j,d] + R[bucket[i,j],d])) + sum(j,
         #     d2dK[h,j,d]*dS[h,i,j]) + sum(j, d2dR[bucket[i,j],d]*dS[h,i,j]))
         d2Q = (
             ((K.mT[:, None, :, :] + R_bucket.mT) @ d2S[..., None])[..., 0]
             + dS @ d2dK
             + (dS.permute(1, 0, 2) @ d2dR_bucket).permute(1, 0, 2)
         ) / math.sqrt(d_k)
-        # d2K[h,j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[h,i,j]*Q[h,i,d]) + sum(i, d2dQ[h,i,d]*dS[h,i,j]))
+        # Lemma: d2K[h,j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[h,i,j]*Q[h,i,d]) + sum(i, d2dQ[h,i,d]*dS[h,i,j]))
         d2K = (d2S.mT @ Q + dS.mT @ d2dQ) / math.sqrt(d_k)
-        # d2R[l,d] = 1/sqrt(size(d_k))*(sum(h,i,j, d2S[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l)) + sum(h,i,j,
-        #     d2dQ[h,i,d]*dS[h,i,j]*delta(bucket[i,j],l)))
+        # Lemma: d2R[l,d] = 1/sqrt(size(d_k))*(sum(h,i,j, d2S[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l)) +
+        #     sum(h,i,j, d2dQ[h,i,d]*dS[h,i,j]*delta(bucket[i,j],l)))
         d2R = (
             _scatter(bucket, d2S.permute(1, 2, 0) @ Q.permute(1, 0, 2), L, 0)
             + _scatter(bucket, (d2dQ.permute(1, 2, 0) @ dS.permute(1, 0, 2)).mT, L, 0)
@@ -492,45 +494,45 @@ class _SecondTangent(torch.autograd.Function):
         if P is None:
             # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
             S = ((K[:, None, :, :] + R[bucket]) @ Q[..., None])[..., 0] / math.sqrt(d_k)
-            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+            # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
             P = torch.exp(S - lse[..., None])
-        # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+        # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
-        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+        # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # tS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, (K[h,j,d] + R[bucket[i,j],d])*tQ[h,i,d]) + sum(d,
+        # Tangent: tS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, (K[h,j,d] + R[bucket[i,j],d])*tQ[h,i,d]) + sum(d,
         #     Q[h,i,d]*tK[h,j,d]) + sum(d, Q[h,i,d]*tR[bucket[i,j],d]))
         R_bucket = R[bucket]
         tR_bucket = tR[bucket]
         tS = (
             ((K[:, None, :, :] + R_bucket) @ tQ[..., None])[..., 0] + Q @ tK.mT + (Q.permute(1, 0, 2) @ tR_bucket.mT).permute(1, 0, 2)
         ) / math.sqrt(d_k)
-        # tF[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
+        # Named sum: tF[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tF[h,i])
+        # Tangent: tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tF[h,i])
         tP = P * (tS - tF[..., None])
-        # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
+        # Tangent: tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
-        # tdV[h,j,e] = sum(i, P[h,i,j]*tdO[h,i,e]) + sum(i, tP[h,i,j]*dO[h,i,e])
+        # Tangent: tdV[h,j,e] = sum(i, P[h,i,j]*tdO[h,i,e]) + sum(i, tP[h,i,j]*dO[h,i,e])
         tdV = P.mT @ tdO + tP.mT @ dO
-        # tdP[h,i,j] = sum(e, V[h,j,e]*tdO[h,i,e]) + sum(e, dO[h,i,e]*tV[h,j,e])
+        # Tangent: tdP[h,i,j] = sum(e, V[h,j,e]*tdO[h,i,e]) + sum(e, dO[h,i,e]*tV[h,j,e])
         tdP = tdO @ V.mT + dO @ tV.mT
-        # tD[h,i] = sum(e, O[h,i,e]*tdO[h,i,e]) + sum(e, tO[h,i,e]*dO[h,i,e])
+        # Tangent: tD[h,i] = sum(e, O[h,i,e]*tdO[h,i,e]) + sum(e, tO[h,i,e]*dO[h,i,e])
         tD = torch.linalg.vecdot(O, tdO) + torch.linalg.vecdot(tO, dO)
-        # tdS[h,i,j] = tP[h,i,j]*(dP[h,i,j] - D[h,i]) + tdP[h,i,j]*P[h,i,j] - tD[h,i]*P[h,i,j]
+        # Tangent: tdS[h,i,j] = tP[h,i,j]*(dP[h,i,j] - D[h,i]) + tdP[h,i,j]*P[h,i,j] - tD[h,i]*P[h,i,j]
         tdS = tP * dP_D + tdP * P - tD[..., None] * P
-        # tdQ[h,i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d])) + sum(j,
+        # Tangent: tdQ[h,i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d])) + sum(j,
         #     dS[h,i,j]*tK[h,j,d]) + sum(j, dS[h,i,j]*tR[bucket[i,j],d]))
         tdQ = (
             ((K.mT[:, None, :, :] + R_bucket.mT) @ tdS[..., None])[..., 0] + dS @ tK + (dS.permute(1, 0, 2) @ tR_bucket).permute(1, 0, 2)
         ) / math.sqrt(d_k)
-        # tdK[h,j,d] = 1/sqrt(size(d_k))*(sum(i, tdS[h,i,j]*Q[h,i,d]) + sum(i, dS[h,i,j]*tQ[h,i,d]))
+        # Tangent: tdK[h,j,d] = 1/sqrt(size(d_k))*(sum(i, tdS[h,i,j]*Q[h,i,d]) + sum(i, dS[h,i,j]*tQ[h,i,d]))
         tdK = (tdS.mT @ Q + dS.mT @ tQ) / math.sqrt(d_k)
-        # tdR[l,d] = 1/sqrt(size(d_k))*(sum(h,i,j, tdS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l)) + sum(h,i,j,
-        #     dS[h,i,j]*delta(bucket[i,j],l)*tQ[h,i,d]))
+        # Tangent: tdR[l,d] = 1/sqrt(size(d_k))*(sum(h,i,j, tdS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l)) +
+        #     sum(h,i,j, dS[h,i,j]*delta(bucket[i,j],l)*tQ[h,i,d]))
         tdR = (
             _scatter(bucket, tdS.permute(1, 2, 0) @ Q.permute(1, 0, 2), L, 0)
             + _scatter(bucket, dS.permute(1, 2, 0) @ tQ.permute(1, 0, 2), L, 0)
@@ -563,7 +565,7 @@ def _forward_part(R: Tensor, bucket: Tensor, K: Tensor, Q: Tensor, V: Tensor, O:
     exp_S = torch.subtract(S, m[..., None], out=S)
     _exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(dim=-1)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
     P = torch.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = torch.matmul(P, V, out=O)
@@ -598,22 +600,22 @@ def _backward_part(
     K_R = torch.add(K[:, None, :, :], R[bucket], out=space_1)
     Q_K_R = (K_R @ Q[..., None])[..., 0]
     S = torch.divide(Q_K_R, math.sqrt(d_k), out=Q_K_R)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
     P = torch.subtract(S, lse[..., None], out=S)
     _exp(P, out=P)
-    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+    # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dV = _add_product(dV, P.mT, dO)
-    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+    # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
     dP = torch.matmul(dO, V.mT, out=space_2)
-    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+    # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(dP_D, P, out=dP_D)
-    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
+    # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
     K_R_2 = torch.add(K.mT[:, None, :, :], R[bucket].mT, out=space_3)
     dQ_sum = (K_R_2 @ dS[..., None])[..., 0].clone()
-    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+    # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
     dK_sum = _add_product(dK_sum, dS.mT, Q)
-    # dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
+    # Lemma: dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
     dS_Q = torch.matmul(dS.permute(1, 2, 0), Q.permute(1, 0, 2), out=space_4)
     dR_sum = _scatter(bucket, dS_Q, L, 0)
     return dV, dQ_sum, dK_sum, dR_sum

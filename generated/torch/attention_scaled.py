@@ -23,7 +23,7 @@ Saved for the backward pass:
     O: for D
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
     dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
@@ -133,12 +133,13 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, scale: Tensor) -> Any:
     if _saved_whole(B * N * M, Q, K, V):
         # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
         S = scale * (Q @ K.mT)
-        # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
+        # Finite form: P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
         P = torch.softmax(S, dim=-1)
         # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
         O = P @ V
         lse = None
     else:
+        # In parts of B and N: P is never whole.
         P = None
         O = _empty((B, N, d_v), Q)
         lse = _empty((B, N), Q)
@@ -173,8 +174,9 @@ def _backward_pass(
     d_v = V.shape[-1]
     d_k = Q.shape[-1]
     if P is None and not _traced(dO):
-        # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
+        # Named sum: D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
         D = torch.linalg.vecdot(dO, O)
+        # In parts of B and N: P is never whole.
         dV = _zeros((B, M, d_v), Q)
         dQ = _empty((B, N, d_k), Q)
         dK_sum = _zeros((B, M, d_k), Q)
@@ -186,30 +188,30 @@ def _backward_pass(
             return ()
 
         _together(run, _parts((B, N), M, Q, 256), 1, Q)
-        # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
+        # Lemma: dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
         dK = torch.multiply(dK_sum, scale, out=dK_sum)
         return dQ, dK, dV
     if P is None:
         # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
         S = scale * (Q @ K.mT)
-        # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
+        # Finite form: P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
         P = torch.exp(S - lse[..., None])
     dQ = dK = dV = None
     if need_V:
-        # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
+        # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
         dV = P.mT @ dO
     if need_Q or need_K:
-        # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
+        # Lemma: dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
         dP = dO @ V.mT
-        # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
+        # Named sum: D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
+        # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
         dS = P * (dP - D[..., None])
     if need_Q:
-        # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
+        # Lemma: dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
         dQ = scale * (dS @ K)
     if need_K:
-        # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
+        # Lemma: dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
         dK = scale * (dS.mT @ Q)
     return dQ, dK, dV
 
@@ -263,15 +265,15 @@ class _DualForward(_Forward):
         tV = _zero(tV, V)
         # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
         S = scale * (Q @ K.mT)
-        # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
+        # Finite form: P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
         P = torch.softmax(S, dim=-1)
-        # tS[b,i,j] = scale*(sum(d, K[b,j,d]*tQ[b,i,d]) + sum(d, Q[b,i,d]*tK[b,j,d]))
+        # Tangent: tS[b,i,j] = scale*(sum(d, K[b,j,d]*tQ[b,i,d]) + sum(d, Q[b,i,d]*tK[b,j,d]))
         tS = scale * (tQ @ K.mT + Q @ tK.mT)
-        # tD[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
+        # Named sum: tD[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
         tD = torch.linalg.vecdot(P, tS)
-        # tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tD[b,i])
+        # Tangent: tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tD[b,i])
         tP = P * (tS - tD[..., None])
-        # tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, P[b,i,j]*tV[b,j,e])
+        # Tangent: tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, P[b,i,j]*tV[b,j,e])
         tO = tP @ V + P @ tV
         return tO, None
 
@@ -371,37 +373,37 @@ class _Second(torch.autograd.Function):
         if P is None:
             # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
             S = scale * (Q @ K.mT)
-            # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
+            # Finite form: P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
             P = torch.exp(S - lse[..., None])
-        # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
+        # Lemma: dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
         dP = dO @ V.mT
-        # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
+        # Named sum: D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
+        # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # d2dS[b,i,j] = scale*(sum(d, d2dQ[b,i,d]*K[b,j,d]) + sum(d, d2dK[b,j,d]*Q[b,i,d]))
+        # Lemma: d2dS[b,i,j] = scale*(sum(d, d2dQ[b,i,d]*K[b,j,d]) + sum(d, d2dK[b,j,d]*Q[b,i,d]))
         d2dS = scale * (d2dQ @ K.mT + Q @ d2dK.mT)
-        # d2dP[b,i,j] = d2dS[b,i,j]*P[b,i,j]
+        # Lemma: d2dP[b,i,j] = d2dS[b,i,j]*P[b,i,j]
         d2dP = d2dS * P
-        # d2D[b,i] = -sum(j, d2dS[b,i,j]*P[b,i,j])
+        # Lemma: d2D[b,i] = -sum(j, d2dS[b,i,j]*P[b,i,j])
         d2D = -torch.linalg.vecdot(d2dS, P)
-        # d2O[b,i,e] = d2D[b,i]*dO[b,i,e]
+        # Lemma: d2O[b,i,e] = d2D[b,i]*dO[b,i,e]
         d2O = d2D[..., None] * dO
-        # d2dO[b,i,e] = sum(j, d2dV[b,j,e]*P[b,i,j]) + sum(j, d2dP[b,i,j]*V[b,j,e]) + d2D[b,i]*O[b,i,e]
+        # Lemma: d2dO[b,i,e] = sum(j, d2dV[b,j,e]*P[b,i,j]) + sum(j, d2dP[b,i,j]*V[b,j,e]) + d2D[b,i]*O[b,i,e]
         d2dO = P @ d2dV + d2dP @ V + d2D[..., None] * O
-        # d2V[b,j,e] = sum(i, d2O[b,i,e]*P[b,i,j]) + sum(i, d2dP[b,i,j]*dO[b,i,e])
+        # Lemma: d2V[b,j,e] = sum(i, d2O[b,i,e]*P[b,i,j]) + sum(i, d2dP[b,i,j]*dO[b,i,e])
         d2V = P.mT @ d2O + d2dP.mT @ dO
-        # d2P[b,i,j] = sum(e, d2O[b,i,e]*V[b,j,e]) + sum(e, d2dV[b,j,e]*dO[b,i,e]) + d2dS[b,i,j]*(dP[b,i,j] -
-        #     D[b,i])
+        # Lemma: d2P[b,i,j] = sum(e, d2O[b,i,e]*V[b,j,e]) + sum(e, d2dV[b,j,e]*dO[b,i,e]) +
+        #     d2dS[b,i,j]*(dP[b,i,j] - D[b,i])
         d2P = d2O @ V.mT + dO @ d2dV.mT + d2dS * dP_D
-        # F[b,i] = sum(j, d2P[b,i,j]*P[b,i,j])
+        # Named sum: F[b,i] = sum(j, d2P[b,i,j]*P[b,i,j])
         F = torch.linalg.vecdot(d2P, P)
-        # d2S[b,i,j] = P[b,i,j]*(d2P[b,i,j] - F[b,i])
+        # Lemma: d2S[b,i,j] = P[b,i,j]*(d2P[b,i,j] - F[b,i])
         d2S = P * (d2P - F[..., None])
-        # d2Q[b,i,d] = scale*(sum(j, d2S[b,i,j]*K[b,j,d]) + sum(j, d2dK[b,j,d]*dS[b,i,j]))
+        # Lemma: d2Q[b,i,d] = scale*(sum(j, d2S[b,i,j]*K[b,j,d]) + sum(j, d2dK[b,j,d]*dS[b,i,j]))
         d2Q = scale * (d2S @ K + dS @ d2dK)
-        # d2K[b,j,d] = scale*(sum(i, d2S[b,i,j]*Q[b,i,d]) + sum(i, d2dQ[b,i,d]*dS[b,i,j]))
+        # Lemma: d2K[b,j,d] = scale*(sum(i, d2S[b,i,j]*Q[b,i,d]) + sum(i, d2dQ[b,i,d]*dS[b,i,j]))
         d2K = scale * (d2S.mT @ Q + dS.mT @ d2dQ)
         return (d2Q, d2K, d2V, d2dO)
 
@@ -437,34 +439,34 @@ class _SecondTangent(torch.autograd.Function):
         if P is None:
             # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
             S = scale * (Q @ K.mT)
-            # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
+            # Finite form: P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
             P = torch.exp(S - lse[..., None])
-        # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
+        # Lemma: dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
         dP = dO @ V.mT
-        # D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
+        # Named sum: D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
+        # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # tS[b,i,j] = scale*(sum(d, K[b,j,d]*tQ[b,i,d]) + sum(d, Q[b,i,d]*tK[b,j,d]))
+        # Tangent: tS[b,i,j] = scale*(sum(d, K[b,j,d]*tQ[b,i,d]) + sum(d, Q[b,i,d]*tK[b,j,d]))
         tS = scale * (tQ @ K.mT + Q @ tK.mT)
-        # tF[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
+        # Named sum: tF[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tF[b,i])
+        # Tangent: tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tF[b,i])
         tP = P * (tS - tF[..., None])
-        # tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, P[b,i,j]*tV[b,j,e])
+        # Tangent: tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, P[b,i,j]*tV[b,j,e])
         tO = tP @ V + P @ tV
-        # tdV[b,j,e] = sum(i, P[b,i,j]*tdO[b,i,e]) + sum(i, tP[b,i,j]*dO[b,i,e])
+        # Tangent: tdV[b,j,e] = sum(i, P[b,i,j]*tdO[b,i,e]) + sum(i, tP[b,i,j]*dO[b,i,e])
         tdV = P.mT @ tdO + tP.mT @ dO
-        # tdP[b,i,j] = sum(e, V[b,j,e]*tdO[b,i,e]) + sum(e, dO[b,i,e]*tV[b,j,e])
+        # Tangent: tdP[b,i,j] = sum(e, V[b,j,e]*tdO[b,i,e]) + sum(e, dO[b,i,e]*tV[b,j,e])
         tdP = tdO @ V.mT + dO @ tV.mT
-        # tD[b,i] = sum(e, O[b,i,e]*tdO[b,i,e]) + sum(e, tO[b,i,e]*dO[b,i,e])
+        # Tangent: tD[b,i] = sum(e, O[b,i,e]*tdO[b,i,e]) + sum(e, tO[b,i,e]*dO[b,i,e])
         tD = torch.linalg.vecdot(O, tdO) + torch.linalg.vecdot(tO, dO)
-        # tdS[b,i,j] = tP[b,i,j]*(dP[b,i,j] - D[b,i]) + tdP[b,i,j]*P[b,i,j] - tD[b,i]*P[b,i,j]
+        # Tangent: tdS[b,i,j] = tP[b,i,j]*(dP[b,i,j] - D[b,i]) + tdP[b,i,j]*P[b,i,j] - tD[b,i]*P[b,i,j]
         tdS = tP * dP_D + tdP * P - tD[..., None] * P
-        # tdQ[b,i,d] = scale*(sum(j, tdS[b,i,j]*K[b,j,d]) + sum(j, dS[b,i,j]*tK[b,j,d]))
+        # Tangent: tdQ[b,i,d] = scale*(sum(j, tdS[b,i,j]*K[b,j,d]) + sum(j, dS[b,i,j]*tK[b,j,d]))
         tdQ = scale * (tdS @ K + dS @ tK)
-        # tdK[b,j,d] = scale*(sum(i, tdS[b,i,j]*Q[b,i,d]) + sum(i, dS[b,i,j]*tQ[b,i,d]))
+        # Tangent: tdK[b,j,d] = scale*(sum(i, tdS[b,i,j]*Q[b,i,d]) + sum(i, dS[b,i,j]*tQ[b,i,d]))
         tdK = scale * (tdS.mT @ Q + dS.mT @ tQ)
         return (tdQ, tdK, tdV)
 
@@ -521,20 +523,20 @@ def _backward_part(
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
     Q_K = torch.matmul(Q, K.mT, out=space_1)
     S = torch.multiply(Q_K, scale, out=Q_K)
-    # P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
+    # Finite form: P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
     P = torch.subtract(S, lse[..., None], out=S)
     _exp(P, out=P)
-    # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
+    # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
     dV = _add_product(dV, P.mT, dO)
-    # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
+    # Lemma: dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
     dP = torch.matmul(dO, V.mT, out=space_2)
-    # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
+    # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(dP_D, P, out=dP_D)
-    # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
+    # Lemma: dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.multiply(dS_K, scale, out=dS_K)
-    # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
+    # Lemma: dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
     dK_sum = _add_product(dK_sum, dS.mT, Q)
     return dV, dQ, dK_sum
 

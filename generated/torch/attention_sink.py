@@ -24,7 +24,7 @@ Saved for the backward pass:
     P: for dV, dsink and dS; where it is large it is not saved but made anew
     O: for D
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
@@ -142,11 +142,12 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, sink: Tensor) -> Any:
         # Z_m[h,i] = exp(sink[h] - m[h,i]) + sum(k, exp(S[h,i,k] - m[h,i]))
         exp_S = torch.exp(S - m[..., None])
         Z_m = torch.exp(sink[:, None] - m) + exp_S.sum(dim=-1)
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
         P = exp_S / Z_m[..., None]
         # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
         O = P @ V
     else:
+        # In parts of H and N: P is never whole.
         P = None
         m = _empty((H, N), Q)
         Z_m = _empty((H, N), Q)
@@ -184,10 +185,11 @@ def _backward_pass(
     M = K.shape[1]
     d_v = V.shape[-1]
     if P is None and not _traced(dO):
-        # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
+        # Finite form: dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
         t = torch.exp(sink[:, None] - m) / Z_m
-        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
         D = torch.linalg.vecdot(dO, O)
+        # In parts of H and N: P is never whole.
         dV = _zeros((H, M, d_v), Q)
         dsink_sum = _empty((H, N), Q)
         dQ = _empty((H, N, d_k), Q)
@@ -202,36 +204,36 @@ def _backward_pass(
             return ()
 
         _together(run, _parts((H, N), M, Q, 256), 1, Q)
-        # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
+        # Finite form: dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
         dsink = -torch.linalg.vecdot(t, dsink_sum)
-        # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+        # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
         dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
         return dQ, dK, dV, dsink
     if P is None:
         # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
         S = Q / math.sqrt(d_k) @ K.mT
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
         P = torch.exp(S - m[..., None]) / Z_m[..., None]
     dQ = dK = dV = dsink = None
     if need_V:
-        # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+        # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
         dV = P.mT @ dO
     if need_Q or need_K or need_sink:
-        # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+        # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
     if need_sink:
-        # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
+        # Finite form: dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
         dsink = -torch.linalg.vecdot(torch.exp(sink[:, None] - m) / Z_m, torch.linalg.vecdot(dP, P))
     if need_Q or need_K:
-        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+        # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
         dS = P * (dP - D[..., None])
     if need_Q:
-        # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
+        # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
         dQ = dS @ K / math.sqrt(d_k)
     if need_K:
-        # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+        # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
         dK = dS.mT @ Q / math.sqrt(d_k)
     return dQ, dK, dV, dsink
 
@@ -292,15 +294,15 @@ class _DualForward(_Forward):
         exp_sink = torch.exp(sink[:, None] - m)
         exp_S = torch.exp(S - m[..., None])
         Z_m = exp_sink + exp_S.sum(dim=-1)
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+        # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
         P = exp_S / Z_m[..., None]
-        # tS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[h,j,d]*tQ[h,i,d]) + sum(d, Q[h,i,d]*tK[h,j,d]))
+        # Tangent: tS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[h,j,d]*tQ[h,i,d]) + sum(d, Q[h,i,d]*tK[h,j,d]))
         tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
-        # tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
+        # Named sum: tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
         tD = torch.linalg.vecdot(P, tS)
-        # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i] - 1/Z_m[h,i]*exp(sink[h] - m[h,i])*tsink[h])
+        # Finite form: tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i] - 1/Z_m[h,i]*exp(sink[h] - m[h,i])*tsink[h])
         tP = P * (tS - tD[..., None] - (exp_sink * tsink[:, None] / Z_m)[..., None])
-        # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
+        # Tangent: tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
         return tO, None, None, None
 
@@ -410,51 +412,53 @@ class _Second(torch.autograd.Function):
         if P is None:
             # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
             S = Q / math.sqrt(d_k) @ K.mT
-            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+            # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
             P = torch.exp(S - m[..., None]) / Z_m[..., None]
-        # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+        # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
-        # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
+        # Finite form: dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
         exp_sink = torch.exp(sink[:, None] - m)
         exp_sink_Z_m = exp_sink / Z_m
         dP_P = torch.linalg.vecdot(dP, P)
         dsink = -torch.linalg.vecdot(exp_sink_Z_m, dP_P)
-        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+        # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # d2dS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[h,i,d]*K[h,j,d]) + sum(d, d2dK[h,j,d]*Q[h,i,d]))
+        # Lemma: d2dS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[h,i,d]*K[h,j,d]) + sum(d, d2dK[h,j,d]*Q[h,i,d]))
         d2dS = (d2dQ @ K.mT + Q @ d2dK.mT) / math.sqrt(d_k)
-        # d2D[h,i] = -sum(j, d2dS[h,i,j]*P[h,i,j])
+        # Lemma: d2D[h,i] = -sum(j, d2dS[h,i,j]*P[h,i,j])
         d2D = -torch.linalg.vecdot(d2dS, P)
-        # d2O[h,i,e] = d2D[h,i]*dO[h,i,e]
+        # Lemma: d2O[h,i,e] = d2D[h,i]*dO[h,i,e]
         d2O = d2D[..., None] * dO
-        # d2dP[h,i,j] = P[h,i,j]*(d2dS[h,i,j] - d2dsink[h]*exp(sink[h] - m[h,i])/Z_m[h,i])
+        # Finite form: d2dP[h,i,j] = P[h,i,j]*(d2dS[h,i,j] - d2dsink[h]*exp(sink[h] - m[h,i])/Z_m[h,i])
         d2dP = P * (d2dS - (d2dsink[:, None] * exp_sink / Z_m)[..., None])
-        # d2dO[h,i,e] = sum(j, d2dV[h,j,e]*P[h,i,j]) + sum(j, d2dP[h,i,j]*V[h,j,e]) + d2D[h,i]*O[h,i,e]
+        # Lemma: d2dO[h,i,e] = sum(j, d2dV[h,j,e]*P[h,i,j]) + sum(j, d2dP[h,i,j]*V[h,j,e]) + d2D[h,i]*O[h,i,e]
         d2dO = P @ d2dV + d2dP @ V + d2D[..., None] * O
-        # d2V[h,j,e] = sum(i, d2O[h,i,e]*P[h,i,j]) + sum(i, d2dP[h,i,j]*dO[h,i,e])
+        # Lemma: d2V[h,j,e] = sum(i, d2O[h,i,e]*P[h,i,j]) + sum(i, d2dP[h,i,j]*dO[h,i,e])
         d2V = P.mT @ d2O + d2dP.mT @ dO
-        # d2P[h,i,j] = sum(e, d2O[h,i,e]*V[h,j,e]) + sum(e, d2dV[h,j,e]*dO[h,i,e]) - d2dsink[h]*exp(sink[h] -
-        #     m[h,i])*dP[h,i,j]/Z_m[h,i] + d2dS[h,i,j]*(dP[h,i,j] - D[h,i])
+        # Finite form: d2P[h,i,j] = sum(e, d2O[h,i,e]*V[h,j,e]) + sum(e, d2dV[h,j,e]*dO[h,i,e]) -
+        #     d2dsink[h]*exp(sink[h] - m[h,i])*dP[h,i,j]/Z_m[h,i] + d2dS[h,i,j]*(dP[h,i,j] - D[h,i])
         d2P = d2O @ V.mT + dO @ d2dV.mT - d2dsink[:, None, None] * exp_sink[..., None] * dP / Z_m[..., None] + d2dS * dP_D
-        # d2sink[h] = d2dsink[h]*dsink[h] - sum(i,j, exp(sink[h] - m[h,i])*d2P[h,i,j]*P[h,i,j]/Z_m[h,i]) +
-        #     d2dsink[h]*sum(i,j, exp(sink[h] - m[h,i])^2*dP[h,i,j]*P[h,i,j]/Z_m[h,i]^2)
+        # Finite form: d2sink[h] = d2dsink[h]*dsink[h] - sum(i,j, exp(sink[h] -
+        #     m[h,i])*d2P[h,i,j]*P[h,i,j]/Z_m[h,i]) + d2dsink[h]*sum(i,j, exp(sink[h] -
+        #     m[h,i])^2*dP[h,i,j]*P[h,i,j]/Z_m[h,i]^2)
         d2sink = (
             d2dsink * dsink
             - torch.linalg.vecdot(exp_sink_Z_m, torch.linalg.vecdot(d2P, P))
             + d2dsink * torch.linalg.vecdot(exp_sink**2 / Z_m**2, dP_P)
         )
-        # F[h,i] = sum(j, d2P[h,i,j]*P[h,i,j])
+        # Named sum: F[h,i] = sum(j, d2P[h,i,j]*P[h,i,j])
         F = torch.linalg.vecdot(d2P, P)
-        # R[h,i] = sum(j, dP[h,i,j]*P[h,i,j])
+        # Named sum: R[h,i] = sum(j, dP[h,i,j]*P[h,i,j])
         R = torch.linalg.vecdot(dP, P)
-        # d2S[h,i,j] = P[h,i,j]*(d2P[h,i,j] - F[h,i] + d2dsink[h]*exp(sink[h] - m[h,i])/Z_m[h,i]*R[h,i])
+        # Finite form: d2S[h,i,j] = P[h,i,j]*(d2P[h,i,j] - F[h,i] + d2dsink[h]*exp(sink[h] -
+        #     m[h,i])/Z_m[h,i]*R[h,i])
         d2S = P * (d2P - F[..., None] + (d2dsink[:, None] * exp_sink * R / Z_m)[..., None])
-        # d2Q[h,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[h,i,j]*K[h,j,d]) + sum(j, d2dK[h,j,d]*dS[h,i,j]))
+        # Lemma: d2Q[h,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[h,i,j]*K[h,j,d]) + sum(j, d2dK[h,j,d]*dS[h,i,j]))
         d2Q = (d2S @ K + dS @ d2dK) / math.sqrt(d_k)
-        # d2K[h,j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[h,i,j]*Q[h,i,d]) + sum(i, d2dQ[h,i,d]*dS[h,i,j]))
+        # Lemma: d2K[h,j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[h,i,j]*Q[h,i,d]) + sum(i, d2dQ[h,i,d]*dS[h,i,j]))
         d2K = (d2S.mT @ Q + dS.mT @ d2dQ) / math.sqrt(d_k)
         return (d2Q, d2K, d2V, d2sink, d2dO)
 
@@ -493,33 +497,33 @@ class _SecondTangent(torch.autograd.Function):
         if P is None:
             # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
             S = Q / math.sqrt(d_k) @ K.mT
-            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+            # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
             P = torch.exp(S - m[..., None]) / Z_m[..., None]
-        # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+        # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
-        # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
+        # Finite form: dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
         exp_sink = torch.exp(sink[:, None] - m)
         exp_sink_Z_m = exp_sink / Z_m
         dP_P = torch.linalg.vecdot(dP, P)
         dsink = -torch.linalg.vecdot(exp_sink_Z_m, dP_P)
-        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+        # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # tS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[h,j,d]*tQ[h,i,d]) + sum(d, Q[h,i,d]*tK[h,j,d]))
+        # Tangent: tS[h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[h,j,d]*tQ[h,i,d]) + sum(d, Q[h,i,d]*tK[h,j,d]))
         tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
-        # tF[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
+        # Named sum: tF[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tF[h,i] - 1/Z_m[h,i]*exp(sink[h] - m[h,i])*tsink[h])
+        # Finite form: tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tF[h,i] - 1/Z_m[h,i]*exp(sink[h] - m[h,i])*tsink[h])
         tP = P * (tS - tF[..., None] - (exp_sink * tsink[:, None] / Z_m)[..., None])
-        # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
+        # Tangent: tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
-        # tdV[h,j,e] = sum(i, P[h,i,j]*tdO[h,i,e]) + sum(i, tP[h,i,j]*dO[h,i,e])
+        # Tangent: tdV[h,j,e] = sum(i, P[h,i,j]*tdO[h,i,e]) + sum(i, tP[h,i,j]*dO[h,i,e])
         tdV = P.mT @ tdO + tP.mT @ dO
-        # tdP[h,i,j] = sum(e, V[h,j,e]*tdO[h,i,e]) + sum(e, dO[h,i,e]*tV[h,j,e])
+        # Tangent: tdP[h,i,j] = sum(e, V[h,j,e]*tdO[h,i,e]) + sum(e, dO[h,i,e]*tV[h,j,e])
         tdP = tdO @ V.mT + dO @ tV.mT
-        # tdsink[h] = dsink[h]*tsink[h] + tsink[h]*sum(i,j, exp(sink[h] -
+        # Finite form: tdsink[h] = dsink[h]*tsink[h] + tsink[h]*sum(i,j, exp(sink[h] -
         #     m[h,i])^2*dP[h,i,j]*P[h,i,j]/Z_m[h,i]^2) - sum(i,j, exp(sink[h] -
         #     m[h,i])*tdP[h,i,j]*P[h,i,j]/Z_m[h,i]) - sum(i,j, exp(sink[h] -
         #     m[h,i])*tP[h,i,j]*dP[h,i,j]/Z_m[h,i]) + sum(i,j,j', exp(sink[h] -
@@ -531,13 +535,13 @@ class _SecondTangent(torch.autograd.Function):
             - torch.linalg.vecdot(exp_sink_Z_m, torch.linalg.vecdot(tP, dP))
             + torch.linalg.vecdot(tF, exp_sink_Z_m * dP_P)
         )
-        # tD[h,i] = sum(e, O[h,i,e]*tdO[h,i,e]) + sum(e, tO[h,i,e]*dO[h,i,e])
+        # Tangent: tD[h,i] = sum(e, O[h,i,e]*tdO[h,i,e]) + sum(e, tO[h,i,e]*dO[h,i,e])
         tD = torch.linalg.vecdot(O, tdO) + torch.linalg.vecdot(tO, dO)
-        # tdS[h,i,j] = tP[h,i,j]*(dP[h,i,j] - D[h,i]) + tdP[h,i,j]*P[h,i,j] - tD[h,i]*P[h,i,j]
+        # Tangent: tdS[h,i,j] = tP[h,i,j]*(dP[h,i,j] - D[h,i]) + tdP[h,i,j]*P[h,i,j] - tD[h,i]*P[h,i,j]
         tdS = tP * dP_D + tdP * P - tD[..., None] * P
-        # tdQ[h,i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[h,i,j]*K[h,j,d]) + sum(j, dS[h,i,j]*tK[h,j,d]))
+        # Tangent: tdQ[h,i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[h,i,j]*K[h,j,d]) + sum(j, dS[h,i,j]*tK[h,j,d]))
         tdQ = (tdS @ K + dS @ tK) / math.sqrt(d_k)
-        # tdK[h,j,d] = 1/sqrt(size(d_k))*(sum(i, tdS[h,i,j]*Q[h,i,d]) + sum(i, dS[h,i,j]*tQ[h,i,d]))
+        # Tangent: tdK[h,j,d] = 1/sqrt(size(d_k))*(sum(i, tdS[h,i,j]*Q[h,i,d]) + sum(i, dS[h,i,j]*tQ[h,i,d]))
         tdK = (tdS.mT @ Q + dS.mT @ tQ) / math.sqrt(d_k)
         return (tdQ, tdK, tdV, tdsink)
 
@@ -594,23 +598,23 @@ def _backward_part(
     space_1, space_2 = _spaces(work, Q, (H_block, N_block, M), (H_block, N_block, M))
     # S_bits[h,i,j] = S[h,i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
+    # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
     P = torch.subtract(S_bits, (m / math.log(2))[..., None], out=S_bits)
     torch.exp2(P, out=P)
     P /= Z_m[..., None]
-    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+    # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dV = _add_product(dV, P.mT, dO)
-    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+    # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
     dP = torch.matmul(dO, V.mT, out=space_2)
-    # dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
+    # Finite form: dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
     dsink_sum = torch.linalg.vecdot(dP, P)
-    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+    # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
-    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
+    # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
-    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
+    # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
     dK_sum = _add_product(dK_sum, dS.mT, Q)
     return dV, dsink_sum, dQ, dK_sum
 

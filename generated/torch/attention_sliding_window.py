@@ -24,7 +24,7 @@ Saved for the backward pass:
     width: for P
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV = P^T dO
     dP = dO V^T
@@ -143,12 +143,13 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, width: Tensor) -> Any:
         # Z_m[i] = sum(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*exp(S[i,k] - m[i]))
         exp_masked_width = torch.exp(masked_width - torch.where(m > -1e30, m, 0)[:, None])
         Z_m = exp_masked_width.sum(dim=-1)
-        # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+        # Finite form: P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
         P = exp_masked_width / Z_m.clamp(min=1)[:, None]
         # O[i,e] = sum(j, P[i,j]*V[j,e])
         O = P @ V
         lse = None
     else:
+        # In parts of N: P is never whole.
         P = None
         O = _empty((N, d_v), Q)
         lse = _empty((N,), Q)
@@ -156,7 +157,9 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, width: Tensor) -> Any:
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (i,) in parts:
-                _, lse[i] = _forward_part(Q[i], K, width, torch.arange(N, device=Q.device)[i], V, O=O[i], work=work)
+                seen = _forward_seen(width, torch.arange(N, device=Q.device)[i], N)
+                j = _span(seen)
+                _, lse[i] = _forward_part(Q[i], K[j], seen[:, j], V[j], O=O[i], work=work)
             return ()
 
         _together(run, _parts((N,), N, Q, 256), 1, Q)
@@ -181,23 +184,24 @@ def _backward_pass(
     N = Q.shape[0]
     d_v = V.shape[-1]
     if P is None and not _traced(dO):
-        # D[i] = sum(e, dO[i,e]*O[i,e])
+        # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
+        # In parts of N: P is never whole.
         dV = _zeros((N, d_v), Q)
         dQ = _empty((N, d_k), Q)
         dK_sum = _zeros((N, d_k), Q)
         work: dict[int, Any] = {}
-        for (i,) in _parts((N,), N, Q, 512):
-            _backward_part(
-                Q[i], K, width, torch.arange(N, device=Q.device)[i], lse[i], dO[i], V, D[i], dV=dV, dQ=dQ[i], dK_sum=dK_sum, work=work
-            )
-        # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
+        for (i,) in _parts((N,), N, Q, 256):
+            seen = _backward_seen(width, torch.arange(N, device=Q.device)[i], N)
+            j = _span(seen)
+            _backward_part(Q[i], K[j], seen[:, j], lse[i], dO[i], V[j], D[i], dV=dV[j], dQ=dQ[i], dK_sum=dK_sum[j], work=work)
+        # Lemma: dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
         dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
         return dQ, dK, dV
     if P is None:
         # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
         S = Q / math.sqrt(d_k) @ K.T
-        # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+        # Finite form: P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
         P = torch.exp(
             torch.where(
                 ((torch.arange(N, device=Q.device) - width)[:, None] < torch.arange(N, device=Q.device))
@@ -209,20 +213,20 @@ def _backward_pass(
         )
     dQ = dK = dV = None
     if need_V:
-        # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+        # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
         dV = P.T @ dO
     if need_Q or need_K:
-        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
-        # D[i] = sum(e, dO[i,e]*O[i,e])
+        # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
         dS = P * (dP - D[:, None])
     if need_Q:
-        # dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
+        # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
         dQ = dS @ K / math.sqrt(d_k)
     if need_K:
-        # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
+        # Lemma: dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
         dK = dS.T @ Q / math.sqrt(d_k)
     return dQ, dK, dV
 
@@ -286,15 +290,15 @@ class _DualForward(_Forward):
         # Z_m[i] = sum(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*exp(S[i,k] - m[i]))
         exp_S = torch.exp(S - m[:, None])
         Z_m = torch.where(mask_width, exp_S, 0).sum(dim=-1)
-        # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+        # Finite form: P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
         P = torch.where(mask_width, exp_S / Z_m[:, None], 0)
-        # tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
+        # Tangent: tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
         tS = (tQ @ K.T + Q @ tK.T) / math.sqrt(d_k)
-        # tD[i] = sum(j, P[i,j]*tS[i,j])
+        # Named sum: tD[i] = sum(j, P[i,j]*tS[i,j])
         tD = torch.linalg.vecdot(P, tS)
-        # tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
+        # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
         tP = P * (tS - tD[:, None])
-        # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
+        # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
         return tO, None
 
@@ -394,7 +398,7 @@ class _Second(torch.autograd.Function):
         if P is None:
             # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
             S = Q / math.sqrt(d_k) @ K.T
-            # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+            # Finite form: P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
             P = torch.exp(
                 torch.where(
                     ((torch.arange(N, device=Q.device) - width)[:, None] < torch.arange(N, device=Q.device))
@@ -404,34 +408,34 @@ class _Second(torch.autograd.Function):
                 )
                 - lse[:, None]
             )
-        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
-        # D[i] = sum(e, dO[i,e]*O[i,e])
+        # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
         dP_D = dP - D[:, None]
         dS = P * dP_D
-        # d2dS[i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[i,d]*K[j,d]) + sum(d, d2dK[j,d]*Q[i,d]))
+        # Lemma: d2dS[i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[i,d]*K[j,d]) + sum(d, d2dK[j,d]*Q[i,d]))
         d2dS = (d2dQ @ K.T + Q @ d2dK.T) / math.sqrt(d_k)
-        # d2dP[i,j] = d2dS[i,j]*P[i,j]
+        # Lemma: d2dP[i,j] = d2dS[i,j]*P[i,j]
         d2dP = d2dS * P
-        # d2D[i] = -sum(j, d2dS[i,j]*P[i,j])
+        # Lemma: d2D[i] = -sum(j, d2dS[i,j]*P[i,j])
         d2D = -torch.linalg.vecdot(d2dS, P)
-        # d2O[i,e] = d2D[i]*dO[i,e]
+        # Lemma: d2O[i,e] = d2D[i]*dO[i,e]
         d2O = d2D[:, None] * dO
-        # d2dO[i,e] = sum(j, d2dV[j,e]*P[i,j]) + sum(j, d2dP[i,j]*V[j,e]) + d2D[i]*O[i,e]
+        # Lemma: d2dO[i,e] = sum(j, d2dV[j,e]*P[i,j]) + sum(j, d2dP[i,j]*V[j,e]) + d2D[i]*O[i,e]
         d2dO = P @ d2dV + d2dP @ V + d2D[:, None] * O
-        # d2V[j,e] = sum(i, d2O[i,e]*P[i,j]) + sum(i, d2dP[i,j]*dO[i,e])
+        # Lemma: d2V[j,e] = sum(i, d2O[i,e]*P[i,j]) + sum(i, d2dP[i,j]*dO[i,e])
         d2V = P.T @ d2O + d2dP.T @ dO
-        # d2P[i,j] = sum(e, d2O[i,e]*V[j,e]) + sum(e, d2dV[j,e]*dO[i,e]) + d2dS[i,j]*(dP[i,j] - D[i])
+        # Lemma: d2P[i,j] = sum(e, d2O[i,e]*V[j,e]) + sum(e, d2dV[j,e]*dO[i,e]) + d2dS[i,j]*(dP[i,j] - D[i])
         d2P = d2O @ V.T + dO @ d2dV.T + d2dS * dP_D
-        # F[i] = sum(j, d2P[i,j]*P[i,j])
+        # Named sum: F[i] = sum(j, d2P[i,j]*P[i,j])
         F = torch.linalg.vecdot(d2P, P)
-        # d2S[i,j] = P[i,j]*(d2P[i,j] - F[i])
+        # Lemma: d2S[i,j] = P[i,j]*(d2P[i,j] - F[i])
         d2S = P * (d2P - F[:, None])
-        # d2Q[i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[i,j]*K[j,d]) + sum(j, d2dK[j,d]*dS[i,j]))
+        # Lemma: d2Q[i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[i,j]*K[j,d]) + sum(j, d2dK[j,d]*dS[i,j]))
         d2Q = (d2S @ K + dS @ d2dK) / math.sqrt(d_k)
-        # d2K[j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[i,j]*Q[i,d]) + sum(i, d2dQ[i,d]*dS[i,j]))
+        # Lemma: d2K[j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[i,j]*Q[i,d]) + sum(i, d2dQ[i,d]*dS[i,j]))
         d2K = (d2S.T @ Q + dS.T @ d2dQ) / math.sqrt(d_k)
         return (d2Q, d2K, d2V, d2dO)
 
@@ -469,7 +473,7 @@ class _SecondTangent(torch.autograd.Function):
         if P is None:
             # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
             S = Q / math.sqrt(d_k) @ K.T
-            # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+            # Finite form: P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
             P = torch.exp(
                 torch.where(
                     ((torch.arange(N, device=Q.device) - width)[:, None] < torch.arange(N, device=Q.device))
@@ -479,32 +483,32 @@ class _SecondTangent(torch.autograd.Function):
                 )
                 - lse[:, None]
             )
-        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
-        # D[i] = sum(e, dO[i,e]*O[i,e])
+        # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
         dP_D = dP - D[:, None]
         dS = P * dP_D
-        # tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
+        # Tangent: tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
         tS = (tQ @ K.T + Q @ tK.T) / math.sqrt(d_k)
-        # tF[i] = sum(j, P[i,j]*tS[i,j])
+        # Named sum: tF[i] = sum(j, P[i,j]*tS[i,j])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[i,j] = P[i,j]*(tS[i,j] - tF[i])
+        # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tF[i])
         tP = P * (tS - tF[:, None])
-        # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
+        # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
-        # tdV[j,e] = sum(i, P[i,j]*tdO[i,e]) + sum(i, tP[i,j]*dO[i,e])
+        # Tangent: tdV[j,e] = sum(i, P[i,j]*tdO[i,e]) + sum(i, tP[i,j]*dO[i,e])
         tdV = P.T @ tdO + tP.T @ dO
-        # tdP[i,j] = sum(e, V[j,e]*tdO[i,e]) + sum(e, dO[i,e]*tV[j,e])
+        # Tangent: tdP[i,j] = sum(e, V[j,e]*tdO[i,e]) + sum(e, dO[i,e]*tV[j,e])
         tdP = tdO @ V.T + dO @ tV.T
-        # tD[i] = sum(e, O[i,e]*tdO[i,e]) + sum(e, tO[i,e]*dO[i,e])
+        # Tangent: tD[i] = sum(e, O[i,e]*tdO[i,e]) + sum(e, tO[i,e]*dO[i,e])
         tD = torch.linalg.vecdot(O, tdO) + torch.linalg.vecdot(tO, dO)
-        # tdS[i,j] = tP[i,j]*(dP[i,j] - D[i]) + tdP[i,j]*P[i,j] - tD[i]*P[i,j]
+        # Tangent: tdS[i,j] = tP[i,j]*(dP[i,j] - D[i]) + tdP[i,j]*P[i,j] - tD[i]*P[i,j]
         tdS = tP * dP_D + tdP * P - tD[:, None] * P
-        # tdQ[i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[i,j]*K[j,d]) + sum(j, dS[i,j]*tK[j,d]))
+        # Tangent: tdQ[i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[i,j]*K[j,d]) + sum(j, dS[i,j]*tK[j,d]))
         tdQ = (tdS @ K + dS @ tK) / math.sqrt(d_k)
-        # tdK[j,d] = 1/sqrt(size(d_k))*(sum(i, tdS[i,j]*Q[i,d]) + sum(i, dS[i,j]*tQ[i,d]))
+        # Tangent: tdK[j,d] = 1/sqrt(size(d_k))*(sum(i, tdS[i,j]*Q[i,d]) + sum(i, dS[i,j]*tQ[i,d]))
         tdK = (tdS.T @ Q + dS.T @ tQ) / math.sqrt(d_k)
         return (tdQ, tdK, tdV)
 
@@ -517,39 +521,44 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Q: Tensor, K: Tensor, width: Tensor, i: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
+def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
     """One part along N, or the whole: O, lse."""
     d_k = Q.shape[-1]
-    N = K.shape[0]
     N_block = Q.shape[0]
-    (space_1,) = _spaces(work, Q, (N_block, N))
+    N_seen = K.shape[0]
+    (space_1,) = _spaces(work, Q, (N_block, N_seen))
     # S_bits[i,j] = S[i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.T, out=space_1)
     # m[i] = max(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*S[i,k] -
     #     1000000000000000000000000000000*(1 - where(i - width < k, 1, 0)*where(k <= i, 1, 0)))
-    masked_i = S_bits
-    _fill(masked_i, (((i - width)[:, None] < torch.arange(N, device=Q.device)) & (torch.arange(N, device=Q.device) <= i[:, None])), -1e30)
-    max_masked_i = masked_i.amax(dim=-1)
-    m = math.log(2) * max_masked_i
+    masked_seen = S_bits
+    _fill(masked_seen, seen, -1e30)
+    max_masked_seen = masked_seen.amax(dim=-1)
+    m = math.log(2) * max_masked_seen
     # Z_m[i] = sum(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*exp(S[i,k] - m[i]))
-    masked_max_masked_i = torch.where(max_masked_i > -1e30, m, 0)
-    exp2_masked_i = torch.subtract(masked_i, (masked_max_masked_i / math.log(2))[:, None], out=masked_i)
-    torch.exp2(exp2_masked_i, out=exp2_masked_i)
-    Z_m = exp2_masked_i.sum(dim=-1)
+    masked_max_masked_seen = torch.where(max_masked_seen > -1e30, m, 0)
+    exp2_masked_seen = torch.subtract(masked_seen, (masked_max_masked_seen / math.log(2))[:, None], out=masked_seen)
+    torch.exp2(exp2_masked_seen, out=exp2_masked_seen)
+    Z_m = exp2_masked_seen.sum(dim=-1)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     max_Z_m = Z_m.clamp(min=1)
-    exp2_masked_i_V = torch.matmul(exp2_masked_i, V, out=O)
-    O = torch.divide(exp2_masked_i_V, max_Z_m[:, None], out=exp2_masked_i_V)
+    exp2_masked_seen_V = torch.matmul(exp2_masked_seen, V, out=O)
+    O = torch.divide(exp2_masked_seen_V, max_Z_m[:, None], out=exp2_masked_seen_V)
     # lse[i] = m[i] + log(Z_m[i])
-    lse = masked_max_masked_i + torch.log(max_Z_m)
+    lse = masked_max_masked_seen + torch.log(max_Z_m)
     return O, lse
+
+
+def _forward_seen(width: Tensor, i: Tensor, N: int) -> Any:
+    """Which entries along N count, for a part of the rows."""
+    seen = ((i - width)[:, None] < torch.arange(N, device=width.device)) & (torch.arange(N, device=width.device) <= i[:, None])
+    return seen
 
 
 def _backward_part(
     Q: Tensor,
     K: Tensor,
-    width: Tensor,
-    i: Tensor,
+    seen: Tensor,
     lse: Tensor,
     dO: Tensor,
     V: Tensor,
@@ -561,29 +570,35 @@ def _backward_part(
 ) -> Any:
     """One part along N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
-    N = K.shape[0]
     N_block = Q.shape[0]
-    space_1, space_2 = _spaces(work, Q, (N_block, N), (N_block, N))
+    N_seen = K.shape[0]
+    space_1, space_2 = _spaces(work, Q, (N_block, N_seen), (N_block, N_seen))
     # S_bits[i,j] = S[i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.T, out=space_1)
-    # P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
-    masked_i = S_bits
-    _fill(masked_i, (((i - width)[:, None] < torch.arange(N, device=Q.device)) & (torch.arange(N, device=Q.device) <= i[:, None])), -1e30)
-    P = torch.subtract(masked_i, (lse / math.log(2))[:, None], out=masked_i)
+    # Finite form: P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
+    masked_seen = S_bits
+    _fill(masked_seen, seen, -1e30)
+    P = torch.subtract(masked_seen, (lse / math.log(2))[:, None], out=masked_seen)
     torch.exp2(P, out=P)
-    # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+    # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
     dV = _add_product(dV, P.T, dO)
-    # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+    # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
     dP = torch.matmul(dO, V.T, out=space_2)
-    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+    # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dP_D = torch.subtract(dP, D[:, None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
-    # dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
+    # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
-    # dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
+    # Lemma: dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
     dK_sum = _add_product(dK_sum, dS.T, Q)
     return dV, dQ, dK_sum
+
+
+def _backward_seen(width: Tensor, i: Tensor, N: int) -> Any:
+    """Which entries along N count, for a part of the rows."""
+    seen = ((i - width)[:, None] < torch.arange(N, device=width.device)) & (torch.arange(N, device=width.device) <= i[:, None])
+    return seen
 
 
 def _real(**given: Any) -> tuple[Tensor, ...]:
@@ -719,6 +734,12 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
 def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """The same, filled with zeros."""
     return _empty(shape, like).zero_()
+
+
+def _span(seen: Tensor) -> slice:
+    """The stretch of the last axis that holds every entry seen; never empty, because there is no maximum of nothing."""
+    places = seen.reshape(-1, seen.shape[-1]).any(dim=0).nonzero()
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
 
 
 def _fill(array: Tensor, kept: Tensor, value: float) -> None:

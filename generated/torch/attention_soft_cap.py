@@ -25,7 +25,7 @@ Saved for the backward pass:
     O: for D
     lse: for Z and P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
@@ -140,12 +140,13 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, cap: Tensor) -> Any:
         Z = Q / math.sqrt(d_k) @ K.mT
         # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
         S = cap * torch.tanh(Z / cap)
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
+        # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
         P = torch.softmax(S, dim=-1)
         # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
         O = P @ V
         lse = None
     else:
+        # In parts of H and N: Z and P are never whole.
         Z = None
         P = None
         O = _empty((H, N, d_v), Q)
@@ -182,8 +183,9 @@ def _backward_pass(
     M = K.shape[1]
     d_v = V.shape[-1]
     if Z is None and not _traced(dO):
-        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
         D = torch.linalg.vecdot(dO, O)
+        # In parts of H and N: Z and P are never whole.
         dV = _zeros((H, M, d_v), Q)
         dQ = _empty((H, N, d_k), Q)
         dK_sum = _zeros((H, M, d_k), Q)
@@ -195,7 +197,7 @@ def _backward_pass(
             return ()
 
         _together(run, _parts((H, N), M, Q, 256), 1, Q)
-        # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
+        # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
         dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
         return dQ, dK, dV
     if Z is None:
@@ -203,26 +205,26 @@ def _backward_pass(
         Z = Q / math.sqrt(d_k) @ K.mT
         # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
         S = cap * torch.tanh(Z / cap)
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
+        # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
         P = torch.exp(S - lse[..., None])
     dQ = dK = dV = None
     if need_V:
-        # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+        # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
         dV = P.mT @ dO
     if need_Q or need_K:
-        # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+        # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
-        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+        # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
         dS = P * (dP - D[..., None])
-        # dZ[h,i,j] = dS[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
+        # Lemma: dZ[h,i,j] = dS[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
         dZ = dS * (1 - torch.tanh(Z / cap) ** 2)
     if need_Q:
-        # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dZ[h,i,j]*K[h,j,d])
+        # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dZ[h,i,j]*K[h,j,d])
         dQ = dZ @ K / math.sqrt(d_k)
     if need_K:
-        # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
+        # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
         dK = dZ.mT @ Q / math.sqrt(d_k)
     return dQ, dK, dV
 
@@ -280,17 +282,17 @@ class _DualForward(_Forward):
         # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
         tanh_cap = torch.tanh(Z / cap)
         S = cap * tanh_cap
-        # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
+        # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
         P = torch.softmax(S, dim=-1)
-        # tZ[h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[h,j,d]*tQ[h,i,d]) + sum(d, Q[h,i,d]*tK[h,j,d]))
+        # Tangent: tZ[h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[h,j,d]*tQ[h,i,d]) + sum(d, Q[h,i,d]*tK[h,j,d]))
         tZ = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
-        # tS[h,i,j] = tZ[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
+        # Tangent: tS[h,i,j] = tZ[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
         tS = tZ * (1 - tanh_cap**2)
-        # tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
+        # Named sum: tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
         tD = torch.linalg.vecdot(P, tS)
-        # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
+        # Tangent: tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
         tP = P * (tS - tD[..., None])
-        # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
+        # Tangent: tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
         return tO, None, None
 
@@ -395,46 +397,46 @@ class _Second(torch.autograd.Function):
             Z = Q / math.sqrt(d_k) @ K.mT
             # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
             S = cap * torch.tanh(Z / cap)
-            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
+            # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
             P = torch.exp(S - lse[..., None])
-        # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+        # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
-        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+        # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # dZ[h,i,j] = dS[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
+        # Lemma: dZ[h,i,j] = dS[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
         tanh_cap = torch.tanh(Z / cap)
         tanh_cap_shifted = 1 - tanh_cap**2
         dZ = dS * tanh_cap_shifted
-        # d2dZ[h,i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[h,i,d]*K[h,j,d]) + sum(d, d2dK[h,j,d]*Q[h,i,d]))
+        # Lemma: d2dZ[h,i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[h,i,d]*K[h,j,d]) + sum(d, d2dK[h,j,d]*Q[h,i,d]))
         d2dZ = (d2dQ @ K.mT + Q @ d2dK.mT) / math.sqrt(d_k)
-        # d2dS[h,i,j] = d2dZ[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
+        # Lemma: d2dS[h,i,j] = d2dZ[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
         d2dS = d2dZ * tanh_cap_shifted
-        # d2dP[h,i,j] = d2dS[h,i,j]*P[h,i,j]
+        # Lemma: d2dP[h,i,j] = d2dS[h,i,j]*P[h,i,j]
         d2dP = d2dS * P
-        # d2D[h,i] = -sum(j, d2dS[h,i,j]*P[h,i,j])
+        # Lemma: d2D[h,i] = -sum(j, d2dS[h,i,j]*P[h,i,j])
         d2D = -torch.linalg.vecdot(d2dS, P)
-        # d2O[h,i,e] = d2D[h,i]*dO[h,i,e]
+        # Lemma: d2O[h,i,e] = d2D[h,i]*dO[h,i,e]
         d2O = d2D[..., None] * dO
-        # d2dO[h,i,e] = sum(j, d2dV[h,j,e]*P[h,i,j]) + sum(j, d2dP[h,i,j]*V[h,j,e]) + d2D[h,i]*O[h,i,e]
+        # Lemma: d2dO[h,i,e] = sum(j, d2dV[h,j,e]*P[h,i,j]) + sum(j, d2dP[h,i,j]*V[h,j,e]) + d2D[h,i]*O[h,i,e]
         d2dO = P @ d2dV + d2dP @ V + d2D[..., None] * O
-        # d2V[h,j,e] = sum(i, d2O[h,i,e]*P[h,i,j]) + sum(i, d2dP[h,i,j]*dO[h,i,e])
+        # Lemma: d2V[h,j,e] = sum(i, d2O[h,i,e]*P[h,i,j]) + sum(i, d2dP[h,i,j]*dO[h,i,e])
         d2V = P.mT @ d2O + d2dP.mT @ dO
-        # d2P[h,i,j] = sum(e, d2O[h,i,e]*V[h,j,e]) + sum(e, d2dV[h,j,e]*dO[h,i,e]) + d2dS[h,i,j]*(dP[h,i,j] -
-        #     D[h,i])
+        # Lemma: d2P[h,i,j] = sum(e, d2O[h,i,e]*V[h,j,e]) + sum(e, d2dV[h,j,e]*dO[h,i,e]) +
+        #     d2dS[h,i,j]*(dP[h,i,j] - D[h,i])
         d2P = d2O @ V.mT + dO @ d2dV.mT + d2dS * dP_D
-        # F[h,i] = sum(j, d2P[h,i,j]*P[h,i,j])
+        # Named sum: F[h,i] = sum(j, d2P[h,i,j]*P[h,i,j])
         F = torch.linalg.vecdot(d2P, P)
-        # d2S[h,i,j] = P[h,i,j]*(d2P[h,i,j] - F[h,i])
+        # Lemma: d2S[h,i,j] = P[h,i,j]*(d2P[h,i,j] - F[h,i])
         d2S = P * (d2P - F[..., None])
-        # d2Z[h,i,j] = d2S[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2) -
+        # Lemma: d2Z[h,i,j] = d2S[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2) -
         #     2*d2dZ[h,i,j]*dZ[h,i,j]*tanh(1/cap*Z[h,i,j])/cap
         d2Z = d2S * tanh_cap_shifted - 2 * d2dZ * dZ * tanh_cap / cap
-        # d2Q[h,i,d] = 1/sqrt(size(d_k))*(sum(j, d2Z[h,i,j]*K[h,j,d]) + sum(j, d2dK[h,j,d]*dZ[h,i,j]))
+        # Lemma: d2Q[h,i,d] = 1/sqrt(size(d_k))*(sum(j, d2Z[h,i,j]*K[h,j,d]) + sum(j, d2dK[h,j,d]*dZ[h,i,j]))
         d2Q = (d2Z @ K + dZ @ d2dK) / math.sqrt(d_k)
-        # d2K[h,j,d] = 1/sqrt(size(d_k))*(sum(i, d2Z[h,i,j]*Q[h,i,d]) + sum(i, d2dQ[h,i,d]*dZ[h,i,j]))
+        # Lemma: d2K[h,j,d] = 1/sqrt(size(d_k))*(sum(i, d2Z[h,i,j]*Q[h,i,d]) + sum(i, d2dQ[h,i,d]*dZ[h,i,j]))
         d2K = (d2Z.mT @ Q + dZ.mT @ d2dQ) / math.sqrt(d_k)
         return (d2Q, d2K, d2V, d2dO)
 
@@ -474,43 +476,43 @@ class _SecondTangent(torch.autograd.Function):
             Z = Q / math.sqrt(d_k) @ K.mT
             # S[h,i,j] = cap*tanh(1/cap*Z[h,i,j])
             S = cap * torch.tanh(Z / cap)
-            # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
+            # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
             P = torch.exp(S - lse[..., None])
-        # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+        # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
         dP = dO @ V.mT
-        # D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
+        # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+        # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # dZ[h,i,j] = dS[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
+        # Lemma: dZ[h,i,j] = dS[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
         tanh_cap = torch.tanh(Z / cap)
         tanh_cap_shifted = 1 - tanh_cap**2
         dZ = dS * tanh_cap_shifted
-        # tZ[h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[h,j,d]*tQ[h,i,d]) + sum(d, Q[h,i,d]*tK[h,j,d]))
+        # Tangent: tZ[h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[h,j,d]*tQ[h,i,d]) + sum(d, Q[h,i,d]*tK[h,j,d]))
         tZ = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
-        # tS[h,i,j] = tZ[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
+        # Tangent: tS[h,i,j] = tZ[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
         tS = tZ * tanh_cap_shifted
-        # tF[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
+        # Named sum: tF[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tF[h,i])
+        # Tangent: tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tF[h,i])
         tP = P * (tS - tF[..., None])
-        # tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
+        # Tangent: tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
-        # tdV[h,j,e] = sum(i, P[h,i,j]*tdO[h,i,e]) + sum(i, tP[h,i,j]*dO[h,i,e])
+        # Tangent: tdV[h,j,e] = sum(i, P[h,i,j]*tdO[h,i,e]) + sum(i, tP[h,i,j]*dO[h,i,e])
         tdV = P.mT @ tdO + tP.mT @ dO
-        # tdP[h,i,j] = sum(e, V[h,j,e]*tdO[h,i,e]) + sum(e, dO[h,i,e]*tV[h,j,e])
+        # Tangent: tdP[h,i,j] = sum(e, V[h,j,e]*tdO[h,i,e]) + sum(e, dO[h,i,e]*tV[h,j,e])
         tdP = tdO @ V.mT + dO @ tV.mT
-        # tD[h,i] = sum(e, O[h,i,e]*tdO[h,i,e]) + sum(e, tO[h,i,e]*dO[h,i,e])
+        # Tangent: tD[h,i] = sum(e, O[h,i,e]*tdO[h,i,e]) + sum(e, tO[h,i,e]*dO[h,i,e])
         tD = torch.linalg.vecdot(O, tdO) + torch.linalg.vecdot(tO, dO)
-        # tdS[h,i,j] = tP[h,i,j]*(dP[h,i,j] - D[h,i]) + tdP[h,i,j]*P[h,i,j] - tD[h,i]*P[h,i,j]
+        # Tangent: tdS[h,i,j] = tP[h,i,j]*(dP[h,i,j] - D[h,i]) + tdP[h,i,j]*P[h,i,j] - tD[h,i]*P[h,i,j]
         tdS = tP * dP_D + tdP * P - tD[..., None] * P
-        # tdZ[h,i,j] = tdS[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2) -
+        # Tangent: tdZ[h,i,j] = tdS[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2) -
         #     2*tZ[h,i,j]*dZ[h,i,j]*tanh(1/cap*Z[h,i,j])/cap
         tdZ = tdS * tanh_cap_shifted - 2 * tZ * dZ * tanh_cap / cap
-        # tdQ[h,i,d] = 1/sqrt(size(d_k))*(sum(j, tdZ[h,i,j]*K[h,j,d]) + sum(j, dZ[h,i,j]*tK[h,j,d]))
+        # Tangent: tdQ[h,i,d] = 1/sqrt(size(d_k))*(sum(j, tdZ[h,i,j]*K[h,j,d]) + sum(j, dZ[h,i,j]*tK[h,j,d]))
         tdQ = (tdZ @ K + dZ @ tK) / math.sqrt(d_k)
-        # tdK[h,j,d] = 1/sqrt(size(d_k))*(sum(i, tdZ[h,i,j]*Q[h,i,d]) + sum(i, dZ[h,i,j]*tQ[h,i,d]))
+        # Tangent: tdK[h,j,d] = 1/sqrt(size(d_k))*(sum(i, tdZ[h,i,j]*Q[h,i,d]) + sum(i, dZ[h,i,j]*tQ[h,i,d]))
         tdK = (tdZ.mT @ Q + dZ.mT @ tQ) / math.sqrt(d_k)
         return (tdQ, tdK, tdV)
 
@@ -575,23 +577,23 @@ def _backward_part(
     S = torch.divide(Z, cap, out=space_2)
     torch.tanh(S, out=S)
     S *= cap
-    # P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
+    # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]
     P = torch.subtract(S, lse[..., None], out=S)
     _exp(P, out=P)
-    # dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
+    # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
     dV = _add_product(dV, P.mT, dO)
-    # dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
+    # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
     dP = torch.matmul(dO, V.mT, out=space_3)
-    # dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
+    # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(dP_D, P, out=dP_D)
-    # dZ[h,i,j] = dS[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
+    # Lemma: dZ[h,i,j] = dS[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
     cap_shifted = 1 - torch.tanh(Z / cap) ** 2
     dZ = torch.multiply(dS, cap_shifted, out=dS)
-    # dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dZ[h,i,j]*K[h,j,d])
+    # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dZ[h,i,j]*K[h,j,d])
     dZ_K = torch.matmul(dZ, K, out=dQ)
     dQ = torch.divide(dZ_K, math.sqrt(d_k), out=dZ_K)
-    # dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
+    # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
     dK_sum = _add_product(dK_sum, dZ.mT, Q)
     return dV, dQ, dK_sum
 

@@ -19,7 +19,7 @@ Saved for the backward pass:
     O: for D
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV = P^T dO
     dP = dO V^T
@@ -105,12 +105,13 @@ def _forward_pass(Q: Tensor, V: Tensor) -> Any:
     if _saved_whole(N * N, Q, V):
         # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
         S = Q / math.sqrt(d_k) @ Q.T
-        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
         P = torch.softmax(S, dim=-1)
         # O[i,e] = sum(j, P[i,j]*V[j,e])
         O = P @ V
         lse = None
     else:
+        # In parts of N: P is never whole.
         P = None
         O = _empty((N, d_v), Q)
         lse = _empty((N,), Q)
@@ -131,35 +132,36 @@ def _backward_pass(need_Q: bool, need_V: bool, Q: Tensor, V: Tensor, P: Tensor |
     N = Q.shape[0]
     d_v = V.shape[-1]
     if P is None and not _traced(dO):
-        # D[i] = sum(e, dO[i,e]*O[i,e])
+        # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
+        # In parts of N: P is never whole.
         dV = _zeros((N, d_v), Q)
         dQ_sum = _empty((N, d_k), Q)
         dQ_sum_2 = _zeros((N, d_k), Q)
         work: dict[int, Any] = {}
         for (i,) in _parts((N,), N, Q, 512):
             _backward_part(Q[i], Q, lse[i], dO[i], V, D[i], dV=dV, dQ_sum=dQ_sum[i], dQ_sum_2=dQ_sum_2, work=work)
-        # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
+        # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
         dQ = torch.add(dQ_sum, dQ_sum_2, out=dQ_sum)
         dQ /= math.sqrt(d_k)
         return dQ, dV
     if P is None:
         # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
         S = Q / math.sqrt(d_k) @ Q.T
-        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
         P = torch.exp(S - lse[:, None])
     dQ = dV = None
     if need_V:
-        # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+        # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
         dV = P.T @ dO
     if need_Q:
-        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
-        # D[i] = sum(e, dO[i,e]*O[i,e])
+        # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
         dS = P * (dP - D[:, None])
-        # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
+        # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
         dQ = (dS @ Q + dS.T @ Q) / math.sqrt(d_k)
     return dQ, dV
 
@@ -209,15 +211,15 @@ class _DualForward(_Forward):
         d_k = Q.shape[-1]
         # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
         S = Q @ Q.T / math.sqrt(d_k)
-        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
         P = torch.softmax(S, dim=-1)
-        # tS[i,j] = 1/sqrt(size(d_k))*(sum(d, Q[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tQ[j,d]))
+        # Tangent: tS[i,j] = 1/sqrt(size(d_k))*(sum(d, Q[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tQ[j,d]))
         tS = (tQ @ Q.T + Q @ tQ.T) / math.sqrt(d_k)
-        # tD[i] = sum(j, P[i,j]*tS[i,j])
+        # Named sum: tD[i] = sum(j, P[i,j]*tS[i,j])
         tD = torch.linalg.vecdot(P, tS)
-        # tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
+        # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
         tP = P * (tS - tD[:, None])
-        # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
+        # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
         return tO, None
 
@@ -289,34 +291,34 @@ class _Second(torch.autograd.Function):
         if P is None:
             # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
             S = Q / math.sqrt(d_k) @ Q.T
-            # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+            # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
             P = torch.exp(S - lse[:, None])
-        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
-        # D[i] = sum(e, dO[i,e]*O[i,e])
+        # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
         dP_D = dP - D[:, None]
         dS = P * dP_D
-        # d2dS[i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[i,d]*Q[j,d]) + sum(d, d2dQ[j,d]*Q[i,d]))
+        # Lemma: d2dS[i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[i,d]*Q[j,d]) + sum(d, d2dQ[j,d]*Q[i,d]))
         d2dS = (d2dQ @ Q.T + Q @ d2dQ.T) / math.sqrt(d_k)
-        # d2dP[i,j] = d2dS[i,j]*P[i,j]
+        # Lemma: d2dP[i,j] = d2dS[i,j]*P[i,j]
         d2dP = d2dS * P
-        # d2D[i] = -sum(j, d2dS[i,j]*P[i,j])
+        # Lemma: d2D[i] = -sum(j, d2dS[i,j]*P[i,j])
         d2D = -torch.linalg.vecdot(d2dS, P)
-        # d2O[i,e] = d2D[i]*dO[i,e]
+        # Lemma: d2O[i,e] = d2D[i]*dO[i,e]
         d2O = d2D[:, None] * dO
-        # d2dO[i,e] = sum(j, d2dV[j,e]*P[i,j]) + sum(j, d2dP[i,j]*V[j,e]) + d2D[i]*O[i,e]
+        # Lemma: d2dO[i,e] = sum(j, d2dV[j,e]*P[i,j]) + sum(j, d2dP[i,j]*V[j,e]) + d2D[i]*O[i,e]
         d2dO = P @ d2dV + d2dP @ V + d2D[:, None] * O
-        # d2V[j,e] = sum(i, d2O[i,e]*P[i,j]) + sum(i, d2dP[i,j]*dO[i,e])
+        # Lemma: d2V[j,e] = sum(i, d2O[i,e]*P[i,j]) + sum(i, d2dP[i,j]*dO[i,e])
         d2V = P.T @ d2O + d2dP.T @ dO
-        # d2P[i,j] = sum(e, d2O[i,e]*V[j,e]) + sum(e, d2dV[j,e]*dO[i,e]) + d2dS[i,j]*(dP[i,j] - D[i])
+        # Lemma: d2P[i,j] = sum(e, d2O[i,e]*V[j,e]) + sum(e, d2dV[j,e]*dO[i,e]) + d2dS[i,j]*(dP[i,j] - D[i])
         d2P = d2O @ V.T + dO @ d2dV.T + d2dS * dP_D
-        # F[i] = sum(j, d2P[i,j]*P[i,j])
+        # Named sum: F[i] = sum(j, d2P[i,j]*P[i,j])
         F = torch.linalg.vecdot(d2P, P)
-        # d2S[i,j] = P[i,j]*(d2P[i,j] - F[i])
+        # Lemma: d2S[i,j] = P[i,j]*(d2P[i,j] - F[i])
         d2S = P * (d2P - F[:, None])
-        # d2Q[i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[i,j]*Q[j,d]) + sum(i', d2S[i',i]*Q[i',d]) + sum(i',
+        # Lemma: d2Q[i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[i,j]*Q[j,d]) + sum(i', d2S[i',i]*Q[i',d]) + sum(i',
         #     d2dQ[i',d]*dS[i',i]) + sum(i', d2dQ[i',d]*dS[i,i']))
         d2Q = (d2S @ Q + d2S.T @ Q + dS.T @ d2dQ + dS @ d2dQ) / math.sqrt(d_k)
         return (d2Q, d2V, d2dO)
@@ -341,33 +343,33 @@ class _SecondTangent(torch.autograd.Function):
         if P is None:
             # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
             S = Q / math.sqrt(d_k) @ Q.T
-            # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+            # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
             P = torch.exp(S - lse[:, None])
-        # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+        # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
         dP = dO @ V.T
-        # D[i] = sum(e, dO[i,e]*O[i,e])
+        # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+        # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
         dP_D = dP - D[:, None]
         dS = P * dP_D
-        # tS[i,j] = 1/sqrt(size(d_k))*(sum(d, Q[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tQ[j,d]))
+        # Tangent: tS[i,j] = 1/sqrt(size(d_k))*(sum(d, Q[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tQ[j,d]))
         tS = (tQ @ Q.T + Q @ tQ.T) / math.sqrt(d_k)
-        # tF[i] = sum(j, P[i,j]*tS[i,j])
+        # Named sum: tF[i] = sum(j, P[i,j]*tS[i,j])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[i,j] = P[i,j]*(tS[i,j] - tF[i])
+        # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tF[i])
         tP = P * (tS - tF[:, None])
-        # tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
+        # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
-        # tdV[j,e] = sum(i, P[i,j]*tdO[i,e]) + sum(i, tP[i,j]*dO[i,e])
+        # Tangent: tdV[j,e] = sum(i, P[i,j]*tdO[i,e]) + sum(i, tP[i,j]*dO[i,e])
         tdV = P.T @ tdO + tP.T @ dO
-        # tdP[i,j] = sum(e, V[j,e]*tdO[i,e]) + sum(e, dO[i,e]*tV[j,e])
+        # Tangent: tdP[i,j] = sum(e, V[j,e]*tdO[i,e]) + sum(e, dO[i,e]*tV[j,e])
         tdP = tdO @ V.T + dO @ tV.T
-        # tD[i] = sum(e, O[i,e]*tdO[i,e]) + sum(e, tO[i,e]*dO[i,e])
+        # Tangent: tD[i] = sum(e, O[i,e]*tdO[i,e]) + sum(e, tO[i,e]*dO[i,e])
         tD = torch.linalg.vecdot(O, tdO) + torch.linalg.vecdot(tO, dO)
-        # tdS[i,j] = tP[i,j]*(dP[i,j] - D[i]) + tdP[i,j]*P[i,j] - tD[i]*P[i,j]
+        # Tangent: tdS[i,j] = tP[i,j]*(dP[i,j] - D[i]) + tdP[i,j]*P[i,j] - tD[i]*P[i,j]
         tdS = tP * dP_D + tdP * P - tD[:, None] * P
-        # tdQ[i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[i,j]*Q[j,d]) + sum(i', tdS[i',i]*Q[i',d]) + sum(i',
-        #     dS[i,i']*tQ[i',d]) + sum(i', dS[i',i]*tQ[i',d]))
+        # Tangent: tdQ[i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[i,j]*Q[j,d]) + sum(i', tdS[i',i]*Q[i',d]) +
+        #     sum(i', dS[i,i']*tQ[i',d]) + sum(i', dS[i',i]*tQ[i',d]))
         tdQ = (tdS @ Q + tdS.T @ Q + dS @ tQ + dS.T @ tQ) / math.sqrt(d_k)
         return (tdQ, tdV)
 
@@ -422,19 +424,19 @@ def _backward_part(
     space_1, space_2 = _spaces(work, Q, (N_block, N), (N_block, N))
     # S_bits[i,j] = S[i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), Q_rows.T, out=space_1)
-    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+    # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
     P = torch.subtract(S_bits, (lse / math.log(2))[:, None], out=S_bits)
     torch.exp2(P, out=P)
-    # dV[j,e] = sum(i, dO[i,e]*P[i,j])
+    # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
     dV = _add_product(dV, P.T, dO)
-    # dP[i,j] = sum(e, dO[i,e]*V[j,e])
+    # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
     dP = torch.matmul(dO, V.T, out=space_2)
-    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+    # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dP_D = torch.subtract(dP, D[:, None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
-    # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
+    # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
     dQ_sum = torch.matmul(dS, Q_rows, out=dQ_sum)
-    # dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
+    # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
     dQ_sum_2 = _add_product(dQ_sum_2, dS.T, Q)
     return dV, dQ_sum, dQ_sum_2
 

@@ -29,7 +29,7 @@ Saved for the backward pass:
     P: for dS
     R: for dV and F
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV[b,j,e] = sum(i, dO[b,i,e]*R[b,i,j])
     dR_total[b,i,j] = dR[b,i,j] + sum(e, dO[b,i,e]*V[b,j,e])
@@ -154,7 +154,7 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, bias: Tensor, A: Tensor, D: T
     # Z_m[b,i] = sum(k, where(0 < A[b,i,k], 1, 0)*exp(S[b,i,k] - m[b,i]))
     exp_masked_A = torch.exp(masked_A - torch.where(m > -1e30, m, 0)[..., None])
     Z_m = exp_masked_A.sum(dim=-1)
-    # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
+    # Finite form: P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
     P = exp_masked_A / Z_m.clamp(min=1)[..., None]
     # R[b,i,j] = D[b,i,j]*P[b,i,j]
     R = D * P
@@ -181,25 +181,25 @@ def _backward_pass(
     """(dQ, dK, dV, dbias): None for those that are not needed."""
     dQ = dK = dV = dbias = None
     if need_V:
-        # dV[b,j,e] = sum(i, dO[b,i,e]*R[b,i,j])
+        # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*R[b,i,j])
         dV = R.mT @ dO
     if need_Q or need_K or need_bias:
-        # dR_total[b,i,j] = dR[b,i,j] + sum(e, dO[b,i,e]*V[b,j,e])
+        # Lemma: dR_total[b,i,j] = dR[b,i,j] + sum(e, dO[b,i,e]*V[b,j,e])
         dR_total = dR + dO @ V.mT
-        # dP[b,i,j] = dR_total[b,i,j]*D[b,i,j]
+        # Lemma: dP[b,i,j] = dR_total[b,i,j]*D[b,i,j]
         dP = dR_total * D
-        # F[b,i] = sum(j, dR_total[b,i,j]*R[b,i,j])
+        # Named sum: F[b,i] = sum(j, dR_total[b,i,j]*R[b,i,j])
         F = torch.linalg.vecdot(dR_total, R)
-        # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - F[b,i])
+        # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - F[b,i])
         dS = P * (dP - F[..., None])
     if need_Q:
-        # dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
+        # Lemma: dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
         dQ = scale * (dS @ K)
     if need_K:
-        # dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
+        # Lemma: dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
         dK = scale * (dS.mT @ Q)
     if need_bias:
-        # dbias[b,i,j] = dS[b,i,j]
+        # Lemma: dbias[b,i,j] = dS[b,i,j]
         dbias = dS.clone()
     return dQ, dK, dV, dbias
 
@@ -265,19 +265,20 @@ class _DualForward(_Forward):
         # Z_m[b,i] = sum(k, where(0 < A[b,i,k], 1, 0)*exp(S[b,i,k] - m[b,i]))
         exp_S = torch.exp(S - m[..., None])
         Z_m = torch.where(less_A, exp_S, 0).sum(dim=-1)
-        # P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
+        # Finite form: P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
         P = torch.where(less_A, exp_S / Z_m[..., None], 0)
         # R[b,i,j] = D[b,i,j]*P[b,i,j]
         R = D * P
-        # tS[b,i,j] = scale*sum(d, K[b,j,d]*tQ[b,i,d]) + scale*sum(d, Q[b,i,d]*tK[b,j,d]) + tbias[b,i,j]
+        # Tangent: tS[b,i,j] = scale*sum(d, K[b,j,d]*tQ[b,i,d]) + scale*sum(d, Q[b,i,d]*tK[b,j,d]) +
+        #     tbias[b,i,j]
         tS = scale * (tQ @ K.mT) + scale * (Q @ tK.mT) + tbias
-        # tF[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
+        # Named sum: tF[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tF[b,i])
+        # Tangent: tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tF[b,i])
         tP = P * (tS - tF[..., None])
-        # tR[b,i,j] = tP[b,i,j]*D[b,i,j]
+        # Tangent: tR[b,i,j] = tP[b,i,j]*D[b,i,j]
         tR = tP * D
-        # tO[b,i,e] = sum(j, tR[b,i,j]*V[b,j,e]) + sum(j, R[b,i,j]*tV[b,j,e])
+        # Tangent: tO[b,i,e] = sum(j, tR[b,i,j]*V[b,j,e]) + sum(j, R[b,i,j]*tV[b,j,e])
         tO = tR @ V + R @ tV
         return tO, tR, None
 
@@ -386,43 +387,43 @@ class _Second(torch.autograd.Function):
         d2dV: Tensor,
         d2dbias: Tensor,
     ) -> Any:
-        # dR_total[b,i,j] = dR[b,i,j] + sum(e, dO[b,i,e]*V[b,j,e])
+        # Lemma: dR_total[b,i,j] = dR[b,i,j] + sum(e, dO[b,i,e]*V[b,j,e])
         dR_total = dR + dO @ V.mT
-        # dP[b,i,j] = dR_total[b,i,j]*D[b,i,j]
+        # Lemma: dP[b,i,j] = dR_total[b,i,j]*D[b,i,j]
         dP = dR_total * D
-        # F[b,i] = sum(j, dR_total[b,i,j]*R[b,i,j])
+        # Named sum: F[b,i] = sum(j, dR_total[b,i,j]*R[b,i,j])
         F = torch.linalg.vecdot(dR_total, R)
-        # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - F[b,i])
+        # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - F[b,i])
         dP_F = dP - F[..., None]
         dS = P * dP_F
-        # d2dS[b,i,j] = scale*sum(d, d2dQ[b,i,d]*K[b,j,d]) + scale*sum(d, d2dK[b,j,d]*Q[b,i,d]) +
+        # Lemma: d2dS[b,i,j] = scale*sum(d, d2dQ[b,i,d]*K[b,j,d]) + scale*sum(d, d2dK[b,j,d]*Q[b,i,d]) +
         #     d2dbias[b,i,j]
         d2dS = scale * (d2dQ @ K.mT) + scale * (Q @ d2dK.mT) + d2dbias
-        # d2dP[b,i,j] = d2dS[b,i,j]*P[b,i,j]
+        # Lemma: d2dP[b,i,j] = d2dS[b,i,j]*P[b,i,j]
         d2dP = d2dS * P
-        # d2F[b,i] = -sum(j, d2dS[b,i,j]*P[b,i,j])
+        # Lemma: d2F[b,i] = -sum(j, d2dS[b,i,j]*P[b,i,j])
         d2F = -torch.linalg.vecdot(d2dS, P)
-        # d2dR_total[b,i,j] = d2dP[b,i,j]*D[b,i,j] + d2F[b,i]*R[b,i,j]
+        # Lemma: d2dR_total[b,i,j] = d2dP[b,i,j]*D[b,i,j] + d2F[b,i]*R[b,i,j]
         d2dR_total = d2dP * D + d2F[..., None] * R
-        # d2dR[b,i,j] = d2dR_total[b,i,j]
+        # Lemma: d2dR[b,i,j] = d2dR_total[b,i,j]
         d2dR = d2dR_total.clone()
-        # d2dO[b,i,e] = sum(j, d2dV[b,j,e]*R[b,i,j]) + sum(j, d2dR_total[b,i,j]*V[b,j,e])
+        # Lemma: d2dO[b,i,e] = sum(j, d2dV[b,j,e]*R[b,i,j]) + sum(j, d2dR_total[b,i,j]*V[b,j,e])
         d2dO = R @ d2dV + d2dR_total @ V
-        # d2V[b,j,e] = sum(i, d2dR_total[b,i,j]*dO[b,i,e])
+        # Lemma: d2V[b,j,e] = sum(i, d2dR_total[b,i,j]*dO[b,i,e])
         d2V = d2dR_total.mT @ dO
-        # d2R[b,i,j] = sum(e, d2dV[b,j,e]*dO[b,i,e]) + d2F[b,i]*dR_total[b,i,j]
+        # Lemma: d2R[b,i,j] = sum(e, d2dV[b,j,e]*dO[b,i,e]) + d2F[b,i]*dR_total[b,i,j]
         d2R = dO @ d2dV.mT + d2F[..., None] * dR_total
-        # d2P[b,i,j] = d2R[b,i,j]*D[b,i,j] + d2dS[b,i,j]*(dP[b,i,j] - F[b,i])
+        # Lemma: d2P[b,i,j] = d2R[b,i,j]*D[b,i,j] + d2dS[b,i,j]*(dP[b,i,j] - F[b,i])
         d2P = d2R * D + d2dS * dP_F
-        # C[b,i] = sum(j, d2P[b,i,j]*P[b,i,j])
+        # Named sum: C[b,i] = sum(j, d2P[b,i,j]*P[b,i,j])
         C = torch.linalg.vecdot(d2P, P)
-        # d2S[b,i,j] = P[b,i,j]*(d2P[b,i,j] - C[b,i])
+        # Lemma: d2S[b,i,j] = P[b,i,j]*(d2P[b,i,j] - C[b,i])
         d2S = P * (d2P - C[..., None])
-        # d2Q[b,i,d] = scale*(sum(j, d2S[b,i,j]*K[b,j,d]) + sum(j, d2dK[b,j,d]*dS[b,i,j]))
+        # Lemma: d2Q[b,i,d] = scale*(sum(j, d2S[b,i,j]*K[b,j,d]) + sum(j, d2dK[b,j,d]*dS[b,i,j]))
         d2Q = scale * (d2S @ K + dS @ d2dK)
-        # d2K[b,j,d] = scale*(sum(i, d2S[b,i,j]*Q[b,i,d]) + sum(i, d2dQ[b,i,d]*dS[b,i,j]))
+        # Lemma: d2K[b,j,d] = scale*(sum(i, d2S[b,i,j]*Q[b,i,d]) + sum(i, d2dQ[b,i,d]*dS[b,i,j]))
         d2K = scale * (d2S.mT @ Q + dS.mT @ d2dQ)
-        # d2bias[b,i,j] = d2S[b,i,j]
+        # Lemma: d2bias[b,i,j] = d2S[b,i,j]
         d2bias = d2S.clone()
         return (d2Q, d2K, d2V, d2bias, d2dO, d2dR)
 
@@ -458,38 +459,39 @@ class _SecondTangent(torch.autograd.Function):
         tdO: Tensor,
         tdR: Tensor,
     ) -> Any:
-        # dR_total[b,i,j] = dR[b,i,j] + sum(e, dO[b,i,e]*V[b,j,e])
+        # Lemma: dR_total[b,i,j] = dR[b,i,j] + sum(e, dO[b,i,e]*V[b,j,e])
         dR_total = dR + dO @ V.mT
-        # dP[b,i,j] = dR_total[b,i,j]*D[b,i,j]
+        # Lemma: dP[b,i,j] = dR_total[b,i,j]*D[b,i,j]
         dP = dR_total * D
-        # F[b,i] = sum(j, dR_total[b,i,j]*R[b,i,j])
+        # Named sum: F[b,i] = sum(j, dR_total[b,i,j]*R[b,i,j])
         F = torch.linalg.vecdot(dR_total, R)
-        # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - F[b,i])
+        # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - F[b,i])
         dP_F = dP - F[..., None]
         dS = P * dP_F
-        # tS[b,i,j] = scale*sum(d, K[b,j,d]*tQ[b,i,d]) + scale*sum(d, Q[b,i,d]*tK[b,j,d]) + tbias[b,i,j]
+        # Tangent: tS[b,i,j] = scale*sum(d, K[b,j,d]*tQ[b,i,d]) + scale*sum(d, Q[b,i,d]*tK[b,j,d]) +
+        #     tbias[b,i,j]
         tS = scale * (tQ @ K.mT) + scale * (Q @ tK.mT) + tbias
-        # tC[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
+        # Named sum: tC[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
         tC = torch.linalg.vecdot(P, tS)
-        # tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tC[b,i])
+        # Tangent: tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tC[b,i])
         tP = P * (tS - tC[..., None])
-        # tR[b,i,j] = tP[b,i,j]*D[b,i,j]
+        # Tangent: tR[b,i,j] = tP[b,i,j]*D[b,i,j]
         tR = tP * D
-        # tdV[b,j,e] = sum(i, R[b,i,j]*tdO[b,i,e]) + sum(i, tR[b,i,j]*dO[b,i,e])
+        # Tangent: tdV[b,j,e] = sum(i, R[b,i,j]*tdO[b,i,e]) + sum(i, tR[b,i,j]*dO[b,i,e])
         tdV = R.mT @ tdO + tR.mT @ dO
-        # tdR_total[b,i,j] = tdR[b,i,j] + sum(e, V[b,j,e]*tdO[b,i,e]) + sum(e, dO[b,i,e]*tV[b,j,e])
+        # Tangent: tdR_total[b,i,j] = tdR[b,i,j] + sum(e, V[b,j,e]*tdO[b,i,e]) + sum(e, dO[b,i,e]*tV[b,j,e])
         tdR_total = tdR + tdO @ V.mT + dO @ tV.mT
-        # tdP[b,i,j] = tdR_total[b,i,j]*D[b,i,j]
+        # Tangent: tdP[b,i,j] = tdR_total[b,i,j]*D[b,i,j]
         tdP = tdR_total * D
-        # tF[b,i] = sum(j, tdR_total[b,i,j]*R[b,i,j]) + sum(j, tR[b,i,j]*dR_total[b,i,j])
+        # Tangent: tF[b,i] = sum(j, tdR_total[b,i,j]*R[b,i,j]) + sum(j, tR[b,i,j]*dR_total[b,i,j])
         tF = torch.linalg.vecdot(tdR_total, R) + torch.linalg.vecdot(tR, dR_total)
-        # tdS[b,i,j] = tP[b,i,j]*(dP[b,i,j] - F[b,i]) + tdP[b,i,j]*P[b,i,j] - tF[b,i]*P[b,i,j]
+        # Tangent: tdS[b,i,j] = tP[b,i,j]*(dP[b,i,j] - F[b,i]) + tdP[b,i,j]*P[b,i,j] - tF[b,i]*P[b,i,j]
         tdS = tP * dP_F + tdP * P - tF[..., None] * P
-        # tdQ[b,i,d] = scale*(sum(j, tdS[b,i,j]*K[b,j,d]) + sum(j, dS[b,i,j]*tK[b,j,d]))
+        # Tangent: tdQ[b,i,d] = scale*(sum(j, tdS[b,i,j]*K[b,j,d]) + sum(j, dS[b,i,j]*tK[b,j,d]))
         tdQ = scale * (tdS @ K + dS @ tK)
-        # tdK[b,j,d] = scale*(sum(i, tdS[b,i,j]*Q[b,i,d]) + sum(i, dS[b,i,j]*tQ[b,i,d]))
+        # Tangent: tdK[b,j,d] = scale*(sum(i, tdS[b,i,j]*Q[b,i,d]) + sum(i, dS[b,i,j]*tQ[b,i,d]))
         tdK = scale * (tdS.mT @ Q + dS.mT @ tQ)
-        # tdbias[b,i,j] = tdS[b,i,j]
+        # Tangent: tdbias[b,i,j] = tdS[b,i,j]
         tdbias = tdS.clone()
         return (tdQ, tdK, tdV, tdbias)
 

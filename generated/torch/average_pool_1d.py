@@ -15,7 +15,7 @@ Shapes:
 
 Nothing is saved for the backward pass.
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,c,l] = 1/size(K)*sum(i,k, dY[b,c,i]*delta(stride*i + k - pad,l))
 
@@ -82,7 +82,7 @@ def _arguments(X: Any, window: Any, stride: Any, pad: Any) -> Any:
     window = _integer("window", window, 0)
     stride = _integer("stride", stride, 1)
     pad = _integer("pad", pad, 0)
-    if not (X.ndim == 3):
+    if X.ndim != 3:
         _check(X=X)
     return X, window, stride, pad
 
@@ -102,7 +102,7 @@ def _backward_pass(K: int, stride: int, pad: int, L: int, dY: Tensor) -> Any:
     B = dY.shape[0]
     C = dY.shape[1]
     I = dY.shape[-1]
-    # dX[b,c,l] = 1/size(K)*sum(i,k, dY[b,c,i]*delta(stride*i + k - pad,l))
+    # Lemma: dX[b,c,l] = 1/size(K)*sum(i,k, dY[b,c,i]*delta(stride*i + k - pad,l))
     dX = _place(dY[..., None].expand((B, C, I, K)).clone(), 2, L, -pad, stride, 1) / K
     return dX
 
@@ -145,7 +145,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any, _window: Any, _stride: Any, _pad: Any) -> Any:
         K, _B, _C, I, stride, pad, _L = ctx.lengths
-        # tY[b,c,i] = 1/size(K)*sum(k, tX[b,c,stride*i + k - pad])
+        # Tangent: tY[b,c,i] = 1/size(K)*sum(k, tX[b,c,stride*i + k - pad])
         tY = _read(tX, {2: (-pad, (stride, I), (1, K))}).sum(dim=-1) / K
         return tY
 
@@ -215,7 +215,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(K: int, B: int, C: int, I: int, stride: int, pad: int, L: int, d2dX: Tensor) -> Any:
-        # d2dY[b,c,i] = 1/size(K)*sum(k, d2dX[b,c,stride*i + k - pad])
+        # Lemma: d2dY[b,c,i] = 1/size(K)*sum(k, d2dX[b,c,stride*i + k - pad])
         d2dY = _read(d2dX, {2: (-pad, (stride, I), (1, K))}).sum(dim=-1) / K
         return (d2dY,)
 
@@ -235,7 +235,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(K: int, B: int, C: int, I: int, stride: int, pad: int, L: int, tdY: Tensor) -> Any:
-        # tdX[b,c,l] = 1/size(K)*sum(i,k, delta(stride*i + k - pad,l)*tdY[b,c,i])
+        # Tangent: tdX[b,c,l] = 1/size(K)*sum(i,k, delta(stride*i + k - pad,l)*tdY[b,c,i])
         tdX = _place(tdY[..., None].expand((B, C, I, K)).clone(), 2, L, -pad, stride, 1) / K
         return (tdX,)
 

@@ -17,7 +17,7 @@ Shapes:
 
 Nothing is saved for the backward pass.
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,c,p,q] = 1/(size(K)*size(M))*sum(i,j,k,m, dY[b,c,i,j]*delta(stride*i + k -
         pad,p)*delta(stride*j + m - pad,q))
@@ -91,7 +91,7 @@ def _arguments(X: Any, window: Any, stride: Any, pad: Any) -> Any:
     window = _integer("window", window, 0)
     stride = _integer("stride", stride, 1)
     pad = _integer("pad", pad, 0)
-    if not (X.ndim == 4):
+    if X.ndim != 4:
         _check(X=X)
     return X, window, stride, pad
 
@@ -115,7 +115,7 @@ def _backward_pass(K: int, M: int, stride: int, pad: int, Q: int, P: int, dY: Te
     C = dY.shape[1]
     I = dY.shape[2]
     J = dY.shape[-1]
-    # dX[b,c,p,q] = 1/(size(K)*size(M))*sum(i,j,k,m, dY[b,c,i,j]*delta(stride*i + k -
+    # Lemma: dX[b,c,p,q] = 1/(size(K)*size(M))*sum(i,j,k,m, dY[b,c,i,j]*delta(stride*i + k -
     #     pad,p)*delta(stride*j + m - pad,q))
     dX = _place(
         _place(dY[..., None].expand((B, C, I, J, M)).clone(), 3, Q, -pad, stride, 1).mT[..., None].expand((B, C, Q, I, K)).clone(),
@@ -169,7 +169,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any, _window: Any, _stride: Any, _pad: Any) -> Any:
         K, M, _B, _C, I, J, stride, pad, _Q, _P = ctx.lengths
-        # tY[b,c,i,j] = 1/(size(K)*size(M))*sum(k,m, tX[b,c,stride*i + k - pad,stride*j + m - pad])
+        # Tangent: tY[b,c,i,j] = 1/(size(K)*size(M))*sum(k,m, tX[b,c,stride*i + k - pad,stride*j + m - pad])
         tY = _read(tX, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).sum(dim=(3, 5)) / (K * M)
         return tY
 
@@ -242,7 +242,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(K: int, M: int, B: int, C: int, I: int, J: int, stride: int, pad: int, Q: int, P: int, d2dX: Tensor) -> Any:
-        # d2dY[b,c,i,j] = 1/(size(K)*size(M))*sum(k,m, d2dX[b,c,stride*i + k - pad,stride*j + m - pad])
+        # Lemma: d2dY[b,c,i,j] = 1/(size(K)*size(M))*sum(k,m, d2dX[b,c,stride*i + k - pad,stride*j + m - pad])
         d2dY = _read(d2dX, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).sum(dim=(3, 5)) / (K * M)
         return (d2dY,)
 
@@ -262,8 +262,8 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(K: int, M: int, B: int, C: int, I: int, J: int, stride: int, pad: int, Q: int, P: int, tdY: Tensor) -> Any:
-        # tdX[b,c,p,q] = 1/(size(K)*size(M))*sum(i,j,k,m, delta(stride*i + k - pad,p)*delta(stride*j + m -
-        #     pad,q)*tdY[b,c,i,j])
+        # Tangent: tdX[b,c,p,q] = 1/(size(K)*size(M))*sum(i,j,k,m, delta(stride*i + k - pad,p)*delta(stride*j
+        #     + m - pad,q)*tdY[b,c,i,j])
         tdX = _place(
             _place(tdY[..., None].expand((B, C, I, J, M)).clone(), 3, Q, -pad, stride, 1).mT[..., None].expand((B, C, Q, I, K)).clone(),
             3,

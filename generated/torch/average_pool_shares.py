@@ -21,7 +21,7 @@ Saved for the backward pass:
 
     r: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,p,q] = sum(i,j,k,m, dY[b,i,j]*r[i,j]*delta(stride_i*i + k - pad_i,p)*delta(stride_j*j + m -
         pad_j,q))
@@ -120,8 +120,8 @@ def _backward_pass(M: int, stride_j: int, pad_j: int, Q: int, K: int, stride_i: 
     B = dY.shape[0]
     I = r.shape[0]
     J = r.shape[-1]
-    # dX[b,p,q] = sum(i,j,k,m, dY[b,i,j]*r[i,j]*delta(stride_i*i + k - pad_i,p)*delta(stride_j*j + m -
-    #     pad_j,q))
+    # Lemma: dX[b,p,q] = sum(i,j,k,m, dY[b,i,j]*r[i,j]*delta(stride_i*i + k - pad_i,p)*delta(stride_j*j +
+    #     m - pad_j,q))
     dX = _place(
         _place((dY * r)[..., None].expand((B, I, J, M)).clone(), 2, Q, -pad_j, stride_j, 1).mT[..., None].expand((B, Q, I, K)).clone(),
         2,
@@ -177,7 +177,7 @@ class _DualForward(_Forward):
         _B, M, stride_j, pad_j, _Q, K, stride_i, pad_i, _P = ctx.lengths
         I = r.shape[0]
         J = r.shape[-1]
-        # tY[b,i,j] = r[i,j]*sum(k,m, tX[b,stride_i*i + k - pad_i,stride_j*j + m - pad_j])
+        # Tangent: tY[b,i,j] = r[i,j]*sum(k,m, tX[b,stride_i*i + k - pad_i,stride_j*j + m - pad_j])
         tY = r * _read(tX, {1: (-pad_i, (stride_i, I), (1, K)), 2: (-pad_j, (stride_j, J), (1, M))}).sum(dim=(2, 4))
         return tY
 
@@ -253,7 +253,7 @@ class _Second(torch.autograd.Function):
     ) -> Any:
         I = r.shape[0]
         J = r.shape[-1]
-        # d2dY[b,i,j] = r[i,j]*sum(k,m, d2dX[b,stride_i*i + k - pad_i,stride_j*j + m - pad_j])
+        # Lemma: d2dY[b,i,j] = r[i,j]*sum(k,m, d2dX[b,stride_i*i + k - pad_i,stride_j*j + m - pad_j])
         d2dY = r * _read(d2dX, {1: (-pad_i, (stride_i, I), (1, K)), 2: (-pad_j, (stride_j, J), (1, M))}).sum(dim=(2, 4))
         return (d2dY,)
 
@@ -277,7 +277,7 @@ class _SecondTangent(torch.autograd.Function):
     ) -> Any:
         I = r.shape[0]
         J = r.shape[-1]
-        # tdX[b,p,q] = sum(i,j,k,m, r[i,j]*delta(stride_i*i + k - pad_i,p)*delta(stride_j*j + m -
+        # Tangent: tdX[b,p,q] = sum(i,j,k,m, r[i,j]*delta(stride_i*i + k - pad_i,p)*delta(stride_j*j + m -
         #     pad_j,q)*tdY[b,i,j])
         tdX = _place(
             _place((r * tdY)[..., None].expand((B, I, J, M)).clone(), 2, Q, -pad_j, stride_j, 1).mT[..., None].expand((B, Q, I, K)).clone(),

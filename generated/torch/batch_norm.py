@@ -21,7 +21,7 @@ Saved for the backward pass:
     m: for dg, dv, dm and dX
     v: for dg, dv, dm and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dg = (v + eps 1^T)^o(-1/2) o (1^T (dY o (X - 1 m)))
     db = 1^T dY
@@ -121,17 +121,17 @@ def _backward_pass(need_X: bool, need_g: bool, need_b: bool, X: Tensor, g: Tenso
         X_m = X - m
         dY_X_m = (dY * X_m).sum(dim=0)
     if need_g:
-        # dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
+        # Lemma: dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
         dg = rsqrt_v_eps * dY_X_m
     if need_X or need_b:
-        # db[c] = sum(n, dY[n,c])
+        # Lemma: db[c] = sum(n, dY[n,c])
         db = dY.sum(dim=0)
     if need_X:
-        # dv[c] = -(1/2)*g[c]/(v[c] + eps)^(3/2)*sum(n, dY[n,c]*(X[n,c] - m[c]))
+        # Lemma: dv[c] = -(1/2)*g[c]/(v[c] + eps)^(3/2)*sum(n, dY[n,c]*(X[n,c] - m[c]))
         dv = -0.5 * g * dY_X_m / v_eps**1.5
-        # dm[c] = -(2*dv[c]/size(N)*sum(n, X[n,c] - m[c]) + g[c]/sqrt(v[c] + eps)*sum(n, dY[n,c]))
+        # Lemma: dm[c] = -(2*dv[c]/size(N)*sum(n, X[n,c] - m[c]) + g[c]/sqrt(v[c] + eps)*sum(n, dY[n,c]))
         dm = -(2 * dv * X_m.sum(dim=0) / N + g * rsqrt_v_eps * db)
-        # dX[n,c] = dm[c]/size(N) + 2*dv[c]*(X[n,c] - m[c])/size(N) + dY[n,c]*g[c]/sqrt(v[c] + eps)
+        # Lemma: dX[n,c] = dm[c]/size(N) + 2*dv[c]*(X[n,c] - m[c])/size(N) + dY[n,c]*g[c]/sqrt(v[c] + eps)
         dX = dm / N + 2 * dv * X_m / N + dY * g * rsqrt_v_eps
     return dX, dg, db
 
@@ -188,13 +188,13 @@ class _DualForward(_Forward):
         # v[c] = sum(n, (X[n,c] - m[c])^2)/size(N)
         X_m = X - m
         v = (X_m * X_m).sum(dim=0) / N
-        # tm[c] = 1/size(N)*sum(n, tX[n,c])
+        # Tangent: tm[c] = 1/size(N)*sum(n, tX[n,c])
         v_eps = v + eps
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
         tm = tX.sum(dim=0) / N
-        # tv[c] = 2/size(N)*(sum(n, (X[n,c] - m[c])*tX[n,c]) - tm[c]*sum(n, X[n,c] - m[c]))
+        # Tangent: tv[c] = 2/size(N)*(sum(n, (X[n,c] - m[c])*tX[n,c]) - tm[c]*sum(n, X[n,c] - m[c]))
         tv = 2 * ((X_m * tX).sum(dim=0) - tm * X_m.sum(dim=0)) / N
-        # tY[n,c] = (X[n,c] - m[c])/sqrt(v[c] + eps)*tg[c] + g[c]/sqrt(v[c] + eps)*tX[n,c] -
+        # Tangent: tY[n,c] = (X[n,c] - m[c])/sqrt(v[c] + eps)*tg[c] + g[c]/sqrt(v[c] + eps)*tX[n,c] -
         #     tm[c]*g[c]/sqrt(v[c] + eps) - (1/2)*tv[c]*g[c]*(X[n,c] - m[c])/(v[c] + eps)^(3/2) + tb[c]
         tY = X_m * rsqrt_v_eps * tg + g * rsqrt_v_eps * tX - tm * g * rsqrt_v_eps - 0.5 * tv * g * X_m / v_eps**1.5 + tb
         return tY, None, None
@@ -265,38 +265,38 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor, g: Tensor, eps: Tensor, m: Tensor, v: Tensor, dY: Tensor, d2dX: Tensor, d2dg: Tensor, d2db: Tensor) -> Any:
         N = X.shape[0]
-        # dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
+        # Lemma: dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
         v_eps = v + eps
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
         X_m = X - m
         dY_X_m = (dY * X_m).sum(dim=0)
         dg = rsqrt_v_eps * dY_X_m
-        # db[c] = sum(n, dY[n,c])
+        # Lemma: db[c] = sum(n, dY[n,c])
         db = dY.sum(dim=0)
-        # dv[c] = -(1/2)*g[c]/(v[c] + eps)^(3/2)*sum(n, dY[n,c]*(X[n,c] - m[c]))
+        # Lemma: dv[c] = -(1/2)*g[c]/(v[c] + eps)^(3/2)*sum(n, dY[n,c]*(X[n,c] - m[c]))
         power_v_eps = 1 / v_eps**1.5
         dv = -0.5 * g * power_v_eps * dY_X_m
-        # d2dm[c] = 1/size(N)*sum(n, d2dX[n,c])
+        # Lemma: d2dm[c] = 1/size(N)*sum(n, d2dX[n,c])
         sum_d2dX = d2dX.sum(dim=0)
         d2dm = sum_d2dX / N
-        # d2dv[c] = 2/size(N)*(sum(n, d2dX[n,c]*(X[n,c] - m[c])) - d2dm[c]*sum(n, X[n,c] - m[c]))
+        # Lemma: d2dv[c] = 2/size(N)*(sum(n, d2dX[n,c]*(X[n,c] - m[c])) - d2dm[c]*sum(n, X[n,c] - m[c]))
         sum_X_m = X_m.sum(dim=0)
         d2dv = 2 * ((d2dX * X_m).sum(dim=0) - d2dm * sum_X_m) / N
-        # d2dY[n,c] = d2dg[c]/sqrt(v[c] + eps)*(X[n,c] - m[c]) + d2db[c] - (1/2)*d2dv[c]*g[c]/(v[c] +
+        # Lemma: d2dY[n,c] = d2dg[c]/sqrt(v[c] + eps)*(X[n,c] - m[c]) + d2db[c] - (1/2)*d2dv[c]*g[c]/(v[c] +
         #     eps)^(3/2)*(X[n,c] - m[c]) - d2dm[c]*g[c]/sqrt(v[c] + eps) + d2dX[n,c]*g[c]/sqrt(v[c] + eps)
         d2dY = d2dg * rsqrt_v_eps * X_m + d2db - 0.5 * d2dv * g * power_v_eps * X_m - d2dm * g * rsqrt_v_eps + d2dX * g * rsqrt_v_eps
-        # d2g[c] = 1/sqrt(v[c] + eps)*(sum(n, d2dX[n,c]*dY[n,c]) - (1/2)*d2dv[c]*dg[c]/sqrt(v[c] + eps) -
-        #     d2dm[c]*db[c])
+        # Lemma: d2g[c] = 1/sqrt(v[c] + eps)*(sum(n, d2dX[n,c]*dY[n,c]) - (1/2)*d2dv[c]*dg[c]/sqrt(v[c] + eps)
+        #     - d2dm[c]*db[c])
         d2dX_dY = (d2dX * dY).sum(dim=0)
         d2g = rsqrt_v_eps * (d2dX_dY - 0.5 * d2dv * dg * rsqrt_v_eps - d2dm * db)
-        # d2v[c] = 1/(v[c] + eps)*(3/4*d2dv[c]*g[c]*dg[c]/(v[c] + eps) - (1/2)*d2dg[c]*dg[c] +
+        # Lemma: d2v[c] = 1/(v[c] + eps)*(3/4*d2dv[c]*g[c]*dg[c]/(v[c] + eps) - (1/2)*d2dg[c]*dg[c] +
         #     1/2*d2dm[c]*g[c]/sqrt(v[c] + eps)*db[c] - (1/2)*g[c]/sqrt(v[c] + eps)*sum(n, d2dX[n,c]*dY[n,c]))
         d2v = (0.75 * d2dv * g * dg / v_eps - 0.5 * d2dg * dg + 0.5 * d2dm * g * rsqrt_v_eps * db - 0.5 * g * rsqrt_v_eps * d2dX_dY) / v_eps
-        # d2m[c] = 1/2*d2dv[c]*g[c]/(v[c] + eps)^(3/2)*db[c] - 2*d2v[c]/size(N)*sum(n, X[n,c] - m[c]) -
+        # Lemma: d2m[c] = 1/2*d2dv[c]*g[c]/(v[c] + eps)^(3/2)*db[c] - 2*d2v[c]/size(N)*sum(n, X[n,c] - m[c]) -
         #     d2dg[c]/sqrt(v[c] + eps)*db[c] + 2*d2dm[c]*dv[c] - 2*dv[c]/size(N)*sum(n, d2dX[n,c])
         d2m = 0.5 * d2dv * g * power_v_eps * db - 2 * d2v * sum_X_m / N - d2dg * rsqrt_v_eps * db + 2 * d2dm * dv - 2 * dv * sum_d2dX / N
-        # d2X[n,c] = d2m[c]/size(N) + 2*d2v[c]*(X[n,c] - m[c])/size(N) + d2dg[c]/sqrt(v[c] + eps)*dY[n,c] -
-        #     (1/2)*d2dv[c]*g[c]/(v[c] + eps)^(3/2)*dY[n,c] - 2*d2dm[c]*dv[c]/size(N) +
+        # Lemma: d2X[n,c] = d2m[c]/size(N) + 2*d2v[c]*(X[n,c] - m[c])/size(N) + d2dg[c]/sqrt(v[c] +
+        #     eps)*dY[n,c] - (1/2)*d2dv[c]*g[c]/(v[c] + eps)^(3/2)*dY[n,c] - 2*d2dm[c]*dv[c]/size(N) +
         #     2*d2dX[n,c]*dv[c]/size(N)
         d2X = (
             d2m / N
@@ -325,31 +325,31 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor, g: Tensor, eps: Tensor, m: Tensor, v: Tensor, dY: Tensor, tX: Tensor, tg: Tensor, tdY: Tensor) -> Any:
         N = X.shape[0]
-        # dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
+        # Lemma: dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
         v_eps = v + eps
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
         X_m = X - m
         dY_X_m = (dY * X_m).sum(dim=0)
         dg = rsqrt_v_eps * dY_X_m
-        # db[c] = sum(n, dY[n,c])
+        # Lemma: db[c] = sum(n, dY[n,c])
         db = dY.sum(dim=0)
-        # dv[c] = -(1/2)*g[c]/(v[c] + eps)^(3/2)*sum(n, dY[n,c]*(X[n,c] - m[c]))
+        # Lemma: dv[c] = -(1/2)*g[c]/(v[c] + eps)^(3/2)*sum(n, dY[n,c]*(X[n,c] - m[c]))
         power_v_eps = 1 / v_eps**1.5
         dv = -0.5 * g * power_v_eps * dY_X_m
-        # tm[c] = 1/size(N)*sum(n, tX[n,c])
+        # Tangent: tm[c] = 1/size(N)*sum(n, tX[n,c])
         sum_tX = tX.sum(dim=0)
         tm = sum_tX / N
-        # tv[c] = 2/size(N)*(sum(n, (X[n,c] - m[c])*tX[n,c]) - tm[c]*sum(n, X[n,c] - m[c]))
+        # Tangent: tv[c] = 2/size(N)*(sum(n, (X[n,c] - m[c])*tX[n,c]) - tm[c]*sum(n, X[n,c] - m[c]))
         sum_X_m = X_m.sum(dim=0)
         tv = 2 * ((X_m * tX).sum(dim=0) - tm * sum_X_m) / N
-        # tdg[c] = 1/sqrt(v[c] + eps)*(sum(n, (X[n,c] - m[c])*tdY[n,c]) - (1/2)*tv[c]*dg[c]/sqrt(v[c] + eps) +
-        #     sum(n, dY[n,c]*tX[n,c]) - tm[c]*db[c])
+        # Tangent: tdg[c] = 1/sqrt(v[c] + eps)*(sum(n, (X[n,c] - m[c])*tdY[n,c]) - (1/2)*tv[c]*dg[c]/sqrt(v[c]
+        #     + eps) + sum(n, dY[n,c]*tX[n,c]) - tm[c]*db[c])
         X_m_tdY = (X_m * tdY).sum(dim=0)
         dY_tX = (dY * tX).sum(dim=0)
         tdg = rsqrt_v_eps * (X_m_tdY - 0.5 * tv * dg * rsqrt_v_eps + dY_tX - tm * db)
-        # tdb[c] = sum(n, tdY[n,c])
+        # Tangent: tdb[c] = sum(n, tdY[n,c])
         tdb = tdY.sum(dim=0)
-        # tdv[c] = 1/(v[c] + eps)*(3/4*tv[c]*g[c]*dg[c]/(v[c] + eps) - (1/2)*dg[c]*tg[c] -
+        # Tangent: tdv[c] = 1/(v[c] + eps)*(3/4*tv[c]*g[c]*dg[c]/(v[c] + eps) - (1/2)*dg[c]*tg[c] -
         #     (1/2)*g[c]/sqrt(v[c] + eps)*sum(n, (X[n,c] - m[c])*tdY[n,c]) - (1/2)*g[c]/sqrt(v[c] +
         #     eps)*sum(n, dY[n,c]*tX[n,c]) + 1/2*tm[c]*g[c]/sqrt(v[c] + eps)*db[c])
         tdv = (
@@ -359,9 +359,9 @@ class _SecondTangent(torch.autograd.Function):
             - 0.5 * g * rsqrt_v_eps * dY_tX
             + 0.5 * tm * g * rsqrt_v_eps * db
         ) / v_eps
-        # tdm[c] = 2*tm[c]*dv[c] - 2*tdv[c]/size(N)*sum(n, X[n,c] - m[c]) - 2*dv[c]/size(N)*sum(n, tX[n,c]) -
-        #     1/sqrt(v[c] + eps)*tg[c]*db[c] + 1/2*tv[c]*g[c]/(v[c] + eps)^(3/2)*db[c] - g[c]/sqrt(v[c] +
-        #     eps)*sum(n, tdY[n,c])
+        # Tangent: tdm[c] = 2*tm[c]*dv[c] - 2*tdv[c]/size(N)*sum(n, X[n,c] - m[c]) - 2*dv[c]/size(N)*sum(n,
+        #     tX[n,c]) - 1/sqrt(v[c] + eps)*tg[c]*db[c] + 1/2*tv[c]*g[c]/(v[c] + eps)^(3/2)*db[c] -
+        #     g[c]/sqrt(v[c] + eps)*sum(n, tdY[n,c])
         tdm = (
             2 * tm * dv
             - 2 * tdv * sum_X_m / N
@@ -370,7 +370,7 @@ class _SecondTangent(torch.autograd.Function):
             + 0.5 * tv * g * power_v_eps * db
             - g * rsqrt_v_eps * tdb
         )
-        # tdX[n,c] = tdm[c]/size(N) + 2*tdv[c]*(X[n,c] - m[c])/size(N) + 2*dv[c]/size(N)*tX[n,c] -
+        # Tangent: tdX[n,c] = tdm[c]/size(N) + 2*tdv[c]*(X[n,c] - m[c])/size(N) + 2*dv[c]/size(N)*tX[n,c] -
         #     2*tm[c]*dv[c]/size(N) + g[c]/sqrt(v[c] + eps)*tdY[n,c] + dY[n,c]/sqrt(v[c] + eps)*tg[c] -
         #     (1/2)*tv[c]*dY[n,c]*g[c]/(v[c] + eps)^(3/2)
         tdX = (

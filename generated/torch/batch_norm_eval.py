@@ -21,7 +21,7 @@ Saved for the backward pass:
     v: for dg and dX
     eps: for dg and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dg = (v + eps 1^T)^o(-1/2) o (1^T (dY o (X - 1 m)))
     dX = dY o (1 g) o (1 (v + eps 1^T)^o(-1/2))
@@ -128,6 +128,7 @@ def _forward_pass(X: Tensor, g: Tensor, b: Tensor, m: Tensor, v: Tensor, eps: Te
         # Y[n,c] = g[c]*(X[n,c] - m[c])/sqrt(v[c] + eps) + b[c]
         Y = g * (X - m) / torch.sqrt(v + eps) + b
     else:
+        # In parts of N: each stays in the cache.
         Y = _empty((N, C), X)
 
         def run(parts: Any) -> Any:
@@ -145,13 +146,13 @@ def _backward_pass(need_X: bool, need_g: bool, need_b: bool, X: Tensor, g: Tenso
     if need_X or need_g:
         rsqrt_v = 1 / torch.sqrt(v + eps)
     if need_g:
-        # dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
+        # Lemma: dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
         dg = rsqrt_v * (dY * (X - m)).sum(dim=0)
     if need_X:
-        # dX[n,c] = dY[n,c]*g[c]/sqrt(v[c] + eps)
+        # Lemma: dX[n,c] = dY[n,c]*g[c]/sqrt(v[c] + eps)
         dX = dY * g * rsqrt_v
     if need_b:
-        # db[c] = sum(n, dY[n,c])
+        # Lemma: db[c] = sum(n, dY[n,c])
         db = dY.sum(dim=0)
     return dX, dg, db
 
@@ -195,7 +196,7 @@ class _DualForward(_Forward):
         C = X.shape[-1]
         if tb is None:
             tb = X.new_zeros((C,))
-        # tY[n,c] = (X[n,c] - m[c])/sqrt(v[c] + eps)*tg[c] + g[c]/sqrt(v[c] + eps)*tX[n,c] + tb[c]
+        # Tangent: tY[n,c] = (X[n,c] - m[c])/sqrt(v[c] + eps)*tg[c] + g[c]/sqrt(v[c] + eps)*tX[n,c] + tb[c]
         rsqrt_v = 1 / torch.sqrt(v + eps)
         tY = (X - m) * rsqrt_v * tg + g * rsqrt_v * tX + tb
         return tY
@@ -265,12 +266,13 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, g: Tensor, m: Tensor, v: Tensor, eps: Tensor, dY: Tensor, d2dX: Tensor, d2dg: Tensor, d2db: Tensor) -> Any:
-        # d2dY[n,c] = d2dg[c]/sqrt(v[c] + eps)*(X[n,c] - m[c]) + d2dX[n,c]*g[c]/sqrt(v[c] + eps) + d2db[c]
+        # Lemma: d2dY[n,c] = d2dg[c]/sqrt(v[c] + eps)*(X[n,c] - m[c]) + d2dX[n,c]*g[c]/sqrt(v[c] + eps) +
+        #     d2db[c]
         rsqrt_v = 1 / torch.sqrt(v + eps)
         d2dY = d2dg * rsqrt_v * (X - m) + d2dX * g * rsqrt_v + d2db
-        # d2g[c] = 1/sqrt(v[c] + eps)*sum(n, d2dX[n,c]*dY[n,c])
+        # Lemma: d2g[c] = 1/sqrt(v[c] + eps)*sum(n, d2dX[n,c]*dY[n,c])
         d2g = rsqrt_v * (d2dX * dY).sum(dim=0)
-        # d2X[n,c] = d2dg[c]/sqrt(v[c] + eps)*dY[n,c]
+        # Lemma: d2X[n,c] = d2dg[c]/sqrt(v[c] + eps)*dY[n,c]
         d2X = d2dg * rsqrt_v * dY
         return (d2X, d2g, d2dY)
 
@@ -290,12 +292,12 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, g: Tensor, m: Tensor, v: Tensor, eps: Tensor, dY: Tensor, tX: Tensor, tg: Tensor, tdY: Tensor) -> Any:
-        # tdg[c] = 1/sqrt(v[c] + eps)*(sum(n, (X[n,c] - m[c])*tdY[n,c]) + sum(n, dY[n,c]*tX[n,c]))
+        # Tangent: tdg[c] = 1/sqrt(v[c] + eps)*(sum(n, (X[n,c] - m[c])*tdY[n,c]) + sum(n, dY[n,c]*tX[n,c]))
         rsqrt_v = 1 / torch.sqrt(v + eps)
         tdg = rsqrt_v * (((X - m) * tdY).sum(dim=0) + (dY * tX).sum(dim=0))
-        # tdX[n,c] = 1/sqrt(v[c] + eps)*(g[c]*tdY[n,c] + dY[n,c]*tg[c])
+        # Tangent: tdX[n,c] = 1/sqrt(v[c] + eps)*(g[c]*tdY[n,c] + dY[n,c]*tg[c])
         tdX = rsqrt_v * (g * tdY + dY * tg)
-        # tdb[c] = sum(n, tdY[n,c])
+        # Tangent: tdb[c] = sum(n, tdY[n,c])
         tdb = tdY.sum(dim=0)
         return (tdX, tdg, tdb)
 

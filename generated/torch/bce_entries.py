@@ -17,7 +17,7 @@ Saved for the backward pass:
     t: for dx
     tiny: for dt and dx
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dt = dL o ([tiny < 1 - x[i]] o log(1 - x) - 100 [1 - x[i] <= tiny] - ([tiny < x[i]] o log(x) -
         100 [x[i] <= tiny]))
@@ -101,12 +101,12 @@ def _backward_pass(need_x: bool, need_t: bool, x: Tensor, t: Tensor, tiny: Tenso
     dx = dt = None
     x_shifted = 1 - x
     if need_t:
-        # dt[i] = dL[i]*(where(tiny < 1 - x[i], 1, 0)*log(1 - x[i]) - 100*where(1 - x[i] <= tiny, 1, 0) -
-        #     (where(tiny < x[i], 1, 0)*log(x[i]) - 100*where(x[i] <= tiny, 1, 0)))
+        # Lemma: dt[i] = dL[i]*(where(tiny < 1 - x[i], 1, 0)*log(1 - x[i]) - 100*where(1 - x[i] <= tiny, 1, 0)
+        #     - (where(tiny < x[i], 1, 0)*log(x[i]) - 100*where(x[i] <= tiny, 1, 0)))
         dt = dL * (torch.where(x_shifted <= tiny, -100, torch.log(x_shifted)) - torch.where(x <= tiny, -100, torch.log(x)))
     if need_x:
-        # dx[i] = dL[i]*((1 - t[i])*where(tiny < 1 - x[i], 1, 0)/(1 - x[i]) - t[i]*where(tiny < x[i], 1,
-        #     0)/x[i])
+        # Lemma: dx[i] = dL[i]*((1 - t[i])*where(tiny < 1 - x[i], 1, 0)/(1 - x[i]) - t[i]*where(tiny < x[i],
+        #     1, 0)/x[i])
         dx = dL * (torch.where(tiny < x_shifted, (1 - t) / x_shifted, 0) - torch.where(tiny < x, t / x, 0))
     return dx, dt
 
@@ -145,8 +145,8 @@ class _DualForward(_Forward):
         x, t, tiny = ctx.saved_tensors
         tx = _zero(tx, x)
         tt = _zero(tt, t)
-        # tL[i] = (where(tiny < 1 - x[i], 1, 0)*log(1 - x[i]) - 100*where(1 - x[i] <= tiny, 1, 0))*tt[i] -
-        #     (where(tiny < x[i], 1, 0)*log(x[i]) - 100*where(x[i] <= tiny, 1, 0))*tt[i] + (1 -
+        # Tangent: tL[i] = (where(tiny < 1 - x[i], 1, 0)*log(1 - x[i]) - 100*where(1 - x[i] <= tiny, 1,
+        #     0))*tt[i] - (where(tiny < x[i], 1, 0)*log(x[i]) - 100*where(x[i] <= tiny, 1, 0))*tt[i] + (1 -
         #     t[i])*where(tiny < 1 - x[i], 1, 0)/(1 - x[i])*tx[i] - t[i]*where(tiny < x[i], 1, 0)/x[i]*tx[i]
         x_shifted = 1 - x
         tL = (
@@ -219,8 +219,8 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, t: Tensor, tiny: Tensor, dL: Tensor, d2dx: Tensor, d2dt: Tensor) -> Any:
-        # d2dL[i] = d2dt[i]*(where(tiny < 1 - x[i], 1, 0)*log(1 - x[i]) - 100*where(1 - x[i] <= tiny, 1, 0) -
-        #     (where(tiny < x[i], 1, 0)*log(x[i]) - 100*where(x[i] <= tiny, 1, 0))) + d2dx[i]*((1 -
+        # Lemma: d2dL[i] = d2dt[i]*(where(tiny < 1 - x[i], 1, 0)*log(1 - x[i]) - 100*where(1 - x[i] <= tiny,
+        #     1, 0) - (where(tiny < x[i], 1, 0)*log(x[i]) - 100*where(x[i] <= tiny, 1, 0))) + d2dx[i]*((1 -
         #     t[i])*where(tiny < 1 - x[i], 1, 0)/(1 - x[i]) - t[i]*where(tiny < x[i], 1, 0)/x[i])
         x_shifted = 1 - x
         less_tiny = tiny < x_shifted
@@ -229,11 +229,12 @@ class _Second(torch.autograd.Function):
         d2dL = d2dt * (torch.where(x_shifted <= tiny, -100, torch.log(x_shifted)) - torch.where(x <= tiny, -100, torch.log(x))) + d2dx * (
             torch.where(less_tiny, t_shifted / x_shifted, 0) - torch.where(less_tiny_2, t / x, 0)
         )
-        # d2t[i] = -d2dx[i]*dL[i]*(where(tiny < 1 - x[i], 1, 0)/(1 - x[i]) + where(tiny < x[i], 1, 0)/x[i])
+        # Lemma: d2t[i] = -d2dx[i]*dL[i]*(where(tiny < 1 - x[i], 1, 0)/(1 - x[i]) + where(tiny < x[i], 1,
+        #     0)/x[i])
         d2t = -d2dx * dL * (torch.where(less_tiny, 1 / x_shifted, 0) + torch.where(less_tiny_2, 1 / x, 0))
-        # d2x[i] = dL[i]*(d2dx[i]*(1 - t[i])*where(tiny < 1 - x[i], 1, 0)/(1 - x[i])^2 - d2dt[i]*where(tiny <
-        #     1 - x[i], 1, 0)/(1 - x[i]) - d2dt[i]*where(tiny < x[i], 1, 0)/x[i] + d2dx[i]*t[i]*where(tiny <
-        #     x[i], 1, 0)/x[i]^2)
+        # Lemma: d2x[i] = dL[i]*(d2dx[i]*(1 - t[i])*where(tiny < 1 - x[i], 1, 0)/(1 - x[i])^2 -
+        #     d2dt[i]*where(tiny < 1 - x[i], 1, 0)/(1 - x[i]) - d2dt[i]*where(tiny < x[i], 1, 0)/x[i] +
+        #     d2dx[i]*t[i]*where(tiny < x[i], 1, 0)/x[i]^2)
         d2x = dL * (
             torch.where(less_tiny, d2dx * t_shifted / x_shifted**2, 0)
             - torch.where(less_tiny, d2dt / x_shifted, 0)
@@ -258,7 +259,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, t: Tensor, tiny: Tensor, dL: Tensor, tx: Tensor, tt: Tensor, tdL: Tensor) -> Any:
-        # tdt[i] = (where(tiny < 1 - x[i], 1, 0)*log(1 - x[i]) - 100*where(1 - x[i] <= tiny, 1, 0) -
+        # Tangent: tdt[i] = (where(tiny < 1 - x[i], 1, 0)*log(1 - x[i]) - 100*where(1 - x[i] <= tiny, 1, 0) -
         #     (where(tiny < x[i], 1, 0)*log(x[i]) - 100*where(x[i] <= tiny, 1, 0)))*tdL[i] - dL[i]*where(tiny
         #     < 1 - x[i], 1, 0)/(1 - x[i])*tx[i] - dL[i]*where(tiny < x[i], 1, 0)/x[i]*tx[i]
         x_shifted = 1 - x
@@ -269,7 +270,7 @@ class _SecondTangent(torch.autograd.Function):
             - torch.where(less_tiny, dL * tx / x_shifted, 0)
             - torch.where(less_tiny_2, dL * tx / x, 0)
         )
-        # tdx[i] = ((1 - t[i])*where(tiny < 1 - x[i], 1, 0)/(1 - x[i]) - t[i]*where(tiny < x[i], 1,
+        # Tangent: tdx[i] = ((1 - t[i])*where(tiny < 1 - x[i], 1, 0)/(1 - x[i]) - t[i]*where(tiny < x[i], 1,
         #     0)/x[i])*tdL[i] - dL[i]*where(tiny < 1 - x[i], 1, 0)/(1 - x[i])*tt[i] - dL[i]*where(tiny < x[i],
         #     1, 0)/x[i]*tt[i] + dL[i]*(1 - t[i])*where(tiny < 1 - x[i], 1, 0)/(1 - x[i])^2*tx[i] +
         #     dL[i]*t[i]*where(tiny < x[i], 1, 0)/x[i]^2*tx[i]

@@ -14,7 +14,7 @@ Saved for the backward pass:
     Z: for dZ
     T: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = dL (sigmoid(Z) - T) / (B N)
 
@@ -90,6 +90,7 @@ def _forward_pass(Z: Tensor, T: Tensor) -> Any:
         # L = sum(i,j, -Z[i,j]*T[i,j] + softplus(Z[i,j]))/(size(B)*size(N))
         L = (torch.nn.functional.softplus(Z, threshold=40) - Z * T).sum() / (B * N)
     else:
+        # In parts of B: each stays in the cache.
 
         def run(parts: Any) -> Any:
             L_sum = _zeros((), Z)
@@ -109,6 +110,7 @@ def _backward_pass(Z: Tensor, T: Tensor, dL: Tensor) -> Any:
     B = Z.shape[0]
     N = Z.shape[-1]
     if not _whole(B * N, dL):
+        # In parts of B: each stays in the cache.
         dZ = _empty((B, N), Z)
 
         def run(parts: Any) -> Any:
@@ -118,7 +120,7 @@ def _backward_pass(Z: Tensor, T: Tensor, dL: Tensor) -> Any:
 
         _together(run, _parts((B,), N, Z, 1), 1, Z)
         return dZ
-    # dZ[i,j] = dL/(size(B)*size(N))*(sigmoid(Z[i,j]) - T[i,j])
+    # Lemma: dZ[i,j] = dL/(size(B)*size(N))*(sigmoid(Z[i,j]) - T[i,j])
     dZ = dL / (B * N) * (torch.sigmoid(Z) - T)
     return dZ
 
@@ -127,6 +129,7 @@ def _early_pass(Z: Tensor, T: Tensor) -> Any:
     """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
     B = Z.shape[0]
     N = Z.shape[-1]
+    # In parts of B: each stays in the cache.
     dZ = _empty((B, N), Z)
 
     def run(parts: Any) -> Any:
@@ -176,7 +179,7 @@ class _DualForward(_Forward):
         Z, T = ctx.saved_tensors
         B = Z.shape[0]
         N = Z.shape[-1]
-        # tL = 1/(size(B)*size(N))*(sum(i,j, sigmoid(Z[i,j])*tZ[i,j]) - sum(i,j, T[i,j]*tZ[i,j]))
+        # Tangent: tL = 1/(size(B)*size(N))*(sum(i,j, sigmoid(Z[i,j])*tZ[i,j]) - sum(i,j, T[i,j]*tZ[i,j]))
         tL = (torch.linalg.vecdot(torch.sigmoid(Z), tZ).sum() - torch.linalg.vecdot(T, tZ).sum()) / (B * N)
         return tL
 
@@ -253,10 +256,10 @@ class _Second(torch.autograd.Function):
     def forward(Z: Tensor, T: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
         B = Z.shape[0]
         N = Z.shape[-1]
-        # d2dL = 1/(size(B)*size(N))*sum(i,j, d2dZ[i,j]*(sigmoid(Z[i,j]) - T[i,j]))
+        # Lemma: d2dL = 1/(size(B)*size(N))*sum(i,j, d2dZ[i,j]*(sigmoid(Z[i,j]) - T[i,j]))
         sigmoid_Z = torch.sigmoid(Z)
         d2dL = torch.linalg.vecdot(d2dZ, sigmoid_Z - T).sum() / (B * N)
-        # d2Z[i,j] = d2dZ[i,j]*dL/(size(B)*size(N))*sigmoid(Z[i,j])*(1 - sigmoid(Z[i,j]))
+        # Lemma: d2Z[i,j] = d2dZ[i,j]*dL/(size(B)*size(N))*sigmoid(Z[i,j])*(1 - sigmoid(Z[i,j]))
         d2Z = dL / (B * N) * d2dZ * sigmoid_Z * (1 - sigmoid_Z)
         return (d2Z, d2dL)
 
@@ -278,7 +281,7 @@ class _SecondTangent(torch.autograd.Function):
     def forward(Z: Tensor, T: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
         B = Z.shape[0]
         N = Z.shape[-1]
-        # tdZ[i,j] = 1/(size(B)*size(N))*((sigmoid(Z[i,j]) - T[i,j])*tdL + dL*sigmoid(Z[i,j])*(1 -
+        # Tangent: tdZ[i,j] = 1/(size(B)*size(N))*((sigmoid(Z[i,j]) - T[i,j])*tdL + dL*sigmoid(Z[i,j])*(1 -
         #     sigmoid(Z[i,j]))*tZ[i,j])
         sigmoid_Z = torch.sigmoid(Z)
         tdZ = (tdL * (sigmoid_Z - T) + dL * sigmoid_Z * (1 - sigmoid_Z) * tZ) / (B * N)
@@ -305,7 +308,7 @@ def _forward_part(Z: Tensor, T: Tensor) -> Any:
 def _backward_part(Z: Tensor, T: Tensor, dL: Tensor, B: int, dZ: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
     N = Z.shape[-1]
-    # dZ[i,j] = dL/(size(B)*size(N))*(sigmoid(Z[i,j]) - T[i,j])
+    # Lemma: dZ[i,j] = dL/(size(B)*size(N))*(sigmoid(Z[i,j]) - T[i,j])
     Z_T = torch.sigmoid(Z, out=dZ)
     Z_T -= T
     dZ = torch.multiply(Z_T, dL / (B * N), out=Z_T)
@@ -319,7 +322,7 @@ def _both_part(Z: Tensor, T: Tensor, B: int, dZ: Any = None) -> Any:
     Z_shifted = torch.nn.functional.softplus(Z, threshold=40)
     Z_shifted -= Z * T
     L_sum = Z_shifted.sum()
-    # dZ[i,j] = dL/(size(B)*size(N))*(sigmoid(Z[i,j]) - T[i,j])
+    # Lemma: dZ[i,j] = dL/(size(B)*size(N))*(sigmoid(Z[i,j]) - T[i,j])
     Z_T = torch.sigmoid(Z, out=dZ)
     Z_T -= T
     dZ = torch.divide(Z_T, B * N, out=Z_T)

@@ -16,7 +16,7 @@ Saved for the backward pass:
     t: for dx
     p: for dt and dx
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dt = dL o ((p - 1) o softplus(-x) - x)
     dx = dL o (1 - t - (t o (p - 1) + 1) o sigmoid(-x))
@@ -97,10 +97,10 @@ def _backward_pass(need_x: bool, need_t: bool, x: Tensor, t: Tensor, p: Tensor, 
     dx = dt = None
     p_shifted = p - 1
     if need_t:
-        # dt[i] = dL[i]*((p[i] - 1)*softplus(-x[i]) - x[i])
+        # Lemma: dt[i] = dL[i]*((p[i] - 1)*softplus(-x[i]) - x[i])
         dt = dL * (p_shifted * torch.nn.functional.softplus(-x, threshold=40) - x)
     if need_x:
-        # dx[i] = dL[i]*(1 - t[i] - (t[i]*(p[i] - 1) + 1)*sigmoid(-x[i]))
+        # Lemma: dx[i] = dL[i]*(1 - t[i] - (t[i]*(p[i] - 1) + 1)*sigmoid(-x[i]))
         dx = dL * (1 - t - (t * p_shifted + 1) * torch.sigmoid(-x))
     return dx, dt
 
@@ -139,8 +139,8 @@ class _DualForward(_Forward):
         x, t, p = ctx.saved_tensors
         tx = _zero(tx, x)
         tt = _zero(tt, t)
-        # tL[i] = (p[i] - 1)*softplus(-x[i])*tt[i] - x[i]*tt[i] + (1 - t[i])*tx[i] - (t[i]*(p[i] - 1) +
-        #     1)*sigmoid(-x[i])*tx[i]
+        # Tangent: tL[i] = (p[i] - 1)*softplus(-x[i])*tt[i] - x[i]*tt[i] + (1 - t[i])*tx[i] - (t[i]*(p[i] - 1)
+        #     + 1)*sigmoid(-x[i])*tx[i]
         p_shifted = p - 1
         tL = (
             p_shifted * torch.nn.functional.softplus(-x, threshold=40) * tt
@@ -212,16 +212,16 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, t: Tensor, p: Tensor, dL: Tensor, d2dx: Tensor, d2dt: Tensor) -> Any:
-        # d2dL[i] = d2dt[i]*((p[i] - 1)*softplus(-x[i]) - x[i]) + d2dx[i]*(1 - t[i] - (t[i]*(p[i] - 1) +
-        #     1)*sigmoid(-x[i]))
+        # Lemma: d2dL[i] = d2dt[i]*((p[i] - 1)*softplus(-x[i]) - x[i]) + d2dx[i]*(1 - t[i] - (t[i]*(p[i] - 1)
+        #     + 1)*sigmoid(-x[i]))
         p_shifted = p - 1
         t_shifted = t * p_shifted + 1
         sigmoid_x = torch.sigmoid(-x)
         d2dL = d2dt * (p_shifted * torch.nn.functional.softplus(-x, threshold=40) - x) + d2dx * (1 - t - t_shifted * sigmoid_x)
-        # d2t[i] = -d2dx[i]*dL[i]*(1 + (p[i] - 1)*sigmoid(-x[i]))
+        # Lemma: d2t[i] = -d2dx[i]*dL[i]*(1 + (p[i] - 1)*sigmoid(-x[i]))
         d2t = -d2dx * dL * (1 + p_shifted * sigmoid_x)
-        # d2x[i] = dL[i]*(d2dx[i]*(t[i]*(p[i] - 1) + 1)*sigmoid(-x[i])*(1 - sigmoid(-x[i])) - d2dt[i]*(p[i] -
-        #     1)*sigmoid(-x[i]) - d2dt[i])
+        # Lemma: d2x[i] = dL[i]*(d2dx[i]*(t[i]*(p[i] - 1) + 1)*sigmoid(-x[i])*(1 - sigmoid(-x[i])) -
+        #     d2dt[i]*(p[i] - 1)*sigmoid(-x[i]) - d2dt[i])
         d2x = dL * (d2dx * t_shifted * sigmoid_x * (1 - sigmoid_x) - d2dt * p_shifted * sigmoid_x - d2dt)
         return (d2x, d2t, d2dL)
 
@@ -241,13 +241,14 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, t: Tensor, p: Tensor, dL: Tensor, tx: Tensor, tt: Tensor, tdL: Tensor) -> Any:
-        # tdt[i] = ((p[i] - 1)*softplus(-x[i]) - x[i])*tdL[i] - dL[i]*(p[i] - 1)*sigmoid(-x[i])*tx[i] -
-        #     dL[i]*tx[i]
+        # Tangent: tdt[i] = ((p[i] - 1)*softplus(-x[i]) - x[i])*tdL[i] - dL[i]*(p[i] - 1)*sigmoid(-x[i])*tx[i]
+        #     - dL[i]*tx[i]
         p_shifted = p - 1
         sigmoid_x = torch.sigmoid(-x)
         tdt = (p_shifted * torch.nn.functional.softplus(-x, threshold=40) - x) * tdL - dL * p_shifted * sigmoid_x * tx - dL * tx
-        # tdx[i] = (1 - t[i] - (t[i]*(p[i] - 1) + 1)*sigmoid(-x[i]))*tdL[i] - dL[i]*tt[i] - dL[i]*(p[i] -
-        #     1)*sigmoid(-x[i])*tt[i] + dL[i]*(t[i]*(p[i] - 1) + 1)*sigmoid(-x[i])*(1 - sigmoid(-x[i]))*tx[i]
+        # Tangent: tdx[i] = (1 - t[i] - (t[i]*(p[i] - 1) + 1)*sigmoid(-x[i]))*tdL[i] - dL[i]*tt[i] -
+        #     dL[i]*(p[i] - 1)*sigmoid(-x[i])*tt[i] + dL[i]*(t[i]*(p[i] - 1) + 1)*sigmoid(-x[i])*(1 -
+        #     sigmoid(-x[i]))*tx[i]
         t_shifted = t * p_shifted + 1
         tdx = (
             (1 - t - t_shifted * sigmoid_x) * tdL

@@ -17,7 +17,7 @@ Saved for the backward pass:
     Z: for dX and dW
     W: for dX and dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[i,k] = sum(o,l, dY[i,o]*W[o,k,l]*Z[i,l])
     dW[o,k,l] = sum(i, dY[i,o]*X[i,k]*Z[i,l])
@@ -114,18 +114,18 @@ def _backward_pass(need_X: bool, need_Z: bool, need_W: bool, need_b: bool, X: Te
     B = X.shape[0]
     dX = dZ = dW = db = None
     if need_X:
-        # dX[i,k] = sum(o,l, dY[i,o]*W[o,k,l]*Z[i,l])
+        # Lemma: dX[i,k] = sum(o,l, dY[i,o]*W[o,k,l]*Z[i,l])
         dX = ((W.permute(1, 2, 0) @ dY.T).permute(2, 0, 1) @ Z[..., None])[..., 0].clone()
     if need_Z or need_W:
         dY_X = dY[..., None] * X[:, None, :]
     if need_W:
-        # dW[o,k,l] = sum(i, dY[i,o]*X[i,k]*Z[i,l])
+        # Lemma: dW[o,k,l] = sum(i, dY[i,o]*X[i,k]*Z[i,l])
         dW = dY_X.permute(1, 2, 0) @ Z
     if need_Z:
-        # dZ[i,l] = sum(o,k, dY[i,o]*X[i,k]*W[o,k,l])
+        # Lemma: dZ[i,l] = sum(o,k, dY[i,o]*X[i,k]*W[o,k,l])
         dZ = dY_X.reshape(B, O * N) @ W.reshape(O * N, M)
     if need_b:
-        # db[o] = sum(i, dY[i,o])
+        # Lemma: db[o] = sum(i, dY[i,o])
         db = dY.sum(dim=0)
     return dX, dZ, dW, db
 
@@ -175,7 +175,7 @@ class _DualForward(_Forward):
         N = X.shape[-1]
         M = Z.shape[-1]
         B = X.shape[0]
-        # tY[i,o] = sum(k,l, W[o,k,l]*Z[i,l]*tX[i,k]) + sum(k,l, X[i,k]*Z[i,l]*tW[o,k,l]) + sum(l,k,
+        # Tangent: tY[i,o] = sum(k,l, W[o,k,l]*Z[i,l]*tX[i,k]) + sum(k,l, X[i,k]*Z[i,l]*tW[o,k,l]) + sum(l,k,
         #     X[i,k]*W[o,k,l]*tZ[i,l]) + tb[o]
         tY = (
             ((W @ Z.T).permute(2, 0, 1) @ tX[..., None])[..., 0]
@@ -259,22 +259,22 @@ class _Second(torch.autograd.Function):
         N = X.shape[-1]
         M = Z.shape[-1]
         B = X.shape[0]
-        # d2dY[i,o] = sum(k,l, d2dX[i,k]*W[o,k,l]*Z[i,l]) + sum(k,l, d2dW[o,k,l]*X[i,k]*Z[i,l]) + sum(l,k,
-        #     d2dZ[i,l]*X[i,k]*W[o,k,l]) + d2db[o]
+        # Lemma: d2dY[i,o] = sum(k,l, d2dX[i,k]*W[o,k,l]*Z[i,l]) + sum(k,l, d2dW[o,k,l]*X[i,k]*Z[i,l]) +
+        #     sum(l,k, d2dZ[i,l]*X[i,k]*W[o,k,l]) + d2db[o]
         d2dY = (
             ((W.mT @ d2dX.T).permute(2, 0, 1) @ Z[..., None])[..., 0]
             + ((d2dW.mT @ X.T).permute(2, 0, 1) @ Z[..., None])[..., 0]
             + (d2dZ[..., None] * X[:, None, :]).mT.reshape(B, N * M) @ W.reshape(O, N * M).T
             + d2db
         )
-        # d2X[i,k] = sum(o,l, d2dW[o,k,l]*dY[i,o]*Z[i,l]) + sum(l,o, d2dZ[i,l]*dY[i,o]*W[o,k,l])
+        # Lemma: d2X[i,k] = sum(o,l, d2dW[o,k,l]*dY[i,o]*Z[i,l]) + sum(l,o, d2dZ[i,l]*dY[i,o]*W[o,k,l])
         d2dW_dY = d2dW.permute(1, 2, 0) @ dY.T
         d2dZ_dY = d2dZ[..., None] * dY[:, None, :]
         d2X = (d2dW_dY.permute(2, 0, 1) @ Z[..., None])[..., 0] + d2dZ_dY.mT.reshape(B, O * M) @ W.permute(1, 0, 2).reshape(N, O * M).T
-        # d2W[o,k,l] = sum(i, d2dX[i,k]*dY[i,o]*Z[i,l]) + sum(i, d2dZ[i,l]*dY[i,o]*X[i,k])
+        # Lemma: d2W[o,k,l] = sum(i, d2dX[i,k]*dY[i,o]*Z[i,l]) + sum(i, d2dZ[i,l]*dY[i,o]*X[i,k])
         d2dX_dY = d2dX[..., None] * dY[:, None, :]
         d2W = (d2dX_dY.permute(1, 2, 0) @ Z).permute(1, 0, 2) + (d2dZ_dY.permute(1, 2, 0) @ X).permute(1, 2, 0)
-        # d2Z[i,l] = sum(k,o, d2dX[i,k]*dY[i,o]*W[o,k,l]) + sum(o,k, d2dW[o,k,l]*dY[i,o]*X[i,k])
+        # Lemma: d2Z[i,l] = sum(k,o, d2dX[i,k]*dY[i,o]*W[o,k,l]) + sum(o,k, d2dW[o,k,l]*dY[i,o]*X[i,k])
         d2Z = d2dX_dY.mT.reshape(B, O * N) @ W.reshape(O * N, M) + (d2dW_dY.permute(2, 1, 0) @ X[..., None])[..., 0]
         return (d2X, d2Z, d2W, d2dY)
 
@@ -298,8 +298,8 @@ class _SecondTangent(torch.autograd.Function):
         N = X.shape[-1]
         M = Z.shape[-1]
         B = X.shape[0]
-        # tdX[i,k] = sum(o,l, W[o,k,l]*Z[i,l]*tdY[i,o]) + sum(o,l, dY[i,o]*Z[i,l]*tW[o,k,l]) + sum(l,o,
-        #     dY[i,o]*W[o,k,l]*tZ[i,l])
+        # Tangent: tdX[i,k] = sum(o,l, W[o,k,l]*Z[i,l]*tdY[i,o]) + sum(o,l, dY[i,o]*Z[i,l]*tW[o,k,l]) +
+        #     sum(l,o, dY[i,o]*W[o,k,l]*tZ[i,l])
         dY_Z = dY[..., None] * Z[:, None, :]
         dY_W = (W.permute(1, 2, 0) @ dY.T).permute(2, 0, 1)
         tdX = (
@@ -307,7 +307,7 @@ class _SecondTangent(torch.autograd.Function):
             + dY_Z.reshape(B, O * M) @ tW.permute(1, 0, 2).reshape(N, O * M).T
             + (dY_W @ tZ[..., None])[..., 0]
         )
-        # tdW[o,k,l] = sum(i, X[i,k]*Z[i,l]*tdY[i,o]) + sum(i, dY[i,o]*Z[i,l]*tX[i,k]) + sum(i,
+        # Tangent: tdW[o,k,l] = sum(i, X[i,k]*Z[i,l]*tdY[i,o]) + sum(i, dY[i,o]*Z[i,l]*tX[i,k]) + sum(i,
         #     dY[i,o]*X[i,k]*tZ[i,l])
         dY_X = dY[..., None] * X[:, None, :]
         tdW = (
@@ -315,14 +315,14 @@ class _SecondTangent(torch.autograd.Function):
             + (dY_Z.permute(1, 2, 0) @ tX).mT
             + dY_X.permute(1, 2, 0) @ tZ
         )
-        # tdZ[i,l] = sum(o,k, X[i,k]*W[o,k,l]*tdY[i,o]) + sum(k,o, dY[i,o]*W[o,k,l]*tX[i,k]) + sum(o,k,
-        #     dY[i,o]*X[i,k]*tW[o,k,l])
+        # Tangent: tdZ[i,l] = sum(o,k, X[i,k]*W[o,k,l]*tdY[i,o]) + sum(k,o, dY[i,o]*W[o,k,l]*tX[i,k]) +
+        #     sum(o,k, dY[i,o]*X[i,k]*tW[o,k,l])
         tdZ = (
             ((W.mT @ X.T).permute(2, 1, 0) @ tdY[..., None])[..., 0]
             + (dY_W.mT @ tX[..., None])[..., 0]
             + dY_X.reshape(B, O * N) @ tW.reshape(O * N, M)
         )
-        # tdb[o] = sum(i, tdY[i,o])
+        # Tangent: tdb[o] = sum(i, tdY[i,o])
         tdb = tdY.sum(dim=0)
         return (tdX, tdZ, tdW, tdb)
 

@@ -25,7 +25,7 @@ Saved for the backward pass:
     R: for dS
     C: for dS
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dS = dL (R / 2 - diag(1) + C / 2) / B
     dscale = sum(dS o (U V^T))
@@ -107,13 +107,13 @@ def _arguments(X: Any, Y: Any, scale: Any) -> Any:
 def _forward_pass(X: Tensor, Y: Tensor, scale: Tensor) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
     B = X.shape[0]
-    # Z[i] = sum(e, X[i,e]^2)
+    # Named sum: Z[i] = sum(e, X[i,e]^2)
     Z = torch.linalg.vecdot(X, X)
-    # U[i,d] = X[i,d]/sqrt(Z[i])
+    # Equation: U[i,d] = X[i,d]/sqrt(Z[i])
     U = X / torch.sqrt(Z)[:, None]
-    # E[i] = sum(e, Y[i,e]^2)
+    # Named sum: E[i] = sum(e, Y[i,e]^2)
     E = torch.linalg.vecdot(Y, Y)
-    # V[i,d] = Y[i,d]/sqrt(E[i])
+    # Equation: V[i,d] = Y[i,d]/sqrt(E[i])
     V = Y / torch.sqrt(E)[:, None]
     # S[i,j] = scale*sum(d, U[i,d]*V[j,d])
     S = scale * (U @ V.T)
@@ -122,16 +122,17 @@ def _forward_pass(X: Tensor, Y: Tensor, scale: Tensor) -> Any:
     # A_m[i] = sum(k, exp(S[i,k] - m[i]))
     exp_S = torch.exp(S - m[:, None])
     A_m = exp_S.sum(dim=-1)
-    # R[i,j] = exp(S[i,j] - m[i])/A_m[i]
+    # Finite form: R[i,j] = exp(S[i,j] - m[i])/A_m[i]
     R = exp_S / A_m[:, None]
     # c[j] = max(k, S[k,j])
     c = S.amax(dim=0)
     # G_m[j] = sum(k, exp(S[k,j] - c[j]))
     exp_S_2 = torch.exp(S - c)
     G_m = exp_S_2.sum(dim=0)
-    # C[i,j] = exp(S[i,j] - c[j])/G_m[j]
+    # Finite form: C[i,j] = exp(S[i,j] - c[j])/G_m[j]
     C = exp_S_2 / G_m
-    # L = 1/2*(-sum(i, S[i,i] - (m[i] + log(A_m[i]))) - sum(i, S[i,i] - (c[i] + log(G_m[i]))))/size(B)
+    # Finite form: L = 1/2*(-sum(i, S[i,i] - (m[i] + log(A_m[i]))) - sum(i, S[i,i] - (c[i] +
+    #     log(G_m[i]))))/size(B)
     S_scaled = torch.diagonal(S, dim1=0, dim2=1)
     L = 0.5 * (-(S_scaled - (m + torch.log(A_m))).sum() - (S_scaled - (c + torch.log(G_m))).sum()) / B
     return L, Z, U, E, V, R, C
@@ -153,25 +154,25 @@ def _backward_pass(
     """(dX, dY, dscale): None for those that are not needed."""
     B = Z.shape[0]
     dX = dY = dscale = None
-    # dS[i,j] = dL/size(B)*(1/2*R[i,j] - delta(i,j) + 1/2*C[i,j])
+    # Lemma: dS[i,j] = dL/size(B)*(1/2*R[i,j] - delta(i,j) + 1/2*C[i,j])
     dS = dL / B * (0.5 * R - torch.eye(B, dtype=Z.dtype, device=Z.device) + 0.5 * C)
     if need_scale:
-        # dscale = sum(i,j, dS[i,j]*sum(d, U[i,d]*V[j,d]))
+        # Lemma: dscale = sum(i,j, dS[i,j]*sum(d, U[i,d]*V[j,d]))
         dscale = torch.linalg.vecdot(dS, U @ V.T).sum()
     if need_X:
-        # dU[i,d] = scale*sum(j, dS[i,j]*V[j,d])
+        # Lemma: dU[i,d] = scale*sum(j, dS[i,j]*V[j,d])
         dU = scale * (dS @ V)
     if need_Y:
-        # dV[i,d] = scale*sum(i', dS[i',i]*U[i',d])
+        # Lemma: dV[i,d] = scale*sum(i', dS[i',i]*U[i',d])
         dV = scale * (dS.T @ U)
-        # D[i] = sum(d, dV[i,d]*V[i,d])
+        # Named sum: D[i] = sum(d, dV[i,d]*V[i,d])
         D = torch.linalg.vecdot(dV, V)
-        # dY[i,d] = 1/sqrt(E[i])*(dV[i,d] - V[i,d]*D[i])
+        # Lemma: dY[i,d] = 1/sqrt(E[i])*(dV[i,d] - V[i,d]*D[i])
         dY = (dV - V * D[:, None]) / torch.sqrt(E)[:, None]
     if need_X:
-        # F[i] = sum(d, dU[i,d]*U[i,d])
+        # Named sum: F[i] = sum(d, dU[i,d]*U[i,d])
         F = torch.linalg.vecdot(dU, U)
-        # dX[i,d] = 1/sqrt(Z[i])*(dU[i,d] - U[i,d]*F[i])
+        # Lemma: dX[i,d] = 1/sqrt(Z[i])*(dU[i,d] - U[i,d]*F[i])
         dX = (dU - U * F[:, None]) / torch.sqrt(Z)[:, None]
     return dX, dY, dscale
 
@@ -220,14 +221,14 @@ class _DualForward(_Forward):
         tY = _zero(tY, Y)
         tscale = _zero(tscale, scale)
         B = X.shape[0]
-        # Z[i] = sum(e, X[i,e]^2)
+        # Named sum: Z[i] = sum(e, X[i,e]^2)
         Z = torch.linalg.vecdot(X, X)
-        # U[i,d] = X[i,d]/sqrt(Z[i])
+        # Equation: U[i,d] = X[i,d]/sqrt(Z[i])
         rsqrt_Z = 1 / torch.sqrt(Z)
         U = X * rsqrt_Z[:, None]
-        # E[i] = sum(e, Y[i,e]^2)
+        # Named sum: E[i] = sum(e, Y[i,e]^2)
         E = torch.linalg.vecdot(Y, Y)
-        # V[i,d] = Y[i,d]/sqrt(E[i])
+        # Equation: V[i,d] = Y[i,d]/sqrt(E[i])
         rsqrt_E = 1 / torch.sqrt(E)
         V = Y * rsqrt_E[:, None]
         # S[i,j] = scale*sum(d, U[i,d]*V[j,d])
@@ -238,26 +239,28 @@ class _DualForward(_Forward):
         # A_m[i] = sum(k, exp(S[i,k] - m[i]))
         exp_S = torch.exp(S - m[:, None])
         A_m = exp_S.sum(dim=-1)
-        # R[i,j] = exp(S[i,j] - m[i])/A_m[i]
+        # Finite form: R[i,j] = exp(S[i,j] - m[i])/A_m[i]
         R = exp_S / A_m[:, None]
         # c[j] = max(k, S[k,j])
         c = S.amax(dim=0)
         # G_m[j] = sum(k, exp(S[k,j] - c[j]))
         exp_S_2 = torch.exp(S - c)
         G_m = exp_S_2.sum(dim=0)
-        # C[i,j] = exp(S[i,j] - c[j])/G_m[j]
+        # Finite form: C[i,j] = exp(S[i,j] - c[j])/G_m[j]
         C = exp_S_2 / G_m
-        # tD[i] = sum(d, X[i,d]*tX[i,d])
+        # Named sum: tD[i] = sum(d, X[i,d]*tX[i,d])
         tD = torch.linalg.vecdot(X, tX)
-        # tU[i,d] = 1/sqrt(Z[i])*(tX[i,d] - U[i,d]/sqrt(Z[i])*tD[i])
+        # Tangent: tU[i,d] = 1/sqrt(Z[i])*(tX[i,d] - U[i,d]/sqrt(Z[i])*tD[i])
         tU = rsqrt_Z[:, None] * (tX - U * rsqrt_Z[:, None] * tD[:, None])
-        # tF[i] = sum(d, Y[i,d]*tY[i,d])
+        # Named sum: tF[i] = sum(d, Y[i,d]*tY[i,d])
         tF = torch.linalg.vecdot(Y, tY)
-        # tV[i,d] = 1/sqrt(E[i])*(tY[i,d] - V[i,d]/sqrt(E[i])*tF[i])
+        # Tangent: tV[i,d] = 1/sqrt(E[i])*(tY[i,d] - V[i,d]/sqrt(E[i])*tF[i])
         tV = rsqrt_E[:, None] * (tY - V * rsqrt_E[:, None] * tF[:, None])
-        # tS[i,j] = sum(d, U[i,d]*V[j,d])*tscale + scale*sum(d, tU[i,d]*V[j,d]) + scale*sum(d, tV[j,d]*U[i,d])
+        # Tangent: tS[i,j] = sum(d, U[i,d]*V[j,d])*tscale + scale*sum(d, tU[i,d]*V[j,d]) + scale*sum(d,
+        #     tV[j,d]*U[i,d])
         tS = tscale * U_V + scale * (tU @ V.T) + scale * (U @ tV.T)
-        # tL = 1/size(B)*(1/2*sum(i,j, tS[i,j]*R[i,j]) - sum(i, tS[i,i]) + 1/2*sum(i,j, tS[i,j]*C[i,j]))
+        # Tangent: tL = 1/size(B)*(1/2*sum(i,j, tS[i,j]*R[i,j]) - sum(i, tS[i,i]) + 1/2*sum(i,j,
+        #     tS[i,j]*C[i,j]))
         tL = (
             0.5 * torch.linalg.vecdot(tS, R).sum() - torch.diagonal(tS, dim1=0, dim2=1).sum() + 0.5 * torch.linalg.vecdot(tS, C).sum()
         ) / B
@@ -356,67 +359,67 @@ class _Second(torch.autograd.Function):
         d2dscale: Tensor,
     ) -> Any:
         B = Z.shape[0]
-        # dS[i,j] = dL/size(B)*(1/2*R[i,j] - delta(i,j) + 1/2*C[i,j])
+        # Lemma: dS[i,j] = dL/size(B)*(1/2*R[i,j] - delta(i,j) + 1/2*C[i,j])
         dS = dL / B * (0.5 * R - torch.eye(B, dtype=Z.dtype, device=Z.device) + 0.5 * C)
-        # dU[i,d] = scale*sum(j, dS[i,j]*V[j,d])
+        # Lemma: dU[i,d] = scale*sum(j, dS[i,j]*V[j,d])
         dS_V = dS @ V
         dU = scale * dS_V
-        # dV[i,d] = scale*sum(i', dS[i',i]*U[i',d])
+        # Lemma: dV[i,d] = scale*sum(i', dS[i',i]*U[i',d])
         dS_U = dS.T @ U
         dV = scale * dS_U
-        # D[i] = sum(d, dV[i,d]*V[i,d])
+        # Named sum: D[i] = sum(d, dV[i,d]*V[i,d])
         D = torch.linalg.vecdot(dV, V)
-        # F[i] = sum(d, dU[i,d]*U[i,d])
+        # Named sum: F[i] = sum(d, dU[i,d]*U[i,d])
         F = torch.linalg.vecdot(dU, U)
-        # d2F[i] = -1/sqrt(Z[i])*sum(d, d2dX[i,d]*U[i,d])
+        # Lemma: d2F[i] = -1/sqrt(Z[i])*sum(d, d2dX[i,d]*U[i,d])
         rsqrt_Z = 1 / torch.sqrt(Z)
         d2F = -rsqrt_Z * torch.linalg.vecdot(d2dX, U)
-        # d2dU[i,d] = d2F[i]*U[i,d] + d2dX[i,d]/sqrt(Z[i])
+        # Lemma: d2dU[i,d] = d2F[i]*U[i,d] + d2dX[i,d]/sqrt(Z[i])
         d2dU = d2F[:, None] * U + d2dX * rsqrt_Z[:, None]
-        # d2D[i] = -1/sqrt(E[i])*sum(d, d2dY[i,d]*V[i,d])
+        # Lemma: d2D[i] = -1/sqrt(E[i])*sum(d, d2dY[i,d]*V[i,d])
         rsqrt_E = 1 / torch.sqrt(E)
         d2D = -rsqrt_E * torch.linalg.vecdot(d2dY, V)
-        # d2dV[i,d] = d2D[i]*V[i,d] + d2dY[i,d]/sqrt(E[i])
+        # Lemma: d2dV[i,d] = d2D[i]*V[i,d] + d2dY[i,d]/sqrt(E[i])
         d2dV = d2D[:, None] * V + d2dY * rsqrt_E[:, None]
-        # d2dS[i,j] = d2dscale*sum(d, U[i,d]*V[j,d]) + scale*sum(d, d2dU[i,d]*V[j,d]) + scale*sum(d,
+        # Lemma: d2dS[i,j] = d2dscale*sum(d, U[i,d]*V[j,d]) + scale*sum(d, d2dU[i,d]*V[j,d]) + scale*sum(d,
         #     d2dV[j,d]*U[i,d])
         U_V = U @ V.T
         d2dS = d2dscale * U_V + scale * (d2dU @ V.T) + scale * (U @ d2dV.T)
-        # d2dL = 1/size(B)*(1/2*sum(i,j, d2dS[i,j]*R[i,j]) - sum(i, d2dS[i,i]) + 1/2*sum(i,j,
+        # Lemma: d2dL = 1/size(B)*(1/2*sum(i,j, d2dS[i,j]*R[i,j]) - sum(i, d2dS[i,i]) + 1/2*sum(i,j,
         #     d2dS[i,j]*C[i,j]))
         d2dL = (
             0.5 * torch.linalg.vecdot(d2dS, R).sum() - torch.diagonal(d2dS, dim1=0, dim2=1).sum() + 0.5 * torch.linalg.vecdot(d2dS, C).sum()
         ) / B
-        # d2R[i,j] = 1/2*d2dS[i,j]*dL/size(B)
+        # Lemma: d2R[i,j] = 1/2*d2dS[i,j]*dL/size(B)
         d2R = 0.5 * dL / B * d2dS
-        # d2C[i,j] = 1/2*d2dS[i,j]*dL/size(B)
+        # Lemma: d2C[i,j] = 1/2*d2dS[i,j]*dL/size(B)
         d2C = 0.5 * dL / B * d2dS
-        # M[i] = sum(j, d2R[i,j]*R[i,j])
+        # Named sum: M[i] = sum(j, d2R[i,j]*R[i,j])
         M = torch.linalg.vecdot(d2R, R)
-        # J[j] = sum(i, d2C[i,j]*C[i,j])
+        # Named sum: J[j] = sum(i, d2C[i,j]*C[i,j])
         J = (d2C * C).sum(dim=0)
-        # d2S[i,j] = d2R[i,j]*R[i,j] - R[i,j]*M[i] + d2C[i,j]*C[i,j] - C[i,j]*J[j]
+        # Lemma: d2S[i,j] = d2R[i,j]*R[i,j] - R[i,j]*M[i] + d2C[i,j]*C[i,j] - C[i,j]*J[j]
         d2S = d2R * R - R * M[:, None] + d2C * C - C * J
-        # d2scale = sum(i,j, d2S[i,j]*sum(d, U[i,d]*V[j,d])) + sum(i,d, d2dU[i,d]*sum(j, dS[i,j]*V[j,d])) +
-        #     sum(i,d, d2dV[i,d]*sum(i', dS[i',i]*U[i',d]))
+        # Lemma: d2scale = sum(i,j, d2S[i,j]*sum(d, U[i,d]*V[j,d])) + sum(i,d, d2dU[i,d]*sum(j,
+        #     dS[i,j]*V[j,d])) + sum(i,d, d2dV[i,d]*sum(i', dS[i',i]*U[i',d]))
         d2scale = torch.linalg.vecdot(d2S, U_V).sum() + torch.linalg.vecdot(d2dU, dS_V).sum() + torch.linalg.vecdot(d2dV, dS_U).sum()
-        # d2U[i,d] = scale*sum(j, d2S[i,j]*V[j,d]) + d2dscale*sum(j, dS[i,j]*V[j,d]) + scale*sum(i',
+        # Lemma: d2U[i,d] = scale*sum(j, d2S[i,j]*V[j,d]) + d2dscale*sum(j, dS[i,j]*V[j,d]) + scale*sum(i',
         #     d2dV[i',d]*dS[i,i']) + d2F[i]*dU[i,d] - d2dX[i,d]/sqrt(Z[i])*F[i]
         d2U = scale * (d2S @ V) + d2dscale * dS_V + scale * (dS @ d2dV) + d2F[:, None] * dU - d2dX * rsqrt_Z[:, None] * F[:, None]
-        # d2V[i,d] = scale*sum(i', d2S[i',i]*U[i',d]) + d2dscale*sum(i', dS[i',i]*U[i',d]) + scale*sum(i',
-        #     d2dU[i',d]*dS[i',i]) + d2D[i]*dV[i,d] - d2dY[i,d]/sqrt(E[i])*D[i]
+        # Lemma: d2V[i,d] = scale*sum(i', d2S[i',i]*U[i',d]) + d2dscale*sum(i', dS[i',i]*U[i',d]) +
+        #     scale*sum(i', d2dU[i',d]*dS[i',i]) + d2D[i]*dV[i,d] - d2dY[i,d]/sqrt(E[i])*D[i]
         d2V = scale * (d2S.T @ U) + d2dscale * dS_U + scale * (dS.T @ d2dU) + d2D[:, None] * dV - d2dY * rsqrt_E[:, None] * D[:, None]
-        # D_1[i] = sum(d, d2V[i,d]*V[i,d])
+        # Named sum: D_1[i] = sum(d, d2V[i,d]*V[i,d])
         D_1 = torch.linalg.vecdot(d2V, V)
-        # D_2[i] = sum(d, d2dY[i,d]*(dV[i,d] - V[i,d]*D[i]))
+        # Named sum: D_2[i] = sum(d, d2dY[i,d]*(dV[i,d] - V[i,d]*D[i]))
         D_2 = torch.linalg.vecdot(d2dY, dV - V * D[:, None])
-        # d2Y[i,d] = 1/sqrt(E[i])*(d2V[i,d] - V[i,d]*D_1[i] - V[i,d]/sqrt(E[i])*D_2[i])
+        # Lemma: d2Y[i,d] = 1/sqrt(E[i])*(d2V[i,d] - V[i,d]*D_1[i] - V[i,d]/sqrt(E[i])*D_2[i])
         d2Y = rsqrt_E[:, None] * (d2V - V * D_1[:, None] - V * rsqrt_E[:, None] * D_2[:, None])
-        # D_3[i] = sum(d, d2U[i,d]*U[i,d])
+        # Named sum: D_3[i] = sum(d, d2U[i,d]*U[i,d])
         D_3 = torch.linalg.vecdot(d2U, U)
-        # D_4[i] = sum(d, d2dX[i,d]*(dU[i,d] - U[i,d]*F[i]))
+        # Named sum: D_4[i] = sum(d, d2dX[i,d]*(dU[i,d] - U[i,d]*F[i]))
         D_4 = torch.linalg.vecdot(d2dX, dU - U * F[:, None])
-        # d2X[i,d] = 1/sqrt(Z[i])*(d2U[i,d] - U[i,d]*D_3[i] - U[i,d]/sqrt(Z[i])*D_4[i])
+        # Lemma: d2X[i,d] = 1/sqrt(Z[i])*(d2U[i,d] - U[i,d]*D_3[i] - U[i,d]/sqrt(Z[i])*D_4[i])
         d2X = rsqrt_Z[:, None] * (d2U - U * D_3[:, None] - U * rsqrt_Z[:, None] * D_4[:, None])
         return (d2X, d2Y, d2scale, d2dL)
 
@@ -452,71 +455,72 @@ class _SecondTangent(torch.autograd.Function):
         tdL: Tensor,
     ) -> Any:
         B = X.shape[0]
-        # dS[i,j] = dL/size(B)*(1/2*R[i,j] - delta(i,j) + 1/2*C[i,j])
+        # Lemma: dS[i,j] = dL/size(B)*(1/2*R[i,j] - delta(i,j) + 1/2*C[i,j])
         onehot = torch.eye(B, dtype=X.dtype, device=X.device)
         dS = dL / B * (0.5 * R - onehot + 0.5 * C)
-        # dU[i,d] = scale*sum(j, dS[i,j]*V[j,d])
+        # Lemma: dU[i,d] = scale*sum(j, dS[i,j]*V[j,d])
         dS_V = dS @ V
         dU = scale * dS_V
-        # dV[i,d] = scale*sum(i', dS[i',i]*U[i',d])
+        # Lemma: dV[i,d] = scale*sum(i', dS[i',i]*U[i',d])
         dS_U = dS.T @ U
         dV = scale * dS_U
-        # D[i] = sum(d, dV[i,d]*V[i,d])
+        # Named sum: D[i] = sum(d, dV[i,d]*V[i,d])
         D = torch.linalg.vecdot(dV, V)
-        # dY[i,d] = 1/sqrt(E[i])*(dV[i,d] - V[i,d]*D[i])
+        # Lemma: dY[i,d] = 1/sqrt(E[i])*(dV[i,d] - V[i,d]*D[i])
         rsqrt_E = 1 / torch.sqrt(E)
         dY = rsqrt_E[:, None] * (dV - V * D[:, None])
-        # F[i] = sum(d, dU[i,d]*U[i,d])
+        # Named sum: F[i] = sum(d, dU[i,d]*U[i,d])
         F = torch.linalg.vecdot(dU, U)
-        # dX[i,d] = 1/sqrt(Z[i])*(dU[i,d] - U[i,d]*F[i])
+        # Lemma: dX[i,d] = 1/sqrt(Z[i])*(dU[i,d] - U[i,d]*F[i])
         rsqrt_Z = 1 / torch.sqrt(Z)
         dX = rsqrt_Z[:, None] * (dU - U * F[:, None])
-        # tD_1[i] = sum(d, X[i,d]*tX[i,d])
+        # Named sum: tD_1[i] = sum(d, X[i,d]*tX[i,d])
         tD_1 = torch.linalg.vecdot(X, tX)
-        # tU[i,d] = 1/sqrt(Z[i])*(tX[i,d] - U[i,d]/sqrt(Z[i])*tD_1[i])
+        # Tangent: tU[i,d] = 1/sqrt(Z[i])*(tX[i,d] - U[i,d]/sqrt(Z[i])*tD_1[i])
         tU = rsqrt_Z[:, None] * (tX - U * rsqrt_Z[:, None] * tD_1[:, None])
-        # tD_2[i] = sum(d, Y[i,d]*tY[i,d])
+        # Named sum: tD_2[i] = sum(d, Y[i,d]*tY[i,d])
         tD_2 = torch.linalg.vecdot(Y, tY)
-        # tV[i,d] = 1/sqrt(E[i])*(tY[i,d] - V[i,d]/sqrt(E[i])*tD_2[i])
+        # Tangent: tV[i,d] = 1/sqrt(E[i])*(tY[i,d] - V[i,d]/sqrt(E[i])*tD_2[i])
         tV = rsqrt_E[:, None] * (tY - V * rsqrt_E[:, None] * tD_2[:, None])
-        # tS[i,j] = sum(d, U[i,d]*V[j,d])*tscale + scale*sum(d, tU[i,d]*V[j,d]) + scale*sum(d, tV[j,d]*U[i,d])
+        # Tangent: tS[i,j] = sum(d, U[i,d]*V[j,d])*tscale + scale*sum(d, tU[i,d]*V[j,d]) + scale*sum(d,
+        #     tV[j,d]*U[i,d])
         U_V = U @ V.T
         tS = tscale * U_V + scale * (tU @ V.T) + scale * (U @ tV.T)
-        # tD_3[i] = sum(j, R[i,j]*tS[i,j])
+        # Named sum: tD_3[i] = sum(j, R[i,j]*tS[i,j])
         tD_3 = torch.linalg.vecdot(R, tS)
-        # tR[i,j] = R[i,j]*(tS[i,j] - tD_3[i])
+        # Tangent: tR[i,j] = R[i,j]*(tS[i,j] - tD_3[i])
         tR = R * (tS - tD_3[:, None])
-        # tD_4[j] = sum(i, C[i,j]*tS[i,j])
+        # Named sum: tD_4[j] = sum(i, C[i,j]*tS[i,j])
         tD_4 = (C * tS).sum(dim=0)
-        # tC[i,j] = C[i,j]*(tS[i,j] - tD_4[j])
+        # Tangent: tC[i,j] = C[i,j]*(tS[i,j] - tD_4[j])
         tC = C * (tS - tD_4)
-        # tdS[i,j] = 1/size(B)*(1/2*R[i,j]*tdL - delta(i,j)*tdL + 1/2*C[i,j]*tdL + 1/2*tR[i,j]*dL +
+        # Tangent: tdS[i,j] = 1/size(B)*(1/2*R[i,j]*tdL - delta(i,j)*tdL + 1/2*C[i,j]*tdL + 1/2*tR[i,j]*dL +
         #     1/2*tC[i,j]*dL)
         tdS = (0.5 * tdL * R - tdL * onehot + 0.5 * tdL * C + 0.5 * dL * tR + 0.5 * dL * tC) / B
-        # tdscale = sum(i,j, tdS[i,j]*sum(d, U[i,d]*V[j,d])) + sum(i,d,j, tU[i,d]*dS[i,j]*V[j,d]) +
+        # Tangent: tdscale = sum(i,j, tdS[i,j]*sum(d, U[i,d]*V[j,d])) + sum(i,d,j, tU[i,d]*dS[i,j]*V[j,d]) +
         #     sum(i,d,i', tV[i,d]*dS[i',i]*U[i',d])
         tdscale = (
             torch.linalg.vecdot(tdS, U_V).sum()
             + torch.linalg.vecdot(V, (tU.T @ dS).T).sum()
             + torch.linalg.vecdot(U, (tV.T @ dS.T).T).sum()
         )
-        # tdU[i,d] = sum(j, dS[i,j]*V[j,d])*tscale + scale*sum(j, tdS[i,j]*V[j,d]) + scale*sum(i',
+        # Tangent: tdU[i,d] = sum(j, dS[i,j]*V[j,d])*tscale + scale*sum(j, tdS[i,j]*V[j,d]) + scale*sum(i',
         #     tV[i',d]*dS[i,i'])
         tdU = tscale * dS_V + scale * (tdS @ V) + scale * (dS @ tV)
-        # tdV[i,d] = sum(i', dS[i',i]*U[i',d])*tscale + scale*sum(i', tdS[i',i]*U[i',d]) + scale*sum(i',
-        #     tU[i',d]*dS[i',i])
+        # Tangent: tdV[i,d] = sum(i', dS[i',i]*U[i',d])*tscale + scale*sum(i', tdS[i',i]*U[i',d]) +
+        #     scale*sum(i', tU[i',d]*dS[i',i])
         tdV = tscale * dS_U + scale * (tdS.T @ U) + scale * (dS.T @ tU)
-        # tD[i] = sum(d, tdV[i,d]*V[i,d]) + sum(d, tV[i,d]*dV[i,d])
+        # Tangent: tD[i] = sum(d, tdV[i,d]*V[i,d]) + sum(d, tV[i,d]*dV[i,d])
         tD = torch.linalg.vecdot(tdV, V) + torch.linalg.vecdot(tV, dV)
-        # tD_5[i] = sum(d, V[i,d]*tY[i,d])
+        # Named sum: tD_5[i] = sum(d, V[i,d]*tY[i,d])
         tD_5 = torch.linalg.vecdot(V, tY)
-        # tdY[i,d] = 1/sqrt(E[i])*(tdV[i,d] - dY[i,d]*tD_5[i] - tV[i,d]*D[i] - tD[i]*V[i,d])
+        # Tangent: tdY[i,d] = 1/sqrt(E[i])*(tdV[i,d] - dY[i,d]*tD_5[i] - tV[i,d]*D[i] - tD[i]*V[i,d])
         tdY = rsqrt_E[:, None] * (tdV - dY * tD_5[:, None] - tV * D[:, None] - tD[:, None] * V)
-        # tF[i] = sum(d, tdU[i,d]*U[i,d]) + sum(d, tU[i,d]*dU[i,d])
+        # Tangent: tF[i] = sum(d, tdU[i,d]*U[i,d]) + sum(d, tU[i,d]*dU[i,d])
         tF = torch.linalg.vecdot(tdU, U) + torch.linalg.vecdot(tU, dU)
-        # tD_6[i] = sum(d, U[i,d]*tX[i,d])
+        # Named sum: tD_6[i] = sum(d, U[i,d]*tX[i,d])
         tD_6 = torch.linalg.vecdot(U, tX)
-        # tdX[i,d] = 1/sqrt(Z[i])*(tdU[i,d] - dX[i,d]*tD_6[i] - tU[i,d]*F[i] - tF[i]*U[i,d])
+        # Tangent: tdX[i,d] = 1/sqrt(Z[i])*(tdU[i,d] - dX[i,d]*tD_6[i] - tU[i,d]*F[i] - tF[i]*U[i,d])
         tdX = rsqrt_Z[:, None] * (tdU - dX * tD_6[:, None] - tU * F[:, None] - tF[:, None] * U)
         return (tdX, tdY, tdscale)
 

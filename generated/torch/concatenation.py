@@ -12,7 +12,7 @@ Shapes:
 
 Nothing is saved for the backward pass.
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,n] = dY[b,position(n)]
     dZ[b,m] = dY[b,m + size(N)]
@@ -91,10 +91,10 @@ def _backward_pass(need_X: bool, need_Z: bool, N: int, M: int, dY: Tensor) -> An
     """(dX, dZ): None for those that are not needed."""
     dX = dZ = None
     if need_X:
-        # dX[b,n] = dY[b,position(n)]
+        # Lemma: dX[b,n] = dY[b,position(n)]
         dX = _read(dY, {1: (0, (1, N))}).clone()
     if need_Z:
-        # dZ[b,m] = dY[b,m + size(N)]
+        # Lemma: dZ[b,m] = dY[b,m + size(N)]
         dZ = _read(dY, {1: (N, (1, M))}).clone()
     return dX, dZ
 
@@ -141,7 +141,7 @@ class _DualForward(_Forward):
             tX = like.new_zeros((B, N))
         if tZ is None:
             tZ = like.new_zeros((B, M))
-        # tY[b,f] = tX[b,position(f)] + tZ[b,f - size(N)]
+        # Tangent: tY[b,f] = tX[b,position(f)] + tZ[b,f - size(N)]
         tY = _read(tX, {1: (0, (1, F))}) + _read(tZ, {1: (-N, (1, F))})
         return tY
 
@@ -212,7 +212,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(N: int, M: int, F: int, B: int, d2dX: Tensor, d2dZ: Tensor) -> Any:
-        # d2dY[b,f] = d2dX[b,position(f)] + d2dZ[b,f - size(N)]
+        # Lemma: d2dY[b,f] = d2dX[b,position(f)] + d2dZ[b,f - size(N)]
         d2dY = _read(d2dX, {1: (0, (1, F))}) + _read(d2dZ, {1: (-N, (1, F))})
         return (d2dY,)
 
@@ -232,9 +232,9 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(N: int, M: int, F: int, B: int, tdY: Tensor) -> Any:
-        # tdX[b,n] = tdY[b,position(n)]
+        # Tangent: tdX[b,n] = tdY[b,position(n)]
         tdX = _read(tdY, {1: (0, (1, N))}).clone()
-        # tdZ[b,m] = tdY[b,m + size(N)]
+        # Tangent: tdZ[b,m] = tdY[b,m + size(N)]
         tdZ = _read(tdY, {1: (N, (1, M))}).clone()
         return (tdX, tdZ)
 

@@ -18,7 +18,7 @@ Saved for the backward pass:
     X: for dW
     W: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,c,l] = sum(o,i,k, dY[b,o,i]*delta(stride*i + k - pad,l)*W[o,c,k])
     dW[o,c,k] = sum(b,i, dY[b,o,i]*X[b,c,stride*i + k - pad])
@@ -120,17 +120,17 @@ def _backward_pass(need_X: bool, need_W: bool, need_h: bool, stride: int, pad: i
     C = X.shape[1]
     dX = dW = dh = None
     if need_X:
-        # dX[b,c,l] = sum(o,i,k, dY[b,o,i]*delta(stride*i + k - pad,l)*W[o,c,k])
+        # Lemma: dX[b,c,l] = sum(o,i,k, dY[b,o,i]*delta(stride*i + k - pad,l)*W[o,c,k])
         dX = _place(dY.mT[:, None, :, :] @ W.permute(1, 0, 2)[None, :, :, :], 2, L, -pad, stride, 1)
     if need_W:
-        # dW[o,c,k] = sum(b,i, dY[b,o,i]*X[b,c,stride*i + k - pad])
+        # Lemma: dW[o,c,k] = sum(b,i, dY[b,o,i]*X[b,c,stride*i + k - pad])
         dW = (
             (_read(X, {2: (-pad, (stride, I), (1, K))}).permute(1, 3, 0, 2).reshape(C, K, B * I) @ dY.permute(1, 0, 2).reshape(O, B * I).T)
             .permute(2, 0, 1)
             .clone()
         )
     if need_h:
-        # dh[o] = sum(b,i, dY[b,o,i])
+        # Lemma: dh[o] = sum(b,i, dY[b,o,i])
         dh = dY.sum(dim=(0, 2))
     return dX, dW, dh
 
@@ -184,7 +184,7 @@ class _DualForward(_Forward):
         O = W.shape[0]
         C = X.shape[1]
         B = X.shape[0]
-        # tY[b,o,i] = sum(c,k, W[o,c,k]*tX[b,c,stride*i + k - pad]) + sum(c,k, X[b,c,stride*i + k -
+        # Tangent: tY[b,o,i] = sum(c,k, W[o,c,k]*tX[b,c,stride*i + k - pad]) + sum(c,k, X[b,c,stride*i + k -
         #     pad]*tW[o,c,k]) + th[o]
         tY = (
             (_read(tX, {2: (-pad, (stride, I), (1, K))}).permute(0, 2, 1, 3).reshape(B, I, C * K) @ W.reshape(O, C * K).T).mT
@@ -273,17 +273,17 @@ class _Second(torch.autograd.Function):
         C = X.shape[1]
         O = W.shape[0]
         L = X.shape[-1]
-        # d2dY[b,o,i] = sum(c,k, d2dX[b,c,stride*i + k - pad]*W[o,c,k]) + sum(c,k, d2dW[o,c,k]*X[b,c,stride*i
-        #     + k - pad]) + d2dh[o]
+        # Lemma: d2dY[b,o,i] = sum(c,k, d2dX[b,c,stride*i + k - pad]*W[o,c,k]) + sum(c,k,
+        #     d2dW[o,c,k]*X[b,c,stride*i + k - pad]) + d2dh[o]
         windows_d2dX = _read(d2dX, {2: (-pad, (stride, I), (1, K))})
         d2dY = (
             (windows_d2dX.permute(0, 2, 1, 3).reshape(B, I, C * K) @ W.reshape(O, C * K).T).mT
             + (_read(X, {2: (-pad, (stride, I), (1, K))}).permute(0, 2, 1, 3).reshape(B, I, C * K) @ d2dW.reshape(O, C * K).T).mT
             + d2dh[:, None]
         )
-        # d2X[b,c,l] = sum(o,k,i, d2dW[o,c,k]*dY[b,o,i]*delta(stride*i + k - pad,l))
+        # Lemma: d2X[b,c,l] = sum(o,k,i, d2dW[o,c,k]*dY[b,o,i]*delta(stride*i + k - pad,l))
         d2X = _place(dY.mT[:, None, :, :] @ d2dW.permute(1, 0, 2)[None, :, :, :], 2, L, -pad, stride, 1)
-        # d2W[o,c,k] = sum(b,i, d2dX[b,c,stride*i + k - pad]*dY[b,o,i])
+        # Lemma: d2W[o,c,k] = sum(b,i, d2dX[b,c,stride*i + k - pad]*dY[b,o,i])
         d2W = (windows_d2dX.permute(1, 3, 0, 2).reshape(C, K, B * I) @ dY.permute(1, 0, 2).reshape(O, B * I).T).permute(2, 0, 1).clone()
         return (d2X, d2W, d2dY)
 
@@ -308,19 +308,19 @@ class _SecondTangent(torch.autograd.Function):
         B = X.shape[0]
         C = X.shape[1]
         O = W.shape[0]
-        # tdX[b,c,l] = sum(o,i,k, delta(stride*i + k - pad,l)*W[o,c,k]*tdY[b,o,i]) + sum(o,k,i,
+        # Tangent: tdX[b,c,l] = sum(o,i,k, delta(stride*i + k - pad,l)*W[o,c,k]*tdY[b,o,i]) + sum(o,k,i,
         #     dY[b,o,i]*delta(stride*i + k - pad,l)*tW[o,c,k])
         tdX = _place(tdY.mT[:, None, :, :] @ W.permute(1, 0, 2)[None, :, :, :], 2, L, -pad, stride, 1) + _place(
             dY.mT[:, None, :, :] @ tW.permute(1, 0, 2)[None, :, :, :], 2, L, -pad, stride, 1
         )
-        # tdW[o,c,k] = sum(b,i, X[b,c,stride*i + k - pad]*tdY[b,o,i]) + sum(b,i, dY[b,o,i]*tX[b,c,stride*i + k
-        #     - pad])
+        # Tangent: tdW[o,c,k] = sum(b,i, X[b,c,stride*i + k - pad]*tdY[b,o,i]) + sum(b,i,
+        #     dY[b,o,i]*tX[b,c,stride*i + k - pad])
         tdW = (
             _read(X, {2: (-pad, (stride, I), (1, K))}).permute(1, 3, 0, 2).reshape(C, K, B * I) @ tdY.permute(1, 0, 2).reshape(O, B * I).T
         ).permute(2, 0, 1) + (
             _read(tX, {2: (-pad, (stride, I), (1, K))}).permute(1, 3, 0, 2).reshape(C, K, B * I) @ dY.permute(1, 0, 2).reshape(O, B * I).T
         ).permute(2, 0, 1)
-        # tdh[o] = sum(b,i, tdY[b,o,i])
+        # Tangent: tdh[o] = sum(b,i, tdY[b,o,i])
         tdh = tdY.sum(dim=(0, 2))
         return (tdX, tdW, tdh)
 

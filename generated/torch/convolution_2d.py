@@ -19,7 +19,7 @@ Saved for the backward pass:
     X: for dW
     W: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,c,p,q] = sum(o,i,j,k,m, dY[b,o,i,j]*delta(stride*i + k - pad,p)*delta(stride*j + m -
         pad,q)*W[o,c,k,m])
@@ -135,7 +135,7 @@ def _backward_pass(need_X: bool, need_W: bool, need_h: bool, stride: int, pad: i
     C = X.shape[1]
     dX = dW = dh = None
     if need_X:
-        # dX[b,c,p,q] = sum(o,i,j,k,m, dY[b,o,i,j]*delta(stride*i + k - pad,p)*delta(stride*j + m -
+        # Lemma: dX[b,c,p,q] = sum(o,i,j,k,m, dY[b,o,i,j]*delta(stride*i + k - pad,p)*delta(stride*j + m -
         #     pad,q)*W[o,c,k,m])
         dX = (
             _place(
@@ -152,7 +152,7 @@ def _backward_pass(need_X: bool, need_W: bool, need_h: bool, stride: int, pad: i
             .clone()
         )
     if need_W:
-        # dW[o,c,k,m] = sum(b,i,j, dY[b,o,i,j]*X[b,c,stride*i + k - pad,stride*j + m - pad])
+        # Lemma: dW[o,c,k,m] = sum(b,i,j, dY[b,o,i,j]*X[b,c,stride*i + k - pad,stride*j + m - pad])
         dW = (
             (
                 _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))})
@@ -164,7 +164,7 @@ def _backward_pass(need_X: bool, need_W: bool, need_h: bool, stride: int, pad: i
             .clone()
         )
     if need_h:
-        # dh[o] = sum(b,i,j, dY[b,o,i,j])
+        # Lemma: dh[o] = sum(b,i,j, dY[b,o,i,j])
         dh = dY.sum(dim=(0, 2, 3))
     return dX, dW, dh
 
@@ -223,8 +223,8 @@ class _DualForward(_Forward):
         O = W.shape[0]
         C = X.shape[1]
         B = X.shape[0]
-        # tY[b,o,i,j] = sum(c,k,m, W[o,c,k,m]*tX[b,c,stride*i + k - pad,stride*j + m - pad]) + sum(c,k,m,
-        #     X[b,c,stride*i + k - pad,stride*j + m - pad]*tW[o,c,k,m]) + th[o]
+        # Tangent: tY[b,o,i,j] = sum(c,k,m, W[o,c,k,m]*tX[b,c,stride*i + k - pad,stride*j + m - pad]) +
+        #     sum(c,k,m, X[b,c,stride*i + k - pad,stride*j + m - pad]*tW[o,c,k,m]) + th[o]
         tY = (
             (
                 _read(tX, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))})
@@ -329,8 +329,8 @@ class _Second(torch.autograd.Function):
         O = W.shape[0]
         Q = X.shape[-1]
         P = X.shape[2]
-        # d2dY[b,o,i,j] = sum(c,k,m, d2dX[b,c,stride*i + k - pad,stride*j + m - pad]*W[o,c,k,m]) + sum(c,k,m,
-        #     d2dW[o,c,k,m]*X[b,c,stride*i + k - pad,stride*j + m - pad]) + d2dh[o]
+        # Lemma: d2dY[b,o,i,j] = sum(c,k,m, d2dX[b,c,stride*i + k - pad,stride*j + m - pad]*W[o,c,k,m]) +
+        #     sum(c,k,m, d2dW[o,c,k,m]*X[b,c,stride*i + k - pad,stride*j + m - pad]) + d2dh[o]
         windows_d2dX = _read(d2dX, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))})
         d2dY = (
             (windows_d2dX.permute(0, 2, 4, 1, 3, 5).reshape(B, I, J, C * K * M) @ W.reshape(O, C * K * M).T).permute(0, 3, 1, 2)
@@ -342,8 +342,8 @@ class _Second(torch.autograd.Function):
             ).permute(0, 3, 1, 2)
             + d2dh[:, None, None]
         )
-        # d2X[b,c,p,q] = sum(o,k,m,i,j, d2dW[o,c,k,m]*dY[b,o,i,j]*delta(stride*i + k - pad,p)*delta(stride*j +
-        #     m - pad,q))
+        # Lemma: d2X[b,c,p,q] = sum(o,k,m,i,j, d2dW[o,c,k,m]*dY[b,o,i,j]*delta(stride*i + k -
+        #     pad,p)*delta(stride*j + m - pad,q))
         d2X = (
             _place(
                 _place(
@@ -358,7 +358,7 @@ class _Second(torch.autograd.Function):
             .permute(0, 2, 1, 3)
             .clone()
         )
-        # d2W[o,c,k,m] = sum(b,i,j, d2dX[b,c,stride*i + k - pad,stride*j + m - pad]*dY[b,o,i,j])
+        # Lemma: d2W[o,c,k,m] = sum(b,i,j, d2dX[b,c,stride*i + k - pad,stride*j + m - pad]*dY[b,o,i,j])
         d2W = (
             (windows_d2dX.permute(1, 3, 5, 0, 2, 4).reshape(C, K, M, B * I * J) @ dY.permute(1, 0, 2, 3).reshape(O, B * I * J).T)
             .permute(3, 0, 1, 2)
@@ -389,7 +389,7 @@ class _SecondTangent(torch.autograd.Function):
         B = X.shape[0]
         C = X.shape[1]
         O = W.shape[0]
-        # tdX[b,c,p,q] = sum(o,i,j,k,m, delta(stride*i + k - pad,p)*delta(stride*j + m -
+        # Tangent: tdX[b,c,p,q] = sum(o,i,j,k,m, delta(stride*i + k - pad,p)*delta(stride*j + m -
         #     pad,q)*W[o,c,k,m]*tdY[b,o,i,j]) + sum(o,k,m,i,j, dY[b,o,i,j]*delta(stride*i + k -
         #     pad,p)*delta(stride*j + m - pad,q)*tW[o,c,k,m])
         tdX = _place(
@@ -411,8 +411,8 @@ class _SecondTangent(torch.autograd.Function):
             stride,
             1,
         ).permute(0, 2, 1, 3)
-        # tdW[o,c,k,m] = sum(b,i,j, X[b,c,stride*i + k - pad,stride*j + m - pad]*tdY[b,o,i,j]) + sum(b,i,j,
-        #     dY[b,o,i,j]*tX[b,c,stride*i + k - pad,stride*j + m - pad])
+        # Tangent: tdW[o,c,k,m] = sum(b,i,j, X[b,c,stride*i + k - pad,stride*j + m - pad]*tdY[b,o,i,j]) +
+        #     sum(b,i,j, dY[b,o,i,j]*tX[b,c,stride*i + k - pad,stride*j + m - pad])
         tdW = (
             _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).permute(1, 3, 5, 0, 2, 4).reshape(C, K, M, B * I * J)
             @ tdY.permute(1, 0, 2, 3).reshape(O, B * I * J).T
@@ -422,7 +422,7 @@ class _SecondTangent(torch.autograd.Function):
             .reshape(C, K, M, B * I * J)
             @ dY.permute(1, 0, 2, 3).reshape(O, B * I * J).T
         ).permute(3, 0, 1, 2)
-        # tdh[o] = sum(b,i,j, tdY[b,o,i,j])
+        # Tangent: tdh[o] = sum(b,i,j, tdY[b,o,i,j])
         tdh = tdY.sum(dim=(0, 2, 3))
         return (tdX, tdW, tdh)
 

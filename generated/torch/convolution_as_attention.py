@@ -18,7 +18,7 @@ Saved for the backward pass:
     A: for dX
     H: for dW
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dW[k,c,o] = sum(b,l, dY[b,l,o]*H[b,k,l,c])
     dH[b,k,l,c] = sum(o, dY[b,l,o]*W[k,c,o])
@@ -110,12 +110,12 @@ def _backward_pass(need_X: bool, need_W: bool, W: Tensor, A: Tensor, H: Tensor, 
     C = W.shape[1]
     dX = dW = None
     if need_W:
-        # dW[k,c,o] = sum(b,l, dY[b,l,o]*H[b,k,l,c])
+        # Lemma: dW[k,c,o] = sum(b,l, dY[b,l,o]*H[b,k,l,c])
         dW = H.permute(1, 3, 0, 2).reshape(K, C, B * L) @ dY.reshape(B * L, O)
     if need_X:
-        # dH[b,k,l,c] = sum(o, dY[b,l,o]*W[k,c,o])
+        # Lemma: dH[b,k,l,c] = sum(o, dY[b,l,o]*W[k,c,o])
         dH = dY[:, None, :, :] @ W.mT[None, :, :, :]
-        # dX[b,n,c] = sum(k,l, dH[b,k,l,c]*A[k,l,n])
+        # Lemma: dX[b,n,c] = sum(k,l, dH[b,k,l,c]*A[k,l,n])
         dX = (dH.reshape(B, K * L, C).mT @ A.reshape(K * L, L)).mT.clone()
     return dX, dW
 
@@ -174,9 +174,9 @@ class _DualForward(_Forward):
         A = _one_hot(torch.arange(K, device=X.device)[:, None] + torch.arange(L, device=X.device) - pad, L, X)
         # H[b,k,l,c] = sum(n, A[k,l,n]*X[b,n,c])
         H = (X.mT[:, None, :, :] @ A.mT[None, :, :, :]).mT
-        # tH[b,k,l,c] = sum(n, A[k,l,n]*tX[b,n,c])
+        # Tangent: tH[b,k,l,c] = sum(n, A[k,l,n]*tX[b,n,c])
         tH = (tX.mT[:, None, :, :] @ A.mT[None, :, :, :]).mT
-        # tY[b,l,o] = sum(k,c, tH[b,k,l,c]*W[k,c,o]) + sum(k,c, H[b,k,l,c]*tW[k,c,o])
+        # Tangent: tY[b,l,o] = sum(k,c, tH[b,k,l,c]*W[k,c,o]) + sum(k,c, H[b,k,l,c]*tW[k,c,o])
         tY = tH.permute(0, 2, 1, 3).reshape(B, L, K * C) @ W.reshape(K * C, O) + H.permute(0, 2, 1, 3).reshape(B, L, K * C) @ tW.reshape(
             K * C, O
         )
@@ -257,17 +257,17 @@ class _Second(torch.autograd.Function):
         O = W.shape[-1]
         B = H.shape[0]
         L = A.shape[1]
-        # d2dH[b,k,l,c] = sum(n, d2dX[b,n,c]*A[k,l,n])
+        # Lemma: d2dH[b,k,l,c] = sum(n, d2dX[b,n,c]*A[k,l,n])
         d2dH = (d2dX.mT[:, None, :, :] @ A.mT[None, :, :, :]).mT
-        # d2dY[b,l,o] = sum(k,c, d2dW[k,c,o]*H[b,k,l,c]) + sum(k,c, d2dH[b,k,l,c]*W[k,c,o])
+        # Lemma: d2dY[b,l,o] = sum(k,c, d2dW[k,c,o]*H[b,k,l,c]) + sum(k,c, d2dH[b,k,l,c]*W[k,c,o])
         d2dY = H.permute(0, 2, 1, 3).reshape(B, L, K * C) @ d2dW.reshape(K * C, O) + d2dH.permute(0, 2, 1, 3).reshape(
             B, L, K * C
         ) @ W.reshape(K * C, O)
-        # d2W[k,c,o] = sum(b,l, d2dH[b,k,l,c]*dY[b,l,o])
+        # Lemma: d2W[k,c,o] = sum(b,l, d2dH[b,k,l,c]*dY[b,l,o])
         d2W = d2dH.permute(1, 3, 0, 2).reshape(K, C, B * L) @ dY.reshape(B * L, O)
-        # d2H[b,k,l,c] = sum(o, d2dW[k,c,o]*dY[b,l,o])
+        # Lemma: d2H[b,k,l,c] = sum(o, d2dW[k,c,o]*dY[b,l,o])
         d2H = dY[:, None, :, :] @ d2dW.mT[None, :, :, :]
-        # d2X[b,n,c] = sum(k,l, d2H[b,k,l,c]*A[k,l,n])
+        # Lemma: d2X[b,n,c] = sum(k,l, d2H[b,k,l,c]*A[k,l,n])
         d2X = (d2H.reshape(B, K * L, C).mT @ A.reshape(K * L, L)).mT.clone()
         return (d2X, d2W, d2dY)
 
@@ -292,15 +292,15 @@ class _SecondTangent(torch.autograd.Function):
         L = A.shape[1]
         C = W.shape[1]
         O = W.shape[-1]
-        # tH[b,k,l,c] = sum(n, A[k,l,n]*tX[b,n,c])
+        # Tangent: tH[b,k,l,c] = sum(n, A[k,l,n]*tX[b,n,c])
         tH = (tX.mT[:, None, :, :] @ A.mT[None, :, :, :]).mT
-        # tdW[k,c,o] = sum(b,l, H[b,k,l,c]*tdY[b,l,o]) + sum(b,l, tH[b,k,l,c]*dY[b,l,o])
+        # Tangent: tdW[k,c,o] = sum(b,l, H[b,k,l,c]*tdY[b,l,o]) + sum(b,l, tH[b,k,l,c]*dY[b,l,o])
         tdW = H.permute(1, 3, 0, 2).reshape(K, C, B * L) @ tdY.reshape(B * L, O) + tH.permute(1, 3, 0, 2).reshape(K, C, B * L) @ dY.reshape(
             B * L, O
         )
-        # tdH[b,k,l,c] = sum(o, W[k,c,o]*tdY[b,l,o]) + sum(o, dY[b,l,o]*tW[k,c,o])
+        # Tangent: tdH[b,k,l,c] = sum(o, W[k,c,o]*tdY[b,l,o]) + sum(o, dY[b,l,o]*tW[k,c,o])
         tdH = tdY[:, None, :, :] @ W.mT[None, :, :, :] + dY[:, None, :, :] @ tW.mT[None, :, :, :]
-        # tdX[b,n,c] = sum(k,l, tdH[b,k,l,c]*A[k,l,n])
+        # Tangent: tdX[b,n,c] = sum(k,l, tdH[b,k,l,c]*A[k,l,n])
         tdX = (tdH.reshape(B, K * L, C).mT @ A.reshape(K * L, L)).mT.clone()
         return (tdX, tdW)
 

@@ -26,7 +26,7 @@ Saved for the backward pass:
     X: for dW
     W: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,g,c,p,q] = sum(o,i,j,k,m, dY[b,g,o,i,j]*delta(stride_i*i + dilation_i*k -
         pad_i,p)*delta(stride_j*j + dilation_j*m - pad_j,q)*W[g,o,c,k,m])
@@ -200,7 +200,7 @@ def _backward_pass(
     C = X.shape[2]
     dX = dW = dh = None
     if need_X:
-        # dX[b,g,c,p,q] = sum(o,i,j,k,m, dY[b,g,o,i,j]*delta(stride_i*i + dilation_i*k -
+        # Lemma: dX[b,g,c,p,q] = sum(o,i,j,k,m, dY[b,g,o,i,j]*delta(stride_i*i + dilation_i*k -
         #     pad_i,p)*delta(stride_j*j + dilation_j*m - pad_j,q)*W[g,o,c,k,m])
         dX = (
             _place(
@@ -222,8 +222,8 @@ def _backward_pass(
             .clone()
         )
     if need_W:
-        # dW[g,o,c,k,m] = sum(b,i,j, dY[b,g,o,i,j]*X[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j +
-        #     dilation_j*m - pad_j])
+        # Lemma: dW[g,o,c,k,m] = sum(b,i,j, dY[b,g,o,i,j]*X[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j
+        #     + dilation_j*m - pad_j])
         dW = (
             (
                 _read(X, {3: (-pad_i, (stride_i, I), (dilation_i, K)), 4: (-pad_j, (stride_j, J), (dilation_j, M))})
@@ -235,7 +235,7 @@ def _backward_pass(
             .clone()
         )
     if need_h:
-        # dh[g,o] = sum(b,i,j, dY[b,g,o,i,j])
+        # Lemma: dh[g,o] = sum(b,i,j, dY[b,g,o,i,j])
         dh = dY.sum(dim=(0, 3, 4))
     return dX, dW, dh
 
@@ -319,9 +319,9 @@ class _DualForward(_Forward):
         O = W.shape[1]
         C = X.shape[2]
         B = X.shape[0]
-        # tY[b,g,o,i,j] = sum(c,k,m, W[g,o,c,k,m]*tX[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j +
-        #     dilation_j*m - pad_j]) + sum(c,k,m, X[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j +
-        #     dilation_j*m - pad_j]*tW[g,o,c,k,m]) + th[g,o]
+        # Tangent: tY[b,g,o,i,j] = sum(c,k,m, W[g,o,c,k,m]*tX[b,g,c,stride_i*i + dilation_i*k -
+        #     pad_i,stride_j*j + dilation_j*m - pad_j]) + sum(c,k,m, X[b,g,c,stride_i*i + dilation_i*k -
+        #     pad_i,stride_j*j + dilation_j*m - pad_j]*tW[g,o,c,k,m]) + th[g,o]
         tY = (
             (
                 _read(tX, {3: (-pad_i, (stride_i, I), (dilation_i, K)), 4: (-pad_j, (stride_j, J), (dilation_j, M))})
@@ -472,9 +472,9 @@ class _Second(torch.autograd.Function):
         O = W.shape[1]
         Q = X.shape[-1]
         P = X.shape[3]
-        # d2dY[b,g,o,i,j] = sum(c,k,m, d2dX[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j + dilation_j*m
-        #     - pad_j]*W[g,o,c,k,m]) + sum(c,k,m, d2dW[g,o,c,k,m]*X[b,g,c,stride_i*i + dilation_i*k -
-        #     pad_i,stride_j*j + dilation_j*m - pad_j]) + d2dh[g,o]
+        # Lemma: d2dY[b,g,o,i,j] = sum(c,k,m, d2dX[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j +
+        #     dilation_j*m - pad_j]*W[g,o,c,k,m]) + sum(c,k,m, d2dW[g,o,c,k,m]*X[b,g,c,stride_i*i +
+        #     dilation_i*k - pad_i,stride_j*j + dilation_j*m - pad_j]) + d2dh[g,o]
         windows_d2dX = _read(d2dX, {3: (-pad_i, (stride_i, I), (dilation_i, K)), 4: (-pad_j, (stride_j, J), (dilation_j, M))})
         d2dY = (
             (
@@ -490,8 +490,8 @@ class _Second(torch.autograd.Function):
             ).permute(1, 0, 4, 2, 3)
             + d2dh[..., None, None]
         )
-        # d2X[b,g,c,p,q] = sum(o,k,m,i,j, d2dW[g,o,c,k,m]*dY[b,g,o,i,j]*delta(stride_i*i + dilation_i*k -
-        #     pad_i,p)*delta(stride_j*j + dilation_j*m - pad_j,q))
+        # Lemma: d2X[b,g,c,p,q] = sum(o,k,m,i,j, d2dW[g,o,c,k,m]*dY[b,g,o,i,j]*delta(stride_i*i + dilation_i*k
+        #     - pad_i,p)*delta(stride_j*j + dilation_j*m - pad_j,q))
         d2X = (
             _place(
                 _place(
@@ -511,8 +511,8 @@ class _Second(torch.autograd.Function):
             .permute(1, 0, 3, 2, 4)
             .clone()
         )
-        # d2W[g,o,c,k,m] = sum(b,i,j, d2dX[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j + dilation_j*m -
-        #     pad_j]*dY[b,g,o,i,j])
+        # Lemma: d2W[g,o,c,k,m] = sum(b,i,j, d2dX[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j +
+        #     dilation_j*m - pad_j]*dY[b,g,o,i,j])
         d2W = (
             (
                 windows_d2dX.permute(1, 2, 4, 6, 0, 3, 5).reshape(G, C, K, M, B * I * J)
@@ -562,8 +562,8 @@ class _SecondTangent(torch.autograd.Function):
         G = X.shape[1]
         C = X.shape[2]
         O = W.shape[1]
-        # tdX[b,g,c,p,q] = sum(o,i,j,k,m, delta(stride_i*i + dilation_i*k - pad_i,p)*delta(stride_j*j +
-        #     dilation_j*m - pad_j,q)*W[g,o,c,k,m]*tdY[b,g,o,i,j]) + sum(o,k,m,i,j,
+        # Tangent: tdX[b,g,c,p,q] = sum(o,i,j,k,m, delta(stride_i*i + dilation_i*k - pad_i,p)*delta(stride_j*j
+        #     + dilation_j*m - pad_j,q)*W[g,o,c,k,m]*tdY[b,g,o,i,j]) + sum(o,k,m,i,j,
         #     dY[b,g,o,i,j]*delta(stride_i*i + dilation_i*k - pad_i,p)*delta(stride_j*j + dilation_j*m -
         #     pad_j,q)*tW[g,o,c,k,m])
         tdX = _place(
@@ -595,9 +595,9 @@ class _SecondTangent(torch.autograd.Function):
             stride_i,
             dilation_i,
         ).permute(1, 0, 3, 2, 4)
-        # tdW[g,o,c,k,m] = sum(b,i,j, X[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j + dilation_j*m -
-        #     pad_j]*tdY[b,g,o,i,j]) + sum(b,i,j, dY[b,g,o,i,j]*tX[b,g,c,stride_i*i + dilation_i*k -
-        #     pad_i,stride_j*j + dilation_j*m - pad_j])
+        # Tangent: tdW[g,o,c,k,m] = sum(b,i,j, X[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j +
+        #     dilation_j*m - pad_j]*tdY[b,g,o,i,j]) + sum(b,i,j, dY[b,g,o,i,j]*tX[b,g,c,stride_i*i +
+        #     dilation_i*k - pad_i,stride_j*j + dilation_j*m - pad_j])
         tdW = (
             _read(X, {3: (-pad_i, (stride_i, I), (dilation_i, K)), 4: (-pad_j, (stride_j, J), (dilation_j, M))})
             .permute(1, 2, 4, 6, 0, 3, 5)
@@ -609,7 +609,7 @@ class _SecondTangent(torch.autograd.Function):
             .reshape(G, C, K, M, B * I * J)
             @ dY.permute(1, 2, 0, 3, 4).reshape(G, O, B * I * J).mT[:, None, None, :, :]
         ).permute(0, 4, 1, 2, 3)
-        # tdh[g,o] = sum(b,i,j, tdY[b,g,o,i,j])
+        # Tangent: tdh[g,o] = sum(b,i,j, tdY[b,g,o,i,j])
         tdh = tdY.sum(dim=(0, 3, 4))
         return (tdX, tdW, tdh)
 

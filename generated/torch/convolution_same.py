@@ -15,7 +15,7 @@ Saved for the backward pass:
     X: for dW
     W: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,l,c] = sum(o,k, dY[b,l - k + pad,o]*W[k,c,o])
     dW[k,c,o] = sum(b,l, dY[b,l,o]*X[b,k + l - pad,c])
@@ -101,10 +101,10 @@ def _backward_pass(need_X: bool, need_W: bool, pad: int, X: Tensor, W: Tensor, d
     C = X.shape[-1]
     dX = dW = None
     if need_X:
-        # dX[b,l,c] = sum(o,k, dY[b,l - k + pad,o]*W[k,c,o])
+        # Lemma: dX[b,l,c] = sum(o,k, dY[b,l - k + pad,o]*W[k,c,o])
         dX = _read(dY, {1: (pad, (1, L), (-1, K))}).reshape(B, L, K * O) @ W.permute(1, 0, 2).reshape(C, K * O).T
     if need_W:
-        # dW[k,c,o] = sum(b,l, dY[b,l,o]*X[b,k + l - pad,c])
+        # Lemma: dW[k,c,o] = sum(b,l, dY[b,l,o]*X[b,k + l - pad,c])
         dW = _read(X, {1: (-pad, (1, K), (1, L))}).permute(1, 3, 0, 2).reshape(K, C, B * L) @ dY.reshape(B * L, O)
     return dX, dW
 
@@ -151,7 +151,7 @@ class _DualForward(_Forward):
         C = X.shape[-1]
         O = W.shape[-1]
         B = X.shape[0]
-        # tY[b,l,o] = sum(c,k, W[k,c,o]*tX[b,k + l - pad,c]) + sum(k,c, X[b,k + l - pad,c]*tW[k,c,o])
+        # Tangent: tY[b,l,o] = sum(c,k, W[k,c,o]*tX[b,k + l - pad,c]) + sum(k,c, X[b,k + l - pad,c]*tW[k,c,o])
         tY = _read(tX, {1: (-pad, (1, K), (1, L))}).permute(0, 2, 1, 3).reshape(B, L, K * C) @ W.reshape(K * C, O) + _read(
             X, {1: (-pad, (1, K), (1, L))}
         ).permute(0, 2, 1, 3).reshape(B, L, K * C) @ tW.reshape(K * C, O)
@@ -232,17 +232,18 @@ class _Second(torch.autograd.Function):
         B = X.shape[0]
         C = X.shape[-1]
         O = W.shape[-1]
-        # d2dY[b,l,o] = sum(c,k, d2dX[b,k + l - pad,c]*W[k,c,o]) + sum(k,c, d2dW[k,c,o]*X[b,k + l - pad,c])
+        # Lemma: d2dY[b,l,o] = sum(c,k, d2dX[b,k + l - pad,c]*W[k,c,o]) + sum(k,c, d2dW[k,c,o]*X[b,k + l -
+        #     pad,c])
         d2dY = _read(d2dX, {1: (-pad, (1, K), (1, L))}).permute(0, 2, 1, 3).reshape(B, L, K * C) @ W.reshape(K * C, O) + _read(
             X, {1: (-pad, (1, K), (1, L))}
         ).permute(0, 2, 1, 3).reshape(B, L, K * C) @ d2dW.reshape(K * C, O)
-        # d2X[b,l,c] = sum(o,l', d2dW[l - l' + pad,c,o]*dY[b,l',o])
+        # Lemma: d2X[b,l,c] = sum(o,l', d2dW[l - l' + pad,c,o]*dY[b,l',o])
         d2X = (
             (_read(d2dW, {0: (pad, (1, L), (-1, L))}).permute(0, 2, 1, 3).reshape(L, C, L * O) @ dY.reshape(B, L * O).T)
             .permute(2, 0, 1)
             .clone()
         )
-        # d2W[k,c,o] = sum(b,l, d2dX[b,l,c]*dY[b,l - k + pad,o])
+        # Lemma: d2W[k,c,o] = sum(b,l, d2dX[b,l,c]*dY[b,l - k + pad,o])
         d2W = (_read(dY, {1: (pad, (1, L), (-1, K))}).reshape(B * L, K, O).permute(1, 2, 0) @ d2dX.reshape(B * L, C)).mT.clone()
         return (d2X, d2W, d2dY)
 
@@ -267,12 +268,14 @@ class _SecondTangent(torch.autograd.Function):
         C = X.shape[-1]
         O = W.shape[-1]
         B = X.shape[0]
-        # tdX[b,l,c] = sum(o,k, W[k,c,o]*tdY[b,l - k + pad,o]) + sum(k,o, dY[b,l - k + pad,o]*tW[k,c,o])
+        # Tangent: tdX[b,l,c] = sum(o,k, W[k,c,o]*tdY[b,l - k + pad,o]) + sum(k,o, dY[b,l - k +
+        #     pad,o]*tW[k,c,o])
         tdX = (
             _read(tdY, {1: (pad, (1, L), (-1, K))}).reshape(B, L, K * O) @ W.permute(1, 0, 2).reshape(C, K * O).T
             + _read(dY, {1: (pad, (1, L), (-1, K))}).reshape(B, L, K * O) @ tW.permute(1, 0, 2).reshape(C, K * O).T
         )
-        # tdW[k,c,o] = sum(b,l, X[b,k + l - pad,c]*tdY[b,l,o]) + sum(b,l, dY[b,l,o]*tX[b,k + l - pad,c])
+        # Tangent: tdW[k,c,o] = sum(b,l, X[b,k + l - pad,c]*tdY[b,l,o]) + sum(b,l, dY[b,l,o]*tX[b,k + l -
+        #     pad,c])
         tdW = _read(X, {1: (-pad, (1, K), (1, L))}).permute(1, 3, 0, 2).reshape(K, C, B * L) @ tdY.reshape(B * L, O) + _read(
             tX, {1: (-pad, (1, K), (1, L))}
         ).permute(1, 3, 0, 2).reshape(K, C, B * L) @ dY.reshape(B * L, O)

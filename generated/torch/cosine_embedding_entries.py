@@ -26,7 +26,7 @@ Saved for the backward pass:
     c: for dU and dV
     u: for du
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     du = dL o [s[i] <= 0] o (1 - [-u[i] > 0])
     dc = du - dL o [s[i] > 0]
@@ -147,6 +147,7 @@ def _backward_pass(
     N = X.shape[0]
     K = X.shape[-1]
     if not _whole(N * K, dL):
+        # In parts of N: each stays in the cache.
         dY = _empty((N, K), X)
         dX = _empty((N, K), X)
 
@@ -159,22 +160,22 @@ def _backward_pass(
         _together(run, _parts((N,), K, X, 1), 1, X)
         return dX, dY
     dX = dY = None
-    # du[i] = dL[i]*where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0))
+    # Lemma: du[i] = dL[i]*where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0))
     du = torch.where(s <= 0, dL * (1 - (-u > 0).to(X.dtype)), 0)
-    # dc[i] = du[i] - dL[i]*where(0 < s[i], 1, 0)
+    # Lemma: dc[i] = du[i] - dL[i]*where(0 < s[i], 1, 0)
     dc = du - torch.where(s > 0, dL, 0)
     if need_X:
-        # dU[i] = -(1/2)*dc[i]*c[i]/U[i]
+        # Lemma: dU[i] = -(1/2)*dc[i]*c[i]/U[i]
         dU = -0.5 * dc * c / U
     if need_Y:
-        # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
+        # Lemma: dV[i] = -(1/2)*dc[i]*c[i]/V[i]
         dV = -0.5 * dc * c / V
     rsqrt_U = 1 / torch.sqrt(U * V)
     if need_Y:
-        # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
+        # Lemma: dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
         dY = 2 * dV[:, None] * Y + dc[:, None] * X * rsqrt_U[:, None]
     if need_X:
-        # dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
+        # Lemma: dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
         dX = 2 * dU[:, None] * X + dc[:, None] * Y * rsqrt_U[:, None]
     return dX, dY
 
@@ -230,17 +231,17 @@ class _DualForward(_Forward):
         c = torch.linalg.vecdot(X, Y) * rsqrt_U
         # u[i] = c[i] - margin
         u = c - margin
-        # tU[i] = 2*sum(k, X[i,k]*tX[i,k])
+        # Tangent: tU[i] = 2*sum(k, X[i,k]*tX[i,k])
         tU = 2 * torch.linalg.vecdot(X, tX)
-        # tV[i] = 2*sum(k, Y[i,k]*tY[i,k])
+        # Tangent: tV[i] = 2*sum(k, Y[i,k]*tY[i,k])
         tV = 2 * torch.linalg.vecdot(Y, tY)
-        # tc[i] = 1/sqrt(U[i]*V[i])*sum(k, Y[i,k]*tX[i,k]) + 1/sqrt(U[i]*V[i])*sum(k, X[i,k]*tY[i,k]) -
-        #     (1/2)*tU[i]*c[i]/U[i] - (1/2)*tV[i]*c[i]/V[i]
+        # Tangent: tc[i] = 1/sqrt(U[i]*V[i])*sum(k, Y[i,k]*tX[i,k]) + 1/sqrt(U[i]*V[i])*sum(k, X[i,k]*tY[i,k])
+        #     - (1/2)*tU[i]*c[i]/U[i] - (1/2)*tV[i]*c[i]/V[i]
         tc = rsqrt_U * torch.linalg.vecdot(Y, tX) + rsqrt_U * torch.linalg.vecdot(X, tY) - 0.5 * tU * c / U - 0.5 * tV * c / V
-        # tu[i] = tc[i]
+        # Tangent: tu[i] = tc[i]
         tu = tc.clone()
-        # tL[i] = tu[i]*where(s[i] <= 0, 1, 0) - tc[i]*where(0 < s[i], 1, 0) - tu[i]*where(s[i] <= 0, 1,
-        #     0)*where(0 < -u[i], 1, 0)
+        # Tangent: tL[i] = tu[i]*where(s[i] <= 0, 1, 0) - tc[i]*where(0 < s[i], 1, 0) - tu[i]*where(s[i] <= 0,
+        #     1, 0)*where(0 < -u[i], 1, 0)
         less_equal_s = s <= 0
         tL = torch.where(less_equal_s, tu, -tc) - torch.where(less_equal_s & (-u > 0), tu, 0)
         return tL, None, None, None, None
@@ -321,48 +322,50 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, Y: Tensor, s: Tensor, U: Tensor, V: Tensor, c: Tensor, u: Tensor, dL: Tensor, d2dX: Tensor, d2dY: Tensor) -> Any:
-        # du[i] = dL[i]*where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0))
+        # Lemma: du[i] = dL[i]*where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0))
         less_equal_s = s <= 0
         u_shifted = 1 - (-u > 0).to(X.dtype)
         du = torch.where(less_equal_s, dL * u_shifted, 0)
-        # dc[i] = du[i] - dL[i]*where(0 < s[i], 1, 0)
+        # Lemma: dc[i] = du[i] - dL[i]*where(0 < s[i], 1, 0)
         dc = du - torch.where(s > 0, dL, 0)
-        # dU[i] = -(1/2)*dc[i]*c[i]/U[i]
+        # Lemma: dU[i] = -(1/2)*dc[i]*c[i]/U[i]
         dU = -0.5 * dc * c / U
-        # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
+        # Lemma: dV[i] = -(1/2)*dc[i]*c[i]/V[i]
         dV = -0.5 * dc * c / V
-        # d2dU[i] = 2*sum(k, d2dX[i,k]*X[i,k])
+        # Lemma: d2dU[i] = 2*sum(k, d2dX[i,k]*X[i,k])
         d2dU = 2 * torch.linalg.vecdot(d2dX, X)
-        # d2dV[i] = 2*sum(k, d2dY[i,k]*Y[i,k])
+        # Lemma: d2dV[i] = 2*sum(k, d2dY[i,k]*Y[i,k])
         d2dV = 2 * torch.linalg.vecdot(d2dY, Y)
-        # d2dc[i] = 1/sqrt(U[i]*V[i])*sum(k, d2dY[i,k]*X[i,k]) - (1/2)*d2dU[i]*c[i]/U[i] -
+        # Lemma: d2dc[i] = 1/sqrt(U[i]*V[i])*sum(k, d2dY[i,k]*X[i,k]) - (1/2)*d2dU[i]*c[i]/U[i] -
         #     (1/2)*d2dV[i]*c[i]/V[i] + 1/sqrt(U[i]*V[i])*sum(k, d2dX[i,k]*Y[i,k])
         U_V = U * V
         rsqrt_U_V = 1 / torch.sqrt(U_V)
         d2dY_X = torch.linalg.vecdot(d2dY, X)
         d2dX_Y = torch.linalg.vecdot(d2dX, Y)
         d2dc = rsqrt_U_V * d2dY_X - 0.5 * d2dU * c / U - 0.5 * d2dV * c / V + rsqrt_U_V * d2dX_Y
-        # d2du[i] = d2dc[i]
+        # Lemma: d2du[i] = d2dc[i]
         d2du = d2dc.clone()
-        # d2dL[i] = d2du[i]*where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0)) - d2dc[i]*where(0 < s[i], 1,
-        #     0)
+        # Lemma: d2dL[i] = d2du[i]*where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0)) - d2dc[i]*where(0 <
+        #     s[i], 1, 0)
         d2dL = torch.where(less_equal_s, d2du * u_shifted, -d2dc)
-        # d2c[i] = -(1/2)*dc[i]*(d2dU[i]/U[i] + d2dV[i]/V[i])
+        # Lemma: d2c[i] = -(1/2)*dc[i]*(d2dU[i]/U[i] + d2dV[i]/V[i])
         d2c = -0.5 * dc * (d2dU / U + d2dV / V)
-        # d2U[i] = -(1/2*d2c[i]*c[i]/U[i] + d2dU[i]*dU[i]/U[i] + 1/2*dc[i]/(U[i]*V[i])^(3/2)*V[i]*sum(k,
-        #     d2dY[i,k]*X[i,k]) + 1/2*dc[i]/(U[i]*V[i])^(3/2)*V[i]*sum(k, d2dX[i,k]*Y[i,k]))
+        # Lemma: d2U[i] = -(1/2*d2c[i]*c[i]/U[i] + d2dU[i]*dU[i]/U[i] +
+        #     1/2*dc[i]/(U[i]*V[i])^(3/2)*V[i]*sum(k, d2dY[i,k]*X[i,k]) +
+        #     1/2*dc[i]/(U[i]*V[i])^(3/2)*V[i]*sum(k, d2dX[i,k]*Y[i,k]))
         power_U_V = 1 / U_V**1.5
         d2U = -(0.5 * d2c * c / U + d2dU * dU / U + 0.5 * dc * power_U_V * V * d2dY_X + 0.5 * dc * power_U_V * V * d2dX_Y)
-        # d2V[i] = -(1/2*d2c[i]*c[i]/V[i] + d2dV[i]*dV[i]/V[i] + 1/2*dc[i]/(U[i]*V[i])^(3/2)*U[i]*sum(k,
-        #     d2dY[i,k]*X[i,k]) + 1/2*dc[i]/(U[i]*V[i])^(3/2)*U[i]*sum(k, d2dX[i,k]*Y[i,k]))
+        # Lemma: d2V[i] = -(1/2*d2c[i]*c[i]/V[i] + d2dV[i]*dV[i]/V[i] +
+        #     1/2*dc[i]/(U[i]*V[i])^(3/2)*U[i]*sum(k, d2dY[i,k]*X[i,k]) +
+        #     1/2*dc[i]/(U[i]*V[i])^(3/2)*U[i]*sum(k, d2dX[i,k]*Y[i,k]))
         d2V = -(0.5 * d2c * c / V + d2dV * dV / V + 0.5 * dc * power_U_V * U * d2dY_X + 0.5 * dc * power_U_V * U * d2dX_Y)
-        # d2Y[i,k] = 2*d2V[i]*Y[i,k] + d2c[i]*X[i,k]/sqrt(U[i]*V[i]) + 2*d2dY[i,k]*dV[i] +
+        # Lemma: d2Y[i,k] = 2*d2V[i]*Y[i,k] + d2c[i]*X[i,k]/sqrt(U[i]*V[i]) + 2*d2dY[i,k]*dV[i] +
         #     d2dX[i,k]*dc[i]/sqrt(U[i]*V[i])
         d2Y = (
             2 * d2V[:, None] * Y + d2c[:, None] * X * rsqrt_U_V[:, None] + 2 * d2dY * dV[:, None] + d2dX * dc[:, None] * rsqrt_U_V[:, None]
         )
-        # d2X[i,k] = 2*d2U[i]*X[i,k] + d2c[i]*Y[i,k]/sqrt(U[i]*V[i]) + d2dY[i,k]*dc[i]/sqrt(U[i]*V[i]) +
-        #     2*d2dX[i,k]*dU[i]
+        # Lemma: d2X[i,k] = 2*d2U[i]*X[i,k] + d2c[i]*Y[i,k]/sqrt(U[i]*V[i]) + d2dY[i,k]*dc[i]/sqrt(U[i]*V[i])
+        #     + 2*d2dX[i,k]*dU[i]
         d2X = (
             2 * d2U[:, None] * X + d2c[:, None] * Y * rsqrt_U_V[:, None] + d2dY * dc[:, None] * rsqrt_U_V[:, None] + 2 * d2dX * dU[:, None]
         )
@@ -386,37 +389,37 @@ class _SecondTangent(torch.autograd.Function):
     def forward(
         X: Tensor, Y: Tensor, s: Tensor, U: Tensor, V: Tensor, c: Tensor, u: Tensor, dL: Tensor, tX: Tensor, tY: Tensor, tdL: Tensor
     ) -> Any:
-        # du[i] = dL[i]*where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0))
+        # Lemma: du[i] = dL[i]*where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0))
         less_equal_s = s <= 0
         u_shifted = 1 - (-u > 0).to(X.dtype)
         du = torch.where(less_equal_s, dL * u_shifted, 0)
-        # dc[i] = du[i] - dL[i]*where(0 < s[i], 1, 0)
+        # Lemma: dc[i] = du[i] - dL[i]*where(0 < s[i], 1, 0)
         less_s = s > 0
         dc = du - torch.where(less_s, dL, 0)
-        # dU[i] = -(1/2)*dc[i]*c[i]/U[i]
+        # Lemma: dU[i] = -(1/2)*dc[i]*c[i]/U[i]
         dU = -0.5 * dc * c / U
-        # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
+        # Lemma: dV[i] = -(1/2)*dc[i]*c[i]/V[i]
         dV = -0.5 * dc * c / V
-        # tU[i] = 2*sum(k, X[i,k]*tX[i,k])
+        # Tangent: tU[i] = 2*sum(k, X[i,k]*tX[i,k])
         tU = 2 * torch.linalg.vecdot(X, tX)
-        # tV[i] = 2*sum(k, Y[i,k]*tY[i,k])
+        # Tangent: tV[i] = 2*sum(k, Y[i,k]*tY[i,k])
         tV = 2 * torch.linalg.vecdot(Y, tY)
-        # tc[i] = 1/sqrt(U[i]*V[i])*sum(k, Y[i,k]*tX[i,k]) + 1/sqrt(U[i]*V[i])*sum(k, X[i,k]*tY[i,k]) -
-        #     (1/2)*tU[i]*c[i]/U[i] - (1/2)*tV[i]*c[i]/V[i]
+        # Tangent: tc[i] = 1/sqrt(U[i]*V[i])*sum(k, Y[i,k]*tX[i,k]) + 1/sqrt(U[i]*V[i])*sum(k, X[i,k]*tY[i,k])
+        #     - (1/2)*tU[i]*c[i]/U[i] - (1/2)*tV[i]*c[i]/V[i]
         U_V = U * V
         rsqrt_U_V = 1 / torch.sqrt(U_V)
         tc = rsqrt_U_V * torch.linalg.vecdot(Y, tX) + rsqrt_U_V * torch.linalg.vecdot(X, tY) - 0.5 * tU * c / U - 0.5 * tV * c / V
-        # tdu[i] = where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0))*tdL[i]
+        # Tangent: tdu[i] = where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0))*tdL[i]
         tdu = torch.where(less_equal_s, u_shifted * tdL, 0)
-        # tdc[i] = tdu[i] - where(0 < s[i], 1, 0)*tdL[i]
+        # Tangent: tdc[i] = tdu[i] - where(0 < s[i], 1, 0)*tdL[i]
         tdc = tdu - torch.where(less_s, tdL, 0)
-        # tdU[i] = -1/U[i]*(1/2*tdc[i]*c[i] + 1/2*tc[i]*dc[i] + tU[i]*dU[i])
+        # Tangent: tdU[i] = -1/U[i]*(1/2*tdc[i]*c[i] + 1/2*tc[i]*dc[i] + tU[i]*dU[i])
         tdc_c = 0.5 * tdc * c
         tc_dc = 0.5 * tc * dc
         tdU = -(tdc_c + tc_dc + tU * dU) / U
-        # tdV[i] = -1/V[i]*(1/2*tdc[i]*c[i] + 1/2*tc[i]*dc[i] + tV[i]*dV[i])
+        # Tangent: tdV[i] = -1/V[i]*(1/2*tdc[i]*c[i] + 1/2*tc[i]*dc[i] + tV[i]*dV[i])
         tdV = -(tdc_c + tc_dc + tV * dV) / V
-        # tdY[i,k] = 2*tdV[i]*Y[i,k] + 2*dV[i]*tY[i,k] + tdc[i]*X[i,k]/sqrt(U[i]*V[i]) +
+        # Tangent: tdY[i,k] = 2*tdV[i]*Y[i,k] + 2*dV[i]*tY[i,k] + tdc[i]*X[i,k]/sqrt(U[i]*V[i]) +
         #     dc[i]/sqrt(U[i]*V[i])*tX[i,k] - (1/2)*tU[i]*dc[i]*X[i,k]/(U[i]*V[i])^(3/2)*V[i] -
         #     (1/2)*tV[i]*dc[i]*X[i,k]/(U[i]*V[i])^(3/2)*U[i]
         power_U_V = 1 / U_V**1.5
@@ -428,7 +431,7 @@ class _SecondTangent(torch.autograd.Function):
             - 0.5 * tU[:, None] * dc[:, None] * X * power_U_V[:, None] * V[:, None]
             - 0.5 * tV[:, None] * dc[:, None] * X * power_U_V[:, None] * U[:, None]
         )
-        # tdX[i,k] = 2*tdU[i]*X[i,k] + 2*dU[i]*tX[i,k] + tdc[i]*Y[i,k]/sqrt(U[i]*V[i]) +
+        # Tangent: tdX[i,k] = 2*tdU[i]*X[i,k] + 2*dU[i]*tX[i,k] + tdc[i]*Y[i,k]/sqrt(U[i]*V[i]) +
         #     dc[i]/sqrt(U[i]*V[i])*tY[i,k] - (1/2)*tU[i]*dc[i]*Y[i,k]/(U[i]*V[i])^(3/2)*V[i] -
         #     (1/2)*tV[i]*dc[i]*Y[i,k]/(U[i]*V[i])^(3/2)*U[i]
         tdX = (
@@ -467,20 +470,20 @@ def _backward_part(
     N_block = s.shape[0]
     K = Y.shape[-1]
     (space_1,) = _spaces(work, s, (N_block, K))
-    # du[i] = dL[i]*where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0))
+    # Lemma: du[i] = dL[i]*where(s[i] <= 0, 1, 0)*(1 - where(0 < -u[i], 1, 0))
     du = torch.where(s <= 0, dL * (1 - (-u > 0).to(s.dtype)), 0)
-    # dc[i] = du[i] - dL[i]*where(0 < s[i], 1, 0)
+    # Lemma: dc[i] = du[i] - dL[i]*where(0 < s[i], 1, 0)
     dc = du - torch.where(s > 0, dL, 0)
-    # dU[i] = -(1/2)*dc[i]*c[i]/U[i]
+    # Lemma: dU[i] = -(1/2)*dc[i]*c[i]/U[i]
     dU = -0.5 * dc * c / U
-    # dV[i] = -(1/2)*dc[i]*c[i]/V[i]
+    # Lemma: dV[i] = -(1/2)*dc[i]*c[i]/V[i]
     dV = -0.5 * dc * c / V
-    # dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
+    # Lemma: dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
     dV_Y = torch.multiply(Y, dV[:, None] * 2, out=dY)
     rsqrt_U = 1 / torch.sqrt(U * V)
     dc_X = torch.multiply(X, dc[:, None] * rsqrt_U[:, None], out=space_1)
     dY = torch.add(dV_Y, dc_X, out=dV_Y)
-    # dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
+    # Lemma: dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
     dU_X = torch.multiply(X, dU[:, None] * 2, out=dX)
     dc_Y = torch.multiply(Y, dc[:, None] * rsqrt_U[:, None], out=space_1)
     dX = torch.add(dU_X, dc_Y, out=dU_X)

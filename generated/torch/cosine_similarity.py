@@ -21,7 +21,7 @@ Saved for the backward pass:
     V: for dV, dY and dX
     S: for dU and dV
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dU = -(dS o S o max(U, eps^2 1)^o(-1) o (1 + sign(U - eps^2 1))) / 4
     dV = -(dS o S o max(V, eps^2 1)^o(-1) o (1 + sign(V - eps^2 1))) / 4
@@ -123,6 +123,7 @@ def _backward_pass(need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, eps: Tensor
     N = X.shape[0]
     K = X.shape[-1]
     if not _whole(N * K, dS):
+        # In parts of N: each stays in the cache.
         dY = _empty((N, K), X)
         dX = _empty((N, K), X)
 
@@ -138,19 +139,19 @@ def _backward_pass(need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, eps: Tensor
     square_eps = eps**2
     max_U = torch.maximum(U, square_eps)
     if need_X:
-        # dU[n] = -(1/4)*dS[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))
+        # Lemma: dU[n] = -(1/4)*dS[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))
         dU = -0.25 * dS * S * (1 + torch.sign(U - square_eps)) / max_U
     max_V = torch.maximum(V, square_eps)
     if need_Y:
-        # dV[n] = -(1/4)*dS[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
+        # Lemma: dV[n] = -(1/4)*dS[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
         dV = -0.25 * dS * S * (1 + torch.sign(V - square_eps)) / max_V
     rsqrt_max_U = 1 / torch.sqrt(max_U)
     rsqrt_max_V = 1 / torch.sqrt(max_V)
     if need_Y:
-        # dY[n,k] = 2*dV[n]*Y[n,k] + dS[n]*X[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+        # Lemma: dY[n,k] = 2*dV[n]*Y[n,k] + dS[n]*X[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
         dY = 2 * dV[:, None] * Y + dS[:, None] * X * rsqrt_max_U[:, None] * rsqrt_max_V[:, None]
     if need_X:
-        # dX[n,k] = 2*dU[n]*X[n,k] + dS[n]*Y[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+        # Lemma: dX[n,k] = 2*dU[n]*X[n,k] + dS[n]*Y[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
         dX = 2 * dU[:, None] * X + dS[:, None] * Y * rsqrt_max_U[:, None] * rsqrt_max_V[:, None]
     return dX, dY
 
@@ -206,13 +207,14 @@ class _DualForward(_Forward):
         max_V = torch.maximum(V, square_eps)
         rsqrt_max_V = 1 / torch.sqrt(max_V)
         S = torch.linalg.vecdot(X, Y) * rsqrt_max_U * rsqrt_max_V
-        # tU[n] = 2*sum(k, X[n,k]*tX[n,k])
+        # Tangent: tU[n] = 2*sum(k, X[n,k]*tX[n,k])
         tU = 2 * torch.linalg.vecdot(X, tX)
-        # tV[n] = 2*sum(k, Y[n,k]*tY[n,k])
+        # Tangent: tV[n] = 2*sum(k, Y[n,k]*tY[n,k])
         tV = 2 * torch.linalg.vecdot(Y, tY)
-        # tS[n] = 1/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*sum(k, Y[n,k]*tX[n,k]) + 1/(sqrt(max(U[n],
-        #     eps^2))*sqrt(max(V[n], eps^2)))*sum(k, X[n,k]*tY[n,k]) - (1/4)*tU[n]*S[n]/max(U[n], eps^2)*(1 +
-        #     sign(U[n] - eps^2)) - (1/4)*tV[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
+        # Tangent: tS[n] = 1/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*sum(k, Y[n,k]*tX[n,k]) +
+        #     1/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*sum(k, X[n,k]*tY[n,k]) -
+        #     (1/4)*tU[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2)) - (1/4)*tV[n]*S[n]/max(V[n],
+        #     eps^2)*(1 + sign(V[n] - eps^2))
         tS = (
             rsqrt_max_U * rsqrt_max_V * torch.linalg.vecdot(Y, tX)
             + rsqrt_max_U * rsqrt_max_V * torch.linalg.vecdot(X, tY)
@@ -284,20 +286,20 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, Y: Tensor, eps: Tensor, U: Tensor, V: Tensor, S: Tensor, dS: Tensor, d2dX: Tensor, d2dY: Tensor) -> Any:
-        # dU[n] = -(1/4)*dS[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))
+        # Lemma: dU[n] = -(1/4)*dS[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))
         square_eps = eps**2
         max_U = torch.maximum(U, square_eps)
         U_shifted = 1 + torch.sign(U - square_eps)
         dU = -0.25 * dS * S * U_shifted / max_U
-        # dV[n] = -(1/4)*dS[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
+        # Lemma: dV[n] = -(1/4)*dS[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
         max_V = torch.maximum(V, square_eps)
         V_shifted = 1 + torch.sign(V - square_eps)
         dV = -0.25 * dS * S * V_shifted / max_V
-        # d2dU[n] = 2*sum(k, d2dX[n,k]*X[n,k])
+        # Lemma: d2dU[n] = 2*sum(k, d2dX[n,k]*X[n,k])
         d2dU = 2 * torch.linalg.vecdot(d2dX, X)
-        # d2dV[n] = 2*sum(k, d2dY[n,k]*Y[n,k])
+        # Lemma: d2dV[n] = 2*sum(k, d2dY[n,k]*Y[n,k])
         d2dV = 2 * torch.linalg.vecdot(d2dY, Y)
-        # d2dS[n] = 1/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*sum(k, d2dY[n,k]*X[n,k]) -
+        # Lemma: d2dS[n] = 1/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*sum(k, d2dY[n,k]*X[n,k]) -
         #     (1/4)*d2dU[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2)) - (1/4)*d2dV[n]*S[n]/max(V[n],
         #     eps^2)*(1 + sign(V[n] - eps^2)) + 1/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*sum(k,
         #     d2dX[n,k]*Y[n,k])
@@ -311,21 +313,21 @@ class _Second(torch.autograd.Function):
             - 0.25 * d2dV * S * V_shifted / max_V
             + rsqrt_max_U * rsqrt_max_V * d2dX_Y
         )
-        # d2S[n] = -(1/4)*dS[n]*(d2dU[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2)) + d2dV[n]/max(V[n],
+        # Lemma: d2S[n] = -(1/4)*dS[n]*(d2dU[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2)) + d2dV[n]/max(V[n],
         #     eps^2)*(1 + sign(V[n] - eps^2)))
         d2S = -0.25 * dS * (d2dU * U_shifted / max_U + d2dV * V_shifted / max_V)
-        # d2U[n] = -1/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))*(1/4*d2S[n]*S[n] + 1/2*d2dU[n]*dU[n] +
+        # Lemma: d2U[n] = -1/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))*(1/4*d2S[n]*S[n] + 1/2*d2dU[n]*dU[n] +
         #     1/4*dS[n]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*sum(k, d2dY[n,k]*X[n,k]) +
         #     1/4*dS[n]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*sum(k, d2dX[n,k]*Y[n,k]))
         d2S_S = 0.25 * d2S * S
         dS_rsqrt_max_U = 0.25 * dS * rsqrt_max_U * rsqrt_max_V * d2dY_X
         dS_rsqrt_max_U_2 = 0.25 * dS * rsqrt_max_U * rsqrt_max_V * d2dX_Y
         d2U = -U_shifted * (d2S_S + 0.5 * d2dU * dU + dS_rsqrt_max_U + dS_rsqrt_max_U_2) / max_U
-        # d2V[n] = -1/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))*(1/4*d2S[n]*S[n] + 1/2*d2dV[n]*dV[n] +
+        # Lemma: d2V[n] = -1/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))*(1/4*d2S[n]*S[n] + 1/2*d2dV[n]*dV[n] +
         #     1/4*dS[n]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*sum(k, d2dY[n,k]*X[n,k]) +
         #     1/4*dS[n]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*sum(k, d2dX[n,k]*Y[n,k]))
         d2V = -V_shifted * (d2S_S + 0.5 * d2dV * dV + dS_rsqrt_max_U + dS_rsqrt_max_U_2) / max_V
-        # d2Y[n,k] = 2*d2V[n]*Y[n,k] + d2S[n]*X[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2))) +
+        # Lemma: d2Y[n,k] = 2*d2V[n]*Y[n,k] + d2S[n]*X[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2))) +
         #     2*d2dY[n,k]*dV[n] + d2dX[n,k]*dS[n]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
         d2Y = (
             2 * d2V[:, None] * Y
@@ -333,7 +335,7 @@ class _Second(torch.autograd.Function):
             + 2 * d2dY * dV[:, None]
             + d2dX * dS[:, None] * rsqrt_max_U[:, None] * rsqrt_max_V[:, None]
         )
-        # d2X[n,k] = 2*d2U[n]*X[n,k] + d2S[n]*Y[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2))) +
+        # Lemma: d2X[n,k] = 2*d2U[n]*X[n,k] + d2S[n]*Y[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2))) +
         #     d2dY[n,k]*dS[n]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2))) + 2*d2dX[n,k]*dU[n]
         d2X = (
             2 * d2U[:, None] * X
@@ -359,22 +361,23 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, Y: Tensor, eps: Tensor, U: Tensor, V: Tensor, S: Tensor, dS: Tensor, tX: Tensor, tY: Tensor, tdS: Tensor) -> Any:
-        # dU[n] = -(1/4)*dS[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))
+        # Lemma: dU[n] = -(1/4)*dS[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))
         square_eps = eps**2
         max_U = torch.maximum(U, square_eps)
         U_shifted = 1 + torch.sign(U - square_eps)
         dU = -0.25 * dS * S * U_shifted / max_U
-        # dV[n] = -(1/4)*dS[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
+        # Lemma: dV[n] = -(1/4)*dS[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
         max_V = torch.maximum(V, square_eps)
         V_shifted = 1 + torch.sign(V - square_eps)
         dV = -0.25 * dS * S * V_shifted / max_V
-        # tU[n] = 2*sum(k, X[n,k]*tX[n,k])
+        # Tangent: tU[n] = 2*sum(k, X[n,k]*tX[n,k])
         tU = 2 * torch.linalg.vecdot(X, tX)
-        # tV[n] = 2*sum(k, Y[n,k]*tY[n,k])
+        # Tangent: tV[n] = 2*sum(k, Y[n,k]*tY[n,k])
         tV = 2 * torch.linalg.vecdot(Y, tY)
-        # tS[n] = 1/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*sum(k, Y[n,k]*tX[n,k]) + 1/(sqrt(max(U[n],
-        #     eps^2))*sqrt(max(V[n], eps^2)))*sum(k, X[n,k]*tY[n,k]) - (1/4)*tU[n]*S[n]/max(U[n], eps^2)*(1 +
-        #     sign(U[n] - eps^2)) - (1/4)*tV[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
+        # Tangent: tS[n] = 1/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*sum(k, Y[n,k]*tX[n,k]) +
+        #     1/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*sum(k, X[n,k]*tY[n,k]) -
+        #     (1/4)*tU[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2)) - (1/4)*tV[n]*S[n]/max(V[n],
+        #     eps^2)*(1 + sign(V[n] - eps^2))
         rsqrt_max_U = 1 / torch.sqrt(max_U)
         rsqrt_max_V = 1 / torch.sqrt(max_V)
         tS = (
@@ -383,19 +386,19 @@ class _SecondTangent(torch.autograd.Function):
             - 0.25 * tU * S * U_shifted / max_U
             - 0.25 * tV * S * V_shifted / max_V
         )
-        # tdU[n] = -1/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))*(1/4*S[n]*tdS[n] + 1/4*tS[n]*dS[n] +
+        # Tangent: tdU[n] = -1/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))*(1/4*S[n]*tdS[n] + 1/4*tS[n]*dS[n] +
         #     1/2*tU[n]*dU[n])
         S_tdS = 0.25 * S * tdS
         tS_dS = 0.25 * tS * dS
         tdU = -U_shifted * (S_tdS + tS_dS + 0.5 * tU * dU) / max_U
-        # tdV[n] = -1/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))*(1/4*S[n]*tdS[n] + 1/4*tS[n]*dS[n] +
+        # Tangent: tdV[n] = -1/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))*(1/4*S[n]*tdS[n] + 1/4*tS[n]*dS[n] +
         #     1/2*tV[n]*dV[n])
         tdV = -V_shifted * (S_tdS + tS_dS + 0.5 * tV * dV) / max_V
-        # tdY[n,k] = 2*tdV[n]*Y[n,k] + 2*dV[n]*tY[n,k] + X[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n],
-        #     eps^2)))*tdS[n] + dS[n]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*tX[n,k] -
-        #     (1/4)*tU[n]*dS[n]*X[n,k]/max(U[n], eps^2)^(3/2)*(1 + sign(U[n] - eps^2))/sqrt(max(V[n], eps^2))
-        #     - (1/4)*tV[n]*dS[n]*X[n,k]/(sqrt(max(U[n], eps^2))*max(V[n], eps^2)^(3/2))*(1 + sign(V[n] -
-        #     eps^2))
+        # Tangent: tdY[n,k] = 2*tdV[n]*Y[n,k] + 2*dV[n]*tY[n,k] + X[n,k]/(sqrt(max(U[n],
+        #     eps^2))*sqrt(max(V[n], eps^2)))*tdS[n] + dS[n]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n],
+        #     eps^2)))*tX[n,k] - (1/4)*tU[n]*dS[n]*X[n,k]/max(U[n], eps^2)^(3/2)*(1 + sign(U[n] -
+        #     eps^2))/sqrt(max(V[n], eps^2)) - (1/4)*tV[n]*dS[n]*X[n,k]/(sqrt(max(U[n], eps^2))*max(V[n],
+        #     eps^2)^(3/2))*(1 + sign(V[n] - eps^2))
         power_max_U = 1 / max_U**1.5
         power_max_V = 1 / max_V**1.5
         tdY = (
@@ -406,11 +409,11 @@ class _SecondTangent(torch.autograd.Function):
             - 0.25 * tU[:, None] * dS[:, None] * X * power_max_U[:, None] * U_shifted[:, None] * rsqrt_max_V[:, None]
             - 0.25 * tV[:, None] * dS[:, None] * X * rsqrt_max_U[:, None] * power_max_V[:, None] * V_shifted[:, None]
         )
-        # tdX[n,k] = 2*tdU[n]*X[n,k] + 2*dU[n]*tX[n,k] + Y[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n],
-        #     eps^2)))*tdS[n] + dS[n]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*tY[n,k] -
-        #     (1/4)*tU[n]*dS[n]*Y[n,k]/max(U[n], eps^2)^(3/2)*(1 + sign(U[n] - eps^2))/sqrt(max(V[n], eps^2))
-        #     - (1/4)*tV[n]*dS[n]*Y[n,k]/(sqrt(max(U[n], eps^2))*max(V[n], eps^2)^(3/2))*(1 + sign(V[n] -
-        #     eps^2))
+        # Tangent: tdX[n,k] = 2*tdU[n]*X[n,k] + 2*dU[n]*tX[n,k] + Y[n,k]/(sqrt(max(U[n],
+        #     eps^2))*sqrt(max(V[n], eps^2)))*tdS[n] + dS[n]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n],
+        #     eps^2)))*tY[n,k] - (1/4)*tU[n]*dS[n]*Y[n,k]/max(U[n], eps^2)^(3/2)*(1 + sign(U[n] -
+        #     eps^2))/sqrt(max(V[n], eps^2)) - (1/4)*tV[n]*dS[n]*Y[n,k]/(sqrt(max(U[n], eps^2))*max(V[n],
+        #     eps^2)^(3/2))*(1 + sign(V[n] - eps^2))
         tdX = (
             2 * tdU[:, None] * X
             + 2 * dU[:, None] * tX
@@ -437,20 +440,20 @@ def _backward_part(
     N_block = U.shape[0]
     K = Y.shape[-1]
     (space_1,) = _spaces(work, U, (N_block, K))
-    # dU[n] = -(1/4)*dS[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))
+    # Lemma: dU[n] = -(1/4)*dS[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2))
     square_eps = eps**2
     max_U = torch.maximum(U, square_eps)
     dU = -0.25 * dS * S * (1 + torch.sign(U - square_eps)) / max_U
-    # dV[n] = -(1/4)*dS[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
+    # Lemma: dV[n] = -(1/4)*dS[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
     max_V = torch.maximum(V, square_eps)
     dV = -0.25 * dS * S * (1 + torch.sign(V - square_eps)) / max_V
-    # dY[n,k] = 2*dV[n]*Y[n,k] + dS[n]*X[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+    # Lemma: dY[n,k] = 2*dV[n]*Y[n,k] + dS[n]*X[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
     dV_Y = torch.multiply(Y, dV[:, None] * 2, out=dY)
     rsqrt_max_U = 1 / torch.sqrt(max_U)
     rsqrt_max_V = 1 / torch.sqrt(max_V)
     dS_X = torch.multiply(X, dS[:, None] * rsqrt_max_U[:, None] * rsqrt_max_V[:, None], out=space_1)
     dY = torch.add(dV_Y, dS_X, out=dV_Y)
-    # dX[n,k] = 2*dU[n]*X[n,k] + dS[n]*Y[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
+    # Lemma: dX[n,k] = 2*dU[n]*X[n,k] + dS[n]*Y[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
     dU_X = torch.multiply(X, dU[:, None] * 2, out=dX)
     dS_Y = torch.multiply(Y, dS[:, None] * rsqrt_max_U[:, None] * rsqrt_max_V[:, None], out=space_1)
     dX = torch.add(dU_X, dS_Y, out=dU_X)

@@ -19,7 +19,7 @@ Saved for the backward pass:
     T: for dZ
     P: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = dL (P - T) / B
 
@@ -101,11 +101,12 @@ def _forward_pass(Z: Tensor, T: Tensor) -> Any:
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
-        # L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+        # Finite form: L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
         L = -torch.linalg.vecdot(T, Z - (m + torch.log(E_m))[:, None]).sum() / B
     else:
+        # In parts of B: each stays in the cache.
         P = _empty((B, C), Z)
 
         def run(parts: Any) -> Any:
@@ -117,7 +118,7 @@ def _forward_pass(Z: Tensor, T: Tensor) -> Any:
             return (L_sum,)
 
         (L_sum,) = _together(run, _parts((B,), C, Z, 1), 1, Z)
-        # L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+        # Finite form: L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
         L = -L_sum / B
     return L, P
 
@@ -127,6 +128,7 @@ def _backward_pass(T: Tensor, P: Tensor, dL: Tensor) -> Any:
     B = T.shape[0]
     C = T.shape[-1]
     if not _whole(B * C, dL):
+        # In parts of B: each stays in the cache.
         dZ = _empty((B, C), T)
 
         def run(parts: Any) -> Any:
@@ -136,7 +138,7 @@ def _backward_pass(T: Tensor, P: Tensor, dL: Tensor) -> Any:
 
         _together(run, _parts((B,), C, T, 1), 1, T)
         return dZ
-    # dZ[i,j] = dL/size(B)*(P[i,j] - T[i,j])
+    # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - T[i,j])
     dZ = dL / B * (P - T)
     return dZ
 
@@ -145,6 +147,7 @@ def _early_pass(Z: Tensor, T: Tensor) -> Any:
     """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
     B = Z.shape[0]
     C = Z.shape[-1]
+    # In parts of B: each stays in the cache.
     dZ = _empty((B, C), Z)
 
     def run(parts: Any) -> Any:
@@ -156,7 +159,7 @@ def _early_pass(Z: Tensor, T: Tensor) -> Any:
         return (L_sum,)
 
     (L_sum,) = _together(run, _parts((B,), C, Z, 1), 1, Z)
-    # L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+    # Finite form: L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
     L = -L_sum / B
     return L, dZ
 
@@ -207,9 +210,9 @@ class _DualForward(_Forward):
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
-        # tL = sum(i,j, 1/size(B)*P[i,j]*tZ[i,j]) - 1/size(B)*sum(i,j, T[i,j]*tZ[i,j])
+        # Tangent: tL = sum(i,j, 1/size(B)*P[i,j]*tZ[i,j]) - 1/size(B)*sum(i,j, T[i,j]*tZ[i,j])
         tL = torch.linalg.vecdot(P, tZ).sum() / B - torch.linalg.vecdot(T, tZ).sum() / B
         return tL, None
 
@@ -286,13 +289,13 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(T: Tensor, P: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
         B = T.shape[0]
-        # d2dL = 1/size(B)*sum(i,j, d2dZ[i,j]*(P[i,j] - T[i,j]))
+        # Lemma: d2dL = 1/size(B)*sum(i,j, d2dZ[i,j]*(P[i,j] - T[i,j]))
         d2dL = torch.linalg.vecdot(d2dZ, P - T).sum() / B
-        # d2P[i,j] = d2dZ[i,j]*dL/size(B)
+        # Lemma: d2P[i,j] = d2dZ[i,j]*dL/size(B)
         d2P = dL / B * d2dZ
-        # D[i] = dL/size(B)*sum(j, d2dZ[i,j]*P[i,j])
+        # Named sum: D[i] = dL/size(B)*sum(j, d2dZ[i,j]*P[i,j])
         D = dL / B * torch.linalg.vecdot(d2dZ, P)
-        # d2Z[i,j] = P[i,j]*(d2P[i,j] - D[i])
+        # Lemma: d2Z[i,j] = P[i,j]*(d2P[i,j] - D[i])
         d2Z = P * (d2P - D[:, None])
         return (d2Z, d2dL)
 
@@ -313,11 +316,11 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(T: Tensor, P: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
         B = T.shape[0]
-        # tD[i] = sum(j, P[i,j]*tZ[i,j])
+        # Named sum: tD[i] = sum(j, P[i,j]*tZ[i,j])
         tD = torch.linalg.vecdot(P, tZ)
-        # tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
+        # Tangent: tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
         tP = P * (tZ - tD[:, None])
-        # tdZ[i,j] = 1/size(B)*((P[i,j] - T[i,j])*tdL + tP[i,j]*dL)
+        # Tangent: tdZ[i,j] = 1/size(B)*((P[i,j] - T[i,j])*tdL + tP[i,j]*dL)
         tdZ = (tdL * (P - T) + dL * tP) / B
         return (tdZ,)
 
@@ -341,9 +344,9 @@ def _forward_part(Z: Tensor, T: Tensor, P: Any = None, work: Any = None) -> Any:
     exp_Z = torch.subtract(Z, m[:, None], out=P)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+    # Finite form: L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
     Z_m = torch.subtract(Z, (m + torch.log(E_m))[:, None], out=space_1)
     L_sum = torch.linalg.vecdot(T, Z_m).sum()
     return P, L_sum
@@ -351,7 +354,7 @@ def _forward_part(Z: Tensor, T: Tensor, P: Any = None, work: Any = None) -> Any:
 
 def _backward_part(T: Tensor, P: Tensor, dL: Tensor, B: int, dZ: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
-    # dZ[i,j] = dL/size(B)*(P[i,j] - T[i,j])
+    # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - T[i,j])
     P_T = torch.subtract(P, T, out=dZ)
     dZ = torch.multiply(P_T, dL / B, out=P_T)
     return dZ
@@ -368,12 +371,12 @@ def _both_part(Z: Tensor, T: Tensor, B: int, dZ: Any = None, work: Any = None) -
     exp_Z = torch.subtract(Z, m[:, None], out=dZ)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+    # Finite form: L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
     Z_m = torch.subtract(Z, (m + torch.log(E_m))[:, None], out=space_1)
     L_sum = torch.linalg.vecdot(T, Z_m).sum()
-    # dZ[i,j] = dL/size(B)*(P[i,j] - T[i,j])
+    # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - T[i,j])
     P_T = torch.subtract(P, T, out=P)
     dZ = torch.divide(P_T, B, out=P_T)
     return L_sum, dZ

@@ -22,7 +22,7 @@ Saved for the backward pass:
     E_m: for dT
     P: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dT = -(1 - eps) ((dL 1^T) o (1 w) o (Z - log(E) 1^T))
     D = ((1 - eps) T + eps 1 / C) w
@@ -127,11 +127,12 @@ def _forward_pass(Z: Tensor, T: Tensor, w: Tensor, eps: Tensor) -> Any:
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
-        # L[i] = -sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C))*(Z[i,j] - (m[i] + log(E_m[i]))))
+        # Finite form: L[i] = -sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C))*(Z[i,j] - (m[i] + log(E_m[i]))))
         L = -((1 - eps) * T + eps / C) * (Z - (m + torch.log(E_m))[:, None]) @ w
     else:
+        # In parts of B: each stays in the cache.
         m = _empty((B,), Z)
         E_m = _empty((B,), Z)
         P = _empty((B, C), Z)
@@ -154,6 +155,7 @@ def _backward_pass(
     C = Z.shape[-1]
     B = Z.shape[0]
     if not _whole(B * C, dL):
+        # In parts of B: each stays in the cache.
         dT = _empty((B, C), Z)
         dZ = _empty((B, C), Z)
 
@@ -168,13 +170,13 @@ def _backward_pass(
     dZ = dT = None
     eps_shifted = 1 - eps
     if need_T:
-        # dT[i,j] = -dL[i]*w[j]*(1 - eps)*(Z[i,j] - (m[i] + log(E_m[i])))
+        # Finite form: dT[i,j] = -dL[i]*w[j]*(1 - eps)*(Z[i,j] - (m[i] + log(E_m[i])))
         dT = -eps_shifted * dL[:, None] * w * (Z - (m + torch.log(E_m))[:, None])
     if need_Z:
-        # D[i] = sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C)))
+        # Named sum: D[i] = sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C)))
         eps_shifted_eps = eps_shifted * T + eps / C
         D = eps_shifted_eps @ w
-        # dZ[i,j] = dL[i]*(P[i,j]*D[i] - w[j]*((1 - eps)*T[i,j] + eps/size(C)))
+        # Lemma: dZ[i,j] = dL[i]*(P[i,j]*D[i] - w[j]*((1 - eps)*T[i,j] + eps/size(C)))
         dZ = dL[:, None] * (P * D[:, None] - w * eps_shifted_eps)
     return dZ, dT
 
@@ -227,10 +229,10 @@ class _DualForward(_Forward):
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
-        # tL[i] = sum(j,j', w[j']*((1 - eps)*T[i,j'] + eps/size(C))*P[i,j]*tZ[i,j]) - (1 - eps)*sum(j,
-        #     w[j]*(Z[i,j] - (m[i] + log(E_m[i])))*tT[i,j]) - sum(j, w[j]*((1 - eps)*T[i,j] +
+        # Finite form: tL[i] = sum(j,j', w[j']*((1 - eps)*T[i,j'] + eps/size(C))*P[i,j]*tZ[i,j]) - (1 -
+        #     eps)*sum(j, w[j]*(Z[i,j] - (m[i] + log(E_m[i])))*tT[i,j]) - sum(j, w[j]*((1 - eps)*T[i,j] +
         #     eps/size(C))*tZ[i,j])
         eps_shifted = 1 - eps
         eps_shifted_eps = eps_shifted * T + eps / C
@@ -309,26 +311,26 @@ class _Second(torch.autograd.Function):
         Z: Tensor, T: Tensor, w: Tensor, eps: Tensor, m: Tensor, E_m: Tensor, P: Tensor, dL: Tensor, d2dZ: Tensor, d2dT: Tensor
     ) -> Any:
         C = Z.shape[-1]
-        # D[i] = sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C)))
+        # Named sum: D[i] = sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C)))
         eps_shifted = 1 - eps
         eps_shifted_eps = eps_shifted * T + eps / C
         D = eps_shifted_eps @ w
-        # d2P[i,j] = d2dZ[i,j]*dL[i]*D[i]
+        # Lemma: d2P[i,j] = d2dZ[i,j]*dL[i]*D[i]
         d2P = d2dZ * dL[:, None] * D[:, None]
-        # d2D[i] = dL[i]*sum(j, d2dZ[i,j]*P[i,j])
+        # Lemma: d2D[i] = dL[i]*sum(j, d2dZ[i,j]*P[i,j])
         d2D = dL * torch.linalg.vecdot(d2dZ, P)
-        # d2dL[i] = sum(j, d2dZ[i,j]*(P[i,j]*D[i] - w[j]*((1 - eps)*T[i,j] + eps/size(C)))) - (1 - eps)*sum(j,
-        #     d2dT[i,j]*w[j]*(Z[i,j] - (m[i] + log(E_m[i]))))
+        # Finite form: d2dL[i] = sum(j, d2dZ[i,j]*(P[i,j]*D[i] - w[j]*((1 - eps)*T[i,j] + eps/size(C)))) - (1
+        #     - eps)*sum(j, d2dT[i,j]*w[j]*(Z[i,j] - (m[i] + log(E_m[i]))))
         d2dL = torch.linalg.vecdot(d2dZ, P * D[:, None] - w * eps_shifted_eps) - eps_shifted * (
             d2dT * (Z - (m + torch.log(E_m))[:, None]) @ w
         )
-        # d2T[i,j] = w[j]*(1 - eps)*(d2D[i] - d2dZ[i,j]*dL[i])
+        # Lemma: d2T[i,j] = w[j]*(1 - eps)*(d2D[i] - d2dZ[i,j]*dL[i])
         d2T = eps_shifted * w * (d2D[:, None] - d2dZ * dL[:, None])
-        # F[i] = sum(j, d2P[i,j]*P[i,j])
+        # Named sum: F[i] = sum(j, d2P[i,j]*P[i,j])
         F = torch.linalg.vecdot(d2P, P)
-        # R[i] = sum(j, d2dT[i,j]*w[j])
+        # Named sum: R[i] = sum(j, d2dT[i,j]*w[j])
         R = d2dT @ w
-        # d2Z[i,j] = d2P[i,j]*P[i,j] - P[i,j]*F[i] - d2dT[i,j]*dL[i]*w[j]*(1 - eps) + dL[i]*(1 -
+        # Lemma: d2Z[i,j] = d2P[i,j]*P[i,j] - P[i,j]*F[i] - d2dT[i,j]*dL[i]*w[j]*(1 - eps) + dL[i]*(1 -
         #     eps)*P[i,j]*R[i]
         d2Z = d2P * P - P * F[:, None] - eps_shifted * d2dT * dL[:, None] * w + eps_shifted * dL[:, None] * P * R[:, None]
         return (d2Z, d2T, d2dL)
@@ -352,20 +354,21 @@ class _SecondTangent(torch.autograd.Function):
         Z: Tensor, T: Tensor, w: Tensor, eps: Tensor, m: Tensor, E_m: Tensor, P: Tensor, dL: Tensor, tZ: Tensor, tT: Tensor, tdL: Tensor
     ) -> Any:
         C = Z.shape[-1]
-        # D[i] = sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C)))
+        # Named sum: D[i] = sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C)))
         eps_shifted = 1 - eps
         eps_shifted_eps = eps_shifted * T + eps / C
         D = eps_shifted_eps @ w
-        # tF[i] = sum(j, P[i,j]*tZ[i,j])
+        # Named sum: tF[i] = sum(j, P[i,j]*tZ[i,j])
         tF = torch.linalg.vecdot(P, tZ)
-        # tP[i,j] = P[i,j]*(tZ[i,j] - tF[i])
+        # Tangent: tP[i,j] = P[i,j]*(tZ[i,j] - tF[i])
         tP = P * (tZ - tF[:, None])
-        # tdT[i,j] = w[j]*(1 - eps)*(dL[i]*tF[i] - (Z[i,j] - (m[i] + log(E_m[i])))*tdL[i] - dL[i]*tZ[i,j])
+        # Finite form: tdT[i,j] = w[j]*(1 - eps)*(dL[i]*tF[i] - (Z[i,j] - (m[i] + log(E_m[i])))*tdL[i] -
+        #     dL[i]*tZ[i,j])
         tdT = eps_shifted * w * ((dL * tF)[:, None] - (Z - (m + torch.log(E_m))[:, None]) * tdL[:, None] - dL[:, None] * tZ)
-        # tD[i] = (1 - eps)*sum(j, w[j]*tT[i,j])
+        # Tangent: tD[i] = (1 - eps)*sum(j, w[j]*tT[i,j])
         tD = eps_shifted * (tT @ w)
-        # tdZ[i,j] = (P[i,j]*D[i] - w[j]*((1 - eps)*T[i,j] + eps/size(C)))*tdL[i] + tP[i,j]*dL[i]*D[i] +
-        #     tD[i]*dL[i]*P[i,j] - dL[i]*w[j]*(1 - eps)*tT[i,j]
+        # Tangent: tdZ[i,j] = (P[i,j]*D[i] - w[j]*((1 - eps)*T[i,j] + eps/size(C)))*tdL[i] +
+        #     tP[i,j]*dL[i]*D[i] + tD[i]*dL[i]*P[i,j] - dL[i]*w[j]*(1 - eps)*tT[i,j]
         tdZ = (
             (P * D[:, None] - w * eps_shifted_eps) * tdL[:, None]
             + tP * dL[:, None] * D[:, None]
@@ -394,9 +397,9 @@ def _forward_part(Z: Tensor, eps: Tensor, T: Tensor, w: Tensor, P: Any = None, w
     exp_Z = torch.subtract(Z, m[:, None], out=P)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L[i] = -sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C))*(Z[i,j] - (m[i] + log(E_m[i]))))
+    # Finite form: L[i] = -sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C))*(Z[i,j] - (m[i] + log(E_m[i]))))
     eps_T = torch.multiply(T, 1 - eps, out=space_1)
     eps_T_eps = torch.add(eps_T, eps / C, out=eps_T)
     Z_m = torch.subtract(Z, (m + torch.log(E_m))[:, None], out=space_2)
@@ -422,15 +425,15 @@ def _backward_part(
     C = Z.shape[-1]
     B_block = E_m.shape[0]
     (space_1,) = _spaces(work, E_m, (B_block, C))
-    # dT[i,j] = -dL[i]*w[j]*(1 - eps)*(Z[i,j] - (m[i] + log(E_m[i])))
+    # Finite form: dT[i,j] = -dL[i]*w[j]*(1 - eps)*(Z[i,j] - (m[i] + log(E_m[i])))
     eps_shifted = 1 - eps
     Z_m = torch.subtract(Z, (m + torch.log(E_m))[:, None], out=dT)
     dT = -eps_shifted * dL[:, None] * w * Z_m
-    # D[i] = sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C)))
+    # Named sum: D[i] = sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C)))
     eps_shifted_T = torch.multiply(T, eps_shifted, out=space_1)
     eps_shifted_T_eps = torch.add(eps_shifted_T, eps / C, out=eps_shifted_T)
     D = eps_shifted_T_eps @ w
-    # dZ[i,j] = dL[i]*(P[i,j]*D[i] - w[j]*((1 - eps)*T[i,j] + eps/size(C)))
+    # Lemma: dZ[i,j] = dL[i]*(P[i,j]*D[i] - w[j]*((1 - eps)*T[i,j] + eps/size(C)))
     P_D = torch.multiply(P, D[:, None], out=dZ)
     P_D_w = torch.subtract(P_D, w * eps_shifted_T_eps, out=P_D)
     dZ = torch.multiply(P_D_w, dL[:, None], out=P_D_w)

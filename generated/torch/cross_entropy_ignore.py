@@ -18,7 +18,7 @@ Saved for the backward pass:
     P: for dZ
     A: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = dL (([ignored != y[i]] 1^T) o (P - onehot(y))) / A
 
@@ -103,14 +103,15 @@ def _forward_pass(Z: Tensor, y: Tensor, ignored: Tensor) -> Any:
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
-        # A = sum(m, where(ignored != y[m], 1, 0))
+        # Named sum: A = sum(m, where(ignored != y[m], 1, 0))
         not_equal_ignored = ignored != y
         A = not_equal_ignored.to(Z.dtype).sum()
-        # L = -sum(i, where(ignored != y[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+        # Finite form: L = -sum(i, where(ignored != y[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
         L = -torch.where(not_equal_ignored, Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m)), 0).sum() / A
     else:
+        # In parts of B: each stays in the cache.
         P = _empty((B, C), Z)
 
         def run(parts: Any) -> Any:
@@ -123,7 +124,7 @@ def _forward_pass(Z: Tensor, y: Tensor, ignored: Tensor) -> Any:
             return A, L_sum
 
         A, L_sum = _together(run, _parts((B,), C, Z, 1), 1, Z)
-        # L = -sum(i, where(ignored != y[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+        # Finite form: L = -sum(i, where(ignored != y[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
         L = -L_sum / A
     return L, P, A
 
@@ -133,6 +134,7 @@ def _backward_pass(y: Tensor, ignored: Tensor, P: Tensor, A: Tensor, dL: Tensor)
     C = P.shape[-1]
     B = y.shape[0]
     if not _whole(B * C, dL):
+        # In parts of B: each stays in the cache.
         dZ = _empty((B, C), P)
 
         def run(parts: Any) -> Any:
@@ -142,7 +144,7 @@ def _backward_pass(y: Tensor, ignored: Tensor, P: Tensor, A: Tensor, dL: Tensor)
 
         _together(run, _parts((B,), C, P, 1), 1, P)
         return dZ
-    # dZ[i,j] = dL*where(ignored != y[i], 1, 0)/A*(P[i,j] - delta(y[i],j))
+    # Lemma: dZ[i,j] = dL*where(ignored != y[i], 1, 0)/A*(P[i,j] - delta(y[i],j))
     dZ = torch.where((ignored != y)[:, None], dL / A * _added_at(P, y, -1), 0)
     return dZ
 
@@ -189,13 +191,13 @@ class _DualForward(_Forward):
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
-        # A = sum(m, where(ignored != y[m], 1, 0))
+        # Named sum: A = sum(m, where(ignored != y[m], 1, 0))
         not_equal_ignored = ignored != y
         A = not_equal_ignored.to(Z.dtype).sum()
-        # tL = 1/A*(sum(i,j, where(ignored != y[i], 1, 0)*P[i,j]*tZ[i,j]) - sum(i, where(ignored != y[i], 1,
-        #     0)*tZ[i,y[i]]))
+        # Tangent: tL = 1/A*(sum(i,j, where(ignored != y[i], 1, 0)*P[i,j]*tZ[i,j]) - sum(i, where(ignored !=
+        #     y[i], 1, 0)*tZ[i,y[i]]))
         tL = (
             torch.where(not_equal_ignored[:, None], P * tZ, 0).sum()
             - torch.where(not_equal_ignored, tZ.gather(-1, y[:, None])[:, 0], 0).sum()
@@ -262,18 +264,18 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(y: Tensor, ignored: Tensor, P: Tensor, A: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
-        # d2dL = 1/A*(sum(i,j, d2dZ[i,j]*where(ignored != y[i], 1, 0)*P[i,j]) - sum(i,
+        # Lemma: d2dL = 1/A*(sum(i,j, d2dZ[i,j]*where(ignored != y[i], 1, 0)*P[i,j]) - sum(i,
         #     d2dZ[i,y[i]]*where(ignored != y[i], 1, 0)))
         not_equal_ignored = ignored != y
         d2dL = (
             torch.where(not_equal_ignored[:, None], d2dZ * P, 0).sum()
             - torch.where(not_equal_ignored, d2dZ.gather(-1, y[:, None])[:, 0], 0).sum()
         ) / A
-        # d2P[i,j] = d2dZ[i,j]*dL*where(ignored != y[i], 1, 0)/A
+        # Lemma: d2P[i,j] = d2dZ[i,j]*dL*where(ignored != y[i], 1, 0)/A
         d2P = torch.where(not_equal_ignored[:, None], dL / A * d2dZ, 0)
-        # D[i] = sum(j, d2P[i,j]*P[i,j])
+        # Named sum: D[i] = sum(j, d2P[i,j]*P[i,j])
         D = torch.linalg.vecdot(d2P, P)
-        # d2Z[i,j] = P[i,j]*(d2P[i,j] - D[i])
+        # Lemma: d2Z[i,j] = P[i,j]*(d2P[i,j] - D[i])
         d2Z = P * (d2P - D[:, None])
         return (d2Z, d2dL)
 
@@ -294,11 +296,11 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(y: Tensor, ignored: Tensor, P: Tensor, A: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
         C = P.shape[-1]
-        # tD[i] = sum(j, P[i,j]*tZ[i,j])
+        # Named sum: tD[i] = sum(j, P[i,j]*tZ[i,j])
         tD = torch.linalg.vecdot(P, tZ)
-        # tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
+        # Tangent: tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
         tP = P * (tZ - tD[:, None])
-        # tdZ[i,j] = where(ignored != y[i], 1, 0)/A*(P[i,j]*tdL - delta(y[i],j)*tdL + tP[i,j]*dL)
+        # Tangent: tdZ[i,j] = where(ignored != y[i], 1, 0)/A*(P[i,j]*tdL - delta(y[i],j)*tdL + tP[i,j]*dL)
         tdZ = torch.where((ignored != y)[:, None], (tdL * P - tdL * _one_hot(y, C, P) + dL * tP) / A, 0)
         return (tdZ,)
 
@@ -319,19 +321,19 @@ def _forward_part(Z: Tensor, ignored: Tensor, y: Tensor, P: Any = None) -> Any:
     exp_Z = torch.subtract(Z, m[:, None], out=P)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # A = sum(m, where(ignored != y[m], 1, 0))
+    # Named sum: A = sum(m, where(ignored != y[m], 1, 0))
     not_equal_ignored = ignored != y
     A = not_equal_ignored.to(Z.dtype).sum()
-    # L = -sum(i, where(ignored != y[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+    # Finite form: L = -sum(i, where(ignored != y[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
     L_sum = torch.where(not_equal_ignored, Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m)), 0).sum()
     return P, A, L_sum
 
 
 def _backward_part(ignored: Tensor, y: Tensor, A: Tensor, P: Tensor, dL: Tensor) -> Any:
     """One part along B, or the whole: dZ."""
-    # dZ[i,j] = dL*where(ignored != y[i], 1, 0)/A*(P[i,j] - delta(y[i],j))
+    # Lemma: dZ[i,j] = dL*where(ignored != y[i], 1, 0)/A*(P[i,j] - delta(y[i],j))
     P_y = P.clone()
     _add_at(P_y, y, -1)
     dL_A = torch.multiply(P_y, dL / A, out=P_y)

@@ -15,7 +15,7 @@ Saved for the backward pass:
     y: for dZ
     P: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = dL (P - onehot(y)) / B
 
@@ -96,11 +96,12 @@ def _forward_pass(Z: Tensor, y: Tensor) -> Any:
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
-        # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+        # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
         L = -(Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m))).sum() / B
     else:
+        # In parts of B: each stays in the cache.
         P = _empty((B, C), Z)
 
         def run(parts: Any) -> Any:
@@ -111,7 +112,7 @@ def _forward_pass(Z: Tensor, y: Tensor) -> Any:
             return (L_sum,)
 
         (L_sum,) = _together(run, _parts((B,), C, Z, 1), 1, Z)
-        # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+        # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
         L = -L_sum / B
     return L, P
 
@@ -121,6 +122,7 @@ def _backward_pass(y: Tensor, P: Tensor, dL: Tensor) -> Any:
     B = y.shape[0]
     C = P.shape[-1]
     if not _whole(B * C, dL):
+        # In parts of B: each stays in the cache.
         dZ = _empty((B, C), P)
 
         def run(parts: Any) -> Any:
@@ -130,7 +132,7 @@ def _backward_pass(y: Tensor, P: Tensor, dL: Tensor) -> Any:
 
         _together(run, _parts((B,), C, P, 1), 1, P)
         return dZ
-    # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
+    # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
     dZ = dL / B * _added_at(P, y, -1)
     return dZ
 
@@ -139,6 +141,7 @@ def _early_pass(Z: Tensor, y: Tensor) -> Any:
     """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
     B = Z.shape[0]
     C = Z.shape[-1]
+    # In parts of B: each stays in the cache.
     dZ = _empty((B, C), Z)
 
     def run(parts: Any) -> Any:
@@ -149,7 +152,7 @@ def _early_pass(Z: Tensor, y: Tensor) -> Any:
         return (L_sum,)
 
     (L_sum,) = _together(run, _parts((B,), C, Z, 1), 1, Z)
-    # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+    # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L = -L_sum / B
     return L, dZ
 
@@ -200,9 +203,9 @@ class _DualForward(_Forward):
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
-        # tL = 1/size(B)*(sum(i,j, P[i,j]*tZ[i,j]) - sum(i, tZ[i,y[i]]))
+        # Tangent: tL = 1/size(B)*(sum(i,j, P[i,j]*tZ[i,j]) - sum(i, tZ[i,y[i]]))
         tL = (torch.linalg.vecdot(P, tZ).sum() - tZ.gather(-1, y[:, None])[:, 0].sum()) / B
         return tL, None
 
@@ -279,13 +282,13 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(y: Tensor, P: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
         B = y.shape[0]
-        # d2dL = 1/size(B)*(sum(i,j, d2dZ[i,j]*P[i,j]) - sum(i, d2dZ[i,y[i]]))
+        # Lemma: d2dL = 1/size(B)*(sum(i,j, d2dZ[i,j]*P[i,j]) - sum(i, d2dZ[i,y[i]]))
         d2dL = (torch.linalg.vecdot(d2dZ, P).sum() - d2dZ.gather(-1, y[:, None])[:, 0].sum()) / B
-        # d2P[i,j] = d2dZ[i,j]*dL/size(B)
+        # Lemma: d2P[i,j] = d2dZ[i,j]*dL/size(B)
         d2P = dL / B * d2dZ
-        # D[i] = dL/size(B)*sum(j, d2dZ[i,j]*P[i,j])
+        # Named sum: D[i] = dL/size(B)*sum(j, d2dZ[i,j]*P[i,j])
         D = dL / B * torch.linalg.vecdot(d2dZ, P)
-        # d2Z[i,j] = P[i,j]*(d2P[i,j] - D[i])
+        # Lemma: d2Z[i,j] = P[i,j]*(d2P[i,j] - D[i])
         d2Z = P * (d2P - D[:, None])
         return (d2Z, d2dL)
 
@@ -307,11 +310,11 @@ class _SecondTangent(torch.autograd.Function):
     def forward(y: Tensor, P: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
         B = y.shape[0]
         C = P.shape[-1]
-        # tD[i] = sum(j, P[i,j]*tZ[i,j])
+        # Named sum: tD[i] = sum(j, P[i,j]*tZ[i,j])
         tD = torch.linalg.vecdot(P, tZ)
-        # tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
+        # Tangent: tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
         tP = P * (tZ - tD[:, None])
-        # tdZ[i,j] = 1/size(B)*(P[i,j]*tdL - delta(y[i],j)*tdL + tP[i,j]*dL)
+        # Tangent: tdZ[i,j] = 1/size(B)*(P[i,j]*tdL - delta(y[i],j)*tdL + tP[i,j]*dL)
         tdZ = (tdL * P - tdL * _one_hot(y, C, P) + dL * tP) / B
         return (tdZ,)
 
@@ -332,16 +335,16 @@ def _forward_part(Z: Tensor, y: Tensor, P: Any = None) -> Any:
     exp_Z = torch.subtract(Z, m[:, None], out=P)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+    # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L_sum = (Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m))).sum()
     return P, L_sum
 
 
 def _backward_part(y: Tensor, P: Tensor, dL: Tensor, B: int) -> Any:
     """One part along B, or the whole: dZ."""
-    # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
+    # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
     P_y = P.clone()
     _add_at(P_y, y, -1)
     dZ = torch.multiply(P_y, dL / B, out=P_y)
@@ -356,11 +359,11 @@ def _both_part(Z: Tensor, y: Tensor, B: int, dZ: Any = None) -> Any:
     exp_Z = torch.subtract(Z, m[:, None], out=dZ)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+    # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L_sum = (Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m))).sum()
-    # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
+    # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
     P_y = P
     _add_at(P_y, y, -1)
     dZ = torch.divide(P_y, B, out=P_y)

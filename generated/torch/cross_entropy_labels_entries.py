@@ -22,7 +22,7 @@ Saved for the backward pass:
     r: for dZ
     P: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     D = rowsum(w)
     dZ[i,j] = dL[i]*where(0 < r[i], 1, 0)*(eps*P[i,j]/size(C)*D - eps*w[j]/size(C) - (1 -
@@ -129,13 +129,14 @@ def _forward_pass(Z: Tensor, y: Tensor, w: Tensor, eps: Tensor, r: Tensor) -> An
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
-        # L[i] = -where(0 < r[i], 1, 0)*(eps*sum(j, (Z[i,j] - (m[i] + log(E_m[i])))*w[j])/size(C) + (1 -
-        #     eps)*w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))
+        # Finite form: L[i] = -where(0 < r[i], 1, 0)*(eps*sum(j, (Z[i,j] - (m[i] + log(E_m[i])))*w[j])/size(C)
+        #     + (1 - eps)*w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))
         m_scaled = -(m + torch.log(E_m))
         L = -torch.where(r > 0, eps / C * ((Z + m_scaled[:, None]) @ w) + (1 - eps) * w[y] * (Z.gather(-1, y[:, None])[:, 0] + m_scaled), 0)
     else:
+        # In parts of B: each stays in the cache.
         P = _empty((B, C), Z)
         L = _empty((B,), Z)
 
@@ -152,9 +153,9 @@ def _forward_pass(Z: Tensor, y: Tensor, w: Tensor, eps: Tensor, r: Tensor) -> An
 def _backward_pass(y: Tensor, w: Tensor, eps: Tensor, r: Tensor, P: Tensor, dL: Tensor) -> Any:
     """dZ."""
     C = w.shape[0]
-    # D = sum(j, w[j])
+    # Named sum: D = sum(j, w[j])
     D = w.sum()
-    # dZ[i,j] = dL[i]*where(0 < r[i], 1, 0)*(eps*P[i,j]/size(C)*D - eps*w[j]/size(C) - (1 -
+    # Lemma: dZ[i,j] = dL[i]*where(0 < r[i], 1, 0)*(eps*P[i,j]/size(C)*D - eps*w[j]/size(C) - (1 -
     #     eps)*w[y[i]]*delta(y[i],j) + (1 - eps)*w[y[i]]*P[i,j])
     eps_shifted = 1 - eps
     w_y = w[y]
@@ -210,10 +211,11 @@ class _DualForward(_Forward):
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
-        # tL[i] = where(0 < r[i], 1, 0)*(eps/size(C)*sum(j,j', P[i,j]*w[j']*tZ[i,j]) - eps/size(C)*sum(j,
-        #     w[j]*tZ[i,j]) - (1 - eps)*w[y[i]]*tZ[i,y[i]] + (1 - eps)*w[y[i]]*sum(j, P[i,j]*tZ[i,j]))
+        # Tangent: tL[i] = where(0 < r[i], 1, 0)*(eps/size(C)*sum(j,j', P[i,j]*w[j']*tZ[i,j]) -
+        #     eps/size(C)*sum(j, w[j]*tZ[i,j]) - (1 - eps)*w[y[i]]*tZ[i,y[i]] + (1 - eps)*w[y[i]]*sum(j,
+        #     P[i,j]*tZ[i,j]))
         eps_shifted = 1 - eps
         w_y = w[y]
         P_tZ = torch.linalg.vecdot(P, tZ)
@@ -285,9 +287,9 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(y: Tensor, w: Tensor, eps: Tensor, r: Tensor, P: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
         C = w.shape[0]
-        # D = sum(j, w[j])
+        # Named sum: D = sum(j, w[j])
         D = w.sum()
-        # d2dL[i] = where(0 < r[i], 1, 0)*(eps/size(C)*D*sum(j, d2dZ[i,j]*P[i,j]) - eps/size(C)*sum(j,
+        # Lemma: d2dL[i] = where(0 < r[i], 1, 0)*(eps/size(C)*D*sum(j, d2dZ[i,j]*P[i,j]) - eps/size(C)*sum(j,
         #     d2dZ[i,j]*w[j]) - d2dZ[i,y[i]]*(1 - eps)*w[y[i]] + (1 - eps)*w[y[i]]*sum(j, d2dZ[i,j]*P[i,j]))
         less_r = r > 0
         d2dZ_P = torch.linalg.vecdot(d2dZ, P)
@@ -301,11 +303,11 @@ class _Second(torch.autograd.Function):
             + eps_shifted * w_y * d2dZ_P,
             0,
         )
-        # d2P[i,j] = d2dZ[i,j]*dL[i]*where(0 < r[i], 1, 0)*(eps/size(C)*D + (1 - eps)*w[y[i]])
+        # Lemma: d2P[i,j] = d2dZ[i,j]*dL[i]*where(0 < r[i], 1, 0)*(eps/size(C)*D + (1 - eps)*w[y[i]])
         d2P = torch.where(less_r[:, None], d2dZ * dL[:, None] * (eps * D / C + eps_shifted * w_y)[:, None], 0)
-        # F[i] = sum(j, d2P[i,j]*P[i,j])
+        # Named sum: F[i] = sum(j, d2P[i,j]*P[i,j])
         F = torch.linalg.vecdot(d2P, P)
-        # d2Z[i,j] = P[i,j]*(d2P[i,j] - F[i])
+        # Lemma: d2Z[i,j] = P[i,j]*(d2P[i,j] - F[i])
         d2Z = P * (d2P - F[:, None])
         return (d2Z, d2dL)
 
@@ -326,14 +328,14 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(y: Tensor, w: Tensor, eps: Tensor, r: Tensor, P: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
         C = w.shape[0]
-        # D = sum(j, w[j])
+        # Named sum: D = sum(j, w[j])
         D = w.sum()
-        # tF[i] = sum(j, P[i,j]*tZ[i,j])
+        # Named sum: tF[i] = sum(j, P[i,j]*tZ[i,j])
         tF = torch.linalg.vecdot(P, tZ)
-        # tP[i,j] = P[i,j]*(tZ[i,j] - tF[i])
+        # Tangent: tP[i,j] = P[i,j]*(tZ[i,j] - tF[i])
         tP = P * (tZ - tF[:, None])
-        # tdZ[i,j] = where(0 < r[i], 1, 0)*(eps*P[i,j]/size(C)*D*tdL[i] - eps*w[j]/size(C)*tdL[i] - (1 -
-        #     eps)*w[y[i]]*delta(y[i],j)*tdL[i] + (1 - eps)*w[y[i]]*P[i,j]*tdL[i] +
+        # Tangent: tdZ[i,j] = where(0 < r[i], 1, 0)*(eps*P[i,j]/size(C)*D*tdL[i] - eps*w[j]/size(C)*tdL[i] -
+        #     (1 - eps)*w[y[i]]*delta(y[i],j)*tdL[i] + (1 - eps)*w[y[i]]*P[i,j]*tdL[i] +
         #     tP[i,j]*dL[i]*eps/size(C)*D + tP[i,j]*dL[i]*(1 - eps)*w[y[i]])
         eps_shifted = 1 - eps
         w_y = w[y]
@@ -369,10 +371,10 @@ def _forward_part(Z: Tensor, r: Tensor, w: Tensor, eps: Tensor, y: Tensor, P: An
     exp_Z = torch.subtract(Z, m[:, None], out=P)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L[i] = -where(0 < r[i], 1, 0)*(eps*sum(j, (Z[i,j] - (m[i] + log(E_m[i])))*w[j])/size(C) + (1 -
-    #     eps)*w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))
+    # Finite form: L[i] = -where(0 < r[i], 1, 0)*(eps*sum(j, (Z[i,j] - (m[i] + log(E_m[i])))*w[j])/size(C)
+    #     + (1 - eps)*w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))
     m_scaled = -(m + torch.log(E_m))
     Z_m_scaled = torch.add(Z, m_scaled[:, None], out=space_1)
     L = -torch.where(r > 0, eps / C * (Z_m_scaled @ w) + (1 - eps) * w[y] * (Z.gather(-1, y[:, None])[:, 0] + m_scaled), 0)

@@ -18,7 +18,7 @@ Saved for the backward pass:
     P: for dZ
     A: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = dL (([r[i] > 0] 1^T) o (P - onehot(y))) / A
 
@@ -103,13 +103,14 @@ def _forward_pass(Z: Tensor, y: Tensor, r: Tensor) -> Any:
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
-        # A = sum(m, r[m])
+        # Named sum: A = sum(m, r[m])
         A = r.sum()
-        # L = -sum(i, where(0 < r[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+        # Finite form: L = -sum(i, where(0 < r[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
         L = -torch.where(r > 0, Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m)), 0).sum() / A
     else:
+        # In parts of B: each stays in the cache.
         P = _empty((B, C), Z)
 
         def run(parts: Any) -> Any:
@@ -122,7 +123,7 @@ def _forward_pass(Z: Tensor, y: Tensor, r: Tensor) -> Any:
             return A, L_sum
 
         A, L_sum = _together(run, _parts((B,), C, Z, 1), 1, Z)
-        # L = -sum(i, where(0 < r[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+        # Finite form: L = -sum(i, where(0 < r[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
         L = -L_sum / A
     return L, P, A
 
@@ -132,6 +133,7 @@ def _backward_pass(y: Tensor, r: Tensor, P: Tensor, A: Tensor, dL: Tensor) -> An
     C = P.shape[-1]
     B = y.shape[0]
     if not _whole(B * C, dL):
+        # In parts of B: each stays in the cache.
         dZ = _empty((B, C), r)
 
         def run(parts: Any) -> Any:
@@ -141,7 +143,7 @@ def _backward_pass(y: Tensor, r: Tensor, P: Tensor, A: Tensor, dL: Tensor) -> An
 
         _together(run, _parts((B,), C, r, 1), 1, r)
         return dZ
-    # dZ[i,j] = dL*where(0 < r[i], 1, 0)/A*(P[i,j] - delta(y[i],j))
+    # Lemma: dZ[i,j] = dL*where(0 < r[i], 1, 0)/A*(P[i,j] - delta(y[i],j))
     dZ = torch.where((r > 0)[:, None], dL / A * _added_at(P, y, -1), 0)
     return dZ
 
@@ -188,11 +190,12 @@ class _DualForward(_Forward):
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
-        # A = sum(m, r[m])
+        # Named sum: A = sum(m, r[m])
         A = r.sum()
-        # tL = 1/A*(sum(i,j, where(0 < r[i], 1, 0)*P[i,j]*tZ[i,j]) - sum(i, where(0 < r[i], 1, 0)*tZ[i,y[i]]))
+        # Tangent: tL = 1/A*(sum(i,j, where(0 < r[i], 1, 0)*P[i,j]*tZ[i,j]) - sum(i, where(0 < r[i], 1,
+        #     0)*tZ[i,y[i]]))
         less_r = r > 0
         tL = (torch.where(less_r[:, None], P * tZ, 0).sum() - torch.where(less_r, tZ.gather(-1, y[:, None])[:, 0], 0).sum()) / A
         return tL, None, None
@@ -257,15 +260,15 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(y: Tensor, r: Tensor, P: Tensor, A: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
-        # d2dL = 1/A*(sum(i,j, d2dZ[i,j]*where(0 < r[i], 1, 0)*P[i,j]) - sum(i, d2dZ[i,y[i]]*where(0 < r[i],
-        #     1, 0)))
+        # Lemma: d2dL = 1/A*(sum(i,j, d2dZ[i,j]*where(0 < r[i], 1, 0)*P[i,j]) - sum(i, d2dZ[i,y[i]]*where(0 <
+        #     r[i], 1, 0)))
         less_r = r > 0
         d2dL = (torch.where(less_r[:, None], d2dZ * P, 0).sum() - torch.where(less_r, d2dZ.gather(-1, y[:, None])[:, 0], 0).sum()) / A
-        # d2P[i,j] = d2dZ[i,j]*dL*where(0 < r[i], 1, 0)/A
+        # Lemma: d2P[i,j] = d2dZ[i,j]*dL*where(0 < r[i], 1, 0)/A
         d2P = torch.where(less_r[:, None], dL / A * d2dZ, 0)
-        # D[i] = sum(j, d2P[i,j]*P[i,j])
+        # Named sum: D[i] = sum(j, d2P[i,j]*P[i,j])
         D = torch.linalg.vecdot(d2P, P)
-        # d2Z[i,j] = P[i,j]*(d2P[i,j] - D[i])
+        # Lemma: d2Z[i,j] = P[i,j]*(d2P[i,j] - D[i])
         d2Z = P * (d2P - D[:, None])
         return (d2Z, d2dL)
 
@@ -286,11 +289,11 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(y: Tensor, r: Tensor, P: Tensor, A: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
         C = P.shape[-1]
-        # tD[i] = sum(j, P[i,j]*tZ[i,j])
+        # Named sum: tD[i] = sum(j, P[i,j]*tZ[i,j])
         tD = torch.linalg.vecdot(P, tZ)
-        # tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
+        # Tangent: tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
         tP = P * (tZ - tD[:, None])
-        # tdZ[i,j] = where(0 < r[i], 1, 0)/A*(P[i,j]*tdL - delta(y[i],j)*tdL + tP[i,j]*dL)
+        # Tangent: tdZ[i,j] = where(0 < r[i], 1, 0)/A*(P[i,j]*tdL - delta(y[i],j)*tdL + tP[i,j]*dL)
         tdZ = torch.where((r > 0)[:, None], (tdL * P - tdL * _one_hot(y, C, r) + dL * tP) / A, 0)
         return (tdZ,)
 
@@ -311,18 +314,18 @@ def _forward_part(Z: Tensor, r: Tensor, y: Tensor, P: Any = None) -> Any:
     exp_Z = torch.subtract(Z, m[:, None], out=P)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # A = sum(m, r[m])
+    # Named sum: A = sum(m, r[m])
     A = r.sum()
-    # L = -sum(i, where(0 < r[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+    # Finite form: L = -sum(i, where(0 < r[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
     L_sum = torch.where(r > 0, Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m)), 0).sum()
     return P, A, L_sum
 
 
 def _backward_part(r: Tensor, A: Tensor, y: Tensor, P: Tensor, dL: Tensor) -> Any:
     """One part along B, or the whole: dZ."""
-    # dZ[i,j] = dL*where(0 < r[i], 1, 0)/A*(P[i,j] - delta(y[i],j))
+    # Lemma: dZ[i,j] = dL*where(0 < r[i], 1, 0)/A*(P[i,j] - delta(y[i],j))
     P_y = P.clone()
     _add_at(P_y, y, -1)
     dL_A = torch.multiply(P_y, dL / A, out=P_y)

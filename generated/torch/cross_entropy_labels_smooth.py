@@ -17,7 +17,7 @@ Saved for the backward pass:
     eps: for dZ
     P: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = dL ((1 - eps) P - (1 - eps) onehot(y) - eps 1 / C + eps P) / B
 
@@ -100,10 +100,10 @@ def _forward_pass(Z: Tensor, y: Tensor, eps: Tensor) -> Any:
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
     exp_Z = torch.exp(Z - m[:, None])
     E_m = exp_Z.sum(dim=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = exp_Z / E_m[:, None]
-    # L = (-(1 - eps)*sum(i, Z[i,y[i]] - (m[i] + log(E_m[i]))) - eps*sum(i,j, Z[i,j] - (m[i] +
-    #     log(E_m[i])))/size(C))/size(B)
+    # Finite form: L = (-(1 - eps)*sum(i, Z[i,y[i]] - (m[i] + log(E_m[i]))) - eps*sum(i,j, Z[i,j] - (m[i]
+    #     + log(E_m[i])))/size(C))/size(B)
     m_scaled = -(m + torch.log(E_m))
     L = (-(1 - eps) * (Z.gather(-1, y[:, None])[:, 0] + m_scaled).sum() - eps * (Z + m_scaled[:, None]).sum() / C) / B
     return L, P
@@ -114,6 +114,7 @@ def _backward_pass(y: Tensor, eps: Tensor, P: Tensor, dL: Tensor) -> Any:
     B = y.shape[0]
     C = P.shape[-1]
     if not _whole(B * C, dL):
+        # In parts of B: each stays in the cache.
         dZ = _empty((B, C), P)
 
         def run(parts: Any) -> Any:
@@ -124,7 +125,7 @@ def _backward_pass(y: Tensor, eps: Tensor, P: Tensor, dL: Tensor) -> Any:
 
         _together(run, _parts((B,), C, P, 1), 1, P)
         return dZ
-    # dZ[i,j] = dL/size(B)*((1 - eps)*P[i,j] - (1 - eps)*delta(y[i],j) - eps/size(C) + eps*P[i,j])
+    # Lemma: dZ[i,j] = dL/size(B)*((1 - eps)*P[i,j] - (1 - eps)*delta(y[i],j) - eps/size(C) + eps*P[i,j])
     eps_shifted = 1 - eps
     dZ = dL / B * (eps_shifted * P - eps_shifted * _one_hot(y, C, P) - eps / C + eps * P)
     return dZ
@@ -174,9 +175,9 @@ class _DualForward(_Forward):
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
-        # tL = 1/size(B)*((1 - eps)*sum(i,j, P[i,j]*tZ[i,j]) - (1 - eps)*sum(i, tZ[i,y[i]]) -
+        # Tangent: tL = 1/size(B)*((1 - eps)*sum(i,j, P[i,j]*tZ[i,j]) - (1 - eps)*sum(i, tZ[i,y[i]]) -
         #     eps/size(C)*sum(i,j, tZ[i,j]) + eps*sum(i,j, P[i,j]*tZ[i,j]))
         eps_shifted = 1 - eps
         P_tZ = torch.linalg.vecdot(P, tZ).sum()
@@ -245,16 +246,16 @@ class _Second(torch.autograd.Function):
     def forward(y: Tensor, eps: Tensor, P: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
         B = y.shape[0]
         C = P.shape[-1]
-        # d2dL = 1/size(B)*((1 - eps)*sum(i,j, d2dZ[i,j]*P[i,j]) - (1 - eps)*sum(i, d2dZ[i,y[i]]) -
+        # Lemma: d2dL = 1/size(B)*((1 - eps)*sum(i,j, d2dZ[i,j]*P[i,j]) - (1 - eps)*sum(i, d2dZ[i,y[i]]) -
         #     eps/size(C)*sum(i,j, d2dZ[i,j]) + eps*sum(i,j, d2dZ[i,j]*P[i,j]))
         eps_shifted = 1 - eps
         d2dZ_P = torch.linalg.vecdot(d2dZ, P).sum()
         d2dL = (eps_shifted * d2dZ_P - eps_shifted * d2dZ.gather(-1, y[:, None])[:, 0].sum() - eps * d2dZ.sum() / C + eps * d2dZ_P) / B
-        # d2P[i,j] = d2dZ[i,j]*dL/size(B)
+        # Lemma: d2P[i,j] = d2dZ[i,j]*dL/size(B)
         d2P = dL / B * d2dZ
-        # D[i] = dL/size(B)*sum(j, d2dZ[i,j]*P[i,j])
+        # Named sum: D[i] = dL/size(B)*sum(j, d2dZ[i,j]*P[i,j])
         D = dL / B * torch.linalg.vecdot(d2dZ, P)
-        # d2Z[i,j] = P[i,j]*(d2P[i,j] - D[i])
+        # Lemma: d2Z[i,j] = P[i,j]*(d2P[i,j] - D[i])
         d2Z = P * (d2P - D[:, None])
         return (d2Z, d2dL)
 
@@ -276,12 +277,12 @@ class _SecondTangent(torch.autograd.Function):
     def forward(y: Tensor, eps: Tensor, P: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
         B = y.shape[0]
         C = P.shape[-1]
-        # tD[i] = sum(j, P[i,j]*tZ[i,j])
+        # Named sum: tD[i] = sum(j, P[i,j]*tZ[i,j])
         tD = torch.linalg.vecdot(P, tZ)
-        # tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
+        # Tangent: tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
         tP = P * (tZ - tD[:, None])
-        # tdZ[i,j] = 1/size(B)*((1 - eps)*P[i,j]*tdL - (1 - eps)*delta(y[i],j)*tdL - eps/size(C)*tdL +
-        #     eps*P[i,j]*tdL + tP[i,j]*dL*(1 - eps) + tP[i,j]*dL*eps)
+        # Tangent: tdZ[i,j] = 1/size(B)*((1 - eps)*P[i,j]*tdL - (1 - eps)*delta(y[i],j)*tdL - eps/size(C)*tdL
+        #     + eps*P[i,j]*tdL + tP[i,j]*dL*(1 - eps) + tP[i,j]*dL*eps)
         eps_shifted = 1 - eps
         tdZ = (
             eps_shifted * tdL * P
@@ -307,7 +308,7 @@ def _backward_part(eps: Tensor, P: Tensor, y: Tensor, dL: Tensor, B: int, dZ: An
     C = P.shape[-1]
     B_block = P.shape[0]
     (space_1,) = _spaces(work, P, (B_block, C))
-    # dZ[i,j] = dL/size(B)*((1 - eps)*P[i,j] - (1 - eps)*delta(y[i],j) - eps/size(C) + eps*P[i,j])
+    # Lemma: dZ[i,j] = dL/size(B)*((1 - eps)*P[i,j] - (1 - eps)*delta(y[i],j) - eps/size(C) + eps*P[i,j])
     eps_shifted = 1 - eps
     eps_shifted_P = torch.multiply(P, eps_shifted, out=dZ)
     eps_P = torch.multiply(P, eps, out=space_1)

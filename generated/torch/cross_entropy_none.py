@@ -19,7 +19,7 @@ Saved for the backward pass:
     T: for dZ
     P: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = (dL 1^T) o (P - T)
 
@@ -102,11 +102,12 @@ def _forward_pass(Z: Tensor, T: Tensor) -> Any:
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
-        # L[i] = -sum(j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
+        # Finite form: L[i] = -sum(j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
         L = -torch.linalg.vecdot(T, Z - (m + torch.log(E_m))[:, None])
     else:
+        # In parts of B: each stays in the cache.
         P = _empty((B, C), Z)
         L = _empty((B,), Z)
 
@@ -125,6 +126,7 @@ def _backward_pass(T: Tensor, P: Tensor, dL: Tensor) -> Any:
     B = T.shape[0]
     C = T.shape[-1]
     if not _whole(B * C, dL):
+        # In parts of B: each stays in the cache.
         dZ = _empty((B, C), T)
 
         def run(parts: Any) -> Any:
@@ -134,7 +136,7 @@ def _backward_pass(T: Tensor, P: Tensor, dL: Tensor) -> Any:
 
         _together(run, _parts((B,), C, T, 1), 1, T)
         return dZ
-    # dZ[i,j] = dL[i]*(P[i,j] - T[i,j])
+    # Lemma: dZ[i,j] = dL[i]*(P[i,j] - T[i,j])
     dZ = dL[:, None] * (P - T)
     return dZ
 
@@ -182,9 +184,9 @@ class _DualForward(_Forward):
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
-        # tL[i] = sum(j, P[i,j]*tZ[i,j]) - sum(j, T[i,j]*tZ[i,j])
+        # Tangent: tL[i] = sum(j, P[i,j]*tZ[i,j]) - sum(j, T[i,j]*tZ[i,j])
         tL = torch.linalg.vecdot(P, tZ) - torch.linalg.vecdot(T, tZ)
         return tL, None
 
@@ -248,13 +250,13 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(T: Tensor, P: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
-        # d2dL[i] = sum(j, d2dZ[i,j]*(P[i,j] - T[i,j]))
+        # Lemma: d2dL[i] = sum(j, d2dZ[i,j]*(P[i,j] - T[i,j]))
         d2dL = torch.linalg.vecdot(d2dZ, P - T)
-        # d2P[i,j] = d2dZ[i,j]*dL[i]
+        # Lemma: d2P[i,j] = d2dZ[i,j]*dL[i]
         d2P = d2dZ * dL[:, None]
-        # D[i] = dL[i]*sum(j, d2dZ[i,j]*P[i,j])
+        # Named sum: D[i] = dL[i]*sum(j, d2dZ[i,j]*P[i,j])
         D = dL * torch.linalg.vecdot(d2dZ, P)
-        # d2Z[i,j] = P[i,j]*(d2P[i,j] - D[i])
+        # Lemma: d2Z[i,j] = P[i,j]*(d2P[i,j] - D[i])
         d2Z = P * (d2P - D[:, None])
         return (d2Z, d2dL)
 
@@ -274,11 +276,11 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(T: Tensor, P: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
-        # tD[i] = sum(j, P[i,j]*tZ[i,j])
+        # Named sum: tD[i] = sum(j, P[i,j]*tZ[i,j])
         tD = torch.linalg.vecdot(P, tZ)
-        # tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
+        # Tangent: tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
         tP = P * (tZ - tD[:, None])
-        # tdZ[i,j] = (P[i,j] - T[i,j])*tdL[i] + tP[i,j]*dL[i]
+        # Tangent: tdZ[i,j] = (P[i,j] - T[i,j])*tdL[i] + tP[i,j]*dL[i]
         tdZ = (P - T) * tdL[:, None] + tP * dL[:, None]
         return (tdZ,)
 
@@ -302,9 +304,9 @@ def _forward_part(Z: Tensor, T: Tensor, P: Any = None, work: Any = None) -> Any:
     exp_Z = torch.subtract(Z, m[:, None], out=P)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L[i] = -sum(j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
+    # Finite form: L[i] = -sum(j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
     Z_m = torch.subtract(Z, (m + torch.log(E_m))[:, None], out=space_1)
     L = -torch.linalg.vecdot(T, Z_m)
     return P, L
@@ -312,7 +314,7 @@ def _forward_part(Z: Tensor, T: Tensor, P: Any = None, work: Any = None) -> Any:
 
 def _backward_part(T: Tensor, P: Tensor, dL: Tensor, dZ: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
-    # dZ[i,j] = dL[i]*(P[i,j] - T[i,j])
+    # Lemma: dZ[i,j] = dL[i]*(P[i,j] - T[i,j])
     P_T = torch.subtract(P, T, out=dZ)
     dZ = torch.multiply(P_T, dL[:, None], out=P_T)
     return dZ

@@ -21,7 +21,7 @@ Saved for the backward pass:
     P: for dZ
     Q: for D and dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     D = rowsum(Q)
     dZ = dL (P o (D 1^T) - Q) / B
@@ -111,13 +111,14 @@ def _forward_pass(Z: Tensor, T: Tensor, eps: Tensor) -> Any:
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
         # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
         Q = (1 - eps) * T + eps / C
-        # L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+        # Finite form: L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
         L = -torch.linalg.vecdot(Q, Z - (m + torch.log(E_m))[:, None]).sum() / B
     else:
+        # In parts of B: each stays in the cache.
         P = _empty((B, C), Z)
         Q = _empty((B, C), Z)
 
@@ -130,7 +131,7 @@ def _forward_pass(Z: Tensor, T: Tensor, eps: Tensor) -> Any:
             return (L_sum,)
 
         (L_sum,) = _together(run, _parts((B,), C, Z, 1), 1, Z)
-        # L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+        # Finite form: L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
         L = -L_sum / B
     return L, P, Q
 
@@ -140,6 +141,7 @@ def _backward_pass(P: Tensor, Q: Tensor, dL: Tensor) -> Any:
     B = P.shape[0]
     C = P.shape[-1]
     if not _whole(B * C, dL):
+        # In parts of B: each stays in the cache.
         dZ = _empty((B, C), P)
 
         def run(parts: Any) -> Any:
@@ -149,9 +151,9 @@ def _backward_pass(P: Tensor, Q: Tensor, dL: Tensor) -> Any:
 
         _together(run, _parts((B,), C, P, 1), 1, P)
         return dZ
-    # D[i] = sum(j, Q[i,j])
+    # Named sum: D[i] = sum(j, Q[i,j])
     D = Q.sum(dim=-1)
-    # dZ[i,j] = dL/size(B)*(P[i,j]*D[i] - Q[i,j])
+    # Lemma: dZ[i,j] = dL/size(B)*(P[i,j]*D[i] - Q[i,j])
     dZ = dL / B * (P * D[:, None] - Q)
     return dZ
 
@@ -160,6 +162,7 @@ def _early_pass(Z: Tensor, T: Tensor, eps: Tensor) -> Any:
     """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
     B = Z.shape[0]
     C = Z.shape[-1]
+    # In parts of B: each stays in the cache.
     dZ = _empty((B, C), Z)
 
     def run(parts: Any) -> Any:
@@ -171,7 +174,7 @@ def _early_pass(Z: Tensor, T: Tensor, eps: Tensor) -> Any:
         return (L_sum,)
 
     (L_sum,) = _together(run, _parts((B,), C, Z, 1), 1, Z)
-    # L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+    # Finite form: L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
     L = -L_sum / B
     return L, dZ
 
@@ -223,11 +226,11 @@ class _DualForward(_Forward):
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
         # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
         Q = (1 - eps) * T + eps / C
-        # tL = 1/size(B)*(sum(i,j,j', Q[i,j']*P[i,j]*tZ[i,j]) - sum(i,j, Q[i,j]*tZ[i,j]))
+        # Tangent: tL = 1/size(B)*(sum(i,j,j', Q[i,j']*P[i,j]*tZ[i,j]) - sum(i,j, Q[i,j]*tZ[i,j]))
         tL = (Q.sum(dim=-1) @ torch.linalg.vecdot(P, tZ) - torch.linalg.vecdot(Q, tZ).sum()) / B
         return tL, None, None
 
@@ -304,15 +307,15 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(P: Tensor, Q: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
         B = P.shape[0]
-        # D[i] = sum(j, Q[i,j])
+        # Named sum: D[i] = sum(j, Q[i,j])
         D = Q.sum(dim=-1)
-        # d2dL = 1/size(B)*sum(i,j, d2dZ[i,j]*(P[i,j]*D[i] - Q[i,j]))
+        # Lemma: d2dL = 1/size(B)*sum(i,j, d2dZ[i,j]*(P[i,j]*D[i] - Q[i,j]))
         d2dL = torch.linalg.vecdot(d2dZ, P * D[:, None] - Q).sum() / B
-        # d2P[i,j] = d2dZ[i,j]*dL/size(B)*D[i]
+        # Lemma: d2P[i,j] = d2dZ[i,j]*dL/size(B)*D[i]
         d2P = dL / B * d2dZ * D[:, None]
-        # F[i] = sum(j, d2P[i,j]*P[i,j])
+        # Named sum: F[i] = sum(j, d2P[i,j]*P[i,j])
         F = torch.linalg.vecdot(d2P, P)
-        # d2Z[i,j] = P[i,j]*(d2P[i,j] - F[i])
+        # Lemma: d2Z[i,j] = P[i,j]*(d2P[i,j] - F[i])
         d2Z = P * (d2P - F[:, None])
         return (d2Z, d2dL)
 
@@ -333,13 +336,13 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(P: Tensor, Q: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
         B = P.shape[0]
-        # D[i] = sum(j, Q[i,j])
+        # Named sum: D[i] = sum(j, Q[i,j])
         D = Q.sum(dim=-1)
-        # tF[i] = sum(j, P[i,j]*tZ[i,j])
+        # Named sum: tF[i] = sum(j, P[i,j]*tZ[i,j])
         tF = torch.linalg.vecdot(P, tZ)
-        # tP[i,j] = P[i,j]*(tZ[i,j] - tF[i])
+        # Tangent: tP[i,j] = P[i,j]*(tZ[i,j] - tF[i])
         tP = P * (tZ - tF[:, None])
-        # tdZ[i,j] = 1/size(B)*((P[i,j]*D[i] - Q[i,j])*tdL + tP[i,j]*dL*D[i])
+        # Tangent: tdZ[i,j] = 1/size(B)*((P[i,j]*D[i] - Q[i,j])*tdL + tP[i,j]*dL*D[i])
         tdZ = (tdL * (P * D[:, None] - Q) + dL * tP * D[:, None]) / B
         return (tdZ,)
 
@@ -363,12 +366,12 @@ def _forward_part(Z: Tensor, eps: Tensor, T: Tensor, P: Any = None, Q: Any = Non
     exp_Z = torch.subtract(Z, m[:, None], out=P)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
     eps_T = torch.multiply(T, 1 - eps, out=Q)
     Q = torch.add(eps_T, eps / C, out=eps_T)
-    # L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+    # Finite form: L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
     Z_m = torch.subtract(Z, (m + torch.log(E_m))[:, None], out=space_1)
     L_sum = torch.linalg.vecdot(Q, Z_m).sum()
     return P, Q, L_sum
@@ -376,9 +379,9 @@ def _forward_part(Z: Tensor, eps: Tensor, T: Tensor, P: Any = None, Q: Any = Non
 
 def _backward_part(Q: Tensor, P: Tensor, dL: Tensor, B: int, dZ: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
-    # D[i] = sum(j, Q[i,j])
+    # Named sum: D[i] = sum(j, Q[i,j])
     D = Q.sum(dim=-1)
-    # dZ[i,j] = dL/size(B)*(P[i,j]*D[i] - Q[i,j])
+    # Lemma: dZ[i,j] = dL/size(B)*(P[i,j]*D[i] - Q[i,j])
     P_D = torch.multiply(P, D[:, None], out=dZ)
     P_D_Q = torch.subtract(P_D, Q, out=P_D)
     dZ = torch.multiply(P_D_Q, dL / B, out=P_D_Q)
@@ -396,17 +399,17 @@ def _both_part(Z: Tensor, eps: Tensor, T: Tensor, B: int, dZ: Any = None, work: 
     exp_Z = torch.subtract(Z, m[:, None], out=dZ)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
     eps_T = torch.multiply(T, 1 - eps, out=space_1)
     Q = torch.add(eps_T, eps / C, out=eps_T)
-    # L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
+    # Finite form: L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
     Z_m = torch.subtract(Z, (m + torch.log(E_m))[:, None], out=space_2)
     L_sum = torch.linalg.vecdot(Q, Z_m).sum()
-    # D[i] = sum(j, Q[i,j])
+    # Named sum: D[i] = sum(j, Q[i,j])
     D = Q.sum(dim=-1)
-    # dZ[i,j] = dL/size(B)*(P[i,j]*D[i] - Q[i,j])
+    # Lemma: dZ[i,j] = dL/size(B)*(P[i,j]*D[i] - Q[i,j])
     P_D = torch.multiply(P, D[:, None], out=P)
     P_D_Q = torch.subtract(P_D, Q, out=P_D)
     dZ = torch.divide(P_D_Q, B, out=P_D_Q)

@@ -18,7 +18,7 @@ Saved for the backward pass:
     P: for dZ
     A: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ[i,j] = dL*w[y[i]]/A*(P[i,j] - delta(y[i],j))
 
@@ -103,14 +103,15 @@ def _forward_pass(Z: Tensor, y: Tensor, w: Tensor) -> Any:
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
-        # A = sum(m, w[y[m]])
+        # Named sum: A = sum(m, w[y[m]])
         w_y = w[y]
         A = w_y.sum()
-        # L = -sum(i, w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+        # Finite form: L = -sum(i, w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
         L = -w_y @ (Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m))) / A
     else:
+        # In parts of B: each stays in the cache.
         P = _empty((B, C), Z)
 
         def run(parts: Any) -> Any:
@@ -123,7 +124,7 @@ def _forward_pass(Z: Tensor, y: Tensor, w: Tensor) -> Any:
             return A, L_sum
 
         A, L_sum = _together(run, _parts((B,), C, Z, 1), 1, Z)
-        # L = -sum(i, w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+        # Finite form: L = -sum(i, w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
         L = -L_sum / A
     return L, P, A
 
@@ -133,6 +134,7 @@ def _backward_pass(y: Tensor, w: Tensor, P: Tensor, A: Tensor, dL: Tensor) -> An
     C = w.shape[0]
     B = y.shape[0]
     if not _whole(B * C, dL):
+        # In parts of B: each stays in the cache.
         dZ = _empty((B, C), w)
 
         def run(parts: Any) -> Any:
@@ -142,7 +144,7 @@ def _backward_pass(y: Tensor, w: Tensor, P: Tensor, A: Tensor, dL: Tensor) -> An
 
         _together(run, _parts((B,), C, w, 1), 1, w)
         return dZ
-    # dZ[i,j] = dL*w[y[i]]/A*(P[i,j] - delta(y[i],j))
+    # Lemma: dZ[i,j] = dL*w[y[i]]/A*(P[i,j] - delta(y[i],j))
     dZ = dL / A * w[y][:, None] * _added_at(P, y, -1)
     return dZ
 
@@ -189,12 +191,12 @@ class _DualForward(_Forward):
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
-        # A = sum(m, w[y[m]])
+        # Named sum: A = sum(m, w[y[m]])
         w_y = w[y]
         A = w_y.sum()
-        # tL = 1/A*(sum(i,j, w[y[i]]*P[i,j]*tZ[i,j]) - sum(i, w[y[i]]*tZ[i,y[i]]))
+        # Tangent: tL = 1/A*(sum(i,j, w[y[i]]*P[i,j]*tZ[i,j]) - sum(i, w[y[i]]*tZ[i,y[i]]))
         tL = (w_y @ torch.linalg.vecdot(P, tZ) - w_y @ tZ.gather(-1, y[:, None])[:, 0]) / A
         return tL, None, None
 
@@ -258,14 +260,14 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(y: Tensor, w: Tensor, P: Tensor, A: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
-        # d2dL = 1/A*(sum(i,j, d2dZ[i,j]*w[y[i]]*P[i,j]) - sum(i, d2dZ[i,y[i]]*w[y[i]]))
+        # Lemma: d2dL = 1/A*(sum(i,j, d2dZ[i,j]*w[y[i]]*P[i,j]) - sum(i, d2dZ[i,y[i]]*w[y[i]]))
         w_y = w[y]
         d2dL = (w_y @ torch.linalg.vecdot(d2dZ, P) - d2dZ.gather(-1, y[:, None])[:, 0] @ w_y) / A
-        # d2P[i,j] = d2dZ[i,j]*dL*w[y[i]]/A
+        # Lemma: d2P[i,j] = d2dZ[i,j]*dL*w[y[i]]/A
         d2P = dL / A * d2dZ * w_y[:, None]
-        # D[i] = sum(j, d2P[i,j]*P[i,j])
+        # Named sum: D[i] = sum(j, d2P[i,j]*P[i,j])
         D = torch.linalg.vecdot(d2P, P)
-        # d2Z[i,j] = P[i,j]*(d2P[i,j] - D[i])
+        # Lemma: d2Z[i,j] = P[i,j]*(d2P[i,j] - D[i])
         d2Z = P * (d2P - D[:, None])
         return (d2Z, d2dL)
 
@@ -286,11 +288,11 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(y: Tensor, w: Tensor, P: Tensor, A: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
         C = w.shape[0]
-        # tD[i] = sum(j, P[i,j]*tZ[i,j])
+        # Named sum: tD[i] = sum(j, P[i,j]*tZ[i,j])
         tD = torch.linalg.vecdot(P, tZ)
-        # tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
+        # Tangent: tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
         tP = P * (tZ - tD[:, None])
-        # tdZ[i,j] = w[y[i]]/A*(P[i,j]*tdL - delta(y[i],j)*tdL + tP[i,j]*dL)
+        # Tangent: tdZ[i,j] = w[y[i]]/A*(P[i,j]*tdL - delta(y[i],j)*tdL + tP[i,j]*dL)
         tdZ = w[y][:, None] * (tdL * P - tdL * _one_hot(y, C, w) + dL * tP) / A
         return (tdZ,)
 
@@ -311,19 +313,19 @@ def _forward_part(Z: Tensor, w: Tensor, y: Tensor, P: Any = None) -> Any:
     exp_Z = torch.subtract(Z, m[:, None], out=P)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # A = sum(m, w[y[m]])
+    # Named sum: A = sum(m, w[y[m]])
     w_y = w[y]
     A = w_y.sum()
-    # L = -sum(i, w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
+    # Finite form: L = -sum(i, w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
     L_sum = w_y @ (Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m)))
     return P, A, L_sum
 
 
 def _backward_part(w: Tensor, y: Tensor, A: Tensor, P: Tensor, dL: Tensor) -> Any:
     """One part along B, or the whole: dZ."""
-    # dZ[i,j] = dL*w[y[i]]/A*(P[i,j] - delta(y[i],j))
+    # Lemma: dZ[i,j] = dL*w[y[i]]/A*(P[i,j] - delta(y[i],j))
     P_y = P.clone()
     _add_at(P_y, y, -1)
     dZ = torch.multiply(P_y, w[y][:, None] * dL / A, out=P_y)

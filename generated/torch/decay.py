@@ -14,7 +14,7 @@ Saved for the backward pass:
     a: for dH_total
     H: for da
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
     da[c] = sum(b,n, dH_total[b,n,c]*H[b,n - 1,c])
@@ -102,20 +102,20 @@ def _backward_pass(need_X: bool, need_a: bool, a: Tensor, H: Tensor, dH: Tensor)
     C = a.shape[0]
     dX = da = None
 
-    # dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
+    # Lemma: dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
     def step_dH_total(n: int, dH_total_after: Tensor) -> tuple[Tensor, ...]:
         dH_n = dH[:, n]
-        # dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
+        # Lemma: dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
         dH_total = dH_n + dH_total_after * a
         return (dH_total,)
 
     dH_total_scan = _scan(step_dH_total, N, (a.new_full((B, C), 0.0),), ((0, 1),), backwards=True)
     dH_total = dH_total_scan[0].permute(1, 0, 2)
     if need_a:
-        # da[c] = sum(b,n, dH_total[b,n,c]*H[b,n - 1,c])
+        # Lemma: da[c] = sum(b,n, dH_total[b,n,c]*H[b,n - 1,c])
         da = (dH_total * _read(H, {1: (-1, (1, N))})).sum(dim=(0, 1))
     if need_X:
-        # dX[b,n,c] = dH_total[b,n,c]
+        # Lemma: dX[b,n,c] = dH_total[b,n,c]
         dX = dH_total.clone()
     return dX, da
 
@@ -168,13 +168,13 @@ class _DualForward(_Forward):
 
         H_scan = _scan(step_H, N, (X.new_full((B, C), 0.0),), ((0, -1),))
         H = H_scan[0].permute(1, 0, 2)
-        # tH[b,n,c] = H[b,n - 1,c]*ta[c] + tH[b,n - 1,c]*a[c] + tX[b,n,c]
+        # Tangent: tH[b,n,c] = H[b,n - 1,c]*ta[c] + tH[b,n - 1,c]*a[c] + tX[b,n,c]
         H_ta = _read(H, {1: (-1, (1, N))}) * ta
 
         def step_tH(n: int, tH_before: Tensor) -> tuple[Tensor, ...]:
             H_ta_n = H_ta[:, n]
             tX_n = tX[:, n]
-            # tH[b,n,c] = H[b,n - 1,c]*ta[c] + tH[b,n - 1,c]*a[c] + tX[b,n,c]
+            # Tangent: tH[b,n,c] = H[b,n - 1,c]*ta[c] + tH[b,n - 1,c]*a[c] + tX[b,n,c]
             tH = H_ta_n + tH_before * a + tX_n
             return (tH,)
 
@@ -250,45 +250,45 @@ class _Second(torch.autograd.Function):
         B = H.shape[0]
         C = a.shape[0]
 
-        # dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
+        # Lemma: dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
         def step_dH_total(n: int, dH_total_after: Tensor) -> tuple[Tensor, ...]:
             dH_n = dH[:, n]
-            # dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
+            # Lemma: dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
             dH_total = dH_n + dH_total_after * a
             return (dH_total,)
 
         dH_total_scan = _scan(step_dH_total, N, (a.new_full((B, C), 0.0),), ((0, 1),), backwards=True)
         dH_total = dH_total_scan[0].permute(1, 0, 2)
-        # d2dH_total[b,n,c] = d2dH_total[b,n - 1,c]*a[c] + d2da[c]*H[b,n - 1,c] + d2dX[b,n,c]
+        # Lemma: d2dH_total[b,n,c] = d2dH_total[b,n - 1,c]*a[c] + d2da[c]*H[b,n - 1,c] + d2dX[b,n,c]
         windows_H = _read(H, {1: (-1, (1, N))})
         d2da_windows_H = d2da * windows_H
 
         def step_d2dH_total(n: int, d2dH_total_before: Tensor) -> tuple[Tensor, ...]:
             d2da_windows_H_n = d2da_windows_H[:, n]
             d2dX_n = d2dX[:, n]
-            # d2dH_total[b,n,c] = d2dH_total[b,n - 1,c]*a[c] + d2da[c]*H[b,n - 1,c] + d2dX[b,n,c]
+            # Lemma: d2dH_total[b,n,c] = d2dH_total[b,n - 1,c]*a[c] + d2da[c]*H[b,n - 1,c] + d2dX[b,n,c]
             d2dH_total = d2dH_total_before * a + d2da_windows_H_n + d2dX_n
             return (d2dH_total,)
 
         d2dH_total_scan = _scan(step_d2dH_total, N, (a.new_full((B, C), 0.0),), ((0, -1),))
         d2dH_total = d2dH_total_scan[0].permute(1, 0, 2)
-        # d2dH[b,n,c] = d2dH_total[b,n,c]
+        # Lemma: d2dH[b,n,c] = d2dH_total[b,n,c]
         d2dH = d2dH_total.clone()
-        # d2H[b,n,c] = d2H[b,n + 1,c]*a[c] + d2da[c]*dH_total[b,n + 1,c]
+        # Lemma: d2H[b,n,c] = d2H[b,n + 1,c]*a[c] + d2da[c]*dH_total[b,n + 1,c]
         windows_dH_total = _read(dH_total, {1: (1, (1, N))})
         d2da_windows_dH_total = d2da * windows_dH_total
 
         def step_d2H(n: int, d2H_after: Tensor) -> tuple[Tensor, ...]:
             d2da_windows_dH_total_n = d2da_windows_dH_total[:, n]
-            # d2H[b,n,c] = d2H[b,n + 1,c]*a[c] + d2da[c]*dH_total[b,n + 1,c]
+            # Lemma: d2H[b,n,c] = d2H[b,n + 1,c]*a[c] + d2da[c]*dH_total[b,n + 1,c]
             d2H = d2H_after * a + d2da_windows_dH_total_n
             return (d2H,)
 
         d2H_scan = _scan(step_d2H, N, (a.new_full((B, C), 0.0),), ((0, 1),), backwards=True)
         d2H = d2H_scan[0].permute(1, 0, 2)
-        # d2a[c] = sum(b,n, d2H[b,n,c]*H[b,n - 1,c]) + sum(b,n, d2dH_total[b,n,c]*dH_total[b,n + 1,c])
+        # Lemma: d2a[c] = sum(b,n, d2H[b,n,c]*H[b,n - 1,c]) + sum(b,n, d2dH_total[b,n,c]*dH_total[b,n + 1,c])
         d2a = (d2H * windows_H).sum(dim=(0, 1)) + (d2dH_total * windows_dH_total).sum(dim=(0, 1))
-        # d2X[b,n,c] = d2H[b,n,c]
+        # Lemma: d2X[b,n,c] = d2H[b,n,c]
         d2X = d2H.clone()
         return (d2X, d2a, d2dH)
 
@@ -312,43 +312,43 @@ class _SecondTangent(torch.autograd.Function):
         B = H.shape[0]
         C = a.shape[0]
 
-        # dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
+        # Lemma: dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
         def step_dH_total(n: int, dH_total_after: Tensor) -> tuple[Tensor, ...]:
             dH_n = dH[:, n]
-            # dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
+            # Lemma: dH_total[b,n,c] = dH[b,n,c] + dH_total[b,n + 1,c]*a[c]
             dH_total = dH_n + dH_total_after * a
             return (dH_total,)
 
         dH_total_scan = _scan(step_dH_total, N, (a.new_full((B, C), 0.0),), ((0, 1),), backwards=True)
         dH_total = dH_total_scan[0].permute(1, 0, 2)
-        # tH[b,n,c] = H[b,n - 1,c]*ta[c] + a[c]*tH[b,n - 1,c] + tX[b,n,c]
+        # Tangent: tH[b,n,c] = H[b,n - 1,c]*ta[c] + a[c]*tH[b,n - 1,c] + tX[b,n,c]
         windows_H = _read(H, {1: (-1, (1, N))})
         windows_H_ta = windows_H * ta
 
         def step_tH(n: int, tH_before: Tensor) -> tuple[Tensor, ...]:
             windows_H_ta_n = windows_H_ta[:, n]
             tX_n = tX[:, n]
-            # tH[b,n,c] = H[b,n - 1,c]*ta[c] + a[c]*tH[b,n - 1,c] + tX[b,n,c]
+            # Tangent: tH[b,n,c] = H[b,n - 1,c]*ta[c] + a[c]*tH[b,n - 1,c] + tX[b,n,c]
             tH = windows_H_ta_n + a * tH_before + tX_n
             return (tH,)
 
         tH_scan = _scan(step_tH, N, (a.new_full((B, C), 0.0),), ((0, -1),))
         tH = tH_scan[0].permute(1, 0, 2)
-        # tdH_total[b,n,c] = tdH[b,n,c] + a[c]*tdH_total[b,n + 1,c] + dH_total[b,n + 1,c]*ta[c]
+        # Tangent: tdH_total[b,n,c] = tdH[b,n,c] + a[c]*tdH_total[b,n + 1,c] + dH_total[b,n + 1,c]*ta[c]
         dH_total_ta = _read(dH_total, {1: (1, (1, N))}) * ta
 
         def step_tdH_total(n: int, tdH_total_after: Tensor) -> tuple[Tensor, ...]:
             tdH_n = tdH[:, n]
             dH_total_ta_n = dH_total_ta[:, n]
-            # tdH_total[b,n,c] = tdH[b,n,c] + a[c]*tdH_total[b,n + 1,c] + dH_total[b,n + 1,c]*ta[c]
+            # Tangent: tdH_total[b,n,c] = tdH[b,n,c] + a[c]*tdH_total[b,n + 1,c] + dH_total[b,n + 1,c]*ta[c]
             tdH_total = tdH_n + a * tdH_total_after + dH_total_ta_n
             return (tdH_total,)
 
         tdH_total_scan = _scan(step_tdH_total, N, (a.new_full((B, C), 0.0),), ((0, 1),), backwards=True)
         tdH_total = tdH_total_scan[0].permute(1, 0, 2)
-        # tda[c] = sum(b,n, tdH_total[b,n,c]*H[b,n - 1,c]) + sum(b,n, tH[b,n - 1,c]*dH_total[b,n,c])
+        # Tangent: tda[c] = sum(b,n, tdH_total[b,n,c]*H[b,n - 1,c]) + sum(b,n, tH[b,n - 1,c]*dH_total[b,n,c])
         tda = (tdH_total * windows_H).sum(dim=(0, 1)) + (_read(tH, {1: (-1, (1, N))}) * dH_total).sum(dim=(0, 1))
-        # tdX[b,n,c] = tdH_total[b,n,c]
+        # Tangent: tdX[b,n,c] = tdH_total[b,n,c]
         tdX = tdH_total.clone()
         return (tdX, tda)
 

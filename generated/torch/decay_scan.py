@@ -14,7 +14,7 @@ Saved for the backward pass:
     X: for da
     a: for da and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     da[c] = sum(b,n,k, dH[b,n,c]*position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c])
     dX[b,n,c] = sum(k, dH[b,k + n,c]*pow(a[c], position(k)))
@@ -99,13 +99,13 @@ def _backward_pass(need_X: bool, need_a: bool, X: Tensor, a: Tensor, dH: Tensor)
     dX = da = None
     real = torch.arange(N, device=X.device).to(X.dtype)
     if need_a:
-        # da[c] = sum(b,n,k, dH[b,n,c]*position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c])
+        # Lemma: da[c] = sum(b,n,k, dH[b,n,c]*position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c])
         da = torch.linalg.vecdot(
             (_read(X, {1: (0, (1, N), (-1, N))}).reshape(B * N, N, C).permute(2, 1, 0) @ dH.reshape(B * N, C).T[..., None])[..., 0],
             real * torch.pow(a[:, None], real - 1),
         )
     if need_X:
-        # dX[b,n,c] = sum(k, dH[b,k + n,c]*pow(a[c], position(k)))
+        # Lemma: dX[b,n,c] = sum(k, dH[b,k + n,c]*pow(a[c], position(k)))
         dX = (
             (_read(dH, {1: (0, (1, N), (1, N))}).permute(3, 0, 2, 1) @ torch.pow(a[:, None], real)[:, None, :, None])[..., 0]
             .permute(1, 2, 0)
@@ -149,8 +149,8 @@ class _DualForward(_Forward):
         tX = _zero(tX, X)
         ta = _zero(ta, a)
         N = X.shape[1]
-        # tH[b,n,c] = ta[c]*sum(k, position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c]) + sum(k, pow(a[c],
-        #     position(k))*tX[b,n - k,c])
+        # Tangent: tH[b,n,c] = ta[c]*sum(k, position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c]) + sum(k,
+        #     pow(a[c], position(k))*tX[b,n - k,c])
         real = torch.arange(N, device=X.device).to(X.dtype)
         tH = ta * (_read(X, {1: (0, (1, N), (-1, N))}).permute(3, 0, 1, 2) @ (real * torch.pow(a[:, None], real - 1))[:, None, :, None])[
             ..., 0
@@ -226,8 +226,8 @@ class _Second(torch.autograd.Function):
         N = X.shape[1]
         B = X.shape[0]
         C = X.shape[-1]
-        # d2dH[b,n,c] = d2da[c]*sum(k, position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c]) + sum(k, d2dX[b,n
-        #     - k,c]*pow(a[c], position(k)))
+        # Lemma: d2dH[b,n,c] = d2da[c]*sum(k, position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c]) + sum(k,
+        #     d2dX[b,n - k,c]*pow(a[c], position(k)))
         real = torch.arange(N, device=X.device).to(X.dtype)
         real_shifted = real - 1
         windows_X = _read(X, {1: (0, (1, N), (-1, N))})
@@ -235,8 +235,8 @@ class _Second(torch.autograd.Function):
         d2dH = d2da * (windows_X.permute(3, 0, 1, 2) @ real_a[:, None, :, None])[..., 0].permute(1, 2, 0) + (
             _read(d2dX, {1: (0, (1, N), (-1, N))}).permute(3, 0, 1, 2) @ torch.pow(a[:, None], real)[:, None, :, None]
         )[..., 0].permute(1, 2, 0)
-        # d2a[c] = d2da[c]*sum(b,n,k, dH[b,n,c]*position(k)*(position(k) - 1)*pow(a[c], position(k) - 2)*X[b,n
-        #     - k,c]) + sum(b,n,k, d2dX[b,n,c]*dH[b,k + n,c]*position(k)*pow(a[c], position(k) - 1))
+        # Lemma: d2a[c] = d2da[c]*sum(b,n,k, dH[b,n,c]*position(k)*(position(k) - 1)*pow(a[c], position(k) -
+        #     2)*X[b,n - k,c]) + sum(b,n,k, d2dX[b,n,c]*dH[b,k + n,c]*position(k)*pow(a[c], position(k) - 1))
         windows_dH = _read(dH, {1: (0, (1, N), (1, N))})
         d2a = d2da * (
             dH
@@ -246,7 +246,7 @@ class _Second(torch.autograd.Function):
         ).sum(dim=(0, 1)) + torch.linalg.vecdot(
             (windows_dH.permute(1, 3, 0, 2).reshape(N, C, B * N).permute(1, 0, 2) @ d2dX.reshape(B * N, C).T[..., None])[..., 0], real_a
         )
-        # d2X[b,n,c] = d2da[c]*sum(k, dH[b,k + n,c]*position(k)*pow(a[c], position(k) - 1))
+        # Lemma: d2X[b,n,c] = d2da[c]*sum(k, dH[b,k + n,c]*position(k)*pow(a[c], position(k) - 1))
         d2X = d2da * (windows_dH.permute(3, 0, 2, 1) @ real_a[:, None, :, None])[..., 0].permute(1, 2, 0)
         return (d2X, d2a, d2dH)
 
@@ -269,7 +269,7 @@ class _SecondTangent(torch.autograd.Function):
         N = X.shape[1]
         B = X.shape[0]
         C = X.shape[-1]
-        # tda[c] = sum(b,n,k, position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c]*tdH[b,n,c]) +
+        # Tangent: tda[c] = sum(b,n,k, position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c]*tdH[b,n,c]) +
         #     ta[c]*sum(b,n,k, dH[b,n,c]*position(k)*(position(k) - 1)*pow(a[c], position(k) - 2)*X[b,n -
         #     k,c]) + sum(b,n,k, dH[b,n,c]*position(k)*pow(a[c], position(k) - 1)*tX[b,n - k,c])
         real = torch.arange(N, device=X.device).to(X.dtype)
@@ -290,7 +290,7 @@ class _SecondTangent(torch.autograd.Function):
                 real_a,
             )
         )
-        # tdX[b,n,c] = sum(k, pow(a[c], position(k))*tdH[b,k + n,c]) + ta[c]*sum(k, dH[b,k +
+        # Tangent: tdX[b,n,c] = sum(k, pow(a[c], position(k))*tdH[b,k + n,c]) + ta[c]*sum(k, dH[b,k +
         #     n,c]*position(k)*pow(a[c], position(k) - 1))
         tdX = (_read(tdH, {1: (0, (1, N), (1, N))}).permute(3, 0, 2, 1) @ torch.pow(a[:, None], real)[:, None, :, None])[..., 0].permute(
             1, 2, 0

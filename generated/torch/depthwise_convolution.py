@@ -18,7 +18,7 @@ Saved for the backward pass:
     X: for dW
     W: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,c,p,q] = sum(i,j,k,m, dY[b,c,i,j]*delta(stride*i + k - pad,p)*delta(stride*j + m -
         pad,q)*W[c,k,m])
@@ -131,11 +131,11 @@ def _backward_pass(need_X: bool, need_W: bool, stride: int, pad: int, X: Tensor,
     C = X.shape[1]
     dX = dW = None
     if need_X:
-        # dX[b,c,p,q] = sum(i,j,k,m, dY[b,c,i,j]*delta(stride*i + k - pad,p)*delta(stride*j + m -
+        # Lemma: dX[b,c,p,q] = sum(i,j,k,m, dY[b,c,i,j]*delta(stride*i + k - pad,p)*delta(stride*j + m -
         #     pad,q)*W[c,k,m])
         dX = _place(_place((dY[..., None, None] * W[:, None, None, :, :]).mT, 3, Q, -pad, stride, 1).mT, 2, P, -pad, stride, 1)
     if need_W:
-        # dW[c,k,m] = sum(b,i,j, dY[b,c,i,j]*X[b,c,stride*i + k - pad,stride*j + m - pad])
+        # Lemma: dW[c,k,m] = sum(b,i,j, dY[b,c,i,j]*X[b,c,stride*i + k - pad,stride*j + m - pad])
         dW = (
             _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).permute(1, 3, 5, 0, 2, 4).reshape(C, K, M, B * I * J)
             @ dY.permute(1, 0, 2, 3).reshape(C, B * I * J)[:, None, :, None]
@@ -192,7 +192,7 @@ class _DualForward(_Forward):
         M = W.shape[-1]
         C = X.shape[1]
         B = X.shape[0]
-        # tY[b,c,i,j] = sum(k,m, W[c,k,m]*tX[b,c,stride*i + k - pad,stride*j + m - pad]) + sum(k,m,
+        # Tangent: tY[b,c,i,j] = sum(k,m, W[c,k,m]*tX[b,c,stride*i + k - pad,stride*j + m - pad]) + sum(k,m,
         #     X[b,c,stride*i + k - pad,stride*j + m - pad]*tW[c,k,m])
         tY = (
             _read(tX, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))})
@@ -292,7 +292,7 @@ class _Second(torch.autograd.Function):
         C = X.shape[1]
         Q = X.shape[-1]
         P = X.shape[2]
-        # d2dY[b,c,i,j] = sum(k,m, d2dX[b,c,stride*i + k - pad,stride*j + m - pad]*W[c,k,m]) + sum(k,m,
+        # Lemma: d2dY[b,c,i,j] = sum(k,m, d2dX[b,c,stride*i + k - pad,stride*j + m - pad]*W[c,k,m]) + sum(k,m,
         #     d2dW[c,k,m]*X[b,c,stride*i + k - pad,stride*j + m - pad])
         windows_d2dX = _read(d2dX, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))})
         d2dY = (
@@ -305,8 +305,8 @@ class _Second(torch.autograd.Function):
             .permute(1, 0, 2, 3, 4)
             @ d2dW.reshape(C, K * M)[:, None, None, :, None]
         )[..., 0].permute(1, 0, 2, 3)
-        # d2X[b,c,p,q] = sum(k,m,i,j, d2dW[c,k,m]*dY[b,c,i,j]*delta(stride*i + k - pad,p)*delta(stride*j + m -
-        #     pad,q))
+        # Lemma: d2X[b,c,p,q] = sum(k,m,i,j, d2dW[c,k,m]*dY[b,c,i,j]*delta(stride*i + k -
+        #     pad,p)*delta(stride*j + m - pad,q))
         d2X = _place(
             _place((d2dW[..., None, None] * dY[..., None, None, :, :]).permute(0, 1, 2, 5, 3, 4), 3, Q, -pad, stride, 1).permute(
                 0, 1, 4, 2, 3
@@ -317,7 +317,7 @@ class _Second(torch.autograd.Function):
             stride,
             1,
         )
-        # d2W[c,k,m] = sum(b,i,j, d2dX[b,c,stride*i + k - pad,stride*j + m - pad]*dY[b,c,i,j])
+        # Lemma: d2W[c,k,m] = sum(b,i,j, d2dX[b,c,stride*i + k - pad,stride*j + m - pad]*dY[b,c,i,j])
         d2W = (
             windows_d2dX.permute(1, 3, 5, 0, 2, 4).reshape(C, K, M, B * I * J)
             @ dY.permute(1, 0, 2, 3).reshape(C, B * I * J)[:, None, :, None]
@@ -346,14 +346,14 @@ class _SecondTangent(torch.autograd.Function):
         P = X.shape[2]
         B = X.shape[0]
         C = X.shape[1]
-        # tdX[b,c,p,q] = sum(i,j,k,m, delta(stride*i + k - pad,p)*delta(stride*j + m -
+        # Tangent: tdX[b,c,p,q] = sum(i,j,k,m, delta(stride*i + k - pad,p)*delta(stride*j + m -
         #     pad,q)*W[c,k,m]*tdY[b,c,i,j]) + sum(k,m,i,j, dY[b,c,i,j]*delta(stride*i + k -
         #     pad,p)*delta(stride*j + m - pad,q)*tW[c,k,m])
         tdX = _place(_place((W[:, None, None, :, :] * tdY[..., None, None]).mT, 3, Q, -pad, stride, 1).mT, 2, P, -pad, stride, 1) + _place(
             _place((dY[..., None, None] * tW[:, None, None, :, :]).mT, 3, Q, -pad, stride, 1).mT, 2, P, -pad, stride, 1
         )
-        # tdW[c,k,m] = sum(b,i,j, X[b,c,stride*i + k - pad,stride*j + m - pad]*tdY[b,c,i,j]) + sum(b,i,j,
-        #     dY[b,c,i,j]*tX[b,c,stride*i + k - pad,stride*j + m - pad])
+        # Tangent: tdW[c,k,m] = sum(b,i,j, X[b,c,stride*i + k - pad,stride*j + m - pad]*tdY[b,c,i,j]) +
+        #     sum(b,i,j, dY[b,c,i,j]*tX[b,c,stride*i + k - pad,stride*j + m - pad])
         tdW = (
             _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).permute(1, 3, 5, 0, 2, 4).reshape(C, K, M, B * I * J)
             @ tdY.permute(1, 0, 2, 3).reshape(C, B * I * J)[:, None, :, None]

@@ -18,7 +18,7 @@ Saved for the backward pass:
     beta: for dw and dl
     h: for dh
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dh = -dL sigmoid(-h) / B
     dw = beta dh
@@ -113,13 +113,13 @@ def _backward_pass(need_w: bool, need_l: bool, beta: Tensor, h: Tensor, dL: Tens
     """(dw, dl): None for those that are not needed."""
     B = h.shape[0]
     dw = dl = None
-    # dh[i] = -dL*sigmoid(-h[i])/size(B)
+    # Lemma: dh[i] = -dL*sigmoid(-h[i])/size(B)
     dh = -dL / B * torch.sigmoid(-h)
     if need_w:
-        # dw[i] = dh[i]*beta
+        # Lemma: dw[i] = dh[i]*beta
         dw = beta * dh
     if need_l:
-        # dl[i] = -dh[i]*beta
+        # Lemma: dl[i] = -dh[i]*beta
         dl = -beta * dh
     return dw, dl
 
@@ -168,9 +168,9 @@ class _DualForward(_Forward):
         B = w.shape[0]
         # h[i] = beta*(w[i] - w_ref[i] - l[i] + l_ref[i])
         h = beta * (w - w_ref - l + l_ref)
-        # th[i] = beta*(tw[i] - tl[i])
+        # Tangent: th[i] = beta*(tw[i] - tl[i])
         th = beta * (tw - tl)
-        # tL = -1/size(B)*sum(i, th[i]*sigmoid(-h[i]))
+        # Tangent: tL = -1/size(B)*sum(i, th[i]*sigmoid(-h[i]))
         tL = -th @ torch.sigmoid(-h) / B
         return tL, None
 
@@ -237,18 +237,18 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(beta: Tensor, h: Tensor, dL: Tensor, d2dw: Tensor, d2dl: Tensor) -> Any:
         B = h.shape[0]
-        # dh[i] = -dL*sigmoid(-h[i])/size(B)
+        # Lemma: dh[i] = -dL*sigmoid(-h[i])/size(B)
         sigmoid_h = torch.sigmoid(-h)
         dh = -dL / B * sigmoid_h
-        # d2dh[i] = beta*(d2dw[i] - d2dl[i])
+        # Lemma: d2dh[i] = beta*(d2dw[i] - d2dl[i])
         d2dh = beta * (d2dw - d2dl)
-        # d2dL = -1/size(B)*sum(i, d2dh[i]*sigmoid(-h[i]))
+        # Lemma: d2dL = -1/size(B)*sum(i, d2dh[i]*sigmoid(-h[i]))
         d2dL = -d2dh @ sigmoid_h / B
-        # d2h[i] = -d2dh[i]*dh[i]*(1 - sigmoid(-h[i]))
+        # Lemma: d2h[i] = -d2dh[i]*dh[i]*(1 - sigmoid(-h[i]))
         d2h = -d2dh * dh * (1 - sigmoid_h)
-        # d2w[i] = d2h[i]*beta
+        # Lemma: d2w[i] = d2h[i]*beta
         d2w = beta * d2h
-        # d2l[i] = -d2h[i]*beta
+        # Lemma: d2l[i] = -d2h[i]*beta
         d2l = -beta * d2h
         return (d2w, d2l, d2dL)
 
@@ -269,16 +269,16 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(beta: Tensor, h: Tensor, dL: Tensor, tw: Tensor, tl: Tensor, tdL: Tensor) -> Any:
         B = h.shape[0]
-        # dh[i] = -dL*sigmoid(-h[i])/size(B)
+        # Lemma: dh[i] = -dL*sigmoid(-h[i])/size(B)
         sigmoid_h = torch.sigmoid(-h)
         dh = -dL / B * sigmoid_h
-        # th[i] = beta*(tw[i] - tl[i])
+        # Tangent: th[i] = beta*(tw[i] - tl[i])
         th = beta * (tw - tl)
-        # tdh[i] = -(sigmoid(-h[i])/size(B)*tdL + th[i]*dh[i]*(1 - sigmoid(-h[i])))
+        # Tangent: tdh[i] = -(sigmoid(-h[i])/size(B)*tdL + th[i]*dh[i]*(1 - sigmoid(-h[i])))
         tdh = -(tdL / B * sigmoid_h + th * dh * (1 - sigmoid_h))
-        # tdw[i] = tdh[i]*beta
+        # Tangent: tdw[i] = tdh[i]*beta
         tdw = beta * tdh
-        # tdl[i] = -tdh[i]*beta
+        # Tangent: tdl[i] = -tdh[i]*beta
         tdl = -beta * tdh
         return (tdw, tdl)
 

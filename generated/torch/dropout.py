@@ -15,7 +15,7 @@ Saved for the backward pass:
     M: for dX
     scale: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = scale (dY o M)
 
@@ -100,6 +100,7 @@ def _forward_pass(X: Tensor, M: Tensor, scale: Tensor) -> Any:
         # Y[i,j] = scale*M[i,j]*X[i,j]
         Y = scale * M * X
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -116,6 +117,7 @@ def _backward_pass(M: Tensor, scale: Tensor, dY: Tensor) -> Any:
     B = M.shape[0]
     N = M.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), M)
 
         def run(parts: Any) -> Any:
@@ -125,7 +127,7 @@ def _backward_pass(M: Tensor, scale: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), N, M, 1), 1, M)
         return dX
-    # dX[i,j] = dY[i,j]*scale*M[i,j]
+    # Lemma: dX[i,j] = dY[i,j]*scale*M[i,j]
     dX = scale * dY * M
     return dX
 
@@ -162,7 +164,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any, _M: Any, _scale: Any) -> Any:
         M, scale = ctx.saved_tensors
-        # tY[i,j] = scale*M[i,j]*tX[i,j]
+        # Tangent: tY[i,j] = scale*M[i,j]*tX[i,j]
         tY = scale * M * tX
         return tY
 
@@ -225,7 +227,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(M: Tensor, scale: Tensor, d2dX: Tensor) -> Any:
-        # d2dY[i,j] = d2dX[i,j]*scale*M[i,j]
+        # Lemma: d2dY[i,j] = d2dX[i,j]*scale*M[i,j]
         d2dY = scale * d2dX * M
         return (d2dY,)
 
@@ -245,7 +247,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(M: Tensor, scale: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = scale*M[i,j]*tdY[i,j]
+        # Tangent: tdX[i,j] = scale*M[i,j]*tdY[i,j]
         tdX = scale * M * tdY
         return (tdX,)
 
@@ -268,7 +270,7 @@ def _forward_part(scale: Tensor, M: Tensor, X: Tensor, Y: Any = None) -> Any:
 
 def _backward_part(dY: Tensor, scale: Tensor, M: Tensor, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*scale*M[i,j]
+    # Lemma: dX[i,j] = dY[i,j]*scale*M[i,j]
     dX = torch.multiply(dY, scale, out=dX)
     dX *= M
     return dX

@@ -14,7 +14,7 @@ Saved for the backward pass:
     X: for dX
     scale: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o (scale exp(X - relu(X)) - scale (exp(X - relu(X)) o [X[i,j] > 0]) + [X[i,j] > 0])
 
@@ -93,6 +93,7 @@ def _forward_pass(X: Tensor, scale: Tensor) -> Any:
         relu_X = torch.relu(X)
         Y = scale * (torch.exp(X - relu_X) - 1) + relu_X
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -109,6 +110,7 @@ def _backward_pass(X: Tensor, scale: Tensor, dY: Tensor) -> Any:
     B = X.shape[0]
     N = X.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -119,8 +121,8 @@ def _backward_pass(X: Tensor, scale: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), N, X, 1), 1, X)
         return dX
-    # dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
-    #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+    # Lemma: dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] -
+    #     relu(X[i,j]))*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
     scale_X = scale * torch.exp(X - torch.relu(X))
     less_X = X > 0
     dX = dY * (scale_X - torch.where(less_X, scale_X, 0) + less_X.to(X.dtype))
@@ -159,8 +161,8 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any, _scale: Any) -> Any:
         X, scale = ctx.saved_tensors
-        # tY[i,j] = tX[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
-        #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+        # Tangent: tY[i,j] = tX[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] -
+        #     relu(X[i,j]))*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
         scale_X = scale * torch.exp(X - torch.relu(X))
         less_X = X > 0
         tY = tX * (scale_X - torch.where(less_X, scale_X, 0) + less_X.to(X.dtype))
@@ -226,14 +228,14 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, scale: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
-        # d2dY[i,j] = d2dX[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
-        #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+        # Lemma: d2dY[i,j] = d2dX[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] -
+        #     relu(X[i,j]))*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
         exp_X = torch.exp(X - torch.relu(X))
         scale_exp_X = scale * exp_X
         less_X = X > 0
         real_less_X = less_X.to(X.dtype)
         d2dY = d2dX * (scale_exp_X - torch.where(less_X, scale_exp_X, 0) + real_less_X)
-        # d2X[i,j] = d2dX[i,j]*dY[i,j]*scale*exp(X[i,j] - relu(X[i,j]))*(1 - where(0 < X[i,j], 1, 0))
+        # Lemma: d2X[i,j] = d2dX[i,j]*dY[i,j]*scale*exp(X[i,j] - relu(X[i,j]))*(1 - where(0 < X[i,j], 1, 0))
         d2X = scale * d2dX * dY * exp_X * (1 - real_less_X)
         return (d2X, d2dY)
 
@@ -253,9 +255,9 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, scale: Tensor, dY: Tensor, tX: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = (scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 < X[i,j], 1,
-        #     0) + where(0 < X[i,j], 1, 0))*tdY[i,j] + dY[i,j]*scale*exp(X[i,j] - relu(X[i,j]))*tX[i,j] -
-        #     dY[i,j]*scale*exp(X[i,j] - relu(X[i,j]))*where(0 < X[i,j], 1, 0)*tX[i,j]
+        # Tangent: tdX[i,j] = (scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
+        #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))*tdY[i,j] + dY[i,j]*scale*exp(X[i,j] -
+        #     relu(X[i,j]))*tX[i,j] - dY[i,j]*scale*exp(X[i,j] - relu(X[i,j]))*where(0 < X[i,j], 1, 0)*tX[i,j]
         exp_X = torch.exp(X - torch.relu(X))
         scale_exp_X = scale * exp_X
         less_X = X > 0
@@ -289,8 +291,8 @@ def _backward_part(X: Tensor, scale: Tensor, dY: Tensor, dX: Any = None, work: A
     B_block = X.shape[0]
     N = X.shape[-1]
     (space_1,) = _spaces(work, X, (B_block, N))
-    # dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] - relu(X[i,j]))*where(0 <
-    #     X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+    # Lemma: dX[i,j] = dY[i,j]*(scale*exp(X[i,j] - relu(X[i,j])) - scale*exp(X[i,j] -
+    #     relu(X[i,j]))*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
     scale_X = torch.subtract(X, torch.relu(X), out=space_1)
     _exp(scale_X, out=scale_X)
     scale_X *= scale

@@ -18,7 +18,7 @@ Saved for the backward pass:
     scale: for dX
     width: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = outer (dY o (scale exp((X - relu(X)) / width) / width - scale (exp((X - relu(X)) / width) o
         [X[i,j] > 0]) / width + [X[i,j] > 0]))
@@ -110,6 +110,7 @@ def _forward_pass(X: Tensor, outer: Tensor, scale: Tensor, width: Tensor) -> Any
         relu_X = torch.relu(X)
         Y = outer * (scale * (torch.exp((X - relu_X) / width) - 1) + relu_X)
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -126,6 +127,7 @@ def _backward_pass(X: Tensor, outer: Tensor, scale: Tensor, width: Tensor, dY: T
     B = X.shape[0]
     N = X.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -136,7 +138,7 @@ def _backward_pass(X: Tensor, outer: Tensor, scale: Tensor, width: Tensor, dY: T
 
         _together(run, _parts((B,), N, X, 1), 1, X)
         return dX
-    # dX[i,j] = dY[i,j]*outer*(scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width -
+    # Lemma: dX[i,j] = dY[i,j]*outer*(scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width -
     #     scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1,
     #     0))
     scale_width = scale / width * torch.exp((X - torch.relu(X)) / width)
@@ -177,7 +179,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any, _outer: Any, _scale: Any, _width: Any) -> Any:
         X, outer, scale, width = ctx.saved_tensors
-        # tY[i,j] = outer*tX[i,j]*(scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width -
+        # Tangent: tY[i,j] = outer*tX[i,j]*(scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width -
         #     scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1,
         #     0))
         scale_width = scale / width * torch.exp((X - torch.relu(X)) / width)
@@ -245,7 +247,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, outer: Tensor, scale: Tensor, width: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
-        # d2dY[i,j] = d2dX[i,j]*outer*(scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width -
+        # Lemma: d2dY[i,j] = d2dX[i,j]*outer*(scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width -
         #     scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1,
         #     0))
         exp_width = torch.exp((X - torch.relu(X)) / width)
@@ -253,8 +255,8 @@ class _Second(torch.autograd.Function):
         less_X = X > 0
         real_less_X = less_X.to(X.dtype)
         d2dY = outer * d2dX * (scale_exp_width - torch.where(less_X, scale_exp_width, 0) + real_less_X)
-        # d2X[i,j] = d2dX[i,j]*dY[i,j]*outer*scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width^2*(1 - where(0 <
-        #     X[i,j], 1, 0))
+        # Lemma: d2X[i,j] = d2dX[i,j]*dY[i,j]*outer*scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width^2*(1 -
+        #     where(0 < X[i,j], 1, 0))
         d2X = outer * scale / width**2 * d2dX * dY * exp_width * (1 - real_less_X)
         return (d2X, d2dY)
 
@@ -274,9 +276,9 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, outer: Tensor, scale: Tensor, width: Tensor, dY: Tensor, tX: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = outer*((scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width - scale*exp(1/width*(X[i,j] -
-        #     relu(X[i,j])))/width*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))*tdY[i,j] +
-        #     dY[i,j]*scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width^2*tX[i,j] -
+        # Tangent: tdX[i,j] = outer*((scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width -
+        #     scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1,
+        #     0))*tdY[i,j] + dY[i,j]*scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width^2*tX[i,j] -
         #     dY[i,j]*scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width^2*where(0 < X[i,j], 1, 0)*tX[i,j])
         exp_width = torch.exp((X - torch.relu(X)) / width)
         scale_exp_width = scale / width * exp_width
@@ -317,7 +319,7 @@ def _backward_part(width: Tensor, X: Tensor, scale: Tensor, dY: Tensor, outer: T
     B_block = X.shape[0]
     N = X.shape[-1]
     (space_1,) = _spaces(work, X, (B_block, N))
-    # dX[i,j] = dY[i,j]*outer*(scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width -
+    # Lemma: dX[i,j] = dY[i,j]*outer*(scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width -
     #     scale*exp(1/width*(X[i,j] - relu(X[i,j])))/width*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1,
     #     0))
     X_shifted = torch.subtract(X, torch.relu(X), out=space_1)

@@ -13,7 +13,7 @@ Saved for the backward pass:
 
     t: for dE
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dE[v,c] = sum(b,n, dY[b,n,c]*delta(t[b,n],v))
 
@@ -96,6 +96,7 @@ def _forward_pass(E: Tensor, t: Tensor) -> Any:
         # Y[b,n,c] = E[t[b,n],c]
         Y = E[t]
     else:
+        # In parts of B and N: each stays in the cache.
         Y = _empty((B, N, C), E)
 
         def run(parts: Any) -> Any:
@@ -109,7 +110,7 @@ def _forward_pass(E: Tensor, t: Tensor) -> Any:
 
 def _backward_pass(V: int, t: Tensor, dY: Tensor) -> Any:
     """dE."""
-    # dE[v,c] = sum(b,n, dY[b,n,c]*delta(t[b,n],v))
+    # Lemma: dE[v,c] = sum(b,n, dY[b,n,c]*delta(t[b,n],v))
     dE = _scatter(t, dY, V, 0)
     return dE
 
@@ -150,7 +151,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tE: Any, _t: Any) -> Any:
         (t,) = ctx.saved_tensors
-        # tY[b,n,c] = tE[t[b,n],c]
+        # Tangent: tY[b,n,c] = tE[t[b,n],c]
         tY = tE[t]
         return tY
 
@@ -217,7 +218,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(V: int, C: int, t: Tensor, d2dE: Tensor) -> Any:
-        # d2dY[b,n,c] = d2dE[t[b,n],c]
+        # Lemma: d2dY[b,n,c] = d2dE[t[b,n],c]
         d2dY = d2dE[t]
         return (d2dY,)
 
@@ -237,7 +238,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(V: int, C: int, t: Tensor, tdY: Tensor) -> Any:
-        # tdE[v,c] = sum(b,n, delta(t[b,n],v)*tdY[b,n,c])
+        # Tangent: tdE[v,c] = sum(b,n, delta(t[b,n],v)*tdY[b,n,c])
         tdE = _scatter(t, tdY, V, 0)
         return (tdE,)
 

@@ -13,7 +13,7 @@ Saved for the backward pass:
 
     t: for dE
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dE[v,c] = 1/size(N)*sum(b,n, dY[b,c]*delta(t[b,n],v))
 
@@ -89,7 +89,7 @@ def _forward_pass(E: Tensor, t: Tensor) -> Any:
 def _backward_pass(V: int, t: Tensor, dY: Tensor) -> Any:
     """dE."""
     N = t.shape[-1]
-    # dE[v,c] = 1/size(N)*sum(b,n, dY[b,c]*delta(t[b,n],v))
+    # Lemma: dE[v,c] = 1/size(N)*sum(b,n, dY[b,c]*delta(t[b,n],v))
     dE = _scatter(t, dY[:, None, :], V, 0) / N
     return dE
 
@@ -131,7 +131,7 @@ class _DualForward(_Forward):
     def jvp(ctx: Any, tE: Any, _t: Any) -> Any:
         (t,) = ctx.saved_tensors
         N = t.shape[-1]
-        # tY[b,c] = 1/size(N)*sum(n, tE[t[b,n],c])
+        # Tangent: tY[b,c] = 1/size(N)*sum(n, tE[t[b,n],c])
         tY = tE[t].sum(dim=1) / N
         return tY
 
@@ -199,7 +199,7 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(V: int, C: int, t: Tensor, d2dE: Tensor) -> Any:
         N = t.shape[-1]
-        # d2dY[b,c] = 1/size(N)*sum(n, d2dE[t[b,n],c])
+        # Lemma: d2dY[b,c] = 1/size(N)*sum(n, d2dE[t[b,n],c])
         d2dY = d2dE[t].sum(dim=1) / N
         return (d2dY,)
 
@@ -220,7 +220,7 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(V: int, C: int, t: Tensor, tdY: Tensor) -> Any:
         N = t.shape[-1]
-        # tdE[v,c] = 1/size(N)*sum(b,n, delta(t[b,n],v)*tdY[b,c])
+        # Tangent: tdE[v,c] = 1/size(N)*sum(b,n, delta(t[b,n],v)*tdY[b,c])
         tdE = _scatter(t, tdY[:, None, :], V, 0) / N
         return (tdE,)
 

@@ -20,7 +20,7 @@ Saved for the backward pass:
     t: for dw and dE
     s: for dw and dE
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dw[n] = sum(c, dY[s[n],c]*E[t[n],c])
     dE[v,c] = sum(n, dY[s[n],c]*w[n]*delta(t[n],v))
@@ -106,10 +106,10 @@ def _backward_pass(need_E: bool, need_w: bool, E: Tensor, w: Tensor, t: Tensor, 
     dE = dw = None
     dY_s = dY[s]
     if need_w:
-        # dw[n] = sum(c, dY[s[n],c]*E[t[n],c])
+        # Lemma: dw[n] = sum(c, dY[s[n],c]*E[t[n],c])
         dw = torch.linalg.vecdot(dY_s, E[t])
     if need_E:
-        # dE[v,c] = sum(n, dY[s[n],c]*w[n]*delta(t[n],v))
+        # Lemma: dE[v,c] = sum(n, dY[s[n],c]*w[n]*delta(t[n],v))
         dE = _scatter(t, dY_s * w[:, None], V, 0)
     return dE, dw
 
@@ -152,7 +152,7 @@ class _DualForward(_Forward):
         (B,) = ctx.lengths
         tE = _zero(tE, E)
         tw = _zero(tw, w)
-        # tY[b,c] = sum(n, delta(s[n],b)*E[t[n],c]*tw[n]) + sum(n, delta(s[n],b)*w[n]*tE[t[n],c])
+        # Tangent: tY[b,c] = sum(n, delta(s[n],b)*E[t[n],c]*tw[n]) + sum(n, delta(s[n],b)*w[n]*tE[t[n],c])
         tY = _scatter(s, E[t] * tw[:, None], B, 0) + _scatter(s, w[:, None] * tE[t], B, 0)
         return tY
 
@@ -226,13 +226,13 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(B: int, E: Tensor, w: Tensor, t: Tensor, s: Tensor, dY: Tensor, d2dE: Tensor, d2dw: Tensor) -> Any:
         V = E.shape[0]
-        # d2dY[b,c] = sum(n, d2dw[n]*delta(s[n],b)*E[t[n],c]) + sum(n, d2dE[t[n],c]*delta(s[n],b)*w[n])
+        # Lemma: d2dY[b,c] = sum(n, d2dw[n]*delta(s[n],b)*E[t[n],c]) + sum(n, d2dE[t[n],c]*delta(s[n],b)*w[n])
         d2dE_t = d2dE[t]
         d2dY = _scatter(s, d2dw[:, None] * E[t], B, 0) + _scatter(s, d2dE_t * w[:, None], B, 0)
-        # d2w[n] = sum(c, d2dE[t[n],c]*dY[s[n],c])
+        # Lemma: d2w[n] = sum(c, d2dE[t[n],c]*dY[s[n],c])
         dY_s = dY[s]
         d2w = torch.linalg.vecdot(d2dE_t, dY_s)
-        # d2E[v,c] = sum(n, d2dw[n]*dY[s[n],c]*delta(t[n],v))
+        # Lemma: d2E[v,c] = sum(n, d2dw[n]*dY[s[n],c]*delta(t[n],v))
         d2E = _scatter(t, d2dw[:, None] * dY_s, V, 0)
         return (d2E, d2w, d2dY)
 
@@ -253,11 +253,11 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(B: int, E: Tensor, w: Tensor, t: Tensor, s: Tensor, dY: Tensor, tE: Tensor, tw: Tensor, tdY: Tensor) -> Any:
         V = E.shape[0]
-        # tdw[n] = sum(c, E[t[n],c]*tdY[s[n],c]) + sum(c, dY[s[n],c]*tE[t[n],c])
+        # Tangent: tdw[n] = sum(c, E[t[n],c]*tdY[s[n],c]) + sum(c, dY[s[n],c]*tE[t[n],c])
         tdY_s = tdY[s]
         dY_s = dY[s]
         tdw = torch.linalg.vecdot(E[t], tdY_s) + torch.linalg.vecdot(dY_s, tE[t])
-        # tdE[v,c] = sum(n, w[n]*delta(t[n],v)*tdY[s[n],c]) + sum(n, dY[s[n],c]*delta(t[n],v)*tw[n])
+        # Tangent: tdE[v,c] = sum(n, w[n]*delta(t[n],v)*tdY[s[n],c]) + sum(n, dY[s[n],c]*delta(t[n],v)*tw[n])
         tdE = _scatter(t, w[:, None] * tdY_s, V, 0) + _scatter(t, dY_s * tw[:, None], V, 0)
         return (tdE, tdw)
 

@@ -16,7 +16,7 @@ Saved for the backward pass:
     t: for dE
     r: for dE
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dE = onehot(t)^T diag([r[n] > 0]) dY
 
@@ -115,6 +115,7 @@ def _forward_pass(E: Tensor, F: Tensor, t: Tensor, r: Tensor) -> Any:
         # Y[n,c] = where(0 < r[n], 1, 0)*E[t[n],c] + where(r[n] <= 0, 1, 0)*F[t[n],c]
         Y = torch.where((r > 0)[:, None], E[t], F[t])
     else:
+        # In parts of N: each stays in the cache.
         Y = _empty((N, C), E)
 
         def run(parts: Any) -> Any:
@@ -128,7 +129,7 @@ def _forward_pass(E: Tensor, F: Tensor, t: Tensor, r: Tensor) -> Any:
 
 def _backward_pass(V: int, t: Tensor, r: Tensor, dY: Tensor) -> Any:
     """dE."""
-    # dE[v,c] = sum(n, dY[n,c]*where(0 < r[n], 1, 0)*delta(t[n],v))
+    # Lemma: dE[v,c] = sum(n, dY[n,c]*where(0 < r[n], 1, 0)*delta(t[n],v))
     dE = _scatter(t, torch.where((r > 0)[:, None], dY, 0), V, 0)
     return dE
 
@@ -169,7 +170,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tE: Any, _F: Any, _t: Any, _r: Any) -> Any:
         t, r = ctx.saved_tensors
-        # tY[n,c] = where(0 < r[n], 1, 0)*tE[t[n],c]
+        # Tangent: tY[n,c] = where(0 < r[n], 1, 0)*tE[t[n],c]
         tY = torch.where((r > 0)[:, None], tE[t], 0)
         return tY
 
@@ -236,7 +237,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(V: int, C: int, t: Tensor, r: Tensor, d2dE: Tensor) -> Any:
-        # d2dY[n,c] = d2dE[t[n],c]*where(0 < r[n], 1, 0)
+        # Lemma: d2dY[n,c] = d2dE[t[n],c]*where(0 < r[n], 1, 0)
         d2dY = torch.where((r > 0)[:, None], d2dE[t], 0)
         return (d2dY,)
 
@@ -256,7 +257,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(V: int, C: int, t: Tensor, r: Tensor, tdY: Tensor) -> Any:
-        # tdE[v,c] = sum(n, where(0 < r[n], 1, 0)*delta(t[n],v)*tdY[n,c])
+        # Tangent: tdE[v,c] = sum(n, where(0 < r[n], 1, 0)*delta(t[n],v)*tdY[n,c])
         tdE = _scatter(t, torch.where((r > 0)[:, None], tdY, 0), V, 0)
         return (tdE,)
 

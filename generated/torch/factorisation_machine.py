@@ -19,7 +19,7 @@ Saved for the backward pass:
     V: for D, dX, dV and H
     H: for dH; where it is large it is not saved but made anew
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     db = rowsum(dY)
     dw = dY X
@@ -118,6 +118,7 @@ def _forward_pass(X: Tensor, w: Tensor, V: Tensor, b: Tensor) -> Any:
         t = -0.5 * (X**2 @ (V**2).sum(dim=-1))
         # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)
         t_2 = X @ w
+        # In parts of B: H is never whole.
         H = None
         Y_sum = _empty((B,), X)
 
@@ -141,29 +142,30 @@ def _backward_pass(
     F = V.shape[-1]
     N = X.shape[-1]
     if H is None and not _traced(dY):
-        # db = sum(i, dY[i])
+        # Lemma: db = sum(i, dY[i])
         db = dY.sum()
-        # dw[k] = sum(i, dY[i]*X[i,k])
+        # Lemma: dw[k] = sum(i, dY[i]*X[i,k])
         dw = dY @ X
-        # D[k] = sum(f, V[k,f]^2)
+        # Named sum: D[k] = sum(f, V[k,f]^2)
         D = torch.linalg.vecdot(V, V)
-        # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+        # Lemma: dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
         t = -dY[:, None] * X * D
-        # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+        # Lemma: dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
         t_2 = dY[:, None] * w
-        # R[k] = sum(i, dY[i]*X[i,k]^2)
+        # Named sum: R[k] = sum(i, dY[i]*X[i,k]^2)
         R = dY @ X**2
-        # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
+        # Lemma: dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
         t_3 = -V * R[:, None]
+        # In parts of B: H is never whole.
         dX_sum = _empty((B, N), X)
         dV_sum = _zeros((N, F), X)
         work: dict[int, Any] = {}
         for (i,) in _parts((B,), F, X, 512):
             _backward_part(X[i], V, dY[i], dX_sum=dX_sum[i], dV_sum=dV_sum, work=work)
-        # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+        # Lemma: dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
         dX = torch.add(dX_sum, t, out=dX_sum)
         dX += t_2
-        # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
+        # Lemma: dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
         dV = torch.add(dV_sum, t_3, out=dV_sum)
         return dX, dw, dV, db
     if H is None:
@@ -171,23 +173,23 @@ def _backward_pass(
         H = X @ V
     dX = dw = dV = db = None
     if need_b:
-        # db = sum(i, dY[i])
+        # Lemma: db = sum(i, dY[i])
         db = dY.sum()
     if need_w:
-        # dw[k] = sum(i, dY[i]*X[i,k])
+        # Lemma: dw[k] = sum(i, dY[i]*X[i,k])
         dw = dY @ X
     if need_X or need_V:
-        # dH[i,f] = dY[i]*H[i,f]
+        # Lemma: dH[i,f] = dY[i]*H[i,f]
         dH = dY[:, None] * H
     if need_X:
-        # D[k] = sum(f, V[k,f]^2)
+        # Named sum: D[k] = sum(f, V[k,f]^2)
         D = torch.linalg.vecdot(V, V)
-        # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+        # Lemma: dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
         dX = dH @ V.T - dY[:, None] * X * D + dY[:, None] * w
     if need_V:
-        # R[k] = sum(i, dY[i]*X[i,k]^2)
+        # Named sum: R[k] = sum(i, dY[i]*X[i,k]^2)
         R = dY @ X**2
-        # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
+        # Lemma: dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
         dV = X.T @ dH - V * R[:, None]
     return dX, dw, dV, db
 
@@ -240,9 +242,9 @@ class _DualForward(_Forward):
             tb = X.new_zeros(())
         # H[i,f] = sum(k, X[i,k]*V[k,f])
         H = X @ V
-        # tH[i,f] = sum(k, V[k,f]*tX[i,k]) + sum(k, X[i,k]*tV[k,f])
+        # Tangent: tH[i,f] = sum(k, V[k,f]*tX[i,k]) + sum(k, X[i,k]*tV[k,f])
         tH = tX @ V + X @ tV
-        # tY[i] = tb - sum(k,f, X[i,k]*V[k,f]^2*tX[i,k]) + sum(k, w[k]*tX[i,k]) - sum(k,f,
+        # Tangent: tY[i] = tb - sum(k,f, X[i,k]*V[k,f]^2*tX[i,k]) + sum(k, w[k]*tX[i,k]) - sum(k,f,
         #     X[i,k]^2*V[k,f]*tV[k,f]) + sum(k, X[i,k]*tw[k]) + sum(f, tH[i,f]*H[i,f])
         tY = tb - X * tX @ (V**2).sum(dim=-1) + tX @ w - X**2 @ torch.linalg.vecdot(V, tV) + X @ tw + torch.linalg.vecdot(tH, H)
         return tY, None
@@ -319,31 +321,32 @@ class _Second(torch.autograd.Function):
         if H is None:
             # H[i,f] = sum(k, X[i,k]*V[k,f])
             H = X @ V
-        # dH[i,f] = dY[i]*H[i,f]
+        # Lemma: dH[i,f] = dY[i]*H[i,f]
         dH = dY[:, None] * H
-        # D[k] = sum(f, V[k,f]^2)
+        # Named sum: D[k] = sum(f, V[k,f]^2)
         D = torch.linalg.vecdot(V, V)
-        # R[k] = sum(i, dY[i]*X[i,k]^2)
+        # Named sum: R[k] = sum(i, dY[i]*X[i,k]^2)
         square_X = X**2
         R = dY @ square_X
-        # d2R[k] = -sum(f, d2dV[k,f]*V[k,f])
+        # Lemma: d2R[k] = -sum(f, d2dV[k,f]*V[k,f])
         d2R = -torch.linalg.vecdot(d2dV, V)
-        # d2dH[i,f] = sum(k, d2dX[i,k]*V[k,f]) + sum(k, d2dV[k,f]*X[i,k])
+        # Lemma: d2dH[i,f] = sum(k, d2dX[i,k]*V[k,f]) + sum(k, d2dV[k,f]*X[i,k])
         d2dH = d2dX @ V + X @ d2dV
-        # d2D[k] = -sum(i, d2dX[i,k]*dY[i]*X[i,k])
+        # Lemma: d2D[k] = -sum(i, d2dX[i,k]*dY[i]*X[i,k])
         d2dX_X = d2dX * X
         d2D = -dY @ d2dX_X
-        # d2dY[i] = d2db + sum(k, d2dw[k]*X[i,k]) + sum(f, d2dH[i,f]*H[i,f]) - sum(k, d2dX[i,k]*X[i,k]*D[k]) +
-        #     sum(k, d2dX[i,k]*w[k]) + sum(k, d2R[k]*X[i,k]^2)
+        # Lemma: d2dY[i] = d2db + sum(k, d2dw[k]*X[i,k]) + sum(f, d2dH[i,f]*H[i,f]) - sum(k,
+        #     d2dX[i,k]*X[i,k]*D[k]) + sum(k, d2dX[i,k]*w[k]) + sum(k, d2R[k]*X[i,k]^2)
         d2dY = d2db + X @ d2dw + torch.linalg.vecdot(d2dH, H) - d2dX_X @ D + d2dX @ w + square_X @ d2R
-        # d2w[k] = sum(i, d2dX[i,k]*dY[i])
+        # Lemma: d2w[k] = sum(i, d2dX[i,k]*dY[i])
         d2w = dY @ d2dX
-        # d2H[i,f] = d2dH[i,f]*dY[i]
+        # Lemma: d2H[i,f] = d2dH[i,f]*dY[i]
         d2H = d2dH * dY[:, None]
-        # d2X[i,k] = sum(f, d2H[i,f]*V[k,f]) + d2dw[k]*dY[i] - d2dX[i,k]*dY[i]*D[k] + 2*d2R[k]*dY[i]*X[i,k] +
-        #     sum(f, d2dV[k,f]*dH[i,f])
+        # Lemma: d2X[i,k] = sum(f, d2H[i,f]*V[k,f]) + d2dw[k]*dY[i] - d2dX[i,k]*dY[i]*D[k] +
+        #     2*d2R[k]*dY[i]*X[i,k] + sum(f, d2dV[k,f]*dH[i,f])
         d2X = d2H @ V.T + d2dw * dY[:, None] - d2dX * dY[:, None] * D + 2 * d2R * dY[:, None] * X + dH @ d2dV.T
-        # d2V[k,f] = sum(i, d2H[i,f]*X[i,k]) + 2*d2D[k]*V[k,f] + sum(i, d2dX[i,k]*dH[i,f]) - d2dV[k,f]*R[k]
+        # Lemma: d2V[k,f] = sum(i, d2H[i,f]*X[i,k]) + 2*d2D[k]*V[k,f] + sum(i, d2dX[i,k]*dH[i,f]) -
+        #     d2dV[k,f]*R[k]
         d2V = X.T @ d2H + 2 * d2D[:, None] * V + d2dX.T @ dH - d2dV * R[:, None]
         return (d2X, d2w, d2V, d2dY)
 
@@ -366,31 +369,31 @@ class _SecondTangent(torch.autograd.Function):
         if H is None:
             # H[i,f] = sum(k, X[i,k]*V[k,f])
             H = X @ V
-        # dH[i,f] = dY[i]*H[i,f]
+        # Lemma: dH[i,f] = dY[i]*H[i,f]
         dH = dY[:, None] * H
-        # D[k] = sum(f, V[k,f]^2)
+        # Named sum: D[k] = sum(f, V[k,f]^2)
         D = torch.linalg.vecdot(V, V)
-        # R[k] = sum(i, dY[i]*X[i,k]^2)
+        # Named sum: R[k] = sum(i, dY[i]*X[i,k]^2)
         square_X = X**2
         R = dY @ square_X
-        # tH[i,f] = sum(k, V[k,f]*tX[i,k]) + sum(k, X[i,k]*tV[k,f])
+        # Tangent: tH[i,f] = sum(k, V[k,f]*tX[i,k]) + sum(k, X[i,k]*tV[k,f])
         tH = tX @ V + X @ tV
-        # tdb = sum(i, tdY[i])
+        # Tangent: tdb = sum(i, tdY[i])
         tdb = tdY.sum()
-        # tdw[k] = sum(i, X[i,k]*tdY[i]) + sum(i, dY[i]*tX[i,k])
+        # Tangent: tdw[k] = sum(i, X[i,k]*tdY[i]) + sum(i, dY[i]*tX[i,k])
         tdw = tdY @ X + dY @ tX
-        # tdH[i,f] = H[i,f]*tdY[i] + tH[i,f]*dY[i]
+        # Tangent: tdH[i,f] = H[i,f]*tdY[i] + tH[i,f]*dY[i]
         tdH = H * tdY[:, None] + tH * dY[:, None]
-        # tD[k] = 2*sum(f, V[k,f]*tV[k,f])
+        # Tangent: tD[k] = 2*sum(f, V[k,f]*tV[k,f])
         tD = 2 * torch.linalg.vecdot(V, tV)
-        # tdX[i,k] = sum(f, tdH[i,f]*V[k,f]) + sum(f, dH[i,f]*tV[k,f]) - X[i,k]*D[k]*tdY[i] + w[k]*tdY[i] -
-        #     dY[i]*D[k]*tX[i,k] - tD[k]*dY[i]*X[i,k] + dY[i]*tw[k]
+        # Tangent: tdX[i,k] = sum(f, tdH[i,f]*V[k,f]) + sum(f, dH[i,f]*tV[k,f]) - X[i,k]*D[k]*tdY[i] +
+        #     w[k]*tdY[i] - dY[i]*D[k]*tX[i,k] - tD[k]*dY[i]*X[i,k] + dY[i]*tw[k]
         tdX = (
             tdH @ V.T + dH @ tV.T - X * D * tdY[:, None] + w * tdY[:, None] - dY[:, None] * D * tX - tD * dY[:, None] * X + dY[:, None] * tw
         )
-        # tR[k] = sum(i, X[i,k]^2*tdY[i]) + 2*sum(i, dY[i]*X[i,k]*tX[i,k])
+        # Tangent: tR[k] = sum(i, X[i,k]^2*tdY[i]) + 2*sum(i, dY[i]*X[i,k]*tX[i,k])
         tR = tdY @ square_X + 2 * (dY @ (X * tX))
-        # tdV[k,f] = sum(i, tdH[i,f]*X[i,k]) + sum(i, dH[i,f]*tX[i,k]) - R[k]*tV[k,f] - tR[k]*V[k,f]
+        # Tangent: tdV[k,f] = sum(i, tdH[i,f]*X[i,k]) + sum(i, dH[i,f]*tX[i,k]) - R[k]*tV[k,f] - tR[k]*V[k,f]
         tdV = X.T @ tdH + tX.T @ dH - R[:, None] * tV - tR[:, None] * V
         return (tdX, tdw, tdV, tdb)
 
@@ -422,11 +425,11 @@ def _backward_part(X: Tensor, V: Tensor, dY: Tensor, dV_sum: Any = None, dX_sum:
     space_1, space_2 = _spaces(work, X, (B_block, F), (B_block, F))
     # H[i,f] = sum(k, X[i,k]*V[k,f])
     H = torch.matmul(X, V, out=space_1)
-    # dH[i,f] = dY[i]*H[i,f]
+    # Lemma: dH[i,f] = dY[i]*H[i,f]
     dH = torch.multiply(H, dY[:, None], out=space_2)
-    # dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
+    # Lemma: dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
     dX_sum = torch.matmul(dH, V.T, out=dX_sum)
-    # dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
+    # Lemma: dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
     dV_sum = _add_product(dV_sum, X.T, dH)
     return dX_sum, dV_sum
 

@@ -18,7 +18,7 @@ Saved for the backward pass:
     w: for dX
     V: for dV and D
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dw = dY X
     db = rowsum(dY)
@@ -110,13 +110,13 @@ def _backward_pass(need_X: bool, need_w: bool, need_V: bool, need_b: bool, X: Te
     N = X.shape[-1]
     dX = dw = dV = db = None
     if need_w:
-        # dw[k] = sum(i, dY[i]*X[i,k])
+        # Lemma: dw[k] = sum(i, dY[i]*X[i,k])
         dw = dY @ X
     if need_b:
-        # db = sum(i, dY[i])
+        # Lemma: db = sum(i, dY[i])
         db = dY.sum()
     if need_X or need_V:
-        # dC[i,k,l] = dY[i]
+        # Lemma: dC[i,k,l] = dY[i]
         dC = dY[:, None, None].expand((B, N, N)).clone()
         less = torch.arange(N, device=X.device)[:, None] < torch.arange(N, device=X.device)
     if need_V:
@@ -124,14 +124,14 @@ def _backward_pass(need_X: bool, need_w: bool, need_V: bool, need_b: bool, X: Te
     if need_X or need_V:
         less_2 = torch.arange(N, device=X.device) < torch.arange(N, device=X.device)[:, None]
     if need_V:
-        # dV[k,f] = sum(i,l, dC[i,k,l]*where(k < l, 1, 0)*V[l,f]*X[i,k]*X[i,l]) + sum(i,k',
+        # Lemma: dV[k,f] = sum(i,l, dC[i,k,l]*where(k < l, 1, 0)*V[l,f]*X[i,k]*X[i,l]) + sum(i,k',
         #     dC[i,k',k]*where(k' < k, 1, 0)*V[k',f]*X[i,k']*X[i,k])
         dV = torch.where(less, dC_X, 0).sum(dim=0) @ V + torch.where(less_2.T, dC_X, 0).sum(dim=0).T @ V
     if need_X:
-        # D[k,l] = sum(f, V[k,f]*V[l,f])
+        # Named sum: D[k,l] = sum(f, V[k,f]*V[l,f])
         D = V @ V.T
-        # dX[i,k] = sum(l, dC[i,k,l]*where(k < l, 1, 0)*D[k,l]*X[i,l]) + sum(k', dC[i,k',k]*where(k' < k, 1,
-        #     0)*D[k',k]*X[i,k']) + dY[i]*w[k]
+        # Lemma: dX[i,k] = sum(l, dC[i,k,l]*where(k < l, 1, 0)*D[k,l]*X[i,l]) + sum(k', dC[i,k',k]*where(k' <
+        #     k, 1, 0)*D[k',k]*X[i,k']) + dY[i]*w[k]
         dX = (
             torch.where(less, dC * D * X[:, None, :], 0).sum(dim=-1)
             + torch.where(less_2.T, dC * D * X[..., None], 0).sum(dim=1)
@@ -181,11 +181,11 @@ class _DualForward(_Forward):
         if tb is None:
             tb = X.new_zeros(())
         N = X.shape[-1]
-        # tD[l,k] = sum(f, V[l,f]*tV[k,f])
+        # Named sum: tD[l,k] = sum(f, V[l,f]*tV[k,f])
         tD = V @ tV.T
-        # tF[k,l] = sum(f, V[k,f]*V[l,f])
+        # Named sum: tF[k,l] = sum(f, V[k,f]*V[l,f])
         tF = V @ V.T
-        # tC[i,k,l] = where(k < l, 1, 0)*(X[i,k]*X[i,l]*tD[l,k] + X[i,k]*X[i,l]*tD[k,l] +
+        # Tangent: tC[i,k,l] = where(k < l, 1, 0)*(X[i,k]*X[i,l]*tD[l,k] + X[i,k]*X[i,l]*tD[k,l] +
         #     tF[k,l]*X[i,l]*tX[i,k] + tF[k,l]*X[i,k]*tX[i,l])
         tC = torch.where(
             torch.arange(N, device=X.device)[:, None] < torch.arange(N, device=X.device),
@@ -195,7 +195,7 @@ class _DualForward(_Forward):
             + tF * X[..., None] * tX[:, None, :],
             0,
         )
-        # tY[i] = sum(k, w[k]*tX[i,k]) + sum(k, X[i,k]*tw[k]) + sum(k,l, tC[i,k,l]) + tb
+        # Tangent: tY[i] = sum(k, w[k]*tX[i,k]) + sum(k, X[i,k]*tw[k]) + sum(k,l, tC[i,k,l]) + tb
         tY = tX @ w + X @ tw + tC.sum(dim=(1, 2)) + tb
         return tY
 
@@ -270,11 +270,11 @@ class _Second(torch.autograd.Function):
     def forward(X: Tensor, w: Tensor, V: Tensor, dY: Tensor, d2dX: Tensor, d2dw: Tensor, d2dV: Tensor, d2db: Tensor) -> Any:
         B = X.shape[0]
         N = X.shape[-1]
-        # dC[i,k,l] = dY[i]
+        # Lemma: dC[i,k,l] = dY[i]
         dC = dY[:, None, None].expand((B, N, N)).clone()
-        # D[k,l] = sum(f, V[k,f]*V[l,f])
+        # Named sum: D[k,l] = sum(f, V[k,f]*V[l,f])
         D = V @ V.T
-        # d2D[k,l] = where(k < l, 1, 0)*(sum(i, d2dX[i,k]*dC[i,k,l]*X[i,l]) + sum(i,
+        # Lemma: d2D[k,l] = where(k < l, 1, 0)*(sum(i, d2dX[i,k]*dC[i,k,l]*X[i,l]) + sum(i,
         #     d2dX[i,l]*dC[i,k,l]*X[i,k]))
         less = torch.arange(N, device=X.device)[:, None] < torch.arange(N, device=X.device)
         d2D = torch.where(
@@ -283,9 +283,9 @@ class _Second(torch.autograd.Function):
             + ((d2dX[:, None, :] * dC).permute(1, 2, 0) @ X.T[..., None])[..., 0],
             0,
         )
-        # R[k,l] = sum(f, d2dV[k,f]*V[l,f])
+        # Named sum: R[k,l] = sum(f, d2dV[k,f]*V[l,f])
         R = d2dV @ V.T
-        # d2dC[i,k,l] = where(k < l, 1, 0)*(X[i,k]*X[i,l]*R[k,l] + X[i,k]*X[i,l]*R[l,k] +
+        # Lemma: d2dC[i,k,l] = where(k < l, 1, 0)*(X[i,k]*X[i,l]*R[k,l] + X[i,k]*X[i,l]*R[l,k] +
         #     d2dX[i,k]*D[k,l]*X[i,l] + d2dX[i,l]*D[k,l]*X[i,k])
         d2dC = torch.where(
             less,
@@ -295,17 +295,17 @@ class _Second(torch.autograd.Function):
             + d2dX[:, None, :] * D * X[..., None],
             0,
         )
-        # d2dY[i] = sum(k, d2dw[k]*X[i,k]) + d2db + sum(k,l, d2dC[i,k,l]) + sum(k, d2dX[i,k]*w[k])
+        # Lemma: d2dY[i] = sum(k, d2dw[k]*X[i,k]) + d2db + sum(k,l, d2dC[i,k,l]) + sum(k, d2dX[i,k]*w[k])
         d2dY = X @ d2dw + d2db + d2dC.sum(dim=(1, 2)) + d2dX @ w
-        # d2w[k] = sum(i, d2dX[i,k]*dY[i])
+        # Lemma: d2w[k] = sum(i, d2dX[i,k]*dY[i])
         d2w = dY @ d2dX
-        # d2V[k,f] = sum(k',i, d2dV[k',f]*dC[i,k',k]*where(k' < k, 1, 0)*X[i,k']*X[i,k]) + sum(k',i,
+        # Lemma: d2V[k,f] = sum(k',i, d2dV[k',f]*dC[i,k',k]*where(k' < k, 1, 0)*X[i,k']*X[i,k]) + sum(k',i,
         #     d2dV[k',f]*dC[i,k,k']*where(k < k', 1, 0)*X[i,k]*X[i,k']) + sum(l, d2D[k,l]*V[l,f]) + sum(k',
         #     d2D[k',k]*V[k',f])
         less_2 = torch.arange(N, device=X.device) < torch.arange(N, device=X.device)[:, None]
         dC_X = dC * X[..., None] * X[:, None, :]
         d2V = torch.where(less_2.T, dC_X, 0).sum(dim=0).T @ d2dV + torch.where(less, dC_X, 0).sum(dim=0) @ d2dV + d2D @ V + d2D.T @ V
-        # d2X[i,k] = d2dw[k]*dY[i] + sum(f,l, d2dV[k,f]*dC[i,k,l]*where(k < l, 1, 0)*V[l,f]*X[i,l]) +
+        # Lemma: d2X[i,k] = d2dw[k]*dY[i] + sum(f,l, d2dV[k,f]*dC[i,k,l]*where(k < l, 1, 0)*V[l,f]*X[i,l]) +
         #     sum(k',f, d2dV[k',f]*dC[i,k',k]*where(k' < k, 1, 0)*V[k,f]*X[i,k']) + sum(k',f,
         #     d2dV[k',f]*dC[i,k,k']*where(k < k', 1, 0)*V[k,f]*X[i,k']) + sum(f,k',
         #     d2dV[k,f]*dC[i,k',k]*where(k' < k, 1, 0)*V[k',f]*X[i,k']) + sum(k',
@@ -342,17 +342,17 @@ class _SecondTangent(torch.autograd.Function):
     def forward(X: Tensor, w: Tensor, V: Tensor, dY: Tensor, tX: Tensor, tw: Tensor, tV: Tensor, tdY: Tensor) -> Any:
         B = X.shape[0]
         N = X.shape[-1]
-        # dC[i,k,l] = dY[i]
+        # Lemma: dC[i,k,l] = dY[i]
         dC = dY[:, None, None].expand((B, N, N)).clone()
-        # D[k,l] = sum(f, V[k,f]*V[l,f])
+        # Named sum: D[k,l] = sum(f, V[k,f]*V[l,f])
         D = V @ V.T
-        # tdw[k] = sum(i, X[i,k]*tdY[i]) + sum(i, dY[i]*tX[i,k])
+        # Tangent: tdw[k] = sum(i, X[i,k]*tdY[i]) + sum(i, dY[i]*tX[i,k])
         tdw = tdY @ X + dY @ tX
-        # tdb = sum(i, tdY[i])
+        # Tangent: tdb = sum(i, tdY[i])
         tdb = tdY.sum()
-        # tdC[i,k,l] = tdY[i]
+        # Tangent: tdC[i,k,l] = tdY[i]
         tdC = tdY[:, None, None].expand((B, N, N)).clone()
-        # tdV[k,f] = sum(i,l, tdC[i,k,l]*where(k < l, 1, 0)*V[l,f]*X[i,k]*X[i,l]) + sum(i,k',
+        # Tangent: tdV[k,f] = sum(i,l, tdC[i,k,l]*where(k < l, 1, 0)*V[l,f]*X[i,k]*X[i,l]) + sum(i,k',
         #     tdC[i,k',k]*where(k' < k, 1, 0)*V[k',f]*X[i,k']*X[i,k]) + sum(k',i, dC[i,k,k']*where(k < k', 1,
         #     0)*X[i,k]*X[i,k']*tV[k',f]) + sum(k',i, dC[i,k',k]*where(k' < k, 1, 0)*X[i,k']*X[i,k]*tV[k',f])
         #     + sum(i,l, dC[i,k,l]*where(k < l, 1, 0)*V[l,f]*X[i,l]*tX[i,k]) + sum(i,k', dC[i,k,k']*where(k <
@@ -374,13 +374,13 @@ class _SecondTangent(torch.autograd.Function):
             + torch.where(less_2.T, dC_X_2, 0).sum(dim=0).T @ V
             + torch.where(less_2.T, dC_X_3, 0).sum(dim=0).T @ V
         )
-        # tD[k,l] = sum(f, V[l,f]*tV[k,f]) + sum(f, V[k,f]*tV[l,f])
+        # Tangent: tD[k,l] = sum(f, V[l,f]*tV[k,f]) + sum(f, V[k,f]*tV[l,f])
         tD = tV @ V.T + V @ tV.T
-        # tdX[i,k] = sum(l, tdC[i,k,l]*where(k < l, 1, 0)*D[k,l]*X[i,l]) + sum(k', tdC[i,k',k]*where(k' < k,
-        #     1, 0)*D[k',k]*X[i,k']) + sum(l, tD[k,l]*dC[i,k,l]*where(k < l, 1, 0)*X[i,l]) + sum(k',
-        #     tD[k',k]*dC[i,k',k]*where(k' < k, 1, 0)*X[i,k']) + sum(k', dC[i,k,k']*where(k < k', 1,
-        #     0)*D[k,k']*tX[i,k']) + sum(k', dC[i,k',k]*where(k' < k, 1, 0)*D[k',k]*tX[i,k']) + w[k]*tdY[i] +
-        #     dY[i]*tw[k]
+        # Tangent: tdX[i,k] = sum(l, tdC[i,k,l]*where(k < l, 1, 0)*D[k,l]*X[i,l]) + sum(k',
+        #     tdC[i,k',k]*where(k' < k, 1, 0)*D[k',k]*X[i,k']) + sum(l, tD[k,l]*dC[i,k,l]*where(k < l, 1,
+        #     0)*X[i,l]) + sum(k', tD[k',k]*dC[i,k',k]*where(k' < k, 1, 0)*X[i,k']) + sum(k',
+        #     dC[i,k,k']*where(k < k', 1, 0)*D[k,k']*tX[i,k']) + sum(k', dC[i,k',k]*where(k' < k, 1,
+        #     0)*D[k',k]*tX[i,k']) + w[k]*tdY[i] + dY[i]*tw[k]
         tdX = (
             torch.where(less, tdC * D * X[:, None, :], 0).sum(dim=-1)
             + torch.where(less_2.T, tdC * D * X[..., None], 0).sum(dim=1)

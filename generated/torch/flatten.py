@@ -11,7 +11,7 @@ Shapes:
 
 Nothing is saved for the backward pass.
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[b,c,d] = dY[b,size(D)*c + d]
 
@@ -70,7 +70,7 @@ def _arguments(X: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(X, Tensor) and X.is_floating_point()):
         (X,) = _real(X=X)
-    if not (X.ndim == 3):
+    if X.ndim != 3:
         _check(X=X)
     return X
 
@@ -87,7 +87,7 @@ def _forward_pass(X: Tensor) -> Any:
 
 def _backward_pass(C: int, D: int, dY: Tensor) -> Any:
     """dX."""
-    # dX[b,c,d] = dY[b,size(D)*c + d]
+    # Lemma: dX[b,c,d] = dY[b,size(D)*c + d]
     dX = _read(dY, {1: (0, (D, C), (1, D))}).clone()
     return dX
 
@@ -129,7 +129,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any) -> Any:
         _C, D, F, _B = ctx.lengths
-        # tY[b,f] = sum(c,d, delta(f,size(D)*c + d)*tX[b,c,d])
+        # Tangent: tY[b,f] = sum(c,d, delta(f,size(D)*c + d)*tX[b,c,d])
         tY = _place(tX, 1, F, 0, D, 1)
         return tY
 
@@ -198,7 +198,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(C: int, D: int, F: int, B: int, d2dX: Tensor) -> Any:
-        # d2dY[b,f] = sum(c,d, d2dX[b,c,d]*delta(size(D)*c + d,f))
+        # Lemma: d2dY[b,f] = sum(c,d, d2dX[b,c,d]*delta(size(D)*c + d,f))
         d2dY = _place(d2dX, 1, F, 0, D, 1)
         return (d2dY,)
 
@@ -218,7 +218,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(C: int, D: int, F: int, B: int, tdY: Tensor) -> Any:
-        # tdX[b,c,d] = tdY[b,size(D)*c + d]
+        # Tangent: tdX[b,c,d] = tdY[b,size(D)*c + d]
         tdX = _read(tdY, {1: (0, (D, C), (1, D))}).clone()
         return (tdX,)
 

@@ -20,7 +20,7 @@ Saved for the backward pass:
     u: for du
     w: for du
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     du = -dL (w o exp(-gamma softplus(u)) o (gamma (sigmoid(u) o softplus(-u)) + sigmoid(-u))) / B
     dz = du o (2 t - 1)
@@ -107,7 +107,7 @@ def _forward_pass(z: Tensor, t: Tensor, alpha: Tensor, gamma: Tensor) -> Any:
 def _backward_pass(t: Tensor, gamma: Tensor, u: Tensor, w: Tensor, dL: Tensor) -> Any:
     """dz."""
     B = t.shape[0]
-    # du[i] = -dL*w[i]*exp(-gamma*softplus(u[i]))/size(B)*(gamma*sigmoid(u[i])*softplus(-u[i]) +
+    # Lemma: du[i] = -dL*w[i]*exp(-gamma*softplus(u[i]))/size(B)*(gamma*sigmoid(u[i])*softplus(-u[i]) +
     #     sigmoid(-u[i]))
     du = (
         -dL
@@ -116,7 +116,7 @@ def _backward_pass(t: Tensor, gamma: Tensor, u: Tensor, w: Tensor, dL: Tensor) -
         * torch.exp(-gamma * torch.nn.functional.softplus(u, threshold=40))
         * (gamma * torch.sigmoid(u) * torch.nn.functional.softplus(-u, threshold=40) + torch.sigmoid(-u))
     )
-    # dz[i] = du[i]*(2*t[i] - 1)
+    # Lemma: dz[i] = du[i]*(2*t[i] - 1)
     dz = du * (2 * t - 1)
     return dz
 
@@ -164,11 +164,12 @@ class _DualForward(_Forward):
         u = t_shifted * z
         # w[i] = 1 - t[i] + alpha*(2*t[i] - 1)
         w = 1 - t + alpha * t_shifted
-        # tu[i] = (2*t[i] - 1)*tz[i]
+        # Tangent: tu[i] = (2*t[i] - 1)*tz[i]
         exp_gamma = torch.exp(-gamma * torch.nn.functional.softplus(u, threshold=40))
         tu = t_shifted * tz
-        # tL = -1/size(B)*(gamma*sum(i, tu[i]*w[i]*exp(-gamma*softplus(u[i]))*sigmoid(u[i])*softplus(-u[i])) +
-        #     sum(i, tu[i]*w[i]*exp(-gamma*softplus(u[i]))*sigmoid(-u[i])))
+        # Tangent: tL = -1/size(B)*(gamma*sum(i,
+        #     tu[i]*w[i]*exp(-gamma*softplus(u[i]))*sigmoid(u[i])*softplus(-u[i])) + sum(i,
+        #     tu[i]*w[i]*exp(-gamma*softplus(u[i]))*sigmoid(-u[i])))
         tu_w = tu * w
         tL = (
             -(
@@ -239,7 +240,7 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(t: Tensor, gamma: Tensor, u: Tensor, w: Tensor, dL: Tensor, d2dz: Tensor) -> Any:
         B = t.shape[0]
-        # du[i] = -dL*w[i]*exp(-gamma*softplus(u[i]))/size(B)*(gamma*sigmoid(u[i])*softplus(-u[i]) +
+        # Lemma: du[i] = -dL*w[i]*exp(-gamma*softplus(u[i]))/size(B)*(gamma*sigmoid(u[i])*softplus(-u[i]) +
         #     sigmoid(-u[i]))
         exp_gamma = torch.exp(-gamma * torch.nn.functional.softplus(u, threshold=40))
         sigmoid_u = torch.sigmoid(u)
@@ -247,13 +248,14 @@ class _Second(torch.autograd.Function):
         sigmoid_u_2 = torch.sigmoid(-u)
         gamma_sigmoid_u_2 = gamma * sigmoid_u * softplus_u + sigmoid_u_2
         du = -dL / B * w * exp_gamma * gamma_sigmoid_u_2
-        # d2du[i] = d2dz[i]*(2*t[i] - 1)
+        # Lemma: d2du[i] = d2dz[i]*(2*t[i] - 1)
         t_shifted = 2 * t - 1
         d2du = d2dz * t_shifted
-        # d2dL = -1/size(B)*sum(i,
+        # Lemma: d2dL = -1/size(B)*sum(i,
         #     d2du[i]*w[i]*exp(-gamma*softplus(u[i]))*(gamma*sigmoid(u[i])*softplus(-u[i]) + sigmoid(-u[i])))
         d2dL = -d2du * w @ (exp_gamma * gamma_sigmoid_u_2) / B
-        # d2u[i] = d2du[i]*(dL*w[i]*exp(-gamma*softplus(u[i]))/size(B)*gamma*sigmoid(u[i])*sigmoid(-u[i]) -
+        # Lemma: d2u[i] =
+        #     d2du[i]*(dL*w[i]*exp(-gamma*softplus(u[i]))/size(B)*gamma*sigmoid(u[i])*sigmoid(-u[i]) -
         #     du[i]*gamma*sigmoid(u[i]) - dL*w[i]*exp(-gamma*softplus(u[i]))/size(B)*gamma*sigmoid(u[i])*(1 -
         #     sigmoid(u[i]))*softplus(-u[i]) + dL*w[i]*exp(-gamma*softplus(u[i]))/size(B)*sigmoid(-u[i])*(1 -
         #     sigmoid(-u[i])))
@@ -263,7 +265,7 @@ class _Second(torch.autograd.Function):
             - dL * gamma / B * w * exp_gamma * sigmoid_u * (1 - sigmoid_u) * softplus_u
             + dL / B * w * exp_gamma * sigmoid_u_2 * (1 - sigmoid_u_2)
         )
-        # d2z[i] = d2u[i]*(2*t[i] - 1)
+        # Lemma: d2z[i] = d2u[i]*(2*t[i] - 1)
         d2z = d2u * t_shifted
         return (d2z, d2dL)
 
@@ -284,7 +286,7 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(t: Tensor, gamma: Tensor, u: Tensor, w: Tensor, dL: Tensor, tz: Tensor, tdL: Tensor) -> Any:
         B = t.shape[0]
-        # du[i] = -dL*w[i]*exp(-gamma*softplus(u[i]))/size(B)*(gamma*sigmoid(u[i])*softplus(-u[i]) +
+        # Lemma: du[i] = -dL*w[i]*exp(-gamma*softplus(u[i]))/size(B)*(gamma*sigmoid(u[i])*softplus(-u[i]) +
         #     sigmoid(-u[i]))
         exp_gamma = torch.exp(-gamma * torch.nn.functional.softplus(u, threshold=40))
         sigmoid_u = torch.sigmoid(u)
@@ -292,10 +294,11 @@ class _SecondTangent(torch.autograd.Function):
         sigmoid_u_2 = torch.sigmoid(-u)
         gamma_sigmoid_u_2 = gamma * sigmoid_u * softplus_u + sigmoid_u_2
         du = -dL / B * w * exp_gamma * gamma_sigmoid_u_2
-        # tu[i] = (2*t[i] - 1)*tz[i]
+        # Tangent: tu[i] = (2*t[i] - 1)*tz[i]
         t_shifted = 2 * t - 1
         tu = t_shifted * tz
-        # tdu[i] = tu[i]*dL*w[i]*exp(-gamma*softplus(u[i]))/size(B)*gamma*sigmoid(u[i])*sigmoid(-u[i]) -
+        # Tangent: tdu[i] =
+        #     tu[i]*dL*w[i]*exp(-gamma*softplus(u[i]))/size(B)*gamma*sigmoid(u[i])*sigmoid(-u[i]) -
         #     w[i]*exp(-gamma*softplus(u[i]))/size(B)*(gamma*sigmoid(u[i])*softplus(-u[i]) +
         #     sigmoid(-u[i]))*tdL - tu[i]*du[i]*gamma*sigmoid(u[i]) -
         #     tu[i]*dL*w[i]*exp(-gamma*softplus(u[i]))/size(B)*gamma*sigmoid(u[i])*(1 -
@@ -308,7 +311,7 @@ class _SecondTangent(torch.autograd.Function):
             - dL * gamma / B * tu * w * exp_gamma * sigmoid_u * (1 - sigmoid_u) * softplus_u
             + dL / B * tu * w * exp_gamma * sigmoid_u_2 * (1 - sigmoid_u_2)
         )
-        # tdz[i] = tdu[i]*(2*t[i] - 1)
+        # Tangent: tdz[i] = tdu[i]*(2*t[i] - 1)
         tdz = tdu * t_shifted
         return (tdz,)
 

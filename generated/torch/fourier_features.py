@@ -16,7 +16,7 @@ Saved for the backward pass:
     b: for dZ
     Z: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = -sqrt(2) (dY o sin(Z + 1 b)) / sqrt(M)
     dX = dZ W^T
@@ -90,9 +90,9 @@ def _arguments(X: Any, W: Any, b: Any) -> Any:
 def _forward_pass(X: Tensor, W: Tensor, b: Tensor) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
     M = W.shape[-1]
-    # Z[i,m] = sum(k, X[i,k]*W[k,m])
+    # Named sum: Z[i,m] = sum(k, X[i,k]*W[k,m])
     Z = X @ W
-    # Y[i,m] = cos(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
+    # Equation: Y[i,m] = cos(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
     Y = math.sqrt(2) * torch.cos(Z + b) / math.sqrt(M)
     return Y, Z
 
@@ -100,9 +100,9 @@ def _forward_pass(X: Tensor, W: Tensor, b: Tensor) -> Any:
 def _backward_pass(W: Tensor, b: Tensor, Z: Tensor, dY: Tensor) -> Any:
     """dX."""
     M = W.shape[-1]
-    # dZ[i,m] = -dY[i,m]*sin(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
+    # Lemma: dZ[i,m] = -dY[i,m]*sin(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
     dZ = -math.sqrt(2) * dY * torch.sin(Z + b) / math.sqrt(M)
-    # dX[i,k] = sum(m, dZ[i,m]*W[k,m])
+    # Lemma: dX[i,k] = sum(m, dZ[i,m]*W[k,m])
     dX = dZ @ W.T
     return dX
 
@@ -147,11 +147,11 @@ class _DualForward(_Forward):
     def jvp(ctx: Any, _fill: Any, tX: Any, _W: Any, _b: Any) -> Any:
         X, W, b, _Z = ctx.saved_tensors
         M = W.shape[-1]
-        # Z[i,m] = sum(k, X[i,k]*W[k,m])
+        # Named sum: Z[i,m] = sum(k, X[i,k]*W[k,m])
         Z = X @ W
-        # tZ[i,m] = sum(k, W[k,m]*tX[i,k])
+        # Tangent: tZ[i,m] = sum(k, W[k,m]*tX[i,k])
         tZ = tX @ W
-        # tY[i,m] = -tZ[i,m]*sin(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
+        # Tangent: tY[i,m] = -tZ[i,m]*sin(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
         tY = -math.sqrt(2) * tZ * torch.sin(Z + b) / math.sqrt(M)
         return tY, None
 
@@ -216,16 +216,16 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(W: Tensor, b: Tensor, Z: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
         M = W.shape[-1]
-        # Y[i,m] = cos(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
+        # Equation: Y[i,m] = cos(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
         Z_b = Z + b
         Y = math.sqrt(2) * torch.cos(Z_b) / math.sqrt(M)
-        # d2dZ[i,m] = sum(k, d2dX[i,k]*W[k,m])
+        # Lemma: d2dZ[i,m] = sum(k, d2dX[i,k]*W[k,m])
         d2dZ = d2dX @ W
-        # d2dY[i,m] = -d2dZ[i,m]*sin(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
+        # Lemma: d2dY[i,m] = -d2dZ[i,m]*sin(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
         d2dY = -math.sqrt(2) * d2dZ * torch.sin(Z_b) / math.sqrt(M)
-        # d2Z[i,m] = -d2dZ[i,m]*dY[i,m]*Y[i,m]
+        # Lemma: d2Z[i,m] = -d2dZ[i,m]*dY[i,m]*Y[i,m]
         d2Z = -d2dZ * dY * Y
-        # d2X[i,k] = sum(m, d2Z[i,m]*W[k,m])
+        # Lemma: d2X[i,k] = sum(m, d2Z[i,m]*W[k,m])
         d2X = d2Z @ W.T
         return (d2X, d2dY)
 
@@ -246,14 +246,14 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(W: Tensor, b: Tensor, Z: Tensor, dY: Tensor, tX: Tensor, tdY: Tensor) -> Any:
         M = W.shape[-1]
-        # Y[i,m] = cos(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
+        # Equation: Y[i,m] = cos(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)
         Z_b = Z + b
         Y = math.sqrt(2) * torch.cos(Z_b) / math.sqrt(M)
-        # tZ[i,m] = sum(k, W[k,m]*tX[i,k])
+        # Tangent: tZ[i,m] = sum(k, W[k,m]*tX[i,k])
         tZ = tX @ W
-        # tdZ[i,m] = -(sin(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)*tdY[i,m] + tZ[i,m]*dY[i,m]*Y[i,m])
+        # Tangent: tdZ[i,m] = -(sin(Z[i,m] + b[m])/sqrt(size(M))*sqrt(2)*tdY[i,m] + tZ[i,m]*dY[i,m]*Y[i,m])
         tdZ = -(math.sqrt(2) * torch.sin(Z_b) * tdY / math.sqrt(M) + tZ * dY * Y)
-        # tdX[i,k] = sum(m, tdZ[i,m]*W[k,m])
+        # Tangent: tdX[i,k] = sum(m, tdZ[i,m]*W[k,m])
         tdX = tdZ @ W.T
         return (tdX,)
 

@@ -20,7 +20,7 @@ Saved for the backward pass:
     A: for dS
     S: for dQ and dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dQ[n,t,d] = sum(e, dO[n,t,e]*S[n,t,d,e])
     dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
@@ -143,30 +143,30 @@ def _backward_pass(
     E = V.shape[-1]
     dQ = dK = dV = dA = None
     if need_Q:
-        # dQ[n,t,d] = sum(e, dO[n,t,e]*S[n,t,d,e])
+        # Lemma: dQ[n,t,d] = sum(e, dO[n,t,e]*S[n,t,d,e])
         dQ = (S @ dO[..., None])[..., 0].clone()
     if need_K or need_V or need_A:
-        # dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
+        # Lemma: dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
         windows_A = _read(A, {1: (1, (1, T))})
         dO_Q = dO[..., None, :] * Q[..., None]
 
         def step_dS(t: int, dS_after: Tensor) -> tuple[Tensor, ...]:
             windows_A_t = windows_A[:, t]
             dO_Q_t = dO_Q[:, t]
-            # dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
+            # Lemma: dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
             dS = dS_after * windows_A_t[..., None] + dO_Q_t
             return (dS,)
 
         dS_scan = _scan(step_dS, T, (Q.new_full((N, D, E), 0.0),), ((0, 1),), backwards=True)
         dS = dS_scan[0].permute(1, 0, 2, 3)
     if need_A:
-        # dA[n,t,d] = sum(e, dS[n,t,d,e]*S[n,t - 1,d,e])
+        # Lemma: dA[n,t,d] = sum(e, dS[n,t,d,e]*S[n,t - 1,d,e])
         dA = torch.linalg.vecdot(dS, _read(S, {1: (-1, (1, T))}))
     if need_K:
-        # dK[n,t,d] = sum(e, dS[n,t,d,e]*V[n,t,e])
+        # Lemma: dK[n,t,d] = sum(e, dS[n,t,d,e]*V[n,t,e])
         dK = (dS @ V[..., None])[..., 0].clone()
     if need_V:
-        # dV[n,t,e] = sum(d, dS[n,t,d,e]*K[n,t,d])
+        # Lemma: dV[n,t,e] = sum(d, dS[n,t,d,e]*K[n,t,d])
         dV = (dS.mT @ K[..., None])[..., 0].clone()
     return dQ, dK, dV, dA
 
@@ -234,7 +234,7 @@ class _DualForward(_Forward):
 
         S_scan = _scan(step_S, T, (Q.new_full((N, D, E), 0.0),), ((0, -1),))
         S = S_scan[0].permute(1, 0, 2, 3)
-        # tS[n,t,d,e] = S[n,t - 1,d,e]*tA[n,t,d] + A[n,t,d]*tS[n,t - 1,d,e] + V[n,t,e]*tK[n,t,d] +
+        # Tangent: tS[n,t,d,e] = S[n,t - 1,d,e]*tA[n,t,d] + A[n,t,d]*tS[n,t - 1,d,e] + V[n,t,e]*tK[n,t,d] +
         #     K[n,t,d]*tV[n,t,e]
         S_tA = _read(S, {1: (-1, (1, T))}) * tA[..., None]
         V_tK = V[..., None, :] * tK[..., None]
@@ -245,14 +245,14 @@ class _DualForward(_Forward):
             S_tA_t = S_tA[:, t]
             V_tK_t = V_tK[:, t]
             K_tV_t = K_tV[:, t]
-            # tS[n,t,d,e] = S[n,t - 1,d,e]*tA[n,t,d] + A[n,t,d]*tS[n,t - 1,d,e] + V[n,t,e]*tK[n,t,d] +
+            # Tangent: tS[n,t,d,e] = S[n,t - 1,d,e]*tA[n,t,d] + A[n,t,d]*tS[n,t - 1,d,e] + V[n,t,e]*tK[n,t,d] +
             #     K[n,t,d]*tV[n,t,e]
             tS = S_tA_t + A_t[..., None] * tS_before + V_tK_t + K_tV_t
             return (tS,)
 
         tS_scan = _scan(step_tS, T, (Q.new_full((N, D, E), 0.0),), ((0, -1),))
         tS = tS_scan[0].permute(1, 0, 2, 3)
-        # tO[n,t,e] = sum(d, S[n,t,d,e]*tQ[n,t,d]) + sum(d, tS[n,t,d,e]*Q[n,t,d])
+        # Tangent: tO[n,t,e] = sum(d, S[n,t,d,e]*tQ[n,t,d]) + sum(d, tS[n,t,d,e]*Q[n,t,d])
         tO = (S.mT @ tQ[..., None])[..., 0] + (tS.mT @ Q[..., None])[..., 0]
         return tO, None
 
@@ -335,21 +335,21 @@ class _Second(torch.autograd.Function):
         N = Q.shape[0]
         D = Q.shape[-1]
         E = V.shape[-1]
-        # dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
+        # Lemma: dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
         windows_A = _read(A, {1: (1, (1, T))})
         dO_Q = dO[..., None, :] * Q[..., None]
 
         def step_dS(t: int, dS_after: Tensor) -> tuple[Tensor, ...]:
             windows_A_t = windows_A[:, t]
             dO_Q_t = dO_Q[:, t]
-            # dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
+            # Lemma: dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
             dS = dS_after * windows_A_t[..., None] + dO_Q_t
             return (dS,)
 
         dS_scan = _scan(step_dS, T, (Q.new_full((N, D, E), 0.0),), ((0, 1),), backwards=True)
         dS = dS_scan[0].permute(1, 0, 2, 3)
-        # d2dS[n,t,d,e] = d2dS[n,t - 1,d,e]*A[n,t,d] + d2dA[n,t,d]*S[n,t - 1,d,e] + d2dK[n,t,d]*V[n,t,e] +
-        #     d2dV[n,t,e]*K[n,t,d]
+        # Lemma: d2dS[n,t,d,e] = d2dS[n,t - 1,d,e]*A[n,t,d] + d2dA[n,t,d]*S[n,t - 1,d,e] +
+        #     d2dK[n,t,d]*V[n,t,e] + d2dV[n,t,e]*K[n,t,d]
         windows_S = _read(S, {1: (-1, (1, T))})
         d2dA_windows_S = d2dA[..., None] * windows_S
         d2dK_V = d2dK[..., None] * V[..., None, :]
@@ -360,19 +360,19 @@ class _Second(torch.autograd.Function):
             d2dA_windows_S_t = d2dA_windows_S[:, t]
             d2dK_V_t = d2dK_V[:, t]
             d2dV_K_t = d2dV_K[:, t]
-            # d2dS[n,t,d,e] = d2dS[n,t - 1,d,e]*A[n,t,d] + d2dA[n,t,d]*S[n,t - 1,d,e] + d2dK[n,t,d]*V[n,t,e] +
-            #     d2dV[n,t,e]*K[n,t,d]
+            # Lemma: d2dS[n,t,d,e] = d2dS[n,t - 1,d,e]*A[n,t,d] + d2dA[n,t,d]*S[n,t - 1,d,e] +
+            #     d2dK[n,t,d]*V[n,t,e] + d2dV[n,t,e]*K[n,t,d]
             d2dS = d2dS_before * A_t[..., None] + d2dA_windows_S_t + d2dK_V_t + d2dV_K_t
             return (d2dS,)
 
         d2dS_scan = _scan(step_d2dS, T, (Q.new_full((N, D, E), 0.0),), ((0, -1),))
         d2dS = d2dS_scan[0].permute(1, 0, 2, 3)
-        # d2dO[n,t,e] = sum(d, d2dQ[n,t,d]*S[n,t,d,e]) + sum(d, d2dS[n,t,d,e]*Q[n,t,d])
+        # Lemma: d2dO[n,t,e] = sum(d, d2dQ[n,t,d]*S[n,t,d,e]) + sum(d, d2dS[n,t,d,e]*Q[n,t,d])
         d2dO = (S.mT @ d2dQ[..., None])[..., 0] + (d2dS.mT @ Q[..., None])[..., 0]
-        # d2Q[n,t,d] = sum(e, d2dS[n,t,d,e]*dO[n,t,e])
+        # Lemma: d2Q[n,t,d] = sum(e, d2dS[n,t,d,e]*dO[n,t,e])
         d2Q = (d2dS @ dO[..., None])[..., 0].clone()
-        # d2S[n,t,d,e] = d2S[n,t + 1,d,e]*A[n,t + 1,d] + d2dQ[n,t,d]*dO[n,t,e] + d2dA[n,t + 1,d]*dS[n,t +
-        #     1,d,e]
+        # Lemma: d2S[n,t,d,e] = d2S[n,t + 1,d,e]*A[n,t + 1,d] + d2dQ[n,t,d]*dO[n,t,e] + d2dA[n,t + 1,d]*dS[n,t
+        #     + 1,d,e]
         d2dQ_dO = d2dQ[..., None] * dO[..., None, :]
         d2dA_dS = _read(d2dA, {1: (1, (1, T))})[..., None] * _read(dS, {1: (1, (1, T))})
 
@@ -380,18 +380,18 @@ class _Second(torch.autograd.Function):
             windows_A_t = windows_A[:, t]
             d2dQ_dO_t = d2dQ_dO[:, t]
             d2dA_dS_t = d2dA_dS[:, t]
-            # d2S[n,t,d,e] = d2S[n,t + 1,d,e]*A[n,t + 1,d] + d2dQ[n,t,d]*dO[n,t,e] + d2dA[n,t + 1,d]*dS[n,t +
-            #     1,d,e]
+            # Lemma: d2S[n,t,d,e] = d2S[n,t + 1,d,e]*A[n,t + 1,d] + d2dQ[n,t,d]*dO[n,t,e] + d2dA[n,t + 1,d]*dS[n,t
+            #     + 1,d,e]
             d2S = d2S_after * windows_A_t[..., None] + d2dQ_dO_t + d2dA_dS_t
             return (d2S,)
 
         d2S_scan = _scan(step_d2S, T, (Q.new_full((N, D, E), 0.0),), ((0, 1),), backwards=True)
         d2S = d2S_scan[0].permute(1, 0, 2, 3)
-        # d2A[n,t,d] = sum(e, d2S[n,t,d,e]*S[n,t - 1,d,e]) + sum(e, d2dS[n,t - 1,d,e]*dS[n,t,d,e])
+        # Lemma: d2A[n,t,d] = sum(e, d2S[n,t,d,e]*S[n,t - 1,d,e]) + sum(e, d2dS[n,t - 1,d,e]*dS[n,t,d,e])
         d2A = torch.linalg.vecdot(d2S, windows_S) + torch.linalg.vecdot(_read(d2dS, {1: (-1, (1, T))}), dS)
-        # d2K[n,t,d] = sum(e, d2S[n,t,d,e]*V[n,t,e]) + sum(e, d2dV[n,t,e]*dS[n,t,d,e])
+        # Lemma: d2K[n,t,d] = sum(e, d2S[n,t,d,e]*V[n,t,e]) + sum(e, d2dV[n,t,e]*dS[n,t,d,e])
         d2K = (d2S @ V[..., None])[..., 0] + (dS @ d2dV[..., None])[..., 0]
-        # d2V[n,t,e] = sum(d, d2S[n,t,d,e]*K[n,t,d]) + sum(d, d2dK[n,t,d]*dS[n,t,d,e])
+        # Lemma: d2V[n,t,e] = sum(d, d2S[n,t,d,e]*K[n,t,d]) + sum(d, d2dK[n,t,d]*dS[n,t,d,e])
         d2V = (d2S.mT @ K[..., None])[..., 0] + (dS.mT @ d2dK[..., None])[..., 0]
         return (d2Q, d2K, d2V, d2A, d2dO)
 
@@ -417,20 +417,20 @@ class _SecondTangent(torch.autograd.Function):
         N = Q.shape[0]
         D = Q.shape[-1]
         E = V.shape[-1]
-        # dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
+        # Lemma: dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
         windows_A = _read(A, {1: (1, (1, T))})
         dO_Q = dO[..., None, :] * Q[..., None]
 
         def step_dS(t: int, dS_after: Tensor) -> tuple[Tensor, ...]:
             windows_A_t = windows_A[:, t]
             dO_Q_t = dO_Q[:, t]
-            # dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
+            # Lemma: dS[n,t,d,e] = dS[n,t + 1,d,e]*A[n,t + 1,d] + dO[n,t,e]*Q[n,t,d]
             dS = dS_after * windows_A_t[..., None] + dO_Q_t
             return (dS,)
 
         dS_scan = _scan(step_dS, T, (Q.new_full((N, D, E), 0.0),), ((0, 1),), backwards=True)
         dS = dS_scan[0].permute(1, 0, 2, 3)
-        # tS[n,t,d,e] = S[n,t - 1,d,e]*tA[n,t,d] + A[n,t,d]*tS[n,t - 1,d,e] + V[n,t,e]*tK[n,t,d] +
+        # Tangent: tS[n,t,d,e] = S[n,t - 1,d,e]*tA[n,t,d] + A[n,t,d]*tS[n,t - 1,d,e] + V[n,t,e]*tK[n,t,d] +
         #     K[n,t,d]*tV[n,t,e]
         windows_S = _read(S, {1: (-1, (1, T))})
         windows_S_tA = windows_S * tA[..., None]
@@ -442,17 +442,17 @@ class _SecondTangent(torch.autograd.Function):
             windows_S_tA_t = windows_S_tA[:, t]
             V_tK_t = V_tK[:, t]
             K_tV_t = K_tV[:, t]
-            # tS[n,t,d,e] = S[n,t - 1,d,e]*tA[n,t,d] + A[n,t,d]*tS[n,t - 1,d,e] + V[n,t,e]*tK[n,t,d] +
+            # Tangent: tS[n,t,d,e] = S[n,t - 1,d,e]*tA[n,t,d] + A[n,t,d]*tS[n,t - 1,d,e] + V[n,t,e]*tK[n,t,d] +
             #     K[n,t,d]*tV[n,t,e]
             tS = windows_S_tA_t + A_t[..., None] * tS_before + V_tK_t + K_tV_t
             return (tS,)
 
         tS_scan = _scan(step_tS, T, (Q.new_full((N, D, E), 0.0),), ((0, -1),))
         tS = tS_scan[0].permute(1, 0, 2, 3)
-        # tdQ[n,t,d] = sum(e, S[n,t,d,e]*tdO[n,t,e]) + sum(e, tS[n,t,d,e]*dO[n,t,e])
+        # Tangent: tdQ[n,t,d] = sum(e, S[n,t,d,e]*tdO[n,t,e]) + sum(e, tS[n,t,d,e]*dO[n,t,e])
         tdQ = (S @ tdO[..., None])[..., 0] + (tS @ dO[..., None])[..., 0]
-        # tdS[n,t,d,e] = A[n,t + 1,d]*tdS[n,t + 1,d,e] + dS[n,t + 1,d,e]*tA[n,t + 1,d] + Q[n,t,d]*tdO[n,t,e] +
-        #     dO[n,t,e]*tQ[n,t,d]
+        # Tangent: tdS[n,t,d,e] = A[n,t + 1,d]*tdS[n,t + 1,d,e] + dS[n,t + 1,d,e]*tA[n,t + 1,d] +
+        #     Q[n,t,d]*tdO[n,t,e] + dO[n,t,e]*tQ[n,t,d]
         dS_tA = _read(dS, {1: (1, (1, T))}) * _read(tA, {1: (1, (1, T))})[..., None]
         Q_tdO = Q[..., None] * tdO[..., None, :]
         dO_tQ = dO[..., None, :] * tQ[..., None]
@@ -462,18 +462,18 @@ class _SecondTangent(torch.autograd.Function):
             dS_tA_t = dS_tA[:, t]
             Q_tdO_t = Q_tdO[:, t]
             dO_tQ_t = dO_tQ[:, t]
-            # tdS[n,t,d,e] = A[n,t + 1,d]*tdS[n,t + 1,d,e] + dS[n,t + 1,d,e]*tA[n,t + 1,d] + Q[n,t,d]*tdO[n,t,e] +
-            #     dO[n,t,e]*tQ[n,t,d]
+            # Tangent: tdS[n,t,d,e] = A[n,t + 1,d]*tdS[n,t + 1,d,e] + dS[n,t + 1,d,e]*tA[n,t + 1,d] +
+            #     Q[n,t,d]*tdO[n,t,e] + dO[n,t,e]*tQ[n,t,d]
             tdS = windows_A_t[..., None] * tdS_after + dS_tA_t + Q_tdO_t + dO_tQ_t
             return (tdS,)
 
         tdS_scan = _scan(step_tdS, T, (Q.new_full((N, D, E), 0.0),), ((0, 1),), backwards=True)
         tdS = tdS_scan[0].permute(1, 0, 2, 3)
-        # tdA[n,t,d] = sum(e, tdS[n,t,d,e]*S[n,t - 1,d,e]) + sum(e, tS[n,t - 1,d,e]*dS[n,t,d,e])
+        # Tangent: tdA[n,t,d] = sum(e, tdS[n,t,d,e]*S[n,t - 1,d,e]) + sum(e, tS[n,t - 1,d,e]*dS[n,t,d,e])
         tdA = torch.linalg.vecdot(tdS, windows_S) + torch.linalg.vecdot(_read(tS, {1: (-1, (1, T))}), dS)
-        # tdK[n,t,d] = sum(e, tdS[n,t,d,e]*V[n,t,e]) + sum(e, dS[n,t,d,e]*tV[n,t,e])
+        # Tangent: tdK[n,t,d] = sum(e, tdS[n,t,d,e]*V[n,t,e]) + sum(e, dS[n,t,d,e]*tV[n,t,e])
         tdK = (tdS @ V[..., None])[..., 0] + (dS @ tV[..., None])[..., 0]
-        # tdV[n,t,e] = sum(d, tdS[n,t,d,e]*K[n,t,d]) + sum(d, dS[n,t,d,e]*tK[n,t,d])
+        # Tangent: tdV[n,t,e] = sum(d, tdS[n,t,d,e]*K[n,t,d]) + sum(d, dS[n,t,d,e]*tK[n,t,d])
         tdV = (tdS.mT @ K[..., None])[..., 0] + (dS.mT @ tK[..., None])[..., 0]
         return (tdQ, tdK, tdV, tdA)
 

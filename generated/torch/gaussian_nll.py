@@ -17,7 +17,7 @@ Saved for the backward pass:
     D: for dD and dS_inv
     S_inv: for dD and dS
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dQ = dL / (2 B)
     dD = dQ (D S_inv^T + D S_inv)
@@ -98,9 +98,9 @@ def _forward_pass(X: Tensor, m: Tensor, S: Tensor) -> Any:
     N = X.shape[-1]
     # D[n,i] = X[n,i] - m[i]
     D = X - m
-    # S_inv[i,j] = inv(S)[i,j]
+    # Named: S_inv[i,j] = inv(S)[i,j]
     S_inv = torch.linalg.inv(S)
-    # Q = sum(n,i,j, D[n,i]*S_inv[i,j]*D[n,j])
+    # Equation: Q = sum(n,i,j, D[n,i]*S_inv[i,j]*D[n,j])
     Q = torch.linalg.vecdot(D, D @ S_inv).sum()
     # L = 1/2*logdet(S) + 1/2*Q/size(B) + 1/2*size(N)*log(2*pi())
     L = 0.5 * _log_determinant(S) + 0.5 * Q / B + 0.5 * N * math.log(2 * math.pi)
@@ -111,21 +111,21 @@ def _backward_pass(need_X: bool, need_m: bool, need_S: bool, D: Tensor, S_inv: T
     """(dX, dm, dS): None for those that are not needed."""
     B = D.shape[0]
     dX = dm = dS = None
-    # dQ = 1/2*dL/size(B)
+    # Lemma: dQ = 1/2*dL/size(B)
     dQ = 0.5 * dL / B
     if need_X or need_m:
-        # dD[n,i] = dQ*(sum(j, S_inv[i,j]*D[n,j]) + sum(i', D[n,i']*S_inv[i',i]))
+        # Lemma: dD[n,i] = dQ*(sum(j, S_inv[i,j]*D[n,j]) + sum(i', D[n,i']*S_inv[i',i]))
         dD = dQ * (D @ S_inv.T + D @ S_inv)
     if need_S:
-        # dS_inv[i,j] = dQ*sum(n, D[n,i]*D[n,j])
+        # Lemma: dS_inv[i,j] = dQ*sum(n, D[n,i]*D[n,j])
         dS_inv = dQ * (D.T @ D)
-        # dS[k,l] = 1/2*dL*S_inv[l,k] - sum(i,j, dS_inv[i,j]*S_inv[i,k]*S_inv[l,j])
+        # Lemma: dS[k,l] = 1/2*dL*S_inv[l,k] - sum(i,j, dS_inv[i,j]*S_inv[i,k]*S_inv[l,j])
         dS = (0.5 * dL * S_inv).T - (dS_inv.T @ S_inv).T @ S_inv.T
     if need_X:
-        # dX[n,i] = dD[n,i]
+        # Lemma: dX[n,i] = dD[n,i]
         dX = dD.clone()
     if need_m:
-        # dm[i] = -sum(n, dD[n,i])
+        # Lemma: dm[i] = -sum(n, dD[n,i])
         dm = -dD.sum(dim=0)
     return dX, dm, dS
 
@@ -175,20 +175,20 @@ class _DualForward(_Forward):
         B = X.shape[0]
         # D[n,i] = X[n,i] - m[i]
         D = X - m
-        # S_inv[i,j] = inv(S)[i,j]
+        # Named: S_inv[i,j] = inv(S)[i,j]
         S_inv = torch.linalg.inv(S)
-        # tD[n,i] = tX[n,i] - tm[i]
+        # Tangent: tD[n,i] = tX[n,i] - tm[i]
         tD = tX - tm
-        # tS_inv[i,j] = -sum(k,l, S_inv[i,k]*S_inv[l,j]*tS[k,l])
+        # Tangent: tS_inv[i,j] = -sum(k,l, S_inv[i,k]*S_inv[l,j]*tS[k,l])
         tS_inv = -S_inv @ tS @ S_inv
-        # tQ = sum(n,i,j, tD[n,i]*S_inv[i,j]*D[n,j]) + sum(n,i,i', tD[n,i]*D[n,i']*S_inv[i',i]) + sum(i,j,n,
-        #     tS_inv[i,j]*D[n,i]*D[n,j])
+        # Tangent: tQ = sum(n,i,j, tD[n,i]*S_inv[i,j]*D[n,j]) + sum(n,i,i', tD[n,i]*D[n,i']*S_inv[i',i]) +
+        #     sum(i,j,n, tS_inv[i,j]*D[n,i]*D[n,j])
         tQ = (
             torch.linalg.vecdot(D, tD @ S_inv).sum()
             + torch.linalg.vecdot(S_inv, (tD.T @ D).T).sum()
             + torch.linalg.vecdot(D, (tS_inv.T @ D.T).T).sum()
         )
-        # tL = 1/2*(sum(k,l, S_inv[l,k]*tS[k,l]) + tQ/size(B))
+        # Tangent: tL = 1/2*(sum(k,l, S_inv[l,k]*tS[k,l]) + tQ/size(B))
         tL = 0.5 * (torch.linalg.vecdot(S_inv, tS.T).sum() + tQ / B)
         return tL, None, None
 
@@ -259,32 +259,32 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(D: Tensor, S_inv: Tensor, dL: Tensor, d2dX: Tensor, d2dm: Tensor, d2dS: Tensor) -> Any:
         B = D.shape[0]
-        # dQ = 1/2*dL/size(B)
+        # Lemma: dQ = 1/2*dL/size(B)
         dQ = 0.5 * dL / B
-        # dS_inv[i,j] = dQ*sum(n, D[n,i]*D[n,j])
+        # Lemma: dS_inv[i,j] = dQ*sum(n, D[n,i]*D[n,j])
         D_scaled = D.T @ D
         dS_inv = dQ * D_scaled
-        # d2dD[n,i] = d2dX[n,i] - d2dm[i]
+        # Lemma: d2dD[n,i] = d2dX[n,i] - d2dm[i]
         d2dD = d2dX - d2dm
-        # d2dS_inv[i,j] = -sum(k,l, d2dS[k,l]*S_inv[i,k]*S_inv[l,j])
+        # Lemma: d2dS_inv[i,j] = -sum(k,l, d2dS[k,l]*S_inv[i,k]*S_inv[l,j])
         d2dS_S_inv = d2dS.T @ S_inv.T
         d2dS_inv = -d2dS_S_inv.T @ S_inv
-        # d2dQ = sum(n,i, d2dD[n,i]*(sum(j, S_inv[i,j]*D[n,j]) + sum(i', D[n,i']*S_inv[i',i]))) + sum(i,j,
-        #     d2dS_inv[i,j]*sum(n, D[n,i]*D[n,j]))
+        # Lemma: d2dQ = sum(n,i, d2dD[n,i]*(sum(j, S_inv[i,j]*D[n,j]) + sum(i', D[n,i']*S_inv[i',i]))) +
+        #     sum(i,j, d2dS_inv[i,j]*sum(n, D[n,i]*D[n,j]))
         d2dQ = torch.linalg.vecdot(d2dD, D @ S_inv.T + D @ S_inv).sum() + torch.linalg.vecdot(d2dS_inv, D_scaled).sum()
-        # d2dL = 1/2*(d2dQ/size(B) + sum(k,l, d2dS[k,l]*S_inv[l,k]))
+        # Lemma: d2dL = 1/2*(d2dQ/size(B) + sum(k,l, d2dS[k,l]*S_inv[l,k]))
         d2dL = 0.5 * (d2dQ / B + torch.linalg.vecdot(d2dS, S_inv.T).sum())
-        # d2D[n,i] = dQ*(sum(i', d2dD[n,i']*S_inv[i',i]) + sum(i', d2dD[n,i']*S_inv[i,i']) + sum(j,
+        # Lemma: d2D[n,i] = dQ*(sum(i', d2dD[n,i']*S_inv[i',i]) + sum(i', d2dD[n,i']*S_inv[i,i']) + sum(j,
         #     d2dS_inv[i,j]*D[n,j]) + sum(i', d2dS_inv[i',i]*D[n,i']))
         d2D = dQ * (d2dD @ S_inv + d2dD @ S_inv.T + D @ d2dS_inv.T + D @ d2dS_inv)
-        # d2S_inv[i,j] = dQ*sum(n, d2dD[n,i]*D[n,j]) + dQ*sum(n, d2dD[n,j]*D[n,i]) + 1/2*d2dS[j,i]*dL -
+        # Lemma: d2S_inv[i,j] = dQ*sum(n, d2dD[n,i]*D[n,j]) + dQ*sum(n, d2dD[n,j]*D[n,i]) + 1/2*d2dS[j,i]*dL -
         #     sum(l,j', d2dS[j,l]*dS_inv[i,j']*S_inv[l,j']) - sum(k,i', d2dS[k,i]*dS_inv[i',j]*S_inv[i',k])
         d2S_inv = dQ * (d2dD.T @ D) + dQ * (D.T @ d2dD) + (0.5 * dL * d2dS).T - dS_inv @ (d2dS @ S_inv).T - d2dS_S_inv @ dS_inv
-        # d2S[k,l] = -sum(i,j, d2S_inv[i,j]*S_inv[i,k]*S_inv[l,j])
+        # Lemma: d2S[k,l] = -sum(i,j, d2S_inv[i,j]*S_inv[i,k]*S_inv[l,j])
         d2S = -(d2S_inv.T @ S_inv).T @ S_inv.T
-        # d2X[n,i] = d2D[n,i]
+        # Lemma: d2X[n,i] = d2D[n,i]
         d2X = d2D.clone()
-        # d2m[i] = -sum(n, d2D[n,i])
+        # Lemma: d2m[i] = -sum(n, d2D[n,i])
         d2m = -d2D.sum(dim=0)
         return (d2X, d2m, d2S, d2dL)
 
@@ -305,25 +305,27 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(D: Tensor, S_inv: Tensor, dL: Tensor, tX: Tensor, tm: Tensor, tS: Tensor, tdL: Tensor) -> Any:
         B = D.shape[0]
-        # dQ = 1/2*dL/size(B)
+        # Lemma: dQ = 1/2*dL/size(B)
         dQ = 0.5 * dL / B
-        # dS_inv[i,j] = dQ*sum(n, D[n,i]*D[n,j])
+        # Lemma: dS_inv[i,j] = dQ*sum(n, D[n,i]*D[n,j])
         D_scaled = D.T @ D
         dS_inv = dQ * D_scaled
-        # tD[n,i] = tX[n,i] - tm[i]
+        # Tangent: tD[n,i] = tX[n,i] - tm[i]
         tD = tX - tm
-        # tS_inv[i,j] = -sum(k,l, S_inv[i,k]*S_inv[l,j]*tS[k,l])
+        # Tangent: tS_inv[i,j] = -sum(k,l, S_inv[i,k]*S_inv[l,j]*tS[k,l])
         tS_inv = -S_inv @ tS @ S_inv
-        # tdQ = 1/2/size(B)*tdL
+        # Tangent: tdQ = 1/2/size(B)*tdL
         tdQ = 0.5 * tdL / B
-        # tdD[n,i] = tdQ*(sum(j, S_inv[i,j]*D[n,j]) + sum(i', D[n,i']*S_inv[i',i])) + dQ*sum(j,
+        # Tangent: tdD[n,i] = tdQ*(sum(j, S_inv[i,j]*D[n,j]) + sum(i', D[n,i']*S_inv[i',i])) + dQ*sum(j,
         #     tS_inv[i,j]*D[n,j]) + dQ*sum(i', tS_inv[i',i]*D[n,i']) + dQ*sum(i', tD[n,i']*S_inv[i,i']) +
         #     dQ*sum(i', tD[n,i']*S_inv[i',i])
         tdD = tdQ * (D @ S_inv.T + D @ S_inv) + dQ * (D @ tS_inv.T) + dQ * (D @ tS_inv) + dQ * (tD @ S_inv.T) + dQ * (tD @ S_inv)
-        # tdS_inv[i,j] = tdQ*sum(n, D[n,i]*D[n,j]) + dQ*sum(n, tD[n,i]*D[n,j]) + dQ*sum(n, tD[n,j]*D[n,i])
+        # Tangent: tdS_inv[i,j] = tdQ*sum(n, D[n,i]*D[n,j]) + dQ*sum(n, tD[n,i]*D[n,j]) + dQ*sum(n,
+        #     tD[n,j]*D[n,i])
         tdS_inv = tdQ * D_scaled + dQ * (tD.T @ D) + dQ * (D.T @ tD)
-        # tdS[k,l] = 1/2*S_inv[l,k]*tdL + 1/2*tS_inv[l,k]*dL - sum(i,j, tS_inv[i,k]*dS_inv[i,j]*S_inv[l,j]) -
-        #     sum(j,i, tS_inv[l,j]*dS_inv[i,j]*S_inv[i,k]) - sum(i,j, tdS_inv[i,j]*S_inv[i,k]*S_inv[l,j])
+        # Tangent: tdS[k,l] = 1/2*S_inv[l,k]*tdL + 1/2*tS_inv[l,k]*dL - sum(i,j,
+        #     tS_inv[i,k]*dS_inv[i,j]*S_inv[l,j]) - sum(j,i, tS_inv[l,j]*dS_inv[i,j]*S_inv[i,k]) - sum(i,j,
+        #     tdS_inv[i,j]*S_inv[i,k]*S_inv[l,j])
         tdS = (
             (0.5 * tdL * S_inv).T
             + (0.5 * dL * tS_inv).T
@@ -331,9 +333,9 @@ class _SecondTangent(torch.autograd.Function):
             - S_inv.T @ (tS_inv @ dS_inv.T).T
             - (tdS_inv.T @ S_inv).T @ S_inv.T
         )
-        # tdX[n,i] = tdD[n,i]
+        # Tangent: tdX[n,i] = tdD[n,i]
         tdX = tdD.clone()
-        # tdm[i] = -sum(n, tdD[n,i])
+        # Tangent: tdm[i] = -sum(n, tdD[n,i])
         tdm = -tdD.sum(dim=0)
         return (tdX, tdm, tdS)
 

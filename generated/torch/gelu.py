@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     X: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = (dY o (erf(sqrt(2) X / 2) + 1 + sqrt(2) (X o exp(-X^o2 / 2)) / sqrt(pi()))) / 2
 
@@ -74,7 +74,7 @@ def _arguments(X: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(X, Tensor) and X.is_floating_point()):
         (X,) = _real(X=X)
-    if not (X.ndim == 2):
+    if X.ndim != 2:
         _check(X=X)
     return X
 
@@ -87,6 +87,7 @@ def _forward_pass(X: Tensor) -> Any:
         # Y[i,j] = 1/2*X[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1)
         Y = 0.5 * X * (torch.erf(0.5 * math.sqrt(2) * X) + 1)
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -103,6 +104,7 @@ def _backward_pass(X: Tensor, dY: Tensor) -> Any:
     B = X.shape[0]
     N = X.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -112,7 +114,8 @@ def _backward_pass(X: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), N, X, 1), 1, X)
         return dX
-    # dX[i,j] = 1/2*dY[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1 + X[i,j]/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2))
+    # Lemma: dX[i,j] = 1/2*dY[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1 +
+    #     X[i,j]/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2))
     dX = 0.5 * dY * (torch.erf(0.5 * math.sqrt(2) * X) + 1 + math.sqrt(2) * X * torch.exp(-0.5 * X**2) / math.sqrt(math.pi))
     return dX
 
@@ -149,7 +152,8 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any) -> Any:
         (X,) = ctx.saved_tensors
-        # tY[i,j] = 1/2*tX[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1 + X[i,j]/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2))
+        # Tangent: tY[i,j] = 1/2*tX[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1 +
+        #     X[i,j]/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2))
         tY = 0.5 * tX * (torch.erf(0.5 * math.sqrt(2) * X) + 1 + math.sqrt(2) * X * torch.exp(-0.5 * X**2) / math.sqrt(math.pi))
         return tY
 
@@ -213,12 +217,12 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
-        # d2dY[i,j] = 1/2*d2dX[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1 +
+        # Lemma: d2dY[i,j] = 1/2*d2dX[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1 +
         #     X[i,j]/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2))
         X_scaled = -0.5 * X**2
         exp_X_scaled = torch.exp(X_scaled)
         d2dY = 0.5 * d2dX * (torch.erf(0.5 * math.sqrt(2) * X) + 1 + math.sqrt(2) * X * exp_X_scaled / math.sqrt(math.pi))
-        # d2X[i,j] = d2dX[i,j]*dY[i,j]/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2)*(1 - (1/2)*X[i,j]^2)
+        # Lemma: d2X[i,j] = d2dX[i,j]*dY[i,j]/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2)*(1 - (1/2)*X[i,j]^2)
         d2X = math.sqrt(2) * d2dX * dY * exp_X_scaled * (1 + X_scaled) / math.sqrt(math.pi)
         return (d2X, d2dY)
 
@@ -238,7 +242,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, dY: Tensor, tX: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = 1/2*(erf(1/2*X[i,j]*sqrt(2)) + 1 +
+        # Tangent: tdX[i,j] = 1/2*(erf(1/2*X[i,j]*sqrt(2)) + 1 +
         #     X[i,j]/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2))*tdY[i,j] +
         #     dY[i,j]/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2)*tX[i,j] -
         #     (1/2)*dY[i,j]*X[i,j]^2/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2)*tX[i,j]
@@ -273,7 +277,8 @@ def _forward_part(X: Tensor, Y: Any = None) -> Any:
 
 def _backward_part(X: Tensor, dY: Tensor, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = 1/2*dY[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1 + X[i,j]/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2))
+    # Lemma: dX[i,j] = 1/2*dY[i,j]*(erf(1/2*X[i,j]*sqrt(2)) + 1 +
+    #     X[i,j]/sqrt(pi())*exp(-(1/2)*X[i,j]^2)*sqrt(2))
     X_scaled = _exp(-0.5 * X**2, out=dX)
     X_scaled *= math.sqrt(2) / math.sqrt(math.pi)
     X_scaled *= X

@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     X: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o ((tanh(sqrt(2) (X o (1 + 8943 X^o2 / 200000)) / sqrt(pi())) + 1) / 2 + sqrt(2) (X o (1
         - tanh(sqrt(2) (X o (1 + 8943 X^o2 / 200000)) / sqrt(pi()))^o2)) / (2 sqrt(pi())) + 26829
@@ -77,7 +77,7 @@ def _arguments(X: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(X, Tensor) and X.is_floating_point()):
         (X,) = _real(X=X)
-    if not (X.ndim == 2):
+    if X.ndim != 2:
         _check(X=X)
     return X
 
@@ -90,6 +90,7 @@ def _forward_pass(X: Tensor) -> Any:
         # Y[i,j] = 1/2*X[i,j]*(tanh((X[i,j] + 8943/200000*X[i,j]^3)/sqrt(pi())*sqrt(2)) + 1)
         Y = 0.5 * X * (torch.tanh(math.sqrt(2) * (X + 0.044715 * (X * X * X)) / math.sqrt(math.pi)) + 1)
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -106,6 +107,7 @@ def _backward_pass(X: Tensor, dY: Tensor) -> Any:
     B = X.shape[0]
     N = X.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -116,7 +118,7 @@ def _backward_pass(X: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), N, X, 1), 1, X)
         return dX
-    # dX[i,j] = dY[i,j]*(1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
+    # Lemma: dX[i,j] = dY[i,j]*(1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
     #     1/2*X[i,j]*(1 - tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2)
     #     + 26829/400000*X[i,j]^3*(1 - tanh(X[i,j]*(1 +
     #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2))
@@ -162,7 +164,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any) -> Any:
         (X,) = ctx.saved_tensors
-        # tY[i,j] = tX[i,j]*(1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
+        # Tangent: tY[i,j] = tX[i,j]*(1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
         #     1/2*X[i,j]*(1 - tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2)
         #     + 26829/400000*X[i,j]^3*(1 - tanh(X[i,j]*(1 +
         #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2))
@@ -235,7 +237,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
-        # d2dY[i,j] = d2dX[i,j]*(1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
+        # Lemma: d2dY[i,j] = d2dX[i,j]*(1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
         #     1/2*X[i,j]*(1 - tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2)
         #     + 26829/400000*X[i,j]^3*(1 - tanh(X[i,j]*(1 +
         #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2))
@@ -249,7 +251,7 @@ class _Second(torch.autograd.Function):
             + 0.5 * math.sqrt(2) * X * tanh_X_shifted / math.sqrt(math.pi)
             + 0.0670725 * math.sqrt(2) * power_X * tanh_X_shifted / math.sqrt(math.pi)
         )
-        # d2X[i,j] = d2dX[i,j]*dY[i,j]*(1 - tanh(X[i,j]*(1 +
+        # Lemma: d2X[i,j] = d2dX[i,j]*dY[i,j]*(1 - tanh(X[i,j]*(1 +
         #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*(1/2*(1 + 8943/200000*X[i,j]^2)*sqrt(2)
         #     + 98373/400000*X[i,j]^2*sqrt(2) + 1/2*sqrt(2) - 2*X[i,j]*tanh(X[i,j]*(1 +
         #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))*(1 + 8943/200000*X[i,j]^2)/sqrt(pi()) -
@@ -290,9 +292,9 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, dY: Tensor, tX: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = (1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) + 1/2*X[i,j]*(1 -
-        #     tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2) +
-        #     26829/400000*X[i,j]^3*(1 - tanh(X[i,j]*(1 +
+        # Tangent: tdX[i,j] = (1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
+        #     1/2*X[i,j]*(1 - tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2)
+        #     + 26829/400000*X[i,j]^3*(1 - tanh(X[i,j]*(1 +
         #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2))*tdY[i,j] + 1/2*dY[i,j]*(1 -
         #     tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)*(1 +
         #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)*tX[i,j] + 98373/400000*dY[i,j]*(1 - tanh(X[i,j]*(1 +
@@ -357,7 +359,7 @@ def _backward_part(X: Tensor, dY: Tensor, dX: Any = None, work: Any = None) -> A
     B_block = X.shape[0]
     N = X.shape[-1]
     (space_1,) = _spaces(work, X, (B_block, N))
-    # dX[i,j] = dY[i,j]*(1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
+    # Lemma: dX[i,j] = dY[i,j]*(1/2*(tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2)) + 1) +
     #     1/2*X[i,j]*(1 - tanh(X[i,j]*(1 + 8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2)
     #     + 26829/400000*X[i,j]^3*(1 - tanh(X[i,j]*(1 +
     #     8943/200000*X[i,j]^2)/sqrt(pi())*sqrt(2))^2)/sqrt(pi())*sqrt(2))

@@ -14,7 +14,7 @@ Saved for the backward pass:
     G: for dX and dG
     Y: for dG
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o sigmoid(G)
     dG = dY o Y o (1 - sigmoid(G))
@@ -92,6 +92,7 @@ def _forward_pass(X: Tensor, G: Tensor) -> Any:
         # Y[i,j] = X[i,j]*sigmoid(G[i,j])
         Y = X * torch.sigmoid(G)
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -108,6 +109,7 @@ def _backward_pass(need_X: bool, need_G: bool, G: Tensor, Y: Tensor, dY: Tensor)
     B = G.shape[0]
     N = G.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), G)
         dG = _empty((B, N), G)
 
@@ -121,10 +123,10 @@ def _backward_pass(need_X: bool, need_G: bool, G: Tensor, Y: Tensor, dY: Tensor)
     dX = dG = None
     sigmoid_G = torch.sigmoid(G)
     if need_X:
-        # dX[i,j] = dY[i,j]*sigmoid(G[i,j])
+        # Lemma: dX[i,j] = dY[i,j]*sigmoid(G[i,j])
         dX = dY * sigmoid_G
     if need_G:
-        # dG[i,j] = dY[i,j]*Y[i,j]*(1 - sigmoid(G[i,j]))
+        # Lemma: dG[i,j] = dY[i,j]*Y[i,j]*(1 - sigmoid(G[i,j]))
         dG = dY * Y * (1 - sigmoid_G)
     return dX, dG
 
@@ -167,7 +169,7 @@ class _DualForward(_Forward):
         # Y[i,j] = X[i,j]*sigmoid(G[i,j])
         sigmoid_G = torch.sigmoid(G)
         Y = X * sigmoid_G
-        # tY[i,j] = sigmoid(G[i,j])*tX[i,j] + Y[i,j]*(1 - sigmoid(G[i,j]))*tG[i,j]
+        # Tangent: tY[i,j] = sigmoid(G[i,j])*tX[i,j] + Y[i,j]*(1 - sigmoid(G[i,j]))*tG[i,j]
         tY = sigmoid_G * tX + Y * (1 - sigmoid_G) * tG
         return tY
 
@@ -234,17 +236,18 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(G: Tensor, Y: Tensor, dY: Tensor, d2dX: Tensor, d2dG: Tensor) -> Any:
-        # dX[i,j] = dY[i,j]*sigmoid(G[i,j])
+        # Lemma: dX[i,j] = dY[i,j]*sigmoid(G[i,j])
         sigmoid_G = torch.sigmoid(G)
         dX = dY * sigmoid_G
-        # d2Y[i,j] = d2dG[i,j]*dY[i,j]*(1 - sigmoid(G[i,j]))
+        # Lemma: d2Y[i,j] = d2dG[i,j]*dY[i,j]*(1 - sigmoid(G[i,j]))
         sigmoid_G_shifted = 1 - sigmoid_G
         d2Y = d2dG * dY * sigmoid_G_shifted
-        # d2dY[i,j] = d2dX[i,j]*sigmoid(G[i,j]) + d2dG[i,j]*Y[i,j]*(1 - sigmoid(G[i,j]))
+        # Lemma: d2dY[i,j] = d2dX[i,j]*sigmoid(G[i,j]) + d2dG[i,j]*Y[i,j]*(1 - sigmoid(G[i,j]))
         d2dY = d2dX * sigmoid_G + d2dG * Y * sigmoid_G_shifted
-        # d2X[i,j] = d2Y[i,j]*sigmoid(G[i,j])
+        # Lemma: d2X[i,j] = d2Y[i,j]*sigmoid(G[i,j])
         d2X = d2Y * sigmoid_G
-        # d2G[i,j] = (1 - sigmoid(G[i,j]))*(d2Y[i,j]*Y[i,j] + d2dX[i,j]*dX[i,j] - d2dG[i,j]*dX[i,j]*Y[i,j])
+        # Lemma: d2G[i,j] = (1 - sigmoid(G[i,j]))*(d2Y[i,j]*Y[i,j] + d2dX[i,j]*dX[i,j] -
+        #     d2dG[i,j]*dX[i,j]*Y[i,j])
         d2G = sigmoid_G_shifted * (d2Y * Y + d2dX * dX - d2dG * dX * Y)
         return (d2X, d2G, d2dY)
 
@@ -264,15 +267,16 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(G: Tensor, Y: Tensor, dY: Tensor, tX: Tensor, tG: Tensor, tdY: Tensor) -> Any:
-        # dX[i,j] = dY[i,j]*sigmoid(G[i,j])
+        # Lemma: dX[i,j] = dY[i,j]*sigmoid(G[i,j])
         sigmoid_G = torch.sigmoid(G)
         dX = dY * sigmoid_G
-        # tY[i,j] = sigmoid(G[i,j])*tX[i,j] + Y[i,j]*(1 - sigmoid(G[i,j]))*tG[i,j]
+        # Tangent: tY[i,j] = sigmoid(G[i,j])*tX[i,j] + Y[i,j]*(1 - sigmoid(G[i,j]))*tG[i,j]
         sigmoid_G_shifted = 1 - sigmoid_G
         tY = sigmoid_G * tX + Y * sigmoid_G_shifted * tG
-        # tdX[i,j] = sigmoid(G[i,j])*tdY[i,j] + dX[i,j]*(1 - sigmoid(G[i,j]))*tG[i,j]
+        # Tangent: tdX[i,j] = sigmoid(G[i,j])*tdY[i,j] + dX[i,j]*(1 - sigmoid(G[i,j]))*tG[i,j]
         tdX = sigmoid_G * tdY + dX * sigmoid_G_shifted * tG
-        # tdG[i,j] = (1 - sigmoid(G[i,j]))*(Y[i,j]*tdY[i,j] + tY[i,j]*dY[i,j] - dX[i,j]*Y[i,j]*tG[i,j])
+        # Tangent: tdG[i,j] = (1 - sigmoid(G[i,j]))*(Y[i,j]*tdY[i,j] + tY[i,j]*dY[i,j] -
+        #     dX[i,j]*Y[i,j]*tG[i,j])
         tdG = sigmoid_G_shifted * (Y * tdY + tY * dY - dX * Y * tG)
         return (tdX, tdG)
 
@@ -295,10 +299,10 @@ def _forward_part(G: Tensor, X: Tensor, Y: Any = None) -> Any:
 
 def _backward_part(G: Tensor, dY: Tensor, Y: Tensor, dG: Any = None, dX: Any = None) -> Any:
     """One part along B, or the whole: dX, dG."""
-    # dX[i,j] = dY[i,j]*sigmoid(G[i,j])
+    # Lemma: dX[i,j] = dY[i,j]*sigmoid(G[i,j])
     sigmoid_G = torch.sigmoid(G, out=dG)
     dX = torch.multiply(dY, sigmoid_G, out=dX)
-    # dG[i,j] = dY[i,j]*Y[i,j]*(1 - sigmoid(G[i,j]))
+    # Lemma: dG[i,j] = dY[i,j]*Y[i,j]*(1 - sigmoid(G[i,j]))
     sigmoid_G_shifted = 1 - sigmoid_G
     dG = torch.multiply(sigmoid_G_shifted, dY, out=sigmoid_G_shifted)
     dG *= Y

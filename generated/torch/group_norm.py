@@ -21,7 +21,7 @@ Saved for the backward pass:
     m: for dg, dv, dm and dX
     v: for dg, dv, dm and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dg[k,c] = sum(n,s, dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps))
     db[k,c] = sum(n,s, dY[n,k,c,s])
@@ -141,6 +141,7 @@ def _backward_pass(need_X: bool, need_g: bool, need_b: bool, X: Tensor, g: Tenso
     N = X.shape[0]
     G = X.shape[1]
     if not _whole(N * G * C * S, dY):
+        # In parts of N and G: each stays in the cache.
         dX = _empty((N, G, C, S), X)
 
         def run(parts: Any) -> Any:
@@ -162,18 +163,18 @@ def _backward_pass(need_X: bool, need_g: bool, need_b: bool, X: Tensor, g: Tenso
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
         dY_X_m = torch.linalg.vecdot(dY, X_m)
     if need_g:
-        # dg[k,c] = sum(n,s, dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps))
+        # Lemma: dg[k,c] = sum(n,s, dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps))
         dg = (dY_X_m.permute(1, 2, 0) @ rsqrt_v_eps.T[..., None])[..., 0].clone()
     if need_b:
-        # db[k,c] = sum(n,s, dY[n,k,c,s])
+        # Lemma: db[k,c] = sum(n,s, dY[n,k,c,s])
         db = dY.sum(dim=(0, 3))
     if need_X:
-        # dv[n,k] = -(1/2)/(v[n,k] + eps)^(3/2)*sum(c,s, dY[n,k,c,s]*g[k,c]*(X[n,k,c,s] - m[n,k]))
+        # Lemma: dv[n,k] = -(1/2)/(v[n,k] + eps)^(3/2)*sum(c,s, dY[n,k,c,s]*g[k,c]*(X[n,k,c,s] - m[n,k]))
         dv = -0.5 * (dY_X_m.permute(1, 0, 2) @ g[..., None])[..., 0].T / v_eps**1.5
-        # dm[n,k] = -(2*dv[n,k]/(size(C)*size(S))*sum(c,s, X[n,k,c,s] - m[n,k]) + 1/sqrt(v[n,k] +
+        # Lemma: dm[n,k] = -(2*dv[n,k]/(size(C)*size(S))*sum(c,s, X[n,k,c,s] - m[n,k]) + 1/sqrt(v[n,k] +
         #     eps)*sum(c,s, dY[n,k,c,s]*g[k,c]))
         dm = -(2 * dv * X_m.sum(dim=(2, 3)) / (C * S) + rsqrt_v_eps * (dY.sum(dim=-1).permute(1, 0, 2) @ g[..., None])[..., 0].T)
-        # dX[n,k,c,s] = dm[n,k]/(size(C)*size(S)) + 2*dv[n,k]*(X[n,k,c,s] - m[n,k])/(size(C)*size(S)) +
+        # Lemma: dX[n,k,c,s] = dm[n,k]/(size(C)*size(S)) + 2*dv[n,k]*(X[n,k,c,s] - m[n,k])/(size(C)*size(S)) +
         #     dY[n,k,c,s]*g[k,c]/sqrt(v[n,k] + eps)
         dX = (dm / (C * S))[..., None, None] + 2 * dv[..., None, None] * X_m / (C * S) + dY * g[..., None] * rsqrt_v_eps[..., None, None]
     return dX, dg, db
@@ -235,14 +236,14 @@ class _DualForward(_Forward):
         # v[n,k] = sum(c,s, (X[n,k,c,s] - m[n,k])^2)/(size(C)*size(S))
         X_m = X - m[..., None, None]
         v = torch.linalg.vecdot(X_m, X_m).sum(dim=-1) / (C * S)
-        # tm[n,k] = 1/(size(C)*size(S))*sum(c,s, tX[n,k,c,s])
+        # Tangent: tm[n,k] = 1/(size(C)*size(S))*sum(c,s, tX[n,k,c,s])
         v_eps = v + eps
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
         tm = tX.sum(dim=(2, 3)) / (C * S)
-        # tv[n,k] = 2/(size(C)*size(S))*(sum(c,s, (X[n,k,c,s] - m[n,k])*tX[n,k,c,s]) - tm[n,k]*sum(c,s,
-        #     X[n,k,c,s] - m[n,k]))
+        # Tangent: tv[n,k] = 2/(size(C)*size(S))*(sum(c,s, (X[n,k,c,s] - m[n,k])*tX[n,k,c,s]) -
+        #     tm[n,k]*sum(c,s, X[n,k,c,s] - m[n,k]))
         tv = 2 * (torch.linalg.vecdot(X_m, tX).sum(dim=-1) - tm * X_m.sum(dim=(2, 3))) / (C * S)
-        # tY[n,k,c,s] = (X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps)*tg[k,c] + g[k,c]/sqrt(v[n,k] +
+        # Tangent: tY[n,k,c,s] = (X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps)*tg[k,c] + g[k,c]/sqrt(v[n,k] +
         #     eps)*tX[n,k,c,s] - tm[n,k]*g[k,c]/sqrt(v[n,k] + eps) - (1/2)*tv[n,k]*g[k,c]*(X[n,k,c,s] -
         #     m[n,k])/(v[n,k] + eps)^(3/2) + tb[k,c]
         tY = (
@@ -323,20 +324,20 @@ class _Second(torch.autograd.Function):
     def forward(X: Tensor, g: Tensor, eps: Tensor, m: Tensor, v: Tensor, dY: Tensor, d2dX: Tensor, d2dg: Tensor, d2db: Tensor) -> Any:
         C = X.shape[2]
         S = X.shape[-1]
-        # dv[n,k] = -(1/2)/(v[n,k] + eps)^(3/2)*sum(c,s, dY[n,k,c,s]*g[k,c]*(X[n,k,c,s] - m[n,k]))
+        # Lemma: dv[n,k] = -(1/2)/(v[n,k] + eps)^(3/2)*sum(c,s, dY[n,k,c,s]*g[k,c]*(X[n,k,c,s] - m[n,k]))
         v_eps = v + eps
         power_v_eps = 1 / v_eps**1.5
         X_m = X - m[..., None, None]
         dY_X_m = torch.linalg.vecdot(dY, X_m)
         dv = -0.5 * power_v_eps * (dY_X_m.permute(1, 0, 2) @ g[..., None])[..., 0].T
-        # d2dm[n,k] = 1/(size(C)*size(S))*sum(c,s, d2dX[n,k,c,s])
+        # Lemma: d2dm[n,k] = 1/(size(C)*size(S))*sum(c,s, d2dX[n,k,c,s])
         sum_d2dX = d2dX.sum(dim=(2, 3))
         d2dm = sum_d2dX / (C * S)
-        # d2dv[n,k] = 2/(size(C)*size(S))*(sum(c,s, d2dX[n,k,c,s]*(X[n,k,c,s] - m[n,k])) - d2dm[n,k]*sum(c,s,
-        #     X[n,k,c,s] - m[n,k]))
+        # Lemma: d2dv[n,k] = 2/(size(C)*size(S))*(sum(c,s, d2dX[n,k,c,s]*(X[n,k,c,s] - m[n,k])) -
+        #     d2dm[n,k]*sum(c,s, X[n,k,c,s] - m[n,k]))
         sum_X_m = X_m.sum(dim=(2, 3))
         d2dv = 2 * (torch.linalg.vecdot(d2dX, X_m).sum(dim=-1) - d2dm * sum_X_m) / (C * S)
-        # d2dY[n,k,c,s] = d2dg[k,c]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps) + d2db[k,c] -
+        # Lemma: d2dY[n,k,c,s] = d2dg[k,c]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps) + d2db[k,c] -
         #     (1/2)*d2dv[n,k]/(v[n,k] + eps)^(3/2)*g[k,c]*(X[n,k,c,s] - m[n,k]) - d2dm[n,k]/sqrt(v[n,k] +
         #     eps)*g[k,c] + d2dX[n,k,c,s]*g[k,c]/sqrt(v[n,k] + eps)
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
@@ -347,9 +348,9 @@ class _Second(torch.autograd.Function):
             - (d2dm[..., None] * rsqrt_v_eps[..., None] * g)[..., None]
             + d2dX * g[..., None] * rsqrt_v_eps[..., None, None]
         )
-        # d2g[k,c] = sum(n,s, d2dX[n,k,c,s]*dY[n,k,c,s]/sqrt(v[n,k] + eps)) - (1/2)*sum(n,s, d2dv[n,k]/(v[n,k]
-        #     + eps)^(3/2)*dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])) - sum(n,s, d2dm[n,k]/sqrt(v[n,k] +
-        #     eps)*dY[n,k,c,s])
+        # Lemma: d2g[k,c] = sum(n,s, d2dX[n,k,c,s]*dY[n,k,c,s]/sqrt(v[n,k] + eps)) - (1/2)*sum(n,s,
+        #     d2dv[n,k]/(v[n,k] + eps)^(3/2)*dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])) - sum(n,s,
+        #     d2dm[n,k]/sqrt(v[n,k] + eps)*dY[n,k,c,s])
         d2dX_dY = torch.linalg.vecdot(d2dX, dY)
         sum_dY = dY.sum(dim=-1)
         d2g = (
@@ -357,7 +358,7 @@ class _Second(torch.autograd.Function):
             - 0.5 * (dY_X_m.permute(1, 2, 0) @ (d2dv * power_v_eps).T[..., None])[..., 0]
             - (sum_dY.permute(1, 2, 0) @ (d2dm * rsqrt_v_eps).T[..., None])[..., 0]
         )
-        # d2v[n,k] = 1/(v[n,k] + eps)*(1/2*d2dm[n,k]/sqrt(v[n,k] + eps)*sum(c,s, dY[n,k,c,s]*g[k,c]) -
+        # Lemma: d2v[n,k] = 1/(v[n,k] + eps)*(1/2*d2dm[n,k]/sqrt(v[n,k] + eps)*sum(c,s, dY[n,k,c,s]*g[k,c]) -
         #     (1/2)/sqrt(v[n,k] + eps)*sum(c,s, d2dg[k,c]*dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])) -
         #     (3/2)*d2dv[n,k]*dv[n,k] - (1/2)/sqrt(v[n,k] + eps)*sum(c,s, d2dX[n,k,c,s]*dY[n,k,c,s]*g[k,c]))
         sum_dY_g = (sum_dY.permute(1, 0, 2) @ g[..., None])[..., 0].T
@@ -367,7 +368,7 @@ class _Second(torch.autograd.Function):
             - 1.5 * d2dv * dv
             - 0.5 * rsqrt_v_eps * (d2dX_dY.permute(1, 0, 2) @ g[..., None])[..., 0].T
         ) / v_eps
-        # d2m[n,k] = 1/2*d2dv[n,k]/(v[n,k] + eps)^(3/2)*sum(c,s, dY[n,k,c,s]*g[k,c]) -
+        # Lemma: d2m[n,k] = 1/2*d2dv[n,k]/(v[n,k] + eps)^(3/2)*sum(c,s, dY[n,k,c,s]*g[k,c]) -
         #     2*d2v[n,k]/(size(C)*size(S))*sum(c,s, X[n,k,c,s] - m[n,k]) - 1/sqrt(v[n,k] + eps)*sum(c,s,
         #     d2dg[k,c]*dY[n,k,c,s]) + 2*d2dm[n,k]*dv[n,k] - 2*dv[n,k]/(size(C)*size(S))*sum(c,s,
         #     d2dX[n,k,c,s])
@@ -378,8 +379,8 @@ class _Second(torch.autograd.Function):
             + 2 * d2dm * dv
             - 2 * dv * sum_d2dX / (C * S)
         )
-        # d2X[n,k,c,s] = d2m[n,k]/(size(C)*size(S)) + 2*d2v[n,k]*(X[n,k,c,s] - m[n,k])/(size(C)*size(S)) +
-        #     d2dg[k,c]*dY[n,k,c,s]/sqrt(v[n,k] + eps) - (1/2)*d2dv[n,k]/(v[n,k] +
+        # Lemma: d2X[n,k,c,s] = d2m[n,k]/(size(C)*size(S)) + 2*d2v[n,k]*(X[n,k,c,s] -
+        #     m[n,k])/(size(C)*size(S)) + d2dg[k,c]*dY[n,k,c,s]/sqrt(v[n,k] + eps) - (1/2)*d2dv[n,k]/(v[n,k] +
         #     eps)^(3/2)*dY[n,k,c,s]*g[k,c] - 2*d2dm[n,k]*dv[n,k]/(size(C)*size(S)) +
         #     2*d2dX[n,k,c,s]*dv[n,k]/(size(C)*size(S))
         d2X = (
@@ -410,20 +411,20 @@ class _SecondTangent(torch.autograd.Function):
     def forward(X: Tensor, g: Tensor, eps: Tensor, m: Tensor, v: Tensor, dY: Tensor, tX: Tensor, tg: Tensor, tdY: Tensor) -> Any:
         C = X.shape[2]
         S = X.shape[-1]
-        # dv[n,k] = -(1/2)/(v[n,k] + eps)^(3/2)*sum(c,s, dY[n,k,c,s]*g[k,c]*(X[n,k,c,s] - m[n,k]))
+        # Lemma: dv[n,k] = -(1/2)/(v[n,k] + eps)^(3/2)*sum(c,s, dY[n,k,c,s]*g[k,c]*(X[n,k,c,s] - m[n,k]))
         v_eps = v + eps
         power_v_eps = 1 / v_eps**1.5
         X_m = X - m[..., None, None]
         dY_X_m = torch.linalg.vecdot(dY, X_m)
         dv = -0.5 * power_v_eps * (dY_X_m.permute(1, 0, 2) @ g[..., None])[..., 0].T
-        # tm[n,k] = 1/(size(C)*size(S))*sum(c,s, tX[n,k,c,s])
+        # Tangent: tm[n,k] = 1/(size(C)*size(S))*sum(c,s, tX[n,k,c,s])
         sum_tX = tX.sum(dim=(2, 3))
         tm = sum_tX / (C * S)
-        # tv[n,k] = 2/(size(C)*size(S))*(sum(c,s, (X[n,k,c,s] - m[n,k])*tX[n,k,c,s]) - tm[n,k]*sum(c,s,
-        #     X[n,k,c,s] - m[n,k]))
+        # Tangent: tv[n,k] = 2/(size(C)*size(S))*(sum(c,s, (X[n,k,c,s] - m[n,k])*tX[n,k,c,s]) -
+        #     tm[n,k]*sum(c,s, X[n,k,c,s] - m[n,k]))
         sum_X_m = X_m.sum(dim=(2, 3))
         tv = 2 * (torch.linalg.vecdot(X_m, tX).sum(dim=-1) - tm * sum_X_m) / (C * S)
-        # tdg[k,c] = sum(n,s, (X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps)*tdY[n,k,c,s]) + sum(n,s,
+        # Tangent: tdg[k,c] = sum(n,s, (X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps)*tdY[n,k,c,s]) + sum(n,s,
         #     dY[n,k,c,s]/sqrt(v[n,k] + eps)*tX[n,k,c,s]) - sum(n,s, tm[n,k]*dY[n,k,c,s]/sqrt(v[n,k] + eps)) -
         #     (1/2)*sum(n,s, tv[n,k]*dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/(v[n,k] + eps)^(3/2))
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
@@ -436,9 +437,9 @@ class _SecondTangent(torch.autograd.Function):
             - (sum_dY.permute(1, 2, 0) @ (tm * rsqrt_v_eps).T[..., None])[..., 0]
             - 0.5 * (dY_X_m.permute(1, 2, 0) @ (tv * power_v_eps).T[..., None])[..., 0]
         )
-        # tdb[k,c] = sum(n,s, tdY[n,k,c,s])
+        # Tangent: tdb[k,c] = sum(n,s, tdY[n,k,c,s])
         tdb = tdY.sum(dim=(0, 3))
-        # tdv[n,k] = 1/(v[n,k] + eps)*(1/2*tm[n,k]/sqrt(v[n,k] + eps)*sum(c,s, dY[n,k,c,s]*g[k,c]) -
+        # Tangent: tdv[n,k] = 1/(v[n,k] + eps)*(1/2*tm[n,k]/sqrt(v[n,k] + eps)*sum(c,s, dY[n,k,c,s]*g[k,c]) -
         #     (3/2)*tv[n,k]*dv[n,k] - (1/2)/sqrt(v[n,k] + eps)*sum(c,s, g[k,c]*(X[n,k,c,s] -
         #     m[n,k])*tdY[n,k,c,s]) - (1/2)/sqrt(v[n,k] + eps)*sum(c,s, dY[n,k,c,s]*(X[n,k,c,s] -
         #     m[n,k])*tg[k,c]) - (1/2)/sqrt(v[n,k] + eps)*sum(c,s, dY[n,k,c,s]*g[k,c]*tX[n,k,c,s]))
@@ -450,7 +451,7 @@ class _SecondTangent(torch.autograd.Function):
             - 0.5 * rsqrt_v_eps * (dY_X_m.permute(1, 0, 2) @ tg[..., None])[..., 0].T
             - 0.5 * rsqrt_v_eps * (dY_tX.permute(1, 0, 2) @ g[..., None])[..., 0].T
         ) / v_eps
-        # tdm[n,k] = 2*tm[n,k]*dv[n,k] - 2*tdv[n,k]/(size(C)*size(S))*sum(c,s, X[n,k,c,s] - m[n,k]) -
+        # Tangent: tdm[n,k] = 2*tm[n,k]*dv[n,k] - 2*tdv[n,k]/(size(C)*size(S))*sum(c,s, X[n,k,c,s] - m[n,k]) -
         #     2*dv[n,k]/(size(C)*size(S))*sum(c,s, tX[n,k,c,s]) + 1/2*tv[n,k]/(v[n,k] + eps)^(3/2)*sum(c,s,
         #     dY[n,k,c,s]*g[k,c]) - 1/sqrt(v[n,k] + eps)*sum(c,s, g[k,c]*tdY[n,k,c,s]) - 1/sqrt(v[n,k] +
         #     eps)*sum(c,s, dY[n,k,c,s]*tg[k,c])
@@ -462,10 +463,10 @@ class _SecondTangent(torch.autograd.Function):
             - rsqrt_v_eps * (tdY.sum(dim=-1).permute(1, 0, 2) @ g[..., None])[..., 0].T
             - rsqrt_v_eps * (sum_dY.permute(1, 0, 2) @ tg[..., None])[..., 0].T
         )
-        # tdX[n,k,c,s] = tdm[n,k]/(size(C)*size(S)) + 2*tdv[n,k]*(X[n,k,c,s] - m[n,k])/(size(C)*size(S)) +
-        #     2*dv[n,k]/(size(C)*size(S))*tX[n,k,c,s] - 2*tm[n,k]*dv[n,k]/(size(C)*size(S)) +
-        #     g[k,c]/sqrt(v[n,k] + eps)*tdY[n,k,c,s] + dY[n,k,c,s]/sqrt(v[n,k] + eps)*tg[k,c] -
-        #     (1/2)*tv[n,k]*dY[n,k,c,s]*g[k,c]/(v[n,k] + eps)^(3/2)
+        # Tangent: tdX[n,k,c,s] = tdm[n,k]/(size(C)*size(S)) + 2*tdv[n,k]*(X[n,k,c,s] -
+        #     m[n,k])/(size(C)*size(S)) + 2*dv[n,k]/(size(C)*size(S))*tX[n,k,c,s] -
+        #     2*tm[n,k]*dv[n,k]/(size(C)*size(S)) + g[k,c]/sqrt(v[n,k] + eps)*tdY[n,k,c,s] +
+        #     dY[n,k,c,s]/sqrt(v[n,k] + eps)*tg[k,c] - (1/2)*tv[n,k]*dY[n,k,c,s]*g[k,c]/(v[n,k] + eps)^(3/2)
         tdX = (
             (tdm / (C * S))[..., None, None]
             + 2 * tdv[..., None, None] * X_m / (C * S)
@@ -493,18 +494,18 @@ def _backward_part(m: Tensor, X: Tensor, v: Tensor, eps: Tensor, dY: Tensor, g: 
     N_block = m.shape[0]
     G_block = m.shape[-1]
     space_1, space_2 = _spaces(work, m, (N_block, G_block), (N_block, G_block, C, S))
-    # dg[k,c] = sum(n,s, dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps))
+    # Lemma: dg[k,c] = sum(n,s, dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps))
     X_m = torch.subtract(X, m[..., None, None], out=dX)
     v_eps = torch.add(v, eps, out=space_1)
     rsqrt_v_eps = 1 / torch.sqrt(v_eps)
     dY_X_m = torch.linalg.vecdot(dY, X_m)
     dg = (dY_X_m.permute(1, 2, 0) @ rsqrt_v_eps.T[..., None])[..., 0].clone()
-    # db[k,c] = sum(n,s, dY[n,k,c,s])
+    # Lemma: db[k,c] = sum(n,s, dY[n,k,c,s])
     db = dY.sum(dim=(0, 3))
-    # dv[n,k] = -(1/2)/(v[n,k] + eps)^(3/2)*sum(c,s, dY[n,k,c,s]*g[k,c]*(X[n,k,c,s] - m[n,k]))
+    # Lemma: dv[n,k] = -(1/2)/(v[n,k] + eps)^(3/2)*sum(c,s, dY[n,k,c,s]*g[k,c]*(X[n,k,c,s] - m[n,k]))
     g_dY_X_m = (dY_X_m.permute(1, 0, 2) @ g[..., None])[..., 0].T
     dv = -0.5 * g_dY_X_m / v_eps**1.5
-    # dm[n,k] = -(2*dv[n,k]/(size(C)*size(S))*sum(c,s, X[n,k,c,s] - m[n,k]) + 1/sqrt(v[n,k] +
+    # Lemma: dm[n,k] = -(2*dv[n,k]/(size(C)*size(S))*sum(c,s, X[n,k,c,s] - m[n,k]) + 1/sqrt(v[n,k] +
     #     eps)*sum(c,s, dY[n,k,c,s]*g[k,c]))
     dv_X_m = X_m.sum(dim=(2, 3))
     dv_X_m *= 2
@@ -514,7 +515,7 @@ def _backward_part(m: Tensor, X: Tensor, v: Tensor, eps: Tensor, dY: Tensor, g: 
     rsqrt_v_eps_dY_g = torch.multiply(dY_g, rsqrt_v_eps, out=dY_g)
     dv_X_m_rsqrt_v_eps_dY_g = torch.add(dv_X_m, rsqrt_v_eps_dY_g, out=dv_X_m)
     dm = -dv_X_m_rsqrt_v_eps_dY_g
-    # dX[n,k,c,s] = dm[n,k]/(size(C)*size(S)) + 2*dv[n,k]*(X[n,k,c,s] - m[n,k])/(size(C)*size(S)) +
+    # Lemma: dX[n,k,c,s] = dm[n,k]/(size(C)*size(S)) + 2*dv[n,k]*(X[n,k,c,s] - m[n,k])/(size(C)*size(S)) +
     #     dY[n,k,c,s]*g[k,c]/sqrt(v[n,k] + eps)
     dv_X_m_2 = torch.multiply(X_m, dv[..., None, None] * 2 / (C * S), out=X_m)
     dY_g_2 = torch.multiply(dY, g[..., None], out=space_2)

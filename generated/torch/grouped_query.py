@@ -21,7 +21,7 @@ Saved for the backward pass:
     O: for D
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV[b,g,j,e] = sum(r,i, dO[b,g,r,i,e]*P[b,g,r,i,j])
     dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
@@ -133,12 +133,13 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor) -> Any:
     if _saved_whole(B * G * R * N * M, Q, K, V):
         # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
         S = Q / math.sqrt(d_k) @ K.mT[..., None, :, :]
-        # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+        # Finite form: P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
         P = torch.softmax(S, dim=-1)
         # O[b,g,r,i,e] = sum(j, P[b,g,r,i,j]*V[b,g,j,e])
         O = P @ V[..., None, :, :]
         lse = None
     else:
+        # In parts of B, G, R and N: P is never whole.
         P = None
         O = _empty((B, G, R, N, d_v), Q)
         lse = _empty((B, G, R, N), Q)
@@ -165,8 +166,9 @@ def _backward_pass(
     M = K.shape[2]
     d_k = Q.shape[-1]
     if P is None and not _traced(dO):
-        # D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
+        # Named sum: D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
         D = torch.linalg.vecdot(dO, O)
+        # In parts of B, G, R and N: P is never whole.
         dV = _zeros((B, G, M, d_v), Q)
         dQ = _empty((B, G, R, N, d_k), Q)
         dK_sum = _zeros((B, G, M, d_k), Q)
@@ -189,30 +191,30 @@ def _backward_pass(
             return ()
 
         _together(run, _parts((B, G, R, N), M, Q, 256), 2, Q)
-        # dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
+        # Lemma: dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
         dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
         return dQ, dK, dV
     if P is None:
         # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
         S = Q / math.sqrt(d_k) @ K.mT[..., None, :, :]
-        # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+        # Finite form: P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
         P = torch.exp(S - lse[..., None])
     dQ = dK = dV = None
     if need_V:
-        # dV[b,g,j,e] = sum(r,i, dO[b,g,r,i,e]*P[b,g,r,i,j])
+        # Lemma: dV[b,g,j,e] = sum(r,i, dO[b,g,r,i,e]*P[b,g,r,i,j])
         dV = P.reshape(B, G, R * N, M).mT @ dO.reshape(B, G, R * N, d_v)
     if need_Q or need_K:
-        # dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
+        # Lemma: dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
         dP = dO @ V.mT[..., None, :, :]
-        # D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
+        # Named sum: D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[b,g,r,i,j] = P[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
+        # Lemma: dS[b,g,r,i,j] = P[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
         dS = P * (dP - D[..., None])
     if need_Q:
-        # dQ[b,g,r,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,g,r,i,j]*K[b,g,j,d])
+        # Lemma: dQ[b,g,r,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,g,r,i,j]*K[b,g,j,d])
         dQ = dS @ K[..., None, :, :] / math.sqrt(d_k)
     if need_K:
-        # dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
+        # Lemma: dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
         dK = dS.reshape(B, G, R * N, M).mT @ Q.reshape(B, G, R * N, d_k) / math.sqrt(d_k)
     return dQ, dK, dV
 
@@ -268,16 +270,16 @@ class _DualForward(_Forward):
         d_k = Q.shape[-1]
         # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
         S = Q @ K.mT[..., None, :, :] / math.sqrt(d_k)
-        # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+        # Finite form: P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
         P = torch.softmax(S, dim=-1)
-        # tS[b,g,r,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,g,j,d]*tQ[b,g,r,i,d]) + sum(d,
+        # Tangent: tS[b,g,r,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,g,j,d]*tQ[b,g,r,i,d]) + sum(d,
         #     Q[b,g,r,i,d]*tK[b,g,j,d]))
         tS = (tQ @ K.mT[..., None, :, :] + Q @ tK.mT[..., None, :, :]) / math.sqrt(d_k)
-        # tD[b,g,r,i] = sum(j, P[b,g,r,i,j]*tS[b,g,r,i,j])
+        # Named sum: tD[b,g,r,i] = sum(j, P[b,g,r,i,j]*tS[b,g,r,i,j])
         tD = torch.linalg.vecdot(P, tS)
-        # tP[b,g,r,i,j] = P[b,g,r,i,j]*(tS[b,g,r,i,j] - tD[b,g,r,i])
+        # Tangent: tP[b,g,r,i,j] = P[b,g,r,i,j]*(tS[b,g,r,i,j] - tD[b,g,r,i])
         tP = P * (tS - tD[..., None])
-        # tO[b,g,r,i,e] = sum(j, tP[b,g,r,i,j]*V[b,g,j,e]) + sum(j, P[b,g,r,i,j]*tV[b,g,j,e])
+        # Tangent: tO[b,g,r,i,e] = sum(j, tP[b,g,r,i,j]*V[b,g,j,e]) + sum(j, P[b,g,r,i,j]*tV[b,g,j,e])
         tO = tP @ V[..., None, :, :] + P @ tV[..., None, :, :]
         return tO, None
 
@@ -366,40 +368,41 @@ class _Second(torch.autograd.Function):
         if P is None:
             # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
             S = Q / math.sqrt(d_k) @ K.mT[..., None, :, :]
-            # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+            # Finite form: P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
             P = torch.exp(S - lse[..., None])
-        # dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
+        # Lemma: dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
         dP = dO @ V.mT[..., None, :, :]
-        # D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
+        # Named sum: D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[b,g,r,i,j] = P[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
+        # Lemma: dS[b,g,r,i,j] = P[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # d2dS[b,g,r,i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[b,g,r,i,d]*K[b,g,j,d]) + sum(d,
+        # Lemma: d2dS[b,g,r,i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[b,g,r,i,d]*K[b,g,j,d]) + sum(d,
         #     d2dK[b,g,j,d]*Q[b,g,r,i,d]))
         d2dS = (d2dQ @ K.mT[..., None, :, :] + Q @ d2dK.mT[..., None, :, :]) / math.sqrt(d_k)
-        # d2dP[b,g,r,i,j] = d2dS[b,g,r,i,j]*P[b,g,r,i,j]
+        # Lemma: d2dP[b,g,r,i,j] = d2dS[b,g,r,i,j]*P[b,g,r,i,j]
         d2dP = d2dS * P
-        # d2D[b,g,r,i] = -sum(j, d2dS[b,g,r,i,j]*P[b,g,r,i,j])
+        # Lemma: d2D[b,g,r,i] = -sum(j, d2dS[b,g,r,i,j]*P[b,g,r,i,j])
         d2D = -torch.linalg.vecdot(d2dS, P)
-        # d2O[b,g,r,i,e] = d2D[b,g,r,i]*dO[b,g,r,i,e]
+        # Lemma: d2O[b,g,r,i,e] = d2D[b,g,r,i]*dO[b,g,r,i,e]
         d2O = d2D[..., None] * dO
-        # d2dO[b,g,r,i,e] = sum(j, d2dV[b,g,j,e]*P[b,g,r,i,j]) + sum(j, d2dP[b,g,r,i,j]*V[b,g,j,e]) +
+        # Lemma: d2dO[b,g,r,i,e] = sum(j, d2dV[b,g,j,e]*P[b,g,r,i,j]) + sum(j, d2dP[b,g,r,i,j]*V[b,g,j,e]) +
         #     d2D[b,g,r,i]*O[b,g,r,i,e]
         d2dO = P @ d2dV[..., None, :, :] + d2dP @ V[..., None, :, :] + d2D[..., None] * O
-        # d2V[b,g,j,e] = sum(r,i, d2O[b,g,r,i,e]*P[b,g,r,i,j]) + sum(r,i, d2dP[b,g,r,i,j]*dO[b,g,r,i,e])
+        # Lemma: d2V[b,g,j,e] = sum(r,i, d2O[b,g,r,i,e]*P[b,g,r,i,j]) + sum(r,i,
+        #     d2dP[b,g,r,i,j]*dO[b,g,r,i,e])
         d2V = P.reshape(B, G, R * N, M).mT @ d2O.reshape(B, G, R * N, d_v) + d2dP.reshape(B, G, R * N, M).mT @ dO.reshape(B, G, R * N, d_v)
-        # d2P[b,g,r,i,j] = sum(e, d2O[b,g,r,i,e]*V[b,g,j,e]) + sum(e, d2dV[b,g,j,e]*dO[b,g,r,i,e]) +
+        # Lemma: d2P[b,g,r,i,j] = sum(e, d2O[b,g,r,i,e]*V[b,g,j,e]) + sum(e, d2dV[b,g,j,e]*dO[b,g,r,i,e]) +
         #     d2dS[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
         d2P = d2O @ V.mT[..., None, :, :] + dO @ d2dV.mT[..., None, :, :] + d2dS * dP_D
-        # F[b,g,r,i] = sum(j, d2P[b,g,r,i,j]*P[b,g,r,i,j])
+        # Named sum: F[b,g,r,i] = sum(j, d2P[b,g,r,i,j]*P[b,g,r,i,j])
         F = torch.linalg.vecdot(d2P, P)
-        # d2S[b,g,r,i,j] = P[b,g,r,i,j]*(d2P[b,g,r,i,j] - F[b,g,r,i])
+        # Lemma: d2S[b,g,r,i,j] = P[b,g,r,i,j]*(d2P[b,g,r,i,j] - F[b,g,r,i])
         d2S = P * (d2P - F[..., None])
-        # d2Q[b,g,r,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[b,g,r,i,j]*K[b,g,j,d]) + sum(j,
+        # Lemma: d2Q[b,g,r,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[b,g,r,i,j]*K[b,g,j,d]) + sum(j,
         #     d2dK[b,g,j,d]*dS[b,g,r,i,j]))
         d2Q = (d2S @ K[..., None, :, :] + dS @ d2dK[..., None, :, :]) / math.sqrt(d_k)
-        # d2K[b,g,j,d] = 1/sqrt(size(d_k))*(sum(r,i, d2S[b,g,r,i,j]*Q[b,g,r,i,d]) + sum(r,i,
+        # Lemma: d2K[b,g,j,d] = 1/sqrt(size(d_k))*(sum(r,i, d2S[b,g,r,i,j]*Q[b,g,r,i,d]) + sum(r,i,
         #     d2dQ[b,g,r,i,d]*dS[b,g,r,i,j]))
         d2K = (
             d2S.reshape(B, G, R * N, M).mT @ Q.reshape(B, G, R * N, d_k) + dS.reshape(B, G, R * N, M).mT @ d2dQ.reshape(B, G, R * N, d_k)
@@ -434,37 +437,38 @@ class _SecondTangent(torch.autograd.Function):
         if P is None:
             # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
             S = Q / math.sqrt(d_k) @ K.mT[..., None, :, :]
-            # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+            # Finite form: P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
             P = torch.exp(S - lse[..., None])
-        # dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
+        # Lemma: dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
         dP = dO @ V.mT[..., None, :, :]
-        # D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
+        # Named sum: D[b,g,r,i] = sum(e, dO[b,g,r,i,e]*O[b,g,r,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[b,g,r,i,j] = P[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
+        # Lemma: dS[b,g,r,i,j] = P[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # tS[b,g,r,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,g,j,d]*tQ[b,g,r,i,d]) + sum(d,
+        # Tangent: tS[b,g,r,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,g,j,d]*tQ[b,g,r,i,d]) + sum(d,
         #     Q[b,g,r,i,d]*tK[b,g,j,d]))
         tS = (tQ @ K.mT[..., None, :, :] + Q @ tK.mT[..., None, :, :]) / math.sqrt(d_k)
-        # tF[b,g,r,i] = sum(j, P[b,g,r,i,j]*tS[b,g,r,i,j])
+        # Named sum: tF[b,g,r,i] = sum(j, P[b,g,r,i,j]*tS[b,g,r,i,j])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[b,g,r,i,j] = P[b,g,r,i,j]*(tS[b,g,r,i,j] - tF[b,g,r,i])
+        # Tangent: tP[b,g,r,i,j] = P[b,g,r,i,j]*(tS[b,g,r,i,j] - tF[b,g,r,i])
         tP = P * (tS - tF[..., None])
-        # tO[b,g,r,i,e] = sum(j, tP[b,g,r,i,j]*V[b,g,j,e]) + sum(j, P[b,g,r,i,j]*tV[b,g,j,e])
+        # Tangent: tO[b,g,r,i,e] = sum(j, tP[b,g,r,i,j]*V[b,g,j,e]) + sum(j, P[b,g,r,i,j]*tV[b,g,j,e])
         tO = tP @ V[..., None, :, :] + P @ tV[..., None, :, :]
-        # tdV[b,g,j,e] = sum(r,i, P[b,g,r,i,j]*tdO[b,g,r,i,e]) + sum(r,i, tP[b,g,r,i,j]*dO[b,g,r,i,e])
+        # Tangent: tdV[b,g,j,e] = sum(r,i, P[b,g,r,i,j]*tdO[b,g,r,i,e]) + sum(r,i,
+        #     tP[b,g,r,i,j]*dO[b,g,r,i,e])
         tdV = P.reshape(B, G, R * N, M).mT @ tdO.reshape(B, G, R * N, d_v) + tP.reshape(B, G, R * N, M).mT @ dO.reshape(B, G, R * N, d_v)
-        # tdP[b,g,r,i,j] = sum(e, V[b,g,j,e]*tdO[b,g,r,i,e]) + sum(e, dO[b,g,r,i,e]*tV[b,g,j,e])
+        # Tangent: tdP[b,g,r,i,j] = sum(e, V[b,g,j,e]*tdO[b,g,r,i,e]) + sum(e, dO[b,g,r,i,e]*tV[b,g,j,e])
         tdP = tdO @ V.mT[..., None, :, :] + dO @ tV.mT[..., None, :, :]
-        # tD[b,g,r,i] = sum(e, O[b,g,r,i,e]*tdO[b,g,r,i,e]) + sum(e, tO[b,g,r,i,e]*dO[b,g,r,i,e])
+        # Tangent: tD[b,g,r,i] = sum(e, O[b,g,r,i,e]*tdO[b,g,r,i,e]) + sum(e, tO[b,g,r,i,e]*dO[b,g,r,i,e])
         tD = torch.linalg.vecdot(O, tdO) + torch.linalg.vecdot(tO, dO)
-        # tdS[b,g,r,i,j] = tP[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i]) + tdP[b,g,r,i,j]*P[b,g,r,i,j] -
+        # Tangent: tdS[b,g,r,i,j] = tP[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i]) + tdP[b,g,r,i,j]*P[b,g,r,i,j] -
         #     tD[b,g,r,i]*P[b,g,r,i,j]
         tdS = tP * dP_D + tdP * P - tD[..., None] * P
-        # tdQ[b,g,r,i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[b,g,r,i,j]*K[b,g,j,d]) + sum(j,
+        # Tangent: tdQ[b,g,r,i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[b,g,r,i,j]*K[b,g,j,d]) + sum(j,
         #     dS[b,g,r,i,j]*tK[b,g,j,d]))
         tdQ = (tdS @ K[..., None, :, :] + dS @ tK[..., None, :, :]) / math.sqrt(d_k)
-        # tdK[b,g,j,d] = 1/sqrt(size(d_k))*(sum(r,i, tdS[b,g,r,i,j]*Q[b,g,r,i,d]) + sum(r,i,
+        # Tangent: tdK[b,g,j,d] = 1/sqrt(size(d_k))*(sum(r,i, tdS[b,g,r,i,j]*Q[b,g,r,i,d]) + sum(r,i,
         #     dS[b,g,r,i,j]*tQ[b,g,r,i,d]))
         tdK = (
             tdS.reshape(B, G, R * N, M).mT @ Q.reshape(B, G, R * N, d_k) + dS.reshape(B, G, R * N, M).mT @ tQ.reshape(B, G, R * N, d_k)
@@ -529,20 +533,20 @@ def _backward_part(
     space_1, space_2 = _spaces(work, Q, (B_block, G_block, R_block, N_block, M), (B_block, G_block, R_block, N_block, M))
     # S_bits[b,g,r,i,j] = S[b,g,r,i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT[..., None, :, :], out=space_1)
-    # P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
+    # Finite form: P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
     P = torch.subtract(S_bits, (lse / math.log(2))[..., None], out=S_bits)
     torch.exp2(P, out=P)
-    # dV[b,g,j,e] = sum(r,i, dO[b,g,r,i,e]*P[b,g,r,i,j])
+    # Lemma: dV[b,g,j,e] = sum(r,i, dO[b,g,r,i,e]*P[b,g,r,i,j])
     dV = _add_product(dV, P.reshape(B_block, G_block, R_block * N_block, M).mT, dO.reshape(B_block, G_block, R_block * N_block, d_v))
-    # dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
+    # Lemma: dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
     dP = torch.matmul(dO, V.mT[..., None, :, :], out=space_2)
-    # dS[b,g,r,i,j] = P[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
+    # Lemma: dS[b,g,r,i,j] = P[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
-    # dQ[b,g,r,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,g,r,i,j]*K[b,g,j,d])
+    # Lemma: dQ[b,g,r,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,g,r,i,j]*K[b,g,j,d])
     dS_K = torch.matmul(dS, K[..., None, :, :], out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
-    # dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
+    # Lemma: dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
     dK_sum = _add_product(
         dK_sum, dS.reshape(B_block, G_block, R_block * N_block, M).mT, Q.reshape(B_block, G_block, R_block * N_block, d_k)
     )

@@ -31,7 +31,7 @@ Saved for the backward pass:
     G: for dG, dZ_3, dR, dZ_1, dZ, dA and dZ_2
     Y: for dG, dZ_3, dR, dZ_1, dZ, dA, dU, dU_r and dU_z
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dY_total[n,t,j] = dY[n,t,j] + sum(j', dA[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
         1,j']*U_r[j,j']) + R[n,t + 1,j]*sum(j', dZ_3[n,t + 1,j']*U[j,j']) + dY_total[n,t +
@@ -158,29 +158,29 @@ def _forward_pass(U: Tensor, W: Tensor, X: Tensor, U_z: Tensor, U_r: Tensor, W_z
     T = X.shape[1]
     N = X.shape[0]
     D = U.shape[0]
-    # E[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
+    # Named sum: E[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
     E = X @ W_z
-    # Z_2[n,t,j] = sum(i, X[n,t,i]*W[i,j])
+    # Named sum: Z_2[n,t,j] = sum(i, X[n,t,i]*W[i,j])
     Z_2 = X @ W
-    # H[n,t,j] = sum(i, X[n,t,i]*W_r[i,j])
+    # Named sum: H[n,t,j] = sum(i, X[n,t,i]*W_r[i,j])
     H = X @ W_r
 
-    # Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
+    # Equation: Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
     def step_Z_R_G_Y(t: int, Y_before: Tensor) -> tuple[Tensor, ...]:
         E_t = E[:, t]
         H_t = H[:, t]
         Z_2_t = Z_2[:, t]
-        # A[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
+        # Named sum: A[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
         A = Y_before @ U_z
-        # Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
+        # Equation: Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
         Z = torch.sigmoid(E_t + A)
-        # Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_r[l,j])
+        # Named sum: Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_r[l,j])
         Z_1 = Y_before @ U_r
-        # R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+        # Equation: R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
         R = torch.sigmoid(H_t + Z_1)
-        # Z_3[n,t,j] = sum(l, R[n,t,l]*Y[n,t - 1,l]*U[l,j])
+        # Named sum: Z_3[n,t,j] = sum(l, R[n,t,l]*Y[n,t - 1,l]*U[l,j])
         Z_3 = R * Y_before @ U
-        # G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
+        # Equation: G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
         G = torch.tanh(Z_2_t + Z_3)
         # Y[n,t,j] = (1 - Z[n,t,j])*G[n,t,j] + Z[n,t,j]*Y[n,t - 1,j]
         Y = (1 - Z) * G + Z * Y_before
@@ -190,9 +190,9 @@ def _forward_pass(U: Tensor, W: Tensor, X: Tensor, U_z: Tensor, U_r: Tensor, W_z
         step_Z_R_G_Y, T, (U.new_full((N, D), 0.0), U.new_full((N, D), 0.0), U.new_full((N, D), 0.0), U.new_full((N, D), 0.0)), ((3, -1),)
     )
     Z = Z_R_G_Y_scan[0].permute(1, 0, 2).clone()
-    # R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+    # Equation: R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
     R = Z_R_G_Y_scan[1].permute(1, 0, 2).clone()
-    # G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
+    # Equation: G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
     G = Z_R_G_Y_scan[2].permute(1, 0, 2).clone()
     # Y[n,t,j] = (1 - Z[n,t,j])*G[n,t,j] + Z[n,t,j]*Y[n,t - 1,j]
     Y = Z_R_G_Y_scan[3].permute(1, 0, 2).clone()
@@ -248,21 +248,21 @@ def _backward_pass(
         windows_Y_G_t = windows_Y_G[:, t]
         Z_t = Z[:, t]
         Z_shifted_t_2 = Z_shifted[:, t]
-        # dY_total[n,t,j] = dY[n,t,j] + sum(j', dA[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
+        # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dA[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
         #     1,j']*U_r[j,j']) + R[n,t + 1,j]*sum(j', dZ_3[n,t + 1,j']*U[j,j']) + dY_total[n,t + 1,j]*Z[n,t +
         #     1,j]
         dY_total = dY_t + dA_after @ U_z.T + dZ_1_after @ U_r.T + windows_R_t * (dZ_3_after @ U.T) + dY_total_after * windows_Z_t
-        # dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
+        # Lemma: dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
         dG = dY_total * Z_shifted_t
-        # dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
         dZ_3 = dG * G_shifted_t
-        # dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
+        # Lemma: dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
         dR = windows_Y_t * (dZ_3 @ U.T)
-        # dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
+        # Lemma: dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
         dZ_1 = dR * R_t * R_shifted_t
-        # dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
+        # Lemma: dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
         dZ = dY_total * windows_Y_G_t
-        # dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
+        # Lemma: dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
         dA = dZ * Z_t * Z_shifted_t_2
         return dY_total, dG, dZ_3, dR, dZ_1, dZ, dA
 
@@ -282,52 +282,53 @@ def _backward_pass(
         backwards=True,
     )
     if need_W or need_X:
-        # dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
+        # Lemma: dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
         dG = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[1].permute(1, 0, 2)
     if need_U:
-        # dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
         dZ_3 = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[2].permute(1, 0, 2)
     if need_X or need_W_r:
-        # dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
+        # Lemma: dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
         dR = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[3].permute(1, 0, 2)
     if need_U_r:
-        # dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
+        # Lemma: dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
         dZ_1 = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[4].permute(1, 0, 2)
     if need_X or need_W_z:
-        # dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
+        # Lemma: dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
         dZ = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[5].permute(1, 0, 2)
     if need_U_z:
-        # dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
+        # Lemma: dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
         dA = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[6].permute(1, 0, 2)
     if need_W or need_X:
-        # dZ_2[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: dZ_2[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
         dZ_2 = dG * G_shifted
     if need_U:
-        # dU[l,j] = sum(n,t, dZ_3[n,t,j]*R[n,t,l]*Y[n,t - 1,l])
+        # Lemma: dU[l,j] = sum(n,t, dZ_3[n,t,j]*R[n,t,l]*Y[n,t - 1,l])
         dU = (R * windows_Y).reshape(N * T, D).T @ dZ_3.reshape(N * T, D)
     if need_X or need_W_r:
-        # dH[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
+        # Lemma: dH[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
         dH = dR * R * R_shifted
     if need_U_r:
-        # dU_r[l,j] = sum(n,t, dZ_1[n,t,j]*Y[n,t - 1,l])
+        # Lemma: dU_r[l,j] = sum(n,t, dZ_1[n,t,j]*Y[n,t - 1,l])
         dU_r = windows_Y.reshape(N * T, D).T @ dZ_1.reshape(N * T, D)
     if need_X or need_W_z:
-        # dE[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
+        # Lemma: dE[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
         dE = dZ * Z * Z_shifted
     if need_U_z:
-        # dU_z[l,j] = sum(n,t, dA[n,t,j]*Y[n,t - 1,l])
+        # Lemma: dU_z[l,j] = sum(n,t, dA[n,t,j]*Y[n,t - 1,l])
         dU_z = windows_Y.reshape(N * T, D).T @ dA.reshape(N * T, D)
     if need_W_r:
-        # dW_r[i,j] = sum(n,t, dH[n,t,j]*X[n,t,i])
+        # Lemma: dW_r[i,j] = sum(n,t, dH[n,t,j]*X[n,t,i])
         dW_r = X.reshape(N * T, I).T @ dH.reshape(N * T, D)
     if need_W:
-        # dW[i,j] = sum(n,t, dZ_2[n,t,j]*X[n,t,i])
+        # Lemma: dW[i,j] = sum(n,t, dZ_2[n,t,j]*X[n,t,i])
         dW = X.reshape(N * T, I).T @ dZ_2.reshape(N * T, D)
     if need_X:
-        # dX[n,t,i] = sum(j, dE[n,t,j]*W_z[i,j]) + sum(j, dH[n,t,j]*W_r[i,j]) + sum(j, dZ_2[n,t,j]*W[i,j])
+        # Lemma: dX[n,t,i] = sum(j, dE[n,t,j]*W_z[i,j]) + sum(j, dH[n,t,j]*W_r[i,j]) + sum(j,
+        #     dZ_2[n,t,j]*W[i,j])
         dX = dE @ W_z.T + dH @ W_r.T + dZ_2 @ W.T
     if need_W_z:
-        # dW_z[i,j] = sum(n,t, dE[n,t,j]*X[n,t,i])
+        # Lemma: dW_z[i,j] = sum(n,t, dE[n,t,j]*X[n,t,i])
         dW_z = X.reshape(N * T, I).T @ dE.reshape(N * T, D)
     return dU, dW, dX, dU_z, dU_r, dW_z, dW_r
 
@@ -389,29 +390,29 @@ class _DualForward(_Forward):
         T = X.shape[1]
         N = X.shape[0]
         D = U.shape[0]
-        # E[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
+        # Named sum: E[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
         E = X @ W_z
-        # Z_2[n,t,j] = sum(i, X[n,t,i]*W[i,j])
+        # Named sum: Z_2[n,t,j] = sum(i, X[n,t,i]*W[i,j])
         Z_2 = X @ W
-        # H[n,t,j] = sum(i, X[n,t,i]*W_r[i,j])
+        # Named sum: H[n,t,j] = sum(i, X[n,t,i]*W_r[i,j])
         H = X @ W_r
 
-        # Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
+        # Equation: Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
         def step_Z_R_G_Y(t: int, Y_before: Tensor) -> tuple[Tensor, ...]:
             E_t = E[:, t]
             H_t = H[:, t]
             Z_2_t = Z_2[:, t]
-            # A[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
+            # Named sum: A[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
             A = Y_before @ U_z
-            # Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
+            # Equation: Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
             Z = torch.sigmoid(E_t + A)
-            # Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_r[l,j])
+            # Named sum: Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_r[l,j])
             Z_1 = Y_before @ U_r
-            # R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+            # Equation: R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
             R = torch.sigmoid(H_t + Z_1)
-            # Z_3[n,t,j] = sum(l, R[n,t,l]*Y[n,t - 1,l]*U[l,j])
+            # Named sum: Z_3[n,t,j] = sum(l, R[n,t,l]*Y[n,t - 1,l]*U[l,j])
             Z_3 = R * Y_before @ U
-            # G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
+            # Equation: G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
             G = torch.tanh(Z_2_t + Z_3)
             # Y[n,t,j] = (1 - Z[n,t,j])*G[n,t,j] + Z[n,t,j]*Y[n,t - 1,j]
             Y = (1 - Z) * G + Z * Y_before
@@ -424,20 +425,20 @@ class _DualForward(_Forward):
             ((3, -1),),
         )
         Z = Z_R_G_Y_scan[0].permute(1, 0, 2)
-        # R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+        # Equation: R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
         R = Z_R_G_Y_scan[1].permute(1, 0, 2)
-        # G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
+        # Equation: G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
         G = Z_R_G_Y_scan[2].permute(1, 0, 2)
         # Y[n,t,j] = (1 - Z[n,t,j])*G[n,t,j] + Z[n,t,j]*Y[n,t - 1,j]
         Y = Z_R_G_Y_scan[3].permute(1, 0, 2)
-        # tE[n,t,j] = sum(i, W_z[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_z[i,j])
+        # Tangent: tE[n,t,j] = sum(i, W_z[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_z[i,j])
         tE = tX @ W_z + X @ tW_z
-        # tZ_2[n,t,j] = sum(i, W[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW[i,j])
+        # Tangent: tZ_2[n,t,j] = sum(i, W[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW[i,j])
         tZ_2 = tX @ W + X @ tW
-        # tH[n,t,j] = sum(i, W_r[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_r[i,j])
+        # Tangent: tH[n,t,j] = sum(i, W_r[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_r[i,j])
         tH = tX @ W_r + X @ tW_r
-        # tY[n,t,j] = tZ[n,t,j]*Y[n,t - 1,j] - tZ[n,t,j]*G[n,t,j] + tG[n,t,j]*(1 - Z[n,t,j]) + tY[n,t -
-        #     1,j]*Z[n,t,j]
+        # Tangent: tY[n,t,j] = tZ[n,t,j]*Y[n,t - 1,j] - tZ[n,t,j]*G[n,t,j] + tG[n,t,j]*(1 - Z[n,t,j]) + tY[n,t
+        #     - 1,j]*Z[n,t,j]
         windows_Y = _read(Y, {1: (-1, (1, T))})
         windows_Y_tU_z = windows_Y @ tU_z
         Z_shifted = 1 - Z
@@ -462,21 +463,21 @@ class _DualForward(_Forward):
             windows_Y_t_2 = windows_Y[:, t]
             G_t = G[:, t]
             Z_shifted_t_2 = Z_shifted[:, t]
-            # tA[n,t,j] = sum(j', tY[n,t - 1,j']*U_z[j',j]) + sum(l, Y[n,t - 1,l]*tU_z[l,j])
+            # Tangent: tA[n,t,j] = sum(j', tY[n,t - 1,j']*U_z[j',j]) + sum(l, Y[n,t - 1,l]*tU_z[l,j])
             tA = tY_before @ U_z + windows_Y_tU_z_t
-            # tZ[n,t,j] = Z[n,t,j]*(1 - Z[n,t,j])*(tE[n,t,j] + tA[n,t,j])
+            # Tangent: tZ[n,t,j] = Z[n,t,j]*(1 - Z[n,t,j])*(tE[n,t,j] + tA[n,t,j])
             tZ = Z_t * Z_shifted_t * (tE_t + tA)
-            # tZ_1[n,t,j] = sum(j', tY[n,t - 1,j']*U_r[j',j]) + sum(l, Y[n,t - 1,l]*tU_r[l,j])
+            # Tangent: tZ_1[n,t,j] = sum(j', tY[n,t - 1,j']*U_r[j',j]) + sum(l, Y[n,t - 1,l]*tU_r[l,j])
             tZ_1 = tY_before @ U_r + windows_Y_tU_r_t
-            # tR[n,t,j] = R[n,t,j]*(1 - R[n,t,j])*(tH[n,t,j] + tZ_1[n,t,j])
+            # Tangent: tR[n,t,j] = R[n,t,j]*(1 - R[n,t,j])*(tH[n,t,j] + tZ_1[n,t,j])
             tR = R_t * R_shifted_t * (tH_t + tZ_1)
-            # tZ_3[n,t,j] = sum(j', tR[n,t,j']*Y[n,t - 1,j']*U[j',j]) + sum(j', tY[n,t - 1,j']*R[n,t,j']*U[j',j])
-            #     + sum(l, R[n,t,l]*Y[n,t - 1,l]*tU[l,j])
+            # Tangent: tZ_3[n,t,j] = sum(j', tR[n,t,j']*Y[n,t - 1,j']*U[j',j]) + sum(j', tY[n,t -
+            #     1,j']*R[n,t,j']*U[j',j]) + sum(l, R[n,t,l]*Y[n,t - 1,l]*tU[l,j])
             tZ_3 = tR * windows_Y_t @ U + tY_before * R_t @ U + tU_R_t
-            # tG[n,t,j] = (1 - G[n,t,j]^2)*(tZ_2[n,t,j] + tZ_3[n,t,j])
+            # Tangent: tG[n,t,j] = (1 - G[n,t,j]^2)*(tZ_2[n,t,j] + tZ_3[n,t,j])
             tG = G_shifted_t * (tZ_2_t + tZ_3)
-            # tY[n,t,j] = tZ[n,t,j]*Y[n,t - 1,j] - tZ[n,t,j]*G[n,t,j] + tG[n,t,j]*(1 - Z[n,t,j]) + tY[n,t -
-            #     1,j]*Z[n,t,j]
+            # Tangent: tY[n,t,j] = tZ[n,t,j]*Y[n,t - 1,j] - tZ[n,t,j]*G[n,t,j] + tG[n,t,j]*(1 - Z[n,t,j]) + tY[n,t
+            #     - 1,j]*Z[n,t,j]
             tY = tZ * windows_Y_t_2 - tZ * G_t + tG * Z_shifted_t_2 + tY_before * Z_t
             return (tY,)
 
@@ -615,7 +616,7 @@ class _Second(torch.autograd.Function):
         N = X.shape[0]
         D = U.shape[0]
         I = W.shape[0]
-        # dY_total[n,t,j] = dY[n,t,j] + sum(j', dA[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
+        # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dA[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
         #     1,j']*U_r[j,j']) + R[n,t + 1,j]*sum(j', dZ_3[n,t + 1,j']*U[j,j']) + dY_total[n,t + 1,j]*Z[n,t +
         #     1,j]
         windows_R = _read(R, {1: (1, (1, T))})
@@ -640,21 +641,21 @@ class _Second(torch.autograd.Function):
             windows_Y_G_t = windows_Y_G[:, t]
             Z_t = Z[:, t]
             Z_shifted_t_2 = Z_shifted[:, t]
-            # dY_total[n,t,j] = dY[n,t,j] + sum(j', dA[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
+            # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dA[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
             #     1,j']*U_r[j,j']) + R[n,t + 1,j]*sum(j', dZ_3[n,t + 1,j']*U[j,j']) + dY_total[n,t + 1,j]*Z[n,t +
             #     1,j]
             dY_total = dY_t + dA_after @ U_z.T + dZ_1_after @ U_r.T + windows_R_t * (dZ_3_after @ U.T) + dY_total_after * windows_Z_t
-            # dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
+            # Lemma: dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
             dG = dY_total * Z_shifted_t
-            # dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+            # Lemma: dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
             dZ_3 = dG * G_shifted_t
-            # dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
+            # Lemma: dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
             dR = windows_Y_t * (dZ_3 @ U.T)
-            # dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
+            # Lemma: dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
             dZ_1 = dR * R_t * R_shifted_t
-            # dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
+            # Lemma: dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
             dZ = dY_total * windows_Y_G_t
-            # dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
+            # Lemma: dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
             dA = dZ * Z_t * Z_shifted_t_2
             return dY_total, dG, dZ_3, dR, dZ_1, dZ, dA
 
@@ -674,31 +675,31 @@ class _Second(torch.autograd.Function):
             backwards=True,
         )
         dY_total = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[0].permute(1, 0, 2)
-        # dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
+        # Lemma: dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
         dG = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[1].permute(1, 0, 2)
-        # dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
         dZ_3 = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[2].permute(1, 0, 2)
-        # dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
+        # Lemma: dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
         dR = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[3].permute(1, 0, 2)
-        # dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
+        # Lemma: dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
         dZ_1 = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[4].permute(1, 0, 2)
-        # dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
+        # Lemma: dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
         dZ = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[5].permute(1, 0, 2)
-        # dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
+        # Lemma: dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
         dA = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[6].permute(1, 0, 2)
-        # dZ_2[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: dZ_2[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
         dZ_2 = dG * G_shifted
-        # dH[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
+        # Lemma: dH[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
         dH = dR * R * R_shifted
-        # dE[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
+        # Lemma: dE[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
         dE = dZ * Z * Z_shifted
-        # d2dE[n,t,j] = sum(i, d2dX[n,t,i]*W_z[i,j]) + sum(i, d2dW_z[i,j]*X[n,t,i])
+        # Lemma: d2dE[n,t,j] = sum(i, d2dX[n,t,i]*W_z[i,j]) + sum(i, d2dW_z[i,j]*X[n,t,i])
         d2dE = d2dX @ W_z + X @ d2dW_z
-        # d2dZ_2[n,t,j] = sum(i, d2dW[i,j]*X[n,t,i]) + sum(i, d2dX[n,t,i]*W[i,j])
+        # Lemma: d2dZ_2[n,t,j] = sum(i, d2dW[i,j]*X[n,t,i]) + sum(i, d2dX[n,t,i]*W[i,j])
         d2dZ_2 = X @ d2dW + d2dX @ W
-        # d2dH[n,t,j] = sum(i, d2dW_r[i,j]*X[n,t,i]) + sum(i, d2dX[n,t,i]*W_r[i,j])
+        # Lemma: d2dH[n,t,j] = sum(i, d2dW_r[i,j]*X[n,t,i]) + sum(i, d2dX[n,t,i]*W_r[i,j])
         d2dH = X @ d2dW_r + d2dX @ W_r
-        # d2dA[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_z[j',j]) + sum(l, d2dU_z[l,j]*Y[n,t - 1,l])
+        # Lemma: d2dA[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_z[j',j]) + sum(l, d2dU_z[l,j]*Y[n,t - 1,l])
         d2dU_z_windows_Y = windows_Y @ d2dU_z
         d2dU_r_windows_Y = windows_Y @ d2dU_r
         R_windows_Y = R * windows_Y
@@ -719,21 +720,21 @@ class _Second(torch.autograd.Function):
             G_shifted_t = G_shifted[:, t]
             Z_shifted_t_2 = Z_shifted[:, t]
             windows_Y_G_t = windows_Y_G[:, t]
-            # d2dA[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_z[j',j]) + sum(l, d2dU_z[l,j]*Y[n,t - 1,l])
+            # Lemma: d2dA[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_z[j',j]) + sum(l, d2dU_z[l,j]*Y[n,t - 1,l])
             d2dA = d2dY_total_before @ U_z + d2dU_z_windows_Y_t
-            # d2dZ[n,t,j] = Z[n,t,j]*(1 - Z[n,t,j])*(d2dA[n,t,j] + d2dE[n,t,j])
+            # Lemma: d2dZ[n,t,j] = Z[n,t,j]*(1 - Z[n,t,j])*(d2dA[n,t,j] + d2dE[n,t,j])
             d2dZ = Z_t * Z_shifted_t * (d2dA + d2dE_t)
-            # d2dZ_1[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_r[j',j]) + sum(l, d2dU_r[l,j]*Y[n,t - 1,l])
+            # Lemma: d2dZ_1[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_r[j',j]) + sum(l, d2dU_r[l,j]*Y[n,t - 1,l])
             d2dZ_1 = d2dY_total_before @ U_r + d2dU_r_windows_Y_t
-            # d2dR[n,t,j] = R[n,t,j]*(1 - R[n,t,j])*(d2dZ_1[n,t,j] + d2dH[n,t,j])
+            # Lemma: d2dR[n,t,j] = R[n,t,j]*(1 - R[n,t,j])*(d2dZ_1[n,t,j] + d2dH[n,t,j])
             d2dR = R_t * R_shifted_t * (d2dZ_1 + d2dH_t)
-            # d2dZ_3[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*R[n,t,j']*U[j',j]) + sum(j', d2dR[n,t,j']*Y[n,t -
-            #     1,j']*U[j',j]) + sum(l, d2dU[l,j]*R[n,t,l]*Y[n,t - 1,l])
+            # Lemma: d2dZ_3[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*R[n,t,j']*U[j',j]) + sum(j',
+            #     d2dR[n,t,j']*Y[n,t - 1,j']*U[j',j]) + sum(l, d2dU[l,j]*R[n,t,l]*Y[n,t - 1,l])
             d2dZ_3 = d2dY_total_before * R_t @ U + d2dR * windows_Y_t @ U + d2dU_R_windows_Y_t
-            # d2dG[n,t,j] = (1 - G[n,t,j]^2)*(d2dZ_3[n,t,j] + d2dZ_2[n,t,j])
+            # Lemma: d2dG[n,t,j] = (1 - G[n,t,j]^2)*(d2dZ_3[n,t,j] + d2dZ_2[n,t,j])
             d2dG = G_shifted_t * (d2dZ_3 + d2dZ_2_t)
-            # d2dY_total[n,t,j] = d2dY_total[n,t - 1,j]*Z[n,t,j] + d2dG[n,t,j]*(1 - Z[n,t,j]) + d2dZ[n,t,j]*(Y[n,t
-            #     - 1,j] - G[n,t,j])
+            # Lemma: d2dY_total[n,t,j] = d2dY_total[n,t - 1,j]*Z[n,t,j] + d2dG[n,t,j]*(1 - Z[n,t,j]) +
+            #     d2dZ[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
             d2dY_total = d2dY_total_before * Z_t + d2dG * Z_shifted_t_2 + d2dZ * windows_Y_G_t
             return d2dA, d2dZ, d2dZ_1, d2dR, d2dZ_3, d2dG, d2dY_total
 
@@ -752,23 +753,23 @@ class _Second(torch.autograd.Function):
             ((6, -1),),
         )
         d2dA = d2dA_d2dZ_d2dZ_1_d2dR_d2dZ_3_d2dG_d2dY_total_scan[0].permute(1, 0, 2)
-        # d2dZ[n,t,j] = Z[n,t,j]*(1 - Z[n,t,j])*(d2dA[n,t,j] + d2dE[n,t,j])
+        # Lemma: d2dZ[n,t,j] = Z[n,t,j]*(1 - Z[n,t,j])*(d2dA[n,t,j] + d2dE[n,t,j])
         d2dZ = d2dA_d2dZ_d2dZ_1_d2dR_d2dZ_3_d2dG_d2dY_total_scan[1].permute(1, 0, 2)
-        # d2dZ_1[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_r[j',j]) + sum(l, d2dU_r[l,j]*Y[n,t - 1,l])
+        # Lemma: d2dZ_1[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_r[j',j]) + sum(l, d2dU_r[l,j]*Y[n,t - 1,l])
         d2dZ_1 = d2dA_d2dZ_d2dZ_1_d2dR_d2dZ_3_d2dG_d2dY_total_scan[2].permute(1, 0, 2)
-        # d2dR[n,t,j] = R[n,t,j]*(1 - R[n,t,j])*(d2dZ_1[n,t,j] + d2dH[n,t,j])
+        # Lemma: d2dR[n,t,j] = R[n,t,j]*(1 - R[n,t,j])*(d2dZ_1[n,t,j] + d2dH[n,t,j])
         d2dR = d2dA_d2dZ_d2dZ_1_d2dR_d2dZ_3_d2dG_d2dY_total_scan[3].permute(1, 0, 2)
-        # d2dZ_3[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*R[n,t,j']*U[j',j]) + sum(j', d2dR[n,t,j']*Y[n,t -
-        #     1,j']*U[j',j]) + sum(l, d2dU[l,j]*R[n,t,l]*Y[n,t - 1,l])
+        # Lemma: d2dZ_3[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*R[n,t,j']*U[j',j]) + sum(j',
+        #     d2dR[n,t,j']*Y[n,t - 1,j']*U[j',j]) + sum(l, d2dU[l,j]*R[n,t,l]*Y[n,t - 1,l])
         d2dZ_3 = d2dA_d2dZ_d2dZ_1_d2dR_d2dZ_3_d2dG_d2dY_total_scan[4].permute(1, 0, 2)
-        # d2dG[n,t,j] = (1 - G[n,t,j]^2)*(d2dZ_3[n,t,j] + d2dZ_2[n,t,j])
+        # Lemma: d2dG[n,t,j] = (1 - G[n,t,j]^2)*(d2dZ_3[n,t,j] + d2dZ_2[n,t,j])
         d2dG = d2dA_d2dZ_d2dZ_1_d2dR_d2dZ_3_d2dG_d2dY_total_scan[5].permute(1, 0, 2)
-        # d2dY_total[n,t,j] = d2dY_total[n,t - 1,j]*Z[n,t,j] + d2dG[n,t,j]*(1 - Z[n,t,j]) + d2dZ[n,t,j]*(Y[n,t
-        #     - 1,j] - G[n,t,j])
+        # Lemma: d2dY_total[n,t,j] = d2dY_total[n,t - 1,j]*Z[n,t,j] + d2dG[n,t,j]*(1 - Z[n,t,j]) +
+        #     d2dZ[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
         d2dY_total = d2dA_d2dZ_d2dZ_1_d2dR_d2dZ_3_d2dG_d2dY_total_scan[6].permute(1, 0, 2)
-        # d2dY[n,t,j] = d2dY_total[n,t,j]
+        # Lemma: d2dY[n,t,j] = d2dY_total[n,t,j]
         d2dY = d2dY_total.clone()
-        # d2G[n,t,j] = d2Y[n,t,j]*(1 - Z[n,t,j]) - 2*d2dZ_3[n,t,j]*dG[n,t,j]*G[n,t,j] -
+        # Lemma: d2G[n,t,j] = d2Y[n,t,j]*(1 - Z[n,t,j]) - 2*d2dZ_3[n,t,j]*dG[n,t,j]*G[n,t,j] -
         #     d2dZ[n,t,j]*dY_total[n,t,j] - 2*d2dZ_2[n,t,j]*dG[n,t,j]*G[n,t,j]
         windows_dZ_3 = _read(dZ_3, {1: (1, (1, T))})
         d2dR_windows_dZ_3 = _read(d2dR, {1: (1, (1, T))}) * (windows_dZ_3 @ U.T)
@@ -829,10 +830,10 @@ class _Second(torch.autograd.Function):
             d2dE_dZ_2_t = d2dE_dZ_2[:, t]
             Z_t = Z[:, t]
             Z_shifted_t_2 = Z_shifted[:, t]
-            # d2Y[n,t,j] = sum(j', d2A[n,t + 1,j']*U_z[j,j']) + sum(j', d2Z_1[n,t + 1,j']*U_r[j,j']) + R[n,t +
-            #     1,j]*sum(j', d2Z_3[n,t + 1,j']*U[j,j']) + d2Y[n,t + 1,j]*Z[n,t + 1,j] + d2dR[n,t + 1,j]*sum(j',
-            #     dZ_3[n,t + 1,j']*U[j,j']) + d2dZ[n,t + 1,j]*dY_total[n,t + 1,j] + R[n,t + 1,j]*sum(j',
-            #     d2dU[j,j']*dZ_3[n,t + 1,j']) + sum(j', d2dU_r[j,j']*dZ_1[n,t + 1,j']) + sum(j',
+            # Lemma: d2Y[n,t,j] = sum(j', d2A[n,t + 1,j']*U_z[j,j']) + sum(j', d2Z_1[n,t + 1,j']*U_r[j,j']) +
+            #     R[n,t + 1,j]*sum(j', d2Z_3[n,t + 1,j']*U[j,j']) + d2Y[n,t + 1,j]*Z[n,t + 1,j] + d2dR[n,t +
+            #     1,j]*sum(j', dZ_3[n,t + 1,j']*U[j,j']) + d2dZ[n,t + 1,j]*dY_total[n,t + 1,j] + R[n,t +
+            #     1,j]*sum(j', d2dU[j,j']*dZ_3[n,t + 1,j']) + sum(j', d2dU_r[j,j']*dZ_1[n,t + 1,j']) + sum(j',
             #     d2dU_z[j,j']*dA[n,t + 1,j'])
             d2Y = (
                 d2A_after @ U_z.T
@@ -845,12 +846,12 @@ class _Second(torch.autograd.Function):
                 + d2dU_r_windows_dZ_1_t
                 + d2dU_z_windows_dA_t
             )
-            # d2G[n,t,j] = d2Y[n,t,j]*(1 - Z[n,t,j]) - 2*d2dZ_3[n,t,j]*dG[n,t,j]*G[n,t,j] -
+            # Lemma: d2G[n,t,j] = d2Y[n,t,j]*(1 - Z[n,t,j]) - 2*d2dZ_3[n,t,j]*dG[n,t,j]*G[n,t,j] -
             #     d2dZ[n,t,j]*dY_total[n,t,j] - 2*d2dZ_2[n,t,j]*dG[n,t,j]*G[n,t,j]
             d2G = d2Y * Z_shifted_t + d2dZ_3_dG_t + d2dZ_dY_total_2_t + d2dZ_2_dG_t
-            # d2Z_3[n,t,j] = d2G[n,t,j]*(1 - G[n,t,j]^2)
+            # Lemma: d2Z_3[n,t,j] = d2G[n,t,j]*(1 - G[n,t,j]^2)
             d2Z_3 = d2G * G_shifted_t
-            # d2R[n,t,j] = Y[n,t - 1,j]*sum(j', d2Z_3[n,t,j']*U[j,j']) + d2dY_total[n,t - 1,j]*sum(j',
+            # Lemma: d2R[n,t,j] = Y[n,t - 1,j]*sum(j', d2Z_3[n,t,j']*U[j,j']) + d2dY_total[n,t - 1,j]*sum(j',
             #     dZ_3[n,t,j']*U[j,j']) + d2dZ_1[n,t,j]*dR[n,t,j]*(1 - R[n,t,j]) -
             #     d2dZ_1[n,t,j]*dR[n,t,j]*R[n,t,j] + Y[n,t - 1,j]*sum(j', d2dU[j,j']*dZ_3[n,t,j']) +
             #     d2dH[n,t,j]*dR[n,t,j]*(1 - R[n,t,j]) - d2dH[n,t,j]*dR[n,t,j]*R[n,t,j]
@@ -863,10 +864,10 @@ class _Second(torch.autograd.Function):
                 + d2dH_dR_t
                 + d2dH_dR_2_t
             )
-            # d2Z_1[n,t,j] = d2R[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
+            # Lemma: d2Z_1[n,t,j] = d2R[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
             d2Z_1 = d2R * R_t * R_shifted_t
-            # d2Z[n,t,j] = d2Y[n,t,j]*Y[n,t - 1,j] - d2Y[n,t,j]*G[n,t,j] + d2dY_total[n,t - 1,j]*dY_total[n,t,j] -
-            #     d2dG[n,t,j]*dY_total[n,t,j] + d2dA[n,t,j]*dZ[n,t,j]*(1 - Z[n,t,j]) -
+            # Lemma: d2Z[n,t,j] = d2Y[n,t,j]*Y[n,t - 1,j] - d2Y[n,t,j]*G[n,t,j] + d2dY_total[n,t -
+            #     1,j]*dY_total[n,t,j] - d2dG[n,t,j]*dY_total[n,t,j] + d2dA[n,t,j]*dZ[n,t,j]*(1 - Z[n,t,j]) -
             #     d2dA[n,t,j]*dZ[n,t,j]*Z[n,t,j] + d2dE[n,t,j]*dZ[n,t,j]*(1 - Z[n,t,j]) -
             #     d2dE[n,t,j]*dZ[n,t,j]*Z[n,t,j]
             d2Z = (
@@ -879,7 +880,7 @@ class _Second(torch.autograd.Function):
                 + d2dE_dZ_t
                 + d2dE_dZ_2_t
             )
-            # d2A[n,t,j] = d2Z[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
+            # Lemma: d2A[n,t,j] = d2Z[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
             d2A = d2Z * Z_t * Z_shifted_t_2
             return d2Y, d2G, d2Z_3, d2R, d2Z_1, d2Z, d2A
 
@@ -899,47 +900,49 @@ class _Second(torch.autograd.Function):
             backwards=True,
         )
         d2G = d2Y_d2G_d2Z_3_d2R_d2Z_1_d2Z_d2A_scan[1].permute(1, 0, 2)
-        # d2Z_3[n,t,j] = d2G[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: d2Z_3[n,t,j] = d2G[n,t,j]*(1 - G[n,t,j]^2)
         d2Z_3 = d2Y_d2G_d2Z_3_d2R_d2Z_1_d2Z_d2A_scan[2].permute(1, 0, 2)
-        # d2R[n,t,j] = Y[n,t - 1,j]*sum(j', d2Z_3[n,t,j']*U[j,j']) + d2dY_total[n,t - 1,j]*sum(j',
+        # Lemma: d2R[n,t,j] = Y[n,t - 1,j]*sum(j', d2Z_3[n,t,j']*U[j,j']) + d2dY_total[n,t - 1,j]*sum(j',
         #     dZ_3[n,t,j']*U[j,j']) + d2dZ_1[n,t,j]*dR[n,t,j]*(1 - R[n,t,j]) -
         #     d2dZ_1[n,t,j]*dR[n,t,j]*R[n,t,j] + Y[n,t - 1,j]*sum(j', d2dU[j,j']*dZ_3[n,t,j']) +
         #     d2dH[n,t,j]*dR[n,t,j]*(1 - R[n,t,j]) - d2dH[n,t,j]*dR[n,t,j]*R[n,t,j]
         d2R = d2Y_d2G_d2Z_3_d2R_d2Z_1_d2Z_d2A_scan[3].permute(1, 0, 2)
-        # d2Z_1[n,t,j] = d2R[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
+        # Lemma: d2Z_1[n,t,j] = d2R[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
         d2Z_1 = d2Y_d2G_d2Z_3_d2R_d2Z_1_d2Z_d2A_scan[4].permute(1, 0, 2)
-        # d2Z[n,t,j] = d2Y[n,t,j]*Y[n,t - 1,j] - d2Y[n,t,j]*G[n,t,j] + d2dY_total[n,t - 1,j]*dY_total[n,t,j] -
-        #     d2dG[n,t,j]*dY_total[n,t,j] + d2dA[n,t,j]*dZ[n,t,j]*(1 - Z[n,t,j]) -
+        # Lemma: d2Z[n,t,j] = d2Y[n,t,j]*Y[n,t - 1,j] - d2Y[n,t,j]*G[n,t,j] + d2dY_total[n,t -
+        #     1,j]*dY_total[n,t,j] - d2dG[n,t,j]*dY_total[n,t,j] + d2dA[n,t,j]*dZ[n,t,j]*(1 - Z[n,t,j]) -
         #     d2dA[n,t,j]*dZ[n,t,j]*Z[n,t,j] + d2dE[n,t,j]*dZ[n,t,j]*(1 - Z[n,t,j]) -
         #     d2dE[n,t,j]*dZ[n,t,j]*Z[n,t,j]
         d2Z = d2Y_d2G_d2Z_3_d2R_d2Z_1_d2Z_d2A_scan[5].permute(1, 0, 2)
-        # d2A[n,t,j] = d2Z[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
+        # Lemma: d2A[n,t,j] = d2Z[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
         d2A = d2Y_d2G_d2Z_3_d2R_d2Z_1_d2Z_d2A_scan[6].permute(1, 0, 2)
-        # d2Z_2[n,t,j] = d2G[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: d2Z_2[n,t,j] = d2G[n,t,j]*(1 - G[n,t,j]^2)
         d2Z_2 = d2G * G_shifted
-        # d2U[l,j] = sum(n,t, d2Z_3[n,t,j]*R[n,t,l]*Y[n,t - 1,l]) + sum(n,t, d2dY_total[n,t,l]*R[n,t +
+        # Lemma: d2U[l,j] = sum(n,t, d2Z_3[n,t,j]*R[n,t,l]*Y[n,t - 1,l]) + sum(n,t, d2dY_total[n,t,l]*R[n,t +
         #     1,l]*dZ_3[n,t + 1,j]) + sum(n,t, d2dR[n,t,l]*Y[n,t - 1,l]*dZ_3[n,t,j])
         d2U = (
             R_windows_Y.reshape(N * T, D).T @ d2Z_3.reshape(N * T, D)
             + (d2dY_total * windows_R).reshape(N * T, D).T @ windows_dZ_3.reshape(N * T, D)
             + (d2dR * windows_Y).reshape(N * T, D).T @ dZ_3.reshape(N * T, D)
         )
-        # d2H[n,t,j] = d2R[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
+        # Lemma: d2H[n,t,j] = d2R[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
         d2H = d2R * R * R_shifted
-        # d2U_r[l,j] = sum(n,t, d2Z_1[n,t,j]*Y[n,t - 1,l]) + sum(n,t, d2dY_total[n,t,l]*dZ_1[n,t + 1,j])
+        # Lemma: d2U_r[l,j] = sum(n,t, d2Z_1[n,t,j]*Y[n,t - 1,l]) + sum(n,t, d2dY_total[n,t,l]*dZ_1[n,t +
+        #     1,j])
         d2U_r = windows_Y.reshape(N * T, D).T @ d2Z_1.reshape(N * T, D) + d2dY_total.reshape(N * T, D).T @ windows_dZ_1.reshape(N * T, D)
-        # d2E[n,t,j] = d2Z[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
+        # Lemma: d2E[n,t,j] = d2Z[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
         d2E = d2Z * Z * Z_shifted
-        # d2U_z[l,j] = sum(n,t, d2A[n,t,j]*Y[n,t - 1,l]) + sum(n,t, d2dY_total[n,t,l]*dA[n,t + 1,j])
+        # Lemma: d2U_z[l,j] = sum(n,t, d2A[n,t,j]*Y[n,t - 1,l]) + sum(n,t, d2dY_total[n,t,l]*dA[n,t + 1,j])
         d2U_z = windows_Y.reshape(N * T, D).T @ d2A.reshape(N * T, D) + d2dY_total.reshape(N * T, D).T @ windows_dA.reshape(N * T, D)
-        # d2W_r[i,j] = sum(n,t, d2H[n,t,j]*X[n,t,i]) + sum(n,t, d2dX[n,t,i]*dH[n,t,j])
+        # Lemma: d2W_r[i,j] = sum(n,t, d2H[n,t,j]*X[n,t,i]) + sum(n,t, d2dX[n,t,i]*dH[n,t,j])
         d2W_r = X.reshape(N * T, I).T @ d2H.reshape(N * T, D) + d2dX.reshape(N * T, I).T @ dH.reshape(N * T, D)
-        # d2W[i,j] = sum(n,t, d2Z_2[n,t,j]*X[n,t,i]) + sum(n,t, d2dX[n,t,i]*dZ_2[n,t,j])
+        # Lemma: d2W[i,j] = sum(n,t, d2Z_2[n,t,j]*X[n,t,i]) + sum(n,t, d2dX[n,t,i]*dZ_2[n,t,j])
         d2W = X.reshape(N * T, I).T @ d2Z_2.reshape(N * T, D) + d2dX.reshape(N * T, I).T @ dZ_2.reshape(N * T, D)
-        # d2X[n,t,i] = sum(j, d2E[n,t,j]*W_z[i,j]) + sum(j, d2H[n,t,j]*W_r[i,j]) + sum(j, d2Z_2[n,t,j]*W[i,j])
-        #     + sum(j, d2dW_r[i,j]*dH[n,t,j]) + sum(j, d2dW[i,j]*dZ_2[n,t,j]) + sum(j, d2dW_z[i,j]*dE[n,t,j])
+        # Lemma: d2X[n,t,i] = sum(j, d2E[n,t,j]*W_z[i,j]) + sum(j, d2H[n,t,j]*W_r[i,j]) + sum(j,
+        #     d2Z_2[n,t,j]*W[i,j]) + sum(j, d2dW_r[i,j]*dH[n,t,j]) + sum(j, d2dW[i,j]*dZ_2[n,t,j]) + sum(j,
+        #     d2dW_z[i,j]*dE[n,t,j])
         d2X = d2E @ W_z.T + d2H @ W_r.T + d2Z_2 @ W.T + dH @ d2dW_r.T + dZ_2 @ d2dW.T + dE @ d2dW_z.T
-        # d2W_z[i,j] = sum(n,t, d2E[n,t,j]*X[n,t,i]) + sum(n,t, d2dX[n,t,i]*dE[n,t,j])
+        # Lemma: d2W_z[i,j] = sum(n,t, d2E[n,t,j]*X[n,t,i]) + sum(n,t, d2dX[n,t,i]*dE[n,t,j])
         d2W_z = X.reshape(N * T, I).T @ d2E.reshape(N * T, D) + d2dX.reshape(N * T, I).T @ dE.reshape(N * T, D)
         return (d2U, d2W, d2X, d2U_z, d2U_r, d2W_z, d2W_r, d2dY)
 
@@ -984,7 +987,7 @@ class _SecondTangent(torch.autograd.Function):
         N = X.shape[0]
         D = U.shape[0]
         I = W.shape[0]
-        # dY_total[n,t,j] = dY[n,t,j] + sum(j', dA[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
+        # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dA[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
         #     1,j']*U_r[j,j']) + R[n,t + 1,j]*sum(j', dZ_3[n,t + 1,j']*U[j,j']) + dY_total[n,t + 1,j]*Z[n,t +
         #     1,j]
         windows_R = _read(R, {1: (1, (1, T))})
@@ -1009,21 +1012,21 @@ class _SecondTangent(torch.autograd.Function):
             windows_Y_G_t = windows_Y_G[:, t]
             Z_t = Z[:, t]
             Z_shifted_t_2 = Z_shifted[:, t]
-            # dY_total[n,t,j] = dY[n,t,j] + sum(j', dA[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
+            # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dA[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
             #     1,j']*U_r[j,j']) + R[n,t + 1,j]*sum(j', dZ_3[n,t + 1,j']*U[j,j']) + dY_total[n,t + 1,j]*Z[n,t +
             #     1,j]
             dY_total = dY_t + dA_after @ U_z.T + dZ_1_after @ U_r.T + windows_R_t * (dZ_3_after @ U.T) + dY_total_after * windows_Z_t
-            # dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
+            # Lemma: dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
             dG = dY_total * Z_shifted_t
-            # dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+            # Lemma: dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
             dZ_3 = dG * G_shifted_t
-            # dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
+            # Lemma: dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
             dR = windows_Y_t * (dZ_3 @ U.T)
-            # dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
+            # Lemma: dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
             dZ_1 = dR * R_t * R_shifted_t
-            # dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
+            # Lemma: dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
             dZ = dY_total * windows_Y_G_t
-            # dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
+            # Lemma: dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
             dA = dZ * Z_t * Z_shifted_t_2
             return dY_total, dG, dZ_3, dR, dZ_1, dZ, dA
 
@@ -1043,31 +1046,31 @@ class _SecondTangent(torch.autograd.Function):
             backwards=True,
         )
         dY_total = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[0].permute(1, 0, 2)
-        # dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
+        # Lemma: dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
         dG = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[1].permute(1, 0, 2)
-        # dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
         dZ_3 = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[2].permute(1, 0, 2)
-        # dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
+        # Lemma: dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
         dR = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[3].permute(1, 0, 2)
-        # dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
+        # Lemma: dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
         dZ_1 = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[4].permute(1, 0, 2)
-        # dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
+        # Lemma: dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
         dZ = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[5].permute(1, 0, 2)
-        # dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
+        # Lemma: dA[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
         dA = dY_total_dG_dZ_3_dR_dZ_1_dZ_dA_scan[6].permute(1, 0, 2)
-        # dZ_2[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: dZ_2[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
         dZ_2 = dG * G_shifted
-        # dH[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
+        # Lemma: dH[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
         dH = dR * R * R_shifted
-        # dE[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
+        # Lemma: dE[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
         dE = dZ * Z * Z_shifted
-        # tE[n,t,j] = sum(i, W_z[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_z[i,j])
+        # Tangent: tE[n,t,j] = sum(i, W_z[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_z[i,j])
         tE = tX @ W_z + X @ tW_z
-        # tZ_2[n,t,j] = sum(i, W[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW[i,j])
+        # Tangent: tZ_2[n,t,j] = sum(i, W[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW[i,j])
         tZ_2 = tX @ W + X @ tW
-        # tH[n,t,j] = sum(i, W_r[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_r[i,j])
+        # Tangent: tH[n,t,j] = sum(i, W_r[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_r[i,j])
         tH = tX @ W_r + X @ tW_r
-        # tZ[n,t,j] = Z[n,t,j]*(1 - Z[n,t,j])*(tE[n,t,j] + tA[n,t,j])
+        # Tangent: tZ[n,t,j] = Z[n,t,j]*(1 - Z[n,t,j])*(tE[n,t,j] + tA[n,t,j])
         windows_Y_tU_z = windows_Y @ tU_z
         windows_Y_tU_r = windows_Y @ tU_r
         R_windows_Y = R * windows_Y
@@ -1089,21 +1092,21 @@ class _SecondTangent(torch.autograd.Function):
             windows_Y_t_2 = windows_Y[:, t]
             G_t = G[:, t]
             Z_shifted_t_2 = Z_shifted[:, t]
-            # tA[n,t,j] = sum(j', U_z[j',j]*tY[n,t - 1,j']) + sum(l, Y[n,t - 1,l]*tU_z[l,j])
+            # Tangent: tA[n,t,j] = sum(j', U_z[j',j]*tY[n,t - 1,j']) + sum(l, Y[n,t - 1,l]*tU_z[l,j])
             tA = tY_before @ U_z + windows_Y_tU_z_t
-            # tZ[n,t,j] = Z[n,t,j]*(1 - Z[n,t,j])*(tE[n,t,j] + tA[n,t,j])
+            # Tangent: tZ[n,t,j] = Z[n,t,j]*(1 - Z[n,t,j])*(tE[n,t,j] + tA[n,t,j])
             tZ = Z_t * Z_shifted_t * (tE_t + tA)
-            # tZ_1[n,t,j] = sum(j', U_r[j',j]*tY[n,t - 1,j']) + sum(l, Y[n,t - 1,l]*tU_r[l,j])
+            # Tangent: tZ_1[n,t,j] = sum(j', U_r[j',j]*tY[n,t - 1,j']) + sum(l, Y[n,t - 1,l]*tU_r[l,j])
             tZ_1 = tY_before @ U_r + windows_Y_tU_r_t
-            # tR[n,t,j] = R[n,t,j]*(1 - R[n,t,j])*(tH[n,t,j] + tZ_1[n,t,j])
+            # Tangent: tR[n,t,j] = R[n,t,j]*(1 - R[n,t,j])*(tH[n,t,j] + tZ_1[n,t,j])
             tR = R_t * R_shifted_t * (tH_t + tZ_1)
-            # tZ_3[n,t,j] = sum(j', tR[n,t,j']*Y[n,t - 1,j']*U[j',j]) + sum(j', R[n,t,j']*U[j',j]*tY[n,t - 1,j'])
-            #     + sum(l, R[n,t,l]*Y[n,t - 1,l]*tU[l,j])
+            # Tangent: tZ_3[n,t,j] = sum(j', tR[n,t,j']*Y[n,t - 1,j']*U[j',j]) + sum(j', R[n,t,j']*U[j',j]*tY[n,t
+            #     - 1,j']) + sum(l, R[n,t,l]*Y[n,t - 1,l]*tU[l,j])
             tZ_3 = tR * windows_Y_t @ U + R_t * tY_before @ U + tU_R_windows_Y_t
-            # tG[n,t,j] = (1 - G[n,t,j]^2)*(tZ_2[n,t,j] + tZ_3[n,t,j])
+            # Tangent: tG[n,t,j] = (1 - G[n,t,j]^2)*(tZ_2[n,t,j] + tZ_3[n,t,j])
             tG = G_shifted_t * (tZ_2_t + tZ_3)
-            # tY[n,t,j] = tZ[n,t,j]*Y[n,t - 1,j] - tZ[n,t,j]*G[n,t,j] + tG[n,t,j]*(1 - Z[n,t,j]) + Z[n,t,j]*tY[n,t
-            #     - 1,j]
+            # Tangent: tY[n,t,j] = tZ[n,t,j]*Y[n,t - 1,j] - tZ[n,t,j]*G[n,t,j] + tG[n,t,j]*(1 - Z[n,t,j]) +
+            #     Z[n,t,j]*tY[n,t - 1,j]
             tY = tZ * windows_Y_t_2 - tZ * G_t + tG * Z_shifted_t_2 + Z_t * tY_before
             return tZ, tR, tG, tY
 
@@ -1114,14 +1117,14 @@ class _SecondTangent(torch.autograd.Function):
             ((3, -1),),
         )
         tZ = tZ_tR_tG_tY_scan[0].permute(1, 0, 2)
-        # tR[n,t,j] = R[n,t,j]*(1 - R[n,t,j])*(tH[n,t,j] + tZ_1[n,t,j])
+        # Tangent: tR[n,t,j] = R[n,t,j]*(1 - R[n,t,j])*(tH[n,t,j] + tZ_1[n,t,j])
         tR = tZ_tR_tG_tY_scan[1].permute(1, 0, 2)
-        # tG[n,t,j] = (1 - G[n,t,j]^2)*(tZ_2[n,t,j] + tZ_3[n,t,j])
+        # Tangent: tG[n,t,j] = (1 - G[n,t,j]^2)*(tZ_2[n,t,j] + tZ_3[n,t,j])
         tG = tZ_tR_tG_tY_scan[2].permute(1, 0, 2)
-        # tY[n,t,j] = tZ[n,t,j]*Y[n,t - 1,j] - tZ[n,t,j]*G[n,t,j] + tG[n,t,j]*(1 - Z[n,t,j]) + Z[n,t,j]*tY[n,t
-        #     - 1,j]
+        # Tangent: tY[n,t,j] = tZ[n,t,j]*Y[n,t - 1,j] - tZ[n,t,j]*G[n,t,j] + tG[n,t,j]*(1 - Z[n,t,j]) +
+        #     Z[n,t,j]*tY[n,t - 1,j]
         tY = tZ_tR_tG_tY_scan[3].permute(1, 0, 2)
-        # tdG[n,t,j] = tdY_total[n,t,j]*(1 - Z[n,t,j]) - tZ[n,t,j]*dY_total[n,t,j]
+        # Tangent: tdG[n,t,j] = tdY_total[n,t,j]*(1 - Z[n,t,j]) - tZ[n,t,j]*dY_total[n,t,j]
         dA_tU_z = _read(dA, {1: (1, (1, T))}) @ tU_z.T
         dZ_1_tU_r = _read(dZ_1, {1: (1, (1, T))}) @ tU_r.T
         windows_dZ_3 = _read(dZ_3, {1: (1, (1, T))})
@@ -1169,7 +1172,7 @@ class _SecondTangent(torch.autograd.Function):
             Z_shifted_t_2 = Z_shifted[:, t]
             tZ_dZ_t = tZ_dZ[:, t]
             tZ_dZ_2_t = tZ_dZ_2[:, t]
-            # tdY_total[n,t,j] = tdY[n,t,j] + sum(j', U_z[j,j']*tdA[n,t + 1,j']) + sum(j', dA[n,t +
+            # Tangent: tdY_total[n,t,j] = tdY[n,t,j] + sum(j', U_z[j,j']*tdA[n,t + 1,j']) + sum(j', dA[n,t +
             #     1,j']*tU_z[j,j']) + sum(j', U_r[j,j']*tdZ_1[n,t + 1,j']) + sum(j', dZ_1[n,t + 1,j']*tU_r[j,j'])
             #     + tR[n,t + 1,j]*sum(j', dZ_3[n,t + 1,j']*U[j,j']) + R[n,t + 1,j]*sum(j', U[j,j']*tdZ_3[n,t +
             #     1,j']) + R[n,t + 1,j]*sum(j', dZ_3[n,t + 1,j']*tU[j,j']) + Z[n,t + 1,j]*tdY_total[n,t + 1,j] +
@@ -1186,20 +1189,20 @@ class _SecondTangent(torch.autograd.Function):
                 + windows_Z_t * tdY_total_after
                 + tZ_dY_total_t
             )
-            # tdG[n,t,j] = tdY_total[n,t,j]*(1 - Z[n,t,j]) - tZ[n,t,j]*dY_total[n,t,j]
+            # Tangent: tdG[n,t,j] = tdY_total[n,t,j]*(1 - Z[n,t,j]) - tZ[n,t,j]*dY_total[n,t,j]
             tdG = tdY_total * Z_shifted_t + tZ_dY_total_2_t
-            # tdZ_3[n,t,j] = tdG[n,t,j]*(1 - G[n,t,j]^2) - 2*tG[n,t,j]*dG[n,t,j]*G[n,t,j]
+            # Tangent: tdZ_3[n,t,j] = tdG[n,t,j]*(1 - G[n,t,j]^2) - 2*tG[n,t,j]*dG[n,t,j]*G[n,t,j]
             tdZ_3 = tdG * G_shifted_t + tG_dG_t
-            # tdR[n,t,j] = tY[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j']) + Y[n,t - 1,j]*sum(j',
+            # Tangent: tdR[n,t,j] = tY[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j']) + Y[n,t - 1,j]*sum(j',
             #     tdZ_3[n,t,j']*U[j,j']) + Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*tU[j,j'])
             tdR = windows_tY_dZ_3_t + windows_Y_t * (tdZ_3 @ U.T) + windows_Y_dZ_3_t
-            # tdZ_1[n,t,j] = tdR[n,t,j]*R[n,t,j]*(1 - R[n,t,j]) + tR[n,t,j]*dR[n,t,j]*(1 - R[n,t,j]) -
+            # Tangent: tdZ_1[n,t,j] = tdR[n,t,j]*R[n,t,j]*(1 - R[n,t,j]) + tR[n,t,j]*dR[n,t,j]*(1 - R[n,t,j]) -
             #     tR[n,t,j]*dR[n,t,j]*R[n,t,j]
             tdZ_1 = tdR * R_t * R_shifted_t + tR_dR_t + tR_dR_2_t
-            # tdZ[n,t,j] = tdY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j]) + tY[n,t - 1,j]*dY_total[n,t,j] -
+            # Tangent: tdZ[n,t,j] = tdY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j]) + tY[n,t - 1,j]*dY_total[n,t,j] -
             #     tG[n,t,j]*dY_total[n,t,j]
             tdZ = tdY_total * windows_Y_G_t + windows_tY_dY_total_t + tG_dY_total_t
-            # tdA[n,t,j] = tdZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j]) + tZ[n,t,j]*dZ[n,t,j]*(1 - Z[n,t,j]) -
+            # Tangent: tdA[n,t,j] = tdZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j]) + tZ[n,t,j]*dZ[n,t,j]*(1 - Z[n,t,j]) -
             #     tZ[n,t,j]*dZ[n,t,j]*Z[n,t,j]
             tdA = tdZ * Z_t * Z_shifted_t_2 + tZ_dZ_t + tZ_dZ_2_t
             return tdY_total, tdG, tdZ_3, tdR, tdZ_1, tdZ, tdA
@@ -1220,47 +1223,48 @@ class _SecondTangent(torch.autograd.Function):
             backwards=True,
         )
         tdG = tdY_total_tdG_tdZ_3_tdR_tdZ_1_tdZ_tdA_scan[1].permute(1, 0, 2)
-        # tdZ_3[n,t,j] = tdG[n,t,j]*(1 - G[n,t,j]^2) - 2*tG[n,t,j]*dG[n,t,j]*G[n,t,j]
+        # Tangent: tdZ_3[n,t,j] = tdG[n,t,j]*(1 - G[n,t,j]^2) - 2*tG[n,t,j]*dG[n,t,j]*G[n,t,j]
         tdZ_3 = tdY_total_tdG_tdZ_3_tdR_tdZ_1_tdZ_tdA_scan[2].permute(1, 0, 2)
-        # tdR[n,t,j] = tY[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j']) + Y[n,t - 1,j]*sum(j',
+        # Tangent: tdR[n,t,j] = tY[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j']) + Y[n,t - 1,j]*sum(j',
         #     tdZ_3[n,t,j']*U[j,j']) + Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*tU[j,j'])
         tdR = tdY_total_tdG_tdZ_3_tdR_tdZ_1_tdZ_tdA_scan[3].permute(1, 0, 2)
-        # tdZ_1[n,t,j] = tdR[n,t,j]*R[n,t,j]*(1 - R[n,t,j]) + tR[n,t,j]*dR[n,t,j]*(1 - R[n,t,j]) -
+        # Tangent: tdZ_1[n,t,j] = tdR[n,t,j]*R[n,t,j]*(1 - R[n,t,j]) + tR[n,t,j]*dR[n,t,j]*(1 - R[n,t,j]) -
         #     tR[n,t,j]*dR[n,t,j]*R[n,t,j]
         tdZ_1 = tdY_total_tdG_tdZ_3_tdR_tdZ_1_tdZ_tdA_scan[4].permute(1, 0, 2)
-        # tdZ[n,t,j] = tdY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j]) + tY[n,t - 1,j]*dY_total[n,t,j] -
+        # Tangent: tdZ[n,t,j] = tdY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j]) + tY[n,t - 1,j]*dY_total[n,t,j] -
         #     tG[n,t,j]*dY_total[n,t,j]
         tdZ = tdY_total_tdG_tdZ_3_tdR_tdZ_1_tdZ_tdA_scan[5].permute(1, 0, 2)
-        # tdA[n,t,j] = tdZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j]) + tZ[n,t,j]*dZ[n,t,j]*(1 - Z[n,t,j]) -
+        # Tangent: tdA[n,t,j] = tdZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j]) + tZ[n,t,j]*dZ[n,t,j]*(1 - Z[n,t,j]) -
         #     tZ[n,t,j]*dZ[n,t,j]*Z[n,t,j]
         tdA = tdY_total_tdG_tdZ_3_tdR_tdZ_1_tdZ_tdA_scan[6].permute(1, 0, 2)
-        # tdZ_2[n,t,j] = tdG[n,t,j]*(1 - G[n,t,j]^2) - 2*tG[n,t,j]*dG[n,t,j]*G[n,t,j]
+        # Tangent: tdZ_2[n,t,j] = tdG[n,t,j]*(1 - G[n,t,j]^2) - 2*tG[n,t,j]*dG[n,t,j]*G[n,t,j]
         tdZ_2 = tdG * G_shifted + tG_dG
-        # tdU[l,j] = sum(n,t, tdZ_3[n,t,j]*R[n,t,l]*Y[n,t - 1,l]) + sum(n,t, tR[n,t,l]*dZ_3[n,t,j]*Y[n,t -
-        #     1,l]) + sum(n,t, tY[n,t - 1,l]*dZ_3[n,t,j]*R[n,t,l])
+        # Tangent: tdU[l,j] = sum(n,t, tdZ_3[n,t,j]*R[n,t,l]*Y[n,t - 1,l]) + sum(n,t,
+        #     tR[n,t,l]*dZ_3[n,t,j]*Y[n,t - 1,l]) + sum(n,t, tY[n,t - 1,l]*dZ_3[n,t,j]*R[n,t,l])
         tdU = (
             R_windows_Y.reshape(N * T, D).T @ tdZ_3.reshape(N * T, D)
             + (tR * windows_Y).reshape(N * T, D).T @ dZ_3.reshape(N * T, D)
             + (windows_tY * R).reshape(N * T, D).T @ dZ_3.reshape(N * T, D)
         )
-        # tdH[n,t,j] = tdR[n,t,j]*R[n,t,j]*(1 - R[n,t,j]) + tR[n,t,j]*dR[n,t,j]*(1 - R[n,t,j]) -
+        # Tangent: tdH[n,t,j] = tdR[n,t,j]*R[n,t,j]*(1 - R[n,t,j]) + tR[n,t,j]*dR[n,t,j]*(1 - R[n,t,j]) -
         #     tR[n,t,j]*dR[n,t,j]*R[n,t,j]
         tdH = tdR * R * R_shifted + tR_dR + tR_dR_2
-        # tdU_r[l,j] = sum(n,t, tdZ_1[n,t,j]*Y[n,t - 1,l]) + sum(n,t, tY[n,t - 1,l]*dZ_1[n,t,j])
+        # Tangent: tdU_r[l,j] = sum(n,t, tdZ_1[n,t,j]*Y[n,t - 1,l]) + sum(n,t, tY[n,t - 1,l]*dZ_1[n,t,j])
         tdU_r = windows_Y.reshape(N * T, D).T @ tdZ_1.reshape(N * T, D) + windows_tY.reshape(N * T, D).T @ dZ_1.reshape(N * T, D)
-        # tdE[n,t,j] = tdZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j]) + tZ[n,t,j]*dZ[n,t,j]*(1 - Z[n,t,j]) -
+        # Tangent: tdE[n,t,j] = tdZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j]) + tZ[n,t,j]*dZ[n,t,j]*(1 - Z[n,t,j]) -
         #     tZ[n,t,j]*dZ[n,t,j]*Z[n,t,j]
         tdE = tdZ * Z * Z_shifted + tZ_dZ + tZ_dZ_2
-        # tdU_z[l,j] = sum(n,t, tdA[n,t,j]*Y[n,t - 1,l]) + sum(n,t, tY[n,t - 1,l]*dA[n,t,j])
+        # Tangent: tdU_z[l,j] = sum(n,t, tdA[n,t,j]*Y[n,t - 1,l]) + sum(n,t, tY[n,t - 1,l]*dA[n,t,j])
         tdU_z = windows_Y.reshape(N * T, D).T @ tdA.reshape(N * T, D) + windows_tY.reshape(N * T, D).T @ dA.reshape(N * T, D)
-        # tdW_r[i,j] = sum(n,t, tdH[n,t,j]*X[n,t,i]) + sum(n,t, dH[n,t,j]*tX[n,t,i])
+        # Tangent: tdW_r[i,j] = sum(n,t, tdH[n,t,j]*X[n,t,i]) + sum(n,t, dH[n,t,j]*tX[n,t,i])
         tdW_r = X.reshape(N * T, I).T @ tdH.reshape(N * T, D) + tX.reshape(N * T, I).T @ dH.reshape(N * T, D)
-        # tdW[i,j] = sum(n,t, tdZ_2[n,t,j]*X[n,t,i]) + sum(n,t, dZ_2[n,t,j]*tX[n,t,i])
+        # Tangent: tdW[i,j] = sum(n,t, tdZ_2[n,t,j]*X[n,t,i]) + sum(n,t, dZ_2[n,t,j]*tX[n,t,i])
         tdW = X.reshape(N * T, I).T @ tdZ_2.reshape(N * T, D) + tX.reshape(N * T, I).T @ dZ_2.reshape(N * T, D)
-        # tdX[n,t,i] = sum(j, tdE[n,t,j]*W_z[i,j]) + sum(j, dE[n,t,j]*tW_z[i,j]) + sum(j, tdH[n,t,j]*W_r[i,j])
-        #     + sum(j, dH[n,t,j]*tW_r[i,j]) + sum(j, tdZ_2[n,t,j]*W[i,j]) + sum(j, dZ_2[n,t,j]*tW[i,j])
+        # Tangent: tdX[n,t,i] = sum(j, tdE[n,t,j]*W_z[i,j]) + sum(j, dE[n,t,j]*tW_z[i,j]) + sum(j,
+        #     tdH[n,t,j]*W_r[i,j]) + sum(j, dH[n,t,j]*tW_r[i,j]) + sum(j, tdZ_2[n,t,j]*W[i,j]) + sum(j,
+        #     dZ_2[n,t,j]*tW[i,j])
         tdX = tdE @ W_z.T + dE @ tW_z.T + tdH @ W_r.T + dH @ tW_r.T + tdZ_2 @ W.T + dZ_2 @ tW.T
-        # tdW_z[i,j] = sum(n,t, tdE[n,t,j]*X[n,t,i]) + sum(n,t, dE[n,t,j]*tX[n,t,i])
+        # Tangent: tdW_z[i,j] = sum(n,t, tdE[n,t,j]*X[n,t,i]) + sum(n,t, dE[n,t,j]*tX[n,t,i])
         tdW_z = X.reshape(N * T, I).T @ tdE.reshape(N * T, D) + tX.reshape(N * T, I).T @ dE.reshape(N * T, D)
         return (tdU, tdW, tdX, tdU_z, tdU_r, tdW_z, tdW_r)
 

@@ -35,7 +35,7 @@ Saved for the backward pass:
     R: for dU, db_r, dZ_1, dZ_2 and dH
     G: for dZ, db, dZ_3 and dZ_4
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = dY o (H - G)
     dG = dY o (1 - Z)
@@ -188,23 +188,23 @@ def _forward_pass(
     X: Tensor, H: Tensor, b: Tensor, W: Tensor, U: Tensor, W_z: Tensor, U_z: Tensor, b_z: Tensor, W_r: Tensor, U_r: Tensor, b_r: Tensor
 ) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
-    # E[i,j] = sum(k, X[i,k]*W_z[k,j])
+    # Named sum: E[i,j] = sum(k, X[i,k]*W_z[k,j])
     E = X @ W_z
-    # A[i,j] = sum(l, H[i,l]*U_z[l,j])
+    # Named sum: A[i,j] = sum(l, H[i,l]*U_z[l,j])
     A = H @ U_z
-    # Z[i,j] = sigmoid(E[i,j] + A[i,j] + b_z[j])
+    # Equation: Z[i,j] = sigmoid(E[i,j] + A[i,j] + b_z[j])
     Z = torch.sigmoid(E + A + b_z)
-    # Z_1[i,j] = sum(k, X[i,k]*W_r[k,j])
+    # Named sum: Z_1[i,j] = sum(k, X[i,k]*W_r[k,j])
     Z_1 = X @ W_r
-    # Z_2[i,j] = sum(l, H[i,l]*U_r[l,j])
+    # Named sum: Z_2[i,j] = sum(l, H[i,l]*U_r[l,j])
     Z_2 = H @ U_r
-    # R[i,j] = sigmoid(Z_1[i,j] + Z_2[i,j] + b_r[j])
+    # Equation: R[i,j] = sigmoid(Z_1[i,j] + Z_2[i,j] + b_r[j])
     R = torch.sigmoid(Z_1 + Z_2 + b_r)
-    # Z_3[i,j] = sum(k, X[i,k]*W[k,j])
+    # Named sum: Z_3[i,j] = sum(k, X[i,k]*W[k,j])
     Z_3 = X @ W
-    # Z_4[i,j] = sum(l, R[i,l]*H[i,l]*U[l,j])
+    # Named sum: Z_4[i,j] = sum(l, R[i,l]*H[i,l]*U[l,j])
     Z_4 = R * H @ U
-    # G[i,j] = tanh(Z_3[i,j] + Z_4[i,j] + b[j])
+    # Equation: G[i,j] = tanh(Z_3[i,j] + Z_4[i,j] + b[j])
     G = torch.tanh(Z_3 + Z_4 + b)
     # Y[i,j] = (1 - Z[i,j])*G[i,j] + Z[i,j]*H[i,j]
     Y = (1 - Z) * G + Z * H
@@ -239,70 +239,70 @@ def _backward_pass(
     """(dX, dH, db, dW, dU, dW_z, dU_z, db_z, dW_r, dU_r, db_r): None for those that are not needed."""
     dX = dH = db = dW = dU = dW_z = dU_z = db_z = dW_r = dU_r = db_r = None
     if need_X or need_H or need_W_z or need_U_z or need_b_z:
-        # dZ[i,j] = dY[i,j]*(H[i,j] - G[i,j])
+        # Lemma: dZ[i,j] = dY[i,j]*(H[i,j] - G[i,j])
         dZ = dY * (H - G)
     Z_shifted = 1 - Z
     if need_X or need_H or need_b or need_W or need_U or need_W_r or need_U_r or need_b_r:
-        # dG[i,j] = dY[i,j]*(1 - Z[i,j])
+        # Lemma: dG[i,j] = dY[i,j]*(1 - Z[i,j])
         dG = dY * Z_shifted
         G_shifted = 1 - G**2
     if need_b:
-        # db[j] = sum(i, dG[i,j]*(1 - G[i,j]^2))
+        # Lemma: db[j] = sum(i, dG[i,j]*(1 - G[i,j]^2))
         db = (dG * G_shifted).sum(dim=0)
     if need_X or need_W:
-        # dZ_3[i,j] = dG[i,j]*(1 - G[i,j]^2)
+        # Lemma: dZ_3[i,j] = dG[i,j]*(1 - G[i,j]^2)
         dZ_3 = dG * G_shifted
     if need_X or need_H or need_U or need_W_r or need_U_r or need_b_r:
-        # dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
+        # Lemma: dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
         dZ_4 = dG * G_shifted
     if need_U:
-        # dU[l,j] = sum(i, dZ_4[i,j]*R[i,l]*H[i,l])
+        # Lemma: dU[l,j] = sum(i, dZ_4[i,j]*R[i,l]*H[i,l])
         dU = (R * H).T @ dZ_4
     if need_X or need_H or need_W_r or need_U_r or need_b_r:
-        # dR[i,j] = H[i,j]*sum(j', dZ_4[i,j']*U[j,j'])
+        # Lemma: dR[i,j] = H[i,j]*sum(j', dZ_4[i,j']*U[j,j'])
         dZ_4_U = dZ_4 @ U.T
         dR = H * dZ_4_U
     if need_W:
-        # dW[k,j] = sum(i, dZ_3[i,j]*X[i,k])
+        # Lemma: dW[k,j] = sum(i, dZ_3[i,j]*X[i,k])
         dW = X.T @ dZ_3
     if need_X or need_H or need_W_r or need_U_r or need_b_r:
         R_shifted = 1 - R
     if need_b_r:
-        # db_r[j] = sum(i, dR[i,j]*R[i,j]*(1 - R[i,j]))
+        # Lemma: db_r[j] = sum(i, dR[i,j]*R[i,j]*(1 - R[i,j]))
         db_r = (R_shifted * (dR * R)).sum(dim=0)
     if need_X or need_W_r:
-        # dZ_1[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
+        # Lemma: dZ_1[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
         dZ_1 = dR * R * R_shifted
     if need_H or need_U_r:
-        # dZ_2[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
+        # Lemma: dZ_2[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
         dZ_2 = dR * R * R_shifted
     if need_U_r:
-        # dU_r[l,j] = sum(i, dZ_2[i,j]*H[i,l])
+        # Lemma: dU_r[l,j] = sum(i, dZ_2[i,j]*H[i,l])
         dU_r = H.T @ dZ_2
     if need_W_r:
-        # dW_r[k,j] = sum(i, dZ_1[i,j]*X[i,k])
+        # Lemma: dW_r[k,j] = sum(i, dZ_1[i,j]*X[i,k])
         dW_r = X.T @ dZ_1
     if need_b_z:
-        # db_z[j] = sum(i, dZ[i,j]*Z[i,j]*(1 - Z[i,j]))
+        # Lemma: db_z[j] = sum(i, dZ[i,j]*Z[i,j]*(1 - Z[i,j]))
         db_z = (Z_shifted * (dZ * Z)).sum(dim=0)
     if need_X or need_W_z:
-        # dE[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
+        # Lemma: dE[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
         dE = dZ * Z * Z_shifted
     if need_H or need_U_z:
-        # dA[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
+        # Lemma: dA[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
         dA = dZ * Z * Z_shifted
     if need_H:
-        # dH[i,l] = sum(j, dA[i,j]*U_z[l,j]) + sum(j, dZ_2[i,j]*U_r[l,j]) + R[i,l]*sum(j, dZ_4[i,j]*U[l,j]) +
-        #     dY[i,l]*Z[i,l]
+        # Lemma: dH[i,l] = sum(j, dA[i,j]*U_z[l,j]) + sum(j, dZ_2[i,j]*U_r[l,j]) + R[i,l]*sum(j,
+        #     dZ_4[i,j]*U[l,j]) + dY[i,l]*Z[i,l]
         dH = dA @ U_z.T + dZ_2 @ U_r.T + R * dZ_4_U + dY * Z
     if need_U_z:
-        # dU_z[l,j] = sum(i, dA[i,j]*H[i,l])
+        # Lemma: dU_z[l,j] = sum(i, dA[i,j]*H[i,l])
         dU_z = H.T @ dA
     if need_X:
-        # dX[i,k] = sum(j, dE[i,j]*W_z[k,j]) + sum(j, dZ_1[i,j]*W_r[k,j]) + sum(j, dZ_3[i,j]*W[k,j])
+        # Lemma: dX[i,k] = sum(j, dE[i,j]*W_z[k,j]) + sum(j, dZ_1[i,j]*W_r[k,j]) + sum(j, dZ_3[i,j]*W[k,j])
         dX = dE @ W_z.T + dZ_1 @ W_r.T + dZ_3 @ W.T
     if need_W_z:
-        # dW_z[k,j] = sum(i, dE[i,j]*X[i,k])
+        # Lemma: dW_z[k,j] = sum(i, dE[i,j]*X[i,k])
         dW_z = X.T @ dE
     return dX, dH, db, dW, dU, dW_z, dU_z, db_z, dW_r, dU_r, db_r
 
@@ -426,46 +426,46 @@ class _DualForward(_Forward):
         tW_r = _zero(tW_r, W_r)
         tU_r = _zero(tU_r, U_r)
         tb_r = _zero(tb_r, b_r)
-        # E[i,j] = sum(k, X[i,k]*W_z[k,j])
+        # Named sum: E[i,j] = sum(k, X[i,k]*W_z[k,j])
         E = X @ W_z
-        # A[i,j] = sum(l, H[i,l]*U_z[l,j])
+        # Named sum: A[i,j] = sum(l, H[i,l]*U_z[l,j])
         A = H @ U_z
-        # Z[i,j] = sigmoid(E[i,j] + A[i,j] + b_z[j])
+        # Equation: Z[i,j] = sigmoid(E[i,j] + A[i,j] + b_z[j])
         Z = torch.sigmoid(E + A + b_z)
-        # Z_1[i,j] = sum(k, X[i,k]*W_r[k,j])
+        # Named sum: Z_1[i,j] = sum(k, X[i,k]*W_r[k,j])
         Z_1 = X @ W_r
-        # Z_2[i,j] = sum(l, H[i,l]*U_r[l,j])
+        # Named sum: Z_2[i,j] = sum(l, H[i,l]*U_r[l,j])
         Z_2 = H @ U_r
-        # R[i,j] = sigmoid(Z_1[i,j] + Z_2[i,j] + b_r[j])
+        # Equation: R[i,j] = sigmoid(Z_1[i,j] + Z_2[i,j] + b_r[j])
         R = torch.sigmoid(Z_1 + Z_2 + b_r)
-        # Z_3[i,j] = sum(k, X[i,k]*W[k,j])
+        # Named sum: Z_3[i,j] = sum(k, X[i,k]*W[k,j])
         Z_3 = X @ W
-        # Z_4[i,j] = sum(l, R[i,l]*H[i,l]*U[l,j])
+        # Named sum: Z_4[i,j] = sum(l, R[i,l]*H[i,l]*U[l,j])
         R_H = R * H
         Z_4 = R_H @ U
-        # G[i,j] = tanh(Z_3[i,j] + Z_4[i,j] + b[j])
+        # Equation: G[i,j] = tanh(Z_3[i,j] + Z_4[i,j] + b[j])
         G = torch.tanh(Z_3 + Z_4 + b)
-        # tE[i,j] = sum(k, W_z[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_z[k,j])
+        # Tangent: tE[i,j] = sum(k, W_z[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_z[k,j])
         Z_shifted = 1 - Z
         tE = tX @ W_z + X @ tW_z
-        # tA[i,j] = sum(l, U_z[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_z[l,j])
+        # Tangent: tA[i,j] = sum(l, U_z[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_z[l,j])
         tA = tH @ U_z + H @ tU_z
-        # tZ[i,j] = Z[i,j]*(1 - Z[i,j])*(tE[i,j] + tA[i,j] + tb_z[j])
+        # Tangent: tZ[i,j] = Z[i,j]*(1 - Z[i,j])*(tE[i,j] + tA[i,j] + tb_z[j])
         tZ = Z * Z_shifted * (tE + tA + tb_z)
-        # tZ_1[i,j] = sum(k, W_r[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_r[k,j])
+        # Tangent: tZ_1[i,j] = sum(k, W_r[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_r[k,j])
         tZ_1 = tX @ W_r + X @ tW_r
-        # tZ_2[i,j] = sum(l, U_r[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_r[l,j])
+        # Tangent: tZ_2[i,j] = sum(l, U_r[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_r[l,j])
         tZ_2 = tH @ U_r + H @ tU_r
-        # tR[i,j] = R[i,j]*(1 - R[i,j])*(tZ_1[i,j] + tZ_2[i,j] + tb_r[j])
+        # Tangent: tR[i,j] = R[i,j]*(1 - R[i,j])*(tZ_1[i,j] + tZ_2[i,j] + tb_r[j])
         tR = R * (1 - R) * (tZ_1 + tZ_2 + tb_r)
-        # tZ_3[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
+        # Tangent: tZ_3[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
         tZ_3 = tX @ W + X @ tW
-        # tZ_4[i,j] = sum(j', tR[i,j']*H[i,j']*U[j',j]) + sum(l, R[i,l]*U[l,j]*tH[i,l]) + sum(l,
+        # Tangent: tZ_4[i,j] = sum(j', tR[i,j']*H[i,j']*U[j',j]) + sum(l, R[i,l]*U[l,j]*tH[i,l]) + sum(l,
         #     R[i,l]*H[i,l]*tU[l,j])
         tZ_4 = tR * H @ U + R * tH @ U + R_H @ tU
-        # tG[i,j] = (1 - G[i,j]^2)*(tZ_3[i,j] + tZ_4[i,j] + tb[j])
+        # Tangent: tG[i,j] = (1 - G[i,j]^2)*(tZ_3[i,j] + tZ_4[i,j] + tb[j])
         tG = (1 - G**2) * (tZ_3 + tZ_4 + tb)
-        # tY[i,j] = tZ[i,j]*H[i,j] - tZ[i,j]*G[i,j] + tG[i,j]*(1 - Z[i,j]) + Z[i,j]*tH[i,j]
+        # Tangent: tY[i,j] = tZ[i,j]*H[i,j] - tZ[i,j]*G[i,j] + tG[i,j]*(1 - Z[i,j]) + Z[i,j]*tH[i,j]
         tY = tZ * H - tZ * G + tG * Z_shifted + Z * tH
         return tY, None, None, None
 
@@ -683,54 +683,54 @@ class _Second(torch.autograd.Function):
         d2dU_r: Tensor,
         d2db_r: Tensor,
     ) -> Any:
-        # dZ[i,j] = dY[i,j]*(H[i,j] - G[i,j])
+        # Lemma: dZ[i,j] = dY[i,j]*(H[i,j] - G[i,j])
         H_G = H - G
         dZ = dY * H_G
-        # dG[i,j] = dY[i,j]*(1 - Z[i,j])
+        # Lemma: dG[i,j] = dY[i,j]*(1 - Z[i,j])
         Z_shifted = 1 - Z
         dG = dY * Z_shifted
-        # dZ_3[i,j] = dG[i,j]*(1 - G[i,j]^2)
+        # Lemma: dZ_3[i,j] = dG[i,j]*(1 - G[i,j]^2)
         G_shifted = 1 - G**2
         dZ_3 = dG * G_shifted
-        # dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
+        # Lemma: dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
         dZ_4 = dG * G_shifted
-        # dR[i,j] = H[i,j]*sum(j', dZ_4[i,j']*U[j,j'])
+        # Lemma: dR[i,j] = H[i,j]*sum(j', dZ_4[i,j']*U[j,j'])
         dZ_4_U = dZ_4 @ U.T
         dR = H * dZ_4_U
-        # dZ_1[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
+        # Lemma: dZ_1[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
         R_shifted = 1 - R
         dZ_1 = dR * R * R_shifted
-        # dZ_2[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
+        # Lemma: dZ_2[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
         dZ_2 = dR * R * R_shifted
-        # dE[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
+        # Lemma: dE[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
         dE = dZ * Z * Z_shifted
-        # dA[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
+        # Lemma: dA[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
         dA = dZ * Z * Z_shifted
-        # d2dE[i,j] = sum(k, d2dX[i,k]*W_z[k,j]) + sum(k, d2dW_z[k,j]*X[i,k])
+        # Lemma: d2dE[i,j] = sum(k, d2dX[i,k]*W_z[k,j]) + sum(k, d2dW_z[k,j]*X[i,k])
         d2dE = d2dX @ W_z + X @ d2dW_z
-        # d2dA[i,j] = sum(l, d2dH[i,l]*U_z[l,j]) + sum(l, d2dU_z[l,j]*H[i,l])
+        # Lemma: d2dA[i,j] = sum(l, d2dH[i,l]*U_z[l,j]) + sum(l, d2dU_z[l,j]*H[i,l])
         d2dA = d2dH @ U_z + H @ d2dU_z
-        # d2dZ[i,j] = Z[i,j]*(1 - Z[i,j])*(d2db_z[j] + d2dE[i,j] + d2dA[i,j])
+        # Lemma: d2dZ[i,j] = Z[i,j]*(1 - Z[i,j])*(d2db_z[j] + d2dE[i,j] + d2dA[i,j])
         d2dZ = Z * Z_shifted * (d2db_z + d2dE + d2dA)
-        # d2dZ_1[i,j] = sum(k, d2dW_r[k,j]*X[i,k]) + sum(k, d2dX[i,k]*W_r[k,j])
+        # Lemma: d2dZ_1[i,j] = sum(k, d2dW_r[k,j]*X[i,k]) + sum(k, d2dX[i,k]*W_r[k,j])
         d2dZ_1 = X @ d2dW_r + d2dX @ W_r
-        # d2dZ_2[i,j] = sum(l, d2dU_r[l,j]*H[i,l]) + sum(l, d2dH[i,l]*U_r[l,j])
+        # Lemma: d2dZ_2[i,j] = sum(l, d2dU_r[l,j]*H[i,l]) + sum(l, d2dH[i,l]*U_r[l,j])
         d2dZ_2 = H @ d2dU_r + d2dH @ U_r
-        # d2dR[i,j] = R[i,j]*(1 - R[i,j])*(d2db_r[j] + d2dZ_1[i,j] + d2dZ_2[i,j])
+        # Lemma: d2dR[i,j] = R[i,j]*(1 - R[i,j])*(d2db_r[j] + d2dZ_1[i,j] + d2dZ_2[i,j])
         d2dR = R * R_shifted * (d2db_r + d2dZ_1 + d2dZ_2)
-        # d2dZ_3[i,j] = sum(k, d2dW[k,j]*X[i,k]) + sum(k, d2dX[i,k]*W[k,j])
+        # Lemma: d2dZ_3[i,j] = sum(k, d2dW[k,j]*X[i,k]) + sum(k, d2dX[i,k]*W[k,j])
         d2dZ_3 = X @ d2dW + d2dX @ W
-        # d2dZ_4[i,j] = sum(l, d2dU[l,j]*R[i,l]*H[i,l]) + sum(j', d2dR[i,j']*H[i,j']*U[j',j]) + sum(l,
+        # Lemma: d2dZ_4[i,j] = sum(l, d2dU[l,j]*R[i,l]*H[i,l]) + sum(j', d2dR[i,j']*H[i,j']*U[j',j]) + sum(l,
         #     d2dH[i,l]*R[i,l]*U[l,j])
         R_H = R * H
         d2dR_H = d2dR * H
         d2dH_R = d2dH * R
         d2dZ_4 = R_H @ d2dU + d2dR_H @ U + d2dH_R @ U
-        # d2dG[i,j] = (1 - G[i,j]^2)*(d2db[j] + d2dZ_3[i,j] + d2dZ_4[i,j])
+        # Lemma: d2dG[i,j] = (1 - G[i,j]^2)*(d2db[j] + d2dZ_3[i,j] + d2dZ_4[i,j])
         d2dG = G_shifted * (d2db + d2dZ_3 + d2dZ_4)
-        # d2dY[i,j] = d2dZ[i,j]*(H[i,j] - G[i,j]) + d2dG[i,j]*(1 - Z[i,j]) + d2dH[i,j]*Z[i,j]
+        # Lemma: d2dY[i,j] = d2dZ[i,j]*(H[i,j] - G[i,j]) + d2dG[i,j]*(1 - Z[i,j]) + d2dH[i,j]*Z[i,j]
         d2dY = d2dZ * H_G + d2dG * Z_shifted + d2dH * Z
-        # d2Z[i,j] = d2db_z[j]*dZ[i,j]*(1 - Z[i,j]) - d2dG[i,j]*dY[i,j] - d2db_z[j]*dZ[i,j]*Z[i,j] +
+        # Lemma: d2Z[i,j] = d2db_z[j]*dZ[i,j]*(1 - Z[i,j]) - d2dG[i,j]*dY[i,j] - d2db_z[j]*dZ[i,j]*Z[i,j] +
         #     d2dE[i,j]*dZ[i,j]*(1 - Z[i,j]) - d2dE[i,j]*dZ[i,j]*Z[i,j] + d2dA[i,j]*dZ[i,j]*(1 - Z[i,j]) -
         #     d2dA[i,j]*dZ[i,j]*Z[i,j] + d2dH[i,j]*dY[i,j]
         d2Z = (
@@ -743,20 +743,20 @@ class _Second(torch.autograd.Function):
             - d2dA * dZ * Z
             + d2dH * dY
         )
-        # d2G[i,j] = -(d2dZ[i,j]*dY[i,j] + 2*d2db[j]*dG[i,j]*G[i,j] + 2*d2dZ_3[i,j]*dG[i,j]*G[i,j] +
+        # Lemma: d2G[i,j] = -(d2dZ[i,j]*dY[i,j] + 2*d2db[j]*dG[i,j]*G[i,j] + 2*d2dZ_3[i,j]*dG[i,j]*G[i,j] +
         #     2*d2dZ_4[i,j]*dG[i,j]*G[i,j])
         d2dZ_dY = d2dZ * dY
         d2G = -(d2dZ_dY + 2 * d2db * dG * G + 2 * d2dZ_3 * dG * G + 2 * d2dZ_4 * dG * G)
-        # d2b[j] = sum(i, d2G[i,j]*(1 - G[i,j]^2))
+        # Lemma: d2b[j] = sum(i, d2G[i,j]*(1 - G[i,j]^2))
         d2b = (d2G * G_shifted).sum(dim=0)
-        # d2Z_3[i,j] = d2G[i,j]*(1 - G[i,j]^2)
+        # Lemma: d2Z_3[i,j] = d2G[i,j]*(1 - G[i,j]^2)
         d2Z_3 = d2G * G_shifted
-        # d2Z_4[i,j] = d2G[i,j]*(1 - G[i,j]^2)
+        # Lemma: d2Z_4[i,j] = d2G[i,j]*(1 - G[i,j]^2)
         d2Z_4 = d2G * G_shifted
-        # d2U[l,j] = sum(i, d2Z_4[i,j]*R[i,l]*H[i,l]) + sum(i, d2dR[i,l]*H[i,l]*dZ_4[i,j]) + sum(i,
+        # Lemma: d2U[l,j] = sum(i, d2Z_4[i,j]*R[i,l]*H[i,l]) + sum(i, d2dR[i,l]*H[i,l]*dZ_4[i,j]) + sum(i,
         #     d2dH[i,l]*R[i,l]*dZ_4[i,j])
         d2U = R_H.T @ d2Z_4 + d2dR_H.T @ dZ_4 + d2dH_R.T @ dZ_4
-        # d2R[i,j] = H[i,j]*sum(j', d2Z_4[i,j']*U[j,j']) + H[i,j]*sum(j', d2dU[j,j']*dZ_4[i,j']) +
+        # Lemma: d2R[i,j] = H[i,j]*sum(j', d2Z_4[i,j']*U[j,j']) + H[i,j]*sum(j', d2dU[j,j']*dZ_4[i,j']) +
         #     d2db_r[j]*dR[i,j]*(1 - R[i,j]) - d2db_r[j]*dR[i,j]*R[i,j] + d2dZ_1[i,j]*dR[i,j]*(1 - R[i,j]) -
         #     d2dZ_1[i,j]*dR[i,j]*R[i,j] + d2dZ_2[i,j]*dR[i,j]*(1 - R[i,j]) - d2dZ_2[i,j]*dR[i,j]*R[i,j] +
         #     d2dH[i,j]*sum(j', dZ_4[i,j']*U[j,j'])
@@ -773,34 +773,35 @@ class _Second(torch.autograd.Function):
             - d2dZ_2 * dR * R
             + d2dH * dZ_4_U
         )
-        # d2W[k,j] = sum(i, d2Z_3[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dZ_3[i,j])
+        # Lemma: d2W[k,j] = sum(i, d2Z_3[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dZ_3[i,j])
         d2W = X.T @ d2Z_3 + d2dX.T @ dZ_3
-        # d2b_r[j] = sum(i, d2R[i,j]*R[i,j]*(1 - R[i,j]))
+        # Lemma: d2b_r[j] = sum(i, d2R[i,j]*R[i,j]*(1 - R[i,j]))
         d2b_r = (R_shifted * (d2R * R)).sum(dim=0)
-        # d2Z_1[i,j] = d2R[i,j]*R[i,j]*(1 - R[i,j])
+        # Lemma: d2Z_1[i,j] = d2R[i,j]*R[i,j]*(1 - R[i,j])
         d2Z_1 = d2R * R * R_shifted
-        # d2Z_2[i,j] = d2R[i,j]*R[i,j]*(1 - R[i,j])
+        # Lemma: d2Z_2[i,j] = d2R[i,j]*R[i,j]*(1 - R[i,j])
         d2Z_2 = d2R * R * R_shifted
-        # d2U_r[l,j] = sum(i, d2Z_2[i,j]*H[i,l]) + sum(i, d2dH[i,l]*dZ_2[i,j])
+        # Lemma: d2U_r[l,j] = sum(i, d2Z_2[i,j]*H[i,l]) + sum(i, d2dH[i,l]*dZ_2[i,j])
         d2U_r = H.T @ d2Z_2 + d2dH.T @ dZ_2
-        # d2W_r[k,j] = sum(i, d2Z_1[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dZ_1[i,j])
+        # Lemma: d2W_r[k,j] = sum(i, d2Z_1[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dZ_1[i,j])
         d2W_r = X.T @ d2Z_1 + d2dX.T @ dZ_1
-        # d2b_z[j] = sum(i, d2Z[i,j]*Z[i,j]*(1 - Z[i,j]))
+        # Lemma: d2b_z[j] = sum(i, d2Z[i,j]*Z[i,j]*(1 - Z[i,j]))
         d2b_z = (Z_shifted * (d2Z * Z)).sum(dim=0)
-        # d2E[i,j] = d2Z[i,j]*Z[i,j]*(1 - Z[i,j])
+        # Lemma: d2E[i,j] = d2Z[i,j]*Z[i,j]*(1 - Z[i,j])
         d2E = d2Z * Z * Z_shifted
-        # d2A[i,j] = d2Z[i,j]*Z[i,j]*(1 - Z[i,j])
+        # Lemma: d2A[i,j] = d2Z[i,j]*Z[i,j]*(1 - Z[i,j])
         d2A = d2Z * Z * Z_shifted
-        # d2H[i,l] = sum(j, d2A[i,j]*U_z[l,j]) + sum(j, d2Z_2[i,j]*U_r[l,j]) + R[i,l]*sum(j,
+        # Lemma: d2H[i,l] = sum(j, d2A[i,j]*U_z[l,j]) + sum(j, d2Z_2[i,j]*U_r[l,j]) + R[i,l]*sum(j,
         #     d2Z_4[i,j]*U[l,j]) + d2dZ[i,l]*dY[i,l] + R[i,l]*sum(j, d2dU[l,j]*dZ_4[i,j]) + d2dR[i,l]*sum(j,
         #     dZ_4[i,j]*U[l,j]) + sum(j, d2dU_r[l,j]*dZ_2[i,j]) + sum(j, d2dU_z[l,j]*dA[i,j])
         d2H = d2A @ U_z.T + d2Z_2 @ U_r.T + R * d2Z_4_U + d2dZ_dY + R * d2dU_dZ_4 + d2dR * dZ_4_U + dZ_2 @ d2dU_r.T + dA @ d2dU_z.T
-        # d2U_z[l,j] = sum(i, d2A[i,j]*H[i,l]) + sum(i, d2dH[i,l]*dA[i,j])
+        # Lemma: d2U_z[l,j] = sum(i, d2A[i,j]*H[i,l]) + sum(i, d2dH[i,l]*dA[i,j])
         d2U_z = H.T @ d2A + d2dH.T @ dA
-        # d2X[i,k] = sum(j, d2E[i,j]*W_z[k,j]) + sum(j, d2Z_1[i,j]*W_r[k,j]) + sum(j, d2Z_3[i,j]*W[k,j]) +
-        #     sum(j, d2dW[k,j]*dZ_3[i,j]) + sum(j, d2dW_r[k,j]*dZ_1[i,j]) + sum(j, d2dW_z[k,j]*dE[i,j])
+        # Lemma: d2X[i,k] = sum(j, d2E[i,j]*W_z[k,j]) + sum(j, d2Z_1[i,j]*W_r[k,j]) + sum(j,
+        #     d2Z_3[i,j]*W[k,j]) + sum(j, d2dW[k,j]*dZ_3[i,j]) + sum(j, d2dW_r[k,j]*dZ_1[i,j]) + sum(j,
+        #     d2dW_z[k,j]*dE[i,j])
         d2X = d2E @ W_z.T + d2Z_1 @ W_r.T + d2Z_3 @ W.T + dZ_3 @ d2dW.T + dZ_1 @ d2dW_r.T + dE @ d2dW_z.T
-        # d2W_z[k,j] = sum(i, d2E[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dE[i,j])
+        # Lemma: d2W_z[k,j] = sum(i, d2E[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dE[i,j])
         d2W_z = X.T @ d2E + d2dX.T @ dE
         return (d2X, d2H, d2b, d2W, d2U, d2W_z, d2U_z, d2b_z, d2W_r, d2U_r, d2b_r, d2dY)
 
@@ -845,109 +846,115 @@ class _SecondTangent(torch.autograd.Function):
         tb_r: Tensor,
         tdY: Tensor,
     ) -> Any:
-        # dZ[i,j] = dY[i,j]*(H[i,j] - G[i,j])
+        # Lemma: dZ[i,j] = dY[i,j]*(H[i,j] - G[i,j])
         H_G = H - G
         dZ = dY * H_G
-        # dG[i,j] = dY[i,j]*(1 - Z[i,j])
+        # Lemma: dG[i,j] = dY[i,j]*(1 - Z[i,j])
         Z_shifted = 1 - Z
         dG = dY * Z_shifted
-        # dZ_3[i,j] = dG[i,j]*(1 - G[i,j]^2)
+        # Lemma: dZ_3[i,j] = dG[i,j]*(1 - G[i,j]^2)
         G_shifted = 1 - G**2
         dZ_3 = dG * G_shifted
-        # dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
+        # Lemma: dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
         dZ_4 = dG * G_shifted
-        # dR[i,j] = H[i,j]*sum(j', dZ_4[i,j']*U[j,j'])
+        # Lemma: dR[i,j] = H[i,j]*sum(j', dZ_4[i,j']*U[j,j'])
         dZ_4_U = dZ_4 @ U.T
         dR = H * dZ_4_U
-        # dZ_1[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
+        # Lemma: dZ_1[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
         R_shifted = 1 - R
         dZ_1 = dR * R * R_shifted
-        # dZ_2[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
+        # Lemma: dZ_2[i,j] = dR[i,j]*R[i,j]*(1 - R[i,j])
         dZ_2 = dR * R * R_shifted
-        # dE[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
+        # Lemma: dE[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
         dE = dZ * Z * Z_shifted
-        # dA[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
+        # Lemma: dA[i,j] = dZ[i,j]*Z[i,j]*(1 - Z[i,j])
         dA = dZ * Z * Z_shifted
-        # tE[i,j] = sum(k, W_z[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_z[k,j])
+        # Tangent: tE[i,j] = sum(k, W_z[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_z[k,j])
         tE = tX @ W_z + X @ tW_z
-        # tA[i,j] = sum(l, U_z[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_z[l,j])
+        # Tangent: tA[i,j] = sum(l, U_z[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_z[l,j])
         tA = tH @ U_z + H @ tU_z
-        # tZ[i,j] = Z[i,j]*(1 - Z[i,j])*(tE[i,j] + tA[i,j] + tb_z[j])
+        # Tangent: tZ[i,j] = Z[i,j]*(1 - Z[i,j])*(tE[i,j] + tA[i,j] + tb_z[j])
         tZ = Z * Z_shifted * (tE + tA + tb_z)
-        # tZ_1[i,j] = sum(k, W_r[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_r[k,j])
+        # Tangent: tZ_1[i,j] = sum(k, W_r[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_r[k,j])
         tZ_1 = tX @ W_r + X @ tW_r
-        # tZ_2[i,j] = sum(l, U_r[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_r[l,j])
+        # Tangent: tZ_2[i,j] = sum(l, U_r[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_r[l,j])
         tZ_2 = tH @ U_r + H @ tU_r
-        # tR[i,j] = R[i,j]*(1 - R[i,j])*(tZ_1[i,j] + tZ_2[i,j] + tb_r[j])
+        # Tangent: tR[i,j] = R[i,j]*(1 - R[i,j])*(tZ_1[i,j] + tZ_2[i,j] + tb_r[j])
         tR = R * R_shifted * (tZ_1 + tZ_2 + tb_r)
-        # tZ_3[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
+        # Tangent: tZ_3[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
         tZ_3 = tX @ W + X @ tW
-        # tZ_4[i,j] = sum(j', tR[i,j']*H[i,j']*U[j',j]) + sum(l, R[i,l]*U[l,j]*tH[i,l]) + sum(l,
+        # Tangent: tZ_4[i,j] = sum(j', tR[i,j']*H[i,j']*U[j',j]) + sum(l, R[i,l]*U[l,j]*tH[i,l]) + sum(l,
         #     R[i,l]*H[i,l]*tU[l,j])
         tR_H = tR * H
         R_tH = R * tH
         R_H = R * H
         tZ_4 = tR_H @ U + R_tH @ U + R_H @ tU
-        # tG[i,j] = (1 - G[i,j]^2)*(tZ_3[i,j] + tZ_4[i,j] + tb[j])
+        # Tangent: tG[i,j] = (1 - G[i,j]^2)*(tZ_3[i,j] + tZ_4[i,j] + tb[j])
         tG = G_shifted * (tZ_3 + tZ_4 + tb)
-        # tdZ[i,j] = (H[i,j] - G[i,j])*tdY[i,j] + dY[i,j]*tH[i,j] - tG[i,j]*dY[i,j]
+        # Tangent: tdZ[i,j] = (H[i,j] - G[i,j])*tdY[i,j] + dY[i,j]*tH[i,j] - tG[i,j]*dY[i,j]
         tdZ = H_G * tdY + dY * tH - tG * dY
-        # tdG[i,j] = (1 - Z[i,j])*tdY[i,j] - tZ[i,j]*dY[i,j]
+        # Tangent: tdG[i,j] = (1 - Z[i,j])*tdY[i,j] - tZ[i,j]*dY[i,j]
         tdG = Z_shifted * tdY - tZ * dY
-        # tdb[j] = sum(i, tdG[i,j]*(1 - G[i,j]^2)) - 2*sum(i, tG[i,j]*dG[i,j]*G[i,j])
+        # Tangent: tdb[j] = sum(i, tdG[i,j]*(1 - G[i,j]^2)) - 2*sum(i, tG[i,j]*dG[i,j]*G[i,j])
         tdb = (tdG * G_shifted).sum(dim=0) - 2 * (G * (tG * dG)).sum(dim=0)
-        # tdZ_3[i,j] = tdG[i,j]*(1 - G[i,j]^2) - 2*tG[i,j]*dG[i,j]*G[i,j]
+        # Tangent: tdZ_3[i,j] = tdG[i,j]*(1 - G[i,j]^2) - 2*tG[i,j]*dG[i,j]*G[i,j]
         tdG_G_shifted = tdG * G_shifted
         tG_dG = -2 * tG * dG * G
         tdZ_3 = tdG_G_shifted + tG_dG
-        # tdZ_4[i,j] = tdG[i,j]*(1 - G[i,j]^2) - 2*tG[i,j]*dG[i,j]*G[i,j]
+        # Tangent: tdZ_4[i,j] = tdG[i,j]*(1 - G[i,j]^2) - 2*tG[i,j]*dG[i,j]*G[i,j]
         tdZ_4 = tdG_G_shifted + tG_dG
-        # tdU[l,j] = sum(i, tdZ_4[i,j]*R[i,l]*H[i,l]) + sum(i, tR[i,l]*dZ_4[i,j]*H[i,l]) + sum(i,
+        # Tangent: tdU[l,j] = sum(i, tdZ_4[i,j]*R[i,l]*H[i,l]) + sum(i, tR[i,l]*dZ_4[i,j]*H[i,l]) + sum(i,
         #     dZ_4[i,j]*R[i,l]*tH[i,l])
         tdU = R_H.T @ tdZ_4 + tR_H.T @ dZ_4 + R_tH.T @ dZ_4
-        # tdR[i,j] = sum(j', dZ_4[i,j']*U[j,j'])*tH[i,j] + H[i,j]*sum(j', tdZ_4[i,j']*U[j,j']) +
+        # Tangent: tdR[i,j] = sum(j', dZ_4[i,j']*U[j,j'])*tH[i,j] + H[i,j]*sum(j', tdZ_4[i,j']*U[j,j']) +
         #     H[i,j]*sum(j', dZ_4[i,j']*tU[j,j'])
         tdZ_4_U = tdZ_4 @ U.T
         dZ_4_tU = dZ_4 @ tU.T
         tdR = dZ_4_U * tH + H * tdZ_4_U + H * dZ_4_tU
-        # tdW[k,j] = sum(i, tdZ_3[i,j]*X[i,k]) + sum(i, dZ_3[i,j]*tX[i,k])
+        # Tangent: tdW[k,j] = sum(i, tdZ_3[i,j]*X[i,k]) + sum(i, dZ_3[i,j]*tX[i,k])
         tdW = X.T @ tdZ_3 + tX.T @ dZ_3
-        # tdb_r[j] = sum(i, tdR[i,j]*R[i,j]*(1 - R[i,j])) + sum(i, tR[i,j]*dR[i,j]*(1 - R[i,j])) - sum(i,
-        #     tR[i,j]*dR[i,j]*R[i,j])
+        # Tangent: tdb_r[j] = sum(i, tdR[i,j]*R[i,j]*(1 - R[i,j])) + sum(i, tR[i,j]*dR[i,j]*(1 - R[i,j])) -
+        #     sum(i, tR[i,j]*dR[i,j]*R[i,j])
         tR_dR = tR * dR
         tdb_r = (R_shifted * (tdR * R)).sum(dim=0) + (R_shifted * tR_dR).sum(dim=0) - (R * tR_dR).sum(dim=0)
-        # tdZ_1[i,j] = tdR[i,j]*R[i,j]*(1 - R[i,j]) + tR[i,j]*dR[i,j]*(1 - R[i,j]) - tR[i,j]*dR[i,j]*R[i,j]
+        # Tangent: tdZ_1[i,j] = tdR[i,j]*R[i,j]*(1 - R[i,j]) + tR[i,j]*dR[i,j]*(1 - R[i,j]) -
+        #     tR[i,j]*dR[i,j]*R[i,j]
         tdR_R = tdR * R * R_shifted
         tR_dR_2 = tR * dR * R_shifted
         tR_dR_3 = -tR * dR * R
         tdZ_1 = tdR_R + tR_dR_2 + tR_dR_3
-        # tdZ_2[i,j] = tdR[i,j]*R[i,j]*(1 - R[i,j]) + tR[i,j]*dR[i,j]*(1 - R[i,j]) - tR[i,j]*dR[i,j]*R[i,j]
+        # Tangent: tdZ_2[i,j] = tdR[i,j]*R[i,j]*(1 - R[i,j]) + tR[i,j]*dR[i,j]*(1 - R[i,j]) -
+        #     tR[i,j]*dR[i,j]*R[i,j]
         tdZ_2 = tdR_R + tR_dR_2 + tR_dR_3
-        # tdU_r[l,j] = sum(i, tdZ_2[i,j]*H[i,l]) + sum(i, dZ_2[i,j]*tH[i,l])
+        # Tangent: tdU_r[l,j] = sum(i, tdZ_2[i,j]*H[i,l]) + sum(i, dZ_2[i,j]*tH[i,l])
         tdU_r = H.T @ tdZ_2 + tH.T @ dZ_2
-        # tdW_r[k,j] = sum(i, tdZ_1[i,j]*X[i,k]) + sum(i, dZ_1[i,j]*tX[i,k])
+        # Tangent: tdW_r[k,j] = sum(i, tdZ_1[i,j]*X[i,k]) + sum(i, dZ_1[i,j]*tX[i,k])
         tdW_r = X.T @ tdZ_1 + tX.T @ dZ_1
-        # tdb_z[j] = sum(i, tdZ[i,j]*Z[i,j]*(1 - Z[i,j])) + sum(i, tZ[i,j]*dZ[i,j]*(1 - Z[i,j])) - sum(i,
-        #     tZ[i,j]*dZ[i,j]*Z[i,j])
+        # Tangent: tdb_z[j] = sum(i, tdZ[i,j]*Z[i,j]*(1 - Z[i,j])) + sum(i, tZ[i,j]*dZ[i,j]*(1 - Z[i,j])) -
+        #     sum(i, tZ[i,j]*dZ[i,j]*Z[i,j])
         tZ_dZ = tZ * dZ
         tdb_z = (Z_shifted * (tdZ * Z)).sum(dim=0) + (Z_shifted * tZ_dZ).sum(dim=0) - (Z * tZ_dZ).sum(dim=0)
-        # tdE[i,j] = tdZ[i,j]*Z[i,j]*(1 - Z[i,j]) + tZ[i,j]*dZ[i,j]*(1 - Z[i,j]) - tZ[i,j]*dZ[i,j]*Z[i,j]
+        # Tangent: tdE[i,j] = tdZ[i,j]*Z[i,j]*(1 - Z[i,j]) + tZ[i,j]*dZ[i,j]*(1 - Z[i,j]) -
+        #     tZ[i,j]*dZ[i,j]*Z[i,j]
         tdZ_Z = tdZ * Z * Z_shifted
         tZ_dZ_2 = tZ * dZ * Z_shifted
         tZ_dZ_3 = -tZ * dZ * Z
         tdE = tdZ_Z + tZ_dZ_2 + tZ_dZ_3
-        # tdA[i,j] = tdZ[i,j]*Z[i,j]*(1 - Z[i,j]) + tZ[i,j]*dZ[i,j]*(1 - Z[i,j]) - tZ[i,j]*dZ[i,j]*Z[i,j]
+        # Tangent: tdA[i,j] = tdZ[i,j]*Z[i,j]*(1 - Z[i,j]) + tZ[i,j]*dZ[i,j]*(1 - Z[i,j]) -
+        #     tZ[i,j]*dZ[i,j]*Z[i,j]
         tdA = tdZ_Z + tZ_dZ_2 + tZ_dZ_3
-        # tdH[i,l] = sum(j, tdA[i,j]*U_z[l,j]) + sum(j, dA[i,j]*tU_z[l,j]) + sum(j, tdZ_2[i,j]*U_r[l,j]) +
-        #     sum(j, dZ_2[i,j]*tU_r[l,j]) + tR[i,l]*sum(j, dZ_4[i,j]*U[l,j]) + R[i,l]*sum(j,
-        #     tdZ_4[i,j]*U[l,j]) + R[i,l]*sum(j, dZ_4[i,j]*tU[l,j]) + Z[i,l]*tdY[i,l] + tZ[i,l]*dY[i,l]
+        # Tangent: tdH[i,l] = sum(j, tdA[i,j]*U_z[l,j]) + sum(j, dA[i,j]*tU_z[l,j]) + sum(j,
+        #     tdZ_2[i,j]*U_r[l,j]) + sum(j, dZ_2[i,j]*tU_r[l,j]) + tR[i,l]*sum(j, dZ_4[i,j]*U[l,j]) +
+        #     R[i,l]*sum(j, tdZ_4[i,j]*U[l,j]) + R[i,l]*sum(j, dZ_4[i,j]*tU[l,j]) + Z[i,l]*tdY[i,l] +
+        #     tZ[i,l]*dY[i,l]
         tdH = tdA @ U_z.T + dA @ tU_z.T + tdZ_2 @ U_r.T + dZ_2 @ tU_r.T + tR * dZ_4_U + R * tdZ_4_U + R * dZ_4_tU + Z * tdY + tZ * dY
-        # tdU_z[l,j] = sum(i, tdA[i,j]*H[i,l]) + sum(i, dA[i,j]*tH[i,l])
+        # Tangent: tdU_z[l,j] = sum(i, tdA[i,j]*H[i,l]) + sum(i, dA[i,j]*tH[i,l])
         tdU_z = H.T @ tdA + tH.T @ dA
-        # tdX[i,k] = sum(j, tdE[i,j]*W_z[k,j]) + sum(j, dE[i,j]*tW_z[k,j]) + sum(j, tdZ_1[i,j]*W_r[k,j]) +
-        #     sum(j, dZ_1[i,j]*tW_r[k,j]) + sum(j, tdZ_3[i,j]*W[k,j]) + sum(j, dZ_3[i,j]*tW[k,j])
+        # Tangent: tdX[i,k] = sum(j, tdE[i,j]*W_z[k,j]) + sum(j, dE[i,j]*tW_z[k,j]) + sum(j,
+        #     tdZ_1[i,j]*W_r[k,j]) + sum(j, dZ_1[i,j]*tW_r[k,j]) + sum(j, tdZ_3[i,j]*W[k,j]) + sum(j,
+        #     dZ_3[i,j]*tW[k,j])
         tdX = tdE @ W_z.T + dE @ tW_z.T + tdZ_1 @ W_r.T + dZ_1 @ tW_r.T + tdZ_3 @ W.T + dZ_3 @ tW.T
-        # tdW_z[k,j] = sum(i, tdE[i,j]*X[i,k]) + sum(i, dE[i,j]*tX[i,k])
+        # Tangent: tdW_z[k,j] = sum(i, tdE[i,j]*X[i,k]) + sum(i, dE[i,j]*tX[i,k])
         tdW_z = X.T @ tdE + tX.T @ dE
         return (tdX, tdH, tdb, tdW, tdU, tdW_z, tdU_z, tdb_z, tdW_r, tdU_r, tdb_r)
 

@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     X: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o X
 
@@ -74,7 +74,7 @@ def _arguments(X: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(X, Tensor) and X.is_floating_point()):
         (X,) = _real(X=X)
-    if not (X.ndim == 2):
+    if X.ndim != 2:
         _check(X=X)
     return X
 
@@ -87,6 +87,7 @@ def _forward_pass(X: Tensor) -> Any:
         # Y[i,j] = 1/2*X[i,j]^2
         Y = 0.5 * X**2
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -103,6 +104,7 @@ def _backward_pass(X: Tensor, dY: Tensor) -> Any:
     B = X.shape[0]
     N = X.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -112,7 +114,7 @@ def _backward_pass(X: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), N, X, 1), 1, X)
         return dX
-    # dX[i,j] = dY[i,j]*X[i,j]
+    # Lemma: dX[i,j] = dY[i,j]*X[i,j]
     dX = dY * X
     return dX
 
@@ -149,7 +151,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any) -> Any:
         (X,) = ctx.saved_tensors
-        # tY[i,j] = X[i,j]*tX[i,j]
+        # Tangent: tY[i,j] = X[i,j]*tX[i,j]
         tY = X * tX
         return tY
 
@@ -213,9 +215,9 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
-        # d2dY[i,j] = d2dX[i,j]*X[i,j]
+        # Lemma: d2dY[i,j] = d2dX[i,j]*X[i,j]
         d2dY = d2dX * X
-        # d2X[i,j] = d2dX[i,j]*dY[i,j]
+        # Lemma: d2X[i,j] = d2dX[i,j]*dY[i,j]
         d2X = d2dX * dY
         return (d2X, d2dY)
 
@@ -235,7 +237,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, dY: Tensor, tX: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = X[i,j]*tdY[i,j] + dY[i,j]*tX[i,j]
+        # Tangent: tdX[i,j] = X[i,j]*tdY[i,j] + dY[i,j]*tX[i,j]
         tdX = X * tdY + dY * tX
         return (tdX,)
 
@@ -257,7 +259,7 @@ def _forward_part(X: Tensor, Y: Any = None) -> Any:
 
 def _backward_part(dY: Tensor, X: Tensor, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*X[i,j]
+    # Lemma: dX[i,j] = dY[i,j]*X[i,j]
     dX = torch.multiply(dY, X, out=dX)
     return dX
 

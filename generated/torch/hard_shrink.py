@@ -16,7 +16,7 @@ Saved for the backward pass:
     X: for dX
     threshold: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o [threshold < abs(X[i,j])]
 
@@ -101,6 +101,7 @@ def _forward_pass(X: Tensor, threshold: Tensor, value: Tensor) -> Any:
         # Y[i,j] = where(threshold < abs(X[i,j]), 1, 0)*X[i,j] + where(abs(X[i,j]) <= threshold, 1, 0)*value
         Y = torch.where(torch.abs(X) <= threshold, value, X)
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -117,6 +118,7 @@ def _backward_pass(X: Tensor, threshold: Tensor, dY: Tensor) -> Any:
     B = X.shape[0]
     N = X.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -126,7 +128,7 @@ def _backward_pass(X: Tensor, threshold: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), N, X, 1), 1, X)
         return dX
-    # dX[i,j] = dY[i,j]*where(threshold < abs(X[i,j]), 1, 0)
+    # Lemma: dX[i,j] = dY[i,j]*where(threshold < abs(X[i,j]), 1, 0)
     dX = torch.where(threshold < torch.abs(X), dY, 0)
     return dX
 
@@ -163,7 +165,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any, _threshold: Any, _value: Any) -> Any:
         X, threshold = ctx.saved_tensors
-        # tY[i,j] = where(threshold < abs(X[i,j]), 1, 0)*tX[i,j]
+        # Tangent: tY[i,j] = where(threshold < abs(X[i,j]), 1, 0)*tX[i,j]
         tY = torch.where(threshold < torch.abs(X), tX, 0)
         return tY
 
@@ -228,9 +230,9 @@ class _Second(torch.autograd.Function):
     def forward(X: Tensor, threshold: Tensor, d2dX: Tensor) -> Any:
         B = X.shape[0]
         N = X.shape[-1]
-        # d2dY[i,j] = d2dX[i,j]*where(threshold < abs(X[i,j]), 1, 0)
+        # Lemma: d2dY[i,j] = d2dX[i,j]*where(threshold < abs(X[i,j]), 1, 0)
         d2dY = torch.where(threshold < torch.abs(X), d2dX, 0)
-        # d2X[i,j] = 0
+        # Lemma: d2X[i,j] = 0
         d2X = X.new_full((B, N), 0)
         return (d2X, d2dY)
 
@@ -250,7 +252,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, threshold: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = where(threshold < abs(X[i,j]), 1, 0)*tdY[i,j]
+        # Tangent: tdX[i,j] = where(threshold < abs(X[i,j]), 1, 0)*tdY[i,j]
         tdX = torch.where(threshold < torch.abs(X), tdY, 0)
         return (tdX,)
 
@@ -273,7 +275,7 @@ def _forward_part(X: Tensor, threshold: Tensor, value: Tensor, Y: Any = None) ->
 
 def _backward_part(X: Tensor, threshold: Tensor, dY: Tensor, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*where(threshold < abs(X[i,j]), 1, 0)
+    # Lemma: dX[i,j] = dY[i,j]*where(threshold < abs(X[i,j]), 1, 0)
     abs_X = torch.abs(X, out=dX)
     dX = torch.where(threshold < abs_X, dY, 0)
     return dX

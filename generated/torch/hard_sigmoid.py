@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     X: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = (dY o [6 - relu(X[i,j] + 3) > 0] o [X[i,j] + 3 > 0]) / 6
 
@@ -74,7 +74,7 @@ def _arguments(X: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(X, Tensor) and X.is_floating_point()):
         (X,) = _real(X=X)
-    if not (X.ndim == 2):
+    if X.ndim != 2:
         _check(X=X)
     return X
 
@@ -87,6 +87,7 @@ def _forward_pass(X: Tensor) -> Any:
         # Y[i,j] = 1 - (1/6)*relu(6 - relu(X[i,j] + 3))
         Y = 1 - torch.relu(6 - torch.relu(X + 3)) / 6
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -103,6 +104,7 @@ def _backward_pass(X: Tensor, dY: Tensor) -> Any:
     B = X.shape[0]
     N = X.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -113,7 +115,7 @@ def _backward_pass(X: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), N, X, 1), 1, X)
         return dX
-    # dX[i,j] = 1/6*dY[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)
+    # Lemma: dX[i,j] = 1/6*dY[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)
     X_shifted = X + 3
     dX = torch.where((6 - torch.relu(X_shifted) > 0) & (X_shifted > 0), dY, 0) / 6
     return dX
@@ -151,7 +153,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any) -> Any:
         (X,) = ctx.saved_tensors
-        # tY[i,j] = 1/6*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)*tX[i,j]
+        # Tangent: tY[i,j] = 1/6*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)*tX[i,j]
         X_shifted = X + 3
         tY = torch.where((6 - torch.relu(X_shifted) > 0) & (X_shifted > 0), tX, 0) / 6
         return tY
@@ -217,10 +219,10 @@ class _Second(torch.autograd.Function):
     def forward(X: Tensor, d2dX: Tensor) -> Any:
         B = X.shape[0]
         N = X.shape[-1]
-        # d2dY[i,j] = 1/6*d2dX[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)
+        # Lemma: d2dY[i,j] = 1/6*d2dX[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)
         X_shifted = X + 3
         d2dY = torch.where((6 - torch.relu(X_shifted) > 0) & (X_shifted > 0), d2dX, 0) / 6
-        # d2X[i,j] = 0
+        # Lemma: d2X[i,j] = 0
         d2X = X.new_full((B, N), 0)
         return (d2X, d2dY)
 
@@ -240,7 +242,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = 1/6*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)*tdY[i,j]
+        # Tangent: tdX[i,j] = 1/6*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)*tdY[i,j]
         X_shifted = X + 3
         tdX = torch.where((6 - torch.relu(X_shifted) > 0) & (X_shifted > 0), tdY, 0) / 6
         return (tdX,)
@@ -266,7 +268,7 @@ def _backward_part(X: Tensor, dY: Tensor, dX: Any = None, work: Any = None) -> A
     B_block = X.shape[0]
     N = X.shape[-1]
     (space_1,) = _spaces(work, X, (B_block, N))
-    # dX[i,j] = 1/6*dY[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)
+    # Lemma: dX[i,j] = 1/6*dY[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)
     X_shifted = torch.add(X, 3, out=space_1)
     X_shifted_shifted = 6 - torch.relu(X_shifted)
     dX = torch.divide(torch.where((X_shifted_shifted > 0) & (X_shifted > 0), dY, 0), 6, out=dX)

@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     X: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o (1 - relu(6 1 - relu(X + 3 1)) / 6 + (X o [6 - relu(X[i,j] + 3) > 0] o [X[i,j] + 3 >
         0]) / 6)
@@ -75,7 +75,7 @@ def _arguments(X: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(X, Tensor) and X.is_floating_point()):
         (X,) = _real(X=X)
-    if not (X.ndim == 2):
+    if X.ndim != 2:
         _check(X=X)
     return X
 
@@ -88,6 +88,7 @@ def _forward_pass(X: Tensor) -> Any:
         # Y[i,j] = X[i,j]*(1 - (1/6)*relu(6 - relu(X[i,j] + 3)))
         Y = X * (1 - torch.relu(6 - torch.relu(X + 3)) / 6)
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -104,6 +105,7 @@ def _backward_pass(X: Tensor, dY: Tensor) -> Any:
     B = X.shape[0]
     N = X.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -113,8 +115,8 @@ def _backward_pass(X: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), N, X, 1), 1, X)
         return dX
-    # dX[i,j] = dY[i,j]*(1 - (1/6)*relu(6 - relu(X[i,j] + 3)) + 1/6*X[i,j]*where(0 < 6 - relu(X[i,j] + 3),
-    #     1, 0)*where(0 < X[i,j] + 3, 1, 0))
+    # Lemma: dX[i,j] = dY[i,j]*(1 - (1/6)*relu(6 - relu(X[i,j] + 3)) + 1/6*X[i,j]*where(0 < 6 -
+    #     relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0))
     X_shifted = X + 3
     X_shifted_shifted = 6 - torch.relu(X_shifted)
     dX = dY * (1 - torch.relu(X_shifted_shifted) / 6 + torch.where((X_shifted_shifted > 0) & (X_shifted > 0), X, 0) / 6)
@@ -153,8 +155,8 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any) -> Any:
         (X,) = ctx.saved_tensors
-        # tY[i,j] = tX[i,j]*(1 - (1/6)*relu(6 - relu(X[i,j] + 3)) + 1/6*X[i,j]*where(0 < 6 - relu(X[i,j] + 3),
-        #     1, 0)*where(0 < X[i,j] + 3, 1, 0))
+        # Tangent: tY[i,j] = tX[i,j]*(1 - (1/6)*relu(6 - relu(X[i,j] + 3)) + 1/6*X[i,j]*where(0 < 6 -
+        #     relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0))
         X_shifted = X + 3
         X_shifted_shifted = 6 - torch.relu(X_shifted)
         tY = tX * (1 - torch.relu(X_shifted_shifted) / 6 + torch.where((X_shifted_shifted > 0) & (X_shifted > 0), X, 0) / 6)
@@ -220,13 +222,14 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
-        # d2dY[i,j] = d2dX[i,j]*(1 - (1/6)*relu(6 - relu(X[i,j] + 3)) + 1/6*X[i,j]*where(0 < 6 - relu(X[i,j] +
-        #     3), 1, 0)*where(0 < X[i,j] + 3, 1, 0))
+        # Lemma: d2dY[i,j] = d2dX[i,j]*(1 - (1/6)*relu(6 - relu(X[i,j] + 3)) + 1/6*X[i,j]*where(0 < 6 -
+        #     relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0))
         X_shifted = X + 3
         X_shifted_shifted = 6 - torch.relu(X_shifted)
         mask_X_shifted_shifted = (X_shifted_shifted > 0) & (X_shifted > 0)
         d2dY = d2dX * (1 - torch.relu(X_shifted_shifted) / 6 + torch.where(mask_X_shifted_shifted, X, 0) / 6)
-        # d2X[i,j] = 1/3*d2dX[i,j]*dY[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0)
+        # Lemma: d2X[i,j] = 1/3*d2dX[i,j]*dY[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3,
+        #     1, 0)
         d2X = torch.where(mask_X_shifted_shifted, d2dX * dY, 0) / 3
         return (d2X, d2dY)
 
@@ -246,8 +249,8 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, dY: Tensor, tX: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = (1 - (1/6)*relu(6 - relu(X[i,j] + 3)) + 1/6*X[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1,
-        #     0)*where(0 < X[i,j] + 3, 1, 0))*tdY[i,j] + 1/3*dY[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1,
+        # Tangent: tdX[i,j] = (1 - (1/6)*relu(6 - relu(X[i,j] + 3)) + 1/6*X[i,j]*where(0 < 6 - relu(X[i,j] +
+        #     3), 1, 0)*where(0 < X[i,j] + 3, 1, 0))*tdY[i,j] + 1/3*dY[i,j]*where(0 < 6 - relu(X[i,j] + 3), 1,
         #     0)*where(0 < X[i,j] + 3, 1, 0)*tX[i,j]
         X_shifted = X + 3
         X_shifted_shifted = 6 - torch.relu(X_shifted)
@@ -276,8 +279,8 @@ def _forward_part(X: Tensor) -> Any:
 
 def _backward_part(X: Tensor, dY: Tensor, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*(1 - (1/6)*relu(6 - relu(X[i,j] + 3)) + 1/6*X[i,j]*where(0 < 6 - relu(X[i,j] + 3),
-    #     1, 0)*where(0 < X[i,j] + 3, 1, 0))
+    # Lemma: dX[i,j] = dY[i,j]*(1 - (1/6)*relu(6 - relu(X[i,j] + 3)) + 1/6*X[i,j]*where(0 < 6 -
+    #     relu(X[i,j] + 3), 1, 0)*where(0 < X[i,j] + 3, 1, 0))
     X_shifted = torch.add(X, 3, out=dX)
     X_shifted_shifted = 6 - torch.relu(X_shifted)
     X_shifted_shifted_shifted = 1 - torch.relu(X_shifted_shifted) / 6

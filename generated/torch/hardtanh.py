@@ -17,7 +17,7 @@ Saved for the backward pass:
     low: for dX
     high: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o [low < X[i,j]] o [X[i,j] < high]
 
@@ -104,6 +104,7 @@ def _forward_pass(X: Tensor, low: Tensor, high: Tensor) -> Any:
         #     0)*high) + where(X[i,j] <= low, 1, 0)*low
         Y = torch.where(X <= low, low, torch.where(high <= X, high, X))
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -120,6 +121,7 @@ def _backward_pass(X: Tensor, low: Tensor, high: Tensor, dY: Tensor) -> Any:
     B = X.shape[0]
     N = X.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -129,7 +131,7 @@ def _backward_pass(X: Tensor, low: Tensor, high: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), N, X, 1), 1, X)
         return dX
-    # dX[i,j] = dY[i,j]*where(low < X[i,j], 1, 0)*where(X[i,j] < high, 1, 0)
+    # Lemma: dX[i,j] = dY[i,j]*where(low < X[i,j], 1, 0)*where(X[i,j] < high, 1, 0)
     dX = torch.where((low < X) & (X < high), dY, 0)
     return dX
 
@@ -166,7 +168,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any, _low: Any, _high: Any) -> Any:
         X, low, high = ctx.saved_tensors
-        # tY[i,j] = where(low < X[i,j], 1, 0)*where(X[i,j] < high, 1, 0)*tX[i,j]
+        # Tangent: tY[i,j] = where(low < X[i,j], 1, 0)*where(X[i,j] < high, 1, 0)*tX[i,j]
         tY = torch.where((low < X) & (X < high), tX, 0)
         return tY
 
@@ -231,9 +233,9 @@ class _Second(torch.autograd.Function):
     def forward(X: Tensor, low: Tensor, high: Tensor, d2dX: Tensor) -> Any:
         B = X.shape[0]
         N = X.shape[-1]
-        # d2dY[i,j] = d2dX[i,j]*where(low < X[i,j], 1, 0)*where(X[i,j] < high, 1, 0)
+        # Lemma: d2dY[i,j] = d2dX[i,j]*where(low < X[i,j], 1, 0)*where(X[i,j] < high, 1, 0)
         d2dY = torch.where((low < X) & (X < high), d2dX, 0)
-        # d2X[i,j] = 0
+        # Lemma: d2X[i,j] = 0
         d2X = X.new_full((B, N), 0)
         return (d2X, d2dY)
 
@@ -253,7 +255,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, low: Tensor, high: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = where(low < X[i,j], 1, 0)*where(X[i,j] < high, 1, 0)*tdY[i,j]
+        # Tangent: tdX[i,j] = where(low < X[i,j], 1, 0)*where(X[i,j] < high, 1, 0)*tdY[i,j]
         tdX = torch.where((low < X) & (X < high), tdY, 0)
         return (tdX,)
 
@@ -277,7 +279,7 @@ def _forward_part(X: Tensor, low: Tensor, high: Tensor) -> Any:
 
 def _backward_part(low: Tensor, X: Tensor, high: Tensor, dY: Tensor) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*where(low < X[i,j], 1, 0)*where(X[i,j] < high, 1, 0)
+    # Lemma: dX[i,j] = dY[i,j]*where(low < X[i,j], 1, 0)*where(X[i,j] < high, 1, 0)
     dX = torch.where((low < X) & (X < high), dY, 0)
     return dX
 

@@ -24,7 +24,7 @@ Saved for the backward pass:
     H: for dT
     T: for dH, db_t, dE and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dT = dY o (H - X)
     dH = dY o T
@@ -122,13 +122,13 @@ def _arguments(X: Any, W: Any, b: Any, W_t: Any, b_t: Any) -> Any:
 
 def _forward_pass(X: Tensor, W: Tensor, b: Tensor, W_t: Tensor, b_t: Tensor) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
-    # Z[i,j] = sum(k, X[i,k]*W[k,j])
+    # Named sum: Z[i,j] = sum(k, X[i,k]*W[k,j])
     Z = X @ W
-    # H[i,j] = relu(Z[i,j] + b[j])
+    # Equation: H[i,j] = relu(Z[i,j] + b[j])
     H = torch.relu(Z + b)
-    # E[i,j] = sum(k, X[i,k]*W_t[k,j])
+    # Named sum: E[i,j] = sum(k, X[i,k]*W_t[k,j])
     E = X @ W_t
-    # T[i,j] = sigmoid(E[i,j] + b_t[j])
+    # Equation: T[i,j] = sigmoid(E[i,j] + b_t[j])
     T = torch.sigmoid(E + b_t)
     # Y[i,j] = (1 - T[i,j])*X[i,j] + T[i,j]*H[i,j]
     Y = (1 - T) * X + T * H
@@ -153,35 +153,35 @@ def _backward_pass(
     """(dX, dW, db, dW_t, db_t): None for those that are not needed."""
     dX = dW = db = dW_t = db_t = None
     if need_X or need_W_t or need_b_t:
-        # dT[i,j] = dY[i,j]*(H[i,j] - X[i,j])
+        # Lemma: dT[i,j] = dY[i,j]*(H[i,j] - X[i,j])
         dT = dY * (H - X)
     if need_X or need_W or need_b:
-        # dH[i,j] = dY[i,j]*T[i,j]
+        # Lemma: dH[i,j] = dY[i,j]*T[i,j]
         dH = dY * T
     if need_X or need_W_t or need_b_t:
         T_shifted = 1 - T
     if need_b_t:
-        # db_t[j] = sum(i, dT[i,j]*T[i,j]*(1 - T[i,j]))
+        # Lemma: db_t[j] = sum(i, dT[i,j]*T[i,j]*(1 - T[i,j]))
         db_t = (T_shifted * (dT * T)).sum(dim=0)
     if need_X or need_W_t:
-        # dE[i,j] = dT[i,j]*T[i,j]*(1 - T[i,j])
+        # Lemma: dE[i,j] = dT[i,j]*T[i,j]*(1 - T[i,j])
         dE = dT * T * T_shifted
     if need_W_t:
-        # dW_t[k,j] = sum(i, dE[i,j]*X[i,k])
+        # Lemma: dW_t[k,j] = sum(i, dE[i,j]*X[i,k])
         dW_t = X.T @ dE
     if need_X or need_W or need_b:
         less_Z = Z + b > 0
     if need_b:
-        # db[j] = sum(i, dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0))
+        # Lemma: db[j] = sum(i, dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0))
         db = torch.where(less_Z, dH, 0).sum(dim=0)
     if need_X or need_W:
-        # dZ[i,j] = dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
+        # Lemma: dZ[i,j] = dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
         dZ = torch.where(less_Z, dH, 0)
     if need_X:
-        # dX[i,k] = sum(j, dZ[i,j]*W[k,j]) + sum(j, dE[i,j]*W_t[k,j]) + dY[i,k]*(1 - T[i,k])
+        # Lemma: dX[i,k] = sum(j, dZ[i,j]*W[k,j]) + sum(j, dE[i,j]*W_t[k,j]) + dY[i,k]*(1 - T[i,k])
         dX = dZ @ W.T + dE @ W_t.T + dY * T_shifted
     if need_W:
-        # dW[k,j] = sum(i, dZ[i,j]*X[i,k])
+        # Lemma: dW[k,j] = sum(i, dZ[i,j]*X[i,k])
         dW = X.T @ dZ
     return dX, dW, db, dW_t, db_t
 
@@ -235,25 +235,25 @@ class _DualForward(_Forward):
         tb = _zero(tb, b)
         tW_t = _zero(tW_t, W_t)
         tb_t = _zero(tb_t, b_t)
-        # Z[i,j] = sum(k, X[i,k]*W[k,j])
+        # Named sum: Z[i,j] = sum(k, X[i,k]*W[k,j])
         Z = X @ W
-        # H[i,j] = relu(Z[i,j] + b[j])
+        # Equation: H[i,j] = relu(Z[i,j] + b[j])
         Z_b = Z + b
         H = torch.relu(Z_b)
-        # E[i,j] = sum(k, X[i,k]*W_t[k,j])
+        # Named sum: E[i,j] = sum(k, X[i,k]*W_t[k,j])
         E = X @ W_t
-        # T[i,j] = sigmoid(E[i,j] + b_t[j])
+        # Equation: T[i,j] = sigmoid(E[i,j] + b_t[j])
         T = torch.sigmoid(E + b_t)
-        # tZ[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
+        # Tangent: tZ[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
         T_shifted = 1 - T
         tZ = tX @ W + X @ tW
-        # tH[i,j] = where(0 < Z[i,j] + b[j], 1, 0)*(tZ[i,j] + tb[j])
+        # Tangent: tH[i,j] = where(0 < Z[i,j] + b[j], 1, 0)*(tZ[i,j] + tb[j])
         tH = torch.where(Z_b > 0, tZ + tb, 0)
-        # tE[i,j] = sum(k, W_t[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_t[k,j])
+        # Tangent: tE[i,j] = sum(k, W_t[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_t[k,j])
         tE = tX @ W_t + X @ tW_t
-        # tT[i,j] = T[i,j]*(1 - T[i,j])*(tE[i,j] + tb_t[j])
+        # Tangent: tT[i,j] = T[i,j]*(1 - T[i,j])*(tE[i,j] + tb_t[j])
         tT = T * T_shifted * (tE + tb_t)
-        # tY[i,j] = tT[i,j]*H[i,j] - tT[i,j]*X[i,j] + (1 - T[i,j])*tX[i,j] + tH[i,j]*T[i,j]
+        # Tangent: tY[i,j] = tT[i,j]*H[i,j] - tT[i,j]*X[i,j] + (1 - T[i,j])*tX[i,j] + tH[i,j]*T[i,j]
         tY = tT * H - tT * X + T_shifted * tX + tH * T
         return tY, None, None, None
 
@@ -361,46 +361,46 @@ class _Second(torch.autograd.Function):
         d2dW_t: Tensor,
         d2db_t: Tensor,
     ) -> Any:
-        # dT[i,j] = dY[i,j]*(H[i,j] - X[i,j])
+        # Lemma: dT[i,j] = dY[i,j]*(H[i,j] - X[i,j])
         H_X = H - X
         dT = dY * H_X
-        # dH[i,j] = dY[i,j]*T[i,j]
+        # Lemma: dH[i,j] = dY[i,j]*T[i,j]
         dH = dY * T
-        # dE[i,j] = dT[i,j]*T[i,j]*(1 - T[i,j])
+        # Lemma: dE[i,j] = dT[i,j]*T[i,j]*(1 - T[i,j])
         T_shifted = 1 - T
         dE = dT * T * T_shifted
-        # dZ[i,j] = dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
+        # Lemma: dZ[i,j] = dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
         less_Z = Z + b > 0
         dZ = torch.where(less_Z, dH, 0)
-        # d2dZ[i,j] = sum(k, d2dX[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X[i,k])
+        # Lemma: d2dZ[i,j] = sum(k, d2dX[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X[i,k])
         d2dZ = d2dX @ W + X @ d2dW
-        # d2dH[i,j] = where(0 < Z[i,j] + b[j], 1, 0)*(d2db[j] + d2dZ[i,j])
+        # Lemma: d2dH[i,j] = where(0 < Z[i,j] + b[j], 1, 0)*(d2db[j] + d2dZ[i,j])
         d2dH = torch.where(less_Z, d2db + d2dZ, 0)
-        # d2dE[i,j] = sum(k, d2dW_t[k,j]*X[i,k]) + sum(k, d2dX[i,k]*W_t[k,j])
+        # Lemma: d2dE[i,j] = sum(k, d2dW_t[k,j]*X[i,k]) + sum(k, d2dX[i,k]*W_t[k,j])
         d2dE = X @ d2dW_t + d2dX @ W_t
-        # d2dT[i,j] = T[i,j]*(1 - T[i,j])*(d2db_t[j] + d2dE[i,j])
+        # Lemma: d2dT[i,j] = T[i,j]*(1 - T[i,j])*(d2db_t[j] + d2dE[i,j])
         d2dT = T * T_shifted * (d2db_t + d2dE)
-        # d2dY[i,j] = d2dT[i,j]*(H[i,j] - X[i,j]) + d2dH[i,j]*T[i,j] + d2dX[i,j]*(1 - T[i,j])
+        # Lemma: d2dY[i,j] = d2dT[i,j]*(H[i,j] - X[i,j]) + d2dH[i,j]*T[i,j] + d2dX[i,j]*(1 - T[i,j])
         d2dY = d2dT * H_X + d2dH * T + d2dX * T_shifted
-        # d2T[i,j] = d2dH[i,j]*dY[i,j] + d2db_t[j]*dT[i,j]*(1 - T[i,j]) - d2db_t[j]*dT[i,j]*T[i,j] +
+        # Lemma: d2T[i,j] = d2dH[i,j]*dY[i,j] + d2db_t[j]*dT[i,j]*(1 - T[i,j]) - d2db_t[j]*dT[i,j]*T[i,j] +
         #     d2dE[i,j]*dT[i,j]*(1 - T[i,j]) - d2dE[i,j]*dT[i,j]*T[i,j] - d2dX[i,j]*dY[i,j]
         d2T = d2dH * dY + d2db_t * dT * T_shifted - d2db_t * dT * T + d2dE * dT * T_shifted - d2dE * dT * T - d2dX * dY
-        # d2H[i,j] = d2dT[i,j]*dY[i,j]
+        # Lemma: d2H[i,j] = d2dT[i,j]*dY[i,j]
         d2H = d2dT * dY
-        # d2b_t[j] = sum(i, d2T[i,j]*T[i,j]*(1 - T[i,j]))
+        # Lemma: d2b_t[j] = sum(i, d2T[i,j]*T[i,j]*(1 - T[i,j]))
         d2b_t = (T_shifted * (d2T * T)).sum(dim=0)
-        # d2E[i,j] = d2T[i,j]*T[i,j]*(1 - T[i,j])
+        # Lemma: d2E[i,j] = d2T[i,j]*T[i,j]*(1 - T[i,j])
         d2E = d2T * T * T_shifted
-        # d2W_t[k,j] = sum(i, d2E[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dE[i,j])
+        # Lemma: d2W_t[k,j] = sum(i, d2E[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dE[i,j])
         d2W_t = X.T @ d2E + d2dX.T @ dE
-        # d2b[j] = sum(i, d2H[i,j]*where(0 < Z[i,j] + b[j], 1, 0))
+        # Lemma: d2b[j] = sum(i, d2H[i,j]*where(0 < Z[i,j] + b[j], 1, 0))
         d2b = torch.where(less_Z, d2H, 0).sum(dim=0)
-        # d2Z[i,j] = d2H[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
+        # Lemma: d2Z[i,j] = d2H[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
         d2Z = torch.where(less_Z, d2H, 0)
-        # d2X[i,k] = sum(j, d2Z[i,j]*W[k,j]) + sum(j, d2E[i,j]*W_t[k,j]) - d2dT[i,k]*dY[i,k] + sum(j,
+        # Lemma: d2X[i,k] = sum(j, d2Z[i,j]*W[k,j]) + sum(j, d2E[i,j]*W_t[k,j]) - d2dT[i,k]*dY[i,k] + sum(j,
         #     d2dW_t[k,j]*dE[i,j]) + sum(j, d2dW[k,j]*dZ[i,j])
         d2X = d2Z @ W.T + d2E @ W_t.T - d2dT * dY + dE @ d2dW_t.T + dZ @ d2dW.T
-        # d2W[k,j] = sum(i, d2Z[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dZ[i,j])
+        # Lemma: d2W[k,j] = sum(i, d2Z[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dZ[i,j])
         d2W = X.T @ d2Z + d2dX.T @ dZ
         return (d2X, d2W, d2b, d2W_t, d2b_t, d2dY)
 
@@ -435,45 +435,46 @@ class _SecondTangent(torch.autograd.Function):
         tb_t: Tensor,
         tdY: Tensor,
     ) -> Any:
-        # dT[i,j] = dY[i,j]*(H[i,j] - X[i,j])
+        # Lemma: dT[i,j] = dY[i,j]*(H[i,j] - X[i,j])
         H_X = H - X
         dT = dY * H_X
-        # dH[i,j] = dY[i,j]*T[i,j]
+        # Lemma: dH[i,j] = dY[i,j]*T[i,j]
         dH = dY * T
-        # dE[i,j] = dT[i,j]*T[i,j]*(1 - T[i,j])
+        # Lemma: dE[i,j] = dT[i,j]*T[i,j]*(1 - T[i,j])
         T_shifted = 1 - T
         dE = dT * T * T_shifted
-        # dZ[i,j] = dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
+        # Lemma: dZ[i,j] = dH[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
         less_Z = Z + b > 0
         dZ = torch.where(less_Z, dH, 0)
-        # tZ[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
+        # Tangent: tZ[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
         tZ = tX @ W + X @ tW
-        # tH[i,j] = where(0 < Z[i,j] + b[j], 1, 0)*(tZ[i,j] + tb[j])
+        # Tangent: tH[i,j] = where(0 < Z[i,j] + b[j], 1, 0)*(tZ[i,j] + tb[j])
         tH = torch.where(less_Z, tZ + tb, 0)
-        # tE[i,j] = sum(k, W_t[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_t[k,j])
+        # Tangent: tE[i,j] = sum(k, W_t[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_t[k,j])
         tE = tX @ W_t + X @ tW_t
-        # tT[i,j] = T[i,j]*(1 - T[i,j])*(tE[i,j] + tb_t[j])
+        # Tangent: tT[i,j] = T[i,j]*(1 - T[i,j])*(tE[i,j] + tb_t[j])
         tT = T * T_shifted * (tE + tb_t)
-        # tdT[i,j] = (H[i,j] - X[i,j])*tdY[i,j] + tH[i,j]*dY[i,j] - dY[i,j]*tX[i,j]
+        # Tangent: tdT[i,j] = (H[i,j] - X[i,j])*tdY[i,j] + tH[i,j]*dY[i,j] - dY[i,j]*tX[i,j]
         tdT = H_X * tdY + tH * dY - dY * tX
-        # tdH[i,j] = T[i,j]*tdY[i,j] + tT[i,j]*dY[i,j]
+        # Tangent: tdH[i,j] = T[i,j]*tdY[i,j] + tT[i,j]*dY[i,j]
         tdH = T * tdY + tT * dY
-        # tdb_t[j] = sum(i, tdT[i,j]*T[i,j]*(1 - T[i,j])) + sum(i, tT[i,j]*dT[i,j]*(1 - T[i,j])) - sum(i,
-        #     tT[i,j]*dT[i,j]*T[i,j])
+        # Tangent: tdb_t[j] = sum(i, tdT[i,j]*T[i,j]*(1 - T[i,j])) + sum(i, tT[i,j]*dT[i,j]*(1 - T[i,j])) -
+        #     sum(i, tT[i,j]*dT[i,j]*T[i,j])
         tT_dT = tT * dT
         tdb_t = (T_shifted * (tdT * T)).sum(dim=0) + (T_shifted * tT_dT).sum(dim=0) - (T * tT_dT).sum(dim=0)
-        # tdE[i,j] = tdT[i,j]*T[i,j]*(1 - T[i,j]) + tT[i,j]*dT[i,j]*(1 - T[i,j]) - tT[i,j]*dT[i,j]*T[i,j]
+        # Tangent: tdE[i,j] = tdT[i,j]*T[i,j]*(1 - T[i,j]) + tT[i,j]*dT[i,j]*(1 - T[i,j]) -
+        #     tT[i,j]*dT[i,j]*T[i,j]
         tdE = tdT * T * T_shifted + tT * dT * T_shifted - tT * dT * T
-        # tdW_t[k,j] = sum(i, tdE[i,j]*X[i,k]) + sum(i, dE[i,j]*tX[i,k])
+        # Tangent: tdW_t[k,j] = sum(i, tdE[i,j]*X[i,k]) + sum(i, dE[i,j]*tX[i,k])
         tdW_t = X.T @ tdE + tX.T @ dE
-        # tdb[j] = sum(i, tdH[i,j]*where(0 < Z[i,j] + b[j], 1, 0))
+        # Tangent: tdb[j] = sum(i, tdH[i,j]*where(0 < Z[i,j] + b[j], 1, 0))
         tdb = torch.where(less_Z, tdH, 0).sum(dim=0)
-        # tdZ[i,j] = tdH[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
+        # Tangent: tdZ[i,j] = tdH[i,j]*where(0 < Z[i,j] + b[j], 1, 0)
         tdZ = torch.where(less_Z, tdH, 0)
-        # tdX[i,k] = sum(j, tdZ[i,j]*W[k,j]) + sum(j, dZ[i,j]*tW[k,j]) + sum(j, tdE[i,j]*W_t[k,j]) + sum(j,
-        #     dE[i,j]*tW_t[k,j]) + (1 - T[i,k])*tdY[i,k] - tT[i,k]*dY[i,k]
+        # Tangent: tdX[i,k] = sum(j, tdZ[i,j]*W[k,j]) + sum(j, dZ[i,j]*tW[k,j]) + sum(j, tdE[i,j]*W_t[k,j]) +
+        #     sum(j, dE[i,j]*tW_t[k,j]) + (1 - T[i,k])*tdY[i,k] - tT[i,k]*dY[i,k]
         tdX = tdZ @ W.T + dZ @ tW.T + tdE @ W_t.T + dE @ tW_t.T + T_shifted * tdY - tT * dY
-        # tdW[k,j] = sum(i, tdZ[i,j]*X[i,k]) + sum(i, dZ[i,j]*tX[i,k])
+        # Tangent: tdW[k,j] = sum(i, tdZ[i,j]*X[i,k]) + sum(i, dZ[i,j]*tX[i,k])
         tdW = X.T @ tdZ + tX.T @ dZ
         return (tdX, tdW, tdb, tdW_t, tdb_t)
 

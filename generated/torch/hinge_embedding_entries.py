@@ -16,7 +16,7 @@ Saved for the backward pass:
     y: for du and dx
     u: for du
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     du = dL o [y[i] != 1] o (1 - [-u[i] > 0])
     dx = dL o [y[i] != -1] - du
@@ -95,9 +95,9 @@ def _forward_pass(x: Tensor, y: Tensor, margin: Tensor) -> Any:
 
 def _backward_pass(y: Tensor, u: Tensor, dL: Tensor) -> Any:
     """dx."""
-    # du[i] = dL[i]*where(y[i] != 1, 1, 0)*(1 - where(0 < -u[i], 1, 0))
+    # Lemma: du[i] = dL[i]*where(y[i] != 1, 1, 0)*(1 - where(0 < -u[i], 1, 0))
     du = torch.where(y != 1, dL * (1 - (-u > 0).to(y.dtype)), 0)
-    # dx[i] = dL[i]*where(y[i] != -1, 1, 0) - du[i]
+    # Lemma: dx[i] = dL[i]*where(y[i] != -1, 1, 0) - du[i]
     dx = torch.where(y != -1, dL, 0) - du
     return dx
 
@@ -142,11 +142,11 @@ class _DualForward(_Forward):
         x, y, margin, _u = ctx.saved_tensors
         # u[i] = margin - x[i]
         u = margin - x
-        # tu[i] = -tx[i]
+        # Tangent: tu[i] = -tx[i]
         not_equal_y = y != 1
         tu = -tx
-        # tL[i] = tu[i]*where(y[i] != 1, 1, 0) - tu[i]*where(y[i] != 1, 1, 0)*where(0 < -u[i], 1, 0) +
-        #     where(y[i] != -1, 1, 0)*tx[i]
+        # Tangent: tL[i] = tu[i]*where(y[i] != 1, 1, 0) - tu[i]*where(y[i] != 1, 1, 0)*where(0 < -u[i], 1, 0)
+        #     + where(y[i] != -1, 1, 0)*tx[i]
         tL = torch.where(not_equal_y, tu, 0) - torch.where(not_equal_y & (-u > 0), tu, 0) + torch.where(y != -1, tx, 0)
         return tL, None
 
@@ -208,10 +208,10 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(y: Tensor, u: Tensor, d2dx: Tensor) -> Any:
-        # d2du[i] = -d2dx[i]
+        # Lemma: d2du[i] = -d2dx[i]
         d2du = -d2dx
-        # d2dL[i] = d2du[i]*where(y[i] != 1, 1, 0)*(1 - where(0 < -u[i], 1, 0)) + d2dx[i]*where(y[i] != -1, 1,
-        #     0)
+        # Lemma: d2dL[i] = d2du[i]*where(y[i] != 1, 1, 0)*(1 - where(0 < -u[i], 1, 0)) + d2dx[i]*where(y[i] !=
+        #     -1, 1, 0)
         d2dL = torch.where(y != 1, d2du * (1 - (-u > 0).to(y.dtype)), 0) + torch.where(y != -1, d2dx, 0)
         return (d2dL,)
 
@@ -231,9 +231,9 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(y: Tensor, u: Tensor, tdL: Tensor) -> Any:
-        # tdu[i] = where(y[i] != 1, 1, 0)*(1 - where(0 < -u[i], 1, 0))*tdL[i]
+        # Tangent: tdu[i] = where(y[i] != 1, 1, 0)*(1 - where(0 < -u[i], 1, 0))*tdL[i]
         tdu = torch.where(y != 1, (1 - (-u > 0).to(y.dtype)) * tdL, 0)
-        # tdx[i] = where(y[i] != -1, 1, 0)*tdL[i] - tdu[i]
+        # Tangent: tdx[i] = where(y[i] != -1, 1, 0)*tdL[i] - tdu[i]
         tdx = torch.where(y != -1, tdL, 0) - tdu
         return (tdx,)
 

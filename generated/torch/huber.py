@@ -20,7 +20,7 @@ Saved for the backward pass:
     A: for dM and dA
     M: for dM and dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dM = dL (A - M) / (B N)
     dA = (dM o (1 + sign(kappa 1 - A))) / 2 + dL M / (B N)
@@ -114,6 +114,7 @@ def _forward_pass(Y: Tensor, T: Tensor, kappa: Tensor) -> Any:
         # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
         L = torch.linalg.vecdot(M, A - 0.5 * M).sum() / (B * N)
     else:
+        # In parts of B: each stays in the cache.
         E = _empty((B, N), Y)
         A = _empty((B, N), Y)
         M = _empty((B, N), Y)
@@ -137,6 +138,7 @@ def _backward_pass(kappa: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor) -
     B = E.shape[0]
     N = E.shape[-1]
     if not _whole(B * N, dL):
+        # In parts of B: each stays in the cache.
         dY = _empty((B, N), E)
 
         def run(parts: Any) -> Any:
@@ -147,13 +149,13 @@ def _backward_pass(kappa: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor) -
 
         _together(run, _parts((B,), N, E, 1), 1, E)
         return dY
-    # dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
+    # Lemma: dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
     dM = dL / (B * N) * (A - M)
-    # dA[i,j] = 1/2*dM[i,j]*(1 + sign(kappa - A[i,j])) + dL*M[i,j]/(size(B)*size(N))
+    # Lemma: dA[i,j] = 1/2*dM[i,j]*(1 + sign(kappa - A[i,j])) + dL*M[i,j]/(size(B)*size(N))
     dA = 0.5 * dM * (1 + torch.sign(kappa - A)) + dL / (B * N) * M
-    # dE[i,j] = dA[i,j]*sign(E[i,j])
+    # Lemma: dE[i,j] = dA[i,j]*sign(E[i,j])
     dE = dA * torch.sign(E)
-    # dY[i,j] = dE[i,j]
+    # Lemma: dY[i,j] = dE[i,j]
     dY = dE.clone()
     return dY
 
@@ -162,6 +164,7 @@ def _early_pass(Y: Tensor, T: Tensor, kappa: Tensor) -> Any:
     """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
     B = Y.shape[0]
     N = Y.shape[-1]
+    # In parts of B: each stays in the cache.
     dY = _empty((B, N), Y)
 
     def run(parts: Any) -> Any:
@@ -226,14 +229,14 @@ class _DualForward(_Forward):
         A = torch.abs(E)
         # M[i,j] = min(A[i,j], kappa)
         M = torch.minimum(A, kappa)
-        # tE[i,j] = tY[i,j]
+        # Tangent: tE[i,j] = tY[i,j]
         tE = tY.clone()
-        # tA[i,j] = tE[i,j]*sign(E[i,j])
+        # Tangent: tA[i,j] = tE[i,j]*sign(E[i,j])
         tA = tE * torch.sign(E)
-        # tM[i,j] = 1/2*tA[i,j]*(1 + sign(kappa - A[i,j]))
+        # Tangent: tM[i,j] = 1/2*tA[i,j]*(1 + sign(kappa - A[i,j]))
         tM = 0.5 * tA * (1 + torch.sign(kappa - A))
-        # tL = 1/(size(B)*size(N))*(sum(i,j, tM[i,j]*(A[i,j] - (1/2)*M[i,j])) - (1/2)*sum(i,j, tM[i,j]*M[i,j])
-        #     + sum(i,j, tA[i,j]*M[i,j]))
+        # Tangent: tL = 1/(size(B)*size(N))*(sum(i,j, tM[i,j]*(A[i,j] - (1/2)*M[i,j])) - (1/2)*sum(i,j,
+        #     tM[i,j]*M[i,j]) + sum(i,j, tA[i,j]*M[i,j]))
         tL = (torch.linalg.vecdot(tM, A - 0.5 * M).sum() - 0.5 * torch.linalg.vecdot(tM, M).sum() + torch.linalg.vecdot(tA, M).sum()) / (
             B * N
         )
@@ -313,23 +316,24 @@ class _Second(torch.autograd.Function):
     def forward(kappa: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor, d2dY: Tensor) -> Any:
         B = E.shape[0]
         N = E.shape[-1]
-        # d2dE[i,j] = d2dY[i,j]
+        # Lemma: d2dE[i,j] = d2dY[i,j]
         d2dE = d2dY.clone()
-        # d2dA[i,j] = d2dE[i,j]*sign(E[i,j])
+        # Lemma: d2dA[i,j] = d2dE[i,j]*sign(E[i,j])
         sign_E = torch.sign(E)
         d2dA = d2dE * sign_E
-        # d2dM[i,j] = 1/2*d2dA[i,j]*(1 + sign(kappa - A[i,j]))
+        # Lemma: d2dM[i,j] = 1/2*d2dA[i,j]*(1 + sign(kappa - A[i,j]))
         kappa_shifted = 1 + torch.sign(kappa - A)
         d2dM = 0.5 * d2dA * kappa_shifted
-        # d2dL = 1/(size(B)*size(N))*(sum(i,j, d2dM[i,j]*(A[i,j] - M[i,j])) + sum(i,j, d2dA[i,j]*M[i,j]))
+        # Lemma: d2dL = 1/(size(B)*size(N))*(sum(i,j, d2dM[i,j]*(A[i,j] - M[i,j])) + sum(i,j,
+        #     d2dA[i,j]*M[i,j]))
         d2dL = (torch.linalg.vecdot(d2dM, A - M).sum() + torch.linalg.vecdot(d2dA, M).sum()) / (B * N)
-        # d2M[i,j] = dL/(size(B)*size(N))*(d2dA[i,j] - d2dM[i,j])
+        # Lemma: d2M[i,j] = dL/(size(B)*size(N))*(d2dA[i,j] - d2dM[i,j])
         d2M = dL / (B * N) * (d2dA - d2dM)
-        # d2A[i,j] = 1/2*d2M[i,j]*(1 + sign(kappa - A[i,j])) + d2dM[i,j]*dL/(size(B)*size(N))
+        # Lemma: d2A[i,j] = 1/2*d2M[i,j]*(1 + sign(kappa - A[i,j])) + d2dM[i,j]*dL/(size(B)*size(N))
         d2A = 0.5 * d2M * kappa_shifted + dL / (B * N) * d2dM
-        # d2E[i,j] = d2A[i,j]*sign(E[i,j])
+        # Lemma: d2E[i,j] = d2A[i,j]*sign(E[i,j])
         d2E = d2A * sign_E
-        # d2Y[i,j] = d2E[i,j]
+        # Lemma: d2Y[i,j] = d2E[i,j]
         d2Y = d2E.clone()
         return (d2Y, d2dL)
 
@@ -351,22 +355,22 @@ class _SecondTangent(torch.autograd.Function):
     def forward(kappa: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor, tY: Tensor, tdL: Tensor) -> Any:
         B = E.shape[0]
         N = E.shape[-1]
-        # tE[i,j] = tY[i,j]
+        # Tangent: tE[i,j] = tY[i,j]
         tE = tY.clone()
-        # tA[i,j] = tE[i,j]*sign(E[i,j])
+        # Tangent: tA[i,j] = tE[i,j]*sign(E[i,j])
         sign_E = torch.sign(E)
         tA = tE * sign_E
-        # tM[i,j] = 1/2*tA[i,j]*(1 + sign(kappa - A[i,j]))
+        # Tangent: tM[i,j] = 1/2*tA[i,j]*(1 + sign(kappa - A[i,j]))
         kappa_shifted = 1 + torch.sign(kappa - A)
         tM = 0.5 * tA * kappa_shifted
-        # tdM[i,j] = 1/(size(B)*size(N))*((A[i,j] - M[i,j])*tdL + tA[i,j]*dL - tM[i,j]*dL)
+        # Tangent: tdM[i,j] = 1/(size(B)*size(N))*((A[i,j] - M[i,j])*tdL + tA[i,j]*dL - tM[i,j]*dL)
         tdM = (tdL * (A - M) + dL * tA - dL * tM) / (B * N)
-        # tdA[i,j] = 1/2*tdM[i,j]*(1 + sign(kappa - A[i,j])) + M[i,j]/(size(B)*size(N))*tdL +
+        # Tangent: tdA[i,j] = 1/2*tdM[i,j]*(1 + sign(kappa - A[i,j])) + M[i,j]/(size(B)*size(N))*tdL +
         #     tM[i,j]*dL/(size(B)*size(N))
         tdA = 0.5 * tdM * kappa_shifted + tdL / (B * N) * M + dL / (B * N) * tM
-        # tdE[i,j] = tdA[i,j]*sign(E[i,j])
+        # Tangent: tdE[i,j] = tdA[i,j]*sign(E[i,j])
         tdE = tdA * sign_E
-        # tdY[i,j] = tdE[i,j]
+        # Tangent: tdY[i,j] = tdE[i,j]
         tdY = tdE.clone()
         return (tdY,)
 
@@ -402,10 +406,10 @@ def _backward_part(M: Tensor, A: Tensor, dL: Tensor, kappa: Tensor, E: Tensor, B
     N = M.shape[-1]
     B_block = M.shape[0]
     space_1, space_2 = _spaces(work, M, (B_block, N), (B_block, N))
-    # dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
+    # Lemma: dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
     A_M = torch.subtract(A, M, out=space_1)
     dM = torch.multiply(A_M, dL / (B * N), out=A_M)
-    # dA[i,j] = 1/2*dM[i,j]*(1 + sign(kappa - A[i,j])) + dL*M[i,j]/(size(B)*size(N))
+    # Lemma: dA[i,j] = 1/2*dM[i,j]*(1 + sign(kappa - A[i,j])) + dL*M[i,j]/(size(B)*size(N))
     kappa_shifted = torch.subtract(kappa, A, out=space_2)
     torch.sign(kappa_shifted, out=kappa_shifted)
     kappa_shifted += 1
@@ -413,9 +417,9 @@ def _backward_part(M: Tensor, A: Tensor, dL: Tensor, kappa: Tensor, E: Tensor, B
     dM_kappa_shifted *= kappa_shifted
     dL_M = torch.multiply(M, dL / (B * N), out=space_2)
     dA = torch.add(dM_kappa_shifted, dL_M, out=dM_kappa_shifted)
-    # dE[i,j] = dA[i,j]*sign(E[i,j])
+    # Lemma: dE[i,j] = dA[i,j]*sign(E[i,j])
     dE = torch.multiply(dA, torch.sign(E), out=dA)
-    # dY[i,j] = dE[i,j]
+    # Lemma: dY[i,j] = dE[i,j]
     dY = dE.clone()
     return dY
 
@@ -435,19 +439,19 @@ def _both_part(T: Tensor, Y: Tensor, kappa: Tensor, B: int, work: Any = None) ->
     M_A = torch.multiply(M, 0.5, out=space_3)
     torch.subtract(A, M_A, out=M_A)
     L_sum = torch.linalg.vecdot(M, M_A).sum()
-    # dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
+    # Lemma: dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
     A_M = torch.subtract(A, M, out=space_3)
     dM = torch.divide(A_M, B * N, out=A_M)
-    # dA[i,j] = 1/2*dM[i,j]*(1 + sign(kappa - A[i,j])) + dL*M[i,j]/(size(B)*size(N))
+    # Lemma: dA[i,j] = 1/2*dM[i,j]*(1 + sign(kappa - A[i,j])) + dL*M[i,j]/(size(B)*size(N))
     kappa_shifted = torch.subtract(kappa, A, out=A)
     torch.sign(kappa_shifted, out=kappa_shifted)
     kappa_shifted += 1
     dM_kappa_shifted = torch.multiply(dM, 0.5, out=dM)
     dM_kappa_shifted *= kappa_shifted
     dA = torch.add(dM_kappa_shifted, M / (B * N), out=dM_kappa_shifted)
-    # dE[i,j] = dA[i,j]*sign(E[i,j])
+    # Lemma: dE[i,j] = dA[i,j]*sign(E[i,j])
     dE = torch.multiply(dA, torch.sign(E), out=dA)
-    # dY[i,j] = dE[i,j]
+    # Lemma: dY[i,j] = dE[i,j]
     dY = dE.clone()
     return L_sum, dY
 

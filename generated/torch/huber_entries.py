@@ -20,7 +20,7 @@ Saved for the backward pass:
     A: for dM and dA
     M: for dM and dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dM = dL o (A - M)
     dA = dM o [A[i] < kappa] + dL o M
@@ -109,17 +109,17 @@ def _forward_pass(x: Tensor, t: Tensor, kappa: Tensor) -> Any:
 def _backward_pass(need_x: bool, need_t: bool, kappa: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor) -> Any:
     """(dx, dt): None for those that are not needed."""
     dx = dt = None
-    # dM[i] = dL[i]*(A[i] - M[i])
+    # Lemma: dM[i] = dL[i]*(A[i] - M[i])
     dM = dL * (A - M)
-    # dA[i] = dM[i]*where(A[i] < kappa, 1, 0) + dL[i]*M[i]
+    # Lemma: dA[i] = dM[i]*where(A[i] < kappa, 1, 0) + dL[i]*M[i]
     dA = torch.where(A < kappa, dM, 0) + dL * M
-    # dE[i] = dA[i]*sign(E[i])
+    # Lemma: dE[i] = dA[i]*sign(E[i])
     dE = dA * torch.sign(E)
     if need_x:
-        # dx[i] = dE[i]
+        # Lemma: dx[i] = dE[i]
         dx = dE.clone()
     if need_t:
-        # dt[i] = -dE[i]
+        # Lemma: dt[i] = -dE[i]
         dt = -dE
     return dx, dt
 
@@ -170,13 +170,13 @@ class _DualForward(_Forward):
         A = torch.abs(E)
         # M[i] = where(A[i] < kappa, 1, 0)*A[i] + where(kappa <= A[i], 1, 0)*kappa
         M = torch.where(kappa <= A, kappa, A)
-        # tE[i] = tx[i] - tt[i]
+        # Tangent: tE[i] = tx[i] - tt[i]
         tE = tx - tt
-        # tA[i] = tE[i]*sign(E[i])
+        # Tangent: tA[i] = tE[i]*sign(E[i])
         tA = tE * torch.sign(E)
-        # tM[i] = tA[i]*where(A[i] < kappa, 1, 0)
+        # Tangent: tM[i] = tA[i]*where(A[i] < kappa, 1, 0)
         tM = torch.where(A < kappa, tA, 0)
-        # tL[i] = tA[i]*M[i] - (1/2)*tM[i]*M[i] + tM[i]*(A[i] - (1/2)*M[i])
+        # Tangent: tL[i] = tA[i]*M[i] - (1/2)*tM[i]*M[i] + tM[i]*(A[i] - (1/2)*M[i])
         tL = tA * M - 0.5 * tM * M + tM * (A - 0.5 * M)
         return tL, None, None, None
 
@@ -242,25 +242,25 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(kappa: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor, d2dx: Tensor, d2dt: Tensor) -> Any:
-        # d2dE[i] = d2dx[i] - d2dt[i]
+        # Lemma: d2dE[i] = d2dx[i] - d2dt[i]
         d2dE = d2dx - d2dt
-        # d2dA[i] = d2dE[i]*sign(E[i])
+        # Lemma: d2dA[i] = d2dE[i]*sign(E[i])
         sign_E = torch.sign(E)
         d2dA = d2dE * sign_E
-        # d2dM[i] = d2dA[i]*where(A[i] < kappa, 1, 0)
+        # Lemma: d2dM[i] = d2dA[i]*where(A[i] < kappa, 1, 0)
         less_A = A < kappa
         d2dM = torch.where(less_A, d2dA, 0)
-        # d2dL[i] = d2dM[i]*(A[i] - M[i]) + d2dA[i]*M[i]
+        # Lemma: d2dL[i] = d2dM[i]*(A[i] - M[i]) + d2dA[i]*M[i]
         d2dL = d2dM * (A - M) + d2dA * M
-        # d2M[i] = dL[i]*(d2dA[i] - d2dM[i])
+        # Lemma: d2M[i] = dL[i]*(d2dA[i] - d2dM[i])
         d2M = dL * (d2dA - d2dM)
-        # d2A[i] = d2M[i]*where(A[i] < kappa, 1, 0) + d2dM[i]*dL[i]
+        # Lemma: d2A[i] = d2M[i]*where(A[i] < kappa, 1, 0) + d2dM[i]*dL[i]
         d2A = torch.where(less_A, d2M, 0) + d2dM * dL
-        # d2E[i] = d2A[i]*sign(E[i])
+        # Lemma: d2E[i] = d2A[i]*sign(E[i])
         d2E = d2A * sign_E
-        # d2x[i] = d2E[i]
+        # Lemma: d2x[i] = d2E[i]
         d2x = d2E.clone()
-        # d2t[i] = -d2E[i]
+        # Lemma: d2t[i] = -d2E[i]
         d2t = -d2E
         return (d2x, d2t, d2dL)
 
@@ -280,23 +280,23 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(kappa: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor, tx: Tensor, tt: Tensor, tdL: Tensor) -> Any:
-        # tE[i] = tx[i] - tt[i]
+        # Tangent: tE[i] = tx[i] - tt[i]
         tE = tx - tt
-        # tA[i] = tE[i]*sign(E[i])
+        # Tangent: tA[i] = tE[i]*sign(E[i])
         sign_E = torch.sign(E)
         tA = tE * sign_E
-        # tM[i] = tA[i]*where(A[i] < kappa, 1, 0)
+        # Tangent: tM[i] = tA[i]*where(A[i] < kappa, 1, 0)
         less_A = A < kappa
         tM = torch.where(less_A, tA, 0)
-        # tdM[i] = (A[i] - M[i])*tdL[i] + tA[i]*dL[i] - tM[i]*dL[i]
+        # Tangent: tdM[i] = (A[i] - M[i])*tdL[i] + tA[i]*dL[i] - tM[i]*dL[i]
         tdM = (A - M) * tdL + tA * dL - tM * dL
-        # tdA[i] = tdM[i]*where(A[i] < kappa, 1, 0) + M[i]*tdL[i] + tM[i]*dL[i]
+        # Tangent: tdA[i] = tdM[i]*where(A[i] < kappa, 1, 0) + M[i]*tdL[i] + tM[i]*dL[i]
         tdA = torch.where(less_A, tdM, 0) + M * tdL + tM * dL
-        # tdE[i] = tdA[i]*sign(E[i])
+        # Tangent: tdE[i] = tdA[i]*sign(E[i])
         tdE = tdA * sign_E
-        # tdx[i] = tdE[i]
+        # Tangent: tdx[i] = tdE[i]
         tdx = tdE.clone()
-        # tdt[i] = -tdE[i]
+        # Tangent: tdt[i] = -tdE[i]
         tdt = -tdE
         return (tdx, tdt)
 

@@ -19,7 +19,7 @@ Saved for the backward pass:
     tau: for dQ and dK
     P: for dS
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dS = dL (P - diag(1)) / B
     dQ = dS K / tau
@@ -101,9 +101,9 @@ def _forward_pass(Q: Tensor, K: Tensor, tau: Tensor) -> Any:
     # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
     exp_S = torch.exp(S - m[:, None])
     Z_m = exp_S.sum(dim=-1)
-    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+    # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
     P = exp_S / Z_m[:, None]
-    # L = -sum(i, S[i,i] - (m[i] + log(Z_m[i])))/size(B)
+    # Finite form: L = -sum(i, S[i,i] - (m[i] + log(Z_m[i])))/size(B)
     L = -(torch.diagonal(S, dim1=0, dim2=1) - (m + torch.log(Z_m))).sum() / B
     return L, P
 
@@ -112,13 +112,13 @@ def _backward_pass(need_Q: bool, need_K: bool, Q: Tensor, K: Tensor, tau: Tensor
     """(dQ, dK): None for those that are not needed."""
     B = Q.shape[0]
     dQ = dK = None
-    # dS[i,j] = dL/size(B)*(P[i,j] - delta(i,j))
+    # Lemma: dS[i,j] = dL/size(B)*(P[i,j] - delta(i,j))
     dS = dL / B * (P - torch.eye(B, dtype=Q.dtype, device=Q.device))
     if need_Q:
-        # dQ[i,d] = 1/tau*sum(j, dS[i,j]*K[j,d])
+        # Lemma: dQ[i,d] = 1/tau*sum(j, dS[i,j]*K[j,d])
         dQ = dS @ K / tau
     if need_K:
-        # dK[j,d] = 1/tau*sum(i, dS[i,j]*Q[i,d])
+        # Lemma: dK[j,d] = 1/tau*sum(i, dS[i,j]*Q[i,d])
         dK = dS.T @ Q / tau
     return dQ, dK
 
@@ -170,11 +170,11 @@ class _DualForward(_Forward):
         # Z_m[i] = sum(k, exp(S[i,k] - m[i]))
         exp_S = torch.exp(S - m[:, None])
         Z_m = exp_S.sum(dim=-1)
-        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
         P = exp_S / Z_m[:, None]
-        # tS[i,j] = 1/tau*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
+        # Tangent: tS[i,j] = 1/tau*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
         tS = (tQ @ K.T + Q @ tK.T) / tau
-        # tL = 1/size(B)*(sum(i,j, tS[i,j]*P[i,j]) - sum(i, tS[i,i]))
+        # Tangent: tL = 1/size(B)*(sum(i,j, tS[i,j]*P[i,j]) - sum(i, tS[i,i]))
         tL = (torch.linalg.vecdot(tS, P).sum() - torch.diagonal(tS, dim1=0, dim2=1).sum()) / B
         return tL, None
 
@@ -242,21 +242,21 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(Q: Tensor, K: Tensor, tau: Tensor, P: Tensor, dL: Tensor, d2dQ: Tensor, d2dK: Tensor) -> Any:
         B = Q.shape[0]
-        # dS[i,j] = dL/size(B)*(P[i,j] - delta(i,j))
+        # Lemma: dS[i,j] = dL/size(B)*(P[i,j] - delta(i,j))
         dS = dL / B * (P - torch.eye(B, dtype=Q.dtype, device=Q.device))
-        # d2dS[i,j] = 1/tau*(sum(d, d2dQ[i,d]*K[j,d]) + sum(d, d2dK[j,d]*Q[i,d]))
+        # Lemma: d2dS[i,j] = 1/tau*(sum(d, d2dQ[i,d]*K[j,d]) + sum(d, d2dK[j,d]*Q[i,d]))
         d2dS = (d2dQ @ K.T + Q @ d2dK.T) / tau
-        # d2dL = 1/size(B)*(sum(i,j, d2dS[i,j]*P[i,j]) - sum(i, d2dS[i,i]))
+        # Lemma: d2dL = 1/size(B)*(sum(i,j, d2dS[i,j]*P[i,j]) - sum(i, d2dS[i,i]))
         d2dL = (torch.linalg.vecdot(d2dS, P).sum() - torch.diagonal(d2dS, dim1=0, dim2=1).sum()) / B
-        # d2P[i,j] = d2dS[i,j]*dL/size(B)
+        # Lemma: d2P[i,j] = d2dS[i,j]*dL/size(B)
         d2P = dL / B * d2dS
-        # D[i] = sum(j, d2P[i,j]*P[i,j])
+        # Named sum: D[i] = sum(j, d2P[i,j]*P[i,j])
         D = torch.linalg.vecdot(d2P, P)
-        # d2S[i,j] = P[i,j]*(d2P[i,j] - D[i])
+        # Lemma: d2S[i,j] = P[i,j]*(d2P[i,j] - D[i])
         d2S = P * (d2P - D[:, None])
-        # d2Q[i,d] = 1/tau*(sum(j, d2S[i,j]*K[j,d]) + sum(j, d2dK[j,d]*dS[i,j]))
+        # Lemma: d2Q[i,d] = 1/tau*(sum(j, d2S[i,j]*K[j,d]) + sum(j, d2dK[j,d]*dS[i,j]))
         d2Q = (d2S @ K + dS @ d2dK) / tau
-        # d2K[j,d] = 1/tau*(sum(i, d2S[i,j]*Q[i,d]) + sum(i, d2dQ[i,d]*dS[i,j]))
+        # Lemma: d2K[j,d] = 1/tau*(sum(i, d2S[i,j]*Q[i,d]) + sum(i, d2dQ[i,d]*dS[i,j]))
         d2K = (d2S.T @ Q + dS.T @ d2dQ) / tau
         return (d2Q, d2K, d2dL)
 
@@ -277,20 +277,20 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(Q: Tensor, K: Tensor, tau: Tensor, P: Tensor, dL: Tensor, tQ: Tensor, tK: Tensor, tdL: Tensor) -> Any:
         B = Q.shape[0]
-        # dS[i,j] = dL/size(B)*(P[i,j] - delta(i,j))
+        # Lemma: dS[i,j] = dL/size(B)*(P[i,j] - delta(i,j))
         onehot = torch.eye(B, dtype=Q.dtype, device=Q.device)
         dS = dL / B * (P - onehot)
-        # tS[i,j] = 1/tau*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
+        # Tangent: tS[i,j] = 1/tau*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
         tS = (tQ @ K.T + Q @ tK.T) / tau
-        # tD[i] = sum(j, P[i,j]*tS[i,j])
+        # Named sum: tD[i] = sum(j, P[i,j]*tS[i,j])
         tD = torch.linalg.vecdot(P, tS)
-        # tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
+        # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
         tP = P * (tS - tD[:, None])
-        # tdS[i,j] = 1/size(B)*(P[i,j]*tdL - delta(i,j)*tdL + tP[i,j]*dL)
+        # Tangent: tdS[i,j] = 1/size(B)*(P[i,j]*tdL - delta(i,j)*tdL + tP[i,j]*dL)
         tdS = (tdL * P - tdL * onehot + dL * tP) / B
-        # tdQ[i,d] = 1/tau*(sum(j, tdS[i,j]*K[j,d]) + sum(j, dS[i,j]*tK[j,d]))
+        # Tangent: tdQ[i,d] = 1/tau*(sum(j, tdS[i,j]*K[j,d]) + sum(j, dS[i,j]*tK[j,d]))
         tdQ = (tdS @ K + dS @ tK) / tau
-        # tdK[j,d] = 1/tau*(sum(i, tdS[i,j]*Q[i,d]) + sum(i, dS[i,j]*tQ[i,d]))
+        # Tangent: tdK[j,d] = 1/tau*(sum(i, tdS[i,j]*Q[i,d]) + sum(i, dS[i,j]*tQ[i,d]))
         tdK = (tdS.T @ Q + dS.T @ tQ) / tau
         return (tdQ, tdK)
 

@@ -13,7 +13,7 @@ Saved for the backward pass:
 
     T: for dG
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dG = -dL T / B
 
@@ -88,6 +88,7 @@ def _forward_pass(G: Tensor, T: Tensor) -> Any:
         # L = sum(i,j, -T[i,j]*G[i,j] + xlogy(T[i,j], T[i,j]))/size(B)
         L = (torch.xlogy(T, T) - T * G).sum() / B
     else:
+        # In parts of B: each stays in the cache.
 
         def run(parts: Any) -> Any:
             L_sum = _zeros((), G)
@@ -107,6 +108,7 @@ def _backward_pass(T: Tensor, dL: Tensor) -> Any:
     B = T.shape[0]
     C = T.shape[-1]
     if not _whole(B * C, dL):
+        # In parts of B: each stays in the cache.
         dG = _empty((B, C), T)
 
         def run(parts: Any) -> Any:
@@ -116,7 +118,7 @@ def _backward_pass(T: Tensor, dL: Tensor) -> Any:
 
         _together(run, _parts((B,), C, T, 1), 1, T)
         return dG
-    # dG[i,j] = -dL*T[i,j]/size(B)
+    # Lemma: dG[i,j] = -dL*T[i,j]/size(B)
     dG = -dL / B * T
     return dG
 
@@ -125,6 +127,7 @@ def _early_pass(G: Tensor, T: Tensor) -> Any:
     """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
     B = G.shape[0]
     C = G.shape[-1]
+    # In parts of B: each stays in the cache.
     dG = _empty((B, C), G)
 
     def run(parts: Any) -> Any:
@@ -173,7 +176,7 @@ class _DualForward(_Forward):
     def jvp(ctx: Any, tG: Any, _T: Any) -> Any:
         (T,) = ctx.saved_tensors
         B = T.shape[0]
-        # tL = -1/size(B)*sum(i,j, T[i,j]*tG[i,j])
+        # Tangent: tL = -1/size(B)*sum(i,j, T[i,j]*tG[i,j])
         tL = -torch.linalg.vecdot(T, tG).sum() / B
         return tL
 
@@ -248,7 +251,7 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(T: Tensor, d2dG: Tensor) -> Any:
         B = T.shape[0]
-        # d2dL = -1/size(B)*sum(i,j, d2dG[i,j]*T[i,j])
+        # Lemma: d2dL = -1/size(B)*sum(i,j, d2dG[i,j]*T[i,j])
         d2dL = -torch.linalg.vecdot(d2dG, T).sum() / B
         return (d2dL,)
 
@@ -269,7 +272,7 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(T: Tensor, tdL: Tensor) -> Any:
         B = T.shape[0]
-        # tdG[i,j] = -T[i,j]/size(B)*tdL
+        # Tangent: tdG[i,j] = -T[i,j]/size(B)*tdL
         tdG = -tdL / B * T
         return (tdG,)
 
@@ -293,7 +296,7 @@ def _forward_part(T: Tensor, G: Tensor) -> Any:
 
 def _backward_part(dL: Tensor, T: Tensor, B: int) -> Any:
     """One part along B, or the whole: dG."""
-    # dG[i,j] = -dL*T[i,j]/size(B)
+    # Lemma: dG[i,j] = -dL*T[i,j]/size(B)
     dG = -dL / B * T
     return dG
 
@@ -304,7 +307,7 @@ def _both_part(T: Tensor, G: Tensor, B: int) -> Any:
     T_shifted = torch.xlogy(T, T)
     T_shifted -= T * G
     L_sum = T_shifted.sum()
-    # dG[i,j] = -dL*T[i,j]/size(B)
+    # Lemma: dG[i,j] = -dL*T[i,j]/size(B)
     dG = -T / B
     return L_sum, dG
 

@@ -18,7 +18,7 @@ Saved for the backward pass:
     x: for dt
     t: for dt and dx
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dt = dL o ([t[i] != 0] o log(t) - x + [t[i] != 0])
     dx = -dL o t
@@ -91,11 +91,11 @@ def _backward_pass(need_x: bool, need_t: bool, x: Tensor, t: Tensor, dL: Tensor)
     """(dx, dt): None for those that are not needed."""
     dx = dt = None
     if need_t:
-        # dt[i] = dL[i]*(where(t[i] != 0, 1, 0)*log(t[i]) - x[i] + where(t[i] != 0, 1, 0))
+        # Lemma: dt[i] = dL[i]*(where(t[i] != 0, 1, 0)*log(t[i]) - x[i] + where(t[i] != 0, 1, 0))
         not_equal_t = t != 0
         dt = dL * (torch.where(not_equal_t, torch.log(t), 0) - x + not_equal_t.to(x.dtype))
     if need_x:
-        # dx[i] = -dL[i]*t[i]
+        # Lemma: dx[i] = -dL[i]*t[i]
         dx = -dL * t
     return dx, dt
 
@@ -134,8 +134,8 @@ class _DualForward(_Forward):
         x, t = ctx.saved_tensors
         tx = _zero(tx, x)
         tt = _zero(tt, t)
-        # tL[i] = where(t[i] != 0, 1, 0)*log(t[i])*tt[i] - x[i]*tt[i] + where(t[i] != 0, 1, 0)*tt[i] -
-        #     t[i]*tx[i]
+        # Tangent: tL[i] = where(t[i] != 0, 1, 0)*log(t[i])*tt[i] - x[i]*tt[i] + where(t[i] != 0, 1, 0)*tt[i]
+        #     - t[i]*tx[i]
         not_equal_t = t != 0
         tL = torch.where(not_equal_t, torch.log(t) * tt, 0) - x * tt + torch.where(not_equal_t, tt, 0) - t * tx
         return tL
@@ -202,12 +202,13 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, t: Tensor, dL: Tensor, d2dx: Tensor, d2dt: Tensor) -> Any:
-        # d2dL[i] = d2dt[i]*(where(t[i] != 0, 1, 0)*log(t[i]) - x[i] + where(t[i] != 0, 1, 0)) - d2dx[i]*t[i]
+        # Lemma: d2dL[i] = d2dt[i]*(where(t[i] != 0, 1, 0)*log(t[i]) - x[i] + where(t[i] != 0, 1, 0)) -
+        #     d2dx[i]*t[i]
         not_equal_t = t != 0
         d2dL = d2dt * (torch.where(not_equal_t, torch.log(t), 0) - x + not_equal_t.to(x.dtype)) - d2dx * t
-        # d2t[i] = dL[i]*(d2dt[i]*where(t[i] != 0, 1, 0)/t[i] - d2dx[i])
+        # Lemma: d2t[i] = dL[i]*(d2dt[i]*where(t[i] != 0, 1, 0)/t[i] - d2dx[i])
         d2t = dL * (torch.where(not_equal_t, d2dt / t, 0) - d2dx)
-        # d2x[i] = -d2dt[i]*dL[i]
+        # Lemma: d2x[i] = -d2dt[i]*dL[i]
         d2x = -d2dt * dL
         return (d2x, d2t, d2dL)
 
@@ -227,7 +228,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, t: Tensor, dL: Tensor, tx: Tensor, tt: Tensor, tdL: Tensor) -> Any:
-        # tdt[i] = (where(t[i] != 0, 1, 0)*log(t[i]) - x[i] + where(t[i] != 0, 1, 0))*tdL[i] +
+        # Tangent: tdt[i] = (where(t[i] != 0, 1, 0)*log(t[i]) - x[i] + where(t[i] != 0, 1, 0))*tdL[i] +
         #     dL[i]*where(t[i] != 0, 1, 0)/t[i]*tt[i] - dL[i]*tx[i]
         not_equal_t = t != 0
         tdt = (
@@ -235,7 +236,7 @@ class _SecondTangent(torch.autograd.Function):
             + torch.where(not_equal_t, dL * tt / t, 0)
             - dL * tx
         )
-        # tdx[i] = -(t[i]*tdL[i] + dL[i]*tt[i])
+        # Tangent: tdx[i] = -(t[i]*tdL[i] + dL[i]*tt[i])
         tdx = -(t * tdL + dL * tt)
         return (tdx, tdt)
 

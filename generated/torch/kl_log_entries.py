@@ -14,7 +14,7 @@ Saved for the backward pass:
     t: for dt and dx
     L: for dt
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dt = dL o (exp(t) + L)
     dx = -dL o exp(t)
@@ -86,10 +86,10 @@ def _backward_pass(need_x: bool, need_t: bool, t: Tensor, L: Tensor, dL: Tensor)
     dx = dt = None
     exp_t = torch.exp(t)
     if need_t:
-        # dt[i] = dL[i]*(exp(t[i]) + L[i])
+        # Lemma: dt[i] = dL[i]*(exp(t[i]) + L[i])
         dt = dL * (exp_t + L)
     if need_x:
-        # dx[i] = -dL[i]*exp(t[i])
+        # Lemma: dx[i] = -dL[i]*exp(t[i])
         dx = -dL * exp_t
     return dx, dt
 
@@ -132,7 +132,7 @@ class _DualForward(_Forward):
         # L[i] = (t[i] - x[i])*exp(t[i])
         exp_t = torch.exp(t)
         L = (t - x) * exp_t
-        # tL[i] = exp(t[i])*tt[i] + L[i]*tt[i] - exp(t[i])*tx[i]
+        # Tangent: tL[i] = exp(t[i])*tt[i] + L[i]*tt[i] - exp(t[i])*tx[i]
         tL = exp_t * tt + L * tt - exp_t * tx
         return tL
 
@@ -198,16 +198,16 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(t: Tensor, L: Tensor, dL: Tensor, d2dx: Tensor, d2dt: Tensor) -> Any:
-        # dx[i] = -dL[i]*exp(t[i])
+        # Lemma: dx[i] = -dL[i]*exp(t[i])
         exp_t = torch.exp(t)
         dx = -dL * exp_t
-        # d2dL[i] = d2dt[i]*(exp(t[i]) + L[i]) - d2dx[i]*exp(t[i])
+        # Lemma: d2dL[i] = d2dt[i]*(exp(t[i]) + L[i]) - d2dx[i]*exp(t[i])
         d2dL = d2dt * (exp_t + L) - d2dx * exp_t
-        # d2L[i] = d2dt[i]*dL[i]
+        # Lemma: d2L[i] = d2dt[i]*dL[i]
         d2L = d2dt * dL
-        # d2t[i] = d2L[i]*exp(t[i]) + d2L[i]*L[i] - d2dt[i]*dx[i] + d2dx[i]*dx[i]
+        # Lemma: d2t[i] = d2L[i]*exp(t[i]) + d2L[i]*L[i] - d2dt[i]*dx[i] + d2dx[i]*dx[i]
         d2t = d2L * exp_t + d2L * L - d2dt * dx + d2dx * dx
-        # d2x[i] = -d2L[i]*exp(t[i])
+        # Lemma: d2x[i] = -d2L[i]*exp(t[i])
         d2x = -d2L * exp_t
         return (d2x, d2t, d2dL)
 
@@ -227,14 +227,14 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(t: Tensor, L: Tensor, dL: Tensor, tx: Tensor, tt: Tensor, tdL: Tensor) -> Any:
-        # dx[i] = -dL[i]*exp(t[i])
+        # Lemma: dx[i] = -dL[i]*exp(t[i])
         exp_t = torch.exp(t)
         dx = -dL * exp_t
-        # tL[i] = exp(t[i])*tt[i] + L[i]*tt[i] - exp(t[i])*tx[i]
+        # Tangent: tL[i] = exp(t[i])*tt[i] + L[i]*tt[i] - exp(t[i])*tx[i]
         tL = exp_t * tt + L * tt - exp_t * tx
-        # tdt[i] = (exp(t[i]) + L[i])*tdL[i] - dx[i]*tt[i] + tL[i]*dL[i]
+        # Tangent: tdt[i] = (exp(t[i]) + L[i])*tdL[i] - dx[i]*tt[i] + tL[i]*dL[i]
         tdt = (exp_t + L) * tdL - dx * tt + tL * dL
-        # tdx[i] = dx[i]*tt[i] - exp(t[i])*tdL[i]
+        # Tangent: tdx[i] = dx[i]*tt[i] - exp(t[i])*tdL[i]
         tdx = dx * tt - exp_t * tdL
         return (tdx, tdt)
 

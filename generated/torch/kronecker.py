@@ -16,7 +16,7 @@ Saved for the backward pass:
     A: for dX and dB
     B: for dA and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dA[p,k] = sum(i,q,l, dY[i,p,q]*X[i,k,l]*B[q,l])
     dX[i,k,l] = sum(p,q, dY[i,p,q]*A[p,k]*B[q,l])
@@ -103,15 +103,15 @@ def _backward_pass(need_X: bool, need_A: bool, need_B: bool, X: Tensor, A: Tenso
     Q = B.shape[0]
     dX = dA = dB = None
     if need_A:
-        # dA[p,k] = sum(i,q,l, dY[i,p,q]*X[i,k,l]*B[q,l])
+        # Lemma: dA[p,k] = sum(i,q,l, dY[i,p,q]*X[i,k,l]*B[q,l])
         dA = (dY @ B).permute(1, 0, 2).reshape(P, S * M) @ X.permute(1, 0, 2).reshape(N, S * M).T
     if need_X or need_B:
         dY_A = dY.mT @ A
     if need_X:
-        # dX[i,k,l] = sum(p,q, dY[i,p,q]*A[p,k]*B[q,l])
+        # Lemma: dX[i,k,l] = sum(p,q, dY[i,p,q]*A[p,k]*B[q,l])
         dX = dY_A.mT @ B
     if need_B:
-        # dB[q,l] = sum(i,p,k, dY[i,p,q]*A[p,k]*X[i,k,l])
+        # Lemma: dB[q,l] = sum(i,p,k, dY[i,p,q]*A[p,k]*X[i,k,l])
         dB = dY_A.permute(1, 0, 2).reshape(Q, S * N) @ X.reshape(S * N, M)
     return dX, dA, dB
 
@@ -153,8 +153,8 @@ class _DualForward(_Forward):
         tX = _zero(tX, X)
         tA = _zero(tA, A)
         tB = _zero(tB, B)
-        # tY[i,p,q] = sum(k,l, X[i,k,l]*B[q,l]*tA[p,k]) + sum(k,l, A[p,k]*B[q,l]*tX[i,k,l]) + sum(l,k,
-        #     A[p,k]*X[i,k,l]*tB[q,l])
+        # Tangent: tY[i,p,q] = sum(k,l, X[i,k,l]*B[q,l]*tA[p,k]) + sum(k,l, A[p,k]*B[q,l]*tX[i,k,l]) +
+        #     sum(l,k, A[p,k]*X[i,k,l]*tB[q,l])
         tY = ((X @ B.T).mT @ tA.T).mT + (tX.mT @ A.T).mT @ B.T + (X.mT @ A.T).mT @ tB.T
         return tY
 
@@ -232,20 +232,22 @@ class _Second(torch.autograd.Function):
         Q = B.shape[0]
         N = X.shape[1]
         M = X.shape[-1]
-        # d2dY[i,p,q] = sum(k,l, d2dA[p,k]*X[i,k,l]*B[q,l]) + sum(k,l, d2dX[i,k,l]*A[p,k]*B[q,l]) + sum(l,k,
-        #     d2dB[q,l]*A[p,k]*X[i,k,l])
+        # Lemma: d2dY[i,p,q] = sum(k,l, d2dA[p,k]*X[i,k,l]*B[q,l]) + sum(k,l, d2dX[i,k,l]*A[p,k]*B[q,l]) +
+        #     sum(l,k, d2dB[q,l]*A[p,k]*X[i,k,l])
         d2dX_A = d2dX.mT @ A.T
         d2dY = (X.mT @ d2dA.T).mT @ B.T + d2dX_A.mT @ B.T + ((X @ d2dB.T).mT @ A.T).mT
-        # d2A[p,k] = sum(i,l,q, d2dX[i,k,l]*dY[i,p,q]*B[q,l]) + sum(q,l,i, d2dB[q,l]*dY[i,p,q]*X[i,k,l])
+        # Lemma: d2A[p,k] = sum(i,l,q, d2dX[i,k,l]*dY[i,p,q]*B[q,l]) + sum(q,l,i,
+        #     d2dB[q,l]*dY[i,p,q]*X[i,k,l])
         d2dB_dY = (dY @ d2dB).permute(2, 0, 1)
         d2A = (
             dY.permute(1, 0, 2).reshape(P, S * Q) @ (d2dX @ B.T).permute(1, 0, 2).reshape(N, S * Q).T
             + d2dB_dY.permute(2, 1, 0).reshape(P, S * M) @ X.permute(1, 0, 2).reshape(N, S * M).T
         )
-        # d2X[i,k,l] = sum(p,q, d2dA[p,k]*dY[i,p,q]*B[q,l]) + sum(q,p, d2dB[q,l]*dY[i,p,q]*A[p,k])
+        # Lemma: d2X[i,k,l] = sum(p,q, d2dA[p,k]*dY[i,p,q]*B[q,l]) + sum(q,p, d2dB[q,l]*dY[i,p,q]*A[p,k])
         d2dA_dY = (dY.mT @ d2dA).permute(2, 0, 1)
         d2X = (d2dA_dY @ B).permute(1, 0, 2) + (d2dB_dY @ A).permute(1, 2, 0)
-        # d2B[q,l] = sum(p,k,i, d2dA[p,k]*dY[i,p,q]*X[i,k,l]) + sum(i,k,p, d2dX[i,k,l]*dY[i,p,q]*A[p,k])
+        # Lemma: d2B[q,l] = sum(p,k,i, d2dA[p,k]*dY[i,p,q]*X[i,k,l]) + sum(i,k,p,
+        #     d2dX[i,k,l]*dY[i,p,q]*A[p,k])
         d2B = (
             d2dA_dY.permute(2, 1, 0).reshape(Q, S * N) @ X.reshape(S * N, M)
             + dY.reshape(S * P, Q).T @ d2dX_A.permute(1, 0, 2).reshape(M, S * P).T
@@ -273,20 +275,20 @@ class _SecondTangent(torch.autograd.Function):
         Q = B.shape[0]
         N = X.shape[1]
         M = X.shape[-1]
-        # tdA[p,k] = sum(i,q,l, X[i,k,l]*B[q,l]*tdY[i,p,q]) + sum(i,l,q, dY[i,p,q]*B[q,l]*tX[i,k,l]) +
-        #     sum(q,l,i, dY[i,p,q]*X[i,k,l]*tB[q,l])
+        # Tangent: tdA[p,k] = sum(i,q,l, X[i,k,l]*B[q,l]*tdY[i,p,q]) + sum(i,l,q, dY[i,p,q]*B[q,l]*tX[i,k,l])
+        #     + sum(q,l,i, dY[i,p,q]*X[i,k,l]*tB[q,l])
         dY_B = dY @ B
         tdA = (
             tdY.permute(1, 0, 2).reshape(P, S * Q) @ (X @ B.T).permute(1, 0, 2).reshape(N, S * Q).T
             + dY_B.permute(1, 0, 2).reshape(P, S * M) @ tX.permute(1, 0, 2).reshape(N, S * M).T
             + (dY @ tB).permute(1, 0, 2).reshape(P, S * M) @ X.permute(1, 0, 2).reshape(N, S * M).T
         )
-        # tdX[i,k,l] = sum(p,q, A[p,k]*B[q,l]*tdY[i,p,q]) + sum(p,q, dY[i,p,q]*B[q,l]*tA[p,k]) + sum(q,p,
-        #     dY[i,p,q]*A[p,k]*tB[q,l])
+        # Tangent: tdX[i,k,l] = sum(p,q, A[p,k]*B[q,l]*tdY[i,p,q]) + sum(p,q, dY[i,p,q]*B[q,l]*tA[p,k]) +
+        #     sum(q,p, dY[i,p,q]*A[p,k]*tB[q,l])
         dY_A = dY.mT @ A
         tdX = (tdY.mT @ A).mT @ B + (dY_B.mT @ tA).mT + dY_A.mT @ tB
-        # tdB[q,l] = sum(i,p,k, A[p,k]*X[i,k,l]*tdY[i,p,q]) + sum(p,k,i, dY[i,p,q]*X[i,k,l]*tA[p,k]) +
-        #     sum(i,k,p, dY[i,p,q]*A[p,k]*tX[i,k,l])
+        # Tangent: tdB[q,l] = sum(i,p,k, A[p,k]*X[i,k,l]*tdY[i,p,q]) + sum(p,k,i, dY[i,p,q]*X[i,k,l]*tA[p,k])
+        #     + sum(i,k,p, dY[i,p,q]*A[p,k]*tX[i,k,l])
         tdB = (
             tdY.reshape(S * P, Q).T @ (X.mT @ A.T).permute(1, 0, 2).reshape(M, S * P).T
             + (dY.mT @ tA).permute(1, 0, 2).reshape(Q, S * N) @ X.reshape(S * N, M)

@@ -14,7 +14,7 @@ Saved for the backward pass:
 
     E: for dE
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dE = dL sign(E) / (B N)
     dY = dE
@@ -92,6 +92,7 @@ def _forward_pass(Y: Tensor, T: Tensor) -> Any:
         # L = sum(i,j, abs(E[i,j]))/(size(B)*size(N))
         L = torch.abs(E).sum() / (B * N)
     else:
+        # In parts of B: each stays in the cache.
         E = _empty((B, N), Y)
 
         def run(parts: Any) -> Any:
@@ -113,6 +114,7 @@ def _backward_pass(E: Tensor, dL: Tensor) -> Any:
     B = E.shape[0]
     N = E.shape[-1]
     if not _whole(B * N, dL):
+        # In parts of B: each stays in the cache.
         dY = _empty((B, N), E)
 
         def run(parts: Any) -> Any:
@@ -123,9 +125,9 @@ def _backward_pass(E: Tensor, dL: Tensor) -> Any:
 
         _together(run, _parts((B,), N, E, 1), 1, E)
         return dY
-    # dE[i,j] = dL*sign(E[i,j])/(size(B)*size(N))
+    # Lemma: dE[i,j] = dL*sign(E[i,j])/(size(B)*size(N))
     dE = dL / (B * N) * torch.sign(E)
-    # dY[i,j] = dE[i,j]
+    # Lemma: dY[i,j] = dE[i,j]
     dY = dE.clone()
     return dY
 
@@ -134,6 +136,7 @@ def _early_pass(Y: Tensor, T: Tensor) -> Any:
     """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
     B = Y.shape[0]
     N = Y.shape[-1]
+    # In parts of B: each stays in the cache.
     dY = _empty((B, N), Y)
 
     def run(parts: Any) -> Any:
@@ -194,9 +197,9 @@ class _DualForward(_Forward):
         N = Y.shape[-1]
         # E[i,j] = Y[i,j] - T[i,j]
         E = Y - T
-        # tE[i,j] = tY[i,j]
+        # Tangent: tE[i,j] = tY[i,j]
         tE = tY.clone()
-        # tL = 1/(size(B)*size(N))*sum(i,j, tE[i,j]*sign(E[i,j]))
+        # Tangent: tL = 1/(size(B)*size(N))*sum(i,j, tE[i,j]*sign(E[i,j]))
         tL = torch.linalg.vecdot(tE, torch.sign(E)).sum() / (B * N)
         return tL, None
 
@@ -273,13 +276,13 @@ class _Second(torch.autograd.Function):
     def forward(E: Tensor, d2dY: Tensor) -> Any:
         B = E.shape[0]
         N = E.shape[-1]
-        # d2dE[i,j] = d2dY[i,j]
+        # Lemma: d2dE[i,j] = d2dY[i,j]
         d2dE = d2dY.clone()
-        # d2dL = 1/(size(B)*size(N))*sum(i,j, d2dE[i,j]*sign(E[i,j]))
+        # Lemma: d2dL = 1/(size(B)*size(N))*sum(i,j, d2dE[i,j]*sign(E[i,j]))
         d2dL = torch.linalg.vecdot(d2dE, torch.sign(E)).sum() / (B * N)
-        # d2E[i,j] = 0
+        # Lemma: d2E[i,j] = 0
         d2E = E.new_full((B, N), 0)
-        # d2Y[i,j] = d2E[i,j]
+        # Lemma: d2Y[i,j] = d2E[i,j]
         d2Y = d2E.clone()
         return (d2Y, d2dL)
 
@@ -301,9 +304,9 @@ class _SecondTangent(torch.autograd.Function):
     def forward(E: Tensor, tdL: Tensor) -> Any:
         B = E.shape[0]
         N = E.shape[-1]
-        # tdE[i,j] = sign(E[i,j])/(size(B)*size(N))*tdL
+        # Tangent: tdE[i,j] = sign(E[i,j])/(size(B)*size(N))*tdL
         tdE = tdL / (B * N) * torch.sign(E)
-        # tdY[i,j] = tdE[i,j]
+        # Tangent: tdY[i,j] = tdE[i,j]
         tdY = tdE.clone()
         return (tdY,)
 
@@ -334,10 +337,10 @@ def _backward_part(E: Tensor, dL: Tensor, B: int, work: Any = None) -> Any:
     N = E.shape[-1]
     B_block = E.shape[0]
     (space_1,) = _spaces(work, E, (B_block, N))
-    # dE[i,j] = dL*sign(E[i,j])/(size(B)*size(N))
+    # Lemma: dE[i,j] = dL*sign(E[i,j])/(size(B)*size(N))
     dE = torch.sign(E, out=space_1)
     dE *= dL / (B * N)
-    # dY[i,j] = dE[i,j]
+    # Lemma: dY[i,j] = dE[i,j]
     dY = dE.clone()
     return dY
 
@@ -352,10 +355,10 @@ def _both_part(T: Tensor, Y: Tensor, B: int, work: Any = None) -> Any:
     # L = sum(i,j, abs(E[i,j]))/(size(B)*size(N))
     abs_E = torch.abs(E, out=space_2)
     L_sum = abs_E.sum()
-    # dE[i,j] = dL*sign(E[i,j])/(size(B)*size(N))
+    # Lemma: dE[i,j] = dL*sign(E[i,j])/(size(B)*size(N))
     dE = torch.sign(E, out=E)
     dE /= B * N
-    # dY[i,j] = dE[i,j]
+    # Lemma: dY[i,j] = dE[i,j]
     dY = dE.clone()
     return L_sum, dY
 

@@ -14,7 +14,7 @@ Saved for the backward pass:
     W: for dW
     decay: for dW
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dW = dL decay sign(W)
 
@@ -90,6 +90,7 @@ def _forward_pass(W: Tensor, decay: Tensor) -> Any:
         # L = decay*sum(k,j, abs(W[k,j]))
         L = decay * torch.abs(W).sum()
     else:
+        # In parts of K: each stays in the cache.
 
         def run(parts: Any) -> Any:
             L_sum = _zeros((), W)
@@ -110,6 +111,7 @@ def _backward_pass(W: Tensor, decay: Tensor, dL: Tensor) -> Any:
     K = W.shape[0]
     N = W.shape[-1]
     if not _whole(K * N, dL):
+        # In parts of K: each stays in the cache.
         dW = _empty((K, N), W)
 
         def run(parts: Any) -> Any:
@@ -119,7 +121,7 @@ def _backward_pass(W: Tensor, decay: Tensor, dL: Tensor) -> Any:
 
         _together(run, _parts((K,), N, W, 1), 1, W)
         return dW
-    # dW[k,j] = dL*decay*sign(W[k,j])
+    # Lemma: dW[k,j] = dL*decay*sign(W[k,j])
     dW = dL * decay * torch.sign(W)
     return dW
 
@@ -128,6 +130,7 @@ def _early_pass(W: Tensor, decay: Tensor) -> Any:
     """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
     K = W.shape[0]
     N = W.shape[-1]
+    # In parts of K: each stays in the cache.
     dW = _empty((K, N), W)
 
     def run(parts: Any) -> Any:
@@ -176,7 +179,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tW: Any, _decay: Any) -> Any:
         W, decay = ctx.saved_tensors
-        # tL = decay*sum(k,j, sign(W[k,j])*tW[k,j])
+        # Tangent: tL = decay*sum(k,j, sign(W[k,j])*tW[k,j])
         tL = decay * torch.linalg.vecdot(torch.sign(W), tW).sum()
         return tL
 
@@ -252,9 +255,9 @@ class _Second(torch.autograd.Function):
     def forward(W: Tensor, decay: Tensor, d2dW: Tensor) -> Any:
         K = W.shape[0]
         N = W.shape[-1]
-        # d2dL = decay*sum(k,j, d2dW[k,j]*sign(W[k,j]))
+        # Lemma: d2dL = decay*sum(k,j, d2dW[k,j]*sign(W[k,j]))
         d2dL = decay * torch.linalg.vecdot(d2dW, torch.sign(W)).sum()
-        # d2W[k,j] = 0
+        # Lemma: d2W[k,j] = 0
         d2W = W.new_full((K, N), 0)
         return (d2W, d2dL)
 
@@ -274,7 +277,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(W: Tensor, decay: Tensor, tdL: Tensor) -> Any:
-        # tdW[k,j] = decay*sign(W[k,j])*tdL
+        # Tangent: tdW[k,j] = decay*sign(W[k,j])*tdL
         tdW = decay * tdL * torch.sign(W)
         return (tdW,)
 
@@ -300,7 +303,7 @@ def _forward_part(W: Tensor, work: Any = None) -> Any:
 
 def _backward_part(W: Tensor, dL: Tensor, decay: Tensor, dW: Any = None) -> Any:
     """One part along K, or the whole: dW."""
-    # dW[k,j] = dL*decay*sign(W[k,j])
+    # Lemma: dW[k,j] = dL*decay*sign(W[k,j])
     dW = torch.sign(W, out=dW)
     dW *= dL * decay
     return dW
@@ -314,7 +317,7 @@ def _both_part(W: Tensor, decay: Tensor, dW: Any = None, work: Any = None) -> An
     # L = decay*sum(k,j, abs(W[k,j]))
     abs_W = torch.abs(W, out=space_1)
     L_sum = abs_W.sum()
-    # dW[k,j] = dL*decay*sign(W[k,j])
+    # Lemma: dW[k,j] = dL*decay*sign(W[k,j])
     dW = torch.sign(W, out=dW)
     dW *= decay
     return L_sum, dW

@@ -14,7 +14,7 @@ Saved for the backward pass:
     W: for dW
     decay: for dW
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dW = dL decay W
 
@@ -94,6 +94,7 @@ def _backward_pass(W: Tensor, decay: Tensor, dL: Tensor) -> Any:
     K = W.shape[0]
     N = W.shape[-1]
     if not _whole(K * N, dL):
+        # In parts of K: each stays in the cache.
         dW = _empty((K, N), W)
 
         def run(parts: Any) -> Any:
@@ -103,7 +104,7 @@ def _backward_pass(W: Tensor, decay: Tensor, dL: Tensor) -> Any:
 
         _together(run, _parts((K,), N, W, 1), 1, W)
         return dW
-    # dW[k,j] = dL*decay*W[k,j]
+    # Lemma: dW[k,j] = dL*decay*W[k,j]
     dW = dL * decay * W
     return dW
 
@@ -112,6 +113,7 @@ def _early_pass(W: Tensor, decay: Tensor) -> Any:
     """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
     K = W.shape[0]
     N = W.shape[-1]
+    # In parts of K: each stays in the cache.
     dW = _empty((K, N), W)
 
     def run(parts: Any) -> Any:
@@ -159,7 +161,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tW: Any, _decay: Any) -> Any:
         W, decay = ctx.saved_tensors
-        # tL = decay*sum(k,j, W[k,j]*tW[k,j])
+        # Tangent: tL = decay*sum(k,j, W[k,j]*tW[k,j])
         tL = decay * torch.linalg.vecdot(W, tW).sum()
         return tL
 
@@ -234,9 +236,9 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(W: Tensor, decay: Tensor, dL: Tensor, d2dW: Tensor) -> Any:
-        # d2dL = decay*sum(k,j, d2dW[k,j]*W[k,j])
+        # Lemma: d2dL = decay*sum(k,j, d2dW[k,j]*W[k,j])
         d2dL = decay * torch.linalg.vecdot(d2dW, W).sum()
-        # d2W[k,j] = d2dW[k,j]*dL*decay
+        # Lemma: d2W[k,j] = d2dW[k,j]*dL*decay
         d2W = dL * decay * d2dW
         return (d2W, d2dL)
 
@@ -256,7 +258,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(W: Tensor, decay: Tensor, dL: Tensor, tW: Tensor, tdL: Tensor) -> Any:
-        # tdW[k,j] = decay*(W[k,j]*tdL + dL*tW[k,j])
+        # Tangent: tdW[k,j] = decay*(W[k,j]*tdL + dL*tW[k,j])
         tdW = decay * (tdL * W + dL * tW)
         return (tdW,)
 
@@ -271,7 +273,7 @@ class _SecondTangent(torch.autograd.Function):
 
 def _backward_part(dL: Tensor, decay: Tensor, W: Tensor, dW: Any = None) -> Any:
     """One part along K, or the whole: dW."""
-    # dW[k,j] = dL*decay*W[k,j]
+    # Lemma: dW[k,j] = dL*decay*W[k,j]
     dW = torch.multiply(W, dL * decay, out=dW)
     return dW
 
@@ -280,7 +282,7 @@ def _both_part(W: Tensor, decay: Tensor, dW: Any = None) -> Any:
     """One part along K, or the whole: L_sum, dW."""
     # L = 1/2*decay*sum(k,j, W[k,j]^2)
     L_sum = torch.linalg.vecdot(W, W).sum()
-    # dW[k,j] = dL*decay*W[k,j]
+    # Lemma: dW[k,j] = dL*decay*W[k,j]
     dW = torch.multiply(W, decay, out=dW)
     return L_sum, dW
 

@@ -21,7 +21,7 @@ Saved for the backward pass:
     m: for dg, dv, dm and dX
     v: for dg, dv, dm and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dg = (v + eps 1^T)^o(-1/2) (dY o (X - m 1^T))
     db = 1^T dY
@@ -120,6 +120,7 @@ def _forward_pass(X: Tensor, g: Tensor, b: Tensor, eps: Tensor) -> Any:
         # Y[n,c] = g[c]*(X[n,c] - m[n])/sqrt(v[n] + eps) + b[c]
         Y = g * X_m / torch.sqrt(v + eps)[:, None] + b
     else:
+        # In parts of N: each stays in the cache.
         m = _empty((N,), X)
         v = _empty((N,), X)
         Y = _empty((N, C), X)
@@ -138,6 +139,7 @@ def _backward_pass(need_X: bool, need_g: bool, need_b: bool, X: Tensor, g: Tenso
     C = X.shape[-1]
     N = X.shape[0]
     if not _whole(N * C, dY):
+        # In parts of N: each stays in the cache.
         dX = _empty((N, C), X)
 
         def run(parts: Any) -> Any:
@@ -159,17 +161,17 @@ def _backward_pass(need_X: bool, need_g: bool, need_b: bool, X: Tensor, g: Tenso
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
         dY_X_m = dY * X_m
     if need_g:
-        # dg[c] = sum(n, dY[n,c]*(X[n,c] - m[n])/sqrt(v[n] + eps))
+        # Lemma: dg[c] = sum(n, dY[n,c]*(X[n,c] - m[n])/sqrt(v[n] + eps))
         dg = rsqrt_v_eps @ dY_X_m
     if need_b:
-        # db[c] = sum(n, dY[n,c])
+        # Lemma: db[c] = sum(n, dY[n,c])
         db = dY.sum(dim=0)
     if need_X:
-        # dv[n] = -(1/2)/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]*(X[n,c] - m[n]))
+        # Lemma: dv[n] = -(1/2)/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]*(X[n,c] - m[n]))
         dv = -0.5 * (dY_X_m @ g) / v_eps**1.5
-        # dm[n] = -(2*dv[n]/size(C)*sum(c, X[n,c] - m[n]) + 1/sqrt(v[n] + eps)*sum(c, dY[n,c]*g[c]))
+        # Lemma: dm[n] = -(2*dv[n]/size(C)*sum(c, X[n,c] - m[n]) + 1/sqrt(v[n] + eps)*sum(c, dY[n,c]*g[c]))
         dm = -(2 * dv * X_m.sum(dim=-1) / C + rsqrt_v_eps * (dY @ g))
-        # dX[n,c] = dm[n]/size(C) + 2*dv[n]*(X[n,c] - m[n])/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
+        # Lemma: dX[n,c] = dm[n]/size(C) + 2*dv[n]*(X[n,c] - m[n])/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
         dX = (dm / C)[:, None] + 2 * dv[:, None] * X_m / C + dY * g * rsqrt_v_eps[:, None]
     return dX, dg, db
 
@@ -226,13 +228,13 @@ class _DualForward(_Forward):
         # v[n] = sum(c, (X[n,c] - m[n])^2)/size(C)
         X_m = X - m[:, None]
         v = torch.linalg.vecdot(X_m, X_m) / C
-        # tm[n] = 1/size(C)*sum(c, tX[n,c])
+        # Tangent: tm[n] = 1/size(C)*sum(c, tX[n,c])
         v_eps = v + eps
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
         tm = tX.sum(dim=-1) / C
-        # tv[n] = 2/size(C)*(sum(c, (X[n,c] - m[n])*tX[n,c]) - tm[n]*sum(c, X[n,c] - m[n]))
+        # Tangent: tv[n] = 2/size(C)*(sum(c, (X[n,c] - m[n])*tX[n,c]) - tm[n]*sum(c, X[n,c] - m[n]))
         tv = 2 * (torch.linalg.vecdot(X_m, tX) - tm * X_m.sum(dim=-1)) / C
-        # tY[n,c] = (X[n,c] - m[n])/sqrt(v[n] + eps)*tg[c] + g[c]/sqrt(v[n] + eps)*tX[n,c] -
+        # Tangent: tY[n,c] = (X[n,c] - m[n])/sqrt(v[n] + eps)*tg[c] + g[c]/sqrt(v[n] + eps)*tX[n,c] -
         #     tm[n]*g[c]/sqrt(v[n] + eps) - (1/2)*tv[n]*g[c]*(X[n,c] - m[n])/(v[n] + eps)^(3/2) + tb[c]
         tY = (
             X_m * rsqrt_v_eps[:, None] * tg
@@ -309,19 +311,19 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor, g: Tensor, eps: Tensor, m: Tensor, v: Tensor, dY: Tensor, d2dX: Tensor, d2dg: Tensor, d2db: Tensor) -> Any:
         C = X.shape[-1]
-        # dv[n] = -(1/2)/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]*(X[n,c] - m[n]))
+        # Lemma: dv[n] = -(1/2)/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]*(X[n,c] - m[n]))
         v_eps = v + eps
         power_v_eps = 1 / v_eps**1.5
         X_m = X - m[:, None]
         dY_X_m = dY * X_m
         dv = -0.5 * power_v_eps * (dY_X_m @ g)
-        # d2dm[n] = 1/size(C)*sum(c, d2dX[n,c])
+        # Lemma: d2dm[n] = 1/size(C)*sum(c, d2dX[n,c])
         sum_d2dX = d2dX.sum(dim=-1)
         d2dm = sum_d2dX / C
-        # d2dv[n] = 2/size(C)*(sum(c, d2dX[n,c]*(X[n,c] - m[n])) - d2dm[n]*sum(c, X[n,c] - m[n]))
+        # Lemma: d2dv[n] = 2/size(C)*(sum(c, d2dX[n,c]*(X[n,c] - m[n])) - d2dm[n]*sum(c, X[n,c] - m[n]))
         sum_X_m = X_m.sum(dim=-1)
         d2dv = 2 * (torch.linalg.vecdot(d2dX, X_m) - d2dm * sum_X_m) / C
-        # d2dY[n,c] = d2dg[c]*(X[n,c] - m[n])/sqrt(v[n] + eps) + d2db[c] - (1/2)*d2dv[n]/(v[n] +
+        # Lemma: d2dY[n,c] = d2dg[c]*(X[n,c] - m[n])/sqrt(v[n] + eps) + d2db[c] - (1/2)*d2dv[n]/(v[n] +
         #     eps)^(3/2)*g[c]*(X[n,c] - m[n]) - d2dm[n]/sqrt(v[n] + eps)*g[c] + d2dX[n,c]*g[c]/sqrt(v[n] +
         #     eps)
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
@@ -332,23 +334,23 @@ class _Second(torch.autograd.Function):
             - d2dm[:, None] * rsqrt_v_eps[:, None] * g
             + d2dX * g * rsqrt_v_eps[:, None]
         )
-        # d2g[c] = sum(n, d2dX[n,c]*dY[n,c]/sqrt(v[n] + eps)) - (1/2)*sum(n, d2dv[n]/(v[n] +
+        # Lemma: d2g[c] = sum(n, d2dX[n,c]*dY[n,c]/sqrt(v[n] + eps)) - (1/2)*sum(n, d2dv[n]/(v[n] +
         #     eps)^(3/2)*dY[n,c]*(X[n,c] - m[n])) - sum(n, d2dm[n]/sqrt(v[n] + eps)*dY[n,c])
         d2dX_dY = d2dX * dY
         d2g = rsqrt_v_eps @ d2dX_dY - 0.5 * (X_m * (dY * (d2dv * power_v_eps)[:, None])).sum(dim=0) - d2dm * rsqrt_v_eps @ dY
-        # d2v[n] = 1/(v[n] + eps)*(1/2*d2dm[n]/sqrt(v[n] + eps)*sum(c, dY[n,c]*g[c]) - (1/2)/sqrt(v[n] +
-        #     eps)*sum(c, d2dg[c]*dY[n,c]*(X[n,c] - m[n])) - (3/2)*d2dv[n]*dv[n] - (1/2)/sqrt(v[n] +
+        # Lemma: d2v[n] = 1/(v[n] + eps)*(1/2*d2dm[n]/sqrt(v[n] + eps)*sum(c, dY[n,c]*g[c]) - (1/2)/sqrt(v[n]
+        #     + eps)*sum(c, d2dg[c]*dY[n,c]*(X[n,c] - m[n])) - (3/2)*d2dv[n]*dv[n] - (1/2)/sqrt(v[n] +
         #     eps)*sum(c, d2dX[n,c]*dY[n,c]*g[c]))
         dY_g = dY @ g
         d2v = (
             0.5 * d2dm * rsqrt_v_eps * dY_g - 0.5 * rsqrt_v_eps * (dY_X_m @ d2dg) - 1.5 * d2dv * dv - 0.5 * rsqrt_v_eps * (d2dX_dY @ g)
         ) / v_eps
-        # d2m[n] = 1/2*d2dv[n]/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]) - 2*d2v[n]/size(C)*sum(c, X[n,c] -
-        #     m[n]) - 1/sqrt(v[n] + eps)*sum(c, d2dg[c]*dY[n,c]) + 2*d2dm[n]*dv[n] - 2*dv[n]/size(C)*sum(c,
+        # Lemma: d2m[n] = 1/2*d2dv[n]/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]) - 2*d2v[n]/size(C)*sum(c, X[n,c]
+        #     - m[n]) - 1/sqrt(v[n] + eps)*sum(c, d2dg[c]*dY[n,c]) + 2*d2dm[n]*dv[n] - 2*dv[n]/size(C)*sum(c,
         #     d2dX[n,c])
         d2m = 0.5 * d2dv * power_v_eps * dY_g - 2 * d2v * sum_X_m / C - rsqrt_v_eps * (dY @ d2dg) + 2 * d2dm * dv - 2 * dv * sum_d2dX / C
-        # d2X[n,c] = d2m[n]/size(C) + 2*d2v[n]*(X[n,c] - m[n])/size(C) + d2dg[c]*dY[n,c]/sqrt(v[n] + eps) -
-        #     (1/2)*d2dv[n]/(v[n] + eps)^(3/2)*dY[n,c]*g[c] - 2*d2dm[n]*dv[n]/size(C) +
+        # Lemma: d2X[n,c] = d2m[n]/size(C) + 2*d2v[n]*(X[n,c] - m[n])/size(C) + d2dg[c]*dY[n,c]/sqrt(v[n] +
+        #     eps) - (1/2)*d2dv[n]/(v[n] + eps)^(3/2)*dY[n,c]*g[c] - 2*d2dm[n]*dv[n]/size(C) +
         #     2*d2dX[n,c]*dv[n]/size(C)
         d2X = (
             (d2m / C)[:, None]
@@ -377,30 +379,31 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor, g: Tensor, eps: Tensor, m: Tensor, v: Tensor, dY: Tensor, tX: Tensor, tg: Tensor, tdY: Tensor) -> Any:
         C = X.shape[-1]
-        # dv[n] = -(1/2)/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]*(X[n,c] - m[n]))
+        # Lemma: dv[n] = -(1/2)/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]*(X[n,c] - m[n]))
         v_eps = v + eps
         power_v_eps = 1 / v_eps**1.5
         X_m = X - m[:, None]
         dY_X_m = dY * X_m
         dv = -0.5 * power_v_eps * (dY_X_m @ g)
-        # tm[n] = 1/size(C)*sum(c, tX[n,c])
+        # Tangent: tm[n] = 1/size(C)*sum(c, tX[n,c])
         sum_tX = tX.sum(dim=-1)
         tm = sum_tX / C
-        # tv[n] = 2/size(C)*(sum(c, (X[n,c] - m[n])*tX[n,c]) - tm[n]*sum(c, X[n,c] - m[n]))
+        # Tangent: tv[n] = 2/size(C)*(sum(c, (X[n,c] - m[n])*tX[n,c]) - tm[n]*sum(c, X[n,c] - m[n]))
         sum_X_m = X_m.sum(dim=-1)
         tv = 2 * (torch.linalg.vecdot(X_m, tX) - tm * sum_X_m) / C
-        # tdg[c] = sum(n, (X[n,c] - m[n])/sqrt(v[n] + eps)*tdY[n,c]) + sum(n, dY[n,c]/sqrt(v[n] +
+        # Tangent: tdg[c] = sum(n, (X[n,c] - m[n])/sqrt(v[n] + eps)*tdY[n,c]) + sum(n, dY[n,c]/sqrt(v[n] +
         #     eps)*tX[n,c]) - sum(n, tm[n]*dY[n,c]/sqrt(v[n] + eps)) - (1/2)*sum(n, tv[n]*dY[n,c]*(X[n,c] -
         #     m[n])/(v[n] + eps)^(3/2))
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
         X_m_tdY = X_m * tdY
         dY_tX = dY * tX
         tdg = rsqrt_v_eps @ X_m_tdY + rsqrt_v_eps @ dY_tX - tm * rsqrt_v_eps @ dY - 0.5 * (tv * power_v_eps @ dY_X_m)
-        # tdb[c] = sum(n, tdY[n,c])
+        # Tangent: tdb[c] = sum(n, tdY[n,c])
         tdb = tdY.sum(dim=0)
-        # tdv[n] = 1/(v[n] + eps)*(1/2*tm[n]/sqrt(v[n] + eps)*sum(c, dY[n,c]*g[c]) - (3/2)*tv[n]*dv[n] -
-        #     (1/2)/sqrt(v[n] + eps)*sum(c, g[c]*(X[n,c] - m[n])*tdY[n,c]) - (1/2)/sqrt(v[n] + eps)*sum(c,
-        #     dY[n,c]*(X[n,c] - m[n])*tg[c]) - (1/2)/sqrt(v[n] + eps)*sum(c, dY[n,c]*g[c]*tX[n,c]))
+        # Tangent: tdv[n] = 1/(v[n] + eps)*(1/2*tm[n]/sqrt(v[n] + eps)*sum(c, dY[n,c]*g[c]) -
+        #     (3/2)*tv[n]*dv[n] - (1/2)/sqrt(v[n] + eps)*sum(c, g[c]*(X[n,c] - m[n])*tdY[n,c]) -
+        #     (1/2)/sqrt(v[n] + eps)*sum(c, dY[n,c]*(X[n,c] - m[n])*tg[c]) - (1/2)/sqrt(v[n] + eps)*sum(c,
+        #     dY[n,c]*g[c]*tX[n,c]))
         dY_g = dY @ g
         tdv = (
             0.5 * tm * rsqrt_v_eps * dY_g
@@ -409,9 +412,9 @@ class _SecondTangent(torch.autograd.Function):
             - 0.5 * rsqrt_v_eps * (dY_X_m @ tg)
             - 0.5 * rsqrt_v_eps * (dY_tX @ g)
         ) / v_eps
-        # tdm[n] = 2*tm[n]*dv[n] - 2*tdv[n]/size(C)*sum(c, X[n,c] - m[n]) - 2*dv[n]/size(C)*sum(c, tX[n,c]) +
-        #     1/2*tv[n]/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]) - 1/sqrt(v[n] + eps)*sum(c, g[c]*tdY[n,c]) -
-        #     1/sqrt(v[n] + eps)*sum(c, dY[n,c]*tg[c])
+        # Tangent: tdm[n] = 2*tm[n]*dv[n] - 2*tdv[n]/size(C)*sum(c, X[n,c] - m[n]) - 2*dv[n]/size(C)*sum(c,
+        #     tX[n,c]) + 1/2*tv[n]/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]) - 1/sqrt(v[n] + eps)*sum(c,
+        #     g[c]*tdY[n,c]) - 1/sqrt(v[n] + eps)*sum(c, dY[n,c]*tg[c])
         tdm = (
             2 * tm * dv
             - 2 * tdv * sum_X_m / C
@@ -420,7 +423,7 @@ class _SecondTangent(torch.autograd.Function):
             - rsqrt_v_eps * (tdY @ g)
             - rsqrt_v_eps * (dY @ tg)
         )
-        # tdX[n,c] = tdm[n]/size(C) + 2*tdv[n]*(X[n,c] - m[n])/size(C) + 2*dv[n]/size(C)*tX[n,c] -
+        # Tangent: tdX[n,c] = tdm[n]/size(C) + 2*tdv[n]*(X[n,c] - m[n])/size(C) + 2*dv[n]/size(C)*tX[n,c] -
         #     2*tm[n]*dv[n]/size(C) + g[c]/sqrt(v[n] + eps)*tdY[n,c] + dY[n,c]/sqrt(v[n] + eps)*tg[c] -
         #     (1/2)*tv[n]*dY[n,c]*g[c]/(v[n] + eps)^(3/2)
         tdX = (
@@ -463,19 +466,19 @@ def _backward_part(m: Tensor, X: Tensor, v: Tensor, eps: Tensor, dY: Tensor, g: 
     C = X.shape[-1]
     N_block = m.shape[0]
     (space_1,) = _spaces(work, m, (N_block, C))
-    # dg[c] = sum(n, dY[n,c]*(X[n,c] - m[n])/sqrt(v[n] + eps))
+    # Lemma: dg[c] = sum(n, dY[n,c]*(X[n,c] - m[n])/sqrt(v[n] + eps))
     X_m = torch.subtract(X, m[:, None], out=dX)
     v_eps = v + eps
     rsqrt_v_eps = 1 / torch.sqrt(v_eps)
     dY_X_m = torch.multiply(dY, X_m, out=space_1)
     dg = rsqrt_v_eps @ dY_X_m
-    # db[c] = sum(n, dY[n,c])
+    # Lemma: db[c] = sum(n, dY[n,c])
     db = dY.sum(dim=0)
-    # dv[n] = -(1/2)/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]*(X[n,c] - m[n]))
+    # Lemma: dv[n] = -(1/2)/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]*(X[n,c] - m[n]))
     dv = -0.5 * (dY_X_m @ g) / v_eps**1.5
-    # dm[n] = -(2*dv[n]/size(C)*sum(c, X[n,c] - m[n]) + 1/sqrt(v[n] + eps)*sum(c, dY[n,c]*g[c]))
+    # Lemma: dm[n] = -(2*dv[n]/size(C)*sum(c, X[n,c] - m[n]) + 1/sqrt(v[n] + eps)*sum(c, dY[n,c]*g[c]))
     dm = -(2 * dv * X_m.sum(dim=-1) / C + rsqrt_v_eps * (dY @ g))
-    # dX[n,c] = dm[n]/size(C) + 2*dv[n]*(X[n,c] - m[n])/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
+    # Lemma: dX[n,c] = dm[n]/size(C) + 2*dv[n]*(X[n,c] - m[n])/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
     dv_X_m = torch.multiply(X_m, dv[:, None] * 2 / C, out=X_m)
     dY_g = torch.multiply(dY, g, out=space_1)
     dY_g *= rsqrt_v_eps[:, None]

@@ -14,7 +14,7 @@ Saved for the backward pass:
     X: for dX
     slope: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o (slope 1 - slope [X[i,j] > 0] + [X[i,j] > 0])
 
@@ -93,6 +93,7 @@ def _forward_pass(X: Tensor, slope: Tensor) -> Any:
         relu_X = torch.relu(X)
         Y = slope * (X - relu_X) + relu_X
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -109,6 +110,7 @@ def _backward_pass(X: Tensor, slope: Tensor, dY: Tensor) -> Any:
     B = X.shape[0]
     N = X.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -118,7 +120,7 @@ def _backward_pass(X: Tensor, slope: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), N, X, 1), 1, X)
         return dX
-    # dX[i,j] = dY[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+    # Lemma: dX[i,j] = dY[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
     less_X = X > 0
     dX = dY * (slope - torch.where(less_X, slope, 0) + less_X.to(X.dtype))
     return dX
@@ -156,7 +158,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any, _slope: Any) -> Any:
         X, slope = ctx.saved_tensors
-        # tY[i,j] = tX[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+        # Tangent: tY[i,j] = tX[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
         less_X = X > 0
         tY = tX * (slope - torch.where(less_X, slope, 0) + less_X.to(X.dtype))
         return tY
@@ -222,10 +224,10 @@ class _Second(torch.autograd.Function):
     def forward(X: Tensor, slope: Tensor, d2dX: Tensor) -> Any:
         B = X.shape[0]
         N = X.shape[-1]
-        # d2dY[i,j] = d2dX[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+        # Lemma: d2dY[i,j] = d2dX[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
         less_X = X > 0
         d2dY = d2dX * (slope - torch.where(less_X, slope, 0) + less_X.to(X.dtype))
-        # d2X[i,j] = 0
+        # Lemma: d2X[i,j] = 0
         d2X = X.new_full((B, N), 0)
         return (d2X, d2dY)
 
@@ -245,7 +247,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, slope: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = (slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))*tdY[i,j]
+        # Tangent: tdX[i,j] = (slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))*tdY[i,j]
         less_X = X > 0
         tdX = (slope - torch.where(less_X, slope, 0) + less_X.to(X.dtype)) * tdY
         return (tdX,)
@@ -271,7 +273,7 @@ def _forward_part(X: Tensor, slope: Tensor, Y: Any = None) -> Any:
 
 def _backward_part(X: Tensor, slope: Tensor, dY: Tensor, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
+    # Lemma: dX[i,j] = dY[i,j]*(slope - slope*where(0 < X[i,j], 1, 0) + where(0 < X[i,j], 1, 0))
     less_X = X > 0
     slope_less_X = torch.subtract(slope, torch.where(less_X, slope, 0), out=dX)
     slope_less_X += less_X.to(X.dtype)

@@ -15,7 +15,7 @@ Saved for the backward pass:
     X: for dW
     W: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY W^T
     dW = X^T dY
@@ -95,13 +95,13 @@ def _backward_pass(need_X: bool, need_W: bool, need_b: bool, X: Tensor, W: Tenso
     """(dX, dW, db): None for those that are not needed."""
     dX = dW = db = None
     if need_X:
-        # dX[i,k] = sum(j, dY[i,j]*W[k,j])
+        # Lemma: dX[i,k] = sum(j, dY[i,j]*W[k,j])
         dX = dY @ W.T
     if need_W:
-        # dW[k,j] = sum(i, dY[i,j]*X[i,k])
+        # Lemma: dW[k,j] = sum(i, dY[i,j]*X[i,k])
         dW = X.T @ dY
     if need_b:
-        # db[j] = sum(i, dY[i,j])
+        # Lemma: db[j] = sum(i, dY[i,j])
         db = dY.sum(dim=0)
     return dX, dW, db
 
@@ -145,7 +145,7 @@ class _DualForward(_Forward):
         M = W.shape[-1]
         if tb is None:
             tb = X.new_zeros((M,))
-        # tY[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j]) + tb[j]
+        # Tangent: tY[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j]) + tb[j]
         tY = tX @ W + X @ tW + tb
         return tY
 
@@ -215,11 +215,11 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, W: Tensor, dY: Tensor, d2dX: Tensor, d2dW: Tensor, d2db: Tensor) -> Any:
-        # d2dY[i,j] = sum(k, d2dX[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X[i,k]) + d2db[j]
+        # Lemma: d2dY[i,j] = sum(k, d2dX[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X[i,k]) + d2db[j]
         d2dY = d2dX @ W + X @ d2dW + d2db
-        # d2X[i,k] = sum(j, d2dW[k,j]*dY[i,j])
+        # Lemma: d2X[i,k] = sum(j, d2dW[k,j]*dY[i,j])
         d2X = dY @ d2dW.T
-        # d2W[k,j] = sum(i, d2dX[i,k]*dY[i,j])
+        # Lemma: d2W[k,j] = sum(i, d2dX[i,k]*dY[i,j])
         d2W = d2dX.T @ dY
         return (d2X, d2W, d2dY)
 
@@ -239,11 +239,11 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, W: Tensor, dY: Tensor, tX: Tensor, tW: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,k] = sum(j, W[k,j]*tdY[i,j]) + sum(j, dY[i,j]*tW[k,j])
+        # Tangent: tdX[i,k] = sum(j, W[k,j]*tdY[i,j]) + sum(j, dY[i,j]*tW[k,j])
         tdX = tdY @ W.T + dY @ tW.T
-        # tdW[k,j] = sum(i, X[i,k]*tdY[i,j]) + sum(i, dY[i,j]*tX[i,k])
+        # Tangent: tdW[k,j] = sum(i, X[i,k]*tdY[i,j]) + sum(i, dY[i,j]*tX[i,k])
         tdW = X.T @ tdY + tX.T @ dY
-        # tdb[j] = sum(i, tdY[i,j])
+        # Tangent: tdb[j] = sum(i, tdY[i,j])
         tdb = tdY.sum(dim=0)
         return (tdX, tdW, tdb)
 

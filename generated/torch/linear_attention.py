@@ -26,7 +26,7 @@ Saved for the backward pass:
     Z: for dZ, dU and dF
     O: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
     dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
@@ -142,9 +142,9 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor) -> Any:
         U = G.mT @ V
         # W[h,d] = sum(j, G[h,j,d])
         W = G.sum(dim=1)
-        # Z[h,i] = sum(d, F[h,i,d]*W[h,d])
+        # Named sum: Z[h,i] = sum(d, F[h,i,d]*W[h,d])
         Z = (F @ W[..., None])[..., 0].clone()
-        # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
+        # Equation: O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
         O = F @ U / Z[..., None]
     else:
         # F[h,i,d] = exp(min(Q[h,i,d], 0)) + relu(Q[h,i,d])
@@ -153,10 +153,11 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor) -> Any:
         G = torch.exp(K.clamp(max=0)) + torch.relu(K)
         # W[h,d] = sum(j, G[h,j,d])
         W = G.sum(dim=1)
-        # Z[h,i] = sum(d, F[h,i,d]*W[h,d])
+        # Named sum: Z[h,i] = sum(d, F[h,i,d]*W[h,d])
         Z = (F @ W[..., None])[..., 0].clone()
-        # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
+        # Equation: O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
         t = 1 / Z
+        # In parts of H and d_k: U is never whole.
         U = None
         O_sum = _zeros((H, N, d_v), Q)
 
@@ -167,7 +168,7 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor) -> Any:
             return ()
 
         _together(run, _parts((H, d_k), d_v, Q, 256), 1, Q)
-        # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
+        # Equation: O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
         O = torch.multiply(O_sum, t[..., None], out=O_sum)
     return O, F, G, U, W, Z
 
@@ -194,18 +195,21 @@ def _backward_pass(
     N = Q.shape[1]
     M = K.shape[1]
     if U is None and not _traced(dO):
-        # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
+        # Lemma: dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
         t_2 = 1 / Z
-        # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
+        # Lemma: dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
         dZ = -t_2 * torch.linalg.vecdot(dO, O)
-        # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
+        # Lemma: dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
         t_3 = dZ[..., None] * W[:, None, :]
-        # dW[h,d] = sum(i, dZ[h,i]*F[h,i,d])
+        # Lemma: dW[h,d] = sum(i, dZ[h,i]*F[h,i,d])
         dW = (F.mT @ dZ[..., None])[..., 0].clone()
-        # dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
+        # Lemma: dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d],
+        #     1, 0))
         t_4 = 0.5 * torch.exp(K.clamp(max=0)) * (1 + torch.sign(-K)) + (K > 0).to(V.dtype)
-        # dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
+        # Lemma: dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d],
+        #     1, 0))
         t_5 = 0.5 * torch.exp(Q.clamp(max=0)) * (1 + torch.sign(-Q)) + (Q > 0).to(V.dtype)
+        # In parts of H and d_k: U is never whole.
         dF_sum = _empty((H, N, d_k), Q)
         dV = _zeros((H, M, d_v), Q)
         dG_sum = _empty((H, M, d_k), Q)
@@ -219,14 +223,16 @@ def _backward_pass(
             return ()
 
         _together(run, _parts((H, d_k), d_v, Q, 256), 1, Q)
-        # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
+        # Lemma: dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
         dF = torch.multiply(dF_sum, t_2[..., None], out=dF_sum)
         dF += t_3
-        # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
+        # Lemma: dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
         dG = torch.add(dG_sum, dW[:, None, :], out=dG_sum)
-        # dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
+        # Lemma: dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d],
+        #     1, 0))
         dK = torch.multiply(dG, t_4, out=dG)
-        # dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
+        # Lemma: dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d],
+        #     1, 0))
         dQ = torch.multiply(dF, t_5, out=dF)
         return dQ, dK, dV
     if U is None:
@@ -234,27 +240,29 @@ def _backward_pass(
         U = G.mT @ V
     dQ = dK = dV = None
     if need_Q or need_K:
-        # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
+        # Lemma: dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
         dZ = -torch.linalg.vecdot(dO, O) / Z
     if need_K or need_V:
-        # dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
+        # Lemma: dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
         dU = F.mT @ (dO / Z[..., None])
     if need_Q:
-        # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
+        # Lemma: dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
         dF = dZ[..., None] * W[:, None, :] + dO @ U.mT / Z[..., None]
     if need_K:
-        # dW[h,d] = sum(i, dZ[h,i]*F[h,i,d])
+        # Lemma: dW[h,d] = sum(i, dZ[h,i]*F[h,i,d])
         dW = (F.mT @ dZ[..., None])[..., 0]
     if need_V:
-        # dV[h,j,e] = sum(d, dU[h,d,e]*G[h,j,d])
+        # Lemma: dV[h,j,e] = sum(d, dU[h,d,e]*G[h,j,d])
         dV = G @ dU
     if need_K:
-        # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
+        # Lemma: dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
         dG = V @ dU.mT + dW[:, None, :]
-        # dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
+        # Lemma: dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d],
+        #     1, 0))
         dK = dG * (0.5 * torch.exp(K.clamp(max=0)) * (1 + torch.sign(-K)) + (K > 0).to(Q.dtype))
     if need_Q:
-        # dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
+        # Lemma: dQ[h,i,d] = dF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d],
+        #     1, 0))
         dQ = dF * (0.5 * torch.exp(Q.clamp(max=0)) * (1 + torch.sign(-Q)) + (Q > 0).to(Q.dtype))
     return dQ, dK, dV
 
@@ -315,21 +323,24 @@ class _DualForward(_Forward):
         U = G.mT @ V
         # W[h,d] = sum(j, G[h,j,d])
         W = G.sum(dim=1)
-        # Z[h,i] = sum(d, F[h,i,d]*W[h,d])
+        # Named sum: Z[h,i] = sum(d, F[h,i,d]*W[h,d])
         Z = (F @ W[..., None])[..., 0]
-        # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
+        # Equation: O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
         O = F @ U / Z[..., None]
-        # tF[h,i,d] = tQ[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
+        # Tangent: tF[h,i,d] = tQ[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 <
+        #     Q[h,i,d], 1, 0))
         tF = tQ * (0.5 * exp_Q * (1 + torch.sign(-Q)) + (Q > 0).to(Q.dtype))
-        # tG[h,j,d] = tK[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
+        # Tangent: tG[h,j,d] = tK[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 <
+        #     K[h,j,d], 1, 0))
         tG = tK * (0.5 * exp_K * (1 + torch.sign(-K)) + (K > 0).to(Q.dtype))
-        # tU[h,d,e] = sum(j, tG[h,j,d]*V[h,j,e]) + sum(j, G[h,j,d]*tV[h,j,e])
+        # Tangent: tU[h,d,e] = sum(j, tG[h,j,d]*V[h,j,e]) + sum(j, G[h,j,d]*tV[h,j,e])
         tU = tG.mT @ V + G.mT @ tV
-        # tW[h,d] = sum(j, tG[h,j,d])
+        # Tangent: tW[h,d] = sum(j, tG[h,j,d])
         tW = tG.sum(dim=1)
-        # tZ[h,i] = sum(d, tF[h,i,d]*W[h,d]) + sum(d, tW[h,d]*F[h,i,d])
+        # Tangent: tZ[h,i] = sum(d, tF[h,i,d]*W[h,d]) + sum(d, tW[h,d]*F[h,i,d])
         tZ = (tF @ W[..., None])[..., 0] + (F @ tW[..., None])[..., 0]
-        # tO[h,i,e] = 1/Z[h,i]*(sum(d, tF[h,i,d]*U[h,d,e]) - tZ[h,i]*O[h,i,e] + sum(d, tU[h,d,e]*F[h,i,d]))
+        # Tangent: tO[h,i,e] = 1/Z[h,i]*(sum(d, tF[h,i,d]*U[h,d,e]) - tZ[h,i]*O[h,i,e] + sum(d,
+        #     tU[h,d,e]*F[h,i,d]))
         tO = (tF @ U - tZ[..., None] * O + F @ tU) / Z[..., None]
         return tO, None, None, None, None, None
 
@@ -433,62 +444,62 @@ class _Second(torch.autograd.Function):
         if U is None:
             # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
             U = G.mT @ V
-        # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
+        # Lemma: dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
         dZ = -torch.linalg.vecdot(dO, O) / Z
-        # dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
+        # Lemma: dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
         dU = F.mT @ (dO / Z[..., None])
-        # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
+        # Lemma: dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
         dO_U = dO @ U.mT
         dF = dZ[..., None] * W[:, None, :] + dO_U / Z[..., None]
-        # dW[h,d] = sum(i, dZ[h,i]*F[h,i,d])
+        # Lemma: dW[h,d] = sum(i, dZ[h,i]*F[h,i,d])
         dW = (F.mT @ dZ[..., None])[..., 0]
-        # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
+        # Lemma: dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
         dG = V @ dU.mT + dW[:, None, :]
-        # d2dF[h,i,d] = d2dQ[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1,
-        #     0))
+        # Lemma: d2dF[h,i,d] = d2dQ[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 <
+        #     Q[h,i,d], 1, 0))
         exp_Q = torch.exp(Q.clamp(max=0))
         Q_shifted = 1 + torch.sign(-Q)
         less_Q = Q > 0
         d2dF = d2dQ * (0.5 * exp_Q * Q_shifted + less_Q.to(Q.dtype))
-        # d2dG[h,j,d] = d2dK[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1,
-        #     0))
+        # Lemma: d2dG[h,j,d] = d2dK[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 <
+        #     K[h,j,d], 1, 0))
         exp_K = torch.exp(K.clamp(max=0))
         K_shifted = 1 + torch.sign(-K)
         less_K = K > 0
         d2dG = d2dK * (0.5 * exp_K * K_shifted + less_K.to(Q.dtype))
-        # d2dW[h,d] = sum(j, d2dG[h,j,d])
+        # Lemma: d2dW[h,d] = sum(j, d2dG[h,j,d])
         d2dW = d2dG.sum(dim=1)
-        # d2dU[h,d,e] = sum(j, d2dV[h,j,e]*G[h,j,d]) + sum(j, d2dG[h,j,d]*V[h,j,e])
+        # Lemma: d2dU[h,d,e] = sum(j, d2dV[h,j,e]*G[h,j,d]) + sum(j, d2dG[h,j,d]*V[h,j,e])
         d2dU = G.mT @ d2dV + d2dG.mT @ V
-        # d2dZ[h,i] = sum(d, d2dF[h,i,d]*W[h,d]) + sum(d, d2dW[h,d]*F[h,i,d])
+        # Lemma: d2dZ[h,i] = sum(d, d2dF[h,i,d]*W[h,d]) + sum(d, d2dW[h,d]*F[h,i,d])
         d2dZ = (d2dF @ W[..., None])[..., 0] + (F @ d2dW[..., None])[..., 0]
-        # d2dO[h,i,e] = 1/Z[h,i]*(sum(d, d2dU[h,d,e]*F[h,i,d]) - d2dZ[h,i]*O[h,i,e] + sum(d,
+        # Lemma: d2dO[h,i,e] = 1/Z[h,i]*(sum(d, d2dU[h,d,e]*F[h,i,d]) - d2dZ[h,i]*O[h,i,e] + sum(d,
         #     d2dF[h,i,d]*U[h,d,e]))
         d2dO = (F @ d2dU - d2dZ[..., None] * O + d2dF @ U) / Z[..., None]
-        # d2O[h,i,e] = -d2dZ[h,i]/Z[h,i]*dO[h,i,e]
+        # Lemma: d2O[h,i,e] = -d2dZ[h,i]/Z[h,i]*dO[h,i,e]
         d2O = -d2dZ[..., None] * dO / Z[..., None]
-        # d2Z[h,i] = -1/Z[h,i]*(sum(e, d2O[h,i,e]*O[h,i,e]) + d2dZ[h,i]*dZ[h,i] + 1/Z[h,i]*sum(d,e,
+        # Lemma: d2Z[h,i] = -1/Z[h,i]*(sum(e, d2O[h,i,e]*O[h,i,e]) + d2dZ[h,i]*dZ[h,i] + 1/Z[h,i]*sum(d,e,
         #     d2dU[h,d,e]*dO[h,i,e]*F[h,i,d]) + 1/Z[h,i]*sum(d, d2dF[h,i,d]*sum(e, dO[h,i,e]*U[h,d,e])))
         d2Z = (
             -(torch.linalg.vecdot(d2O, O) + d2dZ * dZ + torch.linalg.vecdot(F, (d2dU @ dO.mT).mT) / Z + torch.linalg.vecdot(d2dF, dO_U) / Z)
             / Z
         )
-        # d2U[h,d,e] = sum(i, d2O[h,i,e]/Z[h,i]*F[h,i,d]) + sum(i, d2dF[h,i,d]/Z[h,i]*dO[h,i,e])
+        # Lemma: d2U[h,d,e] = sum(i, d2O[h,i,e]/Z[h,i]*F[h,i,d]) + sum(i, d2dF[h,i,d]/Z[h,i]*dO[h,i,e])
         d2U = F.mT @ (d2O / Z[..., None]) + (d2dF / Z[..., None]).mT @ dO
-        # d2F[h,i,d] = d2Z[h,i]*W[h,d] + 1/Z[h,i]*sum(e, d2O[h,i,e]*U[h,d,e]) + 1/Z[h,i]*sum(e,
+        # Lemma: d2F[h,i,d] = d2Z[h,i]*W[h,d] + 1/Z[h,i]*sum(e, d2O[h,i,e]*U[h,d,e]) + 1/Z[h,i]*sum(e,
         #     d2dU[h,d,e]*dO[h,i,e]) + d2dW[h,d]*dZ[h,i]
         d2F = d2Z[..., None] * W[:, None, :] + d2O @ U.mT / Z[..., None] + dO @ d2dU.mT / Z[..., None] + d2dW[:, None, :] * dZ[..., None]
-        # d2W[h,d] = sum(i, d2Z[h,i]*F[h,i,d]) + sum(i, d2dF[h,i,d]*dZ[h,i])
+        # Lemma: d2W[h,d] = sum(i, d2Z[h,i]*F[h,i,d]) + sum(i, d2dF[h,i,d]*dZ[h,i])
         d2W = (F.mT @ d2Z[..., None])[..., 0] + (d2dF.mT @ dZ[..., None])[..., 0]
-        # d2V[h,j,e] = sum(d, d2U[h,d,e]*G[h,j,d]) + sum(d, d2dG[h,j,d]*dU[h,d,e])
+        # Lemma: d2V[h,j,e] = sum(d, d2U[h,d,e]*G[h,j,d]) + sum(d, d2dG[h,j,d]*dU[h,d,e])
         d2V = G @ d2U + d2dG @ dU
-        # d2G[h,j,d] = sum(e, d2U[h,d,e]*V[h,j,e]) + d2W[h,d] + sum(e, d2dV[h,j,e]*dU[h,d,e])
+        # Lemma: d2G[h,j,d] = sum(e, d2U[h,d,e]*V[h,j,e]) + d2W[h,d] + sum(e, d2dV[h,j,e]*dU[h,d,e])
         d2G = V @ d2U.mT + d2W[:, None, :] + d2dV @ dU.mT
-        # d2K[h,j,d] = 1/2*d2G[h,j,d]*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + d2G[h,j,d]*where(0 <
-        #     K[h,j,d], 1, 0) + 1/4*d2dK[h,j,d]*dG[h,j,d]*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d]))^2
+        # Lemma: d2K[h,j,d] = 1/2*d2G[h,j,d]*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + d2G[h,j,d]*where(0
+        #     < K[h,j,d], 1, 0) + 1/4*d2dK[h,j,d]*dG[h,j,d]*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d]))^2
         d2K = 0.5 * d2G * exp_K * K_shifted + torch.where(less_K, d2G, 0) + 0.25 * d2dK * dG * exp_K * K_shifted**2
-        # d2Q[h,i,d] = 1/2*d2F[h,i,d]*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + d2F[h,i,d]*where(0 <
-        #     Q[h,i,d], 1, 0) + 1/4*d2dQ[h,i,d]*dF[h,i,d]*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d]))^2
+        # Lemma: d2Q[h,i,d] = 1/2*d2F[h,i,d]*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + d2F[h,i,d]*where(0
+        #     < Q[h,i,d], 1, 0) + 1/4*d2dQ[h,i,d]*dF[h,i,d]*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d]))^2
         d2Q = 0.5 * d2F * exp_Q * Q_shifted + torch.where(less_Q, d2F, 0) + 0.25 * d2dQ * dF * exp_Q * Q_shifted**2
         return (d2Q, d2K, d2V, d2dO)
 
@@ -526,43 +537,48 @@ class _SecondTangent(torch.autograd.Function):
         if U is None:
             # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
             U = G.mT @ V
-        # dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
+        # Lemma: dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
         dZ = -torch.linalg.vecdot(dO, O) / Z
-        # dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
+        # Lemma: dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
         dU = F.mT @ (dO / Z[..., None])
-        # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
+        # Lemma: dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
         dO_U = dO @ U.mT
         dF = dZ[..., None] * W[:, None, :] + dO_U / Z[..., None]
-        # dW[h,d] = sum(i, dZ[h,i]*F[h,i,d])
+        # Lemma: dW[h,d] = sum(i, dZ[h,i]*F[h,i,d])
         dW = (F.mT @ dZ[..., None])[..., 0]
-        # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
+        # Lemma: dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
         dG = V @ dU.mT + dW[:, None, :]
-        # tF[h,i,d] = tQ[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1, 0))
+        # Tangent: tF[h,i,d] = tQ[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 <
+        #     Q[h,i,d], 1, 0))
         exp_Q = torch.exp(Q.clamp(max=0))
         Q_shifted = 1 + torch.sign(-Q)
         exp_Q_Q = 0.5 * exp_Q * Q_shifted + (Q > 0).to(Q.dtype)
         tF = tQ * exp_Q_Q
-        # tG[h,j,d] = tK[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1, 0))
+        # Tangent: tG[h,j,d] = tK[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 <
+        #     K[h,j,d], 1, 0))
         exp_K = torch.exp(K.clamp(max=0))
         K_shifted = 1 + torch.sign(-K)
         exp_K_K = 0.5 * exp_K * K_shifted + (K > 0).to(Q.dtype)
         tG = tK * exp_K_K
-        # tU[h,d,e] = sum(j, tG[h,j,d]*V[h,j,e]) + sum(j, G[h,j,d]*tV[h,j,e])
+        # Tangent: tU[h,d,e] = sum(j, tG[h,j,d]*V[h,j,e]) + sum(j, G[h,j,d]*tV[h,j,e])
         tU = tG.mT @ V + G.mT @ tV
-        # tW[h,d] = sum(j, tG[h,j,d])
+        # Tangent: tW[h,d] = sum(j, tG[h,j,d])
         tW = tG.sum(dim=1)
-        # tZ[h,i] = sum(d, tF[h,i,d]*W[h,d]) + sum(d, tW[h,d]*F[h,i,d])
+        # Tangent: tZ[h,i] = sum(d, tF[h,i,d]*W[h,d]) + sum(d, tW[h,d]*F[h,i,d])
         tZ = (tF @ W[..., None])[..., 0] + (F @ tW[..., None])[..., 0]
-        # tO[h,i,e] = 1/Z[h,i]*(sum(d, tF[h,i,d]*U[h,d,e]) - tZ[h,i]*O[h,i,e] + sum(d, tU[h,d,e]*F[h,i,d]))
+        # Tangent: tO[h,i,e] = 1/Z[h,i]*(sum(d, tF[h,i,d]*U[h,d,e]) - tZ[h,i]*O[h,i,e] + sum(d,
+        #     tU[h,d,e]*F[h,i,d]))
         tO = (tF @ U - tZ[..., None] * O + F @ tU) / Z[..., None]
-        # tdZ[h,i] = -1/Z[h,i]*(tZ[h,i]*dZ[h,i] + sum(e, O[h,i,e]*tdO[h,i,e]) + sum(e, tO[h,i,e]*dO[h,i,e]))
+        # Tangent: tdZ[h,i] = -1/Z[h,i]*(tZ[h,i]*dZ[h,i] + sum(e, O[h,i,e]*tdO[h,i,e]) + sum(e,
+        #     tO[h,i,e]*dO[h,i,e]))
         tdZ = -(tZ * dZ + torch.linalg.vecdot(O, tdO) + torch.linalg.vecdot(tO, dO)) / Z
-        # tdU[h,d,e] = sum(i, 1/Z[h,i]*F[h,i,d]*tdO[h,i,e]) - sum(i, tZ[h,i]*dO[h,i,e]/Z[h,i]^2*F[h,i,d]) +
-        #     sum(i, tF[h,i,d]*dO[h,i,e]/Z[h,i])
+        # Tangent: tdU[h,d,e] = sum(i, 1/Z[h,i]*F[h,i,d]*tdO[h,i,e]) - sum(i,
+        #     tZ[h,i]*dO[h,i,e]/Z[h,i]^2*F[h,i,d]) + sum(i, tF[h,i,d]*dO[h,i,e]/Z[h,i])
         power_Z = 1 / Z**2
         tdU = (F / Z[..., None]).mT @ tdO - F.mT @ (dO * (tZ * power_Z)[..., None]) + (tF / Z[..., None]).mT @ dO
-        # tdF[h,i,d] = tdZ[h,i]*W[h,d] + tW[h,d]*dZ[h,i] - tZ[h,i]/Z[h,i]^2*sum(e, dO[h,i,e]*U[h,d,e]) +
-        #     1/Z[h,i]*sum(e, U[h,d,e]*tdO[h,i,e]) + 1/Z[h,i]*sum(e, tU[h,d,e]*dO[h,i,e])
+        # Tangent: tdF[h,i,d] = tdZ[h,i]*W[h,d] + tW[h,d]*dZ[h,i] - tZ[h,i]/Z[h,i]^2*sum(e,
+        #     dO[h,i,e]*U[h,d,e]) + 1/Z[h,i]*sum(e, U[h,d,e]*tdO[h,i,e]) + 1/Z[h,i]*sum(e,
+        #     tU[h,d,e]*dO[h,i,e])
         tdF = (
             tdZ[..., None] * W[:, None, :]
             + tW[:, None, :] * dZ[..., None]
@@ -570,17 +586,17 @@ class _SecondTangent(torch.autograd.Function):
             + tdO @ U.mT / Z[..., None]
             + dO @ tU.mT / Z[..., None]
         )
-        # tdW[h,d] = sum(i, tdZ[h,i]*F[h,i,d]) + sum(i, tF[h,i,d]*dZ[h,i])
+        # Tangent: tdW[h,d] = sum(i, tdZ[h,i]*F[h,i,d]) + sum(i, tF[h,i,d]*dZ[h,i])
         tdW = (F.mT @ tdZ[..., None])[..., 0] + (tF.mT @ dZ[..., None])[..., 0]
-        # tdV[h,j,e] = sum(d, tdU[h,d,e]*G[h,j,d]) + sum(d, tG[h,j,d]*dU[h,d,e])
+        # Tangent: tdV[h,j,e] = sum(d, tdU[h,d,e]*G[h,j,d]) + sum(d, tG[h,j,d]*dU[h,d,e])
         tdV = G @ tdU + tG @ dU
-        # tdG[h,j,d] = sum(e, tdU[h,d,e]*V[h,j,e]) + sum(e, dU[h,d,e]*tV[h,j,e]) + tdW[h,d]
+        # Tangent: tdG[h,j,d] = sum(e, tdU[h,d,e]*V[h,j,e]) + sum(e, dU[h,d,e]*tV[h,j,e]) + tdW[h,d]
         tdG = V @ tdU.mT + tV @ dU.mT + tdW[:, None, :]
-        # tdK[h,j,d] = tdG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d], 1,
-        #     0)) + 1/4*dG[h,j,d]*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d]))^2*tK[h,j,d]
+        # Tangent: tdK[h,j,d] = tdG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 <
+        #     K[h,j,d], 1, 0)) + 1/4*dG[h,j,d]*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d]))^2*tK[h,j,d]
         tdK = tdG * exp_K_K + 0.25 * dG * exp_K * K_shifted**2 * tK
-        # tdQ[h,i,d] = tdF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 < Q[h,i,d], 1,
-        #     0)) + 1/4*dF[h,i,d]*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d]))^2*tQ[h,i,d]
+        # Tangent: tdQ[h,i,d] = tdF[h,i,d]*(1/2*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d])) + where(0 <
+        #     Q[h,i,d], 1, 0)) + 1/4*dF[h,i,d]*exp(min(Q[h,i,d], 0))*(1 + sign(-Q[h,i,d]))^2*tQ[h,i,d]
         tdQ = tdF * exp_Q_Q + 0.25 * dF * exp_Q * Q_shifted**2 * tQ
         return (tdQ, tdK, tdV)
 
@@ -601,7 +617,7 @@ def _forward_part(G: Tensor, V: Tensor, F: Tensor, O_sum: Any = None, work: Any 
     (space_1,) = _spaces(work, G, (H_block, d_k_block, d_v))
     # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
     U = torch.matmul(G.mT, V, out=space_1)
-    # O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
+    # Equation: O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
     O_sum = _add_product(O_sum, F, U)
     return O_sum
 
@@ -617,14 +633,14 @@ def _backward_part(
     space_1, space_2, space_3 = _spaces(work, G, (H_block, d_k_block, d_v), (H_block, N, d_v), (H_block, d_k_block, d_v))
     # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
     U = torch.matmul(G.mT, V, out=space_1)
-    # dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
+    # Lemma: dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
     dO_t = torch.multiply(dO, t[..., None], out=space_2)
     dU = torch.matmul(F.mT, dO_t, out=space_3)
-    # dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
+    # Lemma: dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
     dF_sum = torch.matmul(dO, U.mT, out=dF_sum)
-    # dV[h,j,e] = sum(d, dU[h,d,e]*G[h,j,d])
+    # Lemma: dV[h,j,e] = sum(d, dU[h,d,e]*G[h,j,d])
     dV = _add_product(dV, G, dU)
-    # dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
+    # Lemma: dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
     dG_sum = torch.matmul(V, dU.mT, out=dG_sum)
     return dF_sum, dV, dG_sum
 

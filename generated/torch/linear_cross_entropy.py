@@ -20,7 +20,7 @@ Saved for the backward pass:
     P: for dZ; where it is large it is not saved but made anew
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = dL (P - onehot(y)) / B
     dX = dZ W^T
@@ -105,12 +105,13 @@ def _forward_pass(X: Tensor, W: Tensor, y: Tensor) -> Any:
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
-        # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+        # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
         L = -(Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m))).sum() / B
         lse = None
     else:
+        # In parts of B: P is never whole.
         P = None
         L_sum = _zeros((), X)
         lse = _empty((B,), X)
@@ -118,7 +119,7 @@ def _forward_pass(X: Tensor, W: Tensor, y: Tensor) -> Any:
         for (i,) in _parts((B,), C, X, 256):
             L_sum_part, lse[i] = _forward_part(X[i], W, y[i], work=work)
             L_sum += L_sum_part
-        # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+        # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
         L = -L_sum / B
     return L, P, lse
 
@@ -129,6 +130,7 @@ def _backward_pass(need_X: bool, need_W: bool, X: Tensor, W: Tensor, y: Tensor, 
     C = W.shape[-1]
     K = X.shape[-1]
     if P is None and not _traced(dL):
+        # In parts of B: P is never whole.
         dX = _empty((B, K), X)
         dW = _zeros((K, C), X)
         work: dict[int, Any] = {}
@@ -138,16 +140,16 @@ def _backward_pass(need_X: bool, need_W: bool, X: Tensor, W: Tensor, y: Tensor, 
     if P is None:
         # Z[i,j] = sum(d, X[i,d]*W[d,j])
         Z = X @ W
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = torch.exp(Z - lse[:, None])
     dX = dW = None
-    # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
+    # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
     dZ = dL / B * _added_at(P, y, -1)
     if need_X:
-        # dX[i,d] = sum(j, dZ[i,j]*W[d,j])
+        # Lemma: dX[i,d] = sum(j, dZ[i,j]*W[d,j])
         dX = dZ @ W.T
     if need_W:
-        # dW[d,j] = sum(i, dZ[i,j]*X[i,d])
+        # Lemma: dW[d,j] = sum(i, dZ[i,j]*X[i,d])
         dW = X.T @ dZ
     return dX, dW
 
@@ -157,6 +159,7 @@ def _early_pass(X: Tensor, W: Tensor, y: Tensor) -> Any:
     B = X.shape[0]
     C = W.shape[-1]
     K = X.shape[-1]
+    # In parts of B: P is never whole.
     L_sum = _zeros((), X)
     dX = _empty((B, K), X)
     dW = _zeros((K, C), X)
@@ -164,7 +167,7 @@ def _early_pass(X: Tensor, W: Tensor, y: Tensor) -> Any:
     for (i,) in _parts((B,), C, X, 512):
         L_sum_part, _, _ = _both_part(X[i], W, y[i], B, dX=dX[i], dW=dW, work=work)
         L_sum += L_sum_part
-    # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+    # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L = -L_sum / B
     return L, dX, dW
 
@@ -220,11 +223,11 @@ class _DualForward(_Forward):
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = exp_Z / E_m[:, None]
-        # tZ[i,j] = sum(d, W[d,j]*tX[i,d]) + sum(d, X[i,d]*tW[d,j])
+        # Tangent: tZ[i,j] = sum(d, W[d,j]*tX[i,d]) + sum(d, X[i,d]*tW[d,j])
         tZ = tX @ W + X @ tW
-        # tL = 1/size(B)*(sum(i,j, tZ[i,j]*P[i,j]) - sum(i, tZ[i,y[i]]))
+        # Tangent: tL = 1/size(B)*(sum(i,j, tZ[i,j]*P[i,j]) - sum(i, tZ[i,y[i]]))
         tL = (torch.linalg.vecdot(tZ, P).sum() - tZ.gather(-1, y[:, None])[:, 0].sum()) / B
         return tL, None
 
@@ -308,23 +311,23 @@ class _Second(torch.autograd.Function):
         if P is None:
             # Z[i,j] = sum(d, X[i,d]*W[d,j])
             Z = X @ W
-            # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+            # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
             P = torch.exp(Z - lse[:, None])
-        # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
+        # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
         dZ = dL / B * _added_at(P, y, -1)
-        # d2dZ[i,j] = sum(d, d2dX[i,d]*W[d,j]) + sum(d, d2dW[d,j]*X[i,d])
+        # Lemma: d2dZ[i,j] = sum(d, d2dX[i,d]*W[d,j]) + sum(d, d2dW[d,j]*X[i,d])
         d2dZ = d2dX @ W + X @ d2dW
-        # d2dL = 1/size(B)*(sum(i,j, d2dZ[i,j]*P[i,j]) - sum(i, d2dZ[i,y[i]]))
+        # Lemma: d2dL = 1/size(B)*(sum(i,j, d2dZ[i,j]*P[i,j]) - sum(i, d2dZ[i,y[i]]))
         d2dL = (torch.linalg.vecdot(d2dZ, P).sum() - d2dZ.gather(-1, y[:, None])[:, 0].sum()) / B
-        # d2P[i,j] = d2dZ[i,j]*dL/size(B)
+        # Lemma: d2P[i,j] = d2dZ[i,j]*dL/size(B)
         d2P = dL / B * d2dZ
-        # D[i] = sum(j, d2P[i,j]*P[i,j])
+        # Named sum: D[i] = sum(j, d2P[i,j]*P[i,j])
         D = torch.linalg.vecdot(d2P, P)
-        # d2Z[i,j] = P[i,j]*(d2P[i,j] - D[i])
+        # Lemma: d2Z[i,j] = P[i,j]*(d2P[i,j] - D[i])
         d2Z = P * (d2P - D[:, None])
-        # d2X[i,d] = sum(j, d2Z[i,j]*W[d,j]) + sum(j, d2dW[d,j]*dZ[i,j])
+        # Lemma: d2X[i,d] = sum(j, d2Z[i,j]*W[d,j]) + sum(j, d2dW[d,j]*dZ[i,j])
         d2X = d2Z @ W.T + dZ @ d2dW.T
-        # d2W[d,j] = sum(i, d2Z[i,j]*X[i,d]) + sum(i, d2dX[i,d]*dZ[i,j])
+        # Lemma: d2W[d,j] = sum(i, d2Z[i,j]*X[i,d]) + sum(i, d2dX[i,d]*dZ[i,j])
         d2W = X.T @ d2Z + d2dX.T @ dZ
         return (d2X, d2W, d2dL)
 
@@ -349,22 +352,22 @@ class _SecondTangent(torch.autograd.Function):
         if P is None:
             # Z[i,j] = sum(d, X[i,d]*W[d,j])
             Z = X @ W
-            # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+            # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
             P = torch.exp(Z - lse[:, None])
-        # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
+        # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
         onehot_y = _one_hot(y, C, X)
         dZ = dL / B * (P - onehot_y)
-        # tZ[i,j] = sum(d, W[d,j]*tX[i,d]) + sum(d, X[i,d]*tW[d,j])
+        # Tangent: tZ[i,j] = sum(d, W[d,j]*tX[i,d]) + sum(d, X[i,d]*tW[d,j])
         tZ = tX @ W + X @ tW
-        # tD[i] = sum(j, P[i,j]*tZ[i,j])
+        # Named sum: tD[i] = sum(j, P[i,j]*tZ[i,j])
         tD = torch.linalg.vecdot(P, tZ)
-        # tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
+        # Tangent: tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
         tP = P * (tZ - tD[:, None])
-        # tdZ[i,j] = 1/size(B)*(P[i,j]*tdL - delta(y[i],j)*tdL + tP[i,j]*dL)
+        # Tangent: tdZ[i,j] = 1/size(B)*(P[i,j]*tdL - delta(y[i],j)*tdL + tP[i,j]*dL)
         tdZ = (tdL * P - tdL * onehot_y + dL * tP) / B
-        # tdX[i,d] = sum(j, tdZ[i,j]*W[d,j]) + sum(j, dZ[i,j]*tW[d,j])
+        # Tangent: tdX[i,d] = sum(j, tdZ[i,j]*W[d,j]) + sum(j, dZ[i,j]*tW[d,j])
         tdX = tdZ @ W.T + dZ @ tW.T
-        # tdW[d,j] = sum(i, tdZ[i,j]*X[i,d]) + sum(i, dZ[i,j]*tX[i,d])
+        # Tangent: tdW[d,j] = sum(i, tdZ[i,j]*X[i,d]) + sum(i, dZ[i,j]*tX[i,d])
         tdW = X.T @ tdZ + tX.T @ dZ
         return (tdX, tdW)
 
@@ -390,17 +393,17 @@ def _both_part(X: Tensor, W: Tensor, y: Tensor, B: int, dW: Any = None, dX: Any 
     exp_Z = torch.subtract(Z, m[:, None], out=space_2)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
-    # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+    # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L_sum = (Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m))).sum()
-    # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
+    # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
     P_y = P
     _add_at(P_y, y, -1)
     dZ = torch.divide(P_y, B, out=P_y)
-    # dX[i,d] = sum(j, dZ[i,j]*W[d,j])
+    # Lemma: dX[i,d] = sum(j, dZ[i,j]*W[d,j])
     dX = torch.matmul(dZ, W.T, out=dX)
-    # dW[d,j] = sum(i, dZ[i,j]*X[i,d])
+    # Lemma: dW[d,j] = sum(i, dZ[i,j]*X[i,d])
     dW = _add_product(dW, X.T, dZ)
     return L_sum, dX, dW
 
@@ -418,7 +421,7 @@ def _forward_part(X: Tensor, W: Tensor, y: Tensor, work: Any = None) -> Any:
     exp_Z = torch.subtract(Z, m[:, None], out=space_2)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
+    # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L_sum = (Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m))).sum()
     # lse[i] = m[i] + log(E_m[i])
     lse = m + torch.log(E_m)
@@ -434,16 +437,16 @@ def _backward_part(
     (space_1,) = _spaces(work, X, (B_block, C))
     # Z_bits[i,j] = Z[i,j]/log(2)
     Z_bits = torch.matmul(X / math.log(2), W, out=space_1)
-    # P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = torch.subtract(Z_bits, (lse / math.log(2))[:, None], out=Z_bits)
     torch.exp2(P, out=P)
-    # dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
+    # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
     P_y = P
     _add_at(P_y, y, -1)
     dZ = torch.multiply(P_y, dL / B, out=P_y)
-    # dX[i,d] = sum(j, dZ[i,j]*W[d,j])
+    # Lemma: dX[i,d] = sum(j, dZ[i,j]*W[d,j])
     dX = torch.matmul(dZ, W.T, out=dX)
-    # dW[d,j] = sum(i, dZ[i,j]*X[i,d])
+    # Lemma: dW[d,j] = sum(i, dZ[i,j]*X[i,d])
     dW = _add_product(dW, X.T, dZ)
     return dX, dW
 

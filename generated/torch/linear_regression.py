@@ -17,7 +17,7 @@ Saved for the backward pass:
     W: for dX
     E: for dE
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dE = 2 dL E
     dX = dE W^T
@@ -100,13 +100,13 @@ def _forward_pass(X: Tensor, W: Tensor, Y: Tensor) -> Any:
 def _backward_pass(need_X: bool, need_W: bool, X: Tensor, W: Tensor, E: Tensor, dL: Tensor) -> Any:
     """(dX, dW): None for those that are not needed."""
     dX = dW = None
-    # dE[i,j] = 2*dL*E[i,j]
+    # Lemma: dE[i,j] = 2*dL*E[i,j]
     dE = 2 * dL * E
     if need_X:
-        # dX[i,k] = sum(j, dE[i,j]*W[k,j])
+        # Lemma: dX[i,k] = sum(j, dE[i,j]*W[k,j])
         dX = dE @ W.T
     if need_W:
-        # dW[k,j] = sum(i, dE[i,j]*X[i,k])
+        # Lemma: dW[k,j] = sum(i, dE[i,j]*X[i,k])
         dW = X.T @ dE
     return dX, dW
 
@@ -152,9 +152,9 @@ class _DualForward(_Forward):
         tW = _zero(tW, W)
         # E[i,j] = sum(k, X[i,k]*W[k,j]) - Y[i,j]
         E = X @ W - Y
-        # tE[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
+        # Tangent: tE[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
         tE = tX @ W + X @ tW
-        # tL = 2*sum(i,j, tE[i,j]*E[i,j])
+        # Tangent: tL = 2*sum(i,j, tE[i,j]*E[i,j])
         tL = 2 * torch.linalg.vecdot(tE, E).sum()
         return tL, None
 
@@ -222,17 +222,17 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, W: Tensor, E: Tensor, dL: Tensor, d2dX: Tensor, d2dW: Tensor) -> Any:
-        # dE[i,j] = 2*dL*E[i,j]
+        # Lemma: dE[i,j] = 2*dL*E[i,j]
         dE = 2 * dL * E
-        # d2dE[i,j] = sum(k, d2dX[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X[i,k])
+        # Lemma: d2dE[i,j] = sum(k, d2dX[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X[i,k])
         d2dE = d2dX @ W + X @ d2dW
-        # d2dL = 2*sum(i,j, d2dE[i,j]*E[i,j])
+        # Lemma: d2dL = 2*sum(i,j, d2dE[i,j]*E[i,j])
         d2dL = 2 * torch.linalg.vecdot(d2dE, E).sum()
-        # d2E[i,j] = 2*d2dE[i,j]*dL
+        # Lemma: d2E[i,j] = 2*d2dE[i,j]*dL
         d2E = 2 * dL * d2dE
-        # d2X[i,k] = sum(j, d2E[i,j]*W[k,j]) + sum(j, d2dW[k,j]*dE[i,j])
+        # Lemma: d2X[i,k] = sum(j, d2E[i,j]*W[k,j]) + sum(j, d2dW[k,j]*dE[i,j])
         d2X = d2E @ W.T + dE @ d2dW.T
-        # d2W[k,j] = sum(i, d2E[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dE[i,j])
+        # Lemma: d2W[k,j] = sum(i, d2E[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dE[i,j])
         d2W = X.T @ d2E + d2dX.T @ dE
         return (d2X, d2W, d2dL)
 
@@ -252,15 +252,15 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, W: Tensor, E: Tensor, dL: Tensor, tX: Tensor, tW: Tensor, tdL: Tensor) -> Any:
-        # dE[i,j] = 2*dL*E[i,j]
+        # Lemma: dE[i,j] = 2*dL*E[i,j]
         dE = 2 * dL * E
-        # tE[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
+        # Tangent: tE[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
         tE = tX @ W + X @ tW
-        # tdE[i,j] = 2*(E[i,j]*tdL + tE[i,j]*dL)
+        # Tangent: tdE[i,j] = 2*(E[i,j]*tdL + tE[i,j]*dL)
         tdE = 2 * (tdL * E + dL * tE)
-        # tdX[i,k] = sum(j, tdE[i,j]*W[k,j]) + sum(j, dE[i,j]*tW[k,j])
+        # Tangent: tdX[i,k] = sum(j, tdE[i,j]*W[k,j]) + sum(j, dE[i,j]*tW[k,j])
         tdX = tdE @ W.T + dE @ tW.T
-        # tdW[k,j] = sum(i, tdE[i,j]*X[i,k]) + sum(i, dE[i,j]*tX[i,k])
+        # Tangent: tdW[k,j] = sum(i, tdE[i,j]*X[i,k]) + sum(i, dE[i,j]*tX[i,k])
         tdW = X.T @ tdE + tX.T @ dE
         return (tdX, tdW)
 

@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     A: for dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dA = dL A^-T
 
@@ -79,7 +79,7 @@ def _forward_pass(A: Tensor) -> Any:
 
 def _backward_pass(A: Tensor, dL: Tensor) -> Any:
     """dA."""
-    # dA[i,j] = dL*inv(A)[j,i]
+    # Lemma: dA[i,j] = dL*inv(A)[j,i]
     dA = dL * torch.linalg.inv(A).T
     return dA
 
@@ -116,7 +116,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tA: Any) -> Any:
         (A,) = ctx.saved_tensors
-        # tL = sum(i,j, inv(A)[j,i]*tA[i,j])
+        # Tangent: tL = sum(i,j, inv(A)[j,i]*tA[i,j])
         tL = torch.linalg.vecdot(torch.linalg.inv(A), tA.T).sum()
         return tL
 
@@ -179,13 +179,13 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(A: Tensor, dL: Tensor, d2dA: Tensor) -> Any:
-        # A_inv[j,i] = inv(A)[j,i]
+        # Named: A_inv[j,i] = inv(A)[j,i]
         A_inv = torch.linalg.inv(A)
-        # d2dL = sum(i,j, d2dA[i,j]*A_inv[j,i])
+        # Lemma: d2dL = sum(i,j, d2dA[i,j]*A_inv[j,i])
         d2dL = torch.linalg.vecdot(d2dA, A_inv.T).sum()
-        # d2A_inv[j,i] = d2dA[i,j]*dL
+        # Lemma: d2A_inv[j,i] = d2dA[i,j]*dL
         d2A_inv = dL * d2dA.T
-        # d2A[i,j] = -sum(j',i', d2A_inv[j',i']*A_inv[j',i]*A_inv[j,i'])
+        # Lemma: d2A[i,j] = -sum(j',i', d2A_inv[j',i']*A_inv[j',i]*A_inv[j,i'])
         d2A = -(d2A_inv.T @ A_inv).T @ A_inv.T
         return (d2A, d2dL)
 
@@ -205,11 +205,11 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(A: Tensor, dL: Tensor, tA: Tensor, tdL: Tensor) -> Any:
-        # A_inv[j,i] = inv(A)[j,i]
+        # Named: A_inv[j,i] = inv(A)[j,i]
         A_inv = torch.linalg.inv(A)
-        # tA_inv[j,i] = -sum(i',j', A_inv[j,i']*A_inv[j',i]*tA[i',j'])
+        # Tangent: tA_inv[j,i] = -sum(i',j', A_inv[j,i']*A_inv[j',i]*tA[i',j'])
         tA_inv = -A_inv @ tA @ A_inv
-        # tdA[i,j] = A_inv[j,i]*tdL + tA_inv[j,i]*dL
+        # Tangent: tdA[i,j] = A_inv[j,i]*tdL + tA_inv[j,i]*dL
         tdA = (tdL * A_inv).T + (dL * tA_inv).T
         return (tdA,)
 

@@ -15,7 +15,7 @@ Saved for the backward pass:
     m: for dS
     E_m: for dS
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = -rowsum(dY)
     dS = (dZ 1^T) o (E^o(-1) 1^T) o exp(S) + dY
@@ -80,7 +80,7 @@ def _arguments(S: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(S, Tensor) and S.is_floating_point()):
         (S,) = _real(S=S)
-    if not (S.ndim == 2):
+    if S.ndim != 2:
         _check(S=S)
     C = S.shape[-1]
     _nonempty(C=C)
@@ -96,11 +96,12 @@ def _forward_pass(S: Tensor) -> Any:
         m = S.amax(dim=-1)
         # E_m[i] = sum(k, exp(S[i,k] - m[i]))
         E_m = torch.exp(S - m[:, None]).sum(dim=-1)
-        # Z[i] = m[i] + log(E_m[i])
+        # Finite form: Z[i] = m[i] + log(E_m[i])
         Z = m + torch.log(E_m)
         # Y[i,j] = S[i,j] - Z[i]
         Y = S - Z[:, None]
     else:
+        # In parts of B: each stays in the cache.
         m = _empty((B,), S)
         E_m = _empty((B,), S)
         Y = _empty((B, C), S)
@@ -120,6 +121,7 @@ def _backward_pass(S: Tensor, m: Tensor, E_m: Tensor, dY: Tensor) -> Any:
     B = S.shape[0]
     C = S.shape[-1]
     if not _whole(B * C, dY):
+        # In parts of B: each stays in the cache.
         dS = _empty((B, C), S)
 
         def run(parts: Any) -> Any:
@@ -129,9 +131,9 @@ def _backward_pass(S: Tensor, m: Tensor, E_m: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), C, S, 1), 1, S)
         return dS
-    # dZ[i] = -sum(j, dY[i,j])
+    # Lemma: dZ[i] = -sum(j, dY[i,j])
     dZ = -dY.sum(dim=-1)
-    # dS[i,j] = dZ[i]/E_m[i]*exp(S[i,j] - m[i]) + dY[i,j]
+    # Finite form: dS[i,j] = dZ[i]/E_m[i]*exp(S[i,j] - m[i]) + dY[i,j]
     dS = dZ[:, None] * torch.exp(S - m[:, None]) / E_m[:, None] + dY
     return dS
 
@@ -180,9 +182,9 @@ class _DualForward(_Forward):
         # E_m[i] = sum(k, exp(S[i,k] - m[i]))
         exp_S = torch.exp(S - m[:, None])
         E_m = exp_S.sum(dim=-1)
-        # tZ[i] = 1/E_m[i]*sum(j, exp(S[i,j] - m[i])*tS[i,j])
+        # Finite form: tZ[i] = 1/E_m[i]*sum(j, exp(S[i,j] - m[i])*tS[i,j])
         tZ = torch.linalg.vecdot(exp_S, tS) / E_m
-        # tY[i,j] = tS[i,j] - tZ[i]
+        # Tangent: tY[i,j] = tS[i,j] - tZ[i]
         tY = tS - tZ[:, None]
         return tY, None, None
 
@@ -246,16 +248,16 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(S: Tensor, m: Tensor, E_m: Tensor, dY: Tensor, d2dS: Tensor) -> Any:
-        # dZ[i] = -sum(j, dY[i,j])
+        # Lemma: dZ[i] = -sum(j, dY[i,j])
         dZ = -dY.sum(dim=-1)
-        # d2dZ[i] = 1/E_m[i]*sum(j, d2dS[i,j]*exp(S[i,j] - m[i]))
+        # Finite form: d2dZ[i] = 1/E_m[i]*sum(j, d2dS[i,j]*exp(S[i,j] - m[i]))
         exp_S = torch.exp(S - m[:, None])
         d2dZ = torch.linalg.vecdot(d2dS, exp_S) / E_m
-        # d2dY[i,j] = d2dS[i,j] - d2dZ[i]
+        # Lemma: d2dY[i,j] = d2dS[i,j] - d2dZ[i]
         d2dY = d2dS - d2dZ[:, None]
         # D_m[i] = sum(j, d2dS[i,j]*exp(S[i,j] - m[i]))
         D_m = torch.linalg.vecdot(d2dS, exp_S)
-        # d2S[i,j] = dZ[i]/E_m[i]*exp(S[i,j] - m[i])*(d2dS[i,j] - 1/E_m[i]*D_m[i])
+        # Finite form: d2S[i,j] = dZ[i]/E_m[i]*exp(S[i,j] - m[i])*(d2dS[i,j] - 1/E_m[i]*D_m[i])
         d2S = dZ[:, None] * exp_S * (d2dS - (D_m / E_m)[:, None]) / E_m[:, None]
         return (d2S, d2dY)
 
@@ -275,15 +277,15 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(S: Tensor, m: Tensor, E_m: Tensor, dY: Tensor, tS: Tensor, tdY: Tensor) -> Any:
-        # dZ[i] = -sum(j, dY[i,j])
+        # Lemma: dZ[i] = -sum(j, dY[i,j])
         dZ = -dY.sum(dim=-1)
-        # tdZ[i] = -sum(j, tdY[i,j])
+        # Tangent: tdZ[i] = -sum(j, tdY[i,j])
         tdZ = -tdY.sum(dim=-1)
         # tD_m[i] = sum(j, exp(S[i,j] - m[i])*tS[i,j])
         exp_S = torch.exp(S - m[:, None])
         tD_m = torch.linalg.vecdot(exp_S, tS)
-        # tdS[i,j] = tdZ[i]/E_m[i]*exp(S[i,j] - m[i]) - dZ[i]/E_m[i]^2*exp(S[i,j] - m[i])*tD_m[i] +
-        #     dZ[i]/E_m[i]*exp(S[i,j] - m[i])*tS[i,j] + tdY[i,j]
+        # Finite form: tdS[i,j] = tdZ[i]/E_m[i]*exp(S[i,j] - m[i]) - dZ[i]/E_m[i]^2*exp(S[i,j] - m[i])*tD_m[i]
+        #     + dZ[i]/E_m[i]*exp(S[i,j] - m[i])*tS[i,j] + tdY[i,j]
         tdS = (
             tdZ[:, None] * exp_S / E_m[:, None]
             - dZ[:, None] * exp_S * tD_m[:, None] / (E_m**2)[:, None]
@@ -312,7 +314,7 @@ def _forward_part(S: Tensor, Y: Any = None, work: Any = None) -> Any:
     exp_S = torch.subtract(S, m[:, None], out=space_1)
     _exp(exp_S, out=exp_S)
     E_m = exp_S.sum(dim=-1)
-    # Z[i] = m[i] + log(E_m[i])
+    # Finite form: Z[i] = m[i] + log(E_m[i])
     Z = m + torch.log(E_m)
     # Y[i,j] = S[i,j] - Z[i]
     Y = torch.subtract(S, Z[:, None], out=Y)
@@ -321,9 +323,9 @@ def _forward_part(S: Tensor, Y: Any = None, work: Any = None) -> Any:
 
 def _backward_part(dY: Tensor, E_m: Tensor, m: Tensor, S: Tensor, dS: Any = None) -> Any:
     """One part along B, or the whole: dS."""
-    # dZ[i] = -sum(j, dY[i,j])
+    # Lemma: dZ[i] = -sum(j, dY[i,j])
     dZ = -dY.sum(dim=-1)
-    # dS[i,j] = dZ[i]/E_m[i]*exp(S[i,j] - m[i]) + dY[i,j]
+    # Finite form: dS[i,j] = dZ[i]/E_m[i]*exp(S[i,j] - m[i]) + dY[i,j]
     dZ_E_m = torch.subtract(S, m[:, None], out=dS)
     _exp(dZ_E_m, out=dZ_E_m)
     dZ_E_m *= dZ[:, None] / E_m[:, None]

@@ -14,7 +14,7 @@ Saved for the backward pass:
     z: for dz
     s: for dz
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dz = -dL (sigmoid(-s o z) o s) / B
 
@@ -84,7 +84,7 @@ def _forward_pass(z: Tensor, s: Tensor) -> Any:
 def _backward_pass(z: Tensor, s: Tensor, dL: Tensor) -> Any:
     """dz."""
     B = z.shape[0]
-    # dz[i] = -dL*sigmoid(-s[i]*z[i])*s[i]/size(B)
+    # Lemma: dz[i] = -dL*sigmoid(-s[i]*z[i])*s[i]/size(B)
     dz = -dL / B * torch.sigmoid(-s * z) * s
     return dz
 
@@ -122,7 +122,7 @@ class _DualForward(_Forward):
     def jvp(ctx: Any, tz: Any, _s: Any) -> Any:
         z, s = ctx.saved_tensors
         B = z.shape[0]
-        # tL = -1/size(B)*sum(i, sigmoid(-s[i]*z[i])*s[i]*tz[i])
+        # Tangent: tL = -1/size(B)*sum(i, sigmoid(-s[i]*z[i])*s[i]*tz[i])
         tL = -tz @ (torch.sigmoid(-s * z) * s) / B
         return tL
 
@@ -186,12 +186,12 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(z: Tensor, s: Tensor, dL: Tensor, d2dz: Tensor) -> Any:
         B = z.shape[0]
-        # dz[i] = -dL*sigmoid(-s[i]*z[i])*s[i]/size(B)
+        # Lemma: dz[i] = -dL*sigmoid(-s[i]*z[i])*s[i]/size(B)
         sigmoid_s = torch.sigmoid(-s * z)
         dz = -dL / B * sigmoid_s * s
-        # d2dL = -1/size(B)*sum(i, d2dz[i]*sigmoid(-s[i]*z[i])*s[i])
+        # Lemma: d2dL = -1/size(B)*sum(i, d2dz[i]*sigmoid(-s[i]*z[i])*s[i])
         d2dL = -s @ (d2dz * sigmoid_s) / B
-        # d2z[i] = -d2dz[i]*dz[i]*(1 - sigmoid(-s[i]*z[i]))*s[i]
+        # Lemma: d2z[i] = -d2dz[i]*dz[i]*(1 - sigmoid(-s[i]*z[i]))*s[i]
         d2z = -d2dz * dz * (1 - sigmoid_s) * s
         return (d2z, d2dL)
 
@@ -212,10 +212,10 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(z: Tensor, s: Tensor, dL: Tensor, tz: Tensor, tdL: Tensor) -> Any:
         B = z.shape[0]
-        # dz[i] = -dL*sigmoid(-s[i]*z[i])*s[i]/size(B)
+        # Lemma: dz[i] = -dL*sigmoid(-s[i]*z[i])*s[i]/size(B)
         sigmoid_s = torch.sigmoid(-s * z)
         dz = -dL / B * sigmoid_s * s
-        # tdz[i] = -s[i]*(sigmoid(-s[i]*z[i])/size(B)*tdL + dz[i]*(1 - sigmoid(-s[i]*z[i]))*tz[i])
+        # Tangent: tdz[i] = -s[i]*(sigmoid(-s[i]*z[i])/size(B)*tdL + dz[i]*(1 - sigmoid(-s[i]*z[i]))*tz[i])
         tdz = -s * (tdL / B * sigmoid_s + dz * (1 - sigmoid_s) * tz)
         return (tdz,)
 

@@ -19,7 +19,7 @@ Saved for the backward pass:
     t: for dz
     z: for dz
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dz = dL (sigmoid(z) - t) / B
     dX = dz w
@@ -116,6 +116,7 @@ def _backward_pass(need_X: bool, need_w: bool, need_b: bool, X: Tensor, w: Tenso
     B = X.shape[0]
     K = X.shape[-1]
     if not _whole(B * K, dL):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, K), X)
 
         def run(parts: Any) -> Any:
@@ -130,16 +131,16 @@ def _backward_pass(need_X: bool, need_w: bool, need_b: bool, X: Tensor, w: Tenso
         dw, db = _together(run, _parts((B,), K, X, 1), 1, X)
         return dX, dw, db
     dX = dw = db = None
-    # dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
+    # Lemma: dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
     dz = dL / B * (torch.sigmoid(z) - t)
     if need_X:
-        # dX[i,k] = dz[i]*w[k]
+        # Lemma: dX[i,k] = dz[i]*w[k]
         dX = dz[:, None] * w
     if need_w:
-        # dw[k] = sum(i, dz[i]*X[i,k])
+        # Lemma: dw[k] = sum(i, dz[i]*X[i,k])
         dw = dz @ X
     if need_b:
-        # db = sum(i, dz[i])
+        # Lemma: db = sum(i, dz[i])
         db = dz.sum()
     return dX, dw, db
 
@@ -148,6 +149,7 @@ def _early_pass(X: Tensor, w: Tensor, b: Tensor, t: Tensor) -> Any:
     """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
     B = X.shape[0]
     K = X.shape[-1]
+    # In parts of B: each stays in the cache.
     dX = _empty((B, K), X)
 
     def run(parts: Any) -> Any:
@@ -215,9 +217,9 @@ class _DualForward(_Forward):
         B = X.shape[0]
         # z[i] = sum(k, X[i,k]*w[k]) + b
         z = X @ w + b
-        # tz[i] = sum(k, w[k]*tX[i,k]) + sum(k, X[i,k]*tw[k]) + tb
+        # Tangent: tz[i] = sum(k, w[k]*tX[i,k]) + sum(k, X[i,k]*tw[k]) + tb
         tz = tX @ w + X @ tw + tb
-        # tL = 1/size(B)*(sum(i, tz[i]*sigmoid(z[i])) - sum(i, tz[i]*t[i]))
+        # Tangent: tL = 1/size(B)*(sum(i, tz[i]*sigmoid(z[i])) - sum(i, tz[i]*t[i]))
         tL = (tz @ torch.sigmoid(z) - tz @ t) / B
         return tL, None
 
@@ -300,21 +302,21 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor, w: Tensor, t: Tensor, z: Tensor, dL: Tensor, d2dX: Tensor, d2dw: Tensor, d2db: Tensor) -> Any:
         B = X.shape[0]
-        # dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
+        # Lemma: dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
         sigmoid_z = torch.sigmoid(z)
         sigmoid_z_t = sigmoid_z - t
         dz = dL / B * sigmoid_z_t
-        # d2dz[i] = sum(k, d2dX[i,k]*w[k]) + sum(k, d2dw[k]*X[i,k]) + d2db
+        # Lemma: d2dz[i] = sum(k, d2dX[i,k]*w[k]) + sum(k, d2dw[k]*X[i,k]) + d2db
         d2dz = d2dX @ w + X @ d2dw + d2db
-        # d2dL = 1/size(B)*sum(i, d2dz[i]*(sigmoid(z[i]) - t[i]))
+        # Lemma: d2dL = 1/size(B)*sum(i, d2dz[i]*(sigmoid(z[i]) - t[i]))
         d2dL = d2dz @ sigmoid_z_t / B
-        # d2z[i] = d2dz[i]*dL/size(B)*sigmoid(z[i])*(1 - sigmoid(z[i]))
+        # Lemma: d2z[i] = d2dz[i]*dL/size(B)*sigmoid(z[i])*(1 - sigmoid(z[i]))
         d2z = dL / B * d2dz * sigmoid_z * (1 - sigmoid_z)
-        # d2X[i,k] = d2z[i]*w[k] + d2dw[k]*dz[i]
+        # Lemma: d2X[i,k] = d2z[i]*w[k] + d2dw[k]*dz[i]
         d2X = d2z[:, None] * w + d2dw * dz[:, None]
-        # d2w[k] = sum(i, d2z[i]*X[i,k]) + sum(i, d2dX[i,k]*dz[i])
+        # Lemma: d2w[k] = sum(i, d2z[i]*X[i,k]) + sum(i, d2dX[i,k]*dz[i])
         d2w = d2z @ X + dz @ d2dX
-        # d2b = sum(i, d2z[i])
+        # Lemma: d2b = sum(i, d2z[i])
         d2b = d2z.sum()
         return (d2X, d2w, d2b, d2dL)
 
@@ -335,19 +337,20 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor, w: Tensor, t: Tensor, z: Tensor, dL: Tensor, tX: Tensor, tw: Tensor, tb: Tensor, tdL: Tensor) -> Any:
         B = X.shape[0]
-        # dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
+        # Lemma: dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
         sigmoid_z = torch.sigmoid(z)
         sigmoid_z_t = sigmoid_z - t
         dz = dL / B * sigmoid_z_t
-        # tz[i] = sum(k, w[k]*tX[i,k]) + sum(k, X[i,k]*tw[k]) + tb
+        # Tangent: tz[i] = sum(k, w[k]*tX[i,k]) + sum(k, X[i,k]*tw[k]) + tb
         tz = tX @ w + X @ tw + tb
-        # tdz[i] = 1/size(B)*((sigmoid(z[i]) - t[i])*tdL + tz[i]*dL*sigmoid(z[i])*(1 - sigmoid(z[i])))
+        # Tangent: tdz[i] = 1/size(B)*((sigmoid(z[i]) - t[i])*tdL + tz[i]*dL*sigmoid(z[i])*(1 -
+        #     sigmoid(z[i])))
         tdz = (tdL * sigmoid_z_t + dL * tz * sigmoid_z * (1 - sigmoid_z)) / B
-        # tdX[i,k] = tdz[i]*w[k] + dz[i]*tw[k]
+        # Tangent: tdX[i,k] = tdz[i]*w[k] + dz[i]*tw[k]
         tdX = tdz[:, None] * w + dz[:, None] * tw
-        # tdw[k] = sum(i, tdz[i]*X[i,k]) + sum(i, dz[i]*tX[i,k])
+        # Tangent: tdw[k] = sum(i, tdz[i]*X[i,k]) + sum(i, dz[i]*tX[i,k])
         tdw = tdz @ X + dz @ tX
-        # tdb = sum(i, tdz[i])
+        # Tangent: tdb = sum(i, tdz[i])
         tdb = tdz.sum()
         return (tdX, tdw, tdb)
 
@@ -362,13 +365,13 @@ class _SecondTangent(torch.autograd.Function):
 
 def _backward_part(z: Tensor, t: Tensor, dL: Tensor, w: Tensor, X: Tensor, B: int, dX: Any = None) -> Any:
     """One part along B, or the whole: dX, dw, db."""
-    # dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
+    # Lemma: dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
     dz = dL / B * (torch.sigmoid(z) - t)
-    # dX[i,k] = dz[i]*w[k]
+    # Lemma: dX[i,k] = dz[i]*w[k]
     dX = torch.multiply(dz[:, None], w, out=dX)
-    # dw[k] = sum(i, dz[i]*X[i,k])
+    # Lemma: dw[k] = sum(i, dz[i]*X[i,k])
     dw = dz @ X
-    # db = sum(i, dz[i])
+    # Lemma: db = sum(i, dz[i])
     db = dz.sum()
     return dX, dw, db
 
@@ -379,13 +382,13 @@ def _both_part(X: Tensor, w: Tensor, b: Tensor, t: Tensor, B: int, dX: Any = Non
     z = X @ w + b
     # L = sum(i, -z[i]*t[i] + softplus(z[i]))/size(B)
     L_sum = (torch.nn.functional.softplus(z, threshold=40) - z * t).sum()
-    # dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
+    # Lemma: dz[i] = dL/size(B)*(sigmoid(z[i]) - t[i])
     dz = (torch.sigmoid(z) - t) / B
-    # dX[i,k] = dz[i]*w[k]
+    # Lemma: dX[i,k] = dz[i]*w[k]
     dX = torch.multiply(dz[:, None], w, out=dX)
-    # dw[k] = sum(i, dz[i]*X[i,k])
+    # Lemma: dw[k] = sum(i, dz[i]*X[i,k])
     dw = dz @ X
-    # db = sum(i, dz[i])
+    # Lemma: db = sum(i, dz[i])
     db = dz.sum()
     return L_sum, dX, dw, db
 

@@ -22,7 +22,7 @@ Saved for the backward pass:
     scale: for dB and dH
     H: for dB; where it is large it is not saved but made anew
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dB = scale H^T dY
     dH = scale dY B^T
@@ -133,6 +133,7 @@ def _forward_pass(X: Tensor, W: Tensor, A: Tensor, B: Tensor, scale: Tensor) -> 
     else:
         # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
         t = X @ W
+        # In parts of S: H is never whole.
         H = None
         Y_sum = _empty((S, M), X)
 
@@ -157,17 +158,18 @@ def _backward_pass(
     M = W.shape[-1]
     N = X.shape[-1]
     if H is None and not _traced(dY):
-        # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
+        # Lemma: dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
         t = dY @ W.T
+        # In parts of S: H is never whole.
         dB_sum = _zeros((R, M), X)
         dX_sum = _empty((S, N), X)
         dA = _zeros((N, R), X)
         work: dict[int, Any] = {}
         for (i,) in _parts((S,), R, X, 512):
             _backward_part(X[i], A, dY[i], B, scale, dB_sum=dB_sum, dX_sum=dX_sum[i], dA=dA, work=work)
-        # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
+        # Lemma: dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
         dB = torch.multiply(dB_sum, scale, out=dB_sum)
-        # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
+        # Lemma: dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
         dX = torch.add(dX_sum, t, out=dX_sum)
         return dX, dA, dB
     if H is None:
@@ -175,16 +177,16 @@ def _backward_pass(
         H = X @ A
     dX = dA = dB = None
     if need_B:
-        # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
+        # Lemma: dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
         dB = scale * (H.T @ dY)
     if need_X or need_A:
-        # dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
+        # Lemma: dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
         dH = scale * (dY @ B.T)
     if need_X:
-        # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
+        # Lemma: dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
         dX = dH @ A.T + dY @ W.T
     if need_A:
-        # dA[k,r] = sum(i, dH[i,r]*X[i,k])
+        # Lemma: dA[k,r] = sum(i, dH[i,r]*X[i,k])
         dA = X.T @ dH
     return dX, dA, dB
 
@@ -235,9 +237,10 @@ class _DualForward(_Forward):
         tB = _zero(tB, B)
         # H[i,r] = sum(k, X[i,k]*A[k,r])
         H = X @ A
-        # tH[i,r] = sum(k, A[k,r]*tX[i,k]) + sum(k, X[i,k]*tA[k,r])
+        # Tangent: tH[i,r] = sum(k, A[k,r]*tX[i,k]) + sum(k, X[i,k]*tA[k,r])
         tH = tX @ A + X @ tA
-        # tY[i,j] = sum(k, W[k,j]*tX[i,k]) + scale*sum(r, tH[i,r]*B[r,j]) + scale*sum(r, H[i,r]*tB[r,j])
+        # Tangent: tY[i,j] = sum(k, W[k,j]*tX[i,k]) + scale*sum(r, tH[i,r]*B[r,j]) + scale*sum(r,
+        #     H[i,r]*tB[r,j])
         tY = tX @ W + scale * (tH @ B) + scale * (H @ tB)
         return tY, None
 
@@ -316,20 +319,20 @@ class _Second(torch.autograd.Function):
         if H is None:
             # H[i,r] = sum(k, X[i,k]*A[k,r])
             H = X @ A
-        # dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
+        # Lemma: dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
         dH = scale * (dY @ B.T)
-        # d2dH[i,r] = sum(k, d2dX[i,k]*A[k,r]) + sum(k, d2dA[k,r]*X[i,k])
+        # Lemma: d2dH[i,r] = sum(k, d2dX[i,k]*A[k,r]) + sum(k, d2dA[k,r]*X[i,k])
         d2dH = d2dX @ A + X @ d2dA
-        # d2dY[i,j] = scale*sum(r, d2dB[r,j]*H[i,r]) + scale*sum(r, d2dH[i,r]*B[r,j]) + sum(k,
+        # Lemma: d2dY[i,j] = scale*sum(r, d2dB[r,j]*H[i,r]) + scale*sum(r, d2dH[i,r]*B[r,j]) + sum(k,
         #     d2dX[i,k]*W[k,j])
         d2dY = scale * (H @ d2dB) + scale * (d2dH @ B) + d2dX @ W
-        # d2B[r,j] = scale*sum(i, d2dH[i,r]*dY[i,j])
+        # Lemma: d2B[r,j] = scale*sum(i, d2dH[i,r]*dY[i,j])
         d2B = scale * (d2dH.T @ dY)
-        # d2H[i,r] = scale*sum(j, d2dB[r,j]*dY[i,j])
+        # Lemma: d2H[i,r] = scale*sum(j, d2dB[r,j]*dY[i,j])
         d2H = scale * (dY @ d2dB.T)
-        # d2X[i,k] = sum(r, d2H[i,r]*A[k,r]) + sum(r, d2dA[k,r]*dH[i,r])
+        # Lemma: d2X[i,k] = sum(r, d2H[i,r]*A[k,r]) + sum(r, d2dA[k,r]*dH[i,r])
         d2X = d2H @ A.T + dH @ d2dA.T
-        # d2A[k,r] = sum(i, d2H[i,r]*X[i,k]) + sum(i, d2dX[i,k]*dH[i,r])
+        # Lemma: d2A[k,r] = sum(i, d2H[i,r]*X[i,k]) + sum(i, d2dX[i,k]*dH[i,r])
         d2A = X.T @ d2H + d2dX.T @ dH
         return (d2X, d2A, d2B, d2dY)
 
@@ -354,17 +357,17 @@ class _SecondTangent(torch.autograd.Function):
         if H is None:
             # H[i,r] = sum(k, X[i,k]*A[k,r])
             H = X @ A
-        # dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
+        # Lemma: dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
         dH = scale * (dY @ B.T)
-        # tH[i,r] = sum(k, A[k,r]*tX[i,k]) + sum(k, X[i,k]*tA[k,r])
+        # Tangent: tH[i,r] = sum(k, A[k,r]*tX[i,k]) + sum(k, X[i,k]*tA[k,r])
         tH = tX @ A + X @ tA
-        # tdB[r,j] = scale*(sum(i, H[i,r]*tdY[i,j]) + sum(i, tH[i,r]*dY[i,j]))
+        # Tangent: tdB[r,j] = scale*(sum(i, H[i,r]*tdY[i,j]) + sum(i, tH[i,r]*dY[i,j]))
         tdB = scale * (H.T @ tdY + tH.T @ dY)
-        # tdH[i,r] = scale*(sum(j, B[r,j]*tdY[i,j]) + sum(j, dY[i,j]*tB[r,j]))
+        # Tangent: tdH[i,r] = scale*(sum(j, B[r,j]*tdY[i,j]) + sum(j, dY[i,j]*tB[r,j]))
         tdH = scale * (tdY @ B.T + dY @ tB.T)
-        # tdX[i,k] = sum(r, tdH[i,r]*A[k,r]) + sum(r, dH[i,r]*tA[k,r]) + sum(j, W[k,j]*tdY[i,j])
+        # Tangent: tdX[i,k] = sum(r, tdH[i,r]*A[k,r]) + sum(r, dH[i,r]*tA[k,r]) + sum(j, W[k,j]*tdY[i,j])
         tdX = tdH @ A.T + dH @ tA.T + tdY @ W.T
-        # tdA[k,r] = sum(i, tdH[i,r]*X[i,k]) + sum(i, dH[i,r]*tX[i,k])
+        # Tangent: tdA[k,r] = sum(i, tdH[i,r]*X[i,k]) + sum(i, dH[i,r]*tX[i,k])
         tdA = X.T @ tdH + tX.T @ dH
         return (tdX, tdA, tdB)
 
@@ -399,14 +402,14 @@ def _backward_part(
     space_1, space_2 = _spaces(work, X, (S_block, R), (S_block, R))
     # H[i,r] = sum(k, X[i,k]*A[k,r])
     H = torch.matmul(X, A, out=space_1)
-    # dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
+    # Lemma: dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
     dB_sum = _add_product(dB_sum, H.T, dY)
-    # dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
+    # Lemma: dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
     dY_B = torch.matmul(dY, B.T, out=space_2)
     dH = torch.multiply(dY_B, scale, out=dY_B)
-    # dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
+    # Lemma: dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
     dX_sum = torch.matmul(dH, A.T, out=dX_sum)
-    # dA[k,r] = sum(i, dH[i,r]*X[i,k])
+    # Lemma: dA[k,r] = sum(i, dH[i,r]*X[i,k])
     dA = _add_product(dA, X.T, dH)
     return dB_sum, dX_sum, dA
 

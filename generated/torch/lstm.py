@@ -39,7 +39,7 @@ Saved for the backward pass:
     C: for dG, dZ_5, dO, dZ_3, dF, dZ_1, dA and dE
     Y: for dU, dU_o, dU_f and dU_z
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
         1,j']*U_f[j,j']) + sum(j', dZ_3[n,t + 1,j']*U_o[j,j']) + sum(j', dZ_5[n,t + 1,j']*U[j,j'])
@@ -186,36 +186,36 @@ def _forward_pass(U: Tensor, W: Tensor, X: Tensor, U_z: Tensor, W_z: Tensor, W_f
     T = X.shape[1]
     N = X.shape[0]
     D = U.shape[0]
-    # Z[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
+    # Named sum: Z[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
     Z = X @ W_z
-    # Z_2[n,t,j] = sum(i, X[n,t,i]*W_o[i,j])
+    # Named sum: Z_2[n,t,j] = sum(i, X[n,t,i]*W_o[i,j])
     Z_2 = X @ W_o
-    # H[n,t,j] = sum(i, X[n,t,i]*W_f[i,j])
+    # Named sum: H[n,t,j] = sum(i, X[n,t,i]*W_f[i,j])
     H = X @ W_f
-    # Z_4[n,t,j] = sum(i, X[n,t,i]*W[i,j])
+    # Named sum: Z_4[n,t,j] = sum(i, X[n,t,i]*W[i,j])
     Z_4 = X @ W
 
-    # A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
+    # Equation: A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
     def step_A_F_O_G_C_Y(t: int, Y_before: Tensor, C_before: Tensor) -> tuple[Tensor, ...]:
         Z_t = Z[:, t]
         H_t = H[:, t]
         Z_2_t = Z_2[:, t]
         Z_4_t = Z_4[:, t]
-        # E[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
+        # Named sum: E[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
         E = Y_before @ U_z
-        # A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
+        # Equation: A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
         A = torch.sigmoid(Z_t + E)
-        # Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_f[l,j])
+        # Named sum: Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_f[l,j])
         Z_1 = Y_before @ U_f
-        # F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+        # Equation: F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
         F = torch.sigmoid(H_t + Z_1)
-        # Z_3[n,t,j] = sum(l, Y[n,t - 1,l]*U_o[l,j])
+        # Named sum: Z_3[n,t,j] = sum(l, Y[n,t - 1,l]*U_o[l,j])
         Z_3 = Y_before @ U_o
-        # O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
+        # Equation: O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
         O = torch.sigmoid(Z_2_t + Z_3)
-        # Z_5[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
+        # Named sum: Z_5[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
         Z_5 = Y_before @ U
-        # G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
+        # Equation: G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
         G = torch.tanh(Z_4_t + Z_5)
         # C[n,t,j] = F[n,t,j]*C[n,t - 1,j] + A[n,t,j]*G[n,t,j]
         C = F * C_before + A * G
@@ -237,11 +237,11 @@ def _forward_pass(U: Tensor, W: Tensor, X: Tensor, U_z: Tensor, W_z: Tensor, W_f
         ((5, -1), (4, -1)),
     )
     A = A_F_O_G_C_Y_scan[0].permute(1, 0, 2).clone()
-    # F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+    # Equation: F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
     F = A_F_O_G_C_Y_scan[1].permute(1, 0, 2).clone()
-    # O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
+    # Equation: O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
     O = A_F_O_G_C_Y_scan[2].permute(1, 0, 2).clone()
-    # G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
+    # Equation: G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
     G = A_F_O_G_C_Y_scan[3].permute(1, 0, 2).clone()
     # C[n,t,j] = F[n,t,j]*C[n,t - 1,j] + A[n,t,j]*G[n,t,j]
     C = A_F_O_G_C_Y_scan[4].permute(1, 0, 2).clone()
@@ -308,26 +308,26 @@ def _backward_pass(
         F_shifted_t = F_shifted[:, t]
         G_t = G[:, t]
         A_shifted_t = A_shifted[:, t]
-        # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
+        # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
         #     1,j']*U_f[j,j']) + sum(j', dZ_3[n,t + 1,j']*U_o[j,j']) + sum(j', dZ_5[n,t + 1,j']*U[j,j'])
         dY_total = dY_t + dE_after @ U_z.T + dZ_1_after @ U_f.T + dZ_3_after @ U_o.T + dZ_5_after @ U.T
-        # dC[n,t,j] = dC[n,t + 1,j]*F[n,t + 1,j] + dY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
+        # Lemma: dC[n,t,j] = dC[n,t + 1,j]*F[n,t + 1,j] + dY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
         dC = dC_after * windows_F_t + dY_total * O_t * tanh_C_shifted_t
-        # dG[n,t,j] = dC[n,t,j]*A[n,t,j]
+        # Lemma: dG[n,t,j] = dC[n,t,j]*A[n,t,j]
         dG = dC * A_t
-        # dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
         dZ_5 = dG * G_shifted_t
-        # dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
+        # Lemma: dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
         dO = dY_total * tanh_C_t
-        # dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
+        # Lemma: dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
         dZ_3 = dO * O_t * O_shifted_t
-        # dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
+        # Lemma: dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
         dF = dC * windows_C_t
-        # dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
+        # Lemma: dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
         dZ_1 = dF * F_t * F_shifted_t
-        # dA[n,t,j] = dC[n,t,j]*G[n,t,j]
+        # Lemma: dA[n,t,j] = dC[n,t,j]*G[n,t,j]
         dA = dC * G_t
-        # dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
+        # Lemma: dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
         dE = dA * A_t * A_shifted_t
         return dC, dG, dZ_5, dO, dZ_3, dF, dZ_1, dA, dE
 
@@ -349,70 +349,70 @@ def _backward_pass(
         backwards=True,
     )
     if need_W or need_X:
-        # dG[n,t,j] = dC[n,t,j]*A[n,t,j]
+        # Lemma: dG[n,t,j] = dC[n,t,j]*A[n,t,j]
         dG = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[1].permute(1, 0, 2)
     if need_U:
-        # dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
         dZ_5 = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[2].permute(1, 0, 2)
     if need_X or need_W_o:
-        # dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
+        # Lemma: dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
         dO = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[3].permute(1, 0, 2)
     if need_U_o:
-        # dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
+        # Lemma: dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
         dZ_3 = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[4].permute(1, 0, 2)
     if need_X or need_W_f:
-        # dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
+        # Lemma: dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
         dF = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[5].permute(1, 0, 2)
     if need_U_f:
-        # dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
+        # Lemma: dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
         dZ_1 = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[6].permute(1, 0, 2)
     if need_X or need_W_z:
-        # dA[n,t,j] = dC[n,t,j]*G[n,t,j]
+        # Lemma: dA[n,t,j] = dC[n,t,j]*G[n,t,j]
         dA = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[7].permute(1, 0, 2)
     if need_U_z:
-        # dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
+        # Lemma: dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
         dE = dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[8].permute(1, 0, 2)
     if need_W or need_X:
-        # dZ_4[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: dZ_4[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
         dZ_4 = dG * G_shifted
     if need_U or need_U_z or need_U_f or need_U_o:
         windows_Y = _read(Y, {1: (-1, (1, T))})
     if need_U:
-        # dU[l,j] = sum(n,t, dZ_5[n,t,j]*Y[n,t - 1,l])
+        # Lemma: dU[l,j] = sum(n,t, dZ_5[n,t,j]*Y[n,t - 1,l])
         dU = windows_Y.reshape(N * T, D).T @ dZ_5.reshape(N * T, D)
     if need_X or need_W_o:
-        # dZ_2[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
+        # Lemma: dZ_2[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
         dZ_2 = dO * O * O_shifted
     if need_U_o:
-        # dU_o[l,j] = sum(n,t, dZ_3[n,t,j]*Y[n,t - 1,l])
+        # Lemma: dU_o[l,j] = sum(n,t, dZ_3[n,t,j]*Y[n,t - 1,l])
         dU_o = windows_Y.reshape(N * T, D).T @ dZ_3.reshape(N * T, D)
     if need_X or need_W_f:
-        # dH[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
+        # Lemma: dH[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
         dH = dF * F * F_shifted
     if need_U_f:
-        # dU_f[l,j] = sum(n,t, dZ_1[n,t,j]*Y[n,t - 1,l])
+        # Lemma: dU_f[l,j] = sum(n,t, dZ_1[n,t,j]*Y[n,t - 1,l])
         dU_f = windows_Y.reshape(N * T, D).T @ dZ_1.reshape(N * T, D)
     if need_X or need_W_z:
-        # dZ[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
+        # Lemma: dZ[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
         dZ = dA * A * A_shifted
     if need_U_z:
-        # dU_z[l,j] = sum(n,t, dE[n,t,j]*Y[n,t - 1,l])
+        # Lemma: dU_z[l,j] = sum(n,t, dE[n,t,j]*Y[n,t - 1,l])
         dU_z = windows_Y.reshape(N * T, D).T @ dE.reshape(N * T, D)
     if need_W:
-        # dW[i,j] = sum(n,t, dZ_4[n,t,j]*X[n,t,i])
+        # Lemma: dW[i,j] = sum(n,t, dZ_4[n,t,j]*X[n,t,i])
         dW = X.reshape(N * T, I).T @ dZ_4.reshape(N * T, D)
     if need_W_f:
-        # dW_f[i,j] = sum(n,t, dH[n,t,j]*X[n,t,i])
+        # Lemma: dW_f[i,j] = sum(n,t, dH[n,t,j]*X[n,t,i])
         dW_f = X.reshape(N * T, I).T @ dH.reshape(N * T, D)
     if need_W_o:
-        # dW_o[i,j] = sum(n,t, dZ_2[n,t,j]*X[n,t,i])
+        # Lemma: dW_o[i,j] = sum(n,t, dZ_2[n,t,j]*X[n,t,i])
         dW_o = X.reshape(N * T, I).T @ dZ_2.reshape(N * T, D)
     if need_X:
-        # dX[n,t,i] = sum(j, dZ[n,t,j]*W_z[i,j]) + sum(j, dH[n,t,j]*W_f[i,j]) + sum(j, dZ_2[n,t,j]*W_o[i,j]) +
-        #     sum(j, dZ_4[n,t,j]*W[i,j])
+        # Lemma: dX[n,t,i] = sum(j, dZ[n,t,j]*W_z[i,j]) + sum(j, dH[n,t,j]*W_f[i,j]) + sum(j,
+        #     dZ_2[n,t,j]*W_o[i,j]) + sum(j, dZ_4[n,t,j]*W[i,j])
         dX = dZ @ W_z.T + dH @ W_f.T + dZ_2 @ W_o.T + dZ_4 @ W.T
     if need_W_z:
-        # dW_z[i,j] = sum(n,t, dZ[n,t,j]*X[n,t,i])
+        # Lemma: dW_z[i,j] = sum(n,t, dZ[n,t,j]*X[n,t,i])
         dW_z = X.reshape(N * T, I).T @ dZ.reshape(N * T, D)
     return dU, dW, dX, dU_z, dW_z, dW_f, dW_o, dU_f, dU_o
 
@@ -526,36 +526,36 @@ class _DualForward(_Forward):
         T = X.shape[1]
         N = X.shape[0]
         D = U.shape[0]
-        # Z[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
+        # Named sum: Z[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
         Z = X @ W_z
-        # Z_2[n,t,j] = sum(i, X[n,t,i]*W_o[i,j])
+        # Named sum: Z_2[n,t,j] = sum(i, X[n,t,i]*W_o[i,j])
         Z_2 = X @ W_o
-        # H[n,t,j] = sum(i, X[n,t,i]*W_f[i,j])
+        # Named sum: H[n,t,j] = sum(i, X[n,t,i]*W_f[i,j])
         H = X @ W_f
-        # Z_4[n,t,j] = sum(i, X[n,t,i]*W[i,j])
+        # Named sum: Z_4[n,t,j] = sum(i, X[n,t,i]*W[i,j])
         Z_4 = X @ W
 
-        # A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
+        # Equation: A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
         def step_A_F_O_G_C_Y(t: int, Y_before: Tensor, C_before: Tensor) -> tuple[Tensor, ...]:
             Z_t = Z[:, t]
             H_t = H[:, t]
             Z_2_t = Z_2[:, t]
             Z_4_t = Z_4[:, t]
-            # E[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
+            # Named sum: E[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
             E = Y_before @ U_z
-            # A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
+            # Equation: A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
             A = torch.sigmoid(Z_t + E)
-            # Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_f[l,j])
+            # Named sum: Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_f[l,j])
             Z_1 = Y_before @ U_f
-            # F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+            # Equation: F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
             F = torch.sigmoid(H_t + Z_1)
-            # Z_3[n,t,j] = sum(l, Y[n,t - 1,l]*U_o[l,j])
+            # Named sum: Z_3[n,t,j] = sum(l, Y[n,t - 1,l]*U_o[l,j])
             Z_3 = Y_before @ U_o
-            # O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
+            # Equation: O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
             O = torch.sigmoid(Z_2_t + Z_3)
-            # Z_5[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
+            # Named sum: Z_5[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
             Z_5 = Y_before @ U
-            # G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
+            # Equation: G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
             G = torch.tanh(Z_4_t + Z_5)
             # C[n,t,j] = F[n,t,j]*C[n,t - 1,j] + A[n,t,j]*G[n,t,j]
             C = F * C_before + A * G
@@ -577,25 +577,25 @@ class _DualForward(_Forward):
             ((5, -1), (4, -1)),
         )
         A = A_F_O_G_C_Y_scan[0].permute(1, 0, 2)
-        # F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
+        # Equation: F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
         F = A_F_O_G_C_Y_scan[1].permute(1, 0, 2)
-        # O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
+        # Equation: O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
         O = A_F_O_G_C_Y_scan[2].permute(1, 0, 2)
-        # G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
+        # Equation: G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
         G = A_F_O_G_C_Y_scan[3].permute(1, 0, 2)
         # C[n,t,j] = F[n,t,j]*C[n,t - 1,j] + A[n,t,j]*G[n,t,j]
         C = A_F_O_G_C_Y_scan[4].permute(1, 0, 2)
         # Y[n,t,j] = O[n,t,j]*tanh(C[n,t,j])
         Y = A_F_O_G_C_Y_scan[5].permute(1, 0, 2)
-        # tZ[n,t,j] = sum(i, W_z[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_z[i,j])
+        # Tangent: tZ[n,t,j] = sum(i, W_z[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_z[i,j])
         tZ = tX @ W_z + X @ tW_z
-        # tZ_2[n,t,j] = sum(i, W_o[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_o[i,j])
+        # Tangent: tZ_2[n,t,j] = sum(i, W_o[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_o[i,j])
         tZ_2 = tX @ W_o + X @ tW_o
-        # tH[n,t,j] = sum(i, W_f[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_f[i,j])
+        # Tangent: tH[n,t,j] = sum(i, W_f[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_f[i,j])
         tH = tX @ W_f + X @ tW_f
-        # tZ_4[n,t,j] = sum(i, W[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW[i,j])
+        # Tangent: tZ_4[n,t,j] = sum(i, W[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW[i,j])
         tZ_4 = tX @ W + X @ tW
-        # tY[n,t,j] = tO[n,t,j]*tanh(C[n,t,j]) + tC[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
+        # Tangent: tY[n,t,j] = tO[n,t,j]*tanh(C[n,t,j]) + tC[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
         windows_Y = _read(Y, {1: (-1, (1, T))})
         windows_Y_tU_z = windows_Y @ tU_z
         A_shifted = 1 - A
@@ -629,26 +629,26 @@ class _DualForward(_Forward):
             G_t = G[:, t]
             tanh_C_t = tanh_C[:, t]
             tanh_C_shifted_t = tanh_C_shifted[:, t]
-            # tE[n,t,j] = sum(j', tY[n,t - 1,j']*U_z[j',j]) + sum(l, Y[n,t - 1,l]*tU_z[l,j])
+            # Tangent: tE[n,t,j] = sum(j', tY[n,t - 1,j']*U_z[j',j]) + sum(l, Y[n,t - 1,l]*tU_z[l,j])
             tE = tY_before @ U_z + windows_Y_tU_z_t
-            # tA[n,t,j] = A[n,t,j]*(1 - A[n,t,j])*(tZ[n,t,j] + tE[n,t,j])
+            # Tangent: tA[n,t,j] = A[n,t,j]*(1 - A[n,t,j])*(tZ[n,t,j] + tE[n,t,j])
             tA = A_t * A_shifted_t * (tZ_t + tE)
-            # tZ_1[n,t,j] = sum(j', tY[n,t - 1,j']*U_f[j',j]) + sum(l, Y[n,t - 1,l]*tU_f[l,j])
+            # Tangent: tZ_1[n,t,j] = sum(j', tY[n,t - 1,j']*U_f[j',j]) + sum(l, Y[n,t - 1,l]*tU_f[l,j])
             tZ_1 = tY_before @ U_f + windows_Y_tU_f_t
-            # tF[n,t,j] = F[n,t,j]*(1 - F[n,t,j])*(tH[n,t,j] + tZ_1[n,t,j])
+            # Tangent: tF[n,t,j] = F[n,t,j]*(1 - F[n,t,j])*(tH[n,t,j] + tZ_1[n,t,j])
             tF = F_t * F_shifted_t * (tH_t + tZ_1)
-            # tZ_3[n,t,j] = sum(j', tY[n,t - 1,j']*U_o[j',j]) + sum(l, Y[n,t - 1,l]*tU_o[l,j])
+            # Tangent: tZ_3[n,t,j] = sum(j', tY[n,t - 1,j']*U_o[j',j]) + sum(l, Y[n,t - 1,l]*tU_o[l,j])
             tZ_3 = tY_before @ U_o + windows_Y_tU_o_t
-            # tO[n,t,j] = O[n,t,j]*(1 - O[n,t,j])*(tZ_2[n,t,j] + tZ_3[n,t,j])
+            # Tangent: tO[n,t,j] = O[n,t,j]*(1 - O[n,t,j])*(tZ_2[n,t,j] + tZ_3[n,t,j])
             tO = O_t * O_shifted_t * (tZ_2_t + tZ_3)
-            # tZ_5[n,t,j] = sum(j', tY[n,t - 1,j']*U[j',j]) + sum(l, Y[n,t - 1,l]*tU[l,j])
+            # Tangent: tZ_5[n,t,j] = sum(j', tY[n,t - 1,j']*U[j',j]) + sum(l, Y[n,t - 1,l]*tU[l,j])
             tZ_5 = tY_before @ U + windows_Y_tU_t
-            # tG[n,t,j] = (1 - G[n,t,j]^2)*(tZ_4[n,t,j] + tZ_5[n,t,j])
+            # Tangent: tG[n,t,j] = (1 - G[n,t,j]^2)*(tZ_4[n,t,j] + tZ_5[n,t,j])
             tG = G_shifted_t * (tZ_4_t + tZ_5)
-            # tC[n,t,j] = tF[n,t,j]*C[n,t - 1,j] + F[n,t,j]*tC[n,t - 1,j] + tA[n,t,j]*G[n,t,j] +
+            # Tangent: tC[n,t,j] = tF[n,t,j]*C[n,t - 1,j] + F[n,t,j]*tC[n,t - 1,j] + tA[n,t,j]*G[n,t,j] +
             #     tG[n,t,j]*A[n,t,j]
             tC = tF * windows_C_t + F_t * tC_before + tA * G_t + tG * A_t
-            # tY[n,t,j] = tO[n,t,j]*tanh(C[n,t,j]) + tC[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
+            # Tangent: tY[n,t,j] = tO[n,t,j]*tanh(C[n,t,j]) + tC[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
             tY = tO * tanh_C_t + tC * O_t * tanh_C_shifted_t
             return tC, tY
 
@@ -859,7 +859,7 @@ class _Second(torch.autograd.Function):
         N = X.shape[0]
         D = U.shape[0]
         I = W.shape[0]
-        # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
+        # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
         #     1,j']*U_f[j,j']) + sum(j', dZ_3[n,t + 1,j']*U_o[j,j']) + sum(j', dZ_5[n,t + 1,j']*U[j,j'])
         windows_F = _read(F, {1: (1, (1, T))})
         tanh_C = torch.tanh(C)
@@ -886,26 +886,26 @@ class _Second(torch.autograd.Function):
             F_shifted_t = F_shifted[:, t]
             G_t = G[:, t]
             A_shifted_t = A_shifted[:, t]
-            # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
+            # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
             #     1,j']*U_f[j,j']) + sum(j', dZ_3[n,t + 1,j']*U_o[j,j']) + sum(j', dZ_5[n,t + 1,j']*U[j,j'])
             dY_total = dY_t + dE_after @ U_z.T + dZ_1_after @ U_f.T + dZ_3_after @ U_o.T + dZ_5_after @ U.T
-            # dC[n,t,j] = dC[n,t + 1,j]*F[n,t + 1,j] + dY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
+            # Lemma: dC[n,t,j] = dC[n,t + 1,j]*F[n,t + 1,j] + dY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
             dC = dC_after * windows_F_t + dY_total * O_t * tanh_C_shifted_t
-            # dG[n,t,j] = dC[n,t,j]*A[n,t,j]
+            # Lemma: dG[n,t,j] = dC[n,t,j]*A[n,t,j]
             dG = dC * A_t
-            # dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+            # Lemma: dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
             dZ_5 = dG * G_shifted_t
-            # dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
+            # Lemma: dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
             dO = dY_total * tanh_C_t
-            # dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
+            # Lemma: dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
             dZ_3 = dO * O_t * O_shifted_t
-            # dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
+            # Lemma: dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
             dF = dC * windows_C_t
-            # dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
+            # Lemma: dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
             dZ_1 = dF * F_t * F_shifted_t
-            # dA[n,t,j] = dC[n,t,j]*G[n,t,j]
+            # Lemma: dA[n,t,j] = dC[n,t,j]*G[n,t,j]
             dA = dC * G_t
-            # dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
+            # Lemma: dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
             dE = dA * A_t * A_shifted_t
             return dY_total, dC, dG, dZ_5, dO, dZ_3, dF, dZ_1, dA, dE
 
@@ -928,41 +928,41 @@ class _Second(torch.autograd.Function):
             backwards=True,
         )
         dY_total = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[0].permute(1, 0, 2)
-        # dC[n,t,j] = dC[n,t + 1,j]*F[n,t + 1,j] + dY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
+        # Lemma: dC[n,t,j] = dC[n,t + 1,j]*F[n,t + 1,j] + dY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
         dC = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[1].permute(1, 0, 2)
-        # dG[n,t,j] = dC[n,t,j]*A[n,t,j]
+        # Lemma: dG[n,t,j] = dC[n,t,j]*A[n,t,j]
         dG = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[2].permute(1, 0, 2)
-        # dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
         dZ_5 = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[3].permute(1, 0, 2)
-        # dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
+        # Lemma: dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
         dO = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[4].permute(1, 0, 2)
-        # dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
+        # Lemma: dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
         dZ_3 = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[5].permute(1, 0, 2)
-        # dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
+        # Lemma: dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
         dF = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[6].permute(1, 0, 2)
-        # dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
+        # Lemma: dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
         dZ_1 = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[7].permute(1, 0, 2)
-        # dA[n,t,j] = dC[n,t,j]*G[n,t,j]
+        # Lemma: dA[n,t,j] = dC[n,t,j]*G[n,t,j]
         dA = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[8].permute(1, 0, 2)
-        # dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
+        # Lemma: dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
         dE = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[9].permute(1, 0, 2)
-        # dZ_4[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: dZ_4[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
         dZ_4 = dG * G_shifted
-        # dZ_2[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
+        # Lemma: dZ_2[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
         dZ_2 = dO * O * O_shifted
-        # dH[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
+        # Lemma: dH[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
         dH = dF * F * F_shifted
-        # dZ[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
+        # Lemma: dZ[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
         dZ = dA * A * A_shifted
-        # d2dZ[n,t,j] = sum(i, d2dX[n,t,i]*W_z[i,j]) + sum(i, d2dW_z[i,j]*X[n,t,i])
+        # Lemma: d2dZ[n,t,j] = sum(i, d2dX[n,t,i]*W_z[i,j]) + sum(i, d2dW_z[i,j]*X[n,t,i])
         d2dZ = d2dX @ W_z + X @ d2dW_z
-        # d2dZ_2[n,t,j] = sum(i, d2dW_o[i,j]*X[n,t,i]) + sum(i, d2dX[n,t,i]*W_o[i,j])
+        # Lemma: d2dZ_2[n,t,j] = sum(i, d2dW_o[i,j]*X[n,t,i]) + sum(i, d2dX[n,t,i]*W_o[i,j])
         d2dZ_2 = X @ d2dW_o + d2dX @ W_o
-        # d2dH[n,t,j] = sum(i, d2dW_f[i,j]*X[n,t,i]) + sum(i, d2dX[n,t,i]*W_f[i,j])
+        # Lemma: d2dH[n,t,j] = sum(i, d2dW_f[i,j]*X[n,t,i]) + sum(i, d2dX[n,t,i]*W_f[i,j])
         d2dH = X @ d2dW_f + d2dX @ W_f
-        # d2dZ_4[n,t,j] = sum(i, d2dW[i,j]*X[n,t,i]) + sum(i, d2dX[n,t,i]*W[i,j])
+        # Lemma: d2dZ_4[n,t,j] = sum(i, d2dW[i,j]*X[n,t,i]) + sum(i, d2dX[n,t,i]*W[i,j])
         d2dZ_4 = X @ d2dW + d2dX @ W
-        # d2dE[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_z[j',j]) + sum(l, d2dU_z[l,j]*Y[n,t - 1,l])
+        # Lemma: d2dE[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_z[j',j]) + sum(l, d2dU_z[l,j]*Y[n,t - 1,l])
         windows_Y = _read(Y, {1: (-1, (1, T))})
         d2dU_z_windows_Y = windows_Y @ d2dU_z
         d2dU_f_windows_Y = windows_Y @ d2dU_f
@@ -991,26 +991,26 @@ class _Second(torch.autograd.Function):
             G_t = G[:, t]
             tanh_C_shifted_t = tanh_C_shifted[:, t]
             tanh_C_t = tanh_C[:, t]
-            # d2dE[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_z[j',j]) + sum(l, d2dU_z[l,j]*Y[n,t - 1,l])
+            # Lemma: d2dE[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_z[j',j]) + sum(l, d2dU_z[l,j]*Y[n,t - 1,l])
             d2dE = d2dY_total_before @ U_z + d2dU_z_windows_Y_t
-            # d2dA[n,t,j] = A[n,t,j]*(1 - A[n,t,j])*(d2dE[n,t,j] + d2dZ[n,t,j])
+            # Lemma: d2dA[n,t,j] = A[n,t,j]*(1 - A[n,t,j])*(d2dE[n,t,j] + d2dZ[n,t,j])
             d2dA = A_t * A_shifted_t * (d2dE + d2dZ_t)
-            # d2dZ_1[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_f[j',j]) + sum(l, d2dU_f[l,j]*Y[n,t - 1,l])
+            # Lemma: d2dZ_1[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_f[j',j]) + sum(l, d2dU_f[l,j]*Y[n,t - 1,l])
             d2dZ_1 = d2dY_total_before @ U_f + d2dU_f_windows_Y_t
-            # d2dF[n,t,j] = F[n,t,j]*(1 - F[n,t,j])*(d2dZ_1[n,t,j] + d2dH[n,t,j])
+            # Lemma: d2dF[n,t,j] = F[n,t,j]*(1 - F[n,t,j])*(d2dZ_1[n,t,j] + d2dH[n,t,j])
             d2dF = F_t * F_shifted_t * (d2dZ_1 + d2dH_t)
-            # d2dZ_3[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_o[j',j]) + sum(l, d2dU_o[l,j]*Y[n,t - 1,l])
+            # Lemma: d2dZ_3[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_o[j',j]) + sum(l, d2dU_o[l,j]*Y[n,t - 1,l])
             d2dZ_3 = d2dY_total_before @ U_o + d2dU_o_windows_Y_t
-            # d2dO[n,t,j] = O[n,t,j]*(1 - O[n,t,j])*(d2dZ_3[n,t,j] + d2dZ_2[n,t,j])
+            # Lemma: d2dO[n,t,j] = O[n,t,j]*(1 - O[n,t,j])*(d2dZ_3[n,t,j] + d2dZ_2[n,t,j])
             d2dO = O_t * O_shifted_t * (d2dZ_3 + d2dZ_2_t)
-            # d2dZ_5[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U[j',j]) + sum(l, d2dU[l,j]*Y[n,t - 1,l])
+            # Lemma: d2dZ_5[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U[j',j]) + sum(l, d2dU[l,j]*Y[n,t - 1,l])
             d2dZ_5 = d2dY_total_before @ U + d2dU_windows_Y_t
-            # d2dG[n,t,j] = (1 - G[n,t,j]^2)*(d2dZ_5[n,t,j] + d2dZ_4[n,t,j])
+            # Lemma: d2dG[n,t,j] = (1 - G[n,t,j]^2)*(d2dZ_5[n,t,j] + d2dZ_4[n,t,j])
             d2dG = G_shifted_t * (d2dZ_5 + d2dZ_4_t)
-            # d2dC[n,t,j] = d2dC[n,t - 1,j]*F[n,t,j] + d2dG[n,t,j]*A[n,t,j] + d2dF[n,t,j]*C[n,t - 1,j] +
+            # Lemma: d2dC[n,t,j] = d2dC[n,t - 1,j]*F[n,t,j] + d2dG[n,t,j]*A[n,t,j] + d2dF[n,t,j]*C[n,t - 1,j] +
             #     d2dA[n,t,j]*G[n,t,j]
             d2dC = d2dC_before * F_t + d2dG * A_t + d2dF * windows_C_t + d2dA * G_t
-            # d2dY_total[n,t,j] = d2dC[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2) + d2dO[n,t,j]*tanh(C[n,t,j])
+            # Lemma: d2dY_total[n,t,j] = d2dC[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2) + d2dO[n,t,j]*tanh(C[n,t,j])
             d2dY_total = d2dC * O_t * tanh_C_shifted_t + d2dO * tanh_C_t
             return d2dE, d2dA, d2dZ_1, d2dF, d2dZ_3, d2dO, d2dZ_5, d2dG, d2dC, d2dY_total
 
@@ -1032,29 +1032,29 @@ class _Second(torch.autograd.Function):
             ((9, -1), (8, -1)),
         )
         d2dE = d2dE_d2dA_d2dZ_1_d2dF_d2dZ_3_d2dO_d2dZ_5_d2dG_d2dC_d2dY_total_scan[0].permute(1, 0, 2)
-        # d2dA[n,t,j] = A[n,t,j]*(1 - A[n,t,j])*(d2dE[n,t,j] + d2dZ[n,t,j])
+        # Lemma: d2dA[n,t,j] = A[n,t,j]*(1 - A[n,t,j])*(d2dE[n,t,j] + d2dZ[n,t,j])
         d2dA = d2dE_d2dA_d2dZ_1_d2dF_d2dZ_3_d2dO_d2dZ_5_d2dG_d2dC_d2dY_total_scan[1].permute(1, 0, 2)
-        # d2dZ_1[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_f[j',j]) + sum(l, d2dU_f[l,j]*Y[n,t - 1,l])
+        # Lemma: d2dZ_1[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_f[j',j]) + sum(l, d2dU_f[l,j]*Y[n,t - 1,l])
         d2dZ_1 = d2dE_d2dA_d2dZ_1_d2dF_d2dZ_3_d2dO_d2dZ_5_d2dG_d2dC_d2dY_total_scan[2].permute(1, 0, 2)
-        # d2dF[n,t,j] = F[n,t,j]*(1 - F[n,t,j])*(d2dZ_1[n,t,j] + d2dH[n,t,j])
+        # Lemma: d2dF[n,t,j] = F[n,t,j]*(1 - F[n,t,j])*(d2dZ_1[n,t,j] + d2dH[n,t,j])
         d2dF = d2dE_d2dA_d2dZ_1_d2dF_d2dZ_3_d2dO_d2dZ_5_d2dG_d2dC_d2dY_total_scan[3].permute(1, 0, 2)
-        # d2dZ_3[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_o[j',j]) + sum(l, d2dU_o[l,j]*Y[n,t - 1,l])
+        # Lemma: d2dZ_3[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U_o[j',j]) + sum(l, d2dU_o[l,j]*Y[n,t - 1,l])
         d2dZ_3 = d2dE_d2dA_d2dZ_1_d2dF_d2dZ_3_d2dO_d2dZ_5_d2dG_d2dC_d2dY_total_scan[4].permute(1, 0, 2)
-        # d2dO[n,t,j] = O[n,t,j]*(1 - O[n,t,j])*(d2dZ_3[n,t,j] + d2dZ_2[n,t,j])
+        # Lemma: d2dO[n,t,j] = O[n,t,j]*(1 - O[n,t,j])*(d2dZ_3[n,t,j] + d2dZ_2[n,t,j])
         d2dO = d2dE_d2dA_d2dZ_1_d2dF_d2dZ_3_d2dO_d2dZ_5_d2dG_d2dC_d2dY_total_scan[5].permute(1, 0, 2)
-        # d2dZ_5[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U[j',j]) + sum(l, d2dU[l,j]*Y[n,t - 1,l])
+        # Lemma: d2dZ_5[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U[j',j]) + sum(l, d2dU[l,j]*Y[n,t - 1,l])
         d2dZ_5 = d2dE_d2dA_d2dZ_1_d2dF_d2dZ_3_d2dO_d2dZ_5_d2dG_d2dC_d2dY_total_scan[6].permute(1, 0, 2)
-        # d2dG[n,t,j] = (1 - G[n,t,j]^2)*(d2dZ_5[n,t,j] + d2dZ_4[n,t,j])
+        # Lemma: d2dG[n,t,j] = (1 - G[n,t,j]^2)*(d2dZ_5[n,t,j] + d2dZ_4[n,t,j])
         d2dG = d2dE_d2dA_d2dZ_1_d2dF_d2dZ_3_d2dO_d2dZ_5_d2dG_d2dC_d2dY_total_scan[7].permute(1, 0, 2)
-        # d2dC[n,t,j] = d2dC[n,t - 1,j]*F[n,t,j] + d2dG[n,t,j]*A[n,t,j] + d2dF[n,t,j]*C[n,t - 1,j] +
+        # Lemma: d2dC[n,t,j] = d2dC[n,t - 1,j]*F[n,t,j] + d2dG[n,t,j]*A[n,t,j] + d2dF[n,t,j]*C[n,t - 1,j] +
         #     d2dA[n,t,j]*G[n,t,j]
         d2dC = d2dE_d2dA_d2dZ_1_d2dF_d2dZ_3_d2dO_d2dZ_5_d2dG_d2dC_d2dY_total_scan[8].permute(1, 0, 2)
-        # d2dY_total[n,t,j] = d2dC[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2) + d2dO[n,t,j]*tanh(C[n,t,j])
+        # Lemma: d2dY_total[n,t,j] = d2dC[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2) + d2dO[n,t,j]*tanh(C[n,t,j])
         d2dY_total = d2dE_d2dA_d2dZ_1_d2dF_d2dZ_3_d2dO_d2dZ_5_d2dG_d2dC_d2dY_total_scan[9].permute(1, 0, 2)
-        # d2dY[n,t,j] = d2dY_total[n,t,j]
+        # Lemma: d2dY[n,t,j] = d2dY_total[n,t,j]
         d2dY = d2dY_total.clone()
-        # d2G[n,t,j] = d2C[n,t,j]*A[n,t,j] - 2*d2dZ_5[n,t,j]*dG[n,t,j]*G[n,t,j] + d2dA[n,t,j]*dC[n,t,j] -
-        #     2*d2dZ_4[n,t,j]*dG[n,t,j]*G[n,t,j]
+        # Lemma: d2G[n,t,j] = d2C[n,t,j]*A[n,t,j] - 2*d2dZ_5[n,t,j]*dG[n,t,j]*G[n,t,j] + d2dA[n,t,j]*dC[n,t,j]
+        #     - 2*d2dZ_4[n,t,j]*dG[n,t,j]*G[n,t,j]
         windows_dZ_5 = _read(dZ_5, {1: (1, (1, T))})
         d2dU_windows_dZ_5 = windows_dZ_5 @ d2dU.T
         windows_dZ_3 = _read(dZ_3, {1: (1, (1, T))})
@@ -1125,10 +1125,10 @@ class _Second(torch.autograd.Function):
             d2dZ_dA_t = d2dZ_dA[:, t]
             d2dZ_dA_2_t = d2dZ_dA_2[:, t]
             A_shifted_t = A_shifted[:, t]
-            # d2Y[n,t,j] = sum(j', d2E[n,t + 1,j']*U_z[j,j']) + sum(j', d2Z_1[n,t + 1,j']*U_f[j,j']) + sum(j',
-            #     d2Z_3[n,t + 1,j']*U_o[j,j']) + sum(j', d2Z_5[n,t + 1,j']*U[j,j']) + sum(j', d2dU[j,j']*dZ_5[n,t
-            #     + 1,j']) + sum(j', d2dU_o[j,j']*dZ_3[n,t + 1,j']) + sum(j', d2dU_f[j,j']*dZ_1[n,t + 1,j']) +
-            #     sum(j', d2dU_z[j,j']*dE[n,t + 1,j'])
+            # Lemma: d2Y[n,t,j] = sum(j', d2E[n,t + 1,j']*U_z[j,j']) + sum(j', d2Z_1[n,t + 1,j']*U_f[j,j']) +
+            #     sum(j', d2Z_3[n,t + 1,j']*U_o[j,j']) + sum(j', d2Z_5[n,t + 1,j']*U[j,j']) + sum(j',
+            #     d2dU[j,j']*dZ_5[n,t + 1,j']) + sum(j', d2dU_o[j,j']*dZ_3[n,t + 1,j']) + sum(j',
+            #     d2dU_f[j,j']*dZ_1[n,t + 1,j']) + sum(j', d2dU_z[j,j']*dE[n,t + 1,j'])
             d2Y = (
                 d2E_after @ U_z.T
                 + d2Z_1_after @ U_f.T
@@ -1139,32 +1139,32 @@ class _Second(torch.autograd.Function):
                 + d2dU_f_windows_dZ_1_t
                 + d2dU_z_windows_dE_t
             )
-            # d2C[n,t,j] = d2C[n,t + 1,j]*F[n,t + 1,j] + d2Y[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2) -
+            # Lemma: d2C[n,t,j] = d2C[n,t + 1,j]*F[n,t + 1,j] + d2Y[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2) -
             #     2*d2dC[n,t,j]*dY_total[n,t,j]*Y[n,t,j]*(1 - tanh(C[n,t,j])^2) + d2dO[n,t,j]*dY_total[n,t,j]*(1 -
             #     tanh(C[n,t,j])^2) + d2dF[n,t + 1,j]*dC[n,t + 1,j]
             d2C = d2C_after * windows_F_t + d2Y * O_t * tanh_C_shifted_t + d2dC_dY_total_t + d2dO_dY_total_t + d2dF_dC_t
-            # d2G[n,t,j] = d2C[n,t,j]*A[n,t,j] - 2*d2dZ_5[n,t,j]*dG[n,t,j]*G[n,t,j] + d2dA[n,t,j]*dC[n,t,j] -
-            #     2*d2dZ_4[n,t,j]*dG[n,t,j]*G[n,t,j]
+            # Lemma: d2G[n,t,j] = d2C[n,t,j]*A[n,t,j] - 2*d2dZ_5[n,t,j]*dG[n,t,j]*G[n,t,j] + d2dA[n,t,j]*dC[n,t,j]
+            #     - 2*d2dZ_4[n,t,j]*dG[n,t,j]*G[n,t,j]
             d2G = d2C * A_t + d2dZ_5_dG_t + d2dA_dC_t + d2dZ_4_dG_t
-            # d2Z_5[n,t,j] = d2G[n,t,j]*(1 - G[n,t,j]^2)
+            # Lemma: d2Z_5[n,t,j] = d2G[n,t,j]*(1 - G[n,t,j]^2)
             d2Z_5 = d2G * G_shifted_t
-            # d2O[n,t,j] = d2Y[n,t,j]*tanh(C[n,t,j]) + d2dC[n,t,j]*dY_total[n,t,j]*(1 - tanh(C[n,t,j])^2) +
+            # Lemma: d2O[n,t,j] = d2Y[n,t,j]*tanh(C[n,t,j]) + d2dC[n,t,j]*dY_total[n,t,j]*(1 - tanh(C[n,t,j])^2) +
             #     d2dZ_3[n,t,j]*dO[n,t,j]*(1 - O[n,t,j]) - d2dZ_3[n,t,j]*dO[n,t,j]*O[n,t,j] +
             #     d2dZ_2[n,t,j]*dO[n,t,j]*(1 - O[n,t,j]) - d2dZ_2[n,t,j]*dO[n,t,j]*O[n,t,j]
             d2O = d2Y * tanh_C_t + d2dC_dY_total_2_t + d2dZ_3_dO_t + d2dZ_3_dO_2_t + d2dZ_2_dO_t + d2dZ_2_dO_2_t
-            # d2Z_3[n,t,j] = d2O[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
+            # Lemma: d2Z_3[n,t,j] = d2O[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
             d2Z_3 = d2O * O_t * O_shifted_t
-            # d2F[n,t,j] = d2C[n,t,j]*C[n,t - 1,j] + d2dC[n,t - 1,j]*dC[n,t,j] + d2dZ_1[n,t,j]*dF[n,t,j]*(1 -
-            #     F[n,t,j]) - d2dZ_1[n,t,j]*dF[n,t,j]*F[n,t,j] + d2dH[n,t,j]*dF[n,t,j]*(1 - F[n,t,j]) -
+            # Lemma: d2F[n,t,j] = d2C[n,t,j]*C[n,t - 1,j] + d2dC[n,t - 1,j]*dC[n,t,j] + d2dZ_1[n,t,j]*dF[n,t,j]*(1
+            #     - F[n,t,j]) - d2dZ_1[n,t,j]*dF[n,t,j]*F[n,t,j] + d2dH[n,t,j]*dF[n,t,j]*(1 - F[n,t,j]) -
             #     d2dH[n,t,j]*dF[n,t,j]*F[n,t,j]
             d2F = d2C * windows_C_t + d2dC_dC_t + d2dZ_1_dF_t + d2dZ_1_dF_2_t + d2dH_dF_t + d2dH_dF_2_t
-            # d2Z_1[n,t,j] = d2F[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
+            # Lemma: d2Z_1[n,t,j] = d2F[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
             d2Z_1 = d2F * F_t * F_shifted_t
-            # d2A[n,t,j] = d2C[n,t,j]*G[n,t,j] + d2dG[n,t,j]*dC[n,t,j] + d2dE[n,t,j]*dA[n,t,j]*(1 - A[n,t,j]) -
-            #     d2dE[n,t,j]*dA[n,t,j]*A[n,t,j] + d2dZ[n,t,j]*dA[n,t,j]*(1 - A[n,t,j]) -
+            # Lemma: d2A[n,t,j] = d2C[n,t,j]*G[n,t,j] + d2dG[n,t,j]*dC[n,t,j] + d2dE[n,t,j]*dA[n,t,j]*(1 -
+            #     A[n,t,j]) - d2dE[n,t,j]*dA[n,t,j]*A[n,t,j] + d2dZ[n,t,j]*dA[n,t,j]*(1 - A[n,t,j]) -
             #     d2dZ[n,t,j]*dA[n,t,j]*A[n,t,j]
             d2A = d2C * G_t + d2dG_dC_t + d2dE_dA_t + d2dE_dA_2_t + d2dZ_dA_t + d2dZ_dA_2_t
-            # d2E[n,t,j] = d2A[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
+            # Lemma: d2E[n,t,j] = d2A[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
             d2E = d2A * A_t * A_shifted_t
             return d2C, d2G, d2Z_5, d2O, d2Z_3, d2F, d2Z_1, d2A, d2E
 
@@ -1186,53 +1186,55 @@ class _Second(torch.autograd.Function):
             backwards=True,
         )
         d2G = d2C_d2G_d2Z_5_d2O_d2Z_3_d2F_d2Z_1_d2A_d2E_scan[1].permute(1, 0, 2)
-        # d2Z_5[n,t,j] = d2G[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: d2Z_5[n,t,j] = d2G[n,t,j]*(1 - G[n,t,j]^2)
         d2Z_5 = d2C_d2G_d2Z_5_d2O_d2Z_3_d2F_d2Z_1_d2A_d2E_scan[2].permute(1, 0, 2)
-        # d2O[n,t,j] = d2Y[n,t,j]*tanh(C[n,t,j]) + d2dC[n,t,j]*dY_total[n,t,j]*(1 - tanh(C[n,t,j])^2) +
+        # Lemma: d2O[n,t,j] = d2Y[n,t,j]*tanh(C[n,t,j]) + d2dC[n,t,j]*dY_total[n,t,j]*(1 - tanh(C[n,t,j])^2) +
         #     d2dZ_3[n,t,j]*dO[n,t,j]*(1 - O[n,t,j]) - d2dZ_3[n,t,j]*dO[n,t,j]*O[n,t,j] +
         #     d2dZ_2[n,t,j]*dO[n,t,j]*(1 - O[n,t,j]) - d2dZ_2[n,t,j]*dO[n,t,j]*O[n,t,j]
         d2O = d2C_d2G_d2Z_5_d2O_d2Z_3_d2F_d2Z_1_d2A_d2E_scan[3].permute(1, 0, 2)
-        # d2Z_3[n,t,j] = d2O[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
+        # Lemma: d2Z_3[n,t,j] = d2O[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
         d2Z_3 = d2C_d2G_d2Z_5_d2O_d2Z_3_d2F_d2Z_1_d2A_d2E_scan[4].permute(1, 0, 2)
-        # d2F[n,t,j] = d2C[n,t,j]*C[n,t - 1,j] + d2dC[n,t - 1,j]*dC[n,t,j] + d2dZ_1[n,t,j]*dF[n,t,j]*(1 -
-        #     F[n,t,j]) - d2dZ_1[n,t,j]*dF[n,t,j]*F[n,t,j] + d2dH[n,t,j]*dF[n,t,j]*(1 - F[n,t,j]) -
+        # Lemma: d2F[n,t,j] = d2C[n,t,j]*C[n,t - 1,j] + d2dC[n,t - 1,j]*dC[n,t,j] + d2dZ_1[n,t,j]*dF[n,t,j]*(1
+        #     - F[n,t,j]) - d2dZ_1[n,t,j]*dF[n,t,j]*F[n,t,j] + d2dH[n,t,j]*dF[n,t,j]*(1 - F[n,t,j]) -
         #     d2dH[n,t,j]*dF[n,t,j]*F[n,t,j]
         d2F = d2C_d2G_d2Z_5_d2O_d2Z_3_d2F_d2Z_1_d2A_d2E_scan[5].permute(1, 0, 2)
-        # d2Z_1[n,t,j] = d2F[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
+        # Lemma: d2Z_1[n,t,j] = d2F[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
         d2Z_1 = d2C_d2G_d2Z_5_d2O_d2Z_3_d2F_d2Z_1_d2A_d2E_scan[6].permute(1, 0, 2)
-        # d2A[n,t,j] = d2C[n,t,j]*G[n,t,j] + d2dG[n,t,j]*dC[n,t,j] + d2dE[n,t,j]*dA[n,t,j]*(1 - A[n,t,j]) -
-        #     d2dE[n,t,j]*dA[n,t,j]*A[n,t,j] + d2dZ[n,t,j]*dA[n,t,j]*(1 - A[n,t,j]) -
+        # Lemma: d2A[n,t,j] = d2C[n,t,j]*G[n,t,j] + d2dG[n,t,j]*dC[n,t,j] + d2dE[n,t,j]*dA[n,t,j]*(1 -
+        #     A[n,t,j]) - d2dE[n,t,j]*dA[n,t,j]*A[n,t,j] + d2dZ[n,t,j]*dA[n,t,j]*(1 - A[n,t,j]) -
         #     d2dZ[n,t,j]*dA[n,t,j]*A[n,t,j]
         d2A = d2C_d2G_d2Z_5_d2O_d2Z_3_d2F_d2Z_1_d2A_d2E_scan[7].permute(1, 0, 2)
-        # d2E[n,t,j] = d2A[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
+        # Lemma: d2E[n,t,j] = d2A[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
         d2E = d2C_d2G_d2Z_5_d2O_d2Z_3_d2F_d2Z_1_d2A_d2E_scan[8].permute(1, 0, 2)
-        # d2Z_4[n,t,j] = d2G[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: d2Z_4[n,t,j] = d2G[n,t,j]*(1 - G[n,t,j]^2)
         d2Z_4 = d2G * G_shifted
-        # d2U[l,j] = sum(n,t, d2Z_5[n,t,j]*Y[n,t - 1,l]) + sum(n,t, d2dY_total[n,t,l]*dZ_5[n,t + 1,j])
+        # Lemma: d2U[l,j] = sum(n,t, d2Z_5[n,t,j]*Y[n,t - 1,l]) + sum(n,t, d2dY_total[n,t,l]*dZ_5[n,t + 1,j])
         d2U = windows_Y.reshape(N * T, D).T @ d2Z_5.reshape(N * T, D) + d2dY_total.reshape(N * T, D).T @ windows_dZ_5.reshape(N * T, D)
-        # d2Z_2[n,t,j] = d2O[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
+        # Lemma: d2Z_2[n,t,j] = d2O[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
         d2Z_2 = d2O * O * O_shifted
-        # d2U_o[l,j] = sum(n,t, d2Z_3[n,t,j]*Y[n,t - 1,l]) + sum(n,t, d2dY_total[n,t,l]*dZ_3[n,t + 1,j])
+        # Lemma: d2U_o[l,j] = sum(n,t, d2Z_3[n,t,j]*Y[n,t - 1,l]) + sum(n,t, d2dY_total[n,t,l]*dZ_3[n,t +
+        #     1,j])
         d2U_o = windows_Y.reshape(N * T, D).T @ d2Z_3.reshape(N * T, D) + d2dY_total.reshape(N * T, D).T @ windows_dZ_3.reshape(N * T, D)
-        # d2H[n,t,j] = d2F[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
+        # Lemma: d2H[n,t,j] = d2F[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
         d2H = d2F * F * F_shifted
-        # d2U_f[l,j] = sum(n,t, d2Z_1[n,t,j]*Y[n,t - 1,l]) + sum(n,t, d2dY_total[n,t,l]*dZ_1[n,t + 1,j])
+        # Lemma: d2U_f[l,j] = sum(n,t, d2Z_1[n,t,j]*Y[n,t - 1,l]) + sum(n,t, d2dY_total[n,t,l]*dZ_1[n,t +
+        #     1,j])
         d2U_f = windows_Y.reshape(N * T, D).T @ d2Z_1.reshape(N * T, D) + d2dY_total.reshape(N * T, D).T @ windows_dZ_1.reshape(N * T, D)
-        # d2Z[n,t,j] = d2A[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
+        # Lemma: d2Z[n,t,j] = d2A[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
         d2Z = d2A * A * A_shifted
-        # d2U_z[l,j] = sum(n,t, d2E[n,t,j]*Y[n,t - 1,l]) + sum(n,t, d2dY_total[n,t,l]*dE[n,t + 1,j])
+        # Lemma: d2U_z[l,j] = sum(n,t, d2E[n,t,j]*Y[n,t - 1,l]) + sum(n,t, d2dY_total[n,t,l]*dE[n,t + 1,j])
         d2U_z = windows_Y.reshape(N * T, D).T @ d2E.reshape(N * T, D) + d2dY_total.reshape(N * T, D).T @ windows_dE.reshape(N * T, D)
-        # d2W[i,j] = sum(n,t, d2Z_4[n,t,j]*X[n,t,i]) + sum(n,t, d2dX[n,t,i]*dZ_4[n,t,j])
+        # Lemma: d2W[i,j] = sum(n,t, d2Z_4[n,t,j]*X[n,t,i]) + sum(n,t, d2dX[n,t,i]*dZ_4[n,t,j])
         d2W = X.reshape(N * T, I).T @ d2Z_4.reshape(N * T, D) + d2dX.reshape(N * T, I).T @ dZ_4.reshape(N * T, D)
-        # d2W_f[i,j] = sum(n,t, d2H[n,t,j]*X[n,t,i]) + sum(n,t, d2dX[n,t,i]*dH[n,t,j])
+        # Lemma: d2W_f[i,j] = sum(n,t, d2H[n,t,j]*X[n,t,i]) + sum(n,t, d2dX[n,t,i]*dH[n,t,j])
         d2W_f = X.reshape(N * T, I).T @ d2H.reshape(N * T, D) + d2dX.reshape(N * T, I).T @ dH.reshape(N * T, D)
-        # d2W_o[i,j] = sum(n,t, d2Z_2[n,t,j]*X[n,t,i]) + sum(n,t, d2dX[n,t,i]*dZ_2[n,t,j])
+        # Lemma: d2W_o[i,j] = sum(n,t, d2Z_2[n,t,j]*X[n,t,i]) + sum(n,t, d2dX[n,t,i]*dZ_2[n,t,j])
         d2W_o = X.reshape(N * T, I).T @ d2Z_2.reshape(N * T, D) + d2dX.reshape(N * T, I).T @ dZ_2.reshape(N * T, D)
-        # d2X[n,t,i] = sum(j, d2Z[n,t,j]*W_z[i,j]) + sum(j, d2H[n,t,j]*W_f[i,j]) + sum(j,
+        # Lemma: d2X[n,t,i] = sum(j, d2Z[n,t,j]*W_z[i,j]) + sum(j, d2H[n,t,j]*W_f[i,j]) + sum(j,
         #     d2Z_2[n,t,j]*W_o[i,j]) + sum(j, d2Z_4[n,t,j]*W[i,j]) + sum(j, d2dW[i,j]*dZ_4[n,t,j]) + sum(j,
         #     d2dW_f[i,j]*dH[n,t,j]) + sum(j, d2dW_o[i,j]*dZ_2[n,t,j]) + sum(j, d2dW_z[i,j]*dZ[n,t,j])
         d2X = d2Z @ W_z.T + d2H @ W_f.T + d2Z_2 @ W_o.T + d2Z_4 @ W.T + dZ_4 @ d2dW.T + dH @ d2dW_f.T + dZ_2 @ d2dW_o.T + dZ @ d2dW_z.T
-        # d2W_z[i,j] = sum(n,t, d2Z[n,t,j]*X[n,t,i]) + sum(n,t, d2dX[n,t,i]*dZ[n,t,j])
+        # Lemma: d2W_z[i,j] = sum(n,t, d2Z[n,t,j]*X[n,t,i]) + sum(n,t, d2dX[n,t,i]*dZ[n,t,j])
         d2W_z = X.reshape(N * T, I).T @ d2Z.reshape(N * T, D) + d2dX.reshape(N * T, I).T @ dZ.reshape(N * T, D)
         return (d2U, d2W, d2X, d2U_z, d2W_z, d2W_f, d2W_o, d2U_f, d2U_o, d2dY)
 
@@ -1283,7 +1285,7 @@ class _SecondTangent(torch.autograd.Function):
         N = X.shape[0]
         D = U.shape[0]
         I = W.shape[0]
-        # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
+        # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
         #     1,j']*U_f[j,j']) + sum(j', dZ_3[n,t + 1,j']*U_o[j,j']) + sum(j', dZ_5[n,t + 1,j']*U[j,j'])
         windows_F = _read(F, {1: (1, (1, T))})
         tanh_C = torch.tanh(C)
@@ -1310,26 +1312,26 @@ class _SecondTangent(torch.autograd.Function):
             F_shifted_t = F_shifted[:, t]
             G_t = G[:, t]
             A_shifted_t = A_shifted[:, t]
-            # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
+            # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
             #     1,j']*U_f[j,j']) + sum(j', dZ_3[n,t + 1,j']*U_o[j,j']) + sum(j', dZ_5[n,t + 1,j']*U[j,j'])
             dY_total = dY_t + dE_after @ U_z.T + dZ_1_after @ U_f.T + dZ_3_after @ U_o.T + dZ_5_after @ U.T
-            # dC[n,t,j] = dC[n,t + 1,j]*F[n,t + 1,j] + dY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
+            # Lemma: dC[n,t,j] = dC[n,t + 1,j]*F[n,t + 1,j] + dY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
             dC = dC_after * windows_F_t + dY_total * O_t * tanh_C_shifted_t
-            # dG[n,t,j] = dC[n,t,j]*A[n,t,j]
+            # Lemma: dG[n,t,j] = dC[n,t,j]*A[n,t,j]
             dG = dC * A_t
-            # dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+            # Lemma: dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
             dZ_5 = dG * G_shifted_t
-            # dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
+            # Lemma: dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
             dO = dY_total * tanh_C_t
-            # dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
+            # Lemma: dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
             dZ_3 = dO * O_t * O_shifted_t
-            # dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
+            # Lemma: dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
             dF = dC * windows_C_t
-            # dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
+            # Lemma: dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
             dZ_1 = dF * F_t * F_shifted_t
-            # dA[n,t,j] = dC[n,t,j]*G[n,t,j]
+            # Lemma: dA[n,t,j] = dC[n,t,j]*G[n,t,j]
             dA = dC * G_t
-            # dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
+            # Lemma: dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
             dE = dA * A_t * A_shifted_t
             return dY_total, dC, dG, dZ_5, dO, dZ_3, dF, dZ_1, dA, dE
 
@@ -1352,41 +1354,41 @@ class _SecondTangent(torch.autograd.Function):
             backwards=True,
         )
         dY_total = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[0].permute(1, 0, 2)
-        # dC[n,t,j] = dC[n,t + 1,j]*F[n,t + 1,j] + dY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
+        # Lemma: dC[n,t,j] = dC[n,t + 1,j]*F[n,t + 1,j] + dY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
         dC = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[1].permute(1, 0, 2)
-        # dG[n,t,j] = dC[n,t,j]*A[n,t,j]
+        # Lemma: dG[n,t,j] = dC[n,t,j]*A[n,t,j]
         dG = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[2].permute(1, 0, 2)
-        # dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: dZ_5[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
         dZ_5 = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[3].permute(1, 0, 2)
-        # dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
+        # Lemma: dO[n,t,j] = dY_total[n,t,j]*tanh(C[n,t,j])
         dO = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[4].permute(1, 0, 2)
-        # dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
+        # Lemma: dZ_3[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
         dZ_3 = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[5].permute(1, 0, 2)
-        # dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
+        # Lemma: dF[n,t,j] = dC[n,t,j]*C[n,t - 1,j]
         dF = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[6].permute(1, 0, 2)
-        # dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
+        # Lemma: dZ_1[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
         dZ_1 = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[7].permute(1, 0, 2)
-        # dA[n,t,j] = dC[n,t,j]*G[n,t,j]
+        # Lemma: dA[n,t,j] = dC[n,t,j]*G[n,t,j]
         dA = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[8].permute(1, 0, 2)
-        # dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
+        # Lemma: dE[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
         dE = dY_total_dC_dG_dZ_5_dO_dZ_3_dF_dZ_1_dA_dE_scan[9].permute(1, 0, 2)
-        # dZ_4[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
+        # Lemma: dZ_4[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
         dZ_4 = dG * G_shifted
-        # dZ_2[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
+        # Lemma: dZ_2[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
         dZ_2 = dO * O * O_shifted
-        # dH[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
+        # Lemma: dH[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
         dH = dF * F * F_shifted
-        # dZ[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
+        # Lemma: dZ[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
         dZ = dA * A * A_shifted
-        # tZ[n,t,j] = sum(i, W_z[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_z[i,j])
+        # Tangent: tZ[n,t,j] = sum(i, W_z[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_z[i,j])
         tZ = tX @ W_z + X @ tW_z
-        # tZ_2[n,t,j] = sum(i, W_o[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_o[i,j])
+        # Tangent: tZ_2[n,t,j] = sum(i, W_o[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_o[i,j])
         tZ_2 = tX @ W_o + X @ tW_o
-        # tH[n,t,j] = sum(i, W_f[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_f[i,j])
+        # Tangent: tH[n,t,j] = sum(i, W_f[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW_f[i,j])
         tH = tX @ W_f + X @ tW_f
-        # tZ_4[n,t,j] = sum(i, W[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW[i,j])
+        # Tangent: tZ_4[n,t,j] = sum(i, W[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW[i,j])
         tZ_4 = tX @ W + X @ tW
-        # tA[n,t,j] = A[n,t,j]*(1 - A[n,t,j])*(tZ[n,t,j] + tE[n,t,j])
+        # Tangent: tA[n,t,j] = A[n,t,j]*(1 - A[n,t,j])*(tZ[n,t,j] + tE[n,t,j])
         windows_Y = _read(Y, {1: (-1, (1, T))})
         windows_Y_tU_z = windows_Y @ tU_z
         windows_Y_tU_f = windows_Y @ tU_f
@@ -1413,26 +1415,26 @@ class _SecondTangent(torch.autograd.Function):
             G_t = G[:, t]
             tanh_C_t = tanh_C[:, t]
             tanh_C_shifted_t = tanh_C_shifted[:, t]
-            # tE[n,t,j] = sum(j', U_z[j',j]*tY[n,t - 1,j']) + sum(l, Y[n,t - 1,l]*tU_z[l,j])
+            # Tangent: tE[n,t,j] = sum(j', U_z[j',j]*tY[n,t - 1,j']) + sum(l, Y[n,t - 1,l]*tU_z[l,j])
             tE = tY_before @ U_z + windows_Y_tU_z_t
-            # tA[n,t,j] = A[n,t,j]*(1 - A[n,t,j])*(tZ[n,t,j] + tE[n,t,j])
+            # Tangent: tA[n,t,j] = A[n,t,j]*(1 - A[n,t,j])*(tZ[n,t,j] + tE[n,t,j])
             tA = A_t * A_shifted_t * (tZ_t + tE)
-            # tZ_1[n,t,j] = sum(j', U_f[j',j]*tY[n,t - 1,j']) + sum(l, Y[n,t - 1,l]*tU_f[l,j])
+            # Tangent: tZ_1[n,t,j] = sum(j', U_f[j',j]*tY[n,t - 1,j']) + sum(l, Y[n,t - 1,l]*tU_f[l,j])
             tZ_1 = tY_before @ U_f + windows_Y_tU_f_t
-            # tF[n,t,j] = F[n,t,j]*(1 - F[n,t,j])*(tH[n,t,j] + tZ_1[n,t,j])
+            # Tangent: tF[n,t,j] = F[n,t,j]*(1 - F[n,t,j])*(tH[n,t,j] + tZ_1[n,t,j])
             tF = F_t * F_shifted_t * (tH_t + tZ_1)
-            # tZ_3[n,t,j] = sum(j', U_o[j',j]*tY[n,t - 1,j']) + sum(l, Y[n,t - 1,l]*tU_o[l,j])
+            # Tangent: tZ_3[n,t,j] = sum(j', U_o[j',j]*tY[n,t - 1,j']) + sum(l, Y[n,t - 1,l]*tU_o[l,j])
             tZ_3 = tY_before @ U_o + windows_Y_tU_o_t
-            # tO[n,t,j] = O[n,t,j]*(1 - O[n,t,j])*(tZ_2[n,t,j] + tZ_3[n,t,j])
+            # Tangent: tO[n,t,j] = O[n,t,j]*(1 - O[n,t,j])*(tZ_2[n,t,j] + tZ_3[n,t,j])
             tO = O_t * O_shifted_t * (tZ_2_t + tZ_3)
-            # tZ_5[n,t,j] = sum(j', U[j',j]*tY[n,t - 1,j']) + sum(l, Y[n,t - 1,l]*tU[l,j])
+            # Tangent: tZ_5[n,t,j] = sum(j', U[j',j]*tY[n,t - 1,j']) + sum(l, Y[n,t - 1,l]*tU[l,j])
             tZ_5 = tY_before @ U + windows_Y_tU_t
-            # tG[n,t,j] = (1 - G[n,t,j]^2)*(tZ_4[n,t,j] + tZ_5[n,t,j])
+            # Tangent: tG[n,t,j] = (1 - G[n,t,j]^2)*(tZ_4[n,t,j] + tZ_5[n,t,j])
             tG = G_shifted_t * (tZ_4_t + tZ_5)
-            # tC[n,t,j] = tF[n,t,j]*C[n,t - 1,j] + F[n,t,j]*tC[n,t - 1,j] + tA[n,t,j]*G[n,t,j] +
+            # Tangent: tC[n,t,j] = tF[n,t,j]*C[n,t - 1,j] + F[n,t,j]*tC[n,t - 1,j] + tA[n,t,j]*G[n,t,j] +
             #     tG[n,t,j]*A[n,t,j]
             tC = tF * windows_C_t + F_t * tC_before + tA * G_t + tG * A_t
-            # tY[n,t,j] = tO[n,t,j]*tanh(C[n,t,j]) + tC[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
+            # Tangent: tY[n,t,j] = tO[n,t,j]*tanh(C[n,t,j]) + tC[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
             tY = tO * tanh_C_t + tC * O_t * tanh_C_shifted_t
             return tA, tF, tO, tG, tC, tY
 
@@ -1450,18 +1452,18 @@ class _SecondTangent(torch.autograd.Function):
             ((5, -1), (4, -1)),
         )
         tA = tA_tF_tO_tG_tC_tY_scan[0].permute(1, 0, 2)
-        # tF[n,t,j] = F[n,t,j]*(1 - F[n,t,j])*(tH[n,t,j] + tZ_1[n,t,j])
+        # Tangent: tF[n,t,j] = F[n,t,j]*(1 - F[n,t,j])*(tH[n,t,j] + tZ_1[n,t,j])
         tF = tA_tF_tO_tG_tC_tY_scan[1].permute(1, 0, 2)
-        # tO[n,t,j] = O[n,t,j]*(1 - O[n,t,j])*(tZ_2[n,t,j] + tZ_3[n,t,j])
+        # Tangent: tO[n,t,j] = O[n,t,j]*(1 - O[n,t,j])*(tZ_2[n,t,j] + tZ_3[n,t,j])
         tO = tA_tF_tO_tG_tC_tY_scan[2].permute(1, 0, 2)
-        # tG[n,t,j] = (1 - G[n,t,j]^2)*(tZ_4[n,t,j] + tZ_5[n,t,j])
+        # Tangent: tG[n,t,j] = (1 - G[n,t,j]^2)*(tZ_4[n,t,j] + tZ_5[n,t,j])
         tG = tA_tF_tO_tG_tC_tY_scan[3].permute(1, 0, 2)
-        # tC[n,t,j] = tF[n,t,j]*C[n,t - 1,j] + F[n,t,j]*tC[n,t - 1,j] + tA[n,t,j]*G[n,t,j] +
+        # Tangent: tC[n,t,j] = tF[n,t,j]*C[n,t - 1,j] + F[n,t,j]*tC[n,t - 1,j] + tA[n,t,j]*G[n,t,j] +
         #     tG[n,t,j]*A[n,t,j]
         tC = tA_tF_tO_tG_tC_tY_scan[4].permute(1, 0, 2)
-        # tY[n,t,j] = tO[n,t,j]*tanh(C[n,t,j]) + tC[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
+        # Tangent: tY[n,t,j] = tO[n,t,j]*tanh(C[n,t,j]) + tC[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
         tY = tA_tF_tO_tG_tC_tY_scan[5].permute(1, 0, 2)
-        # tdG[n,t,j] = tdC[n,t,j]*A[n,t,j] + tA[n,t,j]*dC[n,t,j]
+        # Tangent: tdG[n,t,j] = tdC[n,t,j]*A[n,t,j] + tA[n,t,j]*dC[n,t,j]
         dE_tU_z = _read(dE, {1: (1, (1, T))}) @ tU_z.T
         dZ_1_tU_f = _read(dZ_1, {1: (1, (1, T))}) @ tU_f.T
         dZ_3_tU_o = _read(dZ_3, {1: (1, (1, T))}) @ tU_o.T
@@ -1515,7 +1517,7 @@ class _SecondTangent(torch.autograd.Function):
             A_shifted_t = A_shifted[:, t]
             tA_dA_t = tA_dA[:, t]
             tA_dA_2_t = tA_dA_2[:, t]
-            # tdY_total[n,t,j] = tdY[n,t,j] + sum(j', U_z[j,j']*tdE[n,t + 1,j']) + sum(j', dE[n,t +
+            # Tangent: tdY_total[n,t,j] = tdY[n,t,j] + sum(j', U_z[j,j']*tdE[n,t + 1,j']) + sum(j', dE[n,t +
             #     1,j']*tU_z[j,j']) + sum(j', U_f[j,j']*tdZ_1[n,t + 1,j']) + sum(j', dZ_1[n,t + 1,j']*tU_f[j,j'])
             #     + sum(j', U_o[j,j']*tdZ_3[n,t + 1,j']) + sum(j', dZ_3[n,t + 1,j']*tU_o[j,j']) + sum(j',
             #     U[j,j']*tdZ_5[n,t + 1,j']) + sum(j', dZ_5[n,t + 1,j']*tU[j,j'])
@@ -1530,27 +1532,28 @@ class _SecondTangent(torch.autograd.Function):
                 + tdZ_5_after @ U.T
                 + dZ_5_tU_t
             )
-            # tdC[n,t,j] = F[n,t + 1,j]*tdC[n,t + 1,j] + tF[n,t + 1,j]*dC[n,t + 1,j] +
+            # Tangent: tdC[n,t,j] = F[n,t + 1,j]*tdC[n,t + 1,j] + tF[n,t + 1,j]*dC[n,t + 1,j] +
             #     tdY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2) + tO[n,t,j]*dY_total[n,t,j]*(1 -
             #     tanh(C[n,t,j])^2) - 2*tC[n,t,j]*dY_total[n,t,j]*Y[n,t,j]*(1 - tanh(C[n,t,j])^2)
             tdC = windows_F_t * tdC_after + tF_dC_t + tdY_total * O_t * tanh_C_shifted_t + tO_dY_total_t + tC_dY_total_t
-            # tdG[n,t,j] = tdC[n,t,j]*A[n,t,j] + tA[n,t,j]*dC[n,t,j]
+            # Tangent: tdG[n,t,j] = tdC[n,t,j]*A[n,t,j] + tA[n,t,j]*dC[n,t,j]
             tdG = tdC * A_t + tA_dC_t
-            # tdZ_5[n,t,j] = tdG[n,t,j]*(1 - G[n,t,j]^2) - 2*tG[n,t,j]*dG[n,t,j]*G[n,t,j]
+            # Tangent: tdZ_5[n,t,j] = tdG[n,t,j]*(1 - G[n,t,j]^2) - 2*tG[n,t,j]*dG[n,t,j]*G[n,t,j]
             tdZ_5 = tdG * G_shifted_t + tG_dG_t
-            # tdO[n,t,j] = tdY_total[n,t,j]*tanh(C[n,t,j]) + tC[n,t,j]*dY_total[n,t,j]*(1 - tanh(C[n,t,j])^2)
+            # Tangent: tdO[n,t,j] = tdY_total[n,t,j]*tanh(C[n,t,j]) + tC[n,t,j]*dY_total[n,t,j]*(1 -
+            #     tanh(C[n,t,j])^2)
             tdO = tdY_total * tanh_C_t + tC_dY_total_2_t
-            # tdZ_3[n,t,j] = tdO[n,t,j]*O[n,t,j]*(1 - O[n,t,j]) + tO[n,t,j]*dO[n,t,j]*(1 - O[n,t,j]) -
+            # Tangent: tdZ_3[n,t,j] = tdO[n,t,j]*O[n,t,j]*(1 - O[n,t,j]) + tO[n,t,j]*dO[n,t,j]*(1 - O[n,t,j]) -
             #     tO[n,t,j]*dO[n,t,j]*O[n,t,j]
             tdZ_3 = tdO * O_t * O_shifted_t + tO_dO_t + tO_dO_2_t
-            # tdF[n,t,j] = tdC[n,t,j]*C[n,t - 1,j] + tC[n,t - 1,j]*dC[n,t,j]
+            # Tangent: tdF[n,t,j] = tdC[n,t,j]*C[n,t - 1,j] + tC[n,t - 1,j]*dC[n,t,j]
             tdF = tdC * windows_C_t + tC_dC_t
-            # tdZ_1[n,t,j] = tdF[n,t,j]*F[n,t,j]*(1 - F[n,t,j]) + tF[n,t,j]*dF[n,t,j]*(1 - F[n,t,j]) -
+            # Tangent: tdZ_1[n,t,j] = tdF[n,t,j]*F[n,t,j]*(1 - F[n,t,j]) + tF[n,t,j]*dF[n,t,j]*(1 - F[n,t,j]) -
             #     tF[n,t,j]*dF[n,t,j]*F[n,t,j]
             tdZ_1 = tdF * F_t * F_shifted_t + tF_dF_t + tF_dF_2_t
-            # tdA[n,t,j] = tdC[n,t,j]*G[n,t,j] + tG[n,t,j]*dC[n,t,j]
+            # Tangent: tdA[n,t,j] = tdC[n,t,j]*G[n,t,j] + tG[n,t,j]*dC[n,t,j]
             tdA = tdC * G_t + tG_dC_t
-            # tdE[n,t,j] = tdA[n,t,j]*A[n,t,j]*(1 - A[n,t,j]) + tA[n,t,j]*dA[n,t,j]*(1 - A[n,t,j]) -
+            # Tangent: tdE[n,t,j] = tdA[n,t,j]*A[n,t,j]*(1 - A[n,t,j]) + tA[n,t,j]*dA[n,t,j]*(1 - A[n,t,j]) -
             #     tA[n,t,j]*dA[n,t,j]*A[n,t,j]
             tdE = tdA * A_t * A_shifted_t + tA_dA_t + tA_dA_2_t
             return tdC, tdG, tdZ_5, tdO, tdZ_3, tdF, tdZ_1, tdA, tdE
@@ -1573,54 +1576,55 @@ class _SecondTangent(torch.autograd.Function):
             backwards=True,
         )
         tdG = tdC_tdG_tdZ_5_tdO_tdZ_3_tdF_tdZ_1_tdA_tdE_scan[1].permute(1, 0, 2)
-        # tdZ_5[n,t,j] = tdG[n,t,j]*(1 - G[n,t,j]^2) - 2*tG[n,t,j]*dG[n,t,j]*G[n,t,j]
+        # Tangent: tdZ_5[n,t,j] = tdG[n,t,j]*(1 - G[n,t,j]^2) - 2*tG[n,t,j]*dG[n,t,j]*G[n,t,j]
         tdZ_5 = tdC_tdG_tdZ_5_tdO_tdZ_3_tdF_tdZ_1_tdA_tdE_scan[2].permute(1, 0, 2)
-        # tdO[n,t,j] = tdY_total[n,t,j]*tanh(C[n,t,j]) + tC[n,t,j]*dY_total[n,t,j]*(1 - tanh(C[n,t,j])^2)
+        # Tangent: tdO[n,t,j] = tdY_total[n,t,j]*tanh(C[n,t,j]) + tC[n,t,j]*dY_total[n,t,j]*(1 -
+        #     tanh(C[n,t,j])^2)
         tdO = tdC_tdG_tdZ_5_tdO_tdZ_3_tdF_tdZ_1_tdA_tdE_scan[3].permute(1, 0, 2)
-        # tdZ_3[n,t,j] = tdO[n,t,j]*O[n,t,j]*(1 - O[n,t,j]) + tO[n,t,j]*dO[n,t,j]*(1 - O[n,t,j]) -
+        # Tangent: tdZ_3[n,t,j] = tdO[n,t,j]*O[n,t,j]*(1 - O[n,t,j]) + tO[n,t,j]*dO[n,t,j]*(1 - O[n,t,j]) -
         #     tO[n,t,j]*dO[n,t,j]*O[n,t,j]
         tdZ_3 = tdC_tdG_tdZ_5_tdO_tdZ_3_tdF_tdZ_1_tdA_tdE_scan[4].permute(1, 0, 2)
-        # tdF[n,t,j] = tdC[n,t,j]*C[n,t - 1,j] + tC[n,t - 1,j]*dC[n,t,j]
+        # Tangent: tdF[n,t,j] = tdC[n,t,j]*C[n,t - 1,j] + tC[n,t - 1,j]*dC[n,t,j]
         tdF = tdC_tdG_tdZ_5_tdO_tdZ_3_tdF_tdZ_1_tdA_tdE_scan[5].permute(1, 0, 2)
-        # tdZ_1[n,t,j] = tdF[n,t,j]*F[n,t,j]*(1 - F[n,t,j]) + tF[n,t,j]*dF[n,t,j]*(1 - F[n,t,j]) -
+        # Tangent: tdZ_1[n,t,j] = tdF[n,t,j]*F[n,t,j]*(1 - F[n,t,j]) + tF[n,t,j]*dF[n,t,j]*(1 - F[n,t,j]) -
         #     tF[n,t,j]*dF[n,t,j]*F[n,t,j]
         tdZ_1 = tdC_tdG_tdZ_5_tdO_tdZ_3_tdF_tdZ_1_tdA_tdE_scan[6].permute(1, 0, 2)
-        # tdA[n,t,j] = tdC[n,t,j]*G[n,t,j] + tG[n,t,j]*dC[n,t,j]
+        # Tangent: tdA[n,t,j] = tdC[n,t,j]*G[n,t,j] + tG[n,t,j]*dC[n,t,j]
         tdA = tdC_tdG_tdZ_5_tdO_tdZ_3_tdF_tdZ_1_tdA_tdE_scan[7].permute(1, 0, 2)
-        # tdE[n,t,j] = tdA[n,t,j]*A[n,t,j]*(1 - A[n,t,j]) + tA[n,t,j]*dA[n,t,j]*(1 - A[n,t,j]) -
+        # Tangent: tdE[n,t,j] = tdA[n,t,j]*A[n,t,j]*(1 - A[n,t,j]) + tA[n,t,j]*dA[n,t,j]*(1 - A[n,t,j]) -
         #     tA[n,t,j]*dA[n,t,j]*A[n,t,j]
         tdE = tdC_tdG_tdZ_5_tdO_tdZ_3_tdF_tdZ_1_tdA_tdE_scan[8].permute(1, 0, 2)
-        # tdZ_4[n,t,j] = tdG[n,t,j]*(1 - G[n,t,j]^2) - 2*tG[n,t,j]*dG[n,t,j]*G[n,t,j]
+        # Tangent: tdZ_4[n,t,j] = tdG[n,t,j]*(1 - G[n,t,j]^2) - 2*tG[n,t,j]*dG[n,t,j]*G[n,t,j]
         tdZ_4 = tdG * G_shifted + tG_dG
-        # tdU[l,j] = sum(n,t, tdZ_5[n,t,j]*Y[n,t - 1,l]) + sum(n,t, tY[n,t - 1,l]*dZ_5[n,t,j])
+        # Tangent: tdU[l,j] = sum(n,t, tdZ_5[n,t,j]*Y[n,t - 1,l]) + sum(n,t, tY[n,t - 1,l]*dZ_5[n,t,j])
         windows_tY = _read(tY, {1: (-1, (1, T))})
         tdU = windows_Y.reshape(N * T, D).T @ tdZ_5.reshape(N * T, D) + windows_tY.reshape(N * T, D).T @ dZ_5.reshape(N * T, D)
-        # tdZ_2[n,t,j] = tdO[n,t,j]*O[n,t,j]*(1 - O[n,t,j]) + tO[n,t,j]*dO[n,t,j]*(1 - O[n,t,j]) -
+        # Tangent: tdZ_2[n,t,j] = tdO[n,t,j]*O[n,t,j]*(1 - O[n,t,j]) + tO[n,t,j]*dO[n,t,j]*(1 - O[n,t,j]) -
         #     tO[n,t,j]*dO[n,t,j]*O[n,t,j]
         tdZ_2 = tdO * O * O_shifted + tO_dO + tO_dO_2
-        # tdU_o[l,j] = sum(n,t, tdZ_3[n,t,j]*Y[n,t - 1,l]) + sum(n,t, tY[n,t - 1,l]*dZ_3[n,t,j])
+        # Tangent: tdU_o[l,j] = sum(n,t, tdZ_3[n,t,j]*Y[n,t - 1,l]) + sum(n,t, tY[n,t - 1,l]*dZ_3[n,t,j])
         tdU_o = windows_Y.reshape(N * T, D).T @ tdZ_3.reshape(N * T, D) + windows_tY.reshape(N * T, D).T @ dZ_3.reshape(N * T, D)
-        # tdH[n,t,j] = tdF[n,t,j]*F[n,t,j]*(1 - F[n,t,j]) + tF[n,t,j]*dF[n,t,j]*(1 - F[n,t,j]) -
+        # Tangent: tdH[n,t,j] = tdF[n,t,j]*F[n,t,j]*(1 - F[n,t,j]) + tF[n,t,j]*dF[n,t,j]*(1 - F[n,t,j]) -
         #     tF[n,t,j]*dF[n,t,j]*F[n,t,j]
         tdH = tdF * F * F_shifted + tF_dF + tF_dF_2
-        # tdU_f[l,j] = sum(n,t, tdZ_1[n,t,j]*Y[n,t - 1,l]) + sum(n,t, tY[n,t - 1,l]*dZ_1[n,t,j])
+        # Tangent: tdU_f[l,j] = sum(n,t, tdZ_1[n,t,j]*Y[n,t - 1,l]) + sum(n,t, tY[n,t - 1,l]*dZ_1[n,t,j])
         tdU_f = windows_Y.reshape(N * T, D).T @ tdZ_1.reshape(N * T, D) + windows_tY.reshape(N * T, D).T @ dZ_1.reshape(N * T, D)
-        # tdZ[n,t,j] = tdA[n,t,j]*A[n,t,j]*(1 - A[n,t,j]) + tA[n,t,j]*dA[n,t,j]*(1 - A[n,t,j]) -
+        # Tangent: tdZ[n,t,j] = tdA[n,t,j]*A[n,t,j]*(1 - A[n,t,j]) + tA[n,t,j]*dA[n,t,j]*(1 - A[n,t,j]) -
         #     tA[n,t,j]*dA[n,t,j]*A[n,t,j]
         tdZ = tdA * A * A_shifted + tA_dA + tA_dA_2
-        # tdU_z[l,j] = sum(n,t, tdE[n,t,j]*Y[n,t - 1,l]) + sum(n,t, tY[n,t - 1,l]*dE[n,t,j])
+        # Tangent: tdU_z[l,j] = sum(n,t, tdE[n,t,j]*Y[n,t - 1,l]) + sum(n,t, tY[n,t - 1,l]*dE[n,t,j])
         tdU_z = windows_Y.reshape(N * T, D).T @ tdE.reshape(N * T, D) + windows_tY.reshape(N * T, D).T @ dE.reshape(N * T, D)
-        # tdW[i,j] = sum(n,t, tdZ_4[n,t,j]*X[n,t,i]) + sum(n,t, dZ_4[n,t,j]*tX[n,t,i])
+        # Tangent: tdW[i,j] = sum(n,t, tdZ_4[n,t,j]*X[n,t,i]) + sum(n,t, dZ_4[n,t,j]*tX[n,t,i])
         tdW = X.reshape(N * T, I).T @ tdZ_4.reshape(N * T, D) + tX.reshape(N * T, I).T @ dZ_4.reshape(N * T, D)
-        # tdW_f[i,j] = sum(n,t, tdH[n,t,j]*X[n,t,i]) + sum(n,t, dH[n,t,j]*tX[n,t,i])
+        # Tangent: tdW_f[i,j] = sum(n,t, tdH[n,t,j]*X[n,t,i]) + sum(n,t, dH[n,t,j]*tX[n,t,i])
         tdW_f = X.reshape(N * T, I).T @ tdH.reshape(N * T, D) + tX.reshape(N * T, I).T @ dH.reshape(N * T, D)
-        # tdW_o[i,j] = sum(n,t, tdZ_2[n,t,j]*X[n,t,i]) + sum(n,t, dZ_2[n,t,j]*tX[n,t,i])
+        # Tangent: tdW_o[i,j] = sum(n,t, tdZ_2[n,t,j]*X[n,t,i]) + sum(n,t, dZ_2[n,t,j]*tX[n,t,i])
         tdW_o = X.reshape(N * T, I).T @ tdZ_2.reshape(N * T, D) + tX.reshape(N * T, I).T @ dZ_2.reshape(N * T, D)
-        # tdX[n,t,i] = sum(j, tdZ[n,t,j]*W_z[i,j]) + sum(j, dZ[n,t,j]*tW_z[i,j]) + sum(j, tdH[n,t,j]*W_f[i,j])
-        #     + sum(j, dH[n,t,j]*tW_f[i,j]) + sum(j, tdZ_2[n,t,j]*W_o[i,j]) + sum(j, dZ_2[n,t,j]*tW_o[i,j]) +
-        #     sum(j, tdZ_4[n,t,j]*W[i,j]) + sum(j, dZ_4[n,t,j]*tW[i,j])
+        # Tangent: tdX[n,t,i] = sum(j, tdZ[n,t,j]*W_z[i,j]) + sum(j, dZ[n,t,j]*tW_z[i,j]) + sum(j,
+        #     tdH[n,t,j]*W_f[i,j]) + sum(j, dH[n,t,j]*tW_f[i,j]) + sum(j, tdZ_2[n,t,j]*W_o[i,j]) + sum(j,
+        #     dZ_2[n,t,j]*tW_o[i,j]) + sum(j, tdZ_4[n,t,j]*W[i,j]) + sum(j, dZ_4[n,t,j]*tW[i,j])
         tdX = tdZ @ W_z.T + dZ @ tW_z.T + tdH @ W_f.T + dH @ tW_f.T + tdZ_2 @ W_o.T + dZ_2 @ tW_o.T + tdZ_4 @ W.T + dZ_4 @ tW.T
-        # tdW_z[i,j] = sum(n,t, tdZ[n,t,j]*X[n,t,i]) + sum(n,t, dZ[n,t,j]*tX[n,t,i])
+        # Tangent: tdW_z[i,j] = sum(n,t, tdZ[n,t,j]*X[n,t,i]) + sum(n,t, dZ[n,t,j]*tX[n,t,i])
         tdW_z = X.reshape(N * T, I).T @ tdZ.reshape(N * T, D) + tX.reshape(N * T, I).T @ dZ.reshape(N * T, D)
         return (tdU, tdW, tdX, tdU_z, tdW_z, tdW_f, tdW_o, tdU_f, tdU_o)
 

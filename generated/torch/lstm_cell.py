@@ -47,7 +47,7 @@ Saved for the backward pass:
     G: for dI, db, dZ_4 and dZ_5
     C_new: for dO and dC_new_total
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dO = dH_new o tanh(C_new)
     dC_new_total = dC_new + dH_new o O o (1 - tanh(C_new)^o2)
@@ -301,29 +301,29 @@ def _forward_pass(
     b_o: Tensor,
 ) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
-    # Z[i,j] = sum(k, X[i,k]*W_i[k,j])
+    # Named sum: Z[i,j] = sum(k, X[i,k]*W_i[k,j])
     Z = X @ W_i
-    # E[i,j] = sum(l, H[i,l]*U_i[l,j])
+    # Named sum: E[i,j] = sum(l, H[i,l]*U_i[l,j])
     E = H @ U_i
-    # I[i,j] = sigmoid(Z[i,j] + E[i,j] + b_i[j])
+    # Equation: I[i,j] = sigmoid(Z[i,j] + E[i,j] + b_i[j])
     I = torch.sigmoid(Z + E + b_i)
-    # A[i,j] = sum(k, X[i,k]*W_f[k,j])
+    # Named sum: A[i,j] = sum(k, X[i,k]*W_f[k,j])
     A = X @ W_f
-    # Z_1[i,j] = sum(l, H[i,l]*U_f[l,j])
+    # Named sum: Z_1[i,j] = sum(l, H[i,l]*U_f[l,j])
     Z_1 = H @ U_f
-    # F[i,j] = sigmoid(A[i,j] + Z_1[i,j] + b_f[j])
+    # Equation: F[i,j] = sigmoid(A[i,j] + Z_1[i,j] + b_f[j])
     F = torch.sigmoid(A + Z_1 + b_f)
-    # Z_2[i,j] = sum(k, X[i,k]*W_o[k,j])
+    # Named sum: Z_2[i,j] = sum(k, X[i,k]*W_o[k,j])
     Z_2 = X @ W_o
-    # Z_3[i,j] = sum(l, H[i,l]*U_o[l,j])
+    # Named sum: Z_3[i,j] = sum(l, H[i,l]*U_o[l,j])
     Z_3 = H @ U_o
-    # O[i,j] = sigmoid(Z_2[i,j] + Z_3[i,j] + b_o[j])
+    # Equation: O[i,j] = sigmoid(Z_2[i,j] + Z_3[i,j] + b_o[j])
     O = torch.sigmoid(Z_2 + Z_3 + b_o)
-    # Z_4[i,j] = sum(k, X[i,k]*W[k,j])
+    # Named sum: Z_4[i,j] = sum(k, X[i,k]*W[k,j])
     Z_4 = X @ W
-    # Z_5[i,j] = sum(l, H[i,l]*U[l,j])
+    # Named sum: Z_5[i,j] = sum(l, H[i,l]*U[l,j])
     Z_5 = H @ U
-    # G[i,j] = tanh(Z_4[i,j] + Z_5[i,j] + b[j])
+    # Equation: G[i,j] = tanh(Z_4[i,j] + Z_5[i,j] + b[j])
     G = torch.tanh(Z_4 + Z_5 + b)
     # C_new[i,j] = F[i,j]*C[i,j] + I[i,j]*G[i,j]
     C_new = F * C + I * G
@@ -371,97 +371,97 @@ def _backward_pass(
     dX = dH = dC = db = dW = dU = dW_i = dU_i = db_i = dW_f = dU_f = db_f = dW_o = dU_o = db_o = None
     tanh_C_new = torch.tanh(C_new)
     if need_X or need_H or need_W_o or need_U_o or need_b_o:
-        # dO[i,j] = dH_new[i,j]*tanh(C_new[i,j])
+        # Lemma: dO[i,j] = dH_new[i,j]*tanh(C_new[i,j])
         dO = dH_new * tanh_C_new
     if need_X or need_H or need_C or need_b or need_W or need_U or need_W_i or need_U_i or need_b_i or need_W_f or need_U_f or need_b_f:
-        # dC_new_total[i,j] = dC_new[i,j] + dH_new[i,j]*O[i,j]*(1 - tanh(C_new[i,j])^2)
+        # Lemma: dC_new_total[i,j] = dC_new[i,j] + dH_new[i,j]*O[i,j]*(1 - tanh(C_new[i,j])^2)
         dC_new_total = dC_new + dH_new * O * (1 - tanh_C_new**2)
     if need_C:
-        # dC[i,j] = dC_new_total[i,j]*F[i,j]
+        # Lemma: dC[i,j] = dC_new_total[i,j]*F[i,j]
         dC = dC_new_total * F
     if need_X or need_H or need_W_f or need_U_f or need_b_f:
-        # dF[i,j] = dC_new_total[i,j]*C[i,j]
+        # Lemma: dF[i,j] = dC_new_total[i,j]*C[i,j]
         dF = dC_new_total * C
     if need_X or need_H or need_W_i or need_U_i or need_b_i:
-        # dI[i,j] = dC_new_total[i,j]*G[i,j]
+        # Lemma: dI[i,j] = dC_new_total[i,j]*G[i,j]
         dI = dC_new_total * G
     if need_X or need_H or need_b or need_W or need_U:
-        # dG[i,j] = dC_new_total[i,j]*I[i,j]
+        # Lemma: dG[i,j] = dC_new_total[i,j]*I[i,j]
         dG = dC_new_total * I
         G_shifted = 1 - G**2
     if need_b:
-        # db[j] = sum(i, dG[i,j]*(1 - G[i,j]^2))
+        # Lemma: db[j] = sum(i, dG[i,j]*(1 - G[i,j]^2))
         db = (dG * G_shifted).sum(dim=0)
     if need_X or need_W:
-        # dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
+        # Lemma: dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
         dZ_4 = dG * G_shifted
     if need_H or need_U:
-        # dZ_5[i,j] = dG[i,j]*(1 - G[i,j]^2)
+        # Lemma: dZ_5[i,j] = dG[i,j]*(1 - G[i,j]^2)
         dZ_5 = dG * G_shifted
     if need_U:
-        # dU[l,j] = sum(i, dZ_5[i,j]*H[i,l])
+        # Lemma: dU[l,j] = sum(i, dZ_5[i,j]*H[i,l])
         dU = H.T @ dZ_5
     if need_W:
-        # dW[k,j] = sum(i, dZ_4[i,j]*X[i,k])
+        # Lemma: dW[k,j] = sum(i, dZ_4[i,j]*X[i,k])
         dW = X.T @ dZ_4
     if need_X or need_H or need_W_o or need_U_o or need_b_o:
         O_shifted = 1 - O
     if need_b_o:
-        # db_o[j] = sum(i, dO[i,j]*O[i,j]*(1 - O[i,j]))
+        # Lemma: db_o[j] = sum(i, dO[i,j]*O[i,j]*(1 - O[i,j]))
         db_o = (O_shifted * (dO * O)).sum(dim=0)
     if need_X or need_W_o:
-        # dZ_2[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
+        # Lemma: dZ_2[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
         dZ_2 = dO * O * O_shifted
     if need_H or need_U_o:
-        # dZ_3[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
+        # Lemma: dZ_3[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
         dZ_3 = dO * O * O_shifted
     if need_U_o:
-        # dU_o[l,j] = sum(i, dZ_3[i,j]*H[i,l])
+        # Lemma: dU_o[l,j] = sum(i, dZ_3[i,j]*H[i,l])
         dU_o = H.T @ dZ_3
     if need_W_o:
-        # dW_o[k,j] = sum(i, dZ_2[i,j]*X[i,k])
+        # Lemma: dW_o[k,j] = sum(i, dZ_2[i,j]*X[i,k])
         dW_o = X.T @ dZ_2
     if need_X or need_H or need_W_f or need_U_f or need_b_f:
         F_shifted = 1 - F
     if need_b_f:
-        # db_f[j] = sum(i, dF[i,j]*F[i,j]*(1 - F[i,j]))
+        # Lemma: db_f[j] = sum(i, dF[i,j]*F[i,j]*(1 - F[i,j]))
         db_f = (F_shifted * (dF * F)).sum(dim=0)
     if need_X or need_W_f:
-        # dA[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
+        # Lemma: dA[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
         dA = dF * F * F_shifted
     if need_H or need_U_f:
-        # dZ_1[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
+        # Lemma: dZ_1[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
         dZ_1 = dF * F * F_shifted
     if need_U_f:
-        # dU_f[l,j] = sum(i, dZ_1[i,j]*H[i,l])
+        # Lemma: dU_f[l,j] = sum(i, dZ_1[i,j]*H[i,l])
         dU_f = H.T @ dZ_1
     if need_W_f:
-        # dW_f[k,j] = sum(i, dA[i,j]*X[i,k])
+        # Lemma: dW_f[k,j] = sum(i, dA[i,j]*X[i,k])
         dW_f = X.T @ dA
     if need_X or need_H or need_W_i or need_U_i or need_b_i:
         I_shifted = 1 - I
     if need_b_i:
-        # db_i[j] = sum(i, dI[i,j]*I[i,j]*(1 - I[i,j]))
+        # Lemma: db_i[j] = sum(i, dI[i,j]*I[i,j]*(1 - I[i,j]))
         db_i = (I_shifted * (dI * I)).sum(dim=0)
     if need_X or need_W_i:
-        # dZ[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
+        # Lemma: dZ[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
         dZ = dI * I * I_shifted
     if need_H or need_U_i:
-        # dE[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
+        # Lemma: dE[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
         dE = dI * I * I_shifted
     if need_H:
-        # dH[i,l] = sum(j, dE[i,j]*U_i[l,j]) + sum(j, dZ_1[i,j]*U_f[l,j]) + sum(j, dZ_3[i,j]*U_o[l,j]) +
-        #     sum(j, dZ_5[i,j]*U[l,j])
+        # Lemma: dH[i,l] = sum(j, dE[i,j]*U_i[l,j]) + sum(j, dZ_1[i,j]*U_f[l,j]) + sum(j, dZ_3[i,j]*U_o[l,j])
+        #     + sum(j, dZ_5[i,j]*U[l,j])
         dH = dE @ U_i.T + dZ_1 @ U_f.T + dZ_3 @ U_o.T + dZ_5 @ U.T
     if need_U_i:
-        # dU_i[l,j] = sum(i, dE[i,j]*H[i,l])
+        # Lemma: dU_i[l,j] = sum(i, dE[i,j]*H[i,l])
         dU_i = H.T @ dE
     if need_X:
-        # dX[i,k] = sum(j, dZ[i,j]*W_i[k,j]) + sum(j, dA[i,j]*W_f[k,j]) + sum(j, dZ_2[i,j]*W_o[k,j]) + sum(j,
-        #     dZ_4[i,j]*W[k,j])
+        # Lemma: dX[i,k] = sum(j, dZ[i,j]*W_i[k,j]) + sum(j, dA[i,j]*W_f[k,j]) + sum(j, dZ_2[i,j]*W_o[k,j]) +
+        #     sum(j, dZ_4[i,j]*W[k,j])
         dX = dZ @ W_i.T + dA @ W_f.T + dZ_2 @ W_o.T + dZ_4 @ W.T
     if need_W_i:
-        # dW_i[k,j] = sum(i, dZ[i,j]*X[i,k])
+        # Lemma: dW_i[k,j] = sum(i, dZ[i,j]*X[i,k])
         dW_i = X.T @ dZ
     return dX, dH, dC, db, dW, dU, dW_i, dU_i, db_i, dW_f, dU_f, db_f, dW_o, dU_o, db_o
 
@@ -665,60 +665,60 @@ class _DualForward(_Forward):
         tW_o = _zero(tW_o, W_o)
         tU_o = _zero(tU_o, U_o)
         tb_o = _zero(tb_o, b_o)
-        # Z[i,j] = sum(k, X[i,k]*W_i[k,j])
+        # Named sum: Z[i,j] = sum(k, X[i,k]*W_i[k,j])
         Z = X @ W_i
-        # E[i,j] = sum(l, H[i,l]*U_i[l,j])
+        # Named sum: E[i,j] = sum(l, H[i,l]*U_i[l,j])
         E = H @ U_i
-        # I[i,j] = sigmoid(Z[i,j] + E[i,j] + b_i[j])
+        # Equation: I[i,j] = sigmoid(Z[i,j] + E[i,j] + b_i[j])
         I = torch.sigmoid(Z + E + b_i)
-        # A[i,j] = sum(k, X[i,k]*W_f[k,j])
+        # Named sum: A[i,j] = sum(k, X[i,k]*W_f[k,j])
         A = X @ W_f
-        # Z_1[i,j] = sum(l, H[i,l]*U_f[l,j])
+        # Named sum: Z_1[i,j] = sum(l, H[i,l]*U_f[l,j])
         Z_1 = H @ U_f
-        # F[i,j] = sigmoid(A[i,j] + Z_1[i,j] + b_f[j])
+        # Equation: F[i,j] = sigmoid(A[i,j] + Z_1[i,j] + b_f[j])
         F = torch.sigmoid(A + Z_1 + b_f)
-        # Z_2[i,j] = sum(k, X[i,k]*W_o[k,j])
+        # Named sum: Z_2[i,j] = sum(k, X[i,k]*W_o[k,j])
         Z_2 = X @ W_o
-        # Z_3[i,j] = sum(l, H[i,l]*U_o[l,j])
+        # Named sum: Z_3[i,j] = sum(l, H[i,l]*U_o[l,j])
         Z_3 = H @ U_o
-        # O[i,j] = sigmoid(Z_2[i,j] + Z_3[i,j] + b_o[j])
+        # Equation: O[i,j] = sigmoid(Z_2[i,j] + Z_3[i,j] + b_o[j])
         O = torch.sigmoid(Z_2 + Z_3 + b_o)
-        # Z_4[i,j] = sum(k, X[i,k]*W[k,j])
+        # Named sum: Z_4[i,j] = sum(k, X[i,k]*W[k,j])
         Z_4 = X @ W
-        # Z_5[i,j] = sum(l, H[i,l]*U[l,j])
+        # Named sum: Z_5[i,j] = sum(l, H[i,l]*U[l,j])
         Z_5 = H @ U
-        # G[i,j] = tanh(Z_4[i,j] + Z_5[i,j] + b[j])
+        # Equation: G[i,j] = tanh(Z_4[i,j] + Z_5[i,j] + b[j])
         G = torch.tanh(Z_4 + Z_5 + b)
         # C_new[i,j] = F[i,j]*C[i,j] + I[i,j]*G[i,j]
         C_new = F * C + I * G
-        # tZ[i,j] = sum(k, W_i[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_i[k,j])
+        # Tangent: tZ[i,j] = sum(k, W_i[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_i[k,j])
         tanh_C_new = torch.tanh(C_new)
         tZ = tX @ W_i + X @ tW_i
-        # tE[i,j] = sum(l, U_i[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_i[l,j])
+        # Tangent: tE[i,j] = sum(l, U_i[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_i[l,j])
         tE = tH @ U_i + H @ tU_i
-        # tI[i,j] = I[i,j]*(1 - I[i,j])*(tZ[i,j] + tE[i,j] + tb_i[j])
+        # Tangent: tI[i,j] = I[i,j]*(1 - I[i,j])*(tZ[i,j] + tE[i,j] + tb_i[j])
         tI = I * (1 - I) * (tZ + tE + tb_i)
-        # tA[i,j] = sum(k, W_f[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_f[k,j])
+        # Tangent: tA[i,j] = sum(k, W_f[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_f[k,j])
         tA = tX @ W_f + X @ tW_f
-        # tZ_1[i,j] = sum(l, U_f[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_f[l,j])
+        # Tangent: tZ_1[i,j] = sum(l, U_f[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_f[l,j])
         tZ_1 = tH @ U_f + H @ tU_f
-        # tF[i,j] = F[i,j]*(1 - F[i,j])*(tA[i,j] + tZ_1[i,j] + tb_f[j])
+        # Tangent: tF[i,j] = F[i,j]*(1 - F[i,j])*(tA[i,j] + tZ_1[i,j] + tb_f[j])
         tF = F * (1 - F) * (tA + tZ_1 + tb_f)
-        # tZ_2[i,j] = sum(k, W_o[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_o[k,j])
+        # Tangent: tZ_2[i,j] = sum(k, W_o[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_o[k,j])
         tZ_2 = tX @ W_o + X @ tW_o
-        # tZ_3[i,j] = sum(l, U_o[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_o[l,j])
+        # Tangent: tZ_3[i,j] = sum(l, U_o[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_o[l,j])
         tZ_3 = tH @ U_o + H @ tU_o
-        # tO[i,j] = O[i,j]*(1 - O[i,j])*(tZ_2[i,j] + tZ_3[i,j] + tb_o[j])
+        # Tangent: tO[i,j] = O[i,j]*(1 - O[i,j])*(tZ_2[i,j] + tZ_3[i,j] + tb_o[j])
         tO = O * (1 - O) * (tZ_2 + tZ_3 + tb_o)
-        # tZ_4[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
+        # Tangent: tZ_4[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
         tZ_4 = tX @ W + X @ tW
-        # tZ_5[i,j] = sum(l, U[l,j]*tH[i,l]) + sum(l, H[i,l]*tU[l,j])
+        # Tangent: tZ_5[i,j] = sum(l, U[l,j]*tH[i,l]) + sum(l, H[i,l]*tU[l,j])
         tZ_5 = tH @ U + H @ tU
-        # tG[i,j] = (1 - G[i,j]^2)*(tZ_4[i,j] + tZ_5[i,j] + tb[j])
+        # Tangent: tG[i,j] = (1 - G[i,j]^2)*(tZ_4[i,j] + tZ_5[i,j] + tb[j])
         tG = (1 - G**2) * (tZ_4 + tZ_5 + tb)
-        # tC_new[i,j] = tF[i,j]*C[i,j] + F[i,j]*tC[i,j] + tI[i,j]*G[i,j] + tG[i,j]*I[i,j]
+        # Tangent: tC_new[i,j] = tF[i,j]*C[i,j] + F[i,j]*tC[i,j] + tI[i,j]*G[i,j] + tG[i,j]*I[i,j]
         tC_new = tF * C + F * tC + tI * G + tG * I
-        # tH_new[i,j] = tO[i,j]*tanh(C_new[i,j]) + tC_new[i,j]*O[i,j]*(1 - tanh(C_new[i,j])^2)
+        # Tangent: tH_new[i,j] = tO[i,j]*tanh(C_new[i,j]) + tC_new[i,j]*O[i,j]*(1 - tanh(C_new[i,j])^2)
         tH_new = tO * tanh_C_new + tC_new * O * (1 - tanh_C_new**2)
         return tH_new, tC_new, None, None, None, None
 
@@ -1115,70 +1115,72 @@ class _Second(torch.autograd.Function):
         # H_new[i,j] = O[i,j]*tanh(C_new[i,j])
         tanh_C_new = torch.tanh(C_new)
         H_new = O * tanh_C_new
-        # dO[i,j] = dH_new[i,j]*tanh(C_new[i,j])
+        # Lemma: dO[i,j] = dH_new[i,j]*tanh(C_new[i,j])
         dO = dH_new * tanh_C_new
-        # dC_new_total[i,j] = dC_new[i,j] + dH_new[i,j]*O[i,j]*(1 - tanh(C_new[i,j])^2)
+        # Lemma: dC_new_total[i,j] = dC_new[i,j] + dH_new[i,j]*O[i,j]*(1 - tanh(C_new[i,j])^2)
         tanh_C_new_shifted = 1 - tanh_C_new**2
         dC_new_total = dC_new + dH_new * O * tanh_C_new_shifted
-        # dF[i,j] = dC_new_total[i,j]*C[i,j]
+        # Lemma: dF[i,j] = dC_new_total[i,j]*C[i,j]
         dF = dC_new_total * C
-        # dI[i,j] = dC_new_total[i,j]*G[i,j]
+        # Lemma: dI[i,j] = dC_new_total[i,j]*G[i,j]
         dI = dC_new_total * G
-        # dG[i,j] = dC_new_total[i,j]*I[i,j]
+        # Lemma: dG[i,j] = dC_new_total[i,j]*I[i,j]
         dG = dC_new_total * I
-        # dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
+        # Lemma: dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
         G_shifted = 1 - G**2
         dZ_4 = dG * G_shifted
-        # dZ_5[i,j] = dG[i,j]*(1 - G[i,j]^2)
+        # Lemma: dZ_5[i,j] = dG[i,j]*(1 - G[i,j]^2)
         dZ_5 = dG * G_shifted
-        # dZ_2[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
+        # Lemma: dZ_2[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
         O_shifted = 1 - O
         dZ_2 = dO * O * O_shifted
-        # dZ_3[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
+        # Lemma: dZ_3[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
         dZ_3 = dO * O * O_shifted
-        # dA[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
+        # Lemma: dA[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
         F_shifted = 1 - F
         dA = dF * F * F_shifted
-        # dZ_1[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
+        # Lemma: dZ_1[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
         dZ_1 = dF * F * F_shifted
-        # dZ[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
+        # Lemma: dZ[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
         I_shifted = 1 - I
         dZ = dI * I * I_shifted
-        # dE[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
+        # Lemma: dE[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
         dE = dI * I * I_shifted
-        # d2dZ[i,j] = sum(k, d2dX[i,k]*W_i[k,j]) + sum(k, d2dW_i[k,j]*X[i,k])
+        # Lemma: d2dZ[i,j] = sum(k, d2dX[i,k]*W_i[k,j]) + sum(k, d2dW_i[k,j]*X[i,k])
         d2dZ = d2dX @ W_i + X @ d2dW_i
-        # d2dE[i,j] = sum(l, d2dH[i,l]*U_i[l,j]) + sum(l, d2dU_i[l,j]*H[i,l])
+        # Lemma: d2dE[i,j] = sum(l, d2dH[i,l]*U_i[l,j]) + sum(l, d2dU_i[l,j]*H[i,l])
         d2dE = d2dH @ U_i + H @ d2dU_i
-        # d2dI[i,j] = I[i,j]*(1 - I[i,j])*(d2db_i[j] + d2dZ[i,j] + d2dE[i,j])
+        # Lemma: d2dI[i,j] = I[i,j]*(1 - I[i,j])*(d2db_i[j] + d2dZ[i,j] + d2dE[i,j])
         d2dI = I * I_shifted * (d2db_i + d2dZ + d2dE)
-        # d2dA[i,j] = sum(k, d2dW_f[k,j]*X[i,k]) + sum(k, d2dX[i,k]*W_f[k,j])
+        # Lemma: d2dA[i,j] = sum(k, d2dW_f[k,j]*X[i,k]) + sum(k, d2dX[i,k]*W_f[k,j])
         d2dA = X @ d2dW_f + d2dX @ W_f
-        # d2dZ_1[i,j] = sum(l, d2dU_f[l,j]*H[i,l]) + sum(l, d2dH[i,l]*U_f[l,j])
+        # Lemma: d2dZ_1[i,j] = sum(l, d2dU_f[l,j]*H[i,l]) + sum(l, d2dH[i,l]*U_f[l,j])
         d2dZ_1 = H @ d2dU_f + d2dH @ U_f
-        # d2dF[i,j] = F[i,j]*(1 - F[i,j])*(d2db_f[j] + d2dA[i,j] + d2dZ_1[i,j])
+        # Lemma: d2dF[i,j] = F[i,j]*(1 - F[i,j])*(d2db_f[j] + d2dA[i,j] + d2dZ_1[i,j])
         d2dF = F * F_shifted * (d2db_f + d2dA + d2dZ_1)
-        # d2dZ_2[i,j] = sum(k, d2dW_o[k,j]*X[i,k]) + sum(k, d2dX[i,k]*W_o[k,j])
+        # Lemma: d2dZ_2[i,j] = sum(k, d2dW_o[k,j]*X[i,k]) + sum(k, d2dX[i,k]*W_o[k,j])
         d2dZ_2 = X @ d2dW_o + d2dX @ W_o
-        # d2dZ_3[i,j] = sum(l, d2dU_o[l,j]*H[i,l]) + sum(l, d2dH[i,l]*U_o[l,j])
+        # Lemma: d2dZ_3[i,j] = sum(l, d2dU_o[l,j]*H[i,l]) + sum(l, d2dH[i,l]*U_o[l,j])
         d2dZ_3 = H @ d2dU_o + d2dH @ U_o
-        # d2dO[i,j] = O[i,j]*(1 - O[i,j])*(d2db_o[j] + d2dZ_2[i,j] + d2dZ_3[i,j])
+        # Lemma: d2dO[i,j] = O[i,j]*(1 - O[i,j])*(d2db_o[j] + d2dZ_2[i,j] + d2dZ_3[i,j])
         d2dO = O * O_shifted * (d2db_o + d2dZ_2 + d2dZ_3)
-        # d2dZ_4[i,j] = sum(k, d2dW[k,j]*X[i,k]) + sum(k, d2dX[i,k]*W[k,j])
+        # Lemma: d2dZ_4[i,j] = sum(k, d2dW[k,j]*X[i,k]) + sum(k, d2dX[i,k]*W[k,j])
         d2dZ_4 = X @ d2dW + d2dX @ W
-        # d2dZ_5[i,j] = sum(l, d2dU[l,j]*H[i,l]) + sum(l, d2dH[i,l]*U[l,j])
+        # Lemma: d2dZ_5[i,j] = sum(l, d2dU[l,j]*H[i,l]) + sum(l, d2dH[i,l]*U[l,j])
         d2dZ_5 = H @ d2dU + d2dH @ U
-        # d2dG[i,j] = (1 - G[i,j]^2)*(d2db[j] + d2dZ_4[i,j] + d2dZ_5[i,j])
+        # Lemma: d2dG[i,j] = (1 - G[i,j]^2)*(d2db[j] + d2dZ_4[i,j] + d2dZ_5[i,j])
         d2dG = G_shifted * (d2db + d2dZ_4 + d2dZ_5)
-        # d2dC_new_total[i,j] = d2dC[i,j]*F[i,j] + d2dF[i,j]*C[i,j] + d2dI[i,j]*G[i,j] + d2dG[i,j]*I[i,j]
+        # Lemma: d2dC_new_total[i,j] = d2dC[i,j]*F[i,j] + d2dF[i,j]*C[i,j] + d2dI[i,j]*G[i,j] +
+        #     d2dG[i,j]*I[i,j]
         d2dC_new_total = d2dC * F + d2dF * C + d2dI * G + d2dG * I
-        # d2dC_new[i,j] = d2dC_new_total[i,j]
+        # Lemma: d2dC_new[i,j] = d2dC_new_total[i,j]
         d2dC_new = d2dC_new_total.clone()
-        # d2dH_new[i,j] = d2dO[i,j]*tanh(C_new[i,j]) + d2dC_new_total[i,j]*O[i,j]*(1 - tanh(C_new[i,j])^2)
+        # Lemma: d2dH_new[i,j] = d2dO[i,j]*tanh(C_new[i,j]) + d2dC_new_total[i,j]*O[i,j]*(1 -
+        #     tanh(C_new[i,j])^2)
         d2dH_new = d2dO * tanh_C_new + d2dC_new_total * O * tanh_C_new_shifted
-        # d2O[i,j] = d2dC_new_total[i,j]*dH_new[i,j]*(1 - tanh(C_new[i,j])^2) + d2db_o[j]*dO[i,j]*(1 - O[i,j])
-        #     - d2db_o[j]*dO[i,j]*O[i,j] + d2dZ_2[i,j]*dO[i,j]*(1 - O[i,j]) - d2dZ_2[i,j]*dO[i,j]*O[i,j] +
-        #     d2dZ_3[i,j]*dO[i,j]*(1 - O[i,j]) - d2dZ_3[i,j]*dO[i,j]*O[i,j]
+        # Lemma: d2O[i,j] = d2dC_new_total[i,j]*dH_new[i,j]*(1 - tanh(C_new[i,j])^2) + d2db_o[j]*dO[i,j]*(1 -
+        #     O[i,j]) - d2db_o[j]*dO[i,j]*O[i,j] + d2dZ_2[i,j]*dO[i,j]*(1 - O[i,j]) -
+        #     d2dZ_2[i,j]*dO[i,j]*O[i,j] + d2dZ_3[i,j]*dO[i,j]*(1 - O[i,j]) - d2dZ_3[i,j]*dO[i,j]*O[i,j]
         d2O = (
             d2dC_new_total * dH_new * tanh_C_new_shifted
             + d2db_o * dO * O_shifted
@@ -1188,12 +1190,13 @@ class _Second(torch.autograd.Function):
             + d2dZ_3 * dO * O_shifted
             - d2dZ_3 * dO * O
         )
-        # d2C_new[i,j] = dH_new[i,j]*(1 - tanh(C_new[i,j])^2)*(d2dO[i,j] - 2*d2dC_new_total[i,j]*H_new[i,j])
+        # Lemma: d2C_new[i,j] = dH_new[i,j]*(1 - tanh(C_new[i,j])^2)*(d2dO[i,j] -
+        #     2*d2dC_new_total[i,j]*H_new[i,j])
         d2C_new = dH_new * tanh_C_new_shifted * (d2dO - 2 * d2dC_new_total * H_new)
-        # d2C[i,j] = d2C_new[i,j]*F[i,j] + d2dF[i,j]*dC_new_total[i,j]
+        # Lemma: d2C[i,j] = d2C_new[i,j]*F[i,j] + d2dF[i,j]*dC_new_total[i,j]
         d2C = d2C_new * F + d2dF * dC_new_total
-        # d2F[i,j] = d2C_new[i,j]*C[i,j] + d2dC[i,j]*dC_new_total[i,j] + d2db_f[j]*dF[i,j]*(1 - F[i,j]) -
-        #     d2db_f[j]*dF[i,j]*F[i,j] + d2dA[i,j]*dF[i,j]*(1 - F[i,j]) - d2dA[i,j]*dF[i,j]*F[i,j] +
+        # Lemma: d2F[i,j] = d2C_new[i,j]*C[i,j] + d2dC[i,j]*dC_new_total[i,j] + d2db_f[j]*dF[i,j]*(1 - F[i,j])
+        #     - d2db_f[j]*dF[i,j]*F[i,j] + d2dA[i,j]*dF[i,j]*(1 - F[i,j]) - d2dA[i,j]*dF[i,j]*F[i,j] +
         #     d2dZ_1[i,j]*dF[i,j]*(1 - F[i,j]) - d2dZ_1[i,j]*dF[i,j]*F[i,j]
         d2F = (
             d2C_new * C
@@ -1205,8 +1208,8 @@ class _Second(torch.autograd.Function):
             + d2dZ_1 * dF * F_shifted
             - d2dZ_1 * dF * F
         )
-        # d2I[i,j] = d2C_new[i,j]*G[i,j] + d2dG[i,j]*dC_new_total[i,j] + d2db_i[j]*dI[i,j]*(1 - I[i,j]) -
-        #     d2db_i[j]*dI[i,j]*I[i,j] + d2dZ[i,j]*dI[i,j]*(1 - I[i,j]) - d2dZ[i,j]*dI[i,j]*I[i,j] +
+        # Lemma: d2I[i,j] = d2C_new[i,j]*G[i,j] + d2dG[i,j]*dC_new_total[i,j] + d2db_i[j]*dI[i,j]*(1 - I[i,j])
+        #     - d2db_i[j]*dI[i,j]*I[i,j] + d2dZ[i,j]*dI[i,j]*(1 - I[i,j]) - d2dZ[i,j]*dI[i,j]*I[i,j] +
         #     d2dE[i,j]*dI[i,j]*(1 - I[i,j]) - d2dE[i,j]*dI[i,j]*I[i,j]
         d2I = (
             d2C_new * G
@@ -1218,56 +1221,56 @@ class _Second(torch.autograd.Function):
             + d2dE * dI * I_shifted
             - d2dE * dI * I
         )
-        # d2G[i,j] = d2C_new[i,j]*I[i,j] + d2dI[i,j]*dC_new_total[i,j] - 2*d2db[j]*dG[i,j]*G[i,j] -
+        # Lemma: d2G[i,j] = d2C_new[i,j]*I[i,j] + d2dI[i,j]*dC_new_total[i,j] - 2*d2db[j]*dG[i,j]*G[i,j] -
         #     2*d2dZ_4[i,j]*dG[i,j]*G[i,j] - 2*d2dZ_5[i,j]*dG[i,j]*G[i,j]
         d2G = d2C_new * I + d2dI * dC_new_total - 2 * d2db * dG * G - 2 * d2dZ_4 * dG * G - 2 * d2dZ_5 * dG * G
-        # d2b[j] = sum(i, d2G[i,j]*(1 - G[i,j]^2))
+        # Lemma: d2b[j] = sum(i, d2G[i,j]*(1 - G[i,j]^2))
         d2b = (d2G * G_shifted).sum(dim=0)
-        # d2Z_4[i,j] = d2G[i,j]*(1 - G[i,j]^2)
+        # Lemma: d2Z_4[i,j] = d2G[i,j]*(1 - G[i,j]^2)
         d2Z_4 = d2G * G_shifted
-        # d2Z_5[i,j] = d2G[i,j]*(1 - G[i,j]^2)
+        # Lemma: d2Z_5[i,j] = d2G[i,j]*(1 - G[i,j]^2)
         d2Z_5 = d2G * G_shifted
-        # d2U[l,j] = sum(i, d2Z_5[i,j]*H[i,l]) + sum(i, d2dH[i,l]*dZ_5[i,j])
+        # Lemma: d2U[l,j] = sum(i, d2Z_5[i,j]*H[i,l]) + sum(i, d2dH[i,l]*dZ_5[i,j])
         d2U = H.T @ d2Z_5 + d2dH.T @ dZ_5
-        # d2W[k,j] = sum(i, d2Z_4[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dZ_4[i,j])
+        # Lemma: d2W[k,j] = sum(i, d2Z_4[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dZ_4[i,j])
         d2W = X.T @ d2Z_4 + d2dX.T @ dZ_4
-        # d2b_o[j] = sum(i, d2O[i,j]*O[i,j]*(1 - O[i,j]))
+        # Lemma: d2b_o[j] = sum(i, d2O[i,j]*O[i,j]*(1 - O[i,j]))
         d2b_o = (O_shifted * (d2O * O)).sum(dim=0)
-        # d2Z_2[i,j] = d2O[i,j]*O[i,j]*(1 - O[i,j])
+        # Lemma: d2Z_2[i,j] = d2O[i,j]*O[i,j]*(1 - O[i,j])
         d2Z_2 = d2O * O * O_shifted
-        # d2Z_3[i,j] = d2O[i,j]*O[i,j]*(1 - O[i,j])
+        # Lemma: d2Z_3[i,j] = d2O[i,j]*O[i,j]*(1 - O[i,j])
         d2Z_3 = d2O * O * O_shifted
-        # d2U_o[l,j] = sum(i, d2Z_3[i,j]*H[i,l]) + sum(i, d2dH[i,l]*dZ_3[i,j])
+        # Lemma: d2U_o[l,j] = sum(i, d2Z_3[i,j]*H[i,l]) + sum(i, d2dH[i,l]*dZ_3[i,j])
         d2U_o = H.T @ d2Z_3 + d2dH.T @ dZ_3
-        # d2W_o[k,j] = sum(i, d2Z_2[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dZ_2[i,j])
+        # Lemma: d2W_o[k,j] = sum(i, d2Z_2[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dZ_2[i,j])
         d2W_o = X.T @ d2Z_2 + d2dX.T @ dZ_2
-        # d2b_f[j] = sum(i, d2F[i,j]*F[i,j]*(1 - F[i,j]))
+        # Lemma: d2b_f[j] = sum(i, d2F[i,j]*F[i,j]*(1 - F[i,j]))
         d2b_f = (F_shifted * (d2F * F)).sum(dim=0)
-        # d2A[i,j] = d2F[i,j]*F[i,j]*(1 - F[i,j])
+        # Lemma: d2A[i,j] = d2F[i,j]*F[i,j]*(1 - F[i,j])
         d2A = d2F * F * F_shifted
-        # d2Z_1[i,j] = d2F[i,j]*F[i,j]*(1 - F[i,j])
+        # Lemma: d2Z_1[i,j] = d2F[i,j]*F[i,j]*(1 - F[i,j])
         d2Z_1 = d2F * F * F_shifted
-        # d2U_f[l,j] = sum(i, d2Z_1[i,j]*H[i,l]) + sum(i, d2dH[i,l]*dZ_1[i,j])
+        # Lemma: d2U_f[l,j] = sum(i, d2Z_1[i,j]*H[i,l]) + sum(i, d2dH[i,l]*dZ_1[i,j])
         d2U_f = H.T @ d2Z_1 + d2dH.T @ dZ_1
-        # d2W_f[k,j] = sum(i, d2A[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dA[i,j])
+        # Lemma: d2W_f[k,j] = sum(i, d2A[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dA[i,j])
         d2W_f = X.T @ d2A + d2dX.T @ dA
-        # d2b_i[j] = sum(i, d2I[i,j]*I[i,j]*(1 - I[i,j]))
+        # Lemma: d2b_i[j] = sum(i, d2I[i,j]*I[i,j]*(1 - I[i,j]))
         d2b_i = (I_shifted * (d2I * I)).sum(dim=0)
-        # d2Z[i,j] = d2I[i,j]*I[i,j]*(1 - I[i,j])
+        # Lemma: d2Z[i,j] = d2I[i,j]*I[i,j]*(1 - I[i,j])
         d2Z = d2I * I * I_shifted
-        # d2E[i,j] = d2I[i,j]*I[i,j]*(1 - I[i,j])
+        # Lemma: d2E[i,j] = d2I[i,j]*I[i,j]*(1 - I[i,j])
         d2E = d2I * I * I_shifted
-        # d2H[i,l] = sum(j, d2E[i,j]*U_i[l,j]) + sum(j, d2Z_1[i,j]*U_f[l,j]) + sum(j, d2Z_3[i,j]*U_o[l,j]) +
-        #     sum(j, d2Z_5[i,j]*U[l,j]) + sum(j, d2dU[l,j]*dZ_5[i,j]) + sum(j, d2dU_o[l,j]*dZ_3[i,j]) + sum(j,
-        #     d2dU_f[l,j]*dZ_1[i,j]) + sum(j, d2dU_i[l,j]*dE[i,j])
+        # Lemma: d2H[i,l] = sum(j, d2E[i,j]*U_i[l,j]) + sum(j, d2Z_1[i,j]*U_f[l,j]) + sum(j,
+        #     d2Z_3[i,j]*U_o[l,j]) + sum(j, d2Z_5[i,j]*U[l,j]) + sum(j, d2dU[l,j]*dZ_5[i,j]) + sum(j,
+        #     d2dU_o[l,j]*dZ_3[i,j]) + sum(j, d2dU_f[l,j]*dZ_1[i,j]) + sum(j, d2dU_i[l,j]*dE[i,j])
         d2H = d2E @ U_i.T + d2Z_1 @ U_f.T + d2Z_3 @ U_o.T + d2Z_5 @ U.T + dZ_5 @ d2dU.T + dZ_3 @ d2dU_o.T + dZ_1 @ d2dU_f.T + dE @ d2dU_i.T
-        # d2U_i[l,j] = sum(i, d2E[i,j]*H[i,l]) + sum(i, d2dH[i,l]*dE[i,j])
+        # Lemma: d2U_i[l,j] = sum(i, d2E[i,j]*H[i,l]) + sum(i, d2dH[i,l]*dE[i,j])
         d2U_i = H.T @ d2E + d2dH.T @ dE
-        # d2X[i,k] = sum(j, d2Z[i,j]*W_i[k,j]) + sum(j, d2A[i,j]*W_f[k,j]) + sum(j, d2Z_2[i,j]*W_o[k,j]) +
-        #     sum(j, d2Z_4[i,j]*W[k,j]) + sum(j, d2dW[k,j]*dZ_4[i,j]) + sum(j, d2dW_o[k,j]*dZ_2[i,j]) + sum(j,
-        #     d2dW_f[k,j]*dA[i,j]) + sum(j, d2dW_i[k,j]*dZ[i,j])
+        # Lemma: d2X[i,k] = sum(j, d2Z[i,j]*W_i[k,j]) + sum(j, d2A[i,j]*W_f[k,j]) + sum(j,
+        #     d2Z_2[i,j]*W_o[k,j]) + sum(j, d2Z_4[i,j]*W[k,j]) + sum(j, d2dW[k,j]*dZ_4[i,j]) + sum(j,
+        #     d2dW_o[k,j]*dZ_2[i,j]) + sum(j, d2dW_f[k,j]*dA[i,j]) + sum(j, d2dW_i[k,j]*dZ[i,j])
         d2X = d2Z @ W_i.T + d2A @ W_f.T + d2Z_2 @ W_o.T + d2Z_4 @ W.T + dZ_4 @ d2dW.T + dZ_2 @ d2dW_o.T + dA @ d2dW_f.T + dZ @ d2dW_i.T
-        # d2W_i[k,j] = sum(i, d2Z[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dZ[i,j])
+        # Lemma: d2W_i[k,j] = sum(i, d2Z[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dZ[i,j])
         d2W_i = X.T @ d2Z + d2dX.T @ dZ
         return (d2X, d2H, d2C, d2b, d2W, d2U, d2W_i, d2U_i, d2b_i, d2W_f, d2U_f, d2b_f, d2W_o, d2U_o, d2b_o, d2dH_new, d2dC_new)
 
@@ -1326,143 +1329,149 @@ class _SecondTangent(torch.autograd.Function):
         # H_new[i,j] = O[i,j]*tanh(C_new[i,j])
         tanh_C_new = torch.tanh(C_new)
         H_new = O * tanh_C_new
-        # dO[i,j] = dH_new[i,j]*tanh(C_new[i,j])
+        # Lemma: dO[i,j] = dH_new[i,j]*tanh(C_new[i,j])
         dO = dH_new * tanh_C_new
-        # dC_new_total[i,j] = dC_new[i,j] + dH_new[i,j]*O[i,j]*(1 - tanh(C_new[i,j])^2)
+        # Lemma: dC_new_total[i,j] = dC_new[i,j] + dH_new[i,j]*O[i,j]*(1 - tanh(C_new[i,j])^2)
         tanh_C_new_shifted = 1 - tanh_C_new**2
         dC_new_total = dC_new + dH_new * O * tanh_C_new_shifted
-        # dF[i,j] = dC_new_total[i,j]*C[i,j]
+        # Lemma: dF[i,j] = dC_new_total[i,j]*C[i,j]
         dF = dC_new_total * C
-        # dI[i,j] = dC_new_total[i,j]*G[i,j]
+        # Lemma: dI[i,j] = dC_new_total[i,j]*G[i,j]
         dI = dC_new_total * G
-        # dG[i,j] = dC_new_total[i,j]*I[i,j]
+        # Lemma: dG[i,j] = dC_new_total[i,j]*I[i,j]
         dG = dC_new_total * I
-        # dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
+        # Lemma: dZ_4[i,j] = dG[i,j]*(1 - G[i,j]^2)
         G_shifted = 1 - G**2
         dZ_4 = dG * G_shifted
-        # dZ_5[i,j] = dG[i,j]*(1 - G[i,j]^2)
+        # Lemma: dZ_5[i,j] = dG[i,j]*(1 - G[i,j]^2)
         dZ_5 = dG * G_shifted
-        # dZ_2[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
+        # Lemma: dZ_2[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
         O_shifted = 1 - O
         dZ_2 = dO * O * O_shifted
-        # dZ_3[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
+        # Lemma: dZ_3[i,j] = dO[i,j]*O[i,j]*(1 - O[i,j])
         dZ_3 = dO * O * O_shifted
-        # dA[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
+        # Lemma: dA[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
         F_shifted = 1 - F
         dA = dF * F * F_shifted
-        # dZ_1[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
+        # Lemma: dZ_1[i,j] = dF[i,j]*F[i,j]*(1 - F[i,j])
         dZ_1 = dF * F * F_shifted
-        # dZ[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
+        # Lemma: dZ[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
         I_shifted = 1 - I
         dZ = dI * I * I_shifted
-        # dE[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
+        # Lemma: dE[i,j] = dI[i,j]*I[i,j]*(1 - I[i,j])
         dE = dI * I * I_shifted
-        # tZ[i,j] = sum(k, W_i[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_i[k,j])
+        # Tangent: tZ[i,j] = sum(k, W_i[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_i[k,j])
         tZ = tX @ W_i + X @ tW_i
-        # tE[i,j] = sum(l, U_i[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_i[l,j])
+        # Tangent: tE[i,j] = sum(l, U_i[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_i[l,j])
         tE = tH @ U_i + H @ tU_i
-        # tI[i,j] = I[i,j]*(1 - I[i,j])*(tZ[i,j] + tE[i,j] + tb_i[j])
+        # Tangent: tI[i,j] = I[i,j]*(1 - I[i,j])*(tZ[i,j] + tE[i,j] + tb_i[j])
         tI = I * I_shifted * (tZ + tE + tb_i)
-        # tA[i,j] = sum(k, W_f[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_f[k,j])
+        # Tangent: tA[i,j] = sum(k, W_f[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_f[k,j])
         tA = tX @ W_f + X @ tW_f
-        # tZ_1[i,j] = sum(l, U_f[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_f[l,j])
+        # Tangent: tZ_1[i,j] = sum(l, U_f[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_f[l,j])
         tZ_1 = tH @ U_f + H @ tU_f
-        # tF[i,j] = F[i,j]*(1 - F[i,j])*(tA[i,j] + tZ_1[i,j] + tb_f[j])
+        # Tangent: tF[i,j] = F[i,j]*(1 - F[i,j])*(tA[i,j] + tZ_1[i,j] + tb_f[j])
         tF = F * F_shifted * (tA + tZ_1 + tb_f)
-        # tZ_2[i,j] = sum(k, W_o[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_o[k,j])
+        # Tangent: tZ_2[i,j] = sum(k, W_o[k,j]*tX[i,k]) + sum(k, X[i,k]*tW_o[k,j])
         tZ_2 = tX @ W_o + X @ tW_o
-        # tZ_3[i,j] = sum(l, U_o[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_o[l,j])
+        # Tangent: tZ_3[i,j] = sum(l, U_o[l,j]*tH[i,l]) + sum(l, H[i,l]*tU_o[l,j])
         tZ_3 = tH @ U_o + H @ tU_o
-        # tO[i,j] = O[i,j]*(1 - O[i,j])*(tZ_2[i,j] + tZ_3[i,j] + tb_o[j])
+        # Tangent: tO[i,j] = O[i,j]*(1 - O[i,j])*(tZ_2[i,j] + tZ_3[i,j] + tb_o[j])
         tO = O * O_shifted * (tZ_2 + tZ_3 + tb_o)
-        # tZ_4[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
+        # Tangent: tZ_4[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
         tZ_4 = tX @ W + X @ tW
-        # tZ_5[i,j] = sum(l, U[l,j]*tH[i,l]) + sum(l, H[i,l]*tU[l,j])
+        # Tangent: tZ_5[i,j] = sum(l, U[l,j]*tH[i,l]) + sum(l, H[i,l]*tU[l,j])
         tZ_5 = tH @ U + H @ tU
-        # tG[i,j] = (1 - G[i,j]^2)*(tZ_4[i,j] + tZ_5[i,j] + tb[j])
+        # Tangent: tG[i,j] = (1 - G[i,j]^2)*(tZ_4[i,j] + tZ_5[i,j] + tb[j])
         tG = G_shifted * (tZ_4 + tZ_5 + tb)
-        # tC_new[i,j] = tF[i,j]*C[i,j] + F[i,j]*tC[i,j] + tI[i,j]*G[i,j] + tG[i,j]*I[i,j]
+        # Tangent: tC_new[i,j] = tF[i,j]*C[i,j] + F[i,j]*tC[i,j] + tI[i,j]*G[i,j] + tG[i,j]*I[i,j]
         tC_new = tF * C + F * tC + tI * G + tG * I
-        # tdO[i,j] = tanh(C_new[i,j])*tdH_new[i,j] + tC_new[i,j]*dH_new[i,j]*(1 - tanh(C_new[i,j])^2)
+        # Tangent: tdO[i,j] = tanh(C_new[i,j])*tdH_new[i,j] + tC_new[i,j]*dH_new[i,j]*(1 - tanh(C_new[i,j])^2)
         tdO = tanh_C_new * tdH_new + tC_new * dH_new * tanh_C_new_shifted
-        # tdC_new_total[i,j] = tdC_new[i,j] + O[i,j]*(1 - tanh(C_new[i,j])^2)*tdH_new[i,j] +
+        # Tangent: tdC_new_total[i,j] = tdC_new[i,j] + O[i,j]*(1 - tanh(C_new[i,j])^2)*tdH_new[i,j] +
         #     tO[i,j]*dH_new[i,j]*(1 - tanh(C_new[i,j])^2) - 2*tC_new[i,j]*dH_new[i,j]*H_new[i,j]*(1 -
         #     tanh(C_new[i,j])^2)
         tdC_new_total = (
             tdC_new + O * tanh_C_new_shifted * tdH_new + tO * dH_new * tanh_C_new_shifted - 2 * tC_new * dH_new * H_new * tanh_C_new_shifted
         )
-        # tdC[i,j] = tdC_new_total[i,j]*F[i,j] + tF[i,j]*dC_new_total[i,j]
+        # Tangent: tdC[i,j] = tdC_new_total[i,j]*F[i,j] + tF[i,j]*dC_new_total[i,j]
         tdC = tdC_new_total * F + tF * dC_new_total
-        # tdF[i,j] = tdC_new_total[i,j]*C[i,j] + dC_new_total[i,j]*tC[i,j]
+        # Tangent: tdF[i,j] = tdC_new_total[i,j]*C[i,j] + dC_new_total[i,j]*tC[i,j]
         tdF = tdC_new_total * C + dC_new_total * tC
-        # tdI[i,j] = tdC_new_total[i,j]*G[i,j] + tG[i,j]*dC_new_total[i,j]
+        # Tangent: tdI[i,j] = tdC_new_total[i,j]*G[i,j] + tG[i,j]*dC_new_total[i,j]
         tdI = tdC_new_total * G + tG * dC_new_total
-        # tdG[i,j] = tdC_new_total[i,j]*I[i,j] + tI[i,j]*dC_new_total[i,j]
+        # Tangent: tdG[i,j] = tdC_new_total[i,j]*I[i,j] + tI[i,j]*dC_new_total[i,j]
         tdG = tdC_new_total * I + tI * dC_new_total
-        # tdb[j] = sum(i, tdG[i,j]*(1 - G[i,j]^2)) - 2*sum(i, tG[i,j]*dG[i,j]*G[i,j])
+        # Tangent: tdb[j] = sum(i, tdG[i,j]*(1 - G[i,j]^2)) - 2*sum(i, tG[i,j]*dG[i,j]*G[i,j])
         tdb = (tdG * G_shifted).sum(dim=0) - 2 * (G * (tG * dG)).sum(dim=0)
-        # tdZ_4[i,j] = tdG[i,j]*(1 - G[i,j]^2) - 2*tG[i,j]*dG[i,j]*G[i,j]
+        # Tangent: tdZ_4[i,j] = tdG[i,j]*(1 - G[i,j]^2) - 2*tG[i,j]*dG[i,j]*G[i,j]
         tdG_G_shifted = tdG * G_shifted
         tG_dG = -2 * tG * dG * G
         tdZ_4 = tdG_G_shifted + tG_dG
-        # tdZ_5[i,j] = tdG[i,j]*(1 - G[i,j]^2) - 2*tG[i,j]*dG[i,j]*G[i,j]
+        # Tangent: tdZ_5[i,j] = tdG[i,j]*(1 - G[i,j]^2) - 2*tG[i,j]*dG[i,j]*G[i,j]
         tdZ_5 = tdG_G_shifted + tG_dG
-        # tdU[l,j] = sum(i, tdZ_5[i,j]*H[i,l]) + sum(i, dZ_5[i,j]*tH[i,l])
+        # Tangent: tdU[l,j] = sum(i, tdZ_5[i,j]*H[i,l]) + sum(i, dZ_5[i,j]*tH[i,l])
         tdU = H.T @ tdZ_5 + tH.T @ dZ_5
-        # tdW[k,j] = sum(i, tdZ_4[i,j]*X[i,k]) + sum(i, dZ_4[i,j]*tX[i,k])
+        # Tangent: tdW[k,j] = sum(i, tdZ_4[i,j]*X[i,k]) + sum(i, dZ_4[i,j]*tX[i,k])
         tdW = X.T @ tdZ_4 + tX.T @ dZ_4
-        # tdb_o[j] = sum(i, tdO[i,j]*O[i,j]*(1 - O[i,j])) + sum(i, tO[i,j]*dO[i,j]*(1 - O[i,j])) - sum(i,
-        #     tO[i,j]*dO[i,j]*O[i,j])
+        # Tangent: tdb_o[j] = sum(i, tdO[i,j]*O[i,j]*(1 - O[i,j])) + sum(i, tO[i,j]*dO[i,j]*(1 - O[i,j])) -
+        #     sum(i, tO[i,j]*dO[i,j]*O[i,j])
         tO_dO = tO * dO
         tdb_o = (O_shifted * (tdO * O)).sum(dim=0) + (O_shifted * tO_dO).sum(dim=0) - (O * tO_dO).sum(dim=0)
-        # tdZ_2[i,j] = tdO[i,j]*O[i,j]*(1 - O[i,j]) + tO[i,j]*dO[i,j]*(1 - O[i,j]) - tO[i,j]*dO[i,j]*O[i,j]
+        # Tangent: tdZ_2[i,j] = tdO[i,j]*O[i,j]*(1 - O[i,j]) + tO[i,j]*dO[i,j]*(1 - O[i,j]) -
+        #     tO[i,j]*dO[i,j]*O[i,j]
         tdO_O = tdO * O * O_shifted
         tO_dO_2 = tO * dO * O_shifted
         tO_dO_3 = -tO * dO * O
         tdZ_2 = tdO_O + tO_dO_2 + tO_dO_3
-        # tdZ_3[i,j] = tdO[i,j]*O[i,j]*(1 - O[i,j]) + tO[i,j]*dO[i,j]*(1 - O[i,j]) - tO[i,j]*dO[i,j]*O[i,j]
+        # Tangent: tdZ_3[i,j] = tdO[i,j]*O[i,j]*(1 - O[i,j]) + tO[i,j]*dO[i,j]*(1 - O[i,j]) -
+        #     tO[i,j]*dO[i,j]*O[i,j]
         tdZ_3 = tdO_O + tO_dO_2 + tO_dO_3
-        # tdU_o[l,j] = sum(i, tdZ_3[i,j]*H[i,l]) + sum(i, dZ_3[i,j]*tH[i,l])
+        # Tangent: tdU_o[l,j] = sum(i, tdZ_3[i,j]*H[i,l]) + sum(i, dZ_3[i,j]*tH[i,l])
         tdU_o = H.T @ tdZ_3 + tH.T @ dZ_3
-        # tdW_o[k,j] = sum(i, tdZ_2[i,j]*X[i,k]) + sum(i, dZ_2[i,j]*tX[i,k])
+        # Tangent: tdW_o[k,j] = sum(i, tdZ_2[i,j]*X[i,k]) + sum(i, dZ_2[i,j]*tX[i,k])
         tdW_o = X.T @ tdZ_2 + tX.T @ dZ_2
-        # tdb_f[j] = sum(i, tdF[i,j]*F[i,j]*(1 - F[i,j])) + sum(i, tF[i,j]*dF[i,j]*(1 - F[i,j])) - sum(i,
-        #     tF[i,j]*dF[i,j]*F[i,j])
+        # Tangent: tdb_f[j] = sum(i, tdF[i,j]*F[i,j]*(1 - F[i,j])) + sum(i, tF[i,j]*dF[i,j]*(1 - F[i,j])) -
+        #     sum(i, tF[i,j]*dF[i,j]*F[i,j])
         tF_dF = tF * dF
         tdb_f = (F_shifted * (tdF * F)).sum(dim=0) + (F_shifted * tF_dF).sum(dim=0) - (F * tF_dF).sum(dim=0)
-        # tdA[i,j] = tdF[i,j]*F[i,j]*(1 - F[i,j]) + tF[i,j]*dF[i,j]*(1 - F[i,j]) - tF[i,j]*dF[i,j]*F[i,j]
+        # Tangent: tdA[i,j] = tdF[i,j]*F[i,j]*(1 - F[i,j]) + tF[i,j]*dF[i,j]*(1 - F[i,j]) -
+        #     tF[i,j]*dF[i,j]*F[i,j]
         tdF_F = tdF * F * F_shifted
         tF_dF_2 = tF * dF * F_shifted
         tF_dF_3 = -tF * dF * F
         tdA = tdF_F + tF_dF_2 + tF_dF_3
-        # tdZ_1[i,j] = tdF[i,j]*F[i,j]*(1 - F[i,j]) + tF[i,j]*dF[i,j]*(1 - F[i,j]) - tF[i,j]*dF[i,j]*F[i,j]
+        # Tangent: tdZ_1[i,j] = tdF[i,j]*F[i,j]*(1 - F[i,j]) + tF[i,j]*dF[i,j]*(1 - F[i,j]) -
+        #     tF[i,j]*dF[i,j]*F[i,j]
         tdZ_1 = tdF_F + tF_dF_2 + tF_dF_3
-        # tdU_f[l,j] = sum(i, tdZ_1[i,j]*H[i,l]) + sum(i, dZ_1[i,j]*tH[i,l])
+        # Tangent: tdU_f[l,j] = sum(i, tdZ_1[i,j]*H[i,l]) + sum(i, dZ_1[i,j]*tH[i,l])
         tdU_f = H.T @ tdZ_1 + tH.T @ dZ_1
-        # tdW_f[k,j] = sum(i, tdA[i,j]*X[i,k]) + sum(i, dA[i,j]*tX[i,k])
+        # Tangent: tdW_f[k,j] = sum(i, tdA[i,j]*X[i,k]) + sum(i, dA[i,j]*tX[i,k])
         tdW_f = X.T @ tdA + tX.T @ dA
-        # tdb_i[j] = sum(i, tdI[i,j]*I[i,j]*(1 - I[i,j])) + sum(i, tI[i,j]*dI[i,j]*(1 - I[i,j])) - sum(i,
-        #     tI[i,j]*dI[i,j]*I[i,j])
+        # Tangent: tdb_i[j] = sum(i, tdI[i,j]*I[i,j]*(1 - I[i,j])) + sum(i, tI[i,j]*dI[i,j]*(1 - I[i,j])) -
+        #     sum(i, tI[i,j]*dI[i,j]*I[i,j])
         tI_dI = tI * dI
         tdb_i = (I_shifted * (tdI * I)).sum(dim=0) + (I_shifted * tI_dI).sum(dim=0) - (I * tI_dI).sum(dim=0)
-        # tdZ[i,j] = tdI[i,j]*I[i,j]*(1 - I[i,j]) + tI[i,j]*dI[i,j]*(1 - I[i,j]) - tI[i,j]*dI[i,j]*I[i,j]
+        # Tangent: tdZ[i,j] = tdI[i,j]*I[i,j]*(1 - I[i,j]) + tI[i,j]*dI[i,j]*(1 - I[i,j]) -
+        #     tI[i,j]*dI[i,j]*I[i,j]
         tdI_I = tdI * I * I_shifted
         tI_dI_2 = tI * dI * I_shifted
         tI_dI_3 = -tI * dI * I
         tdZ = tdI_I + tI_dI_2 + tI_dI_3
-        # tdE[i,j] = tdI[i,j]*I[i,j]*(1 - I[i,j]) + tI[i,j]*dI[i,j]*(1 - I[i,j]) - tI[i,j]*dI[i,j]*I[i,j]
+        # Tangent: tdE[i,j] = tdI[i,j]*I[i,j]*(1 - I[i,j]) + tI[i,j]*dI[i,j]*(1 - I[i,j]) -
+        #     tI[i,j]*dI[i,j]*I[i,j]
         tdE = tdI_I + tI_dI_2 + tI_dI_3
-        # tdH[i,l] = sum(j, tdE[i,j]*U_i[l,j]) + sum(j, dE[i,j]*tU_i[l,j]) + sum(j, tdZ_1[i,j]*U_f[l,j]) +
-        #     sum(j, dZ_1[i,j]*tU_f[l,j]) + sum(j, tdZ_3[i,j]*U_o[l,j]) + sum(j, dZ_3[i,j]*tU_o[l,j]) + sum(j,
-        #     tdZ_5[i,j]*U[l,j]) + sum(j, dZ_5[i,j]*tU[l,j])
+        # Tangent: tdH[i,l] = sum(j, tdE[i,j]*U_i[l,j]) + sum(j, dE[i,j]*tU_i[l,j]) + sum(j,
+        #     tdZ_1[i,j]*U_f[l,j]) + sum(j, dZ_1[i,j]*tU_f[l,j]) + sum(j, tdZ_3[i,j]*U_o[l,j]) + sum(j,
+        #     dZ_3[i,j]*tU_o[l,j]) + sum(j, tdZ_5[i,j]*U[l,j]) + sum(j, dZ_5[i,j]*tU[l,j])
         tdH = tdE @ U_i.T + dE @ tU_i.T + tdZ_1 @ U_f.T + dZ_1 @ tU_f.T + tdZ_3 @ U_o.T + dZ_3 @ tU_o.T + tdZ_5 @ U.T + dZ_5 @ tU.T
-        # tdU_i[l,j] = sum(i, tdE[i,j]*H[i,l]) + sum(i, dE[i,j]*tH[i,l])
+        # Tangent: tdU_i[l,j] = sum(i, tdE[i,j]*H[i,l]) + sum(i, dE[i,j]*tH[i,l])
         tdU_i = H.T @ tdE + tH.T @ dE
-        # tdX[i,k] = sum(j, tdZ[i,j]*W_i[k,j]) + sum(j, dZ[i,j]*tW_i[k,j]) + sum(j, tdA[i,j]*W_f[k,j]) +
-        #     sum(j, dA[i,j]*tW_f[k,j]) + sum(j, tdZ_2[i,j]*W_o[k,j]) + sum(j, dZ_2[i,j]*tW_o[k,j]) + sum(j,
-        #     tdZ_4[i,j]*W[k,j]) + sum(j, dZ_4[i,j]*tW[k,j])
+        # Tangent: tdX[i,k] = sum(j, tdZ[i,j]*W_i[k,j]) + sum(j, dZ[i,j]*tW_i[k,j]) + sum(j,
+        #     tdA[i,j]*W_f[k,j]) + sum(j, dA[i,j]*tW_f[k,j]) + sum(j, tdZ_2[i,j]*W_o[k,j]) + sum(j,
+        #     dZ_2[i,j]*tW_o[k,j]) + sum(j, tdZ_4[i,j]*W[k,j]) + sum(j, dZ_4[i,j]*tW[k,j])
         tdX = tdZ @ W_i.T + dZ @ tW_i.T + tdA @ W_f.T + dA @ tW_f.T + tdZ_2 @ W_o.T + dZ_2 @ tW_o.T + tdZ_4 @ W.T + dZ_4 @ tW.T
-        # tdW_i[k,j] = sum(i, tdZ[i,j]*X[i,k]) + sum(i, dZ[i,j]*tX[i,k])
+        # Tangent: tdW_i[k,j] = sum(i, tdZ[i,j]*X[i,k]) + sum(i, dZ[i,j]*tX[i,k])
         tdW_i = X.T @ tdZ + tX.T @ dZ
         return (tdX, tdH, tdC, tdb, tdW, tdU, tdW_i, tdU_i, tdb_i, tdW_f, tdU_f, tdb_f, tdW_o, tdU_o, tdb_o)
 

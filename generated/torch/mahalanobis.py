@@ -20,7 +20,7 @@ Saved for the backward pass:
     D: for dD
     S_inv: for dD
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dD = 2 ((dQ 1^T) o (D S_inv))
     dX = dD
@@ -99,9 +99,9 @@ def _forward_pass(X: Tensor, m: Tensor, S: Tensor) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
     # D[n,i] = X[n,i] - m[i]
     D = X - m
-    # S_inv[i,j] = inv(S)[i,j]
+    # Named: S_inv[i,j] = inv(S)[i,j]
     S_inv = torch.linalg.inv(S)
-    # Q[n] = sum(i,j, D[n,i]*S_inv[i,j]*D[n,j])
+    # Equation: Q[n] = sum(i,j, D[n,i]*S_inv[i,j]*D[n,j])
     Q = torch.linalg.vecdot(D, D @ S_inv)
     return Q, D, S_inv
 
@@ -109,13 +109,13 @@ def _forward_pass(X: Tensor, m: Tensor, S: Tensor) -> Any:
 def _backward_pass(need_X: bool, need_m: bool, D: Tensor, S_inv: Tensor, dQ: Tensor) -> Any:
     """(dX, dm): None for those that are not needed."""
     dX = dm = None
-    # dD[n,i] = 2*dQ[n]*sum(j, S_inv[j,i]*D[n,j])
+    # Lemma: dD[n,i] = 2*dQ[n]*sum(j, S_inv[j,i]*D[n,j])
     dD = 2 * dQ[:, None] * (D @ S_inv)
     if need_X:
-        # dX[n,i] = dD[n,i]
+        # Lemma: dX[n,i] = dD[n,i]
         dX = dD.clone()
     if need_m:
-        # dm[i] = -sum(n, dD[n,i])
+        # Lemma: dm[i] = -sum(n, dD[n,i])
         dm = -dD.sum(dim=0)
     return dX, dm
 
@@ -162,11 +162,11 @@ class _DualForward(_Forward):
         tm = _zero(tm, m)
         # D[n,i] = X[n,i] - m[i]
         D = X - m
-        # S_inv[i,j] = inv(S)[i,j]
+        # Named: S_inv[i,j] = inv(S)[i,j]
         S_inv = torch.linalg.inv(S)
-        # tD[n,i] = tX[n,i] - tm[i]
+        # Tangent: tD[n,i] = tX[n,i] - tm[i]
         tD = tX - tm
-        # tQ[n] = 2*sum(i,j, tD[n,i]*S_inv[j,i]*D[n,j])
+        # Tangent: tQ[n] = 2*sum(i,j, tD[n,i]*S_inv[j,i]*D[n,j])
         tQ = 2 * torch.linalg.vecdot(D, tD @ S_inv.T)
         return tQ, None, None
 
@@ -233,15 +233,15 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(D: Tensor, S_inv: Tensor, dQ: Tensor, d2dX: Tensor, d2dm: Tensor) -> Any:
-        # d2dD[n,i] = d2dX[n,i] - d2dm[i]
+        # Lemma: d2dD[n,i] = d2dX[n,i] - d2dm[i]
         d2dD = d2dX - d2dm
-        # d2dQ[n] = 2*sum(i, d2dD[n,i]*sum(j, S_inv[j,i]*D[n,j]))
+        # Lemma: d2dQ[n] = 2*sum(i, d2dD[n,i]*sum(j, S_inv[j,i]*D[n,j]))
         d2dQ = 2 * torch.linalg.vecdot(d2dD, D @ S_inv)
-        # d2D[n,i] = 2*dQ[n]*sum(i', d2dD[n,i']*S_inv[i',i])
+        # Lemma: d2D[n,i] = 2*dQ[n]*sum(i', d2dD[n,i']*S_inv[i',i])
         d2D = 2 * dQ[:, None] * (d2dD @ S_inv)
-        # d2X[n,i] = d2D[n,i]
+        # Lemma: d2X[n,i] = d2D[n,i]
         d2X = d2D.clone()
-        # d2m[i] = -sum(n, d2D[n,i])
+        # Lemma: d2m[i] = -sum(n, d2D[n,i])
         d2m = -d2D.sum(dim=0)
         return (d2X, d2m, d2dQ)
 
@@ -261,13 +261,13 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(D: Tensor, S_inv: Tensor, dQ: Tensor, tX: Tensor, tm: Tensor, tdQ: Tensor) -> Any:
-        # tD[n,i] = tX[n,i] - tm[i]
+        # Tangent: tD[n,i] = tX[n,i] - tm[i]
         tD = tX - tm
-        # tdD[n,i] = 2*(sum(j, S_inv[j,i]*D[n,j])*tdQ[n] + dQ[n]*sum(i', tD[n,i']*S_inv[i',i]))
+        # Tangent: tdD[n,i] = 2*(sum(j, S_inv[j,i]*D[n,j])*tdQ[n] + dQ[n]*sum(i', tD[n,i']*S_inv[i',i]))
         tdD = 2 * (D @ S_inv * tdQ[:, None] + dQ[:, None] * (tD @ S_inv))
-        # tdX[n,i] = tdD[n,i]
+        # Tangent: tdX[n,i] = tdD[n,i]
         tdX = tdD.clone()
-        # tdm[i] = -sum(n, tdD[n,i])
+        # Tangent: tdm[i] = -sum(n, tdD[n,i])
         tdm = -tdD.sum(dim=0)
         return (tdX, tdm)
 

@@ -15,7 +15,7 @@ Saved for the backward pass:
 
     u: for du
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     du = dL o (1 - [-u[i] > 0])
     da = du
@@ -95,13 +95,13 @@ def _forward_pass(a: Tensor, b: Tensor, margin: Tensor) -> Any:
 def _backward_pass(need_a: bool, need_b: bool, u: Tensor, dL: Tensor) -> Any:
     """(da, db): None for those that are not needed."""
     da = db = None
-    # du[i] = dL[i]*(1 - where(0 < -u[i], 1, 0))
+    # Lemma: du[i] = dL[i]*(1 - where(0 < -u[i], 1, 0))
     du = dL * (1 - (-u > 0).to(u.dtype))
     if need_a:
-        # da[i] = du[i]
+        # Lemma: da[i] = du[i]
         da = du.clone()
     if need_b:
-        # db[i] = -du[i]
+        # Lemma: db[i] = -du[i]
         db = -du
     return da, db
 
@@ -148,9 +148,9 @@ class _DualForward(_Forward):
         tb = _zero(tb, b)
         # u[i] = a[i] - b[i] + margin
         u = a - b + margin
-        # tu[i] = ta[i] - tb[i]
+        # Tangent: tu[i] = ta[i] - tb[i]
         tu = ta - tb
-        # tL[i] = tu[i]*(1 - where(0 < -u[i], 1, 0))
+        # Tangent: tL[i] = tu[i]*(1 - where(0 < -u[i], 1, 0))
         tL = tu * (1 - (-u > 0).to(a.dtype))
         return tL, None
 
@@ -214,9 +214,9 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(u: Tensor, d2da: Tensor, d2db: Tensor) -> Any:
-        # d2du[i] = d2da[i] - d2db[i]
+        # Lemma: d2du[i] = d2da[i] - d2db[i]
         d2du = d2da - d2db
-        # d2dL[i] = d2du[i]*(1 - where(0 < -u[i], 1, 0))
+        # Lemma: d2dL[i] = d2du[i]*(1 - where(0 < -u[i], 1, 0))
         d2dL = d2du * (1 - (-u > 0).to(u.dtype))
         return (d2dL,)
 
@@ -236,11 +236,11 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(u: Tensor, tdL: Tensor) -> Any:
-        # tdu[i] = (1 - where(0 < -u[i], 1, 0))*tdL[i]
+        # Tangent: tdu[i] = (1 - where(0 < -u[i], 1, 0))*tdL[i]
         tdu = (1 - (-u > 0).to(u.dtype)) * tdL
-        # tda[i] = tdu[i]
+        # Tangent: tda[i] = tdu[i]
         tda = tdu.clone()
-        # tdb[i] = -tdu[i]
+        # Tangent: tdb[i] = -tdu[i]
         tdb = -tdu
         return (tda, tdb)
 

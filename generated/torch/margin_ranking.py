@@ -17,7 +17,7 @@ Saved for the backward pass:
     s: for dz and dv
     u: for du
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     du = dL (1 - [-u[i] > 0]) / B
     dz = -du o s
@@ -101,13 +101,13 @@ def _backward_pass(need_z: bool, need_v: bool, s: Tensor, u: Tensor, dL: Tensor)
     """(dz, dv): None for those that are not needed."""
     B = s.shape[0]
     dz = dv = None
-    # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
+    # Lemma: du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
     du = dL / B * (1 - (-u > 0).to(s.dtype))
     if need_z:
-        # dz[i] = -du[i]*s[i]
+        # Lemma: dz[i] = -du[i]*s[i]
         dz = -du * s
     if need_v:
-        # dv[i] = du[i]*s[i]
+        # Lemma: dv[i] = du[i]*s[i]
         dv = du * s
     return dz, dv
 
@@ -154,9 +154,9 @@ class _DualForward(_Forward):
         B = z.shape[0]
         # u[i] = margin - s[i]*(z[i] - v[i])
         u = margin - s * (z - v)
-        # tu[i] = s[i]*(tv[i] - tz[i])
+        # Tangent: tu[i] = s[i]*(tv[i] - tz[i])
         tu = s * (tv - tz)
-        # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
+        # Tangent: tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
         tL = (tu.sum() - torch.where(-u > 0, tu, 0).sum()) / B
         return tL, None
 
@@ -221,9 +221,9 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(s: Tensor, u: Tensor, d2dz: Tensor, d2dv: Tensor) -> Any:
         B = s.shape[0]
-        # d2du[i] = s[i]*(d2dv[i] - d2dz[i])
+        # Lemma: d2du[i] = s[i]*(d2dv[i] - d2dz[i])
         d2du = s * (d2dv - d2dz)
-        # d2dL = 1/size(B)*sum(i, d2du[i]*(1 - where(0 < -u[i], 1, 0)))
+        # Lemma: d2dL = 1/size(B)*sum(i, d2du[i]*(1 - where(0 < -u[i], 1, 0)))
         d2dL = d2du @ (1 - (-u > 0).to(s.dtype)) / B
         return (d2dL,)
 
@@ -244,11 +244,11 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(s: Tensor, u: Tensor, tdL: Tensor) -> Any:
         B = s.shape[0]
-        # tdu[i] = 1/size(B)*(1 - where(0 < -u[i], 1, 0))*tdL
+        # Tangent: tdu[i] = 1/size(B)*(1 - where(0 < -u[i], 1, 0))*tdL
         tdu = tdL / B * (1 - (-u > 0).to(s.dtype))
-        # tdz[i] = -tdu[i]*s[i]
+        # Tangent: tdz[i] = -tdu[i]*s[i]
         tdz = -tdu * s
-        # tdv[i] = tdu[i]*s[i]
+        # Tangent: tdv[i] = tdu[i]*s[i]
         tdv = tdu * s
         return (tdz, tdv)
 

@@ -19,7 +19,7 @@ Saved for the backward pass:
     s: for da and db
     u: for du
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     du = dL o (1 - [-u[i] > 0])
     ds = -du o (a - b)
@@ -105,16 +105,16 @@ def _forward_pass(a: Tensor, b: Tensor, s: Tensor, margin: Tensor) -> Any:
 def _backward_pass(need_a: bool, need_b: bool, need_s: bool, a: Tensor, b: Tensor, s: Tensor, u: Tensor, dL: Tensor) -> Any:
     """(da, db, ds): None for those that are not needed."""
     da = db = ds = None
-    # du[i] = dL[i]*(1 - where(0 < -u[i], 1, 0))
+    # Lemma: du[i] = dL[i]*(1 - where(0 < -u[i], 1, 0))
     du = dL * (1 - (-u > 0).to(a.dtype))
     if need_s:
-        # ds[i] = -du[i]*(a[i] - b[i])
+        # Lemma: ds[i] = -du[i]*(a[i] - b[i])
         ds = -du * (a - b)
     if need_a:
-        # da[i] = -du[i]*s[i]
+        # Lemma: da[i] = -du[i]*s[i]
         da = -du * s
     if need_b:
-        # db[i] = du[i]*s[i]
+        # Lemma: db[i] = du[i]*s[i]
         db = du * s
     return da, db, ds
 
@@ -165,9 +165,9 @@ class _DualForward(_Forward):
         # u[i] = margin - s[i]*(a[i] - b[i])
         a_b = a - b
         u = margin - s * a_b
-        # tu[i] = s[i]*tb[i] - (a[i] - b[i])*ts[i] - s[i]*ta[i]
+        # Tangent: tu[i] = s[i]*tb[i] - (a[i] - b[i])*ts[i] - s[i]*ta[i]
         tu = s * tb - a_b * ts - s * ta
-        # tL[i] = tu[i]*(1 - where(0 < -u[i], 1, 0))
+        # Tangent: tL[i] = tu[i]*(1 - where(0 < -u[i], 1, 0))
         tL = tu * (1 - (-u > 0).to(a.dtype))
         return tL, None
 
@@ -236,18 +236,18 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(a: Tensor, b: Tensor, s: Tensor, u: Tensor, dL: Tensor, d2da: Tensor, d2db: Tensor, d2ds: Tensor) -> Any:
-        # du[i] = dL[i]*(1 - where(0 < -u[i], 1, 0))
+        # Lemma: du[i] = dL[i]*(1 - where(0 < -u[i], 1, 0))
         u_shifted = 1 - (-u > 0).to(a.dtype)
         du = dL * u_shifted
-        # d2du[i] = d2db[i]*s[i] - d2ds[i]*(a[i] - b[i]) - d2da[i]*s[i]
+        # Lemma: d2du[i] = d2db[i]*s[i] - d2ds[i]*(a[i] - b[i]) - d2da[i]*s[i]
         d2du = d2db * s - d2ds * (a - b) - d2da * s
-        # d2dL[i] = d2du[i]*(1 - where(0 < -u[i], 1, 0))
+        # Lemma: d2dL[i] = d2du[i]*(1 - where(0 < -u[i], 1, 0))
         d2dL = d2du * u_shifted
-        # d2s[i] = du[i]*(d2db[i] - d2da[i])
+        # Lemma: d2s[i] = du[i]*(d2db[i] - d2da[i])
         d2s = du * (d2db - d2da)
-        # d2a[i] = -d2ds[i]*du[i]
+        # Lemma: d2a[i] = -d2ds[i]*du[i]
         d2a = -d2ds * du
-        # d2b[i] = d2ds[i]*du[i]
+        # Lemma: d2b[i] = d2ds[i]*du[i]
         d2b = d2ds * du
         return (d2a, d2b, d2s, d2dL)
 
@@ -267,18 +267,18 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(a: Tensor, b: Tensor, s: Tensor, u: Tensor, dL: Tensor, ta: Tensor, tb: Tensor, ts: Tensor, tdL: Tensor) -> Any:
-        # du[i] = dL[i]*(1 - where(0 < -u[i], 1, 0))
+        # Lemma: du[i] = dL[i]*(1 - where(0 < -u[i], 1, 0))
         u_shifted = 1 - (-u > 0).to(a.dtype)
         du = dL * u_shifted
-        # tdu[i] = (1 - where(0 < -u[i], 1, 0))*tdL[i]
+        # Tangent: tdu[i] = (1 - where(0 < -u[i], 1, 0))*tdL[i]
         tdu = u_shifted * tdL
-        # tds[i] = du[i]*tb[i] - tdu[i]*(a[i] - b[i]) - du[i]*ta[i]
+        # Tangent: tds[i] = du[i]*tb[i] - tdu[i]*(a[i] - b[i]) - du[i]*ta[i]
         tds = du * tb - tdu * (a - b) - du * ta
-        # tda[i] = -(tdu[i]*s[i] + du[i]*ts[i])
+        # Tangent: tda[i] = -(tdu[i]*s[i] + du[i]*ts[i])
         tdu_s = tdu * s
         du_ts = du * ts
         tda = -(tdu_s + du_ts)
-        # tdb[i] = tdu[i]*s[i] + du[i]*ts[i]
+        # Tangent: tdb[i] = tdu[i]*s[i] + du[i]*ts[i]
         tdb = tdu_s + du_ts
         return (tda, tdb, tds)
 

@@ -13,7 +13,7 @@ Saved for the backward pass:
     A: for dA
     L: for dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dA = dL L A^-T
 
@@ -81,7 +81,7 @@ def _forward_pass(A: Tensor) -> Any:
 
 def _backward_pass(A: Tensor, L: Tensor, dL: Tensor) -> Any:
     """dA."""
-    # dA[i,j] = dL*L*inv(A)[j,i]
+    # Lemma: dA[i,j] = dL*L*inv(A)[j,i]
     dA = dL * L * torch.linalg.inv(A).T
     return dA
 
@@ -121,7 +121,7 @@ class _DualForward(_Forward):
         A, _L = ctx.saved_tensors
         # L = det(A)
         L = _determinant(A)
-        # tL = L*sum(i,j, inv(A)[j,i]*tA[i,j])
+        # Tangent: tL = L*sum(i,j, inv(A)[j,i]*tA[i,j])
         tL = L * torch.linalg.vecdot(torch.linalg.inv(A), tA.T).sum()
         return tL
 
@@ -184,16 +184,16 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(A: Tensor, L: Tensor, dL: Tensor, d2dA: Tensor) -> Any:
-        # A_inv[j,i] = inv(A)[j,i]
+        # Named: A_inv[j,i] = inv(A)[j,i]
         A_inv = torch.linalg.inv(A)
-        # d2dL = L*sum(i,j, d2dA[i,j]*A_inv[j,i])
+        # Lemma: d2dL = L*sum(i,j, d2dA[i,j]*A_inv[j,i])
         d2dA_A_inv = torch.linalg.vecdot(d2dA, A_inv.T).sum()
         d2dL = L * d2dA_A_inv
-        # d2L = dL*sum(i,j, d2dA[i,j]*A_inv[j,i])
+        # Lemma: d2L = dL*sum(i,j, d2dA[i,j]*A_inv[j,i])
         d2L = dL * d2dA_A_inv
-        # d2A_inv[j,i] = d2dA[i,j]*dL*L
+        # Lemma: d2A_inv[j,i] = d2dA[i,j]*dL*L
         d2A_inv = dL * L * d2dA.T
-        # d2A[i,j] = d2L*L*A_inv[j,i] - sum(j',i', d2A_inv[j',i']*A_inv[j',i]*A_inv[j,i'])
+        # Lemma: d2A[i,j] = d2L*L*A_inv[j,i] - sum(j',i', d2A_inv[j',i']*A_inv[j',i]*A_inv[j,i'])
         d2A = (d2L * L * A_inv).T - (d2A_inv.T @ A_inv).T @ A_inv.T
         return (d2A, d2dL)
 
@@ -213,13 +213,13 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(A: Tensor, L: Tensor, dL: Tensor, tA: Tensor, tdL: Tensor) -> Any:
-        # A_inv[j,i] = inv(A)[j,i]
+        # Named: A_inv[j,i] = inv(A)[j,i]
         A_inv = torch.linalg.inv(A)
-        # tL = L*sum(i,j, A_inv[j,i]*tA[i,j])
+        # Tangent: tL = L*sum(i,j, A_inv[j,i]*tA[i,j])
         tL = L * torch.linalg.vecdot(A_inv, tA.T).sum()
-        # tA_inv[j,i] = -sum(i',j', A_inv[j,i']*A_inv[j',i]*tA[i',j'])
+        # Tangent: tA_inv[j,i] = -sum(i',j', A_inv[j,i']*A_inv[j',i]*tA[i',j'])
         tA_inv = -A_inv @ tA @ A_inv
-        # tdA[i,j] = L*A_inv[j,i]*tdL + tL*dL*A_inv[j,i] + tA_inv[j,i]*dL*L
+        # Tangent: tdA[i,j] = L*A_inv[j,i]*tdL + tL*dL*A_inv[j,i] + tA_inv[j,i]*dL*L
         tdA = (L * tdL * A_inv).T + (tL * dL * A_inv).T + (dL * L * tA_inv).T
         return (tdA,)
 

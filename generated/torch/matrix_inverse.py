@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     B: for dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dA = -B^T dB B^T
 
@@ -80,7 +80,7 @@ def _forward_pass(A: Tensor) -> Any:
 
 def _backward_pass(B: Tensor, dB: Tensor) -> Any:
     """dA."""
-    # dA[k,l] = -sum(i,j, dB[i,j]*B[i,k]*B[l,j])
+    # Lemma: dA[k,l] = -sum(i,j, dB[i,j]*B[i,k]*B[l,j])
     dA = -(dB.T @ B).T @ B.T
     return dA
 
@@ -120,7 +120,7 @@ class _DualForward(_Forward):
         A, _B = ctx.saved_tensors
         # B[i,j] = inv(A)[i,j]
         B = torch.linalg.inv(A)
-        # tB[i,j] = -sum(k,l, B[i,k]*B[l,j]*tA[k,l])
+        # Tangent: tB[i,j] = -sum(k,l, B[i,k]*B[l,j]*tA[k,l])
         tB = -B @ tA @ B
         return tB
 
@@ -183,12 +183,12 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(B: Tensor, dB: Tensor, d2dA: Tensor) -> Any:
-        # d2dB[i,j] = -sum(k,l, d2dA[k,l]*B[i,k]*B[l,j])
+        # Lemma: d2dB[i,j] = -sum(k,l, d2dA[k,l]*B[i,k]*B[l,j])
         d2dA_B = d2dA.T @ B.T
         d2dB = -d2dA_B.T @ B
-        # d2B[i,j] = -(sum(l,j', d2dA[j,l]*dB[i,j']*B[l,j']) + sum(k,i', d2dA[k,i]*dB[i',j]*B[i',k]))
+        # Lemma: d2B[i,j] = -(sum(l,j', d2dA[j,l]*dB[i,j']*B[l,j']) + sum(k,i', d2dA[k,i]*dB[i',j]*B[i',k]))
         d2B = -(dB @ (d2dA @ B).T + d2dA_B @ dB)
-        # d2A[k,l] = -sum(i,j, d2B[i,j]*B[i,k]*B[l,j])
+        # Lemma: d2A[k,l] = -sum(i,j, d2B[i,j]*B[i,k]*B[l,j])
         d2A = -(d2B.T @ B).T @ B.T
         return (d2A, d2dB)
 
@@ -208,9 +208,9 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(B: Tensor, dB: Tensor, tA: Tensor, tdB: Tensor) -> Any:
-        # tB[i,j] = -sum(k,l, B[i,k]*B[l,j]*tA[k,l])
+        # Tangent: tB[i,j] = -sum(k,l, B[i,k]*B[l,j]*tA[k,l])
         tB = -B @ tA @ B
-        # tdA[k,l] = -(sum(i,j, B[i,k]*B[l,j]*tdB[i,j]) + sum(i,j, tB[i,k]*dB[i,j]*B[l,j]) + sum(j,i,
+        # Tangent: tdA[k,l] = -(sum(i,j, B[i,k]*B[l,j]*tdB[i,j]) + sum(i,j, tB[i,k]*dB[i,j]*B[l,j]) + sum(j,i,
         #     tB[l,j]*dB[i,j]*B[i,k]))
         tdA = -(B.T @ tdB @ B.T + tB.T @ dB @ B.T + B.T @ (tB @ dB.T).T)
         return (tdA,)

@@ -17,7 +17,7 @@ Saved for the backward pass:
     X: for D and dX
     Y: for D and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     D[b,c,i] = sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))
     dX[b,c,l] = sum(i,k, dY[b,c,i]*where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0)*delta(stride*i +
@@ -81,7 +81,7 @@ def _arguments(X: Any, window: Any, stride: Any) -> Any:
         (X,) = _real(X=X)
     window = _integer("window", window, 0)
     stride = _integer("stride", stride, 1)
-    if not (X.ndim == 3):
+    if X.ndim != 3:
         _check(X=X)
     K = _length("K", window, False, window=window)
     _nonempty(K=K)
@@ -102,10 +102,10 @@ def _backward_pass(K: int, stride: int, X: Tensor, Y: Tensor, dY: Tensor) -> Any
     """dX."""
     I = Y.shape[-1]
     L = X.shape[-1]
-    # D[b,c,i] = sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))
+    # Named sum: D[b,c,i] = sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))
     equal_X = _read(X, {2: (0, (stride, I), (1, K))}) == Y[..., None]
     D = equal_X.to(X.dtype).sum(dim=-1)
-    # dX[b,c,l] = sum(i,k, dY[b,c,i]*where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0)*delta(stride*i +
+    # Lemma: dX[b,c,l] = sum(i,k, dY[b,c,i]*where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0)*delta(stride*i +
     #     k,l)/D[b,c,i])
     dX = _place(torch.where(equal_X, (dY / D)[..., None], 0), 2, L, 0, stride, 1)
     return dX
@@ -152,8 +152,8 @@ class _DualForward(_Forward):
         # Y[b,c,i] = max(k, X[b,c,stride*i + k])
         windows_X = _read(X, {2: (0, (stride, I), (1, K))})
         Y = windows_X.amax(dim=-1)
-        # tY[b,c,i] = 1/sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))*sum(k, where(X[b,c,stride*i + k]
-        #     == Y[b,c,i], 1, 0)*tX[b,c,stride*i + k])
+        # Tangent: tY[b,c,i] = 1/sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))*sum(k,
+        #     where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0)*tX[b,c,stride*i + k])
         equal_windows_X = windows_X == Y[..., None]
         tY = torch.where(equal_windows_X, _read(tX, {2: (0, (stride, I), (1, K))}), 0).sum(dim=-1) / equal_windows_X.to(X.dtype).sum(dim=-1)
         return tY
@@ -227,12 +227,13 @@ class _Second(torch.autograd.Function):
         B = X.shape[0]
         C = X.shape[1]
         L = X.shape[-1]
-        # D[b,c,i] = sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))
+        # Named sum: D[b,c,i] = sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))
         equal_X = _read(X, {2: (0, (stride, I), (1, K))}) == Y[..., None]
         D = equal_X.to(X.dtype).sum(dim=-1)
-        # d2dY[b,c,i] = 1/D[b,c,i]*sum(k, d2dX[b,c,stride*i + k]*where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))
+        # Lemma: d2dY[b,c,i] = 1/D[b,c,i]*sum(k, d2dX[b,c,stride*i + k]*where(X[b,c,stride*i + k] == Y[b,c,i],
+        #     1, 0))
         d2dY = torch.where(equal_X, _read(d2dX, {2: (0, (stride, I), (1, K))}), 0).sum(dim=-1) / D
-        # d2X[b,c,l] = 0
+        # Lemma: d2X[b,c,l] = 0
         d2X = X.new_full((B, C, L), 0)
         return (d2X, d2dY)
 
@@ -256,12 +257,12 @@ class _SecondTangent(torch.autograd.Function):
         B = X.shape[0]
         C = X.shape[1]
         L = X.shape[-1]
-        # D[b,c,i] = sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))
+        # Named sum: D[b,c,i] = sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))
         equal_X = _read(X, {2: (0, (stride, I), (1, K))}) == Y[..., None]
         D = equal_X.to(X.dtype).sum(dim=-1)
-        # tD[b,c,i] = 0
+        # Tangent: tD[b,c,i] = 0
         tD = X.new_full((B, C, I), 0)
-        # tdX[b,c,l] = sum(i,k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0)*delta(stride*i +
+        # Tangent: tdX[b,c,l] = sum(i,k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0)*delta(stride*i +
         #     k,l)/D[b,c,i]*tdY[b,c,i]) - sum(i,k, tD[b,c,i]*dY[b,c,i]*where(X[b,c,stride*i + k] == Y[b,c,i],
         #     1, 0)*delta(stride*i + k,l)/D[b,c,i]^2)
         tdX = _place(torch.where(equal_X, (tdY / D)[..., None], 0), 2, L, 0, stride, 1) - _place(

@@ -19,7 +19,7 @@ Saved for the backward pass:
     X: for D and dX
     Y: for D and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     D[b,c,i,j] = sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))
     dX[b,c,p,q] = sum(i,j,k,m, dY[b,c,i,j]*where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1,
@@ -86,7 +86,7 @@ def _arguments(X: Any, window: Any, stride: Any) -> Any:
         (X,) = _real(X=X)
     window = _integer("window", window, 0)
     stride = _integer("stride", stride, 1)
-    if not (X.ndim == 4):
+    if X.ndim != 4:
         _check(X=X)
     K = _length("K", window, False, window=window)
     M = _length("M", window, False, window=window)
@@ -113,11 +113,11 @@ def _backward_pass(K: int, M: int, stride: int, X: Tensor, Y: Tensor, dY: Tensor
     J = Y.shape[-1]
     Q = X.shape[-1]
     P = X.shape[2]
-    # D[b,c,i,j] = sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))
+    # Named sum: D[b,c,i,j] = sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))
     equal_X = _read(X, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}) == Y[..., None, :, None]
     D = equal_X.to(X.dtype).sum(dim=(3, 5))
-    # dX[b,c,p,q] = sum(i,j,k,m, dY[b,c,i,j]*where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1,
-    #     0)*delta(stride*i + k,p)*delta(stride*j + m,q)/D[b,c,i,j])
+    # Lemma: dX[b,c,p,q] = sum(i,j,k,m, dY[b,c,i,j]*where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j],
+    #     1, 0)*delta(stride*i + k,p)*delta(stride*j + m,q)/D[b,c,i,j])
     dX = _place(_place(torch.where(equal_X, (dY / D)[..., None, :, None], 0), 4, Q, 0, stride, 1), 2, P, 0, stride, 1)
     return dX
 
@@ -165,8 +165,9 @@ class _DualForward(_Forward):
         # Y[b,c,i,j] = max(k,m, X[b,c,stride*i + k,stride*j + m])
         windows_X = _read(X, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))})
         Y = windows_X.amax(dim=(3, 5))
-        # tY[b,c,i,j] = 1/sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))*sum(k,m,
-        #     where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0)*tX[b,c,stride*i + k,stride*j + m])
+        # Tangent: tY[b,c,i,j] = 1/sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1,
+        #     0))*sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0)*tX[b,c,stride*i +
+        #     k,stride*j + m])
         equal_windows_X = windows_X == Y[..., None, :, None]
         tY = torch.where(equal_windows_X, _read(tX, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}), 0).sum(
             dim=(3, 5)
@@ -246,13 +247,13 @@ class _Second(torch.autograd.Function):
         C = X.shape[1]
         P = X.shape[2]
         Q = X.shape[-1]
-        # D[b,c,i,j] = sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))
+        # Named sum: D[b,c,i,j] = sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))
         equal_X = _read(X, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}) == Y[..., None, :, None]
         D = equal_X.to(X.dtype).sum(dim=(3, 5))
-        # d2dY[b,c,i,j] = 1/D[b,c,i,j]*sum(k,m, d2dX[b,c,stride*i + k,stride*j + m]*where(X[b,c,stride*i +
-        #     k,stride*j + m] == Y[b,c,i,j], 1, 0))
+        # Lemma: d2dY[b,c,i,j] = 1/D[b,c,i,j]*sum(k,m, d2dX[b,c,stride*i + k,stride*j +
+        #     m]*where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))
         d2dY = torch.where(equal_X, _read(d2dX, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}), 0).sum(dim=(3, 5)) / D
-        # d2X[b,c,p,q] = 0
+        # Lemma: d2X[b,c,p,q] = 0
         d2X = X.new_full((B, C, P, Q), 0)
         return (d2X, d2dY)
 
@@ -278,12 +279,12 @@ class _SecondTangent(torch.autograd.Function):
         C = X.shape[1]
         Q = X.shape[-1]
         P = X.shape[2]
-        # D[b,c,i,j] = sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))
+        # Named sum: D[b,c,i,j] = sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))
         equal_X = _read(X, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}) == Y[..., None, :, None]
         D = equal_X.to(X.dtype).sum(dim=(3, 5))
-        # tD[b,c,i,j] = 0
+        # Tangent: tD[b,c,i,j] = 0
         tD = X.new_full((B, C, I, J), 0)
-        # tdX[b,c,p,q] = sum(i,j,k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1,
+        # Tangent: tdX[b,c,p,q] = sum(i,j,k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1,
         #     0)*delta(stride*i + k,p)*delta(stride*j + m,q)/D[b,c,i,j]*tdY[b,c,i,j]) - sum(i,j,k,m,
         #     tD[b,c,i,j]*dY[b,c,i,j]*where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1,
         #     0)*delta(stride*i + k,p)*delta(stride*j + m,q)/D[b,c,i,j]^2)

@@ -10,7 +10,7 @@ Shapes:
 
 Nothing is saved for the backward pass.
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dL 1 / N
 
@@ -62,7 +62,7 @@ def _arguments(X: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(X, Tensor) and X.is_floating_point()):
         (X,) = _real(X=X)
-    if not (X.ndim == 1):
+    if X.ndim != 1:
         _check(X=X)
     return X
 
@@ -77,7 +77,7 @@ def _forward_pass(X: Tensor) -> Any:
 
 def _backward_pass(N: int, dL: Tensor) -> Any:
     """dX."""
-    # dX[i] = dL/size(N)
+    # Lemma: dX[i] = dL/size(N)
     dX = (dL / N).expand((N,)).clone()
     return dX
 
@@ -116,7 +116,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any) -> Any:
         (N,) = ctx.lengths
-        # tL = 1/size(N)*sum(i, tX[i])
+        # Tangent: tL = 1/size(N)*sum(i, tX[i])
         tL = tX.sum() / N
         return tL
 
@@ -182,7 +182,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(N: int, d2dX: Tensor) -> Any:
-        # d2dL = 1/size(N)*sum(i, d2dX[i])
+        # Lemma: d2dL = 1/size(N)*sum(i, d2dX[i])
         d2dL = d2dX.sum() / N
         return (d2dL,)
 
@@ -202,7 +202,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(N: int, tdL: Tensor) -> Any:
-        # tdX[i] = 1/size(N)*tdL
+        # Tangent: tdX[i] = 1/size(N)*tdL
         tdX = (tdL / N).expand((N,)).clone()
         return (tdX,)
 

@@ -13,7 +13,7 @@ Saved for the backward pass:
 
     Z: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dL 1 / Z
 
@@ -75,16 +75,16 @@ def _arguments(X: Any, w: Any) -> Any:
 
 def _forward_pass(X: Tensor, w: Tensor) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
-    # Z = sum(j, w[j])
+    # Named sum: Z = sum(j, w[j])
     Z = w.sum()
-    # L = sum(i, X[i])/Z
+    # Equation: L = sum(i, X[i])/Z
     L = X.sum() / Z
     return L, Z
 
 
 def _backward_pass(N: int, Z: Tensor, dL: Tensor) -> Any:
     """dX."""
-    # dX[i] = dL/Z
+    # Lemma: dX[i] = dL/Z
     dX = (dL / Z).expand((N,)).clone()
     return dX
 
@@ -129,9 +129,9 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tX: Any, _w: Any) -> Any:
         w, _Z = ctx.saved_tensors
-        # Z = sum(j, w[j])
+        # Named sum: Z = sum(j, w[j])
         Z = w.sum()
-        # tL = 1/Z*sum(i, tX[i])
+        # Tangent: tL = 1/Z*sum(i, tX[i])
         tL = tX.sum() / Z
         return tL, None
 
@@ -197,7 +197,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(N: int, Z: Tensor, d2dX: Tensor) -> Any:
-        # d2dL = 1/Z*sum(i, d2dX[i])
+        # Lemma: d2dL = 1/Z*sum(i, d2dX[i])
         d2dL = d2dX.sum() / Z
         return (d2dL,)
 
@@ -217,7 +217,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(N: int, Z: Tensor, tdL: Tensor) -> Any:
-        # tdX[i] = 1/Z*tdL
+        # Tangent: tdX[i] = 1/Z*tdL
         tdX = (tdL / Z).expand((N,)).clone()
         return (tdX,)
 

@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     X: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o (tanh(softplus(X)) + X o (1 - tanh(softplus(X))^o2) o sigmoid(X))
 
@@ -74,7 +74,7 @@ def _arguments(X: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(X, Tensor) and X.is_floating_point()):
         (X,) = _real(X=X)
-    if not (X.ndim == 2):
+    if X.ndim != 2:
         _check(X=X)
     return X
 
@@ -87,6 +87,7 @@ def _forward_pass(X: Tensor) -> Any:
         # Y[i,j] = X[i,j]*tanh(softplus(X[i,j]))
         Y = X * torch.tanh(torch.nn.functional.softplus(X, threshold=40))
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -103,6 +104,7 @@ def _backward_pass(X: Tensor, dY: Tensor) -> Any:
     B = X.shape[0]
     N = X.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -112,7 +114,8 @@ def _backward_pass(X: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), N, X, 1), 1, X)
         return dX
-    # dX[i,j] = dY[i,j]*(tanh(softplus(X[i,j])) + X[i,j]*(1 - tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j]))
+    # Lemma: dX[i,j] = dY[i,j]*(tanh(softplus(X[i,j])) + X[i,j]*(1 -
+    #     tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j]))
     tanh_X = torch.tanh(torch.nn.functional.softplus(X, threshold=40))
     dX = dY * (tanh_X + X * (1 - tanh_X**2) * torch.sigmoid(X))
     return dX
@@ -150,7 +153,8 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any) -> Any:
         (X,) = ctx.saved_tensors
-        # tY[i,j] = tX[i,j]*(tanh(softplus(X[i,j])) + X[i,j]*(1 - tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j]))
+        # Tangent: tY[i,j] = tX[i,j]*(tanh(softplus(X[i,j])) + X[i,j]*(1 -
+        #     tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j]))
         tanh_X = torch.tanh(torch.nn.functional.softplus(X, threshold=40))
         tY = tX * (tanh_X + X * (1 - tanh_X**2) * torch.sigmoid(X))
         return tY
@@ -218,12 +222,12 @@ class _Second(torch.autograd.Function):
         # Y[i,j] = X[i,j]*tanh(softplus(X[i,j]))
         tanh_X = torch.tanh(torch.nn.functional.softplus(X, threshold=40))
         Y = X * tanh_X
-        # d2dY[i,j] = d2dX[i,j]*(tanh(softplus(X[i,j])) + X[i,j]*(1 -
+        # Lemma: d2dY[i,j] = d2dX[i,j]*(tanh(softplus(X[i,j])) + X[i,j]*(1 -
         #     tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j]))
         tanh_X_shifted = 1 - tanh_X**2
         sigmoid_X = torch.sigmoid(X)
         d2dY = d2dX * (tanh_X + X * tanh_X_shifted * sigmoid_X)
-        # d2X[i,j] = d2dX[i,j]*dY[i,j]*(1 - tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j])*(2 -
+        # Lemma: d2X[i,j] = d2dX[i,j]*dY[i,j]*(1 - tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j])*(2 -
         #     2*Y[i,j]*sigmoid(X[i,j]) + X[i,j]*(1 - sigmoid(X[i,j])))
         d2X = d2dX * dY * tanh_X_shifted * sigmoid_X * (2 - 2 * Y * sigmoid_X + X * (1 - sigmoid_X))
         return (d2X, d2dY)
@@ -247,8 +251,9 @@ class _SecondTangent(torch.autograd.Function):
         # Y[i,j] = X[i,j]*tanh(softplus(X[i,j]))
         tanh_X = torch.tanh(torch.nn.functional.softplus(X, threshold=40))
         Y = X * tanh_X
-        # tdX[i,j] = (tanh(softplus(X[i,j])) + X[i,j]*(1 - tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j]))*tdY[i,j]
-        #     + 2*dY[i,j]*(1 - tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j])*tX[i,j] - 2*dY[i,j]*Y[i,j]*(1 -
+        # Tangent: tdX[i,j] = (tanh(softplus(X[i,j])) + X[i,j]*(1 -
+        #     tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j]))*tdY[i,j] + 2*dY[i,j]*(1 -
+        #     tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j])*tX[i,j] - 2*dY[i,j]*Y[i,j]*(1 -
         #     tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j])^2*tX[i,j] + dY[i,j]*X[i,j]*(1 -
         #     tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j])*(1 - sigmoid(X[i,j]))*tX[i,j]
         tanh_X_shifted = 1 - tanh_X**2
@@ -281,7 +286,8 @@ def _forward_part(X: Tensor) -> Any:
 
 def _backward_part(X: Tensor, dY: Tensor) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*(tanh(softplus(X[i,j])) + X[i,j]*(1 - tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j]))
+    # Lemma: dX[i,j] = dY[i,j]*(tanh(softplus(X[i,j])) + X[i,j]*(1 -
+    #     tanh(softplus(X[i,j]))^2)*sigmoid(X[i,j]))
     tanh_X = torch.nn.functional.softplus(X, threshold=40)
     torch.tanh(tanh_X, out=tanh_X)
     tanh_X_shifted = 1 - tanh_X**2

@@ -26,7 +26,7 @@ Saved for the backward pass:
     Y: for D
     lse: for P, A and H
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
     dH[i,e,o] = dY[i,o]*P[i,e]
@@ -139,16 +139,17 @@ def _forward_pass(X: Tensor, W_g: Tensor, W: Tensor, b: Tensor) -> Any:
     if _saved_whole(B * E * M, X, W_g, W, b):
         # S[i,e] = sum(c, X[i,c]*W_g[c,e])
         S = X @ W_g
-        # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+        # Finite form: P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
         P = torch.softmax(S, dim=-1)
-        # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+        # Named sum: A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
         A = (W.mT @ X.T).permute(2, 0, 1).clone()
-        # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+        # Equation: H[i,e,o] = relu(A[i,e,o] + b[e,o])
         H = torch.relu(A + b)
         # Y[i,o] = sum(e, P[i,e]*H[i,e,o])
         Y = (H.mT @ P[..., None])[..., 0].clone()
         lse = None
     else:
+        # In parts of B: P, A and H are never whole.
         P = None
         A = None
         H = None
@@ -187,8 +188,9 @@ def _backward_pass(
     M = W.shape[-1]
     N = X.shape[-1]
     if P is None and not _traced(dY):
-        # D[i] = sum(o, dY[i,o]*Y[i,o])
+        # Named sum: D[i] = sum(o, dY[i,o]*Y[i,o])
         D = torch.linalg.vecdot(dY, Y)
+        # In parts of B and E: P, A and H are never whole.
         db = _zeros((E, M), X)
         dW = _zeros((E, N, M), X)
         dX_sum = _zeros((B, N), X)
@@ -201,45 +203,45 @@ def _backward_pass(
             )
             db[e] += db_part
             dW[e] += dW_part
-        # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
+        # Lemma: dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
         dX = torch.add(dX_sum, dX_sum_2, out=dX_sum)
         return dX, dW_g, dW, db
     if P is None:
         # S[i,e] = sum(c, X[i,c]*W_g[c,e])
         S = X @ W_g
-        # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+        # Finite form: P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
         P = torch.exp(S - lse[:, None])
-        # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+        # Named sum: A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
         A = (W.mT @ X.T).permute(2, 0, 1).clone()
-        # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+        # Equation: H[i,e,o] = relu(A[i,e,o] + b[e,o])
         H = torch.relu(A + b)
     dX = dW_g = dW = db = None
     if need_X or need_W_g:
-        # dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
+        # Lemma: dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
         dP = (H @ dY[..., None])[..., 0]
     if need_X or need_W or need_b:
-        # dH[i,e,o] = dY[i,o]*P[i,e]
+        # Lemma: dH[i,e,o] = dY[i,o]*P[i,e]
         dH = dY[:, None, :] * P[..., None]
         less_A = A + b > 0
     if need_b:
-        # db[e,o] = sum(i, dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
+        # Lemma: db[e,o] = sum(i, dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
         db = torch.where(less_A, dH, 0).sum(dim=0)
     if need_X or need_W:
-        # dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
+        # Lemma: dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
         dA = torch.where(less_A, dH, 0)
     if need_W:
-        # dW[e,c,o] = sum(i, dA[i,e,o]*X[i,c])
+        # Lemma: dW[e,c,o] = sum(i, dA[i,e,o]*X[i,c])
         dW = (dA.permute(1, 2, 0) @ X).mT.clone()
     if need_X or need_W_g:
-        # D[i] = sum(o, dY[i,o]*Y[i,o])
+        # Named sum: D[i] = sum(o, dY[i,o]*Y[i,o])
         D = torch.linalg.vecdot(dY, Y)
-        # dS[i,e] = P[i,e]*(dP[i,e] - D[i])
+        # Lemma: dS[i,e] = P[i,e]*(dP[i,e] - D[i])
         dS = P * (dP - D[:, None])
     if need_X:
-        # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
+        # Lemma: dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
         dX = dS @ W_g.T + dA.reshape(B, E * M) @ W.permute(1, 0, 2).reshape(N, E * M).T
     if need_W_g:
-        # dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
+        # Lemma: dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
         dW_g = X.T @ dS
     return dX, dW_g, dW, db
 
@@ -293,24 +295,24 @@ class _DualForward(_Forward):
         tb = _zero(tb, b)
         # S[i,e] = sum(c, X[i,c]*W_g[c,e])
         S = X @ W_g
-        # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+        # Finite form: P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
         P = torch.softmax(S, dim=-1)
-        # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+        # Named sum: A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
         A = (W.mT @ X.T).permute(2, 0, 1)
-        # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+        # Equation: H[i,e,o] = relu(A[i,e,o] + b[e,o])
         A_b = A + b
         H = torch.relu(A_b)
-        # tS[i,e] = sum(c, W_g[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_g[c,e])
+        # Tangent: tS[i,e] = sum(c, W_g[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_g[c,e])
         tS = tX @ W_g + X @ tW_g
-        # tD[i] = sum(e, P[i,e]*tS[i,e])
+        # Named sum: tD[i] = sum(e, P[i,e]*tS[i,e])
         tD = torch.linalg.vecdot(P, tS)
-        # tP[i,e] = P[i,e]*(tS[i,e] - tD[i])
+        # Tangent: tP[i,e] = P[i,e]*(tS[i,e] - tD[i])
         tP = P * (tS - tD[:, None])
-        # tA[i,e,o] = sum(c, W[e,c,o]*tX[i,c]) + sum(c, X[i,c]*tW[e,c,o])
+        # Tangent: tA[i,e,o] = sum(c, W[e,c,o]*tX[i,c]) + sum(c, X[i,c]*tW[e,c,o])
         tA = (W.mT @ tX.T).permute(2, 0, 1) + (tW.mT @ X.T).permute(2, 0, 1)
-        # tH[i,e,o] = where(0 < A[i,e,o] + b[e,o], 1, 0)*(tA[i,e,o] + tb[e,o])
+        # Tangent: tH[i,e,o] = where(0 < A[i,e,o] + b[e,o], 1, 0)*(tA[i,e,o] + tb[e,o])
         tH = torch.where(A_b > 0, tA + tb, 0)
-        # tY[i,o] = sum(e, tP[i,e]*H[i,e,o]) + sum(e, tH[i,e,o]*P[i,e])
+        # Tangent: tY[i,o] = sum(e, tP[i,e]*H[i,e,o]) + sum(e, tH[i,e,o]*P[i,e])
         tY = (H.mT @ tP[..., None])[..., 0] + (tH.mT @ P[..., None])[..., 0]
         return tY, None, None, None
 
@@ -424,53 +426,54 @@ class _Second(torch.autograd.Function):
         if P is None:
             # S[i,e] = sum(c, X[i,c]*W_g[c,e])
             S = X @ W_g
-            # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+            # Finite form: P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
             P = torch.exp(S - lse[:, None])
-            # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+            # Named sum: A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
             A = (W.mT @ X.T).permute(2, 0, 1).clone()
-            # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+            # Equation: H[i,e,o] = relu(A[i,e,o] + b[e,o])
             H = torch.relu(A + b)
-        # dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
+        # Lemma: dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
         dP = (H @ dY[..., None])[..., 0]
-        # dH[i,e,o] = dY[i,o]*P[i,e]
+        # Lemma: dH[i,e,o] = dY[i,o]*P[i,e]
         dH = dY[:, None, :] * P[..., None]
-        # dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
+        # Lemma: dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
         less_A = A + b > 0
         dA = torch.where(less_A, dH, 0)
-        # D[i] = sum(o, dY[i,o]*Y[i,o])
+        # Named sum: D[i] = sum(o, dY[i,o]*Y[i,o])
         D = torch.linalg.vecdot(dY, Y)
-        # dS[i,e] = P[i,e]*(dP[i,e] - D[i])
+        # Lemma: dS[i,e] = P[i,e]*(dP[i,e] - D[i])
         dP_D = dP - D[:, None]
         dS = P * dP_D
-        # d2dS[i,e] = sum(c, d2dX[i,c]*W_g[c,e]) + sum(c, d2dW_g[c,e]*X[i,c])
+        # Lemma: d2dS[i,e] = sum(c, d2dX[i,c]*W_g[c,e]) + sum(c, d2dW_g[c,e]*X[i,c])
         d2dS = d2dX @ W_g + X @ d2dW_g
-        # d2dP[i,e] = d2dS[i,e]*P[i,e]
+        # Lemma: d2dP[i,e] = d2dS[i,e]*P[i,e]
         d2dP = d2dS * P
-        # d2D[i] = -sum(e, d2dS[i,e]*P[i,e])
+        # Lemma: d2D[i] = -sum(e, d2dS[i,e]*P[i,e])
         d2D = -torch.linalg.vecdot(d2dS, P)
-        # d2Y[i,o] = d2D[i]*dY[i,o]
+        # Lemma: d2Y[i,o] = d2D[i]*dY[i,o]
         d2Y = d2D[:, None] * dY
-        # d2dA[i,e,o] = sum(c, d2dW[e,c,o]*X[i,c]) + sum(c, d2dX[i,c]*W[e,c,o])
+        # Lemma: d2dA[i,e,o] = sum(c, d2dW[e,c,o]*X[i,c]) + sum(c, d2dX[i,c]*W[e,c,o])
         d2dA = (d2dW.mT @ X.T).permute(2, 0, 1) + (W.mT @ d2dX.T).permute(2, 0, 1)
-        # d2dH[i,e,o] = where(0 < A[i,e,o] + b[e,o], 1, 0)*(d2db[e,o] + d2dA[i,e,o])
+        # Lemma: d2dH[i,e,o] = where(0 < A[i,e,o] + b[e,o], 1, 0)*(d2db[e,o] + d2dA[i,e,o])
         d2dH = torch.where(less_A, d2db + d2dA, 0)
-        # d2dY[i,o] = sum(e, d2dP[i,e]*H[i,e,o]) + sum(e, d2dH[i,e,o]*P[i,e]) + d2D[i]*Y[i,o]
+        # Lemma: d2dY[i,o] = sum(e, d2dP[i,e]*H[i,e,o]) + sum(e, d2dH[i,e,o]*P[i,e]) + d2D[i]*Y[i,o]
         d2dY = (H.mT @ d2dP[..., None])[..., 0] + (d2dH.mT @ P[..., None])[..., 0] + d2D[:, None] * Y
-        # d2P[i,e] = sum(o, d2Y[i,o]*H[i,e,o]) + sum(o, d2dH[i,e,o]*dY[i,o]) + d2dS[i,e]*(dP[i,e] - D[i])
+        # Lemma: d2P[i,e] = sum(o, d2Y[i,o]*H[i,e,o]) + sum(o, d2dH[i,e,o]*dY[i,o]) + d2dS[i,e]*(dP[i,e] -
+        #     D[i])
         d2P = (H @ d2Y[..., None])[..., 0] + (d2dH @ dY[..., None])[..., 0] + d2dS * dP_D
-        # d2H[i,e,o] = d2Y[i,o]*P[i,e] + d2dP[i,e]*dY[i,o]
+        # Lemma: d2H[i,e,o] = d2Y[i,o]*P[i,e] + d2dP[i,e]*dY[i,o]
         d2H = d2Y[:, None, :] * P[..., None] + d2dP[..., None] * dY[:, None, :]
-        # d2b[e,o] = sum(i, d2H[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
+        # Lemma: d2b[e,o] = sum(i, d2H[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
         d2b = torch.where(less_A, d2H, 0).sum(dim=0)
-        # d2A[i,e,o] = d2H[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
+        # Lemma: d2A[i,e,o] = d2H[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
         d2A = torch.where(less_A, d2H, 0)
-        # d2W[e,c,o] = sum(i, d2A[i,e,o]*X[i,c]) + sum(i, d2dX[i,c]*dA[i,e,o])
+        # Lemma: d2W[e,c,o] = sum(i, d2A[i,e,o]*X[i,c]) + sum(i, d2dX[i,c]*dA[i,e,o])
         d2W = (d2A.permute(1, 2, 0) @ X).mT + (dA.permute(1, 2, 0) @ d2dX).mT
-        # F[i] = sum(e, d2P[i,e]*P[i,e])
+        # Named sum: F[i] = sum(e, d2P[i,e]*P[i,e])
         F = torch.linalg.vecdot(d2P, P)
-        # d2S[i,e] = P[i,e]*(d2P[i,e] - F[i])
+        # Lemma: d2S[i,e] = P[i,e]*(d2P[i,e] - F[i])
         d2S = P * (d2P - F[:, None])
-        # d2X[i,c] = sum(e, d2S[i,e]*W_g[c,e]) + sum(e,o, d2A[i,e,o]*W[e,c,o]) + sum(e,o,
+        # Lemma: d2X[i,c] = sum(e, d2S[i,e]*W_g[c,e]) + sum(e,o, d2A[i,e,o]*W[e,c,o]) + sum(e,o,
         #     d2dW[e,c,o]*dA[i,e,o]) + sum(e, d2dW_g[c,e]*dS[i,e])
         d2X = (
             d2S @ W_g.T
@@ -478,7 +481,7 @@ class _Second(torch.autograd.Function):
             + dA.reshape(B, E * M) @ d2dW.permute(1, 0, 2).reshape(N, E * M).T
             + dS @ d2dW_g.T
         )
-        # d2W_g[c,e] = sum(i, d2S[i,e]*X[i,c]) + sum(i, d2dX[i,c]*dS[i,e])
+        # Lemma: d2W_g[c,e] = sum(i, d2S[i,e]*X[i,c]) + sum(i, d2dX[i,c]*dS[i,e])
         d2W_g = X.T @ d2S + d2dX.T @ dS
         return (d2X, d2W_g, d2W, d2b, d2dY)
 
@@ -521,59 +524,59 @@ class _SecondTangent(torch.autograd.Function):
         if P is None:
             # S[i,e] = sum(c, X[i,c]*W_g[c,e])
             S = X @ W_g
-            # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+            # Finite form: P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
             P = torch.exp(S - lse[:, None])
-            # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+            # Named sum: A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
             A = (W.mT @ X.T).permute(2, 0, 1).clone()
-            # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+            # Equation: H[i,e,o] = relu(A[i,e,o] + b[e,o])
             H = torch.relu(A + b)
-        # dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
+        # Lemma: dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
         dP = (H @ dY[..., None])[..., 0]
-        # dH[i,e,o] = dY[i,o]*P[i,e]
+        # Lemma: dH[i,e,o] = dY[i,o]*P[i,e]
         dH = dY[:, None, :] * P[..., None]
-        # dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
+        # Lemma: dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
         less_A = A + b > 0
         dA = torch.where(less_A, dH, 0)
-        # D[i] = sum(o, dY[i,o]*Y[i,o])
+        # Named sum: D[i] = sum(o, dY[i,o]*Y[i,o])
         D = torch.linalg.vecdot(dY, Y)
-        # dS[i,e] = P[i,e]*(dP[i,e] - D[i])
+        # Lemma: dS[i,e] = P[i,e]*(dP[i,e] - D[i])
         dP_D = dP - D[:, None]
         dS = P * dP_D
-        # tS[i,e] = sum(c, W_g[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_g[c,e])
+        # Tangent: tS[i,e] = sum(c, W_g[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_g[c,e])
         tS = tX @ W_g + X @ tW_g
-        # tF[i] = sum(e, P[i,e]*tS[i,e])
+        # Named sum: tF[i] = sum(e, P[i,e]*tS[i,e])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[i,e] = P[i,e]*(tS[i,e] - tF[i])
+        # Tangent: tP[i,e] = P[i,e]*(tS[i,e] - tF[i])
         tP = P * (tS - tF[:, None])
-        # tA[i,e,o] = sum(c, W[e,c,o]*tX[i,c]) + sum(c, X[i,c]*tW[e,c,o])
+        # Tangent: tA[i,e,o] = sum(c, W[e,c,o]*tX[i,c]) + sum(c, X[i,c]*tW[e,c,o])
         tA = (W.mT @ tX.T).permute(2, 0, 1) + (tW.mT @ X.T).permute(2, 0, 1)
-        # tH[i,e,o] = where(0 < A[i,e,o] + b[e,o], 1, 0)*(tA[i,e,o] + tb[e,o])
+        # Tangent: tH[i,e,o] = where(0 < A[i,e,o] + b[e,o], 1, 0)*(tA[i,e,o] + tb[e,o])
         tH = torch.where(less_A, tA + tb, 0)
-        # tY[i,o] = sum(e, tP[i,e]*H[i,e,o]) + sum(e, tH[i,e,o]*P[i,e])
+        # Tangent: tY[i,o] = sum(e, tP[i,e]*H[i,e,o]) + sum(e, tH[i,e,o]*P[i,e])
         tY = (H.mT @ tP[..., None])[..., 0] + (tH.mT @ P[..., None])[..., 0]
-        # tdP[i,e] = sum(o, H[i,e,o]*tdY[i,o]) + sum(o, tH[i,e,o]*dY[i,o])
+        # Tangent: tdP[i,e] = sum(o, H[i,e,o]*tdY[i,o]) + sum(o, tH[i,e,o]*dY[i,o])
         tdP = (H @ tdY[..., None])[..., 0] + (tH @ dY[..., None])[..., 0]
-        # tdH[i,e,o] = P[i,e]*tdY[i,o] + tP[i,e]*dY[i,o]
+        # Tangent: tdH[i,e,o] = P[i,e]*tdY[i,o] + tP[i,e]*dY[i,o]
         tdH = P[..., None] * tdY[:, None, :] + tP[..., None] * dY[:, None, :]
-        # tdb[e,o] = sum(i, tdH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
+        # Tangent: tdb[e,o] = sum(i, tdH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
         tdb = torch.where(less_A, tdH, 0).sum(dim=0)
-        # tdA[i,e,o] = tdH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
+        # Tangent: tdA[i,e,o] = tdH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
         tdA = torch.where(less_A, tdH, 0)
-        # tdW[e,c,o] = sum(i, tdA[i,e,o]*X[i,c]) + sum(i, dA[i,e,o]*tX[i,c])
+        # Tangent: tdW[e,c,o] = sum(i, tdA[i,e,o]*X[i,c]) + sum(i, dA[i,e,o]*tX[i,c])
         tdW = (tdA.permute(1, 2, 0) @ X).mT + (dA.permute(1, 2, 0) @ tX).mT
-        # tD[i] = sum(o, Y[i,o]*tdY[i,o]) + sum(o, tY[i,o]*dY[i,o])
+        # Tangent: tD[i] = sum(o, Y[i,o]*tdY[i,o]) + sum(o, tY[i,o]*dY[i,o])
         tD = torch.linalg.vecdot(Y, tdY) + torch.linalg.vecdot(tY, dY)
-        # tdS[i,e] = tP[i,e]*(dP[i,e] - D[i]) + tdP[i,e]*P[i,e] - tD[i]*P[i,e]
+        # Tangent: tdS[i,e] = tP[i,e]*(dP[i,e] - D[i]) + tdP[i,e]*P[i,e] - tD[i]*P[i,e]
         tdS = tP * dP_D + tdP * P - tD[:, None] * P
-        # tdX[i,c] = sum(e, tdS[i,e]*W_g[c,e]) + sum(e, dS[i,e]*tW_g[c,e]) + sum(e,o, tdA[i,e,o]*W[e,c,o]) +
-        #     sum(e,o, dA[i,e,o]*tW[e,c,o])
+        # Tangent: tdX[i,c] = sum(e, tdS[i,e]*W_g[c,e]) + sum(e, dS[i,e]*tW_g[c,e]) + sum(e,o,
+        #     tdA[i,e,o]*W[e,c,o]) + sum(e,o, dA[i,e,o]*tW[e,c,o])
         tdX = (
             tdS @ W_g.T
             + dS @ tW_g.T
             + tdA.reshape(B, E * M) @ W.permute(1, 0, 2).reshape(N, E * M).T
             + dA.reshape(B, E * M) @ tW.permute(1, 0, 2).reshape(N, E * M).T
         )
-        # tdW_g[c,e] = sum(i, tdS[i,e]*X[i,c]) + sum(i, dS[i,e]*tX[i,c])
+        # Tangent: tdW_g[c,e] = sum(i, tdS[i,e]*X[i,c]) + sum(i, dS[i,e]*tX[i,c])
         tdW_g = X.T @ tdS + tX.T @ dS
         return (tdX, tdW_g, tdW, tdb)
 
@@ -600,11 +603,11 @@ def _forward_part(X: Tensor, W_g: Tensor, W: Tensor, b: Tensor, work: Any = None
     exp2_S_bits = torch.subtract(S_bits, max_S_bits[:, None], out=S_bits)
     torch.exp2(exp2_S_bits, out=exp2_S_bits)
     Z_m = exp2_S_bits.sum(dim=-1)
-    # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+    # Finite form: P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
     P = torch.divide(exp2_S_bits, Z_m[:, None], out=exp2_S_bits)
-    # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+    # Named sum: A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
     A = (W.mT @ X.T).permute(2, 0, 1)
-    # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+    # Equation: H[i,e,o] = relu(A[i,e,o] + b[e,o])
     H = torch.relu(A + b)
     # Y[i,o] = sum(e, P[i,e]*H[i,e,o])
     Y = (H.mT @ P[..., None])[..., 0].clone()
@@ -634,35 +637,35 @@ def _backward_part(
     space_1, space_2 = _spaces(work, X, (B_block, E_block), (B_block, E_block, M))
     # S_bits[i,e] = S[i,e]/log(2)
     S_bits = torch.matmul(X / math.log(2), W_g, out=space_1)
-    # P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
+    # Finite form: P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
     P = torch.subtract(S_bits, (lse / math.log(2))[:, None], out=S_bits)
     torch.exp2(P, out=P)
-    # A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
+    # Named sum: A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
     A = (W.mT @ X.T).permute(2, 0, 1)
-    # H[i,e,o] = relu(A[i,e,o] + b[e,o])
+    # Equation: H[i,e,o] = relu(A[i,e,o] + b[e,o])
     H = torch.relu(A + b)
-    # dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
+    # Lemma: dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
     dP = (H @ dY[..., None])[..., 0]
-    # dH[i,e,o] = dY[i,o]*P[i,e]
+    # Lemma: dH[i,e,o] = dY[i,o]*P[i,e]
     dH = torch.multiply(dY[:, None, :], P[..., None], out=space_2)
-    # db[e,o] = sum(i, dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
+    # Lemma: db[e,o] = sum(i, dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0))
     A_b = torch.add(A, b, out=A)
     less_A_b = A_b > 0
     masked_less_A_b = torch.where(less_A_b, dH, 0)
     db = masked_less_A_b.sum(dim=0)
-    # dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
+    # Lemma: dA[i,e,o] = dH[i,e,o]*where(0 < A[i,e,o] + b[e,o], 1, 0)
     dA = dH
     _fill(dA, less_A_b, 0)
-    # dW[e,c,o] = sum(i, dA[i,e,o]*X[i,c])
+    # Lemma: dW[e,c,o] = sum(i, dA[i,e,o]*X[i,c])
     dW = (dA.permute(1, 2, 0) @ X).mT.clone()
-    # dS[i,e] = P[i,e]*(dP[i,e] - D[i])
+    # Lemma: dS[i,e] = P[i,e]*(dP[i,e] - D[i])
     dP_D = torch.subtract(dP, D[:, None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
-    # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
+    # Lemma: dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
     dX_sum = _add_product(dX_sum, dS, W_g.T)
-    # dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
+    # Lemma: dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
     dX_sum_2 = _add_product(dX_sum_2, dA.reshape(B_block, E_block * M), W.permute(1, 0, 2).reshape(N, E_block * M).T)
-    # dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
+    # Lemma: dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
     dW_g = _add_product(dW_g, X.T, dS)
     return db, dW, dX_sum, dX_sum_2, dW_g
 

@@ -24,7 +24,7 @@ Saved for the backward pass:
     U: for dG; where it is large it is not saved but made anew
     H: for dW_o and dG; where it is large it is not saved but made anew
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dW_o = H^T dY
     dH = dY W_o^T
@@ -137,6 +137,7 @@ def _forward_pass(X: Tensor, W_g: Tensor, W_u: Tensor, W_o: Tensor) -> Any:
         # Y[i,j] = sum(h, H[i,h]*W_o[h,j])
         Y = H @ W_o
     else:
+        # In parts of B: G, U and H are never whole.
         G = None
         U = None
         H = None
@@ -172,6 +173,7 @@ def _backward_pass(
     M = W_o.shape[-1]
     N = X.shape[-1]
     if G is None and not _traced(dY):
+        # In parts of B: G, U and H are never whole.
         dW_o = _zeros((F, M), X)
         dW_u = _zeros((N, F), X)
         dX = _empty((B, N), X)
@@ -189,26 +191,26 @@ def _backward_pass(
         H = G * torch.sigmoid(G) * U
     dX = dW_g = dW_u = dW_o = None
     if need_W_o:
-        # dW_o[h,j] = sum(i, dY[i,j]*H[i,h])
+        # Lemma: dW_o[h,j] = sum(i, dY[i,j]*H[i,h])
         dW_o = H.T @ dY
     if need_X or need_W_g or need_W_u:
-        # dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
+        # Lemma: dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
         dH = dY @ W_o.T
         sigmoid_G = torch.sigmoid(G)
     if need_X or need_W_g:
-        # dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
+        # Lemma: dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
         dG = dH * (sigmoid_G * U + H * (1 - sigmoid_G))
     if need_X or need_W_u:
-        # dU[i,h] = dH[i,h]*G[i,h]*sigmoid(G[i,h])
+        # Lemma: dU[i,h] = dH[i,h]*G[i,h]*sigmoid(G[i,h])
         dU = dH * G * sigmoid_G
     if need_W_u:
-        # dW_u[k,h] = sum(i, dU[i,h]*X[i,k])
+        # Lemma: dW_u[k,h] = sum(i, dU[i,h]*X[i,k])
         dW_u = X.T @ dU
     if need_X:
-        # dX[i,k] = sum(h, dG[i,h]*W_g[k,h]) + sum(h, dU[i,h]*W_u[k,h])
+        # Lemma: dX[i,k] = sum(h, dG[i,h]*W_g[k,h]) + sum(h, dU[i,h]*W_u[k,h])
         dX = dG @ W_g.T + dU @ W_u.T
     if need_W_g:
-        # dW_g[k,h] = sum(i, dG[i,h]*X[i,k])
+        # Lemma: dW_g[k,h] = sum(i, dG[i,h]*X[i,k])
         dW_g = X.T @ dG
     return dX, dW_g, dW_u, dW_o
 
@@ -266,14 +268,14 @@ class _DualForward(_Forward):
         # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
         sigmoid_G = torch.sigmoid(G)
         H = G * sigmoid_G * U
-        # tG[i,h] = sum(k, W_g[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_g[k,h])
+        # Tangent: tG[i,h] = sum(k, W_g[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_g[k,h])
         tG = tX @ W_g + X @ tW_g
-        # tU[i,h] = sum(k, W_u[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_u[k,h])
+        # Tangent: tU[i,h] = sum(k, W_u[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_u[k,h])
         tU = tX @ W_u + X @ tW_u
-        # tH[i,h] = tG[i,h]*sigmoid(G[i,h])*U[i,h] + tG[i,h]*H[i,h]*(1 - sigmoid(G[i,h])) +
+        # Tangent: tH[i,h] = tG[i,h]*sigmoid(G[i,h])*U[i,h] + tG[i,h]*H[i,h]*(1 - sigmoid(G[i,h])) +
         #     tU[i,h]*G[i,h]*sigmoid(G[i,h])
         tH = tG * sigmoid_G * U + tG * H * (1 - sigmoid_G) + tU * G * sigmoid_G
-        # tY[i,j] = sum(h, tH[i,h]*W_o[h,j]) + sum(h, H[i,h]*tW_o[h,j])
+        # Tangent: tY[i,j] = sum(h, tH[i,h]*W_o[h,j]) + sum(h, H[i,h]*tW_o[h,j])
         tY = tH @ W_o + H @ tW_o
         return tY, None, None, None
 
@@ -383,29 +385,29 @@ class _Second(torch.autograd.Function):
             U = X @ W_u
             # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
             H = G * torch.sigmoid(G) * U
-        # dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
+        # Lemma: dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
         dH = dY @ W_o.T
-        # dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
+        # Lemma: dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
         sigmoid_G = torch.sigmoid(G)
         sigmoid_G_shifted = 1 - sigmoid_G
         sigmoid_G_H = sigmoid_G * U + H * sigmoid_G_shifted
         dG = dH * sigmoid_G_H
-        # dU[i,h] = dH[i,h]*G[i,h]*sigmoid(G[i,h])
+        # Lemma: dU[i,h] = dH[i,h]*G[i,h]*sigmoid(G[i,h])
         dU = dH * G * sigmoid_G
-        # d2dG[i,h] = sum(k, d2dX[i,k]*W_g[k,h]) + sum(k, d2dW_g[k,h]*X[i,k])
+        # Lemma: d2dG[i,h] = sum(k, d2dX[i,k]*W_g[k,h]) + sum(k, d2dW_g[k,h]*X[i,k])
         d2dG = d2dX @ W_g + X @ d2dW_g
-        # d2dU[i,h] = sum(k, d2dW_u[k,h]*X[i,k]) + sum(k, d2dX[i,k]*W_u[k,h])
+        # Lemma: d2dU[i,h] = sum(k, d2dW_u[k,h]*X[i,k]) + sum(k, d2dX[i,k]*W_u[k,h])
         d2dU = X @ d2dW_u + d2dX @ W_u
-        # d2dH[i,h] = d2dG[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h]))) +
+        # Lemma: d2dH[i,h] = d2dG[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h]))) +
         #     d2dU[i,h]*G[i,h]*sigmoid(G[i,h])
         d2dH = d2dG * sigmoid_G_H + d2dU * G * sigmoid_G
-        # d2dY[i,j] = sum(h, d2dW_o[h,j]*H[i,h]) + sum(h, d2dH[i,h]*W_o[h,j])
+        # Lemma: d2dY[i,j] = sum(h, d2dW_o[h,j]*H[i,h]) + sum(h, d2dH[i,h]*W_o[h,j])
         d2dY = H @ d2dW_o + d2dH @ W_o
-        # d2W_o[h,j] = sum(i, d2dH[i,h]*dY[i,j])
+        # Lemma: d2W_o[h,j] = sum(i, d2dH[i,h]*dY[i,j])
         d2W_o = d2dH.T @ dY
-        # d2H[i,h] = sum(j, d2dW_o[h,j]*dY[i,j]) + d2dG[i,h]*dH[i,h]*(1 - sigmoid(G[i,h]))
+        # Lemma: d2H[i,h] = sum(j, d2dW_o[h,j]*dY[i,j]) + d2dG[i,h]*dH[i,h]*(1 - sigmoid(G[i,h]))
         d2H = dY @ d2dW_o.T + d2dG * dH * sigmoid_G_shifted
-        # d2G[i,h] = d2H[i,h]*sigmoid(G[i,h])*U[i,h] + d2H[i,h]*H[i,h]*(1 - sigmoid(G[i,h])) +
+        # Lemma: d2G[i,h] = d2H[i,h]*sigmoid(G[i,h])*U[i,h] + d2H[i,h]*H[i,h]*(1 - sigmoid(G[i,h])) +
         #     d2dG[i,h]*dH[i,h]*sigmoid(G[i,h])*(1 - sigmoid(G[i,h]))*U[i,h] -
         #     d2dG[i,h]*dH[i,h]*H[i,h]*sigmoid(G[i,h])*(1 - sigmoid(G[i,h])) +
         #     d2dU[i,h]*dH[i,h]*sigmoid(G[i,h]) + d2dU[i,h]*dU[i,h]*(1 - sigmoid(G[i,h]))
@@ -417,14 +419,14 @@ class _Second(torch.autograd.Function):
             + d2dU * dH * sigmoid_G
             + d2dU * dU * sigmoid_G_shifted
         )
-        # d2U[i,h] = sigmoid(G[i,h])*(d2H[i,h]*G[i,h] + d2dG[i,h]*dH[i,h])
+        # Lemma: d2U[i,h] = sigmoid(G[i,h])*(d2H[i,h]*G[i,h] + d2dG[i,h]*dH[i,h])
         d2U = sigmoid_G * (d2H * G + d2dG * dH)
-        # d2W_u[k,h] = sum(i, d2U[i,h]*X[i,k]) + sum(i, d2dX[i,k]*dU[i,h])
+        # Lemma: d2W_u[k,h] = sum(i, d2U[i,h]*X[i,k]) + sum(i, d2dX[i,k]*dU[i,h])
         d2W_u = X.T @ d2U + d2dX.T @ dU
-        # d2X[i,k] = sum(h, d2G[i,h]*W_g[k,h]) + sum(h, d2U[i,h]*W_u[k,h]) + sum(h, d2dW_u[k,h]*dU[i,h]) +
-        #     sum(h, d2dW_g[k,h]*dG[i,h])
+        # Lemma: d2X[i,k] = sum(h, d2G[i,h]*W_g[k,h]) + sum(h, d2U[i,h]*W_u[k,h]) + sum(h,
+        #     d2dW_u[k,h]*dU[i,h]) + sum(h, d2dW_g[k,h]*dG[i,h])
         d2X = d2G @ W_g.T + d2U @ W_u.T + dU @ d2dW_u.T + dG @ d2dW_g.T
-        # d2W_g[k,h] = sum(i, d2G[i,h]*X[i,k]) + sum(i, d2dX[i,k]*dG[i,h])
+        # Lemma: d2W_g[k,h] = sum(i, d2G[i,h]*X[i,k]) + sum(i, d2dX[i,k]*dG[i,h])
         d2W_g = X.T @ d2G + d2dX.T @ dG
         return (d2X, d2W_g, d2W_u, d2W_o, d2dY)
 
@@ -465,27 +467,27 @@ class _SecondTangent(torch.autograd.Function):
             U = X @ W_u
             # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
             H = G * torch.sigmoid(G) * U
-        # dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
+        # Lemma: dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
         dH = dY @ W_o.T
-        # dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
+        # Lemma: dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
         sigmoid_G = torch.sigmoid(G)
         sigmoid_G_shifted = 1 - sigmoid_G
         sigmoid_G_H = sigmoid_G * U + H * sigmoid_G_shifted
         dG = dH * sigmoid_G_H
-        # dU[i,h] = dH[i,h]*G[i,h]*sigmoid(G[i,h])
+        # Lemma: dU[i,h] = dH[i,h]*G[i,h]*sigmoid(G[i,h])
         dU = dH * G * sigmoid_G
-        # tG[i,h] = sum(k, W_g[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_g[k,h])
+        # Tangent: tG[i,h] = sum(k, W_g[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_g[k,h])
         tG = tX @ W_g + X @ tW_g
-        # tU[i,h] = sum(k, W_u[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_u[k,h])
+        # Tangent: tU[i,h] = sum(k, W_u[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_u[k,h])
         tU = tX @ W_u + X @ tW_u
-        # tH[i,h] = tG[i,h]*sigmoid(G[i,h])*U[i,h] + tG[i,h]*H[i,h]*(1 - sigmoid(G[i,h])) +
+        # Tangent: tH[i,h] = tG[i,h]*sigmoid(G[i,h])*U[i,h] + tG[i,h]*H[i,h]*(1 - sigmoid(G[i,h])) +
         #     tU[i,h]*G[i,h]*sigmoid(G[i,h])
         tH = tG * sigmoid_G * U + tG * H * sigmoid_G_shifted + tU * G * sigmoid_G
-        # tdW_o[h,j] = sum(i, H[i,h]*tdY[i,j]) + sum(i, tH[i,h]*dY[i,j])
+        # Tangent: tdW_o[h,j] = sum(i, H[i,h]*tdY[i,j]) + sum(i, tH[i,h]*dY[i,j])
         tdW_o = H.T @ tdY + tH.T @ dY
-        # tdH[i,h] = sum(j, W_o[h,j]*tdY[i,j]) + sum(j, dY[i,j]*tW_o[h,j])
+        # Tangent: tdH[i,h] = sum(j, W_o[h,j]*tdY[i,j]) + sum(j, dY[i,j]*tW_o[h,j])
         tdH = tdY @ W_o.T + dY @ tW_o.T
-        # tdG[i,h] = tdH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h]))) +
+        # Tangent: tdG[i,h] = tdH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h]))) +
         #     tG[i,h]*dH[i,h]*sigmoid(G[i,h])*(1 - sigmoid(G[i,h]))*U[i,h] -
         #     tG[i,h]*dH[i,h]*H[i,h]*sigmoid(G[i,h])*(1 - sigmoid(G[i,h])) + tU[i,h]*dH[i,h]*sigmoid(G[i,h]) +
         #     tH[i,h]*dH[i,h]*(1 - sigmoid(G[i,h]))
@@ -496,15 +498,15 @@ class _SecondTangent(torch.autograd.Function):
             + tU * dH * sigmoid_G
             + tH * dH * sigmoid_G_shifted
         )
-        # tdU[i,h] = tdH[i,h]*G[i,h]*sigmoid(G[i,h]) + tG[i,h]*dH[i,h]*sigmoid(G[i,h]) + tG[i,h]*dU[i,h]*(1 -
-        #     sigmoid(G[i,h]))
+        # Tangent: tdU[i,h] = tdH[i,h]*G[i,h]*sigmoid(G[i,h]) + tG[i,h]*dH[i,h]*sigmoid(G[i,h]) +
+        #     tG[i,h]*dU[i,h]*(1 - sigmoid(G[i,h]))
         tdU = tdH * G * sigmoid_G + tG * dH * sigmoid_G + tG * dU * sigmoid_G_shifted
-        # tdW_u[k,h] = sum(i, tdU[i,h]*X[i,k]) + sum(i, dU[i,h]*tX[i,k])
+        # Tangent: tdW_u[k,h] = sum(i, tdU[i,h]*X[i,k]) + sum(i, dU[i,h]*tX[i,k])
         tdW_u = X.T @ tdU + tX.T @ dU
-        # tdX[i,k] = sum(h, tdG[i,h]*W_g[k,h]) + sum(h, dG[i,h]*tW_g[k,h]) + sum(h, tdU[i,h]*W_u[k,h]) +
-        #     sum(h, dU[i,h]*tW_u[k,h])
+        # Tangent: tdX[i,k] = sum(h, tdG[i,h]*W_g[k,h]) + sum(h, dG[i,h]*tW_g[k,h]) + sum(h,
+        #     tdU[i,h]*W_u[k,h]) + sum(h, dU[i,h]*tW_u[k,h])
         tdX = tdG @ W_g.T + dG @ tW_g.T + tdU @ W_u.T + dU @ tW_u.T
-        # tdW_g[k,h] = sum(i, tdG[i,h]*X[i,k]) + sum(i, dG[i,h]*tX[i,k])
+        # Tangent: tdW_g[k,h] = sum(i, tdG[i,h]*X[i,k]) + sum(i, dG[i,h]*tX[i,k])
         tdW_g = X.T @ tdG + tX.T @ dG
         return (tdX, tdW_g, tdW_u, tdW_o)
 
@@ -562,27 +564,27 @@ def _backward_part(
     H = torch.sigmoid(G, out=space_3)
     H *= G
     H *= U
-    # dW_o[h,j] = sum(i, dY[i,j]*H[i,h])
+    # Lemma: dW_o[h,j] = sum(i, dY[i,j]*H[i,h])
     dW_o = _add_product(dW_o, H.T, dY)
-    # dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
+    # Lemma: dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
     dH = torch.matmul(dY, W_o.T, out=space_4)
-    # dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
+    # Lemma: dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
     sigmoid_G = torch.sigmoid(G, out=space_5)
     sigmoid_G_U = torch.multiply(sigmoid_G, U, out=space_6)
     sigmoid_G_shifted = 1 - sigmoid_G
     H_sigmoid_G_shifted = torch.multiply(sigmoid_G_shifted, H, out=sigmoid_G_shifted)
     sigmoid_G_U_H_sigmoid_G_shifted = torch.add(sigmoid_G_U, H_sigmoid_G_shifted, out=sigmoid_G_U)
     dG = torch.multiply(sigmoid_G_U_H_sigmoid_G_shifted, dH, out=sigmoid_G_U_H_sigmoid_G_shifted)
-    # dU[i,h] = dH[i,h]*G[i,h]*sigmoid(G[i,h])
+    # Lemma: dU[i,h] = dH[i,h]*G[i,h]*sigmoid(G[i,h])
     dU = torch.multiply(dH, G, out=dH)
     dU *= sigmoid_G
-    # dW_u[k,h] = sum(i, dU[i,h]*X[i,k])
+    # Lemma: dW_u[k,h] = sum(i, dU[i,h]*X[i,k])
     dW_u = _add_product(dW_u, X.T, dU)
-    # dX[i,k] = sum(h, dG[i,h]*W_g[k,h]) + sum(h, dU[i,h]*W_u[k,h])
+    # Lemma: dX[i,k] = sum(h, dG[i,h]*W_g[k,h]) + sum(h, dU[i,h]*W_u[k,h])
     dG_W_g = torch.matmul(dG, W_g.T, out=dX)
     dU_W_u = torch.matmul(dU, W_u.T, out=space_7)
     dX = torch.add(dG_W_g, dU_W_u, out=dG_W_g)
-    # dW_g[k,h] = sum(i, dG[i,h]*X[i,k])
+    # Lemma: dW_g[k,h] = sum(i, dG[i,h]*X[i,k])
     dW_g = _add_product(dW_g, X.T, dG)
     return dW_o, dW_u, dX, dW_g
 

@@ -25,7 +25,7 @@ Saved for the backward pass:
     weight_decay: for dtheta
     B_new: for dlr
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dlr = -rowsum(dtheta_new o B_new)
     dB_new_total = dB_new - lr dtheta_new
@@ -146,22 +146,22 @@ def _backward_pass(
     """(dtheta, dG, dB, dlr): None for those that are not needed."""
     dtheta = dG = dB = dlr = None
     if need_lr:
-        # dlr = -sum(p, dtheta_new[p]*B_new[p])
+        # Lemma: dlr = -sum(p, dtheta_new[p]*B_new[p])
         dlr = -dtheta_new @ B_new
     if need_theta or need_G or need_B:
-        # dB_new_total[p] = dB_new[p] - dtheta_new[p]*lr
+        # Lemma: dB_new_total[p] = dB_new[p] - dtheta_new[p]*lr
         dB_new_total = dB_new - lr * dtheta_new
     if need_B:
-        # dB[p] = dB_new_total[p]*mu
+        # Lemma: dB[p] = dB_new_total[p]*mu
         dB = mu * dB_new_total
     if need_theta or need_G:
-        # dD[p] = dB_new_total[p]*(1 - tau)
+        # Lemma: dD[p] = dB_new_total[p]*(1 - tau)
         dD = (1 - tau) * dB_new_total
     if need_G:
-        # dG[p] = dD[p]
+        # Lemma: dG[p] = dD[p]
         dG = dD.clone()
     if need_theta:
-        # dtheta[p] = dD[p]*weight_decay + dtheta_new[p]
+        # Lemma: dtheta[p] = dD[p]*weight_decay + dtheta_new[p]
         dtheta = weight_decay * dD + dtheta_new
     return dtheta, dG, dB, dlr
 
@@ -213,11 +213,11 @@ class _DualForward(_Forward):
         # B_new[p] = mu*B[p] + (1 - tau)*D[p]
         tau_shifted = 1 - tau
         B_new = mu * B + tau_shifted * D
-        # tD[p] = tG[p] + weight_decay*ttheta[p]
+        # Tangent: tD[p] = tG[p] + weight_decay*ttheta[p]
         tD = tG + weight_decay * ttheta
-        # tB_new[p] = mu*tB[p] + tD[p]*(1 - tau)
+        # Tangent: tB_new[p] = mu*tB[p] + tD[p]*(1 - tau)
         tB_new = mu * tB + tau_shifted * tD
-        # ttheta_new[p] = ttheta[p] - B_new[p]*tlr - tB_new[p]*lr
+        # Tangent: ttheta_new[p] = ttheta[p] - B_new[p]*tlr - tB_new[p]*lr
         ttheta_new = ttheta - tlr * B_new - lr * tB_new
         return ttheta_new, tB_new
 
@@ -323,26 +323,26 @@ class _Second(torch.autograd.Function):
         d2dB: Tensor,
         d2dlr: Tensor,
     ) -> Any:
-        # d2dD[p] = d2dG[p] + d2dtheta[p]*weight_decay
+        # Lemma: d2dD[p] = d2dG[p] + d2dtheta[p]*weight_decay
         d2dD = d2dG + weight_decay * d2dtheta
-        # d2dB_new_total[p] = d2dB[p]*mu + d2dD[p]*(1 - tau)
+        # Lemma: d2dB_new_total[p] = d2dB[p]*mu + d2dD[p]*(1 - tau)
         tau_shifted = 1 - tau
         d2dB_new_total = mu * d2dB + tau_shifted * d2dD
-        # d2dB_new[p] = d2dB_new_total[p]
+        # Lemma: d2dB_new[p] = d2dB_new_total[p]
         d2dB_new = d2dB_new_total.clone()
-        # d2dtheta_new[p] = d2dtheta[p] - d2dlr*B_new[p] - d2dB_new_total[p]*lr
+        # Lemma: d2dtheta_new[p] = d2dtheta[p] - d2dlr*B_new[p] - d2dB_new_total[p]*lr
         d2dtheta_new = d2dtheta - d2dlr * B_new - lr * d2dB_new_total
-        # d2lr = -sum(p, d2dB_new_total[p]*dtheta_new[p])
+        # Lemma: d2lr = -sum(p, d2dB_new_total[p]*dtheta_new[p])
         d2lr = -d2dB_new_total @ dtheta_new
-        # d2B_new[p] = -d2dlr*dtheta_new[p]
+        # Lemma: d2B_new[p] = -d2dlr*dtheta_new[p]
         d2B_new = -d2dlr * dtheta_new
-        # d2B[p] = d2B_new[p]*mu
+        # Lemma: d2B[p] = d2B_new[p]*mu
         d2B = mu * d2B_new
-        # d2D[p] = d2B_new[p]*(1 - tau)
+        # Lemma: d2D[p] = d2B_new[p]*(1 - tau)
         d2D = tau_shifted * d2B_new
-        # d2G[p] = d2D[p]
+        # Lemma: d2G[p] = d2D[p]
         d2G = d2D.clone()
-        # d2theta[p] = d2D[p]*weight_decay
+        # Lemma: d2theta[p] = d2D[p]*weight_decay
         d2theta = weight_decay * d2D
         return (d2theta, d2G, d2B, d2lr, d2dtheta_new, d2dB_new)
 
@@ -375,22 +375,22 @@ class _SecondTangent(torch.autograd.Function):
         tdtheta_new: Tensor,
         tdB_new: Tensor,
     ) -> Any:
-        # tD[p] = tG[p] + weight_decay*ttheta[p]
+        # Tangent: tD[p] = tG[p] + weight_decay*ttheta[p]
         tD = tG + weight_decay * ttheta
-        # tB_new[p] = mu*tB[p] + tD[p]*(1 - tau)
+        # Tangent: tB_new[p] = mu*tB[p] + tD[p]*(1 - tau)
         tau_shifted = 1 - tau
         tB_new = mu * tB + tau_shifted * tD
-        # tdlr = -(sum(p, B_new[p]*tdtheta_new[p]) + sum(p, tB_new[p]*dtheta_new[p]))
+        # Tangent: tdlr = -(sum(p, B_new[p]*tdtheta_new[p]) + sum(p, tB_new[p]*dtheta_new[p]))
         tdlr = -(B_new @ tdtheta_new + tB_new @ dtheta_new)
-        # tdB_new_total[p] = tdB_new[p] - lr*tdtheta_new[p] - dtheta_new[p]*tlr
+        # Tangent: tdB_new_total[p] = tdB_new[p] - lr*tdtheta_new[p] - dtheta_new[p]*tlr
         tdB_new_total = tdB_new - lr * tdtheta_new - tlr * dtheta_new
-        # tdB[p] = tdB_new_total[p]*mu
+        # Tangent: tdB[p] = tdB_new_total[p]*mu
         tdB = mu * tdB_new_total
-        # tdD[p] = tdB_new_total[p]*(1 - tau)
+        # Tangent: tdD[p] = tdB_new_total[p]*(1 - tau)
         tdD = tau_shifted * tdB_new_total
-        # tdG[p] = tdD[p]
+        # Tangent: tdG[p] = tdD[p]
         tdG = tdD.clone()
-        # tdtheta[p] = tdD[p]*weight_decay + tdtheta_new[p]
+        # Tangent: tdtheta[p] = tdD[p]*weight_decay + tdtheta_new[p]
         tdtheta = weight_decay * tdD + tdtheta_new
         return (tdtheta, tdG, tdB, tdlr)
 

@@ -14,7 +14,7 @@ Saved for the backward pass:
     Y: for dY
     T: for dY
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dY = 2 dL (Y - T) / (B N)
 
@@ -91,6 +91,7 @@ def _forward_pass(Y: Tensor, T: Tensor) -> Any:
         Y_T = Y - T
         L = torch.linalg.vecdot(Y_T, Y_T).sum() / (B * N)
     else:
+        # In parts of B: each stays in the cache.
 
         def run(parts: Any) -> Any:
             L_sum = _zeros((), Y)
@@ -111,6 +112,7 @@ def _backward_pass(Y: Tensor, T: Tensor, dL: Tensor) -> Any:
     B = Y.shape[0]
     N = Y.shape[-1]
     if not _whole(B * N, dL):
+        # In parts of B: each stays in the cache.
         dY = _empty((B, N), Y)
 
         def run(parts: Any) -> Any:
@@ -120,7 +122,7 @@ def _backward_pass(Y: Tensor, T: Tensor, dL: Tensor) -> Any:
 
         _together(run, _parts((B,), N, Y, 1), 1, Y)
         return dY
-    # dY[i,j] = 2*dL*(Y[i,j] - T[i,j])/(size(B)*size(N))
+    # Lemma: dY[i,j] = 2*dL*(Y[i,j] - T[i,j])/(size(B)*size(N))
     dY = 2 * dL / (B * N) * (Y - T)
     return dY
 
@@ -129,6 +131,7 @@ def _early_pass(Y: Tensor, T: Tensor) -> Any:
     """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
     B = Y.shape[0]
     N = Y.shape[-1]
+    # In parts of B: each stays in the cache.
     dY = _empty((B, N), Y)
 
     def run(parts: Any) -> Any:
@@ -179,7 +182,7 @@ class _DualForward(_Forward):
         Y, T = ctx.saved_tensors
         B = Y.shape[0]
         N = Y.shape[-1]
-        # tL = 2/(size(B)*size(N))*sum(i,j, (Y[i,j] - T[i,j])*tY[i,j])
+        # Tangent: tL = 2/(size(B)*size(N))*sum(i,j, (Y[i,j] - T[i,j])*tY[i,j])
         tL = 2 * torch.linalg.vecdot(Y - T, tY).sum() / (B * N)
         return tL
 
@@ -256,9 +259,9 @@ class _Second(torch.autograd.Function):
     def forward(Y: Tensor, T: Tensor, dL: Tensor, d2dY: Tensor) -> Any:
         B = Y.shape[0]
         N = Y.shape[-1]
-        # d2dL = 2/(size(B)*size(N))*sum(i,j, d2dY[i,j]*(Y[i,j] - T[i,j]))
+        # Lemma: d2dL = 2/(size(B)*size(N))*sum(i,j, d2dY[i,j]*(Y[i,j] - T[i,j]))
         d2dL = 2 * torch.linalg.vecdot(d2dY, Y - T).sum() / (B * N)
-        # d2Y[i,j] = 2*d2dY[i,j]*dL/(size(B)*size(N))
+        # Lemma: d2Y[i,j] = 2*d2dY[i,j]*dL/(size(B)*size(N))
         d2Y = 2 * dL / (B * N) * d2dY
         return (d2Y, d2dL)
 
@@ -280,7 +283,7 @@ class _SecondTangent(torch.autograd.Function):
     def forward(Y: Tensor, T: Tensor, dL: Tensor, tY: Tensor, tdL: Tensor) -> Any:
         B = Y.shape[0]
         N = Y.shape[-1]
-        # tdY[i,j] = 2/(size(B)*size(N))*((Y[i,j] - T[i,j])*tdL + dL*tY[i,j])
+        # Tangent: tdY[i,j] = 2/(size(B)*size(N))*((Y[i,j] - T[i,j])*tdL + dL*tY[i,j])
         tdY = 2 * (tdL * (Y - T) + dL * tY) / (B * N)
         return (tdY,)
 
@@ -307,7 +310,7 @@ def _forward_part(T: Tensor, Y: Tensor, work: Any = None) -> Any:
 def _backward_part(T: Tensor, Y: Tensor, dL: Tensor, B: int, dY: Any = None) -> Any:
     """One part along B, or the whole: dY."""
     N = T.shape[-1]
-    # dY[i,j] = 2*dL*(Y[i,j] - T[i,j])/(size(B)*size(N))
+    # Lemma: dY[i,j] = 2*dL*(Y[i,j] - T[i,j])/(size(B)*size(N))
     Y_T = torch.subtract(Y, T, out=dY)
     dY = torch.multiply(Y_T, dL * 2 / (B * N), out=Y_T)
     return dY
@@ -321,7 +324,7 @@ def _both_part(T: Tensor, Y: Tensor, B: int, dY: Any = None, work: Any = None) -
     # L = sum(i,j, (Y[i,j] - T[i,j])^2)/(size(B)*size(N))
     Y_T = torch.subtract(Y, T, out=space_1)
     L_sum = torch.linalg.vecdot(Y_T, Y_T).sum()
-    # dY[i,j] = 2*dL*(Y[i,j] - T[i,j])/(size(B)*size(N))
+    # Lemma: dY[i,j] = 2*dL*(Y[i,j] - T[i,j])/(size(B)*size(N))
     Y_T_2 = torch.subtract(Y, T, out=dY)
     dY = torch.multiply(Y_T_2, 2, out=Y_T_2)
     dY /= B * N

@@ -14,7 +14,7 @@ Saved for the backward pass:
     Y: for dY
     T: for dY
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dY = 2 (dL o (Y - T))
 
@@ -92,6 +92,7 @@ def _forward_pass(Y: Tensor, T: Tensor) -> Any:
         # L[i,j] = (Y[i,j] - T[i,j])^2
         L = (Y - T) ** 2
     else:
+        # In parts of B: each stays in the cache.
         L = _empty((B, N), Y)
 
         def run(parts: Any) -> Any:
@@ -108,6 +109,7 @@ def _backward_pass(Y: Tensor, T: Tensor, dL: Tensor) -> Any:
     B = Y.shape[0]
     N = Y.shape[-1]
     if not _whole(B * N, dL):
+        # In parts of B: each stays in the cache.
         dY = _empty((B, N), Y)
 
         def run(parts: Any) -> Any:
@@ -117,7 +119,7 @@ def _backward_pass(Y: Tensor, T: Tensor, dL: Tensor) -> Any:
 
         _together(run, _parts((B,), N, Y, 1), 1, Y)
         return dY
-    # dY[i,j] = 2*dL[i,j]*(Y[i,j] - T[i,j])
+    # Lemma: dY[i,j] = 2*dL[i,j]*(Y[i,j] - T[i,j])
     dY = 2 * dL * (Y - T)
     return dY
 
@@ -154,7 +156,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tY: Any, _T: Any) -> Any:
         Y, T = ctx.saved_tensors
-        # tL[i,j] = 2*(Y[i,j] - T[i,j])*tY[i,j]
+        # Tangent: tL[i,j] = 2*(Y[i,j] - T[i,j])*tY[i,j]
         tL = 2 * (Y - T) * tY
         return tL
 
@@ -218,9 +220,9 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(Y: Tensor, T: Tensor, dL: Tensor, d2dY: Tensor) -> Any:
-        # d2dL[i,j] = 2*d2dY[i,j]*(Y[i,j] - T[i,j])
+        # Lemma: d2dL[i,j] = 2*d2dY[i,j]*(Y[i,j] - T[i,j])
         d2dL = 2 * d2dY * (Y - T)
-        # d2Y[i,j] = 2*d2dY[i,j]*dL[i,j]
+        # Lemma: d2Y[i,j] = 2*d2dY[i,j]*dL[i,j]
         d2Y = 2 * d2dY * dL
         return (d2Y, d2dL)
 
@@ -240,7 +242,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(Y: Tensor, T: Tensor, dL: Tensor, tY: Tensor, tdL: Tensor) -> Any:
-        # tdY[i,j] = 2*((Y[i,j] - T[i,j])*tdL[i,j] + dL[i,j]*tY[i,j])
+        # Tangent: tdY[i,j] = 2*((Y[i,j] - T[i,j])*tdL[i,j] + dL[i,j]*tY[i,j])
         tdY = 2 * ((Y - T) * tdL + dL * tY)
         return (tdY,)
 
@@ -262,7 +264,7 @@ def _forward_part(T: Tensor, Y: Tensor) -> Any:
 
 def _backward_part(T: Tensor, Y: Tensor, dL: Tensor, dY: Any = None) -> Any:
     """One part along B, or the whole: dY."""
-    # dY[i,j] = 2*dL[i,j]*(Y[i,j] - T[i,j])
+    # Lemma: dY[i,j] = 2*dL[i,j]*(Y[i,j] - T[i,j])
     Y_T = torch.subtract(Y, T, out=dY)
     dY = torch.multiply(Y_T, 2, out=Y_T)
     dY *= dL

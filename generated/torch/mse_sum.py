@@ -14,7 +14,7 @@ Saved for the backward pass:
     Y: for dY
     T: for dY
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dY = 2 dL (Y - T)
 
@@ -91,6 +91,7 @@ def _forward_pass(Y: Tensor, T: Tensor) -> Any:
         Y_T = Y - T
         L = torch.linalg.vecdot(Y_T, Y_T).sum()
     else:
+        # In parts of B: each stays in the cache.
 
         def run(parts: Any) -> Any:
             L = _zeros((), Y)
@@ -109,6 +110,7 @@ def _backward_pass(Y: Tensor, T: Tensor, dL: Tensor) -> Any:
     B = Y.shape[0]
     N = Y.shape[-1]
     if not _whole(B * N, dL):
+        # In parts of B: each stays in the cache.
         dY = _empty((B, N), Y)
 
         def run(parts: Any) -> Any:
@@ -118,7 +120,7 @@ def _backward_pass(Y: Tensor, T: Tensor, dL: Tensor) -> Any:
 
         _together(run, _parts((B,), N, Y, 1), 1, Y)
         return dY
-    # dY[i,j] = 2*dL*(Y[i,j] - T[i,j])
+    # Lemma: dY[i,j] = 2*dL*(Y[i,j] - T[i,j])
     dY = 2 * dL * (Y - T)
     return dY
 
@@ -127,6 +129,7 @@ def _early_pass(Y: Tensor, T: Tensor) -> Any:
     """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
     B = Y.shape[0]
     N = Y.shape[-1]
+    # In parts of B: each stays in the cache.
     dY = _empty((B, N), Y)
 
     def run(parts: Any) -> Any:
@@ -173,7 +176,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tY: Any, _T: Any) -> Any:
         Y, T = ctx.saved_tensors
-        # tL = 2*sum(i,j, (Y[i,j] - T[i,j])*tY[i,j])
+        # Tangent: tL = 2*sum(i,j, (Y[i,j] - T[i,j])*tY[i,j])
         tL = 2 * torch.linalg.vecdot(Y - T, tY).sum()
         return tL
 
@@ -248,9 +251,9 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(Y: Tensor, T: Tensor, dL: Tensor, d2dY: Tensor) -> Any:
-        # d2dL = 2*sum(i,j, d2dY[i,j]*(Y[i,j] - T[i,j]))
+        # Lemma: d2dL = 2*sum(i,j, d2dY[i,j]*(Y[i,j] - T[i,j]))
         d2dL = 2 * torch.linalg.vecdot(d2dY, Y - T).sum()
-        # d2Y[i,j] = 2*d2dY[i,j]*dL
+        # Lemma: d2Y[i,j] = 2*d2dY[i,j]*dL
         d2Y = 2 * dL * d2dY
         return (d2Y, d2dL)
 
@@ -270,7 +273,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(Y: Tensor, T: Tensor, dL: Tensor, tY: Tensor, tdL: Tensor) -> Any:
-        # tdY[i,j] = 2*((Y[i,j] - T[i,j])*tdL + dL*tY[i,j])
+        # Tangent: tdY[i,j] = 2*((Y[i,j] - T[i,j])*tdL + dL*tY[i,j])
         tdY = 2 * (tdL * (Y - T) + dL * tY)
         return (tdY,)
 
@@ -296,7 +299,7 @@ def _forward_part(T: Tensor, Y: Tensor, work: Any = None) -> Any:
 
 def _backward_part(T: Tensor, Y: Tensor, dL: Tensor, dY: Any = None) -> Any:
     """One part along B, or the whole: dY."""
-    # dY[i,j] = 2*dL*(Y[i,j] - T[i,j])
+    # Lemma: dY[i,j] = 2*dL*(Y[i,j] - T[i,j])
     Y_T = torch.subtract(Y, T, out=dY)
     dY = torch.multiply(Y_T, 2 * dL, out=Y_T)
     return dY
@@ -310,7 +313,7 @@ def _both_part(T: Tensor, Y: Tensor, dY: Any = None, work: Any = None) -> Any:
     # L = sum(i,j, (Y[i,j] - T[i,j])^2)
     Y_T = torch.subtract(Y, T, out=space_1)
     L = torch.linalg.vecdot(Y_T, Y_T).sum()
-    # dY[i,j] = 2*dL*(Y[i,j] - T[i,j])
+    # Lemma: dY[i,j] = 2*dL*(Y[i,j] - T[i,j])
     Y_T_2 = torch.subtract(Y, T, out=dY)
     dY = torch.multiply(Y_T_2, 2, out=Y_T_2)
     return L, dY

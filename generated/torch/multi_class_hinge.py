@@ -16,7 +16,7 @@ Saved for the backward pass:
     y: for D and dZ
     margin: for D and dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     D = rowsum([Z[i,j] - Z[i,y[i]] + margin > 0])
     dZ = dL ([Z[i,j] - Z[i,y[i]] + margin > 0] - onehot(y) o (D 1^T)) / (B C)
@@ -103,6 +103,7 @@ def _backward_pass(Z: Tensor, y: Tensor, margin: Tensor, dL: Tensor) -> Any:
     B = Z.shape[0]
     C = Z.shape[-1]
     if not _whole(B * C, dL):
+        # In parts of B: each stays in the cache.
         dZ = _empty((B, C), Z)
 
         def run(parts: Any) -> Any:
@@ -112,10 +113,11 @@ def _backward_pass(Z: Tensor, y: Tensor, margin: Tensor, dL: Tensor) -> Any:
 
         _together(run, _parts((B,), C, Z, 1), 1, Z)
         return dZ
-    # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
+    # Named sum: D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
     real_Z = (Z - Z.gather(-1, y[:, None])[:, 0][:, None] + margin > 0).to(Z.dtype)
     D = real_Z.sum(dim=-1)
-    # dZ[i,j] = dL/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i])
+    # Lemma: dZ[i,j] = dL/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) -
+    #     delta(y[i],j)*D[i])
     dZ = dL / (B * C) * (real_Z - _one_hot(y, C, Z) * D[:, None])
     return dZ
 
@@ -154,8 +156,8 @@ class _DualForward(_Forward):
         Z, y, margin = ctx.saved_tensors
         B = Z.shape[0]
         C = Z.shape[-1]
-        # tL = 1/(size(B)*size(C))*(sum(i,j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,j]) - sum(i,j,
-        #     where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,y[i]]))
+        # Tangent: tL = 1/(size(B)*size(C))*(sum(i,j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,j]) -
+        #     sum(i,j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,y[i]]))
         less_Z = Z - Z.gather(-1, y[:, None])[:, 0][:, None] + margin > 0
         tL = (torch.where(less_Z, tZ, 0).sum() - torch.where(less_Z, tZ.gather(-1, y[:, None])[:, 0][:, None], 0).sum()) / (B * C)
         return tL
@@ -221,13 +223,13 @@ class _Second(torch.autograd.Function):
     def forward(Z: Tensor, y: Tensor, margin: Tensor, d2dZ: Tensor) -> Any:
         B = Z.shape[0]
         C = Z.shape[-1]
-        # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
+        # Named sum: D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
         less_Z = Z - Z.gather(-1, y[:, None])[:, 0][:, None] + margin > 0
         D = less_Z.to(Z.dtype).sum(dim=-1)
-        # d2dL = 1/(size(B)*size(C))*(sum(i,j, d2dZ[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)) -
-        #     sum(i, d2dZ[i,y[i]]*D[i]))
+        # Lemma: d2dL = 1/(size(B)*size(C))*(sum(i,j, d2dZ[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
+        #     - sum(i, d2dZ[i,y[i]]*D[i]))
         d2dL = (torch.where(less_Z, d2dZ, 0).sum() - d2dZ.gather(-1, y[:, None])[:, 0] @ D) / (B * C)
-        # d2Z[i,j] = 0
+        # Lemma: d2Z[i,j] = 0
         d2Z = Z.new_full((B, C), 0)
         return (d2Z, d2dL)
 
@@ -249,12 +251,12 @@ class _SecondTangent(torch.autograd.Function):
     def forward(Z: Tensor, y: Tensor, margin: Tensor, dL: Tensor, tdL: Tensor) -> Any:
         B = Z.shape[0]
         C = Z.shape[-1]
-        # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
+        # Named sum: D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
         less_Z = Z - Z.gather(-1, y[:, None])[:, 0][:, None] + margin > 0
         D = less_Z.to(Z.dtype).sum(dim=-1)
-        # tD[i] = 0
+        # Tangent: tD[i] = 0
         tD = Z.new_full((B,), 0)
-        # tdZ[i,j] = 1/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tdL -
+        # Tangent: tdZ[i,j] = 1/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tdL -
         #     delta(y[i],j)*D[i]*tdL - tD[i]*dL*delta(y[i],j))
         onehot_y = _one_hot(y, C, Z)
         tdZ = (torch.where(less_Z, tdL, 0) - tdL * onehot_y * D[:, None] - dL * tD[:, None] * onehot_y) / (B * C)
@@ -272,12 +274,13 @@ class _SecondTangent(torch.autograd.Function):
 def _backward_part(Z: Tensor, y: Tensor, margin: Tensor, dL: Tensor, B: int, dZ: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
     C = Z.shape[-1]
-    # D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
+    # Named sum: D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
     Z_margin = torch.subtract(Z, Z.gather(-1, y[:, None])[:, 0][:, None], out=dZ)
     Z_margin += margin
     real_Z_margin = (Z_margin > 0).to(Z.dtype)
     D = real_Z_margin.sum(dim=-1)
-    # dZ[i,j] = dL/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i])
+    # Lemma: dZ[i,j] = dL/(size(B)*size(C))*(where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) -
+    #     delta(y[i],j)*D[i])
     real_Z_margin_y = torch.subtract(real_Z_margin, _one_hot(y, C, Z) * D[:, None], out=real_Z_margin)
     dZ = torch.multiply(real_Z_margin_y, dL / (B * C), out=real_Z_margin_y)
     return dZ

@@ -32,7 +32,7 @@ Saved for the backward pass:
     O: for dW_o
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dW_o[h,e,m] = sum(b,i, dY[b,i,m]*O[b,h,i,e])
     dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
@@ -168,7 +168,7 @@ def _forward_pass(X: Tensor, W_q: Tensor, W_k: Tensor, W_v: Tensor, W_o: Tensor)
         V = X[:, None, :, :] @ W_v[None, :, :, :]
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
         S = Q @ K.mT / math.sqrt(d_k)
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+        # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
         P = torch.softmax(S, dim=-1)
         # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
         O = P @ V
@@ -182,6 +182,7 @@ def _forward_pass(X: Tensor, W_q: Tensor, W_k: Tensor, W_v: Tensor, W_o: Tensor)
         K = X[:, None, :, :] @ W_k[None, :, :, :]
         # V[b,h,j,e] = sum(c, X[b,j,c]*W_v[h,c,e])
         V = X[:, None, :, :] @ W_v[None, :, :, :]
+        # In parts of B, H and N: P is never whole.
         P = None
         O = _empty((B, H, N, d_v), X)
         lse = _empty((B, H, N), X)
@@ -225,10 +226,11 @@ def _backward_pass(
     d_v = W_v.shape[-1]
     d_k = W_q.shape[-1]
     if P is None and not _traced(dY):
-        # dW_o[h,e,m] = sum(b,i, dY[b,i,m]*O[b,h,i,e])
+        # Lemma: dW_o[h,e,m] = sum(b,i, dY[b,i,m]*O[b,h,i,e])
         dW_o = O.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ dY.reshape(B * N, C)
-        # dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
+        # Lemma: dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
         dO = dY[:, None, :, :] @ W_o.mT[None, :, :, :]
+        # In parts of B, H and N: P is never whole.
         dV = _zeros((B, H, N, d_v), X)
         dQ = _empty((B, H, N, d_k), X)
         dK_sum = _zeros((B, H, N, d_k), X)
@@ -242,57 +244,57 @@ def _backward_pass(
             return ()
 
         _together(run, _parts((B, H, N), N, X, 256), 2, X)
-        # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+        # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
         dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
-        # dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*X[b,j,c])
+        # Lemma: dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*X[b,j,c])
         dW_v = (dV.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ X.reshape(B * N, C)).mT.clone()
-        # dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*X[b,j,c])
+        # Lemma: dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*X[b,j,c])
         dW_k = (dK.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ X.reshape(B * N, C)).mT.clone()
-        # dX[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
+        # Lemma: dX[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
         #     dV[b,h,i,e]*W_v[h,c,e])
         dX = dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.permute(1, 0, 2).reshape(C, H * d_k).T
         dX += dK.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_k.permute(1, 0, 2).reshape(C, H * d_k).T
         dX += dV.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
-        # dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*X[b,i,c])
+        # Lemma: dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*X[b,i,c])
         dW_q = (dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ X.reshape(B * N, C)).mT.clone()
         return dX, dW_q, dW_k, dW_v, dW_o
     if P is None:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
         S = Q @ K.mT / math.sqrt(d_k)
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+        # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
         P = torch.exp(S - lse[..., None])
     dX = dW_q = dW_k = dW_v = dW_o = None
     if need_W_o:
-        # dW_o[h,e,m] = sum(b,i, dY[b,i,m]*O[b,h,i,e])
+        # Lemma: dW_o[h,e,m] = sum(b,i, dY[b,i,m]*O[b,h,i,e])
         dW_o = O.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ dY.reshape(B * N, C)
     if need_X or need_W_q or need_W_k or need_W_v:
-        # dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
+        # Lemma: dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
         dO = dY[:, None, :, :] @ W_o.mT[None, :, :, :]
     if need_X or need_W_q or need_W_k:
-        # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+        # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
         dP = dO @ V.mT
     if need_X or need_W_v:
-        # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
+        # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
         dV = P.mT @ dO
     if need_X or need_W_q or need_W_k:
-        # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
+        # Named sum: D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
         D = torch.linalg.vecdot(dP, P)
-        # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+        # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
         dS = P * (dP - D[..., None])
     if need_X or need_W_q:
-        # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
+        # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
         dQ = dS @ K / math.sqrt(d_k)
     if need_X or need_W_k:
-        # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+        # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
         dK = dS.mT @ Q / math.sqrt(d_k)
     if need_W_v:
-        # dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*X[b,j,c])
+        # Lemma: dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*X[b,j,c])
         dW_v = (dV.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ X.reshape(B * N, C)).mT.clone()
     if need_W_k:
-        # dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*X[b,j,c])
+        # Lemma: dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*X[b,j,c])
         dW_k = (dK.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ X.reshape(B * N, C)).mT.clone()
     if need_X:
-        # dX[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
+        # Lemma: dX[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
         #     dV[b,h,i,e]*W_v[h,c,e])
         dX = (
             dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.permute(1, 0, 2).reshape(C, H * d_k).T
@@ -300,7 +302,7 @@ def _backward_pass(
             + dV.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
         )
     if need_W_q:
-        # dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*X[b,i,c])
+        # Lemma: dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*X[b,i,c])
         dW_q = (dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ X.reshape(B * N, C)).mT.clone()
     return dX, dW_q, dW_k, dW_v, dW_o
 
@@ -372,25 +374,26 @@ class _DualForward(_Forward):
         V = X[:, None, :, :] @ W_v[None, :, :, :]
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
         S = Q @ K.mT / math.sqrt(d_k)
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+        # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
         P = torch.softmax(S, dim=-1)
         # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
         O = P @ V
-        # tQ[b,h,i,d] = sum(c, W_q[h,c,d]*tX[b,i,c]) + sum(c, X[b,i,c]*tW_q[h,c,d])
+        # Tangent: tQ[b,h,i,d] = sum(c, W_q[h,c,d]*tX[b,i,c]) + sum(c, X[b,i,c]*tW_q[h,c,d])
         tQ = tX[:, None, :, :] @ W_q[None, :, :, :] + X[:, None, :, :] @ tW_q[None, :, :, :]
-        # tK[b,h,j,d] = sum(c, W_k[h,c,d]*tX[b,j,c]) + sum(c, X[b,j,c]*tW_k[h,c,d])
+        # Tangent: tK[b,h,j,d] = sum(c, W_k[h,c,d]*tX[b,j,c]) + sum(c, X[b,j,c]*tW_k[h,c,d])
         tK = tX[:, None, :, :] @ W_k[None, :, :, :] + X[:, None, :, :] @ tW_k[None, :, :, :]
-        # tV[b,h,j,e] = sum(c, W_v[h,c,e]*tX[b,j,c]) + sum(c, X[b,j,c]*tW_v[h,c,e])
+        # Tangent: tV[b,h,j,e] = sum(c, W_v[h,c,e]*tX[b,j,c]) + sum(c, X[b,j,c]*tW_v[h,c,e])
         tV = tX[:, None, :, :] @ W_v[None, :, :, :] + X[:, None, :, :] @ tW_v[None, :, :, :]
-        # tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,h,i,d]*K[b,h,j,d]) + sum(d, tK[b,h,j,d]*Q[b,h,i,d]))
+        # Tangent: tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,h,i,d]*K[b,h,j,d]) + sum(d,
+        #     tK[b,h,j,d]*Q[b,h,i,d]))
         tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
-        # tD[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
+        # Named sum: tD[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
         tD = torch.linalg.vecdot(P, tS)
-        # tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tD[b,h,i])
+        # Tangent: tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tD[b,h,i])
         tP = P * (tS - tD[..., None])
-        # tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, tV[b,h,j,e]*P[b,h,i,j])
+        # Tangent: tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, tV[b,h,j,e]*P[b,h,i,j])
         tO = tP @ V + P @ tV
-        # tY[b,i,m] = sum(h,e, tO[b,h,i,e]*W_o[h,e,m]) + sum(h,e, O[b,h,i,e]*tW_o[h,e,m])
+        # Tangent: tY[b,i,m] = sum(h,e, tO[b,h,i,e]*W_o[h,e,m]) + sum(h,e, O[b,h,i,e]*tW_o[h,e,m])
         tY = tO.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C) + O.permute(0, 2, 1, 3).reshape(
             B, N, H * d_v
         ) @ tW_o.reshape(H * d_v, C)
@@ -524,70 +527,70 @@ class _Second(torch.autograd.Function):
         if P is None:
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
             S = Q @ K.mT / math.sqrt(d_k)
-            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+            # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
             P = torch.exp(S - lse[..., None])
-        # dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
+        # Lemma: dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
         dO = dY[:, None, :, :] @ W_o.mT[None, :, :, :]
-        # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+        # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
         dP = dO @ V.mT
-        # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
+        # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
         dV = P.mT @ dO
-        # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
+        # Named sum: D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
         D = torch.linalg.vecdot(dP, P)
-        # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+        # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
+        # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
         dQ = dS @ K / math.sqrt(d_k)
-        # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+        # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
         dK = dS.mT @ Q / math.sqrt(d_k)
-        # d2dQ[b,h,i,d] = sum(c, d2dX[b,i,c]*W_q[h,c,d]) + sum(c, d2dW_q[h,c,d]*X[b,i,c])
+        # Lemma: d2dQ[b,h,i,d] = sum(c, d2dX[b,i,c]*W_q[h,c,d]) + sum(c, d2dW_q[h,c,d]*X[b,i,c])
         d2dQ = d2dX[:, None, :, :] @ W_q[None, :, :, :] + X[:, None, :, :] @ d2dW_q[None, :, :, :]
-        # d2dK[b,h,j,d] = sum(c, d2dW_k[h,c,d]*X[b,j,c]) + sum(c, d2dX[b,j,c]*W_k[h,c,d])
+        # Lemma: d2dK[b,h,j,d] = sum(c, d2dW_k[h,c,d]*X[b,j,c]) + sum(c, d2dX[b,j,c]*W_k[h,c,d])
         d2dK = X[:, None, :, :] @ d2dW_k[None, :, :, :] + d2dX[:, None, :, :] @ W_k[None, :, :, :]
-        # d2dV[b,h,j,e] = sum(c, d2dW_v[h,c,e]*X[b,j,c]) + sum(c, d2dX[b,j,c]*W_v[h,c,e])
+        # Lemma: d2dV[b,h,j,e] = sum(c, d2dW_v[h,c,e]*X[b,j,c]) + sum(c, d2dX[b,j,c]*W_v[h,c,e])
         d2dV = X[:, None, :, :] @ d2dW_v[None, :, :, :] + d2dX[:, None, :, :] @ W_v[None, :, :, :]
-        # d2dS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[b,h,i,d]*K[b,h,j,d]) + sum(d,
+        # Lemma: d2dS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[b,h,i,d]*K[b,h,j,d]) + sum(d,
         #     d2dK[b,h,j,d]*Q[b,h,i,d]))
         d2dS = (d2dQ @ K.mT + Q @ d2dK.mT) / math.sqrt(d_k)
-        # d2D[b,h,i] = -sum(j, d2dS[b,h,i,j]*P[b,h,i,j])
+        # Lemma: d2D[b,h,i] = -sum(j, d2dS[b,h,i,j]*P[b,h,i,j])
         d2D = -torch.linalg.vecdot(d2dS, P)
-        # d2dP[b,h,i,j] = P[b,h,i,j]*(d2D[b,h,i] + d2dS[b,h,i,j])
+        # Lemma: d2dP[b,h,i,j] = P[b,h,i,j]*(d2D[b,h,i] + d2dS[b,h,i,j])
         d2dP = P * (d2D[..., None] + d2dS)
-        # d2dO[b,h,i,e] = sum(j, d2dP[b,h,i,j]*V[b,h,j,e]) + sum(j, d2dV[b,h,j,e]*P[b,h,i,j])
+        # Lemma: d2dO[b,h,i,e] = sum(j, d2dP[b,h,i,j]*V[b,h,j,e]) + sum(j, d2dV[b,h,j,e]*P[b,h,i,j])
         d2dO = d2dP @ V + P @ d2dV
-        # d2dY[b,i,m] = sum(h,e, d2dW_o[h,e,m]*O[b,h,i,e]) + sum(h,e, d2dO[b,h,i,e]*W_o[h,e,m])
+        # Lemma: d2dY[b,i,m] = sum(h,e, d2dW_o[h,e,m]*O[b,h,i,e]) + sum(h,e, d2dO[b,h,i,e]*W_o[h,e,m])
         d2dY = O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ d2dW_o.reshape(H * d_v, C) + d2dO.permute(0, 2, 1, 3).reshape(
             B, N, H * d_v
         ) @ W_o.reshape(H * d_v, C)
-        # d2W_o[h,e,m] = sum(b,i, d2dO[b,h,i,e]*dY[b,i,m])
+        # Lemma: d2W_o[h,e,m] = sum(b,i, d2dO[b,h,i,e]*dY[b,i,m])
         d2W_o = d2dO.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ dY.reshape(B * N, C)
-        # d2O[b,h,i,e] = sum(m, d2dW_o[h,e,m]*dY[b,i,m])
+        # Lemma: d2O[b,h,i,e] = sum(m, d2dW_o[h,e,m]*dY[b,i,m])
         d2O = dY[:, None, :, :] @ d2dW_o.mT[None, :, :, :]
-        # d2P[b,h,i,j] = sum(e, d2O[b,h,i,e]*V[b,h,j,e]) + sum(e, d2dV[b,h,j,e]*dO[b,h,i,e]) +
+        # Lemma: d2P[b,h,i,j] = sum(e, d2O[b,h,i,e]*V[b,h,j,e]) + sum(e, d2dV[b,h,j,e]*dO[b,h,i,e]) +
         #     d2D[b,h,i]*dP[b,h,i,j] + d2dS[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
         d2P = d2O @ V.mT + dO @ d2dV.mT + d2D[..., None] * dP + d2dS * dP_D
-        # d2V[b,h,j,e] = sum(i, d2O[b,h,i,e]*P[b,h,i,j]) + sum(i, d2dP[b,h,i,j]*dO[b,h,i,e])
+        # Lemma: d2V[b,h,j,e] = sum(i, d2O[b,h,i,e]*P[b,h,i,j]) + sum(i, d2dP[b,h,i,j]*dO[b,h,i,e])
         d2V = P.mT @ d2O + d2dP.mT @ dO
-        # F[b,h,i] = sum(j, d2P[b,h,i,j]*P[b,h,i,j])
+        # Named sum: F[b,h,i] = sum(j, d2P[b,h,i,j]*P[b,h,i,j])
         F = torch.linalg.vecdot(d2P, P)
-        # d2S[b,h,i,j] = P[b,h,i,j]*(d2P[b,h,i,j] - F[b,h,i])
+        # Lemma: d2S[b,h,i,j] = P[b,h,i,j]*(d2P[b,h,i,j] - F[b,h,i])
         d2S = P * (d2P - F[..., None])
-        # d2Q[b,h,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[b,h,i,j]*K[b,h,j,d]) + sum(j,
+        # Lemma: d2Q[b,h,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[b,h,i,j]*K[b,h,j,d]) + sum(j,
         #     d2dK[b,h,j,d]*dS[b,h,i,j]))
         d2Q = (d2S @ K + dS @ d2dK) / math.sqrt(d_k)
-        # d2K[b,h,j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[b,h,i,j]*Q[b,h,i,d]) + sum(i,
+        # Lemma: d2K[b,h,j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[b,h,i,j]*Q[b,h,i,d]) + sum(i,
         #     d2dQ[b,h,i,d]*dS[b,h,i,j]))
         d2K = (d2S.mT @ Q + dS.mT @ d2dQ) / math.sqrt(d_k)
-        # d2W_v[h,c,e] = sum(b,j, d2V[b,h,j,e]*X[b,j,c]) + sum(b,i, d2dX[b,i,c]*dV[b,h,i,e])
+        # Lemma: d2W_v[h,c,e] = sum(b,j, d2V[b,h,j,e]*X[b,j,c]) + sum(b,i, d2dX[b,i,c]*dV[b,h,i,e])
         d2W_v = (d2V.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ X.reshape(B * N, C)).mT + (
             dV.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ d2dX.reshape(B * N, C)
         ).mT
-        # d2W_k[h,c,d] = sum(b,j, d2K[b,h,j,d]*X[b,j,c]) + sum(b,i, d2dX[b,i,c]*dK[b,h,i,d])
+        # Lemma: d2W_k[h,c,d] = sum(b,j, d2K[b,h,j,d]*X[b,j,c]) + sum(b,i, d2dX[b,i,c]*dK[b,h,i,d])
         d2W_k = (d2K.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ X.reshape(B * N, C)).mT + (
             dK.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ d2dX.reshape(B * N, C)
         ).mT
-        # d2X[b,i,c] = sum(h,d, d2Q[b,h,i,d]*W_q[h,c,d]) + sum(h,d, d2K[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
+        # Lemma: d2X[b,i,c] = sum(h,d, d2Q[b,h,i,d]*W_q[h,c,d]) + sum(h,d, d2K[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
         #     d2V[b,h,i,e]*W_v[h,c,e]) + sum(h,e, d2dW_v[h,c,e]*dV[b,h,i,e]) + sum(h,d,
         #     d2dW_k[h,c,d]*dK[b,h,i,d]) + sum(h,d, d2dW_q[h,c,d]*dQ[b,h,i,d])
         d2X = (
@@ -598,7 +601,7 @@ class _Second(torch.autograd.Function):
             + dK.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ d2dW_k.permute(1, 0, 2).reshape(C, H * d_k).T
             + dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ d2dW_q.permute(1, 0, 2).reshape(C, H * d_k).T
         )
-        # d2W_q[h,c,d] = sum(b,i, d2Q[b,h,i,d]*X[b,i,c]) + sum(b,i, d2dX[b,i,c]*dQ[b,h,i,d])
+        # Lemma: d2W_q[h,c,d] = sum(b,i, d2Q[b,h,i,d]*X[b,i,c]) + sum(b,i, d2dX[b,i,c]*dQ[b,h,i,d])
         d2W_q = (d2Q.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ X.reshape(B * N, C)).mT + (
             dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ d2dX.reshape(B * N, C)
         ).mT
@@ -648,66 +651,70 @@ class _SecondTangent(torch.autograd.Function):
         if P is None:
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
             S = Q @ K.mT / math.sqrt(d_k)
-            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+            # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
             P = torch.exp(S - lse[..., None])
-        # dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
+        # Lemma: dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
         dO = dY[:, None, :, :] @ W_o.mT[None, :, :, :]
-        # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+        # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
         dP = dO @ V.mT
-        # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
+        # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
         dV = P.mT @ dO
-        # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
+        # Named sum: D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
         D = torch.linalg.vecdot(dP, P)
-        # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+        # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
+        # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
         dQ = dS @ K / math.sqrt(d_k)
-        # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+        # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
         dK = dS.mT @ Q / math.sqrt(d_k)
-        # tQ[b,h,i,d] = sum(c, W_q[h,c,d]*tX[b,i,c]) + sum(c, X[b,i,c]*tW_q[h,c,d])
+        # Tangent: tQ[b,h,i,d] = sum(c, W_q[h,c,d]*tX[b,i,c]) + sum(c, X[b,i,c]*tW_q[h,c,d])
         tQ = tX[:, None, :, :] @ W_q[None, :, :, :] + X[:, None, :, :] @ tW_q[None, :, :, :]
-        # tK[b,h,j,d] = sum(c, W_k[h,c,d]*tX[b,j,c]) + sum(c, X[b,j,c]*tW_k[h,c,d])
+        # Tangent: tK[b,h,j,d] = sum(c, W_k[h,c,d]*tX[b,j,c]) + sum(c, X[b,j,c]*tW_k[h,c,d])
         tK = tX[:, None, :, :] @ W_k[None, :, :, :] + X[:, None, :, :] @ tW_k[None, :, :, :]
-        # tV[b,h,j,e] = sum(c, W_v[h,c,e]*tX[b,j,c]) + sum(c, X[b,j,c]*tW_v[h,c,e])
+        # Tangent: tV[b,h,j,e] = sum(c, W_v[h,c,e]*tX[b,j,c]) + sum(c, X[b,j,c]*tW_v[h,c,e])
         tV = tX[:, None, :, :] @ W_v[None, :, :, :] + X[:, None, :, :] @ tW_v[None, :, :, :]
-        # tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,h,i,d]*K[b,h,j,d]) + sum(d, tK[b,h,j,d]*Q[b,h,i,d]))
+        # Tangent: tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,h,i,d]*K[b,h,j,d]) + sum(d,
+        #     tK[b,h,j,d]*Q[b,h,i,d]))
         tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
-        # tF[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
+        # Named sum: tF[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tF[b,h,i])
+        # Tangent: tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tF[b,h,i])
         tP = P * (tS - tF[..., None])
-        # tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, tV[b,h,j,e]*P[b,h,i,j])
+        # Tangent: tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, tV[b,h,j,e]*P[b,h,i,j])
         tO = tP @ V + P @ tV
-        # tdW_o[h,e,m] = sum(b,i, O[b,h,i,e]*tdY[b,i,m]) + sum(b,i, tO[b,h,i,e]*dY[b,i,m])
+        # Tangent: tdW_o[h,e,m] = sum(b,i, O[b,h,i,e]*tdY[b,i,m]) + sum(b,i, tO[b,h,i,e]*dY[b,i,m])
         tdW_o = O.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ tdY.reshape(B * N, C) + tO.permute(1, 3, 0, 2).reshape(
             H, d_v, B * N
         ) @ dY.reshape(B * N, C)
-        # tdO[b,h,i,e] = sum(m, W_o[h,e,m]*tdY[b,i,m]) + sum(m, dY[b,i,m]*tW_o[h,e,m])
+        # Tangent: tdO[b,h,i,e] = sum(m, W_o[h,e,m]*tdY[b,i,m]) + sum(m, dY[b,i,m]*tW_o[h,e,m])
         tdO = tdY[:, None, :, :] @ W_o.mT[None, :, :, :] + dY[:, None, :, :] @ tW_o.mT[None, :, :, :]
-        # tdP[b,h,i,j] = sum(e, tdO[b,h,i,e]*V[b,h,j,e]) + sum(e, tV[b,h,j,e]*dO[b,h,i,e])
+        # Tangent: tdP[b,h,i,j] = sum(e, tdO[b,h,i,e]*V[b,h,j,e]) + sum(e, tV[b,h,j,e]*dO[b,h,i,e])
         tdP = tdO @ V.mT + dO @ tV.mT
-        # tdV[b,h,j,e] = sum(i, tdO[b,h,i,e]*P[b,h,i,j]) + sum(i, tP[b,h,i,j]*dO[b,h,i,e])
+        # Tangent: tdV[b,h,j,e] = sum(i, tdO[b,h,i,e]*P[b,h,i,j]) + sum(i, tP[b,h,i,j]*dO[b,h,i,e])
         tdV = P.mT @ tdO + tP.mT @ dO
-        # tD[b,h,i] = sum(j, tdP[b,h,i,j]*P[b,h,i,j]) + sum(j, tP[b,h,i,j]*dP[b,h,i,j])
+        # Tangent: tD[b,h,i] = sum(j, tdP[b,h,i,j]*P[b,h,i,j]) + sum(j, tP[b,h,i,j]*dP[b,h,i,j])
         tD = torch.linalg.vecdot(tdP, P) + torch.linalg.vecdot(tP, dP)
-        # tdS[b,h,i,j] = tP[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i]) + tdP[b,h,i,j]*P[b,h,i,j] - tD[b,h,i]*P[b,h,i,j]
+        # Tangent: tdS[b,h,i,j] = tP[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i]) + tdP[b,h,i,j]*P[b,h,i,j] -
+        #     tD[b,h,i]*P[b,h,i,j]
         tdS = tP * dP_D + tdP * P - tD[..., None] * P
-        # tdQ[b,h,i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[b,h,i,j]*K[b,h,j,d]) + sum(j, tK[b,h,j,d]*dS[b,h,i,j]))
+        # Tangent: tdQ[b,h,i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[b,h,i,j]*K[b,h,j,d]) + sum(j,
+        #     tK[b,h,j,d]*dS[b,h,i,j]))
         tdQ = (tdS @ K + dS @ tK) / math.sqrt(d_k)
-        # tdK[b,h,j,d] = 1/sqrt(size(d_k))*(sum(i, tdS[b,h,i,j]*Q[b,h,i,d]) + sum(i, tQ[b,h,i,d]*dS[b,h,i,j]))
+        # Tangent: tdK[b,h,j,d] = 1/sqrt(size(d_k))*(sum(i, tdS[b,h,i,j]*Q[b,h,i,d]) + sum(i,
+        #     tQ[b,h,i,d]*dS[b,h,i,j]))
         tdK = (tdS.mT @ Q + dS.mT @ tQ) / math.sqrt(d_k)
-        # tdW_v[h,c,e] = sum(b,j, tdV[b,h,j,e]*X[b,j,c]) + sum(b,i, dV[b,h,i,e]*tX[b,i,c])
+        # Tangent: tdW_v[h,c,e] = sum(b,j, tdV[b,h,j,e]*X[b,j,c]) + sum(b,i, dV[b,h,i,e]*tX[b,i,c])
         tdW_v = (tdV.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ X.reshape(B * N, C)).mT + (
             dV.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ tX.reshape(B * N, C)
         ).mT
-        # tdW_k[h,c,d] = sum(b,j, tdK[b,h,j,d]*X[b,j,c]) + sum(b,i, dK[b,h,i,d]*tX[b,i,c])
+        # Tangent: tdW_k[h,c,d] = sum(b,j, tdK[b,h,j,d]*X[b,j,c]) + sum(b,i, dK[b,h,i,d]*tX[b,i,c])
         tdW_k = (tdK.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ X.reshape(B * N, C)).mT + (
             dK.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ tX.reshape(B * N, C)
         ).mT
-        # tdX[b,i,c] = sum(h,d, tdQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dQ[b,h,i,d]*tW_q[h,c,d]) + sum(h,d,
-        #     tdK[b,h,i,d]*W_k[h,c,d]) + sum(h,d, dK[b,h,i,d]*tW_k[h,c,d]) + sum(h,e, tdV[b,h,i,e]*W_v[h,c,e])
-        #     + sum(h,e, dV[b,h,i,e]*tW_v[h,c,e])
+        # Tangent: tdX[b,i,c] = sum(h,d, tdQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dQ[b,h,i,d]*tW_q[h,c,d]) +
+        #     sum(h,d, tdK[b,h,i,d]*W_k[h,c,d]) + sum(h,d, dK[b,h,i,d]*tW_k[h,c,d]) + sum(h,e,
+        #     tdV[b,h,i,e]*W_v[h,c,e]) + sum(h,e, dV[b,h,i,e]*tW_v[h,c,e])
         tdX = (
             tdQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.permute(1, 0, 2).reshape(C, H * d_k).T
             + dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ tW_q.permute(1, 0, 2).reshape(C, H * d_k).T
@@ -716,7 +723,7 @@ class _SecondTangent(torch.autograd.Function):
             + tdV.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
             + dV.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ tW_v.permute(1, 0, 2).reshape(C, H * d_v).T
         )
-        # tdW_q[h,c,d] = sum(b,i, tdQ[b,h,i,d]*X[b,i,c]) + sum(b,i, dQ[b,h,i,d]*tX[b,i,c])
+        # Tangent: tdW_q[h,c,d] = sum(b,i, tdQ[b,h,i,d]*X[b,i,c]) + sum(b,i, dQ[b,h,i,d]*tX[b,i,c])
         tdW_q = (tdQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ X.reshape(B * N, C)).mT + (
             dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ tX.reshape(B * N, C)
         ).mT
@@ -769,22 +776,22 @@ def _backward_part(
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
     Q_K = torch.matmul(Q, K.mT, out=space_1)
     S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
-    # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+    # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
     P = torch.subtract(S, lse[..., None], out=S)
     _exp(P, out=P)
-    # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+    # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
     dP = torch.matmul(dO, V.mT, out=space_2)
-    # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
+    # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
     dV = _add_product(dV, P.mT, dO)
-    # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
+    # Named sum: D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
     D = torch.linalg.vecdot(dP, P)
-    # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+    # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(dP_D, P, out=dP_D)
-    # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
+    # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
-    # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+    # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
     dK_sum = _add_product(dK_sum, dS.mT, Q)
     return dV, dQ, dK_sum
 

@@ -23,7 +23,7 @@ Saved for the backward pass:
     margin: for D and dZ
     r: for dr
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dr[i,j] = dL[i]*w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0))
     D = rowsum(dr o [Z[i,j] - Z[i,y[i]] + margin > 0])
@@ -132,6 +132,7 @@ def _forward_pass(Z: Tensor, y: Tensor, w: Tensor, p: Tensor, margin: Tensor) ->
         # L[i] = w[y[i]]*(sum(j, where(2 <= p, 1, 0)*r[i,j]^2 + where(p < 2, 1, 0)*r[i,j]) - own)/size(C)
         L = w[y] * (torch.where(less_equal_p, r**2, r).sum(dim=-1) - own) / C
     else:
+        # In parts of N: each stays in the cache.
         r = _empty((N, C), Z)
         L = _empty((N,), Z)
 
@@ -149,6 +150,7 @@ def _backward_pass(Z: Tensor, y: Tensor, w: Tensor, p: Tensor, margin: Tensor, r
     C = Z.shape[-1]
     N = Z.shape[0]
     if not _whole(N * C, dL):
+        # In parts of N: each stays in the cache.
         dZ = _empty((N, C), Z)
 
         def run(parts: Any) -> Any:
@@ -159,12 +161,12 @@ def _backward_pass(Z: Tensor, y: Tensor, w: Tensor, p: Tensor, margin: Tensor, r
 
         _together(run, _parts((N,), C, Z, 1), 1, Z)
         return dZ
-    # dr[i,j] = dL[i]*w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0))
+    # Lemma: dr[i,j] = dL[i]*w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0))
     dr = dL[:, None] * w[y][:, None] * torch.where(p >= 2, 2 * r, 1) / C
-    # D[i] = sum(j, dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
+    # Named sum: D[i] = sum(j, dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
     masked_Z = torch.where(Z - Z.gather(-1, y[:, None])[:, 0][:, None] + margin > 0, dr, 0)
     D = masked_Z.sum(dim=-1)
-    # dZ[i,j] = dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i]
+    # Lemma: dZ[i,j] = dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i]
     dZ = masked_Z - _one_hot(y, C, Z) * D[:, None]
     return dZ
 
@@ -211,10 +213,10 @@ class _DualForward(_Forward):
         # r[i,j] = relu(Z[i,j] - Z[i,y[i]] + margin)
         Z_margin = Z - Z.gather(-1, y[:, None])[:, 0][:, None] + margin
         r = torch.relu(Z_margin)
-        # tr[i,j] = where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*(tZ[i,j] - tZ[i,y[i]])
+        # Tangent: tr[i,j] = where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*(tZ[i,j] - tZ[i,y[i]])
         tr = torch.where(Z_margin > 0, tZ - tZ.gather(-1, y[:, None])[:, 0][:, None], 0)
-        # tL[i] = w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*sum(j, tr[i,j]*r[i,j]) + where(p < 2, 1, 0)*sum(j,
-        #     tr[i,j]))
+        # Tangent: tL[i] = w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*sum(j, tr[i,j]*r[i,j]) + where(p < 2, 1,
+        #     0)*sum(j, tr[i,j]))
         tL = w[y] * torch.where(p >= 2, 2 * torch.linalg.vecdot(tr, r), tr.sum(dim=-1)) / C
         return tL, None
 
@@ -279,21 +281,22 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(Z: Tensor, y: Tensor, w: Tensor, p: Tensor, margin: Tensor, r: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
         C = Z.shape[-1]
-        # d2D[i] = -d2dZ[i,y[i]]
+        # Lemma: d2D[i] = -d2dZ[i,y[i]]
         d2D = -d2dZ.gather(-1, y[:, None])[:, 0]
-        # d2dr[i,j] = where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*(d2D[i] + d2dZ[i,j])
+        # Lemma: d2dr[i,j] = where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*(d2D[i] + d2dZ[i,j])
         less_Z = Z - Z.gather(-1, y[:, None])[:, 0][:, None] + margin > 0
         d2dr = torch.where(less_Z, d2D[:, None] + d2dZ, 0)
-        # d2dL[i] = w[y[i]]/size(C)*sum(j, d2dr[i,j]*(2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0)))
+        # Lemma: d2dL[i] = w[y[i]]/size(C)*sum(j, d2dr[i,j]*(2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1,
+        #     0)))
         w_y = w[y]
         less_equal_p = p >= 2
         d2dL = w_y * torch.linalg.vecdot(d2dr, torch.where(less_equal_p, 2 * r, 1)) / C
-        # d2r[i,j] = 2*d2dr[i,j]*dL[i]*w[y[i]]/size(C)*where(2 <= p, 1, 0)
+        # Lemma: d2r[i,j] = 2*d2dr[i,j]*dL[i]*w[y[i]]/size(C)*where(2 <= p, 1, 0)
         d2r = 2 * torch.where(less_equal_p, d2dr * dL[:, None] * w_y[:, None], 0) / C
-        # F[i] = sum(j, d2r[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
+        # Named sum: F[i] = sum(j, d2r[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
         masked_less_Z = torch.where(less_Z, d2r, 0)
         F = masked_less_Z.sum(dim=-1)
-        # d2Z[i,j] = d2r[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*F[i]
+        # Lemma: d2Z[i,j] = d2r[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*F[i]
         d2Z = masked_less_Z - _one_hot(y, C, Z) * F[:, None]
         return (d2Z, d2dL)
 
@@ -314,17 +317,17 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(Z: Tensor, y: Tensor, w: Tensor, p: Tensor, margin: Tensor, r: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
         C = Z.shape[-1]
-        # tr[i,j] = where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*(tZ[i,j] - tZ[i,y[i]])
+        # Tangent: tr[i,j] = where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*(tZ[i,j] - tZ[i,y[i]])
         less_Z = Z - Z.gather(-1, y[:, None])[:, 0][:, None] + margin > 0
         tr = torch.where(less_Z, tZ - tZ.gather(-1, y[:, None])[:, 0][:, None], 0)
-        # tdr[i,j] = w[y[i]]/size(C)*((2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0))*tdL[i] +
+        # Tangent: tdr[i,j] = w[y[i]]/size(C)*((2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0))*tdL[i] +
         #     2*tr[i,j]*dL[i]*where(2 <= p, 1, 0))
         less_equal_p = p >= 2
         tdr = w[y][:, None] * (torch.where(less_equal_p, 2 * r, 1) * tdL[:, None] + 2 * torch.where(less_equal_p, tr * dL[:, None], 0)) / C
-        # tD[i] = sum(j, tdr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
+        # Tangent: tD[i] = sum(j, tdr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
         masked_less_Z = torch.where(less_Z, tdr, 0)
         tD = masked_less_Z.sum(dim=-1)
-        # tdZ[i,j] = tdr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - tD[i]*delta(y[i],j)
+        # Tangent: tdZ[i,j] = tdr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - tD[i]*delta(y[i],j)
         tdZ = masked_less_Z - tD[:, None] * _one_hot(y, C, Z)
         return (tdZ,)
 
@@ -360,16 +363,16 @@ def _backward_part(
     C = w.shape[0]
     N_block = y.shape[0]
     (space_1,) = _spaces(work, w, (N_block, C))
-    # dr[i,j] = dL[i]*w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0))
+    # Lemma: dr[i,j] = dL[i]*w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*r[i,j] + where(p < 2, 1, 0))
     masked_p = torch.multiply(r, 2, out=space_1)
     _fill(masked_p, (p >= 2), 1)
     dr = torch.multiply(masked_p, dL[:, None] * w[y][:, None] / C, out=masked_p)
-    # D[i] = sum(j, dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
+    # Named sum: D[i] = sum(j, dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
     Z_margin = torch.subtract(Z, Z.gather(-1, y[:, None])[:, 0][:, None], out=dZ)
     Z_margin += margin
     masked_Z_margin = torch.where(Z_margin > 0, dr, 0)
     D = masked_Z_margin.sum(dim=-1)
-    # dZ[i,j] = dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i]
+    # Lemma: dZ[i,j] = dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0) - delta(y[i],j)*D[i]
     dZ = torch.subtract(masked_Z_margin, _one_hot(y, C, w) * D[:, None], out=masked_Z_margin)
     return dZ
 

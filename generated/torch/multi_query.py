@@ -21,7 +21,7 @@ Saved for the backward pass:
     O: for D
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dV[b,j,e] = sum(h,i, dO[b,h,i,e]*P[b,h,i,j])
     dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,j,e])
@@ -129,12 +129,13 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor) -> Any:
     if _saved_whole(B * H * N * M, Q, K, V):
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,j,d])/sqrt(size(d_k))
         S = Q / math.sqrt(d_k) @ K.mT[:, None, :, :]
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+        # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
         P = torch.softmax(S, dim=-1)
         # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,j,e])
         O = P @ V[:, None, :, :]
         lse = None
     else:
+        # In parts of B, H and N: P is never whole.
         P = None
         O = _empty((B, H, N, d_v), Q)
         lse = _empty((B, H, N), Q)
@@ -160,8 +161,9 @@ def _backward_pass(
     M = K.shape[1]
     d_k = Q.shape[-1]
     if P is None and not _traced(dO):
-        # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
+        # Named sum: D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
         D = torch.linalg.vecdot(dO, O)
+        # In parts of B, H and N: P is never whole.
         dV = _zeros((B, M, d_v), Q)
         dQ = _empty((B, H, N, d_k), Q)
         dK_sum = _zeros((B, M, d_k), Q)
@@ -175,30 +177,30 @@ def _backward_pass(
             return ()
 
         _together(run, _parts((B, H, N), M, Q, 256), 1, Q)
-        # dK[b,j,d] = 1/sqrt(size(d_k))*sum(h,i, dS[b,h,i,j]*Q[b,h,i,d])
+        # Lemma: dK[b,j,d] = 1/sqrt(size(d_k))*sum(h,i, dS[b,h,i,j]*Q[b,h,i,d])
         dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
         return dQ, dK, dV
     if P is None:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,j,d])/sqrt(size(d_k))
         S = Q / math.sqrt(d_k) @ K.mT[:, None, :, :]
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+        # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
         P = torch.exp(S - lse[..., None])
     dQ = dK = dV = None
     if need_V:
-        # dV[b,j,e] = sum(h,i, dO[b,h,i,e]*P[b,h,i,j])
+        # Lemma: dV[b,j,e] = sum(h,i, dO[b,h,i,e]*P[b,h,i,j])
         dV = P.reshape(B, H * N, M).mT @ dO.reshape(B, H * N, d_v)
     if need_Q or need_K:
-        # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,j,e])
+        # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,j,e])
         dP = dO @ V.mT[:, None, :, :]
-        # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
+        # Named sum: D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+        # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
         dS = P * (dP - D[..., None])
     if need_Q:
-        # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,j,d])
+        # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,j,d])
         dQ = dS @ K[:, None, :, :] / math.sqrt(d_k)
     if need_K:
-        # dK[b,j,d] = 1/sqrt(size(d_k))*sum(h,i, dS[b,h,i,j]*Q[b,h,i,d])
+        # Lemma: dK[b,j,d] = 1/sqrt(size(d_k))*sum(h,i, dS[b,h,i,j]*Q[b,h,i,d])
         dK = dS.reshape(B, H * N, M).mT @ Q.reshape(B, H * N, d_k) / math.sqrt(d_k)
     return dQ, dK, dV
 
@@ -253,15 +255,16 @@ class _DualForward(_Forward):
         d_k = Q.shape[-1]
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,j,d])/sqrt(size(d_k))
         S = Q @ K.mT[:, None, :, :] / math.sqrt(d_k)
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+        # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
         P = torch.softmax(S, dim=-1)
-        # tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,j,d]*tQ[b,h,i,d]) + sum(d, Q[b,h,i,d]*tK[b,j,d]))
+        # Tangent: tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,j,d]*tQ[b,h,i,d]) + sum(d,
+        #     Q[b,h,i,d]*tK[b,j,d]))
         tS = (tQ @ K.mT[:, None, :, :] + Q @ tK.mT[:, None, :, :]) / math.sqrt(d_k)
-        # tD[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
+        # Named sum: tD[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
         tD = torch.linalg.vecdot(P, tS)
-        # tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tD[b,h,i])
+        # Tangent: tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tD[b,h,i])
         tP = P * (tS - tD[..., None])
-        # tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,j,e]) + sum(j, P[b,h,i,j]*tV[b,j,e])
+        # Tangent: tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,j,e]) + sum(j, P[b,h,i,j]*tV[b,j,e])
         tO = tP @ V[:, None, :, :] + P @ tV[:, None, :, :]
         return tO, None
 
@@ -348,38 +351,40 @@ class _Second(torch.autograd.Function):
         if P is None:
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,j,d])/sqrt(size(d_k))
             S = Q / math.sqrt(d_k) @ K.mT[:, None, :, :]
-            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+            # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
             P = torch.exp(S - lse[..., None])
-        # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,j,e])
+        # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,j,e])
         dP = dO @ V.mT[:, None, :, :]
-        # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
+        # Named sum: D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+        # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # d2dS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[b,h,i,d]*K[b,j,d]) + sum(d, d2dK[b,j,d]*Q[b,h,i,d]))
+        # Lemma: d2dS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[b,h,i,d]*K[b,j,d]) + sum(d,
+        #     d2dK[b,j,d]*Q[b,h,i,d]))
         d2dS = (d2dQ @ K.mT[:, None, :, :] + Q @ d2dK.mT[:, None, :, :]) / math.sqrt(d_k)
-        # d2dP[b,h,i,j] = d2dS[b,h,i,j]*P[b,h,i,j]
+        # Lemma: d2dP[b,h,i,j] = d2dS[b,h,i,j]*P[b,h,i,j]
         d2dP = d2dS * P
-        # d2D[b,h,i] = -sum(j, d2dS[b,h,i,j]*P[b,h,i,j])
+        # Lemma: d2D[b,h,i] = -sum(j, d2dS[b,h,i,j]*P[b,h,i,j])
         d2D = -torch.linalg.vecdot(d2dS, P)
-        # d2O[b,h,i,e] = d2D[b,h,i]*dO[b,h,i,e]
+        # Lemma: d2O[b,h,i,e] = d2D[b,h,i]*dO[b,h,i,e]
         d2O = d2D[..., None] * dO
-        # d2dO[b,h,i,e] = sum(j, d2dV[b,j,e]*P[b,h,i,j]) + sum(j, d2dP[b,h,i,j]*V[b,j,e]) +
+        # Lemma: d2dO[b,h,i,e] = sum(j, d2dV[b,j,e]*P[b,h,i,j]) + sum(j, d2dP[b,h,i,j]*V[b,j,e]) +
         #     d2D[b,h,i]*O[b,h,i,e]
         d2dO = P @ d2dV[:, None, :, :] + d2dP @ V[:, None, :, :] + d2D[..., None] * O
-        # d2V[b,j,e] = sum(h,i, d2O[b,h,i,e]*P[b,h,i,j]) + sum(h,i, d2dP[b,h,i,j]*dO[b,h,i,e])
+        # Lemma: d2V[b,j,e] = sum(h,i, d2O[b,h,i,e]*P[b,h,i,j]) + sum(h,i, d2dP[b,h,i,j]*dO[b,h,i,e])
         d2V = P.reshape(B, H * N, M).mT @ d2O.reshape(B, H * N, d_v) + d2dP.reshape(B, H * N, M).mT @ dO.reshape(B, H * N, d_v)
-        # d2P[b,h,i,j] = sum(e, d2O[b,h,i,e]*V[b,j,e]) + sum(e, d2dV[b,j,e]*dO[b,h,i,e]) +
+        # Lemma: d2P[b,h,i,j] = sum(e, d2O[b,h,i,e]*V[b,j,e]) + sum(e, d2dV[b,j,e]*dO[b,h,i,e]) +
         #     d2dS[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
         d2P = d2O @ V.mT[:, None, :, :] + dO @ d2dV.mT[:, None, :, :] + d2dS * dP_D
-        # F[b,h,i] = sum(j, d2P[b,h,i,j]*P[b,h,i,j])
+        # Named sum: F[b,h,i] = sum(j, d2P[b,h,i,j]*P[b,h,i,j])
         F = torch.linalg.vecdot(d2P, P)
-        # d2S[b,h,i,j] = P[b,h,i,j]*(d2P[b,h,i,j] - F[b,h,i])
+        # Lemma: d2S[b,h,i,j] = P[b,h,i,j]*(d2P[b,h,i,j] - F[b,h,i])
         d2S = P * (d2P - F[..., None])
-        # d2Q[b,h,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[b,h,i,j]*K[b,j,d]) + sum(j, d2dK[b,j,d]*dS[b,h,i,j]))
+        # Lemma: d2Q[b,h,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[b,h,i,j]*K[b,j,d]) + sum(j,
+        #     d2dK[b,j,d]*dS[b,h,i,j]))
         d2Q = (d2S @ K[:, None, :, :] + dS @ d2dK[:, None, :, :]) / math.sqrt(d_k)
-        # d2K[b,j,d] = 1/sqrt(size(d_k))*(sum(h,i, d2S[b,h,i,j]*Q[b,h,i,d]) + sum(h,i,
+        # Lemma: d2K[b,j,d] = 1/sqrt(size(d_k))*(sum(h,i, d2S[b,h,i,j]*Q[b,h,i,d]) + sum(h,i,
         #     d2dQ[b,h,i,d]*dS[b,h,i,j]))
         d2K = (
             d2S.reshape(B, H * N, M).mT @ Q.reshape(B, H * N, d_k) + dS.reshape(B, H * N, M).mT @ d2dQ.reshape(B, H * N, d_k)
@@ -413,34 +418,37 @@ class _SecondTangent(torch.autograd.Function):
         if P is None:
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,j,d])/sqrt(size(d_k))
             S = Q / math.sqrt(d_k) @ K.mT[:, None, :, :]
-            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+            # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
             P = torch.exp(S - lse[..., None])
-        # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,j,e])
+        # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,j,e])
         dP = dO @ V.mT[:, None, :, :]
-        # D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
+        # Named sum: D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
         D = torch.linalg.vecdot(dO, O)
-        # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+        # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,j,d]*tQ[b,h,i,d]) + sum(d, Q[b,h,i,d]*tK[b,j,d]))
+        # Tangent: tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,j,d]*tQ[b,h,i,d]) + sum(d,
+        #     Q[b,h,i,d]*tK[b,j,d]))
         tS = (tQ @ K.mT[:, None, :, :] + Q @ tK.mT[:, None, :, :]) / math.sqrt(d_k)
-        # tF[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
+        # Named sum: tF[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tF[b,h,i])
+        # Tangent: tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tF[b,h,i])
         tP = P * (tS - tF[..., None])
-        # tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,j,e]) + sum(j, P[b,h,i,j]*tV[b,j,e])
+        # Tangent: tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,j,e]) + sum(j, P[b,h,i,j]*tV[b,j,e])
         tO = tP @ V[:, None, :, :] + P @ tV[:, None, :, :]
-        # tdV[b,j,e] = sum(h,i, P[b,h,i,j]*tdO[b,h,i,e]) + sum(h,i, tP[b,h,i,j]*dO[b,h,i,e])
+        # Tangent: tdV[b,j,e] = sum(h,i, P[b,h,i,j]*tdO[b,h,i,e]) + sum(h,i, tP[b,h,i,j]*dO[b,h,i,e])
         tdV = P.reshape(B, H * N, M).mT @ tdO.reshape(B, H * N, d_v) + tP.reshape(B, H * N, M).mT @ dO.reshape(B, H * N, d_v)
-        # tdP[b,h,i,j] = sum(e, V[b,j,e]*tdO[b,h,i,e]) + sum(e, dO[b,h,i,e]*tV[b,j,e])
+        # Tangent: tdP[b,h,i,j] = sum(e, V[b,j,e]*tdO[b,h,i,e]) + sum(e, dO[b,h,i,e]*tV[b,j,e])
         tdP = tdO @ V.mT[:, None, :, :] + dO @ tV.mT[:, None, :, :]
-        # tD[b,h,i] = sum(e, O[b,h,i,e]*tdO[b,h,i,e]) + sum(e, tO[b,h,i,e]*dO[b,h,i,e])
+        # Tangent: tD[b,h,i] = sum(e, O[b,h,i,e]*tdO[b,h,i,e]) + sum(e, tO[b,h,i,e]*dO[b,h,i,e])
         tD = torch.linalg.vecdot(O, tdO) + torch.linalg.vecdot(tO, dO)
-        # tdS[b,h,i,j] = tP[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i]) + tdP[b,h,i,j]*P[b,h,i,j] - tD[b,h,i]*P[b,h,i,j]
+        # Tangent: tdS[b,h,i,j] = tP[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i]) + tdP[b,h,i,j]*P[b,h,i,j] -
+        #     tD[b,h,i]*P[b,h,i,j]
         tdS = tP * dP_D + tdP * P - tD[..., None] * P
-        # tdQ[b,h,i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[b,h,i,j]*K[b,j,d]) + sum(j, dS[b,h,i,j]*tK[b,j,d]))
+        # Tangent: tdQ[b,h,i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[b,h,i,j]*K[b,j,d]) + sum(j,
+        #     dS[b,h,i,j]*tK[b,j,d]))
         tdQ = (tdS @ K[:, None, :, :] + dS @ tK[:, None, :, :]) / math.sqrt(d_k)
-        # tdK[b,j,d] = 1/sqrt(size(d_k))*(sum(h,i, tdS[b,h,i,j]*Q[b,h,i,d]) + sum(h,i,
+        # Tangent: tdK[b,j,d] = 1/sqrt(size(d_k))*(sum(h,i, tdS[b,h,i,j]*Q[b,h,i,d]) + sum(h,i,
         #     dS[b,h,i,j]*tQ[b,h,i,d]))
         tdK = (tdS.reshape(B, H * N, M).mT @ Q.reshape(B, H * N, d_k) + dS.reshape(B, H * N, M).mT @ tQ.reshape(B, H * N, d_k)) / math.sqrt(
             d_k
@@ -503,20 +511,20 @@ def _backward_part(
     space_1, space_2 = _spaces(work, Q, (B_block, H_block, N_block, M), (B_block, H_block, N_block, M))
     # S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT[:, None, :, :], out=space_1)
-    # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
+    # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
     P = torch.subtract(S_bits, (lse / math.log(2))[..., None], out=S_bits)
     torch.exp2(P, out=P)
-    # dV[b,j,e] = sum(h,i, dO[b,h,i,e]*P[b,h,i,j])
+    # Lemma: dV[b,j,e] = sum(h,i, dO[b,h,i,e]*P[b,h,i,j])
     dV = _add_product(dV, P.reshape(B_block, H_block * N_block, M).mT, dO.reshape(B_block, H_block * N_block, d_v))
-    # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,j,e])
+    # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,j,e])
     dP = torch.matmul(dO, V.mT[:, None, :, :], out=space_2)
-    # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+    # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
-    # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,j,d])
+    # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,j,d])
     dS_K = torch.matmul(dS, K[:, None, :, :], out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
-    # dK[b,j,d] = 1/sqrt(size(d_k))*sum(h,i, dS[b,h,i,j]*Q[b,h,i,d])
+    # Lemma: dK[b,j,d] = 1/sqrt(size(d_k))*sum(h,i, dS[b,h,i,j]*Q[b,h,i,d])
     dK_sum = _add_product(dK_sum, dS.reshape(B_block, H_block * N_block, M).mT, Q.reshape(B_block, H_block * N_block, d_k))
     return dV, dQ, dK_sum
 

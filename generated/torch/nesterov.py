@@ -22,7 +22,7 @@ Saved for the backward pass:
     epsilon: for dG
     mu: for dV_new_total and dV
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dtheta_new_total = dtheta_new + dphi_new
     dtheta = dtheta_new_total
@@ -134,22 +134,22 @@ def _backward_pass(
 ) -> Any:
     """(dtheta, dG, dV, depsilon): None for those that are not needed."""
     dtheta = dG = dV = depsilon = None
-    # dtheta_new_total[p] = dtheta_new[p] + dphi_new[p]
+    # Lemma: dtheta_new_total[p] = dtheta_new[p] + dphi_new[p]
     dtheta_new_total = dtheta_new + dphi_new
     if need_theta:
-        # dtheta[p] = dtheta_new_total[p]
+        # Lemma: dtheta[p] = dtheta_new_total[p]
         dtheta = dtheta_new_total.clone()
     if need_G or need_V or need_epsilon:
-        # dV_new_total[p] = dV_new[p] + dtheta_new_total[p] + dphi_new[p]*mu
+        # Lemma: dV_new_total[p] = dV_new[p] + dtheta_new_total[p] + dphi_new[p]*mu
         dV_new_total = dV_new + dtheta_new_total + mu * dphi_new
     if need_V:
-        # dV[p] = dV_new_total[p]*mu
+        # Lemma: dV[p] = dV_new_total[p]*mu
         dV = mu * dV_new_total
     if need_epsilon:
-        # depsilon = -sum(p, dV_new_total[p]*G[p])
+        # Lemma: depsilon = -sum(p, dV_new_total[p]*G[p])
         depsilon = -dV_new_total @ G
     if need_G:
-        # dG[p] = -dV_new_total[p]*epsilon
+        # Lemma: dG[p] = -dV_new_total[p]*epsilon
         dG = -epsilon * dV_new_total
     return dtheta, dG, dV, depsilon
 
@@ -200,11 +200,11 @@ class _DualForward(_Forward):
             ttheta = G.new_zeros((P,))
         if tV is None:
             tV = G.new_zeros((P,))
-        # tV_new[p] = mu*tV[p] - G[p]*tepsilon - epsilon*tG[p]
+        # Tangent: tV_new[p] = mu*tV[p] - G[p]*tepsilon - epsilon*tG[p]
         tV_new = mu * tV - tepsilon * G - epsilon * tG
-        # ttheta_new[p] = ttheta[p] + tV_new[p]
+        # Tangent: ttheta_new[p] = ttheta[p] + tV_new[p]
         ttheta_new = ttheta + tV_new
-        # tphi_new[p] = ttheta_new[p] + tV_new[p]*mu
+        # Tangent: tphi_new[p] = ttheta_new[p] + tV_new[p]*mu
         tphi_new = ttheta_new + mu * tV_new
         return tphi_new, ttheta_new, tV_new
 
@@ -305,23 +305,23 @@ class _Second(torch.autograd.Function):
         d2dV: Tensor,
         d2depsilon: Tensor,
     ) -> Any:
-        # dtheta_new_total[p] = dtheta_new[p] + dphi_new[p]
+        # Lemma: dtheta_new_total[p] = dtheta_new[p] + dphi_new[p]
         dtheta_new_total = dtheta_new + dphi_new
-        # dV_new_total[p] = dV_new[p] + dtheta_new_total[p] + dphi_new[p]*mu
+        # Lemma: dV_new_total[p] = dV_new[p] + dtheta_new_total[p] + dphi_new[p]*mu
         dV_new_total = dV_new + dtheta_new_total + mu * dphi_new
-        # d2dV_new_total[p] = d2dV[p]*mu - d2depsilon*G[p] - d2dG[p]*epsilon
+        # Lemma: d2dV_new_total[p] = d2dV[p]*mu - d2depsilon*G[p] - d2dG[p]*epsilon
         d2dV_new_total = mu * d2dV - d2depsilon * G - epsilon * d2dG
-        # d2dV_new[p] = d2dV_new_total[p]
+        # Lemma: d2dV_new[p] = d2dV_new_total[p]
         d2dV_new = d2dV_new_total.clone()
-        # d2dtheta_new_total[p] = d2dtheta[p] + d2dV_new_total[p]
+        # Lemma: d2dtheta_new_total[p] = d2dtheta[p] + d2dV_new_total[p]
         d2dtheta_new_total = d2dtheta + d2dV_new_total
-        # d2dtheta_new[p] = d2dtheta_new_total[p]
+        # Lemma: d2dtheta_new[p] = d2dtheta_new_total[p]
         d2dtheta_new = d2dtheta_new_total.clone()
-        # d2dphi_new[p] = d2dtheta_new_total[p] + d2dV_new_total[p]*mu
+        # Lemma: d2dphi_new[p] = d2dtheta_new_total[p] + d2dV_new_total[p]*mu
         d2dphi_new = d2dtheta_new_total + mu * d2dV_new_total
-        # d2epsilon = -sum(p, d2dG[p]*dV_new_total[p])
+        # Lemma: d2epsilon = -sum(p, d2dG[p]*dV_new_total[p])
         d2epsilon = -d2dG @ dV_new_total
-        # d2G[p] = -d2depsilon*dV_new_total[p]
+        # Lemma: d2G[p] = -d2depsilon*dV_new_total[p]
         d2G = -d2depsilon * dV_new_total
         return (d2G, d2epsilon, d2dphi_new, d2dtheta_new, d2dV_new)
 
@@ -353,21 +353,21 @@ class _SecondTangent(torch.autograd.Function):
         tdtheta_new: Tensor,
         tdV_new: Tensor,
     ) -> Any:
-        # dtheta_new_total[p] = dtheta_new[p] + dphi_new[p]
+        # Lemma: dtheta_new_total[p] = dtheta_new[p] + dphi_new[p]
         dtheta_new_total = dtheta_new + dphi_new
-        # dV_new_total[p] = dV_new[p] + dtheta_new_total[p] + dphi_new[p]*mu
+        # Lemma: dV_new_total[p] = dV_new[p] + dtheta_new_total[p] + dphi_new[p]*mu
         dV_new_total = dV_new + dtheta_new_total + mu * dphi_new
-        # tdtheta_new_total[p] = tdtheta_new[p] + tdphi_new[p]
+        # Tangent: tdtheta_new_total[p] = tdtheta_new[p] + tdphi_new[p]
         tdtheta_new_total = tdtheta_new + tdphi_new
-        # tdtheta[p] = tdtheta_new_total[p]
+        # Tangent: tdtheta[p] = tdtheta_new_total[p]
         tdtheta = tdtheta_new_total.clone()
-        # tdV_new_total[p] = tdV_new[p] + tdtheta_new_total[p] + mu*tdphi_new[p]
+        # Tangent: tdV_new_total[p] = tdV_new[p] + tdtheta_new_total[p] + mu*tdphi_new[p]
         tdV_new_total = tdV_new + tdtheta_new_total + mu * tdphi_new
-        # tdV[p] = tdV_new_total[p]*mu
+        # Tangent: tdV[p] = tdV_new_total[p]*mu
         tdV = mu * tdV_new_total
-        # tdepsilon = -(sum(p, tdV_new_total[p]*G[p]) + sum(p, dV_new_total[p]*tG[p]))
+        # Tangent: tdepsilon = -(sum(p, tdV_new_total[p]*G[p]) + sum(p, dV_new_total[p]*tG[p]))
         tdepsilon = -(tdV_new_total @ G + dV_new_total @ tG)
-        # tdG[p] = -(tdV_new_total[p]*epsilon + dV_new_total[p]*tepsilon)
+        # Tangent: tdG[p] = -(tdV_new_total[p]*epsilon + dV_new_total[p]*tepsilon)
         tdG = -(epsilon * tdV_new_total + tepsilon * dV_new_total)
         return (tdtheta, tdG, tdV, tdepsilon)
 

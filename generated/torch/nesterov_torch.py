@@ -24,7 +24,7 @@ Saved for the backward pass:
     D: for dlr
     B_new: for dlr
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dlr = -rowsum(dtheta_new o (D + mu B_new))
     dB_new_total = dB_new - lr mu dtheta_new
@@ -142,22 +142,22 @@ def _backward_pass(
     """(dtheta, dG, dB, dlr): None for those that are not needed."""
     dtheta = dG = dB = dlr = None
     if need_lr:
-        # dlr = -sum(p, dtheta_new[p]*(D[p] + mu*B_new[p]))
+        # Lemma: dlr = -sum(p, dtheta_new[p]*(D[p] + mu*B_new[p]))
         dlr = -dtheta_new @ (D + mu * B_new)
     if need_theta or need_G or need_B:
-        # dB_new_total[p] = dB_new[p] - dtheta_new[p]*lr*mu
+        # Lemma: dB_new_total[p] = dB_new[p] - dtheta_new[p]*lr*mu
         dB_new_total = dB_new - lr * mu * dtheta_new
     if need_B:
-        # dB[p] = dB_new_total[p]*mu
+        # Lemma: dB[p] = dB_new_total[p]*mu
         dB = mu * dB_new_total
     if need_theta or need_G:
-        # dD[p] = dB_new_total[p] - dtheta_new[p]*lr
+        # Lemma: dD[p] = dB_new_total[p] - dtheta_new[p]*lr
         dD = dB_new_total - lr * dtheta_new
     if need_G:
-        # dG[p] = dD[p]
+        # Lemma: dG[p] = dD[p]
         dG = dD.clone()
     if need_theta:
-        # dtheta[p] = dD[p]*weight_decay + dtheta_new[p]
+        # Lemma: dtheta[p] = dD[p]*weight_decay + dtheta_new[p]
         dtheta = weight_decay * dD + dtheta_new
     return dtheta, dG, dB, dlr
 
@@ -215,11 +215,11 @@ class _DualForward(_Forward):
         D = G + weight_decay * theta
         # B_new[p] = mu*B[p] + D[p]
         B_new = mu * B + D
-        # tD[p] = tG[p] + weight_decay*ttheta[p]
+        # Tangent: tD[p] = tG[p] + weight_decay*ttheta[p]
         tD = tG + weight_decay * ttheta
-        # tB_new[p] = mu*tB[p] + tD[p]
+        # Tangent: tB_new[p] = mu*tB[p] + tD[p]
         tB_new = mu * tB + tD
-        # ttheta_new[p] = ttheta[p] - (D[p] + mu*B_new[p])*tlr - tD[p]*lr - tB_new[p]*lr*mu
+        # Tangent: ttheta_new[p] = ttheta[p] - (D[p] + mu*B_new[p])*tlr - tD[p]*lr - tB_new[p]*lr*mu
         ttheta_new = ttheta - tlr * (D + mu * B_new) - lr * tD - lr * mu * tB_new
         return ttheta_new, tB_new, None
 
@@ -325,25 +325,26 @@ class _Second(torch.autograd.Function):
         d2dB: Tensor,
         d2dlr: Tensor,
     ) -> Any:
-        # d2dD[p] = d2dG[p] + d2dtheta[p]*weight_decay
+        # Lemma: d2dD[p] = d2dG[p] + d2dtheta[p]*weight_decay
         d2dD = d2dG + weight_decay * d2dtheta
-        # d2dB_new_total[p] = d2dB[p]*mu + d2dD[p]
+        # Lemma: d2dB_new_total[p] = d2dB[p]*mu + d2dD[p]
         d2dB_new_total = mu * d2dB + d2dD
-        # d2dB_new[p] = d2dB_new_total[p]
+        # Lemma: d2dB_new[p] = d2dB_new_total[p]
         d2dB_new = d2dB_new_total.clone()
-        # d2dtheta_new[p] = d2dtheta[p] - d2dlr*(D[p] + mu*B_new[p]) - d2dB_new_total[p]*lr*mu - d2dD[p]*lr
+        # Lemma: d2dtheta_new[p] = d2dtheta[p] - d2dlr*(D[p] + mu*B_new[p]) - d2dB_new_total[p]*lr*mu -
+        #     d2dD[p]*lr
         d2dtheta_new = d2dtheta - d2dlr * (D + mu * B_new) - lr * mu * d2dB_new_total - lr * d2dD
-        # d2lr = -(mu*sum(p, d2dB_new_total[p]*dtheta_new[p]) + sum(p, d2dD[p]*dtheta_new[p]))
+        # Lemma: d2lr = -(mu*sum(p, d2dB_new_total[p]*dtheta_new[p]) + sum(p, d2dD[p]*dtheta_new[p]))
         d2lr = -(mu * (d2dB_new_total @ dtheta_new) + d2dD @ dtheta_new)
-        # d2B_new[p] = -d2dlr*dtheta_new[p]*mu
+        # Lemma: d2B_new[p] = -d2dlr*dtheta_new[p]*mu
         d2B_new = -d2dlr * mu * dtheta_new
-        # d2B[p] = d2B_new[p]*mu
+        # Lemma: d2B[p] = d2B_new[p]*mu
         d2B = mu * d2B_new
-        # d2D[p] = d2B_new[p] - d2dlr*dtheta_new[p]
+        # Lemma: d2D[p] = d2B_new[p] - d2dlr*dtheta_new[p]
         d2D = d2B_new - d2dlr * dtheta_new
-        # d2G[p] = d2D[p]
+        # Lemma: d2G[p] = d2D[p]
         d2G = d2D.clone()
-        # d2theta[p] = d2D[p]*weight_decay
+        # Lemma: d2theta[p] = d2D[p]*weight_decay
         d2theta = weight_decay * d2D
         return (d2theta, d2G, d2B, d2lr, d2dtheta_new, d2dB_new)
 
@@ -376,22 +377,22 @@ class _SecondTangent(torch.autograd.Function):
         tdtheta_new: Tensor,
         tdB_new: Tensor,
     ) -> Any:
-        # tD[p] = tG[p] + weight_decay*ttheta[p]
+        # Tangent: tD[p] = tG[p] + weight_decay*ttheta[p]
         tD = tG + weight_decay * ttheta
-        # tB_new[p] = mu*tB[p] + tD[p]
+        # Tangent: tB_new[p] = mu*tB[p] + tD[p]
         tB_new = mu * tB + tD
-        # tdlr = -(sum(p, (D[p] + mu*B_new[p])*tdtheta_new[p]) + sum(p, tD[p]*dtheta_new[p]) + mu*sum(p,
-        #     tB_new[p]*dtheta_new[p]))
+        # Tangent: tdlr = -(sum(p, (D[p] + mu*B_new[p])*tdtheta_new[p]) + sum(p, tD[p]*dtheta_new[p]) +
+        #     mu*sum(p, tB_new[p]*dtheta_new[p]))
         tdlr = -((D + mu * B_new) @ tdtheta_new + tD @ dtheta_new + mu * (tB_new @ dtheta_new))
-        # tdB_new_total[p] = tdB_new[p] - lr*mu*tdtheta_new[p] - dtheta_new[p]*mu*tlr
+        # Tangent: tdB_new_total[p] = tdB_new[p] - lr*mu*tdtheta_new[p] - dtheta_new[p]*mu*tlr
         tdB_new_total = tdB_new - lr * mu * tdtheta_new - mu * tlr * dtheta_new
-        # tdB[p] = tdB_new_total[p]*mu
+        # Tangent: tdB[p] = tdB_new_total[p]*mu
         tdB = mu * tdB_new_total
-        # tdD[p] = tdB_new_total[p] - lr*tdtheta_new[p] - dtheta_new[p]*tlr
+        # Tangent: tdD[p] = tdB_new_total[p] - lr*tdtheta_new[p] - dtheta_new[p]*tlr
         tdD = tdB_new_total - lr * tdtheta_new - tlr * dtheta_new
-        # tdG[p] = tdD[p]
+        # Tangent: tdG[p] = tdD[p]
         tdG = tdD.clone()
-        # tdtheta[p] = tdD[p]*weight_decay + tdtheta_new[p]
+        # Tangent: tdtheta[p] = tdD[p]*weight_decay + tdtheta_new[p]
         tdtheta = weight_decay * tdD + tdtheta_new
         return (tdtheta, tdG, tdB, tdlr)
 

@@ -13,7 +13,7 @@ Saved for the backward pass:
 
     y: for dG
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dG = -dL onehot(y) / B
 
@@ -95,6 +95,7 @@ def _backward_pass(C: int, y: Tensor, dL: Tensor) -> Any:
     """dG."""
     B = y.shape[0]
     if not _whole(B * C, dL):
+        # In parts of B: each stays in the cache.
         dG = _empty((B, C), dL)
 
         def run(parts: Any) -> Any:
@@ -104,7 +105,7 @@ def _backward_pass(C: int, y: Tensor, dL: Tensor) -> Any:
 
         _together(run, _parts((B,), C, dL, 1), 1, dL)
         return dG
-    # dG[i,c] = -dL*delta(y[i],c)/size(B)
+    # Lemma: dG[i,c] = -dL*delta(y[i],c)/size(B)
     dG = -dL / B * _one_hot(y, C, dL)
     return dG
 
@@ -113,6 +114,7 @@ def _early_pass(G: Tensor, y: Tensor) -> Any:
     """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
     B = G.shape[0]
     C = G.shape[-1]
+    # In parts of B: each stays in the cache.
     dG = _empty((B, C), G)
 
     def run(parts: Any) -> Any:
@@ -164,7 +166,7 @@ class _DualForward(_Forward):
     def jvp(ctx: Any, tG: Any, _y: Any) -> Any:
         (y,) = ctx.saved_tensors
         B = y.shape[0]
-        # tL = -1/size(B)*sum(i, tG[i,y[i]])
+        # Tangent: tL = -1/size(B)*sum(i, tG[i,y[i]])
         tL = -tG.gather(-1, y[:, None])[:, 0].sum() / B
         return tL
 
@@ -243,7 +245,7 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(C: int, y: Tensor, d2dG: Tensor) -> Any:
         B = y.shape[0]
-        # d2dL = -1/size(B)*sum(i, d2dG[i,y[i]])
+        # Lemma: d2dL = -1/size(B)*sum(i, d2dG[i,y[i]])
         d2dL = -d2dG.gather(-1, y[:, None])[:, 0].sum() / B
         return (d2dL,)
 
@@ -264,7 +266,7 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(C: int, y: Tensor, tdL: Tensor) -> Any:
         B = y.shape[0]
-        # tdG[i,c] = -delta(y[i],c)/size(B)*tdL
+        # Tangent: tdG[i,c] = -delta(y[i],c)/size(B)*tdL
         tdG = -tdL / B * _one_hot(y, C, tdL)
         return (tdG,)
 
@@ -279,7 +281,7 @@ class _SecondTangent(torch.autograd.Function):
 
 def _backward_part(y: Tensor, dL: Tensor, C: int, B: int) -> Any:
     """One part along B, or the whole: dG."""
-    # dG[i,c] = -dL*delta(y[i],c)/size(B)
+    # Lemma: dG[i,c] = -dL*delta(y[i],c)/size(B)
     dG = -dL / B * _one_hot(y, C, dL)
     return dG
 
@@ -289,7 +291,7 @@ def _both_part(G: Tensor, y: Tensor, B: int) -> Any:
     C = G.shape[-1]
     # L = -sum(i, G[i,y[i]])/size(B)
     L_sum = G.gather(-1, y[:, None])[:, 0].sum()
-    # dG[i,c] = -dL*delta(y[i],c)/size(B)
+    # Lemma: dG[i,c] = -dL*delta(y[i],c)/size(B)
     dG = -_one_hot(y, C, G) / B
     return L_sum, dG
 

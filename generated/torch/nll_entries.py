@@ -17,7 +17,7 @@ Saved for the backward pass:
     w: for dG
     r: for dG
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dG[i,c] = -dL[i]*where(0 < r[i], 1, 0)*w[y[i]]*delta(y[i],c)
 
@@ -117,6 +117,7 @@ def _backward_pass(y: Tensor, w: Tensor, r: Tensor, dL: Tensor) -> Any:
     C = w.shape[0]
     B = y.shape[0]
     if not _whole(B * C, dL):
+        # In parts of B: each stays in the cache.
         dG = _empty((B, C), w)
 
         def run(parts: Any) -> Any:
@@ -126,7 +127,7 @@ def _backward_pass(y: Tensor, w: Tensor, r: Tensor, dL: Tensor) -> Any:
 
         _together(run, _parts((B,), C, w, 1), 1, w)
         return dG
-    # dG[i,c] = -dL[i]*where(0 < r[i], 1, 0)*w[y[i]]*delta(y[i],c)
+    # Lemma: dG[i,c] = -dL[i]*where(0 < r[i], 1, 0)*w[y[i]]*delta(y[i],c)
     dG = -torch.where((r > 0)[:, None], dL[:, None] * w[y][:, None] * _one_hot(y, C, w), 0)
     return dG
 
@@ -163,7 +164,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tG: Any, _y: Any, _w: Any, _r: Any) -> Any:
         y, w, r = ctx.saved_tensors
-        # tL[i] = -where(0 < r[i], 1, 0)*w[y[i]]*tG[i,y[i]]
+        # Tangent: tL[i] = -where(0 < r[i], 1, 0)*w[y[i]]*tG[i,y[i]]
         tL = -torch.where(r > 0, w[y] * tG.gather(-1, y[:, None])[:, 0], 0)
         return tL
 
@@ -226,7 +227,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(y: Tensor, w: Tensor, r: Tensor, d2dG: Tensor) -> Any:
-        # d2dL[i] = -d2dG[i,y[i]]*where(0 < r[i], 1, 0)*w[y[i]]
+        # Lemma: d2dL[i] = -d2dG[i,y[i]]*where(0 < r[i], 1, 0)*w[y[i]]
         d2dL = -torch.where(r > 0, d2dG.gather(-1, y[:, None])[:, 0] * w[y], 0)
         return (d2dL,)
 
@@ -247,7 +248,7 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(y: Tensor, w: Tensor, r: Tensor, tdL: Tensor) -> Any:
         C = w.shape[0]
-        # tdG[i,c] = -where(0 < r[i], 1, 0)*w[y[i]]*delta(y[i],c)*tdL[i]
+        # Tangent: tdG[i,c] = -where(0 < r[i], 1, 0)*w[y[i]]*delta(y[i],c)*tdL[i]
         tdG = -torch.where((r > 0)[:, None], w[y][:, None] * _one_hot(y, C, w) * tdL[:, None], 0)
         return (tdG,)
 
@@ -263,7 +264,7 @@ class _SecondTangent(torch.autograd.Function):
 def _backward_part(r: Tensor, w: Tensor, y: Tensor, dL: Tensor, dG: Any = None) -> Any:
     """One part along B, or the whole: dG."""
     C = w.shape[0]
-    # dG[i,c] = -dL[i]*where(0 < r[i], 1, 0)*w[y[i]]*delta(y[i],c)
+    # Lemma: dG[i,c] = -dL[i]*where(0 < r[i], 1, 0)*w[y[i]]*delta(y[i],c)
     dL_w = torch.multiply(_one_hot(y, C, r), dL[:, None] * w[y][:, None], out=dG)
     dG = -torch.where((r > 0)[:, None], dL_w, 0)
     return dG

@@ -18,7 +18,7 @@ Saved for the backward pass:
 
     H: for dS
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dS = H^T dY
     dE[v,c] = dS[position(v),c]
@@ -109,13 +109,13 @@ def _forward_pass(E: Tensor, A: Tensor, t: Tensor, p: Tensor) -> Any:
 def _backward_pass(need_E: bool, need_A: bool, V: int, M: int, H: Tensor, dY: Tensor) -> Any:
     """(dE, dA): None for those that are not needed."""
     dE = dA = None
-    # dS[f,c] = sum(n, dY[n,c]*H[n,f])
+    # Lemma: dS[f,c] = sum(n, dY[n,c]*H[n,f])
     dS = H.T @ dY
     if need_E:
-        # dE[v,c] = dS[position(v),c]
+        # Lemma: dE[v,c] = dS[position(v),c]
         dE = _read(dS, {0: (0, (1, V))}).clone()
     if need_A:
-        # dA[m,c] = dS[m + size(V),c]
+        # Lemma: dA[m,c] = dS[m + size(V),c]
         dA = _read(dS, {0: (V, (1, M))}).clone()
     return dE, dA
 
@@ -171,9 +171,9 @@ class _DualForward(_Forward):
         F = H.shape[-1]
         # H[n,f] = sum(v, delta(v,t[n])*delta(f,position(v))) + sum(m, delta(m,p[n])*delta(f,m + size(V)))
         H = _place(_one_hot(t, V, tE), 1, F, 0, 1) + _place(_one_hot(p, M, tE), 1, F, V, 1)
-        # tS[f,c] = tE[position(f),c] + tA[f - size(V),c]
+        # Tangent: tS[f,c] = tE[position(f),c] + tA[f - size(V),c]
         tS = _read(tE, {0: (0, (1, F))}) + _read(tA, {0: (-V, (1, F))})
-        # tY[n,c] = sum(f, tS[f,c]*H[n,f])
+        # Tangent: tY[n,c] = sum(f, tS[f,c]*H[n,f])
         tY = H @ tS
         return tY, None
 
@@ -244,9 +244,9 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(V: int, M: int, C: int, H: Tensor, d2dE: Tensor, d2dA: Tensor) -> Any:
         F = H.shape[-1]
-        # d2dS[f,c] = d2dE[position(f),c] + d2dA[f - size(V),c]
+        # Lemma: d2dS[f,c] = d2dE[position(f),c] + d2dA[f - size(V),c]
         d2dS = _read(d2dE, {0: (0, (1, F))}) + _read(d2dA, {0: (-V, (1, F))})
-        # d2dY[n,c] = sum(f, d2dS[f,c]*H[n,f])
+        # Lemma: d2dY[n,c] = sum(f, d2dS[f,c]*H[n,f])
         d2dY = H @ d2dS
         return (d2dY,)
 
@@ -266,11 +266,11 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(V: int, M: int, C: int, H: Tensor, tdY: Tensor) -> Any:
-        # tdS[f,c] = sum(n, H[n,f]*tdY[n,c])
+        # Tangent: tdS[f,c] = sum(n, H[n,f]*tdY[n,c])
         tdS = H.T @ tdY
-        # tdE[v,c] = tdS[position(v),c]
+        # Tangent: tdE[v,c] = tdS[position(v),c]
         tdE = _read(tdS, {0: (0, (1, V))}).clone()
-        # tdA[m,c] = tdS[m + size(V),c]
+        # Tangent: tdA[m,c] = tdS[m + size(V),c]
         tdA = _read(tdS, {0: (V, (1, M))}).clone()
         return (tdE, tdA)
 

@@ -18,7 +18,7 @@ Saved for the backward pass:
     V_1: for D and dX
     V_2: for F and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     D = V_1 X^T
     F = V_2 X^T
@@ -117,24 +117,24 @@ def _backward_pass(
     """(dA, dX, dV_1, dV_2): None for those that are not needed."""
     dA = dX = dV_1 = dV_2 = None
     if need_A:
-        # D[e,j] = sum(c, V_1[e,c]*X[j,c])
+        # Named sum: D[e,j] = sum(c, V_1[e,c]*X[j,c])
         D = V_1 @ X.T
-        # F[e,i] = sum(c, V_2[e,c]*X[i,c])
+        # Named sum: F[e,i] = sum(c, V_2[e,c]*X[i,c])
         F = V_2 @ X.T
-        # dA[i,j] = sum(e, dY[i,e]*(D[e,j] + F[e,i]))
+        # Lemma: dA[i,j] = sum(e, dY[i,e]*(D[e,j] + F[e,i]))
         dA = ((D.T + F.T[:, None, :]) @ dY[..., None])[..., 0].clone()
     if need_X or need_V_1:
         dY_A = dY.T @ A
     if need_V_1:
-        # dV_1[e,c] = sum(i,j, dY[i,e]*A[i,j]*X[j,c])
+        # Lemma: dV_1[e,c] = sum(i,j, dY[i,e]*A[i,j]*X[j,c])
         dV_1 = dY_A @ X
     if need_X or need_V_2:
         dY_A_2 = dY * A.sum(dim=-1)[:, None]
     if need_X:
-        # dX[j,c] = sum(i,e, dY[i,e]*A[i,j]*V_1[e,c]) + sum(e,j', dY[j,e]*A[j,j']*V_2[e,c])
+        # Lemma: dX[j,c] = sum(i,e, dY[i,e]*A[i,j]*V_1[e,c]) + sum(e,j', dY[j,e]*A[j,j']*V_2[e,c])
         dX = dY_A.T @ V_1 + dY_A_2 @ V_2
     if need_V_2:
-        # dV_2[e,c] = sum(i,j, dY[i,e]*A[i,j]*X[i,c])
+        # Lemma: dV_2[e,c] = sum(i,j, dY[i,e]*A[i,j]*X[i,c])
         dV_2 = dY_A_2.T @ X
     return dA, dX, dV_1, dV_2
 
@@ -178,12 +178,13 @@ class _DualForward(_Forward):
         tX = _zero(tX, X)
         tV_1 = _zero(tV_1, V_1)
         tV_2 = _zero(tV_2, V_2)
-        # tD[e,j] = sum(c, V_1[e,c]*X[j,c])
+        # Named sum: tD[e,j] = sum(c, V_1[e,c]*X[j,c])
         tD = V_1 @ X.T
-        # tF[e,i] = sum(c, V_2[e,c]*X[i,c])
+        # Named sum: tF[e,i] = sum(c, V_2[e,c]*X[i,c])
         tF = V_2 @ X.T
-        # tY[i,e] = sum(j, (tD[e,j] + tF[e,i])*tA[i,j]) + sum(c,j, A[i,j]*X[j,c]*tV_1[e,c]) + sum(j,c,
-        #     A[i,j]*V_1[e,c]*tX[j,c]) + sum(c,j, A[i,j]*V_2[e,c]*tX[i,c]) + sum(c,j, A[i,j]*X[i,c]*tV_2[e,c])
+        # Tangent: tY[i,e] = sum(j, (tD[e,j] + tF[e,i])*tA[i,j]) + sum(c,j, A[i,j]*X[j,c]*tV_1[e,c]) +
+        #     sum(j,c, A[i,j]*V_1[e,c]*tX[j,c]) + sum(c,j, A[i,j]*V_2[e,c]*tX[i,c]) + sum(c,j,
+        #     A[i,j]*X[i,c]*tV_2[e,c])
         sum_A = A.sum(dim=-1)
         tY = (
             ((tD + tF.T[..., None]) @ tA[..., None])[..., 0]
@@ -268,12 +269,12 @@ class _Second(torch.autograd.Function):
     def forward(
         A: Tensor, X: Tensor, V_1: Tensor, V_2: Tensor, dY: Tensor, d2dA: Tensor, d2dX: Tensor, d2dV_1: Tensor, d2dV_2: Tensor
     ) -> Any:
-        # D[e,j] = sum(c, V_1[e,c]*X[j,c])
+        # Named sum: D[e,j] = sum(c, V_1[e,c]*X[j,c])
         D = V_1 @ X.T
-        # F[e,i] = sum(c, V_2[e,c]*X[i,c])
+        # Named sum: F[e,i] = sum(c, V_2[e,c]*X[i,c])
         F = V_2 @ X.T
-        # d2dY[i,e] = sum(j, d2dA[i,j]*(D[e,j] + F[e,i])) + sum(c,j, d2dV_1[e,c]*A[i,j]*X[j,c]) + sum(j,c,
-        #     d2dX[j,c]*A[i,j]*V_1[e,c]) + sum(c,j, d2dX[i,c]*A[i,j]*V_2[e,c]) + sum(c,j,
+        # Lemma: d2dY[i,e] = sum(j, d2dA[i,j]*(D[e,j] + F[e,i])) + sum(c,j, d2dV_1[e,c]*A[i,j]*X[j,c]) +
+        #     sum(j,c, d2dX[j,c]*A[i,j]*V_1[e,c]) + sum(c,j, d2dX[i,c]*A[i,j]*V_2[e,c]) + sum(c,j,
         #     d2dV_2[e,c]*A[i,j]*X[i,c])
         d2dX_A = d2dX.T @ A.T
         sum_A = A.sum(dim=-1)
@@ -285,26 +286,27 @@ class _Second(torch.autograd.Function):
             + d2dX_sum_A @ V_2.T
             + sum_A[:, None] * (d2dV_2 @ X.T).T
         )
-        # d2D[e,j] = sum(i, d2dA[i,j]*dY[i,e])
+        # Lemma: d2D[e,j] = sum(i, d2dA[i,j]*dY[i,e])
         d2D = dY.T @ d2dA
-        # R[i] = sum(j, d2dA[i,j])
+        # Named sum: R[i] = sum(j, d2dA[i,j])
         R = d2dA.sum(dim=-1)
-        # d2F[e,i] = dY[i,e]*R[i]
+        # Lemma: d2F[e,i] = dY[i,e]*R[i]
         d2F = dY.T * R
-        # M[i] = sum(c,e, d2dX[i,c]*dY[i,e]*V_2[e,c])
+        # Named sum: M[i] = sum(c,e, d2dX[i,c]*dY[i,e]*V_2[e,c])
         M = torch.linalg.vecdot(dY, d2dX @ V_2.T)
-        # J[i] = sum(e,c, d2dV_2[e,c]*dY[i,e]*X[i,c])
+        # Named sum: J[i] = sum(e,c, d2dV_2[e,c]*dY[i,e]*X[i,c])
         d2dV_2_dY = d2dV_2.T @ dY.T
         J = torch.linalg.vecdot(X, d2dV_2_dY.T)
-        # d2A[i,j] = sum(e,c, d2dV_1[e,c]*dY[i,e]*X[j,c]) + sum(c,e, d2dX[j,c]*dY[i,e]*V_1[e,c]) + M[i] + J[i]
+        # Lemma: d2A[i,j] = sum(e,c, d2dV_1[e,c]*dY[i,e]*X[j,c]) + sum(c,e, d2dX[j,c]*dY[i,e]*V_1[e,c]) + M[i]
+        #     + J[i]
         d2dV_1_dY = d2dV_1.T @ dY.T
         d2A = d2dV_1_dY.T @ X.T + dY @ (d2dX @ V_1.T).T + M[:, None] + J[:, None]
-        # d2V_1[e,c] = sum(j, d2D[e,j]*X[j,c]) + sum(j,i, d2dX[j,c]*dY[i,e]*A[i,j])
+        # Lemma: d2V_1[e,c] = sum(j, d2D[e,j]*X[j,c]) + sum(j,i, d2dX[j,c]*dY[i,e]*A[i,j])
         d2V_1 = d2D @ X + dY.T @ d2dX_A.T
-        # d2X[j,c] = sum(e, d2D[e,j]*V_1[e,c]) + sum(e, d2F[e,j]*V_2[e,c]) + sum(e,i,
+        # Lemma: d2X[j,c] = sum(e, d2D[e,j]*V_1[e,c]) + sum(e, d2F[e,j]*V_2[e,c]) + sum(e,i,
         #     d2dV_1[e,c]*dY[i,e]*A[i,j]) + sum(e,j', d2dV_2[e,c]*dY[j,e]*A[j,j'])
         d2X = d2D.T @ V_1 + d2F.T @ V_2 + A.T @ d2dV_1_dY.T + sum_A[:, None] * d2dV_2_dY.T
-        # d2V_2[e,c] = sum(i, d2F[e,i]*X[i,c]) + sum(j,j', d2dX[j,c]*dY[j,e]*A[j,j'])
+        # Lemma: d2V_2[e,c] = sum(i, d2F[e,i]*X[i,c]) + sum(j,j', d2dX[j,c]*dY[j,e]*A[j,j'])
         d2V_2 = d2F @ X + dY.T @ d2dX_sum_A
         return (d2A, d2X, d2V_1, d2V_2, d2dY)
 
@@ -326,24 +328,24 @@ class _SecondTangent(torch.autograd.Function):
     def forward(
         A: Tensor, X: Tensor, V_1: Tensor, V_2: Tensor, dY: Tensor, tA: Tensor, tX: Tensor, tV_1: Tensor, tV_2: Tensor, tdY: Tensor
     ) -> Any:
-        # D[e,j] = sum(c, V_1[e,c]*X[j,c])
+        # Named sum: D[e,j] = sum(c, V_1[e,c]*X[j,c])
         D = V_1 @ X.T
-        # F[e,i] = sum(c, V_2[e,c]*X[i,c])
+        # Named sum: F[e,i] = sum(c, V_2[e,c]*X[i,c])
         F = V_2 @ X.T
-        # tD[e,j] = sum(c, X[j,c]*tV_1[e,c]) + sum(c, V_1[e,c]*tX[j,c])
+        # Tangent: tD[e,j] = sum(c, X[j,c]*tV_1[e,c]) + sum(c, V_1[e,c]*tX[j,c])
         tD = tV_1 @ X.T + V_1 @ tX.T
-        # tF[e,i] = sum(c, X[i,c]*tV_2[e,c]) + sum(c, V_2[e,c]*tX[i,c])
+        # Tangent: tF[e,i] = sum(c, X[i,c]*tV_2[e,c]) + sum(c, V_2[e,c]*tX[i,c])
         tF = tV_2 @ X.T + V_2 @ tX.T
-        # tR[i] = sum(e, dY[i,e]*tF[e,i])
+        # Named sum: tR[i] = sum(e, dY[i,e]*tF[e,i])
         tR = torch.linalg.vecdot(dY, tF.T)
-        # tdA[i,j] = sum(e, (D[e,j] + F[e,i])*tdY[i,e]) + sum(e, tD[e,j]*dY[i,e]) + tR[i]
+        # Tangent: tdA[i,j] = sum(e, (D[e,j] + F[e,i])*tdY[i,e]) + sum(e, tD[e,j]*dY[i,e]) + tR[i]
         tdA = ((D.T + F.T[:, None, :]) @ tdY[..., None])[..., 0] + dY @ tD + tR[:, None]
-        # tdV_1[e,c] = sum(i,j, A[i,j]*X[j,c]*tdY[i,e]) + sum(i,j, dY[i,e]*X[j,c]*tA[i,j]) + sum(j,i,
+        # Tangent: tdV_1[e,c] = sum(i,j, A[i,j]*X[j,c]*tdY[i,e]) + sum(i,j, dY[i,e]*X[j,c]*tA[i,j]) + sum(j,i,
         #     dY[i,e]*A[i,j]*tX[j,c])
         dY_A = dY.T @ A
         tdV_1 = tdY.T @ (A @ X) + dY.T @ tA @ X + dY_A @ tX
-        # tdX[j,c] = sum(i,e, A[i,j]*V_1[e,c]*tdY[i,e]) + sum(e,j', A[j,j']*V_2[e,c]*tdY[j,e]) + sum(i,e,
-        #     dY[i,e]*V_1[e,c]*tA[i,j]) + sum(j',e, dY[j,e]*V_2[e,c]*tA[j,j']) + sum(e,i,
+        # Tangent: tdX[j,c] = sum(i,e, A[i,j]*V_1[e,c]*tdY[i,e]) + sum(e,j', A[j,j']*V_2[e,c]*tdY[j,e]) +
+        #     sum(i,e, dY[i,e]*V_1[e,c]*tA[i,j]) + sum(j',e, dY[j,e]*V_2[e,c]*tA[j,j']) + sum(e,i,
         #     dY[i,e]*A[i,j]*tV_1[e,c]) + sum(e,j', dY[j,e]*A[j,j']*tV_2[e,c])
         sum_A = A.sum(dim=-1)
         sum_tA = tA.sum(dim=-1)
@@ -356,8 +358,8 @@ class _SecondTangent(torch.autograd.Function):
             + dY_A.T @ tV_1
             + dY_sum_A @ tV_2
         )
-        # tdV_2[e,c] = sum(i,j, A[i,j]*X[i,c]*tdY[i,e]) + sum(i,j, dY[i,e]*X[i,c]*tA[i,j]) + sum(j,j',
-        #     dY[j,e]*A[j,j']*tX[j,c])
+        # Tangent: tdV_2[e,c] = sum(i,j, A[i,j]*X[i,c]*tdY[i,e]) + sum(i,j, dY[i,e]*X[i,c]*tA[i,j]) +
+        #     sum(j,j', dY[j,e]*A[j,j']*tX[j,c])
         tdV_2 = tdY.T @ (sum_A[:, None] * X) + (dY * sum_tA[:, None]).T @ X + dY_sum_A.T @ tX
         return (tdA, tdX, tdV_1, tdV_2)
 

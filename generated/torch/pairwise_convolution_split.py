@@ -18,7 +18,7 @@ Saved for the backward pass:
     V_1: for dA and dX
     V_2: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dA = dY V_1 X^T
     dX = A^T dY V_1 + dY V_2
@@ -115,18 +115,18 @@ def _backward_pass(
     """(dA, dX, dV_1, dV_2): None for those that are not needed."""
     dA = dX = dV_1 = dV_2 = None
     if need_A:
-        # dA[i,j] = sum(e,c, dY[i,e]*X[j,c]*V_1[e,c])
+        # Lemma: dA[i,j] = sum(e,c, dY[i,e]*X[j,c]*V_1[e,c])
         dA = dY @ V_1 @ X.T
     if need_X or need_V_1:
         dY_A = dY.T @ A
     if need_X:
-        # dX[j,c] = sum(i,e, dY[i,e]*A[i,j]*V_1[e,c]) + sum(e, dY[j,e]*V_2[e,c])
+        # Lemma: dX[j,c] = sum(i,e, dY[i,e]*A[i,j]*V_1[e,c]) + sum(e, dY[j,e]*V_2[e,c])
         dX = dY_A.T @ V_1 + dY @ V_2
     if need_V_1:
-        # dV_1[e,c] = sum(i,j, dY[i,e]*A[i,j]*X[j,c])
+        # Lemma: dV_1[e,c] = sum(i,j, dY[i,e]*A[i,j]*X[j,c])
         dV_1 = dY_A @ X
     if need_V_2:
-        # dV_2[e,c] = sum(i, dY[i,e]*X[i,c])
+        # Lemma: dV_2[e,c] = sum(i, dY[i,e]*X[i,c])
         dV_2 = dY.T @ X
     return dA, dX, dV_1, dV_2
 
@@ -170,7 +170,7 @@ class _DualForward(_Forward):
         tX = _zero(tX, X)
         tV_1 = _zero(tV_1, V_1)
         tV_2 = _zero(tV_2, V_2)
-        # tY[i,e] = sum(j,c, X[j,c]*V_1[e,c]*tA[i,j]) + sum(j,c, A[i,j]*V_1[e,c]*tX[j,c]) + sum(c,
+        # Tangent: tY[i,e] = sum(j,c, X[j,c]*V_1[e,c]*tA[i,j]) + sum(j,c, A[i,j]*V_1[e,c]*tX[j,c]) + sum(c,
         #     V_2[e,c]*tX[i,c]) + sum(c,j, A[i,j]*X[j,c]*tV_1[e,c]) + sum(c, X[i,c]*tV_2[e,c])
         tY = tA @ (X @ V_1.T) + A @ tX @ V_1.T + tX @ V_2.T + A @ X @ tV_1.T + X @ tV_2.T
         return tY
@@ -249,20 +249,20 @@ class _Second(torch.autograd.Function):
     def forward(
         A: Tensor, X: Tensor, V_1: Tensor, V_2: Tensor, dY: Tensor, d2dA: Tensor, d2dX: Tensor, d2dV_1: Tensor, d2dV_2: Tensor
     ) -> Any:
-        # d2dY[i,e] = sum(j,c, d2dA[i,j]*X[j,c]*V_1[e,c]) + sum(j,c, d2dX[j,c]*A[i,j]*V_1[e,c]) + sum(c,
-        #     d2dX[i,c]*V_2[e,c]) + sum(c,j, d2dV_1[e,c]*A[i,j]*X[j,c]) + sum(c, d2dV_2[e,c]*X[i,c])
+        # Lemma: d2dY[i,e] = sum(j,c, d2dA[i,j]*X[j,c]*V_1[e,c]) + sum(j,c, d2dX[j,c]*A[i,j]*V_1[e,c]) +
+        #     sum(c, d2dX[i,c]*V_2[e,c]) + sum(c,j, d2dV_1[e,c]*A[i,j]*X[j,c]) + sum(c, d2dV_2[e,c]*X[i,c])
         d2dX_A = d2dX.T @ A.T
         d2dY = d2dA @ X @ V_1.T + d2dX_A.T @ V_1.T + d2dX @ V_2.T + A @ (d2dV_1 @ X.T).T + X @ d2dV_2.T
-        # d2A[i,j] = sum(c,e, d2dX[j,c]*dY[i,e]*V_1[e,c]) + sum(e,c, d2dV_1[e,c]*dY[i,e]*X[j,c])
+        # Lemma: d2A[i,j] = sum(c,e, d2dX[j,c]*dY[i,e]*V_1[e,c]) + sum(e,c, d2dV_1[e,c]*dY[i,e]*X[j,c])
         d2dV_1_dY = d2dV_1.T @ dY.T
         d2A = dY @ (d2dX @ V_1.T).T + d2dV_1_dY.T @ X.T
-        # d2X[j,c] = sum(i,e, d2dA[i,j]*dY[i,e]*V_1[e,c]) + sum(e,i, d2dV_1[e,c]*dY[i,e]*A[i,j]) + sum(e,
-        #     d2dV_2[e,c]*dY[j,e])
+        # Lemma: d2X[j,c] = sum(i,e, d2dA[i,j]*dY[i,e]*V_1[e,c]) + sum(e,i, d2dV_1[e,c]*dY[i,e]*A[i,j]) +
+        #     sum(e, d2dV_2[e,c]*dY[j,e])
         d2dA_dY = d2dA.T @ dY
         d2X = d2dA_dY @ V_1 + A.T @ d2dV_1_dY.T + dY @ d2dV_2
-        # d2V_1[e,c] = sum(i,j, d2dA[i,j]*dY[i,e]*X[j,c]) + sum(j,i, d2dX[j,c]*dY[i,e]*A[i,j])
+        # Lemma: d2V_1[e,c] = sum(i,j, d2dA[i,j]*dY[i,e]*X[j,c]) + sum(j,i, d2dX[j,c]*dY[i,e]*A[i,j])
         d2V_1 = d2dA_dY.T @ X + dY.T @ d2dX_A.T
-        # d2V_2[e,c] = sum(j, d2dX[j,c]*dY[j,e])
+        # Lemma: d2V_2[e,c] = sum(j, d2dX[j,c]*dY[j,e])
         d2V_2 = dY.T @ d2dX
         return (d2A, d2X, d2V_1, d2V_2, d2dY)
 
@@ -284,18 +284,18 @@ class _SecondTangent(torch.autograd.Function):
     def forward(
         A: Tensor, X: Tensor, V_1: Tensor, V_2: Tensor, dY: Tensor, tA: Tensor, tX: Tensor, tV_1: Tensor, tV_2: Tensor, tdY: Tensor
     ) -> Any:
-        # tdA[i,j] = sum(e,c, X[j,c]*V_1[e,c]*tdY[i,e]) + sum(c,e, dY[i,e]*V_1[e,c]*tX[j,c]) + sum(e,c,
-        #     dY[i,e]*X[j,c]*tV_1[e,c])
+        # Tangent: tdA[i,j] = sum(e,c, X[j,c]*V_1[e,c]*tdY[i,e]) + sum(c,e, dY[i,e]*V_1[e,c]*tX[j,c]) +
+        #     sum(e,c, dY[i,e]*X[j,c]*tV_1[e,c])
         dY_V_1 = dY @ V_1
         tdA = tdY @ (X @ V_1.T).T + dY_V_1 @ tX.T + dY @ tV_1 @ X.T
-        # tdX[j,c] = sum(i,e, A[i,j]*V_1[e,c]*tdY[i,e]) + sum(e, V_2[e,c]*tdY[j,e]) + sum(i,e,
+        # Tangent: tdX[j,c] = sum(i,e, A[i,j]*V_1[e,c]*tdY[i,e]) + sum(e, V_2[e,c]*tdY[j,e]) + sum(i,e,
         #     dY[i,e]*V_1[e,c]*tA[i,j]) + sum(e,i, dY[i,e]*A[i,j]*tV_1[e,c]) + sum(e, dY[j,e]*tV_2[e,c])
         dY_A = dY.T @ A
         tdX = A.T @ tdY @ V_1 + tdY @ V_2 + tA.T @ dY_V_1 + dY_A.T @ tV_1 + dY @ tV_2
-        # tdV_1[e,c] = sum(i,j, A[i,j]*X[j,c]*tdY[i,e]) + sum(i,j, dY[i,e]*X[j,c]*tA[i,j]) + sum(j,i,
+        # Tangent: tdV_1[e,c] = sum(i,j, A[i,j]*X[j,c]*tdY[i,e]) + sum(i,j, dY[i,e]*X[j,c]*tA[i,j]) + sum(j,i,
         #     dY[i,e]*A[i,j]*tX[j,c])
         tdV_1 = tdY.T @ (A @ X) + dY.T @ tA @ X + dY_A @ tX
-        # tdV_2[e,c] = sum(i, X[i,c]*tdY[i,e]) + sum(j, dY[j,e]*tX[j,c])
+        # Tangent: tdV_2[e,c] = sum(i, X[i,c]*tdY[i,e]) + sum(j, dY[j,e]*tX[j,c])
         tdV_2 = tdY.T @ X + dY.T @ tX
         return (tdA, tdX, tdV_1, tdV_2)
 

@@ -14,7 +14,7 @@ Saved for the backward pass:
     z: for dz
     s: for dz
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dz = -dL ([-s[i] z[i] > 0] o s) / B
 
@@ -84,7 +84,7 @@ def _forward_pass(z: Tensor, s: Tensor) -> Any:
 def _backward_pass(z: Tensor, s: Tensor, dL: Tensor) -> Any:
     """dz."""
     B = z.shape[0]
-    # dz[i] = -dL*where(0 < -s[i]*z[i], 1, 0)*s[i]/size(B)
+    # Lemma: dz[i] = -dL*where(0 < -s[i]*z[i], 1, 0)*s[i]/size(B)
     dz = -torch.where(-s * z > 0, dL * s, 0) / B
     return dz
 
@@ -122,7 +122,7 @@ class _DualForward(_Forward):
     def jvp(ctx: Any, tz: Any, _s: Any) -> Any:
         z, s = ctx.saved_tensors
         B = z.shape[0]
-        # tL = -1/size(B)*sum(i, where(0 < -s[i]*z[i], 1, 0)*s[i]*tz[i])
+        # Tangent: tL = -1/size(B)*sum(i, where(0 < -s[i]*z[i], 1, 0)*s[i]*tz[i])
         tL = -torch.where(-s * z > 0, s * tz, 0).sum() / B
         return tL
 
@@ -185,9 +185,9 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(z: Tensor, s: Tensor, d2dz: Tensor) -> Any:
         B = z.shape[0]
-        # d2dL = -1/size(B)*sum(i, d2dz[i]*where(0 < -s[i]*z[i], 1, 0)*s[i])
+        # Lemma: d2dL = -1/size(B)*sum(i, d2dz[i]*where(0 < -s[i]*z[i], 1, 0)*s[i])
         d2dL = -torch.where(-s * z > 0, d2dz * s, 0).sum() / B
-        # d2z[i] = 0
+        # Lemma: d2z[i] = 0
         d2z = z.new_full((B,), 0)
         return (d2z, d2dL)
 
@@ -208,7 +208,7 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(z: Tensor, s: Tensor, tdL: Tensor) -> Any:
         B = z.shape[0]
-        # tdz[i] = -where(0 < -s[i]*z[i], 1, 0)*s[i]/size(B)*tdL
+        # Tangent: tdz[i] = -where(0 < -s[i]*z[i], 1, 0)*s[i]/size(B)*tdL
         tdz = -torch.where(-s * z > 0, tdL * s, 0) / B
         return (tdz,)
 

@@ -13,7 +13,7 @@ Saved for the backward pass:
 
     a: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[n,p] = sum(c, dY[n,c]*delta(a[n,c],p))
 
@@ -93,6 +93,7 @@ def _forward_pass(X: Tensor, a: Tensor) -> Any:
         # Y[n,c] = X[n,a[n,c]]
         Y = torch.take_along_dim(X, a, dim=-1)
     else:
+        # In parts of N: each stays in the cache.
         Y = _empty((N, C), X)
 
         def run(parts: Any) -> Any:
@@ -106,7 +107,7 @@ def _forward_pass(X: Tensor, a: Tensor) -> Any:
 
 def _backward_pass(P: int, a: Tensor, dY: Tensor) -> Any:
     """dX."""
-    # dX[n,p] = sum(c, dY[n,c]*delta(a[n,c],p))
+    # Lemma: dX[n,p] = sum(c, dY[n,c]*delta(a[n,c],p))
     dX = _scatter(a, dY, P, 1)
     return dX
 
@@ -146,7 +147,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any, _a: Any) -> Any:
         (a,) = ctx.saved_tensors
-        # tY[n,c] = tX[n,a[n,c]]
+        # Tangent: tY[n,c] = tX[n,a[n,c]]
         tY = torch.take_along_dim(tX, a, dim=-1)
         return tY
 
@@ -213,7 +214,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(P: int, a: Tensor, d2dX: Tensor) -> Any:
-        # d2dY[n,c] = d2dX[n,a[n,c]]
+        # Lemma: d2dY[n,c] = d2dX[n,a[n,c]]
         d2dY = torch.take_along_dim(d2dX, a, dim=-1)
         return (d2dY,)
 
@@ -233,7 +234,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(P: int, a: Tensor, tdY: Tensor) -> Any:
-        # tdX[n,p] = sum(c, delta(a[n,c],p)*tdY[n,c])
+        # Tangent: tdX[n,p] = sum(c, delta(a[n,c],p)*tdY[n,c])
         tdX = _scatter(a, tdY, P, 1)
         return (tdX,)
 

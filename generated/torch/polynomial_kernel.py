@@ -17,7 +17,7 @@ Saved for the backward pass:
     c: for dc and dZ
     Z: for dc and dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dc = 3 sum(dY o (Z + c 1)^o2)
     dZ = 3 (dY o (Z + c 1)^o2)
@@ -91,9 +91,9 @@ def _arguments(X: Any, C: Any, c: Any) -> Any:
 
 def _forward_pass(X: Tensor, C: Tensor, c: Tensor) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
-    # Z[i,m] = sum(k, X[i,k]*C[m,k])
+    # Named sum: Z[i,m] = sum(k, X[i,k]*C[m,k])
     Z = X @ C.T
-    # Y[i,m] = (Z[i,m] + c)^3
+    # Equation: Y[i,m] = (Z[i,m] + c)^3
     Y = (Z + c) ** 3
     return Y, Z
 
@@ -103,16 +103,16 @@ def _backward_pass(need_X: bool, need_C: bool, need_c: bool, X: Tensor, C: Tenso
     dX = dC = dc = None
     square_Z = (Z + c) ** 2
     if need_c:
-        # dc = 3*sum(i,m, dY[i,m]*(Z[i,m] + c)^2)
+        # Lemma: dc = 3*sum(i,m, dY[i,m]*(Z[i,m] + c)^2)
         dc = 3 * torch.linalg.vecdot(dY, square_Z).sum()
     if need_X or need_C:
-        # dZ[i,m] = 3*dY[i,m]*(Z[i,m] + c)^2
+        # Lemma: dZ[i,m] = 3*dY[i,m]*(Z[i,m] + c)^2
         dZ = 3 * dY * square_Z
     if need_X:
-        # dX[i,k] = sum(m, dZ[i,m]*C[m,k])
+        # Lemma: dX[i,k] = sum(m, dZ[i,m]*C[m,k])
         dX = dZ @ C
     if need_C:
-        # dC[m,k] = sum(i, dZ[i,m]*X[i,k])
+        # Lemma: dC[m,k] = sum(i, dZ[i,m]*X[i,k])
         dC = dZ.T @ X
     return dX, dC, dc
 
@@ -161,11 +161,11 @@ class _DualForward(_Forward):
         tX = _zero(tX, X)
         tC = _zero(tC, C)
         tc = _zero(tc, c)
-        # Z[i,m] = sum(k, X[i,k]*C[m,k])
+        # Named sum: Z[i,m] = sum(k, X[i,k]*C[m,k])
         Z = X @ C.T
-        # tZ[i,m] = sum(k, C[m,k]*tX[i,k]) + sum(k, X[i,k]*tC[m,k])
+        # Tangent: tZ[i,m] = sum(k, C[m,k]*tX[i,k]) + sum(k, X[i,k]*tC[m,k])
         tZ = tX @ C.T + X @ tC.T
-        # tY[i,m] = 3*(Z[i,m] + c)^2*(tZ[i,m] + tc)
+        # Tangent: tY[i,m] = 3*(Z[i,m] + c)^2*(tZ[i,m] + tc)
         tY = 3 * (Z + c) ** 2 * (tZ + tc)
         return tY, None
 
@@ -236,22 +236,22 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, C: Tensor, c: Tensor, Z: Tensor, dY: Tensor, d2dX: Tensor, d2dC: Tensor, d2dc: Tensor) -> Any:
-        # dZ[i,m] = 3*dY[i,m]*(Z[i,m] + c)^2
+        # Lemma: dZ[i,m] = 3*dY[i,m]*(Z[i,m] + c)^2
         Z_c = Z + c
         square_Z_c = Z_c**2
         dZ = 3 * dY * square_Z_c
-        # d2dZ[i,m] = sum(k, d2dX[i,k]*C[m,k]) + sum(k, d2dC[m,k]*X[i,k])
+        # Lemma: d2dZ[i,m] = sum(k, d2dX[i,k]*C[m,k]) + sum(k, d2dC[m,k]*X[i,k])
         d2dZ = d2dX @ C.T + X @ d2dC.T
-        # d2dY[i,m] = 3*(Z[i,m] + c)^2*(d2dc + d2dZ[i,m])
+        # Lemma: d2dY[i,m] = 3*(Z[i,m] + c)^2*(d2dc + d2dZ[i,m])
         d2dc_d2dZ = d2dc + d2dZ
         d2dY = 3 * square_Z_c * d2dc_d2dZ
-        # d2c = 6*(d2dc*sum(i,m, dY[i,m]*(Z[i,m] + c)) + sum(i,m, d2dZ[i,m]*dY[i,m]*(Z[i,m] + c)))
+        # Lemma: d2c = 6*(d2dc*sum(i,m, dY[i,m]*(Z[i,m] + c)) + sum(i,m, d2dZ[i,m]*dY[i,m]*(Z[i,m] + c)))
         d2c = 6 * (d2dc * torch.linalg.vecdot(dY, Z_c).sum() + torch.linalg.vecdot(Z_c, d2dZ * dY).sum())
-        # d2Z[i,m] = 6*dY[i,m]*(Z[i,m] + c)*(d2dc + d2dZ[i,m])
+        # Lemma: d2Z[i,m] = 6*dY[i,m]*(Z[i,m] + c)*(d2dc + d2dZ[i,m])
         d2Z = 6 * dY * Z_c * d2dc_d2dZ
-        # d2X[i,k] = sum(m, d2Z[i,m]*C[m,k]) + sum(m, d2dC[m,k]*dZ[i,m])
+        # Lemma: d2X[i,k] = sum(m, d2Z[i,m]*C[m,k]) + sum(m, d2dC[m,k]*dZ[i,m])
         d2X = d2Z @ C + dZ @ d2dC
-        # d2C[m,k] = sum(i, d2Z[i,m]*X[i,k]) + sum(i, d2dX[i,k]*dZ[i,m])
+        # Lemma: d2C[m,k] = sum(i, d2Z[i,m]*X[i,k]) + sum(i, d2dX[i,k]*dZ[i,m])
         d2C = d2Z.T @ X + dZ.T @ d2dX
         return (d2X, d2C, d2c, d2dY)
 
@@ -271,24 +271,24 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, C: Tensor, c: Tensor, Z: Tensor, dY: Tensor, tX: Tensor, tC: Tensor, tc: Tensor, tdY: Tensor) -> Any:
-        # dZ[i,m] = 3*dY[i,m]*(Z[i,m] + c)^2
+        # Lemma: dZ[i,m] = 3*dY[i,m]*(Z[i,m] + c)^2
         Z_c = Z + c
         square_Z_c = Z_c**2
         dZ = 3 * dY * square_Z_c
-        # tZ[i,m] = sum(k, C[m,k]*tX[i,k]) + sum(k, X[i,k]*tC[m,k])
+        # Tangent: tZ[i,m] = sum(k, C[m,k]*tX[i,k]) + sum(k, X[i,k]*tC[m,k])
         tZ = tX @ C.T + X @ tC.T
-        # tdc = 3*sum(i,m, (Z[i,m] + c)^2*tdY[i,m]) + 6*sum(i,m, tZ[i,m]*dY[i,m]*(Z[i,m] + c)) + 6*sum(i,m,
-        #     dY[i,m]*(Z[i,m] + c))*tc
+        # Tangent: tdc = 3*sum(i,m, (Z[i,m] + c)^2*tdY[i,m]) + 6*sum(i,m, tZ[i,m]*dY[i,m]*(Z[i,m] + c)) +
+        #     6*sum(i,m, dY[i,m]*(Z[i,m] + c))*tc
         tdc = (
             3 * torch.linalg.vecdot(square_Z_c, tdY).sum()
             + 6 * torch.linalg.vecdot(Z_c, tZ * dY).sum()
             + 6 * torch.linalg.vecdot(dY, Z_c).sum() * tc
         )
-        # tdZ[i,m] = (Z[i,m] + c)*(3*(Z[i,m] + c)*tdY[i,m] + 6*tZ[i,m]*dY[i,m] + 6*dY[i,m]*tc)
+        # Tangent: tdZ[i,m] = (Z[i,m] + c)*(3*(Z[i,m] + c)*tdY[i,m] + 6*tZ[i,m]*dY[i,m] + 6*dY[i,m]*tc)
         tdZ = Z_c * (3 * Z_c * tdY + 6 * tZ * dY + 6 * tc * dY)
-        # tdX[i,k] = sum(m, tdZ[i,m]*C[m,k]) + sum(m, dZ[i,m]*tC[m,k])
+        # Tangent: tdX[i,k] = sum(m, tdZ[i,m]*C[m,k]) + sum(m, dZ[i,m]*tC[m,k])
         tdX = tdZ @ C + dZ @ tC
-        # tdC[m,k] = sum(i, tdZ[i,m]*X[i,k]) + sum(i, dZ[i,m]*tX[i,k])
+        # Tangent: tdC[m,k] = sum(i, tdZ[i,m]*X[i,k]) + sum(i, dZ[i,m]*tX[i,k])
         tdC = tdZ.T @ X + dZ.T @ tX
         return (tdX, tdC, tdc)
 

@@ -14,7 +14,7 @@ Saved for the backward pass:
     X: for dX and dalpha
     alpha: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o (1 alpha - [X[i,j] > 0] o (1 alpha) + [X[i,j] > 0])
     dalpha = 1^T (dY o (X - relu(X)))
@@ -93,6 +93,7 @@ def _forward_pass(X: Tensor, alpha: Tensor) -> Any:
         relu_X = torch.relu(X)
         Y = (X - relu_X) * alpha + relu_X
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -109,6 +110,7 @@ def _backward_pass(need_X: bool, need_alpha: bool, X: Tensor, alpha: Tensor, dY:
     B = X.shape[0]
     N = X.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -123,11 +125,11 @@ def _backward_pass(need_X: bool, need_alpha: bool, X: Tensor, alpha: Tensor, dY:
         return dX, dalpha
     dX = dalpha = None
     if need_X:
-        # dX[i,j] = dY[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))
+        # Lemma: dX[i,j] = dY[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))
         less_X = X > 0
         dX = dY * (alpha - torch.where(less_X, alpha, 0) + less_X.to(X.dtype))
     if need_alpha:
-        # dalpha[j] = sum(i, dY[i,j]*(X[i,j] - relu(X[i,j])))
+        # Lemma: dalpha[j] = sum(i, dY[i,j]*(X[i,j] - relu(X[i,j])))
         dalpha = (dY * (X - torch.relu(X))).sum(dim=0)
     return dX, dalpha
 
@@ -166,8 +168,8 @@ class _DualForward(_Forward):
         X, alpha = ctx.saved_tensors
         tX = _zero(tX, X)
         talpha = _zero(talpha, alpha)
-        # tY[i,j] = alpha[j]*tX[i,j] - where(0 < X[i,j], 1, 0)*alpha[j]*tX[i,j] + where(0 < X[i,j], 1,
-        #     0)*tX[i,j] + (X[i,j] - relu(X[i,j]))*talpha[j]
+        # Tangent: tY[i,j] = alpha[j]*tX[i,j] - where(0 < X[i,j], 1, 0)*alpha[j]*tX[i,j] + where(0 < X[i,j],
+        #     1, 0)*tX[i,j] + (X[i,j] - relu(X[i,j]))*talpha[j]
         alpha_tX = alpha * tX
         less_X = X > 0
         tY = alpha_tX - torch.where(less_X, alpha_tX, 0) + torch.where(less_X, tX, 0) + (X - torch.relu(X)) * talpha
@@ -236,14 +238,14 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, alpha: Tensor, dY: Tensor, d2dX: Tensor, d2dalpha: Tensor) -> Any:
-        # d2dY[i,j] = d2dX[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0)) +
-        #     d2dalpha[j]*(X[i,j] - relu(X[i,j]))
+        # Lemma: d2dY[i,j] = d2dX[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))
+        #     + d2dalpha[j]*(X[i,j] - relu(X[i,j]))
         less_X = X > 0
         real_less_X = less_X.to(X.dtype)
         d2dY = d2dX * (alpha - torch.where(less_X, alpha, 0) + real_less_X) + d2dalpha * (X - torch.relu(X))
-        # d2X[i,j] = d2dalpha[j]*dY[i,j]*(1 - where(0 < X[i,j], 1, 0))
+        # Lemma: d2X[i,j] = d2dalpha[j]*dY[i,j]*(1 - where(0 < X[i,j], 1, 0))
         d2X = d2dalpha * dY * (1 - real_less_X)
-        # d2alpha[j] = sum(i, d2dX[i,j]*dY[i,j]) - sum(i, d2dX[i,j]*dY[i,j]*where(0 < X[i,j], 1, 0))
+        # Lemma: d2alpha[j] = sum(i, d2dX[i,j]*dY[i,j]) - sum(i, d2dX[i,j]*dY[i,j]*where(0 < X[i,j], 1, 0))
         d2alpha = (d2dX * dY).sum(dim=0) - torch.where(less_X, d2dX * dY, 0).sum(dim=0)
         return (d2X, d2alpha, d2dY)
 
@@ -263,12 +265,12 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, alpha: Tensor, dY: Tensor, tX: Tensor, talpha: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = (alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))*tdY[i,j] +
-        #     dY[i,j]*talpha[j] - dY[i,j]*where(0 < X[i,j], 1, 0)*talpha[j]
+        # Tangent: tdX[i,j] = (alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))*tdY[i,j]
+        #     + dY[i,j]*talpha[j] - dY[i,j]*where(0 < X[i,j], 1, 0)*talpha[j]
         less_X = X > 0
         dY_talpha = dY * talpha
         tdX = (alpha - torch.where(less_X, alpha, 0) + less_X.to(X.dtype)) * tdY + dY_talpha - torch.where(less_X, dY_talpha, 0)
-        # tdalpha[j] = sum(i, (X[i,j] - relu(X[i,j]))*tdY[i,j]) + sum(i, dY[i,j]*tX[i,j]) - sum(i,
+        # Tangent: tdalpha[j] = sum(i, (X[i,j] - relu(X[i,j]))*tdY[i,j]) + sum(i, dY[i,j]*tX[i,j]) - sum(i,
         #     dY[i,j]*where(0 < X[i,j], 1, 0)*tX[i,j])
         tdalpha = ((X - torch.relu(X)) * tdY).sum(dim=0) + (dY * tX).sum(dim=0) - torch.where(less_X, dY * tX, 0).sum(dim=0)
         return (tdX, tdalpha)
@@ -297,12 +299,12 @@ def _backward_part(X: Tensor, alpha: Tensor, dY: Tensor, dX: Any = None, work: A
     B_block = X.shape[0]
     N = X.shape[-1]
     (space_1,) = _spaces(work, X, (B_block, N))
-    # dX[i,j] = dY[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))
+    # Lemma: dX[i,j] = dY[i,j]*(alpha[j] - where(0 < X[i,j], 1, 0)*alpha[j] + where(0 < X[i,j], 1, 0))
     less_X = X > 0
     alpha_less_X = torch.subtract(alpha, torch.where(less_X, alpha, 0), out=dX)
     alpha_less_X += less_X.to(X.dtype)
     dX = torch.multiply(alpha_less_X, dY, out=alpha_less_X)
-    # dalpha[j] = sum(i, dY[i,j]*(X[i,j] - relu(X[i,j])))
+    # Lemma: dalpha[j] = sum(i, dY[i,j]*(X[i,j] - relu(X[i,j])))
     X_shifted = torch.subtract(X, torch.relu(X), out=space_1)
     dalpha = (dY * X_shifted).sum(dim=0)
     return dX, dalpha

@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     X: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX[i,k] = sum(l, dY[i,k,l]*X[i,l]) + sum(k', dY[i,k',k]*X[i,k'])
 
@@ -74,7 +74,7 @@ def _arguments(X: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(X, Tensor) and X.is_floating_point()):
         (X,) = _real(X=X)
-    if not (X.ndim == 2):
+    if X.ndim != 2:
         _check(X=X)
     return X
 
@@ -87,6 +87,7 @@ def _forward_pass(X: Tensor) -> Any:
         # Y[i,k,l] = X[i,k]*X[i,l]
         Y = X[..., None] * X[:, None, :]
     else:
+        # In parts of B and N: each stays in the cache.
         Y = _empty((B, N, N), X)
 
         def run(parts: Any) -> Any:
@@ -103,6 +104,7 @@ def _backward_pass(X: Tensor, dY: Tensor) -> Any:
     B = X.shape[0]
     N = X.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -112,7 +114,7 @@ def _backward_pass(X: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), N, X, 1), 1, X)
         return dX
-    # dX[i,k] = sum(l, dY[i,k,l]*X[i,l]) + sum(k', dY[i,k',k]*X[i,k'])
+    # Lemma: dX[i,k] = sum(l, dY[i,k,l]*X[i,l]) + sum(k', dY[i,k',k]*X[i,k'])
     dX = (dY @ X[..., None])[..., 0] + (dY.mT @ X[..., None])[..., 0]
     return dX
 
@@ -149,7 +151,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any) -> Any:
         (X,) = ctx.saved_tensors
-        # tY[i,k,l] = X[i,l]*tX[i,k] + X[i,k]*tX[i,l]
+        # Tangent: tY[i,k,l] = X[i,l]*tX[i,k] + X[i,k]*tX[i,l]
         tY = X[:, None, :] * tX[..., None] + X[..., None] * tX[:, None, :]
         return tY
 
@@ -213,9 +215,9 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
-        # d2dY[i,k,l] = d2dX[i,k]*X[i,l] + d2dX[i,l]*X[i,k]
+        # Lemma: d2dY[i,k,l] = d2dX[i,k]*X[i,l] + d2dX[i,l]*X[i,k]
         d2dY = d2dX[..., None] * X[:, None, :] + d2dX[:, None, :] * X[..., None]
-        # d2X[i,k] = sum(k', d2dX[i,k']*dY[i,k',k]) + sum(k', d2dX[i,k']*dY[i,k,k'])
+        # Lemma: d2X[i,k] = sum(k', d2dX[i,k']*dY[i,k',k]) + sum(k', d2dX[i,k']*dY[i,k,k'])
         d2X = (dY.mT @ d2dX[..., None])[..., 0] + (dY @ d2dX[..., None])[..., 0]
         return (d2X, d2dY)
 
@@ -235,8 +237,8 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, dY: Tensor, tX: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,k] = sum(l, X[i,l]*tdY[i,k,l]) + sum(k', X[i,k']*tdY[i,k',k]) + sum(k', dY[i,k,k']*tX[i,k']) +
-        #     sum(k', dY[i,k',k]*tX[i,k'])
+        # Tangent: tdX[i,k] = sum(l, X[i,l]*tdY[i,k,l]) + sum(k', X[i,k']*tdY[i,k',k]) + sum(k',
+        #     dY[i,k,k']*tX[i,k']) + sum(k', dY[i,k',k]*tX[i,k'])
         tdX = (
             (tdY @ X[..., None])[..., 0] + (tdY.mT @ X[..., None])[..., 0] + (dY @ tX[..., None])[..., 0] + (dY.mT @ tX[..., None])[..., 0]
         )
@@ -260,7 +262,7 @@ def _forward_part(X: Tensor, X_rows: Tensor, Y: Any = None) -> Any:
 
 def _backward_part(dY: Tensor, X: Tensor) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,k] = sum(l, dY[i,k,l]*X[i,l]) + sum(k', dY[i,k',k]*X[i,k'])
+    # Lemma: dX[i,k] = sum(l, dY[i,k,l]*X[i,l]) + sum(k', dY[i,k',k]*X[i,k'])
     dY_X = (dY @ X[..., None])[..., 0]
     dY_X_2 = (dY.mT @ X[..., None])[..., 0]
     dX = torch.add(dY_X, dY_X_2, out=dY_X)

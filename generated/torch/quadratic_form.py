@@ -14,7 +14,7 @@ Saved for the backward pass:
     A: for dx
     x: for dx and dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dx = dL (A x + A^T x)
     dA = dL x x^T
@@ -93,6 +93,7 @@ def _backward_pass(need_A: bool, need_x: bool, A: Tensor, x: Tensor, dL: Tensor)
     """(dA, dx): None for those that are not needed."""
     N = A.shape[0]
     if not _whole(N * N, dL):
+        # In parts of N: each stays in the cache.
         dA = _empty((N, N), A)
 
         def run(parts: Any) -> Any:
@@ -105,15 +106,15 @@ def _backward_pass(need_A: bool, need_x: bool, A: Tensor, x: Tensor, dL: Tensor)
             return dx_sum, dx_sum_2
 
         dx_sum, dx_sum_2 = _together(run, _parts((N,), N, A, 1), 1, A)
-        # dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
+        # Lemma: dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
         dx = dL * (dx_sum + dx_sum_2)
         return dA, dx
     dA = dx = None
     if need_x:
-        # dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
+        # Lemma: dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
         dx = dL * (A @ x + x @ A)
     if need_A:
-        # dA[i,j] = dL*x[i]*x[j]
+        # Lemma: dA[i,j] = dL*x[i]*x[j]
         dA = dL * x[:, None] * x
     return dA, dx
 
@@ -152,7 +153,8 @@ class _DualForward(_Forward):
         A, x = ctx.saved_tensors
         tA = _zero(tA, A)
         tx = _zero(tx, x)
-        # tL = sum(i,j, A[i,j]*x[j]*tx[i]) + sum(i,i', x[i']*A[i',i]*tx[i]) + sum(i,j, x[i]*x[j]*tA[i,j])
+        # Tangent: tL = sum(i,j, A[i,j]*x[j]*tx[i]) + sum(i,i', x[i']*A[i',i]*tx[i]) + sum(i,j,
+        #     x[i]*x[j]*tA[i,j])
         tL = tx @ (A @ x) + tx @ (x @ A) + x @ (x @ tA)
         return tL
 
@@ -218,14 +220,14 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(A: Tensor, x: Tensor, dL: Tensor, d2dA: Tensor, d2dx: Tensor) -> Any:
-        # d2dL = sum(i, d2dx[i]*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))) + sum(i,j,
+        # Lemma: d2dL = sum(i, d2dx[i]*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))) + sum(i,j,
         #     d2dA[i,j]*x[i]*x[j])
         d2dA_x = x @ d2dA
         d2dL = d2dx @ (A @ x + x @ A) + x @ d2dA_x
-        # d2x[i] = dL*(sum(i', d2dx[i']*A[i',i]) + sum(i', d2dx[i']*A[i,i']) + sum(j, d2dA[i,j]*x[j]) +
+        # Lemma: d2x[i] = dL*(sum(i', d2dx[i']*A[i',i]) + sum(i', d2dx[i']*A[i,i']) + sum(j, d2dA[i,j]*x[j]) +
         #     sum(i', d2dA[i',i]*x[i']))
         d2x = dL * (d2dx @ A + A @ d2dx + d2dA @ x + d2dA_x)
-        # d2A[i,j] = dL*(d2dx[i]*x[j] + d2dx[j]*x[i])
+        # Lemma: d2A[i,j] = dL*(d2dx[i]*x[j] + d2dx[j]*x[i])
         d2A = dL * (d2dx[:, None] * x + d2dx * x[:, None])
         return (d2A, d2x, d2dL)
 
@@ -245,10 +247,10 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(A: Tensor, x: Tensor, dL: Tensor, tA: Tensor, tx: Tensor, tdL: Tensor) -> Any:
-        # tdx[i] = (sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))*tdL + dL*sum(j, x[j]*tA[i,j]) + dL*sum(i',
-        #     x[i']*tA[i',i]) + dL*sum(i', A[i,i']*tx[i']) + dL*sum(i', A[i',i]*tx[i'])
+        # Tangent: tdx[i] = (sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))*tdL + dL*sum(j, x[j]*tA[i,j]) +
+        #     dL*sum(i', x[i']*tA[i',i]) + dL*sum(i', A[i,i']*tx[i']) + dL*sum(i', A[i',i]*tx[i'])
         tdx = tdL * (A @ x + x @ A) + dL * (tA @ x) + dL * (x @ tA) + dL * (A @ tx) + dL * (tx @ A)
-        # tdA[i,j] = x[i]*x[j]*tdL + dL*x[j]*tx[i] + dL*x[i]*tx[j]
+        # Tangent: tdA[i,j] = x[i]*x[j]*tdL + dL*x[j]*tx[i] + dL*x[i]*tx[j]
         tdA = tdL * x[:, None] * x + dL * x * tx[:, None] + dL * x[:, None] * tx
         return (tdA, tdx)
 
@@ -263,11 +265,11 @@ class _SecondTangent(torch.autograd.Function):
 
 def _backward_part(A: Tensor, x: Tensor, A_rows: Tensor, dL: Tensor, x_rows: Tensor) -> Any:
     """One part along N, or the whole: dx_sum, dx_sum_2, dA."""
-    # dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
+    # Lemma: dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
     dx_sum = A @ x
-    # dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
+    # Lemma: dx[i] = dL*(sum(j, A[i,j]*x[j]) + sum(i', x[i']*A[i',i]))
     dx_sum_2 = x @ A_rows
-    # dA[i,j] = dL*x[i]*x[j]
+    # Lemma: dA[i,j] = dL*x[i]*x[j]
     dA = dL * x[:, None] * x_rows
     return dx_sum, dx_sum_2, dA
 

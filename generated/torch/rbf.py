@@ -18,7 +18,7 @@ Saved for the backward pass:
     Z: for dgamma
     Y: for dgamma and dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dgamma = -sum(dY o Y o Z)
     dZ = -gamma (dY o Y)
@@ -93,10 +93,10 @@ def _arguments(X: Any, C: Any, gamma: Any) -> Any:
 
 def _forward_pass(X: Tensor, C: Tensor, gamma: Tensor) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
-    # Z[i,m] = sum(k, (X[i,k] - C[m,k])^2)
+    # Named sum: Z[i,m] = sum(k, (X[i,k] - C[m,k])^2)
     X_C = X[:, None, :] - C
     Z = torch.linalg.vecdot(X_C, X_C)
-    # Y[i,m] = exp(-gamma*Z[i,m])
+    # Equation: Y[i,m] = exp(-gamma*Z[i,m])
     Y = torch.exp(-gamma * Z)
     return Y, Z
 
@@ -107,16 +107,16 @@ def _backward_pass(
     """(dX, dC, dgamma): None for those that are not needed."""
     dX = dC = dgamma = None
     if need_gamma:
-        # dgamma = -sum(i,m, dY[i,m]*Y[i,m]*Z[i,m])
+        # Lemma: dgamma = -sum(i,m, dY[i,m]*Y[i,m]*Z[i,m])
         dgamma = -torch.linalg.vecdot(Z, dY * Y).sum()
     if need_X or need_C:
-        # dZ[i,m] = -dY[i,m]*Y[i,m]*gamma
+        # Lemma: dZ[i,m] = -dY[i,m]*Y[i,m]*gamma
         dZ = -gamma * dY * Y
     if need_X:
-        # dX[i,k] = 2*sum(m, dZ[i,m]*(X[i,k] - C[m,k]))
+        # Lemma: dX[i,k] = 2*sum(m, dZ[i,m]*(X[i,k] - C[m,k]))
         dX = 2 * ((X[..., None] - C.T) @ dZ[..., None])[..., 0]
     if need_C:
-        # dC[m,k] = -2*sum(i, dZ[i,m]*(X[i,k] - C[m,k]))
+        # Lemma: dC[m,k] = -2*sum(i, dZ[i,m]*(X[i,k] - C[m,k]))
         dC = -2 * ((X.T - C[..., None]) @ dZ.T[..., None])[..., 0]
     return dX, dC, dgamma
 
@@ -166,14 +166,14 @@ class _DualForward(_Forward):
         tX = _zero(tX, X)
         tC = _zero(tC, C)
         tgamma = _zero(tgamma, gamma)
-        # Z[i,m] = sum(k, (X[i,k] - C[m,k])^2)
+        # Named sum: Z[i,m] = sum(k, (X[i,k] - C[m,k])^2)
         X_C = X[:, None, :] - C
         Z = torch.linalg.vecdot(X_C, X_C)
-        # Y[i,m] = exp(-gamma*Z[i,m])
+        # Equation: Y[i,m] = exp(-gamma*Z[i,m])
         Y = torch.exp(-gamma * Z)
-        # tZ[i,m] = 2*(sum(k, (X[i,k] - C[m,k])*tX[i,k]) - sum(k, (X[i,k] - C[m,k])*tC[m,k]))
+        # Tangent: tZ[i,m] = 2*(sum(k, (X[i,k] - C[m,k])*tX[i,k]) - sum(k, (X[i,k] - C[m,k])*tC[m,k]))
         tZ = 2 * ((X_C @ tX[..., None])[..., 0] - (X_C.permute(1, 0, 2) @ tC[..., None])[..., 0].T)
-        # tY[i,m] = -Y[i,m]*(Z[i,m]*tgamma + tZ[i,m]*gamma)
+        # Tangent: tY[i,m] = -Y[i,m]*(Z[i,m]*tgamma + tZ[i,m]*gamma)
         tY = -Y * (tgamma * Z + gamma * tZ)
         return tY, None
 
@@ -244,27 +244,29 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, C: Tensor, gamma: Tensor, Z: Tensor, Y: Tensor, dY: Tensor, d2dX: Tensor, d2dC: Tensor, d2dgamma: Tensor) -> Any:
-        # dZ[i,m] = -dY[i,m]*Y[i,m]*gamma
+        # Lemma: dZ[i,m] = -dY[i,m]*Y[i,m]*gamma
         dZ = -gamma * dY * Y
-        # d2dZ[i,m] = 2*(sum(k, d2dX[i,k]*(X[i,k] - C[m,k])) - sum(k, d2dC[m,k]*(X[i,k] - C[m,k])))
+        # Lemma: d2dZ[i,m] = 2*(sum(k, d2dX[i,k]*(X[i,k] - C[m,k])) - sum(k, d2dC[m,k]*(X[i,k] - C[m,k])))
         X_C = X[:, None, :] - C
         d2dZ = 2 * ((X_C @ d2dX[..., None])[..., 0] - (X_C.permute(1, 0, 2) @ d2dC[..., None])[..., 0].T)
-        # d2dY[i,m] = -Y[i,m]*(d2dgamma*Z[i,m] + d2dZ[i,m]*gamma)
+        # Lemma: d2dY[i,m] = -Y[i,m]*(d2dgamma*Z[i,m] + d2dZ[i,m]*gamma)
         d2dgamma_d2dZ = d2dgamma * Z + gamma * d2dZ
         d2dY = -Y * d2dgamma_d2dZ
-        # d2Y[i,m] = -dY[i,m]*(d2dgamma*Z[i,m] + d2dZ[i,m]*gamma)
+        # Lemma: d2Y[i,m] = -dY[i,m]*(d2dgamma*Z[i,m] + d2dZ[i,m]*gamma)
         d2Y = -dY * d2dgamma_d2dZ
-        # d2gamma = -(sum(i,m, d2Y[i,m]*Y[i,m]*Z[i,m]) + sum(i,m, d2dZ[i,m]*dY[i,m]*Y[i,m]))
+        # Lemma: d2gamma = -(sum(i,m, d2Y[i,m]*Y[i,m]*Z[i,m]) + sum(i,m, d2dZ[i,m]*dY[i,m]*Y[i,m]))
         d2gamma = -(torch.linalg.vecdot(Z, d2Y * Y).sum() + torch.linalg.vecdot(Y, d2dZ * dY).sum())
-        # d2Z[i,m] = -Y[i,m]*(d2Y[i,m]*gamma + d2dgamma*dY[i,m])
+        # Lemma: d2Z[i,m] = -Y[i,m]*(d2Y[i,m]*gamma + d2dgamma*dY[i,m])
         d2Z = -Y * (gamma * d2Y + d2dgamma * dY)
-        # D[i] = sum(m, dZ[i,m])
+        # Named sum: D[i] = sum(m, dZ[i,m])
         D = dZ.sum(dim=-1)
-        # d2X[i,k] = 2*(sum(m, d2Z[i,m]*(X[i,k] - C[m,k])) + d2dX[i,k]*D[i] - sum(m, d2dC[m,k]*dZ[i,m]))
+        # Lemma: d2X[i,k] = 2*(sum(m, d2Z[i,m]*(X[i,k] - C[m,k])) + d2dX[i,k]*D[i] - sum(m,
+        #     d2dC[m,k]*dZ[i,m]))
         d2X = 2 * (((X[..., None] - C.T) @ d2Z[..., None])[..., 0] + d2dX * D[:, None] - dZ @ d2dC)
-        # F[m] = sum(i, dZ[i,m])
+        # Named sum: F[m] = sum(i, dZ[i,m])
         F = dZ.sum(dim=0)
-        # d2C[m,k] = 2*(d2dC[m,k]*F[m] - sum(i, d2Z[i,m]*(X[i,k] - C[m,k])) - sum(i, d2dX[i,k]*dZ[i,m]))
+        # Lemma: d2C[m,k] = 2*(d2dC[m,k]*F[m] - sum(i, d2Z[i,m]*(X[i,k] - C[m,k])) - sum(i,
+        #     d2dX[i,k]*dZ[i,m]))
         d2C = 2 * (d2dC * F[:, None] - ((X.T - C[..., None]) @ d2Z.T[..., None])[..., 0] - dZ.T @ d2dX)
         return (d2X, d2C, d2gamma, d2dY)
 
@@ -286,25 +288,25 @@ class _SecondTangent(torch.autograd.Function):
     def forward(
         X: Tensor, C: Tensor, gamma: Tensor, Z: Tensor, Y: Tensor, dY: Tensor, tX: Tensor, tC: Tensor, tgamma: Tensor, tdY: Tensor
     ) -> Any:
-        # dZ[i,m] = -dY[i,m]*Y[i,m]*gamma
+        # Lemma: dZ[i,m] = -dY[i,m]*Y[i,m]*gamma
         dZ = -gamma * dY * Y
-        # tZ[i,m] = 2*(sum(k, (X[i,k] - C[m,k])*tX[i,k]) - sum(k, (X[i,k] - C[m,k])*tC[m,k]))
+        # Tangent: tZ[i,m] = 2*(sum(k, (X[i,k] - C[m,k])*tX[i,k]) - sum(k, (X[i,k] - C[m,k])*tC[m,k]))
         X_C = X[:, None, :] - C
         tZ = 2 * ((X_C @ tX[..., None])[..., 0] - (X_C.permute(1, 0, 2) @ tC[..., None])[..., 0].T)
-        # tY[i,m] = -Y[i,m]*(Z[i,m]*tgamma + tZ[i,m]*gamma)
+        # Tangent: tY[i,m] = -Y[i,m]*(Z[i,m]*tgamma + tZ[i,m]*gamma)
         tY = -Y * (tgamma * Z + gamma * tZ)
-        # tdgamma = -(sum(i,m, Y[i,m]*Z[i,m]*tdY[i,m]) + sum(i,m, tY[i,m]*dY[i,m]*Z[i,m]) + sum(i,m,
+        # Tangent: tdgamma = -(sum(i,m, Y[i,m]*Z[i,m]*tdY[i,m]) + sum(i,m, tY[i,m]*dY[i,m]*Z[i,m]) + sum(i,m,
         #     tZ[i,m]*dY[i,m]*Y[i,m]))
         tdgamma = -(torch.linalg.vecdot(tdY, Y * Z).sum() + torch.linalg.vecdot(Z, tY * dY).sum() + torch.linalg.vecdot(Y, tZ * dY).sum())
-        # tdZ[i,m] = -(Y[i,m]*gamma*tdY[i,m] + tY[i,m]*dY[i,m]*gamma + dY[i,m]*Y[i,m]*tgamma)
+        # Tangent: tdZ[i,m] = -(Y[i,m]*gamma*tdY[i,m] + tY[i,m]*dY[i,m]*gamma + dY[i,m]*Y[i,m]*tgamma)
         tdZ = -(gamma * Y * tdY + gamma * tY * dY + tgamma * dY * Y)
-        # tD[i] = sum(m, dZ[i,m])
+        # Named sum: tD[i] = sum(m, dZ[i,m])
         tD = dZ.sum(dim=-1)
-        # tdX[i,k] = 2*(sum(m, tdZ[i,m]*(X[i,k] - C[m,k])) + tX[i,k]*tD[i] - sum(m, dZ[i,m]*tC[m,k]))
+        # Tangent: tdX[i,k] = 2*(sum(m, tdZ[i,m]*(X[i,k] - C[m,k])) + tX[i,k]*tD[i] - sum(m, dZ[i,m]*tC[m,k]))
         tdX = 2 * (((X[..., None] - C.T) @ tdZ[..., None])[..., 0] + tX * tD[:, None] - dZ @ tC)
-        # tF[m] = sum(i, dZ[i,m])
+        # Named sum: tF[m] = sum(i, dZ[i,m])
         tF = dZ.sum(dim=0)
-        # tdC[m,k] = 2*(tC[m,k]*tF[m] - sum(i, tdZ[i,m]*(X[i,k] - C[m,k])) - sum(i, dZ[i,m]*tX[i,k]))
+        # Tangent: tdC[m,k] = 2*(tC[m,k]*tF[m] - sum(i, tdZ[i,m]*(X[i,k] - C[m,k])) - sum(i, dZ[i,m]*tX[i,k]))
         tdC = 2 * (tC * tF[:, None] - ((X.T - C[..., None]) @ tdZ.T[..., None])[..., 0] - dZ.T @ tX)
         return (tdX, tdC, tdgamma)
 

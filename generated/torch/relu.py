@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     X: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o [X[i,j] > 0]
 
@@ -74,7 +74,7 @@ def _arguments(X: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(X, Tensor) and X.is_floating_point()):
         (X,) = _real(X=X)
-    if not (X.ndim == 2):
+    if X.ndim != 2:
         _check(X=X)
     return X
 
@@ -87,6 +87,7 @@ def _forward_pass(X: Tensor) -> Any:
         # Y[i,j] = relu(X[i,j])
         Y = torch.relu(X)
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -103,6 +104,7 @@ def _backward_pass(X: Tensor, dY: Tensor) -> Any:
     B = X.shape[0]
     N = X.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -112,7 +114,7 @@ def _backward_pass(X: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), N, X, 1), 1, X)
         return dX
-    # dX[i,j] = dY[i,j]*where(0 < X[i,j], 1, 0)
+    # Lemma: dX[i,j] = dY[i,j]*where(0 < X[i,j], 1, 0)
     dX = torch.where(X > 0, dY, 0)
     return dX
 
@@ -149,7 +151,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any) -> Any:
         (X,) = ctx.saved_tensors
-        # tY[i,j] = where(0 < X[i,j], 1, 0)*tX[i,j]
+        # Tangent: tY[i,j] = where(0 < X[i,j], 1, 0)*tX[i,j]
         tY = torch.where(X > 0, tX, 0)
         return tY
 
@@ -214,9 +216,9 @@ class _Second(torch.autograd.Function):
     def forward(X: Tensor, d2dX: Tensor) -> Any:
         B = X.shape[0]
         N = X.shape[-1]
-        # d2dY[i,j] = d2dX[i,j]*where(0 < X[i,j], 1, 0)
+        # Lemma: d2dY[i,j] = d2dX[i,j]*where(0 < X[i,j], 1, 0)
         d2dY = torch.where(X > 0, d2dX, 0)
-        # d2X[i,j] = 0
+        # Lemma: d2X[i,j] = 0
         d2X = X.new_full((B, N), 0)
         return (d2X, d2dY)
 
@@ -236,7 +238,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = where(0 < X[i,j], 1, 0)*tdY[i,j]
+        # Tangent: tdX[i,j] = where(0 < X[i,j], 1, 0)*tdY[i,j]
         tdX = torch.where(X > 0, tdY, 0)
         return (tdX,)
 
@@ -258,7 +260,7 @@ def _forward_part(X: Tensor) -> Any:
 
 def _backward_part(X: Tensor, dY: Tensor) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*where(0 < X[i,j], 1, 0)
+    # Lemma: dX[i,j] = dY[i,j]*where(0 < X[i,j], 1, 0)
     dX = torch.where(X > 0, dY, 0)
     return dX
 

@@ -15,7 +15,7 @@ Shapes:
 
 Nothing is saved for the backward pass.
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ[b,e] = sum(f,g, dY[b,f,g]*delta(size(G)*f + g,e))
     dX[b,c,d] = dZ[b,size(D)*c + d]
@@ -81,7 +81,7 @@ def _arguments(X: Any, width: Any) -> Any:
     if not (isinstance(X, Tensor) and X.is_floating_point()):
         (X,) = _real(X=X)
     width = _integer("width", width, 1)
-    if not (X.ndim == 3):
+    if X.ndim != 3:
         _check(X=X)
     return X, width
 
@@ -103,9 +103,9 @@ def _forward_pass(X: Tensor, width: int) -> Any:
 def _backward_pass(E: int, C: int, D: int, dY: Tensor) -> Any:
     """dX."""
     G = dY.shape[-1]
-    # dZ[b,e] = sum(f,g, dY[b,f,g]*delta(size(G)*f + g,e))
+    # Lemma: dZ[b,e] = sum(f,g, dY[b,f,g]*delta(size(G)*f + g,e))
     dZ = _place(dY, 1, E, 0, G, 1)
-    # dX[b,c,d] = dZ[b,size(D)*c + d]
+    # Lemma: dX[b,c,d] = dZ[b,size(D)*c + d]
     dX = _read(dZ, {1: (0, (D, C), (1, D))}).clone()
     return dX
 
@@ -149,9 +149,9 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any, _width: Any) -> Any:
         F, G, E, _C, D, _B = ctx.lengths
-        # tZ[b,e] = sum(c,d, delta(e,size(D)*c + d)*tX[b,c,d])
+        # Tangent: tZ[b,e] = sum(c,d, delta(e,size(D)*c + d)*tX[b,c,d])
         tZ = _place(tX, 1, E, 0, D, 1)
-        # tY[b,f,g] = tZ[b,size(G)*f + g]
+        # Tangent: tY[b,f,g] = tZ[b,size(G)*f + g]
         tY = _read(tZ, {1: (0, (G, F), (1, G))}).clone()
         return tY
 
@@ -222,9 +222,9 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(F: int, G: int, E: int, C: int, D: int, B: int, d2dX: Tensor) -> Any:
-        # d2dZ[b,e] = sum(c,d, d2dX[b,c,d]*delta(size(D)*c + d,e))
+        # Lemma: d2dZ[b,e] = sum(c,d, d2dX[b,c,d]*delta(size(D)*c + d,e))
         d2dZ = _place(d2dX, 1, E, 0, D, 1)
-        # d2dY[b,f,g] = d2dZ[b,size(G)*f + g]
+        # Lemma: d2dY[b,f,g] = d2dZ[b,size(G)*f + g]
         d2dY = _read(d2dZ, {1: (0, (G, F), (1, G))}).clone()
         return (d2dY,)
 
@@ -244,9 +244,9 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(F: int, G: int, E: int, C: int, D: int, B: int, tdY: Tensor) -> Any:
-        # tdZ[b,e] = sum(f,g, delta(size(G)*f + g,e)*tdY[b,f,g])
+        # Tangent: tdZ[b,e] = sum(f,g, delta(size(G)*f + g,e)*tdY[b,f,g])
         tdZ = _place(tdY, 1, E, 0, G, 1)
-        # tdX[b,c,d] = tdZ[b,size(D)*c + d]
+        # Tangent: tdX[b,c,d] = tdZ[b,size(D)*c + d]
         tdX = _read(tdZ, {1: (0, (D, C), (1, D))}).clone()
         return (tdX,)
 

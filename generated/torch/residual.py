@@ -17,7 +17,7 @@ Saved for the backward pass:
     W: for dX
     H: for dH
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dH = dY o [H[i,j] > 0]
     dX = dH W^T + dY
@@ -102,16 +102,16 @@ def _forward_pass(X: Tensor, W: Tensor, b: Tensor) -> Any:
 def _backward_pass(need_X: bool, need_W: bool, need_b: bool, X: Tensor, W: Tensor, H: Tensor, dY: Tensor) -> Any:
     """(dX, dW, db): None for those that are not needed."""
     dX = dW = db = None
-    # dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
+    # Lemma: dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
     dH = torch.where(H > 0, dY, 0)
     if need_X:
-        # dX[i,k] = sum(j, dH[i,j]*W[k,j]) + dY[i,k]
+        # Lemma: dX[i,k] = sum(j, dH[i,j]*W[k,j]) + dY[i,k]
         dX = dH @ W.T + dY
     if need_W:
-        # dW[k,j] = sum(i, dH[i,j]*X[i,k])
+        # Lemma: dW[k,j] = sum(i, dH[i,j]*X[i,k])
         dW = X.T @ dH
     if need_b:
-        # db[j] = sum(i, dH[i,j])
+        # Lemma: db[j] = sum(i, dH[i,j])
         db = dH.sum(dim=0)
     return dX, dW, db
 
@@ -162,9 +162,9 @@ class _DualForward(_Forward):
         tb = _zero(tb, b)
         # H[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]
         H = X @ W + b
-        # tH[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j]) + tb[j]
+        # Tangent: tH[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j]) + tb[j]
         tH = tX @ W + X @ tW + tb
-        # tY[i,j] = tX[i,j] + tH[i,j]*where(0 < H[i,j], 1, 0)
+        # Tangent: tY[i,j] = tX[i,j] + tH[i,j]*where(0 < H[i,j], 1, 0)
         tY = tX + torch.where(H > 0, tH, 0)
         return tY, None
 
@@ -233,16 +233,16 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, W: Tensor, H: Tensor, dY: Tensor, d2dX: Tensor, d2dW: Tensor, d2db: Tensor) -> Any:
-        # dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
+        # Lemma: dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
         less_H = H > 0
         dH = torch.where(less_H, dY, 0)
-        # d2dH[i,j] = sum(k, d2dX[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X[i,k]) + d2db[j]
+        # Lemma: d2dH[i,j] = sum(k, d2dX[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X[i,k]) + d2db[j]
         d2dH = d2dX @ W + X @ d2dW + d2db
-        # d2dY[i,j] = d2dH[i,j]*where(0 < H[i,j], 1, 0) + d2dX[i,j]
+        # Lemma: d2dY[i,j] = d2dH[i,j]*where(0 < H[i,j], 1, 0) + d2dX[i,j]
         d2dY = torch.where(less_H, d2dH, 0) + d2dX
-        # d2X[i,k] = sum(j, d2dW[k,j]*dH[i,j])
+        # Lemma: d2X[i,k] = sum(j, d2dW[k,j]*dH[i,j])
         d2X = dH @ d2dW.T
-        # d2W[k,j] = sum(i, d2dX[i,k]*dH[i,j])
+        # Lemma: d2W[k,j] = sum(i, d2dX[i,k]*dH[i,j])
         d2W = d2dX.T @ dH
         return (d2X, d2W, d2dY)
 
@@ -262,16 +262,16 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, W: Tensor, H: Tensor, dY: Tensor, tX: Tensor, tW: Tensor, tdY: Tensor) -> Any:
-        # dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
+        # Lemma: dH[i,j] = dY[i,j]*where(0 < H[i,j], 1, 0)
         less_H = H > 0
         dH = torch.where(less_H, dY, 0)
-        # tdH[i,j] = where(0 < H[i,j], 1, 0)*tdY[i,j]
+        # Tangent: tdH[i,j] = where(0 < H[i,j], 1, 0)*tdY[i,j]
         tdH = torch.where(less_H, tdY, 0)
-        # tdX[i,k] = sum(j, tdH[i,j]*W[k,j]) + sum(j, dH[i,j]*tW[k,j]) + tdY[i,k]
+        # Tangent: tdX[i,k] = sum(j, tdH[i,j]*W[k,j]) + sum(j, dH[i,j]*tW[k,j]) + tdY[i,k]
         tdX = tdH @ W.T + dH @ tW.T + tdY
-        # tdW[k,j] = sum(i, tdH[i,j]*X[i,k]) + sum(i, dH[i,j]*tX[i,k])
+        # Tangent: tdW[k,j] = sum(i, tdH[i,j]*X[i,k]) + sum(i, dH[i,j]*tX[i,k])
         tdW = X.T @ tdH + tX.T @ dH
-        # tdb[j] = sum(i, tdH[i,j])
+        # Tangent: tdb[j] = sum(i, tdH[i,j])
         tdb = tdH.sum(dim=0)
         return (tdX, tdW, tdb)
 

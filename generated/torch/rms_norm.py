@@ -19,7 +19,7 @@ Saved for the backward pass:
     v: for dg, dv and dX
     Y: for dv
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dg = (v + eps 1^T)^o(-1/2) (dY o X)
     dv = -((v + eps 1)^o(-1) o rowsum(dY o Y)) / 2
@@ -111,6 +111,7 @@ def _forward_pass(X: Tensor, g: Tensor, eps: Tensor) -> Any:
         # Y[n,c] = g[c]*X[n,c]/sqrt(v[n] + eps)
         Y = g * X / torch.sqrt(v + eps)[:, None]
     else:
+        # In parts of N: each stays in the cache.
         v = _empty((N,), X)
         Y = _empty((N, C), X)
 
@@ -128,6 +129,7 @@ def _backward_pass(need_X: bool, need_g: bool, X: Tensor, g: Tensor, eps: Tensor
     C = X.shape[-1]
     N = X.shape[0]
     if not _whole(N * C, dY):
+        # In parts of N: each stays in the cache.
         dX = _empty((N, C), X)
 
         def run(parts: Any) -> Any:
@@ -144,12 +146,12 @@ def _backward_pass(need_X: bool, need_g: bool, X: Tensor, g: Tensor, eps: Tensor
     v_eps = v + eps
     rsqrt_v_eps = 1 / torch.sqrt(v_eps)
     if need_g:
-        # dg[c] = sum(n, dY[n,c]*X[n,c]/sqrt(v[n] + eps))
+        # Lemma: dg[c] = sum(n, dY[n,c]*X[n,c]/sqrt(v[n] + eps))
         dg = rsqrt_v_eps @ (dY * X)
     if need_X:
-        # dv[n] = -(1/2)/(v[n] + eps)*sum(c, dY[n,c]*Y[n,c])
+        # Lemma: dv[n] = -(1/2)/(v[n] + eps)*sum(c, dY[n,c]*Y[n,c])
         dv = -0.5 * torch.linalg.vecdot(dY, Y) / v_eps
-        # dX[n,c] = 2*dv[n]*X[n,c]/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
+        # Lemma: dX[n,c] = 2*dv[n]*X[n,c]/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
         dX = 2 * dv[:, None] * X / C + dY * g * rsqrt_v_eps[:, None]
     return dX, dg
 
@@ -201,9 +203,10 @@ class _DualForward(_Forward):
         # Y[n,c] = g[c]*X[n,c]/sqrt(v[n] + eps)
         rsqrt_v = 1 / torch.sqrt(v + eps)
         Y = g * X * rsqrt_v[:, None]
-        # tv[n] = 2/size(C)*sum(c, X[n,c]*tX[n,c])
+        # Tangent: tv[n] = 2/size(C)*sum(c, X[n,c]*tX[n,c])
         tv = 2 * torch.linalg.vecdot(X, tX) / C
-        # tY[n,c] = 1/sqrt(v[n] + eps)*(X[n,c]*tg[c] + g[c]*tX[n,c] - (1/2)*tv[n]*Y[n,c]/sqrt(v[n] + eps))
+        # Tangent: tY[n,c] = 1/sqrt(v[n] + eps)*(X[n,c]*tg[c] + g[c]*tX[n,c] - (1/2)*tv[n]*Y[n,c]/sqrt(v[n] +
+        #     eps))
         tY = rsqrt_v[:, None] * (X * tg + g * tX - 0.5 * tv[:, None] * Y * rsqrt_v[:, None])
         return tY, None
 
@@ -271,28 +274,29 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor, g: Tensor, eps: Tensor, v: Tensor, Y: Tensor, dY: Tensor, d2dX: Tensor, d2dg: Tensor) -> Any:
         C = X.shape[-1]
-        # dv[n] = -(1/2)/(v[n] + eps)*sum(c, dY[n,c]*Y[n,c])
+        # Lemma: dv[n] = -(1/2)/(v[n] + eps)*sum(c, dY[n,c]*Y[n,c])
         v_eps = v + eps
         dv = -0.5 * torch.linalg.vecdot(dY, Y) / v_eps
-        # d2dv[n] = 2/size(C)*sum(c, d2dX[n,c]*X[n,c])
+        # Lemma: d2dv[n] = 2/size(C)*sum(c, d2dX[n,c]*X[n,c])
         d2dv = 2 * torch.linalg.vecdot(d2dX, X) / C
-        # d2Y[n,c] = -(1/2)*d2dv[n]/(v[n] + eps)*dY[n,c]
+        # Lemma: d2Y[n,c] = -(1/2)*d2dv[n]/(v[n] + eps)*dY[n,c]
         d2Y = -0.5 * d2dv[:, None] * dY / v_eps[:, None]
-        # d2dY[n,c] = 1/sqrt(v[n] + eps)*(d2dg[c]*X[n,c] - (1/2)*d2dv[n]/sqrt(v[n] + eps)*Y[n,c] +
+        # Lemma: d2dY[n,c] = 1/sqrt(v[n] + eps)*(d2dg[c]*X[n,c] - (1/2)*d2dv[n]/sqrt(v[n] + eps)*Y[n,c] +
         #     d2dX[n,c]*g[c])
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
         d2dY = rsqrt_v_eps[:, None] * (d2dg * X - 0.5 * d2dv[:, None] * rsqrt_v_eps[:, None] * Y + d2dX * g)
-        # d2g[c] = sum(n, d2Y[n,c]*X[n,c]/sqrt(v[n] + eps)) + sum(n, d2dX[n,c]*dY[n,c]/sqrt(v[n] + eps))
+        # Lemma: d2g[c] = sum(n, d2Y[n,c]*X[n,c]/sqrt(v[n] + eps)) + sum(n, d2dX[n,c]*dY[n,c]/sqrt(v[n] +
+        #     eps))
         d2dX_dY = d2dX * dY
         d2g = rsqrt_v_eps @ (d2Y * X) + rsqrt_v_eps @ d2dX_dY
-        # d2v[n] = -1/(v[n] + eps)*(1/2*sum(c, d2Y[n,c]*Y[n,c]) + 1/2/sqrt(v[n] + eps)*sum(c,
+        # Lemma: d2v[n] = -1/(v[n] + eps)*(1/2*sum(c, d2Y[n,c]*Y[n,c]) + 1/2/sqrt(v[n] + eps)*sum(c,
         #     d2dg[c]*dY[n,c]*X[n,c]) + d2dv[n]*dv[n] + 1/2/sqrt(v[n] + eps)*sum(c, d2dX[n,c]*dY[n,c]*g[c]))
         d2v = (
             -(0.5 * torch.linalg.vecdot(d2Y, Y) + 0.5 * rsqrt_v_eps * (dY * X @ d2dg) + d2dv * dv + 0.5 * rsqrt_v_eps * (d2dX_dY @ g))
             / v_eps
         )
-        # d2X[n,c] = 2*d2v[n]*X[n,c]/size(C) + d2Y[n,c]*g[c]/sqrt(v[n] + eps) + d2dg[c]*dY[n,c]/sqrt(v[n] +
-        #     eps) + 2*d2dX[n,c]*dv[n]/size(C)
+        # Lemma: d2X[n,c] = 2*d2v[n]*X[n,c]/size(C) + d2Y[n,c]*g[c]/sqrt(v[n] + eps) +
+        #     d2dg[c]*dY[n,c]/sqrt(v[n] + eps) + 2*d2dX[n,c]*dv[n]/size(C)
         d2X = 2 * d2v[:, None] * X / C + d2Y * g * rsqrt_v_eps[:, None] + d2dg * dY * rsqrt_v_eps[:, None] + 2 * d2dX * dv[:, None] / C
         return (d2X, d2g, d2dY)
 
@@ -313,22 +317,24 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor, g: Tensor, eps: Tensor, v: Tensor, Y: Tensor, dY: Tensor, tX: Tensor, tg: Tensor, tdY: Tensor) -> Any:
         C = X.shape[-1]
-        # dv[n] = -(1/2)/(v[n] + eps)*sum(c, dY[n,c]*Y[n,c])
+        # Lemma: dv[n] = -(1/2)/(v[n] + eps)*sum(c, dY[n,c]*Y[n,c])
         v_eps = v + eps
         dv = -0.5 * torch.linalg.vecdot(dY, Y) / v_eps
-        # tv[n] = 2/size(C)*sum(c, X[n,c]*tX[n,c])
+        # Tangent: tv[n] = 2/size(C)*sum(c, X[n,c]*tX[n,c])
         tv = 2 * torch.linalg.vecdot(X, tX) / C
-        # tY[n,c] = 1/sqrt(v[n] + eps)*(X[n,c]*tg[c] + g[c]*tX[n,c] - (1/2)*tv[n]*Y[n,c]/sqrt(v[n] + eps))
+        # Tangent: tY[n,c] = 1/sqrt(v[n] + eps)*(X[n,c]*tg[c] + g[c]*tX[n,c] - (1/2)*tv[n]*Y[n,c]/sqrt(v[n] +
+        #     eps))
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
         tY = rsqrt_v_eps[:, None] * (X * tg + g * tX - 0.5 * tv[:, None] * Y * rsqrt_v_eps[:, None])
-        # tdg[c] = sum(n, X[n,c]/sqrt(v[n] + eps)*tdY[n,c]) + sum(n, dY[n,c]/sqrt(v[n] + eps)*tX[n,c]) -
-        #     (1/2)*sum(n, tv[n]*dY[n,c]*X[n,c]/(v[n] + eps)^(3/2))
+        # Tangent: tdg[c] = sum(n, X[n,c]/sqrt(v[n] + eps)*tdY[n,c]) + sum(n, dY[n,c]/sqrt(v[n] +
+        #     eps)*tX[n,c]) - (1/2)*sum(n, tv[n]*dY[n,c]*X[n,c]/(v[n] + eps)^(3/2))
         power_v_eps = 1 / v_eps**1.5
         tdg = rsqrt_v_eps @ (X * tdY) + rsqrt_v_eps @ (dY * tX) - 0.5 * (tv * power_v_eps @ (dY * X))
-        # tdv[n] = -1/(v[n] + eps)*(tv[n]*dv[n] + 1/2*sum(c, Y[n,c]*tdY[n,c]) + 1/2*sum(c, tY[n,c]*dY[n,c]))
+        # Tangent: tdv[n] = -1/(v[n] + eps)*(tv[n]*dv[n] + 1/2*sum(c, Y[n,c]*tdY[n,c]) + 1/2*sum(c,
+        #     tY[n,c]*dY[n,c]))
         tdv = -(tv * dv + 0.5 * torch.linalg.vecdot(Y, tdY) + 0.5 * torch.linalg.vecdot(tY, dY)) / v_eps
-        # tdX[n,c] = 2*tdv[n]*X[n,c]/size(C) + 2*dv[n]/size(C)*tX[n,c] + g[c]/sqrt(v[n] + eps)*tdY[n,c] +
-        #     dY[n,c]/sqrt(v[n] + eps)*tg[c] - (1/2)*tv[n]*dY[n,c]*g[c]/(v[n] + eps)^(3/2)
+        # Tangent: tdX[n,c] = 2*tdv[n]*X[n,c]/size(C) + 2*dv[n]/size(C)*tX[n,c] + g[c]/sqrt(v[n] +
+        #     eps)*tdY[n,c] + dY[n,c]/sqrt(v[n] + eps)*tg[c] - (1/2)*tv[n]*dY[n,c]*g[c]/(v[n] + eps)^(3/2)
         tdX = (
             2 * tdv[:, None] * X / C
             + 2 * dv[:, None] * tX / C
@@ -363,14 +369,14 @@ def _backward_part(v: Tensor, eps: Tensor, dY: Tensor, X: Tensor, Y: Tensor, g: 
     C = dY.shape[-1]
     N_block = v.shape[0]
     (space_1,) = _spaces(work, v, (N_block, C))
-    # dg[c] = sum(n, dY[n,c]*X[n,c]/sqrt(v[n] + eps))
+    # Lemma: dg[c] = sum(n, dY[n,c]*X[n,c]/sqrt(v[n] + eps))
     v_eps = v + eps
     rsqrt_v_eps = 1 / torch.sqrt(v_eps)
     dY_X = torch.multiply(dY, X, out=space_1)
     dg = rsqrt_v_eps @ dY_X
-    # dv[n] = -(1/2)/(v[n] + eps)*sum(c, dY[n,c]*Y[n,c])
+    # Lemma: dv[n] = -(1/2)/(v[n] + eps)*sum(c, dY[n,c]*Y[n,c])
     dv = -0.5 * torch.linalg.vecdot(dY, Y) / v_eps
-    # dX[n,c] = 2*dv[n]*X[n,c]/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
+    # Lemma: dX[n,c] = 2*dv[n]*X[n,c]/size(C) + dY[n,c]*g[c]/sqrt(v[n] + eps)
     dv_X = torch.multiply(X, dv[:, None] * 2 / C, out=dX)
     dY_g = torch.multiply(dY, g, out=space_1)
     dY_g *= rsqrt_v_eps[:, None]

@@ -18,7 +18,7 @@ Saved for the backward pass:
     X: for dW
     Y: for dY_total, dE, db, dZ and dU
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
     dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
@@ -110,15 +110,15 @@ def _forward_pass(U: Tensor, b: Tensor, W: Tensor, X: Tensor) -> Any:
     T = X.shape[1]
     N = X.shape[0]
     D = U.shape[0]
-    # Z[n,t,j] = sum(i, X[n,t,i]*W[i,j])
+    # Named sum: Z[n,t,j] = sum(i, X[n,t,i]*W[i,j])
     Z = X @ W
 
-    # Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
+    # Equation: Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
     def step_Y(t: int, Y_before: Tensor) -> tuple[Tensor, ...]:
         Z_t = Z[:, t]
-        # E[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
+        # Named sum: E[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
         E = Y_before @ U
-        # Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
+        # Equation: Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
         Y = torch.tanh(Z_t + E + b)
         return (Y,)
 
@@ -139,33 +139,33 @@ def _backward_pass(need_U: bool, need_b: bool, need_W: bool, need_X: bool, U: Te
     def step_dY_total_dE(t: int, dE_after: Tensor) -> tuple[Tensor, ...]:
         dY_t = dY[:, t]
         Y_shifted_t = Y_shifted[:, t]
-        # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
+        # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
         dY_total = dY_t + dE_after @ U.T
-        # dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
+        # Lemma: dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
         dE = dY_total * Y_shifted_t
         return dY_total, dE
 
     dY_total_dE_scan = _scan(step_dY_total_dE, T, (U.new_full((N, D), 0.0), U.new_full((N, D), 0.0)), ((1, 1),), backwards=True)
     if need_b or need_W or need_X:
-        # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
+        # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
         dY_total = dY_total_dE_scan[0].permute(1, 0, 2)
     if need_U:
-        # dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
+        # Lemma: dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
         dE = dY_total_dE_scan[1].permute(1, 0, 2)
     if need_b:
-        # db[j] = sum(n,t, dY_total[n,t,j]*(1 - Y[n,t,j]^2))
+        # Lemma: db[j] = sum(n,t, dY_total[n,t,j]*(1 - Y[n,t,j]^2))
         db = (dY_total * Y_shifted).sum(dim=(0, 1))
     if need_W or need_X:
-        # dZ[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
+        # Lemma: dZ[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
         dZ = dY_total * Y_shifted
     if need_U:
-        # dU[l,j] = sum(n,t, dE[n,t,j]*Y[n,t - 1,l])
+        # Lemma: dU[l,j] = sum(n,t, dE[n,t,j]*Y[n,t - 1,l])
         dU = _read(Y, {1: (-1, (1, T))}).reshape(N * T, D).T @ dE.reshape(N * T, D)
     if need_X:
-        # dX[n,t,i] = sum(j, dZ[n,t,j]*W[i,j])
+        # Lemma: dX[n,t,i] = sum(j, dZ[n,t,j]*W[i,j])
         dX = dZ @ W.T
     if need_W:
-        # dW[i,j] = sum(n,t, dZ[n,t,j]*X[n,t,i])
+        # Lemma: dW[i,j] = sum(n,t, dZ[n,t,j]*X[n,t,i])
         dW = X.reshape(N * T, I).T @ dZ.reshape(N * T, D)
     return dU, db, dW, dX
 
@@ -213,23 +213,23 @@ class _DualForward(_Forward):
         T = X.shape[1]
         N = X.shape[0]
         D = U.shape[0]
-        # Z[n,t,j] = sum(i, X[n,t,i]*W[i,j])
+        # Named sum: Z[n,t,j] = sum(i, X[n,t,i]*W[i,j])
         Z = X @ W
 
-        # Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
+        # Equation: Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
         def step_Y(t: int, Y_before: Tensor) -> tuple[Tensor, ...]:
             Z_t = Z[:, t]
-            # E[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
+            # Named sum: E[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
             E = Y_before @ U
-            # Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
+            # Equation: Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
             Y = torch.tanh(Z_t + E + b)
             return (Y,)
 
         Y_scan = _scan(step_Y, T, (U.new_full((N, D), 0.0),), ((0, -1),))
         Y = Y_scan[0].permute(1, 0, 2)
-        # tZ[n,t,j] = sum(i, W[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW[i,j])
+        # Tangent: tZ[n,t,j] = sum(i, W[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW[i,j])
         tZ = tX @ W + X @ tW
-        # tY[n,t,j] = (1 - Y[n,t,j]^2)*(tZ[n,t,j] + tE[n,t,j] + tb[j])
+        # Tangent: tY[n,t,j] = (1 - Y[n,t,j]^2)*(tZ[n,t,j] + tE[n,t,j] + tb[j])
         Y_tU = _read(Y, {1: (-1, (1, T))}) @ tU
         Y_shifted = 1 - Y**2
 
@@ -237,9 +237,9 @@ class _DualForward(_Forward):
             Y_tU_t = Y_tU[:, t]
             tZ_t = tZ[:, t]
             Y_shifted_t = Y_shifted[:, t]
-            # tE[n,t,j] = sum(j', tY[n,t - 1,j']*U[j',j]) + sum(l, Y[n,t - 1,l]*tU[l,j])
+            # Tangent: tE[n,t,j] = sum(j', tY[n,t - 1,j']*U[j',j]) + sum(l, Y[n,t - 1,l]*tU[l,j])
             tE = tY_before @ U + Y_tU_t
-            # tY[n,t,j] = (1 - Y[n,t,j]^2)*(tZ[n,t,j] + tE[n,t,j] + tb[j])
+            # Tangent: tY[n,t,j] = (1 - Y[n,t,j]^2)*(tZ[n,t,j] + tE[n,t,j] + tb[j])
             tY = Y_shifted_t * (tZ_t + tE + tb)
             return (tY,)
 
@@ -324,27 +324,27 @@ class _Second(torch.autograd.Function):
         N = X.shape[0]
         D = U.shape[0]
         I = W.shape[0]
-        # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
+        # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
         Y_shifted = 1 - Y**2
 
         def step_dY_total_dE(t: int, dE_after: Tensor) -> tuple[Tensor, ...]:
             dY_t = dY[:, t]
             Y_shifted_t = Y_shifted[:, t]
-            # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
+            # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
             dY_total = dY_t + dE_after @ U.T
-            # dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
+            # Lemma: dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
             dE = dY_total * Y_shifted_t
             return dY_total, dE
 
         dY_total_dE_scan = _scan(step_dY_total_dE, T, (U.new_full((N, D), 0.0), U.new_full((N, D), 0.0)), ((1, 1),), backwards=True)
         dY_total = dY_total_dE_scan[0].permute(1, 0, 2)
-        # dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
+        # Lemma: dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
         dE = dY_total_dE_scan[1].permute(1, 0, 2)
-        # dZ[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
+        # Lemma: dZ[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
         dZ = dY_total * Y_shifted
-        # d2dZ[n,t,j] = sum(i, d2dX[n,t,i]*W[i,j]) + sum(i, d2dW[i,j]*X[n,t,i])
+        # Lemma: d2dZ[n,t,j] = sum(i, d2dX[n,t,i]*W[i,j]) + sum(i, d2dW[i,j]*X[n,t,i])
         d2dZ = d2dX @ W + X @ d2dW
-        # d2dE[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U[j',j]) + sum(l, d2dU[l,j]*Y[n,t - 1,l])
+        # Lemma: d2dE[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U[j',j]) + sum(l, d2dU[l,j]*Y[n,t - 1,l])
         windows_Y = _read(Y, {1: (-1, (1, T))})
         d2dU_windows_Y = windows_Y @ d2dU
 
@@ -352,19 +352,19 @@ class _Second(torch.autograd.Function):
             d2dU_windows_Y_t = d2dU_windows_Y[:, t]
             d2dZ_t = d2dZ[:, t]
             Y_shifted_t = Y_shifted[:, t]
-            # d2dE[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U[j',j]) + sum(l, d2dU[l,j]*Y[n,t - 1,l])
+            # Lemma: d2dE[n,t,j] = sum(j', d2dY_total[n,t - 1,j']*U[j',j]) + sum(l, d2dU[l,j]*Y[n,t - 1,l])
             d2dE = d2dY_total_before @ U + d2dU_windows_Y_t
-            # d2dY_total[n,t,j] = (1 - Y[n,t,j]^2)*(d2dE[n,t,j] + d2db[j] + d2dZ[n,t,j])
+            # Lemma: d2dY_total[n,t,j] = (1 - Y[n,t,j]^2)*(d2dE[n,t,j] + d2db[j] + d2dZ[n,t,j])
             d2dY_total = Y_shifted_t * (d2dE + d2db + d2dZ_t)
             return d2dE, d2dY_total
 
         d2dE_d2dY_total_scan = _scan(step_d2dE_d2dY_total, T, (U.new_full((N, D), 0.0), U.new_full((N, D), 0.0)), ((1, -1),))
         d2dE = d2dE_d2dY_total_scan[0].permute(1, 0, 2)
-        # d2dY_total[n,t,j] = (1 - Y[n,t,j]^2)*(d2dE[n,t,j] + d2db[j] + d2dZ[n,t,j])
+        # Lemma: d2dY_total[n,t,j] = (1 - Y[n,t,j]^2)*(d2dE[n,t,j] + d2db[j] + d2dZ[n,t,j])
         d2dY_total = d2dE_d2dY_total_scan[1].permute(1, 0, 2)
-        # d2dY[n,t,j] = d2dY_total[n,t,j]
+        # Lemma: d2dY[n,t,j] = d2dY_total[n,t,j]
         d2dY = d2dY_total.clone()
-        # d2Y[n,t,j] = sum(j', d2E[n,t + 1,j']*U[j,j']) - 2*d2dE[n,t,j]*dY_total[n,t,j]*Y[n,t,j] -
+        # Lemma: d2Y[n,t,j] = sum(j', d2E[n,t + 1,j']*U[j,j']) - 2*d2dE[n,t,j]*dY_total[n,t,j]*Y[n,t,j] -
         #     2*d2db[j]*dY_total[n,t,j]*Y[n,t,j] - 2*d2dZ[n,t,j]*dY_total[n,t,j]*Y[n,t,j] + sum(j',
         #     d2dU[j,j']*dE[n,t + 1,j'])
         d2dE_dY_total = -2 * d2dE * dY_total * Y
@@ -379,27 +379,27 @@ class _Second(torch.autograd.Function):
             d2dZ_dY_total_t = d2dZ_dY_total[:, t]
             d2dU_windows_dE_t = d2dU_windows_dE[:, t]
             Y_shifted_t = Y_shifted[:, t]
-            # d2Y[n,t,j] = sum(j', d2E[n,t + 1,j']*U[j,j']) - 2*d2dE[n,t,j]*dY_total[n,t,j]*Y[n,t,j] -
+            # Lemma: d2Y[n,t,j] = sum(j', d2E[n,t + 1,j']*U[j,j']) - 2*d2dE[n,t,j]*dY_total[n,t,j]*Y[n,t,j] -
             #     2*d2db[j]*dY_total[n,t,j]*Y[n,t,j] - 2*d2dZ[n,t,j]*dY_total[n,t,j]*Y[n,t,j] + sum(j',
             #     d2dU[j,j']*dE[n,t + 1,j'])
             d2Y = d2E_after @ U.T + d2dE_dY_total_t + d2db_dY_total_t + d2dZ_dY_total_t + d2dU_windows_dE_t
-            # d2E[n,t,j] = d2Y[n,t,j]*(1 - Y[n,t,j]^2)
+            # Lemma: d2E[n,t,j] = d2Y[n,t,j]*(1 - Y[n,t,j]^2)
             d2E = d2Y * Y_shifted_t
             return d2Y, d2E
 
         d2Y_d2E_scan = _scan(step_d2Y_d2E, T, (U.new_full((N, D), 0.0), U.new_full((N, D), 0.0)), ((1, 1),), backwards=True)
         d2Y = d2Y_d2E_scan[0].permute(1, 0, 2)
-        # d2E[n,t,j] = d2Y[n,t,j]*(1 - Y[n,t,j]^2)
+        # Lemma: d2E[n,t,j] = d2Y[n,t,j]*(1 - Y[n,t,j]^2)
         d2E = d2Y_d2E_scan[1].permute(1, 0, 2)
-        # d2b[j] = sum(n,t, d2Y[n,t,j]*(1 - Y[n,t,j]^2))
+        # Lemma: d2b[j] = sum(n,t, d2Y[n,t,j]*(1 - Y[n,t,j]^2))
         d2b = (d2Y * Y_shifted).sum(dim=(0, 1))
-        # d2Z[n,t,j] = d2Y[n,t,j]*(1 - Y[n,t,j]^2)
+        # Lemma: d2Z[n,t,j] = d2Y[n,t,j]*(1 - Y[n,t,j]^2)
         d2Z = d2Y * Y_shifted
-        # d2U[l,j] = sum(n,t, d2E[n,t,j]*Y[n,t - 1,l]) + sum(n,t, d2dY_total[n,t,l]*dE[n,t + 1,j])
+        # Lemma: d2U[l,j] = sum(n,t, d2E[n,t,j]*Y[n,t - 1,l]) + sum(n,t, d2dY_total[n,t,l]*dE[n,t + 1,j])
         d2U = windows_Y.reshape(N * T, D).T @ d2E.reshape(N * T, D) + d2dY_total.reshape(N * T, D).T @ windows_dE.reshape(N * T, D)
-        # d2X[n,t,i] = sum(j, d2Z[n,t,j]*W[i,j]) + sum(j, d2dW[i,j]*dZ[n,t,j])
+        # Lemma: d2X[n,t,i] = sum(j, d2Z[n,t,j]*W[i,j]) + sum(j, d2dW[i,j]*dZ[n,t,j])
         d2X = d2Z @ W.T + dZ @ d2dW.T
-        # d2W[i,j] = sum(n,t, d2Z[n,t,j]*X[n,t,i]) + sum(n,t, d2dX[n,t,i]*dZ[n,t,j])
+        # Lemma: d2W[i,j] = sum(n,t, d2Z[n,t,j]*X[n,t,i]) + sum(n,t, d2dX[n,t,i]*dZ[n,t,j])
         d2W = X.reshape(N * T, I).T @ d2Z.reshape(N * T, D) + d2dX.reshape(N * T, I).T @ dZ.reshape(N * T, D)
         return (d2U, d2b, d2W, d2X, d2dY)
 
@@ -423,27 +423,27 @@ class _SecondTangent(torch.autograd.Function):
         N = X.shape[0]
         D = U.shape[0]
         I = W.shape[0]
-        # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
+        # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
         Y_shifted = 1 - Y**2
 
         def step_dY_total_dE(t: int, dE_after: Tensor) -> tuple[Tensor, ...]:
             dY_t = dY[:, t]
             Y_shifted_t = Y_shifted[:, t]
-            # dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
+            # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
             dY_total = dY_t + dE_after @ U.T
-            # dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
+            # Lemma: dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
             dE = dY_total * Y_shifted_t
             return dY_total, dE
 
         dY_total_dE_scan = _scan(step_dY_total_dE, T, (U.new_full((N, D), 0.0), U.new_full((N, D), 0.0)), ((1, 1),), backwards=True)
         dY_total = dY_total_dE_scan[0].permute(1, 0, 2)
-        # dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
+        # Lemma: dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
         dE = dY_total_dE_scan[1].permute(1, 0, 2)
-        # dZ[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
+        # Lemma: dZ[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
         dZ = dY_total * Y_shifted
-        # tZ[n,t,j] = sum(i, W[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW[i,j])
+        # Tangent: tZ[n,t,j] = sum(i, W[i,j]*tX[n,t,i]) + sum(i, X[n,t,i]*tW[i,j])
         tZ = tX @ W + X @ tW
-        # tY[n,t,j] = (1 - Y[n,t,j]^2)*(tZ[n,t,j] + tE[n,t,j] + tb[j])
+        # Tangent: tY[n,t,j] = (1 - Y[n,t,j]^2)*(tZ[n,t,j] + tE[n,t,j] + tb[j])
         windows_Y = _read(Y, {1: (-1, (1, T))})
         windows_Y_tU = windows_Y @ tU
 
@@ -451,15 +451,16 @@ class _SecondTangent(torch.autograd.Function):
             windows_Y_tU_t = windows_Y_tU[:, t]
             tZ_t = tZ[:, t]
             Y_shifted_t = Y_shifted[:, t]
-            # tE[n,t,j] = sum(j', U[j',j]*tY[n,t - 1,j']) + sum(l, Y[n,t - 1,l]*tU[l,j])
+            # Tangent: tE[n,t,j] = sum(j', U[j',j]*tY[n,t - 1,j']) + sum(l, Y[n,t - 1,l]*tU[l,j])
             tE = tY_before @ U + windows_Y_tU_t
-            # tY[n,t,j] = (1 - Y[n,t,j]^2)*(tZ[n,t,j] + tE[n,t,j] + tb[j])
+            # Tangent: tY[n,t,j] = (1 - Y[n,t,j]^2)*(tZ[n,t,j] + tE[n,t,j] + tb[j])
             tY = Y_shifted_t * (tZ_t + tE + tb)
             return (tY,)
 
         tY_scan = _scan(step_tY, T, (U.new_full((N, D), 0.0),), ((0, -1),))
         tY = tY_scan[0].permute(1, 0, 2)
-        # tdY_total[n,t,j] = tdY[n,t,j] + sum(j', U[j,j']*tdE[n,t + 1,j']) + sum(j', dE[n,t + 1,j']*tU[j,j'])
+        # Tangent: tdY_total[n,t,j] = tdY[n,t,j] + sum(j', U[j,j']*tdE[n,t + 1,j']) + sum(j', dE[n,t +
+        #     1,j']*tU[j,j'])
         dE_tU = _read(dE, {1: (1, (1, T))}) @ tU.T
         tY_dY_total = -2 * tY * dY_total * Y
 
@@ -468,28 +469,29 @@ class _SecondTangent(torch.autograd.Function):
             dE_tU_t = dE_tU[:, t]
             Y_shifted_t = Y_shifted[:, t]
             tY_dY_total_t = tY_dY_total[:, t]
-            # tdY_total[n,t,j] = tdY[n,t,j] + sum(j', U[j,j']*tdE[n,t + 1,j']) + sum(j', dE[n,t + 1,j']*tU[j,j'])
+            # Tangent: tdY_total[n,t,j] = tdY[n,t,j] + sum(j', U[j,j']*tdE[n,t + 1,j']) + sum(j', dE[n,t +
+            #     1,j']*tU[j,j'])
             tdY_total = tdY_t + tdE_after @ U.T + dE_tU_t
-            # tdE[n,t,j] = tdY_total[n,t,j]*(1 - Y[n,t,j]^2) - 2*tY[n,t,j]*dY_total[n,t,j]*Y[n,t,j]
+            # Tangent: tdE[n,t,j] = tdY_total[n,t,j]*(1 - Y[n,t,j]^2) - 2*tY[n,t,j]*dY_total[n,t,j]*Y[n,t,j]
             tdE = tdY_total * Y_shifted_t + tY_dY_total_t
             return tdY_total, tdE
 
         tdY_total_tdE_scan = _scan(step_tdY_total_tdE, T, (U.new_full((N, D), 0.0), U.new_full((N, D), 0.0)), ((1, 1),), backwards=True)
         tdY_total = tdY_total_tdE_scan[0].permute(1, 0, 2)
-        # tdE[n,t,j] = tdY_total[n,t,j]*(1 - Y[n,t,j]^2) - 2*tY[n,t,j]*dY_total[n,t,j]*Y[n,t,j]
+        # Tangent: tdE[n,t,j] = tdY_total[n,t,j]*(1 - Y[n,t,j]^2) - 2*tY[n,t,j]*dY_total[n,t,j]*Y[n,t,j]
         tdE = tdY_total_tdE_scan[1].permute(1, 0, 2)
-        # tdb[j] = sum(n,t, tdY_total[n,t,j]*(1 - Y[n,t,j]^2)) - 2*sum(n,t,
+        # Tangent: tdb[j] = sum(n,t, tdY_total[n,t,j]*(1 - Y[n,t,j]^2)) - 2*sum(n,t,
         #     tY[n,t,j]*dY_total[n,t,j]*Y[n,t,j])
         tdb = (tdY_total * Y_shifted).sum(dim=(0, 1)) - 2 * (Y * (tY * dY_total)).sum(dim=(0, 1))
-        # tdZ[n,t,j] = tdY_total[n,t,j]*(1 - Y[n,t,j]^2) - 2*tY[n,t,j]*dY_total[n,t,j]*Y[n,t,j]
+        # Tangent: tdZ[n,t,j] = tdY_total[n,t,j]*(1 - Y[n,t,j]^2) - 2*tY[n,t,j]*dY_total[n,t,j]*Y[n,t,j]
         tdZ = tdY_total * Y_shifted + tY_dY_total
-        # tdU[l,j] = sum(n,t, tdE[n,t,j]*Y[n,t - 1,l]) + sum(n,t, tY[n,t - 1,l]*dE[n,t,j])
+        # Tangent: tdU[l,j] = sum(n,t, tdE[n,t,j]*Y[n,t - 1,l]) + sum(n,t, tY[n,t - 1,l]*dE[n,t,j])
         tdU = windows_Y.reshape(N * T, D).T @ tdE.reshape(N * T, D) + _read(tY, {1: (-1, (1, T))}).reshape(N * T, D).T @ dE.reshape(
             N * T, D
         )
-        # tdX[n,t,i] = sum(j, tdZ[n,t,j]*W[i,j]) + sum(j, dZ[n,t,j]*tW[i,j])
+        # Tangent: tdX[n,t,i] = sum(j, tdZ[n,t,j]*W[i,j]) + sum(j, dZ[n,t,j]*tW[i,j])
         tdX = tdZ @ W.T + dZ @ tW.T
-        # tdW[i,j] = sum(n,t, tdZ[n,t,j]*X[n,t,i]) + sum(n,t, dZ[n,t,j]*tX[n,t,i])
+        # Tangent: tdW[i,j] = sum(n,t, tdZ[n,t,j]*X[n,t,i]) + sum(n,t, dZ[n,t,j]*tX[n,t,i])
         tdW = X.reshape(N * T, I).T @ tdZ.reshape(N * T, D) + tX.reshape(N * T, I).T @ dZ.reshape(N * T, D)
         return (tdU, tdb, tdW, tdX)
 

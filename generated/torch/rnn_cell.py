@@ -20,7 +20,7 @@ Saved for the backward pass:
     U: for dH
     Y: for db, dZ and dE
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     db = 1^T (dY o (1 - Y^o2))
     dZ = dY o (1 - Y^o2)
@@ -114,11 +114,11 @@ def _arguments(X: Any, H: Any, b: Any, W: Any, U: Any) -> Any:
 
 def _forward_pass(X: Tensor, H: Tensor, b: Tensor, W: Tensor, U: Tensor) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
-    # Z[i,j] = sum(k, X[i,k]*W[k,j])
+    # Named sum: Z[i,j] = sum(k, X[i,k]*W[k,j])
     Z = X @ W
-    # E[i,j] = sum(l, H[i,l]*U[l,j])
+    # Named sum: E[i,j] = sum(l, H[i,l]*U[l,j])
     E = H @ U
-    # Y[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
+    # Equation: Y[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
     Y = torch.tanh(Z + E + b)
     return Y
 
@@ -130,25 +130,25 @@ def _backward_pass(
     dX = dH = db = dW = dU = None
     Y_shifted = 1 - Y**2
     if need_b:
-        # db[j] = sum(i, dY[i,j]*(1 - Y[i,j]^2))
+        # Lemma: db[j] = sum(i, dY[i,j]*(1 - Y[i,j]^2))
         db = (dY * Y_shifted).sum(dim=0)
     if need_X or need_W:
-        # dZ[i,j] = dY[i,j]*(1 - Y[i,j]^2)
+        # Lemma: dZ[i,j] = dY[i,j]*(1 - Y[i,j]^2)
         dZ = dY * Y_shifted
     if need_H or need_U:
-        # dE[i,j] = dY[i,j]*(1 - Y[i,j]^2)
+        # Lemma: dE[i,j] = dY[i,j]*(1 - Y[i,j]^2)
         dE = dY * Y_shifted
     if need_H:
-        # dH[i,l] = sum(j, dE[i,j]*U[l,j])
+        # Lemma: dH[i,l] = sum(j, dE[i,j]*U[l,j])
         dH = dE @ U.T
     if need_U:
-        # dU[l,j] = sum(i, dE[i,j]*H[i,l])
+        # Lemma: dU[l,j] = sum(i, dE[i,j]*H[i,l])
         dU = H.T @ dE
     if need_X:
-        # dX[i,k] = sum(j, dZ[i,j]*W[k,j])
+        # Lemma: dX[i,k] = sum(j, dZ[i,j]*W[k,j])
         dX = dZ @ W.T
     if need_W:
-        # dW[k,j] = sum(i, dZ[i,j]*X[i,k])
+        # Lemma: dW[k,j] = sum(i, dZ[i,j]*X[i,k])
         dW = X.T @ dZ
     return dX, dH, db, dW, dU
 
@@ -194,17 +194,17 @@ class _DualForward(_Forward):
         tb = _zero(tb, b)
         tW = _zero(tW, W)
         tU = _zero(tU, U)
-        # Z[i,j] = sum(k, X[i,k]*W[k,j])
+        # Named sum: Z[i,j] = sum(k, X[i,k]*W[k,j])
         Z = X @ W
-        # E[i,j] = sum(l, H[i,l]*U[l,j])
+        # Named sum: E[i,j] = sum(l, H[i,l]*U[l,j])
         E = H @ U
-        # Y[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
+        # Equation: Y[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
         Y = torch.tanh(Z + E + b)
-        # tZ[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
+        # Tangent: tZ[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
         tZ = tX @ W + X @ tW
-        # tE[i,j] = sum(l, U[l,j]*tH[i,l]) + sum(l, H[i,l]*tU[l,j])
+        # Tangent: tE[i,j] = sum(l, U[l,j]*tH[i,l]) + sum(l, H[i,l]*tU[l,j])
         tE = tH @ U + H @ tU
-        # tY[i,j] = (1 - Y[i,j]^2)*(tZ[i,j] + tE[i,j] + tb[j])
+        # Tangent: tY[i,j] = (1 - Y[i,j]^2)*(tZ[i,j] + tE[i,j] + tb[j])
         tY = (1 - Y**2) * (tZ + tE + tb)
         return tY
 
@@ -306,33 +306,33 @@ class _Second(torch.autograd.Function):
         d2dW: Tensor,
         d2dU: Tensor,
     ) -> Any:
-        # dZ[i,j] = dY[i,j]*(1 - Y[i,j]^2)
+        # Lemma: dZ[i,j] = dY[i,j]*(1 - Y[i,j]^2)
         Y_shifted = 1 - Y**2
         dZ = dY * Y_shifted
-        # dE[i,j] = dY[i,j]*(1 - Y[i,j]^2)
+        # Lemma: dE[i,j] = dY[i,j]*(1 - Y[i,j]^2)
         dE = dY * Y_shifted
-        # d2dZ[i,j] = sum(k, d2dX[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X[i,k])
+        # Lemma: d2dZ[i,j] = sum(k, d2dX[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X[i,k])
         d2dZ = d2dX @ W + X @ d2dW
-        # d2dE[i,j] = sum(l, d2dH[i,l]*U[l,j]) + sum(l, d2dU[l,j]*H[i,l])
+        # Lemma: d2dE[i,j] = sum(l, d2dH[i,l]*U[l,j]) + sum(l, d2dU[l,j]*H[i,l])
         d2dE = d2dH @ U + H @ d2dU
-        # d2dY[i,j] = (1 - Y[i,j]^2)*(d2db[j] + d2dZ[i,j] + d2dE[i,j])
+        # Lemma: d2dY[i,j] = (1 - Y[i,j]^2)*(d2db[j] + d2dZ[i,j] + d2dE[i,j])
         d2db_d2dZ = d2db + d2dZ + d2dE
         d2dY = Y_shifted * d2db_d2dZ
-        # d2Y[i,j] = -2*dY[i,j]*Y[i,j]*(d2db[j] + d2dZ[i,j] + d2dE[i,j])
+        # Lemma: d2Y[i,j] = -2*dY[i,j]*Y[i,j]*(d2db[j] + d2dZ[i,j] + d2dE[i,j])
         d2Y = -2 * dY * Y * d2db_d2dZ
-        # d2b[j] = sum(i, d2Y[i,j]*(1 - Y[i,j]^2))
+        # Lemma: d2b[j] = sum(i, d2Y[i,j]*(1 - Y[i,j]^2))
         d2b = (d2Y * Y_shifted).sum(dim=0)
-        # d2Z[i,j] = d2Y[i,j]*(1 - Y[i,j]^2)
+        # Lemma: d2Z[i,j] = d2Y[i,j]*(1 - Y[i,j]^2)
         d2Z = d2Y * Y_shifted
-        # d2E[i,j] = d2Y[i,j]*(1 - Y[i,j]^2)
+        # Lemma: d2E[i,j] = d2Y[i,j]*(1 - Y[i,j]^2)
         d2E = d2Y * Y_shifted
-        # d2H[i,l] = sum(j, d2E[i,j]*U[l,j]) + sum(j, d2dU[l,j]*dE[i,j])
+        # Lemma: d2H[i,l] = sum(j, d2E[i,j]*U[l,j]) + sum(j, d2dU[l,j]*dE[i,j])
         d2H = d2E @ U.T + dE @ d2dU.T
-        # d2U[l,j] = sum(i, d2E[i,j]*H[i,l]) + sum(i, d2dH[i,l]*dE[i,j])
+        # Lemma: d2U[l,j] = sum(i, d2E[i,j]*H[i,l]) + sum(i, d2dH[i,l]*dE[i,j])
         d2U = H.T @ d2E + d2dH.T @ dE
-        # d2X[i,k] = sum(j, d2Z[i,j]*W[k,j]) + sum(j, d2dW[k,j]*dZ[i,j])
+        # Lemma: d2X[i,k] = sum(j, d2Z[i,j]*W[k,j]) + sum(j, d2dW[k,j]*dZ[i,j])
         d2X = d2Z @ W.T + dZ @ d2dW.T
-        # d2W[k,j] = sum(i, d2Z[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dZ[i,j])
+        # Lemma: d2W[k,j] = sum(i, d2Z[i,j]*X[i,k]) + sum(i, d2dX[i,k]*dZ[i,j])
         d2W = X.T @ d2Z + d2dX.T @ dZ
         return (d2X, d2H, d2b, d2W, d2U, d2dY)
 
@@ -365,32 +365,32 @@ class _SecondTangent(torch.autograd.Function):
         tU: Tensor,
         tdY: Tensor,
     ) -> Any:
-        # dZ[i,j] = dY[i,j]*(1 - Y[i,j]^2)
+        # Lemma: dZ[i,j] = dY[i,j]*(1 - Y[i,j]^2)
         Y_shifted = 1 - Y**2
         dZ = dY * Y_shifted
-        # dE[i,j] = dY[i,j]*(1 - Y[i,j]^2)
+        # Lemma: dE[i,j] = dY[i,j]*(1 - Y[i,j]^2)
         dE = dY * Y_shifted
-        # tZ[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
+        # Tangent: tZ[i,j] = sum(k, W[k,j]*tX[i,k]) + sum(k, X[i,k]*tW[k,j])
         tZ = tX @ W + X @ tW
-        # tE[i,j] = sum(l, U[l,j]*tH[i,l]) + sum(l, H[i,l]*tU[l,j])
+        # Tangent: tE[i,j] = sum(l, U[l,j]*tH[i,l]) + sum(l, H[i,l]*tU[l,j])
         tE = tH @ U + H @ tU
-        # tY[i,j] = (1 - Y[i,j]^2)*(tZ[i,j] + tE[i,j] + tb[j])
+        # Tangent: tY[i,j] = (1 - Y[i,j]^2)*(tZ[i,j] + tE[i,j] + tb[j])
         tY = Y_shifted * (tZ + tE + tb)
-        # tdb[j] = sum(i, (1 - Y[i,j]^2)*tdY[i,j]) - 2*sum(i, tY[i,j]*dY[i,j]*Y[i,j])
+        # Tangent: tdb[j] = sum(i, (1 - Y[i,j]^2)*tdY[i,j]) - 2*sum(i, tY[i,j]*dY[i,j]*Y[i,j])
         tdb = (Y_shifted * tdY).sum(dim=0) - 2 * (Y * (tY * dY)).sum(dim=0)
-        # tdZ[i,j] = (1 - Y[i,j]^2)*tdY[i,j] - 2*tY[i,j]*dY[i,j]*Y[i,j]
+        # Tangent: tdZ[i,j] = (1 - Y[i,j]^2)*tdY[i,j] - 2*tY[i,j]*dY[i,j]*Y[i,j]
         Y_shifted_tdY = Y_shifted * tdY
         tY_dY = -2 * tY * dY * Y
         tdZ = Y_shifted_tdY + tY_dY
-        # tdE[i,j] = (1 - Y[i,j]^2)*tdY[i,j] - 2*tY[i,j]*dY[i,j]*Y[i,j]
+        # Tangent: tdE[i,j] = (1 - Y[i,j]^2)*tdY[i,j] - 2*tY[i,j]*dY[i,j]*Y[i,j]
         tdE = Y_shifted_tdY + tY_dY
-        # tdH[i,l] = sum(j, tdE[i,j]*U[l,j]) + sum(j, dE[i,j]*tU[l,j])
+        # Tangent: tdH[i,l] = sum(j, tdE[i,j]*U[l,j]) + sum(j, dE[i,j]*tU[l,j])
         tdH = tdE @ U.T + dE @ tU.T
-        # tdU[l,j] = sum(i, tdE[i,j]*H[i,l]) + sum(i, dE[i,j]*tH[i,l])
+        # Tangent: tdU[l,j] = sum(i, tdE[i,j]*H[i,l]) + sum(i, dE[i,j]*tH[i,l])
         tdU = H.T @ tdE + tH.T @ dE
-        # tdX[i,k] = sum(j, tdZ[i,j]*W[k,j]) + sum(j, dZ[i,j]*tW[k,j])
+        # Tangent: tdX[i,k] = sum(j, tdZ[i,j]*W[k,j]) + sum(j, dZ[i,j]*tW[k,j])
         tdX = tdZ @ W.T + dZ @ tW.T
-        # tdW[k,j] = sum(i, tdZ[i,j]*X[i,k]) + sum(i, dZ[i,j]*tX[i,k])
+        # Tangent: tdW[k,j] = sum(i, tdZ[i,j]*X[i,k]) + sum(i, dZ[i,j]*tX[i,k])
         tdW = X.T @ tdZ + tX.T @ dZ
         return (tdX, tdH, tdb, tdW, tdU)
 

@@ -30,7 +30,7 @@ Saved for the backward pass:
     H_2: for dA, dG, db and dU
     H_3: for dH, dZ_1 and db
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dH = dH_3 o (1 - H_3^o2)
     dZ_1 = dH_3 o (1 - H_3^o2)
@@ -149,23 +149,23 @@ def _arguments(X_1: Any, H_0: Any, b: Any, W: Any, U: Any, X_2: Any, X_3: Any) -
 
 def _forward_pass(X_1: Tensor, H_0: Tensor, b: Tensor, W: Tensor, U: Tensor, X_2: Tensor, X_3: Tensor) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
-    # Z[i,j] = sum(k, X_1[i,k]*W[k,j])
+    # Named sum: Z[i,j] = sum(k, X_1[i,k]*W[k,j])
     Z = X_1 @ W
-    # E[i,j] = sum(l, H_0[i,l]*U[l,j])
+    # Named sum: E[i,j] = sum(l, H_0[i,l]*U[l,j])
     E = H_0 @ U
-    # H_1[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
+    # Equation: H_1[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
     H_1 = torch.tanh(Z + E + b)
-    # A[i,j] = sum(k, X_2[i,k]*W[k,j])
+    # Named sum: A[i,j] = sum(k, X_2[i,k]*W[k,j])
     A = X_2 @ W
-    # G[i,j] = sum(l, H_1[i,l]*U[l,j])
+    # Named sum: G[i,j] = sum(l, H_1[i,l]*U[l,j])
     G = H_1 @ U
-    # H_2[i,j] = tanh(A[i,j] + G[i,j] + b[j])
+    # Equation: H_2[i,j] = tanh(A[i,j] + G[i,j] + b[j])
     H_2 = torch.tanh(A + G + b)
-    # H[i,j] = sum(k, X_3[i,k]*W[k,j])
+    # Named sum: H[i,j] = sum(k, X_3[i,k]*W[k,j])
     H = X_3 @ W
-    # Z_1[i,j] = sum(l, H_2[i,l]*U[l,j])
+    # Named sum: Z_1[i,j] = sum(l, H_2[i,l]*U[l,j])
     Z_1 = H_2 @ U
-    # H_3[i,j] = tanh(H[i,j] + Z_1[i,j] + b[j])
+    # Equation: H_3[i,j] = tanh(H[i,j] + Z_1[i,j] + b[j])
     H_3 = torch.tanh(H + Z_1 + b)
     return H_1, H_2, H_3
 
@@ -195,52 +195,52 @@ def _backward_pass(
     dX_1 = dH_0 = db = dW = dU = dX_2 = dX_3 = None
     H_3_shifted = 1 - H_3**2
     if need_W or need_X_3:
-        # dH[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
+        # Lemma: dH[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
         dH = dH_3 * H_3_shifted
     if need_X_1 or need_H_0 or need_b or need_W or need_U or need_X_2:
-        # dZ_1[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
+        # Lemma: dZ_1[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
         dZ_1 = dH_3 * H_3_shifted
-        # dH_2_total[i,j] = dH_2[i,j] + sum(j', dZ_1[i,j']*U[j,j'])
+        # Lemma: dH_2_total[i,j] = dH_2[i,j] + sum(j', dZ_1[i,j']*U[j,j'])
         dH_2_total = dH_2 + dZ_1 @ U.T
     if need_X_3:
-        # dX_3[i,k] = sum(j, dH[i,j]*W[k,j])
+        # Lemma: dX_3[i,k] = sum(j, dH[i,j]*W[k,j])
         dX_3 = dH @ W.T
     if need_X_1 or need_H_0 or need_b or need_W or need_U or need_X_2:
         H_2_shifted = 1 - H_2**2
     if need_W or need_X_2:
-        # dA[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
+        # Lemma: dA[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
         dA = dH_2_total * H_2_shifted
     if need_X_1 or need_H_0 or need_b or need_W or need_U:
-        # dG[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
+        # Lemma: dG[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
         dG = dH_2_total * H_2_shifted
-        # dH_1_total[i,j] = dH_1[i,j] + sum(j', dG[i,j']*U[j,j'])
+        # Lemma: dH_1_total[i,j] = dH_1[i,j] + sum(j', dG[i,j']*U[j,j'])
         dH_1_total = dH_1 + dG @ U.T
     if need_X_2:
-        # dX_2[i,k] = sum(j, dA[i,j]*W[k,j])
+        # Lemma: dX_2[i,k] = sum(j, dA[i,j]*W[k,j])
         dX_2 = dA @ W.T
     if need_X_1 or need_H_0 or need_b or need_W or need_U:
         H_1_shifted = 1 - H_1**2
     if need_b:
-        # db[j] = sum(i, dH_1_total[i,j]*(1 - H_1[i,j]^2)) + sum(i, dH_2_total[i,j]*(1 - H_2[i,j]^2)) + sum(i,
-        #     dH_3[i,j]*(1 - H_3[i,j]^2))
+        # Lemma: db[j] = sum(i, dH_1_total[i,j]*(1 - H_1[i,j]^2)) + sum(i, dH_2_total[i,j]*(1 - H_2[i,j]^2)) +
+        #     sum(i, dH_3[i,j]*(1 - H_3[i,j]^2))
         db = (dH_1_total * H_1_shifted).sum(dim=0) + (dH_2_total * H_2_shifted).sum(dim=0) + (dH_3 * H_3_shifted).sum(dim=0)
     if need_X_1 or need_W:
-        # dZ[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
+        # Lemma: dZ[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
         dZ = dH_1_total * H_1_shifted
     if need_H_0 or need_U:
-        # dE[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
+        # Lemma: dE[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
         dE = dH_1_total * H_1_shifted
     if need_H_0:
-        # dH_0[i,l] = sum(j, dE[i,j]*U[l,j])
+        # Lemma: dH_0[i,l] = sum(j, dE[i,j]*U[l,j])
         dH_0 = dE @ U.T
     if need_U:
-        # dU[l,j] = sum(i, dE[i,j]*H_0[i,l]) + sum(i, dG[i,j]*H_1[i,l]) + sum(i, dZ_1[i,j]*H_2[i,l])
+        # Lemma: dU[l,j] = sum(i, dE[i,j]*H_0[i,l]) + sum(i, dG[i,j]*H_1[i,l]) + sum(i, dZ_1[i,j]*H_2[i,l])
         dU = H_0.T @ dE + H_1.T @ dG + H_2.T @ dZ_1
     if need_X_1:
-        # dX_1[i,k] = sum(j, dZ[i,j]*W[k,j])
+        # Lemma: dX_1[i,k] = sum(j, dZ[i,j]*W[k,j])
         dX_1 = dZ @ W.T
     if need_W:
-        # dW[k,j] = sum(i, dZ[i,j]*X_1[i,k]) + sum(i, dA[i,j]*X_2[i,k]) + sum(i, dH[i,j]*X_3[i,k])
+        # Lemma: dW[k,j] = sum(i, dZ[i,j]*X_1[i,k]) + sum(i, dA[i,j]*X_2[i,k]) + sum(i, dH[i,j]*X_3[i,k])
         dW = X_1.T @ dZ + X_2.T @ dA + X_3.T @ dH
     return dX_1, dH_0, db, dW, dU, dX_2, dX_3
 
@@ -311,41 +311,41 @@ class _DualForward(_Forward):
         tU = _zero(tU, U)
         tX_2 = _zero(tX_2, X_2)
         tX_3 = _zero(tX_3, X_3)
-        # Z[i,j] = sum(k, X_1[i,k]*W[k,j])
+        # Named sum: Z[i,j] = sum(k, X_1[i,k]*W[k,j])
         Z = X_1 @ W
-        # E[i,j] = sum(l, H_0[i,l]*U[l,j])
+        # Named sum: E[i,j] = sum(l, H_0[i,l]*U[l,j])
         E = H_0 @ U
-        # H_1[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
+        # Equation: H_1[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
         H_1 = torch.tanh(Z + E + b)
-        # A[i,j] = sum(k, X_2[i,k]*W[k,j])
+        # Named sum: A[i,j] = sum(k, X_2[i,k]*W[k,j])
         A = X_2 @ W
-        # G[i,j] = sum(l, H_1[i,l]*U[l,j])
+        # Named sum: G[i,j] = sum(l, H_1[i,l]*U[l,j])
         G = H_1 @ U
-        # H_2[i,j] = tanh(A[i,j] + G[i,j] + b[j])
+        # Equation: H_2[i,j] = tanh(A[i,j] + G[i,j] + b[j])
         H_2 = torch.tanh(A + G + b)
-        # H[i,j] = sum(k, X_3[i,k]*W[k,j])
+        # Named sum: H[i,j] = sum(k, X_3[i,k]*W[k,j])
         H = X_3 @ W
-        # Z_1[i,j] = sum(l, H_2[i,l]*U[l,j])
+        # Named sum: Z_1[i,j] = sum(l, H_2[i,l]*U[l,j])
         Z_1 = H_2 @ U
-        # H_3[i,j] = tanh(H[i,j] + Z_1[i,j] + b[j])
+        # Equation: H_3[i,j] = tanh(H[i,j] + Z_1[i,j] + b[j])
         H_3 = torch.tanh(H + Z_1 + b)
-        # tZ[i,j] = sum(k, W[k,j]*tX_1[i,k]) + sum(k, X_1[i,k]*tW[k,j])
+        # Tangent: tZ[i,j] = sum(k, W[k,j]*tX_1[i,k]) + sum(k, X_1[i,k]*tW[k,j])
         tZ = tX_1 @ W + X_1 @ tW
-        # tE[i,j] = sum(l, U[l,j]*tH_0[i,l]) + sum(l, H_0[i,l]*tU[l,j])
+        # Tangent: tE[i,j] = sum(l, U[l,j]*tH_0[i,l]) + sum(l, H_0[i,l]*tU[l,j])
         tE = tH_0 @ U + H_0 @ tU
-        # tH_1[i,j] = (1 - H_1[i,j]^2)*(tZ[i,j] + tE[i,j] + tb[j])
+        # Tangent: tH_1[i,j] = (1 - H_1[i,j]^2)*(tZ[i,j] + tE[i,j] + tb[j])
         tH_1 = (1 - H_1**2) * (tZ + tE + tb)
-        # tA[i,j] = sum(k, W[k,j]*tX_2[i,k]) + sum(k, X_2[i,k]*tW[k,j])
+        # Tangent: tA[i,j] = sum(k, W[k,j]*tX_2[i,k]) + sum(k, X_2[i,k]*tW[k,j])
         tA = tX_2 @ W + X_2 @ tW
-        # tG[i,j] = sum(j', tH_1[i,j']*U[j',j]) + sum(l, H_1[i,l]*tU[l,j])
+        # Tangent: tG[i,j] = sum(j', tH_1[i,j']*U[j',j]) + sum(l, H_1[i,l]*tU[l,j])
         tG = tH_1 @ U + H_1 @ tU
-        # tH_2[i,j] = (1 - H_2[i,j]^2)*(tA[i,j] + tG[i,j] + tb[j])
+        # Tangent: tH_2[i,j] = (1 - H_2[i,j]^2)*(tA[i,j] + tG[i,j] + tb[j])
         tH_2 = (1 - H_2**2) * (tA + tG + tb)
-        # tH[i,j] = sum(k, W[k,j]*tX_3[i,k]) + sum(k, X_3[i,k]*tW[k,j])
+        # Tangent: tH[i,j] = sum(k, W[k,j]*tX_3[i,k]) + sum(k, X_3[i,k]*tW[k,j])
         tH = tX_3 @ W + X_3 @ tW
-        # tZ_1[i,j] = sum(j', tH_2[i,j']*U[j',j]) + sum(l, H_2[i,l]*tU[l,j])
+        # Tangent: tZ_1[i,j] = sum(j', tH_2[i,j']*U[j',j]) + sum(l, H_2[i,l]*tU[l,j])
         tZ_1 = tH_2 @ U + H_2 @ tU
-        # tH_3[i,j] = (1 - H_3[i,j]^2)*(tH[i,j] + tZ_1[i,j] + tb[j])
+        # Tangent: tH_3[i,j] = (1 - H_3[i,j]^2)*(tH[i,j] + tZ_1[i,j] + tb[j])
         tH_3 = (1 - H_3**2) * (tH + tZ_1 + tb)
         return tH_1, tH_2, tH_3
 
@@ -480,87 +480,87 @@ class _Second(torch.autograd.Function):
         d2dX_2: Tensor,
         d2dX_3: Tensor,
     ) -> Any:
-        # dH[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
+        # Lemma: dH[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
         H_3_shifted = 1 - H_3**2
         dH = dH_3 * H_3_shifted
-        # dZ_1[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
+        # Lemma: dZ_1[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
         dZ_1 = dH_3 * H_3_shifted
-        # dH_2_total[i,j] = dH_2[i,j] + sum(j', dZ_1[i,j']*U[j,j'])
+        # Lemma: dH_2_total[i,j] = dH_2[i,j] + sum(j', dZ_1[i,j']*U[j,j'])
         dH_2_total = dH_2 + dZ_1 @ U.T
-        # dA[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
+        # Lemma: dA[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
         H_2_shifted = 1 - H_2**2
         dA = dH_2_total * H_2_shifted
-        # dG[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
+        # Lemma: dG[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
         dG = dH_2_total * H_2_shifted
-        # dH_1_total[i,j] = dH_1[i,j] + sum(j', dG[i,j']*U[j,j'])
+        # Lemma: dH_1_total[i,j] = dH_1[i,j] + sum(j', dG[i,j']*U[j,j'])
         dH_1_total = dH_1 + dG @ U.T
-        # dZ[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
+        # Lemma: dZ[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
         H_1_shifted = 1 - H_1**2
         dZ = dH_1_total * H_1_shifted
-        # dE[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
+        # Lemma: dE[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
         dE = dH_1_total * H_1_shifted
-        # d2dZ[i,j] = sum(k, d2dX_1[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X_1[i,k])
+        # Lemma: d2dZ[i,j] = sum(k, d2dX_1[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X_1[i,k])
         d2dZ = d2dX_1 @ W + X_1 @ d2dW
-        # d2dE[i,j] = sum(l, d2dH_0[i,l]*U[l,j]) + sum(l, d2dU[l,j]*H_0[i,l])
+        # Lemma: d2dE[i,j] = sum(l, d2dH_0[i,l]*U[l,j]) + sum(l, d2dU[l,j]*H_0[i,l])
         d2dE = d2dH_0 @ U + H_0 @ d2dU
-        # d2dH_1_total[i,j] = (1 - H_1[i,j]^2)*(d2db[j] + d2dZ[i,j] + d2dE[i,j])
+        # Lemma: d2dH_1_total[i,j] = (1 - H_1[i,j]^2)*(d2db[j] + d2dZ[i,j] + d2dE[i,j])
         d2dH_1_total = H_1_shifted * (d2db + d2dZ + d2dE)
-        # d2dA[i,j] = sum(k, d2dX_2[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X_2[i,k])
+        # Lemma: d2dA[i,j] = sum(k, d2dX_2[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X_2[i,k])
         d2dA = d2dX_2 @ W + X_2 @ d2dW
-        # d2dH_1[i,j] = d2dH_1_total[i,j]
+        # Lemma: d2dH_1[i,j] = d2dH_1_total[i,j]
         d2dH_1 = d2dH_1_total.clone()
-        # d2dG[i,j] = sum(j', d2dH_1_total[i,j']*U[j',j]) + sum(l, d2dU[l,j]*H_1[i,l])
+        # Lemma: d2dG[i,j] = sum(j', d2dH_1_total[i,j']*U[j',j]) + sum(l, d2dU[l,j]*H_1[i,l])
         d2dG = d2dH_1_total @ U + H_1 @ d2dU
-        # d2dH_2_total[i,j] = (1 - H_2[i,j]^2)*(d2dA[i,j] + d2dG[i,j] + d2db[j])
+        # Lemma: d2dH_2_total[i,j] = (1 - H_2[i,j]^2)*(d2dA[i,j] + d2dG[i,j] + d2db[j])
         d2dH_2_total = H_2_shifted * (d2dA + d2dG + d2db)
-        # d2dH[i,j] = sum(k, d2dX_3[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X_3[i,k])
+        # Lemma: d2dH[i,j] = sum(k, d2dX_3[i,k]*W[k,j]) + sum(k, d2dW[k,j]*X_3[i,k])
         d2dH = d2dX_3 @ W + X_3 @ d2dW
-        # d2dH_2[i,j] = d2dH_2_total[i,j]
+        # Lemma: d2dH_2[i,j] = d2dH_2_total[i,j]
         d2dH_2 = d2dH_2_total.clone()
-        # d2dZ_1[i,j] = sum(j', d2dH_2_total[i,j']*U[j',j]) + sum(l, d2dU[l,j]*H_2[i,l])
+        # Lemma: d2dZ_1[i,j] = sum(j', d2dH_2_total[i,j']*U[j',j]) + sum(l, d2dU[l,j]*H_2[i,l])
         d2dZ_1 = d2dH_2_total @ U + H_2 @ d2dU
-        # d2dH_3[i,j] = (1 - H_3[i,j]^2)*(d2dH[i,j] + d2dZ_1[i,j] + d2db[j])
+        # Lemma: d2dH_3[i,j] = (1 - H_3[i,j]^2)*(d2dH[i,j] + d2dZ_1[i,j] + d2db[j])
         d2dH_d2dZ_1 = d2dH + d2dZ_1 + d2db
         d2dH_3 = H_3_shifted * d2dH_d2dZ_1
-        # d2H_3[i,j] = -2*dH_3[i,j]*H_3[i,j]*(d2dH[i,j] + d2dZ_1[i,j] + d2db[j])
+        # Lemma: d2H_3[i,j] = -2*dH_3[i,j]*H_3[i,j]*(d2dH[i,j] + d2dZ_1[i,j] + d2db[j])
         d2H_3 = -2 * dH_3 * H_3 * d2dH_d2dZ_1
-        # d2H[i,j] = d2H_3[i,j]*(1 - H_3[i,j]^2)
+        # Lemma: d2H[i,j] = d2H_3[i,j]*(1 - H_3[i,j]^2)
         d2H = d2H_3 * H_3_shifted
-        # d2Z_1[i,j] = d2H_3[i,j]*(1 - H_3[i,j]^2)
+        # Lemma: d2Z_1[i,j] = d2H_3[i,j]*(1 - H_3[i,j]^2)
         d2Z_1 = d2H_3 * H_3_shifted
-        # d2H_2[i,j] = sum(j', d2Z_1[i,j']*U[j,j']) - 2*d2dA[i,j]*dH_2_total[i,j]*H_2[i,j] -
+        # Lemma: d2H_2[i,j] = sum(j', d2Z_1[i,j']*U[j,j']) - 2*d2dA[i,j]*dH_2_total[i,j]*H_2[i,j] -
         #     2*d2dG[i,j]*dH_2_total[i,j]*H_2[i,j] - 2*d2db[j]*dH_2_total[i,j]*H_2[i,j] + sum(j',
         #     d2dU[j,j']*dZ_1[i,j'])
         d2H_2 = d2Z_1 @ U.T - 2 * d2dA * dH_2_total * H_2 - 2 * d2dG * dH_2_total * H_2 - 2 * d2db * dH_2_total * H_2 + dZ_1 @ d2dU.T
-        # d2X_3[i,k] = sum(j, d2H[i,j]*W[k,j]) + sum(j, d2dW[k,j]*dH[i,j])
+        # Lemma: d2X_3[i,k] = sum(j, d2H[i,j]*W[k,j]) + sum(j, d2dW[k,j]*dH[i,j])
         d2X_3 = d2H @ W.T + dH @ d2dW.T
-        # d2A[i,j] = d2H_2[i,j]*(1 - H_2[i,j]^2)
+        # Lemma: d2A[i,j] = d2H_2[i,j]*(1 - H_2[i,j]^2)
         d2A = d2H_2 * H_2_shifted
-        # d2G[i,j] = d2H_2[i,j]*(1 - H_2[i,j]^2)
+        # Lemma: d2G[i,j] = d2H_2[i,j]*(1 - H_2[i,j]^2)
         d2G = d2H_2 * H_2_shifted
-        # d2H_1[i,j] = sum(j', d2G[i,j']*U[j,j']) - 2*d2db[j]*dH_1_total[i,j]*H_1[i,j] -
+        # Lemma: d2H_1[i,j] = sum(j', d2G[i,j']*U[j,j']) - 2*d2db[j]*dH_1_total[i,j]*H_1[i,j] -
         #     2*d2dZ[i,j]*dH_1_total[i,j]*H_1[i,j] - 2*d2dE[i,j]*dH_1_total[i,j]*H_1[i,j] + sum(j',
         #     d2dU[j,j']*dG[i,j'])
         d2H_1 = d2G @ U.T - 2 * d2db * dH_1_total * H_1 - 2 * d2dZ * dH_1_total * H_1 - 2 * d2dE * dH_1_total * H_1 + dG @ d2dU.T
-        # d2X_2[i,k] = sum(j, d2A[i,j]*W[k,j]) + sum(j, d2dW[k,j]*dA[i,j])
+        # Lemma: d2X_2[i,k] = sum(j, d2A[i,j]*W[k,j]) + sum(j, d2dW[k,j]*dA[i,j])
         d2X_2 = d2A @ W.T + dA @ d2dW.T
-        # d2b[j] = sum(i, d2H_1[i,j]*(1 - H_1[i,j]^2)) + sum(i, d2H_2[i,j]*(1 - H_2[i,j]^2)) + sum(i,
+        # Lemma: d2b[j] = sum(i, d2H_1[i,j]*(1 - H_1[i,j]^2)) + sum(i, d2H_2[i,j]*(1 - H_2[i,j]^2)) + sum(i,
         #     d2H_3[i,j]*(1 - H_3[i,j]^2))
         d2b = (d2H_1 * H_1_shifted).sum(dim=0) + (d2H_2 * H_2_shifted).sum(dim=0) + (d2H_3 * H_3_shifted).sum(dim=0)
-        # d2Z[i,j] = d2H_1[i,j]*(1 - H_1[i,j]^2)
+        # Lemma: d2Z[i,j] = d2H_1[i,j]*(1 - H_1[i,j]^2)
         d2Z = d2H_1 * H_1_shifted
-        # d2E[i,j] = d2H_1[i,j]*(1 - H_1[i,j]^2)
+        # Lemma: d2E[i,j] = d2H_1[i,j]*(1 - H_1[i,j]^2)
         d2E = d2H_1 * H_1_shifted
-        # d2H_0[i,l] = sum(j, d2E[i,j]*U[l,j]) + sum(j, d2dU[l,j]*dE[i,j])
+        # Lemma: d2H_0[i,l] = sum(j, d2E[i,j]*U[l,j]) + sum(j, d2dU[l,j]*dE[i,j])
         d2H_0 = d2E @ U.T + dE @ d2dU.T
-        # d2U[l,j] = sum(i, d2E[i,j]*H_0[i,l]) + sum(i, d2G[i,j]*H_1[i,l]) + sum(i, d2Z_1[i,j]*H_2[i,l]) +
-        #     sum(i, d2dH_2_total[i,l]*dZ_1[i,j]) + sum(i, d2dH_1_total[i,l]*dG[i,j]) + sum(i,
-        #     d2dH_0[i,l]*dE[i,j])
+        # Lemma: d2U[l,j] = sum(i, d2E[i,j]*H_0[i,l]) + sum(i, d2G[i,j]*H_1[i,l]) + sum(i,
+        #     d2Z_1[i,j]*H_2[i,l]) + sum(i, d2dH_2_total[i,l]*dZ_1[i,j]) + sum(i, d2dH_1_total[i,l]*dG[i,j]) +
+        #     sum(i, d2dH_0[i,l]*dE[i,j])
         d2U = H_0.T @ d2E + H_1.T @ d2G + H_2.T @ d2Z_1 + d2dH_2_total.T @ dZ_1 + d2dH_1_total.T @ dG + d2dH_0.T @ dE
-        # d2X_1[i,k] = sum(j, d2Z[i,j]*W[k,j]) + sum(j, d2dW[k,j]*dZ[i,j])
+        # Lemma: d2X_1[i,k] = sum(j, d2Z[i,j]*W[k,j]) + sum(j, d2dW[k,j]*dZ[i,j])
         d2X_1 = d2Z @ W.T + dZ @ d2dW.T
-        # d2W[k,j] = sum(i, d2Z[i,j]*X_1[i,k]) + sum(i, d2A[i,j]*X_2[i,k]) + sum(i, d2H[i,j]*X_3[i,k]) +
-        #     sum(i, d2dX_3[i,k]*dH[i,j]) + sum(i, d2dX_2[i,k]*dA[i,j]) + sum(i, d2dX_1[i,k]*dZ[i,j])
+        # Lemma: d2W[k,j] = sum(i, d2Z[i,j]*X_1[i,k]) + sum(i, d2A[i,j]*X_2[i,k]) + sum(i, d2H[i,j]*X_3[i,k])
+        #     + sum(i, d2dX_3[i,k]*dH[i,j]) + sum(i, d2dX_2[i,k]*dA[i,j]) + sum(i, d2dX_1[i,k]*dZ[i,j])
         d2W = X_1.T @ d2Z + X_2.T @ d2A + X_3.T @ d2H + d2dX_3.T @ dH + d2dX_2.T @ dA + d2dX_1.T @ dZ
         return (d2X_1, d2H_0, d2b, d2W, d2U, d2X_2, d2X_3, d2dH_1, d2dH_2, d2dH_3)
 
@@ -603,66 +603,67 @@ class _SecondTangent(torch.autograd.Function):
         tdH_2: Tensor,
         tdH_3: Tensor,
     ) -> Any:
-        # dH[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
+        # Lemma: dH[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
         H_3_shifted = 1 - H_3**2
         dH = dH_3 * H_3_shifted
-        # dZ_1[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
+        # Lemma: dZ_1[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
         dZ_1 = dH_3 * H_3_shifted
-        # dH_2_total[i,j] = dH_2[i,j] + sum(j', dZ_1[i,j']*U[j,j'])
+        # Lemma: dH_2_total[i,j] = dH_2[i,j] + sum(j', dZ_1[i,j']*U[j,j'])
         dH_2_total = dH_2 + dZ_1 @ U.T
-        # dA[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
+        # Lemma: dA[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
         H_2_shifted = 1 - H_2**2
         dA = dH_2_total * H_2_shifted
-        # dG[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
+        # Lemma: dG[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
         dG = dH_2_total * H_2_shifted
-        # dH_1_total[i,j] = dH_1[i,j] + sum(j', dG[i,j']*U[j,j'])
+        # Lemma: dH_1_total[i,j] = dH_1[i,j] + sum(j', dG[i,j']*U[j,j'])
         dH_1_total = dH_1 + dG @ U.T
-        # dZ[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
+        # Lemma: dZ[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
         H_1_shifted = 1 - H_1**2
         dZ = dH_1_total * H_1_shifted
-        # dE[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
+        # Lemma: dE[i,j] = dH_1_total[i,j]*(1 - H_1[i,j]^2)
         dE = dH_1_total * H_1_shifted
-        # tZ[i,j] = sum(k, W[k,j]*tX_1[i,k]) + sum(k, X_1[i,k]*tW[k,j])
+        # Tangent: tZ[i,j] = sum(k, W[k,j]*tX_1[i,k]) + sum(k, X_1[i,k]*tW[k,j])
         tZ = tX_1 @ W + X_1 @ tW
-        # tE[i,j] = sum(l, U[l,j]*tH_0[i,l]) + sum(l, H_0[i,l]*tU[l,j])
+        # Tangent: tE[i,j] = sum(l, U[l,j]*tH_0[i,l]) + sum(l, H_0[i,l]*tU[l,j])
         tE = tH_0 @ U + H_0 @ tU
-        # tH_1[i,j] = (1 - H_1[i,j]^2)*(tZ[i,j] + tE[i,j] + tb[j])
+        # Tangent: tH_1[i,j] = (1 - H_1[i,j]^2)*(tZ[i,j] + tE[i,j] + tb[j])
         tH_1 = H_1_shifted * (tZ + tE + tb)
-        # tA[i,j] = sum(k, W[k,j]*tX_2[i,k]) + sum(k, X_2[i,k]*tW[k,j])
+        # Tangent: tA[i,j] = sum(k, W[k,j]*tX_2[i,k]) + sum(k, X_2[i,k]*tW[k,j])
         tA = tX_2 @ W + X_2 @ tW
-        # tG[i,j] = sum(j', tH_1[i,j']*U[j',j]) + sum(l, H_1[i,l]*tU[l,j])
+        # Tangent: tG[i,j] = sum(j', tH_1[i,j']*U[j',j]) + sum(l, H_1[i,l]*tU[l,j])
         tG = tH_1 @ U + H_1 @ tU
-        # tH_2[i,j] = (1 - H_2[i,j]^2)*(tA[i,j] + tG[i,j] + tb[j])
+        # Tangent: tH_2[i,j] = (1 - H_2[i,j]^2)*(tA[i,j] + tG[i,j] + tb[j])
         tH_2 = H_2_shifted * (tA + tG + tb)
-        # tH[i,j] = sum(k, W[k,j]*tX_3[i,k]) + sum(k, X_3[i,k]*tW[k,j])
+        # Tangent: tH[i,j] = sum(k, W[k,j]*tX_3[i,k]) + sum(k, X_3[i,k]*tW[k,j])
         tH = tX_3 @ W + X_3 @ tW
-        # tZ_1[i,j] = sum(j', tH_2[i,j']*U[j',j]) + sum(l, H_2[i,l]*tU[l,j])
+        # Tangent: tZ_1[i,j] = sum(j', tH_2[i,j']*U[j',j]) + sum(l, H_2[i,l]*tU[l,j])
         tZ_1 = tH_2 @ U + H_2 @ tU
-        # tH_3[i,j] = (1 - H_3[i,j]^2)*(tH[i,j] + tZ_1[i,j] + tb[j])
+        # Tangent: tH_3[i,j] = (1 - H_3[i,j]^2)*(tH[i,j] + tZ_1[i,j] + tb[j])
         tH_3 = H_3_shifted * (tH + tZ_1 + tb)
-        # tdH[i,j] = (1 - H_3[i,j]^2)*tdH_3[i,j] - 2*tH_3[i,j]*dH_3[i,j]*H_3[i,j]
+        # Tangent: tdH[i,j] = (1 - H_3[i,j]^2)*tdH_3[i,j] - 2*tH_3[i,j]*dH_3[i,j]*H_3[i,j]
         H_3_shifted_tdH_3 = H_3_shifted * tdH_3
         tH_3_dH_3 = -2 * tH_3 * dH_3 * H_3
         tdH = H_3_shifted_tdH_3 + tH_3_dH_3
-        # tdZ_1[i,j] = (1 - H_3[i,j]^2)*tdH_3[i,j] - 2*tH_3[i,j]*dH_3[i,j]*H_3[i,j]
+        # Tangent: tdZ_1[i,j] = (1 - H_3[i,j]^2)*tdH_3[i,j] - 2*tH_3[i,j]*dH_3[i,j]*H_3[i,j]
         tdZ_1 = H_3_shifted_tdH_3 + tH_3_dH_3
-        # tdH_2_total[i,j] = tdH_2[i,j] + sum(j', tdZ_1[i,j']*U[j,j']) + sum(j', dZ_1[i,j']*tU[j,j'])
+        # Tangent: tdH_2_total[i,j] = tdH_2[i,j] + sum(j', tdZ_1[i,j']*U[j,j']) + sum(j', dZ_1[i,j']*tU[j,j'])
         tdH_2_total = tdH_2 + tdZ_1 @ U.T + dZ_1 @ tU.T
-        # tdX_3[i,k] = sum(j, tdH[i,j]*W[k,j]) + sum(j, dH[i,j]*tW[k,j])
+        # Tangent: tdX_3[i,k] = sum(j, tdH[i,j]*W[k,j]) + sum(j, dH[i,j]*tW[k,j])
         tdX_3 = tdH @ W.T + dH @ tW.T
-        # tdA[i,j] = tdH_2_total[i,j]*(1 - H_2[i,j]^2) - 2*tH_2[i,j]*dH_2_total[i,j]*H_2[i,j]
+        # Tangent: tdA[i,j] = tdH_2_total[i,j]*(1 - H_2[i,j]^2) - 2*tH_2[i,j]*dH_2_total[i,j]*H_2[i,j]
         tdH_2_total_H_2_shifted = tdH_2_total * H_2_shifted
         tH_2_dH_2_total = -2 * tH_2 * dH_2_total * H_2
         tdA = tdH_2_total_H_2_shifted + tH_2_dH_2_total
-        # tdG[i,j] = tdH_2_total[i,j]*(1 - H_2[i,j]^2) - 2*tH_2[i,j]*dH_2_total[i,j]*H_2[i,j]
+        # Tangent: tdG[i,j] = tdH_2_total[i,j]*(1 - H_2[i,j]^2) - 2*tH_2[i,j]*dH_2_total[i,j]*H_2[i,j]
         tdG = tdH_2_total_H_2_shifted + tH_2_dH_2_total
-        # tdH_1_total[i,j] = tdH_1[i,j] + sum(j', tdG[i,j']*U[j,j']) + sum(j', dG[i,j']*tU[j,j'])
+        # Tangent: tdH_1_total[i,j] = tdH_1[i,j] + sum(j', tdG[i,j']*U[j,j']) + sum(j', dG[i,j']*tU[j,j'])
         tdH_1_total = tdH_1 + tdG @ U.T + dG @ tU.T
-        # tdX_2[i,k] = sum(j, tdA[i,j]*W[k,j]) + sum(j, dA[i,j]*tW[k,j])
+        # Tangent: tdX_2[i,k] = sum(j, tdA[i,j]*W[k,j]) + sum(j, dA[i,j]*tW[k,j])
         tdX_2 = tdA @ W.T + dA @ tW.T
-        # tdb[j] = sum(i, tdH_1_total[i,j]*(1 - H_1[i,j]^2)) - 2*sum(i, tH_1[i,j]*dH_1_total[i,j]*H_1[i,j]) +
-        #     sum(i, tdH_2_total[i,j]*(1 - H_2[i,j]^2)) - 2*sum(i, tH_2[i,j]*dH_2_total[i,j]*H_2[i,j]) +
-        #     sum(i, (1 - H_3[i,j]^2)*tdH_3[i,j]) - 2*sum(i, tH_3[i,j]*dH_3[i,j]*H_3[i,j])
+        # Tangent: tdb[j] = sum(i, tdH_1_total[i,j]*(1 - H_1[i,j]^2)) - 2*sum(i,
+        #     tH_1[i,j]*dH_1_total[i,j]*H_1[i,j]) + sum(i, tdH_2_total[i,j]*(1 - H_2[i,j]^2)) - 2*sum(i,
+        #     tH_2[i,j]*dH_2_total[i,j]*H_2[i,j]) + sum(i, (1 - H_3[i,j]^2)*tdH_3[i,j]) - 2*sum(i,
+        #     tH_3[i,j]*dH_3[i,j]*H_3[i,j])
         tdb = (
             (tdH_1_total * H_1_shifted).sum(dim=0)
             - 2 * (H_1 * (tH_1 * dH_1_total)).sum(dim=0)
@@ -671,21 +672,23 @@ class _SecondTangent(torch.autograd.Function):
             + (H_3_shifted * tdH_3).sum(dim=0)
             - 2 * (H_3 * (tH_3 * dH_3)).sum(dim=0)
         )
-        # tdZ[i,j] = tdH_1_total[i,j]*(1 - H_1[i,j]^2) - 2*tH_1[i,j]*dH_1_total[i,j]*H_1[i,j]
+        # Tangent: tdZ[i,j] = tdH_1_total[i,j]*(1 - H_1[i,j]^2) - 2*tH_1[i,j]*dH_1_total[i,j]*H_1[i,j]
         tdH_1_total_H_1_shifted = tdH_1_total * H_1_shifted
         tH_1_dH_1_total = -2 * tH_1 * dH_1_total * H_1
         tdZ = tdH_1_total_H_1_shifted + tH_1_dH_1_total
-        # tdE[i,j] = tdH_1_total[i,j]*(1 - H_1[i,j]^2) - 2*tH_1[i,j]*dH_1_total[i,j]*H_1[i,j]
+        # Tangent: tdE[i,j] = tdH_1_total[i,j]*(1 - H_1[i,j]^2) - 2*tH_1[i,j]*dH_1_total[i,j]*H_1[i,j]
         tdE = tdH_1_total_H_1_shifted + tH_1_dH_1_total
-        # tdH_0[i,l] = sum(j, tdE[i,j]*U[l,j]) + sum(j, dE[i,j]*tU[l,j])
+        # Tangent: tdH_0[i,l] = sum(j, tdE[i,j]*U[l,j]) + sum(j, dE[i,j]*tU[l,j])
         tdH_0 = tdE @ U.T + dE @ tU.T
-        # tdU[l,j] = sum(i, tdE[i,j]*H_0[i,l]) + sum(i, dE[i,j]*tH_0[i,l]) + sum(i, tdG[i,j]*H_1[i,l]) +
-        #     sum(i, tH_1[i,l]*dG[i,j]) + sum(i, tdZ_1[i,j]*H_2[i,l]) + sum(i, tH_2[i,l]*dZ_1[i,j])
+        # Tangent: tdU[l,j] = sum(i, tdE[i,j]*H_0[i,l]) + sum(i, dE[i,j]*tH_0[i,l]) + sum(i,
+        #     tdG[i,j]*H_1[i,l]) + sum(i, tH_1[i,l]*dG[i,j]) + sum(i, tdZ_1[i,j]*H_2[i,l]) + sum(i,
+        #     tH_2[i,l]*dZ_1[i,j])
         tdU = H_0.T @ tdE + tH_0.T @ dE + H_1.T @ tdG + tH_1.T @ dG + H_2.T @ tdZ_1 + tH_2.T @ dZ_1
-        # tdX_1[i,k] = sum(j, tdZ[i,j]*W[k,j]) + sum(j, dZ[i,j]*tW[k,j])
+        # Tangent: tdX_1[i,k] = sum(j, tdZ[i,j]*W[k,j]) + sum(j, dZ[i,j]*tW[k,j])
         tdX_1 = tdZ @ W.T + dZ @ tW.T
-        # tdW[k,j] = sum(i, tdZ[i,j]*X_1[i,k]) + sum(i, dZ[i,j]*tX_1[i,k]) + sum(i, tdA[i,j]*X_2[i,k]) +
-        #     sum(i, dA[i,j]*tX_2[i,k]) + sum(i, tdH[i,j]*X_3[i,k]) + sum(i, dH[i,j]*tX_3[i,k])
+        # Tangent: tdW[k,j] = sum(i, tdZ[i,j]*X_1[i,k]) + sum(i, dZ[i,j]*tX_1[i,k]) + sum(i,
+        #     tdA[i,j]*X_2[i,k]) + sum(i, dA[i,j]*tX_2[i,k]) + sum(i, tdH[i,j]*X_3[i,k]) + sum(i,
+        #     dH[i,j]*tX_3[i,k])
         tdW = X_1.T @ tdZ + tX_1.T @ dZ + X_2.T @ tdA + tX_2.T @ dA + X_3.T @ tdH + tX_3.T @ dH
         return (tdX_1, tdH_0, tdb, tdW, tdU, tdX_2, tdX_3)
 

@@ -17,7 +17,7 @@ Saved for the backward pass:
 
     A: for dX_even and dX_odd
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX_even[b,n,f] = dY_even[b,n,f]*cos(A[n,f]) + dY_odd[b,n,f]*sin(A[n,f])
     dX_odd[b,n,f] = dY_odd[b,n,f]*cos(A[n,f]) - dY_even[b,n,f]*sin(A[n,f])
@@ -120,6 +120,7 @@ def _forward_pass(X_even: Tensor, X_odd: Tensor, w: Tensor) -> Any:
         # Y_odd[b,n,f] = sin(A[n,f])*X_even[b,n,f] + cos(A[n,f])*X_odd[b,n,f]
         Y_odd = sin_A * X_even + cos_A * X_odd
     else:
+        # In parts of N: each stays in the cache.
         A = _empty((N, F), X_even)
         Y_even = _empty((B, N, F), X_even)
         Y_odd = _empty((B, N, F), X_even)
@@ -149,6 +150,7 @@ def _backward_pass(need_X_even: bool, need_X_odd: bool, A: Tensor, dY_even: Tens
     N = A.shape[0]
     F = A.shape[-1]
     if not _whole(B * N * F, dY_even, dY_odd):
+        # In parts of B and N: each stays in the cache.
         dX_even = _empty((B, N, F), A)
         dX_odd = _empty((B, N, F), A)
 
@@ -164,10 +166,10 @@ def _backward_pass(need_X_even: bool, need_X_odd: bool, A: Tensor, dY_even: Tens
     cos_A = torch.cos(A)
     sin_A = torch.sin(A)
     if need_X_even:
-        # dX_even[b,n,f] = dY_even[b,n,f]*cos(A[n,f]) + dY_odd[b,n,f]*sin(A[n,f])
+        # Lemma: dX_even[b,n,f] = dY_even[b,n,f]*cos(A[n,f]) + dY_odd[b,n,f]*sin(A[n,f])
         dX_even = dY_even * cos_A + dY_odd * sin_A
     if need_X_odd:
-        # dX_odd[b,n,f] = dY_odd[b,n,f]*cos(A[n,f]) - dY_even[b,n,f]*sin(A[n,f])
+        # Lemma: dX_odd[b,n,f] = dY_odd[b,n,f]*cos(A[n,f]) - dY_even[b,n,f]*sin(A[n,f])
         dX_odd = dY_odd * cos_A - dY_even * sin_A
     return dX_even, dX_odd
 
@@ -229,11 +231,11 @@ class _DualForward(_Forward):
         N = A.shape[0]
         # A[n,f] = w[f]*position(n)
         A = w * torch.arange(N, device=w.device).to(w.dtype)[:, None]
-        # tY_even[b,n,f] = cos(A[n,f])*tX_even[b,n,f] - sin(A[n,f])*tX_odd[b,n,f]
+        # Tangent: tY_even[b,n,f] = cos(A[n,f])*tX_even[b,n,f] - sin(A[n,f])*tX_odd[b,n,f]
         cos_A = torch.cos(A)
         sin_A = torch.sin(A)
         tY_even = cos_A * tX_even - sin_A * tX_odd
-        # tY_odd[b,n,f] = sin(A[n,f])*tX_even[b,n,f] + cos(A[n,f])*tX_odd[b,n,f]
+        # Tangent: tY_odd[b,n,f] = sin(A[n,f])*tX_even[b,n,f] + cos(A[n,f])*tX_odd[b,n,f]
         tY_odd = sin_A * tX_even + cos_A * tX_odd
         return tY_even, tY_odd, None
 
@@ -304,11 +306,11 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(B: int, A: Tensor, d2dX_even: Tensor, d2dX_odd: Tensor) -> Any:
-        # d2dY_even[b,n,f] = d2dX_even[b,n,f]*cos(A[n,f]) - d2dX_odd[b,n,f]*sin(A[n,f])
+        # Lemma: d2dY_even[b,n,f] = d2dX_even[b,n,f]*cos(A[n,f]) - d2dX_odd[b,n,f]*sin(A[n,f])
         cos_A = torch.cos(A)
         sin_A = torch.sin(A)
         d2dY_even = d2dX_even * cos_A - d2dX_odd * sin_A
-        # d2dY_odd[b,n,f] = d2dX_even[b,n,f]*sin(A[n,f]) + d2dX_odd[b,n,f]*cos(A[n,f])
+        # Lemma: d2dY_odd[b,n,f] = d2dX_even[b,n,f]*sin(A[n,f]) + d2dX_odd[b,n,f]*cos(A[n,f])
         d2dY_odd = d2dX_even * sin_A + d2dX_odd * cos_A
         return (d2dY_even, d2dY_odd)
 
@@ -328,11 +330,11 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(B: int, A: Tensor, tdY_even: Tensor, tdY_odd: Tensor) -> Any:
-        # tdX_even[b,n,f] = cos(A[n,f])*tdY_even[b,n,f] + sin(A[n,f])*tdY_odd[b,n,f]
+        # Tangent: tdX_even[b,n,f] = cos(A[n,f])*tdY_even[b,n,f] + sin(A[n,f])*tdY_odd[b,n,f]
         cos_A = torch.cos(A)
         sin_A = torch.sin(A)
         tdX_even = cos_A * tdY_even + sin_A * tdY_odd
-        # tdX_odd[b,n,f] = cos(A[n,f])*tdY_odd[b,n,f] - sin(A[n,f])*tdY_even[b,n,f]
+        # Tangent: tdX_odd[b,n,f] = cos(A[n,f])*tdY_odd[b,n,f] - sin(A[n,f])*tdY_even[b,n,f]
         tdX_odd = cos_A * tdY_odd - sin_A * tdY_even
         return (tdX_even, tdX_odd)
 
@@ -373,13 +375,13 @@ def _backward_part(A: Tensor, dY_even: Tensor, dY_odd: Tensor, dX_even: Any = No
     F = A.shape[-1]
     B_block = dY_even.shape[0]
     space_1, space_2, space_3 = _spaces(work, A, (N_block, F), (N_block, F), (B_block, N_block, F))
-    # dX_even[b,n,f] = dY_even[b,n,f]*cos(A[n,f]) + dY_odd[b,n,f]*sin(A[n,f])
+    # Lemma: dX_even[b,n,f] = dY_even[b,n,f]*cos(A[n,f]) + dY_odd[b,n,f]*sin(A[n,f])
     cos_A = torch.cos(A, out=space_1)
     dY_even_cos_A = torch.multiply(dY_even, cos_A, out=dX_even)
     sin_A = torch.sin(A, out=space_2)
     dY_odd_sin_A = torch.multiply(dY_odd, sin_A, out=space_3)
     dX_even = torch.add(dY_even_cos_A, dY_odd_sin_A, out=dY_even_cos_A)
-    # dX_odd[b,n,f] = dY_odd[b,n,f]*cos(A[n,f]) - dY_even[b,n,f]*sin(A[n,f])
+    # Lemma: dX_odd[b,n,f] = dY_odd[b,n,f]*cos(A[n,f]) - dY_even[b,n,f]*sin(A[n,f])
     dY_odd_cos_A = torch.multiply(dY_odd, cos_A, out=dX_odd)
     dX_odd = torch.subtract(dY_odd_cos_A, dY_even * sin_A, out=dY_odd_cos_A)
     return dX_even, dX_odd

@@ -18,7 +18,7 @@ Saved for the backward pass:
     eps: for dX and dY
     Z: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = (dR o [Z[i] > 0] o [sqrt(Z[i]) != 0] o Z^o(-1/2)) / 2
     dX = 2 ((dZ 1^T) o (X - Y + eps 1))
@@ -109,6 +109,7 @@ def _forward_pass(X: Tensor, Y: Tensor, eps: Tensor) -> Any:
         # R[i] = where(0 < Z[i], 1, 0)*sqrt(Z[i])
         R = torch.where(Z > 0, torch.sqrt(Z), 0)
     else:
+        # In parts of N: each stays in the cache.
         Z = _empty((N,), X)
         R = _empty((N,), X)
 
@@ -127,6 +128,7 @@ def _backward_pass(need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, eps: Tensor
     N = X.shape[0]
     K = X.shape[-1]
     if not _whole(N * K, dR):
+        # In parts of N: each stays in the cache.
         dX = _empty((N, K), X)
         dY = _empty((N, K), X)
 
@@ -138,14 +140,14 @@ def _backward_pass(need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, eps: Tensor
         _together(run, _parts((N,), K, X, 1), 1, X)
         return dX, dY
     dX = dY = None
-    # dZ[i] = 1/2*dR[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
+    # Lemma: dZ[i] = 1/2*dR[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
     dZ = 0.5 * torch.where((Z > 0) & (torch.sqrt(Z) != 0), dR / torch.sqrt(Z), 0)
     X_Y = X - Y + eps
     if need_X:
-        # dX[i,k] = 2*dZ[i]*(X[i,k] - Y[i,k] + eps)
+        # Lemma: dX[i,k] = 2*dZ[i]*(X[i,k] - Y[i,k] + eps)
         dX = 2 * dZ[:, None] * X_Y
     if need_Y:
-        # dY[i,k] = -2*dZ[i]*(X[i,k] - Y[i,k] + eps)
+        # Lemma: dY[i,k] = -2*dZ[i]*(X[i,k] - Y[i,k] + eps)
         dY = -2 * dZ[:, None] * X_Y
     return dX, dY
 
@@ -193,9 +195,10 @@ class _DualForward(_Forward):
         # Z[i] = sum(k, (X[i,k] - Y[i,k] + eps)^2)
         X_Y = X - Y + eps
         Z = torch.linalg.vecdot(X_Y, X_Y)
-        # tZ[i] = 2*(sum(k, (X[i,k] - Y[i,k] + eps)*tX[i,k]) - sum(k, (X[i,k] - Y[i,k] + eps)*tY[i,k]))
+        # Tangent: tZ[i] = 2*(sum(k, (X[i,k] - Y[i,k] + eps)*tX[i,k]) - sum(k, (X[i,k] - Y[i,k] +
+        #     eps)*tY[i,k]))
         tZ = 2 * (torch.linalg.vecdot(X_Y, tX) - torch.linalg.vecdot(X_Y, tY))
-        # tR[i] = 1/2*tZ[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
+        # Tangent: tR[i] = 1/2*tZ[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
         tR = 0.5 * torch.where((Z > 0) & (torch.sqrt(Z) != 0), tZ / torch.sqrt(Z), 0)
         return tR, None
 
@@ -262,20 +265,21 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, Y: Tensor, eps: Tensor, Z: Tensor, dR: Tensor, d2dX: Tensor, d2dY: Tensor) -> Any:
-        # dZ[i] = 1/2*dR[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
+        # Lemma: dZ[i] = 1/2*dR[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
         mask_Z = (Z > 0) & (torch.sqrt(Z) != 0)
         rsqrt_Z = 1 / torch.sqrt(Z)
         dZ = 0.5 * torch.where(mask_Z, dR * rsqrt_Z, 0)
-        # d2dZ[i] = 2*(sum(k, d2dX[i,k]*(X[i,k] - Y[i,k] + eps)) - sum(k, d2dY[i,k]*(X[i,k] - Y[i,k] + eps)))
+        # Lemma: d2dZ[i] = 2*(sum(k, d2dX[i,k]*(X[i,k] - Y[i,k] + eps)) - sum(k, d2dY[i,k]*(X[i,k] - Y[i,k] +
+        #     eps)))
         X_Y = X - Y + eps
         d2dZ = 2 * (torch.linalg.vecdot(d2dX, X_Y) - torch.linalg.vecdot(d2dY, X_Y))
-        # d2dR[i] = 1/2*d2dZ[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
+        # Lemma: d2dR[i] = 1/2*d2dZ[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
         d2dR = 0.5 * torch.where(mask_Z, d2dZ * rsqrt_Z, 0)
-        # d2Z[i] = -(1/2)*d2dZ[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)*dZ[i]/Z[i]
+        # Lemma: d2Z[i] = -(1/2)*d2dZ[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)*dZ[i]/Z[i]
         d2Z = -0.5 * torch.where(mask_Z, d2dZ * dZ / Z, 0)
-        # d2X[i,k] = 2*(d2Z[i]*(X[i,k] - Y[i,k] + eps) + d2dX[i,k]*dZ[i] - d2dY[i,k]*dZ[i])
+        # Lemma: d2X[i,k] = 2*(d2Z[i]*(X[i,k] - Y[i,k] + eps) + d2dX[i,k]*dZ[i] - d2dY[i,k]*dZ[i])
         d2X = 2 * (d2Z[:, None] * X_Y + d2dX * dZ[:, None] - d2dY * dZ[:, None])
-        # d2Y[i,k] = 2*(d2dY[i,k]*dZ[i] - d2Z[i]*(X[i,k] - Y[i,k] + eps) - d2dX[i,k]*dZ[i])
+        # Lemma: d2Y[i,k] = 2*(d2dY[i,k]*dZ[i] - d2Z[i]*(X[i,k] - Y[i,k] + eps) - d2dX[i,k]*dZ[i])
         d2Y = 2 * (d2dY * dZ[:, None] - d2Z[:, None] * X_Y - d2dX * dZ[:, None])
         return (d2X, d2Y, d2dR)
 
@@ -295,19 +299,20 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, Y: Tensor, eps: Tensor, Z: Tensor, dR: Tensor, tX: Tensor, tY: Tensor, tdR: Tensor) -> Any:
-        # dZ[i] = 1/2*dR[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
+        # Lemma: dZ[i] = 1/2*dR[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
         mask_Z = (Z > 0) & (torch.sqrt(Z) != 0)
         rsqrt_Z = 1 / torch.sqrt(Z)
         dZ = 0.5 * torch.where(mask_Z, dR * rsqrt_Z, 0)
-        # tZ[i] = 2*(sum(k, (X[i,k] - Y[i,k] + eps)*tX[i,k]) - sum(k, (X[i,k] - Y[i,k] + eps)*tY[i,k]))
+        # Tangent: tZ[i] = 2*(sum(k, (X[i,k] - Y[i,k] + eps)*tX[i,k]) - sum(k, (X[i,k] - Y[i,k] +
+        #     eps)*tY[i,k]))
         X_Y = X - Y + eps
         tZ = 2 * (torch.linalg.vecdot(X_Y, tX) - torch.linalg.vecdot(X_Y, tY))
-        # tdZ[i] = 1/2*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])*(tdR[i] -
+        # Tangent: tdZ[i] = 1/2*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])*(tdR[i] -
         #     tZ[i]*dZ[i]/sqrt(Z[i]))
         tdZ = 0.5 * torch.where(mask_Z, rsqrt_Z * (tdR - tZ * dZ * rsqrt_Z), 0)
-        # tdX[i,k] = 2*(tdZ[i]*(X[i,k] - Y[i,k] + eps) + dZ[i]*tX[i,k] - dZ[i]*tY[i,k])
+        # Tangent: tdX[i,k] = 2*(tdZ[i]*(X[i,k] - Y[i,k] + eps) + dZ[i]*tX[i,k] - dZ[i]*tY[i,k])
         tdX = 2 * (tdZ[:, None] * X_Y + dZ[:, None] * tX - dZ[:, None] * tY)
-        # tdY[i,k] = 2*(dZ[i]*tY[i,k] - tdZ[i]*(X[i,k] - Y[i,k] + eps) - dZ[i]*tX[i,k])
+        # Tangent: tdY[i,k] = 2*(dZ[i]*tY[i,k] - tdZ[i]*(X[i,k] - Y[i,k] + eps) - dZ[i]*tX[i,k])
         tdY = 2 * (dZ[:, None] * tY - tdZ[:, None] * X_Y - dZ[:, None] * tX)
         return (tdX, tdY)
 
@@ -336,13 +341,13 @@ def _forward_part(Y: Tensor, X: Tensor, eps: Tensor, work: Any = None) -> Any:
 
 def _backward_part(Z: Tensor, dR: Tensor, Y: Tensor, X: Tensor, eps: Tensor, dY: Any = None, dX: Any = None) -> Any:
     """One part along N, or the whole: dX, dY."""
-    # dZ[i] = 1/2*dR[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
+    # Lemma: dZ[i] = 1/2*dR[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
     dZ = 0.5 * torch.where((Z > 0) & (torch.sqrt(Z) != 0), dR / torch.sqrt(Z), 0)
-    # dX[i,k] = 2*dZ[i]*(X[i,k] - Y[i,k] + eps)
+    # Lemma: dX[i,k] = 2*dZ[i]*(X[i,k] - Y[i,k] + eps)
     X_Y = torch.subtract(X, Y, out=dY)
     X_Y += eps
     dX = torch.multiply(X_Y, dZ[:, None] * 2, out=dX)
-    # dY[i,k] = -2*dZ[i]*(X[i,k] - Y[i,k] + eps)
+    # Lemma: dY[i,k] = -2*dZ[i]*(X[i,k] - Y[i,k] + eps)
     dY = -2 * dZ[:, None] * X_Y
     return dX, dY
 

@@ -20,7 +20,7 @@ Saved for the backward pass:
     p: for dZ, dX and dY
     Z: for dZ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dZ = (dR o [Z[i] > 0] o pow(Z, (1/p - 1) 1)) / p
     dX = p ((dZ 1^T) o pow(abs(X - Y + eps 1), (p - 1) 1) o sign(X - Y + eps 1))
@@ -113,6 +113,7 @@ def _forward_pass(X: Tensor, Y: Tensor, eps: Tensor, p: Tensor) -> Any:
         # R[i] = where(0 < Z[i], 1, 0)*pow(Z[i], 1/p)
         R = torch.where(Z > 0, torch.pow(Z, 1 / p), 0)
     else:
+        # In parts of N: each stays in the cache.
         Z = _empty((N,), X)
         R = _empty((N,), X)
 
@@ -130,6 +131,7 @@ def _backward_pass(need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, eps: Tensor
     N = X.shape[0]
     K = X.shape[-1]
     if not _whole(N * K, dR):
+        # In parts of N: each stays in the cache.
         dX = _empty((N, K), X)
         dY = _empty((N, K), X)
 
@@ -142,16 +144,16 @@ def _backward_pass(need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, eps: Tensor
         _together(run, _parts((N,), K, X, 1), 1, X)
         return dX, dY
     dX = dY = None
-    # dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
+    # Lemma: dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
     dZ = torch.where(Z > 0, dR * torch.pow(Z, 1 / p - 1) / p, 0)
     X_Y = X - Y + eps
     pow_X_Y = torch.pow(torch.abs(X_Y), p - 1)
     sign_X_Y = torch.sign(X_Y)
     if need_X:
-        # dX[i,k] = dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
+        # Lemma: dX[i,k] = dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
         dX = p * dZ[:, None] * pow_X_Y * sign_X_Y
     if need_Y:
-        # dY[i,k] = -dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
+        # Lemma: dY[i,k] = -dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
         dY = -p * dZ[:, None] * pow_X_Y * sign_X_Y
     return dX, dY
 
@@ -200,11 +202,12 @@ class _DualForward(_Forward):
         X_Y = X - Y + eps
         abs_X_Y = torch.abs(X_Y)
         Z = torch.pow(abs_X_Y, p).sum(dim=-1)
-        # tZ[i] = p*(sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)*tX[i,k]) -
-        #     sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)*tY[i,k]))
+        # Tangent: tZ[i] = p*(sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] +
+        #     eps)*tX[i,k]) - sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] +
+        #     eps)*tY[i,k]))
         abs_X_Y_X_Y = torch.pow(abs_X_Y, p - 1) * torch.sign(X_Y)
         tZ = p * (torch.linalg.vecdot(tX, abs_X_Y_X_Y) - torch.linalg.vecdot(tY, abs_X_Y_X_Y))
-        # tR[i] = tZ[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
+        # Tangent: tR[i] = tZ[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
         tR = torch.where(Z > 0, tZ * torch.pow(Z, 1 / p - 1) / p, 0)
         return tR, None
 
@@ -271,24 +274,24 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, Y: Tensor, eps: Tensor, p: Tensor, Z: Tensor, dR: Tensor, d2dX: Tensor, d2dY: Tensor) -> Any:
-        # dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
+        # Lemma: dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
         less_Z = Z > 0
         p_shifted = 1 / p - 1
         pow_Z = torch.pow(Z, p_shifted)
         dZ = torch.where(less_Z, dR * pow_Z / p, 0)
-        # d2dZ[i] = p*(sum(k, d2dX[i,k]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)) -
-        #     sum(k, d2dY[i,k]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)))
+        # Lemma: d2dZ[i] = p*(sum(k, d2dX[i,k]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] +
+        #     eps)) - sum(k, d2dY[i,k]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)))
         X_Y = X - Y + eps
         abs_X_Y = torch.abs(X_Y)
         p_shifted_2 = p - 1
         pow_abs_X_Y = torch.pow(abs_X_Y, p_shifted_2)
         sign_X_Y = torch.sign(X_Y)
         d2dZ = p * (torch.linalg.vecdot(sign_X_Y, d2dX * pow_abs_X_Y) - torch.linalg.vecdot(sign_X_Y, d2dY * pow_abs_X_Y))
-        # d2dR[i] = d2dZ[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
+        # Lemma: d2dR[i] = d2dZ[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
         d2dR = torch.where(less_Z, d2dZ * pow_Z / p, 0)
-        # d2Z[i] = d2dZ[i]*dR[i]*where(0 < Z[i], 1, 0)/p*(1/p - 1)*pow(Z[i], 1/p - 2)
+        # Lemma: d2Z[i] = d2dZ[i]*dR[i]*where(0 < Z[i], 1, 0)/p*(1/p - 1)*pow(Z[i], 1/p - 2)
         d2Z = torch.where(less_Z, p_shifted / p * d2dZ * dR * torch.pow(Z, 1 / p - 2), 0)
-        # d2X[i,k] = p*sign(X[i,k] - Y[i,k] + eps)*(d2Z[i]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1) +
+        # Lemma: d2X[i,k] = p*sign(X[i,k] - Y[i,k] + eps)*(d2Z[i]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1) +
         #     d2dX[i,k]*dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps) -
         #     d2dY[i,k]*dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps))
         pow_abs_X_Y_2 = torch.pow(abs_X_Y, p - 2)
@@ -301,8 +304,8 @@ class _Second(torch.autograd.Function):
                 - p_shifted_2 * d2dY * dZ[:, None] * pow_abs_X_Y_2 * sign_X_Y
             )
         )
-        # d2Y[i,k] = p*sign(X[i,k] - Y[i,k] + eps)*(d2dY[i,k]*dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p
-        #     - 2)*sign(X[i,k] - Y[i,k] + eps) - d2Z[i]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1) -
+        # Lemma: d2Y[i,k] = p*sign(X[i,k] - Y[i,k] + eps)*(d2dY[i,k]*dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] +
+        #     eps), p - 2)*sign(X[i,k] - Y[i,k] + eps) - d2Z[i]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1) -
         #     d2dX[i,k]*dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps))
         d2Y = (
             p
@@ -331,13 +334,14 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, Y: Tensor, eps: Tensor, p: Tensor, Z: Tensor, dR: Tensor, tX: Tensor, tY: Tensor, tdR: Tensor) -> Any:
-        # dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
+        # Lemma: dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
         less_Z = Z > 0
         p_shifted = 1 / p - 1
         pow_Z = torch.pow(Z, p_shifted)
         dZ = torch.where(less_Z, dR * pow_Z / p, 0)
-        # tZ[i] = p*(sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)*tX[i,k]) -
-        #     sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)*tY[i,k]))
+        # Tangent: tZ[i] = p*(sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] +
+        #     eps)*tX[i,k]) - sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] +
+        #     eps)*tY[i,k]))
         X_Y = X - Y + eps
         abs_X_Y = torch.abs(X_Y)
         p_shifted_2 = p - 1
@@ -345,12 +349,12 @@ class _SecondTangent(torch.autograd.Function):
         sign_X_Y = torch.sign(X_Y)
         pow_abs_X_Y_sign_X_Y = pow_abs_X_Y * sign_X_Y
         tZ = p * (torch.linalg.vecdot(tX, pow_abs_X_Y_sign_X_Y) - torch.linalg.vecdot(tY, pow_abs_X_Y_sign_X_Y))
-        # tdZ[i] = where(0 < Z[i], 1, 0)/p*(pow(Z[i], 1/p - 1)*tdR[i] + tZ[i]*dR[i]*(1/p - 1)*pow(Z[i], 1/p -
-        #     2))
+        # Tangent: tdZ[i] = where(0 < Z[i], 1, 0)/p*(pow(Z[i], 1/p - 1)*tdR[i] + tZ[i]*dR[i]*(1/p -
+        #     1)*pow(Z[i], 1/p - 2))
         tdZ = torch.where(less_Z, (pow_Z * tdR + p_shifted * tZ * dR * torch.pow(Z, 1 / p - 2)) / p, 0)
-        # tdX[i,k] = p*sign(X[i,k] - Y[i,k] + eps)*(tdZ[i]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1) + dZ[i]*(p -
-        #     1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps)*tX[i,k] - dZ[i]*(p -
-        #     1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps)*tY[i,k])
+        # Tangent: tdX[i,k] = p*sign(X[i,k] - Y[i,k] + eps)*(tdZ[i]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1) +
+        #     dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps)*tX[i,k] -
+        #     dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps)*tY[i,k])
         pow_abs_X_Y_2 = torch.pow(abs_X_Y, p - 2)
         tdX = (
             p
@@ -361,7 +365,7 @@ class _SecondTangent(torch.autograd.Function):
                 - p_shifted_2 * dZ[:, None] * pow_abs_X_Y_2 * sign_X_Y * tY
             )
         )
-        # tdY[i,k] = p*sign(X[i,k] - Y[i,k] + eps)*(dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p -
+        # Tangent: tdY[i,k] = p*sign(X[i,k] - Y[i,k] + eps)*(dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p -
         #     2)*sign(X[i,k] - Y[i,k] + eps)*tY[i,k] - tdZ[i]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1) -
         #     dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps)*tX[i,k])
         tdY = (
@@ -399,16 +403,16 @@ def _backward_part(Z: Tensor, p: Tensor, dR: Tensor, Y: Tensor, X: Tensor, eps: 
     N_block = Z.shape[0]
     K = Y.shape[-1]
     (space_1,) = _spaces(work, Z, (N_block, K))
-    # dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
+    # Lemma: dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
     dZ = torch.where(Z > 0, dR * torch.pow(Z, 1 / p - 1) / p, 0)
-    # dX[i,k] = dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
+    # Lemma: dX[i,k] = dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
     X_Y = torch.subtract(X, Y, out=space_1)
     X_Y += eps
     pow_X_Y = torch.pow(torch.abs(X_Y), p - 1)
     sign_X_Y = torch.sign(X_Y, out=X_Y)
     dX = torch.multiply(pow_X_Y, dZ[:, None] * p, out=dX)
     dX *= sign_X_Y
-    # dY[i,k] = -dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
+    # Lemma: dY[i,k] = -dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
     dY = -p * dZ[:, None] * pow_X_Y * sign_X_Y
     return dX, dY
 

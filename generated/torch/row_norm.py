@@ -13,7 +13,7 @@ Saved for the backward pass:
     X: for dX
     R: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = (dR 1^T) o ([R[n] != 0] 1^T) o (R^o(-1) 1^T) o X
 
@@ -75,16 +75,16 @@ def _arguments(X: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(X, Tensor) and X.is_floating_point()):
         (X,) = _real(X=X)
-    if not (X.ndim == 2):
+    if X.ndim != 2:
         _check(X=X)
     return X
 
 
 def _forward_pass(X: Tensor) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
-    # Z[n] = sum(k, X[n,k]^2)
+    # Named sum: Z[n] = sum(k, X[n,k]^2)
     Z = torch.linalg.vecdot(X, X)
-    # R[n] = sqrt(Z[n])
+    # Equation: R[n] = sqrt(Z[n])
     R = torch.sqrt(Z)
     return R
 
@@ -94,6 +94,7 @@ def _backward_pass(X: Tensor, R: Tensor, dR: Tensor) -> Any:
     N = X.shape[0]
     K = X.shape[-1]
     if not _whole(N * K, dR):
+        # In parts of N: each stays in the cache.
         dX = _empty((N, K), X)
 
         def run(parts: Any) -> Any:
@@ -103,7 +104,7 @@ def _backward_pass(X: Tensor, R: Tensor, dR: Tensor) -> Any:
 
         _together(run, _parts((N,), K, X, 1), 1, X)
         return dX
-    # dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
+    # Lemma: dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
     dX = torch.where((R != 0)[:, None], dR[:, None] * X / R[:, None], 0)
     return dX
 
@@ -141,11 +142,11 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any) -> Any:
         X, _R = ctx.saved_tensors
-        # Z[n] = sum(k, X[n,k]^2)
+        # Named sum: Z[n] = sum(k, X[n,k]^2)
         Z = torch.linalg.vecdot(X, X)
-        # R[n] = sqrt(Z[n])
+        # Equation: R[n] = sqrt(Z[n])
         R = torch.sqrt(Z)
-        # tR[n] = where(R[n] != 0, 1, 0)/R[n]*sum(k, X[n,k]*tX[n,k])
+        # Tangent: tR[n] = where(R[n] != 0, 1, 0)/R[n]*sum(k, X[n,k]*tX[n,k])
         tR = torch.where(R != 0, torch.linalg.vecdot(X, tX) / R, 0)
         return tR
 
@@ -209,14 +210,14 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, R: Tensor, dR: Tensor, d2dX: Tensor) -> Any:
-        # dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
+        # Lemma: dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
         not_equal_R = R != 0
         dX = torch.where(not_equal_R[:, None], dR[:, None] * X / R[:, None], 0)
-        # d2dR[n] = where(R[n] != 0, 1, 0)/R[n]*sum(k, d2dX[n,k]*X[n,k])
+        # Lemma: d2dR[n] = where(R[n] != 0, 1, 0)/R[n]*sum(k, d2dX[n,k]*X[n,k])
         d2dR = torch.where(not_equal_R, torch.linalg.vecdot(d2dX, X) / R, 0)
-        # d2R[n] = -where(R[n] != 0, 1, 0)/R[n]*sum(k, d2dX[n,k]*dX[n,k])
+        # Lemma: d2R[n] = -where(R[n] != 0, 1, 0)/R[n]*sum(k, d2dX[n,k]*dX[n,k])
         d2R = -torch.where(not_equal_R, torch.linalg.vecdot(d2dX, dX) / R, 0)
-        # d2X[n,k] = where(R[n] != 0, 1, 0)/R[n]*(d2R[n]*X[n,k] + d2dX[n,k]*dR[n])
+        # Lemma: d2X[n,k] = where(R[n] != 0, 1, 0)/R[n]*(d2R[n]*X[n,k] + d2dX[n,k]*dR[n])
         d2X = torch.where(not_equal_R[:, None], (d2R[:, None] * X + d2dX * dR[:, None]) / R[:, None], 0)
         return (d2X, d2dR)
 
@@ -236,12 +237,12 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, R: Tensor, dR: Tensor, tX: Tensor, tdR: Tensor) -> Any:
-        # dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
+        # Lemma: dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
         not_equal_R = R != 0
         dX = torch.where(not_equal_R[:, None], dR[:, None] * X / R[:, None], 0)
-        # tR[n] = where(R[n] != 0, 1, 0)/R[n]*sum(k, X[n,k]*tX[n,k])
+        # Tangent: tR[n] = where(R[n] != 0, 1, 0)/R[n]*sum(k, X[n,k]*tX[n,k])
         tR = torch.where(not_equal_R, torch.linalg.vecdot(X, tX) / R, 0)
-        # tdX[n,k] = where(R[n] != 0, 1, 0)/R[n]*(X[n,k]*tdR[n] - tR[n]*dX[n,k] + dR[n]*tX[n,k])
+        # Tangent: tdX[n,k] = where(R[n] != 0, 1, 0)/R[n]*(X[n,k]*tdR[n] - tR[n]*dX[n,k] + dR[n]*tX[n,k])
         tdX = torch.where(not_equal_R[:, None], (X * tdR[:, None] - tR[:, None] * dX + dR[:, None] * tX) / R[:, None], 0)
         return (tdX,)
 
@@ -256,7 +257,7 @@ class _SecondTangent(torch.autograd.Function):
 
 def _backward_part(R: Tensor, dR: Tensor, X: Tensor, dX: Any = None) -> Any:
     """One part along N, or the whole: dX."""
-    # dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
+    # Lemma: dX[n,k] = dR[n]*where(R[n] != 0, 1, 0)/R[n]*X[n,k]
     dR_R = torch.multiply(X, dR[:, None] / R[:, None], out=dX)
     dX = dR_R
     _fill(dX, (R != 0)[:, None], 0)

@@ -23,7 +23,7 @@ Saved for the backward pass:
     M: for dM and dX
     Y: for dM
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dM = -M^o(-1) o rowsum(dY o Y)
     dR = dM o [eps <= R[n]]
@@ -122,6 +122,7 @@ def _forward_pass(X: Tensor, p: Tensor, eps: Tensor) -> Any:
         # Y[n,k] = X[n,k]/M[n]
         Y = X / M[:, None]
     else:
+        # In parts of N: each stays in the cache.
         S = _empty((N,), X)
         R = _empty((N,), X)
         M = _empty((N,), X)
@@ -141,6 +142,7 @@ def _backward_pass(X: Tensor, p: Tensor, eps: Tensor, S: Tensor, R: Tensor, M: T
     N = X.shape[0]
     K = X.shape[-1]
     if not _whole(N * K, dY):
+        # In parts of N: each stays in the cache.
         dX = _empty((N, K), X)
 
         def run(parts: Any) -> Any:
@@ -151,13 +153,13 @@ def _backward_pass(X: Tensor, p: Tensor, eps: Tensor, S: Tensor, R: Tensor, M: T
 
         _together(run, _parts((N,), K, X, 1), 1, X)
         return dX
-    # dM[n] = -1/M[n]*sum(k, dY[n,k]*Y[n,k])
+    # Lemma: dM[n] = -1/M[n]*sum(k, dY[n,k]*Y[n,k])
     dM = -torch.linalg.vecdot(dY, Y) / M
-    # dR[n] = dM[n]*where(eps <= R[n], 1, 0)
+    # Lemma: dR[n] = dM[n]*where(eps <= R[n], 1, 0)
     dR = torch.where(eps <= R, dM, 0)
-    # dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
+    # Lemma: dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
     dS = torch.where(S > 0, dR * torch.pow(S, 1 / p - 1) / p, 0)
-    # dX[n,k] = dS[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dY[n,k]/M[n]
+    # Lemma: dX[n,k] = dS[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dY[n,k]/M[n]
     dX = p * dS[:, None] * torch.pow(torch.abs(X), p - 1) * torch.sign(X) + dY / M[:, None]
     return dX
 
@@ -211,13 +213,13 @@ class _DualForward(_Forward):
         M = torch.where(R < eps, eps, R)
         # Y[n,k] = X[n,k]/M[n]
         Y = X / M[:, None]
-        # tS[n] = p*sum(k, pow(abs(X[n,k]), p - 1)*sign(X[n,k])*tX[n,k])
+        # Tangent: tS[n] = p*sum(k, pow(abs(X[n,k]), p - 1)*sign(X[n,k])*tX[n,k])
         tS = p * torch.linalg.vecdot(tX, torch.pow(abs_X, p - 1) * torch.sign(X))
-        # tR[n] = tS[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
+        # Tangent: tR[n] = tS[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
         tR = torch.where(less_S, tS * torch.pow(S, 1 / p - 1) / p, 0)
-        # tM[n] = tR[n]*where(eps <= R[n], 1, 0)
+        # Tangent: tM[n] = tR[n]*where(eps <= R[n], 1, 0)
         tM = torch.where(eps <= R, tR, 0)
-        # tY[n,k] = 1/M[n]*(tX[n,k] - tM[n]*Y[n,k])
+        # Tangent: tY[n,k] = 1/M[n]*(tX[n,k] - tM[n]*Y[n,k])
         tY = (tX - tM[:, None] * Y) / M[:, None]
         return tY, None, None, None
 
@@ -281,39 +283,39 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, p: Tensor, eps: Tensor, S: Tensor, R: Tensor, M: Tensor, Y: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
-        # dM[n] = -1/M[n]*sum(k, dY[n,k]*Y[n,k])
+        # Lemma: dM[n] = -1/M[n]*sum(k, dY[n,k]*Y[n,k])
         dM = -torch.linalg.vecdot(dY, Y) / M
-        # dR[n] = dM[n]*where(eps <= R[n], 1, 0)
+        # Lemma: dR[n] = dM[n]*where(eps <= R[n], 1, 0)
         less_equal_eps = eps <= R
         dR = torch.where(less_equal_eps, dM, 0)
-        # dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
+        # Lemma: dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
         less_S = S > 0
         p_shifted = 1 / p - 1
         pow_S = torch.pow(S, p_shifted)
         dS = torch.where(less_S, dR * pow_S / p, 0)
-        # d2dS[n] = p*sum(k, d2dX[n,k]*pow(abs(X[n,k]), p - 1)*sign(X[n,k]))
+        # Lemma: d2dS[n] = p*sum(k, d2dX[n,k]*pow(abs(X[n,k]), p - 1)*sign(X[n,k]))
         abs_X = torch.abs(X)
         p_shifted_2 = p - 1
         pow_abs_X = torch.pow(abs_X, p_shifted_2)
         sign_X = torch.sign(X)
         d2dS = p * torch.linalg.vecdot(sign_X, d2dX * pow_abs_X)
-        # d2dR[n] = d2dS[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
+        # Lemma: d2dR[n] = d2dS[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
         d2dR = torch.where(less_S, d2dS * pow_S / p, 0)
-        # d2dM[n] = d2dR[n]*where(eps <= R[n], 1, 0)
+        # Lemma: d2dM[n] = d2dR[n]*where(eps <= R[n], 1, 0)
         d2dM = torch.where(less_equal_eps, d2dR, 0)
-        # d2dY[n,k] = 1/M[n]*(d2dX[n,k] - d2dM[n]*Y[n,k])
+        # Lemma: d2dY[n,k] = 1/M[n]*(d2dX[n,k] - d2dM[n]*Y[n,k])
         d2dY = (d2dX - d2dM[:, None] * Y) / M[:, None]
-        # d2Y[n,k] = -d2dM[n]/M[n]*dY[n,k]
+        # Lemma: d2Y[n,k] = -d2dM[n]/M[n]*dY[n,k]
         d2Y = -d2dM[:, None] * dY / M[:, None]
-        # d2M[n] = -1/M[n]*(sum(k, d2Y[n,k]*Y[n,k]) + d2dM[n]*dM[n] + 1/M[n]*sum(k, d2dX[n,k]*dY[n,k]))
+        # Lemma: d2M[n] = -1/M[n]*(sum(k, d2Y[n,k]*Y[n,k]) + d2dM[n]*dM[n] + 1/M[n]*sum(k, d2dX[n,k]*dY[n,k]))
         d2M = -(torch.linalg.vecdot(d2Y, Y) + d2dM * dM + torch.linalg.vecdot(d2dX, dY) / M) / M
-        # d2R[n] = d2M[n]*where(eps <= R[n], 1, 0)
+        # Lemma: d2R[n] = d2M[n]*where(eps <= R[n], 1, 0)
         d2R = torch.where(less_equal_eps, d2M, 0)
-        # d2S[n] = where(0 < S[n], 1, 0)/p*(d2R[n]*pow(S[n], 1/p - 1) + d2dS[n]*dR[n]*(1/p - 1)*pow(S[n], 1/p
-        #     - 2))
+        # Lemma: d2S[n] = where(0 < S[n], 1, 0)/p*(d2R[n]*pow(S[n], 1/p - 1) + d2dS[n]*dR[n]*(1/p -
+        #     1)*pow(S[n], 1/p - 2))
         d2S = torch.where(less_S, (d2R * pow_S + p_shifted * d2dS * dR * torch.pow(S, 1 / p - 2)) / p, 0)
-        # d2X[n,k] = d2S[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + d2Y[n,k]/M[n] + d2dX[n,k]*dS[n]*p*(p -
-        #     1)*pow(abs(X[n,k]), p - 2)*sign(X[n,k])^2
+        # Lemma: d2X[n,k] = d2S[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + d2Y[n,k]/M[n] +
+        #     d2dX[n,k]*dS[n]*p*(p - 1)*pow(abs(X[n,k]), p - 2)*sign(X[n,k])^2
         d2X = (
             p * d2S[:, None] * pow_abs_X * sign_X
             + d2Y / M[:, None]
@@ -337,37 +339,37 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, p: Tensor, eps: Tensor, S: Tensor, R: Tensor, M: Tensor, Y: Tensor, dY: Tensor, tX: Tensor, tdY: Tensor) -> Any:
-        # dM[n] = -1/M[n]*sum(k, dY[n,k]*Y[n,k])
+        # Lemma: dM[n] = -1/M[n]*sum(k, dY[n,k]*Y[n,k])
         dM = -torch.linalg.vecdot(dY, Y) / M
-        # dR[n] = dM[n]*where(eps <= R[n], 1, 0)
+        # Lemma: dR[n] = dM[n]*where(eps <= R[n], 1, 0)
         less_equal_eps = eps <= R
         dR = torch.where(less_equal_eps, dM, 0)
-        # dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
+        # Lemma: dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
         less_S = S > 0
         p_shifted = 1 / p - 1
         pow_S = torch.pow(S, p_shifted)
         dS = torch.where(less_S, dR * pow_S / p, 0)
-        # tS[n] = p*sum(k, pow(abs(X[n,k]), p - 1)*sign(X[n,k])*tX[n,k])
+        # Tangent: tS[n] = p*sum(k, pow(abs(X[n,k]), p - 1)*sign(X[n,k])*tX[n,k])
         abs_X = torch.abs(X)
         p_shifted_2 = p - 1
         pow_abs_X = torch.pow(abs_X, p_shifted_2)
         sign_X = torch.sign(X)
         tS = p * torch.linalg.vecdot(tX, pow_abs_X * sign_X)
-        # tR[n] = tS[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
+        # Tangent: tR[n] = tS[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
         tR = torch.where(less_S, tS * pow_S / p, 0)
-        # tM[n] = tR[n]*where(eps <= R[n], 1, 0)
+        # Tangent: tM[n] = tR[n]*where(eps <= R[n], 1, 0)
         tM = torch.where(less_equal_eps, tR, 0)
-        # tY[n,k] = 1/M[n]*(tX[n,k] - tM[n]*Y[n,k])
+        # Tangent: tY[n,k] = 1/M[n]*(tX[n,k] - tM[n]*Y[n,k])
         tY = (tX - tM[:, None] * Y) / M[:, None]
-        # tdM[n] = -1/M[n]*(tM[n]*dM[n] + sum(k, Y[n,k]*tdY[n,k]) + sum(k, tY[n,k]*dY[n,k]))
+        # Tangent: tdM[n] = -1/M[n]*(tM[n]*dM[n] + sum(k, Y[n,k]*tdY[n,k]) + sum(k, tY[n,k]*dY[n,k]))
         tdM = -(tM * dM + torch.linalg.vecdot(Y, tdY) + torch.linalg.vecdot(tY, dY)) / M
-        # tdR[n] = tdM[n]*where(eps <= R[n], 1, 0)
+        # Tangent: tdR[n] = tdM[n]*where(eps <= R[n], 1, 0)
         tdR = torch.where(less_equal_eps, tdM, 0)
-        # tdS[n] = where(0 < S[n], 1, 0)/p*(tdR[n]*pow(S[n], 1/p - 1) + tS[n]*dR[n]*(1/p - 1)*pow(S[n], 1/p -
-        #     2))
+        # Tangent: tdS[n] = where(0 < S[n], 1, 0)/p*(tdR[n]*pow(S[n], 1/p - 1) + tS[n]*dR[n]*(1/p -
+        #     1)*pow(S[n], 1/p - 2))
         tdS = torch.where(less_S, (tdR * pow_S + p_shifted * tS * dR * torch.pow(S, 1 / p - 2)) / p, 0)
-        # tdX[n,k] = tdS[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dS[n]*p*(p - 1)*pow(abs(X[n,k]), p -
-        #     2)*sign(X[n,k])^2*tX[n,k] + 1/M[n]*tdY[n,k] - tM[n]*dY[n,k]/M[n]^2
+        # Tangent: tdX[n,k] = tdS[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dS[n]*p*(p - 1)*pow(abs(X[n,k]),
+        #     p - 2)*sign(X[n,k])^2*tX[n,k] + 1/M[n]*tdY[n,k] - tM[n]*dY[n,k]/M[n]^2
         tdX = (
             p * tdS[:, None] * pow_abs_X * sign_X
             + p * p_shifted_2 * dS[:, None] * torch.pow(abs_X, p - 2) * sign_X**2 * tX
@@ -404,13 +406,13 @@ def _backward_part(M: Tensor, dY: Tensor, Y: Tensor, eps: Tensor, R: Tensor, S: 
     N_block = M.shape[0]
     K = dY.shape[-1]
     (space_1,) = _spaces(work, M, (N_block, K))
-    # dM[n] = -1/M[n]*sum(k, dY[n,k]*Y[n,k])
+    # Lemma: dM[n] = -1/M[n]*sum(k, dY[n,k]*Y[n,k])
     dM = -torch.linalg.vecdot(dY, Y) / M
-    # dR[n] = dM[n]*where(eps <= R[n], 1, 0)
+    # Lemma: dR[n] = dM[n]*where(eps <= R[n], 1, 0)
     dR = torch.where(eps <= R, dM, 0)
-    # dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
+    # Lemma: dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
     dS = torch.where(S > 0, dR * torch.pow(S, 1 / p - 1) / p, 0)
-    # dX[n,k] = dS[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dY[n,k]/M[n]
+    # Lemma: dX[n,k] = dS[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dY[n,k]/M[n]
     dS_p = torch.pow(torch.abs(X), p - 1)
     dS_p *= dS[:, None] * p
     dS_p *= torch.sign(X)

@@ -17,7 +17,7 @@ Saved for the backward pass:
     alpha: for dG
     lam: for dtheta
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dtheta = (1 - lam) dtheta_new
     dalpha = -rowsum(dtheta_new o G)
@@ -100,13 +100,13 @@ def _backward_pass(need_theta: bool, need_G: bool, need_alpha: bool, G: Tensor, 
     """(dtheta, dG, dalpha): None for those that are not needed."""
     dtheta = dG = dalpha = None
     if need_theta:
-        # dtheta[p] = dtheta_new[p]*(1 - lam)
+        # Lemma: dtheta[p] = dtheta_new[p]*(1 - lam)
         dtheta = (1 - lam) * dtheta_new
     if need_alpha:
-        # dalpha = -sum(p, dtheta_new[p]*G[p])
+        # Lemma: dalpha = -sum(p, dtheta_new[p]*G[p])
         dalpha = -dtheta_new @ G
     if need_G:
-        # dG[p] = -dtheta_new[p]*alpha
+        # Lemma: dG[p] = -dtheta_new[p]*alpha
         dG = -alpha * dtheta_new
     return dtheta, dG, dalpha
 
@@ -151,7 +151,7 @@ class _DualForward(_Forward):
         P = G.shape[0]
         if ttheta is None:
             ttheta = G.new_zeros((P,))
-        # ttheta_new[p] = (1 - lam)*ttheta[p] - G[p]*talpha - alpha*tG[p]
+        # Tangent: ttheta_new[p] = (1 - lam)*ttheta[p] - G[p]*talpha - alpha*tG[p]
         ttheta_new = (1 - lam) * ttheta - talpha * G - alpha * tG
         return ttheta_new
 
@@ -219,11 +219,11 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(G: Tensor, alpha: Tensor, lam: Tensor, dtheta_new: Tensor, d2dtheta: Tensor, d2dG: Tensor, d2dalpha: Tensor) -> Any:
-        # d2dtheta_new[p] = d2dtheta[p]*(1 - lam) - d2dalpha*G[p] - d2dG[p]*alpha
+        # Lemma: d2dtheta_new[p] = d2dtheta[p]*(1 - lam) - d2dalpha*G[p] - d2dG[p]*alpha
         d2dtheta_new = (1 - lam) * d2dtheta - d2dalpha * G - alpha * d2dG
-        # d2alpha = -sum(p, d2dG[p]*dtheta_new[p])
+        # Lemma: d2alpha = -sum(p, d2dG[p]*dtheta_new[p])
         d2alpha = -d2dG @ dtheta_new
-        # d2G[p] = -d2dalpha*dtheta_new[p]
+        # Lemma: d2G[p] = -d2dalpha*dtheta_new[p]
         d2G = -d2dalpha * dtheta_new
         return (d2G, d2alpha, d2dtheta_new)
 
@@ -243,11 +243,11 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(G: Tensor, alpha: Tensor, lam: Tensor, dtheta_new: Tensor, tG: Tensor, talpha: Tensor, tdtheta_new: Tensor) -> Any:
-        # tdtheta[p] = (1 - lam)*tdtheta_new[p]
+        # Tangent: tdtheta[p] = (1 - lam)*tdtheta_new[p]
         tdtheta = (1 - lam) * tdtheta_new
-        # tdalpha = -(sum(p, G[p]*tdtheta_new[p]) + sum(p, dtheta_new[p]*tG[p]))
+        # Tangent: tdalpha = -(sum(p, G[p]*tdtheta_new[p]) + sum(p, dtheta_new[p]*tG[p]))
         tdalpha = -(G @ tdtheta_new + dtheta_new @ tG)
-        # tdG[p] = -(alpha*tdtheta_new[p] + dtheta_new[p]*talpha)
+        # Tangent: tdG[p] = -(alpha*tdtheta_new[p] + dtheta_new[p]*talpha)
         tdG = -(alpha * tdtheta_new + talpha * dtheta_new)
         return (tdtheta, tdG, tdalpha)
 

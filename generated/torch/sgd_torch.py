@@ -18,7 +18,7 @@ Saved for the backward pass:
     weight_decay: for dtheta
     D: for dlr
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dlr = -rowsum(dtheta_new o D)
     dD = -lr dtheta_new
@@ -104,16 +104,16 @@ def _backward_pass(need_theta: bool, need_G: bool, need_lr: bool, lr: Tensor, we
     """(dtheta, dG, dlr): None for those that are not needed."""
     dtheta = dG = dlr = None
     if need_lr:
-        # dlr = -sum(p, dtheta_new[p]*D[p])
+        # Lemma: dlr = -sum(p, dtheta_new[p]*D[p])
         dlr = -dtheta_new @ D
     if need_theta or need_G:
-        # dD[p] = -dtheta_new[p]*lr
+        # Lemma: dD[p] = -dtheta_new[p]*lr
         dD = -lr * dtheta_new
     if need_G:
-        # dG[p] = dD[p]
+        # Lemma: dG[p] = dD[p]
         dG = dD.clone()
     if need_theta:
-        # dtheta[p] = dD[p]*weight_decay + dtheta_new[p]
+        # Lemma: dtheta[p] = dD[p]*weight_decay + dtheta_new[p]
         dtheta = weight_decay * dD + dtheta_new
     return dtheta, dG, dlr
 
@@ -164,9 +164,9 @@ class _DualForward(_Forward):
         tlr = _zero(tlr, lr)
         # D[p] = G[p] + weight_decay*theta[p]
         D = G + weight_decay * theta
-        # tD[p] = tG[p] + weight_decay*ttheta[p]
+        # Tangent: tD[p] = tG[p] + weight_decay*ttheta[p]
         tD = tG + weight_decay * ttheta
-        # ttheta_new[p] = ttheta[p] - D[p]*tlr - tD[p]*lr
+        # Tangent: ttheta_new[p] = ttheta[p] - D[p]*tlr - tD[p]*lr
         ttheta_new = ttheta - tlr * D - lr * tD
         return ttheta_new, None
 
@@ -245,17 +245,17 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(lr: Tensor, weight_decay: Tensor, D: Tensor, dtheta_new: Tensor, d2dtheta: Tensor, d2dG: Tensor, d2dlr: Tensor) -> Any:
-        # d2dD[p] = d2dG[p] + d2dtheta[p]*weight_decay
+        # Lemma: d2dD[p] = d2dG[p] + d2dtheta[p]*weight_decay
         d2dD = d2dG + weight_decay * d2dtheta
-        # d2dtheta_new[p] = d2dtheta[p] - d2dlr*D[p] - d2dD[p]*lr
+        # Lemma: d2dtheta_new[p] = d2dtheta[p] - d2dlr*D[p] - d2dD[p]*lr
         d2dtheta_new = d2dtheta - d2dlr * D - lr * d2dD
-        # d2lr = -sum(p, d2dD[p]*dtheta_new[p])
+        # Lemma: d2lr = -sum(p, d2dD[p]*dtheta_new[p])
         d2lr = -d2dD @ dtheta_new
-        # d2D[p] = -d2dlr*dtheta_new[p]
+        # Lemma: d2D[p] = -d2dlr*dtheta_new[p]
         d2D = -d2dlr * dtheta_new
-        # d2G[p] = d2D[p]
+        # Lemma: d2G[p] = d2D[p]
         d2G = d2D.clone()
-        # d2theta[p] = d2D[p]*weight_decay
+        # Lemma: d2theta[p] = d2D[p]*weight_decay
         d2theta = weight_decay * d2D
         return (d2theta, d2G, d2lr, d2dtheta_new)
 
@@ -277,15 +277,15 @@ class _SecondTangent(torch.autograd.Function):
     def forward(
         lr: Tensor, weight_decay: Tensor, D: Tensor, dtheta_new: Tensor, ttheta: Tensor, tG: Tensor, tlr: Tensor, tdtheta_new: Tensor
     ) -> Any:
-        # tD[p] = tG[p] + weight_decay*ttheta[p]
+        # Tangent: tD[p] = tG[p] + weight_decay*ttheta[p]
         tD = tG + weight_decay * ttheta
-        # tdlr = -(sum(p, D[p]*tdtheta_new[p]) + sum(p, tD[p]*dtheta_new[p]))
+        # Tangent: tdlr = -(sum(p, D[p]*tdtheta_new[p]) + sum(p, tD[p]*dtheta_new[p]))
         tdlr = -(D @ tdtheta_new + tD @ dtheta_new)
-        # tdD[p] = -(lr*tdtheta_new[p] + dtheta_new[p]*tlr)
+        # Tangent: tdD[p] = -(lr*tdtheta_new[p] + dtheta_new[p]*tlr)
         tdD = -(lr * tdtheta_new + tlr * dtheta_new)
-        # tdG[p] = tdD[p]
+        # Tangent: tdG[p] = tdD[p]
         tdG = tdD.clone()
-        # tdtheta[p] = tdD[p]*weight_decay + tdtheta_new[p]
+        # Tangent: tdtheta[p] = tdD[p]*weight_decay + tdtheta_new[p]
         tdtheta = weight_decay * tdD + tdtheta_new
         return (tdtheta, tdG, tdlr)
 

@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     Y: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o Y o (1 - Y)
 
@@ -74,7 +74,7 @@ def _arguments(X: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(X, Tensor) and X.is_floating_point()):
         (X,) = _real(X=X)
-    if not (X.ndim == 2):
+    if X.ndim != 2:
         _check(X=X)
     return X
 
@@ -87,6 +87,7 @@ def _forward_pass(X: Tensor) -> Any:
         # Y[i,j] = sigmoid(X[i,j])
         Y = torch.sigmoid(X)
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -103,6 +104,7 @@ def _backward_pass(Y: Tensor, dY: Tensor) -> Any:
     B = Y.shape[0]
     N = Y.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), Y)
 
         def run(parts: Any) -> Any:
@@ -112,7 +114,7 @@ def _backward_pass(Y: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), N, Y, 1), 1, Y)
         return dX
-    # dX[i,j] = dY[i,j]*Y[i,j]*(1 - Y[i,j])
+    # Lemma: dX[i,j] = dY[i,j]*Y[i,j]*(1 - Y[i,j])
     dX = dY * Y * (1 - Y)
     return dX
 
@@ -152,7 +154,7 @@ class _DualForward(_Forward):
         X, _Y = ctx.saved_tensors
         # Y[i,j] = sigmoid(X[i,j])
         Y = torch.sigmoid(X)
-        # tY[i,j] = Y[i,j]*(1 - Y[i,j])*tX[i,j]
+        # Tangent: tY[i,j] = Y[i,j]*(1 - Y[i,j])*tX[i,j]
         tY = Y * (1 - Y) * tX
         return tY
 
@@ -216,12 +218,12 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(Y: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
-        # d2dY[i,j] = d2dX[i,j]*Y[i,j]*(1 - Y[i,j])
+        # Lemma: d2dY[i,j] = d2dX[i,j]*Y[i,j]*(1 - Y[i,j])
         Y_shifted = 1 - Y
         d2dY = d2dX * Y * Y_shifted
-        # d2Y[i,j] = d2dX[i,j]*dY[i,j]*(1 - 2*Y[i,j])
+        # Lemma: d2Y[i,j] = d2dX[i,j]*dY[i,j]*(1 - 2*Y[i,j])
         d2Y = d2dX * dY * (1 - 2 * Y)
-        # d2X[i,j] = d2Y[i,j]*Y[i,j]*(1 - Y[i,j])
+        # Lemma: d2X[i,j] = d2Y[i,j]*Y[i,j]*(1 - Y[i,j])
         d2X = d2Y * Y * Y_shifted
         return (d2X, d2dY)
 
@@ -241,10 +243,11 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(Y: Tensor, dY: Tensor, tX: Tensor, tdY: Tensor) -> Any:
-        # tY[i,j] = Y[i,j]*(1 - Y[i,j])*tX[i,j]
+        # Tangent: tY[i,j] = Y[i,j]*(1 - Y[i,j])*tX[i,j]
         Y_shifted = 1 - Y
         tY = Y * Y_shifted * tX
-        # tdX[i,j] = Y[i,j]*(1 - Y[i,j])*tdY[i,j] + tY[i,j]*dY[i,j]*(1 - Y[i,j]) - tY[i,j]*dY[i,j]*Y[i,j]
+        # Tangent: tdX[i,j] = Y[i,j]*(1 - Y[i,j])*tdY[i,j] + tY[i,j]*dY[i,j]*(1 - Y[i,j]) -
+        #     tY[i,j]*dY[i,j]*Y[i,j]
         tdX = Y * Y_shifted * tdY + tY * dY * Y_shifted - tY * dY * Y
         return (tdX,)
 
@@ -266,7 +269,7 @@ def _forward_part(X: Tensor, Y: Any = None) -> Any:
 
 def _backward_part(Y: Tensor, dY: Tensor) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*Y[i,j]*(1 - Y[i,j])
+    # Lemma: dX[i,j] = dY[i,j]*Y[i,j]*(1 - Y[i,j])
     Y_shifted = 1 - Y
     dX = torch.multiply(Y_shifted, dY, out=Y_shifted)
     dX *= Y

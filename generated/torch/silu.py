@@ -13,7 +13,7 @@ Saved for the backward pass:
     X: for dX
     Y: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o (sigmoid(X) + Y o (1 - sigmoid(X)))
 
@@ -76,7 +76,7 @@ def _arguments(X: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(X, Tensor) and X.is_floating_point()):
         (X,) = _real(X=X)
-    if not (X.ndim == 2):
+    if X.ndim != 2:
         _check(X=X)
     return X
 
@@ -89,6 +89,7 @@ def _forward_pass(X: Tensor) -> Any:
         # Y[i,j] = X[i,j]*sigmoid(X[i,j])
         Y = X * torch.sigmoid(X)
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -105,6 +106,7 @@ def _backward_pass(X: Tensor, Y: Tensor, dY: Tensor) -> Any:
     B = X.shape[0]
     N = X.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -114,7 +116,7 @@ def _backward_pass(X: Tensor, Y: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), N, X, 1), 1, X)
         return dX
-    # dX[i,j] = dY[i,j]*(sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))
+    # Lemma: dX[i,j] = dY[i,j]*(sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))
     sigmoid_X = torch.sigmoid(X)
     dX = dY * (sigmoid_X + Y * (1 - sigmoid_X))
     return dX
@@ -156,7 +158,7 @@ class _DualForward(_Forward):
         # Y[i,j] = X[i,j]*sigmoid(X[i,j])
         sigmoid_X = torch.sigmoid(X)
         Y = X * sigmoid_X
-        # tY[i,j] = tX[i,j]*(sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))
+        # Tangent: tY[i,j] = tX[i,j]*(sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))
         tY = tX * (sigmoid_X + Y * (1 - sigmoid_X))
         return tY
 
@@ -220,13 +222,13 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, Y: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
-        # d2dY[i,j] = d2dX[i,j]*(sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))
+        # Lemma: d2dY[i,j] = d2dX[i,j]*(sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))
         sigmoid_X = torch.sigmoid(X)
         sigmoid_X_shifted = 1 - sigmoid_X
         d2dY = d2dX * (sigmoid_X + Y * sigmoid_X_shifted)
-        # d2Y[i,j] = d2dX[i,j]*dY[i,j]*(1 - sigmoid(X[i,j]))
+        # Lemma: d2Y[i,j] = d2dX[i,j]*dY[i,j]*(1 - sigmoid(X[i,j]))
         d2Y = d2dX * dY * sigmoid_X_shifted
-        # d2X[i,j] = d2Y[i,j]*sigmoid(X[i,j]) + d2Y[i,j]*Y[i,j]*(1 - sigmoid(X[i,j])) +
+        # Lemma: d2X[i,j] = d2Y[i,j]*sigmoid(X[i,j]) + d2Y[i,j]*Y[i,j]*(1 - sigmoid(X[i,j])) +
         #     d2dX[i,j]*dY[i,j]*sigmoid(X[i,j])*(1 - sigmoid(X[i,j])) -
         #     d2dX[i,j]*dY[i,j]*Y[i,j]*sigmoid(X[i,j])*(1 - sigmoid(X[i,j]))
         d2X = (
@@ -253,14 +255,14 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, Y: Tensor, dY: Tensor, tX: Tensor, tdY: Tensor) -> Any:
-        # tY[i,j] = tX[i,j]*(sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))
+        # Tangent: tY[i,j] = tX[i,j]*(sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))
         sigmoid_X = torch.sigmoid(X)
         sigmoid_X_shifted = 1 - sigmoid_X
         sigmoid_X_Y = sigmoid_X + Y * sigmoid_X_shifted
         tY = tX * sigmoid_X_Y
-        # tdX[i,j] = (sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))*tdY[i,j] + dY[i,j]*sigmoid(X[i,j])*(1 -
-        #     sigmoid(X[i,j]))*tX[i,j] - dY[i,j]*Y[i,j]*sigmoid(X[i,j])*(1 - sigmoid(X[i,j]))*tX[i,j] +
-        #     tY[i,j]*dY[i,j]*(1 - sigmoid(X[i,j]))
+        # Tangent: tdX[i,j] = (sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))*tdY[i,j] +
+        #     dY[i,j]*sigmoid(X[i,j])*(1 - sigmoid(X[i,j]))*tX[i,j] - dY[i,j]*Y[i,j]*sigmoid(X[i,j])*(1 -
+        #     sigmoid(X[i,j]))*tX[i,j] + tY[i,j]*dY[i,j]*(1 - sigmoid(X[i,j]))
         tdX = (
             sigmoid_X_Y * tdY
             + dY * sigmoid_X * sigmoid_X_shifted * tX
@@ -288,7 +290,7 @@ def _forward_part(X: Tensor, Y: Any = None) -> Any:
 
 def _backward_part(X: Tensor, Y: Tensor, dY: Tensor, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*(sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))
+    # Lemma: dX[i,j] = dY[i,j]*(sigmoid(X[i,j]) + Y[i,j]*(1 - sigmoid(X[i,j])))
     sigmoid_X = torch.sigmoid(X, out=dX)
     sigmoid_X_shifted = 1 - sigmoid_X
     Y_sigmoid_X_shifted = torch.multiply(sigmoid_X_shifted, Y, out=sigmoid_X_shifted)

@@ -15,7 +15,7 @@ Shapes:
 
 Nothing is saved for the backward pass.
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX_odd[b,n,f] = dY_odd[b,n,f]
     dX_even[b,n,f] = dY_even[b,n,f]
@@ -117,6 +117,7 @@ def _forward_pass(X_even: Tensor, X_odd: Tensor, w: Tensor) -> Any:
         # Y_odd[b,n,f] = X_odd[b,n,f] + cos(A[n,f])
         Y_odd = X_odd + torch.cos(A)
     else:
+        # In parts of N: each stays in the cache.
         Y_even = _empty((B, N, F), X_even)
         Y_odd = _empty((B, N, F), X_even)
 
@@ -142,10 +143,10 @@ def _backward_pass(need_X_even: bool, need_X_odd: bool, dY_even: Tensor, dY_odd:
     """(dX_even, dX_odd): None for those that are not needed."""
     dX_even = dX_odd = None
     if need_X_odd:
-        # dX_odd[b,n,f] = dY_odd[b,n,f]
+        # Lemma: dX_odd[b,n,f] = dY_odd[b,n,f]
         dX_odd = dY_odd.clone()
     if need_X_even:
-        # dX_even[b,n,f] = dY_even[b,n,f]
+        # Lemma: dX_even[b,n,f] = dY_even[b,n,f]
         dX_even = dY_even.clone()
     return dX_even, dX_odd
 
@@ -194,9 +195,9 @@ class _DualForward(_Forward):
             tX_even = like.new_zeros((B, N, F))
         if tX_odd is None:
             tX_odd = like.new_zeros((B, N, F))
-        # tY_even[b,n,f] = tX_even[b,n,f]
+        # Tangent: tY_even[b,n,f] = tX_even[b,n,f]
         tY_even = tX_even.clone()
-        # tY_odd[b,n,f] = tX_odd[b,n,f]
+        # Tangent: tY_odd[b,n,f] = tX_odd[b,n,f]
         tY_odd = tX_odd.clone()
         return tY_even, tY_odd
 
@@ -267,9 +268,9 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(B: int, N: int, F: int, d2dX_even: Tensor, d2dX_odd: Tensor) -> Any:
-        # d2dY_even[b,n,f] = d2dX_even[b,n,f]
+        # Lemma: d2dY_even[b,n,f] = d2dX_even[b,n,f]
         d2dY_even = d2dX_even.clone()
-        # d2dY_odd[b,n,f] = d2dX_odd[b,n,f]
+        # Lemma: d2dY_odd[b,n,f] = d2dX_odd[b,n,f]
         d2dY_odd = d2dX_odd.clone()
         return (d2dY_even, d2dY_odd)
 
@@ -289,9 +290,9 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(B: int, N: int, F: int, tdY_even: Tensor, tdY_odd: Tensor) -> Any:
-        # tdX_odd[b,n,f] = tdY_odd[b,n,f]
+        # Tangent: tdX_odd[b,n,f] = tdY_odd[b,n,f]
         tdX_odd = tdY_odd.clone()
-        # tdX_even[b,n,f] = tdY_even[b,n,f]
+        # Tangent: tdX_even[b,n,f] = tdY_even[b,n,f]
         tdX_even = tdY_even.clone()
         return (tdX_even, tdX_odd)
 

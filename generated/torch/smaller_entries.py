@@ -14,7 +14,7 @@ Saved for the backward pass:
     a: for da and db
     b: for da and db
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     da = (dL o (1 + sign(b - a))) / 2
     db = (dL o (1 + sign(a - b))) / 2
@@ -85,10 +85,10 @@ def _backward_pass(need_a: bool, need_b: bool, a: Tensor, b: Tensor, dL: Tensor)
     """(da, db): None for those that are not needed."""
     da = db = None
     if need_a:
-        # da[i] = 1/2*dL[i]*(1 + sign(b[i] - a[i]))
+        # Lemma: da[i] = 1/2*dL[i]*(1 + sign(b[i] - a[i]))
         da = 0.5 * dL * (1 + torch.sign(b - a))
     if need_b:
-        # db[i] = 1/2*dL[i]*(1 + sign(a[i] - b[i]))
+        # Lemma: db[i] = 1/2*dL[i]*(1 + sign(a[i] - b[i]))
         db = 0.5 * dL * (1 + torch.sign(a - b))
     return da, db
 
@@ -127,7 +127,7 @@ class _DualForward(_Forward):
         a, b = ctx.saved_tensors
         ta = _zero(ta, a)
         tb = _zero(tb, b)
-        # tL[i] = 1/2*((1 + sign(b[i] - a[i]))*ta[i] + (1 + sign(a[i] - b[i]))*tb[i])
+        # Tangent: tL[i] = 1/2*((1 + sign(b[i] - a[i]))*ta[i] + (1 + sign(a[i] - b[i]))*tb[i])
         tL = 0.5 * ((1 + torch.sign(b - a)) * ta + (1 + torch.sign(a - b)) * tb)
         return tL
 
@@ -192,11 +192,11 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(a: Tensor, b: Tensor, d2da: Tensor, d2db: Tensor) -> Any:
         N = a.shape[0]
-        # d2dL[i] = 1/2*(d2da[i]*(1 + sign(b[i] - a[i])) + d2db[i]*(1 + sign(a[i] - b[i])))
+        # Lemma: d2dL[i] = 1/2*(d2da[i]*(1 + sign(b[i] - a[i])) + d2db[i]*(1 + sign(a[i] - b[i])))
         d2dL = 0.5 * (d2da * (1 + torch.sign(b - a)) + d2db * (1 + torch.sign(a - b)))
-        # d2a[i] = 0
+        # Lemma: d2a[i] = 0
         d2a = a.new_full((N,), 0)
-        # d2b[i] = 0
+        # Lemma: d2b[i] = 0
         d2b = a.new_full((N,), 0)
         return (d2a, d2b, d2dL)
 
@@ -216,9 +216,9 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(a: Tensor, b: Tensor, tdL: Tensor) -> Any:
-        # tda[i] = 1/2*(1 + sign(b[i] - a[i]))*tdL[i]
+        # Tangent: tda[i] = 1/2*(1 + sign(b[i] - a[i]))*tdL[i]
         tda = 0.5 * (1 + torch.sign(b - a)) * tdL
-        # tdb[i] = 1/2*(1 + sign(a[i] - b[i]))*tdL[i]
+        # Tangent: tdb[i] = 1/2*(1 + sign(a[i] - b[i]))*tdL[i]
         tdb = 0.5 * (1 + torch.sign(a - b)) * tdL
         return (tda, tdb)
 

@@ -20,7 +20,7 @@ Saved for the backward pass:
     A: for dM and dA
     M: for dM and dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dM = dL (A - M) / (beta B N)
     dA = (dM o (1 + sign(beta 1 - A))) / 2 + dL M / (beta B N)
@@ -120,6 +120,7 @@ def _backward_pass(beta: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor) ->
     B = E.shape[0]
     N = E.shape[-1]
     if not _whole(B * N, dL):
+        # In parts of B: each stays in the cache.
         dY = _empty((B, N), E)
 
         def run(parts: Any) -> Any:
@@ -130,13 +131,13 @@ def _backward_pass(beta: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor) ->
 
         _together(run, _parts((B,), N, E, 1), 1, E)
         return dY
-    # dM[i,j] = dL/(beta*size(B)*size(N))*(A[i,j] - M[i,j])
+    # Lemma: dM[i,j] = dL/(beta*size(B)*size(N))*(A[i,j] - M[i,j])
     dM = dL / (B * N * beta) * (A - M)
-    # dA[i,j] = 1/2*dM[i,j]*(1 + sign(beta - A[i,j])) + dL/beta*M[i,j]/(size(B)*size(N))
+    # Lemma: dA[i,j] = 1/2*dM[i,j]*(1 + sign(beta - A[i,j])) + dL/beta*M[i,j]/(size(B)*size(N))
     dA = 0.5 * dM * (1 + torch.sign(beta - A)) + dL / (B * N * beta) * M
-    # dE[i,j] = dA[i,j]*sign(E[i,j])
+    # Lemma: dE[i,j] = dA[i,j]*sign(E[i,j])
     dE = dA * torch.sign(E)
-    # dY[i,j] = dE[i,j]
+    # Lemma: dY[i,j] = dE[i,j]
     dY = dE.clone()
     return dY
 
@@ -186,13 +187,13 @@ class _DualForward(_Forward):
         A = torch.abs(E)
         # M[i,j] = min(A[i,j], beta)
         M = torch.minimum(A, beta)
-        # tE[i,j] = tY[i,j]
+        # Tangent: tE[i,j] = tY[i,j]
         tE = tY.clone()
-        # tA[i,j] = tE[i,j]*sign(E[i,j])
+        # Tangent: tA[i,j] = tE[i,j]*sign(E[i,j])
         tA = tE * torch.sign(E)
-        # tM[i,j] = 1/2*tA[i,j]*(1 + sign(beta - A[i,j]))
+        # Tangent: tM[i,j] = 1/2*tA[i,j]*(1 + sign(beta - A[i,j]))
         tM = 0.5 * tA * (1 + torch.sign(beta - A))
-        # tL = 1/(beta*size(B)*size(N))*(sum(i,j, tM[i,j]*(A[i,j] - (1/2)*M[i,j])) - (1/2)*sum(i,j,
+        # Tangent: tL = 1/(beta*size(B)*size(N))*(sum(i,j, tM[i,j]*(A[i,j] - (1/2)*M[i,j])) - (1/2)*sum(i,j,
         #     tM[i,j]*M[i,j]) + sum(i,j, tA[i,j]*M[i,j]))
         tL = (torch.linalg.vecdot(tM, A - 0.5 * M).sum() - 0.5 * torch.linalg.vecdot(tM, M).sum() + torch.linalg.vecdot(tA, M).sum()) / (
             B * N * beta
@@ -261,23 +262,24 @@ class _Second(torch.autograd.Function):
     def forward(beta: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor, d2dY: Tensor) -> Any:
         B = E.shape[0]
         N = E.shape[-1]
-        # d2dE[i,j] = d2dY[i,j]
+        # Lemma: d2dE[i,j] = d2dY[i,j]
         d2dE = d2dY.clone()
-        # d2dA[i,j] = d2dE[i,j]*sign(E[i,j])
+        # Lemma: d2dA[i,j] = d2dE[i,j]*sign(E[i,j])
         sign_E = torch.sign(E)
         d2dA = d2dE * sign_E
-        # d2dM[i,j] = 1/2*d2dA[i,j]*(1 + sign(beta - A[i,j]))
+        # Lemma: d2dM[i,j] = 1/2*d2dA[i,j]*(1 + sign(beta - A[i,j]))
         beta_shifted = 1 + torch.sign(beta - A)
         d2dM = 0.5 * d2dA * beta_shifted
-        # d2dL = 1/(beta*size(B)*size(N))*(sum(i,j, d2dM[i,j]*(A[i,j] - M[i,j])) + sum(i,j, d2dA[i,j]*M[i,j]))
+        # Lemma: d2dL = 1/(beta*size(B)*size(N))*(sum(i,j, d2dM[i,j]*(A[i,j] - M[i,j])) + sum(i,j,
+        #     d2dA[i,j]*M[i,j]))
         d2dL = (torch.linalg.vecdot(d2dM, A - M).sum() + torch.linalg.vecdot(d2dA, M).sum()) / (B * N * beta)
-        # d2M[i,j] = dL/(beta*size(B)*size(N))*(d2dA[i,j] - d2dM[i,j])
+        # Lemma: d2M[i,j] = dL/(beta*size(B)*size(N))*(d2dA[i,j] - d2dM[i,j])
         d2M = dL / (B * N * beta) * (d2dA - d2dM)
-        # d2A[i,j] = 1/2*d2M[i,j]*(1 + sign(beta - A[i,j])) + d2dM[i,j]*dL/(beta*size(B)*size(N))
+        # Lemma: d2A[i,j] = 1/2*d2M[i,j]*(1 + sign(beta - A[i,j])) + d2dM[i,j]*dL/(beta*size(B)*size(N))
         d2A = 0.5 * d2M * beta_shifted + dL / (B * N * beta) * d2dM
-        # d2E[i,j] = d2A[i,j]*sign(E[i,j])
+        # Lemma: d2E[i,j] = d2A[i,j]*sign(E[i,j])
         d2E = d2A * sign_E
-        # d2Y[i,j] = d2E[i,j]
+        # Lemma: d2Y[i,j] = d2E[i,j]
         d2Y = d2E.clone()
         return (d2Y, d2dL)
 
@@ -299,22 +301,22 @@ class _SecondTangent(torch.autograd.Function):
     def forward(beta: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor, tY: Tensor, tdL: Tensor) -> Any:
         B = E.shape[0]
         N = E.shape[-1]
-        # tE[i,j] = tY[i,j]
+        # Tangent: tE[i,j] = tY[i,j]
         tE = tY.clone()
-        # tA[i,j] = tE[i,j]*sign(E[i,j])
+        # Tangent: tA[i,j] = tE[i,j]*sign(E[i,j])
         sign_E = torch.sign(E)
         tA = tE * sign_E
-        # tM[i,j] = 1/2*tA[i,j]*(1 + sign(beta - A[i,j]))
+        # Tangent: tM[i,j] = 1/2*tA[i,j]*(1 + sign(beta - A[i,j]))
         beta_shifted = 1 + torch.sign(beta - A)
         tM = 0.5 * tA * beta_shifted
-        # tdM[i,j] = 1/(beta*size(B)*size(N))*((A[i,j] - M[i,j])*tdL + tA[i,j]*dL - tM[i,j]*dL)
+        # Tangent: tdM[i,j] = 1/(beta*size(B)*size(N))*((A[i,j] - M[i,j])*tdL + tA[i,j]*dL - tM[i,j]*dL)
         tdM = (tdL * (A - M) + dL * tA - dL * tM) / (B * N * beta)
-        # tdA[i,j] = 1/2*tdM[i,j]*(1 + sign(beta - A[i,j])) + 1/beta*M[i,j]/(size(B)*size(N))*tdL +
+        # Tangent: tdA[i,j] = 1/2*tdM[i,j]*(1 + sign(beta - A[i,j])) + 1/beta*M[i,j]/(size(B)*size(N))*tdL +
         #     tM[i,j]*dL/(beta*size(B)*size(N))
         tdA = 0.5 * tdM * beta_shifted + tdL / (B * N * beta) * M + dL / (B * N * beta) * tM
-        # tdE[i,j] = tdA[i,j]*sign(E[i,j])
+        # Tangent: tdE[i,j] = tdA[i,j]*sign(E[i,j])
         tdE = tdA * sign_E
-        # tdY[i,j] = tdE[i,j]
+        # Tangent: tdY[i,j] = tdE[i,j]
         tdY = tdE.clone()
         return (tdY,)
 
@@ -332,10 +334,10 @@ def _backward_part(beta: Tensor, M: Tensor, A: Tensor, dL: Tensor, E: Tensor, B:
     N = M.shape[-1]
     B_block = M.shape[0]
     space_1, space_2 = _spaces(work, M, (B_block, N), (B_block, N))
-    # dM[i,j] = dL/(beta*size(B)*size(N))*(A[i,j] - M[i,j])
+    # Lemma: dM[i,j] = dL/(beta*size(B)*size(N))*(A[i,j] - M[i,j])
     A_M = torch.subtract(A, M, out=space_1)
     dM = torch.multiply(A_M, dL / (B * N * beta), out=A_M)
-    # dA[i,j] = 1/2*dM[i,j]*(1 + sign(beta - A[i,j])) + dL/beta*M[i,j]/(size(B)*size(N))
+    # Lemma: dA[i,j] = 1/2*dM[i,j]*(1 + sign(beta - A[i,j])) + dL/beta*M[i,j]/(size(B)*size(N))
     beta_shifted = torch.subtract(beta, A, out=space_2)
     torch.sign(beta_shifted, out=beta_shifted)
     beta_shifted += 1
@@ -343,9 +345,9 @@ def _backward_part(beta: Tensor, M: Tensor, A: Tensor, dL: Tensor, E: Tensor, B:
     dM_beta_shifted *= beta_shifted
     dL_beta = torch.multiply(M, dL / (B * N * beta), out=space_2)
     dA = torch.add(dM_beta_shifted, dL_beta, out=dM_beta_shifted)
-    # dE[i,j] = dA[i,j]*sign(E[i,j])
+    # Lemma: dE[i,j] = dA[i,j]*sign(E[i,j])
     dE = torch.multiply(dA, torch.sign(E), out=dA)
-    # dY[i,j] = dE[i,j]
+    # Lemma: dY[i,j] = dE[i,j]
     dY = dE.clone()
     return dY
 

@@ -14,7 +14,7 @@ Saved for the backward pass:
     x: for dt and dx
     t: for dt and dx
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dt = -dL o sigmoid(-t o x) o x
     dx = -dL o sigmoid(-t o x) o t
@@ -86,10 +86,10 @@ def _backward_pass(need_x: bool, need_t: bool, x: Tensor, t: Tensor, dL: Tensor)
     dx = dt = None
     sigmoid_t = torch.sigmoid(-t * x)
     if need_t:
-        # dt[i] = -dL[i]*sigmoid(-t[i]*x[i])*x[i]
+        # Lemma: dt[i] = -dL[i]*sigmoid(-t[i]*x[i])*x[i]
         dt = -dL * sigmoid_t * x
     if need_x:
-        # dx[i] = -dL[i]*sigmoid(-t[i]*x[i])*t[i]
+        # Lemma: dx[i] = -dL[i]*sigmoid(-t[i]*x[i])*t[i]
         dx = -dL * sigmoid_t * t
     return dx, dt
 
@@ -128,7 +128,7 @@ class _DualForward(_Forward):
         x, t = ctx.saved_tensors
         tx = _zero(tx, x)
         tt = _zero(tt, t)
-        # tL[i] = -sigmoid(-t[i]*x[i])*(x[i]*tt[i] + t[i]*tx[i])
+        # Tangent: tL[i] = -sigmoid(-t[i]*x[i])*(x[i]*tt[i] + t[i]*tx[i])
         tL = -torch.sigmoid(-t * x) * (x * tt + t * tx)
         return tL
 
@@ -194,18 +194,18 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, t: Tensor, dL: Tensor, d2dx: Tensor, d2dt: Tensor) -> Any:
-        # dt[i] = -dL[i]*sigmoid(-t[i]*x[i])*x[i]
+        # Lemma: dt[i] = -dL[i]*sigmoid(-t[i]*x[i])*x[i]
         sigmoid_t = torch.sigmoid(-t * x)
         dt = -dL * sigmoid_t * x
-        # dx[i] = -dL[i]*sigmoid(-t[i]*x[i])*t[i]
+        # Lemma: dx[i] = -dL[i]*sigmoid(-t[i]*x[i])*t[i]
         dx = -dL * sigmoid_t * t
-        # d2dL[i] = -sigmoid(-t[i]*x[i])*(d2dt[i]*x[i] + d2dx[i]*t[i])
+        # Lemma: d2dL[i] = -sigmoid(-t[i]*x[i])*(d2dt[i]*x[i] + d2dx[i]*t[i])
         d2dL = -sigmoid_t * (d2dt * x + d2dx * t)
-        # d2t[i] = -(d2dt[i]*dt[i]*(1 - sigmoid(-t[i]*x[i]))*x[i] + d2dx[i]*dt[i]*(1 -
+        # Lemma: d2t[i] = -(d2dt[i]*dt[i]*(1 - sigmoid(-t[i]*x[i]))*x[i] + d2dx[i]*dt[i]*(1 -
         #     sigmoid(-t[i]*x[i]))*t[i] + d2dx[i]*dL[i]*sigmoid(-t[i]*x[i]))
         sigmoid_t_shifted = 1 - sigmoid_t
         d2t = -(d2dt * dt * sigmoid_t_shifted * x + d2dx * dt * sigmoid_t_shifted * t + d2dx * dL * sigmoid_t)
-        # d2x[i] = -(d2dt[i]*dt[i]*(1 - sigmoid(-t[i]*x[i]))*t[i] + d2dt[i]*dL[i]*sigmoid(-t[i]*x[i]) +
+        # Lemma: d2x[i] = -(d2dt[i]*dt[i]*(1 - sigmoid(-t[i]*x[i]))*t[i] + d2dt[i]*dL[i]*sigmoid(-t[i]*x[i]) +
         #     d2dx[i]*dx[i]*(1 - sigmoid(-t[i]*x[i]))*t[i])
         d2x = -(d2dt * dt * sigmoid_t_shifted * t + d2dt * dL * sigmoid_t + d2dx * dx * sigmoid_t_shifted * t)
         return (d2x, d2t, d2dL)
@@ -226,16 +226,16 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, t: Tensor, dL: Tensor, tx: Tensor, tt: Tensor, tdL: Tensor) -> Any:
-        # dt[i] = -dL[i]*sigmoid(-t[i]*x[i])*x[i]
+        # Lemma: dt[i] = -dL[i]*sigmoid(-t[i]*x[i])*x[i]
         sigmoid_t = torch.sigmoid(-t * x)
         dt = -dL * sigmoid_t * x
-        # dx[i] = -dL[i]*sigmoid(-t[i]*x[i])*t[i]
+        # Lemma: dx[i] = -dL[i]*sigmoid(-t[i]*x[i])*t[i]
         dx = -dL * sigmoid_t * t
-        # tdt[i] = -(sigmoid(-t[i]*x[i])*x[i]*tdL[i] + dt[i]*(1 - sigmoid(-t[i]*x[i]))*x[i]*tt[i] + dt[i]*(1 -
-        #     sigmoid(-t[i]*x[i]))*t[i]*tx[i] + dL[i]*sigmoid(-t[i]*x[i])*tx[i])
+        # Tangent: tdt[i] = -(sigmoid(-t[i]*x[i])*x[i]*tdL[i] + dt[i]*(1 - sigmoid(-t[i]*x[i]))*x[i]*tt[i] +
+        #     dt[i]*(1 - sigmoid(-t[i]*x[i]))*t[i]*tx[i] + dL[i]*sigmoid(-t[i]*x[i])*tx[i])
         sigmoid_t_shifted = 1 - sigmoid_t
         tdt = -(sigmoid_t * x * tdL + dt * sigmoid_t_shifted * x * tt + dt * sigmoid_t_shifted * t * tx + dL * sigmoid_t * tx)
-        # tdx[i] = -(sigmoid(-t[i]*x[i])*t[i]*tdL[i] + dt[i]*(1 - sigmoid(-t[i]*x[i]))*t[i]*tt[i] +
+        # Tangent: tdx[i] = -(sigmoid(-t[i]*x[i])*t[i]*tdL[i] + dt[i]*(1 - sigmoid(-t[i]*x[i]))*t[i]*tt[i] +
         #     dL[i]*sigmoid(-t[i]*x[i])*tt[i] + dx[i]*(1 - sigmoid(-t[i]*x[i]))*t[i]*tx[i])
         tdx = -(sigmoid_t * t * tdL + dt * sigmoid_t_shifted * t * tt + dL * sigmoid_t * tt + dx * sigmoid_t_shifted * t * tx)
         return (tdx, tdt)

@@ -14,7 +14,7 @@ Saved for the backward pass:
     X: for dX
     threshold: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o ([-(X[i,j] + threshold) > 0] + [X[i,j] - threshold > 0])
 
@@ -92,6 +92,7 @@ def _forward_pass(X: Tensor, threshold: Tensor) -> Any:
         # Y[i,j] = -relu(-X[i,j] - threshold) + relu(X[i,j] - threshold)
         Y = torch.relu(X - threshold) - torch.relu(-X - threshold)
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -108,6 +109,7 @@ def _backward_pass(X: Tensor, threshold: Tensor, dY: Tensor) -> Any:
     B = X.shape[0]
     N = X.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -118,7 +120,8 @@ def _backward_pass(X: Tensor, threshold: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), N, X, 1), 1, X)
         return dX
-    # dX[i,j] = dY[i,j]*(where(0 < -(X[i,j] + threshold), 1, 0) + where(0 < X[i,j] - threshold, 1, 0))
+    # Lemma: dX[i,j] = dY[i,j]*(where(0 < -(X[i,j] + threshold), 1, 0) + where(0 < X[i,j] - threshold, 1,
+    #     0))
     dX = dY * ((-(X + threshold) > 0).to(X.dtype) + (X - threshold > 0).to(X.dtype))
     return dX
 
@@ -155,7 +158,8 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any, _threshold: Any) -> Any:
         X, threshold = ctx.saved_tensors
-        # tY[i,j] = tX[i,j]*(where(0 < -(X[i,j] + threshold), 1, 0) + where(0 < X[i,j] - threshold, 1, 0))
+        # Tangent: tY[i,j] = tX[i,j]*(where(0 < -(X[i,j] + threshold), 1, 0) + where(0 < X[i,j] - threshold,
+        #     1, 0))
         tY = tX * ((-(X + threshold) > 0).to(X.dtype) + (X - threshold > 0).to(X.dtype))
         return tY
 
@@ -220,9 +224,10 @@ class _Second(torch.autograd.Function):
     def forward(X: Tensor, threshold: Tensor, d2dX: Tensor) -> Any:
         B = X.shape[0]
         N = X.shape[-1]
-        # d2dY[i,j] = d2dX[i,j]*(where(0 < -(X[i,j] + threshold), 1, 0) + where(0 < X[i,j] - threshold, 1, 0))
+        # Lemma: d2dY[i,j] = d2dX[i,j]*(where(0 < -(X[i,j] + threshold), 1, 0) + where(0 < X[i,j] - threshold,
+        #     1, 0))
         d2dY = d2dX * ((-(X + threshold) > 0).to(X.dtype) + (X - threshold > 0).to(X.dtype))
-        # d2X[i,j] = 0
+        # Lemma: d2X[i,j] = 0
         d2X = X.new_full((B, N), 0)
         return (d2X, d2dY)
 
@@ -242,7 +247,8 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, threshold: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = (where(0 < -(X[i,j] + threshold), 1, 0) + where(0 < X[i,j] - threshold, 1, 0))*tdY[i,j]
+        # Tangent: tdX[i,j] = (where(0 < -(X[i,j] + threshold), 1, 0) + where(0 < X[i,j] - threshold, 1,
+        #     0))*tdY[i,j]
         tdX = ((-(X + threshold) > 0).to(X.dtype) + (X - threshold > 0).to(X.dtype)) * tdY
         return (tdX,)
 
@@ -268,7 +274,8 @@ def _backward_part(X: Tensor, threshold: Tensor, dY: Tensor, dX: Any = None, wor
     B_block = X.shape[0]
     N = X.shape[-1]
     space_1, space_2 = _spaces(work, X, (B_block, N), (B_block, N))
-    # dX[i,j] = dY[i,j]*(where(0 < -(X[i,j] + threshold), 1, 0) + where(0 < X[i,j] - threshold, 1, 0))
+    # Lemma: dX[i,j] = dY[i,j]*(where(0 < -(X[i,j] + threshold), 1, 0) + where(0 < X[i,j] - threshold, 1,
+    #     0))
     X_threshold = torch.add(X, threshold, out=dX)
     X_threshold_2 = torch.subtract(X, threshold, out=space_1)
     X_threshold_X_threshold_2 = torch.add((-X_threshold > 0).to(X.dtype), (X_threshold_2 > 0).to(X.dtype), out=space_2)

@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     P: for D and dS
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     D = 1^T (dP o P)
     dS = P o (dP - 1 D)
@@ -66,23 +66,23 @@ def _arguments(S: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(S, Tensor) and S.is_floating_point()):
         (S,) = _real(S=S)
-    if not (S.ndim == 2):
+    if S.ndim != 2:
         _check(S=S)
     return S
 
 
 def _forward_pass(S: Tensor) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
-    # P[i,j] = exp(S[i,j] - m[j])/Z_m[j]
+    # Finite form: P[i,j] = exp(S[i,j] - m[j])/Z_m[j]
     P = torch.softmax(S, dim=0)
     return P
 
 
 def _backward_pass(P: Tensor, dP: Tensor) -> Any:
     """dS."""
-    # D[j] = sum(i, dP[i,j]*P[i,j])
+    # Named sum: D[j] = sum(i, dP[i,j]*P[i,j])
     D = (dP * P).sum(dim=0)
-    # dS[i,j] = P[i,j]*(dP[i,j] - D[j])
+    # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[j])
     dS = P * (dP - D)
     return dS
 
@@ -120,11 +120,11 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tS: Any) -> Any:
         S, _P = ctx.saved_tensors
-        # P[i,j] = exp(S[i,j] - m[j])/Z_m[j]
+        # Finite form: P[i,j] = exp(S[i,j] - m[j])/Z_m[j]
         P = torch.softmax(S, dim=0)
-        # tD[j] = sum(i, P[i,j]*tS[i,j])
+        # Named sum: tD[j] = sum(i, P[i,j]*tS[i,j])
         tD = (P * tS).sum(dim=0)
-        # tP[i,j] = P[i,j]*(tS[i,j] - tD[j])
+        # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[j])
         tP = P * (tS - tD)
         return tP
 
@@ -188,17 +188,17 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(P: Tensor, dP: Tensor, d2dS: Tensor) -> Any:
-        # D[j] = sum(i, dP[i,j]*P[i,j])
+        # Named sum: D[j] = sum(i, dP[i,j]*P[i,j])
         D = (dP * P).sum(dim=0)
-        # d2D[j] = -sum(i, d2dS[i,j]*P[i,j])
+        # Lemma: d2D[j] = -sum(i, d2dS[i,j]*P[i,j])
         d2D = -(d2dS * P).sum(dim=0)
-        # d2dP[i,j] = P[i,j]*(d2D[j] + d2dS[i,j])
+        # Lemma: d2dP[i,j] = P[i,j]*(d2D[j] + d2dS[i,j])
         d2dP = P * (d2D + d2dS)
-        # d2P[i,j] = d2D[j]*dP[i,j] + d2dS[i,j]*(dP[i,j] - D[j])
+        # Lemma: d2P[i,j] = d2D[j]*dP[i,j] + d2dS[i,j]*(dP[i,j] - D[j])
         d2P = d2D * dP + d2dS * (dP - D)
-        # F[j] = sum(i, d2P[i,j]*P[i,j])
+        # Named sum: F[j] = sum(i, d2P[i,j]*P[i,j])
         F = (d2P * P).sum(dim=0)
-        # d2S[i,j] = P[i,j]*(d2P[i,j] - F[j])
+        # Lemma: d2S[i,j] = P[i,j]*(d2P[i,j] - F[j])
         d2S = P * (d2P - F)
         return (d2S, d2dP)
 
@@ -218,15 +218,15 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(P: Tensor, dP: Tensor, tS: Tensor, tdP: Tensor) -> Any:
-        # D[j] = sum(i, dP[i,j]*P[i,j])
+        # Named sum: D[j] = sum(i, dP[i,j]*P[i,j])
         D = (dP * P).sum(dim=0)
-        # tF[j] = sum(i, P[i,j]*tS[i,j])
+        # Named sum: tF[j] = sum(i, P[i,j]*tS[i,j])
         tF = (P * tS).sum(dim=0)
-        # tP[i,j] = P[i,j]*(tS[i,j] - tF[j])
+        # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tF[j])
         tP = P * (tS - tF)
-        # tD[j] = sum(i, P[i,j]*tdP[i,j]) + sum(i, tP[i,j]*dP[i,j])
+        # Tangent: tD[j] = sum(i, P[i,j]*tdP[i,j]) + sum(i, tP[i,j]*dP[i,j])
         tD = (P * tdP).sum(dim=0) + (tP * dP).sum(dim=0)
-        # tdS[i,j] = tP[i,j]*(dP[i,j] - D[j]) + P[i,j]*tdP[i,j] - tD[j]*P[i,j]
+        # Tangent: tdS[i,j] = tP[i,j]*(dP[i,j] - D[j]) + P[i,j]*tdP[i,j] - tD[j]*P[i,j]
         tdS = tP * (dP - D) + P * tdP - tD * P
         return (tdS,)
 

@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     P: for D and dS
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     D = rowsum(dP o P)
     dS = P o (dP - D 1^T)
@@ -75,7 +75,7 @@ def _arguments(S: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(S, Tensor) and S.is_floating_point()):
         (S,) = _real(S=S)
-    if not (S.ndim == 2):
+    if S.ndim != 2:
         _check(S=S)
     C = S.shape[-1]
     _nonempty(C=C)
@@ -92,9 +92,10 @@ def _forward_pass(S: Tensor) -> Any:
         # Z_m[i] = sum(k, exp(S[i,k] - m[i])) + exp(-m[i])
         exp_S = torch.exp(S - m[:, None])
         Z_m = exp_S.sum(dim=-1) + torch.exp(-m)
-        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
         P = exp_S / Z_m[:, None]
     else:
+        # In parts of B: each stays in the cache.
         P = _empty((B, C), S)
 
         def run(parts: Any) -> Any:
@@ -111,6 +112,7 @@ def _backward_pass(P: Tensor, dP: Tensor) -> Any:
     B = P.shape[0]
     C = P.shape[-1]
     if not _whole(B * C, dP):
+        # In parts of B: each stays in the cache.
         dS = _empty((B, C), P)
 
         def run(parts: Any) -> Any:
@@ -120,9 +122,9 @@ def _backward_pass(P: Tensor, dP: Tensor) -> Any:
 
         _together(run, _parts((B,), C, P, 1), 1, P)
         return dS
-    # D[i] = sum(j, dP[i,j]*P[i,j])
+    # Named sum: D[i] = sum(j, dP[i,j]*P[i,j])
     D = torch.linalg.vecdot(dP, P)
-    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+    # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dS = P * (dP - D[:, None])
     return dS
 
@@ -165,11 +167,11 @@ class _DualForward(_Forward):
         # Z_m[i] = sum(k, exp(S[i,k] - m[i])) + exp(-m[i])
         exp_S = torch.exp(S - m[:, None])
         Z_m = exp_S.sum(dim=-1) + torch.exp(-m)
-        # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+        # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
         P = exp_S / Z_m[:, None]
-        # tD[i] = sum(j, P[i,j]*tS[i,j])
+        # Named sum: tD[i] = sum(j, P[i,j]*tS[i,j])
         tD = torch.linalg.vecdot(P, tS)
-        # tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
+        # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
         tP = P * (tS - tD[:, None])
         return tP
 
@@ -233,17 +235,17 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(P: Tensor, dP: Tensor, d2dS: Tensor) -> Any:
-        # D[i] = sum(j, dP[i,j]*P[i,j])
+        # Named sum: D[i] = sum(j, dP[i,j]*P[i,j])
         D = torch.linalg.vecdot(dP, P)
-        # d2D[i] = -sum(j, d2dS[i,j]*P[i,j])
+        # Lemma: d2D[i] = -sum(j, d2dS[i,j]*P[i,j])
         d2D = -torch.linalg.vecdot(d2dS, P)
-        # d2dP[i,j] = P[i,j]*(d2D[i] + d2dS[i,j])
+        # Lemma: d2dP[i,j] = P[i,j]*(d2D[i] + d2dS[i,j])
         d2dP = P * (d2D[:, None] + d2dS)
-        # d2P[i,j] = d2D[i]*dP[i,j] + d2dS[i,j]*(dP[i,j] - D[i])
+        # Lemma: d2P[i,j] = d2D[i]*dP[i,j] + d2dS[i,j]*(dP[i,j] - D[i])
         d2P = d2D[:, None] * dP + d2dS * (dP - D[:, None])
-        # F[i] = sum(j, d2P[i,j]*P[i,j])
+        # Named sum: F[i] = sum(j, d2P[i,j]*P[i,j])
         F = torch.linalg.vecdot(d2P, P)
-        # d2S[i,j] = P[i,j]*(d2P[i,j] - F[i])
+        # Lemma: d2S[i,j] = P[i,j]*(d2P[i,j] - F[i])
         d2S = P * (d2P - F[:, None])
         return (d2S, d2dP)
 
@@ -263,15 +265,15 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(P: Tensor, dP: Tensor, tS: Tensor, tdP: Tensor) -> Any:
-        # D[i] = sum(j, dP[i,j]*P[i,j])
+        # Named sum: D[i] = sum(j, dP[i,j]*P[i,j])
         D = torch.linalg.vecdot(dP, P)
-        # tF[i] = sum(j, P[i,j]*tS[i,j])
+        # Named sum: tF[i] = sum(j, P[i,j]*tS[i,j])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[i,j] = P[i,j]*(tS[i,j] - tF[i])
+        # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tF[i])
         tP = P * (tS - tF[:, None])
-        # tD[i] = sum(j, P[i,j]*tdP[i,j]) + sum(j, tP[i,j]*dP[i,j])
+        # Tangent: tD[i] = sum(j, P[i,j]*tdP[i,j]) + sum(j, tP[i,j]*dP[i,j])
         tD = torch.linalg.vecdot(P, tdP) + torch.linalg.vecdot(tP, dP)
-        # tdS[i,j] = tP[i,j]*(dP[i,j] - D[i]) + P[i,j]*tdP[i,j] - tD[i]*P[i,j]
+        # Tangent: tdS[i,j] = tP[i,j]*(dP[i,j] - D[i]) + P[i,j]*tdP[i,j] - tD[i]*P[i,j]
         tdS = tP * (dP - D[:, None]) + P * tdP - tD[:, None] * P
         return (tdS,)
 
@@ -292,16 +294,16 @@ def _forward_part(S: Tensor, P: Any = None) -> Any:
     exp_S = torch.subtract(S, m[:, None], out=P)
     _exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(dim=-1) + _exp(-m)
-    # P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
+    # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
     P = torch.divide(exp_S, Z_m[:, None], out=exp_S)
     return P
 
 
 def _backward_part(dP: Tensor, P: Tensor, dS: Any = None) -> Any:
     """One part along B, or the whole: dS."""
-    # D[i] = sum(j, dP[i,j]*P[i,j])
+    # Named sum: D[i] = sum(j, dP[i,j]*P[i,j])
     D = torch.linalg.vecdot(dP, P)
-    # dS[i,j] = P[i,j]*(dP[i,j] - D[i])
+    # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dP_D = torch.subtract(dP, D[:, None], out=dS)
     dS = torch.multiply(dP_D, P, out=dP_D)
     return dS

@@ -18,7 +18,7 @@ Saved for the backward pass:
     threshold: for du and dX
     u: for du and dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     du = (dY o [u[i,j] <= threshold] o sigmoid(u)) / beta
     dX = beta du + dY o [threshold < u[i,j]]
@@ -108,6 +108,7 @@ def _forward_pass(X: Tensor, beta: Tensor, threshold: Tensor) -> Any:
         #     0)*X[i,j]
         Y = torch.where(threshold < u, X, torch.nn.functional.softplus(u, threshold=40) / beta)
     else:
+        # In parts of B: each stays in the cache.
         u = _empty((B, N), X)
         Y = _empty((B, N), X)
 
@@ -125,6 +126,7 @@ def _backward_pass(beta: Tensor, threshold: Tensor, u: Tensor, dY: Tensor) -> An
     B = u.shape[0]
     N = u.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), u)
 
         def run(parts: Any) -> Any:
@@ -134,9 +136,9 @@ def _backward_pass(beta: Tensor, threshold: Tensor, u: Tensor, dY: Tensor) -> An
 
         _together(run, _parts((B,), N, u, 1), 1, u)
         return dX
-    # du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
+    # Lemma: du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
     du = torch.where(u <= threshold, dY * torch.sigmoid(u) / beta, 0)
-    # dX[i,j] = du[i,j]*beta + dY[i,j]*where(threshold < u[i,j], 1, 0)
+    # Lemma: dX[i,j] = du[i,j]*beta + dY[i,j]*where(threshold < u[i,j], 1, 0)
     dX = beta * du + torch.where(threshold < u, dY, 0)
     return dX
 
@@ -182,10 +184,10 @@ class _DualForward(_Forward):
         X, beta, threshold, _u = ctx.saved_tensors
         # u[i,j] = beta*X[i,j]
         u = beta * X
-        # tu[i,j] = beta*tX[i,j]
+        # Tangent: tu[i,j] = beta*tX[i,j]
         tu = beta * tX
-        # tY[i,j] = tu[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j]) + where(threshold < u[i,j],
-        #     1, 0)*tX[i,j]
+        # Tangent: tY[i,j] = tu[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j]) + where(threshold <
+        #     u[i,j], 1, 0)*tX[i,j]
         tY = torch.where(threshold < u, tX, tu * torch.sigmoid(u) / beta)
         return tY, None
 
@@ -249,17 +251,17 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(beta: Tensor, threshold: Tensor, u: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
-        # du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
+        # Lemma: du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
         sigmoid_u = torch.sigmoid(u)
         du = torch.where(u <= threshold, dY * sigmoid_u / beta, 0)
-        # d2du[i,j] = d2dX[i,j]*beta
+        # Lemma: d2du[i,j] = d2dX[i,j]*beta
         d2du = beta * d2dX
-        # d2dY[i,j] = d2du[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j]) +
+        # Lemma: d2dY[i,j] = d2du[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j]) +
         #     d2dX[i,j]*where(threshold < u[i,j], 1, 0)
         d2dY = torch.where(threshold < u, d2dX, d2du * sigmoid_u / beta)
-        # d2u[i,j] = d2du[i,j]*du[i,j]*(1 - sigmoid(u[i,j]))
+        # Lemma: d2u[i,j] = d2du[i,j]*du[i,j]*(1 - sigmoid(u[i,j]))
         d2u = d2du * du * (1 - sigmoid_u)
-        # d2X[i,j] = d2u[i,j]*beta
+        # Lemma: d2X[i,j] = d2u[i,j]*beta
         d2X = beta * d2u
         return (d2X, d2dY)
 
@@ -279,16 +281,16 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(beta: Tensor, threshold: Tensor, u: Tensor, dY: Tensor, tX: Tensor, tdY: Tensor) -> Any:
-        # du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
+        # Lemma: du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
         less_equal_u = u <= threshold
         sigmoid_u = torch.sigmoid(u)
         du = torch.where(less_equal_u, dY * sigmoid_u / beta, 0)
-        # tu[i,j] = beta*tX[i,j]
+        # Tangent: tu[i,j] = beta*tX[i,j]
         tu = beta * tX
-        # tdu[i,j] = where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])*tdY[i,j] + tu[i,j]*du[i,j]*(1 -
-        #     sigmoid(u[i,j]))
+        # Tangent: tdu[i,j] = where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])*tdY[i,j] +
+        #     tu[i,j]*du[i,j]*(1 - sigmoid(u[i,j]))
         tdu = torch.where(less_equal_u, sigmoid_u * tdY / beta, 0) + tu * du * (1 - sigmoid_u)
-        # tdX[i,j] = tdu[i,j]*beta + where(threshold < u[i,j], 1, 0)*tdY[i,j]
+        # Tangent: tdX[i,j] = tdu[i,j]*beta + where(threshold < u[i,j], 1, 0)*tdY[i,j]
         tdX = beta * tdu + torch.where(threshold < u, tdY, 0)
         return (tdX,)
 
@@ -315,13 +317,13 @@ def _forward_part(beta: Tensor, X: Tensor, threshold: Tensor, u: Any = None) -> 
 
 def _backward_part(u: Tensor, threshold: Tensor, beta: Tensor, dY: Tensor, dX: Any = None) -> Any:
     """One part along B, or the whole: dX."""
-    # du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
+    # Lemma: du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
     dY_beta = torch.sigmoid(u, out=dX)
     dY_beta /= beta
     dY_beta *= dY
     du = dY_beta
     _fill(du, (u <= threshold), 0)
-    # dX[i,j] = du[i,j]*beta + dY[i,j]*where(threshold < u[i,j], 1, 0)
+    # Lemma: dX[i,j] = du[i,j]*beta + dY[i,j]*where(threshold < u[i,j], 1, 0)
     du_beta = torch.multiply(du, beta, out=du)
     dX = torch.add(du_beta, torch.where(threshold < u, dY, 0), out=du_beta)
     return dX

@@ -13,7 +13,7 @@ Saved for the backward pass:
     X: for dX
     Y: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o (abs(X) + 1)^o(-1) o (1 - Y o sign(X))
 
@@ -76,7 +76,7 @@ def _arguments(X: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(X, Tensor) and X.is_floating_point()):
         (X,) = _real(X=X)
-    if not (X.ndim == 2):
+    if X.ndim != 2:
         _check(X=X)
     return X
 
@@ -89,6 +89,7 @@ def _forward_pass(X: Tensor) -> Any:
         # Y[i,j] = X[i,j]/(abs(X[i,j]) + 1)
         Y = X / (torch.abs(X) + 1)
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -105,6 +106,7 @@ def _backward_pass(X: Tensor, Y: Tensor, dY: Tensor) -> Any:
     B = X.shape[0]
     N = X.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -114,7 +116,7 @@ def _backward_pass(X: Tensor, Y: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), N, X, 1), 1, X)
         return dX
-    # dX[i,j] = dY[i,j]/(abs(X[i,j]) + 1)*(1 - Y[i,j]*sign(X[i,j]))
+    # Lemma: dX[i,j] = dY[i,j]/(abs(X[i,j]) + 1)*(1 - Y[i,j]*sign(X[i,j]))
     dX = dY * (1 - Y * torch.sign(X)) / (torch.abs(X) + 1)
     return dX
 
@@ -155,7 +157,7 @@ class _DualForward(_Forward):
         # Y[i,j] = X[i,j]/(abs(X[i,j]) + 1)
         inverse_X = 1 / (torch.abs(X) + 1)
         Y = X * inverse_X
-        # tY[i,j] = 1/(abs(X[i,j]) + 1)*tX[i,j]*(1 - Y[i,j]*sign(X[i,j]))
+        # Tangent: tY[i,j] = 1/(abs(X[i,j]) + 1)*tX[i,j]*(1 - Y[i,j]*sign(X[i,j]))
         tY = inverse_X * tX * (1 - Y * torch.sign(X))
         return tY
 
@@ -219,16 +221,16 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, Y: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
-        # dX[i,j] = dY[i,j]/(abs(X[i,j]) + 1)*(1 - Y[i,j]*sign(X[i,j]))
+        # Lemma: dX[i,j] = dY[i,j]/(abs(X[i,j]) + 1)*(1 - Y[i,j]*sign(X[i,j]))
         inverse_X = 1 / (torch.abs(X) + 1)
         sign_X = torch.sign(X)
         Y_shifted = 1 - Y * sign_X
         dX = dY * inverse_X * Y_shifted
-        # d2dY[i,j] = d2dX[i,j]/(abs(X[i,j]) + 1)*(1 - Y[i,j]*sign(X[i,j]))
+        # Lemma: d2dY[i,j] = d2dX[i,j]/(abs(X[i,j]) + 1)*(1 - Y[i,j]*sign(X[i,j]))
         d2dY = d2dX * inverse_X * Y_shifted
-        # d2Y[i,j] = -d2dX[i,j]*dY[i,j]/(abs(X[i,j]) + 1)*sign(X[i,j])
+        # Lemma: d2Y[i,j] = -d2dX[i,j]*dY[i,j]/(abs(X[i,j]) + 1)*sign(X[i,j])
         d2Y = -d2dX * dY * inverse_X * sign_X
-        # d2X[i,j] = 1/(abs(X[i,j]) + 1)*(d2Y[i,j] - d2Y[i,j]*Y[i,j]*sign(X[i,j]) -
+        # Lemma: d2X[i,j] = 1/(abs(X[i,j]) + 1)*(d2Y[i,j] - d2Y[i,j]*Y[i,j]*sign(X[i,j]) -
         #     d2dX[i,j]*dX[i,j]*sign(X[i,j]))
         d2X = inverse_X * (d2Y - d2Y * Y * sign_X - d2dX * dX * sign_X)
         return (d2X, d2dY)
@@ -249,15 +251,15 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, Y: Tensor, dY: Tensor, tX: Tensor, tdY: Tensor) -> Any:
-        # dX[i,j] = dY[i,j]/(abs(X[i,j]) + 1)*(1 - Y[i,j]*sign(X[i,j]))
+        # Lemma: dX[i,j] = dY[i,j]/(abs(X[i,j]) + 1)*(1 - Y[i,j]*sign(X[i,j]))
         inverse_X = 1 / (torch.abs(X) + 1)
         sign_X = torch.sign(X)
         Y_shifted = 1 - Y * sign_X
         dX = dY * inverse_X * Y_shifted
-        # tY[i,j] = 1/(abs(X[i,j]) + 1)*tX[i,j]*(1 - Y[i,j]*sign(X[i,j]))
+        # Tangent: tY[i,j] = 1/(abs(X[i,j]) + 1)*tX[i,j]*(1 - Y[i,j]*sign(X[i,j]))
         tY = inverse_X * tX * Y_shifted
-        # tdX[i,j] = 1/(abs(X[i,j]) + 1)*((1 - Y[i,j]*sign(X[i,j]))*tdY[i,j] - dX[i,j]*sign(X[i,j])*tX[i,j] -
-        #     tY[i,j]*dY[i,j]*sign(X[i,j]))
+        # Tangent: tdX[i,j] = 1/(abs(X[i,j]) + 1)*((1 - Y[i,j]*sign(X[i,j]))*tdY[i,j] -
+        #     dX[i,j]*sign(X[i,j])*tX[i,j] - tY[i,j]*dY[i,j]*sign(X[i,j]))
         tdX = inverse_X * (Y_shifted * tdY - dX * sign_X * tX - tY * dY * sign_X)
         return (tdX,)
 
@@ -279,7 +281,7 @@ def _forward_part(X: Tensor, Y: Any = None) -> Any:
 
 def _backward_part(X: Tensor, Y: Tensor, dY: Tensor) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]/(abs(X[i,j]) + 1)*(1 - Y[i,j]*sign(X[i,j]))
+    # Lemma: dX[i,j] = dY[i,j]/(abs(X[i,j]) + 1)*(1 - Y[i,j]*sign(X[i,j]))
     Y_shifted = 1 - Y * torch.sign(X)
     dX = torch.multiply(Y_shifted, dY, out=Y_shifted)
     dX /= torch.abs(X) + 1

@@ -14,7 +14,7 @@ Saved for the backward pass:
     x: for dx and dt
     t: for dx and dt
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dx = 2 (dL o (x - t))
     dt = -2 (dL o (x - t))
@@ -86,10 +86,10 @@ def _backward_pass(need_x: bool, need_t: bool, x: Tensor, t: Tensor, dL: Tensor)
     dx = dt = None
     x_t = x - t
     if need_x:
-        # dx[i] = 2*dL[i]*(x[i] - t[i])
+        # Lemma: dx[i] = 2*dL[i]*(x[i] - t[i])
         dx = 2 * dL * x_t
     if need_t:
-        # dt[i] = -2*dL[i]*(x[i] - t[i])
+        # Lemma: dt[i] = -2*dL[i]*(x[i] - t[i])
         dt = -2 * dL * x_t
     return dx, dt
 
@@ -128,7 +128,7 @@ class _DualForward(_Forward):
         x, t = ctx.saved_tensors
         tx = _zero(tx, x)
         tt = _zero(tt, t)
-        # tL[i] = 2*(x[i] - t[i])*(tx[i] - tt[i])
+        # Tangent: tL[i] = 2*(x[i] - t[i])*(tx[i] - tt[i])
         tL = 2 * (x - t) * (tx - tt)
         return tL
 
@@ -194,12 +194,12 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, t: Tensor, dL: Tensor, d2dx: Tensor, d2dt: Tensor) -> Any:
-        # d2dL[i] = 2*(x[i] - t[i])*(d2dx[i] - d2dt[i])
+        # Lemma: d2dL[i] = 2*(x[i] - t[i])*(d2dx[i] - d2dt[i])
         d2dx_d2dt = d2dx - d2dt
         d2dL = 2 * (x - t) * d2dx_d2dt
-        # d2x[i] = 2*dL[i]*(d2dx[i] - d2dt[i])
+        # Lemma: d2x[i] = 2*dL[i]*(d2dx[i] - d2dt[i])
         d2x = 2 * dL * d2dx_d2dt
-        # d2t[i] = 2*dL[i]*(d2dt[i] - d2dx[i])
+        # Lemma: d2t[i] = 2*dL[i]*(d2dt[i] - d2dx[i])
         d2t = 2 * dL * (d2dt - d2dx)
         return (d2x, d2t, d2dL)
 
@@ -219,10 +219,10 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, t: Tensor, dL: Tensor, tx: Tensor, tt: Tensor, tdL: Tensor) -> Any:
-        # tdx[i] = 2*((x[i] - t[i])*tdL[i] + dL[i]*tx[i] - dL[i]*tt[i])
+        # Tangent: tdx[i] = 2*((x[i] - t[i])*tdL[i] + dL[i]*tx[i] - dL[i]*tt[i])
         x_t = x - t
         tdx = 2 * (x_t * tdL + dL * tx - dL * tt)
-        # tdt[i] = 2*(dL[i]*tt[i] - (x[i] - t[i])*tdL[i] - dL[i]*tx[i])
+        # Tangent: tdt[i] = 2*(dL[i]*tt[i] - (x[i] - t[i])*tdL[i] - dL[i]*tx[i])
         tdt = 2 * (dL * tt - x_t * tdL - dL * tx)
         return (tdx, tdt)
 

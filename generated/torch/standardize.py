@@ -19,7 +19,7 @@ Saved for the backward pass:
     v: for dv, dm and dX
     Y: for dv
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dv = -((v + eps 1^T)^o(-1) o (1^T (dY o Y))) / 2
     dm = -(2 (dv o (1^T (X - 1 m))) / N + (v + eps 1^T)^o(-1/2) o (1^T dY))
@@ -101,14 +101,14 @@ def _forward_pass(X: Tensor, eps: Tensor) -> Any:
 def _backward_pass(X: Tensor, eps: Tensor, m: Tensor, v: Tensor, Y: Tensor, dY: Tensor) -> Any:
     """dX."""
     N = X.shape[0]
-    # dv[c] = -(1/2)/(v[c] + eps)*sum(n, dY[n,c]*Y[n,c])
+    # Lemma: dv[c] = -(1/2)/(v[c] + eps)*sum(n, dY[n,c]*Y[n,c])
     v_eps = v + eps
     dv = -0.5 * (dY * Y).sum(dim=0) / v_eps
-    # dm[c] = -(2*dv[c]/size(N)*sum(n, X[n,c] - m[c]) + 1/sqrt(v[c] + eps)*sum(n, dY[n,c]))
+    # Lemma: dm[c] = -(2*dv[c]/size(N)*sum(n, X[n,c] - m[c]) + 1/sqrt(v[c] + eps)*sum(n, dY[n,c]))
     X_m = X - m
     rsqrt_v_eps = 1 / torch.sqrt(v_eps)
     dm = -(2 * dv * X_m.sum(dim=0) / N + rsqrt_v_eps * dY.sum(dim=0))
-    # dX[n,c] = dm[c]/size(N) + 2*dv[c]*(X[n,c] - m[c])/size(N) + dY[n,c]/sqrt(v[c] + eps)
+    # Lemma: dX[n,c] = dm[c]/size(N) + 2*dv[c]*(X[n,c] - m[c])/size(N) + dY[n,c]/sqrt(v[c] + eps)
     dX = dm / N + 2 * dv * X_m / N + dY * rsqrt_v_eps
     return dX
 
@@ -161,11 +161,11 @@ class _DualForward(_Forward):
         # Y[n,c] = (X[n,c] - m[c])/sqrt(v[c] + eps)
         rsqrt_v = 1 / torch.sqrt(v + eps)
         Y = X_m * rsqrt_v
-        # tm[c] = 1/size(N)*sum(n, tX[n,c])
+        # Tangent: tm[c] = 1/size(N)*sum(n, tX[n,c])
         tm = tX.sum(dim=0) / N
-        # tv[c] = 2/size(N)*(sum(n, (X[n,c] - m[c])*tX[n,c]) - tm[c]*sum(n, X[n,c] - m[c]))
+        # Tangent: tv[c] = 2/size(N)*(sum(n, (X[n,c] - m[c])*tX[n,c]) - tm[c]*sum(n, X[n,c] - m[c]))
         tv = 2 * ((X_m * tX).sum(dim=0) - tm * X_m.sum(dim=0)) / N
-        # tY[n,c] = 1/sqrt(v[c] + eps)*(tX[n,c] - tm[c] - (1/2)*tv[c]*Y[n,c]/sqrt(v[c] + eps))
+        # Tangent: tY[n,c] = 1/sqrt(v[c] + eps)*(tX[n,c] - tm[c] - (1/2)*tv[c]*Y[n,c]/sqrt(v[c] + eps))
         tY = rsqrt_v * (tX - tm - 0.5 * tv * Y * rsqrt_v)
         return tY, None, None
 
@@ -230,30 +230,30 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor, eps: Tensor, m: Tensor, v: Tensor, Y: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
         N = X.shape[0]
-        # dv[c] = -(1/2)/(v[c] + eps)*sum(n, dY[n,c]*Y[n,c])
+        # Lemma: dv[c] = -(1/2)/(v[c] + eps)*sum(n, dY[n,c]*Y[n,c])
         v_eps = v + eps
         dv = -0.5 * (dY * Y).sum(dim=0) / v_eps
-        # d2dm[c] = 1/size(N)*sum(n, d2dX[n,c])
+        # Lemma: d2dm[c] = 1/size(N)*sum(n, d2dX[n,c])
         sum_d2dX = d2dX.sum(dim=0)
         d2dm = sum_d2dX / N
-        # d2dv[c] = 2/size(N)*(sum(n, d2dX[n,c]*(X[n,c] - m[c])) - d2dm[c]*sum(n, X[n,c] - m[c]))
+        # Lemma: d2dv[c] = 2/size(N)*(sum(n, d2dX[n,c]*(X[n,c] - m[c])) - d2dm[c]*sum(n, X[n,c] - m[c]))
         X_m = X - m
         sum_X_m = X_m.sum(dim=0)
         d2dv = 2 * ((d2dX * X_m).sum(dim=0) - d2dm * sum_X_m) / N
-        # d2dY[n,c] = 1/sqrt(v[c] + eps)*(d2dX[n,c] - (1/2)*d2dv[c]/sqrt(v[c] + eps)*Y[n,c] - d2dm[c])
+        # Lemma: d2dY[n,c] = 1/sqrt(v[c] + eps)*(d2dX[n,c] - (1/2)*d2dv[c]/sqrt(v[c] + eps)*Y[n,c] - d2dm[c])
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
         d2dY = rsqrt_v_eps * (d2dX - 0.5 * d2dv * rsqrt_v_eps * Y - d2dm)
-        # d2Y[n,c] = -(1/2)*d2dv[c]/(v[c] + eps)*dY[n,c]
+        # Lemma: d2Y[n,c] = -(1/2)*d2dv[c]/(v[c] + eps)*dY[n,c]
         d2Y = -0.5 * d2dv * dY / v_eps
-        # d2v[c] = 1/(v[c] + eps)*(1/2*d2dm[c]/sqrt(v[c] + eps)*sum(n, dY[n,c]) - (1/2)*sum(n,
+        # Lemma: d2v[c] = 1/(v[c] + eps)*(1/2*d2dm[c]/sqrt(v[c] + eps)*sum(n, dY[n,c]) - (1/2)*sum(n,
         #     d2Y[n,c]*Y[n,c]) - d2dv[c]*dv[c] - (1/2)/sqrt(v[c] + eps)*sum(n, d2dX[n,c]*dY[n,c]))
         d2v = (
             0.5 * d2dm * rsqrt_v_eps * dY.sum(dim=0) - 0.5 * (d2Y * Y).sum(dim=0) - d2dv * dv - 0.5 * rsqrt_v_eps * (d2dX * dY).sum(dim=0)
         ) / v_eps
-        # d2m[c] = 2*d2dm[c]*dv[c] - 2*d2v[c]/size(N)*sum(n, X[n,c] - m[c]) - 1/sqrt(v[c] + eps)*sum(n,
+        # Lemma: d2m[c] = 2*d2dm[c]*dv[c] - 2*d2v[c]/size(N)*sum(n, X[n,c] - m[c]) - 1/sqrt(v[c] + eps)*sum(n,
         #     d2Y[n,c]) - 2*dv[c]/size(N)*sum(n, d2dX[n,c])
         d2m = 2 * d2dm * dv - 2 * d2v * sum_X_m / N - rsqrt_v_eps * d2Y.sum(dim=0) - 2 * dv * sum_d2dX / N
-        # d2X[n,c] = d2m[c]/size(N) + 2*d2v[c]*(X[n,c] - m[c])/size(N) + d2Y[n,c]/sqrt(v[c] + eps) -
+        # Lemma: d2X[n,c] = d2m[c]/size(N) + 2*d2v[c]*(X[n,c] - m[c])/size(N) + d2Y[n,c]/sqrt(v[c] + eps) -
         #     2*d2dm[c]*dv[c]/size(N) + 2*d2dX[n,c]*dv[c]/size(N)
         d2X = d2m / N + 2 * d2v * X_m / N + d2Y * rsqrt_v_eps - 2 * d2dm * dv / N + 2 * d2dX * dv / N
         return (d2X, d2dY)
@@ -275,23 +275,24 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor, eps: Tensor, m: Tensor, v: Tensor, Y: Tensor, dY: Tensor, tX: Tensor, tdY: Tensor) -> Any:
         N = X.shape[0]
-        # dv[c] = -(1/2)/(v[c] + eps)*sum(n, dY[n,c]*Y[n,c])
+        # Lemma: dv[c] = -(1/2)/(v[c] + eps)*sum(n, dY[n,c]*Y[n,c])
         v_eps = v + eps
         dv = -0.5 * (dY * Y).sum(dim=0) / v_eps
-        # tm[c] = 1/size(N)*sum(n, tX[n,c])
+        # Tangent: tm[c] = 1/size(N)*sum(n, tX[n,c])
         sum_tX = tX.sum(dim=0)
         tm = sum_tX / N
-        # tv[c] = 2/size(N)*(sum(n, (X[n,c] - m[c])*tX[n,c]) - tm[c]*sum(n, X[n,c] - m[c]))
+        # Tangent: tv[c] = 2/size(N)*(sum(n, (X[n,c] - m[c])*tX[n,c]) - tm[c]*sum(n, X[n,c] - m[c]))
         X_m = X - m
         sum_X_m = X_m.sum(dim=0)
         tv = 2 * ((X_m * tX).sum(dim=0) - tm * sum_X_m) / N
-        # tY[n,c] = 1/sqrt(v[c] + eps)*(tX[n,c] - tm[c] - (1/2)*tv[c]*Y[n,c]/sqrt(v[c] + eps))
+        # Tangent: tY[n,c] = 1/sqrt(v[c] + eps)*(tX[n,c] - tm[c] - (1/2)*tv[c]*Y[n,c]/sqrt(v[c] + eps))
         rsqrt_v_eps = 1 / torch.sqrt(v_eps)
         tY = rsqrt_v_eps * (tX - tm - 0.5 * tv * Y * rsqrt_v_eps)
-        # tdv[c] = -1/(v[c] + eps)*(tv[c]*dv[c] + 1/2*sum(n, Y[n,c]*tdY[n,c]) + 1/2*sum(n, tY[n,c]*dY[n,c]))
+        # Tangent: tdv[c] = -1/(v[c] + eps)*(tv[c]*dv[c] + 1/2*sum(n, Y[n,c]*tdY[n,c]) + 1/2*sum(n,
+        #     tY[n,c]*dY[n,c]))
         tdv = -(tv * dv + 0.5 * (Y * tdY).sum(dim=0) + 0.5 * (tY * dY).sum(dim=0)) / v_eps
-        # tdm[c] = 2*tm[c]*dv[c] - 2*tdv[c]/size(N)*sum(n, X[n,c] - m[c]) - 2*dv[c]/size(N)*sum(n, tX[n,c]) +
-        #     1/2*tv[c]/(v[c] + eps)^(3/2)*sum(n, dY[n,c]) - 1/sqrt(v[c] + eps)*sum(n, tdY[n,c])
+        # Tangent: tdm[c] = 2*tm[c]*dv[c] - 2*tdv[c]/size(N)*sum(n, X[n,c] - m[c]) - 2*dv[c]/size(N)*sum(n,
+        #     tX[n,c]) + 1/2*tv[c]/(v[c] + eps)^(3/2)*sum(n, dY[n,c]) - 1/sqrt(v[c] + eps)*sum(n, tdY[n,c])
         power_v_eps = 1 / v_eps**1.5
         tdm = (
             2 * tm * dv
@@ -300,7 +301,7 @@ class _SecondTangent(torch.autograd.Function):
             + 0.5 * tv * power_v_eps * dY.sum(dim=0)
             - rsqrt_v_eps * tdY.sum(dim=0)
         )
-        # tdX[n,c] = tdm[c]/size(N) + 2*tdv[c]*(X[n,c] - m[c])/size(N) + 2*dv[c]/size(N)*tX[n,c] -
+        # Tangent: tdX[n,c] = tdm[c]/size(N) + 2*tdv[c]*(X[n,c] - m[c])/size(N) + 2*dv[c]/size(N)*tX[n,c] -
         #     2*tm[c]*dv[c]/size(N) + 1/sqrt(v[c] + eps)*tdY[n,c] - (1/2)*tv[c]*dY[n,c]/(v[c] + eps)^(3/2)
         tdX = tdm / N + 2 * tdv * X_m / N + 2 * dv * tX / N - 2 * tm * dv / N + rsqrt_v_eps * tdY - 0.5 * tv * dY * power_v_eps
         return (tdX,)

@@ -10,7 +10,7 @@ Shapes:
 
 Nothing is saved for the backward pass.
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dL 1
 
@@ -62,7 +62,7 @@ def _arguments(X: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(X, Tensor) and X.is_floating_point()):
         (X,) = _real(X=X)
-    if not (X.ndim == 1):
+    if X.ndim != 1:
         _check(X=X)
     return X
 
@@ -76,7 +76,7 @@ def _forward_pass(X: Tensor) -> Any:
 
 def _backward_pass(N: int, dL: Tensor) -> Any:
     """dX."""
-    # dX[i] = dL
+    # Lemma: dX[i] = dL
     dX = dL.expand((N,)).clone()
     return dX
 
@@ -114,7 +114,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, tX: Any) -> Any:
-        # tL = sum(i, tX[i])
+        # Tangent: tL = sum(i, tX[i])
         tL = tX.sum()
         return tL
 
@@ -180,7 +180,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(N: int, d2dX: Tensor) -> Any:
-        # d2dL = sum(i, d2dX[i])
+        # Lemma: d2dL = sum(i, d2dX[i])
         d2dL = d2dX.sum()
         return (d2dL,)
 
@@ -200,7 +200,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(N: int, tdL: Tensor) -> Any:
-        # tdX[i] = tdL
+        # Tangent: tdX[i] = tdL
         tdX = tdL.expand((N,)).clone()
         return (tdX,)
 

@@ -13,7 +13,7 @@ Saved for the backward pass:
 
     A: for dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dA = dL A^-T
     dS = (dA + dA^T) / 2
@@ -84,9 +84,9 @@ def _forward_pass(S: Tensor) -> Any:
 
 def _backward_pass(A: Tensor, dL: Tensor) -> Any:
     """dS."""
-    # dA[i,j] = dL*inv(A)[j,i]
+    # Lemma: dA[i,j] = dL*inv(A)[j,i]
     dA = dL * torch.linalg.inv(A).T
-    # dS[i,j] = 1/2*(dA[i,j] + dA[j,i])
+    # Lemma: dS[i,j] = 1/2*(dA[i,j] + dA[j,i])
     dS = 0.5 * (dA + dA.T)
     return dS
 
@@ -131,9 +131,9 @@ class _DualForward(_Forward):
         # A[i,j] = 1/2*S[i,j] + 1/2*S[j,i]
         S_scaled = 0.5 * S
         A = S_scaled + S_scaled.T
-        # tA[i,j] = 1/2*(tS[i,j] + tS[j,i])
+        # Tangent: tA[i,j] = 1/2*(tS[i,j] + tS[j,i])
         tA = 0.5 * (tS + tS.T)
-        # tL = sum(i,j, tA[i,j]*inv(A)[j,i])
+        # Tangent: tL = sum(i,j, tA[i,j]*inv(A)[j,i])
         tL = torch.linalg.vecdot(tA, torch.linalg.inv(A).T).sum()
         return tL, None
 
@@ -196,17 +196,17 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(A: Tensor, dL: Tensor, d2dS: Tensor) -> Any:
-        # A_inv[j,i] = inv(A)[j,i]
+        # Named: A_inv[j,i] = inv(A)[j,i]
         A_inv = torch.linalg.inv(A)
-        # d2dA[i,j] = 1/2*(d2dS[i,j] + d2dS[j,i])
+        # Lemma: d2dA[i,j] = 1/2*(d2dS[i,j] + d2dS[j,i])
         d2dA = 0.5 * (d2dS + d2dS.T)
-        # d2dL = sum(i,j, d2dA[i,j]*A_inv[j,i])
+        # Lemma: d2dL = sum(i,j, d2dA[i,j]*A_inv[j,i])
         d2dL = torch.linalg.vecdot(d2dA, A_inv.T).sum()
-        # d2A_inv[j,i] = d2dA[i,j]*dL
+        # Lemma: d2A_inv[j,i] = d2dA[i,j]*dL
         d2A_inv = dL * d2dA.T
-        # d2A[i,j] = -sum(j',i', d2A_inv[j',i']*A_inv[j',i]*A_inv[j,i'])
+        # Lemma: d2A[i,j] = -sum(j',i', d2A_inv[j',i']*A_inv[j',i]*A_inv[j,i'])
         d2A = -(d2A_inv.T @ A_inv).T @ A_inv.T
-        # d2S[i,j] = 1/2*(d2A[i,j] + d2A[j,i])
+        # Lemma: d2S[i,j] = 1/2*(d2A[i,j] + d2A[j,i])
         d2S = 0.5 * (d2A + d2A.T)
         return (d2S, d2dL)
 
@@ -226,15 +226,15 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(A: Tensor, dL: Tensor, tS: Tensor, tdL: Tensor) -> Any:
-        # A_inv[j,i] = inv(A)[j,i]
+        # Named: A_inv[j,i] = inv(A)[j,i]
         A_inv = torch.linalg.inv(A)
-        # tA[i,j] = 1/2*(tS[i,j] + tS[j,i])
+        # Tangent: tA[i,j] = 1/2*(tS[i,j] + tS[j,i])
         tA = 0.5 * (tS + tS.T)
-        # tA_inv[j,i] = -sum(i',j', tA[i',j']*A_inv[j,i']*A_inv[j',i])
+        # Tangent: tA_inv[j,i] = -sum(i',j', tA[i',j']*A_inv[j,i']*A_inv[j',i])
         tA_inv = -(tA.T @ A_inv.T).T @ A_inv
-        # tdA[i,j] = A_inv[j,i]*tdL + tA_inv[j,i]*dL
+        # Tangent: tdA[i,j] = A_inv[j,i]*tdL + tA_inv[j,i]*dL
         tdA = (tdL * A_inv).T + (dL * tA_inv).T
-        # tdS[i,j] = 1/2*(tdA[i,j] + tdA[j,i])
+        # Tangent: tdS[i,j] = 1/2*(tdA[i,j] + tdA[j,i])
         tdS = 0.5 * (tdA + tdA.T)
         return (tdS,)
 

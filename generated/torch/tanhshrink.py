@@ -12,7 +12,7 @@ Saved for the backward pass:
 
     X: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o (1 - (1 - tanh(X)^o2))
 
@@ -74,7 +74,7 @@ def _arguments(X: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(X, Tensor) and X.is_floating_point()):
         (X,) = _real(X=X)
-    if not (X.ndim == 2):
+    if X.ndim != 2:
         _check(X=X)
     return X
 
@@ -87,6 +87,7 @@ def _forward_pass(X: Tensor) -> Any:
         # Y[i,j] = X[i,j] - tanh(X[i,j])
         Y = X - torch.tanh(X)
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -103,6 +104,7 @@ def _backward_pass(X: Tensor, dY: Tensor) -> Any:
     B = X.shape[0]
     N = X.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -112,7 +114,7 @@ def _backward_pass(X: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), N, X, 1), 1, X)
         return dX
-    # dX[i,j] = dY[i,j]*(1 - (1 - tanh(X[i,j])^2))
+    # Lemma: dX[i,j] = dY[i,j]*(1 - (1 - tanh(X[i,j])^2))
     dX = dY * (1 - (1 - torch.tanh(X) ** 2))
     return dX
 
@@ -149,7 +151,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any) -> Any:
         (X,) = ctx.saved_tensors
-        # tY[i,j] = tX[i,j]*(1 - (1 - tanh(X[i,j])^2))
+        # Tangent: tY[i,j] = tX[i,j]*(1 - (1 - tanh(X[i,j])^2))
         tY = tX * (1 - (1 - torch.tanh(X) ** 2))
         return tY
 
@@ -213,11 +215,11 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
-        # d2dY[i,j] = d2dX[i,j]*(1 - (1 - tanh(X[i,j])^2))
+        # Lemma: d2dY[i,j] = d2dX[i,j]*(1 - (1 - tanh(X[i,j])^2))
         tanh_X = torch.tanh(X)
         tanh_X_shifted = 1 - tanh_X**2
         d2dY = d2dX * (1 - tanh_X_shifted)
-        # d2X[i,j] = 2*d2dX[i,j]*dY[i,j]*tanh(X[i,j])*(1 - tanh(X[i,j])^2)
+        # Lemma: d2X[i,j] = 2*d2dX[i,j]*dY[i,j]*tanh(X[i,j])*(1 - tanh(X[i,j])^2)
         d2X = 2 * d2dX * dY * tanh_X * tanh_X_shifted
         return (d2X, d2dY)
 
@@ -237,7 +239,8 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, dY: Tensor, tX: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = (1 - (1 - tanh(X[i,j])^2))*tdY[i,j] + 2*dY[i,j]*tanh(X[i,j])*(1 - tanh(X[i,j])^2)*tX[i,j]
+        # Tangent: tdX[i,j] = (1 - (1 - tanh(X[i,j])^2))*tdY[i,j] + 2*dY[i,j]*tanh(X[i,j])*(1 -
+        #     tanh(X[i,j])^2)*tX[i,j]
         tanh_X = torch.tanh(X)
         tanh_X_shifted = 1 - tanh_X**2
         tdX = (1 - tanh_X_shifted) * tdY + 2 * dY * tanh_X * tanh_X_shifted * tX
@@ -261,7 +264,7 @@ def _forward_part(X: Tensor, Y: Any = None) -> Any:
 
 def _backward_part(X: Tensor, dY: Tensor) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*(1 - (1 - tanh(X[i,j])^2))
+    # Lemma: dX[i,j] = dY[i,j]*(1 - (1 - tanh(X[i,j])^2))
     X_shifted = 1 - torch.tanh(X) ** 2
     X_shifted_shifted = 1 - X_shifted
     dX = torch.multiply(X_shifted_shifted, dY, out=X_shifted_shifted)

@@ -31,7 +31,7 @@ Saved for the backward pass:
     b_1: for Z_1, H_1, Z_2 and H_2
     b_2: for Z_1, H_1, Z_2 and H_2
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dW_3 = H_2^T dY
     db_3 = 1^T dY
@@ -164,6 +164,7 @@ def _forward_pass(X: Tensor, W_1: Tensor, b_1: Tensor, W_2: Tensor, b_2: Tensor,
         # Y[i,j] = sum(l, H_2[i,l]*W_3[l,j]) + b_3[j]
         Y = H_2 @ W_3 + b_3
     else:
+        # In parts of B: Z_1, H_1, Z_2 and H_2 are never whole.
         Z_1 = None
         H_1 = None
         Z_2 = None
@@ -207,8 +208,9 @@ def _backward_pass(
     M = W_3.shape[-1]
     N = X.shape[-1]
     if Z_1 is None and not _traced(dY):
-        # db_3[j] = sum(i, dY[i,j])
+        # Lemma: db_3[j] = sum(i, dY[i,j])
         db_3 = dY.sum(dim=0)
+        # In parts of B: Z_1, H_1, Z_2 and H_2 are never whole.
         dW_3 = _zeros((K, M), X)
         dW_2 = _zeros((F, K), X)
         db_2 = _zeros((K,), X)
@@ -234,35 +236,35 @@ def _backward_pass(
         H_2 = torch.relu(Z_2)
     dX = dW_1 = db_1 = dW_2 = db_2 = dW_3 = db_3 = None
     if need_W_3:
-        # dW_3[l,j] = sum(i, dY[i,j]*H_2[i,l])
+        # Lemma: dW_3[l,j] = sum(i, dY[i,j]*H_2[i,l])
         dW_3 = H_2.T @ dY
     if need_b_3:
-        # db_3[j] = sum(i, dY[i,j])
+        # Lemma: db_3[j] = sum(i, dY[i,j])
         db_3 = dY.sum(dim=0)
     if need_X or need_W_1 or need_b_1 or need_W_2 or need_b_2:
-        # dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
+        # Lemma: dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
         dH_2 = dY @ W_3.T
-        # dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
+        # Lemma: dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
         dZ_2 = torch.where(Z_2 > 0, dH_2, 0)
     if need_W_2:
-        # dW_2[h,l] = sum(i, dZ_2[i,l]*H_1[i,h])
+        # Lemma: dW_2[h,l] = sum(i, dZ_2[i,l]*H_1[i,h])
         dW_2 = H_1.T @ dZ_2
     if need_b_2:
-        # db_2[l] = sum(i, dZ_2[i,l])
+        # Lemma: db_2[l] = sum(i, dZ_2[i,l])
         db_2 = dZ_2.sum(dim=0)
     if need_X or need_W_1 or need_b_1:
-        # dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
+        # Lemma: dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
         dH_1 = dZ_2 @ W_2.T
-        # dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
+        # Lemma: dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
         dZ_1 = torch.where(Z_1 > 0, dH_1, 0)
     if need_X:
-        # dX[i,k] = sum(h, dZ_1[i,h]*W_1[k,h])
+        # Lemma: dX[i,k] = sum(h, dZ_1[i,h]*W_1[k,h])
         dX = dZ_1 @ W_1.T
     if need_W_1:
-        # dW_1[k,h] = sum(i, dZ_1[i,h]*X[i,k])
+        # Lemma: dW_1[k,h] = sum(i, dZ_1[i,h]*X[i,k])
         dW_1 = X.T @ dZ_1
     if need_b_1:
-        # db_1[h] = sum(i, dZ_1[i,h])
+        # Lemma: db_1[h] = sum(i, dZ_1[i,h])
         db_1 = dZ_1.sum(dim=0)
     return dX, dW_1, db_1, dW_2, db_2, dW_3, db_3
 
@@ -330,15 +332,15 @@ class _DualForward(_Forward):
         Z_2 = H_1 @ W_2 + b_2
         # H_2[i,l] = relu(Z_2[i,l])
         H_2 = torch.relu(Z_2)
-        # tZ_1[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
+        # Tangent: tZ_1[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
         tZ_1 = tX @ W_1 + X @ tW_1 + tb_1
-        # tH_1[i,h] = tZ_1[i,h]*where(0 < Z_1[i,h], 1, 0)
+        # Tangent: tH_1[i,h] = tZ_1[i,h]*where(0 < Z_1[i,h], 1, 0)
         tH_1 = torch.where(Z_1 > 0, tZ_1, 0)
-        # tZ_2[i,l] = sum(h, tH_1[i,h]*W_2[h,l]) + sum(h, H_1[i,h]*tW_2[h,l]) + tb_2[l]
+        # Tangent: tZ_2[i,l] = sum(h, tH_1[i,h]*W_2[h,l]) + sum(h, H_1[i,h]*tW_2[h,l]) + tb_2[l]
         tZ_2 = tH_1 @ W_2 + H_1 @ tW_2 + tb_2
-        # tH_2[i,l] = tZ_2[i,l]*where(0 < Z_2[i,l], 1, 0)
+        # Tangent: tH_2[i,l] = tZ_2[i,l]*where(0 < Z_2[i,l], 1, 0)
         tH_2 = torch.where(Z_2 > 0, tZ_2, 0)
-        # tY[i,j] = sum(l, tH_2[i,l]*W_3[l,j]) + sum(l, H_2[i,l]*tW_3[l,j]) + tb_3[j]
+        # Tangent: tY[i,j] = sum(l, tH_2[i,l]*W_3[l,j]) + sum(l, H_2[i,l]*tW_3[l,j]) + tb_3[j]
         tY = tH_2 @ W_3 + H_2 @ tW_3 + tb_3
         return tY, None, None, None, None
 
@@ -478,45 +480,45 @@ class _Second(torch.autograd.Function):
             Z_2 = H_1 @ W_2 + b_2
             # H_2[i,l] = relu(Z_2[i,l])
             H_2 = torch.relu(Z_2)
-        # dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
+        # Lemma: dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
         dH_2 = dY @ W_3.T
-        # dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
+        # Lemma: dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
         less_Z_2 = Z_2 > 0
         dZ_2 = torch.where(less_Z_2, dH_2, 0)
-        # dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
+        # Lemma: dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
         dH_1 = dZ_2 @ W_2.T
-        # dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
+        # Lemma: dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
         less_Z_1 = Z_1 > 0
         dZ_1 = torch.where(less_Z_1, dH_1, 0)
-        # d2dZ_1[i,h] = sum(k, d2dX[i,k]*W_1[k,h]) + sum(k, d2dW_1[k,h]*X[i,k]) + d2db_1[h]
+        # Lemma: d2dZ_1[i,h] = sum(k, d2dX[i,k]*W_1[k,h]) + sum(k, d2dW_1[k,h]*X[i,k]) + d2db_1[h]
         d2dZ_1 = d2dX @ W_1 + X @ d2dW_1 + d2db_1
-        # d2dH_1[i,h] = d2dZ_1[i,h]*where(0 < Z_1[i,h], 1, 0)
+        # Lemma: d2dH_1[i,h] = d2dZ_1[i,h]*where(0 < Z_1[i,h], 1, 0)
         d2dH_1 = torch.where(less_Z_1, d2dZ_1, 0)
-        # d2dZ_2[i,l] = sum(h, d2dW_2[h,l]*H_1[i,h]) + d2db_2[l] + sum(h, d2dH_1[i,h]*W_2[h,l])
+        # Lemma: d2dZ_2[i,l] = sum(h, d2dW_2[h,l]*H_1[i,h]) + d2db_2[l] + sum(h, d2dH_1[i,h]*W_2[h,l])
         d2dZ_2 = H_1 @ d2dW_2 + d2db_2 + d2dH_1 @ W_2
-        # d2dH_2[i,l] = d2dZ_2[i,l]*where(0 < Z_2[i,l], 1, 0)
+        # Lemma: d2dH_2[i,l] = d2dZ_2[i,l]*where(0 < Z_2[i,l], 1, 0)
         d2dH_2 = torch.where(less_Z_2, d2dZ_2, 0)
-        # d2dY[i,j] = sum(l, d2dW_3[l,j]*H_2[i,l]) + d2db_3[j] + sum(l, d2dH_2[i,l]*W_3[l,j])
+        # Lemma: d2dY[i,j] = sum(l, d2dW_3[l,j]*H_2[i,l]) + d2db_3[j] + sum(l, d2dH_2[i,l]*W_3[l,j])
         d2dY = H_2 @ d2dW_3 + d2db_3 + d2dH_2 @ W_3
-        # d2W_3[l,j] = sum(i, d2dH_2[i,l]*dY[i,j])
+        # Lemma: d2W_3[l,j] = sum(i, d2dH_2[i,l]*dY[i,j])
         d2W_3 = d2dH_2.T @ dY
-        # d2H_2[i,l] = sum(j, d2dW_3[l,j]*dY[i,j])
+        # Lemma: d2H_2[i,l] = sum(j, d2dW_3[l,j]*dY[i,j])
         d2H_2 = dY @ d2dW_3.T
-        # d2Z_2[i,l] = d2H_2[i,l]*where(0 < Z_2[i,l], 1, 0)
+        # Lemma: d2Z_2[i,l] = d2H_2[i,l]*where(0 < Z_2[i,l], 1, 0)
         d2Z_2 = torch.where(less_Z_2, d2H_2, 0)
-        # d2W_2[h,l] = sum(i, d2Z_2[i,l]*H_1[i,h]) + sum(i, d2dH_1[i,h]*dZ_2[i,l])
+        # Lemma: d2W_2[h,l] = sum(i, d2Z_2[i,l]*H_1[i,h]) + sum(i, d2dH_1[i,h]*dZ_2[i,l])
         d2W_2 = H_1.T @ d2Z_2 + d2dH_1.T @ dZ_2
-        # d2b_2[l] = sum(i, d2Z_2[i,l])
+        # Lemma: d2b_2[l] = sum(i, d2Z_2[i,l])
         d2b_2 = d2Z_2.sum(dim=0)
-        # d2H_1[i,h] = sum(l, d2Z_2[i,l]*W_2[h,l]) + sum(l, d2dW_2[h,l]*dZ_2[i,l])
+        # Lemma: d2H_1[i,h] = sum(l, d2Z_2[i,l]*W_2[h,l]) + sum(l, d2dW_2[h,l]*dZ_2[i,l])
         d2H_1 = d2Z_2 @ W_2.T + dZ_2 @ d2dW_2.T
-        # d2Z_1[i,h] = d2H_1[i,h]*where(0 < Z_1[i,h], 1, 0)
+        # Lemma: d2Z_1[i,h] = d2H_1[i,h]*where(0 < Z_1[i,h], 1, 0)
         d2Z_1 = torch.where(less_Z_1, d2H_1, 0)
-        # d2X[i,k] = sum(h, d2Z_1[i,h]*W_1[k,h]) + sum(h, d2dW_1[k,h]*dZ_1[i,h])
+        # Lemma: d2X[i,k] = sum(h, d2Z_1[i,h]*W_1[k,h]) + sum(h, d2dW_1[k,h]*dZ_1[i,h])
         d2X = d2Z_1 @ W_1.T + dZ_1 @ d2dW_1.T
-        # d2W_1[k,h] = sum(i, d2Z_1[i,h]*X[i,k]) + sum(i, d2dX[i,k]*dZ_1[i,h])
+        # Lemma: d2W_1[k,h] = sum(i, d2Z_1[i,h]*X[i,k]) + sum(i, d2dX[i,k]*dZ_1[i,h])
         d2W_1 = X.T @ d2Z_1 + d2dX.T @ dZ_1
-        # d2b_1[h] = sum(i, d2Z_1[i,h])
+        # Lemma: d2b_1[h] = sum(i, d2Z_1[i,h])
         d2b_1 = d2Z_1.sum(dim=0)
         return (d2X, d2W_1, d2b_1, d2W_2, d2b_2, d2W_3, d2dY)
 
@@ -564,45 +566,45 @@ class _SecondTangent(torch.autograd.Function):
             Z_2 = H_1 @ W_2 + b_2
             # H_2[i,l] = relu(Z_2[i,l])
             H_2 = torch.relu(Z_2)
-        # dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
+        # Lemma: dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
         dH_2 = dY @ W_3.T
-        # dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
+        # Lemma: dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
         less_Z_2 = Z_2 > 0
         dZ_2 = torch.where(less_Z_2, dH_2, 0)
-        # dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
+        # Lemma: dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
         dH_1 = dZ_2 @ W_2.T
-        # dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
+        # Lemma: dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
         less_Z_1 = Z_1 > 0
         dZ_1 = torch.where(less_Z_1, dH_1, 0)
-        # tZ_1[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
+        # Tangent: tZ_1[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
         tZ_1 = tX @ W_1 + X @ tW_1 + tb_1
-        # tH_1[i,h] = tZ_1[i,h]*where(0 < Z_1[i,h], 1, 0)
+        # Tangent: tH_1[i,h] = tZ_1[i,h]*where(0 < Z_1[i,h], 1, 0)
         tH_1 = torch.where(less_Z_1, tZ_1, 0)
-        # tZ_2[i,l] = sum(h, tH_1[i,h]*W_2[h,l]) + sum(h, H_1[i,h]*tW_2[h,l]) + tb_2[l]
+        # Tangent: tZ_2[i,l] = sum(h, tH_1[i,h]*W_2[h,l]) + sum(h, H_1[i,h]*tW_2[h,l]) + tb_2[l]
         tZ_2 = tH_1 @ W_2 + H_1 @ tW_2 + tb_2
-        # tH_2[i,l] = tZ_2[i,l]*where(0 < Z_2[i,l], 1, 0)
+        # Tangent: tH_2[i,l] = tZ_2[i,l]*where(0 < Z_2[i,l], 1, 0)
         tH_2 = torch.where(less_Z_2, tZ_2, 0)
-        # tdW_3[l,j] = sum(i, H_2[i,l]*tdY[i,j]) + sum(i, tH_2[i,l]*dY[i,j])
+        # Tangent: tdW_3[l,j] = sum(i, H_2[i,l]*tdY[i,j]) + sum(i, tH_2[i,l]*dY[i,j])
         tdW_3 = H_2.T @ tdY + tH_2.T @ dY
-        # tdb_3[j] = sum(i, tdY[i,j])
+        # Tangent: tdb_3[j] = sum(i, tdY[i,j])
         tdb_3 = tdY.sum(dim=0)
-        # tdH_2[i,l] = sum(j, W_3[l,j]*tdY[i,j]) + sum(j, dY[i,j]*tW_3[l,j])
+        # Tangent: tdH_2[i,l] = sum(j, W_3[l,j]*tdY[i,j]) + sum(j, dY[i,j]*tW_3[l,j])
         tdH_2 = tdY @ W_3.T + dY @ tW_3.T
-        # tdZ_2[i,l] = tdH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
+        # Tangent: tdZ_2[i,l] = tdH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
         tdZ_2 = torch.where(less_Z_2, tdH_2, 0)
-        # tdW_2[h,l] = sum(i, tdZ_2[i,l]*H_1[i,h]) + sum(i, tH_1[i,h]*dZ_2[i,l])
+        # Tangent: tdW_2[h,l] = sum(i, tdZ_2[i,l]*H_1[i,h]) + sum(i, tH_1[i,h]*dZ_2[i,l])
         tdW_2 = H_1.T @ tdZ_2 + tH_1.T @ dZ_2
-        # tdb_2[l] = sum(i, tdZ_2[i,l])
+        # Tangent: tdb_2[l] = sum(i, tdZ_2[i,l])
         tdb_2 = tdZ_2.sum(dim=0)
-        # tdH_1[i,h] = sum(l, tdZ_2[i,l]*W_2[h,l]) + sum(l, dZ_2[i,l]*tW_2[h,l])
+        # Tangent: tdH_1[i,h] = sum(l, tdZ_2[i,l]*W_2[h,l]) + sum(l, dZ_2[i,l]*tW_2[h,l])
         tdH_1 = tdZ_2 @ W_2.T + dZ_2 @ tW_2.T
-        # tdZ_1[i,h] = tdH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
+        # Tangent: tdZ_1[i,h] = tdH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
         tdZ_1 = torch.where(less_Z_1, tdH_1, 0)
-        # tdX[i,k] = sum(h, tdZ_1[i,h]*W_1[k,h]) + sum(h, dZ_1[i,h]*tW_1[k,h])
+        # Tangent: tdX[i,k] = sum(h, tdZ_1[i,h]*W_1[k,h]) + sum(h, dZ_1[i,h]*tW_1[k,h])
         tdX = tdZ_1 @ W_1.T + dZ_1 @ tW_1.T
-        # tdW_1[k,h] = sum(i, tdZ_1[i,h]*X[i,k]) + sum(i, dZ_1[i,h]*tX[i,k])
+        # Tangent: tdW_1[k,h] = sum(i, tdZ_1[i,h]*X[i,k]) + sum(i, dZ_1[i,h]*tX[i,k])
         tdW_1 = X.T @ tdZ_1 + tX.T @ dZ_1
-        # tdb_1[h] = sum(i, tdZ_1[i,h])
+        # Tangent: tdb_1[h] = sum(i, tdZ_1[i,h])
         tdb_1 = tdZ_1.sum(dim=0)
         return (tdX, tdW_1, tdb_1, tdW_2, tdb_2, tdW_3, tdb_3)
 
@@ -668,27 +670,27 @@ def _backward_part(
     Z_2 = torch.add(H_1_W_2, b_2, out=H_1_W_2)
     # H_2[i,l] = relu(Z_2[i,l])
     H_2 = torch.relu(Z_2)
-    # dW_3[l,j] = sum(i, dY[i,j]*H_2[i,l])
+    # Lemma: dW_3[l,j] = sum(i, dY[i,j]*H_2[i,l])
     dW_3 = _add_product(dW_3, H_2.T, dY)
-    # dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
+    # Lemma: dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
     dH_2 = torch.matmul(dY, W_3.T, out=space_3)
-    # dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
+    # Lemma: dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
     dZ_2 = dH_2
     _fill(dZ_2, (Z_2 > 0), 0)
-    # dW_2[h,l] = sum(i, dZ_2[i,l]*H_1[i,h])
+    # Lemma: dW_2[h,l] = sum(i, dZ_2[i,l]*H_1[i,h])
     dW_2 = _add_product(dW_2, H_1.T, dZ_2)
-    # db_2[l] = sum(i, dZ_2[i,l])
+    # Lemma: db_2[l] = sum(i, dZ_2[i,l])
     db_2 = dZ_2.sum(dim=0)
-    # dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
+    # Lemma: dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
     dH_1 = torch.matmul(dZ_2, W_2.T, out=space_4)
-    # dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
+    # Lemma: dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
     dZ_1 = dH_1
     _fill(dZ_1, (Z_1 > 0), 0)
-    # dX[i,k] = sum(h, dZ_1[i,h]*W_1[k,h])
+    # Lemma: dX[i,k] = sum(h, dZ_1[i,h]*W_1[k,h])
     dX = torch.matmul(dZ_1, W_1.T, out=dX)
-    # dW_1[k,h] = sum(i, dZ_1[i,h]*X[i,k])
+    # Lemma: dW_1[k,h] = sum(i, dZ_1[i,h]*X[i,k])
     dW_1 = _add_product(dW_1, X.T, dZ_1)
-    # db_1[h] = sum(i, dZ_1[i,h])
+    # Lemma: db_1[h] = sum(i, dZ_1[i,h])
     db_1 = dZ_1.sum(dim=0)
     return dW_3, dW_2, db_2, dX, dW_1, db_1
 

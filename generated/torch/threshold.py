@@ -15,7 +15,7 @@ Saved for the backward pass:
     X: for dX
     low: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o [low < X[i,j]]
 
@@ -100,6 +100,7 @@ def _forward_pass(X: Tensor, low: Tensor, value: Tensor) -> Any:
         # Y[i,j] = where(low < X[i,j], 1, 0)*X[i,j] + where(X[i,j] <= low, 1, 0)*value
         Y = torch.where(X <= low, value, X)
     else:
+        # In parts of B: each stays in the cache.
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -116,6 +117,7 @@ def _backward_pass(X: Tensor, low: Tensor, dY: Tensor) -> Any:
     B = X.shape[0]
     N = X.shape[-1]
     if not _whole(B * N, dY):
+        # In parts of B: each stays in the cache.
         dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
@@ -125,7 +127,7 @@ def _backward_pass(X: Tensor, low: Tensor, dY: Tensor) -> Any:
 
         _together(run, _parts((B,), N, X, 1), 1, X)
         return dX
-    # dX[i,j] = dY[i,j]*where(low < X[i,j], 1, 0)
+    # Lemma: dX[i,j] = dY[i,j]*where(low < X[i,j], 1, 0)
     dX = torch.where(low < X, dY, 0)
     return dX
 
@@ -162,7 +164,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any, _low: Any, _value: Any) -> Any:
         X, low = ctx.saved_tensors
-        # tY[i,j] = where(low < X[i,j], 1, 0)*tX[i,j]
+        # Tangent: tY[i,j] = where(low < X[i,j], 1, 0)*tX[i,j]
         tY = torch.where(low < X, tX, 0)
         return tY
 
@@ -227,9 +229,9 @@ class _Second(torch.autograd.Function):
     def forward(X: Tensor, low: Tensor, d2dX: Tensor) -> Any:
         B = X.shape[0]
         N = X.shape[-1]
-        # d2dY[i,j] = d2dX[i,j]*where(low < X[i,j], 1, 0)
+        # Lemma: d2dY[i,j] = d2dX[i,j]*where(low < X[i,j], 1, 0)
         d2dY = torch.where(low < X, d2dX, 0)
-        # d2X[i,j] = 0
+        # Lemma: d2X[i,j] = 0
         d2X = X.new_full((B, N), 0)
         return (d2X, d2dY)
 
@@ -249,7 +251,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, low: Tensor, tdY: Tensor) -> Any:
-        # tdX[i,j] = where(low < X[i,j], 1, 0)*tdY[i,j]
+        # Tangent: tdX[i,j] = where(low < X[i,j], 1, 0)*tdY[i,j]
         tdX = torch.where(low < X, tdY, 0)
         return (tdX,)
 
@@ -271,7 +273,7 @@ def _forward_part(X: Tensor, low: Tensor, value: Tensor) -> Any:
 
 def _backward_part(low: Tensor, X: Tensor, dY: Tensor) -> Any:
     """One part along B, or the whole: dX."""
-    # dX[i,j] = dY[i,j]*where(low < X[i,j], 1, 0)
+    # Lemma: dX[i,j] = dY[i,j]*where(low < X[i,j], 1, 0)
     dX = torch.where(low < X, dY, 0)
     return dX
 

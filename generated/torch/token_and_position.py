@@ -16,7 +16,7 @@ Saved for the backward pass:
     t: for dE
     p: for dA
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dE = onehot(t)^T dY
     dA = onehot(p)^T dY
@@ -105,6 +105,7 @@ def _forward_pass(E: Tensor, A: Tensor, t: Tensor, p: Tensor) -> Any:
         # Y[n,c] = E[t[n],c] + A[p[n],c]
         Y = E[t] + A[p]
     else:
+        # In parts of N: each stays in the cache.
         Y = _empty((N, C), E)
 
         def run(parts: Any) -> Any:
@@ -120,10 +121,10 @@ def _backward_pass(need_E: bool, need_A: bool, V: int, M: int, t: Tensor, p: Ten
     """(dE, dA): None for those that are not needed."""
     dE = dA = None
     if need_E:
-        # dE[v,c] = sum(n, dY[n,c]*delta(t[n],v))
+        # Lemma: dE[v,c] = sum(n, dY[n,c]*delta(t[n],v))
         dE = _scatter(t, dY, V, 0)
     if need_A:
-        # dA[m,c] = sum(n, dY[n,c]*delta(p[n],m))
+        # Lemma: dA[m,c] = sum(n, dY[n,c]*delta(p[n],m))
         dA = _scatter(p, dY, M, 0)
     return dE, dA
 
@@ -170,7 +171,7 @@ class _DualForward(_Forward):
             tE = t.new_zeros((V, C))
         if tA is None:
             tA = t.new_zeros((M, C))
-        # tY[n,c] = tE[t[n],c] + tA[p[n],c]
+        # Tangent: tY[n,c] = tE[t[n],c] + tA[p[n],c]
         tY = tE[t] + tA[p]
         return tY
 
@@ -240,7 +241,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(V: int, M: int, C: int, t: Tensor, p: Tensor, d2dE: Tensor, d2dA: Tensor) -> Any:
-        # d2dY[n,c] = d2dE[t[n],c] + d2dA[p[n],c]
+        # Lemma: d2dY[n,c] = d2dE[t[n],c] + d2dA[p[n],c]
         d2dY = d2dE[t] + d2dA[p]
         return (d2dY,)
 
@@ -260,9 +261,9 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(V: int, M: int, C: int, t: Tensor, p: Tensor, tdY: Tensor) -> Any:
-        # tdE[v,c] = sum(n, delta(t[n],v)*tdY[n,c])
+        # Tangent: tdE[v,c] = sum(n, delta(t[n],v)*tdY[n,c])
         tdE = _scatter(t, tdY, V, 0)
-        # tdA[m,c] = sum(n, delta(p[n],m)*tdY[n,c])
+        # Tangent: tdA[m,c] = sum(n, delta(p[n],m)*tdY[n,c])
         tdA = _scatter(p, tdY, M, 0)
         return (tdE, tdA)
 

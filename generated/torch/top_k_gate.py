@@ -24,7 +24,7 @@ Saved for the backward pass:
     U: for dU
     G: for D and dS
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     D = rowsum(dG o G)
     dS = G o (dG - D 1^T)
@@ -133,7 +133,7 @@ def _forward_pass(X: Tensor, W_g: Tensor, W_noise: Tensor, noise: Tensor, count:
     # Z_m[i] = sum(g, where(R[i,g] < count, 1, 0)*exp(S[i,g] - m[i]))
     exp_masked_R = torch.exp(masked_R - torch.where(m > -1e30, m, 0)[:, None])
     Z_m = exp_masked_R.sum(dim=-1)
-    # G[i,e] = where(R[i,e] < count, 1, 0)*exp(S[i,e] - m[i])/Z_m[i]
+    # Finite form: G[i,e] = where(R[i,e] < count, 1, 0)*exp(S[i,e] - m[i])/Z_m[i]
     G = exp_masked_R / Z_m.clamp(min=1)[:, None]
     return G, U
 
@@ -152,21 +152,21 @@ def _backward_pass(
 ) -> Any:
     """(dX, dW_g, dW_noise): None for those that are not needed."""
     dX = dW_g = dW_noise = None
-    # D[i] = sum(e, dG[i,e]*G[i,e])
+    # Named sum: D[i] = sum(e, dG[i,e]*G[i,e])
     D = torch.linalg.vecdot(dG, G)
-    # dS[i,e] = G[i,e]*(dG[i,e] - D[i])
+    # Lemma: dS[i,e] = G[i,e]*(dG[i,e] - D[i])
     dS = G * (dG - D[:, None])
     if need_W_g:
-        # dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
+        # Lemma: dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
         dW_g = X.T @ dS
     if need_X or need_W_noise:
-        # dU[i,e] = dS[i,e]*noise[i,e]*sigmoid(U[i,e])
+        # Lemma: dU[i,e] = dS[i,e]*noise[i,e]*sigmoid(U[i,e])
         dU = dS * noise * torch.sigmoid(U)
     if need_X:
-        # dX[i,c] = sum(e, dU[i,e]*W_noise[c,e]) + sum(e, dS[i,e]*W_g[c,e])
+        # Lemma: dX[i,c] = sum(e, dU[i,e]*W_noise[c,e]) + sum(e, dS[i,e]*W_g[c,e])
         dX = dU @ W_noise.T + dS @ W_g.T
     if need_W_noise:
-        # dW_noise[c,e] = sum(i, dU[i,e]*X[i,c])
+        # Lemma: dW_noise[c,e] = sum(i, dU[i,e]*X[i,c])
         dW_noise = X.T @ dU
     return dX, dW_g, dW_noise
 
@@ -229,15 +229,16 @@ class _DualForward(_Forward):
         # Z_m[i] = sum(g, where(R[i,g] < count, 1, 0)*exp(S[i,g] - m[i]))
         exp_S = torch.exp(S - m[:, None])
         Z_m = torch.where(less_R, exp_S, 0).sum(dim=-1)
-        # G[i,e] = where(R[i,e] < count, 1, 0)*exp(S[i,e] - m[i])/Z_m[i]
+        # Finite form: G[i,e] = where(R[i,e] < count, 1, 0)*exp(S[i,e] - m[i])/Z_m[i]
         G = torch.where(less_R, exp_S / Z_m[:, None], 0)
-        # tU[i,e] = sum(c, W_noise[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_noise[c,e])
+        # Tangent: tU[i,e] = sum(c, W_noise[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_noise[c,e])
         tU = tX @ W_noise + X @ tW_noise
-        # tS[i,e] = sum(c, W_g[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_g[c,e]) + tU[i,e]*noise[i,e]*sigmoid(U[i,e])
+        # Tangent: tS[i,e] = sum(c, W_g[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_g[c,e]) +
+        #     tU[i,e]*noise[i,e]*sigmoid(U[i,e])
         tS = tX @ W_g + X @ tW_g + tU * noise * torch.sigmoid(U)
-        # tD[i] = sum(e, G[i,e]*tS[i,e])
+        # Named sum: tD[i] = sum(e, G[i,e]*tS[i,e])
         tD = torch.linalg.vecdot(G, tS)
-        # tG[i,e] = G[i,e]*(tS[i,e] - tD[i])
+        # Tangent: tG[i,e] = G[i,e]*(tS[i,e] - tD[i])
         tG = G * (tS - tD[:, None])
         return tG, None
 
@@ -331,37 +332,37 @@ class _Second(torch.autograd.Function):
         d2dW_g: Tensor,
         d2dW_noise: Tensor,
     ) -> Any:
-        # D[i] = sum(e, dG[i,e]*G[i,e])
+        # Named sum: D[i] = sum(e, dG[i,e]*G[i,e])
         D = torch.linalg.vecdot(dG, G)
-        # dS[i,e] = G[i,e]*(dG[i,e] - D[i])
+        # Lemma: dS[i,e] = G[i,e]*(dG[i,e] - D[i])
         dG_D = dG - D[:, None]
         dS = G * dG_D
-        # dU[i,e] = dS[i,e]*noise[i,e]*sigmoid(U[i,e])
+        # Lemma: dU[i,e] = dS[i,e]*noise[i,e]*sigmoid(U[i,e])
         sigmoid_U = torch.sigmoid(U)
         dU = dS * noise * sigmoid_U
-        # d2dU[i,e] = sum(c, d2dX[i,c]*W_noise[c,e]) + sum(c, d2dW_noise[c,e]*X[i,c])
+        # Lemma: d2dU[i,e] = sum(c, d2dX[i,c]*W_noise[c,e]) + sum(c, d2dW_noise[c,e]*X[i,c])
         d2dU = d2dX @ W_noise + X @ d2dW_noise
-        # d2dS[i,e] = sum(c, d2dW_g[c,e]*X[i,c]) + d2dU[i,e]*noise[i,e]*sigmoid(U[i,e]) + sum(c,
+        # Lemma: d2dS[i,e] = sum(c, d2dW_g[c,e]*X[i,c]) + d2dU[i,e]*noise[i,e]*sigmoid(U[i,e]) + sum(c,
         #     d2dX[i,c]*W_g[c,e])
         d2dS = X @ d2dW_g + d2dU * noise * sigmoid_U + d2dX @ W_g
-        # d2D[i] = -sum(e, d2dS[i,e]*G[i,e])
+        # Lemma: d2D[i] = -sum(e, d2dS[i,e]*G[i,e])
         d2D = -torch.linalg.vecdot(d2dS, G)
-        # d2dG[i,e] = G[i,e]*(d2D[i] + d2dS[i,e])
+        # Lemma: d2dG[i,e] = G[i,e]*(d2D[i] + d2dS[i,e])
         d2dG = G * (d2D[:, None] + d2dS)
-        # d2G[i,e] = d2D[i]*dG[i,e] + d2dS[i,e]*(dG[i,e] - D[i])
+        # Lemma: d2G[i,e] = d2D[i]*dG[i,e] + d2dS[i,e]*(dG[i,e] - D[i])
         d2G = d2D[:, None] * dG + d2dS * dG_D
-        # F[i] = sum(e, d2G[i,e]*G[i,e])
+        # Named sum: F[i] = sum(e, d2G[i,e]*G[i,e])
         F = torch.linalg.vecdot(d2G, G)
-        # d2S[i,e] = G[i,e]*(d2G[i,e] - F[i])
+        # Lemma: d2S[i,e] = G[i,e]*(d2G[i,e] - F[i])
         d2S = G * (d2G - F[:, None])
-        # d2W_g[c,e] = sum(i, d2S[i,e]*X[i,c]) + sum(i, d2dX[i,c]*dS[i,e])
+        # Lemma: d2W_g[c,e] = sum(i, d2S[i,e]*X[i,c]) + sum(i, d2dX[i,c]*dS[i,e])
         d2W_g = X.T @ d2S + d2dX.T @ dS
-        # d2U[i,e] = d2S[i,e]*noise[i,e]*sigmoid(U[i,e]) + d2dU[i,e]*dU[i,e]*(1 - sigmoid(U[i,e]))
+        # Lemma: d2U[i,e] = d2S[i,e]*noise[i,e]*sigmoid(U[i,e]) + d2dU[i,e]*dU[i,e]*(1 - sigmoid(U[i,e]))
         d2U = d2S * noise * sigmoid_U + d2dU * dU * (1 - sigmoid_U)
-        # d2X[i,c] = sum(e, d2U[i,e]*W_noise[c,e]) + sum(e, d2S[i,e]*W_g[c,e]) + sum(e, d2dW_g[c,e]*dS[i,e]) +
-        #     sum(e, d2dW_noise[c,e]*dU[i,e])
+        # Lemma: d2X[i,c] = sum(e, d2U[i,e]*W_noise[c,e]) + sum(e, d2S[i,e]*W_g[c,e]) + sum(e,
+        #     d2dW_g[c,e]*dS[i,e]) + sum(e, d2dW_noise[c,e]*dU[i,e])
         d2X = d2U @ W_noise.T + d2S @ W_g.T + dS @ d2dW_g.T + dU @ d2dW_noise.T
-        # d2W_noise[c,e] = sum(i, d2U[i,e]*X[i,c]) + sum(i, d2dX[i,c]*dU[i,e])
+        # Lemma: d2W_noise[c,e] = sum(i, d2U[i,e]*X[i,c]) + sum(i, d2dX[i,c]*dU[i,e])
         d2W_noise = X.T @ d2U + d2dX.T @ dU
         return (d2X, d2W_g, d2W_noise, d2dG)
 
@@ -393,34 +394,35 @@ class _SecondTangent(torch.autograd.Function):
         tW_noise: Tensor,
         tdG: Tensor,
     ) -> Any:
-        # D[i] = sum(e, dG[i,e]*G[i,e])
+        # Named sum: D[i] = sum(e, dG[i,e]*G[i,e])
         D = torch.linalg.vecdot(dG, G)
-        # dS[i,e] = G[i,e]*(dG[i,e] - D[i])
+        # Lemma: dS[i,e] = G[i,e]*(dG[i,e] - D[i])
         dG_D = dG - D[:, None]
         dS = G * dG_D
-        # dU[i,e] = dS[i,e]*noise[i,e]*sigmoid(U[i,e])
+        # Lemma: dU[i,e] = dS[i,e]*noise[i,e]*sigmoid(U[i,e])
         sigmoid_U = torch.sigmoid(U)
         dU = dS * noise * sigmoid_U
-        # tU[i,e] = sum(c, W_noise[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_noise[c,e])
+        # Tangent: tU[i,e] = sum(c, W_noise[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_noise[c,e])
         tU = tX @ W_noise + X @ tW_noise
-        # tS[i,e] = sum(c, W_g[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_g[c,e]) + tU[i,e]*noise[i,e]*sigmoid(U[i,e])
+        # Tangent: tS[i,e] = sum(c, W_g[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_g[c,e]) +
+        #     tU[i,e]*noise[i,e]*sigmoid(U[i,e])
         tS = tX @ W_g + X @ tW_g + tU * noise * sigmoid_U
-        # tF[i] = sum(e, G[i,e]*tS[i,e])
+        # Named sum: tF[i] = sum(e, G[i,e]*tS[i,e])
         tF = torch.linalg.vecdot(G, tS)
-        # tG[i,e] = G[i,e]*(tS[i,e] - tF[i])
+        # Tangent: tG[i,e] = G[i,e]*(tS[i,e] - tF[i])
         tG = G * (tS - tF[:, None])
-        # tD[i] = sum(e, G[i,e]*tdG[i,e]) + sum(e, tG[i,e]*dG[i,e])
+        # Tangent: tD[i] = sum(e, G[i,e]*tdG[i,e]) + sum(e, tG[i,e]*dG[i,e])
         tD = torch.linalg.vecdot(G, tdG) + torch.linalg.vecdot(tG, dG)
-        # tdS[i,e] = tG[i,e]*(dG[i,e] - D[i]) + G[i,e]*tdG[i,e] - tD[i]*G[i,e]
+        # Tangent: tdS[i,e] = tG[i,e]*(dG[i,e] - D[i]) + G[i,e]*tdG[i,e] - tD[i]*G[i,e]
         tdS = tG * dG_D + G * tdG - tD[:, None] * G
-        # tdW_g[c,e] = sum(i, tdS[i,e]*X[i,c]) + sum(i, dS[i,e]*tX[i,c])
+        # Tangent: tdW_g[c,e] = sum(i, tdS[i,e]*X[i,c]) + sum(i, dS[i,e]*tX[i,c])
         tdW_g = X.T @ tdS + tX.T @ dS
-        # tdU[i,e] = tdS[i,e]*noise[i,e]*sigmoid(U[i,e]) + tU[i,e]*dU[i,e]*(1 - sigmoid(U[i,e]))
+        # Tangent: tdU[i,e] = tdS[i,e]*noise[i,e]*sigmoid(U[i,e]) + tU[i,e]*dU[i,e]*(1 - sigmoid(U[i,e]))
         tdU = tdS * noise * sigmoid_U + tU * dU * (1 - sigmoid_U)
-        # tdX[i,c] = sum(e, tdU[i,e]*W_noise[c,e]) + sum(e, dU[i,e]*tW_noise[c,e]) + sum(e, tdS[i,e]*W_g[c,e])
-        #     + sum(e, dS[i,e]*tW_g[c,e])
+        # Tangent: tdX[i,c] = sum(e, tdU[i,e]*W_noise[c,e]) + sum(e, dU[i,e]*tW_noise[c,e]) + sum(e,
+        #     tdS[i,e]*W_g[c,e]) + sum(e, dS[i,e]*tW_g[c,e])
         tdX = tdU @ W_noise.T + dU @ tW_noise.T + tdS @ W_g.T + dS @ tW_g.T
-        # tdW_noise[c,e] = sum(i, tdU[i,e]*X[i,c]) + sum(i, dU[i,e]*tX[i,c])
+        # Tangent: tdW_noise[c,e] = sum(i, tdU[i,e]*X[i,c]) + sum(i, dU[i,e]*tX[i,c])
         tdW_noise = X.T @ tdU + tX.T @ dU
         return (tdX, tdW_g, tdW_noise)
 

@@ -14,7 +14,7 @@ Saved for the backward pass:
     X: for dY
     Y: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dL Y^T
     dY = dL X^T
@@ -93,10 +93,10 @@ def _backward_pass(need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, dL: Tensor)
     """(dX, dY): None for those that are not needed."""
     dX = dY = None
     if need_X:
-        # dX[i,k] = dL*Y[k,i]
+        # Lemma: dX[i,k] = dL*Y[k,i]
         dX = dL * Y.T
     if need_Y:
-        # dY[k,i] = dL*X[i,k]
+        # Lemma: dY[k,i] = dL*X[i,k]
         dY = dL * X.T
     return dX, dY
 
@@ -105,6 +105,7 @@ def _early_pass(X: Tensor, Y: Tensor) -> Any:
     """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
     N = X.shape[0]
     M = X.shape[-1]
+    # In parts of N: each stays in the cache.
     dX = _empty((N, M), X)
     dY = _empty((M, N), X)
 
@@ -153,7 +154,7 @@ class _DualForward(_Forward):
         X, Y = ctx.saved_tensors
         tX = _zero(tX, X)
         tY = _zero(tY, Y)
-        # tL = sum(i,k, Y[k,i]*tX[i,k]) + sum(k,i, X[i,k]*tY[k,i])
+        # Tangent: tL = sum(i,k, Y[k,i]*tX[i,k]) + sum(k,i, X[i,k]*tY[k,i])
         tL = torch.linalg.vecdot(Y, tX.T).sum() + torch.linalg.vecdot(X, tY.T).sum()
         return tL
 
@@ -231,11 +232,11 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, Y: Tensor, dL: Tensor, d2dX: Tensor, d2dY: Tensor) -> Any:
-        # d2dL = sum(i,k, d2dX[i,k]*Y[k,i]) + sum(k,i, d2dY[k,i]*X[i,k])
+        # Lemma: d2dL = sum(i,k, d2dX[i,k]*Y[k,i]) + sum(k,i, d2dY[k,i]*X[i,k])
         d2dL = torch.linalg.vecdot(d2dX, Y.T).sum() + torch.linalg.vecdot(d2dY, X.T).sum()
-        # d2X[i,k] = d2dY[k,i]*dL
+        # Lemma: d2X[i,k] = d2dY[k,i]*dL
         d2X = dL * d2dY.T
-        # d2Y[k,i] = d2dX[i,k]*dL
+        # Lemma: d2Y[k,i] = d2dX[i,k]*dL
         d2Y = dL * d2dX.T
         return (d2X, d2Y, d2dL)
 
@@ -255,9 +256,9 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, Y: Tensor, dL: Tensor, tX: Tensor, tY: Tensor, tdL: Tensor) -> Any:
-        # tdX[i,k] = Y[k,i]*tdL + dL*tY[k,i]
+        # Tangent: tdX[i,k] = Y[k,i]*tdL + dL*tY[k,i]
         tdX = (tdL * Y).T + (dL * tY).T
-        # tdY[k,i] = X[i,k]*tdL + dL*tX[i,k]
+        # Tangent: tdY[k,i] = X[i,k]*tdL + dL*tX[i,k]
         tdY = (tdL * X).T + (dL * tX).T
         return (tdX, tdY)
 
@@ -274,9 +275,9 @@ def _both_part(X: Tensor, Y: Tensor) -> Any:
     """One part along N, or the whole: L, dX, dY."""
     # L = sum(i,k, X[i,k]*Y[k,i])
     L = torch.linalg.vecdot(X, Y.T).sum()
-    # dX[i,k] = dL*Y[k,i]
+    # Lemma: dX[i,k] = dL*Y[k,i]
     dX = Y.T.clone()
-    # dY[k,i] = dL*X[i,k]
+    # Lemma: dY[k,i] = dL*X[i,k]
     dY = X.T.clone()
     return L, dX, dY
 

@@ -62,7 +62,7 @@ Saved for the backward pass:
     G: for dW_2
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
     dc_2[m] = sum(b,i, dY[b,i,m])
@@ -353,7 +353,7 @@ def _forward_pass(
         V = A @ W_v
         # S[b,i,j] = sum(d, Q[b,i,d]*K[b,j,d])/sqrt(size(d_k))
         S = Q @ K.mT / math.sqrt(d_k)
-        # P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
+        # Finite form: P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
         P = torch.softmax(S, dim=-1)
         # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
         O = P @ V
@@ -387,6 +387,7 @@ def _forward_pass(
         K = A @ W_k
         # V[b,j,e] = sum(c, A[b,j,c]*W_v[c,e])
         V = A @ W_v
+        # In parts of B and N: P is never whole.
         P = None
         O = _empty((B, N, d_v), X)
         lse = _empty((B, N), X)
@@ -476,51 +477,54 @@ def _backward_pass(
     d_v = W_v.shape[-1]
     d_k = W_q.shape[-1]
     if P is None and not _traced(dY):
-        # dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
+        # Lemma: dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
         dW_2 = G.reshape(B * N, F).T @ dY.reshape(B * N, C)
-        # dc_2[m] = sum(b,i, dY[b,i,m])
+        # Lemma: dc_2[m] = sum(b,i, dY[b,i,m])
         dc_2 = dY.sum(dim=(0, 1))
-        # dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
+        # Lemma: dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
         dG = dY @ W_2.T
-        # dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+        # Lemma: dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
         #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
         dZ = 0.5 * dG * (torch.erf(0.5 * math.sqrt(2) * Z) + 1 + math.sqrt(2) * Z * torch.exp(-0.5 * Z**2) / math.sqrt(math.pi))
-        # dW_1[c,f] = sum(b,i, dZ[b,i,f]*U[b,i,c])
+        # Lemma: dW_1[c,f] = sum(b,i, dZ[b,i,f]*U[b,i,c])
         dW_1 = U.reshape(B * N, C).T @ dZ.reshape(B * N, F)
-        # dc_1[f] = sum(b,i, dZ[b,i,f])
+        # Lemma: dc_1[f] = sum(b,i, dZ[b,i,f])
         dc_1 = dZ.sum(dim=(0, 1))
-        # dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
+        # Lemma: dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
         dU = dZ @ W_1.T
-        # dg_2[c] = sum(b,i, dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000))
+        # Lemma: dg_2[c] = sum(b,i, dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000))
         M_mu_2 = M - mu_2[..., None]
         var_2_shifted = var_2 + 1e-05
         rsqrt_var_2_shifted = 1 / torch.sqrt(var_2_shifted)
         dU_M_mu_2 = dU * M_mu_2
         dg_2 = rsqrt_var_2_shifted.reshape(B * N) @ dU_M_mu_2.reshape(B * N, C)
-        # db_2[c] = sum(b,i, dU[b,i,c])
+        # Lemma: db_2[c] = sum(b,i, dU[b,i,c])
         db_2 = dU.sum(dim=(0, 1))
-        # dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] - mu_2[b,i]))
+        # Lemma: dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] -
+        #     mu_2[b,i]))
         dvar_2 = -0.5 * (dU_M_mu_2 @ g_2) / var_2_shifted**1.5
-        # dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
+        # Lemma: dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
         #     1/100000)*sum(c, dU[b,i,c]*g_2[c]))
         dmu_2 = -(2 * dvar_2 * M_mu_2.sum(dim=-1) / C + rsqrt_var_2_shifted * (dU @ g_2))
-        # dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
+        # Lemma: dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
         #     dU[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + dY[b,i,m]
         dM = (dmu_2 / C)[..., None] + 2 * dvar_2[..., None] * M_mu_2 / C + dU * g_2 * rsqrt_var_2_shifted[..., None] + dY
-        # dW_o[e,m] = sum(b,i, dM[b,i,m]*O[b,i,e])
+        # Lemma: dW_o[e,m] = sum(b,i, dM[b,i,m]*O[b,i,e])
         dW_o = O.reshape(B * N, d_v).T @ dM.reshape(B * N, C)
-        # dO[b,i,e] = sum(m, dM[b,i,m]*W_o[e,m])
+        # Lemma: dO[b,i,e] = sum(m, dM[b,i,m]*W_o[e,m])
         dO = dM @ W_o.T
-        # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+        # Lemma: dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
         t = X - mu_1[..., None]
-        # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+        # Lemma: dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
         var_1_shifted = var_1 + 1e-05
         t_2 = 1 / torch.sqrt(var_1_shifted)
-        # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
+        # Lemma: dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] -
+        #     mu_1[b,i]))
         t_3 = 1 / var_1_shifted**1.5
-        # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
+        # Lemma: dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
         #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
         t_4 = t.sum(dim=-1)
+        # In parts of B and N: P is never whole.
         dV = _zeros((B, N, d_v), X)
         dQ = _empty((B, N, d_k), X)
         dK_sum = _zeros((B, N, d_k), X)
@@ -532,29 +536,31 @@ def _backward_pass(
             return ()
 
         _together(run, _parts((B, N), N, X, 256), 1, X)
-        # dK[b,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,i,j]*Q[b,i,d])
+        # Lemma: dK[b,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,i,j]*Q[b,i,d])
         dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
-        # dW_v[c,e] = sum(b,j, dV[b,j,e]*A[b,j,c])
+        # Lemma: dW_v[c,e] = sum(b,j, dV[b,j,e]*A[b,j,c])
         dW_v = A.reshape(B * N, C).T @ dV.reshape(B * N, d_v)
-        # dW_k[c,d] = sum(b,j, dK[b,j,d]*A[b,j,c])
+        # Lemma: dW_k[c,d] = sum(b,j, dK[b,j,d]*A[b,j,c])
         dW_k = A.reshape(B * N, C).T @ dK.reshape(B * N, d_k)
-        # dW_q[c,d] = sum(b,i, dQ[b,i,d]*A[b,i,c])
+        # Lemma: dW_q[c,d] = sum(b,i, dQ[b,i,d]*A[b,i,c])
         dW_q = A.reshape(B * N, C).T @ dQ.reshape(B * N, d_k)
-        # dA[b,i,c] = sum(d, dQ[b,i,d]*W_q[c,d]) + sum(d, dK[b,i,d]*W_k[c,d]) + sum(e, dV[b,i,e]*W_v[c,e])
+        # Lemma: dA[b,i,c] = sum(d, dQ[b,i,d]*W_q[c,d]) + sum(d, dK[b,i,d]*W_k[c,d]) + sum(e,
+        #     dV[b,i,e]*W_v[c,e])
         dA = dQ @ W_q.T
         dA += dK @ W_k.T
         dA += dV @ W_v.T
-        # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+        # Lemma: dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
         dA_t = dA * t
         dg_1 = t_2.reshape(B * N) @ dA_t.reshape(B * N, C)
-        # db_1[c] = sum(b,i, dA[b,i,c])
+        # Lemma: db_1[c] = sum(b,i, dA[b,i,c])
         db_1 = dA.sum(dim=(0, 1))
-        # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
+        # Lemma: dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] -
+        #     mu_1[b,i]))
         dvar_1 = -0.5 * t_3 * (dA_t @ g_1)
-        # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
+        # Lemma: dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
         #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
         dmu_1 = -(2 * dvar_1 * t_4 / C + t_2 * (dA @ g_1))
-        # dX[b,i,c] = dmu_1[b,i]/size(C) + 2*dvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
+        # Lemma: dX[b,i,c] = dmu_1[b,i]/size(C) + 2*dvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
         #     dA[b,i,c]*g_1[c]/sqrt(var_1[b,i] + 1/100000) + dM[b,i,c]
         dX = torch.multiply(dA, g_1, out=dA)
         dX *= t_2[..., None]
@@ -565,29 +571,29 @@ def _backward_pass(
     if P is None:
         # S[b,i,j] = sum(d, Q[b,i,d]*K[b,j,d])/sqrt(size(d_k))
         S = Q @ K.mT / math.sqrt(d_k)
-        # P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
+        # Finite form: P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
         P = torch.exp(S - lse[..., None])
     dX = dg_1 = db_1 = dg_2 = db_2 = dW_1 = dc_1 = dW_2 = dc_2 = dW_q = dW_k = dW_v = dW_o = None
     if need_W_2:
-        # dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
+        # Lemma: dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
         dW_2 = G.reshape(B * N, F).T @ dY.reshape(B * N, C)
     if need_c_2:
-        # dc_2[m] = sum(b,i, dY[b,i,m])
+        # Lemma: dc_2[m] = sum(b,i, dY[b,i,m])
         dc_2 = dY.sum(dim=(0, 1))
     if need_X or need_g_1 or need_b_1 or need_g_2 or need_b_2 or need_W_1 or need_c_1 or need_W_q or need_W_k or need_W_v or need_W_o:
-        # dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
+        # Lemma: dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
         dG = dY @ W_2.T
-        # dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+        # Lemma: dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
         #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
         dZ = 0.5 * dG * (torch.erf(0.5 * math.sqrt(2) * Z) + 1 + math.sqrt(2) * Z * torch.exp(-0.5 * Z**2) / math.sqrt(math.pi))
     if need_W_1:
-        # dW_1[c,f] = sum(b,i, dZ[b,i,f]*U[b,i,c])
+        # Lemma: dW_1[c,f] = sum(b,i, dZ[b,i,f]*U[b,i,c])
         dW_1 = U.reshape(B * N, C).T @ dZ.reshape(B * N, F)
     if need_c_1:
-        # dc_1[f] = sum(b,i, dZ[b,i,f])
+        # Lemma: dc_1[f] = sum(b,i, dZ[b,i,f])
         dc_1 = dZ.sum(dim=(0, 1))
     if need_X or need_g_1 or need_b_1 or need_g_2 or need_b_2 or need_W_q or need_W_k or need_W_v or need_W_o:
-        # dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
+        # Lemma: dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
         dU = dZ @ W_1.T
     if need_X or need_g_1 or need_b_1 or need_g_2 or need_W_q or need_W_k or need_W_v or need_W_o:
         M_mu_2 = M - mu_2[..., None]
@@ -595,54 +601,56 @@ def _backward_pass(
         rsqrt_var_2_shifted = 1 / torch.sqrt(var_2_shifted)
         dU_M_mu_2 = dU * M_mu_2
     if need_g_2:
-        # dg_2[c] = sum(b,i, dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000))
+        # Lemma: dg_2[c] = sum(b,i, dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000))
         dg_2 = rsqrt_var_2_shifted.reshape(B * N) @ dU_M_mu_2.reshape(B * N, C)
     if need_b_2:
-        # db_2[c] = sum(b,i, dU[b,i,c])
+        # Lemma: db_2[c] = sum(b,i, dU[b,i,c])
         db_2 = dU.sum(dim=(0, 1))
     if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k or need_W_v or need_W_o:
-        # dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] - mu_2[b,i]))
+        # Lemma: dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] -
+        #     mu_2[b,i]))
         dvar_2 = -0.5 * (dU_M_mu_2 @ g_2) / var_2_shifted**1.5
-        # dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
+        # Lemma: dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
         #     1/100000)*sum(c, dU[b,i,c]*g_2[c]))
         dmu_2 = -(2 * dvar_2 * M_mu_2.sum(dim=-1) / C + rsqrt_var_2_shifted * (dU @ g_2))
-        # dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
+        # Lemma: dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
         #     dU[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + dY[b,i,m]
         dM = (dmu_2 / C)[..., None] + 2 * dvar_2[..., None] * M_mu_2 / C + dU * g_2 * rsqrt_var_2_shifted[..., None] + dY
     if need_W_o:
-        # dW_o[e,m] = sum(b,i, dM[b,i,m]*O[b,i,e])
+        # Lemma: dW_o[e,m] = sum(b,i, dM[b,i,m]*O[b,i,e])
         dW_o = O.reshape(B * N, d_v).T @ dM.reshape(B * N, C)
     if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k or need_W_v:
-        # dO[b,i,e] = sum(m, dM[b,i,m]*W_o[e,m])
+        # Lemma: dO[b,i,e] = sum(m, dM[b,i,m]*W_o[e,m])
         dO = dM @ W_o.T
     if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k:
-        # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
+        # Lemma: dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
         dP = dO @ V.mT
     if need_X or need_g_1 or need_b_1 or need_W_v:
-        # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
+        # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
         dV = P.mT @ dO
     if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k:
-        # D[b,i] = sum(j, dP[b,i,j]*P[b,i,j])
+        # Named sum: D[b,i] = sum(j, dP[b,i,j]*P[b,i,j])
         D = torch.linalg.vecdot(dP, P)
-        # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
+        # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
         dS = P * (dP - D[..., None])
     if need_X or need_g_1 or need_b_1 or need_W_q:
-        # dQ[b,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,i,j]*K[b,j,d])
+        # Lemma: dQ[b,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,i,j]*K[b,j,d])
         dQ = dS @ K / math.sqrt(d_k)
     if need_X or need_g_1 or need_b_1 or need_W_k:
-        # dK[b,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,i,j]*Q[b,i,d])
+        # Lemma: dK[b,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,i,j]*Q[b,i,d])
         dK = dS.mT @ Q / math.sqrt(d_k)
     if need_W_v:
-        # dW_v[c,e] = sum(b,j, dV[b,j,e]*A[b,j,c])
+        # Lemma: dW_v[c,e] = sum(b,j, dV[b,j,e]*A[b,j,c])
         dW_v = A.reshape(B * N, C).T @ dV.reshape(B * N, d_v)
     if need_W_k:
-        # dW_k[c,d] = sum(b,j, dK[b,j,d]*A[b,j,c])
+        # Lemma: dW_k[c,d] = sum(b,j, dK[b,j,d]*A[b,j,c])
         dW_k = A.reshape(B * N, C).T @ dK.reshape(B * N, d_k)
     if need_W_q:
-        # dW_q[c,d] = sum(b,i, dQ[b,i,d]*A[b,i,c])
+        # Lemma: dW_q[c,d] = sum(b,i, dQ[b,i,d]*A[b,i,c])
         dW_q = A.reshape(B * N, C).T @ dQ.reshape(B * N, d_k)
     if need_X or need_g_1 or need_b_1:
-        # dA[b,i,c] = sum(d, dQ[b,i,d]*W_q[c,d]) + sum(d, dK[b,i,d]*W_k[c,d]) + sum(e, dV[b,i,e]*W_v[c,e])
+        # Lemma: dA[b,i,c] = sum(d, dQ[b,i,d]*W_q[c,d]) + sum(d, dK[b,i,d]*W_k[c,d]) + sum(e,
+        #     dV[b,i,e]*W_v[c,e])
         dA = dQ @ W_q.T + dK @ W_k.T + dV @ W_v.T
     if need_X or need_g_1:
         X_mu_1 = X - mu_1[..., None]
@@ -650,18 +658,19 @@ def _backward_pass(
         rsqrt_var_1_shifted = 1 / torch.sqrt(var_1_shifted)
         dA_X_mu_1 = dA * X_mu_1
     if need_g_1:
-        # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+        # Lemma: dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
         dg_1 = rsqrt_var_1_shifted.reshape(B * N) @ dA_X_mu_1.reshape(B * N, C)
     if need_b_1:
-        # db_1[c] = sum(b,i, dA[b,i,c])
+        # Lemma: db_1[c] = sum(b,i, dA[b,i,c])
         db_1 = dA.sum(dim=(0, 1))
     if need_X:
-        # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
+        # Lemma: dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] -
+        #     mu_1[b,i]))
         dvar_1 = -0.5 * (dA_X_mu_1 @ g_1) / var_1_shifted**1.5
-        # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
+        # Lemma: dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
         #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
         dmu_1 = -(2 * dvar_1 * X_mu_1.sum(dim=-1) / C + rsqrt_var_1_shifted * (dA @ g_1))
-        # dX[b,i,c] = dmu_1[b,i]/size(C) + 2*dvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
+        # Lemma: dX[b,i,c] = dmu_1[b,i]/size(C) + 2*dvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
         #     dA[b,i,c]*g_1[c]/sqrt(var_1[b,i] + 1/100000) + dM[b,i,c]
         dX = (dmu_1 / C)[..., None] + 2 * dvar_1[..., None] * X_mu_1 / C + dA * g_1 * rsqrt_var_1_shifted[..., None] + dM
     return dX, dg_1, db_1, dg_2, db_2, dW_1, dc_1, dW_2, dc_2, dW_q, dW_k, dW_v, dW_o
@@ -922,7 +931,7 @@ class _DualForward(_Forward):
         V = A @ W_v
         # S[b,i,j] = sum(d, Q[b,i,d]*K[b,j,d])/sqrt(size(d_k))
         S = Q @ K.mT / math.sqrt(d_k)
-        # P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
+        # Finite form: P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
         P = torch.softmax(S, dim=-1)
         # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
         O = P @ V
@@ -942,13 +951,13 @@ class _DualForward(_Forward):
         # G[b,i,f] = 1/2*Z[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1)
         erf_Z = torch.erf(0.5 * math.sqrt(2) * Z)
         G = 0.5 * Z * (erf_Z + 1)
-        # tmu_1[b,i] = 1/size(C)*sum(c, tX[b,i,c])
+        # Tangent: tmu_1[b,i] = 1/size(C)*sum(c, tX[b,i,c])
         tmu_1 = tX.sum(dim=-1) / C
-        # tvar_1[b,i] = 2/size(C)*(sum(c, (X[b,i,c] - mu_1[b,i])*tX[b,i,c]) - tmu_1[b,i]*sum(c, X[b,i,c] -
-        #     mu_1[b,i]))
+        # Tangent: tvar_1[b,i] = 2/size(C)*(sum(c, (X[b,i,c] - mu_1[b,i])*tX[b,i,c]) - tmu_1[b,i]*sum(c,
+        #     X[b,i,c] - mu_1[b,i]))
         tvar_1 = 2 * (torch.linalg.vecdot(X_mu_1, tX) - tmu_1 * X_mu_1.sum(dim=-1)) / C
-        # tA[b,i,c] = (X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)*tg_1[c] + g_1[c]/sqrt(var_1[b,i] +
-        #     1/100000)*tX[b,i,c] - tmu_1[b,i]*g_1[c]/sqrt(var_1[b,i] + 1/100000) -
+        # Tangent: tA[b,i,c] = (X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)*tg_1[c] +
+        #     g_1[c]/sqrt(var_1[b,i] + 1/100000)*tX[b,i,c] - tmu_1[b,i]*g_1[c]/sqrt(var_1[b,i] + 1/100000) -
         #     (1/2)*tvar_1[b,i]*g_1[c]*(X[b,i,c] - mu_1[b,i])/(var_1[b,i] + 1/100000)^(3/2) + tb_1[c]
         tA = (
             X_mu_1 * rsqrt_var_1_shifted[..., None] * tg_1
@@ -957,28 +966,28 @@ class _DualForward(_Forward):
             - 0.5 * tvar_1[..., None] * g_1 * X_mu_1 / (var_1_shifted**1.5)[..., None]
             + tb_1
         )
-        # tQ[b,i,d] = sum(c, tA[b,i,c]*W_q[c,d]) + sum(c, A[b,i,c]*tW_q[c,d])
+        # Tangent: tQ[b,i,d] = sum(c, tA[b,i,c]*W_q[c,d]) + sum(c, A[b,i,c]*tW_q[c,d])
         tQ = tA @ W_q + A @ tW_q
-        # tK[b,j,d] = sum(c, tA[b,j,c]*W_k[c,d]) + sum(c, A[b,j,c]*tW_k[c,d])
+        # Tangent: tK[b,j,d] = sum(c, tA[b,j,c]*W_k[c,d]) + sum(c, A[b,j,c]*tW_k[c,d])
         tK = tA @ W_k + A @ tW_k
-        # tV[b,j,e] = sum(c, tA[b,j,c]*W_v[c,e]) + sum(c, A[b,j,c]*tW_v[c,e])
+        # Tangent: tV[b,j,e] = sum(c, tA[b,j,c]*W_v[c,e]) + sum(c, A[b,j,c]*tW_v[c,e])
         tV = tA @ W_v + A @ tW_v
-        # tS[b,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,i,d]*K[b,j,d]) + sum(d, tK[b,j,d]*Q[b,i,d]))
+        # Tangent: tS[b,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,i,d]*K[b,j,d]) + sum(d, tK[b,j,d]*Q[b,i,d]))
         tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
-        # tD[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
+        # Named sum: tD[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
         tD = torch.linalg.vecdot(P, tS)
-        # tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tD[b,i])
+        # Tangent: tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tD[b,i])
         tP = P * (tS - tD[..., None])
-        # tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, tV[b,j,e]*P[b,i,j])
+        # Tangent: tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, tV[b,j,e]*P[b,i,j])
         tO = tP @ V + P @ tV
-        # tM[b,i,m] = tX[b,i,m] + sum(e, tO[b,i,e]*W_o[e,m]) + sum(e, O[b,i,e]*tW_o[e,m])
+        # Tangent: tM[b,i,m] = tX[b,i,m] + sum(e, tO[b,i,e]*W_o[e,m]) + sum(e, O[b,i,e]*tW_o[e,m])
         tM = tX + tO @ W_o + O @ tW_o
-        # tmu_2[b,i] = 1/size(C)*sum(m, tM[b,i,m])
+        # Tangent: tmu_2[b,i] = 1/size(C)*sum(m, tM[b,i,m])
         tmu_2 = tM.sum(dim=-1) / C
-        # tvar_2[b,i] = 2/size(C)*(sum(m, tM[b,i,m]*(M[b,i,m] - mu_2[b,i])) - tmu_2[b,i]*sum(c, M[b,i,c] -
-        #     mu_2[b,i]))
+        # Tangent: tvar_2[b,i] = 2/size(C)*(sum(m, tM[b,i,m]*(M[b,i,m] - mu_2[b,i])) - tmu_2[b,i]*sum(c,
+        #     M[b,i,c] - mu_2[b,i]))
         tvar_2 = 2 * (torch.linalg.vecdot(tM, M_mu_2) - tmu_2 * M_mu_2.sum(dim=-1)) / C
-        # tU[b,i,c] = (M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000)*tg_2[c] +
+        # Tangent: tU[b,i,c] = (M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000)*tg_2[c] +
         #     tM[b,i,c]*g_2[c]/sqrt(var_2[b,i] + 1/100000) - tmu_2[b,i]*g_2[c]/sqrt(var_2[b,i] + 1/100000) -
         #     (1/2)*tvar_2[b,i]*g_2[c]*(M[b,i,c] - mu_2[b,i])/(var_2[b,i] + 1/100000)^(3/2) + tb_2[c]
         tU = (
@@ -988,12 +997,12 @@ class _DualForward(_Forward):
             - 0.5 * tvar_2[..., None] * g_2 * M_mu_2 / (var_2_shifted**1.5)[..., None]
             + tb_2
         )
-        # tZ[b,i,f] = sum(c, tU[b,i,c]*W_1[c,f]) + sum(c, U[b,i,c]*tW_1[c,f]) + tc_1[f]
+        # Tangent: tZ[b,i,f] = sum(c, tU[b,i,c]*W_1[c,f]) + sum(c, U[b,i,c]*tW_1[c,f]) + tc_1[f]
         tZ = tU @ W_1 + U @ tW_1 + tc_1
-        # tG[b,i,f] = 1/2*tZ[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+        # Tangent: tG[b,i,f] = 1/2*tZ[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
         #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
         tG = 0.5 * tZ * (erf_Z + 1 + math.sqrt(2) * Z * torch.exp(-0.5 * Z**2) / math.sqrt(math.pi))
-        # tY[b,i,m] = tM[b,i,m] + sum(f, tG[b,i,f]*W_2[f,m]) + sum(f, G[b,i,f]*tW_2[f,m]) + tc_2[m]
+        # Tangent: tY[b,i,m] = tM[b,i,m] + sum(f, tG[b,i,f]*W_2[f,m]) + sum(f, G[b,i,f]*tW_2[f,m]) + tc_2[m]
         tY = tM + tG @ W_2 + G @ tW_2 + tc_2
         return tY, None, None, None, None, None, None, None, None, None, None, None, None, None, None
 
@@ -1415,65 +1424,68 @@ class _Second(torch.autograd.Function):
         if P is None:
             # S[b,i,j] = sum(d, Q[b,i,d]*K[b,j,d])/sqrt(size(d_k))
             S = Q @ K.mT / math.sqrt(d_k)
-            # P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
+            # Finite form: P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
             P = torch.exp(S - lse[..., None])
-        # dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
+        # Lemma: dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
         dG = dY @ W_2.T
-        # dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+        # Lemma: dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
         #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
         erf_Z = torch.erf(0.5 * math.sqrt(2) * Z)
         square_Z = Z**2
         exp_square_Z = torch.exp(-0.5 * square_Z)
         erf_Z_Z = erf_Z + 1 + math.sqrt(2) * Z * exp_square_Z / math.sqrt(math.pi)
         dZ = 0.5 * dG * erf_Z_Z
-        # dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
+        # Lemma: dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
         dU = dZ @ W_1.T
-        # dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] - mu_2[b,i]))
+        # Lemma: dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] -
+        #     mu_2[b,i]))
         var_2_shifted = var_2 + 1e-05
         power_var_2_shifted = 1 / var_2_shifted**1.5
         M_mu_2 = M - mu_2[..., None]
         dU_M_mu_2 = dU * M_mu_2
         dvar_2 = -0.5 * power_var_2_shifted * (dU_M_mu_2 @ g_2)
-        # dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
+        # Lemma: dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
         #     1/100000)*sum(c, dU[b,i,c]*g_2[c]))
         sum_M_mu_2 = M_mu_2.sum(dim=-1)
         rsqrt_var_2_shifted = 1 / torch.sqrt(var_2_shifted)
         dU_g_2 = dU @ g_2
         dmu_2 = -(2 * dvar_2 * sum_M_mu_2 / C + rsqrt_var_2_shifted * dU_g_2)
-        # dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
+        # Lemma: dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
         #     dU[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + dY[b,i,m]
         dM = (dmu_2 / C)[..., None] + 2 * dvar_2[..., None] * M_mu_2 / C + dU * g_2 * rsqrt_var_2_shifted[..., None] + dY
-        # dO[b,i,e] = sum(m, dM[b,i,m]*W_o[e,m])
+        # Lemma: dO[b,i,e] = sum(m, dM[b,i,m]*W_o[e,m])
         dO = dM @ W_o.T
-        # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
+        # Lemma: dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
         dP = dO @ V.mT
-        # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
+        # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
         dV = P.mT @ dO
-        # D[b,i] = sum(j, dP[b,i,j]*P[b,i,j])
+        # Named sum: D[b,i] = sum(j, dP[b,i,j]*P[b,i,j])
         D = torch.linalg.vecdot(dP, P)
-        # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
+        # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # dQ[b,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,i,j]*K[b,j,d])
+        # Lemma: dQ[b,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,i,j]*K[b,j,d])
         dQ = dS @ K / math.sqrt(d_k)
-        # dK[b,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,i,j]*Q[b,i,d])
+        # Lemma: dK[b,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,i,j]*Q[b,i,d])
         dK = dS.mT @ Q / math.sqrt(d_k)
-        # dA[b,i,c] = sum(d, dQ[b,i,d]*W_q[c,d]) + sum(d, dK[b,i,d]*W_k[c,d]) + sum(e, dV[b,i,e]*W_v[c,e])
+        # Lemma: dA[b,i,c] = sum(d, dQ[b,i,d]*W_q[c,d]) + sum(d, dK[b,i,d]*W_k[c,d]) + sum(e,
+        #     dV[b,i,e]*W_v[c,e])
         dA = dQ @ W_q.T + dK @ W_k.T + dV @ W_v.T
-        # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
+        # Lemma: dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] -
+        #     mu_1[b,i]))
         var_1_shifted = var_1 + 1e-05
         power_var_1_shifted = 1 / var_1_shifted**1.5
         X_mu_1 = X - mu_1[..., None]
         dA_X_mu_1 = dA * X_mu_1
         dvar_1 = -0.5 * power_var_1_shifted * (dA_X_mu_1 @ g_1)
-        # d2dmu_1[b,i] = 1/size(C)*sum(c, d2dX[b,i,c])
+        # Lemma: d2dmu_1[b,i] = 1/size(C)*sum(c, d2dX[b,i,c])
         sum_d2dX = d2dX.sum(dim=-1)
         d2dmu_1 = sum_d2dX / C
-        # d2dvar_1[b,i] = 2/size(C)*(sum(c, d2dX[b,i,c]*(X[b,i,c] - mu_1[b,i])) - d2dmu_1[b,i]*sum(c, X[b,i,c]
-        #     - mu_1[b,i]))
+        # Lemma: d2dvar_1[b,i] = 2/size(C)*(sum(c, d2dX[b,i,c]*(X[b,i,c] - mu_1[b,i])) - d2dmu_1[b,i]*sum(c,
+        #     X[b,i,c] - mu_1[b,i]))
         sum_X_mu_1 = X_mu_1.sum(dim=-1)
         d2dvar_1 = 2 * (torch.linalg.vecdot(d2dX, X_mu_1) - d2dmu_1 * sum_X_mu_1) / C
-        # d2dA[b,i,c] = d2dg_1[c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000) + d2db_1[c] -
+        # Lemma: d2dA[b,i,c] = d2dg_1[c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000) + d2db_1[c] -
         #     (1/2)*d2dvar_1[b,i]/(var_1[b,i] + 1/100000)^(3/2)*g_1[c]*(X[b,i,c] - mu_1[b,i]) -
         #     d2dmu_1[b,i]/sqrt(var_1[b,i] + 1/100000)*g_1[c] + d2dX[b,i,c]*g_1[c]/sqrt(var_1[b,i] + 1/100000)
         rsqrt_var_1_shifted = 1 / torch.sqrt(var_1_shifted)
@@ -1484,29 +1496,29 @@ class _Second(torch.autograd.Function):
             - d2dmu_1[..., None] * rsqrt_var_1_shifted[..., None] * g_1
             + d2dX * g_1 * rsqrt_var_1_shifted[..., None]
         )
-        # d2dQ[b,i,d] = sum(c, d2dW_q[c,d]*A[b,i,c]) + sum(c, d2dA[b,i,c]*W_q[c,d])
+        # Lemma: d2dQ[b,i,d] = sum(c, d2dW_q[c,d]*A[b,i,c]) + sum(c, d2dA[b,i,c]*W_q[c,d])
         d2dQ = A @ d2dW_q + d2dA @ W_q
-        # d2dK[b,j,d] = sum(c, d2dW_k[c,d]*A[b,j,c]) + sum(c, d2dA[b,j,c]*W_k[c,d])
+        # Lemma: d2dK[b,j,d] = sum(c, d2dW_k[c,d]*A[b,j,c]) + sum(c, d2dA[b,j,c]*W_k[c,d])
         d2dK = A @ d2dW_k + d2dA @ W_k
-        # d2dV[b,j,e] = sum(c, d2dW_v[c,e]*A[b,j,c]) + sum(c, d2dA[b,j,c]*W_v[c,e])
+        # Lemma: d2dV[b,j,e] = sum(c, d2dW_v[c,e]*A[b,j,c]) + sum(c, d2dA[b,j,c]*W_v[c,e])
         d2dV = A @ d2dW_v + d2dA @ W_v
-        # d2dS[b,i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[b,i,d]*K[b,j,d]) + sum(d, d2dK[b,j,d]*Q[b,i,d]))
+        # Lemma: d2dS[b,i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[b,i,d]*K[b,j,d]) + sum(d, d2dK[b,j,d]*Q[b,i,d]))
         d2dS = (d2dQ @ K.mT + Q @ d2dK.mT) / math.sqrt(d_k)
-        # d2D[b,i] = -sum(j, d2dS[b,i,j]*P[b,i,j])
+        # Lemma: d2D[b,i] = -sum(j, d2dS[b,i,j]*P[b,i,j])
         d2D = -torch.linalg.vecdot(d2dS, P)
-        # d2dP[b,i,j] = P[b,i,j]*(d2D[b,i] + d2dS[b,i,j])
+        # Lemma: d2dP[b,i,j] = P[b,i,j]*(d2D[b,i] + d2dS[b,i,j])
         d2dP = P * (d2D[..., None] + d2dS)
-        # d2dO[b,i,e] = sum(j, d2dP[b,i,j]*V[b,j,e]) + sum(j, d2dV[b,j,e]*P[b,i,j])
+        # Lemma: d2dO[b,i,e] = sum(j, d2dP[b,i,j]*V[b,j,e]) + sum(j, d2dV[b,j,e]*P[b,i,j])
         d2dO = d2dP @ V + P @ d2dV
-        # d2dM[b,i,m] = sum(e, d2dW_o[e,m]*O[b,i,e]) + sum(e, d2dO[b,i,e]*W_o[e,m]) + d2dX[b,i,m]
+        # Lemma: d2dM[b,i,m] = sum(e, d2dW_o[e,m]*O[b,i,e]) + sum(e, d2dO[b,i,e]*W_o[e,m]) + d2dX[b,i,m]
         d2dM = O @ d2dW_o + d2dO @ W_o + d2dX
-        # d2dmu_2[b,i] = 1/size(C)*sum(m, d2dM[b,i,m])
+        # Lemma: d2dmu_2[b,i] = 1/size(C)*sum(m, d2dM[b,i,m])
         sum_d2dM = d2dM.sum(dim=-1)
         d2dmu_2 = sum_d2dM / C
-        # d2dvar_2[b,i] = 2/size(C)*(sum(m, d2dM[b,i,m]*(M[b,i,m] - mu_2[b,i])) - d2dmu_2[b,i]*sum(c, M[b,i,c]
-        #     - mu_2[b,i]))
+        # Lemma: d2dvar_2[b,i] = 2/size(C)*(sum(m, d2dM[b,i,m]*(M[b,i,m] - mu_2[b,i])) - d2dmu_2[b,i]*sum(c,
+        #     M[b,i,c] - mu_2[b,i]))
         d2dvar_2 = 2 * (torch.linalg.vecdot(d2dM, M_mu_2) - d2dmu_2 * sum_M_mu_2) / C
-        # d2dU[b,i,c] = d2dg_2[c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000) + d2db_2[c] -
+        # Lemma: d2dU[b,i,c] = d2dg_2[c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000) + d2db_2[c] -
         #     (1/2)*d2dvar_2[b,i]/(var_2[b,i] + 1/100000)^(3/2)*g_2[c]*(M[b,i,c] - mu_2[b,i]) -
         #     d2dmu_2[b,i]/sqrt(var_2[b,i] + 1/100000)*g_2[c] + d2dM[b,i,c]*g_2[c]/sqrt(var_2[b,i] + 1/100000)
         d2dU = (
@@ -1516,18 +1528,19 @@ class _Second(torch.autograd.Function):
             - d2dmu_2[..., None] * rsqrt_var_2_shifted[..., None] * g_2
             + d2dM * g_2 * rsqrt_var_2_shifted[..., None]
         )
-        # d2dZ[b,i,f] = sum(c, d2dW_1[c,f]*U[b,i,c]) + d2dc_1[f] + sum(c, d2dU[b,i,c]*W_1[c,f])
+        # Lemma: d2dZ[b,i,f] = sum(c, d2dW_1[c,f]*U[b,i,c]) + d2dc_1[f] + sum(c, d2dU[b,i,c]*W_1[c,f])
         d2dZ = U @ d2dW_1 + d2dc_1 + d2dU @ W_1
-        # d2dG[b,i,f] = 1/2*d2dZ[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+        # Lemma: d2dG[b,i,f] = 1/2*d2dZ[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
         #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
         d2dG = 0.5 * d2dZ * erf_Z_Z
-        # d2dY[b,i,m] = sum(f, d2dW_2[f,m]*G[b,i,f]) + d2dc_2[m] + sum(f, d2dG[b,i,f]*W_2[f,m]) + d2dM[b,i,m]
+        # Lemma: d2dY[b,i,m] = sum(f, d2dW_2[f,m]*G[b,i,f]) + d2dc_2[m] + sum(f, d2dG[b,i,f]*W_2[f,m]) +
+        #     d2dM[b,i,m]
         d2dY = G @ d2dW_2 + d2dc_2 + d2dG @ W_2 + d2dM
-        # d2W_2[f,m] = sum(b,i, d2dG[b,i,f]*dY[b,i,m])
+        # Lemma: d2W_2[f,m] = sum(b,i, d2dG[b,i,f]*dY[b,i,m])
         d2W_2 = d2dG.reshape(B * N, F).T @ dY.reshape(B * N, C)
-        # d2G[b,i,f] = sum(m, d2dW_2[f,m]*dY[b,i,m])
+        # Lemma: d2G[b,i,f] = sum(m, d2dW_2[f,m]*dY[b,i,m])
         d2G = dY @ d2dW_2.T
-        # d2Z[b,i,f] = 1/2*d2G[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1) +
+        # Lemma: d2Z[b,i,f] = 1/2*d2G[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1) +
         #     1/2*d2G[b,i,f]*Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2) +
         #     d2dZ[b,i,f]*dG[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2) -
         #     (1/2)*d2dZ[b,i,f]*dG[b,i,f]*Z[b,i,f]^2/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2)
@@ -1537,15 +1550,15 @@ class _Second(torch.autograd.Function):
             + math.sqrt(2) * d2dZ * dG * exp_square_Z / math.sqrt(math.pi)
             - 0.5 * math.sqrt(2) * d2dZ * dG * square_Z * exp_square_Z / math.sqrt(math.pi)
         )
-        # d2W_1[c,f] = sum(b,i, d2Z[b,i,f]*U[b,i,c]) + sum(b,i, d2dU[b,i,c]*dZ[b,i,f])
+        # Lemma: d2W_1[c,f] = sum(b,i, d2Z[b,i,f]*U[b,i,c]) + sum(b,i, d2dU[b,i,c]*dZ[b,i,f])
         d2W_1 = U.reshape(B * N, C).T @ d2Z.reshape(B * N, F) + d2dU.reshape(B * N, C).T @ dZ.reshape(B * N, F)
-        # d2c_1[f] = sum(b,i, d2Z[b,i,f])
+        # Lemma: d2c_1[f] = sum(b,i, d2Z[b,i,f])
         d2c_1 = d2Z.sum(dim=(0, 1))
-        # d2U[b,i,c] = sum(f, d2Z[b,i,f]*W_1[c,f]) + sum(f, d2dW_1[c,f]*dZ[b,i,f])
+        # Lemma: d2U[b,i,c] = sum(f, d2Z[b,i,f]*W_1[c,f]) + sum(f, d2dW_1[c,f]*dZ[b,i,f])
         d2U = d2Z @ W_1.T + dZ @ d2dW_1.T
-        # d2g_2[c] = sum(b,i, d2U[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000)) - (1/2)*sum(b,i,
-        #     d2dvar_2[b,i]/(var_2[b,i] + 1/100000)^(3/2)*dU[b,i,c]*(M[b,i,c] - mu_2[b,i])) - sum(b,i,
-        #     d2dmu_2[b,i]/sqrt(var_2[b,i] + 1/100000)*dU[b,i,c]) + sum(b,i,
+        # Lemma: d2g_2[c] = sum(b,i, d2U[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000)) -
+        #     (1/2)*sum(b,i, d2dvar_2[b,i]/(var_2[b,i] + 1/100000)^(3/2)*dU[b,i,c]*(M[b,i,c] - mu_2[b,i])) -
+        #     sum(b,i, d2dmu_2[b,i]/sqrt(var_2[b,i] + 1/100000)*dU[b,i,c]) + sum(b,i,
         #     d2dM[b,i,c]*dU[b,i,c]/sqrt(var_2[b,i] + 1/100000))
         d2U_M_mu_2 = d2U * M_mu_2
         d2dM_dU = d2dM * dU
@@ -1555,9 +1568,9 @@ class _Second(torch.autograd.Function):
             - (d2dmu_2 * rsqrt_var_2_shifted).reshape(B * N) @ dU.reshape(B * N, C)
             + rsqrt_var_2_shifted.reshape(B * N) @ d2dM_dU.reshape(B * N, C)
         )
-        # d2b_2[c] = sum(b,i, d2U[b,i,c])
+        # Lemma: d2b_2[c] = sum(b,i, d2U[b,i,c])
         d2b_2 = d2U.sum(dim=(0, 1))
-        # d2var_2[b,i] = 1/(var_2[b,i] + 1/100000)*(1/2*d2dmu_2[b,i]/sqrt(var_2[b,i] + 1/100000)*sum(c,
+        # Lemma: d2var_2[b,i] = 1/(var_2[b,i] + 1/100000)*(1/2*d2dmu_2[b,i]/sqrt(var_2[b,i] + 1/100000)*sum(c,
         #     dU[b,i,c]*g_2[c]) - (1/2)/sqrt(var_2[b,i] + 1/100000)*sum(c, d2U[b,i,c]*g_2[c]*(M[b,i,c] -
         #     mu_2[b,i])) - (1/2)/sqrt(var_2[b,i] + 1/100000)*sum(c, d2dg_2[c]*dU[b,i,c]*(M[b,i,c] -
         #     mu_2[b,i])) - (3/2)*d2dvar_2[b,i]*dvar_2[b,i] - (1/2)/sqrt(var_2[b,i] + 1/100000)*sum(m,
@@ -1569,7 +1582,7 @@ class _Second(torch.autograd.Function):
             - 1.5 * d2dvar_2 * dvar_2
             - 0.5 * rsqrt_var_2_shifted * (d2dM_dU @ g_2)
         ) / var_2_shifted
-        # d2mu_2[b,i] = 1/2*d2dvar_2[b,i]/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]) -
+        # Lemma: d2mu_2[b,i] = 1/2*d2dvar_2[b,i]/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]) -
         #     2*d2var_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) - 1/sqrt(var_2[b,i] + 1/100000)*sum(c,
         #     d2U[b,i,c]*g_2[c]) - 1/sqrt(var_2[b,i] + 1/100000)*sum(c, d2dg_2[c]*dU[b,i,c]) +
         #     2*d2dmu_2[b,i]*dvar_2[b,i] - 2*dvar_2[b,i]/size(C)*sum(m, d2dM[b,i,m])
@@ -1581,7 +1594,7 @@ class _Second(torch.autograd.Function):
             + 2 * d2dmu_2 * dvar_2
             - 2 * dvar_2 * sum_d2dM / C
         )
-        # d2M[b,i,m] = d2mu_2[b,i]/size(C) + 2*d2var_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
+        # Lemma: d2M[b,i,m] = d2mu_2[b,i]/size(C) + 2*d2var_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
         #     d2U[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + d2dg_2[m]*dU[b,i,m]/sqrt(var_2[b,i] + 1/100000)
         #     - (1/2)*d2dvar_2[b,i]/(var_2[b,i] + 1/100000)^(3/2)*dU[b,i,m]*g_2[m] -
         #     2*d2dmu_2[b,i]*dvar_2[b,i]/size(C) + 2*d2dM[b,i,m]*dvar_2[b,i]/size(C)
@@ -1594,35 +1607,36 @@ class _Second(torch.autograd.Function):
             - (2 * d2dmu_2 * dvar_2 / C)[..., None]
             + 2 * d2dM * dvar_2[..., None] / C
         )
-        # d2W_o[e,m] = sum(b,i, d2M[b,i,m]*O[b,i,e]) + sum(b,i, d2dO[b,i,e]*dM[b,i,m])
+        # Lemma: d2W_o[e,m] = sum(b,i, d2M[b,i,m]*O[b,i,e]) + sum(b,i, d2dO[b,i,e]*dM[b,i,m])
         d2W_o = O.reshape(B * N, d_v).T @ d2M.reshape(B * N, C) + d2dO.reshape(B * N, d_v).T @ dM.reshape(B * N, C)
-        # d2O[b,i,e] = sum(m, d2M[b,i,m]*W_o[e,m]) + sum(m, d2dW_o[e,m]*dM[b,i,m])
+        # Lemma: d2O[b,i,e] = sum(m, d2M[b,i,m]*W_o[e,m]) + sum(m, d2dW_o[e,m]*dM[b,i,m])
         d2O = d2M @ W_o.T + dM @ d2dW_o.T
-        # d2P[b,i,j] = sum(e, d2O[b,i,e]*V[b,j,e]) + sum(e, d2dV[b,j,e]*dO[b,i,e]) + d2D[b,i]*dP[b,i,j] +
-        #     d2dS[b,i,j]*(dP[b,i,j] - D[b,i])
+        # Lemma: d2P[b,i,j] = sum(e, d2O[b,i,e]*V[b,j,e]) + sum(e, d2dV[b,j,e]*dO[b,i,e]) + d2D[b,i]*dP[b,i,j]
+        #     + d2dS[b,i,j]*(dP[b,i,j] - D[b,i])
         d2P = d2O @ V.mT + dO @ d2dV.mT + d2D[..., None] * dP + d2dS * dP_D
-        # d2V[b,j,e] = sum(i, d2O[b,i,e]*P[b,i,j]) + sum(i, d2dP[b,i,j]*dO[b,i,e])
+        # Lemma: d2V[b,j,e] = sum(i, d2O[b,i,e]*P[b,i,j]) + sum(i, d2dP[b,i,j]*dO[b,i,e])
         d2V = P.mT @ d2O + d2dP.mT @ dO
-        # R[b,i] = sum(j, d2P[b,i,j]*P[b,i,j])
+        # Named sum: R[b,i] = sum(j, d2P[b,i,j]*P[b,i,j])
         R = torch.linalg.vecdot(d2P, P)
-        # d2S[b,i,j] = P[b,i,j]*(d2P[b,i,j] - R[b,i])
+        # Lemma: d2S[b,i,j] = P[b,i,j]*(d2P[b,i,j] - R[b,i])
         d2S = P * (d2P - R[..., None])
-        # d2Q[b,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[b,i,j]*K[b,j,d]) + sum(j, d2dK[b,j,d]*dS[b,i,j]))
+        # Lemma: d2Q[b,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[b,i,j]*K[b,j,d]) + sum(j, d2dK[b,j,d]*dS[b,i,j]))
         d2Q = (d2S @ K + dS @ d2dK) / math.sqrt(d_k)
-        # d2K[b,j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[b,i,j]*Q[b,i,d]) + sum(i, d2dQ[b,i,d]*dS[b,i,j]))
+        # Lemma: d2K[b,j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[b,i,j]*Q[b,i,d]) + sum(i, d2dQ[b,i,d]*dS[b,i,j]))
         d2K = (d2S.mT @ Q + dS.mT @ d2dQ) / math.sqrt(d_k)
-        # d2W_v[c,e] = sum(b,j, d2V[b,j,e]*A[b,j,c]) + sum(b,i, d2dA[b,i,c]*dV[b,i,e])
+        # Lemma: d2W_v[c,e] = sum(b,j, d2V[b,j,e]*A[b,j,c]) + sum(b,i, d2dA[b,i,c]*dV[b,i,e])
         d2W_v = A.reshape(B * N, C).T @ d2V.reshape(B * N, d_v) + d2dA.reshape(B * N, C).T @ dV.reshape(B * N, d_v)
-        # d2W_k[c,d] = sum(b,j, d2K[b,j,d]*A[b,j,c]) + sum(b,i, d2dA[b,i,c]*dK[b,i,d])
+        # Lemma: d2W_k[c,d] = sum(b,j, d2K[b,j,d]*A[b,j,c]) + sum(b,i, d2dA[b,i,c]*dK[b,i,d])
         d2W_k = A.reshape(B * N, C).T @ d2K.reshape(B * N, d_k) + d2dA.reshape(B * N, C).T @ dK.reshape(B * N, d_k)
-        # d2W_q[c,d] = sum(b,i, d2Q[b,i,d]*A[b,i,c]) + sum(b,i, d2dA[b,i,c]*dQ[b,i,d])
+        # Lemma: d2W_q[c,d] = sum(b,i, d2Q[b,i,d]*A[b,i,c]) + sum(b,i, d2dA[b,i,c]*dQ[b,i,d])
         d2W_q = A.reshape(B * N, C).T @ d2Q.reshape(B * N, d_k) + d2dA.reshape(B * N, C).T @ dQ.reshape(B * N, d_k)
-        # d2A[b,i,c] = sum(d, d2Q[b,i,d]*W_q[c,d]) + sum(d, d2K[b,i,d]*W_k[c,d]) + sum(e, d2V[b,i,e]*W_v[c,e])
-        #     + sum(e, d2dW_v[c,e]*dV[b,i,e]) + sum(d, d2dW_k[c,d]*dK[b,i,d]) + sum(d, d2dW_q[c,d]*dQ[b,i,d])
+        # Lemma: d2A[b,i,c] = sum(d, d2Q[b,i,d]*W_q[c,d]) + sum(d, d2K[b,i,d]*W_k[c,d]) + sum(e,
+        #     d2V[b,i,e]*W_v[c,e]) + sum(e, d2dW_v[c,e]*dV[b,i,e]) + sum(d, d2dW_k[c,d]*dK[b,i,d]) + sum(d,
+        #     d2dW_q[c,d]*dQ[b,i,d])
         d2A = d2Q @ W_q.T + d2K @ W_k.T + d2V @ W_v.T + dV @ d2dW_v.T + dK @ d2dW_k.T + dQ @ d2dW_q.T
-        # d2g_1[c] = sum(b,i, d2A[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)) - (1/2)*sum(b,i,
-        #     d2dvar_1[b,i]/(var_1[b,i] + 1/100000)^(3/2)*dA[b,i,c]*(X[b,i,c] - mu_1[b,i])) - sum(b,i,
-        #     d2dmu_1[b,i]/sqrt(var_1[b,i] + 1/100000)*dA[b,i,c]) + sum(b,i,
+        # Lemma: d2g_1[c] = sum(b,i, d2A[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)) -
+        #     (1/2)*sum(b,i, d2dvar_1[b,i]/(var_1[b,i] + 1/100000)^(3/2)*dA[b,i,c]*(X[b,i,c] - mu_1[b,i])) -
+        #     sum(b,i, d2dmu_1[b,i]/sqrt(var_1[b,i] + 1/100000)*dA[b,i,c]) + sum(b,i,
         #     d2dX[b,i,c]*dA[b,i,c]/sqrt(var_1[b,i] + 1/100000))
         d2A_X_mu_1 = d2A * X_mu_1
         d2dX_dA = d2dX * dA
@@ -1632,9 +1646,9 @@ class _Second(torch.autograd.Function):
             - (d2dmu_1 * rsqrt_var_1_shifted).reshape(B * N) @ dA.reshape(B * N, C)
             + rsqrt_var_1_shifted.reshape(B * N) @ d2dX_dA.reshape(B * N, C)
         )
-        # d2b_1[c] = sum(b,i, d2A[b,i,c])
+        # Lemma: d2b_1[c] = sum(b,i, d2A[b,i,c])
         d2b_1 = d2A.sum(dim=(0, 1))
-        # d2var_1[b,i] = 1/(var_1[b,i] + 1/100000)*(1/2*d2dmu_1[b,i]/sqrt(var_1[b,i] + 1/100000)*sum(c,
+        # Lemma: d2var_1[b,i] = 1/(var_1[b,i] + 1/100000)*(1/2*d2dmu_1[b,i]/sqrt(var_1[b,i] + 1/100000)*sum(c,
         #     dA[b,i,c]*g_1[c]) - (1/2)/sqrt(var_1[b,i] + 1/100000)*sum(c, d2A[b,i,c]*g_1[c]*(X[b,i,c] -
         #     mu_1[b,i])) - (1/2)/sqrt(var_1[b,i] + 1/100000)*sum(c, d2dg_1[c]*dA[b,i,c]*(X[b,i,c] -
         #     mu_1[b,i])) - (3/2)*d2dvar_1[b,i]*dvar_1[b,i] - (1/2)/sqrt(var_1[b,i] + 1/100000)*sum(c,
@@ -1647,7 +1661,7 @@ class _Second(torch.autograd.Function):
             - 1.5 * d2dvar_1 * dvar_1
             - 0.5 * rsqrt_var_1_shifted * (d2dX_dA @ g_1)
         ) / var_1_shifted
-        # d2mu_1[b,i] = 1/2*d2dvar_1[b,i]/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]) -
+        # Lemma: d2mu_1[b,i] = 1/2*d2dvar_1[b,i]/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]) -
         #     2*d2var_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) - 1/sqrt(var_1[b,i] + 1/100000)*sum(c,
         #     d2A[b,i,c]*g_1[c]) - 1/sqrt(var_1[b,i] + 1/100000)*sum(c, d2dg_1[c]*dA[b,i,c]) +
         #     2*d2dmu_1[b,i]*dvar_1[b,i] - 2*dvar_1[b,i]/size(C)*sum(c, d2dX[b,i,c])
@@ -1659,7 +1673,7 @@ class _Second(torch.autograd.Function):
             + 2 * d2dmu_1 * dvar_1
             - 2 * dvar_1 * sum_d2dX / C
         )
-        # d2X[b,i,c] = d2mu_1[b,i]/size(C) + 2*d2var_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
+        # Lemma: d2X[b,i,c] = d2mu_1[b,i]/size(C) + 2*d2var_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
         #     d2A[b,i,c]*g_1[c]/sqrt(var_1[b,i] + 1/100000) + d2M[b,i,c] + d2dg_1[c]*dA[b,i,c]/sqrt(var_1[b,i]
         #     + 1/100000) - (1/2)*d2dvar_1[b,i]/(var_1[b,i] + 1/100000)^(3/2)*dA[b,i,c]*g_1[c] -
         #     2*d2dmu_1[b,i]*dvar_1[b,i]/size(C) + 2*d2dX[b,i,c]*dvar_1[b,i]/size(C)
@@ -1739,65 +1753,68 @@ class _SecondTangent(torch.autograd.Function):
         if P is None:
             # S[b,i,j] = sum(d, Q[b,i,d]*K[b,j,d])/sqrt(size(d_k))
             S = Q @ K.mT / math.sqrt(d_k)
-            # P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
+            # Finite form: P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
             P = torch.exp(S - lse[..., None])
-        # dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
+        # Lemma: dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
         dG = dY @ W_2.T
-        # dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+        # Lemma: dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
         #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
         square_Z = Z**2
         exp_square_Z = torch.exp(-0.5 * square_Z)
         Z_shifted = torch.erf(0.5 * math.sqrt(2) * Z) + 1 + math.sqrt(2) * Z * exp_square_Z / math.sqrt(math.pi)
         dZ = 0.5 * dG * Z_shifted
-        # dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
+        # Lemma: dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
         dU = dZ @ W_1.T
-        # dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] - mu_2[b,i]))
+        # Lemma: dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] -
+        #     mu_2[b,i]))
         var_2_shifted = var_2 + 1e-05
         power_var_2_shifted = 1 / var_2_shifted**1.5
         M_mu_2 = M - mu_2[..., None]
         dU_M_mu_2 = dU * M_mu_2
         dvar_2 = -0.5 * power_var_2_shifted * (dU_M_mu_2 @ g_2)
-        # dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
+        # Lemma: dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
         #     1/100000)*sum(c, dU[b,i,c]*g_2[c]))
         sum_M_mu_2 = M_mu_2.sum(dim=-1)
         rsqrt_var_2_shifted = 1 / torch.sqrt(var_2_shifted)
         dU_g_2 = dU @ g_2
         dmu_2 = -(2 * dvar_2 * sum_M_mu_2 / C + rsqrt_var_2_shifted * dU_g_2)
-        # dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
+        # Lemma: dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
         #     dU[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + dY[b,i,m]
         dM = (dmu_2 / C)[..., None] + 2 * dvar_2[..., None] * M_mu_2 / C + dU * g_2 * rsqrt_var_2_shifted[..., None] + dY
-        # dO[b,i,e] = sum(m, dM[b,i,m]*W_o[e,m])
+        # Lemma: dO[b,i,e] = sum(m, dM[b,i,m]*W_o[e,m])
         dO = dM @ W_o.T
-        # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
+        # Lemma: dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
         dP = dO @ V.mT
-        # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
+        # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
         dV = P.mT @ dO
-        # D[b,i] = sum(j, dP[b,i,j]*P[b,i,j])
+        # Named sum: D[b,i] = sum(j, dP[b,i,j]*P[b,i,j])
         D = torch.linalg.vecdot(dP, P)
-        # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
+        # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # dQ[b,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,i,j]*K[b,j,d])
+        # Lemma: dQ[b,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,i,j]*K[b,j,d])
         dQ = dS @ K / math.sqrt(d_k)
-        # dK[b,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,i,j]*Q[b,i,d])
+        # Lemma: dK[b,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,i,j]*Q[b,i,d])
         dK = dS.mT @ Q / math.sqrt(d_k)
-        # dA[b,i,c] = sum(d, dQ[b,i,d]*W_q[c,d]) + sum(d, dK[b,i,d]*W_k[c,d]) + sum(e, dV[b,i,e]*W_v[c,e])
+        # Lemma: dA[b,i,c] = sum(d, dQ[b,i,d]*W_q[c,d]) + sum(d, dK[b,i,d]*W_k[c,d]) + sum(e,
+        #     dV[b,i,e]*W_v[c,e])
         dA = dQ @ W_q.T + dK @ W_k.T + dV @ W_v.T
-        # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
+        # Lemma: dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] -
+        #     mu_1[b,i]))
         var_1_shifted = var_1 + 1e-05
         power_var_1_shifted = 1 / var_1_shifted**1.5
         X_mu_1 = X - mu_1[..., None]
         dA_X_mu_1 = dA * X_mu_1
         dvar_1 = -0.5 * power_var_1_shifted * (dA_X_mu_1 @ g_1)
-        # tmu_1[b,i] = 1/size(C)*sum(c, tX[b,i,c])
+        # Tangent: tmu_1[b,i] = 1/size(C)*sum(c, tX[b,i,c])
         sum_tX = tX.sum(dim=-1)
         tmu_1 = sum_tX / C
-        # tvar_1[b,i] = 2/size(C)*(sum(c, (X[b,i,c] - mu_1[b,i])*tX[b,i,c]) - tmu_1[b,i]*sum(c, X[b,i,c] -
-        #     mu_1[b,i]))
+        # Tangent: tvar_1[b,i] = 2/size(C)*(sum(c, (X[b,i,c] - mu_1[b,i])*tX[b,i,c]) - tmu_1[b,i]*sum(c,
+        #     X[b,i,c] - mu_1[b,i]))
         sum_X_mu_1 = X_mu_1.sum(dim=-1)
         tvar_1 = 2 * (torch.linalg.vecdot(X_mu_1, tX) - tmu_1 * sum_X_mu_1) / C
-        # tA[b,i,c] = (X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)*tg_1[c] + g_1[c]/sqrt(var_1[b,i] +
-        #     1/100000)*tX[b,i,c] - tmu_1[b,i]*g_1[c]/sqrt(var_1[b,i] + 1/100000) -
+        # Tangent: tA[b,i,c] = (X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)*tg_1[c] +
+        #     g_1[c]/sqrt(var_1[b,i] + 1/100000)*tX[b,i,c] - tmu_1[b,i]*g_1[c]/sqrt(var_1[b,i] + 1/100000) -
         #     (1/2)*tvar_1[b,i]*g_1[c]*(X[b,i,c] - mu_1[b,i])/(var_1[b,i] + 1/100000)^(3/2) + tb_1[c]
         rsqrt_var_1_shifted = 1 / torch.sqrt(var_1_shifted)
         tA = (
@@ -1807,29 +1824,29 @@ class _SecondTangent(torch.autograd.Function):
             - 0.5 * tvar_1[..., None] * g_1 * X_mu_1 * power_var_1_shifted[..., None]
             + tb_1
         )
-        # tQ[b,i,d] = sum(c, tA[b,i,c]*W_q[c,d]) + sum(c, A[b,i,c]*tW_q[c,d])
+        # Tangent: tQ[b,i,d] = sum(c, tA[b,i,c]*W_q[c,d]) + sum(c, A[b,i,c]*tW_q[c,d])
         tQ = tA @ W_q + A @ tW_q
-        # tK[b,j,d] = sum(c, tA[b,j,c]*W_k[c,d]) + sum(c, A[b,j,c]*tW_k[c,d])
+        # Tangent: tK[b,j,d] = sum(c, tA[b,j,c]*W_k[c,d]) + sum(c, A[b,j,c]*tW_k[c,d])
         tK = tA @ W_k + A @ tW_k
-        # tV[b,j,e] = sum(c, tA[b,j,c]*W_v[c,e]) + sum(c, A[b,j,c]*tW_v[c,e])
+        # Tangent: tV[b,j,e] = sum(c, tA[b,j,c]*W_v[c,e]) + sum(c, A[b,j,c]*tW_v[c,e])
         tV = tA @ W_v + A @ tW_v
-        # tS[b,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,i,d]*K[b,j,d]) + sum(d, tK[b,j,d]*Q[b,i,d]))
+        # Tangent: tS[b,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,i,d]*K[b,j,d]) + sum(d, tK[b,j,d]*Q[b,i,d]))
         tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
-        # tF[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
+        # Named sum: tF[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tF[b,i])
+        # Tangent: tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tF[b,i])
         tP = P * (tS - tF[..., None])
-        # tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, tV[b,j,e]*P[b,i,j])
+        # Tangent: tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, tV[b,j,e]*P[b,i,j])
         tO = tP @ V + P @ tV
-        # tM[b,i,m] = tX[b,i,m] + sum(e, tO[b,i,e]*W_o[e,m]) + sum(e, O[b,i,e]*tW_o[e,m])
+        # Tangent: tM[b,i,m] = tX[b,i,m] + sum(e, tO[b,i,e]*W_o[e,m]) + sum(e, O[b,i,e]*tW_o[e,m])
         tM = tX + tO @ W_o + O @ tW_o
-        # tmu_2[b,i] = 1/size(C)*sum(m, tM[b,i,m])
+        # Tangent: tmu_2[b,i] = 1/size(C)*sum(m, tM[b,i,m])
         sum_tM = tM.sum(dim=-1)
         tmu_2 = sum_tM / C
-        # tvar_2[b,i] = 2/size(C)*(sum(m, tM[b,i,m]*(M[b,i,m] - mu_2[b,i])) - tmu_2[b,i]*sum(c, M[b,i,c] -
-        #     mu_2[b,i]))
+        # Tangent: tvar_2[b,i] = 2/size(C)*(sum(m, tM[b,i,m]*(M[b,i,m] - mu_2[b,i])) - tmu_2[b,i]*sum(c,
+        #     M[b,i,c] - mu_2[b,i]))
         tvar_2 = 2 * (torch.linalg.vecdot(tM, M_mu_2) - tmu_2 * sum_M_mu_2) / C
-        # tU[b,i,c] = (M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000)*tg_2[c] +
+        # Tangent: tU[b,i,c] = (M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000)*tg_2[c] +
         #     tM[b,i,c]*g_2[c]/sqrt(var_2[b,i] + 1/100000) - tmu_2[b,i]*g_2[c]/sqrt(var_2[b,i] + 1/100000) -
         #     (1/2)*tvar_2[b,i]*g_2[c]*(M[b,i,c] - mu_2[b,i])/(var_2[b,i] + 1/100000)^(3/2) + tb_2[c]
         tU = (
@@ -1839,18 +1856,18 @@ class _SecondTangent(torch.autograd.Function):
             - 0.5 * tvar_2[..., None] * g_2 * M_mu_2 * power_var_2_shifted[..., None]
             + tb_2
         )
-        # tZ[b,i,f] = sum(c, tU[b,i,c]*W_1[c,f]) + sum(c, U[b,i,c]*tW_1[c,f]) + tc_1[f]
+        # Tangent: tZ[b,i,f] = sum(c, tU[b,i,c]*W_1[c,f]) + sum(c, U[b,i,c]*tW_1[c,f]) + tc_1[f]
         tZ = tU @ W_1 + U @ tW_1 + tc_1
-        # tG[b,i,f] = 1/2*tZ[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+        # Tangent: tG[b,i,f] = 1/2*tZ[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
         #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
         tG = 0.5 * tZ * Z_shifted
-        # tdW_2[f,m] = sum(b,i, G[b,i,f]*tdY[b,i,m]) + sum(b,i, tG[b,i,f]*dY[b,i,m])
+        # Tangent: tdW_2[f,m] = sum(b,i, G[b,i,f]*tdY[b,i,m]) + sum(b,i, tG[b,i,f]*dY[b,i,m])
         tdW_2 = G.reshape(B * N, F).T @ tdY.reshape(B * N, C) + tG.reshape(B * N, F).T @ dY.reshape(B * N, C)
-        # tdc_2[m] = sum(b,i, tdY[b,i,m])
+        # Tangent: tdc_2[m] = sum(b,i, tdY[b,i,m])
         tdc_2 = tdY.sum(dim=(0, 1))
-        # tdG[b,i,f] = sum(m, W_2[f,m]*tdY[b,i,m]) + sum(m, dY[b,i,m]*tW_2[f,m])
+        # Tangent: tdG[b,i,f] = sum(m, W_2[f,m]*tdY[b,i,m]) + sum(m, dY[b,i,m]*tW_2[f,m])
         tdG = tdY @ W_2.T + dY @ tW_2.T
-        # tdZ[b,i,f] = 1/2*tdG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+        # Tangent: tdZ[b,i,f] = 1/2*tdG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
         #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2)) +
         #     tZ[b,i,f]*dG[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2) -
         #     (1/2)*tZ[b,i,f]*dG[b,i,f]*Z[b,i,f]^2/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2)
@@ -1859,16 +1876,16 @@ class _SecondTangent(torch.autograd.Function):
             + math.sqrt(2) * tZ * dG * exp_square_Z / math.sqrt(math.pi)
             - 0.5 * math.sqrt(2) * tZ * dG * square_Z * exp_square_Z / math.sqrt(math.pi)
         )
-        # tdW_1[c,f] = sum(b,i, tdZ[b,i,f]*U[b,i,c]) + sum(b,i, tU[b,i,c]*dZ[b,i,f])
+        # Tangent: tdW_1[c,f] = sum(b,i, tdZ[b,i,f]*U[b,i,c]) + sum(b,i, tU[b,i,c]*dZ[b,i,f])
         tdW_1 = U.reshape(B * N, C).T @ tdZ.reshape(B * N, F) + tU.reshape(B * N, C).T @ dZ.reshape(B * N, F)
-        # tdc_1[f] = sum(b,i, tdZ[b,i,f])
+        # Tangent: tdc_1[f] = sum(b,i, tdZ[b,i,f])
         tdc_1 = tdZ.sum(dim=(0, 1))
-        # tdU[b,i,c] = sum(f, tdZ[b,i,f]*W_1[c,f]) + sum(f, dZ[b,i,f]*tW_1[c,f])
+        # Tangent: tdU[b,i,c] = sum(f, tdZ[b,i,f]*W_1[c,f]) + sum(f, dZ[b,i,f]*tW_1[c,f])
         tdU = tdZ @ W_1.T + dZ @ tW_1.T
-        # tdg_2[c] = sum(b,i, tdU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000)) + sum(b,i,
-        #     tM[b,i,c]*dU[b,i,c]/sqrt(var_2[b,i] + 1/100000)) - sum(b,i, tmu_2[b,i]*dU[b,i,c]/sqrt(var_2[b,i]
-        #     + 1/100000)) - (1/2)*sum(b,i, tvar_2[b,i]*dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/(var_2[b,i] +
-        #     1/100000)^(3/2))
+        # Tangent: tdg_2[c] = sum(b,i, tdU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000)) +
+        #     sum(b,i, tM[b,i,c]*dU[b,i,c]/sqrt(var_2[b,i] + 1/100000)) - sum(b,i,
+        #     tmu_2[b,i]*dU[b,i,c]/sqrt(var_2[b,i] + 1/100000)) - (1/2)*sum(b,i,
+        #     tvar_2[b,i]*dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/(var_2[b,i] + 1/100000)^(3/2))
         tdU_M_mu_2 = tdU * M_mu_2
         tM_dU = tM * dU
         tdg_2 = (
@@ -1877,9 +1894,9 @@ class _SecondTangent(torch.autograd.Function):
             - (tmu_2 * rsqrt_var_2_shifted).reshape(B * N) @ dU.reshape(B * N, C)
             - 0.5 * ((tvar_2 * power_var_2_shifted).reshape(B * N) @ dU_M_mu_2.reshape(B * N, C))
         )
-        # tdb_2[c] = sum(b,i, tdU[b,i,c])
+        # Tangent: tdb_2[c] = sum(b,i, tdU[b,i,c])
         tdb_2 = tdU.sum(dim=(0, 1))
-        # tdvar_2[b,i] = 1/(var_2[b,i] + 1/100000)*(1/2*tmu_2[b,i]/sqrt(var_2[b,i] + 1/100000)*sum(c,
+        # Tangent: tdvar_2[b,i] = 1/(var_2[b,i] + 1/100000)*(1/2*tmu_2[b,i]/sqrt(var_2[b,i] + 1/100000)*sum(c,
         #     dU[b,i,c]*g_2[c]) - (3/2)*tvar_2[b,i]*dvar_2[b,i] - (1/2)/sqrt(var_2[b,i] + 1/100000)*sum(c,
         #     tdU[b,i,c]*g_2[c]*(M[b,i,c] - mu_2[b,i])) - (1/2)/sqrt(var_2[b,i] + 1/100000)*sum(c,
         #     dU[b,i,c]*(M[b,i,c] - mu_2[b,i])*tg_2[c]) - (1/2)/sqrt(var_2[b,i] + 1/100000)*sum(m,
@@ -1891,10 +1908,10 @@ class _SecondTangent(torch.autograd.Function):
             - 0.5 * rsqrt_var_2_shifted * (dU_M_mu_2 @ tg_2)
             - 0.5 * rsqrt_var_2_shifted * (tM_dU @ g_2)
         ) / var_2_shifted
-        # tdmu_2[b,i] = 2*tmu_2[b,i]*dvar_2[b,i] - 2*tdvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) -
-        #     2*dvar_2[b,i]/size(C)*sum(m, tM[b,i,m]) + 1/2*tvar_2[b,i]/(var_2[b,i] + 1/100000)^(3/2)*sum(c,
-        #     dU[b,i,c]*g_2[c]) - 1/sqrt(var_2[b,i] + 1/100000)*sum(c, tdU[b,i,c]*g_2[c]) - 1/sqrt(var_2[b,i]
-        #     + 1/100000)*sum(c, dU[b,i,c]*tg_2[c])
+        # Tangent: tdmu_2[b,i] = 2*tmu_2[b,i]*dvar_2[b,i] - 2*tdvar_2[b,i]/size(C)*sum(c, M[b,i,c] -
+        #     mu_2[b,i]) - 2*dvar_2[b,i]/size(C)*sum(m, tM[b,i,m]) + 1/2*tvar_2[b,i]/(var_2[b,i] +
+        #     1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]) - 1/sqrt(var_2[b,i] + 1/100000)*sum(c,
+        #     tdU[b,i,c]*g_2[c]) - 1/sqrt(var_2[b,i] + 1/100000)*sum(c, dU[b,i,c]*tg_2[c])
         tdmu_2 = (
             2 * tmu_2 * dvar_2
             - 2 * tdvar_2 * sum_M_mu_2 / C
@@ -1903,7 +1920,7 @@ class _SecondTangent(torch.autograd.Function):
             - rsqrt_var_2_shifted * (tdU @ g_2)
             - rsqrt_var_2_shifted * (dU @ tg_2)
         )
-        # tdM[b,i,m] = tdmu_2[b,i]/size(C) + 2*tdvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
+        # Tangent: tdM[b,i,m] = tdmu_2[b,i]/size(C) + 2*tdvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
         #     2*tM[b,i,m]*dvar_2[b,i]/size(C) - 2*tmu_2[b,i]*dvar_2[b,i]/size(C) +
         #     tdU[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + dU[b,i,m]/sqrt(var_2[b,i] + 1/100000)*tg_2[m] -
         #     (1/2)*tvar_2[b,i]*dU[b,i,m]*g_2[m]/(var_2[b,i] + 1/100000)^(3/2) + tdY[b,i,m]
@@ -1917,35 +1934,36 @@ class _SecondTangent(torch.autograd.Function):
             - 0.5 * tvar_2[..., None] * dU * g_2 * power_var_2_shifted[..., None]
             + tdY
         )
-        # tdW_o[e,m] = sum(b,i, tdM[b,i,m]*O[b,i,e]) + sum(b,i, tO[b,i,e]*dM[b,i,m])
+        # Tangent: tdW_o[e,m] = sum(b,i, tdM[b,i,m]*O[b,i,e]) + sum(b,i, tO[b,i,e]*dM[b,i,m])
         tdW_o = O.reshape(B * N, d_v).T @ tdM.reshape(B * N, C) + tO.reshape(B * N, d_v).T @ dM.reshape(B * N, C)
-        # tdO[b,i,e] = sum(m, tdM[b,i,m]*W_o[e,m]) + sum(m, dM[b,i,m]*tW_o[e,m])
+        # Tangent: tdO[b,i,e] = sum(m, tdM[b,i,m]*W_o[e,m]) + sum(m, dM[b,i,m]*tW_o[e,m])
         tdO = tdM @ W_o.T + dM @ tW_o.T
-        # tdP[b,i,j] = sum(e, tdO[b,i,e]*V[b,j,e]) + sum(e, tV[b,j,e]*dO[b,i,e])
+        # Tangent: tdP[b,i,j] = sum(e, tdO[b,i,e]*V[b,j,e]) + sum(e, tV[b,j,e]*dO[b,i,e])
         tdP = tdO @ V.mT + dO @ tV.mT
-        # tdV[b,j,e] = sum(i, tdO[b,i,e]*P[b,i,j]) + sum(i, tP[b,i,j]*dO[b,i,e])
+        # Tangent: tdV[b,j,e] = sum(i, tdO[b,i,e]*P[b,i,j]) + sum(i, tP[b,i,j]*dO[b,i,e])
         tdV = P.mT @ tdO + tP.mT @ dO
-        # tD[b,i] = sum(j, tdP[b,i,j]*P[b,i,j]) + sum(j, tP[b,i,j]*dP[b,i,j])
+        # Tangent: tD[b,i] = sum(j, tdP[b,i,j]*P[b,i,j]) + sum(j, tP[b,i,j]*dP[b,i,j])
         tD = torch.linalg.vecdot(tdP, P) + torch.linalg.vecdot(tP, dP)
-        # tdS[b,i,j] = tP[b,i,j]*(dP[b,i,j] - D[b,i]) + tdP[b,i,j]*P[b,i,j] - tD[b,i]*P[b,i,j]
+        # Tangent: tdS[b,i,j] = tP[b,i,j]*(dP[b,i,j] - D[b,i]) + tdP[b,i,j]*P[b,i,j] - tD[b,i]*P[b,i,j]
         tdS = tP * dP_D + tdP * P - tD[..., None] * P
-        # tdQ[b,i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[b,i,j]*K[b,j,d]) + sum(j, tK[b,j,d]*dS[b,i,j]))
+        # Tangent: tdQ[b,i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[b,i,j]*K[b,j,d]) + sum(j, tK[b,j,d]*dS[b,i,j]))
         tdQ = (tdS @ K + dS @ tK) / math.sqrt(d_k)
-        # tdK[b,j,d] = 1/sqrt(size(d_k))*(sum(i, tdS[b,i,j]*Q[b,i,d]) + sum(i, tQ[b,i,d]*dS[b,i,j]))
+        # Tangent: tdK[b,j,d] = 1/sqrt(size(d_k))*(sum(i, tdS[b,i,j]*Q[b,i,d]) + sum(i, tQ[b,i,d]*dS[b,i,j]))
         tdK = (tdS.mT @ Q + dS.mT @ tQ) / math.sqrt(d_k)
-        # tdW_v[c,e] = sum(b,j, tdV[b,j,e]*A[b,j,c]) + sum(b,i, tA[b,i,c]*dV[b,i,e])
+        # Tangent: tdW_v[c,e] = sum(b,j, tdV[b,j,e]*A[b,j,c]) + sum(b,i, tA[b,i,c]*dV[b,i,e])
         tdW_v = A.reshape(B * N, C).T @ tdV.reshape(B * N, d_v) + tA.reshape(B * N, C).T @ dV.reshape(B * N, d_v)
-        # tdW_k[c,d] = sum(b,j, tdK[b,j,d]*A[b,j,c]) + sum(b,i, tA[b,i,c]*dK[b,i,d])
+        # Tangent: tdW_k[c,d] = sum(b,j, tdK[b,j,d]*A[b,j,c]) + sum(b,i, tA[b,i,c]*dK[b,i,d])
         tdW_k = A.reshape(B * N, C).T @ tdK.reshape(B * N, d_k) + tA.reshape(B * N, C).T @ dK.reshape(B * N, d_k)
-        # tdW_q[c,d] = sum(b,i, tdQ[b,i,d]*A[b,i,c]) + sum(b,i, tA[b,i,c]*dQ[b,i,d])
+        # Tangent: tdW_q[c,d] = sum(b,i, tdQ[b,i,d]*A[b,i,c]) + sum(b,i, tA[b,i,c]*dQ[b,i,d])
         tdW_q = A.reshape(B * N, C).T @ tdQ.reshape(B * N, d_k) + tA.reshape(B * N, C).T @ dQ.reshape(B * N, d_k)
-        # tdA[b,i,c] = sum(d, tdQ[b,i,d]*W_q[c,d]) + sum(d, dQ[b,i,d]*tW_q[c,d]) + sum(d, tdK[b,i,d]*W_k[c,d])
-        #     + sum(d, dK[b,i,d]*tW_k[c,d]) + sum(e, tdV[b,i,e]*W_v[c,e]) + sum(e, dV[b,i,e]*tW_v[c,e])
+        # Tangent: tdA[b,i,c] = sum(d, tdQ[b,i,d]*W_q[c,d]) + sum(d, dQ[b,i,d]*tW_q[c,d]) + sum(d,
+        #     tdK[b,i,d]*W_k[c,d]) + sum(d, dK[b,i,d]*tW_k[c,d]) + sum(e, tdV[b,i,e]*W_v[c,e]) + sum(e,
+        #     dV[b,i,e]*tW_v[c,e])
         tdA = tdQ @ W_q.T + dQ @ tW_q.T + tdK @ W_k.T + dK @ tW_k.T + tdV @ W_v.T + dV @ tW_v.T
-        # tdg_1[c] = sum(b,i, tdA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)) + sum(b,i,
-        #     dA[b,i,c]/sqrt(var_1[b,i] + 1/100000)*tX[b,i,c]) - sum(b,i, tmu_1[b,i]*dA[b,i,c]/sqrt(var_1[b,i]
-        #     + 1/100000)) - (1/2)*sum(b,i, tvar_1[b,i]*dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/(var_1[b,i] +
-        #     1/100000)^(3/2))
+        # Tangent: tdg_1[c] = sum(b,i, tdA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)) +
+        #     sum(b,i, dA[b,i,c]/sqrt(var_1[b,i] + 1/100000)*tX[b,i,c]) - sum(b,i,
+        #     tmu_1[b,i]*dA[b,i,c]/sqrt(var_1[b,i] + 1/100000)) - (1/2)*sum(b,i,
+        #     tvar_1[b,i]*dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/(var_1[b,i] + 1/100000)^(3/2))
         tdA_X_mu_1 = tdA * X_mu_1
         dA_tX = dA * tX
         tdg_1 = (
@@ -1954,9 +1972,9 @@ class _SecondTangent(torch.autograd.Function):
             - (tmu_1 * rsqrt_var_1_shifted).reshape(B * N) @ dA.reshape(B * N, C)
             - 0.5 * ((tvar_1 * power_var_1_shifted).reshape(B * N) @ dA_X_mu_1.reshape(B * N, C))
         )
-        # tdb_1[c] = sum(b,i, tdA[b,i,c])
+        # Tangent: tdb_1[c] = sum(b,i, tdA[b,i,c])
         tdb_1 = tdA.sum(dim=(0, 1))
-        # tdvar_1[b,i] = 1/(var_1[b,i] + 1/100000)*(1/2*tmu_1[b,i]/sqrt(var_1[b,i] + 1/100000)*sum(c,
+        # Tangent: tdvar_1[b,i] = 1/(var_1[b,i] + 1/100000)*(1/2*tmu_1[b,i]/sqrt(var_1[b,i] + 1/100000)*sum(c,
         #     dA[b,i,c]*g_1[c]) - (3/2)*tvar_1[b,i]*dvar_1[b,i] - (1/2)/sqrt(var_1[b,i] + 1/100000)*sum(c,
         #     tdA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i])) - (1/2)/sqrt(var_1[b,i] + 1/100000)*sum(c,
         #     dA[b,i,c]*(X[b,i,c] - mu_1[b,i])*tg_1[c]) - (1/2)/sqrt(var_1[b,i] + 1/100000)*sum(c,
@@ -1969,10 +1987,10 @@ class _SecondTangent(torch.autograd.Function):
             - 0.5 * rsqrt_var_1_shifted * (dA_X_mu_1 @ tg_1)
             - 0.5 * rsqrt_var_1_shifted * (dA_tX @ g_1)
         ) / var_1_shifted
-        # tdmu_1[b,i] = 2*tmu_1[b,i]*dvar_1[b,i] - 2*tdvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) -
-        #     2*dvar_1[b,i]/size(C)*sum(c, tX[b,i,c]) + 1/2*tvar_1[b,i]/(var_1[b,i] + 1/100000)^(3/2)*sum(c,
-        #     dA[b,i,c]*g_1[c]) - 1/sqrt(var_1[b,i] + 1/100000)*sum(c, tdA[b,i,c]*g_1[c]) - 1/sqrt(var_1[b,i]
-        #     + 1/100000)*sum(c, dA[b,i,c]*tg_1[c])
+        # Tangent: tdmu_1[b,i] = 2*tmu_1[b,i]*dvar_1[b,i] - 2*tdvar_1[b,i]/size(C)*sum(c, X[b,i,c] -
+        #     mu_1[b,i]) - 2*dvar_1[b,i]/size(C)*sum(c, tX[b,i,c]) + 1/2*tvar_1[b,i]/(var_1[b,i] +
+        #     1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]) - 1/sqrt(var_1[b,i] + 1/100000)*sum(c,
+        #     tdA[b,i,c]*g_1[c]) - 1/sqrt(var_1[b,i] + 1/100000)*sum(c, dA[b,i,c]*tg_1[c])
         tdmu_1 = (
             2 * tmu_1 * dvar_1
             - 2 * tdvar_1 * sum_X_mu_1 / C
@@ -1981,7 +1999,7 @@ class _SecondTangent(torch.autograd.Function):
             - rsqrt_var_1_shifted * (tdA @ g_1)
             - rsqrt_var_1_shifted * (dA @ tg_1)
         )
-        # tdX[b,i,c] = tdmu_1[b,i]/size(C) + 2*tdvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
+        # Tangent: tdX[b,i,c] = tdmu_1[b,i]/size(C) + 2*tdvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
         #     2*dvar_1[b,i]/size(C)*tX[b,i,c] - 2*tmu_1[b,i]*dvar_1[b,i]/size(C) +
         #     tdA[b,i,c]*g_1[c]/sqrt(var_1[b,i] + 1/100000) + dA[b,i,c]/sqrt(var_1[b,i] + 1/100000)*tg_1[c] -
         #     (1/2)*tvar_1[b,i]*dA[b,i,c]*g_1[c]/(var_1[b,i] + 1/100000)^(3/2) + tdM[b,i,c]
@@ -2042,22 +2060,22 @@ def _backward_part(
     # S[b,i,j] = sum(d, Q[b,i,d]*K[b,j,d])/sqrt(size(d_k))
     Q_K = torch.matmul(Q, K.mT, out=space_1)
     S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
-    # P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
+    # Finite form: P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]
     P = torch.subtract(S, lse[..., None], out=S)
     _exp(P, out=P)
-    # dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
+    # Lemma: dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
     dP = torch.matmul(dO, V.mT, out=space_2)
-    # dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
+    # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
     dV = _add_product(dV, P.mT, dO)
-    # D[b,i] = sum(j, dP[b,i,j]*P[b,i,j])
+    # Named sum: D[b,i] = sum(j, dP[b,i,j]*P[b,i,j])
     D = torch.linalg.vecdot(dP, P)
-    # dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
+    # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(dP_D, P, out=dP_D)
-    # dQ[b,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,i,j]*K[b,j,d])
+    # Lemma: dQ[b,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,i,j]*K[b,j,d])
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
-    # dK[b,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,i,j]*Q[b,i,d])
+    # Lemma: dK[b,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,i,j]*Q[b,i,d])
     dK_sum = _add_product(dK_sum, dS.mT, Q)
     return dV, dQ, dK_sum
 

@@ -62,7 +62,7 @@ Saved for the backward pass:
     G: for dW_2
     lse: for P
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
     dc_2[m] = sum(b,i, dY[b,i,m])
@@ -358,7 +358,7 @@ def _forward_pass(
         V = A[:, None, :, :] @ W_v[None, :, :, :]
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
         S = Q @ K.mT / math.sqrt(d_k)
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+        # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
         P = torch.softmax(S, dim=-1)
         # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
         O = P @ V
@@ -392,6 +392,7 @@ def _forward_pass(
         K = A[:, None, :, :] @ W_k[None, :, :, :]
         # V[b,h,j,e] = sum(c, A[b,j,c]*W_v[h,c,e])
         V = A[:, None, :, :] @ W_v[None, :, :, :]
+        # In parts of B, H and N: P is never whole.
         P = None
         O = _empty((B, H, N, d_v), X)
         lse = _empty((B, H, N), X)
@@ -482,51 +483,54 @@ def _backward_pass(
     d_v = W_v.shape[-1]
     d_k = W_q.shape[-1]
     if P is None and not _traced(dY):
-        # dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
+        # Lemma: dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
         dW_2 = G.reshape(B * N, F).T @ dY.reshape(B * N, C)
-        # dc_2[m] = sum(b,i, dY[b,i,m])
+        # Lemma: dc_2[m] = sum(b,i, dY[b,i,m])
         dc_2 = dY.sum(dim=(0, 1))
-        # dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
+        # Lemma: dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
         dG = dY @ W_2.T
-        # dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+        # Lemma: dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
         #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
         dZ = 0.5 * dG * (torch.erf(0.5 * math.sqrt(2) * Z) + 1 + math.sqrt(2) * Z * torch.exp(-0.5 * Z**2) / math.sqrt(math.pi))
-        # dW_1[c,f] = sum(b,i, dZ[b,i,f]*U[b,i,c])
+        # Lemma: dW_1[c,f] = sum(b,i, dZ[b,i,f]*U[b,i,c])
         dW_1 = U.reshape(B * N, C).T @ dZ.reshape(B * N, F)
-        # dc_1[f] = sum(b,i, dZ[b,i,f])
+        # Lemma: dc_1[f] = sum(b,i, dZ[b,i,f])
         dc_1 = dZ.sum(dim=(0, 1))
-        # dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
+        # Lemma: dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
         dU = dZ @ W_1.T
-        # dg_2[c] = sum(b,i, dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000))
+        # Lemma: dg_2[c] = sum(b,i, dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000))
         M_mu_2 = M - mu_2[..., None]
         var_2_shifted = var_2 + 1e-05
         rsqrt_var_2_shifted = 1 / torch.sqrt(var_2_shifted)
         dU_M_mu_2 = dU * M_mu_2
         dg_2 = rsqrt_var_2_shifted.reshape(B * N) @ dU_M_mu_2.reshape(B * N, C)
-        # db_2[c] = sum(b,i, dU[b,i,c])
+        # Lemma: db_2[c] = sum(b,i, dU[b,i,c])
         db_2 = dU.sum(dim=(0, 1))
-        # dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] - mu_2[b,i]))
+        # Lemma: dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] -
+        #     mu_2[b,i]))
         dvar_2 = -0.5 * (dU_M_mu_2 @ g_2) / var_2_shifted**1.5
-        # dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
+        # Lemma: dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
         #     1/100000)*sum(c, dU[b,i,c]*g_2[c]))
         dmu_2 = -(2 * dvar_2 * M_mu_2.sum(dim=-1) / C + rsqrt_var_2_shifted * (dU @ g_2))
-        # dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
+        # Lemma: dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
         #     dU[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + dY[b,i,m]
         dM = (dmu_2 / C)[..., None] + 2 * dvar_2[..., None] * M_mu_2 / C + dU * g_2 * rsqrt_var_2_shifted[..., None] + dY
-        # dW_o[h,e,m] = sum(b,i, dM[b,i,m]*O[b,h,i,e])
+        # Lemma: dW_o[h,e,m] = sum(b,i, dM[b,i,m]*O[b,h,i,e])
         dW_o = O.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ dM.reshape(B * N, C)
-        # dO[b,h,i,e] = sum(m, dM[b,i,m]*W_o[h,e,m])
+        # Lemma: dO[b,h,i,e] = sum(m, dM[b,i,m]*W_o[h,e,m])
         dO = dM[:, None, :, :] @ W_o.mT[None, :, :, :]
-        # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+        # Lemma: dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
         t = X - mu_1[..., None]
-        # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+        # Lemma: dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
         var_1_shifted = var_1 + 1e-05
         t_2 = 1 / torch.sqrt(var_1_shifted)
-        # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
+        # Lemma: dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] -
+        #     mu_1[b,i]))
         t_3 = 1 / var_1_shifted**1.5
-        # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
+        # Lemma: dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
         #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
         t_4 = t.sum(dim=-1)
+        # In parts of B, H and N: P is never whole.
         dV = _zeros((B, H, N, d_v), X)
         dQ = _empty((B, H, N, d_k), X)
         dK_sum = _zeros((B, H, N, d_k), X)
@@ -540,30 +544,31 @@ def _backward_pass(
             return ()
 
         _together(run, _parts((B, H, N), N, X, 256), 2, X)
-        # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+        # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
         dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
-        # dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*A[b,j,c])
+        # Lemma: dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*A[b,j,c])
         dW_v = (dV.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ A.reshape(B * N, C)).mT.clone()
-        # dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*A[b,j,c])
+        # Lemma: dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*A[b,j,c])
         dW_k = (dK.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT.clone()
-        # dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*A[b,i,c])
+        # Lemma: dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*A[b,i,c])
         dW_q = (dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT.clone()
-        # dA[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
+        # Lemma: dA[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
         #     dV[b,h,i,e]*W_v[h,c,e])
         dA = dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.permute(1, 0, 2).reshape(C, H * d_k).T
         dA += dK.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_k.permute(1, 0, 2).reshape(C, H * d_k).T
         dA += dV.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
-        # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+        # Lemma: dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
         dA_t = dA * t
         dg_1 = t_2.reshape(B * N) @ dA_t.reshape(B * N, C)
-        # db_1[c] = sum(b,i, dA[b,i,c])
+        # Lemma: db_1[c] = sum(b,i, dA[b,i,c])
         db_1 = dA.sum(dim=(0, 1))
-        # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
+        # Lemma: dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] -
+        #     mu_1[b,i]))
         dvar_1 = -0.5 * t_3 * (dA_t @ g_1)
-        # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
+        # Lemma: dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
         #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
         dmu_1 = -(2 * dvar_1 * t_4 / C + t_2 * (dA @ g_1))
-        # dX[b,i,c] = dmu_1[b,i]/size(C) + 2*dvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
+        # Lemma: dX[b,i,c] = dmu_1[b,i]/size(C) + 2*dvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
         #     dA[b,i,c]*g_1[c]/sqrt(var_1[b,i] + 1/100000) + dM[b,i,c]
         dX = torch.multiply(dA, g_1, out=dA)
         dX *= t_2[..., None]
@@ -574,29 +579,29 @@ def _backward_pass(
     if P is None:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
         S = Q @ K.mT / math.sqrt(d_k)
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+        # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
         P = torch.exp(S - lse[..., None])
     dX = dg_1 = db_1 = dg_2 = db_2 = dW_1 = dc_1 = dW_2 = dc_2 = dW_q = dW_k = dW_v = dW_o = None
     if need_W_2:
-        # dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
+        # Lemma: dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
         dW_2 = G.reshape(B * N, F).T @ dY.reshape(B * N, C)
     if need_c_2:
-        # dc_2[m] = sum(b,i, dY[b,i,m])
+        # Lemma: dc_2[m] = sum(b,i, dY[b,i,m])
         dc_2 = dY.sum(dim=(0, 1))
     if need_X or need_g_1 or need_b_1 or need_g_2 or need_b_2 or need_W_1 or need_c_1 or need_W_q or need_W_k or need_W_v or need_W_o:
-        # dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
+        # Lemma: dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
         dG = dY @ W_2.T
-        # dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+        # Lemma: dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
         #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
         dZ = 0.5 * dG * (torch.erf(0.5 * math.sqrt(2) * Z) + 1 + math.sqrt(2) * Z * torch.exp(-0.5 * Z**2) / math.sqrt(math.pi))
     if need_W_1:
-        # dW_1[c,f] = sum(b,i, dZ[b,i,f]*U[b,i,c])
+        # Lemma: dW_1[c,f] = sum(b,i, dZ[b,i,f]*U[b,i,c])
         dW_1 = U.reshape(B * N, C).T @ dZ.reshape(B * N, F)
     if need_c_1:
-        # dc_1[f] = sum(b,i, dZ[b,i,f])
+        # Lemma: dc_1[f] = sum(b,i, dZ[b,i,f])
         dc_1 = dZ.sum(dim=(0, 1))
     if need_X or need_g_1 or need_b_1 or need_g_2 or need_b_2 or need_W_q or need_W_k or need_W_v or need_W_o:
-        # dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
+        # Lemma: dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
         dU = dZ @ W_1.T
     if need_X or need_g_1 or need_b_1 or need_g_2 or need_W_q or need_W_k or need_W_v or need_W_o:
         M_mu_2 = M - mu_2[..., None]
@@ -604,54 +609,55 @@ def _backward_pass(
         rsqrt_var_2_shifted = 1 / torch.sqrt(var_2_shifted)
         dU_M_mu_2 = dU * M_mu_2
     if need_g_2:
-        # dg_2[c] = sum(b,i, dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000))
+        # Lemma: dg_2[c] = sum(b,i, dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000))
         dg_2 = rsqrt_var_2_shifted.reshape(B * N) @ dU_M_mu_2.reshape(B * N, C)
     if need_b_2:
-        # db_2[c] = sum(b,i, dU[b,i,c])
+        # Lemma: db_2[c] = sum(b,i, dU[b,i,c])
         db_2 = dU.sum(dim=(0, 1))
     if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k or need_W_v or need_W_o:
-        # dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] - mu_2[b,i]))
+        # Lemma: dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] -
+        #     mu_2[b,i]))
         dvar_2 = -0.5 * (dU_M_mu_2 @ g_2) / var_2_shifted**1.5
-        # dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
+        # Lemma: dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
         #     1/100000)*sum(c, dU[b,i,c]*g_2[c]))
         dmu_2 = -(2 * dvar_2 * M_mu_2.sum(dim=-1) / C + rsqrt_var_2_shifted * (dU @ g_2))
-        # dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
+        # Lemma: dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
         #     dU[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + dY[b,i,m]
         dM = (dmu_2 / C)[..., None] + 2 * dvar_2[..., None] * M_mu_2 / C + dU * g_2 * rsqrt_var_2_shifted[..., None] + dY
     if need_W_o:
-        # dW_o[h,e,m] = sum(b,i, dM[b,i,m]*O[b,h,i,e])
+        # Lemma: dW_o[h,e,m] = sum(b,i, dM[b,i,m]*O[b,h,i,e])
         dW_o = O.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ dM.reshape(B * N, C)
     if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k or need_W_v:
-        # dO[b,h,i,e] = sum(m, dM[b,i,m]*W_o[h,e,m])
+        # Lemma: dO[b,h,i,e] = sum(m, dM[b,i,m]*W_o[h,e,m])
         dO = dM[:, None, :, :] @ W_o.mT[None, :, :, :]
     if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k:
-        # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+        # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
         dP = dO @ V.mT
     if need_X or need_g_1 or need_b_1 or need_W_v:
-        # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
+        # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
         dV = P.mT @ dO
     if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k:
-        # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
+        # Named sum: D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
         D = torch.linalg.vecdot(dP, P)
-        # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+        # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
         dS = P * (dP - D[..., None])
     if need_X or need_g_1 or need_b_1 or need_W_q:
-        # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
+        # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
         dQ = dS @ K / math.sqrt(d_k)
     if need_X or need_g_1 or need_b_1 or need_W_k:
-        # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+        # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
         dK = dS.mT @ Q / math.sqrt(d_k)
     if need_W_v:
-        # dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*A[b,j,c])
+        # Lemma: dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*A[b,j,c])
         dW_v = (dV.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ A.reshape(B * N, C)).mT.clone()
     if need_W_k:
-        # dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*A[b,j,c])
+        # Lemma: dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*A[b,j,c])
         dW_k = (dK.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT.clone()
     if need_W_q:
-        # dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*A[b,i,c])
+        # Lemma: dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*A[b,i,c])
         dW_q = (dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT.clone()
     if need_X or need_g_1 or need_b_1:
-        # dA[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
+        # Lemma: dA[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
         #     dV[b,h,i,e]*W_v[h,c,e])
         dA = (
             dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.permute(1, 0, 2).reshape(C, H * d_k).T
@@ -664,18 +670,19 @@ def _backward_pass(
         rsqrt_var_1_shifted = 1 / torch.sqrt(var_1_shifted)
         dA_X_mu_1 = dA * X_mu_1
     if need_g_1:
-        # dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
+        # Lemma: dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
         dg_1 = rsqrt_var_1_shifted.reshape(B * N) @ dA_X_mu_1.reshape(B * N, C)
     if need_b_1:
-        # db_1[c] = sum(b,i, dA[b,i,c])
+        # Lemma: db_1[c] = sum(b,i, dA[b,i,c])
         db_1 = dA.sum(dim=(0, 1))
     if need_X:
-        # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
+        # Lemma: dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] -
+        #     mu_1[b,i]))
         dvar_1 = -0.5 * (dA_X_mu_1 @ g_1) / var_1_shifted**1.5
-        # dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
+        # Lemma: dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
         #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
         dmu_1 = -(2 * dvar_1 * X_mu_1.sum(dim=-1) / C + rsqrt_var_1_shifted * (dA @ g_1))
-        # dX[b,i,c] = dmu_1[b,i]/size(C) + 2*dvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
+        # Lemma: dX[b,i,c] = dmu_1[b,i]/size(C) + 2*dvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
         #     dA[b,i,c]*g_1[c]/sqrt(var_1[b,i] + 1/100000) + dM[b,i,c]
         dX = (dmu_1 / C)[..., None] + 2 * dvar_1[..., None] * X_mu_1 / C + dA * g_1 * rsqrt_var_1_shifted[..., None] + dM
     return dX, dg_1, db_1, dg_2, db_2, dW_1, dc_1, dW_2, dc_2, dW_q, dW_k, dW_v, dW_o
@@ -940,7 +947,7 @@ class _DualForward(_Forward):
         V = A[:, None, :, :] @ W_v[None, :, :, :]
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
         S = Q @ K.mT / math.sqrt(d_k)
-        # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+        # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
         P = torch.softmax(S, dim=-1)
         # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
         O = P @ V
@@ -960,13 +967,13 @@ class _DualForward(_Forward):
         # G[b,i,f] = 1/2*Z[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1)
         erf_Z = torch.erf(0.5 * math.sqrt(2) * Z)
         G = 0.5 * Z * (erf_Z + 1)
-        # tmu_1[b,i] = 1/size(C)*sum(c, tX[b,i,c])
+        # Tangent: tmu_1[b,i] = 1/size(C)*sum(c, tX[b,i,c])
         tmu_1 = tX.sum(dim=-1) / C
-        # tvar_1[b,i] = 2/size(C)*(sum(c, (X[b,i,c] - mu_1[b,i])*tX[b,i,c]) - tmu_1[b,i]*sum(c, X[b,i,c] -
-        #     mu_1[b,i]))
+        # Tangent: tvar_1[b,i] = 2/size(C)*(sum(c, (X[b,i,c] - mu_1[b,i])*tX[b,i,c]) - tmu_1[b,i]*sum(c,
+        #     X[b,i,c] - mu_1[b,i]))
         tvar_1 = 2 * (torch.linalg.vecdot(X_mu_1, tX) - tmu_1 * X_mu_1.sum(dim=-1)) / C
-        # tA[b,i,c] = (X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)*tg_1[c] + g_1[c]/sqrt(var_1[b,i] +
-        #     1/100000)*tX[b,i,c] - tmu_1[b,i]*g_1[c]/sqrt(var_1[b,i] + 1/100000) -
+        # Tangent: tA[b,i,c] = (X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)*tg_1[c] +
+        #     g_1[c]/sqrt(var_1[b,i] + 1/100000)*tX[b,i,c] - tmu_1[b,i]*g_1[c]/sqrt(var_1[b,i] + 1/100000) -
         #     (1/2)*tvar_1[b,i]*g_1[c]*(X[b,i,c] - mu_1[b,i])/(var_1[b,i] + 1/100000)^(3/2) + tb_1[c]
         tA = (
             X_mu_1 * rsqrt_var_1_shifted[..., None] * tg_1
@@ -975,32 +982,33 @@ class _DualForward(_Forward):
             - 0.5 * tvar_1[..., None] * g_1 * X_mu_1 / (var_1_shifted**1.5)[..., None]
             + tb_1
         )
-        # tQ[b,h,i,d] = sum(c, tA[b,i,c]*W_q[h,c,d]) + sum(c, A[b,i,c]*tW_q[h,c,d])
+        # Tangent: tQ[b,h,i,d] = sum(c, tA[b,i,c]*W_q[h,c,d]) + sum(c, A[b,i,c]*tW_q[h,c,d])
         tQ = tA[:, None, :, :] @ W_q[None, :, :, :] + A[:, None, :, :] @ tW_q[None, :, :, :]
-        # tK[b,h,j,d] = sum(c, tA[b,j,c]*W_k[h,c,d]) + sum(c, A[b,j,c]*tW_k[h,c,d])
+        # Tangent: tK[b,h,j,d] = sum(c, tA[b,j,c]*W_k[h,c,d]) + sum(c, A[b,j,c]*tW_k[h,c,d])
         tK = tA[:, None, :, :] @ W_k[None, :, :, :] + A[:, None, :, :] @ tW_k[None, :, :, :]
-        # tV[b,h,j,e] = sum(c, tA[b,j,c]*W_v[h,c,e]) + sum(c, A[b,j,c]*tW_v[h,c,e])
+        # Tangent: tV[b,h,j,e] = sum(c, tA[b,j,c]*W_v[h,c,e]) + sum(c, A[b,j,c]*tW_v[h,c,e])
         tV = tA[:, None, :, :] @ W_v[None, :, :, :] + A[:, None, :, :] @ tW_v[None, :, :, :]
-        # tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,h,i,d]*K[b,h,j,d]) + sum(d, tK[b,h,j,d]*Q[b,h,i,d]))
+        # Tangent: tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,h,i,d]*K[b,h,j,d]) + sum(d,
+        #     tK[b,h,j,d]*Q[b,h,i,d]))
         tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
-        # tD[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
+        # Named sum: tD[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
         tD = torch.linalg.vecdot(P, tS)
-        # tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tD[b,h,i])
+        # Tangent: tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tD[b,h,i])
         tP = P * (tS - tD[..., None])
-        # tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, tV[b,h,j,e]*P[b,h,i,j])
+        # Tangent: tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, tV[b,h,j,e]*P[b,h,i,j])
         tO = tP @ V + P @ tV
-        # tM[b,i,m] = tX[b,i,m] + sum(h,e, tO[b,h,i,e]*W_o[h,e,m]) + sum(h,e, O[b,h,i,e]*tW_o[h,e,m])
+        # Tangent: tM[b,i,m] = tX[b,i,m] + sum(h,e, tO[b,h,i,e]*W_o[h,e,m]) + sum(h,e, O[b,h,i,e]*tW_o[h,e,m])
         tM = (
             tX
             + tO.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
             + O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ tW_o.reshape(H * d_v, C)
         )
-        # tmu_2[b,i] = 1/size(C)*sum(m, tM[b,i,m])
+        # Tangent: tmu_2[b,i] = 1/size(C)*sum(m, tM[b,i,m])
         tmu_2 = tM.sum(dim=-1) / C
-        # tvar_2[b,i] = 2/size(C)*(sum(m, tM[b,i,m]*(M[b,i,m] - mu_2[b,i])) - tmu_2[b,i]*sum(c, M[b,i,c] -
-        #     mu_2[b,i]))
+        # Tangent: tvar_2[b,i] = 2/size(C)*(sum(m, tM[b,i,m]*(M[b,i,m] - mu_2[b,i])) - tmu_2[b,i]*sum(c,
+        #     M[b,i,c] - mu_2[b,i]))
         tvar_2 = 2 * (torch.linalg.vecdot(tM, M_mu_2) - tmu_2 * M_mu_2.sum(dim=-1)) / C
-        # tU[b,i,c] = (M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000)*tg_2[c] +
+        # Tangent: tU[b,i,c] = (M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000)*tg_2[c] +
         #     tM[b,i,c]*g_2[c]/sqrt(var_2[b,i] + 1/100000) - tmu_2[b,i]*g_2[c]/sqrt(var_2[b,i] + 1/100000) -
         #     (1/2)*tvar_2[b,i]*g_2[c]*(M[b,i,c] - mu_2[b,i])/(var_2[b,i] + 1/100000)^(3/2) + tb_2[c]
         tU = (
@@ -1010,12 +1018,12 @@ class _DualForward(_Forward):
             - 0.5 * tvar_2[..., None] * g_2 * M_mu_2 / (var_2_shifted**1.5)[..., None]
             + tb_2
         )
-        # tZ[b,i,f] = sum(c, tU[b,i,c]*W_1[c,f]) + sum(c, U[b,i,c]*tW_1[c,f]) + tc_1[f]
+        # Tangent: tZ[b,i,f] = sum(c, tU[b,i,c]*W_1[c,f]) + sum(c, U[b,i,c]*tW_1[c,f]) + tc_1[f]
         tZ = tU @ W_1 + U @ tW_1 + tc_1
-        # tG[b,i,f] = 1/2*tZ[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+        # Tangent: tG[b,i,f] = 1/2*tZ[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
         #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
         tG = 0.5 * tZ * (erf_Z + 1 + math.sqrt(2) * Z * torch.exp(-0.5 * Z**2) / math.sqrt(math.pi))
-        # tY[b,i,m] = tM[b,i,m] + sum(f, tG[b,i,f]*W_2[f,m]) + sum(f, G[b,i,f]*tW_2[f,m]) + tc_2[m]
+        # Tangent: tY[b,i,m] = tM[b,i,m] + sum(f, tG[b,i,f]*W_2[f,m]) + sum(f, G[b,i,f]*tW_2[f,m]) + tc_2[m]
         tY = tM + tG @ W_2 + G @ tW_2 + tc_2
         return tY, None, None, None, None, None, None, None, None, None, None, None, None, None, None
 
@@ -1439,70 +1447,72 @@ class _Second(torch.autograd.Function):
         if P is None:
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
             S = Q @ K.mT / math.sqrt(d_k)
-            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+            # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
             P = torch.exp(S - lse[..., None])
-        # dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
+        # Lemma: dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
         dG = dY @ W_2.T
-        # dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+        # Lemma: dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
         #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
         erf_Z = torch.erf(0.5 * math.sqrt(2) * Z)
         square_Z = Z**2
         exp_square_Z = torch.exp(-0.5 * square_Z)
         erf_Z_Z = erf_Z + 1 + math.sqrt(2) * Z * exp_square_Z / math.sqrt(math.pi)
         dZ = 0.5 * dG * erf_Z_Z
-        # dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
+        # Lemma: dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
         dU = dZ @ W_1.T
-        # dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] - mu_2[b,i]))
+        # Lemma: dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] -
+        #     mu_2[b,i]))
         var_2_shifted = var_2 + 1e-05
         power_var_2_shifted = 1 / var_2_shifted**1.5
         M_mu_2 = M - mu_2[..., None]
         dU_M_mu_2 = dU * M_mu_2
         dvar_2 = -0.5 * power_var_2_shifted * (dU_M_mu_2 @ g_2)
-        # dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
+        # Lemma: dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
         #     1/100000)*sum(c, dU[b,i,c]*g_2[c]))
         sum_M_mu_2 = M_mu_2.sum(dim=-1)
         rsqrt_var_2_shifted = 1 / torch.sqrt(var_2_shifted)
         dU_g_2 = dU @ g_2
         dmu_2 = -(2 * dvar_2 * sum_M_mu_2 / C + rsqrt_var_2_shifted * dU_g_2)
-        # dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
+        # Lemma: dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
         #     dU[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + dY[b,i,m]
         dM = (dmu_2 / C)[..., None] + 2 * dvar_2[..., None] * M_mu_2 / C + dU * g_2 * rsqrt_var_2_shifted[..., None] + dY
-        # dO[b,h,i,e] = sum(m, dM[b,i,m]*W_o[h,e,m])
+        # Lemma: dO[b,h,i,e] = sum(m, dM[b,i,m]*W_o[h,e,m])
         dO = dM[:, None, :, :] @ W_o.mT[None, :, :, :]
-        # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+        # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
         dP = dO @ V.mT
-        # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
+        # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
         dV = P.mT @ dO
-        # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
+        # Named sum: D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
         D = torch.linalg.vecdot(dP, P)
-        # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+        # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
+        # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
         dQ = dS @ K / math.sqrt(d_k)
-        # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+        # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
         dK = dS.mT @ Q / math.sqrt(d_k)
-        # dA[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
+        # Lemma: dA[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
         #     dV[b,h,i,e]*W_v[h,c,e])
         dA = (
             dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.permute(1, 0, 2).reshape(C, H * d_k).T
             + dK.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_k.permute(1, 0, 2).reshape(C, H * d_k).T
             + dV.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
         )
-        # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
+        # Lemma: dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] -
+        #     mu_1[b,i]))
         var_1_shifted = var_1 + 1e-05
         power_var_1_shifted = 1 / var_1_shifted**1.5
         X_mu_1 = X - mu_1[..., None]
         dA_X_mu_1 = dA * X_mu_1
         dvar_1 = -0.5 * power_var_1_shifted * (dA_X_mu_1 @ g_1)
-        # d2dmu_1[b,i] = 1/size(C)*sum(c, d2dX[b,i,c])
+        # Lemma: d2dmu_1[b,i] = 1/size(C)*sum(c, d2dX[b,i,c])
         sum_d2dX = d2dX.sum(dim=-1)
         d2dmu_1 = sum_d2dX / C
-        # d2dvar_1[b,i] = 2/size(C)*(sum(c, d2dX[b,i,c]*(X[b,i,c] - mu_1[b,i])) - d2dmu_1[b,i]*sum(c, X[b,i,c]
-        #     - mu_1[b,i]))
+        # Lemma: d2dvar_1[b,i] = 2/size(C)*(sum(c, d2dX[b,i,c]*(X[b,i,c] - mu_1[b,i])) - d2dmu_1[b,i]*sum(c,
+        #     X[b,i,c] - mu_1[b,i]))
         sum_X_mu_1 = X_mu_1.sum(dim=-1)
         d2dvar_1 = 2 * (torch.linalg.vecdot(d2dX, X_mu_1) - d2dmu_1 * sum_X_mu_1) / C
-        # d2dA[b,i,c] = d2dg_1[c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000) + d2db_1[c] -
+        # Lemma: d2dA[b,i,c] = d2dg_1[c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000) + d2db_1[c] -
         #     (1/2)*d2dvar_1[b,i]/(var_1[b,i] + 1/100000)^(3/2)*g_1[c]*(X[b,i,c] - mu_1[b,i]) -
         #     d2dmu_1[b,i]/sqrt(var_1[b,i] + 1/100000)*g_1[c] + d2dX[b,i,c]*g_1[c]/sqrt(var_1[b,i] + 1/100000)
         rsqrt_var_1_shifted = 1 / torch.sqrt(var_1_shifted)
@@ -1513,34 +1523,35 @@ class _Second(torch.autograd.Function):
             - d2dmu_1[..., None] * rsqrt_var_1_shifted[..., None] * g_1
             + d2dX * g_1 * rsqrt_var_1_shifted[..., None]
         )
-        # d2dQ[b,h,i,d] = sum(c, d2dW_q[h,c,d]*A[b,i,c]) + sum(c, d2dA[b,i,c]*W_q[h,c,d])
+        # Lemma: d2dQ[b,h,i,d] = sum(c, d2dW_q[h,c,d]*A[b,i,c]) + sum(c, d2dA[b,i,c]*W_q[h,c,d])
         d2dQ = A[:, None, :, :] @ d2dW_q[None, :, :, :] + d2dA[:, None, :, :] @ W_q[None, :, :, :]
-        # d2dK[b,h,j,d] = sum(c, d2dW_k[h,c,d]*A[b,j,c]) + sum(c, d2dA[b,j,c]*W_k[h,c,d])
+        # Lemma: d2dK[b,h,j,d] = sum(c, d2dW_k[h,c,d]*A[b,j,c]) + sum(c, d2dA[b,j,c]*W_k[h,c,d])
         d2dK = A[:, None, :, :] @ d2dW_k[None, :, :, :] + d2dA[:, None, :, :] @ W_k[None, :, :, :]
-        # d2dV[b,h,j,e] = sum(c, d2dW_v[h,c,e]*A[b,j,c]) + sum(c, d2dA[b,j,c]*W_v[h,c,e])
+        # Lemma: d2dV[b,h,j,e] = sum(c, d2dW_v[h,c,e]*A[b,j,c]) + sum(c, d2dA[b,j,c]*W_v[h,c,e])
         d2dV = A[:, None, :, :] @ d2dW_v[None, :, :, :] + d2dA[:, None, :, :] @ W_v[None, :, :, :]
-        # d2dS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[b,h,i,d]*K[b,h,j,d]) + sum(d,
+        # Lemma: d2dS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, d2dQ[b,h,i,d]*K[b,h,j,d]) + sum(d,
         #     d2dK[b,h,j,d]*Q[b,h,i,d]))
         d2dS = (d2dQ @ K.mT + Q @ d2dK.mT) / math.sqrt(d_k)
-        # d2D[b,h,i] = -sum(j, d2dS[b,h,i,j]*P[b,h,i,j])
+        # Lemma: d2D[b,h,i] = -sum(j, d2dS[b,h,i,j]*P[b,h,i,j])
         d2D = -torch.linalg.vecdot(d2dS, P)
-        # d2dP[b,h,i,j] = P[b,h,i,j]*(d2D[b,h,i] + d2dS[b,h,i,j])
+        # Lemma: d2dP[b,h,i,j] = P[b,h,i,j]*(d2D[b,h,i] + d2dS[b,h,i,j])
         d2dP = P * (d2D[..., None] + d2dS)
-        # d2dO[b,h,i,e] = sum(j, d2dP[b,h,i,j]*V[b,h,j,e]) + sum(j, d2dV[b,h,j,e]*P[b,h,i,j])
+        # Lemma: d2dO[b,h,i,e] = sum(j, d2dP[b,h,i,j]*V[b,h,j,e]) + sum(j, d2dV[b,h,j,e]*P[b,h,i,j])
         d2dO = d2dP @ V + P @ d2dV
-        # d2dM[b,i,m] = sum(h,e, d2dW_o[h,e,m]*O[b,h,i,e]) + sum(h,e, d2dO[b,h,i,e]*W_o[h,e,m]) + d2dX[b,i,m]
+        # Lemma: d2dM[b,i,m] = sum(h,e, d2dW_o[h,e,m]*O[b,h,i,e]) + sum(h,e, d2dO[b,h,i,e]*W_o[h,e,m]) +
+        #     d2dX[b,i,m]
         d2dM = (
             O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ d2dW_o.reshape(H * d_v, C)
             + d2dO.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
             + d2dX
         )
-        # d2dmu_2[b,i] = 1/size(C)*sum(m, d2dM[b,i,m])
+        # Lemma: d2dmu_2[b,i] = 1/size(C)*sum(m, d2dM[b,i,m])
         sum_d2dM = d2dM.sum(dim=-1)
         d2dmu_2 = sum_d2dM / C
-        # d2dvar_2[b,i] = 2/size(C)*(sum(m, d2dM[b,i,m]*(M[b,i,m] - mu_2[b,i])) - d2dmu_2[b,i]*sum(c, M[b,i,c]
-        #     - mu_2[b,i]))
+        # Lemma: d2dvar_2[b,i] = 2/size(C)*(sum(m, d2dM[b,i,m]*(M[b,i,m] - mu_2[b,i])) - d2dmu_2[b,i]*sum(c,
+        #     M[b,i,c] - mu_2[b,i]))
         d2dvar_2 = 2 * (torch.linalg.vecdot(d2dM, M_mu_2) - d2dmu_2 * sum_M_mu_2) / C
-        # d2dU[b,i,c] = d2dg_2[c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000) + d2db_2[c] -
+        # Lemma: d2dU[b,i,c] = d2dg_2[c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000) + d2db_2[c] -
         #     (1/2)*d2dvar_2[b,i]/(var_2[b,i] + 1/100000)^(3/2)*g_2[c]*(M[b,i,c] - mu_2[b,i]) -
         #     d2dmu_2[b,i]/sqrt(var_2[b,i] + 1/100000)*g_2[c] + d2dM[b,i,c]*g_2[c]/sqrt(var_2[b,i] + 1/100000)
         d2dU = (
@@ -1550,18 +1561,19 @@ class _Second(torch.autograd.Function):
             - d2dmu_2[..., None] * rsqrt_var_2_shifted[..., None] * g_2
             + d2dM * g_2 * rsqrt_var_2_shifted[..., None]
         )
-        # d2dZ[b,i,f] = sum(c, d2dW_1[c,f]*U[b,i,c]) + d2dc_1[f] + sum(c, d2dU[b,i,c]*W_1[c,f])
+        # Lemma: d2dZ[b,i,f] = sum(c, d2dW_1[c,f]*U[b,i,c]) + d2dc_1[f] + sum(c, d2dU[b,i,c]*W_1[c,f])
         d2dZ = U @ d2dW_1 + d2dc_1 + d2dU @ W_1
-        # d2dG[b,i,f] = 1/2*d2dZ[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+        # Lemma: d2dG[b,i,f] = 1/2*d2dZ[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
         #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
         d2dG = 0.5 * d2dZ * erf_Z_Z
-        # d2dY[b,i,m] = sum(f, d2dW_2[f,m]*G[b,i,f]) + d2dc_2[m] + sum(f, d2dG[b,i,f]*W_2[f,m]) + d2dM[b,i,m]
+        # Lemma: d2dY[b,i,m] = sum(f, d2dW_2[f,m]*G[b,i,f]) + d2dc_2[m] + sum(f, d2dG[b,i,f]*W_2[f,m]) +
+        #     d2dM[b,i,m]
         d2dY = G @ d2dW_2 + d2dc_2 + d2dG @ W_2 + d2dM
-        # d2W_2[f,m] = sum(b,i, d2dG[b,i,f]*dY[b,i,m])
+        # Lemma: d2W_2[f,m] = sum(b,i, d2dG[b,i,f]*dY[b,i,m])
         d2W_2 = d2dG.reshape(B * N, F).T @ dY.reshape(B * N, C)
-        # d2G[b,i,f] = sum(m, d2dW_2[f,m]*dY[b,i,m])
+        # Lemma: d2G[b,i,f] = sum(m, d2dW_2[f,m]*dY[b,i,m])
         d2G = dY @ d2dW_2.T
-        # d2Z[b,i,f] = 1/2*d2G[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1) +
+        # Lemma: d2Z[b,i,f] = 1/2*d2G[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1) +
         #     1/2*d2G[b,i,f]*Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2) +
         #     d2dZ[b,i,f]*dG[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2) -
         #     (1/2)*d2dZ[b,i,f]*dG[b,i,f]*Z[b,i,f]^2/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2)
@@ -1571,15 +1583,15 @@ class _Second(torch.autograd.Function):
             + math.sqrt(2) * d2dZ * dG * exp_square_Z / math.sqrt(math.pi)
             - 0.5 * math.sqrt(2) * d2dZ * dG * square_Z * exp_square_Z / math.sqrt(math.pi)
         )
-        # d2W_1[c,f] = sum(b,i, d2Z[b,i,f]*U[b,i,c]) + sum(b,i, d2dU[b,i,c]*dZ[b,i,f])
+        # Lemma: d2W_1[c,f] = sum(b,i, d2Z[b,i,f]*U[b,i,c]) + sum(b,i, d2dU[b,i,c]*dZ[b,i,f])
         d2W_1 = U.reshape(B * N, C).T @ d2Z.reshape(B * N, F) + d2dU.reshape(B * N, C).T @ dZ.reshape(B * N, F)
-        # d2c_1[f] = sum(b,i, d2Z[b,i,f])
+        # Lemma: d2c_1[f] = sum(b,i, d2Z[b,i,f])
         d2c_1 = d2Z.sum(dim=(0, 1))
-        # d2U[b,i,c] = sum(f, d2Z[b,i,f]*W_1[c,f]) + sum(f, d2dW_1[c,f]*dZ[b,i,f])
+        # Lemma: d2U[b,i,c] = sum(f, d2Z[b,i,f]*W_1[c,f]) + sum(f, d2dW_1[c,f]*dZ[b,i,f])
         d2U = d2Z @ W_1.T + dZ @ d2dW_1.T
-        # d2g_2[c] = sum(b,i, d2U[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000)) - (1/2)*sum(b,i,
-        #     d2dvar_2[b,i]/(var_2[b,i] + 1/100000)^(3/2)*dU[b,i,c]*(M[b,i,c] - mu_2[b,i])) - sum(b,i,
-        #     d2dmu_2[b,i]/sqrt(var_2[b,i] + 1/100000)*dU[b,i,c]) + sum(b,i,
+        # Lemma: d2g_2[c] = sum(b,i, d2U[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000)) -
+        #     (1/2)*sum(b,i, d2dvar_2[b,i]/(var_2[b,i] + 1/100000)^(3/2)*dU[b,i,c]*(M[b,i,c] - mu_2[b,i])) -
+        #     sum(b,i, d2dmu_2[b,i]/sqrt(var_2[b,i] + 1/100000)*dU[b,i,c]) + sum(b,i,
         #     d2dM[b,i,c]*dU[b,i,c]/sqrt(var_2[b,i] + 1/100000))
         d2U_M_mu_2 = d2U * M_mu_2
         d2dM_dU = d2dM * dU
@@ -1589,9 +1601,9 @@ class _Second(torch.autograd.Function):
             - (d2dmu_2 * rsqrt_var_2_shifted).reshape(B * N) @ dU.reshape(B * N, C)
             + rsqrt_var_2_shifted.reshape(B * N) @ d2dM_dU.reshape(B * N, C)
         )
-        # d2b_2[c] = sum(b,i, d2U[b,i,c])
+        # Lemma: d2b_2[c] = sum(b,i, d2U[b,i,c])
         d2b_2 = d2U.sum(dim=(0, 1))
-        # d2var_2[b,i] = 1/(var_2[b,i] + 1/100000)*(1/2*d2dmu_2[b,i]/sqrt(var_2[b,i] + 1/100000)*sum(c,
+        # Lemma: d2var_2[b,i] = 1/(var_2[b,i] + 1/100000)*(1/2*d2dmu_2[b,i]/sqrt(var_2[b,i] + 1/100000)*sum(c,
         #     dU[b,i,c]*g_2[c]) - (1/2)/sqrt(var_2[b,i] + 1/100000)*sum(c, d2U[b,i,c]*g_2[c]*(M[b,i,c] -
         #     mu_2[b,i])) - (1/2)/sqrt(var_2[b,i] + 1/100000)*sum(c, d2dg_2[c]*dU[b,i,c]*(M[b,i,c] -
         #     mu_2[b,i])) - (3/2)*d2dvar_2[b,i]*dvar_2[b,i] - (1/2)/sqrt(var_2[b,i] + 1/100000)*sum(m,
@@ -1603,7 +1615,7 @@ class _Second(torch.autograd.Function):
             - 1.5 * d2dvar_2 * dvar_2
             - 0.5 * rsqrt_var_2_shifted * (d2dM_dU @ g_2)
         ) / var_2_shifted
-        # d2mu_2[b,i] = 1/2*d2dvar_2[b,i]/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]) -
+        # Lemma: d2mu_2[b,i] = 1/2*d2dvar_2[b,i]/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]) -
         #     2*d2var_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) - 1/sqrt(var_2[b,i] + 1/100000)*sum(c,
         #     d2U[b,i,c]*g_2[c]) - 1/sqrt(var_2[b,i] + 1/100000)*sum(c, d2dg_2[c]*dU[b,i,c]) +
         #     2*d2dmu_2[b,i]*dvar_2[b,i] - 2*dvar_2[b,i]/size(C)*sum(m, d2dM[b,i,m])
@@ -1615,7 +1627,7 @@ class _Second(torch.autograd.Function):
             + 2 * d2dmu_2 * dvar_2
             - 2 * dvar_2 * sum_d2dM / C
         )
-        # d2M[b,i,m] = d2mu_2[b,i]/size(C) + 2*d2var_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
+        # Lemma: d2M[b,i,m] = d2mu_2[b,i]/size(C) + 2*d2var_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
         #     d2U[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + d2dg_2[m]*dU[b,i,m]/sqrt(var_2[b,i] + 1/100000)
         #     - (1/2)*d2dvar_2[b,i]/(var_2[b,i] + 1/100000)^(3/2)*dU[b,i,m]*g_2[m] -
         #     2*d2dmu_2[b,i]*dvar_2[b,i]/size(C) + 2*d2dM[b,i,m]*dvar_2[b,i]/size(C)
@@ -1628,40 +1640,40 @@ class _Second(torch.autograd.Function):
             - (2 * d2dmu_2 * dvar_2 / C)[..., None]
             + 2 * d2dM * dvar_2[..., None] / C
         )
-        # d2W_o[h,e,m] = sum(b,i, d2M[b,i,m]*O[b,h,i,e]) + sum(b,i, d2dO[b,h,i,e]*dM[b,i,m])
+        # Lemma: d2W_o[h,e,m] = sum(b,i, d2M[b,i,m]*O[b,h,i,e]) + sum(b,i, d2dO[b,h,i,e]*dM[b,i,m])
         d2W_o = O.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ d2M.reshape(B * N, C) + d2dO.permute(1, 3, 0, 2).reshape(
             H, d_v, B * N
         ) @ dM.reshape(B * N, C)
-        # d2O[b,h,i,e] = sum(m, d2M[b,i,m]*W_o[h,e,m]) + sum(m, d2dW_o[h,e,m]*dM[b,i,m])
+        # Lemma: d2O[b,h,i,e] = sum(m, d2M[b,i,m]*W_o[h,e,m]) + sum(m, d2dW_o[h,e,m]*dM[b,i,m])
         d2O = d2M[:, None, :, :] @ W_o.mT[None, :, :, :] + dM[:, None, :, :] @ d2dW_o.mT[None, :, :, :]
-        # d2P[b,h,i,j] = sum(e, d2O[b,h,i,e]*V[b,h,j,e]) + sum(e, d2dV[b,h,j,e]*dO[b,h,i,e]) +
+        # Lemma: d2P[b,h,i,j] = sum(e, d2O[b,h,i,e]*V[b,h,j,e]) + sum(e, d2dV[b,h,j,e]*dO[b,h,i,e]) +
         #     d2D[b,h,i]*dP[b,h,i,j] + d2dS[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
         d2P = d2O @ V.mT + dO @ d2dV.mT + d2D[..., None] * dP + d2dS * dP_D
-        # d2V[b,h,j,e] = sum(i, d2O[b,h,i,e]*P[b,h,i,j]) + sum(i, d2dP[b,h,i,j]*dO[b,h,i,e])
+        # Lemma: d2V[b,h,j,e] = sum(i, d2O[b,h,i,e]*P[b,h,i,j]) + sum(i, d2dP[b,h,i,j]*dO[b,h,i,e])
         d2V = P.mT @ d2O + d2dP.mT @ dO
-        # R[b,h,i] = sum(j, d2P[b,h,i,j]*P[b,h,i,j])
+        # Named sum: R[b,h,i] = sum(j, d2P[b,h,i,j]*P[b,h,i,j])
         R = torch.linalg.vecdot(d2P, P)
-        # d2S[b,h,i,j] = P[b,h,i,j]*(d2P[b,h,i,j] - R[b,h,i])
+        # Lemma: d2S[b,h,i,j] = P[b,h,i,j]*(d2P[b,h,i,j] - R[b,h,i])
         d2S = P * (d2P - R[..., None])
-        # d2Q[b,h,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[b,h,i,j]*K[b,h,j,d]) + sum(j,
+        # Lemma: d2Q[b,h,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[b,h,i,j]*K[b,h,j,d]) + sum(j,
         #     d2dK[b,h,j,d]*dS[b,h,i,j]))
         d2Q = (d2S @ K + dS @ d2dK) / math.sqrt(d_k)
-        # d2K[b,h,j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[b,h,i,j]*Q[b,h,i,d]) + sum(i,
+        # Lemma: d2K[b,h,j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[b,h,i,j]*Q[b,h,i,d]) + sum(i,
         #     d2dQ[b,h,i,d]*dS[b,h,i,j]))
         d2K = (d2S.mT @ Q + dS.mT @ d2dQ) / math.sqrt(d_k)
-        # d2W_v[h,c,e] = sum(b,j, d2V[b,h,j,e]*A[b,j,c]) + sum(b,i, d2dA[b,i,c]*dV[b,h,i,e])
+        # Lemma: d2W_v[h,c,e] = sum(b,j, d2V[b,h,j,e]*A[b,j,c]) + sum(b,i, d2dA[b,i,c]*dV[b,h,i,e])
         d2W_v = (d2V.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ A.reshape(B * N, C)).mT + (
             dV.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ d2dA.reshape(B * N, C)
         ).mT
-        # d2W_k[h,c,d] = sum(b,j, d2K[b,h,j,d]*A[b,j,c]) + sum(b,i, d2dA[b,i,c]*dK[b,h,i,d])
+        # Lemma: d2W_k[h,c,d] = sum(b,j, d2K[b,h,j,d]*A[b,j,c]) + sum(b,i, d2dA[b,i,c]*dK[b,h,i,d])
         d2W_k = (d2K.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT + (
             dK.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ d2dA.reshape(B * N, C)
         ).mT
-        # d2W_q[h,c,d] = sum(b,i, d2Q[b,h,i,d]*A[b,i,c]) + sum(b,i, d2dA[b,i,c]*dQ[b,h,i,d])
+        # Lemma: d2W_q[h,c,d] = sum(b,i, d2Q[b,h,i,d]*A[b,i,c]) + sum(b,i, d2dA[b,i,c]*dQ[b,h,i,d])
         d2W_q = (d2Q.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT + (
             dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ d2dA.reshape(B * N, C)
         ).mT
-        # d2A[b,i,c] = sum(h,d, d2Q[b,h,i,d]*W_q[h,c,d]) + sum(h,d, d2K[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
+        # Lemma: d2A[b,i,c] = sum(h,d, d2Q[b,h,i,d]*W_q[h,c,d]) + sum(h,d, d2K[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
         #     d2V[b,h,i,e]*W_v[h,c,e]) + sum(h,e, d2dW_v[h,c,e]*dV[b,h,i,e]) + sum(h,d,
         #     d2dW_k[h,c,d]*dK[b,h,i,d]) + sum(h,d, d2dW_q[h,c,d]*dQ[b,h,i,d])
         d2A = (
@@ -1672,9 +1684,9 @@ class _Second(torch.autograd.Function):
             + dK.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ d2dW_k.permute(1, 0, 2).reshape(C, H * d_k).T
             + dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ d2dW_q.permute(1, 0, 2).reshape(C, H * d_k).T
         )
-        # d2g_1[c] = sum(b,i, d2A[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)) - (1/2)*sum(b,i,
-        #     d2dvar_1[b,i]/(var_1[b,i] + 1/100000)^(3/2)*dA[b,i,c]*(X[b,i,c] - mu_1[b,i])) - sum(b,i,
-        #     d2dmu_1[b,i]/sqrt(var_1[b,i] + 1/100000)*dA[b,i,c]) + sum(b,i,
+        # Lemma: d2g_1[c] = sum(b,i, d2A[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)) -
+        #     (1/2)*sum(b,i, d2dvar_1[b,i]/(var_1[b,i] + 1/100000)^(3/2)*dA[b,i,c]*(X[b,i,c] - mu_1[b,i])) -
+        #     sum(b,i, d2dmu_1[b,i]/sqrt(var_1[b,i] + 1/100000)*dA[b,i,c]) + sum(b,i,
         #     d2dX[b,i,c]*dA[b,i,c]/sqrt(var_1[b,i] + 1/100000))
         d2A_X_mu_1 = d2A * X_mu_1
         d2dX_dA = d2dX * dA
@@ -1684,9 +1696,9 @@ class _Second(torch.autograd.Function):
             - (d2dmu_1 * rsqrt_var_1_shifted).reshape(B * N) @ dA.reshape(B * N, C)
             + rsqrt_var_1_shifted.reshape(B * N) @ d2dX_dA.reshape(B * N, C)
         )
-        # d2b_1[c] = sum(b,i, d2A[b,i,c])
+        # Lemma: d2b_1[c] = sum(b,i, d2A[b,i,c])
         d2b_1 = d2A.sum(dim=(0, 1))
-        # d2var_1[b,i] = 1/(var_1[b,i] + 1/100000)*(1/2*d2dmu_1[b,i]/sqrt(var_1[b,i] + 1/100000)*sum(c,
+        # Lemma: d2var_1[b,i] = 1/(var_1[b,i] + 1/100000)*(1/2*d2dmu_1[b,i]/sqrt(var_1[b,i] + 1/100000)*sum(c,
         #     dA[b,i,c]*g_1[c]) - (1/2)/sqrt(var_1[b,i] + 1/100000)*sum(c, d2A[b,i,c]*g_1[c]*(X[b,i,c] -
         #     mu_1[b,i])) - (1/2)/sqrt(var_1[b,i] + 1/100000)*sum(c, d2dg_1[c]*dA[b,i,c]*(X[b,i,c] -
         #     mu_1[b,i])) - (3/2)*d2dvar_1[b,i]*dvar_1[b,i] - (1/2)/sqrt(var_1[b,i] + 1/100000)*sum(c,
@@ -1699,7 +1711,7 @@ class _Second(torch.autograd.Function):
             - 1.5 * d2dvar_1 * dvar_1
             - 0.5 * rsqrt_var_1_shifted * (d2dX_dA @ g_1)
         ) / var_1_shifted
-        # d2mu_1[b,i] = 1/2*d2dvar_1[b,i]/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]) -
+        # Lemma: d2mu_1[b,i] = 1/2*d2dvar_1[b,i]/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]) -
         #     2*d2var_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) - 1/sqrt(var_1[b,i] + 1/100000)*sum(c,
         #     d2A[b,i,c]*g_1[c]) - 1/sqrt(var_1[b,i] + 1/100000)*sum(c, d2dg_1[c]*dA[b,i,c]) +
         #     2*d2dmu_1[b,i]*dvar_1[b,i] - 2*dvar_1[b,i]/size(C)*sum(c, d2dX[b,i,c])
@@ -1711,7 +1723,7 @@ class _Second(torch.autograd.Function):
             + 2 * d2dmu_1 * dvar_1
             - 2 * dvar_1 * sum_d2dX / C
         )
-        # d2X[b,i,c] = d2mu_1[b,i]/size(C) + 2*d2var_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
+        # Lemma: d2X[b,i,c] = d2mu_1[b,i]/size(C) + 2*d2var_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
         #     d2A[b,i,c]*g_1[c]/sqrt(var_1[b,i] + 1/100000) + d2M[b,i,c] + d2dg_1[c]*dA[b,i,c]/sqrt(var_1[b,i]
         #     + 1/100000) - (1/2)*d2dvar_1[b,i]/(var_1[b,i] + 1/100000)^(3/2)*dA[b,i,c]*g_1[c] -
         #     2*d2dmu_1[b,i]*dvar_1[b,i]/size(C) + 2*d2dX[b,i,c]*dvar_1[b,i]/size(C)
@@ -1792,70 +1804,72 @@ class _SecondTangent(torch.autograd.Function):
         if P is None:
             # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
             S = Q @ K.mT / math.sqrt(d_k)
-            # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+            # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
             P = torch.exp(S - lse[..., None])
-        # dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
+        # Lemma: dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
         dG = dY @ W_2.T
-        # dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+        # Lemma: dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
         #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
         square_Z = Z**2
         exp_square_Z = torch.exp(-0.5 * square_Z)
         Z_shifted = torch.erf(0.5 * math.sqrt(2) * Z) + 1 + math.sqrt(2) * Z * exp_square_Z / math.sqrt(math.pi)
         dZ = 0.5 * dG * Z_shifted
-        # dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
+        # Lemma: dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
         dU = dZ @ W_1.T
-        # dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] - mu_2[b,i]))
+        # Lemma: dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] -
+        #     mu_2[b,i]))
         var_2_shifted = var_2 + 1e-05
         power_var_2_shifted = 1 / var_2_shifted**1.5
         M_mu_2 = M - mu_2[..., None]
         dU_M_mu_2 = dU * M_mu_2
         dvar_2 = -0.5 * power_var_2_shifted * (dU_M_mu_2 @ g_2)
-        # dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
+        # Lemma: dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
         #     1/100000)*sum(c, dU[b,i,c]*g_2[c]))
         sum_M_mu_2 = M_mu_2.sum(dim=-1)
         rsqrt_var_2_shifted = 1 / torch.sqrt(var_2_shifted)
         dU_g_2 = dU @ g_2
         dmu_2 = -(2 * dvar_2 * sum_M_mu_2 / C + rsqrt_var_2_shifted * dU_g_2)
-        # dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
+        # Lemma: dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
         #     dU[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + dY[b,i,m]
         dM = (dmu_2 / C)[..., None] + 2 * dvar_2[..., None] * M_mu_2 / C + dU * g_2 * rsqrt_var_2_shifted[..., None] + dY
-        # dO[b,h,i,e] = sum(m, dM[b,i,m]*W_o[h,e,m])
+        # Lemma: dO[b,h,i,e] = sum(m, dM[b,i,m]*W_o[h,e,m])
         dO = dM[:, None, :, :] @ W_o.mT[None, :, :, :]
-        # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+        # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
         dP = dO @ V.mT
-        # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
+        # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
         dV = P.mT @ dO
-        # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
+        # Named sum: D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
         D = torch.linalg.vecdot(dP, P)
-        # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+        # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
         dP_D = dP - D[..., None]
         dS = P * dP_D
-        # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
+        # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
         dQ = dS @ K / math.sqrt(d_k)
-        # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+        # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
         dK = dS.mT @ Q / math.sqrt(d_k)
-        # dA[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
+        # Lemma: dA[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
         #     dV[b,h,i,e]*W_v[h,c,e])
         dA = (
             dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.permute(1, 0, 2).reshape(C, H * d_k).T
             + dK.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_k.permute(1, 0, 2).reshape(C, H * d_k).T
             + dV.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
         )
-        # dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i]))
+        # Lemma: dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] -
+        #     mu_1[b,i]))
         var_1_shifted = var_1 + 1e-05
         power_var_1_shifted = 1 / var_1_shifted**1.5
         X_mu_1 = X - mu_1[..., None]
         dA_X_mu_1 = dA * X_mu_1
         dvar_1 = -0.5 * power_var_1_shifted * (dA_X_mu_1 @ g_1)
-        # tmu_1[b,i] = 1/size(C)*sum(c, tX[b,i,c])
+        # Tangent: tmu_1[b,i] = 1/size(C)*sum(c, tX[b,i,c])
         sum_tX = tX.sum(dim=-1)
         tmu_1 = sum_tX / C
-        # tvar_1[b,i] = 2/size(C)*(sum(c, (X[b,i,c] - mu_1[b,i])*tX[b,i,c]) - tmu_1[b,i]*sum(c, X[b,i,c] -
-        #     mu_1[b,i]))
+        # Tangent: tvar_1[b,i] = 2/size(C)*(sum(c, (X[b,i,c] - mu_1[b,i])*tX[b,i,c]) - tmu_1[b,i]*sum(c,
+        #     X[b,i,c] - mu_1[b,i]))
         sum_X_mu_1 = X_mu_1.sum(dim=-1)
         tvar_1 = 2 * (torch.linalg.vecdot(X_mu_1, tX) - tmu_1 * sum_X_mu_1) / C
-        # tA[b,i,c] = (X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)*tg_1[c] + g_1[c]/sqrt(var_1[b,i] +
-        #     1/100000)*tX[b,i,c] - tmu_1[b,i]*g_1[c]/sqrt(var_1[b,i] + 1/100000) -
+        # Tangent: tA[b,i,c] = (X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)*tg_1[c] +
+        #     g_1[c]/sqrt(var_1[b,i] + 1/100000)*tX[b,i,c] - tmu_1[b,i]*g_1[c]/sqrt(var_1[b,i] + 1/100000) -
         #     (1/2)*tvar_1[b,i]*g_1[c]*(X[b,i,c] - mu_1[b,i])/(var_1[b,i] + 1/100000)^(3/2) + tb_1[c]
         rsqrt_var_1_shifted = 1 / torch.sqrt(var_1_shifted)
         tA = (
@@ -1865,33 +1879,34 @@ class _SecondTangent(torch.autograd.Function):
             - 0.5 * tvar_1[..., None] * g_1 * X_mu_1 * power_var_1_shifted[..., None]
             + tb_1
         )
-        # tQ[b,h,i,d] = sum(c, tA[b,i,c]*W_q[h,c,d]) + sum(c, A[b,i,c]*tW_q[h,c,d])
+        # Tangent: tQ[b,h,i,d] = sum(c, tA[b,i,c]*W_q[h,c,d]) + sum(c, A[b,i,c]*tW_q[h,c,d])
         tQ = tA[:, None, :, :] @ W_q[None, :, :, :] + A[:, None, :, :] @ tW_q[None, :, :, :]
-        # tK[b,h,j,d] = sum(c, tA[b,j,c]*W_k[h,c,d]) + sum(c, A[b,j,c]*tW_k[h,c,d])
+        # Tangent: tK[b,h,j,d] = sum(c, tA[b,j,c]*W_k[h,c,d]) + sum(c, A[b,j,c]*tW_k[h,c,d])
         tK = tA[:, None, :, :] @ W_k[None, :, :, :] + A[:, None, :, :] @ tW_k[None, :, :, :]
-        # tV[b,h,j,e] = sum(c, tA[b,j,c]*W_v[h,c,e]) + sum(c, A[b,j,c]*tW_v[h,c,e])
+        # Tangent: tV[b,h,j,e] = sum(c, tA[b,j,c]*W_v[h,c,e]) + sum(c, A[b,j,c]*tW_v[h,c,e])
         tV = tA[:, None, :, :] @ W_v[None, :, :, :] + A[:, None, :, :] @ tW_v[None, :, :, :]
-        # tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,h,i,d]*K[b,h,j,d]) + sum(d, tK[b,h,j,d]*Q[b,h,i,d]))
+        # Tangent: tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,h,i,d]*K[b,h,j,d]) + sum(d,
+        #     tK[b,h,j,d]*Q[b,h,i,d]))
         tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
-        # tF[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
+        # Named sum: tF[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
         tF = torch.linalg.vecdot(P, tS)
-        # tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tF[b,h,i])
+        # Tangent: tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tF[b,h,i])
         tP = P * (tS - tF[..., None])
-        # tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, tV[b,h,j,e]*P[b,h,i,j])
+        # Tangent: tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, tV[b,h,j,e]*P[b,h,i,j])
         tO = tP @ V + P @ tV
-        # tM[b,i,m] = tX[b,i,m] + sum(h,e, tO[b,h,i,e]*W_o[h,e,m]) + sum(h,e, O[b,h,i,e]*tW_o[h,e,m])
+        # Tangent: tM[b,i,m] = tX[b,i,m] + sum(h,e, tO[b,h,i,e]*W_o[h,e,m]) + sum(h,e, O[b,h,i,e]*tW_o[h,e,m])
         tM = (
             tX
             + tO.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
             + O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ tW_o.reshape(H * d_v, C)
         )
-        # tmu_2[b,i] = 1/size(C)*sum(m, tM[b,i,m])
+        # Tangent: tmu_2[b,i] = 1/size(C)*sum(m, tM[b,i,m])
         sum_tM = tM.sum(dim=-1)
         tmu_2 = sum_tM / C
-        # tvar_2[b,i] = 2/size(C)*(sum(m, tM[b,i,m]*(M[b,i,m] - mu_2[b,i])) - tmu_2[b,i]*sum(c, M[b,i,c] -
-        #     mu_2[b,i]))
+        # Tangent: tvar_2[b,i] = 2/size(C)*(sum(m, tM[b,i,m]*(M[b,i,m] - mu_2[b,i])) - tmu_2[b,i]*sum(c,
+        #     M[b,i,c] - mu_2[b,i]))
         tvar_2 = 2 * (torch.linalg.vecdot(tM, M_mu_2) - tmu_2 * sum_M_mu_2) / C
-        # tU[b,i,c] = (M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000)*tg_2[c] +
+        # Tangent: tU[b,i,c] = (M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000)*tg_2[c] +
         #     tM[b,i,c]*g_2[c]/sqrt(var_2[b,i] + 1/100000) - tmu_2[b,i]*g_2[c]/sqrt(var_2[b,i] + 1/100000) -
         #     (1/2)*tvar_2[b,i]*g_2[c]*(M[b,i,c] - mu_2[b,i])/(var_2[b,i] + 1/100000)^(3/2) + tb_2[c]
         tU = (
@@ -1901,18 +1916,18 @@ class _SecondTangent(torch.autograd.Function):
             - 0.5 * tvar_2[..., None] * g_2 * M_mu_2 * power_var_2_shifted[..., None]
             + tb_2
         )
-        # tZ[b,i,f] = sum(c, tU[b,i,c]*W_1[c,f]) + sum(c, U[b,i,c]*tW_1[c,f]) + tc_1[f]
+        # Tangent: tZ[b,i,f] = sum(c, tU[b,i,c]*W_1[c,f]) + sum(c, U[b,i,c]*tW_1[c,f]) + tc_1[f]
         tZ = tU @ W_1 + U @ tW_1 + tc_1
-        # tG[b,i,f] = 1/2*tZ[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+        # Tangent: tG[b,i,f] = 1/2*tZ[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
         #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
         tG = 0.5 * tZ * Z_shifted
-        # tdW_2[f,m] = sum(b,i, G[b,i,f]*tdY[b,i,m]) + sum(b,i, tG[b,i,f]*dY[b,i,m])
+        # Tangent: tdW_2[f,m] = sum(b,i, G[b,i,f]*tdY[b,i,m]) + sum(b,i, tG[b,i,f]*dY[b,i,m])
         tdW_2 = G.reshape(B * N, F).T @ tdY.reshape(B * N, C) + tG.reshape(B * N, F).T @ dY.reshape(B * N, C)
-        # tdc_2[m] = sum(b,i, tdY[b,i,m])
+        # Tangent: tdc_2[m] = sum(b,i, tdY[b,i,m])
         tdc_2 = tdY.sum(dim=(0, 1))
-        # tdG[b,i,f] = sum(m, W_2[f,m]*tdY[b,i,m]) + sum(m, dY[b,i,m]*tW_2[f,m])
+        # Tangent: tdG[b,i,f] = sum(m, W_2[f,m]*tdY[b,i,m]) + sum(m, dY[b,i,m]*tW_2[f,m])
         tdG = tdY @ W_2.T + dY @ tW_2.T
-        # tdZ[b,i,f] = 1/2*tdG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
+        # Tangent: tdZ[b,i,f] = 1/2*tdG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
         #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2)) +
         #     tZ[b,i,f]*dG[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2) -
         #     (1/2)*tZ[b,i,f]*dG[b,i,f]*Z[b,i,f]^2/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2)
@@ -1921,16 +1936,16 @@ class _SecondTangent(torch.autograd.Function):
             + math.sqrt(2) * tZ * dG * exp_square_Z / math.sqrt(math.pi)
             - 0.5 * math.sqrt(2) * tZ * dG * square_Z * exp_square_Z / math.sqrt(math.pi)
         )
-        # tdW_1[c,f] = sum(b,i, tdZ[b,i,f]*U[b,i,c]) + sum(b,i, tU[b,i,c]*dZ[b,i,f])
+        # Tangent: tdW_1[c,f] = sum(b,i, tdZ[b,i,f]*U[b,i,c]) + sum(b,i, tU[b,i,c]*dZ[b,i,f])
         tdW_1 = U.reshape(B * N, C).T @ tdZ.reshape(B * N, F) + tU.reshape(B * N, C).T @ dZ.reshape(B * N, F)
-        # tdc_1[f] = sum(b,i, tdZ[b,i,f])
+        # Tangent: tdc_1[f] = sum(b,i, tdZ[b,i,f])
         tdc_1 = tdZ.sum(dim=(0, 1))
-        # tdU[b,i,c] = sum(f, tdZ[b,i,f]*W_1[c,f]) + sum(f, dZ[b,i,f]*tW_1[c,f])
+        # Tangent: tdU[b,i,c] = sum(f, tdZ[b,i,f]*W_1[c,f]) + sum(f, dZ[b,i,f]*tW_1[c,f])
         tdU = tdZ @ W_1.T + dZ @ tW_1.T
-        # tdg_2[c] = sum(b,i, tdU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000)) + sum(b,i,
-        #     tM[b,i,c]*dU[b,i,c]/sqrt(var_2[b,i] + 1/100000)) - sum(b,i, tmu_2[b,i]*dU[b,i,c]/sqrt(var_2[b,i]
-        #     + 1/100000)) - (1/2)*sum(b,i, tvar_2[b,i]*dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/(var_2[b,i] +
-        #     1/100000)^(3/2))
+        # Tangent: tdg_2[c] = sum(b,i, tdU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000)) +
+        #     sum(b,i, tM[b,i,c]*dU[b,i,c]/sqrt(var_2[b,i] + 1/100000)) - sum(b,i,
+        #     tmu_2[b,i]*dU[b,i,c]/sqrt(var_2[b,i] + 1/100000)) - (1/2)*sum(b,i,
+        #     tvar_2[b,i]*dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/(var_2[b,i] + 1/100000)^(3/2))
         tdU_M_mu_2 = tdU * M_mu_2
         tM_dU = tM * dU
         tdg_2 = (
@@ -1939,9 +1954,9 @@ class _SecondTangent(torch.autograd.Function):
             - (tmu_2 * rsqrt_var_2_shifted).reshape(B * N) @ dU.reshape(B * N, C)
             - 0.5 * ((tvar_2 * power_var_2_shifted).reshape(B * N) @ dU_M_mu_2.reshape(B * N, C))
         )
-        # tdb_2[c] = sum(b,i, tdU[b,i,c])
+        # Tangent: tdb_2[c] = sum(b,i, tdU[b,i,c])
         tdb_2 = tdU.sum(dim=(0, 1))
-        # tdvar_2[b,i] = 1/(var_2[b,i] + 1/100000)*(1/2*tmu_2[b,i]/sqrt(var_2[b,i] + 1/100000)*sum(c,
+        # Tangent: tdvar_2[b,i] = 1/(var_2[b,i] + 1/100000)*(1/2*tmu_2[b,i]/sqrt(var_2[b,i] + 1/100000)*sum(c,
         #     dU[b,i,c]*g_2[c]) - (3/2)*tvar_2[b,i]*dvar_2[b,i] - (1/2)/sqrt(var_2[b,i] + 1/100000)*sum(c,
         #     tdU[b,i,c]*g_2[c]*(M[b,i,c] - mu_2[b,i])) - (1/2)/sqrt(var_2[b,i] + 1/100000)*sum(c,
         #     dU[b,i,c]*(M[b,i,c] - mu_2[b,i])*tg_2[c]) - (1/2)/sqrt(var_2[b,i] + 1/100000)*sum(m,
@@ -1953,10 +1968,10 @@ class _SecondTangent(torch.autograd.Function):
             - 0.5 * rsqrt_var_2_shifted * (dU_M_mu_2 @ tg_2)
             - 0.5 * rsqrt_var_2_shifted * (tM_dU @ g_2)
         ) / var_2_shifted
-        # tdmu_2[b,i] = 2*tmu_2[b,i]*dvar_2[b,i] - 2*tdvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) -
-        #     2*dvar_2[b,i]/size(C)*sum(m, tM[b,i,m]) + 1/2*tvar_2[b,i]/(var_2[b,i] + 1/100000)^(3/2)*sum(c,
-        #     dU[b,i,c]*g_2[c]) - 1/sqrt(var_2[b,i] + 1/100000)*sum(c, tdU[b,i,c]*g_2[c]) - 1/sqrt(var_2[b,i]
-        #     + 1/100000)*sum(c, dU[b,i,c]*tg_2[c])
+        # Tangent: tdmu_2[b,i] = 2*tmu_2[b,i]*dvar_2[b,i] - 2*tdvar_2[b,i]/size(C)*sum(c, M[b,i,c] -
+        #     mu_2[b,i]) - 2*dvar_2[b,i]/size(C)*sum(m, tM[b,i,m]) + 1/2*tvar_2[b,i]/(var_2[b,i] +
+        #     1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]) - 1/sqrt(var_2[b,i] + 1/100000)*sum(c,
+        #     tdU[b,i,c]*g_2[c]) - 1/sqrt(var_2[b,i] + 1/100000)*sum(c, dU[b,i,c]*tg_2[c])
         tdmu_2 = (
             2 * tmu_2 * dvar_2
             - 2 * tdvar_2 * sum_M_mu_2 / C
@@ -1965,7 +1980,7 @@ class _SecondTangent(torch.autograd.Function):
             - rsqrt_var_2_shifted * (tdU @ g_2)
             - rsqrt_var_2_shifted * (dU @ tg_2)
         )
-        # tdM[b,i,m] = tdmu_2[b,i]/size(C) + 2*tdvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
+        # Tangent: tdM[b,i,m] = tdmu_2[b,i]/size(C) + 2*tdvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
         #     2*tM[b,i,m]*dvar_2[b,i]/size(C) - 2*tmu_2[b,i]*dvar_2[b,i]/size(C) +
         #     tdU[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + dU[b,i,m]/sqrt(var_2[b,i] + 1/100000)*tg_2[m] -
         #     (1/2)*tvar_2[b,i]*dU[b,i,m]*g_2[m]/(var_2[b,i] + 1/100000)^(3/2) + tdY[b,i,m]
@@ -1979,39 +1994,42 @@ class _SecondTangent(torch.autograd.Function):
             - 0.5 * tvar_2[..., None] * dU * g_2 * power_var_2_shifted[..., None]
             + tdY
         )
-        # tdW_o[h,e,m] = sum(b,i, tdM[b,i,m]*O[b,h,i,e]) + sum(b,i, tO[b,h,i,e]*dM[b,i,m])
+        # Tangent: tdW_o[h,e,m] = sum(b,i, tdM[b,i,m]*O[b,h,i,e]) + sum(b,i, tO[b,h,i,e]*dM[b,i,m])
         tdW_o = O.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ tdM.reshape(B * N, C) + tO.permute(1, 3, 0, 2).reshape(
             H, d_v, B * N
         ) @ dM.reshape(B * N, C)
-        # tdO[b,h,i,e] = sum(m, tdM[b,i,m]*W_o[h,e,m]) + sum(m, dM[b,i,m]*tW_o[h,e,m])
+        # Tangent: tdO[b,h,i,e] = sum(m, tdM[b,i,m]*W_o[h,e,m]) + sum(m, dM[b,i,m]*tW_o[h,e,m])
         tdO = tdM[:, None, :, :] @ W_o.mT[None, :, :, :] + dM[:, None, :, :] @ tW_o.mT[None, :, :, :]
-        # tdP[b,h,i,j] = sum(e, tdO[b,h,i,e]*V[b,h,j,e]) + sum(e, tV[b,h,j,e]*dO[b,h,i,e])
+        # Tangent: tdP[b,h,i,j] = sum(e, tdO[b,h,i,e]*V[b,h,j,e]) + sum(e, tV[b,h,j,e]*dO[b,h,i,e])
         tdP = tdO @ V.mT + dO @ tV.mT
-        # tdV[b,h,j,e] = sum(i, tdO[b,h,i,e]*P[b,h,i,j]) + sum(i, tP[b,h,i,j]*dO[b,h,i,e])
+        # Tangent: tdV[b,h,j,e] = sum(i, tdO[b,h,i,e]*P[b,h,i,j]) + sum(i, tP[b,h,i,j]*dO[b,h,i,e])
         tdV = P.mT @ tdO + tP.mT @ dO
-        # tD[b,h,i] = sum(j, tdP[b,h,i,j]*P[b,h,i,j]) + sum(j, tP[b,h,i,j]*dP[b,h,i,j])
+        # Tangent: tD[b,h,i] = sum(j, tdP[b,h,i,j]*P[b,h,i,j]) + sum(j, tP[b,h,i,j]*dP[b,h,i,j])
         tD = torch.linalg.vecdot(tdP, P) + torch.linalg.vecdot(tP, dP)
-        # tdS[b,h,i,j] = tP[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i]) + tdP[b,h,i,j]*P[b,h,i,j] - tD[b,h,i]*P[b,h,i,j]
+        # Tangent: tdS[b,h,i,j] = tP[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i]) + tdP[b,h,i,j]*P[b,h,i,j] -
+        #     tD[b,h,i]*P[b,h,i,j]
         tdS = tP * dP_D + tdP * P - tD[..., None] * P
-        # tdQ[b,h,i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[b,h,i,j]*K[b,h,j,d]) + sum(j, tK[b,h,j,d]*dS[b,h,i,j]))
+        # Tangent: tdQ[b,h,i,d] = 1/sqrt(size(d_k))*(sum(j, tdS[b,h,i,j]*K[b,h,j,d]) + sum(j,
+        #     tK[b,h,j,d]*dS[b,h,i,j]))
         tdQ = (tdS @ K + dS @ tK) / math.sqrt(d_k)
-        # tdK[b,h,j,d] = 1/sqrt(size(d_k))*(sum(i, tdS[b,h,i,j]*Q[b,h,i,d]) + sum(i, tQ[b,h,i,d]*dS[b,h,i,j]))
+        # Tangent: tdK[b,h,j,d] = 1/sqrt(size(d_k))*(sum(i, tdS[b,h,i,j]*Q[b,h,i,d]) + sum(i,
+        #     tQ[b,h,i,d]*dS[b,h,i,j]))
         tdK = (tdS.mT @ Q + dS.mT @ tQ) / math.sqrt(d_k)
-        # tdW_v[h,c,e] = sum(b,j, tdV[b,h,j,e]*A[b,j,c]) + sum(b,i, tA[b,i,c]*dV[b,h,i,e])
+        # Tangent: tdW_v[h,c,e] = sum(b,j, tdV[b,h,j,e]*A[b,j,c]) + sum(b,i, tA[b,i,c]*dV[b,h,i,e])
         tdW_v = (tdV.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ A.reshape(B * N, C)).mT + (
             dV.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ tA.reshape(B * N, C)
         ).mT
-        # tdW_k[h,c,d] = sum(b,j, tdK[b,h,j,d]*A[b,j,c]) + sum(b,i, tA[b,i,c]*dK[b,h,i,d])
+        # Tangent: tdW_k[h,c,d] = sum(b,j, tdK[b,h,j,d]*A[b,j,c]) + sum(b,i, tA[b,i,c]*dK[b,h,i,d])
         tdW_k = (tdK.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT + (
             dK.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ tA.reshape(B * N, C)
         ).mT
-        # tdW_q[h,c,d] = sum(b,i, tdQ[b,h,i,d]*A[b,i,c]) + sum(b,i, tA[b,i,c]*dQ[b,h,i,d])
+        # Tangent: tdW_q[h,c,d] = sum(b,i, tdQ[b,h,i,d]*A[b,i,c]) + sum(b,i, tA[b,i,c]*dQ[b,h,i,d])
         tdW_q = (tdQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT + (
             dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ tA.reshape(B * N, C)
         ).mT
-        # tdA[b,i,c] = sum(h,d, tdQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dQ[b,h,i,d]*tW_q[h,c,d]) + sum(h,d,
-        #     tdK[b,h,i,d]*W_k[h,c,d]) + sum(h,d, dK[b,h,i,d]*tW_k[h,c,d]) + sum(h,e, tdV[b,h,i,e]*W_v[h,c,e])
-        #     + sum(h,e, dV[b,h,i,e]*tW_v[h,c,e])
+        # Tangent: tdA[b,i,c] = sum(h,d, tdQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dQ[b,h,i,d]*tW_q[h,c,d]) +
+        #     sum(h,d, tdK[b,h,i,d]*W_k[h,c,d]) + sum(h,d, dK[b,h,i,d]*tW_k[h,c,d]) + sum(h,e,
+        #     tdV[b,h,i,e]*W_v[h,c,e]) + sum(h,e, dV[b,h,i,e]*tW_v[h,c,e])
         tdA = (
             tdQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.permute(1, 0, 2).reshape(C, H * d_k).T
             + dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ tW_q.permute(1, 0, 2).reshape(C, H * d_k).T
@@ -2020,10 +2038,10 @@ class _SecondTangent(torch.autograd.Function):
             + tdV.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
             + dV.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ tW_v.permute(1, 0, 2).reshape(C, H * d_v).T
         )
-        # tdg_1[c] = sum(b,i, tdA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)) + sum(b,i,
-        #     dA[b,i,c]/sqrt(var_1[b,i] + 1/100000)*tX[b,i,c]) - sum(b,i, tmu_1[b,i]*dA[b,i,c]/sqrt(var_1[b,i]
-        #     + 1/100000)) - (1/2)*sum(b,i, tvar_1[b,i]*dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/(var_1[b,i] +
-        #     1/100000)^(3/2))
+        # Tangent: tdg_1[c] = sum(b,i, tdA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)) +
+        #     sum(b,i, dA[b,i,c]/sqrt(var_1[b,i] + 1/100000)*tX[b,i,c]) - sum(b,i,
+        #     tmu_1[b,i]*dA[b,i,c]/sqrt(var_1[b,i] + 1/100000)) - (1/2)*sum(b,i,
+        #     tvar_1[b,i]*dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/(var_1[b,i] + 1/100000)^(3/2))
         tdA_X_mu_1 = tdA * X_mu_1
         dA_tX = dA * tX
         tdg_1 = (
@@ -2032,9 +2050,9 @@ class _SecondTangent(torch.autograd.Function):
             - (tmu_1 * rsqrt_var_1_shifted).reshape(B * N) @ dA.reshape(B * N, C)
             - 0.5 * ((tvar_1 * power_var_1_shifted).reshape(B * N) @ dA_X_mu_1.reshape(B * N, C))
         )
-        # tdb_1[c] = sum(b,i, tdA[b,i,c])
+        # Tangent: tdb_1[c] = sum(b,i, tdA[b,i,c])
         tdb_1 = tdA.sum(dim=(0, 1))
-        # tdvar_1[b,i] = 1/(var_1[b,i] + 1/100000)*(1/2*tmu_1[b,i]/sqrt(var_1[b,i] + 1/100000)*sum(c,
+        # Tangent: tdvar_1[b,i] = 1/(var_1[b,i] + 1/100000)*(1/2*tmu_1[b,i]/sqrt(var_1[b,i] + 1/100000)*sum(c,
         #     dA[b,i,c]*g_1[c]) - (3/2)*tvar_1[b,i]*dvar_1[b,i] - (1/2)/sqrt(var_1[b,i] + 1/100000)*sum(c,
         #     tdA[b,i,c]*g_1[c]*(X[b,i,c] - mu_1[b,i])) - (1/2)/sqrt(var_1[b,i] + 1/100000)*sum(c,
         #     dA[b,i,c]*(X[b,i,c] - mu_1[b,i])*tg_1[c]) - (1/2)/sqrt(var_1[b,i] + 1/100000)*sum(c,
@@ -2047,10 +2065,10 @@ class _SecondTangent(torch.autograd.Function):
             - 0.5 * rsqrt_var_1_shifted * (dA_X_mu_1 @ tg_1)
             - 0.5 * rsqrt_var_1_shifted * (dA_tX @ g_1)
         ) / var_1_shifted
-        # tdmu_1[b,i] = 2*tmu_1[b,i]*dvar_1[b,i] - 2*tdvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) -
-        #     2*dvar_1[b,i]/size(C)*sum(c, tX[b,i,c]) + 1/2*tvar_1[b,i]/(var_1[b,i] + 1/100000)^(3/2)*sum(c,
-        #     dA[b,i,c]*g_1[c]) - 1/sqrt(var_1[b,i] + 1/100000)*sum(c, tdA[b,i,c]*g_1[c]) - 1/sqrt(var_1[b,i]
-        #     + 1/100000)*sum(c, dA[b,i,c]*tg_1[c])
+        # Tangent: tdmu_1[b,i] = 2*tmu_1[b,i]*dvar_1[b,i] - 2*tdvar_1[b,i]/size(C)*sum(c, X[b,i,c] -
+        #     mu_1[b,i]) - 2*dvar_1[b,i]/size(C)*sum(c, tX[b,i,c]) + 1/2*tvar_1[b,i]/(var_1[b,i] +
+        #     1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]) - 1/sqrt(var_1[b,i] + 1/100000)*sum(c,
+        #     tdA[b,i,c]*g_1[c]) - 1/sqrt(var_1[b,i] + 1/100000)*sum(c, dA[b,i,c]*tg_1[c])
         tdmu_1 = (
             2 * tmu_1 * dvar_1
             - 2 * tdvar_1 * sum_X_mu_1 / C
@@ -2059,7 +2077,7 @@ class _SecondTangent(torch.autograd.Function):
             - rsqrt_var_1_shifted * (tdA @ g_1)
             - rsqrt_var_1_shifted * (dA @ tg_1)
         )
-        # tdX[b,i,c] = tdmu_1[b,i]/size(C) + 2*tdvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
+        # Tangent: tdX[b,i,c] = tdmu_1[b,i]/size(C) + 2*tdvar_1[b,i]*(X[b,i,c] - mu_1[b,i])/size(C) +
         #     2*dvar_1[b,i]/size(C)*tX[b,i,c] - 2*tmu_1[b,i]*dvar_1[b,i]/size(C) +
         #     tdA[b,i,c]*g_1[c]/sqrt(var_1[b,i] + 1/100000) + dA[b,i,c]/sqrt(var_1[b,i] + 1/100000)*tg_1[c] -
         #     (1/2)*tvar_1[b,i]*dA[b,i,c]*g_1[c]/(var_1[b,i] + 1/100000)^(3/2) + tdM[b,i,c]
@@ -2122,22 +2140,22 @@ def _backward_part(
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
     Q_K = torch.matmul(Q, K.mT, out=space_1)
     S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
-    # P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
+    # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
     P = torch.subtract(S, lse[..., None], out=S)
     _exp(P, out=P)
-    # dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
+    # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
     dP = torch.matmul(dO, V.mT, out=space_2)
-    # dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
+    # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
     dV = _add_product(dV, P.mT, dO)
-    # D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
+    # Named sum: D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
     D = torch.linalg.vecdot(dP, P)
-    # dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
+    # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(dP_D, P, out=dP_D)
-    # dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
+    # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
     dS_K = torch.matmul(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
-    # dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
+    # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
     dK_sum = _add_product(dK_sum, dS.mT, Q)
     return dV, dQ, dK_sum
 

@@ -23,7 +23,7 @@ Saved for the backward pass:
     n: for dN and dA
     u: for du
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     du = dL (1 - [-u[i] > 0]) / B
     dp = du
@@ -124,21 +124,22 @@ def _forward_pass(A: Tensor, P: Tensor, N: Tensor, margin: Tensor) -> Any:
     B = A.shape[0]
     K = A.shape[-1]
     if _whole(B * K, A):
-        # Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
+        # Named sum: Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
         A_P = A - P + 1e-06
         Z = torch.linalg.vecdot(A_P, A_P)
-        # p[i] = sqrt(Z[i])
+        # Equation: p[i] = sqrt(Z[i])
         p = torch.sqrt(Z)
-        # E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
+        # Named sum: E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
         A_N = A - N + 1e-06
         E = torch.linalg.vecdot(A_N, A_N)
-        # n[i] = sqrt(E[i])
+        # Equation: n[i] = sqrt(E[i])
         n = torch.sqrt(E)
         # u[i] = p[i] - n[i] + margin
         u = p - n + margin
         # L = sum(i, u[i] + relu(-u[i]))/size(B)
         L = (u + torch.relu(-u)).sum() / B
     else:
+        # In parts of B: each stays in the cache.
         p = _empty((B,), A)
         n = _empty((B,), A)
         u = _empty((B,), A)
@@ -164,6 +165,7 @@ def _backward_pass(
     B = A.shape[0]
     K = A.shape[-1]
     if not _whole(B * K, dL):
+        # In parts of B: each stays in the cache.
         dN = _empty((B, K), A)
         dA = _empty((B, K), A)
         dP = _empty((B, K), A)
@@ -176,26 +178,26 @@ def _backward_pass(
         _together(run, _parts((B,), K, A, 1), 1, A)
         return dA, dP, dN
     dA = dP = dN = None
-    # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
+    # Lemma: du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
     du = dL / B * (1 - (-u > 0).to(A.dtype))
     if need_A or need_P:
-        # dp[i] = du[i]
+        # Lemma: dp[i] = du[i]
         dp = du.clone()
     if need_A or need_N:
-        # dn[i] = -du[i]
+        # Lemma: dn[i] = -du[i]
         dn = -du
         masked_n = torch.where((n != 0)[:, None], dn[:, None] * (A - N + 1e-06) / n[:, None], 0)
     if need_N:
-        # dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+        # Lemma: dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
         dN = -masked_n
     if need_A or need_P:
         masked_p = torch.where((p != 0)[:, None], dp[:, None] * (A - P + 1e-06) / p[:, None], 0)
     if need_A:
-        # dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i] != 0,
-        #     1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+        # Lemma: dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i]
+        #     != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
         dA = masked_p + masked_n
     if need_P:
-        # dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
+        # Lemma: dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
         dP = -masked_p
     return dA, dP, dN
 
@@ -204,6 +206,7 @@ def _early_pass(A: Tensor, P: Tensor, N: Tensor, margin: Tensor) -> Any:
     """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
     B = A.shape[0]
     K = A.shape[-1]
+    # In parts of B: each stays in the cache.
     dN = _empty((B, K), A)
     dA = _empty((B, K), A)
     dP = _empty((B, K), A)
@@ -269,27 +272,27 @@ class _DualForward(_Forward):
         tP = _zero(tP, P)
         tN = _zero(tN, N)
         B = A.shape[0]
-        # Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
+        # Named sum: Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
         A_P = A - P + 1e-06
         Z = torch.linalg.vecdot(A_P, A_P)
-        # p[i] = sqrt(Z[i])
+        # Equation: p[i] = sqrt(Z[i])
         p = torch.sqrt(Z)
-        # E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
+        # Named sum: E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
         A_N = A - N + 1e-06
         E = torch.linalg.vecdot(A_N, A_N)
-        # n[i] = sqrt(E[i])
+        # Equation: n[i] = sqrt(E[i])
         n = torch.sqrt(E)
         # u[i] = p[i] - n[i] + margin
         u = p - n + margin
-        # tp[i] = where(p[i] != 0, 1, 0)/p[i]*(sum(k, (A[i,k] - P[i,k] + 1/1000000)*tA[i,k]) - sum(k, (A[i,k]
-        #     - P[i,k] + 1/1000000)*tP[i,k]))
+        # Tangent: tp[i] = where(p[i] != 0, 1, 0)/p[i]*(sum(k, (A[i,k] - P[i,k] + 1/1000000)*tA[i,k]) - sum(k,
+        #     (A[i,k] - P[i,k] + 1/1000000)*tP[i,k]))
         tp = torch.where(p != 0, (torch.linalg.vecdot(A_P, tA) - torch.linalg.vecdot(A_P, tP)) / p, 0)
-        # tn[i] = where(n[i] != 0, 1, 0)/n[i]*(sum(k, (A[i,k] - N[i,k] + 1/1000000)*tA[i,k]) - sum(k, (A[i,k]
-        #     - N[i,k] + 1/1000000)*tN[i,k]))
+        # Tangent: tn[i] = where(n[i] != 0, 1, 0)/n[i]*(sum(k, (A[i,k] - N[i,k] + 1/1000000)*tA[i,k]) - sum(k,
+        #     (A[i,k] - N[i,k] + 1/1000000)*tN[i,k]))
         tn = torch.where(n != 0, (torch.linalg.vecdot(A_N, tA) - torch.linalg.vecdot(A_N, tN)) / n, 0)
-        # tu[i] = tp[i] - tn[i]
+        # Tangent: tu[i] = tp[i] - tn[i]
         tu = tp - tn
-        # tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
+        # Tangent: tL = 1/size(B)*(sum(i, tu[i]) - sum(i, tu[i]*where(0 < -u[i], 1, 0)))
         tL = (tu.sum() - torch.where(-u > 0, tu, 0).sum()) / B
         return tL, None, None, None
 
@@ -386,42 +389,42 @@ class _Second(torch.autograd.Function):
         A: Tensor, P: Tensor, N: Tensor, p: Tensor, n: Tensor, u: Tensor, dL: Tensor, d2dA: Tensor, d2dP: Tensor, d2dN: Tensor
     ) -> Any:
         B = A.shape[0]
-        # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
+        # Lemma: du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
         u_shifted = 1 - (-u > 0).to(A.dtype)
         du = dL / B * u_shifted
-        # dp[i] = du[i]
+        # Lemma: dp[i] = du[i]
         dp = du.clone()
-        # dn[i] = -du[i]
+        # Lemma: dn[i] = -du[i]
         dn = -du
-        # dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+        # Lemma: dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
         not_equal_n = n != 0
         A_N = A - N + 1e-06
         dN = -torch.where(not_equal_n[:, None], dn[:, None] * A_N / n[:, None], 0)
-        # dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
+        # Lemma: dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
         not_equal_p = p != 0
         A_P = A - P + 1e-06
         dP = -torch.where(not_equal_p[:, None], dp[:, None] * A_P / p[:, None], 0)
-        # d2dp[i] = where(p[i] != 0, 1, 0)/p[i]*(sum(k, d2dA[i,k]*(A[i,k] - P[i,k] + 1/1000000)) - sum(k,
-        #     d2dP[i,k]*(A[i,k] - P[i,k] + 1/1000000)))
+        # Lemma: d2dp[i] = where(p[i] != 0, 1, 0)/p[i]*(sum(k, d2dA[i,k]*(A[i,k] - P[i,k] + 1/1000000)) -
+        #     sum(k, d2dP[i,k]*(A[i,k] - P[i,k] + 1/1000000)))
         d2dp = torch.where(not_equal_p, (torch.linalg.vecdot(d2dA, A_P) - torch.linalg.vecdot(d2dP, A_P)) / p, 0)
-        # d2dn[i] = where(n[i] != 0, 1, 0)/n[i]*(sum(k, d2dA[i,k]*(A[i,k] - N[i,k] + 1/1000000)) - sum(k,
-        #     d2dN[i,k]*(A[i,k] - N[i,k] + 1/1000000)))
+        # Lemma: d2dn[i] = where(n[i] != 0, 1, 0)/n[i]*(sum(k, d2dA[i,k]*(A[i,k] - N[i,k] + 1/1000000)) -
+        #     sum(k, d2dN[i,k]*(A[i,k] - N[i,k] + 1/1000000)))
         d2dn = torch.where(not_equal_n, (torch.linalg.vecdot(d2dA, A_N) - torch.linalg.vecdot(d2dN, A_N)) / n, 0)
-        # d2du[i] = d2dp[i] - d2dn[i]
+        # Lemma: d2du[i] = d2dp[i] - d2dn[i]
         d2du = d2dp - d2dn
-        # d2dL = 1/size(B)*sum(i, d2du[i]*(1 - where(0 < -u[i], 1, 0)))
+        # Lemma: d2dL = 1/size(B)*sum(i, d2du[i]*(1 - where(0 < -u[i], 1, 0)))
         d2dL = d2du @ u_shifted / B
-        # d2p[i] = where(p[i] != 0, 1, 0)/p[i]*(sum(k, d2dA[i,k]*dP[i,k]) - sum(k, d2dP[i,k]*dP[i,k]))
+        # Lemma: d2p[i] = where(p[i] != 0, 1, 0)/p[i]*(sum(k, d2dA[i,k]*dP[i,k]) - sum(k, d2dP[i,k]*dP[i,k]))
         d2p = torch.where(not_equal_p, (torch.linalg.vecdot(d2dA, dP) - torch.linalg.vecdot(d2dP, dP)) / p, 0)
-        # d2n[i] = where(n[i] != 0, 1, 0)/n[i]*(sum(k, d2dA[i,k]*dN[i,k]) - sum(k, d2dN[i,k]*dN[i,k]))
+        # Lemma: d2n[i] = where(n[i] != 0, 1, 0)/n[i]*(sum(k, d2dA[i,k]*dN[i,k]) - sum(k, d2dN[i,k]*dN[i,k]))
         d2n = torch.where(not_equal_n, (torch.linalg.vecdot(d2dA, dN) - torch.linalg.vecdot(d2dN, dN)) / n, 0)
-        # d2N[i,k] = where(n[i] != 0, 1, 0)/n[i]*(d2dN[i,k]*dn[i] - d2n[i]*(A[i,k] - N[i,k] + 1/1000000) -
-        #     d2dA[i,k]*dn[i])
+        # Lemma: d2N[i,k] = where(n[i] != 0, 1, 0)/n[i]*(d2dN[i,k]*dn[i] - d2n[i]*(A[i,k] - N[i,k] +
+        #     1/1000000) - d2dA[i,k]*dn[i])
         d2N = torch.where(not_equal_n[:, None], (d2dN * dn[:, None] - d2n[:, None] * A_N - d2dA * dn[:, None]) / n[:, None], 0)
-        # d2A[i,k] = d2p[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + d2n[i]*where(n[i] !=
-        #     0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000) - d2dN[i,k]*dn[i]*where(n[i] != 0, 1, 0)/n[i] +
-        #     d2dA[i,k]*dp[i]*where(p[i] != 0, 1, 0)/p[i] + d2dA[i,k]*dn[i]*where(n[i] != 0, 1, 0)/n[i] -
-        #     d2dP[i,k]*dp[i]*where(p[i] != 0, 1, 0)/p[i]
+        # Lemma: d2A[i,k] = d2p[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) +
+        #     d2n[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000) - d2dN[i,k]*dn[i]*where(n[i] !=
+        #     0, 1, 0)/n[i] + d2dA[i,k]*dp[i]*where(p[i] != 0, 1, 0)/p[i] + d2dA[i,k]*dn[i]*where(n[i] != 0,
+        #     1, 0)/n[i] - d2dP[i,k]*dp[i]*where(p[i] != 0, 1, 0)/p[i]
         d2A = (
             torch.where(not_equal_p[:, None], d2p[:, None] * A_P / p[:, None], 0)
             + torch.where(not_equal_n[:, None], d2n[:, None] * A_N / n[:, None], 0)
@@ -430,8 +433,8 @@ class _Second(torch.autograd.Function):
             + torch.where(not_equal_n[:, None], d2dA * dn[:, None] / n[:, None], 0)
             - torch.where(not_equal_p[:, None], d2dP * dp[:, None] / p[:, None], 0)
         )
-        # d2P[i,k] = where(p[i] != 0, 1, 0)/p[i]*(d2dP[i,k]*dp[i] - d2p[i]*(A[i,k] - P[i,k] + 1/1000000) -
-        #     d2dA[i,k]*dp[i])
+        # Lemma: d2P[i,k] = where(p[i] != 0, 1, 0)/p[i]*(d2dP[i,k]*dp[i] - d2p[i]*(A[i,k] - P[i,k] +
+        #     1/1000000) - d2dA[i,k]*dp[i])
         d2P = torch.where(not_equal_p[:, None], (d2dP * dp[:, None] - d2p[:, None] * A_P - d2dA * dp[:, None]) / p[:, None], 0)
         return (d2A, d2P, d2N, d2dL)
 
@@ -454,43 +457,43 @@ class _SecondTangent(torch.autograd.Function):
         A: Tensor, P: Tensor, N: Tensor, p: Tensor, n: Tensor, u: Tensor, dL: Tensor, tA: Tensor, tP: Tensor, tN: Tensor, tdL: Tensor
     ) -> Any:
         B = A.shape[0]
-        # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
+        # Lemma: du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
         u_shifted = 1 - (-u > 0).to(A.dtype)
         du = dL / B * u_shifted
-        # dp[i] = du[i]
+        # Lemma: dp[i] = du[i]
         dp = du.clone()
-        # dn[i] = -du[i]
+        # Lemma: dn[i] = -du[i]
         dn = -du
-        # dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+        # Lemma: dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
         not_equal_n = n != 0
         A_N = A - N + 1e-06
         dN = -torch.where(not_equal_n[:, None], dn[:, None] * A_N / n[:, None], 0)
-        # dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
+        # Lemma: dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
         not_equal_p = p != 0
         A_P = A - P + 1e-06
         dP = -torch.where(not_equal_p[:, None], dp[:, None] * A_P / p[:, None], 0)
-        # tp[i] = where(p[i] != 0, 1, 0)/p[i]*(sum(k, (A[i,k] - P[i,k] + 1/1000000)*tA[i,k]) - sum(k, (A[i,k]
-        #     - P[i,k] + 1/1000000)*tP[i,k]))
+        # Tangent: tp[i] = where(p[i] != 0, 1, 0)/p[i]*(sum(k, (A[i,k] - P[i,k] + 1/1000000)*tA[i,k]) - sum(k,
+        #     (A[i,k] - P[i,k] + 1/1000000)*tP[i,k]))
         tp = torch.where(not_equal_p, (torch.linalg.vecdot(A_P, tA) - torch.linalg.vecdot(A_P, tP)) / p, 0)
-        # tn[i] = where(n[i] != 0, 1, 0)/n[i]*(sum(k, (A[i,k] - N[i,k] + 1/1000000)*tA[i,k]) - sum(k, (A[i,k]
-        #     - N[i,k] + 1/1000000)*tN[i,k]))
+        # Tangent: tn[i] = where(n[i] != 0, 1, 0)/n[i]*(sum(k, (A[i,k] - N[i,k] + 1/1000000)*tA[i,k]) - sum(k,
+        #     (A[i,k] - N[i,k] + 1/1000000)*tN[i,k]))
         tn = torch.where(not_equal_n, (torch.linalg.vecdot(A_N, tA) - torch.linalg.vecdot(A_N, tN)) / n, 0)
-        # tdu[i] = 1/size(B)*(1 - where(0 < -u[i], 1, 0))*tdL
+        # Tangent: tdu[i] = 1/size(B)*(1 - where(0 < -u[i], 1, 0))*tdL
         tdu = tdL / B * u_shifted
-        # tdp[i] = tdu[i]
+        # Tangent: tdp[i] = tdu[i]
         tdp = tdu.clone()
-        # tdn[i] = -tdu[i]
+        # Tangent: tdn[i] = -tdu[i]
         tdn = -tdu
-        # tdN[i,k] = where(n[i] != 0, 1, 0)/n[i]*(dn[i]*tN[i,k] - tdn[i]*(A[i,k] - N[i,k] + 1/1000000) -
-        #     tn[i]*dN[i,k] - dn[i]*tA[i,k])
+        # Tangent: tdN[i,k] = where(n[i] != 0, 1, 0)/n[i]*(dn[i]*tN[i,k] - tdn[i]*(A[i,k] - N[i,k] +
+        #     1/1000000) - tn[i]*dN[i,k] - dn[i]*tA[i,k])
         tdN = torch.where(
             not_equal_n[:, None], (dn[:, None] * tN - tdn[:, None] * A_N - tn[:, None] * dN - dn[:, None] * tA) / n[:, None], 0
         )
-        # tdA[i,k] = tdp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + tp[i]*where(p[i] != 0,
-        #     1, 0)*dP[i,k]/p[i] + dp[i]*where(p[i] != 0, 1, 0)/p[i]*tA[i,k] + dn[i]*where(n[i] != 0, 1,
-        #     0)/n[i]*tA[i,k] - dp[i]*where(p[i] != 0, 1, 0)/p[i]*tP[i,k] + tdn[i]*where(n[i] != 0, 1,
-        #     0)/n[i]*(A[i,k] - N[i,k] + 1/1000000) + tn[i]*where(n[i] != 0, 1, 0)*dN[i,k]/n[i] -
-        #     dn[i]*where(n[i] != 0, 1, 0)/n[i]*tN[i,k]
+        # Tangent: tdA[i,k] = tdp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) +
+        #     tp[i]*where(p[i] != 0, 1, 0)*dP[i,k]/p[i] + dp[i]*where(p[i] != 0, 1, 0)/p[i]*tA[i,k] +
+        #     dn[i]*where(n[i] != 0, 1, 0)/n[i]*tA[i,k] - dp[i]*where(p[i] != 0, 1, 0)/p[i]*tP[i,k] +
+        #     tdn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000) + tn[i]*where(n[i] != 0, 1,
+        #     0)*dN[i,k]/n[i] - dn[i]*where(n[i] != 0, 1, 0)/n[i]*tN[i,k]
         tdA = (
             torch.where(not_equal_p[:, None], tdp[:, None] * A_P / p[:, None], 0)
             + torch.where(not_equal_p[:, None], tp[:, None] * dP / p[:, None], 0)
@@ -501,8 +504,8 @@ class _SecondTangent(torch.autograd.Function):
             + torch.where(not_equal_n[:, None], tn[:, None] * dN / n[:, None], 0)
             - torch.where(not_equal_n[:, None], dn[:, None] * tN / n[:, None], 0)
         )
-        # tdP[i,k] = where(p[i] != 0, 1, 0)/p[i]*(dp[i]*tP[i,k] - tdp[i]*(A[i,k] - P[i,k] + 1/1000000) -
-        #     tp[i]*dP[i,k] - dp[i]*tA[i,k])
+        # Tangent: tdP[i,k] = where(p[i] != 0, 1, 0)/p[i]*(dp[i]*tP[i,k] - tdp[i]*(A[i,k] - P[i,k] +
+        #     1/1000000) - tp[i]*dP[i,k] - dp[i]*tA[i,k])
         tdP = torch.where(
             not_equal_p[:, None], (dp[:, None] * tP - tdp[:, None] * A_P - tp[:, None] * dP - dp[:, None] * tA) / p[:, None], 0
         )
@@ -522,17 +525,17 @@ def _forward_part(P: Tensor, A: Tensor, N: Tensor, margin: Tensor, work: Any = N
     B_block = P.shape[0]
     K = P.shape[-1]
     (space_1,) = _spaces(work, P, (B_block, K))
-    # Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
+    # Named sum: Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
     A_P = torch.subtract(A, P, out=space_1)
     A_P += 1e-06
     Z = torch.linalg.vecdot(A_P, A_P)
-    # p[i] = sqrt(Z[i])
+    # Equation: p[i] = sqrt(Z[i])
     p = torch.sqrt(Z)
-    # E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
+    # Named sum: E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
     A_N = torch.subtract(A, N, out=space_1)
     A_N += 1e-06
     E = torch.linalg.vecdot(A_N, A_N)
-    # n[i] = sqrt(E[i])
+    # Equation: n[i] = sqrt(E[i])
     n = torch.sqrt(E)
     # u[i] = p[i] - n[i] + margin
     u = p - n + margin
@@ -545,28 +548,28 @@ def _backward_part(
     u: Tensor, dL: Tensor, n: Tensor, N: Tensor, A: Tensor, p: Tensor, P: Tensor, B: int, dA: Any = None, dP: Any = None
 ) -> Any:
     """One part along B, or the whole: dN, dA, dP."""
-    # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
+    # Lemma: du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
     du = dL / B * (1 - (-u > 0).to(u.dtype))
-    # dp[i] = du[i]
+    # Lemma: dp[i] = du[i]
     dp = du.clone()
-    # dn[i] = -du[i]
+    # Lemma: dn[i] = -du[i]
     dn = -du
-    # dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+    # Lemma: dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
     A_N = torch.subtract(A, N, out=dA)
     A_N += 1e-06
     dn_n = torch.multiply(A_N, dn[:, None] / n[:, None], out=A_N)
     masked_n = dn_n
     _fill(masked_n, (n != 0)[:, None], 0)
     dN = -masked_n
-    # dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i] != 0,
-    #     1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+    # Lemma: dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i]
+    #     != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
     A_P = torch.subtract(A, P, out=dP)
     A_P += 1e-06
     dp_p = torch.multiply(A_P, dp[:, None] / p[:, None], out=A_P)
     masked_p = dp_p
     _fill(masked_p, (p != 0)[:, None], 0)
     dA = torch.add(masked_n, masked_p, out=masked_n)
-    # dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
+    # Lemma: dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
     dP = -masked_p
     return dN, dA, dP
 
@@ -576,44 +579,44 @@ def _both_part(P: Tensor, A: Tensor, N: Tensor, margin: Tensor, B: int, dA: Any 
     B_block = P.shape[0]
     K = P.shape[-1]
     (space_1,) = _spaces(work, P, (B_block, K))
-    # Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
+    # Named sum: Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
     A_P = torch.subtract(A, P, out=space_1)
     A_P += 1e-06
     Z = torch.linalg.vecdot(A_P, A_P)
-    # p[i] = sqrt(Z[i])
+    # Equation: p[i] = sqrt(Z[i])
     p = torch.sqrt(Z)
-    # E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
+    # Named sum: E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
     A_N = torch.subtract(A, N, out=space_1)
     A_N += 1e-06
     E = torch.linalg.vecdot(A_N, A_N)
-    # n[i] = sqrt(E[i])
+    # Equation: n[i] = sqrt(E[i])
     n = torch.sqrt(E)
     # u[i] = p[i] - n[i] + margin
     u = p - n + margin
     # L = sum(i, u[i] + relu(-u[i]))/size(B)
     L_sum = (u + torch.relu(-u)).sum()
-    # du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
+    # Lemma: du[i] = dL/size(B)*(1 - where(0 < -u[i], 1, 0))
     du = (1 - (-u > 0).to(P.dtype)) / B
-    # dp[i] = du[i]
+    # Lemma: dp[i] = du[i]
     dp = du.clone()
-    # dn[i] = -du[i]
+    # Lemma: dn[i] = -du[i]
     dn = -du
-    # dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+    # Lemma: dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
     A_N_2 = torch.subtract(A, N, out=dA)
     A_N_2 += 1e-06
     dn_n = torch.multiply(A_N_2, dn[:, None] / n[:, None], out=A_N_2)
     masked_n = dn_n
     _fill(masked_n, (n != 0)[:, None], 0)
     dN = -masked_n
-    # dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i] != 0,
-    #     1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
+    # Lemma: dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i]
+    #     != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
     A_P_2 = torch.subtract(A, P, out=dP)
     A_P_2 += 1e-06
     dp_p = torch.multiply(A_P_2, dp[:, None] / p[:, None], out=A_P_2)
     masked_p = dp_p
     _fill(masked_p, (p != 0)[:, None], 0)
     dA = torch.add(masked_n, masked_p, out=masked_n)
-    # dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
+    # Lemma: dP[i,k] = -dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000)
     dP = -masked_p
     return L_sum, dN, dA, dP
 

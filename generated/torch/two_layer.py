@@ -23,7 +23,7 @@ Saved for the backward pass:
     H: for dW_2; where it is large it is not saved but made anew
     b_1: for Z and H
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dW_2 = H^T dY
     db_2 = 1^T dY
@@ -136,6 +136,7 @@ def _forward_pass(X: Tensor, W_1: Tensor, b_1: Tensor, W_2: Tensor, b_2: Tensor)
         # Y[i,j] = sum(h, H[i,h]*W_2[h,j]) + b_2[j]
         Y = H @ W_2 + b_2
     else:
+        # In parts of B: Z and H are never whole.
         Z = None
         H = None
         Y = _empty((B, M), X)
@@ -170,8 +171,9 @@ def _backward_pass(
     M = W_2.shape[-1]
     N = X.shape[-1]
     if Z is None and not _traced(dY):
-        # db_2[j] = sum(i, dY[i,j])
+        # Lemma: db_2[j] = sum(i, dY[i,j])
         db_2 = dY.sum(dim=0)
+        # In parts of B: Z and H are never whole.
         dW_2 = _zeros((F, M), X)
         dX = _empty((B, N), X)
         dW_1 = _zeros((N, F), X)
@@ -188,24 +190,24 @@ def _backward_pass(
         H = torch.relu(Z)
     dX = dW_1 = db_1 = dW_2 = db_2 = None
     if need_W_2:
-        # dW_2[h,j] = sum(i, dY[i,j]*H[i,h])
+        # Lemma: dW_2[h,j] = sum(i, dY[i,j]*H[i,h])
         dW_2 = H.T @ dY
     if need_b_2:
-        # db_2[j] = sum(i, dY[i,j])
+        # Lemma: db_2[j] = sum(i, dY[i,j])
         db_2 = dY.sum(dim=0)
     if need_X or need_W_1 or need_b_1:
-        # dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
+        # Lemma: dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
         dH = dY @ W_2.T
-        # dZ[i,h] = dH[i,h]*where(0 < Z[i,h], 1, 0)
+        # Lemma: dZ[i,h] = dH[i,h]*where(0 < Z[i,h], 1, 0)
         dZ = torch.where(Z > 0, dH, 0)
     if need_X:
-        # dX[i,k] = sum(h, dZ[i,h]*W_1[k,h])
+        # Lemma: dX[i,k] = sum(h, dZ[i,h]*W_1[k,h])
         dX = dZ @ W_1.T
     if need_W_1:
-        # dW_1[k,h] = sum(i, dZ[i,h]*X[i,k])
+        # Lemma: dW_1[k,h] = sum(i, dZ[i,h]*X[i,k])
         dW_1 = X.T @ dZ
     if need_b_1:
-        # db_1[h] = sum(i, dZ[i,h])
+        # Lemma: db_1[h] = sum(i, dZ[i,h])
         db_1 = dZ.sum(dim=0)
     return dX, dW_1, db_1, dW_2, db_2
 
@@ -265,11 +267,11 @@ class _DualForward(_Forward):
         Z = X @ W_1 + b_1
         # H[i,h] = relu(Z[i,h])
         H = torch.relu(Z)
-        # tZ[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
+        # Tangent: tZ[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
         tZ = tX @ W_1 + X @ tW_1 + tb_1
-        # tH[i,h] = tZ[i,h]*where(0 < Z[i,h], 1, 0)
+        # Tangent: tH[i,h] = tZ[i,h]*where(0 < Z[i,h], 1, 0)
         tH = torch.where(Z > 0, tZ, 0)
-        # tY[i,j] = sum(h, tH[i,h]*W_2[h,j]) + sum(h, H[i,h]*tW_2[h,j]) + tb_2[j]
+        # Tangent: tY[i,j] = sum(h, tH[i,h]*W_2[h,j]) + sum(h, H[i,h]*tW_2[h,j]) + tb_2[j]
         tY = tH @ W_2 + H @ tW_2 + tb_2
         return tY, None, None
 
@@ -380,28 +382,28 @@ class _Second(torch.autograd.Function):
             Z = X @ W_1 + b_1
             # H[i,h] = relu(Z[i,h])
             H = torch.relu(Z)
-        # dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
+        # Lemma: dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
         dH = dY @ W_2.T
-        # dZ[i,h] = dH[i,h]*where(0 < Z[i,h], 1, 0)
+        # Lemma: dZ[i,h] = dH[i,h]*where(0 < Z[i,h], 1, 0)
         less_Z = Z > 0
         dZ = torch.where(less_Z, dH, 0)
-        # d2dZ[i,h] = sum(k, d2dX[i,k]*W_1[k,h]) + sum(k, d2dW_1[k,h]*X[i,k]) + d2db_1[h]
+        # Lemma: d2dZ[i,h] = sum(k, d2dX[i,k]*W_1[k,h]) + sum(k, d2dW_1[k,h]*X[i,k]) + d2db_1[h]
         d2dZ = d2dX @ W_1 + X @ d2dW_1 + d2db_1
-        # d2dH[i,h] = d2dZ[i,h]*where(0 < Z[i,h], 1, 0)
+        # Lemma: d2dH[i,h] = d2dZ[i,h]*where(0 < Z[i,h], 1, 0)
         d2dH = torch.where(less_Z, d2dZ, 0)
-        # d2dY[i,j] = sum(h, d2dW_2[h,j]*H[i,h]) + d2db_2[j] + sum(h, d2dH[i,h]*W_2[h,j])
+        # Lemma: d2dY[i,j] = sum(h, d2dW_2[h,j]*H[i,h]) + d2db_2[j] + sum(h, d2dH[i,h]*W_2[h,j])
         d2dY = H @ d2dW_2 + d2db_2 + d2dH @ W_2
-        # d2W_2[h,j] = sum(i, d2dH[i,h]*dY[i,j])
+        # Lemma: d2W_2[h,j] = sum(i, d2dH[i,h]*dY[i,j])
         d2W_2 = d2dH.T @ dY
-        # d2H[i,h] = sum(j, d2dW_2[h,j]*dY[i,j])
+        # Lemma: d2H[i,h] = sum(j, d2dW_2[h,j]*dY[i,j])
         d2H = dY @ d2dW_2.T
-        # d2Z[i,h] = d2H[i,h]*where(0 < Z[i,h], 1, 0)
+        # Lemma: d2Z[i,h] = d2H[i,h]*where(0 < Z[i,h], 1, 0)
         d2Z = torch.where(less_Z, d2H, 0)
-        # d2X[i,k] = sum(h, d2Z[i,h]*W_1[k,h]) + sum(h, d2dW_1[k,h]*dZ[i,h])
+        # Lemma: d2X[i,k] = sum(h, d2Z[i,h]*W_1[k,h]) + sum(h, d2dW_1[k,h]*dZ[i,h])
         d2X = d2Z @ W_1.T + dZ @ d2dW_1.T
-        # d2W_1[k,h] = sum(i, d2Z[i,h]*X[i,k]) + sum(i, d2dX[i,k]*dZ[i,h])
+        # Lemma: d2W_1[k,h] = sum(i, d2Z[i,h]*X[i,k]) + sum(i, d2dX[i,k]*dZ[i,h])
         d2W_1 = X.T @ d2Z + d2dX.T @ dZ
-        # d2b_1[h] = sum(i, d2Z[i,h])
+        # Lemma: d2b_1[h] = sum(i, d2Z[i,h])
         d2b_1 = d2Z.sum(dim=0)
         return (d2X, d2W_1, d2b_1, d2W_2, d2dY)
 
@@ -439,28 +441,28 @@ class _SecondTangent(torch.autograd.Function):
             Z = X @ W_1 + b_1
             # H[i,h] = relu(Z[i,h])
             H = torch.relu(Z)
-        # dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
+        # Lemma: dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
         dH = dY @ W_2.T
-        # dZ[i,h] = dH[i,h]*where(0 < Z[i,h], 1, 0)
+        # Lemma: dZ[i,h] = dH[i,h]*where(0 < Z[i,h], 1, 0)
         less_Z = Z > 0
         dZ = torch.where(less_Z, dH, 0)
-        # tZ[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
+        # Tangent: tZ[i,h] = sum(k, W_1[k,h]*tX[i,k]) + sum(k, X[i,k]*tW_1[k,h]) + tb_1[h]
         tZ = tX @ W_1 + X @ tW_1 + tb_1
-        # tH[i,h] = tZ[i,h]*where(0 < Z[i,h], 1, 0)
+        # Tangent: tH[i,h] = tZ[i,h]*where(0 < Z[i,h], 1, 0)
         tH = torch.where(less_Z, tZ, 0)
-        # tdW_2[h,j] = sum(i, H[i,h]*tdY[i,j]) + sum(i, tH[i,h]*dY[i,j])
+        # Tangent: tdW_2[h,j] = sum(i, H[i,h]*tdY[i,j]) + sum(i, tH[i,h]*dY[i,j])
         tdW_2 = H.T @ tdY + tH.T @ dY
-        # tdb_2[j] = sum(i, tdY[i,j])
+        # Tangent: tdb_2[j] = sum(i, tdY[i,j])
         tdb_2 = tdY.sum(dim=0)
-        # tdH[i,h] = sum(j, W_2[h,j]*tdY[i,j]) + sum(j, dY[i,j]*tW_2[h,j])
+        # Tangent: tdH[i,h] = sum(j, W_2[h,j]*tdY[i,j]) + sum(j, dY[i,j]*tW_2[h,j])
         tdH = tdY @ W_2.T + dY @ tW_2.T
-        # tdZ[i,h] = tdH[i,h]*where(0 < Z[i,h], 1, 0)
+        # Tangent: tdZ[i,h] = tdH[i,h]*where(0 < Z[i,h], 1, 0)
         tdZ = torch.where(less_Z, tdH, 0)
-        # tdX[i,k] = sum(h, tdZ[i,h]*W_1[k,h]) + sum(h, dZ[i,h]*tW_1[k,h])
+        # Tangent: tdX[i,k] = sum(h, tdZ[i,h]*W_1[k,h]) + sum(h, dZ[i,h]*tW_1[k,h])
         tdX = tdZ @ W_1.T + dZ @ tW_1.T
-        # tdW_1[k,h] = sum(i, tdZ[i,h]*X[i,k]) + sum(i, dZ[i,h]*tX[i,k])
+        # Tangent: tdW_1[k,h] = sum(i, tdZ[i,h]*X[i,k]) + sum(i, dZ[i,h]*tX[i,k])
         tdW_1 = X.T @ tdZ + tX.T @ dZ
-        # tdb_1[h] = sum(i, tdZ[i,h])
+        # Tangent: tdb_1[h] = sum(i, tdZ[i,h])
         tdb_1 = tdZ.sum(dim=0)
         return (tdX, tdW_1, tdb_1, tdW_2, tdb_2)
 
@@ -501,18 +503,18 @@ def _backward_part(
     Z = torch.add(X_W_1, b_1, out=X_W_1)
     # H[i,h] = relu(Z[i,h])
     H = torch.relu(Z)
-    # dW_2[h,j] = sum(i, dY[i,j]*H[i,h])
+    # Lemma: dW_2[h,j] = sum(i, dY[i,j]*H[i,h])
     dW_2 = _add_product(dW_2, H.T, dY)
-    # dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
+    # Lemma: dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
     dH = torch.matmul(dY, W_2.T, out=space_2)
-    # dZ[i,h] = dH[i,h]*where(0 < Z[i,h], 1, 0)
+    # Lemma: dZ[i,h] = dH[i,h]*where(0 < Z[i,h], 1, 0)
     dZ = dH
     _fill(dZ, (Z > 0), 0)
-    # dX[i,k] = sum(h, dZ[i,h]*W_1[k,h])
+    # Lemma: dX[i,k] = sum(h, dZ[i,h]*W_1[k,h])
     dX = torch.matmul(dZ, W_1.T, out=dX)
-    # dW_1[k,h] = sum(i, dZ[i,h]*X[i,k])
+    # Lemma: dW_1[k,h] = sum(i, dZ[i,h]*X[i,k])
     dW_1 = _add_product(dW_1, X.T, dZ)
-    # db_1[h] = sum(i, dZ[i,h])
+    # Lemma: db_1[h] = sum(i, dZ[i,h])
     db_1 = dZ.sum(dim=0)
     return dW_2, dX, dW_1, db_1
 

@@ -13,7 +13,7 @@ Saved for the backward pass:
 
     w: for dX
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dX = dY o w
 
@@ -81,7 +81,7 @@ def _forward_pass(X: Tensor, w: Tensor) -> Any:
 
 def _backward_pass(w: Tensor, dY: Tensor) -> Any:
     """dX."""
-    # dX[i] = dY[i]*w[i]
+    # Lemma: dX[i] = dY[i]*w[i]
     dX = dY * w
     return dX
 
@@ -118,7 +118,7 @@ class _DualForward(_Forward):
     @staticmethod
     def jvp(ctx: Any, tX: Any, _w: Any) -> Any:
         (w,) = ctx.saved_tensors
-        # tY[i] = w[i]*tX[i]
+        # Tangent: tY[i] = w[i]*tX[i]
         tY = w * tX
         return tY
 
@@ -180,7 +180,7 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(w: Tensor, d2dX: Tensor) -> Any:
-        # d2dY[i] = d2dX[i]*w[i]
+        # Lemma: d2dY[i] = d2dX[i]*w[i]
         d2dY = d2dX * w
         return (d2dY,)
 
@@ -200,7 +200,7 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(w: Tensor, tdY: Tensor) -> Any:
-        # tdX[i] = w[i]*tdY[i]
+        # Tangent: tdX[i] = w[i]*tdY[i]
         tdX = w * tdY
         return (tdX,)
 

@@ -16,7 +16,7 @@ Saved for the backward pass:
     E_m: for dZ
     Q: for dQ
 
-Gradients:
+Gradients, as the lemmas of the proof end:
 
     dQ = 2 dL Q / B
     dZ = (dQ 1^T) o (E^o(-1) 1^T) o exp(Z)
@@ -80,7 +80,7 @@ def _arguments(Z: Any) -> Any:
     """The arguments, checked."""
     if not (isinstance(Z, Tensor) and Z.is_floating_point()):
         (Z,) = _real(Z=Z)
-    if not (Z.ndim == 2):
+    if Z.ndim != 2:
         _check(Z=Z)
     C = Z.shape[-1]
     _nonempty(C=C)
@@ -96,11 +96,12 @@ def _forward_pass(Z: Tensor) -> Any:
         m = Z.amax(dim=-1)
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         E_m = torch.exp(Z - m[:, None]).sum(dim=-1)
-        # Q[i] = m[i] + log(E_m[i])
+        # Finite form: Q[i] = m[i] + log(E_m[i])
         Q = m + torch.log(E_m)
         # L = sum(i, Q[i]^2)/size(B)
         L = Q @ Q / B
     else:
+        # In parts of B: each stays in the cache.
         m = _empty((B,), Z)
         E_m = _empty((B,), Z)
         Q = _empty((B,), Z)
@@ -124,6 +125,7 @@ def _backward_pass(Z: Tensor, m: Tensor, E_m: Tensor, Q: Tensor, dL: Tensor) -> 
     B = Z.shape[0]
     C = Z.shape[-1]
     if not _whole(B * C, dL):
+        # In parts of B: each stays in the cache.
         dZ = _empty((B, C), Z)
 
         def run(parts: Any) -> Any:
@@ -133,9 +135,9 @@ def _backward_pass(Z: Tensor, m: Tensor, E_m: Tensor, Q: Tensor, dL: Tensor) -> 
 
         _together(run, _parts((B,), C, Z, 1), 1, Z)
         return dZ
-    # dQ[i] = 2*dL*Q[i]/size(B)
+    # Lemma: dQ[i] = 2*dL*Q[i]/size(B)
     dQ = 2 * dL / B * Q
-    # dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
+    # Finite form: dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
     dZ = dQ[:, None] * torch.exp(Z - m[:, None]) / E_m[:, None]
     return dZ
 
@@ -144,6 +146,7 @@ def _early_pass(Z: Tensor) -> Any:
     """The outputs, and the gradients for an upstream gradient of 1, which are proportional to it."""
     B = Z.shape[0]
     C = Z.shape[-1]
+    # In parts of B: each stays in the cache.
     dZ = _empty((B, C), Z)
 
     def run(parts: Any) -> Any:
@@ -206,11 +209,11 @@ class _DualForward(_Forward):
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
         exp_Z = torch.exp(Z - m[:, None])
         E_m = exp_Z.sum(dim=-1)
-        # Q[i] = m[i] + log(E_m[i])
+        # Finite form: Q[i] = m[i] + log(E_m[i])
         Q = m + torch.log(E_m)
-        # tQ[i] = 1/E_m[i]*sum(k, exp(Z[i,k] - m[i])*tZ[i,k])
+        # Finite form: tQ[i] = 1/E_m[i]*sum(k, exp(Z[i,k] - m[i])*tZ[i,k])
         tQ = torch.linalg.vecdot(exp_Z, tZ) / E_m
-        # tL = 2/size(B)*sum(i, tQ[i]*Q[i])
+        # Tangent: tL = 2/size(B)*sum(i, tQ[i]*Q[i])
         tL = 2 * (tQ @ Q) / B
         return tL, None, None, None
 
@@ -287,20 +290,20 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(Z: Tensor, m: Tensor, E_m: Tensor, Q: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
         B = Z.shape[0]
-        # dQ[i] = 2*dL*Q[i]/size(B)
+        # Lemma: dQ[i] = 2*dL*Q[i]/size(B)
         dQ = 2 * dL / B * Q
-        # dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
+        # Finite form: dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
         exp_Z = torch.exp(Z - m[:, None])
         dZ = dQ[:, None] * exp_Z / E_m[:, None]
-        # d2dQ[i] = 1/E_m[i]*sum(k, d2dZ[i,k]*exp(Z[i,k] - m[i]))
+        # Finite form: d2dQ[i] = 1/E_m[i]*sum(k, d2dZ[i,k]*exp(Z[i,k] - m[i]))
         d2dQ = torch.linalg.vecdot(d2dZ, exp_Z) / E_m
-        # d2dL = 2/size(B)*sum(i, d2dQ[i]*Q[i])
+        # Lemma: d2dL = 2/size(B)*sum(i, d2dQ[i]*Q[i])
         d2dL = 2 * (d2dQ @ Q) / B
-        # d2Q[i] = 2*d2dQ[i]*dL/size(B)
+        # Lemma: d2Q[i] = 2*d2dQ[i]*dL/size(B)
         d2Q = 2 * dL / B * d2dQ
         # D_m[i] = sum(k, d2dZ[i,k]*exp(Z[i,k] - m[i]))
         D_m = torch.linalg.vecdot(d2dZ, exp_Z)
-        # d2Z[i,k] = d2Q[i]/E_m[i]*exp(Z[i,k] - m[i]) - dZ[i,k]/E_m[i]*D_m[i] + d2dZ[i,k]*dZ[i,k]
+        # Finite form: d2Z[i,k] = d2Q[i]/E_m[i]*exp(Z[i,k] - m[i]) - dZ[i,k]/E_m[i]*D_m[i] + d2dZ[i,k]*dZ[i,k]
         d2Z = d2Q[:, None] * exp_Z / E_m[:, None] - dZ * D_m[:, None] / E_m[:, None] + d2dZ * dZ
         return (d2Z, d2dL)
 
@@ -321,18 +324,19 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(Z: Tensor, m: Tensor, E_m: Tensor, Q: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
         B = Z.shape[0]
-        # dQ[i] = 2*dL*Q[i]/size(B)
+        # Lemma: dQ[i] = 2*dL*Q[i]/size(B)
         dQ = 2 * dL / B * Q
-        # dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
+        # Finite form: dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
         exp_Z = torch.exp(Z - m[:, None])
         dZ = dQ[:, None] * exp_Z / E_m[:, None]
-        # tQ[i] = 1/E_m[i]*sum(k, exp(Z[i,k] - m[i])*tZ[i,k])
+        # Finite form: tQ[i] = 1/E_m[i]*sum(k, exp(Z[i,k] - m[i])*tZ[i,k])
         tQ = torch.linalg.vecdot(exp_Z, tZ) / E_m
-        # tdQ[i] = 2/size(B)*(Q[i]*tdL + tQ[i]*dL)
+        # Tangent: tdQ[i] = 2/size(B)*(Q[i]*tdL + tQ[i]*dL)
         tdQ = 2 * (tdL * Q + dL * tQ) / B
-        # tD[i] = sum(k, dZ[i,k]*tZ[i,k])
+        # Named sum: tD[i] = sum(k, dZ[i,k]*tZ[i,k])
         tD = torch.linalg.vecdot(dZ, tZ)
-        # tdZ[i,k] = tdQ[i]/E_m[i]*exp(Z[i,k] - m[i]) - 1/E_m[i]*exp(Z[i,k] - m[i])*tD[i] + dZ[i,k]*tZ[i,k]
+        # Finite form: tdZ[i,k] = tdQ[i]/E_m[i]*exp(Z[i,k] - m[i]) - 1/E_m[i]*exp(Z[i,k] - m[i])*tD[i] +
+        #     dZ[i,k]*tZ[i,k]
         tdZ = tdQ[:, None] * exp_Z / E_m[:, None] - exp_Z * tD[:, None] / E_m[:, None] + dZ * tZ
         return (tdZ,)
 
@@ -356,7 +360,7 @@ def _forward_part(Z: Tensor, work: Any = None) -> Any:
     exp_Z = torch.subtract(Z, m[:, None], out=space_1)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # Q[i] = m[i] + log(E_m[i])
+    # Finite form: Q[i] = m[i] + log(E_m[i])
     Q = m + torch.log(E_m)
     # L = sum(i, Q[i]^2)/size(B)
     L_sum = Q @ Q
@@ -365,9 +369,9 @@ def _forward_part(Z: Tensor, work: Any = None) -> Any:
 
 def _backward_part(dL: Tensor, Q: Tensor, E_m: Tensor, m: Tensor, Z: Tensor, B: int, dZ: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
-    # dQ[i] = 2*dL*Q[i]/size(B)
+    # Lemma: dQ[i] = 2*dL*Q[i]/size(B)
     dQ = 2 * dL / B * Q
-    # dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
+    # Finite form: dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
     dZ = torch.subtract(Z, m[:, None], out=dZ)
     _exp(dZ, out=dZ)
     dZ *= dQ[:, None] / E_m[:, None]
@@ -385,13 +389,13 @@ def _both_part(Z: Tensor, B: int, dZ: Any = None, work: Any = None) -> Any:
     exp_Z = torch.subtract(Z, m[:, None], out=space_1)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # Q[i] = m[i] + log(E_m[i])
+    # Finite form: Q[i] = m[i] + log(E_m[i])
     Q = m + torch.log(E_m)
     # L = sum(i, Q[i]^2)/size(B)
     L_sum = Q @ Q
-    # dQ[i] = 2*dL*Q[i]/size(B)
+    # Lemma: dQ[i] = 2*dL*Q[i]/size(B)
     dQ = 2 * Q / B
-    # dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
+    # Finite form: dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
     dZ = torch.subtract(Z, m[:, None], out=dZ)
     _exp(dZ, out=dZ)
     dZ *= dQ[:, None] / E_m[:, None]
