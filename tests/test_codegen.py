@@ -386,5 +386,5 @@ def test_every_comment_is_the_end_of_the_proof_that_it_cites(name: str) -> None:
         body = re.sub(r"\n +#     ", " ", text[text.index("\ndef forward") if "\ndef forward" in text else text.index("\nclass ") :])
         cited |= set(re.findall(r"^ +# (.*)$", body, re.MULTILINE))
     told = {comment for comment in cited if comment not in known and not re.fullmatch(r"m\w*(\[.*\])? = max\(.*\)", comment)}
-    assert not {comment for comment in told if " = " in comment}
+    assert not {comment for comment in told if " = " in comment and not comment.startswith("By a pass: ")}
     assert {f"Lemma: {write(e)}" for e in derivation.backward if e.target.tensor in derivation.gradients} <= cited

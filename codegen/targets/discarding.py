@@ -23,7 +23,7 @@ def discarding(ops: Iterable[Op], inlined: Callable[[str], bool]) -> set[str]:
     def visit(value: str, statement: str) -> bool:
         """Whether a quotient, a root or a logarithm comes in, so that arithmetic with it may warn as well."""
         op = made.get(value)
-        if op is not None and op.number is not None and op.kind == "number" and abs(op.number) > LARGEST_HALF:
+        if _is_beyond(op):
             found.add(statement)
         if op is None or not is_temporary(value) or value in host or op.fn == "where":
             return False
@@ -43,4 +43,12 @@ def discarding(ops: Iterable[Op], inlined: Callable[[str], bool]) -> set[str]:
                 statement = reader[statement]
             for arg in op.args[1:]:
                 visit(arg.value, statement)
+            condition = made.get(op.args[0].value)
+            if condition is not None and inlined(condition.out) and any(_is_beyond(made.get(arg.value)) for arg in condition.args):
+                found.add(statement)
     return found
+
+
+def _is_beyond(op: Op | None) -> bool:
+    """Whether a value is a number that is infinite in half precision."""
+    return op is not None and op.kind == "number" and op.number is not None and abs(op.number) > LARGEST_HALF

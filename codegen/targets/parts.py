@@ -177,7 +177,17 @@ class Parts:
         return lines
 
     def _says(self, equation: Equation) -> str:
-        return self._cited.get(equation, "") + write(equation)
+        made = "By a pass: " if equation.target.tensor in self._added else ""
+        return self._cited.get(equation, made) + write(equation)
+
+    @cached_property
+    def _added(self) -> set[str]:
+        """The arrays that a pass adds to those that the derivation computes."""
+        equations: list[Equation] = []
+        for each in (self.derivation, self.derivation.second):
+            equations += [*each.forward, *each.backward, *each.tangents]
+        blocks = (*self.blocks, *(loop.body for _, loop in self.program.loops))
+        return {op.out for block in blocks for op in block.ops} - {equation.target.tensor for equation in equations}
 
     @cached_property
     def _cited(self) -> dict[Equation, str]:

@@ -206,17 +206,18 @@ def _forward_part(Q: Any, K: Any, seen: Any, V: Any, lse: Any = None, O: Any = N
     # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
     #     0))
     m = masked_seen.max(axis=2)
-    # Z_m[b,h,i] = sum(k, where(k <= i, 1, 0)*exp(S[b,h,i,k] - m[b,h,i]))
-    masked_m = np.positive(m, out=lse)
-    _fill(masked_m, (m > -1e30), 0)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        masked_m = np.positive(m, out=lse)
+        _fill(masked_m, (m > -1e30), 0)
     exp_masked_seen = np.subtract(masked_seen, masked_m[..., None, :], out=masked_seen)
     np.exp(exp_masked_seen, out=exp_masked_seen)
+    # Z_m[b,h,i] = sum(k, where(k <= i, 1, 0)*exp(S[b,h,i,k] - m[b,h,i]))
     Z_m = _sum(exp_masked_seen, 2)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
     max_Z_m = np.maximum(Z_m, 1)
     exp_masked_seen_V = np.matmul(exp_masked_seen.mT, V, out=O)
     O = np.divide(exp_masked_seen_V, max_Z_m[..., None], out=exp_masked_seen_V)
-    # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
+    # By a pass: lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
     lse = np.add(masked_m, np.log(max_Z_m), out=masked_m)
     if work is None:
         # Finite form: P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]

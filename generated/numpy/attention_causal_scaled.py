@@ -203,17 +203,18 @@ def _forward_part(Q: Any, K: Any, scale: Any, seen: Any, V: Any, lse: Any = None
         _fill(masked_seen, seen, -1e30)
     # m[i,b] = max(k, where(k <= i, 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(i < k, 1, 0))
     m = masked_seen.max(axis=1).T
-    # Z_m[i,b] = sum(k, where(k <= i, 1, 0)*exp(S[b,i,k] - m[i,b]))
-    masked_m = np.positive(m, out=lse)
-    _fill(masked_m, (m > -1e30), 0)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        masked_m = np.positive(m, out=lse)
+        _fill(masked_m, (m > -1e30), 0)
     exp_masked_seen = np.subtract(masked_seen, masked_m.T[:, None, :], out=masked_seen)
     np.exp(exp_masked_seen, out=exp_masked_seen)
+    # Z_m[i,b] = sum(k, where(k <= i, 1, 0)*exp(S[b,i,k] - m[i,b]))
     Z_m = _sum(exp_masked_seen, 1).T
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
     max_Z_m = np.maximum(Z_m, 1)
     exp_masked_seen_V = np.matmul(exp_masked_seen.mT, V, out=O)
     O = np.divide(exp_masked_seen_V, max_Z_m.T[..., None], out=exp_masked_seen_V)
-    # lse[i,b] = m[i,b] + log(Z_m[i,b])
+    # By a pass: lse[i,b] = m[i,b] + log(Z_m[i,b])
     lse = np.add(masked_m, np.log(max_Z_m), out=masked_m)
     if work is None:
         # Finite form: P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]

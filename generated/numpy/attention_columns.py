@@ -202,7 +202,7 @@ def _forward_part(K: Any, Q: Any, V: Any, O: Any = None, work: Any = None) -> An
     # O[b,h,e,i] = sum(j, V[b,h,e,j]*P[b,h,j,i])
     V_exp_S = np.matmul(V, exp_S, out=O)
     O = np.divide(V_exp_S, Z_m[..., None, :], out=V_exp_S)
-    # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
+    # By a pass: lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
     lse = np.add(m, np.log(Z_m), out=m)
     if work is None:
         # Finite form: P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]

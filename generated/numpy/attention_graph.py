@@ -81,9 +81,10 @@ def forward(Q: Any, K: Any, V: Any, A: Any) -> tuple[Array, Saved]:
     # m[i] = max(k, where(0 < A[i,k], 1, 0)*S[i,k] - 1000000000000000000000000000000*where(A[i,k] <= 0, 1,
     #     0))
     m = masked_A.max(axis=-1)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        exp_masked_A = np.subtract(masked_A, np.where(m > -1e30, m, 0)[:, None], out=masked_A)
+        np.exp(exp_masked_A, out=exp_masked_A)
     # Z_m[i] = sum(k, where(0 < A[i,k], 1, 0)*exp(S[i,k] - m[i]))
-    exp_masked_A = np.subtract(masked_A, np.where(m > -1e30, m, 0)[:, None], out=masked_A)
-    np.exp(exp_masked_A, out=exp_masked_A)
     Z_m = exp_masked_A.sum(axis=-1)
     # Finite form: P[i,j] = where(0 < A[i,j], 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
     P = np.divide(exp_masked_A, np.maximum(Z_m, 1)[:, None], out=exp_masked_A)

@@ -212,7 +212,7 @@ def _forward_part(R: Any, bucket: Any, K: Any, Q: Any, V: Any, O: Any = None, wo
     P = np.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = np.matmul(P, V, out=O)
-    # lse[h,i] = m[h,i] + log(Z_m[h,i])
+    # By a pass: lse[h,i] = m[h,i] + log(Z_m[h,i])
     lse = np.add(m, np.log(Z_m), out=m)
     return P, O, lse
 

@@ -211,7 +211,7 @@ def _forward_part(Q: Any, K: Any, R: Any, bucket: Any, V: Any, O: Any = None, wo
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     exp_S_V = np.matmul(exp_S, V, out=O)
     O = np.divide(exp_S_V, Z_m[..., None], out=exp_S_V)
-    # lse[h,i] = m[h,i] + log(Z_m[h,i])
+    # By a pass: lse[h,i] = m[h,i] + log(Z_m[h,i])
     lse = np.add(m, np.log(Z_m), out=m)
     if work is None:
         # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]

@@ -209,7 +209,7 @@ def _forward_part(Q: Any, K: Any, cap: Any, V: Any, O: Any = None, work: Any = N
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     exp_S_V = np.matmul(exp_S.mT, V, out=O)
     O = np.divide(exp_S_V, E_m[..., None], out=exp_S_V)
-    # lse[h,i] = m[h,i] + log(E_m[h,i])
+    # By a pass: lse[h,i] = m[h,i] + log(E_m[h,i])
     lse = np.add(m, np.log(E_m), out=m)
     if work is None:
         # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/E_m[h,i]

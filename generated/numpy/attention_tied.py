@@ -173,7 +173,7 @@ def _forward_part(Q: Any, Q_rows: Any, V: Any, O: Any = None, work: Any = None) 
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     exp_S_V = np.matmul(exp_S.T, V, out=O)
     O = np.divide(exp_S_V, Z_m[:, None], out=exp_S_V)
-    # lse[i] = m[i] + log(Z_m[i])
+    # By a pass: lse[i] = m[i] + log(Z_m[i])
     lse = m + np.log(Z_m)
     if work is None:
         # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]

@@ -193,16 +193,17 @@ def _forward_part(Q: Any, K: Any, seen: Any, V: Any, O: Any = None, work: Any = 
     # m[i] = max(k, where(i - left <= k, 1, 0)*where(k <= right + i, 1, 0)*S[i,k] -
     #     1000000000000000000000000000000*(1 - where(i - left <= k, 1, 0)*where(k <= right + i, 1, 0)))
     m = masked_seen.max(axis=0)
-    # Z_m[i] = sum(k, where(i - left <= k, 1, 0)*where(k <= right + i, 1, 0)*exp(S[i,k] - m[i]))
-    masked_m = np.where(m > -1e30, m, 0)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        masked_m = np.where(m > -1e30, m, 0)
     exp_masked_seen = np.subtract(masked_seen, masked_m, out=masked_seen)
     np.exp(exp_masked_seen, out=exp_masked_seen)
+    # Z_m[i] = sum(k, where(i - left <= k, 1, 0)*where(k <= right + i, 1, 0)*exp(S[i,k] - m[i]))
     Z_m = _sum(exp_masked_seen, 0)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     max_Z_m = np.maximum(Z_m, 1)
     exp_masked_seen_V = np.matmul(exp_masked_seen.T, V, out=O)
     O = np.divide(exp_masked_seen_V, max_Z_m[:, None], out=exp_masked_seen_V)
-    # lse[i] = m[i] + log(Z_m[i])
+    # By a pass: lse[i] = m[i] + log(Z_m[i])
     lse = masked_m + np.log(max_Z_m)
     if work is None:
         # Finite form: P[i,j] = where(i - left <= j, 1, 0)*where(j <= right + i, 1, 0)*exp(S[i,j] -

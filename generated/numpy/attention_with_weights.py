@@ -97,9 +97,10 @@ def forward(Q: Any, K: Any, V: Any, bias: Any, A: Any, D: Any, scale: Any) -> tu
     # m[b,i] = max(k, where(0 < A[b,i,k], 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(A[b,i,k]
     #     <= 0, 1, 0))
     m = masked_A.max(axis=-1)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        exp_masked_A = np.subtract(masked_A, np.where(m > -1e30, m, 0)[..., None], out=masked_A)
+        np.exp(exp_masked_A, out=exp_masked_A)
     # Z_m[b,i] = sum(k, where(0 < A[b,i,k], 1, 0)*exp(S[b,i,k] - m[b,i]))
-    exp_masked_A = np.subtract(masked_A, np.where(m > -1e30, m, 0)[..., None], out=masked_A)
-    np.exp(exp_masked_A, out=exp_masked_A)
     Z_m = exp_masked_A.sum(axis=-1)
     # Finite form: P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
     P = np.divide(exp_masked_A, np.maximum(Z_m, 1)[..., None], out=exp_masked_A)

@@ -191,7 +191,7 @@ def _forward_part(Q: Any, K: Any, V: Any, O: Any = None, work: Any = None) -> An
     # O[b,g,r,i,e] = sum(j, P[b,g,r,i,j]*V[b,g,j,e])
     exp_S_V = np.matmul(exp_S.mT, V[..., None, :, :], out=O)
     O = np.divide(exp_S_V, Z_m[..., None], out=exp_S_V)
-    # lse[b,g,r,i] = m[b,g,r,i] + log(Z_m[b,g,r,i])
+    # By a pass: lse[b,g,r,i] = m[b,g,r,i] + log(Z_m[b,g,r,i])
     lse = np.add(m, np.log(Z_m), out=m)
     if work is None:
         # Finite form: P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]

@@ -88,7 +88,7 @@ def forward(X: Any, W: Any, y: Any) -> tuple[Array, Saved]:
         P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
         # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
         L = -(np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))).sum() / B
-        # lse[i] = m[i] + log(E_m[i])
+        # By a pass: lse[i] = m[i] + log(E_m[i])
         lse = m + np.log(E_m)
         dX = dW = None
     else:

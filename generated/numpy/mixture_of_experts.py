@@ -210,7 +210,7 @@ def _forward_part(X: Any, W_g: Any, W: Any, b: Any, work: Any = None) -> Any:
     H = np.maximum(A + b, 0)
     # Y[i,o] = sum(e, P[i,e]*H[i,e,o])
     Y = (H.mT @ P[..., None])[..., 0].copy()
-    # lse[i] = m[i] + log(Z_m[i])
+    # By a pass: lse[i] = m[i] + log(Z_m[i])
     lse = m + np.log(Z_m)
     return P, A, H, Y, lse
 

@@ -88,9 +88,10 @@ def forward(X: Any, W_g: Any, W_noise: Any, noise: Any, count: Any) -> tuple[Arr
     # m[i] = max(g, where(R[i,g] < count, 1, 0)*S[i,g] - 1000000000000000000000000000000*where(count <=
     #     R[i,g], 1, 0))
     m = masked_R.max(axis=-1)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        exp_masked_R = np.subtract(masked_R, np.where(m > -1e30, m, 0)[:, None], out=masked_R)
+        np.exp(exp_masked_R, out=exp_masked_R)
     # Z_m[i] = sum(g, where(R[i,g] < count, 1, 0)*exp(S[i,g] - m[i]))
-    exp_masked_R = np.subtract(masked_R, np.where(m > -1e30, m, 0)[:, None], out=masked_R)
-    np.exp(exp_masked_R, out=exp_masked_R)
     Z_m = exp_masked_R.sum(axis=-1)
     # Finite form: G[i,e] = where(R[i,e] < count, 1, 0)*exp(S[i,e] - m[i])/Z_m[i]
     G = np.divide(exp_masked_R, np.maximum(Z_m, 1)[:, None], out=exp_masked_R)

@@ -640,7 +640,7 @@ def _forward_part(Q: Any, K: Any, V: Any, O: Any = None, work: Any = None) -> An
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
     exp_S_V = np.matmul(exp_S.mT, V, out=O)
     O = np.divide(exp_S_V, E_m[..., None], out=exp_S_V)
-    # lse[b,i] = m[b,i] + log(E_m[b,i])
+    # By a pass: lse[b,i] = m[b,i] + log(E_m[b,i])
     lse = np.add(m, np.log(E_m), out=m)
     if work is None:
         # Finite form: P[b,i,j] = exp(S[b,i,j] - m[b,i])/E_m[b,i]

@@ -650,7 +650,7 @@ def _forward_part(Q: Any, K: Any, V: Any, O: Any = None, work: Any = None) -> An
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
     exp_S_V = np.matmul(exp_S.mT, V, out=O)
     O = np.divide(exp_S_V, E_m[..., None], out=exp_S_V)
-    # lse[b,h,i] = m[b,h,i] + log(E_m[b,h,i])
+    # By a pass: lse[b,h,i] = m[b,h,i] + log(E_m[b,h,i])
     lse = np.add(m, np.log(E_m), out=m)
     if work is None:
         # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]

@@ -469,7 +469,7 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, lse: Any = None, O: Any = Non
     N_block = Q.shape[2]
     M = K.shape[2]
     (space_1,) = _spaces(work, Q, (B_block, H_block, N_block, M))
-    # S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
+    # By a pass: S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # m[b,h,i] = max(k, S[b,h,i,k])
     max_S_bits = S_bits.amax(dim=-1)
@@ -481,7 +481,7 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, lse: Any = None, O: Any = Non
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
     exp2_S_bits_V = torch.matmul(exp2_S_bits, V, out=O)
     O = torch.divide(exp2_S_bits_V, Z_m[..., None], out=exp2_S_bits_V)
-    # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
+    # By a pass: lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
     lse = torch.add(m, torch.log(Z_m), out=m)
     return O, lse
 
@@ -505,7 +505,7 @@ def _backward_part(
     N_block = Q.shape[2]
     M = K.shape[2]
     space_1, space_2 = _spaces(work, Q, (B_block, H_block, N_block, M), (B_block, H_block, N_block, M))
-    # S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
+    # By a pass: S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
     P = torch.subtract(S_bits, (lse / math.log(2))[..., None], out=S_bits)

@@ -504,7 +504,7 @@ def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, O: Any = None, 
     N_block = Q.shape[2]
     M_seen = K.shape[2]
     space_1, space_2 = _spaces(work, Q, (B_block, H_block, N_block, M_seen), (B_block, H_block, N_block))
-    # S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
+    # By a pass: S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
     #     0))
@@ -521,7 +521,7 @@ def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, O: Any = None, 
     max_Z_m = Z_m.clamp(min=1)
     exp2_masked_seen_V = torch.matmul(exp2_masked_seen, V, out=O)
     O = torch.divide(exp2_masked_seen_V, max_Z_m[..., None], out=exp2_masked_seen_V)
-    # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
+    # By a pass: lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
     lse = torch.add(masked_max_masked_seen, torch.log(max_Z_m), out=masked_max_masked_seen)
     return O, lse
 
@@ -552,7 +552,7 @@ def _backward_part(
     N_block = Q.shape[2]
     M_seen = K.shape[2]
     space_1, space_2 = _spaces(work, Q, (B_block, H_block, N_block, M_seen), (B_block, H_block, N_block, M_seen))
-    # S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
+    # By a pass: S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # Finite form: P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
     masked_seen = S_bits

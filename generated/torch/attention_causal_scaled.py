@@ -548,7 +548,7 @@ def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, seen: Tensor, V: Tensor, 
     max_Z_m = Z_m.clamp(min=1)
     exp_masked_seen_V = torch.matmul(exp_masked_seen, V, out=O)
     O = torch.divide(exp_masked_seen_V, max_Z_m.T[..., None], out=exp_masked_seen_V)
-    # lse[i,b] = m[i,b] + log(Z_m[i,b])
+    # By a pass: lse[i,b] = m[i,b] + log(Z_m[i,b])
     lse = torch.add(masked_m, torch.log(max_Z_m), out=masked_m)
     return O, lse
 

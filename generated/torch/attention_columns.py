@@ -469,7 +469,7 @@ def _forward_part(K: Tensor, Q: Tensor, V: Tensor, lse: Any = None, O: Any = Non
     M = K.shape[-1]
     N = Q.shape[-1]
     (space_1,) = _spaces(work, K, (B_block, H_block, M, N))
-    # S_bits[b,h,j,i] = S[b,h,j,i]/log(2)
+    # By a pass: S_bits[b,h,j,i] = S[b,h,j,i]/log(2)
     S_bits = torch.matmul((K / (math.sqrt(d_k) * math.log(2))).mT, Q, out=space_1)
     # m[b,h,i] = max(k, S[b,h,k,i])
     max_S_bits = S_bits.amax(dim=2)
@@ -481,7 +481,7 @@ def _forward_part(K: Tensor, Q: Tensor, V: Tensor, lse: Any = None, O: Any = Non
     # O[b,h,e,i] = sum(j, V[b,h,e,j]*P[b,h,j,i])
     V_exp2_S_bits = torch.matmul(V, exp2_S_bits, out=O)
     O = torch.divide(V_exp2_S_bits, Z_m[..., None, :], out=V_exp2_S_bits)
-    # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
+    # By a pass: lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
     lse = torch.add(m, torch.log(Z_m), out=m)
     return O, lse
 
@@ -505,7 +505,7 @@ def _backward_part(
     M_block = K.shape[-1]
     N = Q.shape[-1]
     space_1, space_2 = _spaces(work, K, (B_block, H_block, M_block, N), (B_block, H_block, M_block, N))
-    # S_bits[b,h,j,i] = S[b,h,j,i]/log(2)
+    # By a pass: S_bits[b,h,j,i] = S[b,h,j,i]/log(2)
     S_bits = torch.matmul((K / (math.sqrt(d_k) * math.log(2))).mT, Q, out=space_1)
     # Finite form: P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
     P = torch.subtract(S_bits, (lse / math.log(2))[..., None, :], out=S_bits)

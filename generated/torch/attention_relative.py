@@ -569,7 +569,7 @@ def _forward_part(R: Tensor, bucket: Tensor, K: Tensor, Q: Tensor, V: Tensor, O:
     P = torch.divide(exp_S, Z_m[..., None], out=exp_S)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     O = torch.matmul(P, V, out=O)
-    # lse[h,i] = m[h,i] + log(Z_m[h,i])
+    # By a pass: lse[h,i] = m[h,i] + log(Z_m[h,i])
     lse = torch.add(m, torch.log(Z_m), out=m)
     return O, lse
 

@@ -553,7 +553,7 @@ def _forward_part(Q: Tensor, K: Tensor, R: Tensor, bucket: Tensor, V: Tensor, O:
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     exp_S_V = torch.matmul(exp_S, V, out=O)
     O = torch.divide(exp_S_V, Z_m[..., None], out=exp_S_V)
-    # lse[h,i] = m[h,i] + log(Z_m[h,i])
+    # By a pass: lse[h,i] = m[h,i] + log(Z_m[h,i])
     lse = torch.add(m, torch.log(Z_m), out=m)
     return O, lse
 

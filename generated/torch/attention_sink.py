@@ -561,7 +561,7 @@ def _forward_part(Q: Tensor, K: Tensor, sink: Tensor, V: Tensor, Z_m: Any = None
     N_block = Q.shape[1]
     M = K.shape[1]
     (space_1,) = _spaces(work, Q, (H_block, N_block, M))
-    # S_bits[h,i,j] = S[h,i,j]/log(2)
+    # By a pass: S_bits[h,i,j] = S[h,i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # m[h,i] = max(sink[h], max(k, S[h,i,k]))
     m = torch.maximum(sink[:, None], math.log(2) * S_bits.amax(dim=-1))
@@ -596,7 +596,7 @@ def _backward_part(
     N_block = Q.shape[1]
     M = K.shape[1]
     space_1, space_2 = _spaces(work, Q, (H_block, N_block, M), (H_block, N_block, M))
-    # S_bits[h,i,j] = S[h,i,j]/log(2)
+    # By a pass: S_bits[h,i,j] = S[h,i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
     # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
     P = torch.subtract(S_bits, (m / math.log(2))[..., None], out=S_bits)

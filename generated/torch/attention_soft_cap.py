@@ -547,7 +547,7 @@ def _forward_part(Q: Tensor, K: Tensor, cap: Tensor, V: Tensor, O: Any = None, w
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
     exp_S_V = torch.matmul(exp_S, V, out=O)
     O = torch.divide(exp_S_V, E_m[..., None], out=exp_S_V)
-    # lse[h,i] = m[h,i] + log(E_m[h,i])
+    # By a pass: lse[h,i] = m[h,i] + log(E_m[h,i])
     lse = torch.add(m, torch.log(E_m), out=m)
     return O, lse
 

@@ -388,7 +388,7 @@ def _forward_part(Q: Tensor, Q_rows: Tensor, V: Tensor, O: Any = None, work: Any
     N_block = Q.shape[0]
     N = Q_rows.shape[0]
     (space_1,) = _spaces(work, Q, (N_block, N))
-    # S_bits[i,j] = S[i,j]/log(2)
+    # By a pass: S_bits[i,j] = S[i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), Q_rows.T, out=space_1)
     # m[i] = max(k, S[i,k])
     max_S_bits = S_bits.amax(dim=-1)
@@ -400,7 +400,7 @@ def _forward_part(Q: Tensor, Q_rows: Tensor, V: Tensor, O: Any = None, work: Any
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     exp2_S_bits_V = torch.matmul(exp2_S_bits, V, out=O)
     O = torch.divide(exp2_S_bits_V, Z_m[:, None], out=exp2_S_bits_V)
-    # lse[i] = m[i] + log(Z_m[i])
+    # By a pass: lse[i] = m[i] + log(Z_m[i])
     lse = m + torch.log(Z_m)
     return O, lse
 
@@ -422,7 +422,7 @@ def _backward_part(
     N_block = Q.shape[0]
     N = Q_rows.shape[0]
     space_1, space_2 = _spaces(work, Q, (N_block, N), (N_block, N))
-    # S_bits[i,j] = S[i,j]/log(2)
+    # By a pass: S_bits[i,j] = S[i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), Q_rows.T, out=space_1)
     # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
     P = torch.subtract(S_bits, (lse / math.log(2))[:, None], out=S_bits)

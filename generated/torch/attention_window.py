@@ -542,7 +542,7 @@ def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, O: Any = None, 
     N_block = Q.shape[0]
     N_seen = K.shape[0]
     (space_1,) = _spaces(work, Q, (N_block, N_seen))
-    # S_bits[i,j] = S[i,j]/log(2)
+    # By a pass: S_bits[i,j] = S[i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.T, out=space_1)
     # m[i] = max(k, where(i - left <= k, 1, 0)*where(k <= right + i, 1, 0)*S[i,k] -
     #     1000000000000000000000000000000*(1 - where(i - left <= k, 1, 0)*where(k <= right + i, 1, 0)))
@@ -559,7 +559,7 @@ def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, O: Any = None, 
     max_Z_m = Z_m.clamp(min=1)
     exp2_masked_seen_V = torch.matmul(exp2_masked_seen, V, out=O)
     O = torch.divide(exp2_masked_seen_V, max_Z_m[:, None], out=exp2_masked_seen_V)
-    # lse[i] = m[i] + log(Z_m[i])
+    # By a pass: lse[i] = m[i] + log(Z_m[i])
     lse = masked_max_masked_seen + torch.log(max_Z_m)
     return O, lse
 
@@ -588,7 +588,7 @@ def _backward_part(
     N_block = Q.shape[0]
     N_seen = K.shape[0]
     space_1, space_2 = _spaces(work, Q, (N_block, N_seen), (N_block, N_seen))
-    # S_bits[i,j] = S[i,j]/log(2)
+    # By a pass: S_bits[i,j] = S[i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.T, out=space_1)
     # Finite form: P[i,j] = where(i - left <= j, 1, 0)*where(j <= right + i, 1, 0)*exp(S[i,j] -
     #     m[i])/Z_m[i]

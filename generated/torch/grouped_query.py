@@ -493,7 +493,7 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, lse: Any = None, O: Any = Non
     N_block = Q.shape[3]
     M = K.shape[2]
     (space_1,) = _spaces(work, Q, (B_block, G_block, R_block, N_block, M))
-    # S_bits[b,g,r,i,j] = S[b,g,r,i,j]/log(2)
+    # By a pass: S_bits[b,g,r,i,j] = S[b,g,r,i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT[..., None, :, :], out=space_1)
     # m[b,g,r,i] = max(k, S[b,g,r,i,k])
     max_S_bits = S_bits.amax(dim=-1)
@@ -505,7 +505,7 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, lse: Any = None, O: Any = Non
     # O[b,g,r,i,e] = sum(j, P[b,g,r,i,j]*V[b,g,j,e])
     exp2_S_bits_V = torch.matmul(exp2_S_bits, V[..., None, :, :], out=O)
     O = torch.divide(exp2_S_bits_V, Z_m[..., None], out=exp2_S_bits_V)
-    # lse[b,g,r,i] = m[b,g,r,i] + log(Z_m[b,g,r,i])
+    # By a pass: lse[b,g,r,i] = m[b,g,r,i] + log(Z_m[b,g,r,i])
     lse = torch.add(m, torch.log(Z_m), out=m)
     return O, lse
 
@@ -531,7 +531,7 @@ def _backward_part(
     d_v = dO.shape[-1]
     M = K.shape[2]
     space_1, space_2 = _spaces(work, Q, (B_block, G_block, R_block, N_block, M), (B_block, G_block, R_block, N_block, M))
-    # S_bits[b,g,r,i,j] = S[b,g,r,i,j]/log(2)
+    # By a pass: S_bits[b,g,r,i,j] = S[b,g,r,i,j]/log(2)
     S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT[..., None, :, :], out=space_1)
     # Finite form: P[b,g,r,i,j] = exp(S[b,g,r,i,j] - m[b,g,r,i])/Z_m[b,g,r,i]
     P = torch.subtract(S_bits, (lse / math.log(2))[..., None], out=S_bits)

@@ -423,7 +423,7 @@ def _forward_part(X: Tensor, W: Tensor, y: Tensor, work: Any = None) -> Any:
     E_m = exp_Z.sum(dim=-1)
     # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L_sum = (Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m))).sum()
-    # lse[i] = m[i] + log(E_m[i])
+    # By a pass: lse[i] = m[i] + log(E_m[i])
     lse = m + torch.log(E_m)
     return L_sum, lse
 
@@ -435,7 +435,7 @@ def _backward_part(
     C = W.shape[-1]
     B_block = X.shape[0]
     (space_1,) = _spaces(work, X, (B_block, C))
-    # Z_bits[i,j] = Z[i,j]/log(2)
+    # By a pass: Z_bits[i,j] = Z[i,j]/log(2)
     Z_bits = torch.matmul(X / math.log(2), W, out=space_1)
     # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = torch.subtract(Z_bits, (lse / math.log(2))[:, None], out=Z_bits)

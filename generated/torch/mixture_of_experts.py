@@ -594,7 +594,7 @@ def _forward_part(X: Tensor, W_g: Tensor, W: Tensor, b: Tensor, work: Any = None
     B_block = X.shape[0]
     E = W_g.shape[-1]
     (space_1,) = _spaces(work, X, (B_block, E))
-    # S_bits[i,e] = S[i,e]/log(2)
+    # By a pass: S_bits[i,e] = S[i,e]/log(2)
     S_bits = torch.matmul(X / math.log(2), W_g, out=space_1)
     # m[i] = max(g, S[i,g])
     max_S_bits = S_bits.amax(dim=-1)
@@ -611,7 +611,7 @@ def _forward_part(X: Tensor, W_g: Tensor, W: Tensor, b: Tensor, work: Any = None
     H = torch.relu(A + b)
     # Y[i,o] = sum(e, P[i,e]*H[i,e,o])
     Y = (H.mT @ P[..., None])[..., 0].clone()
-    # lse[i] = m[i] + log(Z_m[i])
+    # By a pass: lse[i] = m[i] + log(Z_m[i])
     lse = m + torch.log(Z_m)
     return Y, lse
 
@@ -635,7 +635,7 @@ def _backward_part(
     M = W.shape[-1]
     N = X.shape[-1]
     space_1, space_2 = _spaces(work, X, (B_block, E_block), (B_block, E_block, M))
-    # S_bits[i,e] = S[i,e]/log(2)
+    # By a pass: S_bits[i,e] = S[i,e]/log(2)
     S_bits = torch.matmul(X / math.log(2), W_g, out=space_1)
     # Finite form: P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
     P = torch.subtract(S_bits, (lse / math.log(2))[:, None], out=S_bits)

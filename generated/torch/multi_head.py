@@ -758,7 +758,7 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = No
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
     exp_S_V = torch.matmul(exp_S, V, out=O)
     O = torch.divide(exp_S_V, Z_m[..., None], out=exp_S_V)
-    # lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
+    # By a pass: lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
     lse = torch.add(m, torch.log(Z_m), out=m)
     return O, lse
 

@@ -2043,7 +2043,7 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = No
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
     exp_S_V = torch.matmul(exp_S, V, out=O)
     O = torch.divide(exp_S_V, E_m[..., None], out=exp_S_V)
-    # lse[b,i] = m[b,i] + log(E_m[b,i])
+    # By a pass: lse[b,i] = m[b,i] + log(E_m[b,i])
     lse = torch.add(m, torch.log(E_m), out=m)
     return O, lse
 

@@ -2122,7 +2122,7 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = No
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
     exp_S_V = torch.matmul(exp_S, V, out=O)
     O = torch.divide(exp_S_V, E_m[..., None], out=exp_S_V)
-    # lse[b,h,i] = m[b,h,i] + log(E_m[b,h,i])
+    # By a pass: lse[b,h,i] = m[b,h,i] + log(E_m[b,h,i])
     lse = torch.add(m, torch.log(E_m), out=m)
     return O, lse
 
