@@ -32,6 +32,8 @@ class Parts:
     program: Program
     spelling: Spelling
     reserved: tuple[str, ...] = ()
+    derived: bool = True
+    """Whether what the derivation does not compute is the work of a pass."""
 
     @cached_property
     def _named(self) -> tuple[dict[str, str], dict[str, str]]:
@@ -183,6 +185,8 @@ class Parts:
     @cached_property
     def _added(self) -> set[str]:
         """The arrays that a pass adds to those that the derivation computes."""
+        if not self.derived:
+            return set()
         equations: list[Equation] = []
         for each in (self.derivation, self.derivation.second):
             equations += [*each.forward, *each.backward, *each.tangents]

@@ -56,7 +56,7 @@ def validation(parts: Parts, array: str) -> Validation:
         equations.append(Equation(Ref(name, indices), _gap(fact)))
         gaps.append(Tensor(name, tuple(i.dim for i in indices)))
     block = ordered(lower_equations(equations, inputs, tuple(gap.name for gap in gaps)))
-    own = replace(parts, program=replace(program, arrays=(*program.arrays, *gaps), forward=block))
+    own = replace(parts, program=replace(program, arrays=(*program.arrays, *gaps), forward=block), derived=False)
     names = own.names
     lines = ["", "", f"def _facts({', '.join(f'{names[n]}: {array}' for n in inputs)}) -> None:"]
     lines.append('    """ValueError unless the arguments respect the declared facts."""')

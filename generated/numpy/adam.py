@@ -236,17 +236,17 @@ def jvp(
 
 def _facts(V: Array, t: Array, beta_1: Array, beta_2: Array) -> None:
     """ValueError unless the arguments respect the declared facts."""
-    # By a pass: gap_1 = beta_1
+    # gap_1 = beta_1
     gap_1 = beta_1.copy()
-    # By a pass: gap_2 = 1 - beta_1
+    # gap_2 = 1 - beta_1
     gap_2 = 1 - beta_1
-    # By a pass: gap_3 = beta_2
+    # gap_3 = beta_2
     gap_3 = beta_2.copy()
-    # By a pass: gap_4 = 1 - beta_2
+    # gap_4 = 1 - beta_2
     gap_4 = 1 - beta_2
-    # By a pass: gap_5 = t
+    # gap_5 = t
     gap_5 = t.copy()
-    # By a pass: gap_6[p] = V[p]
+    # gap_6[p] = V[p]
     gap_6 = V.copy()
     _respected("beta_1", "0 <= beta_1", (), "<=", gap_1)
     _respected("beta_1", "beta_1 < 1", (), "<", gap_2)

@@ -161,7 +161,7 @@ def _backward_part(T: Any, P: Any, dL: Any, B: int, dZ: Any = None) -> Any:
 
 def _facts(T: Array) -> None:
     """ValueError unless the arguments respect the declared facts."""
-    # By a pass: gap_1[i] = sum(j, T[i,j]) - 1
+    # gap_1[i] = sum(j, T[i,j]) - 1
     gap_1 = T.sum(axis=-1) - 1
     _respected("T", "sum(j, T[i,j]) = 1", ("i",), "=", gap_1)
 

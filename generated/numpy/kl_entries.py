@@ -93,7 +93,7 @@ def jvp(x: Any, t: Any, tx: Any, tt: Any) -> tuple[Array, Array]:
 
 def _facts(t: Array) -> None:
     """ValueError unless the arguments respect the declared facts."""
-    # By a pass: gap_1[i] = t[i]
+    # gap_1[i] = t[i]
     gap_1 = t.copy()
     _respected("t", "0 <= t[i]", ("i",), "<=", gap_1)
 

@@ -107,7 +107,7 @@ def jvp(X: Any, m: Any, S: Any, tX: Any, tm: Any) -> tuple[Array, Array]:
 
 def _facts(S: Array) -> None:
     """ValueError unless the arguments respect the declared facts."""
-    # By a pass: gap_1[i,j] = S[i,j] - S[j,i]
+    # gap_1[i,j] = S[i,j] - S[j,i]
     gap_1 = S - S.T
     _respected("S", "S[i,j] = S[j,i]", ("i", "j"), "=", gap_1)
 

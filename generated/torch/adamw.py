@@ -791,17 +791,17 @@ class _SecondTangent(torch.autograd.Function):
 
 def _facts(V: Tensor, t: Tensor, beta_1: Tensor, beta_2: Tensor) -> None:
     """ValueError unless the arguments respect the declared facts."""
-    # By a pass: gap_1 = beta_1
+    # gap_1 = beta_1
     gap_1 = beta_1.clone()
-    # By a pass: gap_2 = 1 - beta_1
+    # gap_2 = 1 - beta_1
     gap_2 = 1 - beta_1
-    # By a pass: gap_3 = beta_2
+    # gap_3 = beta_2
     gap_3 = beta_2.clone()
-    # By a pass: gap_4 = 1 - beta_2
+    # gap_4 = 1 - beta_2
     gap_4 = 1 - beta_2
-    # By a pass: gap_5 = t
+    # gap_5 = t
     gap_5 = t.clone()
-    # By a pass: gap_6[p] = V[p]
+    # gap_6[p] = V[p]
     gap_6 = V.clone()
     _respected("beta_1", "0 <= beta_1", (), "<=", gap_1)
     _respected("beta_1", "beta_1 < 1", (), "<", gap_2)

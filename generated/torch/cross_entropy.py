@@ -384,7 +384,7 @@ def _both_part(Z: Tensor, T: Tensor, B: int, dZ: Any = None, work: Any = None) -
 
 def _facts(T: Tensor) -> None:
     """ValueError unless the arguments respect the declared facts."""
-    # By a pass: gap_1[i] = sum(j, T[i,j]) - 1
+    # gap_1[i] = sum(j, T[i,j]) - 1
     gap_1 = T.sum(dim=-1) - 1
     _respected("T", "sum(j, T[i,j]) = 1", ("i",), "=", gap_1)
 

@@ -322,7 +322,7 @@ def _backward_part(T: Tensor, P: Tensor, dL: Tensor, dZ: Any = None) -> Any:
 
 def _facts(T: Tensor) -> None:
     """ValueError unless the arguments respect the declared facts."""
-    # By a pass: gap_1[i] = sum(j, T[i,j]) - 1
+    # gap_1[i] = sum(j, T[i,j]) - 1
     gap_1 = T.sum(dim=-1) - 1
     _respected("T", "sum(j, T[i,j]) = 1", ("i",), "=", gap_1)
 

@@ -251,7 +251,7 @@ class _SecondTangent(torch.autograd.Function):
 
 def _facts(t: Tensor) -> None:
     """ValueError unless the arguments respect the declared facts."""
-    # By a pass: gap_1[i] = t[i]
+    # gap_1[i] = t[i]
     gap_1 = t.clone()
     _respected("t", "0 <= t[i]", ("i",), "<=", gap_1)
 

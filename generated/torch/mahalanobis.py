@@ -282,7 +282,7 @@ class _SecondTangent(torch.autograd.Function):
 
 def _facts(S: Tensor) -> None:
     """ValueError unless the arguments respect the declared facts."""
-    # By a pass: gap_1[i,j] = S[i,j] - S[j,i]
+    # gap_1[i,j] = S[i,j] - S[j,i]
     gap_1 = S - S.T
     _respected("S", "S[i,j] = S[j,i]", ("i", "j"), "=", gap_1)
 
