@@ -46,7 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         from benchmarks import passes
 
         targets = (options.target,) if options.target else ("numpy", "torch")
-        passes.table(console, options.layer, targets, rounds=3 if options.quick else 9, page=options.markdown)
+        command = shlex.join(["python", "-m", "benchmarks", *given])
+        passes.table(console, options.layer, targets, 3 if options.quick else 9, options.markdown, command)
         return 0
     names = contestants.of_target(options.target)
     try:

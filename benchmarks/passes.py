@@ -113,12 +113,12 @@ def peaks(name: str, target: str, paths: str) -> None:
     print(json.dumps(found))
 
 
-def table(console: Console, layer: str | None, targets: Iterable[str], rounds: int, page: Path | None = None) -> None:
+def table(console: Console, layer: str | None, targets: Iterable[str], rounds: int, page: Path | None = None, command: str = "") -> None:
     """Print, for each target, a line a pass and a column a layer: the time and the peak memory without the pass over those with all.
 
     The same goes to the `page`, as Markdown, if one is named.
     """
-    text = ["# What each pass brings", "", f"Written by `python -m benchmarks --passes --markdown {page}`.", ""]
+    text = ["# What each pass brings", "", f"Written by `{command}`.", ""]
     names = [name for name in SHAPES if layer in (None, name)]
     for target in targets:
         with tempfile.TemporaryDirectory() as folder:

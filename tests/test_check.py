@@ -116,7 +116,7 @@ def document(*proofs: Node, facts: tuple[Node, ...] = ()) -> Node:
 
 
 # Most of the second orders, and those of composed blocks, minutes of checking, are left to `derive check all`.
-SECOND = [layer for layer in LAYERS[::3] if len(layer.equations) < 10]
+SECOND = [layer for layer in LAYERS[::4] if len(layer.equations) < 10]
 ORDERS = [*((layer, "first") for layer in LAYERS), *((layer, "second") for layer in SECOND)]
 
 
