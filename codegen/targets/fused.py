@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from codegen.passes.admitting import subtracted
 from codegen.passes.dead import pruned
 from codegen.program import BLOCKS, Block, Op, Program, Read, makers, needed, read_op
 
@@ -49,18 +50,18 @@ def _shares(op: Op, made: dict[str, Op]) -> Op | None:
             continue
         total = read_op(inverse.args[0], made)
         shifted = read_op(exp.args[0], made)
-        if total is None or total.kind != "reduce" or total.fn != "sum" or shifted is None or shifted.fn != "add" or len(shifted.args) != 2:
+        difference = subtracted(shifted, made) if shifted is not None else None
+        if total is None or total.kind != "reduce" or total.fn != "sum" or difference is None:
             continue
         along = [i for i in op.axes if i not in below.axes]
         whole = _inlined(total.args[0], made)
         if len(along) != 1 or set(total.axes) | {*along} != set(op.axes) or len(total.over) != 1:
             continue
-        x = shifted.args[0]
+        x, maximum = difference
         index, same = along[0], {along[0]: total.over[0]}
         if whole != ("exp", x.value, tuple(same.get(i, i) for i in x.axes)) or set(x.axes) != set(op.axes):
             continue
-        maximum = _negated(shifted.args[1], made)
-        if maximum is not None and _maximum(maximum, x, made) and index not in maximum.axes:
+        if _maximum(maximum, x, made) and index not in maximum.axes:
             return replace(op, fn="exp_share", args=(x,), over=(index,), into="")
     return None
 
@@ -72,15 +73,6 @@ def _inlined(read: Read, made: dict[str, Op]) -> tuple[object, ...]:
     if shifted is None or shifted.fn != "add":
         return ()
     return "exp", shifted.args[0].value, shifted.args[0].axes
-
-
-def _negated(read: Read, made: dict[str, Op]) -> Read | None:
-    op = read_op(read, made)
-    if op is None or op.fn != "mul" or len(op.args) != 2:
-        return None
-    sign, other = op.args
-    number = made.get(sign.value)
-    return other if number is not None and number.kind == "number" and number.number == -1 else None
 
 
 def _maximum(read: Read, x: Read, made: dict[str, Op]) -> bool:
