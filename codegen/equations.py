@@ -10,6 +10,7 @@ from codegen.masks import Masked, branches, guarded, masked
 from codegen.program import Op, Read
 from codegen.recurrences import scan, walked_equations
 from derive.affine import position
+from derive.conditions import surely_met
 from derive.expr import (
     Add,
     Affine,
@@ -35,6 +36,7 @@ from derive.expr import (
 from derive.indices import free_indices, substitute, substitute_index
 from derive.plain import show
 from derive.recurrence import Group, groups
+from derive.terms import unbounded
 
 COMPARISONS = {"<": "less", "<=": "less_equal", "==": "equal", "!=": "not_equal"}
 
@@ -284,6 +286,11 @@ class Lowering:
                 return placed
         outside = [f for f in factors if not set(free_indices(f)) & set(bound)]
         inside = [f for f in factors if f not in outside]
+        given = tuple(f for f in outside if isinstance(f, Iverson))
+        if masked(inside) is not None and any(map(unbounded, outside)) and not surely_met(bound, mul(*inside), given):
+            # Where the conditions exclude every entry, what may be infinite is selected by them too: the sum is 0.
+            inside += [f for f in outside if unbounded(f)]
+            outside = [f for f in outside if not unbounded(f)]
         reached = {i for f in inside for i in free_indices(f)}
         outside += [Size(i.dim) for i in bound if i not in reached]
         over = tuple(i for i in bound if i in reached)

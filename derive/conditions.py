@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
+from itertools import islice, product
 
+from derive.affine import place
 from derive.expr import ONE, ZERO, Add, Expr, Idx, Iverson, Mul, Num, Position, Size, add, iverson, mul, neg, opposite
+from derive.indices import free_indices, substitute
 from derive.inequalities import Row, contradiction
 
 
@@ -32,6 +36,7 @@ def choose(condition: Expr, yes: Expr, no: Expr) -> Expr:
 
 # ---------------------------------------------------------------------------------------------------- what cannot hold
 
+MOST_TERMS = 16  # alternatives of a product of sums that are looked at
 Bound = tuple[Fraction, bool]  # a number, and whether it is itself excluded
 
 
@@ -68,6 +73,49 @@ def together_impossible(conditions: Sequence[Iverson]) -> tuple[Iverson, ...]:
         if isinstance(each.index, Idx):
             rows.append(_row(add(each, neg(Size(each.index.dim))), True))
     return tuple(conditions[number] for number in sorted(contradiction(rows)))
+
+
+@lru_cache(maxsize=1024)
+def surely_met(bound: tuple[Idx, ...], expr: Expr, given: tuple[Iverson, ...] = ()) -> bool:
+    """Whether, whatever the other indices are, some entry of the sum of `expr` over `bound` meets all conditions that mention `bound`,
+    where those that are given hold.
+
+    Tried for each bound index are the other indices over its axis, and the axis's first and last labels: j <= i has j = i, and j < i
+    has none of them where i is 0, but has j = k where k < i is given.
+    """
+    mentioned = tuple(tuple(c for c in each if set(free_indices(c)) & set(bound)) for each in _alternatives(expr))
+    return any(_met(bound, each, given) for each in mentioned)
+
+
+def _met(bound: tuple[Idx, ...], conditions: tuple[Iverson, ...], given: tuple[Iverson, ...]) -> bool:
+    left = [c for c in conditions if c not in given and not _always(c)]
+    moving = tuple(i for i in bound if any(i in free_indices(c) for c in left))
+    if not left or not moving:
+        return not left
+    first, rest = moving[0], moving[1:]
+    others = dict.fromkeys(i for c in (*left, *given) for i in free_indices(c) if i != first and i.dim == first.dim)
+    ends = (place(ZERO, first.dim), place(add(Size(first.dim), Num(Fraction(-1))), first.dim))
+    for witness in (*others, *ends):
+        tried = [substitute(c, {first: witness}) for c in left]
+        if ZERO not in tried and _met(rest, tuple(c for c in tried if isinstance(c, Iverson)), given):
+            return True
+    return False
+
+
+def _always(condition: Iverson) -> bool:
+    other = opposite(condition)
+    return isinstance(other, Iverson) and bool(together_impossible([other]))
+
+
+def _alternatives(expr: Expr) -> tuple[tuple[Iverson, ...], ...]:
+    """The conditions under which an expression has a term: those of one term, or of another."""
+    if isinstance(expr, Iverson):
+        return ((expr,),)
+    if isinstance(expr, Add):
+        return tuple(each for term in expr.terms for each in _alternatives(term))
+    if isinstance(expr, Mul):
+        return tuple(tuple(c for part in parts for c in part) for parts in islice(product(*map(_alternatives, expr.factors)), MOST_TERMS))
+    return ((),)
 
 
 def _row(expr: Expr, strict: bool, number: int | None = None) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from derive import rules
@@ -30,6 +31,18 @@ def invariants(derivation: Derivation) -> tuple[Proof, ...]:
 
 
 def _vanishes(lemma: Proof, index: Idx, derivation: Derivation) -> Proof | None:
+    for way in (
+        ("pull_out", rules.pull_out, "what a sum does not run over leaves it"),
+        ("exchange", rules.exchange, "finite sums change places"),
+    ):
+        found = _proved(lemma, index, derivation, *way)
+        if found is not None:
+            return found
+    return None
+
+
+def _proved(lemma: Proof, index: Idx, derivation: Derivation, rule: str, move: Callable[[Expr], Expr], note: str) -> Proof | None:
+    """The proof that takes a product of sums apart (`pull_out`), or, under conditions that may exclude a whole row, makes it one sum."""
     workings = Workings(derivation.layer, derivation.prefix)
     for tensor in derivation.tensors:
         workings.tensors[tensor.name] = tensor
@@ -55,19 +68,19 @@ def _vanishes(lemma: Proof, index: Idx, derivation: Derivation) -> Proof | None:
             workings.results.pop(meaning.target.tensor, None)
             chain.use([meaning.target.tensor])
             chain.record("unfold", opened, f"what {meaning.target.tensor} is", "full")
-    chain.record("pull_out", rules.pull_out(chain.current), "what a sum does not run over leaves it", "full")
+    chain.record(rule, move(chain.current), note, "full")
     # A known quotient such as P = exp(S)/Z is opened where the sum over it stands alone, so that its denominator can be summed.
     for equation in derivation.definitions:
         opened = rules.unfold(chain.current, [equation])
         if opened == chain.current:
             continue
-        trial = rules.pull_out(opened)
+        trial = move(opened)
         trial, used = rules.fold(trial, _others(trial, equation, workings))
         trial = rules.cancel(trial)
         if trial == ZERO:
             chain.use([equation.target.tensor, *(e.target.tensor for e in used)])
             chain.record("unfold", opened, f"what {equation.target.tensor} is", "full")
-            chain.record("pull_out", rules.pull_out(chain.current), "", "full")
+            chain.record(rule, move(chain.current), "", "full")
             chain.record("fold", rules.fold(chain.current, _others(chain.current, equation, workings))[0], "", "full")
     after, facts = rules.fact(chain.current, derivation.layer.facts)
     if facts:

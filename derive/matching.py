@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from derive.conditions import surely_met
 from derive.equality import equal
 from derive.expr import (
     Add,
@@ -204,6 +205,10 @@ def replace_product(equation: Equation, expr: Expr) -> Expr | None:
         if any(image not in bound for image in images) or len(set(images)) < len(images):
             continue
         remaining = mul(scale, power(pattern_scale, -1), *(power(base, exponent) for base, exponent in rest))
+        if any(unbounded(f) for f in factors(remaining) if f not in outer):
+            found_in = substitute(pattern_body, mapping)
+            if not surely_met(tuple(i for i in images if isinstance(i, Idx)), found_in, brackets(remaining)):
+                continue  # where the conditions exclude every entry the sum was 0, whatever stands beside it
         target = Ref(equation.target.tensor, tuple(substitute_index(i, mapping) for i in equation.target.indices))
         if any(image in free_indices(remaining) or image in free_indices(target) for image in images):
             continue

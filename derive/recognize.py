@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import permutations
 
 from derive import matrix as mx
+from derive.conditions import surely_met
 from derive.expr import Add, Delta, Expr, Fn, Idx, Iverson, MatrixFn, Max, Mul, Position, Pow, Ref, Sum, Tensor, mul, num, walk
 from derive.indices import free_indices, substitute
 from derive.proof import Proof
-from derive.terms import factors, terms
+from derive.terms import factors, terms, unbounded
 
 
 class NoMatrix(Exception):
@@ -170,7 +172,7 @@ class _Reader:
             return self.read(parts[0], row, col)
         rows = tuple(f for f in parts if row is not None and col is not None and self.free(f) == {row})
         cols = tuple(f for f in parts if row is not None and col is not None and self.free(f) == {col})
-        if rows and cols and len(rows) + len(cols) == len(parts):
+        if rows and cols and len(rows) + len(cols) == len(parts) and not _torn((rows, cols)):
             return mx.Product((self.elementwise(rows, row, None), self.elementwise(cols, None, col)))
         return mx.Hadamard(tuple(self.read(f, row, col) for f in parts))
 
@@ -216,6 +218,10 @@ class _Reader:
         ends = {i for i in (row, col) if i is not None}
         aside = [key for key in groups if key <= ends]
         outside = [f for key in aside for f in groups.pop(key)]
+        if any(unbounded(f) for f in outside) and not surely_met(tuple(sorted(bound, key=str)), mul(*parts)):
+            raise NoMatrix
+        if _torn(groups.values()):
+            raise NoMatrix
         inner = self.path(bound, groups, row, col)
         if not outside:
             return inner
@@ -280,6 +286,11 @@ class _Reader:
                 if order:
                     return order[0]
         return ends[0]
+
+
+def _torn(groups: Iterable[Sequence[Expr]]) -> bool:
+    """Whether a condition stands in one factor of a product of matrices, and in another what it may leave without a value."""
+    return any(any(isinstance(f, Iverson) for f in one) and any(unbounded(f) for f in other) for one, other in permutations(groups, 2))
 
 
 def _dim(index: Idx | None) -> str | None:

@@ -15,7 +15,7 @@ from derive.spec import Layer
 INPUTS = {"X": "NM", "W": "MC", "V": "NC", "u": "N", "v": "M", "w": "C", "s": ""}
 INDICES = {"N": ("i", "a"), "M": ("j", "b"), "C": ("c", "d")}
 COVER = {"N": "u", "M": "v", "C": "w"}
-AXES = "axes i:N a:N j:M b:M c:C d:C\nshape " + " ".join(f"{name}[{','.join(dims)}]" for name, dims in INPUTS.items() if dims)
+AXES = "axes i:N a:N j:M b:M e:M c:C d:C\nshape " + " ".join(f"{name}[{','.join(dims)}]" for name, dims in INPUTS.items() if dims)
 PLACES = ("{0} + 1", "{0} - 1", "2*{0} - 1", "p*{0}", "position({0})", "{0} + {1} - 2", "p*{0} - {1} + 1", "size(N) - 1 - {0}", "1")
 Scope = tuple[tuple[str, str], ...]  # (index, axis) in reach
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -45,6 +45,23 @@ def _displaced(scope: Scope, draw: Draw) -> str:
     return f"{name}[{','.join(indices)}]"
 
 
+def _masked(kind: str, scope: Scope, inner: Callable[[Scope], str], draw: Draw) -> str:
+    """A quotient under a condition by a sum under one: where it excludes a whole row there is nothing to divide, and nothing by."""
+    condition = str(draw(st.sampled_from(("{0} < i", "{0} <= i", "{0} >= i", "{0} > i", "{0} != i", "{0} < i - 1", "{0} == i + 1"))))
+    value = str(draw(st.sampled_from(("exp(X[i,{0}])", "(v[{0}])^2", "exp(v[{0}]*s)"))))
+
+    def under(index: str, value: str) -> str:
+        return f"where({condition.format(index)}, {value}, 0)"
+
+    length = f"sum(e, {under('e', value.format('e'))})"
+    here = next((index for index, axis in scope if axis == "M"), None)
+    if kind == "masked" and here is not None:
+        return under(here, value.format(here)) + f"/{length}"
+    by = length if draw(st.booleans()) else str(draw(st.sampled_from(("u[i]", "s", "s^2"))))
+    body = inner((("b", "M"),))
+    return f"sum(b, {under('b', f'v[b]*({body})/{by}')})"
+
+
 def _some_entry(scope: Scope, pool: dict[str, str], draw: Draw) -> str:
     found = [entry for name, dims in sorted(pool.items()) if (entry := _entry(name, dims, scope, draw))]
     return str(draw(st.sampled_from(found)))
@@ -71,7 +88,7 @@ def _formula(depth: int, scope: Scope, pool: dict[str, str], draw: Draw) -> str:
             "lookup",
             "max",
         ]
-        kinds += ["place", "place", "delta"]
+        kinds += ["place", "place", "delta", "masked", "under"]
     kind = draw(st.sampled_from(kinds))
 
     def inner(wider: Scope = ()) -> str:
@@ -99,6 +116,8 @@ def _formula(depth: int, scope: Scope, pool: dict[str, str], draw: Draw) -> str:
             return f"exp(X[i,{here}])/sum(b, exp(X[i,b]))"
     if kind == "sink" and ("i", "N") in scope and ("b", "M") in fresh:
         return f"exp({_some_entry(scope, pool, draw)}/4)/({draw(st.sampled_from(('1', 'exp(s)', 'exp(u[i])')))} + sum(b, exp(X[i,b])))"
+    if kind in ("masked", "under") and ("i", "N") in scope and ("b", "M") in fresh:
+        return _masked(kind, scope, inner, draw)
     if kind == "safe":
         by = _some_entry(scope, INPUTS, draw)
         return f"where({by} {draw(st.sampled_from(('> 0', '!= 0', '>= 1/2')))}, {inner()}/{by}, {inner()})"

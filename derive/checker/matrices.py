@@ -161,10 +161,12 @@ class Matrices:
         if kind == "product":
             return self._product(node[1])
         if kind in _LISTS:
-            cells = [self.cell(part) for part in node[1]]
+            # Conditions come first, as they do in index notation: where one is 0 nothing else is looked at.
+            cells = [self.cell(part) for part in sorted(node[1], key=lambda part: not _is_condition(part))]
             if kind == "total":
                 return lambda row, column: sum(cell(row, column) for cell in cells)
-            return lambda row, column: _times([cell(row, column) for cell in cells])
+            first = sum(map(_is_condition, node[1]))
+            return lambda row, column: _times(cells, first, row, column)
         return self._unary(node)
 
     def _whole(self, node: Node) -> Cell:
@@ -203,8 +205,20 @@ class Matrices:
         return lambda row, column: sum(cell(i, j) for i in rows for j in columns)
 
 
-def _times(values: list[Number]) -> Number:
+def _is_condition(node: Node) -> bool:
+    """Whether a matrix is a table of a condition, perhaps turned over or spread along an axis by a product with ones."""
+    if node[0] == "entries":
+        return bool(node[1][0] == "iverson" or node[1][0] == "mul" and all(part[0] == "iverson" for part in node[1][1]))
+    if node[0] == "transpose":
+        return _is_condition(node[1])
+    return bool(node[0] == "product" and all(part[0] == "ones" or _is_condition(part) for part in node[1]))
+
+
+def _times(cells: list[Cell], conditions: int, row: int, column: int) -> Number:
+    """The product of an entry of each matrix, the first so many of them conditions."""
     result: Number = 1
-    for value in values:
-        result *= value
+    for number, cell in enumerate(cells):
+        result *= cell(row, column)
+        if number < conditions and result == 0:
+            return 0
     return result

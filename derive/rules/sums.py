@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from derive.affine import position, solved, within
+from derive.conditions import surely_met
 from derive.expr import (
     ONE,
     Add,
@@ -35,6 +36,7 @@ from derive.terms import (
     has_delta,
     pull,
     terms,
+    unbounded,
 )
 
 
@@ -117,7 +119,10 @@ def _candidates(factor: Delta, bound: tuple[Idx, ...]) -> Iterator[tuple[Idx, In
 
 
 def pull_out(expr: Expr) -> Expr:
-    """sum(k, c f(k)) = c sum(k, f(k)), where c does not mention k"""
+    """sum(k, c f(k)) = c sum(k, f(k)), where c does not mention k
+
+    A c that may have no value stays beside the conditions of f where they may exclude every k: such a sum is 0, whatever c is.
+    """
 
     def rule(node: Expr) -> Expr | None:
         if not isinstance(node, Sum):
@@ -126,6 +131,8 @@ def pull_out(expr: Expr) -> Expr:
         if isinstance(body, Sum):
             return pull_out(flat_sum(node.indices, body))
         outside, inside = pull(node.indices, body)
+        if any(unbounded(factor) for factor in outside) and not surely_met(node.indices, mul(*inside)):
+            outside, inside = tuple(f for f in outside if not unbounded(f)), (*inside, *(f for f in outside if unbounded(f)))
         if not outside and body is node.body:
             return node
         return mul(*outside, total(node.indices, mul(*inside))) if inside else mul(*outside, Sum(node.indices, ONE))
