@@ -57,6 +57,15 @@ def check(text: str) -> None:
     "B[i,c] = V[i,c] + sum(a, u[a]*where(V[a,c] != 0, sum(d, w[d]*3)/V[a,c], s)) + sum(b, A[i,b])\n"
     "Y[i,j] = sin((X[i,j] + exp(A[i,j]/4))*sum(d, B[i,d])*Y[i - 1,j]) + X[i,j]*sum(d, B[i,d])"
 )
+@example(  # a row that the condition excludes as a whole: what it would be divided by is 0
+    text="Y[i,j] = where(j < i, exp(X[i,j]), 0)/sum(k, where(k < i, exp(X[i,k]), 0))"
+)
+@example(  # the same, its matrix forms too
+    text="Y[i,j] = X[i,j]*(where(j < i, exp(X[i,j]), 0)/sum(b, where(b < i, exp(X[i,b]), 0)))"
+)
+@example(  # the same inside a sum, beside an exponential that the excluded row makes infinite
+    text="Y = sum(i, u[i]*sum(b, where(b < i, v[b]*X[i,b]/sum(e, where(e < i, exp(X[i,e]), 0)), 0)))"
+)
 @given(text=layers())
 def test_a_random_layer_is_derived_right_or_refused(text: str) -> None:
     check(text)
