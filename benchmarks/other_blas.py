@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,7 +49,7 @@ class Setting:
 
     @property
     def title(self) -> str:
-        return f"The same with {self.variable} {f'= {self.value}' if self.value else 'unset'} ({self.said}), in a child process"
+        return f"The same with {self.variable}{f'={self.value}' if self.value else ' unset'} ({self.said}), in a child process"
 
     def environment(self) -> dict[str, str]:
         found = {name: value for name, value in os.environ.items() if name != self.variable}
@@ -68,7 +68,7 @@ def huge_pages() -> Setting:
     return Setting(PAGES, "1", "huge pages")
 
 
-def measured(rows: Iterable[Row], setting: Setting, quick: bool) -> Iterator[Line]:
+def measured(rows: Sequence[Row], setting: Setting, quick: bool) -> Iterator[Line]:
     """The rows in order, each as soon as the child has measured it. Raises RuntimeError with what the child said where it ends early."""
     words = [
         sys.executable,
@@ -82,12 +82,15 @@ def measured(rows: Iterable[Row], setting: Setting, quick: bool) -> Iterator[Lin
         child = subprocess.Popen(words, env=setting.environment(), stdout=subprocess.PIPE, stderr=said, text=True)
         try:
             assert child.stdout is not None
+            done = 0
             for line in child.stdout:
+                done += 1
                 found = json.loads(line)
                 verdicts = [Verdict(**each) for each in found["verdicts"]]
                 yield Line(found["row"], found["medians"], found["ratio"], verdicts, [Reason(**each) for each in found["reasons"]])
             said.seek(0)
-            raise RuntimeError(f"the child process ended with {child.wait()}: {' '.join(said.read().splitlines()[-1:])}")
+            if done < len(rows):
+                raise RuntimeError(f"the child process ended with {child.wait()}: {' '.join(said.read().splitlines()[-1:])}")
         finally:
             child.kill()
             child.wait()
