@@ -5,20 +5,16 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import Progress
 
-from benchmarks import contestants, goals, rows
+from benchmarks import contestants, rows
+from derive.errors import SpecError
 
 if TYPE_CHECKING:
     from benchmarks.report import Report
-
-QUICK = 35.0
-"""Seconds after which a quick run builds no more of the contestants that take long to build."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,7 +34,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the tables; exit code 0, or 2 for a layer or a contestant that there is not."""
+    """Print the tables. Exit code 0; 1 where a part went wrong, 2 for a layer, a contestant or a folder that there is not, 130 where it
+    was interrupted, and then what was measured so far is printed."""
     given = sys.argv[1:] if arguments is None else arguments
     options = parser().parse_args(given)
     console = Console(width=None if sys.stdout.isatty() else 200)
@@ -65,58 +62,39 @@ def main(arguments: list[str] | None = None) -> int:
         if options.plot:
             options.plot.write_text(growth.drawn(found), encoding="utf-8")
         return 0
-    report = run(options, asked, names)
+    from benchmarks import session
+    from benchmarks.report import show
+
+    command = shlex.join(["python", "-m", "benchmarks", *given])
+    try:
+        for path in (options.markdown, options.plot):
+            if path is not None and not path.parent.is_dir():
+                raise SpecError(f"{path} cannot be written: there is no folder {path.parent}")
+        report, interrupted = session.run(options, asked, names, lambda found: keep(found, options, command))
+        keep(report, options, command)
+    except SpecError as error:
+        print(f"benchmarks: error: {error}", file=sys.stderr)
+        return 2
     if options.json:
         print(report.json())
     else:
-        from benchmarks.report import show
-
         show(report, console)
+    if interrupted:
+        print(f"benchmarks: interrupted; still to come: {', '.join(report.to_come)}", file=sys.stderr)
+        return 130
+    return 1 if report.failed else 0
+
+
+def keep(report: Report, options: argparse.Namespace, command: str) -> None:
+    """Write the page and the drawing of what has been measured so far, each whole or not at all."""
+    from benchmarks.plot import bars
+    from benchmarks.report import markdown
+    from derive.cli import output
+
     if options.markdown:
-        from benchmarks.report import markdown
-
-        options.markdown.write_text(markdown(report, shlex.join(["python", "-m", "benchmarks", *given])), encoding="utf-8")
-    if options.plot:
-        from benchmarks.plot import bars
-
-        options.plot.write_text(bars(report.results), encoding="utf-8")
-    return 0
-
-
-def run(options: argparse.Namespace, asked: tuple[rows.Row, ...], names: tuple[str, ...]) -> Report:
-    """Measure all that is asked for."""
-    from benchmarks import deriving, machine, measure, memory, other_blas, reasons, report, shares
-
-    deadline = time.monotonic() + QUICK if options.quick else None
-    machine.equal_threads()
-    progress = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-    ours = tuple(name for name in contestants.OURS[:2] if name in names)
-    found = report.Report(machine.measured(1024 if options.quick else 2048), [], missing=measure.missing())
-    with progress:
-        if not options.memory:
-            found.results.extend(measure.everyone(asked, names, options.quick, deadline, progress))
-            if "ours NumPy" in names and "eager" in names:
-                task = progress.add_task("OpenBLAS's kernels chosen the other way", total=None)
-                found.other.update(other_blas.measured(asked, options.quick))
-                progress.remove_task(task)
-        large = options.size in (None, "large") and not options.quick
-        if options.memory or large:
-            found.memory.update(memory.peaks(options.layer, names, progress))
-            kept = memory.memory_rows(options.layer)
-            found.verdicts.extend(goals.judged_memory(kept, found.memory, ours))
-            found.verdicts.extend(goals.judged_growth(kept, found.memory, ours))
-        for result in found.results:
-            found.verdicts.extend(goals.judged(result, found.machine.pinned))
-        found.verdicts.extend(goals.judged_other(found.other, {row.key: row for row in asked}))
-        if options.layer is None and options.size is None and not options.memory and not options.only:
-            progress.add_task("deriving", total=None)
-            derived = deriving.measured(3 if options.quick else 20, 4 if options.quick else 24)
-            found = report.with_deriving(found, derived)
-            found.verdicts.extend(goals.judged_deriving(derived.goals))
-        progress.add_task("profiles of the rows that fall short", total=None)
-        bare = shares.bare_function() if any("ours torch" in result.seconds for result in found.results) else None
-        found.reasons.extend(reasons.reasons(found.results, found.verdicts, found.machine, bare))
-    return found
+        output.write(options.markdown, markdown(report, command))
+    if options.plot and report.results:
+        output.write(options.plot, bars(report.results))
 
 
 if __name__ == "__main__":

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import cProfile
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks import depth
+from benchmarks.goals import Verdict
+from benchmarks.reasons import Reason, goal_said
 from benchmarks.timing import interleave, median_ratio
 from derive.engine import derive
 from derive.layers.attention import ATTENTION
@@ -69,6 +74,7 @@ def tensorgrad_tensors() -> Callable[[], object] | None:
     return run
 
 
+SHELL = ("-m", "derive", "attention")
 OURS = "gradproof: closed forms with proofs"
 
 
@@ -123,5 +129,57 @@ def table(console: Console, found: Deriving) -> None:
         console.print(f"skipped: {reason}", style="dim")
 
 
+def reasons(verdicts: list[Verdict], found: Deriving) -> list[Reason]:
+    """For each goal that is missed: the profile by module of what it measures, or what the shell spends before it derives."""
+    made = []
+    for verdict in verdicts:
+        if verdict.met is False:
+            taken, parts = _start() if "shell" in verdict.what else _profiled(four_blocks if "attention" not in verdict.what else ours)
+            most = max(parts, key=lambda each: parts[each])
+            sentence = f"Most of it is {most}, {1e3 * taken * parts[most]:.3g} ms."
+            made.append(Reason(verdict.what, "deriving", (goal_said(verdict),), f"{1e3 * taken:.3g} ms", parts, sentence))
+    return made
+
+
+def four_blocks() -> object:
+    """A transformer, for what a block of it costs."""
+    return derive(depth.transformer(4))
+
+
+def _profiled(run: Callable[[], object]) -> tuple[float, dict[str, float]]:
+    """Seconds of one call, unwatched, and the share of it that Python's own profiler counts in each module."""
+    run()
+    start = time.perf_counter()
+    run()
+    taken = time.perf_counter() - start
+    profile = cProfile.Profile()
+    profile.runcall(run)
+    spent: dict[str, float] = {}
+    for entry in profile.getstats():
+        place = entry.code.co_filename if not isinstance(entry.code, str) else ""
+        names = Path(place.removesuffix(".py")).parts
+        kept = next((n for n, name in enumerate(names) if name in ("derive", "sympy")), None)
+        module = "Python itself" if kept is None else "SymPy" if names[kept] == "sympy" else ".".join(names[kept:])
+        spent[module] = spent.get(module, 0.0) + entry.inlinetime
+    total = sum(spent.values())
+    return taken, {module: each / total for module, each in spent.items()}
+
+
+def _start() -> tuple[float, dict[str, float]]:
+    """Seconds of `derive attention` from the shell, and the shares of imports, as Python counts them, and of the rest."""
+    _shell()
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-X", "importtime", *SHELL], check=True, capture_output=True, text=True)
+    taken = time.perf_counter() - start
+    spent = {"importing SymPy": 0.0, "importing gradproof": 0.0, "importing Python's library": 0.0}
+    for line in done.stderr.splitlines():
+        own, _, name = (word.strip() for word in line.removeprefix("import time:").split("|"))
+        if own.isdigit():
+            package = {"sympy": "SymPy", "mpmath": "SymPy", "derive": "gradproof"}.get(name.split(".")[0], "Python's library")
+            spent[f"importing {package}"] += 1e-6 * int(own)
+    parts = {what: each / taken for what, each in spent.items()}
+    return taken, {**parts, "Python's start, deriving and printing": 1 - sum(parts.values())}
+
+
 def _shell() -> object:
-    return subprocess.run([sys.executable, "-m", "derive", "attention"], check=True, capture_output=True)
+    return subprocess.run([sys.executable, *SHELL], check=True, capture_output=True)

@@ -20,7 +20,8 @@ PACKAGES = ("numpy", "torch", "jax", "autograd", "pytensor", "tensorgrad", "scip
 
 @dataclass(frozen=True)
 class Machine:
-    """`gemm` are GFLOP/s of a float32 product of square matrices by library; `memory` GB/s of a copy, what is read and what is written."""
+    """`gemm` are GFLOP/s of a float32 product of square matrices by library; `memory` GB/s of a copy, what is read and what is written;
+    `load` what else the machine was doing, the mean number of threads that ran or waited to."""
 
     processor: str
     threads: int
@@ -31,6 +32,7 @@ class Machine:
     gemm: dict[str, float]
     memory: dict[str, float]
     order: int
+    load: float = 0.0
 
     @property
     def best_gemm(self) -> float:
@@ -39,6 +41,11 @@ class Machine:
     @property
     def best_memory(self) -> float:
         return max(self.memory.values())
+
+    @property
+    def busy(self) -> bool:
+        """Whether something else took more than half a processor: what waits for a thread that has none takes many times as long."""
+        return self.load > 0.5
 
     @property
     def pinned(self) -> bool:
@@ -57,6 +64,11 @@ class Machine:
             + " GFLOP/s; copy of a large array: "
             + ", ".join(f"{name} {rate:.0f}" for name, rate in self.memory.items())
             + " GB/s",
+            *(
+                [f"others were at work: a load of {self.load:.1f} before the first measurement, and all of this with it"]
+                if self.busy
+                else []
+            ),
         ]
 
     def json(self) -> dict[str, Any]:
@@ -93,6 +105,7 @@ def best(run: Callable[[], object], rounds: int = 5) -> float:
 
 def measured(order: int = 2048) -> Machine:
     """Measure the limits with products of that order; a second or two."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     a, b = (np.full((order, order), 1.0, np.float32) for _ in range(2))
     c, big = np.empty_like(a), np.ones(32 << 20, np.float32)
     out = np.empty_like(big)
@@ -118,7 +131,9 @@ def measured(order: int = 2048) -> Machine:
         gemm["JAX"] = work / best(lambda: jax.block_until_ready(multiply(left, right)))
     except ImportError:
         pass
-    return Machine(_processor(), threads(), platform.python_version(), _versions(), _blas(), os.environ.get(VARIABLE), gemm, memory, order)
+    return Machine(
+        _processor(), threads(), platform.python_version(), _versions(), _blas(), os.environ.get(VARIABLE), gemm, memory, order, load
+    )
 
 
 def _versions() -> dict[str, str]:

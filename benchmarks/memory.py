@@ -3,43 +3,37 @@
 from __future__ import annotations
 
 import gc
+import importlib
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-
-from rich.progress import Progress
+from typing import Any
 
 from benchmarks.contestants import EVERY
+from benchmarks.goals import MEMORY
 from benchmarks.machine import equal_threads
 from benchmarks.measure import _available
 from benchmarks.rows import Row, resized, rows, values
 
-LAYERS = ("linear_cross_entropy", "attention", "attention_causal", "cross_entropy_labels", "softmax", "layer_norm", "mlp_gelu")
 CONTESTANTS = ("ours NumPy", "ours torch", "by hand NumPy", "eager", "plain", "compile", "JAX")
+FEWER = ("ours NumPy", "ours torch", "by hand NumPy", "eager")
+"""Those of a row whose memory has no goal."""
 FAILED = "failed"
 
 
 def memory_rows(layer: str | None = None) -> tuple[Row, ...]:
-    """The large rows whose memory is measured."""
-    return tuple(row for row in rows("large") if row.layer in LAYERS and layer in (None, row.layer, row.name))
+    """The large rows."""
+    return tuple(row for row in rows("large") if layer in (None, row.layer, row.name))
 
 
-def peaks(layer: str | None, names: Iterable[str], progress: Progress | None = None) -> dict[str, dict[str, float | str]]:
-    """Row -> contestant -> megabytes that the passes add at their peak, or why it is not known."""
-    kept = [name for name in CONTESTANTS if name in set(names)]
-    chosen = memory_rows(layer)
-    task = progress.add_task("", total=len(chosen) * len(kept)) if progress else None
-    found: dict[str, dict[str, float | str]] = {}
-    for row in chosen:
-        for name in kept:
-            if progress and task is not None:
-                progress.update(task, description=f"memory of {row.name}, {name}", advance=1)
-            if name == "plain" and not row.attends:
-                continue
-            found.setdefault(row.key, {})[name] = peak(row.key, name)
-    return found
+def peaks(row: Row, names: Iterable[str]) -> dict[str, float | str]:
+    """Contestant -> megabytes that the passes add at their peak, or why it is not known."""
+    asked = set(names)
+    kept = [name for name in (CONTESTANTS if row.layer in MEMORY else FEWER) if name in asked and (row.attends or name != "plain")]
+    return {name: peak(row.key, name) for name in kept}
 
 
 def peak(key: str, contestant: str, length: int = 0) -> float | str:
@@ -86,3 +80,58 @@ def _status(field: str) -> int:
     """Kilobytes, as the system counts them for this process."""
     lines = Path(f"/proc/{os.getpid()}/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field))
+
+
+def held(key: str, contestant: str) -> dict[str, float]:
+    """Megabytes of what a kernel of ours holds, measured in a fresh process: the peaks of both passes above what there was before, and the
+    arrays among them that are its results or are saved. Raises RuntimeError with what the process said where it does not run."""
+    code = "import json, sys; from benchmarks.memory import holding; print(json.dumps(holding(*sys.argv[1:])))"
+    done = subprocess.run([sys.executable, "-c", code, key, contestant], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(" ".join(done.stderr.splitlines()[-1:]))
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def holding(key: str, contestant: str) -> dict[str, float]:
+    """The same, in this process."""
+    equal_threads()
+    row = next(row for size in ("large", "mid", "small") for row in rows(size) if row.key == key)
+    small = next(each for each in rows("small") if each.layer == row.layer)
+    target = {"ours NumPy": "numpy", "ours torch": "torch"}[contestant]
+    module = importlib.import_module(f"generated.{target}.{row.layer}")
+
+    def given(row: Row) -> tuple[list[Any], Any]:
+        every = values(row)
+        if target == "torch":
+            torch = importlib.import_module("torch")
+            every = {name: torch.from_numpy(value) for name, value in every.items()}
+        return [every[name] for name in row.shapes], every["upstream"]
+
+    arguments, upstream = given(small)
+    module.backward(upstream, module.forward(*arguments)[1])
+    arguments, upstream = given(row)
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+    before = _status("VmRSS")
+    value, saved = module.forward(*arguments)
+    forward, kept = _status("VmHWM") - before, _status("VmRSS") - before
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+    gradients = module.backward(upstream, saved)
+    backward = _status("VmHWM") - before
+    gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+    known = {id(each) for each in (*arguments, upstream)}
+    results = _megabytes([value, *gradients], known)
+    return {
+        "forward": forward / 1024,
+        "between": kept / 1024,
+        "backward": backward / 1024,
+        "results": results,
+        "saved": _megabytes(list(saved), known | {id(each) for each in (value, *gradients)}),
+    }
+
+
+def _megabytes(arrays: list[Any], known: set[int]) -> float:
+    """Of those that are not known, each once."""
+    kept = {id(each): each for each in arrays if hasattr(each, "nbytes") and id(each) not in known}
+    return float(sum(each.nbytes for each in kept.values())) / 2**20

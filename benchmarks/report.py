@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 from rich import box
 from rich.console import Console
@@ -18,6 +17,7 @@ from benchmarks.deriving import Deriving
 from benchmarks.goals import Verdict
 from benchmarks.machine import Machine
 from benchmarks.measure import Result
+from benchmarks.other_blas import CONTESTANTS, Setting
 from benchmarks.reasons import Reason
 
 Cells = list[list[str]]
@@ -31,39 +31,41 @@ GOALS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Report:
-    """A run: the machine, the rows, the rows with OpenBLAS's kernels chosen the other way, memory, deriving, goals and reasons."""
+    """A run: the machine, the rows, the rows in other environments, memory, deriving, goals and reasons; and what is still to come."""
 
     machine: Machine
     results: list[Result]
-    other: dict[str, Any] = field(default_factory=dict)
+    other: list[Setting] = field(default_factory=list)
     memory: dict[str, dict[str, float | str]] = field(default_factory=dict)
     deriving: Deriving | None = None
     verdicts: list[Verdict] = field(default_factory=list)
     reasons: list[Reason] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    to_come: list[str] = field(default_factory=list)
 
     def json(self) -> str:
         return json.dumps(
             {
                 "machine": self.machine.json(),
                 "rows": [result.json() for result in self.results],
-                "other BLAS kernels": self.other,
+                "other environments": [setting.json() for setting in self.other],
                 "memory MB": self.memory,
                 "deriving": self.deriving.json() if self.deriving else None,
                 "goals": [verdict.json() for verdict in self.verdicts],
-                "short": [
-                    {"row": r.row, "ours": r.ours, "goals": r.goals, "shares": r.profile.parts, "why": r.sentence} for r in self.reasons
-                ],
+                "short": [reason.json() for reason in self.reasons],
                 "skipped": self.missing,
+                "failed": self.failed,
+                "still to come": self.to_come,
             },
             indent=1,
         )
 
-
-def with_deriving(report: Report, found: Deriving) -> Report:
-    return replace(report, deriving=found)
+    def left_out(self) -> list[str]:
+        """Who and what is not in the tables, and why."""
+        return [*self.missing.values(), *skipped(self.results), *(f"{part}: {why}" for part, why in self.failed.items())]
 
 
 def times(results: Iterable[Result]) -> tuple[list[str], Cells]:
@@ -112,22 +114,16 @@ def verdicts(found: Iterable[Verdict]) -> tuple[list[str], Cells]:
     return ["goal", "row", "what", "at least", "reached", ""], cells
 
 
-def other_lines(other: dict[str, Any]) -> tuple[str, Cells]:
-    """A title, and a line a row, of the run with OpenBLAS's kernels chosen the other way."""
-    if "rows" not in other:
-        return "", []
+def other_lines(setting: Setting) -> Cells:
+    """A line a row of the run in another environment."""
     cells = []
-    for row in other["rows"]:
-        medians = row["medians"]
-        if "ours NumPy" in medians and "eager" in medians:
-            hand = f"{1e3 * medians['by hand NumPy']:.3g}" if "by hand NumPy" in medians else "-"
-            cells.append(
-                [row["row"], f"{1e3 * medians['ours NumPy']:.3g}", hand, f"{1e3 * medians['eager']:.3g}", f"{row['ratio to eager']:.2f}"]
-            )
-    return other["title"], cells
+    for line in setting.lines:
+        shown = [f"{1e3 * line.medians[name]:.3g}" if name in line.medians else "-" for name in CONTESTANTS]
+        cells.append([line.row, *shown, "-" if line.ratio is None else f"{line.ratio:.2f}"])
+    return cells
 
 
-OTHER = ["ms", "ours NumPy", "by hand NumPy", "eager", "ours over eager"]
+OTHER = ["ms", *CONTESTANTS, "ours over eager"]
 
 
 def skipped(results: Iterable[Result]) -> list[str]:
@@ -148,9 +144,9 @@ def tables(report: Report) -> list[tuple[str, list[str], Cells]]:
     if report.results:
         found.append(("Times", *times(report.results)))
         found.append(("Ours against each, medians of the rounds' ratios", *ratios(report.results, report.machine)))
-    title, cells = other_lines(report.other)
-    if cells:
-        found.append((title, OTHER, cells))
+    for setting in report.other:
+        if setting.lines:
+            found.append((setting.title, OTHER, other_lines(setting)))
     if report.memory:
         found.append(("Memory", *peaks(report.memory)))
     if report.verdicts:
@@ -184,7 +180,7 @@ def show(report: Report, console: Console) -> None:
             styled = [f"[bold red]{cell}[/bold red]" if cell == "short" else cell for cell in line]
             printed.add_row(*styled)
         console.print(printed)
-    for line in (*report.missing.values(), *skipped(report.results)):
+    for line in report.left_out():
         console.print(f"skipped: {line}" if " skipped: " not in line else line, style="dim", highlight=False, markup=False)
     if report.reasons:
         console.print("\nShort, and the profile that shows why", style="bold")
@@ -204,6 +200,8 @@ def markdown(report: Report, command: str) -> str:
         f"Written by `{command}`; forward and backward pass, float32, all contestants in turn in one process.",
         "",
     ]
+    if report.to_come:
+        lines += [f"**Not done yet.** Still to come: {'; '.join(report.to_come)}.", ""]
     lines += [f"- {line}" for line in report.machine.lines()] + ["", *(f"- {line}" for line in summary(report)), ""]
     if report.deriving:
         lines += ["## Deriving", "", *_grid(["All gradients of attention", "ms"], _derived(report.deriving)), ""]
@@ -211,11 +209,9 @@ def markdown(report: Report, command: str) -> str:
         lines += [f"## {title}", "", *_grid(heads, cells), ""]
     if report.reasons:
         lines += ["## Short, and the profile that shows why", ""]
-        for reason in report.reasons:
-            head, body = reason.lines()
-            lines += [f"- **{head}**: {body}"]
+        lines += [f"- **{head}**: {body}" for head, body in (reason.lines() for reason in report.reasons)]
         lines.append("")
-    left = [*report.missing.values(), *skipped(report.results)]
+    left = report.left_out()
     if left:
         lines += ["## Left out", "", *(f"- {line}" for line in left), ""]
     return "\n".join(lines)

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from benchmarks import contestants
-from benchmarks.machine import best
+from benchmarks.measure import LONG
 from benchmarks.rows import Row, values
 from benchmarks.timing import interleave
 
@@ -37,10 +37,10 @@ KINDS = (PRODUCTS, FUSED, EXP, SUMS, MAPS, CALLS, OUTSIDE)
 WORDS = {
     PRODUCTS: "matmul mm bmm addmm baddbmm dot conv2d linear einsum tensordot _matmul _product",
     FUSED: "softmax log_softmax logsumexp gelu silu layer_norm rms_norm scaled_dot_product_attention _softmax_backward_data cross_entropy",
-    EXP: "exp exp2 log log2 log1p expm1 tanh erf _erf sigmoid sqrt rsqrt power pow exp_ log_ tanh_ sigmoid_",
+    EXP: "exp exp2 log log2 log1p expm1 tanh erf _erf sigmoid sqrt rsqrt power pow",
     SUMS: "sum max amax mean vecdot min amin reduce _sum sumprod",
     MAPS: "add subtract multiply divide negative where maximum minimum square reciprocal mul sub div copyto abs addcmul clip "
-    "take_along_axis take_along_dim gather scatter_add scatter_add_ _add_at add_ sub_ mul_ div_",
+    "take_along_axis take_along_dim gather scatter_add _add_at masked_fill copy",
 }
 KIND_OF = {word: kind for kind, words in WORDS.items() for word in words.split()}
 
@@ -55,10 +55,11 @@ class Shares:
     def took(self, kind: str) -> float:
         return self.seconds * self.parts.get(kind, 0.0)
 
-    def text(self) -> str:
-        """The parts above a percent, the largest first."""
-        kept = sorted(((part, kind) for kind, part in self.parts.items() if part >= 0.01), reverse=True)
-        return ", ".join(f"{kind} {100 * part:.0f} %" for part, kind in kept)
+
+def said(parts: Mapping[str, float]) -> str:
+    """The parts above a percent, the largest first."""
+    kept = sorted(((part, kind) for kind, part in parts.items() if part >= 0.01), reverse=True)
+    return ", ".join(f"{kind} {100 * part:.0f} %" for part, kind in kept)
 
 
 class Clock:
@@ -76,6 +77,13 @@ class Clock:
         self.count[line] += 1
         self.local.last = time.perf_counter()
 
+    def enter(self, line: int) -> None:
+        """The start of a nested function: in a thread of a pool the time before it was spent waiting for work, by nobody."""
+        if threading.current_thread() is threading.main_thread():
+            self(line)
+        else:
+            self.local.last = time.perf_counter()
+
     def clear(self) -> None:
         self.lines.clear()
         self.count.clear()
@@ -92,8 +100,8 @@ def kind_of(node: ast.AST, helper: str = "") -> str:
             found.add(PRODUCTS if isinstance(part.op, ast.MatMult) else CALLS if helper else MAPS)
         elif isinstance(part, ast.Call):
             name = part.func.attr if isinstance(part.func, ast.Attribute) else part.func.id if isinstance(part.func, ast.Name) else ""
-            if not (helper and name in ("max", "min", "sum")):
-                found.add(KIND_OF.get(name, CALLS))
+            if not (helper and name in ("max", "min", "sum")) and not ast.unparse(part.func).startswith("math."):
+                found.add(KIND_OF.get(name.rstrip("_"), CALLS))  # torch's names end in _ where they work in place
     return next((kind for kind in (PRODUCTS, FUSED, EXP, SUMS, MAPS) if kind in found), CALLS)
 
 
@@ -103,19 +111,22 @@ class _Watched(ast.NodeTransformer):
     def __init__(self) -> None:
         self.kinds: dict[int, str] = {}
         self.helper = ""
+        self.depth = 0
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         outer = self.helper
         self.helper = (
             node.name if node.name.startswith("_") and not node.name.endswith(("_part", "_parts")) or node.name == "_parts" else ""
         )
-        self.kinds[node.lineno] = CALLS if node.name.startswith("_") else OUTSIDE
-        node.body = [*self.reading(node.lineno), *self.block(node.body)]
+        self.kinds[node.lineno] = CALLS if node.name.startswith("_") or self.depth else OUTSIDE
+        self.depth += 1
+        node.body = [*self.reading(node.lineno, ".enter" if self.depth > 1 else ""), *self.block(node.body)]
+        self.depth -= 1
         self.helper = outer
         return node
 
-    def reading(self, line: int) -> list[ast.stmt]:
-        return ast.parse(f"_clock({line})").body
+    def reading(self, line: int, method: str = "") -> list[ast.stmt]:
+        return ast.parse(f"_clock{method}({line})").body
 
     def block(self, body: list[ast.stmt]) -> list[ast.stmt]:
         found: list[ast.stmt] = []
@@ -164,20 +175,22 @@ def shares(row: Row, contestant: str, rounds: int = 5) -> Shares:
     """Run a contestant of ours as it is and watched, and add up its lines."""
     given = values(row)
     plain = contestants.EVERY[contestant](row, given)
-    plain()
-    once = best(plain, 2)
+    once = _seconds(plain)
+    if once < LONG:
+        once = _seconds(plain)
     number = max(1, min(100, int(0.02 / once)))
     samples = []
-    for _ in range(max(1, min(rounds, int(0.5 / once)))):
+    for _ in range(min(rounds, int(0.5 / once))):
         start = time.perf_counter()
         for _ in range(number):
             plain()
         samples.append((time.perf_counter() - start) / number)
-    seconds = statistics.median(samples)
+    seconds = statistics.median(samples or [once])
     clock = Clock()
     module, kinds = watched(f"generated.{MODULES[contestant]}.{row.layer}", clock)
     run = _of_module(row, given, module, contestant)
-    run()
+    if once < LONG:
+        run()
     clock.clear()
     for _ in range(number):
         run()
@@ -187,6 +200,12 @@ def shares(row: Row, contestant: str, rounds: int = 5) -> Shares:
         found[kinds.get(line, CALLS)] += max(took - own * clock.count[line], 0.0) / number
     total = sum(found.values())
     return Shares(seconds, {kind: took / total for kind, took in found.items() if took})
+
+
+def _seconds(run: contestants.Run) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
 
 
 def _of_module(row: Row, given: Mapping[str, Any], module: ModuleType, contestant: str) -> contestants.Run:

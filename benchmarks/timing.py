@@ -6,13 +6,19 @@ import gc
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
 from rich.progress import track
 
 SAMPLE = 1e-3
 """Seconds that a sample of a quick call takes: it is called as often as that needs."""
+LEAST = 3
+"""Rounds that there are at the least."""
+SLOWER = 4.0
+"""How many times as long as the fastest a contestant may take that has its turn in every round."""
+Times = Mapping[str, Sequence[float | None]]
+"""Contestant -> seconds a call in each round; None where it sat the round out."""
 
 
 def interleave(
@@ -24,10 +30,7 @@ def interleave(
     numbers = {}
     for name, run in contestants.items():
         run()
-        numbers[name] = 1
-        if repeat:
-            took = min(_sample(run, 1) for _ in range(2))
-            numbers[name] = max(1, min(1000, math.ceil(SAMPLE / max(took, 1e-9))))
+        numbers[name] = _repeats(run) if repeat else 1
     gc.collect()
     console = Console(stderr=True)
     shown = bool(label) and console.is_terminal
@@ -35,6 +38,37 @@ def interleave(
         for name, run in contestants.items():
             times[name].append(_sample(run, numbers[name]))
     return times
+
+
+def take_turns(
+    contestants: Mapping[str, Callable[[], object]], most: int, budget: float, repeat: bool = False
+) -> dict[str, list[float | None]]:
+    """Seconds per call for each contestant in each round; all of them have been called before.
+
+    Everyone has a turn in the first round, which says how long the others will be. Where `most` rounds would take longer than the
+    budget in seconds, there are as many as fit in, LEAST at the least, and who takes more than SLOWER times as long as the fastest sits
+    every second one out, which is None: of three it is in the first and the last. A ratio is taken within the rounds that both had a
+    turn in, so that it never is of two different moments. With `repeat`, quick calls are made many times a sample.
+    """
+    numbers = {name: _repeats(run) if repeat else 1 for name, run in contestants.items()}
+    gc.collect()
+    first = {name: _sample(run, numbers[name]) for name, run in contestants.items()}
+    times: dict[str, list[float | None]] = {name: [took] for name, took in first.items()}
+    costs = {name: took * numbers[name] for name, took in first.items()}
+    slow = set()
+    if most * sum(costs.values()) > budget:
+        slow = {name for name, took in first.items() if took > SLOWER * min(first.values())}
+    rounds = max(LEAST, min(most, int(budget / max(sum(took / (2 if name in slow else 1) for name, took in costs.items()), 1e-9))))
+    for n in range(1, rounds):
+        for name, run in contestants.items():
+            times[name].append(None if name in slow and n % 2 else _sample(run, numbers[name]))
+    return times
+
+
+def _repeats(run: Callable[[], object]) -> int:
+    """How many calls make a sample."""
+    took = min(_sample(run, 1) for _ in range(2))
+    return max(1, min(1000, math.ceil(SAMPLE / max(took, 1e-9))))
 
 
 def _sample(run: Callable[[], object], number: int) -> float:
@@ -45,6 +79,11 @@ def _sample(run: Callable[[], object], number: int) -> float:
     return (time.perf_counter() - start) / number
 
 
-def median_ratio(ours: list[float], theirs: list[float]) -> float:
-    """The median over rounds of theirs / ours: above 1, ours is faster."""
-    return statistics.median(b / a for a, b in zip(ours, theirs))
+def median(times: Sequence[float | None]) -> float:
+    """The median of the rounds that it had a turn in."""
+    return statistics.median(each for each in times if each is not None)
+
+
+def median_ratio(ours: Sequence[float | None], theirs: Sequence[float | None]) -> float:
+    """The median of theirs / ours over the rounds that both had a turn in: above 1, ours is faster."""
+    return statistics.median(b / a for a, b in zip(ours, theirs) if a is not None and b is not None)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import contestants, counting, goals, machine, measure, other_blas, report, rows
+from benchmarks import contestants, counting, goals, machine, measure, other_blas, report, rows, timing
 from benchmarks.__main__ import main
 
 torch = pytest.importorskip("torch")
@@ -24,7 +25,7 @@ LIMITS = machine.Machine("a processor", 2, "3", {}, "a BLAS", None, {"NumPy": 10
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing large is measured, and no process started."""
     monkeypatch.setattr(machine, "measured", lambda _: LIMITS)
-    monkeypatch.setattr(other_blas, "measured", lambda *_: {})
+    monkeypatch.setattr(other_blas, "measured", lambda asked, *_: iter([other_blas.Line(row.key, {}, None, [], []) for row in asked]))
 
 
 def test_every_row_of_the_table_is_there_and_has_its_goals() -> None:
@@ -79,7 +80,47 @@ def test_who_is_missing_is_skipped_by_name_and_the_json_parses(
     assert all(goal["verdict"] in ("met", "short", "not measured") for goal in found["goals"])
     short = {(goal["row"], goal["ours"]) for goal in found["goals"] if goal["verdict"] == "short"}
     assert {(each["row"], each["ours"]) for each in found["short"]} == short, "each that falls short has its profile"
-    assert all(abs(sum(each["shares"].values()) - 1) < 1e-6 for each in found["short"])
+    assert all(abs(sum(each["parts"].values()) - 1) < 1e-6 for each in found["short"])
+
+
+def test_a_slow_one_sits_rounds_out_and_ratios_are_of_the_rounds_both_were_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    took = {"quick": 2.0, "middling": 6.0, "slow": 30.0}
+    monkeypatch.setattr(timing, "_sample", lambda run, number: run())
+    runs = {name: lambda name=name: order.append(name) or took[name] * (len(order) if name == "quick" else 1) for name in took}
+    times = timing.take_turns(runs, 5, 10.0)
+    assert order == [*took, "quick", "middling", *took], "three rounds at the least; the slow one sits the second out"
+    assert times["slow"] == [30.0, None, 30.0] and None not in times["quick"]
+    assert timing.median_ratio(times["quick"], times["slow"]) == (30.0 / 2.0 + 30.0 / 12.0) / 2
+    assert timing.median(times["slow"]) == 30.0
+    order.clear()
+    assert all(len(each) == 5 and None not in each for each in timing.take_turns(runs, 5, 1e9).values()), "all fit in"
+
+
+def test_what_was_measured_is_kept_where_it_is_interrupted(
+    quick: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, result = tmp_path / "page.md", measure.Result(rows.rows("small")[0], {"ours NumPy": [1e-5], "eager": [3e-5]})
+    pages = []
+
+    def one(row: rows.Row, *_: Any) -> measure.Result:
+        if pages:
+            pages.append(page.read_text(encoding="utf-8"))
+            raise KeyboardInterrupt
+        pages.append("")
+        return result
+
+    monkeypatch.setattr(measure, "one", one)
+    monkeypatch.setattr("benchmarks.reasons.shares", None)
+    assert main(["--size", "small", "--only", "ours NumPy,eager", "--markdown", str(page)]) == 130
+    said = capsys.readouterr()
+    assert "[1/22] linear, small: " in said.err and "ours NumPy 3.00" in said.err
+    assert "interrupted; still to come: GELU MLP, small," in said.err
+    assert "linear, small" in said.out
+    assert pages[1] == page.read_text(encoding="utf-8") and "**Not done yet.** Still to come: GELU MLP, small; " in pages[1]
+    assert [each.name for each in tmp_path.iterdir()] == ["page.md"]
+    assert main(["mse", "--markdown", str(tmp_path / "none" / "page.md")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
 
 
 def test_a_wrong_layer_or_contestant_is_named(capsys: pytest.CaptureFixture[str]) -> None:
