@@ -40,7 +40,7 @@ WORDS = {
     EXP: "exp exp2 log log2 log1p expm1 tanh erf _erf sigmoid sqrt rsqrt power pow exp_ log_ tanh_ sigmoid_",
     SUMS: "sum max amax mean vecdot min amin reduce _sum sumprod",
     MAPS: "add subtract multiply divide negative where maximum minimum square reciprocal mul sub div copyto abs addcmul clip "
-    "take_along_axis take_along_dim gather scatter_add scatter_add_ _add_at add_ sub_ mul_ div_",
+    "take_along_axis _take take_along_dim gather scatter_add scatter_add_ _add_at add_ sub_ mul_ div_",
 }
 KIND_OF = {word: kind for kind, words in WORDS.items() for word in words.split()}
 

@@ -38,6 +38,9 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
+    # A negative number without its sign is beyond every length: one look at them all.
+    if labels.dtype == np.intp and labels.size and labels.view(np.uintp).max() < length:
+        return labels
     outside = np.argwhere((labels < 0) | (labels >= length))
     if len(outside):
         where = tuple(int(n) for n in outside[0])
@@ -312,8 +315,20 @@ def _scan(step: Any, steps: int, ends: tuple[Array, ...], past: tuple[tuple[int,
     return found
 
 
+def _take(array: Array, places: Array, axis: int) -> Array:
+    """numpy.take_along_axis, which takes longer to prepare to read from a small matrix than to read."""
+    if array.ndim == 2 and axis == -1:
+        return array[np.arange(len(array))[:, None], places]
+    return np.take_along_axis(array, places, axis)
+
+
 def _add_at(array: Array, labels: Array, value: int) -> None:
     """Add `value` at each label along the last axis, in place."""
+    if labels.ndim == 1 and array.size and array.flags.c_contiguous:
+        places = np.arange(0, array.size, array.shape[1])
+        places += labels
+        array.reshape(-1)[places] += value
+        return
     rows: Any = np.unravel_index(np.arange(labels.size), labels.shape) if labels.ndim > 1 else (np.arange(len(labels)),) * labels.ndim
     at: Any = (*rows, labels.ravel())
     array[at if labels.ndim else labels] += value

@@ -42,7 +42,7 @@ NUMPY = Spelling(
     arange="np.arange({0})",
     eye="np.eye({0}, dtype={1})",
     one_hot="_one_hot({0}, {1}, {2})",
-    take="np.take_along_axis({0}, {1}, axis={2})",
+    take="_take({0}, {1}, {2})",
     diagonal="np.diagonal({0}, axis1={1}, axis2={2})",
     kind_of="{0}.dtype",
     real="{0}.astype({1})",
