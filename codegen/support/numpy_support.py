@@ -352,8 +352,9 @@ def _erf(x: Array) -> Array:
     y = np.asarray(y)
     np.maximum(y, -3.91 if single else -6.0, out=y)
     flat = y.ravel(order="K")
-    for start in range(0, flat.size, _CACHE // 32):
-        part = flat[start : start + _CACHE // 32]
+    step = 1 << 15  # entries, which stay in the cache from one operation to the next
+    for start in range(0, flat.size, step):
+        part = flat[start : start + step]
         _erf_single(part) if single else _erf_double(part)
     return y.astype(given.dtype, copy=False) if given.dtype.kind == "f" else y
 
