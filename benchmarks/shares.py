@@ -40,7 +40,7 @@ WORDS = {
     EXP: "exp exp2 log log2 log1p expm1 tanh erf _erf sigmoid sqrt rsqrt power pow",
     SUMS: "sum max amax mean vecdot min amin reduce _sum sumprod",
     MAPS: "add subtract multiply divide negative where maximum minimum square reciprocal mul sub div copyto abs addcmul clip "
-    "take_along_axis take_along_dim gather scatter_add _add_at masked_fill copy",
+    "take_along_axis _take take_along_dim gather scatter_add _add_at masked_fill copy",
 }
 KIND_OF = {word: kind for kind, words in WORDS.items() for word in words.split()}
 

@@ -55,6 +55,8 @@ def _dot(a: Text, b: Text, over: Sequence[Idx], spelling: Spelling) -> Text:
         if len(a.axes) == 1:
             return Text(f"{a.at(MUL)} @ {b.at(NEG)}", MUL, rest, fresh=True)
         return Text(spelling.vecdot.format(a.code, b.code), ATOM, rest, fresh=True)
+    if not rest and spelling.dot:
+        return Text(spelling.dot.format(a.code, b.code), ATOM, rest, fresh=True)
     if a.axes[-1] in over and len(a.axes) > 1:
         rows = Text(spelling.vecdot.format(a.code, b.code), ATOM, a.axes[:-1], fresh=True)
         return summed(rows, [i for i in over if i != a.axes[-1]], "sum", spelling)

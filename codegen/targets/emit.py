@@ -341,6 +341,12 @@ class _Emitter:
 
     def _product(self, op: Op) -> tuple[bool, Text]:
         coefficient, factors = self._factors(Read(op.out, op.axes), op.axes, True, Fraction(1))
+        table = self.spelling.functions
+        if coefficient == 1 and len(factors) == 1 and factors[0].below and not factors[0].text.host and "inverse" in table:
+            name, text = "inverse", factors[0].text
+            if op.fn == "power" and op.number == Fraction(-1, 2):
+                name, text = "rsqrt", aligned(self._value(op.args[0]), op.axes, self.spelling)
+            return False, Text(table[name].format(text.code), ATOM, op.axes, fresh=True)
         return product(coefficient, factors, op.axes)
 
     def _factors(self, read: Read, axes: tuple[Idx, ...], top: bool, exponent: Fraction) -> tuple[Fraction, list[Factor]]:

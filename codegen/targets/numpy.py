@@ -101,25 +101,25 @@ def _fields(parts: Parts, lengths: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _arguments(parts: Parts, names: tuple[str, ...]) -> list[str]:
-    """Lines that turn the arguments into arrays and check them."""
+def _arguments(parts: Parts, names: tuple[str, ...], often: bool) -> list[str]:
+    """Lines that turn the arguments into arrays and check them; where that is done `often`, one look at all of them is enough if
+    nothing is wrong."""
     real = [parts.names[n] for n in names if parts.array(n).kind != "int"]
+    unless = [f"{' is '.join(f'type({n})' for n in real)} is np.ndarray", f'{real[0]}.dtype.kind == "f"', f"{real[0]}.dtype.isnative"]
+    unless += [" == ".join(f"{n}.dtype" for n in real)] if len(real) > 1 else []
     lines = [f"{unpacked(real)} = _real({', '.join(f'{n}={n}' for n in real)})"]
+    lines = [f"if not ({' and '.join(unless)}):", *indented(lines)] if often else lines
     labels = parts.label_axes(names)
     lines += [f"{parts.names[n]} = np.asarray({parts.names[n]})" for n in labels]
     plain = parts.integers(n for n in names if n in parts.program.inputs)
     lines += [f'{parts.names[n]} = _integer("{parts.names[n]}", {parts.names[n]}, {least})' for n, least in plain.items()]
-    lines.append(f"_check({', '.join(f'{parts.names[n]}={parts.names[n]}' for n in names if n not in plain)})")
+    lines += parts.checked([n for n in names if n not in plain], often)
     for name, axis in labels.items():
         holder = parts.holder(axis, names)
         if holder is not None:
             label, at = parts.names[name], parts.array(holder).dims.index(axis)
             lines.append(f'{label} = _labels("{label}", {label}, "{axis}", {parts.names[holder]}.shape[{at}])')
     return lines
-
-
-def _nonempty(parts: Parts, dims: tuple[str, ...]) -> list[str]:
-    return [f"_nonempty({', '.join(f'{parts.sizes[d]}={parts.sizes[d]}' for d in dims)})"] if dims else []
 
 
 def _loops(parts: Parts) -> dict[str, Looped]:
@@ -144,10 +144,10 @@ def _forward(parts: Parts, fields: tuple[str, ...], loops: dict[str, Looped]) ->
     program, names = parts.program, parts.names
     loop = loops.get("forward") or loops.get("both")
     over = parts.maximum_axes(program.forward)
-    lines = _arguments(parts, program.inputs) + validation(parts, "Array").call()
+    lines = _arguments(parts, program.inputs, True) + validation(parts, "Array").call()
     mentioned = [*loop.dims(), *dims_of(loop.loop.before), *dims_of(loop.loop.after)] if loop is not None else []
     lines += parts.lengths((*dims_of(program.forward), *mentioned, *over, *fields), program.inputs)
-    lines += _nonempty(parts, over)
+    lines += parts.nonempty(over)
     if loop is None:
         lines += parts.code(program.forward)
     else:
@@ -214,9 +214,9 @@ def _jvp(parts: Parts) -> list[str]:
     program = parts.program
     over = parts.maximum_axes(program.tangent)
     names = (*program.inputs, *_tangents(program))
-    lines = _arguments(parts, names)
+    lines = _arguments(parts, names, False)
     lines += parts.lengths((*dims_of(program.tangent), *over), names)
-    lines += _nonempty(parts, over)
+    lines += parts.nonempty(over)
     lines += parts.code(program.tangent)
     count = len(program.outputs)
     outputs = [parts.names[n] for n in program.tangent.outputs]

@@ -207,6 +207,29 @@ class Parts:
             return f"if {condition}:"
         return self.spelling.discarding if line.discards and self.spelling.discarding else None
 
+    def checked(self, arrays: Iterable[str], often: bool = True) -> list[str]:
+        """Lines that refuse arrays without their axes, or whose lengths of the same axis differ; where that is done `often`, `_check`,
+        which words what is wrong, is called only if something is."""
+        given = {name: self.names[name] for name in arrays}
+        fitting: list[str] = []
+        first: dict[str, str] = {}
+        for name, code in given.items():
+            dims = self.array(name).dims
+            fitting.append(f"{code}.ndim == {len(dims)}")
+            for at, dim in enumerate(dims):
+                length = f"{code}.shape[{at}]"
+                if first.setdefault(dim, length) != length:
+                    fitting.append(f"{length} == {first[dim]}")
+        unless = f"not ({' and '.join(fitting)})" if len(fitting) > 1 else fitting[0].replace("==", "!=")
+        call = f"_check({', '.join(f'{code}={code}' for code in given.values())})"
+        return [f"if {unless}:", f"    {call}"] if often else [call]
+
+    def nonempty(self, dims: tuple[str, ...]) -> list[str]:
+        """Lines that refuse axes without any places, of which there is no maximum."""
+        sizes = [self.sizes[dim] for dim in dims]
+        unless = f"0 in {tuple_of(sizes)}" if len(sizes) > 1 else f"{sizes[0]} == 0" if sizes else ""
+        return [f"if {unless}:", f"    _nonempty({', '.join(f'{size}={size}' for size in sizes)})"] if sizes else []
+
     def label_axes(self, names: Iterable[str]) -> dict[str, str]:
         """Integer array -> the axis whose places its entries number."""
         return {n: values for n in names if (values := self.array(n).values) is not None}

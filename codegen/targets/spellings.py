@@ -42,7 +42,7 @@ NUMPY = Spelling(
     arange="np.arange({0})",
     eye="np.eye({0}, dtype={1})",
     one_hot="_one_hot({0}, {1}, {2})",
-    take="np.take_along_axis({0}, {1}, axis={2})",
+    take="_take({0}, {1}, {2})",
     diagonal="np.diagonal({0}, axis1={1}, axis2={2})",
     kind_of="{0}.dtype",
     real="{0}.astype({1})",
@@ -51,7 +51,7 @@ NUMPY = Spelling(
     unary=frozenset(("exp", "exp2", "log", "sqrt", "tanh", "sin", "cos", "abs", "sign")),
 )
 
-NUMPY_PARTS = replace(NUMPY, sums="_sum({0}, {1})", fill="_fill({{0}}, {1}, {0})")
+NUMPY_PARTS = replace(NUMPY, dot="np.vdot({0}, {1})", sums="_sum({0}, {1})", fill="_fill({{0}}, {1}, {0})")
 """For code that runs on one part after another."""
 
 TORCH = Spelling(
@@ -65,6 +65,9 @@ TORCH = Spelling(
         "exp2": "torch.exp2({0})",
         "log": "torch.log({0})",
         "sqrt": "torch.sqrt({0})",
+        # 1 / x makes a tensor of the 1 first, which takes several times as long where x is small.
+        "rsqrt": "torch.rsqrt({0})",
+        "inverse": "torch.reciprocal({0})",
         "tanh": "torch.tanh({0})",
         "sin": "torch.sin({0})",
         "cos": "torch.cos({0})",

@@ -78,6 +78,8 @@ class Spelling:
     """An array to which a number is added at each label along its last axis, as a value of its own."""
     gather: str = ""
     """Entries of an array at labels that have all of its other axes; empty where `take` is as fast."""
+    dot: str = ""
+    """The sum over all axes of the products of two arrays' entries; empty where a sum of sums of rows is more exact."""
     sums: str = ""
     """A sum along axes that is fast where rows are long; empty where the plain one is."""
 

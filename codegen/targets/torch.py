@@ -137,9 +137,7 @@ def _arguments(parts: Parts) -> list[str]:
     plain = parts.integers(program.inputs)
     lines += [f'{names[n]} = _integer("{names[n]}", {names[n]}, {least})' for n, least in plain.items()]
     tensors = [n for n in program.inputs if n not in plain]
-    fitting = _fitting(parts, tensors)
-    unless = f"not ({' and '.join(fitting)})" if len(fitting) > 1 else fitting[0].replace("==", "!=")
-    lines += [f"if {unless}:", f"    _check({', '.join(f'{names[n]}={names[n]}' for n in tensors)})"]
+    lines += parts.checked(tensors)
     for name, axis in labels.items():
         holder = parts.holder(axis, program.inputs)
         if holder is not None:
@@ -148,23 +146,7 @@ def _arguments(parts: Parts) -> list[str]:
     lines += validation(parts, "Tensor").call("{}.detach()")
     over = parts.maximum_axes(program.forward)
     lines += parts.lengths(over, program.inputs)
-    if over:
-        lines.append(f"_nonempty({', '.join(f'{parts.sizes[d]}={parts.sizes[d]}' for d in over)})")
-    return [*lines, f"return {', '.join(names[n] for n in program.inputs)}"]
-
-
-def _fitting(parts: Parts, tensors: list[str]) -> list[str]:
-    """Conditions that hold if every tensor has its axes, and any two of them that have the same agree on its length."""
-    found = []
-    first: dict[str, str] = {}
-    for name in tensors:
-        code, dims = parts.names[name], parts.array(name).dims
-        found.append(f"{code}.ndim == {len(dims)}")
-        for at, dim in enumerate(dims):
-            length = f"{code}.shape[{at}]"
-            if first.setdefault(dim, length) != length:
-                found.append(f"{length} == {first[dim]}")
-    return found
+    return [*lines, *parts.nonempty(over), f"return {', '.join(names[n] for n in program.inputs)}"]
 
 
 def _public(parts: Parts, function: str) -> list[str]:
