@@ -178,7 +178,17 @@ UNWATCHED = ("-pno:unraisableexception", "-pno:threadexception")
 
 def outcome(folder: Path) -> int:
     """What pytest says of the folder, in this process: importing torch takes longer than the tests."""
-    options = ("-qqx", "--no-header", "--tb=no", "-pno:cacheprovider", "-pno:xdist", *UNWATCHED, "-c", os.devnull, "--import-mode=importlib")
+    options = (
+        "-qqx",
+        "--no-header",
+        "--tb=no",
+        "-pno:cacheprovider",
+        "-pno:xdist",
+        *UNWATCHED,
+        "-c",
+        os.devnull,
+        "--import-mode=importlib",
+    )
     return int(pytest.main([*options, str(folder)]))
 
 
