@@ -221,6 +221,9 @@ ONE = Num(Fraction(1))
 # ---------------------------------------------------------------------------------------------------- building
 
 
+_UNIT = Fraction(1)  # numbers are slow to make: most factors have this exponent
+
+
 def num(value: int | Fraction) -> Num:
     return Num(Fraction(value))
 
@@ -245,21 +248,22 @@ def add(*terms: Expr) -> Expr:
 
 def mul(*factors: Expr) -> Expr:
     """The product of `factors`, in order: flattened, its numbers folded in front, powers of one base joined."""
-    constant = Fraction(1)
+    constant = _UNIT
     powers: dict[Expr, Fraction] = {}
     for factor in factors:
         for part in factor.factors if isinstance(factor, Mul) else (factor,):
             if isinstance(part, Num):
                 constant *= part.value
             else:
-                base, exponent = (part.base, part.exponent) if isinstance(part, Pow) else (part, Fraction(1))
-                powers[base] = powers.get(base, Fraction(0)) + exponent
+                base, exponent = (part.base, part.exponent) if isinstance(part, Pow) else (part, _UNIT)
+                before = powers.get(base)
+                powers[base] = exponent if before is None else before + exponent
     if not constant:
         return ZERO
-    flat = [power(base, exponent) for base, exponent in powers.items() if exponent]
+    flat = [base if exponent is _UNIT else power(base, exponent) for base, exponent in powers.items() if exponent]
     if any(isinstance(part, (Num, Mul)) for part in flat):
         return mul(Num(constant), *flat)
-    if constant != 1:
+    if constant is not _UNIT and constant != 1:
         flat.insert(0, Num(constant))
     if not flat:
         return ONE
@@ -268,7 +272,8 @@ def mul(*factors: Expr) -> Expr:
 
 def power(base: Expr, exponent: int | Fraction) -> Expr:
     """`base ** exponent`, with numbers folded where the result is rational."""
-    exponent = Fraction(exponent)
+    if not isinstance(exponent, Fraction):
+        exponent = Fraction(exponent)
     if exponent == 1:
         return base
     if exponent == 0:
@@ -378,9 +383,11 @@ def rebuild(expr: Expr, parts: tuple[Expr, ...]) -> Expr:
 
 def walk(expr: Expr) -> Iterator[Expr]:
     """Every subexpression, the whole first, in reading order."""
-    yield expr
-    for child in children(expr):
-        yield from walk(child)
+    waiting = [expr]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(children(node)[::-1])
 
 
 def transform(expr: Expr, rule: Callable[[Expr], Expr | None]) -> Expr:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 from math import prod
 
 from derive.expr import Add, Expr, Fn, Mul, Num, Position, Pow, Ref, Size
@@ -46,6 +47,11 @@ def completed(layer: Layer, sizes: dict[str, int]) -> dict[str, int]:
 def small_sizes(layer: Layer, start: int = 2, largest: int = 50_000) -> dict[str, int]:
     """Sizes of all axes and values of the plain integers, by name: at least `start`, few of one size, and all together
     not much above `largest` when multiplied."""
+    return dict(_small_sizes(layer, start, largest))
+
+
+@cache
+def _small_sizes(layer: Layer, start: int, largest: int) -> dict[str, int]:
     given = {each.dim for each in layer.sizes}
     axes = [dim for dim in layer.dims if dim not in given]
     integers = plain_integers(layer)
@@ -59,6 +65,9 @@ def small_sizes(layer: Layer, start: int = 2, largest: int = 50_000) -> dict[str
         sizes = completed(layer, sizes)
         lengths = [size for name, size in sizes.items() if name not in integers]
         if min(lengths) >= start:
-            found.append((max(0, prod(lengths) - largest), len(lengths) - len(set(lengths)), attempt, sizes))
+            excess, repeated = max(0, prod(lengths) - largest), len(lengths) - len(set(lengths))
+            if not excess and not repeated:  # no later draw is better
+                return sizes
+            found.append((excess, repeated, attempt, sizes))
     assert found, f"no small sizes fit {layer.name}"
     return min(found, key=lambda each: each[:3])[3]

@@ -10,10 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from derivations import derived
 
 from derive import __version__
 from derive.__main__ import main
+from derive.cli import pages
 from derive.layers import LAYERS, TOPICS
+from derive.spec import Layer
 
 LINEAR = "Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]"
 OWN = """
@@ -83,14 +86,17 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0 and "derive check" in out
 
 
-@pytest.mark.parametrize("name", [layer.name for layer in LAYERS])
-def test_a_proof_ends_in_results_and_a_clean_ledger(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    # The ledger of the long ones is the business of test_check; here it is enough that it stands at the end.
-    short = len(next(layer for layer in LAYERS if layer.name == name).equations) <= 3
-    code, out, err = run(capsys, name, *([] if short else ["--no-check"]))
+@pytest.mark.parametrize(("number", "layer"), list(enumerate(LAYERS)), ids=[layer.name for layer in LAYERS])
+def test_a_proof_ends_in_results_and_a_clean_ledger(
+    number: int, layer: Layer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # That every line holds is the business of test_check; here it is enough that the ledger stands at the end.
+    monkeypatch.setattr(pages, "derived", derived)
+    checked = number % 6 == 0 and len(layer.equations) <= 3
+    code, out, err = run(capsys, layer.name, *([] if checked else ["--no-check"]))
     assert (code, err) == (0, "")
     assert "\nResults\n" in out
-    if short:
+    if checked:
         assert out.index("\nResults\n") < out.index("\nChecked\n")
         assert re.search(r"All \d+ lines in \d+ proofs hold", out)
 

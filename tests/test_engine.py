@@ -67,7 +67,7 @@ def near(ours: torch.Tensor | None, reference: torch.Tensor | None) -> bool:
 def test_gradients_tangents_and_second_derivatives_equal_autograd(layer: Layer) -> None:
     sizes = sizes_of(layer)
     env = inputs_of(layer, sizes, seed=1)
-    derivation = derive(layer)
+    derivation = derived(layer)
     reference = run(layer.equations, env, sizes)
     draw = torch.Generator().manual_seed(2)
 

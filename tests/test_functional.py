@@ -27,7 +27,8 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 @pytest.mark.parametrize("op", operators(), ids=lambda op: f"{op.name}-{op.variant_test_name}")
 def test_samples_of_the_operator_database_agree(op: Any) -> None:
-    row = compare(op, torch.float64, limit=24)
+    """Some samples of each, from first to last; all of them: `python -m benchmarks.opdb`."""
+    row = compare(op, torch.float64, limit=12)
     assert row.samples and not row.failures
 
 

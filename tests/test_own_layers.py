@@ -172,9 +172,23 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+UNWATCHED = ("-pno:unraisableexception", "-pno:threadexception")
+"""What searches the whole memory of this process for errors of finalisers, before and after: ten times as long as the tests."""
+
+
 def outcome(folder: Path) -> int:
     """What pytest says of the folder, in this process: importing torch takes longer than the tests."""
-    options = ("-qqx", "--no-header", "--tb=no", "-pno:cacheprovider", "-pno:xdist", "-c", os.devnull, "--import-mode=importlib")
+    options = (
+        "-qqx",
+        "--no-header",
+        "--tb=no",
+        "-pno:cacheprovider",
+        "-pno:xdist",
+        *UNWATCHED,
+        "-c",
+        os.devnull,
+        "--import-mode=importlib",
+    )
     return int(pytest.main([*options, str(folder)]))
 
 
