@@ -1,6 +1,6 @@
 """Random layers: the derived gradient equals autograd's and every line of every proof holds, or the spec is refused with a reason.
 
-`make test` runs 50, always the same; `make soak` (python tests/test_random_layers.py 1000) draws new ones and prints what fails.
+`make test` runs 100, always the same; `make soak` (python tests/test_random_layers.py 1000) draws new ones and prints what fails.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def check(text: str) -> None:
     assert not found, "\n".join([*found, text])
 
 
-@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @example(  # both sums over its axes vanish
     text="axes i:N a:N j:M b:M c:C d:C\nA[i,j] = X[i,j]*(X[i,j] - X[i,j])\nB[i,j] = (X[i,j]*A[i,j])*A[i,j]\nY[i,j] = (X[i,j]*A[i,j])*B[i,j]"
 )

@@ -105,10 +105,30 @@ def forward(
     theta: Any, G: Any, M: Any, V: Any, t: Any, alpha: Any, beta_1: Any, beta_2: Any, eps: Any, *, validate: bool = False
 ) -> tuple[tuple[Array, Array, Array], Saved]:
     """Return ((theta_new, M_new, V_new), saved). With `validate`, the arguments are first checked against the declared facts."""
-    theta, G, M, V, t, alpha, beta_1, beta_2, eps = _real(
-        theta=theta, G=G, M=M, V=V, t=t, alpha=alpha, beta_1=beta_1, beta_2=beta_2, eps=eps
-    )
-    _check(theta=theta, G=G, M=M, V=V, t=t, alpha=alpha, beta_1=beta_1, beta_2=beta_2, eps=eps)
+    if not (
+        type(theta) is type(G) is type(M) is type(V) is type(t) is type(alpha) is type(beta_1) is type(beta_2) is type(eps) is np.ndarray
+        and theta.dtype.kind == "f"
+        and theta.dtype.isnative
+        and theta.dtype == G.dtype == M.dtype == V.dtype == t.dtype == alpha.dtype == beta_1.dtype == beta_2.dtype == eps.dtype
+    ):
+        theta, G, M, V, t, alpha, beta_1, beta_2, eps = _real(
+            theta=theta, G=G, M=M, V=V, t=t, alpha=alpha, beta_1=beta_1, beta_2=beta_2, eps=eps
+        )
+    if not (
+        theta.ndim == 1
+        and G.ndim == 1
+        and G.shape[0] == theta.shape[0]
+        and M.ndim == 1
+        and M.shape[0] == theta.shape[0]
+        and V.ndim == 1
+        and V.shape[0] == theta.shape[0]
+        and t.ndim == 0
+        and alpha.ndim == 0
+        and beta_1.ndim == 0
+        and beta_2.ndim == 0
+        and eps.ndim == 0
+    ):
+        _check(theta=theta, G=G, M=M, V=V, t=t, alpha=alpha, beta_1=beta_1, beta_2=beta_2, eps=eps)
     if validate:
         _facts(V, t, beta_1, beta_2)
     # M_new[p] = beta_1*M[p] + (1 - beta_1)*G[p]

@@ -80,13 +80,31 @@ class Saved(NamedTuple):
 
 def forward(Q: Any, K: Any, V: Any, slope: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
-    Q, K, V, slope = _real(Q=Q, K=K, V=V, slope=slope)
-    _check(Q=Q, K=K, V=V, slope=slope)
+    if not (
+        type(Q) is type(K) is type(V) is type(slope) is np.ndarray
+        and Q.dtype.kind == "f"
+        and Q.dtype.isnative
+        and Q.dtype == K.dtype == V.dtype == slope.dtype
+    ):
+        Q, K, V, slope = _real(Q=Q, K=K, V=V, slope=slope)
+    if not (
+        Q.ndim == 3
+        and K.ndim == 3
+        and K.shape[0] == Q.shape[0]
+        and K.shape[2] == Q.shape[2]
+        and V.ndim == 3
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == K.shape[1]
+        and slope.ndim == 1
+        and slope.shape[0] == Q.shape[0]
+    ):
+        _check(Q=Q, K=K, V=V, slope=slope)
     N = Q.shape[1]
     M = K.shape[1]
     H = Q.shape[0]
     d_v = V.shape[-1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     if _saved_whole(H * N * M, Q, K, V, slope):
         P, O, lse = _forward_part(Q, K, np.arange(N), slope, V)
     else:
@@ -147,7 +165,8 @@ def jvp(Q: Any, K: Any, V: Any, slope: Any, tQ: Any, tK: Any, tV: Any) -> tuple[
     d_k = Q.shape[-1]
     N = Q.shape[1]
     M = K.shape[1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) - slope[h]*abs(position(i) - position(j))
     S = Q @ K.mT
     S /= math.sqrt(d_k)

@@ -93,10 +93,33 @@ class Saved(NamedTuple):
 
 def forward(Q: Any, K: Any, V: Any, W_q: Any, W_k: Any, b: Any, v: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
-    Q, K, V, W_q, W_k, b, v = _real(Q=Q, K=K, V=V, W_q=W_q, W_k=W_k, b=b, v=v)
-    _check(Q=Q, K=K, V=V, W_q=W_q, W_k=W_k, b=b, v=v)
+    if not (
+        type(Q) is type(K) is type(V) is type(W_q) is type(W_k) is type(b) is type(v) is np.ndarray
+        and Q.dtype.kind == "f"
+        and Q.dtype.isnative
+        and Q.dtype == K.dtype == V.dtype == W_q.dtype == W_k.dtype == b.dtype == v.dtype
+    ):
+        Q, K, V, W_q, W_k, b, v = _real(Q=Q, K=K, V=V, W_q=W_q, W_k=W_k, b=b, v=v)
+    if not (
+        Q.ndim == 2
+        and K.ndim == 2
+        and K.shape[1] == Q.shape[1]
+        and V.ndim == 2
+        and V.shape[0] == K.shape[0]
+        and W_q.ndim == 2
+        and W_q.shape[0] == Q.shape[1]
+        and W_k.ndim == 2
+        and W_k.shape[0] == Q.shape[1]
+        and W_k.shape[1] == W_q.shape[1]
+        and b.ndim == 1
+        and b.shape[0] == W_q.shape[1]
+        and v.ndim == 1
+        and v.shape[0] == W_q.shape[1]
+    ):
+        _check(Q=Q, K=K, V=V, W_q=W_q, W_k=W_k, b=b, v=v)
     M = K.shape[0]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     # Named sum: Z[i,h] = sum(d, Q[i,d]*W_q[d,h])
     Z = Q @ W_q
     # Named sum: E[j,h] = sum(d, K[j,d]*W_k[d,h])
@@ -168,7 +191,8 @@ def jvp(
     )
     _check(Q=Q, K=K, V=V, W_q=W_q, W_k=W_k, b=b, v=v, tQ=tQ, tK=tK, tV=tV, tW_q=tW_q, tW_k=tW_k, tb=tb, tv=tv)
     M = K.shape[0]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     # Named sum: Z[i,h] = sum(d, Q[i,d]*W_q[d,h])
     Z = Q @ W_q
     # Named sum: E[j,h] = sum(d, K[j,d]*W_k[d,h])

@@ -70,11 +70,31 @@ class Saved(NamedTuple):
 
 def forward(Q: Any, K: Any, V: Any, bias: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
-    Q, K, V, bias = _real(Q=Q, K=K, V=V, bias=bias)
-    _check(Q=Q, K=K, V=V, bias=bias)
+    if not (
+        type(Q) is type(K) is type(V) is type(bias) is np.ndarray
+        and Q.dtype.kind == "f"
+        and Q.dtype.isnative
+        and Q.dtype == K.dtype == V.dtype == bias.dtype
+    ):
+        Q, K, V, bias = _real(Q=Q, K=K, V=V, bias=bias)
+    if not (
+        Q.ndim == 3
+        and K.ndim == 3
+        and K.shape[0] == Q.shape[0]
+        and K.shape[2] == Q.shape[2]
+        and V.ndim == 3
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == K.shape[1]
+        and bias.ndim == 3
+        and bias.shape[0] == Q.shape[0]
+        and bias.shape[1] == Q.shape[1]
+        and bias.shape[2] == K.shape[1]
+    ):
+        _check(Q=Q, K=K, V=V, bias=bias)
     d_k = Q.shape[-1]
     M = K.shape[1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + bias[h,i,j]
     S = Q @ K.mT
     S /= math.sqrt(d_k)
@@ -126,7 +146,8 @@ def jvp(Q: Any, K: Any, V: Any, bias: Any, tQ: Any, tK: Any, tV: Any, tbias: Any
     _check(Q=Q, K=K, V=V, bias=bias, tQ=tQ, tK=tK, tV=tV, tbias=tbias)
     d_k = Q.shape[-1]
     M = K.shape[1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + bias[h,i,j]
     S = Q @ K.mT
     S /= math.sqrt(d_k)

@@ -80,11 +80,21 @@ class Saved(NamedTuple):
 
 def forward(X: Any, A: Any, W_v: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
-    X, A, W_v = _real(X=X, A=A, W_v=W_v)
-    _check(X=X, A=A, W_v=W_v)
+    if not (type(X) is type(A) is type(W_v) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative and X.dtype == A.dtype == W_v.dtype):
+        X, A, W_v = _real(X=X, A=A, W_v=W_v)
+    if not (
+        X.ndim == 2
+        and A.ndim == 2
+        and A.shape[0] == X.shape[1]
+        and A.shape[1] == X.shape[1]
+        and W_v.ndim == 2
+        and W_v.shape[0] == X.shape[1]
+    ):
+        _check(X=X, A=A, W_v=W_v)
     N = X.shape[0]
     d_v = W_v.shape[-1]
-    _nonempty(N=N)
+    if N == 0:
+        _nonempty(N=N)
     # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
     t_2 = X @ A
     # V[j,e] = sum(c, X[j,c]*W_v[c,e])
@@ -147,7 +157,8 @@ def jvp(X: Any, A: Any, W_v: Any, tX: Any, tA: Any, tW_v: Any) -> tuple[Array, A
     X, A, W_v, tX, tA, tW_v = _real(X=X, A=A, W_v=W_v, tX=tX, tA=tA, tW_v=tW_v)
     _check(X=X, A=A, W_v=W_v, tX=tX, tA=tA, tW_v=tW_v)
     N = X.shape[0]
-    _nonempty(N=N)
+    if N == 0:
+        _nonempty(N=N)
     # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
     X_A = X @ A
     S = X_A @ X.T

@@ -80,13 +80,30 @@ class Saved(NamedTuple):
 
 def forward(Q: Any, K: Any, V: Any, scale: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
-    Q, K, V, scale = _real(Q=Q, K=K, V=V, scale=scale)
-    _check(Q=Q, K=K, V=V, scale=scale)
+    if not (
+        type(Q) is type(K) is type(V) is type(scale) is np.ndarray
+        and Q.dtype.kind == "f"
+        and Q.dtype.isnative
+        and Q.dtype == K.dtype == V.dtype == scale.dtype
+    ):
+        Q, K, V, scale = _real(Q=Q, K=K, V=V, scale=scale)
+    if not (
+        Q.ndim == 3
+        and K.ndim == 3
+        and K.shape[0] == Q.shape[0]
+        and K.shape[2] == Q.shape[2]
+        and V.ndim == 3
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == K.shape[1]
+        and scale.ndim == 0
+    ):
+        _check(Q=Q, K=K, V=V, scale=scale)
     M = K.shape[1]
     N = Q.shape[1]
     B = Q.shape[0]
     d_v = V.shape[-1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     if _saved_whole(B * N * M, Q, K, V):
         P, O, lse = _forward_part(Q, K, scale, _forward_seen(np.arange(N), M), V)
     else:
@@ -156,7 +173,8 @@ def jvp(Q: Any, K: Any, V: Any, scale: Any, tQ: Any, tK: Any, tV: Any) -> tuple[
     _check(Q=Q, K=K, V=V, scale=scale, tQ=tQ, tK=tK, tV=tV)
     M = K.shape[1]
     N = Q.shape[1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
     S = Q @ K.mT
     S *= scale

@@ -80,10 +80,39 @@ class Saved(NamedTuple):
 
 def forward(Q: Any, K: Any, V: Any, bias: Any, A: Any, D: Any, scale: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
-    Q, K, V, bias, A, D, scale = _real(Q=Q, K=K, V=V, bias=bias, A=A, D=D, scale=scale)
-    _check(Q=Q, K=K, V=V, bias=bias, A=A, D=D, scale=scale)
+    if not (
+        type(Q) is type(K) is type(V) is type(bias) is type(A) is type(D) is type(scale) is np.ndarray
+        and Q.dtype.kind == "f"
+        and Q.dtype.isnative
+        and Q.dtype == K.dtype == V.dtype == bias.dtype == A.dtype == D.dtype == scale.dtype
+    ):
+        Q, K, V, bias, A, D, scale = _real(Q=Q, K=K, V=V, bias=bias, A=A, D=D, scale=scale)
+    if not (
+        Q.ndim == 3
+        and K.ndim == 3
+        and K.shape[0] == Q.shape[0]
+        and K.shape[2] == Q.shape[2]
+        and V.ndim == 3
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == K.shape[1]
+        and bias.ndim == 3
+        and bias.shape[0] == Q.shape[0]
+        and bias.shape[1] == Q.shape[1]
+        and bias.shape[2] == K.shape[1]
+        and A.ndim == 3
+        and A.shape[0] == Q.shape[0]
+        and A.shape[1] == Q.shape[1]
+        and A.shape[2] == K.shape[1]
+        and D.ndim == 3
+        and D.shape[0] == Q.shape[0]
+        and D.shape[1] == Q.shape[1]
+        and D.shape[2] == K.shape[1]
+        and scale.ndim == 0
+    ):
+        _check(Q=Q, K=K, V=V, bias=bias, A=A, D=D, scale=scale)
     M = K.shape[1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d]) + bias[b,i,j]
     S = Q @ K.mT
     S *= scale
@@ -138,7 +167,8 @@ def jvp(Q: Any, K: Any, V: Any, bias: Any, A: Any, D: Any, scale: Any, tQ: Any, 
     Q, K, V, bias, A, D, scale, tQ, tK, tV, tbias = _real(Q=Q, K=K, V=V, bias=bias, A=A, D=D, scale=scale, tQ=tQ, tK=tK, tV=tV, tbias=tbias)
     _check(Q=Q, K=K, V=V, bias=bias, A=A, D=D, scale=scale, tQ=tQ, tK=tK, tV=tV, tbias=tbias)
     M = K.shape[1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d]) + bias[b,i,j]
     S = Q @ K.mT
     S *= scale

@@ -72,10 +72,31 @@ class Saved(NamedTuple):
 
 def forward(Q: Any, K: Any, V: Any, A: Any, scale: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
-    Q, K, V, A, scale = _real(Q=Q, K=K, V=V, A=A, scale=scale)
-    _check(Q=Q, K=K, V=V, A=A, scale=scale)
+    if not (
+        type(Q) is type(K) is type(V) is type(A) is type(scale) is np.ndarray
+        and Q.dtype.kind == "f"
+        and Q.dtype.isnative
+        and Q.dtype == K.dtype == V.dtype == A.dtype == scale.dtype
+    ):
+        Q, K, V, A, scale = _real(Q=Q, K=K, V=V, A=A, scale=scale)
+    if not (
+        Q.ndim == 3
+        and K.ndim == 3
+        and K.shape[0] == Q.shape[0]
+        and K.shape[2] == Q.shape[2]
+        and V.ndim == 3
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == K.shape[1]
+        and A.ndim == 3
+        and A.shape[0] == Q.shape[0]
+        and A.shape[1] == Q.shape[1]
+        and A.shape[2] == K.shape[1]
+        and scale.ndim == 0
+    ):
+        _check(Q=Q, K=K, V=V, A=A, scale=scale)
     M = K.shape[1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
     S = Q @ K.mT
     S *= scale
@@ -126,7 +147,8 @@ def jvp(Q: Any, K: Any, V: Any, A: Any, scale: Any, tQ: Any, tK: Any, tV: Any) -
     Q, K, V, A, scale, tQ, tK, tV = _real(Q=Q, K=K, V=V, A=A, scale=scale, tQ=tQ, tK=tK, tV=tV)
     _check(Q=Q, K=K, V=V, A=A, scale=scale, tQ=tQ, tK=tK, tV=tV)
     M = K.shape[1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
     S = Q @ K.mT
     S *= scale

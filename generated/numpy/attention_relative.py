@@ -86,16 +86,37 @@ class Saved(NamedTuple):
 
 def forward(Q: Any, K: Any, V: Any, R: Any, bucket: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
-    Q, K, V, R = _real(Q=Q, K=K, V=V, R=R)
+    if not (
+        type(Q) is type(K) is type(V) is type(R) is np.ndarray
+        and Q.dtype.kind == "f"
+        and Q.dtype.isnative
+        and Q.dtype == K.dtype == V.dtype == R.dtype
+    ):
+        Q, K, V, R = _real(Q=Q, K=K, V=V, R=R)
     bucket = np.asarray(bucket)
-    _check(Q=Q, K=K, V=V, R=R, bucket=bucket)
+    if not (
+        Q.ndim == 3
+        and K.ndim == 3
+        and K.shape[0] == Q.shape[0]
+        and K.shape[2] == Q.shape[2]
+        and V.ndim == 3
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == K.shape[1]
+        and R.ndim == 2
+        and R.shape[1] == Q.shape[2]
+        and bucket.ndim == 2
+        and bucket.shape[0] == Q.shape[1]
+        and bucket.shape[1] == K.shape[1]
+    ):
+        _check(Q=Q, K=K, V=V, R=R, bucket=bucket)
     bucket = _labels("bucket", bucket, "L", R.shape[0])
     d_k = Q.shape[-1]
     N = Q.shape[1]
     H = Q.shape[0]
     M = K.shape[1]
     d_v = V.shape[-1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     if _saved_whole(N * H * M * d_k, Q, K, V, R):
         P, O, lse = _forward_part(R, bucket, K, Q, V)
     else:
@@ -160,7 +181,8 @@ def jvp(Q: Any, K: Any, V: Any, R: Any, bucket: Any, tQ: Any, tK: Any, tV: Any, 
     bucket = _labels("bucket", bucket, "L", R.shape[0])
     d_k = Q.shape[-1]
     M = K.shape[1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
     K_R = K[:, None, :, :] + R[bucket]
     S = (K_R @ Q[..., None])[..., 0] / math.sqrt(d_k)
@@ -277,6 +299,9 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
+    # A negative number without its sign is beyond every length: one look at them all.
+    if labels.dtype == np.intp and labels.size and labels.view(np.uintp).max() < length:
+        return labels
     outside = np.argwhere((labels < 0) | (labels >= length))
     if len(outside):
         where = tuple(int(n) for n in outside[0])

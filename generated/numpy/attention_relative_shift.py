@@ -72,12 +72,31 @@ class Saved(NamedTuple):
 
 def forward(Q: Any, K: Any, V: Any, R: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
-    Q, K, V, R = _real(Q=Q, K=K, V=V, R=R)
-    _check(Q=Q, K=K, V=V, R=R)
+    if not (
+        type(Q) is type(K) is type(V) is type(R) is np.ndarray
+        and Q.dtype.kind == "f"
+        and Q.dtype.isnative
+        and Q.dtype == K.dtype == V.dtype == R.dtype
+    ):
+        Q, K, V, R = _real(Q=Q, K=K, V=V, R=R)
+    if not (
+        Q.ndim == 3
+        and K.ndim == 3
+        and K.shape[0] == Q.shape[0]
+        and K.shape[1] == Q.shape[1]
+        and K.shape[2] == Q.shape[2]
+        and V.ndim == 3
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == Q.shape[1]
+        and R.ndim == 2
+        and R.shape[0] == Q.shape[0]
+    ):
+        _check(Q=Q, K=K, V=V, R=R)
     d_k = Q.shape[-1]
     N = Q.shape[1]
     T = R.shape[-1]
-    _nonempty(N=N)
+    if N == 0:
+        _nonempty(N=N)
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[h,i - j + size(N) - 1]
     S = Q / math.sqrt(d_k) @ K.mT
     S += _read(R, {1: (N - 1, (1, N), (-1, N))})
@@ -128,7 +147,8 @@ def jvp(Q: Any, K: Any, V: Any, R: Any, tQ: Any, tK: Any, tV: Any, tR: Any) -> t
     _check(Q=Q, K=K, V=V, R=R, tQ=tQ, tK=tK, tV=tV, tR=tR)
     d_k = Q.shape[-1]
     N = Q.shape[1]
-    _nonempty(N=N)
+    if N == 0:
+        _nonempty(N=N)
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[h,i - j + size(N) - 1]
     S = Q @ K.mT
     S /= math.sqrt(d_k)

@@ -84,13 +84,31 @@ class Saved(NamedTuple):
 
 def forward(Q: Any, K: Any, V: Any, sink: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
-    Q, K, V, sink = _real(Q=Q, K=K, V=V, sink=sink)
-    _check(Q=Q, K=K, V=V, sink=sink)
+    if not (
+        type(Q) is type(K) is type(V) is type(sink) is np.ndarray
+        and Q.dtype.kind == "f"
+        and Q.dtype.isnative
+        and Q.dtype == K.dtype == V.dtype == sink.dtype
+    ):
+        Q, K, V, sink = _real(Q=Q, K=K, V=V, sink=sink)
+    if not (
+        Q.ndim == 3
+        and K.ndim == 3
+        and K.shape[0] == Q.shape[0]
+        and K.shape[2] == Q.shape[2]
+        and V.ndim == 3
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == K.shape[1]
+        and sink.ndim == 1
+        and sink.shape[0] == Q.shape[0]
+    ):
+        _check(Q=Q, K=K, V=V, sink=sink)
     H = Q.shape[0]
     N = Q.shape[1]
     M = K.shape[1]
     d_v = V.shape[-1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     if _saved_whole(H * N * M, Q, K, V, sink):
         m, Z_m, P, O = _forward_part(Q, K, sink, V)
     else:
@@ -158,7 +176,8 @@ def jvp(Q: Any, K: Any, V: Any, sink: Any, tQ: Any, tK: Any, tV: Any, tsink: Any
     _check(Q=Q, K=K, V=V, sink=sink, tQ=tQ, tK=tK, tV=tV, tsink=tsink)
     d_k = Q.shape[-1]
     M = K.shape[1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
     S = Q @ K.mT
     S /= math.sqrt(d_k)

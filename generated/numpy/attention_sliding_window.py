@@ -81,11 +81,27 @@ class Saved(NamedTuple):
 
 def forward(Q: Any, K: Any, V: Any, width: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
-    Q, K, V, width = _real(Q=Q, K=K, V=V, width=width)
-    _check(Q=Q, K=K, V=V, width=width)
+    if not (
+        type(Q) is type(K) is type(V) is type(width) is np.ndarray
+        and Q.dtype.kind == "f"
+        and Q.dtype.isnative
+        and Q.dtype == K.dtype == V.dtype == width.dtype
+    ):
+        Q, K, V, width = _real(Q=Q, K=K, V=V, width=width)
+    if not (
+        Q.ndim == 2
+        and K.ndim == 2
+        and K.shape[0] == Q.shape[0]
+        and K.shape[1] == Q.shape[1]
+        and V.ndim == 2
+        and V.shape[0] == Q.shape[0]
+        and width.ndim == 0
+    ):
+        _check(Q=Q, K=K, V=V, width=width)
     N = Q.shape[0]
     d_v = V.shape[-1]
-    _nonempty(N=N)
+    if N == 0:
+        _nonempty(N=N)
     if _saved_whole(N * N, Q, K, V):
         P, O, lse = _forward_part(Q, K, _forward_seen(width, np.arange(N), N), V)
     else:
@@ -140,7 +156,8 @@ def jvp(Q: Any, K: Any, V: Any, width: Any, tQ: Any, tK: Any, tV: Any) -> tuple[
     _check(Q=Q, K=K, V=V, width=width, tQ=tQ, tK=tK, tV=tV)
     d_k = Q.shape[-1]
     N = Q.shape[0]
-    _nonempty(N=N)
+    if N == 0:
+        _nonempty(N=N)
     # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
     S = Q @ K.T
     S /= math.sqrt(d_k)

@@ -70,11 +70,14 @@ class Saved(NamedTuple):
 
 def forward(Q: Any, V: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
-    Q, V = _real(Q=Q, V=V)
-    _check(Q=Q, V=V)
+    if not (type(Q) is type(V) is np.ndarray and Q.dtype.kind == "f" and Q.dtype.isnative and Q.dtype == V.dtype):
+        Q, V = _real(Q=Q, V=V)
+    if not (Q.ndim == 2 and V.ndim == 2 and V.shape[0] == Q.shape[0]):
+        _check(Q=Q, V=V)
     N = Q.shape[0]
     d_v = V.shape[-1]
-    _nonempty(N=N)
+    if N == 0:
+        _nonempty(N=N)
     if _saved_whole(N * N, Q, V):
         P, O, lse = _forward_part(Q, Q, V)
     else:
@@ -126,7 +129,8 @@ def jvp(Q: Any, V: Any, tQ: Any, tV: Any) -> tuple[Array, Array]:
     _check(Q=Q, V=V, tQ=tQ, tV=tV)
     d_k = Q.shape[-1]
     N = Q.shape[0]
-    _nonempty(N=N)
+    if N == 0:
+        _nonempty(N=N)
     # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
     S = Q @ Q.T
     S /= math.sqrt(d_k)

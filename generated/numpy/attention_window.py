@@ -85,11 +85,28 @@ class Saved(NamedTuple):
 
 def forward(Q: Any, K: Any, V: Any, left: Any, right: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
-    Q, K, V, left, right = _real(Q=Q, K=K, V=V, left=left, right=right)
-    _check(Q=Q, K=K, V=V, left=left, right=right)
+    if not (
+        type(Q) is type(K) is type(V) is type(left) is type(right) is np.ndarray
+        and Q.dtype.kind == "f"
+        and Q.dtype.isnative
+        and Q.dtype == K.dtype == V.dtype == left.dtype == right.dtype
+    ):
+        Q, K, V, left, right = _real(Q=Q, K=K, V=V, left=left, right=right)
+    if not (
+        Q.ndim == 2
+        and K.ndim == 2
+        and K.shape[0] == Q.shape[0]
+        and K.shape[1] == Q.shape[1]
+        and V.ndim == 2
+        and V.shape[0] == Q.shape[0]
+        and left.ndim == 0
+        and right.ndim == 0
+    ):
+        _check(Q=Q, K=K, V=V, left=left, right=right)
     N = Q.shape[0]
     d_v = V.shape[-1]
-    _nonempty(N=N)
+    if N == 0:
+        _nonempty(N=N)
     if _saved_whole(N * N, Q, K, V):
         P, O, lse = _forward_part(Q, K, _forward_seen(left, np.arange(N), right, N), V)
     else:
@@ -144,7 +161,8 @@ def jvp(Q: Any, K: Any, V: Any, left: Any, right: Any, tQ: Any, tK: Any, tV: Any
     _check(Q=Q, K=K, V=V, left=left, right=right, tQ=tQ, tK=tK, tV=tV)
     d_k = Q.shape[-1]
     N = Q.shape[0]
-    _nonempty(N=N)
+    if N == 0:
+        _nonempty(N=N)
     # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
     S = Q @ K.T
     S /= math.sqrt(d_k)

@@ -74,8 +74,26 @@ class Saved(NamedTuple):
 
 def forward(X: Any, g: Any, b: Any, m: Any, v: Any, eps: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, g, b, m, v, eps = _real(X=X, g=g, b=b, m=m, v=v, eps=eps)
-    _check(X=X, g=g, b=b, m=m, v=v, eps=eps)
+    if not (
+        type(X) is type(g) is type(b) is type(m) is type(v) is type(eps) is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype == g.dtype == b.dtype == m.dtype == v.dtype == eps.dtype
+    ):
+        X, g, b, m, v, eps = _real(X=X, g=g, b=b, m=m, v=v, eps=eps)
+    if not (
+        X.ndim == 2
+        and g.ndim == 1
+        and g.shape[0] == X.shape[1]
+        and b.ndim == 1
+        and b.shape[0] == X.shape[1]
+        and m.ndim == 1
+        and m.shape[0] == X.shape[1]
+        and v.ndim == 1
+        and v.shape[0] == X.shape[1]
+        and eps.ndim == 0
+    ):
+        _check(X=X, g=g, b=b, m=m, v=v, eps=eps)
     N = X.shape[0]
     C = X.shape[-1]
     if _whole(N * C, X):

@@ -56,8 +56,12 @@ class Saved(NamedTuple):
 
 def forward(x: Any, t: Any, tiny: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    x, t, tiny = _real(x=x, t=t, tiny=tiny)
-    _check(x=x, t=t, tiny=tiny)
+    if not (
+        type(x) is type(t) is type(tiny) is np.ndarray and x.dtype.kind == "f" and x.dtype.isnative and x.dtype == t.dtype == tiny.dtype
+    ):
+        x, t, tiny = _real(x=x, t=t, tiny=tiny)
+    if not (x.ndim == 1 and t.ndim == 1 and t.shape[0] == x.shape[0] and tiny.ndim == 0):
+        _check(x=x, t=t, tiny=tiny)
     x_shifted = 1 - x
     # L[i] = -(1 - t[i])*(-100*where(1 - x[i] <= tiny, 1, 0) + where(tiny < 1 - x[i], 1, 0)*log(1 - x[i]))
     #     - t[i]*(-100*where(x[i] <= tiny, 1, 0) + where(tiny < x[i], 1, 0)*log(x[i]))

@@ -56,8 +56,10 @@ class Saved(NamedTuple):
 
 def forward(Z: Any, T: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    Z, T = _real(Z=Z, T=T)
-    _check(Z=Z, T=T)
+    if not (type(Z) is type(T) is np.ndarray and Z.dtype.kind == "f" and Z.dtype.isnative and Z.dtype == T.dtype):
+        Z, T = _real(Z=Z, T=T)
+    if not (Z.ndim == 2 and T.ndim == 2 and T.shape[0] == Z.shape[0] and T.shape[1] == Z.shape[1]):
+        _check(Z=Z, T=T)
     B = Z.shape[0]
     N = Z.shape[-1]
     if _whole(B * N, Z):

@@ -54,8 +54,10 @@ class Saved(NamedTuple):
 
 def forward(x: Any, t: Any, p: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    x, t, p = _real(x=x, t=t, p=p)
-    _check(x=x, t=t, p=p)
+    if not (type(x) is type(t) is type(p) is np.ndarray and x.dtype.kind == "f" and x.dtype.isnative and x.dtype == t.dtype == p.dtype):
+        x, t, p = _real(x=x, t=t, p=p)
+    if not (x.ndim == 1 and t.ndim == 1 and t.shape[0] == x.shape[0] and p.ndim == 1 and p.shape[0] == x.shape[0]):
+        _check(x=x, t=t, p=p)
     # L[i] = (1 - t[i])*x[i] + (t[i]*(p[i] - 1) + 1)*softplus(-x[i])
     L = (1 - t) * x + (t * (p - 1) + 1) * np.logaddexp(-x, 0)
     return L, Saved(x, t, p)

@@ -60,8 +60,24 @@ class Saved(NamedTuple):
 
 def forward(X: Any, Z: Any, W: Any, b: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, Z, W, b = _real(X=X, Z=Z, W=W, b=b)
-    _check(X=X, Z=Z, W=W, b=b)
+    if not (
+        type(X) is type(Z) is type(W) is type(b) is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype == Z.dtype == W.dtype == b.dtype
+    ):
+        X, Z, W, b = _real(X=X, Z=Z, W=W, b=b)
+    if not (
+        X.ndim == 2
+        and Z.ndim == 2
+        and Z.shape[0] == X.shape[0]
+        and W.ndim == 3
+        and W.shape[1] == X.shape[1]
+        and W.shape[2] == Z.shape[1]
+        and b.ndim == 1
+        and b.shape[0] == W.shape[0]
+    ):
+        _check(X=X, Z=Z, W=W, b=b)
     # Y[i,o] = sum(k,l, X[i,k]*W[o,k,l]*Z[i,l]) + b[o]
     Y = ((W.mT @ X.T).transpose(2, 0, 1) @ Z[..., None])[..., 0] + b
     return Y, Saved(X, Z, W)

@@ -51,8 +51,10 @@ class Saved(NamedTuple):
 
 def forward(X: Any, Z: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, Z = _real(X=X, Z=Z)
-    _check(X=X, Z=Z)
+    if not (type(X) is type(Z) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative and X.dtype == Z.dtype):
+        X, Z = _real(X=X, Z=Z)
+    if not (X.ndim == 2 and Z.ndim == 2 and Z.shape[0] == X.shape[0]):
+        _check(X=X, Z=Z)
     M = Z.shape[-1]
     N = X.shape[-1]
     F = _length("F", M + N, 0 in (M, N), M=M, N=N)

@@ -80,7 +80,8 @@ def forward(
     X: Any, W: Any, h: Any, rows: int, columns: int, stride_i: int, stride_j: int, dilation_i: int, dilation_j: int, pad_i: int, pad_j: int
 ) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, W, h = _real(X=X, W=W, h=h)
+    if not (type(X) is type(W) is type(h) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative and X.dtype == W.dtype == h.dtype):
+        X, W, h = _real(X=X, W=W, h=h)
     rows = _integer("rows", rows, 0)
     columns = _integer("columns", columns, 0)
     stride_i = _integer("stride_i", stride_i, 0)
@@ -89,7 +90,16 @@ def forward(
     dilation_j = _integer("dilation_j", dilation_j, 0)
     pad_i = _integer("pad_i", pad_i, 0)
     pad_j = _integer("pad_j", pad_j, 0)
-    _check(X=X, W=W, h=h)
+    if not (
+        X.ndim == 5
+        and W.ndim == 5
+        and W.shape[0] == X.shape[1]
+        and W.shape[2] == X.shape[2]
+        and h.ndim == 2
+        and h.shape[0] == X.shape[1]
+        and h.shape[1] == W.shape[1]
+    ):
+        _check(X=X, W=W, h=h)
     I = _length("I", rows, False, rows=rows)
     K = W.shape[3]
     J = _length("J", columns, False, columns=columns)

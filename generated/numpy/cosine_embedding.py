@@ -81,8 +81,23 @@ class Saved(NamedTuple):
 
 def forward(X: Any, Y: Any, s: Any, margin: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    X, Y, s, margin = _real(X=X, Y=Y, s=s, margin=margin)
-    _check(X=X, Y=Y, s=s, margin=margin)
+    if not (
+        type(X) is type(Y) is type(s) is type(margin) is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype == Y.dtype == s.dtype == margin.dtype
+    ):
+        X, Y, s, margin = _real(X=X, Y=Y, s=s, margin=margin)
+    if not (
+        X.ndim == 2
+        and Y.ndim == 2
+        and Y.shape[0] == X.shape[0]
+        and Y.shape[1] == X.shape[1]
+        and s.ndim == 1
+        and s.shape[0] == X.shape[0]
+        and margin.ndim == 0
+    ):
+        _check(X=X, Y=Y, s=s, margin=margin)
     B = X.shape[0]
     # U[i] = sum(k, X[i,k]^2) + 1/1000000000000
     U = np.vecdot(X, X) + 1e-12

@@ -83,8 +83,24 @@ class Saved(NamedTuple):
 
 def forward(X: Any, Y: Any, s: Any, margin: Any, eps: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    X, Y, s, margin, eps = _real(X=X, Y=Y, s=s, margin=margin, eps=eps)
-    _check(X=X, Y=Y, s=s, margin=margin, eps=eps)
+    if not (
+        type(X) is type(Y) is type(s) is type(margin) is type(eps) is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype == Y.dtype == s.dtype == margin.dtype == eps.dtype
+    ):
+        X, Y, s, margin, eps = _real(X=X, Y=Y, s=s, margin=margin, eps=eps)
+    if not (
+        X.ndim == 2
+        and Y.ndim == 2
+        and Y.shape[0] == X.shape[0]
+        and Y.shape[1] == X.shape[1]
+        and s.ndim == 1
+        and s.shape[0] == X.shape[0]
+        and margin.ndim == 0
+        and eps.ndim == 0
+    ):
+        _check(X=X, Y=Y, s=s, margin=margin, eps=eps)
     # U[i] = sum(k, X[i,k]^2) + eps
     U = np.vecdot(X, X) + eps
     # V[i] = sum(k, Y[i,k]^2) + eps

@@ -75,11 +75,27 @@ class Saved(NamedTuple):
 
 def forward(Z: Any, T: Any, w: Any, eps: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    Z, T, w, eps = _real(Z=Z, T=T, w=w, eps=eps)
-    _check(Z=Z, T=T, w=w, eps=eps)
+    if not (
+        type(Z) is type(T) is type(w) is type(eps) is np.ndarray
+        and Z.dtype.kind == "f"
+        and Z.dtype.isnative
+        and Z.dtype == T.dtype == w.dtype == eps.dtype
+    ):
+        Z, T, w, eps = _real(Z=Z, T=T, w=w, eps=eps)
+    if not (
+        Z.ndim == 2
+        and T.ndim == 2
+        and T.shape[0] == Z.shape[0]
+        and T.shape[1] == Z.shape[1]
+        and w.ndim == 1
+        and w.shape[0] == Z.shape[1]
+        and eps.ndim == 0
+    ):
+        _check(Z=Z, T=T, w=w, eps=eps)
     C = Z.shape[-1]
     B = Z.shape[0]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     if _whole(B * C, Z):
         m, E_m, P, L = _forward_part(Z, eps, T, w)
     else:
@@ -127,7 +143,8 @@ def jvp(Z: Any, T: Any, w: Any, eps: Any, tZ: Any, tT: Any) -> tuple[Array, Arra
     Z, T, w, eps, tZ, tT = _real(Z=Z, T=T, w=w, eps=eps, tZ=tZ, tT=tT)
     _check(Z=Z, T=T, w=w, eps=eps, tZ=tZ, tT=tT)
     C = Z.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))

@@ -63,13 +63,16 @@ class Saved(NamedTuple):
 
 def forward(Z: Any, y: Any, ignored: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    Z, ignored = _real(Z=Z, ignored=ignored)
+    if not (type(Z) is type(ignored) is np.ndarray and Z.dtype.kind == "f" and Z.dtype.isnative and Z.dtype == ignored.dtype):
+        Z, ignored = _real(Z=Z, ignored=ignored)
     y = np.asarray(y)
-    _check(Z=Z, y=y, ignored=ignored)
+    if not (Z.ndim == 2 and y.ndim == 1 and y.shape[0] == Z.shape[0] and ignored.ndim == 0):
+        _check(Z=Z, y=y, ignored=ignored)
     y = _labels("y", y, "C", Z.shape[1])
     B = Z.shape[0]
     C = Z.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     if _whole(B * C, Z):
         P, A, L_sum = _forward_part(Z, ignored, y)
     else:
@@ -119,7 +122,8 @@ def jvp(Z: Any, y: Any, ignored: Any, tZ: Any) -> tuple[Array, Array]:
     _check(Z=Z, y=y, ignored=ignored, tZ=tZ)
     y = _labels("y", y, "C", Z.shape[1])
     C = Z.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
@@ -133,13 +137,14 @@ def jvp(Z: Any, y: Any, ignored: Any, tZ: Any) -> tuple[Array, Array]:
     A = not_equal_ignored.astype(Z.dtype).sum()
     # Finite form: L = -sum(i, where(ignored != y[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        L = -np.where(not_equal_ignored, np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m)), 0).sum() / A
-    # Tangent: tL = 1/A*(sum(i,j, where(ignored != y[i], 1, 0)*P[i,j]*tZ[i,j]) - sum(i, where(ignored !=
-    #     y[i], 1, 0)*tZ[i,y[i]]))
-    tL = (
-        np.where(not_equal_ignored[:, None], P * tZ, 0).sum()
-        - np.where(not_equal_ignored, np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0], 0).sum()
-    ) / A
+        L = -np.where(not_equal_ignored, _take(Z, y[:, None], -1)[:, 0] - (m + np.log(E_m)), 0).sum() / A
+    # Tangent: tL = sum(i,j, where(ignored != y[i], 1, 0)*P[i,j]/A*tZ[i,j]) - sum(i, where(ignored !=
+    #     y[i], 1, 0)/A*tZ[i,y[i]])
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        tL = (
+            np.where(not_equal_ignored, 1 / A, 0) @ np.vecdot(P, tZ)
+            - np.where(not_equal_ignored, _take(tZ, y[:, None], -1)[:, 0] / A, 0).sum()
+        )
     return L, tL
 
 
@@ -158,7 +163,7 @@ def _forward_part(Z: Any, ignored: Any, y: Any, P: Any = None) -> Any:
     A = not_equal_ignored.astype(Z.dtype).sum()
     # Finite form: L = -sum(i, where(ignored != y[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        L_sum = np.where(not_equal_ignored, np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m)), 0).sum()
+        L_sum = np.where(not_equal_ignored, _take(Z, y[:, None], -1)[:, 0] - (m + np.log(E_m)), 0).sum()
     return P, A, L_sum
 
 
@@ -190,6 +195,9 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
+    # A negative number without its sign is beyond every length: one look at them all.
+    if labels.dtype == np.intp and labels.size and labels.view(np.uintp).max() < length:
+        return labels
     outside = np.argwhere((labels < 0) | (labels >= length))
     if len(outside):
         where = tuple(int(n) for n in outside[0])
@@ -318,8 +326,20 @@ def _sum(array: Array, axis: int) -> Array:
     return total
 
 
+def _take(array: Array, places: Array, axis: int) -> Array:
+    """numpy.take_along_axis, which takes longer to prepare to read from a small matrix than to read."""
+    if array.ndim == 2 and axis == -1:
+        return array[np.arange(len(array))[:, None], places]
+    return np.take_along_axis(array, places, axis)
+
+
 def _add_at(array: Array, labels: Array, value: int) -> None:
     """Add `value` at each label along the last axis, in place."""
+    if labels.ndim == 1 and array.size and array.flags.c_contiguous:
+        places = np.arange(0, array.size, array.shape[1])
+        places += labels
+        array.reshape(-1)[places] += value
+        return
     rows: Any = np.unravel_index(np.arange(labels.size), labels.shape) if labels.ndim > 1 else (np.arange(len(labels)),) * labels.ndim
     at: Any = (*rows, labels.ravel())
     array[at if labels.ndim else labels] += value

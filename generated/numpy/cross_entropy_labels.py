@@ -57,13 +57,16 @@ class Saved(NamedTuple):
 
 def forward(Z: Any, y: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    (Z,) = _real(Z=Z)
+    if not (type(Z) is np.ndarray and Z.dtype.kind == "f" and Z.dtype.isnative):
+        (Z,) = _real(Z=Z)
     y = np.asarray(y)
-    _check(Z=Z, y=y)
+    if not (Z.ndim == 2 and y.ndim == 1 and y.shape[0] == Z.shape[0]):
+        _check(Z=Z, y=y)
     y = _labels("y", y, "C", Z.shape[1])
     B = Z.shape[0]
     C = Z.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     if _whole(B * C, Z):
         P, L_sum = _forward_part(Z, y)
     else:
@@ -112,7 +115,8 @@ def jvp(Z: Any, y: Any, tZ: Any) -> tuple[Array, Array]:
     y = _labels("y", y, "C", Z.shape[1])
     B = Z.shape[0]
     C = Z.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
@@ -122,9 +126,9 @@ def jvp(Z: Any, y: Any, tZ: Any) -> tuple[Array, Array]:
     # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
-    L = -(np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))).sum() / B
+    L = -(_take(Z, y[:, None], -1)[:, 0] - (m + np.log(E_m))).sum() / B
     # Tangent: tL = 1/size(B)*(sum(i,j, P[i,j]*tZ[i,j]) - sum(i, tZ[i,y[i]]))
-    tL = (np.vecdot(P, tZ).sum() - np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0].sum()) / B
+    tL = (np.vecdot(P, tZ).sum() - _take(tZ, y[:, None], -1)[:, 0].sum()) / B
     return L, tL
 
 
@@ -139,7 +143,7 @@ def _forward_part(Z: Any, y: Any, P: Any = None) -> Any:
     # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
-    L_sum = (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))).sum()
+    L_sum = (_take(Z, y[:, None], -1)[:, 0] - (m + np.log(E_m))).sum()
     return P, L_sum
 
 
@@ -168,6 +172,9 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
+    # A negative number without its sign is beyond every length: one look at them all.
+    if labels.dtype == np.intp and labels.size and labels.view(np.uintp).max() < length:
+        return labels
     outside = np.argwhere((labels < 0) | (labels >= length))
     if len(outside):
         where = tuple(int(n) for n in outside[0])
@@ -284,8 +291,20 @@ def _sum(array: Array, axis: int) -> Array:
     return total
 
 
+def _take(array: Array, places: Array, axis: int) -> Array:
+    """numpy.take_along_axis, which takes longer to prepare to read from a small matrix than to read."""
+    if array.ndim == 2 and axis == -1:
+        return array[np.arange(len(array))[:, None], places]
+    return np.take_along_axis(array, places, axis)
+
+
 def _add_at(array: Array, labels: Array, value: int) -> None:
     """Add `value` at each label along the last axis, in place."""
+    if labels.ndim == 1 and array.size and array.flags.c_contiguous:
+        places = np.arange(0, array.size, array.shape[1])
+        places += labels
+        array.reshape(-1)[places] += value
+        return
     rows: Any = np.unravel_index(np.arange(labels.size), labels.shape) if labels.ndim > 1 else (np.arange(len(labels)),) * labels.ndim
     at: Any = (*rows, labels.ravel())
     array[at if labels.ndim else labels] += value

@@ -73,13 +73,30 @@ class Saved(NamedTuple):
 
 def forward(Z: Any, y: Any, w: Any, eps: Any, r: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    Z, w, eps, r = _real(Z=Z, w=w, eps=eps, r=r)
+    if not (
+        type(Z) is type(w) is type(eps) is type(r) is np.ndarray
+        and Z.dtype.kind == "f"
+        and Z.dtype.isnative
+        and Z.dtype == w.dtype == eps.dtype == r.dtype
+    ):
+        Z, w, eps, r = _real(Z=Z, w=w, eps=eps, r=r)
     y = np.asarray(y)
-    _check(Z=Z, y=y, w=w, eps=eps, r=r)
+    if not (
+        Z.ndim == 2
+        and y.ndim == 1
+        and y.shape[0] == Z.shape[0]
+        and w.ndim == 1
+        and w.shape[0] == Z.shape[1]
+        and eps.ndim == 0
+        and r.ndim == 1
+        and r.shape[0] == Z.shape[0]
+    ):
+        _check(Z=Z, y=y, w=w, eps=eps, r=r)
     y = _labels("y", y, "C", Z.shape[1])
     C = Z.shape[-1]
     B = Z.shape[0]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     if _whole(B * C, Z):
         P, L = _forward_part(Z, r, w, eps, y)
     else:
@@ -125,7 +142,8 @@ def jvp(Z: Any, y: Any, w: Any, eps: Any, r: Any, tZ: Any) -> tuple[Array, Array
     _check(Z=Z, y=y, w=w, eps=eps, r=r, tZ=tZ)
     y = _labels("y", y, "C", Z.shape[1])
     C = Z.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
@@ -142,21 +160,14 @@ def jvp(Z: Any, y: Any, w: Any, eps: Any, r: Any, tZ: Any) -> tuple[Array, Array
     # Finite form: L[i] = -where(0 < r[i], 1, 0)*(eps*sum(j, (Z[i,j] - (m[i] + log(E_m[i])))*w[j])/size(C)
     #     + (1 - eps)*w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        L = -np.where(
-            less_r,
-            eps / C * ((Z + m_scaled[:, None]) @ w) + eps_shifted * w_y * (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] + m_scaled),
-            0,
-        )
+        L = -np.where(less_r, eps / C * ((Z + m_scaled[:, None]) @ w) + eps_shifted * w_y * (_take(Z, y[:, None], -1)[:, 0] + m_scaled), 0)
     # Tangent: tL[i] = where(0 < r[i], 1, 0)*(eps/size(C)*sum(j,j', P[i,j]*w[j']*tZ[i,j]) -
     #     eps/size(C)*sum(j, w[j]*tZ[i,j]) - (1 - eps)*w[y[i]]*tZ[i,y[i]] + (1 - eps)*w[y[i]]*sum(j,
     #     P[i,j]*tZ[i,j]))
     P_tZ = np.vecdot(P, tZ)
     tL = np.where(
         less_r,
-        eps * w.sum() / C * P_tZ
-        - eps / C * (tZ @ w)
-        - eps_shifted * w_y * np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0]
-        + eps_shifted * w_y * P_tZ,
+        eps * w.sum() / C * P_tZ - eps / C * (tZ @ w) - eps_shifted * w_y * _take(tZ, y[:, None], -1)[:, 0] + eps_shifted * w_y * P_tZ,
         0,
     )
     return L, tL
@@ -180,9 +191,7 @@ def _forward_part(Z: Any, r: Any, w: Any, eps: Any, y: Any, P: Any = None, work:
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         m_scaled = -(m + np.log(E_m))
         Z_m_scaled = np.add(Z, m_scaled[:, None], out=space_1)
-        L = -np.where(
-            r > 0, eps / C * (Z_m_scaled @ w) + (1 - eps) * w[y] * (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] + m_scaled), 0
-        )
+        L = -np.where(r > 0, eps / C * (Z_m_scaled @ w) + (1 - eps) * w[y] * (_take(Z, y[:, None], -1)[:, 0] + m_scaled), 0)
     return P, L
 
 
@@ -202,6 +211,9 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
+    # A negative number without its sign is beyond every length: one look at them all.
+    if labels.dtype == np.intp and labels.size and labels.view(np.uintp).max() < length:
+        return labels
     outside = np.argwhere((labels < 0) | (labels >= length))
     if len(outside):
         where = tuple(int(n) for n in outside[0])
@@ -333,3 +345,10 @@ def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
     """1 at each label along a new last axis, else 0."""
     hot: Array = (labels[..., None] == np.arange(length)).astype(dtype)
     return hot
+
+
+def _take(array: Array, places: Array, axis: int) -> Array:
+    """numpy.take_along_axis, which takes longer to prepare to read from a small matrix than to read."""
+    if array.ndim == 2 and axis == -1:
+        return array[np.arange(len(array))[:, None], places]
+    return np.take_along_axis(array, places, axis)

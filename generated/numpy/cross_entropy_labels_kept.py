@@ -63,13 +63,16 @@ class Saved(NamedTuple):
 
 def forward(Z: Any, y: Any, r: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    Z, r = _real(Z=Z, r=r)
+    if not (type(Z) is type(r) is np.ndarray and Z.dtype.kind == "f" and Z.dtype.isnative and Z.dtype == r.dtype):
+        Z, r = _real(Z=Z, r=r)
     y = np.asarray(y)
-    _check(Z=Z, y=y, r=r)
+    if not (Z.ndim == 2 and y.ndim == 1 and y.shape[0] == Z.shape[0] and r.ndim == 1 and r.shape[0] == Z.shape[0]):
+        _check(Z=Z, y=y, r=r)
     y = _labels("y", y, "C", Z.shape[1])
     B = Z.shape[0]
     C = Z.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     if _whole(B * C, Z):
         P, A, L_sum = _forward_part(Z, r, y)
     else:
@@ -119,7 +122,8 @@ def jvp(Z: Any, y: Any, r: Any, tZ: Any) -> tuple[Array, Array]:
     _check(Z=Z, y=y, r=r, tZ=tZ)
     y = _labels("y", y, "C", Z.shape[1])
     C = Z.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
@@ -133,10 +137,11 @@ def jvp(Z: Any, y: Any, r: Any, tZ: Any) -> tuple[Array, Array]:
     less_r = r > 0
     # Finite form: L = -sum(i, where(0 < r[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        L = -np.where(less_r, np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m)), 0).sum() / A
-    # Tangent: tL = 1/A*(sum(i,j, where(0 < r[i], 1, 0)*P[i,j]*tZ[i,j]) - sum(i, where(0 < r[i], 1,
-    #     0)*tZ[i,y[i]]))
-    tL = (np.where(less_r[:, None], P * tZ, 0).sum() - np.where(less_r, np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0], 0).sum()) / A
+        L = -np.where(less_r, _take(Z, y[:, None], -1)[:, 0] - (m + np.log(E_m)), 0).sum() / A
+    # Tangent: tL = sum(i,j, where(0 < r[i], 1, 0)*P[i,j]/A*tZ[i,j]) - sum(i, where(0 < r[i], 1,
+    #     0)/A*tZ[i,y[i]])
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        tL = np.where(less_r, 1 / A, 0) @ np.vecdot(P, tZ) - np.where(less_r, _take(tZ, y[:, None], -1)[:, 0] / A, 0).sum()
     return L, tL
 
 
@@ -154,7 +159,7 @@ def _forward_part(Z: Any, r: Any, y: Any, P: Any = None) -> Any:
     A = r.sum()
     # Finite form: L = -sum(i, where(0 < r[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        L_sum = np.where(r > 0, np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m)), 0).sum()
+        L_sum = np.where(r > 0, _take(Z, y[:, None], -1)[:, 0] - (m + np.log(E_m)), 0).sum()
     return P, A, L_sum
 
 
@@ -186,6 +191,9 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
+    # A negative number without its sign is beyond every length: one look at them all.
+    if labels.dtype == np.intp and labels.size and labels.view(np.uintp).max() < length:
+        return labels
     outside = np.argwhere((labels < 0) | (labels >= length))
     if len(outside):
         where = tuple(int(n) for n in outside[0])
@@ -314,8 +322,20 @@ def _sum(array: Array, axis: int) -> Array:
     return total
 
 
+def _take(array: Array, places: Array, axis: int) -> Array:
+    """numpy.take_along_axis, which takes longer to prepare to read from a small matrix than to read."""
+    if array.ndim == 2 and axis == -1:
+        return array[np.arange(len(array))[:, None], places]
+    return np.take_along_axis(array, places, axis)
+
+
 def _add_at(array: Array, labels: Array, value: int) -> None:
     """Add `value` at each label along the last axis, in place."""
+    if labels.ndim == 1 and array.size and array.flags.c_contiguous:
+        places = np.arange(0, array.size, array.shape[1])
+        places += labels
+        array.reshape(-1)[places] += value
+        return
     rows: Any = np.unravel_index(np.arange(labels.size), labels.shape) if labels.ndim > 1 else (np.arange(len(labels)),) * labels.ndim
     at: Any = (*rows, labels.ravel())
     array[at if labels.ndim else labels] += value

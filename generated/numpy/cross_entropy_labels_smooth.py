@@ -62,13 +62,16 @@ class Saved(NamedTuple):
 
 def forward(Z: Any, y: Any, eps: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    Z, eps = _real(Z=Z, eps=eps)
+    if not (type(Z) is type(eps) is np.ndarray and Z.dtype.kind == "f" and Z.dtype.isnative and Z.dtype == eps.dtype):
+        Z, eps = _real(Z=Z, eps=eps)
     y = np.asarray(y)
-    _check(Z=Z, y=y, eps=eps)
+    if not (Z.ndim == 2 and y.ndim == 1 and y.shape[0] == Z.shape[0] and eps.ndim == 0):
+        _check(Z=Z, y=y, eps=eps)
     y = _labels("y", y, "C", Z.shape[1])
     C = Z.shape[-1]
     B = Z.shape[0]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
@@ -80,7 +83,7 @@ def forward(Z: Any, y: Any, eps: Any) -> tuple[Array, Saved]:
     # Finite form: L = (-(1 - eps)*sum(i, Z[i,y[i]] - (m[i] + log(E_m[i]))) - eps*sum(i,j, Z[i,j] - (m[i]
     #     + log(E_m[i])))/size(C))/size(B)
     m_scaled = -(m + np.log(E_m))
-    L = (-(1 - eps) * (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] + m_scaled).sum() - eps * (Z + m_scaled[:, None]).sum() / C) / B
+    L = (-(1 - eps) * (_take(Z, y[:, None], -1)[:, 0] + m_scaled).sum() - eps * (Z + m_scaled[:, None]).sum() / C) / B
     return L, Saved(y, eps, P)
 
 
@@ -114,7 +117,8 @@ def jvp(Z: Any, y: Any, eps: Any, tZ: Any) -> tuple[Array, Array]:
     y = _labels("y", y, "C", Z.shape[1])
     C = Z.shape[-1]
     B = Z.shape[0]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
@@ -127,11 +131,11 @@ def jvp(Z: Any, y: Any, eps: Any, tZ: Any) -> tuple[Array, Array]:
     #     + log(E_m[i])))/size(C))/size(B)
     eps_shifted = 1 - eps
     m_scaled = -(m + np.log(E_m))
-    L = (-eps_shifted * (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] + m_scaled).sum() - eps * (Z + m_scaled[:, None]).sum() / C) / B
+    L = (-eps_shifted * (_take(Z, y[:, None], -1)[:, 0] + m_scaled).sum() - eps * (Z + m_scaled[:, None]).sum() / C) / B
     # Tangent: tL = 1/size(B)*((1 - eps)*sum(i,j, P[i,j]*tZ[i,j]) - (1 - eps)*sum(i, tZ[i,y[i]]) -
     #     eps/size(C)*sum(i,j, tZ[i,j]) + eps*sum(i,j, P[i,j]*tZ[i,j]))
     P_tZ = np.vecdot(P, tZ).sum()
-    tL = (eps_shifted * P_tZ - eps_shifted * np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0].sum() - eps * tZ.sum() / C + eps * P_tZ) / B
+    tL = (eps_shifted * P_tZ - eps_shifted * _take(tZ, y[:, None], -1)[:, 0].sum() - eps * tZ.sum() / C + eps * P_tZ) / B
     return L, tL
 
 
@@ -167,6 +171,9 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
+    # A negative number without its sign is beyond every length: one look at them all.
+    if labels.dtype == np.intp and labels.size and labels.view(np.uintp).max() < length:
+        return labels
     outside = np.argwhere((labels < 0) | (labels >= length))
     if len(outside):
         where = tuple(int(n) for n in outside[0])
@@ -281,3 +288,10 @@ def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
     """1 at each label along a new last axis, else 0."""
     hot: Array = (labels[..., None] == np.arange(length)).astype(dtype)
     return hot
+
+
+def _take(array: Array, places: Array, axis: int) -> Array:
+    """numpy.take_along_axis, which takes longer to prepare to read from a small matrix than to read."""
+    if array.ndim == 2 and axis == -1:
+        return array[np.arange(len(array))[:, None], places]
+    return np.take_along_axis(array, places, axis)

@@ -63,13 +63,16 @@ class Saved(NamedTuple):
 
 def forward(Z: Any, y: Any, w: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    Z, w = _real(Z=Z, w=w)
+    if not (type(Z) is type(w) is np.ndarray and Z.dtype.kind == "f" and Z.dtype.isnative and Z.dtype == w.dtype):
+        Z, w = _real(Z=Z, w=w)
     y = np.asarray(y)
-    _check(Z=Z, y=y, w=w)
+    if not (Z.ndim == 2 and y.ndim == 1 and y.shape[0] == Z.shape[0] and w.ndim == 1 and w.shape[0] == Z.shape[1]):
+        _check(Z=Z, y=y, w=w)
     y = _labels("y", y, "C", Z.shape[1])
     B = Z.shape[0]
     C = Z.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     if _whole(B * C, Z):
         P, A, L_sum = _forward_part(Z, w, y)
     else:
@@ -119,7 +122,8 @@ def jvp(Z: Any, y: Any, w: Any, tZ: Any) -> tuple[Array, Array]:
     _check(Z=Z, y=y, w=w, tZ=tZ)
     y = _labels("y", y, "C", Z.shape[1])
     C = Z.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
@@ -132,9 +136,9 @@ def jvp(Z: Any, y: Any, w: Any, tZ: Any) -> tuple[Array, Array]:
     w_y = w[y]
     A = w_y.sum()
     # Finite form: L = -sum(i, w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
-    L = -w_y @ (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))) / A
+    L = -w_y @ (_take(Z, y[:, None], -1)[:, 0] - (m + np.log(E_m))) / A
     # Tangent: tL = 1/A*(sum(i,j, w[y[i]]*P[i,j]*tZ[i,j]) - sum(i, w[y[i]]*tZ[i,y[i]]))
-    tL = (w_y @ np.vecdot(P, tZ) - w_y @ np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0]) / A
+    tL = (w_y @ np.vecdot(P, tZ) - w_y @ _take(tZ, y[:, None], -1)[:, 0]) / A
     return L, tL
 
 
@@ -152,7 +156,7 @@ def _forward_part(Z: Any, w: Any, y: Any, P: Any = None) -> Any:
     w_y = w[y]
     A = w_y.sum()
     # Finite form: L = -sum(i, w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
-    L_sum = w_y @ (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m)))
+    L_sum = w_y @ (_take(Z, y[:, None], -1)[:, 0] - (m + np.log(E_m)))
     return P, A, L_sum
 
 
@@ -181,6 +185,9 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
+    # A negative number without its sign is beyond every length: one look at them all.
+    if labels.dtype == np.intp and labels.size and labels.view(np.uintp).max() < length:
+        return labels
     outside = np.argwhere((labels < 0) | (labels >= length))
     if len(outside):
         where = tuple(int(n) for n in outside[0])
@@ -297,8 +304,20 @@ def _sum(array: Array, axis: int) -> Array:
     return total
 
 
+def _take(array: Array, places: Array, axis: int) -> Array:
+    """numpy.take_along_axis, which takes longer to prepare to read from a small matrix than to read."""
+    if array.ndim == 2 and axis == -1:
+        return array[np.arange(len(array))[:, None], places]
+    return np.take_along_axis(array, places, axis)
+
+
 def _add_at(array: Array, labels: Array, value: int) -> None:
     """Add `value` at each label along the last axis, in place."""
+    if labels.ndim == 1 and array.size and array.flags.c_contiguous:
+        places = np.arange(0, array.size, array.shape[1])
+        places += labels
+        array.reshape(-1)[places] += value
+        return
     rows: Any = np.unravel_index(np.arange(labels.size), labels.shape) if labels.ndim > 1 else (np.arange(len(labels)),) * labels.ndim
     at: Any = (*rows, labels.ravel())
     array[at if labels.ndim else labels] += value

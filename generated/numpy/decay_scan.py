@@ -50,8 +50,10 @@ class Saved(NamedTuple):
 
 def forward(X: Any, a: Any) -> tuple[Array, Saved]:
     """Return (H, saved)."""
-    X, a = _real(X=X, a=a)
-    _check(X=X, a=a)
+    if not (type(X) is type(a) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative and X.dtype == a.dtype):
+        X, a = _real(X=X, a=a)
+    if not (X.ndim == 3 and a.ndim == 1 and a.shape[0] == X.shape[2]):
+        _check(X=X, a=a)
     N = X.shape[1]
     # H[b,n,c] = sum(k, pow(a[c], position(k))*X[b,n - k,c])
     H = (

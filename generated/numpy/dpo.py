@@ -58,8 +58,24 @@ class Saved(NamedTuple):
 
 def forward(w: Any, l: Any, w_ref: Any, l_ref: Any, beta: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    w, l, w_ref, l_ref, beta = _real(w=w, l=l, w_ref=w_ref, l_ref=l_ref, beta=beta)
-    _check(w=w, l=l, w_ref=w_ref, l_ref=l_ref, beta=beta)
+    if not (
+        type(w) is type(l) is type(w_ref) is type(l_ref) is type(beta) is np.ndarray
+        and w.dtype.kind == "f"
+        and w.dtype.isnative
+        and w.dtype == l.dtype == w_ref.dtype == l_ref.dtype == beta.dtype
+    ):
+        w, l, w_ref, l_ref, beta = _real(w=w, l=l, w_ref=w_ref, l_ref=l_ref, beta=beta)
+    if not (
+        w.ndim == 1
+        and l.ndim == 1
+        and l.shape[0] == w.shape[0]
+        and w_ref.ndim == 1
+        and w_ref.shape[0] == w.shape[0]
+        and l_ref.ndim == 1
+        and l_ref.shape[0] == w.shape[0]
+        and beta.ndim == 0
+    ):
+        _check(w=w, l=l, w_ref=w_ref, l_ref=l_ref, beta=beta)
     B = w.shape[0]
     # h[i] = beta*(w[i] - w_ref[i] - l[i] + l_ref[i])
     h = beta * (w - w_ref - l + l_ref)

@@ -58,8 +58,12 @@ class Saved(NamedTuple):
 
 def forward(X: Any, M: Any, scale: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, M, scale = _real(X=X, M=M, scale=scale)
-    _check(X=X, M=M, scale=scale)
+    if not (
+        type(X) is type(M) is type(scale) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative and X.dtype == M.dtype == scale.dtype
+    ):
+        X, M, scale = _real(X=X, M=M, scale=scale)
+    if not (X.ndim == 2 and M.ndim == 2 and M.shape[0] == X.shape[0] and M.shape[1] == X.shape[1] and scale.ndim == 0):
+        _check(X=X, M=M, scale=scale)
     B = X.shape[0]
     N = X.shape[-1]
     if _whole(B * N, X):

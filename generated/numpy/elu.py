@@ -57,8 +57,10 @@ class Saved(NamedTuple):
 
 def forward(X: Any, scale: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, scale = _real(X=X, scale=scale)
-    _check(X=X, scale=scale)
+    if not (type(X) is type(scale) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative and X.dtype == scale.dtype):
+        X, scale = _real(X=X, scale=scale)
+    if not (X.ndim == 2 and scale.ndim == 0):
+        _check(X=X, scale=scale)
     B = X.shape[0]
     N = X.shape[-1]
     if _whole(B * N, X):

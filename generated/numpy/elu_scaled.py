@@ -67,8 +67,15 @@ class Saved(NamedTuple):
 
 def forward(X: Any, outer: Any, scale: Any, width: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, outer, scale, width = _real(X=X, outer=outer, scale=scale, width=width)
-    _check(X=X, outer=outer, scale=scale, width=width)
+    if not (
+        type(X) is type(outer) is type(scale) is type(width) is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype == outer.dtype == scale.dtype == width.dtype
+    ):
+        X, outer, scale, width = _real(X=X, outer=outer, scale=scale, width=width)
+    if not (X.ndim == 2 and outer.ndim == 0 and scale.ndim == 0 and width.ndim == 0):
+        _check(X=X, outer=outer, scale=scale, width=width)
     B = X.shape[0]
     N = X.shape[-1]
     if _whole(B * N, X):

@@ -50,9 +50,11 @@ class Saved(NamedTuple):
 
 def forward(E: Any, t: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    (E,) = _real(E=E)
+    if not (type(E) is np.ndarray and E.dtype.kind == "f" and E.dtype.isnative):
+        (E,) = _real(E=E)
     t = np.asarray(t)
-    _check(E=E, t=t)
+    if not (E.ndim == 2 and t.ndim == 2):
+        _check(E=E, t=t)
     t = _labels("t", t, "V", E.shape[0])
     N = t.shape[-1]
     V = E.shape[0]
@@ -107,6 +109,9 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
+    # A negative number without its sign is beyond every length: one look at them all.
+    if labels.dtype == np.intp and labels.size and labels.view(np.uintp).max() < length:
+        return labels
     outside = np.argwhere((labels < 0) | (labels >= length))
     if len(outside):
         where = tuple(int(n) for n in outside[0])

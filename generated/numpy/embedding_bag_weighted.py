@@ -63,11 +63,13 @@ class Saved(NamedTuple):
 
 def forward(E: Any, w: Any, t: Any, s: Any, bags: int) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    E, w = _real(E=E, w=w)
+    if not (type(E) is type(w) is np.ndarray and E.dtype.kind == "f" and E.dtype.isnative and E.dtype == w.dtype):
+        E, w = _real(E=E, w=w)
     t = np.asarray(t)
     s = np.asarray(s)
     bags = _integer("bags", bags, 0)
-    _check(E=E, w=w, t=t, s=s)
+    if not (E.ndim == 2 and w.ndim == 1 and t.ndim == 1 and t.shape[0] == w.shape[0] and s.ndim == 1 and s.shape[0] == w.shape[0]):
+        _check(E=E, w=w, t=t, s=s)
     t = _labels("t", t, "V", E.shape[0])
     B = _length("B", bags, False, bags=bags)
     # Y[b,c] = sum(n, delta(s[n],b)*w[n]*E[t[n],c])
@@ -123,6 +125,9 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
+    # A negative number without its sign is beyond every length: one look at them all.
+    if labels.dtype == np.intp and labels.size and labels.view(np.uintp).max() < length:
+        return labels
     outside = np.argwhere((labels < 0) | (labels >= length))
     if len(outside):
         where = tuple(int(n) for n in outside[0])

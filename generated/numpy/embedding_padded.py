@@ -63,9 +63,19 @@ class Saved(NamedTuple):
 
 def forward(E: Any, F: Any, t: Any, r: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    E, F, r = _real(E=E, F=F, r=r)
+    if not (type(E) is type(F) is type(r) is np.ndarray and E.dtype.kind == "f" and E.dtype.isnative and E.dtype == F.dtype == r.dtype):
+        E, F, r = _real(E=E, F=F, r=r)
     t = np.asarray(t)
-    _check(E=E, F=F, t=t, r=r)
+    if not (
+        E.ndim == 2
+        and F.ndim == 2
+        and F.shape[0] == E.shape[0]
+        and F.shape[1] == E.shape[1]
+        and t.ndim == 1
+        and r.ndim == 1
+        and r.shape[0] == t.shape[0]
+    ):
+        _check(E=E, F=F, t=t, r=r)
     t = _labels("t", t, "V", E.shape[0])
     N = t.shape[0]
     C = E.shape[-1]
@@ -132,6 +142,9 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
+    # A negative number without its sign is beyond every length: one look at them all.
+    if labels.dtype == np.intp and labels.size and labels.view(np.uintp).max() < length:
+        return labels
     outside = np.argwhere((labels < 0) | (labels >= length))
     if len(outside):
         where = tuple(int(n) for n in outside[0])

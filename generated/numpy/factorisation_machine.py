@@ -75,8 +75,15 @@ class Saved(NamedTuple):
 
 def forward(X: Any, w: Any, V: Any, b: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, w, V, b = _real(X=X, w=w, V=V, b=b)
-    _check(X=X, w=w, V=V, b=b)
+    if not (
+        type(X) is type(w) is type(V) is type(b) is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype == w.dtype == V.dtype == b.dtype
+    ):
+        X, w, V, b = _real(X=X, w=w, V=V, b=b)
+    if not (X.ndim == 2 and w.ndim == 1 and w.shape[0] == X.shape[1] and V.ndim == 2 and V.shape[0] == X.shape[1] and b.ndim == 0):
+        _check(X=X, w=w, V=V, b=b)
     B = X.shape[0]
     F = V.shape[-1]
     # Y[i] = b - (1/2)*sum(k,f, X[i,k]^2*V[k,f]^2) + sum(k, X[i,k]*w[k]) + 1/2*sum(f, H[i,f]^2)

@@ -65,8 +65,15 @@ class Saved(NamedTuple):
 
 def forward(X: Any, w: Any, V: Any, b: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, w, V, b = _real(X=X, w=w, V=V, b=b)
-    _check(X=X, w=w, V=V, b=b)
+    if not (
+        type(X) is type(w) is type(V) is type(b) is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype == w.dtype == V.dtype == b.dtype
+    ):
+        X, w, V, b = _real(X=X, w=w, V=V, b=b)
+    if not (X.ndim == 2 and w.ndim == 1 and w.shape[0] == X.shape[1] and V.ndim == 2 and V.shape[0] == X.shape[1] and b.ndim == 0):
+        _check(X=X, w=w, V=V, b=b)
     N = X.shape[-1]
     # C[i,k,l] = where(k < l, 1, 0)*sum(f, V[k,f]*V[l,f])*X[i,k]*X[i,l]
     C = np.where(np.arange(N)[:, None] < np.arange(N), V @ V.T * X[..., None] * X[:, None, :], 0)

@@ -48,8 +48,10 @@ class Saved(NamedTuple):
 
 def forward(X: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    (X,) = _real(X=X)
-    _check(X=X)
+    if not (type(X) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative):
+        (X,) = _real(X=X)
+    if X.ndim != 3:
+        _check(X=X)
     C = X.shape[1]
     D = X.shape[-1]
     F = _length("F", C * D, 0 in (C, D), C=C, D=D)

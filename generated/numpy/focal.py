@@ -59,8 +59,15 @@ class Saved(NamedTuple):
 
 def forward(z: Any, t: Any, alpha: Any, gamma: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    z, t, alpha, gamma = _real(z=z, t=t, alpha=alpha, gamma=gamma)
-    _check(z=z, t=t, alpha=alpha, gamma=gamma)
+    if not (
+        type(z) is type(t) is type(alpha) is type(gamma) is np.ndarray
+        and z.dtype.kind == "f"
+        and z.dtype.isnative
+        and z.dtype == t.dtype == alpha.dtype == gamma.dtype
+    ):
+        z, t, alpha, gamma = _real(z=z, t=t, alpha=alpha, gamma=gamma)
+    if not (z.ndim == 1 and t.ndim == 1 and t.shape[0] == z.shape[0] and alpha.ndim == 0 and gamma.ndim == 0):
+        _check(z=z, t=t, alpha=alpha, gamma=gamma)
     B = z.shape[0]
     # u[i] = (2*t[i] - 1)*z[i]
     t_shifted = 2 * t - 1

@@ -66,8 +66,28 @@ class Saved(NamedTuple):
 
 def forward(Q: Any, K: Any, V: Any, A: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
-    Q, K, V, A = _real(Q=Q, K=K, V=V, A=A)
-    _check(Q=Q, K=K, V=V, A=A)
+    if not (
+        type(Q) is type(K) is type(V) is type(A) is np.ndarray
+        and Q.dtype.kind == "f"
+        and Q.dtype.isnative
+        and Q.dtype == K.dtype == V.dtype == A.dtype
+    ):
+        Q, K, V, A = _real(Q=Q, K=K, V=V, A=A)
+    if not (
+        Q.ndim == 3
+        and K.ndim == 3
+        and K.shape[0] == Q.shape[0]
+        and K.shape[1] == Q.shape[1]
+        and K.shape[2] == Q.shape[2]
+        and V.ndim == 3
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == Q.shape[1]
+        and A.ndim == 3
+        and A.shape[0] == Q.shape[0]
+        and A.shape[1] == Q.shape[1]
+        and A.shape[2] == Q.shape[2]
+    ):
+        _check(Q=Q, K=K, V=V, A=A)
     T = Q.shape[1]
     N = Q.shape[0]
     D = Q.shape[-1]

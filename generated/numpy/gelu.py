@@ -53,8 +53,10 @@ class Saved(NamedTuple):
 
 def forward(X: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    (X,) = _real(X=X)
-    _check(X=X)
+    if not (type(X) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative):
+        (X,) = _real(X=X)
+    if X.ndim != 2:
+        _check(X=X)
     B = X.shape[0]
     N = X.shape[-1]
     if _whole(B * N, X):
@@ -231,6 +233,97 @@ def _blas() -> Any:
 
 
 def _erf(x: Array) -> Array:
-    """The error function, entry by entry: NumPy has none."""
-    flat = [math.erf(value) for value in np.ravel(x)]
-    return np.array(flat, dtype=np.asarray(x).dtype).reshape(np.shape(x))
+    """The error function, of which NumPy has none: within 2 units in the last place, in single precision within 6."""
+    given = np.asarray(x)
+    single = given.dtype.kind == "f" and given.itemsize <= 4
+    # Beyond these, the function is 1 to every digit; the copy is dense, so that it is a row of entries in some order.
+    y = np.minimum(given, 3.91 if single else 6.0, dtype=np.float32 if single else np.float64)
+    y = np.asarray(y)
+    np.maximum(y, -3.91 if single else -6.0, out=y)
+    flat = y.ravel(order="K")
+    step = 1 << 15  # entries, which stay in the cache from one operation to the next
+    for start in range(0, flat.size, step):
+        part = flat[start : start + step]
+        _erf_single(part) if single else _erf_double(part)
+    return y.astype(given.dtype, copy=False) if given.dtype.kind == "f" else y
+
+
+def _polynomial(x: Array, *coefficients: float) -> Array:
+    """A polynomial, its highest coefficient first."""
+    made = x * coefficients[0]
+    for coefficient in coefficients[1:-1]:
+        made += coefficient
+        made *= x
+    made += coefficients[-1]
+    return made
+
+
+def _erf_single(x: Array) -> None:
+    """The error function in single precision up to 3.91, in place: x P(x^2) / Q(x^2), fitted to a relative error of 2e-8."""
+    square = x * x
+    x *= _polynomial(square, 2.0582356e-6, 2.8495071e-4, 3.7514283e-3, 5.2706618e-2, 1.9002497e-1, 1.1283791)
+    x /= _polynomial(square, 3.8179303e-5, 1.1598056e-3, 1.4940629e-2, 1.1395899e-1, 5.01738e-1, 1.0)
+    np.minimum(x, 1, out=x)
+    np.maximum(x, -1, out=x)
+
+
+def _erf_double(x: Array) -> None:
+    """The error function in double precision up to 6, in place.
+
+    Near 0 it is x + x P(x^2) / Q(x^2), as in fdlibm (s_erf.c, Sun Microsystems, 1993), and else 1 - exp(-x^2) P(x) / Q(x), as in
+    W. J. Cody, Rational Chebyshev approximations for the error function, Mathematics of Computation 23 (1969), 631-637: his second
+    interval, (0.46875, 4), serves up to 6, because less and less of what is taken from 1 is seen.
+    """
+    size = np.abs(x)
+    far = np.flatnonzero(size > 0.84375)
+    if far.size:
+        t, sign = size[far], x[far]
+        beyond = np.exp(-t * t)
+        beyond *= _polynomial(
+            t,
+            2.15311535474403846e-8,
+            5.64188496988670089e-1,
+            8.88314979438837594,
+            6.61191906371416295e1,
+            2.98635138197400131e2,
+            8.81952221241769090e2,
+            1.71204761263407058e3,
+            2.05107837782607147e3,
+            1.23033935479799725e3,
+        )
+        beyond /= _polynomial(
+            t,
+            1.0,
+            1.57449261107098347e1,
+            1.17693950891312499e2,
+            5.37181101862009858e2,
+            1.62138957456669019e3,
+            3.29079923573345963e3,
+            4.36261909014324716e3,
+            3.43936767414372164e3,
+            1.23033935480374942e3,
+        )
+        np.subtract(1, beyond, out=beyond)
+        np.copysign(beyond, sign, out=beyond)
+    square = np.multiply(size, size, out=size)
+    ratio = _polynomial(
+        square,
+        -2.37630166566501626084e-5,
+        -5.77027029648944159157e-3,
+        -2.84817495755985104766e-2,
+        -3.25042107247001499370e-1,
+        1.28379167095512558561e-1,
+    )
+    ratio /= _polynomial(
+        square,
+        -3.96022827877536812320e-6,
+        1.32494738004321644526e-4,
+        5.08130628187576562776e-3,
+        6.50222499887672944485e-2,
+        3.97917223959155352819e-1,
+        1.0,
+    )
+    ratio *= x
+    x += ratio
+    if far.size:
+        x[far] = beyond

@@ -56,8 +56,10 @@ class Saved(NamedTuple):
 
 def forward(X: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    (X,) = _real(X=X)
-    _check(X=X)
+    if not (type(X) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative):
+        (X,) = _real(X=X)
+    if X.ndim != 2:
+        _check(X=X)
     B = X.shape[0]
     N = X.shape[-1]
     if _whole(B * N, X):

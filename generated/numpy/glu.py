@@ -58,8 +58,10 @@ class Saved(NamedTuple):
 
 def forward(X: Any, G: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, G = _real(X=X, G=G)
-    _check(X=X, G=G)
+    if not (type(X) is type(G) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative and X.dtype == G.dtype):
+        X, G = _real(X=X, G=G)
+    if not (X.ndim == 2 and G.ndim == 2 and G.shape[0] == X.shape[0] and G.shape[1] == X.shape[1]):
+        _check(X=X, G=G)
     B = X.shape[0]
     N = X.shape[-1]
     if _whole(B * N, X):

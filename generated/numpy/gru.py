@@ -103,8 +103,34 @@ class Saved(NamedTuple):
 
 def forward(U: Any, W: Any, X: Any, U_z: Any, U_r: Any, W_z: Any, W_r: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    U, W, X, U_z, U_r, W_z, W_r = _real(U=U, W=W, X=X, U_z=U_z, U_r=U_r, W_z=W_z, W_r=W_r)
-    _check(U=U, W=W, X=X, U_z=U_z, U_r=U_r, W_z=W_z, W_r=W_r)
+    if not (
+        type(U) is type(W) is type(X) is type(U_z) is type(U_r) is type(W_z) is type(W_r) is np.ndarray
+        and U.dtype.kind == "f"
+        and U.dtype.isnative
+        and U.dtype == W.dtype == X.dtype == U_z.dtype == U_r.dtype == W_z.dtype == W_r.dtype
+    ):
+        U, W, X, U_z, U_r, W_z, W_r = _real(U=U, W=W, X=X, U_z=U_z, U_r=U_r, W_z=W_z, W_r=W_r)
+    if not (
+        U.ndim == 2
+        and U.shape[1] == U.shape[0]
+        and W.ndim == 2
+        and W.shape[1] == U.shape[0]
+        and X.ndim == 3
+        and X.shape[2] == W.shape[0]
+        and U_z.ndim == 2
+        and U_z.shape[0] == U.shape[0]
+        and U_z.shape[1] == U.shape[0]
+        and U_r.ndim == 2
+        and U_r.shape[0] == U.shape[0]
+        and U_r.shape[1] == U.shape[0]
+        and W_z.ndim == 2
+        and W_z.shape[0] == W.shape[0]
+        and W_z.shape[1] == U.shape[0]
+        and W_r.ndim == 2
+        and W_r.shape[0] == W.shape[0]
+        and W_r.shape[1] == U.shape[0]
+    ):
+        _check(U=U, W=W, X=X, U_z=U_z, U_r=U_r, W_z=W_z, W_r=W_r)
     T = X.shape[1]
     N = X.shape[0]
     D = U.shape[0]

@@ -116,8 +116,64 @@ class Saved(NamedTuple):
 
 def forward(X: Any, H: Any, b: Any, W: Any, U: Any, W_z: Any, U_z: Any, b_z: Any, W_r: Any, U_r: Any, b_r: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, H, b, W, U, W_z, U_z, b_z, W_r, U_r, b_r = _real(X=X, H=H, b=b, W=W, U=U, W_z=W_z, U_z=U_z, b_z=b_z, W_r=W_r, U_r=U_r, b_r=b_r)
-    _check(X=X, H=H, b=b, W=W, U=U, W_z=W_z, U_z=U_z, b_z=b_z, W_r=W_r, U_r=U_r, b_r=b_r)
+    if not (
+        type(X)
+        is type(H)
+        is type(b)
+        is type(W)
+        is type(U)
+        is type(W_z)
+        is type(U_z)
+        is type(b_z)
+        is type(W_r)
+        is type(U_r)
+        is type(b_r)
+        is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype
+        == H.dtype
+        == b.dtype
+        == W.dtype
+        == U.dtype
+        == W_z.dtype
+        == U_z.dtype
+        == b_z.dtype
+        == W_r.dtype
+        == U_r.dtype
+        == b_r.dtype
+    ):
+        X, H, b, W, U, W_z, U_z, b_z, W_r, U_r, b_r = _real(X=X, H=H, b=b, W=W, U=U, W_z=W_z, U_z=U_z, b_z=b_z, W_r=W_r, U_r=U_r, b_r=b_r)
+    if not (
+        X.ndim == 2
+        and H.ndim == 2
+        and H.shape[0] == X.shape[0]
+        and b.ndim == 1
+        and b.shape[0] == H.shape[1]
+        and W.ndim == 2
+        and W.shape[0] == X.shape[1]
+        and W.shape[1] == H.shape[1]
+        and U.ndim == 2
+        and U.shape[0] == H.shape[1]
+        and U.shape[1] == H.shape[1]
+        and W_z.ndim == 2
+        and W_z.shape[0] == X.shape[1]
+        and W_z.shape[1] == H.shape[1]
+        and U_z.ndim == 2
+        and U_z.shape[0] == H.shape[1]
+        and U_z.shape[1] == H.shape[1]
+        and b_z.ndim == 1
+        and b_z.shape[0] == H.shape[1]
+        and W_r.ndim == 2
+        and W_r.shape[0] == X.shape[1]
+        and W_r.shape[1] == H.shape[1]
+        and U_r.ndim == 2
+        and U_r.shape[0] == H.shape[1]
+        and U_r.shape[1] == H.shape[1]
+        and b_r.ndim == 1
+        and b_r.shape[0] == H.shape[1]
+    ):
+        _check(X=X, H=H, b=b, W=W, U=U, W_z=W_z, U_z=U_z, b_z=b_z, W_r=W_r, U_r=U_r, b_r=b_r)
     # Named sum: E[i,j] = sum(k, X[i,k]*W_z[k,j])
     E = X @ W_z
     # Named sum: A[i,j] = sum(l, H[i,l]*U_z[l,j])

@@ -60,8 +60,15 @@ class Saved(NamedTuple):
 
 def forward(X: Any, threshold: Any, value: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, threshold, value = _real(X=X, threshold=threshold, value=value)
-    _check(X=X, threshold=threshold, value=value)
+    if not (
+        type(X) is type(threshold) is type(value) is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype == threshold.dtype == value.dtype
+    ):
+        X, threshold, value = _real(X=X, threshold=threshold, value=value)
+    if not (X.ndim == 2 and threshold.ndim == 0 and value.ndim == 0):
+        _check(X=X, threshold=threshold, value=value)
     B = X.shape[0]
     N = X.shape[-1]
     if _whole(B * N, X):

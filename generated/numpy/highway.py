@@ -78,8 +78,27 @@ class Saved(NamedTuple):
 
 def forward(X: Any, W: Any, b: Any, W_t: Any, b_t: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, W, b, W_t, b_t = _real(X=X, W=W, b=b, W_t=W_t, b_t=b_t)
-    _check(X=X, W=W, b=b, W_t=W_t, b_t=b_t)
+    if not (
+        type(X) is type(W) is type(b) is type(W_t) is type(b_t) is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype == W.dtype == b.dtype == W_t.dtype == b_t.dtype
+    ):
+        X, W, b, W_t, b_t = _real(X=X, W=W, b=b, W_t=W_t, b_t=b_t)
+    if not (
+        X.ndim == 2
+        and W.ndim == 2
+        and W.shape[0] == X.shape[1]
+        and W.shape[1] == X.shape[1]
+        and b.ndim == 1
+        and b.shape[0] == X.shape[1]
+        and W_t.ndim == 2
+        and W_t.shape[0] == X.shape[1]
+        and W_t.shape[1] == X.shape[1]
+        and b_t.ndim == 1
+        and b_t.shape[0] == X.shape[1]
+    ):
+        _check(X=X, W=W, b=b, W_t=W_t, b_t=b_t)
     # Named sum: Z[i,j] = sum(k, X[i,k]*W[k,j])
     Z = X @ W
     # Equation: H[i,j] = relu(Z[i,j] + b[j])

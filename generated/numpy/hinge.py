@@ -48,8 +48,10 @@ class Saved(NamedTuple):
 
 def forward(z: Any, s: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    z, s = _real(z=z, s=s)
-    _check(z=z, s=s)
+    if not (type(z) is type(s) is np.ndarray and z.dtype.kind == "f" and z.dtype.isnative and z.dtype == s.dtype):
+        z, s = _real(z=z, s=s)
+    if not (z.ndim == 1 and s.ndim == 1 and s.shape[0] == z.shape[0]):
+        _check(z=z, s=s)
     B = z.shape[0]
     # L = sum(i, relu(1 - s[i]*z[i]))/size(B)
     L = np.maximum(1 - s * z, 0).sum() / B

@@ -52,8 +52,12 @@ class Saved(NamedTuple):
 
 def forward(x: Any, y: Any, margin: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    x, y, margin = _real(x=x, y=y, margin=margin)
-    _check(x=x, y=y, margin=margin)
+    if not (
+        type(x) is type(y) is type(margin) is np.ndarray and x.dtype.kind == "f" and x.dtype.isnative and x.dtype == y.dtype == margin.dtype
+    ):
+        x, y, margin = _real(x=x, y=y, margin=margin)
+    if not (x.ndim == 1 and y.ndim == 1 and y.shape[0] == x.shape[0] and margin.ndim == 0):
+        _check(x=x, y=y, margin=margin)
     # u[i] = margin - x[i]
     u = margin - x
     # L[i] = where(y[i] != 1, 1, 0)*(u[i] + relu(-u[i])) + where(y[i] != -1, 1, 0)*x[i]

@@ -69,8 +69,12 @@ class Saved(NamedTuple):
 
 def forward(Y: Any, T: Any, kappa: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    Y, T, kappa = _real(Y=Y, T=T, kappa=kappa)
-    _check(Y=Y, T=T, kappa=kappa)
+    if not (
+        type(Y) is type(T) is type(kappa) is np.ndarray and Y.dtype.kind == "f" and Y.dtype.isnative and Y.dtype == T.dtype == kappa.dtype
+    ):
+        Y, T, kappa = _real(Y=Y, T=T, kappa=kappa)
+    if not (Y.ndim == 2 and T.ndim == 2 and T.shape[0] == Y.shape[0] and T.shape[1] == Y.shape[1] and kappa.ndim == 0):
+        _check(Y=Y, T=T, kappa=kappa)
     B = Y.shape[0]
     N = Y.shape[-1]
     if _whole(B * N, Y):
@@ -164,7 +168,7 @@ def _forward_part(T: Any, Y: Any, kappa: Any, E: Any = None, A: Any = None, work
     # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
     M_A = np.multiply(M, 0.5, out=space_1)
     np.subtract(A, M_A, out=M_A)
-    L_sum = np.vecdot(M, M_A).sum()
+    L_sum = np.vdot(M, M_A)
     return E, A, M, L_sum
 
 

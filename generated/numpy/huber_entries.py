@@ -62,8 +62,12 @@ class Saved(NamedTuple):
 
 def forward(x: Any, t: Any, kappa: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    x, t, kappa = _real(x=x, t=t, kappa=kappa)
-    _check(x=x, t=t, kappa=kappa)
+    if not (
+        type(x) is type(t) is type(kappa) is np.ndarray and x.dtype.kind == "f" and x.dtype.isnative and x.dtype == t.dtype == kappa.dtype
+    ):
+        x, t, kappa = _real(x=x, t=t, kappa=kappa)
+    if not (x.ndim == 1 and t.ndim == 1 and t.shape[0] == x.shape[0] and kappa.ndim == 0):
+        _check(x=x, t=t, kappa=kappa)
     # E[i] = x[i] - t[i]
     E = x - t
     # A[i] = abs(E[i])

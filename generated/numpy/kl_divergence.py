@@ -54,8 +54,10 @@ class Saved(NamedTuple):
 
 def forward(G: Any, T: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    G, T = _real(G=G, T=T)
-    _check(G=G, T=T)
+    if not (type(G) is type(T) is np.ndarray and G.dtype.kind == "f" and G.dtype.isnative and G.dtype == T.dtype):
+        G, T = _real(G=G, T=T)
+    if not (G.ndim == 2 and T.ndim == 2 and T.shape[0] == G.shape[0] and T.shape[1] == G.shape[1]):
+        _check(G=G, T=T)
     B = G.shape[0]
     C = G.shape[-1]
     if _whole(B * C, G):

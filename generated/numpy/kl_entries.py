@@ -54,8 +54,10 @@ class Saved(NamedTuple):
 
 def forward(x: Any, t: Any, *, validate: bool = False) -> tuple[Array, Saved]:
     """Return (L, saved). With `validate`, the arguments are first checked against the declared facts."""
-    x, t = _real(x=x, t=t)
-    _check(x=x, t=t)
+    if not (type(x) is type(t) is np.ndarray and x.dtype.kind == "f" and x.dtype.isnative and x.dtype == t.dtype):
+        x, t = _real(x=x, t=t)
+    if not (x.ndim == 1 and t.ndim == 1 and t.shape[0] == x.shape[0]):
+        _check(x=x, t=t)
     if validate:
         _facts(t)
     # L[i] = -t[i]*x[i] + xlogy(t[i], t[i])

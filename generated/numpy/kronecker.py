@@ -56,8 +56,10 @@ class Saved(NamedTuple):
 
 def forward(X: Any, A: Any, B: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, A, B = _real(X=X, A=A, B=B)
-    _check(X=X, A=A, B=B)
+    if not (type(X) is type(A) is type(B) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative and X.dtype == A.dtype == B.dtype):
+        X, A, B = _real(X=X, A=A, B=B)
+    if not (X.ndim == 3 and A.ndim == 2 and A.shape[1] == X.shape[1] and B.ndim == 2 and B.shape[1] == X.shape[2]):
+        _check(X=X, A=A, B=B)
     # Y[i,p,q] = sum(k,l, A[p,k]*X[i,k,l]*B[q,l])
     Y = (X.mT @ A.T).mT @ B.T
     return Y, Saved(X, A, B)

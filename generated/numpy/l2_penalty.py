@@ -56,8 +56,10 @@ class Saved(NamedTuple):
 
 def forward(W: Any, decay: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    W, decay = _real(W=W, decay=decay)
-    _check(W=W, decay=decay)
+    if not (type(W) is type(decay) is np.ndarray and W.dtype.kind == "f" and W.dtype.isnative and W.dtype == decay.dtype):
+        W, decay = _real(W=W, decay=decay)
+    if not (W.ndim == 2 and decay.ndim == 0):
+        _check(W=W, decay=decay)
     # L = 1/2*decay*sum(k,j, W[k,j]^2)
     L = 0.5 * decay * np.vecdot(W, W).sum()
     return L, Saved(W, decay)

@@ -56,8 +56,10 @@ class Saved(NamedTuple):
 
 def forward(X: Any, slope: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, slope = _real(X=X, slope=slope)
-    _check(X=X, slope=slope)
+    if not (type(X) is type(slope) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative and X.dtype == slope.dtype):
+        X, slope = _real(X=X, slope=slope)
+    if not (X.ndim == 2 and slope.ndim == 0):
+        _check(X=X, slope=slope)
     B = X.shape[0]
     N = X.shape[-1]
     if _whole(B * N, X):

@@ -54,8 +54,10 @@ class Saved(NamedTuple):
 
 def forward(X: Any, W: Any, b: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, W, b = _real(X=X, W=W, b=b)
-    _check(X=X, W=W, b=b)
+    if not (type(X) is type(W) is type(b) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative and X.dtype == W.dtype == b.dtype):
+        X, W, b = _real(X=X, W=W, b=b)
+    if not (X.ndim == 2 and W.ndim == 2 and W.shape[0] == X.shape[1] and b.ndim == 1 and b.shape[0] == W.shape[1]):
+        _check(X=X, W=W, b=b)
     # Y[i,j] = sum(k, X[i,k]*W[k,j]) + b[j]
     Y = X @ W
     Y += b

@@ -88,8 +88,18 @@ class Saved(NamedTuple):
 
 def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
     """Return (O, saved)."""
-    Q, K, V = _real(Q=Q, K=K, V=V)
-    _check(Q=Q, K=K, V=V)
+    if not (type(Q) is type(K) is type(V) is np.ndarray and Q.dtype.kind == "f" and Q.dtype.isnative and Q.dtype == K.dtype == V.dtype):
+        Q, K, V = _real(Q=Q, K=K, V=V)
+    if not (
+        Q.ndim == 3
+        and K.ndim == 3
+        and K.shape[0] == Q.shape[0]
+        and K.shape[2] == Q.shape[2]
+        and V.ndim == 3
+        and V.shape[0] == Q.shape[0]
+        and V.shape[1] == K.shape[1]
+    ):
+        _check(Q=Q, K=K, V=V)
     H = Q.shape[0]
     d_k = Q.shape[-1]
     d_v = V.shape[-1]

@@ -67,14 +67,17 @@ class Saved(NamedTuple):
 
 def forward(X: Any, W: Any, y: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    X, W = _real(X=X, W=W)
+    if not (type(X) is type(W) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative and X.dtype == W.dtype):
+        X, W = _real(X=X, W=W)
     y = np.asarray(y)
-    _check(X=X, W=W, y=y)
+    if not (X.ndim == 2 and W.ndim == 2 and W.shape[0] == X.shape[1] and y.ndim == 1 and y.shape[0] == X.shape[0]):
+        _check(X=X, W=W, y=y)
     y = _labels("y", y, "C", W.shape[1])
     B = X.shape[0]
     C = W.shape[-1]
     K = X.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     if _saved_whole(B * C, X, W):
         # Z[i,j] = sum(d, X[i,d]*W[d,j])
         Z = X @ W
@@ -87,7 +90,7 @@ def forward(X: Any, W: Any, y: Any) -> tuple[Array, Saved]:
         # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
         # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
-        L = -(np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))).sum() / B
+        L = -(_take(Z, y[:, None], -1)[:, 0] - (m + np.log(E_m))).sum() / B
         # By a pass: lse[i] = m[i] + log(E_m[i])
         lse = m + np.log(E_m)
         dX = dW = None
@@ -134,7 +137,8 @@ def jvp(X: Any, W: Any, y: Any, tX: Any, tW: Any) -> tuple[Array, Array]:
     y = _labels("y", y, "C", W.shape[1])
     B = X.shape[0]
     C = W.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     # Z[i,j] = sum(d, X[i,d]*W[d,j])
     Z = X @ W
     # m[i] = max(k, Z[i,k])
@@ -146,12 +150,12 @@ def jvp(X: Any, W: Any, y: Any, tX: Any, tW: Any) -> tuple[Array, Array]:
     # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
-    L = -(np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))).sum() / B
+    L = -(_take(Z, y[:, None], -1)[:, 0] - (m + np.log(E_m))).sum() / B
     # Tangent: tZ[i,j] = sum(d, W[d,j]*tX[i,d]) + sum(d, X[i,d]*tW[d,j])
     tZ = tX @ W
     tZ += X @ tW
     # Tangent: tL = 1/size(B)*(sum(i,j, tZ[i,j]*P[i,j]) - sum(i, tZ[i,y[i]]))
-    tL = (np.vecdot(tZ, P).sum() - np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0].sum()) / B
+    tL = (np.vecdot(tZ, P).sum() - _take(tZ, y[:, None], -1)[:, 0].sum()) / B
     return L, tL
 
 
@@ -172,7 +176,7 @@ def _both_parts(X: Any, W: Any, y: Any, B: int, dX: Any = None, work: Any = None
     # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
-    L_sum = (np.take_along_axis(Z, y[:, None], axis=-1)[:, 0] - (m + np.log(E_m))).sum()
+    L_sum = (_take(Z, y[:, None], -1)[:, 0] - (m + np.log(E_m))).sum()
     # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
     P_y = P
     _add_at(P_y, y, -1)
@@ -200,6 +204,9 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
+    # A negative number without its sign is beyond every length: one look at them all.
+    if labels.dtype == np.intp and labels.size and labels.view(np.uintp).max() < length:
+        return labels
     outside = np.argwhere((labels < 0) | (labels >= length))
     if len(outside):
         where = tuple(int(n) for n in outside[0])
@@ -287,8 +294,20 @@ def _sum(array: Array, axis: int) -> Array:
     return total
 
 
+def _take(array: Array, places: Array, axis: int) -> Array:
+    """numpy.take_along_axis, which takes longer to prepare to read from a small matrix than to read."""
+    if array.ndim == 2 and axis == -1:
+        return array[np.arange(len(array))[:, None], places]
+    return np.take_along_axis(array, places, axis)
+
+
 def _add_at(array: Array, labels: Array, value: int) -> None:
     """Add `value` at each label along the last axis, in place."""
+    if labels.ndim == 1 and array.size and array.flags.c_contiguous:
+        places = np.arange(0, array.size, array.shape[1])
+        places += labels
+        array.reshape(-1)[places] += value
+        return
     rows: Any = np.unravel_index(np.arange(labels.size), labels.shape) if labels.ndim > 1 else (np.arange(len(labels)),) * labels.ndim
     at: Any = (*rows, labels.ravel())
     array[at if labels.ndim else labels] += value

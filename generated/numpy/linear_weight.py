@@ -50,8 +50,10 @@ class Saved(NamedTuple):
 
 def forward(X: Any, W: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, W = _real(X=X, W=W)
-    _check(X=X, W=W)
+    if not (type(X) is type(W) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative and X.dtype == W.dtype):
+        X, W = _real(X=X, W=W)
+    if not (X.ndim == 2 and W.ndim == 2 and W.shape[1] == X.shape[1]):
+        _check(X=X, W=W)
     # Y[i,j] = sum(k, X[i,k]*W[j,k])
     Y = X @ W.T
     return Y, Saved(X, W)

@@ -70,8 +70,15 @@ class Saved(NamedTuple):
 
 def forward(X: Any, w: Any, b: Any, t: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    X, w, b, t = _real(X=X, w=w, b=b, t=t)
-    _check(X=X, w=w, b=b, t=t)
+    if not (
+        type(X) is type(w) is type(b) is type(t) is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype == w.dtype == b.dtype == t.dtype
+    ):
+        X, w, b, t = _real(X=X, w=w, b=b, t=t)
+    if not (X.ndim == 2 and w.ndim == 1 and w.shape[0] == X.shape[1] and b.ndim == 0 and t.ndim == 1 and t.shape[0] == X.shape[0]):
+        _check(X=X, w=w, b=b, t=t)
     B = X.shape[0]
     # z[i] = sum(k, X[i,k]*w[k]) + b
     z = X @ w + b

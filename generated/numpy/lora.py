@@ -77,8 +77,25 @@ class Saved(NamedTuple):
 
 def forward(X: Any, W: Any, A: Any, B: Any, scale: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, W, A, B, scale = _real(X=X, W=W, A=A, B=B, scale=scale)
-    _check(X=X, W=W, A=A, B=B, scale=scale)
+    if not (
+        type(X) is type(W) is type(A) is type(B) is type(scale) is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype == W.dtype == A.dtype == B.dtype == scale.dtype
+    ):
+        X, W, A, B, scale = _real(X=X, W=W, A=A, B=B, scale=scale)
+    if not (
+        X.ndim == 2
+        and W.ndim == 2
+        and W.shape[0] == X.shape[1]
+        and A.ndim == 2
+        and A.shape[0] == X.shape[1]
+        and B.ndim == 2
+        and B.shape[0] == A.shape[1]
+        and B.shape[1] == W.shape[1]
+        and scale.ndim == 0
+    ):
+        _check(X=X, W=W, A=A, B=B, scale=scale)
     S = X.shape[0]
     R = A.shape[-1]
     M = W.shape[-1]

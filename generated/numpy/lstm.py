@@ -125,8 +125,40 @@ class Saved(NamedTuple):
 
 def forward(U: Any, W: Any, X: Any, U_z: Any, W_z: Any, W_f: Any, W_o: Any, U_f: Any, U_o: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    U, W, X, U_z, W_z, W_f, W_o, U_f, U_o = _real(U=U, W=W, X=X, U_z=U_z, W_z=W_z, W_f=W_f, W_o=W_o, U_f=U_f, U_o=U_o)
-    _check(U=U, W=W, X=X, U_z=U_z, W_z=W_z, W_f=W_f, W_o=W_o, U_f=U_f, U_o=U_o)
+    if not (
+        type(U) is type(W) is type(X) is type(U_z) is type(W_z) is type(W_f) is type(W_o) is type(U_f) is type(U_o) is np.ndarray
+        and U.dtype.kind == "f"
+        and U.dtype.isnative
+        and U.dtype == W.dtype == X.dtype == U_z.dtype == W_z.dtype == W_f.dtype == W_o.dtype == U_f.dtype == U_o.dtype
+    ):
+        U, W, X, U_z, W_z, W_f, W_o, U_f, U_o = _real(U=U, W=W, X=X, U_z=U_z, W_z=W_z, W_f=W_f, W_o=W_o, U_f=U_f, U_o=U_o)
+    if not (
+        U.ndim == 2
+        and U.shape[1] == U.shape[0]
+        and W.ndim == 2
+        and W.shape[1] == U.shape[0]
+        and X.ndim == 3
+        and X.shape[2] == W.shape[0]
+        and U_z.ndim == 2
+        and U_z.shape[0] == U.shape[0]
+        and U_z.shape[1] == U.shape[0]
+        and W_z.ndim == 2
+        and W_z.shape[0] == W.shape[0]
+        and W_z.shape[1] == U.shape[0]
+        and W_f.ndim == 2
+        and W_f.shape[0] == W.shape[0]
+        and W_f.shape[1] == U.shape[0]
+        and W_o.ndim == 2
+        and W_o.shape[0] == W.shape[0]
+        and W_o.shape[1] == U.shape[0]
+        and U_f.ndim == 2
+        and U_f.shape[0] == U.shape[0]
+        and U_f.shape[1] == U.shape[0]
+        and U_o.ndim == 2
+        and U_o.shape[0] == U.shape[0]
+        and U_o.shape[1] == U.shape[0]
+    ):
+        _check(U=U, W=W, X=X, U_z=U_z, W_z=W_z, W_f=W_f, W_o=W_o, U_f=U_f, U_o=U_o)
     T = X.shape[1]
     N = X.shape[0]
     D = U.shape[0]

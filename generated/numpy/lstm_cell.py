@@ -152,10 +152,85 @@ def forward(
     X: Any, H: Any, C: Any, b: Any, W: Any, U: Any, W_i: Any, U_i: Any, b_i: Any, W_f: Any, U_f: Any, b_f: Any, W_o: Any, U_o: Any, b_o: Any
 ) -> tuple[tuple[Array, Array], Saved]:
     """Return ((H_new, C_new), saved)."""
-    X, H, C, b, W, U, W_i, U_i, b_i, W_f, U_f, b_f, W_o, U_o, b_o = _real(
-        X=X, H=H, C=C, b=b, W=W, U=U, W_i=W_i, U_i=U_i, b_i=b_i, W_f=W_f, U_f=U_f, b_f=b_f, W_o=W_o, U_o=U_o, b_o=b_o
-    )
-    _check(X=X, H=H, C=C, b=b, W=W, U=U, W_i=W_i, U_i=U_i, b_i=b_i, W_f=W_f, U_f=U_f, b_f=b_f, W_o=W_o, U_o=U_o, b_o=b_o)
+    if not (
+        type(X)
+        is type(H)
+        is type(C)
+        is type(b)
+        is type(W)
+        is type(U)
+        is type(W_i)
+        is type(U_i)
+        is type(b_i)
+        is type(W_f)
+        is type(U_f)
+        is type(b_f)
+        is type(W_o)
+        is type(U_o)
+        is type(b_o)
+        is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype
+        == H.dtype
+        == C.dtype
+        == b.dtype
+        == W.dtype
+        == U.dtype
+        == W_i.dtype
+        == U_i.dtype
+        == b_i.dtype
+        == W_f.dtype
+        == U_f.dtype
+        == b_f.dtype
+        == W_o.dtype
+        == U_o.dtype
+        == b_o.dtype
+    ):
+        X, H, C, b, W, U, W_i, U_i, b_i, W_f, U_f, b_f, W_o, U_o, b_o = _real(
+            X=X, H=H, C=C, b=b, W=W, U=U, W_i=W_i, U_i=U_i, b_i=b_i, W_f=W_f, U_f=U_f, b_f=b_f, W_o=W_o, U_o=U_o, b_o=b_o
+        )
+    if not (
+        X.ndim == 2
+        and H.ndim == 2
+        and H.shape[0] == X.shape[0]
+        and C.ndim == 2
+        and C.shape[0] == X.shape[0]
+        and C.shape[1] == H.shape[1]
+        and b.ndim == 1
+        and b.shape[0] == H.shape[1]
+        and W.ndim == 2
+        and W.shape[0] == X.shape[1]
+        and W.shape[1] == H.shape[1]
+        and U.ndim == 2
+        and U.shape[0] == H.shape[1]
+        and U.shape[1] == H.shape[1]
+        and W_i.ndim == 2
+        and W_i.shape[0] == X.shape[1]
+        and W_i.shape[1] == H.shape[1]
+        and U_i.ndim == 2
+        and U_i.shape[0] == H.shape[1]
+        and U_i.shape[1] == H.shape[1]
+        and b_i.ndim == 1
+        and b_i.shape[0] == H.shape[1]
+        and W_f.ndim == 2
+        and W_f.shape[0] == X.shape[1]
+        and W_f.shape[1] == H.shape[1]
+        and U_f.ndim == 2
+        and U_f.shape[0] == H.shape[1]
+        and U_f.shape[1] == H.shape[1]
+        and b_f.ndim == 1
+        and b_f.shape[0] == H.shape[1]
+        and W_o.ndim == 2
+        and W_o.shape[0] == X.shape[1]
+        and W_o.shape[1] == H.shape[1]
+        and U_o.ndim == 2
+        and U_o.shape[0] == H.shape[1]
+        and U_o.shape[1] == H.shape[1]
+        and b_o.ndim == 1
+        and b_o.shape[0] == H.shape[1]
+    ):
+        _check(X=X, H=H, C=C, b=b, W=W, U=U, W_i=W_i, U_i=U_i, b_i=b_i, W_f=W_f, U_f=U_f, b_f=b_f, W_o=W_o, U_o=U_o, b_o=b_o)
     # Named sum: Z[i,j] = sum(k, X[i,k]*W_i[k,j])
     Z = X @ W_i
     # Named sum: E[i,j] = sum(l, H[i,l]*U_i[l,j])

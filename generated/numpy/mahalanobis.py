@@ -60,8 +60,12 @@ class Saved(NamedTuple):
 
 def forward(X: Any, m: Any, S: Any, *, validate: bool = False) -> tuple[Array, Saved]:
     """Return (Q, saved). With `validate`, the arguments are first checked against the declared facts."""
-    X, m, S = _real(X=X, m=m, S=S)
-    _check(X=X, m=m, S=S)
+    if not (type(X) is type(m) is type(S) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative and X.dtype == m.dtype == S.dtype):
+        X, m, S = _real(X=X, m=m, S=S)
+    if not (
+        X.ndim == 2 and m.ndim == 1 and m.shape[0] == X.shape[1] and S.ndim == 2 and S.shape[0] == X.shape[1] and S.shape[1] == X.shape[1]
+    ):
+        _check(X=X, m=m, S=S)
     if validate:
         _facts(S)
     # D[n,i] = X[n,i] - m[i]

@@ -56,8 +56,15 @@ class Saved(NamedTuple):
 
 def forward(z: Any, v: Any, s: Any, margin: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    z, v, s, margin = _real(z=z, v=v, s=s, margin=margin)
-    _check(z=z, v=v, s=s, margin=margin)
+    if not (
+        type(z) is type(v) is type(s) is type(margin) is np.ndarray
+        and z.dtype.kind == "f"
+        and z.dtype.isnative
+        and z.dtype == v.dtype == s.dtype == margin.dtype
+    ):
+        z, v, s, margin = _real(z=z, v=v, s=s, margin=margin)
+    if not (z.ndim == 1 and v.ndim == 1 and v.shape[0] == z.shape[0] and s.ndim == 1 and s.shape[0] == z.shape[0] and margin.ndim == 0):
+        _check(z=z, v=v, s=s, margin=margin)
     B = z.shape[0]
     # u[i] = margin - s[i]*(z[i] - v[i])
     u = margin - s * (z - v)

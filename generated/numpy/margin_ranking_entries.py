@@ -62,8 +62,15 @@ class Saved(NamedTuple):
 
 def forward(a: Any, b: Any, s: Any, margin: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    a, b, s, margin = _real(a=a, b=b, s=s, margin=margin)
-    _check(a=a, b=b, s=s, margin=margin)
+    if not (
+        type(a) is type(b) is type(s) is type(margin) is np.ndarray
+        and a.dtype.kind == "f"
+        and a.dtype.isnative
+        and a.dtype == b.dtype == s.dtype == margin.dtype
+    ):
+        a, b, s, margin = _real(a=a, b=b, s=s, margin=margin)
+    if not (a.ndim == 1 and b.ndim == 1 and b.shape[0] == a.shape[0] and s.ndim == 1 and s.shape[0] == a.shape[0] and margin.ndim == 0):
+        _check(a=a, b=b, s=s, margin=margin)
     # u[i] = margin - s[i]*(a[i] - b[i])
     u = margin - s * (a - b)
     # L[i] = u[i] + relu(-u[i])

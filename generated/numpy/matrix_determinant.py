@@ -48,8 +48,10 @@ class Saved(NamedTuple):
 
 def forward(A: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    (A,) = _real(A=A)
-    _check(A=A)
+    if not (type(A) is np.ndarray and A.dtype.kind == "f" and A.dtype.isnative):
+        (A,) = _real(A=A)
+    if not (A.ndim == 2 and A.shape[1] == A.shape[0]):
+        _check(A=A)
     # L = det(A)
     L = _determinant(A)
     return L, Saved(A, L)

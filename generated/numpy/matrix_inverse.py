@@ -46,8 +46,10 @@ class Saved(NamedTuple):
 
 def forward(A: Any) -> tuple[Array, Saved]:
     """Return (B, saved)."""
-    (A,) = _real(A=A)
-    _check(A=A)
+    if not (type(A) is np.ndarray and A.dtype.kind == "f" and A.dtype.isnative):
+        (A,) = _real(A=A)
+    if not (A.ndim == 2 and A.shape[1] == A.shape[0]):
+        _check(A=A)
     # B[i,j] = inv(A)[i,j]
     B = _inverse(A)
     return B, Saved(B)

@@ -56,14 +56,17 @@ class Saved(NamedTuple):
 
 def forward(X: Any, window: int, stride: int) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    (X,) = _real(X=X)
+    if not (type(X) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative):
+        (X,) = _real(X=X)
     window = _integer("window", window, 0)
     stride = _integer("stride", stride, 1)
-    _check(X=X)
+    if X.ndim != 3:
+        _check(X=X)
     L = X.shape[-1]
     I = _length("I", (L - window) // stride + 1, 0 in (L,), window=window, stride=stride, L=L)
     K = _length("K", window, False, window=window)
-    _nonempty(K=K)
+    if K == 0:
+        _nonempty(K=K)
     # Y[b,c,i] = max(k, X[b,c,stride*i + k])
     Y = _read(X, {2: (0, (stride, I), (1, K))}).max(axis=-1)
     return Y, Saved(X, Y, K, stride)
@@ -96,15 +99,18 @@ def jvp(X: Any, window: int, stride: int, tX: Any) -> tuple[Array, Array]:
     L = X.shape[-1]
     I = _length("I", (L - window) // stride + 1, 0 in (L,), window=window, stride=stride, L=L)
     K = _length("K", window, False, window=window)
-    _nonempty(K=K)
+    if K == 0:
+        _nonempty(K=K)
     # Y[b,c,i] = max(k, X[b,c,stride*i + k])
     windows_X = _read(X, {2: (0, (stride, I), (1, K))})
     Y = windows_X.max(axis=-1)
-    # Tangent: tY[b,c,i] = 1/sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))*sum(k,
-    #     where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0)*tX[b,c,stride*i + k])
+    # Named sum: tD[b,c,i] = sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))
     equal_windows_X = windows_X == Y[..., None]
-    tY = np.where(equal_windows_X, _read(tX, {2: (0, (stride, I), (1, K))}), 0).sum(axis=-1)
-    tY /= equal_windows_X.astype(X.dtype).sum(axis=-1)
+    tD = equal_windows_X.astype(X.dtype).sum(axis=-1)
+    # Tangent: tY[b,c,i] = sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0)/tD[b,c,i]*tX[b,c,stride*i +
+    #     k])
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        tY = np.where(equal_windows_X, _read(tX, {2: (0, (stride, I), (1, K))}) / tD[..., None], 0).sum(axis=-1)
     return Y, tY
 
 

@@ -59,17 +59,20 @@ class Saved(NamedTuple):
 
 def forward(X: Any, window: int, stride: int) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    (X,) = _real(X=X)
+    if not (type(X) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative):
+        (X,) = _real(X=X)
     window = _integer("window", window, 0)
     stride = _integer("stride", stride, 1)
-    _check(X=X)
+    if X.ndim != 4:
+        _check(X=X)
     P = X.shape[2]
     I = _length("I", (P - window) // stride + 1, 0 in (P,), window=window, stride=stride, P=P)
     K = _length("K", window, False, window=window)
     Q = X.shape[-1]
     J = _length("J", (Q - window) // stride + 1, 0 in (Q,), window=window, stride=stride, Q=Q)
     M = _length("M", window, False, window=window)
-    _nonempty(K=K, M=M)
+    if 0 in (K, M):
+        _nonempty(K=K, M=M)
     # Y[b,c,i,j] = max(k,m, X[b,c,stride*i + k,stride*j + m])
     Y = _read(X, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}).max(axis=(3, 5))
     return Y, Saved(X, Y, K, M, stride)
@@ -107,16 +110,20 @@ def jvp(X: Any, window: int, stride: int, tX: Any) -> tuple[Array, Array]:
     Q = X.shape[-1]
     J = _length("J", (Q - window) // stride + 1, 0 in (Q,), window=window, stride=stride, Q=Q)
     M = _length("M", window, False, window=window)
-    _nonempty(K=K, M=M)
+    if 0 in (K, M):
+        _nonempty(K=K, M=M)
     # Y[b,c,i,j] = max(k,m, X[b,c,stride*i + k,stride*j + m])
     windows_X = _read(X, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))})
     Y = windows_X.max(axis=(3, 5))
-    # Tangent: tY[b,c,i,j] = 1/sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1,
-    #     0))*sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0)*tX[b,c,stride*i +
-    #     k,stride*j + m])
+    # Named sum: tD[b,c,i,j] = sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))
     equal_windows_X = windows_X == Y[..., None, :, None]
-    tY = np.where(equal_windows_X, _read(tX, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}), 0).sum(axis=(3, 5))
-    tY /= equal_windows_X.astype(X.dtype).sum(axis=(3, 5))
+    tD = equal_windows_X.astype(X.dtype).sum(axis=(3, 5))
+    # Tangent: tY[b,c,i,j] = sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1,
+    #     0)/tD[b,c,i,j]*tX[b,c,stride*i + k,stride*j + m])
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        tY = np.where(
+            equal_windows_X, _read(tX, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}) / tD[..., None, :, None], 0
+        ).sum(axis=(3, 5))
     return Y, tY
 
 

@@ -83,8 +83,24 @@ class Saved(NamedTuple):
 
 def forward(X: Any, W_g: Any, W_u: Any, W_o: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, W_g, W_u, W_o = _real(X=X, W_g=W_g, W_u=W_u, W_o=W_o)
-    _check(X=X, W_g=W_g, W_u=W_u, W_o=W_o)
+    if not (
+        type(X) is type(W_g) is type(W_u) is type(W_o) is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype == W_g.dtype == W_u.dtype == W_o.dtype
+    ):
+        X, W_g, W_u, W_o = _real(X=X, W_g=W_g, W_u=W_u, W_o=W_o)
+    if not (
+        X.ndim == 2
+        and W_g.ndim == 2
+        and W_g.shape[0] == X.shape[1]
+        and W_u.ndim == 2
+        and W_u.shape[0] == X.shape[1]
+        and W_u.shape[1] == W_g.shape[1]
+        and W_o.ndim == 2
+        and W_o.shape[0] == W_g.shape[1]
+    ):
+        _check(X=X, W_g=W_g, W_u=W_u, W_o=W_o)
     B = X.shape[0]
     F = W_g.shape[-1]
     M = W_o.shape[-1]

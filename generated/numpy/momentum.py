@@ -66,8 +66,23 @@ class Saved(NamedTuple):
 
 def forward(theta: Any, G: Any, V: Any, epsilon: Any, mu: Any) -> tuple[tuple[Array, Array], Saved]:
     """Return ((theta_new, V_new), saved)."""
-    theta, G, V, epsilon, mu = _real(theta=theta, G=G, V=V, epsilon=epsilon, mu=mu)
-    _check(theta=theta, G=G, V=V, epsilon=epsilon, mu=mu)
+    if not (
+        type(theta) is type(G) is type(V) is type(epsilon) is type(mu) is np.ndarray
+        and theta.dtype.kind == "f"
+        and theta.dtype.isnative
+        and theta.dtype == G.dtype == V.dtype == epsilon.dtype == mu.dtype
+    ):
+        theta, G, V, epsilon, mu = _real(theta=theta, G=G, V=V, epsilon=epsilon, mu=mu)
+    if not (
+        theta.ndim == 1
+        and G.ndim == 1
+        and G.shape[0] == theta.shape[0]
+        and V.ndim == 1
+        and V.shape[0] == theta.shape[0]
+        and epsilon.ndim == 0
+        and mu.ndim == 0
+    ):
+        _check(theta=theta, G=G, V=V, epsilon=epsilon, mu=mu)
     # V_new[p] = mu*V[p] - epsilon*G[p]
     V_new = mu * V - epsilon * G
     # theta_new[p] = theta[p] + V_new[p]

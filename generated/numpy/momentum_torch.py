@@ -76,8 +76,25 @@ class Saved(NamedTuple):
 
 def forward(theta: Any, G: Any, B: Any, lr: Any, mu: Any, tau: Any, weight_decay: Any) -> tuple[tuple[Array, Array], Saved]:
     """Return ((theta_new, B_new), saved)."""
-    theta, G, B, lr, mu, tau, weight_decay = _real(theta=theta, G=G, B=B, lr=lr, mu=mu, tau=tau, weight_decay=weight_decay)
-    _check(theta=theta, G=G, B=B, lr=lr, mu=mu, tau=tau, weight_decay=weight_decay)
+    if not (
+        type(theta) is type(G) is type(B) is type(lr) is type(mu) is type(tau) is type(weight_decay) is np.ndarray
+        and theta.dtype.kind == "f"
+        and theta.dtype.isnative
+        and theta.dtype == G.dtype == B.dtype == lr.dtype == mu.dtype == tau.dtype == weight_decay.dtype
+    ):
+        theta, G, B, lr, mu, tau, weight_decay = _real(theta=theta, G=G, B=B, lr=lr, mu=mu, tau=tau, weight_decay=weight_decay)
+    if not (
+        theta.ndim == 1
+        and G.ndim == 1
+        and G.shape[0] == theta.shape[0]
+        and B.ndim == 1
+        and B.shape[0] == theta.shape[0]
+        and lr.ndim == 0
+        and mu.ndim == 0
+        and tau.ndim == 0
+        and weight_decay.ndim == 0
+    ):
+        _check(theta=theta, G=G, B=B, lr=lr, mu=mu, tau=tau, weight_decay=weight_decay)
     # D[p] = G[p] + weight_decay*theta[p]
     D = G + weight_decay * theta
     # B_new[p] = mu*B[p] + (1 - tau)*D[p]

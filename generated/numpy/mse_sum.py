@@ -57,8 +57,10 @@ class Saved(NamedTuple):
 
 def forward(Y: Any, T: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    Y, T = _real(Y=Y, T=T)
-    _check(Y=Y, T=T)
+    if not (type(Y) is type(T) is np.ndarray and Y.dtype.kind == "f" and Y.dtype.isnative and Y.dtype == T.dtype):
+        Y, T = _real(Y=Y, T=T)
+    if not (Y.ndim == 2 and T.ndim == 2 and T.shape[0] == Y.shape[0] and T.shape[1] == Y.shape[1]):
+        _check(Y=Y, T=T)
     B = Y.shape[0]
     N = Y.shape[-1]
     if _whole(B * N, Y):
@@ -118,7 +120,7 @@ def _forward_part(T: Any, Y: Any, work: Any = None) -> Any:
     (space_1,) = _spaces(work, T, (B_block, N))
     # L = sum(i,j, (Y[i,j] - T[i,j])^2)
     Y_T = np.subtract(Y, T, out=space_1)
-    L = np.vecdot(Y_T, Y_T).sum()
+    L = np.vdot(Y_T, Y_T)
     return L
 
 

@@ -61,14 +61,16 @@ class Saved(NamedTuple):
 
 def forward(Z: Any, y: Any, margin: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    Z, margin = _real(Z=Z, margin=margin)
+    if not (type(Z) is type(margin) is np.ndarray and Z.dtype.kind == "f" and Z.dtype.isnative and Z.dtype == margin.dtype):
+        Z, margin = _real(Z=Z, margin=margin)
     y = np.asarray(y)
-    _check(Z=Z, y=y, margin=margin)
+    if not (Z.ndim == 2 and y.ndim == 1 and y.shape[0] == Z.shape[0] and margin.ndim == 0):
+        _check(Z=Z, y=y, margin=margin)
     y = _labels("y", y, "C", Z.shape[1])
     B = Z.shape[0]
     C = Z.shape[-1]
     # L = sum(i,j, relu(Z[i,j] - Z[i,y[i]] + margin))/(size(B)*size(C)) - relu(margin)/size(C)
-    L = np.maximum(Z - np.take_along_axis(Z, y[:, None], axis=-1)[:, 0][:, None] + margin, 0).sum() / (B * C) - np.maximum(margin, 0) / C
+    L = np.maximum(Z - _take(Z, y[:, None], -1)[:, 0][:, None] + margin, 0).sum() / (B * C) - np.maximum(margin, 0) / C
     return L, Saved(Z, y, margin)
 
 
@@ -102,15 +104,13 @@ def jvp(Z: Any, y: Any, margin: Any, tZ: Any) -> tuple[Array, Array]:
     B = Z.shape[0]
     C = Z.shape[-1]
     # L = sum(i,j, relu(Z[i,j] - Z[i,y[i]] + margin))/(size(B)*size(C)) - relu(margin)/size(C)
-    Z_margin = Z - np.take_along_axis(Z, y[:, None], axis=-1)[:, 0][:, None]
+    Z_margin = Z - _take(Z, y[:, None], -1)[:, 0][:, None]
     Z_margin += margin
     L = np.maximum(Z_margin, 0).sum() / (B * C) - np.maximum(margin, 0) / C
     # Tangent: tL = 1/(size(B)*size(C))*(sum(i,j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,j]) -
     #     sum(i,j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*tZ[i,y[i]]))
     less_Z_margin = Z_margin > 0
-    tL = (
-        np.where(less_Z_margin, tZ, 0).sum() - np.where(less_Z_margin, np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0][:, None], 0).sum()
-    ) / (B * C)
+    tL = (np.where(less_Z_margin, tZ, 0).sum() - np.where(less_Z_margin, _take(tZ, y[:, None], -1)[:, 0][:, None], 0).sum()) / (B * C)
     return L, tL
 
 
@@ -118,7 +118,7 @@ def _backward_part(Z: Any, y: Any, margin: Any, dL: Any, B: int, dZ: Any = None)
     """One part along B, or the whole: dZ."""
     C = Z.shape[-1]
     # Named sum: D[i] = sum(j, where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
-    Z_margin = np.subtract(Z, np.take_along_axis(Z, y[:, None], axis=-1)[:, 0][:, None], out=dZ)
+    Z_margin = np.subtract(Z, _take(Z, y[:, None], -1)[:, 0][:, None], out=dZ)
     Z_margin += margin
     real_Z_margin = (Z_margin > 0).astype(Z.dtype)
     D = _sum(real_Z_margin, -1)
@@ -145,6 +145,9 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
+    # A negative number without its sign is beyond every length: one look at them all.
+    if labels.dtype == np.intp and labels.size and labels.view(np.uintp).max() < length:
+        return labels
     outside = np.argwhere((labels < 0) | (labels >= length))
     if len(outside):
         where = tuple(int(n) for n in outside[0])
@@ -258,3 +261,10 @@ def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
     """1 at each label along a new last axis, else 0."""
     hot: Array = (labels[..., None] == np.arange(length)).astype(dtype)
     return hot
+
+
+def _take(array: Array, places: Array, axis: int) -> Array:
+    """numpy.take_along_axis, which takes longer to prepare to read from a small matrix than to read."""
+    if array.ndim == 2 and axis == -1:
+        return array[np.arange(len(array))[:, None], places]
+    return np.take_along_axis(array, places, axis)

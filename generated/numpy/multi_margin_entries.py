@@ -75,9 +75,24 @@ class Saved(NamedTuple):
 
 def forward(Z: Any, y: Any, w: Any, p: Any, margin: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    Z, w, p, margin = _real(Z=Z, w=w, p=p, margin=margin)
+    if not (
+        type(Z) is type(w) is type(p) is type(margin) is np.ndarray
+        and Z.dtype.kind == "f"
+        and Z.dtype.isnative
+        and Z.dtype == w.dtype == p.dtype == margin.dtype
+    ):
+        Z, w, p, margin = _real(Z=Z, w=w, p=p, margin=margin)
     y = np.asarray(y)
-    _check(Z=Z, y=y, w=w, p=p, margin=margin)
+    if not (
+        Z.ndim == 2
+        and y.ndim == 1
+        and y.shape[0] == Z.shape[0]
+        and w.ndim == 1
+        and w.shape[0] == Z.shape[1]
+        and p.ndim == 0
+        and margin.ndim == 0
+    ):
+        _check(Z=Z, y=y, w=w, p=p, margin=margin)
     y = _labels("y", y, "C", Z.shape[1])
     C = Z.shape[-1]
     N = Z.shape[0]
@@ -127,7 +142,7 @@ def jvp(Z: Any, y: Any, w: Any, p: Any, margin: Any, tZ: Any) -> tuple[Array, Ar
     y = _labels("y", y, "C", Z.shape[1])
     C = Z.shape[-1]
     # r[i,j] = relu(Z[i,j] - Z[i,y[i]] + margin)
-    Z_margin = Z - np.take_along_axis(Z, y[:, None], axis=-1)[:, 0][:, None]
+    Z_margin = Z - _take(Z, y[:, None], -1)[:, 0][:, None]
     Z_margin += margin
     r = np.maximum(Z_margin, 0)
     # own = where(2 <= p, 1, 0)*relu(margin)^2 + where(p < 2, 1, 0)*relu(margin)
@@ -138,7 +153,7 @@ def jvp(Z: Any, y: Any, w: Any, p: Any, margin: Any, tZ: Any) -> tuple[Array, Ar
     w_y = w[y]
     L = w_y * (np.where(less_equal_p, r**2, r).sum(axis=-1) - own) / C
     # Tangent: tr[i,j] = where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0)*(tZ[i,j] - tZ[i,y[i]])
-    tr = np.where(Z_margin > 0, tZ - np.take_along_axis(tZ, y[:, None], axis=-1)[:, 0][:, None], 0)
+    tr = np.where(Z_margin > 0, tZ - _take(tZ, y[:, None], -1)[:, 0][:, None], 0)
     # Tangent: tL[i] = w[y[i]]/size(C)*(2*where(2 <= p, 1, 0)*sum(j, tr[i,j]*r[i,j]) + where(p < 2, 1,
     #     0)*sum(j, tr[i,j]))
     tL = w_y * np.where(less_equal_p, 2 * np.vecdot(tr, r), tr.sum(axis=-1)) / C
@@ -149,7 +164,7 @@ def _forward_part(Z: Any, y: Any, margin: Any, p: Any, w: Any) -> Any:
     """One part along N, or the whole: r, L."""
     C = Z.shape[-1]
     # r[i,j] = relu(Z[i,j] - Z[i,y[i]] + margin)
-    r = np.maximum(Z - np.take_along_axis(Z, y[:, None], axis=-1)[:, 0][:, None] + margin, 0)
+    r = np.maximum(Z - _take(Z, y[:, None], -1)[:, 0][:, None] + margin, 0)
     # own = where(2 <= p, 1, 0)*relu(margin)^2 + where(p < 2, 1, 0)*relu(margin)
     less_equal_p = p >= 2
     relu_margin = np.maximum(margin, 0)
@@ -171,7 +186,7 @@ def _backward_part(w: Any, y: Any, p: Any, r: Any, dL: Any, Z: Any, margin: Any,
     _fill(masked_p, (p >= 2), 1)
     dr = np.multiply(masked_p, dL[:, None] * w[y][:, None] / C, out=masked_p)
     # Named sum: D[i] = sum(j, dr[i,j]*where(0 < Z[i,j] - Z[i,y[i]] + margin, 1, 0))
-    Z_margin = np.subtract(Z, np.take_along_axis(Z, y[:, None], axis=-1)[:, 0][:, None], out=dZ)
+    Z_margin = np.subtract(Z, _take(Z, y[:, None], -1)[:, 0][:, None], out=dZ)
     Z_margin += margin
     masked_Z_margin = np.positive(dr, out=space_2)
     _fill(masked_Z_margin, (Z_margin > 0), 0)
@@ -197,6 +212,9 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
+    # A negative number without its sign is beyond every length: one look at them all.
+    if labels.dtype == np.intp and labels.size and labels.view(np.uintp).max() < length:
+        return labels
     outside = np.argwhere((labels < 0) | (labels >= length))
     if len(outside):
         where = tuple(int(n) for n in outside[0])
@@ -333,3 +351,10 @@ def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
     """1 at each label along a new last axis, else 0."""
     hot: Array = (labels[..., None] == np.arange(length)).astype(dtype)
     return hot
+
+
+def _take(array: Array, places: Array, axis: int) -> Array:
+    """numpy.take_along_axis, which takes longer to prepare to read from a small matrix than to read."""
+    if array.ndim == 2 and axis == -1:
+        return array[np.arange(len(array))[:, None], places]
+    return np.take_along_axis(array, places, axis)

@@ -56,14 +56,16 @@ class Saved(NamedTuple):
 
 def forward(G: Any, y: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    (G,) = _real(G=G)
+    if not (type(G) is np.ndarray and G.dtype.kind == "f" and G.dtype.isnative):
+        (G,) = _real(G=G)
     y = np.asarray(y)
-    _check(G=G, y=y)
+    if not (G.ndim == 2 and y.ndim == 1 and y.shape[0] == G.shape[0]):
+        _check(G=G, y=y)
     y = _labels("y", y, "C", G.shape[1])
     B = G.shape[0]
     C = G.shape[-1]
     # L = -sum(i, G[i,y[i]])/size(B)
-    L = -np.take_along_axis(G, y[:, None], axis=-1)[:, 0].sum() / B
+    L = -_take(G, y[:, None], -1)[:, 0].sum() / B
     return L, Saved(y, C, G.dtype)
 
 
@@ -95,9 +97,9 @@ def jvp(G: Any, y: Any, tG: Any) -> tuple[Array, Array]:
     y = _labels("y", y, "C", G.shape[1])
     B = G.shape[0]
     # L = -sum(i, G[i,y[i]])/size(B)
-    L = -np.take_along_axis(G, y[:, None], axis=-1)[:, 0].sum() / B
+    L = -_take(G, y[:, None], -1)[:, 0].sum() / B
     # Tangent: tL = -1/size(B)*sum(i, tG[i,y[i]])
-    tL = -np.take_along_axis(tG, y[:, None], axis=-1)[:, 0].sum() / B
+    tL = -_take(tG, y[:, None], -1)[:, 0].sum() / B
     return L, tL
 
 
@@ -124,6 +126,9 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
+    # A negative number without its sign is beyond every length: one look at them all.
+    if labels.dtype == np.intp and labels.size and labels.view(np.uintp).max() < length:
+        return labels
     outside = np.argwhere((labels < 0) | (labels >= length))
     if len(outside):
         where = tuple(int(n) for n in outside[0])
@@ -220,3 +225,10 @@ def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
     """1 at each label along a new last axis, else 0."""
     hot: Array = (labels[..., None] == np.arange(length)).astype(dtype)
     return hot
+
+
+def _take(array: Array, places: Array, axis: int) -> Array:
+    """numpy.take_along_axis, which takes longer to prepare to read from a small matrix than to read."""
+    if array.ndim == 2 and axis == -1:
+        return array[np.arange(len(array))[:, None], places]
+    return np.take_along_axis(array, places, axis)

@@ -62,12 +62,22 @@ class Saved(NamedTuple):
 
 def forward(G: Any, y: Any, w: Any, r: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    G, w, r = _real(G=G, w=w, r=r)
+    if not (type(G) is type(w) is type(r) is np.ndarray and G.dtype.kind == "f" and G.dtype.isnative and G.dtype == w.dtype == r.dtype):
+        G, w, r = _real(G=G, w=w, r=r)
     y = np.asarray(y)
-    _check(G=G, y=y, w=w, r=r)
+    if not (
+        G.ndim == 2
+        and y.ndim == 1
+        and y.shape[0] == G.shape[0]
+        and w.ndim == 1
+        and w.shape[0] == G.shape[1]
+        and r.ndim == 1
+        and r.shape[0] == G.shape[0]
+    ):
+        _check(G=G, y=y, w=w, r=r)
     y = _labels("y", y, "C", G.shape[1])
     # L[i] = -where(0 < r[i], 1, 0)*w[y[i]]*G[i,y[i]]
-    L = -np.where(r > 0, w[y] * np.take_along_axis(G, y[:, None], axis=-1)[:, 0], 0)
+    L = -np.where(r > 0, w[y] * _take(G, y[:, None], -1)[:, 0], 0)
     return L, Saved(y, w, r)
 
 
@@ -101,9 +111,9 @@ def jvp(G: Any, y: Any, w: Any, r: Any, tG: Any) -> tuple[Array, Array]:
     # L[i] = -where(0 < r[i], 1, 0)*w[y[i]]*G[i,y[i]]
     less_r = r > 0
     w_y = w[y]
-    L = -np.where(less_r, w_y * np.take_along_axis(G, y[:, None], axis=-1)[:, 0], 0)
+    L = -np.where(less_r, w_y * _take(G, y[:, None], -1)[:, 0], 0)
     # Tangent: tL[i] = -where(0 < r[i], 1, 0)*w[y[i]]*tG[i,y[i]]
-    tL = -np.where(less_r, w_y * np.take_along_axis(tG, y[:, None], axis=-1)[:, 0], 0)
+    tL = -np.where(less_r, w_y * _take(tG, y[:, None], -1)[:, 0], 0)
     return L, tL
 
 
@@ -132,6 +142,9 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
+    # A negative number without its sign is beyond every length: one look at them all.
+    if labels.dtype == np.intp and labels.size and labels.view(np.uintp).max() < length:
+        return labels
     outside = np.argwhere((labels < 0) | (labels >= length))
     if len(outside):
         where = tuple(int(n) for n in outside[0])
@@ -228,3 +241,10 @@ def _one_hot(labels: Array, length: int, dtype: Any) -> Array:
     """1 at each label along a new last axis, else 0."""
     hot: Array = (labels[..., None] == np.arange(length)).astype(dtype)
     return hot
+
+
+def _take(array: Array, places: Array, axis: int) -> Array:
+    """numpy.take_along_axis, which takes longer to prepare to read from a small matrix than to read."""
+    if array.ndim == 2 and axis == -1:
+        return array[np.arange(len(array))[:, None], places]
+    return np.take_along_axis(array, places, axis)

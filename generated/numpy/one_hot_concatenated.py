@@ -61,10 +61,12 @@ class Saved(NamedTuple):
 
 def forward(E: Any, A: Any, t: Any, p: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    E, A = _real(E=E, A=A)
+    if not (type(E) is type(A) is np.ndarray and E.dtype.kind == "f" and E.dtype.isnative and E.dtype == A.dtype):
+        E, A = _real(E=E, A=A)
     t = np.asarray(t)
     p = np.asarray(p)
-    _check(E=E, A=A, t=t, p=p)
+    if not (E.ndim == 2 and A.ndim == 2 and A.shape[1] == E.shape[1] and t.ndim == 1 and p.ndim == 1 and p.shape[0] == t.shape[0]):
+        _check(E=E, A=A, t=t, p=p)
     t = _labels("t", t, "V", E.shape[0])
     p = _labels("p", p, "M", A.shape[0])
     V = E.shape[0]
@@ -134,6 +136,9 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
+    # A negative number without its sign is beyond every length: one look at them all.
+    if labels.dtype == np.intp and labels.size and labels.view(np.uintp).max() < length:
+        return labels
     outside = np.argwhere((labels < 0) | (labels >= length))
     if len(outside):
         where = tuple(int(n) for n in outside[0])

@@ -64,8 +64,25 @@ class Saved(NamedTuple):
 
 def forward(A: Any, X: Any, V_1: Any, V_2: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    A, X, V_1, V_2 = _real(A=A, X=X, V_1=V_1, V_2=V_2)
-    _check(A=A, X=X, V_1=V_1, V_2=V_2)
+    if not (
+        type(A) is type(X) is type(V_1) is type(V_2) is np.ndarray
+        and A.dtype.kind == "f"
+        and A.dtype.isnative
+        and A.dtype == X.dtype == V_1.dtype == V_2.dtype
+    ):
+        A, X, V_1, V_2 = _real(A=A, X=X, V_1=V_1, V_2=V_2)
+    if not (
+        A.ndim == 2
+        and A.shape[1] == A.shape[0]
+        and X.ndim == 2
+        and X.shape[0] == A.shape[0]
+        and V_1.ndim == 2
+        and V_1.shape[1] == X.shape[1]
+        and V_2.ndim == 2
+        and V_2.shape[0] == V_1.shape[0]
+        and V_2.shape[1] == X.shape[1]
+    ):
+        _check(A=A, X=X, V_1=V_1, V_2=V_2)
     # Y[i,e] = sum(j, A[i,j]*(sum(c, V_1[e,c]*X[j,c]) + sum(c, V_2[e,c]*X[i,c])))
     Y = ((V_1 @ X.T + (X @ V_2.T)[..., None]) @ A[..., None])[..., 0].copy()
     return Y, Saved(A, X, V_1, V_2)

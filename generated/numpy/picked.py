@@ -57,9 +57,11 @@ class Saved(NamedTuple):
 
 def forward(X: Any, a: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    (X,) = _real(X=X)
+    if not (type(X) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative):
+        (X,) = _real(X=X)
     a = np.asarray(a)
-    _check(X=X, a=a)
+    if not (X.ndim == 2 and a.ndim == 2 and a.shape[0] == X.shape[0]):
+        _check(X=X, a=a)
     a = _labels("a", a, "P", X.shape[1])
     N = X.shape[0]
     C = a.shape[-1]
@@ -97,16 +99,16 @@ def jvp(X: Any, a: Any, tX: Any) -> tuple[Array, Array]:
     _check(X=X, a=a, tX=tX)
     a = _labels("a", a, "P", X.shape[1])
     # Y[n,c] = X[n,a[n,c]]
-    Y = np.take_along_axis(X, a, axis=-1)
+    Y = _take(X, a, -1)
     # Tangent: tY[n,c] = tX[n,a[n,c]]
-    tY = np.take_along_axis(tX, a, axis=-1)
+    tY = _take(tX, a, -1)
     return Y, tY
 
 
 def _forward_part(X: Any, a: Any) -> Any:
     """One part along N, or the whole: Y."""
     # Y[n,c] = X[n,a[n,c]]
-    Y = np.take_along_axis(X, a, axis=-1)
+    Y = _take(X, a, -1)
     return Y
 
 
@@ -126,6 +128,9 @@ def _labels(name: str, value: Any, axis: str, length: int) -> Array:
     labels = np.asarray(value)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{_NAME}: {name} holds {labels.dtype}, expected integers from 0 up to the length of axis {axis}")
+    # A negative number without its sign is beyond every length: one look at them all.
+    if labels.dtype == np.intp and labels.size and labels.view(np.uintp).max() < length:
+        return labels
     outside = np.argwhere((labels < 0) | (labels >= length))
     if len(outside):
         where = tuple(int(n) for n in outside[0])
@@ -232,3 +237,10 @@ def _scatter(labels: Array, values: Array, length: int, batch: int) -> Array:
         spread = np.broadcast_to(values, (*labels.shape, *rest)).reshape(rows.size, *rest)
         made[found] = np.add.reduceat(spread[order], starts, axis=0)
     return made.reshape(*lead, length, *rest)
+
+
+def _take(array: Array, places: Array, axis: int) -> Array:
+    """numpy.take_along_axis, which takes longer to prepare to read from a small matrix than to read."""
+    if array.ndim == 2 and axis == -1:
+        return array[np.arange(len(array))[:, None], places]
+    return np.take_along_axis(array, places, axis)

@@ -59,8 +59,10 @@ class Saved(NamedTuple):
 
 def forward(X: Any, alpha: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, alpha = _real(X=X, alpha=alpha)
-    _check(X=X, alpha=alpha)
+    if not (type(X) is type(alpha) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative and X.dtype == alpha.dtype):
+        X, alpha = _real(X=X, alpha=alpha)
+    if not (X.ndim == 2 and alpha.ndim == 1 and alpha.shape[0] == X.shape[1]):
+        _check(X=X, alpha=alpha)
     B = X.shape[0]
     N = X.shape[-1]
     if _whole(B * N, X):

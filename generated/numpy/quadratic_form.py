@@ -58,8 +58,10 @@ class Saved(NamedTuple):
 
 def forward(A: Any, x: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    A, x = _real(A=A, x=x)
-    _check(A=A, x=x)
+    if not (type(A) is type(x) is np.ndarray and A.dtype.kind == "f" and A.dtype.isnative and A.dtype == x.dtype):
+        A, x = _real(A=A, x=x)
+    if not (A.ndim == 2 and A.shape[1] == A.shape[0] and x.ndim == 1 and x.shape[0] == A.shape[0]):
+        _check(A=A, x=x)
     # L = sum(i,j, x[i]*A[i,j]*x[j])
     L = x @ (x @ A)
     return L, Saved(A, x)

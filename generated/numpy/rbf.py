@@ -61,8 +61,12 @@ class Saved(NamedTuple):
 
 def forward(X: Any, C: Any, gamma: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, C, gamma = _real(X=X, C=C, gamma=gamma)
-    _check(X=X, C=C, gamma=gamma)
+    if not (
+        type(X) is type(C) is type(gamma) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative and X.dtype == C.dtype == gamma.dtype
+    ):
+        X, C, gamma = _real(X=X, C=C, gamma=gamma)
+    if not (X.ndim == 2 and C.ndim == 2 and C.shape[1] == X.shape[1] and gamma.ndim == 0):
+        _check(X=X, C=C, gamma=gamma)
     # Named sum: Z[i,m] = sum(k, (X[i,k] - C[m,k])^2)
     X_C = X[:, None, :] - C
     Z = np.vecdot(X_C, X_C)

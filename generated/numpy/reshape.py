@@ -56,9 +56,11 @@ class Saved(NamedTuple):
 
 def forward(X: Any, width: int) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    (X,) = _real(X=X)
+    if not (type(X) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative):
+        (X,) = _real(X=X)
     width = _integer("width", width, 1)
-    _check(X=X)
+    if X.ndim != 3:
+        _check(X=X)
     C = X.shape[1]
     D = X.shape[-1]
     E = _length("E", C * D, 0 in (C, D), C=C, D=D)

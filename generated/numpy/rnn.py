@@ -65,8 +65,24 @@ class Saved(NamedTuple):
 
 def forward(U: Any, b: Any, W: Any, X: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    U, b, W, X = _real(U=U, b=b, W=W, X=X)
-    _check(U=U, b=b, W=W, X=X)
+    if not (
+        type(U) is type(b) is type(W) is type(X) is np.ndarray
+        and U.dtype.kind == "f"
+        and U.dtype.isnative
+        and U.dtype == b.dtype == W.dtype == X.dtype
+    ):
+        U, b, W, X = _real(U=U, b=b, W=W, X=X)
+    if not (
+        U.ndim == 2
+        and U.shape[1] == U.shape[0]
+        and b.ndim == 1
+        and b.shape[0] == U.shape[0]
+        and W.ndim == 2
+        and W.shape[1] == U.shape[0]
+        and X.ndim == 3
+        and X.shape[2] == W.shape[0]
+    ):
+        _check(U=U, b=b, W=W, X=X)
     T = X.shape[1]
     N = X.shape[0]
     D = U.shape[0]

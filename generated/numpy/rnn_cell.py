@@ -70,8 +70,27 @@ class Saved(NamedTuple):
 
 def forward(X: Any, H: Any, b: Any, W: Any, U: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, H, b, W, U = _real(X=X, H=H, b=b, W=W, U=U)
-    _check(X=X, H=H, b=b, W=W, U=U)
+    if not (
+        type(X) is type(H) is type(b) is type(W) is type(U) is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype == H.dtype == b.dtype == W.dtype == U.dtype
+    ):
+        X, H, b, W, U = _real(X=X, H=H, b=b, W=W, U=U)
+    if not (
+        X.ndim == 2
+        and H.ndim == 2
+        and H.shape[0] == X.shape[0]
+        and b.ndim == 1
+        and b.shape[0] == H.shape[1]
+        and W.ndim == 2
+        and W.shape[0] == X.shape[1]
+        and W.shape[1] == H.shape[1]
+        and U.ndim == 2
+        and U.shape[0] == H.shape[1]
+        and U.shape[1] == H.shape[1]
+    ):
+        _check(X=X, H=H, b=b, W=W, U=U)
     # Named sum: Z[i,j] = sum(k, X[i,k]*W[k,j])
     Z = X @ W
     # Named sum: E[i,j] = sum(l, H[i,l]*U[l,j])

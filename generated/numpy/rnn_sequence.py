@@ -99,8 +99,33 @@ class Saved(NamedTuple):
 
 def forward(X_1: Any, H_0: Any, b: Any, W: Any, U: Any, X_2: Any, X_3: Any) -> tuple[tuple[Array, Array, Array], Saved]:
     """Return ((H_1, H_2, H_3), saved)."""
-    X_1, H_0, b, W, U, X_2, X_3 = _real(X_1=X_1, H_0=H_0, b=b, W=W, U=U, X_2=X_2, X_3=X_3)
-    _check(X_1=X_1, H_0=H_0, b=b, W=W, U=U, X_2=X_2, X_3=X_3)
+    if not (
+        type(X_1) is type(H_0) is type(b) is type(W) is type(U) is type(X_2) is type(X_3) is np.ndarray
+        and X_1.dtype.kind == "f"
+        and X_1.dtype.isnative
+        and X_1.dtype == H_0.dtype == b.dtype == W.dtype == U.dtype == X_2.dtype == X_3.dtype
+    ):
+        X_1, H_0, b, W, U, X_2, X_3 = _real(X_1=X_1, H_0=H_0, b=b, W=W, U=U, X_2=X_2, X_3=X_3)
+    if not (
+        X_1.ndim == 2
+        and H_0.ndim == 2
+        and H_0.shape[0] == X_1.shape[0]
+        and b.ndim == 1
+        and b.shape[0] == H_0.shape[1]
+        and W.ndim == 2
+        and W.shape[0] == X_1.shape[1]
+        and W.shape[1] == H_0.shape[1]
+        and U.ndim == 2
+        and U.shape[0] == H_0.shape[1]
+        and U.shape[1] == H_0.shape[1]
+        and X_2.ndim == 2
+        and X_2.shape[0] == X_1.shape[0]
+        and X_2.shape[1] == X_1.shape[1]
+        and X_3.ndim == 2
+        and X_3.shape[0] == X_1.shape[0]
+        and X_3.shape[1] == X_1.shape[1]
+    ):
+        _check(X_1=X_1, H_0=H_0, b=b, W=W, U=U, X_2=X_2, X_3=X_3)
     # Named sum: Z[i,j] = sum(k, X_1[i,k]*W[k,j])
     Z = X_1 @ W
     # Named sum: E[i,j] = sum(l, H_0[i,l]*U[l,j])

@@ -64,8 +64,23 @@ class Saved(NamedTuple):
 
 def forward(X_even: Any, X_odd: Any, w: Any) -> tuple[tuple[Array, Array], Saved]:
     """Return ((Y_even, Y_odd), saved)."""
-    X_even, X_odd, w = _real(X_even=X_even, X_odd=X_odd, w=w)
-    _check(X_even=X_even, X_odd=X_odd, w=w)
+    if not (
+        type(X_even) is type(X_odd) is type(w) is np.ndarray
+        and X_even.dtype.kind == "f"
+        and X_even.dtype.isnative
+        and X_even.dtype == X_odd.dtype == w.dtype
+    ):
+        X_even, X_odd, w = _real(X_even=X_even, X_odd=X_odd, w=w)
+    if not (
+        X_even.ndim == 3
+        and X_odd.ndim == 3
+        and X_odd.shape[0] == X_even.shape[0]
+        and X_odd.shape[1] == X_even.shape[1]
+        and X_odd.shape[2] == X_even.shape[2]
+        and w.ndim == 1
+        and w.shape[0] == X_even.shape[2]
+    ):
+        _check(X_even=X_even, X_odd=X_odd, w=w)
     N = X_even.shape[1]
     B = X_even.shape[0]
     F = X_even.shape[-1]

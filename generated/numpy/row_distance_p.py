@@ -71,8 +71,15 @@ class Saved(NamedTuple):
 
 def forward(X: Any, Y: Any, eps: Any, p: Any) -> tuple[Array, Saved]:
     """Return (R, saved)."""
-    X, Y, eps, p = _real(X=X, Y=Y, eps=eps, p=p)
-    _check(X=X, Y=Y, eps=eps, p=p)
+    if not (
+        type(X) is type(Y) is type(eps) is type(p) is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype == Y.dtype == eps.dtype == p.dtype
+    ):
+        X, Y, eps, p = _real(X=X, Y=Y, eps=eps, p=p)
+    if not (X.ndim == 2 and Y.ndim == 2 and Y.shape[0] == X.shape[0] and Y.shape[1] == X.shape[1] and eps.ndim == 0 and p.ndim == 0):
+        _check(X=X, Y=Y, eps=eps, p=p)
     N = X.shape[0]
     K = X.shape[-1]
     if _whole(N * K, X):

@@ -54,8 +54,10 @@ class Saved(NamedTuple):
 
 def forward(X: Any) -> tuple[Array, Saved]:
     """Return (R, saved)."""
-    (X,) = _real(X=X)
-    _check(X=X)
+    if not (type(X) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative):
+        (X,) = _real(X=X)
+    if X.ndim != 2:
+        _check(X=X)
     # Named sum: Z[n] = sum(k, X[n,k]^2)
     Z = np.vecdot(X, X)
     # Equation: R[n] = sqrt(Z[n])

@@ -58,8 +58,15 @@ class Saved(NamedTuple):
 
 def forward(theta: Any, G: Any, alpha: Any, lam: Any) -> tuple[Array, Saved]:
     """Return (theta_new, saved)."""
-    theta, G, alpha, lam = _real(theta=theta, G=G, alpha=alpha, lam=lam)
-    _check(theta=theta, G=G, alpha=alpha, lam=lam)
+    if not (
+        type(theta) is type(G) is type(alpha) is type(lam) is np.ndarray
+        and theta.dtype.kind == "f"
+        and theta.dtype.isnative
+        and theta.dtype == G.dtype == alpha.dtype == lam.dtype
+    ):
+        theta, G, alpha, lam = _real(theta=theta, G=G, alpha=alpha, lam=lam)
+    if not (theta.ndim == 1 and G.ndim == 1 and G.shape[0] == theta.shape[0] and alpha.ndim == 0 and lam.ndim == 0):
+        _check(theta=theta, G=G, alpha=alpha, lam=lam)
     # theta_new[p] = (1 - lam)*theta[p] - alpha*G[p]
     theta_new = (1 - lam) * theta - alpha * G
     return theta_new, Saved(G, alpha, lam)

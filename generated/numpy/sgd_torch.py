@@ -60,8 +60,15 @@ class Saved(NamedTuple):
 
 def forward(theta: Any, G: Any, lr: Any, weight_decay: Any) -> tuple[Array, Saved]:
     """Return (theta_new, saved)."""
-    theta, G, lr, weight_decay = _real(theta=theta, G=G, lr=lr, weight_decay=weight_decay)
-    _check(theta=theta, G=G, lr=lr, weight_decay=weight_decay)
+    if not (
+        type(theta) is type(G) is type(lr) is type(weight_decay) is np.ndarray
+        and theta.dtype.kind == "f"
+        and theta.dtype.isnative
+        and theta.dtype == G.dtype == lr.dtype == weight_decay.dtype
+    ):
+        theta, G, lr, weight_decay = _real(theta=theta, G=G, lr=lr, weight_decay=weight_decay)
+    if not (theta.ndim == 1 and G.ndim == 1 and G.shape[0] == theta.shape[0] and lr.ndim == 0 and weight_decay.ndim == 0):
+        _check(theta=theta, G=G, lr=lr, weight_decay=weight_decay)
     # D[p] = G[p] + weight_decay*theta[p]
     D = G + weight_decay * theta
     # theta_new[p] = theta[p] - lr*D[p]

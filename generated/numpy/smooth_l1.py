@@ -69,8 +69,12 @@ class Saved(NamedTuple):
 
 def forward(Y: Any, T: Any, beta: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    Y, T, beta = _real(Y=Y, T=T, beta=beta)
-    _check(Y=Y, T=T, beta=beta)
+    if not (
+        type(Y) is type(T) is type(beta) is np.ndarray and Y.dtype.kind == "f" and Y.dtype.isnative and Y.dtype == T.dtype == beta.dtype
+    ):
+        Y, T, beta = _real(Y=Y, T=T, beta=beta)
+    if not (Y.ndim == 2 and T.ndim == 2 and T.shape[0] == Y.shape[0] and T.shape[1] == Y.shape[1] and beta.ndim == 0):
+        _check(Y=Y, T=T, beta=beta)
     B = Y.shape[0]
     N = Y.shape[-1]
     # E[i,j] = Y[i,j] - T[i,j]

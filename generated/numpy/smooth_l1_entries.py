@@ -62,8 +62,12 @@ class Saved(NamedTuple):
 
 def forward(x: Any, t: Any, beta: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    x, t, beta = _real(x=x, t=t, beta=beta)
-    _check(x=x, t=t, beta=beta)
+    if not (
+        type(x) is type(t) is type(beta) is np.ndarray and x.dtype.kind == "f" and x.dtype.isnative and x.dtype == t.dtype == beta.dtype
+    ):
+        x, t, beta = _real(x=x, t=t, beta=beta)
+    if not (x.ndim == 1 and t.ndim == 1 and t.shape[0] == x.shape[0] and beta.ndim == 0):
+        _check(x=x, t=t, beta=beta)
     # E[i] = x[i] - t[i]
     E = x - t
     # A[i] = abs(E[i])

@@ -50,8 +50,10 @@ class Saved(NamedTuple):
 
 def forward(x: Any, t: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    x, t = _real(x=x, t=t)
-    _check(x=x, t=t)
+    if not (type(x) is type(t) is np.ndarray and x.dtype.kind == "f" and x.dtype.isnative and x.dtype == t.dtype):
+        x, t = _real(x=x, t=t)
+    if not (x.ndim == 1 and t.ndim == 1 and t.shape[0] == x.shape[0]):
+        _check(x=x, t=t)
     # L[i] = softplus(-t[i]*x[i])
     L = np.logaddexp(-t * x, 0)
     return L, Saved(x, t)

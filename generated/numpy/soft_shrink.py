@@ -57,8 +57,10 @@ class Saved(NamedTuple):
 
 def forward(X: Any, threshold: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, threshold = _real(X=X, threshold=threshold)
-    _check(X=X, threshold=threshold)
+    if not (type(X) is type(threshold) is np.ndarray and X.dtype.kind == "f" and X.dtype.isnative and X.dtype == threshold.dtype):
+        X, threshold = _real(X=X, threshold=threshold)
+    if not (X.ndim == 2 and threshold.ndim == 0):
+        _check(X=X, threshold=threshold)
     B = X.shape[0]
     N = X.shape[-1]
     if _whole(B * N, X):

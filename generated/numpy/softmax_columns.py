@@ -45,10 +45,13 @@ class Saved(NamedTuple):
 
 def forward(S: Any) -> tuple[Array, Saved]:
     """Return (P, saved)."""
-    (S,) = _real(S=S)
-    _check(S=S)
+    if not (type(S) is np.ndarray and S.dtype.kind == "f" and S.dtype.isnative):
+        (S,) = _real(S=S)
+    if S.ndim != 2:
+        _check(S=S)
     B = S.shape[0]
-    _nonempty(B=B)
+    if B == 0:
+        _nonempty(B=B)
     # m[j] = max(k, S[k,j])
     m = S.max(axis=0)
     # Z_m[j] = sum(k, exp(S[k,j] - m[j]))
@@ -79,7 +82,8 @@ def jvp(S: Any, tS: Any) -> tuple[Array, Array]:
     S, tS = _real(S=S, tS=tS)
     _check(S=S, tS=tS)
     B = S.shape[0]
-    _nonempty(B=B)
+    if B == 0:
+        _nonempty(B=B)
     # m[j] = max(k, S[k,j])
     m = S.max(axis=0)
     # Z_m[j] = sum(k, exp(S[k,j] - m[j]))

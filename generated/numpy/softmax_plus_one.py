@@ -53,11 +53,14 @@ class Saved(NamedTuple):
 
 def forward(S: Any) -> tuple[Array, Saved]:
     """Return (P, saved)."""
-    (S,) = _real(S=S)
-    _check(S=S)
+    if not (type(S) is np.ndarray and S.dtype.kind == "f" and S.dtype.isnative):
+        (S,) = _real(S=S)
+    if S.ndim != 2:
+        _check(S=S)
     B = S.shape[0]
     C = S.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     if _whole(B * C, S):
         P = _forward_part(S)
     else:
@@ -99,7 +102,8 @@ def jvp(S: Any, tS: Any) -> tuple[Array, Array]:
     S, tS = _real(S=S, tS=tS)
     _check(S=S, tS=tS)
     C = S.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     # m[i] = max(max(k, S[i,k]), 0)
     m = np.maximum(S.max(axis=-1), 0)
     # Z_m[i] = sum(k, exp(S[i,k] - m[i])) + exp(-m[i])

@@ -63,8 +63,15 @@ class Saved(NamedTuple):
 
 def forward(X: Any, beta: Any, threshold: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, beta, threshold = _real(X=X, beta=beta, threshold=threshold)
-    _check(X=X, beta=beta, threshold=threshold)
+    if not (
+        type(X) is type(beta) is type(threshold) is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype == beta.dtype == threshold.dtype
+    ):
+        X, beta, threshold = _real(X=X, beta=beta, threshold=threshold)
+    if not (X.ndim == 2 and beta.ndim == 0 and threshold.ndim == 0):
+        _check(X=X, beta=beta, threshold=threshold)
     B = X.shape[0]
     N = X.shape[-1]
     if _whole(B * N, X):

@@ -48,8 +48,10 @@ class Saved(NamedTuple):
 
 def forward(S: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    (S,) = _real(S=S)
-    _check(S=S)
+    if not (type(S) is np.ndarray and S.dtype.kind == "f" and S.dtype.isnative):
+        (S,) = _real(S=S)
+    if not (S.ndim == 2 and S.shape[1] == S.shape[0]):
+        _check(S=S)
     # A[i,j] = 1/2*S[i,j] + 1/2*S[j,i]
     S_scaled = S * 0.5
     A = S_scaled + S_scaled.T

@@ -58,8 +58,15 @@ class Saved(NamedTuple):
 
 def forward(X: Any, low: Any, value: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, low, value = _real(X=X, low=low, value=value)
-    _check(X=X, low=low, value=value)
+    if not (
+        type(X) is type(low) is type(value) is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype == low.dtype == value.dtype
+    ):
+        X, low, value = _real(X=X, low=low, value=value)
+    if not (X.ndim == 2 and low.ndim == 0 and value.ndim == 0):
+        _check(X=X, low=low, value=value)
     B = X.shape[0]
     N = X.shape[-1]
     if _whole(B * N, X):

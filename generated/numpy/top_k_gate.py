@@ -72,10 +72,29 @@ class Saved(NamedTuple):
 
 def forward(X: Any, W_g: Any, W_noise: Any, noise: Any, count: Any) -> tuple[Array, Saved]:
     """Return (G, saved)."""
-    X, W_g, W_noise, noise, count = _real(X=X, W_g=W_g, W_noise=W_noise, noise=noise, count=count)
-    _check(X=X, W_g=W_g, W_noise=W_noise, noise=noise, count=count)
+    if not (
+        type(X) is type(W_g) is type(W_noise) is type(noise) is type(count) is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype == W_g.dtype == W_noise.dtype == noise.dtype == count.dtype
+    ):
+        X, W_g, W_noise, noise, count = _real(X=X, W_g=W_g, W_noise=W_noise, noise=noise, count=count)
+    if not (
+        X.ndim == 2
+        and W_g.ndim == 2
+        and W_g.shape[0] == X.shape[1]
+        and W_noise.ndim == 2
+        and W_noise.shape[0] == X.shape[1]
+        and W_noise.shape[1] == W_g.shape[1]
+        and noise.ndim == 2
+        and noise.shape[0] == X.shape[0]
+        and noise.shape[1] == W_g.shape[1]
+        and count.ndim == 0
+    ):
+        _check(X=X, W_g=W_g, W_noise=W_noise, noise=noise, count=count)
     E = W_g.shape[-1]
-    _nonempty(E=E)
+    if E == 0:
+        _nonempty(E=E)
     # U[i,e] = sum(c, X[i,c]*W_noise[c,e])
     U = X @ W_noise
     # S[i,e] = sum(c, X[i,c]*W_g[c,e]) + noise[i,e]*softplus(U[i,e])
@@ -130,7 +149,8 @@ def jvp(X: Any, W_g: Any, W_noise: Any, noise: Any, count: Any, tX: Any, tW_g: A
     )
     _check(X=X, W_g=W_g, W_noise=W_noise, noise=noise, count=count, tX=tX, tW_g=tW_g, tW_noise=tW_noise)
     E = W_g.shape[-1]
-    _nonempty(E=E)
+    if E == 0:
+        _nonempty(E=E)
     # U[i,e] = sum(c, X[i,c]*W_noise[c,e])
     U = X @ W_noise
     # S[i,e] = sum(c, X[i,c]*W_g[c,e]) + noise[i,e]*softplus(U[i,e])

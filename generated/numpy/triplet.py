@@ -80,8 +80,24 @@ class Saved(NamedTuple):
 
 def forward(A: Any, P: Any, N: Any, margin: Any) -> tuple[Array, Saved]:
     """Return (L, saved)."""
-    A, P, N, margin = _real(A=A, P=P, N=N, margin=margin)
-    _check(A=A, P=P, N=N, margin=margin)
+    if not (
+        type(A) is type(P) is type(N) is type(margin) is np.ndarray
+        and A.dtype.kind == "f"
+        and A.dtype.isnative
+        and A.dtype == P.dtype == N.dtype == margin.dtype
+    ):
+        A, P, N, margin = _real(A=A, P=P, N=N, margin=margin)
+    if not (
+        A.ndim == 2
+        and P.ndim == 2
+        and P.shape[0] == A.shape[0]
+        and P.shape[1] == A.shape[1]
+        and N.ndim == 2
+        and N.shape[0] == A.shape[0]
+        and N.shape[1] == A.shape[1]
+        and margin.ndim == 0
+    ):
+        _check(A=A, P=P, N=N, margin=margin)
     B = A.shape[0]
     K = A.shape[-1]
     if _whole(B * K, A):

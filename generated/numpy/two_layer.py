@@ -83,8 +83,25 @@ class Saved(NamedTuple):
 
 def forward(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any) -> tuple[Array, Saved]:
     """Return (Y, saved)."""
-    X, W_1, b_1, W_2, b_2 = _real(X=X, W_1=W_1, b_1=b_1, W_2=W_2, b_2=b_2)
-    _check(X=X, W_1=W_1, b_1=b_1, W_2=W_2, b_2=b_2)
+    if not (
+        type(X) is type(W_1) is type(b_1) is type(W_2) is type(b_2) is np.ndarray
+        and X.dtype.kind == "f"
+        and X.dtype.isnative
+        and X.dtype == W_1.dtype == b_1.dtype == W_2.dtype == b_2.dtype
+    ):
+        X, W_1, b_1, W_2, b_2 = _real(X=X, W_1=W_1, b_1=b_1, W_2=W_2, b_2=b_2)
+    if not (
+        X.ndim == 2
+        and W_1.ndim == 2
+        and W_1.shape[0] == X.shape[1]
+        and b_1.ndim == 1
+        and b_1.shape[0] == W_1.shape[1]
+        and W_2.ndim == 2
+        and W_2.shape[0] == W_1.shape[1]
+        and b_2.ndim == 1
+        and b_2.shape[0] == W_2.shape[1]
+    ):
+        _check(X=X, W_1=W_1, b_1=b_1, W_2=W_2, b_2=b_2)
     B = X.shape[0]
     F = W_1.shape[-1]
     M = W_2.shape[-1]

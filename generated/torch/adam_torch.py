@@ -219,10 +219,10 @@ def _backward_pass(
 ) -> Any:
     """(dtheta, dG, dM, dV, dlr): None for those that are not needed."""
     dtheta = dG = dM = dV = dlr = None
-    inverse_beta_1 = 1 / (1 - torch.pow(beta_1, t))
+    inverse_beta_1 = torch.reciprocal(1 - torch.pow(beta_1, t))
     if need_lr:
         # Lemma: dlr = -1/(1 - pow(beta_1, t))*sum(p, dtheta_new[p]*M_new[p]/S[p])
-        dlr = -inverse_beta_1 * (1 / S @ (dtheta_new * M_new))
+        dlr = -inverse_beta_1 * (torch.reciprocal(S) @ (dtheta_new * M_new))
     if need_theta or need_G or need_M:
         # Lemma: dM_new_total[p] = dM_new[p] - dtheta_new[p]/(1 - pow(beta_1, t))*lr/S[p]
         dM_new_total = dM_new - inverse_beta_1 * lr * dtheta_new / S
@@ -376,10 +376,10 @@ class _DualForward(_Forward):
         beta_2_shifted = 1 - beta_2
         V_new = beta_2 * V + beta_2_shifted * D**2
         # S[p] = 1/sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]) + eps
-        rsqrt_beta_2 = 1 / torch.sqrt(1 - torch.pow(beta_2, t))
+        rsqrt_beta_2 = torch.rsqrt(1 - torch.pow(beta_2, t))
         S = rsqrt_beta_2 * torch.sqrt(V_new) + eps
         # Tangent: tD[p] = tG[p] + weight_decay*ttheta[p]
-        inverse_beta_1 = 1 / (1 - torch.pow(beta_1, t))
+        inverse_beta_1 = torch.reciprocal(1 - torch.pow(beta_1, t))
         tD = tG + weight_decay * ttheta
         # Tangent: tM_new[p] = tM[p] - (1 - beta_1)*tM[p] + tD[p]*(1 - beta_1)
         tM_new = tM - beta_1_shifted * tM + beta_1_shifted * tD
@@ -585,12 +585,12 @@ class _Second(torch.autograd.Function):
         d2dlr: Tensor,
     ) -> Any:
         # Lemma: dS[p] = dtheta_new[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
-        inverse_beta_1 = 1 / (1 - torch.pow(beta_1, t))
-        power_S = 1 / S**2
+        inverse_beta_1 = torch.reciprocal(1 - torch.pow(beta_1, t))
+        power_S = torch.reciprocal(S**2)
         dS = inverse_beta_1 * lr * dtheta_new * M_new * power_S
         # Lemma: dV_new_total[p] = dV_new[p] + 1/2*dS[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
-        rsqrt_beta_2 = 1 / torch.sqrt(1 - torch.pow(beta_2, t))
-        rsqrt_V_new = 1 / torch.sqrt(V_new)
+        rsqrt_beta_2 = torch.rsqrt(1 - torch.pow(beta_2, t))
+        rsqrt_V_new = torch.rsqrt(V_new)
         dV_new_total = dV_new + 0.5 * rsqrt_beta_2 * dS * rsqrt_V_new
         # Lemma: d2dD[p] = d2dG[p] + d2dtheta[p]*weight_decay
         d2dD = d2dG + weight_decay * d2dtheta
@@ -617,7 +617,7 @@ class _Second(torch.autograd.Function):
         )
         # Lemma: d2lr = 1/(1 - pow(beta_1, t))*(sum(p, d2dS[p]*dtheta_new[p]*M_new[p]/S[p]^2) - sum(p,
         #     d2dM_new_total[p]*dtheta_new[p]/S[p]))
-        d2lr = inverse_beta_1 * (d2dS * dtheta_new @ (M_new * power_S) - 1 / S @ (d2dM_new_total * dtheta_new))
+        d2lr = inverse_beta_1 * (d2dS * dtheta_new @ (M_new * power_S) - torch.reciprocal(S) @ (d2dM_new_total * dtheta_new))
         # Lemma: d2M_new[p] = 1/(1 - pow(beta_1, t))*dtheta_new[p]/S[p]*(d2dS[p]*lr/S[p] - d2dlr)
         d2M_new = inverse_beta_1 * dtheta_new * (lr * d2dS / S - d2dlr) / S
         # Lemma: d2S[p] = 1/S[p]*(d2dlr/(1 - pow(beta_1, t))*dtheta_new[p]*M_new[p]/S[p] +
@@ -676,12 +676,12 @@ class _SecondTangent(torch.autograd.Function):
         tdV_new: Tensor,
     ) -> Any:
         # Lemma: dS[p] = dtheta_new[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
-        inverse_beta_1 = 1 / (1 - torch.pow(beta_1, t))
-        power_S = 1 / S**2
+        inverse_beta_1 = torch.reciprocal(1 - torch.pow(beta_1, t))
+        power_S = torch.reciprocal(S**2)
         dS = inverse_beta_1 * lr * dtheta_new * M_new * power_S
         # Lemma: dV_new_total[p] = dV_new[p] + 1/2*dS[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
-        rsqrt_beta_2 = 1 / torch.sqrt(1 - torch.pow(beta_2, t))
-        rsqrt_V_new = 1 / torch.sqrt(V_new)
+        rsqrt_beta_2 = torch.rsqrt(1 - torch.pow(beta_2, t))
+        rsqrt_V_new = torch.rsqrt(V_new)
         dV_new_total = dV_new + 0.5 * rsqrt_beta_2 * dS * rsqrt_V_new
         # Tangent: tD[p] = tG[p] + weight_decay*ttheta[p]
         tD = tG + weight_decay * ttheta
@@ -695,7 +695,9 @@ class _SecondTangent(torch.autograd.Function):
         tS = 0.5 * rsqrt_beta_2 * tV_new * rsqrt_V_new
         # Tangent: tdlr = 1/(1 - pow(beta_1, t))*(sum(p, tS[p]*dtheta_new[p]*M_new[p]/S[p]^2) - sum(p,
         #     M_new[p]/S[p]*tdtheta_new[p]) - sum(p, tM_new[p]*dtheta_new[p]/S[p]))
-        tdlr = inverse_beta_1 * (tS * dtheta_new @ (M_new * power_S) - tdtheta_new @ (M_new / S) - 1 / S @ (tM_new * dtheta_new))
+        tdlr = inverse_beta_1 * (
+            tS * dtheta_new @ (M_new * power_S) - tdtheta_new @ (M_new / S) - torch.reciprocal(S) @ (tM_new * dtheta_new)
+        )
         # Tangent: tdM_new_total[p] = tdM_new[p] - 1/(1 - pow(beta_1, t))*lr/S[p]*tdtheta_new[p] -
         #     dtheta_new[p]/((1 - pow(beta_1, t))*S[p])*tlr + tS[p]*dtheta_new[p]/(1 - pow(beta_1,
         #     t))*lr/S[p]^2

@@ -266,7 +266,7 @@ def _backward_pass(
         V_hat_eps = torch.sqrt(V_hat) + eps
     if need_alpha:
         # Lemma: dalpha = -eta*sum(p, dtheta_new[p]*M_hat[p]/(sqrt(V_hat[p]) + eps))
-        dalpha = -eta * (1 / V_hat_eps @ (dtheta_new * M_hat))
+        dalpha = -eta * (torch.reciprocal(V_hat_eps) @ (dtheta_new * M_hat))
     if need_G or need_M:
         # Lemma: dM_hat[p] = -dtheta_new[p]*eta*alpha/(sqrt(V_hat[p]) + eps)
         dM_hat = -eta * alpha * dtheta_new / V_hat_eps
@@ -416,10 +416,10 @@ class _DualForward(_Forward):
         beta_2_shifted = 1 - beta_2
         V_new = beta_2 * V + beta_2_shifted * G**2
         # M_hat[p] = 1/(1 - pow(beta_1, t))*M_new[p]
-        inverse_beta_1 = 1 / (1 - torch.pow(beta_1, t))
+        inverse_beta_1 = torch.reciprocal(1 - torch.pow(beta_1, t))
         M_hat = inverse_beta_1 * M_new
         # V_hat[p] = 1/(1 - pow(beta_2, t))*V_new[p]
-        inverse_beta_2 = 1 / (1 - torch.pow(beta_2, t))
+        inverse_beta_2 = torch.reciprocal(1 - torch.pow(beta_2, t))
         V_hat = inverse_beta_2 * V_new
         # Tangent: tM_new[p] = beta_1*tM[p] + (1 - beta_1)*tG[p]
         V_hat_eps = torch.sqrt(V_hat) + eps
@@ -618,11 +618,11 @@ class _Second(torch.autograd.Function):
         V_hat_eps = torch.sqrt(V_hat) + eps
         dM_hat = -eta * alpha * dtheta_new / V_hat_eps
         # Lemma: dV_hat[p] = 1/2*dtheta_new[p]*eta*alpha*M_hat[p]/((sqrt(V_hat[p]) + eps)^2*sqrt(V_hat[p]))
-        power_V_hat_eps = 1 / V_hat_eps**2
-        rsqrt_V_hat = 1 / torch.sqrt(V_hat)
+        power_V_hat_eps = torch.reciprocal(V_hat_eps**2)
+        rsqrt_V_hat = torch.rsqrt(V_hat)
         dV_hat = 0.5 * eta * alpha * dtheta_new * M_hat * power_V_hat_eps * rsqrt_V_hat
         # Lemma: dV_new_total[p] = dV_new[p] + dV_hat[p]/(1 - pow(beta_2, t))
-        inverse_beta_2 = 1 / (1 - torch.pow(beta_2, t))
+        inverse_beta_2 = torch.reciprocal(1 - torch.pow(beta_2, t))
         dV_new_total = dV_new + inverse_beta_2 * dV_hat
         # Lemma: d2dM_new_total[p] = d2dM[p]*beta_1 + d2dG[p]*(1 - beta_1)
         beta_1_shifted = 1 - beta_1
@@ -633,7 +633,7 @@ class _Second(torch.autograd.Function):
         # Lemma: d2dM_new[p] = d2dM_new_total[p]
         d2dM_new = d2dM_new_total.clone()
         # Lemma: d2dM_hat[p] = d2dM_new_total[p]/(1 - pow(beta_1, t))
-        inverse_beta_1 = 1 / (1 - torch.pow(beta_1, t))
+        inverse_beta_1 = torch.reciprocal(1 - torch.pow(beta_1, t))
         d2dM_hat = inverse_beta_1 * d2dM_new_total
         # Lemma: d2dV_new[p] = d2dV_new_total[p]
         d2dV_new = d2dV_new_total.clone()
@@ -650,7 +650,9 @@ class _Second(torch.autograd.Function):
         )
         # Lemma: d2alpha = eta*(1/2*sum(p, d2dV_hat[p]*dtheta_new[p]*M_hat[p]/((sqrt(V_hat[p]) +
         #     eps)^2*sqrt(V_hat[p]))) - sum(p, d2dM_hat[p]*dtheta_new[p]/(sqrt(V_hat[p]) + eps)))
-        d2alpha = eta * (0.5 * (M_hat * power_V_hat_eps @ (rsqrt_V_hat * d2dV_hat * dtheta_new)) - 1 / V_hat_eps @ (d2dM_hat * dtheta_new))
+        d2alpha = eta * (
+            0.5 * (M_hat * power_V_hat_eps @ (rsqrt_V_hat * d2dV_hat * dtheta_new)) - torch.reciprocal(V_hat_eps) @ (d2dM_hat * dtheta_new)
+        )
         # Lemma: d2M_hat[p] = -1/(sqrt(V_hat[p]) + eps)*(d2dalpha*eta*dtheta_new[p] +
         #     1/2*d2dV_hat[p]*dM_hat[p]/sqrt(V_hat[p]))
         d2M_hat = -(d2dalpha * eta * dtheta_new + 0.5 * d2dV_hat * dM_hat * rsqrt_V_hat) / V_hat_eps
@@ -721,11 +723,11 @@ class _SecondTangent(torch.autograd.Function):
         V_hat_eps = torch.sqrt(V_hat) + eps
         dM_hat = -eta * alpha * dtheta_new / V_hat_eps
         # Lemma: dV_hat[p] = 1/2*dtheta_new[p]*eta*alpha*M_hat[p]/((sqrt(V_hat[p]) + eps)^2*sqrt(V_hat[p]))
-        power_V_hat_eps = 1 / V_hat_eps**2
-        rsqrt_V_hat = 1 / torch.sqrt(V_hat)
+        power_V_hat_eps = torch.reciprocal(V_hat_eps**2)
+        rsqrt_V_hat = torch.rsqrt(V_hat)
         dV_hat = 0.5 * eta * alpha * dtheta_new * M_hat * power_V_hat_eps * rsqrt_V_hat
         # Lemma: dV_new_total[p] = dV_new[p] + dV_hat[p]/(1 - pow(beta_2, t))
-        inverse_beta_2 = 1 / (1 - torch.pow(beta_2, t))
+        inverse_beta_2 = torch.reciprocal(1 - torch.pow(beta_2, t))
         dV_new_total = dV_new + inverse_beta_2 * dV_hat
         # Tangent: tM_new[p] = beta_1*tM[p] + (1 - beta_1)*tG[p]
         beta_1_shifted = 1 - beta_1
@@ -734,7 +736,7 @@ class _SecondTangent(torch.autograd.Function):
         beta_2_shifted = 1 - beta_2
         tV_new = beta_2 * tV + 2 * beta_2_shifted * G * tG
         # Tangent: tM_hat[p] = tM_new[p]/(1 - pow(beta_1, t))
-        inverse_beta_1 = 1 / (1 - torch.pow(beta_1, t))
+        inverse_beta_1 = torch.reciprocal(1 - torch.pow(beta_1, t))
         tM_hat = inverse_beta_1 * tM_new
         # Tangent: tV_hat[p] = tV_new[p]/(1 - pow(beta_2, t))
         tV_hat = inverse_beta_2 * tV_new
@@ -746,7 +748,7 @@ class _SecondTangent(torch.autograd.Function):
         tdalpha = eta * (
             0.5 * (M_hat * power_V_hat_eps @ (rsqrt_V_hat * tV_hat * dtheta_new))
             - tdtheta_new @ (M_hat / V_hat_eps)
-            - 1 / V_hat_eps @ (tM_hat * dtheta_new)
+            - torch.reciprocal(V_hat_eps) @ (tM_hat * dtheta_new)
         )
         # Tangent: tdM_hat[p] = -1/(sqrt(V_hat[p]) + eps)*(eta*alpha*tdtheta_new[p] + dtheta_new[p]*eta*talpha
         #     + 1/2*tV_hat[p]*dM_hat[p]/sqrt(V_hat[p]))

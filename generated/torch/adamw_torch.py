@@ -229,7 +229,7 @@ def _backward_pass(
         # Lemma: dkept[p] = dtheta_new[p]
         dkept = dtheta_new.clone()
     if need_G or need_M or need_V or need_lr:
-        inverse_beta_1 = 1 / (1 - torch.pow(beta_1, t))
+        inverse_beta_1 = torch.reciprocal(1 - torch.pow(beta_1, t))
     if need_G or need_M:
         # Lemma: dM_new_total[p] = dM_new[p] - dtheta_new[p]/(1 - pow(beta_1, t))*lr/S[p]
         dM_new_total = dM_new - inverse_beta_1 * lr * dtheta_new / S
@@ -239,7 +239,7 @@ def _backward_pass(
     if need_lr:
         # Lemma: dlr = -(weight_decay*sum(p, dkept[p]*theta[p]) + 1/(1 - pow(beta_1, t))*sum(p,
         #     dtheta_new[p]*M_new[p]/S[p]))
-        dlr = -(weight_decay * (dkept @ theta) + inverse_beta_1 * (1 / S @ (dtheta_new * M_new)))
+        dlr = -(weight_decay * (dkept @ theta) + inverse_beta_1 * (torch.reciprocal(S) @ (dtheta_new * M_new)))
     if need_theta:
         # Lemma: dtheta[p] = dkept[p]*(1 - lr*weight_decay)
         dtheta = (1 - lr * weight_decay) * dkept
@@ -383,10 +383,10 @@ class _DualForward(_Forward):
         beta_2_shifted = 1 - beta_2
         V_new = beta_2 * V + beta_2_shifted * G**2
         # S[p] = 1/sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]) + eps
-        rsqrt_beta_2 = 1 / torch.sqrt(1 - torch.pow(beta_2, t))
+        rsqrt_beta_2 = torch.rsqrt(1 - torch.pow(beta_2, t))
         S = rsqrt_beta_2 * torch.sqrt(V_new) + eps
         # Tangent: tM_new[p] = tM[p] - (1 - beta_1)*tM[p] + (1 - beta_1)*tG[p]
-        inverse_beta_1 = 1 / (1 - torch.pow(beta_1, t))
+        inverse_beta_1 = torch.reciprocal(1 - torch.pow(beta_1, t))
         tM_new = tM - beta_1_shifted * tM + beta_1_shifted * tG
         # Tangent: tV_new[p] = beta_2*tV[p] + 2*(1 - beta_2)*G[p]*tG[p]
         tV_new = beta_2 * tV + 2 * beta_2_shifted * G * tG
@@ -595,12 +595,12 @@ class _Second(torch.autograd.Function):
         # Lemma: dkept[p] = dtheta_new[p]
         dkept = dtheta_new.clone()
         # Lemma: dS[p] = dtheta_new[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
-        inverse_beta_1 = 1 / (1 - torch.pow(beta_1, t))
-        power_S = 1 / S**2
+        inverse_beta_1 = torch.reciprocal(1 - torch.pow(beta_1, t))
+        power_S = torch.reciprocal(S**2)
         dS = inverse_beta_1 * lr * dtheta_new * M_new * power_S
         # Lemma: dV_new_total[p] = dV_new[p] + 1/2*dS[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
-        rsqrt_beta_2 = 1 / torch.sqrt(1 - torch.pow(beta_2, t))
-        rsqrt_V_new = 1 / torch.sqrt(V_new)
+        rsqrt_beta_2 = torch.rsqrt(1 - torch.pow(beta_2, t))
+        rsqrt_V_new = torch.rsqrt(V_new)
         dV_new_total = dV_new + 0.5 * rsqrt_beta_2 * dS * rsqrt_V_new
         # Lemma: d2dM_new_total[p] = d2dM[p]*(1 - (1 - beta_1)) + d2dG[p]*(1 - beta_1)
         beta_1_shifted = 1 - beta_1
@@ -635,7 +635,7 @@ class _Second(torch.autograd.Function):
         #     d2dtheta[p]*dkept[p])
         d2lr = (
             inverse_beta_1 * (d2dS * dtheta_new @ (M_new * power_S))
-            - inverse_beta_1 * (1 / S @ (d2dM_new_total * dtheta_new))
+            - inverse_beta_1 * (torch.reciprocal(S) @ (d2dM_new_total * dtheta_new))
             - weight_decay * (d2dtheta @ dkept)
         )
         # Lemma: d2theta[p] = -d2dlr*weight_decay*dkept[p]
@@ -692,12 +692,12 @@ class _SecondTangent(torch.autograd.Function):
         # Lemma: dkept[p] = dtheta_new[p]
         dkept = dtheta_new.clone()
         # Lemma: dS[p] = dtheta_new[p]/(1 - pow(beta_1, t))*lr*M_new[p]/S[p]^2
-        inverse_beta_1 = 1 / (1 - torch.pow(beta_1, t))
-        power_S = 1 / S**2
+        inverse_beta_1 = torch.reciprocal(1 - torch.pow(beta_1, t))
+        power_S = torch.reciprocal(S**2)
         dS = inverse_beta_1 * lr * dtheta_new * M_new * power_S
         # Lemma: dV_new_total[p] = dV_new[p] + 1/2*dS[p]/(sqrt(1 - pow(beta_2, t))*sqrt(V_new[p]))
-        rsqrt_beta_2 = 1 / torch.sqrt(1 - torch.pow(beta_2, t))
-        rsqrt_V_new = 1 / torch.sqrt(V_new)
+        rsqrt_beta_2 = torch.rsqrt(1 - torch.pow(beta_2, t))
+        rsqrt_V_new = torch.rsqrt(V_new)
         dV_new_total = dV_new + 0.5 * rsqrt_beta_2 * dS * rsqrt_V_new
         # Tangent: tM_new[p] = tM[p] - (1 - beta_1)*tM[p] + (1 - beta_1)*tG[p]
         beta_1_shifted = 1 - beta_1
@@ -736,7 +736,7 @@ class _SecondTangent(torch.autograd.Function):
             - weight_decay * (tdkept @ theta)
             - weight_decay * (dkept @ ttheta)
             - inverse_beta_1 * (tdtheta_new @ (M_new / S))
-            - inverse_beta_1 * (1 / S @ (tM_new * dtheta_new))
+            - inverse_beta_1 * (torch.reciprocal(S) @ (tM_new * dtheta_new))
         )
         # Tangent: tdtheta[p] = tdkept[p]*(1 - lr*weight_decay) - dkept[p]*weight_decay*tlr
         tdtheta = (1 - lr * weight_decay) * tdkept - weight_decay * tlr * dkept

@@ -116,7 +116,8 @@ def _arguments(Q: Any, K: Any, V: Any) -> Any:
     ):
         _check(Q=Q, K=K, V=V)
     M = K.shape[2]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     return Q, K, V
 
 

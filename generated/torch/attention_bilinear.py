@@ -115,7 +115,8 @@ def _arguments(X: Any, A: Any, W_v: Any) -> Any:
     ):
         _check(X=X, A=A, W_v=W_v)
     N = X.shape[0]
-    _nonempty(N=N)
+    if N == 0:
+        _nonempty(N=N)
     return X, A, W_v
 
 

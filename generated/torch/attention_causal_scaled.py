@@ -120,7 +120,8 @@ def _arguments(Q: Any, K: Any, V: Any, scale: Any) -> Any:
     ):
         _check(Q=Q, K=K, V=V, scale=scale)
     M = K.shape[1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     return Q, K, V, scale
 
 

@@ -134,7 +134,8 @@ def _arguments(Q: Any, K: Any, V: Any, bias: Any, A: Any, D: Any, scale: Any) ->
     ):
         _check(Q=Q, K=K, V=V, bias=bias, A=A, D=D, scale=scale)
     M = K.shape[1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     return Q, K, V, bias, A, D, scale
 
 

@@ -107,7 +107,8 @@ def _arguments(Q: Any, K: Any, V: Any, A: Any) -> Any:
     ):
         _check(Q=Q, K=K, V=V, A=A)
     M = K.shape[0]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     return Q, K, V, A
 
 

@@ -130,7 +130,8 @@ def _arguments(Q: Any, K: Any, V: Any, R: Any, bucket: Any) -> Any:
         _check(Q=Q, K=K, V=V, R=R, bucket=bucket)
     _places("bucket", bucket, "L", R.shape[0])
     M = K.shape[1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     return Q, K, V, R, bucket
 
 

@@ -130,7 +130,8 @@ def _arguments(Q: Any, K: Any, V: Any, bucket: Any, R: Any) -> Any:
         _check(Q=Q, K=K, V=V, bucket=bucket, R=R)
     _places("bucket", bucket, "L", R.shape[0])
     M = K.shape[1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     return Q, K, V, bucket, R
 
 

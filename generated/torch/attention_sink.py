@@ -123,7 +123,8 @@ def _arguments(Q: Any, K: Any, V: Any, sink: Any) -> Any:
     ):
         _check(Q=Q, K=K, V=V, sink=sink)
     M = K.shape[1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     return Q, K, V, sink
 
 

@@ -119,7 +119,8 @@ def _arguments(Q: Any, K: Any, V: Any, width: Any) -> Any:
     ):
         _check(Q=Q, K=K, V=V, width=width)
     N = Q.shape[0]
-    _nonempty(N=N)
+    if N == 0:
+        _nonempty(N=N)
     return Q, K, V, width
 
 

@@ -124,7 +124,8 @@ def _arguments(Q: Any, K: Any, V: Any, cap: Any) -> Any:
     ):
         _check(Q=Q, K=K, V=V, cap=cap)
     M = K.shape[1]
-    _nonempty(M=M)
+    if M == 0:
+        _nonempty(M=M)
     return Q, K, V, cap
 
 

@@ -93,7 +93,8 @@ def _arguments(Q: Any, V: Any) -> Any:
     if not (Q.ndim == 2 and V.ndim == 2 and V.shape[0] == Q.shape[0]):
         _check(Q=Q, V=V)
     N = Q.shape[0]
-    _nonempty(N=N)
+    if N == 0:
+        _nonempty(N=N)
     return Q, V
 
 

@@ -125,7 +125,8 @@ def _arguments(Q: Any, K: Any, V: Any, left: Any, right: Any) -> Any:
     ):
         _check(Q=Q, K=K, V=V, left=left, right=right)
     N = Q.shape[0]
-    _nonempty(N=N)
+    if N == 0:
+        _nonempty(N=N)
     return Q, K, V, left, right
 
 

@@ -117,7 +117,7 @@ def _backward_pass(need_X: bool, need_g: bool, need_b: bool, X: Tensor, g: Tenso
     dX = dg = db = None
     if need_X or need_g:
         v_eps = v + eps
-        rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+        rsqrt_v_eps = torch.rsqrt(v_eps)
         X_m = X - m
         dY_X_m = (dY * X_m).sum(dim=0)
     if need_g:
@@ -190,7 +190,7 @@ class _DualForward(_Forward):
         v = (X_m * X_m).sum(dim=0) / N
         # Tangent: tm[c] = 1/size(N)*sum(n, tX[n,c])
         v_eps = v + eps
-        rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+        rsqrt_v_eps = torch.rsqrt(v_eps)
         tm = tX.sum(dim=0) / N
         # Tangent: tv[c] = 2/size(N)*(sum(n, (X[n,c] - m[c])*tX[n,c]) - tm[c]*sum(n, X[n,c] - m[c]))
         tv = 2 * ((X_m * tX).sum(dim=0) - tm * X_m.sum(dim=0)) / N
@@ -267,14 +267,14 @@ class _Second(torch.autograd.Function):
         N = X.shape[0]
         # Lemma: dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
         v_eps = v + eps
-        rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+        rsqrt_v_eps = torch.rsqrt(v_eps)
         X_m = X - m
         dY_X_m = (dY * X_m).sum(dim=0)
         dg = rsqrt_v_eps * dY_X_m
         # Lemma: db[c] = sum(n, dY[n,c])
         db = dY.sum(dim=0)
         # Lemma: dv[c] = -(1/2)*g[c]/(v[c] + eps)^(3/2)*sum(n, dY[n,c]*(X[n,c] - m[c]))
-        power_v_eps = 1 / v_eps**1.5
+        power_v_eps = torch.reciprocal(v_eps**1.5)
         dv = -0.5 * g * power_v_eps * dY_X_m
         # Lemma: d2dm[c] = 1/size(N)*sum(n, d2dX[n,c])
         sum_d2dX = d2dX.sum(dim=0)
@@ -327,14 +327,14 @@ class _SecondTangent(torch.autograd.Function):
         N = X.shape[0]
         # Lemma: dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
         v_eps = v + eps
-        rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+        rsqrt_v_eps = torch.rsqrt(v_eps)
         X_m = X - m
         dY_X_m = (dY * X_m).sum(dim=0)
         dg = rsqrt_v_eps * dY_X_m
         # Lemma: db[c] = sum(n, dY[n,c])
         db = dY.sum(dim=0)
         # Lemma: dv[c] = -(1/2)*g[c]/(v[c] + eps)^(3/2)*sum(n, dY[n,c]*(X[n,c] - m[c]))
-        power_v_eps = 1 / v_eps**1.5
+        power_v_eps = torch.reciprocal(v_eps**1.5)
         dv = -0.5 * g * power_v_eps * dY_X_m
         # Tangent: tm[c] = 1/size(N)*sum(n, tX[n,c])
         sum_tX = tX.sum(dim=0)

@@ -144,7 +144,7 @@ def _backward_pass(need_X: bool, need_g: bool, need_b: bool, X: Tensor, g: Tenso
     """(dX, dg, db): None for those that are not needed."""
     dX = dg = db = None
     if need_X or need_g:
-        rsqrt_v = 1 / torch.sqrt(v + eps)
+        rsqrt_v = torch.rsqrt(v + eps)
     if need_g:
         # Lemma: dg[c] = 1/sqrt(v[c] + eps)*sum(n, dY[n,c]*(X[n,c] - m[c]))
         dg = rsqrt_v * (dY * (X - m)).sum(dim=0)
@@ -197,7 +197,7 @@ class _DualForward(_Forward):
         if tb is None:
             tb = X.new_zeros((C,))
         # Tangent: tY[n,c] = (X[n,c] - m[c])/sqrt(v[c] + eps)*tg[c] + g[c]/sqrt(v[c] + eps)*tX[n,c] + tb[c]
-        rsqrt_v = 1 / torch.sqrt(v + eps)
+        rsqrt_v = torch.rsqrt(v + eps)
         tY = (X - m) * rsqrt_v * tg + g * rsqrt_v * tX + tb
         return tY
 
@@ -268,7 +268,7 @@ class _Second(torch.autograd.Function):
     def forward(X: Tensor, g: Tensor, m: Tensor, v: Tensor, eps: Tensor, dY: Tensor, d2dX: Tensor, d2dg: Tensor, d2db: Tensor) -> Any:
         # Lemma: d2dY[n,c] = d2dg[c]/sqrt(v[c] + eps)*(X[n,c] - m[c]) + d2dX[n,c]*g[c]/sqrt(v[c] + eps) +
         #     d2db[c]
-        rsqrt_v = 1 / torch.sqrt(v + eps)
+        rsqrt_v = torch.rsqrt(v + eps)
         d2dY = d2dg * rsqrt_v * (X - m) + d2dX * g * rsqrt_v + d2db
         # Lemma: d2g[c] = 1/sqrt(v[c] + eps)*sum(n, d2dX[n,c]*dY[n,c])
         d2g = rsqrt_v * (d2dX * dY).sum(dim=0)
@@ -293,7 +293,7 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor, g: Tensor, m: Tensor, v: Tensor, eps: Tensor, dY: Tensor, tX: Tensor, tg: Tensor, tdY: Tensor) -> Any:
         # Tangent: tdg[c] = 1/sqrt(v[c] + eps)*(sum(n, (X[n,c] - m[c])*tdY[n,c]) + sum(n, dY[n,c]*tX[n,c]))
-        rsqrt_v = 1 / torch.sqrt(v + eps)
+        rsqrt_v = torch.rsqrt(v + eps)
         tdg = rsqrt_v * (((X - m) * tdY).sum(dim=0) + (dY * tX).sum(dim=0))
         # Tangent: tdX[n,c] = 1/sqrt(v[c] + eps)*(g[c]*tdY[n,c] + dY[n,c]*tg[c])
         tdX = rsqrt_v * (g * tdY + dY * tg)

@@ -231,7 +231,7 @@ class _Second(torch.autograd.Function):
         )
         # Lemma: d2t[i] = -d2dx[i]*dL[i]*(where(tiny < 1 - x[i], 1, 0)/(1 - x[i]) + where(tiny < x[i], 1,
         #     0)/x[i])
-        d2t = -d2dx * dL * (torch.where(less_tiny, 1 / x_shifted, 0) + torch.where(less_tiny_2, 1 / x, 0))
+        d2t = -d2dx * dL * (torch.where(less_tiny, torch.reciprocal(x_shifted), 0) + torch.where(less_tiny_2, torch.reciprocal(x), 0))
         # Lemma: d2x[i] = dL[i]*(d2dx[i]*(1 - t[i])*where(tiny < 1 - x[i], 1, 0)/(1 - x[i])^2 -
         #     d2dt[i]*where(tiny < 1 - x[i], 1, 0)/(1 - x[i]) - d2dt[i]*where(tiny < x[i], 1, 0)/x[i] +
         #     d2dx[i]*t[i]*where(tiny < x[i], 1, 0)/x[i]^2)

@@ -100,7 +100,8 @@ def _arguments(X: Any, Y: Any, scale: Any) -> Any:
     if not (X.ndim == 2 and Y.ndim == 2 and Y.shape[0] == X.shape[0] and Y.shape[1] == X.shape[1] and scale.ndim == 0):
         _check(X=X, Y=Y, scale=scale)
     B = X.shape[0]
-    _nonempty(B=B)
+    if B == 0:
+        _nonempty(B=B)
     return X, Y, scale
 
 
@@ -224,12 +225,12 @@ class _DualForward(_Forward):
         # Named sum: Z[i] = sum(e, X[i,e]^2)
         Z = torch.linalg.vecdot(X, X)
         # Equation: U[i,d] = X[i,d]/sqrt(Z[i])
-        rsqrt_Z = 1 / torch.sqrt(Z)
+        rsqrt_Z = torch.rsqrt(Z)
         U = X * rsqrt_Z[:, None]
         # Named sum: E[i] = sum(e, Y[i,e]^2)
         E = torch.linalg.vecdot(Y, Y)
         # Equation: V[i,d] = Y[i,d]/sqrt(E[i])
-        rsqrt_E = 1 / torch.sqrt(E)
+        rsqrt_E = torch.rsqrt(E)
         V = Y * rsqrt_E[:, None]
         # S[i,j] = scale*sum(d, U[i,d]*V[j,d])
         U_V = U @ V.T
@@ -372,12 +373,12 @@ class _Second(torch.autograd.Function):
         # Named sum: F[i] = sum(d, dU[i,d]*U[i,d])
         F = torch.linalg.vecdot(dU, U)
         # Lemma: d2F[i] = -1/sqrt(Z[i])*sum(d, d2dX[i,d]*U[i,d])
-        rsqrt_Z = 1 / torch.sqrt(Z)
+        rsqrt_Z = torch.rsqrt(Z)
         d2F = -rsqrt_Z * torch.linalg.vecdot(d2dX, U)
         # Lemma: d2dU[i,d] = d2F[i]*U[i,d] + d2dX[i,d]/sqrt(Z[i])
         d2dU = d2F[:, None] * U + d2dX * rsqrt_Z[:, None]
         # Lemma: d2D[i] = -1/sqrt(E[i])*sum(d, d2dY[i,d]*V[i,d])
-        rsqrt_E = 1 / torch.sqrt(E)
+        rsqrt_E = torch.rsqrt(E)
         d2D = -rsqrt_E * torch.linalg.vecdot(d2dY, V)
         # Lemma: d2dV[i,d] = d2D[i]*V[i,d] + d2dY[i,d]/sqrt(E[i])
         d2dV = d2D[:, None] * V + d2dY * rsqrt_E[:, None]
@@ -467,12 +468,12 @@ class _SecondTangent(torch.autograd.Function):
         # Named sum: D[i] = sum(d, dV[i,d]*V[i,d])
         D = torch.linalg.vecdot(dV, V)
         # Lemma: dY[i,d] = 1/sqrt(E[i])*(dV[i,d] - V[i,d]*D[i])
-        rsqrt_E = 1 / torch.sqrt(E)
+        rsqrt_E = torch.rsqrt(E)
         dY = rsqrt_E[:, None] * (dV - V * D[:, None])
         # Named sum: F[i] = sum(d, dU[i,d]*U[i,d])
         F = torch.linalg.vecdot(dU, U)
         # Lemma: dX[i,d] = 1/sqrt(Z[i])*(dU[i,d] - U[i,d]*F[i])
-        rsqrt_Z = 1 / torch.sqrt(Z)
+        rsqrt_Z = torch.rsqrt(Z)
         dX = rsqrt_Z[:, None] * (dU - U * F[:, None])
         # Named sum: tD_1[i] = sum(d, X[i,d]*tX[i,d])
         tD_1 = torch.linalg.vecdot(X, tX)

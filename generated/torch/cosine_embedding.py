@@ -166,7 +166,7 @@ def _backward_pass(
     if need_Y:
         # Lemma: dV[i] = -(1/2)*dc[i]*c[i]/V[i]
         dV = -0.5 * dc * c / V
-    rsqrt_U = 1 / torch.sqrt(U * V)
+    rsqrt_U = torch.rsqrt(U * V)
     if need_Y:
         # Lemma: dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
         dY = 2 * dV[:, None] * Y + dc[:, None] * X * rsqrt_U[:, None]
@@ -248,7 +248,7 @@ class _DualForward(_Forward):
         # V[i] = sum(k, Y[i,k]^2) + 1/1000000000000
         V = torch.linalg.vecdot(Y, Y) + 1e-12
         # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
-        rsqrt_U = 1 / torch.sqrt(U * V)
+        rsqrt_U = torch.rsqrt(U * V)
         c = torch.linalg.vecdot(X, Y) * rsqrt_U
         # u[i] = c[i] - margin
         u = c - margin
@@ -363,7 +363,7 @@ class _Second(torch.autograd.Function):
         # Lemma: d2dc[i] = 1/sqrt(U[i]*V[i])*sum(k, d2dY[i,k]*X[i,k]) - (1/2)*d2dU[i]*c[i]/U[i] -
         #     (1/2)*d2dV[i]*c[i]/V[i] + 1/sqrt(U[i]*V[i])*sum(k, d2dX[i,k]*Y[i,k])
         U_V = U * V
-        rsqrt_U_V = 1 / torch.sqrt(U_V)
+        rsqrt_U_V = torch.rsqrt(U_V)
         d2dY_X = torch.linalg.vecdot(d2dY, X)
         d2dX_Y = torch.linalg.vecdot(d2dX, Y)
         d2dc = rsqrt_U_V * d2dY_X - 0.5 * d2dU * c / U - 0.5 * d2dV * c / V + rsqrt_U_V * d2dX_Y
@@ -377,7 +377,7 @@ class _Second(torch.autograd.Function):
         # Lemma: d2U[i] = -(1/2*d2c[i]*c[i]/U[i] + d2dU[i]*dU[i]/U[i] +
         #     1/2*dc[i]/(U[i]*V[i])^(3/2)*V[i]*sum(k, d2dY[i,k]*X[i,k]) +
         #     1/2*dc[i]/(U[i]*V[i])^(3/2)*V[i]*sum(k, d2dX[i,k]*Y[i,k]))
-        power_U_V = 1 / U_V**1.5
+        power_U_V = torch.reciprocal(U_V**1.5)
         d2U = -(0.5 * d2c * c / U + d2dU * dU / U + 0.5 * dc * power_U_V * V * d2dY_X + 0.5 * dc * power_U_V * V * d2dX_Y)
         # Lemma: d2V[i] = -(1/2*d2c[i]*c[i]/V[i] + d2dV[i]*dV[i]/V[i] +
         #     1/2*dc[i]/(U[i]*V[i])^(3/2)*U[i]*sum(k, d2dY[i,k]*X[i,k]) +
@@ -432,7 +432,7 @@ class _SecondTangent(torch.autograd.Function):
         # Tangent: tc[i] = 1/sqrt(U[i]*V[i])*sum(k, Y[i,k]*tX[i,k]) + 1/sqrt(U[i]*V[i])*sum(k, X[i,k]*tY[i,k])
         #     - (1/2)*tU[i]*c[i]/U[i] - (1/2)*tV[i]*c[i]/V[i]
         U_V = U * V
-        rsqrt_U_V = 1 / torch.sqrt(U_V)
+        rsqrt_U_V = torch.rsqrt(U_V)
         tc = rsqrt_U_V * torch.linalg.vecdot(Y, tX) + rsqrt_U_V * torch.linalg.vecdot(X, tY) - 0.5 * tU * c / U - 0.5 * tV * c / V
         # Tangent: tdu[i] = 1/2*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))*tdL
         tdu = 0.5 * tdL / B * s_shifted * u_shifted
@@ -447,7 +447,7 @@ class _SecondTangent(torch.autograd.Function):
         # Tangent: tdY[i,k] = 2*tdV[i]*Y[i,k] + 2*dV[i]*tY[i,k] + tdc[i]*X[i,k]/sqrt(U[i]*V[i]) +
         #     dc[i]/sqrt(U[i]*V[i])*tX[i,k] - (1/2)*tU[i]*dc[i]*X[i,k]/(U[i]*V[i])^(3/2)*V[i] -
         #     (1/2)*tV[i]*dc[i]*X[i,k]/(U[i]*V[i])^(3/2)*U[i]
-        power_U_V = 1 / U_V**1.5
+        power_U_V = torch.reciprocal(U_V**1.5)
         tdY = (
             2 * tdV[:, None] * Y
             + 2 * dV[:, None] * tY
@@ -506,7 +506,7 @@ def _backward_part(
     dV = -0.5 * dc * c / V
     # Lemma: dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
     dV_Y = torch.multiply(Y, dV[:, None] * 2, out=dY)
-    rsqrt_U = 1 / torch.sqrt(U * V)
+    rsqrt_U = torch.rsqrt(U * V)
     dc_X = torch.multiply(X, dc[:, None] * rsqrt_U[:, None], out=space_1)
     dY = torch.add(dV_Y, dc_X, out=dV_Y)
     # Lemma: dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])
@@ -541,7 +541,7 @@ def _both_part(X: Tensor, Y: Tensor, margin: Tensor, s: Tensor, B: int, dY: Any 
     dV = -0.5 * dc * c / V
     # Lemma: dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
     dV_Y = torch.multiply(Y, dV[:, None] * 2, out=dY)
-    rsqrt_U = 1 / torch.sqrt(U * V)
+    rsqrt_U = torch.rsqrt(U * V)
     dc_X = torch.multiply(X, dc[:, None] * rsqrt_U[:, None], out=space_1)
     dY = torch.add(dV_Y, dc_X, out=dV_Y)
     # Lemma: dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])

@@ -145,8 +145,8 @@ def _backward_pass(need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, eps: Tensor
     if need_Y:
         # Lemma: dV[n] = -(1/4)*dS[n]*S[n]/max(V[n], eps^2)*(1 + sign(V[n] - eps^2))
         dV = -0.25 * dS * S * (1 + torch.sign(V - square_eps)) / max_V
-    rsqrt_max_U = 1 / torch.sqrt(max_U)
-    rsqrt_max_V = 1 / torch.sqrt(max_V)
+    rsqrt_max_U = torch.rsqrt(max_U)
+    rsqrt_max_V = torch.rsqrt(max_V)
     if need_Y:
         # Lemma: dY[n,k] = 2*dV[n]*Y[n,k] + dS[n]*X[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
         dY = 2 * dV[:, None] * Y + dS[:, None] * X * rsqrt_max_U[:, None] * rsqrt_max_V[:, None]
@@ -203,9 +203,9 @@ class _DualForward(_Forward):
         # S[n] = sum(k, X[n,k]*Y[n,k])/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
         square_eps = eps**2
         max_U = torch.maximum(U, square_eps)
-        rsqrt_max_U = 1 / torch.sqrt(max_U)
+        rsqrt_max_U = torch.rsqrt(max_U)
         max_V = torch.maximum(V, square_eps)
-        rsqrt_max_V = 1 / torch.sqrt(max_V)
+        rsqrt_max_V = torch.rsqrt(max_V)
         S = torch.linalg.vecdot(X, Y) * rsqrt_max_U * rsqrt_max_V
         # Tangent: tU[n] = 2*sum(k, X[n,k]*tX[n,k])
         tU = 2 * torch.linalg.vecdot(X, tX)
@@ -303,8 +303,8 @@ class _Second(torch.autograd.Function):
         #     (1/4)*d2dU[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2)) - (1/4)*d2dV[n]*S[n]/max(V[n],
         #     eps^2)*(1 + sign(V[n] - eps^2)) + 1/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*sum(k,
         #     d2dX[n,k]*Y[n,k])
-        rsqrt_max_U = 1 / torch.sqrt(max_U)
-        rsqrt_max_V = 1 / torch.sqrt(max_V)
+        rsqrt_max_U = torch.rsqrt(max_U)
+        rsqrt_max_V = torch.rsqrt(max_V)
         d2dY_X = torch.linalg.vecdot(d2dY, X)
         d2dX_Y = torch.linalg.vecdot(d2dX, Y)
         d2dS = (
@@ -378,8 +378,8 @@ class _SecondTangent(torch.autograd.Function):
         #     1/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))*sum(k, X[n,k]*tY[n,k]) -
         #     (1/4)*tU[n]*S[n]/max(U[n], eps^2)*(1 + sign(U[n] - eps^2)) - (1/4)*tV[n]*S[n]/max(V[n],
         #     eps^2)*(1 + sign(V[n] - eps^2))
-        rsqrt_max_U = 1 / torch.sqrt(max_U)
-        rsqrt_max_V = 1 / torch.sqrt(max_V)
+        rsqrt_max_U = torch.rsqrt(max_U)
+        rsqrt_max_V = torch.rsqrt(max_V)
         tS = (
             rsqrt_max_U * rsqrt_max_V * torch.linalg.vecdot(Y, tX)
             + rsqrt_max_U * rsqrt_max_V * torch.linalg.vecdot(X, tY)
@@ -399,8 +399,8 @@ class _SecondTangent(torch.autograd.Function):
         #     eps^2)))*tX[n,k] - (1/4)*tU[n]*dS[n]*X[n,k]/max(U[n], eps^2)^(3/2)*(1 + sign(U[n] -
         #     eps^2))/sqrt(max(V[n], eps^2)) - (1/4)*tV[n]*dS[n]*X[n,k]/(sqrt(max(U[n], eps^2))*max(V[n],
         #     eps^2)^(3/2))*(1 + sign(V[n] - eps^2))
-        power_max_U = 1 / max_U**1.5
-        power_max_V = 1 / max_V**1.5
+        power_max_U = torch.reciprocal(max_U**1.5)
+        power_max_V = torch.reciprocal(max_V**1.5)
         tdY = (
             2 * tdV[:, None] * Y
             + 2 * dV[:, None] * tY
@@ -449,8 +449,8 @@ def _backward_part(
     dV = -0.25 * dS * S * (1 + torch.sign(V - square_eps)) / max_V
     # Lemma: dY[n,k] = 2*dV[n]*Y[n,k] + dS[n]*X[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))
     dV_Y = torch.multiply(Y, dV[:, None] * 2, out=dY)
-    rsqrt_max_U = 1 / torch.sqrt(max_U)
-    rsqrt_max_V = 1 / torch.sqrt(max_V)
+    rsqrt_max_U = torch.rsqrt(max_U)
+    rsqrt_max_V = torch.rsqrt(max_V)
     dS_X = torch.multiply(X, dS[:, None] * rsqrt_max_U[:, None] * rsqrt_max_V[:, None], out=space_1)
     dY = torch.add(dV_Y, dS_X, out=dV_Y)
     # Lemma: dX[n,k] = 2*dU[n]*X[n,k] + dS[n]*Y[n,k]/(sqrt(max(U[n], eps^2))*sqrt(max(V[n], eps^2)))

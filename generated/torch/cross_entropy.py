@@ -87,7 +87,8 @@ def _arguments(Z: Any, T: Any, validate: bool = False) -> Any:
     if validate:
         _facts(T.detach())
     C = Z.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     return Z, T
 
 

@@ -113,7 +113,8 @@ def _arguments(Z: Any, T: Any, w: Any, eps: Any) -> Any:
     ):
         _check(Z=Z, T=T, w=w, eps=eps)
     C = Z.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     return Z, T, w, eps
 
 

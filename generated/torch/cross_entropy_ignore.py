@@ -89,7 +89,8 @@ def _arguments(Z: Any, y: Any, ignored: Any) -> Any:
         _check(Z=Z, y=y, ignored=ignored)
     _places("y", y, "C", Z.shape[1])
     C = Z.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     return Z, y, ignored
 
 
@@ -196,12 +197,12 @@ class _DualForward(_Forward):
         # Named sum: A = sum(m, where(ignored != y[m], 1, 0))
         not_equal_ignored = ignored != y
         A = not_equal_ignored.to(Z.dtype).sum()
-        # Tangent: tL = 1/A*(sum(i,j, where(ignored != y[i], 1, 0)*P[i,j]*tZ[i,j]) - sum(i, where(ignored !=
-        #     y[i], 1, 0)*tZ[i,y[i]]))
+        # Tangent: tL = sum(i,j, where(ignored != y[i], 1, 0)*P[i,j]/A*tZ[i,j]) - sum(i, where(ignored !=
+        #     y[i], 1, 0)/A*tZ[i,y[i]])
         tL = (
-            torch.where(not_equal_ignored[:, None], P * tZ, 0).sum()
-            - torch.where(not_equal_ignored, tZ.gather(-1, y[:, None])[:, 0], 0).sum()
-        ) / A
+            torch.where(not_equal_ignored, torch.reciprocal(A), 0) @ torch.linalg.vecdot(P, tZ)
+            - torch.where(not_equal_ignored, tZ.gather(-1, y[:, None])[:, 0] / A, 0).sum()
+        )
         return tL, None, None
 
 
@@ -264,13 +265,13 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(y: Tensor, ignored: Tensor, P: Tensor, A: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
-        # Lemma: d2dL = 1/A*(sum(i,j, d2dZ[i,j]*where(ignored != y[i], 1, 0)*P[i,j]) - sum(i,
-        #     d2dZ[i,y[i]]*where(ignored != y[i], 1, 0)))
+        # Lemma: d2dL = sum(i,j, d2dZ[i,j]*where(ignored != y[i], 1, 0)/A*P[i,j]) - sum(i,
+        #     d2dZ[i,y[i]]*where(ignored != y[i], 1, 0)/A)
         not_equal_ignored = ignored != y
         d2dL = (
-            torch.where(not_equal_ignored[:, None], d2dZ * P, 0).sum()
-            - torch.where(not_equal_ignored, d2dZ.gather(-1, y[:, None])[:, 0], 0).sum()
-        ) / A
+            torch.where(not_equal_ignored, torch.reciprocal(A), 0) @ torch.linalg.vecdot(d2dZ, P)
+            - torch.where(not_equal_ignored, d2dZ.gather(-1, y[:, None])[:, 0] / A, 0).sum()
+        )
         # Lemma: d2P[i,j] = d2dZ[i,j]*dL*where(ignored != y[i], 1, 0)/A
         d2P = torch.where(not_equal_ignored[:, None], dL / A * d2dZ, 0)
         # Named sum: D[i] = sum(j, d2P[i,j]*P[i,j])

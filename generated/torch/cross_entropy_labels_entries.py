@@ -115,7 +115,8 @@ def _arguments(Z: Any, y: Any, w: Any, eps: Any, r: Any) -> Any:
         _check(Z=Z, y=y, w=w, eps=eps, r=r)
     _places("y", y, "C", Z.shape[1])
     C = Z.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     return Z, y, w, eps, r
 
 

@@ -89,7 +89,8 @@ def _arguments(Z: Any, y: Any, r: Any) -> Any:
         _check(Z=Z, y=y, r=r)
     _places("y", y, "C", Z.shape[1])
     C = Z.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     return Z, y, r
 
 
@@ -194,10 +195,13 @@ class _DualForward(_Forward):
         P = exp_Z / E_m[:, None]
         # Named sum: A = sum(m, r[m])
         A = r.sum()
-        # Tangent: tL = 1/A*(sum(i,j, where(0 < r[i], 1, 0)*P[i,j]*tZ[i,j]) - sum(i, where(0 < r[i], 1,
-        #     0)*tZ[i,y[i]]))
+        # Tangent: tL = sum(i,j, where(0 < r[i], 1, 0)*P[i,j]/A*tZ[i,j]) - sum(i, where(0 < r[i], 1,
+        #     0)/A*tZ[i,y[i]])
         less_r = r > 0
-        tL = (torch.where(less_r[:, None], P * tZ, 0).sum() - torch.where(less_r, tZ.gather(-1, y[:, None])[:, 0], 0).sum()) / A
+        tL = (
+            torch.where(less_r, torch.reciprocal(A), 0) @ torch.linalg.vecdot(P, tZ)
+            - torch.where(less_r, tZ.gather(-1, y[:, None])[:, 0] / A, 0).sum()
+        )
         return tL, None, None
 
 
@@ -260,10 +264,13 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(y: Tensor, r: Tensor, P: Tensor, A: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
-        # Lemma: d2dL = 1/A*(sum(i,j, d2dZ[i,j]*where(0 < r[i], 1, 0)*P[i,j]) - sum(i, d2dZ[i,y[i]]*where(0 <
-        #     r[i], 1, 0)))
+        # Lemma: d2dL = sum(i,j, d2dZ[i,j]*where(0 < r[i], 1, 0)/A*P[i,j]) - sum(i, d2dZ[i,y[i]]*where(0 <
+        #     r[i], 1, 0)/A)
         less_r = r > 0
-        d2dL = (torch.where(less_r[:, None], d2dZ * P, 0).sum() - torch.where(less_r, d2dZ.gather(-1, y[:, None])[:, 0], 0).sum()) / A
+        d2dL = (
+            torch.where(less_r, torch.reciprocal(A), 0) @ torch.linalg.vecdot(d2dZ, P)
+            - torch.where(less_r, d2dZ.gather(-1, y[:, None])[:, 0] / A, 0).sum()
+        )
         # Lemma: d2P[i,j] = d2dZ[i,j]*dL*where(0 < r[i], 1, 0)/A
         d2P = torch.where(less_r[:, None], dL / A * d2dZ, 0)
         # Named sum: D[i] = sum(j, d2P[i,j]*P[i,j])

@@ -87,7 +87,8 @@ def _arguments(Z: Any, y: Any, eps: Any) -> Any:
         _check(Z=Z, y=y, eps=eps)
     _places("y", y, "C", Z.shape[1])
     C = Z.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     return Z, y, eps
 
 

@@ -97,7 +97,8 @@ def _arguments(Z: Any, T: Any, eps: Any, validate: bool = False) -> Any:
     if validate:
         _facts(T.detach())
     C = Z.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     return Z, T, eps
 
 

@@ -160,7 +160,7 @@ def _backward_pass(need_X: bool, need_g: bool, need_b: bool, X: Tensor, g: Tenso
     if need_X or need_g:
         X_m = X - m[..., None, None]
         v_eps = v + eps
-        rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+        rsqrt_v_eps = torch.rsqrt(v_eps)
         dY_X_m = torch.linalg.vecdot(dY, X_m)
     if need_g:
         # Lemma: dg[k,c] = sum(n,s, dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps))
@@ -238,7 +238,7 @@ class _DualForward(_Forward):
         v = torch.linalg.vecdot(X_m, X_m).sum(dim=-1) / (C * S)
         # Tangent: tm[n,k] = 1/(size(C)*size(S))*sum(c,s, tX[n,k,c,s])
         v_eps = v + eps
-        rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+        rsqrt_v_eps = torch.rsqrt(v_eps)
         tm = tX.sum(dim=(2, 3)) / (C * S)
         # Tangent: tv[n,k] = 2/(size(C)*size(S))*(sum(c,s, (X[n,k,c,s] - m[n,k])*tX[n,k,c,s]) -
         #     tm[n,k]*sum(c,s, X[n,k,c,s] - m[n,k]))
@@ -326,7 +326,7 @@ class _Second(torch.autograd.Function):
         S = X.shape[-1]
         # Lemma: dv[n,k] = -(1/2)/(v[n,k] + eps)^(3/2)*sum(c,s, dY[n,k,c,s]*g[k,c]*(X[n,k,c,s] - m[n,k]))
         v_eps = v + eps
-        power_v_eps = 1 / v_eps**1.5
+        power_v_eps = torch.reciprocal(v_eps**1.5)
         X_m = X - m[..., None, None]
         dY_X_m = torch.linalg.vecdot(dY, X_m)
         dv = -0.5 * power_v_eps * (dY_X_m.permute(1, 0, 2) @ g[..., None])[..., 0].T
@@ -340,7 +340,7 @@ class _Second(torch.autograd.Function):
         # Lemma: d2dY[n,k,c,s] = d2dg[k,c]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps) + d2db[k,c] -
         #     (1/2)*d2dv[n,k]/(v[n,k] + eps)^(3/2)*g[k,c]*(X[n,k,c,s] - m[n,k]) - d2dm[n,k]/sqrt(v[n,k] +
         #     eps)*g[k,c] + d2dX[n,k,c,s]*g[k,c]/sqrt(v[n,k] + eps)
-        rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+        rsqrt_v_eps = torch.rsqrt(v_eps)
         d2dY = (
             d2dg[..., None] * X_m * rsqrt_v_eps[..., None, None]
             + d2db[..., None]
@@ -413,7 +413,7 @@ class _SecondTangent(torch.autograd.Function):
         S = X.shape[-1]
         # Lemma: dv[n,k] = -(1/2)/(v[n,k] + eps)^(3/2)*sum(c,s, dY[n,k,c,s]*g[k,c]*(X[n,k,c,s] - m[n,k]))
         v_eps = v + eps
-        power_v_eps = 1 / v_eps**1.5
+        power_v_eps = torch.reciprocal(v_eps**1.5)
         X_m = X - m[..., None, None]
         dY_X_m = torch.linalg.vecdot(dY, X_m)
         dv = -0.5 * power_v_eps * (dY_X_m.permute(1, 0, 2) @ g[..., None])[..., 0].T
@@ -427,7 +427,7 @@ class _SecondTangent(torch.autograd.Function):
         # Tangent: tdg[k,c] = sum(n,s, (X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps)*tdY[n,k,c,s]) + sum(n,s,
         #     dY[n,k,c,s]/sqrt(v[n,k] + eps)*tX[n,k,c,s]) - sum(n,s, tm[n,k]*dY[n,k,c,s]/sqrt(v[n,k] + eps)) -
         #     (1/2)*sum(n,s, tv[n,k]*dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/(v[n,k] + eps)^(3/2))
-        rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+        rsqrt_v_eps = torch.rsqrt(v_eps)
         X_m_tdY = torch.linalg.vecdot(X_m, tdY)
         dY_tX = torch.linalg.vecdot(dY, tX)
         sum_dY = dY.sum(dim=-1)
@@ -497,7 +497,7 @@ def _backward_part(m: Tensor, X: Tensor, v: Tensor, eps: Tensor, dY: Tensor, g: 
     # Lemma: dg[k,c] = sum(n,s, dY[n,k,c,s]*(X[n,k,c,s] - m[n,k])/sqrt(v[n,k] + eps))
     X_m = torch.subtract(X, m[..., None, None], out=dX)
     v_eps = torch.add(v, eps, out=space_1)
-    rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+    rsqrt_v_eps = torch.rsqrt(v_eps)
     dY_X_m = torch.linalg.vecdot(dY, X_m)
     dg = (dY_X_m.permute(1, 2, 0) @ rsqrt_v_eps.T[..., None])[..., 0].clone()
     # Lemma: db[k,c] = sum(n,s, dY[n,k,c,s])

@@ -87,7 +87,8 @@ def _arguments(Q: Any, K: Any, tau: Any) -> Any:
     if not (Q.ndim == 2 and K.ndim == 2 and K.shape[0] == Q.shape[0] and K.shape[1] == Q.shape[1] and tau.ndim == 0):
         _check(Q=Q, K=K, tau=tau)
     B = Q.shape[0]
-    _nonempty(B=B)
+    if B == 0:
+        _nonempty(B=B)
     return Q, K, tau
 
 

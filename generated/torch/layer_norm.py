@@ -158,7 +158,7 @@ def _backward_pass(need_X: bool, need_g: bool, need_b: bool, X: Tensor, g: Tenso
     if need_X or need_g:
         X_m = X - m[:, None]
         v_eps = v + eps
-        rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+        rsqrt_v_eps = torch.rsqrt(v_eps)
         dY_X_m = dY * X_m
     if need_g:
         # Lemma: dg[c] = sum(n, dY[n,c]*(X[n,c] - m[n])/sqrt(v[n] + eps))
@@ -230,7 +230,7 @@ class _DualForward(_Forward):
         v = torch.linalg.vecdot(X_m, X_m) / C
         # Tangent: tm[n] = 1/size(C)*sum(c, tX[n,c])
         v_eps = v + eps
-        rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+        rsqrt_v_eps = torch.rsqrt(v_eps)
         tm = tX.sum(dim=-1) / C
         # Tangent: tv[n] = 2/size(C)*(sum(c, (X[n,c] - m[n])*tX[n,c]) - tm[n]*sum(c, X[n,c] - m[n]))
         tv = 2 * (torch.linalg.vecdot(X_m, tX) - tm * X_m.sum(dim=-1)) / C
@@ -313,7 +313,7 @@ class _Second(torch.autograd.Function):
         C = X.shape[-1]
         # Lemma: dv[n] = -(1/2)/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]*(X[n,c] - m[n]))
         v_eps = v + eps
-        power_v_eps = 1 / v_eps**1.5
+        power_v_eps = torch.reciprocal(v_eps**1.5)
         X_m = X - m[:, None]
         dY_X_m = dY * X_m
         dv = -0.5 * power_v_eps * (dY_X_m @ g)
@@ -326,7 +326,7 @@ class _Second(torch.autograd.Function):
         # Lemma: d2dY[n,c] = d2dg[c]*(X[n,c] - m[n])/sqrt(v[n] + eps) + d2db[c] - (1/2)*d2dv[n]/(v[n] +
         #     eps)^(3/2)*g[c]*(X[n,c] - m[n]) - d2dm[n]/sqrt(v[n] + eps)*g[c] + d2dX[n,c]*g[c]/sqrt(v[n] +
         #     eps)
-        rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+        rsqrt_v_eps = torch.rsqrt(v_eps)
         d2dY = (
             d2dg * X_m * rsqrt_v_eps[:, None]
             + d2db
@@ -381,7 +381,7 @@ class _SecondTangent(torch.autograd.Function):
         C = X.shape[-1]
         # Lemma: dv[n] = -(1/2)/(v[n] + eps)^(3/2)*sum(c, dY[n,c]*g[c]*(X[n,c] - m[n]))
         v_eps = v + eps
-        power_v_eps = 1 / v_eps**1.5
+        power_v_eps = torch.reciprocal(v_eps**1.5)
         X_m = X - m[:, None]
         dY_X_m = dY * X_m
         dv = -0.5 * power_v_eps * (dY_X_m @ g)
@@ -394,7 +394,7 @@ class _SecondTangent(torch.autograd.Function):
         # Tangent: tdg[c] = sum(n, (X[n,c] - m[n])/sqrt(v[n] + eps)*tdY[n,c]) + sum(n, dY[n,c]/sqrt(v[n] +
         #     eps)*tX[n,c]) - sum(n, tm[n]*dY[n,c]/sqrt(v[n] + eps)) - (1/2)*sum(n, tv[n]*dY[n,c]*(X[n,c] -
         #     m[n])/(v[n] + eps)^(3/2))
-        rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+        rsqrt_v_eps = torch.rsqrt(v_eps)
         X_m_tdY = X_m * tdY
         dY_tX = dY * tX
         tdg = rsqrt_v_eps @ X_m_tdY + rsqrt_v_eps @ dY_tX - tm * rsqrt_v_eps @ dY - 0.5 * (tv * power_v_eps @ dY_X_m)
@@ -469,7 +469,7 @@ def _backward_part(m: Tensor, X: Tensor, v: Tensor, eps: Tensor, dY: Tensor, g: 
     # Lemma: dg[c] = sum(n, dY[n,c]*(X[n,c] - m[n])/sqrt(v[n] + eps))
     X_m = torch.subtract(X, m[:, None], out=dX)
     v_eps = v + eps
-    rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+    rsqrt_v_eps = torch.rsqrt(v_eps)
     dY_X_m = torch.multiply(dY, X_m, out=space_1)
     dg = rsqrt_v_eps @ dY_X_m
     # Lemma: db[c] = sum(n, dY[n,c])

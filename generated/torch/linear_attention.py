@@ -156,7 +156,7 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor) -> Any:
         # Named sum: Z[h,i] = sum(d, F[h,i,d]*W[h,d])
         Z = (F @ W[..., None])[..., 0].clone()
         # Equation: O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
-        t = 1 / Z
+        t = torch.reciprocal(Z)
         # In parts of H and d_k: U is never whole.
         U = None
         O_sum = _zeros((H, N, d_v), Q)
@@ -196,7 +196,7 @@ def _backward_pass(
     M = K.shape[1]
     if U is None and not _traced(dO):
         # Lemma: dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
-        t_2 = 1 / Z
+        t_2 = torch.reciprocal(Z)
         # Lemma: dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
         dZ = -t_2 * torch.linalg.vecdot(dO, O)
         # Lemma: dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
@@ -574,7 +574,7 @@ class _SecondTangent(torch.autograd.Function):
         tdZ = -(tZ * dZ + torch.linalg.vecdot(O, tdO) + torch.linalg.vecdot(tO, dO)) / Z
         # Tangent: tdU[h,d,e] = sum(i, 1/Z[h,i]*F[h,i,d]*tdO[h,i,e]) - sum(i,
         #     tZ[h,i]*dO[h,i,e]/Z[h,i]^2*F[h,i,d]) + sum(i, tF[h,i,d]*dO[h,i,e]/Z[h,i])
-        power_Z = 1 / Z**2
+        power_Z = torch.reciprocal(Z**2)
         tdU = (F / Z[..., None]).mT @ tdO - F.mT @ (dO * (tZ * power_Z)[..., None]) + (tF / Z[..., None]).mT @ dO
         # Tangent: tdF[h,i,d] = tdZ[h,i]*W[h,d] + tW[h,d]*dZ[h,i] - tZ[h,i]/Z[h,i]^2*sum(e,
         #     dO[h,i,e]*U[h,d,e]) + 1/Z[h,i]*sum(e, U[h,d,e]*tdO[h,i,e]) + 1/Z[h,i]*sum(e,

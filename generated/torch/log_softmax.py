@@ -83,7 +83,8 @@ def _arguments(S: Any) -> Any:
     if S.ndim != 2:
         _check(S=S)
     C = S.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     return S
 
 

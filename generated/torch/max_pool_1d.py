@@ -84,7 +84,8 @@ def _arguments(X: Any, window: Any, stride: Any) -> Any:
     if X.ndim != 3:
         _check(X=X)
     K = _length("K", window, False, window=window)
-    _nonempty(K=K)
+    if K == 0:
+        _nonempty(K=K)
     return X, window, stride
 
 
@@ -152,10 +153,12 @@ class _DualForward(_Forward):
         # Y[b,c,i] = max(k, X[b,c,stride*i + k])
         windows_X = _read(X, {2: (0, (stride, I), (1, K))})
         Y = windows_X.amax(dim=-1)
-        # Tangent: tY[b,c,i] = 1/sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))*sum(k,
-        #     where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0)*tX[b,c,stride*i + k])
+        # Named sum: tD[b,c,i] = sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))
         equal_windows_X = windows_X == Y[..., None]
-        tY = torch.where(equal_windows_X, _read(tX, {2: (0, (stride, I), (1, K))}), 0).sum(dim=-1) / equal_windows_X.to(X.dtype).sum(dim=-1)
+        tD = equal_windows_X.to(X.dtype).sum(dim=-1)
+        # Tangent: tY[b,c,i] = sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0)/tD[b,c,i]*tX[b,c,stride*i +
+        #     k])
+        tY = torch.where(equal_windows_X, _read(tX, {2: (0, (stride, I), (1, K))}) / tD[..., None], 0).sum(dim=-1)
         return tY
 
 
@@ -230,9 +233,9 @@ class _Second(torch.autograd.Function):
         # Named sum: D[b,c,i] = sum(k, where(X[b,c,stride*i + k] == Y[b,c,i], 1, 0))
         equal_X = _read(X, {2: (0, (stride, I), (1, K))}) == Y[..., None]
         D = equal_X.to(X.dtype).sum(dim=-1)
-        # Lemma: d2dY[b,c,i] = 1/D[b,c,i]*sum(k, d2dX[b,c,stride*i + k]*where(X[b,c,stride*i + k] == Y[b,c,i],
-        #     1, 0))
-        d2dY = torch.where(equal_X, _read(d2dX, {2: (0, (stride, I), (1, K))}), 0).sum(dim=-1) / D
+        # Lemma: d2dY[b,c,i] = sum(k, d2dX[b,c,stride*i + k]*where(X[b,c,stride*i + k] == Y[b,c,i], 1,
+        #     0)/D[b,c,i])
+        d2dY = torch.where(equal_X, _read(d2dX, {2: (0, (stride, I), (1, K))}) / D[..., None], 0).sum(dim=-1)
         # Lemma: d2X[b,c,l] = 0
         d2X = X.new_full((B, C, L), 0)
         return (d2X, d2dY)

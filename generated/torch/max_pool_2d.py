@@ -90,7 +90,8 @@ def _arguments(X: Any, window: Any, stride: Any) -> Any:
         _check(X=X)
     K = _length("K", window, False, window=window)
     M = _length("M", window, False, window=window)
-    _nonempty(K=K, M=M)
+    if 0 in (K, M):
+        _nonempty(K=K, M=M)
     return X, window, stride
 
 
@@ -165,13 +166,14 @@ class _DualForward(_Forward):
         # Y[b,c,i,j] = max(k,m, X[b,c,stride*i + k,stride*j + m])
         windows_X = _read(X, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))})
         Y = windows_X.amax(dim=(3, 5))
-        # Tangent: tY[b,c,i,j] = 1/sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1,
-        #     0))*sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0)*tX[b,c,stride*i +
-        #     k,stride*j + m])
+        # Named sum: tD[b,c,i,j] = sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))
         equal_windows_X = windows_X == Y[..., None, :, None]
-        tY = torch.where(equal_windows_X, _read(tX, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}), 0).sum(
-            dim=(3, 5)
-        ) / equal_windows_X.to(X.dtype).sum(dim=(3, 5))
+        tD = equal_windows_X.to(X.dtype).sum(dim=(3, 5))
+        # Tangent: tY[b,c,i,j] = sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1,
+        #     0)/tD[b,c,i,j]*tX[b,c,stride*i + k,stride*j + m])
+        tY = torch.where(
+            equal_windows_X, _read(tX, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}) / tD[..., None, :, None], 0
+        ).sum(dim=(3, 5))
         return tY
 
 
@@ -250,9 +252,11 @@ class _Second(torch.autograd.Function):
         # Named sum: D[b,c,i,j] = sum(k,m, where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))
         equal_X = _read(X, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}) == Y[..., None, :, None]
         D = equal_X.to(X.dtype).sum(dim=(3, 5))
-        # Lemma: d2dY[b,c,i,j] = 1/D[b,c,i,j]*sum(k,m, d2dX[b,c,stride*i + k,stride*j +
-        #     m]*where(X[b,c,stride*i + k,stride*j + m] == Y[b,c,i,j], 1, 0))
-        d2dY = torch.where(equal_X, _read(d2dX, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}), 0).sum(dim=(3, 5)) / D
+        # Lemma: d2dY[b,c,i,j] = sum(k,m, d2dX[b,c,stride*i + k,stride*j + m]*where(X[b,c,stride*i +
+        #     k,stride*j + m] == Y[b,c,i,j], 1, 0)/D[b,c,i,j])
+        d2dY = torch.where(equal_X, _read(d2dX, {2: (0, (stride, I), (1, K)), 3: (0, (stride, J), (1, M))}) / D[..., None, :, None], 0).sum(
+            dim=(3, 5)
+        )
         # Lemma: d2X[b,c,p,q] = 0
         d2X = X.new_full((B, C, P, Q), 0)
         return (d2X, d2dY)

@@ -144,7 +144,7 @@ def _backward_pass(need_X: bool, need_g: bool, X: Tensor, g: Tensor, eps: Tensor
         return dX, dg
     dX = dg = None
     v_eps = v + eps
-    rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+    rsqrt_v_eps = torch.rsqrt(v_eps)
     if need_g:
         # Lemma: dg[c] = sum(n, dY[n,c]*X[n,c]/sqrt(v[n] + eps))
         dg = rsqrt_v_eps @ (dY * X)
@@ -201,7 +201,7 @@ class _DualForward(_Forward):
         # v[n] = sum(c, X[n,c]^2)/size(C)
         v = torch.linalg.vecdot(X, X) / C
         # Y[n,c] = g[c]*X[n,c]/sqrt(v[n] + eps)
-        rsqrt_v = 1 / torch.sqrt(v + eps)
+        rsqrt_v = torch.rsqrt(v + eps)
         Y = g * X * rsqrt_v[:, None]
         # Tangent: tv[n] = 2/size(C)*sum(c, X[n,c]*tX[n,c])
         tv = 2 * torch.linalg.vecdot(X, tX) / C
@@ -283,7 +283,7 @@ class _Second(torch.autograd.Function):
         d2Y = -0.5 * d2dv[:, None] * dY / v_eps[:, None]
         # Lemma: d2dY[n,c] = 1/sqrt(v[n] + eps)*(d2dg[c]*X[n,c] - (1/2)*d2dv[n]/sqrt(v[n] + eps)*Y[n,c] +
         #     d2dX[n,c]*g[c])
-        rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+        rsqrt_v_eps = torch.rsqrt(v_eps)
         d2dY = rsqrt_v_eps[:, None] * (d2dg * X - 0.5 * d2dv[:, None] * rsqrt_v_eps[:, None] * Y + d2dX * g)
         # Lemma: d2g[c] = sum(n, d2Y[n,c]*X[n,c]/sqrt(v[n] + eps)) + sum(n, d2dX[n,c]*dY[n,c]/sqrt(v[n] +
         #     eps))
@@ -324,11 +324,11 @@ class _SecondTangent(torch.autograd.Function):
         tv = 2 * torch.linalg.vecdot(X, tX) / C
         # Tangent: tY[n,c] = 1/sqrt(v[n] + eps)*(X[n,c]*tg[c] + g[c]*tX[n,c] - (1/2)*tv[n]*Y[n,c]/sqrt(v[n] +
         #     eps))
-        rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+        rsqrt_v_eps = torch.rsqrt(v_eps)
         tY = rsqrt_v_eps[:, None] * (X * tg + g * tX - 0.5 * tv[:, None] * Y * rsqrt_v_eps[:, None])
         # Tangent: tdg[c] = sum(n, X[n,c]/sqrt(v[n] + eps)*tdY[n,c]) + sum(n, dY[n,c]/sqrt(v[n] +
         #     eps)*tX[n,c]) - (1/2)*sum(n, tv[n]*dY[n,c]*X[n,c]/(v[n] + eps)^(3/2))
-        power_v_eps = 1 / v_eps**1.5
+        power_v_eps = torch.reciprocal(v_eps**1.5)
         tdg = rsqrt_v_eps @ (X * tdY) + rsqrt_v_eps @ (dY * tX) - 0.5 * (tv * power_v_eps @ (dY * X))
         # Tangent: tdv[n] = -1/(v[n] + eps)*(tv[n]*dv[n] + 1/2*sum(c, Y[n,c]*tdY[n,c]) + 1/2*sum(c,
         #     tY[n,c]*dY[n,c]))
@@ -371,7 +371,7 @@ def _backward_part(v: Tensor, eps: Tensor, dY: Tensor, X: Tensor, Y: Tensor, g: 
     (space_1,) = _spaces(work, v, (N_block, C))
     # Lemma: dg[c] = sum(n, dY[n,c]*X[n,c]/sqrt(v[n] + eps))
     v_eps = v + eps
-    rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+    rsqrt_v_eps = torch.rsqrt(v_eps)
     dY_X = torch.multiply(dY, X, out=space_1)
     dg = rsqrt_v_eps @ dY_X
     # Lemma: dv[n] = -(1/2)/(v[n] + eps)*sum(c, dY[n,c]*Y[n,c])

@@ -267,7 +267,7 @@ class _Second(torch.autograd.Function):
     def forward(X: Tensor, Y: Tensor, eps: Tensor, Z: Tensor, dR: Tensor, d2dX: Tensor, d2dY: Tensor) -> Any:
         # Lemma: dZ[i] = 1/2*dR[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
         mask_Z = (Z > 0) & (torch.sqrt(Z) != 0)
-        rsqrt_Z = 1 / torch.sqrt(Z)
+        rsqrt_Z = torch.rsqrt(Z)
         dZ = 0.5 * torch.where(mask_Z, dR * rsqrt_Z, 0)
         # Lemma: d2dZ[i] = 2*(sum(k, d2dX[i,k]*(X[i,k] - Y[i,k] + eps)) - sum(k, d2dY[i,k]*(X[i,k] - Y[i,k] +
         #     eps)))
@@ -301,7 +301,7 @@ class _SecondTangent(torch.autograd.Function):
     def forward(X: Tensor, Y: Tensor, eps: Tensor, Z: Tensor, dR: Tensor, tX: Tensor, tY: Tensor, tdR: Tensor) -> Any:
         # Lemma: dZ[i] = 1/2*dR[i]*where(0 < Z[i], 1, 0)*where(sqrt(Z[i]) != 0, 1, 0)/sqrt(Z[i])
         mask_Z = (Z > 0) & (torch.sqrt(Z) != 0)
-        rsqrt_Z = 1 / torch.sqrt(Z)
+        rsqrt_Z = torch.rsqrt(Z)
         dZ = 0.5 * torch.where(mask_Z, dR * rsqrt_Z, 0)
         # Tangent: tZ[i] = 2*(sum(k, (X[i,k] - Y[i,k] + eps)*tX[i,k]) - sum(k, (X[i,k] - Y[i,k] +
         #     eps)*tY[i,k]))

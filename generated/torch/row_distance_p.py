@@ -111,7 +111,7 @@ def _forward_pass(X: Tensor, Y: Tensor, eps: Tensor, p: Tensor) -> Any:
         # Z[i] = sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p))
         Z = torch.pow(torch.abs(X - Y + eps), p).sum(dim=-1)
         # R[i] = where(0 < Z[i], 1, 0)*pow(Z[i], 1/p)
-        R = torch.where(Z > 0, torch.pow(Z, 1 / p), 0)
+        R = torch.where(Z > 0, torch.pow(Z, torch.reciprocal(p)), 0)
     else:
         # In parts of N: each stays in the cache.
         Z = _empty((N,), X)
@@ -145,7 +145,7 @@ def _backward_pass(need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, eps: Tensor
         return dX, dY
     dX = dY = None
     # Lemma: dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
-    dZ = torch.where(Z > 0, dR * torch.pow(Z, 1 / p - 1) / p, 0)
+    dZ = torch.where(Z > 0, dR * torch.pow(Z, torch.reciprocal(p) - 1) / p, 0)
     X_Y = X - Y + eps
     pow_X_Y = torch.pow(torch.abs(X_Y), p - 1)
     sign_X_Y = torch.sign(X_Y)
@@ -208,7 +208,7 @@ class _DualForward(_Forward):
         abs_X_Y_X_Y = torch.pow(abs_X_Y, p - 1) * torch.sign(X_Y)
         tZ = p * (torch.linalg.vecdot(tX, abs_X_Y_X_Y) - torch.linalg.vecdot(tY, abs_X_Y_X_Y))
         # Tangent: tR[i] = tZ[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
-        tR = torch.where(Z > 0, tZ * torch.pow(Z, 1 / p - 1) / p, 0)
+        tR = torch.where(Z > 0, tZ * torch.pow(Z, torch.reciprocal(p) - 1) / p, 0)
         return tR, None
 
 
@@ -276,7 +276,7 @@ class _Second(torch.autograd.Function):
     def forward(X: Tensor, Y: Tensor, eps: Tensor, p: Tensor, Z: Tensor, dR: Tensor, d2dX: Tensor, d2dY: Tensor) -> Any:
         # Lemma: dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
         less_Z = Z > 0
-        p_shifted = 1 / p - 1
+        p_shifted = torch.reciprocal(p) - 1
         pow_Z = torch.pow(Z, p_shifted)
         dZ = torch.where(less_Z, dR * pow_Z / p, 0)
         # Lemma: d2dZ[i] = p*(sum(k, d2dX[i,k]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] +
@@ -290,7 +290,7 @@ class _Second(torch.autograd.Function):
         # Lemma: d2dR[i] = d2dZ[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
         d2dR = torch.where(less_Z, d2dZ * pow_Z / p, 0)
         # Lemma: d2Z[i] = d2dZ[i]*dR[i]*where(0 < Z[i], 1, 0)/p*(1/p - 1)*pow(Z[i], 1/p - 2)
-        d2Z = torch.where(less_Z, p_shifted / p * d2dZ * dR * torch.pow(Z, 1 / p - 2), 0)
+        d2Z = torch.where(less_Z, p_shifted / p * d2dZ * dR * torch.pow(Z, torch.reciprocal(p) - 2), 0)
         # Lemma: d2X[i,k] = p*sign(X[i,k] - Y[i,k] + eps)*(d2Z[i]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1) +
         #     d2dX[i,k]*dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps) -
         #     d2dY[i,k]*dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps))
@@ -336,7 +336,7 @@ class _SecondTangent(torch.autograd.Function):
     def forward(X: Tensor, Y: Tensor, eps: Tensor, p: Tensor, Z: Tensor, dR: Tensor, tX: Tensor, tY: Tensor, tdR: Tensor) -> Any:
         # Lemma: dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
         less_Z = Z > 0
-        p_shifted = 1 / p - 1
+        p_shifted = torch.reciprocal(p) - 1
         pow_Z = torch.pow(Z, p_shifted)
         dZ = torch.where(less_Z, dR * pow_Z / p, 0)
         # Tangent: tZ[i] = p*(sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] +
@@ -351,7 +351,7 @@ class _SecondTangent(torch.autograd.Function):
         tZ = p * (torch.linalg.vecdot(tX, pow_abs_X_Y_sign_X_Y) - torch.linalg.vecdot(tY, pow_abs_X_Y_sign_X_Y))
         # Tangent: tdZ[i] = where(0 < Z[i], 1, 0)/p*(pow(Z[i], 1/p - 1)*tdR[i] + tZ[i]*dR[i]*(1/p -
         #     1)*pow(Z[i], 1/p - 2))
-        tdZ = torch.where(less_Z, (pow_Z * tdR + p_shifted * tZ * dR * torch.pow(Z, 1 / p - 2)) / p, 0)
+        tdZ = torch.where(less_Z, (pow_Z * tdR + p_shifted * tZ * dR * torch.pow(Z, torch.reciprocal(p) - 2)) / p, 0)
         # Tangent: tdX[i,k] = p*sign(X[i,k] - Y[i,k] + eps)*(tdZ[i]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1) +
         #     dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps)*tX[i,k] -
         #     dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps)*tY[i,k])
@@ -394,7 +394,7 @@ def _forward_part(Y: Tensor, X: Tensor, eps: Tensor, p: Tensor) -> Any:
     pow_X = torch.pow(torch.abs(X - Y + eps), p)
     Z = pow_X.sum(dim=-1)
     # R[i] = where(0 < Z[i], 1, 0)*pow(Z[i], 1/p)
-    R = torch.where(Z > 0, torch.pow(Z, 1 / p), 0)
+    R = torch.where(Z > 0, torch.pow(Z, torch.reciprocal(p)), 0)
     return Z, R
 
 
@@ -404,7 +404,7 @@ def _backward_part(Z: Tensor, p: Tensor, dR: Tensor, Y: Tensor, X: Tensor, eps: 
     K = Y.shape[-1]
     (space_1,) = _spaces(work, Z, (N_block, K))
     # Lemma: dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
-    dZ = torch.where(Z > 0, dR * torch.pow(Z, 1 / p - 1) / p, 0)
+    dZ = torch.where(Z > 0, dR * torch.pow(Z, torch.reciprocal(p) - 1) / p, 0)
     # Lemma: dX[i,k] = dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
     X_Y = torch.subtract(X, Y, out=space_1)
     X_Y += eps

@@ -116,7 +116,7 @@ def _forward_pass(X: Tensor, p: Tensor, eps: Tensor) -> Any:
         # S[n] = sum(k, pow(abs(X[n,k]), p))
         S = torch.pow(torch.abs(X), p).sum(dim=-1)
         # R[n] = where(0 < S[n], 1, 0)*pow(S[n], 1/p)
-        R = torch.where(S > 0, torch.pow(S, 1 / p), 0)
+        R = torch.where(S > 0, torch.pow(S, torch.reciprocal(p)), 0)
         # M[n] = where(eps <= R[n], 1, 0)*R[n] + where(R[n] < eps, 1, 0)*eps
         M = torch.where(R < eps, eps, R)
         # Y[n,k] = X[n,k]/M[n]
@@ -158,7 +158,7 @@ def _backward_pass(X: Tensor, p: Tensor, eps: Tensor, S: Tensor, R: Tensor, M: T
     # Lemma: dR[n] = dM[n]*where(eps <= R[n], 1, 0)
     dR = torch.where(eps <= R, dM, 0)
     # Lemma: dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
-    dS = torch.where(S > 0, dR * torch.pow(S, 1 / p - 1) / p, 0)
+    dS = torch.where(S > 0, dR * torch.pow(S, torch.reciprocal(p) - 1) / p, 0)
     # Lemma: dX[n,k] = dS[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dY[n,k]/M[n]
     dX = p * dS[:, None] * torch.pow(torch.abs(X), p - 1) * torch.sign(X) + dY / M[:, None]
     return dX
@@ -208,7 +208,7 @@ class _DualForward(_Forward):
         S = torch.pow(abs_X, p).sum(dim=-1)
         # R[n] = where(0 < S[n], 1, 0)*pow(S[n], 1/p)
         less_S = S > 0
-        R = torch.where(less_S, torch.pow(S, 1 / p), 0)
+        R = torch.where(less_S, torch.pow(S, torch.reciprocal(p)), 0)
         # M[n] = where(eps <= R[n], 1, 0)*R[n] + where(R[n] < eps, 1, 0)*eps
         M = torch.where(R < eps, eps, R)
         # Y[n,k] = X[n,k]/M[n]
@@ -216,7 +216,7 @@ class _DualForward(_Forward):
         # Tangent: tS[n] = p*sum(k, pow(abs(X[n,k]), p - 1)*sign(X[n,k])*tX[n,k])
         tS = p * torch.linalg.vecdot(tX, torch.pow(abs_X, p - 1) * torch.sign(X))
         # Tangent: tR[n] = tS[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
-        tR = torch.where(less_S, tS * torch.pow(S, 1 / p - 1) / p, 0)
+        tR = torch.where(less_S, tS * torch.pow(S, torch.reciprocal(p) - 1) / p, 0)
         # Tangent: tM[n] = tR[n]*where(eps <= R[n], 1, 0)
         tM = torch.where(eps <= R, tR, 0)
         # Tangent: tY[n,k] = 1/M[n]*(tX[n,k] - tM[n]*Y[n,k])
@@ -290,7 +290,7 @@ class _Second(torch.autograd.Function):
         dR = torch.where(less_equal_eps, dM, 0)
         # Lemma: dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
         less_S = S > 0
-        p_shifted = 1 / p - 1
+        p_shifted = torch.reciprocal(p) - 1
         pow_S = torch.pow(S, p_shifted)
         dS = torch.where(less_S, dR * pow_S / p, 0)
         # Lemma: d2dS[n] = p*sum(k, d2dX[n,k]*pow(abs(X[n,k]), p - 1)*sign(X[n,k]))
@@ -313,7 +313,7 @@ class _Second(torch.autograd.Function):
         d2R = torch.where(less_equal_eps, d2M, 0)
         # Lemma: d2S[n] = where(0 < S[n], 1, 0)/p*(d2R[n]*pow(S[n], 1/p - 1) + d2dS[n]*dR[n]*(1/p -
         #     1)*pow(S[n], 1/p - 2))
-        d2S = torch.where(less_S, (d2R * pow_S + p_shifted * d2dS * dR * torch.pow(S, 1 / p - 2)) / p, 0)
+        d2S = torch.where(less_S, (d2R * pow_S + p_shifted * d2dS * dR * torch.pow(S, torch.reciprocal(p) - 2)) / p, 0)
         # Lemma: d2X[n,k] = d2S[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + d2Y[n,k]/M[n] +
         #     d2dX[n,k]*dS[n]*p*(p - 1)*pow(abs(X[n,k]), p - 2)*sign(X[n,k])^2
         d2X = (
@@ -346,7 +346,7 @@ class _SecondTangent(torch.autograd.Function):
         dR = torch.where(less_equal_eps, dM, 0)
         # Lemma: dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
         less_S = S > 0
-        p_shifted = 1 / p - 1
+        p_shifted = torch.reciprocal(p) - 1
         pow_S = torch.pow(S, p_shifted)
         dS = torch.where(less_S, dR * pow_S / p, 0)
         # Tangent: tS[n] = p*sum(k, pow(abs(X[n,k]), p - 1)*sign(X[n,k])*tX[n,k])
@@ -367,7 +367,7 @@ class _SecondTangent(torch.autograd.Function):
         tdR = torch.where(less_equal_eps, tdM, 0)
         # Tangent: tdS[n] = where(0 < S[n], 1, 0)/p*(tdR[n]*pow(S[n], 1/p - 1) + tS[n]*dR[n]*(1/p -
         #     1)*pow(S[n], 1/p - 2))
-        tdS = torch.where(less_S, (tdR * pow_S + p_shifted * tS * dR * torch.pow(S, 1 / p - 2)) / p, 0)
+        tdS = torch.where(less_S, (tdR * pow_S + p_shifted * tS * dR * torch.pow(S, torch.reciprocal(p) - 2)) / p, 0)
         # Tangent: tdX[n,k] = tdS[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dS[n]*p*(p - 1)*pow(abs(X[n,k]),
         #     p - 2)*sign(X[n,k])^2*tX[n,k] + 1/M[n]*tdY[n,k] - tM[n]*dY[n,k]/M[n]^2
         tdX = (
@@ -393,7 +393,7 @@ def _forward_part(X: Tensor, p: Tensor, eps: Tensor, Y: Any = None) -> Any:
     pow_X = torch.pow(torch.abs(X), p)
     S = pow_X.sum(dim=-1)
     # R[n] = where(0 < S[n], 1, 0)*pow(S[n], 1/p)
-    R = torch.where(S > 0, torch.pow(S, 1 / p), 0)
+    R = torch.where(S > 0, torch.pow(S, torch.reciprocal(p)), 0)
     # M[n] = where(eps <= R[n], 1, 0)*R[n] + where(R[n] < eps, 1, 0)*eps
     M = torch.where(R < eps, eps, R)
     # Y[n,k] = X[n,k]/M[n]
@@ -411,7 +411,7 @@ def _backward_part(M: Tensor, dY: Tensor, Y: Tensor, eps: Tensor, R: Tensor, S: 
     # Lemma: dR[n] = dM[n]*where(eps <= R[n], 1, 0)
     dR = torch.where(eps <= R, dM, 0)
     # Lemma: dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
-    dS = torch.where(S > 0, dR * torch.pow(S, 1 / p - 1) / p, 0)
+    dS = torch.where(S > 0, dR * torch.pow(S, torch.reciprocal(p) - 1) / p, 0)
     # Lemma: dX[n,k] = dS[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dY[n,k]/M[n]
     dS_p = torch.pow(torch.abs(X), p - 1)
     dS_p *= dS[:, None] * p

@@ -155,7 +155,7 @@ class _DualForward(_Forward):
     def jvp(ctx: Any, tX: Any) -> Any:
         X, _Y = ctx.saved_tensors
         # Y[i,j] = X[i,j]/(abs(X[i,j]) + 1)
-        inverse_X = 1 / (torch.abs(X) + 1)
+        inverse_X = torch.reciprocal(torch.abs(X) + 1)
         Y = X * inverse_X
         # Tangent: tY[i,j] = 1/(abs(X[i,j]) + 1)*tX[i,j]*(1 - Y[i,j]*sign(X[i,j]))
         tY = inverse_X * tX * (1 - Y * torch.sign(X))
@@ -222,7 +222,7 @@ class _Second(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor, Y: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
         # Lemma: dX[i,j] = dY[i,j]/(abs(X[i,j]) + 1)*(1 - Y[i,j]*sign(X[i,j]))
-        inverse_X = 1 / (torch.abs(X) + 1)
+        inverse_X = torch.reciprocal(torch.abs(X) + 1)
         sign_X = torch.sign(X)
         Y_shifted = 1 - Y * sign_X
         dX = dY * inverse_X * Y_shifted
@@ -252,7 +252,7 @@ class _SecondTangent(torch.autograd.Function):
     @staticmethod
     def forward(X: Tensor, Y: Tensor, dY: Tensor, tX: Tensor, tdY: Tensor) -> Any:
         # Lemma: dX[i,j] = dY[i,j]/(abs(X[i,j]) + 1)*(1 - Y[i,j]*sign(X[i,j]))
-        inverse_X = 1 / (torch.abs(X) + 1)
+        inverse_X = torch.reciprocal(torch.abs(X) + 1)
         sign_X = torch.sign(X)
         Y_shifted = 1 - Y * sign_X
         dX = dY * inverse_X * Y_shifted

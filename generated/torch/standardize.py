@@ -106,7 +106,7 @@ def _backward_pass(X: Tensor, eps: Tensor, m: Tensor, v: Tensor, Y: Tensor, dY: 
     dv = -0.5 * (dY * Y).sum(dim=0) / v_eps
     # Lemma: dm[c] = -(2*dv[c]/size(N)*sum(n, X[n,c] - m[c]) + 1/sqrt(v[c] + eps)*sum(n, dY[n,c]))
     X_m = X - m
-    rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+    rsqrt_v_eps = torch.rsqrt(v_eps)
     dm = -(2 * dv * X_m.sum(dim=0) / N + rsqrt_v_eps * dY.sum(dim=0))
     # Lemma: dX[n,c] = dm[c]/size(N) + 2*dv[c]*(X[n,c] - m[c])/size(N) + dY[n,c]/sqrt(v[c] + eps)
     dX = dm / N + 2 * dv * X_m / N + dY * rsqrt_v_eps
@@ -159,7 +159,7 @@ class _DualForward(_Forward):
         X_m = X - m
         v = (X_m * X_m).sum(dim=0) / N
         # Y[n,c] = (X[n,c] - m[c])/sqrt(v[c] + eps)
-        rsqrt_v = 1 / torch.sqrt(v + eps)
+        rsqrt_v = torch.rsqrt(v + eps)
         Y = X_m * rsqrt_v
         # Tangent: tm[c] = 1/size(N)*sum(n, tX[n,c])
         tm = tX.sum(dim=0) / N
@@ -241,7 +241,7 @@ class _Second(torch.autograd.Function):
         sum_X_m = X_m.sum(dim=0)
         d2dv = 2 * ((d2dX * X_m).sum(dim=0) - d2dm * sum_X_m) / N
         # Lemma: d2dY[n,c] = 1/sqrt(v[c] + eps)*(d2dX[n,c] - (1/2)*d2dv[c]/sqrt(v[c] + eps)*Y[n,c] - d2dm[c])
-        rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+        rsqrt_v_eps = torch.rsqrt(v_eps)
         d2dY = rsqrt_v_eps * (d2dX - 0.5 * d2dv * rsqrt_v_eps * Y - d2dm)
         # Lemma: d2Y[n,c] = -(1/2)*d2dv[c]/(v[c] + eps)*dY[n,c]
         d2Y = -0.5 * d2dv * dY / v_eps
@@ -286,14 +286,14 @@ class _SecondTangent(torch.autograd.Function):
         sum_X_m = X_m.sum(dim=0)
         tv = 2 * ((X_m * tX).sum(dim=0) - tm * sum_X_m) / N
         # Tangent: tY[n,c] = 1/sqrt(v[c] + eps)*(tX[n,c] - tm[c] - (1/2)*tv[c]*Y[n,c]/sqrt(v[c] + eps))
-        rsqrt_v_eps = 1 / torch.sqrt(v_eps)
+        rsqrt_v_eps = torch.rsqrt(v_eps)
         tY = rsqrt_v_eps * (tX - tm - 0.5 * tv * Y * rsqrt_v_eps)
         # Tangent: tdv[c] = -1/(v[c] + eps)*(tv[c]*dv[c] + 1/2*sum(n, Y[n,c]*tdY[n,c]) + 1/2*sum(n,
         #     tY[n,c]*dY[n,c]))
         tdv = -(tv * dv + 0.5 * (Y * tdY).sum(dim=0) + 0.5 * (tY * dY).sum(dim=0)) / v_eps
         # Tangent: tdm[c] = 2*tm[c]*dv[c] - 2*tdv[c]/size(N)*sum(n, X[n,c] - m[c]) - 2*dv[c]/size(N)*sum(n,
         #     tX[n,c]) + 1/2*tv[c]/(v[c] + eps)^(3/2)*sum(n, dY[n,c]) - 1/sqrt(v[c] + eps)*sum(n, tdY[n,c])
-        power_v_eps = 1 / v_eps**1.5
+        power_v_eps = torch.reciprocal(v_eps**1.5)
         tdm = (
             2 * tm * dv
             - 2 * tdv * sum_X_m / N

@@ -114,7 +114,8 @@ def _arguments(X: Any, W_g: Any, W_noise: Any, noise: Any, count: Any) -> Any:
     ):
         _check(X=X, W_g=W_g, W_noise=W_noise, noise=noise, count=count)
     E = W_g.shape[-1]
-    _nonempty(E=E)
+    if E == 0:
+        _nonempty(E=E)
     return X, W_g, W_noise, noise, count
 
 

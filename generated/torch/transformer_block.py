@@ -312,7 +312,8 @@ def _arguments(
     ):
         _check(X=X, g_1=g_1, b_1=b_1, g_2=g_2, b_2=b_2, W_1=W_1, c_1=c_1, W_2=W_2, c_2=c_2, W_q=W_q, W_k=W_k, W_v=W_v, W_o=W_o)
     N = X.shape[1]
-    _nonempty(N=N)
+    if N == 0:
+        _nonempty(N=N)
     return X, g_1, b_1, g_2, b_2, W_1, c_1, W_2, c_2, W_q, W_k, W_v, W_o
 
 
@@ -495,7 +496,7 @@ def _backward_pass(
         # Lemma: dg_2[c] = sum(b,i, dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000))
         M_mu_2 = M - mu_2[..., None]
         var_2_shifted = var_2 + 1e-05
-        rsqrt_var_2_shifted = 1 / torch.sqrt(var_2_shifted)
+        rsqrt_var_2_shifted = torch.rsqrt(var_2_shifted)
         dU_M_mu_2 = dU * M_mu_2
         dg_2 = rsqrt_var_2_shifted.reshape(B * N) @ dU_M_mu_2.reshape(B * N, C)
         # Lemma: db_2[c] = sum(b,i, dU[b,i,c])
@@ -517,10 +518,10 @@ def _backward_pass(
         t = X - mu_1[..., None]
         # Lemma: dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
         var_1_shifted = var_1 + 1e-05
-        t_2 = 1 / torch.sqrt(var_1_shifted)
+        t_2 = torch.rsqrt(var_1_shifted)
         # Lemma: dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] -
         #     mu_1[b,i]))
-        t_3 = 1 / var_1_shifted**1.5
+        t_3 = torch.reciprocal(var_1_shifted**1.5)
         # Lemma: dmu_1[b,i] = -(2*dvar_1[b,i]/size(C)*sum(c, X[b,i,c] - mu_1[b,i]) + 1/sqrt(var_1[b,i] +
         #     1/100000)*sum(c, dA[b,i,c]*g_1[c]))
         t_4 = t.sum(dim=-1)
@@ -598,7 +599,7 @@ def _backward_pass(
     if need_X or need_g_1 or need_b_1 or need_g_2 or need_W_q or need_W_k or need_W_v or need_W_o:
         M_mu_2 = M - mu_2[..., None]
         var_2_shifted = var_2 + 1e-05
-        rsqrt_var_2_shifted = 1 / torch.sqrt(var_2_shifted)
+        rsqrt_var_2_shifted = torch.rsqrt(var_2_shifted)
         dU_M_mu_2 = dU * M_mu_2
     if need_g_2:
         # Lemma: dg_2[c] = sum(b,i, dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000))
@@ -655,7 +656,7 @@ def _backward_pass(
     if need_X or need_g_1:
         X_mu_1 = X - mu_1[..., None]
         var_1_shifted = var_1 + 1e-05
-        rsqrt_var_1_shifted = 1 / torch.sqrt(var_1_shifted)
+        rsqrt_var_1_shifted = torch.rsqrt(var_1_shifted)
         dA_X_mu_1 = dA * X_mu_1
     if need_g_1:
         # Lemma: dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
@@ -921,7 +922,7 @@ class _DualForward(_Forward):
         var_1 = torch.linalg.vecdot(X_mu_1, X_mu_1) / C
         # A[b,i,c] = g_1[c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000) + b_1[c]
         var_1_shifted = var_1 + 1e-05
-        rsqrt_var_1_shifted = 1 / torch.sqrt(var_1_shifted)
+        rsqrt_var_1_shifted = torch.rsqrt(var_1_shifted)
         A = g_1 * X_mu_1 * rsqrt_var_1_shifted[..., None] + b_1
         # Q[b,i,d] = sum(c, A[b,i,c]*W_q[c,d])
         Q = A @ W_q
@@ -944,7 +945,7 @@ class _DualForward(_Forward):
         var_2 = torch.linalg.vecdot(M_mu_2, M_mu_2) / C
         # U[b,i,c] = g_2[c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000) + b_2[c]
         var_2_shifted = var_2 + 1e-05
-        rsqrt_var_2_shifted = 1 / torch.sqrt(var_2_shifted)
+        rsqrt_var_2_shifted = torch.rsqrt(var_2_shifted)
         U = g_2 * M_mu_2 * rsqrt_var_2_shifted[..., None] + b_2
         # Z[b,i,f] = sum(c, U[b,i,c]*W_1[c,f]) + c_1[f]
         Z = U @ W_1 + c_1
@@ -1440,14 +1441,14 @@ class _Second(torch.autograd.Function):
         # Lemma: dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] -
         #     mu_2[b,i]))
         var_2_shifted = var_2 + 1e-05
-        power_var_2_shifted = 1 / var_2_shifted**1.5
+        power_var_2_shifted = torch.reciprocal(var_2_shifted**1.5)
         M_mu_2 = M - mu_2[..., None]
         dU_M_mu_2 = dU * M_mu_2
         dvar_2 = -0.5 * power_var_2_shifted * (dU_M_mu_2 @ g_2)
         # Lemma: dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
         #     1/100000)*sum(c, dU[b,i,c]*g_2[c]))
         sum_M_mu_2 = M_mu_2.sum(dim=-1)
-        rsqrt_var_2_shifted = 1 / torch.sqrt(var_2_shifted)
+        rsqrt_var_2_shifted = torch.rsqrt(var_2_shifted)
         dU_g_2 = dU @ g_2
         dmu_2 = -(2 * dvar_2 * sum_M_mu_2 / C + rsqrt_var_2_shifted * dU_g_2)
         # Lemma: dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
@@ -1474,7 +1475,7 @@ class _Second(torch.autograd.Function):
         # Lemma: dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] -
         #     mu_1[b,i]))
         var_1_shifted = var_1 + 1e-05
-        power_var_1_shifted = 1 / var_1_shifted**1.5
+        power_var_1_shifted = torch.reciprocal(var_1_shifted**1.5)
         X_mu_1 = X - mu_1[..., None]
         dA_X_mu_1 = dA * X_mu_1
         dvar_1 = -0.5 * power_var_1_shifted * (dA_X_mu_1 @ g_1)
@@ -1488,7 +1489,7 @@ class _Second(torch.autograd.Function):
         # Lemma: d2dA[b,i,c] = d2dg_1[c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000) + d2db_1[c] -
         #     (1/2)*d2dvar_1[b,i]/(var_1[b,i] + 1/100000)^(3/2)*g_1[c]*(X[b,i,c] - mu_1[b,i]) -
         #     d2dmu_1[b,i]/sqrt(var_1[b,i] + 1/100000)*g_1[c] + d2dX[b,i,c]*g_1[c]/sqrt(var_1[b,i] + 1/100000)
-        rsqrt_var_1_shifted = 1 / torch.sqrt(var_1_shifted)
+        rsqrt_var_1_shifted = torch.rsqrt(var_1_shifted)
         d2dA = (
             d2dg_1 * X_mu_1 * rsqrt_var_1_shifted[..., None]
             + d2db_1
@@ -1768,14 +1769,14 @@ class _SecondTangent(torch.autograd.Function):
         # Lemma: dvar_2[b,i] = -(1/2)/(var_2[b,i] + 1/100000)^(3/2)*sum(c, dU[b,i,c]*g_2[c]*(M[b,i,c] -
         #     mu_2[b,i]))
         var_2_shifted = var_2 + 1e-05
-        power_var_2_shifted = 1 / var_2_shifted**1.5
+        power_var_2_shifted = torch.reciprocal(var_2_shifted**1.5)
         M_mu_2 = M - mu_2[..., None]
         dU_M_mu_2 = dU * M_mu_2
         dvar_2 = -0.5 * power_var_2_shifted * (dU_M_mu_2 @ g_2)
         # Lemma: dmu_2[b,i] = -(2*dvar_2[b,i]/size(C)*sum(c, M[b,i,c] - mu_2[b,i]) + 1/sqrt(var_2[b,i] +
         #     1/100000)*sum(c, dU[b,i,c]*g_2[c]))
         sum_M_mu_2 = M_mu_2.sum(dim=-1)
-        rsqrt_var_2_shifted = 1 / torch.sqrt(var_2_shifted)
+        rsqrt_var_2_shifted = torch.rsqrt(var_2_shifted)
         dU_g_2 = dU @ g_2
         dmu_2 = -(2 * dvar_2 * sum_M_mu_2 / C + rsqrt_var_2_shifted * dU_g_2)
         # Lemma: dM[b,i,m] = dmu_2[b,i]/size(C) + 2*dvar_2[b,i]*(M[b,i,m] - mu_2[b,i])/size(C) +
@@ -1802,7 +1803,7 @@ class _SecondTangent(torch.autograd.Function):
         # Lemma: dvar_1[b,i] = -(1/2)/(var_1[b,i] + 1/100000)^(3/2)*sum(c, dA[b,i,c]*g_1[c]*(X[b,i,c] -
         #     mu_1[b,i]))
         var_1_shifted = var_1 + 1e-05
-        power_var_1_shifted = 1 / var_1_shifted**1.5
+        power_var_1_shifted = torch.reciprocal(var_1_shifted**1.5)
         X_mu_1 = X - mu_1[..., None]
         dA_X_mu_1 = dA * X_mu_1
         dvar_1 = -0.5 * power_var_1_shifted * (dA_X_mu_1 @ g_1)
@@ -1816,7 +1817,7 @@ class _SecondTangent(torch.autograd.Function):
         # Tangent: tA[b,i,c] = (X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000)*tg_1[c] +
         #     g_1[c]/sqrt(var_1[b,i] + 1/100000)*tX[b,i,c] - tmu_1[b,i]*g_1[c]/sqrt(var_1[b,i] + 1/100000) -
         #     (1/2)*tvar_1[b,i]*g_1[c]*(X[b,i,c] - mu_1[b,i])/(var_1[b,i] + 1/100000)^(3/2) + tb_1[c]
-        rsqrt_var_1_shifted = 1 / torch.sqrt(var_1_shifted)
+        rsqrt_var_1_shifted = torch.rsqrt(var_1_shifted)
         tA = (
             X_mu_1 * rsqrt_var_1_shifted[..., None] * tg_1
             + g_1 * rsqrt_var_1_shifted[..., None] * tX

@@ -83,7 +83,8 @@ def _arguments(Z: Any) -> Any:
     if Z.ndim != 2:
         _check(Z=Z)
     C = Z.shape[-1]
-    _nonempty(C=C)
+    if C == 0:
+        _nonempty(C=C)
     return Z
 
 
