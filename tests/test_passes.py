@@ -221,6 +221,7 @@ CHANGED = {
     "fused": ("softmax",),
     "admitting": ("attention_causal",),
     "dead": (),
+    "rematerialization": ("cross_entropy_labels", "huber"),
 }
 """Pass -> layers whose kernels are others without it; those of `attention` for a pass that is not here."""
 DRAWN = {

@@ -10,7 +10,7 @@ from codegen.passes.dead import remove_dead_code
 from codegen.passes.order import order_contractions
 from codegen.passes.recompute import block
 from codegen.passes.reuse import reuse
-from codegen.passes.saving import saving_nothing
+from codegen.passes.saving import rematerialize, saving_nothing
 from codegen.passes.scaling import divide_late, scale_small
 from codegen.passes.sharing import share
 from codegen.program import Program
@@ -23,6 +23,7 @@ PASSES: dict[str, Callable[[Program], Program]] = {
     "scaling": scale_small,
     "admitting": mask_scores,
     "reuse": reuse,
+    "rematerialization": rematerialize,
     "blocking": block,
     "division": divide_late,
 }

@@ -9,6 +9,8 @@ from fractions import Fraction
 from codegen.passes.blocking import axes_of_data, loop_of, within
 from codegen.passes.dead import pruned
 from codegen.passes.logarithm import logarithmic
+from codegen.passes.reuse import marked, unmarked
+from codegen.passes.sharing import shared
 from codegen.program import Block, Loop, Op, Program, Read, is_temporary, makers
 from derive.expr import Tensor
 
@@ -132,7 +134,9 @@ def on_the_spot(program: Program) -> Block:
         for op in _apart(program.backward.ops, "b")
         if op.out not in known  # where nothing is saved, the backward block makes forward values itself
     )
-    return pruned(Block(program.inputs, (*program.forward.ops, one, *ops), (*program.outputs, *program.gradients)))
+    both = pruned(Block(program.inputs, (*program.forward.ops, one, *ops), (*program.outputs, *program.gradients)))
+    # What the backward pass makes anew the forward pass has made.
+    return both if "sharing" in program.without else marked(shared(unmarked(both)))
 
 
 def _apart(ops: Iterable[Op], mark: str) -> tuple[Op, ...]:

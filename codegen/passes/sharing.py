@@ -19,16 +19,17 @@ def share(program: Program) -> Program:
     `exp(S[i,k] - m[i])` and `exp(S[i,j] - m[i])` are one array. Blocks do not share with each other, because what one holds for
     another is a matter of memory (`Program.saved`), not of arithmetic.
     """
-    return each_block(program, _shared)
+    return each_block(program, shared)
 
 
-def _shared(block: Block) -> Block:
+def shared(block: Block) -> Block:
+    """One block in which equal values are computed once; no op in it writes over what another reads."""
     first: dict[Key, str] = {}
     same: dict[str, str] = {}
     ops: list[Op] = []
     for op in block.ops:
         if op.scan is not None:
-            op = replace(op, scan=replace(op.scan, body=_shared(op.scan.body)))
+            op = replace(op, scan=replace(op.scan, body=shared(op.scan.body)))
         op = replace(op, args=tuple(Read(same.get(arg.value, arg.value), arg.axes) for arg in op.args))
         key = _key(op)
         known = first.get(key)

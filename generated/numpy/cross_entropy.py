@@ -16,8 +16,10 @@ Shapes:
 
 Saved for the backward pass:
 
+    Z: for P
     T: for dZ
-    P: for dZ
+    m: for P
+    E_m: for P
 
 Gradients, as the lemmas of the proof end:
 
@@ -56,8 +58,10 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 class Saved(NamedTuple):
     """What the backward pass needs of the forward pass; it holds inputs and outputs themselves, not copies."""
 
+    Z: Array
     T: Array
-    P: Array
+    m: Array
+    E_m: Array
 
 
 def forward(Z: Any, T: Any, *, validate: bool = False) -> tuple[Array, Saved]:
@@ -73,43 +77,44 @@ def forward(Z: Any, T: Any, *, validate: bool = False) -> tuple[Array, Saved]:
     if C == 0:
         _nonempty(C=C)
     if _whole(B * C, Z):
-        P, L_sum = _forward_part(Z, T)
+        m, E_m, L_sum = _forward_part(Z, T)
     else:
         # In parts of B: each stays in the cache.
-        P = np.empty((B, C), Z.dtype)
+        m = np.empty((B,), Z.dtype)
+        E_m = np.empty((B,), Z.dtype)
 
         def run(parts: Any) -> Any:
             L_sum = np.zeros((), Z.dtype)
             work: dict[int, Any] = {}
             for (i,) in parts:
-                _, L_sum_part = _forward_part(Z[i], T[i], P=P[i], work=work)
+                m[i], E_m[i], L_sum_part = _forward_part(Z[i], T[i], work=work)
                 L_sum += L_sum_part
             return (L_sum,)
 
         (L_sum,) = _together(run, _parts((B,), C, Z, 1), 1)
     # Finite form: L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
     L = -L_sum / B
-    return L, Saved(T, P)
+    return L, Saved(Z, T, m, E_m)
 
 
 def backward(dL: Any, saved: Saved) -> Array:
     """Return dZ, the gradient with upstream dL."""
-    T, P = saved
-    B = T.shape[0]
-    C = T.shape[-1]
-    dL = _upstream("dL", dL, (), T.dtype)
-    if _whole(B * C, T):
-        dZ = _backward_part(T, P, dL, B)
+    Z, T, m, E_m = saved
+    B = Z.shape[0]
+    C = Z.shape[-1]
+    dL = _upstream("dL", dL, (), Z.dtype)
+    if _whole(B * C, Z):
+        dZ = _backward_part(m, Z, E_m, T, dL, B)
     else:
         # In parts of B: each stays in the cache.
-        dZ = np.empty((B, C), T.dtype)
+        dZ = np.empty((B, C), Z.dtype)
 
         def run(parts: Any) -> Any:
             for (i,) in parts:
-                _backward_part(T[i], P[i], dL, B, dZ=dZ[i])
+                _backward_part(m[i], Z[i], E_m[i], T[i], dL, B, dZ=dZ[i])
             return ()
 
-        _together(run, _parts((B,), C, T, 1), 1)
+        _together(run, _parts((B,), C, Z, 1), 1)
     return dZ
 
 
@@ -136,29 +141,31 @@ def jvp(Z: Any, T: Any, tZ: Any) -> tuple[Array, Array]:
     return L, tL
 
 
-def _forward_part(Z: Any, T: Any, P: Any = None, work: Any = None) -> Any:
-    """One part along B, or the whole: P, L_sum."""
+def _forward_part(Z: Any, T: Any, work: Any = None) -> Any:
+    """One part along B, or the whole: m, E_m, L_sum."""
     B_block = Z.shape[0]
     C = Z.shape[-1]
     (space_1,) = _spaces(work, Z, (B_block, C))
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.subtract(Z, m[:, None], out=P)
+    exp_Z = np.subtract(Z, m[:, None], out=space_1)
     np.exp(exp_Z, out=exp_Z)
     E_m = _sum(exp_Z, -1)
-    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Finite form: L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
     Z_m = np.subtract(Z, (m + np.log(E_m))[:, None], out=space_1)
     L_sum = np.vdot(T, Z_m)
-    return P, L_sum
+    return m, E_m, L_sum
 
 
-def _backward_part(T: Any, P: Any, dL: Any, B: int, dZ: Any = None) -> Any:
+def _backward_part(m: Any, Z: Any, E_m: Any, T: Any, dL: Any, B: int, dZ: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = np.subtract(Z, m[:, None], out=dZ)
+    np.exp(P, out=P)
+    P /= E_m[:, None]
     # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - T[i,j])
-    P_T = np.subtract(P, T, out=dZ)
+    P_T = np.subtract(P, T, out=P)
     dZ = np.multiply(P_T, dL / B, out=P_T)
     return dZ
 

@@ -14,13 +14,12 @@ Shapes:
 
 Saved for the backward pass:
 
-    Z: for dT
+    Z: for P and dT
     T: for D and dZ
     w: for dT, D and dZ
     eps: for dT, D and dZ
-    m: for dT
-    E_m: for dT
-    P: for dZ
+    m: for P and dT
+    E_m: for P and dT
 
 Gradients, as the lemmas of the proof end:
 
@@ -70,7 +69,6 @@ class Saved(NamedTuple):
     eps: Array
     m: Array
     E_m: Array
-    P: Array
 
 
 def forward(Z: Any, T: Any, w: Any, eps: Any) -> tuple[Array, Saved]:
@@ -97,32 +95,31 @@ def forward(Z: Any, T: Any, w: Any, eps: Any) -> tuple[Array, Saved]:
     if C == 0:
         _nonempty(C=C)
     if _whole(B * C, Z):
-        m, E_m, P, L = _forward_part(Z, eps, T, w)
+        m, E_m, L = _forward_part(Z, eps, T, w)
     else:
         # In parts of B: each stays in the cache.
         m = np.empty((B,), Z.dtype)
         E_m = np.empty((B,), Z.dtype)
-        P = np.empty((B, C), Z.dtype)
         L = np.empty((B,), Z.dtype)
 
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (i,) in parts:
-                m[i], E_m[i], _, L[i] = _forward_part(Z[i], eps, T[i], w, P=P[i], work=work)
+                m[i], E_m[i], L[i] = _forward_part(Z[i], eps, T[i], w, work=work)
             return ()
 
         _together(run, _parts((B,), C, Z, 1), 1)
-    return L, Saved(Z, T, w, eps, m, E_m, P)
+    return L, Saved(Z, T, w, eps, m, E_m)
 
 
 def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
     """Return (dZ, dT), the gradients with upstream dL."""
-    Z, T, w, eps, m, E_m, P = saved
+    Z, T, w, eps, m, E_m = saved
     B = Z.shape[0]
     C = Z.shape[-1]
     dL = _upstream("dL", dL, (B,), Z.dtype)
     if _whole(B * C, Z):
-        dT, dZ = _backward_part(eps, E_m, m, Z, dL, w, T, P)
+        dT, dZ = _backward_part(m, Z, E_m, eps, dL, w, T)
     else:
         # In parts of B: each stays in the cache.
         dT = np.empty((B, C), Z.dtype)
@@ -131,7 +128,7 @@ def backward(dL: Any, saved: Saved) -> tuple[Array, Array]:
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (i,) in parts:
-                dT[i], _ = _backward_part(eps, E_m[i], m[i], Z[i], dL[i], w, T[i], P[i], dT=dT[i], dZ=dZ[i], work=work)
+                dT[i], _ = _backward_part(m[i], Z[i], E_m[i], eps, dL[i], w, T[i], dT=dT[i], dZ=dZ[i], work=work)
             return ()
 
         _together(run, _parts((B,), C, Z, 1), 1)
@@ -166,35 +163,35 @@ def jvp(Z: Any, T: Any, w: Any, eps: Any, tZ: Any, tT: Any) -> tuple[Array, Arra
     return L, tL
 
 
-def _forward_part(Z: Any, eps: Any, T: Any, w: Any, P: Any = None, work: Any = None) -> Any:
-    """One part along B, or the whole: m, E_m, P, L."""
+def _forward_part(Z: Any, eps: Any, T: Any, w: Any, work: Any = None) -> Any:
+    """One part along B, or the whole: m, E_m, L."""
     C = Z.shape[-1]
     B_block = Z.shape[0]
     space_1, space_2 = _spaces(work, Z, (B_block, C), (B_block, C))
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.subtract(Z, m[:, None], out=P)
+    exp_Z = np.subtract(Z, m[:, None], out=space_1)
     np.exp(exp_Z, out=exp_Z)
     E_m = _sum(exp_Z, -1)
-    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Finite form: L[i] = -sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C))*(Z[i,j] - (m[i] + log(E_m[i]))))
     eps_T = np.multiply(T, 1 - eps, out=space_1)
     eps_T_eps = np.add(eps_T, eps / C, out=eps_T)
     Z_m = np.subtract(Z, (m + np.log(E_m))[:, None], out=space_2)
     eps_T_eps_Z_m = np.multiply(eps_T_eps, Z_m, out=eps_T_eps)
     L = -eps_T_eps_Z_m @ w
-    return m, E_m, P, L
+    return m, E_m, L
 
 
-def _backward_part(
-    eps: Any, E_m: Any, m: Any, Z: Any, dL: Any, w: Any, T: Any, P: Any, dT: Any = None, dZ: Any = None, work: Any = None
-) -> Any:
+def _backward_part(m: Any, Z: Any, E_m: Any, eps: Any, dL: Any, w: Any, T: Any, dZ: Any = None, dT: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dT, dZ."""
     C = Z.shape[-1]
-    B_block = E_m.shape[0]
-    (space_1,) = _spaces(work, E_m, (B_block, C))
+    B_block = m.shape[0]
+    (space_1,) = _spaces(work, m, (B_block, C))
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = np.subtract(Z, m[:, None], out=dZ)
+    np.exp(P, out=P)
+    P /= E_m[:, None]
     # Finite form: dT[i,j] = -dL[i]*w[j]*(1 - eps)*(Z[i,j] - (m[i] + log(E_m[i])))
     eps_shifted = 1 - eps
     Z_m = np.subtract(Z, (m + np.log(E_m))[:, None], out=dT)
@@ -204,7 +201,7 @@ def _backward_part(
     eps_shifted_T_eps = np.add(eps_shifted_T, eps / C, out=eps_shifted_T)
     D = eps_shifted_T_eps @ w
     # Lemma: dZ[i,j] = dL[i]*(P[i,j]*D[i] - w[j]*((1 - eps)*T[i,j] + eps/size(C)))
-    P_D = np.multiply(P, D[:, None], out=dZ)
+    P_D = np.multiply(P, D[:, None], out=P)
     P_D_w = np.subtract(P_D, w * eps_shifted_T_eps, out=P_D)
     dZ = np.multiply(P_D_w, dL[:, None], out=P_D_w)
     return dT, dZ

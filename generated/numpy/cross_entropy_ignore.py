@@ -13,10 +13,12 @@ Shapes:
 
 Saved for the backward pass:
 
+    Z: for P
     y: for dZ
     ignored: for dZ
-    P: for dZ
     A: for dZ
+    m: for P
+    E_m: for P
 
 Gradients, as the lemmas of the proof end:
 
@@ -30,6 +32,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import itertools
+import math
 import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -55,10 +58,12 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 class Saved(NamedTuple):
     """What the backward pass needs of the forward pass; it holds inputs and outputs themselves, not copies."""
 
+    Z: Array
     y: Array
     ignored: Array
-    P: Array
     A: Array
+    m: Array
+    E_m: Array
 
 
 def forward(Z: Any, y: Any, ignored: Any) -> tuple[Array, Saved]:
@@ -74,16 +79,18 @@ def forward(Z: Any, y: Any, ignored: Any) -> tuple[Array, Saved]:
     if C == 0:
         _nonempty(C=C)
     if _whole(B * C, Z):
-        P, A, L_sum = _forward_part(Z, ignored, y)
+        m, E_m, A, L_sum = _forward_part(Z, ignored, y)
     else:
         # In parts of B: each stays in the cache.
-        P = np.empty((B, C), Z.dtype)
+        m = np.empty((B,), Z.dtype)
+        E_m = np.empty((B,), Z.dtype)
 
         def run(parts: Any) -> Any:
             A = np.zeros((), Z.dtype)
             L_sum = np.zeros((), Z.dtype)
+            work: dict[int, Any] = {}
             for (i,) in parts:
-                _, A_part, L_sum_part = _forward_part(Z[i], ignored, y[i], P=P[i])
+                m[i], E_m[i], A_part, L_sum_part = _forward_part(Z[i], ignored, y[i], work=work)
                 A += A_part
                 L_sum += L_sum_part
             return A, L_sum
@@ -91,27 +98,27 @@ def forward(Z: Any, y: Any, ignored: Any) -> tuple[Array, Saved]:
         A, L_sum = _together(run, _parts((B,), C, Z, 1), 1)
     # Finite form: L = -sum(i, where(ignored != y[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
     L = -L_sum / A
-    return L, Saved(y, ignored, P, A)
+    return L, Saved(Z, y, ignored, A, m, E_m)
 
 
 def backward(dL: Any, saved: Saved) -> Array:
     """Return dZ, the gradient with upstream dL."""
-    y, ignored, P, A = saved
-    C = P.shape[-1]
-    B = y.shape[0]
-    dL = _upstream("dL", dL, (), ignored.dtype)
-    if _whole(B * C, P):
-        dZ = _backward_part(ignored, y, A, P, dL)
+    Z, y, ignored, A, m, E_m = saved
+    C = Z.shape[-1]
+    B = Z.shape[0]
+    dL = _upstream("dL", dL, (), Z.dtype)
+    if _whole(B * C, Z):
+        dZ = _backward_part(m, Z, E_m, ignored, y, A, dL)
     else:
         # In parts of B: each stays in the cache.
-        dZ = np.empty((B, C), P.dtype)
+        dZ = np.empty((B, C), Z.dtype)
 
         def run(parts: Any) -> Any:
             for (i,) in parts:
-                dZ[i] = _backward_part(ignored, y[i], A, P[i], dL)
+                _backward_part(m[i], Z[i], E_m[i], ignored, y[i], A, dL, dZ=dZ[i])
             return ()
 
-        _together(run, _parts((B,), C, P, 1), 1)
+        _together(run, _parts((B,), C, Z, 1), 1)
     return dZ
 
 
@@ -148,28 +155,33 @@ def jvp(Z: Any, y: Any, ignored: Any, tZ: Any) -> tuple[Array, Array]:
     return L, tL
 
 
-def _forward_part(Z: Any, ignored: Any, y: Any, P: Any = None) -> Any:
-    """One part along B, or the whole: P, A, L_sum."""
+def _forward_part(Z: Any, ignored: Any, y: Any, work: Any = None) -> Any:
+    """One part along B, or the whole: m, E_m, A, L_sum."""
+    B_block = Z.shape[0]
+    C = Z.shape[-1]
+    (space_1,) = _spaces(work, Z, (B_block, C))
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.subtract(Z, m[:, None], out=P)
+    exp_Z = np.subtract(Z, m[:, None], out=space_1)
     np.exp(exp_Z, out=exp_Z)
     E_m = _sum(exp_Z, -1)
-    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Named sum: A = sum(m, where(ignored != y[m], 1, 0))
     not_equal_ignored = ignored != y
     A = not_equal_ignored.astype(Z.dtype).sum()
     # Finite form: L = -sum(i, where(ignored != y[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         L_sum = np.where(not_equal_ignored, _take(Z, y[:, None], -1)[:, 0] - (m + np.log(E_m)), 0).sum()
-    return P, A, L_sum
+    return m, E_m, A, L_sum
 
 
-def _backward_part(ignored: Any, y: Any, A: Any, P: Any, dL: Any) -> Any:
+def _backward_part(m: Any, Z: Any, E_m: Any, ignored: Any, y: Any, A: Any, dL: Any, dZ: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
-    P_y = P.copy()
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = np.subtract(Z, m[:, None], out=dZ)
+    np.exp(P, out=P)
+    P /= E_m[:, None]
+    P_y = P
     _add_at(P_y, y, -1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         dL_A = np.multiply(P_y, dL / A, out=P_y)
@@ -307,6 +319,17 @@ def _fill(array: Array, kept: Array, value: float) -> None:
     if len(places):
         some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
         np.copyto(array[some], value, where=~kept[some])
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work.pop(n, None)
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
 
 
 def _sum(array: Array, axis: int) -> Array:

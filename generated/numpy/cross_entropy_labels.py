@@ -12,8 +12,10 @@ Shapes:
 
 Saved for the backward pass:
 
+    Z: for P
     y: for dZ
-    P: for dZ
+    m: for P
+    E_m: for P
 
 Gradients, as the lemmas of the proof end:
 
@@ -27,6 +29,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import itertools
+import math
 import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -51,8 +54,10 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 class Saved(NamedTuple):
     """What the backward pass needs of the forward pass; it holds inputs and outputs themselves, not copies."""
 
+    Z: Array
     y: Array
-    P: Array
+    m: Array
+    E_m: Array
 
 
 def forward(Z: Any, y: Any) -> tuple[Array, Saved]:
@@ -68,42 +73,44 @@ def forward(Z: Any, y: Any) -> tuple[Array, Saved]:
     if C == 0:
         _nonempty(C=C)
     if _whole(B * C, Z):
-        P, L_sum = _forward_part(Z, y)
+        m, E_m, L_sum = _forward_part(Z, y)
     else:
         # In parts of B: each stays in the cache.
-        P = np.empty((B, C), Z.dtype)
+        m = np.empty((B,), Z.dtype)
+        E_m = np.empty((B,), Z.dtype)
 
         def run(parts: Any) -> Any:
             L_sum = np.zeros((), Z.dtype)
+            work: dict[int, Any] = {}
             for (i,) in parts:
-                _, L_sum_part = _forward_part(Z[i], y[i], P=P[i])
+                m[i], E_m[i], L_sum_part = _forward_part(Z[i], y[i], work=work)
                 L_sum += L_sum_part
             return (L_sum,)
 
         (L_sum,) = _together(run, _parts((B,), C, Z, 1), 1)
     # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L = -L_sum / B
-    return L, Saved(y, P)
+    return L, Saved(Z, y, m, E_m)
 
 
 def backward(dL: Any, saved: Saved) -> Array:
     """Return dZ, the gradient with upstream dL."""
-    y, P = saved
-    B = y.shape[0]
-    C = P.shape[-1]
-    dL = _upstream("dL", dL, (), P.dtype)
-    if _whole(B * C, P):
-        dZ = _backward_part(y, P, dL, B)
+    Z, y, m, E_m = saved
+    B = Z.shape[0]
+    C = Z.shape[-1]
+    dL = _upstream("dL", dL, (), Z.dtype)
+    if _whole(B * C, Z):
+        dZ = _backward_part(m, Z, E_m, y, dL, B)
     else:
         # In parts of B: each stays in the cache.
-        dZ = np.empty((B, C), P.dtype)
+        dZ = np.empty((B, C), Z.dtype)
 
         def run(parts: Any) -> Any:
             for (i,) in parts:
-                dZ[i] = _backward_part(y[i], P[i], dL, B)
+                _backward_part(m[i], Z[i], E_m[i], y[i], dL, B, dZ=dZ[i])
             return ()
 
-        _together(run, _parts((B,), C, P, 1), 1)
+        _together(run, _parts((B,), C, Z, 1), 1)
     return dZ
 
 
@@ -132,25 +139,30 @@ def jvp(Z: Any, y: Any, tZ: Any) -> tuple[Array, Array]:
     return L, tL
 
 
-def _forward_part(Z: Any, y: Any, P: Any = None) -> Any:
-    """One part along B, or the whole: P, L_sum."""
+def _forward_part(Z: Any, y: Any, work: Any = None) -> Any:
+    """One part along B, or the whole: m, E_m, L_sum."""
+    B_block = Z.shape[0]
+    C = Z.shape[-1]
+    (space_1,) = _spaces(work, Z, (B_block, C))
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.subtract(Z, m[:, None], out=P)
+    exp_Z = np.subtract(Z, m[:, None], out=space_1)
     np.exp(exp_Z, out=exp_Z)
     E_m = _sum(exp_Z, -1)
-    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L_sum = (_take(Z, y[:, None], -1)[:, 0] - (m + np.log(E_m))).sum()
-    return P, L_sum
+    return m, E_m, L_sum
 
 
-def _backward_part(y: Any, P: Any, dL: Any, B: int) -> Any:
+def _backward_part(m: Any, Z: Any, E_m: Any, y: Any, dL: Any, B: int, dZ: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = np.subtract(Z, m[:, None], out=dZ)
+    np.exp(P, out=P)
+    P /= E_m[:, None]
     # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
-    P_y = P.copy()
+    P_y = P
     _add_at(P_y, y, -1)
     dZ = np.multiply(P_y, dL / B, out=P_y)
     return dZ
@@ -272,6 +284,17 @@ def _blas() -> Any:
         return None
     found = ThreadpoolController().select(user_api="blas")
     return found if len(found) else None
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work.pop(n, None)
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
 
 
 def _sum(array: Array, axis: int) -> Array:

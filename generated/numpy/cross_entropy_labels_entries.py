@@ -16,11 +16,13 @@ Shapes:
 
 Saved for the backward pass:
 
+    Z: for P
     y: for dZ
     w: for D and dZ
     eps: for dZ
     r: for dZ
-    P: for dZ
+    m: for P
+    E_m: for P
 
 Gradients, as the lemmas of the proof end:
 
@@ -64,11 +66,13 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 class Saved(NamedTuple):
     """What the backward pass needs of the forward pass; it holds inputs and outputs themselves, not copies."""
 
+    Z: Array
     y: Array
     w: Array
     eps: Array
     r: Array
-    P: Array
+    m: Array
+    E_m: Array
 
 
 def forward(Z: Any, y: Any, w: Any, eps: Any, r: Any) -> tuple[Array, Saved]:
@@ -98,28 +102,33 @@ def forward(Z: Any, y: Any, w: Any, eps: Any, r: Any) -> tuple[Array, Saved]:
     if C == 0:
         _nonempty(C=C)
     if _whole(B * C, Z):
-        P, L = _forward_part(Z, r, w, eps, y)
+        m, E_m, L = _forward_part(Z, r, w, eps, y)
     else:
         # In parts of B: each stays in the cache.
-        P = np.empty((B, C), Z.dtype)
+        m = np.empty((B,), Z.dtype)
+        E_m = np.empty((B,), Z.dtype)
         L = np.empty((B,), Z.dtype)
 
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (i,) in parts:
-                _, L[i] = _forward_part(Z[i], r[i], w, eps, y[i], P=P[i], work=work)
+                m[i], E_m[i], L[i] = _forward_part(Z[i], r[i], w, eps, y[i], work=work)
             return ()
 
         _together(run, _parts((B,), C, Z, 1), 1)
-    return L, Saved(y, w, eps, r, P)
+    return L, Saved(Z, y, w, eps, r, m, E_m)
 
 
 def backward(dL: Any, saved: Saved) -> Array:
     """Return dZ, the gradient with upstream dL."""
-    y, w, eps, r, P = saved
-    B = y.shape[0]
-    C = w.shape[0]
-    dL = _upstream("dL", dL, (B,), w.dtype)
+    Z, y, w, eps, r, m, E_m = saved
+    B = Z.shape[0]
+    C = Z.shape[-1]
+    dL = _upstream("dL", dL, (B,), Z.dtype)
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = Z - m[:, None]
+    np.exp(P, out=P)
+    P /= E_m[:, None]
     # Named sum: D = sum(j, w[j])
     D = w.sum()
     # Lemma: dZ[i,j] = dL[i]*where(0 < r[i], 1, 0)*(eps*P[i,j]/size(C)*D - eps*w[j]/size(C) - (1 -
@@ -129,7 +138,7 @@ def backward(dL: Any, saved: Saved) -> Array:
     dZ = np.where(
         (r > 0)[:, None],
         dL[:, None]
-        * (eps * D / C * P - eps / C * w - eps_shifted * w_y[:, None] * _one_hot(y, C, w.dtype) + eps_shifted * w_y[:, None] * P),
+        * (eps * D / C * P - eps / C * w - eps_shifted * w_y[:, None] * _one_hot(y, C, Z.dtype) + eps_shifted * w_y[:, None] * P),
         0,
     )
     return dZ
@@ -173,26 +182,24 @@ def jvp(Z: Any, y: Any, w: Any, eps: Any, r: Any, tZ: Any) -> tuple[Array, Array
     return L, tL
 
 
-def _forward_part(Z: Any, r: Any, w: Any, eps: Any, y: Any, P: Any = None, work: Any = None) -> Any:
-    """One part along B, or the whole: P, L."""
+def _forward_part(Z: Any, r: Any, w: Any, eps: Any, y: Any, work: Any = None) -> Any:
+    """One part along B, or the whole: m, E_m, L."""
     C = Z.shape[-1]
     B_block = Z.shape[0]
     (space_1,) = _spaces(work, Z, (B_block, C))
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.subtract(Z, m[:, None], out=P)
+    exp_Z = np.subtract(Z, m[:, None], out=space_1)
     np.exp(exp_Z, out=exp_Z)
     E_m = _sum(exp_Z, -1)
-    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Finite form: L[i] = -where(0 < r[i], 1, 0)*(eps*sum(j, (Z[i,j] - (m[i] + log(E_m[i])))*w[j])/size(C)
     #     + (1 - eps)*w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         m_scaled = -(m + np.log(E_m))
         Z_m_scaled = np.add(Z, m_scaled[:, None], out=space_1)
         L = -np.where(r > 0, eps / C * (Z_m_scaled @ w) + (1 - eps) * w[y] * (_take(Z, y[:, None], -1)[:, 0] + m_scaled), 0)
-    return P, L
+    return m, E_m, L
 
 
 def _real(**given: Any) -> tuple[Array, ...]:

@@ -13,9 +13,11 @@ Shapes:
 
 Saved for the backward pass:
 
+    Z: for P
     y: for dZ
     eps: for dZ
-    P: for dZ
+    m: for P
+    E_m: for P
 
 Gradients, as the lemmas of the proof end:
 
@@ -55,9 +57,11 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 class Saved(NamedTuple):
     """What the backward pass needs of the forward pass; it holds inputs and outputs themselves, not copies."""
 
+    Z: Array
     y: Array
     eps: Array
-    P: Array
+    m: Array
+    E_m: Array
 
 
 def forward(Z: Any, y: Any, eps: Any) -> tuple[Array, Saved]:
@@ -75,37 +79,33 @@ def forward(Z: Any, y: Any, eps: Any) -> tuple[Array, Saved]:
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = Z - m[:, None]
-    np.exp(exp_Z, out=exp_Z)
-    E_m = exp_Z.sum(axis=-1)
-    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
+    E_m = np.exp(Z - m[:, None]).sum(axis=-1)
     # Finite form: L = (-(1 - eps)*sum(i, Z[i,y[i]] - (m[i] + log(E_m[i]))) - eps*sum(i,j, Z[i,j] - (m[i]
     #     + log(E_m[i])))/size(C))/size(B)
     m_scaled = -(m + np.log(E_m))
     L = (-(1 - eps) * (_take(Z, y[:, None], -1)[:, 0] + m_scaled).sum() - eps * (Z + m_scaled[:, None]).sum() / C) / B
-    return L, Saved(y, eps, P)
+    return L, Saved(Z, y, eps, m, E_m)
 
 
 def backward(dL: Any, saved: Saved) -> Array:
     """Return dZ, the gradient with upstream dL."""
-    y, eps, P = saved
-    B = y.shape[0]
-    C = P.shape[-1]
-    dL = _upstream("dL", dL, (), eps.dtype)
-    if _whole(B * C, P):
-        dZ = _backward_part(eps, P, y, dL, B)
+    Z, y, eps, m, E_m = saved
+    B = Z.shape[0]
+    C = Z.shape[-1]
+    dL = _upstream("dL", dL, (), Z.dtype)
+    if _whole(B * C, Z):
+        dZ = _backward_part(m, Z, E_m, eps, y, dL, B)
     else:
         # In parts of B: each stays in the cache.
-        dZ = np.empty((B, C), P.dtype)
+        dZ = np.empty((B, C), Z.dtype)
 
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (i,) in parts:
-                _backward_part(eps, P[i], y[i], dL, B, dZ=dZ[i], work=work)
+                _backward_part(m[i], Z[i], E_m[i], eps, y[i], dL, B, dZ=dZ[i], work=work)
             return ()
 
-        _together(run, _parts((B,), C, P, 1), 1)
+        _together(run, _parts((B,), C, Z, 1), 1)
     return dZ
 
 
@@ -139,16 +139,20 @@ def jvp(Z: Any, y: Any, eps: Any, tZ: Any) -> tuple[Array, Array]:
     return L, tL
 
 
-def _backward_part(eps: Any, P: Any, y: Any, dL: Any, B: int, dZ: Any = None, work: Any = None) -> Any:
+def _backward_part(m: Any, Z: Any, E_m: Any, eps: Any, y: Any, dL: Any, B: int, dZ: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
-    C = P.shape[-1]
-    B_block = P.shape[0]
-    (space_1,) = _spaces(work, P, (B_block, C))
+    C = Z.shape[-1]
+    B_block = m.shape[0]
+    (space_1,) = _spaces(work, m, (B_block, C))
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = np.subtract(Z, m[:, None], out=space_1)
+    np.exp(P, out=P)
+    P /= E_m[:, None]
     # Lemma: dZ[i,j] = dL/size(B)*((1 - eps)*P[i,j] - (1 - eps)*delta(y[i],j) - eps/size(C) + eps*P[i,j])
     eps_shifted = 1 - eps
     eps_shifted_P = np.multiply(P, eps_shifted, out=dZ)
-    eps_P = np.multiply(P, eps, out=space_1)
-    eps_shifted_P_eps_shifted = np.subtract(eps_shifted_P, eps_shifted * _one_hot(y, C, P.dtype), out=eps_shifted_P)
+    eps_P = np.multiply(P, eps, out=P)
+    eps_shifted_P_eps_shifted = np.subtract(eps_shifted_P, eps_shifted * _one_hot(y, C, m.dtype), out=eps_shifted_P)
     eps_shifted_P_eps_shifted -= eps / C
     eps_shifted_P_eps_shifted += eps_P
     dZ = np.multiply(eps_shifted_P_eps_shifted, dL / B, out=eps_shifted_P_eps_shifted)

@@ -18,8 +18,11 @@ Shapes:
 
 Saved for the backward pass:
 
-    P: for dZ
-    Q: for D and dZ
+    Z: for P
+    T: for Q
+    eps: for Q
+    m: for P
+    E_m: for P
 
 Gradients, as the lemmas of the proof end:
 
@@ -60,8 +63,11 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 class Saved(NamedTuple):
     """What the backward pass needs of the forward pass; it holds inputs and outputs themselves, not copies."""
 
-    P: Array
-    Q: Array
+    Z: Array
+    T: Array
+    eps: Array
+    m: Array
+    E_m: Array
 
 
 def forward(Z: Any, T: Any, eps: Any, *, validate: bool = False) -> tuple[Array, Saved]:
@@ -77,44 +83,45 @@ def forward(Z: Any, T: Any, eps: Any, *, validate: bool = False) -> tuple[Array,
     if C == 0:
         _nonempty(C=C)
     if _whole(B * C, Z):
-        P, Q, L_sum = _forward_part(Z, eps, T)
+        m, E_m, L_sum = _forward_part(Z, eps, T)
     else:
         # In parts of B: each stays in the cache.
-        P = np.empty((B, C), Z.dtype)
-        Q = np.empty((B, C), Z.dtype)
+        m = np.empty((B,), Z.dtype)
+        E_m = np.empty((B,), Z.dtype)
 
         def run(parts: Any) -> Any:
             L_sum = np.zeros((), Z.dtype)
             work: dict[int, Any] = {}
             for (i,) in parts:
-                _, _, L_sum_part = _forward_part(Z[i], eps, T[i], P=P[i], Q=Q[i], work=work)
+                m[i], E_m[i], L_sum_part = _forward_part(Z[i], eps, T[i], work=work)
                 L_sum += L_sum_part
             return (L_sum,)
 
         (L_sum,) = _together(run, _parts((B,), C, Z, 1), 1)
     # Finite form: L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
     L = -L_sum / B
-    return L, Saved(P, Q)
+    return L, Saved(Z, T, eps, m, E_m)
 
 
 def backward(dL: Any, saved: Saved) -> Array:
     """Return dZ, the gradient with upstream dL."""
-    P, Q = saved
-    B = P.shape[0]
-    C = P.shape[-1]
-    dL = _upstream("dL", dL, (), P.dtype)
-    if _whole(B * C, P):
-        dZ = _backward_part(Q, P, dL, B)
+    Z, T, eps, m, E_m = saved
+    C = Z.shape[-1]
+    B = Z.shape[0]
+    dL = _upstream("dL", dL, (), Z.dtype)
+    if _whole(B * C, Z):
+        dZ = _backward_part(m, Z, E_m, eps, T, dL, B)
     else:
         # In parts of B: each stays in the cache.
-        dZ = np.empty((B, C), P.dtype)
+        dZ = np.empty((B, C), Z.dtype)
 
         def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
             for (i,) in parts:
-                _backward_part(Q[i], P[i], dL, B, dZ=dZ[i])
+                _backward_part(m[i], Z[i], E_m[i], eps, T[i], dL, B, dZ=dZ[i], work=work)
             return ()
 
-        _together(run, _parts((B,), C, P, 1), 1)
+        _together(run, _parts((B,), C, Z, 1), 1)
     return dZ
 
 
@@ -144,34 +151,42 @@ def jvp(Z: Any, T: Any, eps: Any, tZ: Any) -> tuple[Array, Array]:
     return L, tL
 
 
-def _forward_part(Z: Any, eps: Any, T: Any, P: Any = None, Q: Any = None, work: Any = None) -> Any:
-    """One part along B, or the whole: P, Q, L_sum."""
+def _forward_part(Z: Any, eps: Any, T: Any, work: Any = None) -> Any:
+    """One part along B, or the whole: m, E_m, L_sum."""
     C = Z.shape[-1]
     B_block = Z.shape[0]
-    (space_1,) = _spaces(work, Z, (B_block, C))
+    space_1, space_2 = _spaces(work, Z, (B_block, C), (B_block, C))
     # m[i] = max(k, Z[i,k])
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.subtract(Z, m[:, None], out=P)
+    exp_Z = np.subtract(Z, m[:, None], out=space_1)
     np.exp(exp_Z, out=exp_Z)
     E_m = _sum(exp_Z, -1)
-    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
-    eps_T = np.multiply(T, 1 - eps, out=Q)
+    eps_T = np.multiply(T, 1 - eps, out=space_1)
     Q = np.add(eps_T, eps / C, out=eps_T)
     # Finite form: L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
-    Z_m = np.subtract(Z, (m + np.log(E_m))[:, None], out=space_1)
+    Z_m = np.subtract(Z, (m + np.log(E_m))[:, None], out=space_2)
     L_sum = np.vdot(Q, Z_m)
-    return P, Q, L_sum
+    return m, E_m, L_sum
 
 
-def _backward_part(Q: Any, P: Any, dL: Any, B: int, dZ: Any = None) -> Any:
+def _backward_part(m: Any, Z: Any, E_m: Any, eps: Any, T: Any, dL: Any, B: int, dZ: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
+    C = Z.shape[-1]
+    B_block = m.shape[0]
+    (space_1,) = _spaces(work, m, (B_block, C))
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = np.subtract(Z, m[:, None], out=dZ)
+    np.exp(P, out=P)
+    P /= E_m[:, None]
+    # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
+    eps_T = np.multiply(T, 1 - eps, out=space_1)
+    Q = np.add(eps_T, eps / C, out=eps_T)
     # Named sum: D[i] = sum(j, Q[i,j])
     D = _sum(Q, -1)
     # Lemma: dZ[i,j] = dL/size(B)*(P[i,j]*D[i] - Q[i,j])
-    P_D = np.multiply(P, D[:, None], out=dZ)
+    P_D = np.multiply(P, D[:, None], out=P)
     P_D_Q = np.subtract(P_D, Q, out=P_D)
     dZ = np.multiply(P_D_Q, dL / B, out=P_D_Q)
     return dZ

@@ -15,10 +15,9 @@ Shapes:
 
 Saved for the backward pass:
 
-    kappa: for dA
-    E: for dE
-    A: for dM and dA
-    M: for dM and dA
+    Y: for E
+    T: for E
+    kappa: for M and dA
 
 Gradients, as the lemmas of the proof end:
 
@@ -61,10 +60,9 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 class Saved(NamedTuple):
     """What the backward pass needs of the forward pass; it holds inputs and outputs themselves, not copies."""
 
+    Y: Array
+    T: Array
     kappa: Array
-    E: Array
-    A: Array
-    M: Array
 
 
 def forward(Y: Any, T: Any, kappa: Any) -> tuple[Array, Saved]:
@@ -78,46 +76,43 @@ def forward(Y: Any, T: Any, kappa: Any) -> tuple[Array, Saved]:
     B = Y.shape[0]
     N = Y.shape[-1]
     if _whole(B * N, Y):
-        E, A, M, L_sum = _forward_part(T, Y, kappa)
+        L_sum = _forward_part(T, Y, kappa)
     else:
         # In parts of B: each stays in the cache.
-        E = np.empty((B, N), Y.dtype)
-        A = np.empty((B, N), Y.dtype)
-        M = np.empty((B, N), Y.dtype)
 
         def run(parts: Any) -> Any:
             L_sum = np.zeros((), Y.dtype)
             work: dict[int, Any] = {}
             for (i,) in parts:
-                _, _, M[i], L_sum_part = _forward_part(T[i], Y[i], kappa, E=E[i], A=A[i], work=work)
+                L_sum_part = _forward_part(T[i], Y[i], kappa, work=work)
                 L_sum += L_sum_part
             return (L_sum,)
 
         (L_sum,) = _together(run, _parts((B,), N, Y, 1), 1)
     # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
     L = L_sum / (B * N)
-    return L, Saved(kappa, E, A, M)
+    return L, Saved(Y, T, kappa)
 
 
 def backward(dL: Any, saved: Saved) -> Array:
     """Return dY, the gradient with upstream dL."""
-    kappa, E, A, M = saved
-    B = E.shape[0]
-    N = E.shape[-1]
-    dL = _upstream("dL", dL, (), kappa.dtype)
-    if _whole(B * N, E):
-        dY = _backward_part(M, A, dL, kappa, E, B)
+    Y, T, kappa = saved
+    B = Y.shape[0]
+    N = Y.shape[-1]
+    dL = _upstream("dL", dL, (), Y.dtype)
+    if _whole(B * N, Y):
+        dY = _backward_part(T, Y, kappa, dL, B)
     else:
         # In parts of B: each stays in the cache.
-        dY = np.empty((B, N), E.dtype)
+        dY = np.empty((B, N), Y.dtype)
 
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (i,) in parts:
-                dY[i] = _backward_part(M[i], A[i], dL, kappa, E[i], B, work=work)
+                dY[i] = _backward_part(T[i], Y[i], kappa, dL, B, work=work)
             return ()
 
-        _together(run, _parts((B,), N, E, 1), 1)
+        _together(run, _parts((B,), N, Y, 1), 1)
     return dY
 
 
@@ -154,39 +149,44 @@ def jvp(Y: Any, T: Any, kappa: Any, tY: Any) -> tuple[Array, Array]:
     return L, tL
 
 
-def _forward_part(T: Any, Y: Any, kappa: Any, E: Any = None, A: Any = None, work: Any = None) -> Any:
-    """One part along B, or the whole: E, A, M, L_sum."""
+def _forward_part(T: Any, Y: Any, kappa: Any, work: Any = None) -> Any:
+    """One part along B, or the whole: L_sum."""
     B_block = T.shape[0]
     N = T.shape[-1]
     (space_1,) = _spaces(work, T, (B_block, N))
     # E[i,j] = Y[i,j] - T[i,j]
-    E = np.subtract(Y, T, out=E)
+    E = np.subtract(Y, T, out=space_1)
     # A[i,j] = abs(E[i,j])
-    A = np.abs(E, out=A)
+    A = np.abs(E, out=E)
     # M[i,j] = min(A[i,j], kappa)
     M = np.minimum(A, kappa)
     # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
-    M_A = np.multiply(M, 0.5, out=space_1)
-    np.subtract(A, M_A, out=M_A)
+    M_A = np.subtract(A, 0.5 * M, out=A)
     L_sum = np.vdot(M, M_A)
-    return E, A, M, L_sum
+    return L_sum
 
 
-def _backward_part(M: Any, A: Any, dL: Any, kappa: Any, E: Any, B: int, work: Any = None) -> Any:
+def _backward_part(T: Any, Y: Any, kappa: Any, dL: Any, B: int, work: Any = None) -> Any:
     """One part along B, or the whole: dY."""
-    N = M.shape[-1]
-    B_block = M.shape[0]
-    space_1, space_2 = _spaces(work, M, (B_block, N), (B_block, N))
+    N = T.shape[-1]
+    B_block = T.shape[0]
+    space_1, space_2, space_3 = _spaces(work, T, (B_block, N), (B_block, N), (B_block, N))
+    # E[i,j] = Y[i,j] - T[i,j]
+    E = np.subtract(Y, T, out=space_1)
+    # A[i,j] = abs(E[i,j])
+    A = np.abs(E, out=space_2)
+    # M[i,j] = min(A[i,j], kappa)
+    M = np.minimum(A, kappa)
     # Lemma: dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
-    A_M = np.subtract(A, M, out=space_1)
+    A_M = np.subtract(A, M, out=space_3)
     dM = np.multiply(A_M, dL / (B * N), out=A_M)
     # Lemma: dA[i,j] = 1/2*dM[i,j]*(1 + sign(kappa - A[i,j])) + dL*M[i,j]/(size(B)*size(N))
-    kappa_shifted = np.subtract(kappa, A, out=space_2)
+    kappa_shifted = np.subtract(kappa, A, out=A)
     np.sign(kappa_shifted, out=kappa_shifted)
     kappa_shifted += 1
     dM_kappa_shifted = np.multiply(dM, 0.5, out=dM)
     dM_kappa_shifted *= kappa_shifted
-    dL_M = np.multiply(M, dL / (B * N), out=space_2)
+    dL_M = np.multiply(M, dL / (B * N), out=M)
     dA = np.add(dM_kappa_shifted, dL_M, out=dM_kappa_shifted)
     # Lemma: dE[i,j] = dA[i,j]*sign(E[i,j])
     dE = np.multiply(dA, np.sign(E), out=dA)

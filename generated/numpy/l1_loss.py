@@ -12,7 +12,8 @@ Shapes:
 
 Saved for the backward pass:
 
-    E: for dE
+    Y: for E
+    T: for E
 
 Gradients, as the lemmas of the proof end:
 
@@ -52,7 +53,8 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 class Saved(NamedTuple):
     """What the backward pass needs of the forward pass; it holds inputs and outputs themselves, not copies."""
 
-    E: Array
+    Y: Array
+    T: Array
 
 
 def forward(Y: Any, T: Any) -> tuple[Array, Saved]:
@@ -64,44 +66,43 @@ def forward(Y: Any, T: Any) -> tuple[Array, Saved]:
     B = Y.shape[0]
     N = Y.shape[-1]
     if _whole(B * N, Y):
-        E, L_sum = _forward_part(T, Y)
+        L_sum = _forward_part(T, Y)
     else:
         # In parts of B: each stays in the cache.
-        E = np.empty((B, N), Y.dtype)
 
         def run(parts: Any) -> Any:
             L_sum = np.zeros((), Y.dtype)
             work: dict[int, Any] = {}
             for (i,) in parts:
-                _, L_sum_part = _forward_part(T[i], Y[i], E=E[i], work=work)
+                L_sum_part = _forward_part(T[i], Y[i], work=work)
                 L_sum += L_sum_part
             return (L_sum,)
 
         (L_sum,) = _together(run, _parts((B,), N, Y, 1), 1)
     # L = sum(i,j, abs(E[i,j]))/(size(B)*size(N))
     L = L_sum / (B * N)
-    return L, Saved(E)
+    return L, Saved(Y, T)
 
 
 def backward(dL: Any, saved: Saved) -> Array:
     """Return dY, the gradient with upstream dL."""
-    (E,) = saved
-    B = E.shape[0]
-    N = E.shape[-1]
-    dL = _upstream("dL", dL, (), E.dtype)
-    if _whole(B * N, E):
-        dY = _backward_part(E, dL, B)
+    Y, T = saved
+    B = Y.shape[0]
+    N = Y.shape[-1]
+    dL = _upstream("dL", dL, (), Y.dtype)
+    if _whole(B * N, Y):
+        dY = _backward_part(T, Y, dL, B)
     else:
         # In parts of B: each stays in the cache.
-        dY = np.empty((B, N), E.dtype)
+        dY = np.empty((B, N), Y.dtype)
 
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (i,) in parts:
-                dY[i] = _backward_part(E[i], dL, B, work=work)
+                dY[i] = _backward_part(T[i], Y[i], dL, B, work=work)
             return ()
 
-        _together(run, _parts((B,), N, E, 1), 1)
+        _together(run, _parts((B,), N, Y, 1), 1)
     return dY
 
 
@@ -122,26 +123,28 @@ def jvp(Y: Any, T: Any, tY: Any) -> tuple[Array, Array]:
     return L, tL
 
 
-def _forward_part(T: Any, Y: Any, E: Any = None, work: Any = None) -> Any:
-    """One part along B, or the whole: E, L_sum."""
+def _forward_part(T: Any, Y: Any, work: Any = None) -> Any:
+    """One part along B, or the whole: L_sum."""
     B_block = T.shape[0]
     N = T.shape[-1]
     (space_1,) = _spaces(work, T, (B_block, N))
     # E[i,j] = Y[i,j] - T[i,j]
-    E = np.subtract(Y, T, out=E)
+    E = np.subtract(Y, T, out=space_1)
     # L = sum(i,j, abs(E[i,j]))/(size(B)*size(N))
-    abs_E = np.abs(E, out=space_1)
+    abs_E = np.abs(E, out=E)
     L_sum = abs_E.sum()
-    return E, L_sum
+    return L_sum
 
 
-def _backward_part(E: Any, dL: Any, B: int, work: Any = None) -> Any:
+def _backward_part(T: Any, Y: Any, dL: Any, B: int, work: Any = None) -> Any:
     """One part along B, or the whole: dY."""
-    N = E.shape[-1]
-    B_block = E.shape[0]
-    (space_1,) = _spaces(work, E, (B_block, N))
+    N = T.shape[-1]
+    B_block = T.shape[0]
+    (space_1,) = _spaces(work, T, (B_block, N))
+    # E[i,j] = Y[i,j] - T[i,j]
+    E = np.subtract(Y, T, out=space_1)
     # Lemma: dE[i,j] = dL*sign(E[i,j])/(size(B)*size(N))
-    dE = np.sign(E, out=space_1)
+    dE = np.sign(E, out=E)
     dE *= dL / (B * N)
     # Lemma: dY[i,j] = dE[i,j]
     dY = dE.copy()

@@ -15,10 +15,9 @@ Shapes:
 
 Saved for the backward pass:
 
-    beta: for dM and dA
-    E: for dE
-    A: for dM and dA
-    M: for dM and dA
+    Y: for E
+    T: for E
+    beta: for M, dM and dA
 
 Gradients, as the lemmas of the proof end:
 
@@ -61,10 +60,9 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 class Saved(NamedTuple):
     """What the backward pass needs of the forward pass; it holds inputs and outputs themselves, not copies."""
 
+    Y: Array
+    T: Array
     beta: Array
-    E: Array
-    A: Array
-    M: Array
 
 
 def forward(Y: Any, T: Any, beta: Any) -> tuple[Array, Saved]:
@@ -85,28 +83,28 @@ def forward(Y: Any, T: Any, beta: Any) -> tuple[Array, Saved]:
     M = np.minimum(A, beta)
     # L = 1/beta*sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
     L = np.vecdot(M, A - 0.5 * M).sum() / (B * N * beta)
-    return L, Saved(beta, E, A, M)
+    return L, Saved(Y, T, beta)
 
 
 def backward(dL: Any, saved: Saved) -> Array:
     """Return dY, the gradient with upstream dL."""
-    beta, E, A, M = saved
-    B = E.shape[0]
-    N = E.shape[-1]
-    dL = _upstream("dL", dL, (), beta.dtype)
-    if _whole(B * N, E):
-        dY = _backward_part(beta, M, A, dL, E, B)
+    Y, T, beta = saved
+    B = Y.shape[0]
+    N = Y.shape[-1]
+    dL = _upstream("dL", dL, (), Y.dtype)
+    if _whole(B * N, Y):
+        dY = _backward_part(T, Y, beta, dL, B)
     else:
         # In parts of B: each stays in the cache.
-        dY = np.empty((B, N), E.dtype)
+        dY = np.empty((B, N), Y.dtype)
 
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (i,) in parts:
-                dY[i] = _backward_part(beta, M[i], A[i], dL, E[i], B, work=work)
+                dY[i] = _backward_part(T[i], Y[i], beta, dL, B, work=work)
             return ()
 
-        _together(run, _parts((B,), N, E, 1), 1)
+        _together(run, _parts((B,), N, Y, 1), 1)
     return dY
 
 
@@ -143,21 +141,27 @@ def jvp(Y: Any, T: Any, beta: Any, tY: Any) -> tuple[Array, Array]:
     return L, tL
 
 
-def _backward_part(beta: Any, M: Any, A: Any, dL: Any, E: Any, B: int, work: Any = None) -> Any:
+def _backward_part(T: Any, Y: Any, beta: Any, dL: Any, B: int, work: Any = None) -> Any:
     """One part along B, or the whole: dY."""
-    N = M.shape[-1]
-    B_block = M.shape[0]
-    space_1, space_2 = _spaces(work, M, (B_block, N), (B_block, N))
+    N = T.shape[-1]
+    B_block = T.shape[0]
+    space_1, space_2, space_3 = _spaces(work, T, (B_block, N), (B_block, N), (B_block, N))
+    # E[i,j] = Y[i,j] - T[i,j]
+    E = np.subtract(Y, T, out=space_1)
+    # A[i,j] = abs(E[i,j])
+    A = np.abs(E, out=space_2)
+    # M[i,j] = min(A[i,j], beta)
+    M = np.minimum(A, beta)
     # Lemma: dM[i,j] = dL/(beta*size(B)*size(N))*(A[i,j] - M[i,j])
-    A_M = np.subtract(A, M, out=space_1)
+    A_M = np.subtract(A, M, out=space_3)
     dM = np.multiply(A_M, dL / (B * N * beta), out=A_M)
     # Lemma: dA[i,j] = 1/2*dM[i,j]*(1 + sign(beta - A[i,j])) + dL/beta*M[i,j]/(size(B)*size(N))
-    beta_shifted = np.subtract(beta, A, out=space_2)
+    beta_shifted = np.subtract(beta, A, out=A)
     np.sign(beta_shifted, out=beta_shifted)
     beta_shifted += 1
     dM_beta_shifted = np.multiply(dM, 0.5, out=dM)
     dM_beta_shifted *= beta_shifted
-    dL_beta = np.multiply(M, dL / (B * N * beta), out=space_2)
+    dL_beta = np.multiply(M, dL / (B * N * beta), out=M)
     dA = np.add(dM_beta_shifted, dL_beta, out=dM_beta_shifted)
     # Lemma: dE[i,j] = dA[i,j]*sign(E[i,j])
     dE = np.multiply(dA, np.sign(E), out=dA)

@@ -14,9 +14,9 @@ Shapes:
 
 Saved for the backward pass:
 
-    beta: for du and dX
+    X: for u
+    beta: for u, du and dX
     threshold: for du and dX
-    u: for du and dX
 
 Gradients, as the lemmas of the proof end:
 
@@ -31,6 +31,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import itertools
+import math
 import operator
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -56,9 +57,9 @@ _CACHE = 1 << 20  # bytes that are fast to read again
 class Saved(NamedTuple):
     """What the backward pass needs of the forward pass; it holds inputs and outputs themselves, not copies."""
 
+    X: Array
     beta: Array
     threshold: Array
-    u: Array
 
 
 def forward(X: Any, beta: Any, threshold: Any) -> tuple[Array, Saved]:
@@ -75,39 +76,39 @@ def forward(X: Any, beta: Any, threshold: Any) -> tuple[Array, Saved]:
     B = X.shape[0]
     N = X.shape[-1]
     if _whole(B * N, X):
-        u, Y = _forward_part(beta, X, threshold)
+        Y = _forward_part(beta, X, threshold)
     else:
         # In parts of B: each stays in the cache.
-        u = np.empty((B, N), X.dtype)
         Y = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
             for (i,) in parts:
-                _, Y[i] = _forward_part(beta, X[i], threshold, u=u[i])
+                Y[i] = _forward_part(beta, X[i], threshold, Y=Y[i])
             return ()
 
         _together(run, _parts((B,), N, X, 1), 1)
-    return Y, Saved(beta, threshold, u)
+    return Y, Saved(X, beta, threshold)
 
 
 def backward(dY: Any, saved: Saved) -> Array:
     """Return dX, the gradient with upstream dY."""
-    beta, threshold, u = saved
-    B = u.shape[0]
-    N = u.shape[-1]
-    dY = _upstream("dY", dY, (B, N), beta.dtype)
-    if _whole(B * N, u):
-        dX = _backward_part(u, threshold, beta, dY)
+    X, beta, threshold = saved
+    B = X.shape[0]
+    N = X.shape[-1]
+    dY = _upstream("dY", dY, (B, N), X.dtype)
+    if _whole(B * N, X):
+        dX = _backward_part(beta, X, threshold, dY)
     else:
         # In parts of B: each stays in the cache.
-        dX = np.empty((B, N), u.dtype)
+        dX = np.empty((B, N), X.dtype)
 
         def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
             for (i,) in parts:
-                dX[i] = _backward_part(u[i], threshold, beta, dY[i])
+                dX[i] = _backward_part(beta, X[i], threshold, dY[i], work=work)
             return ()
 
-        _together(run, _parts((B,), N, u, 1), 1)
+        _together(run, _parts((B,), N, X, 1), 1)
     return dX
 
 
@@ -131,21 +132,26 @@ def jvp(X: Any, beta: Any, threshold: Any, tX: Any) -> tuple[Array, Array]:
     return Y, tY
 
 
-def _forward_part(beta: Any, X: Any, threshold: Any, u: Any = None) -> Any:
-    """One part along B, or the whole: u, Y."""
+def _forward_part(beta: Any, X: Any, threshold: Any, Y: Any = None) -> Any:
+    """One part along B, or the whole: Y."""
     # u[i,j] = beta*X[i,j]
-    u = np.multiply(X, beta, out=u)
+    u = np.multiply(X, beta, out=Y)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         beta_u = np.logaddexp(u, 0)
         beta_u /= beta
     # Y[i,j] = where(u[i,j] <= threshold, 1, 0)/beta*softplus(u[i,j]) + where(threshold < u[i,j], 1,
     #     0)*X[i,j]
     Y = np.where(threshold < u, X, beta_u)
-    return u, Y
+    return Y
 
 
-def _backward_part(u: Any, threshold: Any, beta: Any, dY: Any) -> Any:
+def _backward_part(beta: Any, X: Any, threshold: Any, dY: Any, work: Any = None) -> Any:
     """One part along B, or the whole: dX."""
+    B_block = X.shape[0]
+    N = X.shape[-1]
+    (space_1,) = _spaces(work, X, (B_block, N))
+    # u[i,j] = beta*X[i,j]
+    u = np.multiply(X, beta, out=space_1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         dY_beta = _sigmoid(u)
         dY_beta /= beta
@@ -264,6 +270,17 @@ def _fill(array: Array, kept: Array, value: float) -> None:
     if len(places):
         some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
         np.copyto(array[some], value, where=~kept[some])
+
+
+def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
+    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
+    if work is None:
+        return [None] * len(shapes)
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].size < math.prod(shape):
+            work.pop(n, None)
+            work[n] = np.empty(math.prod(shape), like.dtype)
+    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
 
 
 def _sigmoid(x: Array) -> Array:

@@ -526,22 +526,24 @@ def _both_part(X: Tensor, Y: Tensor, margin: Tensor, s: Tensor, B: int, dY: Any 
     # V[i] = sum(k, Y[i,k]^2) + 1/1000000000000
     V = torch.linalg.vecdot(Y, Y) + 1e-12
     # c[i] = sum(k, X[i,k]*Y[i,k])/sqrt(U[i]*V[i])
-    c = torch.linalg.vecdot(X, Y) / torch.sqrt(U * V)
+    rsqrt_U = torch.rsqrt(U * V)
+    c = torch.linalg.vecdot(X, Y) * rsqrt_U
     # u[i] = c[i] - margin
     u = c - margin
     # L = 1/2*sum(i, (1 - s[i])*(u[i] + relu(-u[i])) + (s[i] + 1)*(1 - c[i]))/size(B)
-    L_sum = ((1 - s) * (u + torch.relu(-u)) + (s + 1) * (1 - c)).sum()
+    s_shifted = 1 - s
+    s_shifted_2 = s + 1
+    L_sum = (s_shifted * (u + torch.relu(-u)) + s_shifted_2 * (1 - c)).sum()
     # Lemma: du[i] = 1/2*dL*(1 - s[i])/size(B)*(1 - where(0 < -u[i], 1, 0))
-    du = 0.5 * (1 - s) * (1 - (-u > 0).to(X.dtype)) / B
+    du = 0.5 * s_shifted * (1 - (-u > 0).to(X.dtype)) / B
     # Lemma: dc[i] = du[i] - (1/2)*dL*(s[i] + 1)/size(B)
-    dc = du - 0.5 * (s + 1) / B
+    dc = du - 0.5 * s_shifted_2 / B
     # Lemma: dU[i] = -(1/2)*dc[i]*c[i]/U[i]
     dU = -0.5 * dc * c / U
     # Lemma: dV[i] = -(1/2)*dc[i]*c[i]/V[i]
     dV = -0.5 * dc * c / V
     # Lemma: dY[i,k] = 2*dV[i]*Y[i,k] + dc[i]*X[i,k]/sqrt(U[i]*V[i])
     dV_Y = torch.multiply(Y, dV[:, None] * 2, out=dY)
-    rsqrt_U = torch.rsqrt(U * V)
     dc_X = torch.multiply(X, dc[:, None] * rsqrt_U[:, None], out=space_1)
     dY = torch.add(dV_Y, dc_X, out=dV_Y)
     # Lemma: dX[i,k] = 2*dU[i]*X[i,k] + dc[i]*Y[i,k]/sqrt(U[i]*V[i])

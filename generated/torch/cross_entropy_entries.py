@@ -14,13 +14,12 @@ Shapes:
 
 Saved for the backward pass:
 
-    Z: for dT
+    Z: for P and dT
     T: for D and dZ
     w: for dT, D and dZ
     eps: for dT, D and dZ
-    m: for dT
-    E_m: for dT
-    P: for dZ
+    m: for P and dT
+    E_m: for P and dT
 
 Gradients, as the lemmas of the proof end:
 
@@ -72,23 +71,22 @@ class Saved(NamedTuple):
     eps: Tensor
     m: Tensor
     E_m: Tensor
-    P: Tensor
 
 
 def forward(Z: Any, T: Any, w: Any, eps: Any) -> tuple[Tensor, Saved]:
     """Return (L, saved), without autograd."""
     Z, T, w, eps = _arguments(Z, T, w, eps)
     Z, T, w, eps = _detached(Z, T, w, eps)
-    L, m, E_m, P = _forward_pass(Z, T, w, eps)
-    return L, Saved(Z, T, w, eps, m, E_m, P)
+    L, m, E_m = _forward_pass(Z, T, w, eps)
+    return L, Saved(Z, T, w, eps, m, E_m)
 
 
 def backward(dL: Any, saved: Saved) -> tuple[Tensor, Tensor]:
     """Return (dZ, dT), the gradients with upstream dL."""
-    Z, T, w, eps, m, E_m, P = saved
+    Z, T, w, eps, m, E_m = saved
     B = Z.shape[0]
     dL = _upstream("dL", dL, (B,), Z)
-    return _backward_pass(True, True, Z, T, w, eps, m, E_m, P, dL)
+    return _backward_pass(True, True, Z, T, w, eps, m, E_m, dL)
 
 
 def _arguments(Z: Any, T: Any, w: Any, eps: Any) -> Any:
@@ -126,32 +124,26 @@ def _forward_pass(Z: Tensor, T: Tensor, w: Tensor, eps: Tensor) -> Any:
         # m[i] = max(k, Z[i,k])
         m = Z.amax(dim=-1)
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-        exp_Z = torch.exp(Z - m[:, None])
-        E_m = exp_Z.sum(dim=-1)
-        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-        P = exp_Z / E_m[:, None]
+        E_m = torch.exp(Z - m[:, None]).sum(dim=-1)
         # Finite form: L[i] = -sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C))*(Z[i,j] - (m[i] + log(E_m[i]))))
         L = -((1 - eps) * T + eps / C) * (Z - (m + torch.log(E_m))[:, None]) @ w
     else:
         # In parts of B: each stays in the cache.
         m = _empty((B,), Z)
         E_m = _empty((B,), Z)
-        P = _empty((B, C), Z)
         L = _empty((B,), Z)
 
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (i,) in parts:
-                m[i], E_m[i], _, L[i] = _forward_part(Z[i], eps, T[i], w, P=P[i], work=work)
+                m[i], E_m[i], L[i] = _forward_part(Z[i], eps, T[i], w, work=work)
             return ()
 
         _together(run, _parts((B,), C, Z, 1), 1, Z)
-    return L, m, E_m, P
+    return L, m, E_m
 
 
-def _backward_pass(
-    need_Z: bool, need_T: bool, Z: Tensor, T: Tensor, w: Tensor, eps: Tensor, m: Tensor, E_m: Tensor, P: Tensor, dL: Tensor
-) -> Any:
+def _backward_pass(need_Z: bool, need_T: bool, Z: Tensor, T: Tensor, w: Tensor, eps: Tensor, m: Tensor, E_m: Tensor, dL: Tensor) -> Any:
     """(dZ, dT): None for those that are not needed."""
     C = Z.shape[-1]
     B = Z.shape[0]
@@ -163,12 +155,15 @@ def _backward_pass(
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (i,) in parts:
-                dT[i], _ = _backward_part(eps, E_m[i], m[i], Z[i], dL[i], w, T[i], P[i], dT=dT[i], dZ=dZ[i], work=work)
+                dT[i], _ = _backward_part(m[i], Z[i], E_m[i], eps, dL[i], w, T[i], dT=dT[i], dZ=dZ[i], work=work)
             return ()
 
         _together(run, _parts((B,), C, Z, 1), 1, Z)
         return dZ, dT
     dZ = dT = None
+    if need_Z:
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        P = torch.exp(Z - m[:, None]) / E_m[:, None]
     eps_shifted = 1 - eps
     if need_T:
         # Finite form: dT[i,j] = -dL[i]*w[j]*(1 - eps)*(Z[i,j] - (m[i] + log(E_m[i])))
@@ -194,25 +189,23 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Z, T, w, eps = inputs
-        _L, m, E_m, P = output
-        ctx.mark_non_differentiable(m, E_m, P)
+        _L, m, E_m = output
+        ctx.mark_non_differentiable(m, E_m)
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Z, T, w, eps, m, E_m, P)
-        ctx.save_for_forward(Z, T, w, eps, m, E_m, P)
+        ctx.save_for_backward(Z, T, w, eps, m, E_m)
+        ctx.save_for_forward(Z, T, w, eps, m, E_m)
 
     @staticmethod
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
-        Z, T, w, eps, m, E_m, P = ctx.saved_tensors
+        Z, T, w, eps, m, E_m = ctx.saved_tensors
         B = Z.shape[0]
         if dL is None:
             dL = Z.new_zeros((B,))
         _, need_Z, need_T, _, _ = ctx.needs_input_grad
         if _recorded():
-            dZ, dT = _spread(
-                (need_Z, need_T), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, need_T, Z, T, w, eps, m, E_m, P, dL)
-            )
+            dZ, dT = _spread((need_Z, need_T), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, need_T, Z, T, w, eps, m, E_m, dL))
         else:
-            dZ, dT = _backward_pass(need_Z, need_T, Z, T, w, eps, m, E_m, P, dL)
+            dZ, dT = _backward_pass(need_Z, need_T, Z, T, w, eps, m, E_m, dL)
         return None, dZ, dT, None, None
 
 
@@ -221,7 +214,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tZ: Any, tT: Any, _w: Any, _eps: Any) -> Any:
-        Z, T, w, eps, _m, _E_m, _P = ctx.saved_tensors
+        Z, T, w, eps, _m, _E_m = ctx.saved_tensors
         tZ = _zero(tZ, Z)
         tT = _zero(tT, T)
         C = Z.shape[-1]
@@ -242,7 +235,7 @@ class _DualForward(_Forward):
             - eps_shifted * ((Z - (m + torch.log(E_m))[:, None]) * tT @ w)
             - eps_shifted_eps * tZ @ w
         )
-        return tL, None, None, None
+        return tL, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -250,8 +243,8 @@ class _ReverseForward(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, _fill: bool, Z: Tensor, T: Tensor, w: Tensor, eps: Tensor) -> Any:
-        L, m, E_m, P = _forward_pass(Z, T, w, eps)
-        ctx.save_for_backward(Z, T, w, eps, m, E_m, P)
+        L, m, E_m = _forward_pass(Z, T, w, eps)
+        ctx.save_for_backward(Z, T, w, eps, m, E_m)
         return (L,)
 
     backward = staticmethod(_Forward.backward)
@@ -263,10 +256,8 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(
-        need_Z: bool, need_T: bool, Z: Tensor, T: Tensor, w: Tensor, eps: Tensor, m: Tensor, E_m: Tensor, P: Tensor, dL: Tensor
-    ) -> Any:
-        return _needed((need_Z, need_T), _backward_pass(need_Z, need_T, Z, T, w, eps, m, E_m, P, dL))
+    def forward(need_Z: bool, need_T: bool, Z: Tensor, T: Tensor, w: Tensor, eps: Tensor, m: Tensor, E_m: Tensor, dL: Tensor) -> Any:
+        return _needed((need_Z, need_T), _backward_pass(need_Z, need_T, Z, T, w, eps, m, E_m, dL))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -277,7 +268,7 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Z, T, w, eps, m, E_m, P, dL = ctx.saved_tensors
+        Z, T, w, eps, m, E_m, dL = ctx.saved_tensors
         d2dZ, d2dT = _spread(ctx.needs, grads)
         B = Z.shape[0]
         C = Z.shape[-1]
@@ -285,8 +276,8 @@ class _Backward(torch.autograd.Function):
             d2dZ = Z.new_zeros((B, C))
         if d2dT is None:
             d2dT = Z.new_zeros((B, C))
-        d2Z, d2T, d2dL = _Second.apply(Z, T, w, eps, m, E_m, P, dL, d2dZ, d2dT)
-        return None, None, d2Z, d2T, None, None, None, None, None, d2dL
+        d2Z, d2T, d2dL = _Second.apply(Z, T, w, eps, m, E_m, dL, d2dZ, d2dT)
+        return None, None, d2Z, d2T, None, None, None, None, d2dL
 
 
 class _DualBackward(_Backward):
@@ -294,11 +285,11 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Z, T, w, eps, m, E_m, P, dL = ctx.saved_tensors
+        Z, T, w, eps, m, E_m, dL = ctx.saved_tensors
         tZ = _zero(tangents[2], Z)
         tT = _zero(tangents[3], T)
-        tdL = _zero(tangents[9], dL)
-        tdZ, tdT = _SecondTangent.apply(Z, T, w, eps, m, E_m, P, dL, tZ, tT, tdL)
+        tdL = _zero(tangents[8], dL)
+        tdZ, tdT = _SecondTangent.apply(Z, T, w, eps, m, E_m, dL, tZ, tT, tdL)
         return _needed(ctx.needs, (tdZ, tdT))
 
 
@@ -308,10 +299,10 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(
-        Z: Tensor, T: Tensor, w: Tensor, eps: Tensor, m: Tensor, E_m: Tensor, P: Tensor, dL: Tensor, d2dZ: Tensor, d2dT: Tensor
-    ) -> Any:
+    def forward(Z: Tensor, T: Tensor, w: Tensor, eps: Tensor, m: Tensor, E_m: Tensor, dL: Tensor, d2dZ: Tensor, d2dT: Tensor) -> Any:
         C = Z.shape[-1]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        P = torch.exp(Z - m[:, None]) / E_m[:, None]
         # Named sum: D[i] = sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C)))
         eps_shifted = 1 - eps
         eps_shifted_eps = eps_shifted * T + eps / C
@@ -352,9 +343,11 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        Z: Tensor, T: Tensor, w: Tensor, eps: Tensor, m: Tensor, E_m: Tensor, P: Tensor, dL: Tensor, tZ: Tensor, tT: Tensor, tdL: Tensor
+        Z: Tensor, T: Tensor, w: Tensor, eps: Tensor, m: Tensor, E_m: Tensor, dL: Tensor, tZ: Tensor, tT: Tensor, tdL: Tensor
     ) -> Any:
         C = Z.shape[-1]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        P = torch.exp(Z - m[:, None]) / E_m[:, None]
         # Named sum: D[i] = sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C)))
         eps_shifted = 1 - eps
         eps_shifted_eps = eps_shifted * T + eps / C
@@ -387,45 +380,37 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Z: Tensor, eps: Tensor, T: Tensor, w: Tensor, P: Any = None, work: Any = None) -> Any:
-    """One part along B, or the whole: m, E_m, P, L."""
+def _forward_part(Z: Tensor, eps: Tensor, T: Tensor, w: Tensor, work: Any = None) -> Any:
+    """One part along B, or the whole: m, E_m, L."""
     C = Z.shape[-1]
     B_block = Z.shape[0]
     space_1, space_2 = _spaces(work, Z, (B_block, C), (B_block, C))
     # m[i] = max(k, Z[i,k])
     m = Z.amax(dim=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = torch.subtract(Z, m[:, None], out=P)
+    exp_Z = torch.subtract(Z, m[:, None], out=space_1)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Finite form: L[i] = -sum(j, w[j]*((1 - eps)*T[i,j] + eps/size(C))*(Z[i,j] - (m[i] + log(E_m[i]))))
     eps_T = torch.multiply(T, 1 - eps, out=space_1)
     eps_T_eps = torch.add(eps_T, eps / C, out=eps_T)
     Z_m = torch.subtract(Z, (m + torch.log(E_m))[:, None], out=space_2)
     eps_T_eps_Z_m = torch.multiply(eps_T_eps, Z_m, out=eps_T_eps)
     L = -eps_T_eps_Z_m @ w
-    return m, E_m, P, L
+    return m, E_m, L
 
 
 def _backward_part(
-    eps: Tensor,
-    E_m: Tensor,
-    m: Tensor,
-    Z: Tensor,
-    dL: Tensor,
-    w: Tensor,
-    T: Tensor,
-    P: Tensor,
-    dT: Any = None,
-    dZ: Any = None,
-    work: Any = None,
+    m: Tensor, Z: Tensor, E_m: Tensor, eps: Tensor, dL: Tensor, w: Tensor, T: Tensor, dZ: Any = None, dT: Any = None, work: Any = None
 ) -> Any:
     """One part along B, or the whole: dT, dZ."""
     C = Z.shape[-1]
-    B_block = E_m.shape[0]
-    (space_1,) = _spaces(work, E_m, (B_block, C))
+    B_block = m.shape[0]
+    (space_1,) = _spaces(work, m, (B_block, C))
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.subtract(Z, m[:, None], out=dZ)
+    _exp(P, out=P)
+    P /= E_m[:, None]
     # Finite form: dT[i,j] = -dL[i]*w[j]*(1 - eps)*(Z[i,j] - (m[i] + log(E_m[i])))
     eps_shifted = 1 - eps
     Z_m = torch.subtract(Z, (m + torch.log(E_m))[:, None], out=dT)
@@ -435,7 +420,7 @@ def _backward_part(
     eps_shifted_T_eps = torch.add(eps_shifted_T, eps / C, out=eps_shifted_T)
     D = eps_shifted_T_eps @ w
     # Lemma: dZ[i,j] = dL[i]*(P[i,j]*D[i] - w[j]*((1 - eps)*T[i,j] + eps/size(C)))
-    P_D = torch.multiply(P, D[:, None], out=dZ)
+    P_D = torch.multiply(P, D[:, None], out=P)
     P_D_w = torch.subtract(P_D, w * eps_shifted_T_eps, out=P_D)
     dZ = torch.multiply(P_D_w, dL[:, None], out=P_D_w)
     return dT, dZ

@@ -13,10 +13,12 @@ Shapes:
 
 Saved for the backward pass:
 
+    Z: for P
     y: for dZ
     ignored: for dZ
-    P: for dZ
     A: for dZ
+    m: for P
+    E_m: for P
 
 Gradients, as the lemmas of the proof end:
 
@@ -59,25 +61,27 @@ def cross_entropy_ignore(Z: Any, y: Any, ignored: Any) -> Tensor:
 class Saved(NamedTuple):
     """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
 
+    Z: Tensor
     y: Tensor
     ignored: Tensor
-    P: Tensor
     A: Tensor
+    m: Tensor
+    E_m: Tensor
 
 
 def forward(Z: Any, y: Any, ignored: Any) -> tuple[Tensor, Saved]:
     """Return (L, saved), without autograd."""
     Z, y, ignored = _arguments(Z, y, ignored)
     Z, ignored = _detached(Z, ignored)
-    L, P, A = _forward_pass(Z, y, ignored)
-    return L, Saved(y, ignored, P, A)
+    L, A, m, E_m = _forward_pass(Z, y, ignored)
+    return L, Saved(Z, y, ignored, A, m, E_m)
 
 
 def backward(dL: Any, saved: Saved) -> Tensor:
     """Return dZ, the gradient with upstream dL."""
-    y, ignored, P, A = saved
-    dL = _upstream("dL", dL, (), ignored)
-    return _backward_pass(y, ignored, P, A, dL)
+    Z, y, ignored, A, m, E_m = saved
+    dL = _upstream("dL", dL, (), Z)
+    return _backward_pass(Z, y, ignored, A, m, E_m, dL)
 
 
 def _arguments(Z: Any, y: Any, ignored: Any) -> Any:
@@ -102,10 +106,7 @@ def _forward_pass(Z: Tensor, y: Tensor, ignored: Tensor) -> Any:
         # m[i] = max(k, Z[i,k])
         m = Z.amax(dim=-1)
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-        exp_Z = torch.exp(Z - m[:, None])
-        E_m = exp_Z.sum(dim=-1)
-        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-        P = exp_Z / E_m[:, None]
+        E_m = torch.exp(Z - m[:, None]).sum(dim=-1)
         # Named sum: A = sum(m, where(ignored != y[m], 1, 0))
         not_equal_ignored = ignored != y
         A = not_equal_ignored.to(Z.dtype).sum()
@@ -113,13 +114,15 @@ def _forward_pass(Z: Tensor, y: Tensor, ignored: Tensor) -> Any:
         L = -torch.where(not_equal_ignored, Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m)), 0).sum() / A
     else:
         # In parts of B: each stays in the cache.
-        P = _empty((B, C), Z)
+        m = _empty((B,), Z)
+        E_m = _empty((B,), Z)
 
         def run(parts: Any) -> Any:
             A = _zeros((), Z)
             L_sum = _zeros((), Z)
+            work: dict[int, Any] = {}
             for (i,) in parts:
-                _, A_part, L_sum_part = _forward_part(Z[i], ignored, y[i], P=P[i])
+                m[i], E_m[i], A_part, L_sum_part = _forward_part(Z[i], ignored, y[i], work=work)
                 A += A_part
                 L_sum += L_sum_part
             return A, L_sum
@@ -127,24 +130,26 @@ def _forward_pass(Z: Tensor, y: Tensor, ignored: Tensor) -> Any:
         A, L_sum = _together(run, _parts((B,), C, Z, 1), 1, Z)
         # Finite form: L = -sum(i, where(ignored != y[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
         L = -L_sum / A
-    return L, P, A
+    return L, A, m, E_m
 
 
-def _backward_pass(y: Tensor, ignored: Tensor, P: Tensor, A: Tensor, dL: Tensor) -> Any:
+def _backward_pass(Z: Tensor, y: Tensor, ignored: Tensor, A: Tensor, m: Tensor, E_m: Tensor, dL: Tensor) -> Any:
     """dZ."""
-    C = P.shape[-1]
-    B = y.shape[0]
+    C = Z.shape[-1]
+    B = Z.shape[0]
     if not _whole(B * C, dL):
         # In parts of B: each stays in the cache.
-        dZ = _empty((B, C), P)
+        dZ = _empty((B, C), Z)
 
         def run(parts: Any) -> Any:
             for (i,) in parts:
-                dZ[i] = _backward_part(ignored, y[i], A, P[i], dL)
+                _backward_part(m[i], Z[i], E_m[i], ignored, y[i], A, dL, dZ=dZ[i])
             return ()
 
-        _together(run, _parts((B,), C, P, 1), 1, P)
+        _together(run, _parts((B,), C, Z, 1), 1, Z)
         return dZ
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.exp(Z - m[:, None]) / E_m[:, None]
     # Lemma: dZ[i,j] = dL*where(ignored != y[i], 1, 0)/A*(P[i,j] - delta(y[i],j))
     dZ = torch.where((ignored != y)[:, None], dL / A * _added_at(P, y, -1), 0)
     return dZ
@@ -162,22 +167,22 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Z, y, ignored = inputs
-        _L, P, A = output
-        ctx.mark_non_differentiable(P, A)
+        _L, A, m, E_m = output
+        ctx.mark_non_differentiable(A, m, E_m)
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Z, y, ignored, P, A)
-        ctx.save_for_forward(Z, y, ignored, P, A)
+        ctx.save_for_backward(Z, y, ignored, A, m, E_m)
+        ctx.save_for_forward(Z, y, ignored, A, m, E_m)
 
     @staticmethod
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
-        Z, y, ignored, P, A = ctx.saved_tensors
+        Z, y, ignored, A, m, E_m = ctx.saved_tensors
         if dL is None:
             dL = Z.new_zeros(())
         _, need_Z, _, _ = ctx.needs_input_grad
         if _recorded():
-            (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, y, ignored, P, A, dL))
+            (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, y, ignored, A, m, E_m, dL))
         else:
-            dZ = _backward_pass(y, ignored, P, A, dL)
+            dZ = _backward_pass(Z, y, ignored, A, m, E_m, dL)
         return None, dZ, None, None
 
 
@@ -186,7 +191,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tZ: Any, _y: Any, _ignored: Any) -> Any:
-        Z, y, ignored, _P, _A = ctx.saved_tensors
+        Z, y, ignored, _A, _m, _E_m = ctx.saved_tensors
         # m[i] = max(k, Z[i,k])
         m = Z.amax(dim=-1)
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
@@ -203,7 +208,7 @@ class _DualForward(_Forward):
             torch.where(not_equal_ignored, torch.reciprocal(A), 0) @ torch.linalg.vecdot(P, tZ)
             - torch.where(not_equal_ignored, tZ.gather(-1, y[:, None])[:, 0] / A, 0).sum()
         )
-        return tL, None, None
+        return tL, None, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -211,8 +216,8 @@ class _ReverseForward(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, _fill: bool, Z: Tensor, y: Tensor, ignored: Tensor) -> Any:
-        L, P, A = _forward_pass(Z, y, ignored)
-        ctx.save_for_backward(Z, y, ignored, P, A)
+        L, A, m, E_m = _forward_pass(Z, y, ignored)
+        ctx.save_for_backward(Z, y, ignored, A, m, E_m)
         return (L,)
 
     backward = staticmethod(_Forward.backward)
@@ -224,8 +229,8 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(need_Z: bool, Z: Tensor, y: Tensor, ignored: Tensor, P: Tensor, A: Tensor, dL: Tensor) -> Any:
-        return (_backward_pass(y, ignored, P, A, dL),)
+    def forward(need_Z: bool, Z: Tensor, y: Tensor, ignored: Tensor, A: Tensor, m: Tensor, E_m: Tensor, dL: Tensor) -> Any:
+        return (_backward_pass(Z, y, ignored, A, m, E_m, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -236,14 +241,14 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Z, y, ignored, P, A, dL = ctx.saved_tensors
+        Z, y, ignored, A, m, E_m, dL = ctx.saved_tensors
         (d2dZ,) = _spread(ctx.needs, grads)
         B = Z.shape[0]
         C = Z.shape[-1]
         if d2dZ is None:
             d2dZ = Z.new_zeros((B, C))
-        d2Z, d2dL = _Second.apply(y, ignored, P, A, dL, d2dZ)
-        return None, d2Z, None, None, None, None, d2dL
+        d2Z, d2dL = _Second.apply(Z, y, ignored, A, m, E_m, dL, d2dZ)
+        return None, d2Z, None, None, None, None, None, d2dL
 
 
 class _DualBackward(_Backward):
@@ -251,10 +256,10 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Z, y, ignored, P, A, dL = ctx.saved_tensors
+        Z, y, ignored, A, m, E_m, dL = ctx.saved_tensors
         tZ = _zero(tangents[1], Z)
-        tdL = _zero(tangents[6], dL)
-        (tdZ,) = _SecondTangent.apply(y, ignored, P, A, dL, tZ, tdL)
+        tdL = _zero(tangents[7], dL)
+        (tdZ,) = _SecondTangent.apply(Z, y, ignored, A, m, E_m, dL, tZ, tdL)
         return _needed(ctx.needs, (tdZ,))
 
 
@@ -264,7 +269,9 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(y: Tensor, ignored: Tensor, P: Tensor, A: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
+    def forward(Z: Tensor, y: Tensor, ignored: Tensor, A: Tensor, m: Tensor, E_m: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        P = torch.exp(Z - m[:, None]) / E_m[:, None]
         # Lemma: d2dL = sum(i,j, d2dZ[i,j]*where(ignored != y[i], 1, 0)/A*P[i,j]) - sum(i,
         #     d2dZ[i,y[i]]*where(ignored != y[i], 1, 0)/A)
         not_equal_ignored = ignored != y
@@ -295,14 +302,16 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(y: Tensor, ignored: Tensor, P: Tensor, A: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
-        C = P.shape[-1]
+    def forward(Z: Tensor, y: Tensor, ignored: Tensor, A: Tensor, m: Tensor, E_m: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
+        C = Z.shape[-1]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        P = torch.exp(Z - m[:, None]) / E_m[:, None]
         # Named sum: tD[i] = sum(j, P[i,j]*tZ[i,j])
         tD = torch.linalg.vecdot(P, tZ)
         # Tangent: tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
         tP = P * (tZ - tD[:, None])
         # Tangent: tdZ[i,j] = where(ignored != y[i], 1, 0)/A*(P[i,j]*tdL - delta(y[i],j)*tdL + tP[i,j]*dL)
-        tdZ = torch.where((ignored != y)[:, None], (tdL * P - tdL * _one_hot(y, C, P) + dL * tP) / A, 0)
+        tdZ = torch.where((ignored != y)[:, None], (tdL * P - tdL * _one_hot(y, C, Z) + dL * tP) / A, 0)
         return (tdZ,)
 
     @staticmethod
@@ -314,28 +323,33 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Z: Tensor, ignored: Tensor, y: Tensor, P: Any = None) -> Any:
-    """One part along B, or the whole: P, A, L_sum."""
+def _forward_part(Z: Tensor, ignored: Tensor, y: Tensor, work: Any = None) -> Any:
+    """One part along B, or the whole: m, E_m, A, L_sum."""
+    B_block = Z.shape[0]
+    C = Z.shape[-1]
+    (space_1,) = _spaces(work, Z, (B_block, C))
     # m[i] = max(k, Z[i,k])
     m = Z.amax(dim=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = torch.subtract(Z, m[:, None], out=P)
+    exp_Z = torch.subtract(Z, m[:, None], out=space_1)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Named sum: A = sum(m, where(ignored != y[m], 1, 0))
     not_equal_ignored = ignored != y
     A = not_equal_ignored.to(Z.dtype).sum()
     # Finite form: L = -sum(i, where(ignored != y[i], 1, 0)*(Z[i,y[i]] - (m[i] + log(E_m[i]))))/A
     L_sum = torch.where(not_equal_ignored, Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m)), 0).sum()
-    return P, A, L_sum
+    return m, E_m, A, L_sum
 
 
-def _backward_part(ignored: Tensor, y: Tensor, A: Tensor, P: Tensor, dL: Tensor) -> Any:
+def _backward_part(m: Tensor, Z: Tensor, E_m: Tensor, ignored: Tensor, y: Tensor, A: Tensor, dL: Tensor, dZ: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.subtract(Z, m[:, None], out=dZ)
+    _exp(P, out=P)
+    P /= E_m[:, None]
     # Lemma: dZ[i,j] = dL*where(ignored != y[i], 1, 0)/A*(P[i,j] - delta(y[i],j))
-    P_y = P.clone()
+    P_y = P
     _add_at(P_y, y, -1)
     dL_A = torch.multiply(P_y, dL / A, out=P_y)
     dZ = dL_A
@@ -507,6 +521,15 @@ def _fill(array: Tensor, kept: Tensor, value: float) -> None:
     if len(places):
         some = (..., slice(int(places[0]), int(places[-1]) + 1))
         array[some].masked_fill_(~kept[some], value)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
 def _add_at(tensor: Tensor, labels: Tensor, value: int) -> None:

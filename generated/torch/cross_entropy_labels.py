@@ -12,8 +12,10 @@ Shapes:
 
 Saved for the backward pass:
 
+    Z: for P
     y: for dZ
-    P: for dZ
+    m: for P
+    E_m: for P
 
 Gradients, as the lemmas of the proof end:
 
@@ -54,23 +56,25 @@ def cross_entropy_labels(Z: Any, y: Any) -> Tensor:
 class Saved(NamedTuple):
     """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
 
+    Z: Tensor
     y: Tensor
-    P: Tensor
+    m: Tensor
+    E_m: Tensor
 
 
 def forward(Z: Any, y: Any) -> tuple[Tensor, Saved]:
     """Return (L, saved), without autograd."""
     Z, y = _arguments(Z, y)
     (Z,) = _detached(Z)
-    L, P = _forward_pass(Z, y)
-    return L, Saved(y, P)
+    L, m, E_m = _forward_pass(Z, y)
+    return L, Saved(Z, y, m, E_m)
 
 
 def backward(dL: Any, saved: Saved) -> Tensor:
     """Return dZ, the gradient with upstream dL."""
-    y, P = saved
-    dL = _upstream("dL", dL, (), P)
-    return _backward_pass(y, P, dL)
+    Z, y, m, E_m = saved
+    dL = _upstream("dL", dL, (), Z)
+    return _backward_pass(Z, y, m, E_m, dL)
 
 
 def _arguments(Z: Any, y: Any) -> Any:
@@ -95,44 +99,45 @@ def _forward_pass(Z: Tensor, y: Tensor) -> Any:
         # m[i] = max(k, Z[i,k])
         m = Z.amax(dim=-1)
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-        exp_Z = torch.exp(Z - m[:, None])
-        E_m = exp_Z.sum(dim=-1)
-        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-        P = exp_Z / E_m[:, None]
+        E_m = torch.exp(Z - m[:, None]).sum(dim=-1)
         # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
         L = -(Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m))).sum() / B
     else:
         # In parts of B: each stays in the cache.
-        P = _empty((B, C), Z)
+        m = _empty((B,), Z)
+        E_m = _empty((B,), Z)
 
         def run(parts: Any) -> Any:
             L_sum = _zeros((), Z)
+            work: dict[int, Any] = {}
             for (i,) in parts:
-                _, L_sum_part = _forward_part(Z[i], y[i], P=P[i])
+                m[i], E_m[i], L_sum_part = _forward_part(Z[i], y[i], work=work)
                 L_sum += L_sum_part
             return (L_sum,)
 
         (L_sum,) = _together(run, _parts((B,), C, Z, 1), 1, Z)
         # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
         L = -L_sum / B
-    return L, P
+    return L, m, E_m
 
 
-def _backward_pass(y: Tensor, P: Tensor, dL: Tensor) -> Any:
+def _backward_pass(Z: Tensor, y: Tensor, m: Tensor, E_m: Tensor, dL: Tensor) -> Any:
     """dZ."""
-    B = y.shape[0]
-    C = P.shape[-1]
+    B = Z.shape[0]
+    C = Z.shape[-1]
     if not _whole(B * C, dL):
         # In parts of B: each stays in the cache.
-        dZ = _empty((B, C), P)
+        dZ = _empty((B, C), Z)
 
         def run(parts: Any) -> Any:
             for (i,) in parts:
-                dZ[i] = _backward_part(y[i], P[i], dL, B)
+                _backward_part(m[i], Z[i], E_m[i], y[i], dL, B, dZ=dZ[i])
             return ()
 
-        _together(run, _parts((B,), C, P, 1), 1, P)
+        _together(run, _parts((B,), C, Z, 1), 1, Z)
         return dZ
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.exp(Z - m[:, None]) / E_m[:, None]
     # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
     dZ = dL / B * _added_at(P, y, -1)
     return dZ
@@ -170,25 +175,25 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Z, y = inputs
-        _L, P = output
-        ctx.mark_non_differentiable(P)
+        _L, m, E_m = output
+        ctx.mark_non_differentiable(m, E_m)
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Z, y, P)
-        ctx.save_for_forward(Z, y, P)
+        ctx.save_for_backward(Z, y, m, E_m)
+        ctx.save_for_forward(Z, y, m, E_m)
 
     @staticmethod
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
-        Z, y, P = ctx.saved_tensors
+        Z, y, m, E_m = ctx.saved_tensors
         if dL is None:
             dL = Z.new_zeros(())
-        if P is None:
+        if m is None:
             with torch.no_grad():
-                _, P = _forward_pass(Z, y)
+                _, m, E_m = _forward_pass(Z, y)
         _, need_Z, _ = ctx.needs_input_grad
         if _recorded():
-            (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, y, P, dL))
+            (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, y, m, E_m, dL))
         else:
-            dZ = _backward_pass(y, P, dL)
+            dZ = _backward_pass(Z, y, m, E_m, dL)
         return None, dZ, None
 
 
@@ -197,7 +202,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tZ: Any, _y: Any) -> Any:
-        Z, y, _P = ctx.saved_tensors
+        Z, y, _m, _E_m = ctx.saved_tensors
         B = Z.shape[0]
         # m[i] = max(k, Z[i,k])
         m = Z.amax(dim=-1)
@@ -208,7 +213,7 @@ class _DualForward(_Forward):
         P = exp_Z / E_m[:, None]
         # Tangent: tL = 1/size(B)*(sum(i,j, P[i,j]*tZ[i,j]) - sum(i, tZ[i,y[i]]))
         tL = (torch.linalg.vecdot(P, tZ).sum() - tZ.gather(-1, y[:, None])[:, 0].sum()) / B
-        return tL, None
+        return tL, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -220,10 +225,10 @@ class _ReverseForward(torch.autograd.Function):
         C = Z.shape[-1]
         if sum(ctx.needs_input_grad) == 1 and not _whole(B * C, Z):
             L, *ctx.early = _early_pass(Z, y)
-            P = None
+            m = E_m = None
         else:
-            L, P = _forward_pass(Z, y)
-        ctx.save_for_backward(Z, y, P)
+            L, m, E_m = _forward_pass(Z, y)
+        ctx.save_for_backward(Z, y, m, E_m)
         return (L,)
 
     @staticmethod
@@ -241,8 +246,8 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(need_Z: bool, Z: Tensor, y: Tensor, P: Tensor, dL: Tensor) -> Any:
-        return (_backward_pass(y, P, dL),)
+    def forward(need_Z: bool, Z: Tensor, y: Tensor, m: Tensor, E_m: Tensor, dL: Tensor) -> Any:
+        return (_backward_pass(Z, y, m, E_m, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -253,14 +258,14 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Z, y, P, dL = ctx.saved_tensors
+        Z, y, m, E_m, dL = ctx.saved_tensors
         (d2dZ,) = _spread(ctx.needs, grads)
         B = Z.shape[0]
         C = Z.shape[-1]
         if d2dZ is None:
             d2dZ = Z.new_zeros((B, C))
-        d2Z, d2dL = _Second.apply(y, P, dL, d2dZ)
-        return None, d2Z, None, None, d2dL
+        d2Z, d2dL = _Second.apply(Z, y, m, E_m, dL, d2dZ)
+        return None, d2Z, None, None, None, d2dL
 
 
 class _DualBackward(_Backward):
@@ -268,10 +273,10 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Z, y, P, dL = ctx.saved_tensors
+        Z, y, m, E_m, dL = ctx.saved_tensors
         tZ = _zero(tangents[1], Z)
-        tdL = _zero(tangents[4], dL)
-        (tdZ,) = _SecondTangent.apply(y, P, dL, tZ, tdL)
+        tdL = _zero(tangents[5], dL)
+        (tdZ,) = _SecondTangent.apply(Z, y, m, E_m, dL, tZ, tdL)
         return _needed(ctx.needs, (tdZ,))
 
 
@@ -281,8 +286,10 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(y: Tensor, P: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
-        B = y.shape[0]
+    def forward(Z: Tensor, y: Tensor, m: Tensor, E_m: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
+        B = Z.shape[0]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        P = torch.exp(Z - m[:, None]) / E_m[:, None]
         # Lemma: d2dL = 1/size(B)*(sum(i,j, d2dZ[i,j]*P[i,j]) - sum(i, d2dZ[i,y[i]]))
         d2dL = (torch.linalg.vecdot(d2dZ, P).sum() - d2dZ.gather(-1, y[:, None])[:, 0].sum()) / B
         # Lemma: d2P[i,j] = d2dZ[i,j]*dL/size(B)
@@ -308,15 +315,17 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(y: Tensor, P: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
-        B = y.shape[0]
-        C = P.shape[-1]
+    def forward(Z: Tensor, y: Tensor, m: Tensor, E_m: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
+        B = Z.shape[0]
+        C = Z.shape[-1]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        P = torch.exp(Z - m[:, None]) / E_m[:, None]
         # Named sum: tD[i] = sum(j, P[i,j]*tZ[i,j])
         tD = torch.linalg.vecdot(P, tZ)
         # Tangent: tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
         tP = P * (tZ - tD[:, None])
         # Tangent: tdZ[i,j] = 1/size(B)*(P[i,j]*tdL - delta(y[i],j)*tdL + tP[i,j]*dL)
-        tdZ = (tdL * P - tdL * _one_hot(y, C, P) + dL * tP) / B
+        tdZ = (tdL * P - tdL * _one_hot(y, C, Z) + dL * tP) / B
         return (tdZ,)
 
     @staticmethod
@@ -328,25 +337,30 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Z: Tensor, y: Tensor, P: Any = None) -> Any:
-    """One part along B, or the whole: P, L_sum."""
+def _forward_part(Z: Tensor, y: Tensor, work: Any = None) -> Any:
+    """One part along B, or the whole: m, E_m, L_sum."""
+    B_block = Z.shape[0]
+    C = Z.shape[-1]
+    (space_1,) = _spaces(work, Z, (B_block, C))
     # m[i] = max(k, Z[i,k])
     m = Z.amax(dim=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = torch.subtract(Z, m[:, None], out=P)
+    exp_Z = torch.subtract(Z, m[:, None], out=space_1)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L_sum = (Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m))).sum()
-    return P, L_sum
+    return m, E_m, L_sum
 
 
-def _backward_part(y: Tensor, P: Tensor, dL: Tensor, B: int) -> Any:
+def _backward_part(m: Tensor, Z: Tensor, E_m: Tensor, y: Tensor, dL: Tensor, B: int, dZ: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.subtract(Z, m[:, None], out=dZ)
+    _exp(P, out=P)
+    P /= E_m[:, None]
     # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
-    P_y = P.clone()
+    P_y = P
     _add_at(P_y, y, -1)
     dZ = torch.multiply(P_y, dL / B, out=P_y)
     return dZ
@@ -360,10 +374,10 @@ def _both_part(Z: Tensor, y: Tensor, B: int, dZ: Any = None) -> Any:
     exp_Z = torch.subtract(Z, m[:, None], out=dZ)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
     L_sum = (Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m))).sum()
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
     P_y = P
     _add_at(P_y, y, -1)
@@ -517,6 +531,15 @@ def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
     """The exponential as a power of 2: torch computes it two to three times as fast on a CPU."""
     made = torch.mul(exponent, 1.4426950408889634, out=out)
     return torch.exp2(made, out=made)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
 def _add_at(tensor: Tensor, labels: Tensor, value: int) -> None:

@@ -16,11 +16,13 @@ Shapes:
 
 Saved for the backward pass:
 
+    Z: for P
     y: for dZ
     w: for D and dZ
     eps: for dZ
     r: for dZ
-    P: for dZ
+    m: for P
+    E_m: for P
 
 Gradients, as the lemmas of the proof end:
 
@@ -67,27 +69,29 @@ def cross_entropy_labels_entries(Z: Any, y: Any, w: Any, eps: Any, r: Any) -> Te
 class Saved(NamedTuple):
     """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
 
+    Z: Tensor
     y: Tensor
     w: Tensor
     eps: Tensor
     r: Tensor
-    P: Tensor
+    m: Tensor
+    E_m: Tensor
 
 
 def forward(Z: Any, y: Any, w: Any, eps: Any, r: Any) -> tuple[Tensor, Saved]:
     """Return (L, saved), without autograd."""
     Z, y, w, eps, r = _arguments(Z, y, w, eps, r)
     Z, w, eps, r = _detached(Z, w, eps, r)
-    L, P = _forward_pass(Z, y, w, eps, r)
-    return L, Saved(y, w, eps, r, P)
+    L, m, E_m = _forward_pass(Z, y, w, eps, r)
+    return L, Saved(Z, y, w, eps, r, m, E_m)
 
 
 def backward(dL: Any, saved: Saved) -> Tensor:
     """Return dZ, the gradient with upstream dL."""
-    y, w, eps, r, P = saved
-    B = y.shape[0]
-    dL = _upstream("dL", dL, (B,), w)
-    return _backward_pass(y, w, eps, r, P, dL)
+    Z, y, w, eps, r, m, E_m = saved
+    B = Z.shape[0]
+    dL = _upstream("dL", dL, (B,), Z)
+    return _backward_pass(Z, y, w, eps, r, m, E_m, dL)
 
 
 def _arguments(Z: Any, y: Any, w: Any, eps: Any, r: Any) -> Any:
@@ -128,32 +132,32 @@ def _forward_pass(Z: Tensor, y: Tensor, w: Tensor, eps: Tensor, r: Tensor) -> An
         # m[i] = max(k, Z[i,k])
         m = Z.amax(dim=-1)
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-        exp_Z = torch.exp(Z - m[:, None])
-        E_m = exp_Z.sum(dim=-1)
-        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-        P = exp_Z / E_m[:, None]
+        E_m = torch.exp(Z - m[:, None]).sum(dim=-1)
         # Finite form: L[i] = -where(0 < r[i], 1, 0)*(eps*sum(j, (Z[i,j] - (m[i] + log(E_m[i])))*w[j])/size(C)
         #     + (1 - eps)*w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))
         m_scaled = -(m + torch.log(E_m))
         L = -torch.where(r > 0, eps / C * ((Z + m_scaled[:, None]) @ w) + (1 - eps) * w[y] * (Z.gather(-1, y[:, None])[:, 0] + m_scaled), 0)
     else:
         # In parts of B: each stays in the cache.
-        P = _empty((B, C), Z)
+        m = _empty((B,), Z)
+        E_m = _empty((B,), Z)
         L = _empty((B,), Z)
 
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (i,) in parts:
-                _, L[i] = _forward_part(Z[i], r[i], w, eps, y[i], P=P[i], work=work)
+                m[i], E_m[i], L[i] = _forward_part(Z[i], r[i], w, eps, y[i], work=work)
             return ()
 
         _together(run, _parts((B,), C, Z, 1), 1, Z)
-    return L, P
+    return L, m, E_m
 
 
-def _backward_pass(y: Tensor, w: Tensor, eps: Tensor, r: Tensor, P: Tensor, dL: Tensor) -> Any:
+def _backward_pass(Z: Tensor, y: Tensor, w: Tensor, eps: Tensor, r: Tensor, m: Tensor, E_m: Tensor, dL: Tensor) -> Any:
     """dZ."""
-    C = w.shape[0]
+    C = Z.shape[-1]
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.exp(Z - m[:, None]) / E_m[:, None]
     # Named sum: D = sum(j, w[j])
     D = w.sum()
     # Lemma: dZ[i,j] = dL[i]*where(0 < r[i], 1, 0)*(eps*P[i,j]/size(C)*D - eps*w[j]/size(C) - (1 -
@@ -162,7 +166,7 @@ def _backward_pass(y: Tensor, w: Tensor, eps: Tensor, r: Tensor, P: Tensor, dL: 
     w_y = w[y]
     dZ = torch.where(
         (r > 0)[:, None],
-        dL[:, None] * (eps * D / C * P - eps / C * w - eps_shifted * w_y[:, None] * _one_hot(y, C, w) + eps_shifted * w_y[:, None] * P),
+        dL[:, None] * (eps * D / C * P - eps / C * w - eps_shifted * w_y[:, None] * _one_hot(y, C, Z) + eps_shifted * w_y[:, None] * P),
         0,
     )
     return dZ
@@ -180,23 +184,23 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Z, y, w, eps, r = inputs
-        _L, P = output
-        ctx.mark_non_differentiable(P)
+        _L, m, E_m = output
+        ctx.mark_non_differentiable(m, E_m)
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Z, y, w, eps, r, P)
-        ctx.save_for_forward(Z, y, w, eps, r, P)
+        ctx.save_for_backward(Z, y, w, eps, r, m, E_m)
+        ctx.save_for_forward(Z, y, w, eps, r, m, E_m)
 
     @staticmethod
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
-        Z, y, w, eps, r, P = ctx.saved_tensors
+        Z, y, w, eps, r, m, E_m = ctx.saved_tensors
         B = Z.shape[0]
         if dL is None:
             dL = Z.new_zeros((B,))
         _, need_Z, _, _, _, _ = ctx.needs_input_grad
         if _recorded():
-            (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, y, w, eps, r, P, dL))
+            (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, y, w, eps, r, m, E_m, dL))
         else:
-            dZ = _backward_pass(y, w, eps, r, P, dL)
+            dZ = _backward_pass(Z, y, w, eps, r, m, E_m, dL)
         return None, dZ, None, None, None, None
 
 
@@ -205,7 +209,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tZ: Any, _y: Any, _w: Any, _eps: Any, _r: Any) -> Any:
-        Z, y, w, eps, r, _P = ctx.saved_tensors
+        Z, y, w, eps, r, _m, _E_m = ctx.saved_tensors
         C = Z.shape[-1]
         # m[i] = max(k, Z[i,k])
         m = Z.amax(dim=-1)
@@ -225,7 +229,7 @@ class _DualForward(_Forward):
             eps * w.sum() / C * P_tZ - eps / C * (tZ @ w) - eps_shifted * w_y * tZ.gather(-1, y[:, None])[:, 0] + eps_shifted * w_y * P_tZ,
             0,
         )
-        return tL, None
+        return tL, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -233,8 +237,8 @@ class _ReverseForward(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, _fill: bool, Z: Tensor, y: Tensor, w: Tensor, eps: Tensor, r: Tensor) -> Any:
-        L, P = _forward_pass(Z, y, w, eps, r)
-        ctx.save_for_backward(Z, y, w, eps, r, P)
+        L, m, E_m = _forward_pass(Z, y, w, eps, r)
+        ctx.save_for_backward(Z, y, w, eps, r, m, E_m)
         return (L,)
 
     backward = staticmethod(_Forward.backward)
@@ -246,8 +250,8 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(need_Z: bool, Z: Tensor, y: Tensor, w: Tensor, eps: Tensor, r: Tensor, P: Tensor, dL: Tensor) -> Any:
-        return (_backward_pass(y, w, eps, r, P, dL),)
+    def forward(need_Z: bool, Z: Tensor, y: Tensor, w: Tensor, eps: Tensor, r: Tensor, m: Tensor, E_m: Tensor, dL: Tensor) -> Any:
+        return (_backward_pass(Z, y, w, eps, r, m, E_m, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -258,14 +262,14 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Z, y, w, eps, r, P, dL = ctx.saved_tensors
+        Z, y, w, eps, r, m, E_m, dL = ctx.saved_tensors
         (d2dZ,) = _spread(ctx.needs, grads)
         B = Z.shape[0]
         C = Z.shape[-1]
         if d2dZ is None:
             d2dZ = Z.new_zeros((B, C))
-        d2Z, d2dL = _Second.apply(y, w, eps, r, P, dL, d2dZ)
-        return None, d2Z, None, None, None, None, None, d2dL
+        d2Z, d2dL = _Second.apply(Z, y, w, eps, r, m, E_m, dL, d2dZ)
+        return None, d2Z, None, None, None, None, None, None, d2dL
 
 
 class _DualBackward(_Backward):
@@ -273,10 +277,10 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Z, y, w, eps, r, P, dL = ctx.saved_tensors
+        Z, y, w, eps, r, m, E_m, dL = ctx.saved_tensors
         tZ = _zero(tangents[1], Z)
-        tdL = _zero(tangents[7], dL)
-        (tdZ,) = _SecondTangent.apply(y, w, eps, r, P, dL, tZ, tdL)
+        tdL = _zero(tangents[8], dL)
+        (tdZ,) = _SecondTangent.apply(Z, y, w, eps, r, m, E_m, dL, tZ, tdL)
         return _needed(ctx.needs, (tdZ,))
 
 
@@ -286,8 +290,10 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(y: Tensor, w: Tensor, eps: Tensor, r: Tensor, P: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
-        C = w.shape[0]
+    def forward(Z: Tensor, y: Tensor, w: Tensor, eps: Tensor, r: Tensor, m: Tensor, E_m: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
+        C = Z.shape[-1]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        P = torch.exp(Z - m[:, None]) / E_m[:, None]
         # Named sum: D = sum(j, w[j])
         D = w.sum()
         # Lemma: d2dL[i] = where(0 < r[i], 1, 0)*(eps/size(C)*D*sum(j, d2dZ[i,j]*P[i,j]) - eps/size(C)*sum(j,
@@ -327,8 +333,12 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(y: Tensor, w: Tensor, eps: Tensor, r: Tensor, P: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
-        C = w.shape[0]
+    def forward(
+        Z: Tensor, y: Tensor, w: Tensor, eps: Tensor, r: Tensor, m: Tensor, E_m: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor
+    ) -> Any:
+        C = Z.shape[-1]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        P = torch.exp(Z - m[:, None]) / E_m[:, None]
         # Named sum: D = sum(j, w[j])
         D = w.sum()
         # Named sum: tF[i] = sum(j, P[i,j]*tZ[i,j])
@@ -344,7 +354,7 @@ class _SecondTangent(torch.autograd.Function):
             (r > 0)[:, None],
             eps * D / C * P * tdL[:, None]
             - eps / C * w * tdL[:, None]
-            - eps_shifted * w_y[:, None] * _one_hot(y, C, w) * tdL[:, None]
+            - eps_shifted * w_y[:, None] * _one_hot(y, C, Z) * tdL[:, None]
             + eps_shifted * w_y[:, None] * P * tdL[:, None]
             + eps * D / C * tP * dL[:, None]
             + eps_shifted * tP * dL[:, None] * w_y[:, None],
@@ -361,25 +371,23 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Z: Tensor, r: Tensor, w: Tensor, eps: Tensor, y: Tensor, P: Any = None, work: Any = None) -> Any:
-    """One part along B, or the whole: P, L."""
+def _forward_part(Z: Tensor, r: Tensor, w: Tensor, eps: Tensor, y: Tensor, work: Any = None) -> Any:
+    """One part along B, or the whole: m, E_m, L."""
     C = Z.shape[-1]
     B_block = Z.shape[0]
     (space_1,) = _spaces(work, Z, (B_block, C))
     # m[i] = max(k, Z[i,k])
     m = Z.amax(dim=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = torch.subtract(Z, m[:, None], out=P)
+    exp_Z = torch.subtract(Z, m[:, None], out=space_1)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Finite form: L[i] = -where(0 < r[i], 1, 0)*(eps*sum(j, (Z[i,j] - (m[i] + log(E_m[i])))*w[j])/size(C)
     #     + (1 - eps)*w[y[i]]*(Z[i,y[i]] - (m[i] + log(E_m[i]))))
     m_scaled = -(m + torch.log(E_m))
     Z_m_scaled = torch.add(Z, m_scaled[:, None], out=space_1)
     L = -torch.where(r > 0, eps / C * (Z_m_scaled @ w) + (1 - eps) * w[y] * (Z.gather(-1, y[:, None])[:, 0] + m_scaled), 0)
-    return P, L
+    return m, E_m, L
 
 
 def _real(**given: Any) -> tuple[Tensor, ...]:

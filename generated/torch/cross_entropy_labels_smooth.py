@@ -13,9 +13,11 @@ Shapes:
 
 Saved for the backward pass:
 
+    Z: for P
     y: for dZ
     eps: for dZ
-    P: for dZ
+    m: for P
+    E_m: for P
 
 Gradients, as the lemmas of the proof end:
 
@@ -58,24 +60,26 @@ def cross_entropy_labels_smooth(Z: Any, y: Any, eps: Any) -> Tensor:
 class Saved(NamedTuple):
     """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
 
+    Z: Tensor
     y: Tensor
     eps: Tensor
-    P: Tensor
+    m: Tensor
+    E_m: Tensor
 
 
 def forward(Z: Any, y: Any, eps: Any) -> tuple[Tensor, Saved]:
     """Return (L, saved), without autograd."""
     Z, y, eps = _arguments(Z, y, eps)
     Z, eps = _detached(Z, eps)
-    L, P = _forward_pass(Z, y, eps)
-    return L, Saved(y, eps, P)
+    L, m, E_m = _forward_pass(Z, y, eps)
+    return L, Saved(Z, y, eps, m, E_m)
 
 
 def backward(dL: Any, saved: Saved) -> Tensor:
     """Return dZ, the gradient with upstream dL."""
-    y, eps, P = saved
-    dL = _upstream("dL", dL, (), eps)
-    return _backward_pass(y, eps, P, dL)
+    Z, y, eps, m, E_m = saved
+    dL = _upstream("dL", dL, (), Z)
+    return _backward_pass(Z, y, eps, m, E_m, dL)
 
 
 def _arguments(Z: Any, y: Any, eps: Any) -> Any:
@@ -99,36 +103,35 @@ def _forward_pass(Z: Tensor, y: Tensor, eps: Tensor) -> Any:
     # m[i] = max(k, Z[i,k])
     m = Z.amax(dim=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = torch.exp(Z - m[:, None])
-    E_m = exp_Z.sum(dim=-1)
-    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = exp_Z / E_m[:, None]
+    E_m = torch.exp(Z - m[:, None]).sum(dim=-1)
     # Finite form: L = (-(1 - eps)*sum(i, Z[i,y[i]] - (m[i] + log(E_m[i]))) - eps*sum(i,j, Z[i,j] - (m[i]
     #     + log(E_m[i])))/size(C))/size(B)
     m_scaled = -(m + torch.log(E_m))
     L = (-(1 - eps) * (Z.gather(-1, y[:, None])[:, 0] + m_scaled).sum() - eps * (Z + m_scaled[:, None]).sum() / C) / B
-    return L, P
+    return L, m, E_m
 
 
-def _backward_pass(y: Tensor, eps: Tensor, P: Tensor, dL: Tensor) -> Any:
+def _backward_pass(Z: Tensor, y: Tensor, eps: Tensor, m: Tensor, E_m: Tensor, dL: Tensor) -> Any:
     """dZ."""
-    B = y.shape[0]
-    C = P.shape[-1]
+    B = Z.shape[0]
+    C = Z.shape[-1]
     if not _whole(B * C, dL):
         # In parts of B: each stays in the cache.
-        dZ = _empty((B, C), P)
+        dZ = _empty((B, C), Z)
 
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (i,) in parts:
-                _backward_part(eps, P[i], y[i], dL, B, dZ=dZ[i], work=work)
+                _backward_part(m[i], Z[i], E_m[i], eps, y[i], dL, B, dZ=dZ[i], work=work)
             return ()
 
-        _together(run, _parts((B,), C, P, 1), 1, P)
+        _together(run, _parts((B,), C, Z, 1), 1, Z)
         return dZ
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.exp(Z - m[:, None]) / E_m[:, None]
     # Lemma: dZ[i,j] = dL/size(B)*((1 - eps)*P[i,j] - (1 - eps)*delta(y[i],j) - eps/size(C) + eps*P[i,j])
     eps_shifted = 1 - eps
-    dZ = dL / B * (eps_shifted * P - eps_shifted * _one_hot(y, C, P) - eps / C + eps * P)
+    dZ = dL / B * (eps_shifted * P - eps_shifted * _one_hot(y, C, Z) - eps / C + eps * P)
     return dZ
 
 
@@ -144,22 +147,22 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Z, y, eps = inputs
-        _L, P = output
-        ctx.mark_non_differentiable(P)
+        _L, m, E_m = output
+        ctx.mark_non_differentiable(m, E_m)
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Z, y, eps, P)
-        ctx.save_for_forward(Z, y, eps, P)
+        ctx.save_for_backward(Z, y, eps, m, E_m)
+        ctx.save_for_forward(Z, y, eps, m, E_m)
 
     @staticmethod
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
-        Z, y, eps, P = ctx.saved_tensors
+        Z, y, eps, m, E_m = ctx.saved_tensors
         if dL is None:
             dL = Z.new_zeros(())
         _, need_Z, _, _ = ctx.needs_input_grad
         if _recorded():
-            (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, y, eps, P, dL))
+            (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, y, eps, m, E_m, dL))
         else:
-            dZ = _backward_pass(y, eps, P, dL)
+            dZ = _backward_pass(Z, y, eps, m, E_m, dL)
         return None, dZ, None, None
 
 
@@ -168,7 +171,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tZ: Any, _y: Any, _eps: Any) -> Any:
-        Z, y, eps, _P = ctx.saved_tensors
+        Z, y, eps, _m, _E_m = ctx.saved_tensors
         C = Z.shape[-1]
         B = Z.shape[0]
         # m[i] = max(k, Z[i,k])
@@ -183,7 +186,7 @@ class _DualForward(_Forward):
         eps_shifted = 1 - eps
         P_tZ = torch.linalg.vecdot(P, tZ).sum()
         tL = (eps_shifted * P_tZ - eps_shifted * tZ.gather(-1, y[:, None])[:, 0].sum() - eps * tZ.sum() / C + eps * P_tZ) / B
-        return tL, None
+        return tL, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -191,8 +194,8 @@ class _ReverseForward(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, _fill: bool, Z: Tensor, y: Tensor, eps: Tensor) -> Any:
-        L, P = _forward_pass(Z, y, eps)
-        ctx.save_for_backward(Z, y, eps, P)
+        L, m, E_m = _forward_pass(Z, y, eps)
+        ctx.save_for_backward(Z, y, eps, m, E_m)
         return (L,)
 
     backward = staticmethod(_Forward.backward)
@@ -204,8 +207,8 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(need_Z: bool, Z: Tensor, y: Tensor, eps: Tensor, P: Tensor, dL: Tensor) -> Any:
-        return (_backward_pass(y, eps, P, dL),)
+    def forward(need_Z: bool, Z: Tensor, y: Tensor, eps: Tensor, m: Tensor, E_m: Tensor, dL: Tensor) -> Any:
+        return (_backward_pass(Z, y, eps, m, E_m, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -216,14 +219,14 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Z, y, eps, P, dL = ctx.saved_tensors
+        Z, y, eps, m, E_m, dL = ctx.saved_tensors
         (d2dZ,) = _spread(ctx.needs, grads)
         B = Z.shape[0]
         C = Z.shape[-1]
         if d2dZ is None:
             d2dZ = Z.new_zeros((B, C))
-        d2Z, d2dL = _Second.apply(y, eps, P, dL, d2dZ)
-        return None, d2Z, None, None, None, d2dL
+        d2Z, d2dL = _Second.apply(Z, y, eps, m, E_m, dL, d2dZ)
+        return None, d2Z, None, None, None, None, d2dL
 
 
 class _DualBackward(_Backward):
@@ -231,10 +234,10 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Z, y, eps, P, dL = ctx.saved_tensors
+        Z, y, eps, m, E_m, dL = ctx.saved_tensors
         tZ = _zero(tangents[1], Z)
-        tdL = _zero(tangents[5], dL)
-        (tdZ,) = _SecondTangent.apply(y, eps, P, dL, tZ, tdL)
+        tdL = _zero(tangents[6], dL)
+        (tdZ,) = _SecondTangent.apply(Z, y, eps, m, E_m, dL, tZ, tdL)
         return _needed(ctx.needs, (tdZ,))
 
 
@@ -244,9 +247,11 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(y: Tensor, eps: Tensor, P: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
-        B = y.shape[0]
-        C = P.shape[-1]
+    def forward(Z: Tensor, y: Tensor, eps: Tensor, m: Tensor, E_m: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
+        B = Z.shape[0]
+        C = Z.shape[-1]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        P = torch.exp(Z - m[:, None]) / E_m[:, None]
         # Lemma: d2dL = 1/size(B)*((1 - eps)*sum(i,j, d2dZ[i,j]*P[i,j]) - (1 - eps)*sum(i, d2dZ[i,y[i]]) -
         #     eps/size(C)*sum(i,j, d2dZ[i,j]) + eps*sum(i,j, d2dZ[i,j]*P[i,j]))
         eps_shifted = 1 - eps
@@ -275,9 +280,11 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(y: Tensor, eps: Tensor, P: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
-        B = y.shape[0]
-        C = P.shape[-1]
+    def forward(Z: Tensor, y: Tensor, eps: Tensor, m: Tensor, E_m: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
+        B = Z.shape[0]
+        C = Z.shape[-1]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        P = torch.exp(Z - m[:, None]) / E_m[:, None]
         # Named sum: tD[i] = sum(j, P[i,j]*tZ[i,j])
         tD = torch.linalg.vecdot(P, tZ)
         # Tangent: tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
@@ -287,7 +294,7 @@ class _SecondTangent(torch.autograd.Function):
         eps_shifted = 1 - eps
         tdZ = (
             eps_shifted * tdL * P
-            - eps_shifted * tdL * _one_hot(y, C, P)
+            - eps_shifted * tdL * _one_hot(y, C, Z)
             - eps * tdL / C
             + eps * tdL * P
             + dL * eps_shifted * tP
@@ -304,16 +311,20 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _backward_part(eps: Tensor, P: Tensor, y: Tensor, dL: Tensor, B: int, dZ: Any = None, work: Any = None) -> Any:
+def _backward_part(m: Tensor, Z: Tensor, E_m: Tensor, eps: Tensor, y: Tensor, dL: Tensor, B: int, dZ: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
-    C = P.shape[-1]
-    B_block = P.shape[0]
-    (space_1,) = _spaces(work, P, (B_block, C))
+    C = Z.shape[-1]
+    B_block = m.shape[0]
+    (space_1,) = _spaces(work, m, (B_block, C))
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.subtract(Z, m[:, None], out=space_1)
+    _exp(P, out=P)
+    P /= E_m[:, None]
     # Lemma: dZ[i,j] = dL/size(B)*((1 - eps)*P[i,j] - (1 - eps)*delta(y[i],j) - eps/size(C) + eps*P[i,j])
     eps_shifted = 1 - eps
     eps_shifted_P = torch.multiply(P, eps_shifted, out=dZ)
-    eps_P = torch.multiply(P, eps, out=space_1)
-    eps_shifted_P_eps_shifted = torch.subtract(eps_shifted_P, eps_shifted * _one_hot(y, C, P), out=eps_shifted_P)
+    eps_P = torch.multiply(P, eps, out=P)
+    eps_shifted_P_eps_shifted = torch.subtract(eps_shifted_P, eps_shifted * _one_hot(y, C, m), out=eps_shifted_P)
     eps_shifted_P_eps_shifted -= eps / C
     eps_shifted_P_eps_shifted += eps_P
     dZ = torch.multiply(eps_shifted_P_eps_shifted, dL / B, out=eps_shifted_P_eps_shifted)
@@ -462,6 +473,12 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
+    """The exponential as a power of 2: torch computes it two to three times as fast on a CPU."""
+    made = torch.mul(exponent, 1.4426950408889634, out=out)
+    return torch.exp2(made, out=made)
 
 
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:

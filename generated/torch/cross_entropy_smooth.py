@@ -18,8 +18,11 @@ Shapes:
 
 Saved for the backward pass:
 
-    P: for dZ
-    Q: for D and dZ
+    Z: for P
+    T: for Q
+    eps: for Q
+    m: for P
+    E_m: for P
 
 Gradients, as the lemmas of the proof end:
 
@@ -63,23 +66,26 @@ def cross_entropy_smooth(Z: Any, T: Any, eps: Any, *, validate: bool = False) ->
 class Saved(NamedTuple):
     """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
 
-    P: Tensor
-    Q: Tensor
+    Z: Tensor
+    T: Tensor
+    eps: Tensor
+    m: Tensor
+    E_m: Tensor
 
 
 def forward(Z: Any, T: Any, eps: Any, *, validate: bool = False) -> tuple[Tensor, Saved]:
     """Return (L, saved), without autograd. With `validate`, the arguments are first checked against the declared facts."""
     Z, T, eps = _arguments(Z, T, eps, validate)
     Z, T, eps = _detached(Z, T, eps)
-    L, P, Q = _forward_pass(Z, T, eps)
-    return L, Saved(P, Q)
+    L, m, E_m = _forward_pass(Z, T, eps)
+    return L, Saved(Z, T, eps, m, E_m)
 
 
 def backward(dL: Any, saved: Saved) -> Tensor:
     """Return dZ, the gradient with upstream dL."""
-    P, Q = saved
-    dL = _upstream("dL", dL, (), P)
-    return _backward_pass(P, Q, dL)
+    Z, T, eps, m, E_m = saved
+    dL = _upstream("dL", dL, (), Z)
+    return _backward_pass(Z, T, eps, m, E_m, dL)
 
 
 def _arguments(Z: Any, T: Any, eps: Any, validate: bool = False) -> Any:
@@ -110,48 +116,50 @@ def _forward_pass(Z: Tensor, T: Tensor, eps: Tensor) -> Any:
         # m[i] = max(k, Z[i,k])
         m = Z.amax(dim=-1)
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-        exp_Z = torch.exp(Z - m[:, None])
-        E_m = exp_Z.sum(dim=-1)
-        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-        P = exp_Z / E_m[:, None]
+        E_m = torch.exp(Z - m[:, None]).sum(dim=-1)
         # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
         Q = (1 - eps) * T + eps / C
         # Finite form: L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
         L = -torch.linalg.vecdot(Q, Z - (m + torch.log(E_m))[:, None]).sum() / B
     else:
         # In parts of B: each stays in the cache.
-        P = _empty((B, C), Z)
-        Q = _empty((B, C), Z)
+        m = _empty((B,), Z)
+        E_m = _empty((B,), Z)
 
         def run(parts: Any) -> Any:
             L_sum = _zeros((), Z)
             work: dict[int, Any] = {}
             for (i,) in parts:
-                _, _, L_sum_part = _forward_part(Z[i], eps, T[i], P=P[i], Q=Q[i], work=work)
+                m[i], E_m[i], L_sum_part = _forward_part(Z[i], eps, T[i], work=work)
                 L_sum += L_sum_part
             return (L_sum,)
 
         (L_sum,) = _together(run, _parts((B,), C, Z, 1), 1, Z)
         # Finite form: L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
         L = -L_sum / B
-    return L, P, Q
+    return L, m, E_m
 
 
-def _backward_pass(P: Tensor, Q: Tensor, dL: Tensor) -> Any:
+def _backward_pass(Z: Tensor, T: Tensor, eps: Tensor, m: Tensor, E_m: Tensor, dL: Tensor) -> Any:
     """dZ."""
-    B = P.shape[0]
-    C = P.shape[-1]
+    C = Z.shape[-1]
+    B = Z.shape[0]
     if not _whole(B * C, dL):
         # In parts of B: each stays in the cache.
-        dZ = _empty((B, C), P)
+        dZ = _empty((B, C), Z)
 
         def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
             for (i,) in parts:
-                _backward_part(Q[i], P[i], dL, B, dZ=dZ[i])
+                _backward_part(m[i], Z[i], E_m[i], eps, T[i], dL, B, dZ=dZ[i], work=work)
             return ()
 
-        _together(run, _parts((B,), C, P, 1), 1, P)
+        _together(run, _parts((B,), C, Z, 1), 1, Z)
         return dZ
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.exp(Z - m[:, None]) / E_m[:, None]
+    # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
+    Q = (1 - eps) * T + eps / C
     # Named sum: D[i] = sum(j, Q[i,j])
     D = Q.sum(dim=-1)
     # Lemma: dZ[i,j] = dL/size(B)*(P[i,j]*D[i] - Q[i,j])
@@ -192,25 +200,25 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Z, T, eps = inputs
-        _L, P, Q = output
-        ctx.mark_non_differentiable(P, Q)
+        _L, m, E_m = output
+        ctx.mark_non_differentiable(m, E_m)
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Z, T, eps, P, Q)
-        ctx.save_for_forward(Z, T, eps, P, Q)
+        ctx.save_for_backward(Z, T, eps, m, E_m)
+        ctx.save_for_forward(Z, T, eps, m, E_m)
 
     @staticmethod
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
-        Z, T, eps, P, Q = ctx.saved_tensors
+        Z, T, eps, m, E_m = ctx.saved_tensors
         if dL is None:
             dL = Z.new_zeros(())
-        if P is None:
+        if m is None:
             with torch.no_grad():
-                _, P, Q = _forward_pass(Z, T, eps)
+                _, m, E_m = _forward_pass(Z, T, eps)
         _, need_Z, _, _ = ctx.needs_input_grad
         if _recorded():
-            (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, T, eps, P, Q, dL))
+            (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, T, eps, m, E_m, dL))
         else:
-            dZ = _backward_pass(P, Q, dL)
+            dZ = _backward_pass(Z, T, eps, m, E_m, dL)
         return None, dZ, None, None
 
 
@@ -219,7 +227,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tZ: Any, _T: Any, _eps: Any) -> Any:
-        Z, T, eps, _P, _Q = ctx.saved_tensors
+        Z, T, eps, _m, _E_m = ctx.saved_tensors
         C = Z.shape[-1]
         B = Z.shape[0]
         # m[i] = max(k, Z[i,k])
@@ -245,10 +253,10 @@ class _ReverseForward(torch.autograd.Function):
         C = Z.shape[-1]
         if sum(ctx.needs_input_grad) == 1 and not _whole(B * C, Z):
             L, *ctx.early = _early_pass(Z, T, eps)
-            P = Q = None
+            m = E_m = None
         else:
-            L, P, Q = _forward_pass(Z, T, eps)
-        ctx.save_for_backward(Z, T, eps, P, Q)
+            L, m, E_m = _forward_pass(Z, T, eps)
+        ctx.save_for_backward(Z, T, eps, m, E_m)
         return (L,)
 
     @staticmethod
@@ -266,8 +274,8 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(need_Z: bool, Z: Tensor, T: Tensor, eps: Tensor, P: Tensor, Q: Tensor, dL: Tensor) -> Any:
-        return (_backward_pass(P, Q, dL),)
+    def forward(need_Z: bool, Z: Tensor, T: Tensor, eps: Tensor, m: Tensor, E_m: Tensor, dL: Tensor) -> Any:
+        return (_backward_pass(Z, T, eps, m, E_m, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -278,13 +286,13 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Z, _T, _eps, P, Q, dL = ctx.saved_tensors
+        Z, T, eps, m, E_m, dL = ctx.saved_tensors
         (d2dZ,) = _spread(ctx.needs, grads)
         B = Z.shape[0]
         C = Z.shape[-1]
         if d2dZ is None:
             d2dZ = Z.new_zeros((B, C))
-        d2Z, d2dL = _Second.apply(P, Q, dL, d2dZ)
+        d2Z, d2dL = _Second.apply(Z, T, eps, m, E_m, dL, d2dZ)
         return None, d2Z, None, None, None, None, d2dL
 
 
@@ -293,10 +301,10 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Z, _T, _eps, P, Q, dL = ctx.saved_tensors
+        Z, T, eps, m, E_m, dL = ctx.saved_tensors
         tZ = _zero(tangents[1], Z)
         tdL = _zero(tangents[6], dL)
-        (tdZ,) = _SecondTangent.apply(P, Q, dL, tZ, tdL)
+        (tdZ,) = _SecondTangent.apply(Z, T, eps, m, E_m, dL, tZ, tdL)
         return _needed(ctx.needs, (tdZ,))
 
 
@@ -306,8 +314,13 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(P: Tensor, Q: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
-        B = P.shape[0]
+    def forward(Z: Tensor, T: Tensor, eps: Tensor, m: Tensor, E_m: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
+        C = Z.shape[-1]
+        B = Z.shape[0]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        P = torch.exp(Z - m[:, None]) / E_m[:, None]
+        # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
+        Q = (1 - eps) * T + eps / C
         # Named sum: D[i] = sum(j, Q[i,j])
         D = Q.sum(dim=-1)
         # Lemma: d2dL = 1/size(B)*sum(i,j, d2dZ[i,j]*(P[i,j]*D[i] - Q[i,j]))
@@ -335,8 +348,13 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(P: Tensor, Q: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
-        B = P.shape[0]
+    def forward(Z: Tensor, T: Tensor, eps: Tensor, m: Tensor, E_m: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
+        C = Z.shape[-1]
+        B = Z.shape[0]
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        P = torch.exp(Z - m[:, None]) / E_m[:, None]
+        # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
+        Q = (1 - eps) * T + eps / C
         # Named sum: D[i] = sum(j, Q[i,j])
         D = Q.sum(dim=-1)
         # Named sum: tF[i] = sum(j, P[i,j]*tZ[i,j])
@@ -356,34 +374,42 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Z: Tensor, eps: Tensor, T: Tensor, P: Any = None, Q: Any = None, work: Any = None) -> Any:
-    """One part along B, or the whole: P, Q, L_sum."""
+def _forward_part(Z: Tensor, eps: Tensor, T: Tensor, work: Any = None) -> Any:
+    """One part along B, or the whole: m, E_m, L_sum."""
     C = Z.shape[-1]
     B_block = Z.shape[0]
-    (space_1,) = _spaces(work, Z, (B_block, C))
+    space_1, space_2 = _spaces(work, Z, (B_block, C), (B_block, C))
     # m[i] = max(k, Z[i,k])
     m = Z.amax(dim=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = torch.subtract(Z, m[:, None], out=P)
+    exp_Z = torch.subtract(Z, m[:, None], out=space_1)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
-    eps_T = torch.multiply(T, 1 - eps, out=Q)
+    eps_T = torch.multiply(T, 1 - eps, out=space_1)
     Q = torch.add(eps_T, eps / C, out=eps_T)
     # Finite form: L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
-    Z_m = torch.subtract(Z, (m + torch.log(E_m))[:, None], out=space_1)
+    Z_m = torch.subtract(Z, (m + torch.log(E_m))[:, None], out=space_2)
     L_sum = torch.linalg.vecdot(Q, Z_m).sum()
-    return P, Q, L_sum
+    return m, E_m, L_sum
 
 
-def _backward_part(Q: Tensor, P: Tensor, dL: Tensor, B: int, dZ: Any = None) -> Any:
+def _backward_part(m: Tensor, Z: Tensor, E_m: Tensor, eps: Tensor, T: Tensor, dL: Tensor, B: int, dZ: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
+    C = Z.shape[-1]
+    B_block = m.shape[0]
+    (space_1,) = _spaces(work, m, (B_block, C))
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.subtract(Z, m[:, None], out=dZ)
+    _exp(P, out=P)
+    P /= E_m[:, None]
+    # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
+    eps_T = torch.multiply(T, 1 - eps, out=space_1)
+    Q = torch.add(eps_T, eps / C, out=eps_T)
     # Named sum: D[i] = sum(j, Q[i,j])
     D = Q.sum(dim=-1)
     # Lemma: dZ[i,j] = dL/size(B)*(P[i,j]*D[i] - Q[i,j])
-    P_D = torch.multiply(P, D[:, None], out=dZ)
+    P_D = torch.multiply(P, D[:, None], out=P)
     P_D_Q = torch.subtract(P_D, Q, out=P_D)
     dZ = torch.multiply(P_D_Q, dL / B, out=P_D_Q)
     return dZ
@@ -400,14 +426,14 @@ def _both_part(Z: Tensor, eps: Tensor, T: Tensor, B: int, dZ: Any = None, work: 
     exp_Z = torch.subtract(Z, m[:, None], out=dZ)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Q[i,j] = (1 - eps)*T[i,j] + eps/size(C)
     eps_T = torch.multiply(T, 1 - eps, out=space_1)
     Q = torch.add(eps_T, eps / C, out=eps_T)
     # Finite form: L = -sum(i,j, Q[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))/size(B)
     Z_m = torch.subtract(Z, (m + torch.log(E_m))[:, None], out=space_2)
     L_sum = torch.linalg.vecdot(Q, Z_m).sum()
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Named sum: D[i] = sum(j, Q[i,j])
     D = Q.sum(dim=-1)
     # Lemma: dZ[i,j] = dL/size(B)*(P[i,j]*D[i] - Q[i,j])

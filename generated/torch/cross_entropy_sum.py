@@ -16,8 +16,10 @@ Shapes:
 
 Saved for the backward pass:
 
+    Z: for P
     T: for dZ
-    P: for dZ
+    m: for P
+    E_m: for P
 
 Gradients, as the lemmas of the proof end:
 
@@ -59,23 +61,25 @@ def cross_entropy_sum(Z: Any, T: Any, *, validate: bool = False) -> Tensor:
 class Saved(NamedTuple):
     """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
 
+    Z: Tensor
     T: Tensor
-    P: Tensor
+    m: Tensor
+    E_m: Tensor
 
 
 def forward(Z: Any, T: Any, *, validate: bool = False) -> tuple[Tensor, Saved]:
     """Return (L, saved), without autograd. With `validate`, the arguments are first checked against the declared facts."""
     Z, T = _arguments(Z, T, validate)
     Z, T = _detached(Z, T)
-    L, P = _forward_pass(Z, T)
-    return L, Saved(T, P)
+    L, m, E_m = _forward_pass(Z, T)
+    return L, Saved(Z, T, m, E_m)
 
 
 def backward(dL: Any, saved: Saved) -> Tensor:
     """Return dZ, the gradient with upstream dL."""
-    T, P = saved
-    dL = _upstream("dL", dL, (), T)
-    return _backward_pass(T, P, dL)
+    Z, T, m, E_m = saved
+    dL = _upstream("dL", dL, (), Z)
+    return _backward_pass(Z, T, m, E_m, dL)
 
 
 def _arguments(Z: Any, T: Any, validate: bool = False) -> Any:
@@ -100,45 +104,45 @@ def _forward_pass(Z: Tensor, T: Tensor) -> Any:
         # m[i] = max(k, Z[i,k])
         m = Z.amax(dim=-1)
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-        exp_Z = torch.exp(Z - m[:, None])
-        E_m = exp_Z.sum(dim=-1)
-        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-        P = exp_Z / E_m[:, None]
+        E_m = torch.exp(Z - m[:, None]).sum(dim=-1)
         # Finite form: L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
         L = -torch.linalg.vecdot(T, Z - (m + torch.log(E_m))[:, None]).sum()
     else:
         # In parts of B: each stays in the cache.
-        P = _empty((B, C), Z)
+        m = _empty((B,), Z)
+        E_m = _empty((B,), Z)
 
         def run(parts: Any) -> Any:
             L_sum = _zeros((), Z)
             work: dict[int, Any] = {}
             for (i,) in parts:
-                _, L_sum_part = _forward_part(Z[i], T[i], P=P[i], work=work)
+                m[i], E_m[i], L_sum_part = _forward_part(Z[i], T[i], work=work)
                 L_sum += L_sum_part
             return (L_sum,)
 
         (L_sum,) = _together(run, _parts((B,), C, Z, 1), 1, Z)
         # Finite form: L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
         L = -L_sum
-    return L, P
+    return L, m, E_m
 
 
-def _backward_pass(T: Tensor, P: Tensor, dL: Tensor) -> Any:
+def _backward_pass(Z: Tensor, T: Tensor, m: Tensor, E_m: Tensor, dL: Tensor) -> Any:
     """dZ."""
-    B = T.shape[0]
-    C = T.shape[-1]
+    B = Z.shape[0]
+    C = Z.shape[-1]
     if not _whole(B * C, dL):
         # In parts of B: each stays in the cache.
-        dZ = _empty((B, C), T)
+        dZ = _empty((B, C), Z)
 
         def run(parts: Any) -> Any:
             for (i,) in parts:
-                _backward_part(T[i], P[i], dL, dZ=dZ[i])
+                _backward_part(m[i], Z[i], E_m[i], T[i], dL, dZ=dZ[i])
             return ()
 
-        _together(run, _parts((B,), C, T, 1), 1, T)
+        _together(run, _parts((B,), C, Z, 1), 1, Z)
         return dZ
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.exp(Z - m[:, None]) / E_m[:, None]
     # Lemma: dZ[i,j] = dL*(P[i,j] - T[i,j])
     dZ = dL * (P - T)
     return dZ
@@ -177,25 +181,25 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         fill, Z, T = inputs
-        _L, P = output
-        ctx.mark_non_differentiable(P)
+        _L, m, E_m = output
+        ctx.mark_non_differentiable(m, E_m)
         ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Z, T, P)
-        ctx.save_for_forward(Z, T, P)
+        ctx.save_for_backward(Z, T, m, E_m)
+        ctx.save_for_forward(Z, T, m, E_m)
 
     @staticmethod
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
-        Z, T, P = ctx.saved_tensors
+        Z, T, m, E_m = ctx.saved_tensors
         if dL is None:
             dL = Z.new_zeros(())
-        if P is None:
+        if m is None:
             with torch.no_grad():
-                _, P = _forward_pass(Z, T)
+                _, m, E_m = _forward_pass(Z, T)
         _, need_Z, _ = ctx.needs_input_grad
         if _recorded():
-            (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, T, P, dL))
+            (dZ,) = _spread((need_Z,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Z, Z, T, m, E_m, dL))
         else:
-            dZ = _backward_pass(T, P, dL)
+            dZ = _backward_pass(Z, T, m, E_m, dL)
         return None, dZ, None
 
 
@@ -204,7 +208,7 @@ class _DualForward(_Forward):
 
     @staticmethod
     def jvp(ctx: Any, _fill: Any, tZ: Any, _T: Any) -> Any:
-        Z, T, _P = ctx.saved_tensors
+        Z, T, _m, _E_m = ctx.saved_tensors
         # m[i] = max(k, Z[i,k])
         m = Z.amax(dim=-1)
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
@@ -214,7 +218,7 @@ class _DualForward(_Forward):
         P = exp_Z / E_m[:, None]
         # Tangent: tL = sum(i,j, P[i,j]*tZ[i,j]) - sum(i,j, T[i,j]*tZ[i,j])
         tL = torch.linalg.vecdot(P, tZ).sum() - torch.linalg.vecdot(T, tZ).sum()
-        return tL, None
+        return tL, None, None
 
 
 class _ReverseForward(torch.autograd.Function):
@@ -226,10 +230,10 @@ class _ReverseForward(torch.autograd.Function):
         C = Z.shape[-1]
         if sum(ctx.needs_input_grad) == 1 and not _whole(B * C, Z):
             L, *ctx.early = _early_pass(Z, T)
-            P = None
+            m = E_m = None
         else:
-            L, P = _forward_pass(Z, T)
-        ctx.save_for_backward(Z, T, P)
+            L, m, E_m = _forward_pass(Z, T)
+        ctx.save_for_backward(Z, T, m, E_m)
         return (L,)
 
     @staticmethod
@@ -247,8 +251,8 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(need_Z: bool, Z: Tensor, T: Tensor, P: Tensor, dL: Tensor) -> Any:
-        return (_backward_pass(T, P, dL),)
+    def forward(need_Z: bool, Z: Tensor, T: Tensor, m: Tensor, E_m: Tensor, dL: Tensor) -> Any:
+        return (_backward_pass(Z, T, m, E_m, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -259,14 +263,14 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Z, T, P, dL = ctx.saved_tensors
+        Z, T, m, E_m, dL = ctx.saved_tensors
         (d2dZ,) = _spread(ctx.needs, grads)
         B = Z.shape[0]
         C = Z.shape[-1]
         if d2dZ is None:
             d2dZ = Z.new_zeros((B, C))
-        d2Z, d2dL = _Second.apply(T, P, dL, d2dZ)
-        return None, d2Z, None, None, d2dL
+        d2Z, d2dL = _Second.apply(Z, T, m, E_m, dL, d2dZ)
+        return None, d2Z, None, None, None, d2dL
 
 
 class _DualBackward(_Backward):
@@ -274,10 +278,10 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Z, T, P, dL = ctx.saved_tensors
+        Z, T, m, E_m, dL = ctx.saved_tensors
         tZ = _zero(tangents[1], Z)
-        tdL = _zero(tangents[4], dL)
-        (tdZ,) = _SecondTangent.apply(T, P, dL, tZ, tdL)
+        tdL = _zero(tangents[5], dL)
+        (tdZ,) = _SecondTangent.apply(Z, T, m, E_m, dL, tZ, tdL)
         return _needed(ctx.needs, (tdZ,))
 
 
@@ -287,7 +291,9 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(T: Tensor, P: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
+    def forward(Z: Tensor, T: Tensor, m: Tensor, E_m: Tensor, dL: Tensor, d2dZ: Tensor) -> Any:
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        P = torch.exp(Z - m[:, None]) / E_m[:, None]
         # Lemma: d2dL = sum(i,j, d2dZ[i,j]*(P[i,j] - T[i,j]))
         d2dL = torch.linalg.vecdot(d2dZ, P - T).sum()
         # Lemma: d2P[i,j] = d2dZ[i,j]*dL
@@ -313,7 +319,9 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(T: Tensor, P: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
+    def forward(Z: Tensor, T: Tensor, m: Tensor, E_m: Tensor, dL: Tensor, tZ: Tensor, tdL: Tensor) -> Any:
+        # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+        P = torch.exp(Z - m[:, None]) / E_m[:, None]
         # Named sum: tD[i] = sum(j, P[i,j]*tZ[i,j])
         tD = torch.linalg.vecdot(P, tZ)
         # Tangent: tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
@@ -331,29 +339,31 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Z: Tensor, T: Tensor, P: Any = None, work: Any = None) -> Any:
-    """One part along B, or the whole: P, L_sum."""
+def _forward_part(Z: Tensor, T: Tensor, work: Any = None) -> Any:
+    """One part along B, or the whole: m, E_m, L_sum."""
     B_block = Z.shape[0]
     C = Z.shape[-1]
     (space_1,) = _spaces(work, Z, (B_block, C))
     # m[i] = max(k, Z[i,k])
     m = Z.amax(dim=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = torch.subtract(Z, m[:, None], out=P)
+    exp_Z = torch.subtract(Z, m[:, None], out=space_1)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Finite form: L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
     Z_m = torch.subtract(Z, (m + torch.log(E_m))[:, None], out=space_1)
     L_sum = torch.linalg.vecdot(T, Z_m).sum()
-    return P, L_sum
+    return m, E_m, L_sum
 
 
-def _backward_part(T: Tensor, P: Tensor, dL: Tensor, dZ: Any = None) -> Any:
+def _backward_part(m: Tensor, Z: Tensor, E_m: Tensor, T: Tensor, dL: Tensor, dZ: Any = None) -> Any:
     """One part along B, or the whole: dZ."""
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.subtract(Z, m[:, None], out=dZ)
+    _exp(P, out=P)
+    P /= E_m[:, None]
     # Lemma: dZ[i,j] = dL*(P[i,j] - T[i,j])
-    P_T = torch.subtract(P, T, out=dZ)
+    P_T = torch.subtract(P, T, out=P)
     dZ = torch.multiply(P_T, dL, out=P_T)
     return dZ
 
@@ -369,11 +379,11 @@ def _both_part(Z: Tensor, T: Tensor, dZ: Any = None, work: Any = None) -> Any:
     exp_Z = torch.subtract(Z, m[:, None], out=dZ)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
-    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
-    P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Finite form: L = -sum(i,j, T[i,j]*(Z[i,j] - (m[i] + log(E_m[i]))))
     Z_m = torch.subtract(Z, (m + torch.log(E_m))[:, None], out=space_1)
     L_sum = torch.linalg.vecdot(T, Z_m).sum()
+    # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
+    P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Lemma: dZ[i,j] = dL*(P[i,j] - T[i,j])
     P_T = torch.subtract(P, T, out=P)
     dZ = P_T

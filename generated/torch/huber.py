@@ -15,10 +15,9 @@ Shapes:
 
 Saved for the backward pass:
 
-    kappa: for dA
-    E: for dE
-    A: for dM and dA
-    M: for dM and dA
+    Y: for E
+    T: for E
+    kappa: for M and dA
 
 Gradients, as the lemmas of the proof end:
 
@@ -58,31 +57,30 @@ def huber(Y: Any, T: Any, kappa: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
     Y, T, kappa = _arguments(Y, T, kappa)
     _constant(T=T, kappa=kappa)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Y, T, kappa)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(Y, T, kappa)
 
 
 class Saved(NamedTuple):
     """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
 
+    Y: Tensor
+    T: Tensor
     kappa: Tensor
-    E: Tensor
-    A: Tensor
-    M: Tensor
 
 
 def forward(Y: Any, T: Any, kappa: Any) -> tuple[Tensor, Saved]:
     """Return (L, saved), without autograd."""
     Y, T, kappa = _arguments(Y, T, kappa)
     Y, T, kappa = _detached(Y, T, kappa)
-    L, E, A, M = _forward_pass(Y, T, kappa)
-    return L, Saved(kappa, E, A, M)
+    L = _forward_pass(Y, T, kappa)
+    return L, Saved(Y, T, kappa)
 
 
 def backward(dL: Any, saved: Saved) -> Tensor:
     """Return dY, the gradient with upstream dL."""
-    kappa, E, A, M = saved
-    dL = _upstream("dL", dL, (), kappa)
-    return _backward_pass(kappa, E, A, M, dL)
+    Y, T, kappa = saved
+    dL = _upstream("dL", dL, (), Y)
+    return _backward_pass(Y, T, kappa, dL)
 
 
 def _arguments(Y: Any, T: Any, kappa: Any) -> Any:
@@ -115,40 +113,43 @@ def _forward_pass(Y: Tensor, T: Tensor, kappa: Tensor) -> Any:
         L = torch.linalg.vecdot(M, A - 0.5 * M).sum() / (B * N)
     else:
         # In parts of B: each stays in the cache.
-        E = _empty((B, N), Y)
-        A = _empty((B, N), Y)
-        M = _empty((B, N), Y)
 
         def run(parts: Any) -> Any:
             L_sum = _zeros((), Y)
             work: dict[int, Any] = {}
             for (i,) in parts:
-                _, _, M[i], L_sum_part = _forward_part(T[i], Y[i], kappa, E=E[i], A=A[i], work=work)
+                L_sum_part = _forward_part(T[i], Y[i], kappa, work=work)
                 L_sum += L_sum_part
             return (L_sum,)
 
         (L_sum,) = _together(run, _parts((B,), N, Y, 1), 1, Y)
         # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
         L = L_sum / (B * N)
-    return L, E, A, M
+    return L
 
 
-def _backward_pass(kappa: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor) -> Any:
+def _backward_pass(Y: Tensor, T: Tensor, kappa: Tensor, dL: Tensor) -> Any:
     """dY."""
-    B = E.shape[0]
-    N = E.shape[-1]
+    B = Y.shape[0]
+    N = Y.shape[-1]
     if not _whole(B * N, dL):
         # In parts of B: each stays in the cache.
-        dY = _empty((B, N), E)
+        dY = _empty((B, N), Y)
 
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (i,) in parts:
-                dY[i] = _backward_part(M[i], A[i], dL, kappa, E[i], B, work=work)
+                dY[i] = _backward_part(T[i], Y[i], kappa, dL, B, work=work)
             return ()
 
-        _together(run, _parts((B,), N, E, 1), 1, E)
+        _together(run, _parts((B,), N, Y, 1), 1, Y)
         return dY
+    # E[i,j] = Y[i,j] - T[i,j]
+    E = Y - T
+    # A[i,j] = abs(E[i,j])
+    A = torch.abs(E)
+    # M[i,j] = min(A[i,j], kappa)
+    M = torch.minimum(A, kappa)
     # Lemma: dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
     dM = dL / (B * N) * (A - M)
     # Lemma: dA[i,j] = 1/2*dM[i,j]*(1 + sign(kappa - A[i,j])) + dL*M[i,j]/(size(B)*size(N))
@@ -187,40 +188,32 @@ class _Forward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(fill: bool, Y: Tensor, T: Tensor, kappa: Tensor) -> Any:
+    def forward(Y: Tensor, T: Tensor, kappa: Tensor) -> Any:
         return _forward_pass(Y, T, kappa)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        fill, Y, T, kappa = inputs
-        _L, E, A, M = output
-        ctx.mark_non_differentiable(E, A, M)
-        ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Y, T, kappa, E, A, M)
-        ctx.save_for_forward(Y, T, kappa, E, A, M)
+        Y, T, kappa = inputs
+        ctx.save_for_backward(Y, T, kappa)
+        ctx.save_for_forward(Y, T, kappa)
 
     @staticmethod
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
-        Y, T, kappa, E, A, M = ctx.saved_tensors
-        if dL is None:
-            dL = Y.new_zeros(())
-        if E is None:
-            with torch.no_grad():
-                _, E, A, M = _forward_pass(Y, T, kappa)
-        _, need_Y, _, _ = ctx.needs_input_grad
+        Y, T, kappa = ctx.saved_tensors
+        need_Y, _, _ = ctx.needs_input_grad
         if _recorded():
-            (dY,) = _spread((need_Y,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Y, Y, T, kappa, E, A, M, dL))
+            (dY,) = _spread((need_Y,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Y, Y, T, kappa, dL))
         else:
-            dY = _backward_pass(kappa, E, A, M, dL)
-        return None, dY, None, None
+            dY = _backward_pass(Y, T, kappa, dL)
+        return dY, None, None
 
 
 class _DualForward(_Forward):
     """The same with forward mode, which torch.compile cannot trace."""
 
     @staticmethod
-    def jvp(ctx: Any, _fill: Any, tY: Any, _T: Any, _kappa: Any) -> Any:
-        Y, T, kappa, _E, _A, _M = ctx.saved_tensors
+    def jvp(ctx: Any, tY: Any, _T: Any, _kappa: Any) -> Any:
+        Y, T, kappa = ctx.saved_tensors
         B = Y.shape[0]
         N = Y.shape[-1]
         # E[i,j] = Y[i,j] - T[i,j]
@@ -240,23 +233,22 @@ class _DualForward(_Forward):
         tL = (torch.linalg.vecdot(tM, A - 0.5 * M).sum() - 0.5 * torch.linalg.vecdot(tM, M).sum() + torch.linalg.vecdot(tA, M).sum()) / (
             B * N
         )
-        return tL, None, None, None
+        return tL
 
 
 class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, _fill: bool, Y: Tensor, T: Tensor, kappa: Tensor) -> Any:
+    def forward(ctx: Any, Y: Tensor, T: Tensor, kappa: Tensor) -> Any:
         B = Y.shape[0]
         N = Y.shape[-1]
         if sum(ctx.needs_input_grad) == 1 and not _whole(B * N, Y):
             L, *ctx.early = _early_pass(Y, T, kappa)
-            E = A = M = None
         else:
-            L, E, A, M = _forward_pass(Y, T, kappa)
-        ctx.save_for_backward(Y, T, kappa, E, A, M)
-        return (L,)
+            L = _forward_pass(Y, T, kappa)
+        ctx.save_for_backward(Y, T, kappa)
+        return L
 
     @staticmethod
     def backward(ctx: Any, dL: Any) -> Any:
@@ -264,7 +256,7 @@ class _ReverseForward(torch.autograd.Function):
         if early is None:
             return _Forward.backward(ctx, dL)
         (dY,) = early
-        return None, dY, None, None
+        return dY, None, None
 
 
 class _Backward(torch.autograd.Function):
@@ -273,8 +265,8 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(need_Y: bool, Y: Tensor, T: Tensor, kappa: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor) -> Any:
-        return (_backward_pass(kappa, E, A, M, dL),)
+    def forward(need_Y: bool, Y: Tensor, T: Tensor, kappa: Tensor, dL: Tensor) -> Any:
+        return (_backward_pass(Y, T, kappa, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -285,14 +277,14 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Y, _T, kappa, E, A, M, dL = ctx.saved_tensors
+        Y, T, kappa, dL = ctx.saved_tensors
         (d2dY,) = _spread(ctx.needs, grads)
         B = Y.shape[0]
         N = Y.shape[-1]
         if d2dY is None:
             d2dY = Y.new_zeros((B, N))
-        d2Y, d2dL = _Second.apply(kappa, E, A, M, dL, d2dY)
-        return None, d2Y, None, None, None, None, None, d2dL
+        d2Y, d2dL = _Second.apply(Y, T, kappa, dL, d2dY)
+        return None, d2Y, None, None, d2dL
 
 
 class _DualBackward(_Backward):
@@ -300,10 +292,10 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Y, _T, kappa, E, A, M, dL = ctx.saved_tensors
+        Y, T, kappa, dL = ctx.saved_tensors
         tY = _zero(tangents[1], Y)
-        tdL = _zero(tangents[7], dL)
-        (tdY,) = _SecondTangent.apply(kappa, E, A, M, dL, tY, tdL)
+        tdL = _zero(tangents[4], dL)
+        (tdY,) = _SecondTangent.apply(Y, T, kappa, dL, tY, tdL)
         return _needed(ctx.needs, (tdY,))
 
 
@@ -313,9 +305,15 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(kappa: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor, d2dY: Tensor) -> Any:
-        B = E.shape[0]
-        N = E.shape[-1]
+    def forward(Y: Tensor, T: Tensor, kappa: Tensor, dL: Tensor, d2dY: Tensor) -> Any:
+        B = Y.shape[0]
+        N = Y.shape[-1]
+        # E[i,j] = Y[i,j] - T[i,j]
+        E = Y - T
+        # A[i,j] = abs(E[i,j])
+        A = torch.abs(E)
+        # M[i,j] = min(A[i,j], kappa)
+        M = torch.minimum(A, kappa)
         # Lemma: d2dE[i,j] = d2dY[i,j]
         d2dE = d2dY.clone()
         # Lemma: d2dA[i,j] = d2dE[i,j]*sign(E[i,j])
@@ -352,9 +350,15 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(kappa: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor, tY: Tensor, tdL: Tensor) -> Any:
-        B = E.shape[0]
-        N = E.shape[-1]
+    def forward(Y: Tensor, T: Tensor, kappa: Tensor, dL: Tensor, tY: Tensor, tdL: Tensor) -> Any:
+        B = Y.shape[0]
+        N = Y.shape[-1]
+        # E[i,j] = Y[i,j] - T[i,j]
+        E = Y - T
+        # A[i,j] = abs(E[i,j])
+        A = torch.abs(E)
+        # M[i,j] = min(A[i,j], kappa)
+        M = torch.minimum(A, kappa)
         # Tangent: tE[i,j] = tY[i,j]
         tE = tY.clone()
         # Tangent: tA[i,j] = tE[i,j]*sign(E[i,j])
@@ -383,39 +387,44 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(T: Tensor, Y: Tensor, kappa: Tensor, E: Any = None, A: Any = None, work: Any = None) -> Any:
-    """One part along B, or the whole: E, A, M, L_sum."""
+def _forward_part(T: Tensor, Y: Tensor, kappa: Tensor, work: Any = None) -> Any:
+    """One part along B, or the whole: L_sum."""
     B_block = T.shape[0]
     N = T.shape[-1]
     (space_1,) = _spaces(work, T, (B_block, N))
     # E[i,j] = Y[i,j] - T[i,j]
-    E = torch.subtract(Y, T, out=E)
+    E = torch.subtract(Y, T, out=space_1)
     # A[i,j] = abs(E[i,j])
-    A = torch.abs(E, out=A)
+    A = torch.abs(E, out=E)
     # M[i,j] = min(A[i,j], kappa)
     M = torch.minimum(A, kappa)
     # L = sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
-    M_A = torch.multiply(M, 0.5, out=space_1)
-    torch.subtract(A, M_A, out=M_A)
+    M_A = torch.subtract(A, 0.5 * M, out=A)
     L_sum = torch.linalg.vecdot(M, M_A).sum()
-    return E, A, M, L_sum
+    return L_sum
 
 
-def _backward_part(M: Tensor, A: Tensor, dL: Tensor, kappa: Tensor, E: Tensor, B: int, work: Any = None) -> Any:
+def _backward_part(T: Tensor, Y: Tensor, kappa: Tensor, dL: Tensor, B: int, work: Any = None) -> Any:
     """One part along B, or the whole: dY."""
-    N = M.shape[-1]
-    B_block = M.shape[0]
-    space_1, space_2 = _spaces(work, M, (B_block, N), (B_block, N))
+    N = T.shape[-1]
+    B_block = T.shape[0]
+    space_1, space_2, space_3 = _spaces(work, T, (B_block, N), (B_block, N), (B_block, N))
+    # E[i,j] = Y[i,j] - T[i,j]
+    E = torch.subtract(Y, T, out=space_1)
+    # A[i,j] = abs(E[i,j])
+    A = torch.abs(E, out=space_2)
+    # M[i,j] = min(A[i,j], kappa)
+    M = torch.minimum(A, kappa)
     # Lemma: dM[i,j] = dL/(size(B)*size(N))*(A[i,j] - M[i,j])
-    A_M = torch.subtract(A, M, out=space_1)
+    A_M = torch.subtract(A, M, out=space_3)
     dM = torch.multiply(A_M, dL / (B * N), out=A_M)
     # Lemma: dA[i,j] = 1/2*dM[i,j]*(1 + sign(kappa - A[i,j])) + dL*M[i,j]/(size(B)*size(N))
-    kappa_shifted = torch.subtract(kappa, A, out=space_2)
+    kappa_shifted = torch.subtract(kappa, A, out=A)
     torch.sign(kappa_shifted, out=kappa_shifted)
     kappa_shifted += 1
     dM_kappa_shifted = torch.multiply(dM, 0.5, out=dM)
     dM_kappa_shifted *= kappa_shifted
-    dL_M = torch.multiply(M, dL / (B * N), out=space_2)
+    dL_M = torch.multiply(M, dL / (B * N), out=M)
     dA = torch.add(dM_kappa_shifted, dL_M, out=dM_kappa_shifted)
     # Lemma: dE[i,j] = dA[i,j]*sign(E[i,j])
     dE = torch.multiply(dA, torch.sign(E), out=dA)

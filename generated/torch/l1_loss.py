@@ -12,7 +12,8 @@ Shapes:
 
 Saved for the backward pass:
 
-    E: for dE
+    Y: for E
+    T: for E
 
 Gradients, as the lemmas of the proof end:
 
@@ -49,28 +50,29 @@ def l1_loss(Y: Any, T: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
     Y, T = _arguments(Y, T)
     _constant(T=T)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Y, T)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(Y, T)
 
 
 class Saved(NamedTuple):
     """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
 
-    E: Tensor
+    Y: Tensor
+    T: Tensor
 
 
 def forward(Y: Any, T: Any) -> tuple[Tensor, Saved]:
     """Return (L, saved), without autograd."""
     Y, T = _arguments(Y, T)
     Y, T = _detached(Y, T)
-    L, E = _forward_pass(Y, T)
-    return L, Saved(E)
+    L = _forward_pass(Y, T)
+    return L, Saved(Y, T)
 
 
 def backward(dL: Any, saved: Saved) -> Tensor:
     """Return dY, the gradient with upstream dL."""
-    (E,) = saved
-    dL = _upstream("dL", dL, (), E)
-    return _backward_pass(E, dL)
+    Y, T = saved
+    dL = _upstream("dL", dL, (), Y)
+    return _backward_pass(Y, T, dL)
 
 
 def _arguments(Y: Any, T: Any) -> Any:
@@ -93,38 +95,39 @@ def _forward_pass(Y: Tensor, T: Tensor) -> Any:
         L = torch.abs(E).sum() / (B * N)
     else:
         # In parts of B: each stays in the cache.
-        E = _empty((B, N), Y)
 
         def run(parts: Any) -> Any:
             L_sum = _zeros((), Y)
             work: dict[int, Any] = {}
             for (i,) in parts:
-                _, L_sum_part = _forward_part(T[i], Y[i], E=E[i], work=work)
+                L_sum_part = _forward_part(T[i], Y[i], work=work)
                 L_sum += L_sum_part
             return (L_sum,)
 
         (L_sum,) = _together(run, _parts((B,), N, Y, 1), 1, Y)
         # L = sum(i,j, abs(E[i,j]))/(size(B)*size(N))
         L = L_sum / (B * N)
-    return L, E
+    return L
 
 
-def _backward_pass(E: Tensor, dL: Tensor) -> Any:
+def _backward_pass(Y: Tensor, T: Tensor, dL: Tensor) -> Any:
     """dY."""
-    B = E.shape[0]
-    N = E.shape[-1]
+    B = Y.shape[0]
+    N = Y.shape[-1]
     if not _whole(B * N, dL):
         # In parts of B: each stays in the cache.
-        dY = _empty((B, N), E)
+        dY = _empty((B, N), Y)
 
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (i,) in parts:
-                dY[i] = _backward_part(E[i], dL, B, work=work)
+                dY[i] = _backward_part(T[i], Y[i], dL, B, work=work)
             return ()
 
-        _together(run, _parts((B,), N, E, 1), 1, E)
+        _together(run, _parts((B,), N, Y, 1), 1, Y)
         return dY
+    # E[i,j] = Y[i,j] - T[i,j]
+    E = Y - T
     # Lemma: dE[i,j] = dL*sign(E[i,j])/(size(B)*size(N))
     dE = dL / (B * N) * torch.sign(E)
     # Lemma: dY[i,j] = dE[i,j]
@@ -159,40 +162,32 @@ class _Forward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(fill: bool, Y: Tensor, T: Tensor) -> Any:
+    def forward(Y: Tensor, T: Tensor) -> Any:
         return _forward_pass(Y, T)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        fill, Y, T = inputs
-        _L, E = output
-        ctx.mark_non_differentiable(E)
-        ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Y, T, E)
-        ctx.save_for_forward(Y, T, E)
+        Y, T = inputs
+        ctx.save_for_backward(Y, T)
+        ctx.save_for_forward(Y, T)
 
     @staticmethod
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
-        Y, T, E = ctx.saved_tensors
-        if dL is None:
-            dL = Y.new_zeros(())
-        if E is None:
-            with torch.no_grad():
-                _, E = _forward_pass(Y, T)
-        _, need_Y, _ = ctx.needs_input_grad
+        Y, T = ctx.saved_tensors
+        need_Y, _ = ctx.needs_input_grad
         if _recorded():
-            (dY,) = _spread((need_Y,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Y, Y, T, E, dL))
+            (dY,) = _spread((need_Y,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Y, Y, T, dL))
         else:
-            dY = _backward_pass(E, dL)
-        return None, dY, None
+            dY = _backward_pass(Y, T, dL)
+        return dY, None
 
 
 class _DualForward(_Forward):
     """The same with forward mode, which torch.compile cannot trace."""
 
     @staticmethod
-    def jvp(ctx: Any, _fill: Any, tY: Any, _T: Any) -> Any:
-        Y, T, _E = ctx.saved_tensors
+    def jvp(ctx: Any, tY: Any, _T: Any) -> Any:
+        Y, T = ctx.saved_tensors
         B = Y.shape[0]
         N = Y.shape[-1]
         # E[i,j] = Y[i,j] - T[i,j]
@@ -201,23 +196,22 @@ class _DualForward(_Forward):
         tE = tY.clone()
         # Tangent: tL = 1/(size(B)*size(N))*sum(i,j, tE[i,j]*sign(E[i,j]))
         tL = torch.linalg.vecdot(tE, torch.sign(E)).sum() / (B * N)
-        return tL, None
+        return tL
 
 
 class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, _fill: bool, Y: Tensor, T: Tensor) -> Any:
+    def forward(ctx: Any, Y: Tensor, T: Tensor) -> Any:
         B = Y.shape[0]
         N = Y.shape[-1]
         if sum(ctx.needs_input_grad) == 1 and not _whole(B * N, Y):
             L, *ctx.early = _early_pass(Y, T)
-            E = None
         else:
-            L, E = _forward_pass(Y, T)
-        ctx.save_for_backward(Y, T, E)
-        return (L,)
+            L = _forward_pass(Y, T)
+        ctx.save_for_backward(Y, T)
+        return L
 
     @staticmethod
     def backward(ctx: Any, dL: Any) -> Any:
@@ -225,7 +219,7 @@ class _ReverseForward(torch.autograd.Function):
         if early is None:
             return _Forward.backward(ctx, dL)
         (dY,) = early
-        return None, dY, None
+        return dY, None
 
 
 class _Backward(torch.autograd.Function):
@@ -234,8 +228,8 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(need_Y: bool, Y: Tensor, T: Tensor, E: Tensor, dL: Tensor) -> Any:
-        return (_backward_pass(E, dL),)
+    def forward(need_Y: bool, Y: Tensor, T: Tensor, dL: Tensor) -> Any:
+        return (_backward_pass(Y, T, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -246,14 +240,14 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Y, _T, E, _dL = ctx.saved_tensors
+        Y, T, _dL = ctx.saved_tensors
         (d2dY,) = _spread(ctx.needs, grads)
         B = Y.shape[0]
         N = Y.shape[-1]
         if d2dY is None:
             d2dY = Y.new_zeros((B, N))
-        d2Y, d2dL = _Second.apply(E, d2dY)
-        return None, d2Y, None, None, d2dL
+        d2Y, d2dL = _Second.apply(Y, T, d2dY)
+        return None, d2Y, None, d2dL
 
 
 class _DualBackward(_Backward):
@@ -261,9 +255,9 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        _Y, _T, E, dL = ctx.saved_tensors
-        tdL = _zero(tangents[4], dL)
-        (tdY,) = _SecondTangent.apply(E, tdL)
+        Y, T, dL = ctx.saved_tensors
+        tdL = _zero(tangents[3], dL)
+        (tdY,) = _SecondTangent.apply(Y, T, tdL)
         return _needed(ctx.needs, (tdY,))
 
 
@@ -273,15 +267,17 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(E: Tensor, d2dY: Tensor) -> Any:
-        B = E.shape[0]
-        N = E.shape[-1]
+    def forward(Y: Tensor, T: Tensor, d2dY: Tensor) -> Any:
+        B = Y.shape[0]
+        N = Y.shape[-1]
+        # E[i,j] = Y[i,j] - T[i,j]
+        E = Y - T
         # Lemma: d2dE[i,j] = d2dY[i,j]
         d2dE = d2dY.clone()
         # Lemma: d2dL = 1/(size(B)*size(N))*sum(i,j, d2dE[i,j]*sign(E[i,j]))
         d2dL = torch.linalg.vecdot(d2dE, torch.sign(E)).sum() / (B * N)
         # Lemma: d2E[i,j] = 0
-        d2E = E.new_full((B, N), 0)
+        d2E = Y.new_full((B, N), 0)
         # Lemma: d2Y[i,j] = d2E[i,j]
         d2Y = d2E.clone()
         return (d2Y, d2dL)
@@ -301,9 +297,11 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(E: Tensor, tdL: Tensor) -> Any:
-        B = E.shape[0]
-        N = E.shape[-1]
+    def forward(Y: Tensor, T: Tensor, tdL: Tensor) -> Any:
+        B = Y.shape[0]
+        N = Y.shape[-1]
+        # E[i,j] = Y[i,j] - T[i,j]
+        E = Y - T
         # Tangent: tdE[i,j] = sign(E[i,j])/(size(B)*size(N))*tdL
         tdE = tdL / (B * N) * torch.sign(E)
         # Tangent: tdY[i,j] = tdE[i,j]
@@ -319,26 +317,28 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(T: Tensor, Y: Tensor, E: Any = None, work: Any = None) -> Any:
-    """One part along B, or the whole: E, L_sum."""
+def _forward_part(T: Tensor, Y: Tensor, work: Any = None) -> Any:
+    """One part along B, or the whole: L_sum."""
     B_block = T.shape[0]
     N = T.shape[-1]
     (space_1,) = _spaces(work, T, (B_block, N))
     # E[i,j] = Y[i,j] - T[i,j]
-    E = torch.subtract(Y, T, out=E)
+    E = torch.subtract(Y, T, out=space_1)
     # L = sum(i,j, abs(E[i,j]))/(size(B)*size(N))
-    abs_E = torch.abs(E, out=space_1)
+    abs_E = torch.abs(E, out=E)
     L_sum = abs_E.sum()
-    return E, L_sum
+    return L_sum
 
 
-def _backward_part(E: Tensor, dL: Tensor, B: int, work: Any = None) -> Any:
+def _backward_part(T: Tensor, Y: Tensor, dL: Tensor, B: int, work: Any = None) -> Any:
     """One part along B, or the whole: dY."""
-    N = E.shape[-1]
-    B_block = E.shape[0]
-    (space_1,) = _spaces(work, E, (B_block, N))
+    N = T.shape[-1]
+    B_block = T.shape[0]
+    (space_1,) = _spaces(work, T, (B_block, N))
+    # E[i,j] = Y[i,j] - T[i,j]
+    E = torch.subtract(Y, T, out=space_1)
     # Lemma: dE[i,j] = dL*sign(E[i,j])/(size(B)*size(N))
-    dE = torch.sign(E, out=space_1)
+    dE = torch.sign(E, out=E)
     dE *= dL / (B * N)
     # Lemma: dY[i,j] = dE[i,j]
     dY = dE.clone()

@@ -136,9 +136,8 @@ def _early_pass(Y: Tensor, T: Tensor) -> Any:
 
     def run(parts: Any) -> Any:
         L_sum = _zeros((), Y)
-        work: dict[int, Any] = {}
         for (i,) in parts:
-            L_sum_part, _ = _both_part(T[i], Y[i], B, dY=dY[i], work=work)
+            L_sum_part, _ = _both_part(T[i], Y[i], B, dY=dY[i])
             L_sum += L_sum_part
         return (L_sum,)
 
@@ -316,17 +315,14 @@ def _backward_part(T: Tensor, Y: Tensor, dL: Tensor, B: int, dY: Any = None) -> 
     return dY
 
 
-def _both_part(T: Tensor, Y: Tensor, B: int, dY: Any = None, work: Any = None) -> Any:
+def _both_part(T: Tensor, Y: Tensor, B: int, dY: Any = None) -> Any:
     """One part along B, or the whole: L_sum, dY."""
     N = T.shape[-1]
-    B_block = T.shape[0]
-    (space_1,) = _spaces(work, T, (B_block, N))
     # L = sum(i,j, (Y[i,j] - T[i,j])^2)/(size(B)*size(N))
-    Y_T = torch.subtract(Y, T, out=space_1)
+    Y_T = torch.subtract(Y, T, out=dY)
     L_sum = torch.linalg.vecdot(Y_T, Y_T).sum()
     # Lemma: dY[i,j] = 2*dL*(Y[i,j] - T[i,j])/(size(B)*size(N))
-    Y_T_2 = torch.subtract(Y, T, out=dY)
-    dY = torch.multiply(Y_T_2, 2, out=Y_T_2)
+    dY = torch.multiply(Y_T, 2, out=Y_T)
     dY /= B * N
     return L_sum, dY
 

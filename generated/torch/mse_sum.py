@@ -134,9 +134,8 @@ def _early_pass(Y: Tensor, T: Tensor) -> Any:
 
     def run(parts: Any) -> Any:
         L = _zeros((), Y)
-        work: dict[int, Any] = {}
         for (i,) in parts:
-            L_part, _ = _both_part(T[i], Y[i], dY=dY[i], work=work)
+            L_part, _ = _both_part(T[i], Y[i], dY=dY[i])
             L += L_part
         return (L,)
 
@@ -305,17 +304,13 @@ def _backward_part(T: Tensor, Y: Tensor, dL: Tensor, dY: Any = None) -> Any:
     return dY
 
 
-def _both_part(T: Tensor, Y: Tensor, dY: Any = None, work: Any = None) -> Any:
+def _both_part(T: Tensor, Y: Tensor, dY: Any = None) -> Any:
     """One part along B, or the whole: L, dY."""
-    B_block = T.shape[0]
-    N = T.shape[-1]
-    (space_1,) = _spaces(work, T, (B_block, N))
     # L = sum(i,j, (Y[i,j] - T[i,j])^2)
-    Y_T = torch.subtract(Y, T, out=space_1)
+    Y_T = torch.subtract(Y, T, out=dY)
     L = torch.linalg.vecdot(Y_T, Y_T).sum()
     # Lemma: dY[i,j] = 2*dL*(Y[i,j] - T[i,j])
-    Y_T_2 = torch.subtract(Y, T, out=dY)
-    dY = torch.multiply(Y_T_2, 2, out=Y_T_2)
+    dY = torch.multiply(Y_T, 2, out=Y_T)
     return L, dY
 
 

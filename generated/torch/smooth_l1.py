@@ -15,10 +15,9 @@ Shapes:
 
 Saved for the backward pass:
 
-    beta: for dM and dA
-    E: for dE
-    A: for dM and dA
-    M: for dM and dA
+    Y: for E
+    T: for E
+    beta: for M, dM and dA
 
 Gradients, as the lemmas of the proof end:
 
@@ -58,31 +57,30 @@ def smooth_l1(Y: Any, T: Any, beta: Any) -> Tensor:
     """Return L, differentiable twice, in reverse and in forward mode."""
     Y, T, beta = _arguments(Y, T, beta)
     _constant(T=T, beta=beta)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), Y, T, beta)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(Y, T, beta)
 
 
 class Saved(NamedTuple):
     """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
 
+    Y: Tensor
+    T: Tensor
     beta: Tensor
-    E: Tensor
-    A: Tensor
-    M: Tensor
 
 
 def forward(Y: Any, T: Any, beta: Any) -> tuple[Tensor, Saved]:
     """Return (L, saved), without autograd."""
     Y, T, beta = _arguments(Y, T, beta)
     Y, T, beta = _detached(Y, T, beta)
-    L, E, A, M = _forward_pass(Y, T, beta)
-    return L, Saved(beta, E, A, M)
+    L = _forward_pass(Y, T, beta)
+    return L, Saved(Y, T, beta)
 
 
 def backward(dL: Any, saved: Saved) -> Tensor:
     """Return dY, the gradient with upstream dL."""
-    beta, E, A, M = saved
-    dL = _upstream("dL", dL, (), beta)
-    return _backward_pass(beta, E, A, M, dL)
+    Y, T, beta = saved
+    dL = _upstream("dL", dL, (), Y)
+    return _backward_pass(Y, T, beta, dL)
 
 
 def _arguments(Y: Any, T: Any, beta: Any) -> Any:
@@ -112,25 +110,31 @@ def _forward_pass(Y: Tensor, T: Tensor, beta: Tensor) -> Any:
     M = torch.minimum(A, beta)
     # L = 1/beta*sum(i,j, M[i,j]*(-(1/2)*M[i,j] + A[i,j]))/(size(B)*size(N))
     L = torch.linalg.vecdot(M, A - 0.5 * M).sum() / (B * N * beta)
-    return L, E, A, M
+    return L
 
 
-def _backward_pass(beta: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor) -> Any:
+def _backward_pass(Y: Tensor, T: Tensor, beta: Tensor, dL: Tensor) -> Any:
     """dY."""
-    B = E.shape[0]
-    N = E.shape[-1]
+    B = Y.shape[0]
+    N = Y.shape[-1]
     if not _whole(B * N, dL):
         # In parts of B: each stays in the cache.
-        dY = _empty((B, N), E)
+        dY = _empty((B, N), Y)
 
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (i,) in parts:
-                dY[i] = _backward_part(beta, M[i], A[i], dL, E[i], B, work=work)
+                dY[i] = _backward_part(T[i], Y[i], beta, dL, B, work=work)
             return ()
 
-        _together(run, _parts((B,), N, E, 1), 1, E)
+        _together(run, _parts((B,), N, Y, 1), 1, Y)
         return dY
+    # E[i,j] = Y[i,j] - T[i,j]
+    E = Y - T
+    # A[i,j] = abs(E[i,j])
+    A = torch.abs(E)
+    # M[i,j] = min(A[i,j], beta)
+    M = torch.minimum(A, beta)
     # Lemma: dM[i,j] = dL/(beta*size(B)*size(N))*(A[i,j] - M[i,j])
     dM = dL / (B * N * beta) * (A - M)
     # Lemma: dA[i,j] = 1/2*dM[i,j]*(1 + sign(beta - A[i,j])) + dL/beta*M[i,j]/(size(B)*size(N))
@@ -148,37 +152,32 @@ class _Forward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(fill: bool, Y: Tensor, T: Tensor, beta: Tensor) -> Any:
+    def forward(Y: Tensor, T: Tensor, beta: Tensor) -> Any:
         return _forward_pass(Y, T, beta)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        fill, Y, T, beta = inputs
-        _L, E, A, M = output
-        ctx.mark_non_differentiable(E, A, M)
-        ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(Y, T, beta, E, A, M)
-        ctx.save_for_forward(Y, T, beta, E, A, M)
+        Y, T, beta = inputs
+        ctx.save_for_backward(Y, T, beta)
+        ctx.save_for_forward(Y, T, beta)
 
     @staticmethod
     def backward(ctx: Any, dL: Any, *_: Any) -> Any:
-        Y, T, beta, E, A, M = ctx.saved_tensors
-        if dL is None:
-            dL = Y.new_zeros(())
-        _, need_Y, _, _ = ctx.needs_input_grad
+        Y, T, beta = ctx.saved_tensors
+        need_Y, _, _ = ctx.needs_input_grad
         if _recorded():
-            (dY,) = _spread((need_Y,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Y, Y, T, beta, E, A, M, dL))
+            (dY,) = _spread((need_Y,), _chosen(_Backward, _DualBackward, _DualBackward)(need_Y, Y, T, beta, dL))
         else:
-            dY = _backward_pass(beta, E, A, M, dL)
-        return None, dY, None, None
+            dY = _backward_pass(Y, T, beta, dL)
+        return dY, None, None
 
 
 class _DualForward(_Forward):
     """The same with forward mode, which torch.compile cannot trace."""
 
     @staticmethod
-    def jvp(ctx: Any, _fill: Any, tY: Any, _T: Any, _beta: Any) -> Any:
-        Y, T, beta, _E, _A, _M = ctx.saved_tensors
+    def jvp(ctx: Any, tY: Any, _T: Any, _beta: Any) -> Any:
+        Y, T, beta = ctx.saved_tensors
         B = Y.shape[0]
         N = Y.shape[-1]
         # E[i,j] = Y[i,j] - T[i,j]
@@ -198,17 +197,17 @@ class _DualForward(_Forward):
         tL = (torch.linalg.vecdot(tM, A - 0.5 * M).sum() - 0.5 * torch.linalg.vecdot(tM, M).sum() + torch.linalg.vecdot(tA, M).sum()) / (
             B * N * beta
         )
-        return tL, None, None, None
+        return tL
 
 
 class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, _fill: bool, Y: Tensor, T: Tensor, beta: Tensor) -> Any:
-        L, E, A, M = _forward_pass(Y, T, beta)
-        ctx.save_for_backward(Y, T, beta, E, A, M)
-        return (L,)
+    def forward(ctx: Any, Y: Tensor, T: Tensor, beta: Tensor) -> Any:
+        L = _forward_pass(Y, T, beta)
+        ctx.save_for_backward(Y, T, beta)
+        return L
 
     backward = staticmethod(_Forward.backward)
 
@@ -219,8 +218,8 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(need_Y: bool, Y: Tensor, T: Tensor, beta: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor) -> Any:
-        return (_backward_pass(beta, E, A, M, dL),)
+    def forward(need_Y: bool, Y: Tensor, T: Tensor, beta: Tensor, dL: Tensor) -> Any:
+        return (_backward_pass(Y, T, beta, dL),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -231,14 +230,14 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        Y, _T, beta, E, A, M, dL = ctx.saved_tensors
+        Y, T, beta, dL = ctx.saved_tensors
         (d2dY,) = _spread(ctx.needs, grads)
         B = Y.shape[0]
         N = Y.shape[-1]
         if d2dY is None:
             d2dY = Y.new_zeros((B, N))
-        d2Y, d2dL = _Second.apply(beta, E, A, M, dL, d2dY)
-        return None, d2Y, None, None, None, None, None, d2dL
+        d2Y, d2dL = _Second.apply(Y, T, beta, dL, d2dY)
+        return None, d2Y, None, None, d2dL
 
 
 class _DualBackward(_Backward):
@@ -246,10 +245,10 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        Y, _T, beta, E, A, M, dL = ctx.saved_tensors
+        Y, T, beta, dL = ctx.saved_tensors
         tY = _zero(tangents[1], Y)
-        tdL = _zero(tangents[7], dL)
-        (tdY,) = _SecondTangent.apply(beta, E, A, M, dL, tY, tdL)
+        tdL = _zero(tangents[4], dL)
+        (tdY,) = _SecondTangent.apply(Y, T, beta, dL, tY, tdL)
         return _needed(ctx.needs, (tdY,))
 
 
@@ -259,9 +258,15 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(beta: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor, d2dY: Tensor) -> Any:
-        B = E.shape[0]
-        N = E.shape[-1]
+    def forward(Y: Tensor, T: Tensor, beta: Tensor, dL: Tensor, d2dY: Tensor) -> Any:
+        B = Y.shape[0]
+        N = Y.shape[-1]
+        # E[i,j] = Y[i,j] - T[i,j]
+        E = Y - T
+        # A[i,j] = abs(E[i,j])
+        A = torch.abs(E)
+        # M[i,j] = min(A[i,j], beta)
+        M = torch.minimum(A, beta)
         # Lemma: d2dE[i,j] = d2dY[i,j]
         d2dE = d2dY.clone()
         # Lemma: d2dA[i,j] = d2dE[i,j]*sign(E[i,j])
@@ -298,9 +303,15 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(beta: Tensor, E: Tensor, A: Tensor, M: Tensor, dL: Tensor, tY: Tensor, tdL: Tensor) -> Any:
-        B = E.shape[0]
-        N = E.shape[-1]
+    def forward(Y: Tensor, T: Tensor, beta: Tensor, dL: Tensor, tY: Tensor, tdL: Tensor) -> Any:
+        B = Y.shape[0]
+        N = Y.shape[-1]
+        # E[i,j] = Y[i,j] - T[i,j]
+        E = Y - T
+        # A[i,j] = abs(E[i,j])
+        A = torch.abs(E)
+        # M[i,j] = min(A[i,j], beta)
+        M = torch.minimum(A, beta)
         # Tangent: tE[i,j] = tY[i,j]
         tE = tY.clone()
         # Tangent: tA[i,j] = tE[i,j]*sign(E[i,j])
@@ -329,21 +340,27 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _backward_part(beta: Tensor, M: Tensor, A: Tensor, dL: Tensor, E: Tensor, B: int, work: Any = None) -> Any:
+def _backward_part(T: Tensor, Y: Tensor, beta: Tensor, dL: Tensor, B: int, work: Any = None) -> Any:
     """One part along B, or the whole: dY."""
-    N = M.shape[-1]
-    B_block = M.shape[0]
-    space_1, space_2 = _spaces(work, M, (B_block, N), (B_block, N))
+    N = T.shape[-1]
+    B_block = T.shape[0]
+    space_1, space_2, space_3 = _spaces(work, T, (B_block, N), (B_block, N), (B_block, N))
+    # E[i,j] = Y[i,j] - T[i,j]
+    E = torch.subtract(Y, T, out=space_1)
+    # A[i,j] = abs(E[i,j])
+    A = torch.abs(E, out=space_2)
+    # M[i,j] = min(A[i,j], beta)
+    M = torch.minimum(A, beta)
     # Lemma: dM[i,j] = dL/(beta*size(B)*size(N))*(A[i,j] - M[i,j])
-    A_M = torch.subtract(A, M, out=space_1)
+    A_M = torch.subtract(A, M, out=space_3)
     dM = torch.multiply(A_M, dL / (B * N * beta), out=A_M)
     # Lemma: dA[i,j] = 1/2*dM[i,j]*(1 + sign(beta - A[i,j])) + dL/beta*M[i,j]/(size(B)*size(N))
-    beta_shifted = torch.subtract(beta, A, out=space_2)
+    beta_shifted = torch.subtract(beta, A, out=A)
     torch.sign(beta_shifted, out=beta_shifted)
     beta_shifted += 1
     dM_beta_shifted = torch.multiply(dM, 0.5, out=dM)
     dM_beta_shifted *= beta_shifted
-    dL_beta = torch.multiply(M, dL / (B * N * beta), out=space_2)
+    dL_beta = torch.multiply(M, dL / (B * N * beta), out=M)
     dA = torch.add(dM_beta_shifted, dL_beta, out=dM_beta_shifted)
     # Lemma: dE[i,j] = dA[i,j]*sign(E[i,j])
     dE = torch.multiply(dA, torch.sign(E), out=dA)

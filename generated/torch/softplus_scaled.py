@@ -14,9 +14,9 @@ Shapes:
 
 Saved for the backward pass:
 
-    beta: for du and dX
+    X: for u
+    beta: for u, du and dX
     threshold: for du and dX
-    u: for du and dX
 
 Gradients, as the lemmas of the proof end:
 
@@ -54,32 +54,32 @@ def softplus_scaled(X: Any, beta: Any, threshold: Any) -> Tensor:
     """Return Y, differentiable twice, in reverse and in forward mode."""
     X, beta, threshold = _arguments(X, beta, threshold)
     _constant(beta=beta, threshold=threshold)
-    return _chosen(_Forward, _DualForward, _ReverseForward)(bool(_transforms()), X, beta, threshold)[0]
+    return _chosen(_Forward, _DualForward, _ReverseForward)(X, beta, threshold)
 
 
 class Saved(NamedTuple):
     """What `backward` needs of `forward`; it holds inputs and outputs themselves, not copies."""
 
+    X: Tensor
     beta: Tensor
     threshold: Tensor
-    u: Tensor
 
 
 def forward(X: Any, beta: Any, threshold: Any) -> tuple[Tensor, Saved]:
     """Return (Y, saved), without autograd."""
     X, beta, threshold = _arguments(X, beta, threshold)
     X, beta, threshold = _detached(X, beta, threshold)
-    Y, u = _forward_pass(X, beta, threshold)
-    return Y, Saved(beta, threshold, u)
+    Y = _forward_pass(X, beta, threshold)
+    return Y, Saved(X, beta, threshold)
 
 
 def backward(dY: Any, saved: Saved) -> Tensor:
     """Return dX, the gradient with upstream dY."""
-    beta, threshold, u = saved
-    B = u.shape[0]
-    N = u.shape[-1]
-    dY = _upstream("dY", dY, (B, N), beta)
-    return _backward_pass(beta, threshold, u, dY)
+    X, beta, threshold = saved
+    B = X.shape[0]
+    N = X.shape[-1]
+    dY = _upstream("dY", dY, (B, N), X)
+    return _backward_pass(X, beta, threshold, dY)
 
 
 def _arguments(X: Any, beta: Any, threshold: Any) -> Any:
@@ -109,33 +109,35 @@ def _forward_pass(X: Tensor, beta: Tensor, threshold: Tensor) -> Any:
         Y = torch.where(threshold < u, X, torch.nn.functional.softplus(u, threshold=40) / beta)
     else:
         # In parts of B: each stays in the cache.
-        u = _empty((B, N), X)
         Y = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
             for (i,) in parts:
-                _, Y[i] = _forward_part(beta, X[i], threshold, u=u[i])
+                Y[i] = _forward_part(beta, X[i], threshold, Y=Y[i])
             return ()
 
         _together(run, _parts((B,), N, X, 1), 1, X)
-    return Y, u
+    return Y
 
 
-def _backward_pass(beta: Tensor, threshold: Tensor, u: Tensor, dY: Tensor) -> Any:
+def _backward_pass(X: Tensor, beta: Tensor, threshold: Tensor, dY: Tensor) -> Any:
     """dX."""
-    B = u.shape[0]
-    N = u.shape[-1]
+    B = X.shape[0]
+    N = X.shape[-1]
     if not _whole(B * N, dY):
         # In parts of B: each stays in the cache.
-        dX = _empty((B, N), u)
+        dX = _empty((B, N), X)
 
         def run(parts: Any) -> Any:
+            work: dict[int, Any] = {}
             for (i,) in parts:
-                _backward_part(u[i], threshold, beta, dY[i], dX=dX[i])
+                _backward_part(beta, X[i], threshold, dY[i], dX=dX[i], work=work)
             return ()
 
-        _together(run, _parts((B,), N, u, 1), 1, u)
+        _together(run, _parts((B,), N, X, 1), 1, X)
         return dX
+    # u[i,j] = beta*X[i,j]
+    u = beta * X
     # Lemma: du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
     du = torch.where(u <= threshold, dY * torch.sigmoid(u) / beta, 0)
     # Lemma: dX[i,j] = du[i,j]*beta + dY[i,j]*where(threshold < u[i,j], 1, 0)
@@ -149,39 +151,32 @@ class _Forward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(fill: bool, X: Tensor, beta: Tensor, threshold: Tensor) -> Any:
+    def forward(X: Tensor, beta: Tensor, threshold: Tensor) -> Any:
         return _forward_pass(X, beta, threshold)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        fill, X, beta, threshold = inputs
-        _Y, u = output
-        ctx.mark_non_differentiable(u)
-        ctx.set_materialize_grads(fill)
-        ctx.save_for_backward(X, beta, threshold, u)
-        ctx.save_for_forward(X, beta, threshold, u)
+        X, beta, threshold = inputs
+        ctx.save_for_backward(X, beta, threshold)
+        ctx.save_for_forward(X, beta, threshold)
 
     @staticmethod
     def backward(ctx: Any, dY: Any, *_: Any) -> Any:
-        X, beta, threshold, u = ctx.saved_tensors
-        B = X.shape[0]
-        N = X.shape[-1]
-        if dY is None:
-            dY = X.new_zeros((B, N))
-        _, need_X, _, _ = ctx.needs_input_grad
+        X, beta, threshold = ctx.saved_tensors
+        need_X, _, _ = ctx.needs_input_grad
         if _recorded():
-            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, beta, threshold, u, dY))
+            (dX,) = _spread((need_X,), _chosen(_Backward, _DualBackward, _DualBackward)(need_X, X, beta, threshold, dY))
         else:
-            dX = _backward_pass(beta, threshold, u, dY)
-        return None, dX, None, None
+            dX = _backward_pass(X, beta, threshold, dY)
+        return dX, None, None
 
 
 class _DualForward(_Forward):
     """The same with forward mode, which torch.compile cannot trace."""
 
     @staticmethod
-    def jvp(ctx: Any, _fill: Any, tX: Any, _beta: Any, _threshold: Any) -> Any:
-        X, beta, threshold, _u = ctx.saved_tensors
+    def jvp(ctx: Any, tX: Any, _beta: Any, _threshold: Any) -> Any:
+        X, beta, threshold = ctx.saved_tensors
         # u[i,j] = beta*X[i,j]
         u = beta * X
         # Tangent: tu[i,j] = beta*tX[i,j]
@@ -189,17 +184,17 @@ class _DualForward(_Forward):
         # Tangent: tY[i,j] = tu[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j]) + where(threshold <
         #     u[i,j], 1, 0)*tX[i,j]
         tY = torch.where(threshold < u, tX, tu * torch.sigmoid(u) / beta)
-        return tY, None
+        return tY
 
 
 class _ReverseForward(torch.autograd.Function):
     """The same for reverse mode alone, which torch calls in half the time."""
 
     @staticmethod
-    def forward(ctx: Any, _fill: bool, X: Tensor, beta: Tensor, threshold: Tensor) -> Any:
-        Y, u = _forward_pass(X, beta, threshold)
-        ctx.save_for_backward(X, beta, threshold, u)
-        return (Y,)
+    def forward(ctx: Any, X: Tensor, beta: Tensor, threshold: Tensor) -> Any:
+        Y = _forward_pass(X, beta, threshold)
+        ctx.save_for_backward(X, beta, threshold)
+        return Y
 
     backward = staticmethod(_Forward.backward)
 
@@ -210,8 +205,8 @@ class _Backward(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(need_X: bool, X: Tensor, beta: Tensor, threshold: Tensor, u: Tensor, dY: Tensor) -> Any:
-        return (_backward_pass(beta, threshold, u, dY),)
+    def forward(need_X: bool, X: Tensor, beta: Tensor, threshold: Tensor, dY: Tensor) -> Any:
+        return (_backward_pass(X, beta, threshold, dY),)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -222,14 +217,14 @@ class _Backward(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        X, beta, threshold, u, dY = ctx.saved_tensors
+        X, beta, threshold, dY = ctx.saved_tensors
         (d2dX,) = _spread(ctx.needs, grads)
         B = X.shape[0]
         N = X.shape[-1]
         if d2dX is None:
             d2dX = X.new_zeros((B, N))
-        d2X, d2dY = _Second.apply(beta, threshold, u, dY, d2dX)
-        return None, d2X, None, None, None, d2dY
+        d2X, d2dY = _Second.apply(X, beta, threshold, dY, d2dX)
+        return None, d2X, None, None, d2dY
 
 
 class _DualBackward(_Backward):
@@ -237,10 +232,10 @@ class _DualBackward(_Backward):
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> Any:
-        X, beta, threshold, u, dY = ctx.saved_tensors
+        X, beta, threshold, dY = ctx.saved_tensors
         tX = _zero(tangents[1], X)
-        tdY = _zero(tangents[5], dY)
-        (tdX,) = _SecondTangent.apply(beta, threshold, u, dY, tX, tdY)
+        tdY = _zero(tangents[4], dY)
+        (tdX,) = _SecondTangent.apply(X, beta, threshold, dY, tX, tdY)
         return _needed(ctx.needs, (tdX,))
 
 
@@ -250,7 +245,9 @@ class _Second(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(beta: Tensor, threshold: Tensor, u: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
+    def forward(X: Tensor, beta: Tensor, threshold: Tensor, dY: Tensor, d2dX: Tensor) -> Any:
+        # u[i,j] = beta*X[i,j]
+        u = beta * X
         # Lemma: du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
         sigmoid_u = torch.sigmoid(u)
         du = torch.where(u <= threshold, dY * sigmoid_u / beta, 0)
@@ -280,7 +277,9 @@ class _SecondTangent(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(beta: Tensor, threshold: Tensor, u: Tensor, dY: Tensor, tX: Tensor, tdY: Tensor) -> Any:
+    def forward(X: Tensor, beta: Tensor, threshold: Tensor, dY: Tensor, tX: Tensor, tdY: Tensor) -> Any:
+        # u[i,j] = beta*X[i,j]
+        u = beta * X
         # Lemma: du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
         less_equal_u = u <= threshold
         sigmoid_u = torch.sigmoid(u)
@@ -303,20 +302,25 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(beta: Tensor, X: Tensor, threshold: Tensor, u: Any = None) -> Any:
-    """One part along B, or the whole: u, Y."""
+def _forward_part(beta: Tensor, X: Tensor, threshold: Tensor, Y: Any = None) -> Any:
+    """One part along B, or the whole: Y."""
     # u[i,j] = beta*X[i,j]
-    u = torch.multiply(X, beta, out=u)
+    u = torch.multiply(X, beta, out=Y)
     # Y[i,j] = where(u[i,j] <= threshold, 1, 0)/beta*softplus(u[i,j]) + where(threshold < u[i,j], 1,
     #     0)*X[i,j]
     beta_u = torch.nn.functional.softplus(u, threshold=40)
     beta_u /= beta
     Y = torch.where(threshold < u, X, beta_u)
-    return u, Y
+    return Y
 
 
-def _backward_part(u: Tensor, threshold: Tensor, beta: Tensor, dY: Tensor, dX: Any = None) -> Any:
+def _backward_part(beta: Tensor, X: Tensor, threshold: Tensor, dY: Tensor, dX: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dX."""
+    B_block = X.shape[0]
+    N = X.shape[-1]
+    (space_1,) = _spaces(work, X, (B_block, N))
+    # u[i,j] = beta*X[i,j]
+    u = torch.multiply(X, beta, out=space_1)
     # Lemma: du[i,j] = dY[i,j]*where(u[i,j] <= threshold, 1, 0)/beta*sigmoid(u[i,j])
     dY_beta = torch.sigmoid(u, out=dX)
     dY_beta /= beta
@@ -461,6 +465,15 @@ def _fill(array: Tensor, kept: Tensor, value: float) -> None:
     if len(places):
         some = (..., slice(int(places[0]), int(places[-1]) + 1))
         array[some].masked_fill_(~kept[some], value)
+
+
+def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:
+    """A tensor of each shape, in memory that the parts of a loop share."""
+    for n, shape in enumerate(shapes):
+        if n not in work or work[n].numel() < math.prod(shape):
+            work.pop(n, None)
+            work[n] = _empty((math.prod(shape),), like)
+    return [work[n][: math.prod(shape)].view(shape) for n, shape in enumerate(shapes)]
 
 
 def _recorded() -> bool:

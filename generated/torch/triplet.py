@@ -213,9 +213,8 @@ def _early_pass(A: Tensor, P: Tensor, N: Tensor, margin: Tensor) -> Any:
 
     def run(parts: Any) -> Any:
         L_sum = _zeros((), A)
-        work: dict[int, Any] = {}
         for (i,) in parts:
-            L_sum_part, dN[i], _, dP[i] = _both_part(P[i], A[i], N[i], margin, B, dA=dA[i], dP=dP[i], work=work)
+            L_sum_part, dN[i], _, dP[i] = _both_part(P[i], A[i], N[i], margin, B, dA=dA[i], dP=dP[i])
             L_sum += L_sum_part
         return (L_sum,)
 
@@ -574,19 +573,16 @@ def _backward_part(
     return dN, dA, dP
 
 
-def _both_part(P: Tensor, A: Tensor, N: Tensor, margin: Tensor, B: int, dA: Any = None, dP: Any = None, work: Any = None) -> Any:
+def _both_part(P: Tensor, A: Tensor, N: Tensor, margin: Tensor, B: int, dP: Any = None, dA: Any = None) -> Any:
     """One part along B, or the whole: L_sum, dN, dA, dP."""
-    B_block = P.shape[0]
-    K = P.shape[-1]
-    (space_1,) = _spaces(work, P, (B_block, K))
     # Named sum: Z[i] = sum(k, (A[i,k] - P[i,k] + 1/1000000)^2)
-    A_P = torch.subtract(A, P, out=space_1)
+    A_P = torch.subtract(A, P, out=dP)
     A_P += 1e-06
     Z = torch.linalg.vecdot(A_P, A_P)
     # Equation: p[i] = sqrt(Z[i])
     p = torch.sqrt(Z)
     # Named sum: E[i] = sum(k, (A[i,k] - N[i,k] + 1/1000000)^2)
-    A_N = torch.subtract(A, N, out=space_1)
+    A_N = torch.subtract(A, N, out=dA)
     A_N += 1e-06
     E = torch.linalg.vecdot(A_N, A_N)
     # Equation: n[i] = sqrt(E[i])
@@ -602,17 +598,13 @@ def _both_part(P: Tensor, A: Tensor, N: Tensor, margin: Tensor, B: int, dA: Any 
     # Lemma: dn[i] = -du[i]
     dn = -du
     # Lemma: dN[i,k] = -dn[i]*where(n[i] != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
-    A_N_2 = torch.subtract(A, N, out=dA)
-    A_N_2 += 1e-06
-    dn_n = torch.multiply(A_N_2, dn[:, None] / n[:, None], out=A_N_2)
+    dn_n = torch.multiply(A_N, dn[:, None] / n[:, None], out=A_N)
     masked_n = dn_n
     _fill(masked_n, (n != 0)[:, None], 0)
     dN = -masked_n
     # Lemma: dA[i,k] = dp[i]*where(p[i] != 0, 1, 0)/p[i]*(A[i,k] - P[i,k] + 1/1000000) + dn[i]*where(n[i]
     #     != 0, 1, 0)/n[i]*(A[i,k] - N[i,k] + 1/1000000)
-    A_P_2 = torch.subtract(A, P, out=dP)
-    A_P_2 += 1e-06
-    dp_p = torch.multiply(A_P_2, dp[:, None] / p[:, None], out=A_P_2)
+    dp_p = torch.multiply(A_P, dp[:, None] / p[:, None], out=A_P)
     masked_p = dp_p
     _fill(masked_p, (p != 0)[:, None], 0)
     dA = torch.add(masked_n, masked_p, out=masked_n)

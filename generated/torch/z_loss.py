@@ -152,9 +152,8 @@ def _early_pass(Z: Tensor) -> Any:
 
     def run(parts: Any) -> Any:
         L_sum = _zeros((), Z)
-        work: dict[int, Any] = {}
         for (i,) in parts:
-            L_sum_part, _ = _both_part(Z[i], B, dZ=dZ[i], work=work)
+            L_sum_part, _ = _both_part(Z[i], B, dZ=dZ[i])
             L_sum += L_sum_part
         return (L_sum,)
 
@@ -379,15 +378,12 @@ def _backward_part(dL: Tensor, Q: Tensor, E_m: Tensor, m: Tensor, Z: Tensor, B: 
     return dZ
 
 
-def _both_part(Z: Tensor, B: int, dZ: Any = None, work: Any = None) -> Any:
+def _both_part(Z: Tensor, B: int, dZ: Any = None) -> Any:
     """One part along B, or the whole: L_sum, dZ."""
-    B_block = Z.shape[0]
-    C = Z.shape[-1]
-    (space_1,) = _spaces(work, Z, (B_block, C))
     # m[i] = max(k, Z[i,k])
     m = Z.amax(dim=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = torch.subtract(Z, m[:, None], out=space_1)
+    exp_Z = torch.subtract(Z, m[:, None], out=dZ)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
     # Finite form: Q[i] = m[i] + log(E_m[i])
@@ -397,9 +393,7 @@ def _both_part(Z: Tensor, B: int, dZ: Any = None, work: Any = None) -> Any:
     # Lemma: dQ[i] = 2*dL*Q[i]/size(B)
     dQ = 2 * Q / B
     # Finite form: dZ[i,k] = dQ[i]/E_m[i]*exp(Z[i,k] - m[i])
-    dZ = torch.subtract(Z, m[:, None], out=dZ)
-    _exp(dZ, out=dZ)
-    dZ *= dQ[:, None] / E_m[:, None]
+    dZ = torch.multiply(exp_Z, dQ[:, None] / E_m[:, None], out=exp_Z)
     return L_sum, dZ
 
 
