@@ -17,6 +17,8 @@ LEAST = 3
 """Rounds that there are at the least."""
 SLOWER = 4.0
 """How many times as long as the fastest a contestant may take that has its turn in every round."""
+REST = 0.04
+"""Seconds of rest before a turn: after a product OpenBLAS's threads spin for about 25 ms, at the cost of whoever comes next."""
 Times = Mapping[str, Sequence[float | None]]
 """Contestant -> seconds a call in each round; None where it sat the round out."""
 
@@ -52,7 +54,7 @@ def take_turns(
     """
     numbers = {name: _repeats(run) if repeat else 1 for name, run in contestants.items()}
     gc.collect()
-    first = {name: _sample(run, numbers[name]) for name, run in contestants.items()}
+    first = {name: _turn(run, numbers[name], repeat) for name, run in contestants.items()}
     times: dict[str, list[float | None]] = {name: [took] for name, took in first.items()}
     costs = {name: took * numbers[name] for name, took in first.items()}
     slow = set()
@@ -61,8 +63,16 @@ def take_turns(
     rounds = max(LEAST, min(most, int(budget / max(sum(took / (2 if name in slow else 1) for name, took in costs.items()), 1e-9))))
     for n in range(1, rounds):
         for name, run in contestants.items():
-            times[name].append(None if name in slow and n % 2 else _sample(run, numbers[name]))
+            times[name].append(None if name in slow and n % 2 else _turn(run, numbers[name], repeat))
     return times
+
+
+def _turn(run: Callable[[], object], number: int, warm: bool) -> float:
+    """Seconds of a call, after a rest."""
+    time.sleep(REST)
+    if warm:
+        run()
+    return _sample(run, number)
 
 
 def _repeats(run: Callable[[], object]) -> int:
