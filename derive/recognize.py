@@ -153,6 +153,8 @@ class _Reader:
             return self.elementwise(expr.factors, row, col)
         if isinstance(expr, Sum):
             scalars, body = self.split(expr.body)
+            if unbounded(scalars) and not surely_met(expr.indices, mul(*body)):
+                raise NoMatrix
             return _scaled(scalars, self.contraction(set(expr.indices), body, row, col))
         raise NoMatrix
 

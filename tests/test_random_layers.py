@@ -66,6 +66,10 @@ def check(text: str) -> None:
 @example(  # the same inside a sum, beside an exponential that the excluded row makes infinite
     text="Y = sum(i, u[i]*sum(b, where(b < i, v[b]*X[i,b]/sum(e, where(e < i, exp(X[i,e]), 0)), 0)))"
 )
+@example(  # a number that multiplies a matrix form, and has no value where the condition excludes every entry
+    text="axes i:N a:N j:M b:M e:M\nshape X[N,M] u[N] v[M]\n"
+    "B[i] = u[i]*sum(b, where(b > i, v[b]*sum(a, u[a]*delta(i, 1))/sum(e, where(e > i, exp(X[i,e]), 0)), 0))"
+)
 @given(text=layers())
 def test_a_random_layer_is_derived_right_or_refused(text: str) -> None:
     check(text)

@@ -150,8 +150,11 @@ class Matrices:
             )
         if kind == "scale":
             names = {index[1]: n for n, index in enumerate(self.batch)}
-            factor, cell = world.evaluate(world.compile(node[1], names), self.at), self.cell(node[2])
-            return lambda row, column: factor * cell(row, column)
+            factor, cell, at = world.compile(node[1], names), self.cell(node[2]), self.at
+            conditions = [self.cell(part) for part in _conditions(node[2])]
+            return lambda row, column: (
+                0 if any(each(row, column) == 0 for each in conditions) else world.evaluate(factor, at) * cell(row, column)
+            )
         if kind == "power":
             cell, exponent, arithmetic = self.cell(node[1]), Fraction(node[2]), world.arithmetic
             return lambda row, column: arithmetic.power(cell(row, column), exponent)
@@ -212,6 +215,15 @@ def _is_condition(node: Node) -> bool:
     if node[0] == "transpose":
         return _is_condition(node[1])
     return bool(node[0] == "product" and all(part[0] == "ones" or _is_condition(part) for part in node[1]))
+
+
+def _conditions(node: Node) -> list[Node]:
+    """The conditions among the factors of a product entry by entry."""
+    if _is_condition(node):
+        return [node]
+    if node[0] in ("hadamard", "scale"):
+        return [found for part in (node[1] if node[0] == "hadamard" else node[2:]) for found in _conditions(part)]
+    return []
 
 
 def _times(cells: list[Cell], conditions: int, row: int, column: int) -> Number:
