@@ -61,8 +61,10 @@ def parts(found: Report, options: argparse.Namespace, asked: tuple[Row, ...], na
         for row in asked:
             yield row.key, lambda row=row: timed(found, row, names, quick, deadline)  # type: ignore[misc]
         if "ours NumPy" in names and "eager" in names:
-            large = tuple(row for row in asked if row.size == "large" and row.layer in goals.HUGE_PAGES)
-            for setting, kept in ((other_blas.kernels(found.machine.pinned), asked), (other_blas.huge_pages(), large)):
+            # The goals that name another setting are about large rows.
+            large = tuple(row for row in asked if row.size == "large") or asked
+            huge = tuple(row for row in large if row.size == "large" and row.layer in goals.HUGE_PAGES)
+            for setting, kept in ((other_blas.kernels(found.machine.pinned), large), (other_blas.huge_pages(), huge)):
                 if kept:
                     found.other.append(setting)
                 stream = other_blas.measured(kept, setting, quick)

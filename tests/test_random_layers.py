@@ -70,6 +70,10 @@ def check(text: str) -> None:
     text="axes i:N a:N j:M b:M e:M\nshape X[N,M] u[N] v[M]\n"
     "B[i] = u[i]*sum(b, where(b > i, v[b]*sum(a, u[a]*delta(i, 1))/sum(e, where(e > i, exp(X[i,e]), 0)), 0))"
 )
+@example(  # a length that is 0 for every input where the condition excludes it, divided by a square
+    text="axes i:N a:N j:M e:M\nshape X[N,M] u[N]\n"
+    "Y[i,j] = sqrt(sum(a, (u[a]*where(j < i, exp(X[i,j]), 0)/sum(e, where(e < i, exp(X[i,e]), 0)))^2))"
+)
 @given(text=layers())
 def test_a_random_layer_is_derived_right_or_refused(text: str) -> None:
     check(text)

@@ -134,7 +134,7 @@ def _squares(expr: Expr, definitions: Mapping[str, Equation]) -> bool:
     if isinstance(expr, Ref):
         return expr.tensor in definitions and _squares(definitions[expr.tensor].value, definitions)
     if isinstance(expr, Pow):
-        return expr.exponent > 0 and expr.exponent % 2 == 0  # the square of a square is one power
+        return expr.exponent % 2 == 0  # the square of a square is one power, and so is the square of what is divided by
     if isinstance(expr, Sum):
         return _squares(expr.body, definitions)
     if isinstance(expr, Add):
