@@ -222,8 +222,9 @@ def _starts(expr: Expr, shift: Shift, workings: Workings) -> Iterator[tuple[str,
     is exp(-m) beside what is no exponential at all."""
     forms = [("pull_out", expr)]
     if {own.source.target.tensor for own in shift.every}.isdisjoint(tensors_in(expr)):
-        # A value T = 1/Z may have been put back beside an exponential of Z.
-        quotients = [e for name, e in workings.definitions.items() if name in tensors_in(expr) and _divides(e.value, shift)]
+        # A value T = 1/Z may have been put back beside an exponential of Z; a recurrence would only be opened by one step.
+        known = [e for name, e in workings.definitions.items() if name in tensors_in(expr) and name not in tensors_in(e.value)]
+        quotients = [e for e in known if _divides(e.value, shift)]
         if not quotients or not any(_shift_of(node, shift, ()) for node in walk(expr) if isinstance(node, Fn)):
             return
         forms = [("unfold", rules.unfold(expr, quotients))]

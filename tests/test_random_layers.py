@@ -74,6 +74,10 @@ def check(text: str) -> None:
     text="axes i:N a:N j:M e:M\nshape X[N,M] u[N]\n"
     "Y[i,j] = sqrt(sum(a, (u[a]*where(j < i, exp(X[i,j]), 0)/sum(e, where(e < i, exp(X[i,e]), 0)))^2))"
 )
+@example(  # a recurrence that is divided by a sum of exponentials, read beside another
+    text="axes i:N b:M\nshape X[N,M] u[N]\nA[i] = (u[i]*(exp(s/4)/(1 + sum(b, exp(X[i,b])))))/(1 + (A[i - 1])^2)\n"
+    "Y = sum(i, u[i]*(exp(A[i]/4)/(exp(s) + sum(b, exp(X[i,b]))))*A[i])"
+)
 @given(text=layers())
 def test_a_random_layer_is_derived_right_or_refused(text: str) -> None:
     check(text)
