@@ -17,6 +17,7 @@ from derive.expr import (
     Fn,
     Idx,
     Index,
+    Iverson,
     Mul,
     Num,
     Position,
@@ -157,7 +158,9 @@ def vanishes(expr: Expr, index: Idx) -> bool:
     if isinstance(expr, Delta):
         return any(one == index and isinstance(other, Idx) for one, other in ((expr.a, expr.b), (expr.b, expr.a)))
     if isinstance(expr, Mul):
-        return any(vanishes(f, index) for f in expr.factors) and not any(_breaks(f, index) for f in expr.factors)
+        return (
+            any(vanishes(f, index) for f in expr.factors) and not any(_breaks(f, index) for f in expr.factors) and not _guards(expr, index)
+        )
     if isinstance(expr, Add):
         return all(vanishes(term, index) for term in expr.terms)
     if isinstance(expr, Sum):
@@ -165,6 +168,15 @@ def vanishes(expr: Expr, index: Idx) -> bool:
     if isinstance(expr, Pow):
         return expr.exponent > 0 and vanishes(expr.base, index)
     return isinstance(expr, Fn) and expr.name in VANISHING and vanishes(expr.args[0], index)
+
+
+def _guards(expr: Mul, index: Idx) -> bool:
+    """Whether a condition on the index keeps what may have no value out of a product: outside of the axis it keeps out nothing."""
+    from derive.terms import unbounded
+
+    conditions = [f for f in expr.factors if isinstance(f, Iverson)]
+    there = any(isinstance(node, Position) and node.index == index for f in conditions for node in walk(f))
+    return there and any(unbounded(f) for f in expr.factors)
 
 
 def _breaks(expr: Expr, index: Idx) -> bool:

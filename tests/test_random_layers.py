@@ -78,6 +78,10 @@ def check(text: str) -> None:
     text="axes i:N b:M\nshape X[N,M] u[N]\nA[i] = (u[i]*(exp(s/4)/(1 + sum(b, exp(X[i,b])))))/(1 + (A[i - 1])^2)\n"
     "Y = sum(i, u[i]*(exp(A[i]/4)/(exp(s) + sum(b, exp(X[i,b]))))*A[i])"
 )
+@example(  # a condition that would hold outside of the axis, where what it keeps out has no value
+    text="axes i:N b:M e:M c:C\nshape X[N,M] u[N] v[M] w[C]\n"
+    "Y = sum(i, u[i]*sum(b, where(b < i, v[b]*w[b + 1]/sum(e, where(e < i, exp(X[i,e]), 0)), 0)))"
+)
 @given(text=layers())
 def test_a_random_layer_is_derived_right_or_refused(text: str) -> None:
     check(text)
