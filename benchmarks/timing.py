@@ -17,8 +17,13 @@ LEAST = 3
 """Rounds that there are at the least."""
 SLOWER = 4.0
 """How many times as long as the fastest a contestant may take that has its turn in every round."""
-REST = 0.04
-"""Seconds of rest before a turn: after a product OpenBLAS's threads spin for about 25 ms, at the cost of whoever comes next."""
+REST = 0.01
+"""Seconds of a rest, of which there are as many before a turn as it takes until this process computes nothing."""
+RESTS = 50
+"""Rests at the most: what still computes then always does."""
+IDLE = 0.2
+"""Of a core, over a rest: who computes less is idle. After a product OpenBLAS's threads spin for up to 0.2 s, at the cost of whoever
+comes next, be it the one core that is left or the other thread of a core."""
 Times = Mapping[str, Sequence[float | None]]
 """Contestant -> seconds a call in each round; None where it sat the round out."""
 
@@ -68,11 +73,20 @@ def take_turns(
 
 
 def _turn(run: Callable[[], object], number: int, warm: bool) -> float:
-    """Seconds of a call, after a rest."""
-    time.sleep(REST)
+    """Seconds of a call, made when nothing of the calls before it runs any more."""
+    _rest()
     if warm:
         run()
     return _sample(run, number)
+
+
+def _rest() -> None:
+    """Wait until no thread of this process computes."""
+    for _ in range(RESTS):
+        wall, processor = time.perf_counter(), time.process_time()
+        time.sleep(REST)
+        if time.process_time() - processor < IDLE * (time.perf_counter() - wall):
+            return
 
 
 def _repeats(run: Callable[[], object]) -> int:

@@ -20,6 +20,7 @@ from derivations import derived
 from derive.check import FAILS, HOLDS, UNKNOWN, LineVerdict, check_document, check_proof
 from derive.checker.arithmetic import FUNCTIONS, Digits, Exact
 from derive.checker.evaluate import World
+from derive.checker.matrices import _is_condition
 from derive.checker.worlds import draw_sizes, draw_tensors, keys_of, rooted_axes
 from derive.layers import LAYERS
 from derive.spec import Layer
@@ -248,6 +249,15 @@ def test_a_wrong_transpose_of_a_square_matrix_fails_by_its_values() -> None:
     right, wrong = ["product", [whole, ["transpose", whole]]], ["product", [["transpose", whole], whole]]
     for matrix, verdict in ((right, HOLDS), (wrong, FAILS)):
         assert verdicts(check_proof(proof(ref("R", "i", "i'"), start, [], tensors, matrix=matrix)))[1] == verdict
+
+
+def test_a_condition_spread_along_an_axis_is_one_and_a_sum_of_conditions_is_none() -> None:
+    table = ["entries", ["iverson", "<", ["position", idx("j")], ["position", idx("i")]], idx("i"), idx("j")]
+    column = ["entries", ["iverson", "<", ["position", idx("i")], num(2)], idx("i"), None]
+    row = ["transpose", column]
+    assert all(map(_is_condition, (table, row, ["product", [column, ["ones", [None, "J"]]]], ["product", [["ones", ["J", None]], row]])))
+    counts = [["product", [table, ["ones", ["J", None]]]], ["product", [["ones", [None, "I"]], table]], ["product", [row, column]]]
+    assert not any(map(_is_condition, counts)), "0 of them is a number, whatever stands beside it"
 
 
 def test_the_derivative_of_a_maximum_is_at_the_largest_entry() -> None:

@@ -209,12 +209,21 @@ class Matrices:
 
 
 def _is_condition(node: Node) -> bool:
-    """Whether a matrix is a table of a condition, perhaps turned over or spread along an axis by a product with ones."""
+    """Whether a matrix is a table of a condition, perhaps turned over, or spread along an axis by an outer product with ones; a sum of
+    conditions, as a product with ones over an axis is, is none: its 0 is a number like any other."""
     if node[0] == "entries":
         return bool(node[1][0] == "iverson" or node[1][0] == "mul" and all(part[0] == "iverson" for part in node[1][1]))
     if node[0] == "transpose":
         return _is_condition(node[1])
-    return bool(node[0] == "product" and all(part[0] == "ones" or _is_condition(part) for part in node[1]))
+    if node[0] != "product" or len(node[1]) != 2:
+        return False
+    first, second = node[1]
+    return (
+        _is_condition(first)
+        and second[0] == "ones"
+        and second[1][0] is None
+        or (_is_condition(second) and first[0] == "ones" and first[1][1] is None)
+    )
 
 
 def _conditions(node: Node) -> list[Node]:
