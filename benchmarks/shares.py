@@ -35,7 +35,7 @@ PRODUCTS, FUSED, EXP, SUMS, MAPS, CALLS, OUTSIDE = (
 )
 KINDS = (PRODUCTS, FUSED, EXP, SUMS, MAPS, CALLS, OUTSIDE)
 WORDS = {
-    PRODUCTS: "matmul mm bmm addmm baddbmm dot conv2d linear einsum tensordot _matmul _product",
+    PRODUCTS: "matmul mm bmm addmm baddbmm dot conv2d linear einsum tensordot _matmul _product _add_product _accumulate _linear",
     FUSED: "softmax log_softmax logsumexp gelu silu layer_norm rms_norm scaled_dot_product_attention _softmax_backward_data cross_entropy",
     EXP: "exp exp2 log log2 log1p expm1 tanh erf _erf sigmoid sqrt rsqrt power pow",
     SUMS: "sum max amax mean vecdot min amin reduce _sum sumprod",

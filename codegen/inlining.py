@@ -43,7 +43,14 @@ class Inlining:
             # Written again, it is a minus sign.
             sign, other = (self.made.get(arg.value) for arg in op.args)
             free = sign is not None and sign.number == -1 and (other is None or not self.inlined(other.out))
+        if self.apart and self.picks(op):
+            return False
         return free or value in self._hot or (self.uses.get(value, 0) < 2 and not (self.apart and self._large(op)))
+
+    def picks(self, op: Op) -> bool:
+        """Whether an op reads a few entries of an array of this block that others read whole: read first, they leave it to those."""
+        array = op.args[0] if op.kind == "gather" else None
+        return array is not None and array.value in self.made and self.uses[array.value] > 1 and len(op.axes) < len(array.axes)
 
     def _large(self, op: Op) -> bool:
         """Whether a value that is used once is an array of its own in the statement of its reader."""

@@ -27,10 +27,10 @@ PASSES: dict[str, Callable[[Program], Program]] = {
     "blocking": block,
     "division": divide_late,
 }
-WITHIN = ("logarithm", "masking", "early", "layout", "bits", "inplace", "memory", "threads", "fused")
+WITHIN = ("logarithm", "masking", "early", "layout", "bits", "inplace", "memory", "threads", "fused", "onednn")
 """Passes that run where their subject is at hand: where loops are found (`logarithm.logarithmic`, `masking.sight`,
 `recompute.on_the_spot`), where they are fitted to a target (`layout.laid`, `bits.exponentials_of_two`, `fused.fused`), and where
-statements are written (`inplace.Unfolding`, `memory.Memory`, `looped.Looped`)."""
+statements are written (`inplace.Unfolding`, `memory.Memory`, `looped.Looped`, `torch.producing`)."""
 OPTIONAL = ("saving", *(name for name in PASSES if name != "order"), *WITHIN)
 """What may be left out: the targets spell products of two arrays only, so that `order` may not. Without saving, a backward pass makes
 anew what it needs; without blocking, it makes nothing anew, and there is nothing to mask, to make early or to give memory."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from codegen.passes.dead import pruned
 from codegen.passes.masking import Sight, sight
-from codegen.passes.reuse import marked
+from codegen.passes.reuse import marked, picked_first
 from codegen.program import CONDITIONS, Block, Loop, Mask, Op, Part, Read, is_temporary, makers, needed
 from derive.expr import Equation, Idx, Tensor
 
@@ -61,7 +61,7 @@ class _Assembly:
         )
         names_out = tuple(part.name for part in outputs)
         block = Block(tuple(part.name for part in parts.values()), made, (*names_out, *self.region.kept))
-        block = replace(marked(block, apart=True), outputs=names_out)
+        block = replace(marked(picked_first(block), apart=True), outputs=names_out)
         declared = self._declared(cut, parts.values(), outputs, results)
         if all(tensor.kind == "int" for tensor in declared[: len(parts)]):
             return None

@@ -49,6 +49,21 @@ def marked(block: Block, given: Mapping[str, Op] = MappingProxyType({}), apart: 
     return replace(block, ops=tuple(ops))
 
 
+def picked_first(block: Block) -> Block:
+    """The block with the few entries that it reads of a large array of its own read as soon as that is there.
+
+    Whoever reads all of the array can then write over it: beside a softmax, the logits at the labels.
+    """
+    inlining = Inlining(block.ops, apart=True)
+    ops = list(block.ops)
+    for op in block.ops:
+        if not inlining.picks(op) or any(arg.value in inlining.made for arg in op.args[1:]):
+            continue
+        ops.remove(op)
+        ops.insert(ops.index(inlining.made[op.args[0].value]) + 1, op)
+    return replace(block, ops=tuple(ops))
+
+
 def unmarked(block: Block) -> Block:
     """The block with no memory taken over."""
     return replace(block, ops=tuple(replace(op, into="") for op in block.ops))

@@ -199,6 +199,18 @@ def _fill(array: Array, kept: Array, value: float) -> None:
         np.copyto(array[some], value, where=~kept[some])
 
 
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
+
+
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
     """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
     if work is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from codegen.targets.text import ATOM, MUL, NEG, Spelling, Text, aligned, permuted
 from derive.expr import Idx
@@ -92,11 +93,16 @@ def _matmul(a: Text, b: Text, batch: list[Idx], rows: list[Idx], columns: list[I
     right = aligned(b, (*batch, *(one * (len(rows) - 1)), *columns[:-1], over, *(columns[-1:] or one)), spelling)
     found = (*batch, *rows[:-1], *columns[:-1], *rows[-1:], *columns[-1:])
     drop = {(True, False): "[..., 0]", (False, True): "[..., 0, :]"}.get((bool(rows), bool(columns)))
-    text = _times(left, right, found, spelling)
-    return Text(f"({text.code}){drop}", ATOM, found, view=True) if drop else text
+    if not drop:
+        return _times(left, right, found, spelling)
+    text = _times(left, right, found, replace(spelling, product=""))
+    return Text(f"({text.code}){drop}", ATOM, found, view=True)
 
 
 def _times(left: Text, right: Text, axes: tuple[Idx, ...], spelling: Spelling) -> Text:
     out = f"{spelling.module}.matmul({left.code}, {right.code}, out={{0}})"
     added = spelling.add_product.format("{0}", left.code, right.code) if spelling.add_product else ""
+    if spelling.product and len(axes) >= 2 and min(len(left.axes), len(right.axes)) >= 2:
+        out, spare = (spelling.product.format(left.code, right.code, f", {given}={{0}}") for given in ("out", "spare"))
+        return Text(spelling.product.format(left.code, right.code, ""), ATOM, axes, fresh=True, out=out, added=added, spare=spare)
     return Text(f"{left.at(MUL)} @ {right.at(NEG)}", MUL, axes, fresh=True, out=out, added=added)

@@ -170,7 +170,8 @@ class _Emitter:
         dying = self.names.get(op.into, "")
         offered = self.given.offer(op) if self.given is not None and len(op.axes) > 1 else ""
         if self.spelling.in_place and len(op.axes) > 1:
-            lines = Unfolding(name, op.axes, dying, self.spelling.module, self.spelling.copy, offered).statements(text)
+            spare = self.given is not None and self.given.spare(offered)
+            lines = Unfolding(name, op.axes, dying, self.spelling.module, self.spelling.copy, offered, spare).statements(text)
         if self.given is not None:
             self.given.done(op, lines, offered, dying, text.view or text.code.isidentifier())
         return lines

@@ -20,7 +20,7 @@ class Unfolding:
     but that the smaller factors of a product meet before they meet the large one. `dying` is the source text of an array of the same shape
     that nothing reads afterwards, or "": its memory is taken over. Only arrays with all of the axes are computed in place; what is smaller,
     or stands beside them, is written as an expression. `memory` is the source text of an array, or None, that the first operation may write
-    to, or "" where it makes a new one.
+    to, or "" where it makes a new one; where it is `spare`, the value need not lie there.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Unfolding:
     module: str
     copy: str = "{0}.copy()"
     memory: str = ""
+    spare: bool = False
 
     def statements(self, text: Text) -> list[str]:
         """The lines, the first of which makes the array."""
@@ -45,7 +46,7 @@ class Unfolding:
         if text.choice and self._full(text.choice[0]):
             return self._chosen(*text.choice, text.code)
         if text.out and self.memory:
-            return [f"{self.name} = {text.out.format(self.memory)}"]
+            return [f"{self.name} = {(text.spare if self.spare and text.spare else text.out).format(self.memory)}"]
         return [f"{self.name} = {text.code}"]
 
     def _chosen(self, array: Text, fill: str, code: str) -> list[str]:

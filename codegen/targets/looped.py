@@ -242,7 +242,7 @@ class Looped:
             return 1
         # A sum over all parts of a whole array is read and written once a part.
         whole = any(part.at and not any(n is not None for n in part.at) for part in self.loop.results)
-        return 2 * LEAST_ROWS if whole else LEAST_ROWS
+        return 4 * LEAST_ROWS if whole else LEAST_ROWS
 
     @cached_property
     def _rows_of_mask(self) -> tuple[str, str] | None:

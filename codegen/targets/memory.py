@@ -98,6 +98,10 @@ class Given:
             return place
         return self.memory.space(op.axes)
 
+    def spare(self, offered: str) -> bool:
+        """Whether what is computed there may as well lie elsewhere: it is no part of a result."""
+        return offered not in self.memory.results.values()
+
     def adds(self, op: Op) -> bool:
         """Whether a result is added to the sum of the parts where it is computed: it is read nowhere else."""
         name = self.memory.sums.get(op.out)
@@ -108,7 +112,7 @@ class Given:
 
     def done(self, op: Op, lines: list[str], offered: str, dying: str, view: bool) -> None:
         """What the lines of a statement did: took the memory offered, or that of a value that nothing reads afterwards."""
-        if offered and lines[0].endswith(f"out={offered})"):
+        if offered and lines[0].endswith((f"out={offered})", f"spare={offered})")):
             self.memory.hold(op.out, offered, op.axes)
         elif dying and lines[0].endswith((f"out={dying})", f" = {dying}")):
             self.memory.take_over(op.out, op.into)

@@ -263,7 +263,8 @@ def imports(code: str) -> list[str]:
 
 
 def constants(code: str) -> list[str]:
-    return ["_CACHE = 1 << 20  # bytes that are fast to read again"] if "_CACHE" in code else []
+    values = {"_CACHE": "1 << 20  # bytes that are fast to read again", "_LARGE": "1 << 22  # multiplications"}
+    return [f"{name} = {value}" for name, value in values.items() if re.search(rf"\b{name}\b", code)]
 
 
 def indented(lines: Iterable[str]) -> list[str]:

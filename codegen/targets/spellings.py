@@ -51,7 +51,9 @@ NUMPY = Spelling(
     unary=frozenset(("exp", "exp2", "log", "sqrt", "tanh", "sin", "cos", "abs", "sign")),
 )
 
-NUMPY_PARTS = replace(NUMPY, dot="np.vdot({0}, {1})", sums="_sum({0}, {1})", fill="_fill({{0}}, {1}, {0})")
+NUMPY_PARTS = replace(
+    NUMPY, dot="np.vdot({0}, {1})", sums="_sum({0}, {1})", fill="_fill({{0}}, {1}, {0})", add_product="_add_product({0}, {1}, {2})"
+)
 """For code that runs on one part after another."""
 
 TORCH = Spelling(
@@ -103,12 +105,20 @@ TORCH = Spelling(
     fused={"exp_share": "torch.softmax({0}, dim={1})"},
 )
 
+TORCH_PRODUCTS = replace(TORCH, product="_product({0}, {1}{2})")
+"""For code in which torch chooses who computes a product by its size."""
+
 TORCH_IN_PLACE = replace(
-    TORCH,
+    TORCH_PRODUCTS,
     in_place=True,
     fill="_fill({{0}}, {1}, {0})",
-    add_product="_add_product({0}, {1}, {2})",
+    add_product="_accumulate({0}, {1}, {2})",
     unary=frozenset((*NUMPY.unary, "erf", "sigmoid")),
     functions={**TORCH.functions, "exp": "_exp({0})"},
 )
 """For code that no derivative is taken through."""
+
+
+def with_plain_products(spelling: Spelling) -> Spelling:
+    """torch's spelling with every product as torch computes it."""
+    return replace(spelling, product="", add_product=spelling.add_product.replace("_accumulate", "_add_product"))

@@ -20,7 +20,7 @@ class Text:
     `host` marks a plain Python number, `view` an array that may share its memory with another, `fresh` one that is new. A sum or a
     product also has its `steps`, (sign, operand) each, the value of a function its `call`, a pattern and the argument,
     rows with a single 1 each their labels, in `hot`, and what can be written to a given array, or added to one, the pattern for that, in
-    `out` and `added`.
+    `out` and `added`; what need not be written where there is room, but may be, has another pattern in `spare`.
     """
 
     code: str
@@ -34,6 +34,7 @@ class Text:
     hot: str = field(default="", compare=False)
     out: str = field(default="", compare=False)
     added: str = field(default="", compare=False)
+    spare: str = field(default="", compare=False)
     choice: tuple[Text, str] | None = field(default=None, compare=False)
 
     def at(self, level: int) -> str:
@@ -72,6 +73,8 @@ class Spelling:
     """The operators along an axis that stand for sub-programs."""
     fill: str = ""
     """A number put in place into the entries of an array for which a condition fails; empty where that is slower than a choice."""
+    product: str = ""
+    """A product of matrices, where it is not `@` whatever their size; it takes `out`, and `spare`."""
     add_product: str = ""
     """A product of matrices added to an array; empty where that is no single operation."""
     added_at: str = ""

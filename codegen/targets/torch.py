@@ -21,9 +21,9 @@ from codegen.targets.looped import Looped
 from codegen.targets.naming import identifier
 from codegen.targets.pair import pair
 from codegen.targets.parts import Parts, constants, digest, dims_of, docstring, imports, indented, packed, saved_for, unpacked, used
-from codegen.targets.spellings import TORCH, TORCH_IN_PLACE
+from codegen.targets.spellings import TORCH, TORCH_IN_PLACE, TORCH_PRODUCTS, with_plain_products
 from codegen.targets.support import functions_called
-from codegen.targets.text import tuple_of
+from codegen.targets.text import Spelling, tuple_of
 from codegen.targets.validation import validation
 
 
@@ -179,12 +179,17 @@ def _loops(parts: Parts) -> dict[str, Looped]:
             parts,
             _without(loop, gone.get(name, ())),
             f"_{name}_part",
-            TORCH_IN_PLACE,
+            producing(parts, TORCH_IN_PLACE).spelling,
             missing=gone.get(name, ()),
             together=together,
         )
         for name, loop in loops
     }
+
+
+def producing(parts: Parts, spelling: Spelling = TORCH_PRODUCTS) -> Parts:
+    """For statements of the passes themselves, which no derivative is taken through: their products are computed by whoever is fast."""
+    return replace(parts, spelling=with_plain_products(spelling) if "onednn" in parts.program.without else spelling)
 
 
 def _without(loop: Loop, missing: tuple[str, ...]) -> Loop:
@@ -195,17 +200,18 @@ def _without(loop: Loop, missing: tuple[str, ...]) -> Loop:
 
 def _in_parts(parts: Parts, loop: Looped, like: str) -> list[str]:
     """What runs where the whole would be too large: before the loop, the loop, and after it."""
-    in_place = replace(parts, spelling=TORCH_IN_PLACE)
-    return [*parts.code(loop.loop.before), *loop.each(like, *_MADE), *in_place.code(loop.loop.after)]
+    in_place = producing(parts, TORCH_IN_PLACE)
+    return [*producing(parts).code(loop.loop.before), *loop.each(like, *_MADE), *in_place.code(loop.loop.after)]
 
 
 def _forward(parts: Parts, held: Held, loops: dict[str, Looped]) -> list[str]:
     program, names = parts.program, parts.names
     loop = loops.get("forward")
     lines = parts.lengths((*dims_of(program.forward), *mentioned(loop)), program.inputs)
-    code = parts.code(program.forward)
+    fast = producing(parts)
+    code = fast.code(program.forward)
     if loop is not None:
-        code = [*parts.code(_whole_forward(program, held)), *([f"{' = '.join(names[n] for n in held.spare)} = None"] if held.spare else [])]
+        code = [*fast.code(_whole_forward(program, held)), *([f"{' = '.join(names[n] for n in held.spare)} = None"] if held.spare else [])]
         code = [f"if {_is_whole(parts, loop)}:", *indented(code), "else:", *indented(_in_parts(parts, loop, parts.like(program.inputs)))]
     outputs = [names[n] for n in (*program.outputs, *held.extra)]
     return used([*lines, *code, f"return {', '.join(outputs)}"])
@@ -332,16 +338,17 @@ def _backward(parts: Parts, held: Held, loops: dict[str, Looped]) -> list[str]:
         if program.dropped:
             gone = f"{names[program.dropped[0]]} is None and not _traced({upstream})"
         lines += [f"if {gone}:", *indented([*_in_parts(parts, loop, parts.like(given)), returned])]
-    lines += anew(parts)
+    fast = producing(parts)
+    lines += anew(fast)
     if len(gradients) == 1:
-        return used([*lines, *parts.code(program.backward), returned])
+        return used([*lines, *fast.code(program.backward), returned])
     flags = dict(zip(program.gradients, held.flags))
     lines.append(f"{' = '.join(gradients)} = None")
 
     def condition(demanded_by: tuple[str, ...]) -> str | None:
         return None if len(demanded_by) == len(flags) else " or ".join(flags[g] for g in demanded_by)
 
-    return used([*lines, *parts.code(program.backward, condition), returned])
+    return used([*lines, *fast.code(program.backward, condition), returned])
 
 
 def _needed_alone(parts: Parts, held: Held) -> list[str]:

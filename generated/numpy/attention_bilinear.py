@@ -136,10 +136,8 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
         dX_sum = np.empty((N, C), X.dtype)
         dX_sum_2 = np.zeros((N, C), X.dtype)
         work: dict[int, Any] = {}
-        for (i,) in _parts((N,), N, X, 512):
-            dV_part, _, dX_sum_2_part = _backward_part(X, t_2[i], lse[i], dO[i], V, D[i], X[i], None, dX_sum=dX_sum[i], work=work)
-            dV += dV_part
-            dX_sum_2 += dX_sum_2_part
+        for (i,) in _parts((N,), N, X, 1024):
+            _backward_part(X, t_2[i], lse[i], dO[i], V, D[i], X[i], None, dV=dV, dX_sum=dX_sum[i], dX_sum_2=dX_sum_2, work=work)
     # Lemma: dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
     dW_v = X.T @ dV
     # Lemma: dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
@@ -219,14 +217,23 @@ def _forward_part(X: Any, t: Any, V: Any, O: Any = None, work: Any = None) -> An
 
 
 def _backward_part(
-    X: Any, t: Any, lse: Any, dO: Any, V: Any, D: Any, X_rows: Any, P: Any | None, dX_sum: Any = None, work: Any = None
+    X: Any,
+    t: Any,
+    lse: Any,
+    dO: Any,
+    V: Any,
+    D: Any,
+    X_rows: Any,
+    P: Any | None,
+    dV: Any = None,
+    dX_sum_2: Any = None,
+    dX_sum: Any = None,
+    work: Any = None,
 ) -> Any:
     """One part along N, or the whole: dV, dX_sum, dX_sum_2."""
     N = X.shape[0]
-    C = X.shape[-1]
     N_block = t.shape[0]
-    d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(work, X, (N, N_block), (N, N_block), (N, d_v), (N, C))
+    space_1, space_2 = _spaces(work, X, (N, N_block), (N, N_block))
     if P is None:
         # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
         S = np.matmul(X, t.T, out=space_1)
@@ -236,7 +243,7 @@ def _backward_part(
     # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
     dP = np.matmul(V, dO.T, out=space_2)
     # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
-    dV = np.matmul(P, dO, out=space_3)
+    dV = _add_product(dV, P, dO)
     # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dP_D = np.subtract(dP, D, out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
@@ -245,7 +252,7 @@ def _backward_part(
     dX_sum = np.matmul(dS.T, X, out=dX_sum)
     # Lemma: dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
     #     dV[i,e]*W_v[a,e])
-    dX_sum_2 = np.matmul(dS, X_rows, out=space_4)
+    dX_sum_2 = _add_product(dX_sum_2, dS, X_rows)
     return dV, dX_sum, dX_sum_2
 
 
@@ -349,6 +356,18 @@ def _blas() -> Any:
         return None
     found = ThreadpoolController().select(user_api="blas")
     return found if len(found) else None
+
+
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

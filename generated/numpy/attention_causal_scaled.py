@@ -154,11 +154,21 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
                     seen = _backward_seen(np.arange(N)[i], M)
                     j = _span(seen, -2)
                     done = i
-                dV_part, _, dK_sum_part = _backward_part(
-                    Q[b, i], K[b, j], scale, seen[j, :], lse[i, b], dO[b, i], V[b, j], D[b, i], None, dQ=dQ[b, i], work=work
+                _backward_part(
+                    Q[b, i],
+                    K[b, j],
+                    scale,
+                    seen[j, :],
+                    lse[i, b],
+                    dO[b, i],
+                    V[b, j],
+                    D[b, i],
+                    None,
+                    dV=dV[b, j],
+                    dQ=dQ[b, i],
+                    dK_sum=dK_sum[b, j],
+                    work=work,
                 )
-                dV[b, j] += dV_part
-                dK_sum[b, j] += dK_sum_part
             return ()
 
         _together(run, _parts((B, N), M, Q, 256), 1)
@@ -247,17 +257,25 @@ def _forward_seen(i: Any, M: int) -> Any:
 
 
 def _backward_part(
-    Q: Any, K: Any, scale: Any, seen: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None
+    Q: Any,
+    K: Any,
+    scale: Any,
+    seen: Any,
+    lse: Any,
+    dO: Any,
+    V: Any,
+    D: Any,
+    P: Any | None,
+    dV: Any = None,
+    dK_sum: Any = None,
+    dQ: Any = None,
+    work: Any = None,
 ) -> Any:
     """One part along B and N, or the whole: dV, dQ, dK_sum."""
     B_block = Q.shape[0]
     N_block = Q.shape[1]
-    d_k = Q.shape[-1]
     M_seen = K.shape[1]
-    d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(
-        work, Q, (B_block, M_seen, N_block), (B_block, M_seen, d_v), (B_block, M_seen, N_block), (B_block, M_seen, d_k)
-    )
+    space_1, space_2 = _spaces(work, Q, (B_block, M_seen, N_block), (B_block, M_seen, N_block))
     if P is None:
         # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
         Q_K = np.matmul(K, Q.mT, out=space_1)
@@ -269,9 +287,9 @@ def _backward_part(
         P = np.subtract(masked_seen, lse.T[:, None, :], out=masked_seen)
         np.exp(P, out=P)
     # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
-    dV = np.matmul(P, dO, out=space_2)
+    dV = _add_product(dV, P, dO)
     # Lemma: dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
-    dP = np.matmul(V, dO.mT, out=space_3)
+    dP = np.matmul(V, dO.mT, out=space_2)
     # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
     dP_D = np.subtract(dP, D[:, None, :], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
@@ -279,7 +297,7 @@ def _backward_part(
     dS_K = np.matmul(dS.mT, K, out=dQ)
     dQ = np.multiply(dS_K, scale, out=dS_K)
     # Lemma: dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-    dK_sum = np.matmul(dS, Q, out=space_4)
+    dK_sum = _add_product(dK_sum, dS, Q)
     return dV, dQ, dK_sum
 
 
@@ -407,6 +425,18 @@ def _fill(array: Array, kept: Array, value: float) -> None:
     if len(places):
         some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
         np.copyto(array[some], value, where=~kept[some])
+
+
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

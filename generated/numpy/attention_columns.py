@@ -138,7 +138,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for b, h, j in parts:
-                _, _, dQ_sum_part = _backward_part(
+                _backward_part(
                     K[b, h, :, j],
                     Q[b, h],
                     lse[b, h],
@@ -148,9 +148,9 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
                     None,
                     dV=dV[b, h, :, j],
                     dK=dK[b, h, :, j],
+                    dQ_sum=dQ_sum[b, h],
                     work=work,
                 )
-                dQ_sum[b, h] += dQ_sum_part
             return ()
 
         _together(run, _parts((B, H, M), N, Q, 256), 2)
@@ -225,7 +225,7 @@ def _forward_part(K: Any, Q: Any, V: Any, O: Any = None, work: Any = None) -> An
 
 
 def _backward_part(
-    K: Any, Q: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dV: Any = None, dK: Any = None, work: Any = None
+    K: Any, Q: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ_sum: Any = None, dV: Any = None, dK: Any = None, work: Any = None
 ) -> Any:
     """One part along B and H and M, or the whole: dV, dK, dQ_sum."""
     d_k = K.shape[2]
@@ -233,7 +233,7 @@ def _backward_part(
     H_block = K.shape[1]
     M_block = K.shape[-1]
     N = Q.shape[-1]
-    space_1, space_2, space_3 = _spaces(work, K, (B_block, H_block, M_block, N), (B_block, H_block, M_block, N), (B_block, H_block, d_k, N))
+    space_1, space_2 = _spaces(work, K, (B_block, H_block, M_block, N), (B_block, H_block, M_block, N))
     if P is None:
         # S[b,h,j,i] = sum(d, K[b,h,d,j]*Q[b,h,d,i])/sqrt(size(d_k))
         S = np.matmul((K / math.sqrt(d_k)).mT, Q, out=space_1)
@@ -251,7 +251,7 @@ def _backward_part(
     dS_Q = np.matmul(Q, dS.mT, out=dK)
     dK = np.divide(dS_Q, math.sqrt(d_k), out=dS_Q)
     # Lemma: dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
-    dQ_sum = np.matmul(K, dS, out=space_3)
+    dQ_sum = _add_product(dQ_sum, K, dS)
     return dV, dK, dQ_sum
 
 
@@ -355,6 +355,18 @@ def _blas() -> Any:
         return None
     found = ThreadpoolController().select(user_api="blas")
     return found if len(found) else None
+
+
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

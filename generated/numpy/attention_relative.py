@@ -157,12 +157,10 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
         dR_sum = np.zeros((L, d_k), Q.dtype)
         work: dict[int, Any] = {}
         for i, j in _parts((N, M), H * d_k, Q, 1):
-            dV_part, dQ_sum_part, dK_sum_part, dR_sum_part = _backward_part(
-                R, bucket[i, j], K[:, j], Q[:, i], lse[:, i], dO[:, i], V[:, j], D[:, i], None, work=work
+            _, dQ_sum_part, _, dR_sum_part = _backward_part(
+                R, bucket[i, j], K[:, j], Q[:, i], lse[:, i], dO[:, i], V[:, j], D[:, i], None, dV=dV[:, j], dK_sum=dK_sum[:, j], work=work
             )
-            dV[:, j] += dV_part
             dQ_sum[:, i] += dQ_sum_part
-            dK_sum[:, j] += dK_sum_part
             dR_sum += dR_sum_part
     # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
     dQ = np.divide(dQ_sum, math.sqrt(d_k), out=dQ_sum)
@@ -239,23 +237,28 @@ def _forward_part(R: Any, bucket: Any, K: Any, Q: Any, V: Any, O: Any = None, wo
     return P, O, lse
 
 
-def _backward_part(R: Any, bucket: Any, K: Any, Q: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, work: Any = None) -> Any:
+def _backward_part(
+    R: Any,
+    bucket: Any,
+    K: Any,
+    Q: Any,
+    lse: Any,
+    dO: Any,
+    V: Any,
+    D: Any,
+    P: Any | None,
+    dV: Any = None,
+    dK_sum: Any = None,
+    work: Any = None,
+) -> Any:
     """One part along N and M, or the whole: dV, dQ_sum, dK_sum, dR_sum."""
     d_k = R.shape[-1]
     L = R.shape[0]
     N_block = bucket.shape[0]
     M_block = bucket.shape[-1]
     H = K.shape[0]
-    d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4, space_5, space_6 = _spaces(
-        work,
-        R,
-        (H, N_block, M_block, d_k),
-        (H, M_block, d_v),
-        (H, N_block, M_block),
-        (H, N_block, d_k, M_block),
-        (H, M_block, d_k),
-        (N_block, M_block, d_k),
+    space_1, space_2, space_3, space_4 = _spaces(
+        work, R, (H, N_block, M_block, d_k), (H, N_block, M_block), (H, N_block, d_k, M_block), (N_block, M_block, d_k)
     )
     if P is None:
         # S[h,i,j] = sum(d, Q[h,i,d]*(K[h,j,d] + R[bucket[i,j],d]))/sqrt(size(d_k))
@@ -266,19 +269,19 @@ def _backward_part(R: Any, bucket: Any, K: Any, Q: Any, lse: Any, dO: Any, V: An
         P = np.subtract(S, lse[..., None], out=S)
         np.exp(P, out=P)
     # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-    dV = np.matmul(P.mT, dO, out=space_2)
+    dV = _add_product(dV, P.mT, dO)
     # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-    dP = np.matmul(dO, V.mT, out=space_3)
+    dP = np.matmul(dO, V.mT, out=space_2)
     # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
     dP_D = np.subtract(dP, D[..., None], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
     # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*(K[h,j,d] + R[bucket[i,j],d]))
-    K_R = np.add(K.mT[:, None, :, :], R[bucket].mT, out=space_4)
+    K_R = np.add(K.mT[:, None, :, :], R[bucket].mT, out=space_3)
     dQ_sum = (K_R @ dS[..., None])[..., 0].copy()
     # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-    dK_sum = np.matmul(dS.mT, Q, out=space_5)
+    dK_sum = _add_product(dK_sum, dS.mT, Q)
     # Lemma: dR[l,d] = 1/sqrt(size(d_k))*sum(h,i,j, dS[h,i,j]*Q[h,i,d]*delta(bucket[i,j],l))
-    dS_Q = np.matmul(dS.transpose(1, 2, 0), Q.transpose(1, 0, 2), out=space_6)
+    dS_Q = np.matmul(dS.transpose(1, 2, 0), Q.transpose(1, 0, 2), out=space_4)
     dR_sum = _scatter(bucket, dS_Q, L, 0)
     return dV, dQ_sum, dK_sum, dR_sum
 
@@ -399,6 +402,18 @@ def _blas() -> Any:
         return None
     found = ThreadpoolController().select(user_api="blas")
     return found if len(found) else None
+
+
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

@@ -158,11 +158,21 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for h, i in parts:
-                dV_part, _, dK_sum_part, dR_part = _backward_part(
-                    Q[h, i], K[h], R[:, h], bucket[i], lse[h, i], dO[h, i], V[h], D[h, i], None, dQ=dQ[h, i], work=work
+                _, _, _, dR_part = _backward_part(
+                    Q[h, i],
+                    K[h],
+                    R[:, h],
+                    bucket[i],
+                    lse[h, i],
+                    dO[h, i],
+                    V[h],
+                    D[h, i],
+                    None,
+                    dV=dV[h],
+                    dQ=dQ[h, i],
+                    dK_sum=dK_sum[h],
+                    work=work,
                 )
-                dV[h] += dV_part
-                dK_sum[h] += dK_sum_part
                 dR[:, h] += dR_part
             return ()
 
@@ -242,7 +252,19 @@ def _forward_part(Q: Any, K: Any, R: Any, bucket: Any, V: Any, O: Any = None, wo
 
 
 def _backward_part(
-    Q: Any, K: Any, R: Any, bucket: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None
+    Q: Any,
+    K: Any,
+    R: Any,
+    bucket: Any,
+    lse: Any,
+    dO: Any,
+    V: Any,
+    D: Any,
+    P: Any | None,
+    dV: Any = None,
+    dK_sum: Any = None,
+    dQ: Any = None,
+    work: Any = None,
 ) -> Any:
     """One part along H and N, or the whole: dV, dQ, dK_sum, dR."""
     d_k = Q.shape[-1]
@@ -250,10 +272,7 @@ def _backward_part(
     H_block = Q.shape[0]
     N_block = Q.shape[1]
     M = K.shape[1]
-    d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(
-        work, Q, (H_block, N_block, M), (H_block, M, d_v), (H_block, N_block, M), (H_block, M, d_k)
-    )
+    space_1, space_2 = _spaces(work, Q, (H_block, N_block, M), (H_block, N_block, M))
     if P is None:
         # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[bucket[i,j],h]
         Q_K = np.matmul(Q / math.sqrt(d_k), K.mT, out=space_1)
@@ -262,9 +281,9 @@ def _backward_part(
         P = np.subtract(S, lse[..., None], out=S)
         np.exp(P, out=P)
     # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-    dV = np.matmul(P.mT, dO, out=space_2)
+    dV = _add_product(dV, P.mT, dO)
     # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-    dP = np.matmul(dO, V.mT, out=space_3)
+    dP = np.matmul(dO, V.mT, out=space_2)
     # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
     dP_D = np.subtract(dP, D[..., None], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
@@ -272,7 +291,7 @@ def _backward_part(
     dS_K = np.matmul(dS, K, out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-    dK_sum = np.matmul(dS.mT, Q, out=space_4)
+    dK_sum = _add_product(dK_sum, dS.mT, Q)
     # Lemma: dR[l,h] = sum(i,j, dS[h,i,j]*delta(bucket[i,j],l))
     dR = _scatter(bucket, dS.transpose(1, 2, 0), L, 0)
     return dV, dQ, dK_sum, dR
@@ -394,6 +413,18 @@ def _blas() -> Any:
         return None
     found = ThreadpoolController().select(user_api="blas")
     return found if len(found) else None
+
+
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

@@ -155,11 +155,9 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for h, i in parts:
-                dV_part, dsink_sum[h, i], _, dK_sum_part = _backward_part(
-                    Q[h, i], K[h], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i], None, dQ=dQ[h, i], work=work
+                _, dsink_sum[h, i], _, _ = _backward_part(
+                    Q[h, i], K[h], m[h, i], Z_m[h, i], dO[h, i], V[h], D[h, i], None, dV=dV[h], dQ=dQ[h, i], dK_sum=dK_sum[h], work=work
                 )
-                dV[h] += dV_part
-                dK_sum[h] += dK_sum_part
             return ()
 
         _together(run, _parts((H, N), M, Q, 256), 1)
@@ -237,16 +235,26 @@ def _forward_part(Q: Any, K: Any, sink: Any, V: Any, Z_m: Any = None, O: Any = N
     return m, Z_m, P, O
 
 
-def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
+def _backward_part(
+    Q: Any,
+    K: Any,
+    m: Any,
+    Z_m: Any,
+    dO: Any,
+    V: Any,
+    D: Any,
+    P: Any | None,
+    dV: Any = None,
+    dK_sum: Any = None,
+    dQ: Any = None,
+    work: Any = None,
+) -> Any:
     """One part along H and N, or the whole: dV, dsink_sum, dQ, dK_sum."""
     d_k = Q.shape[-1]
     H_block = Q.shape[0]
     N_block = Q.shape[1]
     M = K.shape[1]
-    d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(
-        work, Q, (H_block, M, N_block), (H_block, M, d_v), (H_block, M, N_block), (H_block, M, d_k)
-    )
+    space_1, space_2 = _spaces(work, Q, (H_block, M, N_block), (H_block, M, N_block))
     if P is None:
         # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
         S = np.matmul(K, (Q / math.sqrt(d_k)).mT, out=space_1)
@@ -255,9 +263,9 @@ def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P:
         np.exp(P, out=P)
         P /= Z_m[:, None, :]
     # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-    dV = np.matmul(P, dO, out=space_2)
+    dV = _add_product(dV, P, dO)
     # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-    dP = np.matmul(V, dO.mT, out=space_3)
+    dP = np.matmul(V, dO.mT, out=space_2)
     # Finite form: dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
     dsink_sum = _sum(dP * P, 1)
     # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
@@ -267,7 +275,7 @@ def _backward_part(Q: Any, K: Any, m: Any, Z_m: Any, dO: Any, V: Any, D: Any, P:
     dS_K = np.matmul(dS.mT, K, out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-    dK_sum = np.matmul(dS, Q, out=space_4)
+    dK_sum = _add_product(dK_sum, dS, Q)
     return dV, dsink_sum, dQ, dK_sum
 
 
@@ -371,6 +379,18 @@ def _blas() -> Any:
         return None
     found = ThreadpoolController().select(user_api="blas")
     return found if len(found) else None
+
+
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

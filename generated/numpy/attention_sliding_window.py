@@ -142,9 +142,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
         for (i,) in _parts((N,), N, Q, 256):
             seen = _backward_seen(width, np.arange(N)[i], N)
             j = _span(seen, -2)
-            dV_part, _, dK_sum_part = _backward_part(Q[i], K[j], seen[j, :], lse[i], dO[i], V[j], D[i], None, dQ=dQ[i], work=work)
-            dV[j] += dV_part
-            dK_sum[j] += dK_sum_part
+            _backward_part(Q[i], K[j], seen[j, :], lse[i], dO[i], V[j], D[i], None, dV=dV[j], dQ=dQ[i], dK_sum=dK_sum[j], work=work)
     # Lemma: dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
     dK = np.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
     return dQ, dK, dV
@@ -229,13 +227,25 @@ def _forward_seen(width: Any, i: Any, N: int) -> Any:
     return seen
 
 
-def _backward_part(Q: Any, K: Any, seen: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
+def _backward_part(
+    Q: Any,
+    K: Any,
+    seen: Any,
+    lse: Any,
+    dO: Any,
+    V: Any,
+    D: Any,
+    P: Any | None,
+    dV: Any = None,
+    dK_sum: Any = None,
+    dQ: Any = None,
+    work: Any = None,
+) -> Any:
     """One part along N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     N_block = Q.shape[0]
     N_seen = K.shape[0]
-    d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(work, Q, (N_seen, N_block), (N_seen, d_v), (N_seen, N_block), (N_seen, d_k))
+    space_1, space_2 = _spaces(work, Q, (N_seen, N_block), (N_seen, N_block))
     if P is None:
         # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
         S = np.matmul(K, (Q / math.sqrt(d_k)).T, out=space_1)
@@ -246,9 +256,9 @@ def _backward_part(Q: Any, K: Any, seen: Any, lse: Any, dO: Any, V: Any, D: Any,
         P = np.subtract(masked_seen, lse, out=masked_seen)
         np.exp(P, out=P)
     # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
-    dV = np.matmul(P, dO, out=space_2)
+    dV = _add_product(dV, P, dO)
     # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
-    dP = np.matmul(V, dO.T, out=space_3)
+    dP = np.matmul(V, dO.T, out=space_2)
     # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dP_D = np.subtract(dP, D, out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
@@ -256,7 +266,7 @@ def _backward_part(Q: Any, K: Any, seen: Any, lse: Any, dO: Any, V: Any, D: Any,
     dS_K = np.matmul(dS.T, K, out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # Lemma: dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
-    dK_sum = np.matmul(dS, Q, out=space_4)
+    dK_sum = _add_product(dK_sum, dS, Q)
     return dV, dQ, dK_sum
 
 
@@ -384,6 +394,18 @@ def _fill(array: Array, kept: Array, value: float) -> None:
     if len(places):
         some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
         np.copyto(array[some], value, where=~kept[some])
+
+
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

@@ -149,11 +149,9 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for h, i in parts:
-                dV_part, _, dK_sum_part = _backward_part(
-                    Q[h, i], K[h], cap, lse[h, i], dO[h, i], V[h], D[h, i], None, None, dQ=dQ[h, i], work=work
+                _backward_part(
+                    Q[h, i], K[h], cap, lse[h, i], dO[h, i], V[h], D[h, i], None, None, dV=dV[h], dQ=dQ[h, i], dK_sum=dK_sum[h], work=work
                 )
-                dV[h] += dV_part
-                dK_sum[h] += dK_sum_part
             return ()
 
         _together(run, _parts((H, N), M, Q, 256), 1)
@@ -236,23 +234,27 @@ def _forward_part(Q: Any, K: Any, cap: Any, V: Any, O: Any = None, work: Any = N
 
 
 def _backward_part(
-    Q: Any, K: Any, cap: Any, lse: Any, dO: Any, V: Any, D: Any, Z: Any | None, P: Any | None, dQ: Any = None, work: Any = None
+    Q: Any,
+    K: Any,
+    cap: Any,
+    lse: Any,
+    dO: Any,
+    V: Any,
+    D: Any,
+    Z: Any | None,
+    P: Any | None,
+    dV: Any = None,
+    dK_sum: Any = None,
+    dQ: Any = None,
+    work: Any = None,
 ) -> Any:
     """One part along H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     H_block = Q.shape[0]
     N_block = Q.shape[1]
     M = K.shape[1]
-    d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4, space_5, space_6 = _spaces(
-        work,
-        Q,
-        (H_block, M, N_block),
-        (H_block, M, N_block),
-        (H_block, M, d_v),
-        (H_block, M, N_block),
-        (H_block, M, N_block),
-        (H_block, M, d_k),
+    space_1, space_2, space_3, space_4 = _spaces(
+        work, Q, (H_block, M, N_block), (H_block, M, N_block), (H_block, M, N_block), (H_block, M, N_block)
     )
     if Z is None:
         # Z[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
@@ -265,20 +267,20 @@ def _backward_part(
         P = np.subtract(S, lse[:, None, :], out=S)
         np.exp(P, out=P)
     # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-    dV = np.matmul(P, dO, out=space_3)
+    dV = _add_product(dV, P, dO)
     # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-    dP = np.matmul(V, dO.mT, out=space_4)
+    dP = np.matmul(V, dO.mT, out=space_3)
     # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
     dP_D = np.subtract(dP, D[:, None, :], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
     # Lemma: dZ[h,i,j] = dS[h,i,j]*(1 - tanh(1/cap*Z[h,i,j])^2)
-    cap_shifted = np.subtract(1, np.tanh(Z / cap) ** 2, out=space_5)
+    cap_shifted = np.subtract(1, np.tanh(Z / cap) ** 2, out=space_4)
     dZ = np.multiply(dS, cap_shifted, out=dS)
     # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dZ[h,i,j]*K[h,j,d])
     dZ_K = np.matmul(dZ.mT, K, out=dQ)
     dQ = np.divide(dZ_K, math.sqrt(d_k), out=dZ_K)
     # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dZ[h,i,j]*Q[h,i,d])
-    dK_sum = np.matmul(dZ, Q, out=space_6)
+    dK_sum = _add_product(dK_sum, dZ, Q)
     return dV, dQ, dK_sum
 
 
@@ -382,6 +384,18 @@ def _blas() -> Any:
         return None
     found = ThreadpoolController().select(user_api="blas")
     return found if len(found) else None
+
+
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

@@ -113,10 +113,8 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array]:
         dQ_sum = np.empty((N, d_k), Q.dtype)
         dQ_sum_2 = np.zeros((N, d_k), Q.dtype)
         work: dict[int, Any] = {}
-        for (i,) in _parts((N,), N, Q, 512):
-            dV_part, _, dQ_sum_2_part = _backward_part(Q[i], Q, lse[i], dO[i], V, D[i], None, dQ_sum=dQ_sum[i], work=work)
-            dV += dV_part
-            dQ_sum_2 += dQ_sum_2_part
+        for (i,) in _parts((N,), N, Q, 1024):
+            _backward_part(Q[i], Q, lse[i], dO[i], V, D[i], None, dV=dV, dQ_sum=dQ_sum[i], dQ_sum_2=dQ_sum_2, work=work)
     # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
     dQ = np.add(dQ_sum, dQ_sum_2, out=dQ_sum)
     dQ /= math.sqrt(d_k)
@@ -185,13 +183,24 @@ def _forward_part(Q: Any, Q_rows: Any, V: Any, O: Any = None, work: Any = None) 
     return P, O, lse
 
 
-def _backward_part(Q: Any, Q_rows: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ_sum: Any = None, work: Any = None) -> Any:
+def _backward_part(
+    Q: Any,
+    Q_rows: Any,
+    lse: Any,
+    dO: Any,
+    V: Any,
+    D: Any,
+    P: Any | None,
+    dV: Any = None,
+    dQ_sum_2: Any = None,
+    dQ_sum: Any = None,
+    work: Any = None,
+) -> Any:
     """One part along N, or the whole: dV, dQ_sum, dQ_sum_2."""
     d_k = Q.shape[-1]
     N_block = Q.shape[0]
     N = Q_rows.shape[0]
-    d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(work, Q, (N, N_block), (N, d_v), (N, N_block), (N, d_k))
+    space_1, space_2 = _spaces(work, Q, (N, N_block), (N, N_block))
     if P is None:
         # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
         S = np.matmul(Q_rows, (Q / math.sqrt(d_k)).T, out=space_1)
@@ -199,16 +208,16 @@ def _backward_part(Q: Any, Q_rows: Any, lse: Any, dO: Any, V: Any, D: Any, P: An
         P = np.subtract(S, lse, out=S)
         np.exp(P, out=P)
     # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
-    dV = np.matmul(P, dO, out=space_2)
+    dV = _add_product(dV, P, dO)
     # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
-    dP = np.matmul(V, dO.T, out=space_3)
+    dP = np.matmul(V, dO.T, out=space_2)
     # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dP_D = np.subtract(dP, D, out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
     # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
     dQ_sum = np.matmul(dS.T, Q_rows, out=dQ_sum)
     # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
-    dQ_sum_2 = np.matmul(dS, Q, out=space_4)
+    dQ_sum_2 = _add_product(dQ_sum_2, dS, Q)
     return dV, dQ_sum, dQ_sum_2
 
 
@@ -312,6 +321,18 @@ def _blas() -> Any:
         return None
     found = ThreadpoolController().select(user_api="blas")
     return found if len(found) else None
+
+
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

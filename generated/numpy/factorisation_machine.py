@@ -137,9 +137,8 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
         dX_sum = np.empty((B, N), X.dtype)
         dV_sum = np.zeros((N, F), X.dtype)
         work: dict[int, Any] = {}
-        for (i,) in _parts((B,), F, X, 512):
-            _, dV_sum_part = _backward_part(X[i], V, dY[i], None, dX_sum=dX_sum[i], work=work)
-            dV_sum += dV_sum_part
+        for (i,) in _parts((B,), F, X, 1024):
+            _backward_part(X[i], V, dY[i], None, dX_sum=dX_sum[i], dV_sum=dV_sum, work=work)
     # Lemma: dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
     dX = np.add(dX_sum, t, out=dX_sum)
     dX += t_2
@@ -179,12 +178,11 @@ def _forward_part(X: Any, V: Any, work: Any = None) -> Any:
     return H, Y_sum
 
 
-def _backward_part(X: Any, V: Any, dY: Any, H: Any | None, dX_sum: Any = None, work: Any = None) -> Any:
+def _backward_part(X: Any, V: Any, dY: Any, H: Any | None, dV_sum: Any = None, dX_sum: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: dX_sum, dV_sum."""
     B_block = X.shape[0]
-    N = X.shape[-1]
     F = V.shape[-1]
-    space_1, space_2, space_3 = _spaces(work, X, (F, B_block), (F, B_block), (N, F))
+    space_1, space_2 = _spaces(work, X, (F, B_block), (F, B_block))
     if H is None:
         # H[i,f] = sum(k, X[i,k]*V[k,f])
         H = np.matmul(V.T, X.T, out=space_1)
@@ -193,7 +191,7 @@ def _backward_part(X: Any, V: Any, dY: Any, H: Any | None, dX_sum: Any = None, w
     # Lemma: dX[i,k] = sum(f, dH[i,f]*V[k,f]) - dY[i]*X[i,k]*D[k] + dY[i]*w[k]
     dX_sum = np.matmul(dH.T, V.T, out=dX_sum)
     # Lemma: dV[k,f] = sum(i, dH[i,f]*X[i,k]) - V[k,f]*R[k]
-    dV_sum = np.matmul(X.T, dH.T, out=space_3)
+    dV_sum = _add_product(dV_sum, X.T, dH.T)
     return dX_sum, dV_sum
 
 
@@ -290,6 +288,18 @@ def _blas() -> Any:
         return None
     found = ThreadpoolController().select(user_api="blas")
     return found if len(found) else None
+
+
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

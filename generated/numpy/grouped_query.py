@@ -138,13 +138,19 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
         dK_sum = np.zeros((B, G, M, d_k), Q.dtype)
 
         def run(parts: Any) -> Any:
-            work: dict[int, Any] = {}
             for b, g, r, i in parts:
-                dV_part, _, dK_sum_part = _backward_part(
-                    Q[b, g, r, i], K[b, g], lse[b, g, r, i], dO[b, g, r, i], V[b, g], D[b, g, r, i], None, dQ=dQ[b, g, r, i], work=work
+                _backward_part(
+                    Q[b, g, r, i],
+                    K[b, g],
+                    lse[b, g, r, i],
+                    dO[b, g, r, i],
+                    V[b, g],
+                    D[b, g, r, i],
+                    None,
+                    dV=dV[b, g],
+                    dQ=dQ[b, g, r, i],
+                    dK_sum=dK_sum[b, g],
                 )
-                dV[b, g] += dV_part
-                dK_sum[b, g] += dK_sum_part
             return ()
 
         _together(run, _parts((B, G, R, N), M, Q, 256), 2)
@@ -213,7 +219,9 @@ def _forward_part(Q: Any, K: Any, V: Any, O: Any = None, work: Any = None) -> An
     return P, O, lse
 
 
-def _backward_part(Q: Any, K: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
+def _backward_part(
+    Q: Any, K: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dV: Any = None, dK_sum: Any = None, dQ: Any = None
+) -> Any:
     """One part along B and G and R and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
@@ -222,7 +230,6 @@ def _backward_part(Q: Any, K: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | N
     N_block = Q.shape[3]
     d_v = dO.shape[-1]
     M = K.shape[2]
-    space_1, space_2 = _spaces(work, Q, (B_block, G_block, M, d_v), (B_block, G_block, M, d_k))
     if P is None:
         # S[b,g,r,i,j] = sum(d, Q[b,g,r,i,d]*K[b,g,j,d])/sqrt(size(d_k))
         S = (Q / math.sqrt(d_k) @ K.mT[..., None, :, :]).mT
@@ -230,10 +237,8 @@ def _backward_part(Q: Any, K: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | N
         P = np.subtract(S, lse[..., None, :], out=S)
         np.exp(P, out=P)
     # Lemma: dV[b,g,j,e] = sum(r,i, dO[b,g,r,i,e]*P[b,g,r,i,j])
-    dV = np.matmul(
-        P.transpose(0, 1, 3, 2, 4).reshape(B_block, G_block, M, R_block * N_block),
-        dO.reshape(B_block, G_block, R_block * N_block, d_v),
-        out=space_1,
+    dV = _add_product(
+        dV, P.transpose(0, 1, 3, 2, 4).reshape(B_block, G_block, M, R_block * N_block), dO.reshape(B_block, G_block, R_block * N_block, d_v)
     )
     # Lemma: dP[b,g,r,i,j] = sum(e, dO[b,g,r,i,e]*V[b,g,j,e])
     dP = (dO @ V.mT[..., None, :, :]).mT
@@ -244,10 +249,10 @@ def _backward_part(Q: Any, K: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | N
     dS_K = np.matmul(dS.mT, K[..., None, :, :], out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # Lemma: dK[b,g,j,d] = 1/sqrt(size(d_k))*sum(r,i, dS[b,g,r,i,j]*Q[b,g,r,i,d])
-    dK_sum = np.matmul(
+    dK_sum = _add_product(
+        dK_sum,
         dS.transpose(0, 1, 3, 2, 4).reshape(B_block, G_block, M, R_block * N_block),
         Q.reshape(B_block, G_block, R_block * N_block, d_k),
-        out=space_2,
     )
     return dV, dQ, dK_sum
 
@@ -354,15 +359,16 @@ def _blas() -> Any:
     return found if len(found) else None
 
 
-def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
-    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
-    if work is None:
-        return [None] * len(shapes)
-    for n, shape in enumerate(shapes):
-        if n not in work or work[n].size < math.prod(shape):
-            work.pop(n, None)
-            work[n] = np.empty(math.prod(shape), like.dtype)
-    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _sum(array: Array, axis: int) -> Array:

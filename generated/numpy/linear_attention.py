@@ -128,8 +128,7 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for h, d in parts:
-                _, O_sum_part = _forward_part(G[h, :, d], V[h], F[h, :, d], work=work)
-                O_sum[h] += O_sum_part
+                _forward_part(G[h, :, d], V[h], F[h, :, d], O_sum=O_sum[h], work=work)
             return ()
 
         _together(run, _parts((H, d_k), d_v, Q, 256), 1)
@@ -180,10 +179,9 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for h, d in parts:
-                _, dV_part, _ = _backward_part(
-                    G[h, :, d], V[h], dO[h], t_2[h], F[h, :, d], None, dF_sum=dF_sum[h, :, d], dG_sum=dG_sum[h, :, d], work=work
+                _backward_part(
+                    G[h, :, d], V[h], dO[h], t_2[h], F[h, :, d], None, dF_sum=dF_sum[h, :, d], dV=dV[h], dG_sum=dG_sum[h, :, d], work=work
                 )
-                dV[h] += dV_part
             return ()
 
         _together(run, _parts((H, d_k), d_v, Q, 256), 1)
@@ -252,30 +250,28 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
     return O, tO
 
 
-def _forward_part(G: Any, V: Any, F: Any, work: Any = None) -> Any:
+def _forward_part(G: Any, V: Any, F: Any, O_sum: Any = None, work: Any = None) -> Any:
     """One part along H and d_k, or the whole: U, O_sum."""
     H_block = G.shape[0]
     d_k_block = G.shape[-1]
     d_v = V.shape[-1]
-    N = F.shape[1]
-    space_1, space_2 = _spaces(work, G, (H_block, d_v, d_k_block), (H_block, N, d_v))
+    (space_1,) = _spaces(work, G, (H_block, d_v, d_k_block))
     # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
     U = np.matmul(V.mT, G, out=space_1)
     # Equation: O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
-    O_sum = np.matmul(F, U.mT, out=space_2)
+    O_sum = _add_product(O_sum, F, U.mT)
     return U, O_sum
 
 
-def _backward_part(G: Any, V: Any, dO: Any, t: Any, F: Any, U: Any | None, dF_sum: Any = None, dG_sum: Any = None, work: Any = None) -> Any:
+def _backward_part(
+    G: Any, V: Any, dO: Any, t: Any, F: Any, U: Any | None, dV: Any = None, dF_sum: Any = None, dG_sum: Any = None, work: Any = None
+) -> Any:
     """One part along H and d_k, or the whole: dF_sum, dV, dG_sum."""
     H_block = G.shape[0]
-    M = G.shape[1]
     d_k_block = G.shape[-1]
     d_v = V.shape[-1]
     N = dO.shape[1]
-    space_1, space_2, space_3, space_4 = _spaces(
-        work, G, (H_block, d_v, d_k_block), (H_block, N, d_v), (H_block, d_v, d_k_block), (H_block, M, d_v)
-    )
+    space_1, space_2, space_3 = _spaces(work, G, (H_block, d_v, d_k_block), (H_block, N, d_v), (H_block, d_v, d_k_block))
     if U is None:
         # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
         U = np.matmul(V.mT, G, out=space_1)
@@ -285,7 +281,7 @@ def _backward_part(G: Any, V: Any, dO: Any, t: Any, F: Any, U: Any | None, dF_su
     # Lemma: dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
     dF_sum = np.matmul(dO, U, out=dF_sum)
     # Lemma: dV[h,j,e] = sum(d, dU[h,d,e]*G[h,j,d])
-    dV = np.matmul(G, dU.mT, out=space_4)
+    dV = _add_product(dV, G, dU.mT)
     # Lemma: dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
     dG_sum = np.matmul(V, dU, out=dG_sum)
     return dF_sum, dV, dG_sum
@@ -384,6 +380,18 @@ def _blas() -> Any:
         return None
     found = ThreadpoolController().select(user_api="blas")
     return found if len(found) else None
+
+
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

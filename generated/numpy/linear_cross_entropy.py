@@ -102,10 +102,9 @@ def forward(X: Any, W: Any, y: Any) -> tuple[Array, Saved]:
         dX = np.empty((B, K), X.dtype)
         dW = np.zeros((K, C), X.dtype)
         work: dict[int, Any] = {}
-        for (i,) in _parts((B,), C, X, 512):
-            L_sum_part, _, dW_part = _both_parts(X[i], W, y[i], B, dX=dX[i], work=work)
+        for (i,) in _parts((B,), C, X, 1024):
+            L_sum_part, _, _ = _both_parts(X[i], W, y[i], B, dX=dX[i], dW=dW, work=work)
             L_sum += L_sum_part
-            dW += dW_part
         # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
         L = -L_sum / B
     return L, Saved(X, W, y, P, lse, dX, dW)
@@ -159,24 +158,24 @@ def jvp(X: Any, W: Any, y: Any, tX: Any, tW: Any) -> tuple[Array, Array]:
     return L, tL
 
 
-def _both_parts(X: Any, W: Any, y: Any, B: int, dX: Any = None, work: Any = None) -> Any:
+def _both_parts(X: Any, W: Any, y: Any, B: int, dW: Any = None, dX: Any = None, work: Any = None) -> Any:
     """One part along B, or the whole: L_sum, dX, dW."""
     C = W.shape[-1]
     B_block = X.shape[0]
-    K = X.shape[-1]
-    space_1, space_2, space_3 = _spaces(work, X, (B_block, C), (B_block, C), (K, C))
+    (space_1,) = _spaces(work, X, (B_block, C))
     # Z[i,j] = sum(d, X[i,d]*W[d,j])
     Z = np.matmul(X, W, out=space_1)
     # m[i] = max(k, Z[i,k])
+    Z_y = _take(Z, y[:, None], -1)[:, 0]
     m = Z.max(axis=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = np.subtract(Z, m[:, None], out=space_2)
+    exp_Z = np.subtract(Z, m[:, None], out=Z)
     np.exp(exp_Z, out=exp_Z)
     E_m = _sum(exp_Z, -1)
     # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = np.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
-    L_sum = (_take(Z, y[:, None], -1)[:, 0] - (m + np.log(E_m))).sum()
+    L_sum = (Z_y - (m + np.log(E_m))).sum()
     # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
     P_y = P
     _add_at(P_y, y, -1)
@@ -184,7 +183,7 @@ def _both_parts(X: Any, W: Any, y: Any, B: int, dX: Any = None, work: Any = None
     # Lemma: dX[i,d] = sum(j, dZ[i,j]*W[d,j])
     dX = np.matmul(dZ, W.T, out=dX)
     # Lemma: dW[d,j] = sum(i, dZ[i,j]*X[i,d])
-    dW = np.matmul(X.T, dZ, out=space_3)
+    dW = _add_product(dW, X.T, dZ)
     return L_sum, dX, dW
 
 
@@ -264,6 +263,18 @@ def _parts(lengths: tuple[int, ...], width: int, like: Array, least: int) -> Ite
         rows = max(rows // max(length, 1), 1)
         cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
     return itertools.product(*cuts)
+
+
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

@@ -138,10 +138,8 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array]:
         dX_sum = np.empty((S, N), X.dtype)
         dA = np.zeros((N, R), X.dtype)
         work: dict[int, Any] = {}
-        for (i,) in _parts((S,), R, X, 512):
-            dB_sum_part, _, dA_part = _backward_part(X[i], A, dY[i], B, scale, None, dX_sum=dX_sum[i], work=work)
-            dB_sum += dB_sum_part
-            dA += dA_part
+        for (i,) in _parts((S,), R, X, 1024):
+            _backward_part(X[i], A, dY[i], B, scale, None, dB_sum=dB_sum, dX_sum=dX_sum[i], dA=dA, work=work)
     # Lemma: dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
     dB = np.multiply(dB_sum, scale, out=dB_sum)
     # Lemma: dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
@@ -182,25 +180,25 @@ def _forward_part(X: Any, A: Any, B: Any, scale: Any, Y_sum: Any = None, work: A
     return H, Y_sum
 
 
-def _backward_part(X: Any, A: Any, dY: Any, B: Any, scale: Any, H: Any | None, dX_sum: Any = None, work: Any = None) -> Any:
+def _backward_part(
+    X: Any, A: Any, dY: Any, B: Any, scale: Any, H: Any | None, dB_sum: Any = None, dA: Any = None, dX_sum: Any = None, work: Any = None
+) -> Any:
     """One part along S, or the whole: dB_sum, dX_sum, dA."""
     S_block = X.shape[0]
-    N = X.shape[-1]
     R = A.shape[-1]
-    M = dY.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(work, X, (R, S_block), (R, M), (R, S_block), (N, R))
+    space_1, space_2 = _spaces(work, X, (R, S_block), (R, S_block))
     if H is None:
         # H[i,r] = sum(k, X[i,k]*A[k,r])
         H = np.matmul(A.T, X.T, out=space_1)
     # Lemma: dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
-    dB_sum = np.matmul(H, dY, out=space_2)
+    dB_sum = _add_product(dB_sum, H, dY)
     # Lemma: dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
-    dY_B = np.matmul(B, dY.T, out=space_3)
+    dY_B = np.matmul(B, dY.T, out=space_2)
     dH = np.multiply(dY_B, scale, out=dY_B)
     # Lemma: dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
     dX_sum = np.matmul(dH.T, A.T, out=dX_sum)
     # Lemma: dA[k,r] = sum(i, dH[i,r]*X[i,k])
-    dA = np.matmul(X.T, dH.T, out=space_4)
+    dA = _add_product(dA, X.T, dH.T)
     return dB_sum, dX_sum, dA
 
 
@@ -297,6 +295,18 @@ def _blas() -> Any:
         return None
     found = ThreadpoolController().select(user_api="blas")
     return found if len(found) else None
+
+
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

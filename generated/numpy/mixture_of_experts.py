@@ -154,14 +154,24 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
         dW_g = np.zeros((N, E), X.dtype)
         work: dict[int, Any] = {}
         for i, e in _parts((B, E), M, X, 256):
-            db_part, dW_part, dX_sum_part, dX_sum_2_part, dW_g_part = _backward_part(
-                X[i], W_g[:, e], lse[i], W[e], b[e], dY[i], D[i], None, None, None, work=work
+            db_part, dW_part, _, _, _ = _backward_part(
+                X[i],
+                W_g[:, e],
+                lse[i],
+                W[e],
+                b[e],
+                dY[i],
+                D[i],
+                None,
+                None,
+                None,
+                dX_sum=dX_sum[i],
+                dX_sum_2=dX_sum_2[i],
+                dW_g=dW_g[:, e],
+                work=work,
             )
             db[e] += db_part
             dW[e] += dW_part
-            dX_sum[i] += dX_sum_part
-            dX_sum_2[i] += dX_sum_2_part
-            dW_g[:, e] += dW_g_part
     # Lemma: dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
     dX = np.add(dX_sum, dX_sum_2, out=dX_sum)
     return dX, dW_g, dW, db
@@ -235,16 +245,27 @@ def _forward_part(X: Any, W_g: Any, W: Any, b: Any, work: Any = None) -> Any:
 
 
 def _backward_part(
-    X: Any, W_g: Any, lse: Any, W: Any, b: Any, dY: Any, D: Any, P: Any | None, A: Any | None, H: Any | None, work: Any = None
+    X: Any,
+    W_g: Any,
+    lse: Any,
+    W: Any,
+    b: Any,
+    dY: Any,
+    D: Any,
+    P: Any | None,
+    A: Any | None,
+    H: Any | None,
+    dX_sum: Any = None,
+    dX_sum_2: Any = None,
+    dW_g: Any = None,
+    work: Any = None,
 ) -> Any:
     """One part along B and E, or the whole: db, dW, dX_sum, dX_sum_2, dW_g."""
     B_block = X.shape[0]
     E_block = W_g.shape[-1]
     M = W.shape[-1]
     N = X.shape[-1]
-    space_1, space_2, space_3, space_4, space_5, space_6 = _spaces(
-        work, X, (B_block, E_block), (B_block, E_block, M), (B_block, E_block, M), (B_block, N), (B_block, N), (N, E_block)
-    )
+    space_1, space_2, space_3 = _spaces(work, X, (B_block, E_block), (B_block, E_block, M), (B_block, E_block, M))
     if P is None:
         # S[i,e] = sum(c, X[i,c]*W_g[c,e])
         S = np.matmul(X, W_g, out=space_1)
@@ -274,11 +295,11 @@ def _backward_part(
     dP_D = np.subtract(dP, D[:, None], out=dP)
     dS = np.multiply(dP_D, P, out=dP_D)
     # Lemma: dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
-    dX_sum = np.matmul(dS, W_g.T, out=space_4)
+    dX_sum = _add_product(dX_sum, dS, W_g.T)
     # Lemma: dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
-    dX_sum_2 = np.matmul(dA.reshape(B_block, E_block * M), W.transpose(1, 0, 2).reshape(N, E_block * M).T, out=space_5)
+    dX_sum_2 = _add_product(dX_sum_2, dA.reshape(B_block, E_block * M), W.transpose(1, 0, 2).reshape(N, E_block * M).T)
     # Lemma: dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
-    dW_g = np.matmul(X.T, dS, out=space_6)
+    dW_g = _add_product(dW_g, X.T, dS)
     return db, dW, dX_sum, dX_sum_2, dW_g
 
 
@@ -394,6 +415,18 @@ def _fill(array: Array, kept: Array, value: float) -> None:
     if len(places):
         some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
         np.copyto(array[some], value, where=~kept[some])
+
+
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

@@ -142,10 +142,8 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array]:
         dW_1 = np.zeros((N, F), X.dtype)
         db_1 = np.zeros((F,), X.dtype)
         work: dict[int, Any] = {}
-        for (i,) in _parts((B,), F, X, 512):
-            dW_2_part, _, dW_1_part, db_1_part = _backward_part(X[i], W_1, b_1, dY[i], W_2, None, None, dX=dX[i], work=work)
-            dW_2 += dW_2_part
-            dW_1 += dW_1_part
+        for (i,) in _parts((B,), F, X, 1024):
+            _, _, _, db_1_part = _backward_part(X[i], W_1, b_1, dY[i], W_2, None, None, dW_2=dW_2, dX=dX[i], dW_1=dW_1, work=work)
             db_1 += db_1_part
     return dX, dW_1, db_1, dW_2, db_2
 
@@ -201,13 +199,23 @@ def _forward_part(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any, Y: Any = None,
     return Z, H, Y
 
 
-def _backward_part(X: Any, W_1: Any, b_1: Any, dY: Any, W_2: Any, Z: Any | None, H: Any | None, dX: Any = None, work: Any = None) -> Any:
+def _backward_part(
+    X: Any,
+    W_1: Any,
+    b_1: Any,
+    dY: Any,
+    W_2: Any,
+    Z: Any | None,
+    H: Any | None,
+    dW_2: Any = None,
+    dW_1: Any = None,
+    dX: Any = None,
+    work: Any = None,
+) -> Any:
     """One part along B, or the whole: dW_2, dX, dW_1, db_1."""
     B_block = X.shape[0]
-    N = X.shape[-1]
     F = W_1.shape[-1]
-    M = dY.shape[-1]
-    space_1, space_2, space_3, space_4, space_5 = _spaces(work, X, (F, B_block), (F, M), (F, B_block), (F, B_block), (N, F))
+    space_1, space_2, space_3 = _spaces(work, X, (F, B_block), (F, B_block), (F, B_block))
     if Z is None:
         # Z[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
         X_W_1 = np.matmul(W_1.T, X.T, out=space_1)
@@ -218,12 +226,12 @@ def _backward_part(X: Any, W_1: Any, b_1: Any, dY: Any, W_2: Any, Z: Any | None,
         H = np.multiply(Z_shifted, 0.5, out=Z_shifted)
         H *= Z
     # Lemma: dW_2[h,j] = sum(i, dY[i,j]*H[i,h])
-    dW_2 = np.matmul(H, dY, out=space_2)
+    dW_2 = _add_product(dW_2, H, dY)
     # Lemma: dH[i,h] = sum(j, dY[i,j]*W_2[h,j])
-    dH = np.matmul(W_2, dY.T, out=space_3)
+    dH = np.matmul(W_2, dY.T, out=space_2)
     # Lemma: dZ[i,h] = 1/2*dH[i,h]*(erf(1/2*Z[i,h]*sqrt(2)) + 1 +
     #     Z[i,h]/sqrt(pi())*exp(-(1/2)*Z[i,h]^2)*sqrt(2))
-    Z_scaled = np.exp(-0.5 * Z**2, out=space_4)
+    Z_scaled = np.exp(-0.5 * Z**2, out=space_3)
     Z_scaled *= math.sqrt(2) / math.sqrt(math.pi)
     Z_scaled *= Z
     Z_Z_scaled = np.add(Z_scaled, _erf(0.5 * math.sqrt(2) * Z), out=Z_scaled)
@@ -233,7 +241,7 @@ def _backward_part(X: Any, W_1: Any, b_1: Any, dY: Any, W_2: Any, Z: Any | None,
     # Lemma: dX[i,k] = sum(h, dZ[i,h]*W_1[k,h])
     dX = np.matmul(dZ.T, W_1.T, out=dX)
     # Lemma: dW_1[k,h] = sum(i, dZ[i,h]*X[i,k])
-    dW_1 = np.matmul(X.T, dZ.T, out=space_5)
+    dW_1 = _add_product(dW_1, X.T, dZ.T)
     # Lemma: db_1[h] = sum(i, dZ[i,h])
     db_1 = _sum(dZ, -1)
     return dW_2, dX, dW_1, db_1
@@ -332,6 +340,18 @@ def _blas() -> Any:
         return None
     found = ThreadpoolController().select(user_api="blas")
     return found if len(found) else None
+
+
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

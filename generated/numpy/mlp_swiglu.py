@@ -140,11 +140,8 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array]:
         dX = np.empty((B, N), X.dtype)
         dW_g = np.zeros((N, F), X.dtype)
         work: dict[int, Any] = {}
-        for (i,) in _parts((B,), F, X, 512):
-            dW_o_part, dW_u_part, _, dW_g_part = _backward_part(X[i], W_g, W_u, dY[i], W_o, None, None, None, dX=dX[i], work=work)
-            dW_o += dW_o_part
-            dW_u += dW_u_part
-            dW_g += dW_g_part
+        for (i,) in _parts((B,), F, X, 1024):
+            _backward_part(X[i], W_g, W_u, dY[i], W_o, None, None, None, dW_o=dW_o, dW_u=dW_u, dX=dX[i], dW_g=dW_g, work=work)
     return dX, dW_g, dW_u, dW_o
 
 
@@ -199,15 +196,26 @@ def _forward_part(X: Any, W_g: Any, W_u: Any, W_o: Any, Y: Any = None, work: Any
 
 
 def _backward_part(
-    X: Any, W_g: Any, W_u: Any, dY: Any, W_o: Any, G: Any | None, U: Any | None, H: Any | None, dX: Any = None, work: Any = None
+    X: Any,
+    W_g: Any,
+    W_u: Any,
+    dY: Any,
+    W_o: Any,
+    G: Any | None,
+    U: Any | None,
+    H: Any | None,
+    dW_o: Any = None,
+    dW_u: Any = None,
+    dW_g: Any = None,
+    dX: Any = None,
+    work: Any = None,
 ) -> Any:
     """One part along B, or the whole: dW_o, dW_u, dX, dW_g."""
     B_block = X.shape[0]
     N = X.shape[-1]
     F = W_g.shape[-1]
-    M = dY.shape[-1]
-    space_1, space_2, space_3, space_4, space_5, space_6, space_7, space_8, space_9 = _spaces(
-        work, X, (F, B_block), (F, B_block), (F, M), (F, B_block), (F, B_block), (F, B_block), (N, F), (B_block, N), (N, F)
+    space_1, space_2, space_3, space_4, space_5, space_6 = _spaces(
+        work, X, (F, B_block), (F, B_block), (F, B_block), (F, B_block), (F, B_block), (B_block, N)
     )
     if G is None:
         # G[i,h] = sum(k, X[i,k]*W_g[k,h])
@@ -219,13 +227,13 @@ def _backward_part(
         H *= G
         H *= U
     # Lemma: dW_o[h,j] = sum(i, dY[i,j]*H[i,h])
-    dW_o = np.matmul(H, dY, out=space_3)
+    dW_o = _add_product(dW_o, H, dY)
     # Lemma: dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
-    dH = np.matmul(W_o, dY.T, out=space_4)
+    dH = np.matmul(W_o, dY.T, out=space_3)
     # Lemma: dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
     sigmoid_G = _sigmoid(G)
-    sigmoid_G_U = np.multiply(sigmoid_G, U, out=space_5)
-    sigmoid_G_shifted = np.subtract(1, sigmoid_G, out=space_6)
+    sigmoid_G_U = np.multiply(sigmoid_G, U, out=space_4)
+    sigmoid_G_shifted = np.subtract(1, sigmoid_G, out=space_5)
     H_sigmoid_G_shifted = np.multiply(sigmoid_G_shifted, H, out=sigmoid_G_shifted)
     sigmoid_G_U_H_sigmoid_G_shifted = np.add(sigmoid_G_U, H_sigmoid_G_shifted, out=sigmoid_G_U)
     dG = np.multiply(sigmoid_G_U_H_sigmoid_G_shifted, dH, out=sigmoid_G_U_H_sigmoid_G_shifted)
@@ -233,13 +241,13 @@ def _backward_part(
     dU = np.multiply(dH, G, out=dH)
     dU *= sigmoid_G
     # Lemma: dW_u[k,h] = sum(i, dU[i,h]*X[i,k])
-    dW_u = np.matmul(X.T, dU.T, out=space_7)
+    dW_u = _add_product(dW_u, X.T, dU.T)
     # Lemma: dX[i,k] = sum(h, dG[i,h]*W_g[k,h]) + sum(h, dU[i,h]*W_u[k,h])
     dG_W_g = np.matmul(dG.T, W_g.T, out=dX)
-    dU_W_u = np.matmul(dU.T, W_u.T, out=space_8)
+    dU_W_u = np.matmul(dU.T, W_u.T, out=space_6)
     dX = np.add(dG_W_g, dU_W_u, out=dG_W_g)
     # Lemma: dW_g[k,h] = sum(i, dG[i,h]*X[i,k])
-    dW_g = np.matmul(X.T, dG.T, out=space_9)
+    dW_g = _add_product(dW_g, X.T, dG.T)
     return dW_o, dW_u, dX, dW_g
 
 
@@ -336,6 +344,18 @@ def _blas() -> Any:
         return None
     found = ThreadpoolController().select(user_api="blas")
     return found if len(found) else None
+
+
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

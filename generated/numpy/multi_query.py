@@ -134,13 +134,10 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
         dK_sum = np.zeros((B, M, d_k), Q.dtype)
 
         def run(parts: Any) -> Any:
-            work: dict[int, Any] = {}
             for b, h, i in parts:
-                dV_part, _, dK_sum_part = _backward_part(
-                    Q[b, h, i], K[b], lse[b, h, i], dO[b, h, i], V[b], D[b, h, i], None, dQ=dQ[b, h, i], work=work
+                _backward_part(
+                    Q[b, h, i], K[b], lse[b, h, i], dO[b, h, i], V[b], D[b, h, i], None, dV=dV[b], dQ=dQ[b, h, i], dK_sum=dK_sum[b]
                 )
-                dV[b] += dV_part
-                dK_sum[b] += dK_sum_part
             return ()
 
         _together(run, _parts((B, H, N), M, Q, 256), 1)
@@ -209,7 +206,9 @@ def _forward_part(Q: Any, K: Any, V: Any, O: Any = None, work: Any = None) -> An
     return P, O, lse
 
 
-def _backward_part(Q: Any, K: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
+def _backward_part(
+    Q: Any, K: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | None, dV: Any = None, dK_sum: Any = None, dQ: Any = None
+) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
@@ -217,7 +216,6 @@ def _backward_part(Q: Any, K: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | N
     N_block = Q.shape[2]
     d_v = dO.shape[-1]
     M = K.shape[1]
-    space_1, space_2 = _spaces(work, Q, (B_block, M, d_v), (B_block, M, d_k))
     if P is None:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,j,d])/sqrt(size(d_k))
         S = (Q / math.sqrt(d_k) @ K.mT[:, None, :, :]).mT
@@ -225,7 +223,7 @@ def _backward_part(Q: Any, K: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | N
         P = np.subtract(S, lse[..., None, :], out=S)
         np.exp(P, out=P)
     # Lemma: dV[b,j,e] = sum(h,i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = np.matmul(P.transpose(0, 2, 1, 3).reshape(B_block, M, H_block * N_block), dO.reshape(B_block, H_block * N_block, d_v), out=space_1)
+    dV = _add_product(dV, P.transpose(0, 2, 1, 3).reshape(B_block, M, H_block * N_block), dO.reshape(B_block, H_block * N_block, d_v))
     # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,j,e])
     dP = (dO @ V.mT[:, None, :, :]).mT
     # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
@@ -235,8 +233,8 @@ def _backward_part(Q: Any, K: Any, lse: Any, dO: Any, V: Any, D: Any, P: Any | N
     dS_K = np.matmul(dS.mT, K[:, None, :, :], out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # Lemma: dK[b,j,d] = 1/sqrt(size(d_k))*sum(h,i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = np.matmul(
-        dS.transpose(0, 2, 1, 3).reshape(B_block, M, H_block * N_block), Q.reshape(B_block, H_block * N_block, d_k), out=space_2
+    dK_sum = _add_product(
+        dK_sum, dS.transpose(0, 2, 1, 3).reshape(B_block, M, H_block * N_block), Q.reshape(B_block, H_block * N_block, d_k)
     )
     return dV, dQ, dK_sum
 
@@ -343,15 +341,16 @@ def _blas() -> Any:
     return found if len(found) else None
 
 
-def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:
-    """An array of each shape, in memory that the parts of a loop share; None, so that a new one is made, where there is no loop."""
-    if work is None:
-        return [None] * len(shapes)
-    for n, shape in enumerate(shapes):
-        if n not in work or work[n].size < math.prod(shape):
-            work.pop(n, None)
-            work[n] = np.empty(math.prod(shape), like.dtype)
-    return [work[n][: math.prod(shape)].reshape(shape) for n, shape in enumerate(shapes)]
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _sum(array: Array, axis: int) -> Array:

@@ -171,14 +171,11 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
         dW_1 = np.zeros((N, F), X.dtype)
         db_1 = np.zeros((F,), X.dtype)
         work: dict[int, Any] = {}
-        for (i,) in _parts((B,), F, X, 512):
-            dW_3_part, dW_2_part, db_2_part, _, dW_1_part, db_1_part = _backward_part(
-                X[i], W_1, b_1, W_2, b_2, dY[i], W_3, None, None, None, None, dX=dX[i], work=work
+        for (i,) in _parts((B,), F, X, 1024):
+            _, _, db_2_part, _, _, db_1_part = _backward_part(
+                X[i], W_1, b_1, W_2, b_2, dY[i], W_3, None, None, None, None, dW_3=dW_3, dW_2=dW_2, dX=dX[i], dW_1=dW_1, work=work
             )
-            dW_3 += dW_3_part
-            dW_2 += dW_2_part
             db_2 += db_2_part
-            dW_1 += dW_1_part
             db_1 += db_1_part
     return dX, dW_1, db_1, dW_2, db_2, dW_3, db_3
 
@@ -272,18 +269,17 @@ def _backward_part(
     H_1: Any | None,
     Z_2: Any | None,
     H_2: Any | None,
+    dW_3: Any = None,
+    dW_2: Any = None,
+    dW_1: Any = None,
     dX: Any = None,
     work: Any = None,
 ) -> Any:
     """One part along B, or the whole: dW_3, dW_2, db_2, dX, dW_1, db_1."""
     B_block = X.shape[0]
-    N = X.shape[-1]
     F = W_1.shape[-1]
     K = W_2.shape[-1]
-    M = dY.shape[-1]
-    space_1, space_2, space_3, space_4, space_5, space_6, space_7 = _spaces(
-        work, X, (F, B_block), (B_block, K), (K, M), (B_block, K), (F, K), (F, B_block), (N, F)
-    )
+    space_1, space_2, space_3, space_4 = _spaces(work, X, (F, B_block), (B_block, K), (B_block, K), (F, B_block))
     if Z_1 is None:
         # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
         X_W_1 = np.matmul(W_1.T, X.T, out=space_1)
@@ -296,25 +292,25 @@ def _backward_part(
         # H_2[i,l] = relu(Z_2[i,l])
         H_2 = np.maximum(Z_2, 0)
     # Lemma: dW_3[l,j] = sum(i, dY[i,j]*H_2[i,l])
-    dW_3 = np.matmul(H_2.T, dY, out=space_3)
+    dW_3 = _add_product(dW_3, H_2.T, dY)
     # Lemma: dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
-    dH_2 = np.matmul(dY, W_3.T, out=space_4)
+    dH_2 = np.matmul(dY, W_3.T, out=space_3)
     # Lemma: dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
     dZ_2 = dH_2
     _fill(dZ_2, (Z_2 > 0), 0)
     # Lemma: dW_2[h,l] = sum(i, dZ_2[i,l]*H_1[i,h])
-    dW_2 = np.matmul(H_1, dZ_2, out=space_5)
+    dW_2 = _add_product(dW_2, H_1, dZ_2)
     # Lemma: db_2[l] = sum(i, dZ_2[i,l])
     db_2 = _sum(dZ_2, 0)
     # Lemma: dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
-    dH_1 = np.matmul(W_2, dZ_2.T, out=space_6)
+    dH_1 = np.matmul(W_2, dZ_2.T, out=space_4)
     # Lemma: dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
     dZ_1 = dH_1
     _fill(dZ_1, (Z_1 > 0), 0)
     # Lemma: dX[i,k] = sum(h, dZ_1[i,h]*W_1[k,h])
     dX = np.matmul(dZ_1.T, W_1.T, out=dX)
     # Lemma: dW_1[k,h] = sum(i, dZ_1[i,h]*X[i,k])
-    dW_1 = np.matmul(X.T, dZ_1.T, out=space_7)
+    dW_1 = _add_product(dW_1, X.T, dZ_1.T)
     # Lemma: db_1[h] = sum(i, dZ_1[i,h])
     db_1 = _sum(dZ_1, -1)
     return dW_3, dW_2, db_2, dX, dW_1, db_1
@@ -425,6 +421,18 @@ def _fill(array: Array, kept: Array, value: float) -> None:
     if len(places):
         some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
         np.copyto(array[some], value, where=~kept[some])
+
+
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

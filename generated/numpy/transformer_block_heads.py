@@ -397,11 +397,18 @@ def backward(dY: Any, saved: Saved) -> tuple[Array, Array, Array, Array, Array, 
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for b, h, i in parts:
-                dV_part, _, dK_sum_part = _backward_part(
-                    Q[b, h, i], K[b, h], lse[b, h, i], dO[b, h, i], V[b, h], None, dQ=dQ[b, h, i], work=work
+                _backward_part(
+                    Q[b, h, i],
+                    K[b, h],
+                    lse[b, h, i],
+                    dO[b, h, i],
+                    V[b, h],
+                    None,
+                    dV=dV[b, h],
+                    dQ=dQ[b, h, i],
+                    dK_sum=dK_sum[b, h],
+                    work=work,
                 )
-                dV[b, h] += dV_part
-                dK_sum[b, h] += dK_sum_part
             return ()
 
         _together(run, _parts((B, H, N), N, X, 256), 2)
@@ -724,17 +731,16 @@ def _forward_part(Q: Any, K: Any, V: Any, O: Any = None, work: Any = None) -> An
     return P, O, lse
 
 
-def _backward_part(Q: Any, K: Any, lse: Any, dO: Any, V: Any, P: Any | None, dQ: Any = None, work: Any = None) -> Any:
+def _backward_part(
+    Q: Any, K: Any, lse: Any, dO: Any, V: Any, P: Any | None, dV: Any = None, dK_sum: Any = None, dQ: Any = None, work: Any = None
+) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
     H_block = Q.shape[1]
     N_block = Q.shape[2]
     N = K.shape[2]
-    d_v = dO.shape[-1]
-    space_1, space_2, space_3, space_4 = _spaces(
-        work, Q, (B_block, H_block, N, N_block), (B_block, H_block, N, N_block), (B_block, H_block, N, d_v), (B_block, H_block, N, d_k)
-    )
+    space_1, space_2 = _spaces(work, Q, (B_block, H_block, N, N_block), (B_block, H_block, N, N_block))
     if P is None:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
         Q_K = np.matmul(K, Q.mT, out=space_1)
@@ -745,7 +751,7 @@ def _backward_part(Q: Any, K: Any, lse: Any, dO: Any, V: Any, P: Any | None, dQ:
     # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
     dP = np.matmul(V, dO.mT, out=space_2)
     # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = np.matmul(P, dO, out=space_3)
+    dV = _add_product(dV, P, dO)
     # Named sum: D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
     D = _sum(dP * P, 2)
     # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
@@ -755,7 +761,7 @@ def _backward_part(Q: Any, K: Any, lse: Any, dO: Any, V: Any, P: Any | None, dQ:
     dS_K = np.matmul(dS.mT, K, out=dQ)
     dQ = np.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = np.matmul(dS, Q, out=space_4)
+    dK_sum = _add_product(dK_sum, dS, Q)
     return dV, dQ, dK_sum
 
 
@@ -859,6 +865,18 @@ def _blas() -> Any:
         return None
     found = ThreadpoolController().select(user_api="blas")
     return found if len(found) else None
+
+
+def _add_product(total: Array | None, a: Array, b: Array) -> Array:
+    """Add the product of two matrices, or of each of a batch, to what is there, if anything: some columns at a time, which stay in
+    the cache."""
+    if total is None:
+        return a @ b
+    columns = max(4 * _CACHE // max(math.prod(total.shape[:-1]), 1), 64)
+    for start in range(0, total.shape[-1], columns):
+        some = (..., slice(start, start + columns))
+        total[some] += a @ b[some]
+    return total
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

@@ -58,6 +58,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "slope": ("H",),
 }
 _CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def alibi(Q: Any, K: Any, V: Any, slope: Any) -> Tensor:
@@ -135,13 +136,13 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, slope: Tensor) -> Any:
     d_v = V.shape[-1]
     if _saved_whole(H * N * M, Q, K, V, slope):
         # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) - slope[h]*abs(position(i) - position(j))
-        S = Q / math.sqrt(d_k) @ K.mT - slope[:, None, None] * torch.abs(
+        S = _product(Q / math.sqrt(d_k), K.mT) - slope[:, None, None] * torch.abs(
             torch.arange(N, device=Q.device).to(Q.dtype)[:, None] - torch.arange(M, device=Q.device).to(Q.dtype)
         )
         # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
         P = torch.softmax(S, dim=-1)
         # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-        O = P @ V
+        O = _product(P, V)
         lse = None
     else:
         # In parts of H and N: P is never whole.
@@ -211,7 +212,7 @@ def _backward_pass(
         return dQ, dK, dV
     if P is None:
         # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) - slope[h]*abs(position(i) - position(j))
-        S = Q / math.sqrt(d_k) @ K.mT - slope[:, None, None] * torch.abs(
+        S = _product(Q / math.sqrt(d_k), K.mT) - slope[:, None, None] * torch.abs(
             torch.arange(N, device=Q.device).to(Q.dtype)[:, None] - torch.arange(M, device=Q.device).to(Q.dtype)
         )
         # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
@@ -219,20 +220,20 @@ def _backward_pass(
     dQ = dK = dV = None
     if need_V:
         # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-        dV = P.mT @ dO
+        dV = _product(P.mT, dO)
     if need_Q or need_K:
         # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-        dP = dO @ V.mT
+        dP = _product(dO, V.mT)
         # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
         D = torch.linalg.vecdot(dO, O)
         # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
         dS = P * (dP - D[..., None])
     if need_Q:
         # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
-        dQ = dS @ K / math.sqrt(d_k)
+        dQ = _product(dS, K) / math.sqrt(d_k)
     if need_K:
         # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-        dK = dS.mT @ Q / math.sqrt(d_k)
+        dK = _product(dS.mT, Q) / math.sqrt(d_k)
     return dQ, dK, dV
 
 
@@ -522,7 +523,7 @@ def _forward_part(Q: Tensor, K: Tensor, i: Tensor, slope: Tensor, V: Tensor, O: 
     N_block = Q.shape[1]
     (space_1,) = _spaces(work, Q, (H_block, N_block, M))
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) - slope[h]*abs(position(i) - position(j))
-    Q_K = torch.matmul(Q / math.sqrt(d_k), K.mT, out=space_1)
+    Q_K = _product(Q / math.sqrt(d_k), K.mT, spare=space_1)
     S = torch.subtract(
         Q_K, slope[:, None, None] * torch.abs(i.to(Q.dtype)[:, None] - torch.arange(M, device=Q.device).to(Q.dtype)), out=Q_K
     )
@@ -533,7 +534,7 @@ def _forward_part(Q: Tensor, K: Tensor, i: Tensor, slope: Tensor, V: Tensor, O: 
     _exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(dim=-1)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-    exp_S_V = torch.matmul(exp_S, V, out=O)
+    exp_S_V = _product(exp_S, V, out=O)
     O = torch.divide(exp_S_V, Z_m[..., None], out=exp_S_V)
     # By a pass: lse[h,i] = m[h,i] + log(Z_m[h,i])
     lse = torch.add(m, torch.log(Z_m), out=m)
@@ -561,7 +562,7 @@ def _backward_part(
     N_block = Q.shape[1]
     space_1, space_2 = _spaces(work, Q, (H_block, N_block, M), (H_block, N_block, M))
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) - slope[h]*abs(position(i) - position(j))
-    Q_K = torch.matmul(Q / math.sqrt(d_k), K.mT, out=space_1)
+    Q_K = _product(Q / math.sqrt(d_k), K.mT, spare=space_1)
     S = torch.subtract(
         Q_K, slope[:, None, None] * torch.abs(i.to(Q.dtype)[:, None] - torch.arange(M, device=Q.device).to(Q.dtype)), out=Q_K
     )
@@ -569,17 +570,17 @@ def _backward_part(
     P = torch.subtract(S, lse[..., None], out=S)
     _exp(P, out=P)
     # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-    dV = _add_product(dV, P.mT, dO)
+    dV = _accumulate(dV, P.mT, dO)
     # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-    dP = torch.matmul(dO, V.mT, out=space_2)
+    dP = _product(dO, V.mT, spare=space_2)
     # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(dP_D, P, out=dP_D)
     # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
-    dS_K = torch.matmul(dS, K, out=dQ)
+    dS_K = _product(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-    dK_sum = _add_product(dK_sum, dS.mT, Q)
+    dK_sum = _accumulate(dK_sum, dS.mT, Q)
     return dV, dQ, dK_sum
 
 
@@ -722,6 +723,71 @@ def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
     """The exponential as a power of 2: torch computes it two to three times as fast on a CPU."""
     made = torch.mul(exponent, 1.4426950408889634, out=out)
     return torch.exp2(made, out=made)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices to what is there: a large one in rows, so that no array of its size is made."""
+    if a.numel() * b.shape[-1] < _LARGE or a.shape[:-2] != total.shape[:-2] or not _by_onednn(a, b):
+        return _add_product(total, a, b)
+    rows = _rows(a, b)
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        total[some] += _product(a[some], b)
+    return total
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:

@@ -50,6 +50,8 @@ O = softmax(S) V with S[i,j] = v . tanh(W_q^T q_i + W_k^T k_j + b). Bahdanau, Ch
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -65,6 +67,8 @@ _AXES: dict[str, tuple[str, ...]] = {
     "b": ("H",),
     "v": ("H",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def attention_additive(Q: Any, K: Any, V: Any, W_q: Any, W_k: Any, b: Any, v: Any) -> Tensor:
@@ -141,9 +145,9 @@ def _arguments(Q: Any, K: Any, V: Any, W_q: Any, W_k: Any, b: Any, v: Any) -> An
 def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, W_q: Tensor, W_k: Tensor, b: Tensor, v: Tensor) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
     # Named sum: Z[i,h] = sum(d, Q[i,d]*W_q[d,h])
-    Z = Q @ W_q
+    Z = _product(Q, W_q)
     # Named sum: E[j,h] = sum(d, K[j,d]*W_k[d,h])
-    E = K @ W_k
+    E = _product(K, W_k)
     # Equation: U[i,j,h] = tanh(Z[i,h] + E[j,h] + b[h])
     U = torch.tanh(Z[:, None, :] + E + b)
     # S[i,j] = sum(h, v[h]*U[i,j,h])
@@ -151,7 +155,7 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, W_q: Tensor, W_k: Tensor, b: 
     # Finite form: P[i,j] = exp(S[i,j] - m[i])/A_m[i]
     P = torch.softmax(S, dim=-1)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
-    O = P @ V
+    O = _product(P, V)
     return O, U, P
 
 
@@ -181,10 +185,10 @@ def _backward_pass(
     dQ = dK = dV = dW_q = dW_k = db = dv = None
     if need_V:
         # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
-        dV = P.T @ dO
+        dV = _product(P.T, dO)
     if need_Q or need_K or need_W_q or need_W_k or need_b or need_v:
         # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
-        dP = dO @ V.T
+        dP = _product(dO, V.T)
         # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
         # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
@@ -207,16 +211,16 @@ def _backward_pass(
         dE = (dU * U_shifted).sum(dim=0)
     if need_K:
         # Lemma: dK[j,d] = sum(h, dE[j,h]*W_k[d,h])
-        dK = dE @ W_k.T
+        dK = _product(dE, W_k.T)
     if need_W_k:
         # Lemma: dW_k[d,h] = sum(j, dE[j,h]*K[j,d])
-        dW_k = K.T @ dE
+        dW_k = _product(K.T, dE)
     if need_Q:
         # Lemma: dQ[i,d] = sum(h, dZ[i,h]*W_q[d,h])
-        dQ = dZ @ W_q.T
+        dQ = _product(dZ, W_q.T)
     if need_W_q:
         # Lemma: dW_q[d,h] = sum(i, dZ[i,h]*Q[i,d])
-        dW_q = Q.T @ dZ
+        dW_q = _product(Q.T, dZ)
     return dQ, dK, dV, dW_q, dW_k, db, dv
 
 
@@ -630,6 +634,68 @@ def _transforms() -> tuple[str, ...]:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _recorded() -> bool:

@@ -58,6 +58,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "W_v": ("C", "d_v"),
 }
 _CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def attention_bilinear(X: Any, A: Any, W_v: Any) -> Tensor:
@@ -126,19 +127,19 @@ def _forward_pass(X: Tensor, A: Tensor, W_v: Tensor) -> Any:
     d_v = W_v.shape[-1]
     if _saved_whole(N * N, X, A, W_v):
         # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
-        S = X @ A @ X.T
+        S = _product(_product(X, A), X.T)
         # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
         P = torch.softmax(S, dim=-1)
         # V[j,e] = sum(c, X[j,c]*W_v[c,e])
-        V = X @ W_v
+        V = _product(X, W_v)
         # O[i,e] = sum(j, P[i,j]*V[j,e])
-        O = P @ V
+        O = _product(P, V)
         lse = None
     else:
         # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
-        t_2 = X @ A
+        t_2 = _product(X, A)
         # V[j,e] = sum(c, X[j,c]*W_v[c,e])
-        V = X @ W_v
+        V = _product(X, W_v)
         # In parts of N: P is never whole.
         P = None
         O = _empty((N, d_v), X)
@@ -173,7 +174,7 @@ def _backward_pass(
     C = X.shape[-1]
     if P is None and not _traced(dO):
         # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
-        t_2 = X @ A
+        t_2 = _product(X, A)
         # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
         # In parts of N: P is never whole.
@@ -181,46 +182,46 @@ def _backward_pass(
         dX_sum = _empty((N, C), X)
         dX_sum_2 = _zeros((N, C), X)
         work: dict[int, Any] = {}
-        for (i,) in _parts((N,), N, X, 512):
+        for (i,) in _parts((N,), N, X, 1024):
             _backward_part(X, t_2[i], lse[i], dO[i], V, D[i], X[i], dV=dV, dX_sum=dX_sum[i], dX_sum_2=dX_sum_2, work=work)
         # Lemma: dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
-        dW_v = X.T @ dV
+        dW_v = _product(X.T, dV)
         # Lemma: dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
         #     dV[i,e]*W_v[a,e])
-        dX = dX_sum @ A.T
-        dX += dX_sum_2 @ A
-        dX += dV @ W_v.T
+        dX = _product(dX_sum, A.T)
+        dX += _product(dX_sum_2, A)
+        dX += _product(dV, W_v.T)
         # Lemma: dA[a,c] = sum(i,j, dS[i,j]*X[i,a]*X[j,c])
-        dA = dX_sum_2.T @ X
+        dA = _product(dX_sum_2.T, X)
         return dX, dA, dW_v
     if P is None:
         # S[i,j] = sum(a,c, X[i,a]*A[a,c]*X[j,c])
-        S = X @ A @ X.T
+        S = _product(_product(X, A), X.T)
         # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
         P = torch.exp(S - lse[:, None])
     dX = dA = dW_v = None
     if need_X or need_A:
         # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
-        dP = dO @ V.T
+        dP = _product(dO, V.T)
     if need_X or need_W_v:
         # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
-        dV = P.T @ dO
+        dV = _product(P.T, dO)
     if need_W_v:
         # Lemma: dW_v[c,e] = sum(j, dV[j,e]*X[j,c])
-        dW_v = X.T @ dV
+        dW_v = _product(X.T, dV)
     if need_X or need_A:
         # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
         # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
         dS = P * (dP - D[:, None])
-        dS_X = dS.T @ X
+        dS_X = _product(dS.T, X)
     if need_X:
         # Lemma: dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
         #     dV[i,e]*W_v[a,e])
-        dX = dS @ X @ A.T + dS_X @ A + dV @ W_v.T
+        dX = _product(_product(dS, X), A.T) + _product(dS_X, A) + _product(dV, W_v.T)
     if need_A:
         # Lemma: dA[a,c] = sum(i,j, dS[i,j]*X[i,a]*X[j,c])
-        dA = dS_X.T @ X
+        dA = _product(dS_X.T, X)
     return dX, dA, dW_v
 
 
@@ -533,7 +534,7 @@ def _forward_part(X: Tensor, t: Tensor, V: Tensor, O: Any = None, work: Any = No
     N_block = t.shape[0]
     (space_1,) = _spaces(work, X, (N_block, N))
     # By a pass: S_bits[i,j] = S[i,j]/log(2)
-    S_bits = torch.matmul(t / math.log(2), X.T, out=space_1)
+    S_bits = _product(t / math.log(2), X.T, spare=space_1)
     # m[i] = max(k, S[i,k])
     max_S_bits = S_bits.amax(dim=-1)
     m = math.log(2) * max_S_bits
@@ -542,7 +543,7 @@ def _forward_part(X: Tensor, t: Tensor, V: Tensor, O: Any = None, work: Any = No
     torch.exp2(exp2_S_bits, out=exp2_S_bits)
     Z_m = exp2_S_bits.sum(dim=-1)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
-    exp2_S_bits_V = torch.matmul(exp2_S_bits, V, out=O)
+    exp2_S_bits_V = _product(exp2_S_bits, V, out=O)
     O = torch.divide(exp2_S_bits_V, Z_m[:, None], out=exp2_S_bits_V)
     # By a pass: lse[i] = m[i] + log(Z_m[i])
     lse = m + torch.log(Z_m)
@@ -567,23 +568,23 @@ def _backward_part(
     N_block = t.shape[0]
     space_1, space_2 = _spaces(work, X, (N_block, N), (N_block, N))
     # By a pass: S_bits[i,j] = S[i,j]/log(2)
-    S_bits = torch.matmul(t / math.log(2), X.T, out=space_1)
+    S_bits = _product(t / math.log(2), X.T, spare=space_1)
     # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
     P = torch.subtract(S_bits, (lse / math.log(2))[:, None], out=S_bits)
     torch.exp2(P, out=P)
     # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
-    dP = torch.matmul(dO, V.T, out=space_2)
+    dP = _product(dO, V.T, spare=space_2)
     # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
-    dV = _add_product(dV, P.T, dO)
+    dV = _accumulate(dV, P.T, dO)
     # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dP_D = torch.subtract(dP, D[:, None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
     # Lemma: dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
     #     dV[i,e]*W_v[a,e])
-    dX_sum = torch.matmul(dS, X, out=dX_sum)
+    dX_sum = _product(dS, X, out=dX_sum)
     # Lemma: dX[i,a] = sum(j,c, dS[i,j]*A[a,c]*X[j,c]) + sum(i',a', dS[i',i]*X[i',a']*A[a',a]) + sum(e,
     #     dV[i,e]*W_v[a,e])
-    dX_sum_2 = _add_product(dX_sum_2, dS.T, X_rows)
+    dX_sum_2 = _accumulate(dX_sum_2, dS.T, X_rows)
     return dV, dX_sum, dX_sum_2
 
 
@@ -713,6 +714,71 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
 def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """The same, filled with zeros."""
     return _empty(shape, like).zero_()
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices to what is there: a large one in rows, so that no array of its size is made."""
+    if a.numel() * b.shape[-1] < _LARGE or a.shape[:-2] != total.shape[:-2] or not _by_onednn(a, b):
+        return _add_product(total, a, b)
+    rows = _rows(a, b)
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        total[some] += _product(a[some], b)
+    return total
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:

@@ -55,6 +55,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "V": ("B", "H", "M", "d_v"),
 }
 _CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def attention_causal(Q: Any, K: Any, V: Any) -> Tensor:
@@ -131,7 +132,7 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor) -> Any:
     d_v = V.shape[-1]
     if _saved_whole(B * H * N * M, Q, K, V):
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-        S = Q / math.sqrt(d_k) @ K.mT
+        S = _product(Q / math.sqrt(d_k), K.mT)
         # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
         #     0))
         masked_S = torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], S, -1e30)
@@ -142,7 +143,7 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor) -> Any:
         # Finite form: P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
         P = exp_masked_S / Z_m.clamp(min=1)[..., None]
         # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-        O = P @ V
+        O = _product(P, V)
         lse = None
     else:
         # In parts of B, H and N: P is never whole.
@@ -212,26 +213,26 @@ def _backward_pass(
         return dQ, dK, dV
     if P is None:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-        S = Q / math.sqrt(d_k) @ K.mT
+        S = _product(Q / math.sqrt(d_k), K.mT)
         # Finite form: P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
         P = torch.exp(torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], S, -1e30) - lse[..., None])
     dQ = dK = dV = None
     if need_V:
         # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-        dV = P.mT @ dO
+        dV = _product(P.mT, dO)
     if need_Q or need_K:
         # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-        dP = dO @ V.mT
+        dP = _product(dO, V.mT)
         # Named sum: D[b,h,i] = sum(e, dO[b,h,i,e]*O[b,h,i,e])
         D = torch.linalg.vecdot(dO, O)
         # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
         dS = P * (dP - D[..., None])
     if need_Q:
         # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
-        dQ = dS @ K / math.sqrt(d_k)
+        dQ = _product(dS, K) / math.sqrt(d_k)
     if need_K:
         # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-        dK = dS.mT @ Q / math.sqrt(d_k)
+        dK = _product(dS.mT, Q) / math.sqrt(d_k)
     return dQ, dK, dV
 
 
@@ -506,7 +507,7 @@ def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, O: Any = None, 
     M_seen = K.shape[2]
     space_1, space_2 = _spaces(work, Q, (B_block, H_block, N_block, M_seen), (B_block, H_block, N_block))
     # By a pass: S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
-    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
+    S_bits = _product(Q / (math.sqrt(d_k) * math.log(2)), K.mT, spare=space_1)
     # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
     #     0))
     masked_seen = S_bits
@@ -520,7 +521,7 @@ def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, O: Any = None, 
     Z_m = exp2_masked_seen.sum(dim=-1)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
     max_Z_m = Z_m.clamp(min=1)
-    exp2_masked_seen_V = torch.matmul(exp2_masked_seen, V, out=O)
+    exp2_masked_seen_V = _product(exp2_masked_seen, V, out=O)
     O = torch.divide(exp2_masked_seen_V, max_Z_m[..., None], out=exp2_masked_seen_V)
     # By a pass: lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
     lse = torch.add(masked_max_masked_seen, torch.log(max_Z_m), out=masked_max_masked_seen)
@@ -554,24 +555,24 @@ def _backward_part(
     M_seen = K.shape[2]
     space_1, space_2 = _spaces(work, Q, (B_block, H_block, N_block, M_seen), (B_block, H_block, N_block, M_seen))
     # By a pass: S_bits[b,h,i,j] = S[b,h,i,j]/log(2)
-    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
+    S_bits = _product(Q / (math.sqrt(d_k) * math.log(2)), K.mT, spare=space_1)
     # Finite form: P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
     masked_seen = S_bits
     _fill(masked_seen, seen, -1e30)
     P = torch.subtract(masked_seen, (lse / math.log(2))[..., None], out=masked_seen)
     torch.exp2(P, out=P)
     # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = _add_product(dV, P.mT, dO)
+    dV = _accumulate(dV, P.mT, dO)
     # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-    dP = torch.matmul(dO, V.mT, out=space_2)
+    dP = _product(dO, V.mT, spare=space_2)
     # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
     # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
-    dS_K = torch.matmul(dS, K, out=dQ)
+    dS_K = _product(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = _add_product(dK_sum, dS.mT, Q)
+    dK_sum = _accumulate(dK_sum, dS.mT, Q)
     return dV, dQ, dK_sum
 
 
@@ -724,6 +725,71 @@ def _fill(array: Tensor, kept: Tensor, value: float) -> None:
     if len(places):
         some = (..., slice(int(places[0]), int(places[-1]) + 1))
         array[some].masked_fill_(~kept[some], value)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices to what is there: a large one in rows, so that no array of its size is made."""
+    if a.numel() * b.shape[-1] < _LARGE or a.shape[:-2] != total.shape[:-2] or not _by_onednn(a, b):
+        return _add_product(total, a, b)
+    rows = _rows(a, b)
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        total[some] += _product(a[some], b)
+    return total
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:

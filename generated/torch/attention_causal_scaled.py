@@ -58,6 +58,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "scale": (),
 }
 _CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def attention_causal_scaled(Q: Any, K: Any, V: Any, scale: Any) -> Tensor:
@@ -133,7 +134,7 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, scale: Tensor) -> Any:
     d_v = V.shape[-1]
     if _saved_whole(B * N * M, Q, K, V):
         # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-        S = scale * (Q @ K.mT)
+        S = scale * _product(Q, K.mT)
         # m[i,b] = max(k, where(k <= i, 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(i < k, 1, 0))
         masked_S = torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], S, -1e30)
         m = masked_S.amax(dim=-1).T
@@ -143,7 +144,7 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, scale: Tensor) -> Any:
         # Finite form: P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
         P = exp_masked_S / Z_m.clamp(min=1).T[..., None]
         # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
-        O = P @ V
+        O = _product(P, V)
         lse = None
     else:
         # In parts of B and N: P is never whole.
@@ -223,7 +224,7 @@ def _backward_pass(
         return dQ, dK, dV
     if P is None:
         # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-        S = scale * (Q @ K.mT)
+        S = scale * _product(Q, K.mT)
         # Finite form: P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
         P = torch.exp(
             torch.where(torch.arange(M, device=Q.device) <= torch.arange(N, device=Q.device)[:, None], S, -1e30) - lse.T[..., None]
@@ -231,20 +232,20 @@ def _backward_pass(
     dQ = dK = dV = None
     if need_V:
         # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
-        dV = P.mT @ dO
+        dV = _product(P.mT, dO)
     if need_Q or need_K:
         # Lemma: dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
-        dP = dO @ V.mT
+        dP = _product(dO, V.mT)
         # Named sum: D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
         D = torch.linalg.vecdot(dO, O)
         # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
         dS = P * (dP - D[..., None])
     if need_Q:
         # Lemma: dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
-        dQ = scale * (dS @ K)
+        dQ = scale * _product(dS, K)
     if need_K:
         # Lemma: dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-        dK = scale * (dS.mT @ Q)
+        dK = scale * _product(dS.mT, Q)
     return dQ, dK, dV
 
 
@@ -534,7 +535,7 @@ def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, seen: Tensor, V: Tensor, 
     M_seen = K.shape[1]
     (space_1,) = _spaces(work, Q, (B_block, N_block, M_seen))
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-    Q_K = torch.matmul(Q, K.mT, out=space_1)
+    Q_K = _product(Q, K.mT, spare=space_1)
     S = torch.multiply(Q_K, scale, out=Q_K)
     # m[i,b] = max(k, where(k <= i, 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(i < k, 1, 0))
     masked_seen = S
@@ -547,7 +548,7 @@ def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, seen: Tensor, V: Tensor, 
     Z_m = exp_masked_seen.sum(dim=-1).T
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
     max_Z_m = Z_m.clamp(min=1)
-    exp_masked_seen_V = torch.matmul(exp_masked_seen, V, out=O)
+    exp_masked_seen_V = _product(exp_masked_seen, V, out=O)
     O = torch.divide(exp_masked_seen_V, max_Z_m.T[..., None], out=exp_masked_seen_V)
     # By a pass: lse[i,b] = m[i,b] + log(Z_m[i,b])
     lse = torch.add(masked_m, torch.log(max_Z_m), out=masked_m)
@@ -580,7 +581,7 @@ def _backward_part(
     M_seen = K.shape[1]
     space_1, space_2 = _spaces(work, Q, (B_block, N_block, M_seen), (B_block, N_block, M_seen))
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-    Q_K = torch.matmul(Q, K.mT, out=space_1)
+    Q_K = _product(Q, K.mT, spare=space_1)
     S = torch.multiply(Q_K, scale, out=Q_K)
     # Finite form: P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
     masked_seen = S
@@ -588,17 +589,17 @@ def _backward_part(
     P = torch.subtract(masked_seen, lse.T[..., None], out=masked_seen)
     _exp(P, out=P)
     # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
-    dV = _add_product(dV, P.mT, dO)
+    dV = _accumulate(dV, P.mT, dO)
     # Lemma: dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
-    dP = torch.matmul(dO, V.mT, out=space_2)
+    dP = _product(dO, V.mT, spare=space_2)
     # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(dP_D, P, out=dP_D)
     # Lemma: dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
-    dS_K = torch.matmul(dS, K, out=dQ)
+    dS_K = _product(dS, K, out=dQ)
     dQ = torch.multiply(dS_K, scale, out=dS_K)
     # Lemma: dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-    dK_sum = _add_product(dK_sum, dS.mT, Q)
+    dK_sum = _accumulate(dK_sum, dS.mT, Q)
     return dV, dQ, dK_sum
 
 
@@ -764,6 +765,71 @@ def _fill(array: Tensor, kept: Tensor, value: float) -> None:
     if len(places):
         some = (..., slice(int(places[0]), int(places[-1]) + 1))
         array[some].masked_fill_(~kept[some], value)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices to what is there: a large one in rows, so that no array of its size is made."""
+    if a.numel() * b.shape[-1] < _LARGE or a.shape[:-2] != total.shape[:-2] or not _by_onednn(a, b):
+        return _add_product(total, a, b)
+    rows = _rows(a, b)
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        total[some] += _product(a[some], b)
+    return total
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:

@@ -55,6 +55,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "V": ("B", "H", "d_v", "M"),
 }
 _CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def attention_columns(Q: Any, K: Any, V: Any) -> Tensor:
@@ -131,11 +132,11 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor) -> Any:
     d_v = V.shape[2]
     if _saved_whole(B * H * M * N, Q, K, V):
         # S[b,h,j,i] = sum(d, K[b,h,d,j]*Q[b,h,d,i])/sqrt(size(d_k))
-        S = (K / math.sqrt(d_k)).mT @ Q
+        S = _product((K / math.sqrt(d_k)).mT, Q)
         # Finite form: P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
         P = torch.softmax(S, dim=2)
         # O[b,h,e,i] = sum(j, V[b,h,e,j]*P[b,h,j,i])
-        O = V @ P
+        O = _product(V, P)
         lse = None
     else:
         # In parts of B and H: P is never whole.
@@ -194,26 +195,26 @@ def _backward_pass(
         return dQ, dK, dV
     if P is None:
         # S[b,h,j,i] = sum(d, K[b,h,d,j]*Q[b,h,d,i])/sqrt(size(d_k))
-        S = (K / math.sqrt(d_k)).mT @ Q
+        S = _product((K / math.sqrt(d_k)).mT, Q)
         # Finite form: P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
         P = torch.exp(S - lse[..., None, :])
     dQ = dK = dV = None
     if need_V:
         # Lemma: dV[b,h,e,j] = sum(i, dO[b,h,e,i]*P[b,h,j,i])
-        dV = dO @ P.mT
+        dV = _product(dO, P.mT)
     if need_Q or need_K:
         # Lemma: dP[b,h,j,i] = sum(e, dO[b,h,e,i]*V[b,h,e,j])
-        dP = V.mT @ dO
+        dP = _product(V.mT, dO)
         # Named sum: D[b,h,i] = sum(e, dO[b,h,e,i]*O[b,h,e,i])
         D = (dO * O).sum(dim=2)
         # Lemma: dS[b,h,j,i] = P[b,h,j,i]*(dP[b,h,j,i] - D[b,h,i])
         dS = P * (dP - D[..., None, :])
     if need_K:
         # Lemma: dK[b,h,d,j] = 1/sqrt(size(d_k))*sum(i, dS[b,h,j,i]*Q[b,h,d,i])
-        dK = Q @ dS.mT / math.sqrt(d_k)
+        dK = _product(Q, dS.mT) / math.sqrt(d_k)
     if need_Q:
         # Lemma: dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
-        dQ = K @ dS / math.sqrt(d_k)
+        dQ = _product(K, dS) / math.sqrt(d_k)
     return dQ, dK, dV
 
 
@@ -471,7 +472,7 @@ def _forward_part(K: Tensor, Q: Tensor, V: Tensor, lse: Any = None, O: Any = Non
     N = Q.shape[-1]
     (space_1,) = _spaces(work, K, (B_block, H_block, M, N))
     # By a pass: S_bits[b,h,j,i] = S[b,h,j,i]/log(2)
-    S_bits = torch.matmul((K / (math.sqrt(d_k) * math.log(2))).mT, Q, out=space_1)
+    S_bits = _product((K / (math.sqrt(d_k) * math.log(2))).mT, Q, spare=space_1)
     # m[b,h,i] = max(k, S[b,h,k,i])
     max_S_bits = S_bits.amax(dim=2)
     m = torch.multiply(max_S_bits, math.log(2), out=lse)
@@ -480,7 +481,7 @@ def _forward_part(K: Tensor, Q: Tensor, V: Tensor, lse: Any = None, O: Any = Non
     torch.exp2(exp2_S_bits, out=exp2_S_bits)
     Z_m = exp2_S_bits.sum(dim=2)
     # O[b,h,e,i] = sum(j, V[b,h,e,j]*P[b,h,j,i])
-    V_exp2_S_bits = torch.matmul(V, exp2_S_bits, out=O)
+    V_exp2_S_bits = _product(V, exp2_S_bits, out=O)
     O = torch.divide(V_exp2_S_bits, Z_m[..., None, :], out=V_exp2_S_bits)
     # By a pass: lse[b,h,i] = m[b,h,i] + log(Z_m[b,h,i])
     lse = torch.add(m, torch.log(Z_m), out=m)
@@ -507,22 +508,22 @@ def _backward_part(
     N = Q.shape[-1]
     space_1, space_2 = _spaces(work, K, (B_block, H_block, M_block, N), (B_block, H_block, M_block, N))
     # By a pass: S_bits[b,h,j,i] = S[b,h,j,i]/log(2)
-    S_bits = torch.matmul((K / (math.sqrt(d_k) * math.log(2))).mT, Q, out=space_1)
+    S_bits = _product((K / (math.sqrt(d_k) * math.log(2))).mT, Q, spare=space_1)
     # Finite form: P[b,h,j,i] = exp(S[b,h,j,i] - m[b,h,i])/Z_m[b,h,i]
     P = torch.subtract(S_bits, (lse / math.log(2))[..., None, :], out=S_bits)
     torch.exp2(P, out=P)
     # Lemma: dV[b,h,e,j] = sum(i, dO[b,h,e,i]*P[b,h,j,i])
-    dV = torch.matmul(dO, P.mT, out=dV)
+    dV = _product(dO, P.mT, out=dV)
     # Lemma: dP[b,h,j,i] = sum(e, dO[b,h,e,i]*V[b,h,e,j])
-    dP = torch.matmul(V.mT, dO, out=space_2)
+    dP = _product(V.mT, dO, spare=space_2)
     # Lemma: dS[b,h,j,i] = P[b,h,j,i]*(dP[b,h,j,i] - D[b,h,i])
     dP_D = torch.subtract(dP, D[..., None, :], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
     # Lemma: dK[b,h,d,j] = 1/sqrt(size(d_k))*sum(i, dS[b,h,j,i]*Q[b,h,d,i])
-    dS_Q = torch.matmul(Q, dS.mT, out=dK)
+    dS_Q = _product(Q, dS.mT, out=dK)
     dK = torch.divide(dS_Q, math.sqrt(d_k), out=dS_Q)
     # Lemma: dQ[b,h,d,i] = 1/sqrt(size(d_k))*sum(j, dS[b,h,j,i]*K[b,h,d,j])
-    dQ_sum = _add_product(dQ_sum, K, dS)
+    dQ_sum = _accumulate(dQ_sum, K, dS)
     return dV, dK, dQ_sum
 
 
@@ -652,6 +653,71 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
 def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """The same, filled with zeros."""
     return _empty(shape, like).zero_()
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices to what is there: a large one in rows, so that no array of its size is made."""
+    if a.numel() * b.shape[-1] < _LARGE or a.shape[:-2] != total.shape[:-2] or not _by_onednn(a, b):
+        return _add_product(total, a, b)
+    rows = _rows(a, b)
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        total[some] += _product(a[some], b)
+    return total
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:

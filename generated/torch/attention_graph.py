@@ -35,6 +35,7 @@ A node sees those to which it has an edge, A > 0; no gradient flows off an edge.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -48,6 +49,8 @@ _AXES: dict[str, tuple[str, ...]] = {
     "V": ("M", "d_v"),
     "A": ("N", "M"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def attention_graph(Q: Any, K: Any, V: Any, A: Any) -> Tensor:
@@ -116,7 +119,7 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, A: Tensor) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
     d_k = Q.shape[-1]
     # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-    S = Q @ K.T / math.sqrt(d_k)
+    S = _product(Q, K.T) / math.sqrt(d_k)
     # m[i] = max(k, where(0 < A[i,k], 1, 0)*S[i,k] - 1000000000000000000000000000000*where(A[i,k] <= 0, 1,
     #     0))
     masked_A = torch.where(A > 0, S, -1e30)
@@ -127,7 +130,7 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, A: Tensor) -> Any:
     # Finite form: P[i,j] = where(0 < A[i,j], 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
     P = exp_masked_A / Z_m.clamp(min=1)[:, None]
     # O[i,e] = sum(j, P[i,j]*V[j,e])
-    O = P @ V
+    O = _product(P, V)
     return O, P
 
 
@@ -137,20 +140,20 @@ def _backward_pass(need_Q: bool, need_K: bool, need_V: bool, Q: Tensor, K: Tenso
     dQ = dK = dV = None
     if need_V:
         # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
-        dV = P.T @ dO
+        dV = _product(P.T, dO)
     if need_Q or need_K:
         # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
-        dP = dO @ V.T
+        dP = _product(dO, V.T)
         # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
         # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
         dS = P * (dP - D[:, None])
     if need_Q:
         # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
-        dQ = dS @ K / math.sqrt(d_k)
+        dQ = _product(dS, K) / math.sqrt(d_k)
     if need_K:
         # Lemma: dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
-        dK = dS.T @ Q / math.sqrt(d_k)
+        dK = _product(dS.T, Q) / math.sqrt(d_k)
     return dQ, dK, dV
 
 
@@ -433,6 +436,68 @@ def _transforms() -> tuple[str, ...]:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _recorded() -> bool:

@@ -40,6 +40,8 @@ O = softmax(scale Q K^T + bias) V over the keys with A > 0.
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -54,6 +56,8 @@ _AXES: dict[str, tuple[str, ...]] = {
     "A": ("B", "N", "M"),
     "scale": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def attention_masked_bias(Q: Any, K: Any, V: Any, bias: Any, A: Any, scale: Any) -> Tensor:
@@ -133,7 +137,7 @@ def _arguments(Q: Any, K: Any, V: Any, bias: Any, A: Any, scale: Any) -> Any:
 def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, bias: Tensor, A: Tensor, scale: Tensor) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d]) + bias[b,i,j]
-    S = scale * (Q @ K.mT) + bias
+    S = scale * _product(Q, K.mT) + bias
     # m[b,i] = max(k, where(0 < A[b,i,k], 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(A[b,i,k]
     #     <= 0, 1, 0))
     masked_A = torch.where(A > 0, S, -1e30)
@@ -144,7 +148,7 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, bias: Tensor, A: Tensor, scal
     # Finite form: P[b,i,j] = where(0 < A[b,i,j], 1, 0)*exp(S[b,i,j] - m[b,i])/Z_m[b,i]
     P = exp_masked_A / Z_m.clamp(min=1)[..., None]
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
-    O = P @ V
+    O = _product(P, V)
     return O, P
 
 
@@ -165,20 +169,20 @@ def _backward_pass(
     dQ = dK = dV = dbias = None
     if need_V:
         # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
-        dV = P.mT @ dO
+        dV = _product(P.mT, dO)
     if need_Q or need_K or need_bias:
         # Lemma: dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
-        dP = dO @ V.mT
+        dP = _product(dO, V.mT)
         # Named sum: D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
         D = torch.linalg.vecdot(dO, O)
         # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
         dS = P * (dP - D[..., None])
     if need_Q:
         # Lemma: dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
-        dQ = scale * (dS @ K)
+        dQ = scale * _product(dS, K)
     if need_K:
         # Lemma: dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-        dK = scale * (dS.mT @ Q)
+        dK = scale * _product(dS.mT, Q)
     if need_bias:
         # Lemma: dbias[b,i,j] = dS[b,i,j]
         dbias = dS.clone()
@@ -513,6 +517,68 @@ def _transforms() -> tuple[str, ...]:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _recorded() -> bool:

@@ -37,6 +37,7 @@ ends counts 0. Raffel et al. (2020), section 2.1.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -50,6 +51,8 @@ _AXES: dict[str, tuple[str, ...]] = {
     "V": ("H", "N", "d_v"),
     "R": ("H", "T"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def attention_relative_shift(Q: Any, K: Any, V: Any, R: Any) -> Tensor:
@@ -120,11 +123,11 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, R: Tensor) -> Any:
     d_k = Q.shape[-1]
     N = Q.shape[1]
     # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k)) + R[h,i - j + size(N) - 1]
-    S = Q / math.sqrt(d_k) @ K.mT + _read(R, {1: (N - 1, (1, N), (-1, N))})
+    S = _product(Q / math.sqrt(d_k), K.mT) + _read(R, {1: (N - 1, (1, N), (-1, N))})
     # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
     P = torch.softmax(S, dim=-1)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-    O = P @ V
+    O = _product(P, V)
     return O, P
 
 
@@ -137,20 +140,20 @@ def _backward_pass(
     dQ = dK = dV = dR = None
     if need_V:
         # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-        dV = P.mT @ dO
+        dV = _product(P.mT, dO)
     if need_Q or need_K or need_R:
         # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-        dP = dO @ V.mT
+        dP = _product(dO, V.mT)
         # Named sum: D[h,i] = sum(e, dO[h,i,e]*O[h,i,e])
         D = torch.linalg.vecdot(dO, O)
         # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
         dS = P * (dP - D[..., None])
     if need_Q:
         # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
-        dQ = dS @ K / math.sqrt(d_k)
+        dQ = _product(dS, K) / math.sqrt(d_k)
     if need_K:
         # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-        dK = dS.mT @ Q / math.sqrt(d_k)
+        dK = _product(dS.mT, Q) / math.sqrt(d_k)
     if need_R:
         # Lemma: dR[h,t] = sum(j, dS[h,j + t + 1 - size(N),j])
         dR = torch.diagonal(_read(dS, {1: (1 - N, (1, N), (1, T))}), dim1=1, dim2=3).sum(dim=-1)
@@ -441,6 +444,68 @@ def _transforms() -> tuple[str, ...]:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _recorded() -> bool:

@@ -58,6 +58,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "scale": (),
 }
 _CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def attention_scaled(Q: Any, K: Any, V: Any, scale: Any) -> Tensor:
@@ -133,11 +134,11 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, scale: Tensor) -> Any:
     d_v = V.shape[-1]
     if _saved_whole(B * N * M, Q, K, V):
         # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-        S = scale * (Q @ K.mT)
+        S = scale * _product(Q, K.mT)
         # Finite form: P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
         P = torch.softmax(S, dim=-1)
         # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
-        O = P @ V
+        O = _product(P, V)
         lse = None
     else:
         # In parts of B and N: P is never whole.
@@ -194,26 +195,26 @@ def _backward_pass(
         return dQ, dK, dV
     if P is None:
         # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-        S = scale * (Q @ K.mT)
+        S = scale * _product(Q, K.mT)
         # Finite form: P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
         P = torch.exp(S - lse[..., None])
     dQ = dK = dV = None
     if need_V:
         # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
-        dV = P.mT @ dO
+        dV = _product(P.mT, dO)
     if need_Q or need_K:
         # Lemma: dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
-        dP = dO @ V.mT
+        dP = _product(dO, V.mT)
         # Named sum: D[b,i] = sum(e, dO[b,i,e]*O[b,i,e])
         D = torch.linalg.vecdot(dO, O)
         # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
         dS = P * (dP - D[..., None])
     if need_Q:
         # Lemma: dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
-        dQ = scale * (dS @ K)
+        dQ = scale * _product(dS, K)
     if need_K:
         # Lemma: dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-        dK = scale * (dS.mT @ Q)
+        dK = scale * _product(dS.mT, Q)
     return dQ, dK, dV
 
 
@@ -487,7 +488,7 @@ def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, V: Tensor, O: Any = None,
     M = K.shape[1]
     (space_1,) = _spaces(work, Q, (B_block, N_block, M))
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-    Q_K = torch.matmul(Q, K.mT, out=space_1)
+    Q_K = _product(Q, K.mT, spare=space_1)
     S = torch.multiply(Q_K, scale, out=Q_K)
     # m[b,i] = max(k, S[b,i,k])
     m = S.amax(dim=-1)
@@ -496,7 +497,7 @@ def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, V: Tensor, O: Any = None,
     _exp(exp_S, out=exp_S)
     Z_m = exp_S.sum(dim=-1)
     # O[b,i,e] = sum(j, P[b,i,j]*V[b,j,e])
-    exp_S_V = torch.matmul(exp_S, V, out=O)
+    exp_S_V = _product(exp_S, V, out=O)
     O = torch.divide(exp_S_V, Z_m[..., None], out=exp_S_V)
     # By a pass: lse[b,i] = m[b,i] + log(Z_m[b,i])
     lse = torch.add(m, torch.log(Z_m), out=m)
@@ -522,23 +523,23 @@ def _backward_part(
     M = K.shape[1]
     space_1, space_2 = _spaces(work, Q, (B_block, N_block, M), (B_block, N_block, M))
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d])
-    Q_K = torch.matmul(Q, K.mT, out=space_1)
+    Q_K = _product(Q, K.mT, spare=space_1)
     S = torch.multiply(Q_K, scale, out=Q_K)
     # Finite form: P[b,i,j] = 1/Z_m[b,i]*exp(S[b,i,j] - m[b,i])
     P = torch.subtract(S, lse[..., None], out=S)
     _exp(P, out=P)
     # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
-    dV = _add_product(dV, P.mT, dO)
+    dV = _accumulate(dV, P.mT, dO)
     # Lemma: dP[b,i,j] = sum(e, dO[b,i,e]*V[b,j,e])
-    dP = torch.matmul(dO, V.mT, out=space_2)
+    dP = _product(dO, V.mT, spare=space_2)
     # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(dP_D, P, out=dP_D)
     # Lemma: dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
-    dS_K = torch.matmul(dS, K, out=dQ)
+    dS_K = _product(dS, K, out=dQ)
     dQ = torch.multiply(dS_K, scale, out=dS_K)
     # Lemma: dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-    dK_sum = _add_product(dK_sum, dS.mT, Q)
+    dK_sum = _accumulate(dK_sum, dS.mT, Q)
     return dV, dQ, dK_sum
 
 
@@ -681,6 +682,71 @@ def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
     """The exponential as a power of 2: torch computes it two to three times as fast on a CPU."""
     made = torch.mul(exponent, 1.4426950408889634, out=out)
     return torch.exp2(made, out=made)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices to what is there: a large one in rows, so that no array of its size is made."""
+    if a.numel() * b.shape[-1] < _LARGE or a.shape[:-2] != total.shape[:-2] or not _by_onednn(a, b):
+        return _add_product(total, a, b)
+    rows = _rows(a, b)
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        total[some] += _product(a[some], b)
+    return total
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:

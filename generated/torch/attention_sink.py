@@ -60,6 +60,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "sink": ("H",),
 }
 _CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def attention_sink(Q: Any, K: Any, V: Any, sink: Any) -> Tensor:
@@ -137,7 +138,7 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, sink: Tensor) -> Any:
     d_v = V.shape[-1]
     if _saved_whole(H * N * M, Q, K, V, sink):
         # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-        S = Q / math.sqrt(d_k) @ K.mT
+        S = _product(Q / math.sqrt(d_k), K.mT)
         # m[h,i] = max(sink[h], max(k, S[h,i,k]))
         m = torch.maximum(sink[:, None], S.amax(dim=-1))
         # Z_m[h,i] = exp(sink[h] - m[h,i]) + sum(k, exp(S[h,i,k] - m[h,i]))
@@ -146,7 +147,7 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, sink: Tensor) -> Any:
         # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
         P = exp_S / Z_m[..., None]
         # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-        O = P @ V
+        O = _product(P, V)
     else:
         # In parts of H and N: P is never whole.
         P = None
@@ -212,16 +213,16 @@ def _backward_pass(
         return dQ, dK, dV, dsink
     if P is None:
         # S[h,i,j] = sum(d, Q[h,i,d]*K[h,j,d])/sqrt(size(d_k))
-        S = Q / math.sqrt(d_k) @ K.mT
+        S = _product(Q / math.sqrt(d_k), K.mT)
         # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
         P = torch.exp(S - m[..., None]) / Z_m[..., None]
     dQ = dK = dV = dsink = None
     if need_V:
         # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-        dV = P.mT @ dO
+        dV = _product(P.mT, dO)
     if need_Q or need_K or need_sink:
         # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-        dP = dO @ V.mT
+        dP = _product(dO, V.mT)
     if need_sink:
         # Finite form: dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
         dsink = -torch.linalg.vecdot(torch.exp(sink[:, None] - m) / Z_m, torch.linalg.vecdot(dP, P))
@@ -232,10 +233,10 @@ def _backward_pass(
         dS = P * (dP - D[..., None])
     if need_Q:
         # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
-        dQ = dS @ K / math.sqrt(d_k)
+        dQ = _product(dS, K) / math.sqrt(d_k)
     if need_K:
         # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-        dK = dS.mT @ Q / math.sqrt(d_k)
+        dK = _product(dS.mT, Q) / math.sqrt(d_k)
     return dQ, dK, dV, dsink
 
 
@@ -563,7 +564,7 @@ def _forward_part(Q: Tensor, K: Tensor, sink: Tensor, V: Tensor, Z_m: Any = None
     M = K.shape[1]
     (space_1,) = _spaces(work, Q, (H_block, N_block, M))
     # By a pass: S_bits[h,i,j] = S[h,i,j]/log(2)
-    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
+    S_bits = _product(Q / (math.sqrt(d_k) * math.log(2)), K.mT, spare=space_1)
     # m[h,i] = max(sink[h], max(k, S[h,i,k]))
     m = torch.maximum(sink[:, None], math.log(2) * S_bits.amax(dim=-1))
     # Z_m[h,i] = exp(sink[h] - m[h,i]) + sum(k, exp(S[h,i,k] - m[h,i]))
@@ -573,7 +574,7 @@ def _forward_part(Q: Tensor, K: Tensor, sink: Tensor, V: Tensor, Z_m: Any = None
     _exp(Z_m, out=Z_m)
     Z_m += exp2_S_bits.sum(dim=-1)
     # O[h,i,e] = sum(j, P[h,i,j]*V[h,j,e])
-    exp2_S_bits_V = torch.matmul(exp2_S_bits, V, out=O)
+    exp2_S_bits_V = _product(exp2_S_bits, V, out=O)
     O = torch.divide(exp2_S_bits_V, Z_m[..., None], out=exp2_S_bits_V)
     return m, Z_m, O
 
@@ -598,25 +599,25 @@ def _backward_part(
     M = K.shape[1]
     space_1, space_2 = _spaces(work, Q, (H_block, N_block, M), (H_block, N_block, M))
     # By a pass: S_bits[h,i,j] = S[h,i,j]/log(2)
-    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.mT, out=space_1)
+    S_bits = _product(Q / (math.sqrt(d_k) * math.log(2)), K.mT, spare=space_1)
     # Finite form: P[h,i,j] = exp(S[h,i,j] - m[h,i])/Z_m[h,i]
     P = torch.subtract(S_bits, (m / math.log(2))[..., None], out=S_bits)
     torch.exp2(P, out=P)
     P /= Z_m[..., None]
     # Lemma: dV[h,j,e] = sum(i, dO[h,i,e]*P[h,i,j])
-    dV = _add_product(dV, P.mT, dO)
+    dV = _accumulate(dV, P.mT, dO)
     # Lemma: dP[h,i,j] = sum(e, dO[h,i,e]*V[h,j,e])
-    dP = torch.matmul(dO, V.mT, out=space_2)
+    dP = _product(dO, V.mT, spare=space_2)
     # Finite form: dsink[h] = -sum(i,j, exp(sink[h] - m[h,i])*dP[h,i,j]*P[h,i,j]/Z_m[h,i])
     dsink_sum = torch.linalg.vecdot(dP, P)
     # Lemma: dS[h,i,j] = P[h,i,j]*(dP[h,i,j] - D[h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
     # Lemma: dQ[h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[h,i,j]*K[h,j,d])
-    dS_K = torch.matmul(dS, K, out=dQ)
+    dS_K = _product(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # Lemma: dK[h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[h,i,j]*Q[h,i,d])
-    dK_sum = _add_product(dK_sum, dS.mT, Q)
+    dK_sum = _accumulate(dK_sum, dS.mT, Q)
     return dV, dsink_sum, dQ, dK_sum
 
 
@@ -752,6 +753,71 @@ def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
     """The exponential as a power of 2: torch computes it two to three times as fast on a CPU."""
     made = torch.mul(exponent, 1.4426950408889634, out=out)
     return torch.exp2(made, out=made)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices to what is there: a large one in rows, so that no array of its size is made."""
+    if a.numel() * b.shape[-1] < _LARGE or a.shape[:-2] != total.shape[:-2] or not _by_onednn(a, b):
+        return _add_product(total, a, b)
+    rows = _rows(a, b)
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        total[some] += _product(a[some], b)
+    return total
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:

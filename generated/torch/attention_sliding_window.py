@@ -59,6 +59,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "width": (),
 }
 _CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def attention_sliding_window(Q: Any, K: Any, V: Any, width: Any) -> Tensor:
@@ -131,7 +132,7 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, width: Tensor) -> Any:
     d_v = V.shape[-1]
     if _saved_whole(N * N, Q, K, V):
         # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-        S = Q / math.sqrt(d_k) @ K.T
+        S = _product(Q / math.sqrt(d_k), K.T)
         # m[i] = max(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*S[i,k] -
         #     1000000000000000000000000000000*(1 - where(i - width < k, 1, 0)*where(k <= i, 1, 0)))
         masked_width = torch.where(
@@ -147,7 +148,7 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, width: Tensor) -> Any:
         # Finite form: P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
         P = exp_masked_width / Z_m.clamp(min=1)[:, None]
         # O[i,e] = sum(j, P[i,j]*V[j,e])
-        O = P @ V
+        O = _product(P, V)
         lse = None
     else:
         # In parts of N: P is never whole.
@@ -201,7 +202,7 @@ def _backward_pass(
         return dQ, dK, dV
     if P is None:
         # S[i,j] = sum(d, Q[i,d]*K[j,d])/sqrt(size(d_k))
-        S = Q / math.sqrt(d_k) @ K.T
+        S = _product(Q / math.sqrt(d_k), K.T)
         # Finite form: P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
         P = torch.exp(
             torch.where(
@@ -215,20 +216,20 @@ def _backward_pass(
     dQ = dK = dV = None
     if need_V:
         # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
-        dV = P.T @ dO
+        dV = _product(P.T, dO)
     if need_Q or need_K:
         # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
-        dP = dO @ V.T
+        dP = _product(dO, V.T)
         # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
         # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
         dS = P * (dP - D[:, None])
     if need_Q:
         # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
-        dQ = dS @ K / math.sqrt(d_k)
+        dQ = _product(dS, K) / math.sqrt(d_k)
     if need_K:
         # Lemma: dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
-        dK = dS.T @ Q / math.sqrt(d_k)
+        dK = _product(dS.T, Q) / math.sqrt(d_k)
     return dQ, dK, dV
 
 
@@ -529,7 +530,7 @@ def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, O: Any = None, 
     N_seen = K.shape[0]
     (space_1,) = _spaces(work, Q, (N_block, N_seen))
     # By a pass: S_bits[i,j] = S[i,j]/log(2)
-    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.T, out=space_1)
+    S_bits = _product(Q / (math.sqrt(d_k) * math.log(2)), K.T, spare=space_1)
     # m[i] = max(k, where(i - width < k, 1, 0)*where(k <= i, 1, 0)*S[i,k] -
     #     1000000000000000000000000000000*(1 - where(i - width < k, 1, 0)*where(k <= i, 1, 0)))
     masked_seen = S_bits
@@ -543,7 +544,7 @@ def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, O: Any = None, 
     Z_m = exp2_masked_seen.sum(dim=-1)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
     max_Z_m = Z_m.clamp(min=1)
-    exp2_masked_seen_V = torch.matmul(exp2_masked_seen, V, out=O)
+    exp2_masked_seen_V = _product(exp2_masked_seen, V, out=O)
     O = torch.divide(exp2_masked_seen_V, max_Z_m[:, None], out=exp2_masked_seen_V)
     # By a pass: lse[i] = m[i] + log(Z_m[i])
     lse = masked_max_masked_seen + torch.log(max_Z_m)
@@ -575,24 +576,24 @@ def _backward_part(
     N_seen = K.shape[0]
     space_1, space_2 = _spaces(work, Q, (N_block, N_seen), (N_block, N_seen))
     # By a pass: S_bits[i,j] = S[i,j]/log(2)
-    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), K.T, out=space_1)
+    S_bits = _product(Q / (math.sqrt(d_k) * math.log(2)), K.T, spare=space_1)
     # Finite form: P[i,j] = where(i - width < j, 1, 0)*where(j <= i, 1, 0)*exp(S[i,j] - m[i])/Z_m[i]
     masked_seen = S_bits
     _fill(masked_seen, seen, -1e30)
     P = torch.subtract(masked_seen, (lse / math.log(2))[:, None], out=masked_seen)
     torch.exp2(P, out=P)
     # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
-    dV = _add_product(dV, P.T, dO)
+    dV = _accumulate(dV, P.T, dO)
     # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
-    dP = torch.matmul(dO, V.T, out=space_2)
+    dP = _product(dO, V.T, spare=space_2)
     # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dP_D = torch.subtract(dP, D[:, None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
     # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*sum(j, dS[i,j]*K[j,d])
-    dS_K = torch.matmul(dS, K, out=dQ)
+    dS_K = _product(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # Lemma: dK[j,d] = 1/sqrt(size(d_k))*sum(i, dS[i,j]*Q[i,d])
-    dK_sum = _add_product(dK_sum, dS.T, Q)
+    dK_sum = _accumulate(dK_sum, dS.T, Q)
     return dV, dQ, dK_sum
 
 
@@ -752,6 +753,71 @@ def _fill(array: Tensor, kept: Tensor, value: float) -> None:
     if len(places):
         some = (..., slice(int(places[0]), int(places[-1]) + 1))
         array[some].masked_fill_(~kept[some], value)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices to what is there: a large one in rows, so that no array of its size is made."""
+    if a.numel() * b.shape[-1] < _LARGE or a.shape[:-2] != total.shape[:-2] or not _by_onednn(a, b):
+        return _add_product(total, a, b)
+    rows = _rows(a, b)
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        total[some] += _product(a[some], b)
+    return total
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:

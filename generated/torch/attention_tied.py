@@ -51,6 +51,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "V": ("N", "d_v"),
 }
 _CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def attention_tied(Q: Any, V: Any) -> Tensor:
@@ -105,11 +106,11 @@ def _forward_pass(Q: Tensor, V: Tensor) -> Any:
     d_v = V.shape[-1]
     if _saved_whole(N * N, Q, V):
         # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
-        S = Q / math.sqrt(d_k) @ Q.T
+        S = _product(Q / math.sqrt(d_k), Q.T)
         # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
         P = torch.softmax(S, dim=-1)
         # O[i,e] = sum(j, P[i,j]*V[j,e])
-        O = P @ V
+        O = _product(P, V)
         lse = None
     else:
         # In parts of N: P is never whole.
@@ -140,7 +141,7 @@ def _backward_pass(need_Q: bool, need_V: bool, Q: Tensor, V: Tensor, P: Tensor |
         dQ_sum = _empty((N, d_k), Q)
         dQ_sum_2 = _zeros((N, d_k), Q)
         work: dict[int, Any] = {}
-        for (i,) in _parts((N,), N, Q, 512):
+        for (i,) in _parts((N,), N, Q, 1024):
             _backward_part(Q[i], Q, lse[i], dO[i], V, D[i], dV=dV, dQ_sum=dQ_sum[i], dQ_sum_2=dQ_sum_2, work=work)
         # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
         dQ = torch.add(dQ_sum, dQ_sum_2, out=dQ_sum)
@@ -148,22 +149,22 @@ def _backward_pass(need_Q: bool, need_V: bool, Q: Tensor, V: Tensor, P: Tensor |
         return dQ, dV
     if P is None:
         # S[i,j] = sum(d, Q[i,d]*Q[j,d])/sqrt(size(d_k))
-        S = Q / math.sqrt(d_k) @ Q.T
+        S = _product(Q / math.sqrt(d_k), Q.T)
         # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
         P = torch.exp(S - lse[:, None])
     dQ = dV = None
     if need_V:
         # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
-        dV = P.T @ dO
+        dV = _product(P.T, dO)
     if need_Q:
         # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
-        dP = dO @ V.T
+        dP = _product(dO, V.T)
         # Named sum: D[i] = sum(e, dO[i,e]*O[i,e])
         D = torch.linalg.vecdot(dO, O)
         # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
         dS = P * (dP - D[:, None])
         # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
-        dQ = (dS @ Q + dS.T @ Q) / math.sqrt(d_k)
+        dQ = (_product(dS, Q) + _product(dS.T, Q)) / math.sqrt(d_k)
     return dQ, dV
 
 
@@ -390,7 +391,7 @@ def _forward_part(Q: Tensor, Q_rows: Tensor, V: Tensor, O: Any = None, work: Any
     N = Q_rows.shape[0]
     (space_1,) = _spaces(work, Q, (N_block, N))
     # By a pass: S_bits[i,j] = S[i,j]/log(2)
-    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), Q_rows.T, out=space_1)
+    S_bits = _product(Q / (math.sqrt(d_k) * math.log(2)), Q_rows.T, spare=space_1)
     # m[i] = max(k, S[i,k])
     max_S_bits = S_bits.amax(dim=-1)
     m = math.log(2) * max_S_bits
@@ -399,7 +400,7 @@ def _forward_part(Q: Tensor, Q_rows: Tensor, V: Tensor, O: Any = None, work: Any
     torch.exp2(exp2_S_bits, out=exp2_S_bits)
     Z_m = exp2_S_bits.sum(dim=-1)
     # O[i,e] = sum(j, P[i,j]*V[j,e])
-    exp2_S_bits_V = torch.matmul(exp2_S_bits, V, out=O)
+    exp2_S_bits_V = _product(exp2_S_bits, V, out=O)
     O = torch.divide(exp2_S_bits_V, Z_m[:, None], out=exp2_S_bits_V)
     # By a pass: lse[i] = m[i] + log(Z_m[i])
     lse = m + torch.log(Z_m)
@@ -424,21 +425,21 @@ def _backward_part(
     N = Q_rows.shape[0]
     space_1, space_2 = _spaces(work, Q, (N_block, N), (N_block, N))
     # By a pass: S_bits[i,j] = S[i,j]/log(2)
-    S_bits = torch.matmul(Q / (math.sqrt(d_k) * math.log(2)), Q_rows.T, out=space_1)
+    S_bits = _product(Q / (math.sqrt(d_k) * math.log(2)), Q_rows.T, spare=space_1)
     # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
     P = torch.subtract(S_bits, (lse / math.log(2))[:, None], out=S_bits)
     torch.exp2(P, out=P)
     # Lemma: dV[j,e] = sum(i, dO[i,e]*P[i,j])
-    dV = _add_product(dV, P.T, dO)
+    dV = _accumulate(dV, P.T, dO)
     # Lemma: dP[i,j] = sum(e, dO[i,e]*V[j,e])
-    dP = torch.matmul(dO, V.T, out=space_2)
+    dP = _product(dO, V.T, spare=space_2)
     # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
     dP_D = torch.subtract(dP, D[:, None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
     # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
-    dQ_sum = torch.matmul(dS, Q_rows, out=dQ_sum)
+    dQ_sum = _product(dS, Q_rows, out=dQ_sum)
     # Lemma: dQ[i,d] = 1/sqrt(size(d_k))*(sum(j, dS[i,j]*Q[j,d]) + sum(i', dS[i',i]*Q[i',d]))
-    dQ_sum_2 = _add_product(dQ_sum_2, dS.T, Q)
+    dQ_sum_2 = _accumulate(dQ_sum_2, dS.T, Q)
     return dV, dQ_sum, dQ_sum_2
 
 
@@ -568,6 +569,71 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
 def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """The same, filled with zeros."""
     return _empty(shape, like).zero_()
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices to what is there: a large one in rows, so that no array of its size is made."""
+    if a.numel() * b.shape[-1] < _LARGE or a.shape[:-2] != total.shape[:-2] or not _by_onednn(a, b):
+        return _add_product(total, a, b)
+    rows = _rows(a, b)
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        total[some] += _product(a[some], b)
+    return total
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:

@@ -45,6 +45,8 @@ O = R V and the weights R = D o softmax(scale Q K^T + bias) over the keys with A
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -60,6 +62,8 @@ _AXES: dict[str, tuple[str, ...]] = {
     "D": ("B", "N", "M"),
     "scale": (),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def attention_with_weights(Q: Any, K: Any, V: Any, bias: Any, A: Any, D: Any, scale: Any) -> tuple[Tensor, Tensor]:
@@ -147,7 +151,7 @@ def _arguments(Q: Any, K: Any, V: Any, bias: Any, A: Any, D: Any, scale: Any) ->
 def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, bias: Tensor, A: Tensor, D: Tensor, scale: Tensor) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
     # S[b,i,j] = scale*sum(d, Q[b,i,d]*K[b,j,d]) + bias[b,i,j]
-    S = scale * (Q @ K.mT) + bias
+    S = scale * _product(Q, K.mT) + bias
     # m[b,i] = max(k, where(0 < A[b,i,k], 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(A[b,i,k]
     #     <= 0, 1, 0))
     masked_A = torch.where(A > 0, S, -1e30)
@@ -160,7 +164,7 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, bias: Tensor, A: Tensor, D: T
     # R[b,i,j] = D[b,i,j]*P[b,i,j]
     R = D * P
     # O[b,i,e] = sum(j, R[b,i,j]*V[b,j,e])
-    O = R @ V
+    O = _product(R, V)
     return O, R, P
 
 
@@ -183,10 +187,10 @@ def _backward_pass(
     dQ = dK = dV = dbias = None
     if need_V:
         # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*R[b,i,j])
-        dV = R.mT @ dO
+        dV = _product(R.mT, dO)
     if need_Q or need_K or need_bias:
         # Lemma: dR_total[b,i,j] = dR[b,i,j] + sum(e, dO[b,i,e]*V[b,j,e])
-        dR_total = dR + dO @ V.mT
+        dR_total = dR + _product(dO, V.mT)
         # Lemma: dP[b,i,j] = dR_total[b,i,j]*D[b,i,j]
         dP = dR_total * D
         # Named sum: F[b,i] = sum(j, dR_total[b,i,j]*R[b,i,j])
@@ -195,10 +199,10 @@ def _backward_pass(
         dS = P * (dP - F[..., None])
     if need_Q:
         # Lemma: dQ[b,i,d] = scale*sum(j, dS[b,i,j]*K[b,j,d])
-        dQ = scale * (dS @ K)
+        dQ = scale * _product(dS, K)
     if need_K:
         # Lemma: dK[b,j,d] = scale*sum(i, dS[b,i,j]*Q[b,i,d])
-        dK = scale * (dS.mT @ Q)
+        dK = scale * _product(dS.mT, Q)
     if need_bias:
         # Lemma: dbias[b,i,j] = dS[b,i,j]
         dbias = dS.clone()
@@ -561,6 +565,68 @@ def _transforms() -> tuple[str, ...]:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _recorded() -> bool:

@@ -31,7 +31,9 @@ A K x M window moves over an image of P x Q places. As torch.nn.functional.conv2
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 import operator
 from typing import Any, NamedTuple
 
@@ -44,6 +46,8 @@ _AXES: dict[str, tuple[str, ...]] = {
     "W": ("O", "C", "K", "M"),
     "h": ("O",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def convolution_2d(X: Any, W: Any, h: Any, stride: int, pad: int) -> Tensor:
@@ -116,9 +120,14 @@ def _forward_pass(X: Tensor, W: Tensor, h: Tensor, stride: int, pad: int) -> Any
     O = W.shape[0]
     # Y[b,o,i,j] = sum(c,k,m, X[b,c,stride*i + k - pad,stride*j + m - pad]*W[o,c,k,m]) + h[o]
     Y = (
-        _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))}).permute(0, 2, 4, 1, 3, 5).reshape(B, I, J, C * K * M)
-        @ W.reshape(O, C * K * M).T
-    ).permute(0, 3, 1, 2) + h[:, None, None]
+        _product(
+            _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))})
+            .permute(0, 2, 4, 1, 3, 5)
+            .reshape(B, I, J, C * K * M),
+            W.reshape(O, C * K * M).T,
+        ).permute(0, 3, 1, 2)
+        + h[:, None, None]
+    )
     return Y
 
 
@@ -140,7 +149,12 @@ def _backward_pass(need_X: bool, need_W: bool, need_h: bool, stride: int, pad: i
         dX = (
             _place(
                 _place(
-                    dY.permute(0, 2, 3, 1)[..., None, None, :, :] @ W.permute(1, 2, 0, 3)[None, None, :, :, :, :], 4, Q, -pad, stride, 1
+                    _product(dY.permute(0, 2, 3, 1)[..., None, None, :, :], W.permute(1, 2, 0, 3)[None, None, :, :, :, :]),
+                    4,
+                    Q,
+                    -pad,
+                    stride,
+                    1,
                 ).permute(0, 1, 3, 2, 4),
                 1,
                 P,
@@ -154,11 +168,11 @@ def _backward_pass(need_X: bool, need_W: bool, need_h: bool, stride: int, pad: i
     if need_W:
         # Lemma: dW[o,c,k,m] = sum(b,i,j, dY[b,o,i,j]*X[b,c,stride*i + k - pad,stride*j + m - pad])
         dW = (
-            (
+            _product(
                 _read(X, {2: (-pad, (stride, I), (1, K)), 3: (-pad, (stride, J), (1, M))})
                 .permute(1, 3, 5, 0, 2, 4)
-                .reshape(C, K, M, B * I * J)
-                @ dY.permute(1, 0, 2, 3).reshape(O, B * I * J).T
+                .reshape(C, K, M, B * I * J),
+                dY.permute(1, 0, 2, 3).reshape(O, B * I * J).T,
             )
             .permute(3, 0, 1, 2)
             .clone()
@@ -496,6 +510,68 @@ def _transforms() -> tuple[str, ...]:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _recorded() -> bool:

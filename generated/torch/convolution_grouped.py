@@ -40,7 +40,9 @@ and columns say how much padding there is after it. Dumoulin and Visin (2016), s
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 import operator
 from typing import Any, NamedTuple
 
@@ -53,6 +55,8 @@ _AXES: dict[str, tuple[str, ...]] = {
     "W": ("G", "O", "C", "K", "M"),
     "h": ("G", "O"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def convolution_grouped(
@@ -164,12 +168,15 @@ def _forward_pass(
     # Y[b,g,o,i,j] = sum(c,k,m, X[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j + dilation_j*m -
     #     pad_j]*W[g,o,c,k,m]) + h[g,o]
     Y = (
-        _read(X, {3: (-pad_i, (stride_i, I), (dilation_i, K)), 4: (-pad_j, (stride_j, J), (dilation_j, M))})
-        .permute(0, 1, 3, 5, 2, 4, 6)
-        .reshape(B, G, I, J, C * K * M)
-        .permute(1, 0, 2, 3, 4)
-        @ W.reshape(G, O, C * K * M).mT[:, None, None, :, :]
-    ).permute(1, 0, 4, 2, 3) + h[..., None, None]
+        _product(
+            _read(X, {3: (-pad_i, (stride_i, I), (dilation_i, K)), 4: (-pad_j, (stride_j, J), (dilation_j, M))})
+            .permute(0, 1, 3, 5, 2, 4, 6)
+            .reshape(B, G, I, J, C * K * M)
+            .permute(1, 0, 2, 3, 4),
+            W.reshape(G, O, C * K * M).mT[:, None, None, :, :],
+        ).permute(1, 0, 4, 2, 3)
+        + h[..., None, None]
+    )
     return Y
 
 
@@ -205,7 +212,7 @@ def _backward_pass(
         dX = (
             _place(
                 _place(
-                    dY.permute(1, 0, 3, 4, 2)[..., None, None, :, :] @ W.permute(0, 2, 3, 1, 4)[:, None, None, :, :, :, :],
+                    _product(dY.permute(1, 0, 3, 4, 2)[..., None, None, :, :], W.permute(0, 2, 3, 1, 4)[:, None, None, :, :, :, :]),
                     5,
                     Q,
                     -pad_j,
@@ -225,11 +232,11 @@ def _backward_pass(
         # Lemma: dW[g,o,c,k,m] = sum(b,i,j, dY[b,g,o,i,j]*X[b,g,c,stride_i*i + dilation_i*k - pad_i,stride_j*j
         #     + dilation_j*m - pad_j])
         dW = (
-            (
+            _product(
                 _read(X, {3: (-pad_i, (stride_i, I), (dilation_i, K)), 4: (-pad_j, (stride_j, J), (dilation_j, M))})
                 .permute(1, 2, 4, 6, 0, 3, 5)
-                .reshape(G, C, K, M, B * I * J)
-                @ dY.permute(1, 2, 0, 3, 4).reshape(G, O, B * I * J).mT[:, None, None, :, :]
+                .reshape(G, C, K, M, B * I * J),
+                dY.permute(1, 2, 0, 3, 4).reshape(G, O, B * I * J).mT[:, None, None, :, :],
             )
             .permute(0, 4, 1, 2, 3)
             .clone()
@@ -683,6 +690,68 @@ def _transforms() -> tuple[str, ...]:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _recorded() -> bool:

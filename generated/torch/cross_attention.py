@@ -78,6 +78,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "Z": ("B", "M", "C"),
 }
 _CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def cross_attention(W_q: Any, W_k: Any, W_v: Any, W_o: Any, X: Any, Z: Any) -> Tensor:
@@ -171,27 +172,27 @@ def _forward_pass(W_q: Tensor, W_k: Tensor, W_v: Tensor, W_o: Tensor, X: Tensor,
     M = Z.shape[1]
     if _saved_whole(B * H * N * M, W_q, W_k, W_v, W_o, X, Z):
         # Q[b,h,i,d] = sum(c, X[b,i,c]*W_q[h,c,d])
-        Q = X[:, None, :, :] @ W_q[None, :, :, :]
+        Q = _product(X[:, None, :, :], W_q[None, :, :, :])
         # K[b,h,j,d] = sum(c, Z[b,j,c]*W_k[h,c,d])
-        K = Z[:, None, :, :] @ W_k[None, :, :, :]
+        K = _product(Z[:, None, :, :], W_k[None, :, :, :])
         # V[b,h,j,e] = sum(c, Z[b,j,c]*W_v[h,c,e])
-        V = Z[:, None, :, :] @ W_v[None, :, :, :]
+        V = _product(Z[:, None, :, :], W_v[None, :, :, :])
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-        S = Q @ K.mT / math.sqrt(d_k)
+        S = _product(Q, K.mT) / math.sqrt(d_k)
         # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
         P = torch.softmax(S, dim=-1)
         # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-        O = P @ V
+        O = _product(P, V)
         # Y[b,i,m] = sum(h,e, O[b,h,i,e]*W_o[h,e,m])
-        Y = O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
+        Y = _product(O.permute(0, 2, 1, 3).reshape(B, N, H * d_v), W_o.reshape(H * d_v, C))
         lse = None
     else:
         # Q[b,h,i,d] = sum(c, X[b,i,c]*W_q[h,c,d])
-        Q = X[:, None, :, :] @ W_q[None, :, :, :]
+        Q = _product(X[:, None, :, :], W_q[None, :, :, :])
         # K[b,h,j,d] = sum(c, Z[b,j,c]*W_k[h,c,d])
-        K = Z[:, None, :, :] @ W_k[None, :, :, :]
+        K = _product(Z[:, None, :, :], W_k[None, :, :, :])
         # V[b,h,j,e] = sum(c, Z[b,j,c]*W_v[h,c,e])
-        V = Z[:, None, :, :] @ W_v[None, :, :, :]
+        V = _product(Z[:, None, :, :], W_v[None, :, :, :])
         # In parts of B, H and N: P is never whole.
         P = None
         O = _empty((B, H, N, d_v), W_q)
@@ -205,7 +206,7 @@ def _forward_pass(W_q: Tensor, W_k: Tensor, W_v: Tensor, W_o: Tensor, X: Tensor,
 
         _together(run, _parts((B, H, N), M, W_q, 256), 3, W_q)
         # Y[b,i,m] = sum(h,e, O[b,h,i,e]*W_o[h,e,m])
-        Y = O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
+        Y = _product(O.permute(0, 2, 1, 3).reshape(B, N, H * d_v), W_o.reshape(H * d_v, C))
     return Y, Q, K, V, P, O, lse
 
 
@@ -240,9 +241,9 @@ def _backward_pass(
     M = Z.shape[1]
     if P is None and not _traced(dY):
         # Lemma: dW_o[h,e,m] = sum(b,i, dY[b,i,m]*O[b,h,i,e])
-        dW_o = O.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ dY.reshape(B * N, C)
+        dW_o = _product(O.permute(1, 3, 0, 2).reshape(H, d_v, B * N), dY.reshape(B * N, C))
         # Lemma: dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
-        dO = dY[:, None, :, :] @ W_o.mT[None, :, :, :]
+        dO = _product(dY[:, None, :, :], W_o.mT[None, :, :, :])
         # In parts of B, H and N: P is never whole.
         dV = _zeros((B, H, M, d_v), W_q)
         dQ = _empty((B, H, N, d_k), W_q)
@@ -260,35 +261,35 @@ def _backward_pass(
         # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
         dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
         # Lemma: dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*Z[b,j,c])
-        dW_v = (dV.permute(1, 3, 0, 2).reshape(H, d_v, B * M) @ Z.reshape(B * M, C)).mT.clone()
+        dW_v = _product(dV.permute(1, 3, 0, 2).reshape(H, d_v, B * M), Z.reshape(B * M, C)).mT.clone()
         # Lemma: dZ[b,j,c] = sum(h,d, dK[b,h,j,d]*W_k[h,c,d]) + sum(h,e, dV[b,h,j,e]*W_v[h,c,e])
-        dZ = dK.permute(0, 2, 1, 3).reshape(B, M, H * d_k) @ W_k.permute(1, 0, 2).reshape(C, H * d_k).T
-        dZ += dV.permute(0, 2, 1, 3).reshape(B, M, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
+        dZ = _product(dK.permute(0, 2, 1, 3).reshape(B, M, H * d_k), W_k.permute(1, 0, 2).reshape(C, H * d_k).T)
+        dZ += _product(dV.permute(0, 2, 1, 3).reshape(B, M, H * d_v), W_v.permute(1, 0, 2).reshape(C, H * d_v).T)
         # Lemma: dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*Z[b,j,c])
-        dW_k = (dK.permute(1, 3, 0, 2).reshape(H, d_k, B * M) @ Z.reshape(B * M, C)).mT.clone()
+        dW_k = _product(dK.permute(1, 3, 0, 2).reshape(H, d_k, B * M), Z.reshape(B * M, C)).mT.clone()
         # Lemma: dX[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d])
-        dX = dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.permute(1, 0, 2).reshape(C, H * d_k).T
+        dX = _product(dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k), W_q.permute(1, 0, 2).reshape(C, H * d_k).T)
         # Lemma: dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*X[b,i,c])
-        dW_q = (dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ X.reshape(B * N, C)).mT.clone()
+        dW_q = _product(dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N), X.reshape(B * N, C)).mT.clone()
         return dW_q, dW_k, dW_v, dW_o, dX, dZ
     if P is None:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-        S = Q @ K.mT / math.sqrt(d_k)
+        S = _product(Q, K.mT) / math.sqrt(d_k)
         # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
         P = torch.exp(S - lse[..., None])
     dW_q = dW_k = dW_v = dW_o = dX = dZ = None
     if need_W_o:
         # Lemma: dW_o[h,e,m] = sum(b,i, dY[b,i,m]*O[b,h,i,e])
-        dW_o = O.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ dY.reshape(B * N, C)
+        dW_o = _product(O.permute(1, 3, 0, 2).reshape(H, d_v, B * N), dY.reshape(B * N, C))
     if need_W_q or need_W_k or need_W_v or need_X or need_Z:
         # Lemma: dO[b,h,i,e] = sum(m, dY[b,i,m]*W_o[h,e,m])
-        dO = dY[:, None, :, :] @ W_o.mT[None, :, :, :]
+        dO = _product(dY[:, None, :, :], W_o.mT[None, :, :, :])
     if need_W_q or need_W_k or need_X or need_Z:
         # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-        dP = dO @ V.mT
+        dP = _product(dO, V.mT)
     if need_W_v or need_Z:
         # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-        dV = P.mT @ dO
+        dV = _product(P.mT, dO)
     if need_W_q or need_W_k or need_X or need_Z:
         # Named sum: D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
         D = torch.linalg.vecdot(dP, P)
@@ -296,28 +297,27 @@ def _backward_pass(
         dS = P * (dP - D[..., None])
     if need_W_q or need_X:
         # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
-        dQ = dS @ K / math.sqrt(d_k)
+        dQ = _product(dS, K) / math.sqrt(d_k)
     if need_W_k or need_Z:
         # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-        dK = dS.mT @ Q / math.sqrt(d_k)
+        dK = _product(dS.mT, Q) / math.sqrt(d_k)
     if need_W_v:
         # Lemma: dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*Z[b,j,c])
-        dW_v = (dV.permute(1, 3, 0, 2).reshape(H, d_v, B * M) @ Z.reshape(B * M, C)).mT.clone()
+        dW_v = _product(dV.permute(1, 3, 0, 2).reshape(H, d_v, B * M), Z.reshape(B * M, C)).mT.clone()
     if need_Z:
         # Lemma: dZ[b,j,c] = sum(h,d, dK[b,h,j,d]*W_k[h,c,d]) + sum(h,e, dV[b,h,j,e]*W_v[h,c,e])
-        dZ = (
-            dK.permute(0, 2, 1, 3).reshape(B, M, H * d_k) @ W_k.permute(1, 0, 2).reshape(C, H * d_k).T
-            + dV.permute(0, 2, 1, 3).reshape(B, M, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
+        dZ = _product(dK.permute(0, 2, 1, 3).reshape(B, M, H * d_k), W_k.permute(1, 0, 2).reshape(C, H * d_k).T) + _product(
+            dV.permute(0, 2, 1, 3).reshape(B, M, H * d_v), W_v.permute(1, 0, 2).reshape(C, H * d_v).T
         )
     if need_W_k:
         # Lemma: dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*Z[b,j,c])
-        dW_k = (dK.permute(1, 3, 0, 2).reshape(H, d_k, B * M) @ Z.reshape(B * M, C)).mT.clone()
+        dW_k = _product(dK.permute(1, 3, 0, 2).reshape(H, d_k, B * M), Z.reshape(B * M, C)).mT.clone()
     if need_X:
         # Lemma: dX[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d])
-        dX = dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.permute(1, 0, 2).reshape(C, H * d_k).T
+        dX = _product(dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k), W_q.permute(1, 0, 2).reshape(C, H * d_k).T)
     if need_W_q:
         # Lemma: dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*X[b,i,c])
-        dW_q = (dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ X.reshape(B * N, C)).mT.clone()
+        dW_q = _product(dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N), X.reshape(B * N, C)).mT.clone()
     return dW_q, dW_k, dW_v, dW_o, dX, dZ
 
 
@@ -778,7 +778,7 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = No
     M = K.shape[2]
     (space_1,) = _spaces(work, Q, (B_block, H_block, N_block, M))
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    Q_K = torch.matmul(Q, K.mT, out=space_1)
+    Q_K = _product(Q, K.mT, spare=space_1)
     S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # m[b,h,i] = max(k, S[b,h,i,k])
     m = S.amax(dim=-1)
@@ -787,7 +787,7 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = No
     _exp(exp_S, out=exp_S)
     E_m = exp_S.sum(dim=-1)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-    exp_S_V = torch.matmul(exp_S, V, out=O)
+    exp_S_V = _product(exp_S, V, out=O)
     O = torch.divide(exp_S_V, E_m[..., None], out=exp_S_V)
     # By a pass: lse[b,h,i] = m[b,h,i] + log(E_m[b,h,i])
     lse = torch.add(m, torch.log(E_m), out=m)
@@ -805,25 +805,25 @@ def _backward_part(
     M = K.shape[2]
     space_1, space_2 = _spaces(work, Q, (B_block, H_block, N_block, M), (B_block, H_block, N_block, M))
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    Q_K = torch.matmul(Q, K.mT, out=space_1)
+    Q_K = _product(Q, K.mT, spare=space_1)
     S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
     P = torch.subtract(S, lse[..., None], out=S)
     _exp(P, out=P)
     # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-    dP = torch.matmul(dO, V.mT, out=space_2)
+    dP = _product(dO, V.mT, spare=space_2)
     # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = _add_product(dV, P.mT, dO)
+    dV = _accumulate(dV, P.mT, dO)
     # Named sum: D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
     D = torch.linalg.vecdot(dP, P)
     # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(dP_D, P, out=dP_D)
     # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
-    dS_K = torch.matmul(dS, K, out=dQ)
+    dS_K = _product(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = _add_product(dK_sum, dS.mT, Q)
+    dK_sum = _accumulate(dK_sum, dS.mT, Q)
     return dV, dQ, dK_sum
 
 
@@ -959,6 +959,71 @@ def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
     """The exponential as a power of 2: torch computes it two to three times as fast on a CPU."""
     made = torch.mul(exponent, 1.4426950408889634, out=out)
     return torch.exp2(made, out=made)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices to what is there: a large one in rows, so that no array of its size is made."""
+    if a.numel() * b.shape[-1] < _LARGE or a.shape[:-2] != total.shape[:-2] or not _by_onednn(a, b):
+        return _add_product(total, a, b)
+    rows = _rows(a, b)
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        total[some] += _product(a[some], b)
+    return total
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:

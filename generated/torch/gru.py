@@ -58,6 +58,8 @@ A GRU over a sequence: each state mixes the one before and a candidate. Cho et a
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -73,6 +75,8 @@ _AXES: dict[str, tuple[str, ...]] = {
     "W_z": ("I", "D"),
     "W_r": ("I", "D"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def gru(U: Any, W: Any, X: Any, U_z: Any, U_r: Any, W_z: Any, W_r: Any) -> Tensor:
@@ -159,11 +163,11 @@ def _forward_pass(U: Tensor, W: Tensor, X: Tensor, U_z: Tensor, U_r: Tensor, W_z
     N = X.shape[0]
     D = U.shape[0]
     # Named sum: E[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
-    E = X @ W_z
+    E = _product(X, W_z)
     # Named sum: Z_2[n,t,j] = sum(i, X[n,t,i]*W[i,j])
-    Z_2 = X @ W
+    Z_2 = _product(X, W)
     # Named sum: H[n,t,j] = sum(i, X[n,t,i]*W_r[i,j])
-    H = X @ W_r
+    H = _product(X, W_r)
 
     # Equation: Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
     def step_Z_R_G_Y(t: int, Y_before: Tensor) -> tuple[Tensor, ...]:
@@ -171,15 +175,15 @@ def _forward_pass(U: Tensor, W: Tensor, X: Tensor, U_z: Tensor, U_r: Tensor, W_z
         H_t = H[:, t]
         Z_2_t = Z_2[:, t]
         # Named sum: A[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
-        A = Y_before @ U_z
+        A = _product(Y_before, U_z)
         # Equation: Z[n,t,j] = sigmoid(E[n,t,j] + A[n,t,j])
         Z = torch.sigmoid(E_t + A)
         # Named sum: Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_r[l,j])
-        Z_1 = Y_before @ U_r
+        Z_1 = _product(Y_before, U_r)
         # Equation: R[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
         R = torch.sigmoid(H_t + Z_1)
         # Named sum: Z_3[n,t,j] = sum(l, R[n,t,l]*Y[n,t - 1,l]*U[l,j])
-        Z_3 = R * Y_before @ U
+        Z_3 = _product(R * Y_before, U)
         # Equation: G[n,t,j] = tanh(Z_2[n,t,j] + Z_3[n,t,j])
         G = torch.tanh(Z_2_t + Z_3)
         # Y[n,t,j] = (1 - Z[n,t,j])*G[n,t,j] + Z[n,t,j]*Y[n,t - 1,j]
@@ -251,13 +255,19 @@ def _backward_pass(
         # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dA[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
         #     1,j']*U_r[j,j']) + R[n,t + 1,j]*sum(j', dZ_3[n,t + 1,j']*U[j,j']) + dY_total[n,t + 1,j]*Z[n,t +
         #     1,j]
-        dY_total = dY_t + dA_after @ U_z.T + dZ_1_after @ U_r.T + windows_R_t * (dZ_3_after @ U.T) + dY_total_after * windows_Z_t
+        dY_total = (
+            dY_t
+            + _product(dA_after, U_z.T)
+            + _product(dZ_1_after, U_r.T)
+            + windows_R_t * _product(dZ_3_after, U.T)
+            + dY_total_after * windows_Z_t
+        )
         # Lemma: dG[n,t,j] = dY_total[n,t,j]*(1 - Z[n,t,j])
         dG = dY_total * Z_shifted_t
         # Lemma: dZ_3[n,t,j] = dG[n,t,j]*(1 - G[n,t,j]^2)
         dZ_3 = dG * G_shifted_t
         # Lemma: dR[n,t,j] = Y[n,t - 1,j]*sum(j', dZ_3[n,t,j']*U[j,j'])
-        dR = windows_Y_t * (dZ_3 @ U.T)
+        dR = windows_Y_t * _product(dZ_3, U.T)
         # Lemma: dZ_1[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
         dZ_1 = dR * R_t * R_shifted_t
         # Lemma: dZ[n,t,j] = dY_total[n,t,j]*(Y[n,t - 1,j] - G[n,t,j])
@@ -304,32 +314,32 @@ def _backward_pass(
         dZ_2 = dG * G_shifted
     if need_U:
         # Lemma: dU[l,j] = sum(n,t, dZ_3[n,t,j]*R[n,t,l]*Y[n,t - 1,l])
-        dU = (R * windows_Y).reshape(N * T, D).T @ dZ_3.reshape(N * T, D)
+        dU = _product((R * windows_Y).reshape(N * T, D).T, dZ_3.reshape(N * T, D))
     if need_X or need_W_r:
         # Lemma: dH[n,t,j] = dR[n,t,j]*R[n,t,j]*(1 - R[n,t,j])
         dH = dR * R * R_shifted
     if need_U_r:
         # Lemma: dU_r[l,j] = sum(n,t, dZ_1[n,t,j]*Y[n,t - 1,l])
-        dU_r = windows_Y.reshape(N * T, D).T @ dZ_1.reshape(N * T, D)
+        dU_r = _product(windows_Y.reshape(N * T, D).T, dZ_1.reshape(N * T, D))
     if need_X or need_W_z:
         # Lemma: dE[n,t,j] = dZ[n,t,j]*Z[n,t,j]*(1 - Z[n,t,j])
         dE = dZ * Z * Z_shifted
     if need_U_z:
         # Lemma: dU_z[l,j] = sum(n,t, dA[n,t,j]*Y[n,t - 1,l])
-        dU_z = windows_Y.reshape(N * T, D).T @ dA.reshape(N * T, D)
+        dU_z = _product(windows_Y.reshape(N * T, D).T, dA.reshape(N * T, D))
     if need_W_r:
         # Lemma: dW_r[i,j] = sum(n,t, dH[n,t,j]*X[n,t,i])
-        dW_r = X.reshape(N * T, I).T @ dH.reshape(N * T, D)
+        dW_r = _product(X.reshape(N * T, I).T, dH.reshape(N * T, D))
     if need_W:
         # Lemma: dW[i,j] = sum(n,t, dZ_2[n,t,j]*X[n,t,i])
-        dW = X.reshape(N * T, I).T @ dZ_2.reshape(N * T, D)
+        dW = _product(X.reshape(N * T, I).T, dZ_2.reshape(N * T, D))
     if need_X:
         # Lemma: dX[n,t,i] = sum(j, dE[n,t,j]*W_z[i,j]) + sum(j, dH[n,t,j]*W_r[i,j]) + sum(j,
         #     dZ_2[n,t,j]*W[i,j])
-        dX = dE @ W_z.T + dH @ W_r.T + dZ_2 @ W.T
+        dX = _product(dE, W_z.T) + _product(dH, W_r.T) + _product(dZ_2, W.T)
     if need_W_z:
         # Lemma: dW_z[i,j] = sum(n,t, dE[n,t,j]*X[n,t,i])
-        dW_z = X.reshape(N * T, I).T @ dE.reshape(N * T, D)
+        dW_z = _product(X.reshape(N * T, I).T, dE.reshape(N * T, D))
     return dU, dW, dX, dU_z, dU_r, dW_z, dW_r
 
 
@@ -1319,6 +1329,68 @@ def _transforms() -> tuple[str, ...]:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _scan(step: Any, steps: int, ends: tuple[Tensor, ...], past: tuple[tuple[int, int], ...], backwards: bool = False) -> list[Tensor]:

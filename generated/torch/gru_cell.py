@@ -63,6 +63,8 @@ The next state mixes the old one and a candidate by the update gate. Cho et al. 
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -82,6 +84,8 @@ _AXES: dict[str, tuple[str, ...]] = {
     "U_r": ("D", "D"),
     "b_r": ("D",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def gru_cell(X: Any, H: Any, b: Any, W: Any, U: Any, W_z: Any, U_z: Any, b_z: Any, W_r: Any, U_r: Any, b_r: Any) -> Tensor:
@@ -189,21 +193,21 @@ def _forward_pass(
 ) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
     # Named sum: E[i,j] = sum(k, X[i,k]*W_z[k,j])
-    E = X @ W_z
+    E = _product(X, W_z)
     # Named sum: A[i,j] = sum(l, H[i,l]*U_z[l,j])
-    A = H @ U_z
+    A = _product(H, U_z)
     # Equation: Z[i,j] = sigmoid(E[i,j] + A[i,j] + b_z[j])
     Z = torch.sigmoid(E + A + b_z)
     # Named sum: Z_1[i,j] = sum(k, X[i,k]*W_r[k,j])
-    Z_1 = X @ W_r
+    Z_1 = _product(X, W_r)
     # Named sum: Z_2[i,j] = sum(l, H[i,l]*U_r[l,j])
-    Z_2 = H @ U_r
+    Z_2 = _product(H, U_r)
     # Equation: R[i,j] = sigmoid(Z_1[i,j] + Z_2[i,j] + b_r[j])
     R = torch.sigmoid(Z_1 + Z_2 + b_r)
     # Named sum: Z_3[i,j] = sum(k, X[i,k]*W[k,j])
-    Z_3 = X @ W
+    Z_3 = _product(X, W)
     # Named sum: Z_4[i,j] = sum(l, R[i,l]*H[i,l]*U[l,j])
-    Z_4 = R * H @ U
+    Z_4 = _product(R * H, U)
     # Equation: G[i,j] = tanh(Z_3[i,j] + Z_4[i,j] + b[j])
     G = torch.tanh(Z_3 + Z_4 + b)
     # Y[i,j] = (1 - Z[i,j])*G[i,j] + Z[i,j]*H[i,j]
@@ -257,14 +261,14 @@ def _backward_pass(
         dZ_4 = dG * G_shifted
     if need_U:
         # Lemma: dU[l,j] = sum(i, dZ_4[i,j]*R[i,l]*H[i,l])
-        dU = (R * H).T @ dZ_4
+        dU = _product((R * H).T, dZ_4)
     if need_X or need_H or need_W_r or need_U_r or need_b_r:
         # Lemma: dR[i,j] = H[i,j]*sum(j', dZ_4[i,j']*U[j,j'])
-        dZ_4_U = dZ_4 @ U.T
+        dZ_4_U = _product(dZ_4, U.T)
         dR = H * dZ_4_U
     if need_W:
         # Lemma: dW[k,j] = sum(i, dZ_3[i,j]*X[i,k])
-        dW = X.T @ dZ_3
+        dW = _product(X.T, dZ_3)
     if need_X or need_H or need_W_r or need_U_r or need_b_r:
         R_shifted = 1 - R
     if need_b_r:
@@ -278,10 +282,10 @@ def _backward_pass(
         dZ_2 = dR * R * R_shifted
     if need_U_r:
         # Lemma: dU_r[l,j] = sum(i, dZ_2[i,j]*H[i,l])
-        dU_r = H.T @ dZ_2
+        dU_r = _product(H.T, dZ_2)
     if need_W_r:
         # Lemma: dW_r[k,j] = sum(i, dZ_1[i,j]*X[i,k])
-        dW_r = X.T @ dZ_1
+        dW_r = _product(X.T, dZ_1)
     if need_b_z:
         # Lemma: db_z[j] = sum(i, dZ[i,j]*Z[i,j]*(1 - Z[i,j]))
         db_z = (Z_shifted * (dZ * Z)).sum(dim=0)
@@ -294,16 +298,16 @@ def _backward_pass(
     if need_H:
         # Lemma: dH[i,l] = sum(j, dA[i,j]*U_z[l,j]) + sum(j, dZ_2[i,j]*U_r[l,j]) + R[i,l]*sum(j,
         #     dZ_4[i,j]*U[l,j]) + dY[i,l]*Z[i,l]
-        dH = dA @ U_z.T + dZ_2 @ U_r.T + R * dZ_4_U + dY * Z
+        dH = _product(dA, U_z.T) + _product(dZ_2, U_r.T) + R * dZ_4_U + dY * Z
     if need_U_z:
         # Lemma: dU_z[l,j] = sum(i, dA[i,j]*H[i,l])
-        dU_z = H.T @ dA
+        dU_z = _product(H.T, dA)
     if need_X:
         # Lemma: dX[i,k] = sum(j, dE[i,j]*W_z[k,j]) + sum(j, dZ_1[i,j]*W_r[k,j]) + sum(j, dZ_3[i,j]*W[k,j])
-        dX = dE @ W_z.T + dZ_1 @ W_r.T + dZ_3 @ W.T
+        dX = _product(dE, W_z.T) + _product(dZ_1, W_r.T) + _product(dZ_3, W.T)
     if need_W_z:
         # Lemma: dW_z[k,j] = sum(i, dE[i,j]*X[i,k])
-        dW_z = X.T @ dE
+        dW_z = _product(X.T, dE)
     return dX, dH, db, dW, dU, dW_z, dU_z, db_z, dW_r, dU_r, db_r
 
 
@@ -1009,6 +1013,68 @@ def _transforms() -> tuple[str, ...]:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _recorded() -> bool:

@@ -41,6 +41,8 @@ A gate chooses between a layer and its input: Y = T o H + (1 - T) o X. Srivastav
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -54,6 +56,8 @@ _AXES: dict[str, tuple[str, ...]] = {
     "W_t": ("N", "N"),
     "b_t": ("N",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def highway(X: Any, W: Any, b: Any, W_t: Any, b_t: Any) -> Tensor:
@@ -123,11 +127,11 @@ def _arguments(X: Any, W: Any, b: Any, W_t: Any, b_t: Any) -> Any:
 def _forward_pass(X: Tensor, W: Tensor, b: Tensor, W_t: Tensor, b_t: Tensor) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
     # Named sum: Z[i,j] = sum(k, X[i,k]*W[k,j])
-    Z = X @ W
+    Z = _product(X, W)
     # Equation: H[i,j] = relu(Z[i,j] + b[j])
     H = torch.relu(Z + b)
     # Named sum: E[i,j] = sum(k, X[i,k]*W_t[k,j])
-    E = X @ W_t
+    E = _product(X, W_t)
     # Equation: T[i,j] = sigmoid(E[i,j] + b_t[j])
     T = torch.sigmoid(E + b_t)
     # Y[i,j] = (1 - T[i,j])*X[i,j] + T[i,j]*H[i,j]
@@ -168,7 +172,7 @@ def _backward_pass(
         dE = dT * T * T_shifted
     if need_W_t:
         # Lemma: dW_t[k,j] = sum(i, dE[i,j]*X[i,k])
-        dW_t = X.T @ dE
+        dW_t = _product(X.T, dE)
     if need_X or need_W or need_b:
         less_Z = Z + b > 0
     if need_b:
@@ -179,10 +183,10 @@ def _backward_pass(
         dZ = torch.where(less_Z, dH, 0)
     if need_X:
         # Lemma: dX[i,k] = sum(j, dZ[i,j]*W[k,j]) + sum(j, dE[i,j]*W_t[k,j]) + dY[i,k]*(1 - T[i,k])
-        dX = dZ @ W.T + dE @ W_t.T + dY * T_shifted
+        dX = _product(dZ, W.T) + _product(dE, W_t.T) + dY * T_shifted
     if need_W:
         # Lemma: dW[k,j] = sum(i, dZ[i,j]*X[i,k])
-        dW = X.T @ dZ
+        dW = _product(X.T, dZ)
     return dX, dW, db, dW_t, db_t
 
 
@@ -529,6 +533,68 @@ def _transforms() -> tuple[str, ...]:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _recorded() -> bool:

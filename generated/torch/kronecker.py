@@ -27,6 +27,8 @@ Y = A X B^T for every example: the Kronecker product of A and B times vec(X). Va
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -38,6 +40,8 @@ _AXES: dict[str, tuple[str, ...]] = {
     "A": ("P", "N"),
     "B": ("Q", "M"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def kronecker(X: Any, A: Any, B: Any) -> Tensor:
@@ -90,7 +94,7 @@ def _arguments(X: Any, A: Any, B: Any) -> Any:
 def _forward_pass(X: Tensor, A: Tensor, B: Tensor) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
     # Y[i,p,q] = sum(k,l, A[p,k]*X[i,k,l]*B[q,l])
-    Y = (X.mT @ A.T).mT @ B.T
+    Y = _product(_product(X.mT, A.T).mT, B.T)
     return Y
 
 
@@ -104,15 +108,15 @@ def _backward_pass(need_X: bool, need_A: bool, need_B: bool, X: Tensor, A: Tenso
     dX = dA = dB = None
     if need_A:
         # Lemma: dA[p,k] = sum(i,q,l, dY[i,p,q]*X[i,k,l]*B[q,l])
-        dA = (dY @ B).permute(1, 0, 2).reshape(P, S * M) @ X.permute(1, 0, 2).reshape(N, S * M).T
+        dA = _product(_product(dY, B).permute(1, 0, 2).reshape(P, S * M), X.permute(1, 0, 2).reshape(N, S * M).T)
     if need_X or need_B:
-        dY_A = dY.mT @ A
+        dY_A = _product(dY.mT, A)
     if need_X:
         # Lemma: dX[i,k,l] = sum(p,q, dY[i,p,q]*A[p,k]*B[q,l])
-        dX = dY_A.mT @ B
+        dX = _product(dY_A.mT, B)
     if need_B:
         # Lemma: dB[q,l] = sum(i,p,k, dY[i,p,q]*A[p,k]*X[i,k,l])
-        dB = dY_A.permute(1, 0, 2).reshape(Q, S * N) @ X.reshape(S * N, M)
+        dB = _product(dY_A.permute(1, 0, 2).reshape(Q, S * N), X.reshape(S * N, M))
     return dX, dA, dB
 
 
@@ -347,6 +351,68 @@ def _transforms() -> tuple[str, ...]:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _recorded() -> bool:

@@ -64,6 +64,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "V": ("H", "M", "d_v"),
 }
 _CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def linear_attention(Q: Any, K: Any, V: Any) -> Tensor:
@@ -139,13 +140,13 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor) -> Any:
         # G[h,j,d] = exp(min(K[h,j,d], 0)) + relu(K[h,j,d])
         G = torch.exp(K.clamp(max=0)) + torch.relu(K)
         # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
-        U = G.mT @ V
+        U = _product(G.mT, V)
         # W[h,d] = sum(j, G[h,j,d])
         W = G.sum(dim=1)
         # Named sum: Z[h,i] = sum(d, F[h,i,d]*W[h,d])
         Z = (F @ W[..., None])[..., 0].clone()
         # Equation: O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
-        O = F @ U / Z[..., None]
+        O = _product(F, U) / Z[..., None]
     else:
         # F[h,i,d] = exp(min(Q[h,i,d], 0)) + relu(Q[h,i,d])
         F = torch.exp(Q.clamp(max=0)) + torch.relu(Q)
@@ -237,26 +238,26 @@ def _backward_pass(
         return dQ, dK, dV
     if U is None:
         # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
-        U = G.mT @ V
+        U = _product(G.mT, V)
     dQ = dK = dV = None
     if need_Q or need_K:
         # Lemma: dZ[h,i] = -1/Z[h,i]*sum(e, dO[h,i,e]*O[h,i,e])
         dZ = -torch.linalg.vecdot(dO, O) / Z
     if need_K or need_V:
         # Lemma: dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
-        dU = F.mT @ (dO / Z[..., None])
+        dU = _product(F.mT, dO / Z[..., None])
     if need_Q:
         # Lemma: dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
-        dF = dZ[..., None] * W[:, None, :] + dO @ U.mT / Z[..., None]
+        dF = dZ[..., None] * W[:, None, :] + _product(dO, U.mT) / Z[..., None]
     if need_K:
         # Lemma: dW[h,d] = sum(i, dZ[h,i]*F[h,i,d])
         dW = (F.mT @ dZ[..., None])[..., 0]
     if need_V:
         # Lemma: dV[h,j,e] = sum(d, dU[h,d,e]*G[h,j,d])
-        dV = G @ dU
+        dV = _product(G, dU)
     if need_K:
         # Lemma: dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
-        dG = V @ dU.mT + dW[:, None, :]
+        dG = _product(V, dU.mT) + dW[:, None, :]
         # Lemma: dK[h,j,d] = dG[h,j,d]*(1/2*exp(min(K[h,j,d], 0))*(1 + sign(-K[h,j,d])) + where(0 < K[h,j,d],
         #     1, 0))
         dK = dG * (0.5 * torch.exp(K.clamp(max=0)) * (1 + torch.sign(-K)) + (K > 0).to(Q.dtype))
@@ -616,9 +617,9 @@ def _forward_part(G: Tensor, V: Tensor, F: Tensor, O_sum: Any = None, work: Any 
     d_v = V.shape[-1]
     (space_1,) = _spaces(work, G, (H_block, d_k_block, d_v))
     # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
-    U = torch.matmul(G.mT, V, out=space_1)
+    U = _product(G.mT, V, spare=space_1)
     # Equation: O[h,i,e] = 1/Z[h,i]*sum(d, F[h,i,d]*U[h,d,e])
-    O_sum = _add_product(O_sum, F, U)
+    O_sum = _accumulate(O_sum, F, U)
     return O_sum
 
 
@@ -632,16 +633,16 @@ def _backward_part(
     N = dO.shape[1]
     space_1, space_2, space_3 = _spaces(work, G, (H_block, d_k_block, d_v), (H_block, N, d_v), (H_block, d_k_block, d_v))
     # U[h,d,e] = sum(j, G[h,j,d]*V[h,j,e])
-    U = torch.matmul(G.mT, V, out=space_1)
+    U = _product(G.mT, V, spare=space_1)
     # Lemma: dU[h,d,e] = sum(i, dO[h,i,e]/Z[h,i]*F[h,i,d])
     dO_t = torch.multiply(dO, t[..., None], out=space_2)
-    dU = torch.matmul(F.mT, dO_t, out=space_3)
+    dU = _product(F.mT, dO_t, spare=space_3)
     # Lemma: dF[h,i,d] = dZ[h,i]*W[h,d] + 1/Z[h,i]*sum(e, dO[h,i,e]*U[h,d,e])
-    dF_sum = torch.matmul(dO, U.mT, out=dF_sum)
+    dF_sum = _product(dO, U.mT, out=dF_sum)
     # Lemma: dV[h,j,e] = sum(d, dU[h,d,e]*G[h,j,d])
-    dV = _add_product(dV, G, dU)
+    dV = _accumulate(dV, G, dU)
     # Lemma: dG[h,j,d] = sum(e, dU[h,d,e]*V[h,j,e]) + dW[h,d]
-    dG_sum = torch.matmul(V, dU.mT, out=dG_sum)
+    dG_sum = _product(V, dU.mT, out=dG_sum)
     return dF_sum, dV, dG_sum
 
 
@@ -764,6 +765,71 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
 def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """The same, filled with zeros."""
     return _empty(shape, like).zero_()
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices to what is there: a large one in rows, so that no array of its size is made."""
+    if a.numel() * b.shape[-1] < _LARGE or a.shape[:-2] != total.shape[:-2] or not _by_onednn(a, b):
+        return _add_product(total, a, b)
+    rows = _rows(a, b)
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        total[some] += _product(a[some], b)
+    return total
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:

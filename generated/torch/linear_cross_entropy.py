@@ -31,6 +31,7 @@ L is the mean of -log softmax(X W) at the label y: a language model's head. Bish
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import mmap
@@ -47,6 +48,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "y": ("B",),
 }
 _CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def linear_cross_entropy(X: Any, W: Any, y: Any) -> Tensor:
@@ -100,7 +102,7 @@ def _forward_pass(X: Tensor, W: Tensor, y: Tensor) -> Any:
     C = W.shape[-1]
     if _saved_whole(B * C, X, W):
         # Z[i,j] = sum(d, X[i,d]*W[d,j])
-        Z = X @ W
+        Z = _product(X, W)
         # m[i] = max(k, Z[i,k])
         m = Z.amax(dim=-1)
         # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
@@ -135,12 +137,12 @@ def _backward_pass(need_X: bool, need_W: bool, X: Tensor, W: Tensor, y: Tensor, 
         dX = _empty((B, K), X)
         dW = _zeros((K, C), X)
         work: dict[int, Any] = {}
-        for (i,) in _parts((B,), C, X, 512):
+        for (i,) in _parts((B,), C, X, 1024):
             _backward_part(X[i], W, lse[i], y[i], dL, B, dX=dX[i], dW=dW, work=work)
         return dX, dW
     if P is None:
         # Z[i,j] = sum(d, X[i,d]*W[d,j])
-        Z = X @ W
+        Z = _product(X, W)
         # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = torch.exp(Z - lse[:, None])
     dX = dW = None
@@ -148,10 +150,10 @@ def _backward_pass(need_X: bool, need_W: bool, X: Tensor, W: Tensor, y: Tensor, 
     dZ = dL / B * _added_at(P, y, -1)
     if need_X:
         # Lemma: dX[i,d] = sum(j, dZ[i,j]*W[d,j])
-        dX = dZ @ W.T
+        dX = _product(dZ, W.T)
     if need_W:
         # Lemma: dW[d,j] = sum(i, dZ[i,j]*X[i,d])
-        dW = X.T @ dZ
+        dW = _product(X.T, dZ)
     return dX, dW
 
 
@@ -165,7 +167,7 @@ def _early_pass(X: Tensor, W: Tensor, y: Tensor) -> Any:
     dX = _empty((B, K), X)
     dW = _zeros((K, C), X)
     work: dict[int, Any] = {}
-    for (i,) in _parts((B,), C, X, 512):
+    for (i,) in _parts((B,), C, X, 1024):
         L_sum_part, _, _ = _both_part(X[i], W, y[i], B, dX=dX[i], dW=dW, work=work)
         L_sum += L_sum_part
     # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
@@ -385,27 +387,28 @@ def _both_part(X: Tensor, W: Tensor, y: Tensor, B: int, dW: Any = None, dX: Any 
     """One part along B, or the whole: L_sum, dX, dW."""
     C = W.shape[-1]
     B_block = X.shape[0]
-    space_1, space_2 = _spaces(work, X, (B_block, C), (B_block, C))
+    (space_1,) = _spaces(work, X, (B_block, C))
     # Z[i,j] = sum(d, X[i,d]*W[d,j])
-    Z = torch.matmul(X, W, out=space_1)
+    Z = _product(X, W, spare=space_1)
     # m[i] = max(k, Z[i,k])
+    Z_y = Z.gather(-1, y[:, None])[:, 0]
     m = Z.amax(dim=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = torch.subtract(Z, m[:, None], out=space_2)
+    exp_Z = torch.subtract(Z, m[:, None], out=Z)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
     # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = torch.divide(exp_Z, E_m[:, None], out=exp_Z)
     # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
-    L_sum = (Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m))).sum()
+    L_sum = (Z_y - (m + torch.log(E_m))).sum()
     # Lemma: dZ[i,j] = dL/size(B)*(P[i,j] - delta(y[i],j))
     P_y = P
     _add_at(P_y, y, -1)
     dZ = torch.divide(P_y, B, out=P_y)
     # Lemma: dX[i,d] = sum(j, dZ[i,j]*W[d,j])
-    dX = torch.matmul(dZ, W.T, out=dX)
+    dX = _product(dZ, W.T, out=dX)
     # Lemma: dW[d,j] = sum(i, dZ[i,j]*X[i,d])
-    dW = _add_product(dW, X.T, dZ)
+    dW = _accumulate(dW, X.T, dZ)
     return L_sum, dX, dW
 
 
@@ -413,17 +416,18 @@ def _forward_part(X: Tensor, W: Tensor, y: Tensor, work: Any = None) -> Any:
     """One part along B, or the whole: L_sum, lse."""
     B_block = X.shape[0]
     C = W.shape[-1]
-    space_1, space_2 = _spaces(work, X, (B_block, C), (B_block, C))
+    (space_1,) = _spaces(work, X, (B_block, C))
     # Z[i,j] = sum(d, X[i,d]*W[d,j])
-    Z = torch.matmul(X, W, out=space_1)
+    Z = _product(X, W, spare=space_1)
     # m[i] = max(k, Z[i,k])
+    Z_y = Z.gather(-1, y[:, None])[:, 0]
     m = Z.amax(dim=-1)
     # E_m[i] = sum(k, exp(Z[i,k] - m[i]))
-    exp_Z = torch.subtract(Z, m[:, None], out=space_2)
+    exp_Z = torch.subtract(Z, m[:, None], out=Z)
     _exp(exp_Z, out=exp_Z)
     E_m = exp_Z.sum(dim=-1)
     # Finite form: L = -sum(i, Z[i,y[i]] - (m[i] + log(E_m[i])))/size(B)
-    L_sum = (Z.gather(-1, y[:, None])[:, 0] - (m + torch.log(E_m))).sum()
+    L_sum = (Z_y - (m + torch.log(E_m))).sum()
     # By a pass: lse[i] = m[i] + log(E_m[i])
     lse = m + torch.log(E_m)
     return L_sum, lse
@@ -437,7 +441,7 @@ def _backward_part(
     B_block = X.shape[0]
     (space_1,) = _spaces(work, X, (B_block, C))
     # By a pass: Z_bits[i,j] = Z[i,j]/log(2)
-    Z_bits = torch.matmul(X / math.log(2), W, out=space_1)
+    Z_bits = _product(X / math.log(2), W, spare=space_1)
     # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
     P = torch.subtract(Z_bits, (lse / math.log(2))[:, None], out=Z_bits)
     torch.exp2(P, out=P)
@@ -446,9 +450,9 @@ def _backward_part(
     _add_at(P_y, y, -1)
     dZ = torch.multiply(P_y, dL / B, out=P_y)
     # Lemma: dX[i,d] = sum(j, dZ[i,j]*W[d,j])
-    dX = torch.matmul(dZ, W.T, out=dX)
+    dX = _product(dZ, W.T, out=dX)
     # Lemma: dW[d,j] = sum(i, dZ[i,j]*X[i,d])
-    dW = _add_product(dW, X.T, dZ)
+    dW = _accumulate(dW, X.T, dZ)
     return dX, dW
 
 
@@ -564,6 +568,71 @@ def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
     """The exponential as a power of 2: torch computes it two to three times as fast on a CPU."""
     made = torch.mul(exponent, 1.4426950408889634, out=out)
     return torch.exp2(made, out=made)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices to what is there: a large one in rows, so that no array of its size is made."""
+    if a.numel() * b.shape[-1] < _LARGE or a.shape[:-2] != total.shape[:-2] or not _by_onednn(a, b):
+        return _add_product(total, a, b)
+    rows = _rows(a, b)
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        total[some] += _product(a[some], b)
+    return total
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:

@@ -56,6 +56,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "scale": (),
 }
 _CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def lora(X: Any, W: Any, A: Any, B: Any, scale: Any) -> Tensor:
@@ -127,12 +128,12 @@ def _forward_pass(X: Tensor, W: Tensor, A: Tensor, B: Tensor, scale: Tensor) -> 
     M = W.shape[-1]
     if _saved_whole(S * R, X, W, A, B):
         # H[i,r] = sum(k, X[i,k]*A[k,r])
-        H = X @ A
+        H = _product(X, A)
         # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
-        Y = X @ W + scale * (H @ B)
+        Y = _product(X, W) + scale * _product(H, B)
     else:
         # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
-        t = X @ W
+        t = _product(X, W)
         # In parts of S: H is never whole.
         H = None
         Y_sum = _empty((S, M), X)
@@ -159,13 +160,13 @@ def _backward_pass(
     N = X.shape[-1]
     if H is None and not _traced(dY):
         # Lemma: dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
-        t = dY @ W.T
+        t = _product(dY, W.T)
         # In parts of S: H is never whole.
         dB_sum = _zeros((R, M), X)
         dX_sum = _empty((S, N), X)
         dA = _zeros((N, R), X)
         work: dict[int, Any] = {}
-        for (i,) in _parts((S,), R, X, 512):
+        for (i,) in _parts((S,), R, X, 1024):
             _backward_part(X[i], A, dY[i], B, scale, dB_sum=dB_sum, dX_sum=dX_sum[i], dA=dA, work=work)
         # Lemma: dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
         dB = torch.multiply(dB_sum, scale, out=dB_sum)
@@ -174,20 +175,20 @@ def _backward_pass(
         return dX, dA, dB
     if H is None:
         # H[i,r] = sum(k, X[i,k]*A[k,r])
-        H = X @ A
+        H = _product(X, A)
     dX = dA = dB = None
     if need_B:
         # Lemma: dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
-        dB = scale * (H.T @ dY)
+        dB = scale * _product(H.T, dY)
     if need_X or need_A:
         # Lemma: dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
-        dH = scale * (dY @ B.T)
+        dH = scale * _product(dY, B.T)
     if need_X:
         # Lemma: dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
-        dX = dH @ A.T + dY @ W.T
+        dX = _product(dH, A.T) + _product(dY, W.T)
     if need_A:
         # Lemma: dA[k,r] = sum(i, dH[i,r]*X[i,k])
-        dA = X.T @ dH
+        dA = _product(X.T, dH)
     return dX, dA, dB
 
 
@@ -386,9 +387,9 @@ def _forward_part(X: Tensor, A: Tensor, B: Tensor, scale: Tensor, Y_sum: Any = N
     R = A.shape[-1]
     (space_1,) = _spaces(work, X, (S_block, R))
     # H[i,r] = sum(k, X[i,k]*A[k,r])
-    H = torch.matmul(X, A, out=space_1)
+    H = _product(X, A, spare=space_1)
     # Y[i,j] = sum(k, X[i,k]*W[k,j]) + scale*sum(r, H[i,r]*B[r,j])
-    H_B = torch.matmul(H, B, out=Y_sum)
+    H_B = _product(H, B, out=Y_sum)
     Y_sum = torch.multiply(H_B, scale, out=H_B)
     return Y_sum
 
@@ -401,16 +402,16 @@ def _backward_part(
     R = A.shape[-1]
     space_1, space_2 = _spaces(work, X, (S_block, R), (S_block, R))
     # H[i,r] = sum(k, X[i,k]*A[k,r])
-    H = torch.matmul(X, A, out=space_1)
+    H = _product(X, A, spare=space_1)
     # Lemma: dB[r,j] = scale*sum(i, dY[i,j]*H[i,r])
-    dB_sum = _add_product(dB_sum, H.T, dY)
+    dB_sum = _accumulate(dB_sum, H.T, dY)
     # Lemma: dH[i,r] = scale*sum(j, dY[i,j]*B[r,j])
-    dY_B = torch.matmul(dY, B.T, out=space_2)
+    dY_B = _product(dY, B.T, spare=space_2)
     dH = torch.multiply(dY_B, scale, out=dY_B)
     # Lemma: dX[i,k] = sum(r, dH[i,r]*A[k,r]) + sum(j, dY[i,j]*W[k,j])
-    dX_sum = torch.matmul(dH, A.T, out=dX_sum)
+    dX_sum = _product(dH, A.T, out=dX_sum)
     # Lemma: dA[k,r] = sum(i, dH[i,r]*X[i,k])
-    dA = _add_product(dA, X.T, dH)
+    dA = _accumulate(dA, X.T, dH)
     return dB_sum, dX_sum, dA
 
 
@@ -540,6 +541,71 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
 def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """The same, filled with zeros."""
     return _empty(shape, like).zero_()
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices to what is there: a large one in rows, so that no array of its size is made."""
+    if a.numel() * b.shape[-1] < _LARGE or a.shape[:-2] != total.shape[:-2] or not _by_onednn(a, b):
+        return _add_product(total, a, b)
+    rows = _rows(a, b)
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        total[some] += _product(a[some], b)
+    return total
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:

@@ -72,6 +72,8 @@ An LSTM over a sequence: two states that need each other's past. Gers, Schmidhub
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -89,6 +91,8 @@ _AXES: dict[str, tuple[str, ...]] = {
     "U_f": ("D", "D"),
     "U_o": ("D", "D"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def lstm(U: Any, W: Any, X: Any, U_z: Any, W_z: Any, W_f: Any, W_o: Any, U_f: Any, U_o: Any) -> Tensor:
@@ -187,13 +191,13 @@ def _forward_pass(U: Tensor, W: Tensor, X: Tensor, U_z: Tensor, W_z: Tensor, W_f
     N = X.shape[0]
     D = U.shape[0]
     # Named sum: Z[n,t,j] = sum(i, X[n,t,i]*W_z[i,j])
-    Z = X @ W_z
+    Z = _product(X, W_z)
     # Named sum: Z_2[n,t,j] = sum(i, X[n,t,i]*W_o[i,j])
-    Z_2 = X @ W_o
+    Z_2 = _product(X, W_o)
     # Named sum: H[n,t,j] = sum(i, X[n,t,i]*W_f[i,j])
-    H = X @ W_f
+    H = _product(X, W_f)
     # Named sum: Z_4[n,t,j] = sum(i, X[n,t,i]*W[i,j])
-    Z_4 = X @ W
+    Z_4 = _product(X, W)
 
     # Equation: A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
     def step_A_F_O_G_C_Y(t: int, Y_before: Tensor, C_before: Tensor) -> tuple[Tensor, ...]:
@@ -202,19 +206,19 @@ def _forward_pass(U: Tensor, W: Tensor, X: Tensor, U_z: Tensor, W_z: Tensor, W_f
         Z_2_t = Z_2[:, t]
         Z_4_t = Z_4[:, t]
         # Named sum: E[n,t,j] = sum(l, Y[n,t - 1,l]*U_z[l,j])
-        E = Y_before @ U_z
+        E = _product(Y_before, U_z)
         # Equation: A[n,t,j] = sigmoid(Z[n,t,j] + E[n,t,j])
         A = torch.sigmoid(Z_t + E)
         # Named sum: Z_1[n,t,j] = sum(l, Y[n,t - 1,l]*U_f[l,j])
-        Z_1 = Y_before @ U_f
+        Z_1 = _product(Y_before, U_f)
         # Equation: F[n,t,j] = sigmoid(H[n,t,j] + Z_1[n,t,j])
         F = torch.sigmoid(H_t + Z_1)
         # Named sum: Z_3[n,t,j] = sum(l, Y[n,t - 1,l]*U_o[l,j])
-        Z_3 = Y_before @ U_o
+        Z_3 = _product(Y_before, U_o)
         # Equation: O[n,t,j] = sigmoid(Z_2[n,t,j] + Z_3[n,t,j])
         O = torch.sigmoid(Z_2_t + Z_3)
         # Named sum: Z_5[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
-        Z_5 = Y_before @ U
+        Z_5 = _product(Y_before, U)
         # Equation: G[n,t,j] = tanh(Z_4[n,t,j] + Z_5[n,t,j])
         G = torch.tanh(Z_4_t + Z_5)
         # C[n,t,j] = F[n,t,j]*C[n,t - 1,j] + A[n,t,j]*G[n,t,j]
@@ -310,7 +314,7 @@ def _backward_pass(
         A_shifted_t = A_shifted[:, t]
         # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U_z[j,j']) + sum(j', dZ_1[n,t +
         #     1,j']*U_f[j,j']) + sum(j', dZ_3[n,t + 1,j']*U_o[j,j']) + sum(j', dZ_5[n,t + 1,j']*U[j,j'])
-        dY_total = dY_t + dE_after @ U_z.T + dZ_1_after @ U_f.T + dZ_3_after @ U_o.T + dZ_5_after @ U.T
+        dY_total = dY_t + _product(dE_after, U_z.T) + _product(dZ_1_after, U_f.T) + _product(dZ_3_after, U_o.T) + _product(dZ_5_after, U.T)
         # Lemma: dC[n,t,j] = dC[n,t + 1,j]*F[n,t + 1,j] + dY_total[n,t,j]*O[n,t,j]*(1 - tanh(C[n,t,j])^2)
         dC = dC_after * windows_F_t + dY_total * O_t * tanh_C_shifted_t
         # Lemma: dG[n,t,j] = dC[n,t,j]*A[n,t,j]
@@ -379,41 +383,41 @@ def _backward_pass(
         windows_Y = _read(Y, {1: (-1, (1, T))})
     if need_U:
         # Lemma: dU[l,j] = sum(n,t, dZ_5[n,t,j]*Y[n,t - 1,l])
-        dU = windows_Y.reshape(N * T, D).T @ dZ_5.reshape(N * T, D)
+        dU = _product(windows_Y.reshape(N * T, D).T, dZ_5.reshape(N * T, D))
     if need_X or need_W_o:
         # Lemma: dZ_2[n,t,j] = dO[n,t,j]*O[n,t,j]*(1 - O[n,t,j])
         dZ_2 = dO * O * O_shifted
     if need_U_o:
         # Lemma: dU_o[l,j] = sum(n,t, dZ_3[n,t,j]*Y[n,t - 1,l])
-        dU_o = windows_Y.reshape(N * T, D).T @ dZ_3.reshape(N * T, D)
+        dU_o = _product(windows_Y.reshape(N * T, D).T, dZ_3.reshape(N * T, D))
     if need_X or need_W_f:
         # Lemma: dH[n,t,j] = dF[n,t,j]*F[n,t,j]*(1 - F[n,t,j])
         dH = dF * F * F_shifted
     if need_U_f:
         # Lemma: dU_f[l,j] = sum(n,t, dZ_1[n,t,j]*Y[n,t - 1,l])
-        dU_f = windows_Y.reshape(N * T, D).T @ dZ_1.reshape(N * T, D)
+        dU_f = _product(windows_Y.reshape(N * T, D).T, dZ_1.reshape(N * T, D))
     if need_X or need_W_z:
         # Lemma: dZ[n,t,j] = dA[n,t,j]*A[n,t,j]*(1 - A[n,t,j])
         dZ = dA * A * A_shifted
     if need_U_z:
         # Lemma: dU_z[l,j] = sum(n,t, dE[n,t,j]*Y[n,t - 1,l])
-        dU_z = windows_Y.reshape(N * T, D).T @ dE.reshape(N * T, D)
+        dU_z = _product(windows_Y.reshape(N * T, D).T, dE.reshape(N * T, D))
     if need_W:
         # Lemma: dW[i,j] = sum(n,t, dZ_4[n,t,j]*X[n,t,i])
-        dW = X.reshape(N * T, I).T @ dZ_4.reshape(N * T, D)
+        dW = _product(X.reshape(N * T, I).T, dZ_4.reshape(N * T, D))
     if need_W_f:
         # Lemma: dW_f[i,j] = sum(n,t, dH[n,t,j]*X[n,t,i])
-        dW_f = X.reshape(N * T, I).T @ dH.reshape(N * T, D)
+        dW_f = _product(X.reshape(N * T, I).T, dH.reshape(N * T, D))
     if need_W_o:
         # Lemma: dW_o[i,j] = sum(n,t, dZ_2[n,t,j]*X[n,t,i])
-        dW_o = X.reshape(N * T, I).T @ dZ_2.reshape(N * T, D)
+        dW_o = _product(X.reshape(N * T, I).T, dZ_2.reshape(N * T, D))
     if need_X:
         # Lemma: dX[n,t,i] = sum(j, dZ[n,t,j]*W_z[i,j]) + sum(j, dH[n,t,j]*W_f[i,j]) + sum(j,
         #     dZ_2[n,t,j]*W_o[i,j]) + sum(j, dZ_4[n,t,j]*W[i,j])
-        dX = dZ @ W_z.T + dH @ W_f.T + dZ_2 @ W_o.T + dZ_4 @ W.T
+        dX = _product(dZ, W_z.T) + _product(dH, W_f.T) + _product(dZ_2, W_o.T) + _product(dZ_4, W.T)
     if need_W_z:
         # Lemma: dW_z[i,j] = sum(n,t, dZ[n,t,j]*X[n,t,i])
-        dW_z = X.reshape(N * T, I).T @ dZ.reshape(N * T, D)
+        dW_z = _product(X.reshape(N * T, I).T, dZ.reshape(N * T, D))
     return dU, dW, dX, dU_z, dW_z, dW_f, dW_o, dU_f, dU_o
 
 
@@ -1679,6 +1683,68 @@ def _transforms() -> tuple[str, ...]:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _scan(step: Any, steps: int, ends: tuple[Tensor, ...], past: tuple[tuple[int, int], ...], backwards: bool = False) -> list[Tensor]:

@@ -83,6 +83,8 @@ The next cell is F o C + I o G and the next state O o tanh of it. Gers, Schmidhu
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -106,6 +108,8 @@ _AXES: dict[str, tuple[str, ...]] = {
     "U_o": ("D", "D"),
     "b_o": ("D",),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def lstm_cell(
@@ -302,27 +306,27 @@ def _forward_pass(
 ) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
     # Named sum: Z[i,j] = sum(k, X[i,k]*W_i[k,j])
-    Z = X @ W_i
+    Z = _product(X, W_i)
     # Named sum: E[i,j] = sum(l, H[i,l]*U_i[l,j])
-    E = H @ U_i
+    E = _product(H, U_i)
     # Equation: I[i,j] = sigmoid(Z[i,j] + E[i,j] + b_i[j])
     I = torch.sigmoid(Z + E + b_i)
     # Named sum: A[i,j] = sum(k, X[i,k]*W_f[k,j])
-    A = X @ W_f
+    A = _product(X, W_f)
     # Named sum: Z_1[i,j] = sum(l, H[i,l]*U_f[l,j])
-    Z_1 = H @ U_f
+    Z_1 = _product(H, U_f)
     # Equation: F[i,j] = sigmoid(A[i,j] + Z_1[i,j] + b_f[j])
     F = torch.sigmoid(A + Z_1 + b_f)
     # Named sum: Z_2[i,j] = sum(k, X[i,k]*W_o[k,j])
-    Z_2 = X @ W_o
+    Z_2 = _product(X, W_o)
     # Named sum: Z_3[i,j] = sum(l, H[i,l]*U_o[l,j])
-    Z_3 = H @ U_o
+    Z_3 = _product(H, U_o)
     # Equation: O[i,j] = sigmoid(Z_2[i,j] + Z_3[i,j] + b_o[j])
     O = torch.sigmoid(Z_2 + Z_3 + b_o)
     # Named sum: Z_4[i,j] = sum(k, X[i,k]*W[k,j])
-    Z_4 = X @ W
+    Z_4 = _product(X, W)
     # Named sum: Z_5[i,j] = sum(l, H[i,l]*U[l,j])
-    Z_5 = H @ U
+    Z_5 = _product(H, U)
     # Equation: G[i,j] = tanh(Z_4[i,j] + Z_5[i,j] + b[j])
     G = torch.tanh(Z_4 + Z_5 + b)
     # C_new[i,j] = F[i,j]*C[i,j] + I[i,j]*G[i,j]
@@ -400,10 +404,10 @@ def _backward_pass(
         dZ_5 = dG * G_shifted
     if need_U:
         # Lemma: dU[l,j] = sum(i, dZ_5[i,j]*H[i,l])
-        dU = H.T @ dZ_5
+        dU = _product(H.T, dZ_5)
     if need_W:
         # Lemma: dW[k,j] = sum(i, dZ_4[i,j]*X[i,k])
-        dW = X.T @ dZ_4
+        dW = _product(X.T, dZ_4)
     if need_X or need_H or need_W_o or need_U_o or need_b_o:
         O_shifted = 1 - O
     if need_b_o:
@@ -417,10 +421,10 @@ def _backward_pass(
         dZ_3 = dO * O * O_shifted
     if need_U_o:
         # Lemma: dU_o[l,j] = sum(i, dZ_3[i,j]*H[i,l])
-        dU_o = H.T @ dZ_3
+        dU_o = _product(H.T, dZ_3)
     if need_W_o:
         # Lemma: dW_o[k,j] = sum(i, dZ_2[i,j]*X[i,k])
-        dW_o = X.T @ dZ_2
+        dW_o = _product(X.T, dZ_2)
     if need_X or need_H or need_W_f or need_U_f or need_b_f:
         F_shifted = 1 - F
     if need_b_f:
@@ -434,10 +438,10 @@ def _backward_pass(
         dZ_1 = dF * F * F_shifted
     if need_U_f:
         # Lemma: dU_f[l,j] = sum(i, dZ_1[i,j]*H[i,l])
-        dU_f = H.T @ dZ_1
+        dU_f = _product(H.T, dZ_1)
     if need_W_f:
         # Lemma: dW_f[k,j] = sum(i, dA[i,j]*X[i,k])
-        dW_f = X.T @ dA
+        dW_f = _product(X.T, dA)
     if need_X or need_H or need_W_i or need_U_i or need_b_i:
         I_shifted = 1 - I
     if need_b_i:
@@ -452,17 +456,17 @@ def _backward_pass(
     if need_H:
         # Lemma: dH[i,l] = sum(j, dE[i,j]*U_i[l,j]) + sum(j, dZ_1[i,j]*U_f[l,j]) + sum(j, dZ_3[i,j]*U_o[l,j])
         #     + sum(j, dZ_5[i,j]*U[l,j])
-        dH = dE @ U_i.T + dZ_1 @ U_f.T + dZ_3 @ U_o.T + dZ_5 @ U.T
+        dH = _product(dE, U_i.T) + _product(dZ_1, U_f.T) + _product(dZ_3, U_o.T) + _product(dZ_5, U.T)
     if need_U_i:
         # Lemma: dU_i[l,j] = sum(i, dE[i,j]*H[i,l])
-        dU_i = H.T @ dE
+        dU_i = _product(H.T, dE)
     if need_X:
         # Lemma: dX[i,k] = sum(j, dZ[i,j]*W_i[k,j]) + sum(j, dA[i,j]*W_f[k,j]) + sum(j, dZ_2[i,j]*W_o[k,j]) +
         #     sum(j, dZ_4[i,j]*W[k,j])
-        dX = dZ @ W_i.T + dA @ W_f.T + dZ_2 @ W_o.T + dZ_4 @ W.T
+        dX = _product(dZ, W_i.T) + _product(dA, W_f.T) + _product(dZ_2, W_o.T) + _product(dZ_4, W.T)
     if need_W_i:
         # Lemma: dW_i[k,j] = sum(i, dZ[i,j]*X[i,k])
-        dW_i = X.T @ dZ
+        dW_i = _product(X.T, dZ)
     return dX, dH, dC, db, dW, dU, dW_i, dU_i, db_i, dW_f, dU_f, db_f, dW_o, dU_o, db_o
 
 
@@ -1526,6 +1530,68 @@ def _transforms() -> tuple[str, ...]:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _recorded() -> bool:

@@ -64,6 +64,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "b": ("E", "M"),
 }
 _CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def mixture_of_experts(X: Any, W_g: Any, W: Any, b: Any) -> Tensor:
@@ -139,11 +140,11 @@ def _forward_pass(X: Tensor, W_g: Tensor, W: Tensor, b: Tensor) -> Any:
     M = W.shape[-1]
     if _saved_whole(B * E * M, X, W_g, W, b):
         # S[i,e] = sum(c, X[i,c]*W_g[c,e])
-        S = X @ W_g
+        S = _product(X, W_g)
         # Finite form: P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
         P = torch.softmax(S, dim=-1)
         # Named sum: A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
-        A = (W.mT @ X.T).permute(2, 0, 1).clone()
+        A = _product(W.mT, X.T).permute(2, 0, 1).clone()
         # Equation: H[i,e,o] = relu(A[i,e,o] + b[e,o])
         H = torch.relu(A + b)
         # Y[i,o] = sum(e, P[i,e]*H[i,e,o])
@@ -209,11 +210,11 @@ def _backward_pass(
         return dX, dW_g, dW, db
     if P is None:
         # S[i,e] = sum(c, X[i,c]*W_g[c,e])
-        S = X @ W_g
+        S = _product(X, W_g)
         # Finite form: P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
         P = torch.exp(S - lse[:, None])
         # Named sum: A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
-        A = (W.mT @ X.T).permute(2, 0, 1).clone()
+        A = _product(W.mT, X.T).permute(2, 0, 1).clone()
         # Equation: H[i,e,o] = relu(A[i,e,o] + b[e,o])
         H = torch.relu(A + b)
     dX = dW_g = dW = db = None
@@ -232,7 +233,7 @@ def _backward_pass(
         dA = torch.where(less_A, dH, 0)
     if need_W:
         # Lemma: dW[e,c,o] = sum(i, dA[i,e,o]*X[i,c])
-        dW = (dA.permute(1, 2, 0) @ X).mT.clone()
+        dW = _product(dA.permute(1, 2, 0), X).mT.clone()
     if need_X or need_W_g:
         # Named sum: D[i] = sum(o, dY[i,o]*Y[i,o])
         D = torch.linalg.vecdot(dY, Y)
@@ -240,10 +241,10 @@ def _backward_pass(
         dS = P * (dP - D[:, None])
     if need_X:
         # Lemma: dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
-        dX = dS @ W_g.T + dA.reshape(B, E * M) @ W.permute(1, 0, 2).reshape(N, E * M).T
+        dX = _product(dS, W_g.T) + _product(dA.reshape(B, E * M), W.permute(1, 0, 2).reshape(N, E * M).T)
     if need_W_g:
         # Lemma: dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
-        dW_g = X.T @ dS
+        dW_g = _product(X.T, dS)
     return dX, dW_g, dW, db
 
 
@@ -596,7 +597,7 @@ def _forward_part(X: Tensor, W_g: Tensor, W: Tensor, b: Tensor, work: Any = None
     E = W_g.shape[-1]
     (space_1,) = _spaces(work, X, (B_block, E))
     # By a pass: S_bits[i,e] = S[i,e]/log(2)
-    S_bits = torch.matmul(X / math.log(2), W_g, out=space_1)
+    S_bits = _product(X / math.log(2), W_g, spare=space_1)
     # m[i] = max(g, S[i,g])
     max_S_bits = S_bits.amax(dim=-1)
     m = math.log(2) * max_S_bits
@@ -607,7 +608,7 @@ def _forward_part(X: Tensor, W_g: Tensor, W: Tensor, b: Tensor, work: Any = None
     # Finite form: P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
     P = torch.divide(exp2_S_bits, Z_m[:, None], out=exp2_S_bits)
     # Named sum: A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
-    A = (W.mT @ X.T).permute(2, 0, 1)
+    A = _product(W.mT, X.T).permute(2, 0, 1)
     # Equation: H[i,e,o] = relu(A[i,e,o] + b[e,o])
     H = torch.relu(A + b)
     # Y[i,o] = sum(e, P[i,e]*H[i,e,o])
@@ -637,12 +638,12 @@ def _backward_part(
     N = X.shape[-1]
     space_1, space_2 = _spaces(work, X, (B_block, E_block), (B_block, E_block, M))
     # By a pass: S_bits[i,e] = S[i,e]/log(2)
-    S_bits = torch.matmul(X / math.log(2), W_g, out=space_1)
+    S_bits = _product(X / math.log(2), W_g, spare=space_1)
     # Finite form: P[i,e] = exp(S[i,e] - m[i])/Z_m[i]
     P = torch.subtract(S_bits, (lse / math.log(2))[:, None], out=S_bits)
     torch.exp2(P, out=P)
     # Named sum: A[i,e,o] = sum(c, X[i,c]*W[e,c,o])
-    A = (W.mT @ X.T).permute(2, 0, 1)
+    A = _product(W.mT, X.T).permute(2, 0, 1)
     # Equation: H[i,e,o] = relu(A[i,e,o] + b[e,o])
     H = torch.relu(A + b)
     # Lemma: dP[i,e] = sum(o, dY[i,o]*H[i,e,o])
@@ -658,16 +659,16 @@ def _backward_part(
     dA = dH
     _fill(dA, less_A_b, 0)
     # Lemma: dW[e,c,o] = sum(i, dA[i,e,o]*X[i,c])
-    dW = (dA.permute(1, 2, 0) @ X).mT.clone()
+    dW = _product(dA.permute(1, 2, 0), X).mT.clone()
     # Lemma: dS[i,e] = P[i,e]*(dP[i,e] - D[i])
     dP_D = torch.subtract(dP, D[:, None], out=dP)
     dS = torch.multiply(P, dP_D, out=P)
     # Lemma: dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
-    dX_sum = _add_product(dX_sum, dS, W_g.T)
+    dX_sum = _accumulate(dX_sum, dS, W_g.T)
     # Lemma: dX[i,c] = sum(e, dS[i,e]*W_g[c,e]) + sum(e,o, dA[i,e,o]*W[e,c,o])
-    dX_sum_2 = _add_product(dX_sum_2, dA.reshape(B_block, E_block * M), W.permute(1, 0, 2).reshape(N, E_block * M).T)
+    dX_sum_2 = _accumulate(dX_sum_2, dA.reshape(B_block, E_block * M), W.permute(1, 0, 2).reshape(N, E_block * M).T)
     # Lemma: dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
-    dW_g = _add_product(dW_g, X.T, dS)
+    dW_g = _accumulate(dW_g, X.T, dS)
     return db, dW, dX_sum, dX_sum_2, dW_g
 
 
@@ -808,6 +809,71 @@ def _fill(array: Tensor, kept: Tensor, value: float) -> None:
     if len(places):
         some = (..., slice(int(places[0]), int(places[-1]) + 1))
         array[some].masked_fill_(~kept[some], value)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices to what is there: a large one in rows, so that no array of its size is made."""
+    if a.numel() * b.shape[-1] < _LARGE or a.shape[:-2] != total.shape[:-2] or not _by_onednn(a, b):
+        return _add_product(total, a, b)
+    rows = _rows(a, b)
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        total[some] += _product(a[some], b)
+    return total
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:

@@ -60,6 +60,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "W_o": ("F", "M"),
 }
 _CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def mlp_swiglu(X: Any, W_g: Any, W_u: Any, W_o: Any) -> Tensor:
@@ -129,13 +130,13 @@ def _forward_pass(X: Tensor, W_g: Tensor, W_u: Tensor, W_o: Tensor) -> Any:
     M = W_o.shape[-1]
     if _saved_whole(B * F, X, W_g, W_u, W_o):
         # G[i,h] = sum(k, X[i,k]*W_g[k,h])
-        G = X @ W_g
+        G = _product(X, W_g)
         # U[i,h] = sum(k, X[i,k]*W_u[k,h])
-        U = X @ W_u
+        U = _product(X, W_u)
         # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
         H = G * torch.sigmoid(G) * U
         # Y[i,j] = sum(h, H[i,h]*W_o[h,j])
-        Y = H @ W_o
+        Y = _product(H, W_o)
     else:
         # In parts of B: G, U and H are never whole.
         G = None
@@ -179,23 +180,23 @@ def _backward_pass(
         dX = _empty((B, N), X)
         dW_g = _zeros((N, F), X)
         work: dict[int, Any] = {}
-        for (i,) in _parts((B,), F, X, 512):
+        for (i,) in _parts((B,), F, X, 1024):
             _backward_part(X[i], W_g, W_u, dY[i], W_o, dW_o=dW_o, dW_u=dW_u, dX=dX[i], dW_g=dW_g, work=work)
         return dX, dW_g, dW_u, dW_o
     if G is None:
         # G[i,h] = sum(k, X[i,k]*W_g[k,h])
-        G = X @ W_g
+        G = _product(X, W_g)
         # U[i,h] = sum(k, X[i,k]*W_u[k,h])
-        U = X @ W_u
+        U = _product(X, W_u)
         # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
         H = G * torch.sigmoid(G) * U
     dX = dW_g = dW_u = dW_o = None
     if need_W_o:
         # Lemma: dW_o[h,j] = sum(i, dY[i,j]*H[i,h])
-        dW_o = H.T @ dY
+        dW_o = _product(H.T, dY)
     if need_X or need_W_g or need_W_u:
         # Lemma: dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
-        dH = dY @ W_o.T
+        dH = _product(dY, W_o.T)
         sigmoid_G = torch.sigmoid(G)
     if need_X or need_W_g:
         # Lemma: dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
@@ -205,13 +206,13 @@ def _backward_pass(
         dU = dH * G * sigmoid_G
     if need_W_u:
         # Lemma: dW_u[k,h] = sum(i, dU[i,h]*X[i,k])
-        dW_u = X.T @ dU
+        dW_u = _product(X.T, dU)
     if need_X:
         # Lemma: dX[i,k] = sum(h, dG[i,h]*W_g[k,h]) + sum(h, dU[i,h]*W_u[k,h])
-        dX = dG @ W_g.T + dU @ W_u.T
+        dX = _product(dG, W_g.T) + _product(dU, W_u.T)
     if need_W_g:
         # Lemma: dW_g[k,h] = sum(i, dG[i,h]*X[i,k])
-        dW_g = X.T @ dG
+        dW_g = _product(X.T, dG)
     return dX, dW_g, dW_u, dW_o
 
 
@@ -525,15 +526,15 @@ def _forward_part(X: Tensor, W_g: Tensor, W_u: Tensor, W_o: Tensor, Y: Any = Non
     F = W_g.shape[-1]
     space_1, space_2, space_3 = _spaces(work, X, (B_block, F), (B_block, F), (B_block, F))
     # G[i,h] = sum(k, X[i,k]*W_g[k,h])
-    G = torch.matmul(X, W_g, out=space_1)
+    G = _product(X, W_g, spare=space_1)
     # U[i,h] = sum(k, X[i,k]*W_u[k,h])
-    U = torch.matmul(X, W_u, out=space_2)
+    U = _product(X, W_u, spare=space_2)
     # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
     H = torch.sigmoid(G, out=space_3)
     H *= G
     H *= U
     # Y[i,j] = sum(h, H[i,h]*W_o[h,j])
-    Y = torch.matmul(H, W_o, out=Y)
+    Y = _product(H, W_o, out=Y)
     return Y
 
 
@@ -557,17 +558,17 @@ def _backward_part(
         work, X, (B_block, F), (B_block, F), (B_block, F), (B_block, F), (B_block, F), (B_block, F), (B_block, N)
     )
     # G[i,h] = sum(k, X[i,k]*W_g[k,h])
-    G = torch.matmul(X, W_g, out=space_1)
+    G = _product(X, W_g, spare=space_1)
     # U[i,h] = sum(k, X[i,k]*W_u[k,h])
-    U = torch.matmul(X, W_u, out=space_2)
+    U = _product(X, W_u, spare=space_2)
     # H[i,h] = G[i,h]*sigmoid(G[i,h])*U[i,h]
     H = torch.sigmoid(G, out=space_3)
     H *= G
     H *= U
     # Lemma: dW_o[h,j] = sum(i, dY[i,j]*H[i,h])
-    dW_o = _add_product(dW_o, H.T, dY)
+    dW_o = _accumulate(dW_o, H.T, dY)
     # Lemma: dH[i,h] = sum(j, dY[i,j]*W_o[h,j])
-    dH = torch.matmul(dY, W_o.T, out=space_4)
+    dH = _product(dY, W_o.T, spare=space_4)
     # Lemma: dG[i,h] = dH[i,h]*(sigmoid(G[i,h])*U[i,h] + H[i,h]*(1 - sigmoid(G[i,h])))
     sigmoid_G = torch.sigmoid(G, out=space_5)
     sigmoid_G_U = torch.multiply(sigmoid_G, U, out=space_6)
@@ -579,13 +580,13 @@ def _backward_part(
     dU = torch.multiply(dH, G, out=dH)
     dU *= sigmoid_G
     # Lemma: dW_u[k,h] = sum(i, dU[i,h]*X[i,k])
-    dW_u = _add_product(dW_u, X.T, dU)
+    dW_u = _accumulate(dW_u, X.T, dU)
     # Lemma: dX[i,k] = sum(h, dG[i,h]*W_g[k,h]) + sum(h, dU[i,h]*W_u[k,h])
-    dG_W_g = torch.matmul(dG, W_g.T, out=dX)
-    dU_W_u = torch.matmul(dU, W_u.T, out=space_7)
+    dG_W_g = _product(dG, W_g.T, out=dX)
+    dU_W_u = _product(dU, W_u.T, spare=space_7)
     dX = torch.add(dG_W_g, dU_W_u, out=dG_W_g)
     # Lemma: dW_g[k,h] = sum(i, dG[i,h]*X[i,k])
-    dW_g = _add_product(dW_g, X.T, dG)
+    dW_g = _accumulate(dW_g, X.T, dG)
     return dW_o, dW_u, dX, dW_g
 
 
@@ -708,6 +709,71 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
 def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """The same, filled with zeros."""
     return _empty(shape, like).zero_()
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices to what is there: a large one in rows, so that no array of its size is made."""
+    if a.numel() * b.shape[-1] < _LARGE or a.shape[:-2] != total.shape[:-2] or not _by_onednn(a, b):
+        return _add_product(total, a, b)
+    rows = _rows(a, b)
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        total[some] += _product(a[some], b)
+    return total
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:

@@ -33,6 +33,8 @@ An RNN over a sequence: each state is tanh(X W + H U + b) of the one before, whi
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -45,6 +47,8 @@ _AXES: dict[str, tuple[str, ...]] = {
     "W": ("I", "D"),
     "X": ("N", "T", "I"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def rnn(U: Any, b: Any, W: Any, X: Any) -> Tensor:
@@ -111,13 +115,13 @@ def _forward_pass(U: Tensor, b: Tensor, W: Tensor, X: Tensor) -> Any:
     N = X.shape[0]
     D = U.shape[0]
     # Named sum: Z[n,t,j] = sum(i, X[n,t,i]*W[i,j])
-    Z = X @ W
+    Z = _product(X, W)
 
     # Equation: Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
     def step_Y(t: int, Y_before: Tensor) -> tuple[Tensor, ...]:
         Z_t = Z[:, t]
         # Named sum: E[n,t,j] = sum(l, Y[n,t - 1,l]*U[l,j])
-        E = Y_before @ U
+        E = _product(Y_before, U)
         # Equation: Y[n,t,j] = tanh(Z[n,t,j] + E[n,t,j] + b[j])
         Y = torch.tanh(Z_t + E + b)
         return (Y,)
@@ -140,7 +144,7 @@ def _backward_pass(need_U: bool, need_b: bool, need_W: bool, need_X: bool, U: Te
         dY_t = dY[:, t]
         Y_shifted_t = Y_shifted[:, t]
         # Lemma: dY_total[n,t,j] = dY[n,t,j] + sum(j', dE[n,t + 1,j']*U[j,j'])
-        dY_total = dY_t + dE_after @ U.T
+        dY_total = dY_t + _product(dE_after, U.T)
         # Lemma: dE[n,t,j] = dY_total[n,t,j]*(1 - Y[n,t,j]^2)
         dE = dY_total * Y_shifted_t
         return dY_total, dE
@@ -160,13 +164,13 @@ def _backward_pass(need_U: bool, need_b: bool, need_W: bool, need_X: bool, U: Te
         dZ = dY_total * Y_shifted
     if need_U:
         # Lemma: dU[l,j] = sum(n,t, dE[n,t,j]*Y[n,t - 1,l])
-        dU = _read(Y, {1: (-1, (1, T))}).reshape(N * T, D).T @ dE.reshape(N * T, D)
+        dU = _product(_read(Y, {1: (-1, (1, T))}).reshape(N * T, D).T, dE.reshape(N * T, D))
     if need_X:
         # Lemma: dX[n,t,i] = sum(j, dZ[n,t,j]*W[i,j])
-        dX = dZ @ W.T
+        dX = _product(dZ, W.T)
     if need_W:
         # Lemma: dW[i,j] = sum(n,t, dZ[n,t,j]*X[n,t,i])
-        dW = X.reshape(N * T, I).T @ dZ.reshape(N * T, D)
+        dW = _product(X.reshape(N * T, I).T, dZ.reshape(N * T, D))
     return dU, db, dW, dX
 
 
@@ -546,6 +550,68 @@ def _transforms() -> tuple[str, ...]:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _scan(step: Any, steps: int, ends: tuple[Tensor, ...], past: tuple[tuple[int, int], ...], backwards: bool = False) -> list[Tensor]:

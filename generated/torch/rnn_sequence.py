@@ -54,6 +54,8 @@ Three steps of an RNN; the gradients of W, U and b are sums over the steps. Elma
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -69,6 +71,8 @@ _AXES: dict[str, tuple[str, ...]] = {
     "X_2": ("B", "N"),
     "X_3": ("B", "N"),
 }
+_CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def rnn_sequence(X_1: Any, H_0: Any, b: Any, W: Any, U: Any, X_2: Any, X_3: Any) -> tuple[Tensor, Tensor, Tensor]:
@@ -150,21 +154,21 @@ def _arguments(X_1: Any, H_0: Any, b: Any, W: Any, U: Any, X_2: Any, X_3: Any) -
 def _forward_pass(X_1: Tensor, H_0: Tensor, b: Tensor, W: Tensor, U: Tensor, X_2: Tensor, X_3: Tensor) -> Any:
     """The outputs, and what the backward pass needs beside them and the inputs."""
     # Named sum: Z[i,j] = sum(k, X_1[i,k]*W[k,j])
-    Z = X_1 @ W
+    Z = _product(X_1, W)
     # Named sum: E[i,j] = sum(l, H_0[i,l]*U[l,j])
-    E = H_0 @ U
+    E = _product(H_0, U)
     # Equation: H_1[i,j] = tanh(Z[i,j] + E[i,j] + b[j])
     H_1 = torch.tanh(Z + E + b)
     # Named sum: A[i,j] = sum(k, X_2[i,k]*W[k,j])
-    A = X_2 @ W
+    A = _product(X_2, W)
     # Named sum: G[i,j] = sum(l, H_1[i,l]*U[l,j])
-    G = H_1 @ U
+    G = _product(H_1, U)
     # Equation: H_2[i,j] = tanh(A[i,j] + G[i,j] + b[j])
     H_2 = torch.tanh(A + G + b)
     # Named sum: H[i,j] = sum(k, X_3[i,k]*W[k,j])
-    H = X_3 @ W
+    H = _product(X_3, W)
     # Named sum: Z_1[i,j] = sum(l, H_2[i,l]*U[l,j])
-    Z_1 = H_2 @ U
+    Z_1 = _product(H_2, U)
     # Equation: H_3[i,j] = tanh(H[i,j] + Z_1[i,j] + b[j])
     H_3 = torch.tanh(H + Z_1 + b)
     return H_1, H_2, H_3
@@ -201,10 +205,10 @@ def _backward_pass(
         # Lemma: dZ_1[i,j] = dH_3[i,j]*(1 - H_3[i,j]^2)
         dZ_1 = dH_3 * H_3_shifted
         # Lemma: dH_2_total[i,j] = dH_2[i,j] + sum(j', dZ_1[i,j']*U[j,j'])
-        dH_2_total = dH_2 + dZ_1 @ U.T
+        dH_2_total = dH_2 + _product(dZ_1, U.T)
     if need_X_3:
         # Lemma: dX_3[i,k] = sum(j, dH[i,j]*W[k,j])
-        dX_3 = dH @ W.T
+        dX_3 = _product(dH, W.T)
     if need_X_1 or need_H_0 or need_b or need_W or need_U or need_X_2:
         H_2_shifted = 1 - H_2**2
     if need_W or need_X_2:
@@ -214,10 +218,10 @@ def _backward_pass(
         # Lemma: dG[i,j] = dH_2_total[i,j]*(1 - H_2[i,j]^2)
         dG = dH_2_total * H_2_shifted
         # Lemma: dH_1_total[i,j] = dH_1[i,j] + sum(j', dG[i,j']*U[j,j'])
-        dH_1_total = dH_1 + dG @ U.T
+        dH_1_total = dH_1 + _product(dG, U.T)
     if need_X_2:
         # Lemma: dX_2[i,k] = sum(j, dA[i,j]*W[k,j])
-        dX_2 = dA @ W.T
+        dX_2 = _product(dA, W.T)
     if need_X_1 or need_H_0 or need_b or need_W or need_U:
         H_1_shifted = 1 - H_1**2
     if need_b:
@@ -232,16 +236,16 @@ def _backward_pass(
         dE = dH_1_total * H_1_shifted
     if need_H_0:
         # Lemma: dH_0[i,l] = sum(j, dE[i,j]*U[l,j])
-        dH_0 = dE @ U.T
+        dH_0 = _product(dE, U.T)
     if need_U:
         # Lemma: dU[l,j] = sum(i, dE[i,j]*H_0[i,l]) + sum(i, dG[i,j]*H_1[i,l]) + sum(i, dZ_1[i,j]*H_2[i,l])
-        dU = H_0.T @ dE + H_1.T @ dG + H_2.T @ dZ_1
+        dU = _product(H_0.T, dE) + _product(H_1.T, dG) + _product(H_2.T, dZ_1)
     if need_X_1:
         # Lemma: dX_1[i,k] = sum(j, dZ[i,j]*W[k,j])
-        dX_1 = dZ @ W.T
+        dX_1 = _product(dZ, W.T)
     if need_W:
         # Lemma: dW[k,j] = sum(i, dZ[i,j]*X_1[i,k]) + sum(i, dA[i,j]*X_2[i,k]) + sum(i, dH[i,j]*X_3[i,k])
-        dW = X_1.T @ dZ + X_2.T @ dA + X_3.T @ dH
+        dW = _product(X_1.T, dZ) + _product(X_2.T, dA) + _product(X_3.T, dH)
     return dX_1, dH_0, db, dW, dU, dX_2, dX_3
 
 
@@ -743,6 +747,68 @@ def _transforms() -> tuple[str, ...]:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _traced(*given: Tensor) -> bool:
+    """Whether something looks at each operation, or the tensors are batches of gradients: then nothing is computed in place or in
+    parts."""
+    if torch.compiler.is_compiling() or _transforms():
+        return True
+    return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _recorded() -> bool:

@@ -74,6 +74,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "b_3": ("M",),
 }
 _CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def three_layer(X: Any, W_1: Any, b_1: Any, W_2: Any, b_2: Any, W_3: Any, b_3: Any) -> Tensor:
@@ -154,15 +155,15 @@ def _forward_pass(X: Tensor, W_1: Tensor, b_1: Tensor, W_2: Tensor, b_2: Tensor,
     M = W_3.shape[-1]
     if _saved_whole(B * F, X, W_1, b_1, W_2, b_2, W_3, b_3):
         # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
-        Z_1 = X @ W_1 + b_1
+        Z_1 = _product(X, W_1) + b_1
         # H_1[i,h] = relu(Z_1[i,h])
         H_1 = torch.relu(Z_1)
         # Z_2[i,l] = sum(h, H_1[i,h]*W_2[h,l]) + b_2[l]
-        Z_2 = H_1 @ W_2 + b_2
+        Z_2 = _product(H_1, W_2) + b_2
         # H_2[i,l] = relu(Z_2[i,l])
         H_2 = torch.relu(Z_2)
         # Y[i,j] = sum(l, H_2[i,l]*W_3[l,j]) + b_3[j]
-        Y = H_2 @ W_3 + b_3
+        Y = _product(H_2, W_3) + b_3
     else:
         # In parts of B: Z_1, H_1, Z_2 and H_2 are never whole.
         Z_1 = None
@@ -218,7 +219,7 @@ def _backward_pass(
         dW_1 = _zeros((N, F), X)
         db_1 = _zeros((F,), X)
         work: dict[int, Any] = {}
-        for (i,) in _parts((B,), F, X, 512):
+        for (i,) in _parts((B,), F, X, 1024):
             _, _, db_2_part, _, _, db_1_part = _backward_part(
                 X[i], W_1, b_1, W_2, b_2, dY[i], W_3, dW_3=dW_3, dW_2=dW_2, dX=dX[i], dW_1=dW_1, work=work
             )
@@ -227,42 +228,42 @@ def _backward_pass(
         return dX, dW_1, db_1, dW_2, db_2, dW_3, db_3
     if Z_1 is None:
         # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
-        Z_1 = X @ W_1 + b_1
+        Z_1 = _product(X, W_1) + b_1
         # H_1[i,h] = relu(Z_1[i,h])
         H_1 = torch.relu(Z_1)
         # Z_2[i,l] = sum(h, H_1[i,h]*W_2[h,l]) + b_2[l]
-        Z_2 = H_1 @ W_2 + b_2
+        Z_2 = _product(H_1, W_2) + b_2
         # H_2[i,l] = relu(Z_2[i,l])
         H_2 = torch.relu(Z_2)
     dX = dW_1 = db_1 = dW_2 = db_2 = dW_3 = db_3 = None
     if need_W_3:
         # Lemma: dW_3[l,j] = sum(i, dY[i,j]*H_2[i,l])
-        dW_3 = H_2.T @ dY
+        dW_3 = _product(H_2.T, dY)
     if need_b_3:
         # Lemma: db_3[j] = sum(i, dY[i,j])
         db_3 = dY.sum(dim=0)
     if need_X or need_W_1 or need_b_1 or need_W_2 or need_b_2:
         # Lemma: dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
-        dH_2 = dY @ W_3.T
+        dH_2 = _product(dY, W_3.T)
         # Lemma: dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
         dZ_2 = torch.where(Z_2 > 0, dH_2, 0)
     if need_W_2:
         # Lemma: dW_2[h,l] = sum(i, dZ_2[i,l]*H_1[i,h])
-        dW_2 = H_1.T @ dZ_2
+        dW_2 = _product(H_1.T, dZ_2)
     if need_b_2:
         # Lemma: db_2[l] = sum(i, dZ_2[i,l])
         db_2 = dZ_2.sum(dim=0)
     if need_X or need_W_1 or need_b_1:
         # Lemma: dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
-        dH_1 = dZ_2 @ W_2.T
+        dH_1 = _product(dZ_2, W_2.T)
         # Lemma: dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
         dZ_1 = torch.where(Z_1 > 0, dH_1, 0)
     if need_X:
         # Lemma: dX[i,k] = sum(h, dZ_1[i,h]*W_1[k,h])
-        dX = dZ_1 @ W_1.T
+        dX = _product(dZ_1, W_1.T)
     if need_W_1:
         # Lemma: dW_1[k,h] = sum(i, dZ_1[i,h]*X[i,k])
-        dW_1 = X.T @ dZ_1
+        dW_1 = _product(X.T, dZ_1)
     if need_b_1:
         # Lemma: db_1[h] = sum(i, dZ_1[i,h])
         db_1 = dZ_1.sum(dim=0)
@@ -626,17 +627,17 @@ def _forward_part(
     K = W_2.shape[-1]
     space_1, space_2 = _spaces(work, X, (B_block, F), (B_block, K))
     # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
-    X_W_1 = torch.matmul(X, W_1, out=space_1)
+    X_W_1 = _product(X, W_1, spare=space_1)
     Z_1 = torch.add(X_W_1, b_1, out=X_W_1)
     # H_1[i,h] = relu(Z_1[i,h])
     H_1 = torch.relu(Z_1)
     # Z_2[i,l] = sum(h, H_1[i,h]*W_2[h,l]) + b_2[l]
-    H_1_W_2 = torch.matmul(H_1, W_2, out=space_2)
+    H_1_W_2 = _product(H_1, W_2, spare=space_2)
     Z_2 = torch.add(H_1_W_2, b_2, out=H_1_W_2)
     # H_2[i,l] = relu(Z_2[i,l])
     H_2 = torch.relu(Z_2)
     # Y[i,j] = sum(l, H_2[i,l]*W_3[l,j]) + b_3[j]
-    H_2_W_3 = torch.matmul(H_2, W_3, out=Y)
+    H_2_W_3 = _product(H_2, W_3, out=Y)
     Y = torch.add(H_2_W_3, b_3, out=H_2_W_3)
     return Y
 
@@ -661,35 +662,35 @@ def _backward_part(
     K = W_2.shape[-1]
     space_1, space_2, space_3, space_4 = _spaces(work, X, (B_block, F), (B_block, K), (B_block, K), (B_block, F))
     # Z_1[i,h] = sum(k, X[i,k]*W_1[k,h]) + b_1[h]
-    X_W_1 = torch.matmul(X, W_1, out=space_1)
+    X_W_1 = _product(X, W_1, spare=space_1)
     Z_1 = torch.add(X_W_1, b_1, out=X_W_1)
     # H_1[i,h] = relu(Z_1[i,h])
     H_1 = torch.relu(Z_1)
     # Z_2[i,l] = sum(h, H_1[i,h]*W_2[h,l]) + b_2[l]
-    H_1_W_2 = torch.matmul(H_1, W_2, out=space_2)
+    H_1_W_2 = _product(H_1, W_2, spare=space_2)
     Z_2 = torch.add(H_1_W_2, b_2, out=H_1_W_2)
     # H_2[i,l] = relu(Z_2[i,l])
     H_2 = torch.relu(Z_2)
     # Lemma: dW_3[l,j] = sum(i, dY[i,j]*H_2[i,l])
-    dW_3 = _add_product(dW_3, H_2.T, dY)
+    dW_3 = _accumulate(dW_3, H_2.T, dY)
     # Lemma: dH_2[i,l] = sum(j, dY[i,j]*W_3[l,j])
-    dH_2 = torch.matmul(dY, W_3.T, out=space_3)
+    dH_2 = _product(dY, W_3.T, spare=space_3)
     # Lemma: dZ_2[i,l] = dH_2[i,l]*where(0 < Z_2[i,l], 1, 0)
     dZ_2 = dH_2
     _fill(dZ_2, (Z_2 > 0), 0)
     # Lemma: dW_2[h,l] = sum(i, dZ_2[i,l]*H_1[i,h])
-    dW_2 = _add_product(dW_2, H_1.T, dZ_2)
+    dW_2 = _accumulate(dW_2, H_1.T, dZ_2)
     # Lemma: db_2[l] = sum(i, dZ_2[i,l])
     db_2 = dZ_2.sum(dim=0)
     # Lemma: dH_1[i,h] = sum(l, dZ_2[i,l]*W_2[h,l])
-    dH_1 = torch.matmul(dZ_2, W_2.T, out=space_4)
+    dH_1 = _product(dZ_2, W_2.T, spare=space_4)
     # Lemma: dZ_1[i,h] = dH_1[i,h]*where(0 < Z_1[i,h], 1, 0)
     dZ_1 = dH_1
     _fill(dZ_1, (Z_1 > 0), 0)
     # Lemma: dX[i,k] = sum(h, dZ_1[i,h]*W_1[k,h])
-    dX = torch.matmul(dZ_1, W_1.T, out=dX)
+    dX = _product(dZ_1, W_1.T, out=dX)
     # Lemma: dW_1[k,h] = sum(i, dZ_1[i,h]*X[i,k])
-    dW_1 = _add_product(dW_1, X.T, dZ_1)
+    dW_1 = _accumulate(dW_1, X.T, dZ_1)
     # Lemma: db_1[h] = sum(i, dZ_1[i,h])
     db_1 = dZ_1.sum(dim=0)
     return dW_3, dW_2, db_2, dX, dW_1, db_1
@@ -825,6 +826,71 @@ def _fill(array: Tensor, kept: Tensor, value: float) -> None:
     if len(places):
         some = (..., slice(int(places[0]), int(places[-1]) + 1))
         array[some].masked_fill_(~kept[some], value)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices to what is there: a large one in rows, so that no array of its size is made."""
+    if a.numel() * b.shape[-1] < _LARGE or a.shape[:-2] != total.shape[:-2] or not _by_onednn(a, b):
+        return _add_product(total, a, b)
+    rows = _rows(a, b)
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        total[some] += _product(a[some], b)
+    return total
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:

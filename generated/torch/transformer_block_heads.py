@@ -137,6 +137,7 @@ _AXES: dict[str, tuple[str, ...]] = {
     "W_o": ("H", "d_v", "C"),
 }
 _CACHE = 1 << 20  # bytes that are fast to read again
+_LARGE = 1 << 22  # multiplications
 
 
 def transformer_block_heads(
@@ -352,19 +353,19 @@ def _forward_pass(
         # A[b,i,c] = g_1[c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000) + b_1[c]
         A = g_1 * X_mu_1 / torch.sqrt(var_1 + 1e-05)[..., None] + b_1
         # Q[b,h,i,d] = sum(c, A[b,i,c]*W_q[h,c,d])
-        Q = A[:, None, :, :] @ W_q[None, :, :, :]
+        Q = _product(A[:, None, :, :], W_q[None, :, :, :])
         # K[b,h,j,d] = sum(c, A[b,j,c]*W_k[h,c,d])
-        K = A[:, None, :, :] @ W_k[None, :, :, :]
+        K = _product(A[:, None, :, :], W_k[None, :, :, :])
         # V[b,h,j,e] = sum(c, A[b,j,c]*W_v[h,c,e])
-        V = A[:, None, :, :] @ W_v[None, :, :, :]
+        V = _product(A[:, None, :, :], W_v[None, :, :, :])
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-        S = Q @ K.mT / math.sqrt(d_k)
+        S = _product(Q, K.mT) / math.sqrt(d_k)
         # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
         P = torch.softmax(S, dim=-1)
         # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-        O = P @ V
+        O = _product(P, V)
         # M[b,i,m] = X[b,i,m] + sum(h,e, O[b,h,i,e]*W_o[h,e,m])
-        M = X + O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
+        M = X + _product(O.permute(0, 2, 1, 3).reshape(B, N, H * d_v), W_o.reshape(H * d_v, C))
         # mu_2[b,i] = sum(c, M[b,i,c])/size(C)
         mu_2 = M.sum(dim=-1) / C
         # var_2[b,i] = sum(c, (M[b,i,c] - mu_2[b,i])^2)/size(C)
@@ -373,11 +374,11 @@ def _forward_pass(
         # U[b,i,c] = g_2[c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000) + b_2[c]
         U = g_2 * M_mu_2 / torch.sqrt(var_2 + 1e-05)[..., None] + b_2
         # Z[b,i,f] = sum(c, U[b,i,c]*W_1[c,f]) + c_1[f]
-        Z = U @ W_1 + c_1
+        Z = _product(U, W_1) + c_1
         # G[b,i,f] = 1/2*Z[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1)
         G = 0.5 * Z * (torch.erf(0.5 * math.sqrt(2) * Z) + 1)
         # Y[b,i,m] = M[b,i,m] + sum(f, G[b,i,f]*W_2[f,m]) + c_2[m]
-        Y = M + G @ W_2 + c_2
+        Y = M + _product(G, W_2) + c_2
         lse = None
     else:
         # mu_1[b,i] = sum(c, X[b,i,c])/size(C)
@@ -388,11 +389,11 @@ def _forward_pass(
         # A[b,i,c] = g_1[c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000) + b_1[c]
         A = g_1 * X_mu_1 / torch.sqrt(var_1 + 1e-05)[..., None] + b_1
         # Q[b,h,i,d] = sum(c, A[b,i,c]*W_q[h,c,d])
-        Q = A[:, None, :, :] @ W_q[None, :, :, :]
+        Q = _product(A[:, None, :, :], W_q[None, :, :, :])
         # K[b,h,j,d] = sum(c, A[b,j,c]*W_k[h,c,d])
-        K = A[:, None, :, :] @ W_k[None, :, :, :]
+        K = _product(A[:, None, :, :], W_k[None, :, :, :])
         # V[b,h,j,e] = sum(c, A[b,j,c]*W_v[h,c,e])
-        V = A[:, None, :, :] @ W_v[None, :, :, :]
+        V = _product(A[:, None, :, :], W_v[None, :, :, :])
         # In parts of B, H and N: P is never whole.
         P = None
         O = _empty((B, H, N, d_v), X)
@@ -406,7 +407,7 @@ def _forward_pass(
 
         _together(run, _parts((B, H, N), N, X, 256), 3, X)
         # M[b,i,m] = X[b,i,m] + sum(h,e, O[b,h,i,e]*W_o[h,e,m])
-        M = O.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_o.reshape(H * d_v, C)
+        M = _product(O.permute(0, 2, 1, 3).reshape(B, N, H * d_v), W_o.reshape(H * d_v, C))
         M += X
         # mu_2[b,i] = sum(c, M[b,i,c])/size(C)
         mu_2 = M.sum(dim=-1)
@@ -420,7 +421,7 @@ def _forward_pass(
         U /= torch.sqrt(var_2 + 1e-05)[..., None]
         U += b_2
         # Z[b,i,f] = sum(c, U[b,i,c]*W_1[c,f]) + c_1[f]
-        Z = U @ W_1
+        Z = _product(U, W_1)
         Z += c_1
         # G[b,i,f] = 1/2*Z[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1)
         G = Z * (0.5 * math.sqrt(2))
@@ -429,7 +430,7 @@ def _forward_pass(
         G *= 0.5
         G *= Z
         # Y[b,i,m] = M[b,i,m] + sum(f, G[b,i,f]*W_2[f,m]) + c_2[m]
-        Y = G @ W_2
+        Y = _product(G, W_2)
         Y += M
         Y += c_2
     return Y, mu_1, var_1, A, Q, K, V, P, O, M, mu_2, var_2, U, Z, G, lse
@@ -485,20 +486,20 @@ def _backward_pass(
     d_k = W_q.shape[-1]
     if P is None and not _traced(dY):
         # Lemma: dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
-        dW_2 = G.reshape(B * N, F).T @ dY.reshape(B * N, C)
+        dW_2 = _product(G.reshape(B * N, F).T, dY.reshape(B * N, C))
         # Lemma: dc_2[m] = sum(b,i, dY[b,i,m])
         dc_2 = dY.sum(dim=(0, 1))
         # Lemma: dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
-        dG = dY @ W_2.T
+        dG = _product(dY, W_2.T)
         # Lemma: dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
         #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
         dZ = 0.5 * dG * (torch.erf(0.5 * math.sqrt(2) * Z) + 1 + math.sqrt(2) * Z * torch.exp(-0.5 * Z**2) / math.sqrt(math.pi))
         # Lemma: dW_1[c,f] = sum(b,i, dZ[b,i,f]*U[b,i,c])
-        dW_1 = U.reshape(B * N, C).T @ dZ.reshape(B * N, F)
+        dW_1 = _product(U.reshape(B * N, C).T, dZ.reshape(B * N, F))
         # Lemma: dc_1[f] = sum(b,i, dZ[b,i,f])
         dc_1 = dZ.sum(dim=(0, 1))
         # Lemma: dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
-        dU = dZ @ W_1.T
+        dU = _product(dZ, W_1.T)
         # Lemma: dg_2[c] = sum(b,i, dU[b,i,c]*(M[b,i,c] - mu_2[b,i])/sqrt(var_2[b,i] + 1/100000))
         M_mu_2 = M - mu_2[..., None]
         var_2_shifted = var_2 + 1e-05
@@ -517,9 +518,9 @@ def _backward_pass(
         #     dU[b,i,m]*g_2[m]/sqrt(var_2[b,i] + 1/100000) + dY[b,i,m]
         dM = (dmu_2 / C)[..., None] + 2 * dvar_2[..., None] * M_mu_2 / C + dU * g_2 * rsqrt_var_2_shifted[..., None] + dY
         # Lemma: dW_o[h,e,m] = sum(b,i, dM[b,i,m]*O[b,h,i,e])
-        dW_o = O.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ dM.reshape(B * N, C)
+        dW_o = _product(O.permute(1, 3, 0, 2).reshape(H, d_v, B * N), dM.reshape(B * N, C))
         # Lemma: dO[b,h,i,e] = sum(m, dM[b,i,m]*W_o[h,e,m])
-        dO = dM[:, None, :, :] @ W_o.mT[None, :, :, :]
+        dO = _product(dM[:, None, :, :], W_o.mT[None, :, :, :])
         # Lemma: dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
         t = X - mu_1[..., None]
         # Lemma: dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
@@ -548,16 +549,16 @@ def _backward_pass(
         # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
         dK = torch.divide(dK_sum, math.sqrt(d_k), out=dK_sum)
         # Lemma: dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*A[b,j,c])
-        dW_v = (dV.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ A.reshape(B * N, C)).mT.clone()
+        dW_v = _product(dV.permute(1, 3, 0, 2).reshape(H, d_v, B * N), A.reshape(B * N, C)).mT.clone()
         # Lemma: dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*A[b,j,c])
-        dW_k = (dK.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT.clone()
+        dW_k = _product(dK.permute(1, 3, 0, 2).reshape(H, d_k, B * N), A.reshape(B * N, C)).mT.clone()
         # Lemma: dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*A[b,i,c])
-        dW_q = (dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT.clone()
+        dW_q = _product(dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N), A.reshape(B * N, C)).mT.clone()
         # Lemma: dA[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
         #     dV[b,h,i,e]*W_v[h,c,e])
-        dA = dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.permute(1, 0, 2).reshape(C, H * d_k).T
-        dA += dK.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_k.permute(1, 0, 2).reshape(C, H * d_k).T
-        dA += dV.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
+        dA = _product(dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k), W_q.permute(1, 0, 2).reshape(C, H * d_k).T)
+        dA += _product(dK.permute(0, 2, 1, 3).reshape(B, N, H * d_k), W_k.permute(1, 0, 2).reshape(C, H * d_k).T)
+        dA += _product(dV.permute(0, 2, 1, 3).reshape(B, N, H * d_v), W_v.permute(1, 0, 2).reshape(C, H * d_v).T)
         # Lemma: dg_1[c] = sum(b,i, dA[b,i,c]*(X[b,i,c] - mu_1[b,i])/sqrt(var_1[b,i] + 1/100000))
         dA_t = dA * t
         dg_1 = t_2.reshape(B * N) @ dA_t.reshape(B * N, C)
@@ -579,31 +580,31 @@ def _backward_pass(
         return dX, dg_1, db_1, dg_2, db_2, dW_1, dc_1, dW_2, dc_2, dW_q, dW_k, dW_v, dW_o
     if P is None:
         # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-        S = Q @ K.mT / math.sqrt(d_k)
+        S = _product(Q, K.mT) / math.sqrt(d_k)
         # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
         P = torch.exp(S - lse[..., None])
     dX = dg_1 = db_1 = dg_2 = db_2 = dW_1 = dc_1 = dW_2 = dc_2 = dW_q = dW_k = dW_v = dW_o = None
     if need_W_2:
         # Lemma: dW_2[f,m] = sum(b,i, dY[b,i,m]*G[b,i,f])
-        dW_2 = G.reshape(B * N, F).T @ dY.reshape(B * N, C)
+        dW_2 = _product(G.reshape(B * N, F).T, dY.reshape(B * N, C))
     if need_c_2:
         # Lemma: dc_2[m] = sum(b,i, dY[b,i,m])
         dc_2 = dY.sum(dim=(0, 1))
     if need_X or need_g_1 or need_b_1 or need_g_2 or need_b_2 or need_W_1 or need_c_1 or need_W_q or need_W_k or need_W_v or need_W_o:
         # Lemma: dG[b,i,f] = sum(m, dY[b,i,m]*W_2[f,m])
-        dG = dY @ W_2.T
+        dG = _product(dY, W_2.T)
         # Lemma: dZ[b,i,f] = 1/2*dG[b,i,f]*(erf(1/2*Z[b,i,f]*sqrt(2)) + 1 +
         #     Z[b,i,f]/sqrt(pi())*exp(-(1/2)*Z[b,i,f]^2)*sqrt(2))
         dZ = 0.5 * dG * (torch.erf(0.5 * math.sqrt(2) * Z) + 1 + math.sqrt(2) * Z * torch.exp(-0.5 * Z**2) / math.sqrt(math.pi))
     if need_W_1:
         # Lemma: dW_1[c,f] = sum(b,i, dZ[b,i,f]*U[b,i,c])
-        dW_1 = U.reshape(B * N, C).T @ dZ.reshape(B * N, F)
+        dW_1 = _product(U.reshape(B * N, C).T, dZ.reshape(B * N, F))
     if need_c_1:
         # Lemma: dc_1[f] = sum(b,i, dZ[b,i,f])
         dc_1 = dZ.sum(dim=(0, 1))
     if need_X or need_g_1 or need_b_1 or need_g_2 or need_b_2 or need_W_q or need_W_k or need_W_v or need_W_o:
         # Lemma: dU[b,i,c] = sum(f, dZ[b,i,f]*W_1[c,f])
-        dU = dZ @ W_1.T
+        dU = _product(dZ, W_1.T)
     if need_X or need_g_1 or need_b_1 or need_g_2 or need_W_q or need_W_k or need_W_v or need_W_o:
         M_mu_2 = M - mu_2[..., None]
         var_2_shifted = var_2 + 1e-05
@@ -627,16 +628,16 @@ def _backward_pass(
         dM = (dmu_2 / C)[..., None] + 2 * dvar_2[..., None] * M_mu_2 / C + dU * g_2 * rsqrt_var_2_shifted[..., None] + dY
     if need_W_o:
         # Lemma: dW_o[h,e,m] = sum(b,i, dM[b,i,m]*O[b,h,i,e])
-        dW_o = O.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ dM.reshape(B * N, C)
+        dW_o = _product(O.permute(1, 3, 0, 2).reshape(H, d_v, B * N), dM.reshape(B * N, C))
     if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k or need_W_v:
         # Lemma: dO[b,h,i,e] = sum(m, dM[b,i,m]*W_o[h,e,m])
-        dO = dM[:, None, :, :] @ W_o.mT[None, :, :, :]
+        dO = _product(dM[:, None, :, :], W_o.mT[None, :, :, :])
     if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k:
         # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-        dP = dO @ V.mT
+        dP = _product(dO, V.mT)
     if need_X or need_g_1 or need_b_1 or need_W_v:
         # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-        dV = P.mT @ dO
+        dV = _product(P.mT, dO)
     if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k:
         # Named sum: D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
         D = torch.linalg.vecdot(dP, P)
@@ -644,26 +645,26 @@ def _backward_pass(
         dS = P * (dP - D[..., None])
     if need_X or need_g_1 or need_b_1 or need_W_q:
         # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
-        dQ = dS @ K / math.sqrt(d_k)
+        dQ = _product(dS, K) / math.sqrt(d_k)
     if need_X or need_g_1 or need_b_1 or need_W_k:
         # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-        dK = dS.mT @ Q / math.sqrt(d_k)
+        dK = _product(dS.mT, Q) / math.sqrt(d_k)
     if need_W_v:
         # Lemma: dW_v[h,c,e] = sum(b,j, dV[b,h,j,e]*A[b,j,c])
-        dW_v = (dV.permute(1, 3, 0, 2).reshape(H, d_v, B * N) @ A.reshape(B * N, C)).mT.clone()
+        dW_v = _product(dV.permute(1, 3, 0, 2).reshape(H, d_v, B * N), A.reshape(B * N, C)).mT.clone()
     if need_W_k:
         # Lemma: dW_k[h,c,d] = sum(b,j, dK[b,h,j,d]*A[b,j,c])
-        dW_k = (dK.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT.clone()
+        dW_k = _product(dK.permute(1, 3, 0, 2).reshape(H, d_k, B * N), A.reshape(B * N, C)).mT.clone()
     if need_W_q:
         # Lemma: dW_q[h,c,d] = sum(b,i, dQ[b,h,i,d]*A[b,i,c])
-        dW_q = (dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N) @ A.reshape(B * N, C)).mT.clone()
+        dW_q = _product(dQ.permute(1, 3, 0, 2).reshape(H, d_k, B * N), A.reshape(B * N, C)).mT.clone()
     if need_X or need_g_1 or need_b_1:
         # Lemma: dA[b,i,c] = sum(h,d, dQ[b,h,i,d]*W_q[h,c,d]) + sum(h,d, dK[b,h,i,d]*W_k[h,c,d]) + sum(h,e,
         #     dV[b,h,i,e]*W_v[h,c,e])
         dA = (
-            dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_q.permute(1, 0, 2).reshape(C, H * d_k).T
-            + dK.permute(0, 2, 1, 3).reshape(B, N, H * d_k) @ W_k.permute(1, 0, 2).reshape(C, H * d_k).T
-            + dV.permute(0, 2, 1, 3).reshape(B, N, H * d_v) @ W_v.permute(1, 0, 2).reshape(C, H * d_v).T
+            _product(dQ.permute(0, 2, 1, 3).reshape(B, N, H * d_k), W_q.permute(1, 0, 2).reshape(C, H * d_k).T)
+            + _product(dK.permute(0, 2, 1, 3).reshape(B, N, H * d_k), W_k.permute(1, 0, 2).reshape(C, H * d_k).T)
+            + _product(dV.permute(0, 2, 1, 3).reshape(B, N, H * d_v), W_v.permute(1, 0, 2).reshape(C, H * d_v).T)
         )
     if need_X or need_g_1:
         X_mu_1 = X - mu_1[..., None]
@@ -2112,7 +2113,7 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = No
     N = K.shape[2]
     (space_1,) = _spaces(work, Q, (B_block, H_block, N_block, N))
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    Q_K = torch.matmul(Q, K.mT, out=space_1)
+    Q_K = _product(Q, K.mT, spare=space_1)
     S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # m[b,h,i] = max(k, S[b,h,i,k])
     m = S.amax(dim=-1)
@@ -2121,7 +2122,7 @@ def _forward_part(Q: Tensor, K: Tensor, V: Tensor, O: Any = None, work: Any = No
     _exp(exp_S, out=exp_S)
     E_m = exp_S.sum(dim=-1)
     # O[b,h,i,e] = sum(j, P[b,h,i,j]*V[b,h,j,e])
-    exp_S_V = torch.matmul(exp_S, V, out=O)
+    exp_S_V = _product(exp_S, V, out=O)
     O = torch.divide(exp_S_V, E_m[..., None], out=exp_S_V)
     # By a pass: lse[b,h,i] = m[b,h,i] + log(E_m[b,h,i])
     lse = torch.add(m, torch.log(E_m), out=m)
@@ -2139,25 +2140,25 @@ def _backward_part(
     N = K.shape[2]
     space_1, space_2 = _spaces(work, Q, (B_block, H_block, N_block, N), (B_block, H_block, N_block, N))
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
-    Q_K = torch.matmul(Q, K.mT, out=space_1)
+    Q_K = _product(Q, K.mT, spare=space_1)
     S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
     # Finite form: P[b,h,i,j] = exp(S[b,h,i,j] - m[b,h,i])/E_m[b,h,i]
     P = torch.subtract(S, lse[..., None], out=S)
     _exp(P, out=P)
     # Lemma: dP[b,h,i,j] = sum(e, dO[b,h,i,e]*V[b,h,j,e])
-    dP = torch.matmul(dO, V.mT, out=space_2)
+    dP = _product(dO, V.mT, spare=space_2)
     # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
-    dV = _add_product(dV, P.mT, dO)
+    dV = _accumulate(dV, P.mT, dO)
     # Named sum: D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
     D = torch.linalg.vecdot(dP, P)
     # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
     dP_D = torch.subtract(dP, D[..., None], out=dP)
     dS = torch.multiply(dP_D, P, out=dP_D)
     # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
-    dS_K = torch.matmul(dS, K, out=dQ)
+    dS_K = _product(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
     # Lemma: dK[b,h,j,d] = 1/sqrt(size(d_k))*sum(i, dS[b,h,i,j]*Q[b,h,i,d])
-    dK_sum = _add_product(dK_sum, dS.mT, Q)
+    dK_sum = _accumulate(dK_sum, dS.mT, Q)
     return dV, dQ, dK_sum
 
 
@@ -2293,6 +2294,71 @@ def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
     """The exponential as a power of 2: torch computes it two to three times as fast on a CPU."""
     made = torch.mul(exponent, 1.4426950408889634, out=out)
     return torch.exp2(made, out=made)
+
+
+def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
+    """The product of two matrices, or of each of a batch: in `out` where that is given, and where `spare` is, there or elsewhere.
+
+    A large one of float32 on a CPU is left to oneDNN, which on many processors takes half the time of what torch calls for `@`.
+    """
+    if torch.compiler.is_compiling() or a.numel() * b.shape[-1] < _LARGE or not _by_onednn(a, b):
+        return a @ b if out is None and spare is None else torch.matmul(a, b, out=spare if out is None else out)
+    result = spare if out is None else out
+    rows = _rows(a, b)
+    if result is None or (out is None and a.shape[-2] <= rows):
+        matrix, other = _dense(a.reshape(-1, a.shape[-1])), _dense(b.reshape(b.shape[-2:]))
+        made: Tensor = _linear()(matrix, other.T, None, "none", [], "")
+        return made.view(*a.shape[:-1], b.shape[-1])
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        result[some] = _product(a[some], b)
+    return result
+
+
+def _by_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN takes the product: one matrix on the right, nothing narrow, and nobody who looks at each operation."""
+    return bool(
+        a.dtype == b.dtype == torch.float32
+        and a.device.type == "cpu"
+        and a.dim() >= b.dim() > 1
+        and b.shape[:-2].numel() == 1
+        and min(a.shape[-1], b.shape[-1], a.numel() // a.shape[-1]) >= 16
+        and {type(a), type(b)} <= {Tensor, torch.nn.Parameter}
+        and not (torch.is_grad_enabled() and (a.requires_grad or b.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and torch.backends.mkldnn.enabled
+        and _linear() is not None
+        and not _traced(a, b)
+    )
+
+
+@functools.cache
+def _linear() -> Any:
+    """oneDNN's product of a matrix and a transposed one, which torch.compile calls for the same; None where torch has none."""
+    return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
+
+
+def _dense(matrix: Tensor) -> Tensor:
+    """The matrix without gaps between its rows or its columns: with them oneDNN falls back to a loop over entries."""
+    return matrix if matrix.is_contiguous() or matrix.T.is_contiguous() else matrix.contiguous()
+
+
+def _accumulate(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Add the product of two matrices to what is there: a large one in rows, so that no array of its size is made."""
+    if a.numel() * b.shape[-1] < _LARGE or a.shape[:-2] != total.shape[:-2] or not _by_onednn(a, b):
+        return _add_product(total, a, b)
+    rows = _rows(a, b)
+    for start in range(0, a.shape[-2], rows):
+        some = (..., slice(start, start + rows), slice(None))
+        total[some] += _product(a[some], b)
+    return total
+
+
+def _rows(a: Tensor, b: Tensor) -> int:
+    """How many rows of the product are made at a time, all about as many: the memory of an array of more than 32 MiB goes back to the
+    operating system each time, and touching it anew costs as much as a small product."""
+    most = max(6 * _CACHE // b.shape[-1], 64)
+    return math.ceil(a.shape[-2] / math.ceil(a.shape[-2] / most))
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor) -> Tensor:
