@@ -138,7 +138,11 @@ _KINKED: dict[str, Callable[[Expr, Expr], tuple[Expr, ...]]] = {
     "sign": lambda x, _: (ZERO,),
     "max": lambda x, y: (_half_step(add(x, neg(y))), _half_step(add(y, neg(x)))),
     "min": lambda x, y: (_half_step(add(y, neg(x))), _half_step(add(x, neg(y)))),
-    "pow": lambda x, y: (mul(y, Fn("pow", (x, add(y, num(-1))))), mul(Fn("pow", (x, y)), Fn("log", (x,)))),
+    # As in torch: a power to 0 does not move with its base, nor one of 0 with its exponent.
+    "pow": lambda x, y: (
+        mul(iverson("!=", y, ZERO), y, Fn("pow", (x, add(y, num(-1))))),
+        mul(iverson("!=", x, ZERO), Fn("pow", (x, y)), Fn("log", (x,))),
+    ),
     "xlogy": lambda x, y: (_log_beside(x, y), mul(iverson("!=", x, ZERO), x, power(y, -1))),
 }
 

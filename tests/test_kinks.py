@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from reference import run
 
+import codegen
 from derive.engine import derive
 from derive.layers import LAYERS
 from derive.scalar import KINKS
@@ -129,6 +130,23 @@ def test_the_length_of_a_zero_vector_has_the_gradient_zero_as_in_torch(text: str
     (wanted,) = torch.autograd.grad(value, x, torch.ones_like(value))
     given = {"X": x.detach(), f"d{layer.outputs[0]}": torch.ones_like(value)}
     assert torch.allclose(run((*derivation.forward, *derivation.backward), given, sizes)["dX"], wanted, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("text", "base"), [("Y[i] = X[i]^p[i]", lambda x: x), ("Y[i] = abs(X[i])^p[i]", torch.abs)])
+def test_a_power_of_zero_and_a_power_to_zero_have_the_gradients_of_torch(text: str, base: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    layer = Layer.parse("power", text)
+    derivation = derive(layer)
+    assert derivation.check().ok
+    x = torch.tensor([0.0, 0.0, 0.0, 2.0, 1.5], dtype=torch.float64, requires_grad=True)
+    p = torch.tensor([2.0, 0.0, 1.0, 0.0, 3.0], dtype=torch.float64, requires_grad=True)
+    wanted = torch.autograd.grad((base(x) ** p).sum(), (x, p))
+    given = {"X": x.detach(), "p": p.detach(), "dY": torch.ones(5, dtype=torch.float64)}
+    ours = run((*derivation.forward, *derivation.backward), given, {layer.tensor("X").dims[0]: 5})
+    for name, gradient in zip(("dX", "dp"), wanted):
+        assert torch.allclose(ours[name], gradient, rtol=1e-12, atol=1e-12), name
+    function = codegen.kernel(layer)
+    for got, gradient in zip(torch.autograd.grad(function(x, p).sum(), (x, p)), wanted):
+        assert torch.allclose(got, gradient, rtol=1e-12, atol=1e-12)
 
 
 def test_the_step_that_differentiates_a_length_says_what_is_taken_at_zero() -> None:

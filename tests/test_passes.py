@@ -213,6 +213,22 @@ def test_a_part_reads_no_more_than_its_rows_see(sees: str, tmp_path: Path, monke
     assert read == next(lengths for mark, lengths in every.items() if mark in sees)
 
 
+@pytest.mark.parametrize("target", ["numpy", "torch"])
+def test_what_rows_are_not_let_see_is_found_once_for_all_heads(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, kernel = named("attention_causal"), importlib.import_module(f"generated.{target}.attention_causal")
+    sizes = {"B": 2, "H": 3, "N": 5, "M": 5, "d_k": 2, "d_v": 4}
+    want = results(layer, kernel, sizes)
+    in_parts(kernel, monkeypatch.setattr)
+    found: list[int] = []
+    unseen = kernel._unseen
+    monkeypatch.setattr(kernel, "_unseen", lambda kept: (found.append(kept.ndim), unseen(kept))[1])
+    monkeypatch.setattr(kernel, "_together", lambda run, parts, *_: run(list(parts)))
+    assert apart(results(layer, kernel, sizes), want) <= ROUNDING
+    rows = len(list(kernel._parts((5,), 5, torch.empty(0, dtype=torch.float64), 2)))
+    passes = 2 if target == "numpy" else 3  # the second order runs a backward pass again
+    assert found.count(2) == passes * rows, "a pass over six heads makes it once for each stretch of rows"
+
+
 # ---------------------------------------------------------------------------------------------------- switches
 
 CHANGED = {

@@ -14,6 +14,8 @@ from codegen.targets.text import Spelling, tuple_of
 from derive.errors import listing
 from derive.expr import Idx, Tensor
 
+_FILLED = re.compile(rf"(_fill\(\w+, {MASK}, [^()]+)\)")
+"""A number written into an array wherever its rows are not let see."""
 LEAST_ROWS = 256
 """Products of matrices with fewer rows than this run below their speed."""
 
@@ -49,7 +51,7 @@ class Looped:
         body: Program = replace(
             program, arrays=arrays, forward=block, backward=block, tangent=block, second=None, second_tangent=None, loops=()
         )
-        reserved = (*self.parts.reserved, "work", *(f"space_{n}" for n in range(1, 10)))
+        reserved = (*self.parts.reserved, "unseen", "work", *(f"space_{n}" for n in range(1, 10)))
         return Parts(self.parts.derivation, replace(body, recompute=None), self.spelling, reserved)
 
     @property
@@ -87,6 +89,11 @@ class Looped:
         """Whether a part is given memory to work in."""
         return bool(self.code[1].spaces or self._late)
 
+    @property
+    def _fills(self) -> bool:
+        """Whether a part writes a number wherever its rows are not let see: many parts share what is hidden from them."""
+        return self._rows_of_mask is not None and any(_FILLED.search(line) for line in self.code[0])
+
     def _memory(self) -> Memory:
         """The memory that the function for one part is given: nothing lies in it yet."""
         if "memory" in self.parts.program.without:
@@ -108,11 +115,13 @@ class Looped:
         body, names, (code, memory) = self.loop.body, self.inner.names, self.code
         parameters = [f"{names[n]}: {annotation}" for n in body.inputs] + [f"{names[n]}: {annotation} | None" for n in self.dropped]
         parameters += [f"{self.inner.sizes[dim]}: int" for dim in self.lengths]
-        parameters += [f"{name}: Any = None" for name in (*memory.added, *memory.offered, *(["work"] if self._works else []))]
+        given = (*memory.added, *memory.offered, *(["unseen"] if self._fills else []), *(["work"] if self._works else []))
+        parameters += [f"{name}: Any = None" for name in given]
         lines = self.inner.lengths((*dims_of(body), *self._shaped(memory)), body.inputs)
         if memory.spaces:
             spaces = unpacked(list(memory.spaces))
             lines.append(f"{spaces} = _spaces(work, {self.inner.like(body.inputs)}, {', '.join(memory.spaces.values())})")
+        code = [_FILLED.sub(r"\1, unseen)", line) for line in code] if self._fills else code
         lines += [*code, f"return {', '.join(names[n] for n in body.outputs)}"]
         what = " and ".join(self.loop.dims)
         doc = f'"""One part along {what}, or the whole: {", ".join(names[n] for n in body.outputs)}."""'
@@ -218,13 +227,19 @@ class Looped:
         indices = unpacked(self.slices[: len(loop.dims)])
         arguments = [*(self._argument(part, True, like) for part in loop.parts), *("None" for _ in self.dropped)]
         arguments += [sizes[dim] for dim in self.lengths]
+        sees = [f"{MASK} = {self._seen_call(True, like)}", f"{self.slices[-1]} = {self._span}"] if loop.mask is not None else []
+        if self._fills:
+            cut = next(self._argument(part, True, like) for part in loop.parts if part.name == MASK)
+            arguments = [MASK if argument == cut else argument for argument in arguments]
+            unseen = "unseen" if "unseen" not in {*names.values(), *sizes.values()} else "unseen_part"
+            sees += [f"{MASK} = {cut}", f"{unseen} = _unseen({MASK})"]
+            given.append(f"unseen={unseen}")
         if self._works:
             given.append("work=work")
         call = f"{self.name}({', '.join([*arguments, *given])})"
         body = [call if all(target == "_" for target in targets) else f"{', '.join(targets)} = {call}", *sums]
         rows = self._rows_of_mask
         if loop.mask is not None:
-            sees = [f"{MASK} = {self._seen_call(True, like)}", f"{self.slices[-1]} = {self._span}"]
             body = [f"if {rows[1]} != done:", *indented([*sees, f"done = {rows[1]}"]), *body] if rows else [*sees, *body]
         work = ["work: dict[int, Any] = {}"] if self._works else []
         if not self._apart:

@@ -112,8 +112,10 @@ def forward(Q: Any, K: Any, V: Any) -> tuple[Array, Saved]:
                 if i != done:
                     seen = _forward_seen(np.arange(N)[i], M)
                     j = _span(seen, -2)
+                    seen = seen[j, :]
+                    unseen = _unseen(seen)
                     done = i
-                _forward_part(Q[b, h, i], K[b, h, j], seen[j, :], V[b, h, j], O=O[b, h, i], lse=lse[b, h, i], work=work)
+                _forward_part(Q[b, h, i], K[b, h, j], seen, V[b, h, j], O=O[b, h, i], lse=lse[b, h, i], unseen=unseen, work=work)
             return ()
 
         _together(run, _parts((B, H, N), M, Q, 256), 3)
@@ -147,11 +149,13 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
                 if i != done:
                     seen = _backward_seen(np.arange(N)[i], M)
                     j = _span(seen, -2)
+                    seen = seen[j, :]
+                    unseen = _unseen(seen)
                     done = i
                 _backward_part(
                     Q[b, h, i],
                     K[b, h, j],
-                    seen[j, :],
+                    seen,
                     lse[b, h, i],
                     dO[b, h, i],
                     V[b, h, j],
@@ -160,6 +164,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
                     dV=dV[b, h, j],
                     dQ=dQ[b, h, i],
                     dK_sum=dK_sum[b, h, j],
+                    unseen=unseen,
                     work=work,
                 )
             return ()
@@ -212,7 +217,7 @@ def jvp(Q: Any, K: Any, V: Any, tQ: Any, tK: Any, tV: Any) -> tuple[Array, Array
     return O, tO
 
 
-def _forward_part(Q: Any, K: Any, seen: Any, V: Any, lse: Any = None, O: Any = None, work: Any = None) -> Any:
+def _forward_part(Q: Any, K: Any, seen: Any, V: Any, lse: Any = None, O: Any = None, unseen: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: P, O, lse."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
@@ -225,7 +230,7 @@ def _forward_part(Q: Any, K: Any, seen: Any, V: Any, lse: Any = None, O: Any = N
     S = np.matmul(K, (Q / math.sqrt(d_k)).mT, out=space_1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         masked_seen = S
-        _fill(masked_seen, seen, -1e30)
+        _fill(masked_seen, seen, -1e30, unseen)
     # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
     #     0))
     m = masked_seen.max(axis=2)
@@ -266,6 +271,7 @@ def _backward_part(
     dV: Any = None,
     dK_sum: Any = None,
     dQ: Any = None,
+    unseen: Any = None,
     work: Any = None,
 ) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
@@ -280,7 +286,7 @@ def _backward_part(
         S = np.matmul(K, (Q / math.sqrt(d_k)).mT, out=space_1)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             masked_seen = S
-            _fill(masked_seen, seen, -1e30)
+            _fill(masked_seen, seen, -1e30, unseen)
         # Finite form: P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
         P = np.subtract(masked_seen, lse[..., None, :], out=masked_seen)
         np.exp(P, out=P)
@@ -413,16 +419,28 @@ def _span(seen: Array, axis: int = -1) -> slice:
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
 
 
-def _fill(array: Array, kept: Array, value: float) -> None:
-    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
-    axis = -1 if kept.ndim < 2 or kept.shape[-1] >= kept.shape[-2] else -2
-    if kept.ndim < 2 or kept.shape[axis] != array.shape[axis]:
+def _fill(array: Array, kept: Array, value: float, unseen: Any = None) -> None:
+    """Write a number wherever the condition does not keep an entry: among the places that are `unseen`, if those are known."""
+    axis = _longer(kept)
+    if axis is None or kept.shape[axis] != array.shape[axis]:
         np.copyto(array, value, where=~kept)
         return
+    some = _unseen(kept) if unseen is None else unseen
+    np.copyto(array[some], value, where=~kept[some])
+
+
+def _longer(kept: Array) -> int | None:
+    """The longer of the last two axes, if there are two."""
+    return None if kept.ndim < 2 else -1 if kept.shape[-1] >= kept.shape[-2] else -2
+
+
+def _unseen(kept: Array) -> Any:
+    """The stretch of the longer axis in which a condition does not keep every entry; a mask keeps most of what a part holds of a
+    longer axis whole."""
+    axis = _longer(kept) or -1
     places = np.flatnonzero(~kept.all(axis=tuple(n for n in range(kept.ndim) if n != kept.ndim + axis)))
-    if len(places):
-        some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
-        np.copyto(array[some], value, where=~kept[some])
+    stretch = slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
+    return (..., stretch, *[slice(None)] * (-1 - axis))
 
 
 def _add_product(total: Array | None, a: Array, b: Array) -> Array:

@@ -119,8 +119,10 @@ def forward(Q: Any, K: Any, V: Any, scale: Any) -> tuple[Array, Saved]:
                 if i != done:
                     seen = _forward_seen(np.arange(N)[i], M)
                     j = _span(seen, -2)
+                    seen = seen[j, :]
+                    unseen = _unseen(seen)
                     done = i
-                _forward_part(Q[b, i], K[b, j], scale, seen[j, :], V[b, j], O=O[b, i], lse=lse[i, b], work=work)
+                _forward_part(Q[b, i], K[b, j], scale, seen, V[b, j], O=O[b, i], lse=lse[i, b], unseen=unseen, work=work)
             return ()
 
         _together(run, _parts((B, N), M, Q, 256), 2)
@@ -153,12 +155,14 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
                 if i != done:
                     seen = _backward_seen(np.arange(N)[i], M)
                     j = _span(seen, -2)
+                    seen = seen[j, :]
+                    unseen = _unseen(seen)
                     done = i
                 _backward_part(
                     Q[b, i],
                     K[b, j],
                     scale,
-                    seen[j, :],
+                    seen,
                     lse[i, b],
                     dO[b, i],
                     V[b, j],
@@ -167,6 +171,7 @@ def backward(dO: Any, saved: Saved) -> tuple[Array, Array, Array]:
                     dV=dV[b, j],
                     dQ=dQ[b, i],
                     dK_sum=dK_sum[b, j],
+                    unseen=unseen,
                     work=work,
                 )
             return ()
@@ -216,7 +221,9 @@ def jvp(Q: Any, K: Any, V: Any, scale: Any, tQ: Any, tK: Any, tV: Any) -> tuple[
     return O, tO
 
 
-def _forward_part(Q: Any, K: Any, scale: Any, seen: Any, V: Any, lse: Any = None, O: Any = None, work: Any = None) -> Any:
+def _forward_part(
+    Q: Any, K: Any, scale: Any, seen: Any, V: Any, lse: Any = None, O: Any = None, unseen: Any = None, work: Any = None
+) -> Any:
     """One part along B and N, or the whole: P, O, lse."""
     B_block = Q.shape[0]
     N_block = Q.shape[1]
@@ -228,7 +235,7 @@ def _forward_part(Q: Any, K: Any, scale: Any, seen: Any, V: Any, lse: Any = None
     S = np.multiply(Q_K, scale, out=Q_K)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         masked_seen = S
-        _fill(masked_seen, seen, -1e30)
+        _fill(masked_seen, seen, -1e30, unseen)
     # m[i,b] = max(k, where(k <= i, 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(i < k, 1, 0))
     m = masked_seen.max(axis=1).T
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -269,6 +276,7 @@ def _backward_part(
     dV: Any = None,
     dK_sum: Any = None,
     dQ: Any = None,
+    unseen: Any = None,
     work: Any = None,
 ) -> Any:
     """One part along B and N, or the whole: dV, dQ, dK_sum."""
@@ -282,7 +290,7 @@ def _backward_part(
         S = np.multiply(Q_K, scale, out=Q_K)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             masked_seen = S
-            _fill(masked_seen, seen, -1e30)
+            _fill(masked_seen, seen, -1e30, unseen)
         # Finite form: P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
         P = np.subtract(masked_seen, lse.T[:, None, :], out=masked_seen)
         np.exp(P, out=P)
@@ -415,16 +423,28 @@ def _span(seen: Array, axis: int = -1) -> slice:
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
 
 
-def _fill(array: Array, kept: Array, value: float) -> None:
-    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
-    axis = -1 if kept.ndim < 2 or kept.shape[-1] >= kept.shape[-2] else -2
-    if kept.ndim < 2 or kept.shape[axis] != array.shape[axis]:
+def _fill(array: Array, kept: Array, value: float, unseen: Any = None) -> None:
+    """Write a number wherever the condition does not keep an entry: among the places that are `unseen`, if those are known."""
+    axis = _longer(kept)
+    if axis is None or kept.shape[axis] != array.shape[axis]:
         np.copyto(array, value, where=~kept)
         return
+    some = _unseen(kept) if unseen is None else unseen
+    np.copyto(array[some], value, where=~kept[some])
+
+
+def _longer(kept: Array) -> int | None:
+    """The longer of the last two axes, if there are two."""
+    return None if kept.ndim < 2 else -1 if kept.shape[-1] >= kept.shape[-2] else -2
+
+
+def _unseen(kept: Array) -> Any:
+    """The stretch of the longer axis in which a condition does not keep every entry; a mask keeps most of what a part holds of a
+    longer axis whole."""
+    axis = _longer(kept) or -1
     places = np.flatnonzero(~kept.all(axis=tuple(n for n in range(kept.ndim) if n != kept.ndim + axis)))
-    if len(places):
-        some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
-        np.copyto(array[some], value, where=~kept[some])
+    stretch = slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
+    return (..., stretch, *[slice(None)] * (-1 - axis))
 
 
 def _add_product(total: Array | None, a: Array, b: Array) -> Array:

@@ -16,7 +16,8 @@ Saved for the backward pass:
 
 Gradients, as the lemmas of the proof end:
 
-    da[c] = sum(b,n,k, dH[b,n,c]*position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c])
+    da[c] = sum(b,n,k, dH[b,n,c]*where(k != 0, 1, 0)*position(k)*pow(a[c], position(k) - 1)*X[b,n -
+        k,c])
     dX[b,n,c] = sum(k, dH[b,k + n,c]*pow(a[c], position(k)))
 
 H[n] = a H[n-1] + X[n], written out: k steps ago counts a^k. Gu, Goel and Re (2022), section 2.4.
@@ -73,12 +74,14 @@ def backward(dH: Any, saved: Saved) -> tuple[Array, Array]:
     N = X.shape[1]
     C = X.shape[-1]
     dH = _upstream("dH", dH, (B, N, C), X.dtype)
-    # Lemma: da[c] = sum(b,n,k, dH[b,n,c]*position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c])
     real = np.arange(N).astype(X.dtype)
-    da = np.vecdot(
-        (_read(X, {1: (0, (1, N), (-1, N))}).reshape(B * N, N, C).transpose(2, 1, 0) @ dH.reshape(B * N, C).T[..., None])[..., 0],
-        real * np.power(a[:, None], real - 1),
-    )
+    # Lemma: da[c] = sum(b,n,k, dH[b,n,c]*where(k != 0, 1, 0)*position(k)*pow(a[c], position(k) - 1)*X[b,n
+    #     - k,c])
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        da = np.vecdot(
+            np.where(np.arange(N) != 0, real * np.power(a[:, None], real - 1), 0),
+            (_read(X, {1: (0, (1, N), (-1, N))}).reshape(B * N, N, C).transpose(2, 1, 0) @ dH.reshape(B * N, C).T[..., None])[..., 0],
+        )
     # Lemma: dX[b,n,c] = sum(k, dH[b,k + n,c]*pow(a[c], position(k)))
     dX = (
         (_read(dH, {1: (0, (1, N), (1, N))}).transpose(3, 0, 2, 1) @ np.power(a[:, None], real)[:, None, :, None])[..., 0]
@@ -98,10 +101,13 @@ def jvp(X: Any, a: Any, tX: Any, ta: Any) -> tuple[Array, Array]:
     pow_a = np.power(a[:, None], real)
     windows_X = _read(X, {1: (0, (1, N), (-1, N))})
     H = (windows_X.transpose(3, 0, 1, 2) @ pow_a[:, None, :, None])[..., 0].transpose(1, 2, 0).copy()
-    # Tangent: tH[b,n,c] = ta[c]*sum(k, position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c]) + sum(k,
-    #     pow(a[c], position(k))*tX[b,n - k,c])
-    tH = (windows_X.transpose(3, 0, 1, 2) @ (real * np.power(a[:, None], real - 1))[:, None, :, None])[..., 0].transpose(1, 2, 0) * ta
-    tH += (_read(tX, {1: (0, (1, N), (-1, N))}).transpose(3, 0, 1, 2) @ pow_a[:, None, :, None])[..., 0].transpose(1, 2, 0)
+    # Tangent: tH[b,n,c] = ta[c]*sum(k, where(k != 0, 1, 0)*position(k)*pow(a[c], position(k) - 1)*X[b,n -
+    #     k,c]) + sum(k, pow(a[c], position(k))*tX[b,n - k,c])
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        tH = (windows_X.transpose(3, 0, 1, 2) @ np.where(np.arange(N) != 0, real * np.power(a[:, None], real - 1), 0)[:, None, :, None])[
+            ..., 0
+        ].transpose(1, 2, 0) * ta
+        tH += (_read(tX, {1: (0, (1, N), (-1, N))}).transpose(3, 0, 1, 2) @ pow_a[:, None, :, None])[..., 0].transpose(1, 2, 0)
     return H, tH
 
 

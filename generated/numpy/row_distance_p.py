@@ -14,17 +14,17 @@ Shapes:
 
 Saved for the backward pass:
 
-    X: for dX and dY
-    Y: for dX and dY
-    eps: for dX and dY
-    p: for dZ, dX and dY
+    X: for dX
+    Y: for dX
+    eps: for dX
+    p: for dZ and dX
     Z: for dZ
 
 Gradients, as the lemmas of the proof end:
 
-    dZ = (dR o [Z[i] > 0] o pow(Z, (1/p - 1) 1)) / p
-    dX = p ((dZ 1^T) o pow(abs(X - Y + eps 1), (p - 1) 1) o sign(X - Y + eps 1))
-    dY = -p ((dZ 1^T) o pow(abs(X - Y + eps 1), (p - 1) 1) o sign(X - Y + eps 1))
+    dZ = [1/p != 0] (dR o [Z[i] > 0] o pow(Z, (1/p - 1) 1)) / p
+    dX = [p != 0] p ((dZ 1^T) o pow(abs(X - Y + eps 1), (p - 1) 1) o sign(X - Y + eps 1))
+    dY = -[p != 0] p ((dZ 1^T) o pow(abs(X - Y + eps 1), (p - 1) 1) o sign(X - Y + eps 1))
 
 R is the p-norm of X - Y + eps for each pair of rows.
 """
@@ -114,7 +114,7 @@ def backward(dR: Any, saved: Saved) -> tuple[Array, Array]:
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (i,) in parts:
-                _, dY[i] = _backward_part(Z[i], p, dR[i], Y[i], X[i], eps, dX=dX[i], work=work)
+                dX[i], dY[i] = _backward_part(Z[i], p, dR[i], Y[i], X[i], eps, work=work)
             return ()
 
         _together(run, _parts((N,), K, X, 1), 1)
@@ -134,15 +134,16 @@ def jvp(X: Any, Y: Any, eps: Any, p: Any, tX: Any, tY: Any) -> tuple[Array, Arra
     # R[i] = where(0 < Z[i], 1, 0)*pow(Z[i], 1/p)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         R = np.where(less_Z, np.power(Z, 1 / p), 0)
-    # Tangent: tZ[i] = p*(sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] +
-    #     eps)*tX[i,k]) - sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] +
+    # Tangent: tZ[i] = where(p != 0, 1, 0)*p*(sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] -
+    #     Y[i,k] + eps)*tX[i,k]) - sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] +
     #     eps)*tY[i,k]))
-    abs_X_Y_X_Y = np.power(abs_X_Y, p - 1)
-    abs_X_Y_X_Y *= np.sign(X_Y)
-    tZ = p * (np.vecdot(tX, abs_X_Y_X_Y) - np.vecdot(tY, abs_X_Y_X_Y))
-    # Tangent: tR[i] = tZ[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        tR = np.where(less_Z, tZ * np.power(Z, 1 / p - 1) / p, 0)
+        abs_X_Y_X_Y = np.power(abs_X_Y, p - 1)
+        abs_X_Y_X_Y *= np.sign(X_Y)
+        tZ = np.where(p != 0, p * (np.vecdot(tX, abs_X_Y_X_Y) - np.vecdot(tY, abs_X_Y_X_Y)), 0)
+    # Tangent: tR[i] = tZ[i]*where(0 < Z[i], 1, 0)*where(1/p != 0, 1, 0)/p*pow(Z[i], 1/p - 1)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        tR = np.where(less_Z & (1 / p != 0), tZ * np.power(Z, 1 / p - 1) / p, 0)
     return R, tR
 
 
@@ -157,23 +158,27 @@ def _forward_part(Y: Any, X: Any, eps: Any, p: Any) -> Any:
     return Z, R
 
 
-def _backward_part(Z: Any, p: Any, dR: Any, Y: Any, X: Any, eps: Any, dX: Any = None, work: Any = None) -> Any:
+def _backward_part(Z: Any, p: Any, dR: Any, Y: Any, X: Any, eps: Any, work: Any = None) -> Any:
     """One part along N, or the whole: dX, dY."""
     N_block = Z.shape[0]
     K = Y.shape[-1]
     (space_1,) = _spaces(work, Z, (N_block, K))
-    # Lemma: dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
+    # Lemma: dZ[i] = dR[i]*where(0 < Z[i], 1, 0)*where(1/p != 0, 1, 0)/p*pow(Z[i], 1/p - 1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        dZ = np.where(Z > 0, dR * np.power(Z, 1 / p - 1) / p, 0)
-    # Lemma: dX[i,k] = dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
+        dZ = np.where((Z > 0) & (1 / p != 0), dR * np.power(Z, 1 / p - 1) / p, 0)
     X_Y = np.subtract(X, Y, out=space_1)
     X_Y += eps
-    pow_X_Y = np.power(np.abs(X_Y), p - 1)
-    sign_X_Y = np.sign(X_Y, out=X_Y)
-    dX = np.multiply(pow_X_Y, dZ[:, None] * p, out=dX)
-    dX *= sign_X_Y
-    # Lemma: dY[i,k] = -dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
-    dY = -p * dZ[:, None] * pow_X_Y * sign_X_Y
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        dZ_p = np.power(np.abs(X_Y), p - 1)
+        dZ_p *= dZ[:, None] * p
+        dZ_p *= np.sign(X_Y)
+    # Lemma: dX[i,k] = dZ[i]*where(p != 0, 1, 0)*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] -
+    #     Y[i,k] + eps)
+    dX = dZ_p
+    _fill(dX, (p != 0), 0)
+    # Lemma: dY[i,k] = -dZ[i]*where(p != 0, 1, 0)*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] -
+    #     Y[i,k] + eps)
+    dY = -dX
     return dX, dY
 
 
@@ -270,6 +275,30 @@ def _blas() -> Any:
         return None
     found = ThreadpoolController().select(user_api="blas")
     return found if len(found) else None
+
+
+def _fill(array: Array, kept: Array, value: float, unseen: Any = None) -> None:
+    """Write a number wherever the condition does not keep an entry: among the places that are `unseen`, if those are known."""
+    axis = _longer(kept)
+    if axis is None or kept.shape[axis] != array.shape[axis]:
+        np.copyto(array, value, where=~kept)
+        return
+    some = _unseen(kept) if unseen is None else unseen
+    np.copyto(array[some], value, where=~kept[some])
+
+
+def _longer(kept: Array) -> int | None:
+    """The longer of the last two axes, if there are two."""
+    return None if kept.ndim < 2 else -1 if kept.shape[-1] >= kept.shape[-2] else -2
+
+
+def _unseen(kept: Array) -> Any:
+    """The stretch of the longer axis in which a condition does not keep every entry; a mask keeps most of what a part holds of a
+    longer axis whole."""
+    axis = _longer(kept) or -1
+    places = np.flatnonzero(~kept.all(axis=tuple(n for n in range(kept.ndim) if n != kept.ndim + axis)))
+    stretch = slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
+    return (..., stretch, *[slice(None)] * (-1 - axis))
 
 
 def _spaces(work: dict[int, Array] | None, like: Array, *shapes: tuple[int, ...]) -> list[Any]:

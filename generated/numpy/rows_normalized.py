@@ -27,8 +27,8 @@ Gradients, as the lemmas of the proof end:
 
     dM = -M^o(-1) o rowsum(dY o Y)
     dR = dM o [eps <= R[n]]
-    dS = (dR o [S[n] > 0] o pow(S, (1/p - 1) 1)) / p
-    dX = p ((dS 1^T) o pow(abs(X), (p - 1) 1) o sign(X)) + dY o (M^o(-1) 1^T)
+    dS = [1/p != 0] (dR o [S[n] > 0] o pow(S, (1/p - 1) 1)) / p
+    dX = [p != 0] p ((dS 1^T) o pow(abs(X), (p - 1) 1) o sign(X)) + dY o (M^o(-1) 1^T)
 
 Each row divided by its p-norm, or by eps where that is smaller, as torch.nn.functional.normalize.
 """
@@ -114,7 +114,7 @@ def backward(dY: Any, saved: Saved) -> Array:
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (n,) in parts:
-                dX[n] = _backward_part(M[n], dY[n], Y[n], eps, R[n], S[n], p, X[n], work=work)
+                _backward_part(M[n], dY[n], Y[n], eps, R[n], S[n], p, X[n], dX=dX[n], work=work)
             return ()
 
         _together(run, _parts((N,), K, X, 1), 1)
@@ -136,11 +136,12 @@ def jvp(X: Any, p: Any, eps: Any, tX: Any) -> tuple[Array, Array]:
     M = np.where(R < eps, eps, R)
     # Y[n,k] = X[n,k]/M[n]
     Y = X / M[:, None]
-    # Tangent: tS[n] = p*sum(k, pow(abs(X[n,k]), p - 1)*sign(X[n,k])*tX[n,k])
-    tS = p * np.vecdot(tX, np.power(abs_X, p - 1) * np.sign(X))
-    # Tangent: tR[n] = tS[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
+    # Tangent: tS[n] = where(p != 0, 1, 0)*p*sum(k, pow(abs(X[n,k]), p - 1)*sign(X[n,k])*tX[n,k])
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        tR = np.where(less_S, tS * np.power(S, 1 / p - 1) / p, 0)
+        tS = np.where(p != 0, p * np.vecdot(tX, np.power(abs_X, p - 1) * np.sign(X)), 0)
+    # Tangent: tR[n] = tS[n]*where(0 < S[n], 1, 0)*where(1/p != 0, 1, 0)/p*pow(S[n], 1/p - 1)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        tR = np.where(less_S & (1 / p != 0), tS * np.power(S, 1 / p - 1) / p, 0)
     # Tangent: tM[n] = tR[n]*where(eps <= R[n], 1, 0)
     tM = np.where(eps <= R, tR, 0)
     # Tangent: tY[n,k] = 1/M[n]*(tX[n,k] - tM[n]*Y[n,k])
@@ -165,7 +166,7 @@ def _forward_part(X: Any, p: Any, eps: Any, Y: Any = None) -> Any:
     return S, R, M, Y
 
 
-def _backward_part(M: Any, dY: Any, Y: Any, eps: Any, R: Any, S: Any, p: Any, X: Any, work: Any = None) -> Any:
+def _backward_part(M: Any, dY: Any, Y: Any, eps: Any, R: Any, S: Any, p: Any, X: Any, dX: Any = None, work: Any = None) -> Any:
     """One part along N, or the whole: dX."""
     N_block = M.shape[0]
     K = dY.shape[-1]
@@ -174,15 +175,15 @@ def _backward_part(M: Any, dY: Any, Y: Any, eps: Any, R: Any, S: Any, p: Any, X:
     dM = -np.vecdot(dY, Y) / M
     # Lemma: dR[n] = dM[n]*where(eps <= R[n], 1, 0)
     dR = np.where(eps <= R, dM, 0)
-    # Lemma: dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
+    # Lemma: dS[n] = dR[n]*where(0 < S[n], 1, 0)*where(1/p != 0, 1, 0)/p*pow(S[n], 1/p - 1)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        dS = np.where(S > 0, dR * np.power(S, 1 / p - 1) / p, 0)
-    # Lemma: dX[n,k] = dS[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dY[n,k]/M[n]
-    dS_p = np.power(np.abs(X), p - 1)
-    dS_p *= dS[:, None] * p
-    dS_p *= np.sign(X)
+        dS = np.where((S > 0) & (1 / p != 0), dR * np.power(S, 1 / p - 1) / p, 0)
+        dS_p = np.power(np.abs(X), p - 1)
+        dS_p *= dS[:, None] * p
+        dS_p *= np.sign(X)
     dY_M = np.divide(dY, M[:, None], out=space_1)
-    dX = np.add(dS_p, dY_M, out=dS_p)
+    # Lemma: dX[n,k] = dS[n]*where(p != 0, 1, 0)*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dY[n,k]/M[n]
+    dX = np.add(np.where(p != 0, dS_p, 0), dY_M, out=dX)
     return dX
 
 

@@ -411,16 +411,28 @@ def _blas() -> Any:
     return found if len(found) else None
 
 
-def _fill(array: Array, kept: Array, value: float) -> None:
-    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
-    axis = -1 if kept.ndim < 2 or kept.shape[-1] >= kept.shape[-2] else -2
-    if kept.ndim < 2 or kept.shape[axis] != array.shape[axis]:
+def _fill(array: Array, kept: Array, value: float, unseen: Any = None) -> None:
+    """Write a number wherever the condition does not keep an entry: among the places that are `unseen`, if those are known."""
+    axis = _longer(kept)
+    if axis is None or kept.shape[axis] != array.shape[axis]:
         np.copyto(array, value, where=~kept)
         return
+    some = _unseen(kept) if unseen is None else unseen
+    np.copyto(array[some], value, where=~kept[some])
+
+
+def _longer(kept: Array) -> int | None:
+    """The longer of the last two axes, if there are two."""
+    return None if kept.ndim < 2 else -1 if kept.shape[-1] >= kept.shape[-2] else -2
+
+
+def _unseen(kept: Array) -> Any:
+    """The stretch of the longer axis in which a condition does not keep every entry; a mask keeps most of what a part holds of a
+    longer axis whole."""
+    axis = _longer(kept) or -1
     places = np.flatnonzero(~kept.all(axis=tuple(n for n in range(kept.ndim) if n != kept.ndim + axis)))
-    if len(places):
-        some: Any = (..., slice(int(places[0]), int(places[-1]) + 1), *[slice(None)] * (-1 - axis))
-        np.copyto(array[some], value, where=~kept[some])
+    stretch = slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
+    return (..., stretch, *[slice(None)] * (-1 - axis))
 
 
 def _add_product(total: Array | None, a: Array, b: Array) -> Array:

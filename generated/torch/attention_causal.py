@@ -158,8 +158,10 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor) -> Any:
                 if i != done:
                     seen = _forward_seen(torch.arange(N, device=Q.device)[i], M)
                     j = _span(seen)
+                    seen = seen[:, j]
+                    unseen = _unseen(seen)
                     done = i
-                _, lse[b, h, i] = _forward_part(Q[b, h, i], K[b, h, j], seen[:, j], V[b, h, j], O=O[b, h, i], work=work)
+                _, lse[b, h, i] = _forward_part(Q[b, h, i], K[b, h, j], seen, V[b, h, j], O=O[b, h, i], unseen=unseen, work=work)
             return ()
 
         _together(run, _parts((B, H, N), M, Q, 256), 3, Q)
@@ -191,11 +193,13 @@ def _backward_pass(
                 if i != done:
                     seen = _backward_seen(torch.arange(N, device=Q.device)[i], M)
                     j = _span(seen)
+                    seen = seen[:, j]
+                    unseen = _unseen(seen)
                     done = i
                 _backward_part(
                     Q[b, h, i],
                     K[b, h, j],
-                    seen[:, j],
+                    seen,
                     lse[b, h, i],
                     dO[b, h, i],
                     V[b, h, j],
@@ -203,6 +207,7 @@ def _backward_pass(
                     dV=dV[b, h, j],
                     dQ=dQ[b, h, i],
                     dK_sum=dK_sum[b, h, j],
+                    unseen=unseen,
                     work=work,
                 )
             return ()
@@ -498,7 +503,7 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
+def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, O: Any = None, unseen: Any = None, work: Any = None) -> Any:
     """One part along B and H and N, or the whole: O, lse."""
     d_k = Q.shape[-1]
     B_block = Q.shape[0]
@@ -511,7 +516,7 @@ def _forward_part(Q: Tensor, K: Tensor, seen: Tensor, V: Tensor, O: Any = None, 
     # m[b,h,i] = max(k, where(k <= i, 1, 0)*S[b,h,i,k] - 1000000000000000000000000000000*where(i < k, 1,
     #     0))
     masked_seen = S_bits
-    _fill(masked_seen, seen, -1e30)
+    _fill(masked_seen, seen, -1e30, unseen)
     max_masked_seen = masked_seen.amax(dim=-1)
     m = torch.multiply(max_masked_seen, math.log(2), out=space_2)
     # Z_m[b,h,i] = sum(k, where(k <= i, 1, 0)*exp(S[b,h,i,k] - m[b,h,i]))
@@ -545,6 +550,7 @@ def _backward_part(
     dV: Any = None,
     dK_sum: Any = None,
     dQ: Any = None,
+    unseen: Any = None,
     work: Any = None,
 ) -> Any:
     """One part along B and H and N, or the whole: dV, dQ, dK_sum."""
@@ -558,7 +564,7 @@ def _backward_part(
     S_bits = _product(Q / (math.sqrt(d_k) * math.log(2)), K.mT, spare=space_1)
     # Finite form: P[b,h,i,j] = where(j <= i, 1, 0)*exp(S[b,h,i,j] - m[b,h,i])/Z_m[b,h,i]
     masked_seen = S_bits
-    _fill(masked_seen, seen, -1e30)
+    _fill(masked_seen, seen, -1e30, unseen)
     P = torch.subtract(masked_seen, (lse / math.log(2))[..., None], out=masked_seen)
     torch.exp2(P, out=P)
     # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
@@ -716,15 +722,20 @@ def _span(seen: Tensor) -> slice:
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
 
 
-def _fill(array: Tensor, kept: Tensor, value: float) -> None:
-    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+def _fill(array: Tensor, kept: Tensor, value: float, unseen: slice | None = None) -> None:
+    """Write a number wherever the condition does not keep an entry: in the stretch of the last axis that is `unseen`, if that is known."""
     if kept.ndim < 2 or kept.shape[-1] != array.shape[-1] or kept.device.type != "cpu":
         array.masked_fill_(~kept, value)
         return
+    some = (..., _unseen(kept) if unseen is None else unseen)
+    array[some].masked_fill_(~kept[some], value)
+
+
+def _unseen(kept: Tensor) -> slice:
+    """The stretch of the last axis in which a condition does not keep every entry; a mask keeps most of what a part holds of a longer
+    axis whole."""
     places = (~kept).flatten(0, -2).any(dim=0).nonzero()
-    if len(places):
-        some = (..., slice(int(places[0]), int(places[-1]) + 1))
-        array[some].masked_fill_(~kept[some], value)
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
 
 
 def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:

@@ -159,8 +159,10 @@ def _forward_pass(Q: Tensor, K: Tensor, V: Tensor, scale: Tensor) -> Any:
                 if i != done:
                     seen = _forward_seen(torch.arange(N, device=Q.device)[i], M)
                     j = _span(seen)
+                    seen = seen[:, j]
+                    unseen = _unseen(seen)
                     done = i
-                _, lse[i, b] = _forward_part(Q[b, i], K[b, j], scale, seen[:, j], V[b, j], O=O[b, i], work=work)
+                _, lse[i, b] = _forward_part(Q[b, i], K[b, j], scale, seen, V[b, j], O=O[b, i], unseen=unseen, work=work)
             return ()
 
         _together(run, _parts((B, N), M, Q, 256), 2, Q)
@@ -201,12 +203,14 @@ def _backward_pass(
                 if i != done:
                     seen = _backward_seen(torch.arange(N, device=Q.device)[i], M)
                     j = _span(seen)
+                    seen = seen[:, j]
+                    unseen = _unseen(seen)
                     done = i
                 _backward_part(
                     Q[b, i],
                     K[b, j],
                     scale,
-                    seen[:, j],
+                    seen,
                     lse[i, b],
                     dO[b, i],
                     V[b, j],
@@ -214,6 +218,7 @@ def _backward_pass(
                     dV=dV[b, j],
                     dQ=dQ[b, i],
                     dK_sum=dK_sum[b, j],
+                    unseen=unseen,
                     work=work,
                 )
             return ()
@@ -528,7 +533,7 @@ class _SecondTangent(torch.autograd.Function):
         return _no_third(*grads)
 
 
-def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, seen: Tensor, V: Tensor, O: Any = None, work: Any = None) -> Any:
+def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, seen: Tensor, V: Tensor, O: Any = None, unseen: Any = None, work: Any = None) -> Any:
     """One part along B and N, or the whole: O, lse."""
     B_block = Q.shape[0]
     N_block = Q.shape[1]
@@ -539,7 +544,7 @@ def _forward_part(Q: Tensor, K: Tensor, scale: Tensor, seen: Tensor, V: Tensor, 
     S = torch.multiply(Q_K, scale, out=Q_K)
     # m[i,b] = max(k, where(k <= i, 1, 0)*S[b,i,k] - 1000000000000000000000000000000*where(i < k, 1, 0))
     masked_seen = S
-    _fill(masked_seen, seen, -1e30)
+    _fill(masked_seen, seen, -1e30, unseen)
     m = masked_seen.amax(dim=-1).T
     # Z_m[i,b] = sum(k, where(k <= i, 1, 0)*exp(S[b,i,k] - m[i,b]))
     masked_m = torch.where(m > -1e30, m, 0)
@@ -573,6 +578,7 @@ def _backward_part(
     dV: Any = None,
     dK_sum: Any = None,
     dQ: Any = None,
+    unseen: Any = None,
     work: Any = None,
 ) -> Any:
     """One part along B and N, or the whole: dV, dQ, dK_sum."""
@@ -585,7 +591,7 @@ def _backward_part(
     S = torch.multiply(Q_K, scale, out=Q_K)
     # Finite form: P[b,i,j] = where(j <= i, 1, 0)*exp(S[b,i,j] - m[i,b])/Z_m[i,b]
     masked_seen = S
-    _fill(masked_seen, seen, -1e30)
+    _fill(masked_seen, seen, -1e30, unseen)
     P = torch.subtract(masked_seen, lse.T[..., None], out=masked_seen)
     _exp(P, out=P)
     # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
@@ -756,15 +762,20 @@ def _span(seen: Tensor) -> slice:
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 1)
 
 
-def _fill(array: Tensor, kept: Tensor, value: float) -> None:
-    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+def _fill(array: Tensor, kept: Tensor, value: float, unseen: slice | None = None) -> None:
+    """Write a number wherever the condition does not keep an entry: in the stretch of the last axis that is `unseen`, if that is known."""
     if kept.ndim < 2 or kept.shape[-1] != array.shape[-1] or kept.device.type != "cpu":
         array.masked_fill_(~kept, value)
         return
+    some = (..., _unseen(kept) if unseen is None else unseen)
+    array[some].masked_fill_(~kept[some], value)
+
+
+def _unseen(kept: Tensor) -> slice:
+    """The stretch of the last axis in which a condition does not keep every entry; a mask keeps most of what a part holds of a longer
+    axis whole."""
     places = (~kept).flatten(0, -2).any(dim=0).nonzero()
-    if len(places):
-        some = (..., slice(int(places[0]), int(places[-1]) + 1))
-        array[some].masked_fill_(~kept[some], value)
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
 
 
 def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:

@@ -16,7 +16,8 @@ Saved for the backward pass:
 
 Gradients, as the lemmas of the proof end:
 
-    da[c] = sum(b,n,k, dH[b,n,c]*position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c])
+    da[c] = sum(b,n,k, dH[b,n,c]*where(k != 0, 1, 0)*position(k)*pow(a[c], position(k) - 1)*X[b,n -
+        k,c])
     dX[b,n,c] = sum(k, dH[b,k + n,c]*pow(a[c], position(k)))
 
 H[n] = a H[n-1] + X[n], written out: k steps ago counts a^k. Gu, Goel and Re (2022), section 2.4.
@@ -99,10 +100,11 @@ def _backward_pass(need_X: bool, need_a: bool, X: Tensor, a: Tensor, dH: Tensor)
     dX = da = None
     real = torch.arange(N, device=X.device).to(X.dtype)
     if need_a:
-        # Lemma: da[c] = sum(b,n,k, dH[b,n,c]*position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c])
+        # Lemma: da[c] = sum(b,n,k, dH[b,n,c]*where(k != 0, 1, 0)*position(k)*pow(a[c], position(k) - 1)*X[b,n
+        #     - k,c])
         da = torch.linalg.vecdot(
+            torch.where(torch.arange(N, device=X.device) != 0, real * torch.pow(a[:, None], real - 1), 0),
             (_read(X, {1: (0, (1, N), (-1, N))}).reshape(B * N, N, C).permute(2, 1, 0) @ dH.reshape(B * N, C).T[..., None])[..., 0],
-            real * torch.pow(a[:, None], real - 1),
         )
     if need_X:
         # Lemma: dX[b,n,c] = sum(k, dH[b,k + n,c]*pow(a[c], position(k)))
@@ -149,14 +151,15 @@ class _DualForward(_Forward):
         tX = _zero(tX, X)
         ta = _zero(ta, a)
         N = X.shape[1]
-        # Tangent: tH[b,n,c] = ta[c]*sum(k, position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c]) + sum(k,
-        #     pow(a[c], position(k))*tX[b,n - k,c])
+        # Tangent: tH[b,n,c] = ta[c]*sum(k, where(k != 0, 1, 0)*position(k)*pow(a[c], position(k) - 1)*X[b,n -
+        #     k,c]) + sum(k, pow(a[c], position(k))*tX[b,n - k,c])
         real = torch.arange(N, device=X.device).to(X.dtype)
-        tH = ta * (_read(X, {1: (0, (1, N), (-1, N))}).permute(3, 0, 1, 2) @ (real * torch.pow(a[:, None], real - 1))[:, None, :, None])[
-            ..., 0
-        ].permute(1, 2, 0) + (_read(tX, {1: (0, (1, N), (-1, N))}).permute(3, 0, 1, 2) @ torch.pow(a[:, None], real)[:, None, :, None])[
-            ..., 0
-        ].permute(1, 2, 0)
+        tH = ta * (
+            _read(X, {1: (0, (1, N), (-1, N))}).permute(3, 0, 1, 2)
+            @ torch.where(torch.arange(N, device=X.device) != 0, real * torch.pow(a[:, None], real - 1), 0)[:, None, :, None]
+        )[..., 0].permute(1, 2, 0) + (
+            _read(tX, {1: (0, (1, N), (-1, N))}).permute(3, 0, 1, 2) @ torch.pow(a[:, None], real)[:, None, :, None]
+        )[..., 0].permute(1, 2, 0)
         return tH
 
 
@@ -226,28 +229,30 @@ class _Second(torch.autograd.Function):
         N = X.shape[1]
         B = X.shape[0]
         C = X.shape[-1]
-        # Lemma: d2dH[b,n,c] = d2da[c]*sum(k, position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c]) + sum(k,
-        #     d2dX[b,n - k,c]*pow(a[c], position(k)))
+        # Lemma: d2dH[b,n,c] = d2da[c]*sum(k, where(k != 0, 1, 0)*position(k)*pow(a[c], position(k) - 1)*X[b,n
+        #     - k,c]) + sum(k, d2dX[b,n - k,c]*pow(a[c], position(k)))
+        not_equal = torch.arange(N, device=X.device) != 0
         real = torch.arange(N, device=X.device).to(X.dtype)
         real_shifted = real - 1
+        masked_not_equal = torch.where(not_equal, real * torch.pow(a[:, None], real_shifted), 0)
         windows_X = _read(X, {1: (0, (1, N), (-1, N))})
-        real_a = real * torch.pow(a[:, None], real_shifted)
-        d2dH = d2da * (windows_X.permute(3, 0, 1, 2) @ real_a[:, None, :, None])[..., 0].permute(1, 2, 0) + (
+        d2dH = d2da * (windows_X.permute(3, 0, 1, 2) @ masked_not_equal[:, None, :, None])[..., 0].permute(1, 2, 0) + (
             _read(d2dX, {1: (0, (1, N), (-1, N))}).permute(3, 0, 1, 2) @ torch.pow(a[:, None], real)[:, None, :, None]
         )[..., 0].permute(1, 2, 0)
-        # Lemma: d2a[c] = d2da[c]*sum(b,n,k, dH[b,n,c]*position(k)*(position(k) - 1)*pow(a[c], position(k) -
-        #     2)*X[b,n - k,c]) + sum(b,n,k, d2dX[b,n,c]*dH[b,k + n,c]*position(k)*pow(a[c], position(k) - 1))
+        # Lemma: d2a[c] = d2da[c]*sum(b,n,k, dH[b,n,c]*where(k != 0, 1, 0)*position(k)*where(k - 1 != 0, 1,
+        #     0)*(position(k) - 1)*pow(a[c], position(k) - 2)*X[b,n - k,c]) + sum(b,n,k, d2dX[b,n,c]*dH[b,k +
+        #     n,c]*where(k != 0, 1, 0)*position(k)*pow(a[c], position(k) - 1))
         windows_dH = _read(dH, {1: (0, (1, N), (1, N))})
-        d2a = d2da * (
-            dH
-            * (windows_X.permute(3, 0, 1, 2) @ (torch.pow(a[:, None], real - 2) * (real * real_shifted))[:, None, :, None])[..., 0].permute(
-                1, 2, 0
-            )
-        ).sum(dim=(0, 1)) + torch.linalg.vecdot(
-            (windows_dH.permute(1, 3, 0, 2).reshape(N, C, B * N).permute(1, 0, 2) @ d2dX.reshape(B * N, C).T[..., None])[..., 0], real_a
+        d2a = d2da * torch.linalg.vecdot(
+            torch.where(not_equal & (torch.arange(N, device=X.device) - 1 != 0), real * real_shifted * torch.pow(a[:, None], real - 2), 0),
+            (windows_X.reshape(B * N, N, C).permute(2, 1, 0) @ dH.reshape(B * N, C).T[..., None])[..., 0],
+        ) + torch.linalg.vecdot(
+            masked_not_equal,
+            (windows_dH.permute(1, 3, 0, 2).reshape(N, C, B * N).permute(1, 0, 2) @ d2dX.reshape(B * N, C).T[..., None])[..., 0],
         )
-        # Lemma: d2X[b,n,c] = d2da[c]*sum(k, dH[b,k + n,c]*position(k)*pow(a[c], position(k) - 1))
-        d2X = d2da * (windows_dH.permute(3, 0, 2, 1) @ real_a[:, None, :, None])[..., 0].permute(1, 2, 0)
+        # Lemma: d2X[b,n,c] = d2da[c]*sum(k, dH[b,k + n,c]*where(k != 0, 1, 0)*position(k)*pow(a[c],
+        #     position(k) - 1))
+        d2X = d2da * (windows_dH.permute(3, 0, 2, 1) @ masked_not_equal[:, None, :, None])[..., 0].permute(1, 2, 0)
         return (d2X, d2a, d2dH)
 
     @staticmethod
@@ -269,32 +274,36 @@ class _SecondTangent(torch.autograd.Function):
         N = X.shape[1]
         B = X.shape[0]
         C = X.shape[-1]
-        # Tangent: tda[c] = sum(b,n,k, position(k)*pow(a[c], position(k) - 1)*X[b,n - k,c]*tdH[b,n,c]) +
-        #     ta[c]*sum(b,n,k, dH[b,n,c]*position(k)*(position(k) - 1)*pow(a[c], position(k) - 2)*X[b,n -
-        #     k,c]) + sum(b,n,k, dH[b,n,c]*position(k)*pow(a[c], position(k) - 1)*tX[b,n - k,c])
+        # Tangent: tda[c] = sum(b,n,k, where(k != 0, 1, 0)*position(k)*pow(a[c], position(k) - 1)*X[b,n -
+        #     k,c]*tdH[b,n,c]) + ta[c]*sum(b,n,k, dH[b,n,c]*where(k != 0, 1, 0)*position(k)*where(k - 1 != 0,
+        #     1, 0)*(position(k) - 1)*pow(a[c], position(k) - 2)*X[b,n - k,c]) + sum(b,n,k, dH[b,n,c]*where(k
+        #     != 0, 1, 0)*position(k)*pow(a[c], position(k) - 1)*tX[b,n - k,c])
+        not_equal = torch.arange(N, device=X.device) != 0
         real = torch.arange(N, device=X.device).to(X.dtype)
         real_shifted = real - 1
+        masked_not_equal = torch.where(not_equal, real * torch.pow(a[:, None], real_shifted), 0)
         windows_X = _read(X, {1: (0, (1, N), (-1, N))})
-        real_a = real * torch.pow(a[:, None], real_shifted)
         tda = (
-            torch.linalg.vecdot(real_a, (windows_X.reshape(B * N, N, C).permute(2, 1, 0) @ tdH.reshape(B * N, C).T[..., None])[..., 0])
+            torch.linalg.vecdot(
+                masked_not_equal, (windows_X.reshape(B * N, N, C).permute(2, 1, 0) @ tdH.reshape(B * N, C).T[..., None])[..., 0]
+            )
             + ta
-            * (
-                dH
-                * (windows_X.permute(3, 0, 1, 2) @ (torch.pow(a[:, None], real - 2) * (real * real_shifted))[:, None, :, None])[
-                    ..., 0
-                ].permute(1, 2, 0)
-            ).sum(dim=(0, 1))
+            * torch.linalg.vecdot(
+                torch.where(
+                    not_equal & (torch.arange(N, device=X.device) - 1 != 0), real * real_shifted * torch.pow(a[:, None], real - 2), 0
+                ),
+                (windows_X.reshape(B * N, N, C).permute(2, 1, 0) @ dH.reshape(B * N, C).T[..., None])[..., 0],
+            )
             + torch.linalg.vecdot(
+                masked_not_equal,
                 (_read(tX, {1: (0, (1, N), (-1, N))}).reshape(B * N, N, C).permute(2, 1, 0) @ dH.reshape(B * N, C).T[..., None])[..., 0],
-                real_a,
             )
         )
         # Tangent: tdX[b,n,c] = sum(k, pow(a[c], position(k))*tdH[b,k + n,c]) + ta[c]*sum(k, dH[b,k +
-        #     n,c]*position(k)*pow(a[c], position(k) - 1))
+        #     n,c]*where(k != 0, 1, 0)*position(k)*pow(a[c], position(k) - 1))
         tdX = (_read(tdH, {1: (0, (1, N), (1, N))}).permute(3, 0, 2, 1) @ torch.pow(a[:, None], real)[:, None, :, None])[..., 0].permute(
             1, 2, 0
-        ) + ta * (_read(dH, {1: (0, (1, N), (1, N))}).permute(3, 0, 2, 1) @ real_a[:, None, :, None])[..., 0].permute(1, 2, 0)
+        ) + ta * (_read(dH, {1: (0, (1, N), (1, N))}).permute(3, 0, 2, 1) @ masked_not_equal[:, None, :, None])[..., 0].permute(1, 2, 0)
         return (tdX, tda)
 
     @staticmethod

@@ -514,15 +514,20 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
 
 
-def _fill(array: Tensor, kept: Tensor, value: float) -> None:
-    """Write a number wherever the condition does not keep an entry; a mask keeps most of what a part holds of a longer axis whole."""
+def _fill(array: Tensor, kept: Tensor, value: float, unseen: slice | None = None) -> None:
+    """Write a number wherever the condition does not keep an entry: in the stretch of the last axis that is `unseen`, if that is known."""
     if kept.ndim < 2 or kept.shape[-1] != array.shape[-1] or kept.device.type != "cpu":
         array.masked_fill_(~kept, value)
         return
+    some = (..., _unseen(kept) if unseen is None else unseen)
+    array[some].masked_fill_(~kept[some], value)
+
+
+def _unseen(kept: Tensor) -> slice:
+    """The stretch of the last axis in which a condition does not keep every entry; a mask keeps most of what a part holds of a longer
+    axis whole."""
     places = (~kept).flatten(0, -2).any(dim=0).nonzero()
-    if len(places):
-        some = (..., slice(int(places[0]), int(places[-1]) + 1))
-        array[some].masked_fill_(~kept[some], value)
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
 
 
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:

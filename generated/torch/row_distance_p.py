@@ -14,17 +14,17 @@ Shapes:
 
 Saved for the backward pass:
 
-    X: for dX and dY
-    Y: for dX and dY
-    eps: for dX and dY
-    p: for dZ, dX and dY
+    X: for dX
+    Y: for dX
+    eps: for dX
+    p: for dZ and dX
     Z: for dZ
 
 Gradients, as the lemmas of the proof end:
 
-    dZ = (dR o [Z[i] > 0] o pow(Z, (1/p - 1) 1)) / p
-    dX = p ((dZ 1^T) o pow(abs(X - Y + eps 1), (p - 1) 1) o sign(X - Y + eps 1))
-    dY = -p ((dZ 1^T) o pow(abs(X - Y + eps 1), (p - 1) 1) o sign(X - Y + eps 1))
+    dZ = [1/p != 0] (dR o [Z[i] > 0] o pow(Z, (1/p - 1) 1)) / p
+    dX = [p != 0] p ((dZ 1^T) o pow(abs(X - Y + eps 1), (p - 1) 1) o sign(X - Y + eps 1))
+    dY = -[p != 0] p ((dZ 1^T) o pow(abs(X - Y + eps 1), (p - 1) 1) o sign(X - Y + eps 1))
 
 R is the p-norm of X - Y + eps for each pair of rows.
 """
@@ -138,23 +138,22 @@ def _backward_pass(need_X: bool, need_Y: bool, X: Tensor, Y: Tensor, eps: Tensor
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (i,) in parts:
-                _, dY[i] = _backward_part(Z[i], p, dR[i], Y[i], X[i], eps, dX=dX[i], work=work)
+                dX[i], dY[i] = _backward_part(Z[i], p, dR[i], Y[i], X[i], eps, work=work)
             return ()
 
         _together(run, _parts((N,), K, X, 1), 1, X)
         return dX, dY
     dX = dY = None
-    # Lemma: dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
-    dZ = torch.where(Z > 0, dR * torch.pow(Z, torch.reciprocal(p) - 1) / p, 0)
+    # Lemma: dZ[i] = dR[i]*where(0 < Z[i], 1, 0)*where(1/p != 0, 1, 0)/p*pow(Z[i], 1/p - 1)
+    dZ = torch.where((Z > 0) & (torch.reciprocal(p) != 0), dR * torch.pow(Z, torch.reciprocal(p) - 1) / p, 0)
+    # Lemma: dX[i,k] = dZ[i]*where(p != 0, 1, 0)*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] -
+    #     Y[i,k] + eps)
     X_Y = X - Y + eps
-    pow_X_Y = torch.pow(torch.abs(X_Y), p - 1)
-    sign_X_Y = torch.sign(X_Y)
-    if need_X:
-        # Lemma: dX[i,k] = dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
-        dX = p * dZ[:, None] * pow_X_Y * sign_X_Y
+    dX = torch.where(p != 0, p * dZ[:, None] * torch.pow(torch.abs(X_Y), p - 1) * torch.sign(X_Y), 0)
     if need_Y:
-        # Lemma: dY[i,k] = -dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
-        dY = -p * dZ[:, None] * pow_X_Y * sign_X_Y
+        # Lemma: dY[i,k] = -dZ[i]*where(p != 0, 1, 0)*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] -
+        #     Y[i,k] + eps)
+        dY = -dX
     return dX, dY
 
 
@@ -202,13 +201,13 @@ class _DualForward(_Forward):
         X_Y = X - Y + eps
         abs_X_Y = torch.abs(X_Y)
         Z = torch.pow(abs_X_Y, p).sum(dim=-1)
-        # Tangent: tZ[i] = p*(sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] +
-        #     eps)*tX[i,k]) - sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] +
+        # Tangent: tZ[i] = where(p != 0, 1, 0)*p*(sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] -
+        #     Y[i,k] + eps)*tX[i,k]) - sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] +
         #     eps)*tY[i,k]))
         abs_X_Y_X_Y = torch.pow(abs_X_Y, p - 1) * torch.sign(X_Y)
-        tZ = p * (torch.linalg.vecdot(tX, abs_X_Y_X_Y) - torch.linalg.vecdot(tY, abs_X_Y_X_Y))
-        # Tangent: tR[i] = tZ[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
-        tR = torch.where(Z > 0, tZ * torch.pow(Z, torch.reciprocal(p) - 1) / p, 0)
+        tZ = torch.where(p != 0, p * (torch.linalg.vecdot(tX, abs_X_Y_X_Y) - torch.linalg.vecdot(tY, abs_X_Y_X_Y)), 0)
+        # Tangent: tR[i] = tZ[i]*where(0 < Z[i], 1, 0)*where(1/p != 0, 1, 0)/p*pow(Z[i], 1/p - 1)
+        tR = torch.where((Z > 0) & (torch.reciprocal(p) != 0), tZ * torch.pow(Z, torch.reciprocal(p) - 1) / p, 0)
         return tR, None
 
 
@@ -274,47 +273,47 @@ class _Second(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, Y: Tensor, eps: Tensor, p: Tensor, Z: Tensor, dR: Tensor, d2dX: Tensor, d2dY: Tensor) -> Any:
-        # Lemma: dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
+        # Lemma: dZ[i] = dR[i]*where(0 < Z[i], 1, 0)*where(1/p != 0, 1, 0)/p*pow(Z[i], 1/p - 1)
         less_Z = Z > 0
+        not_equal_p = torch.reciprocal(p) != 0
+        mask_less_Z = less_Z & not_equal_p
         p_shifted = torch.reciprocal(p) - 1
         pow_Z = torch.pow(Z, p_shifted)
-        dZ = torch.where(less_Z, dR * pow_Z / p, 0)
-        # Lemma: d2dZ[i] = p*(sum(k, d2dX[i,k]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] +
-        #     eps)) - sum(k, d2dY[i,k]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)))
+        dZ = torch.where(mask_less_Z, dR * pow_Z / p, 0)
+        # Lemma: d2dZ[i] = where(p != 0, 1, 0)*p*(sum(k, d2dX[i,k]*pow(abs(X[i,k] - Y[i,k] + eps), p -
+        #     1)*sign(X[i,k] - Y[i,k] + eps)) - sum(k, d2dY[i,k]*pow(abs(X[i,k] - Y[i,k] + eps), p -
+        #     1)*sign(X[i,k] - Y[i,k] + eps)))
+        not_equal_p_2 = p != 0
         X_Y = X - Y + eps
         abs_X_Y = torch.abs(X_Y)
         p_shifted_2 = p - 1
         pow_abs_X_Y = torch.pow(abs_X_Y, p_shifted_2)
         sign_X_Y = torch.sign(X_Y)
-        d2dZ = p * (torch.linalg.vecdot(sign_X_Y, d2dX * pow_abs_X_Y) - torch.linalg.vecdot(sign_X_Y, d2dY * pow_abs_X_Y))
-        # Lemma: d2dR[i] = d2dZ[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
-        d2dR = torch.where(less_Z, d2dZ * pow_Z / p, 0)
-        # Lemma: d2Z[i] = d2dZ[i]*dR[i]*where(0 < Z[i], 1, 0)/p*(1/p - 1)*pow(Z[i], 1/p - 2)
-        d2Z = torch.where(less_Z, p_shifted / p * d2dZ * dR * torch.pow(Z, torch.reciprocal(p) - 2), 0)
-        # Lemma: d2X[i,k] = p*sign(X[i,k] - Y[i,k] + eps)*(d2Z[i]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1) +
-        #     d2dX[i,k]*dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps) -
-        #     d2dY[i,k]*dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps))
-        pow_abs_X_Y_2 = torch.pow(abs_X_Y, p - 2)
-        d2X = (
-            p
-            * sign_X_Y
-            * (
-                d2Z[:, None] * pow_abs_X_Y
-                + p_shifted_2 * d2dX * dZ[:, None] * pow_abs_X_Y_2 * sign_X_Y
-                - p_shifted_2 * d2dY * dZ[:, None] * pow_abs_X_Y_2 * sign_X_Y
-            )
+        d2dZ = torch.where(
+            not_equal_p_2, p * (torch.linalg.vecdot(sign_X_Y, d2dX * pow_abs_X_Y) - torch.linalg.vecdot(sign_X_Y, d2dY * pow_abs_X_Y)), 0
         )
-        # Lemma: d2Y[i,k] = p*sign(X[i,k] - Y[i,k] + eps)*(d2dY[i,k]*dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] +
-        #     eps), p - 2)*sign(X[i,k] - Y[i,k] + eps) - d2Z[i]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1) -
-        #     d2dX[i,k]*dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps))
-        d2Y = (
-            p
-            * sign_X_Y
-            * (
-                p_shifted_2 * d2dY * dZ[:, None] * pow_abs_X_Y_2 * sign_X_Y
-                - d2Z[:, None] * pow_abs_X_Y
-                - p_shifted_2 * d2dX * dZ[:, None] * pow_abs_X_Y_2 * sign_X_Y
-            )
+        # Lemma: d2dR[i] = d2dZ[i]*where(0 < Z[i], 1, 0)*where(1/p != 0, 1, 0)/p*pow(Z[i], 1/p - 1)
+        d2dR = torch.where(mask_less_Z, d2dZ * pow_Z / p, 0)
+        # Lemma: d2Z[i] = d2dZ[i]*dR[i]*where(0 < Z[i], 1, 0)*where(1/p != 0, 1, 0)/p*where(1/p - 1 != 0, 1,
+        #     0)*(1/p - 1)*pow(Z[i], 1/p - 2)
+        d2Z = torch.where(less_Z & not_equal_p & (p_shifted != 0), p_shifted / p * d2dZ * dR * torch.pow(Z, torch.reciprocal(p) - 2), 0)
+        # Lemma: d2X[i,k] = where(p != 0, 1, 0)*p*sign(X[i,k] - Y[i,k] + eps)*(d2Z[i]*pow(abs(X[i,k] - Y[i,k]
+        #     + eps), p - 1) + d2dX[i,k]*dZ[i]*where(p - 1 != 0, 1, 0)*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps),
+        #     p - 2)*sign(X[i,k] - Y[i,k] + eps) - d2dY[i,k]*dZ[i]*where(p - 1 != 0, 1, 0)*(p -
+        #     1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps))
+        not_equal_p_shifted_2 = p_shifted_2 != 0
+        pow_abs_X_Y_2 = torch.pow(abs_X_Y, p - 2)
+        masked_not_equal_p_shifted_2 = torch.where(not_equal_p_shifted_2, p_shifted_2 * d2dX * dZ[:, None] * pow_abs_X_Y_2 * sign_X_Y, 0)
+        masked_not_equal_p_shifted_2_2 = torch.where(not_equal_p_shifted_2, p_shifted_2 * d2dY * dZ[:, None] * pow_abs_X_Y_2 * sign_X_Y, 0)
+        d2X = torch.where(
+            not_equal_p_2, p * sign_X_Y * (d2Z[:, None] * pow_abs_X_Y + masked_not_equal_p_shifted_2 - masked_not_equal_p_shifted_2_2), 0
+        )
+        # Lemma: d2Y[i,k] = where(p != 0, 1, 0)*p*sign(X[i,k] - Y[i,k] + eps)*(d2dY[i,k]*dZ[i]*where(p - 1 !=
+        #     0, 1, 0)*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps) -
+        #     d2Z[i]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1) - d2dX[i,k]*dZ[i]*where(p - 1 != 0, 1, 0)*(p -
+        #     1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps))
+        d2Y = torch.where(
+            not_equal_p_2, p * sign_X_Y * (masked_not_equal_p_shifted_2_2 - d2Z[:, None] * pow_abs_X_Y - masked_not_equal_p_shifted_2), 0
         )
         return (d2X, d2Y, d2dR)
 
@@ -334,48 +333,50 @@ class _SecondTangent(torch.autograd.Function):
 
     @staticmethod
     def forward(X: Tensor, Y: Tensor, eps: Tensor, p: Tensor, Z: Tensor, dR: Tensor, tX: Tensor, tY: Tensor, tdR: Tensor) -> Any:
-        # Lemma: dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
+        # Lemma: dZ[i] = dR[i]*where(0 < Z[i], 1, 0)*where(1/p != 0, 1, 0)/p*pow(Z[i], 1/p - 1)
         less_Z = Z > 0
+        not_equal_p = torch.reciprocal(p) != 0
         p_shifted = torch.reciprocal(p) - 1
         pow_Z = torch.pow(Z, p_shifted)
-        dZ = torch.where(less_Z, dR * pow_Z / p, 0)
-        # Tangent: tZ[i] = p*(sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] +
-        #     eps)*tX[i,k]) - sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] +
+        dZ = torch.where(less_Z & not_equal_p, dR * pow_Z / p, 0)
+        # Tangent: tZ[i] = where(p != 0, 1, 0)*p*(sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] -
+        #     Y[i,k] + eps)*tX[i,k]) - sum(k, pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] +
         #     eps)*tY[i,k]))
+        not_equal_p_2 = p != 0
         X_Y = X - Y + eps
         abs_X_Y = torch.abs(X_Y)
         p_shifted_2 = p - 1
         pow_abs_X_Y = torch.pow(abs_X_Y, p_shifted_2)
         sign_X_Y = torch.sign(X_Y)
         pow_abs_X_Y_sign_X_Y = pow_abs_X_Y * sign_X_Y
-        tZ = p * (torch.linalg.vecdot(tX, pow_abs_X_Y_sign_X_Y) - torch.linalg.vecdot(tY, pow_abs_X_Y_sign_X_Y))
-        # Tangent: tdZ[i] = where(0 < Z[i], 1, 0)/p*(pow(Z[i], 1/p - 1)*tdR[i] + tZ[i]*dR[i]*(1/p -
-        #     1)*pow(Z[i], 1/p - 2))
-        tdZ = torch.where(less_Z, (pow_Z * tdR + p_shifted * tZ * dR * torch.pow(Z, torch.reciprocal(p) - 2)) / p, 0)
-        # Tangent: tdX[i,k] = p*sign(X[i,k] - Y[i,k] + eps)*(tdZ[i]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1) +
-        #     dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps)*tX[i,k] -
-        #     dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps)*tY[i,k])
-        pow_abs_X_Y_2 = torch.pow(abs_X_Y, p - 2)
-        tdX = (
-            p
-            * sign_X_Y
-            * (
-                tdZ[:, None] * pow_abs_X_Y
-                + p_shifted_2 * dZ[:, None] * pow_abs_X_Y_2 * sign_X_Y * tX
-                - p_shifted_2 * dZ[:, None] * pow_abs_X_Y_2 * sign_X_Y * tY
-            )
+        tZ = torch.where(
+            not_equal_p_2, p * (torch.linalg.vecdot(tX, pow_abs_X_Y_sign_X_Y) - torch.linalg.vecdot(tY, pow_abs_X_Y_sign_X_Y)), 0
         )
-        # Tangent: tdY[i,k] = p*sign(X[i,k] - Y[i,k] + eps)*(dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p -
-        #     2)*sign(X[i,k] - Y[i,k] + eps)*tY[i,k] - tdZ[i]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1) -
-        #     dZ[i]*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps)*tX[i,k])
-        tdY = (
-            p
-            * sign_X_Y
-            * (
-                p_shifted_2 * dZ[:, None] * pow_abs_X_Y_2 * sign_X_Y * tY
-                - tdZ[:, None] * pow_abs_X_Y
-                - p_shifted_2 * dZ[:, None] * pow_abs_X_Y_2 * sign_X_Y * tX
-            )
+        # Tangent: tdZ[i] = where(0 < Z[i], 1, 0)*(where(1/p != 0, 1, 0)/p*pow(Z[i], 1/p - 1)*tdR[i] +
+        #     tZ[i]*dR[i]*where(1/p != 0, 1, 0)/p*where(1/p - 1 != 0, 1, 0)*(1/p - 1)*pow(Z[i], 1/p - 2))
+        tdZ = torch.where(
+            less_Z,
+            torch.where(not_equal_p, pow_Z * tdR / p, 0)
+            + torch.where(not_equal_p & (p_shifted != 0), p_shifted / p * tZ * dR * torch.pow(Z, torch.reciprocal(p) - 2), 0),
+            0,
+        )
+        # Tangent: tdX[i,k] = where(p != 0, 1, 0)*p*sign(X[i,k] - Y[i,k] + eps)*(tdZ[i]*pow(abs(X[i,k] -
+        #     Y[i,k] + eps), p - 1) + dZ[i]*where(p - 1 != 0, 1, 0)*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p
+        #     - 2)*sign(X[i,k] - Y[i,k] + eps)*tX[i,k] - dZ[i]*where(p - 1 != 0, 1, 0)*(p - 1)*pow(abs(X[i,k]
+        #     - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps)*tY[i,k])
+        not_equal_p_shifted_2 = p_shifted_2 != 0
+        pow_abs_X_Y_2 = torch.pow(abs_X_Y, p - 2)
+        masked_not_equal_p_shifted_2 = torch.where(not_equal_p_shifted_2, p_shifted_2 * dZ[:, None] * pow_abs_X_Y_2 * sign_X_Y * tX, 0)
+        masked_not_equal_p_shifted_2_2 = torch.where(not_equal_p_shifted_2, p_shifted_2 * dZ[:, None] * pow_abs_X_Y_2 * sign_X_Y * tY, 0)
+        tdX = torch.where(
+            not_equal_p_2, p * sign_X_Y * (tdZ[:, None] * pow_abs_X_Y + masked_not_equal_p_shifted_2 - masked_not_equal_p_shifted_2_2), 0
+        )
+        # Tangent: tdY[i,k] = where(p != 0, 1, 0)*p*sign(X[i,k] - Y[i,k] + eps)*(dZ[i]*where(p - 1 != 0, 1,
+        #     0)*(p - 1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps)*tY[i,k] -
+        #     tdZ[i]*pow(abs(X[i,k] - Y[i,k] + eps), p - 1) - dZ[i]*where(p - 1 != 0, 1, 0)*(p -
+        #     1)*pow(abs(X[i,k] - Y[i,k] + eps), p - 2)*sign(X[i,k] - Y[i,k] + eps)*tX[i,k])
+        tdY = torch.where(
+            not_equal_p_2, p * sign_X_Y * (masked_not_equal_p_shifted_2_2 - tdZ[:, None] * pow_abs_X_Y - masked_not_equal_p_shifted_2), 0
         )
         return (tdX, tdY)
 
@@ -398,22 +399,25 @@ def _forward_part(Y: Tensor, X: Tensor, eps: Tensor, p: Tensor) -> Any:
     return Z, R
 
 
-def _backward_part(Z: Tensor, p: Tensor, dR: Tensor, Y: Tensor, X: Tensor, eps: Tensor, dX: Any = None, work: Any = None) -> Any:
+def _backward_part(Z: Tensor, p: Tensor, dR: Tensor, Y: Tensor, X: Tensor, eps: Tensor, work: Any = None) -> Any:
     """One part along N, or the whole: dX, dY."""
     N_block = Z.shape[0]
     K = Y.shape[-1]
     (space_1,) = _spaces(work, Z, (N_block, K))
-    # Lemma: dZ[i] = dR[i]*where(0 < Z[i], 1, 0)/p*pow(Z[i], 1/p - 1)
-    dZ = torch.where(Z > 0, dR * torch.pow(Z, torch.reciprocal(p) - 1) / p, 0)
-    # Lemma: dX[i,k] = dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
+    # Lemma: dZ[i] = dR[i]*where(0 < Z[i], 1, 0)*where(1/p != 0, 1, 0)/p*pow(Z[i], 1/p - 1)
+    dZ = torch.where((Z > 0) & (torch.reciprocal(p) != 0), dR * torch.pow(Z, torch.reciprocal(p) - 1) / p, 0)
+    # Lemma: dX[i,k] = dZ[i]*where(p != 0, 1, 0)*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] -
+    #     Y[i,k] + eps)
     X_Y = torch.subtract(X, Y, out=space_1)
     X_Y += eps
-    pow_X_Y = torch.pow(torch.abs(X_Y), p - 1)
-    sign_X_Y = torch.sign(X_Y, out=X_Y)
-    dX = torch.multiply(pow_X_Y, dZ[:, None] * p, out=dX)
-    dX *= sign_X_Y
-    # Lemma: dY[i,k] = -dZ[i]*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] - Y[i,k] + eps)
-    dY = -p * dZ[:, None] * pow_X_Y * sign_X_Y
+    dZ_p = torch.pow(torch.abs(X_Y), p - 1)
+    dZ_p *= dZ[:, None] * p
+    dZ_p *= torch.sign(X_Y)
+    dX = dZ_p
+    _fill(dX, (p != 0), 0)
+    # Lemma: dY[i,k] = -dZ[i]*where(p != 0, 1, 0)*p*pow(abs(X[i,k] - Y[i,k] + eps), p - 1)*sign(X[i,k] -
+    #     Y[i,k] + eps)
+    dY = -dX
     return dX, dY
 
 
@@ -538,6 +542,22 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _fill(array: Tensor, kept: Tensor, value: float, unseen: slice | None = None) -> None:
+    """Write a number wherever the condition does not keep an entry: in the stretch of the last axis that is `unseen`, if that is known."""
+    if kept.ndim < 2 or kept.shape[-1] != array.shape[-1] or kept.device.type != "cpu":
+        array.masked_fill_(~kept, value)
+        return
+    some = (..., _unseen(kept) if unseen is None else unseen)
+    array[some].masked_fill_(~kept[some], value)
+
+
+def _unseen(kept: Tensor) -> slice:
+    """The stretch of the last axis in which a condition does not keep every entry; a mask keeps most of what a part holds of a longer
+    axis whole."""
+    places = (~kept).flatten(0, -2).any(dim=0).nonzero()
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
 
 
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:

@@ -27,8 +27,8 @@ Gradients, as the lemmas of the proof end:
 
     dM = -M^o(-1) o rowsum(dY o Y)
     dR = dM o [eps <= R[n]]
-    dS = (dR o [S[n] > 0] o pow(S, (1/p - 1) 1)) / p
-    dX = p ((dS 1^T) o pow(abs(X), (p - 1) 1) o sign(X)) + dY o (M^o(-1) 1^T)
+    dS = [1/p != 0] (dR o [S[n] > 0] o pow(S, (1/p - 1) 1)) / p
+    dX = [p != 0] p ((dS 1^T) o pow(abs(X), (p - 1) 1) o sign(X)) + dY o (M^o(-1) 1^T)
 
 Each row divided by its p-norm, or by eps where that is smaller, as torch.nn.functional.normalize.
 """
@@ -148,7 +148,7 @@ def _backward_pass(X: Tensor, p: Tensor, eps: Tensor, S: Tensor, R: Tensor, M: T
         def run(parts: Any) -> Any:
             work: dict[int, Any] = {}
             for (n,) in parts:
-                dX[n] = _backward_part(M[n], dY[n], Y[n], eps, R[n], S[n], p, X[n], work=work)
+                _backward_part(M[n], dY[n], Y[n], eps, R[n], S[n], p, X[n], dX=dX[n], work=work)
             return ()
 
         _together(run, _parts((N,), K, X, 1), 1, X)
@@ -157,10 +157,10 @@ def _backward_pass(X: Tensor, p: Tensor, eps: Tensor, S: Tensor, R: Tensor, M: T
     dM = -torch.linalg.vecdot(dY, Y) / M
     # Lemma: dR[n] = dM[n]*where(eps <= R[n], 1, 0)
     dR = torch.where(eps <= R, dM, 0)
-    # Lemma: dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
-    dS = torch.where(S > 0, dR * torch.pow(S, torch.reciprocal(p) - 1) / p, 0)
-    # Lemma: dX[n,k] = dS[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dY[n,k]/M[n]
-    dX = p * dS[:, None] * torch.pow(torch.abs(X), p - 1) * torch.sign(X) + dY / M[:, None]
+    # Lemma: dS[n] = dR[n]*where(0 < S[n], 1, 0)*where(1/p != 0, 1, 0)/p*pow(S[n], 1/p - 1)
+    dS = torch.where((S > 0) & (torch.reciprocal(p) != 0), dR * torch.pow(S, torch.reciprocal(p) - 1) / p, 0)
+    # Lemma: dX[n,k] = dS[n]*where(p != 0, 1, 0)*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dY[n,k]/M[n]
+    dX = torch.where(p != 0, p * dS[:, None] * torch.pow(torch.abs(X), p - 1) * torch.sign(X), 0) + dY / M[:, None]
     return dX
 
 
@@ -213,10 +213,10 @@ class _DualForward(_Forward):
         M = torch.where(R < eps, eps, R)
         # Y[n,k] = X[n,k]/M[n]
         Y = X / M[:, None]
-        # Tangent: tS[n] = p*sum(k, pow(abs(X[n,k]), p - 1)*sign(X[n,k])*tX[n,k])
-        tS = p * torch.linalg.vecdot(tX, torch.pow(abs_X, p - 1) * torch.sign(X))
-        # Tangent: tR[n] = tS[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
-        tR = torch.where(less_S, tS * torch.pow(S, torch.reciprocal(p) - 1) / p, 0)
+        # Tangent: tS[n] = where(p != 0, 1, 0)*p*sum(k, pow(abs(X[n,k]), p - 1)*sign(X[n,k])*tX[n,k])
+        tS = torch.where(p != 0, p * torch.linalg.vecdot(tX, torch.pow(abs_X, p - 1) * torch.sign(X)), 0)
+        # Tangent: tR[n] = tS[n]*where(0 < S[n], 1, 0)*where(1/p != 0, 1, 0)/p*pow(S[n], 1/p - 1)
+        tR = torch.where(less_S & (torch.reciprocal(p) != 0), tS * torch.pow(S, torch.reciprocal(p) - 1) / p, 0)
         # Tangent: tM[n] = tR[n]*where(eps <= R[n], 1, 0)
         tM = torch.where(eps <= R, tR, 0)
         # Tangent: tY[n,k] = 1/M[n]*(tX[n,k] - tM[n]*Y[n,k])
@@ -288,19 +288,22 @@ class _Second(torch.autograd.Function):
         # Lemma: dR[n] = dM[n]*where(eps <= R[n], 1, 0)
         less_equal_eps = eps <= R
         dR = torch.where(less_equal_eps, dM, 0)
-        # Lemma: dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
+        # Lemma: dS[n] = dR[n]*where(0 < S[n], 1, 0)*where(1/p != 0, 1, 0)/p*pow(S[n], 1/p - 1)
         less_S = S > 0
+        not_equal_p = torch.reciprocal(p) != 0
+        mask_less_S = less_S & not_equal_p
         p_shifted = torch.reciprocal(p) - 1
         pow_S = torch.pow(S, p_shifted)
-        dS = torch.where(less_S, dR * pow_S / p, 0)
-        # Lemma: d2dS[n] = p*sum(k, d2dX[n,k]*pow(abs(X[n,k]), p - 1)*sign(X[n,k]))
+        dS = torch.where(mask_less_S, dR * pow_S / p, 0)
+        # Lemma: d2dS[n] = where(p != 0, 1, 0)*p*sum(k, d2dX[n,k]*pow(abs(X[n,k]), p - 1)*sign(X[n,k]))
+        not_equal_p_2 = p != 0
         abs_X = torch.abs(X)
         p_shifted_2 = p - 1
         pow_abs_X = torch.pow(abs_X, p_shifted_2)
         sign_X = torch.sign(X)
-        d2dS = p * torch.linalg.vecdot(sign_X, d2dX * pow_abs_X)
-        # Lemma: d2dR[n] = d2dS[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
-        d2dR = torch.where(less_S, d2dS * pow_S / p, 0)
+        d2dS = torch.where(not_equal_p_2, p * torch.linalg.vecdot(sign_X, d2dX * pow_abs_X), 0)
+        # Lemma: d2dR[n] = d2dS[n]*where(0 < S[n], 1, 0)*where(1/p != 0, 1, 0)/p*pow(S[n], 1/p - 1)
+        d2dR = torch.where(mask_less_S, d2dS * pow_S / p, 0)
         # Lemma: d2dM[n] = d2dR[n]*where(eps <= R[n], 1, 0)
         d2dM = torch.where(less_equal_eps, d2dR, 0)
         # Lemma: d2dY[n,k] = 1/M[n]*(d2dX[n,k] - d2dM[n]*Y[n,k])
@@ -311,15 +314,21 @@ class _Second(torch.autograd.Function):
         d2M = -(torch.linalg.vecdot(d2Y, Y) + d2dM * dM + torch.linalg.vecdot(d2dX, dY) / M) / M
         # Lemma: d2R[n] = d2M[n]*where(eps <= R[n], 1, 0)
         d2R = torch.where(less_equal_eps, d2M, 0)
-        # Lemma: d2S[n] = where(0 < S[n], 1, 0)/p*(d2R[n]*pow(S[n], 1/p - 1) + d2dS[n]*dR[n]*(1/p -
-        #     1)*pow(S[n], 1/p - 2))
-        d2S = torch.where(less_S, (d2R * pow_S + p_shifted * d2dS * dR * torch.pow(S, torch.reciprocal(p) - 2)) / p, 0)
-        # Lemma: d2X[n,k] = d2S[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + d2Y[n,k]/M[n] +
-        #     d2dX[n,k]*dS[n]*p*(p - 1)*pow(abs(X[n,k]), p - 2)*sign(X[n,k])^2
+        # Lemma: d2S[n] = where(0 < S[n], 1, 0)*(d2R[n]*where(1/p != 0, 1, 0)/p*pow(S[n], 1/p - 1) +
+        #     d2dS[n]*dR[n]*where(1/p != 0, 1, 0)/p*where(1/p - 1 != 0, 1, 0)*(1/p - 1)*pow(S[n], 1/p - 2))
+        d2S = torch.where(
+            less_S,
+            torch.where(not_equal_p, d2R * pow_S / p, 0)
+            + torch.where(not_equal_p & (p_shifted != 0), p_shifted / p * d2dS * dR * torch.pow(S, torch.reciprocal(p) - 2), 0),
+            0,
+        )
+        # Lemma: d2X[n,k] = d2S[n]*where(p != 0, 1, 0)*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + d2Y[n,k]/M[n]
+        #     + d2dX[n,k]*dS[n]*where(p != 0, 1, 0)*p*where(p - 1 != 0, 1, 0)*(p - 1)*pow(abs(X[n,k]), p -
+        #     2)*sign(X[n,k])^2
         d2X = (
-            p * d2S[:, None] * pow_abs_X * sign_X
+            torch.where(not_equal_p_2, p * d2S[:, None] * pow_abs_X * sign_X, 0)
             + d2Y / M[:, None]
-            + p * p_shifted_2 * d2dX * dS[:, None] * torch.pow(abs_X, p - 2) * sign_X**2
+            + torch.where(not_equal_p_2 & (p_shifted_2 != 0), p * p_shifted_2 * d2dX * dS[:, None] * torch.pow(abs_X, p - 2) * sign_X**2, 0)
         )
         return (d2X, d2dY)
 
@@ -344,19 +353,22 @@ class _SecondTangent(torch.autograd.Function):
         # Lemma: dR[n] = dM[n]*where(eps <= R[n], 1, 0)
         less_equal_eps = eps <= R
         dR = torch.where(less_equal_eps, dM, 0)
-        # Lemma: dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
+        # Lemma: dS[n] = dR[n]*where(0 < S[n], 1, 0)*where(1/p != 0, 1, 0)/p*pow(S[n], 1/p - 1)
         less_S = S > 0
+        not_equal_p = torch.reciprocal(p) != 0
+        mask_less_S = less_S & not_equal_p
         p_shifted = torch.reciprocal(p) - 1
         pow_S = torch.pow(S, p_shifted)
-        dS = torch.where(less_S, dR * pow_S / p, 0)
-        # Tangent: tS[n] = p*sum(k, pow(abs(X[n,k]), p - 1)*sign(X[n,k])*tX[n,k])
+        dS = torch.where(mask_less_S, dR * pow_S / p, 0)
+        # Tangent: tS[n] = where(p != 0, 1, 0)*p*sum(k, pow(abs(X[n,k]), p - 1)*sign(X[n,k])*tX[n,k])
+        not_equal_p_2 = p != 0
         abs_X = torch.abs(X)
         p_shifted_2 = p - 1
         pow_abs_X = torch.pow(abs_X, p_shifted_2)
         sign_X = torch.sign(X)
-        tS = p * torch.linalg.vecdot(tX, pow_abs_X * sign_X)
-        # Tangent: tR[n] = tS[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
-        tR = torch.where(less_S, tS * pow_S / p, 0)
+        tS = torch.where(not_equal_p_2, p * torch.linalg.vecdot(tX, pow_abs_X * sign_X), 0)
+        # Tangent: tR[n] = tS[n]*where(0 < S[n], 1, 0)*where(1/p != 0, 1, 0)/p*pow(S[n], 1/p - 1)
+        tR = torch.where(mask_less_S, tS * pow_S / p, 0)
         # Tangent: tM[n] = tR[n]*where(eps <= R[n], 1, 0)
         tM = torch.where(less_equal_eps, tR, 0)
         # Tangent: tY[n,k] = 1/M[n]*(tX[n,k] - tM[n]*Y[n,k])
@@ -365,14 +377,20 @@ class _SecondTangent(torch.autograd.Function):
         tdM = -(tM * dM + torch.linalg.vecdot(Y, tdY) + torch.linalg.vecdot(tY, dY)) / M
         # Tangent: tdR[n] = tdM[n]*where(eps <= R[n], 1, 0)
         tdR = torch.where(less_equal_eps, tdM, 0)
-        # Tangent: tdS[n] = where(0 < S[n], 1, 0)/p*(tdR[n]*pow(S[n], 1/p - 1) + tS[n]*dR[n]*(1/p -
-        #     1)*pow(S[n], 1/p - 2))
-        tdS = torch.where(less_S, (tdR * pow_S + p_shifted * tS * dR * torch.pow(S, torch.reciprocal(p) - 2)) / p, 0)
-        # Tangent: tdX[n,k] = tdS[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dS[n]*p*(p - 1)*pow(abs(X[n,k]),
-        #     p - 2)*sign(X[n,k])^2*tX[n,k] + 1/M[n]*tdY[n,k] - tM[n]*dY[n,k]/M[n]^2
+        # Tangent: tdS[n] = where(0 < S[n], 1, 0)*(tdR[n]*where(1/p != 0, 1, 0)/p*pow(S[n], 1/p - 1) +
+        #     tS[n]*dR[n]*where(1/p != 0, 1, 0)/p*where(1/p - 1 != 0, 1, 0)*(1/p - 1)*pow(S[n], 1/p - 2))
+        tdS = torch.where(
+            less_S,
+            torch.where(not_equal_p, tdR * pow_S / p, 0)
+            + torch.where(not_equal_p & (p_shifted != 0), p_shifted / p * tS * dR * torch.pow(S, torch.reciprocal(p) - 2), 0),
+            0,
+        )
+        # Tangent: tdX[n,k] = tdS[n]*where(p != 0, 1, 0)*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) +
+        #     dS[n]*where(p != 0, 1, 0)*p*where(p - 1 != 0, 1, 0)*(p - 1)*pow(abs(X[n,k]), p -
+        #     2)*sign(X[n,k])^2*tX[n,k] + 1/M[n]*tdY[n,k] - tM[n]*dY[n,k]/M[n]^2
         tdX = (
-            p * tdS[:, None] * pow_abs_X * sign_X
-            + p * p_shifted_2 * dS[:, None] * torch.pow(abs_X, p - 2) * sign_X**2 * tX
+            torch.where(not_equal_p_2, p * tdS[:, None] * pow_abs_X * sign_X, 0)
+            + torch.where(not_equal_p_2 & (p_shifted_2 != 0), p * p_shifted_2 * dS[:, None] * torch.pow(abs_X, p - 2) * sign_X**2 * tX, 0)
             + tdY / M[:, None]
             - tM[:, None] * dY / (M**2)[:, None]
         )
@@ -401,7 +419,9 @@ def _forward_part(X: Tensor, p: Tensor, eps: Tensor, Y: Any = None) -> Any:
     return S, R, M, Y
 
 
-def _backward_part(M: Tensor, dY: Tensor, Y: Tensor, eps: Tensor, R: Tensor, S: Tensor, p: Tensor, X: Tensor, work: Any = None) -> Any:
+def _backward_part(
+    M: Tensor, dY: Tensor, Y: Tensor, eps: Tensor, R: Tensor, S: Tensor, p: Tensor, X: Tensor, dX: Any = None, work: Any = None
+) -> Any:
     """One part along N, or the whole: dX."""
     N_block = M.shape[0]
     K = dY.shape[-1]
@@ -410,14 +430,14 @@ def _backward_part(M: Tensor, dY: Tensor, Y: Tensor, eps: Tensor, R: Tensor, S: 
     dM = -torch.linalg.vecdot(dY, Y) / M
     # Lemma: dR[n] = dM[n]*where(eps <= R[n], 1, 0)
     dR = torch.where(eps <= R, dM, 0)
-    # Lemma: dS[n] = dR[n]*where(0 < S[n], 1, 0)/p*pow(S[n], 1/p - 1)
-    dS = torch.where(S > 0, dR * torch.pow(S, torch.reciprocal(p) - 1) / p, 0)
-    # Lemma: dX[n,k] = dS[n]*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dY[n,k]/M[n]
+    # Lemma: dS[n] = dR[n]*where(0 < S[n], 1, 0)*where(1/p != 0, 1, 0)/p*pow(S[n], 1/p - 1)
+    dS = torch.where((S > 0) & (torch.reciprocal(p) != 0), dR * torch.pow(S, torch.reciprocal(p) - 1) / p, 0)
+    # Lemma: dX[n,k] = dS[n]*where(p != 0, 1, 0)*p*pow(abs(X[n,k]), p - 1)*sign(X[n,k]) + dY[n,k]/M[n]
     dS_p = torch.pow(torch.abs(X), p - 1)
     dS_p *= dS[:, None] * p
     dS_p *= torch.sign(X)
     dY_M = torch.divide(dY, M[:, None], out=space_1)
-    dX = torch.add(dS_p, dY_M, out=dS_p)
+    dX = torch.add(torch.where(p != 0, dS_p, 0), dY_M, out=dX)
     return dX
 
 
