@@ -336,6 +336,25 @@ def test_rows_that_a_mask_admits_nothing_of_are_zero_in_parts_too(tmp_path: Path
 # ---------------------------------------------------------------------------------------------------- threads
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_a_pass_that_is_one_operator_has_no_loop(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, kernel = named("softmax"), importlib.import_module("generated.torch.softmax")
+    assert not hasattr(kernel, "_parts"), "the operator reads memory once by itself"
+    operators: list[bool] = []
+    gradient = kernel._share_gradient
+    monkeypatch.setattr(kernel, "_share_gradient", lambda *given, **more: (operators.append("out" in more), gradient(*given, **more))[1])
+    S = torch.randn(7, 5, dtype=dtype).T
+    dP = torch.randn(5, 1, dtype=dtype).expand(5, 7)
+    (want,) = torch.autograd.grad(torch.softmax(S.requires_grad_(), -1), S, dP)
+    for whole in (True, False):
+        monkeypatch.setattr(kernel, "_whole", lambda *_, whole=whole: whole)
+        P, saved = kernel.forward(S)
+        torch.testing.assert_close(P, torch.softmax(S.detach(), -1))
+        torch.testing.assert_close(kernel.backward(dP, saved), want)
+    assert operators == [False, True]
+    assert "_share_gradient" not in rendered(derived(layer), ("torch",), without=("fused",))["torch"]
+
+
 class ThreeThreads:
     """A BLAS of three threads, which notes that it is told to keep to one."""
 
@@ -350,7 +369,7 @@ class ThreeThreads:
         return contextlib.nullcontext()
 
 
-@pytest.mark.parametrize("name", ["softmax", "layer_norm", "attention", "attention_causal", "cross_entropy_labels"])
+@pytest.mark.parametrize("name", ["rms_norm", "layer_norm", "attention", "attention_causal", "cross_entropy_labels"])
 def test_parts_at_the_same_time_give_what_they_give_one_after_the_other(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     layer = named(name)
     dims = list(sizes_of(layer))

@@ -48,7 +48,7 @@ def _turned(loop: Loop, dropped: tuple[str, ...]) -> set[str]:
     # What is given, or read as a whole by its axes' order, keeps its place.
     if any(_dims(made[out])[-2] != rows or _dims(made[out])[-1] not in wide for out in turned):
         return set()
-    if any(made[out].kind not in ("map", "contract") or made[out].fn in ("exp_share",) for out in turned):
+    if any(made[out].kind not in ("map", "contract") or made[out].fn in ("exp_share", "exp_share_gradient") for out in turned):
         return set()
     if not any(is_matrices(made[out]) for out in turned):
         return set()

@@ -200,6 +200,17 @@ def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
     return torch.exp2(made, out=made)
 
 
+def _share_gradient(upstream: Tensor, shares: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
+    """shares * (upstream - the sum of both's product along an axis), by the operator that torch's own backward pass calls."""
+    fused = torch.ops.aten._softmax_backward_data
+    made: Tensor
+    if out is None:
+        made = fused(upstream, shares, dim, shares.dtype)
+    else:
+        made = fused.out(upstream, shares, dim, shares.dtype, grad_input=out)
+    return made
+
+
 def _span(seen: Tensor) -> slice:
     """The stretch of the last axis that holds every entry seen; never empty, because there is no maximum of nothing."""
     places = seen.reshape(-1, seen.shape[-1]).any(dim=0).nonzero()

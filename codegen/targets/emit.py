@@ -279,7 +279,8 @@ class _Emitter:
         args = [aligned(self._value(arg), op.axes, self.spelling) for arg in op.args]
         if op.fn in self.spelling.fused:
             axis = op.axes.index(op.over[0])
-            code = self.spelling.fused[op.fn].format(args[0].code, -1 if axis == len(op.axes) - 1 else axis)
+            given = ", ".join(arg.code for arg in args)
+            code = self.spelling.fused[op.fn].format(given, -1 if axis == len(op.axes) - 1 else axis)
             return Text(code, ATOM, op.axes, fresh=True, out=f"{code[:-1]}, out={{0}})")
         if op.out in self.host:
             table, texts = HOST_FUNCTIONS, [a.at(POW) if op.fn == "pow" else a.code for a in args]

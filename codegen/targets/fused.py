@@ -34,7 +34,7 @@ def fused_block(block: Block, table: tuple[str, ...]) -> Block:
             if found is None:
                 continue
             rest = pruned(replace(block, ops=tuple(found if other is op else other for other in block.ops)))
-            inner = needed(block.ops, (op.out,)) - needed(block.ops, (found.args[0].value,)) - {op.out}
+            inner = needed(block.ops, (op.out,)) - needed(block.ops, [arg.value for arg in found.args]) - {op.out}
             if not any(other.out in inner and other.axes for other in rest.ops):
                 block = rest
     return block
@@ -82,4 +82,26 @@ def _maximum(read: Read, x: Read, made: dict[str, Op]) -> bool:
     return all(a == b or a == op.over[0] for a, b in zip(op.args[0].axes, x.axes)) and op.over[0] in op.args[0].axes
 
 
-MATCHES: dict[str, Match] = {"exp_share": _shares}
+def _share_gradient(op: Op, made: dict[str, Op]) -> Op | None:
+    """P o (g - D) with D the sum of g o P along one axis: what a gradient g of shares of exponentials is for the exponents."""
+    if op.kind != "map" or op.fn != "mul" or len(op.args) != 2:
+        return None
+    for shares, below in (op.args, op.args[::-1]):
+        shifted = read_op(below, made)
+        difference = subtracted(shifted, made) if shifted is not None else None
+        if shifted is None or difference is None:
+            continue
+        mapping = dict(zip(shifted.axes, below.axes))
+        upstream, mean = (Read(read.value, tuple(mapping[i] for i in read.axes)) for read in difference)
+        total = read_op(mean, made)
+        along = [i for i in op.axes if i not in mean.axes]
+        if total is None or total.kind != "contract" or len(total.args) != 2 or len(total.over) != 1 or len(along) != 1:
+            continue
+        inner = {**dict(zip(total.axes, mean.axes)), total.over[0]: along[0]}
+        summed = {Read(arg.value, tuple(inner[i] for i in arg.axes)) for arg in total.args}
+        if summed == {shares, upstream} and len(summed) == 2 and set(shares.axes) == set(upstream.axes) == set(op.axes):
+            return replace(op, fn="exp_share_gradient", args=(upstream, shares), over=(along[0],), into="")
+    return None
+
+
+MATCHES: dict[str, Match] = {"exp_share": _shares, "exp_share_gradient": _share_gradient}

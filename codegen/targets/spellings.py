@@ -102,7 +102,7 @@ TORCH = Spelling(
     discarding="",
     added_at="_added_at({0}, {1}, {2})",
     gather="{0}.gather({2}, {1})",
-    fused={"exp_share": "torch.softmax({0}, dim={1})"},
+    fused={"exp_share": "torch.softmax({0}, dim={1})", "exp_share_gradient": "_share_gradient({0}, dim={1})"},
 )
 
 TORCH_PRODUCTS = replace(TORCH, product="_product({0}, {1}{2})")

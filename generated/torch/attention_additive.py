@@ -295,10 +295,8 @@ class _DualForward(_Forward):
         tU = (1 - U**2) * (tZ[:, None, :] + tE + tb)
         # Tangent: tS[i,j] = sum(h, U[i,j,h]*tv[h]) + sum(h, tU[i,j,h]*v[h])
         tS = U @ tv + tU @ v
-        # Named sum: tD[i] = sum(j, P[i,j]*tS[i,j])
-        tD = torch.linalg.vecdot(P, tS)
         # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
-        tP = P * (tS - tD[:, None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
         return tO, None, None
@@ -463,10 +461,8 @@ class _Second(torch.autograd.Function):
         d2V = P.T @ d2O + d2dP.T @ dO
         # Lemma: d2P[i,j] = sum(e, d2O[i,e]*V[j,e]) + sum(e, d2dV[j,e]*dO[i,e]) + d2dS[i,j]*(dP[i,j] - D[i])
         d2P = d2O @ V.T + dO @ d2dV.T + d2dS * dP_D
-        # Named sum: F[i] = sum(j, d2P[i,j]*P[i,j])
-        F = torch.linalg.vecdot(d2P, P)
         # Lemma: d2S[i,j] = P[i,j]*(d2P[i,j] - F[i])
-        d2S = P * (d2P - F[:, None])
+        d2S = _share_gradient(d2P, P, dim=-1)
         # Lemma: d2v[h] = sum(i,j, d2S[i,j]*U[i,j,h]) + sum(i,j, d2dU[i,j,h]*dS[i,j])
         d2v = d2S.reshape(N * M) @ U.reshape(N * M, H) + dS.reshape(N * M) @ d2dU.reshape(N * M, H)
         # Lemma: d2U[i,j,h] = d2S[i,j]*v[h] + d2dv[h]*dS[i,j] - 2*d2db[h]*dU[i,j,h]*U[i,j,h] -
@@ -548,10 +544,8 @@ class _SecondTangent(torch.autograd.Function):
         tU = U_shifted * (tZ[:, None, :] + tE + tb)
         # Tangent: tS[i,j] = sum(h, U[i,j,h]*tv[h]) + sum(h, tU[i,j,h]*v[h])
         tS = U @ tv + tU @ v
-        # Named sum: tF[i] = sum(j, P[i,j]*tS[i,j])
-        tF = torch.linalg.vecdot(P, tS)
         # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tF[i])
-        tP = P * (tS - tF[:, None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
         # Tangent: tdV[j,e] = sum(i, P[i,j]*tdO[i,e]) + sum(i, tP[i,j]*dO[i,e])
@@ -642,6 +636,17 @@ def _traced(*given: Tensor) -> bool:
     if torch.compiler.is_compiling() or _transforms():
         return True
     return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _share_gradient(upstream: Tensor, shares: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
+    """shares * (upstream - the sum of both's product along an axis), by the operator that torch's own backward pass calls."""
+    fused = torch.ops.aten._softmax_backward_data
+    made: Tensor
+    if out is None:
+        made = fused(upstream, shares, dim, shares.dtype)
+    else:
+        made = fused.out(upstream, shares, dim, shares.dtype, grad_input=out)
+    return made
 
 
 def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:

@@ -211,10 +211,8 @@ class _DualForward(_Forward):
         # Tangent: tS[h,i,j] = 1/sqrt(size(d_k))*sum(d, K[h,j,d]*tQ[h,i,d]) + 1/sqrt(size(d_k))*sum(d,
         #     Q[h,i,d]*tK[h,j,d]) + tbias[h,i,j]
         tS = tQ @ K.mT / math.sqrt(d_k) + Q @ tK.mT / math.sqrt(d_k) + tbias
-        # Named sum: tD[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
-        tD = torch.linalg.vecdot(P, tS)
         # Tangent: tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tD[h,i])
-        tP = P * (tS - tD[..., None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
         return tO, None
@@ -329,10 +327,8 @@ class _Second(torch.autograd.Function):
         # Lemma: d2P[h,i,j] = sum(e, d2O[h,i,e]*V[h,j,e]) + sum(e, d2dV[h,j,e]*dO[h,i,e]) +
         #     d2dS[h,i,j]*(dP[h,i,j] - D[h,i])
         d2P = d2O @ V.mT + dO @ d2dV.mT + d2dS * dP_D
-        # Named sum: F[h,i] = sum(j, d2P[h,i,j]*P[h,i,j])
-        F = torch.linalg.vecdot(d2P, P)
         # Lemma: d2S[h,i,j] = P[h,i,j]*(d2P[h,i,j] - F[h,i])
-        d2S = P * (d2P - F[..., None])
+        d2S = _share_gradient(d2P, P, dim=-1)
         # Lemma: d2Q[h,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[h,i,j]*K[h,j,d]) + sum(j, d2dK[h,j,d]*dS[h,i,j]))
         d2Q = (d2S @ K + dS @ d2dK) / math.sqrt(d_k)
         # Lemma: d2K[h,j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[h,i,j]*Q[h,i,d]) + sum(i, d2dQ[h,i,d]*dS[h,i,j]))
@@ -370,10 +366,8 @@ class _SecondTangent(torch.autograd.Function):
         # Tangent: tS[h,i,j] = 1/sqrt(size(d_k))*sum(d, K[h,j,d]*tQ[h,i,d]) + 1/sqrt(size(d_k))*sum(d,
         #     Q[h,i,d]*tK[h,j,d]) + tbias[h,i,j]
         tS = tQ @ K.mT / math.sqrt(d_k) + Q @ tK.mT / math.sqrt(d_k) + tbias
-        # Named sum: tF[h,i] = sum(j, P[h,i,j]*tS[h,i,j])
-        tF = torch.linalg.vecdot(P, tS)
         # Tangent: tP[h,i,j] = P[h,i,j]*(tS[h,i,j] - tF[h,i])
-        tP = P * (tS - tF[..., None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tO[h,i,e] = sum(j, tP[h,i,j]*V[h,j,e]) + sum(j, P[h,i,j]*tV[h,j,e])
         tO = tP @ V + P @ tV
         # Tangent: tdV[h,j,e] = sum(i, P[h,i,j]*tdO[h,i,e]) + sum(i, tP[h,i,j]*dO[h,i,e])
@@ -451,6 +445,17 @@ def _traced(*given: Tensor) -> bool:
     if torch.compiler.is_compiling() or _transforms():
         return True
     return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _share_gradient(upstream: Tensor, shares: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
+    """shares * (upstream - the sum of both's product along an axis), by the operator that torch's own backward pass calls."""
+    fused = torch.ops.aten._softmax_backward_data
+    made: Tensor
+    if out is None:
+        made = fused(upstream, shares, dim, shares.dtype)
+    else:
+        made = fused.out(upstream, shares, dim, shares.dtype, grad_input=out)
+    return made
 
 
 def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:

@@ -281,10 +281,8 @@ class _DualForward(_Forward):
         # Tangent: tS[i,j] = sum(a,c, A[a,c]*X[j,c]*tX[i,a]) + sum(a,a', X[i,a']*A[a',a]*tX[j,a]) + sum(a,c,
         #     X[i,a]*X[j,c]*tA[a,c])
         tS = tX @ (A @ X.T) + X_A @ tX.T + X @ tA @ X.T
-        # Named sum: tD[i] = sum(j, P[i,j]*tS[i,j])
-        tD = torch.linalg.vecdot(P, tS)
         # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
-        tP = P * (tS - tD[:, None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tV[j,e] = sum(a, W_v[a,e]*tX[j,a]) + sum(c, X[j,c]*tW_v[c,e])
         tV = tX @ W_v + X @ tW_v
         # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, tV[j,e]*P[i,j])
@@ -416,10 +414,8 @@ class _Second(torch.autograd.Function):
         d2V = P.T @ d2O + d2dP.T @ dO
         # Lemma: d2W_v[c,e] = sum(j, d2V[j,e]*X[j,c]) + sum(i, d2dX[i,c]*dV[i,e])
         d2W_v = X.T @ d2V + d2dX.T @ dV
-        # Named sum: F[i] = sum(j, d2P[i,j]*P[i,j])
-        F = torch.linalg.vecdot(d2P, P)
         # Lemma: d2S[i,j] = P[i,j]*(d2P[i,j] - F[i])
-        d2S = P * (d2P - F[:, None])
+        d2S = _share_gradient(d2P, P, dim=-1)
         # Lemma: d2X[i,a] = sum(j,c, d2S[i,j]*A[a,c]*X[j,c]) + sum(i',a', d2S[i',i]*X[i',a']*A[a',a]) + sum(e,
         #     d2V[i,e]*W_v[a,e]) + sum(e, d2dW_v[a,e]*dV[i,e]) + sum(i',a', d2dX[i',a']*dS[i',i]*A[a',a]) +
         #     sum(i',a', d2dX[i',a']*dS[i,i']*A[a,a']) + sum(c,j, d2dA[a,c]*dS[i,j]*X[j,c]) + sum(a',i',
@@ -488,10 +484,8 @@ class _SecondTangent(torch.autograd.Function):
         # Tangent: tS[i,j] = sum(a,c, A[a,c]*X[j,c]*tX[i,a]) + sum(a,a', X[i,a']*A[a',a]*tX[j,a]) + sum(a,c,
         #     X[i,a]*X[j,c]*tA[a,c])
         tS = tX @ (A @ X.T) + X @ A @ tX.T + X @ tA @ X.T
-        # Named sum: tF[i] = sum(j, P[i,j]*tS[i,j])
-        tF = torch.linalg.vecdot(P, tS)
         # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tF[i])
-        tP = P * (tS - tF[:, None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tV[j,e] = sum(a, W_v[a,e]*tX[j,a]) + sum(c, X[j,c]*tW_v[c,e])
         tV = tX @ W_v + X @ tW_v
         # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, tV[j,e]*P[i,j])
@@ -714,6 +708,17 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
 def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """The same, filled with zeros."""
     return _empty(shape, like).zero_()
+
+
+def _share_gradient(upstream: Tensor, shares: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
+    """shares * (upstream - the sum of both's product along an axis), by the operator that torch's own backward pass calls."""
+    fused = torch.ops.aten._softmax_backward_data
+    made: Tensor
+    if out is None:
+        made = fused(upstream, shares, dim, shares.dtype)
+    else:
+        made = fused.out(upstream, shares, dim, shares.dtype, grad_input=out)
+    return made
 
 
 def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:

@@ -273,10 +273,8 @@ class _DualForward(_Forward):
         # Tangent: tS[b,h,j,i] = 1/sqrt(size(d_k))*(sum(d, Q[b,h,d,i]*tK[b,h,d,j]) + sum(d,
         #     K[b,h,d,j]*tQ[b,h,d,i]))
         tS = (tK.mT @ Q + K.mT @ tQ) / math.sqrt(d_k)
-        # Named sum: tD[b,h,i] = sum(j, P[b,h,j,i]*tS[b,h,j,i])
-        tD = (P * tS).sum(dim=2)
         # Tangent: tP[b,h,j,i] = P[b,h,j,i]*(tS[b,h,j,i] - tD[b,h,i])
-        tP = P * (tS - tD[..., None, :])
+        tP = _share_gradient(tS, P, dim=2)
         # Tangent: tO[b,h,e,i] = sum(j, P[b,h,j,i]*tV[b,h,e,j]) + sum(j, tP[b,h,j,i]*V[b,h,e,j])
         tO = tV @ P + V @ tP
         return tO, None
@@ -385,10 +383,8 @@ class _Second(torch.autograd.Function):
         # Lemma: d2P[b,h,j,i] = sum(e, d2O[b,h,e,i]*V[b,h,e,j]) + sum(e, d2dV[b,h,e,j]*dO[b,h,e,i]) +
         #     d2dS[b,h,j,i]*(dP[b,h,j,i] - D[b,h,i])
         d2P = V.mT @ d2O + d2dV.mT @ dO + d2dS * dP_D
-        # Named sum: F[b,h,i] = sum(j, d2P[b,h,j,i]*P[b,h,j,i])
-        F = (d2P * P).sum(dim=2)
         # Lemma: d2S[b,h,j,i] = P[b,h,j,i]*(d2P[b,h,j,i] - F[b,h,i])
-        d2S = P * (d2P - F[..., None, :])
+        d2S = _share_gradient(d2P, P, dim=2)
         # Lemma: d2K[b,h,d,j] = 1/sqrt(size(d_k))*(sum(i, d2S[b,h,j,i]*Q[b,h,d,i]) + sum(i,
         #     d2dQ[b,h,d,i]*dS[b,h,j,i]))
         d2K = (Q @ d2S.mT + d2dQ @ dS.mT) / math.sqrt(d_k)
@@ -431,10 +427,8 @@ class _SecondTangent(torch.autograd.Function):
         # Tangent: tS[b,h,j,i] = 1/sqrt(size(d_k))*(sum(d, Q[b,h,d,i]*tK[b,h,d,j]) + sum(d,
         #     K[b,h,d,j]*tQ[b,h,d,i]))
         tS = (tK.mT @ Q + K.mT @ tQ) / math.sqrt(d_k)
-        # Named sum: tF[b,h,i] = sum(j, P[b,h,j,i]*tS[b,h,j,i])
-        tF = (P * tS).sum(dim=2)
         # Tangent: tP[b,h,j,i] = P[b,h,j,i]*(tS[b,h,j,i] - tF[b,h,i])
-        tP = P * (tS - tF[..., None, :])
+        tP = _share_gradient(tS, P, dim=2)
         # Tangent: tO[b,h,e,i] = sum(j, P[b,h,j,i]*tV[b,h,e,j]) + sum(j, tP[b,h,j,i]*V[b,h,e,j])
         tO = tV @ P + V @ tP
         # Tangent: tdV[b,h,e,j] = sum(i, P[b,h,j,i]*tdO[b,h,e,i]) + sum(i, tP[b,h,j,i]*dO[b,h,e,i])
@@ -653,6 +647,17 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
 def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """The same, filled with zeros."""
     return _empty(shape, like).zero_()
+
+
+def _share_gradient(upstream: Tensor, shares: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
+    """shares * (upstream - the sum of both's product along an axis), by the operator that torch's own backward pass calls."""
+    fused = torch.ops.aten._softmax_backward_data
+    made: Tensor
+    if out is None:
+        made = fused(upstream, shares, dim, shares.dtype)
+    else:
+        made = fused.out(upstream, shares, dim, shares.dtype, grad_input=out)
+    return made
 
 
 def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:

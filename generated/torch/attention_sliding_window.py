@@ -296,10 +296,8 @@ class _DualForward(_Forward):
         P = torch.where(mask_width, exp_S / Z_m[:, None], 0)
         # Tangent: tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
         tS = (tQ @ K.T + Q @ tK.T) / math.sqrt(d_k)
-        # Named sum: tD[i] = sum(j, P[i,j]*tS[i,j])
-        tD = torch.linalg.vecdot(P, tS)
         # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
-        tP = P * (tS - tD[:, None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
         return tO, None
@@ -431,10 +429,8 @@ class _Second(torch.autograd.Function):
         d2V = P.T @ d2O + d2dP.T @ dO
         # Lemma: d2P[i,j] = sum(e, d2O[i,e]*V[j,e]) + sum(e, d2dV[j,e]*dO[i,e]) + d2dS[i,j]*(dP[i,j] - D[i])
         d2P = d2O @ V.T + dO @ d2dV.T + d2dS * dP_D
-        # Named sum: F[i] = sum(j, d2P[i,j]*P[i,j])
-        F = torch.linalg.vecdot(d2P, P)
         # Lemma: d2S[i,j] = P[i,j]*(d2P[i,j] - F[i])
-        d2S = P * (d2P - F[:, None])
+        d2S = _share_gradient(d2P, P, dim=-1)
         # Lemma: d2Q[i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[i,j]*K[j,d]) + sum(j, d2dK[j,d]*dS[i,j]))
         d2Q = (d2S @ K + dS @ d2dK) / math.sqrt(d_k)
         # Lemma: d2K[j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[i,j]*Q[i,d]) + sum(i, d2dQ[i,d]*dS[i,j]))
@@ -494,10 +490,8 @@ class _SecondTangent(torch.autograd.Function):
         dS = P * dP_D
         # Tangent: tS[i,j] = 1/sqrt(size(d_k))*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
         tS = (tQ @ K.T + Q @ tK.T) / math.sqrt(d_k)
-        # Named sum: tF[i] = sum(j, P[i,j]*tS[i,j])
-        tF = torch.linalg.vecdot(P, tS)
         # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tF[i])
-        tP = P * (tS - tF[:, None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tO[i,e] = sum(j, tP[i,j]*V[j,e]) + sum(j, P[i,j]*tV[j,e])
         tO = tP @ V + P @ tV
         # Tangent: tdV[j,e] = sum(i, P[i,j]*tdO[i,e]) + sum(i, tP[i,j]*dO[i,e])
@@ -736,6 +730,17 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
 def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """The same, filled with zeros."""
     return _empty(shape, like).zero_()
+
+
+def _share_gradient(upstream: Tensor, shares: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
+    """shares * (upstream - the sum of both's product along an axis), by the operator that torch's own backward pass calls."""
+    fused = torch.ops.aten._softmax_backward_data
+    made: Tensor
+    if out is None:
+        made = fused(upstream, shares, dim, shares.dtype)
+    else:
+        made = fused.out(upstream, shares, dim, shares.dtype, grad_input=out)
+    return made
 
 
 def _span(seen: Tensor) -> slice:

@@ -277,10 +277,8 @@ class _DualForward(_Forward):
         # Tangent: tS[b,i,j] = scale*sum(d, K[b,j,d]*tQ[b,i,d]) + scale*sum(d, Q[b,i,d]*tK[b,j,d]) +
         #     tbias[b,i,j]
         tS = scale * (tQ @ K.mT) + scale * (Q @ tK.mT) + tbias
-        # Named sum: tF[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
-        tF = torch.linalg.vecdot(P, tS)
         # Tangent: tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tF[b,i])
-        tP = P * (tS - tF[..., None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tR[b,i,j] = tP[b,i,j]*D[b,i,j]
         tR = tP * D
         # Tangent: tO[b,i,e] = sum(j, tR[b,i,j]*V[b,j,e]) + sum(j, R[b,i,j]*tV[b,j,e])
@@ -420,10 +418,8 @@ class _Second(torch.autograd.Function):
         d2R = dO @ d2dV.mT + d2F[..., None] * dR_total
         # Lemma: d2P[b,i,j] = d2R[b,i,j]*D[b,i,j] + d2dS[b,i,j]*(dP[b,i,j] - F[b,i])
         d2P = d2R * D + d2dS * dP_F
-        # Named sum: C[b,i] = sum(j, d2P[b,i,j]*P[b,i,j])
-        C = torch.linalg.vecdot(d2P, P)
         # Lemma: d2S[b,i,j] = P[b,i,j]*(d2P[b,i,j] - C[b,i])
-        d2S = P * (d2P - C[..., None])
+        d2S = _share_gradient(d2P, P, dim=-1)
         # Lemma: d2Q[b,i,d] = scale*(sum(j, d2S[b,i,j]*K[b,j,d]) + sum(j, d2dK[b,j,d]*dS[b,i,j]))
         d2Q = scale * (d2S @ K + dS @ d2dK)
         # Lemma: d2K[b,j,d] = scale*(sum(i, d2S[b,i,j]*Q[b,i,d]) + sum(i, d2dQ[b,i,d]*dS[b,i,j]))
@@ -476,10 +472,8 @@ class _SecondTangent(torch.autograd.Function):
         # Tangent: tS[b,i,j] = scale*sum(d, K[b,j,d]*tQ[b,i,d]) + scale*sum(d, Q[b,i,d]*tK[b,j,d]) +
         #     tbias[b,i,j]
         tS = scale * (tQ @ K.mT) + scale * (Q @ tK.mT) + tbias
-        # Named sum: tC[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
-        tC = torch.linalg.vecdot(P, tS)
         # Tangent: tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tC[b,i])
-        tP = P * (tS - tC[..., None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tR[b,i,j] = tP[b,i,j]*D[b,i,j]
         tR = tP * D
         # Tangent: tdV[b,j,e] = sum(i, R[b,i,j]*tdO[b,i,e]) + sum(i, tR[b,i,j]*dO[b,i,e])
@@ -573,6 +567,17 @@ def _traced(*given: Tensor) -> bool:
     if torch.compiler.is_compiling() or _transforms():
         return True
     return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _share_gradient(upstream: Tensor, shares: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
+    """shares * (upstream - the sum of both's product along an axis), by the operator that torch's own backward pass calls."""
+    fused = torch.ops.aten._softmax_backward_data
+    made: Tensor
+    if out is None:
+        made = fused(upstream, shares, dim, shares.dtype)
+    else:
+        made = fused.out(upstream, shares, dim, shares.dtype, grad_input=out)
+    return made
 
 
 def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:

@@ -491,14 +491,10 @@ class _SecondTangent(torch.autograd.Function):
         #     tV[j,d]*U[i,d])
         U_V = U @ V.T
         tS = tscale * U_V + scale * (tU @ V.T) + scale * (U @ tV.T)
-        # Named sum: tD_3[i] = sum(j, R[i,j]*tS[i,j])
-        tD_3 = torch.linalg.vecdot(R, tS)
         # Tangent: tR[i,j] = R[i,j]*(tS[i,j] - tD_3[i])
-        tR = R * (tS - tD_3[:, None])
-        # Named sum: tD_4[j] = sum(i, C[i,j]*tS[i,j])
-        tD_4 = (C * tS).sum(dim=0)
+        tR = _share_gradient(tS, R, dim=-1)
         # Tangent: tC[i,j] = C[i,j]*(tS[i,j] - tD_4[j])
-        tC = C * (tS - tD_4)
+        tC = _share_gradient(tS, C, dim=0)
         # Tangent: tdS[i,j] = 1/size(B)*(1/2*R[i,j]*tdL - delta(i,j)*tdL + 1/2*C[i,j]*tdL + 1/2*tR[i,j]*dL +
         #     1/2*tC[i,j]*dL)
         tdS = (0.5 * tdL * R - tdL * onehot + 0.5 * tdL * C + 0.5 * dL * tR + 0.5 * dL * tC) / B
@@ -595,6 +591,17 @@ def _traced(*given: Tensor) -> bool:
     if torch.compiler.is_compiling() or _transforms():
         return True
     return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _share_gradient(upstream: Tensor, shares: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
+    """shares * (upstream - the sum of both's product along an axis), by the operator that torch's own backward pass calls."""
+    fused = torch.ops.aten._softmax_backward_data
+    made: Tensor
+    if out is None:
+        made = fused(upstream, shares, dim, shares.dtype)
+    else:
+        made = fused.out(upstream, shares, dim, shares.dtype, grad_input=out)
+    return made
 
 
 def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:

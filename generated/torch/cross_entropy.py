@@ -325,10 +325,8 @@ class _SecondTangent(torch.autograd.Function):
         B = Z.shape[0]
         # Finite form: P[i,j] = exp(Z[i,j] - m[i])/E_m[i]
         P = torch.exp(Z - m[:, None]) / E_m[:, None]
-        # Named sum: tD[i] = sum(j, P[i,j]*tZ[i,j])
-        tD = torch.linalg.vecdot(P, tZ)
         # Tangent: tP[i,j] = P[i,j]*(tZ[i,j] - tD[i])
-        tP = P * (tZ - tD[:, None])
+        tP = _share_gradient(tZ, P, dim=-1)
         # Tangent: tdZ[i,j] = 1/size(B)*((P[i,j] - T[i,j])*tdL + tP[i,j]*dL)
         tdZ = (tdL * (P - T) + dL * tP) / B
         return (tdZ,)
@@ -539,6 +537,17 @@ def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
     """The exponential as a power of 2: torch computes it two to three times as fast on a CPU."""
     made = torch.mul(exponent, 1.4426950408889634, out=out)
     return torch.exp2(made, out=made)
+
+
+def _share_gradient(upstream: Tensor, shares: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
+    """shares * (upstream - the sum of both's product along an axis), by the operator that torch's own backward pass calls."""
+    fused = torch.ops.aten._softmax_backward_data
+    made: Tensor
+    if out is None:
+        made = fused(upstream, shares, dim, shares.dtype)
+    else:
+        made = fused.out(upstream, shares, dim, shares.dtype, grad_input=out)
+    return made
 
 
 def _spaces(work: dict[int, Tensor], like: Tensor, *shapes: tuple[int, ...]) -> list[Tensor]:

@@ -277,10 +277,8 @@ class _DualForward(_Forward):
         # Tangent: tS[b,g,r,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,g,j,d]*tQ[b,g,r,i,d]) + sum(d,
         #     Q[b,g,r,i,d]*tK[b,g,j,d]))
         tS = (tQ @ K.mT[..., None, :, :] + Q @ tK.mT[..., None, :, :]) / math.sqrt(d_k)
-        # Named sum: tD[b,g,r,i] = sum(j, P[b,g,r,i,j]*tS[b,g,r,i,j])
-        tD = torch.linalg.vecdot(P, tS)
         # Tangent: tP[b,g,r,i,j] = P[b,g,r,i,j]*(tS[b,g,r,i,j] - tD[b,g,r,i])
-        tP = P * (tS - tD[..., None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tO[b,g,r,i,e] = sum(j, tP[b,g,r,i,j]*V[b,g,j,e]) + sum(j, P[b,g,r,i,j]*tV[b,g,j,e])
         tO = tP @ V[..., None, :, :] + P @ tV[..., None, :, :]
         return tO, None
@@ -397,10 +395,8 @@ class _Second(torch.autograd.Function):
         # Lemma: d2P[b,g,r,i,j] = sum(e, d2O[b,g,r,i,e]*V[b,g,j,e]) + sum(e, d2dV[b,g,j,e]*dO[b,g,r,i,e]) +
         #     d2dS[b,g,r,i,j]*(dP[b,g,r,i,j] - D[b,g,r,i])
         d2P = d2O @ V.mT[..., None, :, :] + dO @ d2dV.mT[..., None, :, :] + d2dS * dP_D
-        # Named sum: F[b,g,r,i] = sum(j, d2P[b,g,r,i,j]*P[b,g,r,i,j])
-        F = torch.linalg.vecdot(d2P, P)
         # Lemma: d2S[b,g,r,i,j] = P[b,g,r,i,j]*(d2P[b,g,r,i,j] - F[b,g,r,i])
-        d2S = P * (d2P - F[..., None])
+        d2S = _share_gradient(d2P, P, dim=-1)
         # Lemma: d2Q[b,g,r,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[b,g,r,i,j]*K[b,g,j,d]) + sum(j,
         #     d2dK[b,g,j,d]*dS[b,g,r,i,j]))
         d2Q = (d2S @ K[..., None, :, :] + dS @ d2dK[..., None, :, :]) / math.sqrt(d_k)
@@ -451,10 +447,8 @@ class _SecondTangent(torch.autograd.Function):
         # Tangent: tS[b,g,r,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,g,j,d]*tQ[b,g,r,i,d]) + sum(d,
         #     Q[b,g,r,i,d]*tK[b,g,j,d]))
         tS = (tQ @ K.mT[..., None, :, :] + Q @ tK.mT[..., None, :, :]) / math.sqrt(d_k)
-        # Named sum: tF[b,g,r,i] = sum(j, P[b,g,r,i,j]*tS[b,g,r,i,j])
-        tF = torch.linalg.vecdot(P, tS)
         # Tangent: tP[b,g,r,i,j] = P[b,g,r,i,j]*(tS[b,g,r,i,j] - tF[b,g,r,i])
-        tP = P * (tS - tF[..., None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tO[b,g,r,i,e] = sum(j, tP[b,g,r,i,j]*V[b,g,j,e]) + sum(j, P[b,g,r,i,j]*tV[b,g,j,e])
         tO = tP @ V[..., None, :, :] + P @ tV[..., None, :, :]
         # Tangent: tdV[b,g,j,e] = sum(r,i, P[b,g,r,i,j]*tdO[b,g,r,i,e]) + sum(r,i,
@@ -679,6 +673,17 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
 def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """The same, filled with zeros."""
     return _empty(shape, like).zero_()
+
+
+def _share_gradient(upstream: Tensor, shares: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
+    """shares * (upstream - the sum of both's product along an axis), by the operator that torch's own backward pass calls."""
+    fused = torch.ops.aten._softmax_backward_data
+    made: Tensor
+    if out is None:
+        made = fused(upstream, shares, dim, shares.dtype)
+    else:
+        made = fused.out(upstream, shares, dim, shares.dtype, grad_input=out)
+    return made
 
 
 def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:

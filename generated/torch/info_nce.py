@@ -255,10 +255,8 @@ class _Second(torch.autograd.Function):
         d2dL = (torch.linalg.vecdot(d2dS, P).sum() - torch.diagonal(d2dS, dim1=0, dim2=1).sum()) / B
         # Lemma: d2P[i,j] = d2dS[i,j]*dL/size(B)
         d2P = dL / B * d2dS
-        # Named sum: D[i] = sum(j, d2P[i,j]*P[i,j])
-        D = torch.linalg.vecdot(d2P, P)
         # Lemma: d2S[i,j] = P[i,j]*(d2P[i,j] - D[i])
-        d2S = P * (d2P - D[:, None])
+        d2S = _share_gradient(d2P, P, dim=-1)
         # Lemma: d2Q[i,d] = 1/tau*(sum(j, d2S[i,j]*K[j,d]) + sum(j, d2dK[j,d]*dS[i,j]))
         d2Q = (d2S @ K + dS @ d2dK) / tau
         # Lemma: d2K[j,d] = 1/tau*(sum(i, d2S[i,j]*Q[i,d]) + sum(i, d2dQ[i,d]*dS[i,j]))
@@ -287,10 +285,8 @@ class _SecondTangent(torch.autograd.Function):
         dS = dL / B * (P - onehot)
         # Tangent: tS[i,j] = 1/tau*(sum(d, K[j,d]*tQ[i,d]) + sum(d, Q[i,d]*tK[j,d]))
         tS = (tQ @ K.T + Q @ tK.T) / tau
-        # Named sum: tD[i] = sum(j, P[i,j]*tS[i,j])
-        tD = torch.linalg.vecdot(P, tS)
         # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
-        tP = P * (tS - tD[:, None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tdS[i,j] = 1/size(B)*(P[i,j]*tdL - delta(i,j)*tdL + tP[i,j]*dL)
         tdS = (tdL * P - tdL * onehot + dL * tP) / B
         # Tangent: tdQ[i,d] = 1/tau*(sum(j, tdS[i,j]*K[j,d]) + sum(j, dS[i,j]*tK[j,d]))
@@ -372,6 +368,17 @@ def _traced(*given: Tensor) -> bool:
     if torch.compiler.is_compiling() or _transforms():
         return True
     return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _share_gradient(upstream: Tensor, shares: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
+    """shares * (upstream - the sum of both's product along an axis), by the operator that torch's own backward pass calls."""
+    fused = torch.ops.aten._softmax_backward_data
+    made: Tensor
+    if out is None:
+        made = fused(upstream, shares, dim, shares.dtype)
+    else:
+        made = fused.out(upstream, shares, dim, shares.dtype, grad_input=out)
+    return made
 
 
 def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:

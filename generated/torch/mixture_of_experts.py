@@ -306,10 +306,8 @@ class _DualForward(_Forward):
         H = torch.relu(A_b)
         # Tangent: tS[i,e] = sum(c, W_g[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_g[c,e])
         tS = tX @ W_g + X @ tW_g
-        # Named sum: tD[i] = sum(e, P[i,e]*tS[i,e])
-        tD = torch.linalg.vecdot(P, tS)
         # Tangent: tP[i,e] = P[i,e]*(tS[i,e] - tD[i])
-        tP = P * (tS - tD[:, None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tA[i,e,o] = sum(c, W[e,c,o]*tX[i,c]) + sum(c, X[i,c]*tW[e,c,o])
         tA = (W.mT @ tX.T).permute(2, 0, 1) + (tW.mT @ X.T).permute(2, 0, 1)
         # Tangent: tH[i,e,o] = where(0 < A[i,e,o] + b[e,o], 1, 0)*(tA[i,e,o] + tb[e,o])
@@ -471,10 +469,8 @@ class _Second(torch.autograd.Function):
         d2A = torch.where(less_A, d2H, 0)
         # Lemma: d2W[e,c,o] = sum(i, d2A[i,e,o]*X[i,c]) + sum(i, d2dX[i,c]*dA[i,e,o])
         d2W = (d2A.permute(1, 2, 0) @ X).mT + (dA.permute(1, 2, 0) @ d2dX).mT
-        # Named sum: F[i] = sum(e, d2P[i,e]*P[i,e])
-        F = torch.linalg.vecdot(d2P, P)
         # Lemma: d2S[i,e] = P[i,e]*(d2P[i,e] - F[i])
-        d2S = P * (d2P - F[:, None])
+        d2S = _share_gradient(d2P, P, dim=-1)
         # Lemma: d2X[i,c] = sum(e, d2S[i,e]*W_g[c,e]) + sum(e,o, d2A[i,e,o]*W[e,c,o]) + sum(e,o,
         #     d2dW[e,c,o]*dA[i,e,o]) + sum(e, d2dW_g[c,e]*dS[i,e])
         d2X = (
@@ -546,10 +542,8 @@ class _SecondTangent(torch.autograd.Function):
         dS = P * dP_D
         # Tangent: tS[i,e] = sum(c, W_g[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_g[c,e])
         tS = tX @ W_g + X @ tW_g
-        # Named sum: tF[i] = sum(e, P[i,e]*tS[i,e])
-        tF = torch.linalg.vecdot(P, tS)
         # Tangent: tP[i,e] = P[i,e]*(tS[i,e] - tF[i])
-        tP = P * (tS - tF[:, None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tA[i,e,o] = sum(c, W[e,c,o]*tX[i,c]) + sum(c, X[i,c]*tW[e,c,o])
         tA = (W.mT @ tX.T).permute(2, 0, 1) + (tW.mT @ X.T).permute(2, 0, 1)
         # Tangent: tH[i,e,o] = where(0 < A[i,e,o] + b[e,o], 1, 0)*(tA[i,e,o] + tb[e,o])
@@ -798,6 +792,17 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
 def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """The same, filled with zeros."""
     return _empty(shape, like).zero_()
+
+
+def _share_gradient(upstream: Tensor, shares: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
+    """shares * (upstream - the sum of both's product along an axis), by the operator that torch's own backward pass calls."""
+    fused = torch.ops.aten._softmax_backward_data
+    made: Tensor
+    if out is None:
+        made = fused(upstream, shares, dim, shares.dtype)
+    else:
+        made = fused.out(upstream, shares, dim, shares.dtype, grad_input=out)
+    return made
 
 
 def _fill(array: Tensor, kept: Tensor, value: float, unseen: slice | None = None) -> None:

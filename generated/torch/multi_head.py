@@ -28,7 +28,7 @@ Saved for the backward pass:
     Q: for dK and P
     K: for dQ and P
     V: for dP
-    P: for dV, D and dS; where it is large it is not saved but made anew
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for dW_o
     lse: for P
 
@@ -279,10 +279,8 @@ def _backward_pass(
         # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
         dV = _product(P.mT, dO)
     if need_X or need_W_q or need_W_k:
-        # Named sum: D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
-        D = torch.linalg.vecdot(dP, P)
         # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
-        dS = P * (dP - D[..., None])
+        dS = _share_gradient(dP, P, dim=-1)
     if need_X or need_W_q:
         # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
         dQ = _product(dS, K) / math.sqrt(d_k)
@@ -389,10 +387,8 @@ class _DualForward(_Forward):
         # Tangent: tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,h,i,d]*K[b,h,j,d]) + sum(d,
         #     tK[b,h,j,d]*Q[b,h,i,d]))
         tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
-        # Named sum: tD[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
-        tD = torch.linalg.vecdot(P, tS)
         # Tangent: tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tD[b,h,i])
-        tP = P * (tS - tD[..., None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, tV[b,h,j,e]*P[b,h,i,j])
         tO = tP @ V + P @ tV
         # Tangent: tY[b,i,m] = sum(h,e, tO[b,h,i,e]*W_o[h,e,m]) + sum(h,e, O[b,h,i,e]*tW_o[h,e,m])
@@ -574,10 +570,8 @@ class _Second(torch.autograd.Function):
         d2P = d2O @ V.mT + dO @ d2dV.mT + d2D[..., None] * dP + d2dS * dP_D
         # Lemma: d2V[b,h,j,e] = sum(i, d2O[b,h,i,e]*P[b,h,i,j]) + sum(i, d2dP[b,h,i,j]*dO[b,h,i,e])
         d2V = P.mT @ d2O + d2dP.mT @ dO
-        # Named sum: F[b,h,i] = sum(j, d2P[b,h,i,j]*P[b,h,i,j])
-        F = torch.linalg.vecdot(d2P, P)
         # Lemma: d2S[b,h,i,j] = P[b,h,i,j]*(d2P[b,h,i,j] - F[b,h,i])
-        d2S = P * (d2P - F[..., None])
+        d2S = _share_gradient(d2P, P, dim=-1)
         # Lemma: d2Q[b,h,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[b,h,i,j]*K[b,h,j,d]) + sum(j,
         #     d2dK[b,h,j,d]*dS[b,h,i,j]))
         d2Q = (d2S @ K + dS @ d2dK) / math.sqrt(d_k)
@@ -679,10 +673,8 @@ class _SecondTangent(torch.autograd.Function):
         # Tangent: tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,h,i,d]*K[b,h,j,d]) + sum(d,
         #     tK[b,h,j,d]*Q[b,h,i,d]))
         tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
-        # Named sum: tF[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
-        tF = torch.linalg.vecdot(P, tS)
         # Tangent: tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tF[b,h,i])
-        tP = P * (tS - tF[..., None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,h,j,e]) + sum(j, tV[b,h,j,e]*P[b,h,i,j])
         tO = tP @ V + P @ tV
         # Tangent: tdW_o[h,e,m] = sum(b,i, O[b,h,i,e]*tdY[b,i,m]) + sum(b,i, tO[b,h,i,e]*dY[b,i,m])
@@ -774,7 +766,9 @@ def _backward_part(
     H_block = Q.shape[1]
     N_block = Q.shape[2]
     N = K.shape[2]
-    space_1, space_2 = _spaces(work, Q, (B_block, H_block, N_block, N), (B_block, H_block, N_block, N))
+    space_1, space_2, space_3 = _spaces(
+        work, Q, (B_block, H_block, N_block, N), (B_block, H_block, N_block, N), (B_block, H_block, N_block, N)
+    )
     # S[b,h,i,j] = sum(d, Q[b,h,i,d]*K[b,h,j,d])/sqrt(size(d_k))
     Q_K = _product(Q, K.mT, spare=space_1)
     S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
@@ -785,11 +779,8 @@ def _backward_part(
     dP = _product(dO, V.mT, spare=space_2)
     # Lemma: dV[b,h,j,e] = sum(i, dO[b,h,i,e]*P[b,h,i,j])
     dV = _accumulate(dV, P.mT, dO)
-    # Named sum: D[b,h,i] = sum(j, dP[b,h,i,j]*P[b,h,i,j])
-    D = torch.linalg.vecdot(dP, P)
     # Lemma: dS[b,h,i,j] = P[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
-    dP_D = torch.subtract(dP, D[..., None], out=dP)
-    dS = torch.multiply(dP_D, P, out=dP_D)
+    dS = _share_gradient(dP, P, dim=-1, out=space_3)
     # Lemma: dQ[b,h,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,h,i,j]*K[b,h,j,d])
     dS_K = _product(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
@@ -930,6 +921,17 @@ def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
     """The exponential as a power of 2: torch computes it two to three times as fast on a CPU."""
     made = torch.mul(exponent, 1.4426950408889634, out=out)
     return torch.exp2(made, out=made)
+
+
+def _share_gradient(upstream: Tensor, shares: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
+    """shares * (upstream - the sum of both's product along an axis), by the operator that torch's own backward pass calls."""
+    fused = torch.ops.aten._softmax_backward_data
+    made: Tensor
+    if out is None:
+        made = fused(upstream, shares, dim, shares.dtype)
+    else:
+        made = fused.out(upstream, shares, dim, shares.dtype, grad_input=out)
+    return made
 
 
 def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:

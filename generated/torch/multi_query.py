@@ -262,10 +262,8 @@ class _DualForward(_Forward):
         # Tangent: tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,j,d]*tQ[b,h,i,d]) + sum(d,
         #     Q[b,h,i,d]*tK[b,j,d]))
         tS = (tQ @ K.mT[:, None, :, :] + Q @ tK.mT[:, None, :, :]) / math.sqrt(d_k)
-        # Named sum: tD[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
-        tD = torch.linalg.vecdot(P, tS)
         # Tangent: tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tD[b,h,i])
-        tP = P * (tS - tD[..., None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,j,e]) + sum(j, P[b,h,i,j]*tV[b,j,e])
         tO = tP @ V[:, None, :, :] + P @ tV[:, None, :, :]
         return tO, None
@@ -379,10 +377,8 @@ class _Second(torch.autograd.Function):
         # Lemma: d2P[b,h,i,j] = sum(e, d2O[b,h,i,e]*V[b,j,e]) + sum(e, d2dV[b,j,e]*dO[b,h,i,e]) +
         #     d2dS[b,h,i,j]*(dP[b,h,i,j] - D[b,h,i])
         d2P = d2O @ V.mT[:, None, :, :] + dO @ d2dV.mT[:, None, :, :] + d2dS * dP_D
-        # Named sum: F[b,h,i] = sum(j, d2P[b,h,i,j]*P[b,h,i,j])
-        F = torch.linalg.vecdot(d2P, P)
         # Lemma: d2S[b,h,i,j] = P[b,h,i,j]*(d2P[b,h,i,j] - F[b,h,i])
-        d2S = P * (d2P - F[..., None])
+        d2S = _share_gradient(d2P, P, dim=-1)
         # Lemma: d2Q[b,h,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[b,h,i,j]*K[b,j,d]) + sum(j,
         #     d2dK[b,j,d]*dS[b,h,i,j]))
         d2Q = (d2S @ K[:, None, :, :] + dS @ d2dK[:, None, :, :]) / math.sqrt(d_k)
@@ -432,10 +428,8 @@ class _SecondTangent(torch.autograd.Function):
         # Tangent: tS[b,h,i,j] = 1/sqrt(size(d_k))*(sum(d, K[b,j,d]*tQ[b,h,i,d]) + sum(d,
         #     Q[b,h,i,d]*tK[b,j,d]))
         tS = (tQ @ K.mT[:, None, :, :] + Q @ tK.mT[:, None, :, :]) / math.sqrt(d_k)
-        # Named sum: tF[b,h,i] = sum(j, P[b,h,i,j]*tS[b,h,i,j])
-        tF = torch.linalg.vecdot(P, tS)
         # Tangent: tP[b,h,i,j] = P[b,h,i,j]*(tS[b,h,i,j] - tF[b,h,i])
-        tP = P * (tS - tF[..., None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tO[b,h,i,e] = sum(j, tP[b,h,i,j]*V[b,j,e]) + sum(j, P[b,h,i,j]*tV[b,j,e])
         tO = tP @ V[:, None, :, :] + P @ tV[:, None, :, :]
         # Tangent: tdV[b,j,e] = sum(h,i, P[b,h,i,j]*tdO[b,h,i,e]) + sum(h,i, tP[b,h,i,j]*dO[b,h,i,e])
@@ -657,6 +651,17 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
 def _zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """The same, filled with zeros."""
     return _empty(shape, like).zero_()
+
+
+def _share_gradient(upstream: Tensor, shares: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
+    """shares * (upstream - the sum of both's product along an axis), by the operator that torch's own backward pass calls."""
+    fused = torch.ops.aten._softmax_backward_data
+    made: Tensor
+    if out is None:
+        made = fused(upstream, shares, dim, shares.dtype)
+    else:
+        made = fused.out(upstream, shares, dim, shares.dtype, grad_input=out)
+    return made
 
 
 def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:

@@ -10,7 +10,7 @@ Shapes:
 
 Saved for the backward pass:
 
-    P: for D and dS
+    P: for dS
 
 Gradients, as the lemmas of the proof end:
 
@@ -22,14 +22,8 @@ P = softmax(S), each row sums to 1. Bridle (1990).
 
 from __future__ import annotations
 
-import functools
-import itertools
 import math
 import mmap
-import operator
-import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import torch
@@ -88,15 +82,9 @@ def _forward_pass(S: Tensor) -> Any:
         # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
         P = torch.softmax(S, dim=-1)
     else:
-        # In parts of B: each stays in the cache.
+        # In one go, in new memory that is touched faster than torch's own.
         P = _empty((B, C), S)
-
-        def run(parts: Any) -> Any:
-            for (i,) in parts:
-                _forward_part(S[i], P=P[i])
-            return ()
-
-        _together(run, _parts((B,), C, S, 1), 1, S)
+        _forward_part(S, P=P)
     return P
 
 
@@ -105,20 +93,12 @@ def _backward_pass(P: Tensor, dP: Tensor) -> Any:
     B = P.shape[0]
     C = P.shape[-1]
     if not _whole(B * C, dP):
-        # In parts of B: each stays in the cache.
+        # In one go, in new memory that is touched faster than torch's own.
         dS = _empty((B, C), P)
-
-        def run(parts: Any) -> Any:
-            for (i,) in parts:
-                _backward_part(dP[i], P[i], dS=dS[i])
-            return ()
-
-        _together(run, _parts((B,), C, P, 1), 1, P)
+        _backward_part(dP, P, dS=dS)
         return dS
-    # Named sum: D[i] = sum(j, dP[i,j]*P[i,j])
-    D = torch.linalg.vecdot(dP, P)
     # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-    dS = P * (dP - D[:, None])
+    dS = _share_gradient(dP, P, dim=-1)
     return dS
 
 
@@ -157,10 +137,8 @@ class _DualForward(_Forward):
         S, _P = ctx.saved_tensors
         # Finite form: P[i,j] = exp(S[i,j] - m[i])/Z_m[i]
         P = torch.softmax(S, dim=-1)
-        # Named sum: tD[i] = sum(j, P[i,j]*tS[i,j])
-        tD = torch.linalg.vecdot(P, tS)
         # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[i])
-        tP = P * (tS - tD[:, None])
+        tP = _share_gradient(tS, P, dim=-1)
         return tP
 
 
@@ -231,10 +209,8 @@ class _Second(torch.autograd.Function):
         d2dP = P * (d2D[:, None] + d2dS)
         # Lemma: d2P[i,j] = d2D[i]*dP[i,j] + d2dS[i,j]*(dP[i,j] - D[i])
         d2P = d2D[:, None] * dP + d2dS * (dP - D[:, None])
-        # Named sum: F[i] = sum(j, d2P[i,j]*P[i,j])
-        F = torch.linalg.vecdot(d2P, P)
         # Lemma: d2S[i,j] = P[i,j]*(d2P[i,j] - F[i])
-        d2S = P * (d2P - F[:, None])
+        d2S = _share_gradient(d2P, P, dim=-1)
         return (d2S, d2dP)
 
     @staticmethod
@@ -255,10 +231,8 @@ class _SecondTangent(torch.autograd.Function):
     def forward(P: Tensor, dP: Tensor, tS: Tensor, tdP: Tensor) -> Any:
         # Named sum: D[i] = sum(j, dP[i,j]*P[i,j])
         D = torch.linalg.vecdot(dP, P)
-        # Named sum: tF[i] = sum(j, P[i,j]*tS[i,j])
-        tF = torch.linalg.vecdot(P, tS)
         # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tF[i])
-        tP = P * (tS - tF[:, None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tD[i] = sum(j, P[i,j]*tdP[i,j]) + sum(j, tP[i,j]*dP[i,j])
         tD = torch.linalg.vecdot(P, tdP) + torch.linalg.vecdot(tP, dP)
         # Tangent: tdS[i,j] = tP[i,j]*(dP[i,j] - D[i]) + P[i,j]*tdP[i,j] - tD[i]*P[i,j]
@@ -283,11 +257,8 @@ def _forward_part(S: Tensor, P: Any = None) -> Any:
 
 def _backward_part(dP: Tensor, P: Tensor, dS: Any = None) -> Any:
     """One part along B, or the whole: dS."""
-    # Named sum: D[i] = sum(j, dP[i,j]*P[i,j])
-    D = torch.linalg.vecdot(dP, P)
     # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[i])
-    dP_D = torch.subtract(dP, D[:, None], out=dS)
-    dS = torch.multiply(dP_D, P, out=dP_D)
+    dS = _share_gradient(dP, P, dim=-1, out=dS)
     return dS
 
 
@@ -348,54 +319,6 @@ def _whole(entries: int, *given: Tensor) -> bool:
     return entries * given[0].element_size() <= _CACHE or given[0].device.type != "cpu" or _traced(*given)
 
 
-def _parts(lengths: tuple[int, ...], width: int, like: Tensor, least: int) -> Iterator[Any]:
-    """Slices of some axes, the last of them the fastest: rows of `width` entries fill the cache, and are `least` if there are as many
-    and they fill the cache no more than twice, or a quarter as many."""
-    cache = _CACHE if like.device.type == "cpu" else 256 * _CACHE
-    row = max(width * like.element_size(), 1)
-    rows = max(cache // row, min(least, 2 * cache // row), least // 4, 1)
-    cuts: list[list[slice]] = []
-    for length in reversed(lengths):
-        step = min(length, rows)
-        rows = max(rows // max(length, 1), 1)
-        cuts.insert(0, [slice(start, min(start + step, length)) for start in range(0, length, max(step, 1))])
-    return itertools.product(*cuts)
-
-
-def _together(run: Callable[[Any], Any], parts: Iterable[Any], apart: int, like: Tensor) -> list[Tensor]:
-    """What `run` returns for all of the parts, added up in their order.
-
-    On a CPU, parts that differ in the first `apart` of their slices are shared out among as many threads as torch has, at least
-    four to each; each of them computes alone: operators that share out a small part among threads wait for each other.
-    """
-    every = list(parts)
-    groups = [list(group) for _, group in itertools.groupby(every, lambda part: [cut.start for cut in part[:apart]])]
-    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
-    count = min(len(groups), threads, len(every) // 4)
-    if count < 2:
-        return list(run(every))
-
-    def alone(share: list[Any]) -> Any:
-        torch.set_num_threads(1)  # of this thread; new threads begin with what was set last
-        try:
-            with torch.no_grad():
-                return run(share)
-        finally:
-            torch.set_num_threads(threads)
-
-    ends = [len(groups) * n // count for n in range(count + 1)]
-    shares = [[part for group in groups[start:end] for part in group] for start, end in zip(ends, ends[1:])]
-    others = [_pool(os.getpid(), count - 1).submit(alone, share) for share in shares[1:]]
-    sums = [alone(shares[0]), *(other.result() for other in others)]
-    return [functools.reduce(operator.add, each) for each in zip(*sums)]
-
-
-@functools.cache
-def _pool(process: int, threads: int) -> ThreadPoolExecutor:
-    """Threads beside that of the caller; a process that was forked has its own."""
-    return ThreadPoolExecutor(threads)
-
-
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """A new tensor; a large one in pages that the operating system can give whole, as NumPy asks for them: each of the many small
     ones that torch takes is first touched at a cost above that of writing it."""
@@ -405,6 +328,17 @@ def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(memory, dtype=like.dtype).view(shape)
+
+
+def _share_gradient(upstream: Tensor, shares: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
+    """shares * (upstream - the sum of both's product along an axis), by the operator that torch's own backward pass calls."""
+    fused = torch.ops.aten._softmax_backward_data
+    made: Tensor
+    if out is None:
+        made = fused(upstream, shares, dim, shares.dtype)
+    else:
+        made = fused.out(upstream, shares, dim, shares.dtype, grad_input=out)
+    return made
 
 
 def _recorded() -> bool:

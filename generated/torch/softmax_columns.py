@@ -10,7 +10,7 @@ Shapes:
 
 Saved for the backward pass:
 
-    P: for D and dS
+    P: for dS
 
 Gradients, as the lemmas of the proof end:
 
@@ -80,10 +80,8 @@ def _forward_pass(S: Tensor) -> Any:
 
 def _backward_pass(P: Tensor, dP: Tensor) -> Any:
     """dS."""
-    # Named sum: D[j] = sum(i, dP[i,j]*P[i,j])
-    D = (dP * P).sum(dim=0)
     # Lemma: dS[i,j] = P[i,j]*(dP[i,j] - D[j])
-    dS = P * (dP - D)
+    dS = _share_gradient(dP, P, dim=0)
     return dS
 
 
@@ -122,10 +120,8 @@ class _DualForward(_Forward):
         S, _P = ctx.saved_tensors
         # Finite form: P[i,j] = exp(S[i,j] - m[j])/Z_m[j]
         P = torch.softmax(S, dim=0)
-        # Named sum: tD[j] = sum(i, P[i,j]*tS[i,j])
-        tD = (P * tS).sum(dim=0)
         # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tD[j])
-        tP = P * (tS - tD)
+        tP = _share_gradient(tS, P, dim=0)
         return tP
 
 
@@ -196,10 +192,8 @@ class _Second(torch.autograd.Function):
         d2dP = P * (d2D + d2dS)
         # Lemma: d2P[i,j] = d2D[j]*dP[i,j] + d2dS[i,j]*(dP[i,j] - D[j])
         d2P = d2D * dP + d2dS * (dP - D)
-        # Named sum: F[j] = sum(i, d2P[i,j]*P[i,j])
-        F = (d2P * P).sum(dim=0)
         # Lemma: d2S[i,j] = P[i,j]*(d2P[i,j] - F[j])
-        d2S = P * (d2P - F)
+        d2S = _share_gradient(d2P, P, dim=0)
         return (d2S, d2dP)
 
     @staticmethod
@@ -220,10 +214,8 @@ class _SecondTangent(torch.autograd.Function):
     def forward(P: Tensor, dP: Tensor, tS: Tensor, tdP: Tensor) -> Any:
         # Named sum: D[j] = sum(i, dP[i,j]*P[i,j])
         D = (dP * P).sum(dim=0)
-        # Named sum: tF[j] = sum(i, P[i,j]*tS[i,j])
-        tF = (P * tS).sum(dim=0)
         # Tangent: tP[i,j] = P[i,j]*(tS[i,j] - tF[j])
-        tP = P * (tS - tF)
+        tP = _share_gradient(tS, P, dim=0)
         # Tangent: tD[j] = sum(i, P[i,j]*tdP[i,j]) + sum(i, tP[i,j]*dP[i,j])
         tD = (P * tdP).sum(dim=0) + (tP * dP).sum(dim=0)
         # Tangent: tdS[i,j] = tP[i,j]*(dP[i,j] - D[j]) + P[i,j]*tdP[i,j] - tD[j]*P[i,j]
@@ -281,6 +273,17 @@ def _transforms() -> tuple[str, ...]:
         return ()
     stack: Any = torch._C._functorch.get_interpreter_stack()
     return tuple(level.key().name for level in stack or ())
+
+
+def _share_gradient(upstream: Tensor, shares: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
+    """shares * (upstream - the sum of both's product along an axis), by the operator that torch's own backward pass calls."""
+    fused = torch.ops.aten._softmax_backward_data
+    made: Tensor
+    if out is None:
+        made = fused(upstream, shares, dim, shares.dtype)
+    else:
+        made = fused.out(upstream, shares, dim, shares.dtype, grad_input=out)
+    return made
 
 
 def _recorded() -> bool:

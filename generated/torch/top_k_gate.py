@@ -22,7 +22,7 @@ Saved for the backward pass:
     W_noise: for dX
     noise: for dU
     U: for dU
-    G: for D and dS
+    G: for dS
 
 Gradients, as the lemmas of the proof end:
 
@@ -157,10 +157,8 @@ def _backward_pass(
 ) -> Any:
     """(dX, dW_g, dW_noise): None for those that are not needed."""
     dX = dW_g = dW_noise = None
-    # Named sum: D[i] = sum(e, dG[i,e]*G[i,e])
-    D = torch.linalg.vecdot(dG, G)
     # Lemma: dS[i,e] = G[i,e]*(dG[i,e] - D[i])
-    dS = G * (dG - D[:, None])
+    dS = _share_gradient(dG, G, dim=-1)
     if need_W_g:
         # Lemma: dW_g[c,e] = sum(i, dS[i,e]*X[i,c])
         dW_g = _product(X.T, dS)
@@ -241,10 +239,8 @@ class _DualForward(_Forward):
         # Tangent: tS[i,e] = sum(c, W_g[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_g[c,e]) +
         #     tU[i,e]*noise[i,e]*sigmoid(U[i,e])
         tS = tX @ W_g + X @ tW_g + tU * noise * torch.sigmoid(U)
-        # Named sum: tD[i] = sum(e, G[i,e]*tS[i,e])
-        tD = torch.linalg.vecdot(G, tS)
         # Tangent: tG[i,e] = G[i,e]*(tS[i,e] - tD[i])
-        tG = G * (tS - tD[:, None])
+        tG = _share_gradient(tS, G, dim=-1)
         return tG, None
 
 
@@ -356,10 +352,8 @@ class _Second(torch.autograd.Function):
         d2dG = G * (d2D[:, None] + d2dS)
         # Lemma: d2G[i,e] = d2D[i]*dG[i,e] + d2dS[i,e]*(dG[i,e] - D[i])
         d2G = d2D[:, None] * dG + d2dS * dG_D
-        # Named sum: F[i] = sum(e, d2G[i,e]*G[i,e])
-        F = torch.linalg.vecdot(d2G, G)
         # Lemma: d2S[i,e] = G[i,e]*(d2G[i,e] - F[i])
-        d2S = G * (d2G - F[:, None])
+        d2S = _share_gradient(d2G, G, dim=-1)
         # Lemma: d2W_g[c,e] = sum(i, d2S[i,e]*X[i,c]) + sum(i, d2dX[i,c]*dS[i,e])
         d2W_g = X.T @ d2S + d2dX.T @ dS
         # Lemma: d2U[i,e] = d2S[i,e]*noise[i,e]*sigmoid(U[i,e]) + d2dU[i,e]*dU[i,e]*(1 - sigmoid(U[i,e]))
@@ -412,10 +406,8 @@ class _SecondTangent(torch.autograd.Function):
         # Tangent: tS[i,e] = sum(c, W_g[c,e]*tX[i,c]) + sum(c, X[i,c]*tW_g[c,e]) +
         #     tU[i,e]*noise[i,e]*sigmoid(U[i,e])
         tS = tX @ W_g + X @ tW_g + tU * noise * sigmoid_U
-        # Named sum: tF[i] = sum(e, G[i,e]*tS[i,e])
-        tF = torch.linalg.vecdot(G, tS)
         # Tangent: tG[i,e] = G[i,e]*(tS[i,e] - tF[i])
-        tG = G * (tS - tF[:, None])
+        tG = _share_gradient(tS, G, dim=-1)
         # Tangent: tD[i] = sum(e, G[i,e]*tdG[i,e]) + sum(e, tG[i,e]*dG[i,e])
         tD = torch.linalg.vecdot(G, tdG) + torch.linalg.vecdot(tG, dG)
         # Tangent: tdS[i,e] = tG[i,e]*(dG[i,e] - D[i]) + G[i,e]*tdG[i,e] - tD[i]*G[i,e]
@@ -504,6 +496,17 @@ def _traced(*given: Tensor) -> bool:
     if torch.compiler.is_compiling() or _transforms():
         return True
     return any(torch._C._functorch.is_legacy_batchedtensor(tensor) for tensor in given)
+
+
+def _share_gradient(upstream: Tensor, shares: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
+    """shares * (upstream - the sum of both's product along an axis), by the operator that torch's own backward pass calls."""
+    fused = torch.ops.aten._softmax_backward_data
+    made: Tensor
+    if out is None:
+        made = fused(upstream, shares, dim, shares.dtype)
+    else:
+        made = fused.out(upstream, shares, dim, shares.dtype, grad_input=out)
+    return made
 
 
 def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:

@@ -52,7 +52,7 @@ Saved for the backward pass:
     Q: for dK and P
     K: for dQ and P
     V: for dP
-    P: for dV, D and dS; where it is large it is not saved but made anew
+    P: for dV and dS; where it is large it is not saved but made anew
     O: for dW_o
     M: for dg_2, dvar_2, dmu_2 and dM
     mu_2: for dg_2, dvar_2, dmu_2 and dM
@@ -631,10 +631,8 @@ def _backward_pass(
         # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
         dV = _product(P.mT, dO)
     if need_X or need_g_1 or need_b_1 or need_W_q or need_W_k:
-        # Named sum: D[b,i] = sum(j, dP[b,i,j]*P[b,i,j])
-        D = torch.linalg.vecdot(dP, P)
         # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
-        dS = P * (dP - D[..., None])
+        dS = _share_gradient(dP, P, dim=-1)
     if need_X or need_g_1 or need_b_1 or need_W_q:
         # Lemma: dQ[b,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,i,j]*K[b,j,d])
         dQ = _product(dS, K) / math.sqrt(d_k)
@@ -976,10 +974,8 @@ class _DualForward(_Forward):
         tV = tA @ W_v + A @ tW_v
         # Tangent: tS[b,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,i,d]*K[b,j,d]) + sum(d, tK[b,j,d]*Q[b,i,d]))
         tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
-        # Named sum: tD[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
-        tD = torch.linalg.vecdot(P, tS)
         # Tangent: tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tD[b,i])
-        tP = P * (tS - tD[..., None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, tV[b,j,e]*P[b,i,j])
         tO = tP @ V + P @ tV
         # Tangent: tM[b,i,m] = tX[b,i,m] + sum(e, tO[b,i,e]*W_o[e,m]) + sum(e, O[b,i,e]*tW_o[e,m])
@@ -1618,10 +1614,8 @@ class _Second(torch.autograd.Function):
         d2P = d2O @ V.mT + dO @ d2dV.mT + d2D[..., None] * dP + d2dS * dP_D
         # Lemma: d2V[b,j,e] = sum(i, d2O[b,i,e]*P[b,i,j]) + sum(i, d2dP[b,i,j]*dO[b,i,e])
         d2V = P.mT @ d2O + d2dP.mT @ dO
-        # Named sum: R[b,i] = sum(j, d2P[b,i,j]*P[b,i,j])
-        R = torch.linalg.vecdot(d2P, P)
         # Lemma: d2S[b,i,j] = P[b,i,j]*(d2P[b,i,j] - R[b,i])
-        d2S = P * (d2P - R[..., None])
+        d2S = _share_gradient(d2P, P, dim=-1)
         # Lemma: d2Q[b,i,d] = 1/sqrt(size(d_k))*(sum(j, d2S[b,i,j]*K[b,j,d]) + sum(j, d2dK[b,j,d]*dS[b,i,j]))
         d2Q = (d2S @ K + dS @ d2dK) / math.sqrt(d_k)
         # Lemma: d2K[b,j,d] = 1/sqrt(size(d_k))*(sum(i, d2S[b,i,j]*Q[b,i,d]) + sum(i, d2dQ[b,i,d]*dS[b,i,j]))
@@ -1834,10 +1828,8 @@ class _SecondTangent(torch.autograd.Function):
         tV = tA @ W_v + A @ tW_v
         # Tangent: tS[b,i,j] = 1/sqrt(size(d_k))*(sum(d, tQ[b,i,d]*K[b,j,d]) + sum(d, tK[b,j,d]*Q[b,i,d]))
         tS = (tQ @ K.mT + Q @ tK.mT) / math.sqrt(d_k)
-        # Named sum: tF[b,i] = sum(j, P[b,i,j]*tS[b,i,j])
-        tF = torch.linalg.vecdot(P, tS)
         # Tangent: tP[b,i,j] = P[b,i,j]*(tS[b,i,j] - tF[b,i])
-        tP = P * (tS - tF[..., None])
+        tP = _share_gradient(tS, P, dim=-1)
         # Tangent: tO[b,i,e] = sum(j, tP[b,i,j]*V[b,j,e]) + sum(j, tV[b,j,e]*P[b,i,j])
         tO = tP @ V + P @ tV
         # Tangent: tM[b,i,m] = tX[b,i,m] + sum(e, tO[b,i,e]*W_o[e,m]) + sum(e, O[b,i,e]*tW_o[e,m])
@@ -2058,7 +2050,7 @@ def _backward_part(
     B_block = Q.shape[0]
     N_block = Q.shape[1]
     N = K.shape[1]
-    space_1, space_2 = _spaces(work, Q, (B_block, N_block, N), (B_block, N_block, N))
+    space_1, space_2, space_3 = _spaces(work, Q, (B_block, N_block, N), (B_block, N_block, N), (B_block, N_block, N))
     # S[b,i,j] = sum(d, Q[b,i,d]*K[b,j,d])/sqrt(size(d_k))
     Q_K = _product(Q, K.mT, spare=space_1)
     S = torch.divide(Q_K, math.sqrt(d_k), out=Q_K)
@@ -2069,11 +2061,8 @@ def _backward_part(
     dP = _product(dO, V.mT, spare=space_2)
     # Lemma: dV[b,j,e] = sum(i, dO[b,i,e]*P[b,i,j])
     dV = _accumulate(dV, P.mT, dO)
-    # Named sum: D[b,i] = sum(j, dP[b,i,j]*P[b,i,j])
-    D = torch.linalg.vecdot(dP, P)
     # Lemma: dS[b,i,j] = P[b,i,j]*(dP[b,i,j] - D[b,i])
-    dP_D = torch.subtract(dP, D[..., None], out=dP)
-    dS = torch.multiply(dP_D, P, out=dP_D)
+    dS = _share_gradient(dP, P, dim=-1, out=space_3)
     # Lemma: dQ[b,i,d] = 1/sqrt(size(d_k))*sum(j, dS[b,i,j]*K[b,j,d])
     dS_K = _product(dS, K, out=dQ)
     dQ = torch.divide(dS_K, math.sqrt(d_k), out=dS_K)
@@ -2214,6 +2203,17 @@ def _exp(exponent: Tensor, out: Tensor | None = None) -> Tensor:
     """The exponential as a power of 2: torch computes it two to three times as fast on a CPU."""
     made = torch.mul(exponent, 1.4426950408889634, out=out)
     return torch.exp2(made, out=made)
+
+
+def _share_gradient(upstream: Tensor, shares: Tensor, dim: int, out: Tensor | None = None) -> Tensor:
+    """shares * (upstream - the sum of both's product along an axis), by the operator that torch's own backward pass calls."""
+    fused = torch.ops.aten._softmax_backward_data
+    made: Tensor
+    if out is None:
+        made = fused(upstream, shares, dim, shares.dtype)
+    else:
+        made = fused.out(upstream, shares, dim, shares.dtype, grad_input=out)
+    return made
 
 
 def _product(a: Tensor, b: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
