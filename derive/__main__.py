@@ -169,12 +169,11 @@ def _proofs(layers: tuple[Layer, ...], options: argparse.Namespace) -> int:
         if options.format == "pdf":
             from derive.cli.pdf import write_pdf
 
-            write_pdf(Path(options.output), written)
+            size = write_pdf(Path(options.output), written)
         else:
             for name, picture in beside.items():
                 write(Path(options.output).parent / name, picture)
-            write(Path(options.output), written or text.plain(lines))
-        size = os.path.getsize(options.output)
+            size = write(Path(options.output), written or text.plain(lines))
         print(f"wrote {options.output} ({size:,} bytes)", file=sys.stderr if not on_screen() else sys.stdout)
     elif written:
         sys.stdout.write(written)

@@ -309,6 +309,19 @@ def test_the_registration_is_chosen_for_layers_of_ones_own(tmp_path: Path, capsy
     assert "the catalogue's kernels are autograd Functions" in capsys.readouterr().err
 
 
+def test_a_link_to_a_module_stays_a_link_and_what_is_no_file_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "elsewhere.py").write_text("before")
+    (tmp_path / "numpy").mkdir()
+    link = tmp_path / "numpy" / "formula.py"
+    link.symlink_to(tmp_path / "elsewhere.py")
+    assert main(["Y[i] = 3*X[i]", "-o", str(tmp_path)]) == 0
+    assert link.is_symlink() and "def forward" in (tmp_path / "elsewhere.py").read_text()
+    link.unlink()
+    os.mkfifo(link)
+    assert main(["Y[i] = 4*X[i]", "-o", str(tmp_path)]) == 2
+    assert f"{link}: is a pipe or a device" in capsys.readouterr().err and link.is_fifo()
+
+
 def test_where_to_write_must_be_said_and_must_be_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(LAYERS[0].name) == 2
     assert "-o DIR" in capsys.readouterr().err

@@ -169,6 +169,26 @@ def test_files_are_written_whole(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert path.read_text(encoding="utf-8") == out
 
 
+def test_a_link_stays_a_link_and_a_pipe_a_pipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, proof, _ = run(capsys, "linear")
+    (tmp_path / "folder").mkdir()
+    for name, there in (("old.txt", True), ("new.txt", False)):
+        target, link = tmp_path / "folder" / name, tmp_path / name
+        if there:
+            target.write_text("before")
+        link.symlink_to(Path("folder") / name)
+        assert run(capsys, "linear", "-o", str(link))[0] == 0
+        assert link.is_symlink() and target.read_text(encoding="utf-8") == proof
+    assert sorted(path.name for path in (tmp_path / "folder").iterdir()) == ["new.txt", "old.txt"]
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    code, _, err = run(capsys, "linear", "-o", str(pipe))
+    assert pipe.is_fifo() and os.read(reader, 1 << 16).decode() == proof
+    os.close(reader)
+    assert code == 0 and f"wrote {pipe} ({len(proof.encode()):,} bytes)" in err
+
+
 # ------------------------------------------------------------------------------------------- derive check
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from derive.cli.choice import one_of
+from derive.cli.output import followed
 from derive.errors import SpecError
 from derive.proof import DETAILS
 
@@ -38,7 +39,7 @@ def command(words: Sequence[str]) -> int:
     parser.add_argument("--no-pdf", action="store_true", help="the site alone")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes to derive in (default: one a core)")
     options = parser.parse_args(words)
-    target = Path(options.output)
+    target = followed(Path(options.output))
     _free(target)
     topics = _topics(options.layers)
     report = _written(target, topics, options.detail, not options.no_pdf, max(options.jobs, 1))

@@ -104,9 +104,7 @@ def _print(found: Any, options: argparse.Namespace) -> int:
     else:
         lines = text.page_lines(page, columns)
     if options.output is not None:
-        made = written or text.plain(lines)
-        write(Path(options.output), made)
-        size = len(made.encode())
+        size = write(Path(options.output), written or text.plain(lines))
         print(f"wrote {options.output} ({size:,} bytes)", file=sys.stderr if not on_screen() else sys.stdout)
     elif written:
         sys.stdout.write(written)
