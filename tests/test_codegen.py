@@ -233,6 +233,25 @@ def test_names_stay_those_of_the_spec_unless_python_has_them() -> None:
     arrays, sizes = names_for(["X", "K", "lambda", "np", "i'"], ["N", "K"])
     assert arrays == {"X": "X", "K": "K", "lambda": "lambda_", "np": "np_", "i'": "i_p"}
     assert sizes == {"N": "N", "K": "size_K"}
+    arrays, sizes = names_for(["_X", "X", "X_", "__N", "_", "_2"], ["_N", "_"])
+    assert arrays == {"_X": "X_", "X": "X", "X_": "X__", "__N": "N__", "_": "x_", "_2": "x2_"}
+    assert sizes == {"_N": "N_", "_": "size_x_"}
+
+
+def test_a_name_that_begins_with_an_underscore_has_kernels(tmp_path: Path) -> None:
+    """A field of `Saved` may not begin with one, and the module has functions such as `_exp` and `_real` of its own."""
+    text = "axes _i:_N\nconst _c\n_h[_i] = _X[_i]^2*_exp[_i] + _real\nY[_i] = exp(_h[_i])*X_[_i]*_c[_i] + _c[_i]"
+    layer = Layer.parse("underscores", text)
+    numpy, kernel = (load(text, target, tmp_path) for target, text in rendered(derive(layer), ("numpy", "torch")).items())
+    random = np.random.default_rng(0)
+    given = {name: random.uniform(0.2, 0.9, layer.tensor(name).dims and 3) for name in layer.inputs}
+    X, exp, real, X_, c = (given[name] for name in ("_X", "_exp", "_real", "X_", "_c"))
+    value, saved = numpy.forward(*given.values())
+    np.testing.assert_allclose(value, np.exp(X**2 * exp + real) * X_ * c + c)
+    gradients = dict(zip(layer.wrt, numpy.backward(np.ones(3), saved)))
+    np.testing.assert_allclose(gradients["_X"], 2 * X * exp * np.exp(X**2 * exp + real) * X_ * c)
+    inputs = [torch.tensor(array, requires_grad=name in layer.wrt) for name, array in given.items()]
+    assert gradcheck(kernel.underscores, inputs, check_forward_ad=True) and gradgradcheck(kernel.underscores, inputs)
 
 
 # ---------------------------------------------------------------------------------------------------- the command
