@@ -62,7 +62,7 @@ from derive.expr import (
 from derive.functions import ARITY, power_of
 from derive.indices import free_indices
 from derive.matrix_words import with_indices
-from derive.tokens import Line, Token, check_power, number, tokenize
+from derive.tokens import Line, Token, check_logarithm, check_power, number, tokenize
 
 OPEN = ""  # the axis of an index before `derive.shapes` has found it
 _DEEPEST = 40
@@ -569,4 +569,6 @@ class _Reader:
                 base = arguments[0]
                 check_power(self.line, function.column, base.value if isinstance(base, Num) else None, exponent.value)
             return power_of(arguments[0], exponent)
+        if name in ("log", "xlogy") and isinstance(arguments[-1], Num):
+            check_logarithm(self.line, function.column, arguments[-1].value)
         return Fn(name, tuple(arguments))
