@@ -381,7 +381,13 @@ class _Reader:
 
     def index(self) -> Index:
         """An index, an entry of an integer tensor, or a place: arithmetic on indices."""
-        return self.place(self.expression())
+        column = self.token.column
+        value = self.expression()
+        if isinstance(value, Num) and value.value.denominator != 1:
+            raise self.line.error(
+                column, f"{value.value} is no place along an axis; a place is a sum of whole multiples of indices, as in 2*i + k - 1"
+            )
+        return self.place(value)
 
     def place(self, value: Expr) -> Index:
         if isinstance(value, Ref):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -56,9 +57,7 @@ class Spec:
     def error(self, number: int, message: str) -> SpecError:
         """The message with the layer and the quoted equation; equations count from 0 here and from 1 for people."""
         where = f"equation {number + 1}, " if len(self.equations) > 1 else ""
-        text = self.texts[number]
-        quoted = text if len(text) <= _WIDEST else text[:_WIDEST] + " ..."
-        return SpecError(f"{self.layer}: {where}`{quoted}`: {message}")
+        return SpecError(f"{self.layer}: {where}`{_shortened(self.texts[number])}`: {message}")
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -70,6 +69,10 @@ class Spec:
         defined = set(self.targets)
         values = [*(equation.value for equation in self.equations), *(length.value for length in self.lengths)]
         return tuple(dict.fromkeys(name for value in values for name in tensors_in(value) if name not in defined))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _WIDEST else text[:_WIDEST] + " ..."
 
 
 def check(spec: Spec, declared: dict[str, tuple[str, ...]] | None = None) -> None:
@@ -188,6 +191,13 @@ def check_free(spec: Spec, number: int, equation: Equation) -> None:
     for index in left:
         if index not in right:
             rest = write(Ref(target.tensor, tuple(i for i in target.indices if i != index)))
+            if index.name in re.findall(r"\w+", spec.texts[number].partition("=")[2]):
+                value = _shortened(write(equation.value))
+                raise spec.error(
+                    number,
+                    f"the right side is the same as {value}, in which the index {index.name} no longer stands; "
+                    f"write {rest} = {value}, or a right side that depends on {index.name}",
+                )
             raise spec.error(
                 number, f"index {index.name} is free on the left but not on the right; write {rest}, or use {index.name} on the right"
             )

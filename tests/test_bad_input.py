@@ -18,6 +18,12 @@ TEXTS = {
         "index m is free on the right but not on the left; sum over it, as in sum(m, ...)",
     ),
     "free_on_the_left": ("Y[i,j] = b[j]", "index i is free on the left but not on the right; write Y[j]"),
+    "gone_from_the_right": (
+        "Y[i] = X[i]/X[i]",
+        "the right side is the same as 1, in which the index i no longer stands; write Y = 1, or a right side that depends on i",
+    ),
+    "gone_with_a_zero": ("Y[i,j] = b[j] + 0*X[i]", "is the same as b[j], in which the index i no longer stands; write Y[j] = b[j]"),
+    "gone_with_a_power": ("Y[i] = (X[i]*W[i])^0*c", "is the same as c, in which the index i no longer stands; write Y = c"),
     "one_index_two_sizes": ("axes i:B k:N j:M\nY[i,j] = sum(k, X[i,k]*X[k,j])", "in X[k,j], axis 1 of X is B, but the index k runs over N"),
     "one_index_two_axes": ("axes i:B i:C\nY[i] = X[i]", "index i runs over B and over C"),
     "rank": (LINEAR.replace("b[j]", "W[j]"), "W[j] has 1 index, but W[k,j] in equation 1 has 2"),
@@ -127,6 +133,7 @@ TEXTS = {
         "in X[i^2], i^2 is no place along an axis (i and i are multiplied); a place is a sum of whole multiples of indices",
     ),
     "half_an_index": ("shape X[N]\nY[i] = X[i/2]*Z[i]", "is no place along an axis (the number 1/2 is not whole)"),
+    "a_place_between_two": ("Y[i] = X[1.5]", "column 10: 3/2 is no place along an axis"),
     "function_of_an_index": ("Y[i] = X[exp(i)]*Z[i]", "is no place along an axis"),
     "label_in_a_place": ("int y:N\nY[i] = X[y[i] + 1]*Z[i]", "y[i] is a label, with which there is no arithmetic"),
     "undeclared_integer": (
