@@ -89,6 +89,12 @@ TEXTS = {
         "Y[i] = X[i]*i",
         "the index i stands as a number; write position(i) for its value, size(i) for the length of its axis",
     ),
+    "position_of_a_number": (
+        "Y[i] = position(X[i])*X[i]",
+        "`Y[i] = position(X[i])*X[i]`: position takes an index, as in position(i), or an entry of an integer input, and X[i] is a real "
+        "number; write X[i] for the number itself, or declare int X if it holds integers",
+    ),
+    "position_of_a_result": ("H[i] = X[i]^2\nY[i] = position(H[i])*X[i]", "and H[i] is a real number; write H[i] for the number itself"),
     "size": ("Y[i] = X[i]*size(q)", "size(q) asks for the axis of an index that is nowhere"),
     "fact_unknown": ("fact sum(j, T[i,j]) = 1\nY[i] = X[i]", "fact `sum(j, T[i,j]) = 1`: T is in no equation"),
     "fact_computed": ("fact Y[i] = 1\nY[i] = X[i]", "Y is computed by an equation; a fact is a hypothesis about inputs, X"),
