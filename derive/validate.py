@@ -279,10 +279,30 @@ def check_sizes(spec: Spec, known: Collection[str]) -> None:
                     raise spec.error(
                         number,
                         f"{index.name} runs over the axis {index.dim}, which no input has, so its size is not known; declare its size, "
-                        f"or give an input that axis",
+                        f"as in size({index.name}) = {_some_size(equation, known)}, or give an input that axis"
+                        + _beside(index, equation, known),
                     )
             if isinstance(node, Size) and node.dim not in known:
-                raise spec.error(number, f"no input has the axis {node.dim}, so its size is not known; declare its size")
+                example = f"size({node.dim}) = {_some_size(equation, known)}"
+                raise spec.error(number, f"no input has the axis {node.dim}, so its size is not known; declare its size, as in {example}")
+
+
+def _some_size(equation: Equation, known: Collection[str]) -> str:
+    """The length of an axis that is known, to write an example with; a number where the equation has none."""
+    running = (*equation.target.indices, *(i for node in walk(equation.value) if isinstance(node, (Sum, Max)) for i in node.indices))
+    return next((f"size({i.name})" for i in running if isinstance(i, Idx) and i.dim in known), "10")
+
+
+def _beside(index: Idx, equation: Equation, known: Collection[str]) -> str:
+    """The advice to let an index run over the axis of one that it is compared with, where that axis is known."""
+    for node in walk(equation.value):
+        if isinstance(node, Iverson):
+            compared = [i for side in (node.left, node.right) for i in free_indices(side)]
+            other = next((i for i in compared if i.dim in known), None)
+            if index in compared and other is not None:
+                axis = index.dim if index.dim in (index.name.upper(), other.name.upper()) else other.dim
+                return f"; if {index.name} and {other.name} run over one axis, write axes {index.name}:{axis} {other.name}:{axis}"
+    return ""
 
 
 def check_conditions(spec: Spec) -> None:

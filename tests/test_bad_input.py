@@ -65,8 +65,15 @@ TEXTS = {
     "never_same": ("Y[i] = where(i != i, X[i], 1)", "column 14: this condition never holds"),
     "no_size": (
         "Y[i,j] = X[i] + position(j)",
-        "j runs over the axis J, which no input has, so its size is not known; declare its size, or give an input that axis",
+        "j runs over the axis J, which no input has, so its size is not known; declare its size, as in size(j) = size(i), "
+        "or give an input that axis",
     ),
+    "no_size_beside_a_known_one": (
+        "axes i:J\nY[b,i] = sum(j, where(j <= i, X[b,j], 0))",
+        "i runs over the axis J, which no input has, so its size is not known; declare its size, as in size(i) = size(b), or give an "
+        "input that axis; if i and j run over one axis, write axes i:J j:J",
+    ),
+    "no_size_asked": ("axes i:N j:M\nY[i] = X[i]*size(j)", "no input has the axis M, so its size is not known; declare its size, as in size(M) = size(i)"),
     "no_size_summed": ("Y[i] = sum(j, X[i]*position(j))", "j runs over the axis J, which no input has"),
     "unused": ("S[i] = X[i]^2\nY[i] = exp(X[i])", "equation 1, `S[i] = X[i]^2`: S is never used and is not the output, Y"),
     "wrt_unknown": (
