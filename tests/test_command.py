@@ -150,6 +150,14 @@ def test_a_layer_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert code == 0 and "my_linear: gradients of X, W and b" in out
 
 
+def test_a_mark_at_the_beginning_of_a_file_is_no_part_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "marked.layer"
+    path.write_text(LINEAR, encoding="utf-8-sig")
+    assert run(capsys, str(path))[0] == 0
+    path.write_text("", encoding="utf-8-sig")
+    assert "is empty" in run(capsys, str(path))[2]
+
+
 def test_formats(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "linear", "--format", "json")
     assert code == 0 and json.loads(out)["format"] == "gradproof/1"
