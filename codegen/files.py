@@ -84,6 +84,13 @@ def differences(root: Path, files: Mapping[str, str]) -> list[str]:
     return lines
 
 
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(error.errno, f"the folder cannot be made ({error.strerror}); name another", str(path)) from None
+
+
 def write(root: Path, files: Mapping[str, str], remove: list[str]) -> int:
     """Write the files that changed and remove those named; return how many. All are prepared before the first is replaced.
 
@@ -94,7 +101,7 @@ def write(root: Path, files: Mapping[str, str], remove: list[str]) -> int:
     try:
         for name, text in changed.items():
             path = followed(root / name)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(path.parent)
             if path.is_dir():
                 raise IsADirectoryError(21, "is a folder", str(path))
             if path.exists() and not path.is_file():

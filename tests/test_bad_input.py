@@ -73,7 +73,10 @@ TEXTS = {
         "i runs over the axis J, which no input has, so its size is not known; declare its size, as in size(i) = size(b), or give an "
         "input that axis; if i and j run over one axis, write axes i:J j:J",
     ),
-    "no_size_asked": ("axes i:N j:M\nY[i] = X[i]*size(j)", "no input has the axis M, so its size is not known; declare its size, as in size(M) = size(i)"),
+    "no_size_asked": (
+        "axes i:N j:M\nY[i] = X[i]*size(j)",
+        "no input has the axis M, so its size is not known; declare its size, as in size(M) = size(i)",
+    ),
     "no_size_summed": ("Y[i] = sum(j, X[i]*position(j))", "j runs over the axis J, which no input has"),
     "unused": ("S[i] = X[i]^2\nY[i] = exp(X[i])", "equation 1, `S[i] = X[i]^2`: S is never used and is not the output, Y"),
     "wrt_unknown": (
@@ -173,7 +176,10 @@ TEXTS = {
     "two_shapes_of_one": ("shape X[N] X[M]\nY[i] = X[i]", "X has the shape [N] already"),
     "division_by_zero": ("Y[i] = X[i]/0", "this divides by zero"),
     "negative_root": ("Y[i] = X[i]*(-1)^(1/2)", "a negative number, -1, has no real power 1/2"),
-    "logarithm_of_zero": ("Y[i] = log(0)*X[i]", "column 8: 0 has no logarithm; a logarithm is taken of a number greater than 0, as in log(2)"),
+    "logarithm_of_zero": (
+        "Y[i] = log(0)*X[i]",
+        "column 8: 0 has no logarithm; a logarithm is taken of a number greater than 0, as in log(2)",
+    ),
     "negative_logarithm": ("Y[i] = X[i] + log(1 - 3)", "column 15: a negative number, -2, has no real logarithm"),
     "logarithm_of_zero_times": ("Y[i] = xlogy(X[i], 0)", "column 8: 0 has no logarithm"),
     "huge_number": ("Y[i] = 1e999999999*X[i]", "is too large or too long"),

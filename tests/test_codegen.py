@@ -349,6 +349,11 @@ def test_where_to_write_must_be_said_and_must_be_a_folder(tmp_path: Path, capsys
         assert run(LAYERS[0].name, "-o", str(where)) == 2
         assert "codegen: error" in capsys.readouterr().err
     assert run("no_such_layer", "-o", str(tmp_path)) == 2
+    capsys.readouterr()
+    assert run("Y[i] = 3*X[i]", "-o", "") == 2
+    assert "argument -o/--output: it is empty; write the name of a folder" in capsys.readouterr().err
+    assert run("Y[i] = 3*X[i]", "-o", "/proc/kernels") == 2
+    assert "/proc/kernels/numpy: the folder cannot be made" in capsys.readouterr().err
 
 
 def test_a_folder_in_the_way_leaves_every_file_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -284,6 +284,13 @@ def mistakes(tmp: Path) -> dict[str, tuple[list[str], str]]:
         "two single proofs": (["linear", "--proof", "dX", "--jacobian", "X"], "--proof and --jacobian ask for one proof each"),
         "Python's max of entries": ([at["compares.py"]], "for max(a, b) write Max(a, b)"),
         "a folder by its path": (["."], "is a folder; name a file in it"),
+        "grading nothing": (["grade", "linear", ""], "argument formula: it is empty; write an equation, such as dW = X^T dY, or the name"),
+        "an output without a name": (["linear", "-o", ""], "argument -o/--output: it is empty; write the name of a file"),
+        "an equality without a name": (["equal", "linear", "linear_out_in", "-o", " "], "argument -o/--output: it is empty"),
+        "a book without a name": (["book", "-o", ""], "argument -o/--output: it is empty; write the name of a folder"),
+        "an equality of one layer": (["equal", "linear"], "the following arguments are required: second; derive equal --help"),
+        "an equality in no format": (["equal", "linear", "linear", "--format", "pfd"], "there is no format 'pfd'"),
+        "a book without a folder": (["book"], "the following arguments are required: -o/--output; derive book --help"),
         "checking an unknown layer": (["check", "liner"], "did you mean linear?"),
         "checking nothing": (["check"], "required"),
     }
