@@ -21,7 +21,7 @@ CONNECTIVES = ("and", "or", "not")
 _LONGEST_NUMBER = 40
 _LARGEST_POWER = 1000
 _WIDEST = 100  # columns of a line shown in a message
-_LIKELY = {"×": "*", "·": "*", "−": "-", "⋅": "*", "{": "(", "}": ")", "Σ": "sum(k, ...)"}
+_LIKELY = {"×": "*", "·": "*", "−": "-", "⋅": "*", "{": "(", "}": ")", "∑": "sum(k, ...)"}
 
 
 @dataclass(frozen=True)
