@@ -136,10 +136,17 @@ def check_ranks(spec: Spec, declared: dict[str, tuple[str, ...]]) -> None:
                 )
             other, line = first.setdefault(ref.tensor, (ref, number))
             if len(other.indices) != len(ref.indices):
-                here = f"{write(ref)} has {_count(len(ref.indices))}"
+                here = f"{_entry(ref)} has {_count(len(ref.indices))}"
                 raise spec.error(
-                    number, f"{here}, but {write(other)} in equation {line + 1} has {len(other.indices)}; a tensor always has the same axes"
+                    number,
+                    f"{here}, but {_entry(other)} in equation {line + 1} has {len(other.indices)}; a tensor always has the same axes",
                 )
+
+
+def _entry(ref: Ref) -> str:
+    """A tensor as it was written: a whole matrix has no indices of its own, since its row and column have no names that one writes."""
+    named = tuple(index for index in ref.indices if not isinstance(index, Idx) or "." not in index.name)
+    return write(ref) if len(named) == len(ref.indices) else f"the matrix {write(Ref(ref.tensor, named))}"
 
 
 def _count(rank: int) -> str:
