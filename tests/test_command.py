@@ -208,6 +208,12 @@ def test_check_prints_a_line_a_proof(capsys: pytest.CaptureFixture[str]) -> None
     assert code == 0 and json.loads(out)[0]["ok"] is True
 
 
+def test_a_document_without_proofs_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "check", "Y[i] = X[i] - X[i]")
+    assert code == 0
+    assert "There is no proof here, and so no line to check." in out and "All 0 lines" not in out
+
+
 def test_check_fails_where_a_line_does_not_hold(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     from derive.engine import Derivation
 
