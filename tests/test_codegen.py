@@ -341,7 +341,10 @@ def test_a_link_to_a_module_stays_a_link_and_what_is_no_file_is_left(tmp_path: P
     assert f"{link}: is a pipe or a device" in capsys.readouterr().err and link.is_fifo()
 
 
-def test_where_to_write_must_be_said_and_must_be_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_to_write_must_be_said_and_must_be_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     assert run(LAYERS[0].name) == 2
     assert "-o DIR" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
