@@ -362,6 +362,25 @@ def test_axis_sizes_are_distinct_and_at_least_two() -> None:
         assert all(math.isqrt(sizes[axis]) ** 2 == sizes[axis] for axis in "DF")
 
 
+def at(place: Node, axis: str) -> Node:
+    return ["affine", place, axis]
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        ref("X", "i", at(num(5), "J")),
+        total("j", mul(ref("X", "i", "j"), ref("v", at(add(["position", idx("j")], num(-7)), "J")))),
+        total("j", mul(ref("X", "i", "j"), ["iverson", "<", num(9), ["position", idx("j")]])),
+    ],
+)
+def test_an_axis_is_longer_than_the_places_that_are_read_along_it(left: Node) -> None:
+    tensors = [tensor("R", "I"), tensor("X", "IJ"), tensor("v", "J")]
+    assert verdicts(check_proof(proof(ref("R", "i"), left, [num(0)], tensors))) == [HOLDS, FAILS]
+    layer = Layer.parse("layer", "L = max(i, X[i,2])")
+    assert all(check_document(each).ok for each in derived(layer).documents())
+
+
 def test_only_a_root_of_sizes_alone_asks_for_a_square() -> None:
     plain = ["pow", mul(["size", "D"], num(4)), "-1/2"]
     mixed = ["pow", add(["size", "E"], X), "1/2"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import prod
 from typing import Any
@@ -42,7 +42,7 @@ def length(node: Node, sizes: Sizes) -> int:
     raise Malformed(f"{node!r} is no length of an axis")
 
 
-def fitting(axes: list[str], integers: list[str], rules: list[Node], rng: random.Random) -> Sizes:
+def fitting(axes: list[str], integers: list[str], rules: list[Node], rng: random.Random, least: Mapping[str, int]) -> Sizes:
     """Sizes of axes and values of plain integers under which every axis has at least two places, those of the rules included.
 
     Of the draws that are not too large to go through, the one with the fewest axes of one size is taken.
@@ -50,7 +50,7 @@ def fitting(axes: list[str], integers: list[str], rules: list[Node], rng: random
     found: list[tuple[int, int, int, Sizes]] = []
     for attempt in range(DRAWS):
         widest = 3 + 6 * attempt // DRAWS
-        sizes = {axis: rng.randint(2, widest) for axis in axes}
+        sizes = {axis: max(rng.randint(2, widest), least.get(axis, 0)) for axis in axes}
         # A stride of 1 or a padding of 0 would hide a mistake about it, so they are tried last.
         sizes.update({name: rng.choice((2, 3) if attempt < DRAWS // 2 else (1, 2, 3)) for name in integers})
         for rule in rules:

@@ -7,6 +7,8 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from functools import partial
+from math import isqrt
+from types import MappingProxyType
 from typing import Any
 
 from derive.checker.arithmetic import Arithmetic, Exact, Number
@@ -17,6 +19,7 @@ from derive.checker.structure import fraction
 
 Node = Any
 Table = dict[Key, Number]
+FARTHEST = 12
 
 
 def axes_in(nodes: Iterable[Node]) -> list[str]:
@@ -63,6 +66,60 @@ def rooted_axes(nodes: Iterable[Node]) -> set[str]:
     return found
 
 
+def read_places(nodes: Iterable[Node]) -> dict[str, int]:
+    """How long axes have to be for every place to be one that is read at a fixed place, or at a fixed distance from an index.
+
+    On a shorter axis `X[2]` and `h[t - 2]` would be 0 everywhere, and `t < 2` always hold. Longer axes than `FARTHEST` take time.
+    """
+    found: dict[str, int] = {}
+    stack = list(nodes)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            stack.extend(value for key, value in node.items() if key != "dims")
+        elif isinstance(node, list) and node:
+            if node[0] == "affine":
+                axis, needed = node[2], abs(_constant(_terms(node[1]))) + 1
+            elif node[0] == "iverson":
+                axis, needed = _threshold(*map(_terms, node[2:]))
+            else:
+                axis, needed = "", Fraction(0)
+            if axis and 2 < needed <= FARTHEST:
+                found[axis] = max(found.get(axis, 0), int(needed))
+            stack.extend(node)
+    return found
+
+
+def _terms(node: Node) -> list[Node]:
+    return list(node[1]) if node[0] == "add" else [node]
+
+
+def _constant(terms: list[Node]) -> Fraction:
+    return sum((fraction(term[1]) for term in terms if term[0] == "num"), Fraction(0))
+
+
+def _threshold(left: list[Node], right: list[Node]) -> tuple[str, Fraction]:
+    """The axis along which a comparison changes at a fixed place or a fixed distance from the end, and how long that has to be."""
+    places = [(term[1][-1], side) for side in (left, right) for term in side if term[0] == "position" and term[1][0] != "ref"]
+    if len(places) != 1:
+        return "", Fraction(0)
+    axis, own = places[0]
+    other = right if own is left else left
+    if any(term[0] == "size" for term in (*left, *right)):
+        return axis, abs(_constant(other) - _constant(own)) + 1
+    return axis, _constant(other) - _constant(own) + 2
+
+
+def lengthened(sizes: dict[str, int], least: Mapping[str, int], rooted: set[str]) -> dict[str, int]:
+    """The sizes with those made longer that are too short; they stay pairwise distinct, and squares stay squares."""
+    found = dict(sizes)
+    for axis in sizes:
+        if sizes[axis] < least.get(axis, 0):
+            longer = (n for n in itertools.count(least[axis]) if n not in found.values())
+            found[axis] = next(n for n in longer if axis not in rooted or isqrt(n) ** 2 == n)
+    return found
+
+
 def draw_sizes(axes: list[str], batch: set[str], rooted: set[str], rng: random.Random) -> dict[str, int]:
     """Pairwise distinct sizes, all at least 2; batch axes, which every line carries along, get the smallest."""
     sizes: dict[str, int] = {}
@@ -79,15 +136,25 @@ def draw_sizes(axes: list[str], batch: set[str], rooted: set[str], rng: random.R
     return sizes
 
 
-def draw_lengths(proof: Node, tensors: Iterable[Node], nodes: list[Node], rooted: set[str], rng: random.Random) -> dict[str, int]:
-    """Sizes for every axis in `nodes`, and the plain integers among the tensors, such that the lengths which the proof states fit."""
+def draw_lengths(
+    proof: Node,
+    tensors: Iterable[Node],
+    nodes: list[Node],
+    rooted: set[str],
+    rng: random.Random,
+    least: Mapping[str, int] = MappingProxyType({}),
+) -> dict[str, int]:
+    """Sizes for every axis in `nodes`, and the plain integers among the tensors, such that the lengths which the proof states fit.
+
+    No axis whose length is free is shorter than `least` says.
+    """
     rules = proof.get("sizes", [])
     given = {rule["axis"] for rule in rules}
     axes = axes_in([*nodes, proof["batch"], rules])
     integers = plain_integers(tensors)
     if rules or integers:
-        return fitting([axis for axis in axes if axis not in given], integers, rules, rng)
-    return draw_sizes(axes, {index[2] for index in proof["batch"]}, rooted, rng)
+        return fitting([axis for axis in axes if axis not in given], integers, rules, rng, least)
+    return lengthened(draw_sizes(axes, {index[2] for index in proof["batch"]}, rooted, rng), least, rooted)
 
 
 def keys_of(dims: Iterable[str], sizes: Mapping[str, int]) -> list[Key]:

@@ -20,7 +20,7 @@ from derive.checker.evaluate import Key, World, scope_of, tensors_in
 from derive.checker.facts import OtherLengths
 from derive.checker.meaning import Context, Meaning, context_of, extend, meaning
 from derive.checker.structure import Malformed
-from derive.checker.worlds import axes_in, draw_lengths, draw_tensors, rooted_axes
+from derive.checker.worlds import axes_in, draw_lengths, draw_tensors, lengthened, read_places, rooted_axes
 from derive.engine import Derivation
 from derive.expr import Equation, Expr, Fact, Ref
 from derive.proof import equation_json, expr_json, fact_json, tensor_json
@@ -126,9 +126,10 @@ class Judge:
         facts = list(self.comparisons if setting.bare else self.layer["facts"]) + [fact_json(fact) for fact in setting.facts]
         proof = {"batch": self.layer["batch"], "sizes": self.layer.get("sizes", [])}
         for _ in range(REDRAWN):
-            sizes = draw_lengths(proof, free, nodes, rooted_axes(nodes), rng)
+            rooted, least = rooted_axes(nodes), read_places(nodes)
+            sizes = draw_lengths(proof, free, nodes, rooted, rng, least)
             if not proof["sizes"] and not any(t["kind"] == "int" and t["values"] is None for t in free):
-                sizes = self._varied(tuple(sizes), rooted_axes(nodes), number)
+                sizes = lengthened(self._varied(tuple(sizes), rooted, number), least, rooted)
             if setting.equal is not None:
                 sizes[setting.equal[1]] = sizes[setting.equal[0]]
             try:
