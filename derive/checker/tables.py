@@ -17,13 +17,12 @@ from derive.checker.facts import OtherLengths
 from derive.checker.form import Form, MatrixForm
 from derive.checker.matrices import Matrices
 from derive.checker.verdicts import UNKNOWN
-from derive.checker.worlds import axes_in, draw_lengths, draw_tensors, read_places, rooted_axes
+from derive.checker.worlds import REDRAWN, axes_in, draw_lengths, draw_tensors, read_places, rooted_axes
 
 Node = Any
 WORLDS = 2  # twice as many where the goal is a single number, three times as many where a value takes one of several branches
 ENTRIES = 4  # of the goal, in each world
 ATTEMPTS = 8
-REDRAWN = 64  # lengths of axes, where facts hold on some lengths alone: a matrix with orthonormal columns is no wider than high
 UNITS = (2, 3, 5, 7)  # exp(x) is modelled as a power of this, another one in each world
 BRANCHING = ("relu", "abs", "sign", "max", "min")
 PRECISION = (75, 175)  # digits to calculate with; the second, where 50 digits do not agree with the first

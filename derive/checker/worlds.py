@@ -13,13 +13,15 @@ from typing import Any
 
 from derive.checker.arithmetic import Arithmetic, Exact, Number
 from derive.checker.evaluate import Key, tensors_in
-from derive.checker.facts import satisfy
+from derive.checker.facts import NoDraw, OtherLengths, satisfy, sizes_alone
 from derive.checker.lengths import fitting, plain_integers
 from derive.checker.structure import fraction
 
 Node = Any
 Table = dict[Key, Number]
 FARTHEST = 12
+REDRAWN = 64  # lengths of axes, where facts hold on some lengths alone: a matrix with orthonormal columns is no wider than high
+TRIED = 4  # lengths of axes on which no values satisfy the facts
 
 
 def axes_in(nodes: Iterable[Node]) -> list[str]:
@@ -197,6 +199,7 @@ def draw_tensors(
             every = keys_of(tensor["dims"], sizes)
             own = {key: values[name][key] if tensor["kind"] == "int" else _number(rng, arithmetic, attempt) for key in every}
             exact[name] = own
+    sizes_alone(facts, sizes)
     real = {t["name"] for t in tensors if t["kind"] != "int"}
     own_facts = [fact for fact in facts if set(tensors_in([fact["left"], fact["right"]])) & real]
     if own_facts:
@@ -204,6 +207,29 @@ def draw_tensors(
     for name in exact:
         values[name] = {key: arithmetic.number(Fraction(value)) for key, value in exact[name].items()}
     return values
+
+
+def out_of_reach(layer: Node, seed: int) -> str:
+    """Why no values of a layer's inputs satisfy all of its facts together; empty where some do, or there are no facts.
+
+    From facts that contradict one another everything would follow, also in a proof that mentions one of them alone, or none.
+    """
+    if not layer["facts"]:
+        return ""
+    defined = {equation["target"][1] for equation in layer["equations"]}
+    free = [tensor for tensor in layer["tensors"] if tensor["name"] not in defined]
+    rng = random.Random(f"{seed}|facts")
+    why, others = "", 0
+    while others < REDRAWN:
+        sizes = draw_lengths(layer, free, [free, layer["facts"]], set(), rng, read_places([layer["facts"]]))
+        try:
+            draw_tensors(free, layer["facts"], sizes, Exact(), rng, 0)
+            return ""
+        except OtherLengths as error:
+            why, others = str(error), others + 1
+        except NoDraw as error:
+            why, others = str(error), others + REDRAWN // TRIED
+    return why
 
 
 def _entry(rng: random.Random, arithmetic: Arithmetic, attempt: int, scalar: bool) -> Number:
