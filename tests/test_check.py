@@ -381,6 +381,18 @@ def test_an_axis_is_longer_than_the_places_that_are_read_along_it(left: Node) ->
     assert all(check_document(each).ok for each in derived(layer).documents())
 
 
+WINDOWS = (
+    "shape X[H,W]; size(i) = (size(H) + 2 - 2*(size(p) - 1) - 1)//3 + 1; size(j) = (size(W) - 3*(size(q) - 1) - 1)//2 + 1;"
+    "Y[i,j] = sum(p,q, X[3*i+2*p-1,2*j+3*q]*K[p,q]) + h"
+)
+
+
+@pytest.mark.parametrize("text", [WINDOWS, "shape X[H]; size(i) = size(H) - 40; Y[i] = X[i+40]"], ids=["windows", "far"])
+def test_axes_are_drawn_that_are_several_times_as_long_as_others(text: str) -> None:
+    documents = derived(Layer.parse("layer", text.replace("; ", ";").replace(";", "\n"))).documents()
+    assert all(check_document(each).ok for each in documents)
+
+
 def test_only_a_root_of_sizes_alone_asks_for_a_square() -> None:
     plain = ["pow", mul(["size", "D"], num(4)), "-1/2"]
     mixed = ["pow", add(["size", "E"], X), "1/2"]
