@@ -146,12 +146,21 @@ class Judge:
 
     def _varied(self, axes: tuple[str, ...], rooted: set[str], number: int) -> dict[str, int]:
         """Other distinct lengths in every world, so that no number in a formula can stand for one of them or for a product of some."""
-        rng = random.Random(f"lengths {number}")
+        batch = {index[2] for index in self.layer["batch"]}
+        before = [self._varied(axes, rooted, other) for other in range(max(0, number - 2), number)]
+        drawn: dict[str, int] = {}
+        for draw in range(REDRAWN):
+            drawn = self._lengths(axes, rooted, number, random.Random(f"lengths {number}" + (f" {draw}" if draw else "")))
+            # Batch axes, which are the shortest, take turns between two lengths.
+            if all(drawn[axis] != other[axis] for axis in axes for other in (before[-1:] if axis in batch else before)):
+                break
+        return drawn
+
+    def _lengths(self, axes: tuple[str, ...], rooted: set[str], number: int, rng: random.Random) -> dict[str, int]:
         batch = {index[2] for index in self.layer["batch"]}
         groups = [[a for a in axes if a in rooted], [a for a in axes if a in batch - rooted], [a for a in axes if a not in rooted | batch]]
         found: dict[str, int] = {}
-        for group, spare, squared in zip(groups, (1, 0, 2), (True, False, False)):
-            start = 2 + (number + squared) % 2 if group is not groups[2] else 2 + number
+        for group, spare, start, squared in zip(groups, (2, 0, 2), (2, 2 + number % 2, 2 + number), (True, False, False)):
             pool = (n * n if squared else n for n in itertools.count(start))
             numbers = list(itertools.islice((n for n in pool if n not in found.values()), len(group) + spare))
             rng.shuffle(numbers)
